@@ -1,0 +1,54 @@
+# Compiler settings shared by every target, and the two functions every folder's CMakeLists.txt uses.
+
+set(CMAKE_POSITION_INDEPENDENT_CODE ON)
+
+add_library(mmusim_options INTERFACE)
+add_library(mmusim::options ALIAS mmusim_options)
+set_target_properties(mmusim_options PROPERTIES EXPORT_NAME options)
+target_compile_features(mmusim_options INTERFACE cxx_std_20)
+set(mmusim_warnings -Wall -Wextra -Wpedantic -Wshadow -Wconversion -Wnon-virtual-dtor -Wold-style-cast
+    -Woverloaded-virtual -Wcast-qual)
+if(MMUSIM_WERROR)
+  list(APPEND mmusim_warnings -Werror)
+endif()
+
+# mmusim_library(<folder-name> SOURCES ... [DEPS <mmusim libraries>] [LIBS <outside libraries>])
+# Makes mmusim_<name> with alias mmusim::<name>. DEPS are other folders' libraries, public.
+function(mmusim_library name)
+  cmake_parse_arguments(ARG "" "" "SOURCES;DEPS;LIBS;PRIVATE_LIBS" ${ARGN})
+  if(ARG_SOURCES)
+    add_library(mmusim_${name} STATIC ${ARG_SOURCES})
+    set(scope PUBLIC)
+    target_compile_options(mmusim_${name} PRIVATE ${mmusim_warnings})
+  else()
+    add_library(mmusim_${name} INTERFACE)
+    set(scope INTERFACE)
+  endif()
+  add_library(mmusim::${name} ALIAS mmusim_${name})
+  target_include_directories(mmusim_${name} ${scope}
+    $<BUILD_INTERFACE:${PROJECT_SOURCE_DIR}/src> $<BUILD_INTERFACE:${PROJECT_SOURCE_DIR}>
+    $<INSTALL_INTERFACE:${CMAKE_INSTALL_INCLUDEDIR}/mmusim>)
+  target_link_libraries(mmusim_${name} ${scope} mmusim_options ${ARG_LIBS})
+  foreach(dep ${ARG_DEPS})
+    target_link_libraries(mmusim_${name} ${scope} mmusim_${dep})
+  endforeach()
+  if(ARG_PRIVATE_LIBS)
+    target_link_libraries(mmusim_${name} PRIVATE ${ARG_PRIVATE_LIBS})
+  endif()
+  set_target_properties(mmusim_${name} PROPERTIES EXPORT_NAME ${name})
+  set_property(GLOBAL APPEND PROPERTY MMUSIM_LIBRARIES mmusim_${name})
+endfunction()
+
+# mmusim_test(<name> SOURCES ... DEPS <mmusim libraries> [LIBS ...] [LABELS ...]): a GoogleTest binary known to ctest.
+# Tests find data below ${MMUSIM_SOURCE_DIR} (a macro holding the path of the checkout).
+function(mmusim_test name)
+  cmake_parse_arguments(ARG "" "" "SOURCES;DEPS;LIBS;LABELS" ${ARGN})
+  add_executable(${name} ${ARG_SOURCES})
+  target_compile_options(${name} PRIVATE ${mmusim_warnings})
+  target_compile_definitions(${name} PRIVATE MMUSIM_SOURCE_DIR="${PROJECT_SOURCE_DIR}")
+  foreach(dep ${ARG_DEPS})
+    target_link_libraries(${name} PRIVATE mmusim_${dep})
+  endforeach()
+  target_link_libraries(${name} PRIVATE ${ARG_LIBS} GTest::gtest GTest::gmock GTest::gtest_main)
+  gtest_discover_tests(${name} DISCOVERY_TIMEOUT 60 PROPERTIES LABELS "${ARG_LABELS}" TIMEOUT 900)
+endfunction()

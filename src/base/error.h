@@ -1,0 +1,46 @@
+// Errors a user can cause, and how they are reported.
+//
+// mmusim::Error is thrown for bad input (a torn trace, a wrong key, a full disk) and caught once,
+// in cli/, which prints what() and exits with the error's status. It is never thrown for an
+// expected outcome (a page fault, a TLB miss): those are values. Assertions (MMUSIM_ASSERT) are for
+// bugs; no input may reach them.
+#ifndef MMUSIM_BASE_ERROR_H_
+#define MMUSIM_BASE_ERROR_H_
+
+#include <fmt/format.h>
+#include <stdexcept>
+#include <string>
+
+namespace mmusim {
+
+class Error : public std::runtime_error {
+ public:
+  static constexpr int kFailure = 1;  // exit status: the work could not be done
+  static constexpr int kUsage = 2;    // exit status: the command line or a config is wrong
+
+  // `where` names file and line, key or byte offset ("" if none applies); `what_to_do` may be
+  // empty.
+  Error(const std::string& where, const std::string& what, const std::string& what_to_do = "",
+        int exit_status = kFailure);
+  [[nodiscard]] int exit_status() const { return exit_status_; }
+
+ private:
+  int exit_status_;
+};
+
+class UsageError : public Error {
+ public:
+  UsageError(const std::string& where, const std::string& what, const std::string& what_to_do = "")
+      : Error(where, what, what_to_do, kUsage) {}
+};
+
+[[noreturn]] void assertion_failed(const char* expression, const char* file, int line);
+
+}  // namespace mmusim
+
+// Always on: the simulator's results are worthless once an invariant is broken.
+#define MMUSIM_ASSERT(expression)      \
+  ((expression) ? static_cast<void>(0) \
+                : ::mmusim::assertion_failed(#expression, __FILE__, __LINE__))
+
+#endif  // MMUSIM_BASE_ERROR_H_

@@ -1,0 +1,25 @@
+// Numbers as people write them: "64K", "1.5G" in; "64 KiB", "1,234,567" out.
+#ifndef MMUSIM_BASE_UNITS_H_
+#define MMUSIM_BASE_UNITS_H_
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <string_view>
+
+namespace mmusim {
+
+// A non-negative whole number: decimal or 0x hexadecimal, optionally followed by K, M, G or T
+// (powers of 1024; an "iB" or "B" after the letter is allowed). Nothing where the text is not one
+// or exceeds 2^64 - 1.
+std::optional<uint64_t> parse_size(std::string_view text);
+
+// The shortest text parse_size reads back to exactly this value: 65536 -> "64K", 1000 -> "1000".
+std::string format_size(uint64_t bytes);
+
+// With thousands separators: 1234567 -> "1,234,567".
+std::string format_count(uint64_t count);
+
+}  // namespace mmusim
+
+#endif  // MMUSIM_BASE_UNITS_H_

@@ -1,0 +1,69 @@
+// Reads a trace container (.mmt) from a file, a batch at a time. Format: src/trace/README.md.
+//
+// Memory is bounded by the largest chunk (see README for its limit), whatever the length of the
+// trace. Every count, length and offset in the file is checked before use: a hostile file gives an
+// Error naming file and byte offset, never a crash, a hang or an allocation beyond the limits. Not
+// thread-safe; use one Reader per thread.
+#ifndef MMUSIM_TRACE_READER_H_
+#define MMUSIM_TRACE_READER_H_
+
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "trace/record.h"
+
+namespace mmusim::trace {
+
+struct ReaderOptions {
+  // Accept a file without index and trailer (a torn recording): read up to its last whole chunk.
+  // Without it such a file is an Error that says so.
+  bool accept_torn = false;
+};
+
+struct ChunkInfo {
+  uint64_t offset = 0;  // of the chunk in the file
+  uint64_t compressed_bytes = 0;
+  uint64_t raw_bytes = 0;
+  Totals totals;
+};
+
+class Reader {
+ public:
+  // Opens and checks magic, version, header and (unless torn) index. Errors: Error naming path and
+  // byte offset.
+  explicit Reader(std::string path, const ReaderOptions& options = {});
+  ~Reader();
+  Reader(Reader&&) noexcept;
+  Reader& operator=(Reader&&) noexcept;
+
+  [[nodiscard]] const Header& header() const;
+
+  // The next batch; false at the end of the trace. The batch and all it points to live until the
+  // next call. Errors: Error naming path and byte offset of a damaged chunk.
+  bool next(Batch& batch);
+
+  // Of the whole file, from the index; nothing for a torn file, whose totals are known only once
+  // read.
+  [[nodiscard]] std::optional<Totals> totals() const;
+  [[nodiscard]] const std::vector<ChunkInfo>& chunks()
+      const;  // found so far; all of them if the index is there
+  [[nodiscard]] bool torn() const;
+
+  // For progress: bytes of the file consumed so far, and its size.
+  [[nodiscard]] uint64_t position() const;
+  [[nodiscard]] uint64_t file_bytes() const;
+
+  // Identity of the content: XXH3-128 over the chunk checksums and header, 32 hex digits. Equal for
+  // equal content.
+  [[nodiscard]] std::string content_hash() const;
+
+ private:
+  class Impl;
+  std::unique_ptr<Impl> impl_;
+};
+
+}  // namespace mmusim::trace
+
+#endif  // MMUSIM_TRACE_READER_H_

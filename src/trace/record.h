@@ -1,0 +1,200 @@
+// What a trace says: the history of a group of processes, as blocks of instructions and memory
+// events.
+//
+// A *static block* is a straight run of instructions as the program's code has it: where it starts,
+// how long each instruction is, which data accesses each makes. Executing it is a *block record*:
+// the block's number and one address per data access. Everything else that happens is an *event*.
+// Records carry the thread they belong to.
+//
+// Values of `prot`, `flags`, `advice` and `clone_flags` are Linux's asm-generic ones on every ISA;
+// importers translate. Results are as a Linux system call returns them: >= 0, or -errno.
+#ifndef MMUSIM_TRACE_RECORD_H_
+#define MMUSIM_TRACE_RECORD_H_
+
+#include <cstdint>
+#include <span>
+#include <string>
+#include <variant>
+#include <vector>
+
+#include "base/types.h"
+
+namespace mmusim::trace {
+
+struct ThreadId {
+  Pid pid;
+  Tid tid;
+  auto operator<=>(const ThreadId&) const = default;
+};
+
+// One data access of a static block.
+struct MemOp {
+  uint8_t instruction;  // index of the instruction that makes it, 0-based; non-decreasing within a
+                        // block
+  AccessKind kind;      // Load, Store or Modify
+  uint16_t bytes;       // 1 .. kMaxAccessBytes
+  bool operator==(const MemOp&) const = default;
+};
+
+// Limits that make every block small and every access cross at most one page boundary.
+inline constexpr unsigned kMaxInstructions = 255;  // per block
+inline constexpr unsigned kMaxMemOps = 255;        // per block
+inline constexpr unsigned kMaxAccessBytes = 4096;  // per data access; importers split longer ones
+inline constexpr unsigned kMaxInstructionBytes = 32;
+// No block extends past the end of the 4 KiB page it starts in, except by the tail of its last
+// instruction. 4 KiB is the smallest base page of any simulated machine, so that a block needs one
+// instruction translation, or two.
+inline constexpr PageShift kBlockPage{12};
+
+struct StaticBlock {
+  VirtAddr start;
+  uint32_t bytes;          // of all instructions together
+  uint8_t instructions;    // 1 .. kMaxInstructions
+  uint8_t mem_ops;         // 0 .. kMaxMemOps
+  bool crosses_page;       // the last instruction ends in the next 4 KiB page
+  const uint8_t* lengths;  // one byte length per instruction
+  const MemOp* ops;        // mem_ops of them
+};
+
+// --- Events
+// ---------------------------------------------------------------------------------------------------------
+
+struct ImageArea {  // one VMA of a new process image
+  VirtRange range;
+  uint32_t prot = 0;
+  uint32_t flags = 0;  // MAP_*; MAP_GROWSDOWN for the stack
+  uint64_t file_offset = 0;
+  std::string name;  // file, or [stack], [heap], [vdso], [vvar], [vsyscall], or empty
+  bool operator==(const ImageArea&) const = default;
+};
+
+struct ExecEvent {  // a process begins to run a program (also: the first thing said of a process
+                    // not born in the trace)
+  std::string program;
+  std::vector<std::string> arguments;
+  std::vector<ImageArea>
+      image;           // empty: not recorded; the replayer implies areas as they are touched
+  VirtAddr brk;        // initial program break; 0: not recorded
+  VirtAddr stack_top;  // 0: not recorded
+  bool operator==(const ExecEvent&) const = default;
+};
+struct MmapEvent {
+  VirtAddr hint;
+  uint64_t length = 0;
+  uint32_t prot = 0;
+  uint32_t flags = 0;
+  int32_t fd = -1;
+  uint64_t offset = 0;
+  int64_t result = 0;  // the address, or -errno
+  std::string file;    // what fd names, where known
+  bool operator==(const MmapEvent&) const = default;
+};
+struct MunmapEvent {
+  VirtAddr start;
+  uint64_t length = 0;
+  int64_t result = 0;
+  bool operator==(const MunmapEvent&) const = default;
+};
+struct MprotectEvent {
+  VirtAddr start;
+  uint64_t length = 0;
+  uint32_t prot = 0;
+  int64_t result = 0;
+  bool operator==(const MprotectEvent&) const = default;
+};
+struct MremapEvent {
+  VirtAddr old_start;
+  uint64_t old_length = 0;
+  uint64_t new_length = 0;
+  uint32_t flags = 0;
+  VirtAddr new_hint;
+  int64_t result = 0;
+  bool operator==(const MremapEvent&) const = default;
+};
+struct BrkEvent {
+  VirtAddr requested;
+  VirtAddr result;  // the break after the call
+  bool operator==(const BrkEvent&) const = default;
+};
+struct MadviseEvent {
+  VirtAddr start;
+  uint64_t length = 0;
+  uint32_t advice = 0;
+  int64_t result = 0;
+  bool operator==(const MadviseEvent&) const = default;
+};
+struct ForkEvent {  // fork, vfork, clone: the record's thread makes `child`; shares_memory for
+                    // threads and vfork
+  ThreadId child;
+  uint64_t clone_flags = 0;
+  bool shares_memory = false;  // CLONE_VM
+  bool operator==(const ForkEvent&) const = default;
+};
+struct ExitEvent {  // the record's thread ends; whole_process: exit_group or a fatal signal ends
+                    // its process
+  int32_t status = 0;
+  bool whole_process = true;
+  bool operator==(const ExitEvent&) const = default;
+};
+struct WaitEvent {  // the record's process has reaped `child`
+  Pid child;
+  int32_t status = 0;
+  bool operator==(const WaitEvent&) const = default;
+};
+struct SwitchEvent {  // CPU `cpu` goes on with the record's thread, where the recorder saw it
+  CpuId cpu;
+  bool operator==(const SwitchEvent&) const = default;
+};
+struct MarkerEvent {  // a named point, for measurements
+  std::string text;
+  bool operator==(const MarkerEvent&) const = default;
+};
+
+using Event = std::variant<ExecEvent, MmapEvent, MunmapEvent, MprotectEvent, MremapEvent, BrkEvent,
+                           MadviseEvent, ForkEvent, ExitEvent, WaitEvent, SwitchEvent, MarkerEvent>;
+
+// The event's name as `trace dump` prints it ("mmap", "fork", ...).
+const char* name_of(const Event& event);
+
+// --- Header and batches
+// ---------------------------------------------------------------------------------------------
+
+struct Header {
+  std::string isa;  // "x86_64", "i386", "sparc64", "ppc64", "ia64", ...
+  bool big_endian = false;
+  PageShift page{12};    // base page of the machine the recording was made on
+  std::string program;   // the command recorded
+  std::string recorder;  // what recorded it, with version
+  std::string notes;     // what the recorder could not tell
+  bool operator==(const Header&) const = default;
+};
+
+struct Totals {
+  uint64_t instructions = 0;
+  uint64_t blocks = 0;
+  uint64_t loads = 0;
+  uint64_t stores = 0;
+  uint64_t modifies = 0;
+  uint64_t events = 0;
+  [[nodiscard]] uint64_t data_accesses() const { return loads + stores + modifies; }
+  [[nodiscard]] uint64_t references() const { return instructions + data_accesses(); }
+  bool operator==(const Totals&) const = default;
+  Totals& operator+=(const Totals& o);
+};
+
+// What a reader hands out: either a run of block records of one thread, or one event. Valid until
+// the next call.
+struct Batch {
+  ThreadId thread;
+  const Event* event = nullptr;  // null: a run of blocks
+
+  std::span<const StaticBlock> table;  // static blocks, indexed by the numbers in `blocks`
+  std::span<const uint32_t> blocks;    // block records, in program order
+  const uint64_t* addresses =
+      nullptr;    // their data addresses, in order: table[blocks[0]].mem_ops of them, then ...
+  Totals totals;  // of this batch (events: 0)
+};
+
+}  // namespace mmusim::trace
+
+#endif  // MMUSIM_TRACE_RECORD_H_

@@ -1,0 +1,56 @@
+// Writes a trace container (.mmt). Format: src/trace/README.md.
+//
+// Instructions and their data accesses are given one by one in program order; the writer cuts them
+// into blocks, numbers the blocks and packs chunks. Memory is bounded by the chunk size, whatever
+// the length of the trace. The file appears under its name only when finish() succeeds. Not
+// thread-safe.
+#ifndef MMUSIM_TRACE_WRITER_H_
+#define MMUSIM_TRACE_WRITER_H_
+
+#include <memory>
+#include <string>
+
+#include "trace/record.h"
+
+namespace mmusim::trace {
+
+struct WriterOptions {
+  int zstd_level = 6;
+  uint64_t chunk_bytes = uint64_t{16} << 20;  // uncompressed bytes after which a chunk is closed
+};
+
+class Writer {
+ public:
+  // Errors (here and below): Error naming the path when it cannot be created or written.
+  Writer(std::string path, const Header& header, const WriterOptions& options = {});
+  ~Writer();
+  Writer(Writer&&) noexcept;
+  Writer& operator=(Writer&&) noexcept;
+
+  // The thread whose records follow, until the next call.
+  void thread(ThreadId thread);
+
+  // One executed instruction. REQUIRES: thread() was called; 1 <= bytes <= kMaxInstructionBytes.
+  void instruction(VirtAddr address, unsigned bytes);
+
+  // One data access of the last instruction. REQUIRES: instruction() was called since the last
+  // thread() or event(); kind is not Fetch; 1 <= bytes <= kMaxAccessBytes.
+  void access(AccessKind kind, VirtAddr address, unsigned bytes);
+
+  // One event of the current thread. REQUIRES: thread() was called.
+  void event(const Event& event);
+
+  // Writes what is pending, the index and the trailer, and makes the file appear.
+  void finish();
+
+  [[nodiscard]] const Totals& totals() const;
+  [[nodiscard]] uint64_t bytes_written() const;
+
+ private:
+  class Impl;
+  std::unique_ptr<Impl> impl_;
+};
+
+}  // namespace mmusim::trace
+
+#endif  // MMUSIM_TRACE_WRITER_H_
