@@ -1,0 +1,105 @@
+// Configuration keys: declared once, and from that one declaration parsed from INI files and the
+// command line, checked, explained in --help and the reference, and written back as the effective
+// configuration.
+//
+// A key is "section.name" with as many dots as it likes (tlb.l2.entries). A module declares its
+// keys in a static function `declare(Schema&)` and reads them in a constructor or `from(const
+// Config&)`; nothing else knows them. Not thread-safe while being built; read-only use afterwards
+// is.
+#ifndef MMUSIM_CONFIG_SCHEMA_H_
+#define MMUSIM_CONFIG_SCHEMA_H_
+
+#include <cstdint>
+#include <limits>
+#include <map>
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace mmusim::config {
+
+enum class Type { Number, Size, Flag, Choice, Text };
+
+struct Key {
+  std::string name;
+  Type type = Type::Text;
+  std::string default_value;  // as it would be written in a file
+  std::string help;           // one sentence or two, with the unit
+  uint64_t least = 0;         // Number and Size: allowed range
+  uint64_t most = std::numeric_limits<uint64_t>::max();
+  std::vector<std::string> choices;  // Choice
+};
+
+class Schema {
+ public:
+  // REQUIRES (all): name not yet declared; the default is allowed.
+  void number(std::string name, uint64_t value, std::string help, uint64_t least = 0,
+              uint64_t most = std::numeric_limits<uint64_t>::max());
+  void size(std::string name, uint64_t bytes, std::string help, uint64_t least = 0,
+            uint64_t most = std::numeric_limits<uint64_t>::max());
+  void flag(std::string name, bool value, std::string help);
+  void choice(std::string name, std::string value, std::vector<std::string> choices,
+              std::string help);
+  void text(std::string name, std::string value, std::string help);
+
+  [[nodiscard]] const Key* find(std::string_view name) const;
+  // The declared name with the least edit distance to `name`; "" for an empty schema.
+  [[nodiscard]] std::string nearest(std::string_view name) const;
+  [[nodiscard]] const std::vector<Key>& keys() const { return keys_; }  // in order of declaration
+
+ private:
+  void add(Key key);
+
+  std::vector<Key> keys_;
+  std::map<std::string, size_t, std::less<>> index_;
+};
+
+// Values for a schema's keys. Later settings win; each value remembers where it came from, for
+// messages.
+class Config {
+ public:
+  // `schema` must outlive the Config.
+  explicit Config(const Schema& schema);
+
+  // Sets one key. `where` names the source ("skylake.cfg:12", "--tlb.l2.entries").
+  // Errors: UsageError for an unknown key (with the nearest known one), or a value that is not of
+  // the key's type or range.
+  void set(std::string_view name, std::string_view value, const std::string& where);
+
+  // Reads an INI file: [section] lines, key = value, # comments. Errors: UsageError with file and
+  // line, also for a key given twice in the file or a file that cannot be read.
+  void load(const std::string& path);
+  // The same from text; `name` stands for the path in messages.
+  void load_text(std::string_view text, const std::string& name);
+
+  // REQUIRES (all): declared with that type.
+  [[nodiscard]] uint64_t number(std::string_view name) const;
+  [[nodiscard]] uint64_t size(std::string_view name) const;
+  [[nodiscard]] bool flag(std::string_view name) const;
+  [[nodiscard]] const std::string& choice(std::string_view name) const;
+  [[nodiscard]] const std::string& text(std::string_view name) const;
+
+  // Where the value came from: "default", or what set() was told.
+  [[nodiscard]] const std::string& origin(std::string_view name) const;
+
+  // Every key with its value as an INI text that load_text reads back to the same Config.
+  // Deterministic.
+  [[nodiscard]] std::string effective() const;
+
+  [[nodiscard]] const Schema& schema() const { return *schema_; }
+
+ private:
+  struct Value {
+    std::string text;
+    uint64_t number = 0;
+    std::string origin;
+  };
+  [[nodiscard]] const Value& value(std::string_view name, Type type) const;
+
+  const Schema* schema_;
+  std::vector<Value> values_;  // parallel to schema_->keys()
+};
+
+}  // namespace mmusim::config
+
+#endif  // MMUSIM_CONFIG_SCHEMA_H_

@@ -1,0 +1,80 @@
+// The simulated kernel: processes and address spaces, page faults and the system calls that change
+// them.
+//
+// Acts as Linux does in what page tables and TLBs can see: which faults happen, what fork copies,
+// when tables are freed, what is flushed. Minor faults, RSS and page-table bytes count as Linux
+// counts them (/proc/PID/stat, /proc/PID/status). It works on page tables through the PTI only, and
+// on TLBs through TlbMaintenance only. Not thread-safe. Deterministic.
+#ifndef MMUSIM_KERNEL_KERNEL_H_
+#define MMUSIM_KERNEL_KERNEL_H_
+
+#include <cstdint>
+#include <memory>
+
+#include "base/types.h"
+#include "config/schema.h"
+#include "mem/frames.h"
+#include "mmu/layout.h"
+#include "mmu/mmu.h"
+#include "pt/page_table.h"
+#include "pt/table_allocator.h"
+#include "stats/report.h"
+#include "trace/record.h"
+
+namespace mmusim::kernel {
+
+class AddressSpace;
+
+// What the kernel runs on. All pointers must outlive it.
+struct Platform {
+  mem::FrameMemory* frames = nullptr;
+  mem::ReferenceSink* sink = nullptr;
+  pt::TableAllocator* tables = nullptr;
+  pt::Factory* page_tables = nullptr;
+  const pt::EntryFormat* format = nullptr;
+  mmu::TlbMaintenance* tlbs = nullptr;
+  mmu::AddressLayout layout;
+  PageShift page{12};
+};
+
+enum class FaultOutcome : uint8_t {
+  Fixed,     // retry the access
+  Refused,   // the program had no right to it: Linux would send SIGSEGV. The access is skipped, and
+             // counted.
+  NoMemory,  // out of frames: Linux would kill something
+};
+
+class Kernel {
+ public:
+  static void declare(config::Schema& schema);  // kernel.* keys
+  Kernel(const config::Config& config, const Platform& platform);
+  ~Kernel();
+
+  // Thread `thread` goes on on CPU `cpu`; makes process and thread if unknown (a trace may start in
+  // mid-life). Switches address space when it is another than the CPU's current one.
+  void run(CpuId cpu, trace::ThreadId thread);
+
+  // A system call or the like of a thread, with the result the recording saw.
+  void apply(CpuId cpu, trace::ThreadId thread, const trace::Event& event);
+
+  // A page fault of the thread running on `cpu`.
+  FaultOutcome fault(CpuId cpu, VirtAddr va, AccessKind kind, mmu::FaultReason reason);
+
+  // The running address space of a CPU; null before the first run().
+  [[nodiscard]] const AddressSpace* current(CpuId cpu) const;
+  // Its page table, for checks.
+  [[nodiscard]] const pt::PageTable* current_table(CpuId cpu) const;
+
+  // Ends every process still alive (as exit would), so that leaks show.
+  void shut_down();
+
+  void report(stats::Report& report) const;
+
+ private:
+  class Impl;
+  std::unique_ptr<Impl> impl_;
+};
+
+}  // namespace mmusim::kernel
+
+#endif  // MMUSIM_KERNEL_KERNEL_H_

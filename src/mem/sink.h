@@ -1,0 +1,73 @@
+// The one place every table reference goes through, so that counts, caches, costs and explanations
+// see the same thing.
+//
+// Who touches a word of a page table (walker, miss handler, kernel) reports it here with its
+// simulated physical address. Without a cache hierarchy references are only counted; with one each
+// is also looked up, and where it hit is counted. Not thread-safe. Not virtual: one simulated
+// machine has one sink.
+#ifndef MMUSIM_MEM_SINK_H_
+#define MMUSIM_MEM_SINK_H_
+
+#include <array>
+#include <cstdint>
+#include <memory>
+
+#include "base/types.h"
+#include "config/schema.h"
+#include "stats/report.h"
+
+namespace mmusim::mem {
+
+class CacheHierarchy;
+
+enum class Origin : uint8_t {
+  Walker,   // a hardware page-table walker
+  Handler,  // a software TLB-miss handler
+  Kernel,   // the kernel's own work on page tables: faults, fork, munmap, ...
+  User,     // the program's own accesses; reported only when a cache hierarchy is simulated
+};
+inline constexpr unsigned kOrigins = 4;
+inline constexpr unsigned kMaxLevels =
+    8;  // of a table: 0 is the leaf level, counting up to the root
+
+struct Touch {
+  Origin origin = Origin::Kernel;
+  uint8_t level = 0;
+  bool dependent = true;  // its address came out of the reference before it
+};
+
+class ReferenceSink {
+ public:
+  static void declare(config::Schema& schema);  // cache.* and cost.* keys
+  explicit ReferenceSink(const config::Config& config);
+  ~ReferenceSink();
+
+  // One read or write of `bytes` (at most a cache line's worth, not crossing one).
+  void reference(PhysAddr address, unsigned bytes, bool write, Touch touch) {
+    ++counts_[static_cast<unsigned>(touch.origin)][touch.level & (kMaxLevels - 1)][write ? 1 : 0];
+    if (caches_ != nullptr) look_up(address, bytes, write, touch);
+  }
+  // `count` words of 8 bytes, `stride` bytes apart: the same as that many calls of reference().
+  void reference_run(PhysAddr first, uint64_t stride, uint64_t count, bool write, Touch touch);
+
+  // Whether the program's own accesses must be reported too.
+  [[nodiscard]] bool has_caches() const { return caches_ != nullptr; }
+
+  [[nodiscard]] uint64_t count(Origin origin, unsigned level, bool write) const {
+    return counts_[static_cast<unsigned>(origin)][level][write ? 1 : 0];
+  }
+  [[nodiscard]] uint64_t total(Origin origin) const;
+
+  // Counts, cache hits by level and origin, and cycles = counts x cost table.
+  void report(stats::Report& report) const;
+
+ private:
+  void look_up(PhysAddr address, unsigned bytes, bool write, Touch touch);
+
+  std::array<std::array<std::array<uint64_t, 2>, kMaxLevels>, kOrigins> counts_{};
+  std::unique_ptr<CacheHierarchy> caches_;
+};
+
+}  // namespace mmusim::mem
+
+#endif  // MMUSIM_MEM_SINK_H_

@@ -1,0 +1,72 @@
+// What an architecture's MMU is to the rest of the simulator.
+//
+// The replay loop is instantiated per architecture on the concrete class, so that a TLB hit costs
+// no virtual call; the kernel and the checker, which are rarely called, use these interfaces.
+#ifndef MMUSIM_MMU_MMU_H_
+#define MMUSIM_MMU_MMU_H_
+
+#include <cstdint>
+#include <functional>
+
+#include "base/types.h"
+#include "pt/page_table.h"
+#include "stats/report.h"
+
+namespace mmusim::mmu {
+
+enum class FaultReason : uint8_t {
+  None,
+  NotPresent,    // no translation
+  Protection,    // a translation that does not allow the access
+  NonCanonical,  // not an address of this architecture's user space
+  Malformed,     // reserved bits set in an entry: never on a healthy page table
+};
+const char* name_of(FaultReason reason);
+
+struct Translation {
+  FaultReason fault = FaultReason::None;
+  Pfn pfn;         // of the base page accessed; valid without fault
+  PageShift size;  // of the leaf
+  Rights rights;
+  [[nodiscard]] bool ok() const { return fault == FaultReason::None; }
+};
+
+// A translation some TLB of the machine holds.
+struct CachedTranslation {
+  CpuId cpu;
+  MmId mm;
+  VirtAddr base;
+  PageShift size;
+  Pfn pfn;  // first frame of the leaf
+  Rights rights;
+  const char* where;  // "l1d", "l2", ...
+};
+
+// All CPUs' TLBs as the kernel drives them. On return from a flush no TLB, walk cache or software
+// TLB can give a translation that the page table no longer has.
+class TlbMaintenance {
+ public:
+  virtual ~TlbMaintenance() = default;
+
+  // Context switch: `cpu` goes on in address space `mm`.
+  virtual void activate(CpuId cpu, MmId mm, pt::RootToken root) = 0;
+  // Translations of `range` are gone or less permissive; entries are at least `stride` big.
+  // freed_tables: table pages were unlinked too, so walk caches must go.
+  virtual void flush_range(MmId mm, VirtRange range, PageShift stride, bool freed_tables) = 0;
+  virtual void flush_mm(MmId mm) = 0;
+  // One page, this CPU only: after a fault found the entry sufficient (spurious), or upgraded it.
+  virtual void flush_local_page(CpuId cpu, MmId mm, VirtAddr va) = 0;
+  // The address space is dead; its tables are about to be freed.
+  virtual void forget(MmId mm) = 0;
+
+  // For --check: every translation any TLB could still use.
+  virtual void for_each_entry(const std::function<void(const CachedTranslation&)>& visit) const = 0;
+  // For --check: whether any walk cache still points at a table in [address, address + bytes).
+  [[nodiscard]] virtual bool walk_caches_reach(PhysAddr address, uint64_t bytes) const = 0;
+
+  virtual void report(stats::Report& report) const = 0;
+};
+
+}  // namespace mmusim::mmu
+
+#endif  // MMUSIM_MMU_MMU_H_

@@ -1,0 +1,75 @@
+// Leaf entries of page tables, as each architecture's kernel writes them.
+//
+// A page table stores 64-bit words bit-exact in the architecture's own format and never looks
+// inside except through an EntryFormat. What the kernel does to thousands of entries in a row
+// (test, write-protect, clear young) is masks, plain data, so that a loop over a run of entries has
+// no call in it; making and taking apart single entries is virtual.
+//
+// An entry is none (0: nothing mapped, not faulted yet), present (hardware may use it), or
+// something else the kernel keeps there (not present, not 0), which a table stores unchanged.
+#ifndef MMUSIM_PT_ENTRY_H_
+#define MMUSIM_PT_ENTRY_H_
+
+#include <cstdint>
+
+#include "base/types.h"
+
+namespace mmusim::pt {
+
+using Entry = uint64_t;
+inline constexpr Entry kNone = 0;
+
+struct LeafFields {
+  Pfn pfn;  // first frame; aligned to the leaf's size
+  PageShift size;
+  Rights rights;  // kUser is implied for user tables
+  bool accessed = false;
+  bool dirty = false;
+  bool global = false;
+  bool special = false;  // maps a frame the kernel does not count (zero page, device)
+};
+
+class EntryFormat {
+ public:
+  virtual ~EntryFormat() = default;
+
+  // --- Masks for inlined loops. A bit set means the property holds.
+  Entry present_mask = 0;  // any of these bits: present
+  Entry accessed_mask = 0;
+  Entry dirty_mask = 0;
+  Entry special_mask = 0;
+  Entry write_mask =
+      0;  // present and (entry & write_mask) == write_mask: writable; clearing it write-protects
+  Entry pfn_mask =
+      0;  // frame number = (entry & pfn_mask) >> pfn_shift, in base pages, for base-page leaves
+  unsigned pfn_shift = 0;
+
+  [[nodiscard]] bool is_present(Entry e) const { return (e & present_mask) != 0; }
+  [[nodiscard]] bool is_writable(Entry e) const {
+    return is_present(e) && (e & write_mask) == write_mask;
+  }
+  [[nodiscard]] bool is_special(Entry e) const { return (e & special_mask) != 0; }
+  [[nodiscard]] bool is_dirty(Entry e) const { return (e & dirty_mask) != 0; }
+  [[nodiscard]] bool is_accessed(Entry e) const { return (e & accessed_mask) != 0; }
+  [[nodiscard]] Entry write_protected(Entry e) const { return e & ~write_mask; }
+  [[nodiscard]] Pfn pfn_of(Entry e) const { return Pfn((e & pfn_mask) >> pfn_shift); }
+
+  // --- One at a time.
+  [[nodiscard]] virtual Entry make_leaf(const LeafFields& fields) const = 0;
+  // REQUIRES: present.
+  [[nodiscard]] virtual LeafFields parse_leaf(Entry e, PageShift size) const = 0;
+  // The same leaf with other rights (mprotect); keeps accessed, dirty and the frame. REQUIRES:
+  // present.
+  [[nodiscard]] virtual Entry with_rights(Entry e, Rights rights) const = 0;
+
+  // --- Entries of a radix table that point to the next level.
+  [[nodiscard]] virtual Entry make_table(PhysAddr next) const = 0;
+  [[nodiscard]] virtual PhysAddr table_address(Entry e) const = 0;
+  // Whether a present entry found at a level whose entries cover `size` is a leaf. Always true at
+  // the lowest level.
+  [[nodiscard]] virtual bool is_leaf(Entry e, PageShift size) const = 0;
+};
+
+}  // namespace mmusim::pt
+
+#endif  // MMUSIM_PT_ENTRY_H_
