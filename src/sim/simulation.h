@@ -1,0 +1,63 @@
+// A whole simulation: a machine made from a configuration, and a trace replayed through it.
+//
+// This is what the commands call. One replay is one machine; nothing is shared between replays, so
+// several may run on several host threads, each with its own Config. Results depend on trace,
+// configuration and seed only.
+#ifndef MMUSIM_SIM_SIMULATION_H_
+#define MMUSIM_SIM_SIMULATION_H_
+
+#include <cstdint>
+#include <functional>
+#include <string>
+#include <vector>
+
+#include "config/schema.h"
+#include "stats/report.h"
+#include "trace/record.h"
+
+namespace mmusim::sim {
+
+// One architecture that can be simulated. Registry: architectures.cc.
+struct ArchitectureInfo {
+  const char* name;  // machine.arch's value
+  const char* summary;
+};
+std::vector<ArchitectureInfo> architectures();
+
+// Declares every key of every part: run.*, machine.*, mem.*, cache.*, cost.*, kernel.*, pt.*,
+// tlb.*, x86.*, ...
+void declare(config::Schema& schema);
+
+struct ReplayProgress {
+  uint64_t references = 0;  // replayed so far
+  uint64_t instructions = 0;
+  uint64_t bytes_done = 0;  // of the trace file
+  uint64_t bytes_total = 0;
+};
+
+struct ReplayOptions {
+  std::string trace;
+  bool accept_torn = false;
+  std::function<void(const ReplayProgress&)> progress;  // called now and then; may be empty
+};
+
+struct ReplayResult {
+  stats::Report report;
+  trace::Header header;
+  trace::Totals totals;  // of what was replayed
+  std::string trace_hash;
+  bool torn = false;     // the trace was torn and replayed up to its last whole chunk
+  bool stopped = false;  // run.limit was reached before the end of the trace
+};
+
+// Replays a trace. Errors: Error (trace), UsageError (configuration). In checking mode (run.check)
+// a violation of "no stale translation, ever" is an Error that names the reference, the translation
+// and what the page table says.
+ReplayResult replay(const config::Config& config, const ReplayOptions& options);
+
+// Every counter a replay with this configuration reports, with value 0: for `list counters`.
+stats::Report catalog(const config::Config& config);
+
+}  // namespace mmusim::sim
+
+#endif  // MMUSIM_SIM_SIMULATION_H_
