@@ -36,8 +36,6 @@ struct ReplayProgress {
 };
 
 struct ReplayOptions {
-  std::string trace;
-  bool accept_torn = false;
   std::function<void(const ReplayProgress&)> progress;  // called now and then; may be empty
 };
 
@@ -50,7 +48,7 @@ struct ReplayResult {
   bool stopped = false;  // run.limit was reached before the end of the trace
 };
 
-// Replays a trace. Errors: Error (trace), UsageError (configuration). In checking mode (run.check)
+// Replays the trace run.trace names. Errors: Error (trace), UsageError (configuration). In checking mode (run.check)
 // a violation of "no stale translation, ever" is an Error that names the reference, the translation
 // and what the page table says.
 ReplayResult replay(const config::Config& config, const ReplayOptions& options);
