@@ -24,8 +24,10 @@ struct ArchitectureInfo {
 };
 std::vector<ArchitectureInfo> architectures();
 
-// Declares every key of every part: run.*, machine.*, mem.*, cache.*, cost.*, kernel.*, pt.*,
-// tlb.*, x86.*, ...
+// Declares every key of every part. sim's own: run.trace (text), run.check (flag), run.limit
+// (instructions, 0 = all), run.accept_torn (flag), machine.name (text, shown in results),
+// machine.arch (choice), machine.page_table (choice). The rest is the parts': mem.*, cache.*,
+// cost.*, kernel.*, pt.*, tlb.*, psc.*, paging.*, x86.*
 void declare(config::Schema& schema);
 
 struct ReplayProgress {
@@ -48,9 +50,9 @@ struct ReplayResult {
   bool stopped = false;  // run.limit was reached before the end of the trace
 };
 
-// Replays the trace run.trace names. Errors: Error (trace), UsageError (configuration). In checking mode (run.check)
-// a violation of "no stale translation, ever" is an Error that names the reference, the translation
-// and what the page table says.
+// Replays the trace run.trace names. Errors: Error (trace), UsageError (configuration). In checking
+// mode (run.check) a violation of "no stale translation, ever" is an Error that names the
+// reference, the translation and what the page table says.
 ReplayResult replay(const config::Config& config, const ReplayOptions& options);
 
 // Every counter a replay with this configuration reports, with value 0: for `list counters`.
