@@ -9,6 +9,7 @@
 #define MMUSIM_KERNEL_KERNEL_H_
 
 #include <cstdint>
+#include <functional>
 #include <memory>
 
 #include "base/types.h"
@@ -35,6 +36,9 @@ struct Platform {
   mmu::TlbMaintenance* tlbs = nullptr;
   mmu::AddressLayout layout;
   PageShift page{12};
+  // Called before 2^order frames go back to the allocator, pages and tables alike; may be empty.
+  // For --check: by then no TLB may reach them.
+  std::function<void(Pfn first, unsigned order)> before_free;
 };
 
 enum class FaultOutcome : uint8_t {
@@ -62,7 +66,9 @@ class Kernel {
 
   // The running address space of a CPU; null before the first run().
   [[nodiscard]] const AddressSpace* current(CpuId cpu) const;
-  // Its page table, for checks.
+  // The page table of an address space that is alive; null otherwise. For checks.
+  [[nodiscard]] const pt::PageTable* table_of(MmId mm) const;
+  // The page table of current(cpu), likewise.
   [[nodiscard]] const pt::PageTable* current_table(CpuId cpu) const;
 
   // Ends every process still alive (as exit would), so that leaks show.
