@@ -1,4 +1,4 @@
-// Numbers as people write them: "64K", "1.5G" in; "64 KiB", "1,234,567" out.
+// Numbers as people write them: "64K" in; "64K", "1,234,567" out.
 #ifndef MMUSIM_BASE_UNITS_H_
 #define MMUSIM_BASE_UNITS_H_
 

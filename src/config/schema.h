@@ -9,7 +9,9 @@
 #ifndef MMUSIM_CONFIG_SCHEMA_H_
 #define MMUSIM_CONFIG_SCHEMA_H_
 
+#include <cstddef>
 #include <cstdint>
+#include <functional>
 #include <limits>
 #include <map>
 #include <string>

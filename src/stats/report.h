@@ -7,7 +7,10 @@
 #ifndef MMUSIM_STATS_REPORT_H_
 #define MMUSIM_STATS_REPORT_H_
 
+#include <cstddef>
 #include <cstdint>
+#include <functional>
+#include <map>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -37,6 +40,7 @@ class Report {
 
  private:
   std::vector<Counter> counters_;
+  std::map<std::string, size_t, std::less<>> index_;
 };
 
 }  // namespace mmusim::stats

@@ -1,0 +1,125 @@
+#include <array>
+#include <cerrno>
+#include <cstdio>
+#include <cstring>
+#include <memory>
+#include <sys/stat.h>
+#include <utility>
+
+#include "base/error.h"
+#include "config/ini.h"
+#include "config/schema.h"
+#include "config/value.h"
+
+namespace mmusim::config {
+namespace {
+
+// A configuration is some kilobytes; what is longer is some other file, given by mistake.
+constexpr size_t kMostFileBytes = size_t{1} << 20;
+
+std::string read_file(const std::string& path) {
+  struct stat status {};
+  if (stat(path.c_str(), &status) == 0 && S_ISDIR(status.st_mode)) {
+    throw UsageError(path, "cannot read: it is a directory");
+  }
+  const std::unique_ptr<std::FILE, int (*)(std::FILE*)> file(std::fopen(path.c_str(), "rb"),
+                                                             &std::fclose);
+  if (!file) throw UsageError(path, fmt::format("cannot open: {}", std::strerror(errno)));
+  std::string text;
+  std::array<char, 4096> buffer{};
+  while (const size_t bytes = std::fread(buffer.data(), 1, buffer.size(), file.get())) {
+    text.append(buffer.data(), bytes);
+    if (text.size() > kMostFileBytes) {
+      throw UsageError(path, "too long for a configuration (more than 1 MiB)");
+    }
+  }
+  if (std::ferror(file.get()) != 0) {
+    throw UsageError(path, fmt::format("cannot read: {}", std::strerror(errno)));
+  }
+  return text;
+}
+
+std::string_view section_of(std::string_view name) {
+  return name.substr(0, name.rfind('.'));
+}
+
+}  // namespace
+
+Config::Config(const Schema& schema) : schema_(&schema), values_(schema.keys().size()) {
+  for (const Key& key : schema.keys())
+    set(key.name, key.default_value, "default");
+}
+
+void Config::set(std::string_view name, std::string_view value, const std::string& where) {
+  const Key* key = schema_->find(name);
+  if (key == nullptr) {
+    const std::string nearest = schema_->nearest(name);
+    throw UsageError(where, fmt::format("unknown key '{}'", name.substr(0, 100)),
+                     nearest.empty() ? "" : fmt::format("the nearest known key is '{}'", nearest));
+  }
+  ParsedValue parsed = parse_value(*key, value);
+  if (!parsed.problem.empty()) {
+    throw UsageError(where, fmt::format("{}: {}", name, parsed.problem));
+  }
+  values_[static_cast<size_t>(key - schema_->keys().data())] = {std::move(parsed.text),
+                                                                parsed.number, where};
+}
+
+void Config::load(const std::string& path) {
+  load_text(read_file(path), path);
+}
+
+void Config::load_text(std::string_view text, const std::string& name) {
+  for (const IniSetting& setting : parse_ini(text, name)) {
+    set(setting.key, setting.value, fmt::format("{}:{}", name, setting.line));
+  }
+}
+
+const Config::Value& Config::value(std::string_view name, Type type) const {
+  const Key* key = schema_->find(name);
+  MMUSIM_ASSERT(key != nullptr && key->type == type);
+  return values_[static_cast<size_t>(key - schema_->keys().data())];
+}
+
+uint64_t Config::number(std::string_view name) const {
+  return value(name, Type::Number).number;
+}
+uint64_t Config::size(std::string_view name) const {
+  return value(name, Type::Size).number;
+}
+bool Config::flag(std::string_view name) const {
+  return value(name, Type::Flag).number != 0;
+}
+const std::string& Config::choice(std::string_view name) const {
+  return value(name, Type::Choice).text;
+}
+const std::string& Config::text(std::string_view name) const {
+  return value(name, Type::Text).text;
+}
+
+const std::string& Config::origin(std::string_view name) const {
+  const Key* key = schema_->find(name);
+  MMUSIM_ASSERT(key != nullptr);
+  return value(name, key->type).origin;
+}
+
+std::string Config::effective() const {
+  // Sections in the order their first key was declared, each once.
+  std::vector<std::pair<std::string_view, std::string>> sections;
+  std::map<std::string_view, size_t> index;
+  const std::vector<Key>& keys = schema_->keys();
+  for (size_t i = 0; i < keys.size(); ++i) {
+    const std::string_view section = section_of(keys[i].name);
+    const auto [at, fresh] = index.emplace(section, sections.size());
+    if (fresh) sections.emplace_back(section, "");
+    sections[at->second].second += fmt::format("{} = {}\n", keys[i].name.substr(section.size() + 1),
+                                               ini_value(values_[i].text));
+  }
+  std::string text;
+  for (const auto& [section, lines] : sections) {
+    text += fmt::format("{}[{}]\n{}", text.empty() ? "" : "\n", section, lines);
+  }
+  return text;
+}
+
+}  // namespace mmusim::config
