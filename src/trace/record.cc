@@ -1,13 +1,20 @@
 #include "trace/record.h"
 
+#include "base/error.h"
+
 namespace mmusim::trace {
 
-const char* name_of(const Event& event) {
+const char* event_kind_name(size_t kind) {
   static constexpr const char* kNames[] = {"exec",   "mmap", "munmap",  "mprotect",
                                            "mremap", "brk",  "madvise", "fork",
                                            "exit",   "wait", "switch",  "marker"};
   static_assert(std::size(kNames) == std::variant_size_v<Event>);
-  return kNames[event.index()];
+  MMUSIM_ASSERT(kind < std::size(kNames));
+  return kNames[kind];
+}
+
+const char* name_of(const Event& event) {
+  return event_kind_name(event.index());
 }
 
 Totals& Totals::operator+=(const Totals& o) {

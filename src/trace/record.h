@@ -155,6 +155,8 @@ using Event = std::variant<ExecEvent, MmapEvent, MunmapEvent, MprotectEvent, Mre
 
 // The event's name as `trace dump` prints it ("mmap", "fork", ...).
 const char* name_of(const Event& event);
+// The same from the place in the variant. REQUIRES: kind < std::variant_size_v<Event>.
+const char* event_kind_name(size_t kind);
 
 // --- Header and batches
 // ---------------------------------------------------------------------------------------------
@@ -189,7 +191,8 @@ struct Batch {
   const Event* event = nullptr;  // null: a run of blocks
 
   std::span<const StaticBlock> table;  // static blocks, indexed by the numbers in `blocks`
-  std::span<const uint32_t> blocks;    // block records, in program order
+  uint64_t table_serial = 0;  // same number, same table: what is derived from one may be kept
+  std::span<const uint32_t> blocks;  // block records, in program order
   const uint64_t* addresses =
       nullptr;    // their data addresses, in order: table[blocks[0]].mem_ops of them, then ...
   Totals totals;  // of this batch (events: 0)

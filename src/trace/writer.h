@@ -43,7 +43,8 @@ class Writer {
   // Writes what is pending, the index and the trailer, and makes the file appear.
   void finish();
 
-  [[nodiscard]] const Totals& totals() const;
+  // Of all that was written; the block being made is not yet counted.
+  [[nodiscard]] Totals totals() const;
   [[nodiscard]] uint64_t bytes_written() const;
 
  private:

@@ -1,0 +1,161 @@
+#include "trace/chunk_encoder.h"
+
+#include <algorithm>
+
+#include "trace/event_codec.h"
+
+namespace mmusim::trace {
+namespace {
+
+constexpr size_t kFirstSlots = size_t{1} << 14;
+
+}  // namespace
+
+ChunkEncoder::ChunkEncoder() : slots_(kFirstSlots) {}
+
+std::span<const uint8_t> ChunkEncoder::stream(Stream which) const {
+  return streams_[static_cast<size_t>(which)].bytes();
+}
+
+uint64_t ChunkEncoder::raw_bytes() const {
+  uint64_t sum = 0;
+  for (const ByteBuffer& stream : streams_)
+    sum += stream.size();
+  return sum;
+}
+
+bool ChunkEncoder::full(uint64_t chunk_bytes) const {
+  return raw_bytes() >= chunk_bytes || totals_.blocks >= kMaxBlocksPerChunk ||
+         totals_.events >= kMaxEventsPerChunk || table_.size() >= kMaxStaticBlocks ||
+         ops_.size() > kMaxStaticOps - kMaxMemOps ||
+         lengths_.size() > kMaxStaticLengths - kMaxInstructions;
+}
+
+void ChunkEncoder::end_run() {
+  streams_[static_cast<size_t>(Stream::Control)].varint(run_);
+  run_ = 0;
+}
+
+void ChunkEncoder::thread(ThreadId thread) {
+  if (has_thread_ && thread == thread_) return;
+  end_run();
+  ByteBuffer& control = streams_[static_cast<size_t>(Stream::Control)];
+  control.byte(kThreadItem);
+  control.varint(thread.pid.value());
+  control.varint(thread.tid.value());
+  thread_ = thread;
+  has_thread_ = true;
+}
+
+void ChunkEncoder::event(const Event& event) {
+  end_run();
+  encode_event(streams_[static_cast<size_t>(Stream::Control)], event);
+  ++totals_.events;
+}
+
+bool ChunkEncoder::same(const Entry& entry, const StaticBlock& block) const {
+  return entry.start == block.start.value() && entry.instructions == block.instructions &&
+         entry.mem_ops == block.mem_ops &&
+         std::equal(block.lengths, block.lengths + block.instructions,
+                    lengths_.data() + entry.first_length) &&
+         std::equal(block.ops, block.ops + block.mem_ops, ops_.data() + entry.first_op);
+}
+
+void ChunkEncoder::rehash(size_t slots) {
+  slots_.assign(slots, 0);
+  for (size_t i = 0; i < table_.size(); ++i) {
+    size_t slot = table_[i].hash & (slots - 1);
+    while (slots_[slot] != 0)
+      slot = (slot + 1) & (slots - 1);
+    slots_[slot] = static_cast<uint32_t>(i + 1);
+  }
+}
+
+uint32_t ChunkEncoder::number_of(const StaticBlock& block, uint64_t hash) {
+  const size_t mask = slots_.size() - 1;
+  for (size_t slot = hash & mask;; slot = (slot + 1) & mask) {
+    const uint32_t found = slots_[slot];
+    if (found == 0) {
+      slots_[slot] = static_cast<uint32_t>(table_.size() + 1);
+      return add(block, hash);
+    }
+    const Entry& entry = table_[found - 1];
+    if (entry.hash == hash && same(entry, block)) return found - 1;
+  }
+}
+
+uint32_t ChunkEncoder::add(const StaticBlock& block, uint64_t hash) {
+  Entry entry{hash,
+              block.start.value(),
+              static_cast<uint32_t>(lengths_.size()),
+              static_cast<uint32_t>(ops_.size()),
+              block.instructions,
+              block.mem_ops,
+              block.bytes,
+              0,
+              0,
+              0};
+  ByteBuffer& out = streams_[static_cast<size_t>(Stream::Dictionary)];
+  out.signed_varint(static_cast<int64_t>(entry.start - previous_end_));
+  previous_end_ = entry.start + block.bytes;
+  out.byte(block.instructions);
+  out.byte(block.mem_ops);
+  out.append(block.lengths, block.instructions);
+  unsigned instruction = 0;
+  for (const MemOp& op : std::span(block.ops, block.mem_ops)) {
+    out.byte(static_cast<uint8_t>(op.instruction - instruction));
+    instruction = op.instruction;
+    const auto kind = static_cast<unsigned>(op.kind);
+    out.varint(((op.bytes - 1u) << 2) | (kind - 1));
+    entry.loads += op.kind == AccessKind::Load ? 1 : 0;
+    entry.stores += op.kind == AccessKind::Store ? 1 : 0;
+    entry.modifies += op.kind == AccessKind::Modify ? 1 : 0;
+  }
+  lengths_.insert(lengths_.end(), block.lengths, block.lengths + block.instructions);
+  ops_.insert(ops_.end(), block.ops, block.ops + block.mem_ops);
+  last_address_.resize(ops_.size());
+  table_.push_back(entry);
+  if (table_.size() * 2 > slots_.size()) rehash(slots_.size() * 2);
+  return static_cast<uint32_t>(table_.size() - 1);
+}
+
+void ChunkEncoder::block(const StaticBlock& block, uint64_t hash, const uint64_t* addresses) {
+  const uint32_t number = number_of(block, hash);
+  const Entry& entry = table_[number];
+  streams_[static_cast<size_t>(Stream::Blocks)].varint(number);
+  ByteBuffer& out = streams_[static_cast<size_t>(Stream::Addresses)];
+  out.reserve(entry.mem_ops * kMaxVarintBytes);
+  uint8_t* at = out.end();
+  uint64_t* last = last_address_.data() + entry.first_op;
+  for (unsigned i = 0; i < entry.mem_ops; ++i) {
+    at = put_varint(at, zigzag(addresses[i] - last[i]));
+    last[i] = addresses[i];
+  }
+  out.set_end(at);
+  ++run_;
+  ++totals_.blocks;
+  totals_.instructions += entry.instructions;
+  totals_.loads += entry.loads;
+  totals_.stores += entry.stores;
+  totals_.modifies += entry.modifies;
+}
+
+void ChunkEncoder::close() {
+  end_run();
+}
+
+void ChunkEncoder::clear() {
+  table_.clear();
+  slots_.assign(kFirstSlots, 0);
+  lengths_.clear();
+  ops_.clear();
+  last_address_.clear();
+  has_thread_ = false;
+  previous_end_ = 0;
+  run_ = 0;
+  totals_ = Totals{};
+  for (ByteBuffer& stream : streams_)
+    stream.clear();
+}
+
+}  // namespace mmusim::trace

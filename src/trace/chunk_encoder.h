@@ -1,0 +1,77 @@
+// Turns blocks, their data addresses and events into the raw streams of one chunk. Coding:
+// README.md ("Chunks"). The mirror image is chunk_decoder.h. Not thread-safe.
+#ifndef MMUSIM_TRACE_CHUNK_ENCODER_H_
+#define MMUSIM_TRACE_CHUNK_ENCODER_H_
+
+#include <array>
+#include <vector>
+
+#include "trace/bytes.h"
+#include "trace/format.h"
+#include "trace/record.h"
+
+namespace mmusim::trace {
+
+class ChunkEncoder {
+ public:
+  ChunkEncoder();
+
+  // The thread of what follows. Cheap when it does not change.
+  void thread(ThreadId thread);
+
+  // One executed block. REQUIRES: thread() was called since clear(); `block` keeps the limits of
+  // record.h. `hash` is any function of the whole content of `block`.
+  void block(const StaticBlock& block, uint64_t hash, const uint64_t* addresses);
+
+  // Errors: Error when the event exceeds the format's limits.
+  void event(const Event& event);
+
+  // Ends the chunk: the streams are complete then.
+  void close();
+
+  // Forgets everything, for the next chunk.
+  void clear();
+
+  [[nodiscard]] bool empty() const { return totals_.blocks == 0 && totals_.events == 0; }
+  // True once a limit of the format is so near that the chunk must end.
+  [[nodiscard]] bool full(uint64_t chunk_bytes) const;
+  [[nodiscard]] uint64_t raw_bytes() const;
+  [[nodiscard]] const Totals& totals() const { return totals_; }
+  [[nodiscard]] uint32_t static_blocks() const { return static_cast<uint32_t>(table_.size()); }
+  [[nodiscard]] std::span<const uint8_t> stream(Stream which) const;
+
+ private:
+  struct Entry {
+    uint64_t hash;
+    uint64_t start;
+    uint32_t first_length;
+    uint32_t first_op;
+    uint8_t instructions;
+    uint8_t mem_ops;
+    uint32_t bytes;
+    uint32_t loads, stores, modifies;
+  };
+
+  uint32_t number_of(const StaticBlock& block, uint64_t hash);
+  uint32_t add(const StaticBlock& block, uint64_t hash);
+  bool same(const Entry& entry, const StaticBlock& block) const;
+  void rehash(size_t slots);
+  void end_run();
+
+  std::vector<Entry> table_;
+  std::vector<uint32_t> slots_;  // number + 1, or 0; open addressing, a power of two of them
+  std::vector<uint8_t> lengths_;
+  std::vector<MemOp> ops_;
+  std::vector<uint64_t> last_address_;  // per static op
+
+  ThreadId thread_{};
+  bool has_thread_ = false;
+  uint64_t previous_end_ = 0;  // of the block before in the dictionary
+  uint64_t run_ = 0;           // blocks since the last item of the control stream
+  Totals totals_;
+  std::array<ByteBuffer, kStreams> streams_;
+};
+
+}  // namespace mmusim::trace
+
+#endif  // MMUSIM_TRACE_CHUNK_ENCODER_H_

@@ -1,0 +1,118 @@
+// The outer shape of a trace container: file header, chunk headers, index and trailer, and the
+// limits of all of them. The prose is in README.md; what is inside a chunk is in chunk_encoder.h
+// and chunk_decoder.h.
+#ifndef MMUSIM_TRACE_FORMAT_H_
+#define MMUSIM_TRACE_FORMAT_H_
+
+#include <array>
+#include <cstdint>
+#include <span>
+#include <vector>
+
+#include "trace/bytes.h"
+#include "trace/record.h"
+
+namespace mmusim::trace {
+
+inline constexpr uint32_t kFormatVersion = 1;
+
+// The first byte is not ASCII and a line end of each kind follows, so that a file sent through
+// something that takes it for text is not mistaken for a trace.
+inline constexpr std::array<uint8_t, 8> kFileMagic = {0xcd, 'M', 'M', 'T', '\r', '\n', 0x1a, '\n'};
+inline constexpr std::array<uint8_t, 8> kTrailerMagic = {0xcd, 'M', 'M', 'T', 'e', 'n', 'd', '\n'};
+inline constexpr uint32_t kChunkMagic = 0x4b4e4843;  // "CHNK"
+inline constexpr uint32_t kIndexMagic = 0x58444e49;  // "INDX"
+
+// Limits. A reader refuses what exceeds them, so that its memory is bounded whatever a file says;
+// the writer keeps to them.
+inline constexpr uint64_t kMaxHeaderBytes = uint64_t{1} << 20;
+inline constexpr uint64_t kMaxStreamBytes = uint64_t{64} << 20;    // one stream, uncompressed
+inline constexpr uint64_t kMaxBlocksPerChunk = uint64_t{1} << 24;  // block records
+inline constexpr uint64_t kMaxEventsPerChunk = uint64_t{1} << 22;
+inline constexpr uint64_t kMaxStaticBlocks = uint64_t{1} << 20;   // per chunk
+inline constexpr uint64_t kMaxStaticOps = uint64_t{1} << 22;      // per chunk
+inline constexpr uint64_t kMaxStaticLengths = uint64_t{1} << 23;  // instructions, per chunk
+inline constexpr uint64_t kMaxEventBytes = uint64_t{8} << 20;
+inline constexpr uint64_t kMaxTextBytes = uint64_t{1} << 20;  // one string of an event
+inline constexpr uint64_t kMaxListItems = uint64_t{1} << 16;  // arguments, areas of an exec
+
+// The streams of a chunk, each its own zstd frame.
+enum class Stream : uint8_t { Dictionary, Control, Blocks, Addresses };
+inline constexpr size_t kStreams = 4;
+const char* name_of(Stream stream);
+
+// Items of the control stream are events, by their kind, and this one: the thread changes.
+inline constexpr uint8_t kThreadItem = 0xff;
+
+struct StreamSizes {
+  uint32_t raw = 0;
+  uint32_t compressed = 0;
+};
+
+struct ChunkHeader {
+  static constexpr size_t kBytes = 4 + 4 + 6 * 8 + kStreams * 8 + 3 * 8;
+
+  Totals totals;
+  uint32_t static_blocks = 0;
+  std::array<StreamSizes, kStreams> streams{};
+  uint64_t raw_hash = 0;      // XXH3-64 of the uncompressed streams, in order
+  uint64_t payload_hash = 0;  // XXH3-64 of the compressed streams, in order
+
+  [[nodiscard]] uint64_t payload_bytes() const;
+  [[nodiscard]] uint64_t raw_bytes() const;
+};
+
+// One chunk as the index has it.
+struct IndexEntry {
+  static constexpr size_t kBytes = 3 * 8 + 6 * 8 + 8;
+  uint64_t offset = 0;
+  uint64_t bytes = 0;  // header and payload
+  uint64_t raw_bytes = 0;
+  Totals totals;
+  uint64_t raw_hash = 0;
+  bool operator==(const IndexEntry&) const = default;
+};
+
+inline constexpr size_t kPrefixBytes = 8 + 4 + 4;       // magic, version, bytes of the body
+inline constexpr size_t kTrailerBytes = 8 + 8 + 8 + 8;  // index offset, bytes, hash; magic
+inline constexpr size_t kIndexFixedBytes = 4 + 4 + 8;   // magic, zero, header hash
+
+uint64_t hash_bytes(std::span<const uint8_t> bytes);  // XXH3-64
+
+// XXH3-64 of pieces put together.
+class StreamHasher {
+ public:
+  StreamHasher();
+  ~StreamHasher();
+  StreamHasher(const StreamHasher&) = delete;
+  StreamHasher& operator=(const StreamHasher&) = delete;
+  void add(std::span<const uint8_t> bytes);
+  [[nodiscard]] uint64_t digest() const;
+
+ private:
+  struct State;
+  std::unique_ptr<State> state_;
+};
+
+// Each encode_* appends; each decode_* checks everything it can alone.
+void encode_header(ByteBuffer& out, const Header& header);
+// `bytes` is all of the header, prefix and hash included.
+Header decode_header(std::span<const uint8_t> bytes, const Place& place);
+// Checks magic and version of the prefix, and gives the size of the whole header.
+uint64_t header_bytes(std::span<const uint8_t> prefix, const Place& place);
+
+void encode_chunk_header(ByteBuffer& out, const ChunkHeader& header);
+ChunkHeader decode_chunk_header(std::span<const uint8_t> bytes, const Place& place);
+
+void encode_index(ByteBuffer& out, uint64_t index_offset, uint64_t header_hash,
+                  std::span<const IndexEntry> entries);  // and trailer
+// `bytes` is the index without the trailer.
+std::vector<IndexEntry> decode_index(std::span<const uint8_t> bytes, const Place& place,
+                                     uint64_t header_hash, uint64_t first_chunk);
+
+// 32 hex digits. See Reader::content_hash().
+std::string content_hash(uint64_t header_hash, std::span<const IndexEntry> entries);
+
+}  // namespace mmusim::trace
+
+#endif  // MMUSIM_TRACE_FORMAT_H_
