@@ -3,16 +3,21 @@
 //
 // Frames are numbered from 0 in units of the base page; frame 0 is reserved. Only frames in use as
 // tables have contents (8-byte words, zero at first); a user page has none. Host memory is
-// proportional to the frames in use, not to the size of the simulated memory. Deterministic: the
-// lowest-addressed suitable block is handed out. Buddy allocator after Knuth, TAOCP vol. 1, 2.5,
-// with Linux's orders 0..10. Not thread-safe.
+// proportional to the frames in use, not to the size of the simulated memory: the records of a
+// top-order block (a "chunk") come into being when the block is first broken into and go when it is
+// whole again. Deterministic: of the smallest order that suffices, the lowest-addressed block is
+// handed out. Buddy allocator after Knuth, TAOCP vol. 1, 2.5, with Linux's orders 0..10. Not
+// thread-safe.
 #ifndef MMUSIM_MEM_FRAMES_H_
 #define MMUSIM_MEM_FRAMES_H_
 
+#include <array>
 #include <cstdint>
 #include <memory>
 #include <optional>
+#include <vector>
 
+#include "base/error.h"
 #include "base/types.h"
 #include "config/schema.h"
 #include "stats/report.h"
@@ -20,9 +25,10 @@
 namespace mmusim::mem {
 
 enum class FrameUse : uint8_t { Free, Reserved, Anonymous, File, Table, SoftTlb };
+inline constexpr unsigned kFrameUses = 6;
 
 // What the kernel knows of a frame in use (Linux: struct page). Plain data; the kernel model keeps
-// it right.
+// it right, except `use` and `order`, which are the allocator's.
 struct Frame {
   FrameUse use = FrameUse::Free;
   uint8_t order = 0;  // of the block it was allocated in; meaningful in the block's first frame
@@ -32,49 +38,135 @@ struct Frame {
   uint64_t owner = 0;     // MmId of a table or anonymous page; file number of a file page
 };
 
+// For every chunk the orders of which it has a free block, as a tree of ORs: finds the lowest chunk
+// with a free block of an order, and the smallest order there is, in a few steps.
+class OrderTree {
+ public:
+  OrderTree(uint64_t chunks, uint16_t initial);
+  [[nodiscard]] uint16_t all() const { return root_; }
+  [[nodiscard]] uint16_t of(uint64_t chunk) const { return levels_[0][chunk]; }
+  void set(uint64_t chunk, uint16_t orders);
+  // REQUIRES: some chunk has the order.
+  [[nodiscard]] uint64_t lowest(unsigned order) const;
+
+ private:
+  static constexpr unsigned kFanLog2 = 4;
+  std::vector<std::vector<uint16_t>> levels_;  // [0]: one per chunk; padded to the fan-out
+  uint16_t root_ = 0;
+};
+
 class FrameMemory {
  public:
   static constexpr unsigned kMaxOrder = 10;
 
   static void declare(config::Schema& schema);  // mem.bytes, ...
   FrameMemory(const config::Config& config, PageShift page);
+  // REQUIRES: bytes holds at least two pages.
+  FrameMemory(uint64_t bytes, PageShift page);
   ~FrameMemory();
+  FrameMemory(const FrameMemory&) = delete;
+  FrameMemory& operator=(const FrameMemory&) = delete;
 
   // 2^order frames, aligned to their size, references = 1 in the first; nothing when memory is
-  // exhausted.
+  // exhausted. REQUIRES: order <= kMaxOrder; use is neither Free nor Reserved.
   std::optional<Pfn> allocate(unsigned order, FrameUse use, uint64_t owner);
   // REQUIRES: `first` was allocated with this order and is not free. Drops contents.
   void free(Pfn first, unsigned order);
 
   // REQUIRES: the frame is in use.
-  [[nodiscard]] Frame& frame(Pfn pfn);
-  [[nodiscard]] const Frame& frame(Pfn pfn) const;
-  [[nodiscard]] bool in_use(Pfn pfn) const;
+  [[nodiscard]] Frame& frame(Pfn pfn) {
+    MMUSIM_ASSERT(in_use(pfn));
+    return chunks_[pfn.value() >> kMaxOrder]->frames[pfn.value() & kChunkMask];
+  }
+  [[nodiscard]] const Frame& frame(Pfn pfn) const {
+    MMUSIM_ASSERT(in_use(pfn));
+    return chunks_[pfn.value() >> kMaxOrder]->frames[pfn.value() & kChunkMask];
+  }
+  // Any number may be asked; frame 0 counts as in use.
+  [[nodiscard]] bool in_use(Pfn pfn) const {
+    if (pfn.value() >= total_) return false;
+    const Chunk* chunk = chunks_[pfn.value() >> kMaxOrder].get();
+    return chunk != nullptr && chunk->frames[pfn.value() & kChunkMask].use != FrameUse::Free;
+  }
 
   // The words of a table. REQUIRES: the frame's use is Table or SoftTlb; address aligned to 8. The
   // pointer to a frame's words (page bytes / 8 of them) stays valid until the frame is freed.
   // Frames of one block are contiguous on the host.
-  [[nodiscard]] uint64_t* words(PhysAddr address);
-  [[nodiscard]] const uint64_t* words(PhysAddr address) const;
+  [[nodiscard]] uint64_t* words(PhysAddr address) {
+    uint64_t* found = locate(address);
+    MMUSIM_ASSERT(found != nullptr);
+    return found;
+  }
+  [[nodiscard]] const uint64_t* words(PhysAddr address) const {
+    const uint64_t* found = locate(address);
+    MMUSIM_ASSERT(found != nullptr);
+    return found;
+  }
   // For a walker following bits it cannot trust: null unless the address is inside a frame with
-  // contents.
-  [[nodiscard]] const uint64_t* find_words(PhysAddr address) const;
+  // contents (and aligned to 8).
+  [[nodiscard]] const uint64_t* find_words(PhysAddr address) const {
+    return (address.value() & 7) == 0 ? locate(address) : nullptr;
+  }
 
   [[nodiscard]] PageShift page() const { return page_; }
   [[nodiscard]] PhysAddr address_of(Pfn pfn) const { return PhysAddr(pfn.value() << page_.log2()); }
   [[nodiscard]] Pfn frame_of(PhysAddr address) const {
     return Pfn(address.value() >> page_.log2());
   }
-  [[nodiscard]] uint64_t total_frames() const;
-  [[nodiscard]] uint64_t free_frames() const;
-  [[nodiscard]] uint64_t frames_in(FrameUse use) const;
+  [[nodiscard]] uint64_t total_frames() const { return total_; }
+  [[nodiscard]] uint64_t free_frames() const { return free_; }
+  [[nodiscard]] uint64_t frames_in(FrameUse use) const { return in_[static_cast<unsigned>(use)]; }
+  // Free blocks of exactly this order.
+  [[nodiscard]] uint64_t free_blocks(unsigned order) const;
+  // Chunks whose records exist on the host: the measure of host memory.
+  [[nodiscard]] uint64_t chunks_in_memory() const { return live_chunks_; }
 
   void report(stats::Report& report) const;
 
  private:
-  class Impl;
+  static constexpr uint64_t kChunkFrames = uint64_t{1} << kMaxOrder;
+  static constexpr uint64_t kChunkMask = kChunkFrames - 1;
+  static constexpr unsigned kBitWords = 16 + 8 + 4 + 2 + 1 + 6;
+
+  // The records of 2^kMaxOrder frames and their free blocks: a bitmap per order, and over each
+  // bitmap a mask of its words that are not zero.
+  struct Chunk {
+    std::array<Frame, kChunkFrames> frames{};
+    std::array<uint64_t*, kChunkFrames> words{};
+    std::array<uint64_t, kBitWords> bits{};
+    std::array<uint16_t, kMaxOrder + 1> occupied{};
+
+    [[nodiscard]] bool is_free(unsigned order, uint64_t index) const;
+    void set_free(unsigned order, uint64_t index);
+    void clear_free(unsigned order, uint64_t index);
+    [[nodiscard]] uint64_t lowest(unsigned order) const;
+    [[nodiscard]] uint16_t orders() const;
+  };
+
+  [[nodiscard]] uint64_t* locate(PhysAddr address) const {
+    const uint64_t pfn = address.value() >> page_.log2();
+    if (pfn >= total_) return nullptr;
+    const Chunk* chunk = chunks_[pfn >> kMaxOrder].get();
+    if (chunk == nullptr) return nullptr;
+    uint64_t* base = chunk->words[pfn & kChunkMask];
+    return base == nullptr ? nullptr : base + ((address.value() & page_.offset_mask()) >> 3);
+  }
+  Chunk& materialise(uint64_t number);
+  void give_contents(Chunk& chunk, uint64_t first, unsigned order);
+  void drop_contents(Chunk& chunk, uint64_t first, unsigned order);
+
   PageShift page_;
-  std::unique_ptr<Impl> impl_;
+  uint64_t total_ = 0;
+  uint64_t free_ = 0;
+  std::array<uint64_t, kFrameUses> in_{};
+  uint64_t peak_ = 0;
+  uint64_t peak_tables_ = 0;
+  uint64_t allocations_ = 0;
+  uint64_t failures_ = 0;
+  uint64_t live_chunks_ = 0;
+  std::vector<std::unique_ptr<Chunk>> chunks_;  // null: never broken into, or whole again
+  std::unique_ptr<Chunk> spare_;  // so that a block taken and given back does not cost its records
+  OrderTree orders_;
 };
 
 }  // namespace mmusim::mem

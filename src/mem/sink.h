@@ -20,6 +20,15 @@ namespace mmusim::mem {
 
 class CacheHierarchy;
 
+// Cycles of one reference, by where it was served.
+struct CostTable {
+  uint64_t l1 = 4;
+  uint64_t l2 = 14;
+  uint64_t l3 = 50;
+  uint64_t memory = 200;
+  uint64_t reference = 14;  // when no caches are simulated
+};
+
 enum class Origin : uint8_t {
   Walker,   // a hardware page-table walker
   Handler,  // a software TLB-miss handler
@@ -39,8 +48,12 @@ struct Touch {
 class ReferenceSink {
  public:
   static void declare(config::Schema& schema);  // cache.* and cost.* keys
+  // Errors: UsageError for a cache geometry that cannot be.
   explicit ReferenceSink(const config::Config& config);
+  ReferenceSink();  // counts only, default costs
   ~ReferenceSink();
+  ReferenceSink(const ReferenceSink&) = delete;
+  ReferenceSink& operator=(const ReferenceSink&) = delete;
 
   // One read or write of `bytes` (at most a cache line's worth, not crossing one).
   void reference(PhysAddr address, unsigned bytes, bool write, Touch touch) {
@@ -52,11 +65,15 @@ class ReferenceSink {
 
   // Whether the program's own accesses must be reported too.
   [[nodiscard]] bool has_caches() const { return caches_ != nullptr; }
+  // Null without caches.
+  [[nodiscard]] const CacheHierarchy* caches() const { return caches_.get(); }
 
   [[nodiscard]] uint64_t count(Origin origin, unsigned level, bool write) const {
     return counts_[static_cast<unsigned>(origin)][level][write ? 1 : 0];
   }
   [[nodiscard]] uint64_t total(Origin origin) const;
+  // Counts x cost table.
+  [[nodiscard]] uint64_t cycles(Origin origin) const;
 
   // Counts, cache hits by level and origin, and cycles = counts x cost table.
   void report(stats::Report& report) const;
@@ -64,6 +81,7 @@ class ReferenceSink {
  private:
   void look_up(PhysAddr address, unsigned bytes, bool write, Touch touch);
 
+  CostTable costs_;
   std::array<std::array<std::array<uint64_t, 2>, kMaxLevels>, kOrigins> counts_{};
   std::unique_ptr<CacheHierarchy> caches_;
 };

@@ -1,0 +1,277 @@
+#include "mem/frames.h"
+
+#include <algorithm>
+#include <bit>
+#include <cstring>
+#include <new>
+#include <string>
+#include <utility>
+
+#include "base/bits.h"
+
+namespace mmusim::mem {
+namespace {
+
+constexpr std::align_val_t kHostLine{64};
+
+// Where the bitmap of an order starts among the chunk's bit words: 16, 8, 4, 2, 1 words for orders
+// 0..4 and one word for each above.
+constexpr unsigned bits_at(unsigned order) {
+  constexpr std::array<unsigned, FrameMemory::kMaxOrder + 1> kAt = {0,  16, 24, 28, 30, 31,
+                                                                    32, 33, 34, 35, 36};
+  return kAt[order];
+}
+
+uint64_t frames_of(uint64_t bytes, PageShift page) {
+  return bytes >> page.log2();
+}
+
+constexpr uint64_t kMostBytes = uint64_t{1} << 44;  // 16 TiB
+
+}  // namespace
+
+OrderTree::OrderTree(uint64_t chunks, uint16_t initial) {
+  uint64_t count = chunks;
+  uint16_t value = initial;
+  while (true) {
+    constexpr uint64_t kFan = uint64_t{1} << kFanLog2;
+    const uint64_t padded = (count + kFan - 1) / kFan * kFan;
+    std::vector<uint16_t> level(padded, 0);
+    std::fill_n(level.begin(), count, value);
+    levels_.push_back(std::move(level));
+    count = padded / kFan;
+    if (count == 1) break;
+  }
+  root_ = initial;
+}
+
+void OrderTree::set(uint64_t chunk, uint16_t orders) {
+  uint16_t value = orders;
+  for (auto& level : levels_) {
+    if (level[chunk] == value) return;
+    level[chunk] = value;
+    const uint64_t group = chunk >> kFanLog2 << kFanLog2;
+    value = 0;
+    for (uint64_t i = 0; i < (uint64_t{1} << kFanLog2); ++i)
+      value = static_cast<uint16_t>(value | level[group + i]);
+    chunk >>= kFanLog2;
+  }
+  root_ = value;
+}
+
+uint64_t OrderTree::lowest(unsigned order) const {
+  uint64_t at = 0;
+  for (auto level = levels_.rbegin(); level != levels_.rend(); ++level) {
+    at <<= kFanLog2;
+    while (((*level)[at] >> order & 1) == 0) ++at;
+  }
+  return at;
+}
+
+bool FrameMemory::Chunk::is_free(unsigned order, uint64_t index) const {
+  return (bits[bits_at(order) + (index >> 6)] >> (index & 63) & 1) != 0;
+}
+
+void FrameMemory::Chunk::set_free(unsigned order, uint64_t index) {
+  bits[bits_at(order) + (index >> 6)] |= uint64_t{1} << (index & 63);
+  occupied[order] = static_cast<uint16_t>(occupied[order] | (1u << (index >> 6)));
+}
+
+void FrameMemory::Chunk::clear_free(unsigned order, uint64_t index) {
+  uint64_t& word = bits[bits_at(order) + (index >> 6)];
+  word &= ~(uint64_t{1} << (index & 63));
+  if (word == 0) occupied[order] = static_cast<uint16_t>(occupied[order] & ~(1u << (index >> 6)));
+}
+
+uint64_t FrameMemory::Chunk::lowest(unsigned order) const {
+  const auto word = static_cast<unsigned>(std::countr_zero(occupied[order]));
+  const auto bit = static_cast<unsigned>(std::countr_zero(bits[bits_at(order) + word]));
+  return uint64_t{word} * 64 + bit;
+}
+
+uint16_t FrameMemory::Chunk::orders() const {
+  unsigned mask = 0;
+  for (unsigned order = 0; order <= kMaxOrder; ++order)
+    mask |= (occupied[order] != 0 ? 1u : 0u) << order;
+  return static_cast<uint16_t>(mask);
+}
+
+void FrameMemory::declare(config::Schema& schema) {
+  schema.size("mem.bytes", uint64_t{16} << 30,
+              "Size of the simulated physical memory. Costs the host nothing until it is used.",
+              uint64_t{1} << 20, kMostBytes);
+}
+
+FrameMemory::FrameMemory(const config::Config& config, PageShift page)
+    : FrameMemory(config.size("mem.bytes"), page) {}
+
+FrameMemory::FrameMemory(uint64_t bytes, PageShift page)
+    : page_(page),
+      total_(frames_of(bytes, page)),
+      free_(total_ - 1),
+      chunks_((total_ + kChunkMask) >> kMaxOrder),
+      orders_((total_ + kChunkMask) >> kMaxOrder, uint16_t{1} << kMaxOrder) {
+  MMUSIM_ASSERT(total_ >= 2);
+  in_[static_cast<unsigned>(FrameUse::Reserved)] = 1;
+  // The last chunk may be a part of one: it then has the blocks its size in binary says.
+  const uint64_t tail = total_ & kChunkMask;
+  if (tail != 0) orders_.set(chunks_.size() - 1, static_cast<uint16_t>(tail));
+  // Frame 0 is taken out of the first block by hand, leaving one free block of each order beside it
+  // (as far as memory reaches).
+  Chunk& first = materialise(0);
+  unsigned order = 0;
+  while (!first.is_free(order, 0)) ++order;
+  first.clear_free(order, 0);
+  while (order > 0) first.set_free(--order, 1);
+  first.frames[0].use = FrameUse::Reserved;
+  orders_.set(0, first.orders());
+}
+
+FrameMemory::~FrameMemory() {
+  for (auto& chunk : chunks_) {
+    if (chunk == nullptr) continue;
+    for (uint64_t i = 0; i < kChunkFrames; ++i)
+      if (chunk->words[i] != nullptr) {
+        const unsigned order = chunk->frames[i].order;
+        drop_contents(*chunk, i, order);
+      }
+  }
+}
+
+// Makes the records of a chunk that is whole and free.
+FrameMemory::Chunk& FrameMemory::materialise(uint64_t number) {
+  std::unique_ptr<Chunk>& slot = chunks_[number];
+  if (slot != nullptr) return *slot;
+  slot = spare_ != nullptr ? std::move(spare_) : std::make_unique<Chunk>();
+  ++live_chunks_;
+  // Highest order first, so that each block is aligned to its size.
+  uint64_t at = 0;
+  const uint64_t frames = std::min(kChunkFrames, total_ - (number << kMaxOrder));
+  for (unsigned order = kMaxOrder + 1; order-- > 0;) {
+    if ((frames >> order & 1) == 0) continue;
+    slot->set_free(order, at >> order);
+    at += uint64_t{1} << order;
+  }
+  return *slot;
+}
+
+std::optional<Pfn> FrameMemory::allocate(unsigned order, FrameUse use, uint64_t owner) {
+  MMUSIM_ASSERT(order <= kMaxOrder && use != FrameUse::Free && use != FrameUse::Reserved);
+  const unsigned fitting = static_cast<unsigned>(orders_.all()) >> order;
+  if (fitting == 0) {
+    ++failures_;
+    return std::nullopt;
+  }
+  unsigned have = order + static_cast<unsigned>(std::countr_zero(fitting));
+  const uint64_t number = orders_.lowest(have);
+  Chunk& chunk = materialise(number);
+  uint64_t index = chunk.lowest(have);
+  chunk.clear_free(have, index);
+  while (have > order) {
+    --have;
+    index <<= 1;
+    chunk.set_free(have, index + 1);
+  }
+  orders_.set(number, chunk.orders());
+
+  const uint64_t first = index << order;
+  const uint64_t count = uint64_t{1} << order;
+  for (uint64_t i = 0; i < count; ++i) {
+    Frame& frame = chunk.frames[first + i];
+    frame.use = use;
+    frame.order = static_cast<uint8_t>(order);
+    frame.owner = owner;
+  }
+  chunk.frames[first].references = 1;
+  if (use == FrameUse::Table || use == FrameUse::SoftTlb) give_contents(chunk, first, order);
+
+  ++allocations_;
+  free_ -= count;
+  in_[static_cast<unsigned>(use)] += count;
+  peak_ = std::max(peak_, total_ - free_);
+  peak_tables_ = std::max(peak_tables_, frames_in(FrameUse::Table));
+  return Pfn((number << kMaxOrder) + first);
+}
+
+void FrameMemory::free(Pfn pfn, unsigned order) {
+  MMUSIM_ASSERT(in_use(pfn) && order <= kMaxOrder);
+  const uint64_t number = pfn.value() >> kMaxOrder;
+  const uint64_t first = pfn.value() & kChunkMask;
+  const uint64_t count = uint64_t{1} << order;
+  Chunk& chunk = *chunks_[number];
+  const FrameUse use = chunk.frames[first].use;
+  MMUSIM_ASSERT(use != FrameUse::Reserved && chunk.frames[first].order == order &&
+                (first & (count - 1)) == 0);
+  if (chunk.words[first] != nullptr) drop_contents(chunk, first, order);
+  for (uint64_t i = 0; i < count; ++i) chunk.frames[first + i] = Frame{};
+  free_ += count;
+  in_[static_cast<unsigned>(use)] -= count;
+
+  uint64_t index = first >> order;
+  while (order < kMaxOrder && chunk.is_free(order, index ^ 1)) {
+    chunk.clear_free(order, index ^ 1);
+    index >>= 1;
+    ++order;
+  }
+  if (order == kMaxOrder) {  // whole again: a chunk without records means just that
+    spare_ = std::move(chunks_[number]);
+    --live_chunks_;
+    orders_.set(number, uint16_t{1} << kMaxOrder);
+    return;
+  }
+  chunk.set_free(order, index);
+  orders_.set(number, chunk.orders());
+}
+
+void FrameMemory::give_contents(Chunk& chunk, uint64_t first, unsigned order) {
+  const size_t bytes = page_.bytes() << order;
+  void* memory = ::operator new(bytes, kHostLine);
+  std::memset(memory, 0, bytes);
+  auto* base = static_cast<uint64_t*>(memory);
+  for (uint64_t i = 0; i < (uint64_t{1} << order); ++i)
+    chunk.words[first + i] = base + i * (page_.bytes() / sizeof(uint64_t));
+}
+
+void FrameMemory::drop_contents(Chunk& chunk, uint64_t first, unsigned order) {
+  ::operator delete(chunk.words[first], kHostLine);
+  for (uint64_t i = 0; i < (uint64_t{1} << order); ++i) chunk.words[first + i] = nullptr;
+}
+
+uint64_t FrameMemory::free_blocks(unsigned order) const {
+  uint64_t count = 0;
+  for (uint64_t number = 0; number < chunks_.size(); ++number) {
+    if (chunks_[number] == nullptr) {
+      count += orders_.of(number) >> order & 1u;
+      continue;
+    }
+    const uint64_t blocks = kChunkFrames >> order;
+    for (uint64_t index = 0; index < blocks; ++index)
+      count += chunks_[number]->is_free(order, index) ? 1 : 0;
+  }
+  return count;
+}
+
+void FrameMemory::report(stats::Report& report) const {
+  report.add("mem.frames.total", total_, "frames", "Frames of the simulated physical memory.");
+  report.add("mem.frames.free", free_, "frames", "Frames free at the end.", "mem.frames.total");
+  constexpr std::array<std::pair<FrameUse, const char*>, 5> kUses = {
+      {{FrameUse::Reserved, "reserved"},
+       {FrameUse::Anonymous, "anonymous"},
+       {FrameUse::File, "file"},
+       {FrameUse::Table, "table"},
+       {FrameUse::SoftTlb, "soft_tlb"}}};
+  for (const auto& [use, name] : kUses)
+    report.add(std::string("mem.frames.") + name, frames_in(use), "frames",
+               std::string("Frames in use at the end, by what for: ") + name + ".",
+               "mem.frames.total");
+  report.add("mem.frames.peak", peak_, "frames", "Most frames in use at one time, of any kind.",
+             "mem.frames.total");
+  report.add("mem.frames.peak_table", peak_tables_, "frames",
+             "Most frames in use for page tables at one time.", "mem.frames.total");
+  report.add("mem.allocations", allocations_, "events", "Blocks the frame allocator handed out.");
+  report.add("mem.failures", failures_, "events",
+             "Requests the frame allocator refused since memory was exhausted or in pieces.",
+             "mem.allocations");
+}
+
+}  // namespace mmusim::mem
