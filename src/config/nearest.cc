@@ -50,7 +50,8 @@ std::string nearest(std::string_view word, std::span<const std::string> candidat
 
 std::string suggestion(std::string_view word, std::span<const std::string> candidates) {
   const std::string best = nearest(word, candidates);
-  if (best.empty() || edit_distance(word, best) * 2 > std::max(word.size(), best.size())) return "";
+  const size_t longer = std::min(std::max(word.size(), best.size()), kLongestWord);
+  if (best.empty() || edit_distance(word, best) * 2 > longer) return "";
   return fmt::format("did you mean '{}'?", best);
 }
 

@@ -1,0 +1,102 @@
+#include "base/output_file.h"
+
+#include <cstdlib>
+#include <filesystem>
+#include <fstream>
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+#include <iterator>
+
+#include "base/error.h"
+
+namespace mmusim {
+namespace {
+
+namespace fs = std::filesystem;
+
+class OutputFileTest : public testing::Test {
+ protected:
+  void SetUp() override {
+    std::string name = (fs::temp_directory_path() / "mmusim-output-XXXXXX").string();
+    ASSERT_NE(mkdtemp(name.data()), nullptr);
+    folder_ = name;
+  }
+  void TearDown() override { fs::remove_all(folder_); }
+
+  [[nodiscard]] size_t files() const {
+    return static_cast<size_t>(
+        std::distance(fs::directory_iterator(folder_), fs::directory_iterator()));
+  }
+  static std::string content(const fs::path& path) {
+    std::ifstream in(path, std::ios::binary);
+    return {std::istreambuf_iterator<char>(in), std::istreambuf_iterator<char>()};
+  }
+
+  fs::path folder_;
+};
+
+TEST_F(OutputFileTest, AppearsWholeOnCommit) {
+  const fs::path path = folder_ / "result";
+  OutputFile file(path.string());
+  file.write(std::string("half "));
+  EXPECT_FALSE(fs::exists(path));
+  file.write(std::string("and half"));
+  file.commit();
+  EXPECT_EQ(content(path), "half and half");
+  EXPECT_EQ(file.bytes_written(), 13u);
+  EXPECT_EQ(files(), 1u);
+}
+
+TEST_F(OutputFileTest, LeavesNothingWithoutCommit) {
+  {
+    OutputFile file((folder_ / "result").string());
+    file.write(std::string(100000, 'x'));
+  }
+  EXPECT_EQ(files(), 0u);
+}
+
+TEST_F(OutputFileTest, OldFileStaysUntilCommit) {
+  const fs::path path = folder_ / "result";
+  std::ofstream(path) << "old";
+  {
+    OutputFile file(path.string());
+    file.write(std::string("new"));
+    EXPECT_EQ(content(path), "old");
+  }
+  EXPECT_EQ(content(path), "old");
+  OutputFile file(path.string());
+  file.write(std::string("new"));
+  file.commit();
+  EXPECT_EQ(content(path), "new");
+}
+
+TEST_F(OutputFileTest, NamesThePathItCannotCreate) {
+  const std::string path = (folder_ / "missing" / "result").string();
+  try {
+    OutputFile file(path);
+    FAIL() << "created " << path;
+  } catch (const Error& error) {
+    EXPECT_THAT(error.what(), testing::HasSubstr(path + ": cannot create: No such file"));
+  }
+}
+
+TEST_F(OutputFileTest, FullDeviceIsAnError) {
+  OutputFile file("/dev/full");
+  try {
+    file.write(std::string(1 << 20, 'x'));
+    file.commit();
+    FAIL() << "wrote to a full device";
+  } catch (const Error& error) {
+    EXPECT_THAT(error.what(), testing::HasSubstr("/dev/full: cannot write: No space left"));
+  }
+}
+
+TEST_F(OutputFileTest, WritesDevicesInPlace) {
+  OutputFile file("/dev/null");
+  file.write(std::string("x"));
+  file.commit();
+  EXPECT_FALSE(fs::is_regular_file("/dev/null"));
+}
+
+}  // namespace
+}  // namespace mmusim
