@@ -64,7 +64,7 @@ void fuzz_chunk(std::span<const uint8_t> bytes) {
     }
   } catch (const Error&) {
   }
-  static volatile uint64_t sink;
+  [[maybe_unused]] static volatile uint64_t sink;
   sink = sum;
 }
 
