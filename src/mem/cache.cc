@@ -10,7 +10,8 @@ namespace mmusim::mem {
 CacheHierarchy::CacheHierarchy(const std::array<CacheGeometry, kCacheLevels>& levels,
                                uint64_t line) {
   if (!is_power_of_two(line) || line < 32)
-    throw UsageError("cache.line", fmt::format("{} bytes is not a power of two of at least 32", line));
+    throw UsageError("cache.line",
+                     fmt::format("{} bytes is not a power of two of at least 32", line));
   line_log2_ = log2_floor(line);
   first_level_ = kCacheLevels;
   for (unsigned i = 0; i < kCacheLevels; ++i) {

@@ -63,7 +63,8 @@ uint64_t OrderTree::lowest(unsigned order) const {
   uint64_t at = 0;
   for (auto level = levels_.rbegin(); level != levels_.rend(); ++level) {
     at <<= kFanLog2;
-    while (((*level)[at] >> order & 1) == 0) ++at;
+    while (((*level)[at] >> order & 1) == 0)
+      ++at;
   }
   return at;
 }
@@ -120,9 +121,11 @@ FrameMemory::FrameMemory(uint64_t bytes, PageShift page)
   // (as far as memory reaches).
   Chunk& first = materialise(0);
   unsigned order = 0;
-  while (!first.is_free(order, 0)) ++order;
+  while (!first.is_free(order, 0))
+    ++order;
   first.clear_free(order, 0);
-  while (order > 0) first.set_free(--order, 1);
+  while (order > 0)
+    first.set_free(--order, 1);
   first.frames[0].use = FrameUse::Reserved;
   orders_.set(0, first.orders());
 }
@@ -203,7 +206,8 @@ void FrameMemory::free(Pfn pfn, unsigned order) {
   MMUSIM_ASSERT(use != FrameUse::Reserved && chunk.frames[first].order == order &&
                 (first & (count - 1)) == 0);
   if (chunk.words[first] != nullptr) drop_contents(chunk, first, order);
-  for (uint64_t i = 0; i < count; ++i) chunk.frames[first + i] = Frame{};
+  for (uint64_t i = 0; i < count; ++i)
+    chunk.frames[first + i] = Frame{};
   free_ += count;
   in_[static_cast<unsigned>(use)] -= count;
 
@@ -234,7 +238,8 @@ void FrameMemory::give_contents(Chunk& chunk, uint64_t first, unsigned order) {
 
 void FrameMemory::drop_contents(Chunk& chunk, uint64_t first, unsigned order) {
   ::operator delete(chunk.words[first], kHostLine);
-  for (uint64_t i = 0; i < (uint64_t{1} << order); ++i) chunk.words[first + i] = nullptr;
+  for (uint64_t i = 0; i < (uint64_t{1} << order); ++i)
+    chunk.words[first + i] = nullptr;
 }
 
 uint64_t FrameMemory::free_blocks(unsigned order) const {

@@ -90,7 +90,8 @@ void ReferenceSink::reference_run(PhysAddr first, uint64_t stride, uint64_t coun
 
 uint64_t ReferenceSink::total(Origin origin) const {
   uint64_t sum = 0;
-  for (const auto& level : counts_[static_cast<unsigned>(origin)]) sum += level[0] + level[1];
+  for (const auto& level : counts_[static_cast<unsigned>(origin)])
+    sum += level[0] + level[1];
   return sum;
 }
 
@@ -109,7 +110,8 @@ void ReferenceSink::report(stats::Report& report) const {
     for (const bool write : {false, true}) {
       const std::string kind = write ? "writes" : "reads";
       uint64_t sum = 0;
-      for (unsigned level = 0; level < kMaxLevels; ++level) sum += count(origin, level, write);
+      for (unsigned level = 0; level < kMaxLevels; ++level)
+        sum += count(origin, level, write);
       report.add(name + "." + kind, sum, "references", "The " + kind + " among them.", name);
       if (origin == Origin::User) continue;  // levels are of tables
       for (unsigned level = 0; level < kNamedLevels; ++level)

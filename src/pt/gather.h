@@ -25,38 +25,39 @@ struct RemovedTable {
 class Gather {
  public:
   // A leaf at `va` of this size was cleared or lost rights: it must be flushed.
-  void leaf(VirtAddr va, PageShift size) {
-    if (range_.empty()) {
-      range_ = {va, va + size.bytes()};
-      smallest_ = size;
-    } else {
-      if (va < range_.begin) range_.begin = va;
-      if (range_.end < va + size.bytes()) range_.end = va + size.bytes();
-      if (size < smallest_) smallest_ = size;
-    }
-  }
-  // A table that served `covered` was unlinked; its memory is released after the flush.
-  void table(VirtRange covered, const RemovedTable& table) {
+  void leaf(VirtAddr va, PageShift size) { extend({va, va + size.bytes()}, size); }
+  // A table was unlinked: the entry that pointed to it covered `entry_size`. Its memory is released
+  // after the flush. `touched` is what that adds to the range to flush; one page anywhere in what
+  // the table served is enough, since walk caches are told that tables went (freed_tables()).
+  void table(VirtRange touched, PageShift entry_size, const RemovedTable& table) {
     tables_.push_back(table);
-    if (range_.empty()) {
-      range_ = covered;
-    } else {
-      if (covered.begin < range_.begin) range_.begin = covered.begin;
-      if (range_.end < covered.end) range_.end = covered.end;
-    }
+    extend(touched, entry_size);
   }
 
   [[nodiscard]] bool needs_flush() const { return !range_.empty(); }
   [[nodiscard]] bool freed_tables() const { return !tables_.empty(); }
   [[nodiscard]] VirtRange range() const { return range_; }
-  [[nodiscard]] PageShift smallest() const { return smallest_; }  // stride of a page-wise flush
+  // The smallest thing cleared: stride of a page-wise flush. REQUIRES: needs_flush().
+  [[nodiscard]] PageShift smallest() const { return smallest_; }
   [[nodiscard]] const std::vector<RemovedTable>& tables() const { return tables_; }
 
   // Gives the tables back to their allocators. REQUIRES: the flush is complete.
   void release_tables();
+  // After a flush, when the gather goes on.
   void reset_range() { range_ = {}; }
 
  private:
+  void extend(VirtRange range, PageShift size) {
+    if (range_.empty()) {
+      range_ = range;
+      smallest_ = size;
+      return;
+    }
+    if (range.begin < range_.begin) range_.begin = range.begin;
+    if (range_.end < range.end) range_.end = range.end;
+    if (size < smallest_) smallest_ = size;
+  }
+
   VirtRange range_{};
   PageShift smallest_{12};
   std::vector<RemovedTable> tables_;

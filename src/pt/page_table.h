@@ -20,6 +20,7 @@
 #include <string>
 #include <vector>
 
+#include "base/error.h"
 #include "base/types.h"
 #include "mem/sink.h"
 #include "pt/entry.h"
@@ -36,6 +37,7 @@ enum class Status : uint8_t {
   BadAlign,  // address or frame is not aligned to the leaf's size
   Changed,   // the entry is not the expected one
   Moved,     // the handle is stale: look up again
+  Stopped,   // the caller's own function asked to stop
   NotSupported,
 };
 const char* name_of(Status status);
@@ -49,11 +51,11 @@ struct Handle {
 };
 
 struct Lookup {
-  Entry entry = kNone;  // kNone: nothing there
-  VirtAddr base;        // of the leaf, when entry != kNone
-  PageShift size;       // likewise
-  Handle handle;        // valid when there is a slot (entry != kNone, or has_slot)
-  bool has_slot = false;
+  Entry entry = kNone;    // kNone: nothing there
+  VirtAddr base;          // of the leaf, when entry != kNone
+  PageShift size;         // likewise
+  Handle handle;          // valid when there is a slot (entry != kNone, or has_slot)
+  bool has_slot = false;  // there is a slot for a base page, or entry != kNone
   VirtRange empty;  // when entry == kNone: a range around the address that holds no entry; at least
                     // the page
 };
@@ -111,7 +113,8 @@ class Run {
 // Goes through a range in address order. Every leaf is met exactly once. A leaf that begins before
 // the range or ends behind it is handed out whole, with its true start: the caller decides whether
 // to split it. Changing entries of the current run never invalidates the cursor; other changes to
-// the table do until seek().
+// the table do until seek(). A run is its caller's until the cursor moves on or is destroyed: a
+// backend that keeps counts of entries settles them then.
 class Cursor {
  public:
   virtual ~Cursor() = default;
@@ -146,11 +149,14 @@ struct RadixLevel {
   unsigned shift = 0;       // log2 of the bytes one entry covers
   unsigned index_bits = 0;  // entries per table = 2^index_bits
   bool leaf_allowed = false;
+  bool operator==(const RadixLevel&) const = default;
 };
 using RadixGeometry = std::vector<RadixLevel>;  // [0] is the leaf level
 
 class PageTable {
  public:
+  // Gives back all table memory, without a flush: the address space is dead, and its leaves should
+  // be gone (stats().leaves == 0), unless the whole machine is being taken down.
   virtual ~PageTable() = default;
 
   // --- One address
@@ -158,7 +164,8 @@ class PageTable {
   // The same, touching nothing: for checks and reports.
   [[nodiscard]] virtual Lookup peek(VirtAddr va) const = 0;
   // Makes a slot for a leaf of this size at `va` (rounded down to the size). After Ok, install
-  // cannot fail for memory.
+  // cannot fail for memory. Overlap: handle and entry are the larger leaf's. NotSupported: no such
+  // address.
   virtual Slot ensure(VirtAddr va, PageShift size) = 0;
   // Replaces `expected` by `next`. Ok, Changed, Moved, BadAlign.
   virtual Status install(const Handle& handle, Entry expected, Entry next) = 0;
@@ -172,21 +179,27 @@ class PageTable {
   // --- Ranges
   [[nodiscard]] virtual std::unique_ptr<Cursor> cursor(VirtRange range) = 0;
   // fork: for every run of this table in `range` makes the run's twin in `to` (also where all its
-  // slots are kNone, if the backend keeps such tables: Linux does) and calls `copy`. Ok, NoMemory
-  // (a prefix is done), or what stopped it. REQUIRES: `to` is of the same backend and format.
+  // slots are kNone, if the backend keeps such tables: Linux does) and calls `copy`. Ok; NoMemory
+  // (a prefix is done); Occupied or Overlap where `to` holds leaves of other sizes; Stopped.
+  // REQUIRES: `to` is another table of the same backend and format.
   virtual Status copy_range(PageTable& to, VirtRange range, const RunCopier& copy) = 0;
-  // mremap: moves every leaf of [from, from + bytes) to `to`. The target holds no leaves. NoMemory:
-  // a prefix was moved (its length in `done`).
+  // mremap: moves every leaf of [from, from + bytes) to `to`; a larger leaf that sticks out of the
+  // range or does not fit the target's alignment is split. NoMemory: a prefix was moved (its length
+  // in `done`). REQUIRES: all page-aligned; the target holds no leaves but those the move itself
+  // takes away first, as when an overlapping range moves down. The caller flushes the old range,
+  // and with freed_tables: whole tables may have changed place.
   virtual Status move_range(VirtAddr from, VirtAddr to, uint64_t bytes, uint64_t& done) = 0;
-  // Frees tables that serve only addresses in [floor, ceiling) and hold no leaf, near `range`.
-  // ceiling 0: no limit. Never fails; idempotent.
+  // Frees tables that serve some address of `range`, only addresses in [floor, ceiling), and hold
+  // no leaf. ceiling 0: no limit. After munmap floor is the end of the mapping before, ceiling the
+  // start of the one behind. Never fails; idempotent.
   virtual void trim(VirtRange range, VirtAddr floor, VirtAddr ceiling, Gather& gather) = 0;
 
   // --- The whole
   [[nodiscard]] virtual RootToken root() const = 0;
   // The radix geometry if a hardware walker can read this table directly; null otherwise.
   [[nodiscard]] virtual const RadixGeometry* hardware_walkable() const = 0;
-  [[nodiscard]] virtual Stats stats() const = 0;
+  [[nodiscard]] virtual Stats stats() const = 0;           // walks the table to count leaves
+  [[nodiscard]] virtual uint64_t table_bytes() const = 0;  // as in stats(), at once
   [[nodiscard]] virtual std::vector<PageShift> leaf_sizes() const = 0;
 };
 

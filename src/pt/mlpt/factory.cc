@@ -1,0 +1,49 @@
+#include "pt/mlpt/mlpt.h"
+
+namespace mmusim::pt::mlpt {
+namespace {
+
+constexpr const char* kLevelsKey = "pt.mlpt.levels";
+
+class MlptFactory final : public Factory {
+ public:
+  MlptFactory(const Environment& environment, const RadixGeometry& geometry,
+              const std::string& where)
+      : environment_(environment), shape_(geometry, environment.page, where) {}
+
+  std::unique_ptr<PageTable> create(MmId mm) override {
+    const auto root = environment_.allocator->allocate(shape_.level(shape_.top()).table_bytes, mm);
+    if (!root) return nullptr;
+    return std::make_unique<Mlpt>(environment_, shape_, mm, *root);
+  }
+
+ private:
+  Environment environment_;
+  Shape shape_;
+};
+
+void declare(config::Schema& schema) {
+  schema.text(kLevelsKey, "",
+              "Levels of the multi-level page table from the leaf level up, each as "
+              "shift:bits[:leaf], separated by commas: log2 of the bytes an entry covers, log2 of "
+              "a table's entries, whether entries may be leaves. Empty: the architecture's own.");
+}
+
+std::unique_ptr<Factory> make(const config::Config& config, const Environment& environment) {
+  const std::string& text = config.text(kLevelsKey);
+  if (text.empty())
+    return std::make_unique<MlptFactory>(environment, environment.geometry,
+                                         "the architecture's page-table levels");
+  return std::make_unique<MlptFactory>(environment, parse_levels(text), kLevelsKey);
+}
+
+}  // namespace
+
+Backend backend() {
+  return {.name = "mlpt",
+          .summary = "multi-level radix table of 2 to 5 levels",
+          .declare = declare,
+          .make = make};
+}
+
+}  // namespace mmusim::pt::mlpt

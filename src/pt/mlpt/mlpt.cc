@@ -1,0 +1,278 @@
+// Operations on one address, and the table as a whole.
+#include "pt/mlpt/mlpt.h"
+
+#include <algorithm>
+#include <limits>
+
+#include "base/error.h"
+
+namespace mmusim::pt::mlpt {
+namespace {
+
+// Slots are aligned to 8 bytes, so the low bits of a handle's place have room for the level.
+constexpr uint64_t kLevelMask = 7;
+
+// The end of a range that may reach the end of the address space, where it cannot be written.
+VirtAddr end_of(VirtAddr begin, unsigned log2) {
+  const uint64_t end = log2 >= 64 ? 0 : begin.value() + (uint64_t{1} << log2);
+  return VirtAddr(end <= begin.value() ? std::numeric_limits<uint64_t>::max() : end);
+}
+
+}  // namespace
+
+Mlpt::Mlpt(const Environment& environment, const Shape& shape, MmId mm, PhysAddr root)
+    : sink_(environment.sink),
+      frames_(&environment.allocator->frames()),
+      format_(environment.format),
+      allocator_(environment.allocator),
+      shape_(&shape),
+      page_(environment.page),
+      mm_(mm),
+      root_{.address = root, .words = frames_->words(root)} {
+  tables_[shape.top()] = 1;
+}
+
+Mlpt::~Mlpt() {
+  free_below(root_, shape_->top());
+  allocator_->free(root_.address, shape_->level(shape_->top()).table_bytes);
+}
+
+void Mlpt::free_below(const Table& table, unsigned level) {
+  if (level == 0) return;
+  for (uint64_t i = 0; i < shape_->level(level).entries; ++i) {
+    const Entry e = table.words[i];
+    if (e == kNone || is_leaf(e, level)) continue;
+    const Table below = table_at(e);
+    free_below(below, level - 1);
+    allocator_->free(below.address, shape_->level(level - 1).table_bytes);
+  }
+}
+
+template <bool kReport>
+Mlpt::Place Mlpt::descend(VirtAddr va, mem::Origin origin) const {
+  Place place{.table = root_, .level = shape_->top()};
+  while (true) {
+    place.index = shape_->index(va, place.level);
+    if constexpr (kReport) touch(place.table, place.index, place.level, false, origin);
+    place.entry = place.table.words[place.index];
+    if (place.entry == kNone || is_leaf(place.entry, place.level)) return place;
+    place.table = table_at(place.entry);
+    --place.level;
+  }
+}
+
+Handle Mlpt::handle_of(VirtAddr va, const Place& place) const {
+  const PageShift size = shape_->size(place.level);
+  return {.base = align_down(va, size),
+          .size = size,
+          .place = (place.table.address + place.index * sizeof(uint64_t)).value() | place.level,
+          .generation = generation_};
+}
+
+// REQUIRES: the handle is not stale.
+Mlpt::Place Mlpt::place_of(const Handle& handle) const {
+  const PhysAddr word(handle.place & ~kLevelMask);
+  Place place{.table = {.address = word, .words = frames_->words(word)},
+              .level = static_cast<unsigned>(handle.place & kLevelMask)};
+  place.entry = *place.table.words;
+  return place;
+}
+
+Lookup Mlpt::lookup_of(VirtAddr va, const Place& place) const {
+  Lookup found;
+  found.entry = place.entry;
+  found.has_slot = place.entry != kNone || place.level == 0;
+  if (found.has_slot) found.handle = handle_of(va, place);
+  const PageShift size = shape_->size(place.level);
+  const VirtAddr base = align_down(va, size);
+  if (place.entry != kNone) {
+    found.base = base;
+    found.size = size;
+  } else {
+    found.empty = {base, end_of(base, size.log2())};
+  }
+  return found;
+}
+
+Lookup Mlpt::find(VirtAddr va, mem::Origin origin) {
+  if (va > shape_->last()) return peek(va);
+  return lookup_of(va, descend<true>(va, origin));
+}
+
+Lookup Mlpt::peek(VirtAddr va) const {
+  if (va > shape_->last()) {
+    Lookup nothing;
+    nothing.empty = {shape_->last() + 1, VirtAddr(std::numeric_limits<uint64_t>::max())};
+    return nothing;
+  }
+  return lookup_of(va, descend<false>(va, mem::Origin::Kernel));
+}
+
+void Mlpt::count_table(unsigned level, bool added) {
+  const uint64_t bytes = shape_->level(level).table_bytes;
+  tables_[level] += added ? 1 : -uint64_t{1};
+  table_bytes_ += added ? bytes : -bytes;
+}
+
+Status Mlpt::add_table(const Table& parent, uint64_t index, unsigned level) {
+  const auto address = allocator_->allocate(shape_->level(level - 1).table_bytes, mm_);
+  if (!address) return Status::NoMemory;
+  count_table(level - 1, true);
+  write(parent, index, level, format_->make_table(*address));
+  return Status::Ok;
+}
+
+Status Mlpt::ensure_table(VirtAddr va, unsigned level, Table& table) {
+  if (va > shape_->last()) return Status::NotSupported;
+  table = root_;
+  for (unsigned at = shape_->top(); at > level; --at) {
+    const uint64_t index = shape_->index(va, at);
+    const Entry e = read(table, index, at);
+    if (e == kNone) {
+      const Status status = add_table(table, index, at);
+      if (status != Status::Ok) return status;
+    } else if (is_leaf(e, at)) {
+      return Status::Overlap;
+    }
+    table = table_at(table.words[index]);
+  }
+  return Status::Ok;
+}
+
+Slot Mlpt::ensure(VirtAddr va, PageShift size) {
+  const int level = shape_->leaf_level(size);
+  if (level < 0) return {.status = Status::BadSize, .handle = {}};
+  Place place{.table = {}, .level = static_cast<unsigned>(level)};
+  const Status status = ensure_table(va, place.level, place.table);
+  if (status == Status::Overlap) {
+    const Place larger = descend<false>(va, mem::Origin::Kernel);
+    return {.status = status, .handle = handle_of(va, larger), .entry = larger.entry};
+  }
+  if (status != Status::Ok) return {.status = status, .handle = {}};
+  place.index = shape_->index(va, place.level);
+  place.entry = read(place.table, place.index, place.level);
+  if (place.entry != kNone && !is_leaf(place.entry, place.level))
+    return {.status = Status::Occupied, .handle = {}};
+  return {.status = Status::Ok, .handle = handle_of(va, place), .entry = place.entry};
+}
+
+Status Mlpt::install(const Handle& handle, Entry expected, Entry next) {
+  if (handle.generation != generation_) return Status::Moved;
+  const Place place = place_of(handle);
+  if (place.level != 0 && format_->is_present(next)) {
+    const uint64_t frames = uint64_t{1} << (handle.size.log2() - page_.log2());
+    if ((format_->parse_leaf(next, handle.size).pfn.value() & (frames - 1)) != 0)
+      return Status::BadAlign;
+  }
+  touch(place.table, 0, place.level, false);
+  if (place.entry != expected) return Status::Changed;
+  touch(place.table, 0, place.level, true);
+  *place.table.words = next;
+  return Status::Ok;
+}
+
+Status Mlpt::clear(const Handle& handle, Entry& old) {
+  if (handle.generation != generation_) return Status::Moved;
+  const Place place = place_of(handle);
+  // Smaller leaves may have come where a larger one was wanted.
+  if (place.entry != kNone && !is_leaf(place.entry, place.level)) return Status::Moved;
+  touch(place.table, 0, place.level, false);
+  touch(place.table, 0, place.level, true);
+  old = place.entry;
+  *place.table.words = kNone;
+  return Status::Ok;
+}
+
+Status Mlpt::split(const Handle& handle, PageShift to) {
+  if (handle.generation != generation_) return Status::Moved;
+  const Place place = place_of(handle);
+  const int target = shape_->leaf_level(to);
+  if (target < 0 || static_cast<unsigned>(target) >= place.level) return Status::BadSize;
+  if (place.entry == kNone || !is_leaf(place.entry, place.level)) return Status::Changed;
+  if (!format_->is_present(place.entry)) return Status::NotSupported;
+
+  // All memory first, so that failing leaves things as they were.
+  const auto to_level = static_cast<unsigned>(target);
+  std::array<std::vector<PhysAddr>, kMostLevels> tables;
+  uint64_t needed = 1;
+  bool enough = true;
+  for (unsigned level = place.level; enough && level-- > to_level;) {
+    for (uint64_t i = 0; enough && i < needed; ++i) {
+      const auto address = allocator_->allocate(shape_->level(level).table_bytes, mm_);
+      enough = address.has_value();
+      if (enough) tables[level].push_back(*address);
+    }
+    needed *= shape_->level(level).entries;
+  }
+  if (!enough) {
+    for (unsigned level = 0; level < place.level; ++level)
+      for (const PhysAddr address : tables[level])
+        allocator_->free(address, shape_->level(level).table_bytes);
+    return Status::NoMemory;
+  }
+  for (auto& of_level : tables)
+    std::reverse(of_level.begin(), of_level.end());
+
+  const PhysAddr below =
+      fill_split(place.level - 1, to_level, format_->parse_leaf(place.entry, handle.size), tables);
+  write(place.table, 0, place.level, format_->make_table(below));
+  ++generation_;
+  return Status::Ok;
+}
+
+PhysAddr Mlpt::fill_split(unsigned level, unsigned to_level, LeafFields fields,
+                          std::array<std::vector<PhysAddr>, kMostLevels>& tables) {
+  const PhysAddr address = tables[level].back();
+  tables[level].pop_back();
+  count_table(level, true);
+  const Table table{.address = address, .words = frames_->words(address)};
+  const uint64_t frames = uint64_t{1} << (shape_->level(level).shift - page_.log2());
+  fields.size = shape_->size(level);
+  for (uint64_t i = 0; i < shape_->level(level).entries; ++i, fields.pfn += frames)
+    table.words[i] = level == to_level
+                         ? format_->make_leaf(fields)
+                         : format_->make_table(fill_split(level - 1, to_level, fields, tables));
+  sink_->reference_run(
+      address, sizeof(uint64_t), shape_->level(level).entries, true,
+      {.origin = mem::Origin::Kernel, .level = static_cast<uint8_t>(level), .dependent = false});
+  return address;
+}
+
+uint64_t Mlpt::count_leaves(const Table& table, unsigned level) const {
+  uint64_t leaves = 0;
+  for (uint64_t i = 0; i < shape_->level(level).entries; ++i) {
+    const Entry e = table.words[i];
+    if (e == kNone) continue;
+    leaves += is_leaf(e, level) ? 1 : count_leaves(table_at(e), level - 1);
+  }
+  return leaves;
+}
+
+Stats Mlpt::stats() const {
+  Stats stats;
+  stats.table_bytes = table_bytes_;
+  stats.root_bytes = shape_->level(shape_->top()).table_bytes;
+  stats.leaves = count_leaves(root_, shape_->top());
+  stats.tables.assign(tables_.begin(), tables_.begin() + shape_->top() + 1);
+  return stats;
+}
+
+std::vector<PageShift> Mlpt::leaf_sizes() const {
+  std::vector<PageShift> sizes;
+  for (unsigned level = 0; level <= shape_->top(); ++level)
+    if (shape_->level(level).leaf_allowed) sizes.push_back(shape_->size(level));
+  return sizes;
+}
+
+Run Mlpt::run_of(const Table& table, unsigned level, uint64_t index, uint64_t count,
+                 VirtAddr start) const {
+  Run run;
+  run.start = start;
+  run.size = shape_->size(level);
+  run.count = static_cast<uint32_t>(count);
+  run.place(table.words + index, 1, 1, table.address + index * sizeof(uint64_t),
+            static_cast<uint8_t>(level));
+  return run;
+}
+
+}  // namespace mmusim::pt::mlpt

@@ -1,0 +1,154 @@
+// MLPT: the multi-level page table, a radix tree of 2 to 5 levels of any geometry.
+//
+// A table of a level is an array of 2^index_bits 8-byte words in simulated memory, in whole frames
+// (a table smaller than a page has a page to itself). A word is none (0), a leaf, or the physical
+// address of a table of the level below, bit-exact as the EntryFormat makes it; so a hardware
+// walker of the same geometry can read the tree. Level 0 is the leaf level; levels above may hold
+// leaves of their own size where the geometry allows. Levels an architecture folds away do not
+// exist.
+//
+//   x86-64       12:9:leaf,21:9:leaf,30:9:leaf,39:9      la57 adds 48:9
+//   i386 PAE     12:9:leaf,21:9:leaf,30:2
+//   IA-64, 16 K  14:11:leaf,25:11,36:11                  (region number in the top index)
+//
+// Tables come into being in ensure(), copy_range(), move_range() and split(), and go in trim() by
+// the rule of Linux's free_pgd_range (mm/memory.c): a table goes if its whole aligned span lies in
+// the gap between the mappings that stay. Tables that have become empty are kept until then, and
+// copied at fork, as Linux does. No operation moves a slot, except that whole tables move in
+// move_range(); so a handle goes stale only by trim, split and such moves.
+//
+// What is reported to the sink: each word the operation reads or writes in the tables it passes.
+// Not reported: the zeroing of a new table (the page allocator's work), and the search for leaves
+// in a table about to be freed (Linux does not make it; it is there to keep trim safe).
+#ifndef MMUSIM_PT_MLPT_MLPT_H_
+#define MMUSIM_PT_MLPT_MLPT_H_
+
+#include <array>
+#include <cstdint>
+#include <memory>
+#include <vector>
+
+#include "base/types.h"
+#include "pt/mlpt/shape.h"
+#include "pt/page_table.h"
+#include "pt/table_allocator.h"
+
+namespace mmusim::pt::mlpt {
+
+Backend backend();
+
+// A table: where it is simulated, and its words on the host.
+struct Table {
+  PhysAddr address;
+  uint64_t* words = nullptr;
+};
+
+class Mlpt final : public PageTable {
+ public:
+  // `environment` and `shape` must outlive the table; `root` is a zeroed table of the top level,
+  // which the Mlpt owns from now on.
+  Mlpt(const Environment& environment, const Shape& shape, MmId mm, PhysAddr root);
+  ~Mlpt() override;
+  Mlpt(const Mlpt&) = delete;
+  Mlpt& operator=(const Mlpt&) = delete;
+
+  Lookup find(VirtAddr va, mem::Origin origin) override;
+  Lookup peek(VirtAddr va) const override;
+  Slot ensure(VirtAddr va, PageShift size) override;
+  Status install(const Handle& handle, Entry expected, Entry next) override;
+  Status clear(const Handle& handle, Entry& old) override;
+  Status split(const Handle& handle, PageShift to) override;
+
+  std::unique_ptr<Cursor> cursor(VirtRange range) override;
+  Status copy_range(PageTable& to, VirtRange range, const RunCopier& copy) override;
+  Status move_range(VirtAddr from, VirtAddr to, uint64_t bytes, uint64_t& done) override;
+  void trim(VirtRange range, VirtAddr floor, VirtAddr ceiling, Gather& gather) override;
+
+  RootToken root() const override { return {.address = root_.address, .extra = 0}; }
+  const RadixGeometry* hardware_walkable() const override { return &shape_->geometry(); }
+  Stats stats() const override;
+  uint64_t table_bytes() const override { return table_bytes_; }
+  std::vector<PageShift> leaf_sizes() const override;
+
+ private:
+  friend class MlptCursor;
+
+  // Where a descent ended: at a leaf, at none, or at level 0.
+  struct Place {
+    Table table;
+    unsigned level = 0;
+    uint64_t index = 0;
+    Entry entry = kNone;
+  };
+  struct Gap {  // addresses no mapping needs tables for; both ends inclusive
+    uint64_t first = 0;
+    uint64_t last = 0;
+  };
+
+  // Inline pieces of every walk.
+  [[nodiscard]] bool is_leaf(Entry e, unsigned level) const {
+    if (level == 0) return true;
+    if (!shape_->level(level).leaf_allowed) return false;
+    return !format_->is_present(e) || format_->is_leaf(e, shape_->size(level));
+  }
+  [[nodiscard]] Table table_at(Entry e) const {
+    const PhysAddr address = format_->table_address(e);
+    return {.address = address, .words = frames_->words(address)};
+  }
+  void touch(const Table& table, uint64_t index, unsigned level, bool write,
+             mem::Origin origin = mem::Origin::Kernel) const {
+    sink_->reference(table.address + index * sizeof(uint64_t), sizeof(uint64_t), write,
+                     {.origin = origin,
+                      .level = static_cast<uint8_t>(level),
+                      .dependent = !write && level != shape_->top()});
+  }
+  Entry read(const Table& table, uint64_t index, unsigned level) const {
+    touch(table, index, level, false);
+    return table.words[index];
+  }
+  void write(const Table& table, uint64_t index, unsigned level, Entry e) {
+    touch(table, index, level, true);
+    table.words[index] = e;
+  }
+
+  template <bool kReport>
+  Place descend(VirtAddr va, mem::Origin origin) const;
+  [[nodiscard]] Lookup lookup_of(VirtAddr va, const Place& place) const;
+  [[nodiscard]] Handle handle_of(VirtAddr va, const Place& place) const;
+  [[nodiscard]] Place place_of(const Handle& handle) const;
+  [[nodiscard]] Run run_of(const Table& table, unsigned level, uint64_t index, uint64_t count,
+                           VirtAddr start) const;
+
+  // Makes a table of level - 1 and links it into `parent`, a table of `level`.
+  Status add_table(const Table& parent, uint64_t index, unsigned level);
+  // The table of `level` that serves `va`, made if need be. Ok, NoMemory, Overlap, NotSupported.
+  Status ensure_table(VirtAddr va, unsigned level, Table& table);
+  void count_table(unsigned level, bool added);
+  [[nodiscard]] uint64_t count_leaves(const Table& table, unsigned level) const;
+  void free_below(const Table& table, unsigned level);
+
+  Status copy_table(Mlpt& to, unsigned level, const Table& from, const Table& into, uint64_t first,
+                    uint64_t last, const RunCopier& copy);
+  Status move_piece(VirtAddr from, VirtAddr to, uint64_t left, uint64_t& moved);
+  Status move_slots(const Place& from, VirtAddr to, uint64_t left, uint64_t& moved);
+  void trim_table(const Table& table, unsigned level, uint64_t first, uint64_t last, Gap gap,
+                  Gather& gather);
+  PhysAddr fill_split(unsigned level, unsigned to_level, LeafFields fields,
+                      std::array<std::vector<PhysAddr>, kMostLevels>& tables);
+
+  mem::ReferenceSink* sink_;
+  mem::FrameMemory* frames_;
+  const EntryFormat* format_;
+  TableAllocator* allocator_;
+  const Shape* shape_;
+  PageShift page_;
+  MmId mm_;
+  Table root_;
+  uint64_t generation_ = 0;   // of handles; goes up when a slot may have gone
+  uint64_t table_bytes_ = 0;  // without the root
+  std::array<uint64_t, kMostLevels> tables_{};
+};
+
+}  // namespace mmusim::pt::mlpt
+
+#endif  // MMUSIM_PT_MLPT_MLPT_H_

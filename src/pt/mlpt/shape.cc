@@ -1,0 +1,99 @@
+#include "pt/mlpt/shape.h"
+
+#include <algorithm>
+#include <optional>
+#include <utility>
+
+#include "base/error.h"
+#include "base/units.h"
+#include "mem/frames.h"
+
+namespace mmusim::pt::mlpt {
+namespace {
+
+constexpr unsigned kEntryLog2 = 3;  // 8-byte entries
+constexpr const char* kKey = "pt.mlpt.levels";
+constexpr const char* kHint = "for example 12:9:leaf,21:9:leaf,30:9:leaf,39:9";
+
+// The text up to the next `separator`, which is taken off `rest` with it.
+std::string_view cut(std::string_view& rest, char separator) {
+  const size_t at = rest.find(separator);
+  const std::string_view piece = rest.substr(0, at);
+  rest = at == std::string_view::npos ? std::string_view() : rest.substr(at + 1);
+  return piece;
+}
+
+unsigned bits(std::string_view text, std::string_view level) {
+  const std::optional<uint64_t> value = parse_size(text);
+  if (!value || *value > 64)
+    throw UsageError(
+        kKey, fmt::format("\"{}\" in level \"{}\" is not a number of bits", text, level), kHint);
+  return static_cast<unsigned>(*value);
+}
+
+}  // namespace
+
+RadixGeometry parse_levels(std::string_view text) {
+  RadixGeometry geometry;
+  if (!text.empty() && text.back() == ',')
+    throw UsageError(kKey, "a level is missing after the last comma", kHint);
+  while (!text.empty()) {
+    const std::string_view whole = cut(text, ',');
+    std::string_view rest = whole;
+    RadixLevel level;
+    level.shift = bits(cut(rest, ':'), whole);
+    level.index_bits = bits(cut(rest, ':'), whole);
+    if (!rest.empty() && rest != "leaf")
+      throw UsageError(kKey, fmt::format("\"{}\" in level \"{}\" is not \"leaf\"", rest, whole),
+                       kHint);
+    level.leaf_allowed = !rest.empty();
+    geometry.push_back(level);
+  }
+  return geometry;
+}
+
+Shape::Shape(RadixGeometry geometry, PageShift page, const std::string& where)
+    : geometry_(std::move(geometry)) {
+  if (geometry_.size() < kLeastLevels || geometry_.size() > kMostLevels)
+    throw UsageError(where, fmt::format("a multi-level page table has {} to {} levels, not {}",
+                                        kLeastLevels, kMostLevels, geometry_.size()));
+  if (!geometry_[0].leaf_allowed)
+    throw UsageError(where, "the lowest level must allow leaves", "write \":leaf\" behind it");
+  unsigned shift = page.log2();
+  for (const RadixLevel& level : geometry_) {
+    if (level.shift != shift)
+      throw UsageError(
+          where, fmt::format("a level's entries must cover 2^{} bytes to join on to {}, not "
+                             "2^{}",
+                             shift, levels_.empty() ? "the page" : "the level below", level.shift));
+    const unsigned most = page.log2() + mem::FrameMemory::kMaxOrder - kEntryLog2;
+    if (level.index_bits < 1 || level.index_bits > most)
+      throw UsageError(where, fmt::format("a table's index must have 1 to {} bits, not {}", most,
+                                          level.index_bits));
+    shift += level.index_bits;
+    if (shift > 64) throw UsageError(where, "the levels cover more than 64 address bits");
+    levels_.push_back(
+        {.shift = level.shift,
+         .span = shift,
+         .entries = uint64_t{1} << level.index_bits,
+         .table_bytes = std::max(page.bytes(), uint64_t{1} << (level.index_bits + kEntryLog2)),
+         .leaf_allowed = level.leaf_allowed});
+  }
+  last_ = VirtAddr(shift == 64 ? ~uint64_t{0} : (uint64_t{1} << shift) - 1);
+}
+
+int Shape::leaf_level(PageShift size) const {
+  for (unsigned i = 0; i < levels_.size(); ++i)
+    if (levels_[i].shift == size.log2() && levels_[i].leaf_allowed) return static_cast<int>(i);
+  return -1;
+}
+
+PageShift Shape::leaf_size_below(unsigned i) const {
+  MMUSIM_ASSERT(i > 0);
+  do
+    --i;
+  while (!levels_[i].leaf_allowed);
+  return size(i);
+}
+
+}  // namespace mmusim::pt::mlpt

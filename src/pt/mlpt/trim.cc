@@ -1,0 +1,48 @@
+// Freeing tables that no mapping needs any more.
+#include <algorithm>
+#include <limits>
+
+#include "pt/mlpt/mlpt.h"
+
+namespace mmusim::pt::mlpt {
+
+// A table goes iff it serves part of the range, its whole span lies in the gap, and it is empty by
+// then, the tables below it having gone first. Rounding range and ceiling to the span of a leaf
+// table, as Linux's free_pgd_range begins, is the same condition for leaf tables.
+void Mlpt::trim(VirtRange range, VirtAddr floor, VirtAddr ceiling, Gather& gather) {
+  if (range.empty() || range.begin > shape_->last()) return;
+  const Gap gap{
+      .first = floor.value(),
+      .last = ceiling.value() == 0 ? std::numeric_limits<uint64_t>::max() : ceiling.value() - 1};
+  const uint64_t last = std::min(range.end.value() - 1, shape_->last().value());
+  const size_t before = gather.tables().size();
+  trim_table(root_, shape_->top(), range.begin.value(), last, gap, gather);
+  if (gather.tables().size() != before) ++generation_;
+}
+
+// Looks at the tables below one of `level` > 0; [first, last] lies in its span.
+void Mlpt::trim_table(const Table& table, unsigned level, uint64_t first, uint64_t last, Gap gap,
+                      Gather& gather) {
+  const Shape::Level& shape = shape_->level(level);
+  const Shape::Level& below = shape_->level(level - 1);
+  for (uint64_t slot = first >> shape.shift; slot <= last >> shape.shift; ++slot) {
+    const uint64_t index = slot & (shape.entries - 1);
+    const Entry e = read(table, index, level);
+    if (e == kNone || is_leaf(e, level)) continue;
+    const Table child = table_at(e);
+    const uint64_t begin = slot << shape.shift;
+    const uint64_t end = begin + ((uint64_t{1} << shape.shift) - 1);  // inclusive
+    if (level > 1)
+      trim_table(child, level - 1, std::max(first, begin), std::min(last, end), gap, gather);
+    if (begin < gap.first || end > gap.last) continue;
+    if (!std::all_of(child.words, child.words + below.entries,
+                     [](uint64_t word) { return word == kNone; }))
+      continue;
+    write(table, index, level, kNone);
+    count_table(level - 1, false);
+    gather.table({VirtAddr(begin), VirtAddr(begin) + page_.bytes()}, PageShift(shape.shift),
+                 {.allocator = allocator_, .address = child.address, .bytes = below.table_bytes});
+  }
+}
+
+}  // namespace mmusim::pt::mlpt

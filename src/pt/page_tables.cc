@@ -1,0 +1,14 @@
+// The page tables there are. A new backend adds its line here.
+#include "pt/mlpt/mlpt.h"
+#include "pt/page_table.h"
+
+namespace mmusim::pt {
+
+const std::vector<Backend>& backends() {
+  static const std::vector<Backend> kBackends = {
+      mlpt::backend(),
+  };
+  return kBackends;
+}
+
+}  // namespace mmusim::pt
