@@ -6,32 +6,106 @@
 
 namespace mmusim::trace {
 
+namespace {
+
+// Four static accesses are numbered at a time, and addresses may come in pairs.
+constexpr size_t kSlack = 8;
+
+struct Width {
+  uint64_t mask;
+  uint64_t bias;
+};
+constexpr auto kWidths = [] {
+  std::array<Width, 16> widths{};
+  for (unsigned i = 0; i <= kMaxDifferenceBytes; ++i) {
+    const uint64_t mask = i == 8 ? ~uint64_t{0} : (uint64_t{1} << (8 * i)) - 1;
+    widths[i] = {mask, difference_bias(i)};
+  }
+  return widths;
+}();
+
+// Sum of all nibbles; more than `limit` if one exceeds kMaxDifferenceBytes.
+uint64_t sum_of_widths(std::span<const uint8_t> pairs, uint64_t limit) {
+  uint64_t sum = 0;
+  unsigned wrong = 0;
+  for (const uint8_t pair : pairs) {
+    const unsigned low = pair & 15u;
+    const unsigned high = pair >> 4;
+    sum += low + high;
+    wrong |= (low + 7u) | (high + 7u);
+  }
+  return (wrong & 16u) != 0 ? limit + 1 : sum;
+}
+
+template <class Number>
+bool all_below(std::span<const uint8_t> numbers, uint32_t limit) {
+  uint32_t largest = 0;
+  const size_t count = numbers.size() / sizeof(Number);
+  for (size_t i = 0; i < count; ++i) {
+    Number number;
+    std::memcpy(&number, numbers.data() + i * sizeof number, sizeof number);
+    largest = std::max<uint32_t>(largest, number);
+  }
+  return count == 0 || largest < limit;
+}
+
+template <class Number>
+void widen(const uint8_t* from, uint32_t* to, size_t count) {
+  for (size_t i = 0; i < count; ++i) {
+    Number number;
+    std::memcpy(&number, from + i * sizeof number, sizeof number);
+    to[i] = number;
+  }
+}
+
+}  // namespace
+
 ChunkDecoder::ChunkDecoder()
     : control_({}, place_, ""),
-      blocks_in_({}, place_, ""),
-      addresses_in_({}, place_, ""),
       blocks_(kBatchBlocks),
-      addresses_(kBatchAddresses + kMaxMemOps) {}
+      op_numbers_(kBatchAddresses + kMaxMemOps + kSlack),
+      addresses_(kBatchAddresses + kMaxMemOps + kSlack) {}
 
 void ChunkDecoder::open(const ChunkHeader& header, const RawStreams& raw, const Place& place) {
   place_ = place;
   header_ = header;
   raw_ = raw;
-  const auto input = [&](Stream which) {
-    return ByteReader(raw_.streams[static_cast<size_t>(which)], place_, name_of(which));
-  };
-  control_ = input(Stream::Control);
-  blocks_in_ = input(Stream::Blocks);
-  addresses_in_ = input(Stream::Addresses);
+  control_ = ByteReader(raw_[Stream::Control], place_, name_of(Stream::Control));
   has_thread_ = false;
   done_ = Totals{};
   read_dictionary();
   ++table_serial_;
+  check_streams();
+  next_difference_ = raw_[Stream::Differences].data();
   run_ = control_.varint();
   item_due_ = !control_.at_end();
 }
 
-void ChunkDecoder::read_static_block(ByteReader& in, uint64_t& previous_end) {
+// After this, no block number is out of range, and as long as no more addresses are taken than the
+// header says, neither widths nor differences run out.
+void ChunkDecoder::check_streams() {
+  const auto numbers = raw_[Stream::Blocks];
+  const size_t bytes = block_number_bytes(header_.static_blocks);
+  if (numbers.size() != header_.totals.blocks * bytes) {
+    fail("the block stream does not have as many blocks as the chunk");
+  }
+  const bool in_range = bytes == sizeof(uint16_t)
+                            ? all_below<uint16_t>(numbers, header_.static_blocks)
+                            : all_below<uint32_t>(numbers, header_.static_blocks);
+  if (!in_range) fail("a block is not in the dictionary");
+  const auto widths = raw_[Stream::Widths];
+  const uint64_t addresses = header_.totals.data_accesses();
+  if (widths.size() != (addresses + 1) / 2 || (addresses % 2 != 0 && widths.back() > 15)) {
+    fail("the stream of address widths does not have as many as the chunk");
+  }
+  const uint64_t bytes_left = raw_[Stream::Differences].size();
+  if (sum_of_widths(widths, bytes_left) != bytes_left) {
+    fail("the streams of address widths and differences do not fit together");
+  }
+}
+
+void ChunkDecoder::read_static_block(ByteReader& in, uint64_t& previous_end,
+                                     FirstAddresses& first_addresses) {
   StaticBlock block{};
   const uint64_t start = previous_end + static_cast<uint64_t>(in.signed_varint());
   block.start = VirtAddr(start);
@@ -53,38 +127,42 @@ void ChunkDecoder::read_static_block(ByteReader& in, uint64_t& previous_end) {
   block.crosses_page = block.bytes > room;
   lengths_.insert(lengths_.end(), lengths.begin(), lengths.end());
 
-  Counts counts{block.instructions, 0, 0, 0};
+  BlockShape shape{static_cast<uint32_t>(ops_.size()), block.mem_ops, block.instructions};
   unsigned instruction = 0;
   for (unsigned i = 0; i < block.mem_ops; ++i) {
     instruction += in.byte();
     if (instruction >= block.instructions) in.fail("an access of an instruction that is not there");
-    const uint64_t shape = in.varint();
-    const uint64_t kind = (shape & 3) + 1;
-    const uint64_t bytes = (shape >> 2) + 1;
+    const uint64_t kind_and_bytes = in.varint();
+    const uint64_t kind = (kind_and_bytes & 3) + 1;
+    const uint64_t bytes = (kind_and_bytes >> 2) + 1;
     if (kind > 3 || bytes > kMaxAccessBytes) in.fail("an access of unknown kind or size");
-    counts.loads += kind == 1 ? 1 : 0;
-    counts.stores += kind == 2 ? 1 : 0;
-    counts.modifies += kind == 3 ? 1 : 0;
+    shape.counts += kind == 1 ? uint64_t{1} << kCountBits : 0;
+    shape.counts += kind == 2 ? uint64_t{1} << (2 * kCountBits) : 0;
     ops_.push_back({static_cast<uint8_t>(instruction), static_cast<AccessKind>(kind),
                     static_cast<uint16_t>(bytes)});
+    const unsigned base = in.byte();
+    if (base >= FirstAddresses::kBases) in.fail("an unknown base of a first address");
+    const uint64_t address = first_addresses.base(base) + unzigzag(in.varint());
+    first_addresses.told(base, address);
+    last_address_.push_back(address);
   }
   previous_end = start + block.bytes;
   table_.push_back(block);
-  counts_.push_back(counts);
+  shapes_.push_back(shape);
 }
 
 void ChunkDecoder::read_dictionary() {
   table_.clear();
-  counts_.clear();
-  first_op_.clear();
+  shapes_.clear();
   lengths_.clear();
   ops_.clear();
+  last_address_.clear();
   ByteReader in(raw_.streams[static_cast<size_t>(Stream::Dictionary)], place_,
                 name_of(Stream::Dictionary));
   uint64_t previous_end = 0;
+  FirstAddresses first_addresses;
   for (uint32_t i = 0; i < header_.static_blocks; ++i) {
-    first_op_.push_back(static_cast<uint32_t>(ops_.size()));
-    read_static_block(in, previous_end);
+    read_static_block(in, previous_end, first_addresses);
   }
   if (!in.at_end()) in.fail("bytes are left over");
   const uint8_t* lengths = lengths_.data();
@@ -95,7 +173,6 @@ void ChunkDecoder::read_dictionary() {
     lengths += block.instructions;
     ops += block.mem_ops;
   }
-  last_address_.assign(ops_.size(), 0);
 }
 
 bool ChunkDecoder::next(Batch& batch) {
@@ -103,29 +180,10 @@ bool ChunkDecoder::next(Batch& batch) {
   while (run_ == 0) {
     if (!item_due_) {
       if (done_ != header_.totals) fail("the chunk's totals do not match its records");
-      if (!blocks_in_.at_end()) blocks_in_.fail("bytes are left over");
-      if (!addresses_in_.at_end()) addresses_in_.fail("bytes are left over");
       return false;
     }
-    const uint8_t kind = control_.byte();
-    const bool is_event = kind != kThreadItem;
-    if (is_event) {
-      if (!has_thread_) control_.fail("an event before any thread");
-      event_ = decode_event(kind, control_);
-      ++done_.events;
-    } else {
-      const auto pid = control_.varint_up_to(UINT32_MAX, "a process id");
-      const auto tid = control_.varint_up_to(UINT32_MAX, "a thread id");
-      thread_ = {Pid(static_cast<uint32_t>(pid)), Tid(static_cast<uint32_t>(tid))};
-      has_thread_ = true;
-    }
-    run_ = control_.varint();
-    item_due_ = !control_.at_end();
-    if (is_event) {
-      batch.thread = thread_;
-      batch.event = &event_;
-      return true;
-    }
+    take_item(batch);
+    if (batch.event != nullptr) return true;
   }
   if (!has_thread_) control_.fail("blocks before any thread");
   batch.thread = thread_;
@@ -133,36 +191,105 @@ bool ChunkDecoder::next(Batch& batch) {
   return true;
 }
 
+// Takes one item of the control stream, an event or a change of thread, and the run that follows.
+void ChunkDecoder::take_item(Batch& batch) {
+  const uint8_t kind = control_.byte();
+  if (kind == kThreadItem) {
+    const auto pid = control_.varint_up_to(UINT32_MAX, "a process id");
+    const auto tid = control_.varint_up_to(UINT32_MAX, "a thread id");
+    thread_ = {Pid(static_cast<uint32_t>(pid)), Tid(static_cast<uint32_t>(tid))};
+    has_thread_ = true;
+  } else {
+    if (!has_thread_) control_.fail("an event before any thread");
+    event_ = decode_event(kind, control_);
+    ++done_.events;
+    batch.thread = thread_;
+    batch.event = &event_;
+  }
+  run_ = control_.varint();
+  item_due_ = !control_.at_end();
+}
+
 void ChunkDecoder::decode_blocks(Batch& batch) {
   if (run_ > header_.totals.blocks - done_.blocks) {
     control_.fail("a run of more blocks than the chunk has");
   }
   const size_t limit = std::min<uint64_t>(run_, kBatchBlocks);
+  const uint8_t* numbers = raw_[Stream::Blocks].data();
+  if (block_number_bytes(header_.static_blocks) == sizeof(uint16_t)) {
+    widen<uint16_t>(numbers + done_.blocks * sizeof(uint16_t), blocks_.data(), limit);
+  } else {
+    widen<uint32_t>(numbers + done_.blocks * sizeof(uint32_t), blocks_.data(), limit);
+  }
+
+  // The static access of each address, four at a time: what is too much is overwritten by the next.
   size_t count = 0;
   size_t addresses = 0;
-  Totals& totals = batch.totals;
+  uint64_t counts = 0;
+  uint32_t* op_numbers = op_numbers_.data();
+  const uint32_t* blocks = blocks_.data();
+  const BlockShape* shapes = shapes_.data();
   while (count < limit && addresses < kBatchAddresses) {
-    const uint64_t number = blocks_in_.varint();
-    if (number >= table_.size()) blocks_in_.fail("a block that is not in the dictionary");
-    blocks_[count++] = static_cast<uint32_t>(number);
-    uint64_t* last = last_address_.data() + first_op_[number];
-    for (unsigned i = 0; i < table_[number].mem_ops; ++i) {
-      last[i] += unzigzag(addresses_in_.varint());
-      addresses_[addresses++] = last[i];
-    }
-    const Counts& counts = counts_[number];
-    totals.instructions += counts.instructions;
-    totals.loads += counts.loads;
-    totals.stores += counts.stores;
-    totals.modifies += counts.modifies;
+    const BlockShape& shape = shapes[blocks[count++]];
+    counts += shape.counts;
+    uint32_t op = shape.first_op;
+    uint32_t* to = op_numbers + addresses;
+    addresses += shape.mem_ops;
+    const uint32_t* const end = op_numbers + addresses;
+    do {
+      for (uint32_t i = 0; i < 4; ++i)
+        to[i] = op + i;
+      to += 4;
+      op += 4;
+    } while (to < end);
   }
+  constexpr uint64_t kCountMask = (uint64_t{1} << kCountBits) - 1;
+  Totals& totals = batch.totals;
   totals.blocks = count;
+  totals.instructions = counts & kCountMask;
+  totals.loads = counts >> kCountBits & kCountMask;
+  totals.stores = counts >> (2 * kCountBits);
+  totals.modifies = addresses - totals.loads - totals.stores;
+  if (addresses > header_.totals.data_accesses() - done_.data_accesses()) {
+    fail("the blocks make more data accesses than the chunk has");
+  }
+  decode_addresses(addresses);
+
   run_ -= count;
   done_ += totals;
   batch.table = table_;
   batch.table_serial = table_serial_;
   batch.blocks = std::span(blocks_).first(count);
   batch.addresses = addresses_.data();
+}
+
+// REQUIRES: op_numbers_ filled, and so many addresses left in the chunk.
+void ChunkDecoder::decode_addresses(size_t count) {
+  const uint8_t* from = next_difference_;
+  const uint32_t* op_number = op_numbers_.data();
+  uint64_t* last = last_address_.data();
+  uint64_t* to = addresses_.data();
+  const auto one = [&](unsigned width) {
+    uint64_t biased;
+    std::memcpy(&biased, from, sizeof biased);
+    from += width;
+    uint64_t& address = last[*op_number++];
+    address += (biased & kWidths[width].mask) - kWidths[width].bias;
+    *to++ = address;
+  };
+  const uint64_t first = done_.data_accesses();
+  const uint8_t* widths = raw_[Stream::Widths].data() + first / 2;
+  if (first % 2 != 0 && count != 0) {
+    one(*widths++ >> 4);
+    --count;
+  }
+  for (; count >= 2; count -= 2) {
+    const unsigned pair = *widths++;
+    one(pair & 15u);
+    one(pair >> 4);
+  }
+  if (count != 0) one(*widths & 15u);
+  next_difference_ = from;
 }
 
 }  // namespace mmusim::trace

@@ -1,6 +1,8 @@
 // Turns the raw streams of one chunk back into batches. Coding: README.md ("Chunks"). Everything is
 // checked: whatever the bytes say, the result is batches within the limits of record.h, or Error.
-// Memory is bounded by the limits of format.h. Not thread-safe.
+// What can be checked for a whole chunk at once is checked in open(), so that the loops over
+// records need no checks of their own. Memory is bounded by the limits of format.h. Not
+// thread-safe.
 #ifndef MMUSIM_TRACE_CHUNK_DECODER_H_
 #define MMUSIM_TRACE_CHUNK_DECODER_H_
 
@@ -17,19 +19,23 @@ namespace mmusim::trace {
 struct RawStreams {
   static constexpr size_t kPadding = 32;
   std::array<std::span<const uint8_t>, kStreams> streams;
+
+  [[nodiscard]] std::span<const uint8_t> operator[](Stream which) const {
+    return streams[static_cast<size_t>(which)];
+  }
 };
 
 class ChunkDecoder {
  public:
-  // A batch has at most so many blocks, and so many addresses plus those of one block: small enough
-  // for the second-level cache, large enough that what is done per batch costs nothing.
-  static constexpr size_t kBatchBlocks = 4096;
-  static constexpr size_t kBatchAddresses = 16384;
+  // A batch has at most so many blocks, and fewer than so many addresses plus those of one block:
+  // small enough for the nearest caches, large enough that what is done per batch costs little.
+  static constexpr size_t kBatchBlocks = 2048;
+  static constexpr size_t kBatchAddresses = 8192;
 
   ChunkDecoder();
 
-  // Begins a chunk: reads its dictionary. `raw` must live until the chunk's last batch. `place` is
-  // the chunk's.
+  // Begins a chunk: reads its dictionary and checks its streams. `raw` must live until the chunk's
+  // last batch. `place` is the chunk's.
   void open(const ChunkHeader& header, const RawStreams& raw, const Place& place);
 
   // The next batch, or false at the end of the chunk, once its totals have been found right.
@@ -37,28 +43,35 @@ class ChunkDecoder {
   bool next(Batch& batch);
 
  private:
-  struct Counts {
-    uint32_t instructions, loads, stores, modifies;
+  // What decoding needs of a static block.
+  struct BlockShape {
+    uint32_t first_op;
+    uint32_t mem_ops;
+    // Instructions, loads and stores in fields of kCountBits, so that one addition counts all. The
+    // blocks of a batch cannot make a field overflow.
+    uint64_t counts;
   };
+  static constexpr unsigned kCountBits = 21;
+  static_assert(kBatchBlocks * 255 < uint64_t{1} << kCountBits);
 
   void read_dictionary();
-  void read_static_block(ByteReader& in, uint64_t& previous_end);
+  void read_static_block(ByteReader& in, uint64_t& previous_end, FirstAddresses& first_addresses);
+  void check_streams();
+  void take_item(Batch& batch);
   void decode_blocks(Batch& batch);
+  void decode_addresses(size_t count);
   [[noreturn]] void fail(const char* what) const { damaged(place_, what); }
 
   Place place_;
   ChunkHeader header_;
   RawStreams raw_;
   ByteReader control_;
-  ByteReader blocks_in_;
-  ByteReader addresses_in_;
 
   std::vector<StaticBlock> table_;
-  std::vector<Counts> counts_;
-  std::vector<uint32_t> first_op_;
+  std::vector<BlockShape> shapes_;
   std::vector<uint8_t> lengths_;
   std::vector<MemOp> ops_;
-  std::vector<uint64_t> last_address_;
+  std::vector<uint64_t> last_address_;  // by static access
 
   ThreadId thread_{};
   bool has_thread_ = false;
@@ -66,8 +79,12 @@ class ChunkDecoder {
   bool item_due_ = false;  // an item follows the run
   uint64_t table_serial_ = 0;
   Totals done_;
+  const uint8_t* next_difference_ = nullptr;
+
+  // Of the batch.
   Event event_;
   std::vector<uint32_t> blocks_;
+  std::vector<uint32_t> op_numbers_;  // the static access of each address
   std::vector<uint64_t> addresses_;
 };
 

@@ -9,6 +9,13 @@ namespace {
 
 constexpr size_t kFirstSlots = size_t{1} << 14;
 
+// The fewest bytes that hold `difference` as a signed number; none for 0.
+unsigned difference_bytes(uint64_t difference) {
+  if (difference == 0) return 0;
+  const uint64_t magnitude = difference ^ (0 - (difference >> 63));
+  return static_cast<unsigned>(72 - std::countl_zero(magnitude)) / 8;
+}
+
 }  // namespace
 
 ChunkEncoder::ChunkEncoder() : slots_(kFirstSlots) {}
@@ -18,10 +25,10 @@ std::span<const uint8_t> ChunkEncoder::stream(Stream which) const {
 }
 
 uint64_t ChunkEncoder::raw_bytes() const {
-  uint64_t sum = 0;
-  for (const ByteBuffer& stream : streams_)
-    sum += stream.size();
-  return sum;
+  return streams_[static_cast<size_t>(Stream::Dictionary)].size() +
+         streams_[static_cast<size_t>(Stream::Control)].size() +
+         numbers_.size() * block_number_bytes(table_.size()) + widths_.size() / 2 +
+         streams_[static_cast<size_t>(Stream::Differences)].size();
 }
 
 bool ChunkEncoder::full(uint64_t chunk_bytes) const {
@@ -71,20 +78,21 @@ void ChunkEncoder::rehash(size_t slots) {
   }
 }
 
-uint32_t ChunkEncoder::number_of(const StaticBlock& block, uint64_t hash) {
+uint32_t ChunkEncoder::number_of(const StaticBlock& block, uint64_t hash,
+                                 const uint64_t* addresses) {
   const size_t mask = slots_.size() - 1;
   for (size_t slot = hash & mask;; slot = (slot + 1) & mask) {
     const uint32_t found = slots_[slot];
     if (found == 0) {
       slots_[slot] = static_cast<uint32_t>(table_.size() + 1);
-      return add(block, hash);
+      return add(block, hash, addresses);
     }
     const Entry& entry = table_[found - 1];
     if (entry.hash == hash && same(entry, block)) return found - 1;
   }
 }
 
-uint32_t ChunkEncoder::add(const StaticBlock& block, uint64_t hash) {
+uint32_t ChunkEncoder::add(const StaticBlock& block, uint64_t hash, const uint64_t* addresses) {
   Entry entry{hash,
               block.start.value(),
               static_cast<uint32_t>(lengths_.size()),
@@ -102,36 +110,46 @@ uint32_t ChunkEncoder::add(const StaticBlock& block, uint64_t hash) {
   out.byte(block.mem_ops);
   out.append(block.lengths, block.instructions);
   unsigned instruction = 0;
-  for (const MemOp& op : std::span(block.ops, block.mem_ops)) {
+  for (unsigned i = 0; i < block.mem_ops; ++i) {
+    const MemOp& op = block.ops[i];
     out.byte(static_cast<uint8_t>(op.instruction - instruction));
     instruction = op.instruction;
     const auto kind = static_cast<unsigned>(op.kind);
     out.varint(((op.bytes - 1u) << 2) | (kind - 1));
+    const unsigned base = first_addresses_.nearest(addresses[i]);
+    out.byte(static_cast<uint8_t>(base));
+    out.varint(zigzag(addresses[i] - first_addresses_.base(base)));
+    first_addresses_.told(base, addresses[i]);
+    last_address_.push_back(addresses[i]);
     entry.loads += op.kind == AccessKind::Load ? 1 : 0;
     entry.stores += op.kind == AccessKind::Store ? 1 : 0;
     entry.modifies += op.kind == AccessKind::Modify ? 1 : 0;
   }
   lengths_.insert(lengths_.end(), block.lengths, block.lengths + block.instructions);
   ops_.insert(ops_.end(), block.ops, block.ops + block.mem_ops);
-  last_address_.resize(ops_.size());
   table_.push_back(entry);
   if (table_.size() * 2 > slots_.size()) rehash(slots_.size() * 2);
   return static_cast<uint32_t>(table_.size() - 1);
 }
 
 void ChunkEncoder::block(const StaticBlock& block, uint64_t hash, const uint64_t* addresses) {
-  const uint32_t number = number_of(block, hash);
+  const uint32_t number = number_of(block, hash, addresses);
   const Entry& entry = table_[number];
-  streams_[static_cast<size_t>(Stream::Blocks)].varint(number);
-  ByteBuffer& out = streams_[static_cast<size_t>(Stream::Addresses)];
-  out.reserve(entry.mem_ops * kMaxVarintBytes);
-  uint8_t* at = out.end();
+  numbers_.push_back(number);
+  ByteBuffer& differences = streams_[static_cast<size_t>(Stream::Differences)];
+  differences.reserve(entry.mem_ops * kMaxDifferenceBytes);
+  uint8_t* at = differences.end();
   uint64_t* last = last_address_.data() + entry.first_op;
   for (unsigned i = 0; i < entry.mem_ops; ++i) {
-    at = put_varint(at, zigzag(addresses[i] - last[i]));
+    const uint64_t difference = addresses[i] - last[i];
     last[i] = addresses[i];
+    const unsigned width = difference_bytes(difference);
+    const uint64_t biased = difference + difference_bias(width);
+    std::memcpy(at, &biased, sizeof biased);
+    at += width;
+    widths_.push_back(static_cast<uint8_t>(width));
   }
-  out.set_end(at);
+  differences.set_end(at);
   ++run_;
   ++totals_.blocks;
   totals_.instructions += entry.instructions;
@@ -142,6 +160,24 @@ void ChunkEncoder::block(const StaticBlock& block, uint64_t hash, const uint64_t
 
 void ChunkEncoder::close() {
   end_run();
+  ByteBuffer& numbers = streams_[static_cast<size_t>(Stream::Blocks)];
+  const size_t bytes = block_number_bytes(table_.size());
+  numbers.reserve(numbers_.size() * bytes + sizeof(uint32_t));
+  uint8_t* at = numbers.end();
+  for (const uint32_t number : numbers_) {
+    std::memcpy(at, &number, sizeof number);
+    at += bytes;
+  }
+  numbers.set_end(at);
+
+  ByteBuffer& widths = streams_[static_cast<size_t>(Stream::Widths)];
+  widths_.resize((widths_.size() + 1) / 2 * 2);
+  widths.reserve(widths_.size() / 2);
+  at = widths.end();
+  for (size_t i = 0; i < widths_.size(); i += 2) {
+    *at++ = static_cast<uint8_t>(widths_[i] | widths_[i + 1] << 4);
+  }
+  widths.set_end(at);
 }
 
 void ChunkEncoder::clear() {
@@ -150,8 +186,11 @@ void ChunkEncoder::clear() {
   lengths_.clear();
   ops_.clear();
   last_address_.clear();
+  numbers_.clear();
+  widths_.clear();
   has_thread_ = false;
   previous_end_ = 0;
+  first_addresses_ = FirstAddresses{};
   run_ = 0;
   totals_ = Totals{};
   for (ByteBuffer& stream : streams_)

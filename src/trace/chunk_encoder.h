@@ -52,8 +52,8 @@ class ChunkEncoder {
     uint32_t loads, stores, modifies;
   };
 
-  uint32_t number_of(const StaticBlock& block, uint64_t hash);
-  uint32_t add(const StaticBlock& block, uint64_t hash);
+  uint32_t number_of(const StaticBlock& block, uint64_t hash, const uint64_t* addresses);
+  uint32_t add(const StaticBlock& block, uint64_t hash, const uint64_t* addresses);
   bool same(const Entry& entry, const StaticBlock& block) const;
   void rehash(size_t slots);
   void end_run();
@@ -67,9 +67,12 @@ class ChunkEncoder {
   ThreadId thread_{};
   bool has_thread_ = false;
   uint64_t previous_end_ = 0;  // of the block before in the dictionary
-  uint64_t run_ = 0;           // blocks since the last item of the control stream
+  FirstAddresses first_addresses_;
+  std::vector<uint32_t> numbers_;  // of the blocks executed
+  uint64_t run_ = 0;               // blocks since the last item of the control stream
   Totals totals_;
-  std::array<ByteBuffer, kStreams> streams_;
+  std::array<ByteBuffer, kStreams> streams_;  // Blocks and Widths are made by close()
+  std::vector<uint8_t> widths_;               // one per address
 };
 
 }  // namespace mmusim::trace

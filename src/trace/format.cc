@@ -1,5 +1,7 @@
 #include "trace/format.h"
 
+#include <algorithm>
+
 // The library's own types are opaque otherwise, and inlining makes short hashes fast.
 #define XXH_INLINE_ALL
 #include <xxhash.h>
@@ -44,9 +46,36 @@ void check_totals(const Totals& totals, const ByteReader& in) {
 
 const char* name_of(Stream stream) {
   static constexpr const char* kNames[] = {"block dictionary", "control stream", "block stream",
-                                           "address stream"};
+                                           "stream of address widths",
+                                           "stream of address differences"};
   static_assert(std::size(kNames) == kStreams);
   return kNames[static_cast<size_t>(stream)];
+}
+
+namespace {
+uint64_t distance(uint64_t a, uint64_t b) {
+  const uint64_t difference = a - b;
+  return std::min(difference, 0 - difference);
+}
+}  // namespace
+
+unsigned FirstAddresses::nearest(uint64_t address) const {
+  unsigned best = 0;
+  for (unsigned i = 1; i < kBases; ++i) {
+    if (distance(address, bases_[i]) < distance(address, bases_[best])) best = i;
+  }
+  return best;
+}
+
+void FirstAddresses::told(unsigned which, uint64_t address) {
+  unsigned replaced = which;
+  if (distance(address, bases_[which]) >= kNear) {
+    for (unsigned i = 0; i < kBases; ++i) {
+      if (used_[i] < used_[replaced]) replaced = i;
+    }
+  }
+  bases_[replaced] = address;
+  used_[replaced] = ++now_;
 }
 
 uint64_t ChunkHeader::payload_bytes() const {

@@ -37,12 +37,44 @@ inline constexpr uint64_t kMaxTextBytes = uint64_t{1} << 20;  // one string of a
 inline constexpr uint64_t kMaxListItems = uint64_t{1} << 16;  // arguments, areas of an exec
 
 // The streams of a chunk, each its own zstd frame.
-enum class Stream : uint8_t { Dictionary, Control, Blocks, Addresses };
-inline constexpr size_t kStreams = 4;
+enum class Stream : uint8_t { Dictionary, Control, Blocks, Widths, Differences };
+inline constexpr size_t kStreams = 5;
 const char* name_of(Stream stream);
 
 // Items of the control stream are events, by their kind, and this one: the thread changes.
 inline constexpr uint8_t kThreadItem = 0xff;
+
+// Block numbers take two bytes each in a chunk of at most so many static blocks, else four.
+inline constexpr uint32_t kMaxShortNumbers = uint32_t{1} << 16;
+constexpr size_t block_number_bytes(uint64_t static_blocks) {
+  return static_blocks <= kMaxShortNumbers ? 2 : 4;
+}
+
+// Differences between addresses are stored in 0 to 8 bytes with this added, so that all that fit
+// are non-negative: -128 is the byte 0, 127 the byte 255.
+inline constexpr unsigned kMaxDifferenceBytes = 8;
+constexpr uint64_t difference_bias(unsigned bytes) {
+  return bytes == 0 ? 0 : uint64_t{1} << (8 * bytes - 1);
+}
+
+// First addresses of static accesses are told as differences from one of a few that were told
+// before, since programs touch a few regions in turn.
+class FirstAddresses {
+ public:
+  static constexpr unsigned kBases = 4;
+  // The base from which `address` is the least way.
+  [[nodiscard]] unsigned nearest(uint64_t address) const;
+  [[nodiscard]] uint64_t base(unsigned which) const { return bases_[which]; }
+  // `address` was told from `which`: it is a base from now on, instead of that one if it is near,
+  // else of the one not used for longest.
+  void told(unsigned which, uint64_t address);
+
+ private:
+  static constexpr uint64_t kNear = uint64_t{1} << 24;
+  std::array<uint64_t, kBases> bases_{};
+  std::array<uint64_t, kBases> used_{};
+  uint64_t now_ = 0;
+};
 
 struct StreamSizes {
   uint32_t raw = 0;

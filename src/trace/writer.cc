@@ -67,7 +67,8 @@ class Writer::Impl {
 
   void access(AccessKind kind, VirtAddr address, unsigned bytes) {
     MMUSIM_ASSERT(instructions_ != 0 && kind != AccessKind::Fetch && bytes - 1 < kMaxAccessBytes);
-    while (mem_ops_ == kMaxMemOps) split_block();  // twice if one instruction has them all
+    while (mem_ops_ == kMaxMemOps)
+      split_block();  // twice if one instruction has them all
     const MemOp op{static_cast<uint8_t>(instructions_ - 1), kind, static_cast<uint16_t>(bytes)};
     ops_[mem_ops_] = op;
     addresses_[mem_ops_++] = address.value();
