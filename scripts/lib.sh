@@ -1,0 +1,109 @@
+# What scripts/run and scripts/test share: the Debian packages mmusim needs, installing what is
+# missing, configuring and building. Sourced by bash, with $root set to the checkout.
+
+# To build and run.
+run_packages=(
+  cmake ninja-build g++ libc6-dev
+  libboost-program-options-dev libfmt-dev libspdlog-dev nlohmann-json3-dev
+  libzstd-dev libxxhash-dev liblzma-dev zlib1g-dev
+)
+# Besides, to test: libraries, clang with its sanitizers and tools, and valgrind to record a trace.
+test_packages=(
+  libgtest-dev libgmock-dev libbenchmark-dev
+  clang clang-format clang-tidy libclang-rt-14-dev llvm
+  valgrind zstd xz-utils
+)
+
+say() { printf '%s\n' "$*" >&2; }
+die() { say "$(basename "$0"): $*"; exit 1; }
+
+# Prints those of its arguments that are not installed.
+missing_packages() {
+  local installed package
+  installed=$(dpkg-query -W -f='${Package} ${db:Status-Status}\n' "$@" 2>/dev/null |
+    sed -n 's/ installed$//p')
+  for package in "$@"; do
+    grep -qxF -- "$package" <<<"$installed" || printf '%s\n' "$package"
+  done
+}
+
+# Installs those of its arguments that are missing; silent and quick when none is. On a system
+# other than Debian it leaves it to CMake to say what is missing.
+need_packages() {
+  command -v dpkg-query >/dev/null || return 0
+  local missing
+  mapfile -t missing < <(missing_packages "$@")
+  [[ ${#missing[@]} -gt 0 ]] || return 0
+  local as_root=()
+  if [[ $(id -u) -ne 0 ]]; then
+    if command -v sudo >/dev/null && sudo -n true 2>/dev/null; then
+      as_root=(sudo -n)
+    else
+      say "These packages are missing, and installing them needs root. Please type:"
+      say ""
+      say "    sudo apt-get update && sudo apt-get install -y --no-install-recommends ${missing[*]}"
+      say ""
+      exit 1
+    fi
+  fi
+  say "Installing: ${missing[*]}"
+  local apt=("${as_root[@]}" env DEBIAN_FRONTEND=noninteractive apt-get -qq
+             -o Dpkg::Use-Pty=0 -o DPkg::Lock::Timeout=300)
+  "${apt[@]}" update </dev/null >&2 || die "apt-get update failed"
+  "${apt[@]}" install -y --no-install-recommends "${missing[@]}" </dev/null >&2 ||
+    die "apt-get install failed"
+}
+
+# configure PRESET [cmake arguments]: makes build/PRESET if it is not there yet, was made for a
+# checkout in another place, or with other arguments.
+configure() {
+  local preset=$1 dir=$root/build/$1
+  shift
+  local arguments=("$@")
+  if [[ $preset == release ]]; then
+    arguments+=(-DCMAKE_CXX_COMPILER=g++)
+  fi
+  if command -v ccache >/dev/null; then
+    arguments+=(-DCMAKE_CXX_COMPILER_LAUNCHER=ccache)
+  fi
+  local wanted="$root ${arguments[*]}"
+  if [[ -f $dir/build.ninja && $(cat "$dir/.configured" 2>/dev/null) == "$wanted" ]]; then
+    return
+  fi
+  local made_for
+  made_for=$(sed -n 's/^CMAKE_HOME_DIRECTORY:INTERNAL=//p' "$dir/CMakeCache.txt" 2>/dev/null || true)
+  if [[ -n $made_for && $made_for != "$root" ]]; then
+    rm -f "$dir/CMakeCache.txt"
+  fi
+  say "Configuring build/$preset"
+  mkdir -p "$dir"
+  rm -f "$dir/.configured"
+  (cd "$root" && cmake --preset "$preset" --log-level=WARNING "${arguments[@]}") \
+    </dev/null >"$dir/configure.log" 2>&1 || { cat "$dir/configure.log" >&2; return 1; }
+  printf '%s\n' "$wanted" >"$dir/.configured"
+}
+
+# build PRESET [targets]: silent when there is nothing to do.
+build() {
+  local dir=$root/build/$1
+  shift
+  if ninja -C "$dir" -n "$@" 2>/dev/null </dev/null | grep -q 'no work to do'; then
+    return
+  fi
+  say "Building ${dir#"$root"/}"
+  ninja -C "$dir" "$@" </dev/null >&2
+}
+
+# clang-tidy of one file, remembered by its content and that of all headers.
+# Environment: stamps (a folder), headers (a hash), deadline (seconds since the epoch).
+tidy_stamp() {
+  printf '%s/%s' "$stamps" "$(printf '%s %s %s' "$1" "$headers" "$(sha256sum <"$1")" | sha256sum | cut -c1-32)"
+}
+tidy_one() {
+  [[ $(date +%s) -lt $deadline ]] || return 0
+  if clang-tidy --quiet -p build/asan-ubsan "$1" 2>/dev/null; then
+    touch "$(tidy_stamp "$1")"
+  else
+    return 1
+  fi
+}
