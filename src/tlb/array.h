@@ -1,0 +1,142 @@
+// One TLB array: sets x ways of tagged entries with exact replacement.
+//
+// What a tag says and which set an address belongs to are the architecture's business: `Tag` is any
+// equality-comparable value whose default, Tag{}, is never looked up and marks an empty way; the
+// set number is passed in. `Payload` is what a hit gives.
+//
+// **Time stamps instead of policy state.** A use of an entry writes one number: the time of its
+// last use, from a counter that the caller raises at every use (touch(), or a HitFilter writing
+// through stamp()). Nothing else happens on a hit, whatever the policy; the policy is worked out
+// from the stamps when a victim is needed, which is rare:
+//   LRU     the way with the least stamp.
+//   PLRU    each node of the tree points away from the half of its ways that was used last, which
+//           is the half with the greatest stamp; the victim is found by following the pointers
+//           down. A node never used points to its lower half. A range of n ways halves into the
+//           first ceil(n/2) and the rest, so any number of ways has a tree; for a power of two it
+//           is the usual one.
+//   FIFO    the way with the least fill time.
+//   Random  below(ways) of the array's own generator, drawn only when a full set needs a victim.
+// The stamps of empty ways remain, since in a real tree an invalidation moves no pointer.
+//
+// Not thread-safe. No errors; out-of-range arguments are bugs.
+#ifndef MMUSIM_TLB_ARRAY_H_
+#define MMUSIM_TLB_ARRAY_H_
+
+#include <algorithm>
+#include <cstdint>
+#include <vector>
+
+#include "base/random.h"
+#include "tlb/geometry.h"
+
+namespace mmusim::tlb {
+
+template <class Tag, class Payload>
+class TlbArray {
+ public:
+  static constexpr uint32_t kNone = ~uint32_t{0};
+
+  // REQUIRES: geometry.exists().
+  explicit TlbArray(const Geometry& geometry)
+      : ways_(geometry.ways),
+        sets_(geometry.sets()),
+        replacement_(geometry.replacement),
+        random_(geometry.seed),
+        tags_(geometry.entries),
+        stamps_(geometry.entries, 0),
+        filled_(geometry.replacement == Replacement::Fifo ? geometry.entries : 0, 0),
+        payloads_(geometry.entries) {}
+
+  [[nodiscard]] uint32_t entries() const { return static_cast<uint32_t>(tags_.size()); }
+  [[nodiscard]] uint32_t ways() const { return ways_; }
+  [[nodiscard]] uint32_t sets() const { return sets_; }
+
+  // The entry of `set` with this tag, or kNone. Changes nothing.
+  [[nodiscard]] uint32_t find(uint32_t set, const Tag& tag) const {
+    const uint32_t first = set * ways_;
+    for (uint32_t i = first; i < first + ways_; ++i)
+      if (tags_[i] == tag) return i;
+    return kNone;
+  }
+
+  [[nodiscard]] bool valid(uint32_t index) const { return !(tags_[index] == Tag{}); }
+  [[nodiscard]] const Tag& tag(uint32_t index) const { return tags_[index]; }
+  [[nodiscard]] const Payload& payload(uint32_t index) const { return payloads_[index]; }
+  [[nodiscard]] Payload& payload(uint32_t index) { return payloads_[index]; }
+
+  // Where an entry's time of last use is kept; stays valid as long as the array.
+  [[nodiscard]] uint64_t* stamp(uint32_t index) { return &stamps_[index]; }
+  // `now` is greater than in every earlier call for this array.
+  void touch(uint32_t index, uint64_t now) { stamps_[index] = now; }
+
+  // The way of `set` a new entry goes to; draws a random number if that is the policy and the set
+  // is full. Does not empty it.
+  [[nodiscard]] uint32_t victim(uint32_t set) {
+    const uint32_t first = set * ways_;
+    const uint32_t empty = find(set, Tag{});
+    if (empty != kNone) return empty;
+    switch (replacement_) {
+      case Replacement::Lru:
+        return oldest(stamps_, first);
+      case Replacement::Plru:
+        return tree_victim(first);
+      case Replacement::Fifo:
+        return oldest(filled_, first);
+      case Replacement::Random:
+        return first + static_cast<uint32_t>(random_.below(ways_));
+    }
+    return first;
+  }
+
+  // A fill is a use.
+  void fill(uint32_t index, const Tag& tag, const Payload& payload, uint64_t now) {
+    tags_[index] = tag;
+    payloads_[index] = payload;
+    stamps_[index] = now;
+    if (replacement_ == Replacement::Fifo) filled_[index] = now;
+  }
+
+  void invalidate(uint32_t index) { tags_[index] = Tag{}; }
+
+ private:
+  [[nodiscard]] uint32_t oldest(const std::vector<uint64_t>& times, uint32_t first) const {
+    uint32_t best = first;
+    for (uint32_t i = first + 1; i < first + ways_; ++i)
+      if (times[i] < times[best]) best = i;
+    return best;
+  }
+
+  [[nodiscard]] uint64_t last_use(uint32_t first, uint32_t count) const {
+    uint64_t latest = 0;
+    for (uint32_t i = first; i < first + count; ++i)
+      latest = std::max(latest, stamps_[i]);
+    return latest;
+  }
+
+  [[nodiscard]] uint32_t tree_victim(uint32_t first) const {
+    uint32_t count = ways_;
+    while (count > 1) {
+      const uint32_t lower = count - count / 2;
+      if (last_use(first, lower) > last_use(first + lower, count - lower)) {
+        first += lower;
+        count -= lower;
+      } else {
+        count = lower;
+      }
+    }
+    return first;
+  }
+
+  uint32_t ways_;
+  uint32_t sets_;
+  Replacement replacement_;
+  Random random_;
+  std::vector<Tag> tags_;
+  std::vector<uint64_t> stamps_;
+  std::vector<uint64_t> filled_;  // FIFO only
+  std::vector<Payload> payloads_;
+};
+
+}  // namespace mmusim::tlb
+
+#endif  // MMUSIM_TLB_ARRAY_H_

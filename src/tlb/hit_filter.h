@@ -1,0 +1,116 @@
+// What makes a first-level TLB hit cost a handful of host instructions: a table from pages to the
+// TLB entry that holds them.
+//
+// A slot says: an access to page `key` hits entry e of the level, and is allowed to read (or
+// execute, on the instruction side), or to write without setting a dirty bit. Then the one thing
+// the hit does to the simulated machine is to write e's time of last use (see array.h), so
+// read_hits()/write_hits() do the *whole* of the access. A page without a slot may still be in the
+// TLB: that answer is "not known here", and the out-of-line path finds out.
+//
+// Invariant (what makes it exact): every slot in use tells the truth. So who empties, evicts or
+// changes an entry calls drop() first; a slot is reused by whoever comes last. A slot knows its
+// entry and each entry its slots (a big page's entry may serve many keys), so that drop() is
+// proportional to the slots dropped.
+//
+// A key is the base-page number in its low bits with the address space above; its low bits choose
+// the slot. The two clocks of a machine's sides are independent since no array is shared between
+// them. Not thread-safe.
+#ifndef MMUSIM_TLB_HIT_FILTER_H_
+#define MMUSIM_TLB_HIT_FILTER_H_
+
+#include <array>
+#include <cstdint>
+#include <vector>
+
+namespace mmusim::tlb {
+
+class HitFilter {
+ public:
+  static constexpr unsigned kLog2Slots = 10;
+  static constexpr uint64_t kSlots = uint64_t{1} << kLog2Slots;
+
+  // For a level with `entries` entries, numbered from 0.
+  explicit HitFilter(uint32_t entries) : first_slot_(entries, kNoSlot) {
+    for (uint64_t i = 0; i < kSlots; ++i)
+      slots_[i].read = slots_[i].write = empty_key(i);
+  }
+
+  // True: the access hit, and all that it does is done.
+  bool read_hits(uint64_t key) {
+    Slot& slot = slots_[key & (kSlots - 1)];
+    if (slot.read != key) return false;
+    *slot.stamp = ++clock_;
+    return true;
+  }
+  bool write_hits(uint64_t key) {
+    Slot& slot = slots_[key & (kSlots - 1)];
+    if (slot.write != key) return false;
+    *slot.stamp = ++clock_;
+    return true;
+  }
+
+  // The time of the next use, for uses that do not come through the filter.
+  uint64_t tick() { return ++clock_; }
+
+  // From now on `key` hits `entry`, whose stamp is at `stamp`.
+  void install(uint64_t key, uint32_t entry, uint64_t* stamp, bool readable, bool writable) {
+    const auto index = static_cast<uint32_t>(key & (kSlots - 1));
+    Slot& slot = slots_[index];
+    if (slot.stamp != stamp) {
+      if (slot.stamp != nullptr) unlink(index);
+      slot.stamp = stamp;
+      slot.entry = entry;
+      slot.previous = kNoSlot;
+      slot.next = first_slot_[entry];
+      if (slot.next != kNoSlot) slots_[slot.next].previous = static_cast<uint16_t>(index);
+      first_slot_[entry] = static_cast<uint16_t>(index);
+    }
+    slot.read = readable ? key : empty_key(index);
+    slot.write = writable ? key : empty_key(index);
+  }
+
+  // `entry` is about to be emptied or changed.
+  void drop(uint32_t entry) {
+    uint32_t index = first_slot_[entry];
+    first_slot_[entry] = kNoSlot;
+    while (index != kNoSlot) {
+      Slot& slot = slots_[index];
+      slot.read = slot.write = empty_key(index);
+      slot.stamp = nullptr;
+      index = slot.next;
+    }
+  }
+
+ private:
+  static constexpr uint16_t kNoSlot = 0xffff;
+  static_assert(kSlots < kNoSlot);
+
+  struct alignas(32) Slot {
+    uint64_t read = 0;
+    uint64_t write = 0;
+    uint64_t* stamp = nullptr;  // null: not in use
+    uint32_t entry = 0;
+    uint16_t next = kNoSlot;  // other slots of the same entry
+    uint16_t previous = kNoSlot;
+  };
+
+  // No key that chooses slot `index` equals this: the low bits differ.
+  static constexpr uint64_t empty_key(uint64_t index) { return ~index; }
+
+  void unlink(uint32_t index) {
+    const Slot& slot = slots_[index];
+    if (slot.previous != kNoSlot)
+      slots_[slot.previous].next = slot.next;
+    else
+      first_slot_[slot.entry] = slot.next;
+    if (slot.next != kNoSlot) slots_[slot.next].previous = slot.previous;
+  }
+
+  uint64_t clock_ = 0;
+  std::array<Slot, kSlots> slots_;
+  std::vector<uint16_t> first_slot_;  // by entry
+};
+
+}  // namespace mmusim::tlb
+
+#endif  // MMUSIM_TLB_HIT_FILTER_H_
