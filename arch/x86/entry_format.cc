@@ -1,0 +1,111 @@
+#include "arch/x86/entry_format.h"
+
+#include "arch/x86/entry_bits.h"
+
+namespace mmusim::x86 {
+
+namespace {
+
+constexpr pt::Entry kRightsBits =
+    PresentBit::kMask | WriteBit::kMask | UserBit::kMask | ProtNoneBit::kMask | NoExecuteBit::kMask;
+
+// The bits that say what may be done. A global leaf's G is added by the caller.
+pt::Entry bits_of(Rights rights) {
+  if ((rights.bits() & (Rights::kRead | Rights::kWrite | Rights::kExec)) == 0)
+    return ProtNoneBit::kMask | NoExecuteBit::kMask | UserBit::kMask;
+  pt::Entry e = PresentBit::kMask;
+  if (rights.has(Rights::kWrite)) e |= WriteBit::kMask;
+  if (rights.has(Rights::kUser)) e |= UserBit::kMask;
+  if (!rights.has(Rights::kExec)) e |= NoExecuteBit::kMask;
+  return e;
+}
+
+}  // namespace
+
+EntryFormat::EntryFormat() {
+  present_mask = PresentBit::kMask | ProtNoneBit::kMask;
+  accessed_mask = AccessedBit::kMask;
+  dirty_mask = DirtyBit::kMask;
+  special_mask = SpecialBit::kMask;
+  write_mask = WriteBit::kMask;
+  pfn_mask = AddressBits::kMask;
+  pfn_shift = 12;
+}
+
+pt::Entry EntryFormat::make_leaf(const pt::LeafFields& fields) const {
+  // Only the kernel's own pages are global.
+  pt::Entry e = bits_of(fields.global ? fields.rights : fields.rights.with(Rights::kUser));
+  e = AddressBits::set(e, fields.pfn.value());
+  if (fields.accessed) e |= AccessedBit::kMask;
+  if (fields.dirty) e |= DirtyBit::kMask;
+  if (fields.special) e |= SpecialBit::kMask;
+  if (fields.global && PresentBit::get(e) != 0) e |= GlobalBit::kMask;
+  if (fields.size != k4K) e |= PageSizeBit::kMask;
+  return e;
+}
+
+pt::LeafFields EntryFormat::parse_leaf(pt::Entry e, PageShift size) const {
+  pt::LeafFields fields;
+  // Bit 12 of a large page's entry is PAT, and the address starts at the page's size.
+  fields.pfn = Pfn(AddressBits::get(e) & ~(size.offset_mask() >> 12));
+  fields.size = size;
+  fields.accessed = is_accessed(e);
+  fields.dirty = is_dirty(e);
+  fields.special = is_special(e);
+  if (PresentBit::get(e) != 0) {
+    unsigned bits = Rights::kRead;
+    if (WriteBit::get(e) != 0) bits |= Rights::kWrite;
+    if (UserBit::get(e) != 0) bits |= Rights::kUser;
+    if (NoExecuteBit::get(e) == 0) bits |= Rights::kExec;
+    fields.rights = Rights(bits);
+    fields.global = GlobalBit::get(e) != 0;
+  } else {
+    fields.rights = Rights(UserBit::get(e) != 0 ? unsigned{Rights::kUser} : 0u);
+  }
+  return fields;
+}
+
+pt::Entry EntryFormat::with_rights(pt::Entry e, Rights rights) const {
+  const bool was_global = PresentBit::get(e) != 0 && GlobalBit::get(e) != 0;
+  const bool user = UserBit::get(e) != 0;
+  pt::Entry next = (e & ~kRightsBits) | bits_of(user ? rights.with(Rights::kUser) : rights);
+  if (was_global && PresentBit::get(next) != 0) next |= GlobalBit::kMask;
+  return next;
+}
+
+pt::Entry EntryFormat::make_table(PhysAddr next) const {
+  return (next.value() & AddressBits::kMask) | PresentBit::kMask | WriteBit::kMask |
+         UserBit::kMask | AccessedBit::kMask | DirtyBit::kMask;
+}
+
+PhysAddr EntryFormat::table_address(pt::Entry e) const {
+  return PhysAddr(e & AddressBits::kMask);
+}
+
+bool EntryFormat::is_leaf(pt::Entry e, PageShift size) const {
+  return size == k4K || PageSizeBit::get(e) != 0;
+}
+
+pt::RadixGeometry radix_geometry(unsigned levels, bool gigabyte_pages) {
+  pt::RadixGeometry geometry;
+  for (unsigned level = 0; level < levels; ++level)
+    geometry.push_back({.shift = shift_of_level(level),
+                        .index_bits = kIndexBits,
+                        .leaf_allowed = level < 2 || (level == 2 && gigabyte_pages)});
+  return geometry;
+}
+
+mmu::AddressLayout address_layout() {
+  mmu::AddressLayout layout;
+  layout.page = k4K;
+  layout.lowest = VirtAddr(0x10000);
+  // One guard page below the end of the lower canonical half. With five levels Linux still gives
+  // addresses below this line unless a program asks for higher ones.
+  layout.top = VirtAddr(0x7ffffffff000);
+  layout.stack_top = layout.top;
+  // The gap left for the stack is never less than 128 MiB.
+  layout.mmap_base = layout.top - (uint64_t{128} << 20);
+  return layout;
+}
+
+}  // namespace mmusim::x86

@@ -1,0 +1,45 @@
+// x86-64 page-table entries as Linux writes them, for the page tables and the kernel.
+//
+// Bits: see entry_bits.h. What Linux adds to the hardware's view:
+//   - A mapping without any right (PROT_NONE) keeps its frame but must fault: P = 0 and bit 8
+//     (which is G only where P = 1) set. It counts as present here, as pte_present() does in Linux,
+//     so that fork copies it and munmap frees its frame; the walker goes by P alone. Hence whatever
+//     else the kernel keeps in a not-present entry must have bits 0 and 8 clear.
+//   - x86 has no execute-only and no write-only page: any right makes the page readable, and
+//     parse_leaf() says so.
+//   - An entry that points to a table allows everything (P, R/W, U/S, A and D set), so that rights
+//     are the leaf's alone.
+// Linux stores the frame number of a PROT_NONE entry inverted, against speculation past P = 0
+// (L1TF); here it is stored plainly.
+//
+// Stateless apart from the masks; safe to share between threads.
+#ifndef MMUSIM_ARCH_X86_ENTRY_FORMAT_H_
+#define MMUSIM_ARCH_X86_ENTRY_FORMAT_H_
+
+#include "mmu/layout.h"
+#include "pt/entry.h"
+#include "pt/page_table.h"
+
+namespace mmusim::x86 {
+
+class EntryFormat final : public pt::EntryFormat {
+ public:
+  EntryFormat();
+
+  [[nodiscard]] pt::Entry make_leaf(const pt::LeafFields& fields) const override;
+  [[nodiscard]] pt::LeafFields parse_leaf(pt::Entry e, PageShift size) const override;
+  [[nodiscard]] pt::Entry with_rights(pt::Entry e, Rights rights) const override;
+  [[nodiscard]] pt::Entry make_table(PhysAddr next) const override;
+  [[nodiscard]] PhysAddr table_address(pt::Entry e) const override;
+  [[nodiscard]] bool is_leaf(pt::Entry e, PageShift size) const override;
+};
+
+// Of the table the hardware walks: `levels` is 4 or 5; leaves at the two or three lowest.
+pt::RadixGeometry radix_geometry(unsigned levels, bool gigabyte_pages);
+
+// Where Linux places things in a 64-bit process when nothing is randomised.
+mmu::AddressLayout address_layout();
+
+}  // namespace mmusim::x86
+
+#endif  // MMUSIM_ARCH_X86_ENTRY_FORMAT_H_

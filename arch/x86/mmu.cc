@@ -1,0 +1,233 @@
+#include "arch/x86/mmu.h"
+
+namespace mmusim::x86 {
+
+namespace {
+
+// PCIDs are given out from 0 or 1 upwards and options.pcid_slots ends below this one: no key of a
+// loaded address space has it, so that no filter answers while none is loaded.
+constexpr uint64_t kNoContext = uint64_t{0xfff} << 52;
+
+// The leaf a TLB entry found at `va` was made from.
+Leaf leaf_of(const TlbPayload& payload, VirtAddr va) {
+  const uint64_t into_leaf = align_down(va, payload.size).value() & payload.leaf.offset_mask();
+  return {.pfn = payload.pfn - (into_leaf >> 12),
+          .size = payload.leaf,
+          .rights = payload.rights,
+          .dirty = payload.dirty,
+          .global = payload.global};
+}
+
+}  // namespace
+
+void SideCounters::add(const SideCounters& o) {
+  misses += o.misses;
+  second_misses += o.second_misses;
+  retry_lookups += o.retry_lookups;
+  retry_misses += o.retry_misses;
+  retry_second_misses += o.retry_second_misses;
+  non_canonical += o.non_canonical;
+}
+
+void MmuCounters::add(const MmuCounters& o) {
+  for (size_t i = 0; i < accesses.size(); ++i)
+    accesses[i] += o.accesses[i];
+  for (size_t i = 0; i < sides.size(); ++i)
+    sides[i].add(o.sides[i]);
+  for (size_t i = 0; i < levels.size(); ++i) {
+    levels[i].fills += o.levels[i].fills;
+    levels[i].evictions += o.levels[i].evictions;
+    levels[i].invalidated += o.levels[i].invalidated;
+  }
+  dirty_assists += o.dirty_assists;
+  for (size_t i = 0; i < faults.size(); ++i)
+    faults[i] += o.faults[i];
+  for (size_t i = 0; i < leaves.size(); ++i)
+    leaves[i] += o.leaves[i];
+  walker.add(o.walker);
+}
+
+Mmu::Mmu(const Options& options, mem::FrameMemory& frames, mem::ReferenceSink& sink)
+    : levels_(options.levels),
+      l1i_(options.l1i, true),
+      l1d_(options.l1d, true),
+      walker_(options, frames, sink),
+      fetch_filter_(&l1i_.filter()),
+      data_filter_(&l1d_.filter()),
+      context_(kNoContext) {
+  if (!options.l2.empty()) l2_.emplace(options.l2, false);
+  if (!options.l2i.empty()) l2i_.emplace(options.l2i, false);
+  TlbLevel* second = l2_ ? &*l2_ : nullptr;
+  sides_[0] = {.first = &l1i_,
+               .second = l2i_ ? &*l2i_ : second,
+               .counters = &counters_.sides[0],
+               .data = false};
+  sides_[1] = {.first = &l1d_, .second = second, .counters = &counters_.sides[1], .data = true};
+}
+
+template <class Action>
+void Mmu::on_every_level(Action action) {
+  action(l1i_);
+  action(l1d_);
+  if (l2_) action(*l2_);
+  if (l2i_) action(*l2i_);
+}
+
+mmu::Translation Mmu::access(VirtAddr va, AccessKind kind, bool retry) {
+  Side& side = sides_[kind == AccessKind::Fetch ? 0 : 1];
+  if (retry) ++side.counters->retry_lookups;
+  if (!is_canonical(va, levels_)) {
+    if (!retry) ++side.counters->non_canonical;
+    ++counters_.faults[static_cast<unsigned>(mmu::FaultReason::NonCanonical)];
+    return {.fault = mmu::FaultReason::NonCanonical, .pfn = {}, .size = {}, .rights = {}};
+  }
+  if (loaded_) {
+    const TlbLevel::Hit hit = side.first->find(va, pcid_);
+    if (hit) {
+      side.first->touch(hit);
+      if (!user_may(hit.payload->rights, kind)) return fault(va, mmu::FaultReason::Protection);
+      if (writes(kind) && !hit.payload->dirty) return dirty_assist(side, va, kind, *hit.payload);
+      return finish(side, va, hit);
+    }
+  }
+  return refill(side, va, kind, retry);
+}
+
+mmu::Translation Mmu::refill(Side& side, VirtAddr va, AccessKind kind, bool retry) {
+  ++(retry ? side.counters->retry_misses : side.counters->misses);
+  if (side.second != nullptr && loaded_) {
+    const TlbLevel::Hit hit = side.second->find(va, pcid_);
+    if (hit) {
+      side.second->touch(hit);
+      if (!user_may(hit.payload->rights, kind)) return fault(va, mmu::FaultReason::Protection);
+      if (writes(kind) && !hit.payload->dirty) return dirty_assist(side, va, kind, *hit.payload);
+      return finish(side, va, side.first->fill(va, pcid_, leaf_of(*hit.payload, va)));
+    }
+  }
+  if (side.second != nullptr)
+    ++(retry ? side.counters->retry_second_misses : side.counters->second_misses);
+  if (!loaded_) return fault(va, mmu::FaultReason::NotPresent);
+
+  const Walker::Result walk = walker_.walk(root_, va, pcid_, kind);
+  if (walk.fault != mmu::FaultReason::None) return fault(va, walk.fault);
+  ++counters_.leaves[level_of_size(walk.leaf.size)];
+  if (side.second != nullptr) side.second->fill(va, pcid_, walk.leaf);
+  return finish(side, va, side.first->fill(va, pcid_, walk.leaf));
+}
+
+// A store found an entry with D = 0: the processor walks again to set D in memory, then in the
+// entries it has. An entry that no longer says what the page table says (the kernel may upgrade a
+// leaf without a flush) is replaced.
+mmu::Translation Mmu::dirty_assist(Side& side, VirtAddr va, AccessKind kind, TlbPayload before) {
+  ++counters_.dirty_assists;
+  const Walker::Result walk = walker_.walk(root_, va, pcid_, kind);
+  if (walk.fault != mmu::FaultReason::None) return fault(va, walk.fault);
+  const Leaf known = leaf_of(before, va);
+  if (known.size == walk.leaf.size && known.pfn == walk.leaf.pfn &&
+      known.rights == walk.leaf.rights && known.global == walk.leaf.global) {
+    mark_dirty(*side.first, va);
+    if (side.second != nullptr) mark_dirty(*side.second, va);
+  } else {
+    invalidate_faulting(va);
+    if (side.second != nullptr) side.second->fill(va, pcid_, walk.leaf);
+  }
+  TlbLevel::Hit hit = side.first->find(va, pcid_);
+  if (!hit) hit = side.first->fill(va, pcid_, walk.leaf);
+  return finish(side, va, hit);
+}
+
+void Mmu::mark_dirty(TlbLevel& level, VirtAddr va) {
+  const TlbLevel::Hit hit = level.find(va, pcid_);
+  if (hit) hit.payload->dirty = true;
+}
+
+mmu::Translation Mmu::finish(Side& side, VirtAddr va, const TlbLevel::Hit& hit) {
+  const TlbPayload& payload = *hit.payload;
+  const bool user = payload.rights.has(Rights::kUser);
+  if (side.data)
+    side.first->filter_install(hit, key_of(va), user,
+                               user && payload.rights.has(Rights::kWrite) && payload.dirty);
+  else
+    side.first->filter_install(hit, key_of(va), user && payload.rights.has(Rights::kExec), false);
+  const uint64_t into_entry = va.value() & payload.size.offset_mask();
+  return {.fault = mmu::FaultReason::None,
+          .pfn = payload.pfn + (into_entry >> 12),
+          .size = payload.leaf,
+          .rights = payload.rights};
+}
+
+mmu::Translation Mmu::fault(VirtAddr va, mmu::FaultReason reason) {
+  ++counters_.faults[static_cast<unsigned>(reason)];
+  invalidate_faulting(va);
+  return {.fault = reason, .pfn = {}, .size = {}, .rights = {}};
+}
+
+void Mmu::load(pt::RootToken root, Pcid pcid) {
+  root_ = root.address;
+  pcid_ = pcid;
+  context_ = uint64_t{pcid} << 52;
+  loaded_ = true;
+  ++generation_;
+}
+
+void Mmu::unload() {
+  loaded_ = false;
+  context_ = kNoContext;
+  ++generation_;
+}
+
+void Mmu::invlpg(VirtAddr va) {
+  on_every_level([&](TlbLevel& level) { level.invalidate_page(va, pcid_); });
+  walker_.caches().invalidate_pcid(pcid_);
+  ++generation_;
+}
+
+void Mmu::invalidate_faulting(VirtAddr va) {
+  on_every_level([&](TlbLevel& level) { level.invalidate_page(va, pcid_); });
+  walker_.caches().invalidate_address(va, pcid_);
+  ++generation_;
+}
+
+void Mmu::invalidate_pcid(Pcid pcid) {
+  on_every_level([&](TlbLevel& level) { level.invalidate_pcid(pcid); });
+  walker_.caches().invalidate_pcid(pcid);
+  ++generation_;
+}
+
+void Mmu::invalidate_non_global() {
+  on_every_level([](TlbLevel& level) { level.invalidate_non_global(); });
+  walker_.caches().invalidate_all();
+  ++generation_;
+}
+
+void Mmu::invalidate_all() {
+  on_every_level([](TlbLevel& level) { level.invalidate_all(); });
+  walker_.caches().invalidate_all();
+  ++generation_;
+}
+
+void Mmu::for_each_entry(
+    const std::function<void(const char* where, const TlbEntryView& entry)>& visit) const {
+  const auto level = [&visit](const char* where, const TlbLevel& entries) {
+    entries.for_each([&](const TlbEntryView& entry) { visit(where, entry); });
+  };
+  level("l1i", l1i_);
+  level("l1d", l1d_);
+  if (l2_) level("l2", *l2_);
+  if (l2i_) level("l2i", *l2i_);
+}
+
+MmuCounters Mmu::counters() const {
+  MmuCounters counters = counters_;
+  counters.walker = walker_.counters();
+  const auto of = [](const TlbLevel& level) {
+    return LevelCounters{level.fills(), level.evictions(), level.invalidated()};
+  };
+  counters.levels[kL1I] = of(l1i_);
+  counters.levels[kL1D] = of(l1d_);
+  if (l2_) counters.levels[kL2] = of(*l2_);
+  if (l2i_) counters.levels[kL2I] = of(*l2i_);
+  return counters;
+}
+
+}  // namespace mmusim::x86

@@ -1,0 +1,170 @@
+// One x86-64 CPU's memory management unit: two levels of TLBs, the paging-structure caches and the
+// page walker, in one address space at a time.
+//
+// **The hot path** is three inline functions for the replay loop:
+//
+//     if (!mmu.load_hits(va)) { auto t = mmu.access(va, AccessKind::Load, false); ... }
+//
+// load_hits (fetch_hits, store_hits) true: the access hit the first level with sufficient rights
+// (a store: with D set) and everything the hit does to the machine has been done, which is to note
+// the time of the use. False means only "not known here": access() does the whole of the access,
+// hit or miss, and nothing has been done before it. Calling access() without asking first gives the
+// same results, slower. Both look at the page of `va` only; an access that crosses into another
+// page is two.
+//
+// **Counting.** count(kind, n): the caller made n accesses of that kind; they are the lookups,
+// whatever the outcome, and the denominator of everything else. access() counts what is rare:
+// misses, walks, faults. Hits are lookups minus misses (minus the non-canonical, which no TLB
+// sees). An access that faults is a lookup and a miss (unless it hit an entry that refused it,
+// which is a hit); the access repeated after the kernel fixed it is made with retry = true and its
+// lookup and misses are counted apart, so that the ratio of misses to lookups is not distorted; the
+// caller does not count() it. Walks, table references and TLB fills of retries are in the same
+// counters as all others, since the machine makes them all the same. A store that hits an entry
+// with D = 0 is a hit; the walk it needs is a dirty assist.
+//
+// **What is looked up when.** First-level arrays of the side; then the second level; then a walk.
+// A walk fills the second level, then the first; a second-level hit fills the first. Levels are
+// independent: non-inclusive (an eviction from the second leaves the first alone) and
+// non-exclusive (a refill leaves the entry in the second, an eviction from the first does not go
+// there).
+//
+// **Refused.** Rights are checked on whatever entry was hit, without another walk. Any page fault
+// invalidates the page's TLB entries on both sides and levels, and the paging-structure-cache
+// entries for its address (Intel SDM vol. 3A, 4.10.4.1), so that the retry walks.
+//
+// Not thread-safe; one thread per machine.
+#ifndef MMUSIM_ARCH_X86_MMU_H_
+#define MMUSIM_ARCH_X86_MMU_H_
+
+#include <array>
+#include <cstdint>
+#include <functional>
+#include <optional>
+
+#include "arch/x86/options.h"
+#include "arch/x86/tlb_level.h"
+#include "arch/x86/walker.h"
+#include "base/types.h"
+#include "mem/frames.h"
+#include "mem/sink.h"
+#include "mmu/mmu.h"
+#include "pt/page_table.h"
+
+namespace mmusim::x86 {
+
+// What happened on one side (fetches, or data) or at all; by [retry] where a retry is apart.
+struct SideCounters {
+  uint64_t misses = 0;         // first level
+  uint64_t second_misses = 0;  // second level
+  uint64_t retry_lookups = 0;
+  uint64_t retry_misses = 0;
+  uint64_t retry_second_misses = 0;
+  uint64_t non_canonical = 0;
+  void add(const SideCounters& o);
+};
+
+struct LevelCounters {
+  uint64_t fills = 0;
+  uint64_t evictions = 0;
+  uint64_t invalidated = 0;
+};
+
+// Order of MmuCounters::levels.
+enum : unsigned { kL1I, kL1D, kL2, kL2I, kLevels };
+
+struct MmuCounters {
+  std::array<uint64_t, 4> accesses{};  // by AccessKind, as count() was told
+  std::array<SideCounters, 2> sides;   // [0] fetches, [1] data
+  std::array<LevelCounters, kLevels> levels;
+  uint64_t dirty_assists = 0;
+  std::array<uint64_t, 5> faults{};  // by FaultReason
+  std::array<uint64_t, 3> leaves{};  // found by walks after a miss: of 4K, 2M, 1G
+  WalkCounters walker;
+  void add(const MmuCounters& o);
+};
+
+class Mmu {
+ public:
+  // `options`, `frames` and `sink` must outlive it.
+  Mmu(const Options& options, mem::FrameMemory& frames, mem::ReferenceSink& sink);
+  Mmu(const Mmu&) = delete;
+  Mmu& operator=(const Mmu&) = delete;
+
+  // --- The program's accesses
+  bool fetch_hits(VirtAddr va) { return fetch_filter_->read_hits(key_of(va)); }
+  bool load_hits(VirtAddr va) { return data_filter_->read_hits(key_of(va)); }
+  bool store_hits(VirtAddr va) { return data_filter_->write_hits(key_of(va)); }
+
+  mmu::Translation access(VirtAddr va, AccessKind kind, bool retry);
+
+  void count(AccessKind kind, uint64_t n) { counters_.accesses[static_cast<unsigned>(kind)] += n; }
+
+  // Changes whenever a translation may have been taken away from this CPU other than by eviction
+  // (flush, page fault, change of address space): what was learnt from a hit before may no longer
+  // hold.
+  [[nodiscard]] uint64_t generation() const { return generation_; }
+
+  // --- What the kernel does to this CPU (SDM 4.10.4.1). None of these counts anything.
+  // MOV CR3 with bit 63 set: no invalidation.
+  void load(pt::RootToken root, Pcid pcid);
+  // No address space: every access faults as not present.
+  void unload();
+  // The page for the current PCID and global; every paging-structure-cache entry of the PCID.
+  void invlpg(VirtAddr va);
+  // As a page fault does by itself: the page, and the cache entries of its address only.
+  void invalidate_faulting(VirtAddr va);
+  // INVPCID type 1; MOV CR3 without bit 63.
+  void invalidate_pcid(Pcid pcid);
+  // MOV CR3 where PCIDs are off.
+  void invalidate_non_global();
+  void invalidate_all();
+
+  [[nodiscard]] Pcid pcid() const { return pcid_; }
+
+  // --- For checks and reports
+  void for_each_entry(
+      const std::function<void(const char* where, const TlbEntryView& entry)>& visit) const;
+  void for_each_walk_cache_entry(const std::function<void(Pcid, PhysAddr)>& visit) const {
+    walker_.caches().for_each(visit);
+  }
+  [[nodiscard]] MmuCounters counters() const;
+
+ private:
+  struct Side {
+    TlbLevel* first = nullptr;
+    TlbLevel* second = nullptr;  // may be null; may be the other side's too
+    SideCounters* counters = nullptr;
+    bool data = false;
+  };
+
+  [[nodiscard]] uint64_t key_of(VirtAddr va) const { return (va.value() >> 12) | context_; }
+  mmu::Translation refill(Side& side, VirtAddr va, AccessKind kind, bool retry);
+  mmu::Translation dirty_assist(Side& side, VirtAddr va, AccessKind kind, TlbPayload before);
+  mmu::Translation finish(Side& side, VirtAddr va, const TlbLevel::Hit& hit);
+  mmu::Translation fault(VirtAddr va, mmu::FaultReason reason);
+  void mark_dirty(TlbLevel& level, VirtAddr va);
+
+  template <class Action>
+  void on_every_level(Action action);
+
+  unsigned levels_;
+  TlbLevel l1i_;
+  TlbLevel l1d_;
+  std::optional<TlbLevel> l2_;
+  std::optional<TlbLevel> l2i_;
+  Walker walker_;
+  std::array<Side, 2> sides_;  // fetches, data
+
+  tlb::HitFilter* fetch_filter_;
+  tlb::HitFilter* data_filter_;
+  uint64_t context_;  // PCID, where keys have it: above the 52 bits of a page number
+  Pcid pcid_ = 0;
+  bool loaded_ = false;
+  PhysAddr root_;
+  uint64_t generation_ = 0;
+  MmuCounters counters_;
+};
+
+}  // namespace mmusim::x86
+
+#endif  // MMUSIM_ARCH_X86_MMU_H_

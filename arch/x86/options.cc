@@ -1,0 +1,110 @@
+#include "arch/x86/options.h"
+
+#include <algorithm>
+#include <fmt/format.h>
+
+#include "base/error.h"
+
+namespace mmusim::x86 {
+
+namespace {
+
+struct ArrayKeys {
+  const char* prefix;
+  const char* what;
+  tlb::GeometryDefaults defaults;
+  std::vector<tlb::Geometry> Options::*level;
+};
+
+// In the order they are probed.
+constexpr unsigned kArrays = 10;
+const ArrayKeys kArrayKeys[kArrays] = {
+    {"tlb.l1i", "first-level instruction TLB", {128, 8, "4K"}, &Options::l1i},
+    {"tlb.l1i.large", "first-level instruction TLB for large pages", {8, 0, "2M"}, &Options::l1i},
+    {"tlb.l1i.huge", "first-level instruction TLB for huge pages", {0, 0, "1G"}, &Options::l1i},
+    {"tlb.l1d", "first-level data TLB", {64, 4, "4K"}, &Options::l1d},
+    {"tlb.l1d.large", "first-level data TLB for large pages", {32, 4, "2M"}, &Options::l1d},
+    {"tlb.l1d.huge", "first-level data TLB for huge pages", {4, 4, "1G"}, &Options::l1d},
+    {"tlb.l2",
+     "second-level TLB (data only where there is a tlb.l2i)",
+     {1536, 12, "4K,2M"},
+     &Options::l2},
+    {"tlb.l2.huge", "second-level TLB for huge pages", {16, 4, "1G"}, &Options::l2},
+    {"tlb.l2i", "second-level instruction TLB", {0, 8, "4K,2M"}, &Options::l2i},
+    {"tlb.l2i.huge", "second-level instruction TLB for huge pages", {0, 0, "1G"}, &Options::l2i},
+};
+
+struct WalkCacheKey {
+  const char* name;
+  const char* what;
+  unsigned level;
+  uint64_t entries;
+};
+const WalkCacheKey kWalkCacheKeys[] = {
+    {"psc.pde.entries", "PDE cache (skips to the page table)", 1, 32},
+    {"psc.pdpte.entries", "PDPTE cache (skips to the page directory)", 2, 4},
+    {"psc.pml4e.entries", "PML4E cache (skips to the page-directory-pointer table)", 3, 2},
+    {"psc.pml5e.entries", "PML5E cache (five levels only)", 4, 2},
+};
+
+void require_base_pages(const std::vector<tlb::Geometry>& arrays, const char* key) {
+  if (std::none_of(arrays.begin(), arrays.end(),
+                   [](const tlb::Geometry& array) { return array.holds(k4K); }))
+    throw UsageError(fmt::format("{}.pages", key), "no array of this level holds 4K pages",
+                     "every page must have a place: give one array 4K");
+}
+
+}  // namespace
+
+std::vector<PageShift> Options::page_sizes() const {
+  std::vector<PageShift> sizes{k4K, k2M};
+  if (gigabyte_pages) sizes.push_back(k1G);
+  return sizes;
+}
+
+void declare(config::Schema& schema) {
+  for (const ArrayKeys& array : kArrayKeys)
+    tlb::declare_geometry(schema, array.prefix, array.what, array.defaults);
+  for (const WalkCacheKey& cache : kWalkCacheKeys)
+    schema.number(cache.name, cache.entries,
+                  fmt::format("Entries of the {}, fully associative, LRU; 0: none.", cache.what), 0,
+                  4096);
+  schema.number("paging.levels", 4, "Levels of the page table the hardware walks: 4 or 5.", 4, 5);
+  schema.flag("paging.gigabyte_pages", true, "Whether a PDPTE can map a 1G page.");
+  schema.number("paging.physical_bits", 46,
+                "Width of a physical address in bits (MAXPHYADDR); entries with address bits above "
+                "it are malformed.",
+                32, 52);
+  schema.flag("x86.pcid", true,
+              "Whether the kernel uses PCIDs; without, every switch of address space empties the "
+              "TLBs of all but global entries.");
+  schema.number("x86.pcid_slots", 6,
+                "Address spaces each CPU keeps translations of (PCIDs in use); Linux: 6.", 1, 4094);
+  schema.number("x86.flush_ceiling", 33,
+                "Pages up to which a range is flushed page by page with INVLPG, above which the "
+                "whole address space is flushed; Linux: 33.");
+}
+
+Options read_options(const config::Config& config) {
+  Options options;
+  options.levels = static_cast<unsigned>(config.number("paging.levels"));
+  options.gigabyte_pages = config.flag("paging.gigabyte_pages");
+  options.physical_bits = static_cast<unsigned>(config.number("paging.physical_bits"));
+  // An array may be declared for 1G pages on a machine told to have none: it stays empty.
+  for (const ArrayKeys& keys : kArrayKeys) {
+    const tlb::Geometry array = tlb::read_geometry(config, keys.prefix, {k4K, k2M, k1G});
+    if (array.exists()) (options.*keys.level).push_back(array);
+  }
+  require_base_pages(options.l1i, "tlb.l1i");
+  require_base_pages(options.l1d, "tlb.l1d");
+  if (!options.l2.empty()) require_base_pages(options.l2, "tlb.l2");
+  if (!options.l2i.empty()) require_base_pages(options.l2i, "tlb.l2i");
+  for (const WalkCacheKey& cache : kWalkCacheKeys)
+    options.walk_cache[cache.level] = static_cast<uint32_t>(config.number(cache.name));
+  options.pcid = config.flag("x86.pcid");
+  options.pcid_slots = static_cast<unsigned>(config.number("x86.pcid_slots"));
+  options.flush_ceiling = config.number("x86.flush_ceiling");
+  return options;
+}
+
+}  // namespace mmusim::x86

@@ -1,0 +1,176 @@
+#include "arch/x86/report.h"
+
+#include <fmt/format.h>
+#include <string>
+
+#include "arch/x86/tlbs.h"
+
+namespace mmusim::x86 {
+
+namespace {
+
+uint64_t kind_count(const MmuCounters& sum, AccessKind kind) {
+  return sum.accesses[static_cast<unsigned>(kind)];
+}
+
+void report_first_level(const std::string& name, const char* accesses, uint64_t lookups,
+                        const SideCounters& side, const LevelCounters& level,
+                        stats::Report& report) {
+  report.add(name + ".lookups", lookups, "accesses",
+             fmt::format("First-level lookups: one for each page that {} touch.", accesses));
+  report.add(name + ".hits", lookups - side.misses - side.non_canonical, "accesses",
+             "Lookups that found the page, also those that were then refused or needed the dirty "
+             "bit set.",
+             name + ".lookups");
+  report.add(name + ".misses", side.misses, "accesses", "Lookups that did not find the page.",
+             name + ".lookups");
+  report.add(name + ".non_canonical", side.non_canonical, "accesses",
+             "Accesses to addresses that are not canonical, which no TLB sees.", name + ".lookups");
+  report.add(name + ".retries", side.retry_lookups, "accesses",
+             "Lookups of accesses repeated after a page fault; not among the lookups.");
+  report.add(name + ".retry_misses", side.retry_misses, "accesses",
+             "Retries that did not find the page; not among the misses.", name + ".retries");
+  report.add(name + ".fills", level.fills, "entries", "Entries made, for retries too.");
+  report.add(name + ".evictions", level.evictions, "entries",
+             "Entries that made room for another one.", name + ".fills");
+  report.add(name + ".invalidated", level.invalidated, "entries",
+             "Entries removed by flushes and page faults.", name + ".fills");
+}
+
+void report_second_level(const std::string& name, const SideCounters& side,
+                         const LevelCounters& level, const char* whose, stats::Report& report) {
+  report.add(name + ".lookups", side.misses, "accesses",
+             fmt::format("Lookups in the second level: the first-level misses of {}.", whose));
+  report.add(name + ".hits", side.misses - side.second_misses, "accesses",
+             "Lookups that found the page.", name + ".lookups");
+  report.add(name + ".misses", side.second_misses, "accesses",
+             "Lookups that did not find the page, so that a walk was needed.", name + ".lookups");
+  report.add(name + ".retries", side.retry_misses, "accesses",
+             "Lookups for accesses repeated after a page fault; not among the lookups.");
+  report.add(name + ".retry_misses", side.retry_second_misses, "accesses",
+             "Retries that did not find the page; not among the misses.", name + ".retries");
+  report.add(name + ".fills", level.fills, "entries", "Entries made, for retries too.");
+  report.add(name + ".evictions", level.evictions, "entries",
+             "Entries that made room for another one.", name + ".fills");
+  report.add(name + ".invalidated", level.invalidated, "entries",
+             "Entries removed by flushes and page faults.", name + ".fills");
+}
+
+void report_walker(const Options& options, const MmuCounters& sum, stats::Report& report) {
+  constexpr const char* kEntry[] = {"pte", "pde", "pdpte", "pml4e", "pml5e"};
+  const WalkCounters& walker = sum.walker;
+  uint64_t walks = 0;
+  uint64_t loads = 0;
+  for (unsigned level = 0; level < options.levels; ++level) {
+    walks += walker.started[level];
+    loads += walker.loads[level];
+  }
+  report.add("walker.walks", walks, "walks",
+             "Page walks: for misses, retries after a page fault, and dirty assists.");
+  report.add("walker.dirty_assists", sum.dirty_assists, "walks",
+             "Walks because a store found an entry whose dirty bit was not set.", "walker.walks");
+  report.add("walker.loads", loads, "references", "Page-table entries read by walks.",
+             "walker.walks");
+  for (unsigned level = 0; level < options.levels; ++level)
+    report.add(fmt::format("walker.loads.{}", kEntry[level]), walker.loads[level], "references",
+               fmt::format("Entries of level {} (0 is the lowest) read by walks.", level),
+               "walker.loads");
+  for (unsigned level = 1; level < options.levels; ++level)
+    report.add(fmt::format("walker.{}_cache_hits", kEntry[level]), walker.started[level - 1],
+               "walks",
+               fmt::format("Walks that began below a {} found in its paging-structure cache.",
+                           kEntry[level]),
+               "walker.walks");
+  report.add("walker.from_root", walker.started[options.levels - 1], "walks",
+             "Walks that found nothing in the paging-structure caches.", "walker.walks");
+  report.add("walker.leaves.4k", sum.leaves[0], "walks",
+             "Walks after a miss that ended in a leaf of 4 KiB.", "walker.walks");
+  report.add("walker.leaves.2m", sum.leaves[1], "walks",
+             "Walks after a miss that ended in a leaf of 2 MiB.", "walker.walks");
+  report.add("walker.leaves.1g", sum.leaves[2], "walks",
+             "Walks after a miss that ended in a leaf of 1 GiB.", "walker.walks");
+  uint64_t accessed = 0;
+  for (const uint64_t set : walker.accessed_set)
+    accessed += set;
+  report.add("walker.accessed_set", accessed, "bits", "Accessed bits set, at all levels.",
+             "walker.walks");
+  report.add("walker.dirty_set", walker.dirty_set, "bits", "Dirty bits set.", "walker.walks");
+  report.add("walker.updates", walker.updates, "references",
+             "Locked writes of entries; one may set both bits.", "walker.walks");
+}
+
+void report_faults(const MmuCounters& sum, stats::Report& report) {
+  const auto add = [&](const char* name, mmu::FaultReason reason, const char* meaning) {
+    report.add(name, sum.faults[static_cast<unsigned>(reason)], "faults", meaning);
+  };
+  add("fault.not_present", mmu::FaultReason::NotPresent,
+      "Page faults because there was no translation; retries included.");
+  add("fault.protection", mmu::FaultReason::Protection,
+      "Page faults because the translation did not allow the access; retries included.");
+  add("fault.non_canonical", mmu::FaultReason::NonCanonical,
+      "General-protection faults for addresses that are not canonical.");
+  add("fault.malformed", mmu::FaultReason::Malformed,
+      "Page faults because an entry had reserved bits set or led outside table memory.");
+}
+
+}  // namespace
+
+void report_mmu(const Options& options, const MmuCounters& sum, stats::Report& report) {
+  const SideCounters& fetch = sum.sides[0];
+  const SideCounters& data = sum.sides[1];
+  const uint64_t loads = kind_count(sum, AccessKind::Load);
+  const uint64_t stores = kind_count(sum, AccessKind::Store);
+  const uint64_t modifies = kind_count(sum, AccessKind::Modify);
+  report.add("tlb.l1d.loads", loads, "accesses", "Lookups for loads.", "tlb.l1d.lookups");
+  report.add("tlb.l1d.stores", stores, "accesses", "Lookups for stores.", "tlb.l1d.lookups");
+  report.add("tlb.l1d.modifies", modifies, "accesses",
+             "Lookups for atomic read-modify-writes, translated once, as stores.",
+             "tlb.l1d.lookups");
+  report_first_level("tlb.l1i", "instruction fetches", kind_count(sum, AccessKind::Fetch), fetch,
+                     sum.levels[kL1I], report);
+  report_first_level("tlb.l1d", "loads, stores and modifies", loads + stores + modifies, data,
+                     sum.levels[kL1D], report);
+  const bool split = !options.l2i.empty();
+  if (!options.l2.empty()) {
+    SideCounters both = data;
+    if (!split) both.add(fetch);
+    report_second_level("tlb.l2", both, sum.levels[kL2],
+                        split ? "data accesses" : "fetches and data accesses", report);
+    if (!split) {
+      report.add("tlb.l2.fetch_misses", fetch.second_misses, "accesses",
+                 "Second-level misses of instruction fetches.", "tlb.l1i.misses");
+      report.add("tlb.l2.data_misses", data.second_misses, "accesses",
+                 "Second-level misses of data accesses.", "tlb.l1d.misses");
+    }
+  }
+  if (split) report_second_level("tlb.l2i", fetch, sum.levels[kL2I], "instruction fetches", report);
+  report_walker(options, sum, report);
+  report_faults(sum, report);
+}
+
+void report_flushes(const FlushCounters& flushes, stats::Report& report) {
+  report.add("switch.loads", flushes.switches, "events", "Loads of another address space.");
+  report.add("switch.pcid_kept", flushes.switches_kept, "events",
+             "Switches that found their PCID's translations up to date and kept them.",
+             "switch.loads");
+  report.add("switch.pcid_stale", flushes.switches_stale, "events",
+             "Switches that found their PCID behind a flush, and flushed it.", "switch.loads");
+  report.add("switch.pcid_taken", flushes.switches_taken, "events",
+             "Switches that had no PCID and took over a flushed one; all of them where PCIDs are "
+             "not used.",
+             "switch.loads");
+  report.add("flush.by_page", flushes.page_flushes, "events",
+             "Flush requests carried out page by page.");
+  report.add("flush.full", flushes.full_flushes, "events",
+             "Flush requests carried out on the whole address space.");
+  report.add("flush.deferred", flushes.deferred_flushes, "events",
+             "PCIDs that a request left to be flushed when next loaded.");
+  report.add("flush.invlpg", flushes.invlpg, "instructions", "INVLPG instructions, on all CPUs.",
+             "flush.by_page");
+  report.add("flush.pcid_invalidations", flushes.pcid_invalidations, "events",
+             "Whole PCIDs flushed, on all CPUs, by requests and by switches.");
+  report.add("flush.interrupts", flushes.interrupts, "events",
+             "Inter-processor interrupts sent to make other CPUs flush.");
+}
+
+}  // namespace mmusim::x86

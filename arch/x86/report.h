@@ -1,0 +1,20 @@
+// The counters of x86 MMUs and of flushes, each with its meaning and denominator.
+#ifndef MMUSIM_ARCH_X86_REPORT_H_
+#define MMUSIM_ARCH_X86_REPORT_H_
+
+#include "arch/x86/mmu.h"
+#include "arch/x86/options.h"
+#include "stats/report.h"
+
+namespace mmusim::x86 {
+
+struct FlushCounters;
+
+// tlb.*, walker.*, fault.*; `sum` is over all CPUs. Arrays the machine does not have are left out.
+void report_mmu(const Options& options, const MmuCounters& sum, stats::Report& report);
+// flush.*, switch.*
+void report_flushes(const FlushCounters& flushes, stats::Report& report);
+
+}  // namespace mmusim::x86
+
+#endif  // MMUSIM_ARCH_X86_REPORT_H_

@@ -1,0 +1,172 @@
+#include "arch/x86/tlbs.h"
+
+#include "arch/x86/report.h"
+#include "base/error.h"
+
+namespace mmusim::x86 {
+
+Tlbs::Tlbs(const Options& options, unsigned cpus, mem::FrameMemory& frames,
+           mem::ReferenceSink& sink)
+    : options_(options), cpus_(cpus) {
+  MMUSIM_ASSERT(cpus > 0);
+  for (Cpu& cpu : cpus_) {
+    cpu.mmu = std::make_unique<Mmu>(options_, frames, sink);
+    cpu.slots.resize(options_.pcid ? options_.pcid_slots : 1);
+  }
+}
+
+uint64_t Tlbs::generation_of(MmId mm) const {
+  const auto found = generations_.find(mm);
+  return found == generations_.end() ? 0 : found->second;
+}
+
+void Tlbs::activate(CpuId id, MmId mm, pt::RootToken root) {
+  MMUSIM_ASSERT(id.value() < cpus_.size());
+  Cpu& cpu = cpus_[id.value()];
+  if (cpu.current == mm) return;
+  ++counters_.switches;
+  cpu.current = mm;
+  const uint64_t generation = generation_of(mm);
+
+  if (!options_.pcid) {
+    ++counters_.switches_taken;
+    cpu.slots[0] = {mm, generation};
+    cpu.mmu->load(root, 0);
+    cpu.mmu->invalidate_non_global();
+    return;
+  }
+
+  for (unsigned slot = 0; slot < cpu.slots.size(); ++slot) {
+    if (cpu.slots[slot].mm != mm) continue;
+    cpu.current_slot = slot;
+    cpu.mmu->load(root, pcid_of(slot));
+    if (cpu.slots[slot].generation == generation) {
+      ++counters_.switches_kept;
+    } else {
+      ++counters_.switches_stale;
+      ++counters_.pcid_invalidations;
+      cpu.mmu->invalidate_pcid(pcid_of(slot));
+      cpu.slots[slot].generation = generation;
+    }
+    return;
+  }
+
+  const unsigned slot = cpu.next_slot;
+  cpu.next_slot = (slot + 1) % static_cast<unsigned>(cpu.slots.size());
+  cpu.current_slot = slot;
+  cpu.slots[slot] = {mm, generation};
+  cpu.mmu->load(root, pcid_of(slot));
+  ++counters_.switches_taken;
+  ++counters_.pcid_invalidations;
+  cpu.mmu->invalidate_pcid(pcid_of(slot));
+}
+
+// Raises the generation; `action` on each CPU that runs the address space, which thereby catches
+// up.
+template <class Action>
+void Tlbs::flush_now(MmId mm, Action action) {
+  const uint64_t generation = ++generations_[mm];
+  uint64_t running = 0;
+  for (Cpu& cpu : cpus_) {
+    if (cpu.current == mm) {
+      ++running;
+      action(*cpu.mmu, pcid_of(cpu.current_slot));
+      cpu.slots[cpu.current_slot].generation = generation;
+      continue;
+    }
+    if (!options_.pcid) continue;
+    for (const Slot& slot : cpu.slots)
+      if (slot.mm == mm) ++counters_.deferred_flushes;
+  }
+  // The flush is asked for by a thread of the address space, on one of the CPUs that run it; or,
+  // where none does, by somebody who need not interrupt anyone.
+  if (running > 1) counters_.interrupts += running - 1;
+}
+
+void Tlbs::flush_range(MmId mm, VirtRange range, PageShift stride, bool freed_tables) {
+  if (range.empty() && !freed_tables) return;
+  const VirtAddr begin = align_down(range.begin, stride);
+  const uint64_t pages = range.empty() ? 0 : (align_up(range.end, stride) - begin) >> stride.log2();
+  // Every INVLPG empties the paging-structure caches of its PCID, so that freed tables need nothing
+  // more, if there is a page to flush.
+  if (pages == 0 || pages > options_.flush_ceiling) {
+    flush_mm(mm);
+    return;
+  }
+  ++counters_.page_flushes;
+  flush_now(mm, [&](Mmu& mmu, Pcid) {
+    for (uint64_t i = 0; i < pages; ++i)
+      mmu.invlpg(begin + (i << stride.log2()));
+    counters_.invlpg += pages;
+  });
+}
+
+void Tlbs::flush_mm(MmId mm) {
+  ++counters_.full_flushes;
+  flush_now(mm, [&](Mmu& mmu, Pcid pcid) {
+    ++counters_.pcid_invalidations;
+    mmu.invalidate_pcid(pcid);
+  });
+}
+
+void Tlbs::flush_local_page(CpuId id, MmId mm, VirtAddr va) {
+  MMUSIM_ASSERT(id.value() < cpus_.size());
+  Cpu& cpu = cpus_[id.value()];
+  if (cpu.current == mm) cpu.mmu->invalidate_faulting(va);
+}
+
+void Tlbs::forget(MmId mm) {
+  for (Cpu& cpu : cpus_) {
+    for (Slot& slot : cpu.slots)
+      if (slot.mm == mm) slot = {};
+    if (cpu.current != mm) continue;
+    cpu.current = kNobody;
+    cpu.mmu->unload();
+  }
+  generations_.erase(mm);
+}
+
+MmId Tlbs::user_of(const Cpu& cpu, Pcid pcid) const {
+  if (!options_.pcid) return cpu.current;
+  if (pcid == 0 || pcid > cpu.slots.size()) return kNobody;
+  const Slot& slot = cpu.slots[pcid - 1u];
+  if (slot.mm == kNobody || slot.generation != generation_of(slot.mm)) return kNobody;
+  return slot.mm;
+}
+
+void Tlbs::for_each_entry(const std::function<void(const mmu::CachedTranslation&)>& visit) const {
+  for (uint32_t id = 0; id < cpus_.size(); ++id) {
+    const Cpu& cpu = cpus_[id];
+    cpu.mmu->for_each_entry([&](const char* where, const TlbEntryView& entry) {
+      // A global entry is of whoever runs.
+      const MmId mm = entry.payload.global ? cpu.current : user_of(cpu, entry.pcid);
+      if (mm == kNobody) return;
+      visit({.cpu = CpuId(id),
+             .mm = mm,
+             .base = entry.base,
+             .size = entry.payload.size,
+             .pfn = entry.payload.pfn,
+             .rights = entry.payload.rights,
+             .where = where});
+    });
+  }
+}
+
+bool Tlbs::walk_caches_reach(PhysAddr address, uint64_t bytes) const {
+  bool reach = false;
+  for (const Cpu& cpu : cpus_)
+    cpu.mmu->for_each_walk_cache_entry([&](Pcid pcid, PhysAddr table) {
+      if (user_of(cpu, pcid) != kNobody && table - address < bytes) reach = true;
+    });
+  return reach;
+}
+
+void Tlbs::report(stats::Report& report) const {
+  MmuCounters sum;
+  for (const Cpu& cpu : cpus_)
+    sum.add(cpu.mmu->counters());
+  report_mmu(options_, sum, report);
+  report_flushes(counters_, report);
+}
+
+}  // namespace mmusim::x86

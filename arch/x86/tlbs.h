@@ -1,0 +1,106 @@
+// All CPUs' MMUs as the simulated kernel drives them: what Linux does in arch/x86/mm/tlb.c (since
+// 4.14).
+//
+// **PCIDs.** Each CPU has a few slots, each with a PCID of its own (slot + 1; PCID 0 is left to
+// code that knows no PCIDs) and the address space it was last used for. A switch to an address
+// space that has a slot takes that slot; else slots are taken in turn, and the one taken is
+// flushed. An address space has a flush generation, raised by each flush of it; a slot remembers
+// the one it has caught up with. Without PCIDs (x86.pcid = false) every switch empties all but
+// global entries.
+//
+// **Flushes.** A CPU running the address space flushes at once (all but one of them because of an
+// inter-processor interrupt): INVLPG for each page, up to x86.flush_ceiling pages, else the whole
+// PCID. Any other CPU that has a slot for it does nothing now: its slot is behind in generation,
+// and is flushed when the address space is loaded there again. So entries of such a slot exist but
+// cannot be used.
+//
+// **Usable** (for_each_entry, walk_caches_reach): an entry of PCID p on a CPU can be used if p's
+// slot belongs to an address space and is not behind its generation; or if it is global. No other
+// entry can be used without p's being flushed first: a slot that is behind is flushed when it is
+// loaded, and a slot given to another address space (also after forget()) is flushed when it is
+// taken. Without PCIDs: any entry while an address space is loaded, and global ones.
+//
+// Not thread-safe.
+#ifndef MMUSIM_ARCH_X86_TLBS_H_
+#define MMUSIM_ARCH_X86_TLBS_H_
+
+#include <cstdint>
+#include <memory>
+#include <unordered_map>
+#include <vector>
+
+#include "arch/x86/mmu.h"
+#include "arch/x86/options.h"
+#include "mem/frames.h"
+#include "mem/sink.h"
+#include "mmu/mmu.h"
+
+namespace mmusim::x86 {
+
+struct FlushCounters {
+  uint64_t switches = 0;        // loads of another address space
+  uint64_t switches_kept = 0;   // ... that found their PCID up to date
+  uint64_t switches_stale = 0;  // ... that found it behind, and flushed it
+  uint64_t switches_taken = 0;  // ... that had to take a slot, flushing it (or, without PCIDs, all)
+  uint64_t page_flushes = 0;    // requests carried out page by page (flush_range)
+  uint64_t full_flushes = 0;    // requests carried out on the whole address space
+  uint64_t deferred_flushes = 0;    // slots of other CPUs left behind by a request
+  uint64_t invlpg = 0;              // instructions, on all CPUs
+  uint64_t pcid_invalidations = 0;  // whole-PCID flushes, on all CPUs, switches included
+  uint64_t interrupts = 0;          // sent to other CPUs
+};
+
+class Tlbs final : public mmu::TlbMaintenance {
+ public:
+  // REQUIRES: cpus > 0. frames and sink must outlive it.
+  Tlbs(const Options& options, unsigned cpus, mem::FrameMemory& frames, mem::ReferenceSink& sink);
+
+  [[nodiscard]] Mmu& mmu(CpuId cpu) { return *cpus_[cpu.value()].mmu; }
+  [[nodiscard]] unsigned cpus() const { return static_cast<unsigned>(cpus_.size()); }
+  [[nodiscard]] const FlushCounters& flush_counters() const { return counters_; }
+
+  void activate(CpuId cpu, MmId mm, pt::RootToken root) override;
+  void flush_range(MmId mm, VirtRange range, PageShift stride, bool freed_tables) override;
+  void flush_mm(MmId mm) override;
+  // A page fault has already invalidated the page by itself, and Linux does nothing here on x86.
+  // For a caller that comes without a fault the page goes, uncounted.
+  void flush_local_page(CpuId cpu, MmId mm, VirtAddr va) override;
+  void forget(MmId mm) override;
+
+  void for_each_entry(
+      const std::function<void(const mmu::CachedTranslation&)>& visit) const override;
+  [[nodiscard]] bool walk_caches_reach(PhysAddr address, uint64_t bytes) const override;
+  void report(stats::Report& report) const override;
+
+ private:
+  static constexpr MmId kNobody{~uint64_t{0}};
+  struct Slot {
+    MmId mm = kNobody;
+    uint64_t generation = 0;
+  };
+  struct Cpu {
+    std::unique_ptr<Mmu> mmu;
+    MmId current = kNobody;
+    std::vector<Slot> slots;  // one only, with PCID 0, where PCIDs are not used
+    unsigned current_slot = 0;
+    unsigned next_slot = 0;
+  };
+
+  [[nodiscard]] Pcid pcid_of(unsigned slot) const {
+    return static_cast<Pcid>(options_.pcid ? slot + 1 : 0);
+  }
+  [[nodiscard]] uint64_t generation_of(MmId mm) const;
+  // The address space that can use entries of this PCID; kNobody: none.
+  [[nodiscard]] MmId user_of(const Cpu& cpu, Pcid pcid) const;
+  template <class Action>
+  void flush_now(MmId mm, Action action);
+
+  Options options_;
+  std::vector<Cpu> cpus_;
+  std::unordered_map<MmId, uint64_t> generations_;  // looked up only, never iterated
+  FlushCounters counters_;
+};
+
+}  // namespace mmusim::x86
+
+#endif  // MMUSIM_ARCH_X86_TLBS_H_

@@ -1,0 +1,80 @@
+// The hardware page walker: reads the page table in simulated memory, bit by bit, as the processor
+// does.
+//
+// A walk starts at the deepest paging-structure-cache entry for the address, else at the root, and
+// makes one dependent 8-byte load per level left (at most 4 or 5). Every load, and every update of
+// an A or D bit, is reported to the ReferenceSink with Origin::Walker and the entry's level (0 =
+// PTE). Rules, with the Intel SDM vol. 3A section they are from:
+//   - P = 0: not present; reserved bits or PS where none may be: malformed; a table address outside
+//     table memory too (4.7).
+//   - Rights: R/W and U/S of all levels and-ed, XD or-ed; every access is a user access (4.6).
+//   - A is set in each entry used, D in the leaf by a store; one locked read-modify-write per entry
+//     that needs it, counted as one write (4.8). An entry above the leaf gets its A even when the
+//     walk then faults; the leaf's bits are left alone by an access that is refused.
+//   - The paging-structure caches are filled with the entries this walk read above the leaf, root
+//     first, when it ends in a translation (4.10.3); a walk that faults fills nothing, which is
+//     what is left anyway after the fault has invalidated the entries of its address (4.10.4.1).
+//   - Translations are found for one access at a time: no speculative walks, no prefetching.
+//
+// Not thread-safe.
+#ifndef MMUSIM_ARCH_X86_WALKER_H_
+#define MMUSIM_ARCH_X86_WALKER_H_
+
+#include <array>
+#include <cstdint>
+
+#include "arch/x86/options.h"
+#include "arch/x86/tlb_level.h"
+#include "arch/x86/walk_caches.h"
+#include "mem/frames.h"
+#include "mem/sink.h"
+#include "mmu/mmu.h"
+
+namespace mmusim::x86 {
+
+struct WalkCounters {
+  std::array<uint64_t, kMostLevels> started{};  // walks whose first load is at that level
+  std::array<uint64_t, kMostLevels> loads{};    // entries read, by level
+  std::array<uint64_t, kMostLevels> accessed_set{};
+  uint64_t dirty_set = 0;
+  uint64_t updates = 0;  // locked writes; one may set A and D
+
+  void add(const WalkCounters& o);
+};
+
+class Walker {
+ public:
+  Walker(const Options& options, mem::FrameMemory& frames, mem::ReferenceSink& sink);
+
+  struct Result {
+    mmu::FaultReason fault = mmu::FaultReason::None;
+    Leaf leaf;  // valid without fault
+  };
+  // REQUIRES: va is canonical.
+  Result walk(PhysAddr root, VirtAddr va, Pcid pcid, AccessKind kind);
+
+  [[nodiscard]] WalkCaches& caches() { return caches_; }
+  [[nodiscard]] const WalkCaches& caches() const { return caches_; }
+  [[nodiscard]] const WalkCounters& counters() const { return counters_; }
+
+ private:
+  [[nodiscard]] bool well_formed(uint64_t entry, unsigned level, bool leaf) const;
+  void set_bits(PhysAddr address, unsigned level, uint64_t entry, uint64_t bits);
+
+  mem::FrameMemory* frames_;
+  mem::ReferenceSink* sink_;
+  unsigned levels_;
+  unsigned most_leaf_level_;
+  uint64_t reserved_address_bits_;
+  WalkCaches caches_;
+  WalkCounters counters_;
+};
+
+// Whether the hardware lets a user access of this kind through.
+constexpr bool user_may(Rights rights, AccessKind kind) {
+  return rights.has(Rights::kUser) && rights.allows(kind);
+}
+
+}  // namespace mmusim::x86
+
+#endif  // MMUSIM_ARCH_X86_WALKER_H_
