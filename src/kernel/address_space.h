@@ -1,0 +1,50 @@
+// One address space (Linux: struct mm): its areas, its page table and what is counted of it.
+//
+// Plain data that the parts of the kernel model keep right. `users` processes share it (threads do
+// not count); it is torn down when the last one lets go. Not thread-safe.
+#ifndef MMUSIM_KERNEL_ADDRESS_SPACE_H_
+#define MMUSIM_KERNEL_ADDRESS_SPACE_H_
+
+#include <array>
+#include <cstdint>
+#include <memory>
+
+#include "base/types.h"
+#include "kernel/vma.h"
+#include "pt/page_table.h"
+
+namespace mmusim::kernel {
+
+enum class PageKind : uint8_t { Anonymous, File, Shmem };
+inline constexpr unsigned kPageKinds = 3;
+
+class AddressSpace {
+ public:
+  AddressSpace(MmId id_, PageShift page, std::unique_ptr<pt::PageTable> table_)
+      : id(id_), table(std::move(table_)), vmas(page) {}
+
+  const MmId id;
+  std::unique_ptr<pt::PageTable> table;
+  VmaSet vmas;
+  uint32_t users = 1;
+  FileId program;               // the file its implied text comes from; 0: unknown
+  VirtAddr brk_start;           // 0: not known yet
+  VirtAddr brk;                 // the break: end of the heap in bytes
+  VirtAddr stack_top;           // 0: not known
+  uint64_t vmas_accounted = 0;  // of vmas.size(), in the kernel's total
+
+  // Pages mapped, by kind, as VmRSS counts them.
+  [[nodiscard]] uint64_t rss(PageKind kind) const { return rss_[static_cast<unsigned>(kind)]; }
+  void add_rss(PageKind kind, int64_t pages) {
+    rss_[static_cast<unsigned>(kind)] += static_cast<uint64_t>(pages);
+  }
+  // VmPTE, in bytes.
+  [[nodiscard]] uint64_t page_table_bytes() const { return table->stats().table_bytes; }
+
+ private:
+  std::array<uint64_t, kPageKinds> rss_{};
+};
+
+}  // namespace mmusim::kernel
+
+#endif  // MMUSIM_KERNEL_ADDRESS_SPACE_H_

@@ -1,0 +1,160 @@
+#include "kernel/core.h"
+
+#include <algorithm>
+
+#include "base/bits.h"
+
+namespace mmusim::kernel {
+
+void Settings::declare(config::Schema& schema) {
+  schema.flag("kernel.imply", true,
+              "Make an area where a recorded reference touches none; false refuses the reference.");
+  schema.size("kernel.implied_chunk", 64 << 10,
+              "Bytes, aligned, that an implied area is rounded to where nothing else is.", 1 << 10,
+              1 << 21);
+  schema.number("kernel.max_map_count", 65530, "Areas an address space may have.", 1, 10000000);
+  schema.size("kernel.fault_around", 64 << 10,
+              "Bytes of a file that one read fault maps; one page switches it off.", 1 << 10,
+              1 << 21);
+  schema.number("kernel.folio_order", 0,
+                "log2 of the pages a fault on a regular file maps as one folio; 0 is the classic "
+                "page cache.",
+                0, 9);
+  schema.choice("kernel.files", "hot", {"hot", "cold"},
+                "Whether files are in memory when first touched (minor faults) or have to be read "
+                "(major faults and read-ahead).");
+  schema.size("kernel.readahead", 128 << 10, "Bytes read at once from a cold file.", 1 << 10,
+              1 << 26);
+  schema.flag("kernel.pt_reclaim", true,
+              "madvise(DONTNEED) frees page tables it empties completely (Linux 6.14 and later).");
+}
+
+Settings Settings::from(const config::Config& config, PageShift page) {
+  const auto pages = [&](const char* key) {
+    return std::max<uint64_t>(1, config.size(key) >> page.log2());
+  };
+  Settings s;
+  s.imply = config.flag("kernel.imply");
+  s.pt_reclaim = config.flag("kernel.pt_reclaim");
+  s.cold_files = config.choice("kernel.files") == "cold";
+  s.max_map_count = config.number("kernel.max_map_count");
+  s.fault_around_pages = uint64_t{1} << log2_floor(pages("kernel.fault_around"));
+  s.folio_pages = uint64_t{1} << config.number("kernel.folio_order");
+  s.readahead_pages = pages("kernel.readahead");
+  s.implied_pages = uint64_t{1} << log2_floor(pages("kernel.implied_chunk"));
+  return s;
+}
+
+Core::Core(const config::Config& config, const Platform& platform_)
+    : platform(platform_),
+      settings(Settings::from(config, platform_.page)),
+      cache(*platform_.frames) {}
+
+std::optional<VirtRange> Core::user_range(VirtAddr start, uint64_t length) const {
+  const uint64_t top = platform.layout.top.value();
+  if (!is_aligned(start, page()) || length == 0 || length > top || start.value() > top - length)
+    return std::nullopt;
+  const VirtAddr end = align_up(start + length, page());
+  if (end.value() > top || end <= start) return std::nullopt;
+  return VirtRange{start, end};
+}
+
+std::unique_ptr<AddressSpace> Core::make_space() {
+  const MmId id(next_mm_);
+  auto table = platform.page_tables->create(id);
+  if (table == nullptr) return nullptr;
+  ++next_mm_;
+  counters.root_bytes += table->stats().root_bytes;
+  counters.spaces_peak = std::max(counters.spaces_peak, ++counters.spaces);
+  return std::make_unique<AddressSpace>(id, page(), std::move(table));
+}
+
+std::optional<Pfn> Core::new_anonymous(const AddressSpace& mm) {
+  const auto pfn = platform.frames->allocate(0, mem::FrameUse::Anonymous, mm.id.value());
+  if (pfn) platform.frames->frame(*pfn).exclusive = true;
+  return pfn;
+}
+
+std::optional<Pfn> Core::zero_page() {
+  if (!zero_page_) zero_page_ = platform.frames->allocate(0, mem::FrameUse::Reserved, 0);
+  return zero_page_;
+}
+
+void Core::put_frame(Pfn pfn) {
+  mem::Frame& frame = platform.frames->frame(pfn);
+  if (--frame.references != 0) return;
+  if (platform.before_free) platform.before_free(pfn, 0);
+  platform.frames->free(pfn, 0);
+  ++counters.frames_freed;
+}
+
+void Core::add_rss(AddressSpace& mm, PageKind kind, int64_t pages) {
+  mm.add_rss(kind, pages);
+  const auto k = static_cast<unsigned>(kind);
+  counters.rss[k] += static_cast<uint64_t>(pages);
+  if (pages <= 0) return;
+  counters.rss_peak[k] = std::max(counters.rss_peak[k], counters.rss[k]);
+  counters.rss_total_peak =
+      std::max(counters.rss_total_peak, counters.rss[0] + counters.rss[1] + counters.rss[2]);
+}
+
+PageKind Core::kind_of(const Vma& vma) const {
+  if (vma.is_anonymous()) return PageKind::Anonymous;
+  return cache.file(vma.file).kind == FileKind::Shmem ? PageKind::Shmem : PageKind::File;
+}
+
+void Core::area_added(const Vma& vma, uint64_t pages) {
+  if (vma.is_anonymous()) return;
+  File& file = cache.file(vma.file);
+  file.mapped_pages += pages;
+  if (!file.length_known) file.pages = std::max(file.pages, vma.pgoff + this->pages(vma.range().bytes()));
+}
+
+void Core::area_removed(const Vma& vma, uint64_t pages) {
+  if (vma.is_anonymous()) return;
+  File& file = cache.file(vma.file);
+  file.mapped_pages -= pages;
+  if (file.mapped_pages != 0 || !file.hidden) return;
+  cache.drop_pages(vma.file, [this](Pfn pfn) { put_frame(pfn); });
+  cache.forget(vma.file);
+}
+
+void Core::note_vmas(AddressSpace& mm) {
+  counters.vmas += mm.vmas.size() - mm.vmas_accounted;
+  mm.vmas_accounted = mm.vmas.size();
+  counters.vmas_peak = std::max(counters.vmas_peak, counters.vmas);
+}
+
+void Core::note_tables() {
+  const uint64_t in_use = platform.tables->bytes_in_use() - counters.root_bytes;
+  counters.table_bytes_peak = std::max(counters.table_bytes_peak, in_use);
+}
+
+void Core::flush_range(const AddressSpace& mm, VirtRange range, PageShift stride,
+                       bool freed_tables) {
+  ++counters.flush_ranges;
+  counters.flush_pages += range.bytes() >> stride.log2();
+  platform.tlbs->flush_range(mm.id, range, stride, freed_tables);
+}
+
+void Core::flush_mm(const AddressSpace& mm) {
+  ++counters.flush_mms;
+  platform.tlbs->flush_mm(mm.id);
+}
+
+void Core::flush_local(CpuId cpu, const AddressSpace& mm, VirtAddr va) {
+  ++counters.flush_local;
+  platform.tlbs->flush_local_page(cpu, mm.id, va);
+}
+
+void Core::drop_everything() {
+  for (const FileId id : cache.all())
+    cache.drop_pages(id, [this](Pfn pfn) { put_frame(pfn); });
+  if (zero_page_) {
+    if (platform.before_free) platform.before_free(*zero_page_, 0);
+    platform.frames->free(*zero_page_, 0);
+    zero_page_.reset();
+  }
+}
+
+}  // namespace mmusim::kernel

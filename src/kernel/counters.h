@@ -1,0 +1,98 @@
+// What the kernel model counts, kept as plain integers and said once by report().
+#ifndef MMUSIM_KERNEL_COUNTERS_H_
+#define MMUSIM_KERNEL_COUNTERS_H_
+
+#include <array>
+#include <cstdint>
+
+#include "kernel/address_space.h"
+
+namespace mmusim::kernel {
+
+// What a fault turned out to need. Each fault that finishes has exactly one.
+enum class FaultCause : uint8_t {
+  AnonymousZero,   // read of untouched private memory: the zero page
+  Anonymous,       // write to untouched private memory: a new page
+  FileMap,         // read of file or shared memory: pages of the cache
+  FilePrivate,     // write to untouched private file memory: a copy
+  SharedWrite,     // write to untouched shared memory
+  CowZero,         // write where the zero page was
+  CowCopy,         // write to a page others hold too: a copy
+  CowReuse,        // write to a page nobody else holds any more: made writable
+  SharedMakeWritable,  // first write to a clean page of a shared file
+  Spurious,        // the entry was good enough already
+  kCount,
+};
+
+// Why an event of the trace, or a part of it, was not carried out.
+enum class Ignored : uint8_t {
+  BadRange,       // addresses that are unaligned, wrap, or lie outside user space
+  NoArea,         // nothing of what the event names is mapped
+  TooManyAreas,   // kernel.max_map_count
+  UnknownThread,  // end of a thread or process nobody has seen
+  BadChild,       // fork whose child is its parent, or already there
+  NoMemory,       // no frames
+  Unsupported,    // a kind of call or area that is not modelled
+  kCount,
+};
+
+enum class Call : uint8_t { Mmap, Munmap, Mprotect, Mremap, Brk, Madvise, kCount };
+
+template <class Enum>
+struct CountBy {
+  std::array<uint64_t, static_cast<size_t>(Enum::kCount)> values{};
+  uint64_t& operator[](Enum e) { return values[static_cast<size_t>(e)]; }
+  uint64_t operator[](Enum e) const { return values[static_cast<size_t>(e)]; }
+};
+
+struct Counters {
+  uint64_t minor = 0;
+  uint64_t major = 0;
+  CountBy<FaultCause> cause;
+  uint64_t populated = 0;  // of the minor ones: made by system calls
+  uint64_t around = 0;     // pages mapped beside the one asked for
+  uint64_t refused = 0;
+  uint64_t no_memory = 0;
+
+  std::array<uint64_t, kPageKinds> rss{};  // pages, all address spaces
+  std::array<uint64_t, kPageKinds> rss_peak{};
+  uint64_t rss_total_peak = 0;
+  uint64_t root_bytes = 0;
+  uint64_t table_bytes_peak = 0;
+  uint64_t tables_freed = 0;
+  uint64_t vmas = 0;
+  uint64_t vmas_peak = 0;
+  uint64_t spaces = 0;
+  uint64_t spaces_peak = 0;
+
+  CountBy<Call> calls;
+  uint64_t failed_calls = 0;
+  uint64_t forks = 0;
+  uint64_t shared_forks = 0;
+  uint64_t threads = 0;
+  uint64_t execs = 0;
+  uint64_t exits = 0;
+  uint64_t waits = 0;
+  uint64_t switches = 0;
+  uint64_t late_threads = 0;
+  uint64_t fork_entries = 0;
+  uint64_t fork_protected = 0;
+  uint64_t stack_growths = 0;
+
+  uint64_t flush_ranges = 0;
+  uint64_t flush_pages = 0;
+  uint64_t flush_mms = 0;
+  uint64_t flush_local = 0;
+  uint64_t frames_freed = 0;
+
+  uint64_t implied_areas = 0;
+  uint64_t implied_pages = 0;
+  uint64_t implied_widened = 0;
+  uint64_t replaced = 0;
+  uint64_t unnamed_files = 0;
+  CountBy<Ignored> ignored;
+};
+
+}  // namespace mmusim::kernel
+
+#endif  // MMUSIM_KERNEL_COUNTERS_H_

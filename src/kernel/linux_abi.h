@@ -1,0 +1,74 @@
+// The numbers of Linux's system-call interface that the kernel model understands: asm-generic
+// values, which traces and workload scripts use on every ISA (include/uapi/asm-generic/mman*.h,
+// errno-base.h, linux/sched.h, linux/mman.h). Constants only.
+#ifndef MMUSIM_KERNEL_LINUX_ABI_H_
+#define MMUSIM_KERNEL_LINUX_ABI_H_
+
+#include <cstdint>
+
+namespace mmusim::kernel::abi {
+
+enum Prot : uint32_t { kProtRead = 1, kProtWrite = 2, kProtExec = 4 };
+inline constexpr uint32_t kProtRights = kProtRead | kProtWrite | kProtExec;
+
+enum Map : uint32_t {
+  kMapShared = 0x01,
+  kMapPrivate = 0x02,
+  kMapSharedValidate = 0x03,
+  kMapType = 0x0f,
+  kMapFixed = 0x10,
+  kMapAnonymous = 0x20,
+  kMapGrowsDown = 0x100,
+  kMapLocked = 0x2000,
+  kMapNoReserve = 0x4000,
+  kMapPopulate = 0x8000,
+  kMapNonBlock = 0x10000,
+  kMapFixedNoReplace = 0x100000,
+};
+
+enum Remap : uint32_t { kRemapMayMove = 1, kRemapFixed = 2, kRemapDontUnmap = 4 };
+
+enum Advice : uint32_t {
+  kAdviceNormal = 0,
+  kAdviceRandom = 1,
+  kAdviceSequential = 2,
+  kAdviceWillNeed = 3,
+  kAdviceDontNeed = 4,
+  kAdviceFree = 8,
+  kAdviceRemove = 9,
+  kAdviceDontFork = 10,
+  kAdviceDoFork = 11,
+  kAdviceMergeable = 12,
+  kAdviceUnmergeable = 13,
+  kAdviceHugePage = 14,
+  kAdviceNoHugePage = 15,
+  kAdviceDontDump = 16,
+  kAdviceDoDump = 17,
+  kAdviceWipeOnFork = 18,
+  kAdviceKeepOnFork = 19,
+  kAdviceCold = 20,
+  kAdvicePageOut = 21,
+  kAdvicePopulateRead = 22,
+  kAdvicePopulateWrite = 23,
+  kAdviceDontNeedLocked = 24,
+};
+
+enum Clone : uint64_t { kCloneVm = 0x100, kCloneVfork = 0x4000, kCloneThread = 0x10000 };
+
+// Negated, these are results.
+enum ErrorNumber : int64_t {
+  kEPERM = 1,
+  kESRCH = 3,
+  kECHILD = 10,
+  kEAGAIN = 11,
+  kENOMEM = 12,
+  kEACCES = 13,
+  kEFAULT = 14,
+  kEEXIST = 17,
+  kEINVAL = 22,
+  kEOVERFLOW = 75,
+};
+
+}  // namespace mmusim::kernel::abi
+
+#endif  // MMUSIM_KERNEL_LINUX_ABI_H_

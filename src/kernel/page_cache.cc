@@ -1,0 +1,68 @@
+#include "kernel/page_cache.h"
+
+#include "base/error.h"
+
+namespace mmusim::kernel {
+
+FileId PageCache::add(FileKind kind) {
+  auto file = std::make_unique<File>();
+  file->kind = kind;
+  if (!free_ids_.empty()) {
+    const FileId id = free_ids_.back();
+    free_ids_.pop_back();
+    files_[id.value() - 1] = std::move(file);
+    return id;
+  }
+  files_.push_back(std::move(file));
+  return FileId(static_cast<uint32_t>(files_.size()));
+}
+
+FileId PageCache::named(std::string_view name, FileKind kind) {
+  if (const auto it = names_.find(name); it != names_.end()) return it->second;
+  const FileId id = add(kind);
+  names_.emplace(std::string(name), id);
+  return id;
+}
+
+FileId PageCache::unnamed(FileKind kind, int32_t fd) {
+  const FileId id = add(kind);
+  file(id).fd = fd;
+  file(id).hidden = true;
+  return id;
+}
+
+std::optional<Pfn> PageCache::find(FileId id, uint64_t index) const {
+  const File& f = file(id);
+  const auto it = f.chunks.find(index / File::kChunk);
+  if (it == f.chunks.end()) return std::nullopt;
+  const Pfn pfn = it->second[index % File::kChunk];
+  if (pfn == Pfn(0)) return std::nullopt;
+  return pfn;
+}
+
+std::optional<Pfn> PageCache::get(FileId id, uint64_t index) {
+  if (const auto found = find(id, index)) return found;
+  const auto pfn = frames_->allocate(0, mem::FrameUse::File, id.value());
+  if (!pfn) return std::nullopt;
+  File& f = file(id);
+  f.chunks[index / File::kChunk][index % File::kChunk] = *pfn;
+  ++f.cached;
+  ++cached_;
+  return pfn;
+}
+
+void PageCache::forget(FileId id) {
+  MMUSIM_ASSERT(file(id).cached == 0 && file(id).mapped_pages == 0);
+  files_[id.value() - 1].reset();
+  free_ids_.push_back(id);
+}
+
+std::vector<FileId> PageCache::all() const {
+  std::vector<FileId> ids;
+  for (size_t i = 0; i < files_.size(); ++i) {
+    if (files_[i] != nullptr) ids.emplace_back(static_cast<uint32_t>(i + 1));
+  }
+  return ids;
+}
+
+}  // namespace mmusim::kernel

@@ -1,0 +1,159 @@
+#include "kernel/vma.h"
+
+#include <algorithm>
+
+#include "base/error.h"
+
+namespace mmusim::kernel {
+
+Vma* VmaSet::find(VirtAddr va) {
+  if (last_ != nullptr && last_->range().contains(va)) return last_;
+  Vma* vma = find_from(va);
+  if (vma == nullptr || va < vma->start) return nullptr;
+  last_ = vma;
+  return vma;
+}
+
+const Vma* VmaSet::find(VirtAddr va) const {
+  auto it = areas_.upper_bound(va);
+  if (it == areas_.begin()) return nullptr;
+  --it;
+  return it->second.range().contains(va) ? &it->second : nullptr;
+}
+
+VmaSet::Map::iterator VmaSet::at_or_after(VirtAddr va) {
+  auto it = areas_.upper_bound(va);
+  if (it == areas_.begin()) return it;
+  auto before = std::prev(it);
+  return before->second.end > va ? before : it;
+}
+
+Vma* VmaSet::find_from(VirtAddr va) {
+  auto it = at_or_after(va);
+  return it == areas_.end() ? nullptr : &it->second;
+}
+
+Vma* VmaSet::find_before(VirtAddr va) {
+  auto it = areas_.lower_bound(va);
+  return it == areas_.begin() ? nullptr : &std::prev(it)->second;
+}
+
+Vma* VmaSet::next(const Vma& vma) {
+  auto it = areas_.upper_bound(vma.start);
+  return it == areas_.end() ? nullptr : &it->second;
+}
+
+bool VmaSet::overlaps(VirtRange range) {
+  const Vma* vma = find_from(range.begin);
+  return vma != nullptr && vma->start < range.end;
+}
+
+bool VmaSet::covers(VirtRange range) {
+  VirtAddr at = range.begin;
+  while (at < range.end) {
+    const Vma* vma = find_from(at);
+    if (vma == nullptr || vma->start > at) return false;
+    at = vma->end;
+  }
+  return true;
+}
+
+Vma& VmaSet::insert(const Vma& vma) {
+  MMUSIM_ASSERT(vma.start < vma.end && !overlaps(vma.range()));
+  return areas_.emplace(vma.start, vma).first->second;
+}
+
+Vma& VmaSet::insert_and_merge(const Vma& vma) {
+  insert(vma);
+  merge(vma.start);
+  merge(vma.end);
+  return *find(vma.start);
+}
+
+void VmaSet::erase(const Vma& vma) {
+  if (last_ == &vma) last_ = nullptr;
+  areas_.erase(vma.start);
+}
+
+bool VmaSet::split(VirtAddr at) {
+  Vma* low = find(at);
+  if (low == nullptr || low->start == at) return false;
+  Vma high = *low;
+  high.start = at;
+  high.pgoff += (at - low->start) >> page_.log2();
+  low->end = at;
+  areas_.emplace(at, high);
+  return true;
+}
+
+bool VmaSet::can_merge(const Vma& a, const Vma& b) const {
+  if (a.end != b.start || a.flags != b.flags || a.file != b.file) return false;
+  if (a.has(kVmPfnMap | kVmDontExpand)) return false;
+  if (a.pgoff + (a.range().bytes() >> page_.log2()) != b.pgoff) return false;
+  if (a.anon == b.anon) return true;
+  if (a.anon == AnonVmaId(0)) return b.anon_chain == 1;
+  if (b.anon == AnonVmaId(0)) return a.anon_chain == 1;
+  return false;
+}
+
+bool VmaSet::merge(VirtAddr at) {
+  auto high = areas_.find(at);
+  if (high == areas_.end() || high == areas_.begin()) return false;
+  auto low = std::prev(high);
+  if (!can_merge(low->second, high->second)) return false;
+  Vma& kept = low->second;
+  kept.end = high->second.end;
+  if (kept.anon == AnonVmaId(0)) {
+    kept.anon = high->second.anon;
+    kept.anon_chain = high->second.anon_chain;
+  }
+  if (last_ == &high->second) last_ = nullptr;
+  areas_.erase(high);
+  return true;
+}
+
+void VmaSet::merge_around(VirtRange range) {
+  merge(range.begin);
+  VirtAddr at = range.begin;
+  while (const Vma* vma = find_from(at)) {
+    at = vma->end;
+    if (at > range.end) return;
+    if (merge(at)) at = range.begin > vma->start ? range.begin : vma->start;
+  }
+}
+
+Vma& VmaSet::set_start(Vma& vma, VirtAddr start) {
+  MMUSIM_ASSERT(start < vma.end);
+  last_ = nullptr;
+  auto node = areas_.extract(vma.start);
+  Vma& moved = node.mapped();
+  const uint64_t shift = page_.log2();
+  moved.pgoff = moved.pgoff + (start.value() >> shift) - (moved.start.value() >> shift);
+  moved.start = start;
+  node.key() = start;
+  return areas_.insert(std::move(node)).position->second;
+}
+
+std::optional<VirtAddr> VmaSet::highest_gap(uint64_t bytes, VirtAddr low, VirtAddr high,
+                                            uint64_t guard) const {
+  VirtAddr gap_end = high;
+  auto it = areas_.lower_bound(high);
+  if (it != areas_.end() && it->second.has(kVmGrowsDown)) {
+    const uint64_t start = it->second.start.value();
+    gap_end = std::min(gap_end, VirtAddr(start > guard ? start - guard : 0));
+  }
+  for (;;) {
+    const VirtAddr gap_begin =
+        it == areas_.begin() ? low : std::max(low, std::prev(it)->second.end);
+    if (gap_begin <= gap_end && gap_end - gap_begin >= bytes) return gap_end - bytes;
+    if (it == areas_.begin()) return std::nullopt;
+    --it;
+    if (it->second.end <= low) return std::nullopt;
+    uint64_t start = it->second.start.value();
+    if (it->second.has(kVmGrowsDown)) start = start > guard ? start - guard : 0;
+    gap_end = std::min(gap_end, VirtAddr(start));
+    if (gap_end <= low) return std::nullopt;
+  }
+}
+
+}  // namespace mmusim::kernel
