@@ -107,16 +107,34 @@ void Core::area_added(const Vma& vma, uint64_t pages) {
   if (vma.is_anonymous()) return;
   File& file = cache.file(vma.file);
   file.mapped_pages += pages;
-  if (!file.length_known) file.pages = std::max(file.pages, vma.pgoff + this->pages(vma.range().bytes()));
+  if (!file.length_known)
+    file.pages = std::max(file.pages, vma.pgoff + this->pages(vma.range().bytes()));
 }
 
 void Core::area_removed(const Vma& vma, uint64_t pages) {
-  if (vma.is_anonymous()) return;
-  File& file = cache.file(vma.file);
-  file.mapped_pages -= pages;
+  if (!vma.is_anonymous()) unuse(vma.file, pages);
+}
+
+void Core::unuse(FileId id, uint64_t uses) {
+  File& file = cache.file(id);
+  file.mapped_pages -= uses;
   if (file.mapped_pages != 0 || !file.hidden) return;
-  cache.drop_pages(vma.file, [this](Pfn pfn) { put_frame(pfn); });
-  cache.forget(vma.file);
+  cache.drop_pages(id, [this](Pfn pfn) { put_frame(pfn); });
+  cache.forget(id);
+}
+
+void Core::pin(FileId file) {
+  if (file != FileId(0)) ++cache.file(file).mapped_pages;
+}
+
+void Core::unpin(FileId file) {
+  if (file != FileId(0)) unuse(file, 1);
+}
+
+void Core::set_program(AddressSpace& mm, FileId file) {
+  pin(file);
+  unpin(mm.program);
+  mm.program = file;
 }
 
 void Core::note_vmas(AddressSpace& mm) {

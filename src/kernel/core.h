@@ -81,6 +81,11 @@ class Core {
   // --- Areas: an area begins or ends to cover these pages.
   void area_added(const Vma& vma, uint64_t pages);
   void area_removed(const Vma& vma, uint64_t pages);
+  // Keeps a hidden file while nothing maps it yet; file 0 is allowed.
+  void pin(FileId file);
+  void unpin(FileId file);
+  // mm.program = file, which stays known as long as an address space names it.
+  void set_program(AddressSpace& mm, FileId file);
   // Brings the total up to date after mm's set has changed.
   void note_vmas(AddressSpace& mm);
   void note_tables();
@@ -94,6 +99,8 @@ class Core {
   void drop_everything();
 
  private:
+  void unuse(FileId file, uint64_t uses);
+
   uint64_t next_mm_ = 1;
   uint64_t next_anon_vma_ = 1;
   std::optional<Pfn> zero_page_;

@@ -11,16 +11,16 @@ namespace mmusim::kernel {
 
 // What a fault turned out to need. Each fault that finishes has exactly one.
 enum class FaultCause : uint8_t {
-  AnonymousZero,   // read of untouched private memory: the zero page
-  Anonymous,       // write to untouched private memory: a new page
-  FileMap,         // read of file or shared memory: pages of the cache
-  FilePrivate,     // write to untouched private file memory: a copy
-  SharedWrite,     // write to untouched shared memory
-  CowZero,         // write where the zero page was
-  CowCopy,         // write to a page others hold too: a copy
-  CowReuse,        // write to a page nobody else holds any more: made writable
+  AnonymousZero,       // read of untouched private memory: the zero page
+  Anonymous,           // write to untouched private memory: a new page
+  FileMap,             // read of file or shared memory: pages of the cache
+  FilePrivate,         // write to untouched private file memory: a copy
+  SharedWrite,         // write to untouched shared memory
+  CowZero,             // write where the zero page was
+  CowCopy,             // write to a page others hold too: a copy
+  CowReuse,            // write to a page nobody else holds any more: made writable
   SharedMakeWritable,  // first write to a clean page of a shared file
-  Spurious,        // the entry was good enough already
+  Spurious,            // the entry was good enough already
   kCount,
 };
 

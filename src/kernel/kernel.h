@@ -25,6 +25,8 @@
 namespace mmusim::kernel {
 
 class AddressSpace;
+class Syscalls;
+class System;
 
 // What the kernel runs on. All pointers must outlive it.
 struct Platform {
@@ -63,6 +65,11 @@ class Kernel {
 
   // A page fault of the thread running on `cpu`.
   FaultOutcome fault(CpuId cpu, VirtAddr va, AccessKind kind, mmu::FaultReason reason);
+
+  // System calls with Linux's own placement and results, for workload scripts (kernel/syscalls.h).
+  [[nodiscard]] Syscalls& syscalls();
+  // Processes and address spaces, for reports and tests (kernel/system.h).
+  [[nodiscard]] const System& system() const;
 
   // The running address space of a CPU; null before the first run().
   [[nodiscard]] const AddressSpace* current(CpuId cpu) const;

@@ -31,11 +31,11 @@ enum class FileKind : uint8_t {
 
 struct File {
   FileKind kind = FileKind::Regular;
-  int32_t fd = -1;          // of the mapping that first showed an unnamed file; -1: named
-  uint64_t pages = 0;       // length
+  int32_t fd = -1;     // of the mapping that first showed an unnamed file; -1: named
+  uint64_t pages = 0;  // length
   bool length_known = false;
   bool hidden = false;        // reachable only through its mappings
-  uint64_t mapped_pages = 0;  // in all areas together; 0 drops a hidden file
+  uint64_t mapped_pages = 0;  // in all areas together, and users; 0 drops a hidden file
   // Read-ahead, for files that are not in memory at first.
   uint64_t ahead_end = 0;   // first page behind the last window read
   uint64_t ahead_mark = 0;  // reaching this page reads the next window

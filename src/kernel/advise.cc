@@ -1,0 +1,60 @@
+#include "kernel/advise.h"
+
+#include "kernel/linux_abi.h"
+#include "kernel/mapping.h"
+
+namespace mmusim::kernel {
+
+using namespace abi;
+
+int64_t advise(FaultContext context, VirtRange range, uint32_t advice) {
+  Core& core = context.core;
+  AddressSpace& mm = context.mm;
+  switch (advice) {
+    case kAdviceDontNeed:
+    case kAdviceDontNeedLocked:
+      drop_contents(core, mm, range);
+      return 0;
+    case kAdvicePopulateRead:
+    case kAdvicePopulateWrite:
+      populate(context, range);
+      return 0;
+    case kAdviceNormal:
+      return change_flags(core, mm, range, 0, kVmRandom | kVmSequential);
+    case kAdviceRandom:
+      return change_flags(core, mm, range, kVmRandom, kVmSequential);
+    case kAdviceSequential:
+      return change_flags(core, mm, range, kVmSequential, kVmRandom);
+    case kAdviceDontFork:
+      return change_flags(core, mm, range, kVmDontCopy, 0);
+    case kAdviceDoFork:
+      return change_flags(core, mm, range, 0, kVmDontCopy);
+    case kAdviceWipeOnFork:
+      return change_flags(core, mm, range, kVmWipeOnFork, 0);
+    case kAdviceKeepOnFork:
+      return change_flags(core, mm, range, 0, kVmWipeOnFork);
+    case kAdviceHugePage:
+      return change_flags(core, mm, range, kVmHugePage, kVmNoHugePage);
+    case kAdviceNoHugePage:
+      return change_flags(core, mm, range, kVmNoHugePage, kVmHugePage);
+    case kAdviceDontDump:
+      return change_flags(core, mm, range, kVmDontDump, 0);
+    case kAdviceDoDump:
+      return change_flags(core, mm, range, 0, kVmDontDump);
+    case kAdviceMergeable:
+      return change_flags(core, mm, range, kVmMergeable, 0);
+    case kAdviceUnmergeable:
+      return change_flags(core, mm, range, 0, kVmMergeable);
+    // Hints about reclaim and read-ahead: no effect while memory is never short.
+    case kAdviceWillNeed:
+    case kAdviceFree:
+    case kAdviceRemove:
+    case kAdviceCold:
+    case kAdvicePageOut:
+      return 0;
+    default:
+      return -kEINVAL;
+  }
+}
+
+}  // namespace mmusim::kernel

@@ -1,0 +1,16 @@
+// madvise's effects, shared by recorded and direct calls.
+#ifndef MMUSIM_KERNEL_ADVISE_H_
+#define MMUSIM_KERNEL_ADVISE_H_
+
+#include <cstdint>
+
+#include "kernel/fault.h"
+
+namespace mmusim::kernel {
+
+// 0, -EINVAL for advice Linux does not know, or -ENOMEM for too many areas. Holes are skipped.
+int64_t advise(FaultContext context, VirtRange range, uint32_t advice);
+
+}  // namespace mmusim::kernel
+
+#endif  // MMUSIM_KERNEL_ADVISE_H_

@@ -1,0 +1,242 @@
+#include "kernel/fault.h"
+
+#include <algorithm>
+
+#include "base/error.h"
+#include "kernel/fault_internal.h"
+#include "kernel/implied.h"
+
+namespace mmusim::kernel {
+
+Rights leaf_rights(const Core& core, const Vma& vma, bool exclusive, bool dirty) {
+  if (!vma.has(kVmRights)) return Rights();
+  unsigned bits = Rights::kRead | Rights::kUser;
+  if (vma.has(kVmExec)) bits |= Rights::kExec;
+  const bool write_seen =
+      vma.is_shared() ? dirty || core.kind_of(vma) == PageKind::Shmem : exclusive;
+  if (vma.has(kVmWrite) && write_seen) bits |= Rights::kWrite;
+  return Rights(bits);
+}
+
+void finish_fault(FaultContext& c, FaultCause cause, bool major) {
+  ++c.core.counters.cause[cause];
+  if (major) {
+    ++c.core.counters.major;
+    ++c.account.major;
+  } else {
+    ++c.core.counters.minor;
+    ++c.account.minor;
+  }
+  c.core.note_tables();
+}
+
+void put_leaf(FaultContext& c, const pt::Handle& handle, pt::Entry expected, pt::Entry next) {
+  // Nothing happens between taking the handle and using it, so it cannot be stale.
+  const pt::Status status = c.mm.table->install(handle, expected, next);
+  MMUSIM_ASSERT(status == pt::Status::Ok);
+}
+
+namespace {
+
+// An area gets its anon_vma with its first private page; a neighbour's is shared where the two
+// could become one area again (Linux: find_mergeable_anon_vma).
+void prepare_anon(FaultContext& c, Vma& vma) {
+  if (vma.anon != AnonVmaId(0)) return;
+  const auto compatible = [&](const Vma& a, const Vma& b) {
+    return a.end == b.start && a.file == b.file && ((a.flags ^ b.flags) & ~kVmRights) == 0 &&
+           a.pgoff + c.core.pages(a.range().bytes()) == b.pgoff;
+  };
+  const Vma* next = c.mm.vmas.next(vma);
+  const Vma* before = c.mm.vmas.find_before(vma.start);
+  if (next != nullptr && next->anon_chain == 1 && compatible(vma, *next)) {
+    vma.anon = next->anon;
+  } else if (before != nullptr && before->anon_chain == 1 && compatible(*before, vma)) {
+    vma.anon = before->anon;
+  } else {
+    vma.anon = c.core.new_anon_vma();
+  }
+  vma.anon_chain = 1;
+}
+
+pt::Entry anonymous_leaf(const FaultContext& c, const Vma& vma, Pfn pfn) {
+  return c.core.platform.format->make_leaf({.pfn = pfn,
+                                            .size = c.core.page(),
+                                            .rights = leaf_rights(c.core, vma, true, true),
+                                            .accessed = true,
+                                            .dirty = true});
+}
+
+FaultOutcome map_anonymous(FaultContext& c, Vma& vma, const pt::Slot& slot, AccessKind kind) {
+  if (writes(kind)) {
+    const auto pfn = c.core.new_anonymous(c.mm);
+    if (!pfn) return FaultOutcome::NoMemory;
+    prepare_anon(c, vma);
+    put_leaf(c, slot.handle, pt::kNone, anonymous_leaf(c, vma, *pfn));
+    c.core.mapped(c.mm, *pfn, PageKind::Anonymous);
+    finish_fault(c, FaultCause::Anonymous, false);
+  } else {
+    const auto pfn = c.core.zero_page();
+    if (!pfn) return FaultOutcome::NoMemory;
+    put_leaf(c, slot.handle, pt::kNone,
+             c.core.platform.format->make_leaf({.pfn = *pfn,
+                                                .size = c.core.page(),
+                                                .rights = leaf_rights(c.core, vma, false, false),
+                                                .accessed = true,
+                                                .special = true}));
+    finish_fault(c, FaultCause::AnonymousZero, false);
+  }
+  if (vma.has(kVmImplied)) ++c.core.counters.implied_pages;
+  return FaultOutcome::Fixed;
+}
+
+// Replaces what a private area shows read-only by a page of its own.
+FaultOutcome copy_page(FaultContext& c, Vma& vma, VirtAddr page, const pt::Slot& slot) {
+  const pt::EntryFormat& format = *c.core.platform.format;
+  const auto pfn = c.core.new_anonymous(c.mm);
+  if (!pfn) return FaultOutcome::NoMemory;
+  prepare_anon(c, vma);
+  put_leaf(c, slot.handle, slot.entry, anonymous_leaf(c, vma, *pfn));
+  ZapBatch batch(c.core, c.mm);
+  FaultCause cause = FaultCause::CowCopy;
+  if (format.is_special(slot.entry)) {
+    batch.weaken(page, c.core.page());
+    cause = FaultCause::CowZero;
+  } else {
+    const Pfn old = format.pfn_of(slot.entry);
+    mem::Frame& frame = c.core.platform.frames->frame(old);
+    --frame.mappings;
+    c.core.add_rss(
+        c.mm, frame.use == mem::FrameUse::Anonymous ? PageKind::Anonymous : c.core.kind_of(vma),
+        -1);
+    batch.add(page, c.core.page(), old);
+  }
+  c.core.mapped(c.mm, *pfn, PageKind::Anonymous);
+  batch.finish();
+  finish_fault(c, cause, false);
+  return FaultOutcome::Fixed;
+}
+
+// Gives a present leaf the rights its area has now, marks it used, and drops the weaker one from
+// this CPU's TLB.
+void refresh_leaf(FaultContext& c, const Vma& vma, VirtAddr page, const pt::Slot& slot,
+                  AccessKind kind, bool exclusive) {
+  const pt::EntryFormat& format = *c.core.platform.format;
+  pt::LeafFields fields = format.parse_leaf(slot.entry, c.core.page());
+  fields.accessed = true;
+  fields.dirty = fields.dirty || writes(kind);
+  fields.rights = leaf_rights(c.core, vma, exclusive, fields.dirty);
+  const pt::Entry next = format.make_leaf(fields);
+  if (next != slot.entry) put_leaf(c, slot.handle, slot.entry, next);
+  c.core.flush_local(c.cpu, c.mm, page);
+}
+
+FaultOutcome fix_present(FaultContext& c, Vma& vma, VirtAddr page, const pt::Slot& slot,
+                         AccessKind kind) {
+  const pt::EntryFormat& format = *c.core.platform.format;
+  // Only swap and migration would leave an entry that is neither none nor present.
+  MMUSIM_ASSERT(format.is_present(slot.entry));
+  mem::Frame* frame = format.is_special(slot.entry)
+                          ? nullptr
+                          : &c.core.platform.frames->frame(format.pfn_of(slot.entry));
+  const bool anonymous = frame != nullptr && frame->use == mem::FrameUse::Anonymous;
+  FaultCause cause = FaultCause::Spurious;
+  if (writes(kind) && !format.is_writable(slot.entry)) {
+    if (vma.is_shared()) {
+      cause = FaultCause::SharedMakeWritable;
+    } else if (anonymous && (frame->exclusive || frame->references == 1)) {
+      frame->exclusive = true;
+      cause = FaultCause::CowReuse;
+    } else {
+      return copy_page(c, vma, page, slot);
+    }
+  }
+  refresh_leaf(c, vma, page, slot, kind, anonymous && frame->exclusive);
+  finish_fault(c, cause, false);
+  return FaultOutcome::Fixed;
+}
+
+}  // namespace
+
+FaultOutcome install_private_copy(FaultContext& c, Vma& vma, const pt::Slot& slot, bool major) {
+  const auto pfn = c.core.new_anonymous(c.mm);
+  if (!pfn) return FaultOutcome::NoMemory;
+  prepare_anon(c, vma);
+  put_leaf(c, slot.handle, pt::kNone, anonymous_leaf(c, vma, *pfn));
+  c.core.mapped(c.mm, *pfn, PageKind::Anonymous);
+  if (vma.has(kVmImplied)) ++c.core.counters.implied_pages;
+  finish_fault(c, FaultCause::FilePrivate, major);
+  return FaultOutcome::Fixed;
+}
+
+FaultOutcome handle_fault(FaultContext c, Vma& vma, VirtAddr va, AccessKind kind) {
+  const VirtAddr page = align_down(va, c.core.page());
+  const pt::Slot slot = c.mm.table->ensure(page, c.core.page());
+  if (slot.status == pt::Status::NoMemory) return FaultOutcome::NoMemory;
+  MMUSIM_ASSERT(slot.status == pt::Status::Ok);
+  if (slot.entry != pt::kNone) return fix_present(c, vma, page, slot, kind);
+  if (vma.is_anonymous()) return map_anonymous(c, vma, slot, kind);
+  return map_file(c, vma, page, slot, kind);
+}
+
+Vma* grow_stack(Core& core, AddressSpace& mm, Vma& vma, VirtAddr va) {
+  const mmu::AddressLayout& layout = core.platform.layout;
+  const VirtAddr start = align_down(va, core.page());
+  if (!vma.has(kVmGrowsDown) || !vma.is_anonymous() || start < layout.lowest) return nullptr;
+  if (vma.end - start > layout.stack_limit) return nullptr;
+  const Vma* below = mm.vmas.find_before(vma.start);
+  if (below != nullptr) {
+    if (below->end > start) return nullptr;
+    const bool guarded = below->has(kVmRights) && !below->has(kVmGrowsDown);
+    if (guarded && start - below->end < layout.stack_gap) return nullptr;
+  }
+  ++core.counters.stack_growths;
+  return &mm.vmas.set_start(vma, start);
+}
+
+FaultOutcome user_fault(FaultContext c, VirtAddr va, AccessKind kind) {
+  Counters& counters = c.core.counters;
+  Vma* vma = c.mm.vmas.find(va);
+  if (vma == nullptr) {
+    if (Vma* above = c.mm.vmas.find_from(va); above != nullptr && above->has(kVmGrowsDown))
+      vma = grow_stack(c.core, c.mm, *above, va);
+  }
+  if (vma == nullptr && c.core.settings.imply) vma = imply_area(c.core, c.mm, va, kind);
+  if (vma != nullptr && !vma->allows(kind)) {
+    const bool may_widen = c.core.settings.imply && vma->has(kVmImplied);
+    vma = may_widen ? &widen_area(c.core, c.mm, *vma, kind) : nullptr;
+  }
+  const FaultOutcome outcome =
+      vma == nullptr ? FaultOutcome::Refused : handle_fault(c, *vma, va, kind);
+  if (outcome == FaultOutcome::Refused) ++counters.refused;
+  if (outcome == FaultOutcome::NoMemory) ++counters.no_memory;
+  return outcome;
+}
+
+void populate(FaultContext c, VirtRange range) {
+  const pt::EntryFormat& format = *c.core.platform.format;
+  uint64_t budget = c.core.platform.frames->total_frames();
+  const uint64_t before = c.account.minor;
+  VirtAddr at = range.begin;
+  while (at < range.end) {
+    Vma* vma = c.mm.vmas.find_from(at);
+    if (vma == nullptr || vma->start >= range.end) break;
+    at = std::max(at, vma->start);
+    const VirtAddr end = std::min(range.end, vma->end);
+    if (!vma->has(kVmRights) || vma->has(kVmPfnMap)) {
+      at = end;
+      continue;
+    }
+    const bool write = vma->has(kVmWrite) && !vma->is_shared();
+    for (; at < end && budget > 0; at += c.core.page().bytes(), --budget) {
+      const pt::Lookup there = c.mm.table->find(at);
+      if (there.entry != pt::kNone && (!write || format.is_writable(there.entry))) continue;
+      const FaultOutcome outcome =
+          handle_fault(c, *vma, at, write ? AccessKind::Store : AccessKind::Load);
+      if (outcome != FaultOutcome::Fixed) budget = 1;
+    }
+    if (budget == 0) break;
+  }
+  c.core.counters.populated += c.account.minor - before;
+}
+
+}  // namespace mmusim::kernel

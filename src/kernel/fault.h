@@ -1,0 +1,37 @@
+// Page faults: what makes a missing or too weak translation good, or says that it must not be
+// (Linux: handle_mm_fault and below, mm/memory.c; rules of 5.19 and later).
+#ifndef MMUSIM_KERNEL_FAULT_H_
+#define MMUSIM_KERNEL_FAULT_H_
+
+#include "base/types.h"
+#include "kernel/core.h"
+
+namespace mmusim::kernel {
+
+struct FaultContext {
+  Core& core;
+  AddressSpace& mm;
+  FaultCounts& account;  // of the process the fault is charged to
+  CpuId cpu;             // where the access was made
+};
+
+// A fault at `va` in an area that allows the access. Counts it when it finishes.
+FaultOutcome handle_fault(FaultContext context, Vma& vma, VirtAddr va, AccessKind kind);
+
+// A fault anywhere: finds the area, grows the stack, implies an area where allowed; else refuses.
+FaultOutcome user_fault(FaultContext context, VirtAddr va, AccessKind kind);
+
+// Faults in what of `range` is mapped, as MAP_POPULATE does: by a write where the area is private
+// and writable, else by a read. At most as many pages as the machine has. Linux ignores errors.
+void populate(FaultContext context, VirtRange range);
+
+// The rights a leaf of `vma` may have: never write where the kernel must see the first write.
+// `exclusive`: an anonymous page nobody else holds; `dirty`: the leaf is dirty already.
+Rights leaf_rights(const Core& core, const Vma& vma, bool exclusive, bool dirty);
+
+// Lowers the start of a stack area to the page of `va`; null if limits do not allow it.
+Vma* grow_stack(Core& core, AddressSpace& mm, Vma& vma, VirtAddr va);
+
+}  // namespace mmusim::kernel
+
+#endif  // MMUSIM_KERNEL_FAULT_H_

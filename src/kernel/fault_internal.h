@@ -1,0 +1,25 @@
+// Shared by the halves of the fault path; nobody else includes it.
+#ifndef MMUSIM_KERNEL_FAULT_INTERNAL_H_
+#define MMUSIM_KERNEL_FAULT_INTERNAL_H_
+
+#include "kernel/fault.h"
+#include "kernel/zap.h"
+
+namespace mmusim::kernel {
+
+// Counts a fault that is done.
+void finish_fault(FaultContext& c, FaultCause cause, bool major);
+
+// Replaces the entry at `handle`. REQUIRES: the handle is fresh and holds `expected`.
+void put_leaf(FaultContext& c, const pt::Handle& handle, pt::Entry expected, pt::Entry next);
+
+// A page of its own for an untouched page of a private file area (file_fault.cc asks for it).
+FaultOutcome install_private_copy(FaultContext& c, Vma& vma, const pt::Slot& slot, bool major);
+
+// An untouched page of an area with a file behind it.
+FaultOutcome map_file(FaultContext& c, Vma& vma, VirtAddr page, const pt::Slot& slot,
+                      AccessKind kind);
+
+}  // namespace mmusim::kernel
+
+#endif  // MMUSIM_KERNEL_FAULT_INTERNAL_H_

@@ -1,0 +1,77 @@
+#include "kernel/kernel.h"
+
+#include "kernel/replay.h"
+#include "kernel/report.h"
+#include "kernel/syscalls.h"
+#include "kernel/system.h"
+
+namespace mmusim::kernel {
+
+class Kernel::Impl {
+ public:
+  Impl(const config::Config& config, const Platform& platform)
+      : system(config, platform), calls(system) {}
+  System system;
+  Syscalls calls;
+};
+
+void Kernel::declare(config::Schema& schema) {
+  Settings::declare(schema);
+}
+
+Kernel::Kernel(const config::Config& config, const Platform& platform)
+    : impl_(std::make_unique<Impl>(config, platform)) {}
+
+Kernel::~Kernel() = default;
+
+void Kernel::run(CpuId cpu, trace::ThreadId thread) {
+  impl_->system.run(cpu, thread);
+}
+
+void Kernel::apply(CpuId cpu, trace::ThreadId thread, const trace::Event& event) {
+  replay_event(impl_->system, cpu, thread, event);
+}
+
+FaultOutcome Kernel::fault(CpuId cpu, VirtAddr va, AccessKind kind, mmu::FaultReason reason) {
+  System& system = impl_->system;
+  Process* process = system.running(cpu);
+  const bool hopeless =
+      reason == mmu::FaultReason::NonCanonical || reason == mmu::FaultReason::Malformed;
+  if (process == nullptr || process->mm == nullptr || hopeless) {
+    ++system.core.counters.refused;
+    return FaultOutcome::Refused;
+  }
+  return user_fault(system.context(*process, cpu), va, kind);
+}
+
+const AddressSpace* Kernel::current(CpuId cpu) const {
+  return impl_->system.current(cpu);
+}
+
+const pt::PageTable* Kernel::table_of(MmId mm) const {
+  const AddressSpace* space = impl_->system.space(mm);
+  return space == nullptr ? nullptr : space->table.get();
+}
+
+const pt::PageTable* Kernel::current_table(CpuId cpu) const {
+  const AddressSpace* space = impl_->system.current(cpu);
+  return space == nullptr ? nullptr : space->table.get();
+}
+
+Syscalls& Kernel::syscalls() {
+  return impl_->calls;
+}
+
+const System& Kernel::system() const {
+  return impl_->system;
+}
+
+void Kernel::shut_down() {
+  impl_->system.shut_down();
+}
+
+void Kernel::report(stats::Report& report) const {
+  report_counters(impl_->system.core, report);
+}
+
+}  // namespace mmusim::kernel

@@ -1,0 +1,284 @@
+#include "kernel/replay.h"
+
+#include <variant>
+
+#include "kernel/advise.h"
+#include "kernel/exec.h"
+#include "kernel/linux_abi.h"
+#include "kernel/mapping.h"
+
+namespace mmusim::kernel {
+
+using namespace abi;
+
+namespace {
+
+class Replayer {
+ public:
+  Replayer(System& system, CpuId cpu, trace::ThreadId thread)
+      : system_(system), core_(system.core), cpu_(cpu), thread_(thread) {}
+
+  void operator()(const trace::ExecEvent& e) { exec(system_, cpu_, thread_, e); }
+  void operator()(const trace::MmapEvent& e);
+  void operator()(const trace::MunmapEvent& e);
+  void operator()(const trace::MprotectEvent& e);
+  void operator()(const trace::MremapEvent& e);
+  void operator()(const trace::BrkEvent& e);
+  void operator()(const trace::MadviseEvent& e);
+  void operator()(const trace::ForkEvent& e);
+  void operator()(const trace::ExitEvent& e);
+  void operator()(const trace::WaitEvent& e);
+  void operator()(const trace::SwitchEvent&) {}
+  void operator()(const trace::MarkerEvent&) {}
+
+ private:
+  // The caller's process, which goes on here.
+  Process& caller() {
+    system_.run(cpu_, thread_);
+    return *system_.running(cpu_);
+  }
+  AddressSpace& mm() { return *caller().mm; }
+  FaultContext context() { return system_.context(caller(), cpu_); }
+  void ignore(Ignored why) { ++core_.counters.ignored[why]; }
+  // Counts a result of map_area and the like.
+  void check(int64_t result) {
+    if (result != 0) ignore(Ignored::TooManyAreas);
+  }
+  bool executed(Call call, int64_t result) {
+    ++core_.counters.calls[call];
+    if (result >= 0 || result < -4095) return true;
+    ++core_.counters.failed_calls;
+    return false;
+  }
+  // The range, if it is sane and something is mapped there; else counts why not.
+  std::optional<VirtRange> mapped_range(VirtAddr start, uint64_t length) {
+    const auto range = core_.user_range(start, length);
+    if (!range) {
+      ignore(Ignored::BadRange);
+      return std::nullopt;
+    }
+    if (!mm().vmas.overlaps(*range)) {
+      ignore(Ignored::NoArea);
+      return std::nullopt;
+    }
+    return range;
+  }
+  // Unmaps what stands where the recording says something new is.
+  void clear_way(VirtRange range) {
+    if (!mm().vmas.overlaps(range)) return;
+    ++core_.counters.replaced;
+    check(unmap_range(core_, mm(), range));
+  }
+  FileId file_of(const trace::MmapEvent& e, VirtRange range);
+  void resize(VirtRange old_range, VirtRange new_range);
+
+  System& system_;
+  Core& core_;
+  CpuId cpu_;
+  trace::ThreadId thread_;
+};
+
+// An unnamed file mapped over a part of a mapping of the same descriptor is the same file: that is
+// how the dynamic loader lays out a library.
+FileId Replayer::file_of(const trace::MmapEvent& e, VirtRange range) {
+  if ((e.flags & kMapAnonymous) != 0 || e.file == "/dev/zero") {
+    if ((e.flags & kMapShared) == 0) return FileId(0);
+    return core_.cache.unnamed(FileKind::Shmem);
+  }
+  if (!e.file.empty()) {
+    const bool shmem = e.file.starts_with("/dev/shm/") || e.file.starts_with("/memfd:");
+    return core_.cache.named(e.file, shmem ? FileKind::Shmem : FileKind::Regular);
+  }
+  if ((e.flags & kMapFixed) != 0) {
+    const Vma* under = mm().vmas.find(range.begin);
+    if (under != nullptr && !under->is_anonymous()) {
+      const File& file = core_.cache.file(under->file);
+      if (file.hidden && file.fd == e.fd && file.fd >= 0) return under->file;
+    }
+  }
+  ++core_.counters.unnamed_files;
+  return core_.cache.unnamed(FileKind::Regular, e.fd < 0 ? -1 : e.fd);
+}
+
+void Replayer::operator()(const trace::MmapEvent& e) {
+  if (!executed(Call::Mmap, e.result)) return;
+  const auto range = core_.user_range(VirtAddr(static_cast<uint64_t>(e.result)), e.length);
+  const bool has_file = (e.flags & kMapAnonymous) == 0;
+  if (!range || (has_file && (e.offset & core_.page().offset_mask()) != 0)) {
+    ignore(Ignored::BadRange);
+    return;
+  }
+  const FileId file = file_of(e, *range);
+  const uint64_t pgoff = has_file ? core_.pages(e.offset) : 0;
+  core_.pin(file);
+  if ((e.flags & (kMapFixed | kMapFixedNoReplace)) == 0) clear_way(*range);
+  const int64_t result = map_area(core_, mm(), {*range, vm_flags(e.prot, e.flags), file, pgoff});
+  core_.unpin(file);
+  check(result);
+  if (result != 0) return;
+  const bool populates = (e.flags & kMapPopulate) != 0 && (e.flags & kMapNonBlock) == 0;
+  if (populates || (e.flags & kMapLocked) != 0) populate(context(), *range);
+}
+
+void Replayer::operator()(const trace::MunmapEvent& e) {
+  if (!executed(Call::Munmap, e.result)) return;
+  if (const auto range = mapped_range(e.start, e.length)) check(unmap_range(core_, mm(), *range));
+}
+
+void Replayer::operator()(const trace::MprotectEvent& e) {
+  if (!executed(Call::Mprotect, e.result) || e.length == 0) return;
+  if (const auto range = mapped_range(e.start, e.length))
+    check(protect_range(core_, mm(), *range, e.prot, true));
+}
+
+void Replayer::resize(VirtRange old_range, VirtRange new_range) {
+  if (new_range.end < old_range.end) {
+    check(unmap_range(core_, mm(), {new_range.end, old_range.end}));
+  } else if (new_range.end > old_range.end) {
+    clear_way({old_range.end, new_range.end});
+    extend_area(core_, mm(), old_range.end, new_range.end);
+  }
+}
+
+void Replayer::operator()(const trace::MremapEvent& e) {
+  if (!executed(Call::Mremap, e.result)) return;
+  const VirtAddr target(static_cast<uint64_t>(e.result));
+  const auto new_range = core_.user_range(target, e.new_length);
+  if (!new_range) {
+    ignore(Ignored::BadRange);
+    return;
+  }
+  const auto old_range =
+      mapped_range(e.old_start, e.old_length == 0 ? core_.page().bytes() : e.old_length);
+  if (!old_range) return;
+  const Vma* vma = mm().vmas.find(old_range->begin);
+  if (vma == nullptr || vma->end < old_range->end) {
+    ignore(Ignored::NoArea);
+    return;
+  }
+  if (e.old_length == 0) {  // a second view of shared memory
+    if (!vma->is_shared() || new_range->overlaps(*old_range)) {
+      ignore(Ignored::Unsupported);
+      return;
+    }
+    const FileId file = vma->file;
+    core_.pin(file);
+    check(map_area(
+        core_, mm(),
+        {*new_range, vma->flags, file, vma->pgoff + core_.pages(old_range->begin - vma->start)}));
+    core_.unpin(file);
+    return;
+  }
+  if (target == e.old_start) {
+    // Growing in place needs the area to end where the old range does.
+    if (new_range->end > old_range->end && vma->end != old_range->end) {
+      ignore(Ignored::Unsupported);
+    } else {
+      resize(*old_range, *new_range);
+    }
+    return;
+  }
+  if (new_range->overlaps(*old_range)) {
+    ignore(Ignored::BadRange);
+    return;
+  }
+  const int64_t result =
+      move_area(core_, mm(), *old_range, *new_range, (e.flags & kRemapDontUnmap) != 0);
+  if (result != 0) ignore(Ignored::NoMemory);
+}
+
+void Replayer::operator()(const trace::BrkEvent& e) {
+  ++core_.counters.calls[Call::Brk];
+  AddressSpace& space = mm();
+  if (e.result >= core_.platform.layout.top || e.result == VirtAddr(0)) {
+    ignore(Ignored::BadRange);
+    return;
+  }
+  if (space.brk_start == VirtAddr(0)) {
+    space.brk_start = space.brk = e.result;
+    return;
+  }
+  if (e.result < space.brk_start) {
+    ignore(Ignored::BadRange);
+    return;
+  }
+  const VirtAddr old_end = align_up(space.brk, core_.page());
+  const VirtAddr new_end = align_up(e.result, core_.page());
+  if (new_end > core_.platform.layout.top) {
+    ignore(Ignored::BadRange);
+    return;
+  }
+  if (new_end > old_end) {
+    clear_way({old_end, new_end});
+    const uint32_t flags = kVmRead | kVmWrite | kVmAccount;
+    if (map_area(core_, space, {{old_end, new_end}, flags, FileId(0), 0}) != 0) {
+      ignore(Ignored::TooManyAreas);
+      return;
+    }
+  } else if (new_end < old_end) {
+    check(unmap_range(core_, space, {new_end, old_end}));
+  }
+  space.brk = e.result;
+}
+
+void Replayer::operator()(const trace::MadviseEvent& e) {
+  if (!executed(Call::Madvise, e.result) || e.length == 0) return;
+  const auto range = mapped_range(e.start, e.length);
+  if (!range) return;
+  const int64_t result = advise(context(), *range, e.advice);
+  if (result == -kEINVAL) ignore(Ignored::Unsupported);
+  if (result == -kENOMEM) ignore(Ignored::TooManyAreas);
+}
+
+void Replayer::operator()(const trace::ForkEvent& e) {
+  Process& parent = caller();
+  if (e.child.pid == parent.pid) {
+    // A thread that already ran may have been seen before its clone.
+    if (!e.shares_memory) {
+      ignore(Ignored::BadChild);
+    } else if (system_.add_thread(parent, e.child.tid) < 0) {
+      ignore(Ignored::BadChild);
+    }
+    return;
+  }
+  if (Process* old = system_.find(e.child.pid); old != nullptr && !old->zombie) {
+    ignore(Ignored::BadChild);  // its end was not recorded, but the id is in use again
+    system_.exit_process(*old, 0);
+  }
+  // A process sharing the old one's memory may have gone with it; the caller has not.
+  if (system_.fork(parent, e.child, e.shares_memory) < 0) {
+    ignore(Ignored::NoMemory);
+    system_.adopt_without_memory(e.child);
+  }
+}
+
+void Replayer::operator()(const trace::ExitEvent& e) {
+  if (!system_.knows(thread_)) {
+    ignore(Ignored::UnknownThread);
+    return;
+  }
+  if (e.whole_process) {
+    system_.exit_process(*system_.find(thread_.pid), e.status);
+  } else {
+    system_.exit_thread(thread_, e.status);
+  }
+}
+
+void Replayer::operator()(const trace::WaitEvent& e) {
+  Process* child = system_.find(e.child);
+  if (child == nullptr || e.child == thread_.pid) {
+    ignore(Ignored::UnknownThread);
+    return;
+  }
+  Process& parent = caller();
+  if (!child->zombie) system_.exit_process(*child, e.status);
+  system_.reap(parent, e.child);
+}
+
+}  // namespace
+
+void replay_event(System& system, CpuId cpu, trace::ThreadId thread, const trace::Event& event) {
+  std::visit(Replayer(system, cpu, thread), event);
+}
+
+}  // namespace mmusim::kernel

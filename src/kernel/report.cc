@@ -1,0 +1,135 @@
+#include "kernel/report.h"
+
+namespace mmusim::kernel {
+
+namespace {
+
+struct Words {
+  const char* name;
+  const char* meaning;
+};
+
+constexpr Words kCauses[] = {
+    {"anon_zero", "Faults that mapped the zero page: reads of untouched private memory."},
+    {"anon", "Faults that mapped a new page: writes to untouched private memory."},
+    {"file_map", "Faults that mapped pages of the page cache: reads of file or shared memory."},
+    {"file_private", "Faults that made a copy of a file page not mapped before: private writes."},
+    {"shared_write", "Faults that mapped a page of shared memory for writing."},
+    {"cow_zero", "Writes to where the zero page was: a new page."},
+    {"cow_copy", "Writes to a page that others hold too: a copy."},
+    {"cow_reuse", "Writes to a write-protected page that nobody else holds: made writable."},
+    {"shared_make_writable", "First writes to a page of a shared file that was read before."},
+    {"spurious", "Faults on an entry that was good enough already."},
+};
+static_assert(std::size(kCauses) == static_cast<size_t>(FaultCause::kCount));
+
+constexpr Words kIgnored[] = {
+    {"bad_range", "addresses unaligned, wrapping, overlapping or outside user space"},
+    {"no_area", "nothing of what they name is mapped"},
+    {"too_many_areas", "kernel.max_map_count was reached"},
+    {"unknown_thread", "the end of a thread or process not seen before"},
+    {"bad_child", "a fork's child was alive already (it is ended) or the parent itself"},
+    {"no_memory", "no frame was free"},
+    {"unsupported", "a kind of call that is not modelled"},
+};
+static_assert(std::size(kIgnored) == static_cast<size_t>(Ignored::kCount));
+
+constexpr const char* kCalls[] = {"mmap", "munmap", "mprotect", "mremap", "brk", "madvise"};
+static_assert(std::size(kCalls) == static_cast<size_t>(Call::kCount));
+
+constexpr const char* kKinds[] = {"anon", "file", "shmem"};
+static_assert(std::size(kKinds) == kPageKinds);
+
+}  // namespace
+
+void report_counters(const Core& core, stats::Report& report) {
+  const Counters& c = core.counters;
+  const uint64_t page = core.page().bytes();
+  const std::string prefix = "kernel.";
+  const auto add = [&](const std::string& name, uint64_t value, const char* unit,
+                       const std::string& meaning, const std::string& denominator = "") {
+    report.add(prefix + name, value, unit, meaning, denominator);
+  };
+
+  add("faults.minor", c.minor, "faults", "Page faults that were put right without reading a file.");
+  add("faults.major", c.major, "faults", "Page faults that had to read a file.");
+  for (size_t i = 0; i < std::size(kCauses); ++i)
+    add(std::string("faults.") + kCauses[i].name, c.cause.values[i], "faults", kCauses[i].meaning,
+        "kernel.faults.minor");
+  add("faults.populate", c.populated, "faults",
+      "Minor faults made by system calls (MAP_POPULATE and the like), not by references.",
+      "kernel.faults.minor");
+  add("faults.around", c.around, "pages", "Pages that faults mapped beside the one asked for.",
+      "kernel.faults.file_map");
+  add("refused", c.refused, "faults",
+      "Faults of references the process has no right to: skipped (Linux: SIGSEGV, SIGBUS).");
+  add("no_memory", c.no_memory, "faults", "Faults that found no free frame: skipped.");
+
+  for (unsigned k = 0; k < kPageKinds; ++k) {
+    add(std::string("rss.") + kKinds[k], c.rss[k] * page, "bytes",
+        std::string("Resident memory of that kind now, all address spaces."));
+    add(std::string("rss.") + kKinds[k] + "_peak", c.rss_peak[k] * page, "bytes",
+        std::string("The most resident memory of that kind at any time."));
+  }
+  add("rss.total_peak", c.rss_total_peak * page, "bytes",
+      "The most resident memory of all kinds together at any time.");
+  const uint64_t tables = core.platform.tables->bytes_in_use() - c.root_bytes;
+  add("page_tables.bytes", tables, "bytes",
+      "Page tables now, without roots, all address spaces (the sum of VmPTE).");
+  add("page_tables.peak", c.table_bytes_peak, "bytes",
+      "The most bytes of page tables, without roots, at the end of any fault or fork.");
+  add("page_tables.roots", c.root_bytes, "bytes", "Roots of page tables now.");
+  add("page_tables.allocated", core.platform.tables->allocations(), "tables",
+      "Page tables made, roots included.");
+  add("page_tables.freed", c.tables_freed, "tables", "Page tables freed, without roots.",
+      "kernel.page_tables.allocated");
+  add("page_cache", core.cache.cached_pages() * page, "bytes", "Pages of files in memory now.");
+  add("frames_freed", c.frames_freed, "frames", "Frames of pages given back.");
+
+  add("spaces", c.spaces, "address spaces", "Address spaces alive now.");
+  add("spaces_peak", c.spaces_peak, "address spaces", "The most address spaces alive.");
+  add("vmas", c.vmas, "areas", "Areas (VMAs) now, all address spaces.");
+  add("vmas_peak", c.vmas_peak, "areas", "The most areas at any time.");
+  add("stack_growths", c.stack_growths, "faults", "Faults that lowered the start of a stack.");
+
+  add("forks", c.forks, "forks", "Forks that copied an address space.");
+  add("forks.entries", c.fork_entries, "entries", "Page-table entries that forks copied.",
+      "kernel.forks");
+  add("forks.protected", c.fork_protected, "entries",
+      "Entries of parents that forks write-protected.", "kernel.forks.entries");
+  add("forks.shared", c.shared_forks, "forks", "Forks that share the address space (vfork).");
+  add("threads", c.threads, "threads", "Threads made by clone.");
+  add("threads.implied", c.late_threads, "threads",
+      "Threads first seen running, their start unseen.");
+  add("execs", c.execs, "execs", "Programs started.");
+  add("exits", c.exits, "exits", "Processes that ended.");
+  add("waits", c.waits, "waits", "Ended processes that were waited for.");
+  add("switches", c.switches, "switches", "Times a CPU went on with another thread.");
+  for (size_t i = 0; i < std::size(kCalls); ++i)
+    add(std::string("calls.") + kCalls[i], c.calls.values[i], "calls",
+        std::string("System calls ") + kCalls[i] + ", failed ones included.");
+  add("calls.failed", c.failed_calls, "calls",
+      "Memory system calls that returned an error (or were recorded so, and not carried out).");
+
+  add("flushes.range", c.flush_ranges, "flushes", "TLB flushes of a range asked for.");
+  add("flushes.range_pages", c.flush_pages, "pages", "Pages these ranges cover, at their stride.",
+      "kernel.flushes.range");
+  add("flushes.mm", c.flush_mms, "flushes", "TLB flushes of a whole address space asked for.");
+  add("flushes.local", c.flush_local, "flushes",
+      "One page dropped from one CPU's TLB after a fault upgraded its entry or found it good.");
+
+  add("implied.areas", c.implied_areas, "areas",
+      "Areas made because a reference touched none; many merge at once.");
+  add("implied.pages", c.implied_pages, "pages", "Pages mapped in implied areas.");
+  add("implied.widened", c.implied_widened, "areas",
+      "Times an implied area was given a right it lacked.");
+  add("replaced", c.replaced, "calls",
+      "Recorded mappings that fell on something mapped already, which was unmapped.");
+  add("files.unnamed", c.unnamed_files, "files",
+      "Mapped files whose name the trace does not tell.");
+  for (size_t i = 0; i < std::size(kIgnored); ++i)
+    add(std::string("ignored.") + kIgnored[i].name, c.ignored.values[i], "events",
+        std::string("Events, or parts of them, not carried out: ") + kIgnored[i].meaning + ".");
+}
+
+}  // namespace mmusim::kernel

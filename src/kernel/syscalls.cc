@@ -1,0 +1,262 @@
+#include "kernel/syscalls.h"
+
+#include <algorithm>
+
+#include "kernel/advise.h"
+#include "kernel/exec.h"
+#include "kernel/linux_abi.h"
+#include "kernel/mapping.h"
+
+namespace mmusim::kernel {
+
+using namespace abi;
+
+namespace {
+
+// Rounded up to pages; 0 if that overflows.
+uint64_t page_up(const Core& core, uint64_t bytes) {
+  const uint64_t mask = core.page().offset_mask();
+  return (bytes + mask) & ~mask;
+}
+
+}  // namespace
+
+Process& Syscalls::caller(trace::ThreadId thread) {
+  system_->run(cpu_, thread);
+  return *system_->running(cpu_);
+}
+
+int64_t Syscalls::count(Call call, int64_t result) {
+  ++system_->core.counters.calls[call];
+  if (result < 0) ++system_->core.counters.failed_calls;
+  return result;
+}
+
+FileId Syscalls::open(std::string_view name, uint64_t bytes, FileKind kind) {
+  const FileId id = system_->core.cache.named(name, kind);
+  File& file = system_->core.cache.file(id);
+  file.length_known = true;
+  file.pages = std::max(file.pages, system_->core.pages(page_up(system_->core, bytes)));
+  return id;
+}
+
+VirtAddr Syscalls::place(AddressSpace& mm, VirtAddr hint, uint64_t length) {
+  const mmu::AddressLayout& layout = system_->core.platform.layout;
+  const VirtAddr lowest = align_up(layout.lowest, system_->core.page());
+  if (hint != VirtAddr(0)) {
+    const VirtAddr at = std::max(align_down(hint, system_->core.page()), lowest);
+    const auto range = system_->core.user_range(at, length);
+    if (range && !mm.vmas.overlaps(*range)) {
+      const Vma* above = mm.vmas.find_from(range->end);
+      const bool clear = above == nullptr || !above->has(kVmGrowsDown) ||
+                         above->start - range->end >= layout.stack_gap;
+      if (clear) return at;
+    }
+  }
+  auto found = mm.vmas.highest_gap(length, lowest, layout.mmap_base, layout.stack_gap);
+  if (!found) found = mm.vmas.highest_gap(length, lowest, layout.top, layout.stack_gap);
+  return found.value_or(VirtAddr(0));
+}
+
+int64_t Syscalls::do_mmap(Process& process, VirtAddr hint, uint64_t length, uint32_t prot,
+                          uint32_t flags, FileId file, uint64_t offset) {
+  Core& core = system_->core;
+  AddressSpace& mm = *process.mm;
+  const uint64_t top = core.platform.layout.top.value();
+  const uint32_t type = flags & kMapType;
+  const bool anonymous = (flags & kMapAnonymous) != 0;
+  if (length == 0 || (offset & core.page().offset_mask()) != 0) return -kEINVAL;
+  if (type != kMapShared && type != kMapPrivate && type != kMapSharedValidate) return -kEINVAL;
+  length = page_up(core, length);
+  if (length == 0 || length > top) return -kENOMEM;
+  if (offset + length < offset) return -kEOVERFLOW;
+  if (mm.vmas.size() > core.settings.max_map_count) return -kENOMEM;
+  if (!anonymous && file == FileId(0)) return -kEINVAL;
+
+  VirtAddr start = hint;
+  if ((flags & (kMapFixed | kMapFixedNoReplace)) != 0) {
+    if (!is_aligned(start, core.page())) return -kEINVAL;
+    const auto range = core.user_range(start, length);
+    if (!range) return -kENOMEM;
+    if (start < core.platform.layout.lowest) return -kEPERM;
+    if ((flags & kMapFixedNoReplace) != 0 && mm.vmas.overlaps(*range)) return -kEEXIST;
+  } else {
+    start = place(mm, hint, length);
+    if (start == VirtAddr(0)) return -kENOMEM;
+  }
+  const VirtRange range{start, start + length};
+  const bool shared = type != kMapPrivate;
+  if (anonymous) {
+    file = shared ? core.cache.unnamed(FileKind::Shmem) : FileId(0);
+    offset = 0;
+  }
+  core.pin(file);
+  const int64_t result =
+      map_area(core, mm, {range, vm_flags(prot, flags), file, core.pages(offset)});
+  core.unpin(file);
+  if (result != 0) return result;
+  const bool populates = (flags & kMapPopulate) != 0 && (flags & kMapNonBlock) == 0;
+  if (populates || (flags & kMapLocked) != 0) populate(system_->context(process, cpu_), range);
+  return static_cast<int64_t>(start.value());
+}
+
+int64_t Syscalls::mmap(trace::ThreadId thread, VirtAddr hint, uint64_t length, uint32_t prot,
+                       uint32_t flags, FileId file, uint64_t offset) {
+  return count(Call::Mmap, do_mmap(caller(thread), hint, length, prot, flags, file, offset));
+}
+
+int64_t Syscalls::munmap(trace::ThreadId thread, VirtAddr start, uint64_t length) {
+  Process& process = caller(thread);
+  const auto range = system_->core.user_range(start, length);
+  return count(Call::Munmap, range ? unmap_range(system_->core, *process.mm, *range) : -kEINVAL);
+}
+
+int64_t Syscalls::mprotect(trace::ThreadId thread, VirtAddr start, uint64_t length, uint32_t prot) {
+  Process& process = caller(thread);
+  Core& core = system_->core;
+  if (!is_aligned(start, core.page()) || (prot & ~kProtRights) != 0)
+    return count(Call::Mprotect, -kEINVAL);
+  if (length == 0) return count(Call::Mprotect, 0);
+  const auto range = core.user_range(start, length);
+  return count(Call::Mprotect,
+               range ? protect_range(core, *process.mm, *range, prot, false) : -kENOMEM);
+}
+
+int64_t Syscalls::do_mremap(Process& process, VirtAddr old_start, uint64_t old_length,
+                            uint64_t new_length, uint32_t flags, VirtAddr new_start) {
+  Core& core = system_->core;
+  AddressSpace& mm = *process.mm;
+  const bool may_move = (flags & kRemapMayMove) != 0;
+  const bool fixed = (flags & kRemapFixed) != 0;
+  const bool keep_old = (flags & kRemapDontUnmap) != 0;
+  if ((flags & ~uint32_t{kRemapMayMove | kRemapFixed | kRemapDontUnmap}) != 0) return -kEINVAL;
+  if ((fixed || keep_old) && !may_move) return -kEINVAL;
+  const uint64_t top = core.platform.layout.top.value();
+  if (new_length == 0 || new_length > top || old_length > top) return -kEINVAL;
+  old_length = page_up(core, old_length);
+  new_length = page_up(core, new_length);
+  if (keep_old && old_length != new_length) return -kEINVAL;
+  if (!is_aligned(old_start, core.page())) return -kEINVAL;
+
+  const Vma* vma = mm.vmas.find(old_start);
+  if (vma == nullptr) return -kEFAULT;
+  if (old_length == 0 && !(vma->is_shared() && may_move)) return -kEINVAL;
+  if (keep_old && (vma->has(kVmDontExpand | kVmPfnMap))) return -kEINVAL;
+  if (old_length > vma->end - old_start) return -kEFAULT;
+  if (new_length > old_length && vma->has(kVmDontExpand | kVmPfnMap)) return -kEFAULT;
+  const VirtRange old_range{old_start, old_start + old_length};
+
+  if (fixed) {
+    const auto target = core.user_range(new_start, new_length);
+    if (!target || target->overlaps(old_range)) return -kEINVAL;
+  } else if (!keep_old && old_length != 0) {
+    if (new_length == old_length) return static_cast<int64_t>(old_start.value());
+    if (new_length < old_length) {
+      const int64_t result = unmap_range(core, mm, {old_start + new_length, old_range.end});
+      return result != 0 ? result : static_cast<int64_t>(old_start.value());
+    }
+    if (vma->end == old_range.end) {
+      const auto whole = core.user_range(old_start, new_length);
+      if (whole && !mm.vmas.overlaps({old_range.end, whole->end})) {
+        extend_area(core, mm, old_range.end, whole->end);
+        return static_cast<int64_t>(old_start.value());
+      }
+    }
+    if (!may_move) return -kENOMEM;
+  }
+
+  if (!fixed) {
+    new_start = place(mm, VirtAddr(0), new_length);
+    if (new_start == VirtAddr(0)) return -kENOMEM;
+  }
+  const VirtRange target{new_start, new_start + new_length};
+  int64_t result = 0;
+  if (old_length == 0) {
+    const FileId file = vma->file;
+    const Mapping again{target, vma->flags, file, vma->pgoff + core.pages(old_start - vma->start)};
+    core.pin(file);
+    result = map_area(core, mm, again);
+    core.unpin(file);
+  } else {
+    result = move_area(core, mm, old_range, target, keep_old);
+  }
+  return result != 0 ? result : static_cast<int64_t>(new_start.value());
+}
+
+int64_t Syscalls::mremap(trace::ThreadId thread, VirtAddr old_start, uint64_t old_length,
+                         uint64_t new_length, uint32_t flags, VirtAddr new_start) {
+  return count(Call::Mremap,
+               do_mremap(caller(thread), old_start, old_length, new_length, flags, new_start));
+}
+
+int64_t Syscalls::madvise(trace::ThreadId thread, VirtAddr start, uint64_t length,
+                          uint32_t advice) {
+  Process& process = caller(thread);
+  Core& core = system_->core;
+  if (!is_aligned(start, core.page())) return count(Call::Madvise, -kEINVAL);
+  // Advice Linux does not know is refused even for nothing.
+  const VirtRange nothing{start, start};
+  if (length == 0)
+    return count(Call::Madvise, advise(system_->context(process, cpu_), nothing, advice));
+  const auto range = core.user_range(start, length);
+  if (!range) return count(Call::Madvise, -kEINVAL);
+  const bool covered = process.mm->vmas.covers(*range);
+  const int64_t result = advise(system_->context(process, cpu_), *range, advice);
+  return count(Call::Madvise, result == 0 && !covered ? -kENOMEM : result);
+}
+
+int64_t Syscalls::brk(trace::ThreadId thread, VirtAddr requested) {
+  AddressSpace& mm = *caller(thread).mm;
+  Core& core = system_->core;
+  ++core.counters.calls[Call::Brk];
+  const auto unchanged = static_cast<int64_t>(mm.brk.value());
+  if (requested < mm.brk_start || requested >= core.platform.layout.top) return unchanged;
+  if (mm.brk_start == VirtAddr(0)) return unchanged;
+  const VirtAddr old_end = align_up(mm.brk, core.page());
+  const VirtAddr new_end = align_up(requested, core.page());
+  if (new_end > old_end) {
+    const auto range = core.user_range(old_end, new_end - old_end);
+    if (!range || mm.vmas.overlaps(*range)) return unchanged;
+    const uint32_t flags = kVmRead | kVmWrite | kVmAccount;
+    if (map_area(core, mm, {*range, flags, FileId(0), 0}) != 0) return unchanged;
+  } else if (new_end < old_end) {
+    if (unmap_range(core, mm, {new_end, old_end}) != 0) return unchanged;
+  }
+  mm.brk = requested;
+  return static_cast<int64_t>(requested.value());
+}
+
+int64_t Syscalls::clone(trace::ThreadId thread, trace::ThreadId child, uint64_t clone_flags) {
+  Process& parent = caller(thread);
+  const bool shares_memory = (clone_flags & kCloneVm) != 0;
+  if ((clone_flags & kCloneThread) != 0) {
+    if (!shares_memory || child.pid != thread.pid) return -kEINVAL;
+    return system_->add_thread(parent, child.tid);
+  }
+  if (child.pid == thread.pid || system_->find(child.pid) != nullptr) return -kEEXIST;
+  return system_->fork(parent, child, shares_memory);
+}
+
+void Syscalls::exec(trace::ThreadId thread, const trace::ExecEvent& image) {
+  kernel::exec(*system_, cpu_, thread, image);
+}
+
+int64_t Syscalls::exit(trace::ThreadId thread, int32_t status, bool whole_process) {
+  if (!system_->knows(thread)) return -kESRCH;
+  if (whole_process) {
+    system_->exit_process(*system_->find(thread.pid), status);
+  } else {
+    system_->exit_thread(thread, status);
+  }
+  return 0;
+}
+
+int64_t Syscalls::wait(trace::ThreadId thread, Pid child) {
+  const Process* dead = system_->find(child);
+  if (dead == nullptr || child == thread.pid) return -kECHILD;
+  if (!dead->zombie) return -kEAGAIN;
+  system_->reap(caller(thread), child);
+  return child.value();
+}
+
+}  // namespace mmusim::kernel

@@ -1,0 +1,188 @@
+#include "kernel/system.h"
+
+#include "base/error.h"
+#include "kernel/fork.h"
+#include "kernel/linux_abi.h"
+#include "kernel/zap.h"
+
+namespace mmusim::kernel {
+
+System::Cpu& System::cpu_slot(CpuId cpu) {
+  if (cpu.value() >= cpus_.size()) {
+    if (cpu.value() >= kMaxCpus)
+      throw Error("", fmt::format("CPU {} is more than the kernel model has room for", cpu.value()),
+                  fmt::format("use CPUs below {}", kMaxCpus));
+    cpus_.resize(cpu.value() + 1);
+  }
+  return cpus_[cpu.value()];
+}
+
+void System::run(CpuId cpu_id, trace::ThreadId thread) {
+  Cpu& cpu = cpu_slot(cpu_id);
+  if (cpu.process != nullptr && cpu.thread == thread) return;
+  Process& process = process_of(thread);
+  cpu.thread = thread;
+  cpu.process = &process;
+  ++core.counters.switches;
+  if (process.mm == nullptr) process.mm = &new_space_or_error(process.pid);
+  if (cpu.mm == process.mm) return;
+  cpu.mm = process.mm;
+  core.platform.tlbs->activate(cpu_id, cpu.mm->id, cpu.mm->table->root());
+}
+
+Process* System::running(CpuId cpu) {
+  return cpu.value() < cpus_.size() ? cpus_[cpu.value()].process : nullptr;
+}
+
+AddressSpace* System::current(CpuId cpu) const {
+  return cpu.value() < cpus_.size() ? cpus_[cpu.value()].mm : nullptr;
+}
+
+AddressSpace* System::space(MmId id) const {
+  const auto it = spaces_.find(id);
+  return it == spaces_.end() ? nullptr : it->second.get();
+}
+
+Process* System::find(Pid pid) {
+  const auto it = processes_.find(pid);
+  return it == processes_.end() ? nullptr : &it->second;
+}
+
+bool System::knows(trace::ThreadId thread) const {
+  const auto it = processes_.find(thread.pid);
+  return it != processes_.end() && !it->second.zombie && it->second.threads.contains(thread.tid);
+}
+
+Process& System::process_of(trace::ThreadId thread) {
+  Process& process = processes_[thread.pid];
+  if (process.zombie) process = Process{};  // the id is in use again
+  process.pid = thread.pid;
+  if (process.mm == nullptr) process.mm = &new_space_or_error(thread.pid);
+  if (process.threads.insert(thread.tid).second) ++core.counters.late_threads;
+  return process;
+}
+
+AddressSpace* System::new_space() {
+  auto made = core.make_space();
+  if (made == nullptr) return nullptr;
+  AddressSpace* mm = made.get();
+  spaces_.emplace(mm->id, std::move(made));
+  return mm;
+}
+
+AddressSpace& System::new_space_or_error(Pid pid) {
+  AddressSpace* mm = new_space();
+  if (mm == nullptr)
+    throw Error(
+        "",
+        fmt::format("no simulated memory is left for the page table of process {}", pid.value()),
+        "give the machine more with mem.bytes");
+  return *mm;
+}
+
+void System::put_space(AddressSpace* mm) {
+  if (mm == nullptr || --mm->users != 0) return;
+  for (Cpu& cpu : cpus_) {
+    if (cpu.mm != mm) continue;
+    cpu.mm = nullptr;
+    cpu.process = nullptr;
+  }
+  tear_down(core, *mm);
+  spaces_.erase(mm->id);
+}
+
+int64_t System::fork(Process& parent, trace::ThreadId child, bool shares_memory) {
+  AddressSpace* mm = parent.mm;
+  if (shares_memory) {
+    ++mm->users;
+    ++core.counters.shared_forks;
+  } else {
+    auto copy = fork_space(core, *mm);
+    if (copy == nullptr) return -abi::kENOMEM;
+    mm = copy.get();
+    spaces_.emplace(mm->id, std::move(copy));
+    ++core.counters.forks;
+  }
+  Process& process = processes_[child.pid];
+  process = Process{};
+  process.pid = child.pid;
+  process.mm = mm;
+  process.threads.insert(child.tid);
+  return child.pid.value();
+}
+
+int64_t System::add_thread(Process& process, Tid tid) {
+  if (!process.threads.insert(tid).second) return -abi::kEEXIST;
+  ++core.counters.threads;
+  return tid.value();
+}
+
+void System::adopt_without_memory(trace::ThreadId child) {
+  Process& process = processes_[child.pid];
+  process = Process{};
+  process.pid = child.pid;
+  process.threads.insert(child.tid);
+}
+
+AddressSpace& System::replace_space(CpuId cpu_id, trace::ThreadId thread) {
+  Process& process = process_of(thread);
+  AddressSpace* old = process.mm;
+  AddressSpace* fresh = new_space();
+  if (fresh == nullptr) {
+    process.mm = nullptr;
+    put_space(old);
+    old = nullptr;
+    fresh = &new_space_or_error(process.pid);
+  }
+  process.mm = fresh;
+  process.threads = {thread.tid};
+  for (Cpu& cpu : cpus_) {
+    if (cpu.process == &process) cpu.process = nullptr;
+  }
+  run(cpu_id, thread);
+  put_space(old);
+  return *fresh;
+}
+
+void System::exit_thread(trace::ThreadId thread, int32_t status) {
+  Process& process = processes_.at(thread.pid);
+  if (process.threads.size() <= 1) {
+    exit_process(process, status);
+    return;
+  }
+  process.threads.erase(thread.tid);
+  for (Cpu& cpu : cpus_) {
+    if (cpu.process == &process && cpu.thread == thread) cpu.process = nullptr;
+  }
+}
+
+void System::exit_process(Process& process, int32_t status) {
+  for (Cpu& cpu : cpus_) {
+    if (cpu.process == &process) cpu.process = nullptr;
+  }
+  AddressSpace* mm = process.mm;
+  process.mm = nullptr;
+  process.threads.clear();
+  process.zombie = true;
+  process.status = status;
+  ++core.counters.exits;
+  put_space(mm);
+}
+
+void System::reap(Process& parent, Pid child) {
+  const Process& dead = processes_.at(child);
+  parent.children.minor += dead.faults.minor + dead.children.minor;
+  parent.children.major += dead.faults.major + dead.children.major;
+  processes_.erase(child);
+  ++core.counters.waits;
+}
+
+void System::shut_down() {
+  for (auto& [pid, process] : processes_) {
+    if (!process.zombie) exit_process(process, 0);
+  }
+  processes_.clear();
+  core.drop_everything();
+}
+
+}  // namespace mmusim::kernel

@@ -1,0 +1,104 @@
+#include "kernel/zap.h"
+
+#include <algorithm>
+
+#include "base/bits.h"
+#include "base/error.h"
+
+namespace mmusim::kernel {
+
+void ZapBatch::zap(const Vma& vma, VirtRange range) {
+  const pt::EntryFormat& format = *core_->platform.format;
+  mem::FrameMemory& frames = *core_->platform.frames;
+  const PageKind file_kind = core_->kind_of(vma);
+  std::array<int64_t, kPageKinds> gone{};
+  const auto cursor = mm_->table->cursor(range);
+  pt::Run run;
+  while (cursor->next(run)) {
+    uint64_t writes = 0;
+    for (uint32_t i = 0; i < run.count; ++i) {
+      const pt::Entry e = run.get(i);
+      if (e == pt::kNone) continue;
+      run.set(i, pt::kNone);
+      ++writes;
+      if (!format.is_present(e)) continue;
+      gather_.leaf(run.address(i), run.size);
+      if (format.is_special(e)) continue;
+      const Pfn pfn = format.pfn_of(e);
+      mem::Frame& frame = frames.frame(pfn);
+      --frame.mappings;
+      ++gone[static_cast<unsigned>(frame.use == mem::FrameUse::Anonymous ? PageKind::Anonymous
+                                                                         : file_kind)];
+      pages_.push_back(pfn);
+    }
+    run.report(*core_->platform.sink, mem::Origin::Kernel, run.count, writes);
+    const uint64_t span = core_->table_span();
+    const VirtAddr first(run.start.value() & ~(span - 1));
+    if (spans_.empty() || spans_.back() != first) spans_.push_back(first);
+    // Not in the middle of a run: its pages are still being cleared under the table's lock.
+    if (pages_.size() >= kMaxPages && scope_ == Scope::Range) finish();
+  }
+  for (unsigned k = 0; k < kPageKinds; ++k) {
+    if (gone[k] != 0) core_->add_rss(*mm_, static_cast<PageKind>(k), -gone[k]);
+  }
+}
+
+void ZapBatch::trim(VirtRange range, VirtAddr floor, VirtAddr ceiling) {
+  mm_->table->trim(range, floor, ceiling, gather_);
+}
+
+void ZapBatch::reclaim_tables(VirtRange range) {
+  const uint64_t span = core_->table_span();
+  for (const VirtAddr first : spans_) {
+    if (first < range.begin || range.end - first < span) continue;
+    mm_->table->trim({first, first + span}, first, first + span, gather_);
+  }
+  spans_.clear();
+}
+
+void ZapBatch::add(VirtAddr va, PageShift size, Pfn pfn) {
+  gather_.leaf(va, size);
+  pages_.push_back(pfn);
+}
+
+void ZapBatch::finish() {
+  if (gather_.needs_flush()) {
+    if (scope_ == Scope::WholeSpace) {
+      core_->flush_mm(*mm_);
+    } else {
+      core_->flush_range(*mm_, gather_.range(), gather_.smallest(), gather_.freed_tables());
+    }
+  }
+  for (const Pfn pfn : pages_)
+    core_->put_frame(pfn);
+  pages_.clear();
+  if (gather_.freed_tables()) {
+    core_->counters.tables_freed += gather_.tables().size();
+    if (core_->platform.before_free) {
+      for (const pt::RemovedTable& table : gather_.tables())
+        core_->platform.before_free(core_->platform.frames->frame_of(table.address),
+                                    log2_floor(core_->pages(table.bytes)));
+    }
+    gather_.release_tables();
+  }
+  gather_ = pt::Gather{};
+}
+
+void tear_down(Core& core, AddressSpace& mm) {
+  ZapBatch batch(core, mm, ZapBatch::Scope::WholeSpace);
+  mm.vmas.for_each([&](Vma& vma) { batch.zap(vma, vma.range()); });
+  batch.trim({VirtAddr(0), core.platform.layout.top}, VirtAddr(0), VirtAddr(0));
+  batch.finish();
+  mm.vmas.for_each([&](Vma& vma) { core.area_removed(vma, core.pages(vma.range().bytes())); });
+  while (!mm.vmas.empty())
+    mm.vmas.erase(mm.vmas.areas().rbegin()->second);
+  core.note_vmas(mm);
+  core.set_program(mm, FileId(0));
+  core.platform.tlbs->forget(mm.id);
+  const pt::Stats left = mm.table->stats();
+  MMUSIM_ASSERT(left.table_bytes == 0);
+  core.counters.root_bytes -= left.root_bytes;
+  --core.counters.spaces;
+}
+
+}  // namespace mmusim::kernel

@@ -1,0 +1,60 @@
+// Taking translations away: clear, then flush, then free, always in this order and only here.
+//
+// A ZapBatch is the list in between (Linux: mmu_gather). It owns one reference of every frame whose
+// leaf was cleared, and every table that was unlinked, until finish() has flushed the TLBs; whoever
+// fills a batch must finish() it (no destructor does: a checker may throw from there). Large
+// batches are flushed and freed in pieces, as Linux does, so that memory stays bounded.
+#ifndef MMUSIM_KERNEL_ZAP_H_
+#define MMUSIM_KERNEL_ZAP_H_
+
+#include <vector>
+
+#include "base/types.h"
+#include "kernel/core.h"
+#include "pt/gather.h"
+
+namespace mmusim::kernel {
+
+class ZapBatch {
+ public:
+  enum class Scope { Range, WholeSpace };  // WholeSpace: the address space dies, one full flush
+
+  ZapBatch(Core& core, AddressSpace& mm, Scope scope = Scope::Range)
+      : core_(&core), mm_(&mm), scope_(scope) {}
+  ZapBatch(const ZapBatch&) = delete;
+  ZapBatch& operator=(const ZapBatch&) = delete;
+
+  // Clears every leaf of `range`, which lies in `vma`, and takes over the references of what they
+  // mapped.
+  void zap(const Vma& vma, VirtRange range);
+  // Frees the tables that serve only [floor, ceiling), ceiling 0 being none.
+  void trim(VirtRange range, VirtAddr floor, VirtAddr ceiling);
+  // madvise(DONTNEED) from Linux 6.14 on: frees the leaf tables that zap() emptied and whose whole
+  // span lies in `range`.
+  void reclaim_tables(VirtRange range);
+  // One translation was replaced or cleared outside zap(); `pfn`'s reference goes with the batch.
+  void add(VirtAddr va, PageShift size, Pfn pfn);
+  // A translation lost rights.
+  void weaken(VirtAddr va, PageShift size) { gather_.leaf(va, size); }
+
+  // Flushes and frees what was gathered; the batch is empty and can be used on.
+  void finish();
+
+ private:
+  // Linux frees at most this many pages per flush (MAX_GATHER_BATCH_COUNT).
+  static constexpr size_t kMaxPages = 10000;
+
+  Core* core_;
+  AddressSpace* mm_;
+  Scope scope_;
+  pt::Gather gather_;
+  std::vector<Pfn> pages_;
+  std::vector<VirtAddr> spans_;  // leaf-table spans zap() went through
+};
+
+// Takes the whole address space apart: every area, every page, every table. The caller destroys it.
+void tear_down(Core& core, AddressSpace& mm);
+
+}  // namespace mmusim::kernel
+
+#endif  // MMUSIM_KERNEL_ZAP_H_
