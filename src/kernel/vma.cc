@@ -71,8 +71,10 @@ Vma& VmaSet::insert_and_merge(const Vma& vma) {
 }
 
 void VmaSet::erase(const Vma& vma) {
-  if (last_ == &vma) last_ = nullptr;
-  areas_.erase(vma.start);
+  const auto it = areas_.find(vma.start);  // `vma` may be a copy
+  MMUSIM_ASSERT(it != areas_.end());
+  if (last_ == &it->second) last_ = nullptr;
+  areas_.erase(it);
 }
 
 bool VmaSet::split(VirtAddr at) {

@@ -159,7 +159,7 @@ FrameMemory::Chunk& FrameMemory::materialise(uint64_t number) {
 }
 
 std::optional<Pfn> FrameMemory::allocate(unsigned order, FrameUse use, uint64_t owner) {
-  MMUSIM_ASSERT(order <= kMaxOrder && use != FrameUse::Free && use != FrameUse::Reserved);
+  MMUSIM_ASSERT(order <= kMaxOrder && use != FrameUse::Free);
   const unsigned fitting = static_cast<unsigned>(orders_.all()) >> order;
   if (fitting == 0) {
     ++failures_;
@@ -203,7 +203,7 @@ void FrameMemory::free(Pfn pfn, unsigned order) {
   const uint64_t count = uint64_t{1} << order;
   Chunk& chunk = *chunks_[number];
   const FrameUse use = chunk.frames[first].use;
-  MMUSIM_ASSERT(use != FrameUse::Reserved && chunk.frames[first].order == order &&
+  MMUSIM_ASSERT(chunk.frames[first].order == order &&
                 (first & (count - 1)) == 0);
   if (chunk.words[first] != nullptr) drop_contents(chunk, first, order);
   for (uint64_t i = 0; i < count; ++i)

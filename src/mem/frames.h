@@ -68,7 +68,7 @@ class FrameMemory {
   FrameMemory& operator=(const FrameMemory&) = delete;
 
   // 2^order frames, aligned to their size, references = 1 in the first; nothing when memory is
-  // exhausted. REQUIRES: order <= kMaxOrder; use is neither Free nor Reserved.
+  // exhausted. REQUIRES: order <= kMaxOrder; use is not Free.
   std::optional<Pfn> allocate(unsigned order, FrameUse use, uint64_t owner);
   // REQUIRES: `first` was allocated with this order and is not free. Drops contents.
   void free(Pfn first, unsigned order);
