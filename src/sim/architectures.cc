@@ -1,0 +1,35 @@
+#include "sim/architectures.h"
+
+#include "arch/x86/architecture.h"
+#include "sim/machine.h"
+#include "sim/replay.h"
+
+namespace mmusim::sim {
+namespace {
+
+template <class Arch>
+constexpr Architecture entry() {
+  return {{Arch::kName, Arch::kSummary},
+          Arch::declare,
+          [](const config::Config& config, const ReplayOptions& options) {
+            return Replay<Arch>(config, options).run();
+          },
+          [](const config::Config& config) {
+            stats::Report report;
+            report_totals({}, report);
+            LoopCounters{}.report(report);
+            Machine<Arch>(config).report(report);
+            return report;
+          }};
+}
+
+}  // namespace
+
+const std::vector<Architecture>& all_architectures() {
+  static const std::vector<Architecture> kAll = {
+      entry<x86::Architecture>(),
+  };
+  return kAll;
+}
+
+}  // namespace mmusim::sim

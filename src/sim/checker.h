@@ -1,0 +1,58 @@
+// Checking mode: no stale translation, ever.
+//
+// - Each translation used is compared with the page table of the running address space.
+// - After each event, and now and then between, each translation any TLB could still use is
+//   compared with the page table of its address space: none may outlive its flush.
+// - A frame about to be freed must not be reachable from any TLB, nor a table from any walk cache.
+// A TLB entry may allow less than the page table (hardware finds out by a spurious fault), never
+// more, and never lead to another frame. A violation is an Error saying what was found: it is a
+// defect of the simulator (or of a page-table backend), caught at the reference that shows it.
+#ifndef MMUSIM_SIM_CHECKER_H_
+#define MMUSIM_SIM_CHECKER_H_
+
+#include <cstdint>
+
+#include "base/types.h"
+#include "kernel/kernel.h"
+#include "mem/frames.h"
+#include "mmu/mmu.h"
+#include "pt/entry.h"
+#include "stats/report.h"
+
+namespace mmusim::sim {
+
+class Checker {
+ public:
+  Checker(const mmu::TlbMaintenance& tlbs, const pt::EntryFormat& format,
+          const mem::FrameMemory& frames)
+      : tlbs_(tlbs), format_(format), frames_(frames) {}
+  // Set once, when the kernel has been made (the kernel is made with this checker's before_free).
+  void watch(const kernel::Kernel& kernel) { kernel_ = &kernel; }
+
+  void check_translation(VirtAddr va, AccessKind kind, const mmu::Translation& translation);
+  void check_everything();
+  // Called by the kernel before 2^order frames go back to the allocator.
+  void before_free(Pfn first, unsigned order);
+  // After the kernel has shut down: every frame must be free but the reserved ones.
+  void check_no_leaks() const;
+
+  void report(stats::Report& report) const;
+
+ private:
+  static constexpr uint64_t kSweepInterval = 1 << 16;  // translations between two full sweeps
+
+  void compare(const char* where, const pt::PageTable& table, VirtAddr va, Pfn pfn, Rights rights);
+
+  const mmu::TlbMaintenance& tlbs_;
+  const pt::EntryFormat& format_;
+  const mem::FrameMemory& frames_;
+  const kernel::Kernel* kernel_ = nullptr;
+  uint64_t translations_ = 0;
+  uint64_t sweeps_ = 0;
+  uint64_t entries_ = 0;
+  uint64_t frees_ = 0;
+};
+
+}  // namespace mmusim::sim
+
+#endif  // MMUSIM_SIM_CHECKER_H_

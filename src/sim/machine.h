@@ -1,0 +1,101 @@
+// A simulated machine: memory, page tables, TLBs and kernel, wired as a configuration says.
+//
+// `Arch` is what an architecture's folder offers under one name (see arch/x86/architecture.h):
+//   kName, kSummary, kPage         for lists and messages; the base page
+//   declare(Schema&), Options, read_options(const Config&)
+//   Cpu, Tlbs                      the concrete classes the replay loop is instantiated on:
+//                                  Tlbs(const Options&, unsigned cpus, FrameMemory&,
+//                                  ReferenceSink&) is a TlbMaintenance with Cpu& mmu(CpuId)
+//   Format                         its pt::EntryFormat
+//   geometry(const Options&)       of the radix table its hardware or kernel is used to
+//   layout(const Options&)         of a user address space
+#ifndef MMUSIM_SIM_MACHINE_H_
+#define MMUSIM_SIM_MACHINE_H_
+
+#include <memory>
+
+#include "config/schema.h"
+#include "kernel/kernel.h"
+#include "mem/frames.h"
+#include "mem/sink.h"
+#include "pt/page_table.h"
+#include "pt/table_allocator.h"
+#include "sim/checker.h"
+#include "stats/report.h"
+
+namespace mmusim::sim {
+
+// The backend machine.page_table names. REQUIRES: the key was declared by sim::declare.
+const pt::Backend& page_table_backend(const config::Config& config);
+
+template <class Arch>
+class Machine {
+ public:
+  // Errors: UsageError for a configuration no machine can have.
+  explicit Machine(const config::Config& config)
+      : options_(Arch::read_options(config)),
+        frames_(config, Arch::kPage),
+        sink_(config),
+        tables_(frames_),
+        factory_(page_table_backend(config).make(
+            config,
+            pt::Environment{&sink_, &tables_, &format_, Arch::geometry(options_), Arch::kPage})),
+        tlbs_(options_, /*cpus=*/1, frames_, sink_),
+        checker_(config.flag("run.check") ? std::make_unique<Checker>(tlbs_, format_, frames_)
+                                          : nullptr),
+        kernel_(config, platform()) {
+    if (checker_ != nullptr) checker_->watch(kernel_);
+  }
+
+  [[nodiscard]] typename Arch::Cpu& cpu() { return tlbs_.mmu(CpuId(0)); }
+  [[nodiscard]] kernel::Kernel& kernel() { return kernel_; }
+  [[nodiscard]] mem::ReferenceSink& sink() { return sink_; }
+  [[nodiscard]] Checker* checker() { return checker_.get(); }  // null unless run.check
+
+  // Ends all processes. Errors in checking mode: Error when frames are left over.
+  void shut_down() {
+    kernel_.shut_down();
+    if (checker_ != nullptr) checker_->check_no_leaks();
+  }
+
+  void report(stats::Report& report) const {
+    tlbs_.report(report);
+    sink_.report(report);
+    kernel_.report(report);
+    frames_.report(report);
+    if (checker_ != nullptr) checker_->report(report);
+  }
+
+ private:
+  kernel::Platform platform() {
+    kernel::Platform p;
+    p.frames = &frames_;
+    p.sink = &sink_;
+    p.tables = &tables_;
+    p.page_tables = factory_.get();
+    p.format = &format_;
+    p.tlbs = &tlbs_;
+    p.layout = Arch::layout(options_);
+    p.page = Arch::kPage;
+    if (checker_ != nullptr) {
+      p.before_free = [checker = checker_.get()](Pfn first, unsigned order) {
+        checker->before_free(first, order);
+      };
+    }
+    return p;
+  }
+
+  typename Arch::Options options_;
+  typename Arch::Format format_;
+  mem::FrameMemory frames_;
+  mem::ReferenceSink sink_;
+  pt::TableAllocator tables_;
+  std::unique_ptr<pt::Factory> factory_;
+  typename Arch::Tlbs tlbs_;
+  std::unique_ptr<Checker> checker_;
+  kernel::Kernel kernel_;
+};
+
+}  // namespace mmusim::sim
+
+#endif  // MMUSIM_SIM_MACHINE_H_

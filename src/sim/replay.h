@@ -1,0 +1,93 @@
+// Replays a trace on one machine of architecture Arch: opens it, drives the loop, collects the
+// report.
+#ifndef MMUSIM_SIM_REPLAY_H_
+#define MMUSIM_SIM_REPLAY_H_
+
+#include <cstdint>
+
+#include "base/interrupt.h"
+#include "sim/machine.h"
+#include "sim/replay_loop.h"
+#include "sim/simulation.h"
+#include "trace/reader.h"
+
+namespace mmusim::sim {
+
+// Counters every replay has, whatever the machine.
+void report_totals(const trace::Totals& totals, stats::Report& report);
+
+// The way through each reference a configuration asks for.
+inline ReplayMode mode_of(bool checked, bool has_caches) {
+  return checked || has_caches ? ReplayMode::Full : ReplayMode::Fast;
+}
+
+template <class Arch>
+class Replay {
+ public:
+  Replay(const config::Config& config, const ReplayOptions& options)
+      : options_(options),
+        reader_(config.text("run.trace"), trace::ReaderOptions{config.flag("run.accept_torn")}),
+        machine_(config),
+        loop_(machine_.cpu(), machine_.kernel(), machine_.sink(), machine_.checker(), Arch::kPage),
+        limit_(config.number("run.limit")) {}
+
+  ReplayResult run(ReplayMode mode) {
+    switch (mode) {
+      case ReplayMode::Fast:
+        all<ReplayMode::Fast>();
+        break;
+      case ReplayMode::Exact:
+        all<ReplayMode::Exact>();
+        break;
+      case ReplayMode::Full:
+        all<ReplayMode::Full>();
+        break;
+    }
+    report_totals(result_.totals, result_.report);
+    loop_.counters().report(result_.report);
+    machine_.report(result_.report);
+    machine_.shut_down();
+    result_.header = reader_.header();
+    result_.trace_hash = reader_.content_hash();
+    result_.torn = reader_.torn();
+    return std::move(result_);
+  }
+  ReplayResult run() {
+    return run(mode_of(machine_.checker() != nullptr, machine_.sink().has_caches()));
+  }
+
+ private:
+  static constexpr uint64_t kProgressInterval = 1 << 10;  // batches
+
+  template <ReplayMode kMode>
+  void all() {
+    trace::Batch batch;
+    for (uint64_t batches = 0; reader_.next(batch); ++batches) {
+      loop_.template run<kMode>(batch);
+      result_.totals += batch.totals;
+      if (batch.event != nullptr) ++result_.totals.events;
+      if (limit_ != 0 && result_.totals.instructions >= limit_) {
+        result_.stopped = true;
+        break;
+      }
+      if (batches % kProgressInterval == 0) {
+        check_interrupt();
+        if (options_.progress) {
+          options_.progress({result_.totals.references(), result_.totals.instructions,
+                             reader_.position(), reader_.file_bytes()});
+        }
+      }
+    }
+  }
+
+  ReplayOptions options_;
+  trace::Reader reader_;
+  Machine<Arch> machine_;
+  ReplayLoop<typename Arch::Cpu> loop_;
+  uint64_t limit_;
+  ReplayResult result_;
+};
+
+}  // namespace mmusim::sim
+
+#endif  // MMUSIM_SIM_REPLAY_H_

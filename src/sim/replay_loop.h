@@ -1,0 +1,232 @@
+// The replay loop: takes a trace's batches through one CPU's MMU and the kernel.
+//
+// Instantiated per architecture on its concrete Mmu, so that a TLB hit costs an inlined compare and
+// no call. Two ways through a block, with the same counts (tests/differential holds them together):
+//  - fast: one fetch look-up per block, since a block lies in one 4 KiB page and a repeated fetch
+//    from the page just fetched from changes nothing; then one look-up per data access;
+//  - exact: one look-up per instruction and per data access, in program order. Taken for blocks
+//    whose last instruction straddles pages, for the rest of a block in whose middle something was
+//    invalidated, and for everything when translations are checked or caches simulated.
+//
+// What Cpu must offer (see arch/x86/mmu.h): fetch_hits, load_hits, store_hits (no state change),
+// access, count, generation.
+#ifndef MMUSIM_SIM_REPLAY_LOOP_H_
+#define MMUSIM_SIM_REPLAY_LOOP_H_
+
+#include <algorithm>
+#include <cstdint>
+
+#include "base/error.h"
+#include "base/types.h"
+#include "kernel/kernel.h"
+#include "mem/sink.h"
+#include "mmu/mmu.h"
+#include "sim/checker.h"
+#include "stats/report.h"
+#include "trace/record.h"
+
+namespace mmusim::sim {
+
+// How each reference is taken.
+enum class ReplayMode : uint8_t {
+  Fast,   // as described above
+  Exact,  // every reference by itself; same counts; for differential tests
+  Full,   // Exact, with each translation shown to the checker and each access to the caches
+};
+
+struct LoopCounters {
+  uint64_t fetches = 0;        // look-ups for instruction fetches, straddling ones twice
+  uint64_t data_accesses = 0;  // look-ups for loads, stores and modifies, straddling ones twice
+  uint64_t straddles = 0;      // accesses and instructions that touched two pages
+  uint64_t refused = 0;        // accesses skipped because the kernel refused their fault
+  uint64_t retries = 0;        // look-ups repeated after a fault was fixed
+
+  void report(stats::Report& report) const;
+};
+
+template <class Cpu>
+class ReplayLoop {
+ public:
+  // `checker` may be null. All must outlive the loop.
+  ReplayLoop(Cpu& cpu, kernel::Kernel& kernel, mem::ReferenceSink& sink, Checker* checker,
+             PageShift page)
+      : cpu_(cpu), kernel_(kernel), sink_(sink), checker_(checker), page_(page) {}
+
+  template <ReplayMode kMode>
+  void run(const trace::Batch& batch) {
+    kernel_.run(kCpu, batch.thread);
+    if (batch.event != nullptr) {
+      kernel_.apply(kCpu, batch.thread, *batch.event);
+      if (checker_ != nullptr) checker_->check_everything();
+      return;
+    }
+    counters_.fetches += batch.totals.instructions;
+    counters_.data_accesses += batch.totals.data_accesses();
+    cpu_.count(AccessKind::Fetch, batch.totals.instructions);
+    cpu_.count(AccessKind::Load, batch.totals.loads);
+    cpu_.count(AccessKind::Store, batch.totals.stores);
+    cpu_.count(AccessKind::Modify, batch.totals.modifies);
+    const uint64_t* addresses = batch.addresses;
+    for (const uint32_t number : batch.blocks) {
+      const trace::StaticBlock& block = batch.table[number];
+      if constexpr (kMode == ReplayMode::Fast) {
+        fast_block(block, addresses);
+      } else {
+        exact_block<kMode>(block, addresses, 0, 0);
+      }
+      addresses += block.mem_ops;
+    }
+  }
+
+  [[nodiscard]] const LoopCounters& counters() const { return counters_; }
+
+ private:
+  static constexpr CpuId kCpu{0};
+
+  void fast_block(const trace::StaticBlock& block, const uint64_t* addresses) {
+    if (block.crosses_page) [[unlikely]] {
+      exact_block<ReplayMode::Fast>(block, addresses, 0, 0);
+      return;
+    }
+    if (!cpu_.fetch_hits(block.start)) [[unlikely]] {
+      miss<ReplayMode::Fast>(block.start, AccessKind::Fetch, 1);
+      if (!cpu_.fetch_hits(block.start)) {  // refused: so may be each fetch that follows
+        exact_block<ReplayMode::Fast>(block, addresses, 1, 0);
+        return;
+      }
+    }
+    const trace::MemOp* const ops = block.ops;
+    const unsigned count = block.mem_ops;
+    for (unsigned i = 0; i < count; ++i) {
+      const VirtAddr va(addresses[i]);
+      const trace::MemOp op = ops[i];
+      const bool hit = hits(va, op.kind);
+      const bool straddles = (va.value() & page_.offset_mask()) + op.bytes > page_.bytes();
+      if (hit && !straddles) [[likely]]
+        continue;
+      const uint64_t generation = cpu_.generation();
+      data_access<ReplayMode::Fast>(op, va);
+      if (cpu_.generation() != generation) [[unlikely]] {
+        exact_block<ReplayMode::Fast>(block, addresses, op.instruction + 1u, i + 1);
+        return;
+      }
+    }
+  }
+
+  // From instruction `first_instruction` and data access `next_op` on; data accesses of earlier
+  // instructions come first, without a fetch.
+  template <ReplayMode kMode>
+  void exact_block(const trace::StaticBlock& block, const uint64_t* addresses,
+                   unsigned first_instruction, unsigned next_op) {
+    while (next_op < block.mem_ops && block.ops[next_op].instruction < first_instruction) {
+      data_access<kMode>(block.ops[next_op], VirtAddr(addresses[next_op]));
+      ++next_op;
+    }
+    VirtAddr pc = block.start;
+    for (unsigned i = 0; i < first_instruction && i < block.instructions; ++i)
+      pc += block.lengths[i];
+    for (unsigned i = first_instruction; i < block.instructions; ++i) {
+      reference<kMode>(pc, AccessKind::Fetch, block.lengths[i]);
+      for (; next_op < block.mem_ops && block.ops[next_op].instruction == i; ++next_op) {
+        data_access<kMode>(block.ops[next_op], VirtAddr(addresses[next_op]));
+      }
+      pc += block.lengths[i];
+    }
+  }
+
+  template <ReplayMode kMode>
+  void data_access(const trace::MemOp& op, VirtAddr va) {
+    reference<kMode>(va, op.kind, op.bytes);
+  }
+
+  // One access, in one look-up per page it touches.
+  template <ReplayMode kMode>
+  void reference(VirtAddr va, AccessKind kind, unsigned bytes) {
+    const uint64_t in_page = page_.bytes() - (va.value() & page_.offset_mask());
+    if (bytes <= in_page) [[likely]] {
+      piece<kMode>(va, kind, bytes);
+      return;
+    }
+    ++counters_.straddles;
+    ++(kind == AccessKind::Fetch ? counters_.fetches : counters_.data_accesses);
+    cpu_.count(kind, 1);
+    piece<kMode>(va, kind, static_cast<unsigned>(in_page));
+    piece<kMode>(va + in_page, kind, static_cast<unsigned>(bytes - in_page));
+  }
+
+  template <ReplayMode kMode>
+  void piece(VirtAddr va, AccessKind kind, unsigned bytes) {
+    if constexpr (kMode == ReplayMode::Fast) {
+      if (hits(va, kind)) return;
+    }
+    miss<kMode>(va, kind, bytes);
+  }
+
+  [[nodiscard]] bool hits(VirtAddr va, AccessKind kind) {
+    if (kind == AccessKind::Fetch) return cpu_.fetch_hits(va);
+    return kind == AccessKind::Load ? cpu_.load_hits(va) : cpu_.store_hits(va);
+  }
+
+  // The whole path, with faults.
+  template <ReplayMode kMode>
+  void miss(VirtAddr va, AccessKind kind, [[maybe_unused]] unsigned bytes) {
+    mmu::Translation t = cpu_.access(va, kind, /*retry=*/false);
+    if (!t.ok()) [[unlikely]] {
+      t = after_fault(va, kind, t);
+      if (!t.ok()) return;
+    }
+    if constexpr (kMode == ReplayMode::Full) {
+      if (checker_ != nullptr) checker_->check_translation(va, kind, t);
+      if (sink_.has_caches()) touch_caches(va, kind, bytes, t);
+    }
+  }
+
+  // Lets the kernel fix the fault and tries again; gives up when it refuses. A fault may uncover
+  // another (a page made present by one, made writable by the next), but not without end.
+  [[gnu::noinline]] mmu::Translation after_fault(VirtAddr va, AccessKind kind, mmu::Translation t) {
+    for (unsigned attempt = 0; !t.ok(); ++attempt) {
+      if (attempt == kMaxFaults) {
+        throw Error("",
+                    fmt::format("a {} at {:#x} faults again and again ({})", name_of(kind),
+                                va.value(), mmu::name_of(t.fault)),
+                    "this is a defect of the simulator");
+      }
+      const kernel::FaultOutcome outcome = kernel_.fault(kCpu, va, kind, t.fault);
+      if (outcome == kernel::FaultOutcome::NoMemory) {
+        throw Error(
+            "", fmt::format("out of simulated memory at a {} of {:#x}", name_of(kind), va.value()),
+            "give the machine more with mem.bytes");
+      }
+      if (outcome == kernel::FaultOutcome::Refused) {
+        ++counters_.refused;
+        return t;
+      }
+      ++counters_.retries;
+      t = cpu_.access(va, kind, /*retry=*/true);
+    }
+    return t;
+  }
+
+  void touch_caches(VirtAddr va, AccessKind kind, unsigned bytes, const mmu::Translation& t) {
+    const uint64_t physical = (t.pfn.value() << page_.log2()) | (va.value() & page_.offset_mask());
+    // One reference per cache line touched; 64 bytes is the finest line a hierarchy may have.
+    for (uint64_t at = physical; at < physical + bytes; at = (at | 63) + 1) {
+      const uint64_t piece = std::min<uint64_t>((at | 63) + 1, physical + bytes) - at;
+      sink_.reference(PhysAddr(at), static_cast<unsigned>(piece), writes(kind),
+                      mem::Touch{mem::Origin::User, 0, false});
+    }
+  }
+
+  static constexpr unsigned kMaxFaults = 8;
+
+  Cpu& cpu_;
+  kernel::Kernel& kernel_;
+  mem::ReferenceSink& sink_;
+  Checker* checker_;
+  PageShift page_;
+  LoopCounters counters_;
+};
+
+}  // namespace mmusim::sim
+
+#endif  // MMUSIM_SIM_REPLAY_LOOP_H_

@@ -1,0 +1,102 @@
+#include "sim/simulation.h"
+
+#include "base/error.h"
+#include "kernel/kernel.h"
+#include "mem/frames.h"
+#include "mem/sink.h"
+#include "pt/page_table.h"
+#include "sim/architectures.h"
+#include "sim/machine.h"
+#include "sim/replay.h"
+
+namespace mmusim::sim {
+namespace {
+
+const Architecture& architecture_of(const config::Config& config) {
+  for (const Architecture& a : all_architectures())
+    if (config.choice("machine.arch") == a.info.name) return a;
+  throw UsageError("machine.arch", "no such architecture");
+}
+
+}  // namespace
+
+std::vector<ArchitectureInfo> architectures() {
+  std::vector<ArchitectureInfo> result;
+  for (const Architecture& a : all_architectures())
+    result.push_back(a.info);
+  return result;
+}
+
+void declare(config::Schema& schema) {
+  schema.text("run.trace", "", "The trace (.mmt) to replay.");
+  schema.flag("run.check", false,
+              "Compare every translation with the page table, and every TLB entry after every "
+              "event. Slow.");
+  schema.number("run.limit", 0,
+                "Stop after about this many instructions (at the end of a batch); 0: replay all.");
+  schema.flag("run.accept_torn", false,
+              "Replay a torn trace up to its last whole chunk instead of refusing it.");
+  schema.text("machine.name", "default", "What results call the machine.");
+  std::vector<std::string> names;
+  for (const Architecture& a : all_architectures())
+    names.emplace_back(a.info.name);
+  schema.choice("machine.arch", names.front(), names, "The architecture of the MMU.");
+  std::vector<std::string> kinds;
+  for (const pt::Backend& b : pt::backends())
+    kinds.emplace_back(b.name);
+  schema.choice("machine.page_table", kinds.front(), kinds, "The kernel's page table.");
+  mem::FrameMemory::declare(schema);
+  mem::ReferenceSink::declare(schema);
+  for (const pt::Backend& b : pt::backends())
+    b.declare(schema);
+  kernel::Kernel::declare(schema);
+  for (const Architecture& a : all_architectures())
+    a.declare(schema);
+}
+
+const pt::Backend& page_table_backend(const config::Config& config) {
+  for (const pt::Backend& b : pt::backends())
+    if (config.choice("machine.page_table") == b.name) return b;
+  throw UsageError("machine.page_table", "no such page table");
+}
+
+ReplayResult replay(const config::Config& config, const ReplayOptions& options) {
+  if (config.text("run.trace").empty()) {
+    throw UsageError("run.trace", "no trace is named",
+                     "give one on the command line, or run.trace in the config");
+  }
+  return architecture_of(config).replay(config, options);
+}
+
+stats::Report catalog(const config::Config& config) {
+  return architecture_of(config).catalog(config);
+}
+
+void report_totals(const trace::Totals& totals, stats::Report& report) {
+  report.add("run.instructions", totals.instructions, "instructions", "Instructions replayed.");
+  report.add("run.blocks", totals.blocks, "blocks",
+             "Block records replayed: straight runs of instructions.");
+  report.add("run.loads", totals.loads, "accesses", "Loads replayed.", "run.instructions");
+  report.add("run.stores", totals.stores, "accesses", "Stores replayed.", "run.instructions");
+  report.add("run.modifies", totals.modifies, "accesses",
+             "Read-modify-writes replayed; each is one access.", "run.instructions");
+  report.add("run.events", totals.events, "events",
+             "Events replayed: system calls, forks, execs, exits.");
+}
+
+void LoopCounters::report(stats::Report& report) const {
+  report.add(
+      "access.fetches", fetches, "lookups",
+      "TLB look-ups for instruction fetches: one per instruction, two if it straddles pages.");
+  report.add("access.data", data_accesses, "lookups",
+             "TLB look-ups for data: one per load, store or read-modify-write, two if it straddles "
+             "pages.");
+  report.add("access.straddles", straddles, "accesses",
+             "Fetches and data accesses that straddled pages.");
+  report.add("access.refused", refused, "lookups",
+             "Look-ups whose fault the kernel refused; the access was skipped.");
+  report.add("access.retries", retries, "lookups",
+             "Look-ups repeated after a page fault was fixed; not among the other look-ups.");
+}
+
+}  // namespace mmusim::sim

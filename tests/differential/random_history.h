@@ -1,0 +1,164 @@
+// Random but plausible histories of a few processes, written as a trace: the same seed gives the
+// same file.
+//
+// Processes map, unmap, protect, fork, exec and exit, and run loops over code and data in what they
+// have mapped; now and then an access straddles two pages, touches an area never mapped, or writes
+// where it may not.
+#ifndef MMUSIM_TESTS_DIFFERENTIAL_RANDOM_HISTORY_H_
+#define MMUSIM_TESTS_DIFFERENTIAL_RANDOM_HISTORY_H_
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "base/random.h"
+#include "trace/writer.h"
+
+namespace mmusim::differential {
+
+class RandomHistory {
+ public:
+  explicit RandomHistory(uint64_t seed) : random_(seed) {}
+
+  void write(const std::string& path, unsigned steps) {
+    trace::Header header;
+    header.isa = "x86_64";
+    header.program = "random history";
+    trace::WriterOptions options;
+    options.chunk_bytes = 1 << 16;
+    trace::Writer writer(path, header, options);
+    processes_ = {Process{1, {}}};
+    next_pid_ = 2;
+    for (unsigned i = 0; i < steps; ++i)
+      step(writer);
+    writer.finish();
+  }
+
+ private:
+  struct Area {
+    uint64_t start;
+    uint64_t pages;
+  };
+  struct Process {
+    uint32_t pid;
+    std::vector<Area> areas;
+  };
+  static constexpr uint64_t kPage = 4096;
+  static constexpr uint64_t kCode = 0x400000;
+
+  void step(trace::Writer& writer) {
+    Process& process = processes_[random_.below(processes_.size())];
+    writer.thread({Pid(process.pid), Tid(process.pid)});
+    switch (random_.below(16)) {
+      case 0:
+      case 1:
+      case 2:
+        map(writer, process);
+        break;
+      case 3:
+        unmap(writer, process);
+        break;
+      case 4:
+        protect(writer, process);
+        break;
+      case 5:
+        fork(writer, process);
+        break;
+      case 6:
+        end(writer, process);
+        break;
+      default:
+        compute(writer, process);
+    }
+  }
+
+  void map(trace::Writer& writer, Process& process) {
+    const uint64_t pages = 1 + random_.below(random_.below(4) == 0 ? 1200 : 30);
+    const uint64_t start = 0x10000000 + random_.below(1 << 16) * kPage;
+    trace::MmapEvent event;
+    event.hint = VirtAddr(start);
+    event.length = pages * kPage;
+    event.prot = random_.below(8) == 0 ? 1 : 3;
+    event.flags = 0x22 | 0x10;  // private, anonymous, fixed
+    event.result = static_cast<int64_t>(start);
+    writer.event(event);
+    process.areas.push_back({start, pages});
+  }
+
+  void unmap(trace::Writer& writer, Process& process) {
+    if (process.areas.empty()) return;
+    const Area area = process.areas[random_.below(process.areas.size())];
+    const uint64_t first = random_.below(area.pages);
+    const uint64_t count = 1 + random_.below(area.pages - first);
+    writer.event(trace::MunmapEvent{VirtAddr(area.start + first * kPage), count * kPage, 0});
+  }
+
+  void protect(trace::Writer& writer, Process& process) {
+    if (process.areas.empty()) return;
+    const Area area = process.areas[random_.below(process.areas.size())];
+    const uint64_t first = random_.below(area.pages);
+    const uint64_t count = 1 + random_.below(area.pages - first);
+    writer.event(trace::MprotectEvent{VirtAddr(area.start + first * kPage), count * kPage,
+                                      random_.below(2) == 0 ? 1u : 3u, 0});
+  }
+
+  void fork(trace::Writer& writer, const Process& process) {
+    if (processes_.size() >= 9) return;
+    const uint32_t pid = next_pid_++;
+    writer.event(trace::ForkEvent{{Pid(pid), Tid(pid)}, 0, false});
+    processes_.push_back(Process{pid, process.areas});
+  }
+
+  void end(trace::Writer& writer, Process& process) {
+    if (processes_.size() < 2) return;
+    if (random_.below(3) == 0) {
+      trace::ExecEvent event;
+      event.program = "/bin/other";
+      writer.event(event);
+      process.areas.clear();
+      return;
+    }
+    writer.event(trace::ExitEvent{0, true});
+    process = processes_.back();
+    processes_.pop_back();
+  }
+
+  void compute(trace::Writer& writer, const Process& process) {
+    const unsigned loops = 1 + static_cast<unsigned>(random_.below(40));
+    const uint64_t code = kCode + random_.below(300) * 1000;
+    const unsigned body = 1 + static_cast<unsigned>(random_.below(60));
+    for (unsigned loop = 0; loop < loops; ++loop) {
+      uint64_t pc = code;
+      for (unsigned i = 0; i < body; ++i) {
+        const unsigned length = 1 + static_cast<unsigned>((pc * 7 + i) % 9);
+        writer.instruction(VirtAddr(pc), length);
+        pc += length;
+        for (uint64_t n = random_.below(3); n != 0; --n)
+          data(writer, process);
+      }
+    }
+  }
+
+  void data(trace::Writer& writer, const Process& process) {
+    const auto kind = static_cast<AccessKind>(1 + random_.below(3));
+    const auto bytes = static_cast<unsigned>(uint64_t{1} << random_.below(7));
+    uint64_t address = 0x7fff00000000 + random_.below(1 << 14);  // a stack, implied
+    if (!process.areas.empty() && random_.below(8) != 0) {
+      const Area& area = process.areas[random_.below(process.areas.size())];
+      const uint64_t page =
+          random_.below(4) == 0 ? random_.below(area.pages) : random_.below(1 + area.pages / 8);
+      address = area.start + page * kPage + random_.below(kPage);
+    } else if (random_.below(64) == 0) {
+      address = random_.below(uint64_t{1} << 47);
+    }
+    writer.access(kind, VirtAddr(address), bytes);
+  }
+
+  Random random_;
+  std::vector<Process> processes_;
+  uint32_t next_pid_ = 2;
+};
+
+}  // namespace mmusim::differential
+
+#endif  // MMUSIM_TESTS_DIFFERENTIAL_RANDOM_HISTORY_H_
