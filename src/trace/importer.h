@@ -24,6 +24,9 @@ struct ImportResult {
 struct ImportOptions {
   bool strict =
       true;  // a line that cannot be understood is an Error; otherwise it is counted as skipped
+  // Instructions one process runs before the next one's turn, where the logs do not say who ran
+  // when. Must not be 0.
+  uint64_t quantum = 100'000;
   std::function<void(uint64_t bytes_done, uint64_t bytes_total)>
       progress;  // compressed bytes; may be empty
 };

@@ -1,0 +1,14 @@
+// The registry of importers: every importer is named here.
+#include <array>
+
+#include "trace/import/lackey.h"
+#include "trace/importer.h"
+
+namespace mmusim::trace {
+
+std::span<const Importer> importers() {
+  static const std::array<Importer, 1> all = {kLackeyImporter};
+  return all;
+}
+
+}  // namespace mmusim::trace

@@ -1,0 +1,245 @@
+#include "trace/import/lackey_process.h"
+
+#include <algorithm>
+#include <charconv>
+#include <utility>
+
+namespace mmusim::trace::lackey {
+namespace {
+
+// Beyond these a log is nonsense, and memory must not follow it.
+constexpr size_t kMaxThreads = 32768;
+constexpr size_t kMaxOpenText = 16384;
+
+}  // namespace
+
+std::vector<std::string> split_command(std::string_view command) {
+  std::vector<std::string> words;
+  bool inside = false;
+  for (size_t i = 0; i < command.size(); ++i) {
+    if (command[i] == ' ') {
+      inside = false;
+      continue;
+    }
+    if (command[i] == '\\' && i + 1 < command.size()) ++i;
+    if (!inside) words.emplace_back();
+    inside = true;
+    words.back().push_back(command[i]);
+  }
+  return words;
+}
+
+Process Process::child(Pid pid) const {
+  Process born(pid);
+  born.files_ = files_;
+  return born;
+}
+
+void Process::forget_threads() {
+  threads_.clear();
+  numbered_.clear();
+  unseen_.clear();
+  half_lines_.clear();
+  open_.reset();
+  main_seen_ = false;
+  log_start_ = true;
+  running_ = Tid(pid_.value());
+  threads_[running_];
+}
+
+void Process::exec(const std::string& command, std::vector<Effect>& effects) {
+  const std::string path = in_execve() ? parse_call(open_->text).path : std::string();
+  forget_threads();
+  ended_.reset();
+  std::erase_if(files_, [](const auto& entry) { return entry.second.close_on_exec; });
+  ExecEvent event;
+  event.arguments = split_command(command);
+  if (!path.empty()) {
+    event.program = path;
+  } else if (!event.arguments.empty()) {
+    event.program = event.arguments[0];
+  }
+  effects.push_back({.thread = running(), .event = std::move(event), .child = {}});
+}
+
+bool Process::in_execve() const {
+  return open_ &&
+         (open_->text.starts_with("sys_execve ") || open_->text.starts_with("sys_execveat "));
+}
+
+size_t Process::refuse(const char* why) {
+  complaint_ = why;
+  return 0;
+}
+
+void Process::run(Tid tid) {
+  running_ = tid;
+  Thread& thread = threads_[tid];
+  thread.waiting = false;
+  thread.ran = ++clock_;
+}
+
+// The thread that ran last among those that can; if none can, nothing is known and nothing changes.
+void Process::run_another(Tid than) {
+  const std::pair<const Tid, Thread>* best = nullptr;
+  for (const auto& entry : threads_) {
+    if (entry.first == than || entry.second.waiting) continue;
+    if (best == nullptr || entry.second.ran > best->second.ran) best = &entry;
+  }
+  if (best != nullptr) running_ = best->first;
+}
+
+std::optional<Tid> Process::thread_numbered(uint32_t number) {
+  const auto known = numbered_.find(number);
+  if (known != numbered_.end()) return known->second;
+  Tid tid;
+  if (!main_seen_) {
+    tid = Tid(pid_.value());  // the first to speak is the one that called fork or execve
+    main_seen_ = true;
+  } else if (!unseen_.empty()) {
+    tid = unseen_.front();
+    unseen_.pop_front();
+  } else {
+    return std::nullopt;
+  }
+  numbered_[number] = tid;
+  return tid;
+}
+
+size_t Process::line(std::string_view text, std::vector<Effect>& effects) {
+  const bool first = std::exchange(log_start_, false);
+  if (text.starts_with('\n')) {  // the newline of a result that something was glued to
+    if (!half_lines_.empty()) {
+      run(half_lines_.back());
+      half_lines_.pop_back();
+    }
+    return 1;
+  }
+  if (const size_t used = message(text)) {
+    log_start_ = first;
+    return used;
+  }
+  if (text.starts_with("SYSCALL[")) return call_line(text, effects);
+  if (text.starts_with(" --> ")) {
+    if (open_) return call_text(text, effects);
+    // The child's side of a fork begins with the rest of the line that called it.
+    const CallResult result = find_result(text);
+    if (!first || result.outcome != Outcome::Success || result.value != 0) {
+      return refuse("a result without a call");
+    }
+    return result.end + (result.end < text.size() && text[result.end] == '\n' ? 1 : 0);
+  }
+  // A file name with a newline in it.
+  if (open_ && open_->text.size() + text.size() <= kMaxOpenText) {
+    const Call call = parse_call(open_->text);
+    if (call.has_path && !call.complete) return call_text(text, effects);
+  }
+  return refuse("neither a reference nor a system call nor a message of Valgrind");
+}
+
+// "==123== ", "--123-- " or "**123** ": what Valgrind says about the process.
+size_t Process::message(std::string_view text) {
+  if (text.size() < 5 || text[0] != text[1] ||
+      (text[0] != '=' && text[0] != '-' && text[0] != '*')) {
+    return 0;
+  }
+  size_t at = 2;
+  while (at < text.size() && text[at] >= '0' && text[at] <= '9')
+    ++at;
+  if (at == 2 || at + 1 >= text.size() || text[at] != text[0] || text[at + 1] != text[0]) return 0;
+  constexpr std::string_view kKilled = "Process terminating with default action of signal ";
+  const size_t killed = text.find(kKilled);
+  if (killed != std::string_view::npos) {
+    const char* number = text.data() + killed + kKilled.size();
+    unsigned signal = 0;
+    std::from_chars(number, text.data() + text.size(), signal);
+    if (signal >= 1 && signal <= 64) ended_ = static_cast<int32_t>(signal);
+  }
+  return text.size();
+}
+
+size_t Process::call_line(std::string_view text, std::vector<Effect>& effects) {
+  const std::optional<CallHead> head = parse_call_head(text);
+  if (!head) return refuse("a system call line whose start makes no sense");
+  if (head->pid != pid_.value()) return refuse("a system call of another process");
+  const std::optional<Tid> tid = thread_numbered(head->tid);
+  if (!tid) return refuse("a system call of a thread that was never created");
+  run(*tid);
+  const std::string_view body = text.substr(head->bytes);
+  if (body.starts_with("... [async] --> ")) {
+    Thread& thread = threads_[*tid];
+    if (!thread.pending || thread.pending_number != head->number) {
+      return refuse("the result of a system call that was not begun");
+    }
+    const Call call = std::move(*thread.pending);
+    thread.pending.reset();
+    const CallResult result = find_result(body);
+    if (result.outcome == Outcome::None || result.outcome == Outcome::Waiting) {
+      return refuse("a system call's result that makes no sense");
+    }
+    if (!settle(*tid, head->number, call, result, effects)) return 0;
+    const size_t used = finish_line(*tid, call, body, result.end);
+    return used == 0 ? 0 : head->bytes + used;
+  }
+  open_ = OpenCall{*tid, head->number, {}};
+  const size_t used = call_text(body, effects);
+  return used == 0 ? 0 : head->bytes + used;
+}
+
+// More text of the open call. A result may be in it, and something glued behind that.
+size_t Process::call_text(std::string_view text, std::vector<Effect>& effects) {
+  const size_t before = open_->text.size();
+  if (before + text.size() > kMaxOpenText) return refuse("a system call of too many words");
+  open_->text += text;
+  const CallResult result = find_result(open_->text);
+  if (result.outcome == Outcome::None) return text.size();
+  const OpenCall open = std::move(*open_);
+  open_.reset();
+  const Call call = parse_call(std::string_view(open.text).substr(0, result.begin));
+  if (!settle(open.tid, open.number, call, result, effects)) return 0;
+  return finish_line(open.tid, call, text, result.end - before);
+}
+
+// Acts on a call's result. False: refused.
+bool Process::settle(Tid tid, uint64_t number, const Call& call, const CallResult& result,
+                     std::vector<Effect>& effects) {
+  if (result.outcome == Outcome::Waiting) {
+    Thread& thread = threads_[tid];
+    thread.pending = call;
+    thread.pending_number = number;
+    thread.waiting = true;
+    run_another(tid);
+    return true;
+  }
+  Effect effect{.thread = {pid_, tid}, .event = {}, .child = {}};
+  switch (memory_event(call, result, effect.event)) {
+    case Reading::Done:
+      effects.push_back(std::move(effect));
+      return true;
+    case Reading::Wrong:
+      return refuse("a system call with too few arguments") != 0;
+    case Reading::Other:
+      break;
+  }
+  const Reading process = process_event(tid, number, call, result, effects);
+  if (process == Reading::Other) file_call(call, result);
+  if (process == Reading::Wrong) return refuse("a system call with too few arguments") != 0;
+  return true;
+}
+
+// `at` is behind a result. Its newline comes only when the thread that made the call goes on:
+// whatever stands there instead is another thread's.
+size_t Process::finish_line(Tid tid, const Call& call, std::string_view text, size_t at) {
+  if (at >= text.size()) return at;
+  if (text[at] == '\n') return at + 1;
+  if (half_lines_.size() >= kMaxThreads) return refuse("too many unfinished lines");
+  half_lines_.push_back(tid);
+  if (call.name == "sys_clone" && !unseen_.empty()) {
+    run(unseen_.back());
+  } else {
+    run_another(tid);
+  }
+  return at;
+}
+
+}  // namespace mmusim::trace::lackey

@@ -1,0 +1,138 @@
+// What one process did, as the system call lines of its lackey logs tell: which thread runs, which
+// memory events happened, what its file descriptors name.
+//
+// Fed line by line with everything that is not a reference line. Holds no input and writes no
+// output: the caller (lackey_import.h) acts on the effects. Not thread-safe; copyable through
+// child() only.
+//
+// Threads. Valgrind runs one thread at a time and numbers threads itself, from 1, reusing numbers;
+// the kernel's ids show only as results of clone. The n-th number never seen before is taken for
+// the n-th thread created and not yet seen. Which thread a *reference* belongs to is nowhere said;
+// it is taken to be the thread of the last call line, unless that thread has begun to wait or left
+// its line without a newline: then the new thread if the call made one, else the thread, among
+// those not waiting, that ran last.
+#ifndef MMUSIM_TRACE_IMPORT_LACKEY_PROCESS_H_
+#define MMUSIM_TRACE_IMPORT_LACKEY_PROCESS_H_
+
+#include <deque>
+#include <map>
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "trace/import/lackey_syscall.h"
+#include "trace/record.h"
+
+namespace mmusim::trace::lackey {
+
+// Something a line did.
+struct Effect {
+  enum class Then : uint8_t {
+    Nothing,     // only the event
+    Birth,       // `child` begins to run; with `vfork` the caller stops until it execs or ends
+    Reaped,      // the event is a WaitEvent and comes only when `child` has ended
+    ReapedSome,  // as Reaped, for whichever child ended: event.child is to be filled in
+  };
+  ThreadId thread;
+  Event event;
+  Then then = Then::Nothing;
+  Pid child;
+  bool vfork = false;
+};
+
+// Wait statuses, as wait4 gives them.
+constexpr int32_t status_of_exit(uint64_t code) {
+  return static_cast<int32_t>((code & 0xff) << 8);
+}
+inline constexpr int32_t kStatusKilled = 9;  // SIGKILL
+
+// The words of a "Command:" line; Valgrind puts a backslash before spaces that are part of a word.
+std::vector<std::string> split_command(std::string_view command);
+
+class Process {
+ public:
+  explicit Process(Pid pid) : pid_(pid) { forget_threads(); }
+
+  // The same process just after fork, in the child.
+  [[nodiscard]] Process child(Pid pid) const;
+
+  // A log begins whose program is a new one: the effect is an ExecEvent.
+  void exec(const std::string& command, std::vector<Effect>& effects);
+
+  // The text at the start of `text`, which begins a line or is glued behind a result and runs to
+  // the end of the line, with its newline if it had one. Returns how many bytes were used (all, or
+  // up to what is glued behind); 0 if it was not understood, with the reason in complaint().
+  size_t line(std::string_view text, std::vector<Effect>& effects);
+  [[nodiscard]] const char* complaint() const { return complaint_; }
+
+  // A reference was read: what comes later is not the start of the log.
+  void past_start() { log_start_ = false; }
+
+  [[nodiscard]] ThreadId running() const { return {pid_, running_}; }
+
+  // At the end of a log: a successful execve leaves its line unfinished.
+  [[nodiscard]] bool in_execve() const;
+  // The status with which the process ended, if the log said so.
+  [[nodiscard]] const std::optional<int32_t>& ended() const { return ended_; }
+
+ private:
+  struct Thread {
+    bool waiting = false;
+    uint64_t ran = 0;  // larger: more recently
+    std::optional<Call> pending;
+    uint64_t pending_number = 0;
+  };
+  struct OpenCall {  // begun, and its result is not printed yet
+    Tid tid;
+    uint64_t number = 0;
+    std::string text;
+  };
+  struct File {
+    std::shared_ptr<const std::string> path;
+    bool close_on_exec = false;
+  };
+
+  size_t message(std::string_view text);
+  size_t call_line(std::string_view text, std::vector<Effect>& effects);
+  size_t call_text(std::string_view text, std::vector<Effect>& effects);
+  bool settle(Tid tid, uint64_t number, const Call& call, const CallResult& result,
+              std::vector<Effect>& effects);
+  size_t finish_line(Tid tid, const Call& call, std::string_view text, size_t at);
+  size_t refuse(const char* why);
+  std::optional<Tid> thread_numbered(uint32_t number);
+  void run(Tid tid);
+  void run_another(Tid than);
+  void forget_threads();
+
+  // What a call with a result means (lackey_events.cc).
+  enum class Reading : uint8_t { Done, Other, Wrong };
+  Reading memory_event(const Call& call, const CallResult& result, Event& event) const;
+  Reading process_event(Tid tid, uint64_t number, const Call& call, const CallResult& result,
+                        std::vector<Effect>& effects);
+  Reading clone_event(Tid tid, uint64_t flags, const Call& call, const CallResult& result,
+                      std::vector<Effect>& effects);
+  void file_call(const Call& call, const CallResult& result);
+  void open_file(uint64_t fd, std::string path, bool close_on_exec);
+  void duplicate_file(uint64_t from, uint64_t to, bool close_on_exec);
+  [[nodiscard]] std::string path_of(uint64_t fd) const;
+
+  Pid pid_;
+  Tid running_;
+  std::map<Tid, Thread> threads_;
+  std::map<uint32_t, Tid> numbered_;  // Valgrind's thread numbers
+  std::deque<Tid> unseen_;            // created, their numbers not yet known
+  bool main_seen_ = false;
+  uint64_t clock_ = 0;
+  std::optional<OpenCall> open_;
+  std::vector<Tid> half_lines_;  // threads whose result still lacks its newline
+  bool log_start_ = true;
+  std::map<uint64_t, File> files_;
+  std::optional<int32_t> ended_;
+  const char* complaint_ = "";
+};
+
+}  // namespace mmusim::trace::lackey
+
+#endif  // MMUSIM_TRACE_IMPORT_LACKEY_PROCESS_H_

@@ -1,0 +1,53 @@
+// A window over the lines of one log, made so that a parser can run through whole lines without a
+// test for the buffer's end at each byte: [begin(), end()) holds only complete lines, each with its
+// newline, and kPadding bytes behind end() may be read (their content means nothing).
+//
+// Memory: one buffer of fixed size. Not thread-safe.
+#ifndef MMUSIM_TRACE_IMPORT_LINE_BUFFER_H_
+#define MMUSIM_TRACE_IMPORT_LINE_BUFFER_H_
+
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "trace/import/byte_source.h"
+
+namespace mmusim::trace {
+
+class LineBuffer {
+ public:
+  static constexpr size_t kPadding = 64;
+  static constexpr size_t kBytes = size_t{128} << 10;
+  static constexpr size_t kMaxLine = size_t{64} << 10;
+
+  explicit LineBuffer(const std::string& path) : source_(path), buffer_(kBytes + kPadding) {}
+
+  [[nodiscard]] const char* begin() const { return buffer_.data() + begin_; }
+  [[nodiscard]] const char* end() const { return buffer_.data() + lines_end_; }
+  // Everything before `at` has been used. REQUIRES: begin() <= at <= end().
+  void consume(const char* at) { begin_ = static_cast<size_t>(at - buffer_.data()); }
+
+  // Gets more lines. False: there are no more whole lines; see tail(). REQUIRES: begin() == end().
+  bool refill();
+  // After refill() gave false: what follows the last newline, empty in a well-ended file. Or the
+  // start of a line longer than kMaxLine, if too_long().
+  [[nodiscard]] std::string_view tail() const { return {begin(), data_end_ - begin_}; }
+  [[nodiscard]] bool too_long() const { return too_long_; }
+  // Drops the rest of a line that is too long. REQUIRES: too_long().
+  void skip_long_line();
+
+  ByteSource& source() { return source_; }
+  [[nodiscard]] const ByteSource& source() const { return source_; }
+
+ private:
+  ByteSource source_;
+  std::vector<char> buffer_;
+  size_t begin_ = 0;      // first unused byte
+  size_t lines_end_ = 0;  // behind the last newline
+  size_t data_end_ = 0;   // behind the last byte read
+  bool too_long_ = false;
+};
+
+}  // namespace mmusim::trace
+
+#endif  // MMUSIM_TRACE_IMPORT_LINE_BUFFER_H_
