@@ -27,10 +27,11 @@ class AddressSpace {
   std::unique_ptr<pt::PageTable> table;
   VmaSet vmas;
   uint32_t users = 1;
-  FileId program;               // the file its implied text comes from; 0: unknown
-  VirtAddr brk_start;           // 0: not known yet
-  VirtAddr brk;                 // the break: end of the heap in bytes
-  VirtAddr stack_top;           // 0: not known
+  FileId program;      // the file its implied text comes from; 0: unknown
+  VirtAddr brk_start;  // 0: not known yet
+  VirtAddr brk;        // the break: end of the heap in bytes
+  VirtAddr stack_top;  // 0: not known
+  uint64_t root_bytes = 0;
   uint64_t vmas_accounted = 0;  // of vmas.size(), in the kernel's total
 
   // Pages mapped, by kind, as VmRSS counts them.
@@ -39,7 +40,7 @@ class AddressSpace {
     rss_[static_cast<unsigned>(kind)] += static_cast<uint64_t>(pages);
   }
   // VmPTE, in bytes.
-  [[nodiscard]] uint64_t page_table_bytes() const { return table->stats().table_bytes; }
+  [[nodiscard]] uint64_t page_table_bytes() const { return table->table_bytes(); }
 
  private:
   std::array<uint64_t, kPageKinds> rss_{};

@@ -64,9 +64,12 @@ std::unique_ptr<AddressSpace> Core::make_space() {
   auto table = platform.page_tables->create(id);
   if (table == nullptr) return nullptr;
   ++next_mm_;
-  counters.root_bytes += table->stats().root_bytes;
+  const uint64_t root_bytes = table->stats().root_bytes;
+  counters.root_bytes += root_bytes;
   counters.spaces_peak = std::max(counters.spaces_peak, ++counters.spaces);
-  return std::make_unique<AddressSpace>(id, page(), std::move(table));
+  auto mm = std::make_unique<AddressSpace>(id, page(), std::move(table));
+  mm->root_bytes = root_bytes;
+  return mm;
 }
 
 std::optional<Pfn> Core::new_anonymous(const AddressSpace& mm) {

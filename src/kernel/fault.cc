@@ -172,6 +172,7 @@ FaultOutcome handle_fault(FaultContext c, Vma& vma, VirtAddr va, AccessKind kind
   const VirtAddr page = align_down(va, c.core.page());
   const pt::Slot slot = c.mm.table->ensure(page, c.core.page());
   if (slot.status == pt::Status::NoMemory) return FaultOutcome::NoMemory;
+  if (slot.status == pt::Status::NotSupported) return FaultOutcome::Refused;  // no such address
   MMUSIM_ASSERT(slot.status == pt::Status::Ok);
   if (slot.entry != pt::kNone) return fix_present(c, vma, page, slot, kind);
   if (vma.is_anonymous()) return map_anonymous(c, vma, slot, kind);

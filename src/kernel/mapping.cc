@@ -95,12 +95,12 @@ int64_t unmap_range(Core& core, AddressSpace& mm, VirtRange range) {
     dead.push_back(*vma);
   for (const Vma& vma : dead) {
     batch.zap(vma, vma.range());
-    mm.vmas.erase(vma);
+    mm.vmas.erase(vma.start);
   }
   const Vma* below = mm.vmas.find_before(dead.front().start);
   const Vma* above = mm.vmas.find_from(dead.back().end);
-  batch.trim({dead.front().start, dead.back().end}, below != nullptr ? below->end : VirtAddr(0),
-             above != nullptr ? above->start : VirtAddr(0));
+  batch.trim_areas(dead, below != nullptr ? below->end : VirtAddr(0),
+                   above != nullptr ? above->start : VirtAddr(0));
   batch.finish();
   for (const Vma& vma : dead)
     core.area_removed(vma, core.pages(vma.range().bytes()));

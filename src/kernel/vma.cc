@@ -70,8 +70,8 @@ Vma& VmaSet::insert_and_merge(const Vma& vma) {
   return *find(vma.start);
 }
 
-void VmaSet::erase(const Vma& vma) {
-  const auto it = areas_.find(vma.start);  // `vma` may be a copy
+void VmaSet::erase(VirtAddr start) {
+  const auto it = areas_.find(start);
   MMUSIM_ASSERT(it != areas_.end());
   if (last_ == &it->second) last_ = nullptr;
   areas_.erase(it);

@@ -85,7 +85,8 @@ class VmaSet {
   Vma& insert(const Vma& vma);
   // Adds an area and merges it with its neighbours where allowed; the area it became part of.
   Vma& insert_and_merge(const Vma& vma);
-  void erase(const Vma& vma);
+  // REQUIRES: an area starts at `start`.
+  void erase(VirtAddr start);
 
   // Divides the area that holds `at` there, unless one starts at `at` or none holds it. True if it
   // divided.

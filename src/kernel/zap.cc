@@ -47,6 +47,15 @@ void ZapBatch::trim(VirtRange range, VirtAddr floor, VirtAddr ceiling) {
   mm_->table->trim(range, floor, ceiling, gather_);
 }
 
+void ZapBatch::trim_areas(std::span<const Vma> dead, VirtAddr floor, VirtAddr ceiling) {
+  for (size_t i = 0; i < dead.size();) {
+    VirtRange group = dead[i].range();
+    for (++i; i < dead.size() && dead[i].start - group.end <= core_->table_span(); ++i)
+      group.end = dead[i].end;
+    trim(group, floor, i < dead.size() ? dead[i].start : ceiling);
+  }
+}
+
 void ZapBatch::reclaim_tables(VirtRange range) {
   const uint64_t span = core_->table_span();
   for (const VirtAddr first : spans_) {
@@ -86,18 +95,22 @@ void ZapBatch::finish() {
 
 void tear_down(Core& core, AddressSpace& mm) {
   ZapBatch batch(core, mm, ZapBatch::Scope::WholeSpace);
-  mm.vmas.for_each([&](Vma& vma) { batch.zap(vma, vma.range()); });
-  batch.trim({VirtAddr(0), core.platform.layout.top}, VirtAddr(0), VirtAddr(0));
+  std::vector<Vma> all;
+  all.reserve(mm.vmas.size());
+  mm.vmas.for_each([&](Vma& vma) {
+    batch.zap(vma, vma.range());
+    all.push_back(vma);
+  });
+  batch.trim_areas(all, VirtAddr(0), VirtAddr(0));
   batch.finish();
   mm.vmas.for_each([&](Vma& vma) { core.area_removed(vma, core.pages(vma.range().bytes())); });
   while (!mm.vmas.empty())
-    mm.vmas.erase(mm.vmas.areas().rbegin()->second);
+    mm.vmas.erase(mm.vmas.areas().rbegin()->first);
   core.note_vmas(mm);
   core.set_program(mm, FileId(0));
   core.platform.tlbs->forget(mm.id);
-  const pt::Stats left = mm.table->stats();
-  MMUSIM_ASSERT(left.table_bytes == 0);
-  core.counters.root_bytes -= left.root_bytes;
+  MMUSIM_ASSERT(mm.table->table_bytes() == 0);
+  core.counters.root_bytes -= mm.root_bytes;
   --core.counters.spaces;
 }
 

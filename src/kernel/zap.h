@@ -7,6 +7,7 @@
 #ifndef MMUSIM_KERNEL_ZAP_H_
 #define MMUSIM_KERNEL_ZAP_H_
 
+#include <span>
 #include <vector>
 
 #include "base/types.h"
@@ -29,6 +30,9 @@ class ZapBatch {
   void zap(const Vma& vma, VirtRange range);
   // Frees the tables that serve only [floor, ceiling), ceiling 0 being none.
   void trim(VirtRange range, VirtAddr floor, VirtAddr ceiling);
+  // The same for areas in address order with nothing mapped between floor and ceiling: neighbours
+  // closer than a leaf table's span together (Linux: free_pgtables).
+  void trim_areas(std::span<const Vma> dead, VirtAddr floor, VirtAddr ceiling);
   // madvise(DONTNEED) from Linux 6.14 on: frees the leaf tables that zap() emptied and whose whole
   // span lies in `range`.
   void reclaim_tables(VirtRange range);

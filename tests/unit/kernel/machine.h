@@ -1,0 +1,312 @@
+// A machine for kernel tests: simulated memory, an MLPT with x86-64's shape but entries of a format
+// of its own, and a TLB that never forgets anything by itself. The TLB is the judge: whatever it
+// still holds after a flush was due is a stale translation, and a frame that goes free while it is
+// in there is a use after free.
+#ifndef MMUSIM_TESTS_UNIT_KERNEL_MACHINE_H_
+#define MMUSIM_TESTS_UNIT_KERNEL_MACHINE_H_
+
+#include <cstdint>
+#include <gtest/gtest.h>
+#include <map>
+#include <memory>
+#include <set>
+#include <string>
+#include <tuple>
+
+#include "config/schema.h"
+#include "kernel/kernel.h"
+#include "kernel/linux_abi.h"
+#include "kernel/syscalls.h"
+#include "kernel/system.h"
+#include "mem/frames.h"
+#include "mem/sink.h"
+#include "pt/page_table.h"
+#include "pt/table_allocator.h"
+
+namespace mmusim::kernel::testing {
+
+inline constexpr uint64_t kPage = 4096;
+inline constexpr PageShift k4K{12};
+
+// Entries like nobody's hardware: flags at the top, the frame number at the bottom.
+class ToyFormat final : public pt::EntryFormat {
+ public:
+  static constexpr uint64_t kPresent = uint64_t{1} << 63, kRead = uint64_t{1} << 62,
+                            kWrite = uint64_t{1} << 61, kExec = uint64_t{1} << 60,
+                            kAccessed = uint64_t{1} << 59, kDirty = uint64_t{1} << 58,
+                            kSpecial = uint64_t{1} << 57, kTable = uint64_t{1} << 56;
+  ToyFormat() {
+    present_mask = kPresent;
+    accessed_mask = kAccessed;
+    dirty_mask = kDirty;
+    special_mask = kSpecial;
+    write_mask = kWrite;
+    pfn_mask = (uint64_t{1} << 40) - 1;
+  }
+  pt::Entry make_leaf(const pt::LeafFields& f) const override {
+    return with_rights(kPresent | f.pfn.value() | (f.accessed ? kAccessed : 0) |
+                           (f.dirty ? kDirty : 0) | (f.special ? kSpecial : 0),
+                       f.rights);
+  }
+  pt::LeafFields parse_leaf(pt::Entry e, PageShift size) const override {
+    unsigned bits = ((e & kRead) != 0 ? unsigned{Rights::kRead} : 0u) |
+                    ((e & kWrite) != 0 ? unsigned{Rights::kWrite} : 0u) |
+                    ((e & kExec) != 0 ? unsigned{Rights::kExec} : 0u);
+    if (bits != 0) bits |= Rights::kUser;
+    return {.pfn = pfn_of(e),
+            .size = size,
+            .rights = Rights(bits),
+            .accessed = is_accessed(e),
+            .dirty = is_dirty(e),
+            .special = is_special(e)};
+  }
+  pt::Entry with_rights(pt::Entry e, Rights r) const override {
+    e &= ~(kRead | kWrite | kExec);
+    if (r.has(Rights::kRead)) e |= kRead;
+    if (r.has(Rights::kWrite)) e |= kWrite;
+    if (r.has(Rights::kExec)) e |= kExec;
+    return e;
+  }
+  pt::Entry make_table(PhysAddr next) const override {
+    return kPresent | kTable | next.value() >> 12;
+  }
+  PhysAddr table_address(pt::Entry e) const override { return PhysAddr((e & pfn_mask) << 12); }
+  bool is_leaf(pt::Entry e, PageShift size) const override {
+    return size == k4K || (e & kTable) == 0;
+  }
+};
+
+// Holds every translation it was ever given until it is told to drop it.
+class HoardingTlb final : public mmu::TlbMaintenance {
+ public:
+  struct Key {
+    CpuId cpu;
+    MmId mm;
+    VirtAddr page;
+    auto operator<=>(const Key&) const = default;
+  };
+  struct Held {
+    Pfn pfn;
+    Rights rights;
+  };
+  std::map<Key, Held> held;
+  std::map<CpuId, std::pair<MmId, PhysAddr>> active;
+  uint64_t range_flushes = 0, mm_flushes = 0, local_flushes = 0;
+  VirtRange last_range;
+  bool last_freed_tables = false;
+
+  void activate(CpuId cpu, MmId mm, pt::RootToken root) override {
+    active[cpu] = {mm, root.address};
+  }
+  void flush_range(MmId mm, VirtRange range, PageShift, bool freed_tables) override {
+    ++range_flushes;
+    last_range = range;
+    last_freed_tables = freed_tables;
+    std::erase_if(held, [&](const auto& e) {
+      return e.first.mm == mm && range.begin < e.first.page + kPage && e.first.page < range.end;
+    });
+  }
+  void flush_mm(MmId mm) override {
+    ++mm_flushes;
+    std::erase_if(held, [&](const auto& e) { return e.first.mm == mm; });
+  }
+  void flush_local_page(CpuId cpu, MmId mm, VirtAddr va) override {
+    ++local_flushes;
+    held.erase({cpu, mm, align_down(va, k4K)});
+  }
+  void forget(MmId mm) override { flush_mm(mm); }
+  void for_each_entry(const std::function<void(const mmu::CachedTranslation&)>&) const override {}
+  bool walk_caches_reach(PhysAddr, uint64_t) const override { return false; }
+  void report(stats::Report&) const override {}
+};
+
+enum class Result { Ok, Refused, NoMemory };
+
+class Machine {
+ public:
+  // `text`: settings as in a configuration file.
+  explicit Machine(const std::string& text = "") {
+    mem::FrameMemory::declare(schema_);
+    mem::ReferenceSink::declare(schema_);
+    Kernel::declare(schema_);
+    for (const pt::Backend& backend : pt::backends())
+      backend.declare(schema_);
+    config_ = std::make_unique<config::Config>(schema_);
+    config_->load_text(text, "test.cfg");
+    frames = std::make_unique<mem::FrameMemory>(*config_, k4K);
+    sink = std::make_unique<mem::ReferenceSink>(*config_);
+    tables = std::make_unique<pt::TableAllocator>(*frames);
+    pt::Environment environment;
+    environment.sink = sink.get();
+    environment.allocator = tables.get();
+    environment.format = &format;
+    environment.geometry = {{12, 9, true}, {21, 9, true}, {30, 9, true}, {39, 9, false}};
+    environment.page = k4K;
+    factory_ = pt::backends().front().make(*config_, environment);
+    Platform platform;
+    platform.frames = frames.get();
+    platform.sink = sink.get();
+    platform.tables = tables.get();
+    platform.page_tables = factory_.get();
+    platform.format = &format;
+    platform.tlbs = &tlb;
+    platform.layout.top = VirtAddr(0x7ffffffff000);
+    platform.layout.stack_top = VirtAddr(0x7ffffffff000);
+    platform.layout.mmap_base = VirtAddr(0x7ffff7fff000);
+    platform.page = k4K;
+    platform.before_free = [this](Pfn first, unsigned order) {
+      for (const auto& [key, held] : tlb.held)
+        EXPECT_FALSE(held.pfn >= first && held.pfn - first < uint64_t{1} << order)
+            << "frame " << held.pfn.value() << " goes free while the TLB holds it for address 0x"
+            << std::hex << key.page.value();
+    };
+    free_at_start = frames->free_frames();
+    kernel = std::make_unique<Kernel>(*config_, platform);
+  }
+
+  Syscalls& sys() { return kernel->syscalls(); }
+  Process& process(uint32_t pid) {
+    return const_cast<Process&>(kernel->system().processes().at(Pid(pid)));
+  }
+  AddressSpace& mm(uint32_t pid) { return *process(pid).mm; }
+  const Counters& counters() const { return kernel->system().core.counters; }
+
+  // One access as a CPU with this TLB makes it. A TLB entry that disagrees with the page table is
+  // an error of the kernel's.
+  Result access(trace::ThreadId thread, VirtAddr va, AccessKind kind, CpuId cpu = CpuId(0)) {
+    kernel->run(cpu, thread);
+    for (int tries = 0; tries < 4; ++tries) {
+      const AddressSpace* space = kernel->current(cpu);
+      EXPECT_EQ(tlb.active[cpu].first, space->id);
+      EXPECT_EQ(tlb.active[cpu].second, space->table->root().address);
+      const HoardingTlb::Key key{cpu, space->id, align_down(va, k4K)};
+      mmu::FaultReason reason = mmu::FaultReason::NotPresent;
+      if (const auto it = tlb.held.find(key); it != tlb.held.end()) {
+        if (it->second.rights.allows(kind)) return Result::Ok;
+        reason = mmu::FaultReason::Protection;
+      } else {
+        const pt::Lookup found = space->table->peek(va);
+        if (found.entry != pt::kNone && format.is_present(found.entry)) {
+          const pt::LeafFields leaf = format.parse_leaf(found.entry, found.size);
+          if (leaf.rights.bits() != 0) tlb.held[key] = {leaf.pfn, leaf.rights};
+          if (leaf.rights.allows(kind)) return Result::Ok;
+          reason = mmu::FaultReason::Protection;
+        }
+      }
+      switch (kernel->fault(cpu, va, kind, reason)) {
+        case FaultOutcome::Fixed:
+          break;
+        case FaultOutcome::Refused:
+          return Result::Refused;
+        case FaultOutcome::NoMemory:
+          return Result::NoMemory;
+      }
+    }
+    ADD_FAILURE() << "the fault at 0x" << std::hex << va.value() << " is never put right";
+    return Result::Refused;
+  }
+  Result load(trace::ThreadId t, uint64_t va) { return access(t, VirtAddr(va), AccessKind::Load); }
+  Result store(trace::ThreadId t, uint64_t va) {
+    return access(t, VirtAddr(va), AccessKind::Store);
+  }
+  Result fetch(trace::ThreadId t, uint64_t va) {
+    return access(t, VirtAddr(va), AccessKind::Fetch);
+  }
+
+  // Every translation held must be one the page table still gives, with no more rights.
+  void expect_no_stale_translation() {
+    for (const auto& [key, held] : tlb.held) {
+      const pt::PageTable* table = kernel->table_of(key.mm);
+      ASSERT_NE(table, nullptr) << "the TLB holds a dead address space";
+      const pt::Lookup found = table->peek(key.page);
+      ASSERT_TRUE(found.entry != pt::kNone && format.is_present(found.entry))
+          << "stale: 0x" << std::hex << key.page.value();
+      const pt::LeafFields leaf = format.parse_leaf(found.entry, found.size);
+      ASSERT_EQ(leaf.pfn, held.pfn) << "stale frame at 0x" << std::hex << key.page.value();
+      ASSERT_EQ(held.rights.bits() & ~leaf.rights.bits(), 0u)
+          << "stale rights at 0x" << std::hex << key.page.value();
+    }
+  }
+
+  // The accounts, from scratch: RSS of each space, mapping counts and references of each frame.
+  void expect_accounts_agree() {
+    std::map<Pfn, uint32_t> mappings;
+    std::array<uint64_t, kPageKinds> total{};
+    std::set<const AddressSpace*> seen;
+    uint64_t vmas = 0;
+    for (const auto& [pid, process] : kernel->system().processes()) {
+      if (process.mm == nullptr || !seen.insert(process.mm).second) continue;
+      AddressSpace& space = *process.mm;
+      std::array<uint64_t, kPageKinds> rss{};
+      uint64_t inside = 0;
+      for (const auto& [start, vma] : space.vmas.areas()) {
+        ++vmas;
+        const auto cursor = space.table->cursor(vma.range());
+        pt::Run run;
+        while (cursor->next(run)) {
+          for (uint32_t i = 0; i < run.count; ++i) {
+            const pt::Entry e = run.get(i);
+            if (e == pt::kNone) continue;
+            ++inside;
+            if (format.is_special(e)) continue;
+            ++mappings[format.pfn_of(e)];
+            const bool anon = frames->frame(format.pfn_of(e)).use == mem::FrameUse::Anonymous;
+            ++rss[static_cast<unsigned>(anon ? PageKind::Anonymous
+                                             : kernel->system().core.kind_of(vma))];
+          }
+        }
+      }
+      ASSERT_EQ(inside, space.table->stats().leaves) << "leaves outside every area";
+      for (unsigned k = 0; k < kPageKinds; ++k) {
+        ASSERT_EQ(rss[k], space.rss(static_cast<PageKind>(k))) << "kind " << k;
+        total[k] += rss[k];
+      }
+    }
+    for (unsigned k = 0; k < kPageKinds; ++k)
+      ASSERT_EQ(total[k], counters().rss[k]);
+    ASSERT_EQ(vmas, counters().vmas);
+    uint64_t anonymous = 0;
+    for (const auto& [pfn, count] : mappings) {
+      const mem::Frame& frame = frames->frame(pfn);
+      ASSERT_EQ(frame.mappings, count);
+      const bool anon = frame.use == mem::FrameUse::Anonymous;
+      ASSERT_EQ(frame.references, anon ? count : count + 1);
+      if (frame.exclusive) {
+        ASSERT_EQ(count, 1u);
+      }
+      anonymous += anon ? 1 : 0;
+    }
+    ASSERT_EQ(anonymous, frames->frames_in(mem::FrameUse::Anonymous)) << "leaked frames";
+  }
+
+  // Ends everything; no frame may be left over.
+  void expect_nothing_leaks() {
+    kernel->shut_down();
+    EXPECT_EQ(frames->free_frames(), free_at_start);
+    EXPECT_EQ(tables->bytes_in_use(), 0u);
+    EXPECT_EQ(counters().vmas, 0u);
+    EXPECT_EQ(counters().spaces, 0u);
+    EXPECT_TRUE(tlb.held.empty());
+  }
+
+  ToyFormat format;
+  HoardingTlb tlb;
+  std::unique_ptr<mem::FrameMemory> frames;
+  std::unique_ptr<mem::ReferenceSink> sink;
+  std::unique_ptr<pt::TableAllocator> tables;
+  std::unique_ptr<Kernel> kernel;
+  uint64_t free_at_start = 0;
+
+ private:
+  config::Schema schema_;
+  std::unique_ptr<config::Config> config_;
+  std::unique_ptr<pt::Factory> factory_;
+};
+
+inline constexpr trace::ThreadId thread_of(uint32_t pid, uint32_t tid = 0) {
+  return {Pid(pid), Tid(tid == 0 ? pid : tid)};
+}
+
+}  // namespace mmusim::kernel::testing
+
+#endif  // MMUSIM_TESTS_UNIT_KERNEL_MACHINE_H_
