@@ -1,3 +1,71 @@
-int main() {
-  return 0;
+// mmusim: the command line. Everything that can go wrong ends here, as one line and a status.
+#include <exception>
+#include <fmt/format.h>
+#include <ios>
+#include <new>
+#include <string>
+
+#include "base/error.h"
+#include "base/interrupt.h"
+#include "cli/command.h"
+#include "cli/log.h"
+#include "cli/output.h"
+#include "cli/version.h"
+
+namespace mmusim::cli {
+namespace {
+
+std::string usage() {
+  return "mmusim replays recorded programs through simulated MMUs and page tables.\n\n"
+         "usage: mmusim COMMAND [ARGUMENTS]\n\n" +
+         list_of(commands()) +
+         "\n"
+         "  mmusim COMMAND --help   what the command takes\n"
+         "  mmusim --version        version, build and compiler\n";
+}
+
+std::string version_text() {
+  const Version v = version();
+  return fmt::format("mmusim {} ({}{} build, {})\n", v.number,
+                     v.commit.empty() ? "" : "commit " + v.commit + ", ", v.build_type, v.compiler);
+}
+
+void run_command(const Words& words) {
+  if (words.empty() || words.front() == "--help" || words.front() == "-h" ||
+      words.front() == "help") {
+    print(usage());
+  } else if (words.front() == "--version" || words.front() == "version") {
+    print(version_text());
+  } else {
+    dispatch(commands(), words, "command", "'mmusim --help' lists them");
+  }
+  flush_output();
+}
+
+int guarded(const Words& words) {
+  try {
+    run_command(words);
+    return 0;
+  } catch (const ClosedOutput&) {
+    return 0;
+  } catch (const Error& e) {
+    error(e.what());
+    return e.exit_status();
+  } catch (const std::bad_alloc&) {
+    error("out of memory");
+  } catch (const std::ios_base::failure& e) {
+    error(fmt::format("input or output failed: {}", e.what()));
+  } catch (const std::exception& e) {
+    error(fmt::format("unexpected: {}; please report this", e.what()));
+  }
+  return Error::kFailure;
+}
+
+}  // namespace
+}  // namespace mmusim::cli
+
+int main(int argc, char** argv) {
+  mmusim::cli::prepare_streams();
+  mmusim::catch_interrupts();
+  return mmusim::cli::guarded(mmusim::cli::Words(argv + (argc > 0 ? 1 : 0), argv + argc));
 }

@@ -13,7 +13,8 @@
 // proportional to the slots dropped.
 //
 // A key is the base-page number in its low bits with the address space above; its low bits choose
-// the slot. Not thread-safe.
+// the slot. The two clocks of a machine's sides are independent since no array is shared between
+// them. Not thread-safe.
 #ifndef MMUSIM_TLB_HIT_FILTER_H_
 #define MMUSIM_TLB_HIT_FILTER_H_
 
@@ -34,25 +35,22 @@ class HitFilter {
       slots_[i].read = slots_[i].write = empty_key(i);
   }
 
-  // True: the access hit, and all that it does is done. `time` is that of the use: greater than
-  // those of all earlier uses, except that a use of the page just used may repeat its time.
-  bool read_hits(uint64_t key, uint64_t time) {
+  // True: the access hit, and all that it does is done.
+  bool read_hits(uint64_t key) {
     Slot& slot = slots_[key & (kSlots - 1)];
     if (slot.read != key) return false;
-    *slot.stamp = time;
+    *slot.stamp = ++clock_;
     return true;
   }
-  bool write_hits(uint64_t key, uint64_t time) {
+  bool write_hits(uint64_t key) {
     Slot& slot = slots_[key & (kSlots - 1)];
     if (slot.write != key) return false;
-    *slot.stamp = time;
+    *slot.stamp = ++clock_;
     return true;
   }
 
-  // The level's clock: the time of the latest use, for those who do not keep a clock of their own.
+  // The time of the next use, for uses that do not come through the filter.
   uint64_t tick() { return ++clock_; }
-  [[nodiscard]] uint64_t time() const { return clock_; }
-  void set_time(uint64_t time) { clock_ = time; }
 
   // From now on `key` hits `entry`, whose stamp is at `stamp`.
   void install(uint64_t key, uint32_t entry, uint64_t* stamp, bool readable, bool writable) {

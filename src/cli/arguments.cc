@@ -1,0 +1,124 @@
+#include "cli/arguments.h"
+
+#include <algorithm>
+#include <fmt/format.h>
+#include <sstream>
+#include <utility>
+
+#include "base/error.h"
+#include "base/units.h"
+#include "cli/output.h"
+#include "config/nearest.h"
+#include "config/options.h"
+
+namespace mmusim::cli {
+namespace po = boost::program_options;
+namespace {
+
+constexpr unsigned kWidth = 100;
+constexpr unsigned kHelpWidth = 56;
+
+// Long options with = or a blank, short ones with or without; no guessing from beginnings, since
+// what is unambiguous today would not be tomorrow.
+constexpr int kStyle = po::command_line_style::unix_style & ~po::command_line_style::allow_guessing;
+
+}  // namespace
+
+Arguments::Arguments(std::string usage, std::string text)
+    : usage_(std::move(usage)),
+      text_(std::move(text)),
+      options_("Options", kWidth, kHelpWidth),
+      keys_("Configuration keys (also in config files, below [section])", kWidth, kHelpWidth),
+      parsed_(nullptr) {
+  options_.add_options()("help,h", "Show this help.");
+}
+
+void Arguments::positional(const std::string& name, int most) {
+  hidden_.add_options()(name.c_str(), po::value<Words>());
+  positional_.add(name.c_str(), most);
+  required_ = name;
+}
+
+void Arguments::keys(const config::Schema& schema) {
+  schema_ = &schema;
+  config::add_options(schema, keys_);
+}
+
+bool Arguments::parse(const Words& words) {
+  po::options_description all;
+  all.add(options_).add(keys_).add(hidden_);
+  try {
+    parsed_ =
+        po::command_line_parser(words).options(all).positional(positional_).style(kStyle).run();
+    // Help is given whatever else is there.
+    for (const po::option& option : parsed_.options) {
+      if (option.string_key == "help") {
+        print(help());
+        return false;
+      }
+    }
+    po::store(parsed_, values_);
+  } catch (const po::unknown_option& error) {
+    unknown(error.get_option_name());
+  } catch (const po::too_many_positional_options_error&) {
+    throw UsageError("", "too many arguments", fmt::format("usage: mmusim {}", usage_));
+  } catch (const po::error& error) {
+    throw UsageError("", error.what(), fmt::format("usage: mmusim {}", usage_));
+  }
+  if (!required_.empty() && !has(required_)) {
+    throw UsageError("", fmt::format("{} is missing", required_),
+                     fmt::format("usage: mmusim {}", usage_));
+  }
+  return true;
+}
+
+void Arguments::unknown(const std::string& option) const {
+  // Boost gives the word as it was typed, with its value.
+  const std::string word = option.substr(0, option.find('='));
+  const std::string name = word.substr(std::min(word.find_first_not_of('-'), word.size()));
+  // A name with dots is meant as a key: say the nearest, however far.
+  if (schema_ != nullptr && name.find('.') != std::string::npos) {
+    throw UsageError("", fmt::format("unknown key '{}'", name),
+                     fmt::format("the nearest known key is '{}'", schema_->nearest(name)));
+  }
+  Words known;
+  for (const auto& declared : options_.options())
+    known.push_back("--" + declared->long_name());
+  for (const auto& declared : keys_.options())
+    known.push_back("--" + declared->long_name());
+  const std::string hint = config::suggestion(word, known);
+  throw UsageError("", fmt::format("unknown option '{}'", word),
+                   hint.empty() ? fmt::format("usage: mmusim {}", usage_) : hint);
+}
+
+const std::string& Arguments::text(const std::string& name) const {
+  const boost::any& value = values_[name].value();
+  if (const auto* one = boost::any_cast<std::string>(&value)) return *one;
+  return texts(name).front();
+}
+
+const Words& Arguments::texts(const std::string& name) const {
+  return values_[name].as<Words>();
+}
+
+uint64_t Arguments::number(const std::string& name, uint64_t otherwise) const {
+  if (!has(name)) return otherwise;
+  const auto value = parse_size(text(name));
+  if (!value) {
+    throw UsageError("--" + name, fmt::format("'{}' is not a whole number", text(name)));
+  }
+  return *value;
+}
+
+void Arguments::apply_keys(config::Config& config) const {
+  config::apply_options(parsed_, config);
+}
+
+std::string Arguments::help() const {
+  std::ostringstream out;
+  out << "usage: mmusim " << usage_ << "\n\n" << text_ << "\n\n" << options_;
+  if (schema_ != nullptr) out << "\n" << keys_;
+  return out.str();
+}
+
+}  // namespace mmusim::cli

@@ -1,0 +1,43 @@
+// What a command of mmusim is, and the list of all. A command handles arguments, calls what does
+// the work, and prints; nothing else happens here.
+#ifndef MMUSIM_CLI_COMMAND_H_
+#define MMUSIM_CLI_COMMAND_H_
+
+#include <span>
+#include <string>
+#include <vector>
+
+namespace mmusim::cli {
+
+using Words = std::vector<std::string>;  // of a command line, behind the command's name
+
+struct Command {
+  const char* name;
+  const char* summary;
+  void (*run)(const Words& words);  // Errors: Error, UsageError; ClosedOutput (see output.h)
+};
+
+// Registry: commands.cc.
+std::span<const Command> commands();
+
+// Runs the command that the first word names. `group` says what is missing or unknown ("command",
+// "trace command") and `help` where to look. Errors: UsageError, and what the command throws.
+void dispatch(std::span<const Command> from, const Words& words, const char* group,
+              const char* help);
+
+// The commands, one per line, for help texts.
+std::string list_of(std::span<const Command> from);
+
+// replay.cc, run.cc, ...
+void replay(const Words& words);
+void run(const Words& words);
+void list(const Words& words);
+void trace(const Words& words);
+void trace_info(const Words& words);
+void trace_dump(const Words& words);
+void trace_verify(const Words& words);
+void trace_import(const Words& words);
+
+}  // namespace mmusim::cli
+
+#endif  // MMUSIM_CLI_COMMAND_H_

@@ -1,0 +1,15 @@
+# Writes OUTPUT, a header with the commit of SOURCE, if that has changed. Run by each build.
+set(commit "")
+find_program(git git)
+if(git AND EXISTS "${SOURCE}/.git")
+  execute_process(COMMAND "${git}" -C "${SOURCE}" describe --always --dirty --abbrev=12 --exclude=*
+    OUTPUT_VARIABLE commit OUTPUT_STRIP_TRAILING_WHITESPACE ERROR_QUIET)
+endif()
+set(text "#define MMUSIM_COMMIT \"${commit}\"\n")
+set(old "")
+if(EXISTS "${OUTPUT}")
+  file(READ "${OUTPUT}" old)
+endif()
+if(NOT old STREQUAL text)
+  file(WRITE "${OUTPUT}" "${text}")
+endif()

@@ -1,0 +1,101 @@
+#include <fmt/format.h>
+
+#include "cli/command.h"
+#include "cli/config_files.h"
+#include "cli/output.h"
+#include "cli/simulate.h"
+#include "config/options.h"
+#include "pt/page_table.h"
+#include "sim/simulation.h"
+#include "trace/importer.h"
+
+namespace mmusim::cli {
+namespace {
+
+void print_item(const std::string& name, const std::string& text) {
+  print(fmt::format("{:<24} {}\n", name, text));
+}
+
+void list_files(const char* kind, const Words& words) {
+  Arguments arguments(fmt::format("list {}", kind),
+                      fmt::format("The files in configs/{}, by name.", kind));
+  if (!arguments.parse(words)) return;
+  for (const ConfigFile& file : config_files(kind))
+    print_item(file.name, file.summary.empty() ? file.path : file.summary);
+}
+
+void list_machines(const Words& words) {
+  list_files("machines", words);
+}
+void list_experiments(const Words& words) {
+  list_files("experiments", words);
+}
+
+void list_page_tables(const Words& words) {
+  Arguments arguments("list page-tables", "The page tables a simulated kernel can have.");
+  if (!arguments.parse(words)) return;
+  for (const pt::Backend& backend : pt::backends())
+    print_item(backend.name, backend.summary);
+}
+
+void list_architectures(const Words& words) {
+  Arguments arguments("list architectures", "The architectures that can be simulated.");
+  if (!arguments.parse(words)) return;
+  for (const sim::ArchitectureInfo& architecture : sim::architectures())
+    print_item(architecture.name, architecture.summary);
+}
+
+void list_formats(const Words& words) {
+  Arguments arguments("list formats",
+                      "The recordings that 'mmusim trace import' can turn into a trace.");
+  if (!arguments.parse(words)) return;
+  for (const trace::Importer& importer : trace::importers())
+    print_item(importer.name, importer.summary);
+}
+
+void list_counters(const Words& words) {
+  const config::Schema schema = simulation_schema();
+  Arguments arguments("list counters [--machine NAME|FILE] [options]",
+                      "Every counter that a replay on this machine reports, with its unit, what it "
+                      "is divided by, and its meaning.");
+  declare_simulation_options(arguments, schema);
+  if (!arguments.parse(words)) return;
+  const stats::Report catalog = sim::catalog(simulation_config(arguments, schema, "", ""));
+  for (const stats::Counter& counter : catalog.counters()) {
+    const std::string per =
+        counter.denominator.empty() ? "" : fmt::format(", per {}", counter.denominator);
+    print(fmt::format("{} ({}{})\n    {}\n", counter.name, counter.unit, per, counter.meaning));
+  }
+}
+
+void list_keys(const Words& words) {
+  Arguments arguments("list keys", "Every configuration key with its default, and its meaning.");
+  if (!arguments.parse(words)) return;
+  const config::Schema schema = simulation_schema();
+  for (const config::Key& key : schema.keys())
+    print(fmt::format("{} = {}\n    {}\n", key.name, key.default_value, config::describe(key)));
+}
+
+constexpr Command kLists[] = {
+    {"machines", "Machines to simulate, for --machine", list_machines},
+    {"page-tables", "Page tables of the simulated kernel, for --page-table", list_page_tables},
+    {"architectures", "Architectures, for machine.arch", list_architectures},
+    {"formats", "Recordings that can be imported", list_formats},
+    {"experiments", "Experiments, for 'mmusim run'", list_experiments},
+    {"counters", "What a replay counts", list_counters},
+    {"keys", "Configuration keys", list_keys},
+};
+
+}  // namespace
+
+void list(const Words& words) {
+  if (!words.empty() && (words.front() == "--help" || words.front() == "-h")) {
+    print("usage: mmusim list WHAT\n\n");
+    for (const Command& what : kLists)
+      print(fmt::format("  {:<14} {}\n", what.name, what.summary));
+    return;
+  }
+  dispatch(kLists, words, "list", "'mmusim list --help' shows what there is");
+}
+
+}  // namespace mmusim::cli

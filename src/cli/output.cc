@@ -1,0 +1,40 @@
+#include "cli/output.h"
+
+#include <cerrno>
+#include <csignal>
+#include <cstdio>
+#include <cstring>
+#include <fcntl.h>
+#include <unistd.h>
+
+#include "base/error.h"
+
+namespace mmusim::cli {
+namespace {
+
+[[noreturn]] void fail() {
+  if (errno == EPIPE) throw ClosedOutput{};
+  throw Error("standard output", fmt::format("cannot write: {}", std::strerror(errno)));
+}
+
+}  // namespace
+
+void prepare_streams() {
+  std::signal(SIGPIPE, SIG_IGN);
+  for (int descriptor = STDIN_FILENO; descriptor <= STDERR_FILENO; ++descriptor) {
+    if (fcntl(descriptor, F_GETFD) != -1) continue;
+    // The lowest free number is this one. Read-only, so that output to it fails as it should.
+    const int opened = open("/dev/null", descriptor == STDERR_FILENO ? O_WRONLY : O_RDONLY);
+    if (opened != descriptor) std::_Exit(Error::kFailure);
+  }
+}
+
+void print(std::string_view text) {
+  if (std::fwrite(text.data(), 1, text.size(), stdout) != text.size()) fail();
+}
+
+void flush_output() {
+  if (std::fflush(stdout) != 0) fail();
+}
+
+}  // namespace mmusim::cli

@@ -1,0 +1,28 @@
+// What `replay` and `run` have in common: from a configuration to printed and written results.
+#ifndef MMUSIM_CLI_SIMULATE_H_
+#define MMUSIM_CLI_SIMULATE_H_
+
+#include <string>
+
+#include "cli/arguments.h"
+#include "config/schema.h"
+
+namespace mmusim::cli {
+
+// Every key: the simulation's, and run.machine, which names the machine file.
+config::Schema simulation_schema();
+
+// The options both commands take: --machine, --page-table, --json, ... and every key of `schema`.
+void declare_simulation_options(Arguments& arguments, const config::Schema& schema);
+
+// The configuration: defaults, under the machine file, under `config_file` (if not empty), under
+// the command line. `trace` (if not empty) is run.trace. Errors: UsageError.
+config::Config simulation_config(const Arguments& arguments, const config::Schema& schema,
+                                 const std::string& config_file, const std::string& trace);
+
+// Replays, prints the table and writes what was asked for. Errors: Error; then nothing was written.
+void simulate(const Arguments& arguments, const config::Config& config);
+
+}  // namespace mmusim::cli
+
+#endif  // MMUSIM_CLI_SIMULATE_H_

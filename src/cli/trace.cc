@@ -1,0 +1,24 @@
+#include "cli/command.h"
+#include "cli/output.h"
+
+namespace mmusim::cli {
+namespace {
+
+constexpr Command kTraceCommands[] = {
+    {"info", "What a trace is, in numbers", trace_info},
+    {"dump", "Its records, as text", trace_dump},
+    {"verify", "Read it all and check everything", trace_verify},
+    {"import", "Make a trace from another recorder's logs", trace_import},
+};
+
+}  // namespace
+
+void trace(const Words& words) {
+  if (!words.empty() && (words.front() == "--help" || words.front() == "-h")) {
+    print("usage: mmusim trace COMMAND [ARGUMENTS]\n\n" + list_of(kTraceCommands));
+    return;
+  }
+  dispatch(kTraceCommands, words, "trace command", "'mmusim trace --help' lists them");
+}
+
+}  // namespace mmusim::cli

@@ -1,0 +1,56 @@
+// Says on stderr how far a long job is: on a terminal one line that is rewritten a few times a
+// second, with rate and time left; elsewhere a plain line now and then, so that a log stays short
+// and a quick job says nothing. Not thread-safe.
+#ifndef MMUSIM_REPORT_PROGRESS_H_
+#define MMUSIM_REPORT_PROGRESS_H_
+
+#include <chrono>
+#include <cstdint>
+#include <cstdio>
+#include <string>
+
+namespace mmusim::report {
+
+// "12 s", "3 min 20 s", "2 h 05 min".
+std::string format_duration(double seconds);
+
+// "850", "12.3 thousand", "4.56 million", "7.89 billion": three digits.
+std::string format_rate(double per_second);
+
+// One line about a job of which `done` of `total` (0: unknown) is finished after `seconds`, having
+// handled `items` of what `unit` names.
+std::string progress_line(const std::string& job, double seconds, uint64_t done, uint64_t total,
+                          uint64_t items, const std::string& unit);
+
+class Progress {
+ public:
+  enum class Style { Terminal, Lines, None };
+
+  // `job` is what is being done ("replaying x.mmt"), `unit` what is counted ("references").
+  Progress(std::string job, std::string unit, Style style, std::FILE* out = stderr);
+  // What suits stderr: Terminal if it is one, else Lines.
+  static Style style_for_stderr();
+
+  // Removes the line from the terminal.
+  ~Progress();
+  Progress(const Progress&) = delete;
+  Progress& operator=(const Progress&) = delete;
+
+  // Cheap to call often: it looks at the clock and mostly returns.
+  void update(uint64_t done, uint64_t total, uint64_t items);
+
+ private:
+  using Clock = std::chrono::steady_clock;
+
+  std::string job_;
+  std::string unit_;
+  Style style_;
+  std::FILE* out_;
+  Clock::time_point start_;
+  Clock::time_point next_;
+  bool on_terminal_ = false;  // a line is standing there
+};
+
+}  // namespace mmusim::report
+
+#endif  // MMUSIM_REPORT_PROGRESS_H_

@@ -1,0 +1,88 @@
+#include "report/text_table.h"
+
+#include <algorithm>
+#include <array>
+#include <fmt/format.h>
+#include <utility>
+
+#include "base/error.h"
+
+namespace mmusim::report {
+namespace {
+
+// Enough digits to tell small numbers apart, not so many as to hide the large ones.
+std::string short_number(double value) {
+  if (value == 0) return "0";
+  if (value < 0.001) return "<0.001";
+  if (value < 10) return fmt::format("{:.3f}", value);
+  if (value < 100) return fmt::format("{:.2f}", value);
+  return fmt::format("{:.1f}", value);
+}
+
+double quotient(uint64_t a, uint64_t b) {
+  return static_cast<double>(a) / static_cast<double>(b);
+}
+
+}  // namespace
+
+TextTable::TextTable(std::vector<std::string> heading, size_t first_width)
+    : first_width_(first_width) {
+  rows_.push_back(std::move(heading));
+}
+
+void TextTable::row(std::vector<std::string> cells) {
+  MMUSIM_ASSERT(cells.size() == rows_.front().size());
+  rows_.push_back(std::move(cells));
+}
+
+std::string TextTable::text() const {
+  std::vector<size_t> widths(rows_.front().size());
+  widths.front() = first_width_;
+  for (const auto& cells : rows_) {
+    for (size_t i = 0; i < cells.size(); ++i)
+      widths[i] = std::max(widths[i], cells[i].size());
+  }
+  std::string result;
+  for (size_t r = 0; r < rows_.size(); ++r) {
+    std::string line = fmt::format("{:<{}}", rows_[r][0], widths[0]);
+    for (size_t i = 1; i < widths.size(); ++i)
+      line += fmt::format("  {:>{}}", rows_[r][i], widths[i]);
+    line.erase(line.find_last_not_of(' ') + 1);
+    result += line + "\n";
+    if (r == 0) {
+      size_t width = widths[0];
+      for (size_t i = 1; i < widths.size(); ++i)
+        width += 2 + widths[i];
+      result += std::string(width, '-') + "\n";
+    }
+  }
+  return result;
+}
+
+std::string percent(uint64_t part, uint64_t whole) {
+  if (whole == 0) return "-";
+  const double value = 100 * quotient(part, whole);
+  return short_number(value) + " %";
+}
+
+std::string per_thousand(uint64_t count, uint64_t base) {
+  return base == 0 ? "-" : short_number(1000 * quotient(count, base));
+}
+
+std::string per_one(uint64_t count, uint64_t base) {
+  return base == 0 ? "-" : short_number(quotient(count, base));
+}
+
+std::string readable_bytes(uint64_t bytes) {
+  static constexpr std::array<const char*, 5> kUnits{"B", "KiB", "MiB", "GiB", "TiB"};
+  size_t unit = 0;
+  auto value = static_cast<double>(bytes);
+  while (value >= 1024 && unit + 1 < kUnits.size()) {
+    value /= 1024;
+    ++unit;
+  }
+  if (unit == 0) return fmt::format("{} B", bytes);
+  return fmt::format("{:.{}f} {}", value, value < 10 ? 2 : 1, kUnits.at(unit));
+}
+
+}  // namespace mmusim::report

@@ -1,0 +1,122 @@
+#include "stats/results.h"
+
+#include <fmt/format.h>
+#include <nlohmann/json.hpp>
+#include <string_view>
+
+namespace mmusim::stats {
+namespace {
+
+using Json = nlohmann::ordered_json;
+
+Json json_of(const config::Config& config) {
+  Json values = Json::object();
+  for (const config::Key& key : config.schema().keys()) {
+    Json& value = values[key.name];
+    switch (key.type) {
+      case config::Type::Number:
+        value = config.number(key.name);
+        break;
+      case config::Type::Size:
+        value = config.size(key.name);
+        break;
+      case config::Type::Flag:
+        value = config.flag(key.name);
+        break;
+      case config::Type::Choice:
+        value = config.choice(key.name);
+        break;
+      case config::Type::Text:
+        value = config.text(key.name);
+        break;
+    }
+  }
+  return values;
+}
+
+// Every random choice of a run starts from a key called "....seed".
+Json seeds_of(const config::Config& config) {
+  Json seeds = Json::object();
+  for (const config::Key& key : config.schema().keys()) {
+    if (key.type == config::Type::Number && key.name.ends_with(".seed")) {
+      seeds[key.name] = config.number(key.name);
+    }
+  }
+  return seeds;
+}
+
+std::string csv_field(std::string_view text) {
+  if (text.find_first_of(",\"\r\n") == std::string_view::npos) return std::string(text);
+  std::string quoted = "\"";
+  for (const char c : text) {
+    if (c == '"') quoted += '"';
+    quoted += c;
+  }
+  return quoted + '"';
+}
+
+}  // namespace
+
+std::vector<Ratio> ratios(const Report& report) {
+  std::vector<Ratio> result;
+  for (const Counter& counter : report.counters()) {
+    const Counter* base = counter.denominator.empty() ? nullptr : report.find(counter.denominator);
+    if (base == nullptr) continue;
+    const double value =
+        base->value == 0 ? 0
+                         : static_cast<double>(counter.value) / static_cast<double>(base->value);
+    result.push_back({counter.name, base->name, value});
+  }
+  return result;
+}
+
+std::string results_json(const Provenance& provenance, const config::Config& config,
+                         const Report& report) {
+  Json document;
+  document["schema"] = kResultsSchema;
+  document["provenance"] = {
+      {"program", "mmusim"},
+      {"version", provenance.version},
+      {"commit", provenance.commit},
+      {"build", provenance.build_type},
+      {"compiler", provenance.compiler},
+      {"trace",
+       {{"path", provenance.trace},
+        {"hash", provenance.trace_hash},
+        {"isa", provenance.trace_isa},
+        {"program", provenance.trace_program},
+        {"recorder", provenance.trace_recorder},
+        {"torn", provenance.torn},
+        {"stopped", provenance.stopped}}},
+  };
+  document["provenance"]["seeds"] = seeds_of(config);
+  document["provenance"]["config"] = json_of(config);
+  Json& counters = document["counters"] = Json::array();
+  for (const Counter& counter : report.counters()) {
+    counters.push_back({{"name", counter.name},
+                        {"value", counter.value},
+                        {"unit", counter.unit},
+                        {"meaning", counter.meaning},
+                        {"denominator", counter.denominator}});
+  }
+  Json& derived = document["ratios"] = Json::array();
+  for (const Ratio& ratio : ratios(report)) {
+    derived.push_back({{"numerator", ratio.numerator},
+                       {"denominator", ratio.denominator},
+                       {"value", ratio.value}});
+  }
+  // Names out of a trace may be any bytes; JSON takes UTF-8 only.
+  return document.dump(2, ' ', false, Json::error_handler_t::replace) + "\n";
+}
+
+std::string counters_csv(const Report& report) {
+  std::string text = "name,value,unit,denominator,meaning\n";
+  for (const Counter& counter : report.counters()) {
+    text += fmt::format("{},{},{},{},{}\n", csv_field(counter.name), counter.value,
+                        csv_field(counter.unit), csv_field(counter.denominator),
+                        csv_field(counter.meaning));
+  }
+  return text;
+}
+
+}  // namespace mmusim::stats

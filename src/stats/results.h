@@ -1,0 +1,54 @@
+// The results document: everything a run counted and everything needed to get it again.
+//
+// JSON, version 1 (described in src/stats/README.md). It holds nothing that depends on the host or
+// the time, so the same program, trace, configuration and seeds give the same bytes.
+#ifndef MMUSIM_STATS_RESULTS_H_
+#define MMUSIM_STATS_RESULTS_H_
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "config/schema.h"
+#include "stats/report.h"
+
+namespace mmusim::stats {
+
+inline constexpr unsigned kResultsSchema = 1;
+
+// What a result came from.
+struct Provenance {
+  std::string version;     // of mmusim
+  std::string commit;      // its source, where known
+  std::string build_type;  // "Release"
+  std::string compiler;    // "GCC 12.2.0"
+
+  std::string trace;           // as it was named
+  std::string trace_hash;      // of its content
+  std::string trace_isa;       // what it was recorded on
+  std::string trace_program;   // what was recorded
+  std::string trace_recorder;  // what recorded it
+  bool torn = false;           // the trace was incomplete, and replayed as far as it goes
+  bool stopped = false;        // the replay was ended early by run.limit
+};
+
+// A counter over its denominator.
+struct Ratio {
+  std::string numerator;
+  std::string denominator;
+  double value = 0;  // 0 where the denominator is 0
+};
+
+// One for each counter with a denominator that is in the report, in the report's order.
+std::vector<Ratio> ratios(const Report& report);
+
+// The whole document, with a line end.
+std::string results_json(const Provenance& provenance, const config::Config& config,
+                         const Report& report);
+
+// The counters alone as comma-separated values: name,value,unit,denominator,meaning.
+std::string counters_csv(const Report& report);
+
+}  // namespace mmusim::stats
+
+#endif  // MMUSIM_STATS_RESULTS_H_
