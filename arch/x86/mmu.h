@@ -36,6 +36,7 @@
 #ifndef MMUSIM_ARCH_X86_MMU_H_
 #define MMUSIM_ARCH_X86_MMU_H_
 
+#include <algorithm>
 #include <array>
 #include <cstdint>
 #include <functional>
@@ -91,9 +92,27 @@ class Mmu {
   Mmu& operator=(const Mmu&) = delete;
 
   // --- The program's accesses
-  bool fetch_hits(VirtAddr va) { return fetch_filter_->read_hits(key_of(va)); }
-  bool load_hits(VirtAddr va) { return data_filter_->read_hits(key_of(va)); }
-  bool store_hits(VirtAddr va) { return data_filter_->write_hits(key_of(va)); }
+  bool fetch_hits(VirtAddr va) {
+    return fetch_filter_->read_hits(key_of(va), fetch_filter_->tick());
+  }
+  bool load_hits(VirtAddr va) { return data_filter_->read_hits(key_of(va), data_filter_->tick()); }
+  bool store_hits(VirtAddr va) {
+    return data_filter_->write_hits(key_of(va), data_filter_->tick());
+  }
+
+  // The same for a loop that keeps the clock itself, in a register: `time` is greater than time()
+  // and than that of every earlier use (gaps do not matter; a repeated use of the page just used
+  // may repeat its time). Call set_time() with the last time given before anything else is called.
+  bool fetch_hits(VirtAddr va, uint64_t time) { return fetch_filter_->read_hits(key_of(va), time); }
+  bool load_hits(VirtAddr va, uint64_t time) { return data_filter_->read_hits(key_of(va), time); }
+  bool store_hits(VirtAddr va, uint64_t time) { return data_filter_->write_hits(key_of(va), time); }
+  [[nodiscard]] uint64_t time() const {
+    return std::max(fetch_filter_->time(), data_filter_->time());
+  }
+  void set_time(uint64_t time) {
+    fetch_filter_->set_time(time);
+    data_filter_->set_time(time);
+  }
 
   mmu::Translation access(VirtAddr va, AccessKind kind, bool retry);
 

@@ -39,6 +39,16 @@ TlbLevel::TlbLevel(const std::vector<tlb::Geometry>& arrays, bool with_filter) {
       bank.holds[level] = geometry.holds(size_of_level(level));
     entries += geometry.entries;
   }
+  for (unsigned leaf = 0; leaf < kSizes; ++leaf) {
+    bool found = false;
+    for (uint32_t b = 0; b < banks_.size(); ++b)
+      for (unsigned level = 0; level <= leaf; ++level)
+        if (banks_[b].holds[level] && (!found || level > places_[leaf].level)) {
+          places_[leaf] = {b, level};
+          found = true;
+        }
+    MMUSIM_ASSERT(found);
+  }
   if (with_filter) filter_ = std::make_unique<tlb::HitFilter>(entries);
 }
 
@@ -59,18 +69,7 @@ TlbLevel::Hit TlbLevel::find(VirtAddr va, Pcid pcid) {
 }
 
 TlbLevel::Hit TlbLevel::fill(VirtAddr va, Pcid pcid, const Leaf& leaf) {
-  uint32_t chosen = 0;
-  unsigned level = 0;
-  bool found = false;
-  for (uint32_t b = 0; b < banks_.size(); ++b)
-    for (unsigned l = 0; l < kSizes && l <= level_of_size(leaf.size); ++l)
-      if (banks_[b].holds[l] && (!found || l > level)) {
-        chosen = b;
-        level = l;
-        found = true;
-      }
-  MMUSIM_ASSERT(found);
-
+  const auto [chosen, level] = places_[level_of_size(leaf.size)];
   Bank& bank = banks_[chosen];
   const PageShift size = size_of_level(level);
   const auto set =

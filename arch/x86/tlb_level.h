@@ -115,11 +115,17 @@ class TlbLevel {
   [[nodiscard]] uint32_t entry_number(const Hit& hit) const {
     return banks_[hit.bank].first_entry + hit.index;
   }
+  struct Place {
+    uint32_t bank = 0;
+    unsigned level = 0;
+  };
+
   void remove(Bank& bank, uint32_t index);
   template <class Predicate>
   void remove_if(Predicate predicate);
 
   std::vector<Bank> banks_;
+  std::array<Place, kSizes> places_;  // where a leaf of each size goes
   std::unique_ptr<tlb::HitFilter> filter_;
   uint64_t clock_ = 0;  // used where there is no filter
   uint64_t fills_ = 0;

@@ -13,8 +13,7 @@
 // proportional to the slots dropped.
 //
 // A key is the base-page number in its low bits with the address space above; its low bits choose
-// the slot. The two clocks of a machine's sides are independent since no array is shared between
-// them. Not thread-safe.
+// the slot. Not thread-safe.
 #ifndef MMUSIM_TLB_HIT_FILTER_H_
 #define MMUSIM_TLB_HIT_FILTER_H_
 
@@ -35,22 +34,25 @@ class HitFilter {
       slots_[i].read = slots_[i].write = empty_key(i);
   }
 
-  // True: the access hit, and all that it does is done.
-  bool read_hits(uint64_t key) {
+  // True: the access hit, and all that it does is done. `time` is that of the use: greater than
+  // those of all earlier uses, except that a use of the page just used may repeat its time.
+  bool read_hits(uint64_t key, uint64_t time) {
     Slot& slot = slots_[key & (kSlots - 1)];
     if (slot.read != key) return false;
-    *slot.stamp = ++clock_;
+    *slot.stamp = time;
     return true;
   }
-  bool write_hits(uint64_t key) {
+  bool write_hits(uint64_t key, uint64_t time) {
     Slot& slot = slots_[key & (kSlots - 1)];
     if (slot.write != key) return false;
-    *slot.stamp = ++clock_;
+    *slot.stamp = time;
     return true;
   }
 
-  // The time of the next use, for uses that do not come through the filter.
+  // The level's clock: the time of the latest use, for those who do not keep a clock of their own.
   uint64_t tick() { return ++clock_; }
+  [[nodiscard]] uint64_t time() const { return clock_; }
+  void set_time(uint64_t time) { clock_ = time; }
 
   // From now on `key` hits `entry`, whose stamp is at `stamp`.
   void install(uint64_t key, uint32_t entry, uint64_t* stamp, bool readable, bool writable) {

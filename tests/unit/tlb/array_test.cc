@@ -1,0 +1,157 @@
+// Replacement, traced by hand.
+#include "tlb/array.h"
+
+#include <gtest/gtest.h>
+#include <string>
+
+namespace mmusim::tlb {
+namespace {
+
+using Array = TlbArray<uint64_t, char>;
+
+Geometry geometry(uint32_t entries, uint32_t ways, Replacement replacement, uint64_t seed = 1) {
+  Geometry g;
+  g.entries = entries;
+  g.ways = ways;
+  g.replacement = replacement;
+  g.seed = seed;
+  return g;
+}
+
+// One set as a cache of letters: each letter is looked up, and filled on a miss. The result is
+// one character per letter: '.' for a hit, else the way filled.
+class OneSet {
+ public:
+  explicit OneSet(const Geometry& g) : array_(g) {}
+  std::string run(const std::string& letters) {
+    std::string result;
+    for (const char letter : letters) {
+      const uint32_t found = array_.find(0, tag(letter));
+      if (found != Array::kNone) {
+        array_.touch(found, ++time_);
+        result += '.';
+        continue;
+      }
+      const uint32_t way = array_.victim(0);
+      array_.fill(way, tag(letter), letter, ++time_);
+      result += static_cast<char>(way < 10 ? '0' + way : 'a' + way - 10);
+    }
+    return result;
+  }
+  void remove(char letter) { array_.invalidate(array_.find(0, tag(letter))); }
+  std::string contents() const {
+    std::string all;
+    for (uint32_t way = 0; way < array_.ways(); ++way)
+      all += array_.valid(way) ? array_.payload(way) : '-';
+    return all;
+  }
+
+ private:
+  static uint64_t tag(char letter) { return static_cast<uint64_t>(letter); }
+  Array array_;
+  uint64_t time_ = 0;
+};
+
+TEST(TlbArray, LeastRecentlyUsed) {
+  OneSet set(geometry(4, 4, Replacement::Lru));
+  EXPECT_EQ(set.run("abcd"), "0123");
+  EXPECT_EQ(set.run("ab"), "..");
+  EXPECT_EQ(set.run("e"), "2");    // c is the oldest
+  EXPECT_EQ(set.run("f"), "3");    // then d
+  EXPECT_EQ(set.run("ag"), ".1");  // then b, a having been used
+  EXPECT_EQ(set.contents(), "agef");
+}
+
+TEST(TlbArray, FirstInFirstOutIgnoresUses) {
+  OneSet set(geometry(3, 3, Replacement::Fifo));
+  EXPECT_EQ(set.run("abc"), "012");
+  EXPECT_EQ(set.run("aaab"), "....");
+  EXPECT_EQ(set.run("d"), "0");
+  EXPECT_EQ(set.run("a"), "1");
+  EXPECT_EQ(set.contents(), "dac");
+}
+
+// The pointers of a four-way tree, root / left pair / right pair, L or R; all L at first.
+//   use of way 0: R R .   1: R L .   2: L . R   3: L . L
+TEST(TlbArray, TreeOfFourWays) {
+  OneSet set(geometry(4, 4, Replacement::Plru));
+  EXPECT_EQ(set.run("abcd"), "0123");  // after d (way 3): L L L
+  EXPECT_EQ(set.run("e"), "0");        // follows L L; then R R L
+  EXPECT_EQ(set.run("f"), "2");        // R L; then L R R
+  EXPECT_EQ(set.run("b"), ".");        // way 1: R L R
+  EXPECT_EQ(set.run("g"), "3");        // R R; then L L L
+  EXPECT_EQ(set.run("f"), ".");        // way 2: L L R
+  EXPECT_EQ(set.run("h"), "0");        // L L; then R R R
+  EXPECT_EQ(set.run("b"), ".");        // way 1: R L R
+  EXPECT_EQ(set.run("i"), "3");        // R R; then L L L
+  EXPECT_EQ(set.run("j"), "0");        // L L, though f in way 2 is used longest ago
+  EXPECT_EQ(set.contents(), "jbfi");
+}
+
+// Three ways: the root divides {0,1} from {2}.
+TEST(TlbArray, TreeOfThreeWays) {
+  OneSet set(geometry(3, 3, Replacement::Plru));
+  EXPECT_EQ(set.run("abc"), "012");  // after c: root L, pair L
+  EXPECT_EQ(set.run("d"), "0");      // pair R, root R
+  EXPECT_EQ(set.run("e"), "2");      // root L
+  EXPECT_EQ(set.run("f"), "1");      // pair pointed R
+  EXPECT_EQ(set.run("g"), "2");
+}
+
+TEST(TlbArray, EmptyWaysAreTakenFirstLowestNumberFirst) {
+  for (const Replacement replacement :
+       {Replacement::Lru, Replacement::Plru, Replacement::Fifo, Replacement::Random}) {
+    OneSet set(geometry(4, 4, replacement));
+    EXPECT_EQ(set.run("abcd"), "0123") << name_of(replacement);
+    set.remove('d');
+    set.remove('b');
+    EXPECT_EQ(set.contents(), "a-c-");
+    EXPECT_EQ(set.run("ef"), "13");
+    EXPECT_EQ(set.contents(), "aecf");
+  }
+}
+
+// An invalidation moves no pointer of the tree.
+TEST(TlbArray, TreeSurvivesInvalidation) {
+  OneSet set(geometry(4, 4, Replacement::Plru));
+  EXPECT_EQ(set.run("abcd"), "0123");
+  EXPECT_EQ(set.run("a"), ".");  // R R L
+  set.remove('a');
+  EXPECT_EQ(set.run("e"), "0");  // the empty way; the same pointers
+  EXPECT_EQ(set.run("f"), "2");
+}
+
+TEST(TlbArray, RandomDrawsOnlyWhenTheSetIsFullAndRepeats) {
+  Random expected(42);
+  OneSet set(geometry(4, 4, Replacement::Random, 42));
+  EXPECT_EQ(set.run("abcd"), "0123");
+  for (char letter = 'e'; letter < 'z'; ++letter) {
+    const auto way = static_cast<uint32_t>(expected.below(4));
+    EXPECT_EQ(set.run(std::string(1, letter)), std::string(1, static_cast<char>('0' + way)));
+  }
+}
+
+TEST(TlbArray, SetsAreSeparate) {
+  Array array(geometry(4, 2, Replacement::Lru));
+  EXPECT_EQ(array.sets(), 2u);
+  array.fill(array.victim(1), 7, 'x', 1);
+  EXPECT_EQ(array.find(0, 7), Array::kNone);
+  EXPECT_EQ(array.find(1, 7), 2u);
+  EXPECT_EQ(array.victim(0), 0u);
+  EXPECT_EQ(array.victim(1), 3u);
+}
+
+// Other architectures bring wider tags.
+TEST(TlbArray, TakesAnyTag) {
+  struct Wide {
+    uint64_t high = 0, low = 0;
+    bool operator==(const Wide&) const = default;
+  };
+  TlbArray<Wide, int> array(geometry(2, 2, Replacement::Lru));
+  array.fill(0, {1, 2}, 5, 1);
+  EXPECT_EQ(array.find(0, {1, 2}), 0u);
+  EXPECT_EQ(array.find(0, {2, 1}), (TlbArray<Wide, int>::kNone));
+}
+
+}  // namespace
+}  // namespace mmusim::tlb
