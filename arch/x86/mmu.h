@@ -1,16 +1,16 @@
 // One x86-64 CPU's memory management unit: two levels of TLBs, the paging-structure caches and the
 // page walker, in one address space at a time.
 //
-// **The hot path** is three inline functions for the replay loop:
+// **The hot path** is inline, for the replay loop:
 //
 //     if (!mmu.load_hits(va)) { auto t = mmu.access(va, AccessKind::Load, false); ... }
 //
-// load_hits (fetch_hits, store_hits) true: the access hit the first level with sufficient rights
-// (a store: with D set) and everything the hit does to the machine has been done, which is to note
-// the time of the use. False means only "not known here": access() does the whole of the access,
-// hit or miss, and nothing has been done before it. Calling access() without asking first gives the
-// same results, slower. Both look at the page of `va` only; an access that crosses into another
-// page is two.
+// load_hits (fetch_hits, store_hits, Hits) true: the access hit the first level with sufficient
+// rights (a store: with D set) and everything the hit does to the machine has been done, which is
+// to note the time of the use. False means only "not known here": access() does the whole of the
+// access, hit or miss, and nothing has been done before it. Calling access() without asking first
+// gives the same results, slower. Both look at the page of `va` only; an access that crosses into
+// another page is two.
 //
 // **Counting.** count(kind, n): the caller made n accesses of that kind; they are the lookups,
 // whatever the outcome, and the denominator of everything else. access() counts what is rare:
@@ -92,20 +92,29 @@ class Mmu {
   Mmu& operator=(const Mmu&) = delete;
 
   // --- The program's accesses
-  bool fetch_hits(VirtAddr va) {
-    return fetch_filter_->read_hits(key_of(va), fetch_filter_->tick());
-  }
-  bool load_hits(VirtAddr va) { return data_filter_->read_hits(key_of(va), data_filter_->tick()); }
-  bool store_hits(VirtAddr va) {
-    return data_filter_->write_hits(key_of(va), data_filter_->tick());
-  }
+  // The hot path, for a loop to keep in registers: valid until the address space changes. The loop
+  // keeps the clock too: each `time` is greater than time() and than that of every earlier use
+  // (gaps do not matter; a repeated use of the page just used may repeat its time), and
+  // set_time() is told the last one before anything else of the Mmu is called.
+  class Hits {
+   public:
+    bool fetch(VirtAddr va, uint64_t time) const { return fetch_.hits(key(va), false, time); }
+    bool data(VirtAddr va, bool write, uint64_t time) const {
+      return data_.hits(key(va), write, time);
+    }
 
-  // The same for a loop that keeps the clock itself, in a register: `time` is greater than time()
-  // and than that of every earlier use (gaps do not matter; a repeated use of the page just used
-  // may repeat its time). Call set_time() with the last time given before anything else is called.
-  bool fetch_hits(VirtAddr va, uint64_t time) { return fetch_filter_->read_hits(key_of(va), time); }
-  bool load_hits(VirtAddr va, uint64_t time) { return data_filter_->read_hits(key_of(va), time); }
-  bool store_hits(VirtAddr va, uint64_t time) { return data_filter_->write_hits(key_of(va), time); }
+   private:
+    friend class Mmu;
+    Hits(const Mmu& mmu)
+        : fetch_(mmu.fetch_filter_->view()),
+          data_(mmu.data_filter_->view()),
+          context_(mmu.context_) {}
+    [[nodiscard]] uint64_t key(VirtAddr va) const { return (va.value() >> 12) | context_; }
+    tlb::HitFilter::View fetch_;
+    tlb::HitFilter::View data_;
+    uint64_t context_;
+  };
+  [[nodiscard]] Hits hits() const { return Hits(*this); }
   [[nodiscard]] uint64_t time() const {
     return std::max(fetch_filter_->time(), data_filter_->time());
   }
@@ -113,6 +122,11 @@ class Mmu {
     fetch_filter_->set_time(time);
     data_filter_->set_time(time);
   }
+
+  // The same one by one, with the Mmu's own clock.
+  bool fetch_hits(VirtAddr va) { return hits().fetch(va, fetch_filter_->tick()); }
+  bool load_hits(VirtAddr va) { return hits().data(va, false, data_filter_->tick()); }
+  bool store_hits(VirtAddr va) { return hits().data(va, true, data_filter_->tick()); }
 
   mmu::Translation access(VirtAddr va, AccessKind kind, bool retry);
 

@@ -8,8 +8,8 @@
 //    whose last instruction straddles pages, for the rest of a block in whose middle something was
 //    invalidated, and for everything when translations are checked or caches simulated.
 //
-// What Cpu must offer (see arch/x86/mmu.h): fetch_hits, load_hits, store_hits (no state change),
-// access, count, generation.
+// What Cpu must offer (see arch/x86/mmu.h): Hits and hits(), time, set_time, fetch_hits, load_hits,
+// store_hits, access, count, generation.
 #ifndef MMUSIM_SIM_REPLAY_LOOP_H_
 #define MMUSIM_SIM_REPLAY_LOOP_H_
 
@@ -66,15 +66,14 @@ class ReplayLoop {
     cpu_.count(AccessKind::Load, batch.totals.loads);
     cpu_.count(AccessKind::Store, batch.totals.stores);
     cpu_.count(AccessKind::Modify, batch.totals.modifies);
-    const uint64_t* addresses = batch.addresses;
-    for (const uint32_t number : batch.blocks) {
-      const trace::StaticBlock& block = batch.table[number];
-      if constexpr (kMode == ReplayMode::Fast) {
-        fast_block(block, addresses);
-      } else {
-        exact_block<kMode>(block, addresses, 0, 0);
+    if constexpr (kMode == ReplayMode::Fast) {
+      fast_blocks(batch);
+    } else {
+      const uint64_t* addresses = batch.addresses;
+      for (const uint32_t number : batch.blocks) {
+        exact_block<kMode>(batch.table[number], addresses, 0, 0);
+        addresses += batch.table[number].mem_ops;
       }
-      addresses += block.mem_ops;
     }
   }
 
@@ -83,34 +82,63 @@ class ReplayLoop {
  private:
   static constexpr CpuId kCpu{0};
 
-  void fast_block(const trace::StaticBlock& block, const uint64_t* addresses) {
-    if (block.crosses_page) [[unlikely]] {
+  // What the loop asks the TLBs and the clock it asks with are locals, so that they stay in
+  // registers; whatever leaves the loop goes through slow_*, which hand the clock over and back.
+  void fast_blocks(const trace::Batch& batch) {
+    const typename Cpu::Hits hits = cpu_.hits();
+    const uint64_t page_bytes = page_.bytes();
+    uint64_t time = cpu_.time();
+    const uint64_t* addresses = batch.addresses;
+    for (const uint32_t number : batch.blocks) {
+      const trace::StaticBlock& block = batch.table[number];
+      const uint64_t* const block_addresses = addresses;
+      addresses += block.mem_ops;
+      if (!hits.fetch(block.start, ++time) || block.crosses_page) [[unlikely]] {
+        if (slow_fetch(block, block_addresses, time)) continue;
+      }
+      const trace::MemOp* const ops = block.ops;
+      const unsigned count = block.mem_ops;
+      for (unsigned i = 0; i < count; ++i) {
+        const VirtAddr va(block_addresses[i]);
+        const trace::MemOp op = ops[i];
+        const bool hit = hits.data(va, op.kind != AccessKind::Load, ++time);
+        const bool straddles = (va.value() & (page_bytes - 1)) + op.bytes > page_bytes;
+        if (hit && !straddles) [[likely]]
+          continue;
+        if (slow_data(block, block_addresses, i, time)) break;
+      }
+    }
+    cpu_.set_time(time);
+  }
+
+  // The block's first fetch was not a plain hit, or the block straddles pages. True: the whole
+  // block has been done.
+  [[gnu::noinline]] bool slow_fetch(const trace::StaticBlock& block, const uint64_t* addresses,
+                                    uint64_t& time) {
+    cpu_.set_time(time);
+    bool done = true;
+    if (block.crosses_page) {
       exact_block<ReplayMode::Fast>(block, addresses, 0, 0);
-      return;
-    }
-    if (!cpu_.fetch_hits(block.start)) [[unlikely]] {
+    } else {
       miss<ReplayMode::Fast>(block.start, AccessKind::Fetch, 1);
-      if (!cpu_.fetch_hits(block.start)) {  // refused: so may be each fetch that follows
-        exact_block<ReplayMode::Fast>(block, addresses, 1, 0);
-        return;
-      }
+      // Refused: so may be each fetch that follows.
+      done = !cpu_.fetch_hits(block.start);
+      if (done) exact_block<ReplayMode::Fast>(block, addresses, 1, 0);
     }
-    const trace::MemOp* const ops = block.ops;
-    const unsigned count = block.mem_ops;
-    for (unsigned i = 0; i < count; ++i) {
-      const VirtAddr va(addresses[i]);
-      const trace::MemOp op = ops[i];
-      const bool hit = hits(va, op.kind);
-      const bool straddles = (va.value() & page_.offset_mask()) + op.bytes > page_.bytes();
-      if (hit && !straddles) [[likely]]
-        continue;
-      const uint64_t generation = cpu_.generation();
-      data_access<ReplayMode::Fast>(op, va);
-      if (cpu_.generation() != generation) [[unlikely]] {
-        exact_block<ReplayMode::Fast>(block, addresses, op.instruction + 1u, i + 1);
-        return;
-      }
-    }
+    time = cpu_.time();
+    return done;
+  }
+
+  // Data access `i` of the block was not a plain hit. True: the rest of the block has been done.
+  [[gnu::noinline]] bool slow_data(const trace::StaticBlock& block, const uint64_t* addresses,
+                                   unsigned i, uint64_t& time) {
+    cpu_.set_time(time);
+    const uint64_t generation = cpu_.generation();
+    data_access<ReplayMode::Fast>(block.ops[i], VirtAddr(addresses[i]));
+    const bool done = cpu_.generation() != generation;
+    if (done) exact_block<ReplayMode::Fast>(block, addresses, block.ops[i].instruction + 1u, i + 1);
+    time = cpu_.time();
+    return done;
   }
 
   // From instruction `first_instruction` and data access `next_op` on; data accesses of earlier

@@ -4,7 +4,7 @@
 // A slot says: an access to page `key` hits entry e of the level, and is allowed to read (or
 // execute, on the instruction side), or to write without setting a dirty bit. Then the one thing
 // the hit does to the simulated machine is to write e's time of last use (see array.h), so
-// read_hits()/write_hits() do the *whole* of the access. A page without a slot may still be in the
+// View::hits() does the *whole* of the access. A page without a slot may still be in the
 // TLB: that answer is "not known here", and the out-of-line path finds out.
 //
 // Invariant (what makes it exact): every slot in use tells the truth. So who empties, evicts or
@@ -24,30 +24,45 @@
 namespace mmusim::tlb {
 
 class HitFilter {
+ private:
+  static constexpr uint16_t kNoSlot = 0xffff;
+  struct alignas(32) Slot {
+    std::array<uint64_t, 2> keys{};  // that may be read, and written
+    uint64_t* stamp = nullptr;       // null: not in use
+    uint32_t entry = 0;
+    uint16_t next = kNoSlot;  // other slots of the same entry
+    uint16_t previous = kNoSlot;
+  };
+
  public:
   static constexpr unsigned kLog2Slots = 10;
   static constexpr uint64_t kSlots = uint64_t{1} << kLog2Slots;
+  static_assert(kSlots < kNoSlot);
 
   // For a level with `entries` entries, numbered from 0.
   explicit HitFilter(uint32_t entries) : first_slot_(entries, kNoSlot) {
     for (uint64_t i = 0; i < kSlots; ++i)
-      slots_[i].read = slots_[i].write = empty_key(i);
+      slots_[i].keys.fill(empty_key(i));
   }
 
-  // True: the access hit, and all that it does is done. `time` is that of the use: greater than
-  // those of all earlier uses, except that a use of the page just used may repeat its time.
-  bool read_hits(uint64_t key, uint64_t time) {
-    Slot& slot = slots_[key & (kSlots - 1)];
-    if (slot.read != key) return false;
-    *slot.stamp = time;
-    return true;
-  }
-  bool write_hits(uint64_t key, uint64_t time) {
-    Slot& slot = slots_[key & (kSlots - 1)];
-    if (slot.write != key) return false;
-    *slot.stamp = time;
-    return true;
-  }
+  // What a loop keeps in registers to ask the filter; valid as long as the filter.
+  class View {
+   public:
+    // True: the access hit, and all that it does is done. `time` is that of the use: greater than
+    // those of all earlier uses, except that a use of the page just used may repeat its time.
+    bool hits(uint64_t key, bool write, uint64_t time) const {
+      const Slot& slot = slots_[key & (kSlots - 1)];
+      if (slot.keys[write ? 1 : 0] != key) return false;
+      *slot.stamp = time;
+      return true;
+    }
+
+   private:
+    friend class HitFilter;
+    explicit View(const HitFilter& filter) : slots_(filter.slots_.data()) {}
+    const Slot* slots_;
+  };
+  [[nodiscard]] View view() const { return View(*this); }
 
   // The level's clock: the time of the latest use, for those who do not keep a clock of their own.
   uint64_t tick() { return ++clock_; }
@@ -67,8 +82,7 @@ class HitFilter {
       if (slot.next != kNoSlot) slots_[slot.next].previous = static_cast<uint16_t>(index);
       first_slot_[entry] = static_cast<uint16_t>(index);
     }
-    slot.read = readable ? key : empty_key(index);
-    slot.write = writable ? key : empty_key(index);
+    slot.keys = {readable ? key : empty_key(index), writable ? key : empty_key(index)};
   }
 
   // `entry` is about to be emptied or changed.
@@ -77,25 +91,13 @@ class HitFilter {
     first_slot_[entry] = kNoSlot;
     while (index != kNoSlot) {
       Slot& slot = slots_[index];
-      slot.read = slot.write = empty_key(index);
+      slot.keys.fill(empty_key(index));
       slot.stamp = nullptr;
       index = slot.next;
     }
   }
 
  private:
-  static constexpr uint16_t kNoSlot = 0xffff;
-  static_assert(kSlots < kNoSlot);
-
-  struct alignas(32) Slot {
-    uint64_t read = 0;
-    uint64_t write = 0;
-    uint64_t* stamp = nullptr;  // null: not in use
-    uint32_t entry = 0;
-    uint16_t next = kNoSlot;  // other slots of the same entry
-    uint16_t previous = kNoSlot;
-  };
-
   // No key that chooses slot `index` equals this: the low bits differ.
   static constexpr uint64_t empty_key(uint64_t index) { return ~index; }
 

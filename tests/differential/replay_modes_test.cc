@@ -45,7 +45,7 @@ TEST_P(ReplayModes, RandomHistoriesCountTheSameEitherWay) {
   const std::filesystem::path path =
       std::filesystem::temp_directory_path() / (std::string("mmusim_modes_") + GetParam() + ".mmt");
   uint64_t misses = 0;
-  for (uint64_t seed = 1; seed <= 12; ++seed) {
+  for (uint64_t seed = 1; seed <= 6; ++seed) {
     SCOPED_TRACE(testing::Message() << "seed " << seed);
     differential::RandomHistory(seed).write(path, 300);
     const Counters fast = run(path, GetParam(), ReplayMode::Fast);
