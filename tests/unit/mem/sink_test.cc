@@ -1,0 +1,133 @@
+#include "mem/sink.h"
+
+#include <gtest/gtest.h>
+
+#include "base/error.h"
+#include "base/random.h"
+#include "mem/cache.h"
+
+namespace mmusim::mem {
+namespace {
+
+config::Config configured(config::Schema& schema,
+                          std::initializer_list<std::pair<const char*, const char*>> settings) {
+  ReferenceSink::declare(schema);
+  config::Config config(schema);
+  for (const auto& [key, value] : settings)
+    config.set(key, value, "test");
+  return config;
+}
+
+TEST(Sink, CountsByOriginLevelAndKind) {
+  ReferenceSink sink;
+  sink.reference(PhysAddr(0x1000), 8, false, {.origin = Origin::Walker, .level = 3});
+  sink.reference(PhysAddr(0x1000), 8, false, {.origin = Origin::Walker, .level = 3});
+  sink.reference(PhysAddr(0x1000), 8, true, {.origin = Origin::Walker, .level = 3});
+  sink.reference_run(PhysAddr(0x2000), 8, 512, true, {.origin = Origin::Kernel, .level = 0});
+  EXPECT_EQ(sink.count(Origin::Walker, 3, false), 2u);
+  EXPECT_EQ(sink.count(Origin::Walker, 3, true), 1u);
+  EXPECT_EQ(sink.count(Origin::Walker, 0, false), 0u);
+  EXPECT_EQ(sink.count(Origin::Kernel, 0, true), 512u);
+  EXPECT_EQ(sink.total(Origin::Walker), 3u);
+  EXPECT_EQ(sink.total(Origin::Handler), 0u);
+  EXPECT_FALSE(sink.has_caches());
+}
+
+TEST(Sink, CyclesWithoutCaches) {
+  config::Schema schema;
+  const config::Config config = configured(schema, {{"cost.reference", "25"}});
+  ReferenceSink sink(config);
+  sink.reference_run(PhysAddr(0), 8, 4, false, {.origin = Origin::Handler, .level = 1});
+  EXPECT_EQ(sink.cycles(Origin::Handler), 100u);
+  stats::Report report;
+  sink.report(report);
+  EXPECT_EQ(report.value("refs.handler.cycles"), 100u);
+  EXPECT_EQ(report.value("refs.handler.level1.reads"), 4u);
+  EXPECT_EQ(report.value("refs.handler.writes"), 0u);
+  EXPECT_EQ(report.find("refs.handler.served.l1"), nullptr);
+  for (const stats::Counter& counter : report.counters())
+    EXPECT_TRUE(counter.denominator.empty() || report.find(counter.denominator) != nullptr)
+        << counter.name;
+}
+
+TEST(Sink, CyclesAreCountsTimesCosts) {
+  config::Schema schema;
+  const config::Config config = configured(schema, {{"cache.enabled", "true"},
+                                                    {"cache.l1.bytes", "128"},
+                                                    {"cache.l1.ways", "2"},
+                                                    {"cache.l2.bytes", "256"},
+                                                    {"cache.l2.ways", "4"},
+                                                    {"cache.l3.bytes", "0"},
+                                                    {"cost.l1", "1"},
+                                                    {"cost.l2", "10"},
+                                                    {"cost.l3", "100"},
+                                                    {"cost.memory", "1000"}});
+  ReferenceSink sink(config);
+  ASSERT_TRUE(sink.has_caches());
+  // 16 words over two lines: two from memory, fourteen from L1.
+  sink.reference_run(PhysAddr(0), 8, 16, false, {.origin = Origin::Kernel, .level = 0});
+  EXPECT_EQ(sink.cycles(Origin::Kernel), 2 * 1000u + 14 * 1u);
+  // A third and fourth line push them out to L2.
+  sink.reference(PhysAddr(128), 8, false, {.origin = Origin::User});
+  sink.reference(PhysAddr(192), 8, false, {.origin = Origin::User});
+  sink.reference(PhysAddr(0), 8, false, {.origin = Origin::Walker, .level = 2});
+  EXPECT_EQ(sink.cycles(Origin::User), 2000u);
+  EXPECT_EQ(sink.cycles(Origin::Walker), 10u);
+  stats::Report report;
+  sink.report(report);
+  EXPECT_EQ(report.value("refs.kernel.served.l1"), 14u);
+  EXPECT_EQ(report.value("refs.kernel.served.memory"), 2u);
+  EXPECT_EQ(report.value("refs.walker.served.l2"), 1u);
+}
+
+// A run is the same as its words one by one, whatever the stride.
+TEST(Sink, RunsAreTheSameAsSingleReferences) {
+  for (uint64_t seed = 1; seed <= 20; ++seed) {
+    SCOPED_TRACE(testing::Message() << "seed " << seed);
+    config::Schema schema;
+    const config::Config config = configured(schema, {{"cache.enabled", "true"},
+                                                      {"cache.l1.bytes", "512"},
+                                                      {"cache.l1.ways", "2"},
+                                                      {"cache.l2.bytes", "2K"},
+                                                      {"cache.l2.ways", "4"},
+                                                      {"cache.l3.bytes", "8K"}});
+    ReferenceSink runs(config);
+    ReferenceSink singles(config);
+    Random random(seed);
+    for (int i = 0; i < 200; ++i) {
+      const PhysAddr first(random.below(1 << 12) * 8);
+      const uint64_t stride = 8 * random.below(12);
+      const uint64_t count = random.below(40);
+      const Touch touch{.origin = static_cast<Origin>(random.below(kOrigins)),
+                        .level = static_cast<uint8_t>(random.below(4))};
+      const bool write = random.below(2) == 0;
+      runs.reference_run(first, stride, count, write, touch);
+      for (uint64_t n = 0; n < count; ++n)
+        singles.reference(first + n * stride, 8, write, touch);
+    }
+    for (unsigned o = 0; o < kOrigins; ++o) {
+      const auto origin = static_cast<Origin>(o);
+      for (unsigned level = 0; level <= kCacheLevels; ++level)
+        EXPECT_EQ(runs.caches()->hits(origin, level), singles.caches()->hits(origin, level));
+      for (unsigned level = 0; level < kMaxLevels; ++level)
+        for (const bool write : {false, true})
+          EXPECT_EQ(runs.count(origin, level, write), singles.count(origin, level, write));
+      EXPECT_EQ(runs.cycles(origin), singles.cycles(origin));
+    }
+  }
+}
+
+TEST(Sink, BadCacheGeometryNamesTheKey) {
+  config::Schema schema;
+  const config::Config config =
+      configured(schema, {{"cache.enabled", "true"}, {"cache.l2.ways", "3"}});
+  try {
+    ReferenceSink sink(config);
+    FAIL() << "accepted";
+  } catch (const UsageError& error) {
+    EXPECT_NE(std::string(error.what()).find("cache.l2"), std::string::npos) << error.what();
+  }
+}
+
+}  // namespace
+}  // namespace mmusim::mem
