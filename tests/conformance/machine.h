@@ -1,0 +1,94 @@
+// What a page table under test stands on: memory, sink, allocator, format and the backend's
+// factory.
+#ifndef MMUSIM_TESTS_CONFORMANCE_MACHINE_H_
+#define MMUSIM_TESTS_CONFORMANCE_MACHINE_H_
+
+#include <cstdint>
+#include <memory>
+#include <ostream>
+#include <string>
+#include <vector>
+
+#include "mem/frames.h"
+#include "mem/sink.h"
+#include "pt/mlpt/shape.h"
+#include "pt/page_table.h"
+#include "pt/table_allocator.h"
+#include "tests/conformance/test_format.h"
+
+namespace mmusim::pt {
+
+// An architecture: its page and levels. Backends that are no radix trees take from it the leaf
+// sizes and the size of the address space.
+struct Architecture {
+  const char* name;
+  unsigned page;
+  const char* levels;
+};
+
+inline const std::vector<Architecture>& architectures() {
+  static const std::vector<Architecture> kArchitectures = {
+      {"two", 12, "12:10:leaf,22:10:leaf"},
+      {"pae", 12, "12:9:leaf,21:9:leaf,30:2"},
+      {"ia64", 14, "14:11:leaf,25:11,36:11"},
+      {"x86_64", 12, "12:9:leaf,21:9:leaf,30:9:leaf,39:9"},
+      {"la57", 12, "12:9:leaf,21:9:leaf,30:9:leaf,39:9,48:9"},
+      {"odd", 12, "12:3:leaf,15:2:leaf,17:4,21:5:leaf,26:6"},
+      {"full64", 16, "16:12:leaf,28:12:leaf,40:12,52:12"},
+  };
+  return kArchitectures;
+}
+
+struct Machine {
+  Machine(const Backend& backend, const Architecture& architecture,
+          uint64_t bytes = uint64_t{1} << 30)
+      : page(architecture.page), memory(bytes, page), allocator(memory), format(page) {
+    backend.declare(schema);
+    const config::Config config(schema);
+    environment = {.sink = &sink,
+                   .allocator = &allocator,
+                   .format = &format,
+                   .geometry = mlpt::parse_levels(architecture.levels),
+                   .page = page};
+    factory = backend.make(config, environment);
+    const RadixLevel& top = environment.geometry.back();
+    const unsigned bits = top.shift + top.index_bits;
+    // Where the last page of a 64-bit space ends cannot be written; that page is left out.
+    end = bits == 64 ? ~uint64_t{0} - page.offset_mask() : uint64_t{1} << bits;
+  }
+
+  [[nodiscard]] VirtRange everything() const { return {VirtAddr(0), VirtAddr(end)}; }
+
+  PageShift page;
+  mem::FrameMemory memory;
+  mem::ReferenceSink sink;
+  TableAllocator allocator;
+  TestFormat format;
+  config::Schema schema;
+  Environment environment;
+  std::unique_ptr<Factory> factory;
+  uint64_t end = 0;  // of the address space
+};
+
+// A backend on an architecture: what the suite is parameterised over.
+struct Subject {
+  const Backend* backend;
+  const Architecture* architecture;
+};
+inline std::vector<Subject> subjects() {
+  std::vector<Subject> all;
+  for (const Backend& backend : backends())
+    for (const Architecture& architecture : architectures())
+      all.push_back({&backend, &architecture});
+  return all;
+}
+inline std::string name_of(const Subject& subject) {
+  return std::string(subject.backend->name) + "_" + subject.architecture->name;
+}
+inline void PrintTo(const Subject& subject, std::ostream* out) {
+  *out << name_of(subject);
+}
+
+}  // namespace mmusim::pt
+
+#endif  // MMUSIM_TESTS_CONFORMANCE_MACHINE_H_
