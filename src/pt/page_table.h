@@ -203,7 +203,7 @@ class PageTable {
   [[nodiscard]] virtual std::vector<PageShift> leaf_sizes() const = 0;
 };
 
-// How a backend is made; one per simulated machine. Registry: page_tables.cc, an explicit list.
+// What a backend is made with; one per simulated machine.
 struct Environment {
   mem::ReferenceSink* sink = nullptr;
   class TableAllocator* allocator = nullptr;
@@ -212,12 +212,14 @@ struct Environment {
       geometry;  // of the architecture: what a radix backend uses unless configured otherwise
   PageShift page{12};
 };
+// The factory, and what its Environment points to, must outlive the tables it made.
 class Factory {
  public:
   virtual ~Factory() = default;
   // An empty table for address space `mm`; null when there is no memory for its root.
   [[nodiscard]] virtual std::unique_ptr<PageTable> create(MmId mm) = 0;
 };
+// Registry: page_tables.cc, an explicit list.
 struct Backend {
   const char* name;     // "mlpt"
   const char* summary;  // for `list page-tables`

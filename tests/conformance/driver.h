@@ -55,6 +55,7 @@ class Driver {
   Random random_;
   std::unique_ptr<PageTable> table_;
   Oracle oracle_;
+  bool may_fail_ = false;  // the allocator has been told to fail soon
   std::vector<PageShift> sizes_;
   std::vector<uint64_t> anchors_;  // addresses near which things happen
 };

@@ -1,0 +1,104 @@
+// Table memory and the gather that gives it back.
+#include <gtest/gtest.h>
+#include <vector>
+
+#include "pt/gather.h"
+#include "pt/table_allocator.h"
+
+namespace mmusim::pt {
+namespace {
+
+TEST(TableAllocator, WholeFramesZeroedAndOwned) {
+  mem::FrameMemory memory(uint64_t{16} << 20, PageShift(12));
+  TableAllocator allocator(memory);
+  const PhysAddr one = *allocator.allocate(4096, MmId(5));
+  const PhysAddr four = *allocator.allocate(16384, MmId(6));
+  EXPECT_EQ(four.value() % 16384, 0u);
+  EXPECT_EQ(allocator.bytes_in_use(), 20480u);
+  EXPECT_EQ(allocator.allocations(), 2u);
+  EXPECT_EQ(memory.frame(memory.frame_of(one)).use, mem::FrameUse::Table);
+  EXPECT_EQ(memory.frame(memory.frame_of(one)).owner, 5u);
+  EXPECT_EQ(memory.frame(memory.frame_of(four)).order, 2u);
+  EXPECT_EQ(memory.words(four)[2047], 0u);
+  allocator.free(four, 16384);
+  EXPECT_EQ(allocator.bytes_in_use(), 4096u);
+  EXPECT_FALSE(memory.in_use(memory.frame_of(four)));
+  allocator.free(one, 4096);
+  EXPECT_EQ(memory.free_frames(), memory.total_frames() - 1);
+}
+
+TEST(TableAllocator, FailsWhenToldTo) {
+  mem::FrameMemory memory(uint64_t{16} << 20, PageShift(12));
+  TableAllocator allocator(memory);
+  allocator.fail_after(2);
+  EXPECT_TRUE(allocator.allocate(4096, MmId(1)));
+  EXPECT_FALSE(allocator.allocate(4096, MmId(1)));
+  EXPECT_TRUE(allocator.allocate(4096, MmId(1)));  // once
+  allocator.fail_after(1);
+  allocator.fail_after(0);
+  EXPECT_TRUE(allocator.allocate(4096, MmId(1)));
+  EXPECT_EQ(allocator.allocations(), 3u);
+  EXPECT_EQ(allocator.bytes_in_use(), 3 * 4096u);
+}
+
+TEST(TableAllocator, FailsWhenMemoryIsExhausted) {
+  mem::FrameMemory memory(uint64_t{1} << 20, PageShift(12));
+  TableAllocator allocator(memory);
+  uint64_t count = 0;
+  while (allocator.allocate(4096, MmId(1)))
+    ++count;
+  EXPECT_EQ(count, 255u);
+  EXPECT_EQ(allocator.bytes_in_use(), 255 * 4096u);
+}
+
+TEST(TableAllocator, TellsBeforeFreeing) {
+  mem::FrameMemory memory(uint64_t{16} << 20, PageShift(12));
+  TableAllocator allocator(memory);
+  const PhysAddr table = *allocator.allocate(8192, MmId(1));
+  std::vector<std::pair<PhysAddr, uint64_t>> told;
+  allocator.before_free([&](PhysAddr address, uint64_t bytes) {
+    EXPECT_TRUE(memory.in_use(memory.frame_of(address)));
+    told.emplace_back(address, bytes);
+  });
+  allocator.free(table, 8192);
+  ASSERT_EQ(told.size(), 1u);
+  EXPECT_EQ(told[0], std::make_pair(table, uint64_t{8192}));
+}
+
+TEST(Gather, RangeAndStride) {
+  Gather gather;
+  EXPECT_FALSE(gather.needs_flush());
+  gather.leaf(VirtAddr(0x400000), PageShift(21));
+  EXPECT_EQ(gather.smallest(), PageShift(21));
+  gather.leaf(VirtAddr(0x201000), PageShift(14));
+  gather.leaf(VirtAddr(0x300000), PageShift(16));
+  EXPECT_EQ(gather.smallest(), PageShift(14));
+  EXPECT_EQ(gather.range(), (VirtRange{VirtAddr(0x201000), VirtAddr(0x600000)}));
+  EXPECT_FALSE(gather.freed_tables());
+  gather.reset_range();
+  EXPECT_FALSE(gather.needs_flush());
+  // What went before the reset does not count for the stride.
+  gather.leaf(VirtAddr(0x40000000), PageShift(30));
+  EXPECT_EQ(gather.smallest(), PageShift(30));
+}
+
+TEST(Gather, TablesAreHeldUntilReleased) {
+  mem::FrameMemory memory(uint64_t{16} << 20, PageShift(12));
+  TableAllocator allocator(memory);
+  const PhysAddr table = *allocator.allocate(4096, MmId(1));
+  Gather gather;
+  gather.table({VirtAddr(0x200000), VirtAddr(0x201000)}, PageShift(21),
+               {.allocator = &allocator, .address = table, .bytes = 4096});
+  EXPECT_TRUE(gather.needs_flush());
+  EXPECT_TRUE(gather.freed_tables());
+  EXPECT_EQ(gather.range(), (VirtRange{VirtAddr(0x200000), VirtAddr(0x201000)}));
+  EXPECT_EQ(gather.smallest(), PageShift(21));
+  EXPECT_TRUE(memory.in_use(memory.frame_of(table)));
+  gather.release_tables();
+  EXPECT_FALSE(memory.in_use(memory.frame_of(table)));
+  EXPECT_FALSE(gather.freed_tables());
+  EXPECT_EQ(allocator.bytes_in_use(), 0u);
+}
+
+}  // namespace
+}  // namespace mmusim::pt

@@ -1,0 +1,121 @@
+// Geometries of the multi-level table: as text, checked, and as configured.
+#include "pt/mlpt/shape.h"
+
+#include <gtest/gtest.h>
+#include <set>
+#include <string>
+
+#include "base/error.h"
+#include "tests/conformance/machine.h"
+
+namespace mmusim::pt::mlpt {
+namespace {
+
+constexpr const char* kX86 = "12:9:leaf,21:9:leaf,30:9:leaf,39:9";
+
+TEST(Shape, OfX86) {
+  const Shape shape(parse_levels(kX86), PageShift(12), "here");
+  EXPECT_EQ(shape.top(), 3u);
+  EXPECT_EQ(shape.level(0).shift, 12u);
+  EXPECT_EQ(shape.level(0).span, 21u);
+  EXPECT_EQ(shape.level(3).entries, 512u);
+  EXPECT_EQ(shape.level(3).table_bytes, 4096u);
+  EXPECT_EQ(shape.last(), VirtAddr(0xffff'ffff'ffff));
+  const VirtAddr va(0x7fff'ffff'e123);
+  EXPECT_EQ(shape.index(va, 3), 255u);
+  EXPECT_EQ(shape.index(va, 2), 511u);
+  EXPECT_EQ(shape.index(va, 1), 511u);
+  EXPECT_EQ(shape.index(va, 0), 510u);
+  EXPECT_EQ(shape.leaf_level(PageShift(21)), 1);
+  EXPECT_EQ(shape.leaf_level(PageShift(39)), -1);
+  EXPECT_EQ(shape.leaf_level(PageShift(13)), -1);
+  EXPECT_EQ(shape.leaf_size_below(2), PageShift(21));
+}
+
+TEST(Shape, TablesSmallerAndLargerThanAPage) {
+  const Shape small(parse_levels("12:9:leaf,21:9:leaf,30:2"), PageShift(12), "here");
+  EXPECT_EQ(small.level(2).entries, 4u);
+  EXPECT_EQ(small.level(2).table_bytes, 4096u);
+  EXPECT_EQ(small.last(), VirtAddr(0xffff'ffff));
+  const Shape large(parse_levels("12:11:leaf,23:12"), PageShift(12), "here");
+  EXPECT_EQ(large.level(0).table_bytes, 16384u);
+  EXPECT_EQ(large.level(1).table_bytes, 32768u);
+}
+
+TEST(Shape, NoSuchGeometry) {
+  for (const char* text : {
+           "12:9:leaf",                           // one level
+           "12:2:leaf,14:2,16:2,18:2,20:2,22:2",  // six
+           "12:9,21:9:leaf",                      // no leaves at the lowest level
+           "13:9:leaf,22:9",                      // not the page
+           "12:9:leaf,22:9",                      // a hole between the levels
+           "12:9:leaf,20:9",                      // an overlap
+           "12:0:leaf,12:9",                      // no index
+           "12:20:leaf,32:9",                     // a table no block can hold
+           "12:19:leaf,31:19,50:15",              // more than 64 bits
+           "",                                    // nothing
+       })
+    EXPECT_THROW(Shape(parse_levels(text), PageShift(12), "here"), UsageError) << text;
+  EXPECT_NO_THROW(Shape(parse_levels("12:19:leaf,31:19,50:14"), PageShift(12), "here"));
+}
+
+TEST(Shape, NotAGeometry) {
+  for (const char* text : {"12", "12:", ":9", "12:9:leav", "12:9:leaf:leaf", "12:x:leaf", "x:9",
+                           "12:9:leaf,", ",12:9:leaf", "12:9:leaf,,21:9", "-1:9", "12:9:leaf;21:9",
+                           "99999999999999999999:9", "65:9", "12 :9"})
+    EXPECT_THROW(parse_levels(text), UsageError) << text;
+}
+
+TEST(Shape, ErrorsNameTheKey) {
+  config::Schema schema;
+  const Backend& mlpt = backends().front();
+  ASSERT_STREQ(mlpt.name, "mlpt");
+  mlpt.declare(schema);
+  config::Config config(schema);
+  config.set("pt.mlpt.levels", "12:9:leaf,22:9", "test");
+  Machine machine(mlpt, architectures()[3]);
+  try {
+    static_cast<void>(mlpt.make(config, machine.environment));
+    FAIL() << "accepted";
+  } catch (const UsageError& error) {
+    EXPECT_NE(std::string(error.what()).find("pt.mlpt.levels"), std::string::npos);
+  }
+}
+
+TEST(Shape, ConfiguredInsteadOfTheArchitectures) {
+  config::Schema schema;
+  const Backend& mlpt = backends().front();
+  mlpt.declare(schema);
+  config::Config config(schema);
+  Machine machine(mlpt, architectures()[3]);
+  const auto own_factory = mlpt.make(config, machine.environment);
+  const auto own = own_factory->create(MmId(1));
+  ASSERT_NE(own->hardware_walkable(), nullptr);
+  EXPECT_EQ(*own->hardware_walkable(), machine.environment.geometry);
+  config.set("pt.mlpt.levels", "12:12:leaf,24:12", "test");
+  const auto factory = mlpt.make(config, machine.environment);
+  const auto other = factory->create(MmId(2));
+  EXPECT_NE(*other->hardware_walkable(), machine.environment.geometry);
+  EXPECT_EQ(other->stats().root_bytes, 32768u);
+  EXPECT_EQ(other->leaf_sizes(), std::vector<PageShift>{PageShift(12)});
+}
+
+TEST(Backends, HaveNamesOfTheirOwn) {
+  std::set<std::string> names;
+  for (const Backend& backend : backends()) {
+    EXPECT_TRUE(names.insert(backend.name).second) << backend.name;
+    EXPECT_FALSE(std::string(backend.summary).empty());
+  }
+}
+
+TEST(Statuses, HaveNamesOfTheirOwn) {
+  std::set<std::string> names;
+  for (unsigned i = 0; i <= static_cast<unsigned>(Status::NotSupported); ++i) {
+    const char* name = pt::name_of(static_cast<Status>(i));
+    EXPECT_TRUE(names.insert(name).second) << name;
+    EXPECT_STRNE(name, "?");
+  }
+}
+
+}  // namespace
+}  // namespace mmusim::pt::mlpt
