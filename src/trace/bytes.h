@@ -98,8 +98,9 @@ struct Place {
   uint64_t offset = 0;
 };
 
-[[noreturn]] inline void damaged(const Place& place, const std::string& what) {
-  throw Error(fmt::format("{}: byte {}", place.path, place.offset), what);
+[[noreturn]] inline void damaged(const Place& place, const std::string& what,
+                                 const std::string& what_to_do = "") {
+  throw Error(fmt::format("{}: byte {}", place.path, place.offset), what, what_to_do);
 }
 
 // Input. `place` is that of the first byte, or of the chunk if the bytes were compressed; `name`

@@ -23,7 +23,7 @@ struct DumpOptions {
   uint64_t skip = 0;               // lines left out at the beginning
   uint64_t limit = UINT64_MAX;     // lines printed at most
   bool events_only = false;        // lines of events alone
-  std::optional<ThreadId> thread;  // lines of this thread alone
+  std::optional<ThreadId> thread{};  // lines of this thread alone
 };
 
 // Calls `line` with each line, without its line end; stops early when it returns false. Gives the

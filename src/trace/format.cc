@@ -203,10 +203,8 @@ ChunkHeader decode_chunk_header(std::span<const uint8_t> bytes, const Place& pla
   for (StreamSizes& stream : header.streams) {
     stream.raw = fields.fixed<uint32_t>();
     stream.compressed = fields.fixed<uint32_t>();
-    if (stream.raw > kMaxStreamBytes || stream.compressed > 2 * kMaxStreamBytes) {
-      fields.fail("a stream is longer than the limit");
-    }
   }
+  if (header.raw_bytes() > kMaxChunkBytes) fields.fail("a chunk is larger than the limit");
   header.raw_hash = fields.fixed<uint64_t>();
   header.payload_hash = fields.fixed<uint64_t>();
   return header;
@@ -251,7 +249,7 @@ std::vector<IndexEntry> decode_index(std::span<const uint8_t> bytes, const Place
     entry.raw_hash = in.fixed<uint64_t>();
     check_totals(entry.totals, in);
     if (entry.offset != next || entry.bytes < ChunkHeader::kBytes ||
-        entry.bytes > place.offset - next || entry.raw_bytes > kStreams * kMaxStreamBytes) {
+        entry.bytes > place.offset - next || entry.raw_bytes > kMaxChunkBytes) {
       in.fail("a chunk is not where the index puts it");
     }
     next += entry.bytes;

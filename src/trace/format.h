@@ -26,7 +26,7 @@ inline constexpr uint32_t kIndexMagic = 0x58444e49;  // "INDX"
 // Limits. A reader refuses what exceeds them, so that its memory is bounded whatever a file says;
 // the writer keeps to them.
 inline constexpr uint64_t kMaxHeaderBytes = uint64_t{1} << 20;
-inline constexpr uint64_t kMaxStreamBytes = uint64_t{64} << 20;    // one stream, uncompressed
+inline constexpr uint64_t kMaxChunkBytes = uint64_t{64} << 20;     // all streams, uncompressed
 inline constexpr uint64_t kMaxBlocksPerChunk = uint64_t{1} << 24;  // block records
 inline constexpr uint64_t kMaxEventsPerChunk = uint64_t{1} << 22;
 inline constexpr uint64_t kMaxStaticBlocks = uint64_t{1} << 20;   // per chunk

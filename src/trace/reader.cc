@@ -84,8 +84,8 @@ class Reader::Impl {
     read_header();
     if (!read_index()) {
       if (!options.accept_torn) {
-        damaged({file_.path(), file_.bytes()},
-                fmt::format("the index at the end of the trace is missing ({})", kTornAdvice));
+        damaged({file_.path(), file_.bytes()}, "the index at the end of the trace is missing",
+                kTornAdvice);
       }
       torn_ = true;
     }

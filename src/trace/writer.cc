@@ -24,8 +24,10 @@ constexpr uint64_t mix_word(const MemOp& op) {
 }
 
 constexpr uint64_t kSmallestChunk = 256;
-// A stream may exceed the chunk size by one record, and must stay below its own limit.
-constexpr uint64_t kLargestChunk = kMaxStreamBytes - kMaxEventBytes - (uint64_t{1} << 20);
+// A chunk may exceed this by one record, and by the growth of all block numbers from two bytes to
+// four, and must stay below the format's limit.
+constexpr uint64_t kLargestChunk = uint64_t{24} << 20;
+static_assert(2 * kLargestChunk + 2 * kMaxEventBytes <= kMaxChunkBytes);
 
 struct FreeContext {
   void operator()(ZSTD_CCtx* context) const { ZSTD_freeCCtx(context); }

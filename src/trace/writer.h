@@ -16,7 +16,8 @@ namespace mmusim::trace {
 
 struct WriterOptions {
   int zstd_level = 6;
-  uint64_t chunk_bytes = uint64_t{16} << 20;  // uncompressed bytes after which a chunk is closed
+  // Uncompressed bytes after which a chunk is closed; taken as the nearest of 256 to 24 MiB.
+  uint64_t chunk_bytes = uint64_t{16} << 20;
 };
 
 class Writer {

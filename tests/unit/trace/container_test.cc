@@ -2,6 +2,7 @@
 #include <gtest/gtest.h>
 
 #include "history.h"
+#include "second_reader.h"
 
 namespace mmusim::trace {
 namespace {
@@ -52,6 +53,11 @@ TEST_P(RoundTrip, GivesTheSameHistory) {
     testing::write_history(file.path(), history, {.zstd_level = 1, .chunk_bytes = c.chunk_bytes});
     const History back = without_repeats(testing::read_history(file.path()));
     ASSERT_EQ(difference(history, back), "");
+    const testing::SecondReading second =
+        testing::read_by_the_book(testing::file_content(file.path()));
+    ASSERT_EQ(difference(history, without_repeats(second.history)), "");
+    EXPECT_EQ(second.header, testing::test_header());
+    EXPECT_EQ(second.totals, Reader(file.path()).totals());
   }
 }
 

@@ -341,8 +341,12 @@ std::string file_content(const std::string& path) {
 }
 
 void write_file(const std::string& path, const std::string& content) {
-  std::ofstream out(path, std::ios::binary);
+  // Overwritten in place: truncating to nothing first makes some file systems wait for the disk.
+  { std::ofstream create(path, std::ios::binary | std::ios::app); }
+  std::fstream out(path, std::ios::binary | std::ios::in | std::ios::out);
   out.write(content.data(), static_cast<std::streamsize>(content.size()));
+  out.close();
+  std::filesystem::resize_file(path, content.size());
 }
 
 }  // namespace mmusim::trace::testing

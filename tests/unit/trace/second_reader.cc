@@ -1,0 +1,397 @@
+#include "second_reader.h"
+
+#include <array>
+#include <cstring>
+#include <stdexcept>
+#include <xxhash.h>
+#include <zstd.h>
+
+namespace mmusim::trace::testing {
+namespace {
+
+void require(bool condition, const char* what) {
+  if (!condition) throw std::runtime_error(what);
+}
+
+// A text with a place in it.
+class Cursor {
+ public:
+  explicit Cursor(std::string bytes) : bytes_(std::move(bytes)) {}
+
+  std::string take(uint64_t count) {
+    require(count <= bytes_.size() - at_, "ends early");
+    at_ += count;
+    return bytes_.substr(at_ - count, count);
+  }
+  uint64_t fixed(unsigned bytes) {
+    const std::string text = take(bytes);
+    uint64_t value = 0;
+    for (unsigned i = 0; i < bytes; ++i) {
+      value += static_cast<uint64_t>(static_cast<unsigned char>(text[i])) << (8 * i);
+    }
+    return value;
+  }
+  uint64_t u() {
+    uint64_t value = 0;
+    for (unsigned shift = 0;; shift += 7) {
+      const uint64_t byte = fixed(1);
+      value += (byte & 127) << shift;
+      if (byte < 128) return value;
+    }
+  }
+  int64_t s() {
+    const uint64_t code = u();
+    const auto half = static_cast<int64_t>(code / 2);
+    return code % 2 == 0 ? half : -half - 1;
+  }
+  uint32_t u32() { return static_cast<uint32_t>(u()); }
+  int32_t s32() { return static_cast<int32_t>(s()); }
+  VirtAddr addr() { return VirtAddr(u()); }
+  std::string text() { return take(u()); }
+  bool flag() { return fixed(1) == 1; }
+  [[nodiscard]] bool at_end() const { return at_ == bytes_.size(); }
+  [[nodiscard]] uint64_t at() const { return at_; }
+
+ private:
+  std::string bytes_;
+  uint64_t at_ = 0;
+};
+
+uint64_t xxh3(const std::string& bytes) {
+  return XXH3_64bits(bytes.data(), bytes.size());
+}
+
+struct Access {
+  unsigned instruction;
+  AccessKind kind;
+  unsigned bytes;
+  uint64_t last;
+};
+struct Code {
+  uint64_t start;
+  std::vector<unsigned> lengths;
+  std::vector<Access> accesses;
+};
+
+Totals read_totals(Cursor& in) {
+  Totals t;
+  t.instructions = in.fixed(8);
+  t.blocks = in.fixed(8);
+  t.loads = in.fixed(8);
+  t.stores = in.fixed(8);
+  t.modifies = in.fixed(8);
+  t.events = in.fixed(8);
+  return t;
+}
+
+uint64_t apart(uint64_t a, uint64_t b) {
+  return a - b < b - a ? a - b : b - a;
+}
+
+std::vector<Code> read_dictionary(const std::string& stream, uint64_t count) {
+  Cursor in(stream);
+  std::vector<Code> codes;
+  uint64_t expected_start = 0;
+  std::array<uint64_t, 4> base{};
+  std::array<uint64_t, 4> last_use{};
+  uint64_t uses = 0;
+  for (uint64_t i = 0; i < count; ++i) {
+    Code code;
+    code.start = expected_start + static_cast<uint64_t>(in.s());
+    const uint64_t instructions = in.fixed(1);
+    const uint64_t accesses = in.fixed(1);
+    expected_start = code.start;
+    for (uint64_t k = 0; k < instructions; ++k) {
+      code.lengths.push_back(static_cast<unsigned>(in.fixed(1)));
+      expected_start += code.lengths.back();
+    }
+    unsigned instruction = 0;
+    for (uint64_t k = 0; k < accesses; ++k) {
+      Access access{};
+      instruction += static_cast<unsigned>(in.fixed(1));
+      access.instruction = instruction;
+      const uint64_t shape = in.u();
+      access.kind =
+          std::array{AccessKind::Load, AccessKind::Store, AccessKind::Modify}.at(shape % 4);
+      access.bytes = static_cast<unsigned>(shape / 4 + 1);
+      const uint64_t which = in.fixed(1);
+      const uint64_t from = base.at(which);
+      access.last = from + static_cast<uint64_t>(in.s());
+      uint64_t replaced = which;
+      if (apart(access.last, from) >= 16777216) {
+        for (uint64_t b = 0; b < 4; ++b) {
+          if (last_use[b] < last_use[replaced]) replaced = b;
+        }
+      }
+      base[replaced] = access.last;
+      last_use[replaced] = ++uses;
+      code.accesses.push_back(access);
+    }
+    codes.push_back(code);
+  }
+  require(in.at_end(), "dictionary too long");
+  return codes;
+}
+
+Event read_event(uint64_t kind, Cursor& in) {
+  switch (kind) {
+    case 0: {
+      ExecEvent e;
+      e.program = in.text();
+      for (uint64_t n = in.u(); n > 0; --n)
+        e.arguments.push_back(in.text());
+      for (uint64_t n = in.u(); n > 0; --n) {
+        ImageArea area;
+        area.range.begin = in.addr();
+        area.range.end = in.addr();
+        area.prot = in.u32();
+        area.flags = in.u32();
+        area.file_offset = in.u();
+        area.name = in.text();
+        e.image.push_back(area);
+      }
+      e.brk = in.addr();
+      e.stack_top = in.addr();
+      return e;
+    }
+    case 1: {
+      MmapEvent e;
+      e.hint = in.addr();
+      e.length = in.u();
+      e.prot = in.u32();
+      e.flags = in.u32();
+      e.fd = in.s32();
+      e.offset = in.u();
+      e.result = in.s();
+      e.file = in.text();
+      return e;
+    }
+    case 2: {
+      MunmapEvent e;
+      e.start = in.addr();
+      e.length = in.u();
+      e.result = in.s();
+      return e;
+    }
+    case 3: {
+      MprotectEvent e;
+      e.start = in.addr();
+      e.length = in.u();
+      e.prot = in.u32();
+      e.result = in.s();
+      return e;
+    }
+    case 4: {
+      MremapEvent e;
+      e.old_start = in.addr();
+      e.old_length = in.u();
+      e.new_length = in.u();
+      e.flags = in.u32();
+      e.new_hint = in.addr();
+      e.result = in.s();
+      return e;
+    }
+    case 5: {
+      BrkEvent e;
+      e.requested = in.addr();
+      e.result = in.addr();
+      return e;
+    }
+    case 6: {
+      MadviseEvent e;
+      e.start = in.addr();
+      e.length = in.u();
+      e.advice = in.u32();
+      e.result = in.s();
+      return e;
+    }
+    case 7: {
+      ForkEvent e;
+      e.child.pid = Pid(in.u32());
+      e.child.tid = Tid(in.u32());
+      e.clone_flags = in.u();
+      e.shares_memory = in.flag();
+      return e;
+    }
+    case 8: {
+      ExitEvent e;
+      e.status = in.s32();
+      e.whole_process = in.flag();
+      return e;
+    }
+    case 9: {
+      WaitEvent e;
+      e.child = Pid(in.u32());
+      e.status = in.s32();
+      return e;
+    }
+    case 10:
+      return SwitchEvent{CpuId(in.u32())};
+    case 11:
+      return MarkerEvent{in.text()};
+    default:
+      throw std::runtime_error("unknown event");
+  }
+}
+
+class ChunkReading {
+ public:
+  ChunkReading(const std::array<std::string, 5>& streams, uint64_t static_blocks, History& history)
+      : codes_(read_dictionary(streams[0], static_blocks)),
+        control_(streams[1]),
+        numbers_(streams[2]),
+        widths_(streams[3]),
+        differences_(streams[4]),
+        number_bytes_(static_blocks <= 65536 ? 2 : 4),
+        history_(history) {}
+
+  Totals run() {
+    for (;;) {
+      for (uint64_t n = control_.u(); n > 0; --n)
+        block();
+      if (control_.at_end()) break;
+      const uint64_t kind = control_.fixed(1);
+      if (kind == 255) {
+        thread_.pid = Pid(control_.u32());
+        thread_.tid = Tid(control_.u32());
+        continue;
+      }
+      const uint64_t length = control_.u();
+      const uint64_t begin = control_.at();
+      Happening h;
+      h.thread = thread_;
+      h.is_event = true;
+      h.event = read_event(kind, control_);
+      require(control_.at() == begin + length, "event length");
+      history_.push_back(h);
+      ++totals_.events;
+    }
+    require(numbers_.at_end() && widths_.at_end() && differences_.at_end(), "streams too long");
+    return totals_;
+  }
+
+ private:
+  void block() {
+    Code& code = codes_.at(numbers_.fixed(number_bytes_));
+    uint64_t pc = code.start;
+    size_t access = 0;
+    ++totals_.blocks;
+    for (unsigned i = 0; i < code.lengths.size(); ++i) {
+      history_.push_back({thread_, false, AccessKind::Fetch, pc, code.lengths[i], Event{}});
+      ++totals_.instructions;
+      pc += code.lengths[i];
+      for (; access < code.accesses.size() && code.accesses[access].instruction == i; ++access) {
+        Access& a = code.accesses[access];
+        a.last += difference();
+        history_.push_back({thread_, false, a.kind, a.last, a.bytes, Event{}});
+        totals_.loads += a.kind == AccessKind::Load ? 1 : 0;
+        totals_.stores += a.kind == AccessKind::Store ? 1 : 0;
+        totals_.modifies += a.kind == AccessKind::Modify ? 1 : 0;
+      }
+    }
+  }
+
+  uint64_t difference() {
+    if (!half_) pair_ = widths_.fixed(1);
+    const auto width = static_cast<unsigned>(half_ ? pair_ / 16 : pair_ % 16);
+    half_ = !half_;
+    if (width == 0) return 0;
+    return differences_.fixed(width) - (uint64_t{1} << (8 * width - 1));
+  }
+
+  std::vector<Code> codes_;
+  Cursor control_;
+  Cursor numbers_;
+  Cursor widths_;
+  Cursor differences_;
+  unsigned number_bytes_;
+  History& history_;
+  ThreadId thread_{};
+  Totals totals_;
+  uint64_t pair_ = 0;
+  bool half_ = false;
+};
+
+std::string decompress(const std::string& frame, uint64_t size) {
+  std::string out(size, '\0');
+  const size_t got = ZSTD_decompress(out.data(), out.size(), frame.data(), frame.size());
+  require(got == size, "decompression");
+  return out;
+}
+
+Header read_header(Cursor& in, const std::string& content) {
+  require(in.take(8) == std::string("\xcdMMT\r\n\x1a\n"), "magic");
+  require(in.fixed(4) == 1, "version");
+  const uint64_t body = in.fixed(4);
+  Cursor fields(in.take(body));
+  Header header;
+  header.isa = fields.text();
+  header.big_endian = fields.flag();
+  header.page = PageShift(static_cast<unsigned>(fields.fixed(1)));
+  header.program = fields.text();
+  header.recorder = fields.text();
+  header.notes = fields.text();
+  require(fields.at_end(), "header");
+  require(in.fixed(8) == xxh3(content.substr(0, 16 + body)), "header hash");
+  return header;
+}
+
+}  // namespace
+
+SecondReading read_by_the_book(const std::string& content) {
+  SecondReading result;
+  Cursor in(content);
+  result.header = read_header(in, content);
+  const uint64_t header_bytes = in.at();
+
+  Cursor trailer(content.substr(content.size() - 32));
+  const uint64_t index_offset = trailer.fixed(8);
+  const uint64_t index_bytes = trailer.fixed(8);
+  const uint64_t index_hash = trailer.fixed(8);
+  require(trailer.take(8) == std::string("\xcdMMTend\n"), "trailer magic");
+  require(index_offset + index_bytes + 32 == content.size(), "trailer");
+  const std::string index_content = content.substr(index_offset, index_bytes);
+  require(xxh3(index_content) == index_hash, "index hash");
+  Cursor index(index_content);
+  require(index.take(4) == "INDX" && index.fixed(4) == 0, "index magic");
+  require(index.fixed(8) == xxh3(content.substr(0, header_bytes)), "index names header");
+
+  while (!index.at_end()) {
+    const uint64_t offset = index.fixed(8);
+    const uint64_t bytes = index.fixed(8);
+    const uint64_t raw_bytes = index.fixed(8);
+    const Totals totals = read_totals(index);
+    const uint64_t content_hash = index.fixed(8);
+    require(offset == in.at(), "chunk offset");
+
+    require(in.take(4) == "CHNK", "chunk magic");
+    const uint64_t static_blocks = in.fixed(4);
+    require(read_totals(in) == totals, "totals");
+    std::array<uint64_t, 5> raw{};
+    std::array<uint64_t, 5> packed{};
+    for (size_t i = 0; i < 5; ++i) {
+      raw[i] = in.fixed(4);
+      packed[i] = in.fixed(4);
+    }
+    require(in.fixed(8) == content_hash, "content hash");
+    const uint64_t payload_hash = in.fixed(8);
+    require(xxh3(content.substr(offset, in.at() - offset)) == in.fixed(8), "chunk header hash");
+    std::array<std::string, 5> streams;
+    std::string payload;
+    std::string all;
+    for (size_t i = 0; i < 5; ++i) {
+      const std::string frame = in.take(packed[i]);
+      payload += frame;
+      streams[i] = decompress(frame, raw[i]);
+      all += streams[i];
+    }
+    require(xxh3(payload) == payload_hash && xxh3(all) == content_hash, "hashes");
+    require(in.at() == offset + bytes && all.size() == raw_bytes, "chunk size");
+    require(ChunkReading(streams, static_blocks, result.history).run() == totals, "totals");
+    result.totals += totals;
+  }
+  require(in.at() == index_offset, "chunks end at the index");
+  return result;
+}
+
+}  // namespace mmusim::trace::testing
