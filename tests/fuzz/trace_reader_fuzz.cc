@@ -1,12 +1,16 @@
-// Any bytes as a trace file: batches or Error, nothing else. The file's checksums would stop nearly
-// every mutation at the door, so the second target of the same bytes is what is behind them: the
-// raw streams of a chunk.
+// Any bytes as a trace file: batches or Error, nothing else. The file's checksums stop nearly every
+// mutation at the door, so what is behind them gets bytes of its own: the raw streams of a chunk,
+// made of the input, or good streams with the input as edits.
+#include <algorithm>
+#include <array>
 #include <cstdint>
-#include <cstdio>
+#include <cstdlib>
 #include <sys/mman.h>
 #include <unistd.h>
+#include <vector>
 
 #include "trace/chunk_decoder.h"
+#include "trace/chunk_encoder.h"
 #include "trace/dump.h"
 #include "trace/reader.h"
 
@@ -27,30 +31,23 @@ void fuzz_file(std::span<const uint8_t> bytes, bool torn) {
   close(fd);
 }
 
-// The input is cut into streams by its first bytes.
-void fuzz_chunk(std::span<const uint8_t> bytes) {
-  const size_t head = 4 + 2 * kStreams;
-  if (bytes.size() < head) return;
+struct Chunk {
   ChunkHeader header;
-  header.static_blocks = bytes[0];
-  header.totals.blocks = uint64_t{bytes[1]} << 8 | bytes[2];
-  header.totals.events = bytes[3];
-  std::vector<std::vector<uint8_t>> padded;
+  std::array<std::vector<uint8_t>, kStreams> streams;
+};
+
+void decode(Chunk& chunk) {
   RawStreams raw;
-  size_t from = head;
   for (size_t i = 0; i < kStreams; ++i) {
-    const size_t wanted = size_t{bytes[4 + 2 * i]} << 8 | bytes[5 + 2 * i];
-    const size_t size = std::min(wanted, bytes.size() - from);
-    auto& stream = padded.emplace_back(bytes.begin() + static_cast<ptrdiff_t>(from),
-                                       bytes.begin() + static_cast<ptrdiff_t>(from + size));
+    auto& stream = chunk.streams.at(i);
+    const size_t size = stream.size();
     stream.resize(size + RawStreams::kPadding);
-    raw.streams[i] = std::span(stream).first(size);
-    from += size;
+    raw.streams.at(i) = std::span(stream).first(size);
   }
   static ChunkDecoder decoder;
   uint64_t sum = 0;
   try {
-    decoder.open(header, raw, {"fuzz", 0});
+    decoder.open(chunk.header, raw, {"fuzz", 0});
     for (Batch batch; decoder.next(batch);) {
       if (batch.event != nullptr) sum += describe(*batch.event).size();
       const uint64_t* address = batch.addresses;
@@ -64,8 +61,76 @@ void fuzz_chunk(std::span<const uint8_t> bytes) {
     }
   } catch (const Error&) {
   }
-  [[maybe_unused]] static volatile uint64_t sink;
+  static volatile uint64_t sink;
   sink = sum;
+}
+
+// The input is cut into streams by its first bytes.
+void fuzz_chunk(std::span<const uint8_t> bytes) {
+  const size_t head = 4 + 2 * kStreams;
+  if (bytes.size() < head) return;
+  Chunk chunk;
+  chunk.header.static_blocks = bytes[0];
+  chunk.header.totals.blocks = uint64_t{bytes[1]} << 8 | bytes[2];
+  chunk.header.totals.events = bytes[3];
+  size_t from = head;
+  for (size_t i = 0; i < kStreams; ++i) {
+    const size_t wanted = size_t{bytes[4 + 2 * i]} << 8 | bytes[5 + 2 * i];
+    const size_t size = std::min(wanted, bytes.size() - from);
+    const auto part = bytes.subspan(from, size);
+    chunk.streams.at(i).assign(part.begin(), part.end());
+    from += size;
+  }
+  // As many accesses as there are widths for, so that the streams may fit together.
+  chunk.header.totals.loads = 2 * chunk.streams.at(static_cast<size_t>(Stream::Widths)).size();
+  decode(chunk);
+}
+
+Chunk good_chunk() {
+  ChunkEncoder encoder;
+  const std::array<uint8_t, 3> lengths = {1, 4, 7};
+  const std::array<MemOp, 3> ops = {MemOp{0, AccessKind::Load, 8}, MemOp{1, AccessKind::Store, 1},
+                                    MemOp{2, AccessKind::Modify, 4096}};
+  const auto run = [&](uint64_t start, uint8_t accesses, uint64_t address) {
+    const StaticBlock block{VirtAddr(start), 12, 3, accesses, false, lengths.data(), ops.data()};
+    const std::array<uint64_t, 3> addresses = {address, address + 100, address * 3};
+    encoder.block(block, start + accesses, addresses.data());
+  };
+  encoder.thread({Pid(1), Tid(1)});
+  encoder.event(ExecEvent{"p", {"a", "b"}, {{{}, {}, 1, 2, 3, "n"}}, VirtAddr(4), VirtAddr(5)});
+  for (uint64_t i = 0; i < 60; ++i)
+    run(0x1000 + i % 7 * 12, static_cast<uint8_t>(i % 4), i * i * i);
+  encoder.event(MmapEvent{VirtAddr(1), 2, 3, 4, -1, 5, -6, "file"});
+  encoder.thread({Pid(1), Tid(2)});
+  run(0x2000, 3, 0x7fff00000000);
+  encoder.close();
+  Chunk chunk;
+  chunk.header.totals = encoder.totals();
+  chunk.header.static_blocks = encoder.static_blocks();
+  for (size_t i = 0; i < kStreams; ++i) {
+    const auto stream = encoder.stream(static_cast<Stream>(i));
+    chunk.streams.at(i).assign(stream.begin(), stream.end());
+  }
+  return chunk;
+}
+
+// The input is a list of edits: stream, what to do, place, value.
+void fuzz_edits(std::span<const uint8_t> bytes) {
+  static const Chunk good = good_chunk();
+  Chunk chunk = good;
+  for (; bytes.size() >= 4; bytes = bytes.subspan(4)) {
+    auto& stream = chunk.streams.at(bytes[0] % kStreams);
+    if (stream.empty()) continue;
+    const auto at = stream.begin() + bytes[2] % static_cast<ptrdiff_t>(stream.size());
+    if (bytes[1] % 8 == 0) {
+      stream.insert(at, bytes[3]);
+    } else if (bytes[1] % 8 == 1) {
+      stream.erase(at);
+    } else {
+      *at = bytes[3];
+    }
+  }
+  decode(chunk);
 }
 
 }  // namespace
@@ -76,8 +141,10 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   const std::span<const uint8_t> bytes(data + 1, size - 1);
   if ((data[0] & 3) == 0) {
     mmusim::trace::fuzz_file(bytes, (data[0] & 4) != 0);
-  } else {
+  } else if ((data[0] & 3) == 1) {
     mmusim::trace::fuzz_chunk(bytes);
+  } else {
+    mmusim::trace::fuzz_edits(bytes);
   }
   return 0;
 }
