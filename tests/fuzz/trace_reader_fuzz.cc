@@ -17,6 +17,8 @@
 namespace mmusim::trace {
 namespace {
 
+volatile uint64_t touched;  // so that what batches point to is read
+
 void fuzz_file(std::span<const uint8_t> bytes, bool torn) {
   const int fd = memfd_create("trace", 0);
   if (fd < 0 || write(fd, bytes.data(), bytes.size()) != static_cast<ssize_t>(bytes.size())) {
@@ -61,8 +63,7 @@ void decode(Chunk& chunk) {
     }
   } catch (const Error&) {
   }
-  static volatile uint64_t sink;
-  sink = sum;
+  touched = sum;
 }
 
 // The input is cut into streams by its first bytes.
@@ -97,7 +98,11 @@ Chunk good_chunk() {
     encoder.block(block, start + accesses, addresses.data());
   };
   encoder.thread({Pid(1), Tid(1)});
-  encoder.event(ExecEvent{"p", {"a", "b"}, {{{}, {}, 1, 2, 3, "n"}}, VirtAddr(4), VirtAddr(5)});
+  ExecEvent exec;
+  exec.program = "p";
+  exec.arguments = {"a", "b"};
+  exec.image.emplace_back().name = "n";
+  encoder.event(exec);
   for (uint64_t i = 0; i < 60; ++i)
     run(0x1000 + i % 7 * 12, static_cast<uint8_t>(i % 4), i * i * i);
   encoder.event(MmapEvent{VirtAddr(1), 2, 3, 4, -1, 5, -6, "file"});
