@@ -51,8 +51,10 @@ Log open_log(const std::string& path) {
       log.forked = line.starts_with(" --> ");
       break;
     }
-    const auto [pid, text] = *header;
-    log.pid = Pid(pid);
+    // Not a structured binding: clang 14 cannot capture one.
+    const Pid pid(header->first);
+    const std::string_view text = header->second;
+    log.pid = pid;
     if (text.starts_with("Lackey, ")) lackey = true;
     const auto value_of = [text](std::string_view key, std::string_view& value) {
       if (!text.starts_with(key)) return false;

@@ -78,7 +78,6 @@ bool arguments(std::string_view text, size_t at, Call& call) {
 }  // namespace
 
 std::optional<CallHead> parse_call_head(std::string_view text) {
-  CallHead head;
   size_t at = 0;
   if (!skip(text, at, "SYSCALL[")) return std::nullopt;
   const std::optional<uint64_t> pid = number(text, at);
