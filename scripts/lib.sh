@@ -21,7 +21,7 @@ die() { say "$(basename "$0"): $*"; exit 1; }
 missing_packages() {
   local installed package
   installed=$(dpkg-query -W -f='${Package} ${db:Status-Status}\n' "$@" 2>/dev/null |
-    sed -n 's/ installed$//p')
+    sed -n 's/ installed$//p') || true  # dpkg-query fails if it does not know one
   for package in "$@"; do
     grep -qxF -- "$package" <<<"$installed" || printf '%s\n' "$package"
   done
