@@ -20,9 +20,9 @@
 namespace mmusim::trace {
 
 struct DumpOptions {
-  uint64_t skip = 0;               // lines left out at the beginning
-  uint64_t limit = UINT64_MAX;     // lines printed at most
-  bool events_only = false;        // lines of events alone
+  uint64_t skip = 0;                 // lines left out at the beginning
+  uint64_t limit = UINT64_MAX;       // lines printed at most
+  bool events_only = false;          // lines of events alone
   std::optional<ThreadId> thread{};  // lines of this thread alone
 };
 
