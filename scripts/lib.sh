@@ -49,9 +49,15 @@ need_packages() {
   say "Installing: ${missing[*]}"
   local apt=("${as_root[@]}" env DEBIAN_FRONTEND=noninteractive apt-get -qq
              -o Dpkg::Use-Pty=0 -o DPkg::Lock::Timeout=300)
-  "${apt[@]}" update </dev/null >&2 || die "apt-get update failed"
-  "${apt[@]}" install -y --no-install-recommends "${missing[@]}" </dev/null >&2 ||
-    die "apt-get install failed"
+  local log
+  log=$(mktemp)
+  if ! { "${apt[@]}" update && "${apt[@]}" install -y --no-install-recommends "${missing[@]}"; } \
+    </dev/null >"$log" 2>&1; then
+    cat "$log" >&2
+    rm -f "$log"
+    die "apt-get could not install what is missing"
+  fi
+  rm -f "$log"
 }
 
 # configure PRESET [cmake arguments]: makes build/PRESET if it is not there yet, was made for a
