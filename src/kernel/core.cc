@@ -126,6 +126,14 @@ void Core::unuse(FileId id, uint64_t uses) {
   cache.forget(id);
 }
 
+FileId Core::shared_memory(uint64_t bytes) {
+  const FileId id = cache.unnamed(FileKind::Shmem);
+  File& file = cache.file(id);
+  file.pages = pages(bytes);
+  file.length_known = true;
+  return id;
+}
+
 void Core::pin(FileId file) {
   if (file != FileId(0)) ++cache.file(file).mapped_pages;
 }

@@ -81,6 +81,8 @@ class Core {
   // --- Areas: an area begins or ends to cover these pages.
   void area_added(const Vma& vma, uint64_t pages);
   void area_removed(const Vma& vma, uint64_t pages);
+  // The hidden file behind new shared anonymous memory.
+  FileId shared_memory(uint64_t bytes);
   // Keeps a hidden file while nothing maps it yet; file 0 is allowed.
   void pin(FileId file);
   void unpin(FileId file);

@@ -109,7 +109,8 @@ int64_t unmap_range(Core& core, AddressSpace& mm, VirtRange range) {
 }
 
 int64_t map_area(Core& core, AddressSpace& mm, const Mapping& mapping) {
-  if (mm.vmas.size() >= core.settings.max_map_count) return -kENOMEM;
+  // Linux lets mmap go one past the limit.
+  if (mm.vmas.size() > core.settings.max_map_count) return -kENOMEM;
   if (const int64_t result = unmap_range(core, mm, mapping.range); result != 0) return result;
   Vma vma;
   vma.start = mapping.range.begin;

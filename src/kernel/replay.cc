@@ -83,7 +83,7 @@ class Replayer {
 FileId Replayer::file_of(const trace::MmapEvent& e, VirtRange range) {
   if ((e.flags & kMapAnonymous) != 0 || e.file == "/dev/zero") {
     if ((e.flags & kMapShared) == 0) return FileId(0);
-    return core_.cache.unnamed(FileKind::Shmem);
+    return core_.shared_memory(range.bytes());
   }
   if (!e.file.empty()) {
     const bool shmem = e.file.starts_with("/dev/shm/") || e.file.starts_with("/memfd:");

@@ -87,7 +87,7 @@ int64_t Syscalls::do_mmap(Process& process, VirtAddr hint, uint64_t length, uint
   const VirtRange range{start, start + length};
   const bool shared = type != kMapPrivate;
   if (anonymous) {
-    file = shared ? core.cache.unnamed(FileKind::Shmem) : FileId(0);
+    file = shared ? core.shared_memory(length) : FileId(0);
     offset = 0;
   }
   core.pin(file);

@@ -6,6 +6,7 @@
 #define MMUSIM_TESTS_UNIT_KERNEL_MACHINE_H_
 
 #include <cstdint>
+#include <functional>
 #include <gtest/gtest.h>
 #include <map>
 #include <memory>
@@ -159,6 +160,7 @@ class Machine {
         EXPECT_FALSE(held.pfn >= first && held.pfn - first < uint64_t{1} << order)
             << "frame " << held.pfn.value() << " goes free while the TLB holds it for address 0x"
             << std::hex << key.page.value();
+      if (on_free) on_free(first, order);
     };
     free_at_start = frames->free_frames();
     kernel = std::make_unique<Kernel>(*config_, platform);
@@ -296,6 +298,7 @@ class Machine {
   std::unique_ptr<pt::TableAllocator> tables;
   std::unique_ptr<Kernel> kernel;
   uint64_t free_at_start = 0;
+  std::function<void(Pfn, unsigned)> on_free;  // a test's own, may be empty
 
  private:
   config::Schema schema_;

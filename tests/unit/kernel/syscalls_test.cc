@@ -1,0 +1,488 @@
+// System calls one by one: results, placement, sharing, and what each asks of the TLBs.
+#include "kernel/syscalls.h"
+
+#include "kernel/machine.h"
+
+namespace mmusim::kernel::testing {
+namespace {
+
+using namespace abi;
+
+constexpr uint64_t kBase = 0x100000000000;
+constexpr trace::ThreadId kP1 = thread_of(1), kP2 = thread_of(2), kP3 = thread_of(3);
+constexpr uint32_t kRw = kProtRead | kProtWrite;
+constexpr uint32_t kAnon = kMapPrivate | kMapAnonymous;
+constexpr uint32_t kFixedAnon = kAnon | kMapFixed;
+
+class SyscallsTest : public ::testing::Test {
+ protected:
+  void TearDown() override { m.expect_nothing_leaks(); }
+  int64_t map(uint64_t at, uint64_t pages, uint32_t prot = kRw, uint32_t flags = kFixedAnon) {
+    return m.sys().mmap(kP1, VirtAddr(at), pages * kPage, prot, flags);
+  }
+  size_t areas(uint32_t pid = 1) { return m.mm(pid).vmas.size(); }
+  Pfn frame_at(uint32_t pid, uint64_t va) {
+    return m.format.pfn_of(m.mm(pid).table->peek(VirtAddr(va)).entry);
+  }
+  Machine m{"[kernel]\nimply = false\nmax_map_count = 50\n"};
+};
+
+TEST_F(SyscallsTest, MmapErrors) {
+  const uint64_t top = 0x7ffffffff000;
+  struct Case {
+    uint64_t hint, length;
+    uint32_t flags;
+    uint64_t offset;
+    int64_t expected;
+  };
+  const Case cases[] = {
+      {0, 0, kAnon, 0, -kEINVAL},
+      {0, kPage, kMapAnonymous, 0, -kEINVAL},
+      {0, kPage, kAnon, 1, -kEINVAL},
+      {0, ~uint64_t{0}, kAnon, 0, -kENOMEM},
+      {0, uint64_t{1} << 63, kAnon, 0, -kENOMEM},
+      {0, top, kAnon, 0, -kENOMEM},
+      {kBase + 1, kPage, kFixedAnon, 0, -kEINVAL},
+      {top, kPage, kFixedAnon, 0, -kENOMEM},
+      {top - kPage, 2 * kPage, kFixedAnon, 0, -kENOMEM},
+      {~uint64_t{0} & ~(kPage - 1), kPage, kFixedAnon, 0, -kENOMEM},
+      {kPage, kPage, kFixedAnon, 0, -kEPERM},
+      {0, kPage, kMapPrivate, 0, -kEINVAL},
+      {0, 2 * kPage, kAnon, ~uint64_t{0} & ~(kPage - 1), -kEOVERFLOW},
+  };
+  for (const Case& c : cases) {
+    EXPECT_EQ(m.sys().mmap(kP1, VirtAddr(c.hint), c.length, kRw, c.flags, FileId(0), c.offset),
+              c.expected)
+        << std::hex << c.hint << " " << c.length;
+  }
+  EXPECT_EQ(areas(), 0u);
+  EXPECT_EQ(m.counters().failed_calls, std::size(cases));
+}
+
+TEST_F(SyscallsTest, FixedReplacesAndNoReplaceRefuses) {
+  map(kBase, 8);
+  m.store(kP1, kBase + 2 * kPage);
+  EXPECT_EQ(map(kBase + 2 * kPage, 1, kRw, kAnon | kMapFixedNoReplace), -kEEXIST);
+  EXPECT_EQ(m.mm(1).rss(PageKind::Anonymous), 1u);
+  EXPECT_EQ(map(kBase + 2 * kPage, 1, kProtRead), static_cast<int64_t>(kBase + 2 * kPage));
+  EXPECT_EQ(m.mm(1).rss(PageKind::Anonymous), 0u);
+  EXPECT_EQ(areas(), 3u);
+  EXPECT_EQ(m.store(kP1, kBase + 2 * kPage), Result::Refused);
+  EXPECT_EQ(map(kBase + 8 * kPage, 1, kRw, kAnon | kMapFixedNoReplace),
+            static_cast<int64_t>(kBase + 8 * kPage));
+}
+
+TEST_F(SyscallsTest, MappingsArePlacedTopDownAndMerge) {
+  const int64_t first = map(0, 4, kRw, kAnon);
+  EXPECT_EQ(first, 0x7ffff7fff000 - 4 * static_cast<int64_t>(kPage));
+  const int64_t second = map(0, 2, kRw, kAnon);
+  EXPECT_EQ(second, first - 2 * static_cast<int64_t>(kPage));
+  EXPECT_EQ(areas(), 1u);
+  // The lowest two of six unmapped: three pages do not fit there, but below.
+  m.sys().munmap(kP1, VirtAddr(static_cast<uint64_t>(first)), 2 * kPage);
+  EXPECT_EQ(map(0, 3, kRw, kAnon), second - 3 * static_cast<int64_t>(kPage));
+  EXPECT_EQ(map(0, 2, kRw, kAnon), first);
+  // A hint is taken if it is free, rounded down.
+  EXPECT_EQ(map(kBase + 123, 1, kRw, kAnon), static_cast<int64_t>(kBase));
+  EXPECT_NE(map(kBase, 1, kRw, kAnon), static_cast<int64_t>(kBase));
+}
+
+TEST_F(SyscallsTest, PlacementKeepsOffAStacksGuardGap) {
+  trace::ExecEvent image;
+  image.stack_top = VirtAddr(0x7ffff7fff000);  // where mappings would go
+  m.sys().exec(kP1, image);
+  const int64_t at = map(0, 1, kRw, kAnon);
+  EXPECT_EQ(at, 0x7ffff7fff000 - (132 << 10) - (1 << 20) - static_cast<int64_t>(kPage));
+}
+
+TEST_F(SyscallsTest, StackStopsAtTheGuardGapAboveAMapping) {
+  trace::ExecEvent image;
+  image.stack_top = VirtAddr(kBase);
+  m.sys().exec(kP1, image);
+  const uint64_t neighbour = kBase - (2 << 20);
+  map(neighbour - kPage, 1);
+  EXPECT_EQ(m.store(kP1, neighbour + (1 << 20) - 1), Result::Refused);
+  EXPECT_EQ(m.store(kP1, neighbour + (1 << 20)), Result::Ok);
+  // What cannot be accessed needs no gap.
+  m.sys().mprotect(kP1, VirtAddr(neighbour - kPage), kPage, 0);
+  EXPECT_EQ(m.store(kP1, neighbour), Result::Ok);
+}
+
+TEST_F(SyscallsTest, StackStopsAtItsLimit) {
+  trace::ExecEvent image;
+  image.stack_top = VirtAddr(kBase);
+  m.sys().exec(kP1, image);
+  EXPECT_EQ(m.store(kP1, kBase - (8 << 20) - 1), Result::Refused);
+  EXPECT_EQ(m.store(kP1, kBase - (8 << 20)), Result::Ok);
+  EXPECT_EQ(m.counters().refused, 1u);
+  EXPECT_EQ(m.process(1).faults.minor, 2u);  // a refused fault is not counted: argument page, store
+}
+
+TEST_F(SyscallsTest, MunmapErrorsAndNothing) {
+  map(kBase, 1);
+  EXPECT_EQ(m.sys().munmap(kP1, VirtAddr(kBase + 1), kPage), -kEINVAL);
+  EXPECT_EQ(m.sys().munmap(kP1, VirtAddr(kBase), 0), -kEINVAL);
+  EXPECT_EQ(m.sys().munmap(kP1, VirtAddr(kBase), ~uint64_t{0}), -kEINVAL);
+  EXPECT_EQ(m.sys().munmap(kP1, VirtAddr(kBase + kPage), kPage), 0);
+  EXPECT_EQ(m.sys().munmap(kP1, VirtAddr(0), 0x7ffffffff000), 0);
+  EXPECT_EQ(areas(), 0u);
+}
+
+TEST_F(SyscallsTest, MprotectStopsAtAHoleAfterWhatLiesBefore) {
+  map(kBase, 2);
+  map(kBase + 3 * kPage, 2);
+  EXPECT_EQ(m.sys().mprotect(kP1, VirtAddr(kBase), 5 * kPage, kProtRead), -kENOMEM);
+  EXPECT_EQ(m.store(kP1, kBase), Result::Refused);
+  EXPECT_EQ(m.store(kP1, kBase + 3 * kPage), Result::Ok);
+  EXPECT_EQ(m.sys().mprotect(kP1, VirtAddr(kBase + 1), kPage, kProtRead), -kEINVAL);
+  EXPECT_EQ(m.sys().mprotect(kP1, VirtAddr(kBase), kPage, 0x80), -kEINVAL);
+  EXPECT_EQ(m.sys().mprotect(kP1, VirtAddr(kBase), 0, kProtRead), 0);
+}
+
+// An area made without write permission is not charged; one that lost it stays charged once it has
+// pages, so that the two do not merge.
+TEST_F(SyscallsTest, AccountedAreasStayApart) {
+  map(kBase, 1, kProtRead);
+  map(kBase + kPage, 1, kRw);
+  m.store(kP1, kBase + kPage);
+  m.sys().mprotect(kP1, VirtAddr(kBase + kPage), kPage, kProtRead);
+  EXPECT_EQ(areas(), 2u);
+  // Untouched, the charge is given back.
+  map(kBase + 4 * kPage, 1, kProtRead);
+  map(kBase + 5 * kPage, 1, kRw);
+  m.sys().mprotect(kP1, VirtAddr(kBase + 5 * kPage), kPage, kProtRead);
+  EXPECT_EQ(areas(), 3u);
+}
+
+TEST_F(SyscallsTest, AreaLimit) {
+  for (uint64_t i = 0; i < 49; ++i)
+    ASSERT_GT(map(kBase + 4 * i * kPage, 3), 0);
+  EXPECT_EQ(m.sys().mprotect(kP1, VirtAddr(kBase + kPage), kPage, 0), -kENOMEM);
+  EXPECT_EQ(areas(), 49u);
+  EXPECT_EQ(m.sys().munmap(kP1, VirtAddr(kBase + kPage), kPage), 0);  // the last one
+  EXPECT_EQ(areas(), 50u);
+  EXPECT_EQ(m.sys().munmap(kP1, VirtAddr(kBase + 5 * kPage), kPage), -kENOMEM);
+  EXPECT_GT(map(kBase + (1 << 20) * 4, 1), 0);  // mmap may go one past it
+  EXPECT_EQ(map(kBase + (1 << 20) * 5, 1), -kENOMEM);
+  EXPECT_EQ(m.sys().munmap(kP1, VirtAddr(kBase + 4 * kPage), 3 * kPage), 0);
+  EXPECT_EQ(areas(), 50u);
+}
+
+TEST_F(SyscallsTest, MremapInPlaceAndElsewhere) {
+  map(kBase, 4);
+  m.store(kP1, kBase + 3 * kPage);
+  const VirtAddr base(kBase);
+  EXPECT_EQ(m.sys().mremap(kP1, base, 4 * kPage, 2 * kPage, 0), static_cast<int64_t>(kBase));
+  EXPECT_EQ(m.mm(1).rss(PageKind::Anonymous), 0u);
+  EXPECT_EQ(m.sys().mremap(kP1, base, 2 * kPage, 8 * kPage, 0), static_cast<int64_t>(kBase));
+  EXPECT_EQ(m.store(kP1, kBase + 7 * kPage), Result::Ok);
+  map(kBase + 8 * kPage, 1, kProtRead);
+  EXPECT_EQ(m.sys().mremap(kP1, base, 8 * kPage, 9 * kPage, 0), -kENOMEM);
+  const Pfn frame = frame_at(1, kBase + 7 * kPage);
+  const int64_t moved = m.sys().mremap(kP1, base, 8 * kPage, 9 * kPage, kRemapMayMove);
+  ASSERT_GT(moved, 0);
+  EXPECT_EQ(frame_at(1, static_cast<uint64_t>(moved) + 7 * kPage), frame);
+  EXPECT_EQ(m.load(kP1, kBase), Result::Refused);
+  m.expect_no_stale_translation();
+  m.expect_accounts_agree();
+}
+
+TEST_F(SyscallsTest, MremapErrors) {
+  map(kBase, 4);
+  const VirtAddr base(kBase), far(kBase + (1 << 30));
+  EXPECT_EQ(m.sys().mremap(kP1, base, kPage, kPage, 8), -kEINVAL);
+  EXPECT_EQ(m.sys().mremap(kP1, base, kPage, kPage, kRemapFixed, far), -kEINVAL);
+  EXPECT_EQ(m.sys().mremap(kP1, base + 1, kPage, kPage, kRemapMayMove), -kEINVAL);
+  EXPECT_EQ(m.sys().mremap(kP1, base, kPage, 0, kRemapMayMove), -kEINVAL);
+  EXPECT_EQ(m.sys().mremap(kP1, far, kPage, kPage, kRemapMayMove), -kEFAULT);
+  EXPECT_EQ(m.sys().mremap(kP1, base, 5 * kPage, 6 * kPage, kRemapMayMove), -kEFAULT);
+  EXPECT_EQ(m.sys().mremap(kP1, base, ~uint64_t{0}, kPage, kRemapMayMove), -kEINVAL);
+  EXPECT_EQ(m.sys().mremap(kP1, base, kPage, ~uint64_t{0}, kRemapMayMove), -kEINVAL);
+  EXPECT_EQ(m.sys().mremap(kP1, base, 0, kPage, kRemapMayMove), -kEINVAL);  // private
+  const uint32_t fixed = kRemapMayMove | kRemapFixed;
+  EXPECT_EQ(m.sys().mremap(kP1, base, 2 * kPage, 2 * kPage, fixed, base + kPage), -kEINVAL);
+  EXPECT_EQ(m.sys().mremap(kP1, base, kPage, kPage, fixed, VirtAddr(~uint64_t{0xfff})), -kEINVAL);
+  EXPECT_EQ(m.sys().mremap(kP1, base, kPage, 2 * kPage, kRemapMayMove | kRemapDontUnmap), -kEINVAL);
+  EXPECT_EQ(areas(), 1u);
+}
+
+TEST_F(SyscallsTest, MremapDontUnmapLeavesAnEmptyArea) {
+  map(kBase, 1);
+  m.store(kP1, kBase);
+  const Pfn frame = frame_at(1, kBase);
+  const int64_t moved =
+      m.sys().mremap(kP1, VirtAddr(kBase), kPage, kPage, kRemapMayMove | kRemapDontUnmap);
+  ASSERT_GT(moved, 0);
+  EXPECT_EQ(frame_at(1, static_cast<uint64_t>(moved)), frame);
+  m.expect_no_stale_translation();
+  EXPECT_EQ(m.store(kP1, kBase), Result::Ok);
+  EXPECT_NE(frame_at(1, kBase), frame);
+  EXPECT_EQ(m.mm(1).rss(PageKind::Anonymous), 2u);
+}
+
+TEST_F(SyscallsTest, MremapOfNoLengthShowsSharedMemoryTwice) {
+  map(kBase, 4, kRw, kMapShared | kMapAnonymous | kMapFixed);
+  m.store(kP1, kBase);
+  const int64_t again = m.sys().mremap(kP1, VirtAddr(kBase), 0, 4 * kPage, kRemapMayMove);
+  ASSERT_GT(again, 0);
+  m.load(kP1, static_cast<uint64_t>(again));
+  EXPECT_EQ(frame_at(1, static_cast<uint64_t>(again)), frame_at(1, kBase));
+}
+
+TEST_F(SyscallsTest, MadviseResults) {
+  map(kBase, 1);
+  map(kBase + 2 * kPage, 1);
+  const VirtAddr base(kBase);
+  EXPECT_EQ(m.sys().madvise(kP1, base, 3 * kPage, kAdviceDontNeed), -kENOMEM);
+  EXPECT_EQ(m.sys().madvise(kP1, base, kPage, 999), -kEINVAL);
+  EXPECT_EQ(m.sys().madvise(kP1, base, 0, 999), -kEINVAL);
+  EXPECT_EQ(m.sys().madvise(kP1, base, 0, kAdviceDontNeed), 0);
+  EXPECT_EQ(m.sys().madvise(kP1, base + 1, kPage, kAdviceDontNeed), -kEINVAL);
+  EXPECT_EQ(m.sys().madvise(kP1, base, kPage, kAdvicePopulateWrite), 0);
+  EXPECT_EQ(m.mm(1).rss(PageKind::Anonymous), 1u);
+}
+
+TEST_F(SyscallsTest, AreasNotInheritedOrWiped) {
+  map(kBase, 3);
+  for (uint64_t i = 0; i < 3; ++i)
+    m.store(kP1, kBase + i * kPage);
+  m.sys().madvise(kP1, VirtAddr(kBase), kPage, kAdviceDontFork);
+  m.sys().madvise(kP1, VirtAddr(kBase + kPage), kPage, kAdviceWipeOnFork);
+  EXPECT_EQ(areas(), 3u);
+  m.sys().fork(kP1, kP2);
+  EXPECT_EQ(areas(2), 2u);
+  EXPECT_EQ(m.mm(2).rss(PageKind::Anonymous), 1u);
+  EXPECT_EQ(m.load(kP2, kBase), Result::Refused);
+  EXPECT_EQ(m.load(kP2, kBase + kPage), Result::Ok);
+  m.sys().madvise(kP1, VirtAddr(kBase), 3 * kPage, kAdviceDoFork);
+  m.sys().madvise(kP1, VirtAddr(kBase), 3 * kPage, kAdviceKeepOnFork);
+  EXPECT_EQ(areas(), 1u);
+}
+
+// fork, both write: whoever comes first copies, the other one keeps the page; and the parent's
+// writable translation is gone from the TLB at once.
+TEST_F(SyscallsTest, CopyOnWriteAndReuse) {
+  map(kBase, 1);
+  m.store(kP1, kBase);
+  const Pfn frame = frame_at(1, kBase);
+  EXPECT_TRUE(m.frames->frame(frame).exclusive);
+  const uint64_t flushes = m.tlb.mm_flushes;
+  m.sys().fork(kP1, kP2);
+  EXPECT_EQ(m.tlb.mm_flushes, flushes + 1);
+  m.expect_no_stale_translation();
+  EXPECT_FALSE(m.frames->frame(frame).exclusive);
+  EXPECT_EQ(m.frames->frame(frame).references, 2u);
+  m.load(kP2, kBase);
+  EXPECT_EQ(frame_at(2, kBase), frame);
+  m.store(kP1, kBase);
+  EXPECT_NE(frame_at(1, kBase), frame);
+  m.store(kP2, kBase);
+  EXPECT_EQ(frame_at(2, kBase), frame);
+  EXPECT_TRUE(m.frames->frame(frame).exclusive);
+  EXPECT_EQ(m.counters().cause[FaultCause::CowCopy], 1u);
+  EXPECT_EQ(m.counters().cause[FaultCause::CowReuse], 1u);
+  m.expect_accounts_agree();
+}
+
+TEST_F(SyscallsTest, ThreeGenerationsShareOnePage) {
+  map(kBase, 1);
+  m.store(kP1, kBase);
+  m.sys().fork(kP1, kP2);
+  m.sys().fork(kP2, kP3);
+  const Pfn frame = frame_at(1, kBase);
+  EXPECT_EQ(m.frames->frame(frame).references, 3u);
+  m.sys().exit(kP2, 0);
+  m.store(kP3, kBase);
+  EXPECT_NE(frame_at(3, kBase), frame);
+  m.store(kP1, kBase);
+  EXPECT_EQ(frame_at(1, kBase), frame);
+  m.expect_accounts_agree();
+}
+
+TEST_F(SyscallsTest, AChildsAreasDoNotMergeWithNewOnes) {
+  map(kBase, 1);
+  m.store(kP1, kBase);
+  m.sys().fork(kP1, kP2);
+  m.sys().mmap(kP2, VirtAddr(kBase + kPage), kPage, kRw, kFixedAnon);
+  EXPECT_EQ(areas(2), 2u);
+  map(kBase + kPage, 1);
+  EXPECT_EQ(areas(1), 1u);
+}
+
+TEST_F(SyscallsTest, TheZeroPageIsSharedAndNeverCounted) {
+  map(kBase, 2);
+  m.load(kP1, kBase);
+  m.load(kP1, kBase + kPage);
+  EXPECT_EQ(frame_at(1, kBase), frame_at(1, kBase + kPage));
+  EXPECT_EQ(m.mm(1).rss(PageKind::Anonymous), 0u);
+  m.store(kP1, kBase);
+  EXPECT_NE(frame_at(1, kBase), frame_at(1, kBase + kPage));
+  EXPECT_EQ(m.counters().cause[FaultCause::CowZero], 1u);
+  EXPECT_EQ(m.tlb.last_range, (VirtRange{VirtAddr(kBase), VirtAddr(kBase + kPage)}));
+}
+
+TEST_F(SyscallsTest, VforkSharesUntilExec) {
+  map(kBase, 1);
+  m.store(kP1, kBase);
+  EXPECT_EQ(m.sys().clone(kP1, kP2, kCloneVm | kCloneVfork), 2);
+  EXPECT_EQ(&m.mm(1), &m.mm(2));
+  m.store(kP2, kBase);
+  EXPECT_EQ(m.process(2).faults.minor, 0u);
+  m.sys().exec(kP2, {});
+  EXPECT_NE(&m.mm(1), &m.mm(2));
+  EXPECT_EQ(m.load(kP2, kBase), Result::Refused);
+  EXPECT_EQ(m.mm(1).rss(PageKind::Anonymous), 1u);
+  EXPECT_EQ(m.store(kP1, kBase), Result::Ok);
+}
+
+TEST_F(SyscallsTest, ThreadsShareAndExecEndsTheOthers) {
+  const trace::ThreadId other{Pid(1), Tid(7)};
+  map(kBase, 1);
+  EXPECT_EQ(m.sys().clone(kP1, other, kCloneVm | kCloneThread), 7);
+  EXPECT_EQ(m.sys().clone(kP1, other, kCloneVm | kCloneThread), -kEEXIST);
+  EXPECT_EQ(m.sys().clone(kP1, kP2, kCloneVm | kCloneThread), -kEINVAL);
+  EXPECT_EQ(m.access(other, VirtAddr(kBase), AccessKind::Store, CpuId(1)), Result::Ok);
+  EXPECT_EQ(m.store(kP1, kBase), Result::Ok);
+  EXPECT_EQ(m.process(1).faults.minor, 1u);
+  m.sys().exec(kP1, {});
+  EXPECT_EQ(m.process(1).threads.size(), 1u);
+  EXPECT_EQ(
+      m.kernel->fault(CpuId(1), VirtAddr(kBase), AccessKind::Load, mmu::FaultReason::NotPresent),
+      FaultOutcome::Refused);
+  EXPECT_EQ(m.kernel->current(CpuId(1)), nullptr);
+}
+
+TEST_F(SyscallsTest, TheLastThreadEndsTheProcess) {
+  const trace::ThreadId other{Pid(1), Tid(7)};
+  map(kBase, 1);
+  m.sys().clone(kP1, other, kCloneVm | kCloneThread);
+  EXPECT_EQ(m.sys().exit(kP1, 0, false), 0);
+  EXPECT_FALSE(m.process(1).zombie);
+  EXPECT_EQ(m.sys().exit(kP1, 0, false), -kESRCH);
+  EXPECT_EQ(m.sys().exit(other, 3, false), 0);
+  EXPECT_TRUE(m.process(1).zombie);
+  EXPECT_EQ(m.process(1).status, 3);
+}
+
+TEST_F(SyscallsTest, WaitAddsTheChildsFaults) {
+  map(kBase, 4);
+  for (uint64_t i = 0; i < 4; ++i)
+    m.store(kP1, kBase + i * kPage);
+  m.sys().fork(kP1, kP2);
+  EXPECT_EQ(m.sys().wait(kP1, Pid(2)), -kEAGAIN);
+  for (uint64_t i = 0; i < 3; ++i)
+    m.store(kP2, kBase + i * kPage);
+  m.sys().exit(kP2, 0);
+  EXPECT_EQ(m.sys().wait(kP1, Pid(2)), 2);
+  EXPECT_EQ(m.process(1).children.minor, 3u);
+  EXPECT_EQ(m.sys().wait(kP1, Pid(2)), -kECHILD);
+  EXPECT_EQ(m.sys().wait(kP1, Pid(1)), -kECHILD);
+  EXPECT_EQ(m.sys().fork(kP1, kP2), 2);  // the id is free again
+}
+
+// One flush for a call, however many areas and tables it takes away.
+TEST_F(SyscallsTest, OneFlushPerCall) {
+  for (uint64_t i = 0; i < 4; ++i) {
+    map(kBase + i * (2 << 20), 1, i % 2 == 0 ? kRw : uint32_t{kProtRead});
+    m.load(kP1, kBase + i * (2 << 20));
+  }
+  const uint64_t before = m.tlb.range_flushes;
+  m.sys().munmap(kP1, VirtAddr(kBase), 64 << 20);
+  EXPECT_EQ(m.tlb.range_flushes, before + 1);
+  EXPECT_TRUE(m.tlb.last_freed_tables);
+  map(kBase, 4);
+  m.store(kP1, kBase);
+  m.store(kP1, kBase + 3 * kPage);
+  const uint64_t again = m.tlb.range_flushes;
+  m.sys().mprotect(kP1, VirtAddr(kBase), 4 * kPage, kProtRead);
+  EXPECT_EQ(m.tlb.range_flushes, again + 1);
+  m.sys().mprotect(kP1, VirtAddr(kBase), 4 * kPage, kRw);  // more rights: no flush
+  EXPECT_EQ(m.tlb.range_flushes, again + 1);
+  m.sys().munmap(kP1, VirtAddr(kBase + kPage), kPage);  // nothing there: no flush
+  EXPECT_EQ(m.tlb.range_flushes, again + 1);
+}
+
+TEST_F(SyscallsTest, FaultAroundStaysInAreaTableAndFile) {
+  const FileId file = m.sys().open("/f", 20 * kPage);
+  // Starts 5 pages before a table's end; the area's start is not aligned to the window.
+  const uint64_t at = kBase + (2 << 20) - 5 * kPage;
+  m.sys().mmap(kP1, VirtAddr(at), 30 * kPage, kProtRead, kMapPrivate | kMapFixed, file, 0);
+  m.load(kP1, at + kPage);
+  EXPECT_EQ(m.mm(1).rss(PageKind::File), 5u);
+  m.load(kP1, at + 5 * kPage);
+  EXPECT_EQ(m.mm(1).rss(PageKind::File), 20u);  // 16 more would be 21: the file ends
+  EXPECT_EQ(m.load(kP1, at + 19 * kPage), Result::Ok);
+  EXPECT_EQ(m.load(kP1, at + 20 * kPage), Result::Refused);  // SIGBUS
+  EXPECT_EQ(m.process(1).faults.minor, 2u);
+}
+
+TEST_F(SyscallsTest, TwoProcessesShareTheCache) {
+  const FileId file = m.sys().open("/f", 16 * kPage);
+  m.sys().mmap(kP1, VirtAddr(kBase), 16 * kPage, kRw, kMapPrivate | kMapFixed, file, 0);
+  m.sys().mmap(kP2, VirtAddr(kBase), 16 * kPage, kRw, kMapShared | kMapFixed, file, 0);
+  m.load(kP1, kBase);
+  m.store(kP2, kBase);
+  EXPECT_EQ(frame_at(1, kBase), frame_at(2, kBase));
+  m.store(kP1, kBase);
+  EXPECT_NE(frame_at(1, kBase), frame_at(2, kBase));
+  m.expect_accounts_agree();
+}
+
+class NoMemoryTest : public ::testing::Test {
+ protected:
+  void TearDown() override { m.expect_nothing_leaks(); }
+  Machine m{"[kernel]\nimply = false\n[mem]\nbytes = 1M\n"};  // 256 frames
+};
+
+TEST_F(NoMemoryTest, FaultsForksAndMovesFailCleanly) {
+  const uint64_t far = kBase + (uint64_t{1} << 40);
+  ASSERT_GT(m.sys().mmap(kP1, VirtAddr(kBase), 1000 * kPage, kRw, kFixedAnon), 0);
+  ASSERT_GT(m.sys().mmap(kP1, VirtAddr(far - kPage), kPage, kRw, kFixedAnon), 0);
+  uint64_t written = 0;
+  while (m.store(kP1, kBase + written * kPage) == Result::Ok)
+    ++written;
+  EXPECT_GT(written, 240u);
+  EXPECT_EQ(m.counters().no_memory, 1u);
+  EXPECT_EQ(m.sys().fork(kP1, kP2), -kENOMEM);
+  EXPECT_EQ(m.sys().mremap(kP1, VirtAddr(kBase), 1000 * kPage, 1000 * kPage,
+                           kRemapMayMove | kRemapFixed, VirtAddr(far)),
+            -kENOMEM);
+  m.expect_no_stale_translation();
+  m.expect_accounts_agree();
+  EXPECT_EQ(m.store(kP1, kBase), Result::Ok);
+  EXPECT_EQ(m.mm(1).rss(PageKind::Anonymous), written);
+}
+
+// Table memory fails at every point a move, a fork or a fault may need it.
+TEST_F(NoMemoryTest, TableMemoryRunsOutAtEachAllocation) {
+  for (uint64_t nth = 1; nth <= 12; ++nth) {
+    SCOPED_TRACE(nth);
+    ASSERT_GT(m.sys().mmap(kP1, VirtAddr(kBase), 1500 * kPage, kRw, kFixedAnon), 0);
+    for (uint64_t i = 0; i < 1500; i += 500)
+      ASSERT_EQ(m.store(kP1, kBase + i * kPage), Result::Ok);
+    m.tables->fail_after(nth);
+    const int64_t moved =
+        m.sys().mremap(kP1, VirtAddr(kBase), 1500 * kPage, 1500 * kPage,
+                       kRemapMayMove | kRemapFixed, VirtAddr(kBase + (uint64_t{1} << 40) + kPage));
+    const uint64_t at = moved > 0 ? static_cast<uint64_t>(moved) : kBase;
+    m.expect_no_stale_translation();
+    m.expect_accounts_agree();
+    m.tables->fail_after(nth);
+    const int64_t child = m.sys().fork(kP1, kP2);
+    m.expect_no_stale_translation();
+    m.expect_accounts_agree();
+    m.tables->fail_after(0);
+    for (uint64_t i = 0; i < 1500; i += 500)
+      ASSERT_EQ(m.store(kP1, at + i * kPage), Result::Ok);
+    EXPECT_EQ(m.mm(1).rss(PageKind::Anonymous), 3u);
+    if (child > 0) {
+      m.sys().exit(kP2, 0);
+      m.sys().wait(kP1, Pid(2));
+    }
+    ASSERT_EQ(m.sys().munmap(kP1, VirtAddr(at), 1500 * kPage), 0);
+    EXPECT_EQ(m.mm(1).page_table_bytes(), 0u);
+  }
+}
+
+}  // namespace
+}  // namespace mmusim::kernel::testing
