@@ -185,9 +185,9 @@ class PageTable {
   virtual Status copy_range(PageTable& to, VirtRange range, const RunCopier& copy) = 0;
   // mremap: moves every leaf of [from, from + bytes) to `to`; a larger leaf that sticks out of the
   // range or does not fit the target's alignment is split. NoMemory: a prefix was moved (its length
-  // in `done`). REQUIRES: all page-aligned; the target holds no leaves but those the move itself
-  // takes away first, as when an overlapping range moves down. The caller flushes the old range,
-  // and with freed_tables: whole tables may have changed place.
+  // in `done`), and can be moved back without memory. REQUIRES: all page-aligned; the target holds
+  // no leaves but those the move itself takes away first, as when an overlapping range moves down.
+  // The caller flushes the old range, and with freed_tables: whole tables may have changed place.
   virtual Status move_range(VirtAddr from, VirtAddr to, uint64_t bytes, uint64_t& done) = 0;
   // Frees tables that serve some address of `range`, only addresses in [floor, ceiling), and hold
   // no leaf. ceiling 0: no limit. After munmap floor is the end of the mapping before, ceiling the

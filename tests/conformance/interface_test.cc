@@ -179,33 +179,48 @@ TEST_P(Interface, CopyWithoutMemory) {
 
 TEST_P(Interface, MoveWithoutMemory) {
   const uint64_t page = machine_.page.bytes();
-  // Not aligned to each other, so that it cannot be done by moving tables.
-  const VirtAddr from(2 * span() - 2 * page);
-  const VirtAddr to(6 * span() - 3 * page);
-  for (uint64_t n = 1;; ++n) {
-    const auto table = machine_.factory->create(MmId(1));
-    for (uint64_t i = 0; i < 4; ++i)
-      map(*table, from + i * page, page_leaf(100 + i));
-    machine_.allocator.fail_after(n);
-    uint64_t done = 0;
-    const Status status = table->move_range(from, to, 4 * page, done);
-    machine_.allocator.fail_after(0);
-    for (uint64_t i = 0; i < 4; ++i) {
-      const bool moved = i * page < done;
-      EXPECT_EQ(table->find(from + i * page).entry, moved ? kNone : page_leaf(100 + i));
-      EXPECT_EQ(table->find(to + i * page).entry, moved ? page_leaf(100 + i) : kNone);
+  struct Move {
+    uint64_t from, to, pages;
+  };
+  const uint64_t table = span() / page;
+  const std::vector<Move> moves = {
+      // Not aligned to each other, so that it cannot be done by moving tables.
+      {2 * table - 2, 6 * table - 3, 4},
+      // Aligned: a whole table, with some pages before and behind.
+      {table - 2, 5 * table - 2, table + 4},
+  };
+  for (const Move& move : moves) {
+    const VirtAddr from(move.from * page);
+    const VirtAddr to(move.to * page);
+    if (to.value() + move.pages * page > machine_.end) continue;
+    for (uint64_t n = 1;; ++n) {
+      const auto table_made = machine_.factory->create(MmId(1));
+      PageTable& pages = *table_made;
+      for (uint64_t i = 0; i < move.pages; ++i)
+        map(pages, from + i * page, page_leaf(100 + i));
+      machine_.allocator.fail_after(n);
+      uint64_t done = 0;
+      const Status status = pages.move_range(from, to, move.pages * page, done);
+      machine_.allocator.fail_after(0);
+      for (uint64_t i = 0; i < move.pages; ++i) {
+        const bool moved = i * page < done;
+        ASSERT_EQ(pages.find(from + i * page).entry, moved ? kNone : page_leaf(100 + i));
+        ASSERT_EQ(pages.find(to + i * page).entry, moved ? page_leaf(100 + i) : kNone);
+      }
+      EXPECT_EQ(pages.stats().leaves, move.pages);
+      if (status == Status::Ok) {
+        EXPECT_EQ(done, move.pages * page);
+        break;
+      }
+      ASSERT_EQ(status, Status::NoMemory);
+      // And back, as the kernel does after a failure: while there is still no memory.
+      uint64_t undone = 0;
+      machine_.allocator.fail_after(1);
+      ASSERT_EQ(pages.move_range(to, from, done, undone), Status::Ok);
+      machine_.allocator.fail_after(0);
+      for (uint64_t i = 0; i < move.pages; ++i)
+        ASSERT_EQ(pages.find(from + i * page).entry, page_leaf(100 + i));
     }
-    EXPECT_EQ(table->stats().leaves, 4u);
-    if (status == Status::Ok) {
-      EXPECT_EQ(done, 4 * page);
-      break;
-    }
-    ASSERT_EQ(status, Status::NoMemory);
-    // And back, as the kernel does after a failure.
-    uint64_t undone = 0;
-    ASSERT_EQ(table->move_range(to, from, done, undone), Status::Ok);
-    for (uint64_t i = 0; i < 4; ++i)
-      EXPECT_EQ(table->find(from + i * page).entry, page_leaf(100 + i));
   }
 }
 
