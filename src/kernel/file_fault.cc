@@ -90,7 +90,9 @@ class Mapper {
   Mapper(FaultContext& c, const Vma& vma, bool write)
       : c_(c), vma_(vma), write_(write), kind_(c.core.kind_of(vma)) {
     const File& file = c.core.cache.file(vma.file);
-    only_cached_ = c.core.settings.cold_files && file.kind == FileKind::Regular;
+    // New shared memory has no pages but those somebody touched; a file is all there unless cold.
+    only_cached_ = file.kind == FileKind::Regular ? c.core.settings.cold_files
+                                                  : file.kind == FileKind::Shmem && file.hidden;
     fields_.size = c.core.page();
     fields_.rights = leaf_rights(c.core, vma, false, write);
     fields_.accessed = true;

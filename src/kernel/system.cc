@@ -126,6 +126,10 @@ void System::adopt_without_memory(trace::ThreadId child) {
 
 AddressSpace& System::replace_space(CpuId cpu_id, trace::ThreadId thread) {
   Process& process = process_of(thread);
+  // Nobody runs the old image from here on, even if there is no memory for a new one.
+  for (Cpu& cpu : cpus_) {
+    if (cpu.process == &process) cpu.process = nullptr;
+  }
   AddressSpace* old = process.mm;
   AddressSpace* fresh = new_space();
   if (fresh == nullptr) {
@@ -136,9 +140,6 @@ AddressSpace& System::replace_space(CpuId cpu_id, trace::ThreadId thread) {
   }
   process.mm = fresh;
   process.threads = {thread.tid};
-  for (Cpu& cpu : cpus_) {
-    if (cpu.process == &process) cpu.process = nullptr;
-  }
   run(cpu_id, thread);
   put_space(old);
   return *fresh;

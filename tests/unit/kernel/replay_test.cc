@@ -290,6 +290,26 @@ TEST(ReplayLimits, ManyProcessesAndThreads) {
   m.expect_nothing_leaks();
 }
 
+// exec without memory for a root, of a process whose old memory lives on with another: it may not
+// go on in what it has no longer.
+TEST(ReplayLimits, ExecWithoutMemoryLeavesNothingToRunIn) {
+  Machine m("[mem]\nbytes = 1M\n");
+  m.kernel->apply(CpuId(0), kP1, trace::ForkEvent{kP2, kCloneVm | kCloneVfork, true});
+  m.kernel->run(CpuId(1), kP2);
+  uint64_t written = 0;
+  while (m.store(kP1, kBase + written * kPage) == Result::Ok)
+    ++written;
+  ASSERT_EQ(m.frames->free_frames(), 0u);
+  EXPECT_THROW(m.kernel->apply(CpuId(1), kP2, trace::ExecEvent{}), Error);
+  EXPECT_THROW(m.kernel->apply(CpuId(1), kP2, trace::MunmapEvent{VirtAddr(kBase), kPage, 0}),
+               Error);
+  EXPECT_EQ(m.kernel->fault(CpuId(1), VirtAddr(kBase), AccessKind::Load,
+                            mmu::FaultReason::NotPresent),
+            FaultOutcome::Refused);
+  EXPECT_EQ(m.store(kP1, kBase), Result::Ok);
+  m.expect_nothing_leaks();
+}
+
 TEST(ReplayLimits, PopulatingMoreThanThereIsEnds) {
   Machine m("[mem]\nbytes = 8M\n");
   trace::MmapEvent e;
