@@ -360,7 +360,7 @@ TEST_P(Interface, CursorMeetsStraddlingLeavesOnce) {
   if (sizes.size() < 2) return;
   const uint64_t bytes = sizes[1].bytes();
   const uint64_t frames = bytes >> machine_.page.log2();
-  for (const uint64_t i : {2, 3, 4})
+  for (const uint64_t i : {2u, 3u, 4u})
     map(*table, VirtAddr(i * bytes), leaf(i * frames, sizes[1]), sizes[1]);
   const uint64_t page = machine_.page.bytes();
   const auto cursor = table->cursor({VirtAddr(2 * bytes + page), VirtAddr(4 * bytes + page)});

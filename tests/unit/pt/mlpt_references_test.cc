@@ -137,7 +137,7 @@ TEST_F(References, CursorReadsEachUpperEntryOnce) {
 }
 
 TEST_F(References, CursorRunsOfLargeLeaves) {
-  for (uint64_t i : {0, 1, 2, 5})
+  for (const uint64_t i : {0u, 1u, 2u, 5u})
     map(kBase + i * k2M, leaf((i + 1) * 512, 21), 21);
   map(kBase + 3 * k2M, leaf(5));
   const auto cursor = table_->cursor({VirtAddr(kBase + kPage), VirtAddr(kBase + 6 * k2M)});
