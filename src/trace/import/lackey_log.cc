@@ -51,10 +51,8 @@ Log open_log(const std::string& path) {
       log.forked = line.starts_with(" --> ");
       break;
     }
-    // Not a structured binding: clang 14 cannot capture one.
-    const Pid pid(header->first);
+    log.pid = Pid(header->first);
     const std::string_view text = header->second;
-    log.pid = pid;
     if (text.starts_with("Lackey, ")) lackey = true;
     const auto value_of = [text](std::string_view key, std::string_view& value) {
       if (!text.starts_with(key)) return false;
