@@ -1,10 +1,10 @@
 // The lackey importer on anything: two logs cut out of the input, strict or not. Whatever comes
 // must end in a trace or an Error, and what reaches the sink must keep to the writer's contract.
+#include <algorithm>
 #include <cstdlib>
-#include <cstring>
 #include <fmt/format.h>
-#include <fstream>
 #include <string>
+#include <sys/mman.h>
 #include <unistd.h>
 
 #include "trace/import/lackey_import.h"
@@ -44,12 +44,11 @@ class CheckingSink {
   bool instruction_ = false;
 };
 
-std::string write(int number, std::string_view content) {
-  const char* directory = std::getenv("TMPDIR");
-  const std::string path = fmt::format("{}/mmusim-lackey-fuzz-{}.{}",
-                                       directory != nullptr ? directory : "/tmp", getpid(), number);
-  std::ofstream(path, std::ios::binary) << content;
-  return path;
+int file_of(std::string_view content) {
+  const int fd = memfd_create("log", MFD_CLOEXEC);
+  require(fd >= 0 &&
+          write(fd, content.data(), content.size()) == static_cast<ssize_t>(content.size()));
+  return fd;
 }
 
 }  // namespace
@@ -62,6 +61,7 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   const std::string_view rest(reinterpret_cast<const char*>(data) + 1, size - 1);
   const size_t cut = std::min(rest.find('\xff'), rest.size());
   std::vector<std::string> paths;
+  int fds[2];
   const std::string_view parts[] = {rest.substr(0, cut),
                                     cut < rest.size() ? rest.substr(cut + 1) : ""};
   for (int i = 0; i < 2; ++i) {
@@ -70,7 +70,8 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
         "=={0}== Lackey, an example Valgrind tool\n=={0}== Command: x\n=={0}== Parent "
         "PID: {1}\n",
         7 + i, 6 + i);
-    paths.push_back(write(i, (mode & 1) != 0 ? std::string(part) : header + std::string(part)));
+    fds[i] = file_of((mode & 1) != 0 ? std::string(part) : header + std::string(part));
+    paths.push_back(fmt::format("/proc/self/fd/{}", fds[i]));
   }
   trace::ImportOptions options;
   options.strict = (mode & 2) != 0;

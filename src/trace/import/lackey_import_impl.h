@@ -77,6 +77,7 @@ void Import<Sink>::turn(Pid pid) {
       break;
     }
     if (task.lines->begin() == task.lines->end()) {
+      check_interrupt();
       const uint64_t before = task.lines->source().stored_bytes_read();
       const bool more = task.lines->refill();
       stored_done_ += task.lines->source().stored_bytes_read() - before;
@@ -388,7 +389,7 @@ template <class Sink>
 void Import<Sink>::refuse(const Task& task, const std::string& what) {
   if (options_.strict) {
     throw Error(fmt::format("{}:{}", current_log(task).path, task.line + 1), what,
-                "an import that is not strict leaves such lines out");
+                "--lenient skips such lines");
   }
   ++result_.skipped_lines;
 }

@@ -70,7 +70,7 @@ std::string sample(size_t bytes, Random& random) {
 TEST(ByteSource, EveryFormatGivesTheSameBytes) {
   const lackey::TemporaryDirectory directory;
   Random random(7);
-  for (const size_t bytes : {0, 1, 5, 6, 7, 4096, 131'072, 131'073, 3'000'000}) {
+  for (const size_t bytes : {0u, 1u, 5u, 6u, 7u, 4096u, 131'072u, 131'073u, 3'000'000u}) {
     const std::string text = sample(bytes, random);
     for (const bool release : {false, true}) {
       EXPECT_TRUE(read_all(directory.write("p", text), random, release) == text) << bytes;

@@ -62,7 +62,7 @@ class Maker {
           memory_call(pid, log, expect);
           break;
         case 1:
-          if (depth < 4 && next_pid_ < 116) {
+          if (depth < 4 && next_pid_ < 112) {
             const int child = next_pid_++;
             const bool vfork = one_in(2);
             log += vfork ? fmt::format("SYSCALL[{0},1](58) sys_fork ( )   fork: ", pid)
@@ -182,7 +182,7 @@ class Maker {
 };
 
 TEST(LackeyProperty, HistoriesComeBack) {
-  for (uint64_t seed = 1; seed <= 40; ++seed) {
+  for (uint64_t seed = 1; seed <= 25; ++seed) {
     SCOPED_TRACE(seed);
     const History history = Maker(seed).make();
     const TemporaryDirectory directory;
