@@ -1,0 +1,192 @@
+// A trace small enough to work out every number by hand.
+#include <filesystem>
+#include <functional>
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+#include <memory>
+
+#include "base/error.h"
+#include "sim/simulation.h"
+#include "trace/writer.h"
+
+namespace mmusim::sim {
+namespace {
+
+constexpr uint64_t kPage = 4096;
+
+class SmallTrace : public testing::Test {
+ protected:
+  SmallTrace()
+      : path_((std::filesystem::temp_directory_path() /
+               (std::string("mmusim_sim_") +
+                testing::UnitTest::GetInstance()->current_test_info()->name() + ".mmt"))
+                  .string()) {
+    trace::Header header;
+    header.isa = "x86_64";
+    header.program = "by hand";
+    writer_ = std::make_unique<trace::Writer>(path_, header);
+    declare(schema_);
+  }
+  ~SmallTrace() override { std::filesystem::remove(path_); }
+
+  void thread(uint32_t pid) { writer_->thread({Pid(pid), Tid(pid)}); }
+  void map(uint64_t start, uint64_t pages, uint32_t prot) {
+    trace::MmapEvent event;
+    event.hint = VirtAddr(start);
+    event.length = pages * kPage;
+    event.prot = prot;
+    event.flags = 0x32;  // private, fixed, anonymous
+    event.result = static_cast<int64_t>(start);
+    writer_->event(event);
+  }
+  void fetch(uint64_t address, unsigned bytes = 4) {
+    writer_->instruction(VirtAddr(address), bytes);
+  }
+  void load(uint64_t address, unsigned bytes = 8) {
+    writer_->access(AccessKind::Load, VirtAddr(address), bytes);
+  }
+  void store(uint64_t address, unsigned bytes = 8) {
+    writer_->access(AccessKind::Store, VirtAddr(address), bytes);
+  }
+
+  stats::Report run(bool check = true, const std::function<void(config::Config&)>& configure = {}) {
+    if (writer_ != nullptr) writer_->finish();
+    writer_.reset();
+    config::Config config(schema_);
+    config.set("run.trace", path_, "test");
+    config.set("run.check", check ? "true" : "false", "test");
+    if (configure) configure(config);
+    return replay(config, {}).report;
+  }
+
+  std::string path_;
+  std::unique_ptr<trace::Writer> writer_;
+  config::Schema schema_;
+};
+
+TEST_F(SmallTrace, CountsWhatAProgramDoes) {
+  thread(1);
+  map(0x400000, 1, 5);    // code, r-x
+  map(0x10000000, 2, 3);  // data, rw-
+  fetch(0x400000);        // faults: read of an anonymous page gives the zero page
+  load(0x10000000);       // faults: the zero page again
+  store(0x10000008);      // faults: a page of its own
+  fetch(0x400004);
+  store(0x10000010);  // hits
+  load(0x10000ffc);   // 8 bytes over the page end: a hit, and a fault in the second page
+  const stats::Report report = run();
+
+  EXPECT_EQ(report.value("run.instructions"), 2u);
+  EXPECT_EQ(report.value("access.fetches"), 2u);
+  EXPECT_EQ(report.value("access.data"), 5u) << "four accesses, one of them in two pages";
+  EXPECT_EQ(report.value("access.straddles"), 1u);
+  EXPECT_EQ(report.value("access.retries"), 4u) << "one for each fault";
+  EXPECT_EQ(report.value("access.refused"), 0u);
+  EXPECT_EQ(report.value("tlb.l1i.lookups"), 2u);
+  EXPECT_EQ(report.value("tlb.l1i.misses"), 1u);
+  EXPECT_EQ(report.value("tlb.l1d.lookups"), 5u);
+  // load: miss. store: hits the read-only zero page and is refused there. store: hit. straddle:
+  // hit, miss.
+  EXPECT_EQ(report.value("tlb.l1d.misses"), 2u);
+  EXPECT_EQ(report.value("kernel.faults.minor"), 4u);
+}
+
+TEST_F(SmallTrace, AWriteAfterForkIsACopyAndTheOtherSideKeepsItsPage) {
+  thread(1);
+  map(0x400000, 1, 5);
+  map(0x10000000, 1, 3);
+  fetch(0x400000);
+  store(0x10000000);
+  writer_->event(trace::ForkEvent{{Pid(2), Tid(2)}, 0, false});
+  thread(2);
+  fetch(0x400000);
+  store(0x10000000);  // copies
+  writer_->event(trace::ExitEvent{0, true});
+  thread(1);
+  fetch(0x400000);
+  store(0x10000000);  // the only user left: made writable again, no copy
+  const stats::Report report = run();
+  EXPECT_EQ(report.value("kernel.faults.cow_copy"), 1u);
+  EXPECT_EQ(report.value("kernel.faults.cow_reuse"), 1u);
+  EXPECT_EQ(report.value("kernel.forks"), 1u);
+}
+
+TEST_F(SmallTrace, TouchingWhatWasUnmappedFaultsAgain) {
+  thread(1);
+  map(0x400000, 1, 5);
+  map(0x10000000, 1, 3);
+  fetch(0x400000);
+  store(0x10000000);
+  writer_->event(trace::MunmapEvent{VirtAddr(0x10000000), kPage, 0});
+  map(0x10000000, 1, 3);
+  fetch(0x400004);
+  store(0x10000000);
+  const stats::Report report = run();
+  EXPECT_EQ(report.value("kernel.faults.minor"), 3u) << "code, data, data again";
+  EXPECT_EQ(report.value("tlb.l1d.misses"), 2u);
+}
+
+TEST_F(SmallTrace, TheLimitStopsTheReplay) {
+  thread(1);
+  map(0x400000, 1, 5);
+  for (unsigned round = 0; round < 50000; ++round)
+    fetch(0x400000 + (round % 2) * 64);
+  const stats::Report report =
+      run(false, [](config::Config& config) { config.set("run.limit", "10", "test"); });
+  EXPECT_GE(report.value("run.instructions"), 10u);
+  EXPECT_LT(report.value("run.instructions"), 50000u);
+}
+
+TEST_F(SmallTrace, RunningOutOfMemoryIsAnErrorThatNamesTheKey) {
+  thread(1);
+  map(0x400000, 1, 5);
+  map(0x10000000, 4096, 3);
+  fetch(0x400000);
+  for (unsigned i = 0; i < 200; ++i)
+    store(0x10000000 + i * kPage);
+  try {
+    run(false, [](config::Config& config) { config.set("mem.bytes", "256K", "test"); });
+    FAIL() << "64 frames held 200 pages";
+  } catch (const Error& error) {
+    EXPECT_THAT(error.what(), testing::HasSubstr("mem.bytes"));
+  }
+}
+
+TEST_F(SmallTrace, CachesSeeTheProgramsAccesses) {
+  thread(1);
+  map(0x400000, 1, 5);
+  map(0x10000000, 1, 3);
+  fetch(0x400000);
+  store(0x10000000);
+  load(0x10000000);
+  load(0x1000003c, 8);  // two lines
+  const stats::Report report =
+      run(true, [](config::Config& config) { config.set("cache.enabled", "true", "test"); });
+  EXPECT_EQ(report.value("refs.user"), 5u);
+}
+
+TEST(Catalog, NamesEveryCounterOnceWithMeaning) {
+  config::Schema schema;
+  declare(schema);
+  const stats::Report report = catalog(config::Config(schema));
+  EXPECT_GT(report.counters().size(), 50u);
+  for (const stats::Counter& counter : report.counters()) {
+    EXPECT_FALSE(counter.meaning.empty()) << counter.name;
+    if (!counter.name.starts_with("mem.frames.")) {  // the memory a machine has
+      EXPECT_EQ(counter.value, 0u) << counter.name;
+    }
+    if (!counter.denominator.empty()) {
+      EXPECT_NE(report.find(counter.denominator), nullptr)
+          << counter.name << " is divided by " << counter.denominator << ", which is not reported";
+    }
+  }
+}
+
+TEST(Replay, WithoutATraceIsAUsageError) {
+  config::Schema schema;
+  declare(schema);
+  EXPECT_THROW(replay(config::Config(schema), {}), UsageError);
+}
+
+}  // namespace
+}  // namespace mmusim::sim
