@@ -53,10 +53,13 @@ class TlbArray {
 
   // The entry of `set` with this tag, or kNone. Changes nothing.
   [[nodiscard]] uint32_t find(uint32_t set, const Tag& tag) const {
+    // No early exit: which way hits cannot be predicted, and a mispredicted branch costs more than
+    // the rest of the ways. The lowest way wins.
     const uint32_t first = set * ways_;
-    for (uint32_t i = first; i < first + ways_; ++i)
-      if (tags_[i] == tag) return i;
-    return kNone;
+    uint32_t found = kNone;
+    for (uint32_t i = first + ways_; i-- > first;)
+      found = tags_[i] == tag ? i : found;
+    return found;
   }
 
   [[nodiscard]] bool valid(uint32_t index) const { return !(tags_[index] == Tag{}); }
@@ -73,8 +76,10 @@ class TlbArray {
   // is full. Does not empty it.
   [[nodiscard]] uint32_t victim(uint32_t set) {
     const uint32_t first = set * ways_;
-    const uint32_t empty = find(set, Tag{});
-    if (empty != kNone) return empty;
+    if (valid_ != entries()) {
+      const uint32_t empty = find(set, Tag{});
+      if (empty != kNone) return empty;
+    }
     switch (replacement_) {
       case Replacement::Lru:
         return oldest(stamps_, first);
@@ -90,19 +95,26 @@ class TlbArray {
 
   // A fill is a use.
   void fill(uint32_t index, const Tag& tag, const Payload& payload, uint64_t now) {
+    if (!valid(index)) ++valid_;
     tags_[index] = tag;
     payloads_[index] = payload;
     stamps_[index] = now;
     if (replacement_ == Replacement::Fifo) filled_[index] = now;
   }
 
-  void invalidate(uint32_t index) { tags_[index] = Tag{}; }
+  void invalidate(uint32_t index) {
+    if (valid(index)) --valid_;
+    tags_[index] = Tag{};
+  }
 
  private:
   [[nodiscard]] uint32_t oldest(const std::vector<uint64_t>& times, uint32_t first) const {
     uint32_t best = first;
-    for (uint32_t i = first + 1; i < first + ways_; ++i)
-      if (times[i] < times[best]) best = i;
+    uint64_t least = times[first];
+    for (uint32_t i = first + 1; i < first + ways_; ++i) {
+      best = times[i] < least ? i : best;
+      least = std::min(least, times[i]);
+    }
     return best;
   }
 
@@ -129,6 +141,7 @@ class TlbArray {
 
   uint32_t ways_;
   uint32_t sets_;
+  uint32_t valid_ = 0;
   Replacement replacement_;
   Random random_;
   std::vector<Tag> tags_;

@@ -12,14 +12,14 @@ namespace {
 TEST(HitFilter, WritesTheTimeOfUseThroughTheSlot) {
   HitFilter filter(2);
   uint64_t stamps[2] = {0, 0};
-  EXPECT_FALSE(filter.read_hits(5, 1));
+  EXPECT_FALSE(filter.view().hits(5, false, 1));
   filter.install(5, 1, &stamps[1], true, false);
-  EXPECT_TRUE(filter.read_hits(5, 17));
+  EXPECT_TRUE(filter.view().hits(5, false, 17));
   EXPECT_EQ(stamps[1], 17u);
-  EXPECT_FALSE(filter.write_hits(5, 18));
+  EXPECT_FALSE(filter.view().hits(5, true, 18));
   EXPECT_EQ(stamps[1], 17u);
   filter.install(5, 1, &stamps[1], true, true);
-  EXPECT_TRUE(filter.write_hits(5, 19));
+  EXPECT_TRUE(filter.view().hits(5, true, 19));
   EXPECT_EQ(stamps[1], 19u);
   EXPECT_EQ(stamps[0], 0u);
 }
@@ -30,8 +30,8 @@ TEST(HitFilter, AnEmptySlotMatchesNoKey) {
     for (const uint64_t high : {uint64_t{0}, ~uint64_t{0}, uint64_t{1} << 63, uint64_t{0xfff} << 52,
                                 uint64_t{1} << HitFilter::kLog2Slots}) {
       const uint64_t key = (high & ~(HitFilter::kSlots - 1)) | low;
-      ASSERT_FALSE(filter.read_hits(key, 1));
-      ASSERT_FALSE(filter.write_hits(key, 1));
+      ASSERT_FALSE(filter.view().hits(key, false, 1));
+      ASSERT_FALSE(filter.view().hits(key, true, 1));
     }
 }
 
@@ -42,12 +42,12 @@ TEST(HitFilter, DropForgetsEveryKeyOfTheEntryAndNoOther) {
     filter.install(key, static_cast<uint32_t>(key % 3), &stamps[key % 3], true, true);
   filter.drop(1);
   for (uint64_t key = 0; key < 600; ++key)
-    EXPECT_EQ(filter.read_hits(key, 9), key % 3 != 1) << key;
+    EXPECT_EQ(filter.view().hits(key, false, 9), key % 3 != 1) << key;
   filter.drop(1);
   filter.drop(0);
   filter.drop(2);
   for (uint64_t key = 0; key < 600; ++key)
-    EXPECT_FALSE(filter.read_hits(key, 9));
+    EXPECT_FALSE(filter.view().hits(key, false, 9));
 }
 
 // Against a map of what each slot was last told, under everything at once.
@@ -84,9 +84,7 @@ TEST(HitFilter, AgreesWithAMapOfSlots) {
       default: {
         const bool write = random.below(2) != 0;
         const bool expected = known && (write ? found->second.write : found->second.read);
-        ASSERT_EQ(write ? filter.write_hits(key, step + 1) : filter.read_hits(key, step + 1),
-                  expected)
-            << "step " << step;
+        ASSERT_EQ(filter.view().hits(key, write, step + 1), expected) << "step " << step;
         if (expected) {
           ASSERT_EQ(stamps[found->second.entry], step + 1);
         }
