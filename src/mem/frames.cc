@@ -30,43 +30,28 @@ constexpr uint64_t kMostBytes = uint64_t{1} << 44;  // 16 TiB
 
 }  // namespace
 
-OrderTree::OrderTree(uint64_t chunks, uint16_t initial) {
-  uint64_t count = chunks;
-  uint16_t value = initial;
-  while (true) {
-    constexpr uint64_t kFan = uint64_t{1} << kFanLog2;
-    const uint64_t padded = (count + kFan - 1) / kFan * kFan;
-    std::vector<uint16_t> level(padded, 0);
-    std::fill_n(level.begin(), count, value);
-    levels_.push_back(std::move(level));
-    count = padded / kFan;
-    if (count == 1) break;
+OrderIndex::OrderIndex(uint64_t chunks, uint16_t initial) : of_(chunks, 0) {
+  for (auto& tree : trees_) {
+    uint64_t bits = chunks;
+    do {
+      bits = (bits + 63) >> 6;
+      tree.emplace_back(bits, 0);
+    } while (bits > 1);
   }
-  root_ = initial;
+  for (uint64_t chunk = 0; chunk < chunks; ++chunk)
+    set(chunk, initial);
 }
 
-void OrderTree::set(uint64_t chunk, uint16_t orders) {
-  uint16_t value = orders;
-  for (auto& level : levels_) {
-    if (level[chunk] == value) return;
-    level[chunk] = value;
-    const uint64_t group = chunk >> kFanLog2 << kFanLog2;
-    value = 0;
-    for (uint64_t i = 0; i < (uint64_t{1} << kFanLog2); ++i)
-      value = static_cast<uint16_t>(value | level[group + i]);
-    chunk >>= kFanLog2;
+void OrderIndex::flip(unsigned order, uint64_t chunk, bool present) {
+  uint64_t at = chunk;
+  for (auto& level : trees_[order]) {
+    uint64_t& word = level[at >> 6];
+    const bool was_empty = word == 0;
+    word ^= uint64_t{1} << (at & 63);
+    if (present ? !was_empty : word != 0) return;  // the levels above say so already
+    at >>= 6;
   }
-  root_ = value;
-}
-
-uint64_t OrderTree::lowest(unsigned order) const {
-  uint64_t at = 0;
-  for (auto level = levels_.rbegin(); level != levels_.rend(); ++level) {
-    at <<= kFanLog2;
-    while (((*level)[at] >> order & 1) == 0)
-      ++at;
-  }
-  return at;
+  all_ = static_cast<uint16_t>(all_ ^ 1u << order);
 }
 
 bool FrameMemory::Chunk::is_free(unsigned order, uint64_t index) const {
@@ -75,26 +60,22 @@ bool FrameMemory::Chunk::is_free(unsigned order, uint64_t index) const {
 
 void FrameMemory::Chunk::set_free(unsigned order, uint64_t index) {
   bits[bits_at(order) + (index >> 6)] |= uint64_t{1} << (index & 63);
-  occupied[order] = static_cast<uint16_t>(occupied[order] | (1u << (index >> 6)));
+  occupied[order] = static_cast<uint16_t>(occupied[order] | 1u << (index >> 6));
+  orders = static_cast<uint16_t>(orders | 1u << order);
 }
 
 void FrameMemory::Chunk::clear_free(unsigned order, uint64_t index) {
   uint64_t& word = bits[bits_at(order) + (index >> 6)];
   word &= ~(uint64_t{1} << (index & 63));
-  if (word == 0) occupied[order] = static_cast<uint16_t>(occupied[order] & ~(1u << (index >> 6)));
+  if (word != 0) return;
+  occupied[order] = static_cast<uint16_t>(occupied[order] & ~(1u << (index >> 6)));
+  if (occupied[order] == 0) orders = static_cast<uint16_t>(orders & ~(1u << order));
 }
 
 uint64_t FrameMemory::Chunk::lowest(unsigned order) const {
   const auto word = static_cast<unsigned>(std::countr_zero(occupied[order]));
   const auto bit = static_cast<unsigned>(std::countr_zero(bits[bits_at(order) + word]));
   return uint64_t{word} * 64 + bit;
-}
-
-uint16_t FrameMemory::Chunk::orders() const {
-  unsigned mask = 0;
-  for (unsigned order = 0; order <= kMaxOrder; ++order)
-    mask |= (occupied[order] != 0 ? 1u : 0u) << order;
-  return static_cast<uint16_t>(mask);
 }
 
 void FrameMemory::declare(config::Schema& schema) {
@@ -127,7 +108,7 @@ FrameMemory::FrameMemory(uint64_t bytes, PageShift page)
   while (order > 0)
     first.set_free(--order, 1);
   first.frames[0].use = FrameUse::Reserved;
-  orders_.set(0, first.orders());
+  orders_.set(0, first.orders);
 }
 
 FrameMemory::~FrameMemory() {
@@ -175,7 +156,7 @@ std::optional<Pfn> FrameMemory::allocate(unsigned order, FrameUse use, uint64_t 
     index <<= 1;
     chunk.set_free(have, index + 1);
   }
-  orders_.set(number, chunk.orders());
+  orders_.set(number, chunk.orders);
 
   const uint64_t first = index << order;
   const uint64_t count = uint64_t{1} << order;
@@ -203,8 +184,7 @@ void FrameMemory::free(Pfn pfn, unsigned order) {
   const uint64_t count = uint64_t{1} << order;
   Chunk& chunk = *chunks_[number];
   const FrameUse use = chunk.frames[first].use;
-  MMUSIM_ASSERT(chunk.frames[first].order == order &&
-                (first & (count - 1)) == 0);
+  MMUSIM_ASSERT(chunk.frames[first].order == order && (first & (count - 1)) == 0);
   if (chunk.words[first] != nullptr) drop_contents(chunk, first, order);
   for (uint64_t i = 0; i < count; ++i)
     chunk.frames[first + i] = Frame{};
@@ -224,7 +204,7 @@ void FrameMemory::free(Pfn pfn, unsigned order) {
     return;
   }
   chunk.set_free(order, index);
-  orders_.set(number, chunk.orders());
+  orders_.set(number, chunk.orders);
 }
 
 void FrameMemory::give_contents(Chunk& chunk, uint64_t first, unsigned order) {

@@ -12,6 +12,7 @@
 #define MMUSIM_MEM_FRAMES_H_
 
 #include <array>
+#include <bit>
 #include <cstdint>
 #include <memory>
 #include <optional>
@@ -38,21 +39,38 @@ struct Frame {
   uint64_t owner = 0;     // MmId of a table or anonymous page; file number of a file page
 };
 
-// For every chunk the orders of which it has a free block, as a tree of ORs: finds the lowest chunk
-// with a free block of an order, and the smallest order there is, in a few steps.
-class OrderTree {
+// For every chunk the orders of which it has a free block, with a 64-way tree of bits per order on
+// top: finds the lowest chunk with a free block of an order, and the orders there are, in a few
+// steps.
+class OrderIndex {
  public:
-  OrderTree(uint64_t chunks, uint16_t initial);
-  [[nodiscard]] uint16_t all() const { return root_; }
-  [[nodiscard]] uint16_t of(uint64_t chunk) const { return levels_[0][chunk]; }
-  void set(uint64_t chunk, uint16_t orders);
+  static constexpr unsigned kOrders = 11;
+  OrderIndex(uint64_t chunks, uint16_t initial);
+  [[nodiscard]] uint16_t all() const { return all_; }
+  [[nodiscard]] uint16_t of(uint64_t chunk) const { return of_[chunk]; }
+  void set(uint64_t chunk, uint16_t orders) {
+    for (unsigned changed = of_[chunk] ^ orders; changed != 0; changed &= changed - 1) {
+      const auto order = static_cast<unsigned>(std::countr_zero(changed));
+      flip(order, chunk, (orders >> order & 1) != 0);
+    }
+    of_[chunk] = orders;
+  }
   // REQUIRES: some chunk has the order.
-  [[nodiscard]] uint64_t lowest(unsigned order) const;
+  [[nodiscard]] uint64_t lowest(unsigned order) const {
+    uint64_t at = 0;
+    for (size_t level = trees_[order].size(); level-- > 0;)
+      at = at << 6 | static_cast<uint64_t>(std::countr_zero(trees_[order][level][at]));
+    return at;
+  }
 
  private:
-  static constexpr unsigned kFanLog2 = 4;
-  std::vector<std::vector<uint16_t>> levels_;  // [0]: one per chunk; padded to the fan-out
-  uint16_t root_ = 0;
+  void flip(unsigned order, uint64_t chunk, bool present);
+
+  std::vector<uint16_t> of_;
+  // [order][level]: bit i of a level says whether word i of the level below is not zero; of level
+  // 0, whether chunk i has the order. The last level is one word.
+  std::array<std::vector<std::vector<uint64_t>>, kOrders> trees_;
+  uint16_t all_ = 0;
 };
 
 class FrameMemory {
@@ -135,12 +153,12 @@ class FrameMemory {
     std::array<uint64_t*, kChunkFrames> words{};
     std::array<uint64_t, kBitWords> bits{};
     std::array<uint16_t, kMaxOrder + 1> occupied{};
+    uint16_t orders = 0;  // of which there is a free block
 
     [[nodiscard]] bool is_free(unsigned order, uint64_t index) const;
     void set_free(unsigned order, uint64_t index);
     void clear_free(unsigned order, uint64_t index);
     [[nodiscard]] uint64_t lowest(unsigned order) const;
-    [[nodiscard]] uint16_t orders() const;
   };
 
   [[nodiscard]] uint64_t* locate(PhysAddr address) const {
@@ -166,7 +184,7 @@ class FrameMemory {
   uint64_t live_chunks_ = 0;
   std::vector<std::unique_ptr<Chunk>> chunks_;  // null: never broken into, or whole again
   std::unique_ptr<Chunk> spare_;  // so that a block taken and given back does not cost its records
-  OrderTree orders_;
+  OrderIndex orders_;
 };
 
 }  // namespace mmusim::mem

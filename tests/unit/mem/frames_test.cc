@@ -261,10 +261,10 @@ TEST(Frames, SizeFromTheConfiguration) {
   EXPECT_THROW(config.set("mem.bytes", "4K", "test"), UsageError);
 }
 
-TEST(OrderTree, FindsTheLowest) {
+TEST(OrderIndex, FindsTheLowest) {
   for (const uint64_t chunks :
        {uint64_t{1}, uint64_t{15}, uint64_t{16}, uint64_t{17}, uint64_t{1000}, uint64_t{70000}}) {
-    OrderTree tree(chunks, 0);
+    OrderIndex tree(chunks, 0);
     std::map<uint64_t, uint16_t> naive;
     Random random(chunks);
     for (int step = 0; step < 2000; ++step) {
