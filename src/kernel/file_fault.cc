@@ -88,7 +88,7 @@ void read_ahead(FaultContext& c, FileId id, uint64_t last_index) {
 class Mapper {
  public:
   Mapper(FaultContext& c, const Vma& vma, bool write)
-      : c_(c), vma_(vma), write_(write), kind_(c.core.kind_of(vma)) {
+      : c_(c), vma_(vma), kind_(c.core.kind_of(vma)) {
     const File& file = c.core.cache.file(vma.file);
     // New shared memory has no pages but those somebody touched; a file is all there unless cold.
     only_cached_ = file.kind == FileKind::Regular ? c.core.settings.cold_files
@@ -149,7 +149,6 @@ class Mapper {
 
   FaultContext& c_;
   const Vma& vma_;
-  bool write_;
   PageKind kind_;
   bool only_cached_ = false;
   pt::LeafFields fields_;
