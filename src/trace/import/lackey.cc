@@ -47,9 +47,12 @@ What lackey does not tell:
     relative to the working directory stay so. Statuses of waits are those of the child's exit.
   - Which child waitid got unless it was asked for one; the one that ended first in birth order is
     taken. waitid that must not block, or must not reap, leaves nothing.
+  - The result of a call that was waiting when a signal came: it is never printed, as with a shell's
+    wait when its child's end comes as SIGCHLD. Where the program then goes on behind the call, a
+    wait is taken to have reaped a child, and a madvise to have worked; an open's file stays unknown.
   - Memory shared by shmat, and mappings that Valgrind makes for itself.
-  - Atomicity. M is a load and store by one instruction, locked or not: `inc` and `xchg` give M. Some
-    locked instructions give a load and an M.
+  - Atomicity. M is a load and store by one instruction, locked or not: `inc` gives M, as
+    `lock cmpxchg` does; `lock inc` and `xchg` give a load and an M.
   - Instruction bytes, physical addresses, time, and everything the kernel touches. vfork and
     posix_spawn are done by Valgrind as fork; the trace says what the program asked for.
   - Wide accesses of some instructions are shown in parts (fxsave) or in one piece (fnsave, 108

@@ -130,10 +130,32 @@ Process::Reading Process::process_event(Tid tid, uint64_t number, const Call& ca
                        .event = WaitEvent{.child = child},
                        .then = named ? Effect::Then::Reaped : Effect::Then::ReapedSome,
                        .child = child});
+  } else if (call.name == "sys_rt_sigreturn") {
+    if (!threads_[tid].pending.empty()) returned_ = tid;
   } else {
     return Reading::Other;
   }
   return Reading::Done;
+}
+
+// A call was done but its result not printed. It may have been interrupted without effect; but the
+// signal nearly always is the one of the child that ended. So a wait is taken to have reaped.
+void Process::lost_result(Tid tid, const Pending& pending, std::vector<Effect>& effects) {
+  const Call& call = pending.call;
+  const CallResult success{.outcome = Outcome::Success};
+  if (call.name == "sys_madvise") {
+    Effect effect{.thread = {pid_, tid}, .event = {}, .child = {}};
+    if (memory_event(call, success, effect.event) == Reading::Done) effects.push_back(effect);
+  } else if (call.name == "sys_waitid") {
+    process_event(tid, pending.number, call, success, effects);
+  } else if (call.name == "sys_wait4" && has(call, 3) && (call.arguments[2] & kWaitNoHang) == 0) {
+    const auto wanted = static_cast<int32_t>(low(call.arguments[0]));
+    const Pid child(wanted > 0 ? low(call.arguments[0]) : 0);
+    effects.push_back({.thread = {pid_, tid},
+                       .event = WaitEvent{.child = child},
+                       .then = wanted > 0 ? Effect::Then::Reaped : Effect::Then::ReapedSome,
+                       .child = child});
+  }
 }
 
 Process::Reading Process::clone_event(Tid tid, uint64_t flags, const Call& call,

@@ -61,6 +61,7 @@ class Import {
     bool by_fork = false;  // its birth is in the trace
     std::unique_ptr<LineBuffer> lines;
     uint64_t line = 0;  // lines read of the current log
+    uint64_t last_instruction = 0;
     std::optional<Effect> waiting;
     std::vector<Pid> children;        // not yet reaped, in order of birth
     std::vector<Pid> wake_at_end;     // who waits for the end of this one
@@ -75,6 +76,7 @@ class Import {
   bool start_something();
   void turn(Pid pid);
   bool open_next_log(Task& task);
+  void decide(Pid pid, Task& task);
   bool references(Task& task, uint64_t& budget);
   bool other_line(Pid pid, Task& task, std::string_view text);
   bool end_of_lines(Pid pid, Task& task);

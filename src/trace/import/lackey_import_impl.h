@@ -84,10 +84,28 @@ void Import<Sink>::turn(Pid pid) {
       result_.input_bytes += static_cast<uint64_t>(task.lines->end() - task.lines->begin());
       if (!more && end_of_lines(pid, task)) continue;
     }
+    if (task.process->undecided()) {
+      decide(pid, task);
+      continue;
+    }
     go_on(task);
     if (references(task, budget)) break;
   }
   if (task.lines && open_files_ > kMaxOpenFiles) task.lines->source().release();
+}
+
+// The first instruction after a signal handler tells what became of the call it interrupted.
+template <class Sink>
+void Import<Sink>::decide(Pid pid, Task& task) {
+  ReferenceLine ref{};
+  const bool known = task.lines && task.lines->begin() != task.lines->end() &&
+                     parse_reference(task.lines->begin(), ref) != nullptr &&
+                     ref.kind == AccessKind::Fetch;
+  effects_.clear();
+  task.process->decide(known ? ref.address : 0, effects_);
+  const std::vector<Effect> effects = std::move(effects_);
+  for (const Effect& effect : effects)
+    act(pid, task, effect);
 }
 
 // Reads lines up to the end of the buffer, something that makes the process wait, or the end of its
@@ -99,12 +117,14 @@ bool Import<Sink>::references(Task& task, uint64_t& budget) {
   const char* const end = lines.end();
   const char* p = lines.begin();
   uint64_t count = 0;
+  uint64_t last_instruction = task.last_instruction;
   bool turn_over = false;
   const auto save = [&] {
     lines.consume(p);
-    if (count != 0) task.process->past_start();
+    if (count != 0) task.process->past_references(last_instruction);
     task.line += count;
     result_.input_lines += count;
+    task.last_instruction = last_instruction;
     count = 0;
   };
   bool have_instruction = have_instruction_;
@@ -120,6 +140,7 @@ bool Import<Sink>::references(Task& task, uint64_t& budget) {
           }
           --budget;
           sink_.instruction(VirtAddr(ref.address), ref.size);
+          last_instruction = ref.address;
           have_instruction = true;
           ++count;
           p = next;
@@ -180,7 +201,7 @@ bool Import<Sink>::other_line(Pid pid, Task& task, std::string_view text) {
   used_up(used);
   for (Effect& effect : effects_)
     act(pid, task, std::move(effect));
-  if (task.state != State::Ready) return false;
+  if (task.state != State::Ready || task.process->undecided()) return false;
   go_on(task);
   return true;
 }
@@ -212,6 +233,7 @@ bool Import<Sink>::end_of_lines(Pid pid, Task& task) {
   }
   task.lines.reset();
   --open_files_;
+  task.last_instruction = 0;
   return true;
 }
 

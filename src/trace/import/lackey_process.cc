@@ -10,6 +10,8 @@ namespace {
 // Beyond these a log is nonsense, and memory must not follow it.
 constexpr size_t kMaxThreads = 32768;
 constexpr size_t kMaxOpenText = 16384;
+constexpr size_t kMaxPending = 16;
+constexpr uint64_t kSyscallBytes = 2;  // of x86's system call instructions, all of them
 
 }  // namespace
 
@@ -40,6 +42,7 @@ void Process::forget_threads() {
   numbered_.clear();
   unseen_.clear();
   half_lines_.clear();
+  returned_.reset();
   open_.reset();
   main_seen_ = false;
   log_start_ = true;
@@ -168,11 +171,12 @@ size_t Process::call_line(std::string_view text, std::vector<Effect>& effects) {
   const std::string_view body = text.substr(head->bytes);
   if (body.starts_with("... [async] --> ")) {
     Thread& thread = threads_[*tid];
-    if (!thread.pending || thread.pending_number != head->number) {
-      return refuse("the result of a system call that was not begun");
+    while (!thread.pending.empty() && thread.pending.back().number != head->number) {
+      thread.pending.pop_back();  // of a handler that was left by longjmp
     }
-    const Call call = std::move(*thread.pending);
-    thread.pending.reset();
+    if (thread.pending.empty()) return refuse("the result of a system call that was not begun");
+    const Call call = std::move(thread.pending.back().call);
+    thread.pending.pop_back();
     const CallResult result = find_result(body);
     if (result.outcome == Outcome::None || result.outcome == Outcome::Waiting) {
       return refuse("a system call's result that makes no sense");
@@ -205,9 +209,14 @@ bool Process::settle(Tid tid, uint64_t number, const Call& call, const CallResul
                      std::vector<Effect>& effects) {
   if (result.outcome == Outcome::Waiting) {
     Thread& thread = threads_[tid];
-    thread.pending = call;
-    thread.pending_number = number;
     thread.waiting = true;
+    std::vector<Pending>& pending = thread.pending;
+    const bool again = !pending.empty() && pending.back().number == number &&
+                       pending.back().at == last_instruction_ &&
+                       pending.back().call.arguments == call.arguments;
+    if (again) pending.pop_back();
+    if (pending.size() == kMaxPending) pending.erase(pending.begin());
+    pending.push_back({call, number, last_instruction_});
     run_another(tid);
     return true;
   }
@@ -225,6 +234,20 @@ bool Process::settle(Tid tid, uint64_t number, const Call& call, const CallResul
   if (process == Reading::Other) file_call(call, result);
   if (process == Reading::Wrong) return refuse("a system call with too few arguments") != 0;
   return true;
+}
+
+void Process::decide(uint64_t address, std::vector<Effect>& effects) {
+  const Tid tid = *returned_;
+  returned_.reset();
+  const auto thread = threads_.find(tid);
+  if (thread == threads_.end() || running_ != tid || thread->second.pending.empty()) return;
+  std::vector<Pending>& pending = thread->second.pending;
+  const bool restarted = address == pending.back().at;
+  const bool done = address == pending.back().at + kSyscallBytes;
+  if (!restarted && !done) return;  // into another handler, or out of one
+  const Pending call = std::move(pending.back());
+  pending.pop_back();
+  if (done) lost_result(tid, call, effects);
 }
 
 // `at` is behind a result. Its newline comes only when the thread that made the call goes on:

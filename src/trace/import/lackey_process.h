@@ -67,8 +67,18 @@ class Process {
   size_t line(std::string_view text, std::vector<Effect>& effects);
   [[nodiscard]] const char* complaint() const { return complaint_; }
 
-  // A reference was read: what comes later is not the start of the log.
-  void past_start() { log_start_ = false; }
+  // References were read, the last instruction at `address`: what comes later is not the start of
+  // the log, and a call that comes next was made there.
+  void past_references(uint64_t address) {
+    log_start_ = false;
+    last_instruction_ = address;
+  }
+
+  // A signal that comes while a call waits takes the call's result out of the log: it is never
+  // printed. Whether the call was done or begins anew shows when the handler has returned, by the
+  // next instruction. True: that is now, and decide() wants its address (0: there is none).
+  [[nodiscard]] bool undecided() const { return returned_.has_value(); }
+  void decide(uint64_t address, std::vector<Effect>& effects);
 
   [[nodiscard]] ThreadId running() const { return {pid_, running_}; }
 
@@ -78,11 +88,15 @@ class Process {
   [[nodiscard]] const std::optional<int32_t>& ended() const { return ended_; }
 
  private:
+  struct Pending {  // a call that began to wait, its result not printed yet
+    Call call;
+    uint64_t number = 0;
+    uint64_t at = 0;  // address of the system call instruction
+  };
   struct Thread {
     bool waiting = false;
-    uint64_t ran = 0;  // larger: more recently
-    std::optional<Call> pending;
-    uint64_t pending_number = 0;
+    uint64_t ran = 0;              // larger: more recently
+    std::vector<Pending> pending;  // of a signal handler's calls the last
   };
   struct OpenCall {  // begun, and its result is not printed yet
     Tid tid;
@@ -113,6 +127,7 @@ class Process {
                         std::vector<Effect>& effects);
   Reading clone_event(Tid tid, uint64_t flags, const Call& call, const CallResult& result,
                       std::vector<Effect>& effects);
+  void lost_result(Tid tid, const Pending& pending, std::vector<Effect>& effects);
   void file_call(const Call& call, const CallResult& result);
   void open_file(uint64_t fd, std::string path, bool close_on_exec);
   void duplicate_file(uint64_t from, uint64_t to, bool close_on_exec);
@@ -128,6 +143,8 @@ class Process {
   std::optional<OpenCall> open_;
   std::vector<Tid> half_lines_;  // threads whose result still lacks its newline
   bool log_start_ = true;
+  uint64_t last_instruction_ = 0;
+  std::optional<Tid> returned_;  // from a signal handler into a call that waited
   std::map<uint64_t, File> files_;
   std::optional<int32_t> ended_;
   const char* complaint_ = "";

@@ -277,6 +277,42 @@ TEST(LackeyImport, WaitidTakesTheChildThatEnded) {
   EXPECT_THAT(waits, ElementsAre("7/7 wait 9 512", "7/7 wait 8 256"));
 }
 
+// SIGCHLD comes while the parent waits: the wait's result is never printed. It was done if the
+// handler returns behind the call, and begins anew if it returns to it.
+TEST(LackeyImport, ResultsLostToASignal) {
+  const std::string handler =
+      "I  0011adc0,6\nSYSCALL[7,1](1) sys_write ( 1, 0x1, 1 ) --> [async] ... \n"
+      "SYSCALL[7,1](1) ... [async] --> Success(0x1) \nI  04883057,2\n"
+      "SYSCALL[7,1](15) sys_rt_sigreturn ( ) --> [pre-success] NoWriteResult \n";
+  const auto wait = [](int pid) {
+    return fmt::format(
+        "I  0491abd1,2\nSYSCALL[7,1](61) sys_wait4 ( {}, 0x1fff00094c, 0, 0x0 ) --> [async] ... \n",
+        pid);
+  };
+  const Imported got = import_many(
+      {{"a.7.1", header(7, "sh") + fork_line(7, 8) + fork_line(7, 9) + wait(-1) + handler +
+                     wait(-1) + handler + "I  0491abd3,6\n" + wait(9) + handler +
+                     "I  0491abd3,6\n" +
+                     "I  0491abd1,2\nSYSCALL[7,1](28) sys_madvise ( 0x1000, 4096, 4 ) --> [async] "
+                     "... \n" +
+                     handler + "I  0491abd3,6\n" + exit_group(7, 0)},
+       {"a.8.2", header(8, "sh", 7) + kForked + "I  00000011,1\n" + exit_group(8, 1)},
+       {"a.9.2", header(9, "sh", 7) + kForked + "I  00000021,1\n" + exit_group(9, 2)}});
+  const std::vector<std::string> in_handler = {"7/7 I 11adc0,6", "7/7 I 4883057,2"};
+  std::vector<std::string> without_handler;
+  for (const std::string& record : got.records) {
+    if (record != in_handler[0] && record != in_handler[1]) without_handler.push_back(record);
+  }
+  EXPECT_THAT(
+      without_handler,
+      ElementsAre("7/7 exec sh [sh]", "7/7 fork 8/8 flags 1200011", "7/7 fork 9/9 flags 1200011",
+                  "7/7 I 491abd1,2", "7/7 I 491abd1,2", "8/8 I 11,1", "8/8 exit 256", "9/9 I 21,1",
+                  "9/9 exit 512", "7/7 wait 8 256", "7/7 I 491abd3,6", "7/7 I 491abd1,2",
+                  "7/7 wait 9 512", "7/7 I 491abd3,6", "7/7 I 491abd1,2",
+                  "7/7 madvise 1000 4096 4 = 0", "7/7 I 491abd3,6", "7/7 exit 0"));
+  EXPECT_THAT(got.result.warnings, IsEmpty());
+}
+
 // An exec after an exec: the recorder moved the earlier logs aside.
 TEST(LackeyImport, ImagesInOrder) {
   const auto image = [](int n) {
