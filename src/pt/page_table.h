@@ -196,8 +196,6 @@ class PageTable {
 
   // --- The whole
   [[nodiscard]] virtual RootToken root() const = 0;
-  // The radix geometry if a hardware walker can read this table directly; null otherwise.
-  [[nodiscard]] virtual const RadixGeometry* hardware_walkable() const = 0;
   [[nodiscard]] virtual Stats stats() const = 0;           // walks the table to count leaves
   [[nodiscard]] virtual uint64_t table_bytes() const = 0;  // as in stats(), at once
   [[nodiscard]] virtual std::vector<PageShift> leaf_sizes() const = 0;
@@ -218,6 +216,8 @@ class Factory {
   virtual ~Factory() = default;
   // An empty table for address space `mm`; null when there is no memory for its root.
   [[nodiscard]] virtual std::unique_ptr<PageTable> create(MmId mm) = 0;
+  // The radix geometry if a hardware walker can read its tables directly; null otherwise.
+  [[nodiscard]] virtual const RadixGeometry* hardware_walkable() const = 0;
 };
 // Registry: page_tables.cc, an explicit list.
 struct Backend {

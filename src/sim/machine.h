@@ -2,6 +2,7 @@
 //
 // `Arch` is what an architecture's folder offers under one name (see arch/x86/architecture.h):
 //   kName, kSummary, kPage         for lists and messages; the base page
+//   kHardwareWalker                whether hardware reads the page table itself
 //   declare(Schema&), Options, read_options(const Config&)
 //   Cpu, Tlbs                      the concrete classes the replay loop is instantiated on:
 //                                  Tlbs(const Options&, unsigned cpus, FrameMemory&,
@@ -28,6 +29,10 @@ namespace mmusim::sim {
 // The backend machine.page_table names. REQUIRES: the key was declared by sim::declare.
 const pt::Backend& page_table_backend(const config::Config& config);
 
+// Errors: UsageError when a hardware walker for `geometry` cannot read the tables `factory` makes.
+void check_walkable(const pt::Factory& factory, const pt::RadixGeometry& geometry,
+                    const char* arch);
+
 template <class Arch>
 class Machine {
  public:
@@ -45,6 +50,7 @@ class Machine {
                                           : nullptr),
         kernel_(config, platform()) {
     if (checker_ != nullptr) checker_->watch(kernel_);
+    if (Arch::kHardwareWalker) check_walkable(*factory_, Arch::geometry(options_), Arch::kName);
   }
 
   [[nodiscard]] typename Arch::Cpu& cpu() { return tlbs_.mmu(CpuId(0)); }

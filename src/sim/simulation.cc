@@ -60,6 +60,15 @@ const pt::Backend& page_table_backend(const config::Config& config) {
   throw UsageError("machine.page_table", "no such page table");
 }
 
+void check_walkable(const pt::Factory& factory, const pt::RadixGeometry& geometry,
+                    const char* arch) {
+  const pt::RadixGeometry* const actual = factory.hardware_walkable();
+  if (actual != nullptr && *actual == geometry) return;
+  throw UsageError("machine.page_table",
+                   fmt::format("the hardware walker of {} cannot read this page table", arch),
+                   "its levels must be the architecture's: leave pt.mlpt.levels empty");
+}
+
 ReplayResult replay(const config::Config& config, const ReplayOptions& options) {
   if (config.text("run.trace").empty()) {
     throw UsageError("run.trace", "no trace is named",

@@ -17,6 +17,8 @@ class MlptFactory final : public Factory {
     return std::make_unique<Mlpt>(environment_, shape_, mm, *root);
   }
 
+  const RadixGeometry* hardware_walkable() const override { return &shape_.geometry(); }
+
  private:
   Environment environment_;
   Shape shape_;

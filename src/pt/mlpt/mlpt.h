@@ -65,7 +65,6 @@ class Mlpt final : public PageTable {
   void trim(VirtRange range, VirtAddr floor, VirtAddr ceiling, Gather& gather) override;
 
   RootToken root() const override { return {.address = root_.address, .extra = 0}; }
-  const RadixGeometry* hardware_walkable() const override { return &shape_->geometry(); }
   Stats stats() const override;
   uint64_t table_bytes() const override { return table_bytes_; }
   std::vector<PageShift> leaf_sizes() const override;

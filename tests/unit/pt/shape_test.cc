@@ -89,13 +89,12 @@ TEST(Shape, ConfiguredInsteadOfTheArchitectures) {
   config::Config config(schema);
   Machine machine(mlpt, architectures()[3]);
   const auto own_factory = mlpt.make(config, machine.environment);
-  const auto own = own_factory->create(MmId(1));
-  ASSERT_NE(own->hardware_walkable(), nullptr);
-  EXPECT_EQ(*own->hardware_walkable(), machine.environment.geometry);
+  ASSERT_NE(own_factory->hardware_walkable(), nullptr);
+  EXPECT_EQ(*own_factory->hardware_walkable(), machine.environment.geometry);
   config.set("pt.mlpt.levels", "12:12:leaf,24:12", "test");
   const auto factory = mlpt.make(config, machine.environment);
   const auto other = factory->create(MmId(2));
-  EXPECT_NE(*other->hardware_walkable(), machine.environment.geometry);
+  EXPECT_NE(*factory->hardware_walkable(), machine.environment.geometry);
   EXPECT_EQ(other->stats().root_bytes, 32768u);
   EXPECT_EQ(other->leaf_sizes(), std::vector<PageShift>{PageShift(12)});
 }

@@ -182,6 +182,14 @@ TEST(Catalog, NamesEveryCounterOnceWithMeaning) {
   }
 }
 
+TEST_F(SmallTrace, ATableTheWalkerCannotReadIsAUsageError) {
+  EXPECT_THROW(run(false,
+                   [](config::Config& config) {
+                     config.set("pt.mlpt.levels", "12:9:leaf,21:9:leaf,30:9", "test");
+                   }),
+               UsageError);
+}
+
 TEST(Replay, WithoutATraceIsAUsageError) {
   config::Schema schema;
   declare(schema);
