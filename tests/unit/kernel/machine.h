@@ -143,12 +143,12 @@ class Machine {
     environment.format = &format;
     environment.geometry = {{12, 9, true}, {21, 9, true}, {30, 9, true}, {39, 9, false}};
     environment.page = k4K;
-    factory_ = pt::backends().front().make(*config_, environment);
+    factory = pt::backends().front().make(*config_, environment);
     Platform platform;
     platform.frames = frames.get();
     platform.sink = sink.get();
     platform.tables = tables.get();
-    platform.page_tables = factory_.get();
+    platform.page_tables = factory.get();
     platform.format = &format;
     platform.tlbs = &tlb;
     platform.layout.top = VirtAddr(0x7ffffffff000);
@@ -296,6 +296,7 @@ class Machine {
   std::unique_ptr<mem::FrameMemory> frames;
   std::unique_ptr<mem::ReferenceSink> sink;
   std::unique_ptr<pt::TableAllocator> tables;
+  std::unique_ptr<pt::Factory> factory;  // before the kernel, whose tables need it to the end
   std::unique_ptr<Kernel> kernel;
   uint64_t free_at_start = 0;
   std::function<void(Pfn, unsigned)> on_free;  // a test's own, may be empty
@@ -303,7 +304,6 @@ class Machine {
  private:
   config::Schema schema_;
   std::unique_ptr<config::Config> config_;
-  std::unique_ptr<pt::Factory> factory_;
 };
 
 inline constexpr trace::ThreadId thread_of(uint32_t pid, uint32_t tid = 0) {
