@@ -81,7 +81,7 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
     trace::lackey::Import<CheckingSink>(trace::lackey::open_logs(paths), sink, options).run();
   } catch (const Error&) {
   }
-  for (const std::string& path : paths)
-    unlink(path.c_str());
+  for (const int fd : fds)
+    close(fd);
   return 0;
 }

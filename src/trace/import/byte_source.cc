@@ -137,9 +137,14 @@ std::unique_ptr<Decompressor> decompressor_for(std::string_view start) {
 ByteSource::ByteSource(std::string path) : path_(std::move(path)) {
   open();
   input_.resize(kInputBytes);
-  while (input_end_ < 6 && !end_of_file_)
-    fill();  // a pipe may give less than a magic at a time
-  decompressor_ = decompressor_for(std::string_view(input_.data(), input_end_));
+  try {
+    while (input_end_ < 6 && !end_of_file_)
+      fill();  // a pipe may give less than a magic at a time
+    decompressor_ = decompressor_for(std::string_view(input_.data(), input_end_));
+  } catch (...) {
+    ::close(fd_);
+    throw;
+  }
   at_member_end_ = decompressor_ == nullptr;
 }
 
