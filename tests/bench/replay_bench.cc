@@ -1,10 +1,10 @@
 // How fast a trace is replayed, beside two yardsticks measured in the same run:
-//   bare loop    the same references as an array of 8-byte records in memory, through the same
-//   TLBs, nothing around it; decode only  the container read to its end, every address looked at,
-//   nothing simulated.
+//   bare_loop    the same references as an array of 8-byte records in memory, through the same
+//                TLBs, nothing around it;
+//   decode_only  the container read to its end, every address looked at, nothing simulated.
 // The trace is $MMUSIM_BENCH_TRACE, or the shipped one. The bare loop reads at most
-// $MMUSIM_BENCH_RECORDS records (default 256 M, 2 GiB of memory) from the beginning of the trace;
-// rates are references (fetches and data accesses) per second.
+// $MMUSIM_BENCH_RECORDS records (default 256 M, 2 GiB of memory) from the beginning of the trace.
+// Rates are references (fetches and data accesses) per second of processor time.
 #include <benchmark/benchmark.h>
 #include <cstdlib>
 #include <string>
