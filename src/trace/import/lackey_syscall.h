@@ -12,7 +12,7 @@
 //
 // The newline after a result is printed only when the calling thread goes on,
 // so that what another thread prints first is glued behind it. Source: observed logs of
-// Valgrind 3.19; checked by the recorded samples in tests/unit/trace_import.
+// Valgrind 3.19, cut down to samples in tests/unit/trace_import.
 #ifndef MMUSIM_TRACE_IMPORT_LACKEY_SYSCALL_H_
 #define MMUSIM_TRACE_IMPORT_LACKEY_SYSCALL_H_
 
