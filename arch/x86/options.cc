@@ -20,8 +20,8 @@ struct ArrayKeys {
 constexpr unsigned kArrays = 10;
 const ArrayKeys kArrayKeys[kArrays] = {
     {"tlb.l1i", "first-level instruction TLB", {128, 8, "4K"}, &Options::l1i},
-    {"tlb.l1i.large", "first-level instruction TLB for large pages", {8, 0, "2M"}, &Options::l1i},
-    {"tlb.l1i.huge", "first-level instruction TLB for huge pages", {0, 0, "1G"}, &Options::l1i},
+    {"tlb.l1i.large", "first-level instruction TLB for large pages", {8, 8, "2M"}, &Options::l1i},
+    {"tlb.l1i.huge", "first-level instruction TLB for huge pages", {0, 1, "1G"}, &Options::l1i},
     {"tlb.l1d", "first-level data TLB", {64, 4, "4K"}, &Options::l1d},
     {"tlb.l1d.large", "first-level data TLB for large pages", {32, 4, "2M"}, &Options::l1d},
     {"tlb.l1d.huge", "first-level data TLB for huge pages", {4, 4, "1G"}, &Options::l1d},
@@ -31,7 +31,7 @@ const ArrayKeys kArrayKeys[kArrays] = {
      &Options::l2},
     {"tlb.l2.huge", "second-level TLB for huge pages", {16, 4, "1G"}, &Options::l2},
     {"tlb.l2i", "second-level instruction TLB", {0, 8, "4K,2M"}, &Options::l2i},
-    {"tlb.l2i.huge", "second-level instruction TLB for huge pages", {0, 0, "1G"}, &Options::l2i},
+    {"tlb.l2i.huge", "second-level instruction TLB for huge pages", {0, 1, "1G"}, &Options::l2i},
 };
 
 struct WalkCacheKey {

@@ -50,8 +50,9 @@ void declare_geometry(config::Schema& schema, const std::string& prefix, const s
                 fmt::format("Entries of the {}; 0: there is none.", what), 0,
                 Geometry::kMostEntries);
   schema.number(prefix + ".ways", defaults.ways,
-                "Ways of each set, 0 for fully associative; entries / ways is a power of two.", 0,
-                Geometry::kMostEntries);
+                "Ways of each set (as many as entries: fully associative); entries / ways is a "
+                "power of two.",
+                1, Geometry::kMostEntries);
   schema.text(prefix + ".pages", defaults.pages,
               "Page sizes its entries can have, separated by commas.");
   schema.choice(prefix + ".replacement", "lru", {kNames[0], kNames[1], kNames[2], kNames[3]},
@@ -87,12 +88,11 @@ Geometry read_geometry(const config::Config& config, const std::string& prefix,
   Geometry geometry;
   const uint64_t entries = config.number(prefix + ".entries");
   if (entries == 0) return geometry;
-  const uint64_t given = config.number(prefix + ".ways");
-  const uint64_t ways = given == 0 ? entries : given;
+  const uint64_t ways = config.number(prefix + ".ways");
   const std::string where = place_of(config, prefix + ".ways");
   if (ways > entries)
     throw UsageError(where, fmt::format("{} ways, but {}.entries is {}", ways, prefix, entries),
-                     "use at most as many ways as entries, or 0 for fully associative");
+                     "use at most as many ways as entries; as many are fully associative");
   if (entries % ways != 0)
     throw UsageError(
         where, fmt::format("{}.entries = {} is not a multiple of {} ways", prefix, entries, ways));

@@ -42,7 +42,7 @@ struct Geometry {
 // What declare() writes as the defaults.
 struct GeometryDefaults {
   uint32_t entries;
-  uint32_t ways;  // 0: fully associative
+  uint32_t ways;  // at least 1; as many as entries: fully associative
   const char* pages;
 };
 

@@ -258,7 +258,7 @@ void random_array(config::Config& config, Random& random, const std::string& pre
   };
   const bool exists = base || random.below(3) != 0;
   set(".entries", std::to_string(exists ? sets * ways : 0));
-  set(".ways", sets == 1 && random.below(2) == 0 ? "0" : std::to_string(ways));
+  set(".ways", std::to_string(ways));
   set(".pages", base ? with_base[random.below(4)] : without[random.below(4)]);
   set(".replacement", kPolicies[random.below(4)]);
   set(".seed", std::to_string(random.next()));

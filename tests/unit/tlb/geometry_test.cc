@@ -42,8 +42,8 @@ TEST(Geometry, Reads) {
   EXPECT_FALSE(g.holds(PageShift(30)));
 }
 
-TEST(Geometry, NoWaysIsFullyAssociativeAndNoEntriesIsNone) {
-  const Geometry full = read("entries = 12\nways = 0\n");
+TEST(Geometry, AsManyWaysAsEntriesIsFullyAssociativeAndNoEntriesIsNone) {
+  const Geometry full = read("entries = 12\nways = 12\n");
   EXPECT_EQ(full.ways, 12u);
   EXPECT_EQ(full.sets(), 1u);
   EXPECT_FALSE(read("entries = 0\nways = 3\n").exists());
@@ -54,6 +54,8 @@ TEST(Geometry, RefusesTheImpossibleAndNamesKeyLineAndRule) {
   using ::testing::HasSubstr;
   EXPECT_THAT(refusal("entries = 8\nways = 16\n"),
               AllOf(HasSubstr("x.cfg:3"), HasSubstr("tlb.x.ways"), HasSubstr("16 ways")));
+  EXPECT_THAT(refusal("entries = 8\nways = 0\n"),
+              AllOf(HasSubstr("x.cfg:3"), HasSubstr("tlb.x.ways")));
   EXPECT_THAT(refusal("entries = 10\nways = 4\n"), HasSubstr("not a multiple of 4 ways"));
   EXPECT_THAT(refusal("entries = 2048\nways = 12\n"), HasSubstr("not a multiple"));
   EXPECT_THAT(refusal("entries = 24\nways = 4\n"),

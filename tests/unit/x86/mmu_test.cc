@@ -261,7 +261,7 @@ TEST_F(MmuTest, LeavesTooLargeAreHeldInFragments) {
 
 TEST_F(MmuTest, SecondLevelFragmentsRefillTheWholeLeaf) {
   Machine other(
-      "[tlb.l1d]\nentries = 2\nways = 0\npages = 4K,2M,1G\n[tlb.l1d.large]\nentries = 0\n"
+      "[tlb.l1d]\nentries = 2\nways = 2\npages = 4K,2M,1G\n[tlb.l1d.large]\nentries = 0\n"
       "[tlb.l1d.huge]\nentries = 0\n[tlb.l2]\nentries = 8\nways = 8\n[tlb.l2.huge]\nentries = 0\n");
   const auto cpu = other.make_mmu();
   const PhysAddr top = other.new_table();
