@@ -29,8 +29,7 @@ struct ThreadId {
 
 // One data access of a static block.
 struct MemOp {
-  uint8_t instruction;  // index of the instruction that makes it, 0-based; non-decreasing within a
-                        // block
+  uint8_t instruction;  // index of the one that makes it; non-decreasing within a block
   AccessKind kind;      // Load, Store or Modify
   uint16_t bytes;       // 1 .. kMaxAccessBytes
   bool operator==(const MemOp&) const = default;
@@ -57,7 +56,6 @@ struct StaticBlock {
 };
 
 // --- Events
-// ---------------------------------------------------------------------------------------------------------
 
 struct ImageArea {  // one VMA of a new process image
   VirtRange range;
@@ -68,12 +66,12 @@ struct ImageArea {  // one VMA of a new process image
   bool operator==(const ImageArea&) const = default;
 };
 
-struct ExecEvent {  // a process begins to run a program (also: the first thing said of a process
-                    // not born in the trace)
+// A process begins to run a program. Also the first thing said of a process not born in the trace.
+struct ExecEvent {
   std::string program;
   std::vector<std::string> arguments;
-  std::vector<ImageArea>
-      image;           // empty: not recorded; the replayer implies areas as they are touched
+  // Empty: not recorded; the replayer implies areas as they are touched.
+  std::vector<ImageArea> image;
   VirtAddr brk;        // initial program break; 0: not recorded
   VirtAddr stack_top;  // 0: not recorded
   bool operator==(const ExecEvent&) const = default;
@@ -123,22 +121,22 @@ struct MadviseEvent {
   int64_t result = 0;
   bool operator==(const MadviseEvent&) const = default;
 };
-struct ForkEvent {  // fork, vfork, clone: the record's thread makes `child`; shares_memory for
-                    // threads and vfork
+// fork, vfork, clone: the record's thread makes `child`, which shares_memory for threads and vfork.
+struct ForkEvent {
   ThreadId child;
   uint64_t clone_flags = 0;
   bool shares_memory = false;  // CLONE_VM
   bool operator==(const ForkEvent&) const = default;
 };
-struct ExitEvent {  // the record's thread ends; whole_process: exit_group or a fatal signal ends
-                    // its process
-  int32_t status = 0;
+// The record's thread ends; whole_process: exit_group or a fatal signal ends its process.
+struct ExitEvent {
+  int32_t status = 0;  // as wait4 gives it: exit code << 8, or the signal's number
   bool whole_process = true;
   bool operator==(const ExitEvent&) const = default;
 };
 struct WaitEvent {  // the record's process has reaped `child`
   Pid child;
-  int32_t status = 0;
+  int32_t status = 0;  // as wait4 gives it
   bool operator==(const WaitEvent&) const = default;
 };
 struct SwitchEvent {  // CPU `cpu` goes on with the record's thread, where the recorder saw it
@@ -159,7 +157,6 @@ const char* name_of(const Event& event);
 const char* event_kind_name(size_t kind);
 
 // --- Header and batches
-// ---------------------------------------------------------------------------------------------
 
 struct Header {
   std::string isa;  // "x86_64", "i386", "sparc64", "ppc64", "ia64", ...
