@@ -1,8 +1,10 @@
 #include "base/interrupt.h"
 
+#include <chrono>
 #include <csignal>
 #include <cstdlib>
 #include <gtest/gtest.h>
+#include <thread>
 
 #include "base/error.h"
 
@@ -22,9 +24,18 @@ void interrupt_and_check(int signal) {
   std::exit(0);
 }
 
-void interrupt_twice() {
+// One Ctrl-C that arrives twice.
+void interrupt_twice_at_once() {
   catch_interrupts();
   std::raise(SIGINT);
+  std::raise(SIGINT);
+  std::exit(7);
+}
+
+void interrupt_again_later() {
+  catch_interrupts();
+  std::raise(SIGINT);
+  std::this_thread::sleep_for(std::chrono::milliseconds(2100));
   std::raise(SIGINT);
   std::exit(0);
 }
@@ -34,8 +45,12 @@ TEST(InterruptDeathTest, TurnsASignalIntoAnErrorWithTheShellsStatus) {
   EXPECT_EXIT(interrupt_and_check(SIGTERM), testing::ExitedWithCode(143), "");
 }
 
+TEST(InterruptDeathTest, SignalThatArrivesTwiceStillLetsTheProgramCleanUp) {
+  EXPECT_EXIT(interrupt_twice_at_once(), testing::ExitedWithCode(7), "");
+}
+
 TEST(InterruptDeathTest, SecondSignalKillsAtOnce) {
-  EXPECT_EXIT(interrupt_twice(), testing::KilledBySignal(SIGINT), "");
+  EXPECT_EXIT(interrupt_again_later(), testing::KilledBySignal(SIGINT), "");
 }
 
 }  // namespace
