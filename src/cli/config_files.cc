@@ -51,6 +51,7 @@ std::vector<ConfigFile> config_files(const std::string& kind) {
     }
   }
   std::vector<ConfigFile> files;
+  files.reserve(found.size());
   for (auto& [name, file] : found)
     files.push_back(file);
   return files;
