@@ -234,11 +234,7 @@ void Replayer::operator()(const trace::ForkEvent& e) {
   Process& parent = caller();
   if (e.child.pid == parent.pid) {
     // A thread that already ran may have been seen before its clone.
-    if (!e.shares_memory) {
-      ignore(Ignored::BadChild);
-    } else if (system_.add_thread(parent, e.child.tid) < 0) {
-      ignore(Ignored::BadChild);
-    }
+    if (!e.shares_memory || system_.add_thread(parent, e.child.tid) < 0) ignore(Ignored::BadChild);
     return;
   }
   if (Process* old = system_.find(e.child.pid); old != nullptr && !old->zombie) {
