@@ -106,26 +106,26 @@ void ReferenceSink::report(stats::Report& report) const {
     const auto origin = static_cast<Origin>(o);
     const std::string name = std::string("refs.") + kOriginNames[o];
     const std::string who = kOriginMeanings[o];
-    report.add(name, total(origin), "references", "Memory references by " + who + ".");
+    report.add(name, total(origin), "references", fmt::format("Memory references by {}.", who));
     for (const bool write : {false, true}) {
       const std::string kind = write ? "writes" : "reads";
       uint64_t sum = 0;
       for (unsigned level = 0; level < kMaxLevels; ++level)
         sum += count(origin, level, write);
-      report.add(name + "." + kind, sum, "references", "The " + kind + " among them.", name);
+      report.add(fmt::format("{}.{}", name, kind), sum, "references",
+                 fmt::format("The {} among them.", kind), name);
       if (origin == Origin::User) continue;  // levels are of tables
       for (unsigned level = 0; level < kNamedLevels; ++level)
-        report.add(name + ".level" + std::to_string(level) + "." + kind,
-                   count(origin, level, write), "references",
-                   "The " + kind + " of tables of level " + std::to_string(level) +
-                       " (0: the leaf level) among them.",
+        report.add(fmt::format("{}.level{}.{}", name, level, kind), count(origin, level, write),
+                   "references",
+                   fmt::format("The {} of tables of level {} (0: the leaf level) among them.", kind,
+                               level),
                    name);
       uint64_t above = 0;
       for (unsigned level = kNamedLevels; level < kMaxLevels; ++level)
         above += count(origin, level, write);
-      report.add(name + ".above." + kind, above, "references",
-                 "The " + kind + " of tables above level " + std::to_string(kNamedLevels - 1) +
-                     " among them.",
+      report.add(fmt::format("{}.above.{}", name, kind), above, "references",
+                 fmt::format("The {} of tables above level {} among them.", kind, kNamedLevels - 1),
                  name);
     }
     if (caches_ != nullptr)
