@@ -60,7 +60,8 @@ bool FrameMemory::Chunk::is_free(unsigned order, uint64_t index) const {
 
 void FrameMemory::Chunk::set_free(unsigned order, uint64_t index) {
   bits[bits_at(order) + (index >> 6)] |= uint64_t{1} << (index & 63);
-  occupied[order] = static_cast<uint16_t>(occupied[order] | 1u << (index >> 6));
+  // index < 2^(kMaxOrder - order), so that the shift is below 16; the analyzer cannot know.
+  occupied[order] = static_cast<uint16_t>(occupied[order] | 1u << (index >> 6));  // NOLINT
   orders = static_cast<uint16_t>(orders | 1u << order);
 }
 
@@ -214,7 +215,7 @@ void FrameMemory::give_contents(Chunk& chunk, uint64_t first, unsigned order) {
   auto* base = static_cast<uint64_t*>(memory);
   for (uint64_t i = 0; i < (uint64_t{1} << order); ++i)
     chunk.words[first + i] = base + i * (page_.bytes() / sizeof(uint64_t));
-}
+}  // NOLINT: the memory belongs to chunk.words[first] now, and goes in drop_contents()
 
 void FrameMemory::drop_contents(Chunk& chunk, uint64_t first, unsigned order) {
   ::operator delete(chunk.words[first], kHostLine);
