@@ -20,13 +20,14 @@ uint64_t Tlbs::generation_of(MmId mm) const {
   return found == generations_.end() ? 0 : found->second;
 }
 
-void Tlbs::activate(CpuId id, MmId mm, pt::RootToken root) {
+void Tlbs::activate(CpuId id, MmId mm, pt::PageTable& table) {
   MMUSIM_ASSERT(id.value() < cpus_.size());
   Cpu& cpu = cpus_[id.value()];
   if (cpu.current == mm) return;
   ++counters_.switches;
   cpu.current = mm;
   const uint64_t generation = generation_of(mm);
+  const pt::RootToken root = table.root();
 
   if (!options_.pcid) {
     ++counters_.switches_taken;

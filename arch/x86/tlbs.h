@@ -59,7 +59,7 @@ class Tlbs final : public mmu::TlbMaintenance {
   [[nodiscard]] unsigned cpus() const { return static_cast<unsigned>(cpus_.size()); }
   [[nodiscard]] const FlushCounters& flush_counters() const { return counters_; }
 
-  void activate(CpuId cpu, MmId mm, pt::RootToken root) override;
+  void activate(CpuId cpu, MmId mm, pt::PageTable& table) override;
   void flush_range(MmId mm, VirtRange range, PageShift stride, bool freed_tables) override;
   void flush_mm(MmId mm) override;
   // A page fault has already invalidated the page by itself, and Linux does nothing here on x86.

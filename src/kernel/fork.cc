@@ -1,5 +1,8 @@
 #include "kernel/fork.h"
 
+#include <array>
+#include <vector>
+
 #include "kernel/zap.h"
 
 namespace mmusim::kernel {
@@ -11,16 +14,38 @@ bool needs_copy(const Vma& vma) {
   return vma.anon != AnonVmaId(0) || vma.has(kVmPfnMap);
 }
 
-// Copies the leaves of one area; false when memory ran out.
-bool copy_tables(Core& core, AddressSpace& parent, AddressSpace& child, const Vma& vma) {
-  const pt::EntryFormat& format = *core.platform.format;
-  mem::FrameMemory& frames = *core.platform.frames;
-  const bool cow = !vma.is_shared();
-  const PageKind file_kind = core.kind_of(vma);
-  std::array<int64_t, kPageKinds> copied{};
-  uint64_t protect = 0;
-  uint64_t entries = 0;
-  const auto copy_run = [&](pt::Run& from, pt::Run& to) {
+// Copies the leaves of areas; false when memory ran out.
+class TableCopy {
+ public:
+  TableCopy(Core& core, AddressSpace& parent, AddressSpace& child)
+      : core_(core), parent_(parent), child_(child) {}
+
+  void add(const Vma& vma) {
+    areas_.push_back({.cow = !vma.is_shared(), .kind = core_.kind_of(vma)});
+    ranges_.push_back(vma.range());
+  }
+
+  bool run() {
+    const pt::Status status = parent_.table->copy_ranges(
+        *child_.table, ranges_, [this](size_t area, pt::Run& from, pt::Run& to) {
+          copy_run(areas_[area], from, to);
+          return true;
+        });
+    for (unsigned k = 0; k < kPageKinds; ++k) {
+      if (copied_[k] != 0) core_.add_rss(child_, static_cast<PageKind>(k), copied_[k]);
+    }
+    return status == pt::Status::Ok;
+  }
+
+ private:
+  struct Area {
+    bool cow;
+    PageKind kind;
+  };
+
+  void copy_run(const Area& area, pt::Run& from, pt::Run& to) {
+    const pt::EntryFormat& format = *core_.platform.format;
+    mem::FrameMemory& frames = *core_.platform.frames;
     uint64_t parent_writes = 0;
     uint64_t child_writes = 0;
     for (uint32_t i = 0; i < from.count; ++i) {
@@ -32,31 +57,30 @@ bool copy_tables(Core& core, AddressSpace& parent, AddressSpace& child, const Vm
         ++frame.mappings;
         const bool anonymous = frame.use == mem::FrameUse::Anonymous;
         if (anonymous) frame.exclusive = false;
-        ++copied[static_cast<unsigned>(anonymous ? PageKind::Anonymous : file_kind)];
+        ++copied_[static_cast<unsigned>(anonymous ? PageKind::Anonymous : area.kind)];
       }
-      if (cow && format.is_writable(e)) {
+      if (area.cow && format.is_writable(e)) {
         e = format.write_protected(e);
         from.set(i, e);
         ++parent_writes;
       }
-      if (!cow) e &= ~format.dirty_mask;
+      if (!area.cow) e &= ~format.dirty_mask;
       to.set(i, e & ~format.accessed_mask);
       ++child_writes;
     }
-    from.report(*core.platform.sink, mem::Origin::Kernel, from.count, parent_writes);
-    to.report(*core.platform.sink, mem::Origin::Kernel, 0, child_writes);
-    protect += parent_writes;
-    entries += child_writes;
-    return true;
-  };
-  const pt::Status status = parent.table->copy_range(*child.table, vma.range(), copy_run);
-  for (unsigned k = 0; k < kPageKinds; ++k) {
-    if (copied[k] != 0) core.add_rss(child, static_cast<PageKind>(k), copied[k]);
+    from.report(*core_.platform.sink, mem::Origin::Kernel, from.count, parent_writes);
+    to.report(*core_.platform.sink, mem::Origin::Kernel, 0, child_writes);
+    core_.counters.fork_protected += parent_writes;
+    core_.counters.fork_entries += child_writes;
   }
-  core.counters.fork_entries += entries;
-  core.counters.fork_protected += protect;
-  return status == pt::Status::Ok;
-}
+
+  Core& core_;
+  AddressSpace& parent_;
+  AddressSpace& child_;
+  std::vector<Area> areas_;
+  std::vector<VirtRange> ranges_;
+  std::array<int64_t, kPageKinds> copied_{};
+};
 
 }  // namespace
 
@@ -67,7 +91,7 @@ std::unique_ptr<AddressSpace> fork_space(Core& core, AddressSpace& parent) {
   child->brk = parent.brk;
   child->stack_top = parent.stack_top;
   core.set_program(*child, parent.program);
-  bool ok = true;
+  TableCopy tables(core, parent, *child);
   for (const auto& [start, vma] : parent.vmas.areas()) {
     if (vma.has(kVmDontCopy)) continue;
     Vma copy = vma;
@@ -81,10 +105,9 @@ std::unique_ptr<AddressSpace> fork_space(Core& core, AddressSpace& parent) {
     }
     core.area_added(copy, core.pages(copy.range().bytes()));
     child->vmas.insert(copy);
-    if (vma.has(kVmWipeOnFork) || !needs_copy(vma)) continue;
-    ok = copy_tables(core, parent, *child, vma);
-    if (!ok) break;
+    if (!vma.has(kVmWipeOnFork) && needs_copy(vma)) tables.add(vma);
   }
+  const bool ok = tables.run();
   // Before anybody may run: the parent's writable translations are stale now.
   core.flush_mm(parent);
   core.note_vmas(*child);

@@ -27,7 +27,7 @@ void System::run(CpuId cpu_id, trace::ThreadId thread) {
   if (process.mm == nullptr) process.mm = &new_space_or_error(process.pid);
   if (cpu.mm == process.mm) return;
   cpu.mm = process.mm;
-  core.platform.tlbs->activate(cpu_id, cpu.mm->id, cpu.mm->table->root());
+  core.platform.tlbs->activate(cpu_id, cpu.mm->id, *cpu.mm->table);
 }
 
 Process* System::running(CpuId cpu) {

@@ -12,7 +12,7 @@ void ZapBatch::zap(const Vma& vma, VirtRange range) {
   mem::FrameMemory& frames = *core_->platform.frames;
   const PageKind file_kind = core_->kind_of(vma);
   std::array<int64_t, kPageKinds> gone{};
-  const auto cursor = mm_->table->cursor(range);
+  const auto cursor = mm_->table->cursor(range, pt::CursorMode::Zap);
   pt::Run run;
   while (cursor->next(run)) {
     uint64_t writes = 0;

@@ -48,8 +48,8 @@ class TlbMaintenance {
  public:
   virtual ~TlbMaintenance() = default;
 
-  // Context switch: `cpu` goes on in address space `mm`.
-  virtual void activate(CpuId cpu, MmId mm, pt::RootToken root) = 0;
+  // Context switch: `cpu` goes on in address space `mm`, whose table outlives its use (forget()).
+  virtual void activate(CpuId cpu, MmId mm, pt::PageTable& table) = 0;
   // Translations of `range` are gone or less permissive; entries are at least `stride` big.
   // freed_tables: table pages were unlinked too, so walk caches must go.
   virtual void flush_range(MmId mm, VirtRange range, PageShift stride, bool freed_tables) = 0;

@@ -43,6 +43,8 @@ class EntryFormat {
   Entry pfn_mask =
       0;  // frame number = (entry & pfn_mask) >> pfn_shift, in base pages, for base-page leaves
   unsigned pfn_shift = 0;
+  unsigned entry_bytes = 8;  // of an entry in a table of this architecture: 8, or 4 (then the upper
+                             // half of every Entry is zero)
 
   [[nodiscard]] bool is_present(Entry e) const { return (e & present_mask) != 0; }
   [[nodiscard]] bool is_writable(Entry e) const {

@@ -22,30 +22,72 @@ const char* name_of(Status status) {
       return "moved";
     case Status::Stopped:
       return "stopped";
+    case Status::NotUniform:
+      return "not uniform";
+    case Status::Busy:
+      return "busy";
     case Status::NotSupported:
       return "not supported";
   }
   return "?";
 }
 
+void WalkPath::report(mem::ReferenceSink& sink, mem::Origin origin) const {
+  for (const WalkStep& step : steps())
+    sink.reference(step.address, step.bytes, false,
+                   {.origin = origin, .level = step.level, .dependent = step.dependent});
+}
+
 Run Run::part(uint32_t first, uint32_t n) const {
   MMUSIM_ASSERT(first <= count && n <= count - first);
   Run run = *this;
-  const uint64_t words = uint64_t{first} * replicas_ * stride_;
+  const uint64_t bytes = uint64_t{first} * replicas_ * stride_;
   run.start = address(first);
   run.count = n;
-  run.words_ = words_ + words;
-  run.physical_ = physical_ + words * sizeof(uint64_t);
+  run.words_ = words_ + bytes;
+  run.physical_ = physical_ + bytes;
   return run;
 }
 
 void Run::report(mem::ReferenceSink& sink, mem::Origin origin, uint64_t reads,
                  uint64_t writes) const {
   const mem::Touch touch{.origin = origin, .level = level_, .dependent = false};
-  const uint64_t slot_bytes = uint64_t{stride_} * sizeof(uint64_t);
   // One replica answers a read; a write goes to all of them.
-  if (reads != 0) sink.reference_run(physical_, slot_bytes * replicas_, reads, false, touch);
-  if (writes != 0) sink.reference_run(physical_, slot_bytes, writes * replicas_, true, touch);
+  if (reads != 0) sink.reference_run(physical_, uint64_t{stride_} * replicas_, reads, false, touch);
+  if (writes != 0) sink.reference_run(physical_, stride_, writes * replicas_, true, touch);
+}
+
+Lookup PageTable::find(VirtAddr va, mem::Origin origin) {
+  WalkPath path;
+  const Lookup found = walk(va, path);
+  path.report(*sink_, origin);
+  return found;
+}
+
+Lookup PageTable::peek(VirtAddr va) const {
+  WalkPath path;
+  return walk(va, path);
+}
+
+Status PageTable::promote(VirtAddr /*va*/, PageShift /*to*/, Gather& /*gather*/) {
+  return Status::NotSupported;
+}
+
+Status PageTable::share(VirtAddr /*at*/, PageTable& /*source*/, VirtAddr /*from*/,
+                        PageShift /*size*/, Rights /*mask*/) {
+  return Status::NotSupported;
+}
+
+Status PageTable::unshare(VirtAddr /*va*/, const RunCopier& /*copy*/) {
+  return Status::Ok;  // nothing is shared
+}
+
+Status PageTable::leave(VirtAddr /*va*/, Gather& /*gather*/) {
+  return Status::NotSupported;
+}
+
+std::vector<Sharer> PageTable::sharers(VirtAddr /*va*/) const {
+  return {};
 }
 
 }  // namespace mmusim::pt

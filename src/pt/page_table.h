@@ -9,14 +9,23 @@
 // is reported to the ReferenceSink, by the backend for what it does itself, and by Run::get/set's
 // caller through Run::report().
 //
+// What a backend must write: walk(), ensure(), install(), clear(), split(), cursor(),
+// copy_ranges(), move_range(), trim(), root(), stats(), table_bytes(), visit_tables(),
+// capabilities(). The rest has a default that is correct, if not the fastest (find, peek) or says
+// NotSupported (promote, share, unshare, leave).
+//
 // Errors are values (Status). Handles may go stale when a backend restructures:
 // install/modify/clear then say Moved and the caller looks up again. Not thread-safe.
 #ifndef MMUSIM_PT_PAGE_TABLE_H_
 #define MMUSIM_PT_PAGE_TABLE_H_
 
+#include <array>
+#include <cstddef>
 #include <cstdint>
+#include <cstring>
 #include <functional>
 #include <memory>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -30,14 +39,16 @@ namespace mmusim::pt {
 
 enum class Status : uint8_t {
   Ok,
-  NoMemory,  // table memory exhausted; the table is valid and its leaves unchanged
-  Overlap,   // a larger leaf covers the address: split it first
-  Occupied,  // smaller leaves or tables stand where a larger leaf is wanted
-  BadSize,   // the backend has no leaves of that size
-  BadAlign,  // address or frame is not aligned to the leaf's size
-  Changed,   // the entry is not the expected one
-  Moved,     // the handle is stale: look up again
-  Stopped,   // the caller's own function asked to stop
+  NoMemory,    // table memory exhausted; the table is valid and its leaves unchanged
+  Overlap,     // a larger leaf covers the address: split it first
+  Occupied,    // smaller leaves or tables stand where a larger leaf is wanted
+  BadSize,     // the backend has no leaves of that size
+  BadAlign,    // address or frame is not aligned to the leaf's size
+  Changed,     // the entry is not the expected one
+  Moved,       // the handle is stale: look up again
+  Stopped,     // the caller's own function asked to stop
+  NotUniform,  // what should become one leaf differs in frames or attributes, or has holes
+  Busy,        // the last user of a shared sub-tree that still holds leaves
   NotSupported,
 };
 const char* name_of(Status status);
@@ -58,6 +69,48 @@ struct Lookup {
   bool has_slot = false;  // there is a slot for a base page, or entry != kNone
   VirtRange empty;  // when entry == kNone: a range around the address that holds no entry; at least
                     // the page
+  bool shared =
+      false;  // met through a shared sub-tree: changing the entry changes it for all users
+  Rights mask{Rights::kRead | Rights::kWrite | Rights::kExec |
+              Rights::kUser};  // rights of the leaf
+                               // count only as far
+                               // as these do
+};
+
+// The table words one walk reads, in order: what a miss handler or a walker touches. Plain data of
+// fixed size, so that walks allocate nothing.
+struct WalkStep {
+  PhysAddr address;
+  uint8_t bytes = 8;      // at most 16, within one line
+  uint8_t level = 0;      // as in mem::Touch
+  bool dependent = true;  // its address came out of the step before
+};
+class WalkPath {
+ public:
+  // A guarded table over 64-bit addresses of 4 KiB pages has at most 52 levels, a root and, at
+  // each sharing point, an indirection; chains of a hashed table may be longer: what does not fit
+  // is counted.
+  static constexpr unsigned kMostSteps = 120;
+
+  void add(PhysAddr address, unsigned bytes, unsigned level, bool dependent) {
+    if (count_ < kMostSteps)
+      steps_[count_] = {.address = address,
+                        .bytes = static_cast<uint8_t>(bytes),
+                        .level = static_cast<uint8_t>(level),
+                        .dependent = dependent};
+    ++count_;
+  }
+  void clear() { count_ = 0; }
+  // All steps taken, also those beyond kMostSteps.
+  [[nodiscard]] unsigned count() const { return count_; }
+  [[nodiscard]] std::span<const WalkStep> steps() const {
+    return {steps_.data(), count_ < kMostSteps ? count_ : kMostSteps};
+  }
+  void report(mem::ReferenceSink& sink, mem::Origin origin) const;
+
+ private:
+  std::array<WalkStep, kMostSteps> steps_;
+  unsigned count_ = 0;
 };
 
 struct Slot {  // what ensure() gives
@@ -68,20 +121,21 @@ struct Slot {  // what ensure() gives
 
 // Adjacent slots of one leaf size, `count` of them, mapping [start, start + count * size.bytes()).
 // Slots may hold kNone. Read and write entries with get/set: a leaf that is replicated over several
-// slots stays replicated.
+// slots stays replicated, and 4-byte entries are widened.
 class Run {
  public:
   VirtAddr start;
   PageShift size;
   uint32_t count = 0;
+  bool shared = false;  // as in Lookup
 
   [[nodiscard]] Entry get(uint32_t i) const {
-    return words_[static_cast<size_t>(i) * replicas_ * stride_];
+    return load(words_ + static_cast<size_t>(i) * replicas_ * stride_);
   }
   void set(uint32_t i, Entry e) {
-    uint64_t* word = words_ + static_cast<size_t>(i) * replicas_ * stride_;
+    std::byte* word = words_ + static_cast<size_t>(i) * replicas_ * stride_;
     for (uint32_t r = 0; r < replicas_; ++r)
-      word[static_cast<size_t>(r) * stride_] = e;
+      store(word + static_cast<size_t>(r) * stride_, e);
   }
   [[nodiscard]] VirtAddr address(uint32_t i) const {
     return start + (static_cast<uint64_t>(i) << size.log2());
@@ -93,21 +147,56 @@ class Run {
   void report(mem::ReferenceSink& sink, mem::Origin origin, uint64_t reads, uint64_t writes) const;
 
   // For backends: where the words are.
-  void place(uint64_t* words, uint32_t stride_words, uint32_t replicas, PhysAddr address,
-             uint8_t level) {
-    words_ = words;
-    stride_ = stride_words;
-    replicas_ = replicas;
-    physical_ = address;
-    level_ = level;
+  struct Place {
+    void* words = nullptr;    // on the host: the first slot's entry
+    PhysAddr address;         // the same, simulated
+    uint32_t stride = 8;      // bytes from slot to slot
+    uint32_t replicas = 1;    // slots per leaf
+    uint8_t entry_bytes = 8;  // 8, or 4
+    uint8_t level = 0;
+  };
+  void place(const Place& place) {
+    words_ = static_cast<std::byte*>(place.words);
+    stride_ = place.stride;
+    replicas_ = place.replicas;
+    narrow_ = place.entry_bytes == sizeof(uint32_t);
+    physical_ = place.address;
+    level_ = place.level;
   }
 
  private:
-  uint64_t* words_ = nullptr;
-  uint32_t stride_ = 1;    // 8-byte words from slot to slot
-  uint32_t replicas_ = 1;  // slots per leaf
+  [[nodiscard]] Entry load(const std::byte* word) const {
+    if (narrow_) {
+      uint32_t e = 0;
+      std::memcpy(&e, word, sizeof e);
+      return e;
+    }
+    Entry e = kNone;
+    std::memcpy(&e, word, sizeof e);
+    return e;
+  }
+  void store(std::byte* word, Entry e) const {
+    if (narrow_) {
+      const auto low = static_cast<uint32_t>(e);
+      std::memcpy(word, &low, sizeof low);
+    } else {
+      std::memcpy(word, &e, sizeof e);
+    }
+  }
+
+  std::byte* words_ = nullptr;
+  uint32_t stride_ = 8;
+  uint32_t replicas_ = 1;
+  bool narrow_ = false;
   PhysAddr physical_;
   uint8_t level_ = 0;
+};
+
+enum class CursorMode : uint8_t {
+  Read,   // hands out what there is; entries may be changed
+  Build,  // makes slots for base pages wherever the range has none, and hands out all of the range
+  Zap,    // as Read; the caller clears what it meets, so that a backend that dismantles emptied
+          // tables at once may do so behind the cursor
 };
 
 // Goes through a range in address order. Every leaf is met exactly once. A leaf that begins before
@@ -123,14 +212,17 @@ class Cursor {
   // backend knows to be empty in the largest steps it can. False: nothing is left in the range. A
   // run may consist of kNone only.
   virtual bool next(Run& run) = 0;
+  // Why next() said false: Ok at the end of the range; NoMemory and NotSupported when building.
+  [[nodiscard]] virtual Status status() const { return Status::Ok; }
   // Continue at `va` (within the range); also how to resume after the table was changed from
   // elsewhere.
   virtual void seek(VirtAddr va) = 0;
 };
 
-// Called by copy_range for each pair of runs with the same addresses and sizes. `to` is freshly
-// made, all kNone (or, at a table that already existed, whatever was there). Returns false to stop.
-using RunCopier = std::function<bool(Run& from, Run& to)>;
+// Called by copy_ranges for each pair of runs with the same addresses and sizes, which reach into
+// the range of that index. `to` is freshly made, all kNone (or, at a table that already existed,
+// whatever was there). Returns false to stop.
+using RunCopier = std::function<bool(size_t range, Run& from, Run& to)>;
 
 struct RootToken {  // what the hardware or the miss handler is given at a context switch
   PhysAddr address;
@@ -140,8 +232,41 @@ struct RootToken {  // what the hardware or the miss handler is given at a conte
 struct Stats {
   uint64_t table_bytes = 0;  // without the root, as Linux counts VmPTE
   uint64_t root_bytes = 0;
-  uint64_t leaves = 0;           // entries that are not kNone
-  std::vector<uint64_t> tables;  // by level, 0 = leaf level; meaning is the backend's
+  uint64_t leaves = 0;             // entries that are not kNone
+  std::vector<uint64_t> tables;    // by level, 0 = leaf level; meaning is the backend's
+  uint64_t restructures = 0;       // times a table was replaced by one of another size or form
+  uint64_t entries_rewritten = 0;  // entries copied by those
+};
+
+// One table (node, bucket array, block) of a page table: for counts by class and for pictures.
+struct TableNode {
+  PhysAddr address;
+  uint64_t bytes = 0;
+  unsigned level = 0;   // as in Stats::tables
+  VirtAddr base;        // of the address space it serves
+  unsigned covers = 0;  // log2 of the bytes of address space it serves; 64: all
+  uint32_t slots = 0;
+  uint32_t leaves = 0;  // slots that hold (a replica of) a leaf
+  uint32_t tables = 0;  // slots that lead to another table
+  PhysAddr parent;      // the table it hangs in; its own address for the root
+  uint32_t slot = 0;    // ... and where
+  std::string link;     // what the entry that leads here says besides: a guard, rights
+};
+using TableVisitor = std::function<void(const TableNode&)>;
+
+// What a backend can do beyond base pages.
+struct Capabilities {
+  std::vector<PageShift> leaf_sizes;  // ascending; the first is the base page
+  PageShift void_grain;  // the largest void one find() can report, if all is empty; at most 2^63
+  bool promotes = false;
+  bool shares = false;
+};
+
+// Another table's view of a shared sub-tree.
+struct Sharer {
+  MmId mm;
+  VirtAddr base;
+  bool operator==(const Sharer&) const = default;
 };
 
 // One level of a radix table, from the leaf level up.
@@ -158,31 +283,45 @@ class PageTable {
   // Gives back all table memory, without a flush: the address space is dead, and its leaves should
   // be gone (stats().leaves == 0), unless the whole machine is being taken down.
   virtual ~PageTable() = default;
+  PageTable(const PageTable&) = delete;
+  PageTable& operator=(const PageTable&) = delete;
 
   // --- One address
-  [[nodiscard]] virtual Lookup find(VirtAddr va, mem::Origin origin = mem::Origin::Kernel) = 0;
+  // What a miss handler or a walker does: the translation, and the words it reads on the way, in
+  // order. Touches nothing by itself: who walks reports the steps as it takes them.
+  [[nodiscard]] virtual Lookup walk(VirtAddr va, WalkPath& path) const = 0;
+  // The same, reported to the sink.
+  [[nodiscard]] virtual Lookup find(VirtAddr va, mem::Origin origin = mem::Origin::Kernel);
   // The same, touching nothing: for checks and reports.
-  [[nodiscard]] virtual Lookup peek(VirtAddr va) const = 0;
+  [[nodiscard]] virtual Lookup peek(VirtAddr va) const;
   // Makes a slot for a leaf of this size at `va` (rounded down to the size). After Ok, install
   // cannot fail for memory. Overlap: handle and entry are the larger leaf's. NotSupported: no such
   // address.
   virtual Slot ensure(VirtAddr va, PageShift size) = 0;
-  // Replaces `expected` by `next`. Ok, Changed, Moved, BadAlign.
+  // Replaces `expected` by `next`, all replicas. Ok, Changed, Moved, BadAlign.
   virtual Status install(const Handle& handle, Entry expected, Entry next) = 0;
-  // Clears the slot, leaving structure as it is; the old entry in `old`. Ok or Moved. The caller
-  // flushes.
+  // Clears the slot; the old entry in `old`. Ok or Moved. The caller flushes. A backend may
+  // dismantle what the slot was in: the handle may be stale afterwards.
   virtual Status clear(const Handle& handle, Entry& old) = 0;
   // Replaces the leaf at `handle` by leaves of `to` with the same translations; needs memory unless
   // it can be done in place.
   virtual Status split(const Handle& handle, PageShift to) = 0;
+  // Replaces the smaller leaves of the aligned block of size `to` around `va` by one leaf: they
+  // must fill it, be present, map consecutive frames, aligned to `to`, and agree in all but
+  // accessed and dirty, which are or-ed. Ok, NotUniform, BadSize, NoMemory, NotSupported. Tables no
+  // longer needed go into the gather, with the range to flush.
+  virtual Status promote(VirtAddr va, PageShift to, Gather& gather);
 
   // --- Ranges
-  [[nodiscard]] virtual std::unique_ptr<Cursor> cursor(VirtRange range) = 0;
-  // fork: for every run of this table in `range` makes the run's twin in `to` (also where all its
-  // slots are kNone, if the backend keeps such tables: Linux does) and calls `copy`. Ok; NoMemory
-  // (a prefix is done); Occupied or Overlap where `to` holds leaves of other sizes; Stopped.
-  // REQUIRES: `to` is another table of the same backend and format.
-  virtual Status copy_range(PageTable& to, VirtRange range, const RunCopier& copy) = 0;
+  [[nodiscard]] virtual std::unique_ptr<Cursor> cursor(VirtRange range,
+                                                       CursorMode mode = CursorMode::Read) = 0;
+  // fork: for every run of this table in any of `ranges` makes the run's twin in `to` (also where
+  // all its slots are kNone, if the backend keeps such tables: Linux does) and calls `copy`. Ok;
+  // NoMemory (a prefix is done); Occupied or Overlap where `to` holds leaves of other sizes;
+  // Stopped. All ranges in one call, so that a backend can clone its tree in one pass.
+  // REQUIRES: `to` is another table of the same factory; ranges ascend and do not overlap.
+  virtual Status copy_ranges(PageTable& to, std::span<const VirtRange> ranges,
+                             const RunCopier& copy) = 0;
   // mremap: moves every leaf of [from, from + bytes) to `to`; a larger leaf that sticks out of the
   // range or does not fit the target's alignment is split. NoMemory: a prefix was moved (its length
   // in `done`), and can be moved back without memory. REQUIRES: all page-aligned; the target holds
@@ -194,11 +333,38 @@ class PageTable {
   // start of the one behind. Never fails; idempotent.
   virtual void trim(VirtRange range, VirtAddr floor, VirtAddr ceiling, Gather& gather) = 0;
 
+  // --- Sharing of sub-trees, where capabilities().shares
+  // [at, at + size) of this table becomes the same as [from, from + size) of `source`: what one
+  // installs or clears there, both see. This table's users have no rights there beyond `mask`. Ok;
+  // NoMemory; BadAlign (addresses not aligned to `size`); Occupied (leaves in the way here);
+  // NotSupported. REQUIRES: same factory.
+  virtual Status share(VirtAddr at, PageTable& source, VirtAddr from, PageShift size, Rights mask);
+  // Makes what translates `va` this table's own: copies the shared tables on the path to it, which
+  // leaves what lies beside the path shared. `copy` is called (with range 0) for each pair of runs,
+  // `to` being the copy, so that the caller can count the pages twice; it must copy every entry it
+  // wants kept. Ok; NoMemory (valid, perhaps unshared in part); Stopped.
+  virtual Status unshare(VirtAddr va, const RunCopier& copy);
+  // This table leaves the shared sub-tree at `va`, of which then nothing is left here. Ok; Busy: it
+  // is the last user and there are leaves, to be cleared first; NotSupported: nothing shared there.
+  virtual Status leave(VirtAddr va, Gather& gather);
+  // Who uses the shared sub-tree at `va`, this table included; empty where nothing is shared. A
+  // flush after a change must reach all of them.
+  [[nodiscard]] virtual std::vector<Sharer> sharers(VirtAddr va) const;
+
   // --- The whole
   [[nodiscard]] virtual RootToken root() const = 0;
   [[nodiscard]] virtual Stats stats() const = 0;           // walks the table to count leaves
   [[nodiscard]] virtual uint64_t table_bytes() const = 0;  // as in stats(), at once
-  [[nodiscard]] virtual std::vector<PageShift> leaf_sizes() const = 0;
+  // Every table, parents before children; the root first. Touches nothing.
+  virtual void visit_tables(const TableVisitor& visit) const = 0;
+  [[nodiscard]] virtual Capabilities capabilities() const = 0;
+
+ protected:
+  explicit PageTable(mem::ReferenceSink& sink) : sink_(&sink) {}
+  [[nodiscard]] mem::ReferenceSink& sink() const { return *sink_; }
+
+ private:
+  mem::ReferenceSink* sink_;
 };
 
 // What a backend is made with; one per simulated machine.
@@ -218,6 +384,8 @@ class Factory {
   [[nodiscard]] virtual std::unique_ptr<PageTable> create(MmId mm) = 0;
   // The radix geometry if a hardware walker can read its tables directly; null otherwise.
   [[nodiscard]] virtual const RadixGeometry* hardware_walkable() const = 0;
+  // Table memory that belongs to no one table, as a hash all address spaces share.
+  [[nodiscard]] virtual uint64_t common_bytes() const { return 0; }
 };
 // Registry: page_tables.cc, an explicit list.
 struct Backend {

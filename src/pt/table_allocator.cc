@@ -1,5 +1,8 @@
 #include "pt/table_allocator.h"
 
+#include <algorithm>
+#include <bit>
+
 #include "base/bits.h"
 #include "base/error.h"
 
@@ -14,17 +17,106 @@ unsigned TableAllocator::order_of(uint64_t bytes) const {
 
 std::optional<PhysAddr> TableAllocator::allocate(uint64_t bytes, MmId owner) {
   if (fail_after_ != 0 && --fail_after_ == 0) return std::nullopt;
-  const auto first = frames_->allocate(order_of(bytes), mem::FrameUse::Table, owner.value());
-  if (!first) return std::nullopt;
+  std::optional<PhysAddr> address;
+  if (bytes < frames_->page().bytes()) {
+    address = allocate_piece(bytes);
+  } else if (const auto first =
+                 frames_->allocate(order_of(bytes), mem::FrameUse::Table, owner.value())) {
+    address = frames_->address_of(*first);
+    held_bytes_ += bytes;
+  }
+  if (!address) return std::nullopt;
   bytes_in_use_ += bytes;
   ++allocations_;
-  return frames_->address_of(*first);
+  return address;
+}
+
+std::optional<PhysAddr> TableAllocator::allocate_piece(uint64_t bytes) {
+  MMUSIM_ASSERT(bytes != 0 && bytes % sizeof(uint64_t) == 0);
+  Slab& slab = slabs_[bytes];
+  if (slab.partial.empty()) {
+    const auto frame = frames_->allocate(0, mem::FrameUse::Table, 0);
+    if (!frame) return std::nullopt;
+    slab_frames_[*frame] = {
+        .piece = bytes, .in_use = 0, .taken = std::vector<uint64_t>((pieces_of(bytes) + 63) / 64)};
+    slab.partial.insert(*frame);
+    ++slab.frames;
+    held_bytes_ += frames_->page().bytes();
+  }
+  const Pfn pfn = *slab.partial.begin();
+  SlabFrame& frame = slab_frames_.find(pfn)->second;
+  size_t word = 0;
+  while (frame.taken[word] == ~uint64_t{0})
+    ++word;
+  const auto bit = static_cast<unsigned>(std::countr_one(frame.taken[word]));
+  frame.taken[word] |= uint64_t{1} << bit;
+  ++slab.in_use;
+  if (++frame.in_use == pieces_of(bytes)) slab.partial.erase(slab.partial.begin());
+  const PhysAddr address = frames_->address_of(pfn) + (word * 64 + bit) * bytes;
+  uint64_t* words = frames_->words(address);
+  std::fill(words, words + bytes / sizeof(uint64_t), 0);
+  return address;
 }
 
 void TableAllocator::free(PhysAddr address, uint64_t bytes) {
-  if (before_free_) before_free_(address, bytes);
-  frames_->free(frames_->frame_of(address), order_of(bytes));
-  bytes_in_use_ -= bytes;
+  const Pfn pfn = frames_->frame_of(address);
+  bool good = false;
+  if (bytes < frames_->page().bytes()) {
+    good = free_piece(address, bytes);
+  } else if (frames_->in_use(pfn) && is_power_of_two(bytes) &&
+             frames_->address_of(pfn) == address && slab_frames_.count(pfn) == 0) {
+    const mem::Frame& frame = frames_->frame(pfn);
+    const uint64_t block = frames_->page().bytes() << frame.order;
+    good = frame.use == mem::FrameUse::Table && block == bytes && address.value() % bytes == 0;
+    if (good) give_back(pfn, frame.order);
+  }
+  if (good) {
+    bytes_in_use_ -= bytes;
+  } else if (misuse_.empty()) {
+    misuse_ = fmt::format(
+        "{} bytes of table memory at {:#x} were freed that were not allocated, "
+        "or freed before, or of another size",
+        bytes, address.value());
+  }
+}
+
+bool TableAllocator::free_piece(PhysAddr address, uint64_t bytes) {
+  const Pfn pfn = frames_->frame_of(address);
+  const auto found = slab_frames_.find(pfn);
+  if (found == slab_frames_.end() || found->second.piece != bytes) return false;
+  SlabFrame& frame = found->second;
+  const uint64_t offset = address - frames_->address_of(pfn);
+  const uint64_t piece = offset / bytes;
+  uint64_t& word = frame.taken[piece / 64];
+  const uint64_t bit = uint64_t{1} << (piece % 64);
+  if (offset % bytes != 0 || (word & bit) == 0) return false;
+  word &= ~bit;
+  Slab& slab = slabs_[bytes];
+  --slab.in_use;
+  slab.partial.insert(pfn);
+  if (--frame.in_use == 0) {
+    slab.partial.erase(pfn);
+    --slab.frames;
+    slab_frames_.erase(found);
+    give_back(pfn, 0);
+  }
+  return true;
+}
+
+void TableAllocator::give_back(Pfn first, unsigned order) {
+  const uint64_t bytes = frames_->page().bytes() << order;
+  if (before_free_) before_free_(frames_->address_of(first), bytes);
+  held_bytes_ -= bytes;
+  frames_->free(first, order);
+}
+
+std::vector<TableAllocator::Use> TableAllocator::uses() const {
+  std::vector<Use> all;
+  for (const auto& [bytes, slab] : slabs_)
+    if (slab.frames != 0)
+      all.push_back(
+          {.bytes = bytes, .in_use = slab.in_use, .capacity = slab.frames * pieces_of(bytes)});
+  return all;
 }
 
 }  // namespace mmusim::pt

@@ -1,14 +1,26 @@
-// Memory for page tables out of simulated frames, with an account per address space of what it
-// uses.
+// Memory for page tables out of simulated frames, with an account of what is used.
 //
-// Sizes are powers of two of at least a page: whole frames. Pieces smaller than a page would be a
-// slab's business, which is not needed while every backend uses whole frames. Not thread-safe.
+// Pieces of a page and more are whole blocks of frames (powers of two). Smaller pieces come from a
+// slab: frames cut into pieces of one size, after J. Bonwick's slab allocator (USENIX 1994), each
+// size with frames of its own. What is held in frames and not given out is fragmentation, which
+// held_bytes() - bytes_in_use() says. Pieces whose size is a power of two are aligned to it; others
+// to the largest power of two that divides it. Deterministic: the lowest free piece of the
+// lowest-addressed frame that has one is given out.
+//
+// A free of what was not allocated, or of another size, is not carried out; misuse() then says what
+// was wrong, for those who run page tables they cannot trust. Not thread-safe.
 #ifndef MMUSIM_PT_TABLE_ALLOCATOR_H_
 #define MMUSIM_PT_TABLE_ALLOCATOR_H_
 
+#include <cstdint>
 #include <functional>
+#include <map>
 #include <optional>
+#include <set>
+#include <string>
+#include <unordered_map>
 #include <utility>
+#include <vector>
 
 #include "base/types.h"
 #include "mem/frames.h"
@@ -19,30 +31,64 @@ class TableAllocator {
  public:
   explicit TableAllocator(mem::FrameMemory& frames) : frames_(&frames) {}
 
-  // Zeroed table memory, aligned to its size; nothing when memory is exhausted.
-  // REQUIRES: bytes is a power of two, at least the base page, at most 2^kMaxOrder pages.
+  // Zeroed table memory; nothing when memory is exhausted. REQUIRES: bytes is a multiple of 8 below
+  // the base page, or a power of two from there up to 2^kMaxOrder pages.
   std::optional<PhysAddr> allocate(uint64_t bytes, MmId owner);
-  // REQUIRES: allocated here, with this size.
+  // REQUIRES: allocated here, with this size (else misuse()).
   void free(PhysAddr address, uint64_t bytes);
-  // Called with each piece of table memory just before it is given back; for checks that nothing
-  // reaches it any more.
+  // Called with each block of frames just before it is given back; for checks that nothing reaches
+  // it any more.
   void before_free(std::function<void(PhysAddr address, uint64_t bytes)> hook) {
     before_free_ = std::move(hook);
   }
 
   [[nodiscard]] uint64_t bytes_in_use() const { return bytes_in_use_; }
+  // Bytes of the frames that hold them.
+  [[nodiscard]] uint64_t held_bytes() const { return held_bytes_; }
   [[nodiscard]] uint64_t allocations() const { return allocations_; }
   [[nodiscard]] mem::FrameMemory& frames() { return *frames_; }
+  // The first free() that made no sense; empty: there was none.
+  [[nodiscard]] const std::string& misuse() const { return misuse_; }
+
+  // Per size of piece, how many are in use and how many would fit in the frames held.
+  struct Use {
+    uint64_t bytes = 0;
+    uint64_t in_use = 0;
+    uint64_t capacity = 0;
+  };
+  [[nodiscard]] std::vector<Use> uses() const;
+
   // Test hook: the nth allocation from now fails (1 = the next one); 0 switches it off.
   void fail_after(uint64_t n) { fail_after_ = n; }
 
  private:
+  struct SlabFrame {
+    uint64_t piece = 0;  // bytes
+    uint32_t in_use = 0;
+    std::vector<uint64_t> taken;  // a bit per piece
+  };
+  struct Slab {
+    std::set<Pfn> partial;  // frames with a free piece
+    uint64_t frames = 0;
+    uint64_t in_use = 0;
+  };
+
   [[nodiscard]] unsigned order_of(uint64_t bytes) const;
+  [[nodiscard]] uint32_t pieces_of(uint64_t bytes) const {
+    return static_cast<uint32_t>(frames_->page().bytes() / bytes);
+  }
+  std::optional<PhysAddr> allocate_piece(uint64_t bytes);
+  [[nodiscard]] bool free_piece(PhysAddr address, uint64_t bytes);
+  void give_back(Pfn first, unsigned order);
 
   mem::FrameMemory* frames_;
   uint64_t bytes_in_use_ = 0;
+  uint64_t held_bytes_ = 0;
   uint64_t allocations_ = 0;
   uint64_t fail_after_ = 0;
+  std::map<uint64_t, Slab> slabs_;                  // by size of piece
+  std::unordered_map<Pfn, SlabFrame> slab_frames_;  // looked up only, never iterated
+  std::string misuse_;
   std::function<void(PhysAddr, uint64_t)> before_free_;
 };
 

@@ -13,7 +13,7 @@ Driver::Driver(const Subject& subject, uint64_t seed)
     ADD_FAILURE() << "no table";
     return;
   }
-  sizes_ = table_->leaf_sizes();
+  sizes_ = table_->capabilities().leaf_sizes;
   // The beginning, the end, and the ends of the spans of tables of each level.
   anchors_ = {0, machine_.end - machine_.page.bytes()};
   for (const RadixLevel& level : machine_.environment.geometry) {
@@ -235,7 +235,7 @@ void Driver::copy() {
       const uint64_t stop_after = random_.below(6) == 0 ? random_.below(3) : ~uint64_t{0};
       uint64_t runs = 0;
       const auto chosen = [&](uint64_t va) { return Random(va ^ salt).below(8) != 0; };
-      const RunCopier copier = [&](Run& from, Run& to) {
+      const auto copier = [&](Run& from, Run& to) {
         EXPECT_EQ(from.start, to.start);
         EXPECT_EQ(from.size, to.size);
         EXPECT_EQ(from.count, to.count);
@@ -260,7 +260,7 @@ void Driver::copy() {
         return true;
       };
       const auto expected = oracle_.within(range.begin.value(), range.end.value());
-      const Status status = table_->copy_range(*child, range, copier);
+      const Status status = copy_range(*table_, *child, range, copier);
       complete = status == Status::Ok;
       if (!complete) {
         ASSERT_EQ(status, runs > stop_after ? Status::Stopped : Status::NoMemory);

@@ -73,7 +73,8 @@ TEST_P(Interface, EmptyRanges) {
   const VirtRange empty{VirtAddr(0), VirtAddr(0)};
   pt::Run run;
   EXPECT_FALSE(table->cursor(empty)->next(run));
-  EXPECT_EQ(table->copy_range(*child, empty, [](pt::Run&, pt::Run&) { return false; }), Status::Ok);
+  EXPECT_EQ(copy_range(*table, *child, empty, [](pt::Run&, pt::Run&) { return false; }),
+            Status::Ok);
   Gather gather;
   table->trim(empty, VirtAddr(0), VirtAddr(0), gather);
   EXPECT_FALSE(gather.needs_flush());
@@ -92,7 +93,7 @@ TEST_P(Interface, NoMemoryForTheRoot) {
 TEST_P(Interface, SizesNotOffered) {
   const auto table = machine_.factory->create(MmId(1));
   std::set<unsigned> offered;
-  for (const PageShift size : table->leaf_sizes())
+  for (const PageShift size : table->capabilities().leaf_sizes)
     offered.insert(size.log2());
   EXPECT_EQ(*offered.begin(), machine_.page.log2());
   for (unsigned log2 = machine_.page.log2(); log2 < 48; ++log2) {
@@ -154,7 +155,7 @@ TEST_P(Interface, CopyWithoutMemory) {
     std::set<uint64_t> copied;
     machine_.allocator.fail_after(n);
     const Status status =
-        table->copy_range(*child, machine_.everything(), [&](pt::Run& from, pt::Run& to) {
+        copy_range(*table, *child, machine_.everything(), [&](pt::Run& from, pt::Run& to) {
           for (uint32_t i = 0; i < from.count; ++i) {
             if (from.get(i) == kNone) continue;
             to.set(i, from.get(i));
@@ -225,7 +226,7 @@ TEST_P(Interface, MoveWithoutMemory) {
 }
 
 TEST_P(Interface, SplitWithoutMemory) {
-  const auto sizes = machine_.factory->create(MmId(1))->leaf_sizes();
+  const auto sizes = machine_.factory->create(MmId(1))->capabilities().leaf_sizes;
   if (sizes.size() < 2) return;
   const PageShift large = sizes[1];
   const uint64_t parts = large.bytes() >> machine_.page.log2();
@@ -278,7 +279,7 @@ TEST_P(Interface, HandlesGoStale) {
   EXPECT_EQ(table->find(VirtAddr(8 * span())).entry, page_leaf(11));
 
   // Nor a large leaf that has been split.
-  const auto sizes = table->leaf_sizes();
+  const auto sizes = table->capabilities().leaf_sizes;
   if (sizes.size() < 2) return;
   const VirtAddr at(4 * sizes[1].bytes());
   const uint64_t frames = sizes[1].bytes() >> machine_.page.log2();
@@ -292,7 +293,7 @@ TEST_P(Interface, HandlesGoStale) {
 // A slot for a large leaf, taken before smaller ones came: must not be used over them.
 TEST_P(Interface, LargeSlotTakenBySmallerLeaves) {
   const auto table = machine_.factory->create(MmId(1));
-  const auto sizes = table->leaf_sizes();
+  const auto sizes = table->capabilities().leaf_sizes;
   if (sizes.size() < 2) return;
   const VirtAddr va(2 * sizes[1].bytes());
   const Slot slot = table->ensure(va, sizes[1]);
@@ -310,7 +311,7 @@ TEST_P(Interface, KeptEntries) {
   const auto table = machine_.factory->create(MmId(1));
   uint64_t at = 0;
   std::vector<std::pair<VirtAddr, Entry>> kept;
-  for (const PageShift size : table->leaf_sizes()) {
+  for (const PageShift size : table->capabilities().leaf_sizes) {
     at += 2 * size.bytes();
     if (at + size.bytes() > machine_.end) break;
     at = at >> size.log2() << size.log2();
@@ -356,7 +357,7 @@ TEST_P(Interface, OverlappingMoveDown) {
 // A leaf across either end of the range is handed out whole, once.
 TEST_P(Interface, CursorMeetsStraddlingLeavesOnce) {
   const auto table = machine_.factory->create(MmId(1));
-  const auto sizes = table->leaf_sizes();
+  const auto sizes = table->capabilities().leaf_sizes;
   if (sizes.size() < 2) return;
   const uint64_t bytes = sizes[1].bytes();
   const uint64_t frames = bytes >> machine_.page.log2();

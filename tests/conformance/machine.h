@@ -70,6 +70,13 @@ struct Machine {
   uint64_t end = 0;  // of the address space
 };
 
+// copy_ranges() of one range.
+template <class Copy>
+Status copy_range(PageTable& from, PageTable& to, VirtRange range, Copy copy) {
+  return from.copy_ranges(to, {&range, 1},
+                          [&](size_t, Run& source, Run& target) { return copy(source, target); });
+}
+
 // A backend on an architecture: what the suite is parameterised over.
 struct Subject {
   const Backend* backend;

@@ -5,12 +5,14 @@
 
 namespace mmusim::pt::mlpt {
 
-MlptCursor::MlptCursor(Mlpt& table, VirtRange range)
+MlptCursor::MlptCursor(Mlpt& table, VirtRange range, CursorMode mode)
     : mlpt_(table),
       shape_(*table.shape_),
       position_(range.begin.value()),
       last_(std::min(range.end.value() - 1, table.shape_->last().value())),
+      build_(mode == CursorMode::Build),
       done_(range.empty() || range.begin > table.shape_->last()) {
+  if (build_ && !range.empty() && range.end.value() - 1 > last_) status_ = Status::NotSupported;
   restart();
 }
 
@@ -53,7 +55,16 @@ bool MlptCursor::next(Run& run) {
       pass(slot + room - 1, 0);
       return true;
     }
-    const Entry e = mlpt_.read(table, index, level_);
+    Entry e = mlpt_.read(table, index, level_);
+    if (e == kNone && build_) {
+      const Status made = mlpt_.add_table(table, index, level_);
+      if (made != Status::Ok) {
+        status_ = made;
+        done_ = true;
+        return false;
+      }
+      e = table.words[index];
+    }
     if (e == kNone) {
       pass(slot, level_);
     } else if (mlpt_.is_leaf(e, level_)) {
@@ -75,8 +86,8 @@ bool MlptCursor::next(Run& run) {
   return false;
 }
 
-std::unique_ptr<Cursor> Mlpt::cursor(VirtRange range) {
-  return std::make_unique<MlptCursor>(*this, range);
+std::unique_ptr<Cursor> Mlpt::cursor(VirtRange range, CursorMode mode) {
+  return std::make_unique<MlptCursor>(*this, range, mode);
 }
 
 }  // namespace mmusim::pt::mlpt

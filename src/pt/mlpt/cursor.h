@@ -12,8 +12,9 @@ namespace mmusim::pt::mlpt {
 
 class MlptCursor final : public Cursor {
  public:
-  MlptCursor(Mlpt& table, VirtRange range);
+  MlptCursor(Mlpt& table, VirtRange range, CursorMode mode);
   bool next(Run& run) override;
+  Status status() const override { return status_; }
   void seek(VirtAddr va) override;
 
  private:
@@ -28,7 +29,9 @@ class MlptCursor final : public Cursor {
   const Shape& shape_;
   uint64_t position_;
   uint64_t last_;  // inclusive: the end may be the end of the address space
+  bool build_;
   bool done_;
+  Status status_ = Status::Ok;
   unsigned level_ = 0;  // path_[level_] .. path_[top] are valid
   std::array<Step, kMostLevels> path_{};
 };

@@ -21,7 +21,7 @@ VirtAddr end_of(VirtAddr begin, unsigned log2) {
 }  // namespace
 
 Mlpt::Mlpt(const Environment& environment, const Shape& shape, MmId mm, PhysAddr root)
-    : sink_(environment.sink),
+    : PageTable(*environment.sink),
       frames_(&environment.allocator->frames()),
       format_(environment.format),
       allocator_(environment.allocator),
@@ -48,12 +48,12 @@ void Mlpt::free_below(const Table& table, unsigned level) {
   }
 }
 
-template <bool kReport>
-Mlpt::Place Mlpt::descend(VirtAddr va, mem::Origin origin) const {
+template <class Note>
+Mlpt::Place Mlpt::descend(VirtAddr va, Note note) const {
   Place place{.table = root_, .level = shape_->top()};
   while (true) {
     place.index = shape_->index(va, place.level);
-    if constexpr (kReport) touch(place.table, place.index, place.level, false, origin);
+    note(place.table, place.index, place.level);
     place.entry = place.table.words[place.index];
     if (place.entry == kNone || is_leaf(place.entry, place.level)) return place;
     place.table = table_at(place.entry);
@@ -94,18 +94,30 @@ Lookup Mlpt::lookup_of(VirtAddr va, const Place& place) const {
   return found;
 }
 
+Lookup Mlpt::nothing_beyond() const {
+  Lookup nothing;
+  nothing.empty = {shape_->last() + 1, VirtAddr(std::numeric_limits<uint64_t>::max())};
+  return nothing;
+}
+
 Lookup Mlpt::find(VirtAddr va, mem::Origin origin) {
-  if (va > shape_->last()) return peek(va);
-  return lookup_of(va, descend<true>(va, origin));
+  if (va > shape_->last()) return nothing_beyond();
+  return lookup_of(va, descend(va, [&](const Table& table, uint64_t index, unsigned level) {
+                     touch(table, index, level, false, origin);
+                   }));
+}
+
+Lookup Mlpt::walk(VirtAddr va, WalkPath& path) const {
+  if (va > shape_->last()) return nothing_beyond();
+  return lookup_of(va, descend(va, [&](const Table& table, uint64_t index, unsigned level) {
+                     path.add(table.address + index * sizeof(uint64_t), sizeof(uint64_t), level,
+                              level != shape_->top());
+                   }));
 }
 
 Lookup Mlpt::peek(VirtAddr va) const {
-  if (va > shape_->last()) {
-    Lookup nothing;
-    nothing.empty = {shape_->last() + 1, VirtAddr(std::numeric_limits<uint64_t>::max())};
-    return nothing;
-  }
-  return lookup_of(va, descend<false>(va, mem::Origin::Kernel));
+  if (va > shape_->last()) return nothing_beyond();
+  return lookup_of(va, descend(va, [](const Table&, uint64_t, unsigned) {}));
 }
 
 void Mlpt::count_table(unsigned level, bool added) {
@@ -145,7 +157,7 @@ Slot Mlpt::ensure(VirtAddr va, PageShift size) {
   Place place{.table = {}, .level = static_cast<unsigned>(level)};
   const Status status = ensure_table(va, place.level, place.table);
   if (status == Status::Overlap) {
-    const Place larger = descend<false>(va, mem::Origin::Kernel);
+    const Place larger = descend(va, [](const Table&, uint64_t, unsigned) {});
     return {.status = status, .handle = handle_of(va, larger), .entry = larger.entry};
   }
   if (status != Status::Ok) return {.status = status, .handle = {}};
@@ -232,10 +244,59 @@ PhysAddr Mlpt::fill_split(unsigned level, unsigned to_level, LeafFields fields,
     table.words[i] = level == to_level
                          ? format_->make_leaf(fields)
                          : format_->make_table(fill_split(level - 1, to_level, fields, tables));
-  sink_->reference_run(
+  sink().reference_run(
       address, sizeof(uint64_t), shape_->level(level).entries, true,
       {.origin = mem::Origin::Kernel, .level = static_cast<uint8_t>(level), .dependent = false});
   return address;
+}
+
+Status Mlpt::promote(VirtAddr va, PageShift to, Gather& gather) {
+  const int found = shape_->leaf_level(to);
+  if (found <= 0) return Status::BadSize;
+  if (va > shape_->last()) return Status::NotUniform;
+  // The table of the wanted level, and the one below it whose leaves are to become one.
+  const auto level = static_cast<unsigned>(found);
+  Table table = root_;
+  for (unsigned at = shape_->top();; --at) {
+    const uint64_t index = shape_->index(va, at);
+    const Entry e = read(table, index, at);
+    if (e == kNone || is_leaf(e, at)) return Status::NotUniform;
+    if (at == level) break;
+    table = table_at(e);
+  }
+  const uint64_t index = shape_->index(va, level);
+  const Table below = table_at(table.words[index]);
+  const Shape::Level& parts = shape_->level(level - 1);
+  sink().reference_run(below.address, sizeof(uint64_t), parts.entries, false,
+                       {.origin = mem::Origin::Kernel,
+                        .level = static_cast<uint8_t>(level - 1),
+                        .dependent = false});
+  const uint64_t frames = uint64_t{1} << (parts.shift - page_.log2());
+  LeafFields whole;
+  for (uint64_t i = 0; i < parts.entries; ++i) {
+    const Entry e = below.words[i];
+    if (!format_->is_present(e) || !is_leaf(e, level - 1)) return Status::NotUniform;
+    const LeafFields part = format_->parse_leaf(e, shape_->size(level - 1));
+    if (i == 0) {
+      whole = part;
+      if ((part.pfn.value() & ((uint64_t{1} << (to.log2() - page_.log2())) - 1)) != 0)
+        return Status::NotUniform;
+      continue;
+    }
+    if (part.pfn != whole.pfn + i * frames || part.rights != whole.rights ||
+        part.global != whole.global || part.special != whole.special)
+      return Status::NotUniform;
+    whole.accessed = whole.accessed || part.accessed;
+    whole.dirty = whole.dirty || part.dirty;
+  }
+  whole.size = to;
+  write(table, index, level, format_->make_leaf(whole));
+  count_table(level - 1, false);
+  const VirtAddr base = align_down(va, to);
+  gather.table({base, end_of(base, to.log2())}, shape_->size(level - 1),
+               {.allocator = allocator_, .address = below.address, .bytes = parts.table_bytes});
+  ++generation_;
+  return Status::Ok;
 }
 
 uint64_t Mlpt::count_leaves(const Table& table, unsigned level) const {
@@ -257,11 +318,46 @@ Stats Mlpt::stats() const {
   return stats;
 }
 
-std::vector<PageShift> Mlpt::leaf_sizes() const {
-  std::vector<PageShift> sizes;
+void Mlpt::visit_tables(const TableVisitor& visit) const {
+  TableNode node;
+  node.address = node.parent = root_.address;
+  visit_table(root_, shape_->top(), node, visit);
+}
+
+// `node` says where the table hangs.
+void Mlpt::visit_table(const Table& table, unsigned level, TableNode node,
+                       const TableVisitor& visit) const {
+  const Shape::Level& shape = shape_->level(level);
+  node.bytes = shape.table_bytes;
+  node.level = level;
+  node.covers = shape.span;
+  node.slots = static_cast<uint32_t>(shape.entries);
+  for (uint64_t i = 0; i < shape.entries; ++i) {
+    const Entry e = table.words[i];
+    if (e == kNone) continue;
+    ++(is_leaf(e, level) ? node.leaves : node.tables);
+  }
+  visit(node);
+  if (node.tables == 0) return;
+  for (uint64_t i = 0; i < shape.entries; ++i) {
+    const Entry e = table.words[i];
+    if (e == kNone || is_leaf(e, level)) continue;
+    TableNode below;
+    below.address = format_->table_address(e);
+    below.base = node.base + (i << shape.shift);
+    below.parent = table.address;
+    below.slot = static_cast<uint32_t>(i);
+    visit_table(table_at(e), level - 1, below, visit);
+  }
+}
+
+Capabilities Mlpt::capabilities() const {
+  Capabilities capabilities;
   for (unsigned level = 0; level <= shape_->top(); ++level)
-    if (shape_->level(level).leaf_allowed) sizes.push_back(shape_->size(level));
-  return sizes;
+    if (shape_->level(level).leaf_allowed) capabilities.leaf_sizes.push_back(shape_->size(level));
+  capabilities.void_grain = shape_->size(shape_->top());
+  capabilities.promotes = capabilities.leaf_sizes.size() > 1;
+  return capabilities;
 }
 
 Run Mlpt::run_of(const Table& table, unsigned level, uint64_t index, uint64_t count,
@@ -270,8 +366,9 @@ Run Mlpt::run_of(const Table& table, unsigned level, uint64_t index, uint64_t co
   run.start = start;
   run.size = shape_->size(level);
   run.count = static_cast<uint32_t>(count);
-  run.place(table.words + index, 1, 1, table.address + index * sizeof(uint64_t),
-            static_cast<uint8_t>(level));
+  run.place({.words = table.words + index,
+             .address = table.address + index * sizeof(uint64_t),
+             .level = static_cast<uint8_t>(level)});
   return run;
 }
 

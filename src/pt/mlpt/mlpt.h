@@ -11,7 +11,7 @@
 //   i386 PAE     12:9:leaf,21:9:leaf,30:2
 //   IA-64, 16 K  14:11:leaf,25:11,36:11                  (region number in the top index)
 //
-// Tables come into being in ensure(), copy_range(), move_range() and split(), and go in trim() by
+// Tables come into being in ensure(), copy_ranges(), move_range() and split(), and go in trim() by
 // the rule of Linux's free_pgd_range (mm/memory.c): a table goes if its whole aligned span lies in
 // the gap between the mappings that stay. Tables that have become empty are kept until then, and
 // copied at fork, as Linux does. No operation moves a slot, except that whole tables move in
@@ -52,22 +52,26 @@ class Mlpt final : public PageTable {
   Mlpt(const Mlpt&) = delete;
   Mlpt& operator=(const Mlpt&) = delete;
 
+  Lookup walk(VirtAddr va, WalkPath& path) const override;
   Lookup find(VirtAddr va, mem::Origin origin) override;
   Lookup peek(VirtAddr va) const override;
   Slot ensure(VirtAddr va, PageShift size) override;
   Status install(const Handle& handle, Entry expected, Entry next) override;
   Status clear(const Handle& handle, Entry& old) override;
   Status split(const Handle& handle, PageShift to) override;
+  Status promote(VirtAddr va, PageShift to, Gather& gather) override;
 
-  std::unique_ptr<Cursor> cursor(VirtRange range) override;
-  Status copy_range(PageTable& to, VirtRange range, const RunCopier& copy) override;
+  std::unique_ptr<Cursor> cursor(VirtRange range, CursorMode mode) override;
+  Status copy_ranges(PageTable& to, std::span<const VirtRange> ranges,
+                     const RunCopier& copy) override;
   Status move_range(VirtAddr from, VirtAddr to, uint64_t bytes, uint64_t& done) override;
   void trim(VirtRange range, VirtAddr floor, VirtAddr ceiling, Gather& gather) override;
 
   RootToken root() const override { return {.address = root_.address, .extra = 0}; }
   Stats stats() const override;
   uint64_t table_bytes() const override { return table_bytes_; }
-  std::vector<PageShift> leaf_sizes() const override;
+  void visit_tables(const TableVisitor& visit) const override;
+  Capabilities capabilities() const override;
 
  private:
   friend class MlptCursor;
@@ -96,7 +100,7 @@ class Mlpt final : public PageTable {
   }
   void touch(const Table& table, uint64_t index, unsigned level, bool write,
              mem::Origin origin = mem::Origin::Kernel) const {
-    sink_->reference(table.address + index * sizeof(uint64_t), sizeof(uint64_t), write,
+    sink().reference(table.address + index * sizeof(uint64_t), sizeof(uint64_t), write,
                      {.origin = origin,
                       .level = static_cast<uint8_t>(level),
                       .dependent = !write && level != shape_->top()});
@@ -110,8 +114,10 @@ class Mlpt final : public PageTable {
     table.words[index] = e;
   }
 
-  template <bool kReport>
-  Place descend(VirtAddr va, mem::Origin origin) const;
+  // Down to the leaf or none at `va`; `note(table, index, level)` at each word read on the way.
+  template <class Note>
+  Place descend(VirtAddr va, Note note) const;
+  [[nodiscard]] Lookup nothing_beyond() const;
   [[nodiscard]] Lookup lookup_of(VirtAddr va, const Place& place) const;
   [[nodiscard]] Handle handle_of(VirtAddr va, const Place& place) const;
   [[nodiscard]] Place place_of(const Handle& handle) const;
@@ -126,8 +132,10 @@ class Mlpt final : public PageTable {
   [[nodiscard]] uint64_t count_leaves(const Table& table, unsigned level) const;
   void free_below(const Table& table, unsigned level);
 
+  void visit_table(const Table& table, unsigned level, TableNode node,
+                   const TableVisitor& visit) const;
   Status copy_table(Mlpt& to, unsigned level, const Table& from, const Table& into, uint64_t first,
-                    uint64_t last, const RunCopier& copy);
+                    uint64_t last, size_t range, const RunCopier& copy);
   Status move_piece(VirtAddr from, VirtAddr to, uint64_t left, uint64_t& moved);
   Status move_slots(const Place& from, VirtAddr to, uint64_t left, uint64_t& moved);
   void trim_table(const Table& table, unsigned level, uint64_t first, uint64_t last, Gap gap,
@@ -135,7 +143,6 @@ class Mlpt final : public PageTable {
   PhysAddr fill_split(unsigned level, unsigned to_level, LeafFields fields,
                       std::array<std::vector<PhysAddr>, kMostLevels>& tables);
 
-  mem::ReferenceSink* sink_;
   mem::FrameMemory* frames_;
   const EntryFormat* format_;
   TableAllocator* allocator_;

@@ -12,17 +12,23 @@ constexpr unsigned kHighestMovedTable = 2;
 
 }  // namespace
 
-Status Mlpt::copy_range(PageTable& to, VirtRange range, const RunCopier& copy) {
+Status Mlpt::copy_ranges(PageTable& to, std::span<const VirtRange> ranges, const RunCopier& copy) {
   auto* other = dynamic_cast<Mlpt*>(&to);
   MMUSIM_ASSERT(other != nullptr && other != this && other->shape_ == shape_);
-  if (range.empty() || range.begin > shape_->last()) return Status::Ok;
-  const uint64_t last = std::min(range.end.value() - 1, shape_->last().value());
-  return copy_table(*other, shape_->top(), root_, other->root_, range.begin.value(), last, copy);
+  for (size_t i = 0; i < ranges.size(); ++i) {
+    const VirtRange range = ranges[i];
+    if (range.empty() || range.begin > shape_->last()) continue;
+    const uint64_t last = std::min(range.end.value() - 1, shape_->last().value());
+    const Status status =
+        copy_table(*other, shape_->top(), root_, other->root_, range.begin.value(), last, i, copy);
+    if (status != Status::Ok) return status;
+  }
+  return Status::Ok;
 }
 
 // [first, last] lies in the span of both tables, which are of `level`.
 Status Mlpt::copy_table(Mlpt& to, unsigned level, const Table& from, const Table& into,
-                        uint64_t first, uint64_t last, const RunCopier& copy) {
+                        uint64_t first, uint64_t last, size_t range, const RunCopier& copy) {
   const Shape::Level& shape = shape_->level(level);
   const uint64_t base = first >> shape.shift;  // slot numbers count from address 0
   const uint64_t slots = (last >> shape.shift) - base + 1;
@@ -31,7 +37,7 @@ Status Mlpt::copy_table(Mlpt& to, unsigned level, const Table& from, const Table
     const VirtAddr start((base + slot) << shape.shift);
     Run source = run_of(from, level, index + slot, count, start);
     Run target = run_of(into, level, index + slot, count, start);
-    return copy(source, target) ? Status::Ok : Status::Stopped;
+    return copy(range, source, target) ? Status::Ok : Status::Stopped;
   };
   if (level == 0) return copy_run(0, slots);
 
@@ -66,7 +72,7 @@ Status Mlpt::copy_table(Mlpt& to, unsigned level, const Table& from, const Table
         const uint64_t begin = (base + slot) << shape.shift;
         const uint64_t end = begin + ((uint64_t{1} << shape.shift) - 1);
         status = copy_table(to, level - 1, table_at(e), table_at(into.words[i]),
-                            std::max(first, begin), std::min(last, end), copy);
+                            std::max(first, begin), std::min(last, end), range, copy);
       }
       ++slot;
     }

@@ -96,8 +96,8 @@ class HoardingTlb final : public mmu::TlbMaintenance {
   VirtRange last_range;
   bool last_freed_tables = false;
 
-  void activate(CpuId cpu, MmId mm, pt::RootToken root) override {
-    active[cpu] = {mm, root.address};
+  void activate(CpuId cpu, MmId mm, pt::PageTable& table) override {
+    active[cpu] = {mm, table.root().address};
   }
   void flush_range(MmId mm, VirtRange range, PageShift, bool freed_tables) override {
     ++range_flushes;

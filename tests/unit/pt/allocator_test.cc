@@ -51,6 +51,82 @@ TEST(TableAllocator, FailsWhenMemoryIsExhausted) {
   EXPECT_EQ(allocator.bytes_in_use(), 255 * 4096u);
 }
 
+TEST(TableAllocator, SmallPiecesShareFrames) {
+  mem::FrameMemory memory(uint64_t{1} << 20, PageShift(12));
+  TableAllocator allocator(memory);
+  std::vector<PhysAddr> pieces;
+  for (int i = 0; i < 129; ++i)
+    pieces.push_back(*allocator.allocate(32, MmId(1)));
+  EXPECT_EQ(pieces[0].value() % 4096, 0u);
+  for (int i = 0; i < 128; ++i)
+    EXPECT_EQ(pieces[i] - pieces[0], 32u * i);
+  EXPECT_NE(memory.frame_of(pieces[128]), memory.frame_of(pieces[0]));
+  EXPECT_EQ(allocator.bytes_in_use(), 129 * 32u);
+  EXPECT_EQ(allocator.held_bytes(), 2 * 4096u);
+  // Another size has frames of its own: 28 pieces of 144 bytes in one, 64 bytes left over.
+  const PhysAddr odd = *allocator.allocate(144, MmId(1));
+  EXPECT_EQ(allocator.held_bytes(), 3 * 4096u);
+  const auto uses = allocator.uses();
+  ASSERT_EQ(uses.size(), 2u);
+  EXPECT_EQ(uses[0].in_use, 129u);
+  EXPECT_EQ(uses[0].capacity, 256u);
+  EXPECT_EQ(uses[1].bytes, 144u);
+  EXPECT_EQ(uses[1].capacity, 28u);
+  allocator.free(odd, 144);
+  // A freed piece comes back, zeroed; the lowest first.
+  *memory.words(pieces[7]) = 0xdead;
+  *memory.words(pieces[8]) = 0xbeef;
+  allocator.free(pieces[8], 32);
+  allocator.free(pieces[7], 32);
+  EXPECT_EQ(*allocator.allocate(32, MmId(2)), pieces[7]);
+  EXPECT_EQ(*memory.words(pieces[7]), 0u);
+  EXPECT_EQ(*allocator.allocate(32, MmId(2)), pieces[8]);
+  for (const PhysAddr piece : pieces)
+    allocator.free(piece, 32);
+  EXPECT_EQ(allocator.bytes_in_use(), 0u);
+  EXPECT_EQ(allocator.held_bytes(), 0u);
+  EXPECT_EQ(memory.free_frames(), memory.total_frames() - 1);
+  EXPECT_EQ(allocator.misuse(), "");
+}
+
+TEST(TableAllocator, FreesThatMakeNoSenseAreRefused) {
+  const auto misused = [](auto free) {
+    mem::FrameMemory memory(uint64_t{1} << 20, PageShift(12));
+    TableAllocator allocator(memory);
+    const PhysAddr piece = *allocator.allocate(64, MmId(1));
+    const PhysAddr other = *allocator.allocate(64, MmId(1));
+    const PhysAddr block = *allocator.allocate(8192, MmId(1));
+    free(allocator, piece, block);
+    const bool said = !allocator.misuse().empty();
+    EXPECT_EQ(said, allocator.bytes_in_use() != 0 || memory.free_frames() != 255);
+    if (!said) return false;
+    EXPECT_TRUE(memory.in_use(memory.frame_of(other)));
+    return true;
+  };
+  EXPECT_TRUE(misused([](TableAllocator& a, PhysAddr piece, PhysAddr) {
+    a.free(piece, 64);
+    a.free(piece, 64);
+  }));
+  EXPECT_TRUE(misused([](TableAllocator& a, PhysAddr piece, PhysAddr) { a.free(piece, 32); }));
+  EXPECT_TRUE(misused([](TableAllocator& a, PhysAddr piece, PhysAddr) { a.free(piece, 4096); }));
+  EXPECT_TRUE(misused([](TableAllocator& a, PhysAddr piece, PhysAddr) { a.free(piece + 8, 64); }));
+  EXPECT_TRUE(misused([](TableAllocator& a, PhysAddr, PhysAddr block) { a.free(block, 4096); }));
+  EXPECT_TRUE(
+      misused([](TableAllocator& a, PhysAddr, PhysAddr block) { a.free(block + 4096, 4096); }));
+  EXPECT_TRUE(misused([](TableAllocator& a, PhysAddr, PhysAddr block) {
+    a.free(block, 8192);
+    a.free(block, 8192);
+  }));
+  EXPECT_TRUE(misused([](TableAllocator& a, PhysAddr, PhysAddr) { a.free(PhysAddr(0), 4096); }));
+  EXPECT_TRUE(
+      misused([](TableAllocator& a, PhysAddr, PhysAddr) { a.free(PhysAddr(1 << 30), 32); }));
+  EXPECT_FALSE(misused([](TableAllocator& a, PhysAddr piece, PhysAddr block) {
+    a.free(piece, 64);
+    a.free(piece + 64, 64);
+    a.free(block, 8192);
+  }));
+}
+
 TEST(TableAllocator, TellsBeforeFreeing) {
   mem::FrameMemory memory(uint64_t{16} << 20, PageShift(12));
   TableAllocator allocator(memory);

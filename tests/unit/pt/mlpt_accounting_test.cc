@@ -197,13 +197,13 @@ TEST_F(Accounting, ForkCopiesEmptyTables) {
   EXPECT_EQ(space_.change(), 20);
   const auto child = machine_.factory->create(MmId(2));
   std::vector<uint64_t> runs;
-  ASSERT_EQ(space_.table().copy_range(*child, {VirtAddr(kBase), VirtAddr(kBase + k1G)},
-                                      [&](pt::Run& from, pt::Run& to) {
-                                        runs.push_back(from.start.value());
-                                        EXPECT_EQ(from.count, 512u);
-                                        EXPECT_EQ(to.count, 512u);
-                                        return true;
-                                      }),
+  ASSERT_EQ(copy_range(space_.table(), *child, {VirtAddr(kBase), VirtAddr(kBase + k1G)},
+                       [&](pt::Run& from, pt::Run& to) {
+                         runs.push_back(from.start.value());
+                         EXPECT_EQ(from.count, 512u);
+                         EXPECT_EQ(to.count, 512u);
+                         return true;
+                       }),
             Status::Ok);
   EXPECT_EQ(runs, (std::vector<uint64_t>{kBase, kBase + k2M, kBase + 2 * k2M}));
   EXPECT_EQ(child->table_bytes(), 20 * kK);
@@ -211,12 +211,12 @@ TEST_F(Accounting, ForkCopiesEmptyTables) {
   // Only the range asked for: two pages across a boundary of two tables.
   const auto other = machine_.factory->create(MmId(3));
   std::vector<uint32_t> counts;
-  ASSERT_EQ(space_.table().copy_range(
-                *other, {VirtAddr(kBase + k2M - kPage), VirtAddr(kBase + k2M + kPage)},
-                [&](pt::Run& from, pt::Run&) {
-                  counts.push_back(from.count);
-                  return true;
-                }),
+  ASSERT_EQ(copy_range(space_.table(), *other,
+                       {VirtAddr(kBase + k2M - kPage), VirtAddr(kBase + k2M + kPage)},
+                       [&](pt::Run& from, pt::Run&) {
+                         counts.push_back(from.count);
+                         return true;
+                       }),
             Status::Ok);
   EXPECT_EQ(counts, (std::vector<uint32_t>{1, 1}));
   EXPECT_EQ(other->table_bytes(), 16 * kK);
@@ -229,12 +229,12 @@ TEST_F(Accounting, ForkOfDenseMemory) {
     Space space(machine_);
     space.touch(kBase, mib << 20);
     const auto child = machine_.factory->create(MmId(2));
-    ASSERT_EQ(space.table().copy_range(*child, {VirtAddr(kBase), VirtAddr(kBase + (mib << 20))},
-                                       [](pt::Run& from, pt::Run& to) {
-                                         for (uint32_t i = 0; i < from.count; ++i)
-                                           to.set(i, from.get(i));
-                                         return true;
-                                       }),
+    ASSERT_EQ(copy_range(space.table(), *child, {VirtAddr(kBase), VirtAddr(kBase + (mib << 20))},
+                         [](pt::Run& from, pt::Run& to) {
+                           for (uint32_t i = 0; i < from.count; ++i)
+                             to.set(i, from.get(i));
+                           return true;
+                         }),
               Status::Ok);
     EXPECT_EQ(child->table_bytes(), kib * kK);
     EXPECT_EQ(child->stats().leaves, mib * 256);

@@ -164,12 +164,12 @@ TEST_F(References, CopyOfOneTable) {
   // The parent's upper entries and the child's, which is none each time and then written.
   expect(
       [&] {
-        EXPECT_EQ(table_->copy_range(*child, {VirtAddr(kBase), VirtAddr(kBase + 10 * kPage)},
-                                     [&](pt::Run& from, pt::Run& to) {
-                                       from.report(machine_.sink, mem::Origin::Kernel, 10, 10);
-                                       to.report(machine_.sink, mem::Origin::Kernel, 0, 10);
-                                       return true;
-                                     }),
+        EXPECT_EQ(copy_range(*table_, *child, {VirtAddr(kBase), VirtAddr(kBase + 10 * kPage)},
+                             [&](pt::Run& from, pt::Run& to) {
+                               from.report(machine_.sink, mem::Origin::Kernel, 10, 10);
+                               to.report(machine_.sink, mem::Origin::Kernel, 0, 10);
+                               return true;
+                             }),
                   Status::Ok);
       },
       {10, 2, 2, 2}, {20, 1, 1, 1});

@@ -13,7 +13,8 @@ struct Replicated {
     run.start = VirtAddr(0x400000);
     run.size = PageShift(14);
     run.count = 8;
-    run.place(words.data() + 1, 2, 4, PhysAddr(0x9008), 0);
+    run.place(
+        {.words = words.data() + 1, .address = PhysAddr(0x9008), .stride = 16, .replicas = 4});
   }
   std::array<uint64_t, 64> words{};
   pt::Run run;
@@ -42,6 +43,19 @@ TEST(Run, PartIsTheSameSlots) {
   EXPECT_EQ(table.run.get(6), 1u);
   EXPECT_EQ(table.run.get(7), 107u);
   EXPECT_EQ(table.run.part(2, 6).part(3, 1).get(0), 105u);
+}
+
+// i386: the upper half of an entry is not there, and neighbours stay as they are.
+TEST(Run, NarrowEntries) {
+  std::array<uint32_t, 4> words{1, 2, 3, 4};
+  pt::Run run;
+  run.count = 4;
+  run.place({.words = words.data(), .address = PhysAddr(0x1000), .stride = 4, .entry_bytes = 4});
+  EXPECT_EQ(run.get(2), 3u);
+  run.set(2, 0xfffffff7);
+  EXPECT_EQ(words, (std::array<uint32_t, 4>{1, 2, 0xfffffff7, 4}));
+  EXPECT_EQ(run.get(2), 0xfffffff7u);
+  EXPECT_EQ(run.part(1, 2).get(1), 0xfffffff7u);
 }
 
 TEST(Run, ReportsReadsOnceAndWritesPerReplica) {
@@ -79,7 +93,7 @@ TEST(Run, ReportsWhereTheWordsAre) {
   pt::Run plain;
   plain.count = 16;
   std::array<uint64_t, 16> words{};
-  plain.place(words.data(), 1, 1, PhysAddr(0x20000), 0);
+  plain.place({.words = words.data(), .address = PhysAddr(0x20000)});
   plain.report(sink, mem::Origin::Walker, 16, 0);
   EXPECT_EQ(sink.cycles(mem::Origin::Walker), 4u);
 }

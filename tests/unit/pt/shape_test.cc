@@ -96,7 +96,7 @@ TEST(Shape, ConfiguredInsteadOfTheArchitectures) {
   const auto other = factory->create(MmId(2));
   EXPECT_NE(*factory->hardware_walkable(), machine.environment.geometry);
   EXPECT_EQ(other->stats().root_bytes, 32768u);
-  EXPECT_EQ(other->leaf_sizes(), std::vector<PageShift>{PageShift(12)});
+  EXPECT_EQ(other->capabilities().leaf_sizes, std::vector<PageShift>{PageShift(12)});
 }
 
 TEST(Backends, HaveNamesOfTheirOwn) {

@@ -13,6 +13,7 @@
 #include "config/schema.h"
 #include "mem/frames.h"
 #include "mem/sink.h"
+#include "pt/page_table.h"
 
 namespace mmusim::x86::testing {
 
@@ -23,6 +24,33 @@ inline constexpr uint64_t kNX = uint64_t{1} << 63;
 inline constexpr uint64_t kTable = kP | kW | kU | kA | kD;
 inline constexpr uint64_t kData = kP | kW | kU | kNX | kA | kD;
 inline constexpr uint64_t kCode = kP | kU | kA;
+
+// A page table of which only the root is asked: the tests write the tables themselves.
+class RootOnly final : public pt::PageTable {
+ public:
+  RootOnly(mem::ReferenceSink& sink, PhysAddr root) : PageTable(sink), root_(root) {}
+  pt::RootToken root() const override { return {.address = root_, .extra = 0}; }
+
+  pt::Lookup walk(VirtAddr, pt::WalkPath&) const override { return {}; }
+  pt::Slot ensure(VirtAddr, PageShift) override { return {.status = kNo, .handle = {}}; }
+  pt::Status install(const pt::Handle&, pt::Entry, pt::Entry) override { return kNo; }
+  pt::Status clear(const pt::Handle&, pt::Entry&) override { return kNo; }
+  pt::Status split(const pt::Handle&, PageShift) override { return kNo; }
+  std::unique_ptr<pt::Cursor> cursor(VirtRange, pt::CursorMode) override { return nullptr; }
+  pt::Status copy_ranges(PageTable&, std::span<const VirtRange>, const pt::RunCopier&) override {
+    return kNo;
+  }
+  pt::Status move_range(VirtAddr, VirtAddr, uint64_t, uint64_t&) override { return kNo; }
+  void trim(VirtRange, VirtAddr, VirtAddr, pt::Gather&) override {}
+  pt::Stats stats() const override { return {}; }
+  uint64_t table_bytes() const override { return 0; }
+  void visit_tables(const pt::TableVisitor&) const override {}
+  pt::Capabilities capabilities() const override { return {}; }
+
+ private:
+  static constexpr pt::Status kNo = pt::Status::NotSupported;
+  PhysAddr root_;
+};
 
 class Machine {
  public:

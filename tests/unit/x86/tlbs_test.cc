@@ -22,13 +22,12 @@ class TlbsTest : public ::testing::Test {
       : machine(text), tlbs(machine.options(), cpus, machine.frames(), machine.sink()) {
     for (uint64_t id = 0; id < 10; ++id) {
       roots.push_back(machine.new_table());
+      tables.push_back(std::make_unique<RootOnly>(machine.sink(), roots.back()));
       for (uint64_t page = 0; page < 80; ++page)
         machine.map(roots.back(), kVa + page * 0x1000, id * 0x1000 + page, kData);
     }
   }
-  void run(unsigned cpu, uint64_t mm) {
-    tlbs.activate(CpuId(cpu), MmId(mm), {.address = roots[mm], .extra = 0});
-  }
+  void run(unsigned cpu, uint64_t mm) { tlbs.activate(CpuId(cpu), MmId(mm), *tables[mm]); }
   mmu::Translation touch(unsigned cpu, uint64_t page = 0) {
     return tlbs.mmu(CpuId(cpu)).access(VirtAddr(kVa + page * 0x1000), AccessKind::Load, false);
   }
@@ -54,6 +53,7 @@ class TlbsTest : public ::testing::Test {
   Machine machine;
   Tlbs tlbs;
   std::vector<PhysAddr> roots;
+  std::vector<std::unique_ptr<RootOnly>> tables;
 };
 
 TEST_F(TlbsTest, SixAddressSpacesKeepTheirTranslations) {
@@ -300,6 +300,7 @@ TEST(TlbsNoStaleTranslation, UnderRandomHistories) {
       Random random(seed);
       Tlbs tlbs(machine.options(), 3, machine.frames(), machine.sink());
       std::vector<PhysAddr> roots;
+      std::vector<std::unique_ptr<RootOnly>> tables;
       std::vector<uint64_t> ids;  // of the address spaces; a forgotten one gets another
       std::map<std::pair<uint64_t, uint64_t>, uint64_t> truth;  // (mm, page) -> frame
       uint64_t next_id = 0;
@@ -310,6 +311,7 @@ TEST(TlbsNoStaleTranslation, UnderRandomHistories) {
       };
       for (size_t space = 0; space < 5; ++space) {
         roots.push_back(machine.new_table());
+        tables.push_back(std::make_unique<RootOnly>(machine.sink(), roots.back()));
         ids.push_back(next_id++);
         for (uint64_t page = 0; page < 20; ++page)
           remap(space, page);
@@ -321,7 +323,7 @@ TEST(TlbsNoStaleTranslation, UnderRandomHistories) {
         switch (random.below(16)) {
           case 0:
           case 1:
-            tlbs.activate(CpuId(cpu), MmId(ids[space]), {.address = roots[space], .extra = 0});
+            tlbs.activate(CpuId(cpu), MmId(ids[space]), *tables[space]);
             running[cpu] = static_cast<int>(space);
             break;
           case 2: {
