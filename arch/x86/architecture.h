@@ -15,7 +15,6 @@ struct Architecture {
   static constexpr const char* kSummary =
       "x86-64: hardware walker over 4 or 5 levels, paging-structure caches, PCIDs";
   static constexpr PageShift kPage{12};
-  static constexpr bool kHardwareWalker = true;
 
   using Cpu = Mmu;
   using Options = x86::Options;

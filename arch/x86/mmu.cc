@@ -74,6 +74,16 @@ void Mmu::on_every_level(Action action) {
 }
 
 mmu::Translation Mmu::access(VirtAddr va, AccessKind kind, bool retry) {
+  if (shadow_ == nullptr) return attempt(va, kind, retry);
+  if (retry) shadow_->fill(va, kind, /*preload=*/true);
+  const mmu::Translation t = attempt(va, kind, retry);
+  const bool page_fault =
+      t.fault == mmu::FaultReason::NotPresent || t.fault == mmu::FaultReason::Protection;
+  if (!page_fault || !shadow_->fill(va, kind, /*preload=*/false)) return t;
+  return attempt(va, kind, /*retry=*/true);
+}
+
+mmu::Translation Mmu::attempt(VirtAddr va, AccessKind kind, bool retry) {
   Side& side = sides_[kind == AccessKind::Fetch ? 0 : 1];
   if (retry) ++side.counters->retry_lookups;
   if (!is_canonical(va, levels_)) {
@@ -162,7 +172,8 @@ mmu::Translation Mmu::fault(VirtAddr va, mmu::FaultReason reason) {
   return {.fault = reason, .pfn = {}, .size = {}, .rights = {}};
 }
 
-void Mmu::load(pt::RootToken root, Pcid pcid) {
+void Mmu::load(pt::RootToken root, Pcid pcid, Shadow* shadow) {
+  shadow_ = shadow;
   root_ = root.address;
   pcid_ = pcid;
   context_ = uint64_t{pcid} << 52;
@@ -172,6 +183,7 @@ void Mmu::load(pt::RootToken root, Pcid pcid) {
 
 void Mmu::unload() {
   loaded_ = false;
+  shadow_ = nullptr;
   context_ = kNoContext;
   ++generation_;
 }

@@ -28,6 +28,11 @@
 // non-exclusive (a refill leaves the entry in the second, an eviction from the first does not go
 // there).
 //
+// **Shadow.** Where the hardware walks a copy of the kernel's table (see shadow.h), a fault it
+// takes because the copy lacks what the kernel's table has is fixed inside access(), and the access
+// made again: a retry like those after the kernel's faults. Only what is left is a fault to the
+// caller; faults counts them all.
+//
 // **Refused.** Rights are checked on whatever entry was hit, without another walk. Any page fault
 // invalidates the page's TLB entries on both sides and levels, and the paging-structure-cache
 // entries for its address (Intel SDM vol. 3A, 4.10.4.1), so that the retry walks.
@@ -43,6 +48,7 @@
 #include <optional>
 
 #include "arch/x86/options.h"
+#include "arch/x86/shadow.h"
 #include "arch/x86/tlb_level.h"
 #include "arch/x86/walker.h"
 #include "base/types.h"
@@ -138,8 +144,9 @@ class Mmu {
   [[nodiscard]] uint64_t generation() const { return generation_; }
 
   // --- What the kernel does to this CPU (SDM 4.10.4.1). None of these counts anything.
-  // MOV CR3 with bit 63 set: no invalidation.
-  void load(pt::RootToken root, Pcid pcid);
+  // MOV CR3 with bit 63 set: no invalidation. `shadow`: what `root` is the root of, if it is a
+  // copy; it must outlive its use.
+  void load(pt::RootToken root, Pcid pcid, Shadow* shadow = nullptr);
   // No address space: every access faults as not present.
   void unload();
   // The page for the current PCID and global; every paging-structure-cache entry of the PCID.
@@ -171,6 +178,7 @@ class Mmu {
   };
 
   [[nodiscard]] uint64_t key_of(VirtAddr va) const { return (va.value() >> 12) | context_; }
+  mmu::Translation attempt(VirtAddr va, AccessKind kind, bool retry);
   mmu::Translation refill(Side& side, VirtAddr va, AccessKind kind, bool retry);
   mmu::Translation dirty_assist(Side& side, VirtAddr va, AccessKind kind, TlbPayload before);
   mmu::Translation finish(Side& side, VirtAddr va, const TlbLevel::Hit& hit);
@@ -194,6 +202,7 @@ class Mmu {
   Pcid pcid_ = 0;
   bool loaded_ = false;
   PhysAddr root_;
+  Shadow* shadow_ = nullptr;
   uint64_t generation_ = 0;
   MmuCounters counters_;
 };

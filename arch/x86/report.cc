@@ -173,4 +173,23 @@ void report_flushes(const FlushCounters& flushes, stats::Report& report) {
              "Inter-processor interrupts sent to make other CPUs flush.");
 }
 
+void report_shadows(const ShadowCounters& shadows, stats::Report& report) {
+  report.add(
+      "shadow.lookups", shadows.lookups, "faults",
+      "Page faults for which the kernel's page table was looked up, because the hardware walks "
+      "a copy of it; 0 where it reads the page table itself.");
+  report.add("shadow.fills", shadows.fills, "faults",
+             "... that found what the access needed and put it into the copy.", "shadow.lookups");
+  report.add("shadow.dirty_fills", shadows.dirty_fills, "faults",
+             "Entries made writable at the first store to a page.", "shadow.fills");
+  report.add("shadow.preloads", shadows.preloads, "entries",
+             "Entries put into the copy by the kernel's own page-fault handling.");
+  report.add("shadow.purged", shadows.purged, "entries",
+             "Entries removed from the copy by flushes of ranges.");
+  report.add("shadow.dropped", shadows.dropped, "events",
+             "Copies emptied whole by flushes of address spaces.");
+  report.add("shadow.bytes.peak", shadows.peak_bytes, "bytes",
+             "Most memory the copies took at one time, beside the page tables' own.");
+}
+
 }  // namespace mmusim::x86

@@ -14,6 +14,8 @@ struct FlushCounters;
 void report_mmu(const Options& options, const MmuCounters& sum, stats::Report& report);
 // flush.*, switch.*
 void report_flushes(const FlushCounters& flushes, stats::Report& report);
+// shadow.*
+void report_shadows(const ShadowCounters& shadows, stats::Report& report);
 
 }  // namespace mmusim::x86
 

@@ -6,8 +6,10 @@
 namespace mmusim::x86 {
 
 Tlbs::Tlbs(const Options& options, unsigned cpus, mem::FrameMemory& frames,
-           mem::ReferenceSink& sink)
-    : options_(options), cpus_(cpus) {
+           mem::ReferenceSink& sink, bool direct)
+    : options_(options),
+      shadow_memory_(direct ? nullptr : std::make_unique<ShadowMemory>(options_, frames, sink)),
+      cpus_(cpus) {
   MMUSIM_ASSERT(cpus > 0);
   for (Cpu& cpu : cpus_) {
     cpu.mmu = std::make_unique<Mmu>(options_, frames, sink);
@@ -20,6 +22,13 @@ uint64_t Tlbs::generation_of(MmId mm) const {
   return found == generations_.end() ? 0 : found->second;
 }
 
+Shadow* Tlbs::shadow_of(MmId mm, pt::PageTable& table) {
+  if (shadow_memory_ == nullptr) return nullptr;
+  std::unique_ptr<Shadow>& shadow = shadows_[mm];
+  if (shadow == nullptr) shadow = std::make_unique<Shadow>(*shadow_memory_, mm, table);
+  return shadow.get();
+}
+
 void Tlbs::activate(CpuId id, MmId mm, pt::PageTable& table) {
   MMUSIM_ASSERT(id.value() < cpus_.size());
   Cpu& cpu = cpus_[id.value()];
@@ -27,12 +36,14 @@ void Tlbs::activate(CpuId id, MmId mm, pt::PageTable& table) {
   ++counters_.switches;
   cpu.current = mm;
   const uint64_t generation = generation_of(mm);
-  const pt::RootToken root = table.root();
+  Shadow* const shadow = shadow_of(mm, table);
+  const pt::RootToken root =
+      shadow == nullptr ? table.root() : pt::RootToken{.address = shadow->root(), .extra = 0};
 
   if (!options_.pcid) {
     ++counters_.switches_taken;
     cpu.slots[0] = {mm, generation};
-    cpu.mmu->load(root, 0);
+    cpu.mmu->load(root, 0, shadow);
     cpu.mmu->invalidate_non_global();
     return;
   }
@@ -40,7 +51,7 @@ void Tlbs::activate(CpuId id, MmId mm, pt::PageTable& table) {
   for (unsigned slot = 0; slot < cpu.slots.size(); ++slot) {
     if (cpu.slots[slot].mm != mm) continue;
     cpu.current_slot = slot;
-    cpu.mmu->load(root, pcid_of(slot));
+    cpu.mmu->load(root, pcid_of(slot), shadow);
     if (cpu.slots[slot].generation == generation) {
       ++counters_.switches_kept;
     } else {
@@ -56,7 +67,7 @@ void Tlbs::activate(CpuId id, MmId mm, pt::PageTable& table) {
   cpu.next_slot = (slot + 1) % static_cast<unsigned>(cpu.slots.size());
   cpu.current_slot = slot;
   cpu.slots[slot] = {mm, generation};
-  cpu.mmu->load(root, pcid_of(slot));
+  cpu.mmu->load(root, pcid_of(slot), shadow);
   ++counters_.switches_taken;
   ++counters_.pcid_invalidations;
   cpu.mmu->invalidate_pcid(pcid_of(slot));
@@ -85,13 +96,36 @@ void Tlbs::flush_now(MmId mm, Action action) {
 }
 
 void Tlbs::flush_range(MmId mm, VirtRange range, PageShift stride, bool freed_tables) {
+  if (shadow_memory_ == nullptr) {
+    flush_hardware_range(mm, range, stride, freed_tables);
+    return;
+  }
+  pt::Gather gather;
+  const auto shadow = shadows_.find(mm);
+  if (shadow != shadows_.end()) shadow->second->purge(range, gather);
+  flush_hardware_range(mm, range, stride, gather.freed_tables());
+  gather.release_tables();
+  shadow_memory_->note_bytes();
+}
+
+void Tlbs::flush_mm(MmId mm) {
+  pt::Gather gather;
+  const auto shadow = shadows_.find(mm);
+  if (shadow != shadows_.end()) shadow->second->drop(gather);
+  flush_hardware_mm(mm);
+  if (!gather.freed_tables()) return;
+  gather.release_tables();
+  shadow_memory_->note_bytes();
+}
+
+void Tlbs::flush_hardware_range(MmId mm, VirtRange range, PageShift stride, bool freed_tables) {
   if (range.empty() && !freed_tables) return;
   const VirtAddr begin = align_down(range.begin, stride);
   const uint64_t pages = range.empty() ? 0 : (align_up(range.end, stride) - begin) >> stride.log2();
   // Every INVLPG empties the paging-structure caches of its PCID, so that freed tables need nothing
   // more, if there is a page to flush.
   if (pages == 0 || pages > options_.flush_ceiling) {
-    flush_mm(mm);
+    flush_hardware_mm(mm);
     return;
   }
   ++counters_.page_flushes;
@@ -102,7 +136,7 @@ void Tlbs::flush_range(MmId mm, VirtRange range, PageShift stride, bool freed_ta
   });
 }
 
-void Tlbs::flush_mm(MmId mm) {
+void Tlbs::flush_hardware_mm(MmId mm) {
   ++counters_.full_flushes;
   flush_now(mm, [&](Mmu& mmu, Pcid pcid) {
     ++counters_.pcid_invalidations;
@@ -125,6 +159,7 @@ void Tlbs::forget(MmId mm) {
     cpu.mmu->unload();
   }
   generations_.erase(mm);
+  shadows_.erase(mm);
 }
 
 MmId Tlbs::user_of(const Cpu& cpu, Pcid pcid) const {
@@ -151,6 +186,19 @@ void Tlbs::for_each_entry(const std::function<void(const mmu::CachedTranslation&
              .where = where});
     });
   }
+  for (const auto& [mm, shadow] : shadows_) {
+    const auto in_shadow = [&visit, owner = mm](VirtAddr base, PageShift size, Pfn pfn,
+                                                Rights rights) {
+      visit({.cpu = CpuId(0),
+             .mm = owner,
+             .base = base,
+             .size = size,
+             .pfn = pfn,
+             .rights = rights,
+             .where = "shadow"});
+    };
+    shadow->for_each(in_shadow);
+  }
 }
 
 bool Tlbs::walk_caches_reach(PhysAddr address, uint64_t bytes) const {
@@ -168,6 +216,7 @@ void Tlbs::report(stats::Report& report) const {
     sum.add(cpu.mmu->counters());
   report_mmu(options_, sum, report);
   report_flushes(counters_, report);
+  report_shadows(shadow_memory_ == nullptr ? ShadowCounters{} : shadow_memory_->counters, report);
 }
 
 }  // namespace mmusim::x86

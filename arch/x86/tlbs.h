@@ -14,6 +14,11 @@
 // and is flushed when the address space is loaded there again. So entries of such a slot exist but
 // cannot be used.
 //
+// **Shadows.** Where the hardware cannot read the kernel's page tables each address space that has
+// run has a Shadow (see shadow.h): its entries go at once in a flush, whatever CPUs do later, and
+// its emptied tables are freed when the CPUs have been told. The kernel's own tables may come and
+// go, no walk sees them.
+//
 // **Usable** (for_each_entry, walk_caches_reach): an entry of PCID p on a CPU can be used if p's
 // slot belongs to an address space and is not behind its generation; or if it is global. No other
 // entry can be used without p's being flushed first: a slot that is behind is flushed when it is
@@ -25,6 +30,7 @@
 #define MMUSIM_ARCH_X86_TLBS_H_
 
 #include <cstdint>
+#include <map>
 #include <memory>
 #include <unordered_map>
 #include <vector>
@@ -52,8 +58,10 @@ struct FlushCounters {
 
 class Tlbs final : public mmu::TlbMaintenance {
  public:
-  // REQUIRES: cpus > 0. frames and sink must outlive it.
-  Tlbs(const Options& options, unsigned cpus, mem::FrameMemory& frames, mem::ReferenceSink& sink);
+  // `direct`: the hardware can walk the kernel's page tables. REQUIRES: cpus > 0. frames and sink
+  // must outlive it.
+  Tlbs(const Options& options, unsigned cpus, mem::FrameMemory& frames, mem::ReferenceSink& sink,
+       bool direct = true);
 
   [[nodiscard]] Mmu& mmu(CpuId cpu) { return *cpus_[cpu.value()].mmu; }
   [[nodiscard]] unsigned cpus() const { return static_cast<unsigned>(cpus_.size()); }
@@ -92,10 +100,16 @@ class Tlbs final : public mmu::TlbMaintenance {
   [[nodiscard]] uint64_t generation_of(MmId mm) const;
   // The address space that can use entries of this PCID; kNobody: none.
   [[nodiscard]] MmId user_of(const Cpu& cpu, Pcid pcid) const;
+  // What the hardware is given for the address space; null: the kernel's table itself.
+  Shadow* shadow_of(MmId mm, pt::PageTable& table);
+  void flush_hardware_range(MmId mm, VirtRange range, PageShift stride, bool freed_tables);
+  void flush_hardware_mm(MmId mm);
   template <class Action>
   void flush_now(MmId mm, Action action);
 
   Options options_;
+  std::unique_ptr<ShadowMemory> shadow_memory_;  // null: direct
+  std::map<MmId, std::unique_ptr<Shadow>> shadows_;
   std::vector<Cpu> cpus_;
   std::unordered_map<MmId, uint64_t> generations_;  // looked up only, never iterated
   FlushCounters counters_;

@@ -384,6 +384,8 @@ class Factory {
   [[nodiscard]] virtual std::unique_ptr<PageTable> create(MmId mm) = 0;
   // The radix geometry if a hardware walker can read its tables directly; null otherwise.
   [[nodiscard]] virtual const RadixGeometry* hardware_walkable() const = 0;
+  // Whether its tables can map this address at all.
+  [[nodiscard]] virtual bool can_map(VirtAddr /*va*/) const { return true; }
   // Table memory that belongs to no one table, as a hash all address spaces share.
   [[nodiscard]] virtual uint64_t common_bytes() const { return 0; }
 };

@@ -20,8 +20,7 @@ std::optional<PhysAddr> TableAllocator::allocate(uint64_t bytes, MmId owner) {
   std::optional<PhysAddr> address;
   if (bytes < frames_->page().bytes()) {
     address = allocate_piece(bytes);
-  } else if (const auto first =
-                 frames_->allocate(order_of(bytes), mem::FrameUse::Table, owner.value())) {
+  } else if (const auto first = frames_->allocate(order_of(bytes), use_, owner.value())) {
     address = frames_->address_of(*first);
     held_bytes_ += bytes;
   }
@@ -35,7 +34,7 @@ std::optional<PhysAddr> TableAllocator::allocate_piece(uint64_t bytes) {
   MMUSIM_ASSERT(bytes != 0 && bytes % sizeof(uint64_t) == 0);
   Slab& slab = slabs_[bytes];
   if (slab.partial.empty()) {
-    const auto frame = frames_->allocate(0, mem::FrameUse::Table, 0);
+    const auto frame = frames_->allocate(0, use_, 0);
     if (!frame) return std::nullopt;
     slab_frames_[*frame] = {
         .piece = bytes, .in_use = 0, .taken = std::vector<uint64_t>((pieces_of(bytes) + 63) / 64)};
@@ -67,7 +66,7 @@ void TableAllocator::free(PhysAddr address, uint64_t bytes) {
              frames_->address_of(pfn) == address && slab_frames_.count(pfn) == 0) {
     const mem::Frame& frame = frames_->frame(pfn);
     const uint64_t block = frames_->page().bytes() << frame.order;
-    good = frame.use == mem::FrameUse::Table && block == bytes && address.value() % bytes == 0;
+    good = frame.use == use_ && block == bytes && address.value() % bytes == 0;
     if (good) give_back(pfn, frame.order);
   }
   if (good) {

@@ -29,7 +29,9 @@ namespace mmusim::pt {
 
 class TableAllocator {
  public:
-  explicit TableAllocator(mem::FrameMemory& frames) : frames_(&frames) {}
+  // `use`: what its frames count as, Table or SoftTlb.
+  explicit TableAllocator(mem::FrameMemory& frames, mem::FrameUse use = mem::FrameUse::Table)
+      : frames_(&frames), use_(use) {}
 
   // Zeroed table memory; nothing when memory is exhausted. REQUIRES: bytes is a multiple of 8 below
   // the base page, or a power of two from there up to 2^kMaxOrder pages.
@@ -82,6 +84,7 @@ class TableAllocator {
   void give_back(Pfn first, unsigned order);
 
   mem::FrameMemory* frames_;
+  mem::FrameUse use_;
   uint64_t bytes_in_use_ = 0;
   uint64_t held_bytes_ = 0;
   uint64_t allocations_ = 0;

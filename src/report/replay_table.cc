@@ -187,6 +187,15 @@ constexpr Line kFlushLines[] = {
     {"flush.interrupts", "flush interrupts", false},
 };
 
+constexpr Line kShadowLines[] = {
+    {"shadow.lookups", "faults shown to the page table", false},
+    {"shadow.fills", "  that it answered", false},
+    {"shadow.preloads", "entries put in by the kernel's faults", false},
+    {"shadow.purged", "entries removed by flushes", false},
+    {"shadow.dropped", "copies emptied whole", false},
+    {"shadow.bytes.peak", "memory of the copies, peak", false},
+};
+
 constexpr Line kCheckLines[] = {
     {"check.translations", "translations compared", true},
     {"check.sweeps", "sweeps over all TLBs", true},
@@ -200,6 +209,7 @@ std::string replay_table(const Heading& heading, const Report& report) {
   return heading_text(heading, report) + tlb_text(report) + walk_text(report) +
          reference_text(report) + list_text("Kernel", kKernelLines, report) +
          list_text("Switches and flushes", kFlushLines, report) +
+         list_text("Copy the hardware walks", kShadowLines, report) +
          list_text("Checks", kCheckLines, report);
 }
 

@@ -2,11 +2,11 @@
 //
 // `Arch` is what an architecture's folder offers under one name (see arch/x86/architecture.h):
 //   kName, kSummary, kPage         for lists and messages; the base page
-//   kHardwareWalker                whether hardware reads the page table itself
 //   declare(Schema&), Options, read_options(const Config&)
 //   Cpu, Tlbs                      the concrete classes the replay loop is instantiated on:
 //                                  Tlbs(const Options&, unsigned cpus, FrameMemory&,
-//                                  ReferenceSink&) is a TlbMaintenance with Cpu& mmu(CpuId)
+//                                  ReferenceSink&, bool direct) is a TlbMaintenance with
+//                                  Cpu& mmu(CpuId); direct: hardware can read the page tables
 //   Format                         its pt::EntryFormat
 //   geometry(const Options&)       of the radix table its hardware or kernel is used to
 //   layout(const Options&)         of a user address space
@@ -29,9 +29,11 @@ namespace mmusim::sim {
 // The backend machine.page_table names. REQUIRES: the key was declared by sim::declare.
 const pt::Backend& page_table_backend(const config::Config& config);
 
-// Errors: UsageError when a hardware walker for `geometry` cannot read the tables `factory` makes.
-void check_walkable(const pt::Factory& factory, const pt::RadixGeometry& geometry,
-                    const char* arch);
+// Whether a hardware walker for `geometry` can read the tables `factory` makes.
+bool hardware_reads(const pt::Factory& factory, const pt::RadixGeometry& geometry);
+
+// Errors: UsageError when those tables cannot map all of a user address space.
+void check_reach(const pt::Factory& factory, const mmu::AddressLayout& layout, const char* arch);
 
 template <class Arch>
 class Machine {
@@ -45,12 +47,13 @@ class Machine {
         factory_(page_table_backend(config).make(
             config,
             pt::Environment{&sink_, &tables_, &format_, Arch::geometry(options_), Arch::kPage})),
-        tlbs_(options_, /*cpus=*/1, frames_, sink_),
+        tlbs_(options_, /*cpus=*/1, frames_, sink_,
+              hardware_reads(*factory_, Arch::geometry(options_))),
         checker_(config.flag("run.check") ? std::make_unique<Checker>(tlbs_, format_, frames_)
                                           : nullptr),
         kernel_(config, platform()) {
+    check_reach(*factory_, Arch::layout(options_), Arch::kName);
     if (checker_ != nullptr) checker_->watch(kernel_);
-    if (Arch::kHardwareWalker) check_walkable(*factory_, Arch::geometry(options_), Arch::kName);
   }
 
   [[nodiscard]] typename Arch::Cpu& cpu() { return tlbs_.mmu(CpuId(0)); }

@@ -60,13 +60,18 @@ const pt::Backend& page_table_backend(const config::Config& config) {
   throw UsageError("machine.page_table", "no such page table");
 }
 
-void check_walkable(const pt::Factory& factory, const pt::RadixGeometry& geometry,
-                    const char* arch) {
+bool hardware_reads(const pt::Factory& factory, const pt::RadixGeometry& geometry) {
   const pt::RadixGeometry* const actual = factory.hardware_walkable();
-  if (actual != nullptr && *actual == geometry) return;
-  throw UsageError("machine.page_table",
-                   fmt::format("the hardware walker of {} cannot read this page table", arch),
-                   "its levels must be the architecture's: leave pt.mlpt.levels empty");
+  return actual != nullptr && *actual == geometry;
+}
+
+void check_reach(const pt::Factory& factory, const mmu::AddressLayout& layout, const char* arch) {
+  if (factory.can_map(layout.top - 1)) return;
+  throw UsageError(
+      "machine.page_table",
+      fmt::format("this page table cannot map the user addresses of {}, which go up to {:#x}", arch,
+                  layout.top.value() - 1),
+      "give it more levels or bits");
 }
 
 ReplayResult replay(const config::Config& config, const ReplayOptions& options) {

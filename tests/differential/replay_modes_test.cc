@@ -6,8 +6,13 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 #include <map>
+#include <string>
+#include <unistd.h>
+#include <utility>
+#include <vector>
 
 #include "arch/x86/architecture.h"
+#include "pt/page_table.h"
 #include "random_history.h"
 #include "sim/replay.h"
 
@@ -16,8 +21,10 @@ namespace {
 
 using Counters = std::map<std::string, uint64_t>;
 
+using Settings = std::vector<std::pair<std::string, std::string>>;
+
 Counters run(const std::string& trace, const std::string& machine, ReplayMode mode,
-             bool check = false, uint64_t limit = 0) {
+             bool check = false, uint64_t limit = 0, const Settings& settings = {}) {
   config::Schema schema;
   declare(schema);
   config::Config config(schema);
@@ -25,6 +32,8 @@ Counters run(const std::string& trace, const std::string& machine, ReplayMode mo
   config.set("run.trace", trace, "test");
   config.set("run.check", check ? "true" : "false", "test");
   config.set("run.limit", std::to_string(limit), "test");
+  for (const auto& [key, value] : settings)
+    config.set(key, value, "test");
   Counters counters;
   const ReplayResult result = Replay<x86::Architecture>(config, {}).run(mode);
   for (const stats::Counter& counter : result.report.counters())
@@ -70,6 +79,67 @@ TEST_P(ReplayModes, TheShippedTraceCountsTheSameEitherWay) {
               "fast against checked");
   EXPECT_GT(fast.at("tlb.l1d.misses"), 1000u);
 }
+
+// What the program and the kernel see does not depend on the page table, nor on whether the
+// hardware reads it or a copy of it: same TLB misses, same faults, same flushes, whatever the
+// backend.
+class PageTables : public testing::TestWithParam<Settings> {
+ protected:
+  static void expect_same_outside(const Counters& plain, const Counters& other) {
+    for (const auto& [name, value] : plain) {
+      const bool outside = name.starts_with("tlb.") || name.starts_with("kernel.") ||
+                           name.starts_with("access.") || name.starts_with("flush.") ||
+                           name.starts_with("switch.");
+      // Retries are also those after faults the copy alone was at; how tables are freed, and how a
+      // flush that frees tables is carried out, is the backend's.
+      const bool its_own = name.find("retr") != std::string::npos ||
+                           name.find("page_tables") != std::string::npos ||
+                           name.find("tables_freed") != std::string::npos;
+      if (!outside || its_own) continue;
+      EXPECT_EQ(value, other.at(name)) << name;
+    }
+  }
+};
+
+TEST_P(PageTables, TheShippedTraceSeesNoDifference) {
+  const std::string trace = MMUSIM_SOURCE_DIR "/workloads/traces/pipeline.mmt";
+  constexpr uint64_t kLimit = 6'000'000;
+  const Counters plain = run(trace, "skylake-sp", ReplayMode::Fast, false, kLimit);
+  const Counters other = run(trace, "skylake-sp", ReplayMode::Full, true, kLimit, GetParam());
+  expect_same_outside(plain, other);
+  expect_same(run(trace, "skylake-sp", ReplayMode::Fast, false, kLimit, GetParam()), other,
+              "fast against checked");
+}
+
+TEST_P(PageTables, RandomHistoriesSeeNoDifference) {
+  static int files = 0;
+  const std::filesystem::path path =
+      std::filesystem::temp_directory_path() /
+      ("mmusim_tables_" + std::to_string(getpid()) + "_" + std::to_string(files++) + ".mmt");
+  for (uint64_t seed = 11; seed <= 14 && !HasFailure(); ++seed) {
+    SCOPED_TRACE(testing::Message() << "seed " << seed);
+    differential::RandomHistory(seed).write(path, 300);
+    expect_same_outside(run(path, "tiny", ReplayMode::Fast),
+                        run(path, "tiny", ReplayMode::Full, true, 0, GetParam()));
+  }
+  std::filesystem::remove(path);
+}
+
+std::vector<Settings> page_tables() {
+  std::vector<Settings> all;
+  for (const pt::Backend& backend : pt::backends())
+    all.push_back({{"machine.page_table", backend.name}});
+  // A radix table that is not the hardware's: no large leaves.
+  all.push_back({{"pt.mlpt.levels", "12:9:leaf,21:9,30:9,39:9"}});
+  return all;
+}
+
+INSTANTIATE_TEST_SUITE_P(Backends, PageTables, testing::ValuesIn(page_tables()),
+                         [](const auto& settings) {
+                           std::string name = settings.param[0].second;
+                           std::erase_if(name, [](char c) { return !std::isalnum(c); });
+                           return name;
+                         });
 
 INSTANTIATE_TEST_SUITE_P(Machines, ReplayModes, testing::Values("skylake-sp", "zen2", "tiny"),
                          [](const auto& machine) {

@@ -18,6 +18,7 @@ class MlptFactory final : public Factory {
   }
 
   const RadixGeometry* hardware_walkable() const override { return &shape_.geometry(); }
+  bool can_map(VirtAddr va) const override { return va <= shape_.last(); }
 
  private:
   Environment environment_;

@@ -73,6 +73,12 @@ class Mlpt final : public PageTable {
   void visit_tables(const TableVisitor& visit) const override;
   Capabilities capabilities() const override;
 
+  // --- Besides the interface, for those who keep an MLPT as a software TLB
+  // Unlinks everything below the root, leaves and all; the tables go into the gather.
+  void drop_all(Gather& gather);
+  // Every leaf, in order of address; touches nothing.
+  void for_each_leaf(const std::function<void(VirtAddr, PageShift, Entry)>& visit) const;
+
  private:
   friend class MlptCursor;
 
@@ -132,6 +138,9 @@ class Mlpt final : public PageTable {
   [[nodiscard]] uint64_t count_leaves(const Table& table, unsigned level) const;
   void free_below(const Table& table, unsigned level);
 
+  void unlink_below(const Table& table, unsigned level, VirtAddr base, Gather& gather);
+  void visit_leaves(const Table& table, unsigned level, VirtAddr base,
+                    const std::function<void(VirtAddr, PageShift, Entry)>& visit) const;
   void visit_table(const Table& table, unsigned level, TableNode node,
                    const TableVisitor& visit) const;
   Status copy_table(Mlpt& to, unsigned level, const Table& from, const Table& into, uint64_t first,

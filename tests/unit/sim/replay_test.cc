@@ -182,7 +182,7 @@ TEST(Catalog, NamesEveryCounterOnceWithMeaning) {
   }
 }
 
-TEST_F(SmallTrace, ATableTheWalkerCannotReadIsAUsageError) {
+TEST_F(SmallTrace, ATableThatCannotMapTheAddressesIsAUsageError) {
   EXPECT_THROW(run(false,
                    [](config::Config& config) {
                      config.set("pt.mlpt.levels", "12:9:leaf,21:9:leaf,30:9", "test");
