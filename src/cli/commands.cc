@@ -9,11 +9,12 @@
 namespace mmusim::cli {
 
 std::span<const Command> commands() {
-  static constexpr std::array<Command, 4> kCommands{{
+  static constexpr std::array<Command, 5> kCommands{{
       {"replay", "Replay a recorded trace through a simulated machine", replay},
       {"run", "Run an experiment that a config file describes", run},
       {"list", "List machines, page tables, formats, experiments, counters, keys", list},
       {"trace", "Show, check and import traces", trace},
+      {"page-table", "What page tables weigh", page_table},
   }};
   return kCommands;
 }
@@ -38,7 +39,7 @@ void dispatch(std::span<const Command> from, const Words& words, const char* gro
 std::string list_of(std::span<const Command> from) {
   std::string text;
   for (const Command& command : from)
-    text += fmt::format("  {:<9} {}\n", command.name, command.summary);
+    text += fmt::format("  {:<10} {}\n", command.name, command.summary);
   return text;
 }
 

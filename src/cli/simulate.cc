@@ -124,13 +124,7 @@ std::string trace_path(const config::Config& config) {
 }
 
 stats::Provenance provenance_of(const config::Config& config, const sim::ReplayResult& result) {
-  const Version v = version();
-  stats::Provenance p;
-  p.version = v.number;
-  p.commit = v.commit;
-  p.build_type = v.build_type;
-  p.compiler = v.compiler;
-  p.trace = config.text("run.trace");
+  stats::Provenance p = cli::provenance_of(config);
   p.trace_hash = result.trace_hash;
   p.trace_isa = result.header.isa;
   p.trace_program = result.header.program;
@@ -205,6 +199,17 @@ config::Config simulation_config(const Arguments& arguments, const config::Schem
   }
   layers(config);
   return config;
+}
+
+stats::Provenance provenance_of(const config::Config& config) {
+  const Version v = version();
+  stats::Provenance p;
+  p.version = v.number;
+  p.commit = v.commit;
+  p.build_type = v.build_type;
+  p.compiler = v.compiler;
+  p.trace = config.text("run.trace");
+  return p;
 }
 
 void simulate(const Arguments& arguments, const config::Config& config) {

@@ -6,6 +6,7 @@
 
 #include "cli/arguments.h"
 #include "config/schema.h"
+#include "stats/results.h"
 
 namespace mmusim::cli {
 
@@ -19,6 +20,9 @@ void declare_simulation_options(Arguments& arguments, const config::Schema& sche
 // the command line. `trace` (if not empty) is run.trace. Errors: UsageError.
 config::Config simulation_config(const Arguments& arguments, const config::Schema& schema,
                                  const std::string& config_file, const std::string& trace);
+
+// What every result says of where it comes from, but for what is known only of the trace itself.
+stats::Provenance provenance_of(const config::Config& config);
 
 // Replays, prints the table and writes what was asked for. Errors: Error; then nothing was written.
 void simulate(const Arguments& arguments, const config::Config& config);

@@ -1,6 +1,8 @@
 #include "sim/architectures.h"
 
 #include "arch/x86/architecture.h"
+#include "base/error.h"
+#include "sim/inspector.h"
 #include "sim/machine.h"
 #include "sim/replay.h"
 
@@ -20,7 +22,10 @@ constexpr Architecture entry() {
             LoopCounters{}.report(report);
             Machine<Arch>(config).report(report);
             return report;
-          }};
+          },
+          find_moment_on<Arch>,
+          inspect_on<Arch>,
+          inspect_set_on<Arch>};
 }
 
 }  // namespace
@@ -30,6 +35,12 @@ const std::vector<Architecture>& all_architectures() {
       entry<x86::Architecture>(),
   };
   return kAll;
+}
+
+const Architecture& architecture_of(const config::Config& config) {
+  for (const Architecture& a : all_architectures())
+    if (config.choice("machine.arch") == a.info.name) return a;
+  throw UsageError("machine.arch", "no such architecture");
 }
 
 }  // namespace mmusim::sim

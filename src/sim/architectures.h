@@ -5,6 +5,7 @@
 #include <vector>
 
 #include "config/schema.h"
+#include "sim/inspect.h"
 #include "sim/simulation.h"
 #include "stats/report.h"
 
@@ -15,9 +16,14 @@ struct Architecture {
   void (*declare)(config::Schema&);
   ReplayResult (*replay)(const config::Config&, const ReplayOptions&);
   stats::Report (*catalog)(const config::Config&);
+  Moment (*find_moment)(const config::Config&, const Choice&, const ReplayOptions&);
+  void (*inspect)(const config::Config&, const Moment&, const ReplayOptions&, const Inspection&);
+  void (*inspect_set)(const config::Config&, const PageSet&, const Inspection&);
 };
 
 const std::vector<Architecture>& all_architectures();
+// The one machine.arch names. REQUIRES: the key was declared by declare().
+const Architecture& architecture_of(const config::Config& config);
 
 }  // namespace mmusim::sim
 

@@ -59,6 +59,9 @@ class Machine {
   [[nodiscard]] typename Arch::Cpu& cpu() { return tlbs_.mmu(CpuId(0)); }
   [[nodiscard]] kernel::Kernel& kernel() { return kernel_; }
   [[nodiscard]] mem::ReferenceSink& sink() { return sink_; }
+  [[nodiscard]] const pt::TableAllocator& tables() const { return tables_; }
+  [[nodiscard]] pt::Factory& page_tables() { return *factory_; }
+  [[nodiscard]] mmu::AddressLayout layout() const { return Arch::layout(options_); }
   [[nodiscard]] Checker* checker() { return checker_.get(); }  // null unless run.check
 
   // Ends all processes. Errors in checking mode: Error when frames are left over.

@@ -6,20 +6,11 @@
 #include "mem/sink.h"
 #include "pt/page_table.h"
 #include "sim/architectures.h"
+#include "sim/inspect.h"
 #include "sim/machine.h"
 #include "sim/replay.h"
 
 namespace mmusim::sim {
-namespace {
-
-const Architecture& architecture_of(const config::Config& config) {
-  for (const Architecture& a : all_architectures())
-    if (config.choice("machine.arch") == a.info.name) return a;
-  throw UsageError("machine.arch", "no such architecture");
-}
-
-}  // namespace
-
 std::vector<ArchitectureInfo> architectures() {
   std::vector<ArchitectureInfo> result;
   for (const Architecture& a : all_architectures())
@@ -74,12 +65,35 @@ void check_reach(const pt::Factory& factory, const mmu::AddressLayout& layout, c
       "give it more levels or bits");
 }
 
-ReplayResult replay(const config::Config& config, const ReplayOptions& options) {
+namespace {
+
+void require_trace(const config::Config& config) {
   if (config.text("run.trace").empty()) {
     throw UsageError("run.trace", "no trace is named",
                      "give one on the command line, or run.trace in the config");
   }
+}
+
+}  // namespace
+
+ReplayResult replay(const config::Config& config, const ReplayOptions& options) {
+  require_trace(config);
   return architecture_of(config).replay(config, options);
+}
+
+Moment find_moment(const config::Config& config, const Choice& choice,
+                   const ReplayOptions& options) {
+  require_trace(config);
+  return architecture_of(config).find_moment(config, choice, options);
+}
+
+void inspect(const config::Config& config, const Moment& moment, const ReplayOptions& options,
+             const Inspection& look) {
+  architecture_of(config).inspect(config, moment, options, look);
+}
+
+void inspect_set(const config::Config& config, const PageSet& set, const Inspection& look) {
+  architecture_of(config).inspect_set(config, set, look);
 }
 
 stats::Report catalog(const config::Config& config) {

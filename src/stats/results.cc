@@ -70,8 +70,7 @@ std::vector<Ratio> ratios(const Report& report) {
   return result;
 }
 
-std::string results_json(const Provenance& provenance, const config::Config& config,
-                         const Report& report) {
+Json document_head(const Provenance& provenance, const config::Config& config) {
   Json document;
   document["schema"] = kResultsSchema;
   document["provenance"] = {
@@ -91,6 +90,12 @@ std::string results_json(const Provenance& provenance, const config::Config& con
   };
   document["provenance"]["seeds"] = seeds_of(config);
   document["provenance"]["config"] = json_of(config);
+  return document;
+}
+
+std::string results_json(const Provenance& provenance, const config::Config& config,
+                         const Report& report) {
+  Json document = document_head(provenance, config);
   Json& counters = document["counters"] = Json::array();
   for (const Counter& counter : report.counters()) {
     counters.push_back({{"name", counter.name},

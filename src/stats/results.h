@@ -6,6 +6,7 @@
 #define MMUSIM_STATS_RESULTS_H_
 
 #include <cstdint>
+#include <nlohmann/json_fwd.hpp>
 #include <string>
 #include <vector>
 
@@ -41,6 +42,9 @@ struct Ratio {
 
 // One for each counter with a denominator that is in the report, in the report's order.
 std::vector<Ratio> ratios(const Report& report);
+
+// How every result document begins: "schema" and "provenance", with the whole configuration.
+nlohmann::ordered_json document_head(const Provenance& provenance, const config::Config& config);
 
 // The whole document, with a line end.
 std::string results_json(const Provenance& provenance, const config::Config& config,

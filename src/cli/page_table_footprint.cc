@@ -1,0 +1,178 @@
+#include <fmt/format.h>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "base/error.h"
+#include "base/output_file.h"
+#include "base/units.h"
+#include "cli/arguments.h"
+#include "cli/command.h"
+#include "cli/output.h"
+#include "cli/simulate.h"
+#include "pt/drawing.h"
+#include "pt/footprint.h"
+#include "report/footprint_table.h"
+#include "report/progress.h"
+#include "sim/inspect.h"
+
+namespace mmusim::cli {
+namespace {
+
+constexpr const char* kText =
+    "Prints what the page table of a process in a trace weighs, for each kind of page table: "
+    "bytes,\n"
+    "words and cache lines per look-up, restructuring, fragmentation. The trace is replayed once\n"
+    "with each kind, so each has the history of faults, forks and unmappings the program gave it.\n"
+    "Without --pid and --at: the process that ever has most pages, when it has most.\n"
+    "\n"
+    "In place of a trace, a set of pages mapped in order:\n"
+    "  dense:SIZE[:shuffled]      SIZE bytes without a gap\n"
+    "  stride:STEP:COUNT          COUNT pages, STEP bytes from one to the next\n"
+    "  random:BITS:COUNT          COUNT pages anywhere in the lowest 2^BITS bytes\n"
+    "  objects:BITS:COUNT:PAGES   COUNT objects of PAGES pages each, anywhere there";
+
+std::vector<std::string> page_tables(const Arguments& arguments) {
+  std::vector<std::string> names;
+  if (!arguments.has("page-tables")) {
+    for (const pt::Backend& backend : pt::backends())
+      names.emplace_back(backend.name);
+    return names;
+  }
+  std::string rest = arguments.text("page-tables");
+  while (true) {
+    const size_t comma = rest.find(',');
+    names.push_back(rest.substr(0, comma));
+    if (comma == std::string::npos) return names;
+    rest.erase(0, comma + 1);
+  }
+}
+
+sim::Choice choice_of(const Arguments& arguments) {
+  sim::Choice choice;
+  if (arguments.has("pid")) choice.pid = Pid(static_cast<uint32_t>(arguments.number("pid", 0)));
+  if (arguments.has("at")) choice.instructions = arguments.number("at", 0);
+  return choice;
+}
+
+// Replays and inspections of one command, each shown as progress of its own.
+class Source {
+ public:
+  Source(const Arguments& arguments, const config::Config& config)
+      : quiet_(arguments.has("quiet")) {
+    const std::string& text = arguments.text("TRACE|SET");
+    if (sim::is_page_set(text)) {
+      set_ = sim::parse_page_set(text, arguments.number("seed", 1));
+    } else {
+      watched(fmt::format("looking through {}", text), [&](const sim::ReplayOptions& options) {
+        moment_ = sim::find_moment(config, choice_of(arguments), options);
+      });
+      what_ = fmt::format("process {} after {} instructions", moment_.pid.value(),
+                          format_count(moment_.instructions));
+    }
+  }
+
+  [[nodiscard]] const std::string& what() const { return what_; }
+
+  void look(const config::Config& config, const std::string& name, const sim::Inspection& look) {
+    if (set_) {
+      sim::inspect_set(config, *set_, look);
+      return;
+    }
+    watched(fmt::format("replaying over {}", name), [&](const sim::ReplayOptions& options) {
+      sim::inspect(config, moment_, options, look);
+    });
+  }
+
+ private:
+  template <class Work>
+  void watched(const std::string& title, Work work) {
+    report::Progress progress(
+        title, "references",
+        quiet_ ? report::Progress::Style::None : report::Progress::style_for_stderr());
+    sim::ReplayOptions options;
+    options.progress = [&](const sim::ReplayProgress& p) {
+      progress.update(p.bytes_done, p.bytes_total, p.references);
+    };
+    work(options);
+  }
+
+  bool quiet_;
+  std::optional<sim::PageSet> set_;
+  sim::Moment moment_;
+  std::string what_;
+};
+
+}  // namespace
+
+void page_table_footprint(const Words& words) {
+  const config::Schema schema = simulation_schema();
+  Arguments arguments("page-table footprint TRACE|SET [--page-tables KIND,...] [options]", kText);
+  arguments.positional("TRACE|SET", 1);
+  arguments.options()                                                                         //
+      ("page-tables,p", text_option("KIND,..."),                                              //
+       "The kinds of page table to compare; all of 'mmusim list page-tables' if not given.")  //
+      ("machine,m", text_option("NAME|FILE"),                                                 //
+       "The machine to replay on; sets run.machine.")                                         //
+      ("pid", text_option("PID"), "The process, by the trace's number.")                      //
+      ("at", text_option("N"), "Look after about N instructions.")                            //
+      ("seed", text_option("N"), "Of random sets; 1 if not given.")                           //
+      ("dot", text_option("FILE"),                                                            //
+       "Draw the page table for Graphviz ('dot -Tsvg'); with one kind of page table only.")   //
+      ("json", text_option("FILE"),                                                           //
+       "Write the numbers as JSON; - for stdout, in place of the table.")                     //
+      ("accept-torn", "Replay a torn trace as far as it goes; sets run.accept_torn.")         //
+      ("quiet,q", "No progress on stderr.");
+  arguments.keys(schema);
+  if (!arguments.parse(words)) return;
+
+  const std::string& source_text = arguments.text("TRACE|SET");
+  const bool is_set = sim::is_page_set(source_text);
+  if (is_set && (arguments.has("pid") || arguments.has("at")))
+    throw UsageError("--pid, --at", "a set of pages has no processes and no instructions");
+  const std::vector<std::string> names = page_tables(arguments);
+  if (arguments.has("dot") && names.size() != 1)
+    throw UsageError("--dot", "one picture is of one page table", "name one with --page-tables");
+  config::Config config =
+      simulation_config(arguments, schema, "", is_set ? std::string() : source_text);
+  for (const std::string& name : names)
+    config.set("machine.page_table", name, "--page-tables");
+
+  // Opened before the work, so that a mistyped name does not cost it.
+  std::unique_ptr<OutputFile> dot;
+  std::unique_ptr<OutputFile> json;
+  if (arguments.has("dot")) dot = std::make_unique<OutputFile>(arguments.text("dot"));
+  const bool to_stdout = arguments.has("json") && arguments.text("json") == "-";
+  if (arguments.has("json") && !to_stdout)
+    json = std::make_unique<OutputFile>(arguments.text("json"));
+
+  config.set("machine.page_table", names.front(), "--page-tables");
+  Source source(arguments, config);
+  report::FootprintHeading heading{.machine = config.text("machine.name"),
+                                   .arch = config.choice("machine.arch"),
+                                   .source = source_text,
+                                   .what = source.what()};
+  std::vector<report::NamedFootprint> footprints;
+  for (const std::string& name : names) {
+    config.set("machine.page_table", name, "--page-tables");
+    source.look(config, name, [&](const sim::Inspected& seen) {
+      heading.page = seen.page.log2();
+      footprints.push_back({.name = name,
+                            .footprint = pt::measure(seen.table, seen.page, seen.everything,
+                                                     config.size("cache.line")),
+                            .machine_bytes = seen.allocator.bytes_in_use(),
+                            .held_bytes = seen.allocator.held_bytes(),
+                            .common_bytes = seen.common_bytes});
+      if (dot) dot->write(pt::draw(seen.table, fmt::format("{}: {}", name, source_text)));
+    });
+  }
+  const std::string document =
+      report::footprint_json(heading, footprints, provenance_of(config), config);
+  if (json) json->write(document);
+  if (json) json->commit();
+  if (dot) dot->commit();
+  print(to_stdout ? document : report::footprint_table(heading, footprints));
+}
+
+}  // namespace mmusim::cli

@@ -1,0 +1,43 @@
+// What page tables weigh, side by side: for people, and as JSON.
+#ifndef MMUSIM_REPORT_FOOTPRINT_TABLE_H_
+#define MMUSIM_REPORT_FOOTPRINT_TABLE_H_
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "config/schema.h"
+#include "pt/footprint.h"
+#include "stats/results.h"
+
+namespace mmusim::report {
+
+struct NamedFootprint {
+  std::string name;  // of the page table
+  pt::Footprint footprint;
+  // Of all page tables of the machine at that moment, since small tables of several address spaces
+  // share frames: bytes given out, and bytes of the frames that hold them.
+  uint64_t machine_bytes = 0;
+  uint64_t held_bytes = 0;
+  uint64_t common_bytes = 0;
+};
+
+struct FootprintHeading {
+  std::string machine;
+  std::string arch;
+  std::string source;  // trace or set
+  std::string what;    // "process 12 after 1,000 instructions"
+  unsigned page = 12;  // log2 of the base page
+};
+
+std::string footprint_table(const FootprintHeading& heading,
+                            const std::vector<NamedFootprint>& footprints);
+
+// {"schema": 1, "provenance": ..., "footprints": [...]}; described in src/report/README.md.
+std::string footprint_json(const FootprintHeading& heading,
+                           const std::vector<NamedFootprint>& footprints,
+                           const stats::Provenance& provenance, const config::Config& config);
+
+}  // namespace mmusim::report
+
+#endif  // MMUSIM_REPORT_FOOTPRINT_TABLE_H_

@@ -1,0 +1,147 @@
+// What inspect.h offers, for one architecture.
+#ifndef MMUSIM_SIM_INSPECTOR_H_
+#define MMUSIM_SIM_INSPECTOR_H_
+
+#include <optional>
+#include <utility>
+
+#include "base/error.h"
+#include "base/interrupt.h"
+#include "kernel/system.h"
+#include "sim/inspect.h"
+#include "sim/machine.h"
+#include "sim/replay_loop.h"
+#include "trace/reader.h"
+
+namespace mmusim::sim {
+
+template <class Arch>
+class Inspector {
+ public:
+  Inspector(const config::Config& config, const ReplayOptions& options)
+      : options_(options),
+        reader_(config.text("run.trace"), trace::ReaderOptions{config.flag("run.accept_torn")}),
+        machine_(config),
+        loop_(machine_.cpu(), machine_.kernel(), machine_.sink(), machine_.checker(), Arch::kPage) {
+  }
+
+  // Replays until `stop(now)` says so, or to the end.
+  template <class Stop>
+  void replay(Stop stop) {
+    trace::Batch batch;
+    while (reader_.next(batch)) {
+      loop_.template run<ReplayMode::Fast>(batch);
+      now_.instructions += batch.totals.instructions;
+      references_ += batch.totals.references();
+      ++now_.batches;
+      if (now_.batches % kProgressInterval == 0) {
+        check_interrupt();
+        if (options_.progress)
+          options_.progress(
+              {references_, now_.instructions, reader_.position(), reader_.file_bytes()});
+      }
+      if (stop(now_)) return;
+    }
+  }
+
+  // The process to look at now; nothing if there is none with a page.
+  std::optional<Moment> best(std::optional<Pid> wanted) {
+    std::optional<Moment> found;
+    for (const auto& [pid, process] : machine_.kernel().system().processes()) {
+      if (process.mm == nullptr || (wanted && pid != *wanted)) continue;
+      uint64_t pages = 0;
+      for (unsigned kind = 0; kind < kernel::kPageKinds; ++kind)
+        pages += process.mm->rss(static_cast<kernel::PageKind>(kind));
+      if (pages == 0 || (found && pages <= found->pages)) continue;
+      found = now_;
+      found->pid = pid;
+      found->pages = pages;
+    }
+    return found;
+  }
+
+  void show(Pid pid, const Inspection& look) {
+    const auto& processes = machine_.kernel().system().processes();
+    const auto found = processes.find(pid);
+    MMUSIM_ASSERT(found != processes.end() && found->second.mm != nullptr);
+    look({.table = *found->second.mm->table,
+          .allocator = machine_.tables(),
+          .common_bytes = machine_.page_tables().common_bytes(),
+          .page = Arch::kPage,
+          .everything = {VirtAddr(0), machine_.layout().top}});
+  }
+
+  [[nodiscard]] const Moment& now() const { return now_; }
+
+ private:
+  static constexpr uint64_t kProgressInterval = 1 << 10;  // batches
+
+  ReplayOptions options_;
+  trace::Reader reader_;
+  Machine<Arch> machine_;
+  ReplayLoop<typename Arch::Cpu> loop_;
+  Moment now_;
+  uint64_t references_ = 0;
+};
+
+template <class Arch>
+Moment find_moment_on(const config::Config& config, const Choice& choice,
+                      const ReplayOptions& options) {
+  Inspector<Arch> inspector(config, options);
+  std::optional<Moment> found;
+  inspector.replay([&](const Moment& now) {
+    if (choice.instructions) return now.instructions >= *choice.instructions;
+    const auto here = inspector.best(choice.pid);
+    if (here && (!found || here->pages > found->pages)) found = here;
+    return false;
+  });
+  if (choice.instructions) found = inspector.best(choice.pid);
+  if (found) return *found;
+  throw Error(config.text("run.trace"),
+              choice.pid ? fmt::format("process {} has no pages there", choice.pid->value())
+                         : "no process has pages there");
+}
+
+template <class Arch>
+void inspect_on(const config::Config& config, const Moment& moment, const ReplayOptions& options,
+                const Inspection& look) {
+  Inspector<Arch> inspector(config, options);
+  inspector.replay([&](const Moment& now) { return now.batches == moment.batches; });
+  inspector.show(moment.pid, look);
+}
+
+template <class Arch>
+void inspect_set_on(const config::Config& config, const PageSet& set, const Inspection& look) {
+  Machine<Arch> machine(config);
+  const VirtAddr end = machine.layout().top;
+  const auto table = machine.page_tables().create(MmId(1));
+  const auto out_of_memory = [&] {
+    throw Error(set.text, "simulated memory is exhausted by the page table",
+                "give the machine more with mem.bytes");
+  };
+  if (table == nullptr) out_of_memory();
+  const typename Arch::Format format;
+  uint64_t pfn = 0;
+  for (const VirtAddr va : addresses_of(set, Arch::kPage, end)) {
+    const pt::Slot slot = table->ensure(va, Arch::kPage);
+    if (slot.status == pt::Status::NoMemory) out_of_memory();
+    if (slot.status != pt::Status::Ok)
+      throw UsageError(set.text, fmt::format("the page table cannot map {:#x}", va.value()));
+    const pt::Entry leaf =
+        format.make_leaf({.pfn = Pfn(++pfn),
+                          .size = Arch::kPage,
+                          .rights = Rights(Rights::kRead | Rights::kWrite | Rights::kUser)});
+    const pt::Status status = table->install(slot.handle, slot.entry, leaf);
+    MMUSIM_ASSERT(status == pt::Status::Ok);
+    if ((pfn & 0xffff) == 0) check_interrupt();
+  }
+  look({.table = *table,
+        .allocator = machine.tables(),
+        .common_bytes = machine.page_tables().common_bytes(),
+        .page = Arch::kPage,
+        .everything = {VirtAddr(0), end}});
+}
+
+}  // namespace mmusim::sim
+
+#endif  // MMUSIM_SIM_INSPECTOR_H_
