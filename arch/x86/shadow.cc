@@ -103,11 +103,10 @@ void Shadow::purge(VirtRange range, pt::Gather& gather) {
   pt::Run run;
   while (cursor->next(run)) {
     uint64_t writes = 0;
-    for (uint32_t i = 0; i < run.count; ++i) {
-      if (run.get(i) == pt::kNone) continue;
-      run.set(i, pt::kNone);
-      ++writes;
-    }
+    run.for_each([&](uint32_t, pt::Entry& e) {
+      writes += e != pt::kNone ? 1 : 0;
+      e = pt::kNone;
+    });
     run.report(*memory_.environment().sink, mem::Origin::Kernel, run.count, writes);
     memory_.counters.purged += writes;
   }

@@ -48,9 +48,9 @@ class TableCopy {
     mem::FrameMemory& frames = *core_.platform.frames;
     uint64_t parent_writes = 0;
     uint64_t child_writes = 0;
-    for (uint32_t i = 0; i < from.count; ++i) {
-      pt::Entry e = from.get(i);
-      if (e == pt::kNone || !format.is_present(e)) continue;
+    pt::Run::for_each_pair(from, to, [&](uint32_t, pt::Entry& mine, pt::Entry& copy) {
+      pt::Entry e = mine;
+      if (e == pt::kNone || !format.is_present(e)) return;
       if (!format.is_special(e)) {
         mem::Frame& frame = frames.frame(format.pfn_of(e));
         ++frame.references;
@@ -60,14 +60,13 @@ class TableCopy {
         ++copied_[static_cast<unsigned>(anonymous ? PageKind::Anonymous : area.kind)];
       }
       if (area.cow && format.is_writable(e)) {
-        e = format.write_protected(e);
-        from.set(i, e);
+        e = mine = format.write_protected(e);
         ++parent_writes;
       }
       if (!area.cow) e &= ~format.dirty_mask;
-      to.set(i, e & ~format.accessed_mask);
+      copy = e & ~format.accessed_mask;
       ++child_writes;
-    }
+    });
     from.report(*core_.platform.sink, mem::Origin::Kernel, from.count, parent_writes);
     to.report(*core_.platform.sink, mem::Origin::Kernel, 0, child_writes);
     core_.counters.fork_protected += parent_writes;

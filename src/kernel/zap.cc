@@ -16,21 +16,21 @@ void ZapBatch::zap(const Vma& vma, VirtRange range) {
   pt::Run run;
   while (cursor->next(run)) {
     uint64_t writes = 0;
-    for (uint32_t i = 0; i < run.count; ++i) {
-      const pt::Entry e = run.get(i);
-      if (e == pt::kNone) continue;
-      run.set(i, pt::kNone);
+    run.for_each([&](uint32_t i, pt::Entry& entry) {
+      const pt::Entry e = entry;
+      if (e == pt::kNone) return;
+      entry = pt::kNone;
       ++writes;
-      if (!format.is_present(e)) continue;
+      if (!format.is_present(e)) return;
       gather_.leaf(run.address(i), run.size);
-      if (format.is_special(e)) continue;
+      if (format.is_special(e)) return;
       const Pfn pfn = format.pfn_of(e);
       mem::Frame& frame = frames.frame(pfn);
       --frame.mappings;
       ++gone[static_cast<unsigned>(frame.use == mem::FrameUse::Anonymous ? PageKind::Anonymous
                                                                          : file_kind)];
       pages_.push_back(pfn);
-    }
+    });
     run.report(*core_->platform.sink, mem::Origin::Kernel, run.count, writes);
     const uint64_t span = core_->table_span();
     const VirtAddr first(run.start.value() & ~(span - 1));

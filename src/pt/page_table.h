@@ -140,6 +140,48 @@ class Run {
   [[nodiscard]] VirtAddr address(uint32_t i) const {
     return start + (static_cast<uint64_t>(i) << size.log2());
   }
+  // The loops over all entries, which keep in registers what get() and set() must look up each
+  // time: an order of magnitude, where little is done per entry. f(i, e) may change e.
+  template <class F>
+  void for_each(F f) {
+    if (plain()) {
+      Entry* const words = plain_words();
+      for (uint32_t i = 0; i < count; ++i)
+        f(i, words[i]);
+      return;
+    }
+    Run run = *this;  // whose fields no store into words can be taken to change
+    for (uint32_t i = 0; i < run.count; ++i) {
+      const Entry old = run.get(i);
+      Entry e = old;
+      f(i, e);
+      if (e != old) run.set(i, e);
+    }
+  }
+  // Two runs side by side: f(i, a, b). REQUIRES: equal counts.
+  template <class F>
+  static void for_each_pair(Run& first, Run& second, F f) {
+    MMUSIM_ASSERT(first.count == second.count);
+    if (first.plain() && second.plain()) {
+      Entry* const a = first.plain_words();
+      Entry* const b = second.plain_words();
+      const uint32_t count = first.count;
+      for (uint32_t i = 0; i < count; ++i)
+        f(i, a[i], b[i]);
+      return;
+    }
+    Run one = first;
+    Run two = second;
+    for (uint32_t i = 0; i < one.count; ++i) {
+      const Entry old_a = one.get(i);
+      const Entry old_b = two.get(i);
+      Entry a = old_a;
+      Entry b = old_b;
+      f(i, a, b);
+      if (a != old_a) one.set(i, a);
+      if (b != old_b) two.set(i, b);
+    }
+  }
   // The same run from slot `first` on, `n` slots long.
   [[nodiscard]] Run part(uint32_t first, uint32_t n) const;
   // Reports `reads` and `writes` of this run's words to the sink (0 or count each, or in between
@@ -165,6 +207,11 @@ class Run {
   }
 
  private:
+  // 8-byte entries one after the other.
+  [[nodiscard]] bool plain() const {
+    return stride_ == sizeof(Entry) && replicas_ == 1 && !narrow_;
+  }
+  [[nodiscard]] Entry* plain_words() const { return reinterpret_cast<Entry*>(words_); }
   [[nodiscard]] Entry load(const std::byte* word) const {
     if (narrow_) {
       uint32_t e = 0;

@@ -45,6 +45,35 @@ TEST(Run, PartIsTheSameSlots) {
   EXPECT_EQ(table.run.part(2, 6).part(3, 1).get(0), 105u);
 }
 
+TEST(Run, LoopsSeeWhatGetAndSetSee) {
+  Replicated table;
+  for (uint32_t i = 0; i < 8; ++i)
+    table.run.set(i, 100 + i);
+  uint64_t sum = 0;
+  table.run.for_each([&](uint32_t i, Entry& e) {
+    sum += e;
+    if (i == 5) e = 7;
+  });
+  EXPECT_EQ(sum, 828u);
+  EXPECT_EQ(table.run.get(5), 7u);
+  EXPECT_EQ(table.words[41], 7u);
+  EXPECT_EQ(table.words[47], 7u);  // all four replicas
+  // Beside a plain run, either way round; what is not changed is not written.
+  std::array<uint64_t, 8> words{1, 2, 3, 4, 5, 6, 7, 8};
+  pt::Run plain;
+  plain.count = 8;
+  plain.place({.words = words.data(), .address = PhysAddr(0x20000)});
+  pt::Run::for_each_pair(table.run, plain, [](uint32_t i, Entry& a, Entry& b) {
+    if (i == 2) b = a;
+    if (i == 3) a = b;
+  });
+  EXPECT_EQ(words, (std::array<uint64_t, 8>{1, 2, 102, 4, 5, 6, 7, 8}));
+  EXPECT_EQ(table.run.get(3), 4u);
+  EXPECT_EQ(table.run.get(4), 104u);
+  pt::Run::for_each_pair(plain, plain, [](uint32_t, Entry& a, Entry&) { a += 1; });
+  EXPECT_EQ(words[7], 9u);
+}
+
 // i386: the upper half of an entry is not there, and neighbours stay as they are.
 TEST(Run, NarrowEntries) {
   std::array<uint32_t, 4> words{1, 2, 3, 4};
