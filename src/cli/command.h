@@ -39,6 +39,10 @@ void trace_verify(const Words& words);
 void trace_import(const Words& words);
 void page_table(const Words& words);
 void page_table_footprint(const Words& words);
+void workload(const Words& words);
+void workload_simulate(const Words& words);
+void workload_native(const Words& words);
+void workload_check(const Words& words);
 
 }  // namespace mmusim::cli
 

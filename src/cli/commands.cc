@@ -9,12 +9,13 @@
 namespace mmusim::cli {
 
 std::span<const Command> commands() {
-  static constexpr std::array<Command, 5> kCommands{{
+  static constexpr std::array<Command, 6> kCommands{{
       {"replay", "Replay a recorded trace through a simulated machine", replay},
       {"run", "Run an experiment that a config file describes", run},
       {"list", "List machines, page tables, formats, experiments, counters, keys", list},
       {"trace", "Show, check and import traces", trace},
       {"page-table", "What page tables weigh", page_table},
+      {"workload", "Run workload scripts, simulated and on this computer's kernel", workload},
   }};
   return kCommands;
 }

@@ -1,11 +1,29 @@
 #include "kernel/advise.h"
 
+#include <algorithm>
+
 #include "kernel/linux_abi.h"
 #include "kernel/mapping.h"
 
 namespace mmusim::kernel {
 
 using namespace abi;
+
+namespace {
+
+// Only private anonymous memory can be wiped; what lies before other memory has been dealt with.
+int64_t wipe_on_fork(Core& core, AddressSpace& mm, VirtRange range) {
+  for (const Vma* vma = mm.vmas.find_from(range.begin); vma != nullptr && vma->start < range.end;
+       vma = mm.vmas.next(*vma)) {
+    if (vma->is_anonymous() && !vma->is_shared()) continue;
+    const VirtRange before{range.begin, std::max(range.begin, vma->start)};
+    if (!before.empty()) change_flags(core, mm, before, kVmWipeOnFork, 0);
+    return -kEINVAL;
+  }
+  return change_flags(core, mm, range, kVmWipeOnFork, 0);
+}
+
+}  // namespace
 
 int64_t advise(FaultContext context, VirtRange range, uint32_t advice) {
   Core& core = context.core;
@@ -16,9 +34,9 @@ int64_t advise(FaultContext context, VirtRange range, uint32_t advice) {
       drop_contents(core, mm, range);
       return 0;
     case kAdvicePopulateRead:
+      return populate(context, range, Populate::Read);
     case kAdvicePopulateWrite:
-      populate(context, range);
-      return 0;
+      return populate(context, range, Populate::Write);
     case kAdviceNormal:
       return change_flags(core, mm, range, 0, kVmRandom | kVmSequential);
     case kAdviceRandom:
@@ -30,7 +48,7 @@ int64_t advise(FaultContext context, VirtRange range, uint32_t advice) {
     case kAdviceDoFork:
       return change_flags(core, mm, range, 0, kVmDontCopy);
     case kAdviceWipeOnFork:
-      return change_flags(core, mm, range, kVmWipeOnFork, 0);
+      return wipe_on_fork(core, mm, range);
     case kAdviceKeepOnFork:
       return change_flags(core, mm, range, 0, kVmWipeOnFork);
     case kAdviceHugePage:

@@ -5,6 +5,7 @@
 #include "base/error.h"
 #include "kernel/fault_internal.h"
 #include "kernel/implied.h"
+#include "kernel/linux_abi.h"
 
 namespace mmusim::kernel {
 
@@ -36,10 +37,6 @@ void put_leaf(FaultContext& c, const pt::Handle& handle, pt::Entry expected, pt:
   MMUSIM_ASSERT(status == pt::Status::Ok);
 }
 
-namespace {
-
-// An area gets its anon_vma with its first private page; a neighbour's is shared where the two
-// could become one area again (Linux: find_mergeable_anon_vma).
 void prepare_anon(FaultContext& c, Vma& vma) {
   if (vma.anon != AnonVmaId(0)) return;
   const auto compatible = [&](const Vma& a, const Vma& b) {
@@ -57,6 +54,8 @@ void prepare_anon(FaultContext& c, Vma& vma) {
   }
   vma.anon_chain = 1;
 }
+
+namespace {
 
 pt::Entry anonymous_leaf(const FaultContext& c, const Vma& vma, Pfn pfn) {
   return c.core.platform.format->make_leaf({.pfn = pfn,
@@ -170,6 +169,9 @@ FaultOutcome install_private_copy(FaultContext& c, Vma& vma, const pt::Slot& slo
 
 FaultOutcome handle_fault(FaultContext c, Vma& vma, VirtAddr va, AccessKind kind) {
   const VirtAddr page = align_down(va, c.core.page());
+  if (!vma.is_anonymous() &&
+      vma.pgoff + c.core.pages(page - vma.start) >= c.core.cache.file(vma.file).pages)
+    return fault_behind_file(c, vma, page, kind);
   const pt::Slot slot = c.mm.table->ensure(page, c.core.page());
   if (slot.status == pt::Status::NoMemory) return FaultOutcome::NoMemory;
   if (slot.status == pt::Status::NotSupported) return FaultOutcome::Refused;  // no such address
@@ -213,31 +215,44 @@ FaultOutcome user_fault(FaultContext c, VirtAddr va, AccessKind kind) {
   return outcome;
 }
 
-void populate(FaultContext c, VirtRange range) {
+int64_t populate(FaultContext c, VirtRange range, Populate how) {
   const pt::EntryFormat& format = *c.core.platform.format;
   uint64_t budget = c.core.platform.frames->total_frames();
   const uint64_t before = c.account.minor;
-  VirtAddr at = range.begin;
-  while (at < range.end) {
+  int64_t result = 0;
+  for (VirtAddr at = range.begin; at < range.end && budget > 0 && result == 0;) {
     Vma* vma = c.mm.vmas.find_from(at);
+    const bool hole = vma == nullptr || vma->start > at;
+    if (how != Populate::AsMapped && hole) {
+      result = -abi::kENOMEM;
+      break;
+    }
     if (vma == nullptr || vma->start >= range.end) break;
     at = std::max(at, vma->start);
     const VirtAddr end = std::min(range.end, vma->end);
-    if (!vma->has(kVmRights) || vma->has(kVmPfnMap)) {
+    bool write = how == Populate::Write;
+    bool allowed = !vma->has(kVmPfnMap) && vma->has(write ? kVmWrite : kVmRead);
+    if (how == Populate::AsMapped) {
+      write = vma->has(kVmWrite) && !vma->is_shared();
+      allowed = vma->has(kVmRights) && !vma->has(kVmPfnMap);
+    }
+    if (!allowed) {
+      if (how != Populate::AsMapped) result = -abi::kEINVAL;
       at = end;
       continue;
     }
-    const bool write = vma->has(kVmWrite) && !vma->is_shared();
     for (; at < end && budget > 0; at += c.core.page().bytes(), --budget) {
       const pt::Lookup there = c.mm.table->find(at);
       if (there.entry != pt::kNone && (!write || format.is_writable(there.entry))) continue;
       const FaultOutcome outcome =
           handle_fault(c, *vma, at, write ? AccessKind::Store : AccessKind::Load);
-      if (outcome != FaultOutcome::Fixed) budget = 1;
+      if (outcome == FaultOutcome::Fixed) continue;
+      result = outcome == FaultOutcome::NoMemory ? -abi::kENOMEM : -abi::kEFAULT;
+      break;
     }
-    if (budget == 0) break;
   }
   c.core.counters.populated += c.account.minor - before;
+  return result;
 }
 
 }  // namespace mmusim::kernel

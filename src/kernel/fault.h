@@ -21,9 +21,13 @@ FaultOutcome handle_fault(FaultContext context, Vma& vma, VirtAddr va, AccessKin
 // A fault anywhere: finds the area, grows the stack, implies an area where allowed; else refuses.
 FaultOutcome user_fault(FaultContext context, VirtAddr va, AccessKind kind);
 
-// Faults in what of `range` is mapped, as MAP_POPULATE does: by a write where the area is private
-// and writable, else by a read. At most as many pages as the machine has. Linux ignores errors.
-void populate(FaultContext context, VirtRange range);
+// Faults in a range. AsMapped (MAP_POPULATE): what is mapped of it, by a write where the area is
+// private and writable, else by a read; its result is ignored by Linux. Read and Write
+// (MADV_POPULATE_*): every page, which ends at the first that cannot be: -ENOMEM at a hole, -EINVAL
+// at an area without that right, -EFAULT behind the end of a file. At most as many pages as the
+// machine has.
+enum class Populate : uint8_t { AsMapped, Read, Write };
+int64_t populate(FaultContext context, VirtRange range, Populate how = Populate::AsMapped);
 
 // The rights a leaf of `vma` may have: never write where the kernel must see the first write.
 // `exclusive`: an anonymous page nobody else holds; `dirty`: the leaf is dirty already.

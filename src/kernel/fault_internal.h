@@ -20,6 +20,13 @@ FaultOutcome install_private_copy(FaultContext& c, Vma& vma, const pt::Slot& slo
 FaultOutcome map_file(FaultContext& c, Vma& vma, VirtAddr page, const pt::Slot& slot,
                       AccessKind kind);
 
+// An area gets its anon_vma with its first private page; a neighbour's is shared where the two
+// could become one area again (Linux: find_mergeable_anon_vma).
+void prepare_anon(FaultContext& c, Vma& vma);
+
+// Behind the end of the file: SIGBUS, after Linux has done what it does before it knows.
+FaultOutcome fault_behind_file(FaultContext& c, Vma& vma, VirtAddr page, AccessKind kind);
+
 }  // namespace mmusim::kernel
 
 #endif  // MMUSIM_KERNEL_FAULT_INTERNAL_H_

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <vector>
 
+#include "base/bits.h"
 #include "base/error.h"
 #include "kernel/fault_internal.h"
 
@@ -126,6 +127,14 @@ class Mapper {
 
   [[nodiscard]] uint64_t mapped() const { return mapped_; }
 
+  // Whether there is a page to map in the window.
+  [[nodiscard]] bool finds_any(const Window& w) const {
+    if (!only_cached_) return w.begin < w.end;
+    for (VirtAddr page = w.begin; page < w.end; page += c_.core.page().bytes())
+      if (c_.core.cache.find(vma_.file, index_of(c_, vma_, page))) return true;
+    return false;
+  }
+
  private:
   pt::Entry leaf(VirtAddr page) {
     const uint64_t index = index_of(c_, vma_, page);
@@ -161,7 +170,6 @@ FaultOutcome map_file(FaultContext& c, Vma& vma, VirtAddr page, const pt::Slot& 
                       AccessKind kind) {
   const uint64_t index = index_of(c, vma, page);
   const File& file = c.core.cache.file(vma.file);
-  if (index >= file.pages) return FaultOutcome::Refused;  // SIGBUS: behind the end of the file
   bool major = false;
   const auto pfn = read_page(c, vma.file, index, major);
   if (!pfn) return FaultOutcome::NoMemory;
@@ -192,6 +200,29 @@ FaultOutcome map_file(FaultContext& c, Vma& vma, VirtAddr page, const pt::Slot& 
   c.core.counters.around += mapper.mapped() - 1;
   finish_fault(c, writes(kind) ? FaultCause::SharedWrite : FaultCause::FileMap, major);
   return FaultOutcome::Fixed;
+}
+
+// A read maps what is in memory around it first, of which some may lie before the end; else the
+// upper tables have been made and no leaf table.
+FaultOutcome fault_behind_file(FaultContext& c, Vma& vma, VirtAddr page, AccessKind kind) {
+  if (writes(kind) && !vma.is_shared()) prepare_anon(c, vma);
+  const File& file = c.core.cache.file(vma.file);
+  const uint64_t bytes =
+      std::min(c.core.settings.fault_around_pages << c.core.page().log2(), c.core.table_span());
+  Window window{std::max(VirtAddr(page.value() & ~(bytes - 1)), vma.start), page};
+  const uint64_t first = index_of(c, vma, window.begin);
+  if (!writes(kind) && first < file.pages && bytes > c.core.page().bytes()) {
+    window.end = window.begin + ((file.pages - first) << c.core.page().log2());
+    Mapper mapper(c, vma, false);
+    if (mapper.finds_any(window)) {
+      mapper.map(window);
+      c.core.counters.around += mapper.mapped();
+      c.core.note_tables();
+      return FaultOutcome::Refused;
+    }
+  }
+  static_cast<void>(c.mm.table->ensure(page, PageShift(log2_floor(c.core.table_span()))));
+  return FaultOutcome::Refused;
 }
 
 }  // namespace mmusim::kernel

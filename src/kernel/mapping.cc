@@ -230,6 +230,20 @@ int64_t move_area(Core& core, AddressSpace& mm, VirtRange from, VirtRange to, bo
   return unmap_range(core, mm, from);
 }
 
+int64_t move_areas(Core& core, AddressSpace& mm, VirtRange from, VirtAddr to) {
+  for (VirtAddr at = from.begin; at < from.end;) {
+    const Vma* vma = mm.vmas.find_from(at);
+    if (vma == nullptr || vma->start >= from.end) break;
+    const VirtRange piece{std::max(vma->start, at), std::min(vma->end, from.end)};
+    const VirtAddr target = to + (piece.begin - from.begin);
+    const int64_t result =
+        move_area(core, mm, piece, {target, target + piece.bytes()}, /*keep_old=*/false);
+    if (result != 0) return result;
+    at = piece.end;
+  }
+  return 0;
+}
+
 void drop_contents(Core& core, AddressSpace& mm, VirtRange range) {
   ZapBatch batch(core, mm);
   for (Vma* vma = mm.vmas.find_from(range.begin); vma != nullptr && vma->start < range.end;

@@ -49,6 +49,11 @@ void extend_area(Core& core, AddressSpace& mm, VirtAddr end, VirtAddr new_end);
 // but the target may be unmapped.
 int64_t move_area(Core& core, AddressSpace& mm, VirtRange from, VirtRange to, bool keep_old);
 
+// The same for all areas of a range, holes between them staying holes and what lies below a hole
+// staying there (Linux 6.17: remap_move). -errno is of the first area that could not be moved;
+// those before it have been. REQUIRES: an area holds from.begin.
+int64_t move_areas(Core& core, AddressSpace& mm, VirtRange from, VirtAddr to);
+
 // madvise(MADV_DONTNEED): drops contents, keeps areas.
 void drop_contents(Core& core, AddressSpace& mm, VirtRange range);
 

@@ -142,13 +142,20 @@ int64_t Syscalls::do_mremap(Process& process, VirtAddr old_start, uint64_t old_l
   if (vma == nullptr) return -kEFAULT;
   if (old_length == 0 && !(vma->is_shared() && may_move)) return -kEINVAL;
   if (keep_old && (vma->has(kVmDontExpand | kVmPfnMap))) return -kEINVAL;
-  if (old_length > vma->end - old_start) return -kEFAULT;
-  if (new_length > old_length && vma->has(kVmDontExpand | kVmPfnMap)) return -kEFAULT;
   const VirtRange old_range{old_start, old_start + old_length};
+  // What stays or shrinks in place, or moves as it is, may be several areas (Linux 6.17).
+  const bool moves_only = fixed && !keep_old && old_length == new_length;
+  const bool maps_new = fixed || keep_old || new_length > old_length;
+  if (maps_new && !moves_only && old_length > vma->end - old_start) return -kEFAULT;
+  if (new_length > old_length && vma->has(kVmDontExpand | kVmPfnMap)) return -kEFAULT;
 
   if (fixed) {
     const auto target = core.user_range(new_start, new_length);
     if (!target || target->overlaps(old_range)) return -kEINVAL;
+    if (moves_only) {
+      const int64_t result = move_areas(core, mm, old_range, new_start);
+      return result != 0 ? result : static_cast<int64_t>(new_start.value());
+    }
   } else if (!keep_old && old_length != 0) {
     if (new_length == old_length) return static_cast<int64_t>(old_start.value());
     if (new_length < old_length) {

@@ -48,7 +48,7 @@ class Lines {
 
  private:
   uint64_t line_;
-  std::array<uint64_t, 2 * WalkPath::kMostSteps> seen_{};
+  std::array<uint64_t, size_t{2} * WalkPath::kMostSteps> seen_{};
   std::unordered_set<uint64_t> all_;  // never iterated
 };
 

@@ -5,6 +5,7 @@
 #include "sim/inspector.h"
 #include "sim/machine.h"
 #include "sim/replay.h"
+#include "sim/workload/simulator.h"
 
 namespace mmusim::sim {
 namespace {
@@ -25,7 +26,8 @@ constexpr Architecture entry() {
           },
           find_moment_on<Arch>,
           inspect_on<Arch>,
-          inspect_set_on<Arch>};
+          inspect_set_on<Arch>,
+          workload::simulate_on<Arch>};
 }
 
 }  // namespace

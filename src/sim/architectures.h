@@ -7,6 +7,7 @@
 #include "config/schema.h"
 #include "sim/inspect.h"
 #include "sim/simulation.h"
+#include "sim/workload/simulate.h"
 #include "stats/report.h"
 
 namespace mmusim::sim {
@@ -19,6 +20,7 @@ struct Architecture {
   Moment (*find_moment)(const config::Config&, const Choice&, const ReplayOptions&);
   void (*inspect)(const config::Config&, const Moment&, const ReplayOptions&, const Inspection&);
   void (*inspect_set)(const config::Config&, const PageSet&, const Inspection&);
+  workload::Simulated (*simulate)(const config::Config&, const workload::Plan&);
 };
 
 const std::vector<Architecture>& all_architectures();

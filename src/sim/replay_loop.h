@@ -77,6 +77,14 @@ class ReplayLoop {
     }
   }
 
+  // One data access by whoever runs, outside any trace: a workload script's.
+  template <ReplayMode kMode>
+  void access(VirtAddr va, AccessKind kind, unsigned bytes) {
+    ++counters_.data_accesses;
+    cpu_.count(kind, 1);
+    reference<kMode>(va, kind, bytes);
+  }
+
   [[nodiscard]] const LoopCounters& counters() const { return counters_; }
 
  private:

@@ -1,0 +1,93 @@
+// workload simulate, native and check.
+#include <fmt/format.h>
+#include <string>
+
+#include "base/error.h"
+#include "cli/arguments.h"
+#include "cli/command.h"
+#include "cli/output.h"
+#include "cli/simulate.h"
+#include "report/replay_table.h"
+#include "report/workload_table.h"
+#include "sim/workload/native.h"
+#include "sim/workload/script.h"
+#include "sim/workload/simulate.h"
+
+namespace mmusim::cli {
+namespace {
+
+namespace wl = sim::workload;
+
+void declare_options(Arguments& arguments, const config::Schema& schema) {
+  arguments.positional("SCRIPT", 1);
+  arguments.options()                                        //
+      ("machine,m", text_option("NAME|FILE"),                //
+       "The machine to simulate; sets run.machine.")         //
+      ("page-table,p", text_option("KIND"),                  //
+       "The kernel's page table; sets machine.page_table.")  //
+      ("check", "Compare every translation with the page table; sets run.check.");
+  arguments.keys(schema);
+}
+
+wl::Plan plan_of(const Arguments& arguments) {
+  return wl::unroll(wl::load(arguments.text("SCRIPT")));
+}
+
+}  // namespace
+
+void workload_simulate(const Words& words) {
+  const config::Schema schema = simulation_schema();
+  Arguments arguments("workload simulate SCRIPT [options]",
+                      "Runs a workload script on a simulated machine: what each measure of it "
+                      "counted, and\nwhat its translations cost.");
+  declare_options(arguments, schema);
+  if (!arguments.parse(words)) return;
+  const config::Config config = simulation_config(arguments, schema, "", "");
+  const wl::Plan plan = plan_of(arguments);
+  const wl::Simulated result = wl::simulate(config, plan);
+  report::Heading heading;
+  heading.machine = config.text("machine.name");
+  heading.arch = config.choice("machine.arch");
+  heading.page_table = config.choice("machine.page_table");
+  heading.program = plan.name;
+  heading.checked = config.flag("run.check");
+  print(report::workload_table(plan, result.outcome) + "\n" +
+        report::replay_table(heading, result.report));
+}
+
+void workload_native(const Words& words) {
+  Arguments arguments("workload native SCRIPT",
+                      "Runs a workload script on the kernel of this computer, with real processes, "
+                      "and prints\nwhat each measure counted. Huge pages are off for it.");
+  arguments.positional("SCRIPT", 1);
+  if (!arguments.parse(words)) return;
+  const wl::Plan plan = plan_of(arguments);
+  print(report::workload_table(plan, wl::run_native(plan)));
+}
+
+void workload_check(const Words& words) {
+  const config::Schema schema = simulation_schema();
+  Arguments arguments(
+      "workload check SCRIPT [options]",
+      "Runs a workload script on a simulated machine and on the kernel of this "
+      "computer, and\ncompares: minor faults, resident memory, page-table bytes and "
+      "areas at every measure,\nand the result of every system call. The exit status "
+      "is 0 if all agree.");
+  declare_options(arguments, schema);
+  if (!arguments.parse(words)) return;
+  config::Config config = simulation_config(arguments, schema, "", "");
+  const wl::Plan plan = plan_of(arguments);
+  if (config.origin("kernel.pt_reclaim") == "default")
+    config.set("kernel.pt_reclaim", wl::native_features().pt_reclaim ? "true" : "false",
+               "this computer's kernel");
+  const wl::Outcome native = wl::run_native(plan);
+  const wl::Outcome simulated = wl::simulate(config, plan).outcome;
+  print(report::workload_comparison(plan, simulated, native));
+  const uint64_t differences = report::workload_differences(simulated, native);
+  if (differences != 0)
+    throw Error(plan.name, fmt::format("simulated and real kernel differ in {} of {} measures "
+                                       "and results",
+                                       differences, plan.measures.size() + plan.steps.size()));
+}
+
+}  // namespace mmusim::cli

@@ -1,0 +1,25 @@
+// What the measures of a workload script counted, for people.
+#ifndef MMUSIM_REPORT_WORKLOAD_TABLE_H_
+#define MMUSIM_REPORT_WORKLOAD_TABLE_H_
+
+#include <cstdint>
+#include <string>
+
+#include "sim/workload/outcome.h"
+#include "sim/workload/script.h"
+
+namespace mmusim::report {
+
+std::string workload_table(const sim::workload::Plan& plan, const sim::workload::Outcome& outcome);
+
+// Simulated and real side by side, differences marked.
+std::string workload_comparison(const sim::workload::Plan& plan,
+                                const sim::workload::Outcome& simulated,
+                                const sim::workload::Outcome& native);
+// Measures and results that differ.
+uint64_t workload_differences(const sim::workload::Outcome& simulated,
+                              const sim::workload::Outcome& native);
+
+}  // namespace mmusim::report
+
+#endif  // MMUSIM_REPORT_WORKLOAD_TABLE_H_

@@ -1,0 +1,22 @@
+// A workload script on a simulated machine.
+#ifndef MMUSIM_SIM_WORKLOAD_SIMULATE_H_
+#define MMUSIM_SIM_WORKLOAD_SIMULATE_H_
+
+#include "config/schema.h"
+#include "sim/workload/outcome.h"
+#include "sim/workload/script.h"
+#include "stats/report.h"
+
+namespace mmusim::sim::workload {
+
+struct Simulated {
+  Outcome outcome;
+  stats::Report report;  // as of a replay; run.loads and run.stores are the script's touches
+};
+
+// Errors: Error, UsageError (configuration), as sim::replay.
+Simulated simulate(const config::Config& config, const Plan& plan);
+
+}  // namespace mmusim::sim::workload
+
+#endif  // MMUSIM_SIM_WORKLOAD_SIMULATE_H_
