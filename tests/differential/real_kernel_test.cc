@@ -34,6 +34,20 @@ class RealKernel : public testing::Test {
   std::unique_ptr<config::Config> config_;
 };
 
+TEST_F(RealKernel, CountedByHand) {
+  const Plan plan =
+      unroll(parse("map a 4M\ntouch a write\nfork c\n"
+                   "in c { measure \"copy\" { touch a[0..1M] write } }\n"
+                   "measure \"mine\" { touch a[..2M] write }\nwait c\n"
+                   "measure \"move\" { move a to 1G }\n",
+                   "by hand"));
+  const Outcome native = run_native(plan);
+  EXPECT_TRUE(native.failures.empty());
+  EXPECT_EQ(native.measures, simulate(*config_, plan).outcome.measures);
+  EXPECT_EQ(native.measures.at(0).minor_faults, 256);
+  EXPECT_EQ(native.measures.at(1).minor_faults, 512);
+}
+
 // MMUSIM_REAL_KERNEL_SEEDS: more scripts than the usual.
 TEST_F(RealKernel, RandomScripts) {
   const char* more = std::getenv("MMUSIM_REAL_KERNEL_SEEDS");

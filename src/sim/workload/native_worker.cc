@@ -49,6 +49,8 @@ bool access_byte(uint64_t address, bool write) {
   return true;
 }
 
+constexpr uint64_t kMostOfOwn = uint64_t{1} << 32;
+
 void* pointer(VirtAddr va) {
   return reinterpret_cast<void*>(va.value());  // NOLINT: that is the point
 }
@@ -235,7 +237,8 @@ void Worker::fault_in_own_memory() {
     *next = '\0';
     const bool of_script = from >= kBase && from < kBase + kReach;
     const bool special = std::strstr(rights, "[v") != nullptr;  // vvar, vdso, vsyscall
-    if (!of_script && !special && rights[0] == 'r') {
+    const bool huge = to - from > kMostOfOwn;                   // reserved, not used
+    if (!of_script && !special && !huge && rights[0] == 'r') {
       const int advice = rights[1] == 'w' ? MADV_POPULATE_WRITE : MADV_POPULATE_READ;
       if (madvise(pointer(VirtAddr(from)), to - from, advice) != 0 && errno == EINVAL) fatal();
     }

@@ -122,7 +122,7 @@ struct Plan {
 
 // Where the script's addresses begin: far from what a program has by itself, at the start of a
 // 512 GiB span.
-inline constexpr uint64_t kBase = uint64_t{1} << 44;
+inline constexpr uint64_t kBase = uint64_t{1} << 45;
 inline constexpr uint64_t kReach = uint64_t{1} << 39;
 
 // Errors: UsageError naming line and column: segments and processes that do not exist or exist

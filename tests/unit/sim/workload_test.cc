@@ -7,7 +7,6 @@
 #include "base/error.h"
 #include "kernel/linux_abi.h"
 #include "sim/simulation.h"
-#include "sim/workload/native.h"
 #include "sim/workload/script.h"
 #include "sim/workload/simulate.h"
 
@@ -136,19 +135,6 @@ TEST_F(SimulatedWorkload, CountsAndRefuses) {
   EXPECT_EQ(result.outcome.failures[2], (Outcome::Failure{7, 1}));  // read-only
   EXPECT_EQ(result.report.value("run.stores"), 17u);
   EXPECT_EQ(result.report.value("access.refused"), 2u);
-}
-
-TEST_F(SimulatedWorkload, TheRealKernelCountsTheSame) {
-  const Plan plan = plan_of(
-      "map a 4M\ntouch a write\nfork c\n"
-      "in c { measure \"copy\" { touch a[0..1M] write } }\n"
-      "measure \"mine\" { touch a[..2M] write }\nwait c\n"
-      "measure \"move\" { move a to 1G }\n");
-  const Outcome native = run_native(plan);
-  EXPECT_TRUE(native.failures.empty());
-  EXPECT_EQ(native.measures, simulate(*config_, plan).outcome.measures);
-  EXPECT_EQ(native.measures.at(0).minor_faults, 256);
-  EXPECT_EQ(native.measures.at(1).minor_faults, 512);
 }
 
 }  // namespace
