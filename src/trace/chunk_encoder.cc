@@ -137,7 +137,7 @@ void ChunkEncoder::block(const StaticBlock& block, uint64_t hash, const uint64_t
   const Entry& entry = table_[number];
   numbers_.push_back(number);
   ByteBuffer& differences = streams_[static_cast<size_t>(Stream::Differences)];
-  differences.reserve(entry.mem_ops * kMaxDifferenceBytes);
+  differences.reserve(size_t{entry.mem_ops} * kMaxDifferenceBytes);
   uint8_t* at = differences.end();
   uint64_t* last = last_address_.data() + entry.first_op;
   for (unsigned i = 0; i < entry.mem_ops; ++i) {

@@ -9,7 +9,7 @@
 namespace mmusim::trace {
 namespace {
 
-constexpr uint64_t kMaxHeaderText = 256 * 1024;
+constexpr uint64_t kMaxHeaderText = uint64_t{256} * 1024;
 
 void encode_totals(ByteBuffer& out, const Totals& totals) {
   out.fixed(totals.instructions);

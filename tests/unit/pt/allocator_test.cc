@@ -58,7 +58,7 @@ TEST(TableAllocator, SmallPiecesShareFrames) {
   for (int i = 0; i < 129; ++i)
     pieces.push_back(*allocator.allocate(32, MmId(1)));
   EXPECT_EQ(pieces[0].value() % 4096, 0u);
-  for (int i = 0; i < 128; ++i)
+  for (unsigned i = 0; i < 128; ++i)
     EXPECT_EQ(pieces[i] - pieces[0], 32u * i);
   EXPECT_NE(memory.frame_of(pieces[128]), memory.frame_of(pieces[0]));
   EXPECT_EQ(allocator.bytes_in_use(), 129 * 32u);
