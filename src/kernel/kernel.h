@@ -38,8 +38,8 @@ struct Platform {
   mmu::TlbMaintenance* tlbs = nullptr;
   mmu::AddressLayout layout;
   PageShift page{12};
-  // Called before 2^order frames go back to the allocator, pages and tables alike; may be empty.
-  // For --check: by then no TLB may reach them.
+  // Called before 2^order frames of pages go back to the allocator; may be empty. For --check: by
+  // then no TLB may reach them. (Table memory: TableAllocator::before_free.)
   std::function<void(Pfn first, unsigned order)> before_free;
 };
 

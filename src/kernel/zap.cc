@@ -2,7 +2,6 @@
 
 #include <algorithm>
 
-#include "base/bits.h"
 #include "base/error.h"
 
 namespace mmusim::kernel {
@@ -83,11 +82,6 @@ void ZapBatch::finish() {
   pages_.clear();
   if (gather_.freed_tables()) {
     core_->counters.tables_freed += gather_.tables().size();
-    if (core_->platform.before_free) {
-      for (const pt::RemovedTable& table : gather_.tables())
-        core_->platform.before_free(core_->platform.frames->frame_of(table.address),
-                                    log2_floor(core_->pages(table.bytes)));
-    }
     gather_.release_tables();
   }
   gather_ = pt::Gather{};

@@ -1,4 +1,5 @@
 // The page tables there are. A new backend adds its line here.
+#include "pt/gpt/gpt.h"
 #include "pt/mlpt/mlpt.h"
 #include "pt/page_table.h"
 
@@ -7,6 +8,7 @@ namespace mmusim::pt {
 const std::vector<Backend>& backends() {
   static const std::vector<Backend> kBackends = {
       mlpt::backend(),
+      gpt::backend(),
   };
   return kBackends;
 }

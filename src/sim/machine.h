@@ -15,6 +15,7 @@
 
 #include <memory>
 
+#include "base/bits.h"
 #include "config/schema.h"
 #include "kernel/kernel.h"
 #include "mem/frames.h"
@@ -57,6 +58,11 @@ class Machine {
   }
 
   [[nodiscard]] typename Arch::Cpu& cpu() { return tlbs_.mmu(CpuId(0)); }
+  // After an error or an interruption tables go without flushes; nothing is checked then.
+  ~Machine() { tables_.before_free({}); }
+  Machine(const Machine&) = delete;
+  Machine& operator=(const Machine&) = delete;
+
   [[nodiscard]] kernel::Kernel& kernel() { return kernel_; }
   [[nodiscard]] mem::ReferenceSink& sink() { return sink_; }
   [[nodiscard]] const pt::TableAllocator& tables() const { return tables_; }
@@ -93,6 +99,10 @@ class Machine {
       p.before_free = [checker = checker_.get()](Pfn first, unsigned order) {
         checker->before_free(first, order);
       };
+      tables_.before_free([this](PhysAddr address, uint64_t bytes) {
+        checker_->before_free(frames_.frame_of(address),
+                              log2_floor(bytes >> frames_.page().log2()));
+      });
     }
     return p;
   }

@@ -6,7 +6,7 @@
 namespace mmusim::pt {
 
 Driver::Driver(const Subject& subject, uint64_t seed)
-    : machine_(*subject.backend, *subject.architecture),
+    : machine_(*subject.backend, *subject.architecture, subject.settings()),
       random_(seed),
       table_(machine_.factory->create(MmId(1))) {
   if (table_ == nullptr) {
@@ -382,10 +382,12 @@ void Driver::move() {
   }
   for (const OracleLeaf& leaf : moved)
     oracle_.set(leaf);
+  if (overlaps) {  // a moved leaf may lie across the source's beginning
+    adopt(std::min(to, source_begin), std::max(to + bytes, source_end));
+    return;
+  }
   adopt(source_begin, source_end);
-  if (testing::Test::HasFailure()) return;
-  adopt(overlaps ? std::min(to, source_begin) : to,
-        overlaps ? std::max(to + bytes, source_end) : to + bytes);
+  if (!testing::Test::HasFailure()) adopt(to, to + bytes);
 }
 
 void Driver::trim() {
@@ -399,7 +401,9 @@ void Driver::trim() {
   uint64_t removed = 0;
   for (const RemovedTable& table : gather.tables())
     removed += table.bytes;
-  ASSERT_EQ(table_->table_bytes() + removed, before);
+  // What is smaller now is in the gather; tables may have been replaced by smaller ones besides.
+  ASSERT_LE(table_->table_bytes(), before);
+  ASSERT_GE(table_->table_bytes() + removed, before);
   ASSERT_EQ(gather.needs_flush(), removed != 0);
   // Still allocated until the flush is done.
   ASSERT_GE(machine_.allocator.bytes_in_use(), before);
@@ -464,7 +468,7 @@ void Driver::verify() {
   ASSERT_EQ(stats.table_bytes, table_->table_bytes());
   ASSERT_EQ(stats.table_bytes + stats.root_bytes, machine_.allocator.bytes_in_use());
   ASSERT_EQ(machine_.memory.frames_in(mem::FrameUse::Table) << machine_.page.log2(),
-            machine_.allocator.bytes_in_use());
+            machine_.allocator.held_bytes());
 }
 
 void Driver::finish() {

@@ -11,7 +11,7 @@ namespace {
 
 class Interface : public testing::TestWithParam<Subject> {
  protected:
-  Interface() : machine_(*GetParam().backend, *GetParam().architecture) {}
+  Interface() : machine_(*GetParam().backend, *GetParam().architecture, GetParam().settings()) {}
 
   [[nodiscard]] Entry leaf(uint64_t pfn, PageShift size) const {
     LeafFields fields;
@@ -240,7 +240,8 @@ TEST_P(Interface, SplitWithoutMemory) {
     machine_.allocator.fail_after(0);
     if (status == Status::Ok) {
       EXPECT_EQ(table->stats().leaves, parts);
-      EXPECT_EQ(table->find(va + 5 * machine_.page.bytes()).entry, page_leaf(8 * parts + 5));
+      EXPECT_EQ(table->find(va + (parts - 1) * machine_.page.bytes()).entry,
+                page_leaf(8 * parts + parts - 1));
       break;
     }
     ASSERT_EQ(status, Status::NoMemory);
@@ -258,8 +259,9 @@ TEST_P(Interface, HandlesGoStale) {
   Entry old = kNone;
   ASSERT_EQ(table->clear(handle, old), Status::Ok);
   EXPECT_EQ(old, page_leaf(9));
-  ASSERT_EQ(table->clear(handle, old), Status::Ok);
-  EXPECT_EQ(old, kNone);
+  // A backend may dismantle what becomes empty at once.
+  const Status again = table->clear(handle, old);
+  ASSERT_TRUE(again == Status::Moved || (again == Status::Ok && old == kNone));
   expect_clean(*table);
   // The slot is gone, unless the backend had none to free.
   const Status status = table->install(handle, kNone, page_leaf(10));

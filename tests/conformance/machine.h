@@ -7,6 +7,7 @@
 #include <memory>
 #include <ostream>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "mem/frames.h"
@@ -40,11 +41,13 @@ inline const std::vector<Architecture>& architectures() {
 }
 
 struct Machine {
-  Machine(const Backend& backend, const Architecture& architecture,
+  // `settings`: what to configure other than the defaults, as an INI text.
+  Machine(const Backend& backend, const Architecture& architecture, const char* settings = "",
           uint64_t bytes = uint64_t{1} << 30)
       : page(architecture.page), memory(bytes, page), allocator(memory), format(page) {
     backend.declare(schema);
-    const config::Config config(schema);
+    config::Config config(schema);
+    config.load_text(settings, "the variant's settings");
     environment = {.sink = &sink,
                    .allocator = &allocator,
                    .format = &format,
@@ -77,20 +80,49 @@ Status copy_range(PageTable& from, PageTable& to, VirtRange range, Copy copy) {
                           [&](size_t, Run& source, Run& target) { return copy(source, target); });
 }
 
+// Other ways to configure a backend than its defaults, which are tested too, on the architectures
+// that differ most.
+struct Variant {
+  const char* name;
+  const char* backend;
+  const char* settings;
+};
+inline const std::vector<Variant>& variants() {
+  static const std::vector<Variant> kVariants = {
+      {"wide", "gpt", "[pt.gpt]\nwidest = 12\ninflate = 75\nhalve = 40\n"},
+      {"narrow", "gpt", "[pt.gpt]\nwidest = 3\n"},
+      {"binary", "gpt", "[pt.gpt]\norder = 1\n"},
+      {"fixed", "gpt", "[pt.gpt]\norder = 8\n"},
+      {"eager", "gpt", "[pt.gpt]\ncollapse = eager\n"},
+      {"eager_fixed", "gpt", "[pt.gpt]\ncollapse = eager\norder = 5\n"},
+  };
+  return kVariants;
+}
+
 // A backend on an architecture: what the suite is parameterised over.
 struct Subject {
   const Backend* backend;
   const Architecture* architecture;
+  const Variant* variant;  // null: as it is by default
+  [[nodiscard]] const char* settings() const { return variant == nullptr ? "" : variant->settings; }
 };
 inline std::vector<Subject> subjects() {
   std::vector<Subject> all;
   for (const Backend& backend : backends())
-    for (const Architecture& architecture : architectures())
-      all.push_back({&backend, &architecture});
+    for (const Architecture& architecture : architectures()) {
+      all.push_back({&backend, &architecture, nullptr});
+      if (std::string_view("odd x86_64 full64").find(architecture.name) == std::string_view::npos)
+        continue;
+      for (const Variant& variant : variants())
+        if (std::string_view(variant.backend) == backend.name)
+          all.push_back({&backend, &architecture, &variant});
+    }
   return all;
 }
 inline std::string name_of(const Subject& subject) {
-  return std::string(subject.backend->name) + "_" + subject.architecture->name;
+  std::string name = subject.backend->name;
+  if (subject.variant != nullptr) name += std::string("_") + subject.variant->name;
+  return name + "_" + subject.architecture->name;
 }
 inline void PrintTo(const Subject& subject, std::ostream* out) {
   *out << name_of(subject);

@@ -82,21 +82,28 @@ TEST_P(ReplayModes, TheShippedTraceCountsTheSameEitherWay) {
 
 // What the program and the kernel see does not depend on the page table, nor on whether the
 // hardware reads it or a copy of it: same TLB misses, same faults, same flushes, whatever the
-// backend.
+// backend. But for this: a flush that frees a table reaches one page more, where the table began;
+// backends free others. So each table freed on either side may cost one entry per TLB.
 class PageTables : public testing::TestWithParam<Settings> {
  protected:
   static void expect_same_outside(const Counters& plain, const Counters& other) {
+    const uint64_t freed =
+        std::max(plain.at("kernel.page_tables.freed"), other.at("kernel.page_tables.freed"));
     for (const auto& [name, value] : plain) {
       const bool outside = name.starts_with("tlb.") || name.starts_with("kernel.") ||
                            name.starts_with("access.") || name.starts_with("flush.") ||
                            name.starts_with("switch.");
-      // Retries are also those after faults the copy alone was at; how tables are freed, and how a
-      // flush that frees tables is carried out, is the backend's.
+      // Retries are also those after faults the copy alone was at; how tables are freed, how a
+      // flush that frees tables is carried out, and what that adds to its range, is the backend's.
       const bool its_own = name.find("retr") != std::string::npos ||
+                           name.find("range_pages") != std::string::npos ||
                            name.find("page_tables") != std::string::npos ||
                            name.find("tables_freed") != std::string::npos;
       if (!outside || its_own) continue;
-      EXPECT_EQ(value, other.at(name)) << name;
+      const bool flushed = name.starts_with("tlb.") || name.starts_with("flush.");
+      EXPECT_NEAR(static_cast<double>(value), static_cast<double>(other.at(name)),
+                  flushed ? static_cast<double>(freed) : 0.0)
+          << name;
     }
   }
 };

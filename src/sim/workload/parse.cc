@@ -56,6 +56,7 @@ const std::map<std::string, uint32_t, std::less<>>& advices() {
 template <class Map>
 std::vector<std::string> names_of(const Map& map) {
   std::vector<std::string> names;
+  names.reserve(map.size());
   for (const auto& [name, value] : map)
     names.push_back(name);
   return names;

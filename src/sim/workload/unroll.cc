@@ -62,6 +62,7 @@ class Unroller {
     const auto found = segments.find(name);
     if (found != segments.end()) return found->second;
     std::vector<std::string> names;
+    names.reserve(segments.size());
     for (const auto& [known, s] : segments)
       names.push_back(known);
     fail(at, fmt::format("no segment '{}' in process '{}'", name, plan_.processes[process]),

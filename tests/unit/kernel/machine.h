@@ -14,6 +14,7 @@
 #include <string>
 #include <tuple>
 
+#include "base/bits.h"
 #include "config/schema.h"
 #include "kernel/kernel.h"
 #include "kernel/linux_abi.h"
@@ -162,6 +163,9 @@ class Machine {
             << std::hex << key.page.value();
       if (on_free) on_free(first, order);
     };
+    tables->before_free([before = platform.before_free](PhysAddr address, uint64_t bytes) {
+      before(Pfn(address.value() >> 12), log2_floor(bytes >> 12));
+    });
     free_at_start = frames->free_frames();
     kernel = std::make_unique<Kernel>(*config_, platform);
   }

@@ -1,0 +1,51 @@
+// The GPT's cursor: keeps the tables on the path to its position, as long as the trie does not
+// change its form.
+//
+// A run is the leaves of one size that stand next to each other in one table; a leaf with a guard
+// is a run of its own. Entries passed on the way are reported as read, those of a run are not: its
+// slots are read once, by who has the run.
+#ifndef MMUSIM_PT_GPT_CURSOR_H_
+#define MMUSIM_PT_GPT_CURSOR_H_
+
+#include <cstdint>
+
+#include "pt/gpt/gpt.h"
+
+namespace mmusim::pt::gpt {
+
+class GptCursor final : public Cursor {
+ public:
+  GptCursor(Gpt& table, VirtRange range, CursorMode mode);
+  ~GptCursor() override;
+  GptCursor(const GptCursor&) = delete;
+  GptCursor& operator=(const GptCursor&) = delete;
+
+  bool next(Run& run) override;
+  Status status() const override { return status_; }
+  void seek(VirtAddr va) override;
+
+ private:
+  // Goes behind the aligned block of 2^log2 bytes that begins at `begin`.
+  void pass(uint64_t begin, unsigned log2);
+  void restart();
+  // Slots for the pages of a void, up to its end or the next place where a full table could end.
+  void build(unsigned void_log2);
+  void settle_run();
+  [[nodiscard]] bool take_run(const Place& place, const GuardedEntry& e, Run& run);
+
+  Gpt& gpt_;
+  uint64_t position_;
+  uint64_t last_;  // inclusive
+  CursorMode mode_;
+  bool done_;
+  Status status_ = Status::Ok;
+  Path path_;  // Internal and Shared entries passed; the root may be all
+  // A Zap cursor's last run, inclusive; what is cleared of it goes when the cursor goes on.
+  bool has_run_ = false;
+  uint64_t run_first_ = 0;
+  uint64_t run_last_ = 0;
+};
+
+}  // namespace mmusim::pt::gpt
+
+#endif  // MMUSIM_PT_GPT_CURSOR_H_

@@ -1,0 +1,98 @@
+#include <fmt/format.h>
+#include <string>
+
+#include "base/error.h"
+#include "pt/gpt/gpt.h"
+
+namespace mmusim::pt::gpt {
+namespace {
+
+constexpr const char* kWidestKey = "pt.gpt.widest";
+constexpr const char* kInflateKey = "pt.gpt.inflate";
+constexpr const char* kHalveKey = "pt.gpt.halve";
+constexpr const char* kOrderKey = "pt.gpt.order";
+constexpr const char* kCollapseKey = "pt.gpt.collapse";
+
+class GptFactory final : public Factory {
+ public:
+  GptFactory(const Environment& environment, const Rules& rules)
+      : environment_(environment), rules_(rules) {}
+
+  std::unique_ptr<PageTable> create(MmId mm) override {
+    const auto root = environment_.allocator->allocate(kEntryBytes, mm);
+    if (!root) return nullptr;
+    return std::make_unique<Gpt>(environment_, rules_, commons_, mm, *root);
+  }
+  const RadixGeometry* hardware_walkable() const override { return nullptr; }
+  bool can_map(VirtAddr va) const override {
+    return number_of(va.value(), kKeyBits - rules_.address_bits) == 0;
+  }
+  uint64_t common_bytes() const override { return commons_.bytes; }
+
+ private:
+  Environment environment_;
+  Rules rules_;
+  Commons commons_;
+};
+
+void declare(config::Schema& schema) {
+  const Policy policy;
+  schema.number(kWidestKey, policy.widest,
+                "log2 of the most slots a table of the guarded page table may have. 8: a 4 KiB "
+                "page; 12: 64 KiB, one level fewer for large dense spaces.",
+                1, kMostWidth);
+  schema.number(kInflateKey, policy.inflate,
+                "A table is doubled, swallowing tables below it, while at least this many per cent "
+                "of its slots would then be used.",
+                1, 100);
+  schema.number(kHalveKey, policy.halve,
+                "A table is halved while fewer than this many per cent of its slots are used; less "
+                "than pt.gpt.inflate.",
+                0, 99);
+  schema.number(kOrderKey, policy.order,
+                "0: the widths of tables follow what they hold. Otherwise no level compression: "
+                "every table has 2^order slots, as in the guarded page table of 2007 (8 for 4 KiB "
+                "pages); 1: a binary PATRICIA trie.",
+                0, kMostWidth);
+  schema.choice(kCollapseKey, "trim", {"trim", "eager"},
+                "When cleared slots go, and tables with them: trim, when the kernel trims after "
+                "munmap; eager, as soon as they are cleared.");
+}
+
+std::unique_ptr<Factory> make(const config::Config& config, const Environment& environment) {
+  Rules rules;
+  Policy& policy = rules.policy;
+  policy.widest = static_cast<unsigned>(config.number(kWidestKey));
+  policy.inflate = static_cast<unsigned>(config.number(kInflateKey));
+  policy.halve = static_cast<unsigned>(config.number(kHalveKey));
+  policy.order = static_cast<unsigned>(config.number(kOrderKey));
+  policy.eager = config.choice(kCollapseKey) == "eager";
+  if (policy.halve >= policy.inflate)
+    throw UsageError(kHalveKey,
+                     fmt::format("{} per cent is not less than {} = {}: a table would be doubled "
+                                 "and halved again for ever",
+                                 policy.halve, kInflateKey, policy.inflate));
+  if (environment.page.log2() < kKeyBits - kMostGuardBits)
+    throw UsageError("", fmt::format("a guarded page table has guards of at most {} bits: pages of "
+                                     "{} bytes are too small for it",
+                                     kMostGuardBits, environment.page.bytes()));
+  policy.key_end = kKeyBits - environment.page.log2();
+  const RadixLevel& top = environment.geometry.back();
+  rules.address_bits = std::min(top.shift + top.index_bits, kKeyBits);
+  rules.largest = environment.page;
+  for (const RadixLevel& level : environment.geometry)
+    if (level.leaf_allowed && level.shift > rules.largest.log2())
+      rules.largest = PageShift(level.shift);
+  return std::make_unique<GptFactory>(environment, rules);
+}
+
+}  // namespace
+
+Backend backend() {
+  return {.name = "gpt",
+          .summary = "guarded page table: a trie with path and level compression",
+          .declare = declare,
+          .make = make};
+}
+
+}  // namespace mmusim::pt::gpt

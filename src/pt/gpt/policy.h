@@ -1,0 +1,29 @@
+// What decides the shape of a guarded page table.
+#ifndef MMUSIM_PT_GPT_POLICY_H_
+#define MMUSIM_PT_GPT_POLICY_H_
+
+#include "pt/gpt/entry.h"
+
+namespace mmusim::pt::gpt {
+
+struct Policy {
+  unsigned widest = 9;  // log2 of the most slots of a table
+  // A table is doubled while, doubled, at least this many per cent of its slots would be used, and
+  // halved while fewer than that many are (LPC-trie; Linux's fib_trie: 50 and 25).
+  unsigned inflate = 50;
+  unsigned halve = 25;
+  // 0: widths change by these rules. Otherwise no level compression: every table has 2^order slots
+  // (the last level as many as the address has bits left) and stands at a multiple of `order` bits,
+  // as in the guarded page table of 2007; 1 is a binary PATRICIA trie.
+  unsigned order = 0;
+  // Cleared slots go at once, and not in trim() only.
+  bool eager = false;
+  // Bits of the key: the address without the offset in a base page.
+  unsigned key_end = kMostGuardBits;
+
+  [[nodiscard]] bool adaptive() const { return order == 0; }
+};
+
+}  // namespace mmusim::pt::gpt
+
+#endif  // MMUSIM_PT_GPT_POLICY_H_

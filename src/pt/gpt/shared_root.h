@@ -1,0 +1,117 @@
+// A shared root in simulated memory: 32 bytes, whose first two words are an ordinary entry, and the
+// list of those who use it. Format in gpt.h.
+#ifndef MMUSIM_PT_GPT_SHARED_ROOT_H_
+#define MMUSIM_PT_GPT_SHARED_ROOT_H_
+
+#include <cstdint>
+#include <optional>
+
+#include "base/bits.h"
+#include "base/error.h"
+#include "pt/gpt/tables.h"
+
+namespace mmusim::pt::gpt {
+
+// Who uses a shared sub-tree: an address space, or another shared sub-tree that contains it.
+using Owner = uint64_t;
+inline constexpr Owner kNested = Owner{1} << 63;
+
+class SharedRoot {
+ public:
+  static constexpr uint64_t kBytes = 32;
+  using Users = BitField<0, 32>;
+  using Below = BitField<32, 8>;
+
+  SharedRoot(Tables& tables, PhysAddr address)
+      : tables_(&tables), address_(address), words_(tables.words(address)) {}
+
+  // `below`: bits of the key below the sharing point. Nothing: no memory.
+  static std::optional<SharedRoot> make(Tables& tables, unsigned below) {
+    const auto piece = tables.allocate_piece(kBytes);
+    if (!piece) return std::nullopt;
+    return in(tables, *piece, below);
+  }
+  // In a piece that is there already.
+  static SharedRoot in(Tables& tables, PhysAddr piece, unsigned below) {
+    const SharedRoot root(tables, piece);
+    root.entry({});
+    root.words_[2] = Below::set(0, below);
+    root.words_[3] = 0;
+    return root;
+  }
+
+  [[nodiscard]] PhysAddr address() const { return address_; }
+  [[nodiscard]] GuardedEntry entry() const { return {.head = words_[0], .body = words_[1]}; }
+  void entry(const GuardedEntry& e) const {
+    words_[0] = e.head;
+    words_[1] = e.body;
+  }
+  [[nodiscard]] uint64_t users() const { return Users::get(words_[2]); }
+  [[nodiscard]] unsigned below() const { return static_cast<unsigned>(Below::get(words_[2])); }
+  // The part of an address that counts below here.
+  [[nodiscard]] uint64_t offset_of(uint64_t key) const {
+    return key & ((uint64_t{1} << below()) - 1);
+  }
+
+  // A record not in any list yet. Nothing: no memory.
+  static std::optional<PhysAddr> make_record(Tables& tables) {
+    return tables.allocate_piece(kBytes);
+  }
+  static void discard_record(Tables& tables, PhysAddr record) { tables.free_piece(record, kBytes); }
+  void add_user(PhysAddr record, Owner owner, uint64_t base) const {
+    uint64_t* words = tables_->words(record);
+    words[0] = owner;
+    words[1] = base;
+    words[2] = words_[3];
+    words_[3] = record.value();
+    words_[2] = Users::set(words_[2], users() + 1);
+  }
+  // REQUIRES: there is such a user.
+  void remove_user(Owner owner, uint64_t base) const {
+    uint64_t* link = &words_[3];
+    while (*link != 0) {
+      uint64_t* words = tables_->words(PhysAddr(*link));
+      if (words[0] == owner && words[1] == base) {
+        const PhysAddr record(*link);
+        *link = words[2];
+        words_[2] = Users::set(words_[2], users() - 1);
+        tables_->free_piece(record, kBytes);
+        return;
+      }
+      link = &words[2];
+    }
+    MMUSIM_ASSERT(false);
+  }
+  void change_user(Owner owner, uint64_t base, Owner new_owner, uint64_t new_base) const {
+    for (uint64_t at = words_[3]; at != 0;) {
+      uint64_t* words = tables_->words(PhysAddr(at));
+      if (words[0] == owner && words[1] == base) {
+        words[0] = new_owner;
+        words[1] = new_base;
+        return;
+      }
+      at = words[2];
+    }
+    MMUSIM_ASSERT(false);
+  }
+  // f(owner, base) for each.
+  template <class F>
+  void for_each_user(F f) const {
+    for (uint64_t at = words_[3]; at != 0;) {
+      const uint64_t* words = tables_->words(PhysAddr(at));
+      f(words[0], words[1]);
+      at = words[2];
+    }
+  }
+  // REQUIRES: no users.
+  void free() const { tables_->free_piece(address_, kBytes); }
+
+ private:
+  Tables* tables_;
+  PhysAddr address_;
+  uint64_t* words_;
+};
+
+}  // namespace mmusim::pt::gpt
+
+#endif  // MMUSIM_PT_GPT_SHARED_ROOT_H_

@@ -1,0 +1,100 @@
+#include "pt/gpt/tables.h"
+
+#include "base/error.h"
+
+namespace mmusim::pt::gpt {
+
+Tables::Tables(const Environment& environment, const Policy& policy, Commons& commons, MmId mm)
+    : frames_(&environment.allocator->frames()),
+      sink_(environment.sink),
+      allocator_(environment.allocator),
+      policy_(&policy),
+      commons_(&commons),
+      mm_(mm) {}
+
+void Tables::account(unsigned width, bool shared, bool added) {
+  const uint64_t bytes = bytes_of(width);
+  (shared ? commons_->bytes : bytes_) += added ? bytes : -bytes;
+  if (!shared) tables_[width] += added ? 1 : -uint64_t{1};
+}
+
+std::optional<Table> Tables::allocate(unsigned width, bool shared) {
+  const auto address = allocator_->allocate(bytes_of(width), mm_);
+  if (!address) return std::nullopt;
+  account(width, shared, true);
+  return at(*address);
+}
+
+void Tables::discard(const Table& table, unsigned width, bool shared) {
+  account(width, shared, false);
+  allocator_->free(table.address, bytes_of(width));
+}
+
+void Tables::retire(const Table& table, unsigned width, bool shared) {
+  const uint64_t slots = uint64_t{1} << width;
+  for (uint64_t i = 0; i < slots; ++i)
+    table.set(i, GuardedEntry::moved());
+  touch_slots(table, 0, slots, true, 0);
+  account(width, shared, false);
+  const RemovedTable removed{
+      .allocator = allocator_, .address = table.address, .bytes = bytes_of(width)};
+  if (gather_ != nullptr) {
+    gather_->table({touched_, touched_ + frames_->page().bytes()}, frames_->page(), removed);
+  } else if (commons_->open_walks != 0) {
+    commons_->retired.push_back(removed);
+  } else {
+    allocator_->free(table.address, removed.bytes);
+  }
+}
+
+void Tables::close_walk() {
+  if (--commons_->open_walks != 0) return;
+  for (const RemovedTable& table : commons_->retired)
+    table.allocator->free(table.address, table.bytes);
+  commons_->retired.clear();
+}
+
+std::optional<PhysAddr> Tables::allocate_piece(uint64_t bytes) {
+  const auto piece = allocator_->allocate(bytes, mm_);
+  if (piece) commons_->bytes += bytes;
+  return piece;
+}
+
+void Tables::free_piece(PhysAddr piece, uint64_t bytes) {
+  commons_->bytes -= bytes;
+  if (commons_->open_walks == 0) return allocator_->free(piece, bytes);
+  at(piece).set(0, GuardedEntry::moved());
+  commons_->retired.push_back({.allocator = allocator_, .address = piece, .bytes = bytes});
+}
+
+void Tables::change_account(unsigned width, bool shared) {
+  account(width, !shared, false);
+  account(width, shared, true);
+}
+
+Weight Tables::weigh(const Table& table, unsigned width) const {
+  Weight sum;
+  for (uint64_t i = 0; i < uint64_t{1} << width; ++i) {
+    const Weight one = weigh(table.get(i), width);
+    sum.valid += one.valid;
+    sum.full += one.full;
+  }
+  return sum;
+}
+
+void Tables::write_counts(const Place& place, Weight weight) const {
+  GuardedEntry e = place.load();
+  e.count(weight.valid, weight.full);
+  if (place.words[1] == e.body) return;
+  place.words[1] = e.body;
+  touch(place, sizeof(uint64_t), true);
+}
+
+void Tables::add_stats(Stats& stats) const {
+  stats.table_bytes = bytes_;
+  stats.tables.assign(tables_.begin(), tables_.end());
+  stats.restructures = restructures_;
+  stats.entries_rewritten = entries_rewritten_;
+}
+
+}  // namespace mmusim::pt::gpt

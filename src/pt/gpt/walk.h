@@ -1,0 +1,39 @@
+// A lookup taken one entry at a time, which changes to the table may overtake: what a miss handler
+// without a lock does while another processor restructures the table.
+//
+// A table that is replaced has Moved in every slot from then on, and is not freed before the walk
+// has ended; so the walk, meeting Moved, starts again at the root. An entry changed in place leads
+// either to where it led or to where it leads. Tables given to a Gather are under the kernel's
+// rule instead: its flush waits for the other processors. Not thread-safe: steps and changes take
+// turns.
+#ifndef MMUSIM_PT_GPT_WALK_H_
+#define MMUSIM_PT_GPT_WALK_H_
+
+#include "pt/gpt/gpt.h"
+
+namespace mmusim::pt::gpt {
+
+class SteppingWalk {
+ public:
+  // `table` must outlive the walk. REQUIRES: va is in the table's address space.
+  SteppingWalk(Gpt& table, VirtAddr va);
+  ~SteppingWalk();
+  SteppingWalk(const SteppingWalk&) = delete;
+  SteppingWalk& operator=(const SteppingWalk&) = delete;
+
+  // Reads the next entry, as a miss handler. False: the walk is complete.
+  bool step();
+  // REQUIRES: step() said false.
+  [[nodiscard]] Lookup result() const;
+  [[nodiscard]] unsigned restarts() const { return restarts_; }
+
+ private:
+  Gpt& gpt_;
+  VirtAddr va_;
+  Gpt::Found found_;
+  unsigned restarts_ = 0;
+};
+
+}  // namespace mmusim::pt::gpt
+
+#endif  // MMUSIM_PT_GPT_WALK_H_
