@@ -1,0 +1,288 @@
+// What only the guarded page table promises: which entries are touched, how large voids are, what
+// form it takes, and that lookups overtaken by a change start again.
+#include <array>
+#include <gtest/gtest.h>
+#include <map>
+#include <vector>
+
+#include "base/random.h"
+#include "pt/gpt/walk.h"
+#include "tests/unit/pt/gpt_world.h"
+
+namespace mmusim::pt {
+namespace {
+
+class GptTest : public GptWorld {
+ protected:
+  GptTest() : table_(make(1)) {}
+
+  using Counts = std::array<uint64_t, 4>;  // by entries passed on the way
+  template <class Work>
+  void expect(const Work& work, const Counts& reads, const Counts& writes) {
+    Counts r{};
+    Counts w{};
+    for (unsigned l = 0; l < 4; ++l) {
+      r[l] = machine_.sink.count(mem::Origin::Kernel, l, false);
+      w[l] = machine_.sink.count(mem::Origin::Kernel, l, true);
+    }
+    work();
+    for (unsigned l = 0; l < 4; ++l) {
+      EXPECT_EQ(machine_.sink.count(mem::Origin::Kernel, l, false) - r[l], reads[l]) << l;
+      EXPECT_EQ(machine_.sink.count(mem::Origin::Kernel, l, true) - w[l], writes[l]) << l;
+    }
+  }
+
+  std::unique_ptr<PageTable> table_;
+};
+
+TEST_F(GptTest, TouchedEntries) {
+  const VirtAddr va(kBase);
+  // Empty: the root says so. The first page is the root's own leaf.
+  expect([&] { (void)table_->find(va); }, {1}, {});
+  expect([&] { (void)table_->ensure(va, machine_.page); }, {1}, {1});
+  EXPECT_EQ(map(*table_, kBase, leaf(1)), Status::Ok);
+  expect([&] { (void)table_->find(va); }, {1}, {});
+  EXPECT_EQ(table_->table_bytes(), 0u);
+
+  // The page beside it: the guards part in their last bit. The root is read, the old leaf goes into
+  // a slot of a new table of two and the root is written; then down again, root and slot; the new
+  // leaf is written, and counted in the root.
+  expect([&] { (void)table_->ensure(va + kPage, machine_.page); }, {2, 1}, {3, 1});
+  EXPECT_EQ(table_->table_bytes(), 32u);
+  EXPECT_EQ(map(*table_, kBase + kPage, leaf(2)), Status::Ok);
+  expect([&] { EXPECT_EQ(table_->find(va + kPage).entry, leaf(2)); }, {1, 1}, {});
+  // A guard that differs ends it at the root.
+  expect([&] { (void)table_->find(va + 2 * kPage); }, {1}, {});
+  expect([&] { (void)table_->peek(va); }, {}, {});
+}
+
+TEST_F(GptTest, Voids) {
+  // All of the 48 bits.
+  EXPECT_EQ(table_->peek(VirtAddr(kBase)).empty,
+            (VirtRange{VirtAddr(0), VirtAddr(uint64_t{1} << 48)}));
+  ASSERT_EQ(map(*table_, kBase, leaf(1)), Status::Ok);
+  // The root's guard is bits 63..12; the void around an address is the half that goes the other way
+  // where they first differ.
+  for (unsigned bit = 12; bit < 48; ++bit) {
+    const uint64_t other = kBase ^ uint64_t { 1 } << bit;
+    const uint64_t begin = other >> bit << bit;
+    EXPECT_EQ(table_->peek(VirtAddr(other | 0x123)).empty,
+              (VirtRange{VirtAddr(begin), VirtAddr(begin + (uint64_t{1} << bit))}))
+        << bit;
+  }
+}
+
+TEST_F(GptTest, WidthsFollowWhatTablesHold) {
+  // 512 pages in order fill one table of 512 slots, each page two loads away.
+  for (uint64_t i = 0; i < 512; ++i)
+    ASSERT_EQ(map(*table_, kBase + i * kPage, leaf(i)), Status::Ok);
+  EXPECT_EQ(table_->table_bytes(), 8192u);
+  EXPECT_EQ(words(*table_, kBase + 5 * kPage), 2u);
+  const Stats full = table_->stats();
+  EXPECT_EQ(full.leaves, 512u);
+  EXPECT_EQ(full.tables.at(9), 1u);
+  EXPECT_GT(full.restructures, 0u);
+
+  // With all but one in sixteen gone it is a table of 32.
+  for (uint64_t i = 0; i < 512; ++i)
+    if (i % 16 != 0) clear(*table_, kBase + i * kPage);
+  EXPECT_EQ(table_->table_bytes(), 8192u);  // until it is trimmed
+  Gather gather;
+  table_->trim(machine_.everything(), VirtAddr(0), VirtAddr(0), gather);
+  EXPECT_TRUE(gather.freed_tables());
+  gather.release_tables();
+  EXPECT_EQ(table_->stats().leaves, 32u);
+  // Less than a quarter used: halved to 128 slots, of which a quarter is used.
+  EXPECT_EQ(table_->table_bytes(), 128u * 16);
+  for (uint64_t i = 0; i < 512; i += 16)
+    EXPECT_EQ(at(*table_, kBase + i * kPage), leaf(i));
+}
+
+TEST_F(GptTest, LeavesOfEverySizeAreReplicated) {
+  // A leaf of 4 pages in a table of 8 slots.
+  for (const uint64_t i : {0u, 1u, 2u, 3u})
+    ASSERT_EQ(map(*table_, kBase + i * kPage, leaf(i)), Status::Ok);
+  ASSERT_EQ(map(*table_, kBase + 4 * kPage, leaf(64, 14), 14), Status::Ok);
+  EXPECT_EQ(table_->stats().leaves, 5u);
+  const Lookup found = table_->peek(VirtAddr(kBase + 6 * kPage + 5));
+  EXPECT_EQ(found.entry, leaf(64, 14));
+  EXPECT_EQ(found.base, VirtAddr(kBase + 4 * kPage));
+  EXPECT_EQ(found.size, PageShift(14));
+  // Split in place to leaves of two pages, and those to pages.
+  ASSERT_EQ(table_->split(found.handle, PageShift(13)), Status::Ok);
+  EXPECT_EQ(at(*table_, kBase + 7 * kPage), leaf(66, 13));
+  ASSERT_EQ(table_->split(table_->peek(VirtAddr(kBase + 7 * kPage)).handle, PageShift(12)),
+            Status::Ok);
+  EXPECT_EQ(at(*table_, kBase + 7 * kPage), leaf(67));
+  EXPECT_EQ(table_->stats().leaves, 7u);
+}
+
+TEST_F(GptTest, Promote) {
+  for (uint64_t i = 0; i < 16; ++i)
+    ASSERT_EQ(map(*table_, kBase + i * kPage, leaf(64 + i, 12, i == 9)), Status::Ok);
+  Gather gather;
+  EXPECT_EQ(table_->promote(VirtAddr(kBase), PageShift(12), gather), Status::BadSize);
+  // Two pages, then eight, two of which are one leaf already; then all.
+  EXPECT_EQ(table_->promote(VirtAddr(kBase + 3 * kPage), PageShift(13), gather), Status::Ok);
+  EXPECT_EQ(at(*table_, kBase + 3 * kPage), leaf(66, 13));
+  EXPECT_EQ(table_->promote(VirtAddr(kBase + kPage), PageShift(15), gather), Status::Ok);
+  EXPECT_EQ(at(*table_, kBase + 7 * kPage), leaf(64, 15));
+  EXPECT_EQ(at(*table_, kBase + 8 * kPage), leaf(72));
+  EXPECT_EQ(table_->promote(VirtAddr(kBase), PageShift(16), gather), Status::Ok);
+  EXPECT_EQ(at(*table_, kBase + 15 * kPage), leaf(64, 16, true));  // dirty, as one of its parts was
+  EXPECT_TRUE(gather.freed_tables());
+  EXPECT_EQ(gather.range(), (VirtRange{VirtAddr(kBase), VirtAddr(kBase + 16 * kPage)}));
+  EXPECT_EQ(gather.smallest(), PageShift(12));
+  gather.release_tables();
+  EXPECT_EQ(table_->table_bytes(), 0u);  // one leaf: the root's own
+  // Not what is not there, nor what is too large already.
+  EXPECT_EQ(table_->promote(VirtAddr(kBase), PageShift(17), gather), Status::NotUniform);
+  EXPECT_EQ(table_->promote(VirtAddr(kBase), PageShift(14), gather), Status::NotUniform);
+}
+
+TEST_F(GptTest, PromoteNeedsUniformParts) {
+  const auto fails = [&](uint64_t page, Entry e) {
+    const auto table = make(7);
+    for (uint64_t i = 0; i < 8; ++i)
+      EXPECT_EQ(map(*table, kBase + i * kPage, i == page ? e : leaf(64 + i)), Status::Ok);
+    Gather gather;
+    return table->promote(VirtAddr(kBase), PageShift(15), gather) == Status::NotUniform &&
+           !gather.needs_flush() && at(*table, kBase) == (page == 0 ? e : leaf(64));
+  };
+  EXPECT_TRUE(fails(3, leaf(99)));                                   // another frame
+  EXPECT_TRUE(fails(3, machine_.format.write_protected(leaf(67))));  // other rights
+  EXPECT_TRUE(fails(3, TestFormat::Kept::kMask));                    // not present
+  EXPECT_FALSE(fails(3, leaf(67)));
+  // A hole; frames in order, but not aligned.
+  const auto table = make(7);
+  Gather gather;
+  for (const uint64_t i : {0u, 1u, 2u, 3u, 4u, 6u, 7u})
+    EXPECT_EQ(map(*table, kBase + i * kPage, leaf(64 + i)), Status::Ok);
+  EXPECT_EQ(table->promote(VirtAddr(kBase), PageShift(15), gather), Status::NotUniform);
+  for (uint64_t i = 0; i < 8; ++i)
+    EXPECT_EQ(map(*table, kBase + i * kPage, leaf(65 + i)), Status::Ok);
+  EXPECT_EQ(table->promote(VirtAddr(kBase), PageShift(15), gather), Status::NotUniform);
+}
+
+TEST_F(GptTest, BuildCursorMakesEverySlot) {
+  ASSERT_EQ(map(*table_, kBase + 100 * kPage, leaf(1)), Status::Ok);
+  const VirtRange range{VirtAddr(kBase + 3 * kPage), VirtAddr(kBase + 1500 * kPage)};
+  const auto cursor = table_->cursor(range, CursorMode::Build);
+  pt::Run run;
+  uint64_t next = range.begin.value();
+  while (cursor->next(run)) {
+    EXPECT_EQ(run.start.value(), next);
+    next += run.count * kPage;
+    for (uint32_t i = 0; i < run.count; ++i)
+      EXPECT_EQ(run.get(i), run.address(i).value() == kBase + 100 * kPage ? leaf(1) : kNone);
+  }
+  EXPECT_EQ(cursor->status(), Status::Ok);
+  EXPECT_EQ(next, range.end.value());
+  EXPECT_TRUE(table_->peek(VirtAddr(kBase + 1000 * kPage)).has_slot);
+  machine_.allocator.fail_after(2);
+  const auto other = table_->cursor({VirtAddr(0), VirtAddr(kBase)}, CursorMode::Build);
+  while (other->next(run)) {
+  }
+  machine_.allocator.fail_after(0);
+  EXPECT_EQ(other->status(), Status::NoMemory);
+}
+
+class GptEager : public GptWorld {
+ protected:
+  GptEager() : GptWorld("[pt.gpt]\ncollapse = eager\n") {}
+};
+
+TEST_F(GptEager, ClearedSlotsGoAtOnce) {
+  const auto table = make(1);
+  for (uint64_t i = 0; i < 300; ++i)
+    ASSERT_EQ(map(*table, kBase + i * kPage, leaf(i)), Status::Ok);
+  for (uint64_t i = 0; i < 100; ++i)
+    clear(*table, kBase + i * kPage);
+  EXPECT_FALSE(table->peek(VirtAddr(kBase)).has_slot);
+  // Behind a Zap cursor, while it goes on.
+  const auto cursor =
+      table->cursor({VirtAddr(kBase), VirtAddr(kBase + 299 * kPage)}, CursorMode::Zap);
+  pt::Run run;
+  uint64_t met = 0;
+  while (cursor->next(run))
+    for (uint32_t i = 0; i < run.count; ++i) {
+      met += run.get(i) == leaf((run.address(i) - VirtAddr(kBase)) / kPage) ? 1 : 0;
+      run.set(i, kNone);
+    }
+  EXPECT_EQ(met, 199u);
+  EXPECT_EQ(table->table_bytes(), 0u);  // one page left, in the root
+  EXPECT_EQ(at(*table, kBase + 299 * kPage), leaf(299));
+}
+
+// --- Lookups overtaken by changes
+
+TEST_F(GptTest, WalkStartsAgainWhenItsTableIsReplaced) {
+  for (uint64_t i = 0; i < 2; ++i)
+    ASSERT_EQ(map(*table_, kBase + i * kPage, leaf(i)), Status::Ok);
+  const uint64_t before = machine_.allocator.bytes_in_use();
+  {
+    gpt::SteppingWalk walk(guarded(*table_), VirtAddr(kBase + kPage));
+    ASSERT_TRUE(walk.step());  // the root: on to the table of two
+    // Two more pages: a table of four replaces it.
+    for (uint64_t i = 2; i < 4; ++i)
+      ASSERT_EQ(map(*table_, kBase + i * kPage, leaf(i)), Status::Ok);
+    EXPECT_GT(machine_.allocator.bytes_in_use(), before + 32);  // the old one is still there
+    while (walk.step()) {
+    }
+    EXPECT_EQ(walk.result().entry, leaf(1));
+    EXPECT_EQ(walk.restarts(), 1u);
+  }
+  EXPECT_EQ(machine_.allocator.bytes_in_use(), 16u + 64u);
+  gpt::SteppingWalk undisturbed(guarded(*table_), VirtAddr(kBase));
+  EXPECT_TRUE(undisturbed.step());
+  EXPECT_FALSE(undisturbed.step());
+  EXPECT_EQ(undisturbed.restarts(), 0u);
+}
+
+// Walks in the middle of random changes find every page that stays as it is.
+TEST_F(GptTest, WalksFindWhatStays) {
+  Random random(5);
+  uint64_t restarts = 0;
+  for (unsigned round = 0; round < 1000; ++round) {
+    const auto table = make(2 + round);
+    const unsigned bits = 4 + static_cast<unsigned>(random.below(8));
+    std::map<uint64_t, bool> pages;  // page -> stays
+    for (int i = 0; i < 40; ++i) {
+      const uint64_t page = random.below(uint64_t{1} << bits);
+      if (pages.emplace(page, i % 2 == 0).second) {
+        ASSERT_EQ(map(*table, kBase + page * kPage, leaf(page)), Status::Ok);
+      }
+    }
+    for (const auto& [page, stays] : pages) {
+      if (!stays) continue;
+      // Released when the walk has ended, which in a kernel its flush sees to.
+      std::vector<Gather> waiting;
+      gpt::SteppingWalk walk(guarded(*table), VirtAddr(kBase + page * kPage));
+      unsigned steps = 0;
+      do {
+        ASSERT_LT(++steps, 1000u) << "round " << round;
+        const uint64_t other = random.below(uint64_t{1} << bits);
+        const auto there = pages.find(other);
+        if (there != pages.end() && there->second) continue;
+        if (steps > 200 || random.below(2) == 0) continue;  // changes end some time
+        if (table->peek(VirtAddr(kBase + other * kPage)).entry == kNone) {
+          ASSERT_EQ(map(*table, kBase + other * kPage, leaf(other)), Status::Ok);
+        } else {
+          clear(*table, kBase + other * kPage);
+          Gather gather;
+          table->trim({VirtAddr(kBase + other * kPage), VirtAddr(kBase + (other + 1) * kPage)},
+                      VirtAddr(0), VirtAddr(0), gather);
+          waiting.push_back(gather);
+        }
+      } while (walk.step());
+      ASSERT_EQ(walk.result().entry, leaf(page)) << "round " << round;
+      restarts += walk.restarts();
+      for (Gather& gather : waiting)
+        gather.release_tables();
+    }
+  }
+  EXPECT_GT(restarts, 100u) << "too tame to test anything";
+}
+
+}  // namespace
+}  // namespace mmusim::pt
