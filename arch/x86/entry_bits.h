@@ -24,6 +24,8 @@ using NoExecuteBit = BitField<63>;
 
 inline constexpr unsigned kIndexBits = 9;   // of the address, per level
 inline constexpr unsigned kMostLevels = 5;  // PTE, PDE, PDPTE, PML4E, PML5E
+using Pcid = uint16_t;                      // 12 bits
+
 inline constexpr PageShift k4K{12};
 inline constexpr PageShift k2M{21};
 inline constexpr PageShift k1G{30};

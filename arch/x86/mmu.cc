@@ -9,7 +9,7 @@ namespace {
 constexpr uint64_t kNoContext = uint64_t{0xfff} << 52;
 
 // The leaf a TLB entry found at `va` was made from.
-Leaf leaf_of(const TlbPayload& payload, VirtAddr va) {
+tlb::Leaf leaf_of(const tlb::Payload& payload, VirtAddr va) {
   const uint64_t into_leaf = align_down(va, payload.size).value() & payload.leaf.offset_mask();
   return {.pfn = payload.pfn - (into_leaf >> 12),
           .size = payload.leaf,
@@ -49,15 +49,15 @@ void MmuCounters::add(const MmuCounters& o) {
 
 Mmu::Mmu(const Options& options, mem::FrameMemory& frames, mem::ReferenceSink& sink)
     : levels_(options.levels),
-      l1i_(options.l1i, true),
-      l1d_(options.l1d, true),
+      l1i_(options.l1i, k4K, true),
+      l1d_(options.l1d, k4K, true),
       walker_(options, frames, sink),
       fetch_filter_(&l1i_.filter()),
       data_filter_(&l1d_.filter()),
       context_(kNoContext) {
-  if (!options.l2.empty()) l2_.emplace(options.l2, false);
-  if (!options.l2i.empty()) l2i_.emplace(options.l2i, false);
-  TlbLevel* second = l2_ ? &*l2_ : nullptr;
+  if (!options.l2.empty()) l2_.emplace(options.l2, k4K, false);
+  if (!options.l2i.empty()) l2i_.emplace(options.l2i, k4K, false);
+  tlb::Level* second = l2_ ? &*l2_ : nullptr;
   sides_[0] = {.first = &l1i_,
                .second = l2i_ ? &*l2i_ : second,
                .counters = &counters_.sides[0],
@@ -92,7 +92,7 @@ mmu::Translation Mmu::attempt(VirtAddr va, AccessKind kind, bool retry) {
     return {.fault = mmu::FaultReason::NonCanonical, .pfn = {}, .size = {}, .rights = {}};
   }
   if (loaded_) {
-    const TlbLevel::Hit hit = side.first->find(va, pcid_);
+    const tlb::Level::Hit hit = side.first->find(va, pcid_);
     if (hit) {
       side.first->touch(hit);
       if (!user_may(hit.payload->rights, kind)) return fault(va, mmu::FaultReason::Protection);
@@ -106,7 +106,7 @@ mmu::Translation Mmu::attempt(VirtAddr va, AccessKind kind, bool retry) {
 mmu::Translation Mmu::refill(Side& side, VirtAddr va, AccessKind kind, bool retry) {
   ++(retry ? side.counters->retry_misses : side.counters->misses);
   if (side.second != nullptr && loaded_) {
-    const TlbLevel::Hit hit = side.second->find(va, pcid_);
+    const tlb::Level::Hit hit = side.second->find(va, pcid_);
     if (hit) {
       side.second->touch(hit);
       if (!user_may(hit.payload->rights, kind)) return fault(va, mmu::FaultReason::Protection);
@@ -128,11 +128,11 @@ mmu::Translation Mmu::refill(Side& side, VirtAddr va, AccessKind kind, bool retr
 // A store found an entry with D = 0: the processor walks again to set D in memory, then in the
 // entries it has. An entry that no longer says what the page table says (the kernel may upgrade a
 // leaf without a flush) is replaced.
-mmu::Translation Mmu::dirty_assist(Side& side, VirtAddr va, AccessKind kind, TlbPayload before) {
+mmu::Translation Mmu::dirty_assist(Side& side, VirtAddr va, AccessKind kind, tlb::Payload before) {
   ++counters_.dirty_assists;
   const Walker::Result walk = walker_.walk(root_, va, pcid_, kind);
   if (walk.fault != mmu::FaultReason::None) return fault(va, walk.fault);
-  const Leaf known = leaf_of(before, va);
+  const tlb::Leaf known = leaf_of(before, va);
   if (known.size == walk.leaf.size && known.pfn == walk.leaf.pfn &&
       known.rights == walk.leaf.rights && known.global == walk.leaf.global) {
     mark_dirty(*side.first, va);
@@ -141,18 +141,18 @@ mmu::Translation Mmu::dirty_assist(Side& side, VirtAddr va, AccessKind kind, Tlb
     invalidate_faulting(va);
     if (side.second != nullptr) side.second->fill(va, pcid_, walk.leaf);
   }
-  TlbLevel::Hit hit = side.first->find(va, pcid_);
+  tlb::Level::Hit hit = side.first->find(va, pcid_);
   if (!hit) hit = side.first->fill(va, pcid_, walk.leaf);
   return finish(side, va, hit);
 }
 
-void Mmu::mark_dirty(TlbLevel& level, VirtAddr va) {
-  const TlbLevel::Hit hit = level.find(va, pcid_);
+void Mmu::mark_dirty(tlb::Level& level, VirtAddr va) {
+  const tlb::Level::Hit hit = level.find(va, pcid_);
   if (hit) hit.payload->dirty = true;
 }
 
-mmu::Translation Mmu::finish(Side& side, VirtAddr va, const TlbLevel::Hit& hit) {
-  const TlbPayload& payload = *hit.payload;
+mmu::Translation Mmu::finish(Side& side, VirtAddr va, const tlb::Level::Hit& hit) {
+  const tlb::Payload& payload = *hit.payload;
   const bool user = payload.rights.has(Rights::kUser);
   if (side.data)
     side.first->filter_install(hit, key_of(va), user,
@@ -189,39 +189,39 @@ void Mmu::unload() {
 }
 
 void Mmu::invlpg(VirtAddr va) {
-  on_every_level([&](TlbLevel& level) { level.invalidate_page(va, pcid_); });
+  on_every_level([&](tlb::Level& level) { level.invalidate_page(va, pcid_); });
   walker_.caches().invalidate_pcid(pcid_);
   ++generation_;
 }
 
 void Mmu::invalidate_faulting(VirtAddr va) {
-  on_every_level([&](TlbLevel& level) { level.invalidate_page(va, pcid_); });
+  on_every_level([&](tlb::Level& level) { level.invalidate_page(va, pcid_); });
   walker_.caches().invalidate_address(va, pcid_);
   ++generation_;
 }
 
 void Mmu::invalidate_pcid(Pcid pcid) {
-  on_every_level([&](TlbLevel& level) { level.invalidate_pcid(pcid); });
+  on_every_level([&](tlb::Level& level) { level.invalidate_space(pcid); });
   walker_.caches().invalidate_pcid(pcid);
   ++generation_;
 }
 
 void Mmu::invalidate_non_global() {
-  on_every_level([](TlbLevel& level) { level.invalidate_non_global(); });
+  on_every_level([](tlb::Level& level) { level.invalidate_non_global(); });
   walker_.caches().invalidate_all();
   ++generation_;
 }
 
 void Mmu::invalidate_all() {
-  on_every_level([](TlbLevel& level) { level.invalidate_all(); });
+  on_every_level([](tlb::Level& level) { level.invalidate_all(); });
   walker_.caches().invalidate_all();
   ++generation_;
 }
 
 void Mmu::for_each_entry(
-    const std::function<void(const char* where, const TlbEntryView& entry)>& visit) const {
-  const auto level = [&visit](const char* where, const TlbLevel& entries) {
-    entries.for_each([&](const TlbEntryView& entry) { visit(where, entry); });
+    const std::function<void(const char* where, const tlb::EntryView& entry)>& visit) const {
+  const auto level = [&visit](const char* where, const tlb::Level& entries) {
+    entries.for_each([&](const tlb::EntryView& entry) { visit(where, entry); });
   };
   level("l1i", l1i_);
   level("l1d", l1d_);
@@ -232,7 +232,7 @@ void Mmu::for_each_entry(
 MmuCounters Mmu::counters() const {
   MmuCounters counters = counters_;
   counters.walker = walker_.counters();
-  const auto of = [](const TlbLevel& level) {
+  const auto of = [](const tlb::Level& level) {
     return LevelCounters{level.fills(), level.evictions(), level.invalidated()};
   };
   counters.levels[kL1I] = of(l1i_);

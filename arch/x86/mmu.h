@@ -49,13 +49,13 @@
 
 #include "arch/x86/options.h"
 #include "arch/x86/shadow.h"
-#include "arch/x86/tlb_level.h"
 #include "arch/x86/walker.h"
 #include "base/types.h"
 #include "mem/frames.h"
 #include "mem/sink.h"
 #include "mmu/mmu.h"
 #include "pt/page_table.h"
+#include "tlb/level.h"
 
 namespace mmusim::x86 {
 
@@ -163,7 +163,7 @@ class Mmu {
 
   // --- For checks and reports
   void for_each_entry(
-      const std::function<void(const char* where, const TlbEntryView& entry)>& visit) const;
+      const std::function<void(const char* where, const tlb::EntryView& entry)>& visit) const;
   void for_each_walk_cache_entry(const std::function<void(Pcid, PhysAddr)>& visit) const {
     walker_.caches().for_each(visit);
   }
@@ -171,8 +171,8 @@ class Mmu {
 
  private:
   struct Side {
-    TlbLevel* first = nullptr;
-    TlbLevel* second = nullptr;  // may be null; may be the other side's too
+    tlb::Level* first = nullptr;
+    tlb::Level* second = nullptr;  // may be null; may be the other side's too
     SideCounters* counters = nullptr;
     bool data = false;
   };
@@ -180,19 +180,19 @@ class Mmu {
   [[nodiscard]] uint64_t key_of(VirtAddr va) const { return (va.value() >> 12) | context_; }
   mmu::Translation attempt(VirtAddr va, AccessKind kind, bool retry);
   mmu::Translation refill(Side& side, VirtAddr va, AccessKind kind, bool retry);
-  mmu::Translation dirty_assist(Side& side, VirtAddr va, AccessKind kind, TlbPayload before);
-  mmu::Translation finish(Side& side, VirtAddr va, const TlbLevel::Hit& hit);
+  mmu::Translation dirty_assist(Side& side, VirtAddr va, AccessKind kind, tlb::Payload before);
+  mmu::Translation finish(Side& side, VirtAddr va, const tlb::Level::Hit& hit);
   mmu::Translation fault(VirtAddr va, mmu::FaultReason reason);
-  void mark_dirty(TlbLevel& level, VirtAddr va);
+  void mark_dirty(tlb::Level& level, VirtAddr va);
 
   template <class Action>
   void on_every_level(Action action);
 
   unsigned levels_;
-  TlbLevel l1i_;
-  TlbLevel l1d_;
-  std::optional<TlbLevel> l2_;
-  std::optional<TlbLevel> l2i_;
+  tlb::Level l1i_;
+  tlb::Level l1d_;
+  std::optional<tlb::Level> l2_;
+  std::optional<tlb::Level> l2i_;
   Walker walker_;
   std::array<Side, 2> sides_;  // fetches, data
 

@@ -148,6 +148,33 @@ void report_mmu(const Options& options, const MmuCounters& sum, stats::Report& r
   report_faults(sum, report);
 }
 
+mmu::Summary summary_of(const Options& options, const MmuCounters& sum,
+                        const FlushCounters& flushes, const ShadowCounters& shadows) {
+  const SideCounters& fetch = sum.sides[0];
+  const SideCounters& data = sum.sides[1];
+  const bool one_level = options.l2.empty();
+  mmu::Summary s;
+  s.fetch_lookups = kind_count(sum, AccessKind::Fetch);
+  s.data_lookups = kind_count(sum, AccessKind::Load) + kind_count(sum, AccessKind::Store) +
+                   kind_count(sum, AccessKind::Modify);
+  s.first_fetch_misses = fetch.misses;
+  s.first_data_misses = data.misses;
+  s.last_fetch_misses = one_level && options.l2i.empty() ? fetch.misses : fetch.second_misses;
+  s.last_data_misses = one_level ? data.misses : data.second_misses;
+  for (const uint64_t started : sum.walker.started)
+    s.hardware_walks += started;
+  s.traps = shadows.lookups;
+  if (shadows.peak_bytes != 0) {
+    s.soft_lookups = s.hardware_walks;
+    s.soft_hits = s.hardware_walks - shadows.lookups;
+  }
+  s.soft_bytes = shadows.peak_bytes;
+  s.flushes = flushes.page_flushes + flushes.full_flushes;
+  s.flushed_pages = flushes.invlpg;
+  s.interrupts = flushes.interrupts;
+  return s;
+}
+
 void report_flushes(const FlushCounters& flushes, stats::Report& report) {
   report.add("switch.loads", flushes.switches, "events", "Loads of another address space.");
   report.add("switch.pcid_kept", flushes.switches_kept, "events",

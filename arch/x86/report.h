@@ -4,6 +4,7 @@
 
 #include "arch/x86/mmu.h"
 #include "arch/x86/options.h"
+#include "mmu/summary.h"
 #include "stats/report.h"
 
 namespace mmusim::x86 {
@@ -12,6 +13,9 @@ struct FlushCounters;
 
 // tlb.*, walker.*, fault.*; `sum` is over all CPUs. Arrays the machine does not have are left out.
 void report_mmu(const Options& options, const MmuCounters& sum, stats::Report& report);
+// What the counters mmu.* are made of.
+mmu::Summary summary_of(const Options& options, const MmuCounters& sum,
+                        const FlushCounters& flushes, const ShadowCounters& shadows);
 // flush.*, switch.*
 void report_flushes(const FlushCounters& flushes, stats::Report& report);
 // shadow.*

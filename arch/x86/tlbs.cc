@@ -2,12 +2,14 @@
 
 #include "arch/x86/report.h"
 #include "base/error.h"
+#include "mmu/summary.h"
 
 namespace mmusim::x86 {
 
 Tlbs::Tlbs(const Options& options, unsigned cpus, mem::FrameMemory& frames,
            mem::ReferenceSink& sink, bool direct)
     : options_(options),
+      sink_(&sink),
       shadow_memory_(direct ? nullptr : std::make_unique<ShadowMemory>(options_, frames, sink)),
       cpus_(cpus) {
   MMUSIM_ASSERT(cpus > 0);
@@ -173,9 +175,10 @@ MmId Tlbs::user_of(const Cpu& cpu, Pcid pcid) const {
 void Tlbs::for_each_entry(const std::function<void(const mmu::CachedTranslation&)>& visit) const {
   for (uint32_t id = 0; id < cpus_.size(); ++id) {
     const Cpu& cpu = cpus_[id];
-    cpu.mmu->for_each_entry([&](const char* where, const TlbEntryView& entry) {
+    cpu.mmu->for_each_entry([&](const char* where, const tlb::EntryView& entry) {
       // A global entry is of whoever runs.
-      const MmId mm = entry.payload.global ? cpu.current : user_of(cpu, entry.pcid);
+      const MmId mm =
+          entry.payload.global ? cpu.current : user_of(cpu, static_cast<Pcid>(entry.space));
       if (mm == kNobody) return;
       visit({.cpu = CpuId(id),
              .mm = mm,
@@ -214,9 +217,12 @@ void Tlbs::report(stats::Report& report) const {
   MmuCounters sum;
   for (const Cpu& cpu : cpus_)
     sum.add(cpu.mmu->counters());
+  const ShadowCounters shadows =
+      shadow_memory_ == nullptr ? ShadowCounters{} : shadow_memory_->counters;
+  mmu::report_summary(summary_of(options_, sum, counters_, shadows), *sink_, report);
   report_mmu(options_, sum, report);
   report_flushes(counters_, report);
-  report_shadows(shadow_memory_ == nullptr ? ShadowCounters{} : shadow_memory_->counters, report);
+  report_shadows(shadows, report);
 }
 
 }  // namespace mmusim::x86

@@ -108,6 +108,7 @@ class Tlbs final : public mmu::TlbMaintenance {
   void flush_now(MmId mm, Action action);
 
   Options options_;
+  const mem::ReferenceSink* sink_;
   std::unique_ptr<ShadowMemory> shadow_memory_;  // null: direct
   std::map<MmId, std::unique_ptr<Shadow>> shadows_;
   std::vector<Cpu> cpus_;

@@ -18,7 +18,6 @@
 
 #include "arch/x86/entry_bits.h"
 #include "arch/x86/options.h"
-#include "arch/x86/tlb_level.h"
 #include "base/types.h"
 #include "tlb/array.h"
 

@@ -81,13 +81,14 @@ Walker::Result Walker::walk(PhysAddr root, VirtAddr va, Pcid pcid, AccessKind ki
     }
 
     const PageShift size(shift_of_level(level));
-    Leaf found{.pfn = Pfn(AddressBits::get(entry) & ~(size.offset_mask() >> 12)),
-               .size = size,
-               .rights = Rights(Rights::kRead | (rights.write ? unsigned{Rights::kWrite} : 0u) |
-                                (rights.no_execute ? 0u : unsigned{Rights::kExec}) |
-                                (rights.user ? unsigned{Rights::kUser} : 0u)),
-               .dirty = DirtyBit::get(entry) != 0,
-               .global = GlobalBit::get(entry) != 0};
+    tlb::Leaf found{
+        .pfn = Pfn(AddressBits::get(entry) & ~(size.offset_mask() >> 12)),
+        .size = size,
+        .rights = Rights(Rights::kRead | (rights.write ? unsigned{Rights::kWrite} : 0u) |
+                         (rights.no_execute ? 0u : unsigned{Rights::kExec}) |
+                         (rights.user ? unsigned{Rights::kUser} : 0u)),
+        .dirty = DirtyBit::get(entry) != 0,
+        .global = GlobalBit::get(entry) != 0};
     if (!user_may(found.rights, kind)) return {.fault = mmu::FaultReason::Protection, .leaf = {}};
     const uint64_t dirty = writes(kind) && !found.dirty ? DirtyBit::kMask : 0;
     if ((accessed | dirty) != 0) set_bits(address, level, entry, accessed | dirty);

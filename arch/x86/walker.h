@@ -24,11 +24,11 @@
 #include <cstdint>
 
 #include "arch/x86/options.h"
-#include "arch/x86/tlb_level.h"
 #include "arch/x86/walk_caches.h"
 #include "mem/frames.h"
 #include "mem/sink.h"
 #include "mmu/mmu.h"
+#include "tlb/level.h"
 
 namespace mmusim::x86 {
 
@@ -48,7 +48,7 @@ class Walker {
 
   struct Result {
     mmu::FaultReason fault = mmu::FaultReason::None;
-    Leaf leaf;  // valid without fault
+    tlb::Leaf leaf;  // valid without fault
   };
   // REQUIRES: va is canonical.
   Result walk(PhysAddr root, VirtAddr va, Pcid pcid, AccessKind kind);

@@ -178,6 +178,36 @@ std::optional<Pfn> FrameMemory::allocate(unsigned order, FrameUse use, uint64_t 
   return Pfn((number << kMaxOrder) + first);
 }
 
+std::optional<PhysAddr> FrameMemory::reserve(uint64_t bytes, FrameUse use) {
+  MMUSIM_ASSERT(std::has_single_bit(bytes) && bytes >= page_.bytes());
+  const uint64_t frames = bytes >> page_.log2();
+  if (frames <= kChunkFrames) {
+    const auto first = allocate(static_cast<unsigned>(std::countr_zero(frames)), use, 0);
+    if (!first) return std::nullopt;
+    return address_of(*first);
+  }
+  // Whole chunks, lowest first, until enough of them lie side by side at an aligned place; those
+  // taken on the way go back.
+  std::vector<Pfn> taken;
+  std::optional<Pfn> found;
+  size_t run = 0;  // of the last ones taken, adjacent from an aligned one on
+  while (!found) {
+    const auto chunk = allocate(kMaxOrder, use, 0);
+    if (!chunk) break;
+    const bool follows = run != 0 && *chunk == taken.back() + kChunkFrames;
+    if (follows)
+      ++run;
+    else
+      run = (chunk->value() & (frames - 1)) == 0 ? 1 : 0;
+    taken.push_back(*chunk);
+    if (run == frames / kChunkFrames) found = *chunk - (frames - kChunkFrames);
+  }
+  for (const Pfn chunk : taken)
+    if (!found || chunk < *found) free(chunk, kMaxOrder);
+  if (!found) return std::nullopt;
+  return address_of(*found);
+}
+
 void FrameMemory::free(Pfn pfn, unsigned order) {
   MMUSIM_ASSERT(in_use(pfn) && order <= kMaxOrder);
   const uint64_t number = pfn.value() >> kMaxOrder;

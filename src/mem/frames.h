@@ -90,6 +90,11 @@ class FrameMemory {
   std::optional<Pfn> allocate(unsigned order, FrameUse use, uint64_t owner);
   // REQUIRES: `first` was allocated with this order and is not free. Drops contents.
   void free(Pfn first, unsigned order);
+  // What a machine sets aside when it starts (a hash table): `bytes` of contiguous memory, aligned
+  // to `bytes`, of any size, for good. Nothing when there is none left so large. On the host only
+  // words of one top-order block are contiguous. REQUIRES: bytes is a power of two, at least a
+  // page.
+  std::optional<PhysAddr> reserve(uint64_t bytes, FrameUse use);
 
   // REQUIRES: the frame is in use.
   [[nodiscard]] Frame& frame(Pfn pfn) {

@@ -10,9 +10,12 @@
 namespace mmusim::mem {
 namespace {
 
-constexpr std::array<const char*, kOrigins> kOriginNames = {"walker", "handler", "kernel", "user"};
+constexpr std::array<const char*, kOrigins> kOriginNames = {"walker", "handler", "handler_code",
+                                                            "kernel", "user"};
 constexpr std::array<const char*, kOrigins> kOriginMeanings = {
-    "hardware page-table walkers", "software TLB-miss handlers", "the kernel's work on page tables",
+    "hardware page-table walkers", "software TLB-miss handlers",
+    "the fetches of software TLB-miss handlers (counted only when caches are simulated)",
+    "the kernel's work on page tables",
     "the program's own accesses (counted only when caches are simulated)"};
 constexpr std::array<const char*, kCacheLevels + 1> kServedNames = {"l1", "l2", "l3", "memory"};
 
@@ -45,6 +48,12 @@ void ReferenceSink::declare(config::Schema& schema) {
                 kMostCycles);
   schema.number("cost.reference", costs.reference,
                 "Cycles of a table reference when no caches are simulated.", 0, kMostCycles);
+  schema.number("cost.instruction", costs.instruction,
+                "Cycles of an instruction of a software TLB-miss handler.", 0, kMostCycles);
+  schema.number("cost.trap", costs.trap,
+                "Cycles to enter a software TLB-miss handler and to return.", 0, kMostCycles);
+  schema.number("cost.next_level", costs.next_level,
+                "Cycles of a first-level TLB miss that the next level answers.", 0, kMostCycles);
 }
 
 ReferenceSink::ReferenceSink() = default;
@@ -55,7 +64,10 @@ ReferenceSink::ReferenceSink(const config::Config& config) {
             .l2 = config.number("cost.l2"),
             .l3 = config.number("cost.l3"),
             .memory = config.number("cost.memory"),
-            .reference = config.number("cost.reference")};
+            .reference = config.number("cost.reference"),
+            .instruction = config.number("cost.instruction"),
+            .trap = config.number("cost.trap"),
+            .next_level = config.number("cost.next_level")};
   if (!config.flag("cache.enabled")) return;
   std::array<CacheGeometry, kCacheLevels> levels;
   for (unsigned i = 0; i < kCacheLevels; ++i) {
@@ -65,9 +77,9 @@ ReferenceSink::ReferenceSink(const config::Config& config) {
   caches_ = std::make_unique<CacheHierarchy>(levels, config.size("cache.line"));
 }
 
-void ReferenceSink::look_up(PhysAddr address, unsigned bytes, bool /*write*/, Touch touch) {
+const char* ReferenceSink::look_up(PhysAddr address, unsigned bytes, Touch touch) {
   MMUSIM_ASSERT((address.value() & (caches_->line_bytes() - 1)) + bytes <= caches_->line_bytes());
-  caches_->look_up(address, touch.origin);
+  return kServedNames[caches_->look_up(address, touch.origin)];
 }
 
 void ReferenceSink::reference_run(PhysAddr first, uint64_t stride, uint64_t count, bool write,
@@ -114,7 +126,8 @@ void ReferenceSink::report(stats::Report& report) const {
         sum += count(origin, level, write);
       report.add(fmt::format("{}.{}", name, kind), sum, "references",
                  fmt::format("The {} among them.", kind), name);
-      if (origin == Origin::User) continue;  // levels are of tables
+      if (origin == Origin::User || origin == Origin::HandlerCode)
+        continue;  // levels are of tables
       for (unsigned level = 0; level < kNamedLevels; ++level)
         report.add(fmt::format("{}.level{}.{}", name, level, kind), count(origin, level, write),
                    "references",

@@ -20,22 +20,26 @@ namespace mmusim::mem {
 
 class CacheHierarchy;
 
-// Cycles of one reference, by where it was served.
+// Cycles of one reference, by where it was served; and of the other events of a miss path.
 struct CostTable {
   uint64_t l1 = 4;
   uint64_t l2 = 14;
   uint64_t l3 = 50;
   uint64_t memory = 200;
-  uint64_t reference = 14;  // when no caches are simulated
+  uint64_t reference = 14;   // when no caches are simulated
+  uint64_t instruction = 1;  // of a software TLB-miss handler
+  uint64_t trap = 20;        // into such a handler and back
+  uint64_t next_level = 7;   // a first-level TLB miss that the next level answers
 };
 
 enum class Origin : uint8_t {
-  Walker,   // a hardware page-table walker
-  Handler,  // a software TLB-miss handler
-  Kernel,   // the kernel's own work on page tables: faults, fork, munmap, ...
-  User,     // the program's own accesses; reported only when a cache hierarchy is simulated
+  Walker,       // a hardware page-table walker
+  Handler,      // a software TLB-miss handler's loads and stores
+  HandlerCode,  // the fetches of such a handler; reported only when caches are simulated
+  Kernel,       // the kernel's own work on page tables: faults, fork, munmap, ...
+  User,         // the program's own accesses; reported only when caches are simulated
 };
-inline constexpr unsigned kOrigins = 4;
+inline constexpr unsigned kOrigins = 5;
 inline constexpr unsigned kMaxLevels =
     8;  // of a table: 0 is the leaf level, counting up to the root
 
@@ -55,10 +59,11 @@ class ReferenceSink {
   ReferenceSink(const ReferenceSink&) = delete;
   ReferenceSink& operator=(const ReferenceSink&) = delete;
 
-  // One read or write of `bytes` (at most a cache line's worth, not crossing one).
-  void reference(PhysAddr address, unsigned bytes, bool write, Touch touch) {
+  // One read or write of `bytes` (at most a cache line's worth, not crossing one). Where it was
+  // served ("l1" ... "memory"); empty without caches.
+  const char* reference(PhysAddr address, unsigned bytes, bool write, Touch touch) {
     ++counts_[static_cast<unsigned>(touch.origin)][touch.level & (kMaxLevels - 1)][write ? 1 : 0];
-    if (caches_ != nullptr) look_up(address, bytes, write, touch);
+    return caches_ == nullptr ? "" : look_up(address, bytes, touch);
   }
   // `count` words of 8 bytes, `stride` bytes apart: the same as that many calls of reference().
   void reference_run(PhysAddr first, uint64_t stride, uint64_t count, bool write, Touch touch);
@@ -72,6 +77,7 @@ class ReferenceSink {
     return counts_[static_cast<unsigned>(origin)][level][write ? 1 : 0];
   }
   [[nodiscard]] uint64_t total(Origin origin) const;
+  [[nodiscard]] const CostTable& costs() const { return costs_; }
   // Counts x cost table.
   [[nodiscard]] uint64_t cycles(Origin origin) const;
 
@@ -79,7 +85,7 @@ class ReferenceSink {
   void report(stats::Report& report) const;
 
  private:
-  void look_up(PhysAddr address, unsigned bytes, bool write, Touch touch);
+  const char* look_up(PhysAddr address, unsigned bytes, Touch touch);
 
   CostTable costs_;
   std::array<std::array<std::array<uint64_t, 2>, kMaxLevels>, kOrigins> counts_{};

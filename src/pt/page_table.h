@@ -398,6 +398,10 @@ class PageTable {
   // flush after a change must reach all of them.
   [[nodiscard]] virtual std::vector<Sharer> sharers(VirtAddr va) const;
 
+  // Instructions a software TLB-miss handler takes for each word walk() reads: to find it, load it
+  // and judge it. The default is a radix level's: shift, mask, load, test, branch.
+  [[nodiscard]] virtual unsigned handler_instructions() const { return 5; }
+
   // --- The whole
   [[nodiscard]] virtual RootToken root() const = 0;
   [[nodiscard]] virtual Stats stats() const = 0;           // walks the table to count leaves

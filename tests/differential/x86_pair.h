@@ -110,10 +110,10 @@ class Pair {
 
   void compare_contents() const {
     std::vector<naive::Mmu::Content> real;
-    real_->for_each_entry([&](const char* where, const TlbEntryView& entry) {
-      const TlbPayload& payload = entry.payload;
+    real_->for_each_entry([&](const char* where, const tlb::EntryView& entry) {
+      const tlb::Payload& payload = entry.payload;
       real.emplace_back(where, entry.base.value(), payload.size.log2(),
-                        payload.global ? -1 : static_cast<int>(entry.pcid), payload.pfn.value(),
+                        payload.global ? -1 : static_cast<int>(entry.space), payload.pfn.value(),
                         (payload.rights.has(Rights::kWrite) ? 1u : 0u) |
                             (payload.rights.has(Rights::kExec) ? 2u : 0u) |
                             (payload.dirty ? 4u : 0u));

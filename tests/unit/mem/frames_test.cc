@@ -286,5 +286,23 @@ TEST(OrderIndex, FindsTheLowest) {
   }
 }
 
+// Frame 0 is reserved, so that the first chunk is never whole: 16 MiB of 4 KiB frames stand from
+// the first multiple of 16 MiB on, and what was passed over can be had again.
+TEST(Frames, LargeRunsAreReservedAligned) {
+  FrameMemory memory(uint64_t{64} << 20, PageShift(12));
+  const uint64_t before = memory.free_frames();
+  const auto run = memory.reserve(uint64_t{16} << 20, FrameUse::SoftTlb);
+  ASSERT_TRUE(run);
+  EXPECT_EQ(run->value(), uint64_t{16} << 20);
+  EXPECT_EQ(memory.free_frames(), before - 4096);
+  for (uint64_t at = 0; at < uint64_t{16} << 20; at += uint64_t{4} << 20)
+    *memory.words(*run + at + 8) = at + 1;
+  EXPECT_EQ(*memory.words(PhysAddr((uint64_t{24} << 20) + 8)), (uint64_t{8} << 20) + 1);
+  EXPECT_EQ(memory.allocate(FrameMemory::kMaxOrder, FrameUse::Anonymous, 0), Pfn(1024));
+  EXPECT_EQ(memory.reserve(uint64_t{32} << 20, FrameUse::SoftTlb), PhysAddr(uint64_t{32} << 20));
+  EXPECT_FALSE(memory.reserve(uint64_t{16} << 20, FrameUse::SoftTlb));
+  EXPECT_EQ(memory.reserve(4096, FrameUse::SoftTlb), PhysAddr(4096));
+}
+
 }  // namespace
 }  // namespace mmusim::mem

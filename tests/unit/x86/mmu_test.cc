@@ -245,7 +245,7 @@ TEST_F(MmuTest, LeavesTooLargeAreHeldInFragments) {
   EXPECT_EQ(served(*mmu, 0x40006000, AccessKind::Fetch), "2");
   EXPECT_EQ(reach(*mmu, 0x40006abc, AccessKind::Fetch).pfn, Pfn(0x206));
   std::set<std::tuple<std::string, uint64_t, unsigned, uint64_t>> entries;
-  mmu->for_each_entry([&](const char* where, const TlbEntryView& entry) {
+  mmu->for_each_entry([&](const char* where, const tlb::EntryView& entry) {
     entries.emplace(where, entry.base.value(), entry.payload.size.log2(),
                     entry.payload.pfn.value());
   });

@@ -1,0 +1,115 @@
+#include "mmu/miss_path.h"
+
+#include <algorithm>
+#include <fmt/format.h>
+
+namespace mmusim::mmu {
+
+MissPath::MissPath(std::span<const Step> steps, mem::FrameMemory& frames, mem::ReferenceSink& sink,
+                   const HandlerCode& code)
+    : steps_(steps),
+      frames_(&frames),
+      sink_(&sink),
+      taken_(steps.size(), 0),
+      extra_(steps.size(), 0),
+      watched_(sink.has_caches()) {
+  PhysAddr at = code.base;
+  for (const Step& step : steps) {
+    const uint64_t units =
+        (step.instructions + code.instructions_per_unit - 1) / code.instructions_per_unit;
+    const uint64_t bytes = units * code.bytes_per_instruction;
+    code_.push_back({at, bytes});
+    at += bytes;
+  }
+}
+
+void MissPath::show_step(unsigned number) {
+  if (narrator_ != nullptr) narrator_->step(steps_[number]);
+  if (!sink_->has_caches()) return;
+  const Code& code = code_[number];
+  constexpr uint64_t kLine = 32;  // the finest line a hierarchy may have
+  for (uint64_t at = code.begin.value(); at < code.begin.value() + code.bytes;
+       at = (at | (kLine - 1)) + 1)
+    sink_->reference(PhysAddr(at), 1, false,
+                     {.origin = mem::Origin::HandlerCode, .level = 0, .dependent = false});
+}
+
+void MissPath::touch(PhysAddr address, unsigned bytes, bool write, uint64_t value,
+                     const Access& access) {
+  const char* const served = sink_->reference(
+      address, bytes, write,
+      {.origin = access.origin, .level = access.level, .dependent = access.dependent});
+  if (narrator_ == nullptr) return;
+  narrator_->reference({.origin = access.origin,
+                        .write = write,
+                        .address = address,
+                        .through = access.through,
+                        .bytes = bytes,
+                        .what = access.what,
+                        .value = value,
+                        .decoded = decoder_ == nullptr ? "" : decoder_(access.what, value),
+                        .served = served});
+}
+
+uint64_t MissPath::load(PhysAddr address, const Access& access) {
+  const uint64_t value = *frames_->words(address);
+  touch(address, sizeof value, false, value, access);
+  return value;
+}
+
+void MissPath::store(PhysAddr address, uint64_t value, const Access& access) {
+  *frames_->words(address) = value;
+  touch(address, sizeof value, true, value, access);
+}
+
+pt::Lookup MissPath::walk(const pt::PageTable& table, VirtAddr va, unsigned number) {
+  pt::WalkPath path;
+  const pt::Lookup found = table.walk(va, path);
+  for (const pt::WalkStep& step : path.steps()) {
+    const uint64_t* const word = frames_->find_words(PhysAddr(step.address.value() & ~uint64_t{7}));
+    touch(step.address, step.bytes, false, word == nullptr ? 0 : *word,
+          {.origin = mem::Origin::Handler,
+           .level = step.level,
+           .dependent = step.dependent,
+           .through = {},
+           .what = "page table"});
+  }
+  more_instructions(number, uint64_t{path.count()} * table.handler_instructions());
+  return found;
+}
+
+void MissPath::narrate(Narrator* narrator) {
+  narrator_ = narrator;
+  watched_ = narrator != nullptr || sink_->has_caches();
+}
+
+uint64_t MissPath::instructions() const {
+  uint64_t sum = 0;
+  for (size_t i = 0; i < steps_.size(); ++i)
+    sum += taken_[i] * steps_[i].instructions + extra_[i];
+  return sum;
+}
+
+uint64_t MissPath::traps() const {
+  uint64_t sum = 0;
+  for (size_t i = 0; i < steps_.size(); ++i)
+    if (steps_[i].trap) sum += taken_[i];
+  return sum;
+}
+
+PathReport::PathReport(std::span<const Step> steps) : steps_(steps), taken_(steps.size(), 0) {}
+
+void PathReport::add(const MissPath& path) {
+  for (unsigned i = 0; i < steps_.size(); ++i)
+    taken_[i] += path.taken(i);
+  instructions_ += path.instructions();
+  traps_ += path.traps();
+}
+
+void PathReport::report(stats::Report& report) const {
+  for (size_t i = 0; i < steps_.size(); ++i)
+    report.add(fmt::format("path.{}", steps_[i].name), taken_[i], "steps",
+               fmt::format("{}.", steps_[i].what));
+}
+
+}  // namespace mmusim::mmu

@@ -1,0 +1,147 @@
+// A miss path as the machine runs it: a sequence of named steps, each with the instructions it
+// takes and the memory references it makes.
+//
+// An architecture lists its steps once (a constant array of Step, numbered by an enum). Taking one
+// counts it and its instructions; loads and stores are reported to the reference sink where they
+// are made, so that a path's cost is what it did, not what a table says. A step of hardware has no
+// instructions and its references are the walker's; a step of a software handler has code, at
+// addresses of its own, whose fetches are references too (Origin::HandlerCode).
+//
+// A Narrator is told everything as it happens (mmusim explain): each step, each reference with its
+// addresses and what was read, and remarks. Without one a step costs an increment. Not thread-safe.
+#ifndef MMUSIM_MMU_MISS_PATH_H_
+#define MMUSIM_MMU_MISS_PATH_H_
+
+#include <cstdint>
+#include <optional>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "base/types.h"
+#include "mem/frames.h"
+#include "mem/sink.h"
+#include "pt/page_table.h"
+#include "stats/report.h"
+
+namespace mmusim::mmu {
+
+struct Step {
+  const char* name;       // in counters: path.<name>; letters, digits, '_' and '.'
+  const char* what;       // a line for people
+  unsigned instructions;  // executed each time; 0: hardware
+  bool trap = false;      // the processor takes an interruption to get here
+};
+
+// One reference as a Narrator hears of it.
+struct Seen {
+  mem::Origin origin = mem::Origin::Handler;
+  bool write = false;
+  PhysAddr address;
+  std::optional<VirtAddr> through =
+      std::nullopt;  // the virtual address it was made by; none: physical
+  unsigned bytes = 8;
+  const char* what = "";     // "PGD entry", "VHPT tag", ...
+  uint64_t value = 0;        // read, or written
+  std::string decoded = {};  // its fields, where the architecture says
+  const char* served = "";   // "l1" ... "memory"; empty where no caches are simulated
+};
+
+class Narrator {
+ public:
+  virtual ~Narrator() = default;
+  virtual void step(const Step& step) = 0;
+  virtual void reference(const Seen& seen) = 0;
+  virtual void remark(const std::string& text) = 0;
+};
+
+// How an architecture's handler code lies in memory.
+struct HandlerCode {
+  PhysAddr base;                       // of the first step's
+  unsigned bytes_per_instruction = 4;  // IA-64: 16 bytes hold 3
+  unsigned instructions_per_unit = 1;
+};
+
+class MissPath {
+ public:
+  // All must outlive it.
+  MissPath(std::span<const Step> steps, mem::FrameMemory& frames, mem::ReferenceSink& sink,
+           const HandlerCode& code);
+
+  void step(unsigned number) {
+    ++taken_[number];
+    if (watched_) [[unlikely]]
+      show_step(number);
+  }
+  // `times` more instructions of the step, for loops within it.
+  void more_instructions(unsigned number, uint64_t instructions) { extra_[number] += instructions; }
+
+  // What a reference is, beside where.
+  struct Access {
+    mem::Origin origin = mem::Origin::Handler;
+    uint8_t level = 0;
+    bool dependent = true;
+    std::optional<VirtAddr> through = std::nullopt;
+    const char* what = "";
+  };
+  // Reads or writes a word of 8 bytes of table memory. REQUIRES: the frame has contents.
+  uint64_t load(PhysAddr address, const Access& access);
+  void store(PhysAddr address, uint64_t value, const Access& access);
+  // Reports a reference made by other means (`bytes` at most 16, within a line).
+  void touch(PhysAddr address, unsigned bytes, bool write, uint64_t value, const Access& access);
+
+  // The kernel's page table, walked by a handler: every word the backend reads is a load of the
+  // handler's, with the instructions the backend says a word takes, counted for step `number`.
+  pt::Lookup walk(const pt::PageTable& table, VirtAddr va, unsigned number);
+
+  void remark(const std::string& text) {
+    if (narrator_ != nullptr) narrator_->remark(text);
+  }
+  [[nodiscard]] bool narrated() const { return narrator_ != nullptr; }
+  // Null: nobody listens. Must outlive its use.
+  void narrate(Narrator* narrator);
+  // How words of the tables are shown; may be null.
+  using Decoder = std::string (*)(const char* what, uint64_t value);
+  void decode_with(Decoder decoder) { decoder_ = decoder; }
+
+  [[nodiscard]] uint64_t taken(unsigned number) const { return taken_[number]; }
+  [[nodiscard]] uint64_t instructions() const;
+  [[nodiscard]] uint64_t traps() const;
+
+ private:
+  void show_step(unsigned number);
+
+  std::span<const Step> steps_;
+  mem::FrameMemory* frames_;
+  mem::ReferenceSink* sink_;
+  std::vector<uint64_t> taken_;
+  std::vector<uint64_t> extra_;
+  struct Code {
+    PhysAddr begin;
+    uint64_t bytes = 0;
+  };
+  std::vector<Code> code_;
+  Narrator* narrator_ = nullptr;
+  Decoder decoder_ = nullptr;
+  bool watched_ = false;  // code fetches must be reported, or somebody listens
+};
+
+// Adds up the paths of all CPUs: path.<step>, path.instructions, path.traps.
+class PathReport {
+ public:
+  explicit PathReport(std::span<const Step> steps);
+  void add(const MissPath& path);
+  void report(stats::Report& report) const;
+  [[nodiscard]] uint64_t instructions() const { return instructions_; }
+  [[nodiscard]] uint64_t traps() const { return traps_; }
+
+ private:
+  std::span<const Step> steps_;
+  std::vector<uint64_t> taken_;
+  uint64_t instructions_ = 0;
+  uint64_t traps_ = 0;
+};
+
+}  // namespace mmusim::mmu
+
+#endif  // MMUSIM_MMU_MISS_PATH_H_

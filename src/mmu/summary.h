@@ -1,0 +1,41 @@
+// What every architecture counts under the same names, so that machines can be put side by side:
+// the counters mmu.*, and what a translation costs in cycles.
+//
+// Denominators are the program's own: instructions, and the look-ups of the first level. Retries
+// after faults are in walks, handler runs and references, since the machine makes them all the
+// same; not in the misses. Cycles are events times the cost.* keys, worked out at the end; the
+// simulator is no model of a pipeline. Plain data.
+#ifndef MMUSIM_MMU_SUMMARY_H_
+#define MMUSIM_MMU_SUMMARY_H_
+
+#include <cstdint>
+
+#include "mem/sink.h"
+#include "stats/report.h"
+
+namespace mmusim::mmu {
+
+struct Summary {
+  uint64_t fetch_lookups = 0;
+  uint64_t data_lookups = 0;
+  uint64_t first_fetch_misses = 0;  // of the first level
+  uint64_t first_data_misses = 0;
+  uint64_t last_fetch_misses = 0;  // of the last TLB level: what a walk or a handler is needed for
+  uint64_t last_data_misses = 0;
+  uint64_t hardware_walks = 0;  // begun by a hardware walker of any kind
+  uint64_t traps = 0;           // interruptions taken by the miss path
+  uint64_t handler_instructions = 0;
+  uint64_t soft_lookups = 0;  // of the software TLB: VHPT, hash table, TSB, radix copy
+  uint64_t soft_hits = 0;
+  uint64_t soft_bytes = 0;     // its memory at its largest
+  uint64_t flushes = 0;        // requests of the kernel
+  uint64_t flushed_pages = 0;  // purges of single pages those came to, on all CPUs
+  uint64_t interrupts = 0;     // sent to other CPUs
+};
+
+// Adds the counters mmu.*.
+void report_summary(const Summary& summary, const mem::ReferenceSink& sink, stats::Report& report);
+
+}  // namespace mmusim::mmu
+
+#endif  // MMUSIM_MMU_SUMMARY_H_

@@ -1,0 +1,206 @@
+// One level of a CPU's TLBs: the arrays that are probed together, with tags, large pages, locked
+// entries and the hit filter. What any architecture's levels are made of.
+//
+// **Tags.** Page number, size of the entry, and the address space it belongs to (PCID, RID,
+// context, ASN, VSID: up to 56 bits). A global entry matches under every address space; it is
+// probed for only while an array has any. The whole of a 64-bit address counts: who has holes in
+// its addresses keeps them out.
+//
+// **Fragments.** A leaf goes into the array holding the largest page size that is not larger than
+// the leaf; where that is smaller than the leaf, the entry is a fragment: the part of the leaf
+// around the address asked for. An entry remembers its leaf's size, so that invalidating an address
+// removes every fragment of the leaf there, and so that a level that refills from another one can
+// hold the leaf whole. A level none of whose arrays holds a size as small as the leaf's cannot take
+// it: holds() says so.
+//
+// **Locked entries** (IA-64's translation registers, SPARC's locked TTEs) stand in a bank of their
+// own, which replacement never touches and the invalidations below leave alone; unlock() removes
+// them. Where hardware takes them out of the ordinary array, its geometry is that much smaller.
+//
+// **Hit filter.** A first level has one; every entry removed or changed is dropped from it here.
+//
+// Probe order where entries of different sizes could match: locked ones, then arrays in the order
+// given, small sizes before large ones, own before global. Correct software never lets two match.
+// Not thread-safe.
+#ifndef MMUSIM_TLB_LEVEL_H_
+#define MMUSIM_TLB_LEVEL_H_
+
+#include <array>
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <vector>
+
+#include "base/types.h"
+#include "tlb/array.h"
+#include "tlb/hit_filter.h"
+
+namespace mmusim::tlb {
+
+// What tags know an address space by. 56 bits, all ones excepted.
+using Space = uint64_t;
+
+// A translation as TLBs hold it.
+struct Leaf {
+  Pfn pfn;         // first frame of the leaf
+  PageShift size;  // of the leaf
+  Rights rights;
+  bool dirty = false;   // a store may go on without anybody noting it
+  bool global = false;  // of every address space
+  uint8_t extra = 0;    // the architecture's own
+};
+
+// What an entry gives.
+struct Payload {
+  Pfn pfn;         // first frame of the entry
+  PageShift size;  // of the entry
+  PageShift leaf;  // of the leaf it is made from
+  Rights rights;
+  bool dirty = false;
+  bool global = false;
+  uint8_t extra = 0;
+};
+
+struct EntryView {  // for checks
+  VirtAddr base;
+  Space space = 0;  // of a global entry: meaningless
+  bool locked = false;
+  Payload payload;
+};
+
+class Level {
+ public:
+  // `page`: the machine's base page, in which Pfns count. `locked`: slots for locked entries.
+  // REQUIRES: `arrays` are not empty.
+  Level(const std::vector<Geometry>& arrays, PageShift page, bool with_filter, unsigned locked = 0);
+
+  struct Hit {
+    uint32_t bank = 0;
+    uint32_t index = 0;
+    Payload* payload = nullptr;  // null: no hit
+    explicit operator bool() const { return payload != nullptr; }
+  };
+
+  // Changes nothing.
+  [[nodiscard]] Hit find(VirtAddr va, Space space);
+  // The hit is a use.
+  void touch(const Hit& hit) { banks_[hit.bank].array.touch(hit.index, tick()); }
+  // Whether some array can hold a leaf of this size, whole or in fragments.
+  [[nodiscard]] bool holds(PageShift leaf) const { return place_of(leaf) != nullptr; }
+  // Makes an entry for the leaf's part at `va`; a use. REQUIRES: holds(leaf.size).
+  Hit fill(VirtAddr va, Space space, const Leaf& leaf);
+  // Changed in place (dirty set, rights raised): what the filter knew is dropped.
+  void changed(const Hit& hit) {
+    if (filter_) filter_->drop(entry_number(hit));
+  }
+  // Lets the filter answer for `key` from now on.
+  void filter_install(const Hit& hit, uint64_t key, bool readable, bool writable) {
+    filter_->install(key, entry_number(hit), banks_[hit.bank].array.stamp(hit.index), readable,
+                     writable);
+  }
+  [[nodiscard]] HitFilter& filter() { return *filter_; }
+
+  // The leaf, whole, in locked slot `slot`; what was there goes. REQUIRES: slot exists.
+  void lock(unsigned slot, VirtAddr va, Space space, const Leaf& leaf);
+  void unlock(unsigned slot);
+
+  // Remove what is not locked.
+  // What translates `va` for this address space, and global entries that do, with all fragments of
+  // their leaves.
+  void invalidate_page(VirtAddr va, Space space);
+  // What has a byte in [range), likewise.
+  void invalidate_range(VirtRange range, Space space);
+  void invalidate_space(Space space);  // all but global ones
+  void invalidate_non_global();
+  void invalidate_all();
+  template <class Predicate>  // (const EntryView&) -> bool
+  void invalidate_if(Predicate predicate) {
+    remove_if([&](const Tag& tag, const Payload& payload) {
+      return predicate(EntryView{base_of(tag), space_of(tag), false, payload});
+    });
+  }
+
+  void for_each(const std::function<void(const EntryView&)>& visit) const;
+
+  [[nodiscard]] uint64_t fills() const { return fills_; }
+  [[nodiscard]] uint64_t evictions() const { return evictions_; }
+  [[nodiscard]] uint64_t invalidated() const { return invalidated_; }
+
+ private:
+  // The address down to the entry's size, and 55:0 space, 63:56 log2 of the size (never 0, so that
+  // no tag equals an empty way's).
+  struct Tag {
+    uint64_t base = 0;
+    uint64_t rest = 0;
+    bool operator==(const Tag& o) const { return ((base ^ o.base) | (rest ^ o.rest)) == 0; }
+  };
+  static constexpr unsigned kSpaceBits = 56;
+  static constexpr Space kEverySpace = (Space{1} << kSpaceBits) - 1;
+  static Tag make_tag(VirtAddr va, PageShift size, Space space) {
+    return {va.value() & ~size.offset_mask(), space | uint64_t{size.log2()} << kSpaceBits};
+  }
+  static VirtAddr base_of(const Tag& tag) { return VirtAddr(tag.base); }
+  static Space space_of(const Tag& tag) { return tag.rest & kEverySpace; }
+
+  struct Size {  // a page size an array holds
+    PageShift size;
+    uint32_t valid = 0;  // entries of it
+  };
+  struct Bank {
+    explicit Bank(const Geometry& geometry) : array(geometry) {}
+    TlbArray<Tag, Payload> array;
+    uint32_t first_entry = 0;  // entries of the level are numbered through its banks
+    std::vector<Size> sizes;   // ascending
+    uint32_t globals = 0;
+    uint32_t fragments = 0;
+    bool locked = false;
+    [[nodiscard]] uint32_t set_of(VirtAddr va, PageShift size) const {
+      return static_cast<uint32_t>(va.value() >> size.log2()) & (array.sets() - 1);
+    }
+  };
+  struct Place {  // where leaves of at least this size go
+    PageShift size;
+    uint32_t bank = 0;
+  };
+
+  [[nodiscard]] uint64_t tick() { return filter_ ? filter_->tick() : ++clock_; }
+  [[nodiscard]] uint32_t entry_number(const Hit& hit) const {
+    return banks_[hit.bank].first_entry + hit.index;
+  }
+  [[nodiscard]] const Place* place_of(PageShift leaf) const;
+  Hit put(uint32_t bank, uint32_t index, VirtAddr va, PageShift size, Space space,
+          const Leaf& leaf);
+  static Size& size_in(Bank& bank, PageShift size);
+  void remove(Bank& bank, uint32_t index);
+  template <class Predicate>
+  void remove_if(Predicate predicate);
+
+  PageShift page_;
+  std::vector<Bank> banks_;
+  std::vector<Place> places_;  // sizes descending
+  std::unique_ptr<HitFilter> filter_;
+  uint64_t clock_ = 0;  // used where there is no filter
+  uint64_t fills_ = 0;
+  uint64_t evictions_ = 0;
+  uint64_t invalidated_ = 0;
+};
+
+template <class Predicate>
+void Level::remove_if(Predicate predicate) {
+  for (Bank& bank : banks_) {
+    if (bank.locked) continue;
+    uint32_t valid = 0;
+    for (const Size& size : bank.sizes)
+      valid += size.valid;
+    if (valid == 0) continue;
+    for (uint32_t index = 0; index < bank.array.entries(); ++index)
+      if (bank.array.valid(index) && predicate(bank.array.tag(index), bank.array.payload(index))) {
+        remove(bank, index);
+        ++invalidated_;
+      }
+  }
+}
+
+}  // namespace mmusim::tlb
+
+#endif  // MMUSIM_TLB_LEVEL_H_

@@ -1,0 +1,130 @@
+#include "mmu/miss_path.h"
+
+#include <gtest/gtest.h>
+#include <string>
+#include <vector>
+
+#include "mmu/summary.h"
+
+namespace mmusim::mmu {
+namespace {
+
+enum : unsigned { kProbe, kWalk, kInsert };
+constexpr Step kSteps[] = {
+    {"probe", "Hardware looks", 0},
+    {"walk", "The handler walks the page table", 6, true},
+    {"insert", "The handler inserts", 4},
+};
+
+class Listener final : public Narrator {
+ public:
+  void step(const Step& step) override { heard.push_back(std::string("step ") + step.name); }
+  void reference(const Seen& seen) override {
+    heard.push_back(fmt::format("{} {} {:#x}={:#x}{} {}{}", seen.write ? "store" : "load",
+                                seen.what, seen.address.value(), seen.value,
+                                seen.through ? fmt::format(" at {:#x}", seen.through->value()) : "",
+                                seen.decoded, seen.served));
+  }
+  void remark(const std::string& text) override { heard.push_back(text); }
+  std::vector<std::string> heard;
+};
+
+class MissPathTest : public testing::Test {
+ protected:
+  mem::FrameMemory frames{uint64_t{1} << 20, PageShift(12)};
+  mem::ReferenceSink sink;
+  PhysAddr table = frames.address_of(*frames.allocate(0, mem::FrameUse::Table, 0));
+};
+
+TEST_F(MissPathTest, StepsAndReferencesAreCounted) {
+  MissPath path(kSteps, frames, sink, {PhysAddr(0x100)});
+  path.step(kProbe);
+  path.step(kWalk);
+  path.more_instructions(kWalk, 15);
+  path.step(kInsert);
+  path.step(kInsert);
+  path.store(table, 0x77, {.level = 1});
+  EXPECT_EQ(path.load(table, {.origin = mem::Origin::Walker, .level = 2}), 0x77u);
+  EXPECT_EQ(path.taken(kInsert), 2u);
+  EXPECT_EQ(path.instructions(), 6u + 15 + 4 + 4);
+  EXPECT_EQ(path.traps(), 1u);
+  EXPECT_EQ(sink.count(mem::Origin::Handler, 1, true), 1u);
+  EXPECT_EQ(sink.count(mem::Origin::Walker, 2, false), 1u);
+  EXPECT_EQ(sink.total(mem::Origin::HandlerCode), 0u);
+
+  stats::Report report;
+  PathReport sum(kSteps);
+  sum.add(path);
+  sum.add(path);
+  sum.report(report);
+  EXPECT_EQ(report.value("path.insert"), 4u);
+  EXPECT_EQ(sum.instructions(), 58u);
+  EXPECT_EQ(sum.traps(), 2u);
+}
+
+TEST_F(MissPathTest, ANarratorHearsAllInOrder) {
+  MissPath path(kSteps, frames, sink, {PhysAddr(0x100)});
+  path.decode_with([](const char*, uint64_t value) { return fmt::format("<{}>", value); });
+  Listener listener;
+  path.step(kProbe);
+  path.narrate(&listener);
+  path.step(kWalk);
+  path.store(table, 5, {.through = VirtAddr(0xabc), .what = "slot"});
+  path.remark("done");
+  path.narrate(nullptr);
+  path.step(kInsert);
+  EXPECT_EQ(
+      listener.heard,
+      (std::vector<std::string>{
+          "step walk", fmt::format("store slot {:#x}=0x5 at 0xabc <5>", table.value()), "done"}));
+}
+
+// With caches the code is fetched: 6 instructions of 4 bytes from 0x40 on, then 4 from 0x58 on.
+TEST_F(MissPathTest, CodeIsFetchedThroughTheCaches) {
+  config::Schema schema;
+  mem::ReferenceSink::declare(schema);
+  config::Config config(schema);
+  config.load_text("[cache]\nenabled = true\n", "test");
+  mem::ReferenceSink cached(config);
+  MissPath path(kSteps, frames, cached, {PhysAddr(0x40)});
+  path.step(kProbe);
+  EXPECT_EQ(cached.total(mem::Origin::HandlerCode), 0u);
+  path.step(kWalk);  // 0x40..0x57
+  EXPECT_EQ(cached.total(mem::Origin::HandlerCode), 1u);
+  path.step(kInsert);  // 0x58..0x67
+  EXPECT_EQ(cached.total(mem::Origin::HandlerCode), 3u);
+}
+
+TEST_F(MissPathTest, BundlesHoldThreeInstructions) {
+  config::Schema schema;
+  mem::ReferenceSink::declare(schema);
+  config::Config config(schema);
+  config.load_text("[cache]\nenabled = true\n", "test");
+  mem::ReferenceSink cached(config);
+  MissPath path(kSteps, frames, cached, {PhysAddr(0), 16, 3});
+  path.step(kInsert);  // after 2 bundles: 2 bundles, 0x20..0x3f
+  EXPECT_EQ(cached.total(mem::Origin::HandlerCode), 1u);
+}
+
+// Cycles: (10 - 4) x 7 next level, 3 x 20 traps, 50 instructions, 5 + 2 references x 14.
+TEST_F(MissPathTest, CyclesAreEventsTimesCosts) {
+  for (int i = 0; i < 5; ++i)
+    sink.reference(table, 8, false, {.origin = mem::Origin::Walker});
+  for (int i = 0; i < 2; ++i)
+    sink.reference(table, 8, true, {.origin = mem::Origin::Handler});
+  sink.reference(table, 8, true, {.origin = mem::Origin::Kernel});
+  Summary summary;
+  summary.first_fetch_misses = 3;
+  summary.first_data_misses = 7;
+  summary.last_data_misses = 4;
+  summary.traps = 3;
+  summary.handler_instructions = 50;
+  stats::Report report;
+  report_summary(summary, sink, report);
+  EXPECT_EQ(report.value("mmu.cycles.next_level"), 42u);
+  EXPECT_EQ(report.value("mmu.cycles.traps"), 60u);
+  EXPECT_EQ(report.value("mmu.cycles"), 42u + 60 + 50 + 70 + 28);
+}
+
+}  // namespace
+}  // namespace mmusim::mmu

@@ -1,0 +1,117 @@
+#include "tlb/level.h"
+
+#include <gtest/gtest.h>
+#include <set>
+
+namespace mmusim::tlb {
+namespace {
+
+constexpr PageShift k4K{12};
+constexpr PageShift k64K{16};
+constexpr PageShift k16M{24};
+
+Geometry array(uint32_t entries, uint32_t ways, std::vector<PageShift> pages) {
+  Geometry geometry;
+  geometry.entries = entries;
+  geometry.ways = ways;
+  geometry.pages = std::move(pages);
+  return geometry;
+}
+
+Leaf leaf(uint64_t pfn, PageShift size, bool global = false) {
+  return {.pfn = Pfn(pfn), .size = size, .rights = Rights(Rights::kRead), .global = global};
+}
+
+TEST(Level, SpacesAreApartAndGlobalEntriesAreNot) {
+  Level level({array(8, 8, {k4K, k64K})}, k4K, false);
+  level.fill(VirtAddr(0x1000), 5, leaf(1, k4K));
+  level.fill(VirtAddr(0x20000), 5, leaf(16, k64K, true));
+  EXPECT_TRUE(level.find(VirtAddr(0x1fff), 5));
+  EXPECT_FALSE(level.find(VirtAddr(0x1fff), 6));
+  EXPECT_EQ(level.find(VirtAddr(0x2ffff), 6).payload->pfn, Pfn(16));
+  level.invalidate_space(5);
+  EXPECT_FALSE(level.find(VirtAddr(0x1000), 5));
+  EXPECT_TRUE(level.find(VirtAddr(0x20000), 5));
+  level.invalidate_page(VirtAddr(0x21000), 9);
+  EXPECT_FALSE(level.find(VirtAddr(0x20000), 5));
+  EXPECT_EQ(level.invalidated(), 2u);
+}
+
+// All 64 bits of an address are compared, and spaces of 56 bits.
+TEST(Level, TagsAreWhole) {
+  Level level({array(4, 4, {k4K})}, k4K, false);
+  const Space wide = (Space{1} << 55) + 3;
+  level.fill(VirtAddr(0xf000000000001000), wide, leaf(7, k4K));
+  EXPECT_TRUE(level.find(VirtAddr(0xf000000000001000), wide));
+  EXPECT_FALSE(level.find(VirtAddr(0x7000000000001000), wide));
+  EXPECT_FALSE(level.find(VirtAddr(0xf000000000001000), 3));
+}
+
+TEST(Level, ALeafGoesWhereTheLargestFittingSizeIsHeld) {
+  Level level({array(4, 4, {k4K}), array(2, 2, {k64K})}, k4K, false);
+  EXPECT_TRUE(level.holds(k16M));
+  EXPECT_FALSE(level.holds(PageShift(10)));
+  level.fill(VirtAddr(0x1234567), 1, leaf(0x1000, k16M));
+  const auto hit = level.find(VirtAddr(0x1230000), 1);
+  ASSERT_TRUE(hit);
+  EXPECT_EQ(hit.payload->size, k64K);
+  EXPECT_EQ(hit.payload->leaf, k16M);
+  EXPECT_EQ(hit.payload->pfn, Pfn(0x1230));
+  EXPECT_FALSE(level.find(VirtAddr(0x1240000), 1));
+  // Any address of the leaf takes its fragments.
+  level.invalidate_page(VirtAddr(0x1000000), 1);
+  EXPECT_FALSE(level.find(VirtAddr(0x1230000), 1));
+}
+
+TEST(Level, ARangeTakesWhatItTouches) {
+  Level level({array(8, 8, {k4K, k64K})}, k4K, false);
+  level.fill(VirtAddr(0x10000), 1, leaf(16, k64K));
+  level.fill(VirtAddr(0x20000), 1, leaf(32, k4K));
+  level.fill(VirtAddr(0x21000), 1, leaf(33, k4K));
+  level.fill(VirtAddr(0x20000), 2, leaf(34, k4K));
+  level.fill(VirtAddr(~uint64_t{0xfff}), 1, leaf(35, k4K));
+  level.invalidate_range({VirtAddr(0x1f000), VirtAddr(0x21000)}, 1);
+  EXPECT_FALSE(level.find(VirtAddr(0x10000), 1));
+  EXPECT_FALSE(level.find(VirtAddr(0x20000), 1));
+  EXPECT_TRUE(level.find(VirtAddr(0x21000), 1));
+  EXPECT_TRUE(level.find(VirtAddr(0x20000), 2));
+  EXPECT_TRUE(level.find(VirtAddr(~uint64_t{0xfff}), 1));
+}
+
+TEST(Level, LockedEntriesStay) {
+  Level level({array(2, 2, {k4K})}, k4K, true, 2);
+  level.lock(1, VirtAddr(0x5000000), 0, leaf(0x4000, k16M));
+  for (uint64_t page = 0; page < 8; ++page)
+    level.fill(VirtAddr(page << 12), 1, leaf(page, k4K));
+  EXPECT_EQ(level.evictions(), 6u);
+  level.invalidate_all();
+  level.invalidate_range({VirtAddr(0), VirtAddr(uint64_t{1} << 40)}, 0);
+  const auto hit = level.find(VirtAddr(0x5ffffff), 0);
+  ASSERT_TRUE(hit);
+  EXPECT_EQ(hit.payload->pfn, Pfn(0x4000));
+  std::set<bool> locked;
+  level.for_each([&](const EntryView& entry) { locked.insert(entry.locked); });
+  EXPECT_EQ(locked, std::set<bool>{true});
+  // Another one in the slot; then none.
+  level.lock(1, VirtAddr(0x7000), 3, leaf(9, k4K));
+  EXPECT_FALSE(level.find(VirtAddr(0x5ffffff), 0));
+  EXPECT_TRUE(level.find(VirtAddr(0x7000), 3));
+  level.unlock(1);
+  EXPECT_FALSE(level.find(VirtAddr(0x7000), 3));
+}
+
+TEST(Level, WhatIsRemovedOrChangedLeavesTheFilter) {
+  Level level({array(2, 2, {k4K})}, k4K, true, 1);
+  const auto hit = level.fill(VirtAddr(0x3000), 1, leaf(3, k4K));
+  level.filter_install(hit, 3, true, false);
+  EXPECT_TRUE(level.filter().view().hits(3, false, level.filter().tick()));
+  level.changed(hit);
+  EXPECT_FALSE(level.filter().view().hits(3, false, level.filter().tick()));
+  level.filter_install(hit, 3, true, true);
+  EXPECT_TRUE(level.filter().view().hits(3, true, level.filter().tick()));
+  level.invalidate_page(VirtAddr(0x3000), 1);
+  EXPECT_FALSE(level.filter().view().hits(3, true, level.filter().tick()));
+}
+
+}  // namespace
+}  // namespace mmusim::tlb
