@@ -123,17 +123,6 @@ std::string trace_path(const config::Config& config) {
   return find_data_file(trace, fs::path(origin.substr(0, colon)).parent_path().string());
 }
 
-stats::Provenance provenance_of(const config::Config& config, const sim::ReplayResult& result) {
-  stats::Provenance p = cli::provenance_of(config);
-  p.trace_hash = result.trace_hash;
-  p.trace_isa = result.header.isa;
-  p.trace_program = result.header.program;
-  p.trace_recorder = result.header.recorder;
-  p.torn = result.torn;
-  p.stopped = result.stopped;
-  return p;
-}
-
 report::Heading heading_of(const config::Config& config, const sim::ReplayResult& result) {
   report::Heading h;
   h.machine = config.text("machine.name");
@@ -183,10 +172,13 @@ void declare_simulation_options(Arguments& arguments, const config::Schema& sche
 }
 
 config::Config simulation_config(const Arguments& arguments, const config::Schema& schema,
-                                 const std::string& config_file, const std::string& trace) {
+                                 const std::string& config_file, const std::string& trace,
+                                 const std::vector<Setting>& settings) {
   const auto layers = [&](config::Config& config) {
     if (!config_file.empty()) config.load(config_file);
     if (!trace.empty()) config.set("run.trace", trace, "the command line");
+    for (const Setting& setting : settings)
+      config.set(setting.key, setting.value, setting.where);
     apply_short_options(arguments, config);
     arguments.apply_keys(config);
   };
@@ -212,19 +204,26 @@ stats::Provenance provenance_of(const config::Config& config) {
   return p;
 }
 
-void simulate(const Arguments& arguments, const config::Config& config) {
-  if (arguments.has("print-config")) {
-    print(config.effective());
-    return;
-  }
-  ResultFiles files(arguments);
+stats::Provenance provenance_of(const config::Config& config, const sim::ReplayResult& result) {
+  stats::Provenance p = cli::provenance_of(config);
+  p.trace_hash = result.trace_hash;
+  p.trace_isa = result.header.isa;
+  p.trace_program = result.header.program;
+  p.trace_recorder = result.header.recorder;
+  p.torn = result.torn;
+  p.stopped = result.stopped;
+  return p;
+}
+
+sim::ReplayResult replay_with_progress(const config::Config& config, const std::string& title,
+                                       bool quiet) {
   config::Config resolved = config;
   resolved.set("run.trace", trace_path(config), config.origin("run.trace"));
   sim::ReplayResult result;
   {
-    report::Progress progress(fmt::format("replaying {}", config.text("run.trace")), "references",
-                              arguments.has("quiet") ? report::Progress::Style::None
-                                                     : report::Progress::style_for_stderr());
+    report::Progress progress(
+        title, "references",
+        quiet ? report::Progress::Style::None : report::Progress::style_for_stderr());
     sim::ReplayOptions options;
     options.progress = [&](const sim::ReplayProgress& p) {
       progress.update(p.bytes_done, p.bytes_total, p.references);
@@ -235,6 +234,17 @@ void simulate(const Arguments& arguments, const config::Config& config) {
     warn(fmt::format("{}: the trace is torn; replayed up to its last whole chunk",
                      config.text("run.trace")));
   }
+  return result;
+}
+
+void simulate(const Arguments& arguments, const config::Config& config) {
+  if (arguments.has("print-config")) {
+    print(config.effective());
+    return;
+  }
+  ResultFiles files(arguments);
+  const sim::ReplayResult result = replay_with_progress(
+      config, fmt::format("replaying {}", config.text("run.trace")), arguments.has("quiet"));
   files.write(report::replay_table(heading_of(config, result), result.report), config.effective(),
               stats::results_json(provenance_of(config, result), config, result.report),
               stats::counters_csv(result.report));

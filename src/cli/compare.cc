@@ -1,0 +1,127 @@
+// compare: a trace or script on several machines and page tables.
+#include <algorithm>
+#include <fmt/format.h>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "base/error.h"
+#include "base/output_file.h"
+#include "cli/arguments.h"
+#include "cli/command.h"
+#include "cli/config_files.h"
+#include "cli/output.h"
+#include "cli/simulate.h"
+#include "report/comparison_table.h"
+#include "sim/workload/script.h"
+#include "sim/workload/simulate.h"
+
+namespace mmusim::cli {
+namespace {
+
+constexpr const char* kText =
+    "Replays a trace (.mmt), or runs a workload script (.workload), once on each machine with each "
+    "kind of\n"
+    "page table, and prints what translation costs on each: TLB misses, walks, handler "
+    "instructions,\n"
+    "table references, faults, flushes, memory and cycles, all over the same work. Keys given here "
+    "hold for\n"
+    "every run.";
+
+Words split(const std::string& text) {
+  Words parts;
+  size_t begin = 0;
+  while (true) {
+    const size_t comma = text.find(',', begin);
+    parts.push_back(text.substr(begin, comma - begin));
+    if (comma == std::string::npos) return parts;
+    begin = comma + 1;
+  }
+}
+
+// Those named; else all machines there are that are no teaching models.
+Words machines_of(const Arguments& arguments) {
+  if (arguments.has("machines")) return split(arguments.text("machines"));
+  Words names;
+  for (const ConfigFile& file : config_files("machines"))
+    if (file.name != "tiny") names.push_back(file.name);
+  return names;
+}
+
+size_t base_of(const Arguments& arguments, const std::vector<report::ComparedRun>& runs) {
+  if (!arguments.has("base")) return 0;
+  const std::string& name = arguments.text("base");
+  Words names;
+  for (size_t i = 0; i < runs.size(); ++i) {
+    const std::string machine = runs[i].name.substr(0, runs[i].name.find('/'));
+    if (name == runs[i].name || name == machine) return i;
+    names.push_back(runs[i].name);
+  }
+  throw UsageError("--base", fmt::format("'{}' is not among the runs", name),
+                   fmt::format("they are {}", fmt::join(names, ", ")));
+}
+
+}  // namespace
+
+void compare(const Words& words) {
+  const config::Schema schema = simulation_schema();
+  Arguments arguments(
+      "compare TRACE|SCRIPT [--machines NAME,...] [--page-tables KIND,...] [options]", kText);
+  arguments.positional("TRACE|SCRIPT", 1);
+  arguments.options()                                                                            //
+      ("machines,m", text_option("NAME|FILE,..."),                                               //
+       "The machines; all of 'mmusim list machines' but tiny if not given.")                     //
+      ("page-tables,p", text_option("KIND,..."), "The kinds of page table; mlpt if not given.")  //
+      ("base,b", text_option("MACHINE[/KIND]"),                                                  //
+       "The run the relative column relates to; the first if not given.")                        //
+      ("check", "Compare every translation with the page table; sets run.check.")                //
+      ("limit", text_option("N"), "Stop after about N instructions; sets run.limit.")            //
+      ("accept-torn", "Replay a torn trace as far as it goes; sets run.accept_torn.")            //
+      ("json", text_option("FILE"),                                                              //
+       "Write everything as JSON; - for stdout, in place of the tables.")                        //
+      ("quiet,q", "No progress on stderr.");
+  arguments.keys(schema);
+  if (!arguments.parse(words)) return;
+
+  const std::string& source = arguments.text("TRACE|SCRIPT");
+  const bool is_script = source.ends_with(".workload");
+  const Words tables =
+      arguments.has("page-tables") ? split(arguments.text("page-tables")) : Words{"mlpt"};
+
+  // All configurations are made before the first run, so that a mistyped name does not cost one.
+  report::Comparison comparison{.source = source, .program = {}, .runs = {}};
+  for (const std::string& machine : machines_of(arguments))
+    for (const std::string& table : tables) {
+      config::Config config = simulation_config(
+          arguments, schema, "", is_script ? std::string() : source,
+          {{"run.machine", machine, "--machines"}, {"machine.page_table", table, "--page-tables"}});
+      std::string name = fmt::format("{}/{}", config.text("machine.name"), table);
+      comparison.runs.push_back({std::move(name), std::move(config), {}, {}});
+    }
+  comparison.base = base_of(arguments, comparison.runs);
+  const bool to_stdout = arguments.has("json") && arguments.text("json") == "-";
+  std::unique_ptr<OutputFile> json;
+  if (arguments.has("json") && !to_stdout)
+    json = std::make_unique<OutputFile>(arguments.text("json"));
+
+  if (is_script) {
+    const sim::workload::Plan plan = sim::workload::unroll(sim::workload::load(source));
+    comparison.program = plan.name;
+    for (report::ComparedRun& run : comparison.runs) {
+      run.report = sim::workload::simulate(run.config, plan).report;
+      run.provenance = provenance_of(run.config);
+    }
+  } else {
+    for (report::ComparedRun& run : comparison.runs) {
+      sim::ReplayResult result = replay_with_progress(run.config, run.name, arguments.has("quiet"));
+      comparison.program = result.header.program;
+      run.provenance = provenance_of(run.config, result);
+      run.report = std::move(result.report);
+    }
+  }
+  if (json) json->write(report::comparison_json(comparison));
+  if (json) json->commit();
+  print(to_stdout ? report::comparison_json(comparison) : report::comparison_table(comparison));
+}
+
+}  // namespace mmusim::cli

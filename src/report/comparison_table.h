@@ -1,0 +1,44 @@
+// Runs of one trace or script on several machines and page tables, side by side: for people, and as
+// JSON.
+//
+// Everything is related to the same work: 1000 instructions of the program, or 1000 of its accesses
+// where a script has no instructions. What is compared are counters every architecture reports
+// under the same names (mmu.*, refs.*, kernel.*).
+#ifndef MMUSIM_REPORT_COMPARISON_TABLE_H_
+#define MMUSIM_REPORT_COMPARISON_TABLE_H_
+
+#include <cstddef>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "config/schema.h"
+#include "stats/report.h"
+#include "stats/results.h"
+
+namespace mmusim::report {
+
+struct ComparedRun {
+  std::string name;  // "skylake-sp/gpt"
+  config::Config config;
+  stats::Provenance provenance;
+  stats::Report report;
+};
+
+struct Comparison {
+  std::string source;  // trace or script
+  std::string program;
+  std::vector<ComparedRun> runs;
+  size_t base = 0;  // the run the others are related to
+};
+
+// REQUIRES (both): base < runs.size().
+std::string comparison_table(const Comparison& comparison);
+// {"schema": 1, "source", "per", "base", "runs": [{"name", "rates", "relative", "result"}]};
+// "result" is the run's own document, as replay --json writes it. Described in
+// src/report/README.md.
+std::string comparison_json(const Comparison& comparison);
+
+}  // namespace mmusim::report
+
+#endif  // MMUSIM_REPORT_COMPARISON_TABLE_H_
