@@ -1,5 +1,10 @@
 #include "arch/x86/mmu.h"
 
+#include <fmt/format.h>
+
+#include "arch/x86/steps.h"
+#include "base/units.h"
+
 namespace mmusim::x86 {
 
 namespace {
@@ -51,7 +56,8 @@ Mmu::Mmu(const Options& options, mem::FrameMemory& frames, mem::ReferenceSink& s
     : levels_(options.levels),
       l1i_(options.l1i, k4K, true),
       l1d_(options.l1d, k4K, true),
-      walker_(options, frames, sink),
+      path_(steps(), frames, sink, {}),
+      walker_(options, frames, path_),
       fetch_filter_(&l1i_.filter()),
       data_filter_(&l1d_.filter()),
       context_(kNoContext) {
@@ -61,8 +67,14 @@ Mmu::Mmu(const Options& options, mem::FrameMemory& frames, mem::ReferenceSink& s
   sides_[0] = {.first = &l1i_,
                .second = l2i_ ? &*l2i_ : second,
                .counters = &counters_.sides[0],
-               .data = false};
-  sides_[1] = {.first = &l1d_, .second = second, .counters = &counters_.sides[1], .data = true};
+               .data = false,
+               .name = "first-level instruction TLB"};
+  sides_[1] = {.first = &l1d_,
+               .second = second,
+               .counters = &counters_.sides[1],
+               .data = true,
+               .name = "first-level data TLB"};
+  path_.decode_with(decode_entry);
 }
 
 template <class Action>
@@ -75,11 +87,11 @@ void Mmu::on_every_level(Action action) {
 
 mmu::Translation Mmu::access(VirtAddr va, AccessKind kind, bool retry) {
   if (shadow_ == nullptr) return attempt(va, kind, retry);
-  if (retry) shadow_->fill(va, kind, /*preload=*/true);
+  if (retry) shadow_->fill(va, kind, /*preload=*/true, path_);
   const mmu::Translation t = attempt(va, kind, retry);
   const bool page_fault =
       t.fault == mmu::FaultReason::NotPresent || t.fault == mmu::FaultReason::Protection;
-  if (!page_fault || !shadow_->fill(va, kind, /*preload=*/false)) return t;
+  if (!page_fault || !shadow_->fill(va, kind, /*preload=*/false, path_)) return t;
   return attempt(va, kind, /*retry=*/true);
 }
 
@@ -93,6 +105,7 @@ mmu::Translation Mmu::attempt(VirtAddr va, AccessKind kind, bool retry) {
   }
   if (loaded_) {
     const tlb::Level::Hit hit = side.first->find(va, pcid_);
+    remark_lookup(side.name, hit);
     if (hit) {
       side.first->touch(hit);
       if (!user_may(hit.payload->rights, kind)) return fault(va, mmu::FaultReason::Protection);
@@ -107,6 +120,7 @@ mmu::Translation Mmu::refill(Side& side, VirtAddr va, AccessKind kind, bool retr
   ++(retry ? side.counters->retry_misses : side.counters->misses);
   if (side.second != nullptr && loaded_) {
     const tlb::Level::Hit hit = side.second->find(va, pcid_);
+    remark_lookup("second-level TLB", hit);
     if (hit) {
       side.second->touch(hit);
       if (!user_may(hit.payload->rights, kind)) return fault(va, mmu::FaultReason::Protection);
@@ -118,6 +132,7 @@ mmu::Translation Mmu::refill(Side& side, VirtAddr va, AccessKind kind, bool retr
     ++(retry ? side.counters->retry_second_misses : side.counters->second_misses);
   if (!loaded_) return fault(va, mmu::FaultReason::NotPresent);
 
+  path_.step(kWalkStep);
   const Walker::Result walk = walker_.walk(root_, va, pcid_, kind);
   if (walk.fault != mmu::FaultReason::None) return fault(va, walk.fault);
   ++counters_.leaves[level_of_size(walk.leaf.size)];
@@ -130,6 +145,7 @@ mmu::Translation Mmu::refill(Side& side, VirtAddr va, AccessKind kind, bool retr
 // leaf without a flush) is replaced.
 mmu::Translation Mmu::dirty_assist(Side& side, VirtAddr va, AccessKind kind, tlb::Payload before) {
   ++counters_.dirty_assists;
+  path_.step(kAssistStep);
   const Walker::Result walk = walker_.walk(root_, va, pcid_, kind);
   if (walk.fault != mmu::FaultReason::None) return fault(va, walk.fault);
   const tlb::Leaf known = leaf_of(before, va);
@@ -144,6 +160,17 @@ mmu::Translation Mmu::dirty_assist(Side& side, VirtAddr va, AccessKind kind, tlb
   tlb::Level::Hit hit = side.first->find(va, pcid_);
   if (!hit) hit = side.first->fill(va, pcid_, walk.leaf);
   return finish(side, va, hit);
+}
+
+void Mmu::remark_lookup(const char* level, const tlb::Level::Hit& hit) {
+  if (!path_.narrated()) return;
+  if (!hit) {
+    path_.remark(fmt::format("{}: miss", level));
+    return;
+  }
+  path_.remark(fmt::format("{}: hit, {} page in frame {:#x}{}", level,
+                           format_size(hit.payload->size.bytes()), hit.payload->pfn.value(),
+                           hit.payload->dirty ? ", D set" : ""));
 }
 
 void Mmu::mark_dirty(tlb::Level& level, VirtAddr va) {

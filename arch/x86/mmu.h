@@ -160,6 +160,9 @@ class Mmu {
   void invalidate_all();
 
   [[nodiscard]] Pcid pcid() const { return pcid_; }
+  // Everything access() does from now on is told; null: no longer.
+  void narrate(mmu::Narrator* narrator) { path_.narrate(narrator); }
+  [[nodiscard]] const mmu::MissPath& path() const { return path_; }
 
   // --- For checks and reports
   void for_each_entry(
@@ -175,6 +178,7 @@ class Mmu {
     tlb::Level* second = nullptr;  // may be null; may be the other side's too
     SideCounters* counters = nullptr;
     bool data = false;
+    const char* name = "";  // of the first level, for narrators
   };
 
   [[nodiscard]] uint64_t key_of(VirtAddr va) const { return (va.value() >> 12) | context_; }
@@ -184,6 +188,7 @@ class Mmu {
   mmu::Translation finish(Side& side, VirtAddr va, const tlb::Level::Hit& hit);
   mmu::Translation fault(VirtAddr va, mmu::FaultReason reason);
   void mark_dirty(tlb::Level& level, VirtAddr va);
+  void remark_lookup(const char* level, const tlb::Level::Hit& hit);
 
   template <class Action>
   void on_every_level(Action action);
@@ -193,6 +198,7 @@ class Mmu {
   tlb::Level l1d_;
   std::optional<tlb::Level> l2_;
   std::optional<tlb::Level> l2i_;
+  mmu::MissPath path_;
   Walker walker_;
   std::array<Side, 2> sides_;  // fetches, data
 

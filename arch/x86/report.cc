@@ -149,7 +149,8 @@ void report_mmu(const Options& options, const MmuCounters& sum, stats::Report& r
 }
 
 mmu::Summary summary_of(const Options& options, const MmuCounters& sum,
-                        const FlushCounters& flushes, const ShadowCounters& shadows) {
+                        const FlushCounters& flushes, const ShadowCounters& shadows,
+                        const mmu::PathReport& path) {
   const SideCounters& fetch = sum.sides[0];
   const SideCounters& data = sum.sides[1];
   const bool one_level = options.l2.empty();
@@ -163,7 +164,8 @@ mmu::Summary summary_of(const Options& options, const MmuCounters& sum,
   s.last_data_misses = one_level ? data.misses : data.second_misses;
   for (const uint64_t started : sum.walker.started)
     s.hardware_walks += started;
-  s.traps = shadows.lookups;
+  s.traps = path.traps();
+  s.handler_instructions = path.instructions();
   if (shadows.peak_bytes != 0) {
     s.soft_lookups = s.hardware_walks;
     s.soft_hits = s.hardware_walks - shadows.lookups;

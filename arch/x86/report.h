@@ -4,6 +4,7 @@
 
 #include "arch/x86/mmu.h"
 #include "arch/x86/options.h"
+#include "mmu/miss_path.h"
 #include "mmu/summary.h"
 #include "stats/report.h"
 
@@ -15,7 +16,8 @@ struct FlushCounters;
 void report_mmu(const Options& options, const MmuCounters& sum, stats::Report& report);
 // What the counters mmu.* are made of.
 mmu::Summary summary_of(const Options& options, const MmuCounters& sum,
-                        const FlushCounters& flushes, const ShadowCounters& shadows);
+                        const FlushCounters& flushes, const ShadowCounters& shadows,
+                        const mmu::PathReport& path);
 // flush.*, switch.*
 void report_flushes(const FlushCounters& flushes, stats::Report& report);
 // shadow.*

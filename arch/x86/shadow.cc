@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "arch/x86/steps.h"
 #include "base/error.h"
 
 namespace mmusim::x86 {
@@ -44,16 +45,21 @@ Shadow::Shadow(ShadowMemory& memory, MmId mm, pt::PageTable& table)
       kernel_table_(table),
       radix_(memory.environment(), memory.shape(), mm, memory.new_root(mm)) {}
 
-bool Shadow::fill(VirtAddr va, AccessKind kind, bool preload) {
+bool Shadow::fill(VirtAddr va, AccessKind kind, bool preload, mmu::MissPath& path) {
   const EntryFormat& format = memory_.format();
   ShadowCounters& counters = memory_.counters;
-  if (!preload) ++counters.lookups;
-  const pt::Lookup found = kernel_table_.find(va, mem::Origin::Handler);
+  if (!preload) {
+    ++counters.lookups;
+    path.step(kShadowFaultStep);
+  }
+  path.step(kShadowLookupStep);
+  const pt::Lookup found = path.walk(kernel_table_, va, kShadowLookupStep);
   if (found.entry == pt::kNone || !format.is_present(found.entry)) return false;
   pt::LeafFields leaf = format.parse_leaf(found.entry, found.size);
   const Rights rights(leaf.rights.bits() & found.mask.bits());
   if (!rights.allows(kind)) return false;
 
+  path.step(kShadowFillStep);
   const bool mark = !leaf.accessed || (writes(kind) && !leaf.dirty);
   leaf.accessed = true;
   leaf.dirty = leaf.dirty || writes(kind);

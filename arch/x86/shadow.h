@@ -27,6 +27,7 @@
 #include "base/types.h"
 #include "mem/frames.h"
 #include "mem/sink.h"
+#include "mmu/miss_path.h"
 #include "pt/gather.h"
 #include "pt/mlpt/mlpt.h"
 #include "pt/page_table.h"
@@ -75,8 +76,9 @@ class Shadow {
 
   [[nodiscard]] PhysAddr root() const { return radix_.root().address; }
   // Whether the kernel's table allows the access; if so the hardware finds it from now on.
-  // `preload`: the kernel has just fixed a fault here. Errors: Error when memory is exhausted.
-  bool fill(VirtAddr va, AccessKind kind, bool preload);
+  // `preload`: the kernel has just fixed a fault here. `path` is told. Errors: Error when memory is
+  // exhausted.
+  bool fill(VirtAddr va, AccessKind kind, bool preload, mmu::MissPath& path);
   // What is in `range` goes; emptied tables into the gather. Flush, then release them.
   void purge(VirtRange range, pt::Gather& gather);
   // Everything goes.

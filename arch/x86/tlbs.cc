@@ -1,6 +1,7 @@
 #include "arch/x86/tlbs.h"
 
 #include "arch/x86/report.h"
+#include "arch/x86/steps.h"
 #include "base/error.h"
 #include "mmu/summary.h"
 
@@ -215,11 +216,15 @@ bool Tlbs::walk_caches_reach(PhysAddr address, uint64_t bytes) const {
 
 void Tlbs::report(stats::Report& report) const {
   MmuCounters sum;
-  for (const Cpu& cpu : cpus_)
+  mmu::PathReport path(steps());
+  for (const Cpu& cpu : cpus_) {
     sum.add(cpu.mmu->counters());
+    path.add(cpu.mmu->path());
+  }
   const ShadowCounters shadows =
       shadow_memory_ == nullptr ? ShadowCounters{} : shadow_memory_->counters;
-  mmu::report_summary(summary_of(options_, sum, counters_, shadows), *sink_, report);
+  mmu::report_summary(summary_of(options_, sum, counters_, shadows, path), *sink_, report);
+  path.report(report);
   report_mmu(options_, sum, report);
   report_flushes(counters_, report);
   report_shadows(shadows, report);

@@ -1,5 +1,9 @@
 #include "arch/x86/walker.h"
 
+#include <fmt/format.h>
+
+#include "arch/x86/steps.h"
+
 namespace mmusim::x86 {
 
 namespace {
@@ -18,9 +22,9 @@ void WalkCounters::add(const WalkCounters& o) {
   updates += o.updates;
 }
 
-Walker::Walker(const Options& options, mem::FrameMemory& frames, mem::ReferenceSink& sink)
+Walker::Walker(const Options& options, mem::FrameMemory& frames, mmu::MissPath& path)
     : frames_(&frames),
-      sink_(&sink),
+      path_(&path),
       levels_(options.levels),
       most_leaf_level_(options.gigabyte_pages ? 2 : 1),
       reserved_address_bits_(AddressBits::kMask & ~((uint64_t{1} << options.physical_bits) - 1)),
@@ -40,14 +44,19 @@ void Walker::set_bits(PhysAddr address, unsigned level, uint64_t entry, uint64_t
   ++counters_.updates;
   if ((bits & AccessedBit::kMask) != 0) ++counters_.accessed_set[level];
   if ((bits & DirtyBit::kMask) != 0) ++counters_.dirty_set;
-  sink_->reference(
-      address, kEntryBytes, true,
-      {.origin = mem::Origin::Walker, .level = static_cast<uint8_t>(level), .dependent = false});
+  path_->touch(address, kEntryBytes, true, entry | bits,
+               {.origin = mem::Origin::Walker,
+                .level = static_cast<uint8_t>(level),
+                .dependent = false,
+                .what = entry_name(level)});
 }
 
 Walker::Result Walker::walk(PhysAddr root, VirtAddr va, Pcid pcid, AccessKind kind) {
   const WalkStart start = caches_.find(va, pcid).value_or(WalkStart{levels_ - 1, root, {}});
   ++counters_.started[start.level];
+  if (path_->narrated() && start.level + 1 != levels_)
+    path_->remark(fmt::format("paging-structure caches know the {}: the walk begins below it",
+                              entry_name(start.level + 1)));
   WalkRights rights = start.rights;
   PhysAddr table = start.table;
   std::array<WalkStart, kMostLevels> passed;  // [level]: what its entry leads to
@@ -60,10 +69,11 @@ Walker::Result Walker::walk(PhysAddr root, VirtAddr va, Pcid pcid, AccessKind ki
     if (word == nullptr) return {.fault = mmu::FaultReason::Malformed, .leaf = {}};
     const uint64_t entry = *word;
     ++counters_.loads[level];
-    sink_->reference(address, kEntryBytes, false,
-                     {.origin = mem::Origin::Walker,
-                      .level = static_cast<uint8_t>(level),
-                      .dependent = level != start.level});
+    path_->touch(address, kEntryBytes, false, entry,
+                 {.origin = mem::Origin::Walker,
+                  .level = static_cast<uint8_t>(level),
+                  .dependent = level != start.level,
+                  .what = entry_name(level)});
 
     if (PresentBit::get(entry) == 0) return {.fault = mmu::FaultReason::NotPresent, .leaf = {}};
     const bool leaf = level == 0 || PageSizeBit::get(entry) != 0;

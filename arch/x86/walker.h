@@ -26,7 +26,7 @@
 #include "arch/x86/options.h"
 #include "arch/x86/walk_caches.h"
 #include "mem/frames.h"
-#include "mem/sink.h"
+#include "mmu/miss_path.h"
 #include "mmu/mmu.h"
 #include "tlb/level.h"
 
@@ -44,7 +44,8 @@ struct WalkCounters {
 
 class Walker {
  public:
-  Walker(const Options& options, mem::FrameMemory& frames, mem::ReferenceSink& sink);
+  // `path` is told each reference; all must outlive it.
+  Walker(const Options& options, mem::FrameMemory& frames, mmu::MissPath& path);
 
   struct Result {
     mmu::FaultReason fault = mmu::FaultReason::None;
@@ -62,7 +63,7 @@ class Walker {
   void set_bits(PhysAddr address, unsigned level, uint64_t entry, uint64_t bits);
 
   mem::FrameMemory* frames_;
-  mem::ReferenceSink* sink_;
+  mmu::MissPath* path_;
   unsigned levels_;
   unsigned most_leaf_level_;
   uint64_t reserved_address_bits_;

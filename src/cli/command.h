@@ -32,6 +32,7 @@ std::string list_of(std::span<const Command> from);
 void replay(const Words& words);
 void run(const Words& words);
 void compare(const Words& words);
+void explain(const Words& words);
 void list(const Words& words);
 void trace(const Words& words);
 void trace_info(const Words& words);

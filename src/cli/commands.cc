@@ -9,10 +9,11 @@
 namespace mmusim::cli {
 
 std::span<const Command> commands() {
-  static constexpr std::array<Command, 7> kCommands{{
+  static constexpr std::array<Command, 8> kCommands{{
       {"replay", "Replay a recorded trace through a simulated machine", replay},
       {"run", "Run an experiment that a config file describes", run},
       {"compare", "Put machines and page tables side by side on a trace or script", compare},
+      {"explain", "Show step by step what one translation does", explain},
       {"list", "List machines, page tables, formats, experiments, counters, keys", list},
       {"trace", "Show, check and import traces", trace},
       {"page-table", "What page tables weigh", page_table},

@@ -51,6 +51,8 @@ class Narrator {
  public:
   virtual ~Narrator() = default;
   virtual void step(const Step& step) = 0;
+  // The step just told took so many more instructions: what a loop in it did.
+  virtual void more_instructions(uint64_t instructions) = 0;
   virtual void reference(const Seen& seen) = 0;
   virtual void remark(const std::string& text) = 0;
 };
@@ -74,7 +76,11 @@ class MissPath {
       show_step(number);
   }
   // `times` more instructions of the step, for loops within it.
-  void more_instructions(unsigned number, uint64_t instructions) { extra_[number] += instructions; }
+  void more_instructions(unsigned number, uint64_t instructions) {
+    extra_[number] += instructions;
+    if (narrator_ != nullptr) [[unlikely]]
+      narrator_->more_instructions(instructions);
+  }
 
   // What a reference is, beside where.
   struct Access {

@@ -2,6 +2,7 @@
 
 #include "arch/x86/architecture.h"
 #include "base/error.h"
+#include "sim/explainer.h"
 #include "sim/inspector.h"
 #include "sim/machine.h"
 #include "sim/replay.h"
@@ -27,6 +28,7 @@ constexpr Architecture entry() {
           find_moment_on<Arch>,
           inspect_on<Arch>,
           inspect_set_on<Arch>,
+          explain_on<Arch>,
           workload::simulate_on<Arch>};
 }
 

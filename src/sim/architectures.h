@@ -5,6 +5,7 @@
 #include <vector>
 
 #include "config/schema.h"
+#include "sim/explain.h"
 #include "sim/inspect.h"
 #include "sim/simulation.h"
 #include "sim/workload/simulate.h"
@@ -20,6 +21,8 @@ struct Architecture {
   Moment (*find_moment)(const config::Config&, const Choice&, const ReplayOptions&);
   void (*inspect)(const config::Config&, const Moment&, const ReplayOptions&, const Inspection&);
   void (*inspect_set)(const config::Config&, const PageSet&, const Inspection&);
+  Explanation (*explain)(const config::Config&, const Moment&, const Question&,
+                         const ReplayOptions&);
   workload::Simulated (*simulate)(const config::Config&, const workload::Plan&);
 };
 

@@ -72,6 +72,7 @@ class Inspector {
   }
 
   [[nodiscard]] const Moment& now() const { return now_; }
+  [[nodiscard]] Machine<Arch>& machine() { return machine_; }
 
  private:
   static constexpr uint64_t kProgressInterval = 1 << 10;  // batches

@@ -3,7 +3,8 @@
 // `Arch` is what an architecture's folder offers under one name (see arch/x86/architecture.h):
 //   kName, kSummary, kPage         for lists and messages; the base page
 //   declare(Schema&), Options, read_options(const Config&)
-//   Cpu, Tlbs                      the concrete classes the replay loop is instantiated on:
+//   Cpu, Tlbs                      (Cpu has narrate(mmu::Narrator*)) the concrete classes the
+//   replay loop is instantiated on:
 //                                  Tlbs(const Options&, unsigned cpus, FrameMemory&,
 //                                  ReferenceSink&, bool direct) is a TlbMaintenance with
 //                                  Cpu& mmu(CpuId); direct: hardware can read the page tables

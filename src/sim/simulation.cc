@@ -6,6 +6,7 @@
 #include "mem/sink.h"
 #include "pt/page_table.h"
 #include "sim/architectures.h"
+#include "sim/explain.h"
 #include "sim/inspect.h"
 #include "sim/machine.h"
 #include "sim/replay.h"
@@ -90,6 +91,11 @@ Moment find_moment(const config::Config& config, const Choice& choice,
 void inspect(const config::Config& config, const Moment& moment, const ReplayOptions& options,
              const Inspection& look) {
   architecture_of(config).inspect(config, moment, options, look);
+}
+
+Explanation explain(const config::Config& config, const Moment& moment, const Question& question,
+                    const ReplayOptions& options) {
+  return architecture_of(config).explain(config, moment, question, options);
 }
 
 void inspect_set(const config::Config& config, const PageSet& set, const Inspection& look) {

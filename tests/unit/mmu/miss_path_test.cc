@@ -19,6 +19,7 @@ constexpr Step kSteps[] = {
 class Listener final : public Narrator {
  public:
   void step(const Step& step) override { heard.push_back(std::string("step ") + step.name); }
+  void more_instructions(uint64_t more) override { heard.push_back(fmt::format("+{}", more)); }
   void reference(const Seen& seen) override {
     heard.push_back(fmt::format("{} {} {:#x}={:#x}{} {}{}", seen.write ? "store" : "load",
                                 seen.what, seen.address.value(), seen.value,
@@ -70,13 +71,14 @@ TEST_F(MissPathTest, ANarratorHearsAllInOrder) {
   path.narrate(&listener);
   path.step(kWalk);
   path.store(table, 5, {.through = VirtAddr(0xabc), .what = "slot"});
+  path.more_instructions(kWalk, 9);
   path.remark("done");
   path.narrate(nullptr);
   path.step(kInsert);
-  EXPECT_EQ(
-      listener.heard,
-      (std::vector<std::string>{
-          "step walk", fmt::format("store slot {:#x}=0x5 at 0xabc <5>", table.value()), "done"}));
+  EXPECT_EQ(listener.heard,
+            (std::vector<std::string>{
+                "step walk", fmt::format("store slot {:#x}=0x5 at 0xabc <5>", table.value()), "+9",
+                "done"}));
 }
 
 // With caches the code is fetched: 6 instructions of 4 bytes from 0x40 on, then 4 from 0x58 on.

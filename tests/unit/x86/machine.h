@@ -10,6 +10,7 @@
 
 #include "arch/x86/mmu.h"
 #include "arch/x86/options.h"
+#include "arch/x86/steps.h"
 #include "config/schema.h"
 #include "mem/frames.h"
 #include "mem/sink.h"
@@ -64,11 +65,13 @@ class Machine {
     options_ = read_options(*config_);
     frames_ = std::make_unique<mem::FrameMemory>(*config_, k4K);
     sink_ = std::make_unique<mem::ReferenceSink>(*config_);
+    path_ = std::make_unique<mmu::MissPath>(steps(), *frames_, *sink_, mmu::HandlerCode{});
   }
 
   [[nodiscard]] const Options& options() const { return options_; }
   [[nodiscard]] mem::FrameMemory& frames() { return *frames_; }
   [[nodiscard]] mem::ReferenceSink& sink() { return *sink_; }
+  [[nodiscard]] mmu::MissPath& path() { return *path_; }
   [[nodiscard]] std::unique_ptr<Mmu> make_mmu() {
     return std::make_unique<Mmu>(options_, *frames_, *sink_);
   }
@@ -110,6 +113,7 @@ class Machine {
   Options options_;
   std::unique_ptr<mem::FrameMemory> frames_;
   std::unique_ptr<mem::ReferenceSink> sink_;
+  std::unique_ptr<mmu::MissPath> path_;
 };
 
 }  // namespace mmusim::x86::testing

@@ -22,7 +22,7 @@ class WalkerTest : public ::testing::Test {
 
 TEST_F(WalkerTest, FromTheRootOneLoadPerLevel) {
   Machine machine;
-  Walker walker(machine.options(), machine.frames(), machine.sink());
+  Walker walker(machine.options(), machine.frames(), machine.path());
   const PhysAddr root = machine.new_table();
   machine.map(root, kVa, 0x1234, kData);
   machine.map(root, 0x00004000'40000000, 0x200, kData, 1);
@@ -38,7 +38,7 @@ TEST_F(WalkerTest, FromTheRootOneLoadPerLevel) {
 
 TEST_F(WalkerTest, FromTheDeepestCacheEntry) {
   Machine machine;
-  Walker walker(machine.options(), machine.frames(), machine.sink());
+  Walker walker(machine.options(), machine.frames(), machine.path());
   const PhysAddr root = machine.new_table();
   for (const uint64_t va :
        {kVa, kVa + 0x1000, kVa + 0x200000, kVa + 0x40000000, kVa + 0x8000000000})
@@ -66,7 +66,7 @@ TEST_F(WalkerTest, FromTheDeepestCacheEntry) {
 
 TEST_F(WalkerTest, FiveLevelsAddOneLoad) {
   Machine machine("[paging]\nlevels = 5\n");
-  Walker walker(machine.options(), machine.frames(), machine.sink());
+  Walker walker(machine.options(), machine.frames(), machine.path());
   const PhysAddr root = machine.new_table();
   constexpr uint64_t kHigh = 0x00a5'7f12'3456'7000;
   machine.map(root, kHigh, 7, kData);
@@ -77,7 +77,7 @@ TEST_F(WalkerTest, FiveLevelsAddOneLoad) {
 
 TEST_F(WalkerTest, WithoutCachesAlwaysFromTheRoot) {
   Machine machine("[psc]\npde.entries = 0\npdpte.entries = 0\npml4e.entries = 0\n");
-  Walker walker(machine.options(), machine.frames(), machine.sink());
+  Walker walker(machine.options(), machine.frames(), machine.path());
   const PhysAddr root = machine.new_table();
   machine.map(root, kVa, 0x1234, kData);
   EXPECT_EQ(loads(machine, walker, root, kVa), 4u);
@@ -86,7 +86,7 @@ TEST_F(WalkerTest, WithoutCachesAlwaysFromTheRoot) {
 
 TEST_F(WalkerTest, CachesAreTaggedWithThePcid) {
   Machine machine;
-  Walker walker(machine.options(), machine.frames(), machine.sink());
+  Walker walker(machine.options(), machine.frames(), machine.path());
   const PhysAddr root = machine.new_table();
   machine.map(root, kVa, 0x1234, kData);
   EXPECT_EQ(loads(machine, walker, root, kVa), 4u);
@@ -97,7 +97,7 @@ TEST_F(WalkerTest, CachesAreTaggedWithThePcid) {
 
 TEST_F(WalkerTest, CacheReplacementIsLeastRecentlyUsed) {
   Machine machine("[psc]\npde.entries = 2\npdpte.entries = 0\npml4e.entries = 0\n");
-  Walker walker(machine.options(), machine.frames(), machine.sink());
+  Walker walker(machine.options(), machine.frames(), machine.path());
   const PhysAddr root = machine.new_table();
   const uint64_t a = kVa, b = kVa + 0x200000, c = kVa + 0x400000;
   for (const uint64_t va : {a, b, c})
@@ -112,7 +112,7 @@ TEST_F(WalkerTest, CacheReplacementIsLeastRecentlyUsed) {
 
 TEST_F(WalkerTest, SetsAccessedAtEveryLevelAndDirtyInTheLeaf) {
   Machine machine;
-  Walker walker(machine.options(), machine.frames(), machine.sink());
+  Walker walker(machine.options(), machine.frames(), machine.path());
   const PhysAddr root = machine.new_table();
   for (unsigned level = 3; level > 0; --level)
     machine.entry(root, kVa, level, kP | kW | kU) = machine.new_table().value() | kP | kW | kU;
@@ -142,7 +142,7 @@ TEST_F(WalkerTest, SetsAccessedAtEveryLevelAndDirtyInTheLeaf) {
 
 TEST_F(WalkerTest, AnAccessRefusedLeavesTheLeafAloneButNotTheTables) {
   Machine machine;
-  Walker walker(machine.options(), machine.frames(), machine.sink());
+  Walker walker(machine.options(), machine.frames(), machine.path());
   const PhysAddr root = machine.new_table();
   machine.entry(root, kVa, 0, kP | kW | kU) = 0x1234000 | kP | kU;
   EXPECT_EQ(walker.walk(root, VirtAddr(kVa), 1, AccessKind::Store).fault, FaultReason::Protection);
@@ -158,7 +158,7 @@ TEST_F(WalkerTest, RightsCombineOverTheLevelsAndThroughTheCaches) {
   for (unsigned level = 0; level < 4; ++level) {
     for (const uint64_t bit : {kW, kU, kNX}) {
       Machine machine;
-      Walker walker(machine.options(), machine.frames(), machine.sink());
+      Walker walker(machine.options(), machine.frames(), machine.path());
       const PhysAddr root = machine.new_table();
       machine.map(root, kVa, 0x1234, kP | kW | kU);
       machine.entry(root, kVa, level) ^= bit;
@@ -182,7 +182,7 @@ TEST_F(WalkerTest, RightsCombineOverTheLevelsAndThroughTheCaches) {
 TEST_F(WalkerTest, NotPresentAtEachLevelStopsThere) {
   for (unsigned level = 0; level < 4; ++level) {
     Machine machine;
-    Walker walker(machine.options(), machine.frames(), machine.sink());
+    Walker walker(machine.options(), machine.frames(), machine.path());
     const PhysAddr root = machine.new_table();
     machine.map(root, kVa, 0x1234, kData);
     machine.entry(root, kVa, level) &= ~kP;
@@ -194,7 +194,7 @@ TEST_F(WalkerTest, NotPresentAtEachLevelStopsThere) {
 TEST_F(WalkerTest, ReservedBitsAreMalformed) {
   const auto fault = [](unsigned level, uint64_t entry, const char* config) {
     Machine machine(config);
-    Walker walker(machine.options(), machine.frames(), machine.sink());
+    Walker walker(machine.options(), machine.frames(), machine.path());
     const PhysAddr root = machine.new_table();
     machine.entry(root, kVa, level) = entry;
     return walker.walk(root, VirtAddr(kVa), 1, AccessKind::Load).fault;

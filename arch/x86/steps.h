@@ -1,0 +1,28 @@
+// The steps of x86's miss path (mmu/miss_path.h), and how its entries are shown.
+//
+// The hardware does all of it by itself, in no instructions, unless it walks a copy of a page table
+// it cannot read (shadow.h): then the kernel's page-fault handler is the miss handler. Instructions
+// of its steps are ASSUMED, of the order of an exception's entry and exit and a short C path; what
+// a look-up of the kernel's table takes is the backend's to say.
+#ifndef MMUSIM_ARCH_X86_STEPS_H_
+#define MMUSIM_ARCH_X86_STEPS_H_
+
+#include <cstdint>
+#include <span>
+#include <string>
+
+#include "mmu/miss_path.h"
+
+namespace mmusim::x86 {
+
+enum : unsigned { kWalkStep, kAssistStep, kShadowFaultStep, kShadowLookupStep, kShadowFillStep };
+std::span<const mmu::Step> steps();
+
+// "P W U A D -> frame 0x123".
+std::string decode_entry(const char* what, uint64_t entry);
+// What an entry read at `level` is called: "PTE", "PDE", ...
+const char* entry_name(unsigned level);
+
+}  // namespace mmusim::x86
+
+#endif  // MMUSIM_ARCH_X86_STEPS_H_

@@ -1,0 +1,118 @@
+// explain: one translation, step by step.
+#include "sim/explain.h"
+
+#include <charconv>
+#include <fmt/format.h>
+#include <memory>
+#include <string>
+
+#include "base/error.h"
+#include "base/output_file.h"
+#include "cli/arguments.h"
+#include "cli/command.h"
+#include "cli/output.h"
+#include "cli/simulate.h"
+#include "report/explanation.h"
+#include "report/progress.h"
+
+namespace mmusim::cli {
+namespace {
+
+constexpr const char* kText =
+    "Shows what one translation does: which TLBs are looked up, each step of the miss path with "
+    "its\n"
+    "instructions, each reference with its address and what was read. The trace is replayed up to\n"
+    "--at (without it: when the process has most pages); then the access is made.\n";
+
+VirtAddr address_of(const std::string& text) {
+  std::string digits = text;
+  int base = 10;
+  if (digits.starts_with("0x") || digits.starts_with("0X")) {
+    digits.erase(0, 2);
+    base = 16;
+  }
+  uint64_t value = 0;
+  const auto [end, error] =
+      std::from_chars(digits.data(), digits.data() + digits.size(), value, base);
+  if (error != std::errc() || end != digits.data() + digits.size() || digits.empty())
+    throw UsageError("--va", fmt::format("'{}' is no address", text.substr(0, 100)),
+                     "write it as 0x7fff1000 or in decimal");
+  return VirtAddr(value);
+}
+
+AccessKind kind_of(const std::string& text) {
+  for (const AccessKind kind :
+       {AccessKind::Fetch, AccessKind::Load, AccessKind::Store, AccessKind::Modify})
+    if (text == name_of(kind)) return kind;
+  throw UsageError("--access", fmt::format("'{}' is no kind of access", text.substr(0, 100)),
+                   "it is fetch, load, store or modify");
+}
+
+}  // namespace
+
+void explain(const Words& words) {
+  const config::Schema schema = simulation_schema();
+  Arguments arguments("explain TRACE --va ADDRESS [--access KIND] [options]", kText);
+  arguments.positional("TRACE", 1);
+  arguments.options()                                                                         //
+      ("va", text_option("ADDRESS"), "The virtual address.")                                  //
+      ("access", text_option("KIND"), "fetch, load, store or modify; load if not given.")     //
+      ("machine,m", text_option("NAME|FILE"), "The machine; sets run.machine.")               //
+      ("page-table,p", text_option("KIND"),                                                   //
+       "The kernel's page table; sets machine.page_table.")                                   //
+      ("pid", text_option("PID"), "The process, by the trace's number.")                      //
+      ("at", text_option("N"), "Look after about N instructions.")                            //
+      ("json", text_option("FILE"), "Write it as JSON; - for stdout, in place of the text.")  //
+      ("accept-torn", "Replay a torn trace as far as it goes; sets run.accept_torn.")         //
+      ("quiet,q", "No progress on stderr.");
+  arguments.keys(schema);
+  if (!arguments.parse(words)) return;
+  if (!arguments.has("va")) throw UsageError("--va", "no address is given");
+  report::ExplanationHeading heading;
+  heading.question = {address_of(arguments.text("va")),
+                      kind_of(arguments.has("access") ? arguments.text("access") : "load")};
+  const config::Config config = simulation_config(arguments, schema, "", arguments.text("TRACE"));
+  const bool to_stdout = arguments.has("json") && arguments.text("json") == "-";
+  std::unique_ptr<OutputFile> json;
+  if (arguments.has("json") && !to_stdout)
+    json = std::make_unique<OutputFile>(arguments.text("json"));
+
+  sim::Choice choice;
+  if (arguments.has("pid")) choice.pid = Pid(static_cast<uint32_t>(arguments.number("pid", 0)));
+  if (arguments.has("at")) choice.instructions = arguments.number("at", 0);
+  const auto watched = [&](const char* title, auto work) {
+    report::Progress progress(title, "references",
+                              arguments.has("quiet") ? report::Progress::Style::None
+                                                     : report::Progress::style_for_stderr());
+    sim::ReplayOptions options;
+    options.progress = [&](const sim::ReplayProgress& p) {
+      progress.update(p.bytes_done, p.bytes_total, p.references);
+    };
+    return work(options);
+  };
+  heading.moment = watched("looking for the moment", [&](const sim::ReplayOptions& options) {
+    return sim::find_moment(config, choice, options);
+  });
+  const sim::Explanation explanation =
+      watched("replaying up to it", [&](const sim::ReplayOptions& options) {
+        return sim::explain(config, heading.moment, heading.question, options);
+      });
+  heading.machine = config.text("machine.name");
+  heading.arch = config.choice("machine.arch");
+  heading.page_table = config.choice("machine.page_table");
+  heading.trace = config.text("run.trace");
+  if (json || to_stdout) {
+    const std::string document =
+        report::explanation_json(heading, explanation, provenance_of(config), config);
+    if (json) {
+      json->write(document);
+      json->commit();
+    } else {
+      print(document);
+      return;
+    }
+  }
+  print(report::explanation_text(heading, explanation));
+}
+
+}  // namespace mmusim::cli

@@ -1,0 +1,31 @@
+// One translation step by step: for people (short enough to show in a lecture), and as JSON.
+#ifndef MMUSIM_REPORT_EXPLANATION_H_
+#define MMUSIM_REPORT_EXPLANATION_H_
+
+#include <string>
+
+#include "config/schema.h"
+#include "sim/explain.h"
+#include "stats/results.h"
+
+namespace mmusim::report {
+
+struct ExplanationHeading {
+  std::string machine;
+  std::string arch;
+  std::string page_table;
+  std::string trace;
+  sim::Moment moment;
+  sim::Question question;
+};
+
+std::string explanation_text(const ExplanationHeading& heading,
+                             const sim::Explanation& explanation);
+// {"schema": 1, "provenance", "question", "told": [...], "outcome"}; described in
+// src/report/README.md.
+std::string explanation_json(const ExplanationHeading& heading, const sim::Explanation& explanation,
+                             const stats::Provenance& provenance, const config::Config& config);
+
+}  // namespace mmusim::report
+
+#endif  // MMUSIM_REPORT_EXPLANATION_H_
