@@ -1,12 +1,12 @@
 // An entry format of no real machine, so that a page table that assumes one is caught: present is
 // not bit 0, frame numbers start at bit 16, and a table's address is not its bits in place.
-#ifndef MMUSIM_TESTS_CONFORMANCE_TEST_FORMAT_H_
-#define MMUSIM_TESTS_CONFORMANCE_TEST_FORMAT_H_
+#ifndef MMUSIM_PT_CONFORMANCE_TEST_FORMAT_H_
+#define MMUSIM_PT_CONFORMANCE_TEST_FORMAT_H_
 
 #include "base/bits.h"
 #include "pt/entry.h"
 
-namespace mmusim::pt {
+namespace mmusim::pt::conformance {
 
 class TestFormat final : public EntryFormat {
  public:
@@ -73,6 +73,6 @@ class TestFormat final : public EntryFormat {
   PageShift page_;
 };
 
-}  // namespace mmusim::pt
+}  // namespace mmusim::pt::conformance
 
-#endif  // MMUSIM_TESTS_CONFORMANCE_TEST_FORMAT_H_
+#endif  // MMUSIM_PT_CONFORMANCE_TEST_FORMAT_H_

@@ -1,6 +1,6 @@
 // What a page table should hold, as an ordered map from the base of a leaf to its size and entry.
-#ifndef MMUSIM_TESTS_CONFORMANCE_ORACLE_H_
-#define MMUSIM_TESTS_CONFORMANCE_ORACLE_H_
+#ifndef MMUSIM_PT_CONFORMANCE_ORACLE_H_
+#define MMUSIM_PT_CONFORMANCE_ORACLE_H_
 
 #include <cstdint>
 #include <iterator>
@@ -10,7 +10,7 @@
 
 #include "pt/page_table.h"
 
-namespace mmusim::pt {
+namespace mmusim::pt::conformance {
 
 struct OracleLeaf {
   uint64_t base = 0;
@@ -49,6 +49,6 @@ class Oracle {
   std::map<uint64_t, OracleLeaf> leaves_;
 };
 
-}  // namespace mmusim::pt
+}  // namespace mmusim::pt::conformance
 
-#endif  // MMUSIM_TESTS_CONFORMANCE_ORACLE_H_
+#endif  // MMUSIM_PT_CONFORMANCE_ORACLE_H_

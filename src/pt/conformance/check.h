@@ -1,0 +1,81 @@
+// The conformance kit as a whole: every promise and random runs against the oracle, on every
+// architecture's page size and address width, for one backend.
+//
+// A backend is not trusted: each part runs in a process of its own with a time limit, so that one
+// that crashes, hangs, frees twice or hands out runs without end is a verdict like any other. A
+// random run that fails is shortened to the operations that matter.
+//
+// A run is told by one number, its seed, which decides architecture, length, operations and whether
+// memory fails in it; so any of them can be repeated alone. Not thread-safe (it forks).
+#ifndef MMUSIM_PT_CONFORMANCE_CHECK_H_
+#define MMUSIM_PT_CONFORMANCE_CHECK_H_
+
+#include <cstdint>
+#include <functional>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "pt/conformance/operation.h"
+#include "pt/conformance/promises.h"
+#include "pt/conformance/verdict.h"
+#include "pt/page_table.h"
+
+namespace mmusim::pt::conformance {
+
+// --- In this process, for backends that are trusted not to crash.
+
+// What a seed stands for.
+struct RunPlan {
+  const Architecture* architecture;
+  Sequence sequence;
+};
+RunPlan plan_of(uint64_t seed);
+
+// The step that broke it (sequence.size(): the end) and how.
+struct BrokenAt {
+  size_t step = 0;
+  Broken broken;
+};
+// `reached` is told before each step; may be empty.
+std::optional<BrokenAt> run_sequence(const Backend& backend, const Architecture& architecture,
+                                     const std::string& settings, const Sequence& sequence,
+                                     const std::function<void(size_t)>& reached = {});
+std::optional<Broken> run_promise(const Backend& backend, const Architecture& architecture,
+                                  const std::string& settings, const PromiseCase& promise);
+
+// --- Apart.
+
+struct Options {
+  std::string settings;                         // INI text of pt.* keys
+  uint64_t seed = 1;                            // of the first run; each further one has the next
+  uint64_t operations = 100'000;                // at least so many in random runs
+  unsigned seconds = 20;                        // a part may take
+  unsigned most_failures = 3;                   // of random runs, before it ends
+  std::function<void(uint64_t done)> progress;  // operations; may be empty
+};
+
+struct Failure {
+  std::string part;  // the promise's name, or "run N"
+  std::string architecture;
+  Broken broken;
+  // Of a run: the shortest sequence that shows it, in words; and how long it was at first.
+  std::vector<std::string> steps = {};
+  size_t steps_at_first = 0;
+  std::optional<uint64_t> seed = std::nullopt;
+};
+
+struct Verdict {
+  uint64_t promises = 0;  // cases checked, on all architectures
+  uint64_t runs = 0;
+  uint64_t operations = 0;
+  unsigned architectures = 0;
+  std::vector<Failure> failures;
+};
+
+// Errors: Error when no process can be made; UsageError for settings the backend refuses.
+Verdict check(const Backend& backend, const Options& options);
+
+}  // namespace mmusim::pt::conformance
+
+#endif  // MMUSIM_PT_CONFORMANCE_CHECK_H_

@@ -1,0 +1,89 @@
+// A page table under test with the oracle beside it: carries out operations on both and compares.
+//
+// Errors: everything throws Broken when they differ. Not thread-safe.
+#ifndef MMUSIM_PT_CONFORMANCE_MODEL_H_
+#define MMUSIM_PT_CONFORMANCE_MODEL_H_
+
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "base/random.h"
+#include "pt/conformance/machine.h"
+#include "pt/conformance/operation.h"
+#include "pt/conformance/oracle.h"
+#include "pt/conformance/verdict.h"
+
+namespace mmusim::pt::conformance {
+
+class Model {
+ public:
+  // `settings`: INI text of pt.* keys.
+  Model(const Backend& backend, const Architecture& architecture, const std::string& settings);
+
+  // For draw().
+  [[nodiscard]] unsigned anchors() const { return static_cast<unsigned>(anchors_.size()); }
+  [[nodiscard]] unsigned near() const;
+
+  void apply(const Operation& operation);
+  // The whole table against the oracle and the allocator.
+  void verify();
+  // Clears all, trims all, destroys: nothing may be left.
+  void finish();
+
+  // As a person would write it down.
+  [[nodiscard]] std::string describe(const Operation& operation) const;
+
+ private:
+  [[nodiscard]] uint64_t address_of(const Spot& spot) const;
+  [[nodiscard]] PageShift size_of(const Operation& operation) const;
+  [[nodiscard]] VirtRange range_of(const Operation& operation) const;
+  [[nodiscard]] Entry entry_for(PageShift size, Random& random) const;
+
+  void map(const Operation& operation);
+  void clear(const Operation& operation);
+  void sweep(const Operation& operation);
+  void build(const Operation& operation);
+  void split(const Operation& operation);
+  void promote(const Operation& operation);
+  void copy(const Operation& operation);
+  void trim(const Operation& operation);
+  void move(const Operation& operation);
+
+  void check_address(uint64_t va);
+  void check_leaves(PageTable& table, const Oracle& oracle, VirtRange range);
+  // Afterwards no leaf lies across `va`.
+  void cut(uint64_t va);
+  void wipe(VirtRange range);
+  // What a base page translates to: the leaf of that one page, with the same attributes.
+  [[nodiscard]] Entry page_entry(const std::optional<OracleLeaf>& leaf, uint64_t va) const;
+  // The oracle takes over how [begin, end) is cut into leaves, after translations were compared.
+  void adopt(uint64_t begin, uint64_t end, const char* promise);
+  void expect_out_of_memory(Status status, const char* promise, const std::string& what) const;
+
+  Machine machine_;
+  std::unique_ptr<PageTable> table_;
+  Oracle oracle_;
+  bool may_fail_ = false;  // the allocator has been told to fail soon
+  std::vector<PageShift> sizes_;
+  std::vector<uint64_t> anchors_;  // addresses near which things happen
+};
+
+// Goes through what a cursor hands out, and sees that it makes progress and ends.
+template <class Visit>
+void each_run(Cursor& cursor, Visit visit) {
+  constexpr uint64_t kMostRuns = 4'000'000;
+  Run run;
+  uint64_t runs = 0;
+  while (cursor.next(run)) {
+    expect(++runs < kMostRuns, promise::kCursorEnds, "an end", "more runs than there are slots");
+    expect(run.count > 0, promise::kCursor, "a run of at least one slot", "an empty run");
+    if (!visit(run)) return;
+  }
+}
+
+}  // namespace mmusim::pt::conformance
+
+#endif  // MMUSIM_PT_CONFORMANCE_MODEL_H_

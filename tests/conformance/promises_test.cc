@@ -1,0 +1,46 @@
+// Every promise and a share of the random runs, for every backend on every architecture, in this
+// process, where a sanitizer sees all.
+#include <gtest/gtest.h>
+
+#include "pt/conformance/check.h"
+#include "tests/conformance/subjects.h"
+
+namespace mmusim::pt::conformance {
+namespace {
+
+class Conformance : public testing::TestWithParam<Subject> {
+ protected:
+  void expect_whole(const std::optional<Broken>& broken, const std::string& part) {
+    if (!broken) return;
+    ADD_FAILURE() << part << "\n  promise:  " << broken->promise
+                  << "\n  expected: " << broken->expected << "\n  came:     " << broken->came;
+  }
+};
+
+TEST_P(Conformance, Promises) {
+  const Subject& subject = GetParam();
+  for (const PromiseCase& promise : promise_cases())
+    expect_whole(run_promise(*subject.backend, *subject.architecture, subject.settings(), promise),
+                 promise.name);
+}
+
+TEST_P(Conformance, RandomRuns) {
+  constexpr unsigned kRuns = 10;
+  const Subject& subject = GetParam();
+  // Those of the seeds that mean this architecture.
+  unsigned left = kRuns;
+  for (uint64_t seed = 1; left > 0 && !HasFailure(); ++seed) {
+    const RunPlan plan = plan_of(seed);
+    if (plan.architecture != subject.architecture) continue;
+    --left;
+    const auto at =
+        run_sequence(*subject.backend, *subject.architecture, subject.settings(), plan.sequence);
+    if (at) expect_whole(at->broken, fmt::format("seed {} step {}", seed, at->step));
+  }
+}
+
+INSTANTIATE_TEST_SUITE_P(Backends, Conformance, testing::ValuesIn(subjects()),
+                         [](const auto& param) { return name_of(param.param); });
+
+}  // namespace
+}  // namespace mmusim::pt::conformance
