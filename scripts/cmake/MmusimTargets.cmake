@@ -42,6 +42,25 @@ function(mmusim_library name)
   set_property(GLOBAL APPEND PROPERTY MMUSIM_LIBRARIES mmusim_${name})
 endfunction()
 
+# What a plug-in is compiled with. Only headers: a second copy of mmusim's code in it would have objects of its own.
+add_library(mmusim_plugin INTERFACE)
+add_library(mmusim::plugin ALIAS mmusim_plugin)
+set_target_properties(mmusim_plugin PROPERTIES EXPORT_NAME plugin)
+target_include_directories(mmusim_plugin INTERFACE
+  $<BUILD_INTERFACE:${PROJECT_SOURCE_DIR}/src> $<INSTALL_INTERFACE:${CMAKE_INSTALL_INCLUDEDIR}/mmusim>)
+target_link_libraries(mmusim_plugin INTERFACE mmusim_options fmt::fmt)
+
+# mmusim_loads_page_tables(<executable>): it may load page tables built as plug-ins (src/pt/plugin.h), so it holds all of
+# what those may call, and shows it to them.
+function(mmusim_loads_page_tables name)
+  set_target_properties(${name} PROPERTIES ENABLE_EXPORTS ON)
+  foreach(library base config mem pt)
+    target_link_libraries(${name} PRIVATE mmusim_${library})
+    target_link_options(${name} PRIVATE
+      "LINKER:--push-state,--whole-archive,$<TARGET_FILE:mmusim_${library}>,--pop-state")
+  endforeach()
+endfunction()
+
 # mmusim_test(<name> SOURCES ... DEPS <mmusim libraries> [LIBS ...] [LABELS ...]): a GoogleTest binary known to ctest.
 # Tests find data below ${MMUSIM_SOURCE_DIR} (a macro holding the path of the checkout).
 function(mmusim_test name)

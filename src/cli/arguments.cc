@@ -44,7 +44,7 @@ void Arguments::keys(const config::Schema& schema) {
   config::add_options(schema, keys_);
 }
 
-bool Arguments::parse(const Words& words) {
+bool Arguments::read(const Words& words) {
   po::options_description all;
   all.add(options_).add(keys_).add(hidden_);
   try {
@@ -52,12 +52,11 @@ bool Arguments::parse(const Words& words) {
         po::command_line_parser(words).options(all).positional(positional_).style(kStyle).run();
     // Help is given whatever else is there.
     for (const po::option& option : parsed_.options) {
-      if (option.string_key == "help") {
-        print(help());
-        return false;
-      }
+      if (option.string_key == "help") return false;
     }
-    po::store(parsed_, values_);
+    po::variables_map values;
+    po::store(parsed_, values);
+    values_ = values;
   } catch (const po::unknown_option& error) {
     unknown(error.get_option_name());
   } catch (const po::too_many_positional_options_error&) {
@@ -65,11 +64,37 @@ bool Arguments::parse(const Words& words) {
   } catch (const po::error& error) {
     throw UsageError("", error.what(), fmt::format("usage: mmusim {}", usage_));
   }
+  return true;
+}
+
+bool Arguments::parse(const Words& words) {
+  if (!read(words)) {
+    print(help());
+    return false;
+  }
   if (!required_.empty() && !has(required_)) {
     throw UsageError("", fmt::format("{} is missing", required_),
                      fmt::format("usage: mmusim {}", usage_));
   }
   return true;
+}
+
+void Arguments::look(const Words& words) {
+  Words known;
+  std::string behind;  // a key without a =: its value, or, where a flag needs none, the argument
+  for (size_t i = 0; i < words.size(); ++i) {
+    const std::string& word = words[i];
+    if (word == "--help" || word == "-h") continue;
+    const size_t end = std::min(word.find('='), word.size());
+    if (!word.starts_with("--") || !schema_->passes_over(word.substr(2, end - 2))) {
+      known.push_back(word);
+    } else if (end == word.size() && i + 1 < words.size() && !words[i + 1].starts_with('-')) {
+      behind = words[++i];
+    }
+  }
+  if (!read(known) || behind.empty() || has(required_)) return;
+  known.push_back(behind);
+  static_cast<void>(read(known));
 }
 
 void Arguments::unknown(const std::string& option) const {
@@ -99,6 +124,18 @@ const std::string& Arguments::text(const std::string& name) const {
 
 const Words& Arguments::texts(const std::string& name) const {
   return values_[name].as<Words>();
+}
+
+Words Arguments::list(const std::string& name) const {
+  const std::string& whole = text(name);
+  Words parts;
+  size_t begin = 0;
+  while (true) {
+    const size_t comma = whole.find(',', begin);
+    parts.push_back(whole.substr(begin, comma - begin));
+    if (comma == std::string::npos) return parts;
+    begin = comma + 1;
+  }
 }
 
 uint64_t Arguments::number(const std::string& name, uint64_t otherwise) const {

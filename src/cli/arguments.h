@@ -28,10 +28,15 @@ class Arguments {
 
   // False if the help was asked for, and has been printed. Errors: UsageError.
   [[nodiscard]] bool parse(const Words& words);
+  // A first look, before all keys are known: those the schema passes over may be there, and nothing
+  // is missed. Errors: UsageError.
+  void look(const Words& words);
 
   [[nodiscard]] bool has(const std::string& name) const { return values_.count(name) != 0; }
   [[nodiscard]] const std::string& text(const std::string& name) const;
   [[nodiscard]] const Words& texts(const std::string& name) const;
+  // The parts of a text between its commas.
+  [[nodiscard]] Words list(const std::string& name) const;
   // A whole number, or `otherwise` where the option is not given. Errors: UsageError.
   [[nodiscard]] uint64_t number(const std::string& name, uint64_t otherwise) const;
 
@@ -39,6 +44,8 @@ class Arguments {
   void apply_keys(config::Config& config) const;
 
  private:
+  // False if the help was asked for; then nothing else is kept.
+  [[nodiscard]] bool read(const Words& words);
   [[nodiscard]] std::string help() const;
   [[noreturn]] void unknown(const std::string& option) const;
 

@@ -28,20 +28,9 @@ constexpr const char* kText =
     "hold for\n"
     "every run.";
 
-Words split(const std::string& text) {
-  Words parts;
-  size_t begin = 0;
-  while (true) {
-    const size_t comma = text.find(',', begin);
-    parts.push_back(text.substr(begin, comma - begin));
-    if (comma == std::string::npos) return parts;
-    begin = comma + 1;
-  }
-}
-
 // Those named; else all machines there are that are no teaching models.
 Words machines_of(const Arguments& arguments) {
-  if (arguments.has("machines")) return split(arguments.text("machines"));
+  if (arguments.has("machines")) return arguments.list("machines");
   Words names;
   for (const ConfigFile& file : config_files("machines"))
     if (file.name != "tiny") names.push_back(file.name);
@@ -64,37 +53,38 @@ size_t base_of(const Arguments& arguments, const std::vector<report::ComparedRun
 }  // namespace
 
 void compare(const Words& words) {
-  const config::Schema schema = simulation_schema();
   Arguments arguments(
       "compare TRACE|SCRIPT [--machines NAME,...] [--page-tables KIND,...] [options]", kText);
   arguments.positional("TRACE|SCRIPT", 1);
-  arguments.options()                                                                            //
-      ("machines,m", text_option("NAME|FILE,..."),                                               //
-       "The machines; all of 'mmusim list machines' but tiny if not given.")                     //
-      ("page-tables,p", text_option("KIND,..."), "The kinds of page table; mlpt if not given.")  //
-      ("base,b", text_option("MACHINE[/KIND]"),                                                  //
-       "The run the relative column relates to; the first if not given.")                        //
-      ("check", "Compare every translation with the page table; sets run.check.")                //
-      ("limit", text_option("N"), "Stop after about N instructions; sets run.limit.")            //
-      ("accept-torn", "Replay a torn trace as far as it goes; sets run.accept_torn.")            //
-      ("json", text_option("FILE"),                                                              //
-       "Write everything as JSON; - for stdout, in place of the tables.")                        //
+  arguments.options()                                                         //
+      ("machines,m", text_option("NAME|FILE,..."),                            //
+       "The machines; all of 'mmusim list machines' but tiny if not given.")  //
+      ("page-tables,p", text_option("KIND|FILE,..."),
+       "The kinds of page table, or paths of plug-ins; mlpt if not given.")            //
+      ("base,b", text_option("MACHINE[/KIND]"),                                        //
+       "The run the relative column relates to; the first if not given.")              //
+      ("check", "Compare every translation with the page table; sets run.check.")      //
+      ("limit", text_option("N"), "Stop after about N instructions; sets run.limit.")  //
+      ("accept-torn", "Replay a torn trace as far as it goes; sets run.accept_torn.")  //
+      ("json", text_option("FILE"),                                                    //
+       "Write everything as JSON; - for stdout, in place of the tables.")              //
       ("quiet,q", "No progress on stderr.");
+  const config::Schema schema = simulation_schema(arguments, words);
   arguments.keys(schema);
   if (!arguments.parse(words)) return;
 
   const std::string& source = arguments.text("TRACE|SCRIPT");
   const bool is_script = source.ends_with(".workload");
-  const Words tables =
-      arguments.has("page-tables") ? split(arguments.text("page-tables")) : Words{"mlpt"};
+  const Words tables = arguments.has("page-tables") ? arguments.list("page-tables") : Words{"mlpt"};
 
   // All configurations are made before the first run, so that a mistyped name does not cost one.
   report::Comparison comparison{.source = source, .program = {}, .runs = {}};
   for (const std::string& machine : machines_of(arguments))
     for (const std::string& table : tables) {
-      config::Config config = simulation_config(
-          arguments, schema, "", is_script ? std::string() : source,
-          {{"run.machine", machine, "--machines"}, {"machine.page_table", table, "--page-tables"}});
+      std::vector<Setting> settings = {{"run.machine", machine, "--machines"},
+                                       {"machine.page_table", table, "--page-tables"}};
+      if (!is_script) settings.push_back({"run.trace", source, "the command line"});
+      config::Config config = simulation_config(arguments, schema, settings);
       std::string name = fmt::format("{}/{}", config.text("machine.name"), table);
       comparison.runs.push_back({std::move(name), std::move(config), {}, {}});
     }

@@ -51,27 +51,27 @@ AccessKind kind_of(const std::string& text) {
 }  // namespace
 
 void explain(const Words& words) {
-  const config::Schema schema = simulation_schema();
   Arguments arguments("explain TRACE --va ADDRESS [--access KIND] [options]", kText);
   arguments.positional("TRACE", 1);
-  arguments.options()                                                                         //
-      ("va", text_option("ADDRESS"), "The virtual address.")                                  //
-      ("access", text_option("KIND"), "fetch, load, store or modify; load if not given.")     //
-      ("machine,m", text_option("NAME|FILE"), "The machine; sets run.machine.")               //
-      ("page-table,p", text_option("KIND"),                                                   //
-       "The kernel's page table; sets machine.page_table.")                                   //
-      ("pid", text_option("PID"), "The process, by the trace's number.")                      //
-      ("at", text_option("N"), "Look after about N instructions.")                            //
-      ("json", text_option("FILE"), "Write it as JSON; - for stdout, in place of the text.")  //
-      ("accept-torn", "Replay a torn trace as far as it goes; sets run.accept_torn.")         //
+  arguments.options()                                                                           //
+      ("va", text_option("ADDRESS"), "The virtual address.")                                    //
+      ("access", text_option("KIND|FILE"), "fetch, load, store or modify; load if not given.")  //
+      ("machine,m", text_option("NAME|FILE"), "The machine; sets run.machine.")                 //
+      ("page-table,p", text_option("KIND|FILE"),                                                //
+       "The kernel's page table, or the path of a plug-in; sets machine.page_table.")           //
+      ("pid", text_option("PID"), "The process, by the trace's number.")                        //
+      ("at", text_option("N"), "Look after about N instructions.")                              //
+      ("json", text_option("FILE"), "Write it as JSON; - for stdout, in place of the text.")    //
+      ("accept-torn", "Replay a torn trace as far as it goes; sets run.accept_torn.")           //
       ("quiet,q", "No progress on stderr.");
+  const config::Schema schema = simulation_schema(arguments, words);
   arguments.keys(schema);
   if (!arguments.parse(words)) return;
   if (!arguments.has("va")) throw UsageError("--va", "no address is given");
   report::ExplanationHeading heading;
   heading.question = {address_of(arguments.text("va")),
                       kind_of(arguments.has("access") ? arguments.text("access") : "load")};
-  const config::Config config = simulation_config(arguments, schema, "", arguments.text("TRACE"));
+  const config::Config config = simulation_config(arguments, schema);
   const bool to_stdout = arguments.has("json") && arguments.text("json") == "-";
   std::unique_ptr<OutputFile> json;
   if (arguments.has("json") && !to_stdout)

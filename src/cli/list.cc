@@ -54,13 +54,14 @@ void list_formats(const Words& words) {
 }
 
 void list_counters(const Words& words) {
-  const config::Schema schema = simulation_schema();
   Arguments arguments("list counters [--machine NAME|FILE] [options]",
                       "Every counter that a replay on this machine reports, with its unit, what it "
                       "is divided by, and its meaning.");
-  declare_simulation_options(arguments, schema);
+  declare_simulation_options(arguments);
+  const config::Schema schema = simulation_schema(arguments, words);
+  arguments.keys(schema);
   if (!arguments.parse(words)) return;
-  const stats::Report catalog = sim::catalog(simulation_config(arguments, schema, "", ""));
+  const stats::Report catalog = sim::catalog(simulation_config(arguments, schema));
   for (const stats::Counter& counter : catalog.counters()) {
     const std::string per =
         counter.denominator.empty() ? "" : fmt::format(", per {}", counter.denominator);
@@ -69,9 +70,12 @@ void list_counters(const Words& words) {
 }
 
 void list_keys(const Words& words) {
-  Arguments arguments("list keys", "Every configuration key with its default, and its meaning.");
+  Arguments arguments("list keys [--page-table FILE]",
+                      "Every configuration key with its default, and its meaning.");
+  arguments.options()("page-table,p", text_option("FILE"),
+                      "With the keys of this page table, a plug-in.");
+  const config::Schema schema = simulation_schema(arguments, words);
   if (!arguments.parse(words)) return;
-  const config::Schema schema = simulation_schema();
   for (const config::Key& key : schema.keys())
     print(fmt::format("{} = {}\n    {}\n", key.name, key.default_value, config::describe(key)));
 }

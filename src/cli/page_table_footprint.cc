@@ -35,18 +35,10 @@ constexpr const char* kText =
 
 std::vector<std::string> page_tables(const Arguments& arguments) {
   std::vector<std::string> names;
-  if (!arguments.has("page-tables")) {
-    for (const pt::Backend& backend : pt::backends())
-      names.emplace_back(backend.name);
-    return names;
-  }
-  std::string rest = arguments.text("page-tables");
-  while (true) {
-    const size_t comma = rest.find(',');
-    names.push_back(rest.substr(0, comma));
-    if (comma == std::string::npos) return names;
-    rest.erase(0, comma + 1);
-  }
+  if (arguments.has("page-tables")) return arguments.list("page-tables");
+  for (const pt::Backend& backend : pt::backends())
+    names.emplace_back(backend.name);
+  return names;
 }
 
 sim::Choice choice_of(const Arguments& arguments) {
@@ -107,23 +99,24 @@ class Source {
 }  // namespace
 
 void page_table_footprint(const Words& words) {
-  const config::Schema schema = simulation_schema();
   Arguments arguments("page-table footprint TRACE|SET [--page-tables KIND,...] [options]", kText);
   arguments.positional("TRACE|SET", 1);
-  arguments.options()                                                                         //
-      ("page-tables,p", text_option("KIND,..."),                                              //
-       "The kinds of page table to compare; all of 'mmusim list page-tables' if not given.")  //
-      ("machine,m", text_option("NAME|FILE"),                                                 //
-       "The machine to replay on; sets run.machine.")                                         //
-      ("pid", text_option("PID"), "The process, by the trace's number.")                      //
-      ("at", text_option("N"), "Look after about N instructions.")                            //
-      ("seed", text_option("N"), "Of random sets; 1 if not given.")                           //
-      ("dot", text_option("FILE"),                                                            //
-       "Draw the page table for Graphviz ('dot -Tsvg'); with one kind of page table only.")   //
-      ("json", text_option("FILE"),                                                           //
-       "Write the numbers as JSON; - for stdout, in place of the table.")                     //
-      ("accept-torn", "Replay a torn trace as far as it goes; sets run.accept_torn.")         //
+  arguments.options()                                  //
+      ("page-tables,p", text_option("KIND|FILE,..."),  //
+       "The kinds of page table to compare, or paths of plug-ins; all of 'mmusim list page-tables' "
+       "if not given.")                                                                      //
+      ("machine,m", text_option("NAME|FILE"),                                                //
+       "The machine to replay on; sets run.machine.")                                        //
+      ("pid", text_option("PID"), "The process, by the trace's number.")                     //
+      ("at", text_option("N"), "Look after about N instructions.")                           //
+      ("seed", text_option("N"), "Of random sets; 1 if not given.")                          //
+      ("dot", text_option("FILE"),                                                           //
+       "Draw the page table for Graphviz ('dot -Tsvg'); with one kind of page table only.")  //
+      ("json", text_option("FILE"),                                                          //
+       "Write the numbers as JSON; - for stdout, in place of the table.")                    //
+      ("accept-torn", "Replay a torn trace as far as it goes; sets run.accept_torn.")        //
       ("quiet,q", "No progress on stderr.");
+  const config::Schema schema = simulation_schema(arguments, words);
   arguments.keys(schema);
   if (!arguments.parse(words)) return;
 
@@ -134,8 +127,9 @@ void page_table_footprint(const Words& words) {
   const std::vector<std::string> names = page_tables(arguments);
   if (arguments.has("dot") && names.size() != 1)
     throw UsageError("--dot", "one picture is of one page table", "name one with --page-tables");
-  config::Config config =
-      simulation_config(arguments, schema, "", is_set ? std::string() : source_text);
+  std::vector<Setting> settings;
+  if (!is_set) settings.push_back({"run.trace", source_text, "the command line"});
+  config::Config config = simulation_config(arguments, schema, settings);
   for (const std::string& name : names)
     config.set("machine.page_table", name, "--page-tables");
 
@@ -168,7 +162,7 @@ void page_table_footprint(const Words& words) {
     });
   }
   const std::string document =
-      report::footprint_json(heading, footprints, provenance_of(config), config);
+      report::footprint_json(heading, footprints, provenance_of(config, names), config);
   if (json) json->write(document);
   if (json) json->commit();
   if (dot) dot->commit();

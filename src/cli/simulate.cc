@@ -1,7 +1,9 @@
 #include "cli/simulate.h"
 
+#include <algorithm>
 #include <filesystem>
 #include <fmt/format.h>
+#include <iterator>
 #include <memory>
 #include <optional>
 #include <system_error>
@@ -14,6 +16,7 @@
 #include "cli/log.h"
 #include "cli/output.h"
 #include "cli/version.h"
+#include "pt/plugin.h"
 #include "report/progress.h"
 #include "report/replay_table.h"
 #include "sim/simulation.h"
@@ -25,6 +28,8 @@ namespace fs = std::filesystem;
 namespace {
 
 constexpr const char* kMachineKey = "run.machine";
+constexpr const char* kPageTableKey = "machine.page_table";
+constexpr const char* kTraceKey = "run.trace";
 
 // The folder of -o, made if need be, and taken away again if nothing comes of it.
 class ResultFolder {
@@ -101,7 +106,7 @@ class ResultFiles {
 // The options that are other names of keys.
 void apply_short_options(const Arguments& arguments, config::Config& config) {
   static constexpr std::pair<const char*, const char*> kTexts[] = {
-      {"machine", kMachineKey}, {"page-table", "machine.page_table"}, {"limit", "run.limit"}};
+      {"machine", kMachineKey}, {"page-table", kPageTableKey}, {"limit", "run.limit"}};
   static constexpr std::pair<const char*, const char*> kFlags[] = {
       {"check", "run.check"}, {"accept-torn", "run.accept_torn"}};
   for (const auto& [option, key] : kTexts) {
@@ -114,20 +119,38 @@ void apply_short_options(const Arguments& arguments, config::Config& config) {
   }
 }
 
-// A trace named in a config file may lie beside that file, or be one of those shipped.
-std::string trace_path(const config::Config& config) {
-  const std::string& origin = config.origin("run.trace");
-  const std::string& trace = config.text("run.trace");
+// A file that is the value of a key. One named in a config file may lie beside that file, or be one
+// of those shipped.
+std::string path_named_by(const config::Config& config, const char* key, const std::string& path) {
+  const std::string& origin = config.origin(key);
   const size_t colon = origin.rfind(':');
-  if (colon == std::string::npos) return trace;  // from the command line
-  return find_data_file(trace, fs::path(origin.substr(0, colon)).parent_path().string());
+  if (colon == std::string::npos) return path;  // from the command line
+  return find_data_file(path, fs::path(origin.substr(0, colon)).parent_path().string());
+}
+
+// Makes machine.page_table the path where the plug-in is, if it is one.
+void find_plugin(config::Config& config) {
+  const std::string& name = config.choice(kPageTableKey);
+  if (!pt::is_plugin_path(name)) return;
+  const std::string origin = config.origin(kPageTableKey);
+  const std::string path = path_named_by(config, kPageTableKey, name);
+  config.set(kPageTableKey, pt::is_plugin_path(path) ? path : "./" + path, origin);
+}
+
+config::Schema schema_with(const std::vector<std::string>& plugins) {
+  config::Schema schema;
+  schema.text(kMachineKey, "",
+              "The machine: the name of a file in configs/machines, or a path. Its keys are set "
+              "before those of the config and the command line.");
+  sim::declare(schema, plugins);
+  return schema;
 }
 
 report::Heading heading_of(const config::Config& config, const sim::ReplayResult& result) {
   report::Heading h;
   h.machine = config.text("machine.name");
   h.arch = config.choice("machine.arch");
-  h.page_table = config.choice("machine.page_table");
+  h.page_table = config.choice(kPageTableKey);
   h.trace = config.text("run.trace");
   h.program = result.header.program;
   h.isa = result.header.isa;
@@ -139,22 +162,13 @@ report::Heading heading_of(const config::Config& config, const sim::ReplayResult
 
 }  // namespace
 
-config::Schema simulation_schema() {
-  config::Schema schema;
-  schema.text(kMachineKey, "",
-              "The machine: the name of a file in configs/machines, or a path. Its keys are set "
-              "before those of the config and the command line.");
-  sim::declare(schema);
-  return schema;
-}
-
-void declare_simulation_options(Arguments& arguments, const config::Schema& schema) {
+void declare_simulation_options(Arguments& arguments) {
   arguments.options()                                                          //
       ("machine,m", text_option("NAME|FILE"),                                  //
        "The machine to simulate ('mmusim list machines'); sets run.machine.")  //
-      ("page-table,p", text_option("KIND"),                                    //
-       "The kernel's page table ('mmusim list page-tables'); sets "            //
-       "machine.page_table.")                                                  //
+      ("page-table,p", text_option("KIND|FILE"),                               //
+       "The kernel's page table ('mmusim list page-tables'), or the path "     //
+       "of a plug-in; sets machine.page_table.")                               //
       ("check",
        "Compare every translation with the page table, and every TLB "                 //
        "entry after every event; sets run.check.")                                     //
@@ -168,15 +182,30 @@ void declare_simulation_options(Arguments& arguments, const config::Schema& sche
       ("csv", text_option("FILE"), "Write the counters as comma-separated values.")    //
       ("print-config", "Print the effective configuration and stop.")                  //
       ("quiet,q", "No progress on stderr.");
-  arguments.keys(schema);
+}
+
+config::Schema simulation_schema(const Arguments& arguments, const Words& words) {
+  config::Schema known = schema_with({});
+  known.pass_over("pt.");
+  Arguments look = arguments;
+  look.keys(known);
+  look.look(words);
+  const std::vector<std::string> names =
+      look.has("page-tables") ? look.list("page-tables")
+                              : std::vector{simulation_config(look, known).choice(kPageTableKey)};
+  std::vector<std::string> plugins;
+  std::copy_if(names.begin(), names.end(), std::back_inserter(plugins), pt::is_plugin_path);
+  return schema_with(plugins);
 }
 
 config::Config simulation_config(const Arguments& arguments, const config::Schema& schema,
-                                 const std::string& config_file, const std::string& trace,
                                  const std::vector<Setting>& settings) {
+  std::string config_file;
+  if (arguments.has("CONFIG"))
+    config_file = find_config_file("experiments", arguments.text("CONFIG"), "CONFIG");
   const auto layers = [&](config::Config& config) {
     if (!config_file.empty()) config.load(config_file);
-    if (!trace.empty()) config.set("run.trace", trace, "the command line");
+    if (arguments.has("TRACE")) config.set(kTraceKey, arguments.text("TRACE"), "the command line");
     for (const Setting& setting : settings)
       config.set(setting.key, setting.value, setting.where);
     apply_short_options(arguments, config);
@@ -190,22 +219,31 @@ config::Config simulation_config(const Arguments& arguments, const config::Schem
     config.load(find_config_file("machines", machine, named.origin(kMachineKey)));
   }
   layers(config);
+  find_plugin(config);
   return config;
 }
 
-stats::Provenance provenance_of(const config::Config& config) {
+stats::Provenance provenance_of(const config::Config& config, const Words& page_tables) {
   const Version v = version();
   stats::Provenance p;
   p.version = v.number;
   p.commit = v.commit;
   p.build_type = v.build_type;
   p.compiler = v.compiler;
-  p.trace = config.text("run.trace");
+  p.trace = config.text(kTraceKey);
+  for (const std::string& name : page_tables)
+    if (pt::is_plugin_path(name))
+      p.plugins.push_back(
+          {.path = name, .name = pt::load_plugin(name).name, .hash = pt::plugin_hash(name)});
   return p;
 }
 
+stats::Provenance provenance_of(const config::Config& config) {
+  return provenance_of(config, Words{config.choice(kPageTableKey)});
+}
+
 stats::Provenance provenance_of(const config::Config& config, const sim::ReplayResult& result) {
-  stats::Provenance p = cli::provenance_of(config);
+  stats::Provenance p = provenance_of(config);
   p.trace_hash = result.trace_hash;
   p.trace_isa = result.header.isa;
   p.trace_program = result.header.program;
@@ -218,7 +256,8 @@ stats::Provenance provenance_of(const config::Config& config, const sim::ReplayR
 sim::ReplayResult replay_with_progress(const config::Config& config, const std::string& title,
                                        bool quiet) {
   config::Config resolved = config;
-  resolved.set("run.trace", trace_path(config), config.origin("run.trace"));
+  resolved.set(kTraceKey, path_named_by(config, kTraceKey, config.text(kTraceKey)),
+               config.origin(kTraceKey));
   sim::ReplayResult result;
   {
     report::Progress progress(

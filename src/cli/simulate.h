@@ -12,11 +12,13 @@
 
 namespace mmusim::cli {
 
-// Every key: the simulation's, and run.machine, which names the machine file.
-config::Schema simulation_schema();
+// The options both commands take, besides the keys: --machine, --page-table, --json, ...
+void declare_simulation_options(Arguments& arguments);
 
-// The options both commands take: --machine, --page-table, --json, ... and every key of `schema`.
-void declare_simulation_options(Arguments& arguments, const config::Schema& schema);
+// Every key: the simulation's, run.machine, which names the machine file, and those of the page
+// tables that are plug-ins. To know those, it takes a first look at `words` and at the files they
+// name; `arguments` says what options there are. Errors: UsageError.
+config::Schema simulation_schema(const Arguments& arguments, const Words& words);
 
 // A key a command sets itself, and the option its value comes from.
 struct Setting {
@@ -25,15 +27,17 @@ struct Setting {
   std::string where;
 };
 
-// The configuration: defaults, under the machine file, under `config_file` (if not empty), under
-// `settings`, under the command line. `trace` (if not empty) is run.trace. Errors: UsageError.
+// The configuration: defaults, under the machine file, under the argument CONFIG (if there is one),
+// under the argument TRACE (run.trace), under `settings`, under the command line. A plug-in's path
+// in a file is replaced by where the plug-in was found. Errors: UsageError.
 config::Config simulation_config(const Arguments& arguments, const config::Schema& schema,
-                                 const std::string& config_file, const std::string& trace,
                                  const std::vector<Setting>& settings = {});
 
 // What every result says of where it comes from, but for what is known only of the trace itself.
 stats::Provenance provenance_of(const config::Config& config);
-// ... and with that.
+// ... where several page tables were used.
+stats::Provenance provenance_of(const config::Config& config, const Words& page_tables);
+// ... and with what is known of the trace.
 stats::Provenance provenance_of(const config::Config& config, const sim::ReplayResult& result);
 
 // Replays, showing progress under `title` unless `quiet`. A torn trace that is accepted is warned

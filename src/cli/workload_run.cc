@@ -18,15 +18,14 @@ namespace {
 
 namespace wl = sim::workload;
 
-void declare_options(Arguments& arguments, const config::Schema& schema) {
+void declare_options(Arguments& arguments) {
   arguments.positional("SCRIPT", 1);
-  arguments.options()                                        //
-      ("machine,m", text_option("NAME|FILE"),                //
-       "The machine to simulate; sets run.machine.")         //
-      ("page-table,p", text_option("KIND"),                  //
-       "The kernel's page table; sets machine.page_table.")  //
+  arguments.options()                                                                  //
+      ("machine,m", text_option("NAME|FILE"),                                          //
+       "The machine to simulate; sets run.machine.")                                   //
+      ("page-table,p", text_option("KIND|FILE"),                                       //
+       "The kernel's page table, or the path of a plug-in; sets machine.page_table.")  //
       ("check", "Compare every translation with the page table; sets run.check.");
-  arguments.keys(schema);
 }
 
 wl::Plan plan_of(const Arguments& arguments) {
@@ -36,13 +35,14 @@ wl::Plan plan_of(const Arguments& arguments) {
 }  // namespace
 
 void workload_simulate(const Words& words) {
-  const config::Schema schema = simulation_schema();
   Arguments arguments("workload simulate SCRIPT [options]",
                       "Runs a workload script on a simulated machine: what each measure of it "
                       "counted, and\nwhat its translations cost.");
-  declare_options(arguments, schema);
+  declare_options(arguments);
+  const config::Schema schema = simulation_schema(arguments, words);
+  arguments.keys(schema);
   if (!arguments.parse(words)) return;
-  const config::Config config = simulation_config(arguments, schema, "", "");
+  const config::Config config = simulation_config(arguments, schema);
   const wl::Plan plan = plan_of(arguments);
   const wl::Simulated result = wl::simulate(config, plan);
   report::Heading heading;
@@ -66,16 +66,17 @@ void workload_native(const Words& words) {
 }
 
 void workload_check(const Words& words) {
-  const config::Schema schema = simulation_schema();
   Arguments arguments(
       "workload check SCRIPT [options]",
       "Runs a workload script on a simulated machine and on the kernel of this "
       "computer, and\ncompares: minor faults, resident memory, page-table bytes and "
       "areas at every measure,\nand the result of every system call. The exit status "
       "is 0 if all agree.");
-  declare_options(arguments, schema);
+  declare_options(arguments);
+  const config::Schema schema = simulation_schema(arguments, words);
+  arguments.keys(schema);
   if (!arguments.parse(words)) return;
-  config::Config config = simulation_config(arguments, schema, "", "");
+  config::Config config = simulation_config(arguments, schema);
   const wl::Plan plan = plan_of(arguments);
   if (config.origin("kernel.pt_reclaim") == "default")
     config.set("kernel.pt_reclaim", wl::native_features().pt_reclaim ? "true" : "false",

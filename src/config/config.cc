@@ -53,6 +53,7 @@ Config::Config(const Schema& schema) : schema_(&schema), values_(schema.keys().s
 void Config::set(std::string_view name, std::string_view value, const std::string& where) {
   const Key* key = schema_->find(name);
   if (key == nullptr) {
+    if (schema_->passes_over(name)) return;
     const std::string nearest = schema_->nearest(name);
     throw UsageError(where, fmt::format("unknown key '{}'", name.substr(0, 100)),
                      nearest.empty() ? "" : fmt::format("the nearest known key is '{}'", nearest));

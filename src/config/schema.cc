@@ -34,25 +34,39 @@ void Schema::add(Key key) {
 
 void Schema::number(std::string name, uint64_t value, std::string help, uint64_t least,
                     uint64_t most) {
-  add({std::move(name), Type::Number, fmt::format("{}", value), std::move(help), least, most, {}});
+  add({std::move(name),
+       Type::Number,
+       fmt::format("{}", value),
+       std::move(help),
+       least,
+       most,
+       {},
+       false});
 }
 
 void Schema::size(std::string name, uint64_t bytes, std::string help, uint64_t least,
                   uint64_t most) {
-  add({std::move(name), Type::Size, format_size(bytes), std::move(help), least, most, {}});
+  add({std::move(name), Type::Size, format_size(bytes), std::move(help), least, most, {}, false});
 }
 
 void Schema::flag(std::string name, bool value, std::string help) {
-  add({std::move(name), Type::Flag, value ? "true" : "false", std::move(help), 0, 1, {}});
+  add({std::move(name), Type::Flag, value ? "true" : "false", std::move(help), 0, 1, {}, false});
 }
 
 void Schema::choice(std::string name, std::string value, std::vector<std::string> choices,
                     std::string help) {
-  add({std::move(name), Type::Choice, std::move(value), std::move(help), 0, 0, std::move(choices)});
+  add({std::move(name), Type::Choice, std::move(value), std::move(help), 0, 0, std::move(choices),
+       false});
+}
+
+void Schema::choice_or_path(std::string name, std::string value, std::vector<std::string> choices,
+                            std::string help) {
+  add({std::move(name), Type::Choice, std::move(value), std::move(help), 0, 0, std::move(choices),
+       true});
 }
 
 void Schema::text(std::string name, std::string value, std::string help) {
-  add({std::move(name), Type::Text, std::move(value), std::move(help), 0, 0, {}});
+  add({std::move(name), Type::Text, std::move(value), std::move(help), 0, 0, {}, false});
 }
 
 const Key* Schema::find(std::string_view name) const {

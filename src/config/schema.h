@@ -16,6 +16,7 @@
 #include <map>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 namespace mmusim::config {
@@ -30,6 +31,7 @@ struct Key {
   uint64_t least = 0;         // Number and Size: allowed range
   uint64_t most = std::numeric_limits<uint64_t>::max();
   std::vector<std::string> choices;  // Choice
+  bool or_path = false;              // Choice: anything with a / in it is taken too
 };
 
 class Schema {
@@ -42,7 +44,18 @@ class Schema {
   void flag(std::string name, bool value, std::string help);
   void choice(std::string name, std::string value, std::vector<std::string> choices,
               std::string help);
+  // One of the choices, or a path, which has a / in it.
+  void choice_or_path(std::string name, std::string value, std::vector<std::string> choices,
+                      std::string help);
   void text(std::string name, std::string value, std::string help);
+
+  // Settings of undeclared keys that begin so are passed over: for a first look at a configuration
+  // that itself says who else declares keys.
+  void pass_over(std::string prefix) { passed_over_ = std::move(prefix); }
+  // Whether `name` is undeclared and passed over.
+  [[nodiscard]] bool passes_over(std::string_view name) const {
+    return !passed_over_.empty() && name.starts_with(passed_over_) && find(name) == nullptr;
+  }
 
   [[nodiscard]] const Key* find(std::string_view name) const;
   // The declared name with the least edit distance to `name`; "" for an empty schema.
@@ -54,6 +67,7 @@ class Schema {
 
   std::vector<Key> keys_;
   std::map<std::string, size_t, std::less<>> index_;
+  std::string passed_over_;
 };
 
 // Values for a schema's keys. Later settings win; each value remembers where it came from, for

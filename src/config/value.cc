@@ -57,6 +57,7 @@ ParsedValue parse_flag(const Key& key, std::string_view text) {
 ParsedValue parse_choice(const Key& key, std::string_view text) {
   ParsedValue result;
   result.text = std::string(text);
+  if (key.or_path && text.find('/') != std::string_view::npos) return result;
   if (std::find(key.choices.begin(), key.choices.end(), text) == key.choices.end()) {
     const std::string hint = suggestion(text, key.choices);
     result.problem = fmt::format("'{}' is not one of {}{}{}", shown(text), allowed_values(key),
@@ -100,7 +101,7 @@ std::string allowed_values(const Key& key) {
     case Type::Flag:
       return "true or false";
     case Type::Choice:
-      return fmt::format("{}", fmt::join(key.choices, ", "));
+      return fmt::format("{}{}", fmt::join(key.choices, ", "), key.or_path ? ", or a path" : "");
     case Type::Text:
       break;
   }

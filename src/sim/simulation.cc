@@ -1,10 +1,14 @@
 #include "sim/simulation.h"
 
+#include <algorithm>
+#include <string_view>
+
 #include "base/error.h"
 #include "kernel/kernel.h"
 #include "mem/frames.h"
 #include "mem/sink.h"
 #include "pt/page_table.h"
+#include "pt/plugin.h"
 #include "sim/architectures.h"
 #include "sim/explain.h"
 #include "sim/inspect.h"
@@ -12,6 +16,26 @@
 #include "sim/replay.h"
 
 namespace mmusim::sim {
+namespace {
+
+// A page table under two paths has its keys once; two of the same name cannot both have theirs.
+void declare_plugins(config::Schema& schema, const std::vector<std::string>& plugins) {
+  std::vector<const pt::Backend*> declared;
+  for (const std::string& path : plugins) {
+    const pt::Backend& backend = pt::load_plugin(path);
+    if (std::find(declared.begin(), declared.end(), &backend) != declared.end()) continue;
+    for (const pt::Backend* other : declared)
+      if (std::string_view(other->name) == backend.name)
+        throw UsageError(path,
+                         fmt::format("another plug-in has a page table '{}' too", other->name),
+                         "rename one of them");
+    backend.declare(schema);
+    declared.push_back(&backend);
+  }
+}
+
+}  // namespace
+
 std::vector<ArchitectureInfo> architectures() {
   std::vector<ArchitectureInfo> result;
   for (const Architecture& a : all_architectures())
@@ -19,7 +43,7 @@ std::vector<ArchitectureInfo> architectures() {
   return result;
 }
 
-void declare(config::Schema& schema) {
+void declare(config::Schema& schema, const std::vector<std::string>& plugins) {
   schema.text("run.trace", "", "The trace (.mmt) to replay.");
   schema.flag("run.check", false,
               "Compare every translation with the page table, and every TLB entry after every "
@@ -36,20 +60,28 @@ void declare(config::Schema& schema) {
   std::vector<std::string> kinds;
   for (const pt::Backend& b : pt::backends())
     kinds.emplace_back(b.name);
-  schema.choice("machine.page_table", kinds.front(), kinds, "The kernel's page table.");
+  schema.choice_or_path("machine.page_table", kinds.front(), kinds,
+                        "The kernel's page table: a name, or the path of a plug-in.");
   mem::FrameMemory::declare(schema);
   mem::ReferenceSink::declare(schema);
   for (const pt::Backend& b : pt::backends())
     b.declare(schema);
+  declare_plugins(schema, plugins);
   kernel::Kernel::declare(schema);
   for (const Architecture& a : all_architectures())
     a.declare(schema);
 }
 
 const pt::Backend& page_table_backend(const config::Config& config) {
-  for (const pt::Backend& b : pt::backends())
-    if (config.choice("machine.page_table") == b.name) return b;
-  throw UsageError("machine.page_table", "no such page table");
+  const pt::Backend& backend = pt::find_backend(config.choice("machine.page_table"));
+  config::Schema own;
+  backend.declare(own);
+  for (const config::Key& key : own.keys())
+    if (config.schema().find(key.name) == nullptr)
+      throw UsageError("machine.page_table",
+                       fmt::format("the key '{}' of this plug-in was not declared", key.name),
+                       "give its path to sim::declare()");
+  return backend;
 }
 
 bool hardware_reads(const pt::Factory& factory, const pt::RadixGeometry& geometry) {

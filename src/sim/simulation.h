@@ -26,9 +26,10 @@ std::vector<ArchitectureInfo> architectures();
 
 // Declares every key of every part. sim's own: run.trace (text), run.check (flag), run.limit
 // (instructions, 0 = all), run.accept_torn (flag), machine.name (text, shown in results),
-// machine.arch (choice), machine.page_table (choice). The rest is the parts': mem.*, cache.*,
-// cost.*, kernel.*, pt.*, tlb.*, psc.*, paging.*, x86.*
-void declare(config::Schema& schema);
+// machine.arch (choice), machine.page_table (choice, or the path of a plug-in). The rest is the
+// parts': mem.*, cache.*, cost.*, kernel.*, pt.*, tlb.*, psc.*, paging.*, x86.*, and those of the
+// page-table plug-ins at these paths, which are loaded for it. Errors: as pt::load_plugin.
+void declare(config::Schema& schema, const std::vector<std::string>& plugins = {});
 
 struct ReplayProgress {
   uint64_t references = 0;  // replayed so far

@@ -88,6 +88,9 @@ Json document_head(const Provenance& provenance, const config::Config& config) {
         {"torn", provenance.torn},
         {"stopped", provenance.stopped}}},
   };
+  Json& plugins = document["provenance"]["plugins"] = Json::array();
+  for (const Provenance::Plugin& plugin : provenance.plugins)
+    plugins.push_back({{"path", plugin.path}, {"name", plugin.name}, {"hash", plugin.hash}});
   document["provenance"]["seeds"] = seeds_of(config);
   document["provenance"]["config"] = json_of(config);
   return document;

@@ -31,6 +31,13 @@ struct Provenance {
   std::string trace_recorder;  // what recorded it
   bool torn = false;           // the trace was incomplete, and replayed as far as it goes
   bool stopped = false;        // the replay was ended early by run.limit
+
+  struct Plugin {
+    std::string path;  // as machine.page_table has it
+    std::string name;  // of its page table
+    std::string hash;  // of its content
+  };
+  std::vector<Plugin> plugins;  // page tables that were no part of the program
 };
 
 // A counter over its denominator.

@@ -2,6 +2,8 @@
 
 #include <gtest/gtest.h>
 
+#include "base/error.h"
+
 namespace mmusim::config {
 namespace {
 
@@ -25,6 +27,33 @@ TEST(Schema, FindsTheNearestName) {
   schema.number("tlb.l2.entries", 8, "Entries.");
   EXPECT_EQ(schema.nearest("tlb.l2.entires"), "tlb.l2.entries");
   EXPECT_EQ(schema.nearest("tlb.ld1.ways"), "tlb.l1d.ways");
+}
+
+TEST(Schema, ChoiceOrPathTakesWhatHasASlash) {
+  Schema schema;
+  schema.choice_or_path("machine.page_table", "mlpt", {"mlpt", "gpt"}, "");
+  Config config(schema);
+  config.set("machine.page_table", "./mine.so", "here");
+  EXPECT_EQ(config.choice("machine.page_table"), "./mine.so");
+  EXPECT_THROW(config.set("machine.page_table", "mine.so", "here"), UsageError);
+  // Written and read back.
+  Config again(schema);
+  again.load_text(config.effective(), "again");
+  EXPECT_EQ(again.choice("machine.page_table"), "./mine.so");
+}
+
+TEST(Schema, PassesOverOnlyUndeclaredKeysOfThePrefix) {
+  Schema schema;
+  schema.number("pt.mlpt.levels", 4, "");
+  schema.pass_over("pt.");
+  EXPECT_TRUE(schema.passes_over("pt.mine.width"));
+  EXPECT_FALSE(schema.passes_over("pt.mlpt.levels"));
+  EXPECT_FALSE(schema.passes_over("tlb.l2.ways"));
+  Config config(schema);
+  config.load_text("[pt.mine]\nwidth = 4\n[pt.mlpt]\nlevels = 5\n", "text");
+  EXPECT_EQ(config.number("pt.mlpt.levels"), 5u);
+  EXPECT_THROW(config.set("pt.mlpt.levels", "many", "here"), UsageError);
+  EXPECT_THROW(config.set("tlb.l2.ways", "4", "here"), UsageError);
 }
 
 TEST(SchemaDeathTest, RefusesMistakesOfTheProgram) {

@@ -64,6 +64,20 @@ TEST(Results, DocumentHoldsEverything) {
   EXPECT_EQ(text.back(), '\n');
 }
 
+TEST(Results, NamePlugIns) {
+  const config::Schema schema = example_schema();
+  Provenance provenance;
+  EXPECT_EQ(nlohmann::json::parse(
+                results_json(provenance, config::Config(schema), {}))["provenance"]["plugins"]
+                .size(),
+            0u);
+  provenance.plugins.push_back({.path = "./mine.so", .name = "mine", .hash = "12ab"});
+  const auto document = nlohmann::json::parse(results_json(provenance, config::Config(schema), {}));
+  EXPECT_EQ(document["provenance"]["plugins"][0]["path"], "./mine.so");
+  EXPECT_EQ(document["provenance"]["plugins"][0]["name"], "mine");
+  EXPECT_EQ(document["provenance"]["plugins"][0]["hash"], "12ab");
+}
+
 TEST(Results, ValuesAreExactTo64Bits) {
   Report report;
   report.add("most", ~uint64_t{0}, "events", "");

@@ -1,0 +1,127 @@
+#!/usr/bin/env bash
+# A page table built outside the tree, as its author would: mmusim is installed, the example of
+# workloads/plugins is built against the installation, and the installed program runs it. Then what
+# is no plug-in, or not for this mmusim, is refused in one line that says why.
+#
+#   plugin.sh BUILD_DIR SOURCE_DIR CXX
+set -eu
+build=$1 source=$2 cxx=$3
+tmp=$(mktemp -d)
+trap 'rm -rf "$tmp"' EXIT
+cmake --install "$build" --prefix "$tmp/prefix" >"$tmp/install.log" || {
+  cat "$tmp/install.log"
+  exit 1
+}
+program=$tmp/prefix/bin/mmusim
+trace=$source/workloads/traces/pipeline.mmt
+cp -r "$tmp/prefix/share/mmusim/workloads/plugins/sorted" "$tmp/mine"
+cd "$tmp/mine"
+{
+  cmake -G Ninja -B build -DCMAKE_BUILD_TYPE=Release -DCMAKE_CXX_COMPILER="$cxx" \
+    -DCMAKE_PREFIX_PATH="$tmp/prefix" && cmake --build build
+} >"$tmp/build.log" 2>&1 || {
+  cat "$tmp/build.log"
+  exit 1
+}
+cp build/libsorted.so .
+# It links nothing of mmusim and leaves nothing behind that the program has not.
+"$program" replay "$trace" --page-table ./libsorted.so --check --quiet --limit 5000000 \
+  --json r.json >table.txt
+grep -q 'page table ./libsorted.so' table.txt
+grep -q '"path": "./libsorted.so"' r.json
+grep -q '"name": "sorted"' r.json
+grep -qE '"hash": "[0-9a-f]{32}"' r.json
+grep -q '"machine.page_table": "./libsorted.so"' r.json
+grep -q '"pt.sorted.bits": 12' r.json
+
+# In a config file, relative to the file, with a key of its own, in either place, and again from
+# the effective configuration. The key is taken with = and without, before and behind the argument.
+mkdir ../experiments
+cat >../experiments/mine.cfg <<END
+[run]
+trace = $trace
+limit = 1000000
+[machine]
+page_table = ../mine/libsorted.so
+[pt.sorted]
+bits = 7
+END
+cd "$tmp/experiments"
+mkdir elsewhere
+(cd elsewhere && "$program" run ../mine.cfg --quiet -o "$tmp/out" >/dev/null)
+grep -q '^bits = 7$' "$tmp/out/effective.cfg"
+(cd elsewhere && "$program" run "$tmp/out/effective.cfg" --quiet --json again.json >/dev/null
+  cmp again.json "$tmp/out/results.json")
+for words in 'mine.cfg --pt.sorted.bits=9' '--pt.sorted.bits 9 mine.cfg' 'mine.cfg --pt.sorted.bits 9'; do
+  # shellcheck disable=SC2086
+  "$program" run $words --print-config | grep -qx 'bits = 9'
+done
+
+# The other commands.
+cd "$tmp/mine"
+"$program" page-table footprint dense:1M -p mlpt,./libsorted.so --pt.sorted.bits=5 >footprint.txt
+grep -q './libsorted.so' footprint.txt
+"$program" workload simulate "$source/workloads/scripts/fork.workload" -p ./libsorted.so --check \
+  >/dev/null
+"$program" list keys -p ./libsorted.so | grep -q '^pt.sorted.bits = 12'
+"$program" replay --help -p ./libsorted.so | grep -q -- '--pt.sorted.bits'
+
+# refused TEXT ARGUMENTS...: one line on stderr that holds TEXT, and status 2.
+refused() {
+  local text=$1 status=0
+  shift
+  "$program" "$@" >out.txt 2>err.txt || status=$?
+  if [[ $status -ne 2 || $(wc -l <err.txt) -ne 1 ]] || ! grep -qF -- "$text" err.txt; then
+    echo "not refused as it should be (status $status, wanted: $text): $*"
+    cat out.txt err.txt
+    exit 1
+  fi
+}
+refused "./nowhere.so: there is no such" replay "$trace" -p ./nowhere.so
+refused "it is no shared object" replay "$trace" -p ./CMakeLists.txt
+refused "it is no file" replay "$trace" -p ./build
+refused "nearest known key is 'pt.sorted.bits'" replay "$trace" -p ./libsorted.so --pt.sorted.bist=3
+refused "out of range" replay "$trace" -p ./libsorted.so --pt.sorted.bits=99
+refused "did you mean 'mlpt'" replay "$trace" -p mltp
+head -c 4096 libsorted.so >torn.so
+refused "not all of one" replay "$trace" -p ./torn.so
+
+# Other plug-ins, by what they say of themselves. made NAME COMPILER_FLAGS...
+cat >other.cc <<'END'
+#include <cstdint>
+struct Description {
+  uint64_t magic;
+  uint32_t version, bytes;
+  const char* library;
+  uint64_t layout;
+  void* backend;
+};
+#ifndef NO_ENTRY
+extern "C" const Description* mmusim_page_table_plugin_entry() {
+  static const Description kDescription = {MAGIC, VERSION, BYTES, LIBRARY, 1, nullptr};
+  return &kDescription;
+}
+#endif
+#ifdef MISSING
+extern "C" void no_mmusim_has_this();
+extern "C" void use() { no_mmusim_has_this(); }
+#endif
+END
+made() {
+  local name=$1
+  shift
+  "$cxx" -shared -fPIC -o "$name" -DMAGIC=0x54504d4953554d4d -DBYTES=40 -DVERSION=1 \
+    -DLIBRARY='"libstdc++"' "$@" other.cc
+}
+made no_entry.so -DNO_ENTRY
+refused "it has no mmusim_page_table_plugin_entry" replay "$trace" -p ./no_entry.so
+made stranger.so -UMAGIC -DMAGIC=7
+refused "returns something else" replay "$trace" -p ./stranger.so
+made newer.so -UVERSION -DVERSION=9999 -DMISSING
+refused "version 9999" replay "$trace" -p ./newer.so
+refused "rebuild it" replay "$trace" -p ./newer.so
+made library.so -ULIBRARY -DLIBRARY='"libother"'
+refused "built with libother" replay "$trace" -p ./library.so
+made layout.so
+refused "laid out otherwise" replay "$trace" -p ./layout.so
+echo good
