@@ -40,6 +40,7 @@ void trace_dump(const Words& words);
 void trace_verify(const Words& words);
 void trace_import(const Words& words);
 void page_table(const Words& words);
+void page_table_check(const Words& words);
 void page_table_footprint(const Words& words);
 void workload(const Words& words);
 void workload_simulate(const Words& words);

@@ -16,7 +16,7 @@ std::span<const Command> commands() {
       {"explain", "Show step by step what one translation does", explain},
       {"list", "List machines, page tables, formats, experiments, counters, keys", list},
       {"trace", "Show, check and import traces", trace},
-      {"page-table", "What page tables weigh", page_table},
+      {"page-table", "Check page tables, and what they weigh", page_table},
       {"workload", "Run workload scripts, simulated and on this computer's kernel", workload},
   }};
   return kCommands;

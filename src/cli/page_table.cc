@@ -5,6 +5,7 @@ namespace mmusim::cli {
 namespace {
 
 constexpr Command kPageTableCommands[] = {
+    {"check", "Check a page table against every promise of the interface", page_table_check},
     {"footprint", "What page tables weigh: bytes, words per look-up, a picture",
      page_table_footprint},
 };

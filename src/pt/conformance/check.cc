@@ -58,6 +58,8 @@ void shorten(const Backend& backend, const Options& options, const Architecture&
   }
 }
 
+}  // namespace
+
 void check_promises(const Backend& backend, const Options& options, Verdict& verdict) {
   for (const Architecture& architecture : architectures())
     for (const PromiseCase& promise : promise_cases()) {
@@ -112,8 +114,6 @@ void check_runs(const Backend& backend, const Options& options, Verdict& verdict
     verdict.failures.push_back(std::move(failure));
   }
 }
-
-}  // namespace
 
 RunPlan plan_of(uint64_t seed) {
   const Architecture& architecture = architecture_of(seed);

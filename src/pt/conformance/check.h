@@ -73,7 +73,10 @@ struct Verdict {
   std::vector<Failure> failures;
 };
 
-// Errors: Error when no process can be made; UsageError for settings the backend refuses.
+// Errors (all): Error when no process can be made; UsageError for settings the backend refuses.
+// The first two add to the verdict; check() does both.
+void check_promises(const Backend& backend, const Options& options, Verdict& verdict);
+void check_runs(const Backend& backend, const Options& options, Verdict& verdict);
 Verdict check(const Backend& backend, const Options& options);
 
 }  // namespace mmusim::pt::conformance

@@ -178,22 +178,17 @@ void Model::check_address(uint64_t va) {
 void Model::check_leaves(PageTable& table, const Oracle& oracle, VirtRange range) {
   std::vector<OracleLeaf> seen;
   const auto cursor = table.cursor(range);
-  std::optional<uint64_t> last;
   each_run(*cursor, [&](Run& run) {
+    const uint64_t last = run.address(run.count - 1).value();
     expect(
-        !last || run.start.value() > *last, promise::kCursor,
-        [&] { return fmt::format("a run behind {:#x}", last.value_or(0)); },
-        [&] { return text_of(run.start); });
-    last = run.address(run.count - 1).value();
-    expect(
-        *last < range.end.value() &&
+        last < range.end.value() &&
             range.begin.value() <= run.start.value() + run.size.offset_mask(),
         promise::kCursor,
         [&] {
           return fmt::format("slots that reach into [{:#x}, {:#x})", range.begin.value(),
                              range.end.value());
         },
-        [&] { return fmt::format("a run from {:#x} to {:#x}", run.start.value(), *last); });
+        [&] { return fmt::format("a run from {:#x} to {:#x}", run.start.value(), last); });
     for (uint32_t i = 0; i < run.count; ++i)
       if (run.get(i) != kNone)
         seen.push_back({run.address(i).value(), run.size.log2(), run.get(i)});
@@ -287,7 +282,7 @@ void Model::sweep(const Operation& operation) {
   Random random(operation.salt);
   const auto cursor = table_->cursor(range);
   const uint32_t what = (operation.salt >> 4) % 4;
-  each_run(*cursor, [&](Run& run) {
+  each_run(*cursor, [&](Run& run, std::optional<uint64_t>& last) {
     for (uint32_t i = 0; i < run.count; ++i) {
       const uint64_t va = run.address(i).value();
       const Entry e = run.get(i);
@@ -309,6 +304,7 @@ void Model::sweep(const Operation& operation) {
       const uint64_t pages = range.bytes() >> machine_.page.log2();
       const VirtAddr there = range.begin + (random.below(pages) << machine_.page.log2());
       cursor->seek(there);
+      last.reset();
       const auto fresh = table_->cursor({there, range.end});
       Run a;
       Run b;

@@ -168,7 +168,7 @@ void Case::BeyondTheAddressSpace() {
 // it works once there is memory.
 void Case::EnsureWithoutMemory() {
   for (const VirtAddr va : scattered()) {
-    for (uint64_t n = 1;; ++n) {
+    for (uint64_t n = 1;; n += 1 + n / 8) {  // there may be thousands
       const auto table = machine_.factory->create(MmId(1));
       machine_.allocator.fail_after(n);
       const Slot slot = table->ensure(va, machine_.page);
@@ -192,7 +192,7 @@ void Case::CopyWithoutMemory() {
   for (const VirtAddr va : scattered())
     map(*table, va, page_leaf(++pfn));
   const uint64_t before = machine_.allocator.bytes_in_use();
-  for (uint64_t n = 1;; ++n) {
+  for (uint64_t n = 1;; n += 1 + n / 8) {  // there may be thousands
     const auto child = machine_.factory->create(MmId(2));
     std::set<uint64_t> copied;
     machine_.allocator.fail_after(n);
@@ -236,7 +236,7 @@ void Case::MoveWithoutMemory() {
     const VirtAddr from(move.from * page);
     const VirtAddr to(move.to * page);
     if (to.value() + move.pages * page > machine_.end) continue;
-    for (uint64_t n = 1;; ++n) {
+    for (uint64_t n = 1;; n += 1 + n / 8) {  // there may be thousands
       const auto table_made = machine_.factory->create(MmId(1));
       PageTable& pages = *table_made;
       for (uint64_t i = 0; i < move.pages; ++i)

@@ -1,0 +1,100 @@
+// page-table check: the conformance kit, on any page table.
+#include <fmt/format.h>
+#include <memory>
+#include <string>
+
+#include "base/error.h"
+#include "base/output_file.h"
+#include "cli/arguments.h"
+#include "cli/command.h"
+#include "cli/output.h"
+#include "pt/conformance/check.h"
+#include "pt/plugin.h"
+#include "report/conformance_table.h"
+#include "report/progress.h"
+
+namespace mmusim::cli {
+namespace {
+
+constexpr const char* kText =
+    "Checks a page table, one of 'mmusim list page-tables' or a plug-in (a path), against every "
+    "promise of\n"
+    "the page-table interface, and in random runs against an ordered map: superpages, fork, "
+    "sharing, "
+    "memory\n"
+    "that runs out at every allocation. Each part runs in a process of its own, so that a page "
+    "table "
+    "that\n"
+    "crashes or hangs is told apart from one that lies. A run that fails is shortened to the "
+    "operations that\n"
+    "matter. The exit status is 0 if every promise was kept.";
+
+void declare_options(Arguments& arguments) {
+  arguments.positional("KIND|FILE", 1);
+  arguments.options()                                                                     //
+      ("seed", text_option("N"), "The first random run; 1 if not given.")                 //
+      ("ops", text_option("N"),                                                           //
+       "Operations in random runs, at least; 100000 if not given. The last run is done "  //
+       "to its end.")                                                                     //
+      ("seconds", text_option("N"), "A part may take so long; 20 if not given.")          //
+      ("json", text_option("FILE"),                                                       //
+       "Write the verdict as JSON; - for stdout, in place of the text.")                  //
+      ("quiet,q", "No progress on stderr.");
+}
+
+}  // namespace
+
+void page_table_check(const Words& words) {
+  Arguments arguments("page-table check KIND|FILE [--seed N] [--ops N] [options]", kText);
+  declare_options(arguments);
+  // Which page table it is decides which keys there are.
+  config::Schema unknown;
+  unknown.pass_over("pt.");
+  Arguments look = arguments;
+  look.keys(unknown);
+  look.look(words);
+  config::Schema schema;
+  const pt::Backend* backend = nullptr;
+  if (look.has("KIND|FILE")) {
+    backend = &pt::find_backend(look.text("KIND|FILE"));
+    backend->declare(schema);
+  }
+  arguments.keys(schema);
+  if (!arguments.parse(words)) return;
+  config::Config config(schema);
+  arguments.apply_keys(config);
+
+  const report::ConformanceHeading heading{.name = arguments.text("KIND|FILE"),
+                                           .seed = arguments.number("seed", 1)};
+  const bool to_stdout = arguments.has("json") && arguments.text("json") == "-";
+  std::unique_ptr<OutputFile> json;
+  if (arguments.has("json") && !to_stdout)
+    json = std::make_unique<OutputFile>(arguments.text("json"));
+
+  pt::conformance::Options options;
+  options.settings = config.effective();
+  options.seed = heading.seed;
+  options.operations = arguments.number("ops", options.operations);
+  constexpr uint64_t kMostSeconds = 3600;
+  const uint64_t seconds = arguments.number("seconds", options.seconds);
+  if (seconds == 0 || seconds > kMostSeconds)
+    throw UsageError("--seconds", fmt::format("{} is not from 1 to {}", seconds, kMostSeconds));
+  options.seconds = static_cast<unsigned>(seconds);
+  pt::conformance::Verdict verdict;
+  {
+    report::Progress progress(fmt::format("checking {}", heading.name), "operations",
+                              arguments.has("quiet") ? report::Progress::Style::None
+                                                     : report::Progress::style_for_stderr());
+    options.progress = [&](uint64_t done) { progress.update(done, options.operations, done); };
+    verdict = pt::conformance::check(*backend, options);
+  }
+  const std::string document = report::conformance_json(heading, verdict);
+  if (json) json->write(document);
+  if (json) json->commit();
+  print(to_stdout ? document : report::conformance_text(heading, verdict));
+  if (!verdict.failures.empty())
+    throw Error(heading.name, fmt::format("{} promises of the page-table interface are broken",
+                                          verdict.failures.size()));
+}
+
+}  // namespace mmusim::cli

@@ -1,0 +1,26 @@
+// What the conformance kit found of a page table: as a marker would write it below an assignment,
+// and as JSON.
+#ifndef MMUSIM_REPORT_CONFORMANCE_TABLE_H_
+#define MMUSIM_REPORT_CONFORMANCE_TABLE_H_
+
+#include <string>
+
+#include "pt/conformance/check.h"
+
+namespace mmusim::report {
+
+struct ConformanceHeading {
+  std::string name;  // of the backend, as the user named it
+  uint64_t seed = 1;
+};
+
+std::string conformance_text(const ConformanceHeading& heading,
+                             const pt::conformance::Verdict& verdict);
+// {"schema": 1, "page_table", "seed", counts, "failures": [...]}; described in
+// src/report/README.md.
+std::string conformance_json(const ConformanceHeading& heading,
+                             const pt::conformance::Verdict& verdict);
+
+}  // namespace mmusim::report
+
+#endif  // MMUSIM_REPORT_CONFORMANCE_TABLE_H_
