@@ -69,6 +69,15 @@ bool AddressMap::place(VirtRange source, Zone zone) {
   return true;
 }
 
+void AddressMap::place_beside(VirtRange window) {
+  const auto below = runs_.lower_bound(window.begin.value());
+  if (below == runs_.begin()) return;
+  const Run run = std::prev(below)->second;
+  const uint64_t target = window.begin.value() + run.distance;
+  if (run.end == window.begin.value() && is_free(target, window.bytes()))
+    add(window.begin.value(), window.end.value(), target, run.zone);
+}
+
 bool AddressMap::place_gap(uint64_t begin, uint64_t end, Zone zone) {
   const uint64_t bytes = end - begin;
   if (bytes > top_ - lowest_) return false;

@@ -44,6 +44,9 @@ class AddressMap {
   // Places what of `source` has no place yet, in one piece where possible. False: some of it fits
   // nowhere. REQUIRES: not empty.
   [[nodiscard]] bool place(VirtRange source, Zone zone);
+  // Places one unplaced window behind the placed one it follows, if that is free. REQUIRES:
+  // aligned.
+  void place_beside(VirtRange window);
   // The zone of the nearest placed run within reach; nothing if there is none.
   [[nodiscard]] std::optional<Zone> zone_near(VirtAddr source) const;
   // What of `source` is placed, in source order, pieces as long as possible.

@@ -39,6 +39,12 @@ VirtAddr Relocator::find_or_place(Pid pid, Space& space, VirtAddr va, AccessKind
     distance = here.map.distance(va);
   }
   if (kind == AccessKind::Fetch && !here.first_fetch) here.first_fetch = va;
+  // What begins at the end of a window may go on in the next one, which then must follow here too.
+  const VirtAddr next = align_down(va, AddressMap::kWindow) + AddressMap::kWindow.bytes();
+  if (next - va <= (kind == AccessKind::Fetch ? trace::kBlockPage.bytes() : kTail) &&
+      sides_.is_user(next) && !here.map.distance(next)) {
+    here.map.place_beside({next, next + AddressMap::kWindow.bytes()});
+  }
   const uint64_t window = va.value() >> AddressMap::kWindow.log2();
   space.known[slot_of(window)] = {window, *distance};
   return va + *distance;
@@ -82,13 +88,14 @@ trace::Batch Relocator::references(const trace::Batch& batch) {
   move_blocks(space, batch);
   const uint64_t count = batch.totals.data_accesses();
   if (addresses_.size() < count) addresses_.resize(count);
+  constexpr uint64_t kOffset = AddressMap::kWindow.offset_mask();
   const uint64_t* const from = batch.addresses;
   uint64_t* const to = addresses_.data();
   for (uint64_t i = 0; i < count; ++i) {
     const uint64_t window = from[i] >> AddressMap::kWindow.log2();
     const Known& known = space.known[slot_of(window)];
-    to[i] = known.window == window ? from[i] + known.distance
-                                   : find_or_place_data(space, batch, i).value();
+    const bool plain = known.window == window && (from[i] & kOffset) < kOffset + 1 - kTail;
+    to[i] = plain ? from[i] + known.distance : find_or_place_data(space, batch, i).value();
   }
   trace::Batch moved = batch;
   moved.table = space.blocks;

@@ -51,6 +51,8 @@ class Relocator {
     uint64_t distance = 0;
   };
   static constexpr size_t kKnown = 1024;
+  // Accesses of up to so many bytes go on behind the end of a window.
+  static constexpr uint64_t kTail = 512;
 
   struct Space {
     explicit Space(const mmu::AddressLayout& layout) : here(layout) {}

@@ -147,6 +147,14 @@ TEST(Relocation, TheHeapFollowsTheBreak) {
             VirtAddr(0));
 }
 
+TEST(Relocation, WhatCrossesAWindowGoesOnInTheNext) {
+  Relocator relocator(sides(layout(uint64_t{1} << 42, 12)));
+  const VirtAddr last = relocator.translate(Pid(1), VirtAddr(0x1edbfffc), AccessKind::Load);
+  // Something else first takes the place that comes next by the rules.
+  run(relocator, mmap(0x7f0000000000, 64));
+  EXPECT_EQ(relocator.translate(Pid(1), VirtAddr(0x1edc0000), AccessKind::Load), last + 4);
+}
+
 TEST(Relocation, AddressesOutsideUserSpaceStayOutside) {
   const mmu::AddressLayout target = layout(0xc0000000, 12);
   Relocator relocator(sides(target));
