@@ -2,6 +2,8 @@
 #ifndef MMUSIM_MMU_LAYOUT_H_
 #define MMUSIM_MMU_LAYOUT_H_
 
+#include <array>
+
 #include "base/types.h"
 
 namespace mmusim::mmu {
@@ -14,6 +16,12 @@ struct AddressLayout {
   VirtAddr mmap_base;        // mappings are placed below it, top down
   uint64_t stack_limit = uint64_t{8} << 20;
   uint64_t stack_gap = uint64_t{1} << 20;
+
+  // Where the parts of a program recorded elsewhere go (src/sim/relocation).
+  VirtAddr program_base{0x400000};   // its text and data
+  VirtAddr heap_base;                // its heap; 0: behind the data
+  bool mmap_upward = false;          // relocated mappings are placed from mmap_base up
+  std::array<VirtRange, 4> holes{};  // what nobody may map between `lowest` and `top`
 };
 
 }  // namespace mmusim::mmu

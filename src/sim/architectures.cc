@@ -21,6 +21,7 @@ constexpr Architecture entry() {
           [](const config::Config& config) {
             stats::Report report;
             report_totals({}, report);
+            report_relocation(false, {}, report);
             LoopCounters{}.report(report);
             Machine<Arch>(config).report(report);
             return report;

@@ -10,8 +10,8 @@
 #include "kernel/system.h"
 #include "sim/inspect.h"
 #include "sim/machine.h"
+#include "sim/relocation/trace_source.h"
 #include "sim/replay_loop.h"
-#include "trace/reader.h"
 
 namespace mmusim::sim {
 
@@ -20,8 +20,8 @@ class Inspector {
  public:
   Inspector(const config::Config& config, const ReplayOptions& options)
       : options_(options),
-        reader_(config.text("run.trace"), trace::ReaderOptions{config.flag("run.accept_torn")}),
         machine_(config),
+        source_(config, Arch::kName, machine_.layout()),
         loop_(machine_.cpu(), machine_.kernel(), machine_.sink(), machine_.checker(), Arch::kPage) {
   }
 
@@ -29,7 +29,7 @@ class Inspector {
   template <class Stop>
   void replay(Stop stop) {
     trace::Batch batch;
-    while (reader_.next(batch)) {
+    while (source_.next(batch)) {
       loop_.template run<ReplayMode::Fast>(batch);
       now_.instructions += batch.totals.instructions;
       references_ += batch.totals.references();
@@ -37,8 +37,8 @@ class Inspector {
       if (now_.batches % kProgressInterval == 0) {
         check_interrupt();
         if (options_.progress)
-          options_.progress(
-              {references_, now_.instructions, reader_.position(), reader_.file_bytes()});
+          options_.progress({references_, now_.instructions, source_.reader().position(),
+                             source_.reader().file_bytes()});
       }
       if (stop(now_)) return;
     }
@@ -78,8 +78,8 @@ class Inspector {
   static constexpr uint64_t kProgressInterval = 1 << 10;  // batches
 
   ReplayOptions options_;
-  trace::Reader reader_;
   Machine<Arch> machine_;
+  TraceSource source_;
   ReplayLoop<typename Arch::Cpu> loop_;
   Moment now_;
   uint64_t references_ = 0;

@@ -7,9 +7,9 @@
 
 #include "base/interrupt.h"
 #include "sim/machine.h"
+#include "sim/relocation/trace_source.h"
 #include "sim/replay_loop.h"
 #include "sim/simulation.h"
-#include "trace/reader.h"
 
 namespace mmusim::sim {
 
@@ -26,8 +26,8 @@ class Replay {
  public:
   Replay(const config::Config& config, const ReplayOptions& options)
       : options_(options),
-        reader_(config.text("run.trace"), trace::ReaderOptions{config.flag("run.accept_torn")}),
         machine_(config),
+        source_(config, Arch::kName, machine_.layout()),
         loop_(machine_.cpu(), machine_.kernel(), machine_.sink(), machine_.checker(), Arch::kPage),
         limit_(config.number("run.limit")) {}
 
@@ -44,12 +44,13 @@ class Replay {
         break;
     }
     report_totals(result_.totals, result_.report);
+    source_.report(result_.report);
     loop_.counters().report(result_.report);
     machine_.report(result_.report);
     machine_.shut_down();
-    result_.header = reader_.header();
-    result_.trace_hash = reader_.content_hash();
-    result_.torn = reader_.torn();
+    result_.header = source_.reader().header();
+    result_.trace_hash = source_.reader().content_hash();
+    result_.torn = source_.reader().torn();
     return std::move(result_);
   }
   ReplayResult run() {
@@ -62,7 +63,7 @@ class Replay {
   template <ReplayMode kMode>
   void all() {
     trace::Batch batch;
-    for (uint64_t batches = 0; reader_.next(batch); ++batches) {
+    for (uint64_t batches = 0; source_.next(batch); ++batches) {
       loop_.template run<kMode>(batch);
       result_.totals += batch.totals;
       if (batch.event != nullptr) ++result_.totals.events;
@@ -74,15 +75,15 @@ class Replay {
         check_interrupt();
         if (options_.progress) {
           options_.progress({result_.totals.references(), result_.totals.instructions,
-                             reader_.position(), reader_.file_bytes()});
+                             source_.reader().position(), source_.reader().file_bytes()});
         }
       }
     }
   }
 
   ReplayOptions options_;
-  trace::Reader reader_;
   Machine<Arch> machine_;
+  TraceSource source_;
   ReplayLoop<typename Arch::Cpu> loop_;
   uint64_t limit_;
   ReplayResult result_;

@@ -13,6 +13,7 @@
 #include "sim/explain.h"
 #include "sim/inspect.h"
 #include "sim/machine.h"
+#include "sim/relocation/trace_source.h"
 #include "sim/replay.h"
 
 namespace mmusim::sim {
@@ -52,6 +53,7 @@ void declare(config::Schema& schema, const std::vector<std::string>& plugins) {
                 "Stop after about this many instructions (at the end of a batch); 0: replay all.");
   schema.flag("run.accept_torn", false,
               "Replay a torn trace up to its last whole chunk instead of refusing it.");
+  TraceSource::declare(schema);
   schema.text("machine.name", "default", "What results call the machine.");
   std::vector<std::string> names;
   for (const Architecture& a : all_architectures())

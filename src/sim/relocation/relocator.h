@@ -1,0 +1,91 @@
+// Takes a trace's batches from the addresses they were recorded at to those of the simulated
+// machine.
+//
+// What comes out is batches again, so that whoever replays them need not know: events rewritten
+// (see rewrite.h), data addresses translated in one pass, static blocks moved to where the process
+// has them. Processes that share memory (threads, vfork) share a map, a fork's child gets a copy,
+// exec begins a new one. Where no event says what is at an address, the first reference tells: the
+// first store of a program is to its stack, what lies near something belongs to it, what is fetched
+// is program, the rest mappings.
+//
+// Cost: a compare and an add per data access, a look-up per block. Not thread-safe. Deterministic:
+// the same trace gives the same places.
+#ifndef MMUSIM_SIM_RELOCATION_RELOCATOR_H_
+#define MMUSIM_SIM_RELOCATION_RELOCATOR_H_
+
+#include <array>
+#include <cstdint>
+#include <map>
+#include <memory>
+#include <vector>
+
+#include "sim/relocation/rewrite.h"
+#include "sim/relocation/space.h"
+#include "stats/report.h"
+#include "trace/record.h"
+
+namespace mmusim::sim {
+
+class Relocator {
+ public:
+  explicit Relocator(const RelocationSides& sides);
+  Relocator(const Relocator&) = delete;
+  Relocator& operator=(const Relocator&) = delete;
+
+  // A run of blocks, at its new addresses; it lives until the next call. REQUIRES: batch.event is
+  // null. Errors: Error naming what does not fit.
+  [[nodiscard]] trace::Batch references(const trace::Batch& batch);
+  // Appends to `out` what an event becomes. Errors: as above.
+  void event(trace::ThreadId thread, const trace::Event& event, std::vector<trace::Event>& out);
+
+  // Where an address of a process lies now; places it if need be, as a reference of `kind` would.
+  [[nodiscard]] VirtAddr translate(Pid pid, VirtAddr va, AccessKind kind);
+  // The address space of a process, for tests; null if nothing was heard of it.
+  [[nodiscard]] const RelocatedSpace* space(Pid pid) const;
+
+  [[nodiscard]] const RelocationCounters& counters() const { return counters_; }
+
+ private:
+  struct Known {  // a window that has been translated
+    uint64_t window = ~uint64_t{0};
+    uint64_t distance = 0;
+  };
+  static constexpr size_t kKnown = 1024;
+  // Accesses of up to so many bytes go on behind the end of a window.
+  static constexpr uint64_t kTail = 512;
+
+  struct Space {
+    explicit Space(const mmu::AddressLayout& layout) : here(layout) {}
+    explicit Space(const RelocatedSpace& parent) : here(parent) {}
+
+    RelocatedSpace here;
+    std::array<Known, kKnown> known;
+    // Blocks of the table `serial` names, moved; one that was not met yet has no instructions.
+    uint64_t serial = 0;
+    std::vector<trace::StaticBlock> blocks;
+  };
+
+  static size_t slot_of(uint64_t window) {
+    return static_cast<size_t>((window * 0x9e3779b97f4a7c15u) >> 54);
+  }
+  static_assert(kKnown == size_t{1} << (64 - 54));
+
+  Space& space_of(Pid pid);
+  [[gnu::noinline]] VirtAddr find_or_place(Pid pid, Space& space, VirtAddr va, AccessKind kind);
+  [[gnu::noinline]] VirtAddr find_or_place_data(Space& space, const trace::Batch& batch,
+                                                uint64_t index);
+  void move_blocks(Space& space, const trace::Batch& batch);
+
+  RelocationSides sides_;
+  RelocationCounters counters_;
+  EventRewriter rewriter_;
+  std::map<Pid, std::shared_ptr<Space>> spaces_;
+  std::vector<uint64_t> addresses_;
+};
+
+// The counters of a relocation; all 0 when there is none.
+void report_relocation(bool active, const RelocationCounters& counters, stats::Report& report);
+
+}  // namespace mmusim::sim
+
+#endif  // MMUSIM_SIM_RELOCATION_RELOCATOR_H_

@@ -1,0 +1,96 @@
+#include "sim/relocation/trace_source.h"
+
+#include "base/error.h"
+#include "base/interrupt.h"
+
+namespace mmusim::sim {
+
+namespace {
+
+// The end of user space on the machine a trace was recorded on.
+VirtAddr source_top(const trace::Header& header) {
+  if (header.isa == "x86_64") return VirtAddr(uint64_t{1} << 47);
+  if (header.isa == "i386") return VirtAddr(0xc000'0000);
+  if (header.isa == "ppc64") return VirtAddr(uint64_t{1} << 46);
+  if (header.isa == "alpha") return VirtAddr(uint64_t{1} << 42);
+  // IA-64 has region 4 begin at 2^63; elsewhere the upper half is the kernel's or a hole's end.
+  return VirtAddr(header.isa == "ia64" ? uint64_t{5} << 61 : uint64_t{1} << 63);
+}
+
+trace::Reader open(const config::Config& config) {
+  return trace::Reader(config.text("run.trace"),
+                       trace::ReaderOptions{config.flag("run.accept_torn")});
+}
+
+// Goes through the whole trace without a machine. Errors: those of relocating it.
+void require_fit(const config::Config& config, const RelocationSides& sides) {
+  trace::Reader reader = open(config);
+  Relocator rehearsal(sides);
+  trace::Batch batch;
+  std::vector<trace::Event> events;
+  const uint64_t limit = config.number("run.limit");
+  uint64_t instructions = 0;
+  while ((limit == 0 || instructions < limit) && reader.next(batch)) {
+    check_interrupt();
+    events.clear();
+    if (batch.event != nullptr) {
+      rehearsal.event(batch.thread, *batch.event, events);
+    } else {
+      static_cast<void>(rehearsal.references(batch));
+      instructions += batch.totals.instructions;
+    }
+  }
+}
+
+}  // namespace
+
+void TraceSource::declare(config::Schema& schema) {
+  schema.choice("run.relocate", "auto", {"auto", "off", "force"},
+                "Move the trace's addresses to where this architecture places programs. auto: if "
+                "the trace was recorded on another architecture or with another page size.");
+}
+
+TraceSource::TraceSource(const config::Config& config, const char* arch,
+                         const mmu::AddressLayout& layout)
+    : reader_(open(config)) {
+  const trace::Header& header = reader_.header();
+  const std::string& wish = config.choice("run.relocate");
+  const bool differs = header.isa != arch || header.page != layout.page;
+  if (wish == "off" || (wish == "auto" && !differs)) return;
+  if (header.page.log2() > AddressMap::kWindow.log2() || header.page > layout.page) {
+    throw Error(config.text("run.trace"),
+                fmt::format("recorded with pages of {} bytes, which this machine's of {} cannot "
+                            "stand for",
+                            header.page.bytes(), layout.page.bytes()),
+                "replay it as recorded with run.relocate = off");
+  }
+  const RelocationSides sides{source_top(header), header.page, layout};
+  if (layout.top < align_down(sides.source_top, layout.page) - AddressMap::kWindow.bytes())
+    require_fit(config, sides);
+  relocator_ = std::make_unique<Relocator>(sides);
+}
+
+bool TraceSource::next_relocated(trace::Batch& batch) {
+  while (next_event_ == events_.size()) {
+    if (!reader_.next(batch)) return false;
+    if (batch.event == nullptr) {
+      batch = relocator_->references(batch);
+      return true;
+    }
+    events_.clear();
+    next_event_ = 0;
+    thread_ = batch.thread;
+    relocator_->event(thread_, *batch.event, events_);
+  }
+  batch = trace::Batch{};
+  batch.thread = thread_;
+  batch.event = &events_[next_event_++];
+  return true;
+}
+
+void TraceSource::report(stats::Report& report) const {
+  report_relocation(relocator_ != nullptr,
+                    relocator_ != nullptr ? relocator_->counters() : RelocationCounters{}, report);
+}
+
+}  // namespace mmusim::sim

@@ -1,0 +1,47 @@
+// A trace as the simulated machine is to see it: the reader, and between it and the replay loop,
+// where source and target differ, a relocation.
+//
+// Without one next() is the reader's, batch for batch. Errors in the constructor: those of the
+// reader; and when the machine's address space is smaller than the recording's, Error if the trace
+// does not fit: it is read once for that before anything runs.
+#ifndef MMUSIM_SIM_RELOCATION_TRACE_SOURCE_H_
+#define MMUSIM_SIM_RELOCATION_TRACE_SOURCE_H_
+
+#include <memory>
+#include <vector>
+
+#include "config/schema.h"
+#include "mmu/layout.h"
+#include "sim/relocation/relocator.h"
+#include "trace/reader.h"
+
+namespace mmusim::sim {
+
+class TraceSource {
+ public:
+  static void declare(config::Schema& schema);  // run.relocate
+
+  // `arch` is the machine's name as trace headers give it.
+  TraceSource(const config::Config& config, const char* arch, const mmu::AddressLayout& layout);
+
+  bool next(trace::Batch& batch) {
+    if (relocator_ == nullptr) [[likely]]
+      return reader_.next(batch);
+    return next_relocated(batch);
+  }
+  [[nodiscard]] const trace::Reader& reader() const { return reader_; }
+  void report(stats::Report& report) const;
+
+ private:
+  bool next_relocated(trace::Batch& batch);
+
+  trace::Reader reader_;
+  std::unique_ptr<Relocator> relocator_;  // null: addresses as recorded
+  std::vector<trace::Event> events_;      // made of one recorded event; from next_event_ on to do
+  size_t next_event_ = 0;
+  trace::ThreadId thread_;  // whose they are
+};
+
+}  // namespace mmusim::sim
+
+#endif  // MMUSIM_SIM_RELOCATION_TRACE_SOURCE_H_

@@ -1,0 +1,192 @@
+// Relocation: no two source pages share a target page, offsets and distances stay, whole pages are
+// kept for their parts, and what does not fit is refused.
+#include <gtest/gtest.h>
+#include <map>
+#include <set>
+
+#include "base/error.h"
+#include "base/random.h"
+#include "sim/relocation/relocator.h"
+
+namespace mmusim::sim {
+namespace {
+
+constexpr uint64_t kPage = 4096;
+
+mmu::AddressLayout layout(uint64_t top, unsigned page) {
+  mmu::AddressLayout l;
+  l.page = PageShift(page);
+  l.top = VirtAddr(top);
+  l.stack_top = l.top;
+  l.mmap_base = VirtAddr(top - top / 16);
+  return l;
+}
+RelocationSides sides(const mmu::AddressLayout& target) {
+  return {VirtAddr(uint64_t{1} << 47), PageShift(12), target};
+}
+trace::ThreadId thread(uint32_t pid) {
+  return {Pid(pid), Tid(pid)};
+}
+trace::MmapEvent mmap(uint64_t at, uint64_t pages, uint32_t prot = 3) {
+  trace::MmapEvent e;
+  e.length = pages * kPage;
+  e.prot = prot;
+  e.flags = 0x22;
+  e.result = static_cast<int64_t>(at);
+  return e;
+}
+std::vector<trace::Event> run(Relocator& r, const trace::Event& e, uint32_t pid = 1) {
+  std::vector<trace::Event> out;
+  r.event(thread(pid), e, out);
+  return out;
+}
+
+TEST(Relocation, NoTwoAddressesMeetAndOffsetsStay) {
+  for (const unsigned page : {12u, 13u, 14u, 16u}) {
+    for (const uint64_t top : {uint64_t{0xc0000000}, uint64_t{1} << 42, uint64_t{1} << 46}) {
+      SCOPED_TRACE(testing::Message() << "page " << page << " top " << top);
+      Relocator relocator(sides(layout(top, page)));
+      Random random(page + top);
+      std::map<uint64_t, uint64_t> forward;
+      std::map<uint64_t, uint64_t> back;
+      for (unsigned i = 0; i < 3000; ++i) {
+        if (random.below(8) == 0) {
+          const uint64_t at = 0x7f0000000000 + random.below(4096) * kPage;
+          run(relocator, mmap(at, 1 + random.below(40)));
+          continue;
+        }
+        const uint64_t bases[] = {0x400000, 0x555555554000, 0x7f0000000000, 0x7fffffc00000};
+        const uint64_t source = bases[random.below(4)] + random.below(uint64_t{1} << 21);
+        const auto kind = static_cast<AccessKind>(random.below(4));
+        const uint64_t target = relocator.translate(Pid(1), VirtAddr(source), kind).value();
+        ASSERT_LT(target, top);
+        ASSERT_GE(target, 0x10000u);
+        ASSERT_EQ(target % (uint64_t{1} << page), source % (uint64_t{1} << page));
+        const uint64_t source_page = source >> 12;
+        const uint64_t target_page = target >> 12;
+        ASSERT_EQ(forward.emplace(source_page, target_page).first->second, target_page);
+        ASSERT_EQ(back.emplace(target_page, source_page).first->second, source_page);
+      }
+    }
+  }
+}
+
+TEST(Relocation, AnAreaLiesInOnePieceAndWhatTouchesItFollows) {
+  Relocator relocator(sides(layout(uint64_t{1} << 42, 12)));
+  const auto first = run(relocator, mmap(0x7f0000000000, 1000));
+  const auto second = run(relocator, mmap(0x7f0000000000 + 1000 * kPage, 50));
+  ASSERT_EQ(first.size(), 1u);
+  ASSERT_EQ(second.size(), 1u);
+  EXPECT_EQ(std::get<trace::MmapEvent>(second[0]).result,
+            std::get<trace::MmapEvent>(first[0]).result + static_cast<int64_t>(1000 * kPage));
+  EXPECT_EQ(relocator.counters().torn, 0u);
+}
+
+TEST(Relocation, ForkCopiesThreadsShareExecForgets) {
+  Relocator relocator(sides(layout(uint64_t{1} << 42, 12)));
+  run(relocator, mmap(0x7f0000000000, 16));
+  run(relocator, trace::ForkEvent{thread(2), 0, false});
+  run(relocator, trace::ForkEvent{thread(3), 0, true});
+  const auto at = [&](uint32_t pid, uint64_t va) {
+    return relocator.translate(Pid(pid), VirtAddr(va), AccessKind::Load);
+  };
+  EXPECT_EQ(at(2, 0x7f0000000000), at(1, 0x7f0000000000));
+  EXPECT_EQ(relocator.space(Pid(3)), relocator.space(Pid(1)));
+  run(relocator,
+      trace::ExecEvent{.program = "x", .arguments = {}, .image = {}, .brk = {}, .stack_top = {}},
+      3);
+  EXPECT_NE(relocator.space(Pid(3)), relocator.space(Pid(1)));
+  EXPECT_EQ(relocator.space(Pid(3))->map.runs(), 0u);
+  EXPECT_EQ(relocator.space(Pid(1))->map.runs(), 1u);
+}
+
+TEST(Relocation, ALargerPageStaysForItsPartsWithTheirRights) {
+  Relocator relocator(sides(layout(uint64_t{1} << 42, 14)));
+  const auto made = run(relocator, mmap(0x7f0000000000, 8));  // two 16 KiB pages
+  const auto base = static_cast<uint64_t>(std::get<trace::MmapEvent>(made.at(0)).result);
+  // One of the first page's four parts becomes read-only: the page keeps both rights.
+  auto out = run(relocator, trace::MprotectEvent{VirtAddr(0x7f0000000000), kPage, 1, 0});
+  ASSERT_EQ(out.size(), 1u);
+  EXPECT_EQ(std::get<trace::MprotectEvent>(out[0]),
+            (trace::MprotectEvent{VirtAddr(base), 4 * kPage, 3, 0}));
+  // Three parts go: what is left is read-only.
+  out = run(relocator, trace::MunmapEvent{VirtAddr(0x7f0000001000), 3 * kPage, 0});
+  ASSERT_EQ(out.size(), 1u);
+  EXPECT_EQ(std::get<trace::MprotectEvent>(out[0]),
+            (trace::MprotectEvent{VirtAddr(base), 4 * kPage, 1, 0}));
+  // The last part goes, and the page.
+  out = run(relocator, trace::MunmapEvent{VirtAddr(0x7f0000000000), kPage, 0});
+  ASSERT_EQ(out.size(), 1u);
+  EXPECT_EQ(std::get<trace::MunmapEvent>(out[0]),
+            (trace::MunmapEvent{VirtAddr(base), 4 * kPage, 0}));
+  // A new part of a page that others have does not replace it.
+  out = run(relocator, mmap(0x7f0000005000, 5, 1));
+  ASSERT_EQ(out.size(), 2u);
+  const auto& rest = std::get<trace::MmapEvent>(out[0]);
+  EXPECT_EQ(static_cast<uint64_t>(rest.result), base + 8 * kPage);
+  EXPECT_EQ(rest.length, 4 * kPage);
+  EXPECT_EQ(std::get<trace::MprotectEvent>(out[1]),
+            (trace::MprotectEvent{VirtAddr(base + 4 * kPage), 4 * kPage, 3, 0}));
+  EXPECT_EQ(relocator.counters().partial_pages, 3u);
+}
+
+TEST(Relocation, TheHeapFollowsTheBreak) {
+  Relocator relocator(sides(layout(0xc0000000, 12)));
+  const auto moved = [&](uint64_t to) {
+    const auto out = run(relocator, trace::BrkEvent{VirtAddr(to), VirtAddr(to)});
+    EXPECT_EQ(out.size(), 1u);
+    return std::get<trace::BrkEvent>(out.at(0)).result.value();
+  };
+  const uint64_t start = moved(0x555555580123);
+  EXPECT_LT(start, 0xc0000000u);
+  EXPECT_EQ(moved(0x555555580123 + 0x345678), start + 0x345678);
+  EXPECT_EQ(moved(0x555555580123 + 0x1000), start + 0x1000);
+  EXPECT_EQ(std::get<trace::BrkEvent>(
+                run(relocator, trace::BrkEvent{VirtAddr(0x1000), VirtAddr(0x20000)}).at(0))
+                .result,
+            VirtAddr(0));
+}
+
+TEST(Relocation, WhatCrossesAWindowGoesOnInTheNext) {
+  Relocator relocator(sides(layout(uint64_t{1} << 42, 12)));
+  const VirtAddr last = relocator.translate(Pid(1), VirtAddr(0x1edbfffc), AccessKind::Load);
+  // Something else first takes the place that comes next by the rules.
+  run(relocator, mmap(0x7f0000000000, 64));
+  EXPECT_EQ(relocator.translate(Pid(1), VirtAddr(0x1edc0000), AccessKind::Load), last + 4);
+}
+
+TEST(Relocation, AddressesOutsideUserSpaceStayOutside) {
+  const mmu::AddressLayout target = layout(0xc0000000, 12);
+  Relocator relocator(sides(target));
+  EXPECT_EQ(relocator.translate(Pid(1), VirtAddr(8), AccessKind::Load), VirtAddr(8));
+  EXPECT_GE(relocator.translate(Pid(1), VirtAddr(uint64_t{1} << 47), AccessKind::Load), target.top);
+  EXPECT_GE(relocator.translate(Pid(1), VirtAddr(0xffffffffff600000), AccessKind::Fetch),
+            target.top);
+}
+
+TEST(Relocation, WhatDoesNotFitIsNamed) {
+  Relocator relocator(sides(layout(0xc0000000, 12)));
+  run(relocator, mmap(0x7f0000000000, (uint64_t{1} << 30) / kPage));
+  try {
+    run(relocator, mmap(0x7e0000000000, (uint64_t{5} << 29) / kPage));
+    FAIL() << "2.5 GiB more do not fit into 3 GiB";
+  } catch (const Error& error) {
+    EXPECT_NE(std::string(error.what()).find("mapping of process 1 at 0x7e0000000000"),
+              std::string::npos)
+        << error.what();
+  }
+}
+
+TEST(Relocation, HolesStayFree) {
+  mmu::AddressLayout target = layout(uint64_t{1} << 40, 13);
+  target.holes[0] = {VirtAddr(uint64_t{1} << 30), VirtAddr(uint64_t{1023} << 30)};
+  Relocator relocator(sides(target));
+  for (uint64_t i = 0; i < 100; ++i) {
+    const VirtAddr va = relocator.translate(Pid(1), VirtAddr(0x100000000 + (i << 36)),
+                                            static_cast<AccessKind>(i % 4));
+    EXPECT_FALSE(target.holes[0].contains(va)) << i;
+  }
+}
+
+}  // namespace
+}  // namespace mmusim::sim
