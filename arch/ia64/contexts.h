@@ -19,10 +19,7 @@ class Contexts {
  public:
   static constexpr MmId kNobody{~uint64_t{0}};
 
-  explicit Contexts(unsigned rid_bits)
-      : states_(uint64_t{1} << (rid_bits - 3), State::Free), owners_(states_.size(), kNobody) {
-    states_[0] = State::Used;
-  }
+  explicit Contexts(unsigned rid_bits) : count_(Context{1} << (rid_bits - 3)) {}
 
   struct Given {
     Context context = 0;
@@ -42,8 +39,9 @@ class Contexts {
   static constexpr Context kFirstAfterWrap = 300;
   [[nodiscard]] Context free_from(Context context) const;
 
-  std::vector<State> states_;
-  std::vector<MmId> owners_;
+  Context count_;
+  std::vector<State> states_{State::Used};  // as far as contexts have been given out; then Free
+  std::vector<MmId> owners_{kNobody};       // likewise
   Context next_ = 1;
   uint64_t wraps_ = 0;
 };

@@ -1,5 +1,6 @@
 // What happens when no TLB level has the page, and when an entry found needs a handler.
 #include <algorithm>
+#include <fmt/format.h>
 
 #include "arch/ia64/mmu.h"
 #include "base/error.h"
@@ -27,6 +28,7 @@ Mmu::Hit Mmu::refill(Side& side, VirtAddr va, Rid rid) {
   }
   const unsigned step = side.data ? kDataAlternate : kInstructionAlternate;
   path_.step(step);
+  if (!mappable(va)) return {};
   const Found found = search(*table_, va, step);
   if (!found.present) return {};
   const Hit hit = insert(side, va, rid, found.translation, found.size);
@@ -42,6 +44,9 @@ Mmu::Hit Mmu::walk_long(Side& side, VirtAddr va, Rid rid) {
   // The walker translates the table's address in the DTLB; a translation register has it.
   const Hit table = last_data_level().find(hash_.thash(va, rid), registers_[5].rid);
   MMUSIM_ASSERT(table);
+  if (path_.narrated())
+    path_.remark(fmt::format("thash: {:#x} (region 5, in a translation register), ttag: {:#x}",
+                             hash_.thash(va, rid).value(), hash_.tag(va, rid)));
   LongVhpt::Entry entry;
   if (vhpt_->look_up(va, rid, entry) && is_insertable(entry.translation)) {
     ++counters_.walks_hit;
@@ -63,7 +68,8 @@ Mmu::Hit Mmu::handle_long(Side& side, VirtAddr va, Rid rid) {
                                               kStepList[kChainSearch].instructions);
     if (found) return insert(side, va, rid, entry.translation, entry.size);
   }
-  const Found found = search(*table_, va, step);
+  if (!mappable(va)) return {};
+  const Found found = search(*table_, va, vhpt_->chains() ? kChainSearch : step);
   if (!found.present) return {};
   vhpt_->insert(va, rid, found.translation, found.size, found.word);
   const Hit hit = insert(side, va, rid, found.translation, found.size);
@@ -79,6 +85,9 @@ Mmu::Hit Mmu::walk_short(Side& side, VirtAddr va, Rid rid) {
   const VirtAddr iha = hash_.thash(va, rid);
   tlb::Level& data = last_data_level();
   const Hit table = data.find(iha, rid);
+  if (path_.narrated())
+    path_.remark(fmt::format("thash: {:#x} in the linear table, whose page the DTLB {}",
+                             iha.value(), table ? "has" : "does not have"));
   if (!table) {
     ++counters_.table_misses;
     return handle_short(side, va, rid, iha);
@@ -102,12 +111,13 @@ Mmu::Hit Mmu::walk_short(Side& side, VirtAddr va, Rid rid) {
                     .dependent = true,
                     .through = iha,
                     .what = "PTE"});
-  malformed_ = true;
+  miss_fault_ = mmu::FaultReason::Malformed;
   return {};
 }
 
 Mmu::Hit Mmu::handle_short(Side& side, VirtAddr va, Rid rid, VirtAddr iha) {
   path_.step(kVhptTranslation);
+  if (!mappable(va)) return {};
   const pt::PageTable& source = linear_ == nullptr ? *table_ : linear_->table();
   Found found = search(source, va, kVhptTranslation);
   Hit hit;

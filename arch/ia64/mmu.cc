@@ -4,6 +4,8 @@
 #include <string>
 #include <string_view>
 
+#include "base/units.h"
+
 namespace mmusim::ia64 {
 
 namespace {
@@ -105,11 +107,13 @@ Mmu::Mmu(const Options& options, mem::FrameMemory& frames, mem::ReferenceSink& s
   sides_[0] = {.first = &l1i_,
                .second = l2i_ ? &*l2i_ : nullptr,
                .counters = &counters_.sides[0],
-               .data = false};
+               .data = false,
+               .names = {"first-level instruction TLB", "second-level instruction TLB"}};
   sides_[1] = {.first = &l1d_,
                .second = l2d_ ? &*l2d_ : nullptr,
                .counters = &counters_.sides[1],
-               .data = true};
+               .data = true,
+               .names = {"first-level data TLB", "second-level data TLB"}};
   for (unsigned region = kKernelRegion; region < kRegions; ++region)
     registers_[region] = {.walker = region == kKernelRegion && options.walker != Walker::Off,
                           .preferred = region == kKernelRegion ? kPage : PageShift(options.granule),
@@ -167,6 +171,27 @@ bool Mmu::implemented(VirtAddr va) const {
   return upper == 0 || upper == (uint64_t{1} << (kTop - options_->va_msb)) - 1;
 }
 
+bool Mmu::mappable(VirtAddr va) {
+  const unsigned unused = 64 - region_bits(options_->levels);
+  const uint64_t offset = va.value() << (64 - kRegionShift) >> (64 - kRegionShift);
+  if (offset << unused >> unused == offset) return true;
+  miss_fault_ = mmu::FaultReason::NonCanonical;
+  return false;
+}
+
+void Mmu::remark_lookup(const char* level, const Hit& hit) {
+  if (!path_.narrated()) return;
+  if (!hit) {
+    path_.remark(fmt::format("{}: miss", level));
+    return;
+  }
+  const tlb::Payload& entry = *hit.payload;
+  path_.remark(
+      fmt::format("{}: hit, {} page in frame {:#x}{}{}{}", level, format_size(entry.size.bytes()),
+                  entry.pfn.value(), (entry.extra & kEntryPresent) != 0 ? "" : ", p = 0",
+                  (entry.extra & kEntryAccessed) != 0 ? ", a" : "", entry.dirty ? ", d" : ""));
+}
+
 mmu::Translation Mmu::access(VirtAddr va, AccessKind kind, bool retry) {
   Side& side = sides_[kind == AccessKind::Fetch ? 0 : 1];
   if (retry) {
@@ -186,6 +211,7 @@ mmu::Translation Mmu::access(VirtAddr va, AccessKind kind, bool retry) {
 
   const Rid rid = rid_of(va);
   Hit hit = side.first->find(va, rid);
+  remark_lookup(side.names[0], hit);
   if (hit) {
     side.first->touch(hit);
   } else {
@@ -208,12 +234,13 @@ mmu::Translation Mmu::access(VirtAddr va, AccessKind kind, bool retry) {
       return finish(side, va, hit);
     }
   }
-  return fault(malformed_ ? mmu::FaultReason::Malformed : mmu::FaultReason::NotPresent);
+  return fault(miss_fault_);
 }
 
 Mmu::Hit Mmu::second_level(Side& side, VirtAddr va, Rid rid, bool retry) {
   if (side.second == nullptr) return {};
   const Hit hit = side.second->find(va, rid);
+  remark_lookup(side.names[1], hit);
   if (!hit) {
     ++(retry ? side.counters->retry_second_misses : side.counters->second_misses);
     return {};
@@ -237,7 +264,7 @@ mmu::Translation Mmu::finish(Side& side, VirtAddr va, const Hit& hit) {
 }
 
 mmu::Translation Mmu::fault(mmu::FaultReason reason) {
-  malformed_ = false;
+  miss_fault_ = mmu::FaultReason::NotPresent;
   ++counters_.faults[static_cast<unsigned>(reason)];
   path_.step(kPageFault);
   return {.fault = reason, .pfn = {}, .size = {}, .rights = {}};

@@ -163,13 +163,15 @@ class Mmu {
   [[nodiscard]] Context context_of(Rid rid) const;
   [[nodiscard]] const Hash& hash() const { return hash_; }
 
+  // Everything access() does from now on is told; null: no longer.
+  void narrate(mmu::Narrator* narrator) { path_.narrate(narrator); }
+
   // --- For checks and reports
   void for_each_entry(
       const std::function<void(const char* where, const tlb::EntryView& entry)>& visit) const;
   [[nodiscard]] LongVhpt* vhpt() { return vhpt_ ? &*vhpt_ : nullptr; }
   [[nodiscard]] const LongVhpt* vhpt() const { return vhpt_ ? &*vhpt_ : nullptr; }
   [[nodiscard]] MmuCounters counters() const;
-  [[nodiscard]] mmu::MissPath& path() { return path_; }
   [[nodiscard]] const mmu::MissPath& path() const { return path_; }
 
  private:
@@ -179,6 +181,7 @@ class Mmu {
     tlb::Level* second = nullptr;  // may be null
     SideCounters* counters = nullptr;
     bool data = false;
+    std::array<const char*, 2> names{};  // of the levels, for narrators
   };
   // A leaf as a handler finds it: what it inserts, and where it was.
   struct Found {
@@ -191,6 +194,9 @@ class Mmu {
 
   [[nodiscard]] uint64_t key_of(VirtAddr va) const { return (va.value() >> 12) | key_tag_; }
   [[nodiscard]] bool implemented(VirtAddr va) const;
+  // Whether Linux's page tables have a place for it; its handlers look at the unused bits first.
+  bool mappable(VirtAddr va);
+  void remark_lookup(const char* level, const Hit& hit);
   [[nodiscard]] tlb::Level& last_data_level() { return l2d_ ? *l2d_ : l1d_; }
   template <class Action>
   void on_every_level(Action action);
@@ -245,7 +251,7 @@ class Mmu {
   tlb::HitFilter* data_filter_;
   uint64_t key_tag_;                 // of the context, above the 52 bits of a 4K page's number
   std::vector<Context> tag_owners_;  // the context that last had each tag
-  bool malformed_ = false;           // the miss in hand met an entry no hardware takes
+  mmu::FaultReason miss_fault_ = mmu::FaultReason::NotPresent;  // what a miss that fails is
   uint64_t generation_ = 0;
   MmuCounters counters_;
 };

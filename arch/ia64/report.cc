@@ -71,7 +71,8 @@ void report_faults(const MmuCounters& sum, stats::Report& report) {
   add("fault.protection", mmu::FaultReason::Protection,
       "Page faults because the access rights did not allow the access; retries included.");
   add("fault.non_canonical", mmu::FaultReason::NonCanonical,
-      "Faults for addresses the processor does not implement.");
+      "Faults for addresses the processor does not implement, or Linux's page tables have no "
+      "place for.");
   add("fault.malformed", mmu::FaultReason::Malformed,
       "Faults because an entry had reserved fields set.");
 }

@@ -63,20 +63,20 @@ TEST_P(Ia64Modes, RandomHistoriesCountTheSameEitherWay) {
       std::filesystem::temp_directory_path() /
       ("mmusim_ia64_" + std::to_string(getpid()) + "_" + std::to_string(files++) + ".mmt");
   uint64_t misses = 0;
-  for (uint64_t seed = 31; seed <= 33 && !HasFailure(); ++seed) {
+  for (uint64_t seed = 31; seed <= 32 && !HasFailure(); ++seed) {
     SCOPED_TRACE(testing::Message() << "seed " << seed);
     // Text in region 2, what is mapped in region 1, stacks in region 3.
     differential::RandomHistory(seed, {.page = ia64::kPage.bytes(),
                                        .areas = 0x2000'0000'1000'0000,
                                        .code = 0x4000'0000'0040'0000,
                                        .stack = 0x6000'0fff'fff0'0000})
-        .write(path, 250);
+        .write(path, 120);
     const Counters fast = run(path, variant, backend, ReplayMode::Fast);
     EXPECT_EQ(fast, run(path, variant, backend, ReplayMode::Exact));
     EXPECT_EQ(fast, run(path, variant, backend, ReplayMode::Full));
     misses += fast.at("mmu.last.data_misses");
   }
-  EXPECT_GT(misses, 1000u) << "the histories are too tame to test anything";
+  EXPECT_GT(misses, 500u) << "the histories are too tame to test anything";
   std::filesystem::remove(path);
 }
 
