@@ -5,8 +5,8 @@
 #include <memory>
 
 #include "base/random.h"
+#include "pt/conformance/machine.h"
 #include "pt/mlpt/mlpt.h"
-#include "tests/conformance/machine.h"
 
 namespace mmusim::pt {
 namespace {
@@ -54,8 +54,8 @@ class RegionTest : public testing::Test {
     EXPECT_EQ(table->table_bytes(), flat->table_bytes());
   }
 
-  Machine flat_machine;
-  Machine machine;
+  conformance::Machine flat_machine;
+  conformance::Machine machine;
   std::unique_ptr<PageTable> flat;
   std::unique_ptr<PageTable> table;
 };
