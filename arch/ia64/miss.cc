@@ -101,6 +101,7 @@ Mmu::Hit Mmu::walk_short(Side& side, VirtAddr va, Rid rid) {
                                                  .what = "PTE"});
   if (is_insertable(translation)) {
     ++counters_.walks_hit;
+    if (PresentBit::get(translation) == 0) ++counters_.walks_absent;
     return insert(side, va, rid, translation, kPage);  // also when P is 0
   }
   ++counters_.walks_refused;

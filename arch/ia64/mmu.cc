@@ -74,6 +74,7 @@ void MmuCounters::add(const MmuCounters& o) {
   }
   walks += o.walks;
   walks_hit += o.walks_hit;
+  walks_absent += o.walks_absent;
   table_misses += o.table_misses;
   walks_refused += o.walks_refused;
   identity_lookups += o.identity_lookups;

@@ -74,6 +74,7 @@ struct MmuCounters {
   std::array<LevelCounters, kLevels> levels;
   uint64_t walks = 0;
   uint64_t walks_hit = 0;      // ... that inserted what they found
+  uint64_t walks_absent = 0;   // ... with P = 0
   uint64_t table_misses = 0;   // ... that found no translation of the linear table's page
   uint64_t walks_refused = 0;  // ... that ended at another tag or a reserved encoding
   uint64_t identity_lookups = 0;

@@ -96,7 +96,7 @@ mmu::Summary summary_of(const Options& options, const MmuCounters& sum,
   s.handler_instructions = paths.instructions();
   if (options.walker == Walker::Long || linear.peak_bytes != 0) {
     s.soft_lookups = sum.walks;
-    s.soft_hits = sum.walks_hit;
+    s.soft_hits = sum.walks_hit - sum.walks_absent;
   }
   s.soft_bytes = options.walker == Walker::Long ? vhpt_bytes : linear.peak_bytes;
   s.flushes = flushes.range_flushes + flushes.context_flushes + flushes.full_flushes;
@@ -126,6 +126,8 @@ void report_mmu(const Options& options, const MmuCounters& sum, stats::Report& r
   report.add("walker.walks", sum.walks, "walks", "Searches by the VHPT walker.");
   report.add("walker.inserted", sum.walks_hit, "walks", "... that inserted what they found.",
              "walker.walks");
+  report.add("walker.absent", sum.walks_absent, "walks",
+             "... which was a word that is not present.", "walker.inserted");
   report.add("walker.table_misses", sum.table_misses, "walks",
              "... that did not find the linear table's page in the DTLB.", "walker.walks");
   report.add("walker.refused", sum.walks_refused, "walks",

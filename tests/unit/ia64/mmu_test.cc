@@ -244,6 +244,8 @@ TEST(Ia64Short, OverAGuardedTableACopyIsRead) {
   EXPECT_EQ(access(kVa + kPage.bytes(), AccessKind::Load),
             (Cost{7 + 20 + 2 * 14 + 21, 2, 1, 2 + 1, 0}));
   EXPECT_EQ(world.counter("linear.fills"), 2u);
+  EXPECT_EQ(world.counter("walker.absent"), 1u);
+  EXPECT_EQ(world.counter("mmu.soft.hits"), 0u);
   world.drop_tlbs();
   EXPECT_EQ(access(kVa, AccessKind::Load), (Cost{0, 0, 1, 0, 0}));
   EXPECT_EQ(access(kVa + kPage.bytes(), AccessKind::Load), (Cost{0, 0, 1, 0, 0}));
