@@ -321,6 +321,10 @@ struct RadixLevel {
   unsigned shift = 0;       // log2 of the bytes one entry covers
   unsigned index_bits = 0;  // entries per table = 2^index_bits
   bool leaf_allowed = false;
+  // Of the highest level: so many of the index's upper bits are the uppermost of the address (on
+  // IA-64 the region number). Addresses with a bit between those and the index's others have no
+  // place in the table.
+  unsigned region_bits = 0;
   bool operator==(const RadixLevel&) const = default;
 };
 using RadixGeometry = std::vector<RadixLevel>;  // [0] is the leaf level

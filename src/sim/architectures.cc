@@ -1,5 +1,6 @@
 #include "sim/architectures.h"
 
+#include "arch/ia64/architecture.h"
 #include "arch/x86/architecture.h"
 #include "base/error.h"
 #include "sim/explainer.h"
@@ -38,6 +39,7 @@ constexpr Architecture entry() {
 const std::vector<Architecture>& all_architectures() {
   static const std::vector<Architecture> kAll = {
       entry<x86::Architecture>(),
+      entry<ia64::Architecture>(),
   };
   return kAll;
 }

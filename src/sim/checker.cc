@@ -79,8 +79,7 @@ void Checker::before_free(Pfn first, unsigned order) {
 }
 
 void Checker::check_no_leaks() const {
-  const uint64_t left =
-      frames_.total_frames() - frames_.free_frames() - frames_.frames_in(mem::FrameUse::Reserved);
+  const uint64_t left = frames_.total_frames() - frames_.free_frames() - set_aside_;
   if (left != 0)
     violation(fmt::format("{} frames are still in use after every process has ended", left));
 }

@@ -27,13 +27,17 @@ class Checker {
           const mem::FrameMemory& frames)
       : tlbs_(tlbs), format_(format), frames_(frames) {}
   // Set once, when the kernel has been made (the kernel is made with this checker's before_free).
-  void watch(const kernel::Kernel& kernel) { kernel_ = &kernel; }
+  // What is in use by then the machine has set aside for good.
+  void watch(const kernel::Kernel& kernel) {
+    kernel_ = &kernel;
+    set_aside_ = frames_.total_frames() - frames_.free_frames();
+  }
 
   void check_translation(VirtAddr va, AccessKind kind, const mmu::Translation& translation);
   void check_everything();
   // Called by the kernel before 2^order frames go back to the allocator.
   void before_free(Pfn first, unsigned order);
-  // After the kernel has shut down: every frame must be free but the reserved ones.
+  // After the kernel has shut down: every frame must be free but those the machine had set aside.
   void check_no_leaks() const;
 
   void report(stats::Report& report) const;
@@ -47,6 +51,7 @@ class Checker {
   const pt::EntryFormat& format_;
   const mem::FrameMemory& frames_;
   const kernel::Kernel* kernel_ = nullptr;
+  uint64_t set_aside_ = 0;  // frames
   uint64_t translations_ = 0;
   uint64_t sweeps_ = 0;
   uint64_t entries_ = 0;

@@ -96,6 +96,12 @@ Level::Hit Level::fill(VirtAddr va, Space space, const Leaf& leaf) {
   return put(place->bank, index, va, place->size, space, leaf);
 }
 
+void Level::filter_clear() {
+  const Bank& last = banks_.back();
+  for (uint32_t entry = 0; entry < last.first_entry + last.array.entries(); ++entry)
+    filter_->drop(entry);
+}
+
 void Level::lock(unsigned slot, VirtAddr va, Space space, const Leaf& leaf) {
   MMUSIM_ASSERT(banks_.front().locked && slot < banks_.front().array.entries());
   unlock(slot);

@@ -99,6 +99,8 @@ class Level {
                      writable);
   }
   [[nodiscard]] HitFilter& filter() { return *filter_; }
+  // The filter forgets everything: for who has more address spaces than keys can tell apart.
+  void filter_clear();
 
   // The leaf, whole, in locked slot `slot`; what was there goes. REQUIRES: slot exists.
   void lock(unsigned slot, VirtAddr va, Space space, const Leaf& leaf);

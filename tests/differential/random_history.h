@@ -18,7 +18,15 @@ namespace mmusim::differential {
 
 class RandomHistory {
  public:
-  explicit RandomHistory(uint64_t seed) : random_(seed) {}
+  // Where things are, which depends on the machine: by default as on x86-64.
+  struct Places {
+    uint64_t page = 4096;
+    uint64_t areas = 0x10000000;
+    uint64_t code = 0x400000;
+    uint64_t stack = 0x7fff00000000;
+  };
+  explicit RandomHistory(uint64_t seed) : RandomHistory(seed, Places()) {}
+  RandomHistory(uint64_t seed, const Places& places) : random_(seed), places_(places) {}
 
   void write(const std::string& path, unsigned steps) {
     trace::Header header;
@@ -43,9 +51,6 @@ class RandomHistory {
     uint32_t pid;
     std::vector<Area> areas;
   };
-  static constexpr uint64_t kPage = 4096;
-  static constexpr uint64_t kCode = 0x400000;
-
   void step(trace::Writer& writer) {
     Process& process = processes_[random_.below(processes_.size())];
     writer.thread({Pid(process.pid), Tid(process.pid)});
@@ -74,10 +79,10 @@ class RandomHistory {
 
   void map(trace::Writer& writer, Process& process) {
     const uint64_t pages = 1 + random_.below(random_.below(4) == 0 ? 1200 : 30);
-    const uint64_t start = 0x10000000 + random_.below(1 << 16) * kPage;
+    const uint64_t start = places_.areas + random_.below(1 << 16) * places_.page;
     trace::MmapEvent event;
     event.hint = VirtAddr(start);
-    event.length = pages * kPage;
+    event.length = pages * places_.page;
     event.prot = random_.below(8) == 0 ? 1 : 3;
     event.flags = 0x22 | 0x10;  // private, anonymous, fixed
     event.result = static_cast<int64_t>(start);
@@ -90,7 +95,8 @@ class RandomHistory {
     const Area area = process.areas[random_.below(process.areas.size())];
     const uint64_t first = random_.below(area.pages);
     const uint64_t count = 1 + random_.below(area.pages - first);
-    writer.event(trace::MunmapEvent{VirtAddr(area.start + first * kPage), count * kPage, 0});
+    writer.event(
+        trace::MunmapEvent{VirtAddr(area.start + first * places_.page), count * places_.page, 0});
   }
 
   void protect(trace::Writer& writer, Process& process) {
@@ -98,8 +104,8 @@ class RandomHistory {
     const Area area = process.areas[random_.below(process.areas.size())];
     const uint64_t first = random_.below(area.pages);
     const uint64_t count = 1 + random_.below(area.pages - first);
-    writer.event(trace::MprotectEvent{VirtAddr(area.start + first * kPage), count * kPage,
-                                      random_.below(2) == 0 ? 1u : 3u, 0});
+    writer.event(trace::MprotectEvent{VirtAddr(area.start + first * places_.page),
+                                      count * places_.page, random_.below(2) == 0 ? 1u : 3u, 0});
   }
 
   void fork(trace::Writer& writer, const Process& process) {
@@ -125,7 +131,7 @@ class RandomHistory {
 
   void compute(trace::Writer& writer, const Process& process) {
     const unsigned loops = 1 + static_cast<unsigned>(random_.below(40));
-    const uint64_t code = kCode + random_.below(300) * 1000;
+    const uint64_t code = places_.code + random_.below(300) * 1000;
     const unsigned body = 1 + static_cast<unsigned>(random_.below(60));
     for (unsigned loop = 0; loop < loops; ++loop) {
       uint64_t pc = code;
@@ -142,12 +148,12 @@ class RandomHistory {
   void data(trace::Writer& writer, const Process& process) {
     const auto kind = static_cast<AccessKind>(1 + random_.below(3));
     const auto bytes = static_cast<unsigned>(uint64_t{1} << random_.below(7));
-    uint64_t address = 0x7fff00000000 + random_.below(1 << 14);  // a stack, implied
+    uint64_t address = places_.stack + random_.below(1 << 14);  // a stack, implied
     if (!process.areas.empty() && random_.below(8) != 0) {
       const Area& area = process.areas[random_.below(process.areas.size())];
       const uint64_t page =
           random_.below(4) == 0 ? random_.below(area.pages) : random_.below(1 + area.pages / 8);
-      address = area.start + page * kPage + random_.below(kPage);
+      address = area.start + page * places_.page + random_.below(places_.page);
     } else if (random_.below(64) == 0) {
       address = random_.below(uint64_t{1} << 47);
     }
@@ -155,6 +161,7 @@ class RandomHistory {
   }
 
   Random random_;
+  Places places_;
   std::vector<Process> processes_;
   uint32_t next_pid_ = 2;
 };

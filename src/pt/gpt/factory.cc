@@ -78,7 +78,8 @@ std::unique_ptr<Factory> make(const config::Config& config, const Environment& e
                                      kMostGuardBits, environment.page.bytes()));
   policy.key_end = kKeyBits - environment.page.log2();
   const RadixLevel& top = environment.geometry.back();
-  rules.address_bits = std::min(top.shift + top.index_bits, kKeyBits);
+  rules.address_bits =
+      top.region_bits != 0 ? kKeyBits : std::min(top.shift + top.index_bits, kKeyBits);
   rules.largest = environment.page;
   for (const RadixLevel& level : environment.geometry)
     if (level.leaf_allowed && level.shift > rules.largest.log2())

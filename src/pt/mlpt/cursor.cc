@@ -8,11 +8,11 @@ namespace mmusim::pt::mlpt {
 MlptCursor::MlptCursor(Mlpt& table, VirtRange range, CursorMode mode)
     : mlpt_(table),
       shape_(*table.shape_),
-      position_(range.begin.value()),
-      last_(std::min(range.end.value() - 1, table.shape_->last().value())),
+      position_(shape_.flat_from(range.begin)),
+      last_(shape_.flat_up_to(range.end - 1)),
       build_(mode == CursorMode::Build),
-      done_(range.empty() || range.begin > table.shape_->last()) {
-  if (build_ && !range.empty() && range.end.value() - 1 > last_) status_ = Status::NotSupported;
+      done_(range.empty() || position_ > last_) {
+  if (build_ && !range.empty() && !shape_.maps(range.end - 1)) status_ = Status::NotSupported;
   restart();
 }
 
@@ -22,12 +22,12 @@ void MlptCursor::restart() {
 }
 
 void MlptCursor::seek(VirtAddr va) {
-  position_ = va.value();
+  position_ = shape_.flat_from(va);
   done_ = position_ > last_;
   restart();
 }
 
-// Goes behind the slot of `level` numbered `slot` (from address 0 on).
+// Goes behind the slot of `level` numbered `slot` (from flat address 0 on).
 void MlptCursor::pass(uint64_t slot, unsigned level) {
   const unsigned shift = shape_.level(level).shift;
   if (slot >= last_ >> shift)
@@ -48,7 +48,7 @@ bool MlptCursor::next(Run& run) {
     const uint64_t index = slot & (shape.entries - 1);
     // How many slots from here on lie in this table and in the range.
     const uint64_t room = std::min(shape.entries - index, (last_ >> shape.shift) - slot + 1);
-    const VirtAddr start(slot << shape.shift);
+    const VirtAddr start = shape_.address_of(slot << shape.shift);
 
     if (level_ == 0) {
       run = mlpt_.run_of(table, 0, index, room, start);

@@ -94,21 +94,21 @@ Lookup Mlpt::lookup_of(VirtAddr va, const Place& place) const {
   return found;
 }
 
-Lookup Mlpt::nothing_beyond() const {
+Lookup Mlpt::nothing_beyond(VirtAddr va) const {
   Lookup nothing;
-  nothing.empty = {shape_->last() + 1, VirtAddr(std::numeric_limits<uint64_t>::max())};
+  nothing.empty = shape_->beyond(va);
   return nothing;
 }
 
 Lookup Mlpt::find(VirtAddr va, mem::Origin origin) {
-  if (va > shape_->last()) return nothing_beyond();
+  if (!shape_->maps(va)) return nothing_beyond(va);
   return lookup_of(va, descend(va, [&](const Table& table, uint64_t index, unsigned level) {
                      touch(table, index, level, false, origin);
                    }));
 }
 
 Lookup Mlpt::walk(VirtAddr va, WalkPath& path) const {
-  if (va > shape_->last()) return nothing_beyond();
+  if (!shape_->maps(va)) return nothing_beyond(va);
   return lookup_of(va, descend(va, [&](const Table& table, uint64_t index, unsigned level) {
                      path.add(table.address + index * sizeof(uint64_t), sizeof(uint64_t), level,
                               level != shape_->top());
@@ -116,7 +116,7 @@ Lookup Mlpt::walk(VirtAddr va, WalkPath& path) const {
 }
 
 Lookup Mlpt::peek(VirtAddr va) const {
-  if (va > shape_->last()) return nothing_beyond();
+  if (!shape_->maps(va)) return nothing_beyond(va);
   return lookup_of(va, descend(va, [](const Table&, uint64_t, unsigned) {}));
 }
 
@@ -135,7 +135,7 @@ Status Mlpt::add_table(const Table& parent, uint64_t index, unsigned level) {
 }
 
 Status Mlpt::ensure_table(VirtAddr va, unsigned level, Table& table) {
-  if (va > shape_->last()) return Status::NotSupported;
+  if (!shape_->maps(va)) return Status::NotSupported;
   table = root_;
   for (unsigned at = shape_->top(); at > level; --at) {
     const uint64_t index = shape_->index(va, at);
@@ -253,7 +253,7 @@ PhysAddr Mlpt::fill_split(unsigned level, unsigned to_level, LeafFields fields,
 Status Mlpt::promote(VirtAddr va, PageShift to, Gather& gather) {
   const int found = shape_->leaf_level(to);
   if (found <= 0) return Status::BadSize;
-  if (va > shape_->last()) return Status::NotUniform;
+  if (!shape_->maps(va)) return Status::NotUniform;
   // The table of the wanted level, and the one below it whose leaves are to become one.
   const auto level = static_cast<unsigned>(found);
   Table table = root_;
@@ -344,7 +344,7 @@ void Mlpt::visit_table(const Table& table, unsigned level, TableNode node,
     if (e == kNone || is_leaf(e, level)) continue;
     TableNode below;
     below.address = format_->table_address(e);
-    below.base = node.base + (i << shape.shift);
+    below.base = shape_->address_of(shape_->flat_of(node.base) + (i << shape.shift));
     below.parent = table.address;
     below.slot = static_cast<uint32_t>(i);
     visit_table(table_at(e), level - 1, below, visit);

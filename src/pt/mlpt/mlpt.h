@@ -9,7 +9,7 @@
 //
 //   x86-64       12:9:leaf,21:9:leaf,30:9:leaf,39:9      la57 adds 48:9
 //   i386 PAE     12:9:leaf,21:9:leaf,30:2
-//   IA-64, 16 K  14:11:leaf,25:11,36:11                  (region number in the top index)
+//   IA-64, 16 K  14:11:leaf,25:11,36:11:region3          (region number in the top index)
 //
 // Tables come into being in ensure(), copy_ranges(), move_range() and split(), and go in trim() by
 // the rule of Linux's free_pgd_range (mm/memory.c): a table goes if its whole aligned span lies in
@@ -123,7 +123,7 @@ class Mlpt final : public PageTable {
   // Down to the leaf or none at `va`; `note(table, index, level)` at each word read on the way.
   template <class Note>
   Place descend(VirtAddr va, Note note) const;
-  [[nodiscard]] Lookup nothing_beyond() const;
+  [[nodiscard]] Lookup nothing_beyond(VirtAddr va) const;
   [[nodiscard]] Lookup lookup_of(VirtAddr va, const Place& place) const;
   [[nodiscard]] Handle handle_of(VirtAddr va, const Place& place) const;
   [[nodiscard]] Place place_of(const Handle& handle) const;
@@ -138,8 +138,8 @@ class Mlpt final : public PageTable {
   [[nodiscard]] uint64_t count_leaves(const Table& table, unsigned level) const;
   void free_below(const Table& table, unsigned level);
 
-  void unlink_below(const Table& table, unsigned level, VirtAddr base, Gather& gather);
-  void visit_leaves(const Table& table, unsigned level, VirtAddr base,
+  void unlink_below(const Table& table, unsigned level, uint64_t base, Gather& gather);
+  void visit_leaves(const Table& table, unsigned level, uint64_t base,
                     const std::function<void(VirtAddr, PageShift, Entry)>& visit) const;
   void visit_table(const Table& table, unsigned level, TableNode node,
                    const TableVisitor& visit) const;

@@ -17,16 +17,18 @@ Status Mlpt::copy_ranges(PageTable& to, std::span<const VirtRange> ranges, const
   MMUSIM_ASSERT(other != nullptr && other != this && other->shape_ == shape_);
   for (size_t i = 0; i < ranges.size(); ++i) {
     const VirtRange range = ranges[i];
-    if (range.empty() || range.begin > shape_->last()) continue;
-    const uint64_t last = std::min(range.end.value() - 1, shape_->last().value());
+    if (range.empty()) continue;
+    const uint64_t first = shape_->flat_from(range.begin);
+    const uint64_t last = shape_->flat_up_to(range.end - 1);
+    if (first > last) continue;
     const Status status =
-        copy_table(*other, shape_->top(), root_, other->root_, range.begin.value(), last, i, copy);
+        copy_table(*other, shape_->top(), root_, other->root_, first, last, i, copy);
     if (status != Status::Ok) return status;
   }
   return Status::Ok;
 }
 
-// [first, last] lies in the span of both tables, which are of `level`.
+// [first, last], flat, lies in the span of both tables, which are of `level`.
 Status Mlpt::copy_table(Mlpt& to, unsigned level, const Table& from, const Table& into,
                         uint64_t first, uint64_t last, size_t range, const RunCopier& copy) {
   const Shape::Level& shape = shape_->level(level);
@@ -34,7 +36,7 @@ Status Mlpt::copy_table(Mlpt& to, unsigned level, const Table& from, const Table
   const uint64_t slots = (last >> shape.shift) - base + 1;
   const uint64_t index = base & (shape.entries - 1);
   const auto copy_run = [&](uint64_t slot, uint64_t count) {
-    const VirtAddr start((base + slot) << shape.shift);
+    const VirtAddr start = shape_->address_of((base + slot) << shape.shift);
     Run source = run_of(from, level, index + slot, count, start);
     Run target = run_of(into, level, index + slot, count, start);
     return copy(range, source, target) ? Status::Ok : Status::Stopped;
@@ -96,7 +98,7 @@ Status Mlpt::move_range(VirtAddr from, VirtAddr to, uint64_t bytes, uint64_t& do
 
 // Moves what lies at `from`, or passes over the void there: at most `left` bytes, `moved` of them.
 Status Mlpt::move_piece(VirtAddr from, VirtAddr to, uint64_t left, uint64_t& moved) {
-  if (from > shape_->last()) {
+  if (!shape_->maps(from)) {
     moved = left;
     return Status::Ok;
   }

@@ -43,10 +43,14 @@ RadixGeometry parse_levels(std::string_view text) {
     RadixLevel level;
     level.shift = bits(cut(rest, ':'), whole);
     level.index_bits = bits(cut(rest, ':'), whole);
-    if (!rest.empty() && rest != "leaf")
+    constexpr std::string_view kRegion = "region";
+    if (rest.substr(0, kRegion.size()) == kRegion)
+      level.region_bits = bits(rest.substr(kRegion.size()), whole);
+    else if (rest == "leaf")
+      level.leaf_allowed = true;
+    else if (!rest.empty())
       throw UsageError(kKey, fmt::format("\"{}\" in level \"{}\" is not \"leaf\"", rest, whole),
                        kHint);
-    level.leaf_allowed = !rest.empty();
     geometry.push_back(level);
   }
   return geometry;
@@ -70,6 +74,12 @@ Shape::Shape(RadixGeometry geometry, PageShift page, const std::string& where)
     if (level.index_bits < 1 || level.index_bits > most)
       throw UsageError(where, fmt::format("a table's index must have 1 to {} bits, not {}", most,
                                           level.index_bits));
+    if (level.region_bits != 0 && &level != &geometry_.back())
+      throw UsageError(where, "only the highest level can be indexed by regions");
+    if (level.region_bits >= level.index_bits && level.region_bits != 0)
+      throw UsageError(where, fmt::format("{} of {} index bits cannot be the region's: one must be "
+                                          "left",
+                                          level.region_bits, level.index_bits));
     shift += level.index_bits;
     if (shift > 64) throw UsageError(where, "the levels cover more than 64 address bits");
     levels_.push_back(
@@ -79,7 +89,26 @@ Shape::Shape(RadixGeometry geometry, PageShift page, const std::string& where)
          .table_bytes = std::max(page.bytes(), uint64_t{1} << (level.index_bits + kEntryLog2)),
          .leaf_allowed = level.leaf_allowed});
   }
-  last_ = VirtAddr(shift == 64 ? ~uint64_t{0} : (uint64_t{1} << shift) - 1);
+  flat_last_ = ~uint64_t{0} >> (64 - shift);
+  region_bits_ = shift == 64 ? 0 : geometry_.back().region_bits;  // no hole: plain addresses
+  offset_mask_ = flat_last_ >> region_bits_;
+}
+
+VirtRange Shape::beyond(VirtAddr va) const {
+  if (region_bits_ == 0) return {last() + 1, VirtAddr(~uint64_t{0})};
+  const uint64_t begin = region_of(va) << (64 - region_bits_);
+  const uint64_t next = begin + (uint64_t{1} << (64 - region_bits_));  // 0 behind the last region
+  return {VirtAddr(begin + offset_mask_ + 1), VirtAddr(next == 0 ? ~uint64_t{0} : next)};
+}
+
+uint64_t Shape::flat_from(VirtAddr va) const {
+  if (maps(va)) return flat_of(va);
+  return region_bits_ == 0 ? va.value() : (region_of(va) + 1) << offset_bits();
+}
+
+uint64_t Shape::flat_up_to(VirtAddr va) const {
+  if (maps(va)) return flat_of(va);
+  return region_bits_ == 0 ? flat_last_ : (region_of(va) << offset_bits()) | offset_mask_;
 }
 
 int Shape::leaf_level(PageShift size) const {

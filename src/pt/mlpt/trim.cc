@@ -10,17 +10,19 @@ namespace mmusim::pt::mlpt {
 // then, the tables below it having gone first. Rounding range and ceiling to the span of a leaf
 // table, as Linux's free_pgd_range begins, is the same condition for leaf tables.
 void Mlpt::trim(VirtRange range, VirtAddr floor, VirtAddr ceiling, Gather& gather) {
-  if (range.empty() || range.begin > shape_->last()) return;
-  const Gap gap{
-      .first = floor.value(),
-      .last = ceiling.value() == 0 ? std::numeric_limits<uint64_t>::max() : ceiling.value() - 1};
-  const uint64_t last = std::min(range.end.value() - 1, shape_->last().value());
+  if (range.empty()) return;
+  const Gap gap{.first = shape_->flat_from(floor),
+                .last = ceiling.value() == 0 ? std::numeric_limits<uint64_t>::max()
+                                             : shape_->flat_up_to(ceiling - 1)};
+  const uint64_t first = shape_->flat_from(range.begin);
+  const uint64_t last = shape_->flat_up_to(range.end - 1);
+  if (first > last) return;
   const size_t before = gather.tables().size();
-  trim_table(root_, shape_->top(), range.begin.value(), last, gap, gather);
+  trim_table(root_, shape_->top(), first, last, gap, gather);
   if (gather.tables().size() != before) ++generation_;
 }
 
-// Looks at the tables below one of `level` > 0; [first, last] lies in its span.
+// Looks at the tables below one of `level` > 0; [first, last], flat, lies in its span.
 void Mlpt::trim_table(const Table& table, unsigned level, uint64_t first, uint64_t last, Gap gap,
                       Gather& gather) {
   const Shape::Level& shape = shape_->level(level);
@@ -40,7 +42,8 @@ void Mlpt::trim_table(const Table& table, unsigned level, uint64_t first, uint64
       continue;
     write(table, index, level, kNone);
     count_table(level - 1, false);
-    gather.table({VirtAddr(begin), VirtAddr(begin) + page_.bytes()}, PageShift(shape.shift),
+    const VirtAddr served = shape_->address_of(begin);
+    gather.table({served, served + page_.bytes()}, PageShift(shape.shift),
                  {.allocator = allocator_, .address = child.address, .bytes = below.table_bytes});
   }
 }

@@ -42,6 +42,27 @@ TEST(Shape, TablesSmallerAndLargerThanAPage) {
   EXPECT_EQ(large.level(1).table_bytes, 32768u);
 }
 
+// IA-64 with three levels: the top index is the region number and bits 43:36.
+TEST(Shape, Regions) {
+  const Shape shape(parse_levels("14:11:leaf,25:11,36:11:region3"), PageShift(14), "here");
+  EXPECT_EQ(shape.index(VirtAddr(0x2000'0000'0000'0000), 2), 0x100u);
+  EXPECT_EQ(shape.index(VirtAddr(0x6000'0fff'ffff'c000), 2), 0x3ffu);
+  EXPECT_EQ(shape.index(VirtAddr(0x6000'0fff'ffff'c000), 1), 0x7ffu);
+  EXPECT_EQ(shape.index(VirtAddr(0x6000'0fff'ffff'c000), 0), 0x7ffu);
+  EXPECT_EQ(shape.last(), VirtAddr(0xe000'0fff'ffff'ffff));
+  EXPECT_TRUE(shape.maps(VirtAddr(0x0fff'ffff'ffff)));
+  EXPECT_FALSE(shape.maps(VirtAddr(0x1000'0000'0000)));
+  EXPECT_FALSE(shape.maps(VirtAddr(0x1fff'ffff'ffff'ffff)));
+  EXPECT_EQ(shape.beyond(VirtAddr(0x2000'2000'0000'0000)),
+            (VirtRange{VirtAddr(0x2000'1000'0000'0000), VirtAddr(0x4000'0000'0000'0000)}));
+  EXPECT_EQ(shape.beyond(VirtAddr(0xffff'0000'0000'0000)),
+            (VirtRange{VirtAddr(0xe000'1000'0000'0000), VirtAddr(0xffff'ffff'ffff'ffff)}));
+  EXPECT_EQ(shape.flat_of(VirtAddr(0x4000'0000'0000'4000)), 0x2000'0000'4000u);
+  EXPECT_EQ(shape.address_of(0x2000'0000'4000), VirtAddr(0x4000'0000'0000'4000));
+  EXPECT_EQ(shape.flat_from(VirtAddr(0x2000'1000'0000'0000)), 0x2000'0000'0000u);
+  EXPECT_EQ(shape.flat_up_to(VirtAddr(0x3fff'ffff'ffff'ffff)), 0x1fff'ffff'ffffu);
+}
+
 TEST(Shape, NoSuchGeometry) {
   for (const char* text : {
            "12:9:leaf",                           // one level

@@ -1,0 +1,119 @@
+#include "arch/ia64/entry_format.h"
+
+#include "arch/ia64/formats.h"
+
+namespace mmusim::ia64 {
+
+namespace {
+
+constexpr unsigned kIndexBits = 11;  // 16 KiB of 8-byte entries
+constexpr uint64_t kUserLevel = 3;
+constexpr unsigned kAccess = Rights::kRead | Rights::kWrite | Rights::kExec;
+
+constexpr pt::Entry kRightsBits =
+    PresentBit::kMask | PrivilegeField::kMask | AccessRightsField::kMask | ProtNoneBit::kMask;
+
+pt::Entry bits_of(Rights rights) {
+  const pt::Entry level = PrivilegeField::set(0, rights.has(Rights::kUser) ? kUserLevel : 0);
+  if ((rights.bits() & kAccess) == 0) return level | ProtNoneBit::kMask;
+  const uint64_t access =
+      (rights.has(Rights::kExec) ? 1u : 0u) | (rights.has(Rights::kWrite) ? 2u : 0u);
+  return AccessRightsField::set(level | PresentBit::kMask, access);
+}
+
+}  // namespace
+
+EntryFormat::EntryFormat() {
+  present_mask = PresentBit::kMask | ProtNoneBit::kMask;
+  accessed_mask = AccessedBit::kMask;
+  dirty_mask = DirtyBit::kMask;
+  special_mask = SpecialBit::kMask;
+  write_mask = AccessRightsField::set(0, 2);
+  pfn_shift = kPage.log2();
+  pfn_mask = FrameField::kMask & ~kPage.offset_mask();
+}
+
+pt::Entry EntryFormat::make_leaf(const pt::LeafFields& fields) const {
+  pt::Entry e = bits_of(fields.rights.with(Rights::kUser));
+  e |= fields.pfn.value() << kPage.log2() & pfn_mask;
+  e = PageSizeField::set(e, fields.size.log2());
+  if (fields.accessed) e |= AccessedBit::kMask;
+  if (fields.dirty) e |= DirtyBit::kMask;
+  if (fields.special) e |= SpecialBit::kMask;
+  return e;
+}
+
+Rights rights_of(uint64_t translation) {
+  constexpr unsigned kR = Rights::kRead;
+  constexpr unsigned kW = Rights::kWrite;
+  constexpr unsigned kX = Rights::kExec;
+  // R,W and R,X,W at privilege level 0 only (4, 5); X at the page's own level only (6); X (7).
+  constexpr unsigned kUserMay[] = {kR, kR | kX, kR | kW,      kR | kW | kX,
+                                   kR, kR | kX, kR | kW | kX, kX};
+  if (PresentBit::get(translation) == 0) return Rights();
+  const uint64_t access = AccessRightsField::get(translation);
+  // Of a more privileged page only code that promotes can be run, and nothing else done.
+  if (PrivilegeField::get(translation) != kUserLevel)
+    return Rights(access == 7 ? kX | Rights::kUser : 0u);
+  return Rights(kUserMay[access] | Rights::kUser);
+}
+
+pt::LeafFields EntryFormat::parse_leaf(pt::Entry e, PageShift size) const {
+  pt::LeafFields fields;
+  fields.pfn = Pfn(pfn_of(e).value() & ~(size.offset_mask() >> kPage.log2()));
+  fields.size = size;
+  fields.accessed = is_accessed(e);
+  fields.dirty = is_dirty(e);
+  fields.special = is_special(e);
+  fields.rights = rights_of(e);
+  if (PrivilegeField::get(e) == kUserLevel) fields.rights = fields.rights.with(Rights::kUser);
+  return fields;
+}
+
+pt::Entry EntryFormat::with_rights(pt::Entry e, Rights rights) const {
+  const bool user = PrivilegeField::get(e) == kUserLevel;
+  return (e & ~kRightsBits) | bits_of(user ? rights.with(Rights::kUser) : rights);
+}
+
+pt::Entry EntryFormat::make_table(PhysAddr next) const {
+  return next.value() | PresentBit::kMask;
+}
+
+PhysAddr EntryFormat::table_address(pt::Entry e) const {
+  return PhysAddr(e & pfn_mask);
+}
+
+bool EntryFormat::is_leaf(pt::Entry e, PageShift /*size*/) const {
+  return PageSizeField::get(e) != 0;
+}
+
+unsigned region_bits(unsigned levels) {
+  return kPage.log2() + kIndexBits * levels - 3;
+}
+
+pt::RadixGeometry radix_geometry(unsigned levels) {
+  pt::RadixGeometry geometry;
+  for (unsigned level = 0; level < levels; ++level)
+    geometry.push_back({.shift = kPage.log2() + kIndexBits * level,
+                        .index_bits = kIndexBits,
+                        .leaf_allowed = level == 0});
+  geometry.back().region_bits = 3;
+  return geometry;
+}
+
+mmu::AddressLayout address_layout(unsigned levels) {
+  const uint64_t region = uint64_t{1} << region_bits(levels);
+  mmu::AddressLayout layout;
+  layout.page = kPage;
+  layout.lowest = VirtAddr(0x10000);
+  // The end of what can be mapped of region 4, the last one of user space.
+  layout.top = region_base(4) + region;
+  // Region 3 holds data and, at its end, the stack.
+  layout.stack_top = region_base(3) + (region - kPage.bytes());
+  // Region 1 holds what is mapped. Linux fills it from the bottom up; here, as everywhere, from the
+  // top down.
+  layout.mmap_base = region_base(1) + (region - kPage.bytes());
+  return layout;
+}
+
+}  // namespace mmusim::ia64

@@ -1,0 +1,54 @@
+// Where the VHPT has the entry of an address: thash and ttag.
+//
+// Short format (SDM vol. 2, 4.1.5.1, figure 4-14): architected; a linear table at the same offset
+// of every region. Long format: the functions are the implementation's; these are Merced's as
+// published (Intel 245320, Itanium Processor Microarchitecture Reference, 5.4 and 5.5;
+// second-hand), taken for Itanium 2 as well, whose are not. With at least 10 bits of index
+// (PTA.size 15, the least there is) index and tag together tell any two (RID, page) apart.
+#ifndef MMUSIM_ARCH_IA64_HASH_H_
+#define MMUSIM_ARCH_IA64_HASH_H_
+
+#include <cstdint>
+
+#include "arch/ia64/formats.h"
+
+namespace mmusim::ia64 {
+
+class Hash {
+ public:
+  // `va_msb`: the highest implemented bit of an address within its region (IMPL_VA_MSB).
+  constexpr Hash(const Pta& pta, PageShift preferred, unsigned va_msb)
+      : pta_(pta), preferred_(preferred), va_mask_((uint64_t{2} << va_msb) - 1) {}
+
+  // The hashed page number: of the preferred page size, without the region.
+  [[nodiscard]] constexpr uint64_t hpn(VirtAddr va) const {
+    return (va.value() & va_mask_) >> preferred_.log2();
+  }
+  [[nodiscard]] constexpr uint64_t tag(VirtAddr va, Rid rid) const {
+    return hpn(va) ^ uint64_t { rid } << 39;
+  }
+  // Of the entry, from the table's beginning (long format).
+  [[nodiscard]] constexpr uint64_t offset(VirtAddr va, Rid rid) const {
+    return (hpn(va) ^ rid) * kVhptEntryBytes & size_mask();
+  }
+  // The address of the entry: what thash gives and IHA holds.
+  [[nodiscard]] constexpr VirtAddr thash(VirtAddr va, Rid rid) const {
+    if (pta_.long_format) return pta_.base + offset(va, rid);
+    const uint64_t in_region =
+        (pta_.base.value() & ~size_mask() & kInRegion) | (hpn(va) << 3 & size_mask());
+    return region_base(region_of(va)) + in_region;
+  }
+  [[nodiscard]] constexpr const Pta& pta() const { return pta_; }
+
+ private:
+  static constexpr uint64_t kInRegion = (uint64_t{1} << kRegionShift) - 1;
+  [[nodiscard]] constexpr uint64_t size_mask() const { return (uint64_t{1} << pta_.size) - 1; }
+
+  Pta pta_;
+  PageShift preferred_;
+  uint64_t va_mask_;
+};
+
+}  // namespace mmusim::ia64
+
+#endif  // MMUSIM_ARCH_IA64_HASH_H_

@@ -1,0 +1,351 @@
+// What happens when no TLB level has the page, and when an entry found needs a handler.
+#include <algorithm>
+#include <fmt/format.h>
+
+#include "arch/ia64/mmu.h"
+#include "base/error.h"
+
+namespace mmusim::ia64 {
+
+namespace {
+
+constexpr Rights kKernelRights(Rights::kRead | Rights::kWrite);
+
+PhysAddr word_at(PhysAddr address) {
+  return PhysAddr(address.value() & ~uint64_t{7});
+}
+
+}  // namespace
+
+Mmu::Hit Mmu::refill(Side& side, VirtAddr va, Rid rid) {
+  switch (options_->walker) {
+    case Walker::Long:
+      return walk_long(side, va, rid);
+    case Walker::Short:
+      return walk_short(side, va, rid);
+    case Walker::Off:
+      break;
+  }
+  const unsigned step = side.data ? kDataAlternate : kInstructionAlternate;
+  path_.step(step);
+  if (!mappable(va)) return {};
+  const Found found = search(*table_, va, step);
+  if (!found.present) return {};
+  const Hit hit = insert(side, va, rid, found.translation, found.size);
+  read_again(found, 1);
+  return hit;
+}
+
+// --- Long format
+
+Mmu::Hit Mmu::walk_long(Side& side, VirtAddr va, Rid rid) {
+  ++counters_.walks;
+  path_.step(kWalk);
+  // The walker translates the table's address in the DTLB; a translation register has it.
+  const Hit table = last_data_level().find(hash_.thash(va, rid), registers_[5].rid);
+  MMUSIM_ASSERT(table);
+  if (path_.narrated())
+    path_.remark(fmt::format("thash: {:#x} (region 5, in a translation register), ttag: {:#x}",
+                             hash_.thash(va, rid).value(), hash_.tag(va, rid)));
+  LongVhpt::Entry entry;
+  if (vhpt_->look_up(va, rid, entry) && is_insertable(entry.translation)) {
+    ++counters_.walks_hit;
+    return insert(side, va, rid, entry.translation, entry.size);
+  }
+  ++counters_.walks_refused;
+  return handle_long(side, va, rid);
+}
+
+Mmu::Hit Mmu::handle_long(Side& side, VirtAddr va, Rid rid) {
+  const unsigned step = side.data ? kDataMissLong : kInstructionMissLong;
+  path_.step(step);
+  if (vhpt_->chains()) {
+    path_.step(kChainSearch);
+    const uint64_t before = vhpt_->counters().chain_looks;
+    LongVhpt::Entry entry;
+    const bool found = vhpt_->search_chain(va, rid, entry);
+    path_.more_instructions(kChainSearch, (vhpt_->counters().chain_looks - before) *
+                                              kStepList[kChainSearch].instructions);
+    if (found) return insert(side, va, rid, entry.translation, entry.size);
+  }
+  if (!mappable(va)) return {};
+  const Found found = search(*table_, va, vhpt_->chains() ? kChainSearch : step);
+  if (!found.present) return {};
+  vhpt_->insert(va, rid, found.translation, found.size, found.word);
+  const Hit hit = insert(side, va, rid, found.translation, found.size);
+  read_again(found, 1);
+  return hit;
+}
+
+// --- Short format
+
+Mmu::Hit Mmu::walk_short(Side& side, VirtAddr va, Rid rid) {
+  ++counters_.walks;
+  path_.step(kWalk);
+  const VirtAddr iha = hash_.thash(va, rid);
+  tlb::Level& data = last_data_level();
+  const Hit table = data.find(iha, rid);
+  if (path_.narrated())
+    path_.remark(fmt::format("thash: {:#x} in the linear table, whose page the DTLB {}",
+                             iha.value(), table ? "has" : "does not have"));
+  if (!table) {
+    ++counters_.table_misses;
+    return handle_short(side, va, rid, iha);
+  }
+  data.touch(table);
+  const PhysAddr word = frames_->address_of(table.payload->pfn) + word_offset(*table.payload, iha);
+  const uint64_t translation = path_.load(word, {.origin = mem::Origin::Walker,
+                                                 .level = 0,
+                                                 .dependent = false,
+                                                 .through = iha,
+                                                 .what = "PTE"});
+  if (is_insertable(translation)) {
+    ++counters_.walks_hit;
+    if (PresentBit::get(translation) == 0) ++counters_.walks_absent;
+    return insert(side, va, rid, translation, kPage);  // also when P is 0
+  }
+  ++counters_.walks_refused;
+  // The handler reads the word by itself, and itc refuses it just so.
+  path_.step(side.data ? kDataMiss : kInstructionMiss);
+  path_.load(word, {.origin = mem::Origin::Handler,
+                    .level = 0,
+                    .dependent = true,
+                    .through = iha,
+                    .what = "PTE"});
+  miss_fault_ = mmu::FaultReason::Malformed;
+  return {};
+}
+
+Mmu::Hit Mmu::handle_short(Side& side, VirtAddr va, Rid rid, VirtAddr iha) {
+  path_.step(kVhptTranslation);
+  if (!mappable(va)) return {};
+  const pt::PageTable& source = linear_ == nullptr ? *table_ : linear_->table();
+  Found found = search(source, va, kVhptTranslation);
+  Hit hit;
+  if (!found.present) {
+    if (linear_ == nullptr) return {};
+    if (!fill_linear(va)) return {};
+    found = look(source, va);
+  }
+  // Linux inserts the page first; were both in one array, the second might throw it out again.
+  last_data_level().fill(iha, rid,
+                         {.pfn = Pfn(found.word.value() >> kPage.log2()),
+                          .size = kPage,
+                          .rights = kKernelRights,
+                          .dirty = true,
+                          .global = false,
+                          .extra = kEntryPresent | kEntryAccessed | kEntryTable});
+  hit = insert(side, va, rid, found.translation, kPage);
+  read_again(found, 2);
+  return hit;
+}
+
+// The kernel's page table has the page and the linear table has not: the word is copied.
+bool Mmu::fill_linear(VirtAddr va) {
+  path_.step(kLinearFill);
+  LinearCounters& counters = linear_->counters();
+  ++counters.lookups;
+  const Found found = search(*table_, va, kLinearFill);
+  if (!found.present) return false;
+  linear_->put(va, base_page_of(found, va));
+  ++counters.fills;
+  return true;
+}
+
+Mmu::Hit Mmu::page_not_present(Side& side, VirtAddr va, Rid rid) {
+  path_.step(kPageNotPresent);
+  purge_entries(va, rid);
+  if (linear_ == nullptr || !fill_linear(va)) return {};
+  return insert(side, va, rid, look(linear_->table(), va).translation, kPage);
+}
+
+// --- Accessed and dirty bits
+
+Mmu::Hit Mmu::set_bits(Side& side, VirtAddr va, Rid rid, bool dirty) {
+  const unsigned step = dirty ? kDirty : side.data ? kDataAccessed : kInstructionAccessed;
+  path_.step(step);
+  const auto drop_own = [&] {  // as itc does to what it overlaps, on its side
+    side.first->invalidate_page(va, rid);
+    if (side.second != nullptr) side.second->invalidate_page(va, rid);
+  };
+  if (options_->walker == Walker::Long) {
+    path_.step(kVhptUpdate);
+    uint64_t pointer = 0;
+    if (!vhpt_->probe(va, rid, pointer)) {
+      // Its slot is another page's by now: a miss like any other, and the bit is set next time.
+      drop_own();
+      return handle_long(side, va, rid);
+    }
+    if (direct_ && !vhpt_->chains())
+      read_leaf(PhysAddr(pointer), {});
+    else
+      search(*table_, va, kVhptUpdate);  // words of other tables change place
+  } else if (options_->walker == Walker::Short) {
+    read_linear(va, rid);
+  } else {
+    search(*table_, va, step);
+  }
+
+  const pt::Lookup lookup = table_->peek(va);
+  if (lookup.entry == pt::kNone || PresentBit::get(lookup.entry) == 0) {
+    drop_own();
+    return {};
+  }
+  pt::Lookup changed = lookup;
+  changed.entry |= AccessedBit::kMask | (dirty ? DirtyBit::kMask : 0);
+  // Nothing happens between taking the handle and using it.
+  const pt::Status status = table_->install(lookup.handle, lookup.entry, changed.entry);
+  MMUSIM_ASSERT(status == pt::Status::Ok);
+  Found found = found_of(changed, va);
+  if (options_->walker == Walker::Long) vhpt_->update(va, rid, found.translation);
+  if (linear_ != nullptr) {
+    found.translation = base_page_of(found, va);
+    linear_->put(va, found.translation);
+  }
+  drop_own();
+  return insert(side, va, rid, found.translation,
+                options_->walker == Walker::Short ? kPage : found.size);
+}
+
+// The handler's own load of the leaf's word through the linear table, which may miss in turn.
+void Mmu::read_linear(VirtAddr va, Rid rid) {
+  const VirtAddr iha = hash_.thash(va, rid);
+  tlb::Level& data = last_data_level();
+  const Hit table = data.find(iha, rid);
+  if (table) {
+    data.touch(table);
+    read_leaf(frames_->address_of(table.payload->pfn) + word_offset(*table.payload, iha), iha);
+    return;
+  }
+  path_.step(kNestedMiss);
+  search(linear_ == nullptr ? *table_ : linear_->table(), va, kNestedMiss);
+}
+
+void Mmu::read_leaf(PhysAddr word, std::optional<VirtAddr> through) {
+  path_.load(word_at(word), {.origin = mem::Origin::Handler,
+                             .level = 0,
+                             .dependent = true,
+                             .through = through,
+                             .what = "PTE"});
+}
+
+// --- Pieces
+
+// Where in the frame a TLB entry gives the address is; the entry may be part of a page.
+uint64_t Mmu::word_offset(const tlb::Payload& entry, VirtAddr at) const {
+  return at.value() & std::max(kPage, entry.size).offset_mask();
+}
+
+Mmu::Found Mmu::look(const pt::PageTable& table, VirtAddr va) const {
+  pt::WalkPath path;
+  Found found = found_of(table.walk(va, path), va);
+  const auto steps = path.steps();
+  if (!steps.empty()) found.word = steps.back().address;
+  if (steps.size() > 1) found.above = steps[steps.size() - 2].address;
+  return found;
+}
+
+Mmu::Found Mmu::search(const pt::PageTable& table, VirtAddr va, unsigned step) {
+  pt::WalkPath path;
+  Found found = found_of(table.walk(va, path), va);
+  const auto steps = path.steps();
+  for (const pt::WalkStep& read : steps) {
+    const uint64_t* const word = frames_->find_words(word_at(read.address));
+    path_.touch(read.address, read.bytes, false, word == nullptr ? 0 : *word,
+                {.origin = mem::Origin::Handler,
+                 .level = read.level,
+                 .dependent = read.dependent,
+                 .through = {},
+                 .what = "page table"});
+  }
+  path_.more_instructions(step, uint64_t{path.count()} * table.handler_instructions());
+  if (!steps.empty()) found.word = steps.back().address;
+  if (steps.size() > 1) found.above = steps[steps.size() - 2].address;
+  return found;
+}
+
+// What a handler makes of a leaf: the word as it is, but for rights a shared sub-tree keeps back,
+// and the page size out of its ignored bits; of a page too large to be inserted, the part around
+// the address.
+Mmu::Found Mmu::found_of(const pt::Lookup& lookup, VirtAddr va) const {
+  Found found;
+  found.translation = lookup.entry;
+  found.present = lookup.entry != pt::kNone && PresentBit::get(lookup.entry) != 0;
+  if (!found.present) return found;
+  const Rights rights = rights_of(lookup.entry);
+  const Rights kept(rights.bits() & lookup.mask.bits());
+  if (kept != rights) found.translation = format_.with_rights(lookup.entry, kept);
+  found.present = PresentBit::get(found.translation) != 0;
+  const PageShift leaf(static_cast<unsigned>(PageSizeField::get(lookup.entry)));
+  found.size = kPage;
+  for (const PageShift size : insertable_sizes())
+    if (size <= leaf && size > found.size) found.size = size;
+  if (found.size != leaf) {
+    const uint64_t into_leaf = va.value() & leaf.offset_mask() & ~found.size.offset_mask();
+    found.translation += into_leaf;
+  }
+  return found;
+}
+
+// The word of the base page at `va` in a leaf of any size.
+uint64_t Mmu::base_page_of(const Found& found, VirtAddr va) const {
+  const uint64_t into_part = va.value() & found.size.offset_mask() & ~kPage.offset_mask();
+  return PageSizeField::set(found.translation, kPage.log2()) + into_part;
+}
+
+// An SMP kernel looks whether what it inserted is still so.
+void Mmu::read_again(const Found& found, unsigned words) {
+  if (!options_->smp) return;
+  const auto again = [this](PhysAddr address) {
+    if (frames_->find_words(word_at(address)) != nullptr) read_leaf(address, {});
+  };
+  again(found.word);
+  if (words > 1) again(found.above);
+}
+
+Mmu::Hit Mmu::insert(Side& side, VirtAddr va, Rid rid, uint64_t translation, PageShift size) {
+  tlb::Leaf leaf{.pfn = Pfn(0),
+                 .size = size,
+                 .rights = rights_of(translation),
+                 .dirty = false,
+                 .global = false,
+                 .extra = 0};
+  if (PresentBit::get(translation) != 0) {
+    leaf.pfn = Pfn((FrameField::get(translation) << 12 & ~size.offset_mask()) >> kPage.log2());
+    leaf.dirty = DirtyBit::get(translation) != 0;
+    leaf.extra = kEntryPresent | (AccessedBit::get(translation) != 0 ? kEntryAccessed : 0);
+  }
+  if (side.second != nullptr) side.second->fill(va, rid, leaf);
+  return side.first->fill(va, rid, leaf);
+}
+
+// The kernel's fault code reads and writes the leaf's word and the page through region 7.
+void Mmu::note_kernel_work(VirtAddr va) {
+  const Found found = look(*table_, va);
+  if (found.word != PhysAddr(0)) touch_identity(found.word);
+  if (found.present) touch_identity(PhysAddr(FrameField::get(found.translation) << 12));
+}
+
+void Mmu::touch_identity(PhysAddr address) {
+  ++counters_.identity_lookups;
+  const VirtAddr va = region_base(7) + address.value();
+  const Rid rid = registers_[7].rid;
+  tlb::Level& data = last_data_level();
+  const Hit hit = data.find(va, rid);
+  if (hit) {
+    data.touch(hit);
+    return;
+  }
+  ++counters_.identity_misses;
+  path_.step(kIdentity);
+  const PageShift granule(options_->granule);
+  data.fill(va, rid,
+            {.pfn = Pfn((address.value() & ~granule.offset_mask()) >> kPage.log2()),
+             .size = granule,
+             .rights = kKernelRights,
+             .dirty = true,
+             .global = false,
+             .extra = kEntryPresent | kEntryAccessed});
+}
+
+}  // namespace mmusim::ia64

@@ -1,0 +1,181 @@
+#include "arch/ia64/options.h"
+
+#include <algorithm>
+#include <fmt/format.h>
+
+#include "base/error.h"
+#include "base/units.h"
+
+namespace mmusim::ia64 {
+
+namespace {
+
+struct ArrayKeys {
+  const char* prefix;
+  const char* what;
+  tlb::GeometryDefaults defaults;
+  std::vector<tlb::Geometry> Options::*level;
+};
+
+constexpr const char* kEverySize = "4K,8K,16K,64K,256K,1M,4M,16M,64M,256M,1G,4G";
+const ArrayKeys kArrayKeys[] = {
+    {"ia64.l1i", "first-level instruction TLB", {32, 32, "4K"}, &Options::l1i},
+    {"ia64.l1d", "first-level data TLB", {32, 32, "4K"}, &Options::l1d},
+    {"ia64.l2i", "second-level instruction TLB", {128, 128, kEverySize}, &Options::l2i},
+    {"ia64.l2d", "second-level data TLB", {128, 128, kEverySize}, &Options::l2d},
+};
+
+// The array a side's translation registers are part of loses what is pinned. Such arrays are fully
+// associative: a register takes any page.
+void take_registers(std::vector<tlb::Geometry>& first, std::vector<tlb::Geometry>& second,
+                    const char* first_key, const char* second_key, unsigned pinned,
+                    uint64_t registers, const char* registers_key) {
+  tlb::Geometry& array = second.empty() ? first.front() : second.front();
+  const char* const key = second.empty() ? first_key : second_key;
+  if (registers < pinned)
+    throw UsageError(registers_key,
+                     fmt::format("the kernel pins {} translations on this side, and there are only "
+                                 "{} translation registers",
+                                 pinned, registers));
+  if (array.ways != array.entries)
+    throw UsageError(fmt::format("{}.ways", key),
+                     "translation registers are entries of this array, which must therefore be "
+                     "fully associative",
+                     "give it as many ways as entries");
+  if (array.entries <= pinned)
+    throw UsageError(fmt::format("{}.entries", key),
+                     fmt::format("{} entries leave no room for a translation cache beside {} "
+                                 "pinned translation registers",
+                                 array.entries, pinned));
+  array.entries -= pinned;
+  array.ways -= pinned;
+}
+
+void require_page(const std::vector<tlb::Geometry>& level, const char* key) {
+  if (level.empty()) return;
+  for (const PageShift size : level.front().pages)
+    if (size <= kPage) return;
+  throw UsageError(fmt::format("{}.pages", key),
+                   fmt::format("no entry can hold the base page of {}, nor a part of it",
+                               format_size(kPage.bytes())));
+}
+
+}  // namespace
+
+const std::vector<PageShift>& insertable_sizes() {
+  static const std::vector<PageShift> kSizes = [] {
+    std::vector<PageShift> sizes;
+    for (const unsigned log2 : {12, 13, 14, 16, 18, 20, 22, 24, 26, 28, 30, 32})
+      sizes.emplace_back(log2);
+    return sizes;
+  }();
+  return kSizes;
+}
+
+Pta Options::pta() const {
+  Pta pta;
+  pta.walker = walker != Walker::Off;
+  pta.long_format = walker == Walker::Long;
+  if (pta.long_format) {
+    pta.size = log2_floor(vhpt_bytes);
+    pta.base = region_base(6) - vhpt_bytes;  // the end of region 5
+  } else {
+    // The linear table is the end of every region, as large as a leaf word for each of its pages
+    // needs.
+    pta.size = va_msb + 1 - kPage.log2() + 3;
+    pta.base = VirtAddr((uint64_t{1} << kRegionShift) - (uint64_t{1} << pta.size));
+  }
+  return pta;
+}
+
+void declare(config::Schema& schema) {
+  for (const ArrayKeys& array : kArrayKeys)
+    tlb::declare_geometry(schema, array.prefix, array.what, array.defaults);
+  schema.choice(
+      "ia64.walker", "long", {"long", "short", "off"},
+      "The VHPT walker: long, it reads a hash table that handlers fill; short, a linear "
+      "table at the end of each region (the page table's leaf tables, or a copy of them); "
+      "off, handlers search the page table.");
+  schema.size("ia64.vhpt.bytes", uint64_t{4} << 20,
+              "Size of each CPU's long-format VHPT: a power of two, and a page size one "
+              "translation register can map.",
+              uint64_t{1} << 15, uint64_t{1} << 32);
+  schema.flag("ia64.vhpt.chains", false,
+              "Whether a long-format entry that must make room is kept on a collision chain of its "
+              "slot, which the handler searches before the page table.");
+  schema.number("ia64.vhpt.chain_entries", 4096,
+                "Entries there are for all chains of a CPU, taken in turn.", 1, 1 << 20);
+  schema.number("ia64.levels", 3,
+                "Levels of Linux's page table: 3 give user space 2^44 bytes in each region, 4 give "
+                "2^55.",
+                3, 4);
+  schema.number("ia64.va_msb", 60,
+                "Highest implemented bit of an address within its region (IMPL_VA_MSB).", 50, 60);
+  schema.number("ia64.rid_bits", 24, "Implemented bits of a region identifier.", 18, 24);
+  schema.flag("ia64.swap_rid", false,
+              "Whether the kernel exchanges the two low bytes of region identifiers, as the LVHPT "
+              "patches for Linux did to spread the hash.");
+  schema.number("ia64.itr", 64, "Instruction translation registers.", 8, 64);
+  schema.number("ia64.dtr", 64, "Data translation registers.", 8, 64);
+  schema.flag(
+      "ia64.smp", true,
+      "Whether handlers look at the entry again after inserting it, as an SMP kernel must.");
+  schema.flag("ia64.identity", true,
+              "Whether the kernel's own accesses to memory while it fixes a fault need "
+              "translations of region 7.");
+  schema.size("ia64.granule", uint64_t{16} << 20,
+              "Page size of region 7, the kernel's view of physical memory: 16M or 64M.",
+              uint64_t{16} << 20, uint64_t{64} << 20);
+}
+
+Options read_options(const config::Config& config) {
+  Options options;
+  const std::string& walker = config.choice("ia64.walker");
+  options.walker = walker == "long"    ? Walker::Long
+                   : walker == "short" ? Walker::Short
+                                       : Walker::Off;
+  for (const ArrayKeys& keys : kArrayKeys) {
+    const tlb::Geometry array = tlb::read_geometry(config, keys.prefix, insertable_sizes());
+    if (array.exists()) (options.*keys.level).push_back(array);
+    require_page(options.*keys.level, keys.prefix);
+  }
+  for (const char* const key : {"ia64.l1i", "ia64.l1d"})
+    if ((key[7] == 'i' ? options.l1i : options.l1d).empty())
+      throw UsageError(fmt::format("{}.entries", key), "there must be a first-level TLB");
+  take_registers(options.l1i, options.l2i, "ia64.l1i", "ia64.l2i", options.pinned_instruction(),
+                 config.number("ia64.itr"), "ia64.itr");
+  take_registers(options.l1d, options.l2d, "ia64.l1d", "ia64.l2d", options.pinned_data(),
+                 config.number("ia64.dtr"), "ia64.dtr");
+
+  options.vhpt_bytes = config.size("ia64.vhpt.bytes");
+  const auto& sizes = insertable_sizes();
+  if (options.walker == Walker::Long &&
+      (!is_power_of_two(options.vhpt_bytes) ||
+       std::find(sizes.begin(), sizes.end(), PageShift(log2_floor(options.vhpt_bytes))) ==
+           sizes.end()))
+    throw UsageError("ia64.vhpt.bytes",
+                     fmt::format("{} is not a page size: one translation register maps the VHPT",
+                                 format_size(options.vhpt_bytes)),
+                     "take 64K, 256K, 1M, 4M, 16M, 64M, 256M, 1G or 4G");
+  options.chains = config.flag("ia64.vhpt.chains");
+  options.chain_entries = config.number("ia64.vhpt.chain_entries");
+  options.levels = static_cast<unsigned>(config.number("ia64.levels"));
+  options.va_msb = static_cast<unsigned>(config.number("ia64.va_msb"));
+  if (options.levels == 4 && options.va_msb < 55)
+    throw UsageError("ia64.va_msb",
+                     fmt::format("4 levels of page tables need 55 bits of address within a region, "
+                                 "and the processor implements {}",
+                                 options.va_msb + 1));
+  options.rid_bits = static_cast<unsigned>(config.number("ia64.rid_bits"));
+  options.swap_rid = config.flag("ia64.swap_rid");
+  options.smp = config.flag("ia64.smp");
+  options.identity = config.flag("ia64.identity");
+  const uint64_t granule = config.size("ia64.granule");
+  if (granule != uint64_t{16} << 20 && granule != uint64_t{64} << 20)
+    throw UsageError("ia64.granule",
+                     fmt::format("{} is neither 16M nor 64M", format_size(granule)));
+  options.granule = log2_floor(granule);
+  return options;
+}
+
+}  // namespace mmusim::ia64

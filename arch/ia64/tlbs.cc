@@ -1,0 +1,263 @@
+#include "arch/ia64/tlbs.h"
+
+#include <algorithm>
+#include <bit>
+
+#include "arch/ia64/report.h"
+#include "base/error.h"
+#include "pt/gather.h"
+
+namespace mmusim::ia64 {
+
+namespace {
+
+constexpr uint64_t kMostPurged = uint64_t{1} << 40;  // Linux: more than a terabyte
+constexpr uint64_t kVectorTable = uint64_t{32} << 10;
+
+PhysAddr reserve_code(mem::FrameMemory& frames) {
+  const auto code = frames.reserve(kVectorTable, mem::FrameUse::Reserved);
+  if (!code)
+    throw Error("", "out of simulated memory for the interruption vector table",
+                "give the machine more with mem.bytes");
+  return *code;
+}
+
+}  // namespace
+
+Tlbs::Tlbs(const Options& options, unsigned cpus, mem::FrameMemory& frames,
+           mem::ReferenceSink& sink, bool direct)
+    : options_(options), sink_(&sink), contexts_(options.rid_bits), cpus_(cpus) {
+  MMUSIM_ASSERT(cpus > 0 && cpus <= 64);
+  if (options_.walker == Walker::Short && !direct)
+    linear_memory_ = std::make_unique<LinearMemory>(options_.levels, frames, sink);
+  const PhysAddr code = reserve_code(frames);
+  for (Cpu& cpu : cpus_)
+    cpu.mmu = std::make_unique<Mmu>(options_, frames, sink, direct, code);
+}
+
+Context Tlbs::context(MmId mm) const {
+  const auto found = spaces_.find(mm);
+  return found == spaces_.end() ? 0 : found->second.context;
+}
+
+void Tlbs::activate(CpuId id, MmId mm, pt::PageTable& table) {
+  MMUSIM_ASSERT(id.value() < cpus_.size());
+  Cpu& cpu = cpus_[id.value()];
+  Space& space = spaces_[mm];
+  if (cpu.current == mm && space.context != 0) return;
+  ++counters_.switches;
+  space.table = &table;
+  if (linear_memory_ != nullptr && space.linear == nullptr)
+    space.linear = std::make_unique<LinearTable>(*linear_memory_, mm);
+  load(id, mm, space);
+}
+
+void Tlbs::load(CpuId id, MmId mm, Space& space) {
+  Cpu& cpu = cpus_[id.value()];
+  if (space.context == 0) {
+    const Contexts::Given given = contexts_.give(mm);
+    ++counters_.contexts;
+    if (given.wrapped)
+      for (Cpu& other : cpus_)
+        other.wrapped = true;
+    space.context = given.context;
+    space.ran_on = 0;
+  }
+  if (cpu.wrapped) {
+    cpu.wrapped = false;
+    ++counters_.wrap_purges;
+    cpu.mmu->purge_all();
+  }
+  space.ran_on |= uint64_t{1} << id.value();
+  cpu.current = mm;
+  cpu.mmu->load(space.context, *space.table, space.linear.get());
+}
+
+void Tlbs::flush_range(MmId mm, VirtRange range, PageShift stride, bool freed_tables) {
+  const auto found = spaces_.find(mm);
+  if (range.empty() || found == spaces_.end()) return;
+  Space& space = found->second;
+  range = {align_down(range.begin, stride), align_up(range.end, stride)};
+  if (space.linear == nullptr) {
+    flush_hardware_range(space, mm, range, freed_tables);
+    return;
+  }
+  pt::Gather gather;
+  space.linear->purge(range, gather);
+  if (gather.freed_tables()) {
+    range.begin = std::min(range.begin, gather.range().begin);
+    range.end = std::max(range.end, gather.range().end);
+  }
+  flush_hardware_range(space, mm, range, gather.freed_tables());
+  gather.release_tables();
+}
+
+void Tlbs::flush_hardware_range(Space& space, MmId mm, VirtRange range, bool freed_tables) {
+  if (space.context == 0) return;  // what had the old one cannot be reached
+  if (range.bytes() > kMostPurged || region_of(range.begin) != region_of(range.end - 1)) {
+    flush_everything();
+    return;
+  }
+  ++counters_.range_flushes;
+  for (uint32_t id = 0; id < cpus_.size(); ++id)
+    if ((space.ran_on >> id & 1) != 0) cpus_[id].mmu->purge_vhpt(range, space.context);
+  purge_range(space, mm, range, /*table=*/false);
+  if (!freed_tables || options_.walker != Walker::Short) return;
+  const Hash& hash = cpus_.front().mmu->hash();
+  const VirtAddr first = align_down(hash.thash(range.begin, 0), kPage);
+  const VirtAddr last = hash.thash(range.end - 1, 0);
+  purge_range(space, mm, {first, align_up(last + 1, kPage)}, /*table=*/true);
+}
+
+void Tlbs::purge_range(const Space& space, MmId mm, VirtRange range, bool table) {
+  PageShift size = insertable_sizes().back();
+  for (const PageShift candidate : insertable_sizes())
+    if (candidate < size && candidate.bytes() >= range.bytes()) size = candidate;
+  const VirtAddr begin = align_down(range.begin, size);
+  const uint64_t purges = ((range.end - 1 - begin) >> size.log2()) + 1;
+  const VirtRange purged{begin, begin + (purges << size.log2())};
+  if (table) counters_.ptc_table += purges;
+
+  const bool local = std::popcount(space.ran_on) == 1 &&
+                     cpus_[static_cast<size_t>(std::countr_zero(space.ran_on))].current == mm;
+  (local ? counters_.ptc_local : counters_.ptc_global) += purges;
+  for (uint32_t id = 0; id < cpus_.size(); ++id)
+    if (!local || (space.ran_on >> id & 1) != 0) cpus_[id].mmu->purge(purged, space.context);
+}
+
+void Tlbs::flush_everything() {
+  ++counters_.full_flushes;
+  counters_.interrupts += cpus_.size() - 1;
+  for (Cpu& cpu : cpus_)
+    cpu.mmu->purge_all();
+}
+
+void Tlbs::flush_mm(MmId mm) {
+  const auto found = spaces_.find(mm);
+  if (found == spaces_.end()) return;
+  Space& space = found->second;
+  pt::Gather gather;
+  if (space.linear != nullptr) space.linear->drop(gather);
+  if (space.context != 0) {
+    ++counters_.context_flushes;
+    contexts_.give_up(space.context);
+    space.context = 0;
+    uint64_t running = 0;
+    for (uint32_t id = 0; id < cpus_.size(); ++id) {
+      if (cpus_[id].current != mm) continue;
+      ++running;
+      load(CpuId(id), mm, space);
+    }
+    // Whoever asks is on one of them.
+    if (running > 1) counters_.interrupts += running - 1;
+  }
+  gather.release_tables();
+}
+
+void Tlbs::flush_local_page(CpuId id, MmId mm, VirtAddr va) {
+  MMUSIM_ASSERT(id.value() < cpus_.size());
+  Cpu& cpu = cpus_[id.value()];
+  const auto found = spaces_.find(mm);
+  if (found == spaces_.end()) return;
+  if (found->second.linear != nullptr) found->second.linear->forget(va);
+  if (cpu.current != mm || found->second.context == 0) return;
+  ++counters_.ptc_local;
+  cpu.mmu->purge_page(va);
+}
+
+void Tlbs::forget(MmId mm) {
+  for (Cpu& cpu : cpus_) {
+    if (cpu.current != mm) continue;
+    cpu.current = kNobody;
+    cpu.mmu->unload();
+  }
+  const auto found = spaces_.find(mm);
+  if (found == spaces_.end()) return;
+  if (found->second.context != 0) contexts_.give_up(found->second.context);
+  spaces_.erase(found);
+}
+
+MmId Tlbs::user_of(const Cpu& cpu, Rid rid) const {
+  const Context context = cpu.mmu->context_of(rid);
+  const MmId mm = contexts_.owner(context);
+  return cpu.wrapped && mm != cpu.current ? kNobody : mm;
+}
+
+void Tlbs::for_each_entry(const std::function<void(const mmu::CachedTranslation&)>& visit) const {
+  for (uint32_t id = 0; id < cpus_.size(); ++id) {
+    const Cpu& cpu = cpus_[id];
+    cpu.mmu->for_each_entry([&](const char* where, const tlb::EntryView& entry) {
+      const tlb::Payload& payload = entry.payload;
+      const MmId mm = user_of(cpu, static_cast<Rid>(entry.space));
+      if (mm == kNobody || (payload.extra & kEntryPresent) == 0 ||
+          (payload.extra & kEntryTable) != 0)
+        return;
+      visit({.cpu = CpuId(id),
+             .mm = mm,
+             .base = entry.base,
+             .size = payload.size,
+             .pfn = payload.pfn,
+             .rights = payload.rights,
+             .where = where});
+    });
+    if (cpu.mmu->vhpt() == nullptr) continue;
+    cpu.mmu->vhpt()->for_each([&](VirtAddr page, Rid rid, const LongVhpt::Entry& entry) {
+      const MmId mm = user_of(cpu, rid);
+      if (mm == kNobody || PresentBit::get(entry.translation) == 0) return;
+      const uint64_t frame = FrameField::get(entry.translation) << 12 & ~entry.size.offset_mask();
+      visit({.cpu = CpuId(id),
+             .mm = mm,
+             .base = align_down(page, entry.size),
+             .size = entry.size,
+             .pfn = Pfn(frame >> kPage.log2()),
+             .rights = rights_of(entry.translation),
+             .where = "vhpt"});
+    });
+  }
+  for (const auto& [mm, space] : spaces_) {
+    if (space.linear == nullptr) continue;
+    space.linear->for_each([&visit, owner = mm](VirtAddr base, pt::Entry entry) {
+      if (PresentBit::get(entry) == 0) return;
+      visit({.cpu = CpuId(0),
+             .mm = owner,
+             .base = base,
+             .size = kPage,
+             .pfn = Pfn(FrameField::get(entry) << 12 >> kPage.log2()),
+             .rights = rights_of(entry),
+             .where = "linear table"});
+    });
+  }
+}
+
+bool Tlbs::walk_caches_reach(PhysAddr address, uint64_t bytes) const {
+  bool reach = false;
+  for (const Cpu& cpu : cpus_)
+    cpu.mmu->for_each_entry([&](const char*, const tlb::EntryView& entry) {
+      if ((entry.payload.extra & kEntryTable) == 0) return;
+      if (user_of(cpu, static_cast<Rid>(entry.space)) == kNobody) return;
+      const PhysAddr table(entry.payload.pfn.value() << kPage.log2());
+      reach = reach || table - address < bytes || address - table < kPage.bytes();
+    });
+  return reach;
+}
+
+void Tlbs::report(stats::Report& report) const {
+  MmuCounters sum;
+  mmu::PathReport paths(kStepList);
+  uint64_t vhpt_bytes = 0;
+  for (const Cpu& cpu : cpus_) {
+    sum.add(cpu.mmu->counters());
+    paths.add(cpu.mmu->path());
+    if (cpu.mmu->vhpt() != nullptr) vhpt_bytes += cpu.mmu->vhpt()->bytes();
+  }
+  const LinearCounters linear =
+      linear_memory_ == nullptr ? LinearCounters{} : linear_memory_->counters;
+  mmu::report_summary(summary_of(options_, sum, paths, counters_, linear, vhpt_bytes), *sink_,
+                      report);
+  report_mmu(options_, sum, report);
+  report_flushes(counters_, contexts_.wraps(), report);
+  report_soft_tlb(options_, sum, linear, vhpt_bytes, report);
+  paths.report(report);
+}
+
+}  // namespace mmusim::ia64

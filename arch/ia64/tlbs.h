@@ -1,0 +1,107 @@
+// All CPUs' TLBs and VHPTs as the simulated kernel drives them: what Linux does in
+// arch/ia64/mm/tlb.c and include/asm/{mmu_context,tlb}.h, and the LVHPT patches for the long
+// format.
+//
+// **Contexts.** An address space gets one (contexts.h) when it is first loaded, and a new one when
+// it is loaded after flush_mm, which purges nothing. When contexts wrap, this CPU's TLBs and VHPT
+// are emptied at once, another CPU's when it next loads a context.
+//
+// **Ranges** are purged by ptc of the smallest page size not smaller than the range, so that what
+// lies beside it may go too: by ptc.l where the address space has only ever run on the CPU that
+// runs it, else by ptc.ga on all. Above 1 TB, or across regions, everything goes everywhere, by
+// interrupts. Page tables freed: in short format the linear table's pages are purged likewise.
+// The long format's entries of every page in the range are marked invalid, by stores, in the VHPT
+// of each CPU that ran the address space.
+//
+// **Usable** (for_each_entry): an entry whose RID is of a context that belongs to an address space;
+// on a CPU yet to be emptied after a wrap, of the context loaded there only. Entries with P = 0
+// give no translation. The linear table's pages are walk caches (walk_caches_reach).
+//
+// Not thread-safe.
+#ifndef MMUSIM_ARCH_IA64_TLBS_H_
+#define MMUSIM_ARCH_IA64_TLBS_H_
+
+#include <cstdint>
+#include <map>
+#include <memory>
+#include <vector>
+
+#include "arch/ia64/contexts.h"
+#include "arch/ia64/linear_table.h"
+#include "arch/ia64/mmu.h"
+#include "arch/ia64/options.h"
+#include "mem/frames.h"
+#include "mem/sink.h"
+#include "mmu/mmu.h"
+
+namespace mmusim::ia64 {
+
+struct FlushCounters {
+  uint64_t switches = 0;         // loads of another address space
+  uint64_t contexts = 0;         // contexts given out
+  uint64_t wrap_purges = 0;      // CPUs emptied because contexts had wrapped
+  uint64_t range_flushes = 0;    // requests carried out by ptc
+  uint64_t context_flushes = 0;  // ... by giving the address space a new context
+  uint64_t full_flushes = 0;     // ... by emptying everything
+  uint64_t ptc_local = 0;
+  uint64_t ptc_global = 0;
+  uint64_t ptc_table = 0;  // of either, for pages of the linear table
+  uint64_t interrupts = 0;
+};
+
+class Tlbs final : public mmu::TlbMaintenance {
+ public:
+  // `direct`: the kernel's page tables are Linux's radix tables. REQUIRES: cpus is 1 to 64. frames
+  // and sink must outlive it. Errors: Error when there is no memory for the VHPTs.
+  Tlbs(const Options& options, unsigned cpus, mem::FrameMemory& frames, mem::ReferenceSink& sink,
+       bool direct = true);
+
+  [[nodiscard]] Mmu& mmu(CpuId cpu) { return *cpus_[cpu.value()].mmu; }
+  [[nodiscard]] const FlushCounters& flush_counters() const { return counters_; }
+  // 0: none now.
+  [[nodiscard]] Context context(MmId mm) const;
+
+  void activate(CpuId cpu, MmId mm, pt::PageTable& table) override;
+  void flush_range(MmId mm, VirtRange range, PageShift stride, bool freed_tables) override;
+  void flush_mm(MmId mm) override;
+  void flush_local_page(CpuId cpu, MmId mm, VirtAddr va) override;
+  void forget(MmId mm) override;
+
+  void for_each_entry(
+      const std::function<void(const mmu::CachedTranslation&)>& visit) const override;
+  [[nodiscard]] bool walk_caches_reach(PhysAddr address, uint64_t bytes) const override;
+  void report(stats::Report& report) const override;
+
+ private:
+  static constexpr MmId kNobody = Contexts::kNobody;
+  struct Space {
+    Context context = 0;  // 0: a new one when next loaded
+    uint64_t ran_on = 0;  // CPUs that have loaded the context
+    pt::PageTable* table = nullptr;
+    std::unique_ptr<LinearTable> linear;
+  };
+  struct Cpu {
+    std::unique_ptr<Mmu> mmu;
+    MmId current = kNobody;
+    bool wrapped = false;  // to be emptied before the next load
+  };
+
+  void load(CpuId id, MmId mm, Space& space);
+  void flush_hardware_range(Space& space, MmId mm, VirtRange range, bool freed_tables);
+  void purge_range(const Space& space, MmId mm, VirtRange range, bool table);
+  void flush_everything();
+  // The address space that can use entries with this RID on the CPU; kNobody: none.
+  [[nodiscard]] MmId user_of(const Cpu& cpu, Rid rid) const;
+
+  Options options_;
+  const mem::ReferenceSink* sink_;
+  std::unique_ptr<LinearMemory> linear_memory_;  // null: none is kept
+  Contexts contexts_;
+  std::map<MmId, Space> spaces_;
+  std::vector<Cpu> cpus_;
+  FlushCounters counters_;
+};
+
+}  // namespace mmusim::ia64
+
+#endif  // MMUSIM_ARCH_IA64_TLBS_H_

@@ -1,0 +1,134 @@
+// One CPU's long-format VHPT: a hash table of 32-byte entries in simulated memory, which the walker
+// reads and handlers fill.
+//
+// A slot is where thash says; the entry in it is of the address whose ttag it has. Handlers write
+// over whatever is there (direct-mapped), or, with chains, move it to the front of the slot's
+// collision chain first: further 32-byte entries, linked through their fourth word, from a pool
+// that is taken in turn, whatever is in the way going. Without chains the fourth word is the
+// physical address of the word in the page table, so that the access- and dirty-bit handlers need
+// not search for it.
+//
+// An entry maps its own page size (ITIR), but its slot is that of one preferred-size page: a larger
+// page has an entry for each part touched. ti (bit 63 of the tag) set: nothing is there.
+//
+// After SDM vol. 2, 4.1.5 and 5.3; I. Wienand's LVHPT patches (2006); chains after FreeBSD's
+// (sys/ia64). What handlers do is reported as theirs, what the kernel does in flushes as the
+// kernel's. Besides the words in memory the object remembers, for flushes of everything and for
+// checks, which slots are in use and for what address. Not thread-safe.
+#ifndef MMUSIM_ARCH_IA64_VHPT_H_
+#define MMUSIM_ARCH_IA64_VHPT_H_
+
+#include <cstdint>
+#include <functional>
+#include <vector>
+
+#include "arch/ia64/formats.h"
+#include "arch/ia64/hash.h"
+#include "base/types.h"
+#include "mem/frames.h"
+#include "mem/sink.h"
+#include "mmu/miss_path.h"
+
+namespace mmusim::ia64 {
+
+struct VhptCounters {
+  uint64_t lookups = 0;  // by the walker
+  uint64_t hits = 0;
+  uint64_t inserts = 0;
+  uint64_t replaced = 0;     // inserts over another page's entry
+  uint64_t chain_looks = 0;  // chain entries compared
+  uint64_t chain_hits = 0;
+  uint64_t chain_evictions = 0;
+  uint64_t purged = 0;   // entries removed by flushes
+  uint64_t cleared = 0;  // times the whole table was
+  void add(const VhptCounters& o);
+};
+
+class LongVhpt {
+ public:
+  // What the walker or a handler found.
+  struct Entry {
+    uint64_t translation = 0;
+    PageShift size;
+  };
+
+  // `chain_entries` 0: no chains. Errors: Error when memory is exhausted.
+  LongVhpt(const Hash& hash, uint64_t bytes, uint64_t chain_entries, mem::FrameMemory& frames,
+           mem::ReferenceSink& sink, mmu::MissPath& path);
+
+  [[nodiscard]] PhysAddr base() const { return base_; }
+  [[nodiscard]] uint64_t bytes() const { return bytes_; }  // chains included
+  [[nodiscard]] bool chains() const { return !pool_.empty(); }
+  [[nodiscard]] const VhptCounters& counters() const { return counters_; }
+
+  // The walker's read: one reference to the entry's line. False: another tag.
+  bool look_up(VirtAddr va, Rid rid, Entry& entry);
+  // A handler's search of the chain; what it finds changes places with what is in the slot.
+  bool search_chain(VirtAddr va, Rid rid, Entry& entry);
+  // A handler's insertion. `pte`: where the page table has the word.
+  void insert(VirtAddr va, Rid rid, uint64_t translation, PageShift size, PhysAddr pte);
+  // The access- and dirty-bit handlers: whether the slot is this page's, and its fourth word; and
+  // the store of the changed word.
+  bool probe(VirtAddr va, Rid rid, uint64_t& pointer);
+  void update(VirtAddr va, Rid rid, uint64_t translation);
+
+  // The kernel: nothing translates the page of `va` any more.
+  void purge(VirtAddr va, Rid rid);
+  void clear();
+
+  // Every entry that could be found, by its tag in memory.
+  using Visitor = std::function<void(VirtAddr page, Rid rid, const Entry& entry)>;
+  void for_each(const Visitor& visit) const;
+
+ private:
+  struct Owner {  // of a slot or a pool entry in use
+    VirtAddr page;
+    Rid rid = 0;
+    bool used = false;
+    uint32_t slot = 0;  // of a pool entry: whose chain
+  };
+  static constexpr uint32_t kNoPosition = ~uint32_t{0};
+
+  [[nodiscard]] uint32_t slot_of(VirtAddr va, Rid rid) const {
+    return static_cast<uint32_t>(hash_.offset(va, rid) / kVhptEntryBytes);
+  }
+  [[nodiscard]] PhysAddr at(uint32_t slot) const {
+    return base_ + uint64_t{slot} * kVhptEntryBytes;
+  }
+  [[nodiscard]] PhysAddr pool_at(uint32_t index) const {
+    return pool_base_ + uint64_t{index} * kVhptEntryBytes;
+  }
+  [[nodiscard]] uint64_t& word(PhysAddr entry, unsigned offset) {
+    return *frames_->words(entry + offset);
+  }
+  [[nodiscard]] uint64_t word(PhysAddr entry, unsigned offset) const {
+    return *frames_->words(entry + offset);
+  }
+  uint64_t load(PhysAddr entry, unsigned offset, const char* what, bool dependent = true);
+  void store(PhysAddr entry, unsigned offset, uint64_t value, const char* what);
+  void kernel_reference(PhysAddr address, bool write);
+  void use(uint32_t slot, VirtAddr page, Rid rid);
+  void release(uint32_t slot);
+  void displace(uint32_t slot);
+  void unlink(uint32_t index);
+  void kernel_store(PhysAddr entry, unsigned offset, uint64_t value);
+
+  Hash hash_;
+  uint64_t table_bytes_;
+  uint64_t bytes_;
+  mem::FrameMemory* frames_;
+  mem::ReferenceSink* sink_;
+  mmu::MissPath* path_;
+  PhysAddr base_;
+  PhysAddr pool_base_;
+  std::vector<Owner> owners_;        // by slot
+  std::vector<uint32_t> used_;       // slots in use, in no order that matters
+  std::vector<uint32_t> positions_;  // by slot: where in used_
+  std::vector<Owner> pool_;          // by pool entry
+  uint32_t next_in_pool_ = 0;
+  VhptCounters counters_;
+};
+
+}  // namespace mmusim::ia64
+
+#endif  // MMUSIM_ARCH_IA64_VHPT_H_

@@ -1,0 +1,69 @@
+// Machines no IA-64 processor can be are refused, naming the rule.
+#include "arch/ia64/options.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+#include <string>
+
+#include "base/error.h"
+#include "sim/simulation.h"
+
+namespace mmusim::ia64 {
+namespace {
+
+Options read(const std::string& text) {
+  config::Schema schema;
+  declare(schema);
+  config::Config config(schema);
+  config.load_text(text, "test.cfg");
+  return read_options(config);
+}
+
+std::string refusal(const std::string& text) {
+  try {
+    read(text);
+  } catch (const UsageError& error) {
+    return error.what();
+  }
+  return "accepted";
+}
+
+TEST(Ia64Options, Defaults) {
+  const Options options = read("");
+  EXPECT_EQ(options.walker, Walker::Long);
+  EXPECT_EQ(options.pta().word(), 0xbfff'ffff'ffc0'0159u);
+  // Three data entries are pinned (text, stack, VHPT), two of instructions.
+  EXPECT_EQ(options.l2d.front().entries, 125u);
+  EXPECT_EQ(options.l2i.front().entries, 126u);
+  EXPECT_EQ(read("[ia64]\nwalker = short\n").l2d.front().entries, 126u);
+}
+
+TEST(Ia64Options, Refused) {
+  using testing::HasSubstr;
+  EXPECT_THAT(refusal("[ia64.l2d]\nways = 64\n"), HasSubstr("fully associative"));
+  EXPECT_THAT(refusal("[ia64.l2d]\nentries = 2\nways = 2\n"), HasSubstr("no room"));
+  EXPECT_THAT(refusal("[ia64.l1d]\nentries = 0\n"), HasSubstr("first-level"));
+  EXPECT_THAT(refusal("[ia64.l1d]\npages = 64K\n"), HasSubstr("base page of 16K"));
+  EXPECT_THAT(refusal("[ia64.l1d]\npages = 32K\n"), HasSubstr("32K"));
+  EXPECT_THAT(refusal("[ia64.vhpt]\nbytes = 2M\n"), HasSubstr("not a page size"));
+  EXPECT_THAT(refusal("[ia64.vhpt]\nbytes = 3M\n"), HasSubstr("not a page size"));
+  EXPECT_THAT(refusal("[ia64]\ngranule = 32M\n"), HasSubstr("neither 16M nor 64M"));
+  EXPECT_THAT(refusal("[ia64]\nlevels = 4\nva_msb = 50\n"), HasSubstr("implements 51"));
+  EXPECT_EQ(refusal("[ia64]\nwalker = short\n[ia64.vhpt]\nbytes = 2M\n"), "accepted");
+}
+
+TEST(Ia64Options, ShippedMachines) {
+  for (const char* const name : {"itanium2-madison", "itanium-merced"}) {
+    SCOPED_TRACE(name);
+    config::Schema schema;
+    sim::declare(schema);
+    config::Config config(schema);
+    config.load(std::string(MMUSIM_SOURCE_DIR "/configs/machines/") + name + ".cfg");
+    EXPECT_EQ(config.choice("machine.arch"), "ia64");
+    const Options options = read_options(config);
+    EXPECT_EQ(options.l2i.empty(), std::string(name) == "itanium-merced");
+  }
+}
+
+}  // namespace
+}  // namespace mmusim::ia64
