@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "kernel/huge.h"
 #include "kernel/linux_abi.h"
 #include "kernel/mapping.h"
 
@@ -23,6 +24,16 @@ int64_t wipe_on_fork(Core& core, AddressSpace& mm, VirtRange range) {
   return change_flags(core, mm, range, kVmWipeOnFork, 0);
 }
 
+// One area after the other; the first that cannot be ends it.
+int64_t collapse_areas(FaultContext context, VirtRange range) {
+  for (Vma* vma = context.mm.vmas.find_from(range.begin);
+       vma != nullptr && vma->start < range.end; vma = context.mm.vmas.next(*vma)) {
+    const VirtRange part{std::max(range.begin, vma->start), std::min(range.end, vma->end)};
+    if (const int64_t result = collapse(context, *vma, part); result != 0) return result;
+  }
+  return 0;
+}
+
 }  // namespace
 
 int64_t advise(FaultContext context, VirtRange range, uint32_t advice) {
@@ -31,8 +42,7 @@ int64_t advise(FaultContext context, VirtRange range, uint32_t advice) {
   switch (advice) {
     case kAdviceDontNeed:
     case kAdviceDontNeedLocked:
-      drop_contents(core, mm, range);
-      return 0;
+      return drop_contents(core, mm, range, advice == kAdviceDontNeedLocked);
     case kAdvicePopulateRead:
       return populate(context, range, Populate::Read);
     case kAdvicePopulateWrite:
@@ -51,10 +61,15 @@ int64_t advise(FaultContext context, VirtRange range, uint32_t advice) {
       return wipe_on_fork(core, mm, range);
     case kAdviceKeepOnFork:
       return change_flags(core, mm, range, 0, kVmWipeOnFork);
+    // Known only to kernels that have huge pages.
     case kAdviceHugePage:
+      if (!core.huge()) return -kEINVAL;
       return change_flags(core, mm, range, kVmHugePage, kVmNoHugePage);
     case kAdviceNoHugePage:
+      if (!core.huge()) return -kEINVAL;
       return change_flags(core, mm, range, kVmNoHugePage, kVmHugePage);
+    case kAdviceCollapse:
+      return collapse_areas(context, range);
     case kAdviceDontDump:
       return change_flags(core, mm, range, kVmDontDump, 0);
     case kAdviceDoDump:

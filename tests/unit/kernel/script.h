@@ -26,7 +26,10 @@ inline std::ostream& operator<<(std::ostream& out, const Counted& c) {
 
 class Script {
  public:
-  explicit Script(const std::string& settings = "") : m(settings) { m.kernel->run(CpuId(0), kP1); }
+  explicit Script(const std::string& settings = "", const std::string& backend = "mlpt")
+      : m(settings, backend) {
+    m.kernel->run(CpuId(0), kP1);
+  }
 
   // Does something as process `pid` and compares what it cost that process with Linux's numbers.
   void step(const char* what, const std::function<void()>& action, const Counted& linux_counted,
