@@ -35,9 +35,10 @@ void Settings::declare(config::Schema& schema) {
   schema.flag("kernel.zero_page", true,
               "Reads of untouched private memory map a page of zeros that all share; false: a page "
               "of their own (as Linux does for some virtual machines).");
-  schema.choice("kernel.fork_copy", "anon_vma", {"anon_vma", "all"},
-                "What fork copies: the page tables of areas with private pages; or those of all, as "
-                "Linux before 2.6.14.");
+  schema.choice(
+      "kernel.fork_copy", "anon_vma", {"anon_vma", "all"},
+      "What fork copies: the page tables of areas with private pages; or those of all, as "
+      "Linux before 2.6.14.");
 }
 
 Settings Settings::from(const config::Config& config, PageShift page) {

@@ -37,7 +37,7 @@ enum class Ignored : uint8_t {
   kCount,
 };
 
-enum class Call : uint8_t { Mmap, Munmap, Mprotect, Mremap, Brk, Madvise, Mlock, kCount };
+enum class Call : uint8_t { Mmap, Munmap, Mprotect, Mremap, Brk, Madvise, Mlock, Munlock, kCount };
 
 template <class Enum>
 struct CountBy {

@@ -63,7 +63,7 @@ pt::Entry anonymous_leaf(const FaultContext& c, const Vma& vma, Pfn pfn) {
                                             .size = c.core.page(),
                                             .rights = leaf_rights(c.core, vma, true, true),
                                             .accessed = true,
-                                            .dirty = true});
+                                            .dirty = vma.has(kVmWrite)});
 }
 
 FaultOutcome map_anonymous(FaultContext& c, Vma& vma, const pt::Slot& slot, AccessKind kind) {

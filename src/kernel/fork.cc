@@ -22,9 +22,8 @@ class TableCopy {
       : core_(core), parent_(parent), child_(child) {}
 
   void add(const Vma& vma) {
-    areas_.push_back({.cow = !vma.is_shared(),
-                      .pool = vma.has(kVmHugeTlb),
-                      .kind = core_.kind_of(vma)});
+    areas_.push_back(
+        {.cow = !vma.is_shared(), .pool = vma.has(kVmHugeTlb), .kind = core_.kind_of(vma)});
     ranges_.push_back(vma.range());
   }
 

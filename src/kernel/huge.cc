@@ -17,7 +17,7 @@ pt::Entry huge_leaf(const FaultContext& c, const Vma& vma, Pfn pfn, bool zero) {
                                             .size = *c.core.huge(),
                                             .rights = leaf_rights(c.core, vma, !zero, !zero),
                                             .accessed = true,
-                                            .dirty = !zero,
+                                            .dirty = !zero && vma.has(kVmWrite),
                                             .special = zero});
 }
 
@@ -162,8 +162,8 @@ void split_for_move(Core& core, AddressSpace& mm, VirtAddr from, VirtAddr to, ui
 
 namespace {
 
-// Gives every page of the block its part of the new huge page `first`, copying what is there. False:
-// no memory for slots; nothing has changed but tables.
+// Gives every page of the block its part of the new huge page `first`, copying what is there.
+// False: no memory for slots; nothing has changed but tables.
 bool copy_into(FaultContext& c, const Vma& vma, VirtAddr base, Pfn first, ZapBatch& batch) {
   const pt::EntryFormat& format = *c.core.platform.format;
   const VirtRange block{base, base + c.core.huge()->bytes()};

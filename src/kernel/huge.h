@@ -2,9 +2,9 @@
 // mm/huge_memory.c; khugepaged, which makes them in the background, is not modelled).
 //
 // With each such leaf goes the table memory that splitting it may need, so that munmap and the like
-// cannot fail (Core::add_huge_leaf). No huge leaf lies across the border of an area. The frames of a
-// huge page are counted one by one: a part that is unmapped goes free at once, where Linux keeps the
-// whole until memory is short.
+// cannot fail (Core::add_huge_leaf). No huge leaf lies across the border of an area. The frames of
+// a huge page are counted one by one: a part that is unmapped goes free at once, where Linux keeps
+// the whole until memory is short.
 #ifndef MMUSIM_KERNEL_HUGE_H_
 #define MMUSIM_KERNEL_HUGE_H_
 

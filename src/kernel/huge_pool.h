@@ -34,8 +34,8 @@ class HugePool {
   bool reserve(FileId file, uint64_t first, uint64_t pages);
   // Gives up what is still reserved there.
   void unreserve(FileId file, uint64_t first, uint64_t pages);
-  // A page, with one reference: the reserved one, if the taker may use it and there is one; else one
-  // that is not reserved for anybody.
+  // A page, with one reference: the reserved one, if the taker may use it and there is one; else
+  // one that is not reserved for anybody.
   std::optional<Pfn> take(FileId file, uint64_t index, bool may_use_reservation);
   // A page nobody has references to.
   void give_back(Pfn page) { free_.insert(page); }

@@ -35,8 +35,9 @@ int64_t map_area(Core& core, AddressSpace& mm, const Mapping& mapping);
 // Unmaps what is mapped of `range`. -ENOMEM: it would make too many areas; nothing is done then.
 int64_t unmap_range(Core& core, AddressSpace& mm, VirtRange range);
 
-// mprotect; faults in locked memory that becomes writable. -ENOMEM at a hole, after what lies before it was changed, or for too many areas; with
-// `skip_holes` (the recording says it succeeded) goes on behind.
+// mprotect; faults in locked memory that becomes writable. -ENOMEM at a hole, after what lies
+// before it was changed, or for too many areas; with `skip_holes` (the recording says it succeeded)
+// goes on behind.
 int64_t protect_range(FaultContext context, VirtRange range, uint32_t prot, bool skip_holes);
 
 // Sets and clears flags that do not concern page tables; holes are skipped. -ENOMEM: too many

@@ -59,8 +59,7 @@ VirtAddr Syscalls::place(AddressSpace& mm, VirtAddr hint, uint64_t length, Align
     return found ? found : mm.vmas.highest_gap(bytes, lowest, layout.top, layout.stack_gap);
   };
   const auto huge = system_->core.huge();
-  if (!huge || alignment == Alignment::Page)
-    return gap(length).value_or(VirtAddr(0));
+  if (!huge || alignment == Alignment::Page) return gap(length).value_or(VirtAddr(0));
   // Room for it wherever in a huge page the gap ends (Linux: __thp_get_unmapped_area).
   if (const auto found = gap(length + huge->bytes()))
     return is_aligned(*found, *huge) ? *found + huge->bytes() : align_up(*found, *huge);
@@ -222,10 +221,10 @@ int64_t Syscalls::do_mremap(Process& process, VirtAddr old_start, uint64_t old_l
   }
 
   if (!fixed) {
-    new_start = place(mm, VirtAddr(0), new_length,
-                      vma->has(kVmHugeTlb)
-                          ? Alignment::Huge
-                          : alignment_of(new_length, vma->is_anonymous(), VirtAddr(0)));
+    new_start =
+        place(mm, VirtAddr(0), new_length,
+              vma->has(kVmHugeTlb) ? Alignment::Huge
+                                   : alignment_of(new_length, vma->is_anonymous(), VirtAddr(0)));
     if (new_start == VirtAddr(0)) return -kENOMEM;
   }
   const VirtRange target{new_start, new_start + new_length};
@@ -266,16 +265,17 @@ int64_t Syscalls::madvise(trace::ThreadId thread, VirtAddr start, uint64_t lengt
   return count(Call::Madvise, result == 0 && !covered ? -kENOMEM : result);
 }
 
+// Any start will do: the pages that hold the range are meant.
 int64_t Syscalls::lock(trace::ThreadId thread, VirtAddr start, uint64_t length, uint32_t locks) {
+  const Call call = locks == 0 ? Call::Munlock : Call::Mlock;
   Process& process = caller(thread);
   Core& core = system_->core;
   const VirtAddr begin = align_down(start, core.page());
   const uint64_t bytes = page_up(core, length + (start - begin));
-  if (bytes < length || begin + bytes < begin) return count(Call::Mlock, -kEINVAL);
-  if (bytes == 0) return count(Call::Mlock, 0);
+  if (bytes < length || begin + bytes < begin) return count(call, -kEINVAL);
+  if (bytes == 0) return count(call, 0);
   const auto range = core.user_range(begin, bytes);
-  return count(Call::Mlock,
-               range ? lock_range(system_->context(process, cpu_), *range, locks) : -kENOMEM);
+  return count(call, range ? lock_range(system_->context(process, cpu_), *range, locks) : -kENOMEM);
 }
 
 int64_t Syscalls::mlock2(trace::ThreadId thread, VirtAddr start, uint64_t length, uint32_t flags) {
@@ -298,7 +298,7 @@ int64_t Syscalls::mlockall(trace::ThreadId thread, uint32_t flags) {
 }
 
 int64_t Syscalls::munlockall(trace::ThreadId thread) {
-  return count(Call::Mlock, lock_all(system_->context(caller(thread), cpu_), true, 0, 0));
+  return count(Call::Munlock, lock_all(system_->context(caller(thread), cpu_), true, 0, 0));
 }
 
 int64_t Syscalls::brk(trace::ThreadId thread, VirtAddr requested) {

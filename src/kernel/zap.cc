@@ -18,8 +18,7 @@ void ZapBatch::zap(const Vma& vma, VirtRange range) {
   pt::Run run;
   while (cursor->next(run)) {
     if (run.size != core_->page()) {
-      gone[static_cast<unsigned>(PageKind::Anonymous)] +=
-          static_cast<int64_t>(zap_huge(vma, run));
+      gone[static_cast<unsigned>(PageKind::Anonymous)] += static_cast<int64_t>(zap_huge(vma, run));
       continue;
     }
     uint64_t writes = 0;

@@ -32,7 +32,7 @@ inline constexpr unsigned kFrameUses = 6;
 // it right, except `use` and `order`, which are the allocator's.
 struct Frame {
   FrameUse use = FrameUse::Free;
-  uint8_t order = 0;  // of the block it was allocated in, and is freed with
+  uint8_t order = 0;       // of the block it was allocated in, and is freed with
   bool exclusive = false;  // anonymous, mapped by one process only (Linux: PageAnonExclusive)
   uint32_t references = 0;
   uint32_t mappings = 0;  // leaf entries that point to it

@@ -96,12 +96,13 @@ class HoardingTlb final : public mmu::TlbMaintenance {
     [[nodiscard]] uint64_t frames() const { return size.bytes() / kPage; }
   };
   std::map<Key, Held> held;
+  PageShift huge = kHuge;
   // What a CPU looks an address up by.
   std::map<Key, Held>::iterator find(CpuId cpu, MmId mm, VirtAddr va) {
     const auto small = held.find({cpu, mm, align_down(va, k4K)});
-    if (small != held.end() || align_down(va, k4K) == align_down(va, kHuge)) return small;
-    const auto huge = held.find({cpu, mm, align_down(va, kHuge)});
-    return huge != held.end() && huge->second.size == kHuge ? huge : held.end();
+    if (small != held.end() || align_down(va, k4K) == align_down(va, huge)) return small;
+    const auto large = held.find({cpu, mm, align_down(va, huge)});
+    return large != held.end() && large->second.size == huge ? large : held.end();
   }
   std::map<CpuId, std::pair<MmId, PhysAddr>> active;
   uint64_t range_flushes = 0, mm_flushes = 0, local_flushes = 0;
@@ -139,7 +140,10 @@ enum class Result { Ok, Refused, NoMemory };
 class Machine {
  public:
   // `text`: settings as in a configuration file.
-  explicit Machine(const std::string& text = "", const std::string& backend_name = "mlpt") {
+  explicit Machine(const std::string& text = "", const std::string& backend_name = "mlpt",
+                   PageShift huge_size = kHuge)
+      : huge(huge_size) {
+    tlb.huge = huge;
     mem::FrameMemory::declare(schema_);
     mem::ReferenceSink::declare(schema_);
     Kernel::declare(schema_);
@@ -169,7 +173,7 @@ class Machine {
     platform.layout.stack_top = VirtAddr(0x7ffffffff000);
     platform.layout.mmap_base = VirtAddr(0x7ffff7fff000);
     platform.page = k4K;
-    platform.huge = kHuge;
+    platform.huge = huge;
     platform.before_free = [this](Pfn first, unsigned order) {
       for (const auto& [key, held] : tlb.held)
         EXPECT_FALSE(held.pfn < first + (uint64_t{1} << order) && first < held.pfn + held.frames())
@@ -208,11 +212,11 @@ class Machine {
         if (found.entry != pt::kNone && format.is_present(found.entry)) {
           const pt::LeafFields leaf = format.parse_leaf(found.entry, found.size);
           // A guarded table may have leaves of any size: larger than base pages, they are cut down.
-          const bool whole = found.size == kHuge;
+          const bool whole = found.size == huge;
           const VirtAddr base = whole ? found.base : align_down(va, k4K);
           if (leaf.rights.bits() != 0)
             tlb.held[{cpu, space->id, base}] = {leaf.pfn + (base - found.base) / kPage, leaf.rights,
-                                                whole ? kHuge : k4K};
+                                                whole ? huge : k4K};
           if (leaf.rights.allows(kind)) return Result::Ok;
           reason = mmu::FaultReason::Protection;
         }
@@ -246,7 +250,8 @@ class Machine {
       ASSERT_TRUE(found.entry != pt::kNone && format.is_present(found.entry))
           << "stale: 0x" << std::hex << key.page.value();
       const pt::LeafFields leaf = format.parse_leaf(found.entry, found.size);
-      ASSERT_EQ(leaf.pfn + (key.page - found.base) / kPage, held.pfn) << "stale frame at 0x" << std::hex << key.page.value();
+      ASSERT_EQ(leaf.pfn + (key.page - found.base) / kPage, held.pfn)
+          << "stale frame at 0x" << std::hex << key.page.value();
       ASSERT_EQ(held.rights.bits() & ~leaf.rights.bits(), 0u)
           << "stale rights at 0x" << std::hex << key.page.value();
     }
@@ -264,7 +269,7 @@ class Machine {
       AddressSpace& space = *process.mm;
       std::array<uint64_t, kPageKinds> rss{};
       uint64_t inside = 0;
-      uint64_t huge = 0;
+      uint64_t huge_leaves = 0;
       uint64_t pooled = 0;
       for (const auto& [start, vma] : space.vmas.areas()) {
         ++vmas;
@@ -276,17 +281,17 @@ class Machine {
             if (e == pt::kNone) continue;
             ++inside;
             if (vma.has(kVmHugeTlb)) {
-              ASSERT_EQ(run.size, kHuge);
+              ASSERT_EQ(run.size, huge);
               ++pooled;
               ++pool_mappings[format.pfn_of(e)];
               continue;
             }
             if (run.size != k4K) {
-              ASSERT_EQ(run.size, kHuge);
-              ++huge;
+              ASSERT_EQ(run.size, huge);
+              ++huge_leaves;
             }
             if (format.is_special(e)) continue;
-            for (uint64_t part = 1; run.size == kHuge && part < 512; ++part) {
+            for (uint64_t part = 1; part < run.size.bytes() / kPage; ++part) {
               ++mappings[format.pfn_of(e) + part];
               ++rss[static_cast<unsigned>(PageKind::Anonymous)];
             }
@@ -298,11 +303,11 @@ class Machine {
         }
       }
       ASSERT_EQ(inside, space.table->stats().leaves) << "leaves outside every area";
-      ASSERT_EQ(huge, space.huge_leaves);
-      ASSERT_EQ(space.hugetlb_pages, pooled * 512);
-      const pt::SplitReserve reserve = space.table->split_reserve(kHuge, k4K);
-      ASSERT_EQ(space.deposits.size(), huge * reserve.blocks);
-      ASSERT_EQ(space.deposit_bytes, huge * reserve.blocks * reserve.bytes);
+      ASSERT_EQ(huge_leaves, space.huge_leaves);
+      ASSERT_EQ(space.hugetlb_pages, pooled * (huge.bytes() / kPage));
+      const pt::SplitReserve reserve = space.table->split_reserve(huge, k4K);
+      ASSERT_EQ(space.deposits.size(), huge_leaves * reserve.blocks);
+      ASSERT_EQ(space.deposit_bytes, huge_leaves * reserve.blocks * reserve.bytes);
       for (unsigned k = 0; k < kPageKinds; ++k) {
         ASSERT_EQ(rss[k], space.rss(static_cast<PageKind>(k))) << "kind " << k;
         total[k] += rss[k];
@@ -337,6 +342,7 @@ class Machine {
     EXPECT_TRUE(tlb.held.empty());
   }
 
+  const PageShift huge;
   ToyFormat format;
   HoardingTlb tlb;
   std::unique_ptr<mem::FrameMemory> frames;
