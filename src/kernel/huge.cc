@@ -204,39 +204,47 @@ bool copy_into(FaultContext& c, const Vma& vma, VirtAddr base, Pfn first, ZapBat
   return true;
 }
 
-int64_t collapse_block(FaultContext& c, const Vma& vma, VirtAddr base) {
+enum class Collapse : uint8_t {
+  Done,
+  Missing,  // there is not even a table above: goes on with the next block
+  Failed,   // there is no leaf table; this and all others end the call
+  NoMemory,
+};
+
+Collapse collapse_block(FaultContext& c, const Vma& vma, VirtAddr base) {
   const PageShift size = *c.core.huge();
   const pt::Lookup there = c.mm.table->find(base);
-  if (is_huge(c.core, there)) return 0;
+  if (is_huge(c.core, there)) return Collapse::Done;
   const bool empty = there.entry == pt::kNone && there.empty.begin <= base &&
                      there.empty.end - base >= size.bytes();
-  if (empty || vma.anon == AnonVmaId(0)) return -kEINVAL;
-  if (!c.mm.table->capabilities().promotes) return -kEINVAL;
+  if (empty) return there.empty.bytes() > size.bytes() ? Collapse::Missing : Collapse::Failed;
+  if (!c.mm.table->capabilities().promotes) return Collapse::Failed;
 
   const auto pfn = c.core.new_huge(c.mm);
-  if (!pfn) return -kENOMEM;
+  if (!pfn) return Collapse::NoMemory;
   ZapBatch batch(c.core, c.mm);
   if (!c.core.add_huge_leaf(c.mm)) {
     c.core.put_huge(*pfn);
-    return -kENOMEM;
+    return Collapse::NoMemory;
   }
   if (!copy_into(c, vma, base, *pfn, batch)) {
     c.core.remove_huge_leaf(c.mm);
     c.core.put_huge(*pfn);
-    return -kENOMEM;
+    return Collapse::NoMemory;
   }
   const pt::Status status = batch.promote(base, size);
   MMUSIM_ASSERT(status == pt::Status::Ok);
   batch.finish();
   ++c.core.counters.huge_collapses;
   c.core.note_tables();
-  return 0;
+  return Collapse::Done;
 }
 
 }  // namespace
 
 int64_t collapse(FaultContext c, Vma& vma, VirtRange range) {
   if (!c.core.huge() || !vma.is_anonymous() || vma.has(kVmNoHugePage)) return -kEINVAL;
+  if (vma.anon == AnonVmaId(0)) return -kEINVAL;  // no page of its own was ever there
   const PageShift size = *c.core.huge();
   const VirtAddr last = align_down(vma.end, size);
   if (last.value() < size.bytes() || last - size.bytes() < vma.start) return -kEINVAL;
@@ -244,9 +252,10 @@ int64_t collapse(FaultContext c, Vma& vma, VirtRange range) {
   const VirtAddr end = align_down(range.end, size);
   int64_t result = begin <= end ? 0 : -kEINVAL;
   for (VirtAddr at = begin; at < end; at += size.bytes()) {
-    const int64_t one = collapse_block(c, vma, at);
-    if (one != 0) result = one;
-    if (one == -kENOMEM) break;
+    const Collapse one = collapse_block(c, vma, at);
+    if (one == Collapse::NoMemory) return -kENOMEM;
+    if (one == Collapse::Failed) return -kEINVAL;
+    if (one == Collapse::Missing) result = -kEINVAL;
   }
   return result;
 }

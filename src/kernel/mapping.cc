@@ -69,8 +69,9 @@ int64_t split_ends(Core& core, AddressSpace& mm, VirtRange range) {
   return 0;
 }
 
-// Gives the leaves of `vma` within `range` the rights the area has now, and flushes those that
-// became weaker (Linux: change_protection).
+// Gives the leaves of `vma` within `range` the rights the area has now, and flushes those that it
+// changes: also to more rights, as Linux does, which spares faults on old translations (Linux:
+// change_protection, pte_needs_flush).
 void reprotect(Core& core, AddressSpace& mm, const Vma& vma, VirtRange range, ZapBatch& batch) {
   const pt::EntryFormat& format = *core.platform.format;
   const auto cursor = mm.table->cursor(range);
@@ -90,10 +91,9 @@ void reprotect(Core& core, AddressSpace& mm, const Vma& vma, VirtRange range, Za
       const Rights rights = leaf_rights(core, vma, exclusive, format.is_dirty(e));
       const pt::Entry next = format.with_rights(e, rights);
       if (next == e) continue;
-      const Rights before = format.parse_leaf(e, run.size).rights;
       run.set(i, next);
       ++writes;
-      if ((before.bits() & ~rights.bits()) != 0) batch.weaken(run.address(i), run.size);
+      batch.weaken(run.address(i), run.size);
     }
     run.report(*core.platform.sink, mem::Origin::Kernel, run.count, writes);
   }

@@ -409,6 +409,8 @@ TEST(Calibration, ATableInTheWayKeepsPagesSmall) {
 TEST(Calibration, Collapse) {
   Script s;
   s.map(kBase, 4 * kM);
+  s.step("where nothing was ever written",
+         [&] { s.advise(kBase + kM, 2 * kM, kAdviceCollapse, -kEINVAL); }, {});
   s.write(kBase, 100);
   s.step("of 4 MiB, half of it without a table",
          [&] { s.advise(kBase, 4 * kM, kAdviceCollapse, -kEINVAL); }, {.anon = 1648});
@@ -433,6 +435,20 @@ TEST(Calibration, Collapse) {
            s.advise(kBase, k2M, kAdviceCollapse, -kENOMEM);
          },
          {.anon = -4, .tables = -12, .areas = -1});
+  s.end();
+}
+
+// A block without a leaf table ends the call; one without the table above it does not.
+TEST(Calibration, CollapseStopsAtAMissingTable) {
+  Script s;
+  s.map(kBase, kG + 4 * kM);
+  s.write(kBase + k2M, 1);
+  s.step("behind it", [&] { s.advise(kBase, 4 * kM, kAdviceCollapse, -kEINVAL); }, {});
+  s.unmap(kBase, kG + 4 * kM);
+  s.map(kBase + kG - k2M, 4 * kM);
+  s.write(kBase + kG, 1);
+  s.step("behind a missing upper table",
+         [&] { s.advise(kBase + kG - k2M, 4 * kM, kAdviceCollapse, -kEINVAL); }, {.anon = 2044});
   s.end();
 }
 
