@@ -1,6 +1,6 @@
 // Leaves of other sizes: split and promote.
 #include <algorithm>
-#include <utility>
+#include <map>
 #include <vector>
 
 #include "base/error.h"
@@ -144,7 +144,7 @@ class TableCount {
  public:
   void add(unsigned width, uint64_t count) {
     bytes_ = std::max(bytes_, Tables::bytes_of(width));
-    groups_.push_back({Tables::bytes_of(width), count});
+    groups_[Tables::bytes_of(width)] += count;
   }
   [[nodiscard]] uint64_t largest() const { return bytes_; }
   // Pieces smaller than a page share pages with their like only.
@@ -157,7 +157,7 @@ class TableCount {
 
  private:
   uint64_t bytes_ = 0;
-  std::vector<std::pair<uint64_t, uint64_t>> groups_;
+  std::map<uint64_t, uint64_t> groups_;  // by bytes of a table
 };
 
 }  // namespace

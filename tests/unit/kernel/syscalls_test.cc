@@ -345,9 +345,17 @@ TEST(NoMemoryForHugePages, TableMemoryRunsOutAtEachAllocation) {
 
 // With no frame left at all, huge pages can still be unmapped in part.
 TEST(NoMemoryForHugePages, UnmappingAPartNeedsNone) {
-  for (const char* backend : {"mlpt", "gpt"}) {
-    SCOPED_TRACE(backend);
-    Machine m("[kernel]\nimply = false\nthp = always\n[mem]\nbytes = 16M\n", backend);
+  for (const auto& [backend, shape] : std::vector<std::pair<const char*, const char*>>{
+           {"mlpt", ""},
+           {"gpt", ""},
+           {"gpt", "[pt.gpt]\nwidest = 4\n"},
+           {"gpt", "[pt.gpt]\nwidest = 12\n"},
+           {"gpt", "[pt.gpt]\norder = 1\n"},
+           {"gpt", "[pt.gpt]\norder = 4\ncollapse = eager\n"},
+           {"gpt", "[pt.gpt]\norder = 8\n"}}) {
+    SCOPED_TRACE(std::string(backend) + " " + shape);
+    Machine m(std::string("[kernel]\nimply = false\nthp = always\n[mem]\nbytes = 16M\n") + shape,
+              backend);
     const uint64_t bytes = 32 << 20;
     ASSERT_GT(m.sys().mmap(kP1, VirtAddr(kBase), bytes, kRw, kFixedAnon), 0);
     uint64_t at = kBase;
@@ -360,7 +368,7 @@ TEST(NoMemoryForHugePages, UnmappingAPartNeedsNone) {
     for (uint64_t i = 0; i < huge; ++i)
       ASSERT_EQ(m.sys().munmap(kP1, VirtAddr(kBase + i * kHuge.bytes() + kPage), kPage), 0);
     EXPECT_EQ(m.counters().huge_splits, huge);
-    EXPECT_EQ(m.frames->free_frames(), huge);
+    EXPECT_GE(m.frames->free_frames(), huge);  // what was set aside may have been more than enough
     m.expect_no_stale_translation();
     m.expect_accounts_agree();
     m.expect_nothing_leaks();
