@@ -8,6 +8,7 @@
 #include <array>
 #include <cstdint>
 #include <memory>
+#include <vector>
 
 #include "base/types.h"
 #include "kernel/vma.h"
@@ -33,14 +34,23 @@ class AddressSpace {
   VirtAddr stack_top;  // 0: not known
   uint64_t root_bytes = 0;
   uint64_t vmas_accounted = 0;  // of vmas.size(), in the kernel's total
+  uint32_t lock_flags = 0;      // what new areas get (mlockall with MCL_FUTURE)
+
+  // Transparent huge pages: leaves of that size, and the table memory set aside so that each of
+  // them can be split (Linux: the deposited tables). core.h keeps them in step.
+  uint64_t huge_leaves = 0;
+  std::vector<PhysAddr> deposits;
+  uint64_t deposit_bytes = 0;
+  // Pages of the hugetlb pool mapped, in base pages; not in RSS.
+  uint64_t hugetlb_pages = 0;
 
   // Pages mapped, by kind, as VmRSS counts them.
   [[nodiscard]] uint64_t rss(PageKind kind) const { return rss_[static_cast<unsigned>(kind)]; }
   void add_rss(PageKind kind, int64_t pages) {
     rss_[static_cast<unsigned>(kind)] += static_cast<uint64_t>(pages);
   }
-  // VmPTE, in bytes.
-  [[nodiscard]] uint64_t page_table_bytes() const { return table->table_bytes(); }
+  // VmPTE, in bytes: with the tables set aside for huge pages, as Linux counts it.
+  [[nodiscard]] uint64_t page_table_bytes() const { return table->table_bytes() + deposit_bytes; }
 
  private:
   std::array<uint64_t, kPageKinds> rss_{};

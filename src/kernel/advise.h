@@ -8,7 +8,8 @@
 
 namespace mmusim::kernel {
 
-// 0, -EINVAL for advice Linux does not know, or -ENOMEM for too many areas. Holes are skipped.
+// 0; -EINVAL for advice Linux does not know or an area it cannot be for; -ENOMEM for too many areas
+// or no memory. Holes are skipped.
 int64_t advise(FaultContext context, VirtRange range, uint32_t advice);
 
 }  // namespace mmusim::kernel

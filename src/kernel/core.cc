@@ -27,6 +27,18 @@ void Settings::declare(config::Schema& schema) {
               1 << 26);
   schema.flag("kernel.pt_reclaim", true,
               "madvise(DONTNEED) frees page tables it empties completely (Linux 6.14 and later).");
+  schema.choice("kernel.thp", "madvise", {"never", "madvise", "always"},
+                "Transparent huge pages: in no area, in those advised so, in all anonymous ones.");
+  schema.number("kernel.hugetlb_pages", 0,
+                "Huge pages in the pool for mmap with MAP_HUGETLB, taken from memory at the start.",
+                0, uint64_t{1} << 24);
+  schema.flag("kernel.zero_page", true,
+              "Reads of untouched private memory map a page of zeros that all share; false: a page "
+              "of their own (as Linux does for some virtual machines).");
+  schema.choice(
+      "kernel.fork_copy", "anon_vma", {"anon_vma", "all"},
+      "What fork copies: the page tables of areas with private pages; or those of all, as "
+      "Linux before 2.6.14.");
 }
 
 Settings Settings::from(const config::Config& config, PageShift page) {
@@ -42,13 +54,20 @@ Settings Settings::from(const config::Config& config, PageShift page) {
   s.folio_pages = uint64_t{1} << config.number("kernel.folio_order");
   s.readahead_pages = pages("kernel.readahead");
   s.implied_pages = uint64_t{1} << log2_floor(pages("kernel.implied_chunk"));
+  const std::string& thp = config.choice("kernel.thp");
+  s.thp = thp == "never" ? HugePages::Never
+                         : (thp == "always" ? HugePages::Always : HugePages::Advised);
+  s.hugetlb_pages = config.number("kernel.hugetlb_pages");
+  s.zero_page = config.flag("kernel.zero_page");
+  s.fork_copies_all = config.choice("kernel.fork_copy") == "all";
   return s;
 }
 
 Core::Core(const config::Config& config, const Platform& platform_)
     : platform(platform_),
       settings(Settings::from(config, platform_.page)),
-      cache(*platform_.frames) {}
+      cache(*platform_.frames),
+      pool(*platform_.frames) {}
 
 std::optional<VirtRange> Core::user_range(VirtAddr start, uint64_t length) const {
   const uint64_t top = platform.layout.top.value();
@@ -63,6 +82,7 @@ std::unique_ptr<AddressSpace> Core::make_space() {
   const MmId id(next_mm_);
   auto table = platform.page_tables->create(id);
   if (table == nullptr) return nullptr;
+  if (!huge_known_) find_huge_size(*table);
   ++next_mm_;
   const uint64_t root_bytes = table->stats().root_bytes;
   counters.root_bytes += root_bytes;
@@ -86,6 +106,10 @@ std::optional<Pfn> Core::zero_page() {
 void Core::put_frame(Pfn pfn) {
   mem::Frame& frame = platform.frames->frame(pfn);
   if (--frame.references != 0) return;
+  if (frame.order != 0) {  // of a huge page, whose frames go one by one from here on
+    const uint64_t block = (uint64_t{1} << frame.order) - 1;
+    platform.frames->break_up(Pfn(pfn.value() & ~block), frame.order);
+  }
   if (platform.before_free) platform.before_free(pfn, 0);
   platform.frames->free(pfn, 0);
   ++counters.frames_freed;
@@ -115,6 +139,7 @@ void Core::area_added(const Vma& vma, uint64_t pages) {
 }
 
 void Core::area_removed(const Vma& vma, uint64_t pages) {
+  if (vma.has(kVmHugeOwner)) pool.unreserve(vma.file, vma.pgoff, pages);
   if (!vma.is_anonymous()) unuse(vma.file, pages);
 }
 
@@ -123,6 +148,7 @@ void Core::unuse(FileId id, uint64_t uses) {
   file.mapped_pages -= uses;
   if (file.mapped_pages != 0 || !file.hidden) return;
   cache.drop_pages(id, [this](Pfn pfn) { put_frame(pfn); });
+  pool.forget(id, [this](Pfn pfn) { put_pool_page(pfn); });
   cache.forget(id);
 }
 
@@ -184,6 +210,12 @@ void Core::drop_everything() {
     platform.frames->free(*zero_page_, 0);
     zero_page_.reset();
   }
+  if (huge_zero_page_) {
+    if (platform.before_free) platform.before_free(*huge_zero_page_, huge_order());
+    platform.frames->free(*huge_zero_page_, huge_order());
+    huge_zero_page_.reset();
+  }
+  pool.drain();
 }
 
 }  // namespace mmusim::kernel

@@ -14,10 +14,14 @@
 #include "base/types.h"
 #include "kernel/address_space.h"
 #include "kernel/counters.h"
+#include "kernel/huge_pool.h"
 #include "kernel/kernel.h"
 #include "kernel/page_cache.h"
 
 namespace mmusim::kernel {
+
+// Where a fault may map a transparent huge page: nowhere, in areas advised so, in all.
+enum class HugePages : uint8_t { Never, Advised, Always };
 
 struct Settings {
   bool imply = true;
@@ -28,6 +32,10 @@ struct Settings {
   uint64_t folio_pages = 1;  // of regular files in the cache
   uint64_t readahead_pages = 32;
   uint64_t implied_pages = 16;  // what an implied area is rounded to
+  HugePages thp = HugePages::Advised;
+  uint64_t hugetlb_pages = 0;
+  bool zero_page = true;
+  bool fork_copies_all = false;
 
   static void declare(config::Schema& schema);
   static Settings from(const config::Config& config, PageShift page);
@@ -47,6 +55,7 @@ class Core {
   Settings settings;
   Counters counters;
   PageCache cache;
+  HugePool pool;
 
   [[nodiscard]] PageShift page() const { return platform.page; }
   [[nodiscard]] uint64_t pages(uint64_t bytes) const { return bytes >> platform.page.log2(); }
@@ -75,6 +84,27 @@ class Core {
     add_rss(mm, kind, 1);
   }
   void add_rss(AddressSpace& mm, PageKind kind, int64_t pages);
+  // --- Huge pages
+  // Their size, where architecture and page table both have leaves of it.
+  [[nodiscard]] std::optional<PageShift> huge() const { return huge_; }
+  [[nodiscard]] unsigned huge_order() const { return huge_->log2() - page().log2(); }
+  [[nodiscard]] uint64_t huge_pages() const { return uint64_t{1} << huge_order(); }
+  // 2^huge_order() frames, exclusive, with a reference and a mapping each.
+  std::optional<Pfn> new_huge(const AddressSpace& mm);
+  // What untouched private memory reads from when it is mapped by a huge page.
+  std::optional<Pfn> huge_zero_page();
+  // Drops one reference of each frame of a huge page, as put_frame().
+  void put_huge(Pfn first);
+  void put_pool_page(Pfn first);
+  // One more, or one less, huge leaf in `mm`, with what must be set aside for splitting it. False:
+  // no memory.
+  bool add_huge_leaf(AddressSpace& mm);
+  void remove_huge_leaf(AddressSpace& mm);
+  // The hidden file behind a mapping of so many bytes of the pool, reserved unless `noreserve`.
+  // Nothing: the pool has not enough.
+  std::optional<FileId> pool_memory(uint64_t bytes, bool noreserve);
+  void add_pool_pages(AddressSpace& mm, int64_t huge);
+
   // What RSS kind the cache pages of an area's file are.
   [[nodiscard]] PageKind kind_of(const Vma& vma) const;
 
@@ -102,10 +132,15 @@ class Core {
 
  private:
   void unuse(FileId file, uint64_t uses);
+  void find_huge_size(const pt::PageTable& table);
 
   uint64_t next_mm_ = 1;
   uint64_t next_anon_vma_ = 1;
   std::optional<Pfn> zero_page_;
+  bool huge_known_ = false;  // whether huge_ has been found out
+  std::optional<PageShift> huge_;
+  pt::SplitReserve reserve_;  // for one huge leaf
+  std::optional<Pfn> huge_zero_page_;
 };
 
 }  // namespace mmusim::kernel

@@ -20,6 +20,7 @@ enum class FaultCause : uint8_t {
   CowCopy,             // write to a page others hold too: a copy
   CowReuse,            // write to a page nobody else holds any more: made writable
   SharedMakeWritable,  // first write to a clean page of a shared file
+  HugeTlb,             // untouched memory of the hugetlb pool: one of its pages
   Spurious,            // the entry was good enough already
   kCount,
 };
@@ -36,7 +37,7 @@ enum class Ignored : uint8_t {
   kCount,
 };
 
-enum class Call : uint8_t { Mmap, Munmap, Mprotect, Mremap, Brk, Madvise, kCount };
+enum class Call : uint8_t { Mmap, Munmap, Mprotect, Mremap, Brk, Madvise, Mlock, Munlock, kCount };
 
 template <class Enum>
 struct CountBy {
@@ -78,6 +79,15 @@ struct Counters {
   uint64_t fork_entries = 0;
   uint64_t fork_protected = 0;
   uint64_t stack_growths = 0;
+
+  uint64_t huge_faults = 0;     // that mapped a huge page
+  uint64_t huge_fallbacks = 0;  // that had to do with base pages for want of memory
+  uint64_t huge_splits = 0;
+  uint64_t huge_collapses = 0;
+  uint64_t huge_bytes = 0;     // mapped by transparent huge pages now, with the huge zero page
+  uint64_t deposit_bytes = 0;  // of tables set aside for them
+  uint64_t hugetlb_bytes = 0;  // mapped from the hugetlb pool now
+  uint64_t hugetlb_refused = 0;
 
   uint64_t flush_ranges = 0;
   uint64_t flush_pages = 0;

@@ -4,6 +4,7 @@
 
 #include "base/error.h"
 #include "kernel/fault_internal.h"
+#include "kernel/huge.h"
 #include "kernel/implied.h"
 #include "kernel/linux_abi.h"
 
@@ -62,11 +63,11 @@ pt::Entry anonymous_leaf(const FaultContext& c, const Vma& vma, Pfn pfn) {
                                             .size = c.core.page(),
                                             .rights = leaf_rights(c.core, vma, true, true),
                                             .accessed = true,
-                                            .dirty = true});
+                                            .dirty = vma.has(kVmWrite)});
 }
 
 FaultOutcome map_anonymous(FaultContext& c, Vma& vma, const pt::Slot& slot, AccessKind kind) {
-  if (writes(kind)) {
+  if (writes(kind) || !c.core.settings.zero_page) {
     const auto pfn = c.core.new_anonymous(c.mm);
     if (!pfn) return FaultOutcome::NoMemory;
     prepare_anon(c, vma);
@@ -169,10 +170,19 @@ FaultOutcome install_private_copy(FaultContext& c, Vma& vma, const pt::Slot& slo
 
 FaultOutcome handle_fault(FaultContext c, Vma& vma, VirtAddr va, AccessKind kind) {
   const VirtAddr page = align_down(va, c.core.page());
+  if (vma.has(kVmHugeTlb)) return hugetlb_fault(c, vma, va, kind);
   if (!vma.is_anonymous() &&
       vma.pgoff + c.core.pages(page - vma.start) >= c.core.cache.file(vma.file).pages)
     return fault_behind_file(c, vma, page, kind);
-  const pt::Slot slot = c.mm.table->ensure(page, c.core.page());
+  const bool huge_wanted = huge_allowed(c.core, vma, page);
+  if (huge_wanted && !c.mm.table->find(page).has_slot) {
+    if (const auto outcome = map_huge(c, vma, page, kind)) return *outcome;
+  }
+  pt::Slot slot = c.mm.table->ensure(page, c.core.page());
+  if (slot.status == pt::Status::Overlap) {
+    if (const auto outcome = fix_huge(c, vma, page, slot, kind)) return *outcome;
+    slot = c.mm.table->ensure(page, c.core.page());
+  }
   if (slot.status == pt::Status::NoMemory) return FaultOutcome::NoMemory;
   if (slot.status == pt::Status::NotSupported) return FaultOutcome::Refused;  // no such address
   MMUSIM_ASSERT(slot.status == pt::Status::Ok);
@@ -230,25 +240,35 @@ int64_t populate(FaultContext c, VirtRange range, Populate how) {
     if (vma == nullptr || vma->start >= range.end) break;
     at = std::max(at, vma->start);
     const VirtAddr end = std::min(range.end, vma->end);
+    const bool advised = how == Populate::Read || how == Populate::Write;
     bool write = how == Populate::Write;
     bool allowed = !vma->has(kVmPfnMap) && vma->has(write ? kVmWrite : kVmRead);
-    if (how == Populate::AsMapped) {
+    if (!advised) {
       write = vma->has(kVmWrite) && !vma->is_shared();
       allowed = vma->has(kVmRights) && !vma->has(kVmPfnMap);
     }
-    if (!allowed) {
-      if (how != Populate::AsMapped) result = -abi::kEINVAL;
+    if (!allowed || (!advised && vma->has(kVmLockOnFault))) {
+      if (advised) result = -abi::kEINVAL;
+      if (how == Populate::Locked && !vma->has(kVmRights)) result = -abi::kEFAULT;
       at = end;
       continue;
     }
-    for (; at < end && budget > 0; at += c.core.page().bytes(), --budget) {
+    while (at < end && budget > 0) {
       const pt::Lookup there = c.mm.table->find(at);
-      if (there.entry != pt::kNone && (!write || format.is_writable(there.entry))) continue;
+      if (there.entry != pt::kNone && (!write || format.is_writable(there.entry))) {
+        const VirtAddr behind = there.base + there.size.bytes();
+        budget -= std::min(budget, c.core.pages(behind - at));
+        at = behind;
+        continue;
+      }
       const FaultOutcome outcome =
           handle_fault(c, *vma, at, write ? AccessKind::Store : AccessKind::Load);
-      if (outcome == FaultOutcome::Fixed) continue;
-      result = outcome == FaultOutcome::NoMemory ? -abi::kENOMEM : -abi::kEFAULT;
-      break;
+      if (outcome != FaultOutcome::Fixed) {
+        result = outcome == FaultOutcome::NoMemory ? -abi::kENOMEM : -abi::kEFAULT;
+        break;
+      }
+      at += c.core.page().bytes();
+      --budget;
     }
   }
   c.core.counters.populated += c.account.minor - before;

@@ -25,8 +25,9 @@ FaultOutcome user_fault(FaultContext context, VirtAddr va, AccessKind kind);
 // private and writable, else by a read; its result is ignored by Linux. Read and Write
 // (MADV_POPULATE_*): every page, which ends at the first that cannot be: -ENOMEM at a hole, -EINVAL
 // at an area without that right, -EFAULT behind the end of a file. At most as many pages as the
-// machine has.
-enum class Populate : uint8_t { AsMapped, Read, Write };
+// machine has. Locked (mlock): as AsMapped, but -ENOMEM at a hole, -EFAULT where nothing may be
+// accessed.
+enum class Populate : uint8_t { AsMapped, Read, Write, Locked };
 int64_t populate(FaultContext context, VirtRange range, Populate how = Populate::AsMapped);
 
 // The rights a leaf of `vma` may have: never write where the kernel must see the first write.

@@ -9,9 +9,10 @@ namespace mmusim::kernel {
 
 namespace {
 
-// Linux's vma_needs_copy: private pages and uncounted frames cannot be faulted in again.
-bool needs_copy(const Vma& vma) {
-  return vma.anon != AnonVmaId(0) || vma.has(kVmPfnMap);
+// Linux's vma_needs_copy: private pages and uncounted frames cannot be faulted in again. Before
+// 2.6.14 it was not asked.
+bool needs_copy(const Core& core, const Vma& vma) {
+  return core.settings.fork_copies_all || vma.anon != AnonVmaId(0) || vma.has(kVmPfnMap);
 }
 
 // Copies the leaves of areas; false when memory ran out.
@@ -21,13 +22,15 @@ class TableCopy {
       : core_(core), parent_(parent), child_(child) {}
 
   void add(const Vma& vma) {
-    areas_.push_back({.cow = !vma.is_shared(), .kind = core_.kind_of(vma)});
+    areas_.push_back(
+        {.cow = !vma.is_shared(), .pool = vma.has(kVmHugeTlb), .kind = core_.kind_of(vma)});
     ranges_.push_back(vma.range());
   }
 
   bool run() {
     const pt::Status status = parent_.table->copy_ranges(
         *child_.table, ranges_, [this](size_t area, pt::Run& from, pt::Run& to) {
+          if (from.size != core_.page()) return copy_huge(areas_[area], from, to);
           copy_run(areas_[area], from, to);
           return true;
         });
@@ -40,6 +43,7 @@ class TableCopy {
  private:
   struct Area {
     bool cow;
+    bool pool;  // of the hugetlb pool
     PageKind kind;
   };
 
@@ -73,6 +77,49 @@ class TableCopy {
     core_.counters.fork_entries += child_writes;
   }
 
+  // Huge leaves; false: no memory for what must be set aside with one.
+  bool copy_huge(const Area& area, pt::Run& from, pt::Run& to) {
+    const pt::EntryFormat& format = *core_.platform.format;
+    uint64_t parent_writes = 0;
+    uint64_t child_writes = 0;
+    bool enough = true;
+    for (uint32_t i = 0; i < from.count && enough; ++i) {
+      pt::Entry e = from.get(i);
+      if (e == pt::kNone) continue;
+      if (area.pool) {
+        core_.add_pool_pages(child_, 1);
+      } else if (!core_.add_huge_leaf(child_)) {
+        enough = false;
+        break;
+      }
+      if (!format.is_special(e)) share_frames(area, format.parse_leaf(e, from.size).pfn);
+      if (area.cow && format.is_writable(e)) {
+        e = format.write_protected(e);
+        from.set(i, e);
+        ++parent_writes;
+      }
+      to.set(i, e & ~format.accessed_mask);
+      ++child_writes;
+    }
+    from.report(*core_.platform.sink, mem::Origin::Kernel, from.count, parent_writes);
+    to.report(*core_.platform.sink, mem::Origin::Kernel, 0, child_writes);
+    core_.counters.fork_protected += parent_writes;
+    core_.counters.fork_entries += child_writes;
+    return enough;
+  }
+
+  void share_frames(const Area& area, Pfn first) {
+    const uint64_t counted = area.pool ? 1 : core_.huge_pages();
+    for (uint64_t i = 0; i < counted; ++i) {
+      mem::Frame& frame = core_.platform.frames->frame(first + i);
+      ++frame.references;
+      ++frame.mappings;
+      frame.exclusive = false;
+    }
+    if (!area.pool)
+      copied_[static_cast<unsigned>(PageKind::Anonymous)] += static_cast<int64_t>(counted);
+  }
+
   Core& core_;
   AddressSpace& parent_;
   AddressSpace& child_;
@@ -94,7 +141,7 @@ std::unique_ptr<AddressSpace> fork_space(Core& core, AddressSpace& parent) {
   for (const auto& [start, vma] : parent.vmas.areas()) {
     if (vma.has(kVmDontCopy)) continue;
     Vma copy = vma;
-    copy.flags &= ~static_cast<uint32_t>(kVmLocked);
+    copy.flags &= ~static_cast<uint32_t>(kVmLocks | kVmHugeOwner);
     if (vma.has(kVmWipeOnFork)) {
       copy.anon = AnonVmaId(0);
       copy.anon_chain = 0;
@@ -104,7 +151,7 @@ std::unique_ptr<AddressSpace> fork_space(Core& core, AddressSpace& parent) {
     }
     core.area_added(copy, core.pages(copy.range().bytes()));
     child->vmas.insert(copy);
-    if (!vma.has(kVmWipeOnFork) && needs_copy(vma)) tables.add(vma);
+    if (!vma.has(kVmWipeOnFork) && needs_copy(core, vma)) tables.add(vma);
   }
   const bool ok = tables.run();
   // Before anybody may run: the parent's writable translations are stale now.

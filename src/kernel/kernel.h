@@ -11,6 +11,7 @@
 #include <cstdint>
 #include <functional>
 #include <memory>
+#include <optional>
 
 #include "base/types.h"
 #include "config/schema.h"
@@ -38,6 +39,9 @@ struct Platform {
   mmu::TlbMaintenance* tlbs = nullptr;
   mmu::AddressLayout layout;
   PageShift page{12};
+  // The size of huge pages: what an entry one level above the leaf tables maps on this
+  // architecture (Linux: PMD_SIZE). Nothing: it has none.
+  std::optional<PageShift> huge;
   // Called before 2^order frames of pages go back to the allocator; may be empty. For --check: by
   // then no TLB may reach them. (Table memory: TableAllocator::before_free.)
   std::function<void(Pfn first, unsigned order)> before_free;

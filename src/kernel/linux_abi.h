@@ -8,7 +8,12 @@
 
 namespace mmusim::kernel::abi {
 
-enum Prot : uint32_t { kProtRead = 1, kProtWrite = 2, kProtExec = 4 };
+enum Prot : uint32_t {
+  kProtRead = 1,
+  kProtWrite = 2,
+  kProtExec = 4,
+  kProtGrowsDown = 0x01000000,
+};
 inline constexpr uint32_t kProtRights = kProtRead | kProtWrite | kProtExec;
 
 enum Map : uint32_t {
@@ -23,7 +28,18 @@ enum Map : uint32_t {
   kMapNoReserve = 0x4000,
   kMapPopulate = 0x8000,
   kMapNonBlock = 0x10000,
+  kMapHugeTlb = 0x40000,
   kMapFixedNoReplace = 0x100000,
+};
+
+// log2 of the huge page size in bits 31:26 of mmap's flags; 0: the default size.
+inline constexpr unsigned kMapHugeShift = 26, kMapHugeMask = 0x3f;
+
+enum Lock : uint32_t {
+  kMlockOnFault = 1,  // mlock2
+  kMclCurrent = 1,    // mlockall
+  kMclFuture = 2,
+  kMclOnFault = 4,
 };
 
 enum Remap : uint32_t { kRemapMayMove = 1, kRemapFixed = 2, kRemapDontUnmap = 4 };
@@ -51,6 +67,7 @@ enum Advice : uint32_t {
   kAdvicePopulateRead = 22,
   kAdvicePopulateWrite = 23,
   kAdviceDontNeedLocked = 24,
+  kAdviceCollapse = 25,
 };
 
 enum Clone : uint64_t { kCloneVm = 0x100, kCloneVfork = 0x4000, kCloneThread = 0x10000 };

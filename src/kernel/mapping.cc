@@ -5,6 +5,7 @@
 
 #include "base/error.h"
 #include "kernel/fault.h"
+#include "kernel/huge.h"
 #include "kernel/linux_abi.h"
 #include "kernel/zap.h"
 
@@ -29,6 +30,13 @@ uint32_t vm_flags(uint32_t prot, uint32_t map_flags) {
   return flags;
 }
 
+uint32_t pool_flags(uint32_t flags, bool noreserve) {
+  flags &= ~static_cast<uint32_t>(kVmLocks | kVmAccount);
+  flags |= kVmHugeTlb | kVmDontExpand;
+  if ((flags & kVmShared) == 0 && !noreserve) flags |= kVmHugeOwner;
+  return flags;
+}
+
 namespace {
 
 // How many areas more there would be with borders at both ends of `range`.
@@ -40,16 +48,30 @@ uint64_t splits_needed(AddressSpace& mm, VirtRange range) {
   return (at_begin ? 1u : 0u) + (at_end ? 1u : 0u);
 }
 
-// Splits at both ends; false if there would be too many areas.
-bool split_ends(Core& core, AddressSpace& mm, VirtRange range) {
-  if (mm.vmas.size() + splits_needed(mm, range) > core.settings.max_map_count) return false;
-  mm.vmas.split(range.begin);
-  mm.vmas.split(range.end);
-  return true;
+// Whether `at` lies within an area, and inside one of its pool's huge pages.
+bool inside_pool_page(const Core& core, AddressSpace& mm, VirtAddr at) {
+  const Vma* vma = mm.vmas.find(at);
+  return vma != nullptr && vma->has(kVmHugeTlb) && !is_aligned(at, *core.huge());
 }
 
-// Gives the leaves of `vma` within `range` the rights the area has now, and flushes those that
-// became weaker (Linux: change_protection).
+// Divides the area around `at`, and a huge leaf that lies across.
+void split_area(Core& core, AddressSpace& mm, VirtAddr at) {
+  if (mm.vmas.split(at)) split_huge_at(core, mm, at);
+}
+
+// Splits at both ends. -ENOMEM: there would be too many areas; -EINVAL: not possible there.
+int64_t split_ends(Core& core, AddressSpace& mm, VirtRange range) {
+  if (mm.vmas.size() + splits_needed(mm, range) > core.settings.max_map_count) return -kENOMEM;
+  if (inside_pool_page(core, mm, range.begin) || inside_pool_page(core, mm, range.end))
+    return -kEINVAL;
+  split_area(core, mm, range.begin);
+  split_area(core, mm, range.end);
+  return 0;
+}
+
+// Gives the leaves of `vma` within `range` the rights the area has now, and flushes those that it
+// changes: also to more rights, as Linux does, which spares faults on old translations (Linux:
+// change_protection, pte_needs_flush).
 void reprotect(Core& core, AddressSpace& mm, const Vma& vma, VirtRange range, ZapBatch& batch) {
   const pt::EntryFormat& format = *core.platform.format;
   const auto cursor = mm.table->cursor(range);
@@ -61,16 +83,17 @@ void reprotect(Core& core, AddressSpace& mm, const Vma& vma, VirtRange range, Za
       if (e == pt::kNone || !format.is_present(e)) continue;
       bool exclusive = false;
       if (!format.is_special(e)) {
-        const mem::Frame& frame = core.platform.frames->frame(format.pfn_of(e));
+        const Pfn pfn =
+            run.size == core.page() ? format.pfn_of(e) : format.parse_leaf(e, run.size).pfn;
+        const mem::Frame& frame = core.platform.frames->frame(pfn);
         exclusive = frame.use == mem::FrameUse::Anonymous && frame.exclusive;
       }
       const Rights rights = leaf_rights(core, vma, exclusive, format.is_dirty(e));
       const pt::Entry next = format.with_rights(e, rights);
       if (next == e) continue;
-      const Rights before = format.parse_leaf(e, run.size).rights;
       run.set(i, next);
       ++writes;
-      if ((before.bits() & ~rights.bits()) != 0) batch.weaken(run.address(i), run.size);
+      batch.weaken(run.address(i), run.size);
     }
     run.report(*core.platform.sink, mem::Origin::Kernel, run.count, writes);
   }
@@ -85,8 +108,10 @@ int64_t unmap_range(Core& core, AddressSpace& mm, VirtRange range) {
   if (whole != nullptr && whole->start < range.begin && whole->end > range.end &&
       mm.vmas.size() >= core.settings.max_map_count)
     return -kENOMEM;
-  mm.vmas.split(range.begin);
-  mm.vmas.split(range.end);
+  if (inside_pool_page(core, mm, range.begin) || inside_pool_page(core, mm, range.end))
+    return -kEINVAL;
+  split_area(core, mm, range.begin);
+  split_area(core, mm, range.end);
 
   ZapBatch batch(core, mm);
   std::vector<Vma> dead;
@@ -124,8 +149,10 @@ int64_t map_area(Core& core, AddressSpace& mm, const Mapping& mapping) {
   return 0;
 }
 
-int64_t protect_range(Core& core, AddressSpace& mm, VirtRange range, uint32_t prot,
-                      bool skip_holes) {
+int64_t protect_range(FaultContext context, VirtRange range, uint32_t prot, bool skip_holes) {
+  Core& core = context.core;
+  AddressSpace& mm = context.mm;
+  std::vector<VirtRange> fault_in;
   int64_t result = 0;
   ZapBatch batch(core, mm);
   VirtAddr at = range.begin;
@@ -144,11 +171,11 @@ int64_t protect_range(Core& core, AddressSpace& mm, VirtRange range, uint32_t pr
       flags &= ~kVmAccount;  // Linux 6.7 and later: nothing was ever charged
     }
     if (flags == there->flags) continue;
-    if (!split_ends(core, mm, part)) {
-      result = -kENOMEM;
-      break;
-    }
+    if (result = split_ends(core, mm, part); result != 0) break;
     Vma& vma = *mm.vmas.find(part.begin);
+    // Locked private memory gets its own pages as soon as it may be written.
+    if ((vma.flags & (kVmWrite | kVmShared | kVmLocked)) == kVmLocked && (flags & kVmWrite) != 0)
+      fault_in.push_back(part);
     vma.flags = flags;
     reprotect(core, mm, vma, part, batch);
     mm.vmas.merge(part.end);
@@ -156,6 +183,8 @@ int64_t protect_range(Core& core, AddressSpace& mm, VirtRange range, uint32_t pr
   }
   batch.finish();
   core.note_vmas(mm);
+  for (const VirtRange& part : fault_in)
+    static_cast<void>(populate(context, part));
   return result;
 }
 
@@ -169,10 +198,7 @@ int64_t change_flags(Core& core, AddressSpace& mm, VirtRange range, uint32_t set
     at = part.end;
     const uint32_t flags = (there->flags & ~clear) | set;
     if (flags == there->flags) continue;
-    if (!split_ends(core, mm, part)) {
-      result = -kENOMEM;
-      break;
-    }
+    if (result = split_ends(core, mm, part); result != 0) break;
     mm.vmas.find(part.begin)->flags = flags;
     mm.vmas.merge(part.end);
     mm.vmas.merge(part.begin);
@@ -199,11 +225,11 @@ int64_t move_area(Core& core, AddressSpace& mm, VirtRange from, VirtRange to, bo
   Vma target = *source;
   target.start = to.begin;
   target.end = to.end;
-  target.flags &= ~static_cast<uint32_t>(kVmLocked);
   target.pgoff = source->is_anonymous() && source->anon == AnonVmaId(0)
                      ? core.pages(to.begin.value())
                      : source->pgoff + core.pages(from.begin - source->start);
   const uint64_t bytes = std::min(from.bytes(), to.bytes());
+  split_for_move(core, mm, from.begin, to.begin, bytes);
   uint64_t done = 0;
   const pt::Status status = mm.table->move_range(from.begin, to.begin, bytes, done);
   if (status != pt::Status::Ok) {
@@ -226,6 +252,11 @@ int64_t move_area(Core& core, AddressSpace& mm, VirtRange from, VirtRange to, bo
   core.flush_range(mm, {from.begin, from.begin + bytes}, core.page(), true);
   core.note_tables();
   core.note_vmas(mm);
+  // What was reserved for it, or locked, went along.
+  if (target.has(kVmHugeOwner | kVmLocks)) {
+    const int64_t left = change_flags(core, mm, from, 0, kVmHugeOwner | kVmLocks);
+    MMUSIM_ASSERT(left == 0);
+  }
   if (keep_old) return 0;
   return unmap_range(core, mm, from);
 }
@@ -244,15 +275,26 @@ int64_t move_areas(Core& core, AddressSpace& mm, VirtRange from, VirtAddr to) {
   return 0;
 }
 
-void drop_contents(Core& core, AddressSpace& mm, VirtRange range) {
+int64_t drop_contents(Core& core, AddressSpace& mm, VirtRange range, bool locked_too) {
+  int64_t result = 0;
   ZapBatch batch(core, mm);
   for (Vma* vma = mm.vmas.find_from(range.begin); vma != nullptr && vma->start < range.end;
        vma = mm.vmas.next(*vma)) {
-    const VirtRange part{std::max(range.begin, vma->start), std::min(range.end, vma->end)};
+    VirtRange part{std::max(range.begin, vma->start), std::min(range.end, vma->end)};
+    const bool kept = vma->has(kVmPfnMap) || (vma->has(kVmLocked) && !locked_too);
+    if (kept || inside_pool_page(core, mm, part.begin)) {
+      result = -kEINVAL;
+      break;
+    }
+    if (vma->has(kVmHugeTlb)) {
+      part.end = align_down(part.end, *core.huge());
+      if (part.empty()) continue;
+    }
     batch.zap(*vma, part);
     if (core.settings.pt_reclaim) batch.reclaim_tables(part);
   }
   batch.finish();
+  return result;
 }
 
 }  // namespace mmusim::kernel

@@ -2,7 +2,8 @@
 // are chosen: the system-call layer chooses as Linux does, the replayer takes what the recording
 // says; both end here.
 //
-// Ranges are page-aligned, not empty and within user space. Results are 0 or -errno.
+// Ranges are page-aligned, not empty and within user space. Results are 0 or -errno; -EINVAL where
+// an area of the hugetlb pool would be divided within one of its pages.
 #ifndef MMUSIM_KERNEL_MAPPING_H_
 #define MMUSIM_KERNEL_MAPPING_H_
 
@@ -10,6 +11,7 @@
 
 #include "base/types.h"
 #include "kernel/core.h"
+#include "kernel/fault.h"
 
 namespace mmusim::kernel {
 
@@ -22,6 +24,8 @@ struct Mapping {
 
 // The kVm* flags of mmap's prot and flags.
 uint32_t vm_flags(uint32_t prot, uint32_t map_flags);
+// The same for memory of the hugetlb pool.
+uint32_t pool_flags(uint32_t flags, bool noreserve);
 // Those of prot alone.
 uint32_t vm_rights(uint32_t prot);
 
@@ -31,10 +35,10 @@ int64_t map_area(Core& core, AddressSpace& mm, const Mapping& mapping);
 // Unmaps what is mapped of `range`. -ENOMEM: it would make too many areas; nothing is done then.
 int64_t unmap_range(Core& core, AddressSpace& mm, VirtRange range);
 
-// mprotect. -ENOMEM at a hole, after what lies before it was changed, or for too many areas; with
-// `skip_holes` (the recording says it succeeded) goes on behind.
-int64_t protect_range(Core& core, AddressSpace& mm, VirtRange range, uint32_t prot,
-                      bool skip_holes);
+// mprotect; faults in locked memory that becomes writable. -ENOMEM at a hole, after what lies
+// before it was changed, or for too many areas; with `skip_holes` (the recording says it succeeded)
+// goes on behind.
+int64_t protect_range(FaultContext context, VirtRange range, uint32_t prot, bool skip_holes);
 
 // Sets and clears flags that do not concern page tables; holes are skipped. -ENOMEM: too many
 // areas.
@@ -54,8 +58,10 @@ int64_t move_area(Core& core, AddressSpace& mm, VirtRange from, VirtRange to, bo
 // those before it have been. REQUIRES: an area holds from.begin.
 int64_t move_areas(Core& core, AddressSpace& mm, VirtRange from, VirtAddr to);
 
-// madvise(MADV_DONTNEED): drops contents, keeps areas.
-void drop_contents(Core& core, AddressSpace& mm, VirtRange range);
+// madvise(MADV_DONTNEED): drops contents, keeps areas. -EINVAL at an area that is locked, unless
+// `locked_too`, or whose pages are not counted, after what lies before it was dropped. Of the
+// hugetlb pool only whole pages from the start go.
+int64_t drop_contents(Core& core, AddressSpace& mm, VirtRange range, bool locked_too);
 
 }  // namespace mmusim::kernel
 

@@ -5,6 +5,7 @@
 #include "kernel/advise.h"
 #include "kernel/exec.h"
 #include "kernel/linux_abi.h"
+#include "kernel/lock.h"
 #include "kernel/mapping.h"
 
 namespace mmusim::kernel {
@@ -70,6 +71,7 @@ class Replayer {
     check(unmap_range(core_, mm(), range));
   }
   FileId file_of(const trace::MmapEvent& e, VirtRange range);
+  void from_pool(Mapping& mapping, bool noreserve);
   void resize(VirtRange old_range, VirtRange new_range);
 
   System& system_;
@@ -100,6 +102,19 @@ FileId Replayer::file_of(const trace::MmapEvent& e, VirtRange range) {
   return core_.cache.unnamed(FileKind::Regular, e.fd < 0 ? -1 : e.fd);
 }
 
+// The recording had huge pages there. Where this machine's pool has none to give, it gets ordinary
+// ones.
+void Replayer::from_pool(Mapping& mapping, bool noreserve) {
+  if (!core_.huge() || !is_aligned(mapping.range.begin, *core_.huge())) return;
+  const VirtRange whole{mapping.range.begin, align_up(mapping.range.end, *core_.huge())};
+  if (whole.end > core_.platform.layout.top) return;
+  if (const auto file = core_.pool_memory(whole.bytes(), noreserve)) {
+    mapping.range = whole;
+    mapping.file = *file;
+    mapping.flags = pool_flags(mapping.flags, noreserve);
+  }
+}
+
 void Replayer::operator()(const trace::MmapEvent& e) {
   if (!executed(Call::Mmap, e.result)) return;
   const auto range = core_.user_range(VirtAddr(static_cast<uint64_t>(e.result)), e.length);
@@ -108,16 +123,19 @@ void Replayer::operator()(const trace::MmapEvent& e) {
     ignore(Ignored::BadRange);
     return;
   }
-  const FileId file = file_of(e, *range);
-  const uint64_t pgoff = has_file ? core_.pages(e.offset) : 0;
-  core_.pin(file);
-  if ((e.flags & (kMapFixed | kMapFixedNoReplace)) == 0) clear_way(*range);
-  const int64_t result = map_area(core_, mm(), {*range, vm_flags(e.prot, e.flags), file, pgoff});
-  core_.unpin(file);
+  Mapping mapping{*range, vm_flags(e.prot, e.flags), FileId(0),
+                  has_file ? core_.pages(e.offset) : 0};
+  if (!has_file && (e.flags & kMapHugeTlb) != 0) from_pool(mapping, (e.flags & kMapNoReserve) != 0);
+  if ((mapping.flags & kVmHugeTlb) == 0) mapping.file = file_of(e, *range);
+  core_.pin(mapping.file);
+  if ((e.flags & (kMapFixed | kMapFixedNoReplace)) == 0) clear_way(mapping.range);
+  const int64_t result = map_area(core_, mm(), mapping);
+  core_.unpin(mapping.file);
   check(result);
   if (result != 0) return;
   const bool populates = (e.flags & kMapPopulate) != 0 && (e.flags & kMapNonBlock) == 0;
-  if (populates || (e.flags & kMapLocked) != 0) populate(context(), *range);
+  if (populates) populate(context(), mapping.range);
+  populate_locked(context(), mapping.range);
 }
 
 void Replayer::operator()(const trace::MunmapEvent& e) {
@@ -128,7 +146,7 @@ void Replayer::operator()(const trace::MunmapEvent& e) {
 void Replayer::operator()(const trace::MprotectEvent& e) {
   if (!executed(Call::Mprotect, e.result) || e.length == 0) return;
   if (const auto range = mapped_range(e.start, e.length))
-    check(protect_range(core_, mm(), *range, e.prot, true));
+    check(protect_range(context(), *range, e.prot, true));
 }
 
 void Replayer::resize(VirtRange old_range, VirtRange new_range) {

@@ -19,6 +19,7 @@ constexpr Words kCauses[] = {
     {"cow_copy", "Writes to a page that others hold too: a copy."},
     {"cow_reuse", "Writes to a write-protected page that nobody else holds: made writable."},
     {"shared_make_writable", "First writes to a page of a shared file that was read before."},
+    {"hugetlb", "Faults that mapped a page of the hugetlb pool."},
     {"spurious", "Faults on an entry that was good enough already."},
 };
 static_assert(std::size(kCauses) == static_cast<size_t>(FaultCause::kCount));
@@ -34,7 +35,8 @@ constexpr Words kIgnored[] = {
 };
 static_assert(std::size(kIgnored) == static_cast<size_t>(Ignored::kCount));
 
-constexpr const char* kCalls[] = {"mmap", "munmap", "mprotect", "mremap", "brk", "madvise"};
+constexpr const char* kCalls[] = {"mmap", "munmap",  "mprotect", "mremap",
+                                  "brk",  "madvise", "mlock",    "munlock"};
 static_assert(std::size(kCalls) == static_cast<size_t>(Call::kCount));
 
 constexpr const char* kKinds[] = {"anon", "file", "shmem"};
@@ -73,6 +75,20 @@ void report_counters(const Core& core, stats::Report& report) {
   }
   add("rss.total_peak", c.rss_total_peak * page, "bytes",
       "The most resident memory of all kinds together at any time.");
+  add("thp.faults", c.huge_faults, "faults",
+      "Minor faults that mapped a transparent huge page, also of zeros.", "kernel.faults.minor");
+  add("thp.fallbacks", c.huge_fallbacks, "faults",
+      "Faults that could have mapped a huge page, but for want of memory in one piece.");
+  add("thp.splits", c.huge_splits, "pages", "Huge pages split into base pages.");
+  add("thp.collapses", c.huge_collapses, "pages",
+      "Huge pages made by madvise(COLLAPSE) out of base pages.");
+  add("thp.mapped", c.huge_bytes, "bytes", "Memory mapped by transparent huge pages now.");
+  add("thp.deposited", c.deposit_bytes, "bytes",
+      "Page tables set aside now so that huge pages can be split.", "kernel.page_tables.bytes");
+  add("hugetlb.mapped", c.hugetlb_bytes, "bytes",
+      "Memory of the hugetlb pool mapped now, all address spaces; not in the resident memory.");
+  add("hugetlb.refused", c.hugetlb_refused, "calls",
+      "Mappings the hugetlb pool had too few pages for; recorded ones got ordinary pages.");
   const uint64_t tables = core.platform.tables->bytes_in_use() - c.root_bytes;
   add("page_tables.bytes", tables, "bytes",
       "Page tables now, without roots, all address spaces (the sum of VmPTE).");

@@ -5,6 +5,7 @@
 #include "kernel/advise.h"
 #include "kernel/exec.h"
 #include "kernel/linux_abi.h"
+#include "kernel/lock.h"
 #include "kernel/mapping.h"
 
 namespace mmusim::kernel {
@@ -40,7 +41,7 @@ FileId Syscalls::open(std::string_view name, uint64_t bytes, FileKind kind) {
   return id;
 }
 
-VirtAddr Syscalls::place(AddressSpace& mm, VirtAddr hint, uint64_t length) {
+VirtAddr Syscalls::place(AddressSpace& mm, VirtAddr hint, uint64_t length, Alignment alignment) {
   const mmu::AddressLayout& layout = system_->core.platform.layout;
   const VirtAddr lowest = align_up(layout.lowest, system_->core.page());
   if (hint != VirtAddr(0)) {
@@ -53,9 +54,24 @@ VirtAddr Syscalls::place(AddressSpace& mm, VirtAddr hint, uint64_t length) {
       if (clear) return at;
     }
   }
-  auto found = mm.vmas.highest_gap(length, lowest, layout.mmap_base, layout.stack_gap);
-  if (!found) found = mm.vmas.highest_gap(length, lowest, layout.top, layout.stack_gap);
-  return found.value_or(VirtAddr(0));
+  const auto gap = [&](uint64_t bytes) {
+    const auto found = mm.vmas.highest_gap(bytes, lowest, layout.mmap_base, layout.stack_gap);
+    return found ? found : mm.vmas.highest_gap(bytes, lowest, layout.top, layout.stack_gap);
+  };
+  const auto huge = system_->core.huge();
+  if (!huge || alignment == Alignment::Page) return gap(length).value_or(VirtAddr(0));
+  // Room for it wherever in a huge page the gap ends (Linux: __thp_get_unmapped_area).
+  if (const auto found = gap(length + huge->bytes()))
+    return is_aligned(*found, *huge) ? *found + huge->bytes() : align_up(*found, *huge);
+  return alignment == Alignment::Huge ? VirtAddr(0) : gap(length).value_or(VirtAddr(0));
+}
+
+Syscalls::Alignment Syscalls::alignment_of(uint64_t length, bool private_anonymous,
+                                           VirtAddr hint) const {
+  const auto huge = system_->core.huge();
+  const bool whole = huge && (length & huge->offset_mask()) == 0;
+  return whole && private_anonymous && hint == VirtAddr(0) ? Alignment::PreferHuge
+                                                           : Alignment::Page;
 }
 
 int64_t Syscalls::do_mmap(Process& process, VirtAddr hint, uint64_t length, uint32_t prot,
@@ -72,31 +88,49 @@ int64_t Syscalls::do_mmap(Process& process, VirtAddr hint, uint64_t length, uint
   if (offset + length < offset) return -kEOVERFLOW;
   if (mm.vmas.size() > core.settings.max_map_count) return -kENOMEM;
   if (!anonymous && file == FileId(0)) return -kEINVAL;
+  const bool shared = type != kMapPrivate;
+  if (anonymous && type == kMapSharedValidate) return -kEINVAL;
+  if ((flags & kMapGrowsDown) != 0 && (shared || !anonymous)) return -kEINVAL;
+  const bool pool = (flags & kMapHugeTlb) != 0;
+  if (pool) {
+    const unsigned log2 = flags >> kMapHugeShift & kMapHugeMask;
+    if (!anonymous || !core.huge() || (log2 != 0 && log2 != core.huge()->log2())) return -kEINVAL;
+    length = align_up(VirtAddr(length), *core.huge()).value();
+    if (length > top) return -kENOMEM;
+  }
 
   VirtAddr start = hint;
   if ((flags & (kMapFixed | kMapFixedNoReplace)) != 0) {
-    if (!is_aligned(start, core.page())) return -kEINVAL;
+    if (!is_aligned(start, pool ? *core.huge() : core.page())) return -kEINVAL;
     const auto range = core.user_range(start, length);
     if (!range) return -kENOMEM;
     if (start < core.platform.layout.lowest) return -kEPERM;
     if ((flags & kMapFixedNoReplace) != 0 && mm.vmas.overlaps(*range)) return -kEEXIST;
   } else {
-    start = place(mm, hint, length);
+    if (pool) hint = align_up(hint, *core.huge());
+    start = place(mm, hint, length,
+                  pool ? Alignment::Huge : alignment_of(length, anonymous && !shared, hint));
     if (start == VirtAddr(0)) return -kENOMEM;
   }
   const VirtRange range{start, start + length};
-  const bool shared = type != kMapPrivate;
-  if (anonymous) {
+  uint32_t area_flags = vm_flags(prot, flags) | mm.lock_flags;
+  if (pool) {
+    const bool noreserve = (flags & kMapNoReserve) != 0;
+    const auto memory = core.pool_memory(length, noreserve);
+    if (!memory) return -kENOMEM;
+    file = *memory;
+    area_flags = pool_flags(area_flags, noreserve);
+  } else if (anonymous) {
     file = shared ? core.shared_memory(length) : FileId(0);
-    offset = 0;
   }
+  if (anonymous) offset = 0;
   core.pin(file);
-  const int64_t result =
-      map_area(core, mm, {range, vm_flags(prot, flags), file, core.pages(offset)});
+  const int64_t result = map_area(core, mm, {range, area_flags, file, core.pages(offset)});
   core.unpin(file);
   if (result != 0) return result;
-  const bool populates = (flags & kMapPopulate) != 0 && (flags & kMapNonBlock) == 0;
-  if (populates || (flags & kMapLocked) != 0) populate(system_->context(process, cpu_), range);
+  const FaultContext context = system_->context(process, cpu_);
+  if ((flags & kMapPopulate) != 0 && (flags & kMapNonBlock) == 0) populate(context, range);
+  populate_locked(context, range);
   return static_cast<int64_t>(start.value());
 }
 
@@ -114,18 +148,25 @@ int64_t Syscalls::munmap(trace::ThreadId thread, VirtAddr start, uint64_t length
 int64_t Syscalls::mprotect(trace::ThreadId thread, VirtAddr start, uint64_t length, uint32_t prot) {
   Process& process = caller(thread);
   Core& core = system_->core;
-  if (!is_aligned(start, core.page()) || (prot & ~kProtRights) != 0)
+  if (!is_aligned(start, core.page()) || (prot & ~(kProtRights | kProtGrowsDown)) != 0)
     return count(Call::Mprotect, -kEINVAL);
   if (length == 0) return count(Call::Mprotect, 0);
-  const auto range = core.user_range(start, length);
-  return count(Call::Mprotect,
-               range ? protect_range(core, *process.mm, *range, prot, false) : -kENOMEM);
+  auto range = core.user_range(start, length);
+  if (!range) return count(Call::Mprotect, -kENOMEM);
+  if ((prot & kProtGrowsDown) != 0) {  // from the start of the stack on, wherever that is now
+    const Vma* vma = process.mm->vmas.find(start);
+    if (vma == nullptr) return count(Call::Mprotect, -kENOMEM);
+    if (!vma->has(kVmGrowsDown)) return count(Call::Mprotect, -kEINVAL);
+    range->begin = vma->start;
+  }
+  return count(Call::Mprotect, protect_range(system_->context(process, cpu_), *range, prot, false));
 }
 
 int64_t Syscalls::do_mremap(Process& process, VirtAddr old_start, uint64_t old_length,
                             uint64_t new_length, uint32_t flags, VirtAddr new_start) {
   Core& core = system_->core;
   AddressSpace& mm = *process.mm;
+  const FaultContext context = system_->context(process, cpu_);
   const bool may_move = (flags & kRemapMayMove) != 0;
   const bool fixed = (flags & kRemapFixed) != 0;
   const bool keep_old = (flags & kRemapDontUnmap) != 0;
@@ -140,6 +181,12 @@ int64_t Syscalls::do_mremap(Process& process, VirtAddr old_start, uint64_t old_l
 
   const Vma* vma = mm.vmas.find(old_start);
   if (vma == nullptr) return -kEFAULT;
+  if (vma->has(kVmHugeTlb)) {
+    old_length = align_up(VirtAddr(old_length), *core.huge()).value();
+    new_length = align_up(VirtAddr(new_length), *core.huge()).value();
+    if (!is_aligned(old_start, *core.huge()) || new_length > old_length) return -kEINVAL;
+    if (fixed && !is_aligned(new_start, *core.huge())) return -kEINVAL;
+  }
   if (old_length == 0 && !(vma->is_shared() && may_move)) return -kEINVAL;
   if (keep_old && (vma->has(kVmDontExpand | kVmPfnMap))) return -kEINVAL;
   const VirtRange old_range{old_start, old_start + old_length};
@@ -166,6 +213,7 @@ int64_t Syscalls::do_mremap(Process& process, VirtAddr old_start, uint64_t old_l
       const auto whole = core.user_range(old_start, new_length);
       if (whole && !mm.vmas.overlaps({old_range.end, whole->end})) {
         extend_area(core, mm, old_range.end, whole->end);
+        populate_locked(context, {old_range.end, whole->end});
         return static_cast<int64_t>(old_start.value());
       }
     }
@@ -173,7 +221,10 @@ int64_t Syscalls::do_mremap(Process& process, VirtAddr old_start, uint64_t old_l
   }
 
   if (!fixed) {
-    new_start = place(mm, VirtAddr(0), new_length);
+    new_start =
+        place(mm, VirtAddr(0), new_length,
+              vma->has(kVmHugeTlb) ? Alignment::Huge
+                                   : alignment_of(new_length, vma->is_anonymous(), VirtAddr(0)));
     if (new_start == VirtAddr(0)) return -kENOMEM;
   }
   const VirtRange target{new_start, new_start + new_length};
@@ -186,6 +237,8 @@ int64_t Syscalls::do_mremap(Process& process, VirtAddr old_start, uint64_t old_l
     core.unpin(file);
   } else {
     result = move_area(core, mm, old_range, target, keep_old);
+    if (result == 0 && new_length > old_length)
+      populate_locked(context, {new_start + old_length, target.end});
   }
   return result != 0 ? result : static_cast<int64_t>(new_start.value());
 }
@@ -212,8 +265,45 @@ int64_t Syscalls::madvise(trace::ThreadId thread, VirtAddr start, uint64_t lengt
   return count(Call::Madvise, result == 0 && !covered ? -kENOMEM : result);
 }
 
+// Any start will do: the pages that hold the range are meant.
+int64_t Syscalls::lock(trace::ThreadId thread, VirtAddr start, uint64_t length, uint32_t locks) {
+  const Call call = locks == 0 ? Call::Munlock : Call::Mlock;
+  Process& process = caller(thread);
+  Core& core = system_->core;
+  const VirtAddr begin = align_down(start, core.page());
+  const uint64_t bytes = page_up(core, length + (start - begin));
+  if (bytes < length || begin + bytes < begin) return count(call, -kEINVAL);
+  if (bytes == 0) return count(call, 0);
+  const auto range = core.user_range(begin, bytes);
+  return count(call, range ? lock_range(system_->context(process, cpu_), *range, locks) : -kENOMEM);
+}
+
+int64_t Syscalls::mlock2(trace::ThreadId thread, VirtAddr start, uint64_t length, uint32_t flags) {
+  if ((flags & ~uint32_t{kMlockOnFault}) != 0) return count(Call::Mlock, -kEINVAL);
+  return lock(thread, start, length, flags == 0 ? kVmLocked : kVmLocks);
+}
+
+int64_t Syscalls::munlock(trace::ThreadId thread, VirtAddr start, uint64_t length) {
+  return lock(thread, start, length, 0);
+}
+
+int64_t Syscalls::mlockall(trace::ThreadId thread, uint32_t flags) {
+  constexpr uint32_t kKnown = kMclCurrent | kMclFuture | kMclOnFault;
+  if ((flags & ~kKnown) != 0 || (flags & (kMclCurrent | kMclFuture)) == 0)
+    return count(Call::Mlock, -kEINVAL);
+  const uint32_t locks = (flags & kMclOnFault) != 0 ? kVmLocks : uint32_t{kVmLocked};
+  return count(Call::Mlock,
+               lock_all(system_->context(caller(thread), cpu_), (flags & kMclCurrent) != 0, locks,
+                        (flags & kMclFuture) != 0 ? locks : 0));
+}
+
+int64_t Syscalls::munlockall(trace::ThreadId thread) {
+  return count(Call::Munlock, lock_all(system_->context(caller(thread), cpu_), true, 0, 0));
+}
+
 int64_t Syscalls::brk(trace::ThreadId thread, VirtAddr requested) {
-  AddressSpace& mm = *caller(thread).mm;
+  Process& process = caller(thread);
+  AddressSpace& mm = *process.mm;
   Core& core = system_->core;
   ++core.counters.calls[Call::Brk];
   const auto unchanged = static_cast<int64_t>(mm.brk.value());
@@ -224,8 +314,9 @@ int64_t Syscalls::brk(trace::ThreadId thread, VirtAddr requested) {
   if (new_end > old_end) {
     const auto range = core.user_range(old_end, new_end - old_end);
     if (!range || mm.vmas.overlaps(*range)) return unchanged;
-    const uint32_t flags = kVmRead | kVmWrite | kVmAccount;
+    const uint32_t flags = kVmRead | kVmWrite | kVmAccount | mm.lock_flags;
     if (map_area(core, mm, {*range, flags, FileId(0), 0}) != 0) return unchanged;
+    populate_locked(system_->context(process, cpu_), *range);
   } else if (new_end < old_end) {
     if (unmap_range(core, mm, {new_end, old_end}) != 0) return unchanged;
   }

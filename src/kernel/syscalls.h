@@ -36,6 +36,13 @@ class Syscalls {
   int64_t mremap(trace::ThreadId thread, VirtAddr old_start, uint64_t old_length,
                  uint64_t new_length, uint32_t flags, VirtAddr new_start = VirtAddr(0));
   int64_t madvise(trace::ThreadId thread, VirtAddr start, uint64_t length, uint32_t advice);
+  int64_t mlock(trace::ThreadId thread, VirtAddr start, uint64_t length) {
+    return mlock2(thread, start, length, 0);
+  }
+  int64_t mlock2(trace::ThreadId thread, VirtAddr start, uint64_t length, uint32_t flags);
+  int64_t munlock(trace::ThreadId thread, VirtAddr start, uint64_t length);
+  int64_t mlockall(trace::ThreadId thread, uint32_t flags);
+  int64_t munlockall(trace::ThreadId thread);
   // The break after the call; the old one if it could not be moved.
   int64_t brk(trace::ThreadId thread, VirtAddr requested);
 
@@ -51,8 +58,13 @@ class Syscalls {
 
  private:
   Process& caller(trace::ThreadId thread);
+  enum class Alignment { Page, PreferHuge, Huge };
   // Where `length` bytes go if the caller does not insist: 0 if they fit nowhere.
-  VirtAddr place(AddressSpace& mm, VirtAddr hint, uint64_t length);
+  VirtAddr place(AddressSpace& mm, VirtAddr hint, uint64_t length, Alignment alignment);
+  // Linux 6.7 and later align private anonymous memory that could be huge pages throughout.
+  [[nodiscard]] Alignment alignment_of(uint64_t length, bool private_anonymous,
+                                       VirtAddr hint) const;
+  int64_t lock(trace::ThreadId thread, VirtAddr start, uint64_t length, uint32_t locks);
   int64_t count(Call call, int64_t result);
   int64_t do_mmap(Process& process, VirtAddr hint, uint64_t length, uint32_t prot, uint32_t flags,
                   FileId file, uint64_t offset);

@@ -38,9 +38,13 @@ enum VmaFlag : uint32_t {
   kVmSequential = 1u << 15,
   kVmDontDump = 1u << 16,
   kVmMergeable = 1u << 17,
-  kVmImplied = 1u << 18,  // no event made it: inferred from a reference
+  kVmImplied = 1u << 18,      // no event made it: inferred from a reference
+  kVmLockOnFault = 1u << 19,  // with kVmLocked: nothing is faulted in for it
+  kVmHugeTlb = 1u << 20,      // pages of the hugetlb pool
+  kVmHugeOwner = 1u << 21,    // private kVmHugeTlb: pool pages are reserved for it
 };
 inline constexpr uint32_t kVmRights = kVmRead | kVmWrite | kVmExec;
+inline constexpr uint32_t kVmLocks = kVmLocked | kVmLockOnFault;
 
 struct Vma {
   VirtAddr start;

@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "base/error.h"
+#include "kernel/huge.h"
 
 namespace mmusim::kernel {
 
@@ -10,10 +11,16 @@ void ZapBatch::zap(const Vma& vma, VirtRange range) {
   const pt::EntryFormat& format = *core_->platform.format;
   mem::FrameMemory& frames = *core_->platform.frames;
   const PageKind file_kind = core_->kind_of(vma);
+  split_huge_at(*core_, *mm_, range.begin);
+  split_huge_at(*core_, *mm_, range.end);
   std::array<int64_t, kPageKinds> gone{};
   const auto cursor = mm_->table->cursor(range, pt::CursorMode::Zap);
   pt::Run run;
   while (cursor->next(run)) {
+    if (run.size != core_->page()) {
+      gone[static_cast<unsigned>(PageKind::Anonymous)] += static_cast<int64_t>(zap_huge(vma, run));
+      continue;
+    }
     uint64_t writes = 0;
     run.for_each([&](uint32_t i, pt::Entry& entry) {
       const pt::Entry e = entry;
@@ -40,6 +47,36 @@ void ZapBatch::zap(const Vma& vma, VirtRange range) {
   for (unsigned k = 0; k < kPageKinds; ++k) {
     if (gone[k] != 0) core_->add_rss(*mm_, static_cast<PageKind>(k), -gone[k]);
   }
+}
+
+// Huge leaves, of one kind or the other; the pages of RSS they had.
+uint64_t ZapBatch::zap_huge(const Vma& vma, pt::Run& run) {
+  const pt::EntryFormat& format = *core_->platform.format;
+  mem::FrameMemory& frames = *core_->platform.frames;
+  uint64_t rss = 0;
+  uint64_t writes = 0;
+  for (uint32_t i = 0; i < run.count; ++i) {
+    const pt::Entry e = run.get(i);
+    if (e == pt::kNone) continue;
+    run.set(i, pt::kNone);
+    ++writes;
+    gather_.leaf(run.address(i), run.size);
+    const Pfn first = format.parse_leaf(e, run.size).pfn;
+    if (vma.has(kVmHugeTlb)) {
+      --frames.frame(first).mappings;
+      core_->add_pool_pages(*mm_, -1);
+      pool_pages_.push_back(first);
+      continue;
+    }
+    core_->remove_huge_leaf(*mm_);
+    if (format.is_special(e)) continue;
+    for (uint64_t page = 0; page < core_->huge_pages(); ++page)
+      --frames.frame(first + page).mappings;
+    rss += core_->huge_pages();
+    huge_.push_back(first);
+  }
+  run.report(*core_->platform.sink, mem::Origin::Kernel, run.count, writes);
+  return rss;
 }
 
 void ZapBatch::trim(VirtRange range, VirtAddr floor, VirtAddr ceiling) {
@@ -69,6 +106,11 @@ void ZapBatch::add(VirtAddr va, PageShift size, Pfn pfn) {
   pages_.push_back(pfn);
 }
 
+void ZapBatch::add_pool_page(VirtAddr va, PageShift size, Pfn pfn) {
+  gather_.leaf(va, size);
+  pool_pages_.push_back(pfn);
+}
+
 void ZapBatch::finish() {
   if (gather_.needs_flush()) {
     if (scope_ == Scope::WholeSpace) {
@@ -80,6 +122,12 @@ void ZapBatch::finish() {
   for (const Pfn pfn : pages_)
     core_->put_frame(pfn);
   pages_.clear();
+  for (const Pfn first : huge_)
+    core_->put_huge(first);
+  huge_.clear();
+  for (const Pfn first : pool_pages_)
+    core_->put_pool_page(first);
+  pool_pages_.clear();
   if (gather_.freed_tables()) {
     core_->counters.tables_freed += gather_.tables().size();
     gather_.release_tables();
@@ -103,7 +151,7 @@ void tear_down(Core& core, AddressSpace& mm) {
   core.note_vmas(mm);
   core.set_program(mm, FileId(0));
   core.platform.tlbs->forget(mm.id);
-  MMUSIM_ASSERT(mm.table->table_bytes() == 0);
+  MMUSIM_ASSERT(mm.table->table_bytes() == 0 && mm.huge_leaves == 0 && mm.hugetlb_pages == 0);
   core.counters.root_bytes -= mm.root_bytes;
   --core.counters.spaces;
 }

@@ -38,6 +38,10 @@ class ZapBatch {
   void reclaim_tables(VirtRange range);
   // One translation was replaced or cleared outside zap(); `pfn`'s reference goes with the batch.
   void add(VirtAddr va, PageShift size, Pfn pfn);
+  // The same for a page of the hugetlb pool, whose account it leaves as it is.
+  void add_pool_page(VirtAddr va, PageShift size, Pfn pfn);
+  // Makes one leaf of the smaller ones around `va` (PageTable::promote).
+  pt::Status promote(VirtAddr va, PageShift to) { return mm_->table->promote(va, to, gather_); }
   // A translation lost rights.
   void weaken(VirtAddr va, PageShift size) { gather_.leaf(va, size); }
 
@@ -48,11 +52,15 @@ class ZapBatch {
   // Linux frees at most this many pages per flush (MAX_GATHER_BATCH_COUNT).
   static constexpr size_t kMaxPages = 10000;
 
+  uint64_t zap_huge(const Vma& vma, pt::Run& run);
+
   Core* core_;
   AddressSpace* mm_;
   Scope scope_;
   pt::Gather gather_;
   std::vector<Pfn> pages_;
+  std::vector<Pfn> huge_;        // first frames of transparent huge pages
+  std::vector<Pfn> pool_pages_;  // of pages of the hugetlb pool
   std::vector<VirtAddr> spans_;  // leaf-table spans zap() went through
 };
 

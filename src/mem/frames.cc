@@ -238,6 +238,14 @@ void FrameMemory::free(Pfn pfn, unsigned order) {
   orders_.set(number, chunk.orders);
 }
 
+void FrameMemory::break_up(Pfn first, unsigned order) {
+  for (uint64_t i = 0; i < uint64_t{1} << order; ++i) {
+    Frame& part = frame(first + i);
+    MMUSIM_ASSERT(part.order == order && locate(address_of(first + i)) == nullptr);
+    part.order = 0;
+  }
+}
+
 void FrameMemory::give_contents(Chunk& chunk, uint64_t first, unsigned order) {
   const size_t bytes = page_.bytes() << order;
   void* memory = ::operator new(bytes, kHostLine);

@@ -32,7 +32,7 @@ inline constexpr unsigned kFrameUses = 6;
 // it right, except `use` and `order`, which are the allocator's.
 struct Frame {
   FrameUse use = FrameUse::Free;
-  uint8_t order = 0;  // of the block it was allocated in; meaningful in the block's first frame
+  uint8_t order = 0;       // of the block it was allocated in, and is freed with
   bool exclusive = false;  // anonymous, mapped by one process only (Linux: PageAnonExclusive)
   uint32_t references = 0;
   uint32_t mappings = 0;  // leaf entries that point to it
@@ -95,6 +95,10 @@ class FrameMemory {
   // words of one top-order block are contiguous. REQUIRES: bytes is a power of two, at least a
   // page.
   std::optional<PhysAddr> reserve(uint64_t bytes, FrameUse use);
+
+  // From here on the block's frames are freed one by one: `order` of each becomes 0.
+  // REQUIRES: as of free(); the frames have no contents.
+  void break_up(Pfn first, unsigned order);
 
   // REQUIRES: the frame is in use.
   [[nodiscard]] Frame& frame(Pfn pfn) {

@@ -301,6 +301,14 @@ struct TableNode {
 };
 using TableVisitor = std::function<void(const TableNode&)>;
 
+// Table memory for a split in time of need: `blocks` times `bytes`, a power of two of at least a
+// page.
+struct SplitReserve {
+  uint64_t bytes = 0;
+  uint64_t blocks = 0;
+  bool operator==(const SplitReserve&) const = default;
+};
+
 // What a backend can do beyond base pages.
 struct Capabilities {
   std::vector<PageShift> leaf_sizes;  // ascending; the first is the base page
@@ -357,6 +365,13 @@ class PageTable {
   // Replaces the leaf at `handle` by leaves of `to` with the same translations; needs memory unless
   // it can be done in place.
   virtual Status split(const Handle& handle, PageShift to) = 0;
+  // What split() of a leaf of size `from` into leaves of `to` may need: whoever allocates as much
+  // from the tables' TableAllocator beforehand, and frees it there right before, has made sure that
+  // split() does not fail for memory (as Linux deposits a table with each huge page). The default,
+  // nothing, is for backends that split in place.
+  [[nodiscard]] virtual SplitReserve split_reserve(PageShift /*from*/, PageShift /*to*/) const {
+    return {};
+  }
   // Replaces the smaller leaves of the aligned block of size `to` around `va` by one leaf: they
   // must fill it, be present, map consecutive frames, aligned to `to`, and agree in all but
   // accessed and dirty, which are or-ed. Ok, NotUniform, BadSize, NoMemory, NotSupported. Tables no

@@ -15,6 +15,7 @@
 #define MMUSIM_SIM_MACHINE_H_
 
 #include <memory>
+#include <optional>
 
 #include "base/bits.h"
 #include "config/schema.h"
@@ -36,6 +37,9 @@ bool hardware_reads(const pt::Factory& factory, const pt::RadixGeometry& geometr
 
 // Errors: UsageError when those tables cannot map all of a user address space.
 void check_reach(const pt::Factory& factory, const mmu::AddressLayout& layout, const char* arch);
+
+// The size of huge pages: a leaf of the level above the leaf tables, where there may be one.
+std::optional<PageShift> huge_page(const pt::RadixGeometry& geometry);
 
 template <class Arch>
 class Machine {
@@ -96,6 +100,7 @@ class Machine {
     p.tlbs = &tlbs_;
     p.layout = Arch::layout(options_);
     p.page = Arch::kPage;
+    p.huge = huge_page(Arch::geometry(options_));
     if (checker_ != nullptr) {
       p.before_free = [checker = checker_.get()](Pfn first, unsigned order) {
         checker->before_free(first, order);

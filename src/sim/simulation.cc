@@ -100,6 +100,11 @@ void check_reach(const pt::Factory& factory, const mmu::AddressLayout& layout, c
       "give it more levels or bits");
 }
 
+std::optional<PageShift> huge_page(const pt::RadixGeometry& geometry) {
+  if (geometry.size() < 2 || !geometry[1].leaf_allowed) return std::nullopt;
+  return PageShift(geometry[1].shift);
+}
+
 namespace {
 
 void require_trace(const config::Config& config) {

@@ -98,6 +98,7 @@ class Gpt final : public PageTable {
   Status install(const Handle& handle, Entry expected, Entry next) override;
   Status clear(const Handle& handle, Entry& old) override;
   Status split(const Handle& handle, PageShift to) override;
+  SplitReserve split_reserve(PageShift from, PageShift to) const override;
   Status promote(VirtAddr va, PageShift to, Gather& gather) override;
 
   std::unique_ptr<Cursor> cursor(VirtRange range, CursorMode mode) override;

@@ -1,5 +1,6 @@
 // Leaves of other sizes: split and promote.
 #include <algorithm>
+#include <map>
 #include <vector>
 
 #include "base/error.h"
@@ -134,6 +135,59 @@ Status Gpt::split(const Handle& handle, PageShift to) {
   tables_.moved(place.shared);
   settle_above(path, path.size());
   return Status::Ok;
+}
+
+namespace {
+
+// The tables of a split: of each width so many.
+class TableCount {
+ public:
+  void add(unsigned width, uint64_t count) {
+    bytes_ = std::max(bytes_, Tables::bytes_of(width));
+    groups_[Tables::bytes_of(width)] += count;
+  }
+  [[nodiscard]] uint64_t largest() const { return bytes_; }
+  // Pieces smaller than a page share pages with their like only.
+  [[nodiscard]] uint64_t blocks_of(uint64_t block) const {
+    uint64_t blocks = 0;
+    for (const auto& [bytes, count] : groups_)
+      blocks += (bytes * count + block - 1) / block;
+    return blocks;
+  }
+
+ private:
+  uint64_t bytes_ = 0;
+  std::map<uint64_t, uint64_t> groups_;  // by bytes of a table
+};
+
+}  // namespace
+
+// The leaf may stand in one slot or in several, each of which then needs tables of its own.
+SplitReserve Gpt::split_reserve(PageShift from, PageShift to) const {
+  if (!size_offered(from) || !size_offered(to) || to >= from) return {};
+  const Policy& policy = rules_->policy;
+  const unsigned bits = from.log2() - to.log2();
+  std::vector<TableCount> ways;
+  if (policy.adaptive()) {
+    for (unsigned replicas = 0; replicas < bits; ++replicas) {
+      TableCount& way = ways.emplace_back();
+      for (unsigned done = replicas; done < bits; done += policy.widest)
+        way.add(std::min(policy.widest, bits - done), uint64_t{1} << done);
+    }
+  } else {
+    // Tables stand at fixed places. Replicas would only save the first of them.
+    TableCount& way = ways.emplace_back();
+    const unsigned begin = kKeyBits - from.log2();
+    for (unsigned at = begin - begin % policy.order; at < begin + bits; at += policy.order)
+      way.add(std::min(policy.order, policy.key_end - at),
+              at <= begin ? 1 : uint64_t{1} << (at - begin));
+  }
+  SplitReserve reserve{.bytes = page_.bytes(), .blocks = 0};
+  for (const TableCount& way : ways)
+    reserve.bytes = std::max(reserve.bytes, way.largest());
+  for (const TableCount& way : ways)
+    reserve.blocks = std::max(reserve.blocks, way.blocks_of(reserve.bytes));
+  return reserve;
 }
 
 namespace {

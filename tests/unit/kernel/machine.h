@@ -29,6 +29,7 @@ namespace mmusim::kernel::testing {
 
 inline constexpr uint64_t kPage = 4096;
 inline constexpr PageShift k4K{12};
+inline constexpr PageShift kHuge{21};
 
 // Entries like nobody's hardware: flags at the top, the frame number at the bottom.
 class ToyFormat final : public pt::EntryFormat {
@@ -90,8 +91,19 @@ class HoardingTlb final : public mmu::TlbMaintenance {
   struct Held {
     Pfn pfn;
     Rights rights;
+    PageShift size = k4K;  // of the leaf; `page` is its start
+
+    [[nodiscard]] uint64_t frames() const { return size.bytes() / kPage; }
   };
   std::map<Key, Held> held;
+  PageShift huge = kHuge;
+  // What a CPU looks an address up by.
+  std::map<Key, Held>::iterator find(CpuId cpu, MmId mm, VirtAddr va) {
+    const auto small = held.find({cpu, mm, align_down(va, k4K)});
+    if (small != held.end() || align_down(va, k4K) == align_down(va, huge)) return small;
+    const auto large = held.find({cpu, mm, align_down(va, huge)});
+    return large != held.end() && large->second.size == huge ? large : held.end();
+  }
   std::map<CpuId, std::pair<MmId, PhysAddr>> active;
   uint64_t range_flushes = 0, mm_flushes = 0, local_flushes = 0;
   VirtRange last_range;
@@ -105,7 +117,8 @@ class HoardingTlb final : public mmu::TlbMaintenance {
     last_range = range;
     last_freed_tables = freed_tables;
     std::erase_if(held, [&](const auto& e) {
-      return e.first.mm == mm && range.begin < e.first.page + kPage && e.first.page < range.end;
+      return e.first.mm == mm && range.begin < e.first.page + e.second.size.bytes() &&
+             e.first.page < range.end;
     });
   }
   void flush_mm(MmId mm) override {
@@ -114,7 +127,7 @@ class HoardingTlb final : public mmu::TlbMaintenance {
   }
   void flush_local_page(CpuId cpu, MmId mm, VirtAddr va) override {
     ++local_flushes;
-    held.erase({cpu, mm, align_down(va, k4K)});
+    if (const auto it = find(cpu, mm, va); it != held.end()) held.erase(it);
   }
   void forget(MmId mm) override { flush_mm(mm); }
   void for_each_entry(const std::function<void(const mmu::CachedTranslation&)>&) const override {}
@@ -127,7 +140,10 @@ enum class Result { Ok, Refused, NoMemory };
 class Machine {
  public:
   // `text`: settings as in a configuration file.
-  explicit Machine(const std::string& text = "") {
+  explicit Machine(const std::string& text = "", const std::string& backend_name = "mlpt",
+                   PageShift huge_size = kHuge)
+      : huge(huge_size) {
+    tlb.huge = huge;
     mem::FrameMemory::declare(schema_);
     mem::ReferenceSink::declare(schema_);
     Kernel::declare(schema_);
@@ -144,7 +160,8 @@ class Machine {
     environment.format = &format;
     environment.geometry = {{12, 9, true}, {21, 9, true}, {30, 9, true}, {39, 9, false}};
     environment.page = k4K;
-    factory = pt::backends().front().make(*config_, environment);
+    for (const pt::Backend& backend : pt::backends())
+      if (backend_name == backend.name) factory = backend.make(*config_, environment);
     Platform platform;
     platform.frames = frames.get();
     platform.sink = sink.get();
@@ -156,9 +173,10 @@ class Machine {
     platform.layout.stack_top = VirtAddr(0x7ffffffff000);
     platform.layout.mmap_base = VirtAddr(0x7ffff7fff000);
     platform.page = k4K;
+    platform.huge = huge;
     platform.before_free = [this](Pfn first, unsigned order) {
       for (const auto& [key, held] : tlb.held)
-        EXPECT_FALSE(held.pfn >= first && held.pfn - first < uint64_t{1} << order)
+        EXPECT_FALSE(held.pfn < first + (uint64_t{1} << order) && first < held.pfn + held.frames())
             << "frame " << held.pfn.value() << " goes free while the TLB holds it for address 0x"
             << std::hex << key.page.value();
       if (on_free) on_free(first, order);
@@ -185,16 +203,20 @@ class Machine {
       const AddressSpace* space = kernel->current(cpu);
       EXPECT_EQ(tlb.active[cpu].first, space->id);
       EXPECT_EQ(tlb.active[cpu].second, space->table->root().address);
-      const HoardingTlb::Key key{cpu, space->id, align_down(va, k4K)};
       mmu::FaultReason reason = mmu::FaultReason::NotPresent;
-      if (const auto it = tlb.held.find(key); it != tlb.held.end()) {
+      if (const auto it = tlb.find(cpu, space->id, va); it != tlb.held.end()) {
         if (it->second.rights.allows(kind)) return Result::Ok;
         reason = mmu::FaultReason::Protection;
       } else {
         const pt::Lookup found = space->table->peek(va);
         if (found.entry != pt::kNone && format.is_present(found.entry)) {
           const pt::LeafFields leaf = format.parse_leaf(found.entry, found.size);
-          if (leaf.rights.bits() != 0) tlb.held[key] = {leaf.pfn, leaf.rights};
+          // A guarded table may have leaves of any size: larger than base pages, they are cut down.
+          const bool whole = found.size == huge;
+          const VirtAddr base = whole ? found.base : align_down(va, k4K);
+          if (leaf.rights.bits() != 0)
+            tlb.held[{cpu, space->id, base}] = {leaf.pfn + (base - found.base) / kPage, leaf.rights,
+                                                whole ? huge : k4K};
           if (leaf.rights.allows(kind)) return Result::Ok;
           reason = mmu::FaultReason::Protection;
         }
@@ -228,7 +250,8 @@ class Machine {
       ASSERT_TRUE(found.entry != pt::kNone && format.is_present(found.entry))
           << "stale: 0x" << std::hex << key.page.value();
       const pt::LeafFields leaf = format.parse_leaf(found.entry, found.size);
-      ASSERT_EQ(leaf.pfn, held.pfn) << "stale frame at 0x" << std::hex << key.page.value();
+      ASSERT_EQ(leaf.pfn + (key.page - found.base) / kPage, held.pfn)
+          << "stale frame at 0x" << std::hex << key.page.value();
       ASSERT_EQ(held.rights.bits() & ~leaf.rights.bits(), 0u)
           << "stale rights at 0x" << std::hex << key.page.value();
     }
@@ -237,6 +260,7 @@ class Machine {
   // The accounts, from scratch: RSS of each space, mapping counts and references of each frame.
   void expect_accounts_agree() {
     std::map<Pfn, uint32_t> mappings;
+    std::map<Pfn, uint32_t> pool_mappings;
     std::array<uint64_t, kPageKinds> total{};
     std::set<const AddressSpace*> seen;
     uint64_t vmas = 0;
@@ -245,6 +269,8 @@ class Machine {
       AddressSpace& space = *process.mm;
       std::array<uint64_t, kPageKinds> rss{};
       uint64_t inside = 0;
+      uint64_t huge_leaves = 0;
+      uint64_t pooled = 0;
       for (const auto& [start, vma] : space.vmas.areas()) {
         ++vmas;
         const auto cursor = space.table->cursor(vma.range());
@@ -254,7 +280,21 @@ class Machine {
             const pt::Entry e = run.get(i);
             if (e == pt::kNone) continue;
             ++inside;
+            if (vma.has(kVmHugeTlb)) {
+              ASSERT_EQ(run.size, huge);
+              ++pooled;
+              ++pool_mappings[format.pfn_of(e)];
+              continue;
+            }
+            if (run.size != k4K) {
+              ASSERT_EQ(run.size, huge);
+              ++huge_leaves;
+            }
             if (format.is_special(e)) continue;
+            for (uint64_t part = 1; part < run.size.bytes() / kPage; ++part) {
+              ++mappings[format.pfn_of(e) + part];
+              ++rss[static_cast<unsigned>(PageKind::Anonymous)];
+            }
             ++mappings[format.pfn_of(e)];
             const bool anon = frames->frame(format.pfn_of(e)).use == mem::FrameUse::Anonymous;
             ++rss[static_cast<unsigned>(anon ? PageKind::Anonymous
@@ -263,6 +303,11 @@ class Machine {
         }
       }
       ASSERT_EQ(inside, space.table->stats().leaves) << "leaves outside every area";
+      ASSERT_EQ(huge_leaves, space.huge_leaves);
+      ASSERT_EQ(space.hugetlb_pages, pooled * (huge.bytes() / kPage));
+      const pt::SplitReserve reserve = space.table->split_reserve(huge, k4K);
+      ASSERT_EQ(space.deposits.size(), huge_leaves * reserve.blocks);
+      ASSERT_EQ(space.deposit_bytes, huge_leaves * reserve.blocks * reserve.bytes);
       for (unsigned k = 0; k < kPageKinds; ++k) {
         ASSERT_EQ(rss[k], space.rss(static_cast<PageKind>(k))) << "kind " << k;
         total[k] += rss[k];
@@ -271,6 +316,8 @@ class Machine {
     for (unsigned k = 0; k < kPageKinds; ++k)
       ASSERT_EQ(total[k], counters().rss[k]);
     ASSERT_EQ(vmas, counters().vmas);
+    for (const auto& [pfn, count] : pool_mappings)
+      ASSERT_EQ(frames->frame(pfn).mappings, count);
     uint64_t anonymous = 0;
     for (const auto& [pfn, count] : mappings) {
       const mem::Frame& frame = frames->frame(pfn);
@@ -295,6 +342,7 @@ class Machine {
     EXPECT_TRUE(tlb.held.empty());
   }
 
+  const PageShift huge;
   ToyFormat format;
   HoardingTlb tlb;
   std::unique_ptr<mem::FrameMemory> frames;

@@ -28,9 +28,16 @@ struct ModelPage {
 };
 using ModelSpace = std::map<uint64_t, ModelPage>;  // by page number
 
+struct Setup {
+  std::string settings;
+  std::string backend = "mlpt";
+  PageShift huge = kHuge;
+};
+
 class Run {
  public:
-  Run(uint64_t seed, const std::string& settings) : random_(seed), m_(settings) {
+  Run(uint64_t seed, const Setup& setup)
+      : random_(seed), m_(setup.settings, setup.backend, setup.huge) {
     m_.on_free = [this](Pfn first, unsigned order) {
       for (uint64_t i = 0; i < uint64_t{1} << order; ++i)
         content_.erase(first + i);
@@ -67,6 +74,11 @@ class Run {
       case 7:
         if (random_.below(3) == 0) exit();
         break;
+      case 8:
+      case 9:
+      case 10:
+        if (m_.huge != kHuge) advise();
+        [[fallthrough]];
       default:
         for (int i = 0; i < 12; ++i)
           access();
@@ -90,6 +102,7 @@ class Run {
   }
 
   void end() { m_.expect_nothing_leaks(); }
+  [[nodiscard]] const Counters& counters() const { return m_.counters(); }
 
  private:
   uint32_t pick_process() {
@@ -198,6 +211,33 @@ class Run {
               hole ? -kENOMEM : 0);
   }
 
+  [[nodiscard]] Pfn frame_at(uint64_t page) const {
+    const pt::Lookup found =
+        m_.kernel->system().processes().at(Pid(pid_)).mm->table->peek(VirtAddr(page * kPage));
+    if (found.entry == pt::kNone) return Pfn(0);
+    return m_.format.pfn_of(found.entry) + (VirtAddr(page * kPage) - found.base) / kPage;
+  }
+
+  // About huge pages: only a collapse moves contents.
+  void advise() {
+    auto [page, pages] = pick_range();
+    constexpr uint32_t kAdvices[] = {kAdviceHugePage, kAdviceHugePage, kAdviceNoHugePage,
+                                     kAdviceCollapse, kAdviceCollapse, kAdviceCollapse};
+    const uint32_t advice = kAdvices[random_.below(6)];
+    const Vma* vma = m_.mm(pid_).vmas.find(VirtAddr(page * kPage));
+    if (advice == kAdviceCollapse && vma != nullptr) {  // one that has a chance
+      page = vma->start.value() / kPage;
+      pages = vma->range().bytes() / kPage;
+    }
+    std::map<uint64_t, uint64_t> before;
+    for (uint64_t i = 0; i < pages; ++i)
+      if (const Pfn pfn = frame_at(page + i); content_.contains(pfn))
+        before[page + i] = content_[pfn];
+    static_cast<void>(m_.sys().madvise(thread(), VirtAddr(page * kPage), pages * kPage, advice));
+    for (const auto& [where, value] : before)
+      content_[frame_at(where)] = value;
+  }
+
   void fork() {
     if (spaces_.size() >= 6) return;
     const uint32_t child = ++last_pid_;
@@ -221,23 +261,22 @@ class Run {
     const auto it = model().find(page);
     const bool allowed = it != model().end() && (writes(kind) ? (it->second.prot & kProtWrite) != 0
                                                               : it->second.prot != 0);
-    const pt::Lookup before = m_.mm(pid_).table->peek(va);
+    const Pfn old = frame_at(page);
     const Result result = m_.access(thread(), va, kind, cpu_);
     ASSERT_EQ(result, allowed ? Result::Ok : Result::Refused) << "page " << page - kArena / kPage;
     if (!allowed) return;
-    const pt::Lookup after = m_.mm(pid_).table->peek(va);
-    const Pfn pfn = m_.format.pfn_of(after.entry);
+    const Pfn pfn = frame_at(page);
     // The copying that the kernel would have done.
-    if (before.entry != pt::kNone) {
-      const Pfn old = m_.format.pfn_of(before.entry);
+    if (old != Pfn(0)) {
       if (old != pfn && content_.contains(old)) content_[pfn] = content_[old];
     } else if (it->second.file && m_.frames->frame(pfn).use == mem::FrameUse::Anonymous) {
       const auto cached = m_.kernel->system().core.cache.find(file_, *it->second.file);
       ASSERT_TRUE(cached);
       if (content_.contains(*cached)) content_[pfn] = content_[*cached];
     }
-    const auto held = m_.tlb.held.at({cpu_, m_.mm(pid_).id, va});
-    ASSERT_EQ(held.pfn, pfn);
+    const auto held = m_.tlb.find(cpu_, m_.mm(pid_).id, va);
+    ASSERT_NE(held, m_.tlb.held.end());
+    ASSERT_EQ(held->second.pfn + (va - held->first.page) / kPage, pfn);
     if (kind == AccessKind::Store) {
       const uint64_t value = ++last_value_;
       content_[pfn] = value;
@@ -264,10 +303,11 @@ class Run {
   uint64_t last_value_ = 0;
 };
 
-void run_seeds(uint64_t first, uint64_t count, const std::string& settings) {
+// What all of them counted about huge pages goes to `total`.
+void run_seeds(uint64_t first, uint64_t count, const Setup& setup, Counters* total = nullptr) {
   for (uint64_t seed = first; seed < first + count; ++seed) {
     SCOPED_TRACE("seed " + std::to_string(seed));
-    Run run(seed, settings);
+    Run run(seed, setup);
     for (int i = 0; i < 400; ++i) {
       SCOPED_TRACE("step " + std::to_string(i));
       ASSERT_NO_FATAL_FAILURE(run.step());
@@ -275,17 +315,49 @@ void run_seeds(uint64_t first, uint64_t count, const std::string& settings) {
     }
     run.end();
     if (::testing::Test::HasFailure()) return;
+    if (total == nullptr) continue;
+    total->huge_faults += run.counters().huge_faults;
+    total->huge_splits += run.counters().huge_splits;
+    total->huge_collapses += run.counters().huge_collapses;
   }
 }
 
 TEST(MemoryModel, RandomCallsAndAccesses) {
-  run_seeds(1, 15, "[kernel]\nimply = false\n");
+  run_seeds(1, 15, {"[kernel]\nimply = false\n"});
 }
 TEST(MemoryModel, WithLargeFolios) {
-  run_seeds(100, 8, "[kernel]\nimply = false\nfolio_order = 4\n");
+  run_seeds(100, 8, {"[kernel]\nimply = false\nfolio_order = 4\n"});
 }
 TEST(MemoryModel, WithColdFilesAndNoFaultAround) {
-  run_seeds(200, 8, "[kernel]\nimply = false\nfiles = cold\nfault_around = 4K\nreadahead = 16K\n");
+  run_seeds(200, 8,
+            {"[kernel]\nimply = false\nfiles = cold\nfault_around = 4K\nreadahead = 16K\n"});
+}
+
+// Huge pages of 16 KiB, so that the small arena has many.
+constexpr PageShift k16K{14};
+const std::string kSmallHuge = "[pt.mlpt]\nlevels = 12:2:leaf,14:12:leaf,26:10,36:12\n";
+TEST(MemoryModel, WithHugePages) {
+  for (const char* backend : {"mlpt", "gpt"}) {
+    Counters total;
+    run_seeds(300, 8, {kSmallHuge + "[kernel]\nimply = false\nthp = always\n", backend, k16K},
+              &total);
+    EXPECT_GT(total.huge_faults, 200u);
+    EXPECT_GT(total.huge_splits, 100u);
+  }
+}
+TEST(MemoryModel, WithCollapsedPages) {
+  for (const char* backend : {"mlpt", "gpt"}) {
+    Counters total;
+    run_seeds(400, 10, {kSmallHuge + "[kernel]\nimply = false\nthp = never\n", backend, k16K},
+              &total);
+    EXPECT_EQ(total.huge_faults, 0u);
+    EXPECT_GT(total.huge_collapses, 10u);
+    EXPECT_GT(total.huge_splits, 3u);
+  }
+}
+// The rule of fork before 2.6.14.
+TEST(MemoryModel, WhenForkCopiesAll) {
+  run_seeds(500, 8, {"[kernel]\nimply = false\nfork_copy = all\n"});
 }
 
 }  // namespace

@@ -180,10 +180,14 @@ TEST_F(ProcessesTest, OneFlushPerCall) {
   const uint64_t again = m.tlb.range_flushes;
   m.sys().mprotect(kP1, VirtAddr(kBase), 4 * kPage, kProtRead);
   EXPECT_EQ(m.tlb.range_flushes, again + 1);
-  m.sys().mprotect(kP1, VirtAddr(kBase), 4 * kPage, kRw);  // more rights: no flush
-  EXPECT_EQ(m.tlb.range_flushes, again + 1);
+  m.load(kP1, kBase);
+  const uint64_t faults = m.process(1).faults.minor;
+  m.sys().mprotect(kP1, VirtAddr(kBase), 4 * kPage, kRw);  // also for more rights
+  EXPECT_EQ(m.tlb.range_flushes, again + 2);
+  m.store(kP1, kBase);
+  EXPECT_EQ(m.process(1).faults.minor, faults) << "no fault on a translation of before";
   m.sys().munmap(kP1, VirtAddr(kBase + kPage), kPage);  // nothing there: no flush
-  EXPECT_EQ(m.tlb.range_flushes, again + 1);
+  EXPECT_EQ(m.tlb.range_flushes, again + 2);
 }
 
 TEST_F(ProcessesTest, FaultAroundStaysInAreaTableAndFile) {

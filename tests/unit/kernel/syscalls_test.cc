@@ -298,5 +298,82 @@ TEST_F(NoMemoryTest, TableMemoryRunsOutAtEachAllocation) {
   }
 }
 
+// The same for what is set aside with huge pages.
+TEST(NoMemoryForHugePages, TableMemoryRunsOutAtEachAllocation) {
+  for (const char* backend : {"mlpt", "gpt"}) {
+    Machine m("[kernel]\nimply = false\nthp = always\n", backend);
+    for (uint64_t nth = 1; nth <= 14; ++nth) {
+      SCOPED_TRACE(std::string(backend) + " " + std::to_string(nth));
+      const uint64_t bytes = 3 * kHuge.bytes();
+      ASSERT_GT(m.sys().mmap(kP1, VirtAddr(kBase), bytes, kRw, kFixedAnon), 0);
+      m.tables->fail_after(nth);
+      static_cast<void>(m.store(kP1, kBase));
+      static_cast<void>(m.store(kP1, kBase + kHuge.bytes()));
+      m.tables->fail_after(0);
+      ASSERT_EQ(m.store(kP1, kBase), Result::Ok);
+      ASSERT_EQ(m.store(kP1, kBase + kHuge.bytes()), Result::Ok);
+      EXPECT_GT(m.mm(1).huge_leaves, 0u);
+      m.tables->fail_after(nth);
+      const int64_t child = m.sys().fork(kP1, kP2);
+      m.expect_no_stale_translation();
+      m.expect_accounts_agree();
+      m.tables->fail_after(0);
+      const uint64_t at = kBase + (uint64_t{1} << 40);
+      ASSERT_EQ(m.sys().mremap(kP1, VirtAddr(kBase), bytes, bytes, kRemapMayMove | kRemapFixed,
+                               VirtAddr(at)),
+                static_cast<int64_t>(at));
+      m.expect_no_stale_translation();
+      m.expect_accounts_agree();
+      m.tables->fail_after(nth);
+      static_cast<void>(m.sys().madvise(kP1, VirtAddr(at), bytes, kAdviceCollapse));
+      m.tables->fail_after(0);
+      m.expect_no_stale_translation();
+      m.expect_accounts_agree();
+      ASSERT_EQ(m.sys().munmap(kP1, VirtAddr(at + 5 * kPage), kPage), 0);
+      ASSERT_EQ(m.store(kP1, at), Result::Ok);
+      if (child > 0) {
+        m.sys().exit(kP2, 0);
+        m.sys().wait(kP1, Pid(2));
+      }
+      ASSERT_EQ(m.sys().munmap(kP1, VirtAddr(at), bytes), 0);
+      EXPECT_EQ(m.mm(1).page_table_bytes(), 0u);
+      EXPECT_EQ(m.mm(1).rss(PageKind::Anonymous), 0u);
+    }
+    m.expect_nothing_leaks();
+  }
+}
+
+// With no frame left at all, huge pages can still be unmapped in part.
+TEST(NoMemoryForHugePages, UnmappingAPartNeedsNone) {
+  for (const auto& [backend, shape] : std::vector<std::pair<const char*, const char*>>{
+           {"mlpt", ""},
+           {"gpt", ""},
+           {"gpt", "[pt.gpt]\nwidest = 4\n"},
+           {"gpt", "[pt.gpt]\nwidest = 12\n"},
+           {"gpt", "[pt.gpt]\norder = 1\n"},
+           {"gpt", "[pt.gpt]\norder = 4\ncollapse = eager\n"},
+           {"gpt", "[pt.gpt]\norder = 8\n"}}) {
+    SCOPED_TRACE(std::string(backend) + " " + shape);
+    Machine m(std::string("[kernel]\nimply = false\nthp = always\n[mem]\nbytes = 16M\n") + shape,
+              backend);
+    const uint64_t bytes = 32 << 20;
+    ASSERT_GT(m.sys().mmap(kP1, VirtAddr(kBase), bytes, kRw, kFixedAnon), 0);
+    uint64_t at = kBase;
+    while (m.store(kP1, at) == Result::Ok)
+      at += kPage;
+    const uint64_t huge = m.mm(1).huge_leaves;
+    EXPECT_GE(huge, 3u);
+    EXPECT_GT(m.counters().huge_fallbacks, 0u);
+    EXPECT_EQ(m.frames->free_frames(), 0u);
+    for (uint64_t i = 0; i < huge; ++i)
+      ASSERT_EQ(m.sys().munmap(kP1, VirtAddr(kBase + i * kHuge.bytes() + kPage), kPage), 0);
+    EXPECT_EQ(m.counters().huge_splits, huge);
+    EXPECT_GE(m.frames->free_frames(), huge);  // what was set aside may have been more than enough
+    m.expect_no_stale_translation();
+    m.expect_accounts_agree();
+    m.expect_nothing_leaks();
+  }
+}
+
 }  // namespace
 }  // namespace mmusim::kernel::testing

@@ -117,6 +117,20 @@ TEST(Frames, RecordsOfFramesInUse) {
   EXPECT_FALSE(memory.frame(again).exclusive);
 }
 
+TEST(Frames, ABrokenUpBlockGoesFrameByFrame) {
+  FrameMemory memory(4 * kMiB, kPage);
+  const uint64_t free = memory.free_frames();
+  const Pfn first = *memory.allocate(3, FrameUse::Anonymous, 7);
+  memory.frame(first + 5).references = 4;
+  memory.break_up(first, 3);
+  EXPECT_EQ(memory.frame(first + 5).references, 4u);
+  for (const uint64_t i : {5u, 0u, 7u, 1u, 2u, 3u, 4u, 6u})
+    memory.free(first + i, 0);
+  EXPECT_EQ(memory.free_frames(), free);
+  EXPECT_EQ(memory.frames_in(FrameUse::Anonymous), 0u);
+  EXPECT_EQ(*memory.allocate(3, FrameUse::Anonymous, 7), first) << "it has become one block again";
+}
+
 TEST(Frames, TablesHaveContentsUserPagesHaveNone) {
   FrameMemory memory(16 * kMiB, kPage);
   const Pfn table = *memory.allocate(2, FrameUse::Table, 1);

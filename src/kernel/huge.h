@@ -1,0 +1,48 @@
+// Transparent huge pages: anonymous memory mapped by one leaf of Core::huge() (Linux:
+// mm/huge_memory.c; khugepaged, which makes them in the background, is not modelled).
+//
+// With each such leaf goes the table memory that splitting it may need, so that munmap and the like
+// cannot fail (Core::add_huge_leaf). No huge leaf lies across the border of an area. The frames of
+// a huge page are counted one by one: a part that is unmapped goes free at once, where Linux keeps
+// the whole until memory is short.
+#ifndef MMUSIM_KERNEL_HUGE_H_
+#define MMUSIM_KERNEL_HUGE_H_
+
+#include <optional>
+
+#include "kernel/fault.h"
+
+namespace mmusim::kernel {
+
+// Whether a fault at `page` may map a huge page: the setting, the area's advice, and room for it.
+inline bool huge_allowed(const Core& core, const Vma& vma, VirtAddr page) {
+  if (core.settings.thp != HugePages::Always &&
+      (core.settings.thp == HugePages::Never || !vma.has(kVmHugePage)))
+    return false;
+  if (!core.huge() || !vma.is_anonymous() || vma.has(kVmNoHugePage)) return false;
+  const VirtAddr base = align_down(page, *core.huge());
+  return base >= vma.start && base < vma.end && vma.end - base >= core.huge()->bytes();
+}
+
+// A fault at an untouched page of an area where huge_allowed(). Nothing: base pages must do.
+std::optional<FaultOutcome> map_huge(FaultContext& c, Vma& vma, VirtAddr page, AccessKind kind);
+
+// A fault where a huge leaf is. Nothing: it was split, and the fault is a base page's now.
+std::optional<FaultOutcome> fix_huge(FaultContext& c, Vma& vma, VirtAddr page, const pt::Slot& slot,
+                                     AccessKind kind);
+
+// Splits the huge leaf that lies across `at`, if one does, and flushes it; of the huge zero page
+// base zero pages are left.
+void split_huge_at(Core& core, AddressSpace& mm, VirtAddr at);
+
+// Before leaves of [from, from + bytes) move to `to`, where nothing is mapped: splits those that
+// cannot move whole.
+void split_for_move(Core& core, AddressSpace& mm, VirtAddr from, VirtAddr to, uint64_t bytes);
+
+// madvise(MADV_COLLAPSE) on a part of one area: a huge page for each aligned block of it that has
+// pages. 0 when all are huge now; -EINVAL: not in such an area, or nothing was there; -ENOMEM.
+int64_t collapse(FaultContext context, Vma& vma, VirtRange range);
+
+}  // namespace mmusim::kernel
+
+#endif  // MMUSIM_KERNEL_HUGE_H_

@@ -1,0 +1,69 @@
+// The hugetlb pool: huge pages set aside when the machine starts, for mmap with MAP_HUGETLB.
+//
+// A mapping reserves pool pages for all it maps (Linux: mm/hugetlb.c), so that its faults find one;
+// what has no reservation (MAP_NORESERVE, a forked child's copies) gets pages only while more are
+// free than reserved. Pages of shared mappings belong to the hidden file behind them until its last
+// mapping goes. Pages are counted by the references of their first frame. Indices are in base pages
+// from the start of the file, multiples of a huge page. Not thread-safe.
+#ifndef MMUSIM_KERNEL_HUGE_POOL_H_
+#define MMUSIM_KERNEL_HUGE_POOL_H_
+
+#include <cstdint>
+#include <functional>
+#include <map>
+#include <optional>
+#include <set>
+#include <vector>
+
+#include "base/types.h"
+#include "kernel/vma.h"
+#include "mem/frames.h"
+
+namespace mmusim::kernel {
+
+class HugePool {
+ public:
+  explicit HugePool(mem::FrameMemory& frames) : frames_(&frames) {}
+
+  // Takes `count` blocks of 2^order frames; false: there is not so much memory.
+  bool fill(uint64_t count, unsigned order);
+  // Gives the pool's memory back. REQUIRES: no page is in use.
+  void drain();
+
+  // Reserves a page for each huge page of [first, first + pages) of the file; false: too few.
+  bool reserve(FileId file, uint64_t first, uint64_t pages);
+  // Gives up what is still reserved there.
+  void unreserve(FileId file, uint64_t first, uint64_t pages);
+  // A page, with one reference: the reserved one, if the taker may use it and there is one; else
+  // one that is not reserved for anybody.
+  std::optional<Pfn> take(FileId file, uint64_t index, bool may_use_reservation);
+  // A page nobody has references to.
+  void give_back(Pfn page) { free_.insert(page); }
+
+  // Pages of shared mappings; the file holds one reference.
+  [[nodiscard]] std::optional<Pfn> page_of(FileId file, uint64_t index) const;
+  void set_page(FileId file, uint64_t index, Pfn page) { files_[file].pages[index] = page; }
+  // The file is gone: `release` is called for each of its pages, and its reservations end.
+  void forget(FileId file, const std::function<void(Pfn)>& release);
+
+  [[nodiscard]] uint64_t total() const { return total_; }
+  [[nodiscard]] uint64_t free() const { return free_.size(); }
+  [[nodiscard]] uint64_t reserved() const { return reserved_; }
+
+ private:
+  struct File {
+    std::set<uint64_t> reserved;
+    std::map<uint64_t, Pfn> pages;
+  };
+
+  mem::FrameMemory* frames_;
+  unsigned order_ = 0;
+  uint64_t total_ = 0;
+  uint64_t reserved_ = 0;
+  std::set<Pfn> free_;  // the lowest is given out first
+  std::map<FileId, File> files_;
+};
+
+}  // namespace mmusim::kernel
+
+#endif  // MMUSIM_KERNEL_HUGE_POOL_H_
