@@ -11,16 +11,61 @@ using namespace abi;
 
 namespace {
 
-// Only private anonymous memory can be wiped; what lies before other memory has been dealt with.
-int64_t wipe_on_fork(Core& core, AddressSpace& mm, VirtRange range) {
-  for (const Vma* vma = mm.vmas.find_from(range.begin); vma != nullptr && vma->start < range.end;
-       vma = mm.vmas.next(*vma)) {
-    if (vma->is_anonymous() && !vma->is_shared()) continue;
-    const VirtRange before{range.begin, std::max(range.begin, vma->start)};
-    if (!before.empty()) change_flags(core, mm, before, kVmWipeOnFork, 0);
-    return -kEINVAL;
+// Does `one` to each area's part of the range in turn; the first error ends it, as in Linux.
+template <class One>
+int64_t each_area(AddressSpace& mm, VirtRange range, One one) {
+  for (VirtAddr at = range.begin; at < range.end;) {
+    const Vma* vma = mm.vmas.find_from(at);
+    if (vma == nullptr || vma->start >= range.end) break;
+    const VirtRange part{std::max(at, vma->start), std::min(range.end, vma->end)};
+    at = part.end;
+    if (const int64_t result = one(*vma, part); result != 0) return result;
   }
-  return change_flags(core, mm, range, kVmWipeOnFork, 0);
+  return 0;
+}
+
+// madvise says that it might work another time where it ran out of areas.
+int64_t set_flags(Core& core, AddressSpace& mm, VirtRange range, uint32_t set, uint32_t clear) {
+  const int64_t result = change_flags(core, mm, range, set, clear);
+  return result == -kENOMEM ? -kEAGAIN : result;
+}
+
+bool is_private_anonymous(const Vma& vma) {
+  return vma.is_anonymous() && !vma.is_shared();
+}
+
+// Only private anonymous memory can be wiped.
+int64_t wipe_on_fork(Core& core, AddressSpace& mm, VirtRange range) {
+  return each_area(mm, range, [&](const Vma& vma, VirtRange part) {
+    return is_private_anonymous(vma) ? set_flags(core, mm, part, kVmWipeOnFork, 0) : -kEINVAL;
+  });
+}
+
+// Shared memory is never merged; the advice is ignored for it.
+int64_t merge_same_pages(Core& core, AddressSpace& mm, VirtRange range) {
+  return each_area(mm, range, [&](const Vma& vma, VirtRange part) {
+    return vma.is_shared() ? 0 : set_flags(core, mm, part, kVmMergeable, 0);
+  });
+}
+
+// Up to the first area that forbids it, with one flush for all.
+int64_t drop(Core& core, AddressSpace& mm, VirtRange range, uint32_t forbidden) {
+  const VirtRange whole = range;
+  const int64_t result = each_area(mm, whole, [&](const Vma& vma, VirtRange part) {
+    if (!vma.has(forbidden)) return int64_t{0};
+    range.end = part.begin;
+    return -kEINVAL;
+  });
+  if (!range.empty()) drop_contents(core, mm, range);
+  return result;
+}
+
+// Hints about reclaim: no effect while memory is never short, but not on any area.
+int64_t may_be_reclaimed(AddressSpace& mm, VirtRange range, bool anonymous_only) {
+  return each_area(mm, range, [&](const Vma& vma, VirtRange) {
+    const bool fits = !anonymous_only || is_private_anonymous(vma);
+    return fits && !vma.has(kVmLocked | kVmPfnMap) ? 0 : -kEINVAL;
+  });
 }
 
 }  // namespace
@@ -30,45 +75,46 @@ int64_t advise(FaultContext context, VirtRange range, uint32_t advice) {
   AddressSpace& mm = context.mm;
   switch (advice) {
     case kAdviceDontNeed:
+      return drop(core, mm, range, kVmLocked | kVmPfnMap);
     case kAdviceDontNeedLocked:
-      drop_contents(core, mm, range);
-      return 0;
+      return drop(core, mm, range, kVmPfnMap);
     case kAdvicePopulateRead:
       return populate(context, range, Populate::Read);
     case kAdvicePopulateWrite:
       return populate(context, range, Populate::Write);
     case kAdviceNormal:
-      return change_flags(core, mm, range, 0, kVmRandom | kVmSequential);
+      return set_flags(core, mm, range, 0, kVmRandom | kVmSequential);
     case kAdviceRandom:
-      return change_flags(core, mm, range, kVmRandom, kVmSequential);
+      return set_flags(core, mm, range, kVmRandom, kVmSequential);
     case kAdviceSequential:
-      return change_flags(core, mm, range, kVmSequential, kVmRandom);
+      return set_flags(core, mm, range, kVmSequential, kVmRandom);
     case kAdviceDontFork:
-      return change_flags(core, mm, range, kVmDontCopy, 0);
+      return set_flags(core, mm, range, kVmDontCopy, 0);
     case kAdviceDoFork:
-      return change_flags(core, mm, range, 0, kVmDontCopy);
+      return set_flags(core, mm, range, 0, kVmDontCopy);
     case kAdviceWipeOnFork:
       return wipe_on_fork(core, mm, range);
     case kAdviceKeepOnFork:
-      return change_flags(core, mm, range, 0, kVmWipeOnFork);
+      return set_flags(core, mm, range, 0, kVmWipeOnFork);
     case kAdviceHugePage:
-      return change_flags(core, mm, range, kVmHugePage, kVmNoHugePage);
+      return set_flags(core, mm, range, kVmHugePage, kVmNoHugePage);
     case kAdviceNoHugePage:
-      return change_flags(core, mm, range, kVmNoHugePage, kVmHugePage);
+      return set_flags(core, mm, range, kVmNoHugePage, kVmHugePage);
     case kAdviceDontDump:
-      return change_flags(core, mm, range, kVmDontDump, 0);
+      return set_flags(core, mm, range, kVmDontDump, 0);
     case kAdviceDoDump:
-      return change_flags(core, mm, range, 0, kVmDontDump);
+      return set_flags(core, mm, range, 0, kVmDontDump);
     case kAdviceMergeable:
-      return change_flags(core, mm, range, kVmMergeable, 0);
+      return merge_same_pages(core, mm, range);
     case kAdviceUnmergeable:
-      return change_flags(core, mm, range, 0, kVmMergeable);
-    // Hints about reclaim and read-ahead: no effect while memory is never short.
-    case kAdviceWillNeed:
+      return set_flags(core, mm, range, 0, kVmMergeable);
     case kAdviceFree:
-    case kAdviceRemove:
+      return may_be_reclaimed(mm, range, /*anonymous_only=*/true);
     case kAdviceCold:
     case kAdvicePageOut:
+      return may_be_reclaimed(mm, range, /*anonymous_only=*/false);
+    case kAdviceWillNeed:
+    case kAdviceRemove:
       return 0;
     default:
       return -kEINVAL;

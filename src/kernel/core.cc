@@ -27,6 +27,10 @@ void Settings::declare(config::Schema& schema) {
               1 << 26);
   schema.flag("kernel.pt_reclaim", true,
               "madvise(DONTNEED) frees page tables it empties completely (Linux 6.14 and later).");
+  schema.flag(
+      "kernel.zero_page", true,
+      "Untouched private memory that is read shows one shared page of zeros; false gives it "
+      "a page of its own at once, as some kernels for virtual machines do.");
 }
 
 Settings Settings::from(const config::Config& config, PageShift page) {
@@ -36,6 +40,7 @@ Settings Settings::from(const config::Config& config, PageShift page) {
   Settings s;
   s.imply = config.flag("kernel.imply");
   s.pt_reclaim = config.flag("kernel.pt_reclaim");
+  s.zero_page = config.flag("kernel.zero_page");
   s.cold_files = config.choice("kernel.files") == "cold";
   s.max_map_count = config.number("kernel.max_map_count");
   s.fault_around_pages = uint64_t{1} << log2_floor(pages("kernel.fault_around"));

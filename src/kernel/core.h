@@ -22,6 +22,7 @@ namespace mmusim::kernel {
 struct Settings {
   bool imply = true;
   bool pt_reclaim = true;
+  bool zero_page = true;
   bool cold_files = false;
   uint64_t max_map_count = 65530;
   uint64_t fault_around_pages = 16;

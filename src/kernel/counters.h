@@ -36,7 +36,7 @@ enum class Ignored : uint8_t {
   kCount,
 };
 
-enum class Call : uint8_t { Mmap, Munmap, Mprotect, Mremap, Brk, Madvise, kCount };
+enum class Call : uint8_t { Mmap, Munmap, Mprotect, Mremap, Brk, Madvise, Mlock, Munlock, kCount };
 
 template <class Enum>
 struct CountBy {

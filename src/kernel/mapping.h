@@ -7,6 +7,7 @@
 #define MMUSIM_KERNEL_MAPPING_H_
 
 #include <cstdint>
+#include <vector>
 
 #include "base/types.h"
 #include "kernel/core.h"
@@ -32,9 +33,10 @@ int64_t map_area(Core& core, AddressSpace& mm, const Mapping& mapping);
 int64_t unmap_range(Core& core, AddressSpace& mm, VirtRange range);
 
 // mprotect. -ENOMEM at a hole, after what lies before it was changed, or for too many areas; with
-// `skip_holes` (the recording says it succeeded) goes on behind.
-int64_t protect_range(Core& core, AddressSpace& mm, VirtRange range, uint32_t prot,
-                      bool skip_holes);
+// `skip_holes` (the recording says it succeeded) goes on behind. `to_populate` gets what is locked
+// and has become writable: the caller faults it in.
+int64_t protect_range(Core& core, AddressSpace& mm, VirtRange range, uint32_t prot, bool skip_holes,
+                      std::vector<VirtRange>& to_populate);
 
 // Sets and clears flags that do not concern page tables; holes are skipped. -ENOMEM: too many
 // areas.
@@ -52,7 +54,7 @@ int64_t move_area(Core& core, AddressSpace& mm, VirtRange from, VirtRange to, bo
 // The same for all areas of a range, holes between them staying holes and what lies below a hole
 // staying there (Linux 6.17: remap_move). -errno is of the first area that could not be moved;
 // those before it have been. REQUIRES: an area holds from.begin.
-int64_t move_areas(Core& core, AddressSpace& mm, VirtRange from, VirtAddr to);
+int64_t move_areas(Core& core, AddressSpace& mm, VirtRange from, VirtAddr to, bool keep_old);
 
 // madvise(MADV_DONTNEED): drops contents, keeps areas.
 void drop_contents(Core& core, AddressSpace& mm, VirtRange range);

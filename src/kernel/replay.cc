@@ -127,8 +127,12 @@ void Replayer::operator()(const trace::MunmapEvent& e) {
 
 void Replayer::operator()(const trace::MprotectEvent& e) {
   if (!executed(Call::Mprotect, e.result) || e.length == 0) return;
-  if (const auto range = mapped_range(e.start, e.length))
-    check(protect_range(core_, mm(), *range, e.prot, true));
+  const auto range = mapped_range(e.start, e.length);
+  if (!range) return;
+  std::vector<VirtRange> to_populate;
+  check(protect_range(core_, mm(), *range, e.prot, true, to_populate));
+  for (const VirtRange part : to_populate)
+    populate(context(), part);
 }
 
 void Replayer::resize(VirtRange old_range, VirtRange new_range) {

@@ -34,7 +34,8 @@ constexpr Words kIgnored[] = {
 };
 static_assert(std::size(kIgnored) == static_cast<size_t>(Ignored::kCount));
 
-constexpr const char* kCalls[] = {"mmap", "munmap", "mprotect", "mremap", "brk", "madvise"};
+constexpr const char* kCalls[] = {"mmap", "munmap",  "mprotect", "mremap",
+                                  "brk",  "madvise", "mlock",    "munlock"};
 static_assert(std::size(kCalls) == static_cast<size_t>(Call::kCount));
 
 constexpr const char* kKinds[] = {"anon", "file", "shmem"};
