@@ -96,7 +96,7 @@ void compare(const Words& words) {
 
   if (is_script) {
     const sim::workload::Plan plan = sim::workload::unroll(sim::workload::load(source));
-    comparison.program = plan.name;
+    comparison.program = plan.name();
     for (report::ComparedRun& run : comparison.runs) {
       run.report = sim::workload::simulate(run.config, plan).report;
       run.provenance = provenance_of(run.config);

@@ -10,7 +10,7 @@
 #include "report/replay_table.h"
 #include "report/workload_table.h"
 #include "sim/workload/native.h"
-#include "sim/workload/script.h"
+#include "sim/workload/plan.h"
 #include "sim/workload/simulate.h"
 
 namespace mmusim::cli {
@@ -26,6 +26,22 @@ void declare_options(Arguments& arguments) {
       ("page-table,p", text_option("KIND|FILE"),                                       //
        "The kernel's page table, or the path of a plug-in; sets machine.page_table.")  //
       ("check", "Compare every translation with the page table; sets run.check.");
+}
+
+void declare_native_options(Arguments& arguments) {
+  arguments.options()  //
+      ("thp",
+       "Real processes may have transparent huge pages, as this computer is set; else they "
+       "have none.")                     //
+      ("directory", text_option("DIR"),  //
+       "Where the script's files on disk are made; /var/tmp if not given.");
+}
+
+wl::NativeOptions native_options(const Arguments& arguments) {
+  wl::NativeOptions options;
+  options.huge_pages = arguments.has("thp");
+  if (arguments.has("directory")) options.directory = arguments.text("directory");
+  return options;
 }
 
 wl::Plan plan_of(const Arguments& arguments) {
@@ -49,20 +65,21 @@ void workload_simulate(const Words& words) {
   heading.machine = config.text("machine.name");
   heading.arch = config.choice("machine.arch");
   heading.page_table = config.choice("machine.page_table");
-  heading.program = plan.name;
+  heading.program = plan.name();
   heading.checked = config.flag("run.check");
   print(report::workload_table(plan, result.outcome) + "\n" +
         report::replay_table(heading, result.report));
 }
 
 void workload_native(const Words& words) {
-  Arguments arguments("workload native SCRIPT",
-                      "Runs a workload script on the kernel of this computer, with real processes, "
-                      "and prints\nwhat each measure counted. Huge pages are off for it.");
+  Arguments arguments("workload native SCRIPT [options]",
+                      "Runs a workload script on the kernel of this computer, with real processes "
+                      "on one CPU, and\nprints what each measure counted.");
   arguments.positional("SCRIPT", 1);
+  declare_native_options(arguments);
   if (!arguments.parse(words)) return;
   const wl::Plan plan = plan_of(arguments);
-  print(report::workload_table(plan, wl::run_native(plan)));
+  print(report::workload_table(plan, wl::run_native(plan, native_options(arguments))));
 }
 
 void workload_check(const Words& words) {
@@ -71,24 +88,26 @@ void workload_check(const Words& words) {
       "Runs a workload script on a simulated machine and on the kernel of this "
       "computer, and\ncompares: minor faults, resident memory, page-table bytes and "
       "areas at every measure,\nand the result of every system call. The exit status "
-      "is 0 if all agree.");
+      "is 0 if all agree. What this kernel does\nthat others do not is found out by trying, "
+      "unless its key is given.");
   declare_options(arguments);
+  declare_native_options(arguments);
   const config::Schema schema = simulation_schema(arguments, words);
   arguments.keys(schema);
   if (!arguments.parse(words)) return;
   config::Config config = simulation_config(arguments, schema);
   const wl::Plan plan = plan_of(arguments);
-  if (config.origin("kernel.pt_reclaim") == "default")
-    config.set("kernel.pt_reclaim", wl::native_features().pt_reclaim ? "true" : "false",
-               "this computer's kernel");
-  const wl::Outcome native = wl::run_native(plan);
+  const wl::NativeOptions options = native_options(arguments);
+  const wl::NativeFeatures features = wl::native_features(options);
+  print(report::workload_host(wl::imitate(config, features), features, options));
+  const wl::Outcome native = wl::run_native(plan, options);
   const wl::Outcome simulated = wl::simulate(config, plan).outcome;
   print(report::workload_comparison(plan, simulated, native));
   const uint64_t differences = report::workload_differences(simulated, native);
   if (differences != 0)
-    throw Error(plan.name, fmt::format("simulated and real kernel differ in {} of {} measures "
-                                       "and results",
-                                       differences, plan.measures.size() + plan.steps.size()));
+    throw Error(plan.name(), fmt::format("simulated and real kernel differ in {} of {} measures "
+                                         "and results",
+                                         differences, plan.measures.size() + plan.steps));
 }
 
 }  // namespace mmusim::cli

@@ -48,6 +48,7 @@ Settings Settings::from(const config::Config& config, PageShift page) {
   Settings s;
   s.imply = config.flag("kernel.imply");
   s.pt_reclaim = config.flag("kernel.pt_reclaim");
+  s.zero_page = config.flag("kernel.zero_page");
   s.cold_files = config.choice("kernel.files") == "cold";
   s.max_map_count = config.number("kernel.max_map_count");
   s.fault_around_pages = uint64_t{1} << log2_floor(pages("kernel.fault_around"));
@@ -58,7 +59,6 @@ Settings Settings::from(const config::Config& config, PageShift page) {
   s.thp = thp == "never" ? HugePages::Never
                          : (thp == "always" ? HugePages::Always : HugePages::Advised);
   s.hugetlb_pages = config.number("kernel.hugetlb_pages");
-  s.zero_page = config.flag("kernel.zero_page");
   s.fork_copies_all = config.choice("kernel.fork_copy") == "all";
   return s;
 }

@@ -26,6 +26,7 @@ enum class HugePages : uint8_t { Never, Advised, Always };
 struct Settings {
   bool imply = true;
   bool pt_reclaim = true;
+  bool zero_page = true;
   bool cold_files = false;
   uint64_t max_map_count = 65530;
   uint64_t fault_around_pages = 16;
@@ -34,7 +35,6 @@ struct Settings {
   uint64_t implied_pages = 16;  // what an implied area is rounded to
   HugePages thp = HugePages::Advised;
   uint64_t hugetlb_pages = 0;
-  bool zero_page = true;
   bool fork_copies_all = false;
 
   static void declare(config::Schema& schema);

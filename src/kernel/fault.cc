@@ -195,13 +195,18 @@ Vma* grow_stack(Core& core, AddressSpace& mm, Vma& vma, VirtAddr va) {
   const mmu::AddressLayout& layout = core.platform.layout;
   const VirtAddr start = align_down(va, core.page());
   if (!vma.has(kVmGrowsDown) || !vma.is_anonymous() || start < layout.lowest) return nullptr;
-  if (vma.end - start > layout.stack_limit) return nullptr;
   const Vma* below = mm.vmas.find_before(vma.start);
   if (below != nullptr) {
     if (below->end > start) return nullptr;
     const bool guarded = below->has(kVmRights) && !below->has(kVmGrowsDown);
     if (guarded && start - below->end < layout.stack_gap) return nullptr;
   }
+  // Linux needs the anon_vma's lock to grow: it is made while the area is still where it was, which
+  // decides whose it can share, and even if the area is too large to grow.
+  FaultCounts nobody;
+  FaultContext context{core, mm, nobody, CpuId(0)};
+  prepare_anon(context, vma);
+  if (vma.end - start > layout.stack_limit) return nullptr;
   ++core.counters.stack_growths;
   return &mm.vmas.set_start(vma, start);
 }

@@ -247,7 +247,17 @@ int64_t move_area(Core& core, AddressSpace& mm, VirtRange from, VirtRange to, bo
     return -kENOMEM;
   }
   core.area_added(target, core.pages(to.bytes()));
+  const bool moves_all = source->range() == from;
   mm.vmas.insert_and_merge(target);
+  if (keep_old) {
+    // The whole old area is locked no more, and its pages are elsewhere.
+    Vma& old = *mm.vmas.find(from.begin);
+    old.flags &= ~static_cast<uint32_t>(kVmLocked);
+    if (moves_all && !old.range().contains(to.begin)) {
+      old.anon = AnonVmaId(0);
+      old.anon_chain = 0;
+    }
+  }
   // Whole tables may have changed place, so walk caches go too.
   core.flush_range(mm, {from.begin, from.begin + bytes}, core.page(), true);
   core.note_tables();
@@ -261,14 +271,13 @@ int64_t move_area(Core& core, AddressSpace& mm, VirtRange from, VirtRange to, bo
   return unmap_range(core, mm, from);
 }
 
-int64_t move_areas(Core& core, AddressSpace& mm, VirtRange from, VirtAddr to) {
+int64_t move_areas(Core& core, AddressSpace& mm, VirtRange from, VirtAddr to, bool keep_old) {
   for (VirtAddr at = from.begin; at < from.end;) {
     const Vma* vma = mm.vmas.find_from(at);
     if (vma == nullptr || vma->start >= from.end) break;
     const VirtRange piece{std::max(vma->start, at), std::min(vma->end, from.end)};
     const VirtAddr target = to + (piece.begin - from.begin);
-    const int64_t result =
-        move_area(core, mm, piece, {target, target + piece.bytes()}, /*keep_old=*/false);
+    const int64_t result = move_area(core, mm, piece, {target, target + piece.bytes()}, keep_old);
     if (result != 0) return result;
     at = piece.end;
   }

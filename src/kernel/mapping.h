@@ -8,6 +8,7 @@
 #define MMUSIM_KERNEL_MAPPING_H_
 
 #include <cstdint>
+#include <vector>
 
 #include "base/types.h"
 #include "kernel/core.h"
@@ -56,7 +57,7 @@ int64_t move_area(Core& core, AddressSpace& mm, VirtRange from, VirtRange to, bo
 // The same for all areas of a range, holes between them staying holes and what lies below a hole
 // staying there (Linux 6.17: remap_move). -errno is of the first area that could not be moved;
 // those before it have been. REQUIRES: an area holds from.begin.
-int64_t move_areas(Core& core, AddressSpace& mm, VirtRange from, VirtAddr to);
+int64_t move_areas(Core& core, AddressSpace& mm, VirtRange from, VirtAddr to, bool keep_old);
 
 // madvise(MADV_DONTNEED): drops contents, keeps areas. -EINVAL at an area that is locked, unless
 // `locked_too`, or whose pages are not counted, after what lies before it was dropped. Of the

@@ -1,6 +1,7 @@
 #include "kernel/syscalls.h"
 
 #include <algorithm>
+#include <vector>
 
 #include "kernel/advise.h"
 #include "kernel/exec.h"
@@ -178,6 +179,9 @@ int64_t Syscalls::do_mremap(Process& process, VirtAddr old_start, uint64_t old_l
   new_length = page_up(core, new_length);
   if (keep_old && old_length != new_length) return -kEINVAL;
   if (!is_aligned(old_start, core.page())) return -kEINVAL;
+  VirtRange old_range{old_start, old_start + old_length};
+  const auto target = core.user_range(new_start, new_length);
+  if (fixed && (!target || target->overlaps(old_range))) return -kEINVAL;
 
   const Vma* vma = mm.vmas.find(old_start);
   if (vma == nullptr) return -kEFAULT;
@@ -189,19 +193,29 @@ int64_t Syscalls::do_mremap(Process& process, VirtAddr old_start, uint64_t old_l
   }
   if (old_length == 0 && !(vma->is_shared() && may_move)) return -kEINVAL;
   if (keep_old && (vma->has(kVmDontExpand | kVmPfnMap))) return -kEINVAL;
-  const VirtRange old_range{old_start, old_start + old_length};
-  // What stays or shrinks in place, or moves as it is, may be several areas (Linux 6.17).
-  const bool moves_only = fixed && !keep_old && old_length == new_length;
-  const bool maps_new = fixed || keep_old || new_length > old_length;
-  if (maps_new && !moves_only && old_length > vma->end - old_start) return -kEFAULT;
+  // What stays or shrinks in place, or moves as it is, may be several areas (Linux 6.17); of what
+  // shrinks and moves, what is left must be in one.
+  const bool moves_only = fixed && old_length == new_length;
+  const bool shrinks = new_length < old_length;
+  const uint64_t in_one_area = shrinks ? (fixed ? new_length : 0) : old_length;
+  const bool may_be_several = moves_only || (new_length == old_length && !keep_old);
+  if (!may_be_several && in_one_area > vma->end - old_start) return -kEFAULT;
   if (new_length > old_length && vma->has(kVmDontExpand | kVmPfnMap)) return -kEFAULT;
 
   if (fixed) {
-    const auto target = core.user_range(new_start, new_length);
-    if (!target || target->overlaps(old_range)) return -kEINVAL;
     if (moves_only) {
-      const int64_t result = move_areas(core, mm, old_range, new_start);
+      const int64_t result = move_areas(core, mm, old_range, new_start, keep_old);
       return result != 0 ? result : static_cast<int64_t>(new_start.value());
+    }
+    if (shrinks) {
+      // What lies at the target and the tail of the old range go first.
+      if (const int64_t result = unmap_range(core, mm, *target); result != 0) return result;
+      const VirtRange tail{old_start + new_length, old_range.end};
+      if (const int64_t result = unmap_range(core, mm, tail); result != 0) return result;
+      old_length = new_length;
+      old_range.end = tail.begin;
+      vma = mm.vmas.find(old_start);
+      if (vma == nullptr) return -kEFAULT;
     }
   } else if (!keep_old && old_length != 0) {
     if (new_length == old_length) return static_cast<int64_t>(old_start.value());
@@ -227,19 +241,20 @@ int64_t Syscalls::do_mremap(Process& process, VirtAddr old_start, uint64_t old_l
                                    : alignment_of(new_length, vma->is_anonymous(), VirtAddr(0)));
     if (new_start == VirtAddr(0)) return -kENOMEM;
   }
-  const VirtRange target{new_start, new_start + new_length};
+  const VirtRange destination{new_start, new_start + new_length};
   int64_t result = 0;
   if (old_length == 0) {
     const FileId file = vma->file;
-    const Mapping again{target, vma->flags, file, vma->pgoff + core.pages(old_start - vma->start)};
+    const Mapping again{destination, vma->flags, file,
+                        vma->pgoff + core.pages(old_start - vma->start)};
     core.pin(file);
     result = map_area(core, mm, again);
     core.unpin(file);
   } else {
-    result = move_area(core, mm, old_range, target, keep_old);
-    if (result == 0 && new_length > old_length)
-      populate_locked(context, {new_start + old_length, target.end});
+    result = move_area(core, mm, old_range, destination, keep_old);
   }
+  if (result == 0 && new_length > old_length)
+    populate_locked(context, {new_start + old_length, destination.end});
   return result != 0 ? result : static_cast<int64_t>(new_start.value());
 }
 
@@ -322,6 +337,12 @@ int64_t Syscalls::brk(trace::ThreadId thread, VirtAddr requested) {
   }
   mm.brk = requested;
   return static_cast<int64_t>(requested.value());
+}
+
+void Syscalls::place_break(trace::ThreadId thread, VirtAddr start) {
+  AddressSpace& mm = *caller(thread).mm;
+  mm.brk_start = start;
+  mm.brk = start;
 }
 
 int64_t Syscalls::clone(trace::ThreadId thread, trace::ThreadId child, uint64_t clone_flags) {

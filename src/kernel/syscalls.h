@@ -46,6 +46,9 @@ class Syscalls {
   // The break after the call; the old one if it could not be moved.
   int64_t brk(trace::ThreadId thread, VirtAddr requested);
 
+  // Where the heap begins, empty (Linux: prctl PR_SET_MM_BRK and PR_SET_MM_START_BRK).
+  void place_break(trace::ThreadId thread, VirtAddr start);
+
   // fork, vfork and clone in one; the caller names the child. With CLONE_THREAD the child's pid is
   // the caller's. -EEXIST: such a process or thread lives; -EINVAL: flags that Linux refuses.
   int64_t clone(trace::ThreadId thread, trace::ThreadId child, uint64_t clone_flags);

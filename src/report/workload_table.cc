@@ -1,6 +1,5 @@
 #include "report/workload_table.h"
 
-#include <algorithm>
 #include <cstring>
 #include <fmt/format.h>
 #include <map>
@@ -12,6 +11,7 @@ namespace mmusim::report {
 namespace {
 
 using sim::workload::Counted;
+using sim::workload::Failure;
 using sim::workload::Outcome;
 using sim::workload::Plan;
 using sim::workload::Step;
@@ -24,39 +24,15 @@ const std::vector<std::string> kHeading = {"Measure",  "process",    "minor faul
                                            "file KiB", "tables KiB", "areas"};
 
 // What a result that is not success means.
-std::string meaning(const Step& step, int64_t result) {
+std::string meaning(const Failure& step, int64_t result) {
   if (result == 0) return "done";
   if (step.kind == Step::Kind::Touch) return fmt::format("{} accesses refused", result);
   return std::strerror(static_cast<int>(-result));
 }
 
-const char* name_of(Step::Kind kind) {
-  switch (kind) {
-    case Step::Kind::Map:
-      return "map";
-    case Step::Kind::Unmap:
-      return "unmap";
-    case Step::Kind::Touch:
-      return "touch";
-    case Step::Kind::Protect:
-      return "protect";
-    case Step::Kind::Advise:
-      return "advise";
-    case Step::Kind::Remap:
-      return "resize or move";
-    case Step::Kind::Fork:
-      return "fork";
-    case Step::Kind::Wait:
-      return "wait";
-    case Step::Kind::Begin:
-    case Step::Kind::End:
-      break;
-  }
-  return "measure";
-}
-
-std::string place(const Plan& plan, const Step& step) {
-  return fmt::format("{}:{}:{}: {}", plan.name, step.at.line, step.at.column, name_of(step.kind));
+std::string place(const Plan& plan, const Failure& step) {
+  return fmt::format("{}:{}:{}: {}", plan.name(), step.at.line, step.at.column,
+                     sim::workload::name_of(step.kind));
 }
 
 std::vector<std::string> cells(const Plan& plan, size_t i, const Counted& counted) {
@@ -66,26 +42,19 @@ std::vector<std::string> cells(const Plan& plan, size_t i, const Counted& counte
   return row;
 }
 
-std::map<size_t, int64_t> by_step(const Outcome& outcome) {
-  std::map<size_t, int64_t> results;
-  for (const Outcome::Failure& failure : outcome.failures)
-    results[failure.step] = failure.result;
-  return results;
-}
-
-// Steps with different results: step, simulated, real.
+// Steps with different results.
 struct Difference {
-  size_t step;
-  int64_t simulated;
-  int64_t native;
+  Failure step;
+  int64_t simulated = 0;
+  int64_t native = 0;
 };
 std::vector<Difference> result_differences(const Outcome& simulated, const Outcome& native) {
-  std::map<size_t, Difference> all;
-  for (const auto& [step, result] : by_step(simulated))
-    all[step] = {step, result, 0};
-  for (const auto& [step, result] : by_step(native)) {
-    all.try_emplace(step, Difference{step, 0, 0});
-    all[step].native = result;
+  std::map<uint64_t, Difference> all;
+  for (const Failure& failure : simulated.failures)
+    all[failure.step] = {failure, failure.result, 0};
+  for (const Failure& failure : native.failures) {
+    all.try_emplace(failure.step, Difference{failure, 0, 0});
+    all[failure.step].native = failure.result;
   }
   std::vector<Difference> differ;
   for (const auto& [step, difference] : all)
@@ -101,15 +70,28 @@ std::string workload_table(const Plan& plan, const Outcome& outcome) {
     table.row(cells(plan, i, outcome.measures[i]));
   std::string text = table.empty() ? "" : table.text();
   size_t shown = 0;
-  for (const Outcome::Failure& failure : outcome.failures) {
+  for (const Failure& failure : outcome.failures) {
     if (++shown > kMostFailures) {
-      text += fmt::format("... and {} more\n", outcome.failures.size() - kMostFailures);
+      text += fmt::format("... and {} more\n", outcome.failed - kMostFailures);
       break;
     }
-    const Step& step = plan.steps[failure.step];
-    text += fmt::format("{}: {}\n", place(plan, step), meaning(step, failure.result));
+    text += fmt::format("{}: {}\n", place(plan, failure), meaning(failure, failure.result));
   }
   return text;
+}
+
+std::string workload_host(const sim::workload::Imitation& imitation,
+                          const sim::workload::NativeFeatures& features,
+                          const sim::workload::NativeOptions& options) {
+  std::string text = fmt::format("{}; huge pages: {}\n", features.kernel,
+                                 options.huge_pages ? features.huge_pages : "off");
+  const auto add = [&](const char* how, const std::vector<std::string>& keys) {
+    if (!keys.empty()) text += fmt::format("{}: {}\n", how, fmt::join(keys, ", "));
+  };
+  add("found by trying", imitation.found);
+  add("given", imitation.given);
+  add("assumed", imitation.assumed);
+  return text + "\n";
 }
 
 std::string workload_comparison(const Plan& plan, const Outcome& simulated, const Outcome& native) {
@@ -141,15 +123,15 @@ std::string workload_comparison(const Plan& plan, const Outcome& simulated, cons
       text += fmt::format("... and {} more\n", differences.size() - kMostFailures);
       break;
     }
-    const Step& step = plan.steps[d.step];
-    text += fmt::format("DIFFERENCE {}: simulated {}, real {}\n", place(plan, step),
-                        meaning(step, d.simulated), meaning(step, d.native));
+    text += fmt::format("DIFFERENCE {}: simulated {}, real {}\n", place(plan, d.step),
+                        meaning(d.step, d.simulated), meaning(d.step, d.native));
   }
   return text;
 }
 
 uint64_t workload_differences(const Outcome& simulated, const Outcome& native) {
   uint64_t count = result_differences(simulated, native).size();
+  if (count == 0 && simulated.failed != native.failed) count = 1;
   for (size_t i = 0; i < simulated.measures.size(); ++i)
     count += simulated.measures[i] == native.measures[i] ? 0 : 1;
   return count;

@@ -5,12 +5,18 @@
 #include <cstdint>
 #include <string>
 
+#include "sim/workload/native.h"
 #include "sim/workload/outcome.h"
-#include "sim/workload/script.h"
+#include "sim/workload/plan.h"
 
 namespace mmusim::report {
 
 std::string workload_table(const sim::workload::Plan& plan, const sim::workload::Outcome& outcome);
+
+// The kernel a script is compared with, and how the simulated one was made like it.
+std::string workload_host(const sim::workload::Imitation& imitation,
+                          const sim::workload::NativeFeatures& features,
+                          const sim::workload::NativeOptions& options);
 
 // Simulated and real side by side, differences marked.
 std::string workload_comparison(const sim::workload::Plan& plan,

@@ -1,10 +1,15 @@
-// The kernel model against the kernel these tests run on: random scripts, both count the same at
-// every statement. A failure prints the script; `mmusim workload check` runs it again.
+// The kernel model against the kernel these tests run on: random scripts and those of calibration/,
+// both count the same at every statement. A failure prints the script; `mmusim workload check` runs
+// it again.
+#include <algorithm>
 #include <cstdlib>
+#include <filesystem>
 #include <gtest/gtest.h>
 #include <memory>
 #include <string>
+#include <vector>
 
+#include "pt/page_table.h"
 #include "report/workload_table.h"
 #include "sim/simulation.h"
 #include "sim/workload/native.h"
@@ -20,15 +25,26 @@ class RealKernel : public testing::Test {
     declare(schema_);
     config_ = std::make_unique<config::Config>(schema_);
     config_->set("run.check", "true", "test");
-    config_->set("kernel.pt_reclaim", native_features().pt_reclaim ? "true" : "false", "test");
+    imitate(*config_, features());
   }
-  void compare(const std::string& script, const std::string& name) {
-    const Plan plan = unroll(parse(script, name));
-    const Outcome native = run_native(plan);
+  static const NativeFeatures& features() {
+    static const NativeFeatures kFeatures = native_features();
+    return kFeatures;
+  }
+  // False if they differ.
+  bool compare(const Plan& plan, const std::string& shown) {
+    Outcome native = run_native(plan);
     const Outcome simulated = simulate(*config_, plan).outcome;
-    EXPECT_EQ(report::workload_differences(simulated, native), 0u)
-        << report::workload_comparison(plan, simulated, native) << "\n"
-        << script;
+    uint64_t differences = report::workload_differences(simulated, native);
+    if (differences != 0) {
+      // Once in thousands of runs a computer under load counts a page of a program's own.
+      native = run_native(plan);
+      differences = report::workload_differences(simulated, native);
+    }
+    EXPECT_EQ(differences, 0u) << plan.name() << "\n"
+                               << report::workload_comparison(plan, simulated, native) << "\n"
+                               << shown;
+    return differences == 0;
   }
   config::Schema schema_;
   std::unique_ptr<config::Config> config_;
@@ -48,12 +64,71 @@ TEST_F(RealKernel, CountedByHand) {
   EXPECT_EQ(native.measures.at(1).minor_faults, 512);
 }
 
-// MMUSIM_REAL_KERNEL_SEEDS: more scripts than the usual.
+// MMUSIM_REAL_KERNEL_SEEDS="FIRST LAST": others than the usual, all of them even if some differ.
 TEST_F(RealKernel, RandomScripts) {
-  const char* more = std::getenv("MMUSIM_REAL_KERNEL_SEEDS");
-  const uint64_t last = more == nullptr ? 250 : std::strtoull(more, nullptr, 10);
-  for (uint64_t seed = 1; seed <= last && !HasFailure(); ++seed)
-    compare(differential::RandomScript(seed).text(40), "seed " + std::to_string(seed));
+  uint64_t first = 1;
+  uint64_t last = 200;
+  const char* others = std::getenv("MMUSIM_REAL_KERNEL_SEEDS");
+  if (others != nullptr) {
+    char* rest = nullptr;
+    first = std::strtoull(others, &rest, 10);
+    last = std::strtoull(rest, nullptr, 10);
+  }
+  uint64_t differ = 0;
+  for (uint64_t seed = first; seed <= last && (differ == 0 || others != nullptr); ++seed) {
+    const std::string script =
+        differential::RandomScript(seed, {features().can_lock, features().can_place_break})
+            .text(40);
+    if (!compare(unroll(parse(script, "seed " + std::to_string(seed))), script)) ++differ;
+  }
+  if (others != nullptr) printf("%lu of %lu scripts differ\n", differ, last - first + 1);
+}
+
+std::vector<std::string> scripts_in(const char* folder) {
+  std::vector<std::string> scripts;
+  for (const auto& entry : std::filesystem::directory_iterator(folder))
+    scripts.push_back(entry.path().string());
+  std::sort(scripts.begin(), scripts.end());
+  EXPECT_FALSE(scripts.empty());
+  return scripts;
+}
+
+// calibration/: every kind of step once, and the library of scripts. What this computer does not
+// allow is left out.
+TEST_F(RealKernel, ScriptFiles) {
+  for (const char* folder : {MMUSIM_CALIBRATION, MMUSIM_SCRIPTS}) {
+    for (const std::string& path : scripts_in(folder)) {
+      const Plan plan = unroll(load(path));
+      const bool on_disk = std::any_of(plan.files.begin(), plan.files.end(),
+                                       [](const Plan::File& file) { return file.on_disk; });
+      if (plan.breaks && !features().can_place_break) continue;
+      if (plan.locks && !features().can_lock) continue;
+      if (on_disk && !features().folio_order_known) continue;
+      compare(plan, path);
+    }
+  }
+}
+
+// The library on every page table: nothing fails, nothing stale is used (run.check), nothing is
+// left over, and the kernel counts the same whatever its tables are.
+TEST(WorkloadLibrary, OnEveryPageTable) {
+  config::Schema schema;
+  declare(schema);
+  for (const std::string& path : scripts_in(MMUSIM_SCRIPTS)) {
+    const Plan plan = unroll(load(path));
+    std::vector<Counted> first;
+    for (const pt::Backend& backend : pt::backends()) {
+      config::Config config(schema);
+      config.set("run.check", "true", "test");
+      config.set("machine.page_table", backend.name, "test");
+      Outcome outcome = simulate(config, plan).outcome;
+      EXPECT_EQ(outcome.failed, 0u) << path << " on " << backend.name;
+      for (Counted& counted : outcome.measures)
+        counted.tables = 0;
+      if (first.empty()) first = outcome.measures;
+      EXPECT_EQ(outcome.measures, first) << path << " on " << backend.name;
+    }
+  }
 }
 
 }  // namespace

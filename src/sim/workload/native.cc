@@ -9,7 +9,6 @@
 #include <fcntl.h>
 #include <fmt/format.h>
 #include <poll.h>
-#include <sched.h>
 #include <sys/mman.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -17,6 +16,7 @@
 
 #include "base/error.h"
 #include "base/interrupt.h"
+#include "base/units.h"
 #include "sim/workload/native_worker.h"
 
 namespace mmusim::sim::workload {
@@ -27,22 +27,20 @@ namespace {
   throw Error("native", fmt::format("{}: {}", what, std::strerror(errno)));
 }
 
-// Files of the script: in memory (tmpfs), all pages there.
+// Files of the script, all pages there: in memory (tmpfs) or nameless in a directory.
 class Files {
  public:
-  explicit Files(const Plan& plan) {
-    const std::vector<char> zeros(size_t{1} << 20);
-    for (const Plan::File& file : plan.files) {
-      const int fd = memfd_create(file.name.c_str(), MFD_CLOEXEC);
-      if (fd < 0) fail("cannot make a file in memory");
-      fds_.push_back(fd);
-      for (uint64_t done = 0; done < file.bytes;) {
-        const ssize_t n =
-            write(fd, zeros.data(), std::min<uint64_t>(zeros.size(), file.bytes - done));
-        if (n <= 0) fail("cannot fill a file in memory");
-        done += static_cast<uint64_t>(n);
-      }
-    }
+  Files(const Plan& plan, const std::string& directory) {
+    uint64_t total = 0;
+    for (const Plan::File& file : plan.files)
+      total += file.bytes;
+    if (total > kMost)
+      throw Error("native",
+                  fmt::format("the files of {} have {} in all; they are made whole, and {} is the "
+                              "most",
+                              plan.name(), format_size(total), format_size(kMost)));
+    for (const Plan::File& file : plan.files)
+      fds_.push_back(make(file, directory));
   }
   ~Files() {
     for (const int fd : fds_)
@@ -53,14 +51,35 @@ class Files {
   [[nodiscard]] const std::vector<int>& fds() const { return fds_; }
 
  private:
+  static constexpr uint64_t kMost = uint64_t{4} << 30;
+
+  static int make(const Plan::File& file, const std::string& directory) {
+    const int fd = file.on_disk ? open(directory.c_str(), O_TMPFILE | O_RDWR | O_CLOEXEC, 0600)
+                                : memfd_create(file.name.c_str(), MFD_CLOEXEC);
+    if (fd < 0)
+      fail(file.on_disk ? fmt::format("cannot make a file in {}", directory)
+                        : std::string("cannot make a file in memory"));
+    const std::vector<char> zeros(std::min<uint64_t>(file.bytes, uint64_t{1} << 20));
+    for (uint64_t done = 0; done < file.bytes;) {
+      const ssize_t n =
+          write(fd, zeros.data(), std::min<uint64_t>(zeros.size(), file.bytes - done));
+      if (n <= 0) fail("cannot fill a file");
+      done += static_cast<uint64_t>(n);
+    }
+    // What is still to be written back is write-protected while that goes on, whenever it does.
+    if (file.on_disk) fsync(fd);
+    return fd;
+  }
+
   std::vector<int> fds_;
 };
 
 class Coordinator {
  public:
-  explicit Coordinator(const Plan& plan) : plan_(plan), files_(plan) {
-    pids_.assign(plan.processes.size(), 0);
-    channels_.resize(plan.processes.size());
+  Coordinator(const Plan& plan, const NativeOptions& options)
+      : plan_(plan), files_(plan, options.directory) {
+    pids_.assign(plan.processes, 0);
+    channels_.resize(plan.processes);
     for (Channel& channel : channels_)
       channel = Channel::make();
     results_ = Channel::make();
@@ -68,7 +87,7 @@ class Coordinator {
     if (pids_[0] < 0) fail("cannot make a process");
     if (pids_[0] == 0) {
       setpgid(0, 0);
-      Worker(plan_, files_.fds(), channels_, results_).run(0);
+      Worker(options, plan_.breaks, files_.fds(), channels_, results_).run();
     }
     setpgid(pids_[0], pids_[0]);
   }
@@ -86,26 +105,34 @@ class Coordinator {
   Outcome run() {
     outcome_.measures.resize(plan_.measures.size());
     hear(0);  // it is ready
-    for (size_t i = 0; i < plan_.steps.size();) {
-      check_interrupt();
-      // As many steps as one process makes in a row; a fork ends them, since the child must be
-      // heard of before it is told anything.
-      const unsigned process = plan_.steps[i].process;
-      size_t end = i;
-      while (end < plan_.steps.size() && plan_.steps[end].process == process &&
-             end - i < kMostInARow) {
-        ++end;
-        if (plan_.steps[end - 1].kind == Step::Kind::Fork) break;
-      }
-      channels_[process].send(Command{.first = i, .last = end});
-      hear(process);
-      i = end;
-    }
+    for_each_step(plan_, [&](const Step& step) {
+      ++number_;
+      if (pids_[step.process] == 0) return;  // its fork failed
+      if (!batch_.empty() &&
+          (batch_.front().process != step.process || batch_.size() == Worker::kMostSteps))
+        carry_out();
+      if (batch_.empty()) first_ = number_;
+      batch_.push_back(step);
+      // A child must be heard of before it is told anything; one that exits says nothing more.
+      if (step.kind == Step::Kind::Fork || step.kind == Step::Kind::Exit) carry_out();
+    });
+    carry_out();
     return std::move(outcome_);
   }
 
  private:
-  static constexpr size_t kMostInARow = 4096;
+  void carry_out() {
+    if (batch_.empty()) return;
+    check_interrupt();
+    const unsigned process = batch_.front().process;
+    const Command command{.first = first_, .steps = batch_.size()};
+    if (!channels_[process].send(command) ||
+        !channels_[process].put(batch_.data(), batch_.size() * sizeof(Step)))
+      fail("lost the processes");
+    hear(process);
+    if (batch_.back().kind == Step::Kind::Wait) pids_[batch_.back().other] = 0;
+    batch_.clear();
+  }
 
   // Takes in what the process says until it is done, and until those it made are ready.
   void hear(unsigned process) {
@@ -121,31 +148,32 @@ class Coordinator {
           else
             ++ready;
           break;
-        case Answer::Kind::Failed:
-          outcome_.failures.push_back({answer.step, answer.result});
+        case Answer::Kind::Failed: {
+          const Step& step = step_of(answer);
+          outcome_.add({answer.step, step.kind, step.at, answer.result});
           break;
+        }
         case Answer::Kind::Forked:
-          pids_[plan_.steps[answer.step].other] = static_cast<pid_t>(answer.result);
+          pids_[step_of(answer).other] = static_cast<pid_t>(answer.result);
           ++made;
           break;
         case Answer::Kind::Counted:
-          take(plan_.steps[answer.step], answer.counted);
+          take(step_of(answer), answer.counted);
           break;
         case Answer::Kind::Fatal:
           errno = static_cast<int>(answer.result);
-          fail(fmt::format("process '{}' cannot go on", plan_.processes[answer.process]));
+          fail(fmt::format("this computer does not let a process {}", answer.what));
       }
     }
   }
 
+  [[nodiscard]] const Step& step_of(const Answer& answer) const {
+    return batch_[answer.step - first_];
+  }
+
   void take(const Step& step, const Counted& now) {
     Counted& measure = outcome_.measures[step.other];
-    if (step.kind == Step::Kind::Begin) {
-      measure = now;
-      return;
-    }
-    measure = {now.minor_faults - measure.minor_faults, now.anonymous - measure.anonymous,
-               now.file - measure.file, now.tables - measure.tables, now.areas - measure.areas};
+    measure = step.kind == Step::Kind::Begin ? now : now - measure;
   }
 
   Answer next_answer(unsigned process) {
@@ -161,8 +189,7 @@ class Coordinator {
       }
       if (ready < 0 && errno != EINTR) fail("cannot wait for the processes");
       if (is_dead(pids_[process]))
-        throw Error("native", fmt::format("process '{}' died", plan_.processes[process]),
-                    "killed, or out of memory?");
+        throw Error("native", "a process of the script died", "killed, or out of memory?");
     }
   }
 
@@ -180,25 +207,17 @@ class Coordinator {
   Files files_;
   std::vector<Channel> channels_;
   Channel results_;
-  std::vector<pid_t> pids_;
+  std::vector<pid_t> pids_;  // by process; 0: does not exist
+  std::vector<Step> batch_;  // what one process is told next
+  uint64_t number_ = 0;
+  uint64_t first_ = 0;  // number of the first of them
   Outcome outcome_;
 };
 
 }  // namespace
 
-Outcome run_native(const Plan& plan) {
-  return Coordinator(plan).run();
-}
-
-NativeFeatures native_features() {
-  const Plan plan =
-      unroll(parse("map a 6M at 0\n"
-                   "touch a write\n"
-                   "measure \"a table emptied\" { advise a[2M..4M] dontneed }\n",
-                   "the test for reclaimed tables"));
-  NativeFeatures features;
-  features.pt_reclaim = run_native(plan).measures[0].tables < 0;
-  return features;
+Outcome run_native(const Plan& plan, const NativeOptions& options) {
+  return Coordinator(plan, options).run();
 }
 
 }  // namespace mmusim::sim::workload

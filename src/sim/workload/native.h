@@ -4,24 +4,54 @@
 // step by step what to do. They make the script's system calls and touches at the script's
 // addresses and read their own minor faults, RSS, VmPTE and VMA count before and after each
 // measure. What such a process does besides, its own stack, code and data, is faulted in before it
-// is counted, and lies in other page tables than the script's addresses. Needs Linux 5.14
-// (MADV_POPULATE_*).
+// is counted, and lies in other page tables than the script's addresses, which are fixed: what the
+// host randomises does not matter. Needs Linux 5.14 (MADV_POPULATE_*) and /proc.
 #ifndef MMUSIM_SIM_WORKLOAD_NATIVE_H_
 #define MMUSIM_SIM_WORKLOAD_NATIVE_H_
 
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "config/schema.h"
 #include "sim/workload/outcome.h"
-#include "sim/workload/script.h"
+#include "sim/workload/plan.h"
 
 namespace mmusim::sim::workload {
 
-// Errors: Error when processes cannot be made, one dies, or the kernel lacks what is needed.
-Outcome run_native(const Plan& plan);
-
-// What this computer's kernel does that others do not, found out by trying.
-struct NativeFeatures {
-  bool pt_reclaim = false;  // kernel.pt_reclaim
+struct NativeOptions {
+  bool huge_pages = false;             // as the host is set; else none (PR_SET_THP_DISABLE)
+  std::string directory = "/var/tmp";  // where the script's files on disk are made
 };
-NativeFeatures native_features();
+
+// Errors: Error when processes cannot be made, one dies, or the kernel lacks or forbids what is
+// needed.
+Outcome run_native(const Plan& plan, const NativeOptions& options = {});
+
+// What this computer's kernel is and does, found out by trying. What it says is what the simulated
+// kernel has a key for, and what scripts of some kinds need.
+struct NativeFeatures {
+  std::string kernel;              // "Linux 6.18.44"
+  std::string huge_pages;          // the host's setting: "madvise", ...
+  bool pt_reclaim = false;         // kernel.pt_reclaim
+  bool zero_page = true;           // kernel.zero_page
+  uint64_t fault_around = 0;       // kernel.fault_around
+  uint64_t max_map_count = 65530;  // kernel.max_map_count, less the areas a process has of its own
+  unsigned folio_order = 0;        // kernel.folio_order, of files in the directory
+  bool folio_order_known = false;  // else they could not be made, or are of mixed orders
+  bool can_lock = false;           // may lock much memory
+  bool can_place_break = false;    // may say where its heap is
+};
+NativeFeatures native_features(const NativeOptions& options = {});
+
+// How a configuration came to what the real kernel is compared with: "key = value".
+struct Imitation {
+  std::vector<std::string> found;    // by trying
+  std::vector<std::string> given;    // by the user: left as it was
+  std::vector<std::string> assumed;  // the default, since it could not be found out
+};
+// Sets the kernel's keys that are not given to what the features say.
+Imitation imitate(config::Config& config, const NativeFeatures& features);
 
 }  // namespace mmusim::sim::workload
 

@@ -80,34 +80,44 @@ void Channel::close_both() const {
 }
 
 bool Channel::put(const void* bytes, size_t size) const {
-  ssize_t n = -1;
-  do {
-    n = write(write_end, bytes, size);
-  } while (n < 0 && errno == EINTR);
-  return n == static_cast<ssize_t>(size);
+  ssize_t n = 0;
+  const auto* at = static_cast<const char*>(bytes);
+  while (size > 0) {
+    n = write(write_end, at, size);
+    if (n < 0 && errno == EINTR) continue;
+    if (n <= 0) return false;
+    at += n;
+    size -= static_cast<size_t>(n);
+  }
+  return true;
 }
 
 bool Channel::get(void* bytes, size_t size) const {
-  ssize_t n = -1;
-  do {
-    n = read(read_end, bytes, size);
-  } while (n < 0 && errno == EINTR);
-  return n == static_cast<ssize_t>(size);
+  ssize_t n = 0;
+  auto* at = static_cast<char*>(bytes);
+  while (size > 0) {
+    n = read(read_end, at, size);
+    if (n < 0 && errno == EINTR) continue;
+    if (n <= 0) return false;
+    at += n;
+    size -= static_cast<size_t>(n);
+  }
+  return true;
 }
 
-Worker::Worker(const Plan& plan, const std::vector<int>& files,
+Worker::Worker(const NativeOptions& options, bool moves_break, const std::vector<int>& files,
                const std::vector<Channel>& commands, const Channel& results)
-    : plan_(plan),
+    : options_(options),
+      moves_break_(moves_break),
       files_(files),
       commands_(commands),
       results_(results),
-      children_(plan.processes.size()) {}
+      children_(commands.size()) {}
 
-void Worker::run(unsigned index) {
-  index_ = index;
+void Worker::run() {
   // Dies with the coordinator; no huge pages; one CPU, so that RSS is exact.
   prctl(PR_SET_PDEATHSIG, SIGKILL);
-  prctl(PR_SET_THP_DISABLE, 1, 0, 0, 0);
+  if (!options_.huge_pages) prctl(PR_SET_THP_DISABLE, 1, 0, 0, 0);
   cpu_set_t one;
   CPU_ZERO(&one);
   CPU_SET(static_cast<size_t>(sched_getcpu()), &one);
@@ -119,6 +129,7 @@ void Worker::run(unsigned index) {
   sigaction(SIGBUS, &action, nullptr);
   signal(SIGINT, SIG_DFL);
   signal(SIGTERM, SIG_DFL);
+  if (moves_break_) place_break();
   // More stack than will ever be needed, so that its area never grows.
   constexpr size_t kStack = 256 << 10;
   std::memset(alloca(kStack), 1, kStack);
@@ -126,25 +137,62 @@ void Worker::run(unsigned index) {
   _exit(0);
 }
 
+// The script's heap gets a place of its own. What the C library has of the old one stays; it must
+// not ask for more, and does not, since workers allocate nothing. All marks of the address space
+// are set at once, which needs no privilege; the others are set to what they are (proc(5), stat).
+void Worker::place_break() {
+  static constexpr const char* kWhat =
+      "place the heap for brk (prctl PR_SET_MM_MAP, of kernels with CONFIG_CHECKPOINT_RESTORE)";
+  read_file("/proc/self/stat");
+  std::array<uint64_t, 52> fields{};  // by proc(5)'s number
+  const char* at = std::strrchr(text_.data(), ')');
+  if (at == nullptr) fatal(kWhat);
+  at += 3;  // the state, a letter, is field 3
+  for (size_t i = 4; i < fields.size(); ++i) {
+    char* end = nullptr;
+    fields[i] = std::strtoull(at + 1, &end, 10);
+    at = end;
+  }
+  prctl_mm_map map{};
+  map.start_code = fields[26];
+  map.end_code = fields[27];
+  map.start_stack = fields[28];
+  map.start_data = fields[45];
+  map.end_data = fields[46];
+  map.arg_start = fields[48];
+  map.arg_end = fields[49];
+  map.env_start = fields[50];
+  map.env_end = fields[51];
+  map.start_brk = map.brk = kBase + kHeap;
+  map.exe_fd = ~0u;
+  if (prctl(PR_SET_MM, PR_SET_MM_MAP, &map, sizeof map, 0) != 0) fatal(kWhat);
+}
+
 void Worker::serve() {
   fault_in_own_memory();
-  answer({Answer::Kind::Done, 0, 0, 0, {}});
+  answer({});
   Command command;
-  while (commands_[index_].receive(command) && command.first != command.last) {
-    for (uint64_t i = command.first; i < command.last; ++i)
-      step(i);
-    answer({Answer::Kind::Done, 0, 0, 0, {}});
+  while (commands_[index_].receive(command) && command.steps != 0) {
+    if (!commands_[index_].get(steps_.data(), command.steps * sizeof(Step))) _exit(1);
+    for (uint64_t i = 0; i < command.steps; ++i)
+      step(steps_[i], command.first + i);
+    answer({});
+    if (steps_[command.steps - 1].kind == Step::Kind::Exit) _exit(0);
   }
 }
 
-void Worker::step(uint64_t number) {
-  const Step& step = plan_.steps[number];
+void Worker::step(const Step& step, uint64_t number) {
+  Answer said;
+  said.step = number;
   if (step.kind == Step::Kind::Begin || step.kind == Step::Kind::End) {
-    answer({Answer::Kind::Counted, 0, number, 0, count()});
+    said.kind = Answer::Kind::Counted;
+    said.counted = count();
+    answer(said);
     return;
   }
-  const int64_t result = perform(step, number);
-  if (result != 0) answer({Answer::Kind::Failed, 0, number, result, {}});
+  said.kind = Answer::Kind::Failed;
+  said.result = perform(step, number);
+  if (said.result != 0) answer(said);
 }
 
 int64_t Worker::perform(const Step& step, uint64_t number) {
@@ -153,8 +201,8 @@ int64_t Worker::perform(const Step& step, uint64_t number) {
   switch (step.kind) {
     case Step::Kind::Map: {
       const int fd = step.file == 0 ? -1 : files_[step.file - 1];
-      const void* at = mmap(start, bytes, static_cast<int>(step.prot),
-                            static_cast<int>(step.flags | kernel::abi::kMapFixedNoReplace), fd, 0);
+      const void* at = mmap(start, bytes, static_cast<int>(step.prot), static_cast<int>(step.flags),
+                            fd, static_cast<off_t>(step.offset));
       return at == MAP_FAILED ? -int64_t{errno} : 0;
     }
     case Step::Kind::Unmap:
@@ -165,17 +213,26 @@ int64_t Worker::perform(const Step& step, uint64_t number) {
       return result_of(mprotect(start, bytes, static_cast<int>(step.prot)));
     case Step::Kind::Advise:
       return result_of(madvise(start, bytes, static_cast<int>(step.advice)));
+    case Step::Kind::Lock:
+      return result_of(mlock(start, bytes));
+    case Step::Kind::Unlock:
+      return result_of(munlock(start, bytes));
     case Step::Kind::Remap: {
-      const bool moves = step.target.begin != step.range.begin;
-      const void* at = moves ? mremap(start, bytes, step.target.bytes(),
-                                      MREMAP_MAYMOVE | MREMAP_FIXED, pointer(step.target.begin))
-                             : mremap(start, bytes, step.target.bytes(), 0);
+      const void* at = mremap(start, bytes, step.target.bytes(), static_cast<int>(step.flags),
+                              pointer(step.target.begin));
       return at == MAP_FAILED ? -int64_t{errno} : 0;
+    }
+    case Step::Kind::Break: {
+      const uint64_t wanted = step.range.end.value();
+      return static_cast<uint64_t>(syscall(SYS_brk, wanted)) == wanted ? 0 : -int64_t{ENOMEM};
     }
     case Step::Kind::Fork:
       return fork_child(step, number);
+    case Step::Kind::Exec:
+      return exec();
     case Step::Kind::Wait:
       return wait_child(step);
+    case Step::Kind::Exit:  // when the answers have been given
     case Step::Kind::Begin:
     case Step::Kind::End:
       break;
@@ -202,7 +259,11 @@ int64_t Worker::fork_child(const Step& step, uint64_t number) {
   }
   children_[step.other] = pid;
   // The child's "done" tells that it is ready; then the parent's own memory is made its own again.
-  answer({Answer::Kind::Forked, 0, number, pid, {}});
+  Answer forked;
+  forked.kind = Answer::Kind::Forked;
+  forked.step = number;
+  forked.result = pid;
+  answer(forked);
   fault_in_own_memory();
   own_faults_ += minor_faults() - before;
   return 0;
@@ -210,23 +271,21 @@ int64_t Worker::fork_child(const Step& step, uint64_t number) {
 
 int64_t Worker::wait_child(const Step& step) {
   const int64_t before = minor_faults();
-  commands_[step.other].send(Command{});
   int status = 0;
   const bool waited = waitpid(children_[step.other], &status, 0) == children_[step.other];
   own_faults_ += minor_faults() - before;
   return waited && WIFEXITED(status) ? 0 : -int64_t{ECHILD};
 }
 
+// All that the script has mapped goes, as in a real exec; the new program is the script's to map.
+int64_t Worker::exec() {
+  if (moves_break_) syscall(SYS_brk, kBase + kHeap);
+  return result_of(munmap(pointer(VirtAddr(kBase)), kHeap + kHeapReach));
+}
+
 // Everything that is not the script's: areas of the program, its libraries, heap and stack.
 void Worker::fault_in_own_memory() {
-  const int fd = open("/proc/self/maps", O_RDONLY | O_CLOEXEC);
-  if (fd < 0) fatal();
-  size_t size = 0;
-  ssize_t n = 0;
-  while ((n = read(fd, text_.data() + size, text_.size() - 1 - size)) > 0)
-    size += static_cast<size_t>(n);
-  close(fd);
-  text_[size] = '\0';
+  read_file("/proc/self/maps");
   for (char* line = text_.data(); *line != '\0';) {
     char* end = nullptr;
     const uint64_t from = std::strtoull(line, &end, 16);
@@ -235,12 +294,13 @@ void Worker::fault_in_own_memory() {
     char* next = std::strchr(line, '\n');
     if (next == nullptr) break;
     *next = '\0';
-    const bool of_script = from >= kBase && from < kBase + kReach;
+    const bool of_script = from >= kBase && from < kBase + kHeap + kHeapReach;
     const bool special = std::strstr(rights, "[v") != nullptr;  // vvar, vdso, vsyscall
     const bool huge = to - from > kMostOfOwn;                   // reserved, not used
     if (!of_script && !special && !huge && rights[0] == 'r') {
       const int advice = rights[1] == 'w' ? MADV_POPULATE_WRITE : MADV_POPULATE_READ;
-      if (madvise(pointer(VirtAddr(from)), to - from, advice) != 0 && errno == EINVAL) fatal();
+      if (madvise(pointer(VirtAddr(from)), to - from, advice) != 0 && errno == EINVAL)
+        fatal("fault in memory (madvise MADV_POPULATE_*, of Linux 5.14)");
     }
     line = next + 1;
   }
@@ -249,21 +309,18 @@ void Worker::fault_in_own_memory() {
 Counted Worker::count() {
   Counted counted;
   counted.minor_faults = minor_faults() - own_faults_;
-  int fd = open("/proc/self/status", O_RDONLY | O_CLOEXEC);
-  if (fd < 0) fatal();
-  ssize_t n = read(fd, text_.data(), text_.size() - 1);
-  close(fd);
-  if (n <= 0) fatal();
-  text_[static_cast<size_t>(n)] = '\0';
+  read_file("/proc/self/status");
   const auto kib = [&](const char* key) {
     const char* found = std::strstr(text_.data(), key);
-    return found == nullptr ? 0 : std::strtoll(found + std::strlen(key), nullptr, 10);
+    if (found == nullptr) fatal("find RssAnon, RssFile, RssShmem and VmPTE in /proc/self/status");
+    return std::strtoll(found + std::strlen(key), nullptr, 10);
   };
   counted.anonymous = kib("RssAnon:");
   counted.file = kib("RssFile:") + kib("RssShmem:");
   counted.tables = kib("VmPTE:");
-  fd = open("/proc/self/maps", O_RDONLY | O_CLOEXEC);
-  if (fd < 0) fatal();
+  const int fd = open("/proc/self/maps", O_RDONLY | O_CLOEXEC);
+  if (fd < 0) fatal("read /proc/self/maps");
+  ssize_t n = 0;
   while ((n = read(fd, text_.data(), text_.size())) > 0)
     for (ssize_t i = 0; i < n; ++i)
       counted.areas += text_[static_cast<size_t>(i)] == '\n' ? 1 : 0;
@@ -271,8 +328,24 @@ Counted Worker::count() {
   return counted;
 }
 
-void Worker::fatal() {
-  answer({Answer::Kind::Fatal, 0, 0, errno, {}});
+// What fits of it into text_, ended by a 0.
+void Worker::read_file(const char* path) {
+  const int fd = open(path, O_RDONLY | O_CLOEXEC);
+  if (fd < 0) fatal("read its files in /proc/self");
+  size_t size = 0;
+  ssize_t n = 0;
+  while ((n = read(fd, text_.data() + size, text_.size() - 1 - size)) > 0)
+    size += static_cast<size_t>(n);
+  close(fd);
+  text_[size] = '\0';
+}
+
+void Worker::fatal(const char* what) {
+  Answer last;
+  last.kind = Answer::Kind::Fatal;
+  last.result = errno;
+  last.what = what;
+  answer(last);
   _exit(1);
 }
 

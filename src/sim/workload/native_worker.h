@@ -10,14 +10,15 @@
 #include <sys/types.h>
 #include <vector>
 
+#include "sim/workload/native.h"
 #include "sim/workload/outcome.h"
-#include "sim/workload/script.h"
+#include "sim/workload/plan.h"
 
 namespace mmusim::sim::workload {
 
-struct Command {  // do these steps; none: exit
+struct Command {  // so many steps follow; none: end
   uint64_t first = 0;
-  uint64_t last = 0;
+  uint64_t steps = 0;
 };
 
 struct Answer {
@@ -25,11 +26,12 @@ struct Answer {
   Kind kind = Kind::Done;
   unsigned process = 0;  // who says so
   uint64_t step = 0;
-  int64_t result = 0;  // -errno or refused touches; pid of the child; errno
+  int64_t result = 0;          // -errno or refused touches; pid of the child; errno
+  const char* what = nullptr;  // fatal: what could not be done (the same text in every process)
   Counted counted;
 };
 
-// A pipe of records. Writes of a record are whole, since it is smaller than PIPE_BUF.
+// A pipe of records with one reader. Several may write records, which are smaller than PIPE_BUF.
 struct Channel {
   int read_end = -1;
   int write_end = -1;
@@ -44,38 +46,44 @@ struct Channel {
   bool receive(Record& record) const {
     return get(&record, sizeof record);
   }
-
- private:
   bool put(const void* bytes, size_t size) const;
   bool get(void* bytes, size_t size) const;
 };
 
 class Worker {
  public:
-  Worker(const Plan& plan, const std::vector<int>& files, const std::vector<Channel>& commands,
-         const Channel& results);
-  // Does what it is told as process `index` until it is told to exit, or nobody is left to tell it.
-  [[noreturn]] void run(unsigned index);
+  Worker(const NativeOptions& options, bool moves_break, const std::vector<int>& files,
+         const std::vector<Channel>& commands, const Channel& results);
+  // Does what it is told as the first process until it is told to end, or nobody is left to tell
+  // it.
+  [[noreturn]] void run();
+
+  static constexpr size_t kMostSteps = 256;  // of one command
 
  private:
   void serve();
-  void step(uint64_t number);
+  void step(const Step& step, uint64_t number);
   int64_t perform(const Step& step, uint64_t number);
   int64_t touch(const Step& step);
   int64_t fork_child(const Step& step, uint64_t number);
   int64_t wait_child(const Step& step);
+  int64_t exec();
+  void place_break();
+  void read_file(const char* path);
   void fault_in_own_memory();
   Counted count();
-  [[noreturn]] void fatal();
+  [[noreturn]] void fatal(const char* what);
   void answer(Answer answer) const;
 
-  const Plan& plan_;
+  const NativeOptions& options_;
+  bool moves_break_;
   const std::vector<int>& files_;
   const std::vector<Channel>& commands_;
   Channel results_;
-  std::vector<pid_t> children_;  // by process index
+  std::vector<pid_t> children_;  // by process
   unsigned index_ = 0;
-  int64_t own_faults_ = 0;            // minor faults that are not the script's
+  int64_t own_faults_ = 0;  // minor faults that are not the script's
+  std::array<Step, kMostSteps> steps_{};
   std::array<char, 1 << 16> text_{};  // of files of /proc
 };
 

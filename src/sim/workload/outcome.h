@@ -4,10 +4,9 @@
 #define MMUSIM_SIM_WORKLOAD_OUTCOME_H_
 
 #include <cstdint>
-#include <string>
 #include <vector>
 
-#include "sim/workload/script.h"
+#include "sim/workload/plan.h"
 
 namespace mmusim::sim::workload {
 
@@ -19,18 +18,33 @@ struct Counted {
   int64_t tables = 0;     // VmPTE
   int64_t areas = 0;      // VMAs
   bool operator==(const Counted&) const = default;
+
+  Counted operator-(const Counted& before) const {
+    return {minor_faults - before.minor_faults, anonymous - before.anonymous, file - before.file,
+            tables - before.tables, areas - before.areas};
+  }
+};
+
+// A step of which the result was not success.
+struct Failure {
+  uint64_t step = 0;  // the how manieth it was
+  Step::Kind kind = Step::Kind::Map;
+  Position at;
+  int64_t result = 0;  // -errno; of a touch: how many accesses were refused
+  bool operator==(const Failure& o) const { return step == o.step && result == o.result; }
 };
 
 struct Outcome {
+  static constexpr size_t kMostFailures = 100'000;  // that are kept
+
   std::vector<Counted> measures;  // as Plan::measures
-  // Steps of which the result was not success, in order: the step and its errno (touches: how many
-  // accesses were refused).
-  struct Failure {
-    size_t step = 0;
-    int64_t result = 0;
-    bool operator==(const Failure&) const = default;
-  };
-  std::vector<Failure> failures;
+  std::vector<Failure> failures;  // in order
+  uint64_t failed = 0;            // all, kept or not
+
+  void add(const Failure& failure) {
+    ++failed;
+    if (failures.size() < kMostFailures) failures.push_back(failure);
+  }
 };
 
 }  // namespace mmusim::sim::workload

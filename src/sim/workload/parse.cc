@@ -1,16 +1,17 @@
 // From text to statements.
+#include <algorithm>
 #include <cctype>
+#include <filesystem>
 #include <fmt/format.h>
 #include <fstream>
-#include <iterator>
 #include <map>
 #include <sstream>
 #include <utility>
 
 #include "base/error.h"
-#include "base/units.h"
 #include "config/nearest.h"
 #include "kernel/linux_abi.h"
+#include "sim/workload/lexer.h"
 #include "sim/workload/script.h"
 
 namespace mmusim::sim::workload {
@@ -20,36 +21,60 @@ namespace {
 using namespace kernel::abi;
 
 constexpr unsigned kMostDepth = 64;
-constexpr uint64_t kMostBytes = kReach;
-
-struct Token {
-  std::string text;  // empty: end of the line; "{", "}", or a word; quotes are taken off
-  Position at;
-  bool quoted = false;
-};
 
 const std::map<std::string, Verb, std::less<>>& verbs() {
   static const std::map<std::string, Verb, std::less<>> kVerbs = {
-      {"map", Verb::Map},         {"unmap", Verb::Unmap},   {"touch", Verb::Touch},
-      {"protect", Verb::Protect}, {"advise", Verb::Advise}, {"resize", Verb::Resize},
-      {"move", Verb::Move},       {"fork", Verb::Fork},     {"in", Verb::In},
-      {"wait", Verb::Wait},       {"repeat", Verb::Repeat}, {"measure", Verb::Measure}};
+      {"advise", Verb::Advise},
+      {"brk", Verb::Brk},
+      {"define", Verb::Define},
+      {"do", Verb::Do},
+      {"duplicate", Verb::Duplicate},
+      {"exec", Verb::Exec},
+      {"exit", Verb::Exit},
+      {"file", Verb::File},
+      {"fork", Verb::Fork},
+      {"in", Verb::In},
+      {"let", Verb::Let},
+      {"lock", Verb::Lock},
+      {"map", Verb::Map},
+      {"measure", Verb::Measure},
+      {"move", Verb::Move},
+      {"pin", Verb::Pin},
+      {"protect", Verb::Protect},
+      {"repeat", Verb::Repeat},
+      {"resize", Verb::Resize},
+      {"touch", Verb::Touch},
+      {"unlock", Verb::Unlock},
+      {"unmap", Verb::Unmap},
+      {"wait", Verb::Wait},
+  };
   return kVerbs;
 }
 
 const std::map<std::string, uint32_t, std::less<>>& advices() {
   static const std::map<std::string, uint32_t, std::less<>> kAdvices = {
+      {"cold", kAdviceCold},
+      {"dodump", kAdviceDoDump},
+      {"dofork", kAdviceDoFork},
+      {"dontdump", kAdviceDontDump},
+      {"dontfork", kAdviceDontFork},
+      {"dontneed", kAdviceDontNeed},
+      {"dontneed-locked", kAdviceDontNeedLocked},
+      {"free", kAdviceFree},
+      {"hugepage", kAdviceHugePage},
+      {"keeponfork", kAdviceKeepOnFork},
+      {"mergeable", kAdviceMergeable},
+      {"nohugepage", kAdviceNoHugePage},
       {"normal", kAdviceNormal},
+      {"pageout", kAdvicePageOut},
+      {"populate-read", kAdvicePopulateRead},
+      {"populate-write", kAdvicePopulateWrite},
       {"random", kAdviceRandom},
       {"sequential", kAdviceSequential},
+      {"unmergeable", kAdviceUnmergeable},
       {"willneed", kAdviceWillNeed},
-      {"dontneed", kAdviceDontNeed},
-      {"dontfork", kAdviceDontFork},
-      {"dofork", kAdviceDoFork},
       {"wipeonfork", kAdviceWipeOnFork},
-      {"keeponfork", kAdviceKeepOnFork},
-      {"populate-read", kAdvicePopulateRead},
-      {"populate-write", kAdvicePopulateWrite}};
+  };
   return kAdvices;
 }
 
@@ -64,99 +89,62 @@ std::vector<std::string> names_of(const Map& map) {
 
 class Parser {
  public:
-  Parser(std::string_view text, const std::string& name) : name_(name) {
-    Position at{1, 1};
-    for (size_t i = 0; i <= text.size();) {
-      if (i == text.size() || text[i] == '\n') {
-        tokens_.push_back({"", at, false});
-        ++at.line;
-        at.column = 1;
-        ++i;
-        continue;
-      }
-      const char c = text[i];
-      if (c == '#') {
-        while (i < text.size() && text[i] != '\n')
-          ++i;
-        continue;
-      }
-      size_t end = i + 1;
-      if (c == '"') {
-        while (end < text.size() && text[end] != '"' && text[end] != '\n')
-          ++end;
-        if (end == text.size() || text[end] != '"') fail(at, "a quoted name does not end");
-        tokens_.push_back({std::string(text.substr(i + 1, end - i - 1)), at, true});
-        ++end;
-      } else if (c == '{' || c == '}') {
-        tokens_.push_back({std::string(1, c), at, false});
-      } else if (std::isspace(static_cast<unsigned char>(c)) == 0) {
-        if (static_cast<unsigned char>(c) < ' ') fail(at, "a control character");
-        while (end < text.size() && is_word(text[end]))
-          ++end;
-        tokens_.push_back({std::string(text.substr(i, end - i)), at, false});
-      }
-      at.column += static_cast<unsigned>(end - i);
-      i = end;
-    }
-  }
+  Parser(std::string_view text, const std::string& name)
+      : name_(name), tokens_(tokens_of(text, name)) {}
 
-  std::vector<Statement> all() {
-    std::vector<Statement> statements = block(0, std::nullopt);
-    return statements;
-  }
+  std::vector<Statement> all() { return block(0, std::nullopt); }
 
  private:
-  static bool is_word(char c) {
-    return static_cast<unsigned char>(c) > ' ' && c != '{' && c != '}' && c != '#' && c != '"';
-  }
+  // A word that may follow a statement, and what it does; true: it has been taken.
+  using Words = std::vector<std::pair<std::string, std::function<void()>>>;
 
   [[noreturn]] void fail(Position at, const std::string& what, const std::string& hint = "") const {
-    throw UsageError(fmt::format("{}:{}:{}", name_, at.line, at.column), what, hint);
+    fail_at(name_, at, what, hint);
   }
 
   [[nodiscard]] const Token& peek() const { return tokens_[next_]; }
   [[nodiscard]] bool at_end() const { return next_ >= tokens_.size(); }
-  [[nodiscard]] static bool ends_line(const Token& token) {
-    return token.text.empty() && !token.quoted;
-  }
-  [[nodiscard]] bool ends_statement() const {
-    return ends_line(peek()) || (!peek().quoted && peek().text == "}");
-  }
+  [[nodiscard]] bool ends_statement() const { return peek().ends_line() || peek().is("}"); }
+
   // The next word of the line, which must be there.
   const Token& word(const char* what) {
     const Token& token = tokens_[next_];
-    if (ends_line(token)) fail(token.at, fmt::format("the line ends where {} should be", what));
-    if (!token.quoted && (token.text == "{" || token.text == "}"))
+    if (token.ends_line()) fail(token.at, fmt::format("the line ends where {} should be", what));
+    if (token.is("{") || token.is("}"))
       fail(token.at, fmt::format("'{}' where {} should be", token.text, what));
     ++next_;
     return token;
   }
   bool accept(std::string_view text) {
-    if (at_end() || peek().quoted || peek().text != text || text.empty()) return false;
+    if (at_end() || text.empty() || !peek().is(text)) return false;
     ++next_;
     return true;
   }
 
-  uint64_t number(const char* what, uint64_t least, uint64_t most) {
+  Expression number(const char* what) {
     const Token& token = word(what);
-    return number_of(token.text, token.at, what, least, most);
-  }
-  uint64_t number_of(std::string_view text, Position at, const char* what, uint64_t least,
-                     uint64_t most) const {
-    const auto value = parse_size(text);
-    if (!value) fail(at, fmt::format("'{}' is not {}", text, what));
-    if (*value < least || *value > most)
-      fail(at, fmt::format("{} is out of range: {} to {}", *value, least, most));
-    return *value;
+    if (token.quoted) fail(token.at, fmt::format("'{}' is not {}", token.text, what));
+    return Expression::parse(token.text, token.at, name_, what);
   }
 
+  void check_name(std::string_view text, Position at, const char* what) const {
+    const bool good =
+        !text.empty() && std::isalpha(static_cast<unsigned char>(text[0])) != 0 &&
+        std::all_of(text.begin(), text.end(), [](char c) {
+          return std::isalnum(static_cast<unsigned char>(c)) != 0 || c == '_' || c == '$';
+        });
+    if (!good)
+      fail(at, fmt::format("'{}' is no name for {}", text, what),
+           "letters, digits and _, beginning with a letter");
+  }
   std::string identifier(const char* what) {
     const Token& token = word(what);
-    const bool good =
-        !token.quoted && (std::isalpha(static_cast<unsigned char>(token.text[0])) != 0);
-    if (!good || token.text.find_first_not_of("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
-                                              "0123456789_-") != std::string::npos)
-      fail(token.at, fmt::format("'{}' is no name for {}", token.text, what));
+    check_name(token.quoted ? "" : token.text, token.at, what);
+    return token.text;
+  }
+  std::string variable() {
+    const Token& token = word("a variable");
+    check_name(token.text.find('$') == std::string::npos ? token.text : "", token.at, "a variable");
     return token.text;
   }
 
@@ -166,80 +154,120 @@ class Parser {
     Part part;
     const size_t open = token.text.find('[');
     part.segment = token.text.substr(0, open);
+    check_name(token.quoted ? "" : part.segment, token.at, "a segment");
     if (open == std::string::npos) return part;
     const size_t dots = token.text.find("..", open);
     if (dots == std::string::npos || token.text.back() != ']')
-      fail(token.at, fmt::format("'{}' is no part of a segment", token.text), "NAME[FROM..TO]");
-    const std::string from = token.text.substr(open + 1, dots - open - 1);
-    const std::string to = token.text.substr(dots + 2, token.text.size() - dots - 3);
-    if (!from.empty()) part.from = number_of(from, token.at, "a size", 0, kMostBytes);
-    if (!to.empty()) part.to = number_of(to, token.at, "a size", 0, kMostBytes);
-    if (part.to && *part.to <= part.from) fail(token.at, "the part is empty");
+      fail(token.at, fmt::format("'{}' is no part of a segment", token.text),
+           "NAME[FROM..TO], without spaces");
+    const auto bound = [&](size_t begin, size_t end) -> std::optional<Expression> {
+      if (begin == end) return std::nullopt;
+      const Position at{token.at.line, token.at.column + static_cast<unsigned>(begin)};
+      return Expression::parse(std::string_view(token.text).substr(begin, end - begin), at, name_,
+                               "a size");
+    };
+    part.from = bound(open + 1, dots);
+    part.to = bound(dots + 2, token.text.size() - 1);
     return part;
   }
 
-  uint32_t rights() {
-    uint32_t prot = 0;
-    while (true) {
-      if (accept("read"))
-        prot |= kProtRead;
-      else if (accept("write"))
-        prot |= kProtWrite;
-      else if (accept("exec"))
-        prot |= kProtExec;
-      else
-        return prot;
+  // Whatever of `words` follows, in any order.
+  void options(const Words& words) {
+    while (!ends_statement() && !peek().is("{")) {
+      const Token& token = peek();
+      const auto found = std::find_if(words.begin(), words.end(),
+                                      [&](const auto& entry) { return token.is(entry.first); });
+      if (found == words.end()) {
+        std::vector<std::string> known;
+        known.reserve(words.size());
+        for (const auto& [name, action] : words)
+          known.push_back(name);
+        std::string hint = config::suggestion(token.text, known);
+        if (hint.empty())
+          hint = known.empty() ? "nothing" : fmt::format("{}", fmt::join(known, ", "));
+        fail(token.at, fmt::format("'{}' is not known here", token.text), hint);
+      }
+      ++next_;
+      found->second();
     }
+  }
+
+  static void add_rights(Words& words, Statement& s, bool& said) {
+    const auto right = [&s, &said](uint32_t prot) {
+      return [&s, &said, prot] {
+        s.prot |= prot;
+        said = true;
+      };
+    };
+    words.emplace_back("read", right(kProtRead));
+    words.emplace_back("write", right(kProtWrite));
+    words.emplace_back("exec", right(kProtExec));
+    words.emplace_back("none", right(0));
   }
 
   void map(Statement& s) {
     s.name = identifier("a segment");
-    s.bytes = number("a size", 1, kMostBytes);
+    s.value = number("a size");
     s.flags = kMapPrivate | kMapAnonymous;
     bool said = false;
-    while (!ends_statement()) {
-      const uint32_t prot = rights();
-      if (prot != 0 || accept("none")) {
-        s.prot |= prot;
-        said = true;
-      } else if (accept("shared")) {
-        s.flags = (s.flags & ~uint32_t{kMapPrivate}) | kMapShared;
-      } else if (accept("populate")) {
-        s.flags |= kMapPopulate;
-      } else if (accept("file")) {
-        s.file = identifier("a file");
-        s.flags &= ~uint32_t{kMapAnonymous};
-      } else if (accept("at")) {
-        s.place = number("an offset", 0, kMostBytes);
-      } else if (!accept("private")) {
-        unknown_word("read, write, exec, none, private, shared, file NAME, populate, at OFFSET");
-      }
-    }
+    Words words;
+    add_rights(words, s, said);
+    const auto flag = [&s](uint32_t bit) { return [&s, bit] { s.flags |= bit; }; };
+    words.emplace_back("shared", [&s] { s.flags = (s.flags & ~kMapType) | kMapShared; });
+    words.emplace_back("private", [&s] { s.flags = (s.flags & ~kMapType) | kMapPrivate; });
+    words.emplace_back("file", [&] {
+      s.file = identifier("a file");
+      s.flags &= ~uint32_t{kMapAnonymous};
+    });
+    words.emplace_back("offset", [&] { s.offset = number("an offset"); });
+    words.emplace_back("at", [&] { s.place = number("a place"); });
+    words.emplace_back("align", [&] { s.alignment = number("an alignment"); });
+    words.emplace_back("over", [&s] { s.over = true; });
+    words.emplace_back("populate", flag(kMapPopulate));
+    words.emplace_back("locked", flag(kMapLocked));
+    words.emplace_back("noreserve", flag(kMapNoReserve));
+    words.emplace_back("growsdown", flag(kMapGrowsDown));
+    options(words);
     if (!said) s.prot = kProtRead | kProtWrite;
+    if (s.offset && s.file.empty()) fail(s.at, "an offset without a file");
+    if (s.over && !s.place) fail(s.at, "over what: 'at PLACE' is missing");
   }
 
   void touch(Statement& s) {
     s.part = part();
-    s.bytes = 4096;
-    while (!ends_statement()) {
-      if (accept("write")) {
-        s.write = true;
-      } else if (accept("stride")) {
-        s.bytes = number("a size", 1, kMostBytes);
-      } else if (accept("random")) {
-        s.seed = number("a seed", 0, ~uint64_t{0});
-      } else if (accept("count")) {
-        s.count = number("a number", 1, 1u << 30);
-      } else if (accept("backwards")) {
-        s.backwards = true;
-      } else if (!accept("read")) {
-        unknown_word("read, write, stride SIZE, random SEED, count N, backwards");
-      }
-    }
+    bool ordered = false;
+    const auto order = [&](Order which, bool seeded) {
+      return [&s, &ordered, this, which, seeded] {
+        if (ordered) fail(tokens_[next_ - 1].at, "one order only");
+        ordered = true;
+        s.order = which;
+        if (seeded) s.seed = number("a seed");
+      };
+    };
+    options({{"read", [&s] { s.write = false; }},
+             {"write", [&s] { s.write = true; }},
+             {"stride", [&] { s.stride = number("a size"); }},
+             {"count", [&] { s.count = number("a number"); }},
+             {"forward", order(Order::Forward, false)},
+             {"backwards", order(Order::Backwards, false)},
+             {"random", order(Order::Random, true)},
+             {"permuted", order(Order::Permuted, true)}});
   }
 
-  [[noreturn]] void unknown_word(const char* known) {
-    fail(peek().at, fmt::format("'{}' is not known here", peek().text), known);
+  void move(Statement& s) {
+    s.part = part();
+    options({{"as", [&] { s.as = identifier("a segment"); }},
+             {"to", [&] { s.place = number("a place"); }},
+             {"size", [&] { s.size = number("a size"); }},
+             {"keep", [&s] { s.keep = true; }}});
+    if (s.keep && s.as.empty()) fail(s.at, "the new segment needs a name", "as NAME");
+  }
+
+  void duplicate(Statement& s) {
+    s.part = part();
+    if (!accept("as")) fail(peek().at, "the new segment needs a name", "as NAME");
+    s.as = identifier("a segment");
+    options({{"to", [&] { s.place = number("a place"); }}});
   }
 
   void advise(Statement& s) {
@@ -255,6 +283,7 @@ class Parser {
   void body(Statement& s, unsigned depth) {
     const Position opened = peek().at;
     if (!accept("{")) fail(opened, "'{' should follow on the same line");
+    s.has_body = true;
     s.body = block(depth + 1, opened);
   }
 
@@ -267,53 +296,84 @@ class Parser {
       fail(token.at, fmt::format("no statement '{}'", token.text),
            config::suggestion(token.text, names_of(verbs())));
     s.verb = found->second;
-    switch (s.verb) {
-      case Verb::Map:
-        map(s);
-        break;
-      case Verb::Unmap:
-        s.part = part();
-        break;
-      case Verb::Touch:
-        touch(s);
-        break;
-      case Verb::Protect:
-        s.part = part();
-        s.prot = rights();
-        if (s.prot == 0 && !accept("none"))
-          fail(peek().at, "which rights: read, write, exec, none");
-        break;
-      case Verb::Advise:
-        advise(s);
-        break;
-      case Verb::Resize:
-        s.name = identifier("a segment");
-        s.bytes = number("a size", 1, kMostBytes);
-        break;
-      case Verb::Move:
-        s.name = identifier("a segment");
-        if (accept("to")) s.place = number("an offset", 0, kMostBytes);
-        break;
-      case Verb::Fork:
-      case Verb::Wait:
-        s.name = identifier("a process");
-        break;
-      case Verb::In:
-        s.name = identifier("a process");
-        body(s, depth);
-        break;
-      case Verb::Repeat:
-        s.count = number("a number of times", 1, 1'000'000);
-        body(s, depth);
-        break;
-      case Verb::Measure:
-        s.name = word("a name").text;
-        body(s, depth);
-        break;
-    }
-    if (!at_end() && !ends_line(peek()) && peek().text != "}")
+    arguments(s, depth);
+    if (!at_end() && !ends_statement())
       fail(peek().at, fmt::format("'{}' is too much here", peek().text));
     return s;
+  }
+
+  void arguments(Statement& s, unsigned depth) {
+    switch (s.verb) {
+      case Verb::Map:
+        return map(s);
+      case Verb::Touch:
+        return touch(s);
+      case Verb::Move:
+        return move(s);
+      case Verb::Duplicate:
+        return duplicate(s);
+      case Verb::Advise:
+        return advise(s);
+      case Verb::Unmap:
+      case Verb::Lock:
+      case Verb::Unlock:
+        s.part = part();
+        return;
+      case Verb::Protect: {
+        s.part = part();
+        bool said = false;
+        Words words;
+        add_rights(words, s, said);
+        options(words);
+        if (!said) fail(peek().at, "which rights: read, write, exec, none");
+        return;
+      }
+      case Verb::Resize:
+        s.name = identifier("a segment");
+        s.value = number("a size");
+        return;
+      case Verb::Brk:
+        s.value = number("a size");
+        return;
+      case Verb::File:
+        s.name = identifier("a file");
+        s.value = number("a size");
+        options({{"memory", [&s] { s.on_disk = false; }}, {"disk", [&s] { s.on_disk = true; }}});
+        return;
+      case Verb::Fork:
+        if (!peek().is("{")) s.name = identifier("a process");
+        if (peek().is("{")) body(s, depth);
+        return;
+      case Verb::Wait:
+        s.name = identifier("a process");
+        return;
+      case Verb::In:
+        s.name = identifier("a process");
+        return body(s, depth);
+      case Verb::Define:
+        s.name = identifier("a block");
+        return body(s, depth);
+      case Verb::Do:
+        s.name = identifier("a block");
+        return;
+      case Verb::Pin:
+        s.value = number("a CPU");
+        return;
+      case Verb::Let:
+        s.name = variable();
+        s.value = number("a number");
+        return;
+      case Verb::Repeat:
+        s.value = number("a number of times");
+        if (accept("as")) s.as = variable();
+        return body(s, depth);
+      case Verb::Measure:
+        s.name = word("a name").text;
+        return body(s, depth);
+      case Verb::Exec:
+      case Verb::Exit:
+        return;
+    }
   }
 
   // Up to the '}' of the '{' at `opened`, or to the end of the script.
@@ -321,13 +381,13 @@ class Parser {
     if (depth > kMostDepth) fail(peek().at, "blocks are nested too deeply");
     std::vector<Statement> statements;
     while (true) {
-      while (!at_end() && ends_line(peek()))
+      while (!at_end() && peek().ends_line())
         ++next_;
       if (at_end()) {
         if (opened) fail(*opened, "the block that begins here does not end: '}' is missing");
         return statements;
       }
-      if (peek().text == "}" && !peek().quoted) {
+      if (peek().is("}")) {
         if (!opened) fail(peek().at, "'}' without a '{'");
         ++next_;
         return statements;
@@ -349,10 +409,11 @@ Script parse(std::string_view text, const std::string& name) {
 
 Script load(const std::string& path) {
   std::ifstream file(path, std::ios::binary);
+  if (!file || std::filesystem::is_directory(path))
+    throw UsageError(path, "cannot read the script");
   std::ostringstream text;
-  if (!file || !(text << file.rdbuf()) || file.bad()) {
-    if (!file || text.str().empty()) throw UsageError(path, "cannot read the script");
-  }
+  text << file.rdbuf();
+  if (file.bad() || text.bad()) throw UsageError(path, "cannot read the script");
   return parse(text.str(), path);
 }
 

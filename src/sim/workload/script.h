@@ -1,8 +1,8 @@
 // Workload scripts: what people do to an address space by hand, in a small text language.
 //
 // After L. Schermerhorn's memtoy, which did the same to a running Linux. A script is parsed into
-// statements, and unrolled into a list of steps with addresses, which the simulated kernel and the
-// real one can carry out alike (simulate.h, native.h). The language is described in
+// statements (here), and unrolled into steps with addresses (plan.h), which the simulated kernel
+// and the real one can carry out alike (simulate.h, native.h). The language is described in
 // workloads/README.md. Plain data.
 #ifndef MMUSIM_SIM_WORKLOAD_SCRIPT_H_
 #define MMUSIM_SIM_WORKLOAD_SCRIPT_H_
@@ -13,53 +13,71 @@
 #include <string_view>
 #include <vector>
 
-#include "base/types.h"
+#include "sim/workload/expression.h"
 
 namespace mmusim::sim::workload {
 
-struct Position {
-  unsigned line = 0;
-  unsigned column = 0;
-};
-
-// Part of a segment: [from, to) in bytes from its start; to: its end.
+// Part of a segment: [from, to) in bytes from its start; left out: its start, its end.
 struct Part {
   std::string segment;
-  uint64_t from = 0;
-  std::optional<uint64_t> to;
+  std::optional<Expression> from;
+  std::optional<Expression> to;
 };
 
 enum class Verb : uint8_t {
-  Map,
-  Unmap,
-  Touch,
-  Protect,
   Advise,
-  Resize,
-  Move,
+  Brk,
+  Define,
+  Do,
+  Duplicate,
+  Exec,
+  Exit,
+  File,
   Fork,
   In,
-  Wait,
-  Repeat,
+  Let,
+  Lock,
+  Map,
   Measure,
+  Move,
+  Pin,
+  Protect,
+  Repeat,
+  Resize,
+  Touch,
+  Unlock,
+  Unmap,
+  Wait,
 };
 
+enum class Order : uint8_t { Forward, Backwards, Random, Permuted };
+
+// Names may hold '$variable'; they are completed when the script is unrolled.
 struct Statement {
   Verb verb = Verb::Map;
   Position at;
-  std::string name;    // of a segment (map, resize, move), a process (fork, in, wait), a measure
-  Part part;           // unmap, touch, protect, advise
-  uint64_t bytes = 0;  // map, resize: size; touch: stride
-  std::optional<uint64_t> place;  // map, move: bytes from the start of the script's addresses
-  uint32_t prot = 0;              // map, protect: kProt* of kernel/linux_abi.h
-  uint32_t flags = 0;             // map: kMap*
-  uint32_t advice = 0;            // advise
-  std::string file;               // map: name; empty: anonymous
-  bool write = false;             // touch
-  bool backwards = false;         // touch
-  std::optional<uint64_t> seed;   // touch: in random order
-  uint64_t count = 0;             // repeat: times; touch: accesses, 0: one per step
-  std::vector<Statement> body;    // in, repeat, measure
+  std::string name;  // of what it makes or names: segment, process, file, measure, variable, block
+  std::string as;    // move, duplicate: the new segment; repeat: its variable
+  Part part;         // unmap, touch, protect, advise, lock, unlock, move, duplicate
+  Expression value;  // map, resize, file, brk: bytes; repeat: times; pin: CPU; let: the value
+  std::optional<Expression> size;       // move: the new size
+  std::optional<Expression> place;      // map, move, duplicate
+  std::optional<Expression> alignment;  // map
+  std::optional<Expression> offset;     // map: in the file
+  std::optional<Expression> stride;     // touch
+  std::optional<Expression> count;      // touch
+  std::optional<Expression> seed;       // touch
+  std::string file;                     // map: name; empty: anonymous
+  uint32_t prot = 0;                    // map, protect: kProt* of kernel/linux_abi.h
+  uint32_t flags = 0;                   // map: kMap*
+  uint32_t advice = 0;                  // advise
+  Order order = Order::Forward;         // touch
+  bool write = false;                   // touch
+  bool over = false;                    // map: whatever is there
+  bool keep = false;                    // move: the old area stays, empty
+  bool on_disk = false;                 // file
+  bool has_body = false;                // fork may be without
+  std::vector<Statement> body;          // define, fork, in, measure, repeat
 };
 
 struct Script {
@@ -72,69 +90,6 @@ Script parse(std::string_view text, const std::string& name);
 // The same from a file. Errors: also UsageError when it cannot be read.
 Script load(const std::string& path);
 
-// One thing for a kernel to do, by one process.
-struct Step {
-  enum class Kind : uint8_t {
-    Map,
-    Unmap,
-    Touch,
-    Protect,
-    Advise,
-    Remap,
-    Fork,
-    Wait,
-    Begin,  // of a measure
-    End,
-  };
-  Kind kind = Kind::Map;
-  unsigned process = 0;  // who does it
-  Position at;           // in the script
-  VirtRange range;       // map, unmap, touch, protect, advise; remap: the old range
-  uint32_t prot = 0;
-  uint32_t flags = 0;   // map
-  uint32_t advice = 0;  // advise
-  unsigned file = 0;    // map: index of Plan::files + 1; 0: anonymous
-  VirtRange target;     // remap: the new range
-  uint64_t stride = 0;  // touch
-  uint64_t count = 0;   // touch: accesses; 0: one per stride
-  bool write = false;
-  bool backwards = false;
-  std::optional<uint64_t> seed;
-  unsigned other = 0;  // fork, wait: the child; begin, end: index of Plan::measures
-};
-
-struct Measure {
-  std::string name;
-  std::string process;
-};
-
-struct Plan {
-  std::string name;
-  std::vector<Step> steps;
-  std::vector<std::string> processes;  // names; [0] is "main"
-  std::vector<Measure> measures;       // each time one is run
-  struct File {
-    std::string name;
-    uint64_t bytes = 0;
-  };
-  std::vector<File> files;
-};
-
-// Where the script's addresses begin: far from what a program has by itself, at the start of a
-// 512 GiB span.
-inline constexpr uint64_t kBase = uint64_t{1} << 45;
-inline constexpr uint64_t kReach = uint64_t{1} << 39;
-
-// Errors: UsageError naming line and column: segments and processes that do not exist or exist
-// already, parts outside their segment, addresses that are taken or out of reach, too many steps.
-Plan unroll(const Script& script);
-
-// The addresses one touch accesses, in order.
-template <class Visit>
-void for_each_touch(const Step& step, Visit visit);
-
 }  // namespace mmusim::sim::workload
-
-#include "sim/workload/touch_inl.h"
 
 #endif  // MMUSIM_SIM_WORKLOAD_SCRIPT_H_

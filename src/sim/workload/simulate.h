@@ -4,7 +4,7 @@
 
 #include "config/schema.h"
 #include "sim/workload/outcome.h"
-#include "sim/workload/script.h"
+#include "sim/workload/plan.h"
 #include "stats/report.h"
 
 namespace mmusim::sim::workload {

@@ -2,6 +2,7 @@
 #ifndef MMUSIM_SIM_WORKLOAD_SIMULATOR_H_
 #define MMUSIM_SIM_WORKLOAD_SIMULATOR_H_
 
+#include <algorithm>
 #include <vector>
 
 #include "base/error.h"
@@ -25,21 +26,27 @@ class Simulator {
         loop_(machine_.cpu(), machine_.kernel(), machine_.sink(), machine_.checker(), Arch::kPage),
         mode_(mode_of(machine_.checker() != nullptr, machine_.sink().has_caches())) {
     for (const Plan::File& file : plan.files)
-      files_.push_back(
-          machine_.kernel().syscalls().open(file.name, file.bytes, kernel::FileKind::Shmem));
+      files_.push_back(machine_.kernel().syscalls().open(
+          file.name, file.bytes,
+          file.on_disk ? kernel::FileKind::Regular : kernel::FileKind::Shmem));
+    alive_.assign(plan.processes, false);
+    alive_[0] = true;
+    spurious_.assign(plan.processes, 0);
     machine_.kernel().run(kCpu, thread_of(0));
+    machine_.kernel().syscalls().place_break(thread_of(0), VirtAddr(kBase + kHeap));
   }
 
   Simulated run() {
     result_.outcome.measures.resize(plan_.measures.size());
-    for (size_t i = 0; i < plan_.steps.size(); ++i) {
-      if (i % 1024 == 0) check_interrupt();
-      const Step& step = plan_.steps[i];
+    uint64_t number = 0;
+    for_each_step(plan_, [&](const Step& step) {
+      if (++number % 1024 == 0) check_interrupt();
+      if (!alive_[step.process]) return;  // its fork failed
       machine_.kernel().run(kCpu, thread_of(step.process));
       const int64_t result = perform(step);
-      if (result != 0) result_.outcome.failures.push_back({i, result});
+      if (result != 0) result_.outcome.add({number, step.kind, step.at, result});
       if (machine_.checker() != nullptr) machine_.checker()->check_everything();
-    }
+    });
     report_totals(totals_, result_.report);
     loop_.counters().report(result_.report);
     machine_.report(result_.report);
@@ -59,12 +66,11 @@ class Simulator {
     const trace::ThreadId thread = thread_of(step.process);
     const VirtAddr start = step.range.begin;
     const uint64_t bytes = step.range.bytes();
+    const auto failure = [](int64_t result) { return std::min<int64_t>(result, 0); };
     switch (step.kind) {
       case Step::Kind::Map: {
         const kernel::FileId file = step.file == 0 ? kernel::FileId(0) : files_[step.file - 1];
-        const int64_t at = sys.mmap(thread, start, bytes, step.prot,
-                                    step.flags | kernel::abi::kMapFixedNoReplace, file, 0);
-        return at < 0 ? at : 0;
+        return failure(sys.mmap(thread, start, bytes, step.prot, step.flags, file, step.offset));
       }
       case Step::Kind::Unmap:
         return sys.munmap(thread, start, bytes);
@@ -74,28 +80,42 @@ class Simulator {
         return sys.mprotect(thread, start, bytes, step.prot);
       case Step::Kind::Advise:
         return sys.madvise(thread, start, bytes, step.advice);
-      case Step::Kind::Remap: {
-        const bool moves = step.target.begin != start;
-        const uint32_t flags =
-            moves ? uint32_t{kernel::abi::kRemapMayMove} | kernel::abi::kRemapFixed : 0;
-        const int64_t at =
-            sys.mremap(thread, start, bytes, step.target.bytes(), flags, step.target.begin);
-        return at < 0 ? at : 0;
+      case Step::Kind::Lock:
+        return sys.mlock(thread, start, bytes);
+      case Step::Kind::Unlock:
+        return sys.munlock(thread, start, bytes);
+      case Step::Kind::Remap:
+        return failure(
+            sys.mremap(thread, start, bytes, step.target.bytes(), step.flags, step.target.begin));
+      case Step::Kind::Break: {
+        const auto wanted = static_cast<int64_t>(step.range.end.value());
+        return sys.brk(thread, step.range.end) == wanted ? 0 : -kernel::abi::kENOMEM;
       }
-      case Step::Kind::Fork:
-        return sys.fork(thread, thread_of(step.other)) < 0 ? -kernel::abi::kENOMEM : 0;
+      case Step::Kind::Fork: {
+        const int64_t result = sys.fork(thread, thread_of(step.other));
+        spurious_[step.other] = 0;
+        alive_[step.other] = result >= 0;
+        return failure(result);
+      }
+      case Step::Kind::Exec: {
+        // The script maps what the new program has.
+        trace::ExecEvent image;
+        image.brk = VirtAddr(kBase + kHeap);
+        sys.exec(thread, image);
+        return 0;
+      }
+      case Step::Kind::Exit:
+        return sys.exit(thread, 0);
       case Step::Kind::Wait:
-        sys.exit(thread_of(step.other), 0);
-        sys.wait(thread, Pid(step.other + 1));
+        if (alive_[step.other]) sys.wait(thread, Pid(step.other + 1));
+        alive_[step.other] = false;
         return 0;
       case Step::Kind::Begin:
         result_.outcome.measures[step.other] = count(step.process);
         return 0;
       case Step::Kind::End: {
         Counted& measure = result_.outcome.measures[step.other];
-        const Counted now = count(step.process);
-        measure = {now.minor_faults - measure.minor_faults, now.anonymous - measure.anonymous,
-                   now.file - measure.file, now.tables - measure.tables, now.areas - measure.areas};
+        measure = count(step.process) - measure;
         return 0;
       }
     }
@@ -104,15 +124,21 @@ class Simulator {
 
   int64_t touch(const Step& step) {
     const uint64_t before = loop_.counters().refused;
+    const uint64_t spurious_before = spurious();
     const AccessKind kind = step.write ? AccessKind::Store : AccessKind::Load;
     for_each_touch(step, [&](VirtAddr va) {
-      ++(step.write ? totals_.stores : totals_.loads);
+      if (++(step.write ? totals_.stores : totals_.loads) % (1 << 16) == 0) check_interrupt();
       if (mode_ == ReplayMode::Full)
         loop_.template access<ReplayMode::Full>(va, kind, kTouchBytes);
       else
         loop_.template access<ReplayMode::Fast>(va, kind, kTouchBytes);
     });
+    spurious_[step.process] += static_cast<int64_t>(spurious() - spurious_before);
     return static_cast<int64_t>(loop_.counters().refused - before);
+  }
+
+  [[nodiscard]] uint64_t spurious() {
+    return machine_.kernel().system().core.counters.cause[kernel::FaultCause::Spurious];
   }
 
   Counted count(unsigned process) {
@@ -121,7 +147,8 @@ class Simulator {
       return static_cast<int64_t>(pages * Arch::kPage.bytes() / 1024);
     };
     using kernel::PageKind;
-    return {static_cast<int64_t>(p.faults.minor), kib(p.mm->rss(PageKind::Anonymous)),
+    return {static_cast<int64_t>(p.faults.minor) - spurious_[process],
+            kib(p.mm->rss(PageKind::Anonymous)),
             kib(p.mm->rss(PageKind::File) + p.mm->rss(PageKind::Shmem)),
             static_cast<int64_t>(p.mm->page_table_bytes() / 1024),
             static_cast<int64_t>(p.mm->vmas.size())};
@@ -134,6 +161,10 @@ class Simulator {
   ReplayLoop<typename Arch::Cpu> loop_;
   ReplayMode mode_;
   std::vector<kernel::FileId> files_;
+  // By process: faults that only a stale TLB entry made. A measure leaves them out, since they tell
+  // of the processor's TLB and not of the kernel.
+  std::vector<int64_t> spurious_;
+  std::vector<bool> alive_;  // by process: not where a fork failed
   trace::Totals totals_;
   Simulated result_;
 };

@@ -7,7 +7,7 @@
 #include "base/error.h"
 #include "kernel/linux_abi.h"
 #include "sim/simulation.h"
-#include "sim/workload/script.h"
+#include "sim/workload/plan.h"
 #include "sim/workload/simulate.h"
 
 namespace mmusim::sim::workload {
@@ -19,6 +19,11 @@ Plan plan_of(const std::string& text) {
 VirtRange range(uint64_t begin, uint64_t end) {
   return {VirtAddr(kBase + begin), VirtAddr(kBase + end)};
 }
+std::vector<Step> steps_of(const std::string& text) {
+  std::vector<Step> steps;
+  for_each_step(plan_of(text), [&](const Step& step) { steps.push_back(step); });
+  return steps;
+}
 std::vector<uint64_t> touches(const Step& step) {
   std::vector<uint64_t> pages;
   for_each_touch(step, [&](VirtAddr va) { pages.push_back((va.value() - kBase) / 4096); });
@@ -26,76 +31,135 @@ std::vector<uint64_t> touches(const Step& step) {
 }
 
 TEST(WorkloadScript, SegmentsHaveAddresses) {
-  const Plan plan = plan_of(
+  const std::string text =
       "map a 5000          # rounded to pages\n"
       "map b 1M shared read exec at 64K\n"
-      "map c 4K file data\n"
-      "unmap a\nmap a 8K none at 0\n");
-  ASSERT_EQ(plan.steps.size(), 5u);
-  EXPECT_EQ(plan.steps[0].range, range(0, 8192));
-  EXPECT_EQ(plan.steps[0].prot, kernel::abi::kProtRead | kernel::abi::kProtWrite);
-  EXPECT_EQ(plan.steps[1].range, range(64 << 10, (64 << 10) + (1 << 20)));
-  EXPECT_EQ(plan.steps[1].flags, kernel::abi::kMapShared | kernel::abi::kMapAnonymous);
-  EXPECT_EQ(plan.steps[1].prot, kernel::abi::kProtRead | kernel::abi::kProtExec);
+      "map c 4K file data offset 8K\n"
+      "unmap a\nmap a 8K none at 0\n";
+  const auto steps = steps_of(text);
+  ASSERT_EQ(steps.size(), 5u);
+  EXPECT_EQ(steps[0].range, range(0, 8192));
+  EXPECT_EQ(steps[0].prot, kernel::abi::kProtRead | kernel::abi::kProtWrite);
+  EXPECT_EQ(steps[1].range, range(64 << 10, (64 << 10) + (1 << 20)));
+  EXPECT_EQ(steps[1].flags,
+            kernel::abi::kMapShared | kernel::abi::kMapAnonymous | kernel::abi::kMapFixedNoReplace);
+  EXPECT_EQ(steps[1].prot, kernel::abi::kProtRead | kernel::abi::kProtExec);
   // Behind all there are: the next 2M, and 2M of a gap.
-  EXPECT_EQ(plan.steps[2].range, range(4 << 20, (4 << 20) + 4096));
-  EXPECT_EQ(plan.steps[2].file, 1u);
-  EXPECT_EQ(plan.files.at(0).bytes, 4096u);
-  EXPECT_EQ(plan.steps[4].prot, 0u);
+  EXPECT_EQ(steps[2].range, range(4 << 20, (4 << 20) + 4096));
+  EXPECT_EQ(steps[2].file, 1u);
+  EXPECT_EQ(steps[2].offset, 8192u);
+  EXPECT_EQ(plan_of(text).files.at(0).bytes, 12288u);
+  EXPECT_EQ(steps[4].prot, 0u);
+}
+
+TEST(WorkloadScript, PlacesAreRelativeAndAligned) {
+  const auto steps = steps_of(
+      "let step 64K\nmap a 1M at 1G\nmap b 8K at a.end+step\nmap c 4K at b-4K over\n"
+      "map d 4K align 1G\nrepeat 3 as i { map s$i 4K at d.end+(i+1)*2M }\n"
+      "repeat 2 as i { repeat 2 as j { touch a[(i*2+j)*4K..(i*2+j)*4K+4K] } }\n");
+  constexpr uint64_t kG = 1 << 30;
+  EXPECT_EQ(steps[1].range, range(kG + (1 << 20) + (64 << 10), kG + (1 << 20) + (72 << 10)));
+  EXPECT_EQ(steps[2].range.begin, steps[1].range.begin - 4096);
+  EXPECT_NE(steps[2].flags & kernel::abi::kMapFixed, 0u);
+  EXPECT_EQ(steps[3].range.begin, VirtAddr(kBase + 2 * kG));
+  EXPECT_EQ(steps[6].range.begin, VirtAddr(kBase + 2 * kG + 4096 + 3 * (2 << 20)));
+  EXPECT_EQ(steps[10].range.begin, VirtAddr(kBase + kG + 3 * 4096));
 }
 
 TEST(WorkloadScript, TouchesHaveAnOrder) {
-  const Plan plan = plan_of(
+  const auto steps = steps_of(
       "map a 32K\ntouch a\ntouch a[8K..20K] write stride 8K\ntouch a backwards\n"
-      "touch a random 5 count 6\ntouch a[..8K] count 5");
-  EXPECT_EQ(touches(plan.steps[1]), (std::vector<uint64_t>{0, 1, 2, 3, 4, 5, 6, 7}));
-  EXPECT_EQ(touches(plan.steps[2]), (std::vector<uint64_t>{2, 4}));
-  EXPECT_TRUE(plan.steps[2].write);
-  EXPECT_EQ(touches(plan.steps[3]), (std::vector<uint64_t>{7, 6, 5, 4, 3, 2, 1, 0}));
-  const auto random = touches(plan.steps[4]);
+      "touch a random 5 count 6\ntouch a[..8K] count 5\ntouch a permuted 9\n"
+      "touch a permuted 10\ntouch a[..20K] permuted 1");
+  EXPECT_EQ(touches(steps[1]), (std::vector<uint64_t>{0, 1, 2, 3, 4, 5, 6, 7}));
+  EXPECT_EQ(touches(steps[2]), (std::vector<uint64_t>{2, 4}));
+  EXPECT_TRUE(steps[2].write);
+  EXPECT_EQ(touches(steps[3]), (std::vector<uint64_t>{7, 6, 5, 4, 3, 2, 1, 0}));
+  const auto random = touches(steps[4]);
   EXPECT_EQ(random.size(), 6u);
-  EXPECT_EQ(random, touches(plan.steps[4]));
-  EXPECT_EQ(touches(plan.steps[5]), (std::vector<uint64_t>{0, 1, 0, 1, 0}));
+  EXPECT_EQ(random, touches(steps[4]));
+  EXPECT_EQ(touches(steps[5]), (std::vector<uint64_t>{0, 1, 0, 1, 0}));
+  EXPECT_THAT(touches(steps[6]), testing::UnorderedElementsAre(0, 1, 2, 3, 4, 5, 6, 7));
+  EXPECT_NE(touches(steps[6]), touches(steps[7]));
+  EXPECT_THAT(touches(steps[8]), testing::UnorderedElementsAre(0, 1, 2, 3, 4));
 }
 
 TEST(WorkloadScript, ProcessesHaveTheirOwnSegments) {
-  const Plan plan = plan_of(
+  const std::string text =
       "map a 4K\nfork c\nin c { unmap a\n map b 4K }\ntouch a\nmap b 8K\n"
-      "repeat 2 { measure \"w\" { touch b } }\nwait c\nfork c\nin c { touch b[4K..8K] }\n");
-  ASSERT_EQ(plan.processes, (std::vector<std::string>{"main", "c", "c"}));
-  EXPECT_EQ(plan.steps[2].process, 1u);
+      "repeat 2 { measure \"w\" { touch b } }\nwait c\nfork c\nin c { touch b[4K..8K] }\n";
+  const auto steps = steps_of(text);
+  EXPECT_EQ(steps[2].process, 1u);
+  EXPECT_EQ(steps.back().process, 1u);  // the number of the first child is free again
+  const Plan plan = plan_of(text);
   EXPECT_EQ(plan.measures.size(), 2u);
-  EXPECT_EQ(plan.steps.back().process, 2u);
+  EXPECT_EQ(plan.processes, 2u);
+  EXPECT_EQ(plan.steps, steps.size());
+}
+
+TEST(WorkloadScript, BlocksAndChildren) {
+  using Kind = Step::Kind;
+  const auto kinds = [](const std::string& text) {
+    std::vector<std::pair<Kind, unsigned>> all;
+    for (const Step& step : steps_of(text))
+      all.emplace_back(step.kind, step.process);
+    return all;
+  };
+  const std::vector<std::pair<Kind, unsigned>> once = {
+      {Kind::Fork, 0}, {Kind::Exec, 1}, {Kind::Map, 1}, {Kind::Exit, 1}, {Kind::Wait, 0}};
+  EXPECT_EQ(kinds("define hello { exec\n map text 4K }\nfork { do hello }"), once);
+  EXPECT_EQ(kinds("define hello { exec\n map text 4K }\nfork c { do hello\n exit }\nwait c"), once);
 }
 
 TEST(WorkloadScript, MistakesHaveAPlace) {
   const std::vector<std::pair<const char*, const char*>> cases = {
       {"mop a 4K", "t:1:1: no statement 'mop'"},
+      {"mop a 4K", "did you mean 'map'?"},
       {"map a", "t:1:6: the line ends where a size should be"},
       {"map a 4Q", "t:1:7: '4Q' is not a size"},
+      {"map a 4K*", "t:1:10: '4K*' is not a size"},
       {"map 1a 4K", "t:1:5: '1a' is no name"},
+      {"map heap 4K", "t:1:1: segment 'heap' is what brk moves"},
       {"map a 4K sideways", "t:1:10: 'sideways' is not known here"},
+      {"map a 4K popolate", "did you mean 'populate'?"},
       {"map a 4K\nmap a 4K", "t:2:1: segment 'a' exists already"},
-      {"map a 4K\n  touch b", "t:2:3: no segment 'b'"},
+      {"map aa 4K\n  touch ab", "t:2:3: no segment 'ab' in process 'main' (did you mean 'aa'?)"},
       {"map a 8K\ntouch a[4K..16K]", "t:2:1: the part"},
       {"map a 8K\ntouch a[4K]", "t:2:7: 'a[4K]' is no part"},
-      {"map a 8K\ntouch a[8K..4K]", "t:2:7: the part is empty"},
-      {"map a 8K at 4K\nmap b 4K at 8K", "t:2:1: there is another segment"},
-      {"map a 4K at 100", "t:1:1: an offset is a multiple of 4K"},
+      {"map a 8K\ntouch a[8K..4K]", "t:2:1: the part [8192..4096] of segment 'a' is empty"},
+      {"map a 8K\ntouch a[-4K..4K]", "t:2:1: the part"},
+      {"map a 8K\ntouch a random 1 permuted 2", "t:2:18: one order only"},
+      {"map a 8K at b", "t:1:13: no variable or segment 'b'"},
+      {"map a$x 8K", "t:1:1: no variable 'x'"},
+      {"map a 4K/0", "t:1:9: a division by zero"},
+      {"map a 4T*4T*4T", "does not fit into 63 bits"},
+      {"map a 4K at 100", "t:1:13: a place is a multiple of 4K"},
+      {"map a 4K align 5000", "t:1:16: an alignment is a power of two"},
+      {"map a 4K over", "t:1:1: over what"},
+      {"map a 4K offset 4K", "t:1:1: an offset without a file"},
+      {"map a 4K file f\nfile f 4K", "t:2:1: file 'f' exists already"},
+      {"map a 8K\nmove a[..4K] to 1M", "t:2:1: a part that moves needs a name"},
+      {"map a 8K\nmove a keep", "t:2:1: the new segment needs a name"},
       {"measure \"x\" {\n touch a", "t:1:13: the block that begins here does not end"},
       {"measure \"x", "t:1:9: a quoted name does not end"},
       {"}", "t:1:1: '}' without"},
       {"repeat 3 touch", "t:1:10: '{' should follow"},
-      {"repeat 0 { }", "t:1:8: 0 is out of range"},
+      {"repeat 0-1 { }", "t:1:8: -1 is out of range"},
       {"in c { }", "t:1:1: no process 'c'"},
       {"wait main", "t:1:1: 'main' is no child"},
       {"fork c\nfork c", "t:2:1: process 'c' exists already"},
       {"fork c\nin c { fork d }\nwait c", "t:3:1: 'c' has a child"},
+      {"fork c { exit\nbrk 4K }", "t:2:1: process 'c' has exited"},
+      {"fork c { measure \"m\" { exit } }", "t:1:10: the process exits in the middle"},
+      {"exit", "t:1:1: the first process exits at the end"},
+      {"do x", "t:1:1: no block 'x'"},
+      {"define x { do x }\ndo x", "blocks are nested too deeply"},
       {"map a 4K\nadvise a dontneeded", "t:2:10: no advice 'dontneeded'"},
       {"map a 4K\nprotect a", "which rights"},
       {"map a 4K extra", "t:1:10"},
-      {"map a 999999T", "t:1:7"},
-      {"repeat 1000000 { repeat 1000000 { fork c\nwait c } }", "more than 5000000 steps"},
+      {"map a 60T", "a segment cannot end beyond 48T"},
+      {"repeat 1000000 { repeat 1000000 { fork c\nwait c } }", "more than 10000000 steps"},
+      {"repeat 10000000 { repeat 10000000 { } }", "more than 10000000 blocks"},
   };
   for (const auto& [text, message] : cases) {
     try {
@@ -130,11 +194,83 @@ TEST_F(SimulatedWorkload, CountsAndRefuses) {
   EXPECT_EQ(result.outcome.measures.at(0),
             (Counted{.minor_faults = 16, .anonymous = 64, .file = 0, .tables = 12, .areas = 0}));
   ASSERT_EQ(result.outcome.failures.size(), 3u);
-  EXPECT_EQ(result.outcome.failures[0], (Outcome::Failure{5, 1}));  // the hole
+  EXPECT_EQ(result.outcome.failures[0], (Failure{6, Step::Kind::Touch, {}, 1}));  // the hole
   EXPECT_EQ(result.outcome.failures[1].result, -kernel::abi::kENOMEM);
-  EXPECT_EQ(result.outcome.failures[2], (Outcome::Failure{7, 1}));  // read-only
+  EXPECT_EQ(result.outcome.failures[2], (Failure{8, Step::Kind::Touch, {}, 1}));  // read-only
   EXPECT_EQ(result.report.value("run.stores"), 17u);
   EXPECT_EQ(result.report.value("access.refused"), 2u);
+}
+
+// The results of all steps that fail, by line.
+std::vector<std::pair<unsigned, int64_t>> failures_of(const Simulated& result) {
+  std::vector<std::pair<unsigned, int64_t>> all;
+  for (const Failure& failure : result.outcome.failures)
+    all.emplace_back(failure.at.line, failure.result);
+  return all;
+}
+using Failures = std::vector<std::pair<unsigned, int64_t>>;
+using namespace kernel::abi;
+
+TEST_F(SimulatedWorkload, ResultsAreThoseOfLinux) {
+  // simulate() in checking mode counts the frames at the end.
+  const Simulated result = simulate(*config_, plan_of("map a 8K at 1M\n"
+                                                      "map b 8K at a.end-4K\n"
+                                                      "map c 131072T\n"
+                                                      "unmap b\n"
+                                                      "unmap a[4K..8K]\n"
+                                                      "unmap a[4K..8K]\n"
+                                                      "move a to a+4K\n"
+                                                      "brk 1T\n"
+                                                      "lock a\n"));
+  EXPECT_EQ(failures_of(result),
+            (Failures{{2, -kEEXIST}, {3, -kENOMEM}, {7, -kEINVAL}, {9, -kENOMEM}}));
+}
+
+TEST_F(SimulatedWorkload, AreasRunOut) {
+  config_->set("kernel.max_map_count", "100", "test");
+  const Simulated result =
+      simulate(*config_, plan_of("map a 1M at 1G\nrepeat 120 as i { map s$i 4K at i*8K }\n"
+                                 "unmap a[4K..8K]\nprotect a[4K..8K] read\n"
+                                 "advise a[4K..8K] dontfork\ntouch s119\n"));
+  // 101 can be made, as in Linux, whose mmap goes one past the limit.
+  const Failures failures = failures_of(result);
+  ASSERT_EQ(failures.size(), 20u + 4);
+  EXPECT_EQ(failures[0], (std::pair<unsigned, int64_t>{2, -kENOMEM}));
+  EXPECT_EQ(failures[20], (std::pair<unsigned, int64_t>{3, -kENOMEM}));
+  EXPECT_EQ(failures[21], (std::pair<unsigned, int64_t>{4, -kENOMEM}));
+  EXPECT_EQ(failures[22], (std::pair<unsigned, int64_t>{5, -kEAGAIN}));
+  EXPECT_EQ(failures[23], (std::pair<unsigned, int64_t>{6, 1}));
+}
+
+TEST_F(SimulatedWorkload, FramesRunOut) {
+  config_->set("mem.bytes", "1M", "test");
+  // 256 frames: the tables of 150 pages cannot be copied many times.
+  const Simulated result =
+      simulate(*config_, plan_of("map a 600K\ntouch a write\nrepeat 60 as i { fork c$i\n"
+                                 "in c$i { map b 4K at 1G } }\nmap d 1M\nadvise d populate-write\n"
+                                 "repeat 60 as i { wait c$i }\n"));
+  const Failures failures = failures_of(result);
+  ASSERT_FALSE(failures.empty());
+  EXPECT_EQ(failures.front(), (std::pair<unsigned, int64_t>{3, -kENOMEM}));
+  EXPECT_EQ(failures.back(), (std::pair<unsigned, int64_t>{6, -kENOMEM}));
+  try {
+    simulate(*config_, plan_of("map a 2M\ntouch a write\n"));
+    ADD_FAILURE() << "2M fit into 1M";
+  } catch (const Error& error) {
+    EXPECT_THAT(std::string(error.what()), testing::HasSubstr("out of simulated memory"));
+  }
+}
+
+TEST_F(SimulatedWorkload, ExecLeavesNothing) {
+  const Simulated result =
+      simulate(*config_, plan_of("map a 1M populate\nbrk 64K\ntouch heap write\n"
+                                 "fork c { measure \"exec\" { exec }\n brk 4K\n"
+                                 "measure \"heap\" { touch heap write } }\nwait c\n"));
+  EXPECT_EQ(
+      result.outcome.measures.at(0),
+      (Counted{.minor_faults = 0, .anonymous = -1088, .file = 0, .tables = -24, .areas = -2}));
+  EXPECT_EQ(result.outcome.measures.at(1).tables, 12);
+  EXPECT_EQ(result.outcome.failed, 0u);
 }
 
 }  // namespace

@@ -1,0 +1,124 @@
+// What this computer's kernel does that others do not: small scripts tell.
+#include <algorithm>
+#include <cstdlib>
+#include <fstream>
+#include <string>
+#include <sys/utsname.h>
+
+#include "base/bits.h"
+#include "base/error.h"
+#include "base/units.h"
+#include "sim/workload/native.h"
+
+namespace mmusim::sim::workload {
+
+namespace {
+
+// Where the script goes wrong, the feature is taken not to be there.
+Outcome try_out(const char* what, const std::string& script, const NativeOptions& options) {
+  const Plan plan = unroll(parse(script, what));
+  try {
+    return run_native(plan, options);
+  } catch (const UsageError&) {
+    throw;
+  } catch (const Error&) {
+    Outcome nothing;
+    nothing.measures.resize(plan.measures.size());
+    nothing.failed = 1;
+    return nothing;
+  }
+}
+
+std::string first_line(const char* path) {
+  std::ifstream file(path);
+  std::string line;
+  std::getline(file, line);
+  return line;
+}
+
+std::string huge_page_setting() {
+  const std::string all = first_line("/sys/kernel/mm/transparent_hugepage/enabled");
+  const size_t open = all.find('[');
+  const size_t close = all.find(']');
+  return open == std::string::npos || close == std::string::npos
+             ? "none"
+             : all.substr(open + 1, close - open - 1);
+}
+
+uint64_t areas_of_a_process() {
+  std::ifstream maps("/proc/self/maps");
+  uint64_t areas = 0;
+  for (std::string line; std::getline(maps, line);)
+    areas += line.find("[vsyscall]") == std::string::npos ? 1 : 0;
+  return areas;
+}
+
+}  // namespace
+
+NativeFeatures native_features(const NativeOptions& options) {
+  NativeFeatures features;
+  utsname name{};
+  if (uname(&name) == 0) features.kernel = std::string(name.sysname) + " " + name.release;
+  features.huge_pages = huge_page_setting();
+
+  // What every host must be able to do comes first: if it cannot, this says so.
+  const Outcome basic =
+      run_native(unroll(parse("map a 6M at 0\ntouch a write\n"
+                              "measure \"a table emptied\" { advise a[2M..4M] dontneed }\n"
+                              "map zero 4K\nmeasure \"read\" { touch zero read }\n"
+                              "map file 2M shared file f\n"
+                              "measure \"fault-around\" { touch file[0..4K] read }\n",
+                              "the test of this computer's kernel")),
+                 options);
+  features.pt_reclaim = basic.measures[0].tables < 0;
+  features.zero_page = basic.measures[1].anonymous == 0;
+  features.fault_around = static_cast<uint64_t>(basic.measures[2].file) << 10;
+
+  // Pages that one fault of a shared write maps, at two places of two files.
+  const Outcome folios = try_out("the test for large folios",
+                                 "file big 4M disk\nmap b 4M shared file big\n"
+                                 "measure \"at its start\" { touch b[0..4K] write }\n"
+                                 "measure \"behind\" { touch b[3M..3076K] write }\n",
+                                 options);
+  const auto pages = static_cast<uint64_t>(folios.measures[0].file) / 4;
+  if (folios.failed == 0 && pages != 0 && (pages & (pages - 1)) == 0 && pages <= 512) {
+    features.folio_order = log2_floor(pages);
+    features.folio_order_known = folios.measures[1].file == folios.measures[0].file;
+  }
+
+  features.can_lock =
+      try_out("the test for locked memory", "map a 16M\nlock a\n", options).failed == 0;
+  features.can_place_break =
+      try_out("the test for brk", "brk 4K\ntouch heap write\n", options).failed == 0;
+
+  const std::string most = first_line("/proc/sys/vm/max_map_count");
+  if (!most.empty()) features.max_map_count = std::strtoull(most.c_str(), nullptr, 10);
+  const uint64_t own = areas_of_a_process();
+  features.max_map_count -= std::min(own, features.max_map_count - 1);
+  return features;
+}
+
+Imitation imitate(config::Config& config, const NativeFeatures& features) {
+  Imitation imitation;
+  // `read` says what the key has in the end.
+  const auto take = [&](const char* key, const std::string& value, bool known, auto read) {
+    std::vector<std::string>& how = config.origin(key) != "default" ? imitation.given
+                                    : known                         ? imitation.found
+                                                                    : imitation.assumed;
+    if (&how == &imitation.found) config.set(key, value, "this computer's kernel");
+    how.push_back(std::string(key) + " = " + read(key));
+  };
+  const auto text_of = [](bool on) { return std::string(on ? "true" : "false"); };
+  const auto flag = [&](const char* key) { return text_of(config.flag(key)); };
+  const auto size = [&](const char* key) { return format_size(config.size(key)); };
+  const auto number = [&](const char* key) { return std::to_string(config.number(key)); };
+  take("kernel.pt_reclaim", text_of(features.pt_reclaim), true, flag);
+  take("kernel.zero_page", text_of(features.zero_page), true, flag);
+  take("kernel.fault_around", format_size(features.fault_around), features.fault_around != 0, size);
+  take("kernel.max_map_count", std::to_string(features.max_map_count), true, number);
+  take("kernel.folio_order", std::to_string(features.folio_order), features.folio_order_known,
+       number);
+  return imitation;
+}
+
+}  // namespace mmusim::sim::workload

@@ -1,0 +1,105 @@
+// A script as the steps that a kernel carries out: names are addresses and numbers, loops are
+// unrolled.
+//
+// Steps are made one at a time, so that a script that forks a million times needs no more memory
+// than one that forks once. unroll() goes through all of them once, which finds the mistakes of the
+// script before anything is done, and what has to be there beforehand.
+#ifndef MMUSIM_SIM_WORKLOAD_PLAN_H_
+#define MMUSIM_SIM_WORKLOAD_PLAN_H_
+
+#include <cstdint>
+#include <functional>
+#include <string>
+#include <vector>
+
+#include "base/types.h"
+#include "sim/workload/script.h"
+
+namespace mmusim::sim::workload {
+
+// One thing for a kernel to do, by one process. Can be copied byte by byte.
+struct Step {
+  enum class Kind : uint8_t {
+    Map,
+    Unmap,
+    Touch,
+    Protect,
+    Advise,
+    Lock,
+    Unlock,
+    Remap,
+    Break,
+    Fork,
+    Exec,
+    Exit,
+    Wait,
+    Begin,  // of a measure
+    End,
+  };
+  Kind kind = Kind::Map;
+  Order order = Order::Forward;  // touch
+  bool write = false;            // touch
+  unsigned process = 0;          // who does it: a number that is used again after the wait
+  Position at;                   // in the script
+  VirtRange range;      // what it is done to; remap: the old range; break: [start, new end)
+  uint32_t prot = 0;    // map, protect
+  uint32_t flags = 0;   // map: kMap*; remap: kRemap*
+  uint32_t advice = 0;  // advise
+  unsigned file = 0;    // map: index of Plan::files + 1; 0: anonymous
+  uint64_t offset = 0;  // map: in the file
+  VirtRange target;     // remap: the new range
+  uint64_t stride = 0;  // touch
+  uint64_t count = 0;   // touch: accesses; 0: one per stride
+  uint64_t seed = 0;    // touch: of a random or permuted order
+  unsigned other = 0;   // fork, wait: the child; begin, end: index of Plan::measures
+};
+
+// What a step is called in messages.
+const char* name_of(Step::Kind kind);
+
+struct Plan {
+  struct Measure {
+    std::string name;
+    std::string process;
+  };
+  struct File {
+    std::string name;
+    uint64_t bytes = 0;
+    bool on_disk = false;
+  };
+  Script script;
+  std::vector<Measure> measures;  // each time one is run
+  std::vector<File> files;
+  unsigned processes = 1;  // at most at once; process 0 is the first
+  uint64_t steps = 0;
+  bool locks = false;   // there are steps that lock memory
+  bool breaks = false;  // ... and that move the break
+
+  [[nodiscard]] const std::string& name() const { return script.name; }
+};
+
+// Where the script's addresses begin: far from what a program has by itself, at the start of a
+// 512 GiB span. Segments end before kReach, or reach so far (kBeyond) that any kernel refuses them.
+inline constexpr uint64_t kBase = uint64_t{1} << 45;
+inline constexpr uint64_t kReach = uint64_t{48} << 40;
+inline constexpr uint64_t kBeyond = uint64_t{1} << 57;
+// The heap of brk, from kBase, and how far it can grow.
+inline constexpr uint64_t kHeap = kReach;
+inline constexpr uint64_t kHeapReach = uint64_t{1} << 40;
+
+// Errors: UsageError naming line and column: segments and processes that do not exist or exist
+// already, parts outside their segment, addresses out of reach, too many steps.
+Plan unroll(Script script);
+
+// All steps, in order.
+void for_each_step(const Plan& plan, const std::function<void(const Step&)>& visit);
+
+// The addresses one touch accesses, in order.
+template <class Visit>
+void for_each_touch(const Step& step, Visit visit);
+
+}  // namespace mmusim::sim::workload
+
+#include "sim/workload/touch_inl.h"
+
+#endif  // MMUSIM_SIM_WORKLOAD_PLAN_H_

@@ -1,0 +1,114 @@
+// Rules of Linux that random scripts found missing, one test each; the numbers are what a real
+// kernel (6.18) gave.
+#include "kernel/machine.h"
+
+namespace mmusim::kernel::testing {
+namespace {
+
+using namespace abi;
+
+constexpr uint64_t kBase = 0x100000000000;
+constexpr trace::ThreadId kP1 = thread_of(1);
+constexpr uint32_t kRw = kProtRead | kProtWrite;
+constexpr uint32_t kFixed = kMapPrivate | kMapAnonymous | kMapFixed;
+constexpr uint32_t kMoveTo = kRemapMayMove | kRemapFixed;
+
+class Findings : public ::testing::Test {
+ protected:
+  void TearDown() override { m.expect_nothing_leaks(); }
+  static VirtAddr at(uint64_t page) { return VirtAddr(kBase + page * kPage); }
+  int64_t map(uint64_t page, uint64_t pages, uint32_t prot = kRw, uint32_t flags = kFixed) {
+    return m.sys().mmap(kP1, at(page), pages * kPage, prot, flags);
+  }
+  int64_t move(uint64_t page, uint64_t pages, uint64_t new_pages, uint32_t flags, uint64_t to = 0) {
+    return m.sys().mremap(kP1, at(page), pages * kPage, new_pages * kPage, flags, at(to));
+  }
+  size_t areas() { return m.mm(1).vmas.size(); }
+  uint64_t anonymous() { return m.mm(1).rss(PageKind::Anonymous); }
+  const Vma& area(uint64_t page) { return *m.mm(1).vmas.find(at(page)); }
+  Machine m{"[kernel]\nimply = false\n"};
+};
+
+TEST_F(Findings, OnlyPrivateAnonymousMemoryGrows) {
+  EXPECT_EQ(map(0, 1, kRw, kMapShared | kMapAnonymous | kMapFixed | kMapGrowsDown), -kEINVAL);
+  EXPECT_GE(map(0, 1, kRw, kFixed | kMapGrowsDown), 0);
+}
+
+TEST_F(Findings, AMoveThatKeepsTheOldAreaUnlocksItAndForgetsItsPages) {
+  map(0, 8);
+  ASSERT_EQ(m.sys().mlock(kP1, at(0), 8 * kPage), 0);
+  EXPECT_GE(move(0, 8, 8, kMoveTo | kRemapDontUnmap, 100), 0);
+  EXPECT_FALSE(area(0).has(kVmLocked));
+  EXPECT_EQ(area(0).anon, AnonVmaId(0));
+  EXPECT_TRUE(area(100).has(kVmLocked));
+  // Several areas at once, too.
+  map(200, 4);
+  map(204, 4, kProtRead);
+  EXPECT_GE(move(200, 8, 8, kMoveTo | kRemapDontUnmap, 300), 0);
+  EXPECT_EQ(areas(), 6u);
+}
+
+TEST_F(Findings, WhatShrinksAndMovesNeedsOneAreaForWhatIsLeftOnly) {
+  map(0, 4);
+  map(4, 4, kProtRead);
+  EXPECT_EQ(move(0, 8, 5, kMoveTo, 100), -kEFAULT);
+  EXPECT_EQ(areas(), 2u);  // refused before anything goes
+  EXPECT_GE(move(0, 8, 4, kMoveTo, 100), 0);
+  EXPECT_EQ(areas(), 1u);
+  // Whether the places overlap is looked at before whether anything is there.
+  EXPECT_EQ(move(500, 8, 8, kMoveTo, 504), -kEINVAL);
+}
+
+TEST_F(Findings, LockedMemoryIsFaultedInWhenItGrowsOrBecomesWritable) {
+  map(0, 4);
+  ASSERT_EQ(m.sys().mlock(kP1, at(0), 4 * kPage), 0);
+  EXPECT_EQ(anonymous(), 4u);
+  EXPECT_GE(move(0, 4, 6, 0), 0);
+  EXPECT_EQ(anonymous(), 6u);
+  map(10, 4, kProtRead);
+  ASSERT_EQ(m.sys().mlock(kP1, at(10), 4 * kPage), 0);
+  EXPECT_EQ(anonymous(), 6u);
+  ASSERT_EQ(m.sys().mprotect(kP1, at(10), 4 * kPage, kRw), 0);
+  EXPECT_EQ(anonymous(), 10u);
+  EXPECT_EQ(m.sys().madvise(kP1, at(10), 4 * kPage, kAdviceDontNeed), -kEINVAL);
+  EXPECT_EQ(m.sys().madvise(kP1, at(10), 4 * kPage, kAdviceDontNeedLocked), 0);
+  // At a hole: what lies before it is marked, nothing is faulted in.
+  map(20, 1);
+  EXPECT_EQ(m.sys().mlock(kP1, at(20), 2 * kPage), -kENOMEM);
+  EXPECT_TRUE(area(20).has(kVmLocked));
+  EXPECT_EQ(anonymous(), 6u);
+  EXPECT_EQ(m.sys().munlock(kP1, at(20), kPage), 0);
+  EXPECT_FALSE(area(20).has(kVmLocked));
+}
+
+TEST_F(Findings, LockedSharedMemoryShownAgainIsFaultedInAtOnce) {
+  map(0, 4, kRw, kMapShared | kMapAnonymous | kMapFixed);
+  ASSERT_EQ(m.sys().mlock(kP1, at(0), 4 * kPage), 0);
+  EXPECT_GE(move(0, 0, 4, kMoveTo, 100), 0);
+  EXPECT_EQ(m.mm(1).rss(PageKind::Shmem), 8u);
+}
+
+TEST_F(Findings, AStackHasItsAnonVmaBeforeItGrows) {
+  // Two pieces of one area that grow together again stay two: the upper one was not next to the
+  // lower one when it got its anon_vma.
+  map(0, 8, kRw, kFixed | kMapGrowsDown);
+  ASSERT_EQ(m.sys().munmap(kP1, at(3), 3 * kPage), 0);
+  EXPECT_EQ(m.access(kP1, at(1), AccessKind::Store), Result::Ok);
+  EXPECT_EQ(m.access(kP1, at(3), AccessKind::Store), Result::Ok);
+  EXPECT_EQ(area(3).start, at(3));
+  EXPECT_NE(area(3).anon, area(1).anon);
+}
+
+TEST(KernelWithoutAZeroPage, AReadGetsAPageOfItsOwn) {
+  Machine m("[kernel]\nimply = false\nzero_page = false\n");
+  m.sys().mmap(kP1, VirtAddr(kBase), 4 * kPage, kRw, kFixed);
+  EXPECT_EQ(m.access(kP1, VirtAddr(kBase), AccessKind::Load), Result::Ok);
+  EXPECT_EQ(m.mm(1).rss(PageKind::Anonymous), 1u);
+  const uint64_t faults = m.process(1).faults.minor;
+  EXPECT_EQ(m.access(kP1, VirtAddr(kBase), AccessKind::Store), Result::Ok);
+  EXPECT_EQ(m.process(1).faults.minor, faults);
+  m.expect_nothing_leaks();
+}
+
+}  // namespace
+}  // namespace mmusim::kernel::testing
