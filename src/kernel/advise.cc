@@ -64,7 +64,6 @@ int64_t advise(FaultContext context, VirtRange range, uint32_t advice) {
   AddressSpace& mm = context.mm;
   switch (advice) {
     case kAdviceDontNeed:
-      return drop(core, mm, range, kVmLocked | kVmPfnMap);
     case kAdviceDontNeedLocked:
       return drop_contents(core, mm, range, advice == kAdviceDontNeedLocked);
     case kAdvicePopulateRead:

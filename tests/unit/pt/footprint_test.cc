@@ -4,11 +4,13 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include "pt/conformance/machine.h"
 #include "pt/drawing.h"
-#include "tests/conformance/machine.h"
 
 namespace mmusim::pt {
 namespace {
+
+using conformance::Machine;
 
 using testing::HasSubstr;
 using testing::Not;

@@ -8,12 +8,15 @@
 #include <vector>
 
 #include "base/random.h"
+#include "pt/conformance/machine.h"
 #include "pt/gpt/gpt.h"
 #include "pt/mlpt/shape.h"
-#include "tests/conformance/machine.h"
 
 namespace mmusim::pt {
 namespace {
+
+using conformance::Architecture;
+using conformance::Machine;
 
 const Architecture kWhole = {"whole64", 12, "12:9:leaf,21:9,30:9,39:9,48:16"};
 

@@ -6,10 +6,14 @@
 #include <gtest/gtest.h>
 #include <memory>
 
+#include "pt/conformance/machine.h"
 #include "pt/gpt/gpt.h"
-#include "tests/conformance/machine.h"
 
 namespace mmusim::pt {
+
+using conformance::architectures;
+using conformance::Machine;
+using conformance::TestFormat;
 
 constexpr uint64_t kPage = 4096;
 constexpr uint64_t kBase = 0x100000000000;

@@ -5,10 +5,14 @@
 #include <memory>
 #include <vector>
 
-#include "tests/conformance/machine.h"
+#include "pt/conformance/machine.h"
 
 namespace mmusim::pt {
 namespace {
+
+using conformance::architectures;
+using conformance::copy_range;
+using conformance::Machine;
 
 constexpr uint64_t kK = 1024;
 constexpr uint64_t kPage = 4096;

@@ -3,10 +3,14 @@
 #include <array>
 #include <gtest/gtest.h>
 
-#include "tests/conformance/machine.h"
+#include "pt/conformance/machine.h"
 
 namespace mmusim::pt {
 namespace {
+
+using conformance::architectures;
+using conformance::copy_range;
+using conformance::Machine;
 
 constexpr uint64_t kPage = 4096;
 constexpr uint64_t k2M = uint64_t{2} << 20;

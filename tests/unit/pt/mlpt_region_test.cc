@@ -11,6 +11,8 @@
 namespace mmusim::pt {
 namespace {
 
+using conformance::Machine;
+
 constexpr unsigned kOffsetBits = 44;
 constexpr PageShift kPage{14};
 

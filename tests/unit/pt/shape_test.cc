@@ -6,10 +6,13 @@
 #include <string>
 
 #include "base/error.h"
-#include "tests/conformance/machine.h"
+#include "pt/conformance/machine.h"
 
 namespace mmusim::pt::mlpt {
 namespace {
+
+using conformance::architectures;
+using conformance::Machine;
 
 constexpr const char* kX86 = "12:9:leaf,21:9:leaf,30:9:leaf,39:9";
 
