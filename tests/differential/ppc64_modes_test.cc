@@ -25,13 +25,13 @@ struct Variant {
   const char* settings;  // INI
 };
 const Variant kVariants[] = {
-    {"ppc970", "ppc970", ""},
+    {"ppc970", "ppc970", "[ppc64.htab]\nbytes = 2M\n"},
     // 2048 groups, filled by the pages of several processes, and few segments.
     {"small", "ppc970",
      "[ppc64.htab]\nbytes = 256K\n[ppc64.slb]\nentries = 8\n"
      "[ppc64.tlb]\nentries = 64\nways = 2\n[ppc64.derat]\nreplacement = random\n"
      "[mem]\nbytes = 1G\n"},
-    {"power8", "power8", ""},
+    {"power8", "power8", "[ppc64.htab]\nbytes = 2M\n"},
 };
 
 Counters run(const std::string& trace, const Variant& variant, const std::string& backend,
