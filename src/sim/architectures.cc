@@ -1,6 +1,7 @@
 #include "sim/architectures.h"
 
 #include "arch/ia64/architecture.h"
+#include "arch/ppc64/architecture.h"
 #include "arch/x86/architecture.h"
 #include "base/error.h"
 #include "sim/explainer.h"
@@ -40,6 +41,7 @@ const std::vector<Architecture>& all_architectures() {
   static const std::vector<Architecture> kAll = {
       entry<x86::Architecture>(),
       entry<ia64::Architecture>(),
+      entry<ppc64::Architecture>(),
   };
   return kAll;
 }

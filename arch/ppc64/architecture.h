@@ -1,0 +1,33 @@
+// 64-bit PowerPC under one name: what the simulator needs to make machines of this architecture.
+#ifndef MMUSIM_ARCH_PPC64_ARCHITECTURE_H_
+#define MMUSIM_ARCH_PPC64_ARCHITECTURE_H_
+
+#include "arch/ppc64/entry_format.h"
+#include "arch/ppc64/formats.h"
+#include "arch/ppc64/mmu.h"
+#include "arch/ppc64/options.h"
+#include "arch/ppc64/tlbs.h"
+#include "base/types.h"
+
+namespace mmusim::ppc64 {
+
+struct Architecture {
+  static constexpr const char* kName = "ppc64";
+  static constexpr const char* kSummary =
+      "64-bit PowerPC: SLB, ERATs, hashed page table as a cache of the kernel's";
+  static constexpr PageShift kPage = ppc64::kPage;
+
+  using Cpu = Mmu;
+  using Options = ppc64::Options;
+  using Tlbs = ppc64::Tlbs;
+  using Format = EntryFormat;
+
+  static void declare(config::Schema& schema) { ppc64::declare(schema); }
+  static Options read_options(const config::Config& config) { return ppc64::read_options(config); }
+  static pt::RadixGeometry geometry(const Options&) { return radix_geometry(); }
+  static mmu::AddressLayout layout(const Options&) { return address_layout(); }
+};
+
+}  // namespace mmusim::ppc64
+
+#endif  // MMUSIM_ARCH_PPC64_ARCHITECTURE_H_

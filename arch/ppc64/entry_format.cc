@@ -1,0 +1,96 @@
+#include "arch/ppc64/entry_format.h"
+
+#include "arch/ppc64/formats.h"
+
+namespace mmusim::ppc64 {
+
+namespace {
+
+constexpr uint64_t kLinearMap = uint64_t{0xc} << 60;
+constexpr pt::Entry kRightsBits = pte::User::kMask | pte::Exec::kMask | pte::Write::kMask;
+
+pt::Entry bits_of(Rights rights) {
+  if ((rights.bits() & (Rights::kRead | Rights::kWrite | Rights::kExec)) == 0) return 0;
+  pt::Entry e = pte::User::kMask;
+  if (rights.has(Rights::kWrite)) e |= pte::Write::kMask;
+  if (rights.has(Rights::kExec)) e |= pte::Exec::kMask;
+  return e;
+}
+
+}  // namespace
+
+EntryFormat::EntryFormat() {
+  present_mask = pte::Present::kMask;
+  accessed_mask = pte::Accessed::kMask;
+  dirty_mask = pte::Dirty::kMask;
+  special_mask = pte::Special::kMask;
+  write_mask = pte::Write::kMask;
+  pfn_mask = pte::Frame::kMask;
+  pfn_shift = 17;
+}
+
+pt::Entry EntryFormat::make_leaf(const pt::LeafFields& fields) const {
+  pt::Entry e = pte::Present::kMask | pte::Coherent::kMask | bits_of(fields.rights);
+  e = pte::Frame::set(e, fields.pfn.value());
+  if (fields.accessed) e |= accessed_mask;
+  if (fields.dirty) e |= dirty_mask;
+  if (fields.special) e |= special_mask;
+  return e;
+}
+
+pt::LeafFields EntryFormat::parse_leaf(pt::Entry e, PageShift size) const {
+  pt::LeafFields fields;
+  fields.pfn = Pfn(pte::Frame::get(e) & ~(size.offset_mask() >> kPage.log2()));
+  fields.size = size;
+  fields.accessed = is_accessed(e);
+  fields.dirty = is_dirty(e);
+  fields.special = is_special(e);
+  unsigned bits = Rights::kUser;
+  if (pte::User::get(e) != 0) {
+    bits |= Rights::kRead;
+    if (pte::Write::get(e) != 0) bits |= Rights::kWrite;
+    if (pte::Exec::get(e) != 0) bits |= Rights::kExec;
+  }
+  fields.rights = Rights(bits);
+  return fields;
+}
+
+pt::Entry EntryFormat::with_rights(pt::Entry e, Rights rights) const {
+  return (e & ~(kRightsBits | pte::kHint)) | bits_of(rights);
+}
+
+pt::Entry EntryFormat::make_table(PhysAddr next) const {
+  return kLinearMap | next.value();
+}
+
+PhysAddr EntryFormat::table_address(pt::Entry e) const {
+  return PhysAddr(e & ~kLinearMap);
+}
+
+bool EntryFormat::is_leaf(pt::Entry e, PageShift size) const {
+  return size == kPage || pte::Present::get(e) != 0;
+}
+
+pt::RadixGeometry radix_geometry() {
+  pt::RadixGeometry geometry;
+  unsigned shift = kPage.log2();
+  for (const unsigned index_bits : {9u, 7u, 9u, 9u}) {
+    geometry.push_back(
+        {.shift = shift, .index_bits = index_bits, .leaf_allowed = geometry.empty()});
+    shift += index_bits;
+  }
+  return geometry;
+}
+
+mmu::AddressLayout address_layout() {
+  mmu::AddressLayout layout;
+  layout.page = kPage;
+  layout.lowest = VirtAddr(0x10000);
+  layout.top = VirtAddr(uint64_t{1} << kUserBits);
+  layout.stack_top = layout.top;
+  // The gap left for the stack is never less than 128 MiB.
+  layout.mmap_base = layout.top - (uint64_t{128} << 20);
+  return layout;
+}
+
+}  // namespace mmusim::ppc64

@@ -1,0 +1,229 @@
+#include "arch/ppc64/htab.h"
+
+#include <algorithm>
+
+#include "arch/ppc64/steps.h"
+#include "base/error.h"
+
+namespace mmusim::ppc64 {
+
+namespace {
+
+constexpr unsigned kMostAttempts = 64;
+constexpr uint64_t kSecond = 8;  // offset of an HPTE's second doubleword
+
+mmu::MissPath::Access by(mem::Origin origin, const char* what, uint8_t group, bool dependent) {
+  return {.origin = origin, .level = group, .dependent = dependent, .through = {}, .what = what};
+}
+mmu::MissPath::Access handler(const char* what) {
+  return by(mem::Origin::Handler, what, 0, false);
+}
+
+}  // namespace
+
+Htab::Htab(uint64_t bytes, bool tera_segments, mem::FrameMemory& frames, mem::ReferenceSink& sink)
+    : bytes_(bytes),
+      mask_(bytes / (hpte::kGroup * hpte::kBytes) - 1),
+      frames_(&frames),
+      sink_(&sink),
+      owners_(bytes / hpte::kBytes) {
+  const auto base = frames.reserve(bytes, mem::FrameUse::SoftTlb);
+  if (!base)
+    throw Error("", "out of simulated memory for the hashed page table",
+                "give the machine more with mem.bytes, or the table less with ppc64.htab.bytes");
+  base_ = *base;
+  bolt_linear_map(tera_segments);
+}
+
+void Htab::bolt_linear_map(bool tera_segments) {
+  const uint64_t memory = frames_->total_frames() * kPage.bytes();
+  // So that groups of bolted entries only are all but impossible.
+  if (memory / kLargePage.bytes() > owners_.size() / 4)
+    throw Error("ppc64.htab.bytes",
+                "the kernel's linear map would fill more than a quarter of the hashed page table",
+                "give the table at least 1/262144 of mem.bytes");
+  for (uint64_t at_memory = 0; at_memory < memory; at_memory += kLargePage.bytes()) {
+    const VirtAddr va((uint64_t{0xc} << 60) + at_memory);
+    const Segment segment = linear_segment(va, tera_segments);
+    const uint64_t group = hash_of(va, segment, kLargePage) & mask_;
+    for (uint64_t slot = group * hpte::kGroup; slot < (group + 1) * hpte::kGroup; ++slot) {
+      uint64_t& first = word(at(slot));
+      if (hpte::Valid::get(first) != 0) continue;
+      first = compared_of(va, segment, kLargePage) | hpte::Bolted::kMask | hpte::Large::kMask |
+              hpte::Valid::kMask;
+      // The kernel's text is in the first page; PP 0: the kernel's alone.
+      word(at(slot) + kSecond) = at_memory | hpte::Referenced::kMask | hpte::Changed::kMask |
+                                 hpte::Coherent::kMask |
+                                 (at_memory == 0 ? 0 : hpte::NoExecute::kMask);
+      ++counters_.bolted;
+      break;
+    }
+  }
+}
+
+// A Weyl sequence: every bit of it changes as if at random.
+uint64_t Htab::timebase() {
+  time_ += 0x9e37'79b9'7f4a'7c15;
+  return time_ >> 32;
+}
+
+std::optional<uint64_t> Htab::search(const Page& page, bool write, mmu::MissPath& path) {
+  ++counters_.lookups;
+  const uint64_t compared = compared_of(page.base, page.segment, kPage);
+  for (const Group group : {Group::Primary, Group::Secondary}) {
+    const uint64_t wanted =
+        compared | hpte::Valid::kMask | (group == Group::Secondary ? hpte::Hash::kMask : 0);
+    constexpr uint64_t kMatched =
+        hpte::kCompared | hpte::Large::kMask | hpte::Hash::kMask | hpte::Valid::kMask;
+    const auto level = static_cast<uint8_t>(group);
+    const uint64_t first_slot = group_of(page, group) * hpte::kGroup;
+    for (uint64_t slot = first_slot; slot < first_slot + hpte::kGroup; ++slot) {
+      const uint64_t first = path.load(at(slot), by(mem::Origin::Walker, "HPTE V", level, false));
+      if ((first & kMatched) != wanted) continue;
+      ++(group == Group::Primary ? counters_.primary_hits : counters_.secondary_hits);
+      const uint64_t old =
+          path.load(at(slot) + kSecond, by(mem::Origin::Walker, "HPTE R", level, true));
+      uint64_t second = old | hpte::Referenced::kMask;
+      if (write && rights_of(old).has(Rights::kWrite)) second |= hpte::Changed::kMask;
+      if (second != old) {
+        counters_.referenced_set += hpte::Referenced::get(old ^ second);
+        counters_.changed_set += hpte::Changed::get(old ^ second);
+        path.store(at(slot) + kSecond, second, by(mem::Origin::Walker, "HPTE R", level, true));
+      }
+      return second;
+    }
+  }
+  return std::nullopt;
+}
+
+unsigned Htab::insert(const Page& page, uint64_t second, mmu::MissPath& path) {
+  ++counters_.inserts;
+  path.step(kInsert);
+  for (unsigned attempt = 0; attempt < kMostAttempts; ++attempt) {
+    for (const Group group : {Group::Primary, Group::Secondary}) {
+      const auto place = take_place(page, group, second, path);
+      if (!place) continue;
+      const unsigned hint = *place | (group == Group::Secondary ? 8u : 0u);
+      if (group == Group::Secondary) ++counters_.secondary_inserts;
+      hints_[{page.context, page.base}] = static_cast<uint8_t>(hint);
+      counters_.used_peak = std::max<uint64_t>(counters_.used_peak, used_.size());
+      return hint;
+    }
+    evict(group_of(page, (timebase() & 1) != 0 ? Group::Primary : Group::Secondary), path);
+  }
+  throw Error("ppc64.htab.bytes", "bolted entries fill both groups a page may be in",
+              "give the machine a larger hashed page table");
+}
+
+// The first free place of the group, as native_hpte_insert takes it: under the lock bit, the second
+// doubleword first, and the first one, which also unlocks, last.
+std::optional<unsigned> Htab::take_place(const Page& page, Group group, uint64_t second,
+                                         mmu::MissPath& path) {
+  const uint64_t first_slot = group_of(page, group) * hpte::kGroup;
+  for (unsigned i = 0; i < hpte::kGroup; ++i) {
+    const PhysAddr entry = at(first_slot + i);
+    const uint64_t old = path.load(entry, handler("HPTE V"));
+    if (hpte::Valid::get(old) != 0) continue;
+    path.store(entry, old | hpte::Lock::kMask, handler("HPTE V"));
+    path.store(entry + kSecond, second, handler("HPTE R"));
+    path.store(entry,
+               compared_of(page.base, page.segment, kPage) | hpte::Valid::kMask |
+                   (group == Group::Secondary ? hpte::Hash::kMask : 0),
+               handler("HPTE V"));
+    use(first_slot + i, page);
+    return i;
+  }
+  return std::nullopt;
+}
+
+// native_hpte_remove; no tlbie. A group of bolted entries only has nothing to give.
+void Htab::evict(uint64_t group, mmu::MissPath& path) {
+  path.step(kEvict);
+  const uint64_t start = timebase();
+  for (unsigned i = 0; i < hpte::kGroup; ++i) {
+    const uint64_t slot = group * hpte::kGroup + ((start + i) & (hpte::kGroup - 1));
+    const uint64_t old = path.load(at(slot), handler("HPTE V"));
+    if (hpte::Valid::get(old) == 0 || hpte::Bolted::get(old) != 0) continue;
+    path.store(at(slot), old | hpte::Lock::kMask, handler("HPTE V"));
+    path.store(at(slot), 0, handler("HPTE V"));
+    release(slot);
+    ++counters_.evictions;
+    return;
+  }
+}
+
+bool Htab::update(const Page& page, uint64_t second, mmu::MissPath& path) {
+  path.step(kUpdatePp);
+  const auto hint = hints_.find({page.context, page.base});
+  MMUSIM_ASSERT(hint != hints_.end());
+  const PhysAddr entry = at(slot_of(page, hint->second));
+  const uint64_t first = path.load(entry, handler("HPTE V"));
+  path.store(entry, first | hpte::Lock::kMask, handler("HPTE V"));
+  const bool ours = hpte::Valid::get(first) != 0 &&
+                    (first & hpte::kCompared) == compared_of(page.base, page.segment, kPage);
+  if (ours) {
+    constexpr uint64_t kChanged = hpte::Protection::kMask | hpte::NoExecute::kMask;
+    const uint64_t old = path.load(entry + kSecond, handler("HPTE R"));
+    path.store(entry + kSecond, (old & ~kChanged) | (second & kChanged), handler("HPTE R"));
+  }
+  path.store(entry, first, handler("HPTE V"));
+  ++(ours ? counters_.updates : counters_.updates_missed);
+  return ours;
+}
+
+void Htab::invalidate(const Page& page) {
+  const auto hint = hints_.find({page.context, page.base});
+  MMUSIM_ASSERT(hint != hints_.end());
+  const uint64_t slot = slot_of(page, hint->second);
+  hints_.erase(hint);
+  const PhysAddr entry = at(slot);
+  const auto reference = [&](bool write) {
+    sink_->reference(entry, sizeof(uint64_t), write,
+                     {.origin = mem::Origin::Kernel, .level = 0, .dependent = !write});
+  };
+  reference(false);
+  reference(true);  // locked
+  reference(true);  // cleared, or unlocked
+  const uint64_t first = word(entry);
+  if (hpte::Valid::get(first) == 0 ||
+      (first & hpte::kCompared) != compared_of(page.base, page.segment, kPage)) {
+    ++counters_.invalidates_missed;
+    return;
+  }
+  word(entry) = 0;
+  release(slot);
+  ++counters_.invalidated;
+}
+
+void Htab::use(uint64_t slot, const Page& page) {
+  owners_[slot] = {
+      .context = page.context, .page = page.base, .position = static_cast<uint32_t>(used_.size())};
+  used_.push_back(static_cast<uint32_t>(slot));
+}
+
+void Htab::release(uint64_t slot) {
+  const uint32_t position = owners_[slot].position;
+  MMUSIM_ASSERT(position != kNowhere);
+  used_[position] = used_.back();
+  owners_[used_[position]].position = position;
+  used_.pop_back();
+  owners_[slot].position = kNowhere;
+}
+
+std::vector<VirtAddr> Htab::hinted_pages(Context context, VirtRange range) const {
+  std::vector<VirtAddr> pages;
+  for (auto at_hint = hints_.lower_bound({context, range.begin});
+       at_hint != hints_.end() && at_hint->first.first == context &&
+       at_hint->first.second < range.end;
+       ++at_hint)
+    pages.push_back(at_hint->first.second);
+  return pages;
+}
+
+void Htab::for_each(
+    const std::function<void(Context context, VirtAddr page, uint64_t second)>& visit) const {
+  for (const uint32_t slot : used_)
+    visit(owners_[slot].context, owners_[slot].page, *frames_->words(at(slot) + kSecond));
+}
+
+}  // namespace mmusim::ppc64

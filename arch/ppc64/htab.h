@@ -1,0 +1,131 @@
+// The hashed page table: what the hardware searches when the TLB misses, and Linux fills as a cache
+// of its own page tables. One per machine, in simulated memory.
+//
+// A page's entry (HPTE) stands in one of the 8 places of its primary group or of its secondary one.
+// An entry may be evicted at any time, without a tlbie: the translation stays true, since the page
+// table has not changed. Where a page's entry was put is known by a hint of four bits (place and
+// group), which may be out of date; whoever follows it compares. Linux keeps the hint in the
+// page-table entry and takes it from the old value when that is changed. The simulated kernel
+// flushes after it has changed entries, so that the hints are kept here as well, by address; a
+// flush takes them away. A page never has two entries.
+//
+// The order of memory references is that of Linux 3.12, arch/powerpc/mm/hash_native_64.c; what
+// Linux takes from the time base (which group to evict from, and where to begin) comes from a
+// counter. Bolted entries, the kernel's linear map in pages of 16M, are made at the start and never
+// evicted. Not thread-safe.
+#ifndef MMUSIM_ARCH_PPC64_HTAB_H_
+#define MMUSIM_ARCH_PPC64_HTAB_H_
+
+#include <cstdint>
+#include <functional>
+#include <map>
+#include <optional>
+#include <vector>
+
+#include "arch/ppc64/formats.h"
+#include "base/types.h"
+#include "mem/frames.h"
+#include "mem/sink.h"
+#include "mmu/miss_path.h"
+
+namespace mmusim::ppc64 {
+
+struct HtabCounters {
+  uint64_t lookups = 0;  // by hardware
+  uint64_t primary_hits = 0;
+  uint64_t secondary_hits = 0;
+  uint64_t inserts = 0;            // by handlers
+  uint64_t secondary_inserts = 0;  // ... into the secondary group
+  uint64_t evictions = 0;
+  uint64_t updates = 0;             // changes of protection that found the entry
+  uint64_t updates_missed = 0;      // ... that did not
+  uint64_t invalidated = 0;         // by flushes that found the entry
+  uint64_t invalidates_missed = 0;  // by flushes that did not
+  uint64_t referenced_set = 0;      // R bits set by hardware
+  uint64_t changed_set = 0;         // C bits
+  uint64_t used_peak = 0;           // most entries in use, bolted ones not counted
+  uint64_t bolted = 0;
+};
+
+class Htab {
+ public:
+  // Errors: Error when memory has no room for it, or it none for the linear map. `frames` and
+  // `sink` must outlive it.
+  Htab(uint64_t bytes, bool tera_segments, mem::FrameMemory& frames, mem::ReferenceSink& sink);
+  Htab(const Htab&) = delete;
+  Htab& operator=(const Htab&) = delete;
+
+  // A page of an address space, and the segment it is in.
+  struct Page {
+    Context context = 0;
+    VirtAddr base;
+    Segment segment;
+  };
+
+  // The hardware's search. Sets R, and C for a store the entry allows.
+  std::optional<uint64_t> search(const Page& page, bool write, mmu::MissPath& path);
+  // The kernel's: the four bits of the hint. Evicts where both groups are full.
+  unsigned insert(const Page& page, uint64_t second, mmu::MissPath& path);
+  // Changes protection where the hint leads to the page's entry. REQUIRES: hinted().
+  bool update(const Page& page, uint64_t second, mmu::MissPath& path);
+  // Takes the entry away, if the hint still leads to it, and the hint. The references are the
+  // kernel's. REQUIRES: hinted().
+  void invalidate(const Page& page);
+
+  [[nodiscard]] bool hinted(const Page& page) const {
+    return hints_.count({page.context, page.base}) != 0;
+  }
+  // Pages of [begin, end) with a hint, ascending.
+  [[nodiscard]] std::vector<VirtAddr> hinted_pages(Context context, VirtRange range) const;
+
+  // Entries in use that are not bolted.
+  void for_each(
+      const std::function<void(Context context, VirtAddr page, uint64_t second)>& visit) const;
+
+  [[nodiscard]] PhysAddr base() const { return base_; }
+  [[nodiscard]] uint64_t bytes() const { return bytes_; }
+  [[nodiscard]] uint64_t used() const { return used_.size(); }
+  [[nodiscard]] const HtabCounters& counters() const { return counters_; }
+
+ private:
+  struct Owner {
+    Context context = 0;
+    VirtAddr page;
+    uint32_t position = kNowhere;  // among used_; kNowhere: the slot is free, or bolted
+  };
+  static constexpr uint32_t kNowhere = ~uint32_t{0};
+  enum class Group : uint8_t { Primary, Secondary };
+
+  [[nodiscard]] uint64_t group_of(const Page& page, Group group) const {
+    const uint64_t hash = hash_of(page.base, page.segment, kPage);
+    return (group == Group::Primary ? hash : ~hash) & mask_;
+  }
+  [[nodiscard]] uint64_t slot_of(const Page& page, unsigned hint) const {
+    const Group group = (hint & 8) != 0 ? Group::Secondary : Group::Primary;
+    return group_of(page, group) * hpte::kGroup + (hint & 7);
+  }
+  [[nodiscard]] PhysAddr at(uint64_t slot) const { return base_ + slot * hpte::kBytes; }
+  [[nodiscard]] uint64_t& word(PhysAddr address) { return *frames_->words(address); }
+  [[nodiscard]] uint64_t timebase();
+  std::optional<unsigned> take_place(const Page& page, Group group, uint64_t second,
+                                     mmu::MissPath& path);
+  void evict(uint64_t group, mmu::MissPath& path);
+  void use(uint64_t slot, const Page& page);
+  void release(uint64_t slot);
+  void bolt_linear_map(bool tera_segments);
+
+  uint64_t bytes_;
+  uint64_t mask_;  // groups - 1
+  mem::FrameMemory* frames_;
+  mem::ReferenceSink* sink_;
+  PhysAddr base_;
+  std::vector<Owner> owners_;  // by slot
+  std::vector<uint32_t> used_;
+  std::map<std::pair<Context, VirtAddr>, uint8_t> hints_;
+  uint64_t time_ = 0;
+  HtabCounters counters_;
+};
+
+}  // namespace mmusim::ppc64
+
+#endif  // MMUSIM_ARCH_PPC64_HTAB_H_

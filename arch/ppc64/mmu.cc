@@ -1,0 +1,298 @@
+#include "arch/ppc64/mmu.h"
+
+#include <fmt/format.h>
+#include <string>
+#include <string_view>
+
+#include "base/error.h"
+
+namespace mmusim::ppc64 {
+
+namespace {
+
+constexpr VirtAddr kProgramBase(0x10000000);  // where Linux puts a program
+
+tlb::Leaf leaf_of(uint64_t second) {
+  return {.pfn = Pfn(hpte::Frame::get(second)),
+          .size = kPage,
+          .rights = rights_of(second),
+          .dirty = hpte::Changed::get(second) != 0,
+          .global = false,
+          .extra = 0};
+}
+
+std::string decode(const char* what, uint64_t value) {
+  const std::string_view name(what);
+  if (name == "HPTE V")
+    return fmt::format("v={} h={} l={} bolted={} b={} avpn={:#x}", hpte::Valid::get(value),
+                       hpte::Hash::get(value), hpte::Large::get(value), hpte::Bolted::get(value),
+                       hpte::SegmentSize::get(value), hpte::Avpn::get(value));
+  if (name == "HPTE R")
+    return fmt::format("rpn={:#x} r={} c={} n={} pp={}", hpte::Frame::get(value),
+                       hpte::Referenced::get(value), hpte::Changed::get(value),
+                       hpte::NoExecute::get(value), hpte::Protection::get(value));
+  return "";
+}
+
+}  // namespace
+
+void SideCounters::add(const SideCounters& o) {
+  misses += o.misses;
+  tlb_misses += o.tlb_misses;
+  retry_lookups += o.retry_lookups;
+  retry_misses += o.retry_misses;
+  retry_tlb_misses += o.retry_tlb_misses;
+  outside += o.outside;
+}
+
+void MmuCounters::add(const MmuCounters& o) {
+  for (size_t i = 0; i < accesses.size(); ++i)
+    accesses[i] += o.accesses[i];
+  for (size_t i = 0; i < sides.size(); ++i)
+    sides[i].add(o.sides[i]);
+  for (size_t i = 0; i < levels.size(); ++i) {
+    levels[i].fills += o.levels[i].fills;
+    levels[i].evictions += o.levels[i].evictions;
+    levels[i].invalidated += o.levels[i].invalidated;
+  }
+  for (size_t i = 0; i < faults.size(); ++i)
+    faults[i] += o.faults[i];
+  hash_faults += o.hash_faults;
+  hash_faults_fixed += o.hash_faults_fixed;
+  preloads += o.preloads;
+  slb.lookups += o.slb.lookups;
+  slb.misses += o.slb.misses;
+  slb.preloads += o.slb.preloads;
+  slb.replaced += o.slb.replaced;
+  slb.slbie += o.slb.slbie;
+  slb.slbia += o.slb.slbia;
+}
+
+Mmu::Mmu(const Options& options, Htab& htab, mem::FrameMemory& frames, mem::ReferenceSink& sink,
+         PhysAddr code, Invalidate invalidate)
+    : options_(&options),
+      htab_(&htab),
+      path_(kStepList, frames, sink, {.base = code}),
+      broadcast_(std::move(invalidate)),
+      ierat_(options.ierat, kPage, true),
+      derat_(options.derat, kPage, true),
+      tlb_(options.tlb, kPage, false),
+      slb_(options.slb_entries, options.tera_segments),
+      fetch_filter_(&ierat_.filter()),
+      data_filter_(&derat_.filter()) {
+  path_.decode_with(decode);
+  sides_[0] = {.erat = &ierat_, .counters = &counters_.sides[0], .data = false};
+  sides_[1] = {.erat = &derat_, .counters = &counters_.sides[1], .data = true};
+}
+
+void Mmu::remark_lookup(const char* name, bool hit) {
+  if (path_.narrated()) path_.remark(fmt::format("{}: {}", name, hit ? "hit" : "miss"));
+}
+
+mmu::Translation Mmu::access(VirtAddr va, AccessKind kind, bool retry) {
+  Side& side = sides_[kind == AccessKind::Fetch ? 0 : 1];
+  if (retry) ++side.counters->retry_lookups;
+  if (!is_user(va)) {
+    // No segment: Linux's handler has no VSID for it.
+    if (!retry) ++side.counters->outside;
+    path_.step(side.data ? kDataSegment : kInstructionSegment);
+    return fault(mmu::FaultReason::NonCanonical);
+  }
+  if (table_ == nullptr) {
+    ++(retry ? side.counters->retry_misses : side.counters->misses);
+    ++(retry ? side.counters->retry_tlb_misses : side.counters->tlb_misses);
+    return fault(mmu::FaultReason::NotPresent);
+  }
+  if (retry) preload(va, kind);
+  // A hash fault, and perhaps another because the entry was there without the right.
+  constexpr unsigned kMostTries = 4;
+  for (unsigned attempt = 0; attempt < kMostTries; ++attempt) {
+    const Hit hit = translate(side, va, kind, attempt == 0, retry);
+    if (hit && hit.payload->rights.allows(kind)) return finish(side, va, hit);
+    ++counters_.hash_faults;
+    path_.step(side.data ? kDataStorage : kInstructionStorage);
+    const mmu::FaultReason reason = hash_page(va, kind, kHashPage);
+    if (reason != mmu::FaultReason::None) return fault(reason);
+    ++counters_.hash_faults_fixed;
+  }
+  MMUSIM_ASSERT(false);
+  return fault(mmu::FaultReason::Malformed);
+}
+
+Mmu::Hit Mmu::translate(Side& side, VirtAddr va, AccessKind kind, bool first, bool retry) {
+  const bool write = writes(kind);
+  Hit hit = side.erat->find(va, context_);
+  remark_lookup(side.data ? "data ERAT" : "instruction ERAT", static_cast<bool>(hit));
+  // A store by an entry that has no C yet is the hardware's to search for again.
+  const auto usable = [&](const Hit& found) {
+    return found && (!write || found.payload->dirty || !found.payload->rights.allows(kind));
+  };
+  if (usable(hit)) {
+    side.erat->touch(hit);
+    return hit;
+  }
+  if (first && !hit) ++(retry ? side.counters->retry_misses : side.counters->misses);
+
+  ++counters_.slb.lookups;
+  const bool segment = slb_.has(va);
+  remark_lookup("SLB", segment);
+  if (!segment) {
+    ++counters_.slb.misses;
+    path_.step(side.data ? kDataSegment : kInstructionSegment);
+    slb_.fill(va, context_);
+  }
+
+  const bool missed = !hit;
+  hit = tlb_.find(va, context_);
+  if (missed) remark_lookup("TLB", static_cast<bool>(hit));
+  if (usable(hit)) {
+    tlb_.touch(hit);
+    const tlb::Payload& entry = *hit.payload;
+    if (!missed) side.erat->invalidate_page(va, context_);
+    return side.erat->fill(va, context_,
+                           {.pfn = entry.pfn,
+                            .size = entry.size,
+                            .rights = entry.rights,
+                            .dirty = entry.dirty,
+                            .global = false,
+                            .extra = 0});
+  }
+  if (first && missed && !hit)
+    ++(retry ? side.counters->retry_tlb_misses : side.counters->tlb_misses);
+
+  path_.step(kWalk);
+  const std::optional<uint64_t> second = htab_->search(page_of(va), write, path_);
+  if (!second) return {};
+  // There may be an entry that has no C yet.
+  side.erat->invalidate_page(va, context_);
+  tlb_.invalidate_page(va, context_);
+  const tlb::Leaf leaf = leaf_of(*second);
+  tlb_.fill(va, context_, leaf);
+  return side.erat->fill(va, context_, leaf);
+}
+
+// do_hash_page's C part and __hash_page_4K. A larger leaf is hashed in base pages as they are
+// touched.
+mmu::FaultReason Mmu::hash_page(VirtAddr va, AccessKind kind, unsigned step) {
+  path_.step(step);
+  const pt::Lookup found = path_.walk(*table_, va, step);
+  if (found.entry == pt::kNone || !format_.is_present(found.entry))
+    return mmu::FaultReason::NotPresent;
+  const pt::LeafFields leaf = format_.parse_leaf(found.entry, found.size);
+  const Rights rights(leaf.rights.bits() & found.mask.bits());
+  const bool preloading = step == kHashPreload;
+  if (preloading ? (rights.bits() & Rights::kRead) == 0 : !rights.allows(kind))
+    return mmu::FaultReason::Protection;
+
+  pt::Entry marked = found.entry | pte::Accessed::kMask;
+  if (writes(kind) && !preloading) marked |= pte::Dirty::kMask;
+  pt::Entry hashed = marked;
+  if (rights.bits() != leaf.rights.bits()) hashed = format_.with_rights(hashed, rights);
+  hashed = pte::Frame::set(hashed, (leaf.pfn + ((va - found.base) >> kPage.log2())).value());
+  const uint64_t second = hpte_second(hashed);
+  const Htab::Page page = page_of(va);
+  if (htab_->hinted(page)) {
+    const bool updated = htab_->update(page, second, path_);
+    broadcast_(va);  // in either case
+    if (updated) {
+      if (marked != found.entry) {
+        const pt::Status status = table_->install(found.handle, found.entry, marked);
+        MMUSIM_ASSERT(status == pt::Status::Ok);
+      }
+      return mmu::FaultReason::None;
+    }
+  }
+  const unsigned hint = htab_->insert(page, second, path_);
+  if (found.size == kPage && !found.shared) {
+    marked = (marked & ~pte::kHint) | pte::HashPte::kMask;
+    marked = pte::Slot::set(marked, hint & 7);
+    marked = pte::Secondary::set(marked, hint >> 3);
+  }
+  // Nothing happens between taking the handle and using it.
+  if (marked != found.entry) {
+    const pt::Status status = table_->install(found.handle, found.entry, marked);
+    MMUSIM_ASSERT(status == pt::Status::Ok);
+  }
+  return mmu::FaultReason::None;
+}
+
+// update_mmu_cache: only pages the fault has marked accessed.
+void Mmu::preload(VirtAddr va, AccessKind kind) {
+  const pt::Lookup found = table_->peek(va);
+  if (found.entry == pt::kNone || !format_.is_present(found.entry) ||
+      !format_.is_accessed(found.entry))
+    return;
+  if (hash_page(va, kind, kHashPreload) == mmu::FaultReason::None) ++counters_.preloads;
+}
+
+mmu::Translation Mmu::finish(Side& side, VirtAddr va, const Hit& hit) {
+  const tlb::Payload& entry = *hit.payload;
+  if (side.data)
+    side.erat->filter_install(hit, key_of(va), entry.rights.has(Rights::kRead),
+                              entry.rights.has(Rights::kWrite) && entry.dirty);
+  else
+    side.erat->filter_install(hit, key_of(va), entry.rights.has(Rights::kExec), false);
+  return {.fault = mmu::FaultReason::None,
+          .pfn = entry.pfn,
+          .size = entry.size,
+          .rights = entry.rights};
+}
+
+mmu::Translation Mmu::fault(mmu::FaultReason reason) {
+  ++counters_.faults[static_cast<unsigned>(reason)];
+  path_.step(kPageFault);
+  return {.fault = reason, .pfn = {}, .size = {}, .rights = {}};
+}
+
+void Mmu::load(Context context, pt::PageTable& table) {
+  table_ = &table;
+  context_ = context;
+  slb_.empty();
+  ierat_.invalidate_all();
+  derat_.invalidate_all();
+  ++generation_;
+  for (const VirtAddr va : {VirtAddr((uint64_t{1} << kUserBits) - 1), kProgramBase}) {
+    if (slb_.has(va)) continue;
+    path_.step(kSlbPreload);
+    ++counters_.slb.preloads;
+    slb_.fill(va, context);
+  }
+}
+
+void Mmu::unload() {
+  table_ = nullptr;
+  slb_.empty();
+  ierat_.invalidate_all();
+  derat_.invalidate_all();
+  ++generation_;
+}
+
+void Mmu::invalidate(VirtAddr va, Context context) {
+  ierat_.invalidate_page(va, context);
+  derat_.invalidate_page(va, context);
+  tlb_.invalidate_page(va, context);
+  ++generation_;
+}
+
+void Mmu::for_each_entry(
+    const std::function<void(const char* where, const tlb::EntryView& entry)>& visit) const {
+  ierat_.for_each([&](const tlb::EntryView& entry) { visit("ierat", entry); });
+  derat_.for_each([&](const tlb::EntryView& entry) { visit("derat", entry); });
+  tlb_.for_each([&](const tlb::EntryView& entry) { visit("tlb", entry); });
+}
+
+MmuCounters Mmu::counters() const {
+  MmuCounters counters = counters_;
+  const auto of = [](const tlb::Level& level) {
+    return LevelCounters{level.fills(), level.evictions(), level.invalidated()};
+  };
+  counters.levels[kIerat] = of(ierat_);
+  counters.levels[kDerat] = of(derat_);
+  counters.levels[kTlb] = of(tlb_);
+  counters.slb.replaced = slb_.counters.replaced;
+  counters.slb.slbie = slb_.counters.slbie;
+  counters.slb.slbia = slb_.counters.slbia;
+  return counters;
+}
+
+}  // namespace mmusim::ppc64

@@ -1,0 +1,62 @@
+#include "arch/ppc64/options.h"
+
+#include <fmt/format.h>
+
+#include "arch/ppc64/formats.h"
+#include "base/error.h"
+#include "base/units.h"
+
+namespace mmusim::ppc64 {
+
+namespace {
+
+struct ArrayKeys {
+  const char* prefix;
+  const char* what;
+  tlb::GeometryDefaults defaults;
+  std::vector<tlb::Geometry> Options::*level;
+};
+const ArrayKeys kArrayKeys[] = {
+    {"ppc64.ierat", "instruction ERAT", {128, 2, "4K"}, &Options::ierat},
+    {"ppc64.derat", "data ERAT", {128, 128, "4K"}, &Options::derat},
+    {"ppc64.tlb", "TLB", {1024, 4, "4K"}, &Options::tlb},
+};
+
+}  // namespace
+
+void declare(config::Schema& schema) {
+  for (const ArrayKeys& array : kArrayKeys)
+    tlb::declare_geometry(schema, array.prefix, array.what, array.defaults);
+  schema.number("ppc64.slb.entries", 64,
+                "Entries of the segment lookaside buffer; Linux keeps three for itself.", 8, 4096);
+  schema.flag("ppc64.tera_segments", false,
+              "Whether the processor has segments of 1T, which Linux then uses from 1T up.");
+  schema.size("ppc64.htab.bytes", uint64_t{16} << 20,
+              "Size of the hashed page table, which all CPUs share: a power of two from 256K up. "
+              "Linux gives it 1/64 of memory where firmware has no advice.",
+              0, uint64_t{1} << 46);
+}
+
+Options read_options(const config::Config& config) {
+  Options options;
+  for (const ArrayKeys& keys : kArrayKeys) {
+    const tlb::Geometry array = tlb::read_geometry(config, keys.prefix, {kPage});
+    if (!array.exists())
+      throw UsageError(fmt::format("{}.entries", keys.prefix),
+                       fmt::format("there must be the {}", keys.what));
+    (options.*keys.level).push_back(array);
+  }
+  options.slb_entries = static_cast<unsigned>(config.number("ppc64.slb.entries"));
+  options.tera_segments = config.flag("ppc64.tera_segments");
+  options.htab_bytes = config.size("ppc64.htab.bytes");
+  constexpr uint64_t kLeast = uint64_t{1} << 18;
+  if (!is_power_of_two(options.htab_bytes) || options.htab_bytes < kLeast)
+    throw UsageError("ppc64.htab.bytes",
+                     fmt::format("{} is not a size a hashed page table can have: a power of two "
+                                 "that is at least 256K (the architecture's 2^18)",
+                                 format_size(options.htab_bytes)),
+                     "take 256K, 512K, 1M and so on");
+  return options;
+}
+
+}  // namespace mmusim::ppc64

@@ -1,0 +1,33 @@
+// What a simulated PowerPC machine's MMU is made of: the keys ppc64.*.
+//
+// Plain data, read-only after read_options(). The defaults are the PowerPC 970's, as in
+// configs/machines/ppc970.cfg.
+#ifndef MMUSIM_ARCH_PPC64_OPTIONS_H_
+#define MMUSIM_ARCH_PPC64_OPTIONS_H_
+
+#include <cstdint>
+#include <vector>
+
+#include "config/schema.h"
+#include "tlb/geometry.h"
+
+namespace mmusim::ppc64 {
+
+struct Options {
+  std::vector<tlb::Geometry> ierat;
+  std::vector<tlb::Geometry> derat;
+  std::vector<tlb::Geometry> tlb;
+  unsigned slb_entries = 64;
+  bool tera_segments = false;
+  uint64_t htab_bytes = uint64_t{16} << 20;
+};
+
+void declare(config::Schema& schema);
+
+// Errors: UsageError naming the key and the rule; besides those of each array (see
+// tlb/geometry.h): all three arrays exist and hold 4K; the hash table is a power of two.
+Options read_options(const config::Config& config);
+
+}  // namespace mmusim::ppc64
+
+#endif  // MMUSIM_ARCH_PPC64_OPTIONS_H_

@@ -1,0 +1,86 @@
+// One CPU's segment lookaside buffer, as Linux fills it.
+//
+// Slots 0 to 2 are the kernel's (linear map, vmalloc, stack) and bolted; the rest are given out
+// round-robin, whatever they held (Linux 3.12, arch/powerpc/mm/slb_low.S). A switch of address
+// space empties them all: by slbie of each while there were at most 8, else by slbia and slbmte of
+// two bolted ones (arch/powerpc/mm/slb.c). Entries are kept as the words of slbmte. Not
+// thread-safe.
+#ifndef MMUSIM_ARCH_PPC64_SEGMENTS_H_
+#define MMUSIM_ARCH_PPC64_SEGMENTS_H_
+
+#include <cstdint>
+#include <vector>
+
+#include "arch/ppc64/formats.h"
+#include "base/types.h"
+
+namespace mmusim::ppc64 {
+
+struct SlbCounters {
+  uint64_t lookups = 0;
+  uint64_t misses = 0;
+  uint64_t preloads = 0;  // entries made ahead at a switch
+  uint64_t replaced = 0;  // entries overwritten
+  uint64_t slbie = 0;
+  uint64_t slbia = 0;
+};
+
+class Slb {
+ public:
+  struct Entry {
+    uint64_t esid_word = 0;  // RB
+    uint64_t vsid_word = 0;  // RS
+  };
+  static constexpr unsigned kBolted = 3;
+  static constexpr unsigned kCached = 8;  // user entries Linux remembers for slbie
+
+  Slb(unsigned entries, bool tera_segments) : entries_(entries), tera_(tera_segments) {}
+
+  [[nodiscard]] bool has(VirtAddr va) const {
+    for (const Entry& entry : entries_)
+      if (slb::Valid::get(entry.esid_word) != 0 &&
+          (entry.esid_word ^ va.value()) >> shift_of(entry) == 0)
+        return true;
+    return false;
+  }
+  // slbmte of the segment of user space that `va` is in, into the next slot.
+  void fill(VirtAddr va, Context context) {
+    if (++last_ >= entries_.size()) last_ = kBolted;
+    Entry& entry = entries_[last_];
+    if (slb::Valid::get(entry.esid_word) != 0) ++counters.replaced;
+    const Segment segment = user_segment(va, context, tera_);
+    entry.esid_word =
+        (va.value() & ~((uint64_t{1} << segment.shift()) - 1)) | slb::Valid::kMask | last_;
+    entry.vsid_word = slb::SegmentSize::set(0, segment.tera ? 1 : 0) |
+                      segment.vsid << (segment.tera ? 24 : 12) | slb::KeySupervisor::kMask |
+                      slb::KeyProblem::kMask | slb::Class::kMask;
+    ++filled_;
+  }
+  // What user space had goes.
+  void empty() {
+    if (filled_ <= kCached)
+      counters.slbie += filled_;
+    else
+      ++counters.slbia;
+    filled_ = 0;
+    for (size_t i = kBolted; i < entries_.size(); ++i)
+      entries_[i] = {};
+  }
+  [[nodiscard]] const Entry& entry(unsigned slot) const { return entries_[slot]; }
+
+  SlbCounters counters;
+
+ private:
+  static unsigned shift_of(const Entry& entry) {
+    return slb::SegmentSize::get(entry.vsid_word) != 0 ? 40 : 28;
+  }
+
+  std::vector<Entry> entries_;
+  bool tera_;
+  unsigned last_ = kBolted;  // slot written last
+  unsigned filled_ = 0;      // since it was emptied
+};
+
+}  // namespace mmusim::ppc64
+
+#endif  // MMUSIM_ARCH_PPC64_SEGMENTS_H_

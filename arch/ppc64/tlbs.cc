@@ -1,0 +1,168 @@
+#include "arch/ppc64/tlbs.h"
+
+#include <algorithm>
+#include <bit>
+
+#include "arch/ppc64/report.h"
+#include "base/error.h"
+
+namespace mmusim::ppc64 {
+
+namespace {
+
+constexpr uint64_t kHandlerBytes = uint64_t{16} << 10;
+
+PhysAddr reserve_code(mem::FrameMemory& frames) {
+  const auto code = frames.reserve(kHandlerBytes, mem::FrameUse::Reserved);
+  if (!code)
+    throw Error("", "out of simulated memory for the interrupt handlers",
+                "give the machine more with mem.bytes");
+  return *code;
+}
+
+}  // namespace
+
+// The hardware never reads the kernel's page tables, whatever they are.
+Tlbs::Tlbs(const Options& options, unsigned cpus, mem::FrameMemory& frames,
+           mem::ReferenceSink& sink, bool /*direct*/)
+    : options_(options),
+      sink_(&sink),
+      htab_(options.htab_bytes, options.tera_segments, frames, sink),
+      cpus_(cpus) {
+  MMUSIM_ASSERT(cpus > 0 && cpus <= 64);
+  const PhysAddr code = reserve_code(frames);
+  for (Cpu& cpu : cpus_)
+    cpu.mmu = std::make_unique<Mmu>(options_, htab_, frames, sink, code, [this, &cpu](VirtAddr va) {
+      invalidate(cpu.current, spaces_.at(cpu.current), va);
+    });
+}
+
+Context Tlbs::context(MmId mm) const {
+  const auto found = spaces_.find(mm);
+  return found == spaces_.end() ? 0 : found->second.context;
+}
+
+Context Tlbs::lowest_free() const {
+  for (Context context = 1; context < owners_.size(); ++context)
+    if (owners_[context] == kNobody) return context;
+  return static_cast<Context>(owners_.size());
+}
+
+void Tlbs::activate(CpuId id, MmId mm, pt::PageTable& table) {
+  MMUSIM_ASSERT(id.value() < cpus_.size());
+  Cpu& cpu = cpus_[id.value()];
+  if (cpu.current == mm) return;
+  ++counters_.switches;
+  Space& space = spaces_[mm];
+  if (space.context == 0) {
+    space.context = lowest_free();
+    if (space.context > kLastUserContext)
+      throw Error("", "there are more address spaces alive than PowerPC Linux has contexts");
+    owners_.resize(std::max<size_t>(owners_.size(), space.context + size_t{1}), kNobody);
+    owners_[space.context] = mm;
+    ++counters_.contexts;
+  }
+  space.ran_on |= uint64_t{1} << id.value();
+  cpu.current = mm;
+  cpu.mmu->load(space.context, table);
+}
+
+Tlbs::Cpu* Tlbs::only_cpu(MmId mm, const Space& space) {
+  if (std::popcount(space.ran_on) != 1) return nullptr;
+  Cpu& cpu = cpus_[static_cast<size_t>(std::countr_zero(space.ran_on))];
+  return cpu.current == mm ? &cpu : nullptr;
+}
+
+void Tlbs::invalidate(MmId mm, const Space& space, VirtAddr va) {
+  if (Cpu* const only = only_cpu(mm, space)) {
+    ++counters_.tlbiel;
+    only->mmu->invalidate(va, space.context);
+    return;
+  }
+  ++counters_.tlbie;
+  for (Cpu& cpu : cpus_)
+    cpu.mmu->invalidate(va, space.context);
+}
+
+void Tlbs::flush_pages(MmId mm, Space& space, VirtRange range) {
+  unsigned in_batch = 0;
+  bool tera = false;
+  for (const VirtAddr va : htab_.hinted_pages(space.context, range)) {
+    const Segment segment = user_segment(va, space.context, options_.tera_segments);
+    if (in_batch == 0 || in_batch == kBatch || segment.tera != tera) {
+      ++counters_.batches;
+      in_batch = 0;
+      tera = segment.tera;
+    }
+    ++in_batch;
+    htab_.invalidate({space.context, va, segment});
+    invalidate(mm, space, va);
+  }
+}
+
+void Tlbs::flush_range(MmId mm, VirtRange range, PageShift stride, bool /*freed_tables*/) {
+  ++counters_.requests;
+  const auto found = spaces_.find(mm);
+  if (range.empty() || found == spaces_.end()) return;
+  flush_pages(mm, found->second, {align_down(range.begin, stride), align_up(range.end, stride)});
+}
+
+void Tlbs::flush_mm(MmId mm) {
+  ++counters_.requests;
+  const auto found = spaces_.find(mm);
+  if (found == spaces_.end()) return;
+  flush_pages(mm, found->second, {VirtAddr(0), VirtAddr(uint64_t{1} << kUserBits)});
+}
+
+void Tlbs::forget(MmId mm) {
+  const auto found = spaces_.find(mm);
+  if (found != spaces_.end())
+    flush_pages(mm, found->second, {VirtAddr(0), VirtAddr(uint64_t{1} << kUserBits)});
+  for (Cpu& cpu : cpus_) {
+    if (cpu.current != mm) continue;
+    cpu.current = kNobody;
+    cpu.mmu->unload();
+  }
+  if (found == spaces_.end()) return;
+  owners_[found->second.context] = kNobody;
+  spaces_.erase(found);
+}
+
+void Tlbs::for_each_entry(const std::function<void(const mmu::CachedTranslation&)>& visit) const {
+  const auto show = [&](CpuId cpu, const char* where, Context context, VirtAddr base, Pfn pfn,
+                        Rights rights) {
+    const MmId mm = owners_[context];
+    // Entries of a context nobody has are there to be found: they could be used by the next owner.
+    visit({.cpu = cpu,
+           .mm = mm,
+           .base = base,
+           .size = kPage,
+           .pfn = pfn,
+           .rights = rights,
+           .where = where});
+  };
+  for (uint32_t id = 0; id < cpus_.size(); ++id)
+    cpus_[id].mmu->for_each_entry([&](const char* where, const tlb::EntryView& entry) {
+      show(CpuId(id), where, static_cast<Context>(entry.space), entry.base, entry.payload.pfn,
+           entry.payload.rights);
+    });
+  htab_.for_each([&](Context context, VirtAddr page, uint64_t second) {
+    show(CpuId(0), "hash table", context, page, Pfn(hpte::Frame::get(second)), rights_of(second));
+  });
+}
+
+void Tlbs::report(stats::Report& report) const {
+  MmuCounters sum;
+  mmu::PathReport paths(kStepList);
+  for (const Cpu& cpu : cpus_) {
+    sum.add(cpu.mmu->counters());
+    paths.add(cpu.mmu->path());
+  }
+  mmu::report_summary(summary_of(sum, htab_, paths, counters_), *sink_, report);
+  report_mmu(sum, report);
+  report_htab(htab_, report);
+  report_flushes(counters_, report);
+  paths.report(report);
+}
+
+}  // namespace mmusim::ppc64

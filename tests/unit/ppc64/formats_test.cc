@@ -1,0 +1,122 @@
+// Words worked out by hand from Linux 3.12's headers and the Power ISA's fields.
+#include "arch/ppc64/formats.h"
+
+#include <gtest/gtest.h>
+
+#include "arch/ppc64/entry_format.h"
+#include "base/random.h"
+
+namespace mmusim::ppc64 {
+namespace {
+
+TEST(Ppc64Formats, PageTableEntries) {
+  const EntryFormat format;
+  const pt::Entry e = format.make_leaf({.pfn = Pfn(0x1234),
+                                        .size = kPage,
+                                        .rights = Rights(Rights::kRead | Rights::kWrite),
+                                        .accessed = true,
+                                        .dirty = true});
+  // RPN at 17, RW 0x200, ACCESSED 0x100, DIRTY 0x80, COHERENT 0x10, USER 2, PRESENT 1.
+  EXPECT_EQ(e, 0x1234ull << 17 | 0x393);
+  // SPECIAL 0x10000, EXEC 4.
+  EXPECT_EQ(format.make_leaf({.pfn = Pfn(1),
+                              .size = kPage,
+                              .rights = Rights(Rights::kRead | Rights::kExec),
+                              .special = true}),
+            1ull << 17 | 0x10017);
+  // PROT_NONE: present, coherent, not the user's.
+  EXPECT_EQ(format.make_leaf({.pfn = Pfn(1), .size = kPage, .rights = Rights()}),
+            1ull << 17 | 0x11);
+  EXPECT_EQ(format.make_table(PhysAddr(0x4400)), 0xc000'0000'0000'4400);
+  EXPECT_EQ(format.table_address(0xc000'0000'0000'4400), PhysAddr(0x4400));
+  EXPECT_FALSE(format.is_leaf(0xc000'0000'0000'4400, PageShift(21)));
+  // Rights change; the hint (HASHPTE, slot 5, secondary) goes.
+  EXPECT_EQ(format.with_rights(e | 0xd400, Rights(Rights::kRead)), 0x1234ull << 17 | 0x193);
+}
+
+TEST(Ppc64Formats, EntriesRoundTrip) {
+  const EntryFormat format;
+  Random random(7);
+  for (unsigned i = 0; i < 2000; ++i) {
+    unsigned bits = static_cast<unsigned>(random.below(8));
+    if (bits != 0) bits |= Rights::kRead;
+    const pt::LeafFields in{.pfn = Pfn(random.below(uint64_t{1} << 40)),
+                            .size = kPage,
+                            .rights = Rights(bits | Rights::kUser),
+                            .accessed = random.below(2) == 0,
+                            .dirty = random.below(2) == 0,
+                            .global = false,
+                            .special = random.below(2) == 0};
+    const pt::LeafFields out = format.parse_leaf(format.make_leaf(in), kPage);
+    EXPECT_EQ(out.pfn, in.pfn);
+    EXPECT_EQ(out.rights, in.rights);
+    EXPECT_EQ(out.accessed, in.accessed);
+    EXPECT_EQ(out.dirty, in.dirty);
+    EXPECT_EQ(out.special, in.special);
+  }
+}
+
+TEST(Ppc64Formats, VsidsAreTheProductModulo) {
+  // Without a division, but the same: (2^37 - 1) and (2^25 - 1) are the moduli.
+  Random random(8);
+  for (unsigned i = 0; i < 5000; ++i) {
+    const uint64_t proto = random.below(uint64_t{1} << 37);
+    // The product has 61 bits.
+    EXPECT_EQ(scramble(proto, 37), proto * 12538073 % ((uint64_t{1} << 37) - 1));
+    const uint64_t small = random.below(uint64_t{1} << 25);
+    EXPECT_EQ(scramble(small, 25), small * 12538073 % ((uint64_t{1} << 25) - 1));
+  }
+  // Context 1, segment 1 (256M): proto = 2^18 + 1.
+  EXPECT_EQ(user_segment(VirtAddr(0x1000'0000), 1, true),
+            (Segment{(0x40001ull * 12538073) % 0x1f'ffff'ffff, false}));
+  // 1T segments only from 1T up, and only where there are any.
+  EXPECT_EQ(user_segment(VirtAddr(0x100'0000'0000), 1, true),
+            (Segment{(0x41ull * 12538073) % 0x1ff'ffff, true}));
+  EXPECT_FALSE(user_segment(VirtAddr(0x100'0000'0000), 1, false).tera);
+  EXPECT_FALSE(user_segment(VirtAddr(0xff'ffff'ffff), 1, true).tera);
+}
+
+TEST(Ppc64Formats, HashAndAvpn) {
+  const Segment small{0x123456789, false};
+  const VirtAddr va(0x1abc'd000);  // page 0xabcd of its segment
+  EXPECT_EQ(vpn_of(va, small), 0x123456789ull << 16 | 0xabcd);
+  EXPECT_EQ(hash_of(va, small, kPage), 0x123456789ull ^ 0xabcd);
+  EXPECT_EQ(hash_of(va, small, kLargePage), 0x123456789ull ^ 0xa);
+  // AVPN is VA >> 23: 5 bits of the offset remain; at bit 7.
+  EXPECT_EQ(compared_of(va, small, kPage), (0x123456789ull << 5 | 0xabcd >> 11) << 7);
+  // 16M pages omit one bit more.
+  EXPECT_EQ(compared_of(va, small, kLargePage), (0x123456789ull << 5 | 0x14) << 7);
+  const Segment tera{0x1234567, true};
+  const VirtAddr high(0x123'4567'8000);
+  EXPECT_EQ(vpn_of(high, tera), 0x1234567ull << 28 | 0x2345678);
+  EXPECT_EQ(hash_of(high, tera, kPage),
+            (0x1234567ull ^ 0x1234567ull << 25 ^ 0x2345678) & 0x7f'ffff'ffff);
+  EXPECT_EQ(compared_of(high, tera, kPage), 1ull << 62 | (0x1234567ull << 17 | 0x2345678 >> 11)
+                                                             << 7);
+}
+
+TEST(Ppc64Formats, HashedEntries) {
+  // Writable and dirty: PP 2; N because not EXEC; M; R from ACCESSED; C.
+  EXPECT_EQ(hpte_second(0x1234ull << 17 | 0x393), 0x1234ull << 12 | 0x100 | 0x80 | 0x10 | 4 | 2);
+  // Clean: PP 3, so that the first store faults; C all the same.
+  EXPECT_EQ(hpte_second(0x1234ull << 17 | 0x313), 0x1234ull << 12 | 0x100 | 0x80 | 0x10 | 4 | 3);
+  // Executable, read-only, not accessed.
+  EXPECT_EQ(hpte_second(0x1234ull << 17 | 0x17), 0x1234ull << 12 | 0x80 | 0x10 | 3);
+  // Not the user's: PP 0.
+  EXPECT_EQ(hpte_second(0x111), 0x100 | 0x80 | 0x10 | 4);
+  EXPECT_EQ(rights_of(4 | 2), Rights(Rights::kRead | Rights::kWrite | Rights::kUser));
+  EXPECT_EQ(rights_of(3), Rights(Rights::kRead | Rights::kExec | Rights::kUser));
+  EXPECT_EQ(rights_of(0), Rights());
+}
+
+TEST(Ppc64Formats, GeometryIs46Bits) {
+  const pt::RadixGeometry geometry = radix_geometry();
+  ASSERT_EQ(geometry.size(), 4u);
+  EXPECT_EQ(geometry[1].shift, 21u);
+  EXPECT_EQ(geometry[2].shift, 28u);
+  EXPECT_EQ(geometry[3].shift, 37u);
+  EXPECT_EQ(geometry[3].shift + geometry[3].index_bits, 46u);
+}
+
+}  // namespace
+}  // namespace mmusim::ppc64

@@ -1,0 +1,240 @@
+// Paths of a PowerPC machine, counted by hand: 64 MB of memory, a hash table of 256K (2048 groups),
+// whose 4 bolted entries stand in other groups than those used here.
+#include <gtest/gtest.h>
+#include <vector>
+
+#include "machine.h"
+
+namespace mmusim::ppc64::testing {
+namespace {
+
+constexpr VirtAddr kVa(0x1000'0000);
+
+uint64_t group_of(VirtAddr va, Context context = 1) {
+  return hash_of(va, user_segment(va, context, false), kPage) & 2047;
+}
+// Pages whose primary group is that of kVa, ascending. Of one segment: 2^16 pages in 2^11 groups.
+std::vector<VirtAddr> colliding(size_t count) {
+  std::vector<VirtAddr> pages;
+  for (VirtAddr va = kVa; pages.size() < count; va += kPage.bytes())
+    if (group_of(va) == group_of(kVa)) pages.push_back(va);
+  return pages;
+}
+
+TEST(Ppc64Mmu, FirstAccessIsOneHashFaultWithTwoWalks) {
+  World world;
+  world.map(kVa, 0x100, kRW);
+  const Cost cost = cost_of(world, [&] {
+    const mmu::Translation t = world.access(kVa, AccessKind::Load);
+    ASSERT_TRUE(t.ok());
+    EXPECT_EQ(t.pfn, Pfn(0x100));
+    EXPECT_TRUE(t.rights.has(Rights::kWrite));
+  });
+  // Its segment was loaded ahead. First walk: 16 first doublewords. DSI 60, hash_page 60 with 4
+  // words of 5 instructions, insert 75: one place looked at, locked, written twice. Second walk: 2.
+  EXPECT_EQ(cost, (Cost{60 + 60 + 20 + 75, 1, 18, 5, 3}));
+  EXPECT_EQ(world.counter("mmu.last.data_misses"), 1u);
+  EXPECT_EQ(world.counter("htab.lookups"), 2u);
+  EXPECT_EQ(world.counter("htab.primary_hits"), 1u);
+  EXPECT_EQ(world.counter("hash.fixed"), 1u);
+  // The entry in memory, bit by bit.
+  const PhysAddr entry = world.tlbs().htab().base() + group_of(kVa) * 128;
+  EXPECT_EQ(*world.frames().words(entry), compared_of(kVa, user_segment(kVa, 1, false), kPage) | 1);
+  EXPECT_EQ(*world.frames().words(entry + 8), 0x100ull << 12 | 0x196);
+  // The page-table entry has the hint: HASHPTE, place 0, primary.
+  EXPECT_EQ(world.table().peek(kVa).entry & 0xf400, 0x400u);
+  // Now it hits.
+  EXPECT_TRUE(world.mmu().load_hits(kVa));
+  EXPECT_TRUE(world.mmu().store_hits(kVa));
+  EXPECT_FALSE(world.mmu().fetch_hits(kVa));
+}
+
+TEST(Ppc64Mmu, CleanPagesAreReadOnlyUntilTheFirstStore) {
+  World world;
+  world.map(kVa, 0x100, kRW, /*used=*/false);
+  ASSERT_TRUE(world.access(kVa, AccessKind::Load).ok());
+  EXPECT_EQ(world.table().peek(kVa).entry & 0x180, 0x100u);  // accessed, not dirty
+  EXPECT_FALSE(world.mmu().store_hits(kVa));
+  const Cost cost = cost_of(world, [&] {
+    const mmu::Translation t = world.access(kVa, AccessKind::Store);
+    ASSERT_TRUE(t.ok());
+    EXPECT_TRUE(t.rights.has(Rights::kWrite));
+  });
+  // The ERAT refuses, no walk; updatepp 30: read, lock; read, write; unlock. Then a walk of 2.
+  EXPECT_EQ(cost, (Cost{60 + 60 + 20 + 30, 1, 2, 4 + 2, 3}));
+  EXPECT_EQ(world.table().peek(kVa).entry & 0x180, 0x180u);
+  EXPECT_EQ(world.counter("htab.updates"), 1u);
+  EXPECT_EQ(world.counter("htab.inserts"), 1u);
+  EXPECT_EQ(world.counter("flush.tlbiel"), 1u);
+  EXPECT_TRUE(world.mmu().store_hits(kVa));
+}
+
+TEST(Ppc64Mmu, WhatTheTableDoesNotAllowIsAFault) {
+  World world;
+  world.map(kVa, 0x100, kR);
+  EXPECT_EQ(world.access(kVa, AccessKind::Store).fault, mmu::FaultReason::Protection);
+  EXPECT_EQ(world.counter("htab.inserts"), 0u);
+  ASSERT_TRUE(world.access(kVa, AccessKind::Load).ok());
+  EXPECT_EQ(world.access(kVa, AccessKind::Store).fault, mmu::FaultReason::Protection);
+  EXPECT_EQ(world.access(kVa, AccessKind::Fetch).fault, mmu::FaultReason::Protection);
+  EXPECT_EQ(world.access(kVa + 0x1000, AccessKind::Load).fault, mmu::FaultReason::NotPresent);
+  EXPECT_EQ(world.access(VirtAddr(uint64_t{1} << 46), AccessKind::Load).fault,
+            mmu::FaultReason::NonCanonical);
+  world.map(kVa + 0x2000, 0x102, 0);  // PROT_NONE
+  EXPECT_EQ(world.access(kVa + 0x2000, AccessKind::Load).fault, mmu::FaultReason::Protection);
+}
+
+TEST(Ppc64Mmu, RetriesFindThePageHashed) {
+  World world;
+  EXPECT_FALSE(world.access(kVa, AccessKind::Store).ok());
+  world.map(kVa, 0x100, kRW);
+  ASSERT_TRUE(world.access(kVa, AccessKind::Store, /*retry=*/true).ok());
+  EXPECT_EQ(world.counter("hash.preloads"), 1u);
+  EXPECT_EQ(world.counter("hash.faults"), 1u);
+  EXPECT_EQ(world.counter("htab.lookups"), 2u);
+  EXPECT_EQ(world.counter("mmu.last.data_misses"), 1u);
+}
+
+TEST(Ppc64Mmu, SecondaryGroupThenEviction) {
+  World world("[ppc64.tlb]\nentries = 4\nways = 4\n[ppc64.derat]\nentries = 4\nways = 4\n");
+  const std::vector<VirtAddr> pages = colliding(17);
+  for (size_t i = 0; i < pages.size(); ++i)
+    world.map(pages[i], 0x100 + i, kRW);
+  for (size_t i = 0; i < 8; ++i)
+    ASSERT_TRUE(world.access(pages[i], AccessKind::Load).ok());
+  EXPECT_EQ(world.counter("htab.secondary_inserts"), 0u);
+  const Cost cost =
+      cost_of(world, [&] { ASSERT_TRUE(world.access(pages[8], AccessKind::Load).ok()); });
+  // 8 places looked at in vain, one in the secondary group; the second walk reads 8 + 1 + 1.
+  EXPECT_EQ(cost, (Cost{215, 1, 16 + 10, 4 + 9, 3}));
+  const PhysAddr secondary = world.tlbs().htab().base() + (~group_of(kVa) & 2047) * 128;
+  EXPECT_EQ(*world.frames().words(secondary) & 3, 3u);  // H and V
+  EXPECT_EQ(world.table().peek(pages[8]).entry & 0xf400, 0x8400u);
+  for (size_t i = 9; i < 16; ++i)
+    ASSERT_TRUE(world.access(pages[i], AccessKind::Load).ok());
+  EXPECT_EQ(world.counter("htab.evictions"), 0u);
+  EXPECT_EQ(world.counter("htab.used"), 16u);
+  const uint64_t tlbie = world.counter("flush.tlbiel");
+  ASSERT_TRUE(world.access(pages[16], AccessKind::Load).ok());
+  EXPECT_EQ(world.counter("htab.evictions"), 1u);
+  EXPECT_EQ(world.counter("htab.used"), 16u);
+  EXPECT_EQ(world.counter("flush.tlbiel"), tlbie);  // none for an eviction
+  // One of the sixteen was evicted; it comes back by its own hash fault, its hint having missed.
+  for (const VirtAddr va : pages)
+    ASSERT_TRUE(world.access(va, AccessKind::Load).ok());
+  EXPECT_GE(world.counter("htab.updates_missed"), 1u);
+  EXPECT_EQ(world.counter("htab.used"), 16u);
+}
+
+TEST(Ppc64Mmu, EvictedPagesStayInTheTlbAndAreFlushedFromIt) {
+  World world;
+  const std::vector<VirtAddr> pages = colliding(40);
+  for (size_t i = 0; i < pages.size(); ++i) {
+    world.map(pages[i], 0x100 + i, kRW);
+    ASSERT_TRUE(world.access(pages[i], AccessKind::Load).ok());
+  }
+  EXPECT_EQ(world.counter("htab.evictions"), 24u);
+  EXPECT_EQ(world.reachable().size(), 40u);
+  for (const VirtAddr va : pages)
+    world.unmap(va);
+  world.tlbs().flush_range(MmId(0), {pages.front(), pages.back() + 0x1000}, kPage, true);
+  EXPECT_TRUE(world.reachable().empty());
+  EXPECT_EQ(world.counter("htab.invalidated"), 16u);
+  EXPECT_EQ(world.counter("htab.invalidates_missed"), 24u);
+  EXPECT_EQ(world.counter("flush.tlbiel"), 40u);
+  EXPECT_EQ(world.counter("flush.batches"), 1u);
+}
+
+TEST(Ppc64Mmu, BatchesOf192AndOneSegmentSize) {
+  World world("[ppc64]\ntera_segments = true\n");
+  for (unsigned i = 0; i < 193; ++i) {
+    world.map(kVa + i * 0x1000, 0x100 + i, kRW);
+    ASSERT_TRUE(world.access(kVa + i * 0x1000, AccessKind::Load).ok());
+  }
+  const VirtAddr high(uint64_t{5} << 40);
+  world.map(high, 0x900, kRW);
+  ASSERT_TRUE(world.access(high, AccessKind::Load).ok());
+  world.tlbs().flush_mm(MmId(0));
+  EXPECT_EQ(world.counter("flush.batches"), 3u);
+  EXPECT_EQ(world.counter("htab.invalidated"), 194u);
+  EXPECT_TRUE(world.reachable().empty());
+  EXPECT_EQ(world.counter("htab.used"), 0u);
+}
+
+TEST(Ppc64Mmu, SlbRoundRobinAndSwitches) {
+  World world("[ppc64.slb]\nentries = 8\n");  // five for user space
+  // The switch loaded the stack's segment into slot 4 and the program's into 5.
+  EXPECT_EQ(world.mmu().slb().entry(4).esid_word, 0x3fff'f000'0000ull | 0x800'0000 | 4);
+  EXPECT_EQ(world.mmu().slb().entry(5).esid_word, 0x1000'0000ull | 0x800'0000 | 5);
+  // VSID at 12; Ks, Kp, class.
+  EXPECT_EQ(world.mmu().slb().entry(5).vsid_word,
+            user_segment(kVa, 1, false).vsid << 12 | 0x800 | 0x400 | 0x80);
+  for (uint64_t segment = 2; segment <= 5; ++segment) {
+    world.map(VirtAddr(segment << 28), 0x100 + segment, kRW);
+    ASSERT_TRUE(world.access(VirtAddr(segment << 28), AccessKind::Load).ok());
+  }
+  EXPECT_EQ(world.counter("slb.misses"), 4u);
+  EXPECT_EQ(world.counter("slb.replaced"), 1u);  // slots 6, 7, 3, 4
+  EXPECT_EQ(world.mmu().slb().entry(4).esid_word, 0x5000'0000ull | 0x800'0000 | 4);
+  world.run(1);  // six had been made
+  EXPECT_EQ(world.counter("slb.slbie"), 6u);
+  EXPECT_EQ(world.counter("slb.slbia"), 0u);
+  world.run(0);
+  EXPECT_EQ(world.counter("slb.slbie"), 8u);
+  // The TLB kept its entry, the ERAT did not.
+  const uint64_t walks = world.counter("htab.lookups");
+  EXPECT_FALSE(world.mmu().load_hits(VirtAddr(2ull << 28)));
+  ASSERT_TRUE(world.access(VirtAddr(2ull << 28), AccessKind::Load).ok());
+  EXPECT_EQ(world.counter("htab.lookups"), walks);
+}
+
+TEST(Ppc64Mmu, AddressSpacesAndCpus) {
+  World world("", "mlpt", 2);
+  world.map(kVa, 0x100, kRW, true, 0);
+  world.map(kVa, 0x200, kRW, true, 1);
+  ASSERT_EQ(world.access(kVa, AccessKind::Load).pfn, Pfn(0x100));
+  world.run(1);
+  ASSERT_EQ(world.access(kVa, AccessKind::Load).pfn, Pfn(0x200));
+  world.run(0, 1);
+  ASSERT_EQ(world.access(kVa, AccessKind::Load, false, 1).pfn, Pfn(0x100));
+  // Address space 0 has run on both CPUs: tlbie reaches all of its entries.
+  world.unmap(kVa, 0);
+  world.tlbs().flush_range(MmId(0), {kVa, kVa + 0x1000}, kPage, false);
+  EXPECT_EQ(world.counter("flush.tlbie"), 1u);
+  EXPECT_EQ(world.reachable(), (std::map<uint64_t, uint64_t>{{kVa.value(), 0x200}}));
+  // The lowest context is given out again, and finds nothing.
+  world.tlbs().forget(MmId(0));
+  world.run(2);
+  EXPECT_EQ(world.tlbs().context(MmId(2)), 1u);
+  EXPECT_EQ(world.access(kVa, AccessKind::Load).fault, mmu::FaultReason::NotPresent);
+}
+
+TEST(Ppc64Mmu, LinearMapIsBolted) {
+  World world("[mem]\nbytes = 256M\n");
+  EXPECT_EQ(world.counter("htab.bolted"), 16u);
+  uint64_t bolted = 0;
+  for (uint64_t at = 0; at < world.tlbs().htab().bytes(); at += 16) {
+    const uint64_t first = *world.frames().words(world.tlbs().htab().base() + at);
+    if ((first & 1) != 0) {
+      EXPECT_EQ(first & 0x1f, 0x15u);  // bolted, large, primary, valid
+      ++bolted;
+    }
+  }
+  EXPECT_EQ(bolted, 16u);
+}
+
+TEST(Ppc64Htab, HardwareSetsReferencedAndChanged) {
+  World world;
+  Htab& htab = world.tlbs().htab();
+  mmu::MissPath path(kStepList, world.frames(), world.sink(), {.base = PhysAddr(0x1000)});
+  const Htab::Page page{1, kVa, user_segment(kVa, 1, false)};
+  htab.insert(page, 0x100ull << 12 | 2, path);  // R and C clear, as Linux never leaves them
+  EXPECT_EQ(htab.search(page, false, path), 0x100ull << 12 | 0x102);
+  EXPECT_EQ(htab.search(page, true, path), 0x100ull << 12 | 0x182);
+  EXPECT_EQ(htab.search(page, true, path), 0x100ull << 12 | 0x182);
+  EXPECT_EQ(htab.counters().referenced_set, 1u);
+  EXPECT_EQ(htab.counters().changed_set, 1u);
+}
+
+}  // namespace
+}  // namespace mmusim::ppc64::testing

@@ -1,0 +1,39 @@
+#include "arch/ppc64/options.h"
+
+#include <gtest/gtest.h>
+#include <string>
+
+#include "base/error.h"
+
+namespace mmusim::ppc64 {
+namespace {
+
+Options read(const std::string& text) {
+  config::Schema schema;
+  declare(schema);
+  config::Config config(schema);
+  config.load_text(text, "test.cfg");
+  return read_options(config);
+}
+
+void refused(const std::string& text, const std::string& part) {
+  try {
+    read(text);
+    FAIL() << "accepted: " << text;
+  } catch (const UsageError& e) {
+    EXPECT_NE(std::string(e.what()).find(part), std::string::npos) << e.what();
+  }
+}
+
+TEST(Ppc64Options, DefaultsAndRules) {
+  const Options options = read("");
+  EXPECT_EQ(options.htab_bytes, 16u << 20);
+  EXPECT_EQ(options.slb_entries, 64u);
+  EXPECT_EQ(read("[ppc64.htab]\nbytes = 256K\n").htab_bytes, 256u << 10);
+  refused("[ppc64.htab]\nbytes = 128K\n", "at least 256K");
+  refused("[ppc64.htab]\nbytes = 3M\n", "power of two");
+  refused("[ppc64.tlb]\nentries = 0\n", "there must be the TLB");
+}
+
+}  // namespace
+}  // namespace mmusim::ppc64
