@@ -19,7 +19,7 @@ for machine in $("$program" list machines | cut -d' ' -f1); do
   awk -F, -v machine="$machine" '
     $1 == "run.instructions" { instructions = $2 }
     $1 == "kernel.forks" || $1 == "kernel.forks.shared" { forks += $2 }
-    $1 == "walker.walks" { walks = $2 }
+    $1 == "mmu.walks" || $1 == "mmu.traps" { walks += $2 }
     $1 == "check.translations" { checks = $2 }
     END {
       print machine ": " instructions " instructions, " forks " forks, " walks " walks, " checks " checks"

@@ -13,7 +13,8 @@ class HashedFactory final : public Factory {
       if (level.leaf_allowed && level.shift > environment.page.log2())
         rules_.sizes.emplace_back(level.shift);
     const RadixLevel& top = environment.geometry.back();
-    const unsigned bits = top.shift + top.index_bits;
+    // With regions, addresses have all 64 bits.
+    const unsigned bits = top.region_bits != 0 ? 64 : top.shift + top.index_bits;
     rules_.last = VirtAddr(bits >= 64 ? ~uint64_t{0} : (uint64_t{1} << bits) - 1);
   }
 

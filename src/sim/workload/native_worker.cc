@@ -133,6 +133,8 @@ void Worker::run() {
   // More stack than will ever be needed, so that its area never grows.
   constexpr size_t kStack = 256 << 10;
   std::memset(alloca(kStack), 1, kStack);
+  // Being refused once touches what the way back from a signal needs, so that no measure counts it.
+  static_cast<void>(access_byte(0, false));
   serve();
   _exit(0);
 }

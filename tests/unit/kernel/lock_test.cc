@@ -80,7 +80,7 @@ TEST(Lock, MovesAlongWithMremap) {
          },
          {.tables = 4, .areas = 1});
   s.step(
-      "nor a child's", [&] { sys.fork(kP1, kP2); }, {.anon = 64, .tables = 16, .areas = 2}, 2);
+      "nor a child's", [&] { sys.fork(kP1, kP2); }, {.anon = 64, .tables = 12, .areas = 2}, 2);
   EXPECT_EQ(sys.madvise(kP2, VirtAddr(kBase + 2 * k2M), kPage, kAdviceDontNeed), 0);
   s.end();
 }
