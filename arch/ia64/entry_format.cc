@@ -113,6 +113,11 @@ mmu::AddressLayout address_layout(unsigned levels) {
   // Region 1 holds what is mapped. Linux fills it from the bottom up; here, as everywhere, from the
   // top down.
   layout.mmap_base = region_base(1) + (region - kPage.bytes());
+  // Programs are linked for region 2 and 3, and nothing can be mapped behind what the levels reach.
+  layout.program_base = region_base(2);
+  layout.heap_base = region_base(3);
+  for (unsigned r = 0; r < layout.holes.size(); ++r)
+    layout.holes[r] = {region_base(r) + region, region_base(r + 1)};
   return layout;
 }
 

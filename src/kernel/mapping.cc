@@ -252,7 +252,7 @@ int64_t move_area(Core& core, AddressSpace& mm, VirtRange from, VirtRange to, bo
   if (keep_old) {
     // The whole old area is locked no more, and its pages are elsewhere.
     Vma& old = *mm.vmas.find(from.begin);
-    old.flags &= ~static_cast<uint32_t>(kVmLocked);
+    old.flags &= ~uint32_t{kVmLocks};
     if (moves_all && !old.range().contains(to.begin)) {
       old.anon = AnonVmaId(0);
       old.anon_chain = 0;
@@ -262,9 +262,10 @@ int64_t move_area(Core& core, AddressSpace& mm, VirtRange from, VirtRange to, bo
   core.flush_range(mm, {from.begin, from.begin + bytes}, core.page(), true);
   core.note_tables();
   core.note_vmas(mm);
-  // What was reserved for it, or locked, went along.
-  if (target.has(kVmHugeOwner | kVmLocks)) {
-    const int64_t left = change_flags(core, mm, from, 0, kVmHugeOwner | kVmLocks);
+  // What was reserved for it went along. (A lock goes with the old area: unlocking it first could
+  // merge it with a neighbour, which would get its anon_vma.)
+  if (target.has(kVmHugeOwner)) {
+    const int64_t left = change_flags(core, mm, from, 0, kVmHugeOwner);
     MMUSIM_ASSERT(left == 0);
   }
   if (keep_old) return 0;

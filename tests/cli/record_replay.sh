@@ -21,8 +21,9 @@ for machine in $("$program" list machines | cut -d' ' -f1); do
     $1 == "kernel.forks" || $1 == "kernel.forks.shared" { forks += $2 }
     $1 == "mmu.walks" || $1 == "mmu.traps" { walks += $2 }
     $1 == "check.translations" { checks = $2 }
+    $1 == "access.refused" { refused = $2 }
     END {
       print machine ": " instructions " instructions, " forks " forks, " walks " walks, " checks " checks"
-      exit !(instructions > 100000 && forks >= 3 && walks > 100 && checks > instructions)
+      exit !(instructions > 100000 && forks >= 3 && walks > 100 && checks > instructions && refused == 0)
     }' "$machine.csv"
 done
