@@ -65,7 +65,7 @@ void require_page(const std::vector<tlb::Geometry>& level, const char* key) {
 const std::vector<PageShift>& insertable_sizes() {
   static const std::vector<PageShift> kSizes = [] {
     std::vector<PageShift> sizes;
-    for (const unsigned log2 : {12, 13, 14, 16, 18, 20, 22, 24, 26, 28, 30, 32})
+    for (const unsigned log2 : {12U, 13U, 14U, 16U, 18U, 20U, 22U, 24U, 26U, 28U, 30U, 32U})
       sizes.emplace_back(log2);
     return sizes;
   }();

@@ -34,7 +34,6 @@ void VhptCounters::add(const VhptCounters& o) {
 LongVhpt::LongVhpt(const Hash& hash, uint64_t bytes, uint64_t chain_entries,
                    mem::FrameMemory& frames, mem::ReferenceSink& sink, mmu::MissPath& path)
     : hash_(hash),
-      table_bytes_(bytes),
       bytes_(bytes),
       frames_(&frames),
       sink_(&sink),

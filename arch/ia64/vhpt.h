@@ -114,7 +114,6 @@ class LongVhpt {
   void kernel_store(PhysAddr entry, unsigned offset, uint64_t value);
 
   Hash hash_;
-  uint64_t table_bytes_;
   uint64_t bytes_;
   mem::FrameMemory* frames_;
   mem::ReferenceSink* sink_;
