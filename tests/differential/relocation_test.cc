@@ -168,7 +168,9 @@ TEST_F(RelocationDifferential, RunsCountTheSameCallsAndFaults) {
     EXPECT_EQ(moved.at("relocation.partial_pages"), 0u);
     const double events = static_cast<double>(moved.at("relocation.added_events") +
                                               moved.at("relocation.dropped_events"));
-    for (const auto& [name, value] : plain) {
+    for (const auto& counter : plain) {
+      const std::string& name = counter.first;
+      const uint64_t value = counter.second;
       const auto near = [&](double margin) {
         EXPECT_NEAR(static_cast<double>(value), static_cast<double>(moved.at(name)), margin)
             << name << " of " << trace;

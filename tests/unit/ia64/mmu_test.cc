@@ -110,7 +110,7 @@ TEST(Ia64Long, AnEntryThatIsNotPresentIsInsertedAndPurged) {
   world.map(kVa, 0x77, kRW);
   ASSERT_TRUE(world.access(kVa, AccessKind::Load).ok());
   // Somebody clears P in the VHPT (no handler here does): the walker takes the entry all the same.
-  const uint64_t slot = (2 ^ 9) & (kSlots - 1);
+  const uint64_t slot = (uint64_t{2} ^ uint64_t{9}) & (kSlots - 1);
   *world.frames().words(world.mmu().vhpt()->base() + slot * 32) &= ~kP;
   world.drop_tlbs();
   mmu::Translation t;
