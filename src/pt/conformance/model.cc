@@ -282,7 +282,7 @@ void Model::sweep(const Operation& operation) {
   Random random(operation.salt);
   const auto cursor = table_->cursor(range);
   const uint32_t what = (operation.salt >> 4) % 4;
-  each_run(*cursor, [&](Run& run, std::optional<uint64_t>& last) {
+  each_run(*cursor, [&](Run& run, LastSeen& last) {
     for (uint32_t i = 0; i < run.count; ++i) {
       const uint64_t va = run.address(i).value();
       const Entry e = run.get(i);
@@ -304,7 +304,7 @@ void Model::sweep(const Operation& operation) {
       const uint64_t pages = range.bytes() >> machine_.page.log2();
       const VirtAddr there = range.begin + (random.below(pages) << machine_.page.log2());
       cursor->seek(there);
-      last.reset();
+      last = {};
       const auto fresh = table_->cursor({there, range.end});
       Run a;
       Run b;

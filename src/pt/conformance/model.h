@@ -71,25 +71,30 @@ class Model {
   std::vector<uint64_t> anchors_;  // addresses near which things happen
 };
 
+// The last slot a cursor handed out.
+struct LastSeen {
+  bool any = false;
+  uint64_t address = 0;
+};
+
 // Goes through what a cursor hands out, and sees that it makes progress and ends. A visitor that
-// takes a second argument, the address of the last slot seen, may empty it: then it has made the
-// cursor seek.
+// takes a second argument may forget what was seen last: then it has made the cursor seek.
 template <class Visit>
 void each_run(Cursor& cursor, Visit visit) {
   constexpr uint64_t kMostRuns = 4'000'000;
   Run run;
   uint64_t runs = 0;
-  std::optional<uint64_t> last;
+  LastSeen last;
   while (cursor.next(run)) {
     expect(++runs < kMostRuns, promise::kCursorEnds, "an end", "more runs than there are slots");
     expect(run.count > 0, promise::kCursor, "a run of at least one slot", "an empty run");
     expect(
-        !last || run.start.value() > *last, promise::kCursor,
-        [&] { return fmt::format("a run behind {:#x}", last.value_or(0)); },
+        !last.any || run.start.value() > last.address, promise::kCursor,
+        [&] { return fmt::format("a run behind {:#x}", last.address); },
         [&] { return fmt::format("one from {:#x} on", run.start.value()); });
-    last = run.address(run.count - 1).value();
+    last = {true, run.address(run.count - 1).value()};
     bool more = false;
-    if constexpr (std::invocable<Visit, Run&, std::optional<uint64_t>&>)
+    if constexpr (std::invocable<Visit, Run&, LastSeen&>)
       more = visit(run, last);
     else
       more = visit(run);
