@@ -13,7 +13,6 @@
 #include "cli/output.h"
 #include "cli/simulate.h"
 #include "report/comparison_table.h"
-#include "sim/workload/script.h"
 #include "sim/workload/simulate.h"
 
 namespace mmusim::cli {
@@ -74,7 +73,7 @@ void compare(const Words& words) {
   if (!arguments.parse(words)) return;
 
   const std::string& source = arguments.text("TRACE|SCRIPT");
-  const bool is_script = source.ends_with(".workload");
+  const bool scripted = is_script(source);
   const Words tables = arguments.has("page-tables") ? arguments.list("page-tables") : Words{"mlpt"};
 
   // All configurations are made before the first run, so that a mistyped name does not cost one.
@@ -83,7 +82,7 @@ void compare(const Words& words) {
     for (const std::string& table : tables) {
       std::vector<Setting> settings = {{"run.machine", machine, "--machines"},
                                        {"machine.page_table", table, "--page-tables"}};
-      if (!is_script) settings.push_back({"run.trace", source, "the command line"});
+      if (!scripted) settings.push_back({"run.trace", source, "the command line"});
       config::Config config = simulation_config(arguments, schema, settings);
       std::string name = fmt::format("{}/{}", config.text("machine.name"), table);
       comparison.runs.push_back({std::move(name), std::move(config), {}, {}});
@@ -94,8 +93,8 @@ void compare(const Words& words) {
   if (arguments.has("json") && !to_stdout)
     json = std::make_unique<OutputFile>(arguments.text("json"));
 
-  if (is_script) {
-    const sim::workload::Plan plan = sim::workload::unroll(sim::workload::load(source));
+  if (scripted) {
+    const sim::workload::Plan plan = load_plan(source);
     comparison.program = plan.name();
     for (report::ComparedRun& run : comparison.runs) {
       run.report = sim::workload::simulate(run.config, plan).report;

@@ -4,7 +4,9 @@
 #include <charconv>
 #include <fmt/format.h>
 #include <memory>
+#include <optional>
 #include <string>
+#include <vector>
 
 #include "base/error.h"
 #include "base/output_file.h"
@@ -13,16 +15,20 @@
 #include "cli/output.h"
 #include "cli/simulate.h"
 #include "report/explanation.h"
-#include "report/progress.h"
 
 namespace mmusim::cli {
 namespace {
 
+constexpr const char* kSource = "TRACE|SCRIPT";
 constexpr const char* kText =
     "Shows what one translation does: which TLBs are looked up, each step of the miss path with "
     "its\n"
-    "instructions, each reference with its address and what was read. The trace is replayed up to\n"
-    "--at (without it: when the process has most pages); then the access is made.\n";
+    "instructions, each reference with its address and what was read. The trace (.mmt) is "
+    "replayed,\n"
+    "or the workload script (.workload) run, up to --at (without it: when the process has most\n"
+    "pages); then the access is made. Addresses in a script count from where its segments begin, "
+    "and\n"
+    "its processes are numbered from 1 on.\n";
 
 VirtAddr address_of(const std::string& text) {
   std::string digits = text;
@@ -51,8 +57,8 @@ AccessKind kind_of(const std::string& text) {
 }  // namespace
 
 void explain(const Words& words) {
-  Arguments arguments("explain TRACE --va ADDRESS [--access KIND] [options]", kText);
-  arguments.positional("TRACE", 1);
+  Arguments arguments("explain TRACE|SCRIPT --va ADDRESS [--access KIND] [options]", kText);
+  arguments.positional(kSource, 1);
   arguments.options()                                                                           //
       ("va", text_option("ADDRESS"), "The virtual address.")                                    //
       ("access", text_option("KIND|FILE"), "fetch, load, store or modify; load if not given.")  //
@@ -60,7 +66,7 @@ void explain(const Words& words) {
       ("page-table,p", text_option("KIND|FILE"),                                                //
        "The kernel's page table, or the path of a plug-in; sets machine.page_table.")           //
       ("pid", text_option("PID"), "The process, by the trace's number.")                        //
-      ("at", text_option("N"), "Look after about N instructions.")                              //
+      ("at", text_option("N"), "Look after about N instructions, or N steps of a script.")      //
       ("json", text_option("FILE"), "Write it as JSON; - for stdout, in place of the text.")    //
       ("accept-torn", "Replay a torn trace as far as it goes; sets run.accept_torn.")           //
       ("quiet,q", "No progress on stderr.");
@@ -71,36 +77,32 @@ void explain(const Words& words) {
   report::ExplanationHeading heading;
   heading.question = {address_of(arguments.text("va")),
                       kind_of(arguments.has("access") ? arguments.text("access") : "load")};
-  const config::Config config = simulation_config(arguments, schema);
+  heading.source = arguments.text(kSource);
+  const bool scripted = is_script(heading.source);
+  std::vector<Setting> settings;
+  if (!scripted) settings.push_back({"run.trace", heading.source, "the command line"});
+  const config::Config config = simulation_config(arguments, schema, settings);
   const bool to_stdout = arguments.has("json") && arguments.text("json") == "-";
   std::unique_ptr<OutputFile> json;
   if (arguments.has("json") && !to_stdout)
     json = std::make_unique<OutputFile>(arguments.text("json"));
 
   sim::Choice choice;
+  std::optional<sim::workload::Plan> script;
+  if (scripted) choice.script = &script.emplace(load_plan(heading.source));
   if (arguments.has("pid")) choice.pid = Pid(static_cast<uint32_t>(arguments.number("pid", 0)));
-  if (arguments.has("at")) choice.instructions = arguments.number("at", 0);
-  const auto watched = [&](const char* title, auto work) {
-    report::Progress progress(title, "references",
-                              arguments.has("quiet") ? report::Progress::Style::None
-                                                     : report::Progress::style_for_stderr());
-    sim::ReplayOptions options;
-    options.progress = [&](const sim::ReplayProgress& p) {
-      progress.update(p.bytes_done, p.bytes_total, p.references);
-    };
-    return work(options);
-  };
-  heading.moment = watched("looking for the moment", [&](const sim::ReplayOptions& options) {
-    return sim::find_moment(config, choice, options);
-  });
+  if (arguments.has("at")) choice.at = arguments.number("at", 0);
+  const bool quiet = arguments.has("quiet") || scripted;  // a script tells nothing of its progress
+  heading.moment = with_progress(
+      "looking for the moment", quiet,
+      [&](const sim::ReplayOptions& options) { return sim::find_moment(config, choice, options); });
   const sim::Explanation explanation =
-      watched("replaying up to it", [&](const sim::ReplayOptions& options) {
+      with_progress("replaying up to it", quiet, [&](const sim::ReplayOptions& options) {
         return sim::explain(config, heading.moment, heading.question, options);
       });
   heading.machine = config.text("machine.name");
   heading.arch = config.choice("machine.arch");
   heading.page_table = config.choice("machine.page_table");
-  heading.trace = config.text("run.trace");
   if (json || to_stdout) {
     const std::string document =
         report::explanation_json(heading, explanation, provenance_of(config), config);

@@ -6,7 +6,6 @@
 
 #include "base/error.h"
 #include "base/output_file.h"
-#include "base/units.h"
 #include "cli/arguments.h"
 #include "cli/command.h"
 #include "cli/output.h"
@@ -14,20 +13,22 @@
 #include "pt/drawing.h"
 #include "pt/footprint.h"
 #include "report/footprint_table.h"
-#include "report/progress.h"
 #include "sim/inspect.h"
 
 namespace mmusim::cli {
 namespace {
 
+constexpr const char* kSource = "TRACE|SCRIPT|SET";
 constexpr const char* kText =
-    "Prints what the page table of a process in a trace weighs, for each kind of page table: "
-    "bytes,\n"
-    "words and cache lines per look-up, restructuring, fragmentation. The trace is replayed once\n"
-    "with each kind, so each has the history of faults, forks and unmappings the program gave it.\n"
-    "Without --pid and --at: the process that ever has most pages, when it has most.\n"
+    "Prints what the page table of a process weighs, for each kind of page table: bytes, words "
+    "and\n"
+    "cache lines per look-up, restructuring, fragmentation. The trace (.mmt) is replayed, or the\n"
+    "workload script (.workload) run, once with each kind, so that each has the history of "
+    "faults,\n"
+    "forks and unmappings the program gave it. Without --pid and --at: the process that ever has\n"
+    "most pages, when it has most. A script's processes are numbered from 1 on.\n"
     "\n"
-    "In place of a trace, a set of pages mapped in order:\n"
+    "In place of these, a set of pages mapped in order:\n"
     "  dense:SIZE[:shuffled]      SIZE bytes without a gap\n"
     "  stride:STEP:COUNT          COUNT pages, STEP bytes from one to the next\n"
     "  random:BITS:COUNT          COUNT pages anywhere in the lowest 2^BITS bytes\n"
@@ -44,7 +45,7 @@ std::vector<std::string> page_tables(const Arguments& arguments) {
 sim::Choice choice_of(const Arguments& arguments) {
   sim::Choice choice;
   if (arguments.has("pid")) choice.pid = Pid(static_cast<uint32_t>(arguments.number("pid", 0)));
-  if (arguments.has("at")) choice.instructions = arguments.number("at", 0);
+  if (arguments.has("at")) choice.at = arguments.number("at", 0);
   return choice;
 }
 
@@ -53,15 +54,16 @@ class Source {
  public:
   Source(const Arguments& arguments, const config::Config& config)
       : quiet_(arguments.has("quiet")) {
-    const std::string& text = arguments.text("TRACE|SET");
+    const std::string& text = arguments.text(kSource);
     if (sim::is_page_set(text)) {
       set_ = sim::parse_page_set(text, arguments.number("seed", 1));
     } else {
+      sim::Choice choice = choice_of(arguments);
+      if (is_script(text)) choice.script = &script_.emplace(load_plan(text));
       watched(fmt::format("looking through {}", text), [&](const sim::ReplayOptions& options) {
-        moment_ = sim::find_moment(config, choice_of(arguments), options);
+        moment_ = sim::find_moment(config, choice, options);
       });
-      what_ = fmt::format("process {} after {} instructions", moment_.pid.value(),
-                          format_count(moment_.instructions));
+      what_ = moment_.text();
     }
   }
 
@@ -80,18 +82,13 @@ class Source {
  private:
   template <class Work>
   void watched(const std::string& title, Work work) {
-    report::Progress progress(
-        title, "references",
-        quiet_ ? report::Progress::Style::None : report::Progress::style_for_stderr());
-    sim::ReplayOptions options;
-    options.progress = [&](const sim::ReplayProgress& p) {
-      progress.update(p.bytes_done, p.bytes_total, p.references);
-    };
-    work(options);
+    // A script tells nothing of its progress.
+    with_progress(title, quiet_ || script_, work);
   }
 
   bool quiet_;
   std::optional<sim::PageSet> set_;
+  std::optional<sim::workload::Plan> script_;
   sim::Moment moment_;
   std::string what_;
 };
@@ -99,8 +96,9 @@ class Source {
 }  // namespace
 
 void page_table_footprint(const Words& words) {
-  Arguments arguments("page-table footprint TRACE|SET [--page-tables KIND,...] [options]", kText);
-  arguments.positional("TRACE|SET", 1);
+  Arguments arguments("page-table footprint TRACE|SCRIPT|SET [--page-tables KIND,...] [options]",
+                      kText);
+  arguments.positional(kSource, 1);
   arguments.options()                                  //
       ("page-tables,p", text_option("KIND|FILE,..."),  //
        "The kinds of page table to compare, or paths of plug-ins; all of 'mmusim list page-tables' "
@@ -108,7 +106,7 @@ void page_table_footprint(const Words& words) {
       ("machine,m", text_option("NAME|FILE"),                                                //
        "The machine to replay on; sets run.machine.")                                        //
       ("pid", text_option("PID"), "The process, by the trace's number.")                     //
-      ("at", text_option("N"), "Look after about N instructions.")                           //
+      ("at", text_option("N"), "Look after about N instructions, or N steps of a script.")   //
       ("seed", text_option("N"), "Of random sets; 1 if not given.")                          //
       ("dot", text_option("FILE"),                                                           //
        "Draw the page table for Graphviz ('dot -Tsvg'); with one kind of page table only.")  //
@@ -120,7 +118,7 @@ void page_table_footprint(const Words& words) {
   arguments.keys(schema);
   if (!arguments.parse(words)) return;
 
-  const std::string& source_text = arguments.text("TRACE|SET");
+  const std::string& source_text = arguments.text(kSource);
   const bool is_set = sim::is_page_set(source_text);
   if (is_set && (arguments.has("pid") || arguments.has("at")))
     throw UsageError("--pid, --at", "a set of pages has no processes and no instructions");
@@ -128,7 +126,8 @@ void page_table_footprint(const Words& words) {
   if (arguments.has("dot") && names.size() != 1)
     throw UsageError("--dot", "one picture is of one page table", "name one with --page-tables");
   std::vector<Setting> settings;
-  if (!is_set) settings.push_back({"run.trace", source_text, "the command line"});
+  if (!is_set && !is_script(source_text))
+    settings.push_back({"run.trace", source_text, "the command line"});
   config::Config config = simulation_config(arguments, schema, settings);
   for (const std::string& name : names)
     config.set("machine.page_table", name, "--page-tables");

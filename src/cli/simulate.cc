@@ -17,7 +17,6 @@
 #include "cli/output.h"
 #include "cli/version.h"
 #include "pt/plugin.h"
-#include "report/progress.h"
 #include "report/replay_table.h"
 #include "sim/simulation.h"
 #include "stats/results.h"
@@ -253,22 +252,22 @@ stats::Provenance provenance_of(const config::Config& config, const sim::ReplayR
   return p;
 }
 
+bool is_script(const std::string& path) {
+  return path.ends_with(".workload");
+}
+
+sim::workload::Plan load_plan(const std::string& path) {
+  return sim::workload::unroll(sim::workload::load(path));
+}
+
 sim::ReplayResult replay_with_progress(const config::Config& config, const std::string& title,
                                        bool quiet) {
   config::Config resolved = config;
   resolved.set(kTraceKey, path_named_by(config, kTraceKey, config.text(kTraceKey)),
                config.origin(kTraceKey));
-  sim::ReplayResult result;
-  {
-    report::Progress progress(
-        title, "references",
-        quiet ? report::Progress::Style::None : report::Progress::style_for_stderr());
-    sim::ReplayOptions options;
-    options.progress = [&](const sim::ReplayProgress& p) {
-      progress.update(p.bytes_done, p.bytes_total, p.references);
-    };
-    result = sim::replay(resolved, options);
-  }
+  const sim::ReplayResult result = with_progress(
+      title, quiet,
+      [&](const sim::ReplayOptions& options) { return sim::replay(resolved, options); });
   if (result.torn) {
     warn(fmt::format("{}: the trace is torn; replayed up to its last whole chunk",
                      config.text("run.trace")));

@@ -7,7 +7,9 @@
 
 #include "cli/arguments.h"
 #include "config/schema.h"
+#include "report/progress.h"
 #include "sim/simulation.h"
+#include "sim/workload/plan.h"
 #include "stats/results.h"
 
 namespace mmusim::cli {
@@ -39,6 +41,24 @@ stats::Provenance provenance_of(const config::Config& config);
 stats::Provenance provenance_of(const config::Config& config, const Words& page_tables);
 // ... and with what is known of the trace.
 stats::Provenance provenance_of(const config::Config& config, const sim::ReplayResult& result);
+
+// Whether a file that could be a trace (.mmt) or a workload script (.workload) is the latter.
+bool is_script(const std::string& path);
+// The script as steps. Errors: UsageError naming line and column; Error when it cannot be read.
+sim::workload::Plan load_plan(const std::string& path);
+
+// Runs work(ReplayOptions), with progress under `title` unless `quiet`; returns what it returns.
+template <class Work>
+auto with_progress(const std::string& title, bool quiet, Work work) {
+  report::Progress progress(
+      title, "references",
+      quiet ? report::Progress::Style::None : report::Progress::style_for_stderr());
+  sim::ReplayOptions options;
+  options.progress = [&](const sim::ReplayProgress& p) {
+    progress.update(p.bytes_done, p.bytes_total, p.references);
+  };
+  return work(options);
+}
 
 // Replays, showing progress under `title` unless `quiet`. A torn trace that is accepted is warned
 // of.

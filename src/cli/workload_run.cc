@@ -44,10 +44,6 @@ wl::NativeOptions native_options(const Arguments& arguments) {
   return options;
 }
 
-wl::Plan plan_of(const Arguments& arguments) {
-  return wl::unroll(wl::load(arguments.text("SCRIPT")));
-}
-
 }  // namespace
 
 void workload_simulate(const Words& words) {
@@ -59,7 +55,7 @@ void workload_simulate(const Words& words) {
   arguments.keys(schema);
   if (!arguments.parse(words)) return;
   const config::Config config = simulation_config(arguments, schema);
-  const wl::Plan plan = plan_of(arguments);
+  const wl::Plan plan = load_plan(arguments.text("SCRIPT"));
   const wl::Simulated result = wl::simulate(config, plan);
   report::Heading heading;
   heading.machine = config.text("machine.name");
@@ -78,7 +74,7 @@ void workload_native(const Words& words) {
   arguments.positional("SCRIPT", 1);
   declare_native_options(arguments);
   if (!arguments.parse(words)) return;
-  const wl::Plan plan = plan_of(arguments);
+  const wl::Plan plan = load_plan(arguments.text("SCRIPT"));
   print(report::workload_table(plan, wl::run_native(plan, native_options(arguments))));
 }
 
@@ -96,7 +92,7 @@ void workload_check(const Words& words) {
   arguments.keys(schema);
   if (!arguments.parse(words)) return;
   config::Config config = simulation_config(arguments, schema);
-  const wl::Plan plan = plan_of(arguments);
+  const wl::Plan plan = load_plan(arguments.text("SCRIPT"));
   const wl::NativeOptions options = native_options(arguments);
   const wl::NativeFeatures features = wl::native_features(options);
   print(report::workload_host(wl::imitate(config, features), features, options));

@@ -57,9 +57,7 @@ std::string explanation_text(const ExplanationHeading& heading,
                              const sim::Explanation& explanation) {
   std::string text = fmt::format("machine   {} ({}), page table {}\n", heading.machine,
                                  heading.arch, heading.page_table);
-  text +=
-      fmt::format("moment    process {} of {} after {} instructions\n", heading.moment.pid.value(),
-                  heading.trace, format_count(heading.moment.instructions));
+  text += fmt::format("moment    {} of {}\n", heading.moment.text(), heading.source);
   text += fmt::format("access    {} at {:#x}\n\n", name_of(heading.question.kind),
                       heading.question.va.value());
   unsigned number = 0;
@@ -96,7 +94,8 @@ std::string explanation_json(const ExplanationHeading& heading, const sim::Expla
   document["question"] = {{"va", heading.question.va.value()},
                           {"access", name_of(heading.question.kind)},
                           {"pid", heading.moment.pid.value()},
-                          {"instructions", heading.moment.instructions}};
+                          {"instructions", heading.moment.instructions},
+                          {"steps", heading.moment.steps}};
   Json& list = document["told"] = Json::array();
   for (const Told& told : explanation.told) {
     switch (told.kind) {

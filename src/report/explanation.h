@@ -14,7 +14,7 @@ struct ExplanationHeading {
   std::string machine;
   std::string arch;
   std::string page_table;
-  std::string trace;
+  std::string source;  // trace or script
   sim::Moment moment;
   sim::Question question;
 };

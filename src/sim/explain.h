@@ -1,9 +1,9 @@
-// What one translation does, step by step, at one moment of a replay.
+// What one translation does, step by step, at one moment of a trace or script.
 //
-// The trace is replayed as `replay` does it up to the moment; then the access asked about is made
-// by the process asked about, with everything the MMU does written down: look-ups, steps with their
-// instructions, references with addresses and what was read. A fault is given to the kernel, as in
-// a replay, and the retry written down too.
+// It is played as `replay` or `workload simulate` do it up to the moment; then the access asked
+// about is made by the process asked about, with everything the MMU does written down: look-ups,
+// steps with their instructions, references with addresses and what was read. A fault is given to
+// the kernel, as in a replay, and the retry written down too.
 #ifndef MMUSIM_SIM_EXPLAIN_H_
 #define MMUSIM_SIM_EXPLAIN_H_
 
@@ -21,7 +21,7 @@
 namespace mmusim::sim {
 
 struct Question {
-  VirtAddr va;
+  VirtAddr va;  // of a script: counted from where its segments begin
   AccessKind kind = AccessKind::Load;
 };
 

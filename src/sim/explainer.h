@@ -55,9 +55,12 @@ class Scribe final : public mmu::Narrator {
 template <class Arch>
 Explanation explain_on(const config::Config& config, const Moment& moment, const Question& question,
                        const ReplayOptions& options) {
-  Inspector<Arch> inspector(config, options);
-  inspector.replay([&](const Moment& now) { return now.batches == moment.batches; });
+  Inspector<Arch> inspector(config, moment.script, options);
+  inspector.play([&](const Moment& now) { return now.steps == moment.steps; });
   Machine<Arch>& machine = inspector.machine();
+  const VirtAddr va = moment.script == nullptr
+                          ? question.va
+                          : workload::Placement(machine.layout()).at(question.va);
   kernel::Kernel& kernel = machine.kernel();
   const auto& processes = kernel.system().processes();
   const auto found = processes.find(moment.pid);
@@ -72,12 +75,11 @@ Explanation explain_on(const config::Config& config, const Moment& moment, const
   cpu.count(question.kind, 1);
   cpu.narrate(&scribe);
   mmu::Translation& outcome = explanation.outcome;
-  outcome = cpu.access(question.va, question.kind, /*retry=*/false);
+  outcome = cpu.access(va, question.kind, /*retry=*/false);
   while (!outcome.ok() && explanation.faults < kMostFaults) {
     ++explanation.faults;
     const uint64_t before = machine.sink().total(mem::Origin::Kernel);
-    const kernel::FaultOutcome fixed =
-        kernel.fault(kCpu, question.va, question.kind, outcome.fault);
+    const kernel::FaultOutcome fixed = kernel.fault(kCpu, va, question.kind, outcome.fault);
     const char* const says = fixed == kernel::FaultOutcome::Fixed ? "fixes it"
                              : fixed == kernel::FaultOutcome::Refused
                                  ? "refuses it: the program has no right to this access"
@@ -86,7 +88,7 @@ Explanation explain_on(const config::Config& config, const Moment& moment, const
                               mmu::name_of(outcome.fault), says,
                               machine.sink().total(mem::Origin::Kernel) - before));
     if (fixed != kernel::FaultOutcome::Fixed) break;
-    outcome = cpu.access(question.va, question.kind, /*retry=*/true);
+    outcome = cpu.access(va, question.kind, /*retry=*/true);
   }
   cpu.narrate(nullptr);
   return explanation;

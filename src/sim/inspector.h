@@ -12,42 +12,83 @@
 #include "sim/machine.h"
 #include "sim/relocation/trace_source.h"
 #include "sim/replay_loop.h"
+#include "sim/workload/simulator.h"
 
 namespace mmusim::sim {
 
+// Replays a trace on a machine of its own.
 template <class Arch>
-class Inspector {
+class TracePlayer {
  public:
-  Inspector(const config::Config& config, const ReplayOptions& options)
+  TracePlayer(const config::Config& config, const ReplayOptions& options)
       : options_(options),
         machine_(config),
         source_(config, Arch::kName, machine_.layout()),
         loop_(machine_.cpu(), machine_.kernel(), machine_.sink(), machine_.checker(), Arch::kPage) {
   }
 
-  // Replays until `stop(now)` says so, or to the end.
+  // Replays until `stop(batch)`, asked after each batch, says so, or to the end.
   template <class Stop>
-  void replay(Stop stop) {
+  void play(Stop stop) {
     trace::Batch batch;
-    while (source_.next(batch)) {
+    trace::Totals totals;
+    for (uint64_t batches = 0; source_.next(batch); ++batches) {
       loop_.template run<ReplayMode::Fast>(batch);
-      now_.instructions += batch.totals.instructions;
-      references_ += batch.totals.references();
-      ++now_.batches;
-      if (now_.batches % kProgressInterval == 0) {
+      totals += batch.totals;
+      if (batches % kProgressInterval == 0) {
         check_interrupt();
         if (options_.progress)
-          options_.progress({references_, now_.instructions, source_.reader().position(),
+          options_.progress({totals.references(), totals.instructions, source_.reader().position(),
                              source_.reader().file_bytes()});
       }
-      if (stop(now_)) return;
+      if (stop(batch)) return;
     }
+  }
+
+  [[nodiscard]] Machine<Arch>& machine() { return machine_; }
+
+ private:
+  static constexpr uint64_t kProgressInterval = 1 << 10;  // batches
+
+  ReplayOptions options_;
+  Machine<Arch> machine_;
+  TraceSource source_;
+  ReplayLoop<typename Arch::Cpu> loop_;
+};
+
+// Plays a trace or a script on a machine of its own.
+template <class Arch>
+class Inspector {
+ public:
+  Inspector(const config::Config& config, const workload::Plan* script,
+            const ReplayOptions& options) {
+    now_.script = script;
+    if (script != nullptr)
+      script_.emplace(workload::script_config(config), *script);
+    else
+      trace_.emplace(config, options);
+  }
+
+  // Plays until `stop(now)` says so, or to the end.
+  template <class Stop>
+  void play(Stop stop) {
+    if (script_)
+      script_->play([&](uint64_t steps) {
+        now_.steps = steps;
+        return stop(now_);
+      });
+    else
+      trace_->play([&](const trace::Batch& batch) {
+        now_.instructions += batch.totals.instructions;
+        ++now_.steps;
+        return stop(now_);
+      });
   }
 
   // The process to look at now; nothing if there is none with a page.
   std::optional<Moment> best(std::optional<Pid> wanted) {
     std::optional<Moment> found;
-    for (const auto& [pid, process] : machine_.kernel().system().processes()) {
+    for (const auto& [pid, process] : machine().kernel().system().processes()) {
       if (process.mm == nullptr || (wanted && pid != *wanted)) continue;
       uint64_t pages = 0;
       for (unsigned kind = 0; kind < kernel::kPageKinds; ++kind)
@@ -61,44 +102,40 @@ class Inspector {
   }
 
   void show(Pid pid, const Inspection& look) {
-    const auto& processes = machine_.kernel().system().processes();
+    const auto& processes = machine().kernel().system().processes();
     const auto found = processes.find(pid);
     MMUSIM_ASSERT(found != processes.end() && found->second.mm != nullptr);
     look({.table = *found->second.mm->table,
-          .allocator = machine_.tables(),
-          .common_bytes = machine_.page_tables().common_bytes(),
+          .allocator = machine().tables(),
+          .common_bytes = machine().page_tables().common_bytes(),
           .page = Arch::kPage,
-          .everything = {VirtAddr(0), machine_.layout().top}});
+          .everything = {VirtAddr(0), machine().layout().top}});
   }
 
-  [[nodiscard]] const Moment& now() const { return now_; }
-  [[nodiscard]] Machine<Arch>& machine() { return machine_; }
+  [[nodiscard]] Machine<Arch>& machine() {
+    return script_ ? script_->machine() : trace_->machine();
+  }
 
  private:
-  static constexpr uint64_t kProgressInterval = 1 << 10;  // batches
-
-  ReplayOptions options_;
-  Machine<Arch> machine_;
-  TraceSource source_;
-  ReplayLoop<typename Arch::Cpu> loop_;
+  std::optional<TracePlayer<Arch>> trace_;
+  std::optional<workload::Simulator<Arch>> script_;
   Moment now_;
-  uint64_t references_ = 0;
 };
 
 template <class Arch>
 Moment find_moment_on(const config::Config& config, const Choice& choice,
                       const ReplayOptions& options) {
-  Inspector<Arch> inspector(config, options);
+  Inspector<Arch> inspector(config, choice.script, options);
   std::optional<Moment> found;
-  inspector.replay([&](const Moment& now) {
-    if (choice.instructions) return now.instructions >= *choice.instructions;
+  inspector.play([&](const Moment& now) {
+    if (choice.at) return (now.script != nullptr ? now.steps : now.instructions) >= *choice.at;
     const auto here = inspector.best(choice.pid);
     if (here && (!found || here->pages > found->pages)) found = here;
     return false;
   });
-  if (choice.instructions) found = inspector.best(choice.pid);
+  if (choice.at) found = inspector.best(choice.pid);
   if (found) return *found;
-  throw Error(config.text("run.trace"),
+  throw Error(choice.script != nullptr ? choice.script->name() : config.text("run.trace"),
               choice.pid ? fmt::format("process {} has no pages there", choice.pid->value())
                          : "no process has pages there");
 }
@@ -106,8 +143,8 @@ Moment find_moment_on(const config::Config& config, const Choice& choice,
 template <class Arch>
 void inspect_on(const config::Config& config, const Moment& moment, const ReplayOptions& options,
                 const Inspection& look) {
-  Inspector<Arch> inspector(config, options);
-  inspector.replay([&](const Moment& now) { return now.batches == moment.batches; });
+  Inspector<Arch> inspector(config, moment.script, options);
+  inspector.play([&](const Moment& now) { return now.steps == moment.steps; });
   inspector.show(moment.pid, look);
 }
 

@@ -1,9 +1,11 @@
 #include "sim/simulation.h"
 
 #include <algorithm>
+#include <fmt/format.h>
 #include <string_view>
 
 #include "base/error.h"
+#include "base/units.h"
 #include "kernel/kernel.h"
 #include "mem/frames.h"
 #include "mem/sink.h"
@@ -121,9 +123,15 @@ ReplayResult replay(const config::Config& config, const ReplayOptions& options) 
   return architecture_of(config).replay(config, options);
 }
 
+std::string Moment::text() const {
+  return fmt::format("process {} after {} {}", pid.value(),
+                     format_count(script != nullptr ? steps : instructions),
+                     script != nullptr ? "steps" : "instructions");
+}
+
 Moment find_moment(const config::Config& config, const Choice& choice,
                    const ReplayOptions& options) {
-  require_trace(config);
+  if (choice.script == nullptr) require_trace(config);
   return architecture_of(config).find_moment(config, choice, options);
 }
 

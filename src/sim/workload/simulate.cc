@@ -4,10 +4,14 @@
 
 namespace mmusim::sim::workload {
 
-Simulated simulate(const config::Config& config, const Plan& plan) {
-  // A script says all it does: an address it has not mapped is an error of its own.
+config::Config script_config(const config::Config& config) {
   config::Config own = config;
   own.set("kernel.imply", "false", "workload scripts");
+  return own;
+}
+
+Simulated simulate(const config::Config& config, const Plan& plan) {
+  const config::Config own = script_config(config);
   return architecture_of(own).simulate(own, plan);
 }
 

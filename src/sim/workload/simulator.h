@@ -13,6 +13,7 @@
 #include "sim/machine.h"
 #include "sim/replay.h"
 #include "sim/replay_loop.h"
+#include "sim/workload/placement.h"
 #include "sim/workload/simulate.h"
 
 namespace mmusim::sim::workload {
@@ -23,6 +24,7 @@ class Simulator {
   Simulator(const config::Config& config, const Plan& plan)
       : plan_(plan),
         machine_(config),
+        placement_(machine_.layout()),
         loop_(machine_.cpu(), machine_.kernel(), machine_.sink(), machine_.checker(), Arch::kPage),
         mode_(mode_of(machine_.checker() != nullptr, machine_.sink().has_caches())) {
     for (const Plan::File& file : plan.files)
@@ -33,20 +35,25 @@ class Simulator {
     alive_[0] = true;
     spurious_.assign(plan.processes, 0);
     machine_.kernel().run(kCpu, thread_of(0));
-    machine_.kernel().syscalls().place_break(thread_of(0), VirtAddr(kBase + kHeap));
+    machine_.kernel().syscalls().place_break(thread_of(0), placement_.heap());
+  }
+
+  // Runs the script until `stop(steps done)`, asked after each step, says so, or to its end.
+  template <class Stop>
+  void play(Stop stop) {
+    result_.outcome.measures.resize(plan_.measures.size());
+    uint64_t number = 0;
+    bool stopped = false;
+    for_each_step(plan_, [&](const Step& step) {
+      if (stopped) return;
+      if (++number % 1024 == 0) check_interrupt();
+      if (alive_[step.process]) take(step, number);  // else its fork failed
+      stopped = stop(number);
+    });
   }
 
   Simulated run() {
-    result_.outcome.measures.resize(plan_.measures.size());
-    uint64_t number = 0;
-    for_each_step(plan_, [&](const Step& step) {
-      if (++number % 1024 == 0) check_interrupt();
-      if (!alive_[step.process]) return;  // its fork failed
-      machine_.kernel().run(kCpu, thread_of(step.process));
-      const int64_t result = perform(step);
-      if (result != 0) result_.outcome.add({number, step.kind, step.at, result});
-      if (machine_.checker() != nullptr) machine_.checker()->check_everything();
-    });
+    play([](uint64_t) { return false; });
     report_totals(totals_, result_.report);
     loop_.counters().report(result_.report);
     machine_.report(result_.report);
@@ -54,10 +61,19 @@ class Simulator {
     return std::move(result_);
   }
 
+  [[nodiscard]] Machine<Arch>& machine() { return machine_; }
+
  private:
   static constexpr CpuId kCpu{0};
   static trace::ThreadId thread_of(unsigned process) {
     return {Pid(process + 1), Tid(process + 1)};
+  }
+
+  void take(const Step& step, uint64_t number) {
+    machine_.kernel().run(kCpu, thread_of(step.process));
+    const int64_t result = perform(placement_.placed(step));
+    if (result != 0) result_.outcome.add({number, step.kind, step.at, result});
+    if (machine_.checker() != nullptr) machine_.checker()->check_everything();
   }
 
   // 0, or what went wrong.
@@ -100,7 +116,7 @@ class Simulator {
       case Step::Kind::Exec: {
         // The script maps what the new program has.
         trace::ExecEvent image;
-        image.brk = VirtAddr(kBase + kHeap);
+        image.brk = placement_.heap();
         sys.exec(thread, image);
         return 0;
       }
@@ -158,6 +174,7 @@ class Simulator {
 
   const Plan& plan_;
   Machine<Arch> machine_;
+  Placement placement_;
   ReplayLoop<typename Arch::Cpu> loop_;
   ReplayMode mode_;
   std::vector<kernel::FileId> files_;
