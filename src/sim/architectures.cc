@@ -17,6 +17,7 @@ template <class Arch>
 constexpr Architecture entry() {
   return {{Arch::kName, Arch::kSummary},
           Arch::declare,
+          [](const config::Config& config) { return Arch::layout(Arch::read_options(config)); },
           [](const config::Config& config, const ReplayOptions& options) {
             return Replay<Arch>(config, options).run();
           },

@@ -5,6 +5,7 @@
 #include <vector>
 
 #include "config/schema.h"
+#include "mmu/layout.h"
 #include "sim/explain.h"
 #include "sim/inspect.h"
 #include "sim/simulation.h"
@@ -16,6 +17,7 @@ namespace mmusim::sim {
 struct Architecture {
   ArchitectureInfo info;
   void (*declare)(config::Schema&);
+  mmu::AddressLayout (*layout)(const config::Config&);
   ReplayResult (*replay)(const config::Config&, const ReplayOptions&);
   stats::Report (*catalog)(const config::Config&);
   Moment (*find_moment)(const config::Config&, const Choice&, const ReplayOptions&);

@@ -31,8 +31,9 @@ class Replay {
         loop_(machine_.cpu(), machine_.kernel(), machine_.sink(), machine_.checker(), Arch::kPage),
         limit_(config.number("run.limit")) {}
 
-  ReplayResult run(ReplayMode mode) {
-    switch (mode) {
+  ReplayResult run() {
+    switch (options_.mode.value_or(
+        mode_of(machine_.checker() != nullptr, machine_.sink().has_caches()))) {
       case ReplayMode::Fast:
         all<ReplayMode::Fast>();
         break;
@@ -52,9 +53,6 @@ class Replay {
     result_.trace_hash = source_.reader().content_hash();
     result_.torn = source_.reader().torn();
     return std::move(result_);
-  }
-  ReplayResult run() {
-    return run(mode_of(machine_.checker() != nullptr, machine_.sink().has_caches()));
   }
 
  private:

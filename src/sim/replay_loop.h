@@ -22,17 +22,11 @@
 #include "mem/sink.h"
 #include "mmu/mmu.h"
 #include "sim/checker.h"
+#include "sim/simulation.h"
 #include "stats/report.h"
 #include "trace/record.h"
 
 namespace mmusim::sim {
-
-// How each reference is taken.
-enum class ReplayMode : uint8_t {
-  Fast,   // as described above
-  Exact,  // every reference by itself; same counts; for differential tests
-  Full,   // Exact, with each translation shown to the checker and each access to the caches
-};
 
 struct LoopCounters {
   uint64_t fetches = 0;        // look-ups for instruction fetches, straddling ones twice

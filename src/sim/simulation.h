@@ -8,6 +8,7 @@
 
 #include <cstdint>
 #include <functional>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -38,8 +39,16 @@ struct ReplayProgress {
   uint64_t bytes_total = 0;
 };
 
+// How each reference is taken (replay_loop.h).
+enum class ReplayMode : uint8_t {
+  Fast,   // blocks at once
+  Exact,  // every reference by itself; same counts
+  Full,   // Exact, with each translation shown to the checker and each access to the caches
+};
+
 struct ReplayOptions {
   std::function<void(const ReplayProgress&)> progress;  // called now and then; may be empty
+  std::optional<ReplayMode> mode;  // what the configuration asks for, if not given
 };
 
 struct ReplayResult {

@@ -65,6 +65,8 @@ grep -q './libsorted.so' footprint.txt
   >/dev/null
 "$program" list keys -p ./libsorted.so | grep -q '^pt.sorted.bits = 12'
 "$program" replay --help -p ./libsorted.so | grep -q -- '--pt.sorted.bits'
+"$program" page-table check ./libsorted.so --ops 20000 --seed 7 >check.txt
+grep -q 'no difference' check.txt
 
 # refused TEXT ARGUMENTS...: one line on stderr that holds TEXT, and status 2.
 refused() {
@@ -124,4 +126,31 @@ made library.so -ULIBRARY -DLIBRARY='"libother"'
 refused "built with libother" replay "$trace" -p ./library.so
 made layout.so
 refused "laid out otherwise" replay "$trace" -p ./layout.so
+
+# Ones that were built right, and describe a page table that cannot be used. described NAME BACKEND
+cat >described.cc <<'END'
+#include "pt/plugin_entry.h"
+using namespace mmusim;
+std::unique_ptr<pt::Factory> missing(const config::Config&, const pt::Environment&);
+void none(config::Schema& /*schema*/) {}
+void elsewhere(config::Schema& schema) { schema.number("pt.other.bits", 1, "A key.", 0, 2); }
+std::unique_ptr<pt::Factory> make(const config::Config&, const pt::Environment&) { return nullptr; }
+pt::Backend backend() { return BACKEND; }
+MMUSIM_PAGE_TABLE_PLUGIN(backend)
+END
+described() {
+  "$cxx" -std=c++20 -shared -fPIC -o "$1" -I "$tmp/prefix/include/mmusim" -DBACKEND="$2" described.cc
+}
+described clash.so '{"mlpt", "a name that is taken", none, make}'
+refused "mmusim has a page table 'mlpt' of its own" replay "$trace" -p ./clash.so
+described prefix.so '{"mine", "a key of another", elsewhere, make}'
+refused "its key 'pt.other.bits' does not begin with 'pt.mine.'" replay "$trace" -p ./prefix.so
+described name.so '{"My Table", "a name nobody can type", none, make}'
+refused "name is not made of" replay "$trace" -p ./name.so
+described lacking.so '{"mine", "cannot be made", none, nullptr}'
+refused "lacks a summary, declare or make" replay "$trace" -p ./lacking.so
+described missing.so '{"mine", "needs what is not there", none, missing}'
+refused "cannot load this page-table plug-in" replay "$trace" -p ./missing.so
+described twin.so '{"sorted", "of the same name as another", none, make}'
+refused "'sorted'" page-table footprint dense:1M -p ./libsorted.so,./twin.so
 echo good

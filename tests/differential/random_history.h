@@ -12,6 +12,7 @@
 #include <vector>
 
 #include "base/random.h"
+#include "mmu/layout.h"
 #include "trace/writer.h"
 
 namespace mmusim::differential {
@@ -20,17 +21,20 @@ class RandomHistory {
  public:
   // Where things are, which depends on the machine: by default as on x86-64.
   struct Places {
-    uint64_t page = 4096;
+    std::string isa = "x86_64";
+    PageShift page{12};
     uint64_t areas = 0x10000000;
     uint64_t code = 0x400000;
     uint64_t stack = 0x7fff00000000;
+    uint64_t top = uint64_t{1} << 47;  // of what may be mapped
   };
   explicit RandomHistory(uint64_t seed) : RandomHistory(seed, Places()) {}
   RandomHistory(uint64_t seed, const Places& places) : random_(seed), places_(places) {}
 
   void write(const std::string& path, unsigned steps) {
     trace::Header header;
-    header.isa = "x86_64";
+    header.isa = places_.isa;
+    header.page = places_.page;
     header.program = "random history";
     trace::WriterOptions options;
     options.chunk_bytes = 1 << 16;
@@ -79,10 +83,10 @@ class RandomHistory {
 
   void map(trace::Writer& writer, Process& process) {
     const uint64_t pages = 1 + random_.below(random_.below(4) == 0 ? 1200 : 30);
-    const uint64_t start = places_.areas + random_.below(1 << 16) * places_.page;
+    const uint64_t start = places_.areas + random_.below(1 << 16) * page_bytes();
     trace::MmapEvent event;
     event.hint = VirtAddr(start);
-    event.length = pages * places_.page;
+    event.length = pages * page_bytes();
     event.prot = random_.below(8) == 0 ? 1 : 3;
     event.flags = 0x22 | 0x10;  // private, anonymous, fixed
     event.result = static_cast<int64_t>(start);
@@ -96,7 +100,7 @@ class RandomHistory {
     const uint64_t first = random_.below(area.pages);
     const uint64_t count = 1 + random_.below(area.pages - first);
     writer.event(
-        trace::MunmapEvent{VirtAddr(area.start + first * places_.page), count * places_.page, 0});
+        trace::MunmapEvent{VirtAddr(area.start + first * page_bytes()), count * page_bytes(), 0});
   }
 
   void protect(trace::Writer& writer, Process& process) {
@@ -104,8 +108,8 @@ class RandomHistory {
     const Area area = process.areas[random_.below(process.areas.size())];
     const uint64_t first = random_.below(area.pages);
     const uint64_t count = 1 + random_.below(area.pages - first);
-    writer.event(trace::MprotectEvent{VirtAddr(area.start + first * places_.page),
-                                      count * places_.page, random_.below(2) == 0 ? 1u : 3u, 0});
+    writer.event(trace::MprotectEvent{VirtAddr(area.start + first * page_bytes()),
+                                      count * page_bytes(), random_.below(2) == 0 ? 1u : 3u, 0});
   }
 
   void fork(trace::Writer& writer, const Process& process) {
@@ -153,18 +157,33 @@ class RandomHistory {
       const Area& area = process.areas[random_.below(process.areas.size())];
       const uint64_t page =
           random_.below(4) == 0 ? random_.below(area.pages) : random_.below(1 + area.pages / 8);
-      address = area.start + page * places_.page + random_.below(places_.page);
+      address = area.start + page * page_bytes() + random_.below(page_bytes());
     } else if (random_.below(64) == 0) {
-      address = random_.below(uint64_t{1} << 47);
+      address = random_.below(places_.top);
     }
     writer.access(kind, VirtAddr(address), bytes);
   }
+
+  [[nodiscard]] uint64_t page_bytes() const { return places_.page.bytes(); }
 
   Random random_;
   Places places_;
   std::vector<Process> processes_;
   uint32_t next_pid_ = 2;
 };
+
+// Where programs are on a machine of that layout. Areas take up 2^16 pages and a few.
+inline RandomHistory::Places places_of(const char* isa, const mmu::AddressLayout& layout) {
+  RandomHistory::Places places;
+  places.isa = isa;
+  places.page = layout.page;
+  places.areas = layout.mmap_base.value();
+  if (!layout.mmap_upward) places.areas -= layout.page.bytes() << 17;
+  places.code = layout.program_base.value();
+  places.stack = (layout.stack_top - (1 << 20)).value();
+  places.top = layout.top.value();
+  return places;
+}
 
 }  // namespace mmusim::differential
 

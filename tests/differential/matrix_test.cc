@@ -1,0 +1,209 @@
+// Every machine over every page table, whatever the architecture: a cell of the matrix is a machine
+// of configs/machines, or one of them with the settings of a file of variants/, and a page table.
+//
+// MMUSIM_MATRIX_STEPS is how long the histories are: fewer where a sanitizer makes all slow.
+//
+// In each cell, whatever makes replay fast gives the same counts as the plain way: a trace taken
+// block by block (Fast), reference by reference (Exact), and with each translation compared with
+// the page table (Full, under run.check) reports the same numbers, each and every one. And what the
+// kernel does is the same over each page table.
+#include <algorithm>
+#include <cctype>
+#include <filesystem>
+#include <fstream>
+#include <gtest/gtest.h>
+#include <map>
+#include <string>
+#include <unistd.h>
+#include <vector>
+
+#include "pt/page_table.h"
+#include "random_history.h"
+#include "sim/architectures.h"
+#include "sim/workload/script.h"
+
+namespace mmusim::sim {
+namespace {
+
+namespace fs = std::filesystem;
+using Counters = std::map<std::string, uint64_t>;
+
+const fs::path kMachines = MMUSIM_SOURCE_DIR "/configs/machines";
+const fs::path kVariants = MMUSIM_SOURCE_DIR "/tests/differential/variants";
+const fs::path kScripts = MMUSIM_SOURCE_DIR "/workloads/scripts";
+const char* const kTrace = MMUSIM_SOURCE_DIR "/workloads/traces/pipeline.mmt";
+
+struct Target {
+  std::string name;
+  std::vector<fs::path> configs;  // in the order they are loaded
+};
+
+std::vector<fs::path> files_of(const fs::path& folder) {
+  std::vector<fs::path> files;
+  for (const auto& entry : fs::directory_iterator(folder))
+    files.push_back(entry.path());
+  std::sort(files.begin(), files.end());
+  return files;
+}
+
+// A variant's first line names its machine: "# MACHINE: what is special".
+fs::path machine_of(const fs::path& variant) {
+  std::ifstream file(variant);
+  std::string hash;
+  std::string machine;
+  file >> hash >> machine;
+  machine.pop_back();  // the colon
+  return kMachines / (machine + ".cfg");
+}
+
+std::vector<Target> targets() {
+  std::vector<Target> all;
+  for (const fs::path& machine : files_of(kMachines))
+    all.push_back({machine.stem(), {machine}});
+  for (const fs::path& variant : files_of(kVariants))
+    all.push_back({variant.stem(), {machine_of(variant), variant}});
+  return all;
+}
+
+std::vector<std::string> backend_names() {
+  std::vector<std::string> names;
+  for (const pt::Backend& backend : pt::backends())
+    names.emplace_back(backend.name);
+  return names;
+}
+
+config::Config config_of(const config::Schema& schema, const Target& target,
+                         const std::string& backend) {
+  config::Config config(schema);
+  for (const fs::path& file : target.configs)
+    config.load(file);
+  config.set("machine.page_table", backend, "test");
+  return config;
+}
+
+std::vector<Target> one_of_each_architecture() {
+  config::Schema schema;
+  declare(schema);
+  std::map<std::string, Target> by_name;
+  for (const Target& target : targets())
+    by_name.try_emplace(config_of(schema, target, "mlpt").choice("machine.arch"), target);
+  std::vector<Target> all;
+  for (const auto& [name, target] : by_name)
+    all.push_back(target);
+  return all;
+}
+
+// All counters but the checker's own.
+Counters counters_of(const stats::Report& report) {
+  Counters counters;
+  for (const stats::Counter& counter : report.counters())
+    if (!counter.name.starts_with("check.")) counters[counter.name] = counter.value;
+  return counters;
+}
+
+class Matrix : public testing::TestWithParam<std::tuple<Target, std::string>> {
+ protected:
+  Matrix() : target_(std::get<0>(GetParam())), backend_(std::get<1>(GetParam())) {
+    declare(schema_);
+  }
+
+  [[nodiscard]] Counters run(const std::string& trace, ReplayMode mode, uint64_t limit = 0) const {
+    return run(trace, mode, limit, backend_);
+  }
+  [[nodiscard]] Counters run(const std::string& trace, ReplayMode mode, uint64_t limit,
+                             const std::string& backend) const {
+    config::Config config = config_of(schema_, target_, backend);
+    config.set("run.trace", trace, "test");
+    config.set("run.check", mode == ReplayMode::Full ? "true" : "false", "test");
+    config.set("run.limit", std::to_string(limit), "test");
+    ReplayOptions options;
+    options.mode = mode;
+    return counters_of(replay(config, options).report);
+  }
+
+  void expect_same_all_ways(const std::string& trace, uint64_t limit = 0) {
+    const Counters fast = run(trace, ReplayMode::Fast, limit);
+    EXPECT_EQ(fast, run(trace, ReplayMode::Exact, limit));
+    EXPECT_EQ(fast, run(trace, ReplayMode::Full, limit));
+    misses_ += fast.at("mmu.last.data_misses");
+    expect_kernel_as_over_mlpt(fast, trace, limit);
+  }
+
+  // The program and the kernel do not see which page table there is: same faults, same flushes. But
+  // for how tables are freed and how a flush that frees some is carried out, and for faults retried
+  // because of a software copy of the table.
+  void expect_kernel_as_over_mlpt(const Counters& counters, const std::string& trace,
+                                  uint64_t limit) const {
+    if (backend_ == "mlpt") return;
+    for (const auto& [name, value] : run(trace, ReplayMode::Fast, limit, "mlpt")) {
+      const bool of_kernel = name.starts_with("kernel.");
+      const bool of_tables = name.find("page_tables") != std::string::npos ||
+                             name.find("range_pages") != std::string::npos ||
+                             name.find("retr") != std::string::npos;
+      if (of_kernel && !of_tables) {
+        EXPECT_EQ(value, counters.at(name)) << name;
+      }
+    }
+  }
+
+  config::Schema schema_;
+  Target target_;
+  std::string backend_;
+  uint64_t misses_ = 0;
+};
+
+TEST_P(Matrix, RandomHistoriesCountTheSameEitherWay) {
+  const config::Config config = config_of(schema_, target_, backend_);
+  const Architecture& architecture = architecture_of(config);
+  const mmu::AddressLayout layout = architecture.layout(config);
+  const fs::path path =
+      fs::temp_directory_path() / ("mmusim_matrix_" + std::to_string(getpid()) + ".mmt");
+  for (uint64_t seed = 31; seed <= 32 && !HasFailure(); ++seed) {
+    SCOPED_TRACE(testing::Message() << "seed " << seed);
+    differential::RandomHistory(seed, differential::places_of(architecture.info.name, layout))
+        .write(path, MMUSIM_MATRIX_STEPS);
+    expect_same_all_ways(path);
+  }
+  EXPECT_GT(misses_, 3u * MMUSIM_MATRIX_STEPS) << "the histories are too tame to test anything";
+  fs::remove(path);
+}
+
+TEST_P(Matrix, TheShippedTraceCountsTheSameEitherWay) {
+  expect_same_all_ways(kTrace, 3000 * MMUSIM_MATRIX_STEPS);
+  EXPECT_GT(misses_, MMUSIM_MATRIX_STEPS / 2u);
+}
+
+// Every workload script on one machine of each architecture.
+class ScriptMatrix : public Matrix {};
+
+// Checked throughout: a translation that is stale, or a frame left over at the end, is an error.
+TEST_P(ScriptMatrix, EveryScriptPassesTheChecks) {
+  for (const fs::path& script : files_of(kScripts)) {
+    if (script.extension() != ".workload") continue;
+    SCOPED_TRACE(script);
+    config::Config config = config_of(schema_, target_, backend_);
+    config.set("run.check", "true", "test");
+    const workload::Plan plan = workload::unroll(workload::load(script));
+    const config::Config as_script = workload::script_config(config);
+    const workload::Simulated simulated = architecture_of(config).simulate(as_script, plan);
+    EXPECT_EQ(simulated.outcome.measures.size(), plan.measures.size());
+  }
+}
+
+std::string name_of_cell(const testing::TestParamInfo<Matrix::ParamType>& cell) {
+  std::string name = std::get<0>(cell.param).name + ("_" + std::get<1>(cell.param));
+  std::replace_if(
+      name.begin(), name.end(), [](char c) { return !std::isalnum(c); }, '_');
+  return name;
+}
+INSTANTIATE_TEST_SUITE_P(Machines, Matrix,
+                         testing::Combine(testing::ValuesIn(targets()),
+                                          testing::ValuesIn(backend_names())),
+                         name_of_cell);
+INSTANTIATE_TEST_SUITE_P(Architectures, ScriptMatrix,
+                         testing::Combine(testing::ValuesIn(one_of_each_architecture()),
+                                          testing::ValuesIn(backend_names())),
+                         name_of_cell);
+
+}  // namespace
+}  // namespace mmusim::sim
