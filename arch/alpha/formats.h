@@ -1,8 +1,8 @@
 // The words and addresses of Alpha's virtual memory: page-table entry, granularity hint, and the
 // address at which the linear virtual page table has a page's entry.
 //
-// Alpha Architecture Reference Manual, Tru64 UNIX (OSF/1) part II-B, chapter 3 (address space, PTE,
-// granularity hints); software bits as Linux has them (arch/alpha/include/asm/pgtable.h), and one
+// Fields as Linux (arch/alpha/include/asm/pgtable.h) and the 21164PC's and 21264's hardware
+// reference manuals (ITB_PTE, DTB_PTE, VA_FORM) have them; software bits as Linux has them, and one
 // of the simulator's own, `Special`.
 #ifndef MMUSIM_ARCH_ALPHA_FORMATS_H_
 #define MMUSIM_ARCH_ALPHA_FORMATS_H_
