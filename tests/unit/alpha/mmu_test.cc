@@ -60,6 +60,17 @@ TEST(AlphaMmu, PagesOfTheTableCompeteInTheDtb) {
   EXPECT_EQ(cost, (Cost{42, 2, 0, 3, 0}));
 }
 
+TEST(AlphaMmu, LoadsFromTheTableAreUsesOfItsPage) {
+  World world("[alpha.dtb]\nentries = 2\nways = 2\nreplacement = lru\n");
+  for (uint64_t i = 0; i < 4; ++i)
+    world.map(kVa + i * kStep, 0x100 + i, kRW);
+  // Each miss uses the table's page, so that the other entry makes room.
+  for (uint64_t i = 0; i < 4; ++i)
+    ASSERT_TRUE(world.access(kVa + i * kStep, AccessKind::Load).ok());
+  EXPECT_EQ(world.counter("table.misses"), 1u);
+  EXPECT_EQ(world.counter("tlb.dtb.evictions"), 3u);
+}
+
 TEST(AlphaMmu, InstructionMisses) {
   World world;
   world.map(kVa, 0x100, kRX);
