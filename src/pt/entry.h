@@ -38,8 +38,10 @@ class EntryFormat {
   Entry accessed_mask = 0;
   Entry dirty_mask = 0;
   Entry special_mask = 0;
-  Entry write_mask =
-      0;  // present and (entry & write_mask) == write_mask: writable; clearing it write-protects
+  // Writable: present, all of write_mask set, none of no_write_mask. Hardware has one or the other:
+  // a bit that allows stores, or one that makes them fault (Alpha's FOW).
+  Entry write_mask = 0;
+  Entry no_write_mask = 0;
   Entry pfn_mask =
       0;  // frame number = (entry & pfn_mask) >> pfn_shift, in base pages, for base-page leaves
   unsigned pfn_shift = 0;
@@ -48,12 +50,12 @@ class EntryFormat {
 
   [[nodiscard]] bool is_present(Entry e) const { return (e & present_mask) != 0; }
   [[nodiscard]] bool is_writable(Entry e) const {
-    return is_present(e) && (e & write_mask) == write_mask;
+    return is_present(e) && (e & (write_mask | no_write_mask)) == write_mask;
   }
   [[nodiscard]] bool is_special(Entry e) const { return (e & special_mask) != 0; }
   [[nodiscard]] bool is_dirty(Entry e) const { return (e & dirty_mask) != 0; }
   [[nodiscard]] bool is_accessed(Entry e) const { return (e & accessed_mask) != 0; }
-  [[nodiscard]] Entry write_protected(Entry e) const { return e & ~write_mask; }
+  [[nodiscard]] Entry write_protected(Entry e) const { return (e & ~write_mask) | no_write_mask; }
   [[nodiscard]] Pfn pfn_of(Entry e) const { return Pfn((e & pfn_mask) >> pfn_shift); }
 
   // --- One at a time.

@@ -1,5 +1,6 @@
 #include "sim/architectures.h"
 
+#include "arch/alpha/architecture.h"
 #include "arch/ia64/architecture.h"
 #include "arch/ppc64/architecture.h"
 #include "arch/x86/architecture.h"
@@ -43,6 +44,7 @@ const std::vector<Architecture>& all_architectures() {
       entry<x86::Architecture>(),
       entry<ia64::Architecture>(),
       entry<ppc64::Architecture>(),
+      entry<alpha::Architecture>(),
   };
   return kAll;
 }

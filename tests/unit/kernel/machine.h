@@ -31,11 +31,12 @@ inline constexpr uint64_t kPage = 4096;
 inline constexpr PageShift k4K{12};
 inline constexpr PageShift kHuge{21};
 
-// Entries like nobody's hardware: flags at the top, the frame number at the bottom.
+// Entries like nobody's hardware: flags at the top, the frame number at the bottom, and a bit that
+// denies stores instead of one that allows them.
 class ToyFormat final : public pt::EntryFormat {
  public:
   static constexpr uint64_t kPresent = uint64_t{1} << 63, kRead = uint64_t{1} << 62,
-                            kWrite = uint64_t{1} << 61, kExec = uint64_t{1} << 60,
+                            kNoWrite = uint64_t{1} << 61, kExec = uint64_t{1} << 60,
                             kAccessed = uint64_t{1} << 59, kDirty = uint64_t{1} << 58,
                             kSpecial = uint64_t{1} << 57, kTable = uint64_t{1} << 56;
   ToyFormat() {
@@ -43,7 +44,7 @@ class ToyFormat final : public pt::EntryFormat {
     accessed_mask = kAccessed;
     dirty_mask = kDirty;
     special_mask = kSpecial;
-    write_mask = kWrite;
+    no_write_mask = kNoWrite;
     pfn_mask = (uint64_t{1} << 40) - 1;
   }
   pt::Entry make_leaf(const pt::LeafFields& f) const override {
@@ -53,7 +54,7 @@ class ToyFormat final : public pt::EntryFormat {
   }
   pt::LeafFields parse_leaf(pt::Entry e, PageShift size) const override {
     unsigned bits = ((e & kRead) != 0 ? unsigned{Rights::kRead} : 0u) |
-                    ((e & kWrite) != 0 ? unsigned{Rights::kWrite} : 0u) |
+                    ((e & kNoWrite) == 0 ? unsigned{Rights::kWrite} : 0u) |
                     ((e & kExec) != 0 ? unsigned{Rights::kExec} : 0u);
     if (bits != 0) bits |= Rights::kUser;
     return {.pfn = pfn_of(e),
@@ -64,9 +65,9 @@ class ToyFormat final : public pt::EntryFormat {
             .special = is_special(e)};
   }
   pt::Entry with_rights(pt::Entry e, Rights r) const override {
-    e &= ~(kRead | kWrite | kExec);
+    e &= ~(kRead | kNoWrite | kExec);
     if (r.has(Rights::kRead)) e |= kRead;
-    if (r.has(Rights::kWrite)) e |= kWrite;
+    if (!r.has(Rights::kWrite)) e |= kNoWrite;
     if (r.has(Rights::kExec)) e |= kExec;
     return e;
   }

@@ -1,0 +1,43 @@
+// Alpha page-table entries as Linux writes them, for the page tables and the kernel.
+//
+// Bits: see formats.h. What Linux makes of them:
+//   - Rights are what does not fault: FOR, FOW and FOE deny reading, writing and executing. A
+//     mapping without any right (PROT_NONE) is valid and faults on everything.
+//   - KRE and URE are set with "accessed", KWE and UWE with "dirty": the hardware refuses the first
+//     read of a page that was aged, and the first store to a clean one, and the kernel's page-fault
+//     code sets the bits. So an entry may allow less than parse_leaf() says: see rights_of().
+//   - A leaf larger than a page has the largest granularity hint that fits; its frame number is
+//     that of its first page.
+// Stateless apart from the masks; safe to share between threads.
+#ifndef MMUSIM_ARCH_ALPHA_ENTRY_FORMAT_H_
+#define MMUSIM_ARCH_ALPHA_ENTRY_FORMAT_H_
+
+#include "mmu/layout.h"
+#include "pt/entry.h"
+#include "pt/page_table.h"
+
+namespace mmusim::alpha {
+
+class EntryFormat final : public pt::EntryFormat {
+ public:
+  EntryFormat();
+
+  [[nodiscard]] pt::Entry make_leaf(const pt::LeafFields& fields) const override;
+  [[nodiscard]] pt::LeafFields parse_leaf(pt::Entry e, PageShift size) const override;
+  [[nodiscard]] pt::Entry with_rights(pt::Entry e, Rights rights) const override;
+  [[nodiscard]] pt::Entry make_table(PhysAddr next) const override;
+  [[nodiscard]] PhysAddr table_address(pt::Entry e) const override;
+  [[nodiscard]] bool is_leaf(pt::Entry e, PageShift size) const override;
+};
+
+// What the hardware lets a user's access do: enabled, and without a fault-on bit.
+Rights rights_of(pt::Entry entry);
+
+pt::RadixGeometry radix_geometry();
+
+// Where Linux places things when nothing is randomised.
+mmu::AddressLayout address_layout();
+
+}  // namespace mmusim::alpha
+
+#endif  // MMUSIM_ARCH_ALPHA_ENTRY_FORMAT_H_

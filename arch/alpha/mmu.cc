@@ -1,0 +1,298 @@
+#include "arch/alpha/mmu.h"
+
+#include <fmt/format.h>
+#include <string>
+
+#include "base/error.h"
+#include "base/units.h"
+
+namespace mmusim::alpha {
+
+namespace {
+
+constexpr unsigned kKeyPageBits = 64 - 13;
+constexpr uint64_t kNoTag = uint64_t{1} << (kKeyPageBits + kMostAsnBits);  // nobody's
+
+constexpr Rights kKernelRights(Rights::kRead | Rights::kWrite);
+
+// What MissPath calls a reference, of those that are entries of the page table.
+constexpr const char* kRootEntry = "L1 PTE";
+constexpr const char* kMiddleEntry = "L2 PTE";
+constexpr const char* kLeafEntry = "L3 PTE";
+
+std::string decode(const char* what, uint64_t value) {
+  if (what != kRootEntry && what != kMiddleEntry && what != kLeafEntry) return "";
+  return fmt::format(
+      "v={} for={} fow={} foe={} asm={} gh={} kre={} ure={} kwe={} uwe={} pfn={:#x}",
+      pte::Valid::get(value), pte::FaultOnRead::get(value), pte::FaultOnWrite::get(value),
+      pte::FaultOnExecute::get(value), pte::AddressSpaceMatch::get(value), pte::Hint::get(value),
+      pte::KernelRead::get(value), pte::UserRead::get(value), pte::KernelWrite::get(value),
+      pte::UserWrite::get(value), pte::Frame::get(value));
+}
+
+}  // namespace
+
+void SideCounters::add(const SideCounters& o) {
+  misses += o.misses;
+  retry_lookups += o.retry_lookups;
+  retry_misses += o.retry_misses;
+  outside += o.outside;
+}
+
+void MmuCounters::add(const MmuCounters& o) {
+  for (size_t i = 0; i < accesses.size(); ++i)
+    accesses[i] += o.accesses[i];
+  for (size_t i = 0; i < sides.size(); ++i) {
+    sides[i].add(o.sides[i]);
+    levels[i].fills += o.levels[i].fills;
+    levels[i].evictions += o.levels[i].evictions;
+    levels[i].invalidated += o.levels[i].invalidated;
+  }
+  for (size_t i = 0; i < faults.size(); ++i)
+    faults[i] += o.faults[i];
+  for (size_t i = 0; i < causes.size(); ++i)
+    causes[i] += o.causes[i];
+  table_loads += o.table_loads;
+  table_misses += o.table_misses;
+}
+
+Mmu::Mmu(const Options& options, mem::FrameMemory& frames, mem::ReferenceSink& sink, bool linear,
+         PhysAddr code)
+    : frames_(&frames),
+      linear_(linear && options.linear_table),
+      path_(kStepList, frames, sink, {.base = code}),
+      itb_(options.itb, kPage, true),
+      dtb_(options.dtb, kPage, true),
+      fetch_filter_(&itb_.filter()),
+      data_filter_(&dtb_.filter()),
+      key_tag_(kNoTag) {
+  path_.decode_with(decode);
+  sides_[0] = {.tlb = &itb_, .counters = &counters_.sides[0], .data = false, .name = "ITB"};
+  sides_[1] = {.tlb = &dtb_, .counters = &counters_.sides[1], .data = true, .name = "DTB"};
+}
+
+void Mmu::remark_lookup(const char* name, VirtAddr va, const Hit& hit) {
+  if (!path_.narrated()) return;
+  if (hit)
+    path_.remark(fmt::format("{}: {:#x} hit, {} in frame {:#x}, ASN {}", name, va.value(),
+                             format_size(hit.payload->size.bytes()), hit.payload->pfn.value(),
+                             asn_));
+  else
+    path_.remark(fmt::format("{}: {:#x} miss, ASN {}", name, va.value(), asn_));
+}
+
+mmu::Translation Mmu::access(VirtAddr va, AccessKind kind, bool retry) {
+  Side& side = sides_[kind == AccessKind::Fetch ? 0 : 1];
+  if (retry) ++side.counters->retry_lookups;
+  if (!is_user(va)) {
+    // The kernel's half, or no sign-extended address.
+    if (!retry) ++side.counters->outside;
+    path_.step(!side.data ? kFetchAccess : writes(kind) ? kStoreFault : kLoadFault);
+    note(Cause::AccessViolation);
+    return fault(mmu::FaultReason::NonCanonical);
+  }
+  if (table_ == nullptr) {
+    ++(retry ? side.counters->retry_misses : side.counters->misses);
+    return fault(mmu::FaultReason::NotPresent);
+  }
+  Hit hit = side.tlb->find(va, asn_);
+  remark_lookup(side.name, va, hit);
+  if (hit) {
+    side.tlb->touch(hit);
+  } else {
+    ++(retry ? side.counters->retry_misses : side.counters->misses);
+    hit = refill(side, va, kind);
+    if (!hit) return fault(miss_fault_);
+  }
+  if (!hit.payload->rights.allows(kind)) {
+    refuse(*hit.payload, kind);
+    return fault(mmu::FaultReason::Protection);
+  }
+  return finish(side, va, hit);
+}
+
+Mmu::Hit Mmu::refill(Side& side, VirtAddr va, AccessKind kind) {
+  pt::Entry entry = pt::kNone;
+  if (linear_) {
+    path_.step(side.data ? kDtbMiss : kItbMiss);
+    entry = load_entry(va);
+  } else {
+    const unsigned step = side.data ? kDtbWalk : kItbWalk;
+    path_.step(step);
+    entry = entry_of(path_.walk(*table_, va, step), va);
+  }
+  if (pte::Valid::get(entry) == 0) {
+    path_.step(!side.data ? kInvalidFetch : writes(kind) ? kInvalidStore : kInvalidLoad);
+    note(Cause::NotValid);
+    miss_fault_ = mmu::FaultReason::NotPresent;
+    return {};
+  }
+  if (!side.data && pte::FaultOnExecute::get(entry) != 0) {
+    path_.step(kFaultOnExecute);
+    note(pte::UserRead::get(entry) != 0 ? Cause::OnExecute : Cause::AccessViolation);
+    miss_fault_ = mmu::FaultReason::Protection;
+    return {};
+  }
+  path_.step(side.data ? kDtbFill : kItbFill);
+  return insert(side, va, entry);
+}
+
+// Out of the linear table, by its virtual address.
+pt::Entry Mmu::load_entry(VirtAddr va) {
+  const VirtAddr at = entry_address(va);
+  ++counters_.table_loads;
+  Hit page = dtb_.find(at, asn_);
+  remark_lookup("DTB, for the linear page table", at, page);
+  if (page) {
+    dtb_.touch(page);
+  } else {
+    ++counters_.table_misses;
+    page = double_miss(va, at);
+    if (!page) return pt::kNone;
+  }
+  const PhysAddr word = frames_->address_of(page.payload->pfn) + (at.value() & kPage.offset_mask());
+  return path_.load(word, {.origin = mem::Origin::Handler,
+                           .level = 0,
+                           .dependent = true,
+                           .through = at,
+                           .what = kLeafEntry});
+}
+
+// The linear table's page at `table`: the root table's entry for it is known to be the root table,
+// so that two loads find it.
+Mmu::Hit Mmu::double_miss(VirtAddr va, VirtAddr table) {
+  pt::WalkPath path;
+  static_cast<void>(table_->walk(va, path));
+  const auto words = path.steps();
+  const auto read = [&](size_t i, const char* what) {
+    MMUSIM_ASSERT(i < words.size());
+    return path_.load(words[i].address, {.origin = mem::Origin::Handler,
+                                         .level = words[i].level,
+                                         .dependent = words[i].dependent,
+                                         .through = {},
+                                         .what = what});
+  };
+  path_.step(kDouble);
+  pt::Entry entry = read(0, kRootEntry);
+  if (pte::Valid::get(entry) != 0) {
+    path_.step(kDoubleSecond);
+    entry = read(1, kMiddleEntry);
+  }
+  if (pte::Valid::get(entry) == 0) {
+    path_.step(kDoubleInvalid);
+    return {};
+  }
+  path_.step(kDoubleFill);
+  return dtb_.fill(table, asn_,
+                   {.pfn = Pfn(pte::Frame::get(entry)),
+                    .size = kPage,
+                    .rights = kKernelRights,
+                    .dirty = true,
+                    .global = false,
+                    .extra = kEntryTable});
+}
+
+// What a search found, as an entry of the page at `va`: with the page's frame, and without the
+// rights a shared sub-tree keeps back.
+pt::Entry Mmu::entry_of(const pt::Lookup& found, VirtAddr va) const {
+  if (found.entry == pt::kNone || !format_.is_present(found.entry)) return pt::kNone;
+  const pt::LeafFields leaf = format_.parse_leaf(found.entry, found.size);
+  const Rights kept(leaf.rights.bits() & found.mask.bits());
+  const pt::Entry entry =
+      kept == leaf.rights ? found.entry : format_.with_rights(found.entry, kept);
+  return pte::Frame::set(entry, (leaf.pfn + ((va - found.base) >> kPage.log2())).value());
+}
+
+Mmu::Hit Mmu::insert(Side& side, VirtAddr va, pt::Entry entry) {
+  const PageShift group = group_of(entry);
+  const uint64_t first = pte::Frame::get(entry) & ~(group.offset_mask() >> kPage.log2());
+  auto extra = static_cast<uint8_t>(entry & pte::kFaultOnAny);
+  if (pte::UserRead::get(entry) != 0) extra |= kEntryUserRead;
+  if (pte::UserWrite::get(entry) != 0) extra |= kEntryUserWrite;
+  return side.tlb->fill(va, asn_,
+                        {.pfn = Pfn(first),
+                         .size = group,
+                         .rights = rights_of(entry),
+                         .dirty = true,  // else stores are not allowed
+                         .global = pte::AddressSpaceMatch::get(entry) != 0,
+                         .extra = extra});
+}
+
+// The hardware's judgement of an entry that does not allow the access: access violation comes
+// before fault-on bits.
+void Mmu::refuse(const tlb::Payload& entry, AccessKind kind) {
+  if (kind == AccessKind::Fetch) {
+    // With FOE it would not be in the ITB.
+    path_.step(kFetchAccess);
+    note(Cause::AccessViolation);
+    return;
+  }
+  const bool store = writes(kind);
+  path_.step(store ? kStoreFault : kLoadFault);
+  const uint8_t enabled = store ? kEntryUserWrite : kEntryUserRead;
+  if ((entry.extra & enabled) == 0)
+    note(Cause::AccessViolation);
+  else
+    note(store ? Cause::OnWrite : Cause::OnRead);
+}
+
+mmu::Translation Mmu::finish(Side& side, VirtAddr va, const Hit& hit) {
+  const tlb::Payload& entry = *hit.payload;
+  if (side.data)
+    dtb_.filter_install(hit, key_of(va), entry.rights.has(Rights::kRead),
+                        entry.rights.has(Rights::kWrite));
+  else
+    itb_.filter_install(hit, key_of(va), entry.rights.has(Rights::kExec), false);
+  const uint64_t into_entry = va.value() & entry.size.offset_mask();
+  return {.fault = mmu::FaultReason::None,
+          .pfn = entry.pfn + (into_entry >> kPage.log2()),
+          .size = entry.leaf,
+          .rights = entry.rights};
+}
+
+mmu::Translation Mmu::fault(mmu::FaultReason reason) {
+  ++counters_.faults[static_cast<unsigned>(reason)];
+  return {.fault = reason, .pfn = {}, .size = {}, .rights = {}};
+}
+
+void Mmu::load(Asn asn, pt::PageTable& table) {
+  table_ = &table;
+  asn_ = asn;
+  key_tag_ = uint64_t{asn} << kKeyPageBits;
+  ++generation_;
+}
+
+void Mmu::unload() {
+  table_ = nullptr;
+  key_tag_ = kNoTag;
+  ++generation_;
+}
+
+void Mmu::invalidate_page(VirtAddr va) {
+  itb_.invalidate_page(va, asn_);
+  dtb_.invalidate_page(va, asn_);
+  ++generation_;
+}
+
+void Mmu::invalidate_process() {
+  itb_.invalidate_non_global();
+  dtb_.invalidate_non_global();
+  ++generation_;
+}
+
+void Mmu::for_each_entry(
+    const std::function<void(const char* where, const tlb::EntryView& entry)>& visit) const {
+  itb_.for_each([&](const tlb::EntryView& entry) { visit("itb", entry); });
+  dtb_.for_each([&](const tlb::EntryView& entry) { visit("dtb", entry); });
+}
+
+MmuCounters Mmu::counters() const {
+  MmuCounters counters = counters_;
+  const auto of = [](const tlb::Level& level) {
+    return LevelCounters{level.fills(), level.evictions(), level.invalidated()};
+  };
+  counters.levels = {of(itb_), of(dtb_)};
+  return counters;
+}
+
+}  // namespace mmusim::alpha

@@ -1,0 +1,62 @@
+#include "arch/alpha/options.h"
+
+#include <fmt/format.h>
+
+#include "base/error.h"
+
+namespace mmusim::alpha {
+
+namespace {
+
+struct ArrayKeys {
+  const char* prefix;
+  const char* what;
+  std::vector<tlb::Geometry> Options::*level;
+};
+const ArrayKeys kArrayKeys[] = {
+    {"alpha.itb", "instruction translation buffer (ITB)", &Options::itb},
+    {"alpha.dtb", "data translation buffer (DTB)", &Options::dtb},
+};
+
+// What granularity hints can say.
+std::vector<PageShift> group_sizes() {
+  std::vector<PageShift> sizes;
+  for (unsigned hint = 0; hint <= kMostHint; ++hint)
+    sizes.emplace_back(kPage.log2() + kHintBits * hint);
+  return sizes;
+}
+
+}  // namespace
+
+void declare(config::Schema& schema) {
+  for (const ArrayKeys& array : kArrayKeys)
+    tlb::declare_geometry(schema, array.prefix, array.what,
+                          {.entries = 128, .ways = 128, .pages = "8K,64K,512K,4M"});
+  schema.number("alpha.asn_bits", 8,
+                "Bits of an address space number: 7 on the 21164, 8 on the 21264. Linux gives out "
+                "all of a CPU's numbers, then empties its TLBs and begins anew.",
+                1, kMostAsnBits);
+  schema.flag("alpha.linear_table", true,
+              "Whether PALcode loads entries from the linear virtual page table where the kernel's "
+              "page table is Linux's radix table; otherwise it searches the page table.");
+}
+
+Options read_options(const config::Config& config) {
+  Options options;
+  for (const ArrayKeys& keys : kArrayKeys) {
+    const tlb::Geometry array = tlb::read_geometry(config, keys.prefix, group_sizes());
+    if (!array.exists())
+      throw UsageError(fmt::format("{}.entries", keys.prefix),
+                       fmt::format("there must be the {}", keys.what));
+    if (!array.holds(kPage))
+      throw UsageError(fmt::format("{}.pages", keys.prefix),
+                       "no entry can hold the base page, which on every Alpha there is is 8K",
+                       "name 8K among the sizes");
+    (options.*keys.level).push_back(array);
+  }
+  options.most_asn = (Asn{1} << config.number("alpha.asn_bits")) - 1;
+  options.linear_table = config.flag("alpha.linear_table");
+  return options;
+}
+
+}  // namespace mmusim::alpha

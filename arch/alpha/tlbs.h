@@ -1,0 +1,92 @@
+// All CPUs' TLBs as the simulated kernel drives them: what Linux does in
+// arch/alpha/include/asm/{mmu_context,tlbflush}.h and arch/alpha/kernel/smp.c.
+//
+// **Address space numbers** are each CPU's own. An address space gets its next one when it is
+// loaded there without, or with one from before a roll-over; when the last one has been given out,
+// the CPU's TLBs are emptied (tbiap) and numbers begin anew, from 0 (the first time from 1).
+//
+// **Flushes** of more than a page, and of page tables, invalidate nothing: the address space gets a
+// new number where it runs, and loses the one it has elsewhere. A flush of a page is a tbis where
+// the address space runs (Linux does that for data only, and takes a new number for a page of code:
+// its instruction cache, which is not simulated, is tagged with numbers too).
+//
+// **Usable** (for_each_entry): an entry whose number is some address space's on that CPU. Entries
+// of pages of the linear page table are walk caches (walk_caches_reach).
+//
+// Not thread-safe.
+#ifndef MMUSIM_ARCH_ALPHA_TLBS_H_
+#define MMUSIM_ARCH_ALPHA_TLBS_H_
+
+#include <array>
+#include <cstdint>
+#include <map>
+#include <memory>
+#include <vector>
+
+#include "arch/alpha/mmu.h"
+#include "arch/alpha/options.h"
+#include "mem/frames.h"
+#include "mem/sink.h"
+#include "mmu/mmu.h"
+
+namespace mmusim::alpha {
+
+struct FlushCounters {
+  uint64_t switches = 0;       // loads of another address space
+  uint64_t numbers = 0;        // given out
+  uint64_t roll_overs = 0;     // CPUs emptied because there were none left
+  uint64_t page_flushes = 0;   // requests for one page
+  uint64_t space_flushes = 0;  // ... for more, or all
+  uint64_t invalidates = 0;    // tbis, on all CPUs
+  uint64_t interrupts = 0;
+};
+
+class Tlbs final : public mmu::TlbMaintenance {
+ public:
+  // `direct`: the kernel's page tables are Linux's radix tables. REQUIRES: cpus is 1 to 64. frames
+  // and sink must outlive it.
+  Tlbs(const Options& options, unsigned cpus, mem::FrameMemory& frames, mem::ReferenceSink& sink,
+       bool direct = true);
+
+  [[nodiscard]] Mmu& mmu(CpuId cpu) { return *cpus_[cpu.value()].mmu; }
+  // The number an address space has on a CPU; -1: none.
+  [[nodiscard]] int number_of(CpuId cpu, MmId mm) const;
+
+  void activate(CpuId cpu, MmId mm, pt::PageTable& table) override;
+  void flush_range(MmId mm, VirtRange range, PageShift stride, bool freed_tables) override;
+  void flush_mm(MmId mm) override;
+  void flush_local_page(CpuId cpu, MmId mm, VirtAddr va) override;
+  void forget(MmId mm) override;
+
+  void for_each_entry(
+      const std::function<void(const mmu::CachedTranslation&)>& visit) const override;
+  [[nodiscard]] bool walk_caches_reach(PhysAddr address, uint64_t bytes) const override;
+  void report(stats::Report& report) const override;
+
+ private:
+  static constexpr MmId kNobody{~uint64_t{0}};
+  struct Cpu {
+    std::unique_ptr<Mmu> mmu;
+    MmId current = kNobody;
+    Asn next = 1;
+    std::array<MmId, (Asn{1} << kMostAsnBits)> owners;  // by number
+  };
+
+  void load(Cpu& cpu, MmId mm, pt::PageTable& table);
+  Asn new_number(Cpu& cpu, MmId mm);
+  static int number_of(const Cpu& cpu, MmId mm);
+  static void take_number(Cpu& cpu, MmId mm);
+  // Does `action` where the address space runs, takes its number where it does not.
+  template <class Action>
+  void flush_everywhere(MmId mm, Action action);
+
+  Options options_;
+  const mem::ReferenceSink* sink_;
+  std::map<MmId, pt::PageTable*> tables_;
+  std::vector<Cpu> cpus_;
+  FlushCounters counters_;
+};
+
+}  // namespace mmusim::alpha
+
+#endif  // MMUSIM_ARCH_ALPHA_TLBS_H_
