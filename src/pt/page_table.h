@@ -396,14 +396,16 @@ class PageTable {
   virtual Status move_range(VirtAddr from, VirtAddr to, uint64_t bytes, uint64_t& done) = 0;
   // Frees tables that serve some address of `range`, only addresses in [floor, ceiling), and hold
   // no leaf. ceiling 0: no limit. After munmap floor is the end of the mapping before, ceiling the
-  // start of the one behind. Never fails; idempotent.
+  // start of the one behind. A shared sub-tree without leaves, all of which serves addresses of
+  // the gap, is left. Never fails; idempotent.
   virtual void trim(VirtRange range, VirtAddr floor, VirtAddr ceiling, Gather& gather) = 0;
 
   // --- Sharing of sub-trees, where capabilities().shares
   // [at, at + size) of this table becomes the same as [from, from + size) of `source`: what one
   // installs or clears there, both see. This table's users have no rights there beyond `mask`. Ok;
-  // NoMemory; BadAlign (addresses not aligned to `size`); Occupied (leaves in the way here);
-  // NotSupported. REQUIRES: same factory.
+  // NoMemory; BadSize (the backend cannot share so much, or so little); BadAlign (addresses not
+  // aligned to `size`); Occupied (leaves in the way here); Overlap (a leaf of the source is
+  // larger); NotSupported (by the backend, or of rights other than all). REQUIRES: same factory.
   virtual Status share(VirtAddr at, PageTable& source, VirtAddr from, PageShift size, Rights mask);
   // Makes what translates `va` this table's own: copies the shared tables on the path to it, which
   // leaves what lies beside the path shared. `copy` is called (with range 0) for each pair of runs,

@@ -111,6 +111,9 @@ std::string Model::describe(const Operation& operation) const {
     case Action::Move:
       text = in_range("move") + fmt::format(" to {:#x}", address_of(operation.to));
       break;
+    case Action::Share:
+      text = describe_share(operation);
+      break;
   }
   if (operation.fails != 0)
     text += fmt::format(", while allocation {} from here on fails", operation.fails);
@@ -684,6 +687,9 @@ void Model::apply(const Operation& operation) {
     case Action::Move:
       move(operation);
       break;
+    case Action::Share:
+      share(operation);
+      break;
   }
   machine_.allocator.fail_after(0);
   // An address the operation said nothing of.
@@ -697,6 +703,10 @@ void Model::apply(const Operation& operation) {
 
 void Model::verify() {
   check_leaves(*table_, oracle_, machine_.everything());
+  check_account();
+}
+
+void Model::check_account() {
   const Stats stats = table_->stats();
   expect_same(stats.leaves, uint64_t{oracle_.size()}, promise::kAccount, "the number of leaves");
   expect_same(stats.table_bytes, table_->table_bytes(), promise::kAccount,

@@ -51,8 +51,25 @@ class Model {
   void copy(const Operation& operation);
   void trim(const Operation& operation);
   void move(const Operation& operation);
+  void share(const Operation& operation);
+
+  // Sharing (model_share.cc): a block, where the table and the other one have it.
+  struct Block {
+    VirtAddr mine;
+    VirtAddr theirs;
+    PageShift size;
+    Rights mask;  // of the other
+    [[nodiscard]] VirtRange own() const { return {mine, mine + size.bytes()}; }
+    [[nodiscard]] VirtRange others() const { return {theirs, theirs + size.bytes()}; }
+  };
+  [[nodiscard]] PageShift block_of(const Operation& operation) const;
+  [[nodiscard]] std::string describe_share(const Operation& operation) const;
+  [[nodiscard]] Oracle seen_by_other(const Block& block) const;
+  void share_block(PageTable& other, const Block& block, Random& random);
+  void part(PageTable& other, const Block& block, Random& random);
 
   void check_address(uint64_t va);
+  void check_account();
   void check_leaves(PageTable& table, const Oracle& oracle, VirtRange range);
   // Afterwards no leaf lies across `va`.
   void cut(uint64_t va);

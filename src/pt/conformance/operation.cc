@@ -19,7 +19,8 @@ Spot draw_spot(Random& random, unsigned anchors, unsigned near) {
 
 Action draw_action(Random& random) {
   const uint64_t what = random.below(100);
-  if (what < 47) return Action::Map;
+  if (what < 44) return Action::Map;
+  if (what < 47) return Action::Share;
   if (what < 58) return Action::Clear;
   if (what < 66) return Action::Sweep;
   if (what < 68) return Action::Build;
@@ -75,7 +76,8 @@ Sequence draw(uint64_t seed, size_t length, bool failing, unsigned anchors, unsi
     Operation o;
     o.action = draw_action(random);
     o.at = draw_spot(random, anchors, near);
-    if (o.action == Action::Move) o.to = draw_spot(random, anchors, near);
+    if (o.action == Action::Move || o.action == Action::Share)
+      o.to = draw_spot(random, anchors, near);
     o.pages = static_cast<uint32_t>(1 + random.below(uint64_t{1} << random.below(near)));
     if (random.below(3) == 0) o.size = static_cast<uint8_t>(random.below(8));
     if (failing && random.below(8) != 0) o.fails = static_cast<uint8_t>(1 + random.below(4));

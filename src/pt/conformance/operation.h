@@ -24,8 +24,9 @@ enum class Action : uint8_t {
   Copy,     // [at, at + pages) into a fresh table, which is then checked and dropped
   Trim,     // [at, at + pages)
   Move,     // [at, at + pages) to `to`
+  Share,    // a block at `at` with a fresh table that has it at `to`, which is then dropped
 };
-inline constexpr unsigned kActions = 9;
+inline constexpr unsigned kActions = 10;
 
 // A place: `anchor` chooses one of the addresses where tables begin and end, `page` is the distance
 // from it, in pages.

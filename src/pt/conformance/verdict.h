@@ -100,6 +100,7 @@ inline constexpr const char* kKept =
     "entries that are neither none nor present come back as they were stored";
 inline constexpr const char* kSharing = "what one user of a shared sub-tree changes, all see";
 inline constexpr const char* kUnshare = "unshare() makes what translates an address one's own";
+inline constexpr const char* kLeave = "leave() leaves nothing here and everything to the others";
 inline constexpr const char* kAlive = "the page table neither crashes nor hangs";
 }  // namespace promise
 

@@ -177,6 +177,7 @@ class Gpt final : public PageTable {
   [[nodiscard]] bool make_in_slots(Making& making, const Place& parent, const GuardedEntry& e,
                                    Slot& slot);
   [[nodiscard]] bool holds_leaves(const GuardedEntry& e) const;
+  [[nodiscard]] bool is_empty(const GuardedEntry& e) const;
   // Gives up all tables below `e`, which stands at `place`; the entry itself is the caller's.
   // retire: there may be lookups, and nothing is shared. discard: there are none.
   void retire_below(const GuardedEntry& e, bool shared);
@@ -208,6 +209,7 @@ class Gpt final : public PageTable {
     uint64_t first = 0, last = 0, floor = 0, ceiling = 0;
   };
   bool prune(const Place& place, const Trimming& trimming);
+  bool prune_shared(const Place& place, uint64_t key, const Trimming& trimming, bool in_gap);
   void prune_slots(const Place& place, const GuardedEntry& e, const Trimming& trimming,
                    bool& changed);
   void prune_range(uint64_t first, uint64_t last);
@@ -223,6 +225,9 @@ class Gpt final : public PageTable {
   void leave_root(PhysAddr root, const Place& place);
   [[nodiscard]] Path path_to_shared(uint64_t key, bool innermost) const;
   void take_over(const Path& path);
+  // Afterwards nothing in the block of the key's first `end` bits is shared; false: others share.
+  [[nodiscard]] bool own_block(uint64_t key, unsigned end);
+  [[nodiscard]] Status own_below(Path& path, uint64_t key, unsigned end);
   Status copy_shared(const Path& path, const RunCopier& copy);
 
   const Rules* rules_;

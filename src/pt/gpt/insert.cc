@@ -115,6 +115,24 @@ bool Gpt::holds_leaves(const GuardedEntry& e) const {
   return false;
 }
 
+// No leaf, in shared sub-trees neither.
+bool Gpt::is_empty(const GuardedEntry& e) const {
+  switch (e.kind()) {
+    case Kind::Invalid:
+      return true;
+    case Kind::Leaf:
+      return e.body == kNone;
+    case Kind::Shared:
+      return is_empty(tables_.at(e.address()).get(0));
+    case Kind::Internal:
+      break;
+  }
+  const Table table = tables_.below(e);
+  for (uint64_t i = 0; i < e.slots(); ++i)
+    if (!is_empty(table.get(i))) return false;
+  return true;
+}
+
 void Gpt::retire_below(const GuardedEntry& e, bool shared) {
   if (!e.is(Kind::Internal)) return;
   const Table table = tables_.below(e);

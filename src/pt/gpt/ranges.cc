@@ -5,6 +5,7 @@
 
 #include "base/error.h"
 #include "pt/gpt/gpt.h"
+#include "pt/gpt/shared_root.h"
 
 namespace mmusim::pt::gpt {
 
@@ -28,7 +29,11 @@ Status Gpt::move_range(VirtAddr from, VirtAddr to, uint64_t bytes, uint64_t& don
     const VirtAddr target = to + done;
     const PageShift size = found.size;
     if (begin == at.value() && size.bytes() <= left && is_aligned(target, size)) {
-      const Slot slot = ensure(target, size);
+      Slot slot = ensure(target, size);
+      if (slot.status == Status::Occupied) {  // by a shared sub-tree without leaves
+        prune_range(target.value(), target.value() + size.offset_mask());
+        slot = ensure(target, size);
+      }
       if (slot.status != Status::Ok) return slot.status;
       // The slot it came from may have changed place.
       const Found source = descend(begin, [](const Place&) {});
@@ -78,7 +83,7 @@ void Gpt::prune_range(uint64_t first, uint64_t last) {
 // The entry has been read.
 bool Gpt::prune(const Place& place, const Trimming& trimming) {
   GuardedEntry e = place.load();
-  if (e.is(Kind::Invalid) || e.is(Kind::Shared)) return false;
+  if (e.is(Kind::Invalid)) return false;
   const uint64_t base = place.base | e.guard() >> place.consumed;
   const unsigned end = place.consumed + e.guard_length();
   const uint64_t last = end == 0 ? std::numeric_limits<uint64_t>::max()
@@ -90,6 +95,8 @@ bool Gpt::prune(const Place& place, const Trimming& trimming) {
     tables_.moved(place.shared);
     return true;
   }
+  if (e.is(Kind::Shared))
+    return prune_shared(place, base, trimming, base >= trimming.floor && last <= trimming.ceiling);
   bool changed = false;
   prune_slots(place, e, trimming, changed);
   if (!changed) return false;
@@ -97,6 +104,25 @@ bool Gpt::prune(const Place& place, const Trimming& trimming) {
   e.count(weight.valid, weight.full);
   resizer_.settle(e, place, false);
   tables_.write(place, e);
+  return true;
+}
+
+// A shared sub-tree without leaves is left, if all of it lies in the gap; what hangs in one with
+// several users is theirs together, so nothing inside is touched then.
+bool Gpt::prune_shared(const Place& place, uint64_t key, const Trimming& trimming, bool in_gap) {
+  const GuardedEntry user = place.load();
+  const SharedRoot root(tables_, user.address());
+  const bool alone = root.users() == 1;
+  if (alone) prune(tables_.shared_root_of(place, user, key), trimming);
+  if (!in_gap || (alone ? holds_leaves(root.entry()) : !is_empty(root.entry()))) return false;
+  if (alone) {
+    retire_below(root.entry(), true);
+    root.entry({});
+  }
+  leave_root(user.address(), place);
+  tables_.write(place, {});
+  tables_.moved(false);
+  tables_.moved(true);
   return true;
 }
 

@@ -42,15 +42,19 @@ Status Gpt::isolate(uint64_t key, unsigned end, Path& path) {
       continue;
     }
     const unsigned before = place.consumed + e.guard_length();
-    if (e.is(Kind::Leaf)) return before - e.replicas_log2() < end ? Status::Overlap : Status::Ok;
+    if (e.is(Kind::Leaf)) {
+      if (before - e.replicas_log2() >= end) return Status::Ok;
+      if (!e.is_empty_leaf()) return Status::Overlap;
+      remove_leaf(path);  // an empty one makes room
+      continue;
+    }
     if (e.guard_length() >= left) return Status::Ok;
     if (e.is(Kind::Shared)) {
       path.push(tables_.shared_root_of(place, e, key));
     } else if (end >= before + e.width()) {
       path.push(tables_.slot_of(place, e, key));
     } else {
-      // Without level compression tables cannot be cut where one likes.
-      if (!rules_->policy.adaptive()) return Status::BadSize;
+      MMUSIM_ASSERT(rules_->policy.adaptive());
       if (!resizer_.fold(e, place, end - before)) return Status::NoMemory;
       replace(path, path.size() - 1, e);
     }
@@ -133,6 +137,10 @@ Status Gpt::share(VirtAddr at, PageTable& source, VirtAddr from, PageShift size,
     if (number_of(va.value(), kKeyBits - rules_->address_bits) != 0) return Status::NotSupported;
   const uint64_t key = at.value();
   const unsigned end = kKeyBits - size.log2();
+  // Without level compression tables begin where they begin, and cannot be cut.
+  const Policy& policy = rules_->policy;
+  if (!policy.adaptive() && end % policy.order != 0 && end != policy.key_end)
+    return Status::BadSize;
 
   const uint64_t last = key + (size.bytes() - 1);
   prune_range(key, last);
@@ -197,14 +205,14 @@ Status Gpt::leave(VirtAddr va, Gather& gather) {
   const uint64_t key = place.base | user.guard() >> place.consumed;
   const SharedRoot root(tables_, user.address());
   const unsigned below = root.below();
+  if (root.users() == 1 && holds_leaves(root.entry())) return Status::Busy;
+  tables_.gather_into(&gather, VirtAddr(key));
   if (root.users() == 1) {
-    if (holds_leaves(root.entry())) return Status::Busy;
-    tables_.gather_into(&gather, VirtAddr(key));
     retire_below(root.entry(), true);
-    tables_.gather_into(nullptr);
     root.entry({});
   }
   leave_root(user.address(), place);
+  tables_.gather_into(nullptr);
   replace(path, path.size() - 1, {});
   settle_above(path, path.size());
   tables_.moved(false);

@@ -239,6 +239,7 @@ Status Gpt::promote(VirtAddr va, PageShift to, Gather& gather) {
   if (number_of(va.value(), kKeyBits - rules_->address_bits) != 0) return Status::NotUniform;
   const uint64_t key = align_down(va, to).value();
   const unsigned end = kKeyBits - to.log2();
+  if (!own_block(key, end)) return Status::NotUniform;
   Path path;
   path.push(root_);
   while (true) {
@@ -268,9 +269,9 @@ Status Gpt::promote(VirtAddr va, PageShift to, Gather& gather) {
       const GuardedEntry child = table.get(i);
       const Place slot =
           tables_.slot_of(place, e, leading(key, before) | key_of(i, e.width()) >> before);
-      if (child.is(Kind::Shared) || child.is(Kind::Invalid) ||
-          !visit_leaves(
-              slot, [&](uint64_t, unsigned size, Entry entry) { return joined.add(size, entry); }))
+      if (child.is(Kind::Invalid) || !visit_leaves(slot, [&](uint64_t, unsigned size, Entry entry) {
+            return joined.add(size, entry);
+          }))
         return Status::NotUniform;
       i += child.is(Kind::Leaf) ? child.replicas() : 1;
     }

@@ -36,14 +36,17 @@ void Tables::retire(const Table& table, unsigned width, bool shared) {
     table.set(i, GuardedEntry::moved());
   touch_slots(table, 0, slots, true, 0);
   account(width, shared, false);
-  const RemovedTable removed{
-      .allocator = allocator_, .address = table.address, .bytes = bytes_of(width)};
+  release(table.address, bytes_of(width));
+}
+
+void Tables::release(PhysAddr address, uint64_t bytes) {
+  const RemovedTable removed{.allocator = allocator_, .address = address, .bytes = bytes};
   if (gather_ != nullptr) {
     gather_->table({touched_, touched_ + frames_->page().bytes()}, frames_->page(), removed);
   } else if (commons_->open_walks != 0) {
     commons_->retired.push_back(removed);
   } else {
-    allocator_->free(table.address, removed.bytes);
+    allocator_->free(address, bytes);
   }
 }
 
@@ -62,9 +65,8 @@ std::optional<PhysAddr> Tables::allocate_piece(uint64_t bytes) {
 
 void Tables::free_piece(PhysAddr piece, uint64_t bytes) {
   commons_->bytes -= bytes;
-  if (commons_->open_walks == 0) return allocator_->free(piece, bytes);
   at(piece).set(0, GuardedEntry::moved());
-  commons_->retired.push_back({.allocator = allocator_, .address = piece, .bytes = bytes});
+  release(piece, bytes);
 }
 
 void Tables::change_account(unsigned width, bool shared) {

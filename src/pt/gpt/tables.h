@@ -89,6 +89,7 @@ class Tables {
   void retire(const Table& table, unsigned width, bool shared);
   // Pieces that are no tables (shared roots and their users).
   [[nodiscard]] std::optional<PhysAddr> allocate_piece(uint64_t bytes);
+  // To the gather or at the end of open walks, as retire().
   void free_piece(PhysAddr piece, uint64_t bytes);
   // A table becomes shared, or one's own again.
   void change_account(unsigned width, bool shared);
@@ -168,6 +169,8 @@ class Tables {
     entries_rewritten_ += entries;
   }
 
+  // Whether there are shared sub-trees on this machine.
+  [[nodiscard]] bool any_shared() const { return commons_->bytes != 0; }
   void open_walk() { ++commons_->open_walks; }
   void close_walk();
 
@@ -185,6 +188,8 @@ class Tables {
                       .dependent = !write && place.depth != 0});
   }
   void account(unsigned width, bool shared, bool added);
+  // Memory lookups may still be in.
+  void release(PhysAddr address, uint64_t bytes);
 
   mem::FrameMemory* frames_;
   mem::ReferenceSink* sink_;

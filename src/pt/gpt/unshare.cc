@@ -97,6 +97,48 @@ void Gpt::take_over(const Path& path) {
   tables_.moved(true);
 }
 
+bool Gpt::own_block(uint64_t key, unsigned end) {
+  if (!tables_.any_shared()) return true;
+  Status status = Status::Moved;
+  while (status == Status::Moved) {
+    Path path;
+    path.push(root_);
+    status = own_below(path, key, end);
+  }
+  return status == Status::Ok;
+}
+
+// Below the path's last entry. Moved: one was taken over, and the path may be another now; Busy:
+// one has other users.
+Status Gpt::own_below(Path& path, uint64_t key, unsigned end) {
+  const Place place = path.back();
+  const GuardedEntry e = place.load();
+  if (!e.is(Kind::Shared) && !e.is(Kind::Internal)) return Status::Ok;
+  const uint64_t base = place.base | e.guard() >> place.consumed;
+  const unsigned before = place.consumed + e.guard_length();
+  if (leading(base, std::min(before, end)) != leading(key, std::min(before, end)))
+    return Status::Ok;
+  const auto look_at = [&](const Place& next) {
+    path.push(next);
+    const Status status = own_below(path, key, end);
+    if (status != Status::Moved) path.pop();
+    return status;
+  };
+  if (e.is(Kind::Shared)) {
+    if (before < end) return look_at(tables_.shared_root_of(place, e, base));
+    if (SharedRoot(tables_, e.address()).users() != 1) return Status::Busy;
+    take_over(path);
+    return Status::Moved;
+  }
+  for (uint64_t i = 0; i < e.slots(); ++i) {
+    const GuardedEntry child = tables_.below(e).get(i);
+    if (!child.is(Kind::Shared) && !child.is(Kind::Internal)) continue;
+    const Status status = look_at(tables_.slot_of(place, e, base | key_of(i, e.width()) >> before));
+    if (status != Status::Ok) return status;
+  }
+  return Status::Ok;
+}
+
 // One of several users gets a copy of the uppermost table; the tables below it become shared by
 // themselves, by this user and by all the others together.
 Status Gpt::copy_shared(const Path& path, const RunCopier& copy) {

@@ -205,6 +205,61 @@ TEST_F(GptShare, LeaveIsBusyForTheLastWithLeaves) {
   expect_accounted({a_.get(), b_.get()});
 }
 
+// What is left of sharing when all its leaves are gone goes with trim().
+TEST_F(GptShare, TrimLeavesWhatHoldsNoLeaf) {
+  ASSERT_EQ(map(*a_, kBase, leaf(1)), Status::Ok);
+  ASSERT_EQ(map(*a_, kBase + k2M, leaf(2)), Status::Ok);
+  for (const uint64_t at : {uint64_t{0}, k2M})
+    ASSERT_EQ(b_->share(VirtAddr(at), *a_, VirtAddr(kBase + at), PageShift(21), kAll), Status::Ok);
+  const VirtRange everything{VirtAddr(0), VirtAddr(uint64_t{1} << 48)};
+  Gather gather;
+  b_->trim(everything, VirtAddr(0), VirtAddr(0), gather);  // there are leaves: nothing goes
+  EXPECT_EQ(b_->stats().leaves, 2u);
+  clear(*b_, 0);
+  clear(*a_, kBase + k2M);
+  // Not all of the first block is in the gap.
+  b_->trim(everything, VirtAddr(kPage), VirtAddr(2 * k2M), gather);
+  EXPECT_EQ(a_->sharers(VirtAddr(kBase)).size(), 2u);
+  EXPECT_EQ(a_->sharers(VirtAddr(kBase + k2M)).size(), 1u);
+  b_->trim(everything, VirtAddr(0), VirtAddr(0), gather);
+  EXPECT_EQ(b_->table_bytes(), 0u);
+  a_->trim(everything, VirtAddr(0), VirtAddr(0), gather);
+  EXPECT_EQ(a_->table_bytes(), 0u);
+  EXPECT_GT(machine_.allocator.bytes_in_use(), 2 * 16u);  // in the gather
+  gather.release_tables();
+  EXPECT_EQ(machine_.allocator.bytes_in_use(), 2 * 16u);  // two roots
+}
+
+// A block that was shared in part becomes one leaf only when nobody else has that part.
+TEST_F(GptShare, PromoteTakesOverWhatIsNobodyElses) {
+  for (uint64_t i = 0; i < 512; ++i)
+    ASSERT_EQ(map(*a_, kBase + i * kPage, leaf(512 + i)), Status::Ok);
+  ASSERT_EQ(b_->share(VirtAddr(0), *a_, VirtAddr(kBase), PageShift(16), kAll), Status::Ok);
+  Gather gather;
+  EXPECT_EQ(a_->promote(VirtAddr(kBase), PageShift(21), gather), Status::NotUniform);
+  b_.reset();
+  EXPECT_EQ(a_->promote(VirtAddr(kBase), PageShift(21), gather), Status::Ok);
+  gather.release_tables();
+  EXPECT_EQ(at(*a_, kBase + 7 * kPage), leaf(512, 21));
+  EXPECT_EQ(machine_.factory->common_bytes(), 0u);
+}
+
+TEST_F(GptShare, NothingInTheWayOfALargeLeafThatMoves) {
+  const uint64_t there = uint64_t{9} << 30;
+  ASSERT_EQ(map(*a_, kBase, leaf(512, 21), 21), Status::Ok);
+  ASSERT_EQ(b_->share(VirtAddr(0), *a_, VirtAddr(there), PageShift(20), kAll), Status::Ok);
+  b_.reset();
+  uint64_t done = 0;
+  EXPECT_EQ(a_->move_range(VirtAddr(kBase), VirtAddr(there), k2M, done), Status::Ok);
+  EXPECT_EQ(at(*a_, there), leaf(512, 21));
+}
+
+TEST_F(GptShare, AnEmptySlotLargerThanTheBlockIsNoLeaf) {
+  ASSERT_EQ(map(*a_, kBase, leaf(512, 21), 21), Status::Ok);
+  clear(*a_, kBase);
+  EXPECT_EQ(b_->share(VirtAddr(0), *a_, VirtAddr(kBase), PageShift(12), kAll), Status::Ok);
+}
+
 // Pages of several address spaces, some the same page of the same sub-tree. The model: each page of
 // each space has a cell; sharing makes them the same cell, unsharing gives a new one to the pages
 // that the table says are no longer shared. Then values must agree everywhere, and so must who
@@ -323,17 +378,19 @@ void GptShareRandom::drive(uint64_t seed, bool failing) {
       if (status == Status::Ok) {
         ASSERT_FALSE(table.peek(VirtAddr(address(page))).shared);
       }
-      for (uint64_t i = 0; i < Model::kBlocks * Model::kPages; ++i)
-        if (!table.peek(VirtAddr(address(i))).shared &&
-            model.users(model.cell(space, i)).size() > 1)
-          model.renew(space, i, model.value(space, i));
     }
     machine_.allocator.fail_after(0);
-    if (random.below(8) == 0) {
+    const bool trims = random.below(8) == 0;
+    if (trims) {
       Gather gather;
       table.trim(machine_.everything(), VirtAddr(0), VirtAddr(0), gather);
       gather.release_tables();
     }
+    // What was unshared, or left because it held nothing.
+    for (uint64_t i = 0; (trims || what >= 6) && i < Model::kBlocks * Model::kPages; ++i)
+      if (model.users(model.cell(space, i)).size() > 1 &&
+          table.sharers(VirtAddr(address(i))).size() < 2)
+        model.renew(space, i, model.value(space, i));
     check(step);
     if (HasFatalFailure()) return;
   }
