@@ -11,6 +11,7 @@ const std::vector<Backend>& backends() {
       mlpt::backend(),
       gpt::backend(),
       hashed::backend(),
+      hashed::clustered_backend(),
   };
   return kBackends;
 }

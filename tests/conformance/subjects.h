@@ -26,6 +26,10 @@ inline const std::vector<Variant>& variants() {
       {"binary", "gpt", "[pt.gpt]\norder = 1\n"},
       {"fixed", "gpt", "[pt.gpt]\norder = 8\n"},
       {"eager", "gpt", "[pt.gpt]\ncollapse = eager\n"},
+      {"global", "hashed", "[pt.hashed]\nscope = global\n"},
+      {"two", "clustered", "[pt.clustered]\nblock = 2\n"},
+      {"sixty_four", "clustered", "[pt.clustered]\nblock = 64\n"},
+      {"global", "clustered", "[pt.clustered]\nscope = global\n"},
       {"eager_fixed", "gpt", "[pt.gpt]\ncollapse = eager\norder = 5\n"},
   };
   return kVariants;

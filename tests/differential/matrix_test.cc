@@ -37,6 +37,9 @@ struct Target {
   std::string name;
   std::vector<fs::path> configs;  // in the order they are loaded
 };
+void PrintTo(const Target& target, std::ostream* out) {
+  *out << target.name;
+}
 
 std::vector<fs::path> files_of(const fs::path& folder) {
   std::vector<fs::path> files;

@@ -5,6 +5,7 @@
 
 #include "base/error.h"
 #include "pt/gpt/gpt.h"
+#include "pt/joined.h"
 
 namespace mmusim::pt::gpt {
 
@@ -190,50 +191,6 @@ SplitReserve Gpt::split_reserve(PageShift from, PageShift to) const {
   return reserve;
 }
 
-namespace {
-
-// Whether leaves met one after the other can become one.
-class Joined {
- public:
-  Joined(const EntryFormat& format, PageShift page, PageShift to)
-      : format_(format), page_(page), to_(to) {}
-
-  bool add(unsigned log2, Entry e) {
-    if (!format_.is_present(e) || log2 >= to_.log2()) return false;
-    const LeafFields part = format_.parse_leaf(e, PageShift(log2));
-    if (bytes_ == 0) {
-      whole_ = part;
-      smallest_ = log2;
-      if ((part.pfn.value() & ((to_.bytes() >> page_.log2()) - 1)) != 0) return false;
-    } else if (part.pfn != whole_.pfn + (bytes_ >> page_.log2()) || part.rights != whole_.rights ||
-               part.global != whole_.global || part.special != whole_.special) {
-      return false;
-    }
-    whole_.accessed = whole_.accessed || part.accessed;
-    whole_.dirty = whole_.dirty || part.dirty;
-    smallest_ = std::min(smallest_, log2);
-    bytes_ += uint64_t{1} << log2;
-    return true;
-  }
-  [[nodiscard]] bool complete() const { return bytes_ == to_.bytes(); }
-  [[nodiscard]] PageShift smallest() const { return PageShift(smallest_); }
-  [[nodiscard]] Entry entry() const {
-    LeafFields fields = whole_;
-    fields.size = to_;
-    return format_.make_leaf(fields);
-  }
-
- private:
-  const EntryFormat& format_;
-  PageShift page_;
-  PageShift to_;
-  LeafFields whole_;
-  unsigned smallest_ = 0;
-  uint64_t bytes_ = 0;
-};
-
-}  // namespace
-
 Status Gpt::promote(VirtAddr va, PageShift to, Gather& gather) {
   if (!size_offered(to) || to == page_) return Status::BadSize;
   if (number_of(va.value(), kKeyBits - rules_->address_bits) != 0) return Status::NotUniform;
@@ -270,7 +227,7 @@ Status Gpt::promote(VirtAddr va, PageShift to, Gather& gather) {
       const Place slot =
           tables_.slot_of(place, e, leading(key, before) | key_of(i, e.width()) >> before);
       if (child.is(Kind::Invalid) || !visit_leaves(slot, [&](uint64_t, unsigned size, Entry entry) {
-            return joined.add(size, entry);
+            return joined.add(PageShift(size), entry);
           }))
         return Status::NotUniform;
       i += child.is(Kind::Leaf) ? child.replicas() : 1;

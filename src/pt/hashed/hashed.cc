@@ -1,85 +1,85 @@
 #include "pt/hashed/hashed.h"
 
 #include <algorithm>
-#include <bit>
 #include <limits>
+#include <utility>
 
 #include "mem/frames.h"
 
 namespace mmusim::pt::hashed {
 
-Hashed::Hashed(const Environment& environment, const Rules& rules, MmId mm, PhysAddr buckets)
+Hashed::Hashed(const Environment& environment, const Rules& rules, MmId mm,
+               std::shared_ptr<Store> store)
     : PageTable(*environment.sink),
       frames_(&environment.allocator->frames()),
       format_(environment.format),
       allocator_(environment.allocator),
       rules_(&rules),
       mm_(mm),
-      buckets_(buckets),
-      heads_(frames_->words(buckets)),
-      log2_(environment.page.log2() - 3),
+      store_(std::move(store)),
       of_class_(rules.sizes.size()) {}
 
+// In a store of its own all goes together; from one for all the nodes must be taken out.
 Hashed::~Hashed() {
-  for (uint64_t i = 0; i < uint64_t{1} << log2_; ++i)
-    for (uint64_t at = heads_[i]; at != 0;) {
-      const uint64_t next = node_at(at).next();
-      allocator_->free(PhysAddr(at), kEntryBytes);
-      at = next;
-    }
-  allocator_->free(buckets_, uint64_t{8} << log2_);
+  std::vector<Node> nodes;
+  store_->for_each([&](uint64_t, const Node& node) {
+    if (mine(node)) nodes.push_back(node);
+  });
+  if (rules_->global && !nodes.empty()) store_->touch_all();
+  for (const Node& node : nodes) {
+    const unsigned size_class = node.size_class();
+    if (rules_->global) store_->unlink(node);
+    release(node, size_class);
+  }
 }
 
-// Multiplication by 2^64 over the golden ratio (D. Knuth, TAOCP 3, 6.4).
-uint64_t Hashed::bucket_of(uint64_t tag) const {
-  const auto size_class = static_cast<unsigned>(tag & 0xff);
-  const uint64_t number = (tag >> rules_->sizes[size_class].log2()) + size_class;
-  return number * 0x9e3779b97f4a7c15 >> (64 - log2_);
+void Hashed::touch(PhysAddr address, bool write) const {
+  sink().reference(address, kWord, write,
+                   {.origin = mem::Origin::Kernel, .level = kNodeLevel, .dependent = false});
 }
 
-int Hashed::class_of(PageShift size) const {
-  const auto at = std::find(rules_->sizes.begin(), rules_->sizes.end(), size);
-  return at == rules_->sizes.end() ? -1 : static_cast<int>(at - rules_->sizes.begin());
-}
-
-void Hashed::touch(PhysAddr address, bool write, uint8_t level) const {
-  sink().reference(address, 8, write,
-                   {.origin = mem::Origin::Kernel, .level = level, .dependent = false});
-}
-
-Handle Hashed::handle_of(const Node& node) const {
-  return {.base = VirtAddr(node.base()),
-          .size = rules_->sizes[node.size_class()],
-          .place = node.address.value(),
+// A handle's place is the address of its PTE.
+Handle Hashed::handle_of(const Node& node, uint32_t slot) const {
+  const PageShift size = rules_->sizes[node.size_class()];
+  return {.base = VirtAddr(node.base()) + (uint64_t{slot} << size.log2()),
+          .size = size,
+          .place = node.entry_at(slot).value(),
           .generation = generation_};
 }
 
-Run Hashed::run_of(const Node& node) const {
+Node Hashed::node_of(const Handle& handle) const {
+  const auto size_class = static_cast<unsigned>(rules_->class_of(handle.size));
+  const uint64_t slot =
+      (handle.base.value() & rules_->span(size_class).offset_mask()) >> handle.size.log2();
+  return store_->node_at(PhysAddr(handle.place - kWord * (rules_->header_words() + slot)));
+}
+
+Run Hashed::run_of(const Node& node, uint64_t first, uint64_t last) const {
+  const uint32_t begin = slot_of(node, std::max(first, node.base()));
+  const uint32_t end = slot_of(node, std::min(last, end_of(node)));
   Run run;
-  run.start = VirtAddr(node.base());
   run.size = rules_->sizes[node.size_class()];
-  run.count = 1;
-  run.place({.words = node.words + 2, .address = node.address + 16});
+  run.start = VirtAddr(node.base()) + (uint64_t{begin} << run.size.log2());
+  run.count = end - begin + 1;
+  run.place({.words = &node.entry(begin), .address = node.entry_at(begin)});
   return run;
 }
 
-std::optional<Hashed::Node> Hashed::probe(uint64_t tag, WalkPath& path) const {
-  const uint64_t bucket = bucket_of(tag);
-  path.add(buckets_ + bucket * 8, 8, 1, false);
-  for (uint64_t at = heads_[bucket]; at != 0;) {
-    const Node node = node_at(at);
-    path.add(node.address, 8, 0, true);
-    if (node.words[0] == tag) return node;
-    path.add(node.address + 8, 8, 0, false);
-    at = node.next();
-  }
-  return std::nullopt;
+bool Hashed::is_empty(const Node& node) const {
+  const Entry* const first = &node.entry(0);
+  return std::all_of(first, first + slots_of(node), [](Entry e) { return e == kNone; });
 }
 
-std::optional<Hashed::Node> Hashed::covering(uint64_t va, WalkPath& path) const {
+bool Hashed::look_empty(const Node& node) const {
+  sink().reference_run(node.entry_at(0), kWord, slots_of(node), false,
+                       {.origin = mem::Origin::Kernel, .level = kNodeLevel, .dependent = false});
+  return is_empty(node);
+}
+
+std::optional<Node> Hashed::covering(uint64_t va, WalkPath& path) const {
   for (unsigned c = 0; c < of_class_.size(); ++c) {
     if (of_class_[c] == 0) continue;
-    if (const auto node = probe(tag_of(va, c), path)) return node;
+    if (const auto node = store_->find(tag_of(va, c), path)) return node;
   }
   return std::nullopt;
 }
@@ -87,240 +87,174 @@ std::optional<Hashed::Node> Hashed::covering(uint64_t va, WalkPath& path) const 
 Lookup Hashed::walk(VirtAddr va, WalkPath& path) const {
   Lookup found;
   const auto node = va > rules_->last ? std::nullopt : covering(va.value(), path);
+  PageShift empty = va > rules_->last ? rules_->page() : rules_->span(0);
   if (node) {
-    path.add(node->address + 16, 8, 0, false);
-    found.entry = node->entry();
-    found.base = VirtAddr(node->base());
-    found.size = rules_->sizes[node->size_class()];
-    found.handle = handle_of(*node);
+    const uint32_t slot = slot_of(*node, va.value());
+    path.add(node->entry_at(slot), kWord, kNodeLevel, false);
+    found.entry = node->entry(slot);
+    found.handle = handle_of(*node, slot);
+    found.base = found.handle.base;
+    found.size = found.handle.size;
     found.has_slot = true;
     if (found.entry != kNone) return found;
     // A slot of a larger size is no slot for a base page.
     found.has_slot = node->size_class() == 0;
+    if (found.has_slot) empty = rules_->page();
   }
-  const uint64_t mask = rules_->sizes[0].offset_mask();
-  const uint64_t begin = va.value() & ~mask;
-  const uint64_t last = begin | mask;
+  const uint64_t begin = va.value() & ~empty.offset_mask();
+  const uint64_t last = begin | empty.offset_mask();
   found.empty = {VirtAddr(begin), VirtAddr(std::max(last, last + 1))};
   return found;
 }
 
-void Hashed::link(const Node& node, uint64_t tag) {
-  const uint64_t bucket = bucket_of(tag);
-  touch(buckets_ + bucket * 8, false, 1);
-  touch(node.address, true, 0);
-  touch(node.address + 8, true, 0);
-  touch(buckets_ + bucket * 8, true, 1);
-  node.words[0] = tag;
-  node.words[1] = heads_[bucket];
-  heads_[bucket] = node.address.value();
-  ++entries_;
-  ++of_class_[tag & 0xff];
+std::optional<Node> Hashed::allocate(unsigned size_class) {
+  const auto address = allocator_->allocate(rules_->bytes(size_class), mm_);
+  if (!address) return std::nullopt;
+  return store_->node_at(*address);
+}
+
+void Hashed::release(const Node& node, unsigned size_class) {
+  allocator_->free(node.address, rules_->bytes(size_class));
+}
+
+void Hashed::link(const Node& node, const Tag& tag) {
+  ++of_class_[tag.size_class()];
+  store_->link(node, tag, mm_);
 }
 
 void Hashed::unlink(const Node& node) {
-  const uint64_t bucket = bucket_of(node.words[0]);
-  uint64_t* from = &heads_[bucket];
-  PhysAddr address = buckets_ + bucket * 8;
-  uint8_t level = 1;
-  touch(address, false, level);
-  while (*from != node.address.value()) {
-    const Node passed = node_at(*from);
-    from = passed.words + 1;
-    address = passed.address + 8;
-    level = 0;
-    touch(address, false, level);
-  }
-  touch(node.address + 8, false, 0);
-  touch(address, true, level);
-  *from = node.next();
-  --entries_;
+  store_->unlink(node);
   --of_class_[node.size_class()];
   ++generation_;
 }
 
 void Hashed::discard(const Node& node) {
   unlink(node);
-  allocator_->free(node.address, kEntryBytes);
+  release(node, node.size_class());
 }
 
 bool Hashed::make_room(uint64_t first, uint64_t last) {
   const std::vector<Node> nodes = within(first, last);
-  if (std::any_of(nodes.begin(), nodes.end(), [](const Node& n) { return n.entry() != kNone; }))
+  if (!std::all_of(nodes.begin(), nodes.end(), [this](const Node& n) { return look_empty(n); }))
     return false;
   for (const Node& node : nodes)
     discard(node);
   return true;
 }
 
-// Optional: without memory, or when the array is as large as a block can be, chains get longer.
-void Hashed::grow() {
-  if (entries_ <= uint64_t{1} << log2_) return;
-  const uint64_t old_bytes = uint64_t{8} << log2_;
-  if (old_bytes * 2 > rules_->sizes[0].bytes() << mem::FrameMemory::kMaxOrder) return;
-  const auto wider = allocator_->allocate(old_bytes * 2, mm_);
-  if (!wider) return;
-  const PhysAddr old = buckets_;
-  const uint64_t* const old_heads = heads_;
-  const uint64_t old_count = uint64_t{1} << log2_;
-  buckets_ = *wider;
-  heads_ = frames_->words(*wider);
-  ++log2_;
-  for (uint64_t i = 0; i < old_count; ++i) {
-    touch(old + i * 8, false, 1);
-    for (uint64_t at = old_heads[i]; at != 0;) {
-      const Node node = node_at(at);
-      const uint64_t bucket = bucket_of(node.words[0]);
-      touch(node.address, false, 0);
-      touch(node.address + 8, false, 0);
-      touch(buckets_ + bucket * 8, false, 1);
-      touch(node.address + 8, true, 0);
-      touch(buckets_ + bucket * 8, true, 1);
-      const uint64_t next = node.next();
-      node.words[1] = heads_[bucket];
-      heads_[bucket] = at;
-      at = next;
-      ++rewritten_;
-    }
-  }
-  ++restructures_;
-  allocator_->free(old, old_bytes);
-}
-
 Slot Hashed::ensure(VirtAddr va, PageShift size) {
-  const int found = class_of(size);
+  const int found = rules_->class_of(size);
   if (found < 0) return {.status = Status::BadSize, .handle = {}};
   if (va > rules_->last) return {.status = Status::NotSupported, .handle = {}};
   const auto wanted = static_cast<unsigned>(found);
-  const uint64_t tag = tag_of(va.value(), wanted);
+  const Tag tag = tag_of(va.value(), wanted);
   WalkPath path;
   const auto there = covering(va.value(), path);
   path.report(sink(), mem::Origin::Kernel);
   if (there) {
-    touch(there->address + 16, false, 0);
+    const uint32_t slot = slot_of(*there, va.value());
+    touch(there->entry_at(slot), false);
+    const Handle handle = handle_of(*there, slot);
+    const Entry entry = there->entry(slot);
     if (there->size_class() == wanted)
-      return {.status = Status::Ok, .handle = handle_of(*there), .entry = there->entry()};
-    if (there->entry() != kNone)
+      return {.status = Status::Ok, .handle = handle, .entry = entry};
+    if (entry != kNone)
       return {.status = there->size_class() > wanted ? Status::Overlap : Status::Occupied,
-              .handle = handle_of(*there),
-              .entry = there->entry()};
+              .handle = handle,
+              .entry = entry};
   }
   // Memory before anything is taken away.
-  const auto address = allocator_->allocate(kEntryBytes, mm_);
-  if (!address) return {.status = Status::NoMemory, .handle = {}};
-  const uint64_t base = tag & ~uint64_t{0xff};
-  if ((there || wanted != 0) && !make_room(base, base + size.offset_mask())) {
-    allocator_->free(*address, kEntryBytes);
+  const auto node = allocate(wanted);
+  if (!node) return {.status = Status::NoMemory, .handle = {}};
+  const uint64_t last = tag.base() + rules_->span(wanted).offset_mask();
+  if ((there || wanted != 0) && !make_room(tag.base(), last)) {
+    release(*node, wanted);
     return {.status = Status::Occupied, .handle = {}};
   }
-  const Node node = node_at(address->value());
-  link(node, tag);
-  grow();
-  return {.status = Status::Ok, .handle = handle_of(node), .entry = kNone};
+  link(*node, tag);
+  return {
+      .status = Status::Ok, .handle = handle_of(*node, slot_of(*node, va.value())), .entry = kNone};
 }
 
 Status Hashed::install(const Handle& handle, Entry expected, Entry next) {
   if (handle.generation != generation_) return Status::Moved;
-  const Node node = node_at(handle.place);
-  if (node.size_class() != 0 && format_->is_present(next)) {
-    const uint64_t frames = uint64_t{1} << (handle.size.log2() - rules_->sizes[0].log2());
+  if (handle.size != rules_->page() && format_->is_present(next)) {
+    const uint64_t frames = uint64_t{1} << (handle.size.log2() - rules_->page().log2());
     if ((format_->parse_leaf(next, handle.size).pfn.value() & (frames - 1)) != 0)
       return Status::BadAlign;
   }
-  touch(node.address + 16, false, 0);
-  if (node.entry() != expected) return Status::Changed;
-  touch(node.address + 16, true, 0);
-  node.words[2] = next;
+  const PhysAddr place(handle.place);
+  Entry& entry = *frames_->words(place);
+  touch(place, false);
+  if (entry != expected) return Status::Changed;
+  touch(place, true);
+  entry = next;
   return Status::Ok;
 }
 
 Status Hashed::clear(const Handle& handle, Entry& old) {
   if (handle.generation != generation_) return Status::Moved;
-  const Node node = node_at(handle.place);
-  touch(node.address + 16, false, 0);
-  touch(node.address + 16, true, 0);
-  old = node.entry();
-  node.words[2] = kNone;
+  const PhysAddr place(handle.place);
+  touch(place, false);
+  touch(place, true);
+  old = std::exchange(*frames_->words(place), kNone);
   return Status::Ok;
 }
 
-Status Hashed::split(const Handle& handle, PageShift to) {
-  if (handle.generation != generation_) return Status::Moved;
-  const Node node = node_at(handle.place);
-  const int target = class_of(to);
-  if (target < 0 || to >= handle.size) return Status::BadSize;
-  if (node.entry() == kNone) return Status::Changed;
-  if (!format_->is_present(node.entry())) return Status::NotSupported;
-  // All memory first, so that failing leaves things as they were.
-  const uint64_t parts = uint64_t{1} << (handle.size.log2() - to.log2());
-  std::vector<PhysAddr> made;
-  while (made.size() < parts) {
-    const auto address = allocator_->allocate(kEntryBytes, mm_);
-    if (!address) {
-      for (const PhysAddr piece : made)
-        allocator_->free(piece, kEntryBytes);
-      return Status::NoMemory;
-    }
-    made.push_back(*address);
-  }
-  touch(node.address + 16, false, 0);
-  LeafFields fields = format_->parse_leaf(node.entry(), handle.size);
-  uint64_t base = node.base();
-  discard(node);
-  fields.size = to;
-  for (const PhysAddr piece : made) {
-    const Node part = node_at(piece.value());
-    link(part, base | static_cast<unsigned>(target));
-    touch(part.address + 16, true, 0);
-    part.words[2] = format_->make_leaf(fields);
-    base += to.bytes();
-    fields.pfn += to.bytes() >> rules_->sizes[0].log2();
-    grow();
-  }
-  return Status::Ok;
+uint64_t Hashed::table_bytes() const {
+  uint64_t bytes = 0;
+  for (unsigned c = 0; c < of_class_.size(); ++c)
+    bytes += of_class_[c] * rules_->bytes(c);
+  return bytes;
 }
 
 Stats Hashed::stats() const {
   Stats stats;
   stats.table_bytes = table_bytes();
-  stats.root_bytes = uint64_t{8} << log2_;
-  stats.tables = {entries_, 1};
-  stats.restructures = restructures_;
-  stats.entries_rewritten = rewritten_;
-  for (uint64_t i = 0; i < uint64_t{1} << log2_; ++i)
-    for (uint64_t at = heads_[i]; at != 0; at = node_at(at).next())
-      if (node_at(at).entry() != kNone) ++stats.leaves;
+  stats.root_bytes = rules_->global ? 0 : store_->bytes();
+  stats.restructures = store_->growths();
+  stats.entries_rewritten = store_->rehashed();
+  uint64_t nodes = 0;
+  store_->for_each([&](uint64_t, const Node& node) {
+    if (!mine(node)) return;
+    ++nodes;
+    const Entry* const first = &node.entry(0);
+    stats.leaves += static_cast<uint64_t>(
+        std::count_if(first, first + slots_of(node), [](Entry e) { return e != kNone; }));
+  });
+  stats.tables = {nodes, rules_->global ? 0u : 1u};
   return stats;
 }
 
 void Hashed::visit_tables(const TableVisitor& visit) const {
   TableNode array;
-  array.address = array.parent = buckets_;
-  array.bytes = uint64_t{8} << log2_;
-  array.level = 1;
+  array.address = array.parent = store_->address();
+  array.bytes = store_->bytes();
+  array.level = kBucketLevel;
   array.covers = 64;
-  array.slots = uint32_t{1} << log2_;
-  for (uint64_t i = 0; i < array.slots; ++i)
-    if (heads_[i] != 0) ++array.tables;
+  array.slots = static_cast<uint32_t>(store_->buckets());
+  array.tables = static_cast<uint32_t>(store_->used_buckets());
   visit(array);
-  for (uint32_t i = 0; i < array.slots; ++i)
-    for (uint64_t at = heads_[i]; at != 0; at = node_at(at).next()) {
-      const Node node = node_at(at);
-      TableNode one;
-      one.address = node.address;
-      one.bytes = kEntryBytes;
-      one.base = VirtAddr(node.base());
-      one.covers = rules_->sizes[node.size_class()].log2();
-      one.slots = 1;
-      one.leaves = node.entry() != kNone ? 1 : 0;
-      one.parent = buckets_;
-      one.slot = i;
-      visit(one);
-    }
+  store_->for_each([&](uint64_t bucket, const Node& node) {
+    if (!mine(node)) return;
+    TableNode one;
+    one.address = node.address;
+    one.bytes = rules_->bytes(node.size_class());
+    one.base = VirtAddr(node.base());
+    one.covers = rules_->span(node.size_class()).log2();
+    one.slots = slots_of(node);
+    for (uint32_t i = 0; i < one.slots; ++i)
+      one.leaves += node.entry(i) != kNone ? 1 : 0;
+    one.parent = store_->address();
+    one.slot = static_cast<uint32_t>(bucket);
+    visit(one);
+  });
 }
 
 Capabilities Hashed::capabilities() const {
-  return {.leaf_sizes = rules_->sizes, .void_grain = rules_->sizes[0]};
+  return {.leaf_sizes = rules_->sizes,
+          .void_grain = rules_->span(0),
+          .promotes = rules_->sizes.size() > 1};
 }
 
 }  // namespace mmusim::pt::hashed

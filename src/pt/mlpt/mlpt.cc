@@ -5,6 +5,7 @@
 #include <limits>
 
 #include "base/error.h"
+#include "pt/joined.h"
 
 namespace mmusim::pt::mlpt {
 namespace {
@@ -286,26 +287,13 @@ Status Mlpt::promote(VirtAddr va, PageShift to, Gather& gather) {
                        {.origin = mem::Origin::Kernel,
                         .level = static_cast<uint8_t>(level - 1),
                         .dependent = false});
-  const uint64_t frames = uint64_t{1} << (parts.shift - page_.log2());
-  LeafFields whole;
+  Joined joined(*format_, page_, to);
   for (uint64_t i = 0; i < parts.entries; ++i) {
     const Entry e = below.words[i];
-    if (!format_->is_present(e) || !is_leaf(e, level - 1)) return Status::NotUniform;
-    const LeafFields part = format_->parse_leaf(e, shape_->size(level - 1));
-    if (i == 0) {
-      whole = part;
-      if ((part.pfn.value() & ((uint64_t{1} << (to.log2() - page_.log2())) - 1)) != 0)
-        return Status::NotUniform;
-      continue;
-    }
-    if (part.pfn != whole.pfn + i * frames || part.rights != whole.rights ||
-        part.global != whole.global || part.special != whole.special)
+    if (!is_leaf(e, level - 1) || !joined.add(shape_->size(level - 1), e))
       return Status::NotUniform;
-    whole.accessed = whole.accessed || part.accessed;
-    whole.dirty = whole.dirty || part.dirty;
   }
-  whole.size = to;
-  write(table, index, level, format_->make_leaf(whole));
+  write(table, index, level, joined.entry());
   count_table(level - 1, false);
   const VirtAddr base = align_down(va, to);
   gather.table({base, end_of(base, to.log2())}, shape_->size(level - 1),
