@@ -40,6 +40,7 @@ class EntryFormat {
   Entry special_mask = 0;
   Entry write_mask =
       0;  // present and (entry & write_mask) == write_mask: writable; clearing it write-protects
+  Entry store_mask = 0;  // what besides lets the hardware store: write-protecting clears it too
   Entry pfn_mask =
       0;  // frame number = (entry & pfn_mask) >> pfn_shift, in base pages, for base-page leaves
   unsigned pfn_shift = 0;
@@ -53,7 +54,7 @@ class EntryFormat {
   [[nodiscard]] bool is_special(Entry e) const { return (e & special_mask) != 0; }
   [[nodiscard]] bool is_dirty(Entry e) const { return (e & dirty_mask) != 0; }
   [[nodiscard]] bool is_accessed(Entry e) const { return (e & accessed_mask) != 0; }
-  [[nodiscard]] Entry write_protected(Entry e) const { return e & ~write_mask; }
+  [[nodiscard]] Entry write_protected(Entry e) const { return e & ~(write_mask | store_mask); }
   [[nodiscard]] Pfn pfn_of(Entry e) const { return Pfn((e & pfn_mask) >> pfn_shift); }
 
   // --- One at a time.
