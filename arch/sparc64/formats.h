@@ -2,7 +2,7 @@
 //
 // Bits are numbered from the least significant. The TTE's data word and the tag target as the
 // UltraSPARC I & II User's Manual (802-7220), 6.2 and 6.9, and the UltraSPARC III Cu User's Manual,
-// chapter 13, have them; the bits left to software, and the TSB's entries, as in Linux 4.13,
+// chapter 13, have them; the bits left to software, and the TSB's entries, as in Linux 3.18,
 // arch/sparc/include/asm/{pgtable_64,tsb}.h. Linux's page-table entry is the TTE's data word. Pure
 // functions.
 #ifndef MMUSIM_ARCH_SPARC64_FORMATS_H_

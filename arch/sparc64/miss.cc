@@ -94,6 +94,7 @@ Mmu::Hit Mmu::load_tlb(Side& side, VirtAddr va, uint64_t word) {
     if (tte::Exec::get(word) == 0) return refuse(side, mmu::FaultReason::Protection);
   }
   path_.step(side.data ? kDataLoad : kInstructionLoad);
+  if (path_.narrated()) path_.remark("loaded: " + describe_tte(word));
   return side.level->fill(va, space_.context,
                           {.pfn = Pfn(tte::Frame::get(word)),
                            .size = size_of(word),

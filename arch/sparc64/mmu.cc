@@ -15,22 +15,9 @@ namespace {
 constexpr unsigned kContextShift = 64 - 13;
 static_assert(kContextShift + kContextBits == 64);
 
-std::string decode_tte(uint64_t word) {
-  return fmt::format(
-      "v={} size={} pa={:#x} exec={} modified={} accessed={} read={} write={} present={} l={} "
-      "cp={} "
-      "cv={} e={} p={} w={} g={}",
-      tte::Valid::get(word), format_size(size_of(word).bytes()),
-      tte::Frame::get(word) << kPage.log2(), tte::Exec::get(word), tte::Modified::get(word),
-      tte::Accessed::get(word), tte::Read::get(word), tte::Write::get(word),
-      tte::Present::get(word), tte::Locked::get(word), tte::CacheablePhysical::get(word),
-      tte::CacheableVirtual::get(word), tte::SideEffect::get(word), tte::Privileged::get(word),
-      tte::Writable::get(word), tte::Global::get(word));
-}
-
 std::string decode(const char* what, uint64_t value) {
   const std::string_view name(what);
-  if (name == "TTE") return decode_tte(value);
+  if (name == "TTE") return describe_tte(value);
   if (name == "TSB tag")
     return fmt::format("va 63:22={:#x} context={} lock={} invalid={}", tsb::Address::get(value),
                        tsb::Context::get(value), tsb::Lock::get(value), tsb::Invalid::get(value));
@@ -43,10 +30,23 @@ std::string decode_radix(const char* what, uint64_t value) {
   if (value == 0) return "none";
   const uint64_t flags = value & kPage.offset_mask();
   if (flags == tte::Present::kMask) return fmt::format("table at {:#x}", value - flags);
-  return decode_tte(value);
+  return describe_tte(value);
 }
 
 }  // namespace
+
+std::string describe_tte(uint64_t word) {
+  return fmt::format(
+      "v={} size={} pa={:#x} exec={} modified={} accessed={} read={} write={} present={} l={} "
+      "cp={} "
+      "cv={} e={} p={} w={} g={}",
+      tte::Valid::get(word), format_size(size_of(word).bytes()),
+      tte::Frame::get(word) << kPage.log2(), tte::Exec::get(word), tte::Modified::get(word),
+      tte::Accessed::get(word), tte::Read::get(word), tte::Write::get(word),
+      tte::Present::get(word), tte::Locked::get(word), tte::CacheablePhysical::get(word),
+      tte::CacheableVirtual::get(word), tte::SideEffect::get(word), tte::Privileged::get(word),
+      tte::Writable::get(word), tte::Global::get(word));
+}
 
 void SideCounters::add(const SideCounters& o) {
   misses += o.misses;

@@ -26,6 +26,7 @@
 #include <cstdint>
 #include <functional>
 #include <map>
+#include <string>
 
 #include "arch/sparc64/entry_format.h"
 #include "arch/sparc64/formats.h"
@@ -41,6 +42,9 @@
 #include "tlb/level.h"
 
 namespace mmusim::sparc64 {
+
+// The fields of a TTE's data word, for people.
+std::string describe_tte(uint64_t word);
 
 // What happened on one side (fetches, or data).
 struct SideCounters {

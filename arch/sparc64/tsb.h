@@ -7,7 +7,7 @@
 // index too, once for each 8K of it that was touched. Each address space has its own, so the
 // context in the tag is 0.
 //
-// References are those of Linux 4.13, arch/sparc/kernel/tsb.S: a probe is one 16-byte load, an
+// References are those of Linux 3.17, arch/sparc/kernel/tsb.S: a probe is one 16-byte load, an
 // insertion a load, a compare-and-swap and two stores; a flush a load, and a compare-and-swap if
 // the tag was the page's. Where the TSB is read by virtual addresses, a locked TLB entry of the
 // smallest page that holds it maps it. Memory is taken from and given back to the frame allocator.
