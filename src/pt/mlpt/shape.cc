@@ -44,15 +44,17 @@ RadixGeometry parse_levels(std::string_view text) {
     level.shift = bits(cut(rest, ':'), whole);
     level.index_bits = bits(cut(rest, ':'), whole);
     constexpr std::string_view kRegion = "region";
-    if (rest.substr(0, kRegion.size()) == kRegion)
+    if (rest.substr(0, kRegion.size()) == kRegion) {
       level.region_bits = bits(rest.substr(kRegion.size()), whole);
-    else if (rest == "signed")
-      level.region_bits = 1, level.sign_extended = true;
-    else if (rest == "leaf")
+    } else if (rest == "signed") {
+      level.region_bits = 1;
+      level.sign_extended = true;
+    } else if (rest == "leaf") {
       level.leaf_allowed = true;
-    else if (!rest.empty())
+    } else if (!rest.empty()) {
       throw UsageError(kKey, fmt::format("\"{}\" in level \"{}\" is not \"leaf\"", rest, whole),
                        kHint);
+    }
     geometry.push_back(level);
   }
   return geometry;
