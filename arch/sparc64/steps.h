@@ -1,12 +1,12 @@
 // What the miss path of a sun4u machine consists of: the traps of the MMU and Linux's handlers.
 //
-// The hardware walks nothing, so every step is software. Instructions are counted in Linux's source,
-// arch/sparc/kernel/{itlb_miss,dtlb_miss,dtlb_prot,tsb,ktlb}.S and include/asm/tsb.h of 3.17, delay
-// slots included, for an SMP kernel on sun4u with huge pages, along the path taken. The walk itself is
-// not in the numbers but added by what it reads, 5 instructions a word of a radix table; so is the
-// fourth level, which 3.18 brought. Saving and restoring registers around the kernel's C code (etrap,
-// rtrap) is the fault's, not the miss path's. Numbers marked "assumed" are estimates: C code, or a
-// handler that Linux does not have.
+// The hardware walks nothing, so every step is software. Instructions are counted in Linux's
+// source, arch/sparc/kernel/{itlb_miss,dtlb_miss,dtlb_prot,tsb,ktlb}.S and include/asm/tsb.h
+// of 3.17, delay slots included, for an SMP kernel on sun4u with huge pages, along the path taken.
+// The walk itself is not in the numbers but added by what it reads, 5 instructions a word of a
+// radix table; so is the fourth level, which 3.18 brought. Saving and restoring registers around
+// the kernel's C code (etrap, rtrap) is the fault's, not the miss path's. Numbers marked "assumed"
+// are estimates: C code, or a handler that Linux does not have.
 #ifndef MMUSIM_ARCH_SPARC64_STEPS_H_
 #define MMUSIM_ARCH_SPARC64_STEPS_H_
 

@@ -32,6 +32,10 @@ const Variant kVariants[] = {
      "[sparc64]\ntsb = one\n[sparc64.tsb]\nmost = 8K\nphysical = true\n"
      "[sparc64.dtlb.set0]\nentries = 32\nreplacement = random\n"
      "[sparc64.itlb.set0]\nentries = 8\n[mem]\nbytes = 1G\n"},
+    // As III Cu: a second T512, of huge pages.
+    {"two_arrays", "ultrasparc-iii",
+     "[sparc64.dtlb.set1]\nentries = 512\npages = 4M\n[sparc64.tsb]\nphysical = true\n"
+     "[kernel]\nthp = always\n"},
     {"no_tsb", "ultrasparc-i", "[sparc64]\ntsb = none\n"},
 };
 

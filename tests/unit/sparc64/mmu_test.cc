@@ -162,7 +162,7 @@ TEST(Sparc64Mmu, OneTsbHasAHugePageOncePerBasePageTouched) {
   World world("[sparc64]\ntsb = one\n");
   const VirtAddr va(0x1080'0000);
   world.map(va, 0x400, kRW, true, 0, kHugePage);
-  for (const uint64_t at : {0x0, 0x2000, 0x3f'e000, 0x40'4000}) {
+  for (const uint64_t at : {0x0u, 0x2000u, 0x3f'e000u, 0x40'4000u}) {
     ASSERT_TRUE(world.access(va + at, AccessKind::Load).ok());
     world.mmu().demap_context(world.tlbs().context(MmId(0)));
   }
