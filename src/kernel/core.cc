@@ -202,6 +202,19 @@ void Core::flush_local(CpuId cpu, const AddressSpace& mm, VirtAddr va) {
   platform.tlbs->flush_local_page(cpu, mm.id, va);
 }
 
+void Core::tell_resident(const AddressSpace& mm) {
+  uint64_t pages = 0;
+  for (unsigned kind = 0; kind < kPageKinds; ++kind)
+    pages += mm.rss(static_cast<PageKind>(kind));
+  uint64_t huge_leaves = 0;
+  if (huge_) {
+    // Of the huge leaves those of zeros are not in RSS.
+    pages -= std::min(pages, mm.huge_leaves * huge_pages());
+    huge_leaves = mm.huge_leaves + mm.hugetlb_pages / huge_pages();
+  }
+  platform.tlbs->resident(mm.id, pages, huge_leaves);
+}
+
 void Core::drop_everything() {
   for (const FileId id : cache.all())
     cache.drop_pages(id, [this](Pfn pfn) { put_frame(pfn); });

@@ -126,6 +126,8 @@ class Core {
   void flush_range(const AddressSpace& mm, VirtRange range, PageShift stride, bool freed_tables);
   void flush_mm(const AddressSpace& mm);
   void flush_local(CpuId cpu, const AddressSpace& mm, VirtAddr va);
+  // Tells the TLBs how much of the address space is resident.
+  void tell_resident(const AddressSpace& mm);
 
   // Gives back what no process holds: the cache and the zero page.
   void drop_everything();

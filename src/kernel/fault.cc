@@ -225,6 +225,7 @@ FaultOutcome user_fault(FaultContext c, VirtAddr va, AccessKind kind) {
   }
   const FaultOutcome outcome =
       vma == nullptr ? FaultOutcome::Refused : handle_fault(c, *vma, va, kind);
+  if (outcome == FaultOutcome::Fixed) c.core.tell_resident(c.mm);
   if (outcome == FaultOutcome::Refused) ++counters.refused;
   if (outcome == FaultOutcome::NoMemory) ++counters.no_memory;
   return outcome;

@@ -156,6 +156,7 @@ std::unique_ptr<AddressSpace> fork_space(Core& core, AddressSpace& parent) {
   const bool ok = tables.run();
   // Before anybody may run: the parent's writable translations are stale now.
   core.flush_mm(parent);
+  core.tell_resident(*child);
   core.note_vmas(*child);
   core.note_tables();
   if (ok) return child;

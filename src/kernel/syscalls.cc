@@ -56,6 +56,8 @@ VirtAddr Syscalls::place(AddressSpace& mm, VirtAddr hint, uint64_t length, Align
     }
   }
   const auto gap = [&](uint64_t bytes) {
+    if (layout.mmap_upward)
+      return mm.vmas.lowest_gap(bytes, layout.mmap_base, layout.top, layout.stack_gap);
     const auto found = mm.vmas.highest_gap(bytes, lowest, layout.mmap_base, layout.stack_gap);
     return found ? found : mm.vmas.highest_gap(bytes, lowest, layout.top, layout.stack_gap);
   };

@@ -158,4 +158,21 @@ std::optional<VirtAddr> VmaSet::highest_gap(uint64_t bytes, VirtAddr low, VirtAd
   }
 }
 
+std::optional<VirtAddr> VmaSet::lowest_gap(uint64_t bytes, VirtAddr low, VirtAddr high,
+                                           uint64_t guard) const {
+  auto it = areas_.lower_bound(low);
+  VirtAddr gap_begin = it == areas_.begin() ? low : std::max(low, std::prev(it)->second.end);
+  for (;; ++it) {
+    VirtAddr gap_end = high;
+    if (it != areas_.end()) {
+      uint64_t start = it->second.start.value();
+      if (it->second.has(kVmGrowsDown)) start = start > guard ? start - guard : 0;
+      gap_end = std::min(gap_end, VirtAddr(start));
+    }
+    if (gap_begin <= gap_end && gap_end - gap_begin >= bytes) return gap_begin;
+    if (it == areas_.end() || it->second.start >= high) return std::nullopt;
+    gap_begin = std::max(gap_begin, it->second.end);
+  }
+}
+
 }  // namespace mmusim::kernel

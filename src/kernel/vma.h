@@ -111,6 +111,9 @@ class VmaSet {
   // free below areas that grow down. Nothing where they do not fit.
   [[nodiscard]] std::optional<VirtAddr> highest_gap(uint64_t bytes, VirtAddr low, VirtAddr high,
                                                     uint64_t guard) const;
+  // The lowest one, likewise.
+  [[nodiscard]] std::optional<VirtAddr> lowest_gap(uint64_t bytes, VirtAddr low, VirtAddr high,
+                                                   uint64_t guard) const;
 
   [[nodiscard]] size_t size() const { return areas_.size(); }
   [[nodiscard]] bool empty() const { return areas_.empty(); }

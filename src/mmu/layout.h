@@ -13,14 +13,14 @@ struct AddressLayout {
   VirtAddr lowest{0x10000};  // mmap_min_addr
   VirtAddr top;              // first address past user space
   VirtAddr stack_top;        // where a new stack ends
-  VirtAddr mmap_base;        // mappings are placed below it, top down
+  VirtAddr mmap_base;        // mappings are placed below it, top down ...
+  bool mmap_upward = false;  // ... or from it up
   uint64_t stack_limit = uint64_t{8} << 20;
   uint64_t stack_gap = uint64_t{1} << 20;
 
   // Where the parts of a program recorded elsewhere go (src/sim/relocation).
   VirtAddr program_base{0x400000};   // its text and data
   VirtAddr heap_base;                // its heap; 0: behind the data
-  bool mmap_upward = false;          // relocated mappings are placed from mmap_base up
   std::array<VirtRange, 4> holes{};  // what nobody may map between `lowest` and `top`
 };
 

@@ -56,6 +56,10 @@ class TlbMaintenance {
   virtual void flush_mm(MmId mm) = 0;
   // One page, this CPU only: after a fault found the entry sufficient (spurious), or upgraded it.
   virtual void flush_local_page(CpuId cpu, MmId mm, VirtAddr va) = 0;
+  // After a fault of `mm` was fixed, and of a fork's child when it is made: so many base pages are
+  // resident that are not parts of huge leaves, and so many huge leaves there are. For who sizes a
+  // software TLB by it.
+  virtual void resident(MmId /*mm*/, uint64_t /*base_pages*/, uint64_t /*huge_leaves*/) {}
   // The address space is dead; its tables are about to be freed.
   virtual void forget(MmId mm) = 0;
 

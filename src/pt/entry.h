@@ -42,6 +42,7 @@ class EntryFormat {
   // a bit that allows stores, or one that makes them fault (Alpha's FOW).
   Entry write_mask = 0;
   Entry no_write_mask = 0;
+  Entry store_mask = 0;  // what besides lets the hardware store: write-protecting clears it too
   Entry pfn_mask =
       0;  // frame number = (entry & pfn_mask) >> pfn_shift, in base pages, for base-page leaves
   unsigned pfn_shift = 0;
@@ -55,7 +56,9 @@ class EntryFormat {
   [[nodiscard]] bool is_special(Entry e) const { return (e & special_mask) != 0; }
   [[nodiscard]] bool is_dirty(Entry e) const { return (e & dirty_mask) != 0; }
   [[nodiscard]] bool is_accessed(Entry e) const { return (e & accessed_mask) != 0; }
-  [[nodiscard]] Entry write_protected(Entry e) const { return (e & ~write_mask) | no_write_mask; }
+  [[nodiscard]] Entry write_protected(Entry e) const {
+    return (e & ~(write_mask | store_mask)) | no_write_mask;
+  }
   [[nodiscard]] Pfn pfn_of(Entry e) const { return Pfn((e & pfn_mask) >> pfn_shift); }
 
   // --- One at a time.

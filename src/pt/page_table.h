@@ -333,6 +333,9 @@ struct RadixLevel {
   // IA-64 the region number). Addresses with a bit between those and the index's others have no
   // place in the table.
   unsigned region_bits = 0;
+  // Of the highest level, with region_bits = 1: addresses are sign-extended, and only those that
+  // are have a place.
+  bool sign_extended = false;
   bool operator==(const RadixLevel&) const = default;
 };
 using RadixGeometry = std::vector<RadixLevel>;  // [0] is the leaf level

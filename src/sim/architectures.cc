@@ -3,6 +3,7 @@
 #include "arch/alpha/architecture.h"
 #include "arch/ia64/architecture.h"
 #include "arch/ppc64/architecture.h"
+#include "arch/sparc64/architecture.h"
 #include "arch/x86/architecture.h"
 #include "base/error.h"
 #include "sim/explainer.h"
@@ -44,6 +45,7 @@ const std::vector<Architecture>& all_architectures() {
       entry<x86::Architecture>(),
       entry<ia64::Architecture>(),
       entry<ppc64::Architecture>(),
+      entry<sparc64::Architecture>(),
       entry<alpha::Architecture>(),
   };
   return kAll;

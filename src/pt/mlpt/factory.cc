@@ -26,12 +26,12 @@ class MlptFactory final : public Factory {
 };
 
 void declare(config::Schema& schema) {
-  schema.text(
-      kLevelsKey, "",
-      "Levels of the multi-level page table from the leaf level up, each as "
-      "shift:bits[:leaf], separated by commas: log2 of the bytes an entry covers, log2 of "
-      "a table's entries, whether entries may be leaves; the highest may be "
-      "shift:bits:region3, IA-64's 3 region bits in its index. Empty: the architecture's own.");
+  schema.text(kLevelsKey, "",
+              "Levels of the multi-level page table from the leaf level up, each as "
+              "shift:bits[:leaf], separated by commas: log2 of the bytes an entry covers, log2 of "
+              "a table's entries, whether entries may be leaves; the highest may be "
+              "shift:bits:region3, IA-64's 3 region bits in its index, or shift:bits:signed, for "
+              "sign-extended addresses. Empty: the architecture's own.");
 }
 
 std::unique_ptr<Factory> make(const config::Config& config, const Environment& environment) {

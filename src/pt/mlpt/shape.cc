@@ -44,13 +44,17 @@ RadixGeometry parse_levels(std::string_view text) {
     level.shift = bits(cut(rest, ':'), whole);
     level.index_bits = bits(cut(rest, ':'), whole);
     constexpr std::string_view kRegion = "region";
-    if (rest.substr(0, kRegion.size()) == kRegion)
+    if (rest.substr(0, kRegion.size()) == kRegion) {
       level.region_bits = bits(rest.substr(kRegion.size()), whole);
-    else if (rest == "leaf")
+    } else if (rest == "signed") {
+      level.region_bits = 1;
+      level.sign_extended = true;
+    } else if (rest == "leaf") {
       level.leaf_allowed = true;
-    else if (!rest.empty())
+    } else if (!rest.empty()) {
       throw UsageError(kKey, fmt::format("\"{}\" in level \"{}\" is not \"leaf\"", rest, whole),
                        kHint);
+    }
     geometry.push_back(level);
   }
   return geometry;
@@ -92,10 +96,12 @@ Shape::Shape(RadixGeometry geometry, PageShift page, const std::string& where)
   flat_last_ = ~uint64_t{0} >> (64 - shift);
   region_bits_ = shift == 64 ? 0 : geometry_.back().region_bits;  // no hole: plain addresses
   offset_mask_ = flat_last_ >> region_bits_;
+  sign_extended_ = region_bits_ != 0 && geometry_.back().sign_extended;
 }
 
 VirtRange Shape::beyond(VirtAddr va) const {
   if (region_bits_ == 0) return {last() + 1, VirtAddr(~uint64_t{0})};
+  if (sign_extended_) return {VirtAddr(offset_mask_ + 1), VirtAddr(~offset_mask_)};
   const uint64_t begin = region_of(va) << (64 - region_bits_);
   const uint64_t next = begin + (uint64_t{1} << (64 - region_bits_));  // 0 behind the last region
   return {VirtAddr(begin + offset_mask_ + 1), VirtAddr(next == 0 ? ~uint64_t{0} : next)};
@@ -103,11 +109,13 @@ VirtRange Shape::beyond(VirtAddr va) const {
 
 uint64_t Shape::flat_from(VirtAddr va) const {
   if (maps(va)) return flat_of(va);
+  if (sign_extended_) return offset_mask_ + 1;
   return region_bits_ == 0 ? va.value() : (region_of(va) + 1) << offset_bits();
 }
 
 uint64_t Shape::flat_up_to(VirtAddr va) const {
   if (maps(va)) return flat_of(va);
+  if (sign_extended_) return offset_mask_;
   return region_bits_ == 0 ? flat_last_ : (region_of(va) << offset_bits()) | offset_mask_;
 }
 

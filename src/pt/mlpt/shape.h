@@ -18,8 +18,8 @@ inline constexpr unsigned kLeastLevels = 2;
 inline constexpr unsigned kMostLevels = 5;
 
 // What pt.mlpt.levels says: "shift:bits[:leaf]" per level from the leaf level up, separated by
-// commas; the highest may be "shift:bits:regionN", N being its region_bits. Errors: UsageError
-// naming the key.
+// commas; the highest may be "shift:bits:regionN", N being its region_bits, or "shift:bits:signed".
+// Errors: UsageError naming the key.
 RadixGeometry parse_levels(std::string_view text);
 
 class Shape {
@@ -47,7 +47,8 @@ class Shape {
   [[nodiscard]] VirtAddr last() const { return address_of(flat_last_); }
   // Whether the table has a place for the address.
   [[nodiscard]] bool maps(VirtAddr va) const {
-    return region_bits_ == 0 ? va.value() <= flat_last_ : offset_in_region(va) <= offset_mask_;
+    if (region_bits_ == 0) return va.value() <= flat_last_;
+    return (offset_in_region(va) ^ extension(region_of(va))) <= offset_mask_;
   }
   // A range around `va` for which it has none. REQUIRES: !maps(va).
   [[nodiscard]] VirtRange beyond(VirtAddr va) const;
@@ -63,7 +64,8 @@ class Shape {
   }
   [[nodiscard]] VirtAddr address_of(uint64_t flat) const {
     if (region_bits_ == 0) return VirtAddr(flat);
-    return VirtAddr((flat & offset_mask_) | flat >> offset_bits() << (64 - region_bits_));
+    const uint64_t region = flat >> offset_bits();
+    return VirtAddr((flat & offset_mask_) | extension(region) | region << (64 - region_bits_));
   }
   // Of any address: the flat address of the next one, from itself on, that has a place (past
   // flat_last(): there is none); and of the last one up to itself.
@@ -85,8 +87,14 @@ class Shape {
     return va.value() << region_bits_ >> region_bits_;
   }
 
+  // What the bits between region number and offset are.
+  [[nodiscard]] uint64_t extension(uint64_t region) const {
+    return sign_extended_ && region != 0 ? ~uint64_t{0} >> region_bits_ & ~offset_mask_ : 0;
+  }
+
   RadixGeometry geometry_;
   std::vector<Level> levels_;
+  bool sign_extended_ = false;
   uint64_t flat_last_ = 0;
   unsigned region_bits_ = 0;
   uint64_t offset_mask_ = 0;  // of a place in a region; where there are none, of any address

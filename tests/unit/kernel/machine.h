@@ -110,6 +110,8 @@ class HoardingTlb final : public mmu::TlbMaintenance {
   VirtRange last_range;
   bool last_freed_tables = false;
 
+  std::map<MmId, std::pair<uint64_t, uint64_t>> told;  // by resident()
+
   void activate(CpuId cpu, MmId mm, pt::PageTable& table) override {
     active[cpu] = {mm, table.root().address};
   }
@@ -130,6 +132,9 @@ class HoardingTlb final : public mmu::TlbMaintenance {
     ++local_flushes;
     if (const auto it = find(cpu, mm, va); it != held.end()) held.erase(it);
   }
+  void resident(MmId mm, uint64_t base_pages, uint64_t huge_leaves) override {
+    told[mm] = {base_pages, huge_leaves};
+  }
   void forget(MmId mm) override { flush_mm(mm); }
   void for_each_entry(const std::function<void(const mmu::CachedTranslation&)>&) const override {}
   bool walk_caches_reach(PhysAddr, uint64_t) const override { return false; }
@@ -142,7 +147,7 @@ class Machine {
  public:
   // `text`: settings as in a configuration file.
   explicit Machine(const std::string& text = "", const std::string& backend_name = "mlpt",
-                   PageShift huge_size = kHuge)
+                   PageShift huge_size = kHuge, VirtAddr mmap_upward_from = VirtAddr(0))
       : huge(huge_size) {
     tlb.huge = huge;
     mem::FrameMemory::declare(schema_);
@@ -173,6 +178,10 @@ class Machine {
     platform.layout.top = VirtAddr(0x7ffffffff000);
     platform.layout.stack_top = VirtAddr(0x7ffffffff000);
     platform.layout.mmap_base = VirtAddr(0x7ffff7fff000);
+    if (mmap_upward_from != VirtAddr(0)) {
+      platform.layout.mmap_base = mmap_upward_from;
+      platform.layout.mmap_upward = true;
+    }
     platform.page = k4K;
     platform.huge = huge;
     platform.before_free = [this](Pfn first, unsigned order) {

@@ -87,6 +87,39 @@ TEST_F(SyscallsTest, MappingsArePlacedTopDownAndMerge) {
   EXPECT_NE(map(kBase, 1, kRw, kAnon), static_cast<int64_t>(kBase));
 }
 
+TEST(SyscallsUpwardTest, MappingsArePlacedBottomUpWhereTheLayoutSaysSo) {
+  Machine m("", "mlpt", kHuge, VirtAddr(kBase));
+  const auto map = [&](uint64_t hint, uint64_t pages) {
+    return static_cast<uint64_t>(
+        m.sys().mmap(kP1, VirtAddr(hint), pages * kPage, kRw, kAnon, FileId(0), 0));
+  };
+  EXPECT_EQ(map(0, 4), kBase);
+  EXPECT_EQ(map(0, 2), kBase + 4 * kPage);
+  m.sys().munmap(kP1, VirtAddr(kBase), 2 * kPage);
+  EXPECT_EQ(map(0, 3), kBase + 6 * kPage);
+  EXPECT_EQ(map(0, 2), kBase);
+  EXPECT_EQ(map(kBase - 8 * kPage, 1), kBase - 8 * kPage);  // a hint may be below
+}
+
+TEST_F(SyscallsTest, TlbsAreToldOfResidentMemory) {
+  using Told = std::pair<uint64_t, uint64_t>;  // base pages, huge leaves
+  map(kBase, 4);
+  m.store(kP1, kBase);
+  m.store(kP1, kBase + kPage);
+  EXPECT_EQ(m.tlb.told.at(m.mm(1).id), (Told{2, 0}));
+  // A page of zeros is not resident.
+  m.load(kP1, kBase + 2 * kPage);
+  EXPECT_EQ(m.tlb.told.at(m.mm(1).id), (Told{2, 0}));
+  const uint64_t huge = kBase + kHuge.bytes();
+  map(huge, kHuge.bytes() / kPage);
+  m.sys().madvise(kP1, VirtAddr(huge), kHuge.bytes(), kAdviceHugePage);
+  m.store(kP1, huge);
+  EXPECT_EQ(m.tlb.told.at(m.mm(1).id), (Told{2, 1}));
+  // The child before it runs.
+  m.sys().fork(kP1, kP2);
+  EXPECT_EQ(m.tlb.told.at(m.mm(2).id), (Told{2, 1}));
+}
+
 TEST_F(SyscallsTest, PlacementKeepsOffAStacksGuardGap) {
   trace::ExecEvent image;
   image.stack_top = VirtAddr(0x7ffff7fff000);  // where mappings would go

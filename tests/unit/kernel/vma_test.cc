@@ -156,16 +156,17 @@ void compare(VmaSet& set, const Oracle& oracle) {
   ASSERT_EQ(set.size(), areas) << "areas that could be one stand apart";
 }
 
-// The highest place, found by trying all.
-std::optional<VirtAddr> highest_gap(const Oracle& oracle, uint64_t pages, uint64_t low,
-                                    uint64_t high) {
-  for (uint64_t start = high - pages + 1; start-- > low;) {
+// The highest place, or the lowest, found by trying all.
+std::optional<VirtAddr> gap(const Oracle& oracle, uint64_t pages, uint64_t low, uint64_t high,
+                            bool highest) {
+  std::optional<VirtAddr> found;
+  for (uint64_t start = low; start + pages <= high; ++start) {
     bool free = true;
     for (uint64_t p = start; p < start + pages; ++p)
       free = free && !oracle[p];
-    if (free) return at(start);
+    if (free && (highest || !found)) found = at(start);
   }
-  return std::nullopt;
+  return found;
 }
 
 TEST(VmaSet, RandomEditsMatchAPagewiseModel) {
@@ -216,7 +217,9 @@ TEST(VmaSet, RandomEditsMatchAPagewiseModel) {
         default: {
           const uint64_t pages = 1 + random.below(to - from);
           ASSERT_EQ(set.highest_gap(pages << 12, at(from), at(to), 0),
-                    highest_gap(oracle, pages, from, to));
+                    gap(oracle, pages, from, to, true));
+          ASSERT_EQ(set.lowest_gap(pages << 12, at(from), at(to), 0),
+                    gap(oracle, pages, from, to, false));
           bool covered = true, touched = false;
           for (uint64_t p = from; p < to; ++p) {
             covered = covered && oracle[p];

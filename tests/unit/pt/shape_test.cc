@@ -66,6 +66,33 @@ TEST(Shape, Regions) {
   EXPECT_EQ(shape.flat_up_to(VirtAddr(0x3fff'ffff'ffff'ffff)), 0x1fff'ffff'ffffu);
 }
 
+// SPARC's four levels over sign-extended addresses of 53 bits: the top index is bits 52:43.
+TEST(Shape, SignExtendedAddresses) {
+  const Shape shape(parse_levels("13:10:leaf,23:10:leaf,33:10,43:10:signed"), PageShift(13),
+                    "here");
+  EXPECT_EQ(shape.index(VirtAddr(0x7ff'ffff'e000), 3), 0u);
+  EXPECT_EQ(shape.index(VirtAddr(0xffff'f801'0000'2000), 3), 0x3ffu);
+  EXPECT_EQ(shape.index(VirtAddr(0xffff'f801'0000'2000), 2), 0u);
+  EXPECT_EQ(shape.index(VirtAddr(0xffff'f801'0000'2000), 1), 0x200u);
+  EXPECT_EQ(shape.index(VirtAddr(0xffff'f801'0000'2000), 0), 1u);
+  EXPECT_EQ(shape.last(), VirtAddr(~uint64_t{0}));
+  EXPECT_TRUE(shape.maps(VirtAddr(0xf'ffff'ffff'ffff)));
+  EXPECT_FALSE(shape.maps(VirtAddr(0x10'0000'0000'0000)));
+  EXPECT_FALSE(shape.maps(VirtAddr(0x8000'0000'0000'0000)));
+  EXPECT_FALSE(shape.maps(VirtAddr(0xffef'ffff'ffff'ffff)));
+  EXPECT_TRUE(shape.maps(VirtAddr(0xfff0'0000'0000'0000)));
+  const VirtRange hole{VirtAddr(0x10'0000'0000'0000), VirtAddr(0xfff0'0000'0000'0000)};
+  EXPECT_EQ(shape.beyond(VirtAddr(0x10'0000'0000'0000)), hole);
+  EXPECT_EQ(shape.beyond(VirtAddr(0x9000'0000'0000'0000)), hole);
+  EXPECT_EQ(shape.flat_of(VirtAddr(0xffff'f801'0000'2000)), 0x1f'f801'0000'2000u);
+  EXPECT_EQ(shape.address_of(0x1f'f801'0000'2000), VirtAddr(0xffff'f801'0000'2000));
+  EXPECT_EQ(shape.address_of(0xf'ffff'ffff'ffff), VirtAddr(0xf'ffff'ffff'ffff));
+  for (const uint64_t va : {uint64_t{0x10} << 48, uint64_t{0x9000} << 48}) {
+    EXPECT_EQ(shape.flat_from(VirtAddr(va)), 0x10'0000'0000'0000u);
+    EXPECT_EQ(shape.flat_up_to(VirtAddr(va)), 0xf'ffff'ffff'ffffu);
+  }
+}
+
 TEST(Shape, NoSuchGeometry) {
   for (const char* text : {
            "12:9:leaf",                           // one level

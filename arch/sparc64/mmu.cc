@@ -1,0 +1,237 @@
+#include "arch/sparc64/mmu.h"
+
+#include <fmt/format.h>
+#include <string>
+#include <string_view>
+#include <utility>
+
+#include "base/error.h"
+#include "base/units.h"
+
+namespace mmusim::sparc64 {
+
+namespace {
+
+constexpr unsigned kContextShift = 64 - 13;
+static_assert(kContextShift + kContextBits == 64);
+
+std::string decode(const char* what, uint64_t value) {
+  const std::string_view name(what);
+  if (name == "TTE") return describe_tte(value);
+  if (name == "TSB tag")
+    return fmt::format("va 63:22={:#x} context={} lock={} invalid={}", tsb::Address::get(value),
+                       tsb::Context::get(value), tsb::Lock::get(value), tsb::Invalid::get(value));
+  return "";
+}
+
+// Of tables of Linux's shape: below a table's address there is nothing but PRESENT.
+std::string decode_radix(const char* what, uint64_t value) {
+  if (std::string_view(what) != "page table") return decode(what, value);
+  if (value == 0) return "none";
+  const uint64_t flags = value & kPage.offset_mask();
+  if (flags == tte::Present::kMask) return fmt::format("table at {:#x}", value - flags);
+  return describe_tte(value);
+}
+
+}  // namespace
+
+std::string describe_tte(uint64_t word) {
+  return fmt::format(
+      "v={} size={} pa={:#x} exec={} modified={} accessed={} read={} write={} present={} l={} "
+      "cp={} "
+      "cv={} e={} p={} w={} g={}",
+      tte::Valid::get(word), format_size(size_of(word).bytes()),
+      tte::Frame::get(word) << kPage.log2(), tte::Exec::get(word), tte::Modified::get(word),
+      tte::Accessed::get(word), tte::Read::get(word), tte::Write::get(word),
+      tte::Present::get(word), tte::Locked::get(word), tte::CacheablePhysical::get(word),
+      tte::CacheableVirtual::get(word), tte::SideEffect::get(word), tte::Privileged::get(word),
+      tte::Writable::get(word), tte::Global::get(word));
+}
+
+void SideCounters::add(const SideCounters& o) {
+  misses += o.misses;
+  retry_lookups += o.retry_lookups;
+  retry_misses += o.retry_misses;
+  outside += o.outside;
+  fills += o.fills;
+  evictions += o.evictions;
+  invalidated += o.invalidated;
+}
+
+void MmuCounters::add(const MmuCounters& o) {
+  for (size_t i = 0; i < accesses.size(); ++i)
+    accesses[i] += o.accesses[i];
+  for (size_t i = 0; i < sides.size(); ++i)
+    sides[i].add(o.sides[i]);
+  tsb_lookups += o.tsb_lookups;
+  tsb_hits += o.tsb_hits;
+  huge_lookups += o.huge_lookups;
+  huge_hits += o.huge_hits;
+  walks += o.walks;
+  updates += o.updates;
+  linear_lookups += o.linear_lookups;
+  linear_misses += o.linear_misses;
+  linear_tsb_hits += o.linear_tsb_hits;
+  for (size_t i = 0; i < faults.size(); ++i)
+    faults[i] += o.faults[i];
+}
+
+Mmu::Mmu(const Options& options, mem::FrameMemory& frames, mem::ReferenceSink& sink,
+         const Shared& shared, NeedHuge need_huge)
+    : options_(&options),
+      frames_(&frames),
+      path_(kStepList, frames, sink, {.base = shared.code}),
+      shared_(shared),
+      need_huge_(std::move(need_huge)),
+      itlb_(options.itlb, kPage, true, options.locked_fetch()),
+      dtlb_(options.dtlb, kPage, true, options.locked_data()),
+      fetch_filter_(&itlb_.filter()),
+      data_filter_(&dtlb_.filter()) {
+  path_.decode_with(shared.radix ? decode_radix : decode);
+  sides_[0] = {.level = &itlb_, .counters = &counters_.sides[0], .data = false};
+  sides_[1] = {.level = &dtlb_, .counters = &counters_.sides[1], .data = true};
+  lock_image();
+}
+
+// The kernel's image, from 4M of physical memory on.
+void Mmu::lock_image() {
+  for (unsigned i = 0; i < options_->image_entries; ++i) {
+    const uint64_t offset = uint64_t{i} << kLargePage.log2();
+    const tlb::Leaf leaf{.pfn = Pfn((kLargePage.bytes() + offset) >> kPage.log2()),
+                         .size = kLargePage,
+                         .rights = Rights(Rights::kRead | Rights::kWrite | Rights::kExec),
+                         .dirty = true,
+                         .global = false,
+                         .extra = 0};
+    itlb_.lock(i, kImage + offset, 0, leaf);
+    dtlb_.lock(i, kImage + offset, 0, leaf);
+  }
+}
+
+void Mmu::lock_tsb(unsigned slot, const Tsb* tsb) {
+  const unsigned place = options_->image_entries + slot;
+  if (tsb == nullptr) {
+    dtlb_.unlock(place);
+    return;
+  }
+  path_.step(kSwitchMap);
+  dtlb_.lock(place, align_down(tsb->mapped_at(), tsb->mapping_size()), 0,
+             {.pfn = Pfn(tte::Frame::get(tsb->mapping_tte())),
+              .size = tsb->mapping_size(),
+              .rights = Rights(Rights::kRead | Rights::kWrite),
+              .dirty = true,
+              .global = false,
+              .extra = 0});
+}
+
+void Mmu::remark_lookup(const char* name, bool hit) {
+  if (path_.narrated()) path_.remark(fmt::format("{}: {}", name, hit ? "hit" : "miss"));
+}
+
+// Not sign-extended from the highest bit that processor and page table both have.
+bool Mmu::outside(VirtAddr va) const {
+  constexpr unsigned kTableBits = 53;
+  const unsigned bits = std::min(options_->va_bits, kTableBits);
+  const uint64_t upper = va.value() >> (bits - 1);
+  return upper != 0 && upper != ~uint64_t{0} >> (bits - 1);
+}
+
+mmu::Translation Mmu::access(VirtAddr va, AccessKind kind, bool retry) {
+  Side& side = sides_[kind == AccessKind::Fetch ? 0 : 1];
+  if (retry) {
+    ++side.counters->retry_lookups;
+    if (space_.table != nullptr) after_fault(va);
+  }
+  if (outside(va)) {
+    if (!retry) ++side.counters->outside;
+    refuse(side, mmu::FaultReason::NonCanonical);
+    return fault(miss_fault_);
+  }
+  if (space_.table == nullptr) {
+    ++(retry ? side.counters->retry_misses : side.counters->misses);
+    return fault(mmu::FaultReason::NotPresent);
+  }
+  Hit hit = side.level->find(va, space_.context);
+  remark_lookup(side.data ? "data TLB" : "instruction TLB", static_cast<bool>(hit));
+  if (hit) {
+    side.level->touch(hit);
+  } else {
+    ++(retry ? side.counters->retry_misses : side.counters->misses);
+    hit = refill(side, va);
+    if (!hit) return fault(miss_fault_);
+  }
+  if (!hit.payload->rights.allows(kind)) {  // a store without W; all else is never loaded
+    path_.step(kProtection);
+    return fault(mmu::FaultReason::Protection);
+  }
+  return finish(side, va, hit);
+}
+
+mmu::Translation Mmu::finish(Side& side, VirtAddr va, const Hit& hit) {
+  const tlb::Payload& entry = *hit.payload;
+  side.level->filter_install(hit, key_of(va),
+                             entry.rights.has(side.data ? Rights::kRead : Rights::kExec),
+                             entry.rights.has(Rights::kWrite));
+  const uint64_t into_entry = va.value() & entry.size.offset_mask();
+  return {.fault = mmu::FaultReason::None,
+          .pfn = entry.pfn + (into_entry >> kPage.log2()),
+          .size = entry.leaf,
+          .rights = entry.rights};
+}
+
+mmu::Translation Mmu::fault(mmu::FaultReason reason) {
+  ++counters_.faults[static_cast<unsigned>(reason)];
+  return {.fault = reason, .pfn = {}, .size = {}, .rights = {}};
+}
+
+void Mmu::load(const Space& space) {
+  space_ = space;
+  key_tag_ = uint64_t{space.context} << kContextShift;
+  path_.step(kSwitch);
+  if (!options_->tsb_physical && options_->tsb != TsbMode::None) {
+    lock_tsb(0, space.base);
+    if (options_->tsb == TsbMode::Two) lock_tsb(1, space.huge);
+  }
+  ++generation_;
+}
+
+void Mmu::unload() {
+  space_ = {};
+  key_tag_ = 0;
+  ++generation_;
+}
+
+void Mmu::demap_page(VirtAddr va, Context context) {
+  itlb_.invalidate_page(va, context);
+  dtlb_.invalidate_page(va, context);
+  ++generation_;
+}
+
+void Mmu::demap_context(Context context) {
+  itlb_.invalidate_space(context);
+  dtlb_.invalidate_space(context);
+  ++generation_;
+}
+
+void Mmu::for_each_entry(
+    const std::function<void(const char* where, const tlb::EntryView& entry)>& visit) const {
+  const auto level = [&visit](const char* where, const tlb::Level& entries) {
+    entries.for_each([&](const tlb::EntryView& entry) {
+      if (!entry.locked && entry.space != 0) visit(where, entry);
+    });
+  };
+  level("itlb", itlb_);
+  level("dtlb", dtlb_);
+}
+
+MmuCounters Mmu::counters() const {
+  MmuCounters counters = counters_;
+  for (size_t i = 0; i < sides_.size(); ++i) {
+    counters.sides[i].fills = sides_[i].level->fills();
+    counters.sides[i].evictions = sides_[i].level->evictions();
+    counters.sides[i].invalidated = sides_[i].level->invalidated();
+  }
+  return counters;
+}
+
+}  // namespace mmusim::sparc64

@@ -1,0 +1,168 @@
+#include "arch/sparc64/options.h"
+
+#include <algorithm>
+#include <fmt/format.h>
+#include <string>
+
+#include "arch/sparc64/formats.h"
+#include "base/error.h"
+#include "base/units.h"
+
+namespace mmusim::sparc64 {
+
+namespace {
+
+struct ArrayKeys {
+  const char* prefix;
+  const char* what;
+  tlb::GeometryDefaults defaults;
+};
+struct SideKeys {
+  const char* name;
+  ArrayKeys associative;
+  std::vector<ArrayKeys> sets;
+};
+
+const SideKeys& instruction_keys() {
+  static const SideKeys kKeys = {
+      "instruction",
+      {"sparc64.itlb", "fully associative instruction TLB", {64, 64, "8K,64K,512K,4M"}},
+      {{"sparc64.itlb.set0", "set-associative instruction TLB", {0, 2, "8K"}}}};
+  return kKeys;
+}
+const SideKeys& data_keys() {
+  static const SideKeys kKeys = {
+      "data",
+      {"sparc64.dtlb", "fully associative data TLB", {64, 64, "8K,64K,512K,4M"}},
+      {{"sparc64.dtlb.set0", "set-associative data TLB", {0, 2, "8K"}},
+       {"sparc64.dtlb.set1", "second set-associative data TLB", {0, 2, "8K"}}}};
+  return kKeys;
+}
+
+const std::vector<PageShift>& known_sizes() {
+  static const std::vector<PageShift> kKnown(kSizes.begin(), kSizes.end());
+  return kKnown;
+}
+
+// Two arrays programmed to one size are looked up together with one index: twice the ways.
+void add_set_array(std::vector<tlb::Geometry>& arrays, const tlb::Geometry& array,
+                   const std::string& prefix) {
+  for (tlb::Geometry& other : arrays) {
+    if (other.pages != array.pages) continue;
+    if (other.sets() != array.sets() || other.replacement != array.replacement)
+      throw UsageError(prefix + ".pages",
+                       "two arrays of one page size must be alike in sets and replacement, since a "
+                       "page may be in either");
+    other.entries += array.entries;
+    other.ways += array.ways;
+    return;
+  }
+  arrays.push_back(array);
+}
+
+std::vector<tlb::Geometry> read_side(const config::Config& config, const SideKeys& keys,
+                                     unsigned locked) {
+  std::vector<tlb::Geometry> arrays;
+  for (const ArrayKeys& set : keys.sets) {
+    const tlb::Geometry array = tlb::read_geometry(config, set.prefix, known_sizes());
+    if (!array.exists()) continue;
+    if (array.pages.size() != 1)
+      throw UsageError(fmt::format("{}.pages", set.prefix),
+                       "a set-associative TLB is programmed to one page size, which its index "
+                       "comes from",
+                       "give it one of 8K, 64K, 512K and 4M");
+    add_set_array(arrays, array, set.prefix);
+  }
+  const std::string prefix = keys.associative.prefix;
+  tlb::Geometry array = tlb::read_geometry(config, prefix, known_sizes());
+  if (!array.exists())
+    throw UsageError(prefix + ".entries",
+                     fmt::format("there must be the {}: it has the kernel's locked entries",
+                                 keys.associative.what));
+  if (array.ways != array.entries)
+    throw UsageError(prefix + ".ways",
+                     "locked entries may stand anywhere only in a fully associative TLB",
+                     fmt::format("make it {}", array.entries));
+  if (!array.holds(kLargePage))
+    throw UsageError(prefix + ".pages", "the kernel's locked entries are of 4M",
+                     "let the fully associative TLB hold 4M");
+  if (array.entries <= locked)
+    throw UsageError(
+        prefix + ".entries",
+        fmt::format("the kernel's {} locked entries leave none for anything else", locked),
+        "give it more entries, or the kernel fewer (sparc64.image_entries)");
+  array.entries -= locked;
+  array.ways = array.entries;
+  arrays.push_back(array);
+  if (std::none_of(arrays.begin(), arrays.end(),
+                   [](const tlb::Geometry& a) { return a.holds(kPage); }))
+    throw UsageError(prefix + ".pages",
+                     fmt::format("no {} TLB holds base pages, which are 8K", keys.name));
+  return arrays;
+}
+
+unsigned tsb_code(const config::Config& config, const char* key) {
+  const uint64_t bytes = config.size(key);
+  if (!is_power_of_two(bytes) || bytes < tsb::bytes_of(0) ||
+      bytes > tsb::bytes_of(tsb::kSizeCodes - 1))
+    throw UsageError(key,
+                     fmt::format("{} is not a size a TSB can have: 512 entries of 16 bytes times a "
+                                 "power of two up to 128, for the 3-bit size code of the TSB "
+                                 "register",
+                                 format_size(bytes)),
+                     "take 8K, 16K and so on up to 1M");
+  return log2_floor(bytes / tsb::bytes_of(0));
+}
+
+}  // namespace
+
+void declare(config::Schema& schema) {
+  for (const SideKeys* side : {&instruction_keys(), &data_keys()}) {
+    tlb::declare_geometry(schema, side->associative.prefix, side->associative.what,
+                          side->associative.defaults);
+    for (const ArrayKeys& set : side->sets)
+      tlb::declare_geometry(schema, set.prefix, set.what, set.defaults);
+  }
+  schema.number("sparc64.image_entries", 2,
+                "Locked 4M entries that map the kernel's image, on each side.", 1, 16);
+  schema.choice("sparc64.tsb", "two", {"none", "one", "two"},
+                "Translation storage buffers of an address space: none, handlers walk the page "
+                "table; one, of all page sizes; two, as Linux: another one for huge pages, once "
+                "there are any.");
+  schema.flag("sparc64.tsb.physical", false,
+              "Whether handlers read TSBs by physical addresses (Linux does from UltraSPARC III Cu "
+              "on); else each takes a locked entry of the data TLB.");
+  schema.size("sparc64.tsb.least", tsb::bytes_of(0), "Size of the smallest TSB: 8K to 1M.", 0,
+              uint64_t{1} << 46);
+  schema.size("sparc64.tsb.most", tsb::bytes_of(tsb::kSizeCodes - 1),
+              "Size up to which TSBs grow with resident memory: 8K to 1M.", 0, uint64_t{1} << 46);
+  schema.flag(
+      "sparc64.linear_map", true,
+      "Whether the kernel's own accesses while it fixes a fault, to the page and its entry, "
+      "take data-TLB entries of its linear mapping, 4M each.");
+  schema.number("sparc64.va_bits", 44,
+                "Implemented bits of a virtual address; below 64 there is a hole in the middle.",
+                44, 64);
+  schema.number("sparc64.physical_bits", 41,
+                "Implemented bits of a physical address; memory must not be larger.", 32, 43);
+}
+
+Options read_options(const config::Config& config) {
+  Options options;
+  options.image_entries = static_cast<unsigned>(config.number("sparc64.image_entries"));
+  const std::string& mode = config.choice("sparc64.tsb");
+  options.tsb = mode == "none" ? TsbMode::None : mode == "one" ? TsbMode::One : TsbMode::Two;
+  options.tsb_physical = config.flag("sparc64.tsb.physical");
+  options.tsb_first = tsb_code(config, "sparc64.tsb.least");
+  options.tsb_most = tsb_code(config, "sparc64.tsb.most");
+  if (options.tsb_most < options.tsb_first)
+    throw UsageError("sparc64.tsb.most", "it is below sparc64.tsb.least");
+  options.linear_map = config.flag("sparc64.linear_map");
+  options.va_bits = static_cast<unsigned>(config.number("sparc64.va_bits"));
+  options.physical_bits = static_cast<unsigned>(config.number("sparc64.physical_bits"));
+  options.itlb = read_side(config, instruction_keys(), options.locked_fetch());
+  options.dtlb = read_side(config, data_keys(), options.locked_data());
+  return options;
+}
+
+}  // namespace mmusim::sparc64

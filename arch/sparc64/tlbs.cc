@@ -1,0 +1,381 @@
+#include "arch/sparc64/tlbs.h"
+
+#include <algorithm>
+#include <bit>
+#include <fmt/format.h>
+
+#include "arch/sparc64/report.h"
+#include "base/error.h"
+#include "base/units.h"
+
+namespace mmusim::sparc64 {
+
+namespace {
+
+constexpr uint64_t kHandlerBytes = uint64_t{16} << 10;
+constexpr unsigned kCpuBlock = 256;       // bytes of a CPU's data for handlers
+constexpr unsigned kKernelTsbCode = 3;    // 4096 entries
+constexpr uint64_t kHardwarePerHuge = 2;  // 4M pages of a huge one
+
+PhysAddr reserve(mem::FrameMemory& frames, uint64_t bytes) {
+  const auto place = frames.reserve(bytes, mem::FrameUse::Reserved);
+  if (!place)
+    throw Error("", "out of simulated memory for the trap handlers",
+                "give the machine more with mem.bytes");
+  return *place;
+}
+
+uint64_t bit_of(size_t cpu) {
+  return uint64_t{1} << cpu;
+}
+
+}  // namespace
+
+Tlbs::Tlbs(const Options& options, unsigned cpus, mem::FrameMemory& frames,
+           mem::ReferenceSink& sink, bool direct)
+    : options_(options), frames_(&frames), sink_(&sink), cpus_(cpus) {
+  MMUSIM_ASSERT(cpus > 0 && cpus <= 64);
+  const uint64_t bytes = frames.total_frames() << kPage.log2();
+  if (bytes >> options_.physical_bits > (bytes == uint64_t{1} << options_.physical_bits ? 1 : 0))
+    throw UsageError("mem.bytes",
+                     fmt::format("{} of memory, but physical addresses have {} bits",
+                                 format_size(bytes), options_.physical_bits),
+                     "give the machine less, or it more sparc64.physical_bits, up to a TTE's 43");
+  kernel_tsb_ = Tsb::make(frames, MmId(0), kKernelTsbCode, kLargePage, {});
+  if (kernel_tsb_ == nullptr)
+    throw Error("", "out of simulated memory for the kernel's TSB",
+                "give the machine more with mem.bytes");
+  const PhysAddr code = reserve(frames, kHandlerBytes);
+  const PhysAddr blocks =
+      reserve(frames, std::bit_ceil(uint64_t{cpus} * kCpuBlock + kPage.bytes()));
+  for (size_t id = 0; id < cpus_.size(); ++id) {
+    Cpu& cpu = cpus_[id];
+    const Mmu::Shared shared{.code = code,
+                             .cpu_block = blocks + id * kCpuBlock,
+                             .kernel = kernel_tsb_.get(),
+                             .radix = direct};
+    cpu.mmu = std::make_unique<Mmu>(options_, frames, sink, shared,
+                                    [this, &cpu] { return make_huge_tsb(cpu.current); });
+  }
+}
+
+Context Tlbs::context(MmId mm) const {
+  const auto found = spaces_.find(mm);
+  return found != spaces_.end() && is_valid(found->second) ? found->second.context : 0;
+}
+
+const Tsb* Tlbs::base_tsb(MmId mm) const {
+  const auto found = spaces_.find(mm);
+  return found == spaces_.end() ? nullptr : found->second.base.tsb.get();
+}
+
+const Tsb* Tlbs::huge_tsb(MmId mm) const {
+  const auto found = spaces_.find(mm);
+  return found == spaces_.end() ? nullptr : found->second.huge.tsb.get();
+}
+
+// --- Switches
+
+void Tlbs::activate(CpuId id, MmId mm, pt::PageTable& table) {
+  MMUSIM_ASSERT(id.value() < cpus_.size());
+  Cpu& cpu = cpus_[id.value()];
+  Space& space = spaces_[mm];
+  if (cpu.current == mm) return;
+  ++counters_.switches;
+  space.table = &table;
+  cpu.current = mm;
+  if (options_.tsb != TsbMode::None && space.base.tsb == nullptr) {
+    grow(mm, space.base, kPage, space.base_pages);
+    if (space.huge_pages != 0 && options_.tsb == TsbMode::Two)
+      grow(mm, space.huge, kLargePage, space.huge_pages);
+  }
+  if (!is_valid(space)) take_context(mm, space);
+  load(cpu, space);
+  if ((space.ran_on & bit_of(id.value())) != 0) return;
+  space.ran_on |= bit_of(id.value());
+  ++counters_.context_demaps;
+  cpu.mmu->demap_context(space.context);
+}
+
+void Tlbs::take_context(MmId mm, Space& space) {
+  std::optional<Context> context = contexts_.take(mm);
+  if (!context) {
+    ++counters_.wraps;
+    std::vector<Space*> running;
+    std::vector<Context> kept;
+    for (const Cpu& cpu : cpus_) {
+      const auto found = spaces_.find(cpu.current);
+      if (found == spaces_.end() || !is_valid(found->second)) continue;
+      running.push_back(&found->second);
+      kept.push_back(found->second.context);
+    }
+    contexts_.wrap(kept);
+    for (Space* other : running)
+      other->version = contexts_.version();
+    context = contexts_.take(mm);
+    MMUSIM_ASSERT(context.has_value());
+  }
+  ++counters_.contexts;
+  space.context = *context;
+  space.version = contexts_.version();
+  space.ran_on = 0;
+}
+
+void Tlbs::load(Cpu& cpu, Space& space) {
+  cpu.mmu->load({.context = space.context,
+                 .table = space.table,
+                 .loaded = &space.loaded,
+                 .base = space.base.tsb.get(),
+                 .huge = space.huge.tsb.get()});
+}
+
+// After a TSB has changed; other CPUs by cross-calls.
+void Tlbs::reload_everywhere(MmId mm, Space& space) {
+  uint64_t running = 0;
+  for (Cpu& cpu : cpus_) {
+    if (cpu.current != mm) continue;
+    ++running;
+    load(cpu, space);
+  }
+  if (running > 1) counters_.cross_calls += running - 1;
+}
+
+// --- TSBs
+
+void Tlbs::drop_tsb(TsbSlot& slot) {
+  if (slot.tsb == nullptr) return;
+  counters_.tsb_bytes -= slot.tsb->bytes();
+  slot.tsb.reset();
+  slot.limit = 0;
+}
+
+// tsb_grow: a larger one where resident pages ask for it, or the first one.
+bool Tlbs::grow(MmId mm, TsbSlot& slot, PageShift page, uint64_t resident_pages) {
+  const auto limit_of = [](unsigned code) {
+    const uint64_t entries = tsb::kLeastEntries << code;
+    return entries - entries / 4;
+  };
+  unsigned code = options_.tsb_first;
+  while (code < options_.tsb_most && limit_of(code) <= resident_pages)
+    ++code;
+  uint64_t limit = code == options_.tsb_most ? kNoLimit : limit_of(code);
+  std::optional<VirtAddr> map;
+  if (!options_.tsb_physical) map = page == kPage ? kTsbMap : kHugeTsbMap;
+  auto made = Tsb::make(*frames_, mm, code, page, map);
+  if (made == nullptr && slot.tsb == nullptr && code > options_.tsb_first) {
+    limit = kNoLimit;
+    made = Tsb::make(*frames_, mm, options_.tsb_first, page, map);
+  }
+  if (made == nullptr) {
+    ++counters_.tsb_failed;
+    slot.limit = kNoLimit;
+    return false;
+  }
+  made->report_init(*sink_);
+  if (slot.tsb != nullptr) {
+    ++counters_.tsb_grown;
+    counters_.tsb_copied += made->copy(*slot.tsb, *sink_);
+  } else {
+    ++counters_.tsb_made;
+  }
+  counters_.tsb_bytes += made->bytes();
+  counters_.tsb_bytes_peak = std::max(counters_.tsb_bytes_peak, counters_.tsb_bytes);
+  std::unique_ptr<Tsb> old = std::move(slot.tsb);
+  slot.tsb = std::move(made);
+  slot.limit = limit;
+  const auto found = spaces_.find(mm);
+  if (found != spaces_.end() && found->second.context != 0) reload_everywhere(mm, found->second);
+  if (old != nullptr) counters_.tsb_bytes -= old->bytes();
+  return true;
+}
+
+bool Tlbs::make_huge_tsb(MmId mm) {
+  Space& space = spaces_.at(mm);
+  return grow(mm, space.huge, kLargePage, std::max(space.huge_pages, uint64_t{1}));
+}
+
+void Tlbs::resident(MmId mm, uint64_t base_pages, uint64_t huge_leaves) {
+  if (options_.tsb == TsbMode::None) return;
+  Space& space = spaces_[mm];
+  const bool two = options_.tsb == TsbMode::Two;
+  space.huge_pages = huge_leaves * kHardwarePerHuge;
+  // One TSB for both has an entry for each 8K of a huge page that is touched.
+  space.base_pages = base_pages + (two ? 0 : huge_leaves << (kHugePage.log2() - kPage.log2()));
+  if (space.base.tsb == nullptr) return;  // has not run yet
+  if (space.base_pages > space.base.limit) grow(mm, space.base, kPage, space.base_pages);
+  if (two && space.huge_pages > space.huge.limit)
+    grow(mm, space.huge, kLargePage, space.huge_pages);
+}
+
+// --- Flushes
+
+// Pages handlers have loaded, with a byte in the range, of which the page table now says something
+// else.
+std::vector<Tlbs::Page> Tlbs::changed_pages(const Space& space, VirtRange range) const {
+  constexpr uint64_t kWhereAndWhat = tte::Frame::kMask | tte::Size::kMask;
+  constexpr uint64_t kMore = tte::Writable::kMask | tte::Exec::kMask;
+  std::vector<Page> pages;
+  for (auto it = space.loaded.lower_bound(align_down(range.begin, kLargePage));
+       it != space.loaded.end() && it->first < range.end; ++it) {
+    const auto& [base, loaded] = *it;
+    if (base + size_of(loaded).bytes() <= range.begin) continue;
+    const std::optional<uint64_t> now = tte_of(format_, space.table->peek(base), base);
+    if (!now || ((*now ^ loaded) & kWhereAndWhat) != 0 || (loaded & ~*now & kMore) != 0)
+      pages.emplace_back(base, loaded);
+  }
+  return pages;
+}
+
+uint64_t Tlbs::flush_tsbs(Space& space, const Page& page) {
+  if (space.base.tsb == nullptr) return 0;
+  const PageShift size = size_of(page.second);
+  // A huge page is in the base TSB if there was no other.
+  if (size == kLargePage && space.huge.tsb != nullptr)
+    return space.huge.tsb->flush(page.first, size, *sink_);
+  return space.base.tsb->flush(page.first, size, *sink_);
+}
+
+void Tlbs::flush_pages(MmId mm, Space& space, std::span<const Page> pages) {
+  const auto running =
+      std::find_if(cpus_.begin(), cpus_.end(), [&](const Cpu& cpu) { return cpu.current == mm; });
+  const uint64_t here =
+      running == cpus_.end() ? 0 : bit_of(static_cast<size_t>(running - cpus_.begin()));
+  while (!pages.empty()) {
+    const PageShift size = size_of(pages.front().second);
+    size_t count = 0;
+    while (count < std::min(kBatch, pages.size()) && size_of(pages[count].second) == size)
+      counters_.tsb_flushed += flush_tsbs(space, pages[count++]);
+    ++counters_.batches;
+    counters_.pages += count;
+    if (is_valid(space)) {
+      counters_.cross_calls += static_cast<uint64_t>(std::popcount(space.ran_on & ~here));
+      for (size_t id = 0; id < cpus_.size(); ++id) {
+        if ((space.ran_on & bit_of(id)) == 0) continue;
+        counters_.demaps += count;
+        for (const Page& page : pages.first(count))
+          cpus_[id].mmu->demap_page(page.first, space.context);
+      }
+    }
+    for (const Page& page : pages.first(count))
+      space.loaded.erase(page.first);
+    pages = pages.subspan(count);
+  }
+}
+
+void Tlbs::flush_range(MmId mm, VirtRange range, PageShift stride, bool /*freed_tables*/) {
+  ++counters_.requests;
+  const auto found = spaces_.find(mm);
+  if (range.empty() || found == spaces_.end() || found->second.loaded.empty()) return;
+  range = {align_down(range.begin, stride), align_up(range.end, stride)};
+  flush_pages(mm, found->second, changed_pages(found->second, range));
+}
+
+void Tlbs::flush_mm(MmId mm) {
+  ++counters_.requests;
+  const auto found = spaces_.find(mm);
+  if (found == spaces_.end() || found->second.loaded.empty()) return;
+  Space& space = found->second;
+  const std::vector<Page> pages = changed_pages(space, {VirtAddr(0), kTaskEnd});
+  const bool nothing_left = std::all_of(
+      space.loaded.begin(), space.loaded.end(),
+      [&](const auto& page) { return space.table->peek(page.first).entry == pt::kNone; });
+  if (nothing_left)
+    end(space);
+  else
+    flush_pages(mm, space, pages);
+}
+
+void Tlbs::end(Space& space) {
+  ++counters_.ends;
+  space.loaded.clear();
+  for (TsbSlot* slot : {&space.base, &space.huge})
+    if (slot->tsb != nullptr) slot->tsb->clear();
+  if (!is_valid(space)) return;
+  for (size_t id = 0; id < cpus_.size(); ++id)
+    if ((space.ran_on & bit_of(id)) != 0) cpus_[id].mmu->demap_context(space.context);
+}
+
+// The kernel has changed the entry, or found it as it was while this CPU had an older one.
+void Tlbs::flush_local_page(CpuId id, MmId mm, VirtAddr va) {
+  MMUSIM_ASSERT(id.value() < cpus_.size());
+  const auto found = spaces_.find(mm);
+  if (found == spaces_.end()) return;
+  Space& space = found->second;
+  for (const PageShift size : {kPage, kSizes[1], kSizes[2], kLargePage}) {
+    const auto page = space.loaded.find(align_down(va, size));
+    if (page == space.loaded.end() || size_of(page->second) < size) continue;
+    counters_.tsb_flushed += flush_tsbs(space, *page);
+    ++counters_.pages;
+    if (!is_valid(space) || (space.ran_on & bit_of(id.value())) == 0) return;
+    ++counters_.demaps;
+    cpus_[id.value()].mmu->demap_page(page->first, space.context);
+    return;
+  }
+}
+
+void Tlbs::forget(MmId mm) {
+  for (Cpu& cpu : cpus_) {
+    if (cpu.current != mm) continue;
+    cpu.current = kNobody;
+    cpu.mmu->unload();
+  }
+  const auto found = spaces_.find(mm);
+  if (found == spaces_.end()) return;
+  if (is_valid(found->second)) contexts_.release(found->second.context);
+  drop_tsb(found->second.base);
+  drop_tsb(found->second.huge);
+  spaces_.erase(found);
+}
+
+// --- Checks and reports
+
+MmId Tlbs::user_of(uint32_t cpu, Context context) const {
+  const MmId mm = contexts_.owner(context);
+  const auto found = spaces_.find(mm);
+  return found != spaces_.end() && (found->second.ran_on & bit_of(cpu)) != 0 ? mm : kNobody;
+}
+
+void Tlbs::for_each_entry(const std::function<void(const mmu::CachedTranslation&)>& visit) const {
+  for (uint32_t id = 0; id < cpus_.size(); ++id)
+    cpus_[id].mmu->for_each_entry([&](const char* where, const tlb::EntryView& entry) {
+      const MmId mm = user_of(id, static_cast<Context>(entry.space));
+      if (mm == kNobody) return;
+      visit({.cpu = CpuId(id),
+             .mm = mm,
+             .base = entry.base,
+             .size = entry.payload.size,
+             .pfn = entry.payload.pfn,
+             .rights = entry.payload.rights,
+             .where = where});
+    });
+  for (const auto& [mm, space] : spaces_)
+    for (const TsbSlot* slot : {&space.base, &space.huge}) {
+      if (slot->tsb == nullptr) continue;
+      slot->tsb->for_each([&visit, owner = mm](VirtAddr va, uint64_t word) {
+        const unsigned exec = tte::Exec::get(word) != 0 ? unsigned{Rights::kExec} : 0u;
+        visit({.cpu = CpuId(0),
+               .mm = owner,
+               .base = align_down(va, size_of(word)),
+               .size = size_of(word),
+               .pfn = Pfn(tte::Frame::get(word)),
+               .rights = data_rights(word).with(exec),
+               .where = "tsb"});
+      });
+    }
+}
+
+void Tlbs::report(stats::Report& report) const {
+  MmuCounters sum;
+  mmu::PathReport paths(kStepList);
+  for (const Cpu& cpu : cpus_) {
+    sum.add(cpu.mmu->counters());
+    paths.add(cpu.mmu->path());
+  }
+  mmu::report_summary(summary_of(sum, paths, counters_), *sink_, report);
+  report_mmu(sum, report);
+  report_tsbs(sum, counters_, report);
+  report_flushes(counters_, report);
+  paths.report(report);
+}
+
+}  // namespace mmusim::sparc64
