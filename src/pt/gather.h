@@ -34,8 +34,14 @@ class Gather {
     extend(touched, entry_size);
   }
 
+  // The same of a table that others use on, whose memory stays.
+  void unlinked(VirtRange touched, PageShift entry_size) {
+    unlinked_ = true;
+    extend(touched, entry_size);
+  }
+
   [[nodiscard]] bool needs_flush() const { return !range_.empty(); }
-  [[nodiscard]] bool freed_tables() const { return !tables_.empty(); }
+  [[nodiscard]] bool freed_tables() const { return unlinked_ || !tables_.empty(); }
   [[nodiscard]] VirtRange range() const { return range_; }
   // The smallest thing cleared: stride of a page-wise flush. REQUIRES: needs_flush().
   [[nodiscard]] PageShift smallest() const { return smallest_; }
@@ -44,7 +50,10 @@ class Gather {
   // Gives the tables back to their allocators. REQUIRES: the flush is complete.
   void release_tables();
   // After a flush, when the gather goes on.
-  void reset_range() { range_ = {}; }
+  void reset_range() {
+    range_ = {};
+    unlinked_ = false;
+  }
 
  private:
   void extend(VirtRange range, PageShift size) {
@@ -60,6 +69,7 @@ class Gather {
 
   VirtRange range_{};
   PageShift smallest_{12};
+  bool unlinked_ = false;
   std::vector<RemovedTable> tables_;
 };
 

@@ -396,6 +396,7 @@ class PageTable {
   // in `done`), and can be moved back without memory. REQUIRES: all page-aligned; the target holds
   // no leaves but those the move itself takes away first, as when an overlapping range moves down.
   // The caller flushes the old range, and with freed_tables: whole tables may have changed place.
+  // REQUIRES besides: nothing of either range is shared with another table.
   virtual Status move_range(VirtAddr from, VirtAddr to, uint64_t bytes, uint64_t& done) = 0;
   // Frees tables that serve some address of `range`, only addresses in [floor, ceiling), and hold
   // no leaf. ceiling 0: no limit. After munmap floor is the end of the mapping before, ceiling the
@@ -407,8 +408,9 @@ class PageTable {
   // [at, at + size) of this table becomes the same as [from, from + size) of `source`: what one
   // installs or clears there, both see. This table's users have no rights there beyond `mask`. Ok;
   // NoMemory; BadSize (the backend cannot share so much, or so little); BadAlign (addresses not
-  // aligned to `size`); Occupied (leaves in the way here); Overlap (a leaf of the source is
-  // larger); NotSupported (by the backend, or of rights other than all). REQUIRES: same factory.
+  // aligned to `size`); Occupied (leaves, or a table, in the way here); Overlap (a leaf of the
+  // source is larger, or as large where only tables are shared); NotSupported (by the backend, or
+  // of rights other than all). REQUIRES: same factory.
   virtual Status share(VirtAddr at, PageTable& source, VirtAddr from, PageShift size, Rights mask);
   // Makes what translates `va` this table's own: copies the shared tables on the path to it, which
   // leaves what lies beside the path shared. `copy` is called (with range 0) for each pair of runs,
@@ -416,7 +418,8 @@ class PageTable {
   // wants kept. Ok; NoMemory (valid, perhaps unshared in part); Stopped.
   virtual Status unshare(VirtAddr va, const RunCopier& copy);
   // This table leaves the shared sub-tree at `va`, of which then nothing is left here. Ok; Busy: it
-  // is the last user and there are leaves, to be cleared first; NotSupported: nothing shared there.
+  // is the last user and there are leaves, to be cleared first; NotSupported: nothing shared there
+  // (which a backend may say of the last user, too).
   virtual Status leave(VirtAddr va, Gather& gather);
   // Who uses the shared sub-tree at `va`, this table included; empty where nothing is shared. A
   // flush after a change must reach all of them.

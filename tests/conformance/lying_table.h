@@ -140,7 +140,11 @@ class LyingTable final : public PageTable {
   Stats stats() const override { return honest_->stats(); }
   uint64_t table_bytes() const override { return honest_->table_bytes(); }
   void visit_tables(const TableVisitor& visit) const override { honest_->visit_tables(visit); }
-  Capabilities capabilities() const override { return honest_->capabilities(); }
+  Capabilities capabilities() const override {
+    Capabilities capabilities = honest_->capabilities();
+    capabilities.shares = false;  // the other table would not be an honest one
+    return capabilities;
+  }
 
  private:
   Environment environment_;

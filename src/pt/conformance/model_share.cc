@@ -72,7 +72,8 @@ void Model::share(const Operation& operation) {
       status == Status::BadSize || (status == Status::NotSupported && block.mask != kAllRights);
   if (status == Status::NoMemory) {
     expect_out_of_memory(status, promise::kSharing, "the status of share()");
-  } else if (!refused) {
+  } else if (!refused &&
+             !(status == Status::Overlap && !here.empty() && here[0].log2 >= size.log2())) {
     expect_same(status, larger ? Status::Overlap : Status::Ok, promise::kSharing,
                 "the status of share()");
     if (status == Status::Ok) share_block(*other, block, random);

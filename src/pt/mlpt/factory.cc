@@ -14,15 +14,17 @@ class MlptFactory final : public Factory {
   std::unique_ptr<PageTable> create(MmId mm) override {
     const auto root = environment_.allocator->allocate(shape_.level(shape_.top()).table_bytes, mm);
     if (!root) return nullptr;
-    return std::make_unique<Mlpt>(environment_, shape_, mm, *root);
+    return std::make_unique<Mlpt>(environment_, shape_, mm, *root, &sharing_);
   }
 
   const RadixGeometry* hardware_walkable() const override { return &shape_.geometry(); }
+  uint64_t common_bytes() const override { return sharing_.tables() * shape_.level(0).table_bytes; }
   bool can_map(VirtAddr va) const override { return shape_.maps(va); }
 
  private:
   Environment environment_;
   Shape shape_;
+  Sharing sharing_;
 };
 
 void declare(config::Schema& schema) {

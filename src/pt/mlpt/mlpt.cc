@@ -21,12 +21,14 @@ VirtAddr end_of(VirtAddr begin, unsigned log2) {
 
 }  // namespace
 
-Mlpt::Mlpt(const Environment& environment, const Shape& shape, MmId mm, PhysAddr root)
+Mlpt::Mlpt(const Environment& environment, const Shape& shape, MmId mm, PhysAddr root,
+           Sharing* sharing)
     : PageTable(*environment.sink),
       frames_(&environment.allocator->frames()),
       format_(environment.format),
       allocator_(environment.allocator),
       shape_(&shape),
+      sharing_(sharing),
       page_(environment.page),
       mm_(mm),
       root_{.address = root, .words = frames_->words(root)} {
@@ -34,18 +36,23 @@ Mlpt::Mlpt(const Environment& environment, const Shape& shape, MmId mm, PhysAddr
 }
 
 Mlpt::~Mlpt() {
-  free_below(root_, shape_->top());
+  free_below(root_, shape_->top(), 0);
   allocator_->free(root_.address, shape_->level(shape_->top()).table_bytes);
 }
 
-void Mlpt::free_below(const Table& table, unsigned level) {
+// `base`: the flat address the table begins at.
+void Mlpt::free_below(const Table& table, unsigned level, uint64_t base) {
   if (level == 0) return;
   for (uint64_t i = 0; i < shape_->level(level).entries; ++i) {
     const Entry e = table.words[i];
     if (e == kNone || is_leaf(e, level)) continue;
     const Table below = table_at(e);
-    free_below(below, level - 1);
-    allocator_->free(below.address, shape_->level(level - 1).table_bytes);
+    const uint64_t begin = base + (i << shape_->level(level).shift);
+    free_below(below, level - 1, begin);
+    if (level == 1 && users_of(below) != nullptr)
+      stop_sharing(below.address, shape_->address_of(begin));
+    else
+      allocator_->free(below.address, shape_->level(level - 1).table_bytes);
   }
 }
 
@@ -84,6 +91,7 @@ Lookup Mlpt::lookup_of(VirtAddr va, const Place& place) const {
   found.entry = place.entry;
   found.has_slot = place.entry != kNone || place.level == 0;
   if (found.has_slot) found.handle = handle_of(va, place);
+  found.shared = place.level == 0 && users_of(place.table) != nullptr;
   const PageShift size = shape_->size(place.level);
   const VirtAddr base = align_down(va, size);
   if (place.entry != kNone) {
@@ -119,6 +127,17 @@ Lookup Mlpt::walk(VirtAddr va, WalkPath& path) const {
 Lookup Mlpt::peek(VirtAddr va) const {
   if (!shape_->maps(va)) return nothing_beyond(va);
   return lookup_of(va, descend(va, [](const Table&, uint64_t, unsigned) {}));
+}
+
+std::vector<Sharer> Mlpt::sharers(VirtAddr va) const {
+  if (!shape_->maps(va)) return {};
+  const Place place = descend(va, [](const Table&, uint64_t, unsigned) {});
+  const auto* const users = place.level == 0 ? users_of(place.table) : nullptr;
+  if (users == nullptr) return {};
+  std::vector<Sharer> all;
+  for (const Sharing::User& user : *users)
+    all.push_back({.mm = user.table->mm_, .base = user.base});
+  return all;
 }
 
 void Mlpt::count_table(unsigned level, bool added) {
@@ -282,6 +301,7 @@ Status Mlpt::promote(VirtAddr va, PageShift to, Gather& gather) {
   }
   const uint64_t index = shape_->index(va, level);
   const Table below = table_at(table.words[index]);
+  if (level == 1 && users_of(below) != nullptr) return Status::NotUniform;
   const Shape::Level& parts = shape_->level(level - 1);
   sink().reference_run(below.address, sizeof(uint64_t), parts.entries, false,
                        {.origin = mem::Origin::Kernel,
@@ -360,6 +380,7 @@ Capabilities Mlpt::capabilities() const {
     if (shape_->level(level).leaf_allowed) capabilities.leaf_sizes.push_back(shape_->size(level));
   capabilities.void_grain = shape_->size(shape_->top());
   capabilities.promotes = capabilities.leaf_sizes.size() > 1;
+  capabilities.shares = sharing_ != nullptr;
   return capabilities;
 }
 
@@ -369,6 +390,7 @@ Run Mlpt::run_of(const Table& table, unsigned level, uint64_t index, uint64_t co
   run.start = start;
   run.size = shape_->size(level);
   run.count = static_cast<uint32_t>(count);
+  run.shared = level == 0 && users_of(table) != nullptr;
   run.place({.words = table.words + index,
              .address = table.address + index * sizeof(uint64_t),
              .level = static_cast<uint8_t>(level)});

@@ -15,7 +15,8 @@
 // the rule of Linux's free_pgd_range (mm/memory.c): a table goes if its whole aligned span lies in
 // the gap between the mappings that stay. Tables that have become empty are kept until then, and
 // copied at fork, as Linux does. No operation moves a slot, except that whole tables move in
-// move_range(); so a handle goes stale only by trim, split and such moves.
+// move_range(); so a handle goes stale only by trim, split and such moves. Leaf tables, and no
+// others, can be shared (sharing.h).
 //
 // What is reported to the sink: each word the operation reads or writes in the tables it passes.
 // Not reported: the zeroing of a new table (the page allocator's work), and the search for leaves
@@ -26,10 +27,12 @@
 #include <array>
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <vector>
 
 #include "base/types.h"
 #include "pt/mlpt/shape.h"
+#include "pt/mlpt/sharing.h"
 #include "pt/page_table.h"
 #include "pt/table_allocator.h"
 
@@ -47,7 +50,9 @@ class Mlpt final : public PageTable {
  public:
   // `environment` and `shape` must outlive the table; `root` is a zeroed table of the top level,
   // which the Mlpt owns from now on.
-  Mlpt(const Environment& environment, const Shape& shape, MmId mm, PhysAddr root);
+  // `sharing`, if any, is that of all tables of the factory.
+  Mlpt(const Environment& environment, const Shape& shape, MmId mm, PhysAddr root,
+       Sharing* sharing = nullptr);
   ~Mlpt() override;
   Mlpt(const Mlpt&) = delete;
   Mlpt& operator=(const Mlpt&) = delete;
@@ -67,6 +72,11 @@ class Mlpt final : public PageTable {
                      const RunCopier& copy) override;
   Status move_range(VirtAddr from, VirtAddr to, uint64_t bytes, uint64_t& done) override;
   void trim(VirtRange range, VirtAddr floor, VirtAddr ceiling, Gather& gather) override;
+
+  Status share(VirtAddr at, PageTable& source, VirtAddr from, PageShift size, Rights mask) override;
+  Status unshare(VirtAddr va, const RunCopier& copy) override;
+  Status leave(VirtAddr va, Gather& gather) override;
+  std::vector<Sharer> sharers(VirtAddr va) const override;
 
   RootToken root() const override { return {.address = root_.address, .extra = 0}; }
   Stats stats() const override;
@@ -131,13 +141,20 @@ class Mlpt final : public PageTable {
   [[nodiscard]] Run run_of(const Table& table, unsigned level, uint64_t index, uint64_t count,
                            VirtAddr start) const;
 
+  // Null: the table is this one's own.
+  [[nodiscard]] const std::vector<Sharing::User>* users_of(const Table& leaf_table) const {
+    return sharing_ == nullptr ? nullptr : sharing_->users(leaf_table.address);
+  }
+  [[nodiscard]] std::optional<Place> shared_at(VirtAddr va) const;
+  void stop_sharing(PhysAddr leaf_table, VirtAddr base);
+
   // Makes a table of level - 1 and links it into `parent`, a table of `level`.
   Status add_table(const Table& parent, uint64_t index, unsigned level);
   // The table of `level` that serves `va`, made if need be. Ok, NoMemory, Overlap, NotSupported.
   Status ensure_table(VirtAddr va, unsigned level, Table& table);
   void count_table(unsigned level, bool added);
   [[nodiscard]] uint64_t count_leaves(const Table& table, unsigned level) const;
-  void free_below(const Table& table, unsigned level);
+  void free_below(const Table& table, unsigned level, uint64_t base);
 
   void unlink_below(const Table& table, unsigned level, uint64_t base, Gather& gather);
   void visit_leaves(const Table& table, unsigned level, uint64_t base,
@@ -148,7 +165,7 @@ class Mlpt final : public PageTable {
                     uint64_t last, size_t range, const RunCopier& copy);
   Status move_piece(VirtAddr from, VirtAddr to, uint64_t left, uint64_t& moved);
   Status move_slots(const Place& from, VirtAddr to, uint64_t left, uint64_t& moved);
-  void trim_table(const Table& table, unsigned level, uint64_t first, uint64_t last, Gap gap,
+  bool trim_table(const Table& table, unsigned level, uint64_t first, uint64_t last, Gap gap,
                   Gather& gather);
   PhysAddr fill_split(unsigned level, unsigned to_level, LeafFields fields,
                       std::array<std::vector<PhysAddr>, kMostLevels>& tables);
@@ -157,6 +174,7 @@ class Mlpt final : public PageTable {
   const EntryFormat* format_;
   TableAllocator* allocator_;
   const Shape* shape_;
+  Sharing* sharing_;
   PageShift page_;
   MmId mm_;
   Table root_;

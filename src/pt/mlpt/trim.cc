@@ -17,14 +17,14 @@ void Mlpt::trim(VirtRange range, VirtAddr floor, VirtAddr ceiling, Gather& gathe
   const uint64_t first = shape_->flat_from(range.begin);
   const uint64_t last = shape_->flat_up_to(range.end - 1);
   if (first > last) return;
-  const size_t before = gather.tables().size();
-  trim_table(root_, shape_->top(), first, last, gap, gather);
-  if (gather.tables().size() != before) ++generation_;
+  if (trim_table(root_, shape_->top(), first, last, gap, gather)) ++generation_;
 }
 
-// Looks at the tables below one of `level` > 0; [first, last], flat, lies in its span.
-void Mlpt::trim_table(const Table& table, unsigned level, uint64_t first, uint64_t last, Gap gap,
+// Looks at the tables below one of `level` > 0; [first, last], flat, lies in its span. Whether any
+// was unlinked.
+bool Mlpt::trim_table(const Table& table, unsigned level, uint64_t first, uint64_t last, Gap gap,
                       Gather& gather) {
+  bool unlinked = false;
   const Shape::Level& shape = shape_->level(level);
   const Shape::Level& below = shape_->level(level - 1);
   for (uint64_t slot = first >> shape.shift; slot <= last >> shape.shift; ++slot) {
@@ -35,17 +35,25 @@ void Mlpt::trim_table(const Table& table, unsigned level, uint64_t first, uint64
     const uint64_t begin = slot << shape.shift;
     const uint64_t end = begin + ((uint64_t{1} << shape.shift) - 1);  // inclusive
     if (level > 1)
-      trim_table(child, level - 1, std::max(first, begin), std::min(last, end), gap, gather);
+      unlinked |=
+          trim_table(child, level - 1, std::max(first, begin), std::min(last, end), gap, gather);
     if (begin < gap.first || end > gap.last) continue;
     if (!std::all_of(child.words, child.words + below.entries,
                      [](uint64_t word) { return word == kNone; }))
       continue;
     write(table, index, level, kNone);
-    count_table(level - 1, false);
+    unlinked = true;
     const VirtAddr served = shape_->address_of(begin);
+    if (level == 1 && users_of(child) != nullptr) {  // it stays with the others
+      stop_sharing(child.address, served);
+      gather.unlinked({served, served + page_.bytes()}, PageShift(shape.shift));
+      continue;
+    }
+    count_table(level - 1, false);
     gather.table({served, served + page_.bytes()}, PageShift(shape.shift),
                  {.allocator = allocator_, .address = child.address, .bytes = below.table_bytes});
   }
+  return unlinked;
 }
 
 }  // namespace mmusim::pt::mlpt
