@@ -39,6 +39,10 @@ void Settings::declare(config::Schema& schema) {
       "kernel.fork_copy", "anon_vma", {"anon_vma", "all"},
       "What fork copies: the page tables of areas with private pages; or those of all, as "
       "Linux before 2.6.14.");
+  schema.number("kernel.swap_pages", 0,
+                "Pages of swap space; 0: memory that is full stays full. Else pages are reclaimed "
+                "when no frame is free.",
+                0, uint64_t{1} << 32);
 }
 
 Settings Settings::from(const config::Config& config, PageShift page) {
@@ -59,6 +63,7 @@ Settings Settings::from(const config::Config& config, PageShift page) {
   s.thp = thp == "never" ? HugePages::Never
                          : (thp == "always" ? HugePages::Always : HugePages::Advised);
   s.hugetlb_pages = config.number("kernel.hugetlb_pages");
+  s.swap_pages = config.number("kernel.swap_pages");
   s.fork_copies_all = config.choice("kernel.fork_copy") == "all";
   return s;
 }
@@ -67,7 +72,11 @@ Core::Core(const config::Config& config, const Platform& platform_)
     : platform(platform_),
       settings(Settings::from(config, platform_.page)),
       cache(*platform_.frames),
-      pool(*platform_.frames) {}
+      pool(*platform_.frames) {
+  if (settings.swap_pages == 0) return;
+  rmap = std::make_unique<Rmap>(*platform.format, page());
+  cache.report_to(*rmap);
+}
 
 std::optional<VirtRange> Core::user_range(VirtAddr start, uint64_t length) const {
   const uint64_t top = platform.layout.top.value();
@@ -89,6 +98,7 @@ std::unique_ptr<AddressSpace> Core::make_space() {
   counters.spaces_peak = std::max(counters.spaces_peak, ++counters.spaces);
   auto mm = std::make_unique<AddressSpace>(id, page(), std::move(table));
   mm->root_bytes = root_bytes;
+  if (rmap != nullptr) mm->vmas.report_to(*rmap, *mm);
   return mm;
 }
 
@@ -111,6 +121,7 @@ void Core::put_frame(Pfn pfn) {
     platform.frames->break_up(Pfn(pfn.value() & ~block), frame.order);
   }
   if (platform.before_free) platform.before_free(pfn, 0);
+  if (rmap != nullptr) rmap->pages.remove(pfn);
   platform.frames->free(pfn, 0);
   ++counters.frames_freed;
 }

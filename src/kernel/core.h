@@ -17,6 +17,7 @@
 #include "kernel/huge_pool.h"
 #include "kernel/kernel.h"
 #include "kernel/page_cache.h"
+#include "kernel/rmap.h"
 
 namespace mmusim::kernel {
 
@@ -36,6 +37,7 @@ struct Settings {
   HugePages thp = HugePages::Advised;
   uint64_t hugetlb_pages = 0;
   bool fork_copies_all = false;
+  uint64_t swap_pages = 0;
 
   static void declare(config::Schema& schema);
   static Settings from(const config::Config& config, PageShift page);
@@ -56,6 +58,7 @@ class Core {
   Counters counters;
   PageCache cache;
   HugePool pool;
+  std::unique_ptr<Rmap> rmap;  // null: nothing is ever reclaimed
 
   [[nodiscard]] PageShift page() const { return platform.page; }
   [[nodiscard]] uint64_t pages(uint64_t bytes) const { return bytes >> platform.page.log2(); }
@@ -82,6 +85,11 @@ class Core {
   void mapped(AddressSpace& mm, Pfn pfn, PageKind kind) {
     ++platform.frames->frame(pfn).mappings;
     add_rss(mm, kind, 1);
+  }
+  // The same for a new anonymous page of `vma`.
+  void mapped_anonymous(AddressSpace& mm, const Vma& vma, VirtAddr page, Pfn pfn) {
+    mapped(mm, pfn, PageKind::Anonymous);
+    if (rmap != nullptr) rmap->add_anonymous(pfn, vma, page);
   }
   void add_rss(AddressSpace& mm, PageKind kind, int64_t pages);
   // --- Huge pages

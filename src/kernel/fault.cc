@@ -47,13 +47,13 @@ void prepare_anon(FaultContext& c, Vma& vma) {
   const Vma* next = c.mm.vmas.next(vma);
   const Vma* before = c.mm.vmas.find_before(vma.start);
   if (next != nullptr && next->anon_chain == 1 && compatible(vma, *next)) {
-    vma.anon = next->anon;
+    c.mm.vmas.set_anon(vma, next->anon, next->anon_root, 1);
   } else if (before != nullptr && before->anon_chain == 1 && compatible(*before, vma)) {
-    vma.anon = before->anon;
+    c.mm.vmas.set_anon(vma, before->anon, before->anon_root, 1);
   } else {
-    vma.anon = c.core.new_anon_vma();
+    const AnonVmaId fresh = c.core.new_anon_vma();
+    c.mm.vmas.set_anon(vma, fresh, fresh, 1);
   }
-  vma.anon_chain = 1;
 }
 
 namespace {
@@ -72,7 +72,7 @@ FaultOutcome map_anonymous(FaultContext& c, Vma& vma, const pt::Slot& slot, Acce
     if (!pfn) return FaultOutcome::NoMemory;
     prepare_anon(c, vma);
     put_leaf(c, slot.handle, pt::kNone, anonymous_leaf(c, vma, *pfn));
-    c.core.mapped(c.mm, *pfn, PageKind::Anonymous);
+    c.core.mapped_anonymous(c.mm, vma, slot.handle.base, *pfn);
     finish_fault(c, FaultCause::Anonymous, false);
   } else {
     const auto pfn = c.core.zero_page();
@@ -110,7 +110,7 @@ FaultOutcome copy_page(FaultContext& c, Vma& vma, VirtAddr page, const pt::Slot&
         -1);
     batch.add(page, c.core.page(), old);
   }
-  c.core.mapped(c.mm, *pfn, PageKind::Anonymous);
+  c.core.mapped_anonymous(c.mm, vma, page, *pfn);
   batch.finish();
   finish_fault(c, cause, false);
   return FaultOutcome::Fixed;
@@ -162,7 +162,7 @@ FaultOutcome install_private_copy(FaultContext& c, Vma& vma, const pt::Slot& slo
   if (!pfn) return FaultOutcome::NoMemory;
   prepare_anon(c, vma);
   put_leaf(c, slot.handle, pt::kNone, anonymous_leaf(c, vma, *pfn));
-  c.core.mapped(c.mm, *pfn, PageKind::Anonymous);
+  c.core.mapped_anonymous(c.mm, vma, slot.handle.base, *pfn);
   if (vma.has(kVmImplied)) ++c.core.counters.implied_pages;
   finish_fault(c, FaultCause::FilePrivate, major);
   return FaultOutcome::Fixed;

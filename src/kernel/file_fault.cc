@@ -108,6 +108,7 @@ class Mapper {
     const auto cursor = c_.mm.table->cursor({window.begin, window.end});
     pt::Run run;
     while (cursor->next(run)) {
+      if (run.size != c_.core.page()) continue;  // an empty slot for more than a page
       if (run.start > at) without_slots.push_back({at, run.start});
       uint64_t sets = 0;
       for (uint32_t i = 0; i < run.count; ++i) {

@@ -144,6 +144,7 @@ std::unique_ptr<AddressSpace> fork_space(Core& core, AddressSpace& parent) {
     copy.flags &= ~static_cast<uint32_t>(kVmLocks | kVmHugeOwner);
     if (vma.has(kVmWipeOnFork)) {
       copy.anon = AnonVmaId(0);
+      copy.anon_root = AnonVmaId(0);
       copy.anon_chain = 0;
     } else if (vma.anon != AnonVmaId(0)) {
       copy.anon = core.new_anon_vma();

@@ -21,8 +21,12 @@ pt::Entry huge_leaf(const FaultContext& c, const Vma& vma, Pfn pfn, bool zero) {
                                             .special = zero});
 }
 
-void rss_of_huge(FaultContext& c) {
+// A huge page of its own is mapped at `base` now.
+void account_huge(FaultContext& c, const Vma& vma, VirtAddr base, Pfn first) {
   c.core.add_rss(c.mm, PageKind::Anonymous, static_cast<int64_t>(c.core.huge_pages()));
+  if (c.core.rmap == nullptr) return;
+  for (uint64_t i = 0; i < c.core.huge_pages(); ++i)
+    c.core.rmap->add_anonymous(first + i, vma, base + (i << c.core.page().log2()));
 }
 
 // The small pages of a split huge zero page show the small zero page, as in Linux.
@@ -64,7 +68,7 @@ bool replace_zero(FaultContext& c, Vma& vma, const pt::Slot& slot) {
   if (!pfn) return false;
   prepare_anon(c, vma);
   put_leaf(c, slot.handle, slot.entry, huge_leaf(c, vma, *pfn, false));
-  rss_of_huge(c);
+  account_huge(c, vma, slot.handle.base, *pfn);
   ZapBatch batch(c.core, c.mm);
   batch.weaken(slot.handle.base, slot.handle.size);
   batch.finish();
@@ -101,7 +105,7 @@ std::optional<FaultOutcome> map_huge(FaultContext& c, Vma& vma, VirtAddr page, A
     return FaultOutcome::NoMemory;
   }
   put_leaf(c, slot.handle, pt::kNone, huge_leaf(c, vma, *pfn, zero));
-  if (!zero) rss_of_huge(c);
+  if (!zero) account_huge(c, vma, slot.handle.base, *pfn);
   if (vma.has(kVmImplied)) c.core.counters.implied_pages += c.core.huge_pages();
   finish_fault(c, zero ? FaultCause::AnonymousZero : FaultCause::Anonymous, false);
   ++c.core.counters.huge_faults;
@@ -200,7 +204,7 @@ bool copy_into(FaultContext& c, const Vma& vma, VirtAddr base, Pfn first, ZapBat
     run.report(*c.core.platform.sink, mem::Origin::Kernel, run.count, run.count);
   }
   c.core.add_rss(c.mm, PageKind::Anonymous, -were);
-  rss_of_huge(c);
+  account_huge(c, vma, base, first);
   return true;
 }
 

@@ -253,10 +253,8 @@ int64_t move_area(Core& core, AddressSpace& mm, VirtRange from, VirtRange to, bo
     // The whole old area is locked no more, and its pages are elsewhere.
     Vma& old = *mm.vmas.find(from.begin);
     old.flags &= ~uint32_t{kVmLocks};
-    if (moves_all && !old.range().contains(to.begin)) {
-      old.anon = AnonVmaId(0);
-      old.anon_chain = 0;
-    }
+    if (moves_all && !old.range().contains(to.begin))
+      mm.vmas.set_anon(old, AnonVmaId(0), AnonVmaId(0), 0);
   }
   // Whole tables may have changed place, so walk caches go too.
   core.flush_range(mm, {from.begin, from.begin + bytes}, core.page(), true);

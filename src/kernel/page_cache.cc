@@ -1,6 +1,7 @@
 #include "kernel/page_cache.h"
 
 #include "base/error.h"
+#include "kernel/rmap.h"
 
 namespace mmusim::kernel {
 
@@ -48,6 +49,8 @@ std::optional<Pfn> PageCache::get(FileId id, uint64_t index) {
   f.chunks[index / File::kChunk][index % File::kChunk] = *pfn;
   ++f.cached;
   ++cached_;
+  if (map_ != nullptr && (f.kind == FileKind::Regular || f.kind == FileKind::Shmem))
+    map_->add_file(*pfn, id, index);
   return pfn;
 }
 

@@ -48,6 +48,8 @@ struct File {
 class PageCache {
  public:
   explicit PageCache(mem::FrameMemory& frames) : frames_(&frames) {}
+  // From now on `map` knows the pages of files and shared memory that come into memory.
+  void report_to(Rmap& map) { map_ = &map; }
 
   // The file of that name, made if new.
   FileId named(std::string_view name, FileKind kind);
@@ -87,6 +89,7 @@ class PageCache {
   FileId add(FileKind kind);
 
   mem::FrameMemory* frames_;
+  Rmap* map_ = nullptr;                       // null: none is kept
   std::vector<std::unique_ptr<File>> files_;  // by number - 1; null: forgotten
   std::vector<FileId> free_ids_;
   std::map<std::string, FileId, std::less<>> names_;
