@@ -7,6 +7,7 @@
 #include "kernel/huge.h"
 #include "kernel/implied.h"
 #include "kernel/linux_abi.h"
+#include "kernel/reclaim.h"
 
 namespace mmusim::kernel {
 
@@ -130,11 +131,17 @@ void refresh_leaf(FaultContext& c, const Vma& vma, VirtAddr page, const pt::Slot
   c.core.flush_local(c.cpu, c.mm, page);
 }
 
+// Of a page that is not marked exclusive. Those who hold its swap slot are users too.
+bool is_last_user(const Core& core, pt::Entry entry) {
+  const Pfn pfn = core.platform.format->pfn_of(entry);
+  return core.platform.frames->frame(pfn).references == 1 &&
+         (core.swap == nullptr || !core.swap->slot_behind(pfn));
+}
+
 FaultOutcome fix_present(FaultContext& c, Vma& vma, VirtAddr page, const pt::Slot& slot,
                          AccessKind kind) {
   const pt::EntryFormat& format = *c.core.platform.format;
-  // Only swap and migration would leave an entry that is neither none nor present.
-  MMUSIM_ASSERT(format.is_present(slot.entry));
+  if (!format.is_present(slot.entry)) return swap_in(c, vma, page, slot, kind);
   mem::Frame* frame = format.is_special(slot.entry)
                           ? nullptr
                           : &c.core.platform.frames->frame(format.pfn_of(slot.entry));
@@ -143,7 +150,7 @@ FaultOutcome fix_present(FaultContext& c, Vma& vma, VirtAddr page, const pt::Slo
   if (writes(kind) && !format.is_writable(slot.entry)) {
     if (vma.is_shared()) {
       cause = FaultCause::SharedMakeWritable;
-    } else if (anonymous && (frame->exclusive || frame->references == 1)) {
+    } else if (anonymous && (frame->exclusive || is_last_user(c.core, slot.entry))) {
       frame->exclusive = true;
       cause = FaultCause::CowReuse;
     } else {
@@ -168,7 +175,9 @@ FaultOutcome install_private_copy(FaultContext& c, Vma& vma, const pt::Slot& slo
   return FaultOutcome::Fixed;
 }
 
-FaultOutcome handle_fault(FaultContext c, Vma& vma, VirtAddr va, AccessKind kind) {
+namespace {
+
+FaultOutcome try_fault(FaultContext& c, Vma& vma, VirtAddr va, AccessKind kind) {
   const VirtAddr page = align_down(va, c.core.page());
   if (vma.has(kVmHugeTlb)) return hugetlb_fault(c, vma, va, kind);
   if (!vma.is_anonymous() &&
@@ -189,6 +198,15 @@ FaultOutcome handle_fault(FaultContext c, Vma& vma, VirtAddr va, AccessKind kind
   if (slot.entry != pt::kNone) return fix_present(c, vma, page, slot, kind);
   if (vma.is_anonymous()) return map_anonymous(c, vma, slot, kind);
   return map_file(c, vma, page, slot, kind);
+}
+
+}  // namespace
+
+FaultOutcome handle_fault(FaultContext c, Vma& vma, VirtAddr va, AccessKind kind) {
+  for (unsigned attempt = 0;; ++attempt) {
+    const FaultOutcome outcome = try_fault(c, vma, va, kind);
+    if (outcome != FaultOutcome::NoMemory || !make_room(c.core, attempt)) return outcome;
+  }
 }
 
 Vma* grow_stack(Core& core, AddressSpace& mm, Vma& vma, VirtAddr va) {
@@ -260,7 +278,7 @@ int64_t populate(FaultContext c, VirtRange range, Populate how) {
     }
     while (at < end && budget > 0) {
       const pt::Lookup there = c.mm.table->find(at);
-      if (there.entry != pt::kNone && (!write || format.is_writable(there.entry))) {
+      if (format.is_present(there.entry) && (!write || format.is_writable(there.entry))) {
         const VirtAddr behind = there.base + there.size.bytes();
         budget -= std::min(budget, c.core.pages(behind - at));
         at = behind;

@@ -144,6 +144,10 @@ std::optional<FaultOutcome> fix_huge(FaultContext& c, Vma& vma, VirtAddr page, c
 
 void split_huge_at(Core& core, AddressSpace& mm, VirtAddr at) {
   if (mm.huge_leaves == 0 || is_aligned(at, *core.huge())) return;
+  split_huge_page(core, mm, at);
+}
+
+void split_huge_page(Core& core, AddressSpace& mm, VirtAddr at) {
   const pt::Lookup found = mm.table->find(at);
   if (is_huge(core, found)) split_leaf(core, mm, found.handle, found.entry);
 }
@@ -215,7 +219,24 @@ enum class Collapse : uint8_t {
   NoMemory,
 };
 
-Collapse collapse_block(FaultContext& c, const Vma& vma, VirtAddr base) {
+// What of the block is in swap space comes back. False: there is no room for all of it.
+bool read_back(FaultContext& c, Vma& vma, VirtAddr base) {
+  const pt::EntryFormat& format = *c.core.platform.format;
+  const auto is_away = [&](VirtAddr at) {
+    const pt::Lookup found = c.mm.table->find(at);
+    return found.entry != pt::kNone && !format.is_present(found.entry);
+  };
+  const VirtAddr end = base + c.core.huge()->bytes();
+  for (VirtAddr at = base; at < end; at += c.core.page().bytes()) {
+    if (is_away(at) && handle_fault(c, vma, at, AccessKind::Load) != FaultOutcome::Fixed)
+      return false;
+  }
+  for (VirtAddr at = base; at < end; at += c.core.page().bytes())
+    if (is_away(at)) return false;
+  return true;
+}
+
+Collapse collapse_block(FaultContext& c, Vma& vma, VirtAddr base) {
   const PageShift size = *c.core.huge();
   const pt::Lookup there = c.mm.table->find(base);
   if (is_huge(c.core, there)) return Collapse::Done;
@@ -224,6 +245,7 @@ Collapse collapse_block(FaultContext& c, const Vma& vma, VirtAddr base) {
   if (empty) return there.empty.bytes() > size.bytes() ? Collapse::Missing : Collapse::Failed;
   if (!c.mm.table->capabilities().promotes) return Collapse::Failed;
 
+  if (c.core.swap != nullptr && !read_back(c, vma, base)) return Collapse::NoMemory;
   const auto pfn = c.core.new_huge(c.mm);
   if (!pfn) return Collapse::NoMemory;
   ZapBatch batch(c.core, c.mm);

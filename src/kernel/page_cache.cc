@@ -54,6 +54,13 @@ std::optional<Pfn> PageCache::get(FileId id, uint64_t index) {
   return pfn;
 }
 
+void PageCache::take_out(FileId id, uint64_t index) {
+  File& f = file(id);
+  f.chunks.at(index / File::kChunk)[index % File::kChunk] = Pfn(0);
+  --f.cached;
+  --cached_;
+}
+
 void PageCache::forget(FileId id) {
   MMUSIM_ASSERT(file(id).cached == 0 && file(id).mapped_pages == 0);
   files_[id.value() - 1].reset();
