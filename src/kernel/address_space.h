@@ -41,6 +41,8 @@ class AddressSpace {
   uint64_t huge_leaves = 0;
   std::vector<PhysAddr> deposits;
   uint64_t deposit_bytes = 0;
+  // Pages in swap space, as VmSwap counts them.
+  uint64_t swapped = 0;
   // Pages of the hugetlb pool mapped, in base pages; not in RSS.
   uint64_t hugetlb_pages = 0;
 

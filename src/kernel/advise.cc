@@ -5,6 +5,7 @@
 #include "kernel/huge.h"
 #include "kernel/linux_abi.h"
 #include "kernel/mapping.h"
+#include "kernel/reclaim.h"
 
 namespace mmusim::kernel {
 
@@ -49,11 +50,13 @@ int64_t merge_same_pages(Core& core, AddressSpace& mm, VirtRange range) {
   });
 }
 
-// Hints about reclaim: no effect while memory is never short, but not on any area.
-int64_t may_be_reclaimed(AddressSpace& mm, VirtRange range, bool anonymous_only) {
-  return each_area(mm, range, [&](const Vma& vma, VirtRange) {
-    const bool fits = !anonymous_only || is_private_anonymous(vma);
-    return fits && !vma.has(kVmLocked | kVmPfnMap | kVmHugeTlb) ? 0 : -kEINVAL;
+// Hints about reclaim: not on any area, and without effect where there is none.
+int64_t hint_reclaim(Core& core, AddressSpace& mm, VirtRange range, ReclaimAdvice advice) {
+  return each_area(mm, range, [&](const Vma& vma, VirtRange part) -> int64_t {
+    const bool fits = advice != ReclaimAdvice::Free || is_private_anonymous(vma);
+    if (!fits || vma.has(kVmLocked | kVmPfnMap | kVmHugeTlb)) return -kEINVAL;
+    if (core.rmap != nullptr) advise_reclaim(core, mm, part, advice);
+    return 0;
   });
 }
 
@@ -103,10 +106,11 @@ int64_t advise(FaultContext context, VirtRange range, uint32_t advice) {
     case kAdviceUnmergeable:
       return set_flags(core, mm, range, 0, kVmMergeable);
     case kAdviceFree:
-      return may_be_reclaimed(mm, range, /*anonymous_only=*/true);
+      return hint_reclaim(core, mm, range, ReclaimAdvice::Free);
     case kAdviceCold:
+      return hint_reclaim(core, mm, range, ReclaimAdvice::Cold);
     case kAdvicePageOut:
-      return may_be_reclaimed(mm, range, /*anonymous_only=*/false);
+      return hint_reclaim(core, mm, range, ReclaimAdvice::PageOut);
     case kAdviceWillNeed:
     case kAdviceRemove:
       return 0;

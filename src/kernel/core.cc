@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "base/bits.h"
+#include "kernel/reclaim.h"
 
 namespace mmusim::kernel {
 
@@ -39,6 +40,10 @@ void Settings::declare(config::Schema& schema) {
       "kernel.fork_copy", "anon_vma", {"anon_vma", "all"},
       "What fork copies: the page tables of areas with private pages; or those of all, as "
       "Linux before 2.6.14.");
+  schema.number("kernel.swap_pages", 0,
+                "Pages of swap space; 0: memory that is full stays full. Else pages are reclaimed "
+                "when no frame is free.",
+                0, uint64_t{1} << 32);
 }
 
 Settings Settings::from(const config::Config& config, PageShift page) {
@@ -59,6 +64,7 @@ Settings Settings::from(const config::Config& config, PageShift page) {
   s.thp = thp == "never" ? HugePages::Never
                          : (thp == "always" ? HugePages::Always : HugePages::Advised);
   s.hugetlb_pages = config.number("kernel.hugetlb_pages");
+  s.swap_pages = config.number("kernel.swap_pages");
   s.fork_copies_all = config.choice("kernel.fork_copy") == "all";
   return s;
 }
@@ -67,7 +73,12 @@ Core::Core(const config::Config& config, const Platform& platform_)
     : platform(platform_),
       settings(Settings::from(config, platform_.page)),
       cache(*platform_.frames),
-      pool(*platform_.frames) {}
+      pool(*platform_.frames) {
+  if (settings.swap_pages == 0) return;
+  rmap = std::make_unique<Rmap>(*platform.format, page());
+  swap = std::make_unique<SwapSpace>(*platform.format, settings.swap_pages);
+  cache.report_to(*rmap);
+}
 
 std::optional<VirtRange> Core::user_range(VirtAddr start, uint64_t length) const {
   const uint64_t top = platform.layout.top.value();
@@ -81,6 +92,8 @@ std::optional<VirtRange> Core::user_range(VirtAddr start, uint64_t length) const
 std::unique_ptr<AddressSpace> Core::make_space() {
   const MmId id(next_mm_);
   auto table = platform.page_tables->create(id);
+  for (unsigned attempt = 0; table == nullptr && make_room(*this, attempt); ++attempt)
+    table = platform.page_tables->create(id);
   if (table == nullptr) return nullptr;
   if (!huge_known_) find_huge_size(*table);
   ++next_mm_;
@@ -89,6 +102,7 @@ std::unique_ptr<AddressSpace> Core::make_space() {
   counters.spaces_peak = std::max(counters.spaces_peak, ++counters.spaces);
   auto mm = std::make_unique<AddressSpace>(id, page(), std::move(table));
   mm->root_bytes = root_bytes;
+  if (rmap != nullptr) mm->vmas.report_to(*rmap, *mm);
   return mm;
 }
 
@@ -111,6 +125,10 @@ void Core::put_frame(Pfn pfn) {
     platform.frames->break_up(Pfn(pfn.value() & ~block), frame.order);
   }
   if (platform.before_free) platform.before_free(pfn, 0);
+  if (rmap != nullptr) {
+    rmap->pages.remove(pfn);
+    swap->forget(pfn);
+  }
   platform.frames->free(pfn, 0);
   ++counters.frames_freed;
 }
@@ -123,6 +141,41 @@ void Core::add_rss(AddressSpace& mm, PageKind kind, int64_t pages) {
   counters.rss_peak[k] = std::max(counters.rss_peak[k], counters.rss[k]);
   counters.rss_total_peak =
       std::max(counters.rss_total_peak, counters.rss[0] + counters.rss[1] + counters.rss[2]);
+}
+
+void Core::add_swapped(AddressSpace& mm, int64_t entries) {
+  mm.swapped += static_cast<uint64_t>(entries);
+  counters.swapped += static_cast<uint64_t>(entries);
+}
+
+void Core::drop_swap_entry(AddressSpace& mm, pt::Entry entry) {
+  swap->drop(swap->slot_of(entry));
+  add_swapped(mm, -1);
+}
+
+std::optional<Pfn> Core::file_page(FileId id, uint64_t index, bool& read) {
+  File& file = cache.file(id);
+  const auto away = file.away.find(index);
+  const auto pfn = cache.get(id, index);
+  if (!pfn || away == file.away.end()) return pfn;
+  const SlotId slot = away->second;
+  transfer({.pfn = *pfn, .slot = slot.value(), .file = id.value(), .index = index});
+  file.away.erase(away);
+  read = true;
+  if (slot == SlotId(0)) {
+    ++counters.files_reread;
+  } else {
+    swap->drop(slot);
+    ++counters.swap_reads;
+  }
+  return pfn;
+}
+
+void Core::drop_file_pages(FileId id) {
+  cache.drop_pages(id, [this](Pfn pfn) { put_frame(pfn); });
+  for (const auto& [index, slot] : cache.file(id).away)
+    if (slot != SlotId(0)) swap->drop(slot);
+  cache.file(id).away.clear();
 }
 
 PageKind Core::kind_of(const Vma& vma) const {
@@ -147,7 +200,7 @@ void Core::unuse(FileId id, uint64_t uses) {
   File& file = cache.file(id);
   file.mapped_pages -= uses;
   if (file.mapped_pages != 0 || !file.hidden) return;
-  cache.drop_pages(id, [this](Pfn pfn) { put_frame(pfn); });
+  drop_file_pages(id);
   pool.forget(id, [this](Pfn pfn) { put_pool_page(pfn); });
   cache.forget(id);
 }
@@ -217,7 +270,7 @@ void Core::tell_resident(const AddressSpace& mm) {
 
 void Core::drop_everything() {
   for (const FileId id : cache.all())
-    cache.drop_pages(id, [this](Pfn pfn) { put_frame(pfn); });
+    drop_file_pages(id);
   if (zero_page_) {
     if (platform.before_free) platform.before_free(*zero_page_, 0);
     platform.frames->free(*zero_page_, 0);

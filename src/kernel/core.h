@@ -17,6 +17,8 @@
 #include "kernel/huge_pool.h"
 #include "kernel/kernel.h"
 #include "kernel/page_cache.h"
+#include "kernel/rmap.h"
+#include "kernel/swap.h"
 
 namespace mmusim::kernel {
 
@@ -36,6 +38,7 @@ struct Settings {
   HugePages thp = HugePages::Advised;
   uint64_t hugetlb_pages = 0;
   bool fork_copies_all = false;
+  uint64_t swap_pages = 0;
 
   static void declare(config::Schema& schema);
   static Settings from(const config::Config& config, PageShift page);
@@ -56,6 +59,9 @@ class Core {
   Counters counters;
   PageCache cache;
   HugePool pool;
+  // Null where kernel.swap_pages is 0: nothing is ever reclaimed.
+  std::unique_ptr<Rmap> rmap;
+  std::unique_ptr<SwapSpace> swap;
 
   [[nodiscard]] PageShift page() const { return platform.page; }
   [[nodiscard]] uint64_t pages(uint64_t bytes) const { return bytes >> platform.page.log2(); }
@@ -83,7 +89,22 @@ class Core {
     ++platform.frames->frame(pfn).mappings;
     add_rss(mm, kind, 1);
   }
+  // The same for a new anonymous page of `vma`.
+  void mapped_anonymous(AddressSpace& mm, const Vma& vma, VirtAddr page, Pfn pfn) {
+    mapped(mm, pfn, PageKind::Anonymous);
+    if (rmap != nullptr) rmap->add_anonymous(pfn, vma, page);
+  }
   void add_rss(AddressSpace& mm, PageKind kind, int64_t pages);
+  // --- Swap and files
+  // So many entries more of `mm` name slots.
+  void add_swapped(AddressSpace& mm, int64_t entries);
+  // Such an entry was taken away.
+  void drop_swap_entry(AddressSpace& mm, pt::Entry entry);
+  void transfer(const PageTransfer& page) const {
+    if (platform.transfer) platform.transfer(page);
+  }
+  // PageCache::get(), which reads back what was reclaimed, and then says so in `read`.
+  std::optional<Pfn> file_page(FileId id, uint64_t index, bool& read);
   // --- Huge pages
   // Their size, where architecture and page table both have leaves of it.
   [[nodiscard]] std::optional<PageShift> huge() const { return huge_; }
@@ -134,6 +155,7 @@ class Core {
 
  private:
   void unuse(FileId file, uint64_t uses);
+  void drop_file_pages(FileId id);
   void find_huge_size(const pt::PageTable& table);
 
   uint64_t next_mm_ = 1;

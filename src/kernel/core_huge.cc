@@ -56,6 +56,10 @@ void Core::put_huge(Pfn first) {
     unused += frames.frame(first + i).references == 1 ? 1 : 0;
   if (unused == count && frames.frame(first).order == huge_order()) {
     if (platform.before_free) platform.before_free(first, huge_order());
+    if (rmap != nullptr) {
+      for (uint64_t i = 0; i < count; ++i)
+        rmap->pages.remove(first + i);
+    }
     frames.free(first, huge_order());
     counters.frames_freed += count;
     return;

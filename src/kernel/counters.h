@@ -20,6 +20,7 @@ enum class FaultCause : uint8_t {
   CowCopy,             // write to a page others hold too: a copy
   CowReuse,            // write to a page nobody else holds any more: made writable
   SharedMakeWritable,  // first write to a clean page of a shared file
+  SwapIn,              // a page that was in swap space
   HugeTlb,             // untouched memory of the hugetlb pool: one of its pages
   Spurious,            // the entry was good enough already
   kCount,
@@ -88,6 +89,17 @@ struct Counters {
   uint64_t deposit_bytes = 0;  // of tables set aside for them
   uint64_t hugetlb_bytes = 0;  // mapped from the hugetlb pool now
   uint64_t hugetlb_refused = 0;
+
+  uint64_t swapped = 0;      // entries of page tables that name a swap slot now
+  uint64_t swap_writes = 0;  // pages
+  uint64_t swap_reads = 0;
+  uint64_t swap_hits = 0;      // faults on such an entry whose page had been read back already
+  uint64_t files_dropped = 0;  // pages of files, reclaimed
+  uint64_t files_written = 0;  // of these: were dirty
+  uint64_t files_reread = 0;
+  uint64_t lazily_freed = 0;  // MADV_FREE
+  uint64_t reclaim_runs = 0;
+  uint64_t reclaim_scanned = 0;
 
   uint64_t flush_ranges = 0;
   uint64_t flush_pages = 0;

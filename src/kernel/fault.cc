@@ -7,6 +7,7 @@
 #include "kernel/huge.h"
 #include "kernel/implied.h"
 #include "kernel/linux_abi.h"
+#include "kernel/reclaim.h"
 
 namespace mmusim::kernel {
 
@@ -47,13 +48,13 @@ void prepare_anon(FaultContext& c, Vma& vma) {
   const Vma* next = c.mm.vmas.next(vma);
   const Vma* before = c.mm.vmas.find_before(vma.start);
   if (next != nullptr && next->anon_chain == 1 && compatible(vma, *next)) {
-    vma.anon = next->anon;
+    c.mm.vmas.set_anon(vma, next->anon, next->anon_root, 1);
   } else if (before != nullptr && before->anon_chain == 1 && compatible(*before, vma)) {
-    vma.anon = before->anon;
+    c.mm.vmas.set_anon(vma, before->anon, before->anon_root, 1);
   } else {
-    vma.anon = c.core.new_anon_vma();
+    const AnonVmaId fresh = c.core.new_anon_vma();
+    c.mm.vmas.set_anon(vma, fresh, fresh, 1);
   }
-  vma.anon_chain = 1;
 }
 
 namespace {
@@ -72,7 +73,7 @@ FaultOutcome map_anonymous(FaultContext& c, Vma& vma, const pt::Slot& slot, Acce
     if (!pfn) return FaultOutcome::NoMemory;
     prepare_anon(c, vma);
     put_leaf(c, slot.handle, pt::kNone, anonymous_leaf(c, vma, *pfn));
-    c.core.mapped(c.mm, *pfn, PageKind::Anonymous);
+    c.core.mapped_anonymous(c.mm, vma, slot.handle.base, *pfn);
     finish_fault(c, FaultCause::Anonymous, false);
   } else {
     const auto pfn = c.core.zero_page();
@@ -110,7 +111,7 @@ FaultOutcome copy_page(FaultContext& c, Vma& vma, VirtAddr page, const pt::Slot&
         -1);
     batch.add(page, c.core.page(), old);
   }
-  c.core.mapped(c.mm, *pfn, PageKind::Anonymous);
+  c.core.mapped_anonymous(c.mm, vma, page, *pfn);
   batch.finish();
   finish_fault(c, cause, false);
   return FaultOutcome::Fixed;
@@ -130,11 +131,17 @@ void refresh_leaf(FaultContext& c, const Vma& vma, VirtAddr page, const pt::Slot
   c.core.flush_local(c.cpu, c.mm, page);
 }
 
+// Of a page that is not marked exclusive. Those who hold its swap slot are users too.
+bool is_last_user(const Core& core, pt::Entry entry) {
+  const Pfn pfn = core.platform.format->pfn_of(entry);
+  return core.platform.frames->frame(pfn).references == 1 &&
+         (core.swap == nullptr || !core.swap->slot_behind(pfn));
+}
+
 FaultOutcome fix_present(FaultContext& c, Vma& vma, VirtAddr page, const pt::Slot& slot,
                          AccessKind kind) {
   const pt::EntryFormat& format = *c.core.platform.format;
-  // Only swap and migration would leave an entry that is neither none nor present.
-  MMUSIM_ASSERT(format.is_present(slot.entry));
+  if (!format.is_present(slot.entry)) return swap_in(c, vma, page, slot, kind);
   mem::Frame* frame = format.is_special(slot.entry)
                           ? nullptr
                           : &c.core.platform.frames->frame(format.pfn_of(slot.entry));
@@ -143,7 +150,7 @@ FaultOutcome fix_present(FaultContext& c, Vma& vma, VirtAddr page, const pt::Slo
   if (writes(kind) && !format.is_writable(slot.entry)) {
     if (vma.is_shared()) {
       cause = FaultCause::SharedMakeWritable;
-    } else if (anonymous && (frame->exclusive || frame->references == 1)) {
+    } else if (anonymous && (frame->exclusive || is_last_user(c.core, slot.entry))) {
       frame->exclusive = true;
       cause = FaultCause::CowReuse;
     } else {
@@ -162,13 +169,15 @@ FaultOutcome install_private_copy(FaultContext& c, Vma& vma, const pt::Slot& slo
   if (!pfn) return FaultOutcome::NoMemory;
   prepare_anon(c, vma);
   put_leaf(c, slot.handle, pt::kNone, anonymous_leaf(c, vma, *pfn));
-  c.core.mapped(c.mm, *pfn, PageKind::Anonymous);
+  c.core.mapped_anonymous(c.mm, vma, slot.handle.base, *pfn);
   if (vma.has(kVmImplied)) ++c.core.counters.implied_pages;
   finish_fault(c, FaultCause::FilePrivate, major);
   return FaultOutcome::Fixed;
 }
 
-FaultOutcome handle_fault(FaultContext c, Vma& vma, VirtAddr va, AccessKind kind) {
+namespace {
+
+FaultOutcome try_fault(FaultContext& c, Vma& vma, VirtAddr va, AccessKind kind) {
   const VirtAddr page = align_down(va, c.core.page());
   if (vma.has(kVmHugeTlb)) return hugetlb_fault(c, vma, va, kind);
   if (!vma.is_anonymous() &&
@@ -189,6 +198,15 @@ FaultOutcome handle_fault(FaultContext c, Vma& vma, VirtAddr va, AccessKind kind
   if (slot.entry != pt::kNone) return fix_present(c, vma, page, slot, kind);
   if (vma.is_anonymous()) return map_anonymous(c, vma, slot, kind);
   return map_file(c, vma, page, slot, kind);
+}
+
+}  // namespace
+
+FaultOutcome handle_fault(FaultContext c, Vma& vma, VirtAddr va, AccessKind kind) {
+  for (unsigned attempt = 0;; ++attempt) {
+    const FaultOutcome outcome = try_fault(c, vma, va, kind);
+    if (outcome != FaultOutcome::NoMemory || !make_room(c.core, attempt)) return outcome;
+  }
 }
 
 Vma* grow_stack(Core& core, AddressSpace& mm, Vma& vma, VirtAddr va) {
@@ -261,7 +279,7 @@ int64_t populate(FaultContext c, VirtRange range, Populate how) {
     }
     while (at < end && budget > 0) {
       const pt::Lookup there = c.mm.table->find(at);
-      if (there.entry != pt::kNone && (!write || format.is_writable(there.entry))) {
+      if (format.is_present(there.entry) && (!write || format.is_writable(there.entry))) {
         const VirtAddr behind = there.base + there.size.bytes();
         budget -= std::min(budget, c.core.pages(behind - at));
         at = behind;

@@ -16,6 +16,10 @@ void put_leaf(FaultContext& c, const pt::Handle& handle, pt::Entry expected, pt:
 // A page of its own for an untouched page of a private file area (file_fault.cc asks for it).
 FaultOutcome install_private_copy(FaultContext& c, Vma& vma, const pt::Slot& slot, bool major);
 
+// A page that is in swap space.
+FaultOutcome swap_in(FaultContext& c, const Vma& vma, VirtAddr page, const pt::Slot& slot,
+                     AccessKind kind);
+
 // A fault in an area of the hugetlb pool.
 FaultOutcome hugetlb_fault(FaultContext& c, Vma& vma, VirtAddr va, AccessKind kind);
 

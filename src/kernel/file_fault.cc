@@ -53,20 +53,20 @@ Window folio(const FaultContext& c, const Vma& vma, VirtAddr page, const Window&
 std::optional<Pfn> read_page(FaultContext& c, FileId id, uint64_t index, bool& major) {
   File& file = c.core.cache.file(id);
   const bool cold = c.core.settings.cold_files && file.kind == FileKind::Regular;
-  if (!cold) return c.core.cache.get(id, index);
+  if (!cold) return c.core.file_page(id, index, major);
   const uint64_t window = c.core.settings.readahead_pages;
   const auto read = [&](uint64_t from) {
     file.ahead_end = std::min(from + window, file.pages);
     file.ahead_mark = from + window - window / 4;
     for (uint64_t i = from; i < file.ahead_end; ++i) {
-      if (!c.core.cache.get(id, i)) return;
+      if (!c.core.file_page(id, i, major)) return;
     }
   };
   if (!c.core.cache.find(id, index)) {
     major = true;
     read(index > window / 2 ? index - window / 2 : 0);
   }
-  return c.core.cache.get(id, index);
+  return c.core.file_page(id, index, major);
 }
 
 // Reading on: once a fault maps pages near the end of the last window, the next one is fetched in
@@ -80,7 +80,7 @@ void read_ahead(FaultContext& c, FileId id, uint64_t last_index) {
   file.ahead_end = std::min(from + window, file.pages);
   file.ahead_mark = from + window - window / 4;
   for (uint64_t i = from; i < file.ahead_end; ++i) {
-    if (!c.core.cache.get(id, i)) return;
+    if (bool ahead = false; !c.core.file_page(id, i, ahead)) return;
   }
 }
 
@@ -108,6 +108,7 @@ class Mapper {
     const auto cursor = c_.mm.table->cursor({window.begin, window.end});
     pt::Run run;
     while (cursor->next(run)) {
+      if (run.size != c_.core.page()) continue;  // an empty slot for more than a page
       if (run.start > at) without_slots.push_back({at, run.start});
       uint64_t sets = 0;
       for (uint32_t i = 0; i < run.count; ++i) {
@@ -138,8 +139,9 @@ class Mapper {
  private:
   pt::Entry leaf(VirtAddr page) {
     const uint64_t index = index_of(c_, vma_, page);
+    const bool only_cached = only_cached_ || c_.core.cache.file(vma_.file).away.contains(index);
     const auto pfn =
-        only_cached_ ? c_.core.cache.find(vma_.file, index) : c_.core.cache.get(vma_.file, index);
+        only_cached ? c_.core.cache.find(vma_.file, index) : c_.core.cache.get(vma_.file, index);
     if (!pfn) return pt::kNone;
     ++c_.core.platform.frames->frame(*pfn).references;
     c_.core.mapped(c_.mm, *pfn, kind_);

@@ -54,7 +54,14 @@ class TableCopy {
     uint64_t child_writes = 0;
     pt::Run::for_each_pair(from, to, [&](uint32_t, pt::Entry& mine, pt::Entry& copy) {
       pt::Entry e = mine;
-      if (e == pt::kNone || !format.is_present(e)) return;
+      if (e == pt::kNone) return;
+      if (!format.is_present(e)) {
+        core_.swap->add(core_.swap->slot_of(e));
+        core_.add_swapped(child_, 1);
+        copy = e;
+        ++child_writes;
+        return;
+      }
       if (!format.is_special(e)) {
         mem::Frame& frame = frames.frame(format.pfn_of(e));
         ++frame.references;
@@ -144,6 +151,7 @@ std::unique_ptr<AddressSpace> fork_space(Core& core, AddressSpace& parent) {
     copy.flags &= ~static_cast<uint32_t>(kVmLocks | kVmHugeOwner);
     if (vma.has(kVmWipeOnFork)) {
       copy.anon = AnonVmaId(0);
+      copy.anon_root = AnonVmaId(0);
       copy.anon_chain = 0;
     } else if (vma.anon != AnonVmaId(0)) {
       copy.anon = core.new_anon_vma();

@@ -21,8 +21,12 @@ pt::Entry huge_leaf(const FaultContext& c, const Vma& vma, Pfn pfn, bool zero) {
                                             .special = zero});
 }
 
-void rss_of_huge(FaultContext& c) {
+// A huge page of its own is mapped at `base` now.
+void account_huge(FaultContext& c, const Vma& vma, VirtAddr base, Pfn first) {
   c.core.add_rss(c.mm, PageKind::Anonymous, static_cast<int64_t>(c.core.huge_pages()));
+  if (c.core.rmap == nullptr) return;
+  for (uint64_t i = 0; i < c.core.huge_pages(); ++i)
+    c.core.rmap->add_anonymous(first + i, vma, base + (i << c.core.page().log2()));
 }
 
 // The small pages of a split huge zero page show the small zero page, as in Linux.
@@ -64,7 +68,7 @@ bool replace_zero(FaultContext& c, Vma& vma, const pt::Slot& slot) {
   if (!pfn) return false;
   prepare_anon(c, vma);
   put_leaf(c, slot.handle, slot.entry, huge_leaf(c, vma, *pfn, false));
-  rss_of_huge(c);
+  account_huge(c, vma, slot.handle.base, *pfn);
   ZapBatch batch(c.core, c.mm);
   batch.weaken(slot.handle.base, slot.handle.size);
   batch.finish();
@@ -101,7 +105,7 @@ std::optional<FaultOutcome> map_huge(FaultContext& c, Vma& vma, VirtAddr page, A
     return FaultOutcome::NoMemory;
   }
   put_leaf(c, slot.handle, pt::kNone, huge_leaf(c, vma, *pfn, zero));
-  if (!zero) rss_of_huge(c);
+  if (!zero) account_huge(c, vma, slot.handle.base, *pfn);
   if (vma.has(kVmImplied)) c.core.counters.implied_pages += c.core.huge_pages();
   finish_fault(c, zero ? FaultCause::AnonymousZero : FaultCause::Anonymous, false);
   ++c.core.counters.huge_faults;
@@ -140,6 +144,10 @@ std::optional<FaultOutcome> fix_huge(FaultContext& c, Vma& vma, VirtAddr page, c
 
 void split_huge_at(Core& core, AddressSpace& mm, VirtAddr at) {
   if (mm.huge_leaves == 0 || is_aligned(at, *core.huge())) return;
+  split_huge_page(core, mm, at);
+}
+
+void split_huge_page(Core& core, AddressSpace& mm, VirtAddr at) {
   const pt::Lookup found = mm.table->find(at);
   if (is_huge(core, found)) split_leaf(core, mm, found.handle, found.entry);
 }
@@ -200,7 +208,7 @@ bool copy_into(FaultContext& c, const Vma& vma, VirtAddr base, Pfn first, ZapBat
     run.report(*c.core.platform.sink, mem::Origin::Kernel, run.count, run.count);
   }
   c.core.add_rss(c.mm, PageKind::Anonymous, -were);
-  rss_of_huge(c);
+  account_huge(c, vma, base, first);
   return true;
 }
 
@@ -211,7 +219,24 @@ enum class Collapse : uint8_t {
   NoMemory,
 };
 
-Collapse collapse_block(FaultContext& c, const Vma& vma, VirtAddr base) {
+// What of the block is in swap space comes back. False: there is no room for all of it.
+bool read_back(FaultContext& c, Vma& vma, VirtAddr base) {
+  const pt::EntryFormat& format = *c.core.platform.format;
+  const auto is_away = [&](VirtAddr at) {
+    const pt::Lookup found = c.mm.table->find(at);
+    return found.entry != pt::kNone && !format.is_present(found.entry);
+  };
+  const VirtAddr end = base + c.core.huge()->bytes();
+  for (VirtAddr at = base; at < end; at += c.core.page().bytes()) {
+    if (is_away(at) && handle_fault(c, vma, at, AccessKind::Load) != FaultOutcome::Fixed)
+      return false;
+  }
+  for (VirtAddr at = base; at < end; at += c.core.page().bytes())
+    if (is_away(at)) return false;
+  return true;
+}
+
+Collapse collapse_block(FaultContext& c, Vma& vma, VirtAddr base) {
   const PageShift size = *c.core.huge();
   const pt::Lookup there = c.mm.table->find(base);
   if (is_huge(c.core, there)) return Collapse::Done;
@@ -220,6 +245,7 @@ Collapse collapse_block(FaultContext& c, const Vma& vma, VirtAddr base) {
   if (empty) return there.empty.bytes() > size.bytes() ? Collapse::Missing : Collapse::Failed;
   if (!c.mm.table->capabilities().promotes) return Collapse::Failed;
 
+  if (c.core.swap != nullptr && !read_back(c, vma, base)) return Collapse::NoMemory;
   const auto pfn = c.core.new_huge(c.mm);
   if (!pfn) return Collapse::NoMemory;
   ZapBatch batch(c.core, c.mm);

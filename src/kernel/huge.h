@@ -35,6 +35,9 @@ std::optional<FaultOutcome> fix_huge(FaultContext& c, Vma& vma, VirtAddr page, c
 // base zero pages are left.
 void split_huge_at(Core& core, AddressSpace& mm, VirtAddr at);
 
+// Splits the huge leaf around `at`, if there is one.
+void split_huge_page(Core& core, AddressSpace& mm, VirtAddr at);
+
 // Before leaves of [from, from + bytes) move to `to`, where nothing is mapped: splits those that
 // cannot move whole.
 void split_for_move(Core& core, AddressSpace& mm, VirtAddr from, VirtAddr to, uint64_t bytes);

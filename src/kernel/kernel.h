@@ -29,6 +29,15 @@ class AddressSpace;
 class Syscalls;
 class System;
 
+// Contents that leave memory or come back: to a slot of swap space, or the file's own place.
+struct PageTransfer {
+  Pfn pfn;
+  bool out = false;
+  uint64_t slot = 0;   // 0: a file's page
+  uint64_t file = 0;   // FileId; 0: anonymous
+  uint64_t index = 0;  // in the file
+};
+
 // What the kernel runs on. All pointers must outlive it.
 struct Platform {
   mem::FrameMemory* frames = nullptr;
@@ -45,6 +54,9 @@ struct Platform {
   // Called before 2^order frames of pages go back to the allocator; may be empty. For --check: by
   // then no TLB may reach them. (Table memory: TableAllocator::before_free.)
   std::function<void(Pfn first, unsigned order)> before_free;
+  // Called with each page that is read or written by reclaim and faults; may be empty. For checks:
+  // simulated pages have no contents.
+  std::function<void(const PageTransfer&)> transfer;
 };
 
 enum class FaultOutcome : uint8_t {

@@ -7,6 +7,7 @@
 #include "kernel/fault.h"
 #include "kernel/huge.h"
 #include "kernel/linux_abi.h"
+#include "kernel/reclaim.h"
 #include "kernel/zap.h"
 
 namespace mmusim::kernel {
@@ -229,10 +230,11 @@ int64_t move_area(Core& core, AddressSpace& mm, VirtRange from, VirtRange to, bo
                      ? core.pages(to.begin.value())
                      : source->pgoff + core.pages(from.begin - source->start);
   const uint64_t bytes = std::min(from.bytes(), to.bytes());
-  split_for_move(core, mm, from.begin, to.begin, bytes);
-  uint64_t done = 0;
-  const pt::Status status = mm.table->move_range(from.begin, to.begin, bytes, done);
-  if (status != pt::Status::Ok) {
+  for (unsigned attempt = 0;; ++attempt) {
+    split_for_move(core, mm, from.begin, to.begin, bytes);
+    uint64_t done = 0;
+    const pt::Status status = mm.table->move_range(from.begin, to.begin, bytes, done);
+    if (status == pt::Status::Ok) break;
     // Back again: the tables it came from still stand, so this needs no memory.
     uint64_t back = 0;
     const pt::Status undone = mm.table->move_range(to.begin, from.begin, done, back);
@@ -244,7 +246,7 @@ int64_t move_area(Core& core, AddressSpace& mm, VirtRange from, VirtRange to, bo
                above != nullptr ? above->start : VirtAddr(0));
     batch.finish();
     core.flush_mm(mm);
-    return -kENOMEM;
+    if (!make_room(core, attempt)) return -kENOMEM;
   }
   core.area_added(target, core.pages(to.bytes()));
   const bool moves_all = source->range() == from;
@@ -253,10 +255,8 @@ int64_t move_area(Core& core, AddressSpace& mm, VirtRange from, VirtRange to, bo
     // The whole old area is locked no more, and its pages are elsewhere.
     Vma& old = *mm.vmas.find(from.begin);
     old.flags &= ~uint32_t{kVmLocks};
-    if (moves_all && !old.range().contains(to.begin)) {
-      old.anon = AnonVmaId(0);
-      old.anon_chain = 0;
-    }
+    if (moves_all && !old.range().contains(to.begin))
+      mm.vmas.set_anon(old, AnonVmaId(0), AnonVmaId(0), 0);
   }
   // Whole tables may have changed place, so walk caches go too.
   core.flush_range(mm, {from.begin, from.begin + bytes}, core.page(), true);

@@ -1,6 +1,7 @@
 #include "kernel/page_cache.h"
 
 #include "base/error.h"
+#include "kernel/rmap.h"
 
 namespace mmusim::kernel {
 
@@ -48,7 +49,16 @@ std::optional<Pfn> PageCache::get(FileId id, uint64_t index) {
   f.chunks[index / File::kChunk][index % File::kChunk] = *pfn;
   ++f.cached;
   ++cached_;
+  if (map_ != nullptr && (f.kind == FileKind::Regular || f.kind == FileKind::Shmem))
+    map_->add_file(*pfn, id, index);
   return pfn;
+}
+
+void PageCache::take_out(FileId id, uint64_t index) {
+  File& f = file(id);
+  f.chunks.at(index / File::kChunk)[index % File::kChunk] = Pfn(0);
+  --f.cached;
+  --cached_;
 }
 
 void PageCache::forget(FileId id) {

@@ -17,6 +17,7 @@
 #include <vector>
 
 #include "base/types.h"
+#include "kernel/swap.h"
 #include "kernel/vma.h"
 #include "mem/frames.h"
 
@@ -43,11 +44,16 @@ struct File {
   static constexpr unsigned kChunk = 64;
   std::map<uint64_t, std::array<Pfn, kChunk>> chunks;  // Pfn(0): not in memory
   uint64_t cached = 0;
+  // Pages that were reclaimed, and have to be read again: of shared memory from this slot, of
+  // others, with slot 0, from where the file is.
+  std::map<uint64_t, SlotId> away;
 };
 
 class PageCache {
  public:
   explicit PageCache(mem::FrameMemory& frames) : frames_(&frames) {}
+  // From now on `map` knows the pages of files and shared memory that come into memory.
+  void report_to(Rmap& map) { map_ = &map; }
 
   // The file of that name, made if new.
   FileId named(std::string_view name, FileKind kind);
@@ -62,6 +68,8 @@ class PageCache {
   // The same, brought into memory if need be; nothing when no frame is free.
   std::optional<Pfn> get(FileId id, uint64_t index);
 
+  // Takes one page out; the cache's reference is the caller's. REQUIRES: it is in memory.
+  void take_out(FileId id, uint64_t index);
   // Takes all pages of a file out and calls `release(Pfn)` for each: the cache's reference.
   template <class Release>
   void drop_pages(FileId id, Release release) {
@@ -87,6 +95,7 @@ class PageCache {
   FileId add(FileKind kind);
 
   mem::FrameMemory* frames_;
+  Rmap* map_ = nullptr;                       // null: none is kept
   std::vector<std::unique_ptr<File>> files_;  // by number - 1; null: forgotten
   std::vector<FileId> free_ids_;
   std::map<std::string, FileId, std::less<>> names_;

@@ -19,6 +19,7 @@ constexpr Words kCauses[] = {
     {"cow_copy", "Writes to a page that others hold too: a copy."},
     {"cow_reuse", "Writes to a write-protected page that nobody else holds: made writable."},
     {"shared_make_writable", "First writes to a page of a shared file that was read before."},
+    {"swap_in", "Faults on a page in swap space: major, or minor where it had been read back."},
     {"hugetlb", "Faults that mapped a page of the hugetlb pool."},
     {"spurious", "Faults on an entry that was good enough already."},
 };
@@ -42,6 +43,32 @@ static_assert(std::size(kCalls) == static_cast<size_t>(Call::kCount));
 constexpr const char* kKinds[] = {"anon", "file", "shmem"};
 static_assert(std::size(kKinds) == kPageKinds);
 
+// Only where there is swap space.
+template <class Add>
+void report_swap(const Core& core, Add add) {
+  const Counters& c = core.counters;
+  const uint64_t page = core.page().bytes();
+  add("swap.in_use", core.swap->in_use() * page, "bytes", "Swap space in use now.");
+  add("swap.peak", core.swap->peak() * page, "bytes", "The most swap space in use at any time.");
+  add("swap.entries", c.swapped, "entries",
+      "Page-table entries that name a page in swap space now (the sum of VmSwap).");
+  add("swap.writes", c.swap_writes, "pages", "Pages written to swap space.");
+  add("swap.reads", c.swap_reads, "pages", "Pages read back from swap space (major faults).",
+      "kernel.faults.major");
+  add("swap.hits", c.swap_hits, "faults",
+      "Faults on a page in swap space that had been read back for another process (minor).");
+  add("reclaim.runs", c.reclaim_runs, "times", "Times that pages were looked for to reclaim.");
+  add("reclaim.scanned", c.reclaim_scanned, "pages", "Pages looked at in these.");
+  add("reclaim.files", c.files_dropped, "pages", "Pages of files reclaimed.",
+      "kernel.reclaim.scanned");
+  add("reclaim.files_written", c.files_written, "pages", "... which had to be written first.",
+      "kernel.reclaim.files");
+  add("reclaim.files_reread", c.files_reread, "pages", "... which were read again later.",
+      "kernel.reclaim.files");
+  add("reclaim.freed", c.lazily_freed, "pages",
+      "Pages given up by madvise(FREE), reclaimed without being written.");
+}
+
 }  // namespace
 
 void report_counters(const Core& core, stats::Report& report) {
@@ -55,9 +82,11 @@ void report_counters(const Core& core, stats::Report& report) {
 
   add("faults.minor", c.minor, "faults", "Page faults that were put right without reading a file.");
   add("faults.major", c.major, "faults", "Page faults that had to read a file.");
-  for (size_t i = 0; i < std::size(kCauses); ++i)
+  for (size_t i = 0; i < std::size(kCauses); ++i) {
+    if (i == static_cast<size_t>(FaultCause::SwapIn) && core.swap == nullptr) continue;
     add(std::string("faults.") + kCauses[i].name, c.cause.values[i], "faults", kCauses[i].meaning,
         "kernel.faults.minor");
+  }
   add("faults.populate", c.populated, "faults",
       "Minor faults made by system calls (MAP_POPULATE and the like), not by references.",
       "kernel.faults.minor");
@@ -89,6 +118,7 @@ void report_counters(const Core& core, stats::Report& report) {
       "Memory of the hugetlb pool mapped now, all address spaces; not in the resident memory.");
   add("hugetlb.refused", c.hugetlb_refused, "calls",
       "Mappings the hugetlb pool had too few pages for; recorded ones got ordinary pages.");
+  if (core.swap != nullptr) report_swap(core, add);
   const uint64_t tables = core.platform.tables->bytes_in_use() - c.root_bytes;
   add("page_tables.bytes", tables, "bytes",
       "Page tables now, without roots, all address spaces (the sum of VmPTE).");

@@ -3,6 +3,7 @@
 #include "base/error.h"
 #include "kernel/fork.h"
 #include "kernel/linux_abi.h"
+#include "kernel/reclaim.h"
 #include "kernel/zap.h"
 
 namespace mmusim::kernel {
@@ -98,6 +99,8 @@ int64_t System::fork(Process& parent, trace::ThreadId child, bool shares_memory)
     ++core.counters.shared_forks;
   } else {
     auto copy = fork_space(core, *mm);
+    for (unsigned attempt = 0; copy == nullptr && make_room(core, attempt); ++attempt)
+      copy = fork_space(core, *mm);
     if (copy == nullptr) return -abi::kENOMEM;
     mm = copy.get();
     spaces_.emplace(mm->id, std::move(copy));

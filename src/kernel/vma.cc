@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "base/error.h"
+#include "kernel/rmap.h"
 
 namespace mmusim::kernel {
 
@@ -60,7 +61,25 @@ bool VmaSet::covers(VirtRange range) {
 
 Vma& VmaSet::insert(const Vma& vma) {
   MMUSIM_ASSERT(vma.start < vma.end && !overlaps(vma.range()));
-  return areas_.emplace(vma.start, vma).first->second;
+  Vma& made = areas_.emplace(vma.start, vma).first->second;
+  note_added(made);
+  return made;
+}
+
+void VmaSet::note_added(const Vma& vma) {
+  if (map_ != nullptr) map_->area_added(*mm_, vma);
+}
+
+void VmaSet::note_removed(const Vma& vma) {
+  if (map_ != nullptr) map_->area_removed(*mm_, vma);
+}
+
+void VmaSet::set_anon(Vma& vma, AnonVmaId anon, AnonVmaId root, uint32_t chain) {
+  note_removed(vma);
+  vma.anon = anon;
+  vma.anon_root = root;
+  vma.anon_chain = chain;
+  note_added(vma);
 }
 
 Vma& VmaSet::insert_and_merge(const Vma& vma) {
@@ -74,6 +93,7 @@ void VmaSet::erase(VirtAddr start) {
   const auto it = areas_.find(start);
   MMUSIM_ASSERT(it != areas_.end());
   if (last_ == &it->second) last_ = nullptr;
+  note_removed(it->second);
   areas_.erase(it);
 }
 
@@ -84,7 +104,7 @@ bool VmaSet::split(VirtAddr at) {
   high.start = at;
   high.pgoff += (at - low->start) >> page_.log2();
   low->end = at;
-  areas_.emplace(at, high);
+  note_added(areas_.emplace(at, high).first->second);
   return true;
 }
 
@@ -105,11 +125,10 @@ bool VmaSet::merge(VirtAddr at) {
   if (!can_merge(low->second, high->second)) return false;
   Vma& kept = low->second;
   kept.end = high->second.end;
-  if (kept.anon == AnonVmaId(0)) {
-    kept.anon = high->second.anon;
-    kept.anon_chain = high->second.anon_chain;
-  }
+  if (kept.anon == AnonVmaId(0) && high->second.anon != AnonVmaId(0))
+    set_anon(kept, high->second.anon, high->second.anon_root, high->second.anon_chain);
   if (last_ == &high->second) last_ = nullptr;
+  note_removed(high->second);
   areas_.erase(high);
   return true;
 }
@@ -127,12 +146,14 @@ void VmaSet::merge_around(VirtRange range) {
 Vma& VmaSet::set_start(Vma& vma, VirtAddr start) {
   MMUSIM_ASSERT(start < vma.end);
   last_ = nullptr;
+  note_removed(vma);
   auto node = areas_.extract(vma.start);
   Vma& moved = node.mapped();
   const uint64_t shift = page_.log2();
   moved.pgoff = moved.pgoff + (start.value() >> shift) - (moved.start.value() >> shift);
   moved.start = start;
   node.key() = start;
+  note_added(moved);
   return areas_.insert(std::move(node)).position->second;
 }
 

@@ -16,6 +16,9 @@
 
 namespace mmusim::kernel {
 
+class AddressSpace;
+class Rmap;
+
 using FileId = Id<struct FileTag, uint32_t>;        // 0: no file
 using AnonVmaId = Id<struct AnonVmaTag, uint64_t>;  // 0: no private page was ever made here
 
@@ -53,6 +56,7 @@ struct Vma {
   FileId file;
   uint64_t pgoff = 0;  // of `start`: page in the file; private anonymous: start / page at creation
   AnonVmaId anon;
+  AnonVmaId anon_root;      // the first anon_vma of the family: of the ancestor that made it
   uint32_t anon_chain = 0;  // anon_vmas its pages may belong to: 1 unless inherited by fork
 
   [[nodiscard]] VirtRange range() const { return {start, end}; }
@@ -70,6 +74,11 @@ class VmaSet {
  public:
   using Map = std::map<VirtAddr, Vma>;
   explicit VmaSet(PageShift page) : page_(page) {}
+  // From now on `map` is told of every change; the set is empty, and `mm`'s.
+  void report_to(Rmap& map, AddressSpace& mm) {
+    map_ = &map;
+    mm_ = &mm;
+  }
 
   // The area that holds `va`; null if none does.
   [[nodiscard]] Vma* find(VirtAddr va);
@@ -100,6 +109,8 @@ class VmaSet {
   // Merges at both ends of `range` and at every border inside it.
   void merge_around(VirtRange range);
 
+  // The anon_vma of the area's private pages; `root` 0, with chain 0: it has none any more.
+  void set_anon(Vma& vma, AnonVmaId anon, AnonVmaId root, uint32_t chain);
   // Moves the start of the area (stack growth, or a cut from below). REQUIRES: no overlap; start
   // before end.
   Vma& set_start(Vma& vma, VirtAddr start);
@@ -119,7 +130,7 @@ class VmaSet {
   [[nodiscard]] bool empty() const { return areas_.empty(); }
   [[nodiscard]] const Map& areas() const { return areas_; }
   [[nodiscard]] PageShift page() const { return page_; }
-  // For each area in order; `visit` may change flags and anon fields, not the set.
+  // For each area in order; `visit` may change flags, not the set.
   template <class Visit>
   void for_each(Visit visit) {
     for (auto& [start, vma] : areas_)
@@ -128,9 +139,13 @@ class VmaSet {
 
  private:
   Map::iterator at_or_after(VirtAddr va);
+  void note_added(const Vma& vma);
+  void note_removed(const Vma& vma);
 
   PageShift page_;
   Map areas_;
+  Rmap* map_ = nullptr;  // null: none is kept
+  AddressSpace* mm_ = nullptr;
   mutable Vma* last_ = nullptr;  // what find() gave last: faults come in clusters
 };
 

@@ -27,7 +27,10 @@ void ZapBatch::zap(const Vma& vma, VirtRange range) {
       if (e == pt::kNone) return;
       entry = pt::kNone;
       ++writes;
-      if (!format.is_present(e)) return;
+      if (!format.is_present(e)) {
+        core_->drop_swap_entry(*mm_, e);
+        return;
+      }
       gather_.leaf(run.address(i), run.size);
       if (format.is_special(e)) return;
       const Pfn pfn = format.pfn_of(e);

@@ -191,6 +191,9 @@ class Machine {
             << std::hex << key.page.value();
       if (on_free) on_free(first, order);
     };
+    platform.transfer = [this](const PageTransfer& page) {
+      if (on_transfer) on_transfer(page);
+    };
     tables->before_free([before = platform.before_free](PhysAddr address, uint64_t bytes) {
       before(Pfn(address.value() >> 12), log2_floor(bytes >> 12));
     });
@@ -215,7 +218,10 @@ class Machine {
       EXPECT_EQ(tlb.active[cpu].second, space->table->root().address);
       mmu::FaultReason reason = mmu::FaultReason::NotPresent;
       if (const auto it = tlb.find(cpu, space->id, va); it != tlb.held.end()) {
-        if (it->second.rights.allows(kind)) return Result::Ok;
+        if (it->second.rights.allows(kind)) {
+          if (writes(kind)) mark(*space, va, format.dirty_mask);
+          return Result::Ok;
+        }
         reason = mmu::FaultReason::Protection;
       } else {
         const pt::Lookup found = space->table->peek(va);
@@ -227,7 +233,10 @@ class Machine {
           if (leaf.rights.bits() != 0)
             tlb.held[{cpu, space->id, base}] = {leaf.pfn + (base - found.base) / kPage, leaf.rights,
                                                 whole ? huge : k4K};
-          if (leaf.rights.allows(kind)) return Result::Ok;
+          if (leaf.rights.allows(kind)) {
+            mark(*space, va, format.accessed_mask | (writes(kind) ? format.dirty_mask : 0));
+            return Result::Ok;
+          }
           reason = mmu::FaultReason::Protection;
         }
       }
@@ -242,6 +251,12 @@ class Machine {
     }
     ADD_FAILURE() << "the fault at 0x" << std::hex << va.value() << " is never put right";
     return Result::Refused;
+  }
+  // What a walker does to an entry it uses.
+  static void mark(const AddressSpace& space, VirtAddr va, pt::Entry bits) {
+    const pt::Lookup found = space.table->peek(va);
+    if ((found.entry & bits) == bits) return;
+    ASSERT_EQ(space.table->install(found.handle, found.entry, found.entry | bits), pt::Status::Ok);
   }
   Result load(trace::ThreadId t, uint64_t va) { return access(t, VirtAddr(va), AccessKind::Load); }
   Result store(trace::ThreadId t, uint64_t va) {
@@ -271,6 +286,8 @@ class Machine {
   void expect_accounts_agree() {
     std::map<Pfn, uint32_t> mappings;
     std::map<Pfn, uint32_t> pool_mappings;
+    std::map<SlotId, uint64_t> slots;  // and who holds them
+    const Core& core = kernel->system().core;
     std::array<uint64_t, kPageKinds> total{};
     std::set<const AddressSpace*> seen;
     uint64_t vmas = 0;
@@ -281,6 +298,7 @@ class Machine {
       uint64_t inside = 0;
       uint64_t huge_leaves = 0;
       uint64_t pooled = 0;
+      uint64_t swapped = 0;
       for (const auto& [start, vma] : space.vmas.areas()) {
         ++vmas;
         const auto cursor = space.table->cursor(vma.range());
@@ -290,6 +308,11 @@ class Machine {
             const pt::Entry e = run.get(i);
             if (e == pt::kNone) continue;
             ++inside;
+            if (!format.is_present(e)) {
+              ++swapped;
+              ++slots[core.swap->slot_of(e)];
+              continue;
+            }
             if (vma.has(kVmHugeTlb)) {
               ASSERT_EQ(run.size, huge);
               ++pooled;
@@ -314,6 +337,7 @@ class Machine {
       }
       ASSERT_EQ(inside, space.table->stats().leaves) << "leaves outside every area";
       ASSERT_EQ(huge_leaves, space.huge_leaves);
+      ASSERT_EQ(swapped, space.swapped);
       ASSERT_EQ(space.hugetlb_pages, pooled * (huge.bytes() / kPage));
       const pt::SplitReserve reserve = space.table->split_reserve(huge, k4K);
       ASSERT_EQ(space.deposits.size(), huge_leaves * reserve.blocks);
@@ -326,6 +350,14 @@ class Machine {
     for (unsigned k = 0; k < kPageKinds; ++k)
       ASSERT_EQ(total[k], counters().rss[k]);
     ASSERT_EQ(vmas, counters().vmas);
+    if (core.swap != nullptr) {
+      for (const FileId file : core.cache.all())
+        for (const auto& [index, slot] : core.cache.file(file).away)
+          if (slot != SlotId(0)) ++slots[slot];
+      ASSERT_EQ(slots.size(), core.swap->in_use());
+      for (const auto& [slot, holders] : slots)
+        ASSERT_EQ(core.swap->holders(slot), holders) << "slot " << slot.value();
+    }
     for (const auto& [pfn, count] : pool_mappings)
       ASSERT_EQ(frames->frame(pfn).mappings, count);
     uint64_t anonymous = 0;
@@ -350,6 +382,11 @@ class Machine {
     EXPECT_EQ(counters().vmas, 0u);
     EXPECT_EQ(counters().spaces, 0u);
     EXPECT_TRUE(tlb.held.empty());
+    const Core& core = kernel->system().core;
+    if (core.swap == nullptr) return;
+    EXPECT_EQ(core.swap->in_use(), 0u);
+    EXPECT_EQ(core.rmap->pages.size(), 0u);
+    EXPECT_EQ(counters().swapped, 0u);
   }
 
   const PageShift huge;
@@ -362,6 +399,7 @@ class Machine {
   std::unique_ptr<Kernel> kernel;
   uint64_t free_at_start = 0;
   std::function<void(Pfn, unsigned)> on_free;  // a test's own, may be empty
+  std::function<void(const PageTransfer&)> on_transfer;
 
  private:
   config::Schema schema_;

@@ -8,6 +8,7 @@
 
 #include "base/random.h"
 #include "kernel/machine.h"
+#include "kernel/rmap_check.h"
 
 namespace mmusim::kernel::testing {
 namespace {
@@ -24,6 +25,7 @@ struct ModelPage {
   Cell backing;                  // of shared or file memory; null: zeros
   std::optional<uint64_t> own;   // a private page that was written
   std::optional<uint64_t> file;  // page of the file behind it
+  bool given_up = false;         // by MADV_FREE: `own` may turn into zeros until written
   [[nodiscard]] uint64_t value() const { return own ? *own : backing ? *backing : 0; }
 };
 using ModelSpace = std::map<uint64_t, ModelPage>;  // by page number
@@ -32,16 +34,29 @@ struct Setup {
   std::string settings;
   std::string backend = "mlpt";
   PageShift huge = kHuge;
+  uint64_t frames = 0;  // with swap space: so many frames, and no more; 0: there is none
 };
 
 class Run {
  public:
   Run(uint64_t seed, const Setup& setup)
-      : random_(seed), m_(setup.settings, setup.backend, setup.huge) {
+      : random_(seed), swap_(setup.frames != 0), m_(setup.settings, setup.backend, setup.huge) {
     m_.on_free = [this](Pfn first, unsigned order) {
       for (uint64_t i = 0; i < uint64_t{1} << order; ++i)
         content_.erase(first + i);
     };
+    m_.on_transfer = [this](const PageTransfer& page) {
+      transferred_ = page.pfn;
+      uint64_t& kept =
+          away_[{page.slot, page.slot == 0 ? page.file : 0, page.slot == 0 ? page.index : 0}];
+      if (page.out) {
+        kept = content_.contains(page.pfn) ? content_[page.pfn] : 0;
+      } else {
+        content_[page.pfn] = kept;
+      }
+    };
+    while (swap_ && m_.frames->free_frames() > setup.frames)
+      taken_.push_back(*m_.frames->allocate(0, mem::FrameUse::Reserved, 0));
     file_ = m_.sys().open("/file", kArenaPages * kPage);
     m_.kernel->run(CpuId(0), thread_of(1));
     spaces_[1] = std::make_shared<ModelSpace>();
@@ -77,7 +92,11 @@ class Run {
       case 8:
       case 9:
       case 10:
-        if (m_.huge != kHuge) advise();
+        if (swap_) {
+          advise_reclaim();
+        } else if (m_.huge != kHuge) {
+          advise();
+        }
         [[fallthrough]];
       default:
         for (int i = 0; i < 12; ++i)
@@ -88,6 +107,9 @@ class Run {
   void check() {
     ASSERT_NO_FATAL_FAILURE(m_.expect_no_stale_translation());
     ASSERT_NO_FATAL_FAILURE(m_.expect_accounts_agree());
+    if (swap_) {
+      ASSERT_NO_FATAL_FAILURE(expect_rmap_agrees(m_));
+    }
     for (const auto& [pid, space] : spaces_) {
       for (uint64_t i = 0; i < kArenaPages; ++i) {
         const uint64_t page = kArena / kPage + i;
@@ -101,7 +123,11 @@ class Run {
     }
   }
 
-  void end() { m_.expect_nothing_leaks(); }
+  void end() {
+    for (const Pfn pfn : taken_)
+      m_.frames->free(pfn, 0);
+    m_.expect_nothing_leaks();
+  }
   [[nodiscard]] const Counters& counters() const { return m_.counters(); }
 
  private:
@@ -214,8 +240,14 @@ class Run {
   [[nodiscard]] Pfn frame_at(uint64_t page) const {
     const pt::Lookup found =
         m_.kernel->system().processes().at(Pid(pid_)).mm->table->peek(VirtAddr(page * kPage));
-    if (found.entry == pt::kNone) return Pfn(0);
+    if (!m_.format.is_present(found.entry)) return Pfn(0);
     return m_.format.pfn_of(found.entry) + (VirtAddr(page * kPage) - found.base) / kPage;
+  }
+
+  [[nodiscard]] bool is_away(uint64_t page) const {
+    const pt::Entry e =
+        m_.kernel->system().processes().at(Pid(pid_)).mm->table->peek(VirtAddr(page * kPage)).entry;
+    return e != pt::kNone && !m_.format.is_present(e);
   }
 
   // About huge pages: only a collapse moves contents.
@@ -236,6 +268,22 @@ class Run {
     static_cast<void>(m_.sys().madvise(thread(), VirtAddr(page * kPage), pages * kPage, advice));
     for (const auto& [where, value] : before)
       content_[frame_at(where)] = value;
+  }
+
+  // Hints whose effect on what is read is nothing, or zeros instead of what was written.
+  void advise_reclaim() {
+    const uint64_t page = pick_page();
+    const Vma* vma = m_.mm(pid_).vmas.find(VirtAddr(page * kPage));
+    if (vma == nullptr) return;
+    const uint64_t pages = 1 + random_.below((vma->end - VirtAddr(page * kPage)) / kPage);
+    constexpr uint32_t kAdvices[] = {kAdviceFree, kAdviceCold, kAdvicePageOut};
+    const uint32_t advice = kAdvices[random_.below(3)];
+    const bool fits = advice != kAdviceFree || (vma->is_anonymous() && !vma->is_shared());
+    ASSERT_EQ(m_.sys().madvise(thread(), VirtAddr(page * kPage), pages * kPage, advice),
+              fits ? 0 : -kEINVAL);
+    if (!fits || advice != kAdviceFree) return;
+    for (uint64_t i = 0; i < pages; ++i)
+      model().at(page + i).given_up = true;
   }
 
   void fork() {
@@ -262,12 +310,16 @@ class Run {
     const bool allowed = it != model().end() && (writes(kind) ? (it->second.prot & kProtWrite) != 0
                                                               : it->second.prot != 0);
     const Pfn old = frame_at(page);
+    const bool was_away = old == Pfn(0) && is_away(page);
+    transferred_ = Pfn(0);
     const Result result = m_.access(thread(), va, kind, cpu_);
     ASSERT_EQ(result, allowed ? Result::Ok : Result::Refused) << "page " << page - kArena / kPage;
     if (!allowed) return;
     const Pfn pfn = frame_at(page);
     // The copying that the kernel would have done.
-    if (old != Pfn(0)) {
+    if (was_away || transferred_ == pfn) {
+      // read back with its contents
+    } else if (old != Pfn(0)) {
       if (old != pfn && content_.contains(old)) content_[pfn] = content_[old];
     } else if (it->second.file && m_.frames->frame(pfn).use == mem::FrameUse::Anonymous) {
       const auto cached = m_.kernel->system().core.cache.find(file_, *it->second.file);
@@ -284,19 +336,27 @@ class Run {
         *it->second.backing = value;
       } else {
         it->second.own = value;
+        it->second.given_up = false;
       }
     } else {
-      ASSERT_EQ(content_.contains(pfn) ? content_[pfn] : 0, it->second.value())
+      const uint64_t read = content_.contains(pfn) ? content_[pfn] : 0;
+      if (it->second.given_up && read == 0) it->second.own.reset();
+      ASSERT_EQ(read, it->second.value())
           << "process " << pid_ << " page " << page - kArena / kPage;
     }
   }
 
   Random random_;
+  bool swap_;
+  std::vector<Pfn> taken_;  // so that memory is short
   Machine m_;
   FileId file_;
   std::map<uint32_t, std::shared_ptr<ModelSpace>> spaces_;
   std::map<uint64_t, Cell> file_cells_;
   std::map<Pfn, uint64_t> content_;
+  Pfn transferred_;  // last, in the access that is going on
+  // Of pages that are not in memory: by slot, or by file and index.
+  std::map<std::tuple<uint64_t, uint64_t, uint64_t>, uint64_t> away_;
   uint32_t pid_ = 1;
   uint32_t last_pid_ = 1;
   CpuId cpu_;
@@ -316,6 +376,12 @@ void run_seeds(uint64_t first, uint64_t count, const Setup& setup, Counters* tot
     run.end();
     if (::testing::Test::HasFailure()) return;
     if (total == nullptr) continue;
+    total->swap_writes += run.counters().swap_writes;
+    total->swap_reads += run.counters().swap_reads;
+    total->swap_hits += run.counters().swap_hits;
+    total->files_dropped += run.counters().files_dropped;
+    total->lazily_freed += run.counters().lazily_freed;
+    total->reclaim_runs += run.counters().reclaim_runs;
     total->huge_faults += run.counters().huge_faults;
     total->huge_splits += run.counters().huge_splits;
     total->huge_collapses += run.counters().huge_collapses;
@@ -358,6 +424,43 @@ TEST(MemoryModel, WithCollapsedPages) {
 // The rule of fork before 2.6.14.
 TEST(MemoryModel, WhenForkCopiesAll) {
   run_seeds(500, 8, {"[kernel]\nimply = false\nfork_copy = all\n"});
+}
+
+// Fewer frames than the processes use, and swap space for what does not fit.
+const std::string kFewFrames = "[mem]\nbytes = 1M\n[kernel]\nimply = false\nswap_pages = 2048\n";
+void expect_reclaim(const Counters& total) {
+  EXPECT_GT(total.swap_writes, 300u);
+  EXPECT_GT(total.swap_reads, 150u);
+  EXPECT_GT(total.swap_hits, 3u);
+  EXPECT_GT(total.files_dropped, 200u);
+  EXPECT_GT(total.lazily_freed, 0u);
+  EXPECT_GT(total.reclaim_runs, 20u);
+}
+TEST(MemoryModel, WithSwapOnEveryPageTable) {
+  for (const pt::Backend& backend : pt::backends()) {
+    SCOPED_TRACE(backend.name);
+    Counters total;
+    run_seeds(600, 8, {kFewFrames, backend.name, kHuge, 90}, &total);
+    expect_reclaim(total);
+  }
+}
+TEST(MemoryModel, WithSwapAndColdFiles) {
+  Counters total;
+  run_seeds(700, 6,
+            {kFewFrames + "files = cold\nreadahead = 16K\nfolio_order = 2\n", "mlpt", kHuge, 90},
+            &total);
+  expect_reclaim(total);
+}
+// Tables of a page at most: reclaim makes room, but not in one piece.
+TEST(MemoryModel, WithSwapAndHugePages) {
+  const std::string levels = "[pt.mlpt]\nlevels = 12:2:leaf,14:9:leaf,23:9,32:9,41:6\n";
+  for (const auto& [backend, frames] : {std::pair{"mlpt", uint64_t{140}}, {"gpt", uint64_t{80}}}) {
+    SCOPED_TRACE(backend);
+    Counters total;
+    run_seeds(800, 8, {levels + kFewFrames + "thp = always\n", backend, k16K, frames}, &total);
+    expect_reclaim(total);
+    EXPECT_GT(total.huge_splits, 100u);
+  }
 }
 
 }  // namespace

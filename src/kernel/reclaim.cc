@@ -1,0 +1,223 @@
+#include "kernel/reclaim.h"
+
+#include <algorithm>
+
+#include "base/error.h"
+#include "kernel/huge.h"
+
+namespace mmusim::kernel {
+
+namespace {
+
+constexpr unsigned kAttempts = 16;
+constexpr uint64_t kCluster = 32;  // Linux: SWAP_CLUSTER_MAX
+
+// Frames freed, at most `target`.
+uint64_t reclaim(Core& core, uint64_t target) {
+  PageList& pages = core.rmap->pages;
+  Reclaimer reclaimer(core);
+  uint64_t evicted = 0;
+  // Twice around: the first time may only find that everything was used.
+  for (uint64_t budget = 2 * pages.size(); budget > 0 && evicted < target; --budget) {
+    const auto pfn = pages.first();
+    if (!pfn) break;
+    ++core.counters.reclaim_scanned;
+    pages.move_to_end(*pfn);
+    if (reclaimer.evict(*pfn, false)) ++evicted;
+  }
+  reclaimer.finish();
+  return evicted;
+}
+
+}  // namespace
+
+bool make_room(Core& core, unsigned attempt) {
+  if (core.rmap == nullptr || attempt >= kAttempts) return false;
+  ++core.counters.reclaim_runs;
+  return reclaim(core, kCluster << attempt) != 0;
+}
+
+ZapBatch& Reclaimer::batch(AddressSpace& mm) {
+  auto& found = batches_[mm.id];
+  if (found == nullptr) found = std::make_unique<ZapBatch>(*core_, mm);
+  return *found;
+}
+
+bool Reclaimer::split_huge_leaves(Pfn pfn, Mappers& mappers) {
+  bool any = false;
+  for (const Rmap::Mapper& m : mappers) {
+    if (m.leaf.size == core_->page()) continue;
+    if (!core_->huge() || m.leaf.size != *core_->huge()) return false;
+    split_huge_page(*core_, *m.mm, m.page);
+    any = true;
+  }
+  if (any) mappers = core_->rmap->mappers(pfn);
+  return true;
+}
+
+bool Reclaimer::was_used(const Mappers& mappers) {
+  const pt::EntryFormat& format = *core_->platform.format;
+  bool used = false;
+  for (const Rmap::Mapper& m : mappers) {
+    const pt::Lookup leaf = m.mm->table->peek(m.page);
+    if (!format.is_accessed(leaf.entry)) continue;
+    used = true;
+    const pt::Status status =
+        m.mm->table->install(leaf.handle, leaf.entry, leaf.entry & ~format.accessed_mask);
+    MMUSIM_ASSERT(status == pt::Status::Ok);
+  }
+  return used;
+}
+
+bool Reclaimer::replace_leaves(Pfn pfn, const Mappers& mappers, PageKind kind, pt::Entry next) {
+  bool dirty = false;
+  for (const Rmap::Mapper& m : mappers) {
+    const pt::Lookup leaf = m.mm->table->peek(m.page);  // the one before may have moved it
+    dirty = dirty || core_->platform.format->is_dirty(leaf.entry);
+    pt::Entry old = leaf.entry;
+    const pt::Status status = next == pt::kNone
+                                  ? m.mm->table->clear(leaf.handle, old)
+                                  : m.mm->table->install(leaf.handle, leaf.entry, next);
+    MMUSIM_ASSERT(status == pt::Status::Ok);
+    --core_->platform.frames->frame(pfn).mappings;
+    core_->add_rss(*m.mm, kind, -1);
+    batch(*m.mm).add(m.page, core_->page(), pfn);
+  }
+  return dirty;
+}
+
+bool Reclaimer::evict(Pfn pfn, bool force) {
+  const PageRecord* record = core_->rmap->pages.find(pfn);
+  if (record == nullptr) return false;
+  const mem::Frame& frame = core_->platform.frames->frame(pfn);
+  if (frame.references != frame.mappings + (record->file ? 1 : 0)) return false;
+  Mappers mappers = core_->rmap->mappers(pfn);
+  if (mappers.size() != frame.mappings) return false;
+  if (std::any_of(mappers.begin(), mappers.end(),
+                  [](const auto& m) { return m.vma->has(kVmLocks | kVmPfnMap); }))
+    return false;
+  if (!split_huge_leaves(pfn, mappers)) return false;
+  if (was_used(mappers) && !force) return false;
+  const bool done = record->file ? evict_file_page(pfn, mappers) : evict_anonymous(pfn, mappers);
+  if (done) core_->rmap->pages.remove(pfn);
+  return done;
+}
+
+bool Reclaimer::evict_anonymous(Pfn pfn, const Mappers& mappers) {
+  const pt::EntryFormat& format = *core_->platform.format;
+  SwapSpace& swap = *core_->swap;
+  PageRecord& record = *core_->rmap->pages.find(pfn);
+  if (record.free) {
+    const bool written = std::any_of(mappers.begin(), mappers.end(), [&](const auto& m) {
+      return format.is_dirty(m.mm->table->peek(m.page).entry);
+    });
+    record.free = false;
+    if (written) return false;
+    replace_leaves(pfn, mappers, PageKind::Anonymous, pt::kNone);
+    ++core_->counters.lazily_freed;
+    return true;
+  }
+  auto slot = swap.slot_behind(pfn);
+  if (!slot) {
+    slot = swap.allocate();
+    if (!slot) return false;
+    core_->transfer({.pfn = pfn, .out = true, .slot = slot->value()});
+    ++core_->counters.swap_writes;
+  }
+  for (const Rmap::Mapper& m : mappers) {
+    swap.add(*slot);
+    core_->add_swapped(*m.mm, 1);
+  }
+  replace_leaves(pfn, mappers, PageKind::Anonymous, swap.entry(*slot));
+  return true;
+}
+
+bool Reclaimer::evict_file_page(Pfn pfn, const Mappers& mappers) {
+  const PageRecord record = *core_->rmap->pages.find(pfn);
+  const FileId id(static_cast<uint32_t>(record.id));
+  File& file = core_->cache.file(id);
+  const bool shared_memory = file.kind == FileKind::Shmem;
+  SlotId slot;
+  if (shared_memory) {
+    const auto found = core_->swap->allocate();
+    if (!found) return false;
+    slot = *found;
+    core_->swap->add(slot);
+    ++core_->counters.swap_writes;
+  } else {
+    ++core_->counters.files_dropped;
+  }
+  core_->transfer(
+      {.pfn = pfn, .out = true, .slot = slot.value(), .file = id.value(), .index = record.index});
+  const bool dirty =
+      replace_leaves(pfn, mappers, shared_memory ? PageKind::Shmem : PageKind::File, pt::kNone);
+  if (dirty && !shared_memory) ++core_->counters.files_written;
+  core_->cache.take_out(id, record.index);
+  file.away[record.index] = slot;
+  from_cache_.push_back(pfn);
+  return true;
+}
+
+void Reclaimer::finish() {
+  for (auto& [mm, gathered] : batches_)
+    gathered->finish();
+  batches_.clear();
+  for (const Pfn pfn : from_cache_)
+    core_->put_frame(pfn);
+  from_cache_.clear();
+}
+
+void advise_reclaim(Core& core, AddressSpace& mm, VirtRange range, ReclaimAdvice advice) {
+  const pt::EntryFormat& format = *core.platform.format;
+  PageList& pages = core.rmap->pages;
+  if (mm.huge_leaves != 0) {
+    for (VirtAddr at = range.begin; at < range.end; at += core.page().bytes())
+      split_huge_page(core, mm, at);
+  }
+  ZapBatch batch(core, mm);
+  std::vector<Pfn> found;
+  const auto cursor = mm.table->cursor(range, pt::CursorMode::Zap);
+  pt::Run run;
+  while (cursor->next(run)) {
+    uint64_t writes = 0;
+    for (uint32_t i = 0; i < run.count; ++i) {
+      const pt::Entry e = run.get(i);
+      if (e == pt::kNone) continue;
+      if (!format.is_present(e)) {
+        if (advice != ReclaimAdvice::Free) continue;
+        core.drop_swap_entry(mm, e);
+        run.set(i, pt::kNone);
+        ++writes;
+        continue;
+      }
+      if (format.is_special(e)) continue;
+      const Pfn pfn = format.pfn_of(e);
+      PageRecord* record = pages.find(pfn);
+      if (record == nullptr || core.platform.frames->frame(pfn).mappings != 1) continue;
+      const bool free = advice == ReclaimAdvice::Free;
+      if (free) core.swap->forget(pfn);
+      record->free = record->free || free;
+      const pt::Entry next = e & ~(format.accessed_mask | (free ? format.dirty_mask : 0));
+      if (next != e) {
+        run.set(i, next);
+        ++writes;
+        batch.weaken(run.address(i), run.size);
+      }
+      found.push_back(pfn);
+    }
+    run.report(*core.platform.sink, mem::Origin::Kernel, run.count, writes);
+  }
+  batch.finish();
+  if (advice == ReclaimAdvice::PageOut) {
+    Reclaimer reclaimer(core);
+    for (const Pfn pfn : found)
+      reclaimer.evict(pfn, true);
+    reclaimer.finish();
+  } else {
+    // The first of the range shall be the first to go.
+    for (auto it = found.rbegin(); it != found.rend(); ++it)
+      pages.move_to_front(*it);
+  }
+}
+
+}  // namespace mmusim::kernel

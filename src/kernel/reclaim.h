@@ -1,0 +1,61 @@
+// Reclaim: frames taken back from programs when none is free, and what madvise says about that
+// (Linux: mm/vmscan.c, mm/madvise.c).
+//
+// Pages are tried in the order of the page list. One that was used since it was tried last gets a
+// second chance: its accessed bits are cleared (without a flush, as on x86) and it goes to the end.
+// Else every leaf that shows it is taken away, found by the reverse map; file pages are dropped
+// (written first if dirty), anonymous and shared ones go to swap space. Flushes are one per address
+// space for the whole batch, and nothing is freed before them. Locked pages, those with references
+// that no leaf explains, the hugetlb pool and tables stay. Huge pages are split first.
+//
+// It runs only between operations on page tables, never inside of one: whoever found no memory
+// leaves everything as it was, asks for room and tries again. Deterministic.
+#ifndef MMUSIM_KERNEL_RECLAIM_H_
+#define MMUSIM_KERNEL_RECLAIM_H_
+
+#include <cstdint>
+#include <map>
+#include <memory>
+#include <vector>
+
+#include "kernel/core.h"
+#include "kernel/zap.h"
+
+namespace mmusim::kernel {
+
+// After the `attempt`th failure (from 0) for want of memory: whether to try again. Each time frees
+// twice as many; 16 attempts, as Linux's MAX_RECLAIM_RETRIES.
+bool make_room(Core& core, unsigned attempt);
+
+class Reclaimer {
+ public:
+  explicit Reclaimer(Core& core) : core_(&core) {}
+
+  // Takes the page from all who map it, if that is possible. `force`: even if it was just used.
+  bool evict(Pfn pfn, bool force);
+  // Flushes and frees; evict() must be followed by it.
+  void finish();
+
+ private:
+  using Mappers = std::vector<Rmap::Mapper>;
+
+  bool split_huge_leaves(Pfn pfn, Mappers& mappers);
+  bool was_used(const Mappers& mappers);
+  // Replaces all leaves by `next`; whether one was dirty.
+  bool replace_leaves(Pfn pfn, const Mappers& mappers, PageKind kind, pt::Entry next);
+  bool evict_anonymous(Pfn pfn, const Mappers& mappers);
+  bool evict_file_page(Pfn pfn, const Mappers& mappers);
+  ZapBatch& batch(AddressSpace& mm);
+
+  Core* core_;
+  std::map<MmId, std::unique_ptr<ZapBatch>> batches_;
+  std::vector<Pfn> from_cache_;
+};
+
+enum class ReclaimAdvice : uint8_t { Cold, PageOut, Free };
+// madvise on a part of one area, which may be reclaimed.
+void advise_reclaim(Core& core, AddressSpace& mm, VirtRange range, ReclaimAdvice advice);
+
+}  // namespace mmusim::kernel
+
+#endif  // MMUSIM_KERNEL_RECLAIM_H_
