@@ -55,7 +55,7 @@ int64_t hint_reclaim(Core& core, AddressSpace& mm, VirtRange range, ReclaimAdvic
   return each_area(mm, range, [&](const Vma& vma, VirtRange part) -> int64_t {
     const bool fits = advice != ReclaimAdvice::Free || is_private_anonymous(vma);
     if (!fits || vma.has(kVmLocked | kVmPfnMap | kVmHugeTlb)) return -kEINVAL;
-    if (core.rmap != nullptr) advise_reclaim(core, mm, part, advice);
+    if (core.swap != nullptr) advise_reclaim(core, mm, part, advice);
     return 0;
   });
 }

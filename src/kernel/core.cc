@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "base/bits.h"
+#include "base/error.h"
 #include "kernel/reclaim.h"
 
 namespace mmusim::kernel {
@@ -36,6 +37,11 @@ void Settings::declare(config::Schema& schema) {
   schema.flag("kernel.zero_page", true,
               "Reads of untouched private memory map a page of zeros that all share; false: a page "
               "of their own (as Linux does for some virtual machines).");
+  schema.size("kernel.shared_tables", 0,
+              "Bytes of the blocks, a power of two, in which processes that map the same part of a "
+              "file alike share page tables; 0: none do. With mlpt what a leaf table covers (2M on "
+              "x86-64), with gpt any.",
+              0, uint64_t{1} << 40);
   schema.choice(
       "kernel.fork_copy", "anon_vma", {"anon_vma", "all"},
       "What fork copies: the page tables of areas with private pages; or those of all, as "
@@ -65,6 +71,9 @@ Settings Settings::from(const config::Config& config, PageShift page) {
                          : (thp == "always" ? HugePages::Always : HugePages::Advised);
   s.hugetlb_pages = config.number("kernel.hugetlb_pages");
   s.swap_pages = config.number("kernel.swap_pages");
+  s.shared_table_bytes = config.size("kernel.shared_tables");
+  if (s.shared_table_bytes != 0 && !is_power_of_two(s.shared_table_bytes))
+    throw UsageError("kernel.shared_tables", "a block is a power of two of bytes");
   s.fork_copies_all = config.choice("kernel.fork_copy") == "all";
   return s;
 }
@@ -74,8 +83,11 @@ Core::Core(const config::Config& config, const Platform& platform_)
       settings(Settings::from(config, platform_.page)),
       cache(*platform_.frames),
       pool(*platform_.frames) {
-  if (settings.swap_pages == 0) return;
+  if (settings.shared_table_bytes != 0 && settings.shared_table_bytes <= page().bytes())
+    throw UsageError("kernel.shared_tables", "a block is larger than a page");
+  if (settings.swap_pages == 0 && settings.shared_table_bytes == 0) return;
   rmap = std::make_unique<Rmap>(*platform.format, page());
+  if (settings.swap_pages == 0) return;
   swap = std::make_unique<SwapSpace>(*platform.format, settings.swap_pages);
   cache.report_to(*rmap);
 }
@@ -103,6 +115,7 @@ std::unique_ptr<AddressSpace> Core::make_space() {
   auto mm = std::make_unique<AddressSpace>(id, page(), std::move(table));
   mm->root_bytes = root_bytes;
   if (rmap != nullptr) mm->vmas.report_to(*rmap, *mm);
+  spaces[id] = mm.get();
   return mm;
 }
 
@@ -125,7 +138,7 @@ void Core::put_frame(Pfn pfn) {
     platform.frames->break_up(Pfn(pfn.value() & ~block), frame.order);
   }
   if (platform.before_free) platform.before_free(pfn, 0);
-  if (rmap != nullptr) {
+  if (swap != nullptr) {
     rmap->pages.remove(pfn);
     swap->forget(pfn);
   }

@@ -8,6 +8,7 @@
 #define MMUSIM_KERNEL_CORE_H_
 
 #include <cstdint>
+#include <map>
 #include <memory>
 #include <optional>
 
@@ -39,6 +40,7 @@ struct Settings {
   uint64_t hugetlb_pages = 0;
   bool fork_copies_all = false;
   uint64_t swap_pages = 0;
+  uint64_t shared_table_bytes = 0;  // of a block; 0: no tables are shared
 
   static void declare(config::Schema& schema);
   static Settings from(const config::Config& config, PageShift page);
@@ -59,8 +61,10 @@ class Core {
   Counters counters;
   PageCache cache;
   HugePool pool;
-  // Null where kernel.swap_pages is 0: nothing is ever reclaimed.
+  std::map<MmId, AddressSpace*> spaces;  // alive
+  // Null where nothing asks for it: neither swap nor shared tables.
   std::unique_ptr<Rmap> rmap;
+  // Null where kernel.swap_pages is 0: nothing is ever reclaimed.
   std::unique_ptr<SwapSpace> swap;
 
   [[nodiscard]] PageShift page() const { return platform.page; }
@@ -92,7 +96,7 @@ class Core {
   // The same for a new anonymous page of `vma`.
   void mapped_anonymous(AddressSpace& mm, const Vma& vma, VirtAddr page, Pfn pfn) {
     mapped(mm, pfn, PageKind::Anonymous);
-    if (rmap != nullptr) rmap->add_anonymous(pfn, vma, page);
+    if (swap != nullptr) rmap->add_anonymous(pfn, vma, page);
   }
   void add_rss(AddressSpace& mm, PageKind kind, int64_t pages);
   // --- Swap and files

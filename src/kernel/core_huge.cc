@@ -56,7 +56,7 @@ void Core::put_huge(Pfn first) {
     unused += frames.frame(first + i).references == 1 ? 1 : 0;
   if (unused == count && frames.frame(first).order == huge_order()) {
     if (platform.before_free) platform.before_free(first, huge_order());
-    if (rmap != nullptr) {
+    if (swap != nullptr) {
       for (uint64_t i = 0; i < count; ++i)
         rmap->pages.remove(first + i);
     }

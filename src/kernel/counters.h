@@ -62,6 +62,8 @@ struct Counters {
   uint64_t root_bytes = 0;
   uint64_t table_bytes_peak = 0;
   uint64_t tables_freed = 0;
+  uint64_t tables_joined = 0;
+  uint64_t tables_left = 0;
   uint64_t vmas = 0;
   uint64_t vmas_peak = 0;
   uint64_t spaces = 0;

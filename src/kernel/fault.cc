@@ -8,6 +8,7 @@
 #include "kernel/implied.h"
 #include "kernel/linux_abi.h"
 #include "kernel/reclaim.h"
+#include "kernel/share.h"
 
 namespace mmusim::kernel {
 
@@ -183,6 +184,12 @@ FaultOutcome try_fault(FaultContext& c, Vma& vma, VirtAddr va, AccessKind kind) 
   if (!vma.is_anonymous() &&
       vma.pgoff + c.core.pages(page - vma.start) >= c.core.cache.file(vma.file).pages)
     return fault_behind_file(c, vma, page, kind);
+  if (c.core.settings.shared_table_bytes != 0) {
+    if (writes(kind) && !vma.is_shared())
+      leave_tables(c.core, c.mm, {page, page + c.core.page().bytes()});
+    else
+      join_tables(c.core, c.mm, vma, page);
+  }
   const bool huge_wanted = huge_allowed(c.core, vma, page);
   if (huge_wanted && !c.mm.table->find(page).has_slot) {
     if (const auto outcome = map_huge(c, vma, page, kind)) return *outcome;

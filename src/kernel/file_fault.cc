@@ -6,6 +6,7 @@
 #include "base/bits.h"
 #include "base/error.h"
 #include "kernel/fault_internal.h"
+#include "kernel/share.h"
 
 namespace mmusim::kernel {
 
@@ -145,6 +146,9 @@ class Mapper {
     if (!pfn) return pt::kNone;
     ++c_.core.platform.frames->frame(*pfn).references;
     c_.core.mapped(c_.mm, *pfn, kind_);
+    for_each_sharer(c_.core, c_.mm, page, [this](AddressSpace& other, VirtAddr /*page*/) {
+      c_.core.add_rss(other, kind_, 1);
+    });
     ++mapped_;
     fields_.pfn = *pfn;
     return c_.core.platform.format->make_leaf(fields_);

@@ -24,7 +24,7 @@ pt::Entry huge_leaf(const FaultContext& c, const Vma& vma, Pfn pfn, bool zero) {
 // A huge page of its own is mapped at `base` now.
 void account_huge(FaultContext& c, const Vma& vma, VirtAddr base, Pfn first) {
   c.core.add_rss(c.mm, PageKind::Anonymous, static_cast<int64_t>(c.core.huge_pages()));
-  if (c.core.rmap == nullptr) return;
+  if (c.core.swap == nullptr) return;
   for (uint64_t i = 0; i < c.core.huge_pages(); ++i)
     c.core.rmap->add_anonymous(first + i, vma, base + (i << c.core.page().log2()));
 }

@@ -8,6 +8,7 @@
 #include "kernel/huge.h"
 #include "kernel/linux_abi.h"
 #include "kernel/reclaim.h"
+#include "kernel/share.h"
 #include "kernel/zap.h"
 
 namespace mmusim::kernel {
@@ -177,6 +178,7 @@ int64_t protect_range(FaultContext context, VirtRange range, uint32_t prot, bool
     // Locked private memory gets its own pages as soon as it may be written.
     if ((vma.flags & (kVmWrite | kVmShared | kVmLocked)) == kVmLocked && (flags & kVmWrite) != 0)
       fault_in.push_back(part);
+    leave_tables(core, mm, part, batch);
     vma.flags = flags;
     reprotect(core, mm, vma, part, batch);
     mm.vmas.merge(part.end);
@@ -231,6 +233,7 @@ int64_t move_area(Core& core, AddressSpace& mm, VirtRange from, VirtRange to, bo
                      : source->pgoff + core.pages(from.begin - source->start);
   const uint64_t bytes = std::min(from.bytes(), to.bytes());
   for (unsigned attempt = 0;; ++attempt) {
+    leave_tables(core, mm, from);
     split_for_move(core, mm, from.begin, to.begin, bytes);
     uint64_t done = 0;
     const pt::Status status = mm.table->move_range(from.begin, to.begin, bytes, done);

@@ -4,6 +4,7 @@
 
 #include "base/error.h"
 #include "kernel/huge.h"
+#include "kernel/share.h"
 
 namespace mmusim::kernel {
 
@@ -32,7 +33,7 @@ uint64_t reclaim(Core& core, uint64_t target) {
 }  // namespace
 
 bool make_room(Core& core, unsigned attempt) {
-  if (core.rmap == nullptr || attempt >= kAttempts) return false;
+  if (core.swap == nullptr || attempt >= kAttempts) return false;
   ++core.counters.reclaim_runs;
   return reclaim(core, kCluster << attempt) != 0;
 }
@@ -81,6 +82,10 @@ bool Reclaimer::replace_leaves(Pfn pfn, const Mappers& mappers, PageKind kind, p
     MMUSIM_ASSERT(status == pt::Status::Ok);
     --core_->platform.frames->frame(pfn).mappings;
     core_->add_rss(*m.mm, kind, -1);
+    for_each_sharer(*core_, *m.mm, m.page, [&](AddressSpace& other, VirtAddr page) {
+      core_->add_rss(other, kind, -1);
+      batch(other).weaken(page, core_->page());
+    });
     batch(*m.mm).add(m.page, core_->page(), pfn);
   }
   return dirty;

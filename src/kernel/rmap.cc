@@ -1,5 +1,7 @@
 #include "kernel/rmap.h"
 
+#include <algorithm>
+
 namespace mmusim::kernel {
 
 template <class Each>
@@ -44,7 +46,11 @@ std::vector<Rmap::Mapper> Rmap::mappers(Pfn pfn) const {
       continue;
     const Pfn first = format_->parse_leaf(leaf.entry, leaf.size).pfn;
     if (first + ((page - leaf.base) >> page_.log2()) != pfn) continue;
-    found.push_back({mm, vma, page, leaf});
+    // Whether or not the tables are shared: a slot is one mapping.
+    const bool seen = std::any_of(found.begin(), found.end(), [&](const Mapper& m) {
+      return leaf.shared && m.leaf.handle.place == leaf.handle.place;
+    });
+    if (!seen) found.push_back({mm, vma, page, leaf});
   }
   return found;
 }

@@ -7,7 +7,8 @@
 // by asking the page table of each area of the key that shows the index (Linux: rmap_walk, with one
 // anon_vma for a whole family, as it was before 2.6.34: more areas are asked, the same are found).
 //
-// Kept only where memory can be reclaimed (kernel.swap_pages). Not thread-safe.
+// Kept only where memory can be reclaimed (kernel.swap_pages) or tables are shared
+// (kernel.shared_tables). Not thread-safe.
 #ifndef MMUSIM_KERNEL_RMAP_H_
 #define MMUSIM_KERNEL_RMAP_H_
 
@@ -31,7 +32,11 @@ class Rmap {
   void area_added(AddressSpace& mm, const Vma& vma);
   void area_removed(const AddressSpace& mm, const Vma& vma);
 
-  // One leaf that shows the page.
+  // visit(mm, area) for each area of the file, by address space and address, until it is false.
+  template <class Visit>
+  void each_area(FileId file, Visit visit) const;
+
+  // One leaf that shows the page; of a table several use only one of theirs.
   struct Mapper {
     AddressSpace* mm = nullptr;
     const Vma* vma = nullptr;
@@ -61,6 +66,14 @@ class Rmap {
   PageShift page_;
   std::map<Key, Areas> areas_;
 };
+
+template <class Visit>
+void Rmap::each_area(FileId file, Visit visit) const {
+  const auto areas = areas_.find({true, file.value()});
+  if (areas == areas_.end()) return;
+  for (const auto& [place, mm] : areas->second)
+    if (!visit(*mm, *mm->vmas.find(place.second))) return;
+}
 
 }  // namespace mmusim::kernel
 

@@ -4,6 +4,7 @@
 
 #include "base/error.h"
 #include "kernel/huge.h"
+#include "kernel/share.h"
 
 namespace mmusim::kernel {
 
@@ -11,6 +12,7 @@ void ZapBatch::zap(const Vma& vma, VirtRange range) {
   const pt::EntryFormat& format = *core_->platform.format;
   mem::FrameMemory& frames = *core_->platform.frames;
   const PageKind file_kind = core_->kind_of(vma);
+  leave_tables(*core_, *mm_, range, *this);
   split_huge_at(*core_, *mm_, range.begin);
   split_huge_at(*core_, *mm_, range.end);
   std::array<int64_t, kPageKinds> gone{};
@@ -155,6 +157,7 @@ void tear_down(Core& core, AddressSpace& mm) {
   core.set_program(mm, FileId(0));
   core.platform.tlbs->forget(mm.id);
   MMUSIM_ASSERT(mm.table->table_bytes() == 0 && mm.huge_leaves == 0 && mm.hugetlb_pages == 0);
+  core.spaces.erase(mm.id);
   core.counters.root_bytes -= mm.root_bytes;
   --core.counters.spaces;
 }

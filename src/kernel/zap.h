@@ -10,6 +10,7 @@
 #include <span>
 #include <vector>
 
+#include "base/error.h"
 #include "base/types.h"
 #include "kernel/core.h"
 #include "pt/gather.h"
@@ -42,6 +43,11 @@ class ZapBatch {
   void add_pool_page(VirtAddr va, PageShift size, Pfn pfn);
   // Makes one leaf of the smaller ones around `va` (PageTable::promote).
   pt::Status promote(VirtAddr va, PageShift to) { return mm_->table->promote(va, to, gather_); }
+  // The shared tables around `va` are used no more (PageTable::leave).
+  void leave(VirtAddr va) {
+    const pt::Status status = mm_->table->leave(va, gather_);
+    MMUSIM_ASSERT(status == pt::Status::Ok);
+  }
   // A translation lost rights.
   void weaken(VirtAddr va, PageShift size) { gather_.leaf(va, size); }
 

@@ -288,6 +288,7 @@ class Machine {
     std::map<Pfn, uint32_t> pool_mappings;
     std::map<SlotId, uint64_t> slots;  // and who holds them
     const Core& core = kernel->system().core;
+    std::set<uint64_t> shared;  // slots several address spaces use: one mapping
     std::array<uint64_t, kPageKinds> total{};
     std::set<const AddressSpace*> seen;
     uint64_t vmas = 0;
@@ -328,7 +329,8 @@ class Machine {
               ++mappings[format.pfn_of(e) + part];
               ++rss[static_cast<unsigned>(PageKind::Anonymous)];
             }
-            ++mappings[format.pfn_of(e)];
+            const uint64_t place = space.table->peek(run.address(i)).handle.place;
+            if (!run.shared || shared.insert(place).second) ++mappings[format.pfn_of(e)];
             const bool anon = frames->frame(format.pfn_of(e)).use == mem::FrameUse::Anonymous;
             ++rss[static_cast<unsigned>(anon ? PageKind::Anonymous
                                              : kernel->system().core.kind_of(vma))];

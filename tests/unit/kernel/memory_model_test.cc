@@ -385,6 +385,8 @@ void run_seeds(uint64_t first, uint64_t count, const Setup& setup, Counters* tot
     total->huge_faults += run.counters().huge_faults;
     total->huge_splits += run.counters().huge_splits;
     total->huge_collapses += run.counters().huge_collapses;
+    total->tables_joined += run.counters().tables_joined;
+    total->tables_left += run.counters().tables_left;
   }
 }
 
@@ -452,14 +454,38 @@ TEST(MemoryModel, WithSwapAndColdFiles) {
   expect_reclaim(total);
 }
 // Tables of a page at most: reclaim makes room, but not in one piece.
+const std::string kSmallTables = "[pt.mlpt]\nlevels = 12:2:leaf,14:9:leaf,23:9,32:9,41:6\n";
 TEST(MemoryModel, WithSwapAndHugePages) {
-  const std::string levels = "[pt.mlpt]\nlevels = 12:2:leaf,14:9:leaf,23:9,32:9,41:6\n";
   for (const auto& [backend, frames] : {std::pair{"mlpt", uint64_t{140}}, {"gpt", uint64_t{80}}}) {
     SCOPED_TRACE(backend);
     Counters total;
-    run_seeds(800, 8, {levels + kFewFrames + "thp = always\n", backend, k16K, frames}, &total);
+    run_seeds(800, 8, {kSmallTables + kFewFrames + "thp = always\n", backend, k16K, frames},
+              &total);
     expect_reclaim(total);
     EXPECT_GT(total.huge_splits, 100u);
+  }
+}
+
+// Blocks of 16 KiB, the span of the smallest leaf tables, so that many areas have some.
+TEST(MemoryModel, WithSharedTables) {
+  for (const char* backend : {"mlpt", "gpt"}) {
+    SCOPED_TRACE(backend);
+    Counters total;
+    run_seeds(900, 12, {kSmallHuge + "[kernel]\nimply = false\nshared_tables = 16K\n", backend},
+              &total);
+    EXPECT_GT(total.tables_joined, 60u);
+    EXPECT_GT(total.tables_left, 30u);
+  }
+}
+TEST(MemoryModel, WithSharedTablesAndSwap) {
+  for (const auto& [backend, frames] : {std::pair{"mlpt", uint64_t{140}}, {"gpt", uint64_t{80}}}) {
+    SCOPED_TRACE(backend);
+    Counters total;
+    run_seeds(1000, 8,
+              {kSmallTables + kFewFrames + "shared_tables = 16K\n", backend, kHuge, frames},
+              &total);
+    EXPECT_GT(total.tables_joined, 30u);
+    EXPECT_GT(total.swap_writes, 300u);
   }
 }
 

@@ -16,6 +16,7 @@ inline void expect_rmap_agrees(Machine& m, uint64_t* places = nullptr) {
   using Places = std::set<std::pair<MmId, VirtAddr>>;
   std::map<Pfn, Places> scanned;
   std::set<const AddressSpace*> seen;
+  std::set<uint64_t> shared;  // slots several use, of which one is found
   for (const auto& [pid, process] : m.kernel->system().processes()) {
     if (process.mm == nullptr || !seen.insert(process.mm).second) continue;
     for (const auto& [start, vma] : process.mm->vmas.areas()) {
@@ -26,6 +27,8 @@ inline void expect_rmap_agrees(Machine& m, uint64_t* places = nullptr) {
         for (uint32_t i = 0; i < run.count; ++i) {
           const pt::Entry e = run.get(i);
           if (e == pt::kNone || !m.format.is_present(e) || m.format.is_special(e)) continue;
+          const uint64_t place = process.mm->table->peek(run.address(i)).handle.place;
+          if (run.shared && !shared.insert(place).second) continue;
           for (uint64_t part = 0; part < run.size.bytes() / kPage; ++part)
             scanned[m.format.pfn_of(e) + part].insert(
                 {process.mm->id, run.address(i) + part * kPage});

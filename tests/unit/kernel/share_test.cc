@@ -1,0 +1,178 @@
+// Shared page tables: what joining saves, who sees what, and what makes a process leave. Counts by
+// hand: leaf tables of 512 pages, so 4 MiB are two blocks of 1024 pages together; what is above
+// them takes two tables of 4 KiB (the levels of 1 GiB and 512 GiB entries).
+#include "base/error.h"
+#include "kernel/machine.h"
+
+namespace mmusim::kernel::testing {
+namespace {
+
+using namespace abi;
+
+constexpr uint64_t kBase = 0x100000000000;
+constexpr uint64_t kBlock = uint64_t{2} << 20;
+constexpr uint64_t kPages = 1024;
+constexpr trace::ThreadId kP1 = thread_of(1), kP2 = thread_of(2), kP3 = thread_of(3);
+constexpr uint32_t kRw = kProtRead | kProtWrite;
+constexpr uint32_t kShared = kMapShared | kMapFixed, kPrivate = kMapPrivate | kMapFixed;
+
+class ShareTest : public ::testing::TestWithParam<const char*> {
+ protected:
+  void TearDown() override { m.expect_nothing_leaks(); }
+  void map(trace::ThreadId who, uint64_t at, uint32_t prot = kRw, uint32_t flags = kShared,
+           uint64_t offset = 0) {
+    ASSERT_EQ(m.sys().mmap(who, VirtAddr(at), kPages * kPage, prot, flags, file, offset),
+              static_cast<int64_t>(at));
+  }
+  void each_page(uint64_t at, AccessKind kind, trace::ThreadId who) {
+    for (uint64_t i = 0; i < kPages; ++i)
+      ASSERT_EQ(m.access(who, VirtAddr(at + i * kPage), kind), Result::Ok) << i;
+  }
+  uint64_t faults(uint32_t pid) { return m.process(pid).faults.minor; }
+  uint64_t rss(uint32_t pid) { return m.mm(pid).rss(PageKind::Shmem); }
+  Pfn frame_at(uint32_t pid, uint64_t va) {
+    return m.format.pfn_of(m.mm(pid).table->peek(VirtAddr(va)).entry);
+  }
+
+  Machine m{"[kernel]\nimply = false\nshared_tables = 2M\n", GetParam()};
+  FileId file = m.sys().open("/dev/shm/f", 2 * kPages * kPage, FileKind::Shmem);
+};
+
+TEST_P(ShareTest, WhatOneFaultsInAllHave) {
+  map(kP1, kBase);
+  each_page(kBase, AccessKind::Store, kP1);
+  EXPECT_EQ(faults(1), kPages);
+  // Elsewhere, aligned alike: a fault per block.
+  map(kP2, kBase + 5 * kBlock);
+  each_page(kBase + 5 * kBlock, AccessKind::Store, kP2);
+  EXPECT_EQ(faults(2), 2u);
+  EXPECT_EQ(m.counters().tables_joined, 2u);
+  EXPECT_EQ(rss(1), kPages);
+  EXPECT_EQ(rss(2), kPages);
+  EXPECT_EQ(frame_at(2, kBase + 5 * kBlock + 7 * kPage), frame_at(1, kBase + 7 * kPage));
+  // Not aligned alike: 1024 faults of its own.
+  map(kP3, kBase + kPage);
+  each_page(kBase + kPage, AccessKind::Store, kP3);
+  EXPECT_EQ(faults(3), kPages);
+  EXPECT_EQ(m.counters().tables_joined, 2u);
+  if (std::string(GetParam()) == "mlpt") {
+    EXPECT_EQ(m.mm(1).page_table_bytes(), 2 * kPage);
+    EXPECT_EQ(m.mm(2).page_table_bytes(), 2 * kPage);
+    EXPECT_EQ(m.mm(3).page_table_bytes(), 5 * kPage);
+  }
+  m.expect_accounts_agree();
+}
+
+TEST_P(ShareTest, APageFaultedInLaterIsThereForAll) {
+  map(kP1, kBase);
+  m.store(kP1, kBase);
+  map(kP2, kBase);
+  m.load(kP2, kBase);  // joins
+  m.store(kP2, kBase + 9 * kPage);
+  EXPECT_EQ(rss(1), 2u);
+  const uint64_t before = faults(1);
+  EXPECT_EQ(m.load(kP1, kBase + 9 * kPage), Result::Ok);
+  EXPECT_EQ(faults(1), before);
+  m.expect_accounts_agree();
+}
+
+TEST_P(ShareTest, WhoUnmapsOrProtectsAPartLeavesTheBlock) {
+  for (const trace::ThreadId who : {kP1, kP2, kP3}) {
+    map(who, kBase);
+    each_page(kBase, AccessKind::Store, who);
+  }
+  EXPECT_EQ(m.counters().tables_joined, 4u);
+  EXPECT_EQ(m.sys().munmap(kP2, VirtAddr(kBase + 3 * kPage), kPage), 0);
+  EXPECT_EQ(m.counters().tables_left, 1u);
+  EXPECT_EQ(rss(2), kPages / 2);
+  EXPECT_EQ(m.load(kP2, kBase + 3 * kPage), Result::Refused);
+  EXPECT_EQ(m.load(kP2, kBase + 4 * kPage), Result::Ok);  // faulted in again
+  EXPECT_EQ(m.sys().mprotect(kP3, VirtAddr(kBase + kBlock), kPage, kProtRead), 0);
+  EXPECT_EQ(m.counters().tables_left, 2u);
+  EXPECT_EQ(m.store(kP3, kBase + kBlock), Result::Refused);
+  // The first has lost nothing, and no right.
+  const uint64_t before = faults(1);
+  each_page(kBase, AccessKind::Store, kP1);
+  EXPECT_EQ(faults(1), before);
+  m.expect_no_stale_translation();
+  m.expect_accounts_agree();
+  // The whole area goes: nothing is left of it here, and the others go on.
+  EXPECT_EQ(m.sys().munmap(kP1, VirtAddr(kBase), kPages * kPage), 0);
+  EXPECT_EQ(rss(1), 0u);
+  EXPECT_EQ(m.mm(1).page_table_bytes(), 0u);
+  EXPECT_EQ(m.store(kP3, kBase + 77 * kPage), Result::Ok);
+  m.expect_accounts_agree();
+}
+
+TEST_P(ShareTest, APrivateWriteLeavesFirst) {
+  map(kP1, kBase, kRw, kPrivate);
+  m.load(kP1, kBase);
+  map(kP2, kBase, kRw, kPrivate);
+  m.load(kP2, kBase);
+  EXPECT_EQ(m.counters().tables_joined, 1u);
+  const Pfn shown = frame_at(1, kBase);
+  EXPECT_EQ(frame_at(2, kBase), shown);
+  EXPECT_EQ(m.store(kP2, kBase), Result::Ok);
+  EXPECT_EQ(m.counters().tables_left, 1u);
+  EXPECT_EQ(frame_at(1, kBase), shown);
+  EXPECT_NE(frame_at(2, kBase), shown);
+  // Neither an area with private pages nor one of other rights is joined.
+  map(kP3, kBase, kProtRead, kPrivate);
+  m.load(kP3, kBase);
+  EXPECT_EQ(m.counters().tables_joined, 1u);
+  m.expect_accounts_agree();
+}
+
+// The objections of 2006 to a count kept per table: unmapping from the page's side finds the first
+// sharer only. Here one slot is one mapping, and what is done to it all sharers are told.
+TEST_P(ShareTest, ReclaimReachesAllSharers) {
+  Machine few("[kernel]\nimply = false\nshared_tables = 2M\nswap_pages = 4096\n", GetParam());
+  const FileId shm = few.sys().open("/dev/shm/f", kPages * kPage, FileKind::Shmem);
+  for (const trace::ThreadId who : {kP1, kP2, kP3}) {
+    few.sys().mmap(who, VirtAddr(kBase), kPages * kPage, kRw, kShared, shm, 0);
+    ASSERT_EQ(few.store(who, kBase), Result::Ok);
+  }
+  const Pfn pfn = few.format.pfn_of(few.mm(1).table->peek(VirtAddr(kBase)).entry);
+  EXPECT_EQ(few.frames->frame(pfn).mappings, 1u);
+  ASSERT_EQ(few.sys().madvise(kP2, VirtAddr(kBase), kPage, kAdvicePageOut), 0);
+  EXPECT_EQ(few.counters().swap_writes, 1u);
+  for (const uint32_t pid : {1, 2, 3}) {
+    EXPECT_EQ(few.mm(pid).table->peek(VirtAddr(kBase)).entry, pt::kNone);
+    EXPECT_EQ(few.mm(pid).rss(PageKind::Shmem), 0u);
+  }
+  few.expect_no_stale_translation();
+  few.expect_accounts_agree();
+  // One reads it back for all.
+  ASSERT_EQ(few.load(kP3, kBase), Result::Ok);
+  EXPECT_EQ(few.counters().swap_reads, 1u);
+  EXPECT_EQ(few.mm(1).rss(PageKind::Shmem), 1u);
+  few.expect_nothing_leaks();
+}
+
+// Who made the table may be the first to go; the last one takes everything along.
+TEST_P(ShareTest, TheFirstMayGoFirst) {
+  map(kP1, kBase);
+  each_page(kBase, AccessKind::Store, kP1);
+  map(kP2, kBase);
+  each_page(kBase, AccessKind::Load, kP2);
+  m.sys().exit(kP1, 0);
+  const uint64_t before = faults(2);
+  each_page(kBase, AccessKind::Store, kP2);
+  EXPECT_EQ(faults(2), before);
+  // A third joins the one that is left.
+  map(kP3, kBase);
+  each_page(kBase, AccessKind::Store, kP3);
+  EXPECT_EQ(faults(3), 2u);
+  m.expect_accounts_agree();
+}
+
+INSTANTIATE_TEST_SUITE_P(Backends, ShareTest, ::testing::Values("mlpt", "gpt"),
+                         [](const auto& backend) { return std::string(backend.param); });
+
+TEST(SharedTablesKey, MustBeAPowerOfTwoAboveAPage) {
+  EXPECT_THROW(Machine("[kernel]\nshared_tables = 3M\n"), UsageError);
+  EXPECT_THROW(Machine("[kernel]\nshared_tables = 4K\n"), UsageError);
+}
+
+}  // namespace
+}  // namespace mmusim::kernel::testing
