@@ -47,8 +47,8 @@ void Settings::declare(config::Schema& schema) {
       "What fork copies: the page tables of areas with private pages; or those of all, as "
       "Linux before 2.6.14.");
   schema.number("kernel.swap_pages", 0,
-                "Pages of swap space; 0: memory that is full stays full. Else pages are reclaimed "
-                "when no frame is free.",
+                "Pages of swap space. 0: memory that is full stays full, and madvise(FREE, COLD, "
+                "PAGEOUT) does nothing; else pages are reclaimed when no frame is free.",
                 0, uint64_t{1} << 32);
 }
 

@@ -80,8 +80,9 @@ void report_counters(const Core& core, stats::Report& report) {
     report.add(prefix + name, value, unit, meaning, denominator);
   };
 
-  add("faults.minor", c.minor, "faults", "Page faults that were put right without reading a file.");
-  add("faults.major", c.major, "faults", "Page faults that had to read a file.");
+  add("faults.minor", c.minor, "faults",
+      "Page faults that were put right without reading a file or swap space.");
+  add("faults.major", c.major, "faults", "Page faults that had to read a file or swap space.");
   for (size_t i = 0; i < std::size(kCauses); ++i) {
     if (i == static_cast<size_t>(FaultCause::SwapIn) && core.swap == nullptr) continue;
     add(std::string("faults.") + kCauses[i].name, c.cause.values[i], "faults", kCauses[i].meaning,

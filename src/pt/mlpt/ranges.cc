@@ -117,10 +117,11 @@ Status Mlpt::move_piece(VirtAddr from, VirtAddr to, uint64_t left, uint64_t& mov
     if (fits && (leaf || place.level <= kHighestMovedTable)) {
       Table target;
       const Status status = ensure_table(to, place.level, target);
-      if (status != Status::Ok) return status;
+      // Without memory for the tables above, a table may still turn out to hold no leaf.
+      const bool tries_on = status == Status::NoMemory && !leaf;
+      if (status != Status::Ok && !tries_on) return status;
       const uint64_t index = shape_->index(to, place.level);
-      const Entry there = read(target, index, place.level);
-      if (there == kNone) {
+      if (!tries_on && read(target, index, place.level) == kNone) {
         write(place.table, place.index, place.level, kNone);
         write(target, index, place.level, place.entry);
         ++generation_;
@@ -141,12 +142,19 @@ Status Mlpt::move_piece(VirtAddr from, VirtAddr to, uint64_t left, uint64_t& mov
 
 // The part of a leaf table that reaches to the end of either table or of the range.
 Status Mlpt::move_slots(const Place& from, VirtAddr to, uint64_t left, uint64_t& moved) {
-  Table target;
-  const Status status = ensure_table(to, 0, target);
-  if (status != Status::Ok) return status;
   const uint64_t entries = shape_->level(0).entries;
   const uint64_t index = shape_->index(to, 0);
   const uint64_t slots = std::min({left >> page_.log2(), entries - from.index, entries - index});
+  Table target;
+  const Status status = ensure_table(to, 0, target);
+  if (status != Status::Ok) {
+    // Nothing needs no table: when a move is undone, an empty table may stand where a void was
+    // passed over.
+    for (uint64_t i = 0; i < slots; ++i)
+      if (read(from.table, from.index + i, 0) != kNone) return status;
+    moved = slots << page_.log2();
+    return status == Status::NoMemory ? Status::Ok : status;
+  }
   for (uint64_t i = 0; i < slots; ++i) {
     const Entry e = read(from.table, from.index + i, 0);
     if (e == kNone) continue;
