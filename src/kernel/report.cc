@@ -130,10 +130,12 @@ void report_counters(const Core& core, stats::Report& report) {
       "Page tables made, roots included.");
   add("page_tables.freed", c.tables_freed, "tables", "Page tables freed, without roots.",
       "kernel.page_tables.allocated");
-  add("page_tables.joined", c.tables_joined, "blocks",
-      "Times a fault found its block in another process's tables (kernel.shared_tables).");
-  add("page_tables.left", c.tables_left, "blocks",
-      "Times a process no longer shared the tables of a block, to change or unmap something.");
+  if (core.settings.shared_table_bytes != 0) {
+    add("page_tables.joined", c.tables_joined, "blocks",
+        "Times a fault found its block in another process's tables (kernel.shared_tables).");
+    add("page_tables.left", c.tables_left, "blocks",
+        "Times a process no longer shared the tables of a block, to change or unmap something.");
+  }
   add("page_cache", core.cache.cached_pages() * page, "bytes", "Pages of files in memory now.");
   add("frames_freed", c.frames_freed, "frames", "Frames of pages given back.");
 

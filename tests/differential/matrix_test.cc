@@ -193,6 +193,24 @@ TEST_P(ScriptMatrix, EveryScriptPassesTheChecks) {
   }
 }
 
+// Where processes share tables, no stale translation is used either, and less is faulted in, if the
+// page table can share blocks of that size: a leaf table's span, or with a guarded table any.
+TEST_P(ScriptMatrix, SharedTablesPassTheChecks) {
+  if (backend_ != "mlpt" && backend_ != "gpt") return;
+  uint64_t faults[2];
+  for (const bool shared : {false, true}) {
+    config::Config config = config_of(schema_, target_, backend_);
+    const uint64_t page = architecture_of(config).layout(config).page.bytes();
+    config.set("run.check", "true", "test");
+    config.set("kernel.shared_tables", shared ? std::to_string(page * (page / 8)) : "0", "test");
+    const workload::Plan plan = workload::unroll(workload::load(kScripts / "database.workload"));
+    const workload::Simulated simulated =
+        architecture_of(config).simulate(workload::script_config(config), plan);
+    faults[shared ? 1 : 0] = counters_of(simulated.report).at("kernel.faults.minor");
+  }
+  EXPECT_LT(faults[1], faults[0]);
+}
+
 std::string name_of_cell(const testing::TestParamInfo<Matrix::ParamType>& cell) {
   std::string name = std::get<0>(cell.param).name + ("_" + std::get<1>(cell.param));
   std::replace_if(
