@@ -124,7 +124,7 @@ void Model::share_block(PageTable& other, const Block& block, Random& random) {
   }
   compare();
   const auto users = other.sharers(block.theirs);
-  for (const uint64_t mm : {1, 2})
+  for (const uint64_t mm : {uint64_t{1}, uint64_t{2}})
     expect(std::any_of(users.begin(), users.end(),
                        [&](const Sharer& user) { return user.mm == MmId(mm); }),
            promise::kSharing, "both tables among the sharers", "one of them missing");

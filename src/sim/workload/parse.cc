@@ -54,6 +54,7 @@ const std::map<std::string, Verb, std::less<>>& verbs() {
 const std::map<std::string, uint32_t, std::less<>>& advices() {
   static const std::map<std::string, uint32_t, std::less<>> kAdvices = {
       {"cold", kAdviceCold},
+      {"collapse", kAdviceCollapse},
       {"dodump", kAdviceDoDump},
       {"dofork", kAdviceDoFork},
       {"dontdump", kAdviceDontDump},
