@@ -23,6 +23,7 @@ struct Architecture {
   const char* name;
   unsigned page;
   const char* levels;
+  unsigned entry_bytes = sizeof(Entry);
 };
 
 inline const std::vector<Architecture>& architectures() {
@@ -34,6 +35,7 @@ inline const std::vector<Architecture>& architectures() {
       {"la57", 12, "12:9:leaf,21:9:leaf,30:9:leaf,39:9,48:9"},
       {"odd", 12, "12:3:leaf,15:2:leaf,17:4,21:5:leaf,26:6"},
       {"full64", 16, "16:12:leaf,28:12:leaf,40:12,52:12"},
+      {"i386", 12, "12:10:leaf,22:10:leaf", 4},
   };
   return kArchitectures;
 }
@@ -42,7 +44,10 @@ struct Machine {
   // `settings`: what to configure other than the defaults, as an INI text.
   Machine(const Backend& backend, const Architecture& architecture,
           const std::string& settings = {}, uint64_t bytes = uint64_t{1} << 30)
-      : page(architecture.page), memory(bytes, page), allocator(memory), format(page) {
+      : page(architecture.page),
+        memory(bytes, page),
+        allocator(memory),
+        format(page, architecture.entry_bytes) {
     backend.declare(schema);
     config::Config config(schema);
     config.load_text(settings, "settings");

@@ -255,7 +255,7 @@ void Model::map(const Operation& operation) {
               "the status of install() with another expected entry");
   check_address(va);
   if (size > sizes_[0]) {
-    const Entry crooked = TestFormat::Frame::set(next, TestFormat::Frame::get(next) + 1);
+    const Entry crooked = next + (Entry{1} << machine_.format.pfn_shift);
     expect_same(table_->install(slot.handle, old, crooked), Status::BadAlign, promise::kInstall,
                 "the status of install() of a frame that is not aligned");
   }

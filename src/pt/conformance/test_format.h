@@ -20,20 +20,21 @@ class TestFormat final : public EntryFormat {
   using Global = BitField<7>;
   using Special = BitField<8>;
   using Points = BitField<9>;  // to a table
-  using Frame = BitField<16, 48>;
-
-  explicit TestFormat(PageShift page) : page_(page) {
+  // Frame numbers begin at bit 16; in entries of 4 bytes at bit 10.
+  explicit TestFormat(PageShift page, unsigned bytes = sizeof(Entry))
+      : page_(page), shift_(bytes == sizeof(Entry) ? 16 : 10) {
+    entry_bytes = bytes;
     present_mask = Present::kMask;
     accessed_mask = Accessed::kMask;
     dirty_mask = Dirty::kMask;
     special_mask = Special::kMask;
     write_mask = Write::kMask;
-    pfn_mask = Frame::kMask;
-    pfn_shift = 16;
+    pfn_mask = (bytes == sizeof(Entry) ? ~Entry{0} : Entry{0xffff'ffff}) >> shift_ << shift_;
+    pfn_shift = shift_;
   }
 
   [[nodiscard]] Entry make_leaf(const LeafFields& f) const override {
-    Entry e = Frame::set(Present::kMask, f.pfn.value());
+    Entry e = Present::kMask | f.pfn.value() << shift_;
     e = Large::set(e, f.size > page_ ? 1 : 0);
     e = Write::set(e, f.rights.has(Rights::kWrite) ? 1 : 0);
     e = Exec::set(e, f.rights.has(Rights::kExec) ? 1 : 0);
@@ -44,7 +45,7 @@ class TestFormat final : public EntryFormat {
   }
   [[nodiscard]] LeafFields parse_leaf(Entry e, PageShift size) const override {
     LeafFields f;
-    f.pfn = Pfn(Frame::get(e));
+    f.pfn = Pfn(e >> shift_);
     f.size = size;
     f.rights =
         Rights(Rights::kRead | Rights::kUser | (Write::get(e) != 0 ? unsigned{Rights::kWrite} : 0) |
@@ -60,10 +61,10 @@ class TestFormat final : public EntryFormat {
     return Exec::set(e, rights.has(Rights::kExec) ? 1 : 0);
   }
   [[nodiscard]] Entry make_table(PhysAddr next) const override {
-    return Frame::set(Present::kMask | Points::kMask, next.value() >> page_.log2());
+    return Present::kMask | Points::kMask | next.value() >> page_.log2() << shift_;
   }
   [[nodiscard]] PhysAddr table_address(Entry e) const override {
-    return PhysAddr(Frame::get(e) << page_.log2());
+    return PhysAddr(e >> shift_ << page_.log2());
   }
   [[nodiscard]] bool is_leaf(Entry e, PageShift size) const override {
     return size == page_ || Large::get(e) != 0;
@@ -71,6 +72,7 @@ class TestFormat final : public EntryFormat {
 
  private:
   PageShift page_;
+  unsigned shift_;
 };
 
 }  // namespace mmusim::pt::conformance

@@ -63,7 +63,7 @@ bool MlptCursor::next(Run& run) {
         done_ = true;
         return false;
       }
-      e = table.words[index];
+      e = mlpt_.word(table, index);
     }
     if (e == kNone) {
       pass(slot, level_);

@@ -38,7 +38,7 @@ void Mlpt::visit_leaves(const Table& table, unsigned level, uint64_t base,
                         const std::function<void(VirtAddr, PageShift, Entry)>& visit) const {
   const Shape::Level& shape = shape_->level(level);
   for (uint64_t i = 0; i < shape.entries; ++i) {
-    const Entry e = table.words[i];
+    const Entry e = word(table, i);
     if (e == kNone) continue;
     const uint64_t begin = base + (i << shape.shift);
     if (is_leaf(e, level))

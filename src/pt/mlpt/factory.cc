@@ -9,7 +9,8 @@ class MlptFactory final : public Factory {
  public:
   MlptFactory(const Environment& environment, const RadixGeometry& geometry,
               const std::string& where)
-      : environment_(environment), shape_(geometry, environment.page, where) {}
+      : environment_(environment),
+        shape_(geometry, environment.page, where, environment.format->entry_bytes) {}
 
   std::unique_ptr<PageTable> create(MmId mm) override {
     const auto root = environment_.allocator->allocate(shape_.level(shape_.top()).table_bytes, mm);

@@ -10,8 +10,8 @@
 namespace mmusim::pt::mlpt {
 namespace {
 
-// Slots are aligned to 8 bytes, so the low bits of a handle's place have room for the level.
-constexpr uint64_t kLevelMask = 7;
+// A handle's place: the word's address, and in the low bits the level.
+constexpr unsigned kLevelBits = 3;
 
 // The end of a range that may reach the end of the address space, where it cannot be written.
 VirtAddr end_of(VirtAddr begin, unsigned log2) {
@@ -29,6 +29,7 @@ Mlpt::Mlpt(const Environment& environment, const Shape& shape, MmId mm, PhysAddr
       allocator_(environment.allocator),
       shape_(&shape),
       sharing_(sharing),
+      narrow_(environment.format->entry_bytes == sizeof(uint32_t)),
       page_(environment.page),
       mm_(mm),
       root_{.address = root, .words = frames_->words(root)} {
@@ -44,7 +45,7 @@ Mlpt::~Mlpt() {
 void Mlpt::free_below(const Table& table, unsigned level, uint64_t base) {
   if (level == 0) return;
   for (uint64_t i = 0; i < shape_->level(level).entries; ++i) {
-    const Entry e = table.words[i];
+    const Entry e = word(table, i);
     if (e == kNone || is_leaf(e, level)) continue;
     const Table below = table_at(e);
     const uint64_t begin = base + (i << shape_->level(level).shift);
@@ -62,7 +63,7 @@ Mlpt::Place Mlpt::descend(VirtAddr va, Note note) const {
   while (true) {
     place.index = shape_->index(va, place.level);
     note(place.table, place.index, place.level);
-    place.entry = place.table.words[place.index];
+    place.entry = word(place.table, place.index);
     if (place.entry == kNone || is_leaf(place.entry, place.level)) return place;
     place.table = table_at(place.entry);
     --place.level;
@@ -73,16 +74,19 @@ Handle Mlpt::handle_of(VirtAddr va, const Place& place) const {
   const PageShift size = shape_->size(place.level);
   return {.base = align_down(va, size),
           .size = size,
-          .place = (place.table.address + place.index * sizeof(uint64_t)).value() | place.level,
+          .place = word_at(place.table, place.index).value() << kLevelBits | place.level,
           .generation = generation_};
 }
 
 // REQUIRES: the handle is not stale.
 Mlpt::Place Mlpt::place_of(const Handle& handle) const {
-  const PhysAddr word(handle.place & ~kLevelMask);
-  Place place{.table = {.address = word, .words = frames_->words(word)},
-              .level = static_cast<unsigned>(handle.place & kLevelMask)};
-  place.entry = *place.table.words;
+  // The 8 bytes the word lies in serve as a table of one word, or two.
+  const uint64_t at = handle.place >> kLevelBits;
+  const PhysAddr bytes(at & ~uint64_t{sizeof(uint64_t) - 1});
+  Place place{.table = {.address = bytes, .words = frames_->words(bytes)},
+              .level = static_cast<unsigned>(handle.place & ((1u << kLevelBits) - 1)),
+              .index = (at - bytes.value()) / word_bytes()};
+  place.entry = word(place.table, place.index);
   return place;
 }
 
@@ -119,7 +123,7 @@ Lookup Mlpt::find(VirtAddr va, mem::Origin origin) {
 Lookup Mlpt::walk(VirtAddr va, WalkPath& path) const {
   if (!shape_->maps(va)) return nothing_beyond(va);
   return lookup_of(va, descend(va, [&](const Table& table, uint64_t index, unsigned level) {
-                     path.add(table.address + index * sizeof(uint64_t), sizeof(uint64_t), level,
+                     path.add(word_at(table, index), static_cast<unsigned>(word_bytes()), level,
                               level != shape_->top());
                    }));
 }
@@ -166,7 +170,7 @@ Status Mlpt::ensure_table(VirtAddr va, unsigned level, Table& table) {
     } else if (is_leaf(e, at)) {
       return Status::Overlap;
     }
-    table = table_at(table.words[index]);
+    table = table_at(word(table, index));
   }
   return Status::Ok;
 }
@@ -196,10 +200,10 @@ Status Mlpt::install(const Handle& handle, Entry expected, Entry next) {
     if ((format_->parse_leaf(next, handle.size).pfn.value() & (frames - 1)) != 0)
       return Status::BadAlign;
   }
-  touch(place.table, 0, place.level, false);
+  touch(place.table, place.index, place.level, false);
   if (place.entry != expected) return Status::Changed;
-  touch(place.table, 0, place.level, true);
-  *place.table.words = next;
+  touch(place.table, place.index, place.level, true);
+  set_word(place.table, place.index, next);
   return Status::Ok;
 }
 
@@ -208,10 +212,10 @@ Status Mlpt::clear(const Handle& handle, Entry& old) {
   const Place place = place_of(handle);
   // Smaller leaves may have come where a larger one was wanted.
   if (place.entry != kNone && !is_leaf(place.entry, place.level)) return Status::Moved;
-  touch(place.table, 0, place.level, false);
-  touch(place.table, 0, place.level, true);
+  touch(place.table, place.index, place.level, false);
+  touch(place.table, place.index, place.level, true);
   old = place.entry;
-  *place.table.words = kNone;
+  set_word(place.table, place.index, kNone);
   return Status::Ok;
 }
 
@@ -247,7 +251,7 @@ Status Mlpt::split(const Handle& handle, PageShift to) {
 
   const PhysAddr below =
       fill_split(place.level - 1, to_level, format_->parse_leaf(place.entry, handle.size), tables);
-  write(place.table, 0, place.level, format_->make_table(below));
+  write(place.table, place.index, place.level, format_->make_table(below));
   ++generation_;
   return Status::Ok;
 }
@@ -276,11 +280,12 @@ PhysAddr Mlpt::fill_split(unsigned level, unsigned to_level, LeafFields fields,
   const uint64_t frames = uint64_t{1} << (shape_->level(level).shift - page_.log2());
   fields.size = shape_->size(level);
   for (uint64_t i = 0; i < shape_->level(level).entries; ++i, fields.pfn += frames)
-    table.words[i] = level == to_level
-                         ? format_->make_leaf(fields)
-                         : format_->make_table(fill_split(level - 1, to_level, fields, tables));
+    set_word(table, i,
+             level == to_level
+                 ? format_->make_leaf(fields)
+                 : format_->make_table(fill_split(level - 1, to_level, fields, tables)));
   sink().reference_run(
-      address, sizeof(uint64_t), shape_->level(level).entries, true,
+      address, word_bytes(), shape_->level(level).entries, true,
       {.origin = mem::Origin::Kernel, .level = static_cast<uint8_t>(level), .dependent = false});
   return address;
 }
@@ -300,16 +305,16 @@ Status Mlpt::promote(VirtAddr va, PageShift to, Gather& gather) {
     table = table_at(e);
   }
   const uint64_t index = shape_->index(va, level);
-  const Table below = table_at(table.words[index]);
+  const Table below = table_at(word(table, index));
   if (level == 1 && users_of(below) != nullptr) return Status::NotUniform;
   const Shape::Level& parts = shape_->level(level - 1);
-  sink().reference_run(below.address, sizeof(uint64_t), parts.entries, false,
+  sink().reference_run(below.address, word_bytes(), parts.entries, false,
                        {.origin = mem::Origin::Kernel,
                         .level = static_cast<uint8_t>(level - 1),
                         .dependent = false});
   Joined joined(*format_, page_, to);
   for (uint64_t i = 0; i < parts.entries; ++i) {
-    const Entry e = below.words[i];
+    const Entry e = word(below, i);
     if (!is_leaf(e, level - 1) || !joined.add(shape_->size(level - 1), e))
       return Status::NotUniform;
   }
@@ -325,7 +330,7 @@ Status Mlpt::promote(VirtAddr va, PageShift to, Gather& gather) {
 uint64_t Mlpt::count_leaves(const Table& table, unsigned level) const {
   uint64_t leaves = 0;
   for (uint64_t i = 0; i < shape_->level(level).entries; ++i) {
-    const Entry e = table.words[i];
+    const Entry e = word(table, i);
     if (e == kNone) continue;
     leaves += is_leaf(e, level) ? 1 : count_leaves(table_at(e), level - 1);
   }
@@ -356,14 +361,14 @@ void Mlpt::visit_table(const Table& table, unsigned level, TableNode node,
   node.covers = shape.span;
   node.slots = static_cast<uint32_t>(shape.entries);
   for (uint64_t i = 0; i < shape.entries; ++i) {
-    const Entry e = table.words[i];
+    const Entry e = word(table, i);
     if (e == kNone) continue;
     ++(is_leaf(e, level) ? node.leaves : node.tables);
   }
   visit(node);
   if (node.tables == 0) return;
   for (uint64_t i = 0; i < shape.entries; ++i) {
-    const Entry e = table.words[i];
+    const Entry e = word(table, i);
     if (e == kNone || is_leaf(e, level)) continue;
     TableNode below;
     below.address = format_->table_address(e);
@@ -391,8 +396,10 @@ Run Mlpt::run_of(const Table& table, unsigned level, uint64_t index, uint64_t co
   run.size = shape_->size(level);
   run.count = static_cast<uint32_t>(count);
   run.shared = level == 0 && users_of(table) != nullptr;
-  run.place({.words = table.words + index,
-             .address = table.address + index * sizeof(uint64_t),
+  run.place({.words = reinterpret_cast<std::byte*>(table.words) + index * word_bytes(),
+             .address = word_at(table, index),
+             .stride = static_cast<uint32_t>(word_bytes()),
+             .entry_bytes = static_cast<uint8_t>(word_bytes()),
              .level = static_cast<uint8_t>(level)});
   return run;
 }

@@ -1,11 +1,11 @@
 // MLPT: the multi-level page table, a radix tree of 2 to 5 levels of any geometry.
 //
-// A table of a level is an array of 2^index_bits 8-byte words in simulated memory, in whole frames
-// (a table smaller than a page has a page to itself). A word is none (0), a leaf, or the physical
-// address of a table of the level below, bit-exact as the EntryFormat makes it; so a hardware
-// walker of the same geometry can read the tree. Level 0 is the leaf level; levels above may hold
-// leaves of their own size where the geometry allows. Levels an architecture folds away do not
-// exist.
+// A table of a level is an array of 2^index_bits words in simulated memory, of 8 bytes or, where
+// the format says so, 4, in whole frames (a table smaller than a page has a page to itself). A word
+// is none (0), a leaf, or the physical address of a table of the level below, bit-exact as the
+// EntryFormat makes it; so a hardware walker of the same geometry can read the tree. Level 0 is the
+// leaf level; levels above may hold leaves of their own size where the geometry allows. Levels an
+// architecture folds away do not exist.
 //
 //   x86-64       12:9:leaf,21:9:leaf,30:9:leaf,39:9      la57 adds 48:9
 //   i386 PAE     12:9:leaf,21:9:leaf,30:2
@@ -25,7 +25,9 @@
 #define MMUSIM_PT_MLPT_MLPT_H_
 
 #include <array>
+#include <cstddef>
 #include <cstdint>
+#include <cstring>
 #include <memory>
 #include <optional>
 #include <vector>
@@ -43,7 +45,7 @@ Backend backend();
 // A table: where it is simulated, and its words on the host.
 struct Table {
   PhysAddr address;
-  uint64_t* words = nullptr;
+  uint64_t* words = nullptr;  // read and written by Mlpt::word() and set_word() only
 };
 
 class Mlpt final : public PageTable {
@@ -106,6 +108,26 @@ class Mlpt final : public PageTable {
   };
 
   // Inline pieces of every walk.
+  [[nodiscard]] Entry word(const Table& table, uint64_t index) const {
+    if (!narrow_) [[likely]]
+      return table.words[index];
+    uint32_t low = 0;
+    std::memcpy(&low, reinterpret_cast<const std::byte*>(table.words) + index * sizeof low,
+                sizeof low);
+    return low;
+  }
+  void set_word(const Table& table, uint64_t index, Entry e) const {
+    if (!narrow_) [[likely]] {
+      table.words[index] = e;
+      return;
+    }
+    const auto low = static_cast<uint32_t>(e);
+    std::memcpy(reinterpret_cast<std::byte*>(table.words) + index * sizeof low, &low, sizeof low);
+  }
+  [[nodiscard]] uint64_t word_bytes() const { return narrow_ ? sizeof(uint32_t) : sizeof(Entry); }
+  [[nodiscard]] PhysAddr word_at(const Table& table, uint64_t index) const {
+    return table.address + index * word_bytes();
+  }
   [[nodiscard]] bool is_leaf(Entry e, unsigned level) const {
     if (level == 0) return true;
     if (!shape_->level(level).leaf_allowed) return false;
@@ -117,18 +139,18 @@ class Mlpt final : public PageTable {
   }
   void touch(const Table& table, uint64_t index, unsigned level, bool write,
              mem::Origin origin = mem::Origin::Kernel) const {
-    sink().reference(table.address + index * sizeof(uint64_t), sizeof(uint64_t), write,
+    sink().reference(word_at(table, index), static_cast<unsigned>(word_bytes()), write,
                      {.origin = origin,
                       .level = static_cast<uint8_t>(level),
                       .dependent = !write && level != shape_->top()});
   }
   Entry read(const Table& table, uint64_t index, unsigned level) const {
     touch(table, index, level, false);
-    return table.words[index];
+    return word(table, index);
   }
   void write(const Table& table, uint64_t index, unsigned level, Entry e) {
     touch(table, index, level, true);
-    table.words[index] = e;
+    set_word(table, index, e);
   }
 
   // Down to the leaf or none at `va`; `note(table, index, level)` at each word read on the way.
@@ -175,6 +197,7 @@ class Mlpt final : public PageTable {
   TableAllocator* allocator_;
   const Shape* shape_;
   Sharing* sharing_;
+  bool narrow_;  // 4-byte words
   PageShift page_;
   MmId mm_;
   Table root_;

@@ -73,7 +73,7 @@ Status Mlpt::copy_table(Mlpt& to, unsigned level, const Table& from, const Table
       if (status == Status::Ok) {
         const uint64_t begin = (base + slot) << shape.shift;
         const uint64_t end = begin + ((uint64_t{1} << shape.shift) - 1);
-        status = copy_table(to, level - 1, table_at(e), table_at(into.words[i]),
+        status = copy_table(to, level - 1, table_at(e), table_at(to.word(into, i)),
                             std::max(first, begin), std::min(last, end), range, copy);
       }
       ++slot;
@@ -133,7 +133,7 @@ Status Mlpt::move_piece(VirtAddr from, VirtAddr to, uint64_t left, uint64_t& mov
     if (leaf) {
       const Status status = split(handle_of(from, place), shape_->leaf_size_below(place.level));
       if (status != Status::Ok) return status;
-      place.entry = place.table.words[place.index];
+      place.entry = word(place.table, place.index);
     }
     place.table = table_at(place.entry);
     --place.level;

@@ -4,6 +4,7 @@
 #include <optional>
 #include <utility>
 
+#include "base/bits.h"
 #include "base/error.h"
 #include "base/units.h"
 #include "mem/frames.h"
@@ -11,7 +12,6 @@
 namespace mmusim::pt::mlpt {
 namespace {
 
-constexpr unsigned kEntryLog2 = 3;  // 8-byte entries
 constexpr const char* kKey = "pt.mlpt.levels";
 constexpr const char* kHint = "for example 12:9:leaf,21:9:leaf,30:9:leaf,39:9";
 
@@ -60,13 +60,14 @@ RadixGeometry parse_levels(std::string_view text) {
   return geometry;
 }
 
-Shape::Shape(RadixGeometry geometry, PageShift page, const std::string& where)
+Shape::Shape(RadixGeometry geometry, PageShift page, const std::string& where, unsigned entry_bytes)
     : geometry_(std::move(geometry)) {
   if (geometry_.size() < kLeastLevels || geometry_.size() > kMostLevels)
     throw UsageError(where, fmt::format("a multi-level page table has {} to {} levels, not {}",
                                         kLeastLevels, kMostLevels, geometry_.size()));
   if (!geometry_[0].leaf_allowed)
     throw UsageError(where, "the lowest level must allow leaves", "write \":leaf\" behind it");
+  const unsigned entry_log2 = log2_floor(entry_bytes);
   unsigned shift = page.log2();
   for (const RadixLevel& level : geometry_) {
     if (level.shift != shift)
@@ -74,7 +75,7 @@ Shape::Shape(RadixGeometry geometry, PageShift page, const std::string& where)
           where, fmt::format("a level's entries must cover 2^{} bytes to join on to {}, not "
                              "2^{}",
                              shift, levels_.empty() ? "the page" : "the level below", level.shift));
-    const unsigned most = page.log2() + mem::FrameMemory::kMaxOrder - kEntryLog2;
+    const unsigned most = page.log2() + mem::FrameMemory::kMaxOrder - entry_log2;
     if (level.index_bits < 1 || level.index_bits > most)
       throw UsageError(where, fmt::format("a table's index must have 1 to {} bits, not {}", most,
                                           level.index_bits));
@@ -90,7 +91,7 @@ Shape::Shape(RadixGeometry geometry, PageShift page, const std::string& where)
         {.shift = level.shift,
          .span = shift,
          .entries = uint64_t{1} << level.index_bits,
-         .table_bytes = std::max(page.bytes(), uint64_t{1} << (level.index_bits + kEntryLog2)),
+         .table_bytes = std::max(page.bytes(), uint64_t{1} << (level.index_bits + entry_log2)),
          .leaf_allowed = level.leaf_allowed});
   }
   flat_last_ = ~uint64_t{0} >> (64 - shift);

@@ -33,7 +33,8 @@ class Shape {
   };
 
   // Errors: UsageError with `where`, for a geometry that cannot be.
-  Shape(RadixGeometry geometry, PageShift page, const std::string& where);
+  Shape(RadixGeometry geometry, PageShift page, const std::string& where,
+        unsigned entry_bytes = sizeof(Entry));
 
   [[nodiscard]] const RadixGeometry& geometry() const { return geometry_; }
   [[nodiscard]] const Level& level(unsigned i) const { return levels_[i]; }

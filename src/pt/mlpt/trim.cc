@@ -38,9 +38,10 @@ bool Mlpt::trim_table(const Table& table, unsigned level, uint64_t first, uint64
       unlinked |=
           trim_table(child, level - 1, std::max(first, begin), std::min(last, end), gap, gather);
     if (begin < gap.first || end > gap.last) continue;
-    if (!std::all_of(child.words, child.words + below.entries,
-                     [](uint64_t word) { return word == kNone; }))
-      continue;
+    uint64_t first_used = 0;
+    while (first_used < below.entries && word(child, first_used) == kNone)
+      ++first_used;
+    if (first_used < below.entries) continue;
     write(table, index, level, kNone);
     unlinked = true;
     const VirtAddr served = shape_->address_of(begin);

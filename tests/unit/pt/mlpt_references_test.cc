@@ -212,5 +212,38 @@ TEST_F(References, WordsAreWhereAWalkerLooks) {
   EXPECT_EQ(table_->find(VirtAddr(va)).handle.base, VirtAddr(va));
 }
 
+// i386: two levels of 1024 entries of 4 bytes, so that a table is a page.
+TEST(NarrowEntries, ATableOf1024IsAPage) {
+  Machine machine(backends().front(), architectures()[7]);
+  const auto table = machine.factory->create(MmId(1));
+  const Rights rights(Rights::kRead);
+  for (const uint64_t page : {0, 1, 5}) {
+    const Slot slot = table->ensure(VirtAddr(page * kPage), PageShift(12));
+    ASSERT_EQ(slot.status, Status::Ok);
+    const Entry e = machine.format.make_leaf(
+        {.pfn = Pfn(0x3fff0 + page), .size = PageShift(12), .rights = rights});
+    ASSERT_EQ(table->install(slot.handle, kNone, e), Status::Ok);
+  }
+  EXPECT_EQ(table->stats().root_bytes, kPage);
+  EXPECT_EQ(table->table_bytes(), kPage);
+
+  WalkPath path;
+  const Lookup found = table->walk(VirtAddr(5 * kPage), path);
+  ASSERT_EQ(path.count(), 2u);
+  const WalkStep leaf = path.steps()[1];
+  EXPECT_EQ(path.steps()[0].address, table->root().address);
+  EXPECT_EQ(leaf.bytes, 4u);
+  EXPECT_EQ(leaf.address.value() & 0xfff, 5u * 4);
+  EXPECT_EQ(machine.format.parse_leaf(found.entry, PageShift(12)).pfn, Pfn(0x3fff5));
+  // Pages 0 and 1 share eight bytes: page 1 is in their upper half.
+  const uint64_t* words = machine.memory.find_words(leaf.address - 5 * 4);
+  ASSERT_NE(words, nullptr);
+  EXPECT_EQ(words[0] >> 32, table->peek(VirtAddr(kPage)).entry);
+  EXPECT_EQ(words[0] & 0xffff'ffff, table->peek(VirtAddr(0)).entry);
+  Entry old = kNone;
+  ASSERT_EQ(table->clear(table->peek(VirtAddr(0)).handle, old), Status::Ok);
+  EXPECT_EQ(words[0], table->peek(VirtAddr(kPage)).entry << 32);
+}
+
 }  // namespace
 }  // namespace mmusim::pt
