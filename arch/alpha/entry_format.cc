@@ -77,7 +77,7 @@ bool EntryFormat::is_leaf(pt::Entry e, PageShift size) const {
 Rights rights_of(pt::Entry entry) {
   if (pte::Valid::get(entry) == 0) return Rights();
   unsigned bits = granted(entry).bits();
-  if (pte::UserRead::get(entry) == 0) bits &= ~(Rights::kRead | Rights::kExec);
+  if (pte::UserRead::get(entry) == 0) bits &= ~unsigned{Rights::kRead | Rights::kExec};
   if (pte::UserWrite::get(entry) == 0) bits &= ~unsigned{Rights::kWrite};
   return Rights(bits);
 }

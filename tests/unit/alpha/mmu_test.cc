@@ -289,7 +289,7 @@ TEST(AlphaTlbs, FlushesOfMoreThanAPageTakeANewNumber) {
   World world;
   world.map(kVa, 0x100, kRW);
   world.map(kVa + kStep, 0x101, kRW);
-  for (const uint64_t i : {0, 1})
+  for (const uint64_t i : {uint64_t{0}, uint64_t{1}})
     ASSERT_TRUE(world.access(kVa + i * kStep, AccessKind::Load).ok());
   // One page: tbis. The other stays, and its number.
   world.tlbs().flush_range(MmId(0), {kVa, kVa + kStep}, kPage, false);

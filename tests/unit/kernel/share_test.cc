@@ -136,7 +136,7 @@ TEST_P(ShareTest, ReclaimReachesAllSharers) {
   EXPECT_EQ(few.frames->frame(pfn).mappings, 1u);
   ASSERT_EQ(few.sys().madvise(kP2, VirtAddr(kBase), kPage, kAdvicePageOut), 0);
   EXPECT_EQ(few.counters().swap_writes, 1u);
-  for (const uint32_t pid : {1, 2, 3}) {
+  for (const uint32_t pid : {1u, 2u, 3u}) {
     EXPECT_EQ(few.mm(pid).table->peek(VirtAddr(kBase)).entry, pt::kNone);
     EXPECT_EQ(few.mm(pid).rss(PageKind::Shmem), 0u);
   }

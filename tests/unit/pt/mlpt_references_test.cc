@@ -217,7 +217,7 @@ TEST(NarrowEntries, ATableOf1024IsAPage) {
   Machine machine(backends().front(), architectures()[7]);
   const auto table = machine.factory->create(MmId(1));
   const Rights rights(Rights::kRead);
-  for (const uint64_t page : {0, 1, 5}) {
+  for (const uint64_t page : {uint64_t{0}, uint64_t{1}, uint64_t{5}}) {
     const Slot slot = table->ensure(VirtAddr(page * kPage), PageShift(12));
     ASSERT_EQ(slot.status, Status::Ok);
     const Entry e = machine.format.make_leaf(
