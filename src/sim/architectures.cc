@@ -42,11 +42,8 @@ constexpr Architecture entry() {
 
 const std::vector<Architecture>& all_architectures() {
   static const std::vector<Architecture> kAll = {
-      entry<x86::Architecture>(),
-      entry<ia64::Architecture>(),
-      entry<ppc64::Architecture>(),
-      entry<sparc64::Architecture>(),
-      entry<alpha::Architecture>(),
+      entry<x86::Architecture>(),     entry<ia64::Architecture>(),  entry<ppc64::Architecture>(),
+      entry<sparc64::Architecture>(), entry<alpha::Architecture>(),
   };
   return kAll;
 }
