@@ -57,7 +57,7 @@ Status Hashed::split(const Handle& handle, PageShift to) {
 // Nodes of one size fill frames of their own (table_allocator.h).
 SplitReserve Hashed::split_reserve(PageShift from, PageShift to) const {
   const int found = rules_->class_of(to);
-  if (found < 0 || to >= from) return {};
+  if (found < 0 || to >= from || rules_->class_of(from) < 0) return {};
   const auto target = static_cast<unsigned>(found);
   const uint64_t nodes = uint64_t{1} << (from.log2() - rules_->span(target).log2());
   const uint64_t page = rules_->page().bytes();

@@ -143,6 +143,7 @@ TEST(HashedTest, SplitTellsWhatItNeeds) {
             (SplitReserve{.bytes = kPage, .blocks = 4}));
   EXPECT_EQ(clustered().table->split_reserve(PageShift(21), PageShift(12)),
             (SplitReserve{.bytes = kPage, .blocks = 2}));
+  EXPECT_EQ(clustered().table->split_reserve(PageShift(14), PageShift(12)), SplitReserve());
   EXPECT_EQ(clustered().table->split_reserve(PageShift(30), PageShift(21)),
             (SplitReserve{.bytes = kPage, .blocks = 4}));
 }
