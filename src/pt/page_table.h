@@ -53,7 +53,8 @@ enum class Status : uint8_t {
 };
 const char* name_of(Status status);
 
-// Where a leaf entry is (or would be). Opaque to all but the backend that made it.
+// Where a leaf entry is (or would be). Opaque to all but the backend that made it, but for this:
+// two tables that share a slot have it at equal places.
 struct Handle {
   VirtAddr base;  // of the leaf
   PageShift size;

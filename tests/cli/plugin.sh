@@ -112,7 +112,7 @@ END
 made() {
   local name=$1
   shift
-  "$cxx" -shared -fPIC -o "$name" -DMAGIC=0x54504d4953554d4d -DBYTES=40 -DVERSION=1 \
+  "$cxx" -shared -fPIC -o "$name" -DMAGIC=0x54504d4953554d4d -DBYTES=40 -DVERSION=2 \
     -DLIBRARY='"libstdc++"' "$@" other.cc
 }
 made no_entry.so -DNO_ENTRY
