@@ -1,0 +1,80 @@
+// Statements about processes, as steps.
+#include <algorithm>
+#include <fmt/format.h>
+
+#include "sim/workload/unroller.h"
+
+namespace mmusim::sim::workload {
+
+namespace {
+
+constexpr size_t kMostProcesses = 256;
+
+}  // namespace
+
+// The number of a process that is not there yet.
+unsigned Unroller::new_process(const Statement& s, const std::string& name) {
+  unsigned child = 0;
+  for (unsigned i = 0; i < processes_.size(); ++i) {
+    if (!processes_[i].exists) {
+      if (child == 0) child = i;
+    } else if (processes_[i].name == name && !s.name.empty()) {
+      fail(s.at, fmt::format("process '{}' exists already", name), "wait for it first");
+    }
+  }
+  if (child != 0) return child;
+  if (processes_.size() == kMostProcesses)
+    fail(s.at, fmt::format("more than {} processes at once", kMostProcesses),
+         "wait for some of them");
+  processes_.emplace_back();
+  return static_cast<unsigned>(processes_.size() - 1);
+}
+
+void Unroller::fork(const Statement& s, unsigned parent, unsigned depth) {
+  const std::string name = s.name.empty() ? "(child)" : complete(s.name, s.at);
+  const unsigned child = new_process(s, name);
+  processes_[child] = processes_[parent];
+  processes_[child].name = name;
+  processes_[child].parent = parent;
+  processes_[child].children = 0;
+  ++processes_[parent].children;
+  Step step;
+  step.other = child;
+  emit(step, Step::Kind::Fork, parent, s.at);
+  if (s.has_body) block(s.body, child, depth + 1);
+  if (s.name.empty()) wait_for(child, parent, s.at);
+}
+
+void Unroller::exec(const Statement& s, unsigned process) {
+  remove_segments(process);
+  emit({}, Step::Kind::Exec, process, s.at);
+}
+
+void Unroller::exit(unsigned process, Position at) {
+  Process& p = processes_[process];
+  if (process == 0) fail(at, "the first process exits at the end of the script");
+  if (p.children != 0) {
+    const auto child = std::find_if(processes_.begin(), processes_.end(), [&](const Process& c) {
+      return c.exists && c.parent == process && &c != &p;
+    });
+    fail(at,
+         fmt::format("'{}' has a child, '{}', that has not been waited for", p.name, child->name));
+  }
+  p.exited = true;
+  remove_segments(process);
+  emit({}, Step::Kind::Exit, process, at);
+}
+
+void Unroller::wait_for(unsigned child, unsigned parent, Position at) {
+  if (child == 0 || processes_[child].parent != parent)
+    fail(at,
+         fmt::format("'{}' is no child of '{}'", processes_[child].name, processes_[parent].name));
+  if (!processes_[child].exited) exit(child, at);
+  processes_[child] = Process{};
+  --processes_[parent].children;
+  Step step;
+  step.other = child;
+  emit(step, Step::Kind::Wait, parent, at);
+}
+
+}  // namespace mmusim::sim::workload
