@@ -49,7 +49,7 @@ int64_t Names::lookup(unsigned process, const std::string& name, Position at) co
   if (const auto found = variables_.find(name); found != variables_.end()) return found->second;
   const bool end = name.ends_with(".end");
   const std::string segment = complete(end ? name.substr(0, name.size() - 4) : name, at);
-  const auto& segments = processes_[process].segments;
+  const auto& segments = processes_[process].memory->segments;
   if (const auto found = segments.find(segment); found != segments.end())
     return static_cast<int64_t>(found->second.start + (end ? found->second.bytes : 0));
   std::vector<std::string> known = names_of(variables_);
@@ -76,7 +76,7 @@ uint64_t Names::size(unsigned process, const Expression& expression) const {
 }
 
 const Segment& Names::segment(unsigned process, const std::string& name, Position at) const {
-  const auto& segments = processes_[process].segments;
+  const auto& segments = processes_[process].memory->segments;
   const std::string whole = complete(name, at);
   const auto found = segments.find(whole);
   if (found != segments.end()) return found->second;
@@ -85,26 +85,21 @@ const Segment& Names::segment(unsigned process, const std::string& name, Positio
 }
 
 void Names::add_segment(unsigned process, const std::string& name, const Segment& segment) {
-  processes_[process].segments[name] = segment;
-  processes_[process].ends.insert(segment.start + segment.bytes);
+  processes_[process].memory->segments[name] = segment;
+  processes_[process].memory->ends.insert(segment.start + segment.bytes);
 }
 
 void Names::remove_segment(unsigned process, const std::string& name) {
-  Process& p = processes_[process];
+  Memory& p = *processes_[process].memory;
   const auto found = p.segments.find(name);
   p.ends.erase(p.ends.find(found->second.start + found->second.bytes));
   p.segments.erase(found);
 }
 
-void Names::remove_segments(unsigned process) {
-  processes_[process].segments.clear();
-  processes_[process].ends.clear();
-}
-
 std::string Names::new_segment_name(unsigned process, const std::string& name, Position at) const {
   const std::string whole = complete(name, at);
   if (whole == kHeapName) fail(at, "segment 'heap' is what brk moves", "take another name");
-  if (processes_[process].segments.contains(whole))
+  if (processes_[process].memory->segments.contains(whole))
     fail(at, fmt::format("segment '{}' exists already", whole), "unmap it first");
   return whole;
 }
@@ -136,7 +131,7 @@ uint64_t Names::place(unsigned process, const std::optional<Expression>& said, u
     start = number(process, *said, 0, kBeyond);
     if (start % kScriptPage != 0) fail(said->at(), "a place is a multiple of 4K");
   } else {
-    const auto& ends = processes_[process].ends;
+    const auto& ends = processes_[process].memory->ends;
     if (!ends.empty())
       start = (*ends.rbegin() + 2 * kDefaultAlignment - 1) / kDefaultAlignment * kDefaultAlignment;
     start = (start + alignment - 1) / alignment * alignment;

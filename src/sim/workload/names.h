@@ -7,6 +7,7 @@
 
 #include <cstdint>
 #include <map>
+#include <memory>
 #include <optional>
 #include <set>
 #include <string>
@@ -27,13 +28,18 @@ struct Segment {
   bool grows_down = false;
 };
 
-struct Process {
-  std::string name;
+struct Memory {
   std::map<std::string, Segment> segments;
   std::multiset<uint64_t> ends;  // of the segments
+};
+
+struct Process {
+  std::string name;
+  std::shared_ptr<Memory> memory = std::make_shared<Memory>();  // a vfork's child's is its parent's
   unsigned parent = 0;
-  unsigned children = 0;  // not waited for
-  bool exists = false;    // until it has been waited for
+  unsigned waits_for = 0;  // a vfork's child that has called neither exec nor exit; 0: none
+  unsigned children = 0;   // not waited for
+  bool exists = false;     // until it has been waited for
   bool exited = false;
 };
 
@@ -71,7 +77,6 @@ class Names {
                                        Position at) const;
   void add_segment(unsigned process, const std::string& name, const Segment& segment);
   void remove_segment(unsigned process, const std::string& name);
-  void remove_segments(unsigned process);
   [[nodiscard]] std::string new_segment_name(unsigned process, const std::string& name,
                                              Position at) const;
   // Addresses of a part; what a touch touches need not be whole pages.

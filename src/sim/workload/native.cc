@@ -83,18 +83,18 @@ class Coordinator {
     for (Channel& channel : channels_)
       channel = Channel::make();
     results_ = Channel::make();
-    pids_[0] = fork();
-    if (pids_[0] < 0) fail("cannot make a process");
-    if (pids_[0] == 0) {
-      setpgid(0, 0);
-      Worker(options, plan_.breaks, files_.fds(), channels_, results_).run();
-    }
-    setpgid(pids_[0], pids_[0]);
+    successions_ = Channel::make();
+    shares_memory_.assign(plan.processes, false);
+    Worker worker(options, plan_, files_.fds(), channels_, results_, successions_);
+    pids_[0] = start([&] { worker.run(); });
+    if (plan_.vforks != 0) spare_ = start([&] { worker.run_spare(); });
   }
   ~Coordinator() {
     kill(-pids_[0], SIGKILL);
     kill(pids_[0], SIGKILL);
     waitpid(pids_[0], nullptr, 0);
+    if (spare_ != 0) waitpid(spare_, nullptr, 0);
+    successions_.close_both();
     for (const Channel& channel : channels_)
       channel.close_both();
     results_.close_both();
@@ -104,7 +104,7 @@ class Coordinator {
 
   Outcome run() {
     outcome_.measures.resize(plan_.measures.size());
-    hear(0);  // it is ready
+    hear(0, 1);  // it is ready
     for_each_step(plan_, [&](const Step& step) {
       ++number_;
       if (pids_[step.process] == 0) return;  // its fork failed
@@ -114,13 +114,33 @@ class Coordinator {
       if (batch_.empty()) first_ = number_;
       batch_.push_back(step);
       // A child must be heard of before it is told anything; one that exits says nothing more.
-      if (step.kind == Step::Kind::Fork || step.kind == Step::Kind::Exit) carry_out();
+      if (step.kind == Step::Kind::Fork || step.kind == Step::Kind::Vfork || leaves_memory(step))
+        carry_out();
     });
     carry_out();
     return std::move(outcome_);
   }
 
  private:
+  // A process of the script's group, whose first is the first of them.
+  template <class Run>
+  pid_t start(Run run) {
+    const pid_t pid = fork();
+    if (pid < 0) fail("cannot make a process");
+    if (pid == 0) {
+      setpgid(0, pids_[0]);
+      run();
+    }
+    setpgid(pid, pids_[0] == 0 ? pid : pids_[0]);
+    return pid;
+  }
+
+  // After such a step a process says nothing more, though a successor may.
+  [[nodiscard]] bool leaves_memory(const Step& step) const {
+    return step.kind == Step::Kind::Exit ||
+           (step.kind == Step::Kind::Exec && shares_memory_[step.process]);
+  }
+
   void carry_out() {
     if (batch_.empty()) return;
     check_interrupt();
@@ -129,24 +149,30 @@ class Coordinator {
     if (!channels_[process].send(command) ||
         !channels_[process].put(batch_.data(), batch_.size() * sizeof(Step)))
       fail("lost the processes");
-    hear(process);
+    int awaited = 1;
+    if (shares_memory_[process] && leaves_memory(batch_.back())) {
+      shares_memory_[process] = false;
+      ++awaited;  // the parent, which goes on
+      if (batch_.back().kind == Step::Kind::Exec) {
+        ++awaited;  // the successor
+        pids_[process] = spare_;
+      }
+    }
+    hear(process, awaited);
     if (batch_.back().kind == Step::Kind::Wait) pids_[batch_.back().other] = 0;
     batch_.clear();
   }
 
-  // Takes in what the process says until it is done, and until those it made are ready.
-  void hear(unsigned process) {
-    bool done = false;
-    unsigned made = 0;
-    unsigned ready = 0;
-    while (!done || ready < made) {
+  // Takes in what the process and those it makes say, until it and so many in all, and those it
+  // makes, are done or ready.
+  void hear(unsigned process, int awaited) {
+    unsigned speaker = process;
+    for (bool said = false; awaited > 0 || !said;) {
       const Answer answer = next_answer(process);
       switch (answer.kind) {
         case Answer::Kind::Done:
-          if (answer.process == process)
-            done = true;
-          else
-            ++ready;
+          --awaited;
+          said = said || answer.process == speaker;
           break;
         case Answer::Kind::Failed: {
           const Step& step = step_of(answer);
@@ -155,7 +181,15 @@ class Coordinator {
         }
         case Answer::Kind::Forked:
           pids_[step_of(answer).other] = static_cast<pid_t>(answer.result);
-          ++made;
+          ++awaited;
+          break;
+        case Answer::Kind::Vforked:  // that it is ready stands for that its parent is done
+          speaker = answer.process;
+          shares_memory_[answer.process] = true;
+          pids_[answer.process] = static_cast<pid_t>(answer.result);
+          break;
+        case Answer::Kind::Succeeded:
+          pids_[answer.process] = static_cast<pid_t>(answer.result);
           break;
         case Answer::Kind::Counted:
           take(step_of(answer), answer.counted);
@@ -207,8 +241,11 @@ class Coordinator {
   Files files_;
   std::vector<Channel> channels_;
   Channel results_;
+  Channel successions_;
   std::vector<pid_t> pids_;  // by process; 0: does not exist
-  std::vector<Step> batch_;  // what one process is told next
+  pid_t spare_ = 0;
+  std::vector<bool> shares_memory_;  // by process: a vfork's child, whose parent waits
+  std::vector<Step> batch_;          // what one process is told next
   uint64_t number_ = 0;
   uint64_t first_ = 0;  // number of the first of them
   Outcome outcome_;

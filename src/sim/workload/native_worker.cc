@@ -49,6 +49,7 @@ bool access_byte(uint64_t address, bool write) {
   return true;
 }
 
+constexpr size_t kVforkStack = 128 << 10;
 constexpr uint64_t kMostOfOwn = uint64_t{1} << 32;
 
 void* pointer(VirtAddr va) {
@@ -105,16 +106,49 @@ bool Channel::get(void* bytes, size_t size) const {
   return true;
 }
 
-Worker::Worker(const NativeOptions& options, bool moves_break, const std::vector<int>& files,
-               const std::vector<Channel>& commands, const Channel& results)
+Worker::Worker(const NativeOptions& options, const Plan& plan, const std::vector<int>& files,
+               const std::vector<Channel>& commands, const Channel& results,
+               const Channel& successions)
     : options_(options),
-      moves_break_(moves_break),
+      plan_(plan),
       files_(files),
       commands_(commands),
       results_(results),
-      children_(commands.size()) {}
+      successions_(successions),
+      children_(commands.size()),
+      stacks_(plan.vforks, std::vector<char>(kVforkStack)) {}
 
 void Worker::run() {
+  prepare();
+  serve();
+  _exit(0);
+}
+
+void Worker::run_spare() {
+  prepare();
+  signal(SIGCHLD, SIG_IGN);  // nobody waits for successors
+  Succession wanted;
+  while (successions_.receive(wanted)) {
+    const pid_t pid = fork();
+    if (pid < 0) fatal("go on after an exec (fork)");
+    if (pid > 0) continue;
+    prctl(PR_SET_PDEATHSIG, SIGKILL);
+    signal(SIGCHLD, SIG_DFL);
+    self_.index = wanted.process;
+    Answer here;
+    here.kind = Answer::Kind::Succeeded;
+    here.result = getpid();
+    answer(here);
+    fault_in_own_memory();
+    base_ = count_all();
+    self_.own_faults = minor_faults() - wanted.faults;
+    serve();
+    _exit(0);
+  }
+  _exit(0);
+}
+
+void Worker::prepare() {
   // Dies with the coordinator; no huge pages; one CPU, so that RSS is exact.
   prctl(PR_SET_PDEATHSIG, SIGKILL);
   if (!options_.huge_pages) prctl(PR_SET_THP_DISABLE, 1, 0, 0, 0);
@@ -129,14 +163,14 @@ void Worker::run() {
   sigaction(SIGBUS, &action, nullptr);
   signal(SIGINT, SIG_DFL);
   signal(SIGTERM, SIG_DFL);
-  if (moves_break_) place_break();
+  if (plan_.breaks) place_break();
   // More stack than will ever be needed, so that its area never grows.
   constexpr size_t kStack = 256 << 10;
   std::memset(alloca(kStack), 1, kStack);
   // Being refused once touches what the way back from a signal needs, so that no measure counts it.
   static_cast<void>(access_byte(0, false));
-  serve();
-  _exit(0);
+  fault_in_own_memory();
+  base_ = count_all();
 }
 
 // The script's heap gets a place of its own. What the C library has of the old one stays; it must
@@ -174,12 +208,14 @@ void Worker::serve() {
   fault_in_own_memory();
   answer({});
   Command command;
-  while (commands_[index_].receive(command) && command.steps != 0) {
-    if (!commands_[index_].get(steps_.data(), command.steps * sizeof(Step))) _exit(1);
+  while (commands_[self_.index].receive(command) && command.steps != 0) {
+    if (!commands_[self_.index].get(steps_.data(), command.steps * sizeof(Step))) _exit(1);
+    // A vfork, which comes last, leaves other steps there.
+    const Step::Kind last = steps_[command.steps - 1].kind;
     for (uint64_t i = 0; i < command.steps; ++i)
       step(steps_[i], command.first + i);
     answer({});
-    if (steps_[command.steps - 1].kind == Step::Kind::Exit) _exit(0);
+    if (last == Step::Kind::Exit || (last == Step::Kind::Exec && self_.shares_memory)) _exit(0);
   }
 }
 
@@ -230,6 +266,8 @@ int64_t Worker::perform(const Step& step, uint64_t number) {
     }
     case Step::Kind::Fork:
       return fork_child(step, number);
+    case Step::Kind::Vfork:
+      return vfork_child(step, number);
     case Step::Kind::Exec:
       return exec();
     case Step::Kind::Wait:
@@ -253,9 +291,11 @@ int64_t Worker::fork_child(const Step& step, uint64_t number) {
   const pid_t pid = fork();
   if (pid < 0) return -int64_t{errno};
   if (pid == 0) {
-    index_ = step.other;
-    own_faults_ = 0;
-    prctl(PR_SET_PDEATHSIG, SIGKILL);
+    // Not where the parent may have a successor, whose child this one then is.
+    if (!self_.shares_memory) prctl(PR_SET_PDEATHSIG, SIGKILL);
+    self_.index = step.other;
+    self_.own_faults = 0;
+    self_.shares_memory = false;
     serve();
     _exit(0);
   }
@@ -267,21 +307,57 @@ int64_t Worker::fork_child(const Step& step, uint64_t number) {
   forked.result = pid;
   answer(forked);
   fault_in_own_memory();
-  own_faults_ += minor_faults() - before;
+  self_.own_faults += minor_faults() - before;
   return 0;
 }
 
+int64_t Worker::vfork_child(const Step& step, uint64_t number) {
+  const int64_t before = minor_faults();
+  const Self me = self_;
+  const unsigned child = step.other;
+  child_ = {.index = child, .own_faults = 0, .shares_memory = true, .stacks = me.stacks + 1};
+  child_step_ = number;
+  std::vector<char>& stack = stacks_[me.stacks];
+  const auto start = [](void* worker) -> int { static_cast<Worker*>(worker)->start_vforked(); };
+  const pid_t pid =
+      clone(start, stack.data() + stack.size(), CLONE_VM | CLONE_VFORK | SIGCHLD, this);
+  const int64_t error = errno;
+  self_ = me;
+  children_[child] = pid;
+  fault_in_own_memory();
+  self_.own_faults += minor_faults() - before;
+  return pid < 0 ? -error : 0;
+}
+
+void Worker::start_vforked() {
+  prctl(PR_SET_PDEATHSIG, SIGKILL);
+  self_ = child_;
+  Answer here;
+  here.kind = Answer::Kind::Vforked;
+  here.step = child_step_;
+  here.result = getpid();
+  answer(here);
+  serve();
+  _exit(0);
+}
+
 int64_t Worker::wait_child(const Step& step) {
+  if (children_[step.other] == 0) return 0;
   const int64_t before = minor_faults();
   int status = 0;
   const bool waited = waitpid(children_[step.other], &status, 0) == children_[step.other];
-  own_faults_ += minor_faults() - before;
+  self_.own_faults += minor_faults() - before;
   return waited && WIFEXITED(status) ? 0 : -int64_t{ECHILD};
 }
 
 // All that the script has mapped goes, as in a real exec; the new program is the script's to map.
 int64_t Worker::exec() {
-  if (moves_break_) syscall(SYS_brk, kBase + kHeap);
+  if (self_.shares_memory) {
+    const Succession wanted{.process = self_.index, .faults = minor_faults() - self_.own_faults};
+    if (!successions_.send(wanted)) _exit(1);
+    return 0;
+  }
+  if (plan_.breaks) syscall(SYS_brk, kBase + kHeap);
   return result_of(munmap(pointer(VirtAddr(kBase)), kHeap + kHeapReach));
 }
 
@@ -309,8 +385,14 @@ void Worker::fault_in_own_memory() {
 }
 
 Counted Worker::count() {
+  Counted counted = count_all() - base_;
+  counted.minor_faults = minor_faults() - self_.own_faults;
+  return counted;
+}
+
+// But for the faults.
+Counted Worker::count_all() {
   Counted counted;
-  counted.minor_faults = minor_faults() - own_faults_;
   read_file("/proc/self/status");
   const auto kib = [&](const char* key) {
     const char* found = std::strstr(text_.data(), key);
@@ -352,7 +434,7 @@ void Worker::fatal(const char* what) {
 }
 
 void Worker::answer(Answer answer) const {
-  answer.process = index_;
+  answer.process = self_.index;
   if (!results_.send(answer)) _exit(1);
 }
 

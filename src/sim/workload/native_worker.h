@@ -2,6 +2,11 @@
 //
 // A worker must not touch memory it has not touched before while something is measured: it
 // allocates nothing, and what it needs of its own is faulted in beforehand.
+//
+// A vfork's child is a real one: it has its parent's memory, this object in it, and a stack of its
+// own, and the parent sleeps. What an exec is to the script's memory, all of it gone, is an munmap
+// for a process that has its memory to itself. A vfork's child cannot do that. Its successor goes
+// on for it, a copy of a spare process that never had any of the script's memory, and it ends.
 #ifndef MMUSIM_SIM_WORKLOAD_NATIVE_WORKER_H_
 #define MMUSIM_SIM_WORKLOAD_NATIVE_WORKER_H_
 
@@ -22,11 +27,12 @@ struct Command {  // so many steps follow; none: end
 };
 
 struct Answer {
-  enum class Kind : uint8_t { Done, Failed, Forked, Counted, Fatal };
+  // Forked is said by the parent, Vforked by the child, Succeeded by a vfork's child's successor.
+  enum class Kind : uint8_t { Done, Failed, Forked, Vforked, Succeeded, Counted, Fatal };
   Kind kind = Kind::Done;
   unsigned process = 0;  // who says so
   uint64_t step = 0;
-  int64_t result = 0;          // -errno or refused touches; pid of the child; errno
+  int64_t result = 0;          // -errno or refused touches; pid of the new process; errno
   const char* what = nullptr;  // fatal: what could not be done (the same text in every process)
   Counted counted;
 };
@@ -52,37 +58,59 @@ struct Channel {
 
 class Worker {
  public:
-  Worker(const NativeOptions& options, bool moves_break, const std::vector<int>& files,
-         const std::vector<Channel>& commands, const Channel& results);
+  Worker(const NativeOptions& options, const Plan& plan, const std::vector<int>& files,
+         const std::vector<Channel>& commands, const Channel& results, const Channel& successions);
   // Does what it is told as the first process until it is told to end, or nobody is left to tell
   // it.
   [[noreturn]] void run();
+  // Makes successors, until nobody is left to want one.
+  [[noreturn]] void run_spare();
 
   static constexpr size_t kMostSteps = 256;  // of one command
 
  private:
+  struct Succession {
+    unsigned process = 0;
+    int64_t faults = 0;  // the script's, so far
+  };
+  // What a process is, where a vfork's child and its parent have one memory.
+  struct Self {
+    unsigned index = 0;
+    int64_t own_faults = 0;      // minor faults that are not the script's
+    bool shares_memory = false;  // with the parent that waits
+    unsigned stacks = 0;         // of stacks_, those in use
+  };
+
+  void prepare();
   void serve();
   void step(const Step& step, uint64_t number);
   int64_t perform(const Step& step, uint64_t number);
   int64_t touch(const Step& step);
   int64_t fork_child(const Step& step, uint64_t number);
+  int64_t vfork_child(const Step& step, uint64_t number);
+  [[noreturn]] void start_vforked();
   int64_t wait_child(const Step& step);
   int64_t exec();
   void place_break();
   void read_file(const char* path);
   void fault_in_own_memory();
   Counted count();
+  Counted count_all();
   [[noreturn]] void fatal(const char* what);
   void answer(Answer answer) const;
 
   const NativeOptions& options_;
-  bool moves_break_;
+  const Plan& plan_;
   const std::vector<int>& files_;
   const std::vector<Channel>& commands_;
   Channel results_;
-  std::vector<pid_t> children_;  // by process
-  unsigned index_ = 0;
-  int64_t own_faults_ = 0;  // minor faults that are not the script's
+  Channel successions_;
+  std::vector<pid_t> children_;            // by process; 0: a predecessor's
+  std::vector<std::vector<char>> stacks_;  // of vforks' children
+  Self self_;
+  Counted base_;  // what is counted where there is nothing of the script
+  Self child_;    // of a vfork, until it runs
+  uint64_t child_step_ = 0;
   std::array<Step, kMostSteps> steps_{};
   std::array<char, 1 << 16> text_{};  // of files of /proc
 };

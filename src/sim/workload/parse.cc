@@ -46,6 +46,7 @@ const std::map<std::string, Verb, std::less<>>& verbs() {
       {"touch", Verb::Touch},
       {"unlock", Verb::Unlock},
       {"unmap", Verb::Unmap},
+      {"vfork", Verb::Vfork},
       {"wait", Verb::Wait},
   };
   return kVerbs;
@@ -345,6 +346,9 @@ class Parser {
         if (!peek().is("{")) s.name = identifier("a process");
         if (peek().is("{")) body(s, depth);
         return;
+      case Verb::Vfork:
+        if (!peek().is("{")) s.name = identifier("a process");
+        return body(s, depth);
       case Verb::Wait:
         s.name = identifier("a process");
         return;

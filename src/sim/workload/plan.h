@@ -30,6 +30,8 @@ struct Step {
     Remap,
     Break,
     Fork,
+    Vfork,  // as fork; until the child calls exec or exit both have one memory, and the parent
+            // waits
     Exec,
     Exit,
     Wait,
@@ -51,7 +53,7 @@ struct Step {
   uint64_t stride = 0;  // touch
   uint64_t count = 0;   // touch: accesses; 0: one per stride
   uint64_t seed = 0;    // touch: of a random or permuted order
-  unsigned other = 0;   // fork, wait: the child; begin, end: index of Plan::measures
+  unsigned other = 0;   // fork, vfork, wait: the child; begin, end: index of Plan::measures
 };
 
 // What a step is called in messages.
@@ -72,6 +74,7 @@ struct Plan {
   std::vector<File> files;
   unsigned processes = 1;  // at most at once; process 0 is the first
   uint64_t steps = 0;
+  unsigned vforks = 0;  // at most within each other: parents that wait for exec or exit
   bool locks = false;   // there are steps that lock memory
   bool breaks = false;  // ... and that move the break
 

@@ -47,6 +47,7 @@ enum class Verb : uint8_t {
   Touch,
   Unlock,
   Unmap,
+  Vfork,
   Wait,
 };
 
@@ -77,7 +78,7 @@ struct Statement {
   bool keep = false;                    // move: the old area stays, empty
   bool on_disk = false;                 // file
   bool has_body = false;                // fork may be without
-  std::vector<Statement> body;          // define, fork, in, measure, repeat
+  std::vector<Statement> body;          // define, fork, in, measure, repeat, vfork
 };
 
 struct Script {

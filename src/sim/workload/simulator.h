@@ -107,8 +107,12 @@ class Simulator {
         const auto wanted = static_cast<int64_t>(step.range.end.value());
         return sys.brk(thread, step.range.end) == wanted ? 0 : -kernel::abi::kENOMEM;
       }
-      case Step::Kind::Fork: {
-        const int64_t result = sys.fork(thread, thread_of(step.other));
+      case Step::Kind::Fork:
+      case Step::Kind::Vfork: {
+        using namespace kernel::abi;
+        const bool shares = step.kind == Step::Kind::Vfork;
+        const int64_t result =
+            sys.clone(thread, thread_of(step.other), shares ? kCloneVm | kCloneVfork : 0);
         spurious_[step.other] = 0;
         alive_[step.other] = result >= 0;
         return failure(result);

@@ -74,8 +74,11 @@ void Unroller::block(const std::vector<Statement>& statements, unsigned process,
     fail(statements.empty() ? Position{1, 1} : statements.front().at,
          fmt::format("more than {} blocks are run", kMostSteps), "repeat less");
   for (const Statement& s : statements) {
-    if (processes_[process].exited)
-      fail(s.at, fmt::format("process '{}' has exited", processes_[process].name));
+    const Process& p = processes_[process];
+    if (p.exited) fail(s.at, fmt::format("process '{}' has exited", p.name));
+    if (p.waits_for != 0)
+      fail(s.at, fmt::format("process '{}' waits until '{}' has called exec or exit", p.name,
+                             processes_[p.waits_for].name));
     one(s, process, depth);
   }
 }
@@ -109,6 +112,8 @@ void Unroller::one(const Statement& s, unsigned process, unsigned depth) {
       return declare_file(s, process);
     case Verb::Fork:
       return fork(s, process, depth);
+    case Verb::Vfork:
+      return vfork(s, process, depth);
     case Verb::In:
       return block(s.body, this->process(s.name, s.at), depth + 1);
     case Verb::Exec:
@@ -136,9 +141,9 @@ void Unroller::one(const Statement& s, unsigned process, unsigned depth) {
 }
 
 const char* name_of(Step::Kind kind) {
-  static constexpr const char* kNames[] = {"map",  "unmap",  "touch", "protect", "advise",
-                                           "lock", "unlock", "move",  "brk",     "fork",
-                                           "exec", "exit",   "wait",  "measure", "measure"};
+  static constexpr const char* kNames[] = {
+      "map", "unmap", "touch", "protect", "advise", "lock", "unlock",  "move",
+      "brk", "fork",  "vfork", "exec",    "exit",   "wait", "measure", "measure"};
   return kNames[static_cast<size_t>(kind)];
 }
 

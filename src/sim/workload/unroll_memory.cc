@@ -134,7 +134,7 @@ void Unroller::duplicate(const Statement& s, unsigned process) {
 
 void Unroller::brk(const Statement& s, unsigned process) {
   const uint64_t bytes = page_up(number(process, s.value, 0, kHeapReach));
-  auto& segments = processes_[process].segments;
+  auto& segments = processes_[process].memory->segments;
   // Not among the ends: new segments do not go behind it.
   segments.erase(kHeapName);
   if (bytes != 0) segments[kHeapName] = {kHeap, bytes, false};

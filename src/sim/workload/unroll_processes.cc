@@ -1,6 +1,7 @@
 // Statements about processes, as steps.
 #include <algorithm>
 #include <fmt/format.h>
+#include <memory>
 
 #include "sim/workload/unroller.h"
 
@@ -30,7 +31,7 @@ unsigned Unroller::new_process(const Statement& s, const std::string& name) {
   return static_cast<unsigned>(processes_.size() - 1);
 }
 
-void Unroller::fork(const Statement& s, unsigned parent, unsigned depth) {
+unsigned Unroller::new_child(const Statement& s, unsigned parent) {
   const std::string name = s.name.empty() ? "(child)" : complete(s.name, s.at);
   const unsigned child = new_process(s, name);
   processes_[child] = processes_[parent];
@@ -38,6 +39,12 @@ void Unroller::fork(const Statement& s, unsigned parent, unsigned depth) {
   processes_[child].parent = parent;
   processes_[child].children = 0;
   ++processes_[parent].children;
+  return child;
+}
+
+void Unroller::fork(const Statement& s, unsigned parent, unsigned depth) {
+  const unsigned child = new_child(s, parent);
+  processes_[child].memory = std::make_shared<Memory>(*processes_[parent].memory);
   Step step;
   step.other = child;
   emit(step, Step::Kind::Fork, parent, s.at);
@@ -45,8 +52,33 @@ void Unroller::fork(const Statement& s, unsigned parent, unsigned depth) {
   if (s.name.empty()) wait_for(child, parent, s.at);
 }
 
+void Unroller::vfork(const Statement& s, unsigned parent, unsigned depth) {
+  const unsigned child = new_child(s, parent);
+  processes_[parent].waits_for = child;
+  plan_.vforks = std::max(plan_.vforks, ++vforks_);
+  Step step;
+  step.other = child;
+  emit(step, Step::Kind::Vfork, parent, s.at);
+  block(s.body, child, depth + 1);
+  if (!s.name.empty() && processes_[parent].waits_for == child)
+    fail(s.at,
+         fmt::format("'{}' calls neither exec nor exit, and its parent waits",
+                     processes_[child].name),
+         "'exec' or 'exit' at the end of its block");
+  if (s.name.empty()) wait_for(child, parent, s.at);
+}
+
+// What its memory was is not its any more: a parent that waited for that goes on.
+void Unroller::leave_memory(unsigned process) {
+  processes_[process].memory = std::make_shared<Memory>();
+  unsigned& waits_for = processes_[processes_[process].parent].waits_for;
+  if (process == 0 || waits_for != process) return;
+  waits_for = 0;
+  --vforks_;
+}
+
 void Unroller::exec(const Statement& s, unsigned process) {
-  remove_segments(process);
+  leave_memory(process);
   emit({}, Step::Kind::Exec, process, s.at);
 }
 
@@ -61,7 +93,7 @@ void Unroller::exit(unsigned process, Position at) {
          fmt::format("'{}' has a child, '{}', that has not been waited for", p.name, child->name));
   }
   p.exited = true;
-  remove_segments(process);
+  leave_memory(process);
   emit({}, Step::Kind::Exit, process, at);
 }
 

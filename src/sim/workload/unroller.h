@@ -52,7 +52,10 @@ class Unroller : private Names {
 
   // Processes (unroll_processes.cc).
   unsigned new_process(const Statement& s, const std::string& name);
+  unsigned new_child(const Statement& s, unsigned parent);
   void fork(const Statement& s, unsigned parent, unsigned depth);
+  void vfork(const Statement& s, unsigned parent, unsigned depth);
+  void leave_memory(unsigned process);
   void exec(const Statement& s, unsigned process);
   void exit(unsigned process, Position at);
   void wait_for(unsigned child, unsigned parent, Position at);
@@ -60,6 +63,7 @@ class Unroller : private Names {
   Plan& plan_;
   const std::function<void(const Step&)>& visit_;
   uint64_t steps_ = 0;
+  unsigned vforks_ = 0;      // parents that wait
   uint64_t blocks_run_ = 0;  // empty ones too, so that every script ends
   std::map<std::string, const Statement*> blocks_;
   std::set<std::string> declared_files_;

@@ -151,6 +151,15 @@ TEST(WorkloadScript, MistakesHaveAPlace) {
       {"fork c\nin c { fork d }\nwait c", "t:3:1: 'c' has a child"},
       {"fork c { exit\nbrk 4K }", "t:2:1: process 'c' has exited"},
       {"fork c { measure \"m\" { exit } }", "t:1:10: the process exits in the middle"},
+      {"vfork c", "t:1:8: '{' should follow"},
+      {"vfork c { }", "t:1:1: 'c' calls neither exec nor exit"},
+      {"map a 4K\nvfork c {\n touch a\n}", "t:2:1: 'c' calls neither exec nor exit"},
+      {"vfork { in main { brk 4K } }", "t:1:19: process 'main' waits until '(child)' has called"},
+      {"vfork { vfork {\n exec } }\nvfork c {\nin main { brk 4K } }",
+       "t:4:11: process 'main' waits until 'c' has called"},
+      {"vfork c { exit }\nvfork c { exit }", "t:2:1: process 'c' exists already"},
+      {"map a 4K\nvfork { unmap a }\ntouch a", "t:3:1: no segment 'a' in process 'main'"},
+      {"map a 4K\nvfork { exec\ntouch a }", "t:3:1: no segment 'a' in process '(child)'"},
       {"exit", "t:1:1: the first process exits at the end"},
       {"do x", "t:1:1: no block 'x'"},
       {"define x { do x }\ndo x", "blocks are nested too deeply"},
@@ -259,6 +268,28 @@ TEST_F(SimulatedWorkload, FramesRunOut) {
   } catch (const Error& error) {
     EXPECT_THAT(std::string(error.what()), testing::HasSubstr("out of simulated memory"));
   }
+}
+
+// Until exec or exit a vfork's child has its parent's memory, to write to and to map.
+TEST_F(SimulatedWorkload, VforkSharesMemory) {
+  const Plan plan = plan_of(
+      "map a 1M\ntouch a[..64K] write\n"
+      "vfork { touch a[64K..128K] write\nmap b 64K populate }\n"
+      "measure \"parent\" { touch a[..128K] write\ntouch b write }\n"
+      "vfork c { unmap b\nvfork { touch a[128K..132K] write }\n"
+      "measure \"exec\" { exec }\nmap b 8K\ntouch b write }\n"
+      "measure \"after\" { touch a[..132K] write }\n"
+      "in c { measure \"own\" { touch b[4K..] write\nunmap b } }\nwait c\n");
+  EXPECT_EQ(plan.vforks, 2u);
+  const Simulated result = simulate(*config_, plan);
+  EXPECT_EQ(result.outcome.failed, 0u);
+  EXPECT_EQ(result.outcome.measures.at(0), Counted{});
+  EXPECT_EQ(result.outcome.measures.at(1),
+            (Counted{.minor_faults = 0, .anonymous = -132, .file = 0, .tables = -12, .areas = -1}));
+  EXPECT_EQ(result.outcome.measures.at(2), Counted{});
+  EXPECT_EQ(result.outcome.measures.at(3),
+            (Counted{.minor_faults = 0, .anonymous = -8, .file = 0, .tables = -12, .areas = -1}));
+  EXPECT_EQ(result.report.value("kernel.forks.shared"), 3u);
 }
 
 TEST_F(SimulatedWorkload, ExecLeavesNothing) {
