@@ -95,7 +95,7 @@ void workload_check(const Words& words) {
   const wl::Plan plan = load_plan(arguments.text("SCRIPT"));
   const wl::NativeOptions options = native_options(arguments);
   const wl::NativeFeatures features = wl::native_features(options);
-  print(report::workload_host(wl::imitate(config, features), features, options));
+  print(report::workload_host(wl::imitate(config, features, plan), features, options));
   const wl::Outcome native = wl::run_native(plan, options);
   const wl::Outcome simulated = wl::simulate(config, plan).outcome;
   print(report::workload_comparison(plan, simulated, native));

@@ -3,6 +3,7 @@
 #include <cstring>
 #include <fmt/format.h>
 #include <map>
+#include <span>
 
 #include "report/text_table.h"
 
@@ -18,10 +19,28 @@ using sim::workload::Step;
 
 constexpr size_t kMostFailures = 20;
 
-constexpr int64_t Counted::*kFields[] = {&Counted::minor_faults, &Counted::anonymous,
-                                         &Counted::file, &Counted::tables, &Counted::areas};
-const std::vector<std::string> kHeading = {"Measure",  "process",    "minor faults", "anon KiB",
-                                           "file KiB", "tables KiB", "areas"};
+struct Field {
+  const char* heading;
+  int64_t Counted::*value;
+};
+constexpr Field kFields[] = {{"minor faults", &Counted::minor_faults},
+                             {"anon KiB", &Counted::anonymous},
+                             {"file KiB", &Counted::file},
+                             {"tables KiB", &Counted::tables},
+                             {"areas", &Counted::areas},
+                             {"pool KiB", &Counted::pool}};
+
+// Those that are shown: the pool only where the script uses it.
+std::span<const Field> fields_of(const Plan& plan) {
+  return std::span(kFields).first(std::size(kFields) - (plan.huge_pages == 0 ? 1 : 0));
+}
+
+std::vector<std::string> heading(const Plan& plan) {
+  std::vector<std::string> row{"Measure", "process"};
+  for (const Field& field : fields_of(plan))
+    row.emplace_back(field.heading);
+  return row;
+}
 
 // What a result that is not success means.
 std::string meaning(const Failure& step, int64_t result) {
@@ -37,8 +56,8 @@ std::string place(const Plan& plan, const Failure& step) {
 
 std::vector<std::string> cells(const Plan& plan, size_t i, const Counted& counted) {
   std::vector<std::string> row{plan.measures[i].name, plan.measures[i].process};
-  for (const auto field : kFields)
-    row.push_back(fmt::format("{}", counted.*field));
+  for (const Field& field : fields_of(plan))
+    row.push_back(fmt::format("{}", counted.*field.value));
   return row;
 }
 
@@ -65,7 +84,7 @@ std::vector<Difference> result_differences(const Outcome& simulated, const Outco
 }  // namespace
 
 std::string workload_table(const Plan& plan, const Outcome& outcome) {
-  TextTable table(kHeading);
+  TextTable table(heading(plan));
   for (size_t i = 0; i < plan.measures.size(); ++i)
     table.row(cells(plan, i, outcome.measures[i]));
   std::string text = table.empty() ? "" : table.text();
@@ -95,7 +114,7 @@ std::string workload_host(const sim::workload::Imitation& imitation,
 }
 
 std::string workload_comparison(const Plan& plan, const Outcome& simulated, const Outcome& native) {
-  TextTable table(kHeading);
+  TextTable table(heading(plan));
   for (size_t i = 0; i < plan.measures.size(); ++i) {
     const Counted& mine = simulated.measures[i];
     const Counted& real = native.measures[i];
@@ -110,9 +129,10 @@ std::string workload_comparison(const Plan& plan, const Outcome& simulated, cons
     row[1] += " real";
     table.row(row);
     row = {"", "DIFFERENCE"};
-    for (const auto field : kFields)
-      row.push_back(mine.*field == real.*field ? ""
-                                               : fmt::format("{:+}", mine.*field - real.*field));
+    for (const Field& field : fields_of(plan)) {
+      const int64_t more = mine.*field.value - real.*field.value;
+      row.push_back(more == 0 ? "" : fmt::format("{:+}", more));
+    }
     table.row(row);
   }
   std::string text = table.empty() ? "" : table.text();

@@ -64,7 +64,7 @@ class Inspector {
             const ReplayOptions& options) {
     now_.script = script;
     if (script != nullptr)
-      script_.emplace(workload::script_config(config), *script);
+      script_.emplace(workload::script_config(config, *script), *script);
     else
       trace_.emplace(config, options);
   }

@@ -254,6 +254,13 @@ class Coordinator {
 }  // namespace
 
 Outcome run_native(const Plan& plan, const NativeOptions& options) {
+  const uint64_t free = plan.huge_pages == 0 ? 0 : huge_pages_free();
+  if (free < plan.huge_pages)
+    throw Error("native",
+                fmt::format("{} needs {} huge pages of the kernel's pool, and this computer has {} "
+                            "free",
+                            plan.name(), plan.huge_pages, free),
+                fmt::format("as root: sysctl vm.nr_hugepages={}", plan.huge_pages));
   return Coordinator(plan, options).run();
 }
 

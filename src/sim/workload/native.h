@@ -25,8 +25,11 @@ struct NativeOptions {
 };
 
 // Errors: Error when processes cannot be made, one dies, or the kernel lacks or forbids what is
-// needed.
+// needed: its pool may have fewer huge pages than the script needs.
 Outcome run_native(const Plan& plan, const NativeOptions& options = {});
+
+// Pages of the hugetlb pool, of the default size, that a new mapping could have.
+uint64_t huge_pages_free();
 
 // What this computer's kernel is and does, found out by trying. What it says is what the simulated
 // kernel has a key for, and what scripts of some kinds need.
@@ -39,6 +42,7 @@ struct NativeFeatures {
   uint64_t max_map_count = 65530;  // kernel.max_map_count, less the areas a process has of its own
   unsigned folio_order = 0;        // kernel.folio_order, of files in the directory
   bool folio_order_known = false;  // else they could not be made, or are of mixed orders
+  uint64_t huge_pages_free = 0;    // of the hugetlb pool, reserved for nobody, of the default size
   bool can_lock = false;           // may lock much memory
   bool can_place_break = false;    // may say where its heap is
 };
@@ -50,8 +54,9 @@ struct Imitation {
   std::vector<std::string> given;    // by the user: left as it was
   std::vector<std::string> assumed;  // the default, since it could not be found out
 };
-// Sets the kernel's keys that are not given to what the features say.
-Imitation imitate(config::Config& config, const NativeFeatures& features);
+// Sets the kernel's keys that are not given to what the features say, so far as they matter to the
+// plan.
+Imitation imitate(config::Config& config, const NativeFeatures& features, const Plan& plan);
 
 }  // namespace mmusim::sim::workload
 

@@ -2,6 +2,7 @@
 #include <algorithm>
 #include <cstdlib>
 #include <fstream>
+#include <sstream>
 #include <string>
 #include <sys/utsname.h>
 
@@ -55,6 +56,21 @@ uint64_t areas_of_a_process() {
 
 }  // namespace
 
+uint64_t huge_pages_free() {
+  std::ifstream file("/proc/meminfo");
+  uint64_t free = 0;
+  uint64_t reserved = 0;
+  std::string key;
+  for (std::string line; std::getline(file, line);) {
+    std::istringstream words(line);
+    uint64_t value = 0;
+    words >> key >> value;
+    if (key == "HugePages_Free:") free = value;
+    if (key == "HugePages_Rsvd:") reserved = value;
+  }
+  return free - std::min(reserved, free);
+}
+
 NativeFeatures native_features(const NativeOptions& options) {
   NativeFeatures features;
   utsname name{};
@@ -86,6 +102,7 @@ NativeFeatures native_features(const NativeOptions& options) {
     features.folio_order_known = folios.measures[1].file == folios.measures[0].file;
   }
 
+  features.huge_pages_free = huge_pages_free();
   features.can_lock =
       try_out("the test for locked memory", "map a 16M\nlock a\n", options).failed == 0;
   features.can_place_break =
@@ -98,7 +115,7 @@ NativeFeatures native_features(const NativeOptions& options) {
   return features;
 }
 
-Imitation imitate(config::Config& config, const NativeFeatures& features) {
+Imitation imitate(config::Config& config, const NativeFeatures& features, const Plan& plan) {
   Imitation imitation;
   // `read` says what the key has in the end.
   const auto take = [&](const char* key, const std::string& value, bool known, auto read) {
@@ -118,6 +135,8 @@ Imitation imitate(config::Config& config, const NativeFeatures& features) {
   take("kernel.max_map_count", std::to_string(features.max_map_count), true, number);
   take("kernel.folio_order", std::to_string(features.folio_order), features.folio_order_known,
        number);
+  if (plan.huge_pages != 0)
+    take("kernel.hugetlb_pages", std::to_string(features.huge_pages_free), true, number);
   return imitation;
 }
 

@@ -394,14 +394,16 @@ Counted Worker::count() {
 Counted Worker::count_all() {
   Counted counted;
   read_file("/proc/self/status");
-  const auto kib = [&](const char* key) {
+  const auto kib = [&](const char* key, bool may_lack = false) {
     const char* found = std::strstr(text_.data(), key);
+    if (found == nullptr && may_lack) return 0LL;
     if (found == nullptr) fatal("find RssAnon, RssFile, RssShmem and VmPTE in /proc/self/status");
     return std::strtoll(found + std::strlen(key), nullptr, 10);
   };
   counted.anonymous = kib("RssAnon:");
   counted.file = kib("RssFile:") + kib("RssShmem:");
   counted.tables = kib("VmPTE:");
+  counted.pool = kib("HugetlbPages:", true);
   const int fd = open("/proc/self/maps", O_RDONLY | O_CLOEXEC);
   if (fd < 0) fatal("read /proc/self/maps");
   ssize_t n = 0;

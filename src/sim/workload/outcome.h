@@ -17,11 +17,16 @@ struct Counted {
   int64_t file = 0;       // RssFile + RssShmem
   int64_t tables = 0;     // VmPTE
   int64_t areas = 0;      // VMAs
+  int64_t pool = 0;       // HugetlbPages
   bool operator==(const Counted&) const = default;
 
   Counted operator-(const Counted& before) const {
-    return {minor_faults - before.minor_faults, anonymous - before.anonymous, file - before.file,
-            tables - before.tables, areas - before.areas};
+    return {minor_faults - before.minor_faults,
+            anonymous - before.anonymous,
+            file - before.file,
+            tables - before.tables,
+            areas - before.areas,
+            pool - before.pool};
   }
 };
 

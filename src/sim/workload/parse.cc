@@ -33,6 +33,7 @@ const std::map<std::string, Verb, std::less<>>& verbs() {
       {"exit", Verb::Exit},
       {"file", Verb::File},
       {"fork", Verb::Fork},
+      {"hugepages", Verb::HugePages},
       {"in", Verb::In},
       {"let", Verb::Let},
       {"lock", Verb::Lock},
@@ -229,9 +230,14 @@ class Parser {
     words.emplace_back("locked", flag(kMapLocked));
     words.emplace_back("noreserve", flag(kMapNoReserve));
     words.emplace_back("growsdown", flag(kMapGrowsDown));
+    words.emplace_back("hugetlb", flag(kMapHugeTlb));
     options(words);
     if (!said) s.prot = kProtRead | kProtWrite;
     if (s.offset && s.file.empty()) fail(s.at, "an offset without a file");
+    const bool pool = (s.flags & kMapHugeTlb) != 0;
+    if (pool && !s.file.empty()) fail(s.at, "huge pages of the pool hold no file");
+    if (pool && (s.flags & kMapGrowsDown) != 0)
+      fail(s.at, "huge pages of the pool do not grow down");
     if (s.over && !s.place) fail(s.at, "over what: 'at PLACE' is missing");
   }
 
@@ -341,6 +347,9 @@ class Parser {
         s.name = identifier("a file");
         s.value = number("a size");
         options({{"memory", [&s] { s.on_disk = false; }}, {"disk", [&s] { s.on_disk = true; }}});
+        return;
+      case Verb::HugePages:
+        s.value = number("a number");
         return;
       case Verb::Fork:
         if (!peek().is("{")) s.name = identifier("a process");

@@ -75,6 +75,9 @@ struct Plan {
   unsigned processes = 1;  // at most at once; process 0 is the first
   uint64_t steps = 0;
   unsigned vforks = 0;  // at most within each other: parents that wait for exec or exit
+  // Of the kernel's pool of huge pages: what the script says it needs; what it maps is not added
+  // up.
+  uint64_t huge_pages = 0;
   bool locks = false;   // there are steps that lock memory
   bool breaks = false;  // ... and that move the break
 

@@ -34,6 +34,7 @@ enum class Verb : uint8_t {
   Exit,
   File,
   Fork,
+  HugePages,
   In,
   Let,
   Lock,
@@ -60,7 +61,8 @@ struct Statement {
   std::string name;  // of what it makes or names: segment, process, file, measure, variable, block
   std::string as;    // move, duplicate: the new segment; repeat: its variable
   Part part;         // unmap, touch, protect, advise, lock, unlock, move, duplicate
-  Expression value;  // map, resize, file, brk: bytes; repeat: times; pin: CPU; let: the value
+  Expression value;  // map, resize, file, brk: bytes; repeat: times; hugepages: pages; pin: CPU;
+                     // let: the value
   std::optional<Expression> size;       // move: the new size
   std::optional<Expression> place;      // map, move, duplicate
   std::optional<Expression> alignment;  // map

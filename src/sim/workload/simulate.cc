@@ -1,17 +1,21 @@
 #include "sim/workload/simulate.h"
 
+#include <string>
+
 #include "sim/architectures.h"
 
 namespace mmusim::sim::workload {
 
-config::Config script_config(const config::Config& config) {
+config::Config script_config(const config::Config& config, const Plan& plan) {
   config::Config own = config;
   own.set("kernel.imply", "false", "workload scripts");
+  if (plan.huge_pages != 0 && own.origin("kernel.hugetlb_pages") == "default")
+    own.set("kernel.hugetlb_pages", std::to_string(plan.huge_pages), "workload scripts");
   return own;
 }
 
 Simulated simulate(const config::Config& config, const Plan& plan) {
-  const config::Config own = script_config(config);
+  const config::Config own = script_config(config, plan);
   return architecture_of(own).simulate(own, plan);
 }
 

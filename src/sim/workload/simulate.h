@@ -14,9 +14,9 @@ struct Simulated {
   stats::Report report;  // as of a replay; run.loads and run.stores are the script's touches
 };
 
-// A configuration as scripts need it: a script says all it does, and an address it has not mapped
-// is an error of its own.
-config::Config script_config(const config::Config& config);
+// A configuration as a script needs it: a script says all it does, and an address it has not mapped
+// is an error of its own; the pool of huge pages is as large as it says, unless that is given.
+config::Config script_config(const config::Config& config, const Plan& plan);
 
 // Errors: Error, UsageError (configuration), as sim::replay.
 Simulated simulate(const config::Config& config, const Plan& plan);

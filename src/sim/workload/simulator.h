@@ -171,7 +171,8 @@ class Simulator {
             kib(p.mm->rss(PageKind::Anonymous)),
             kib(p.mm->rss(PageKind::File) + p.mm->rss(PageKind::Shmem)),
             static_cast<int64_t>(p.mm->page_table_bytes() / 1024),
-            static_cast<int64_t>(p.mm->vmas.size())};
+            static_cast<int64_t>(p.mm->vmas.size()),
+            kib(p.mm->hugetlb_pages)};
   }
 
   static constexpr unsigned kTouchBytes = 1;

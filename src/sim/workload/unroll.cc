@@ -1,4 +1,5 @@
 // From statements to steps: the script as a whole, and its blocks.
+#include <algorithm>
 #include <fmt/format.h>
 #include <optional>
 #include <utility>
@@ -13,6 +14,7 @@ namespace {
 constexpr uint64_t kMostSteps = 10'000'000;
 constexpr size_t kMostMeasures = 100'000;
 constexpr unsigned kMostDepth = 200;
+constexpr uint64_t kMostHugePages = uint64_t{1} << 30;
 
 }  // namespace
 
@@ -122,6 +124,9 @@ void Unroller::one(const Statement& s, unsigned process, unsigned depth) {
       return exit(process, s.at);
     case Verb::Wait:
       return wait_for(this->process(s.name, s.at), process, s.at);
+    case Verb::HugePages:
+      plan_.huge_pages = std::max(plan_.huge_pages, number(process, s.value, 1, kMostHugePages));
+      return;
     case Verb::Pin:
       number(process, s.value, 0, 65535);
       return;

@@ -53,6 +53,8 @@ void Unroller::map(const Statement& s, unsigned process) {
     if (!declared_files_.contains(file_name))
       f.bytes = std::max(f.bytes, std::min(kReach, step.offset + bytes));
   }
+  if ((s.flags & kMapHugeTlb) != 0 && plan_.huge_pages == 0)
+    fail(s.at, "how many huge pages the pool has to have is not said", "'hugepages N' before this");
   const bool grows_down = (s.flags & kMapGrowsDown) != 0;
   add_segment(process, name, {start, bytes, grows_down});
   emit(step, Step::Kind::Map, process, s.at);

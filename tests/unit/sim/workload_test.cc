@@ -160,6 +160,11 @@ TEST(WorkloadScript, MistakesHaveAPlace) {
       {"vfork c { exit }\nvfork c { exit }", "t:2:1: process 'c' exists already"},
       {"map a 4K\nvfork { unmap a }\ntouch a", "t:3:1: no segment 'a' in process 'main'"},
       {"map a 4K\nvfork { exec\ntouch a }", "t:3:1: no segment 'a' in process '(child)'"},
+      {"map a 4M hugetlb", "t:1:1: how many huge pages the pool has to have is not said"},
+      {"hugepages 4\nmap a 4M hugetlb file f", "t:2:1: huge pages of the pool hold no file"},
+      {"map a 4M growsdown hugetlb", "t:1:1: huge pages of the pool do not grow down"},
+      {"hugepages 0", "t:1:11: 0 is out of range"},
+      {"hugepages", "t:1:10: the line ends where a number should be"},
       {"exit", "t:1:1: the first process exits at the end"},
       {"do x", "t:1:1: no block 'x'"},
       {"define x { do x }\ndo x", "blocks are nested too deeply"},
@@ -290,6 +295,26 @@ TEST_F(SimulatedWorkload, VforkSharesMemory) {
   EXPECT_EQ(result.outcome.measures.at(3),
             (Counted{.minor_faults = 0, .anonymous = -8, .file = 0, .tables = -12, .areas = -1}));
   EXPECT_EQ(result.report.value("kernel.forks.shared"), 3u);
+}
+
+// The pool is as large as the script says, unless that is given.
+TEST_F(SimulatedWorkload, HugePagesOfThePool) {
+  const Plan plan = plan_of(
+      "hugepages 3\nmap a 4M hugetlb\nmeasure \"fill\" { touch a write }\n"
+      "map b 4M hugetlb\nmap c 2M shared hugetlb\nunmap a[..4K]\nunmap a\n"
+      "fork d { touch c write }\nmeasure \"there\" { touch c read }\n");
+  Simulated result = simulate(*config_, plan);
+  EXPECT_EQ(
+      result.outcome.measures.at(0),
+      (Counted{
+          .minor_faults = 2, .anonymous = 0, .file = 0, .tables = 8, .areas = 0, .pool = 4096}));
+  EXPECT_EQ(failures_of(result), (Failures{{4, -kENOMEM}, {6, -kEINVAL}}));
+  EXPECT_EQ(result.outcome.measures.at(1).pool, 2048);
+  config_->set("kernel.hugetlb_pages", "1", "test");
+  result = simulate(*config_, plan);
+  EXPECT_EQ(failures_of(result).front(), (std::pair<unsigned, int64_t>{2, -kENOMEM}));
+  config_->set("machine.arch", "alpha", "test");
+  EXPECT_THROW(simulate(*config_, plan), UsageError);
 }
 
 TEST_F(SimulatedWorkload, ExecLeavesNothing) {
