@@ -1,6 +1,7 @@
 #include "arch/alpha/mmu.h"
 
 #include <fmt/format.h>
+#include <span>
 #include <string>
 
 #include "base/error.h"
@@ -20,14 +21,10 @@ constexpr const char* kRootEntry = "L1 PTE";
 constexpr const char* kMiddleEntry = "L2 PTE";
 constexpr const char* kLeafEntry = "L3 PTE";
 
-std::string decode(const char* what, uint64_t value) {
+std::string decode(const char* what, std::span<const uint64_t> words) {
+  const uint64_t value = words.front();
   if (what != kRootEntry && what != kMiddleEntry && what != kLeafEntry) return "";
-  return fmt::format(
-      "v={} for={} fow={} foe={} asm={} gh={} kre={} ure={} kwe={} uwe={} pfn={:#x}",
-      pte::Valid::get(value), pte::FaultOnRead::get(value), pte::FaultOnWrite::get(value),
-      pte::FaultOnExecute::get(value), pte::AddressSpaceMatch::get(value), pte::Hint::get(value),
-      pte::KernelRead::get(value), pte::UserRead::get(value), pte::KernelWrite::get(value),
-      pte::UserWrite::get(value), pte::Frame::get(value));
+  return describe_entry(value);
 }
 
 }  // namespace

@@ -1,6 +1,7 @@
 #include "arch/ppc64/mmu.h"
 
 #include <fmt/format.h>
+#include <span>
 #include <string>
 #include <string_view>
 
@@ -21,7 +22,8 @@ tlb::Leaf leaf_of(uint64_t second) {
           .extra = 0};
 }
 
-std::string decode(const char* what, uint64_t value) {
+std::string decode(const char* what, std::span<const uint64_t> words) {
+  const uint64_t value = words.front();
   const std::string_view name(what);
   if (name == "HPTE V")
     return fmt::format("v={} h={} l={} bolted={} b={} avpn={:#x}", hpte::Valid::get(value),

@@ -43,8 +43,10 @@
 
 namespace mmusim::sparc64 {
 
-// The fields of a TTE's data word, for people.
-std::string describe_tte(uint64_t word);
+// What MissPath calls words of a CPU's block of data for the handlers: the page table's root, and
+// the register value of the TSB of huge pages, all ones where there is none.
+inline constexpr const char* kRootWord = "per-CPU root";
+inline constexpr const char* kHugeWord = "per-CPU huge";
 
 // What happened on one side (fetches, or data).
 struct SideCounters {
@@ -95,7 +97,6 @@ class Mmu {
     PhysAddr code;          // where the handlers lie
     PhysAddr cpu_block;     // this CPU's block of data for them
     Tsb* kernel = nullptr;  // of the linear mapping
-    bool radix = false;     // page tables are of Linux's shape
   };
 
   // All references must outlive it.
