@@ -69,7 +69,6 @@ Mmu::Mmu(const Options& options, mem::FrameMemory& frames, mem::ReferenceSink& s
 }
 
 void Mmu::remark_lookup(const char* name, VirtAddr va, const Hit& hit) {
-  if (!path_.narrated()) return;
   if (hit)
     path_.remark(fmt::format("{}: {:#x} hit, {} in frame {:#x}, ASN {}", name, va.value(),
                              format_size(hit.payload->size.bytes()), hit.payload->pfn.value(),
@@ -93,7 +92,7 @@ mmu::Translation Mmu::access(VirtAddr va, AccessKind kind, bool retry) {
     return fault(mmu::FaultReason::NotPresent);
   }
   Hit hit = side.tlb->find(va, asn_);
-  remark_lookup(side.name, va, hit);
+  if (path_.narrated()) remark_lookup(side.name, va, hit);
   if (hit) {
     side.tlb->touch(hit);
   } else {
@@ -139,7 +138,7 @@ pt::Entry Mmu::load_entry(VirtAddr va) {
   const VirtAddr at = entry_address(va);
   ++counters_.table_loads;
   Hit page = dtb_.find(at, asn_);
-  remark_lookup("DTB, for the linear page table", at, page);
+  if (path_.narrated()) remark_lookup("DTB, for the linear page table", at, page);
   if (page) {
     dtb_.touch(page);
   } else {

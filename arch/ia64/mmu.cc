@@ -191,7 +191,6 @@ bool Mmu::mappable(VirtAddr va) {
 }
 
 void Mmu::remark_lookup(const char* level, const Hit& hit) {
-  if (!path_.narrated()) return;
   if (!hit) {
     path_.remark(fmt::format("{}: miss", level));
     return;
@@ -222,7 +221,7 @@ mmu::Translation Mmu::access(VirtAddr va, AccessKind kind, bool retry) {
 
   const Rid rid = rid_of(va);
   Hit hit = side.first->find(va, rid);
-  remark_lookup(side.names[0], hit);
+  if (path_.narrated()) remark_lookup(side.names[0], hit);
   if (hit) {
     side.first->touch(hit);
   } else {
@@ -251,7 +250,7 @@ mmu::Translation Mmu::access(VirtAddr va, AccessKind kind, bool retry) {
 Mmu::Hit Mmu::second_level(Side& side, VirtAddr va, Rid rid, bool retry) {
   if (side.second == nullptr) return {};
   const Hit hit = side.second->find(va, rid);
-  remark_lookup(side.names[1], hit);
+  if (path_.narrated()) remark_lookup(side.names[1], hit);
   if (!hit) {
     ++(retry ? side.counters->retry_second_misses : side.counters->second_misses);
     return {};

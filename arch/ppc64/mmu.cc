@@ -87,10 +87,6 @@ Mmu::Mmu(const Options& options, Htab& htab, mem::FrameMemory& frames, mem::Refe
   sides_[1] = {.erat = &derat_, .counters = &counters_.sides[1], .data = true};
 }
 
-void Mmu::remark_lookup(const char* name, bool hit) {
-  if (path_.narrated()) path_.remark(fmt::format("{}: {}", name, hit ? "hit" : "miss"));
-}
-
 mmu::Translation Mmu::access(VirtAddr va, AccessKind kind, bool retry) {
   Side& side = sides_[kind == AccessKind::Fetch ? 0 : 1];
   if (retry) ++side.counters->retry_lookups;
@@ -165,9 +161,9 @@ Mmu::Hit Mmu::translate(Side& side, VirtAddr va, AccessKind kind, bool first, bo
   path_.step(kWalk);
   const std::optional<uint64_t> second = htab_->search(page_of(va), write, path_);
   if (!second) return {};
-  // There may be an entry that has no C yet.
-  side.erat->invalidate_page(va, context_);
-  tlb_.invalidate_page(va, context_);
+  // An entry that has no C yet goes.
+  if (!missed) side.erat->invalidate_page(va, context_);
+  if (hit) tlb_.invalidate_page(va, context_);
   const tlb::Leaf leaf = leaf_of(*second);
   tlb_.fill(va, context_, leaf);
   return side.erat->fill(va, context_, leaf);

@@ -16,6 +16,11 @@ namespace {
 constexpr unsigned kContextShift = 64 - 13;
 static_assert(kContextShift + kContextBits == 64);
 
+std::string tag_text(uint64_t tag) {
+  return fmt::format("va 63:22={:#x} context={} lock={} invalid={}", tsb::Address::get(tag),
+                     tsb::Context::get(tag), tsb::Lock::get(tag), tsb::Invalid::get(tag));
+}
+
 std::string decode(const char* what, std::span<const uint64_t> words) {
   const uint64_t value = words.front();
   const std::string_view name(what);
@@ -24,9 +29,8 @@ std::string decode(const char* what, std::span<const uint64_t> words) {
   if (name == kHugeWord)
     return value == ~uint64_t{0} ? "no TSB of huge pages"
                                  : fmt::format("TSB register {:#x}", value);
-  if (name == "TSB tag")
-    return fmt::format("va 63:22={:#x} context={} lock={} invalid={}", tsb::Address::get(value),
-                       tsb::Context::get(value), tsb::Lock::get(value), tsb::Invalid::get(value));
+  if (name == "TSB tag") return tag_text(value);
+  if (name == kTsbEntry) return fmt::format("{}; {}", tag_text(words[0]), describe_tte(words[1]));
   return "";
 }
 
@@ -106,10 +110,6 @@ void Mmu::lock_tsb(unsigned slot, const Tsb* tsb) {
               .dirty = true,
               .global = false,
               .extra = 0});
-}
-
-void Mmu::remark_lookup(const char* name, bool hit) {
-  if (path_.narrated()) path_.remark(fmt::format("{}: {}", name, hit ? "hit" : "miss"));
 }
 
 // Not sign-extended from the highest bit that processor and page table both have.

@@ -24,6 +24,7 @@
 #include <algorithm>
 #include <array>
 #include <cstdint>
+#include <fmt/format.h>
 #include <functional>
 #include <map>
 #include <string>
@@ -171,7 +172,9 @@ class Mmu {
 
   [[nodiscard]] uint64_t key_of(VirtAddr va) const { return va.value() >> kPage.log2() | key_tag_; }
   [[nodiscard]] bool outside(VirtAddr va) const;
-  void remark_lookup(const char* name, bool hit);
+  void remark_lookup(const char* name, bool hit) {
+    if (path_.narrated()) path_.remark(fmt::format("{}: {}", name, hit ? "hit" : "miss"));
+  }
   void lock_image();
   void lock_tsb(unsigned slot, const Tsb* tsb);
   void touch_block(unsigned offset, bool write, uint64_t value);

@@ -40,16 +40,6 @@ void MissPath::show_step(unsigned number) {
                      {.origin = mem::Origin::HandlerCode, .level = 0, .dependent = false});
 }
 
-void MissPath::touch(PhysAddr address, unsigned bytes, bool write, std::span<const uint64_t> words,
-                     const Access& access) {
-  const char* const served = sink_->reference(
-      address, bytes, write,
-      {.origin = access.origin, .level = access.level, .dependent = access.dependent});
-  if (narrator_ == nullptr) return;
-  show(address, bytes, write, words, access, served,
-       decoder_ == nullptr ? "" : decoder_(access.what, words));
-}
-
 void MissPath::show(PhysAddr address, unsigned bytes, bool write, std::span<const uint64_t> words,
                     const Access& access, const char* served, std::string decoded) {
   narrator_->reference({.origin = access.origin,
@@ -61,17 +51,6 @@ void MissPath::show(PhysAddr address, unsigned bytes, bool write, std::span<cons
                         .words = words,
                         .decoded = std::move(decoded),
                         .served = served});
-}
-
-uint64_t MissPath::load(PhysAddr address, const Access& access) {
-  const uint64_t value = *frames_->words(address);
-  touch(address, sizeof value, false, value, access);
-  return value;
-}
-
-void MissPath::store(PhysAddr address, uint64_t value, const Access& access) {
-  *frames_->words(address) = value;
-  touch(address, sizeof value, true, value, access);
 }
 
 pt::Lookup MissPath::walk(const pt::PageTable& table, VirtAddr va, unsigned number,

@@ -91,11 +91,25 @@ class MissPath {
     const char* what = "";
   };
   // Reads or writes a word of 8 bytes of table memory. REQUIRES: the frame has contents.
-  uint64_t load(PhysAddr address, const Access& access);
-  void store(PhysAddr address, uint64_t value, const Access& access);
+  uint64_t load(PhysAddr address, const Access& access) {
+    const uint64_t value = *frames_->words(address);
+    touch(address, sizeof value, false, value, access);
+    return value;
+  }
+  void store(PhysAddr address, uint64_t value, const Access& access) {
+    *frames_->words(address) = value;
+    touch(address, sizeof value, true, value, access);
+  }
   // Reports a reference made by other means, within a line, to one word or more.
   void touch(PhysAddr address, unsigned bytes, bool write, std::span<const uint64_t> words,
-             const Access& access);
+             const Access& access) {
+    const char* const served = sink_->reference(
+        address, bytes, write,
+        {.origin = access.origin, .level = access.level, .dependent = access.dependent});
+    if (narrator_ != nullptr) [[unlikely]]
+      show(address, bytes, write, words, access, served,
+           decoder_ == nullptr ? "" : decoder_(access.what, words));
+  }
   void touch(PhysAddr address, unsigned bytes, bool write, uint64_t value, const Access& access) {
     touch(address, bytes, write, std::span(&value, 1), access);
   }

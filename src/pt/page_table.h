@@ -27,6 +27,7 @@
 #include <memory>
 #include <span>
 #include <string>
+#include <type_traits>
 #include <vector>
 
 #include "base/error.h"
@@ -87,6 +88,7 @@ struct WalkStep {
   bool dependent = true;  // its address came out of the step before
   uint8_t part = 0;       // backend's, for describe(): what of its structures the word is
 };
+static_assert(std::is_trivially_copyable_v<WalkStep> && std::is_trivially_destructible_v<WalkStep>);
 // Such a word, for people.
 struct WordText {
   const char* what = "page table";  // "PTE", "bucket", ...
@@ -101,23 +103,28 @@ class WalkPath {
 
   void add(PhysAddr address, unsigned bytes, unsigned level, bool dependent, unsigned part = 0) {
     if (count_ < kMostSteps)
-      steps_[count_] = {.address = address,
-                        .bytes = static_cast<uint8_t>(bytes),
-                        .level = static_cast<uint8_t>(level),
-                        .dependent = dependent,
-                        .part = static_cast<uint8_t>(part)};
+      std::construct_at(&room_.steps[count_], WalkStep{.address = address,
+                                                       .bytes = static_cast<uint8_t>(bytes),
+                                                       .level = static_cast<uint8_t>(level),
+                                                       .dependent = dependent,
+                                                       .part = static_cast<uint8_t>(part)});
     ++count_;
   }
   void clear() { count_ = 0; }
   // All steps taken, also those beyond kMostSteps.
   [[nodiscard]] unsigned count() const { return count_; }
   [[nodiscard]] std::span<const WalkStep> steps() const {
-    return {steps_.data(), count_ < kMostSteps ? count_ : kMostSteps};
+    return {room_.steps.data(), count_ < kMostSteps ? count_ : kMostSteps};
   }
   void report(mem::ReferenceSink& sink, mem::Origin origin) const;
 
  private:
-  std::array<WalkStep, kMostSteps> steps_;
+  // Not written to until there are steps: clearing it would take longer than most walks.
+  union Room {
+    Room() {}
+    std::array<WalkStep, kMostSteps> steps;
+  };
+  Room room_;
   unsigned count_ = 0;
 };
 
