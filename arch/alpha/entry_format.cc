@@ -1,5 +1,7 @@
 #include "arch/alpha/entry_format.h"
 
+#include <fmt/format.h>
+
 #include "arch/alpha/formats.h"
 
 namespace mmusim::alpha {
@@ -72,6 +74,22 @@ PhysAddr EntryFormat::table_address(pt::Entry e) const {
 
 bool EntryFormat::is_leaf(pt::Entry e, PageShift size) const {
   return size == kPage || pte::Hint::get(e) != 0;
+}
+
+std::string EntryFormat::describe(pt::Entry e, PageShift /*size*/) const {
+  return describe_entry(e);
+}
+
+std::string describe_entry(pt::Entry entry) {
+  if (entry == pt::kNone) return "none";
+  return fmt::format(
+      "v={} for={} fow={} foe={} asm={} gh={} kre={} ure={} kwe={} uwe={} dirty={} accessed={}{} "
+      "pfn={:#x}",
+      pte::Valid::get(entry), pte::FaultOnRead::get(entry), pte::FaultOnWrite::get(entry),
+      pte::FaultOnExecute::get(entry), pte::AddressSpaceMatch::get(entry), pte::Hint::get(entry),
+      pte::KernelRead::get(entry), pte::UserRead::get(entry), pte::KernelWrite::get(entry),
+      pte::UserWrite::get(entry), pte::Dirty::get(entry), pte::Accessed::get(entry),
+      pte::Special::get(entry) != 0 ? " special" : "", pte::Frame::get(entry));
 }
 
 Rights rights_of(pt::Entry entry) {

@@ -12,6 +12,8 @@
 #ifndef MMUSIM_ARCH_ALPHA_ENTRY_FORMAT_H_
 #define MMUSIM_ARCH_ALPHA_ENTRY_FORMAT_H_
 
+#include <string>
+
 #include "mmu/layout.h"
 #include "pt/entry.h"
 #include "pt/page_table.h"
@@ -28,7 +30,11 @@ class EntryFormat final : public pt::EntryFormat {
   [[nodiscard]] pt::Entry make_table(PhysAddr next) const override;
   [[nodiscard]] PhysAddr table_address(pt::Entry e) const override;
   [[nodiscard]] bool is_leaf(pt::Entry e, PageShift size) const override;
+  [[nodiscard]] std::string describe(pt::Entry e, PageShift size) const override;
 };
+
+// The fields of an entry of any level, for people.
+std::string describe_entry(pt::Entry entry);
 
 // What the hardware lets a user's access do: enabled, and without a fault-on bit.
 Rights rights_of(pt::Entry entry);

@@ -1,6 +1,7 @@
 #include "arch/alpha/mmu.h"
 
 #include <fmt/format.h>
+#include <span>
 #include <string>
 
 #include "base/error.h"
@@ -20,14 +21,10 @@ constexpr const char* kRootEntry = "L1 PTE";
 constexpr const char* kMiddleEntry = "L2 PTE";
 constexpr const char* kLeafEntry = "L3 PTE";
 
-std::string decode(const char* what, uint64_t value) {
+std::string decode(const char* what, std::span<const uint64_t> words) {
+  const uint64_t value = words.front();
   if (what != kRootEntry && what != kMiddleEntry && what != kLeafEntry) return "";
-  return fmt::format(
-      "v={} for={} fow={} foe={} asm={} gh={} kre={} ure={} kwe={} uwe={} pfn={:#x}",
-      pte::Valid::get(value), pte::FaultOnRead::get(value), pte::FaultOnWrite::get(value),
-      pte::FaultOnExecute::get(value), pte::AddressSpaceMatch::get(value), pte::Hint::get(value),
-      pte::KernelRead::get(value), pte::UserRead::get(value), pte::KernelWrite::get(value),
-      pte::UserWrite::get(value), pte::Frame::get(value));
+  return describe_entry(value);
 }
 
 }  // namespace
@@ -72,7 +69,6 @@ Mmu::Mmu(const Options& options, mem::FrameMemory& frames, mem::ReferenceSink& s
 }
 
 void Mmu::remark_lookup(const char* name, VirtAddr va, const Hit& hit) {
-  if (!path_.narrated()) return;
   if (hit)
     path_.remark(fmt::format("{}: {:#x} hit, {} in frame {:#x}, ASN {}", name, va.value(),
                              format_size(hit.payload->size.bytes()), hit.payload->pfn.value(),
@@ -96,7 +92,7 @@ mmu::Translation Mmu::access(VirtAddr va, AccessKind kind, bool retry) {
     return fault(mmu::FaultReason::NotPresent);
   }
   Hit hit = side.tlb->find(va, asn_);
-  remark_lookup(side.name, va, hit);
+  if (path_.narrated()) remark_lookup(side.name, va, hit);
   if (hit) {
     side.tlb->touch(hit);
   } else {
@@ -142,7 +138,7 @@ pt::Entry Mmu::load_entry(VirtAddr va) {
   const VirtAddr at = entry_address(va);
   ++counters_.table_loads;
   Hit page = dtb_.find(at, asn_);
-  remark_lookup("DTB, for the linear page table", at, page);
+  if (path_.narrated()) remark_lookup("DTB, for the linear page table", at, page);
   if (page) {
     dtb_.touch(page);
   } else {

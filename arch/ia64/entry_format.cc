@@ -1,5 +1,7 @@
 #include "arch/ia64/entry_format.h"
 
+#include <fmt/format.h>
+
 #include "arch/ia64/formats.h"
 
 namespace mmusim::ia64 {
@@ -41,6 +43,22 @@ pt::Entry EntryFormat::make_leaf(const pt::LeafFields& fields) const {
   if (fields.dirty) e |= DirtyBit::kMask;
   if (fields.special) e |= SpecialBit::kMask;
   return e;
+}
+
+std::string EntryFormat::describe(pt::Entry e, PageShift size) const {
+  if (e == pt::kNone) return "none";
+  return !is_present(e) || is_leaf(e, size)
+             ? describe_translation(e)
+             : fmt::format("table at {:#x}", table_address(e).value());
+}
+
+std::string describe_translation(uint64_t word) {
+  return fmt::format("p={} ma={} a={} d={} pl={} ar={} ppn={:#x} ed={} ps={}{}{}",
+                     PresentBit::get(word), MemoryAttributeField::get(word), AccessedBit::get(word),
+                     DirtyBit::get(word), PrivilegeField::get(word), AccessRightsField::get(word),
+                     FrameField::get(word), ExceptionDeferralBit::get(word),
+                     PageSizeField::get(word), SpecialBit::get(word) != 0 ? " special" : "",
+                     ProtNoneBit::get(word) != 0 ? " PROT_NONE" : "");
 }
 
 Rights rights_of(uint64_t translation) {

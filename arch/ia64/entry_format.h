@@ -16,6 +16,8 @@
 #ifndef MMUSIM_ARCH_IA64_ENTRY_FORMAT_H_
 #define MMUSIM_ARCH_IA64_ENTRY_FORMAT_H_
 
+#include <string>
+
 #include "mmu/layout.h"
 #include "pt/entry.h"
 #include "pt/page_table.h"
@@ -32,7 +34,11 @@ class EntryFormat final : public pt::EntryFormat {
   [[nodiscard]] pt::Entry make_table(PhysAddr next) const override;
   [[nodiscard]] PhysAddr table_address(pt::Entry e) const override;
   [[nodiscard]] bool is_leaf(pt::Entry e, PageShift size) const override;
+  [[nodiscard]] std::string describe(pt::Entry e, PageShift size) const override;
 };
+
+// The fields of a translation word, for people.
+std::string describe_translation(uint64_t word);
 
 // What a user's access to a page of this privilege level and access rights may do (SDM vol. 2,
 // table 4-2, the row of privilege level 3).

@@ -32,7 +32,7 @@ Mmu::Hit Mmu::refill(Side& side, VirtAddr va, Rid rid) {
   const Found found = search(*table_, va, step);
   if (!found.present) return {};
   const Hit hit = insert(side, va, rid, found.translation, found.size);
-  read_again(found, 1);
+  read_again(found, *table_, va, 1);
   return hit;
 }
 
@@ -71,9 +71,9 @@ Mmu::Hit Mmu::handle_long(Side& side, VirtAddr va, Rid rid) {
   if (!mappable(va)) return {};
   const Found found = search(*table_, va, vhpt_->chains() ? kChainSearch : step);
   if (!found.present) return {};
-  vhpt_->insert(va, rid, found.translation, found.size, found.word);
+  vhpt_->insert(va, rid, found.translation, found.size, found.word.address);
   const Hit hit = insert(side, va, rid, found.translation, found.size);
-  read_again(found, 1);
+  read_again(found, *table_, va, 1);
   return hit;
 }
 
@@ -129,14 +129,14 @@ Mmu::Hit Mmu::handle_short(Side& side, VirtAddr va, Rid rid, VirtAddr iha) {
   }
   // Linux inserts the page first; were both in one array, the second might throw it out again.
   last_data_level().fill(iha, rid,
-                         {.pfn = Pfn(found.word.value() >> kPage.log2()),
+                         {.pfn = Pfn(found.word.address.value() >> kPage.log2()),
                           .size = kPage,
                           .rights = kKernelRights,
                           .dirty = true,
                           .global = false,
                           .extra = kEntryPresent | kEntryAccessed | kEntryTable});
   hit = insert(side, va, rid, found.translation, kPage);
-  read_again(found, 2);
+  read_again(found, source, va, 2);
   return hit;
 }
 
@@ -238,29 +238,18 @@ uint64_t Mmu::word_offset(const tlb::Payload& entry, VirtAddr at) const {
 
 Mmu::Found Mmu::look(const pt::PageTable& table, VirtAddr va) const {
   pt::WalkPath path;
-  Found found = found_of(table.walk(va, path), va);
-  const auto steps = path.steps();
-  if (!steps.empty()) found.word = steps.back().address;
-  if (steps.size() > 1) found.above = steps[steps.size() - 2].address;
-  return found;
+  return found_at(found_of(table.walk(va, path), va), path);
 }
 
 Mmu::Found Mmu::search(const pt::PageTable& table, VirtAddr va, unsigned step) {
   pt::WalkPath path;
-  Found found = found_of(table.walk(va, path), va);
+  return found_at(found_of(path_.walk(table, va, step, path), va), path);
+}
+
+Mmu::Found Mmu::found_at(Found found, const pt::WalkPath& path) {
   const auto steps = path.steps();
-  for (const pt::WalkStep& read : steps) {
-    const uint64_t* const word = frames_->find_words(word_at(read.address));
-    path_.touch(read.address, read.bytes, false, word == nullptr ? 0 : *word,
-                {.origin = mem::Origin::Handler,
-                 .level = read.level,
-                 .dependent = read.dependent,
-                 .through = {},
-                 .what = "page table"});
-  }
-  path_.more_instructions(step, uint64_t{path.count()} * table.handler_instructions());
-  if (!steps.empty()) found.word = steps.back().address;
-  if (steps.size() > 1) found.above = steps[steps.size() - 2].address;
+  if (!steps.empty()) found.word = steps.back();
+  if (steps.size() > 1) found.above = steps[steps.size() - 2];
   return found;
 }
 
@@ -294,10 +283,12 @@ uint64_t Mmu::base_page_of(const Found& found, VirtAddr va) const {
 }
 
 // An SMP kernel looks whether what it inserted is still so.
-void Mmu::read_again(const Found& found, unsigned words) {
+void Mmu::read_again(const Found& found, const pt::PageTable& table, VirtAddr va, unsigned words) {
   if (!options_->smp) return;
-  const auto again = [this](PhysAddr address) {
-    if (frames_->find_words(word_at(address)) != nullptr) read_leaf(address, {});
+  const auto again = [&](const pt::WalkStep& word) {
+    if (frames_->find_words(word_at(word.address)) != nullptr)
+      path_.read(table, va, word,
+                 {.origin = mem::Origin::Handler, .level = 0, .dependent = true, .through = {}});
   };
   again(found.word);
   if (words > 1) again(found.above);
@@ -322,7 +313,7 @@ Mmu::Hit Mmu::insert(Side& side, VirtAddr va, Rid rid, uint64_t translation, Pag
 // The kernel's fault code reads and writes the leaf's word and the page through region 7.
 void Mmu::note_kernel_work(VirtAddr va) {
   const Found found = look(*table_, va);
-  if (found.word != PhysAddr(0)) touch_identity(found.word);
+  if (found.word.address != PhysAddr(0)) touch_identity(found.word.address);
   if (found.present) touch_identity(PhysAddr(FrameField::get(found.translation) << 12));
 }
 

@@ -1,6 +1,7 @@
 #include "arch/ia64/mmu.h"
 
 #include <fmt/format.h>
+#include <span>
 #include <string>
 #include <string_view>
 
@@ -37,17 +38,26 @@ Rid exchange_bytes(Rid rid) {
   return (rid & ~Rid{0xffff}) | (rid & 0xff) << 8 | (rid >> 8 & 0xff);
 }
 
-std::string decode(const char* what, uint64_t value) {
+std::string itir_text(uint64_t word) {
+  return fmt::format("ps={} key={:#x}", ItirSizeField::get(word), ItirKeyField::get(word));
+}
+std::string tag_text(uint64_t word) {
+  return fmt::format("ti={} tag={:#x}", TagInvalidBit::get(word), word & ~TagInvalidBit::kMask);
+}
+
+std::string decode(const char* what, std::span<const uint64_t> words) {
+  const uint64_t value = words.front();
   const std::string_view name(what);
-  if (name.ends_with("ITIR"))
-    return fmt::format("ps={} key={:#x}", ItirSizeField::get(value), ItirKeyField::get(value));
-  if (name.find("tag") != std::string_view::npos)
-    return fmt::format("ti={} tag={:#x}", TagInvalidBit::get(value), value & ~TagInvalidBit::kMask);
+  if (name == kVhptEntry)
+    return fmt::format("{}; {}; {}", describe_translation(words[0]), itir_text(words[1]),
+                       tag_text(words[2]));
+  if (name.ends_with("ITIR")) return itir_text(value);
+  if (name.find("tag") != std::string_view::npos) return tag_text(value);
+  if (name.ends_with("pointer")) return fmt::format("page-table word at {:#x}", value);
+  if (name.ends_with("chain") || name.ends_with("link"))
+    return value == 0 ? "end of the chain" : fmt::format("chain entry at {:#x}", value);
   if (name.find("translation") != std::string_view::npos || name == "PTE")
-    return fmt::format("p={} a={} d={} pl={} ar={} ppn={:#x} ps={}", PresentBit::get(value),
-                       AccessedBit::get(value), DirtyBit::get(value), PrivilegeField::get(value),
-                       AccessRightsField::get(value), FrameField::get(value),
-                       PageSizeField::get(value));
+    return describe_translation(value);
   return "";
 }
 
@@ -181,7 +191,6 @@ bool Mmu::mappable(VirtAddr va) {
 }
 
 void Mmu::remark_lookup(const char* level, const Hit& hit) {
-  if (!path_.narrated()) return;
   if (!hit) {
     path_.remark(fmt::format("{}: miss", level));
     return;
@@ -212,7 +221,7 @@ mmu::Translation Mmu::access(VirtAddr va, AccessKind kind, bool retry) {
 
   const Rid rid = rid_of(va);
   Hit hit = side.first->find(va, rid);
-  remark_lookup(side.names[0], hit);
+  if (path_.narrated()) remark_lookup(side.names[0], hit);
   if (hit) {
     side.first->touch(hit);
   } else {
@@ -241,7 +250,7 @@ mmu::Translation Mmu::access(VirtAddr va, AccessKind kind, bool retry) {
 Mmu::Hit Mmu::second_level(Side& side, VirtAddr va, Rid rid, bool retry) {
   if (side.second == nullptr) return {};
   const Hit hit = side.second->find(va, rid);
-  remark_lookup(side.names[1], hit);
+  if (path_.narrated()) remark_lookup(side.names[1], hit);
   if (!hit) {
     ++(retry ? side.counters->retry_second_misses : side.counters->second_misses);
     return {};

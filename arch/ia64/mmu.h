@@ -189,8 +189,8 @@ class Mmu {
     bool present = false;  // P of the word
     uint64_t translation = 0;
     PageShift size;
-    PhysAddr word;   // of the page table: the last one read
-    PhysAddr above;  // ... and the one before
+    pt::WalkStep word{};   // of the page table: the last one read
+    pt::WalkStep above{};  // ... and the one before
   };
 
   [[nodiscard]] uint64_t key_of(VirtAddr va) const { return (va.value() >> 12) | key_tag_; }
@@ -222,8 +222,9 @@ class Mmu {
   [[nodiscard]] Found look(const pt::PageTable& table, VirtAddr va) const;
   Found search(const pt::PageTable& table, VirtAddr va, unsigned step);
   [[nodiscard]] Found found_of(const pt::Lookup& lookup, VirtAddr va) const;
+  [[nodiscard]] static Found found_at(Found found, const pt::WalkPath& path);
   [[nodiscard]] uint64_t base_page_of(const Found& found, VirtAddr va) const;
-  void read_again(const Found& found, unsigned words);
+  void read_again(const Found& found, const pt::PageTable& table, VirtAddr va, unsigned words);
   Hit insert(Side& side, VirtAddr va, Rid rid, uint64_t translation, PageShift size);
   void touch_identity(PhysAddr address);
   void note_kernel_work(VirtAddr va);

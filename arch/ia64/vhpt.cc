@@ -98,12 +98,12 @@ bool LongVhpt::look_up(VirtAddr va, Rid rid, Entry& entry) {
   ++counters_.lookups;
   const PhysAddr slot = at(slot_of(va, rid));
   const uint64_t tag = word(slot, kVhptTag);
-  path_->touch(slot, 3 * sizeof(uint64_t), false, tag,
+  path_->touch(slot, 3 * sizeof(uint64_t), false, std::span(frames_->words(slot), 3),
                {.origin = mem::Origin::Walker,
                 .level = 0,
                 .dependent = false,
                 .through = hash_.thash(va, rid),
-                .what = "VHPT entry (tag)"});
+                .what = kVhptEntry});
   if (tag != hash_.tag(va, rid)) return false;
   entry.translation = word(slot, 0);
   entry.size = PageShift(static_cast<unsigned>(ItirSizeField::get(word(slot, kVhptItir))));

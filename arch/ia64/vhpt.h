@@ -31,6 +31,9 @@
 
 namespace mmusim::ia64 {
 
+// What MissPath calls the read of an entry by the walker: translation, ITIR and tag.
+inline constexpr const char* kVhptEntry = "VHPT entry";
+
 struct VhptCounters {
   uint64_t lookups = 0;  // by the walker
   uint64_t hits = 0;

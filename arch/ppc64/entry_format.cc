@@ -1,5 +1,7 @@
 #include "arch/ppc64/entry_format.h"
 
+#include <fmt/format.h>
+
 #include "arch/ppc64/formats.h"
 
 namespace mmusim::ppc64 {
@@ -69,6 +71,18 @@ PhysAddr EntryFormat::table_address(pt::Entry e) const {
 
 bool EntryFormat::is_leaf(pt::Entry e, PageShift size) const {
   return size == kPage || pte::Present::get(e) != 0;
+}
+
+std::string EntryFormat::describe(pt::Entry e, PageShift size) const {
+  if (e == pt::kNone) return "none";
+  if (!is_leaf(e, size) && (e & kLinearMap) == kLinearMap)
+    return fmt::format("table at {:#x}", table_address(e).value());
+  return fmt::format(
+      "present={} user={} exec={} coherent={} dirty={} accessed={} rw={} hashpte={} slot={} "
+      "secondary={} special={} rpn={:#x}",
+      pte::Present::get(e), pte::User::get(e), pte::Exec::get(e), pte::Coherent::get(e),
+      pte::Dirty::get(e), pte::Accessed::get(e), pte::Write::get(e), pte::HashPte::get(e),
+      pte::Slot::get(e), pte::Secondary::get(e), pte::Special::get(e), pte::Frame::get(e));
 }
 
 pt::RadixGeometry radix_geometry() {

@@ -11,6 +11,8 @@
 #ifndef MMUSIM_ARCH_PPC64_ENTRY_FORMAT_H_
 #define MMUSIM_ARCH_PPC64_ENTRY_FORMAT_H_
 
+#include <string>
+
 #include "mmu/layout.h"
 #include "pt/entry.h"
 #include "pt/page_table.h"
@@ -27,6 +29,7 @@ class EntryFormat final : public pt::EntryFormat {
   [[nodiscard]] pt::Entry make_table(PhysAddr next) const override;
   [[nodiscard]] PhysAddr table_address(pt::Entry e) const override;
   [[nodiscard]] bool is_leaf(pt::Entry e, PageShift size) const override;
+  [[nodiscard]] std::string describe(pt::Entry e, PageShift size) const override;
 };
 
 // Of Linux 3.12: 9, 7, 9 and 9 bits, 46 in all.

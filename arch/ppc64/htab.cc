@@ -77,8 +77,12 @@ std::optional<uint64_t> Htab::search(const Page& page, bool write, mmu::MissPath
         hpte::kCompared | hpte::Large::kMask | hpte::Hash::kMask | hpte::Valid::kMask;
     const auto level = static_cast<uint8_t>(group);
     const uint64_t first_slot = group_of(page, group) * hpte::kGroup;
-    for (uint64_t slot = first_slot; slot < first_slot + hpte::kGroup; ++slot) {
-      const uint64_t first = path.load(at(slot), by(mem::Origin::Walker, "HPTE V", level, false));
+    const uint64_t* const words = frames_->words(at(first_slot));  // the group is in one frame
+    for (uint64_t i = 0; i < hpte::kGroup; ++i) {
+      const uint64_t slot = first_slot + i;
+      const uint64_t first = words[2 * i];
+      path.touch(at(slot), sizeof first, false, first,
+                 by(mem::Origin::Walker, "HPTE V", level, false));
       if ((first & kMatched) != wanted) continue;
       ++(group == Group::Primary ? counters_.primary_hits : counters_.secondary_hits);
       const uint64_t old =

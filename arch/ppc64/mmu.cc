@@ -1,6 +1,7 @@
 #include "arch/ppc64/mmu.h"
 
 #include <fmt/format.h>
+#include <span>
 #include <string>
 #include <string_view>
 
@@ -21,7 +22,8 @@ tlb::Leaf leaf_of(uint64_t second) {
           .extra = 0};
 }
 
-std::string decode(const char* what, uint64_t value) {
+std::string decode(const char* what, std::span<const uint64_t> words) {
+  const uint64_t value = words.front();
   const std::string_view name(what);
   if (name == "HPTE V")
     return fmt::format("v={} h={} l={} bolted={} b={} avpn={:#x}", hpte::Valid::get(value),
@@ -83,10 +85,6 @@ Mmu::Mmu(const Options& options, Htab& htab, mem::FrameMemory& frames, mem::Refe
   path_.decode_with(decode);
   sides_[0] = {.erat = &ierat_, .counters = &counters_.sides[0], .data = false};
   sides_[1] = {.erat = &derat_, .counters = &counters_.sides[1], .data = true};
-}
-
-void Mmu::remark_lookup(const char* name, bool hit) {
-  if (path_.narrated()) path_.remark(fmt::format("{}: {}", name, hit ? "hit" : "miss"));
 }
 
 mmu::Translation Mmu::access(VirtAddr va, AccessKind kind, bool retry) {
@@ -163,9 +161,9 @@ Mmu::Hit Mmu::translate(Side& side, VirtAddr va, AccessKind kind, bool first, bo
   path_.step(kWalk);
   const std::optional<uint64_t> second = htab_->search(page_of(va), write, path_);
   if (!second) return {};
-  // There may be an entry that has no C yet.
-  side.erat->invalidate_page(va, context_);
-  tlb_.invalidate_page(va, context_);
+  // An entry that has no C yet goes.
+  if (!missed) side.erat->invalidate_page(va, context_);
+  if (hit) tlb_.invalidate_page(va, context_);
   const tlb::Leaf leaf = leaf_of(*second);
   tlb_.fill(va, context_, leaf);
   return side.erat->fill(va, context_, leaf);

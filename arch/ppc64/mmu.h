@@ -26,6 +26,7 @@
 #include <algorithm>
 #include <array>
 #include <cstdint>
+#include <fmt/format.h>
 #include <functional>
 
 #include "arch/ppc64/entry_format.h"
@@ -151,7 +152,9 @@ class Mmu {
   [[nodiscard]] Htab::Page page_of(VirtAddr va) const {
     return {context_, align_down(va, kPage), user_segment(va, context_, options_->tera_segments)};
   }
-  void remark_lookup(const char* name, bool hit);
+  void remark_lookup(const char* name, bool hit) {
+    if (path_.narrated()) path_.remark(fmt::format("{}: {}", name, hit ? "hit" : "miss"));
+  }
   // A null hit: nothing in the hash table.
   Hit translate(Side& side, VirtAddr va, AccessKind kind, bool first, bool retry);
   // What the kernel finds in its own page table and hashes; None: done.

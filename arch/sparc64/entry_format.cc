@@ -1,6 +1,9 @@
 #include "arch/sparc64/entry_format.h"
 
+#include <fmt/format.h>
+
 #include "arch/sparc64/formats.h"
+#include "base/units.h"
 
 namespace mmusim::sparc64 {
 
@@ -81,6 +84,26 @@ PhysAddr EntryFormat::table_address(pt::Entry e) const {
 
 bool EntryFormat::is_leaf(pt::Entry e, PageShift size) const {
   return size == kPage || tte::Huge::get(e) != 0;
+}
+
+std::string EntryFormat::describe(pt::Entry e, PageShift size) const {
+  if (e == pt::kNone) return "none";
+  return !is_present(e) || is_leaf(e, size)
+             ? describe_tte(e)
+             : fmt::format("table at {:#x}", table_address(e).value());
+}
+
+std::string describe_tte(uint64_t word) {
+  return fmt::format(
+      "v={} size={} pa={:#x} exec={} modified={} accessed={} read={} write={} present={} l={} "
+      "cp={} cv={} e={} p={} w={} g={}{}{}",
+      tte::Valid::get(word), format_size(size_of(word).bytes()),
+      tte::Frame::get(word) << kPage.log2(), tte::Exec::get(word), tte::Modified::get(word),
+      tte::Accessed::get(word), tte::Read::get(word), tte::Write::get(word),
+      tte::Present::get(word), tte::Locked::get(word), tte::CacheablePhysical::get(word),
+      tte::CacheableVirtual::get(word), tte::SideEffect::get(word), tte::Privileged::get(word),
+      tte::Writable::get(word), tte::Global::get(word),
+      tte::Special::get(word) != 0 ? " special" : "", tte::Huge::get(word) != 0 ? " huge" : "");
 }
 
 std::optional<uint64_t> tte_of(const EntryFormat& format, const pt::Lookup& found, VirtAddr va) {

@@ -14,6 +14,7 @@
 #define MMUSIM_ARCH_SPARC64_ENTRY_FORMAT_H_
 
 #include <optional>
+#include <string>
 
 #include "mmu/layout.h"
 #include "pt/entry.h"
@@ -31,7 +32,11 @@ class EntryFormat final : public pt::EntryFormat {
   [[nodiscard]] pt::Entry make_table(PhysAddr next) const override;
   [[nodiscard]] PhysAddr table_address(pt::Entry e) const override;
   [[nodiscard]] bool is_leaf(pt::Entry e, PageShift size) const override;
+  [[nodiscard]] std::string describe(pt::Entry e, PageShift size) const override;
 };
+
+// The fields of a TTE's data word, for people.
+std::string describe_tte(uint64_t word);
 
 // What a handler loads into the TLB at `va` for what a look-up found: the word as it is, but for
 // rights a shared sub-tree keeps back; of a leaf larger than any size the hardware has, or of one

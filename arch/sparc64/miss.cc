@@ -20,7 +20,7 @@ void Mmu::touch_block(unsigned offset, bool write, uint64_t value) {
                .level = 0,
                .dependent = false,
                .through = {},
-               .what = "per-CPU block"});
+               .what = offset == kRootOffset ? kRootWord : kHugeWord});
 }
 
 uint64_t Mmu::huge_register() const {

@@ -1,6 +1,7 @@
 #include "arch/sparc64/mmu.h"
 
 #include <fmt/format.h>
+#include <span>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -15,38 +16,25 @@ namespace {
 constexpr unsigned kContextShift = 64 - 13;
 static_assert(kContextShift + kContextBits == 64);
 
-std::string decode(const char* what, uint64_t value) {
+std::string tag_text(uint64_t tag) {
+  return fmt::format("va 63:22={:#x} context={} lock={} invalid={}", tsb::Address::get(tag),
+                     tsb::Context::get(tag), tsb::Lock::get(tag), tsb::Invalid::get(tag));
+}
+
+std::string decode(const char* what, std::span<const uint64_t> words) {
+  const uint64_t value = words.front();
   const std::string_view name(what);
   if (name == "TTE") return describe_tte(value);
-  if (name == "TSB tag")
-    return fmt::format("va 63:22={:#x} context={} lock={} invalid={}", tsb::Address::get(value),
-                       tsb::Context::get(value), tsb::Lock::get(value), tsb::Invalid::get(value));
+  if (name == kRootWord) return fmt::format("page table at {:#x}", value);
+  if (name == kHugeWord)
+    return value == ~uint64_t{0} ? "no TSB of huge pages"
+                                 : fmt::format("TSB register {:#x}", value);
+  if (name == "TSB tag") return tag_text(value);
+  if (name == kTsbEntry) return fmt::format("{}; {}", tag_text(words[0]), describe_tte(words[1]));
   return "";
 }
 
-// Of tables of Linux's shape: below a table's address there is nothing but PRESENT.
-std::string decode_radix(const char* what, uint64_t value) {
-  if (std::string_view(what) != "page table") return decode(what, value);
-  if (value == 0) return "none";
-  const uint64_t flags = value & kPage.offset_mask();
-  if (flags == tte::Present::kMask) return fmt::format("table at {:#x}", value - flags);
-  return describe_tte(value);
-}
-
 }  // namespace
-
-std::string describe_tte(uint64_t word) {
-  return fmt::format(
-      "v={} size={} pa={:#x} exec={} modified={} accessed={} read={} write={} present={} l={} "
-      "cp={} "
-      "cv={} e={} p={} w={} g={}",
-      tte::Valid::get(word), format_size(size_of(word).bytes()),
-      tte::Frame::get(word) << kPage.log2(), tte::Exec::get(word), tte::Modified::get(word),
-      tte::Accessed::get(word), tte::Read::get(word), tte::Write::get(word),
-      tte::Present::get(word), tte::Locked::get(word), tte::CacheablePhysical::get(word),
-      tte::CacheableVirtual::get(word), tte::SideEffect::get(word), tte::Privileged::get(word),
-      tte::Writable::get(word), tte::Global::get(word));
-}
 
 void SideCounters::add(const SideCounters& o) {
   misses += o.misses;
@@ -87,7 +75,7 @@ Mmu::Mmu(const Options& options, mem::FrameMemory& frames, mem::ReferenceSink& s
       dtlb_(options.dtlb, kPage, true, options.locked_data()),
       fetch_filter_(&itlb_.filter()),
       data_filter_(&dtlb_.filter()) {
-  path_.decode_with(shared.radix ? decode_radix : decode);
+  path_.decode_with(decode);
   sides_[0] = {.level = &itlb_, .counters = &counters_.sides[0], .data = false};
   sides_[1] = {.level = &dtlb_, .counters = &counters_.sides[1], .data = true};
   lock_image();
@@ -122,10 +110,6 @@ void Mmu::lock_tsb(unsigned slot, const Tsb* tsb) {
               .dirty = true,
               .global = false,
               .extra = 0});
-}
-
-void Mmu::remark_lookup(const char* name, bool hit) {
-  if (path_.narrated()) path_.remark(fmt::format("{}: {}", name, hit ? "hit" : "miss"));
 }
 
 // Not sign-extended from the highest bit that processor and page table both have.

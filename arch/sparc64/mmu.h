@@ -24,6 +24,7 @@
 #include <algorithm>
 #include <array>
 #include <cstdint>
+#include <fmt/format.h>
 #include <functional>
 #include <map>
 #include <string>
@@ -43,8 +44,10 @@
 
 namespace mmusim::sparc64 {
 
-// The fields of a TTE's data word, for people.
-std::string describe_tte(uint64_t word);
+// What MissPath calls words of a CPU's block of data for the handlers: the page table's root, and
+// the register value of the TSB of huge pages, all ones where there is none.
+inline constexpr const char* kRootWord = "per-CPU root";
+inline constexpr const char* kHugeWord = "per-CPU huge";
 
 // What happened on one side (fetches, or data).
 struct SideCounters {
@@ -95,7 +98,6 @@ class Mmu {
     PhysAddr code;          // where the handlers lie
     PhysAddr cpu_block;     // this CPU's block of data for them
     Tsb* kernel = nullptr;  // of the linear mapping
-    bool radix = false;     // page tables are of Linux's shape
   };
 
   // All references must outlive it.
@@ -170,7 +172,9 @@ class Mmu {
 
   [[nodiscard]] uint64_t key_of(VirtAddr va) const { return va.value() >> kPage.log2() | key_tag_; }
   [[nodiscard]] bool outside(VirtAddr va) const;
-  void remark_lookup(const char* name, bool hit);
+  void remark_lookup(const char* name, bool hit) {
+    if (path_.narrated()) path_.remark(fmt::format("{}: {}", name, hit ? "hit" : "miss"));
+  }
   void lock_image();
   void lock_tsb(unsigned slot, const Tsb* tsb);
   void touch_block(unsigned offset, bool write, uint64_t value);

@@ -32,7 +32,7 @@ uint64_t bit_of(size_t cpu) {
 }  // namespace
 
 Tlbs::Tlbs(const Options& options, unsigned cpus, mem::FrameMemory& frames,
-           mem::ReferenceSink& sink, bool direct)
+           mem::ReferenceSink& sink, bool /*direct*/)
     : options_(options), frames_(&frames), sink_(&sink), cpus_(cpus) {
   MMUSIM_ASSERT(cpus > 0 && cpus <= 64);
   const uint64_t bytes = frames.total_frames() << kPage.log2();
@@ -50,10 +50,8 @@ Tlbs::Tlbs(const Options& options, unsigned cpus, mem::FrameMemory& frames,
       reserve(frames, std::bit_ceil(uint64_t{cpus} * kCpuBlock + kPage.bytes()));
   for (size_t id = 0; id < cpus_.size(); ++id) {
     Cpu& cpu = cpus_[id];
-    const Mmu::Shared shared{.code = code,
-                             .cpu_block = blocks + id * kCpuBlock,
-                             .kernel = kernel_tsb_.get(),
-                             .radix = direct};
+    const Mmu::Shared shared{
+        .code = code, .cpu_block = blocks + id * kCpuBlock, .kernel = kernel_tsb_.get()};
     cpu.mmu = std::make_unique<Mmu>(options_, frames, sink, shared,
                                     [this, &cpu] { return make_huge_tsb(cpu.current); });
   }

@@ -1,5 +1,6 @@
 #include "arch/sparc64/tsb.h"
 
+#include <span>
 #include <utility>
 
 #include "base/error.h"
@@ -70,10 +71,10 @@ uint64_t Tsb::mapping_tte() const {
 
 std::optional<uint64_t> Tsb::probe(VirtAddr va, mmu::MissPath& path) const {
   const PhysAddr entry = entry_of(va);
-  const uint64_t tag = word(entry);
-  path.touch(entry, tsb::kEntryBytes, false, tag, access(through(entry), "TSB tag"));
-  if (tag != tsb::tag_of(va)) return std::nullopt;
-  return word(entry + 8);
+  const std::span<const uint64_t, 2> words(frames_->words(entry), 2);
+  path.touch(entry, tsb::kEntryBytes, false, words, access(through(entry), kTsbEntry));
+  if (words[0] != tsb::tag_of(va)) return std::nullopt;
+  return words[1];
 }
 
 void Tsb::insert(VirtAddr va, uint64_t tte, mmu::MissPath& path) {

@@ -1,5 +1,7 @@
 #include "arch/x86/entry_format.h"
 
+#include <fmt/format.h>
+
 #include "arch/x86/entry_bits.h"
 
 namespace mmusim::x86 {
@@ -84,6 +86,30 @@ PhysAddr EntryFormat::table_address(pt::Entry e) const {
 
 bool EntryFormat::is_leaf(pt::Entry e, PageShift size) const {
   return size == k4K || PageSizeBit::get(e) != 0;
+}
+
+std::string EntryFormat::describe(pt::Entry e, PageShift size) const {
+  return describe_entry(e, size == k4K);
+}
+
+std::string describe_entry(pt::Entry e, bool lowest) {
+  if (e == pt::kNone) return "empty";
+  const bool present = PresentBit::get(e) != 0;
+  if (!present && ProtNoneBit::get(e) == 0) return fmt::format("not present, {:#x}", e);
+  const bool leaf = lowest || PageSizeBit::get(e) != 0;
+  std::string text = present ? "P" : "not present, PROT_NONE";
+  const auto flag = [&](uint64_t set, const char* name) {
+    if (set != 0) text += fmt::format(" {}", name);
+  };
+  flag(WriteBit::get(e), "W");
+  flag(UserBit::get(e), "U");
+  flag(AccessedBit::get(e), "A");
+  if (leaf) flag(DirtyBit::get(e), "D");
+  if (!lowest) flag(PageSizeBit::get(e), "PS");
+  if (leaf && present) flag(GlobalBit::get(e), "G");
+  if (leaf) flag(SpecialBit::get(e), "special");
+  flag(NoExecuteBit::get(e), "XD");
+  return text + fmt::format(" -> {} {:#x}", leaf ? "frame" : "table in frame", AddressBits::get(e));
 }
 
 pt::RadixGeometry radix_geometry(unsigned levels, bool gigabyte_pages) {

@@ -16,6 +16,8 @@
 #ifndef MMUSIM_ARCH_X86_ENTRY_FORMAT_H_
 #define MMUSIM_ARCH_X86_ENTRY_FORMAT_H_
 
+#include <string>
+
 #include "mmu/layout.h"
 #include "pt/entry.h"
 #include "pt/page_table.h"
@@ -32,7 +34,11 @@ class EntryFormat final : public pt::EntryFormat {
   [[nodiscard]] pt::Entry make_table(PhysAddr next) const override;
   [[nodiscard]] PhysAddr table_address(pt::Entry e) const override;
   [[nodiscard]] bool is_leaf(pt::Entry e, PageShift size) const override;
+  [[nodiscard]] std::string describe(pt::Entry e, PageShift size) const override;
 };
+
+// "P W U A D -> frame 0x123": an entry of the lowest level or of one above.
+std::string describe_entry(pt::Entry e, bool lowest);
 
 // Of the table the hardware walks: `levels` is 4 or 5; leaves at the two or three lowest.
 pt::RadixGeometry radix_geometry(unsigned levels, bool gigabyte_pages);

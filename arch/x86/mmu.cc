@@ -105,7 +105,7 @@ mmu::Translation Mmu::attempt(VirtAddr va, AccessKind kind, bool retry) {
   }
   if (loaded_) {
     const tlb::Level::Hit hit = side.first->find(va, pcid_);
-    remark_lookup(side.name, hit);
+    if (path_.narrated()) remark_lookup(side.name, hit);
     if (hit) {
       side.first->touch(hit);
       if (!user_may(hit.payload->rights, kind)) return fault(va, mmu::FaultReason::Protection);
@@ -120,7 +120,7 @@ mmu::Translation Mmu::refill(Side& side, VirtAddr va, AccessKind kind, bool retr
   ++(retry ? side.counters->retry_misses : side.counters->misses);
   if (side.second != nullptr && loaded_) {
     const tlb::Level::Hit hit = side.second->find(va, pcid_);
-    remark_lookup("second-level TLB", hit);
+    if (path_.narrated()) remark_lookup("second-level TLB", hit);
     if (hit) {
       side.second->touch(hit);
       if (!user_may(hit.payload->rights, kind)) return fault(va, mmu::FaultReason::Protection);
@@ -163,7 +163,6 @@ mmu::Translation Mmu::dirty_assist(Side& side, VirtAddr va, AccessKind kind, tlb
 }
 
 void Mmu::remark_lookup(const char* level, const tlb::Level::Hit& hit) {
-  if (!path_.narrated()) return;
   if (!hit) {
     path_.remark(fmt::format("{}: miss", level));
     return;

@@ -1,8 +1,9 @@
 #include "arch/x86/steps.h"
 
-#include <fmt/format.h>
+#include <string_view>
 
 #include "arch/x86/entry_bits.h"
+#include "arch/x86/entry_format.h"
 
 namespace mmusim::x86 {
 namespace {
@@ -26,25 +27,9 @@ const char* entry_name(unsigned level) {
   return kEntryNames[level];
 }
 
-std::string decode_entry(const char* what, uint64_t entry) {
+std::string decode_entry(const char* what, std::span<const uint64_t> words) {
   const std::string_view name = what;
-  if (!name.starts_with('P') || entry == 0) return entry == 0 ? "empty" : "";
-  if (PresentBit::get(entry) == 0) return "not present";
-  const bool lowest = name == "PTE";
-  const bool leaf = lowest || PageSizeBit::get(entry) != 0;
-  std::string text = "P";
-  const auto flag = [&](uint64_t set, const char* letter) {
-    if (set != 0) text += fmt::format(" {}", letter);
-  };
-  flag(WriteBit::get(entry), "W");
-  flag(UserBit::get(entry), "U");
-  flag(AccessedBit::get(entry), "A");
-  if (leaf) flag(DirtyBit::get(entry), "D");
-  if (!lowest) flag(PageSizeBit::get(entry), "PS");
-  if (leaf) flag(GlobalBit::get(entry), "G");
-  flag(NoExecuteBit::get(entry), "XD");
-  return text +
-         fmt::format(" -> {} {:#x}", leaf ? "frame" : "table in frame", AddressBits::get(entry));
+  return name.starts_with('P') ? describe_entry(words.front(), name == kEntryNames[0]) : "";
 }
 
 }  // namespace mmusim::x86

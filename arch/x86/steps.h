@@ -18,8 +18,8 @@ namespace mmusim::x86 {
 enum : unsigned { kWalkStep, kAssistStep, kShadowFaultStep, kShadowLookupStep, kShadowFillStep };
 std::span<const mmu::Step> steps();
 
-// "P W U A D -> frame 0x123".
-std::string decode_entry(const char* what, uint64_t entry);
+// describe_entry() of what is called so; nothing of other words.
+std::string decode_entry(const char* what, std::span<const uint64_t> words);
 // What an entry read at `level` is called: "PTE", "PDE", ...
 const char* entry_name(unsigned level);
 

@@ -1,7 +1,13 @@
 #include "mmu/miss_path.h"
 
 #include <algorithm>
+#include <array>
+#include <cstddef>
+#include <cstring>
 #include <fmt/format.h>
+#include <utility>
+
+#include "base/error.h"
 
 namespace mmusim::mmu {
 
@@ -34,48 +40,45 @@ void MissPath::show_step(unsigned number) {
                      {.origin = mem::Origin::HandlerCode, .level = 0, .dependent = false});
 }
 
-void MissPath::touch(PhysAddr address, unsigned bytes, bool write, uint64_t value,
-                     const Access& access) {
-  const char* const served = sink_->reference(
-      address, bytes, write,
-      {.origin = access.origin, .level = access.level, .dependent = access.dependent});
-  if (narrator_ == nullptr) return;
+void MissPath::show(PhysAddr address, unsigned bytes, bool write, std::span<const uint64_t> words,
+                    const Access& access, const char* served, std::string decoded) {
   narrator_->reference({.origin = access.origin,
                         .write = write,
                         .address = address,
                         .through = access.through,
                         .bytes = bytes,
                         .what = access.what,
-                        .value = value,
-                        .decoded = decoder_ == nullptr ? "" : decoder_(access.what, value),
+                        .words = words,
+                        .decoded = std::move(decoded),
                         .served = served});
 }
 
-uint64_t MissPath::load(PhysAddr address, const Access& access) {
-  const uint64_t value = *frames_->words(address);
-  touch(address, sizeof value, false, value, access);
-  return value;
-}
-
-void MissPath::store(PhysAddr address, uint64_t value, const Access& access) {
-  *frames_->words(address) = value;
-  touch(address, sizeof value, true, value, access);
-}
-
-pt::Lookup MissPath::walk(const pt::PageTable& table, VirtAddr va, unsigned number) {
-  pt::WalkPath path;
+pt::Lookup MissPath::walk(const pt::PageTable& table, VirtAddr va, unsigned number,
+                          pt::WalkPath& path) {
   const pt::Lookup found = table.walk(va, path);
-  for (const pt::WalkStep& step : path.steps()) {
-    const uint64_t* const word = frames_->find_words(PhysAddr(step.address.value() & ~uint64_t{7}));
-    touch(step.address, step.bytes, false, word == nullptr ? 0 : *word,
-          {.origin = mem::Origin::Handler,
-           .level = step.level,
-           .dependent = step.dependent,
-           .through = {},
-           .what = "page table"});
-  }
+  for (const pt::WalkStep& step : path.steps())
+    read(table, va, step,
+         {.origin = mem::Origin::Handler, .level = step.level, .dependent = step.dependent});
   more_instructions(number, uint64_t{path.count()} * table.handler_instructions());
   return found;
+}
+
+void MissPath::read(const pt::PageTable& table, VirtAddr va, const pt::WalkStep& step,
+                    Access access) {
+  const char* const served = sink_->reference(
+      step.address, step.bytes, false,
+      {.origin = access.origin, .level = access.level, .dependent = access.dependent});
+  if (narrator_ == nullptr) return;
+  const unsigned offset = step.address.value() % sizeof(uint64_t);
+  const uint64_t* const memory = frames_->find_words(step.address - offset);
+  MMUSIM_ASSERT(memory != nullptr);  // a page table's
+  std::array<uint64_t, 2> words{};
+  std::memcpy(words.data(), reinterpret_cast<const std::byte*>(memory) + offset, step.bytes);
+  pt::WordText text = table.describe(step, va);
+  access.what = text.what;
+  show(step.address, step.bytes, false,
+       std::span(words).first(step.bytes > sizeof(uint64_t) ? 2 : 1), access, served,
+       std::move(text.fields));
 }
 
 void MissPath::narrate(Narrator* narrator) {

@@ -41,10 +41,10 @@ struct Seen {
   std::optional<VirtAddr> through =
       std::nullopt;  // the virtual address it was made by; none: physical
   unsigned bytes = 8;
-  const char* what = "";     // "PGD entry", "VHPT tag", ...
-  uint64_t value = 0;        // read, or written
-  std::string decoded = {};  // its fields, where the architecture says
-  const char* served = "";   // "l1" ... "memory"; empty where no caches are simulated
+  const char* what = "";                 // "PGD entry", "VHPT tag", ...
+  std::span<const uint64_t> words = {};  // read, or written: of 4 bytes or 8, or several of 8
+  std::string decoded = {};              // their fields, where who keeps them says
+  const char* served = "";               // "l1" ... "memory"; empty where no caches are simulated
 };
 
 class Narrator {
@@ -91,14 +91,39 @@ class MissPath {
     const char* what = "";
   };
   // Reads or writes a word of 8 bytes of table memory. REQUIRES: the frame has contents.
-  uint64_t load(PhysAddr address, const Access& access);
-  void store(PhysAddr address, uint64_t value, const Access& access);
-  // Reports a reference made by other means (`bytes` at most 16, within a line).
-  void touch(PhysAddr address, unsigned bytes, bool write, uint64_t value, const Access& access);
+  uint64_t load(PhysAddr address, const Access& access) {
+    const uint64_t value = *frames_->words(address);
+    touch(address, sizeof value, false, value, access);
+    return value;
+  }
+  void store(PhysAddr address, uint64_t value, const Access& access) {
+    *frames_->words(address) = value;
+    touch(address, sizeof value, true, value, access);
+  }
+  // Reports a reference made by other means, within a line, to one word or more.
+  void touch(PhysAddr address, unsigned bytes, bool write, std::span<const uint64_t> words,
+             const Access& access) {
+    const char* const served = sink_->reference(
+        address, bytes, write,
+        {.origin = access.origin, .level = access.level, .dependent = access.dependent});
+    if (narrator_ != nullptr) [[unlikely]]
+      show(address, bytes, write, words, access, served,
+           decoder_ == nullptr ? "" : decoder_(access.what, words));
+  }
+  void touch(PhysAddr address, unsigned bytes, bool write, uint64_t value, const Access& access) {
+    touch(address, bytes, write, std::span(&value, 1), access);
+  }
 
   // The kernel's page table, walked by a handler: every word the backend reads is a load of the
-  // handler's, with the instructions the backend says a word takes, counted for step `number`.
-  pt::Lookup walk(const pt::PageTable& table, VirtAddr va, unsigned number);
+  // handler's, with the instructions the backend says a word takes, counted for step `number`. The
+  // words are in `path` then; a Narrator hears what the page table says they mean.
+  pt::Lookup walk(const pt::PageTable& table, VirtAddr va, unsigned number, pt::WalkPath& path);
+  pt::Lookup walk(const pt::PageTable& table, VirtAddr va, unsigned number) {
+    pt::WalkPath path;
+    return walk(table, va, number, path);
+  }
+  // One of those words, read again; what it is called is the page table's to say.
+  void read(const pt::PageTable& table, VirtAddr va, const pt::WalkStep& step, Access access);
 
   void remark(const std::string& text) {
     if (narrator_ != nullptr) narrator_->remark(text);
@@ -106,8 +131,8 @@ class MissPath {
   [[nodiscard]] bool narrated() const { return narrator_ != nullptr; }
   // Null: nobody listens. Must outlive its use.
   void narrate(Narrator* narrator);
-  // How words of the tables are shown; may be null.
-  using Decoder = std::string (*)(const char* what, uint64_t value);
+  // How words of tables that are no PageTables are shown; may be null.
+  using Decoder = std::string (*)(const char* what, std::span<const uint64_t> words);
   void decode_with(Decoder decoder) { decoder_ = decoder; }
 
   [[nodiscard]] uint64_t taken(unsigned number) const { return taken_[number]; }
@@ -116,6 +141,8 @@ class MissPath {
 
  private:
   void show_step(unsigned number);
+  void show(PhysAddr address, unsigned bytes, bool write, std::span<const uint64_t> words,
+            const Access& access, const char* served, std::string decoded);
 
   std::span<const Step> steps_;
   mem::FrameMemory* frames_;

@@ -11,6 +11,7 @@
 #define MMUSIM_PT_ENTRY_H_
 
 #include <cstdint>
+#include <string>
 
 #include "base/types.h"
 
@@ -75,6 +76,10 @@ class EntryFormat {
   // Whether a present entry found at a level whose entries cover `size` is a leaf. Always true at
   // the lowest level.
   [[nodiscard]] virtual bool is_leaf(Entry e, PageShift size) const = 0;
+
+  // For people: the fields of any entry found where entries cover `size`, a leaf's, a table
+  // pointer's, or of what is not present.
+  [[nodiscard]] virtual std::string describe(Entry e, PageShift size) const = 0;
 };
 
 }  // namespace mmusim::pt

@@ -69,6 +69,10 @@ Lookup PageTable::peek(VirtAddr va) const {
   return walk(va, path);
 }
 
+WordText PageTable::describe(const WalkStep& /*step*/, VirtAddr /*va*/) const {
+  return {};
+}
+
 Status PageTable::promote(VirtAddr /*va*/, PageShift /*to*/, Gather& /*gather*/) {
   return Status::NotSupported;
 }

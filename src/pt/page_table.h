@@ -11,8 +11,8 @@
 //
 // What a backend must write: walk(), ensure(), install(), clear(), split(), cursor(),
 // copy_ranges(), move_range(), trim(), root(), stats(), table_bytes(), visit_tables(),
-// capabilities(). The rest has a default that is correct, if not the fastest (find, peek) or says
-// NotSupported (promote, share, unshare, leave).
+// capabilities(). The rest has a default that is correct, if not the fastest (find, peek) or the
+// most telling (describe), or says NotSupported (promote, share, unshare, leave).
 //
 // Errors are values (Status). Handles may go stale when a backend restructures:
 // install/modify/clear then say Moved and the caller looks up again. Not thread-safe.
@@ -27,6 +27,7 @@
 #include <memory>
 #include <span>
 #include <string>
+#include <type_traits>
 #include <vector>
 
 #include "base/error.h"
@@ -85,6 +86,13 @@ struct WalkStep {
   uint8_t bytes = 8;      // at most 16, within one line
   uint8_t level = 0;      // as in mem::Touch
   bool dependent = true;  // its address came out of the step before
+  uint8_t part = 0;       // backend's, for describe(): what of its structures the word is
+};
+static_assert(std::is_trivially_copyable_v<WalkStep> && std::is_trivially_destructible_v<WalkStep>);
+// Such a word, for people.
+struct WordText {
+  const char* what = "page table";  // "PTE", "bucket", ...
+  std::string fields;               // what it says; empty: not known
 };
 class WalkPath {
  public:
@@ -93,24 +101,30 @@ class WalkPath {
   // is counted.
   static constexpr unsigned kMostSteps = 120;
 
-  void add(PhysAddr address, unsigned bytes, unsigned level, bool dependent) {
+  void add(PhysAddr address, unsigned bytes, unsigned level, bool dependent, unsigned part = 0) {
     if (count_ < kMostSteps)
-      steps_[count_] = {.address = address,
-                        .bytes = static_cast<uint8_t>(bytes),
-                        .level = static_cast<uint8_t>(level),
-                        .dependent = dependent};
+      std::construct_at(&room_.steps[count_], WalkStep{.address = address,
+                                                       .bytes = static_cast<uint8_t>(bytes),
+                                                       .level = static_cast<uint8_t>(level),
+                                                       .dependent = dependent,
+                                                       .part = static_cast<uint8_t>(part)});
     ++count_;
   }
   void clear() { count_ = 0; }
   // All steps taken, also those beyond kMostSteps.
   [[nodiscard]] unsigned count() const { return count_; }
   [[nodiscard]] std::span<const WalkStep> steps() const {
-    return {steps_.data(), count_ < kMostSteps ? count_ : kMostSteps};
+    return {room_.steps.data(), count_ < kMostSteps ? count_ : kMostSteps};
   }
   void report(mem::ReferenceSink& sink, mem::Origin origin) const;
 
  private:
-  std::array<WalkStep, kMostSteps> steps_;
+  // Not written to until there are steps: clearing it would take longer than most walks.
+  union Room {
+    Room() {}
+    std::array<WalkStep, kMostSteps> steps;
+  };
+  Room room_;
   unsigned count_ = 0;
 };
 
@@ -357,6 +371,9 @@ class PageTable {
   [[nodiscard]] virtual Lookup find(VirtAddr va, mem::Origin origin = mem::Origin::Kernel);
   // The same, touching nothing: for checks and reports.
   [[nodiscard]] virtual Lookup peek(VirtAddr va) const;
+  // What the word a walk() for `va` read says, as it stands in memory now: mmusim explain. Touches
+  // nothing. The default says nothing of it.
+  [[nodiscard]] virtual WordText describe(const WalkStep& step, VirtAddr va) const;
   // Makes a slot for a leaf of this size at `va` (rounded down to the size). After Ok, install
   // cannot fail for memory. Overlap: handle and entry are the larger leaf's. NotSupported: no such
   // address.

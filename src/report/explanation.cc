@@ -29,7 +29,9 @@ std::string reference_text(const Told& told) {
   std::string text = fmt::format("{:<7} {:<5} {:<14} {:#014x}", told.by,
                                  told.write ? "write" : "read", told.text, told.address.value());
   if (told.through) text += fmt::format(" through {:#x}", told.through->value());
-  text += fmt::format("  {:#018x}", told.value);
+  text += " ";
+  for (const uint64_t word : told.words)
+    text += fmt::format(" {:#0{}x}", word, told.bytes < 8 && word >> 32 == 0 ? 10 : 18);
   if (!told.decoded.empty()) text += fmt::format("  {}", told.decoded);
   if (!told.served.empty()) text += fmt::format("  [{}]", told.served);
   return text;
@@ -113,7 +115,8 @@ std::string explanation_json(const ExplanationHeading& heading, const sim::Expla
                       {"by", told.by},
                       {"physical", told.address.value()},
                       {"bytes", told.bytes},
-                      {"value", told.value}};
+                      {"value", told.words.front()}};
+        if (told.words.size() > 1) entry["words"] = told.words;
         if (told.through) entry["virtual"] = told.through->value();
         if (!told.decoded.empty()) entry["decoded"] = told.decoded;
         if (!told.served.empty()) entry["served"] = told.served;

@@ -40,7 +40,7 @@ struct Told {
   PhysAddr address;
   std::optional<VirtAddr> through;
   unsigned bytes = 0;
-  uint64_t value = 0;
+  std::vector<uint64_t> words;
   std::string decoded;
   std::string served;
 };

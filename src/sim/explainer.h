@@ -34,7 +34,7 @@ class Scribe final : public mmu::Narrator {
     told.address = seen.address;
     told.through = seen.through;
     told.bytes = seen.bytes;
-    told.value = seen.value;
+    told.words.assign(seen.words.begin(), seen.words.end());
     told.decoded = seen.decoded;
     told.served = seen.served;
   }

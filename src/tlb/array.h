@@ -23,7 +23,10 @@
 #define MMUSIM_TLB_ARRAY_H_
 
 #include <algorithm>
+#include <array>
 #include <cstdint>
+#include <cstring>
+#include <type_traits>
 #include <vector>
 
 #include "base/random.h"
@@ -43,6 +46,7 @@ class TlbArray {
         replacement_(geometry.replacement),
         random_(geometry.seed),
         tags_(geometry.entries),
+        digests_(geometry.ways >= kWide ? geometry.entries : 0, digest(Tag{})),
         stamps_(geometry.entries, 0),
         filled_(geometry.replacement == Replacement::Fifo ? geometry.entries : 0, 0),
         payloads_(geometry.entries) {}
@@ -53,6 +57,7 @@ class TlbArray {
 
   // The entry of `set` with this tag, or kNone. Changes nothing.
   [[nodiscard]] uint32_t find(uint32_t set, const Tag& tag) const {
+    if (!digests_.empty()) return find_wide(set, tag);
     // No early exit: which way hits cannot be predicted, and a mispredicted branch costs more than
     // the rest of the ways. The lowest way wins.
     const uint32_t first = set * ways_;
@@ -96,7 +101,7 @@ class TlbArray {
   // A fill is a use.
   void fill(uint32_t index, const Tag& tag, const Payload& payload, uint64_t now) {
     if (!valid(index)) ++valid_;
-    tags_[index] = tag;
+    set_tag(index, tag);
     payloads_[index] = payload;
     stamps_[index] = now;
     if (replacement_ == Replacement::Fifo) filled_[index] = now;
@@ -104,18 +109,65 @@ class TlbArray {
 
   void invalidate(uint32_t index) {
     if (valid(index)) --valid_;
-    tags_[index] = Tag{};
+    set_tag(index, Tag{});
   }
 
  private:
-  [[nodiscard]] uint32_t oldest(const std::vector<uint64_t>& times, uint32_t first) const {
-    uint32_t best = first;
-    uint64_t least = times[first];
-    for (uint32_t i = first + 1; i < first + ways_; ++i) {
-      best = times[i] < least ? i : best;
-      least = std::min(least, times[i]);
+  // Sets of so many ways are searched by digests of their tags.
+  static constexpr uint32_t kWide = 16;
+  static_assert(std::has_unique_object_representations_v<Tag> &&
+                sizeof(Tag) % sizeof(uint64_t) == 0);
+
+  static uint16_t digest(const Tag& tag) {
+    std::array<uint64_t, sizeof(Tag) / sizeof(uint64_t)> words;
+    std::memcpy(words.data(), &tag, sizeof tag);
+    uint64_t mixed = 0;
+    for (const uint64_t word : words)
+      mixed = (mixed ^ word) * 0x9e3779b97f4a7c15;
+    return static_cast<uint16_t>(mixed >> 48);
+  }
+  void set_tag(uint32_t index, const Tag& tag) {
+    tags_[index] = tag;
+    if (!digests_.empty()) digests_[index] = digest(tag);
+  }
+  // Blocks of ways are compared at once, two bytes a way.
+  [[nodiscard]] uint32_t find_wide(uint32_t set, const Tag& tag) const {
+    constexpr uint32_t kBlock = 32;
+    const uint16_t wanted = digest(tag);
+    const uint32_t end = (set + 1) * ways_;
+    for (uint32_t first = set * ways_; first < end; first += kBlock) {
+      const uint32_t count = std::min(kBlock, end - first);
+      const uint16_t* const digests = &digests_[first];
+      uint16_t any = 0;
+      if (count == kBlock) [[likely]] {
+        for (uint32_t i = 0; i < kBlock; ++i)
+          any = static_cast<uint16_t>(any | (digests[i] == wanted ? 1 : 0));
+      } else {
+        any = 1;
+      }
+      if (any == 0) continue;
+      for (uint32_t i = 0; i < count; ++i)
+        if (digests[i] == wanted && tags_[first + i] == tag) return first + i;
     }
-    return best;
+    return kNone;
+  }
+
+  // The first of those with the least time. Found in two passes, the first in four strands, since
+  // one strand waits for each compare.
+  [[nodiscard]] uint32_t oldest(const std::vector<uint64_t>& times, uint32_t first) const {
+    std::array<uint64_t, 4> least;
+    least.fill(times[first]);
+    uint32_t i = first;
+    const uint32_t end = first + ways_;
+    for (; i + 4 <= end; i += 4)
+      for (uint32_t strand = 0; strand < 4; ++strand)
+        least[strand] = std::min(least[strand], times[i + strand]);
+    for (; i < end; ++i)
+      least[0] = std::min(least[0], times[i]);
+    const uint64_t wanted = *std::min_element(least.begin(), least.end());
+    for (i = first; times[i] != wanted;)
+      ++i;
+    return i;
   }
 
   [[nodiscard]] uint64_t last_use(uint32_t first, uint32_t count) const {
@@ -145,6 +197,7 @@ class TlbArray {
   Replacement replacement_;
   Random random_;
   std::vector<Tag> tags_;
+  std::vector<uint16_t> digests_;  // of the tags, where sets are wide
   std::vector<uint64_t> stamps_;
   std::vector<uint64_t> filled_;  // FIFO only
   std::vector<Payload> payloads_;

@@ -138,6 +138,7 @@ void Level::invalidate_page(VirtAddr va, Space space) {
       if (size.valid == 0) continue;
       const uint32_t set = bank.set_of(va, size.size);
       for (const Space owner : {space, kEverySpace}) {
+        if (owner == kEverySpace && bank.globals == 0) continue;
         const uint32_t index = bank.array.find(set, make_tag(va, size.size, owner));
         if (index == bank.array.kNone) continue;
         remove(bank, index);

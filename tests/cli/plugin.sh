@@ -63,6 +63,10 @@ cd "$tmp/mine"
 grep -q './libsorted.so' footprint.txt
 "$program" workload simulate "$source/workloads/scripts/fork.workload" -p ./libsorted.so --check \
   >/dev/null
+printf 'map a 64K\ntouch a[0..4K] write\n' >one.workload
+"$program" explain one.workload --va 0x1000 -p ./libsorted.so >explained.txt
+grep -q 'record .* begins at or below the address' explained.txt
+grep -q 'PTE .* empty' explained.txt
 "$program" list keys -p ./libsorted.so | grep -q '^pt.sorted.bits = 12'
 "$program" replay --help -p ./libsorted.so | grep -q -- '--pt.sorted.bits'
 "$program" page-table check ./libsorted.so --ops 20000 --seed 7 >check.txt
@@ -109,10 +113,11 @@ extern "C" void no_mmusim_has_this();
 extern "C" void use() { no_mmusim_has_this(); }
 #endif
 END
+version=$(sed -n 's/.*kPluginVersion = \([0-9]*\);/\1/p' "$tmp/prefix/include/mmusim/pt/plugin_entry.h")
 made() {
   local name=$1
   shift
-  "$cxx" -shared -fPIC -o "$name" -DMAGIC=0x54504d4953554d4d -DBYTES=40 -DVERSION=2 \
+  "$cxx" -shared -fPIC -o "$name" -DMAGIC=0x54504d4953554d4d -DBYTES=40 -DVERSION="$version" \
     -DLIBRARY='"libstdc++"' "$@" other.cc
 }
 made no_entry.so -DNO_ENTRY

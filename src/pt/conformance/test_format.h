@@ -3,6 +3,9 @@
 #ifndef MMUSIM_PT_CONFORMANCE_TEST_FORMAT_H_
 #define MMUSIM_PT_CONFORMANCE_TEST_FORMAT_H_
 
+#include <fmt/format.h>
+#include <string>
+
 #include "base/bits.h"
 #include "pt/entry.h"
 
@@ -68,6 +71,9 @@ class TestFormat final : public EntryFormat {
   }
   [[nodiscard]] bool is_leaf(Entry e, PageShift size) const override {
     return size == page_ || Large::get(e) != 0;
+  }
+  [[nodiscard]] std::string describe(Entry e, PageShift size) const override {
+    return fmt::format("{} of {} bytes", is_leaf(e, size) ? "leaf" : "table", size.bytes());
   }
 
  private:

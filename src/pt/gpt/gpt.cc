@@ -81,7 +81,8 @@ Lookup Gpt::nothing_beyond() const {
 Lookup Gpt::walk(VirtAddr va, WalkPath& path) const {
   if (number_of(va.value(), kKeyBits - rules_->address_bits) != 0) return nothing_beyond();
   return lookup_of(va, descend(va.value(), [&](const Place& place) {
-                     path.add(place.address, kEntryBytes, place.level(), place.depth != 0);
+                     path.add(place.address, kEntryBytes, place.level(), place.depth != 0,
+                              place.consumed);
                    }));
 }
 

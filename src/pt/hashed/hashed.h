@@ -50,6 +50,7 @@ class Hashed final : public PageTable {
   Hashed& operator=(const Hashed&) = delete;
 
   Lookup walk(VirtAddr va, WalkPath& path) const override;
+  WordText describe(const WalkStep& step, VirtAddr va) const override;
   Slot ensure(VirtAddr va, PageShift size) override;
   Status install(const Handle& handle, Entry expected, Entry next) override;
   Status clear(const Handle& handle, Entry& old) override;

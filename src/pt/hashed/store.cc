@@ -42,16 +42,17 @@ void Store::touch(PhysAddr address, bool write, Level level) const {
 
 std::optional<Node> Store::find(const Tag& tag, WalkPath& path) const {
   const uint64_t bucket = bucket_of(tag);
-  path.add(array_ + bucket * kWord, kWord, kBucketLevel, false);
+  const unsigned c = tag.size_class();
+  path.add(array_ + bucket * kWord, kWord, kBucketLevel, false, part_of(Part::Bucket, c));
   for (uint64_t at = heads_[bucket]; at != 0;) {
     const Node node = node_at(PhysAddr(at));
-    path.add(node.address, kWord, kNodeLevel, true);
+    path.add(node.address, kWord, kNodeLevel, true, part_of(Part::Tag, c));
     if (node.words[0] == tag.word) {
       if (!rules_->global) return node;
-      path.add(node.address + kWord, kWord, kNodeLevel, false);
+      path.add(node.address + kWord, kWord, kNodeLevel, false, part_of(Part::Space, c));
       if (node.words[1] == tag.space) return node;
     }
-    path.add(node.next_at(), kWord, kNodeLevel, false);
+    path.add(node.next_at(), kWord, kNodeLevel, false, part_of(Part::Next, c));
     at = node.next();
   }
   return std::nullopt;

@@ -76,6 +76,18 @@ struct Node {
   [[nodiscard]] PhysAddr entry_at(uint32_t i) const { return address + kWord * (header + i); }
 };
 
+// A WalkStep's part: which word it is, and the size class looked for; of an entry, its own.
+enum class Part : uint8_t { Bucket, Tag, Space, Next, Entry };
+constexpr unsigned part_of(Part part, unsigned size_class) {
+  return static_cast<unsigned>(part) | size_class << 3;
+}
+constexpr Part part_in(uint8_t value) {
+  return static_cast<Part>(value & 7);
+}
+constexpr unsigned class_in(uint8_t value) {
+  return value >> 3;
+}
+
 class Store {
  public:
   // `environment` and `rules` must outlive it. Null: no memory.

@@ -62,6 +62,7 @@ class Mlpt final : public PageTable {
   Lookup walk(VirtAddr va, WalkPath& path) const override;
   Lookup find(VirtAddr va, mem::Origin origin) override;
   Lookup peek(VirtAddr va) const override;
+  WordText describe(const WalkStep& step, VirtAddr va) const override;
   Slot ensure(VirtAddr va, PageShift size) override;
   Status install(const Handle& handle, Entry expected, Entry next) override;
   Status clear(const Handle& handle, Entry& old) override;

@@ -21,6 +21,18 @@ pt::Entry leaf(uint64_t pfn, unsigned rights, bool accessed, bool dirty, PageShi
                                   .dirty = dirty});
 }
 
+TEST(AlphaFormats, DescribesEntries) {
+  // V 1, FOE 8, KRE 0x100, URE 0x200, KWE 0x1000, UWE 0x2000, DIRTY 0x20000, ACCESSED 0x40000.
+  EXPECT_EQ(EntryFormat().describe(0x1234'0006'3309, kPage),
+            "v=1 for=0 fow=0 foe=1 asm=0 gh=0 kre=1 ure=1 kwe=1 uwe=1 dirty=1 accessed=1 "
+            "pfn=0x1234");
+  // FOR 2, FOW 4, ASM 0x10, GH 2 (0x40), SPECIAL 0x100000.
+  EXPECT_EQ(EntryFormat().describe(0x1'0010'0057, kPage),
+            "v=1 for=1 fow=1 foe=0 asm=1 gh=2 kre=0 ure=0 kwe=0 uwe=0 dirty=0 accessed=0 special "
+            "pfn=0x1");
+  EXPECT_EQ(EntryFormat().describe(0, kPage), "none");
+}
+
 TEST(AlphaFormats, PageTableEntries) {
   // PFN at 32; V 1, FOE 8; KRE 0x100, URE 0x200, ACCESSED 0x40000; KWE 0x1000, UWE 0x2000, DIRTY
   // 0x20000.

@@ -14,6 +14,18 @@ namespace {
 
 const EntryFormat kFormat;
 
+TEST(Ia64Formats, DescribesEntries) {
+  // 0x5e1: P, A (0x20), D (0x40), pl 3 (0x180), ar 2 (0x400); 14 in 58:53.
+  EXPECT_EQ(kFormat.describe(0x01c0'0000'048d'05e1, kPage),
+            "p=1 ma=0 a=1 d=1 pl=3 ar=2 ppn=0x48d0 ed=0 ps=14");
+  // Not present: PROT_NONE 2^63, special 2^59, ed 2^52, ma 4 (0x10).
+  EXPECT_EQ(kFormat.describe(0x89d0'0000'0000'1010, kPage),
+            "p=0 ma=4 a=0 d=0 pl=0 ar=0 ppn=0x1 ed=1 ps=14 special PROT_NONE");
+  EXPECT_EQ(kFormat.describe(kFormat.make_table(PhysAddr(0x10000)), PageShift(25)),
+            "table at 0x10000");
+  EXPECT_EQ(kFormat.describe(0, kPage), "none");
+}
+
 TEST(Ia64Formats, UserPageReadWrite) {
   const pt::Entry e = kFormat.make_leaf(
       {.pfn = Pfn(0x1234), .size = kPage, .rights = Rights(kRW), .accessed = true, .dirty = true});

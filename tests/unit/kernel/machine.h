@@ -78,6 +78,9 @@ class ToyFormat final : public pt::EntryFormat {
   bool is_leaf(pt::Entry e, PageShift size) const override {
     return size == k4K || (e & kTable) == 0;
   }
+  std::string describe(pt::Entry e, PageShift /*size*/) const override {
+    return fmt::format("{:#x}", e);
+  }
 };
 
 // Holds every translation it was ever given until it is told to drop it.

@@ -1,10 +1,14 @@
 #include "mmu/miss_path.h"
 
+#include <gmock/gmock.h>
 #include <gtest/gtest.h>
 #include <string>
 #include <vector>
 
 #include "mmu/summary.h"
+#include "pt/conformance/test_format.h"
+#include "pt/plugin.h"
+#include "pt/table_allocator.h"
 
 namespace mmusim::mmu {
 namespace {
@@ -21,8 +25,11 @@ class Listener final : public Narrator {
   void step(const Step& step) override { heard.push_back(std::string("step ") + step.name); }
   void more_instructions(uint64_t more) override { heard.push_back(fmt::format("+{}", more)); }
   void reference(const Seen& seen) override {
-    heard.push_back(fmt::format("{} {} {:#x}={:#x}{} {}{}", seen.write ? "store" : "load",
-                                seen.what, seen.address.value(), seen.value,
+    std::string words;
+    for (const uint64_t word : seen.words)
+      words += fmt::format("{}{:#x}", words.empty() ? "" : ",", word);
+    heard.push_back(fmt::format("{} {} {:#x}={}{} {}{}", seen.write ? "store" : "load", seen.what,
+                                seen.address.value(), words,
                                 seen.through ? fmt::format(" at {:#x}", seen.through->value()) : "",
                                 seen.decoded, seen.served));
   }
@@ -65,7 +72,9 @@ TEST_F(MissPathTest, StepsAndReferencesAreCounted) {
 
 TEST_F(MissPathTest, ANarratorHearsAllInOrder) {
   MissPath path(kSteps, frames, sink, {PhysAddr(0x100)});
-  path.decode_with([](const char*, uint64_t value) { return fmt::format("<{}>", value); });
+  path.decode_with([](const char*, std::span<const uint64_t> words) {
+    return fmt::format("<{}>", words.front());
+  });
   Listener listener;
   path.step(kProbe);
   path.narrate(&listener);
@@ -79,6 +88,59 @@ TEST_F(MissPathTest, ANarratorHearsAllInOrder) {
             (std::vector<std::string>{
                 "step walk", fmt::format("store slot {:#x}=0x5 at 0xabc <5>", table.value()), "+9",
                 "done"}));
+}
+
+// Of a page table's words the Narrator hears all, and what the table says of them: of 16-byte
+// entries two words, of a 4-byte entry in the upper half of a word only that.
+class WalkedTable : public MissPathTest {
+ protected:
+  std::vector<std::string> walk(const pt::Backend& backend, unsigned entry_bytes,
+                                pt::RadixGeometry geometry) {
+    const pt::conformance::TestFormat format(PageShift(12), entry_bytes);
+    pt::TableAllocator allocator(frames);
+    config::Schema schema;
+    backend.declare(schema);
+    const auto factory = backend.make(config::Config(schema), {.sink = &sink,
+                                                               .allocator = &allocator,
+                                                               .format = &format,
+                                                               .geometry = std::move(geometry),
+                                                               .page = PageShift(12)});
+    const auto walked = factory->create(MmId(1));
+    const VirtAddr va(0x1000);
+    const pt::Slot slot = walked->ensure(va, PageShift(12));
+    // Present (2), frame 3 in 63:16, or 31:10.
+    const pt::Entry leaf = entry_bytes == 8 ? 0x3'0002 : 0xc02;
+    EXPECT_EQ(walked->install(slot.handle, slot.entry, leaf), pt::Status::Ok);
+    MissPath path(kSteps, frames, sink, {PhysAddr(0x100)});
+    Listener listener;
+    path.narrate(&listener);
+    pt::WalkPath words;
+    EXPECT_EQ(path.walk(*walked, va, kWalk, words).entry, leaf);
+    path.read(*walked, va, words.steps().back(), {.origin = mem::Origin::Handler});
+    return listener.heard;
+  }
+};
+
+TEST_F(WalkedTable, OfSixteenBytes) {
+  const auto heard =
+      walk(pt::find_backend("gpt"), 8, {{.shift = 12, .index_bits = 9, .leaf_allowed = true}});
+  ASSERT_EQ(heard.size(), 3u);
+  // A leaf (2) with a guard of 52 bits (0xd0), the page's number 1 at bit 12.
+  EXPECT_THAT(heard[0], testing::MatchesRegex("load GPT root 0x[0-9a-f]+=0x10d2,0x30002 kind=leaf "
+                                              "guard=0x1/52 agrees .* leaf of 4096 bytes"));
+  EXPECT_EQ(heard[1], "+14");
+  EXPECT_EQ(heard[2], heard[0]);
+}
+
+TEST_F(WalkedTable, OfFourBytes) {
+  const auto heard = walk(
+      pt::find_backend("mlpt"), 4,
+      {{.shift = 12, .index_bits = 10, .leaf_allowed = true}, {.shift = 22, .index_bits = 10}});
+  ASSERT_EQ(heard.size(), 4u);
+  EXPECT_THAT(heard[0], testing::StartsWith("load PGD entry 0x"));
+  EXPECT_THAT(heard[1], testing::MatchesRegex("load PTE 0x[0-9a-f]+004=0xc02 leaf of 4096 bytes"));
+  EXPECT_EQ(heard[2], "+10");
+  EXPECT_EQ(heard[3], heard[1]);
 }
 
 // With caches the code is fetched: 6 instructions of 4 bytes from 0x40 on, then 4 from 0x58 on.

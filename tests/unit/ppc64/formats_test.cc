@@ -34,6 +34,16 @@ TEST(Ppc64Formats, PageTableEntries) {
   EXPECT_EQ(format.with_rights(e | 0xd400, Rights(Rights::kRead)), 0x1234ull << 17 | 0x193);
 }
 
+TEST(Ppc64Formats, DescribesEntries) {
+  const EntryFormat format;
+  // 0x393 as above; HASHPTE 0x400, slot 5 (0x5000), secondary 0x8000.
+  EXPECT_EQ(format.describe(0x1234ull << 17 | 0xd793, kPage),
+            "present=1 user=1 exec=0 coherent=1 dirty=1 accessed=1 rw=1 hashpte=1 slot=5 "
+            "secondary=1 special=0 rpn=0x1234");
+  EXPECT_EQ(format.describe(0xc000'0000'0000'4400, PageShift(21)), "table at 0x4400");
+  EXPECT_EQ(format.describe(0, kPage), "none");
+}
+
 TEST(Ppc64Formats, EntriesRoundTrip) {
   const EntryFormat format;
   Random random(7);

@@ -22,6 +22,15 @@ pt::Entry leaf(unsigned rights, bool accessed, bool dirty, bool special = false,
                             .special = special});
 }
 
+TEST(Sparc64Formats, DescribesEntries) {
+  // V, size code 3, huge; ACCESSED 400, READ 200, PRESENT 80, CP 20, CV 10.
+  EXPECT_EQ(kFormat.describe(1ull << 63 | 3ull << 61 | 1ull << 56 | 0x2400'0000 | 0x6b0, kHugePage),
+            "v=1 size=4M pa=0x24000000 exec=0 modified=0 accessed=1 read=1 write=0 present=1 l=0 "
+            "cp=1 cv=1 e=0 p=0 w=0 g=0 huge");
+  EXPECT_EQ(kFormat.describe(0x2'0080, kHugePage), "table at 0x20000");
+  EXPECT_EQ(kFormat.describe(0, kPage), "none");
+}
+
 TEST(Sparc64Formats, Ttes) {
   constexpr uint64_t kPa = 0x12000ull << 13;
   // V 2^63; MODIFIED 800, ACCESSED 400, READ 200, WRITE 100, PRESENT 80, CP 20, CV 10, W 2.

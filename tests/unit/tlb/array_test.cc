@@ -1,8 +1,12 @@
 // Replacement, traced by hand.
 #include "tlb/array.h"
 
+#include <algorithm>
 #include <gtest/gtest.h>
 #include <string>
+#include <vector>
+
+#include "base/random.h"
 
 namespace mmusim::tlb {
 namespace {
@@ -151,6 +155,53 @@ TEST(TlbArray, TakesAnyTag) {
   array.fill(0, {1, 2}, 5, 1);
   EXPECT_EQ(array.find(0, {1, 2}), 0u);
   EXPECT_EQ(array.find(0, {2, 1}), (TlbArray<Wide, int>::kNone));
+}
+
+// Wide sets are searched by digests of two bytes, and their oldest way is found in strands: held
+// against a search way by way, with so many tags that digests often agree where tags do not.
+TEST(TlbArray, WideSetsAgreeWithASearchWayByWay) {
+  for (const uint32_t ways : {16u, 17u, 31u, 40u, 64u, 99u, 128u}) {
+    constexpr uint32_t kSets = 2;
+    Array array(geometry(ways * kSets, ways, Replacement::Lru));
+    struct Way {
+      uint64_t tag = 0;
+      uint64_t time = 0;
+    };
+    std::vector<Way> model(ways * kSets);
+    Random random(ways);
+    uint64_t hits = 0;
+    for (uint64_t time = 1; time <= 100000; ++time) {
+      const auto set = static_cast<uint32_t>(random.below(kSets));
+      const auto begin = model.begin() + set * ways;
+      // Half of them recent, half from a range that digests cannot tell apart.
+      const uint64_t tag =
+          1 + (random.below(2) == 0 ? random.below(2 * ways) : random.below(1 << 24));
+      const auto there =
+          std::find_if(begin, begin + ways, [tag](const Way& way) { return way.tag == tag; });
+      const uint32_t found = array.find(set, tag);
+      if (there != begin + ways) {
+        ++hits;
+        ASSERT_EQ(found, there - model.begin());
+        array.touch(found, time);
+        there->time = time;
+        if (random.below(8) == 0) {
+          array.invalidate(found);
+          there->tag = 0;
+        }
+        continue;
+      }
+      ASSERT_EQ(found, Array::kNone);
+      auto victim = std::find_if(begin, begin + ways, [](const Way& way) { return way.tag == 0; });
+      if (victim == begin + ways)
+        victim = std::min_element(begin, begin + ways,
+                                  [](const Way& a, const Way& b) { return a.time < b.time; });
+      const uint32_t way = array.victim(set);
+      ASSERT_EQ(way, victim - model.begin());
+      array.fill(way, tag, 'x', time);
+      *victim = {tag, time};
+    }
+    EXPECT_GT(hits, 1000u);
+  }
 }
 
 }  // namespace

@@ -25,6 +25,21 @@ pt::LeafFields leaf(uint64_t pfn, Rights rights, PageShift size = k4K) {
   return fields;
 }
 
+TEST(EntryFormat, DescribesEntries) {
+  const EntryFormat format;
+  // P 1, W 2, U 4, A 0x20, D 0x40, PS 0x80, G 0x100, special 0x200, XD 2^63.
+  EXPECT_EQ(format.describe(0x8000'0000'1234'5067, k4K), "P W U A D XD -> frame 0x12345");
+  EXPECT_EQ(format.describe(0x4020'00e7, k2M), "P W U A D PS -> frame 0x40200");
+  EXPECT_EQ(format.describe(0x1067, k2M), "P W U A -> table in frame 0x1");
+  EXPECT_EQ(format.describe(0x1301, k4K), "P G special -> frame 0x1");
+  // Bit 7 of a PTE is PAT.
+  EXPECT_EQ(format.describe(0x1081, k4K), "P -> frame 0x1");
+  EXPECT_EQ(format.describe(0x8000'0000'0000'7124, k4K),
+            "not present, PROT_NONE U A XD -> frame 0x7");
+  EXPECT_EQ(format.describe(0x5a00, k4K), "not present, 0x5a00");
+  EXPECT_EQ(format.describe(0, k4K), "empty");
+}
+
 TEST(EntryFormat, LeavesBitByBit) {
   const EntryFormat format;
   EXPECT_EQ(format.make_leaf(leaf(0x12345, kR)), 0x8000'0000'1234'5005u);   // P U XD

@@ -76,6 +76,16 @@ class SortedTable final : public PageTable {
     return found;
   }
 
+  // For `mmusim explain`.
+  WordText describe(const WalkStep& step, VirtAddr va) const override {
+    if (step.level == kLeafLevel)
+      return {"PTE", shape_.environment.format->describe(entry(step.address), shape_.page())};
+    const uint64_t offset = step.address - root_;
+    if (offset % sizeof(Record) != 0) return {"record", "its leaf table"};
+    const bool below = record(offset / sizeof(Record)).base <= va.value();
+    return {"record", below ? "begins at or below the address" : "begins above the address"};
+  }
+
   Slot ensure(VirtAddr va, PageShift size) override {
     if (size != shape_.page()) return {Status::BadSize, {}};
     const Place place = make(va.value());
