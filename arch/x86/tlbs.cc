@@ -1,8 +1,12 @@
 #include "arch/x86/tlbs.h"
 
+#include <algorithm>
+#include <fmt/format.h>
+
 #include "arch/x86/report.h"
 #include "arch/x86/steps.h"
 #include "base/error.h"
+#include "base/units.h"
 #include "mmu/summary.h"
 
 namespace mmusim::x86 {
@@ -14,6 +18,16 @@ Tlbs::Tlbs(const Options& options, unsigned cpus, mem::FrameMemory& frames,
       shadow_memory_(direct ? nullptr : std::make_unique<ShadowMemory>(options_, frames, sink)),
       cpus_(cpus) {
   MMUSIM_ASSERT(cpus > 0);
+  if ((frames.total_frames() - 1) << k4K.log2() >> options.physical_bits != 0)
+    throw UsageError(
+        "mem.bytes",
+        fmt::format("{} of memory, but page-table entries of this machine hold physical "
+                    "addresses of {} bits",
+                    format_size(frames.total_frames() << k4K.log2()), options.physical_bits),
+        fmt::format("give it {} at most{}", format_size(uint64_t{1} << options.physical_bits),
+                    options.physical_bits < options.paging.most_physical_bits()
+                        ? ", or raise paging.physical_bits"
+                        : ""));
   for (Cpu& cpu : cpus_) {
     cpu.mmu = std::make_unique<Mmu>(options_, frames, sink);
     cpu.slots.resize(options_.pcid ? options_.pcid_slots : 1);
@@ -127,7 +141,7 @@ void Tlbs::flush_hardware_range(MmId mm, VirtRange range, PageShift stride, bool
   const uint64_t pages = range.empty() ? 0 : (align_up(range.end, stride) - begin) >> stride.log2();
   // Every INVLPG empties the paging-structure caches of its PCID, so that freed tables need nothing
   // more, if there is a page to flush.
-  if (pages == 0 || pages > options_.flush_ceiling) {
+  if (pages == 0 || pages > options_.flush_ceiling || pdptes_stale(mm)) {
     flush_hardware_mm(mm);
     return;
   }
@@ -143,8 +157,16 @@ void Tlbs::flush_hardware_mm(MmId mm) {
   ++counters_.full_flushes;
   flush_now(mm, [&](Mmu& mmu, Pcid pcid) {
     ++counters_.pcid_invalidations;
-    mmu.invalidate_pcid(pcid);
+    if (options_.paging.is_pae())
+      mmu.reload();
+    else
+      mmu.invalidate_pcid(pcid);
   });
+}
+
+bool Tlbs::pdptes_stale(MmId mm) const {
+  return std::any_of(cpus_.begin(), cpus_.end(),
+                     [mm](const Cpu& cpu) { return cpu.current == mm && cpu.mmu->pdptes_stale(); });
 }
 
 void Tlbs::flush_local_page(CpuId id, MmId mm, VirtAddr va) {
@@ -226,7 +248,7 @@ void Tlbs::report(stats::Report& report) const {
   mmu::report_summary(summary_of(options_, sum, counters_, shadows, path), *sink_, report);
   path.report(report);
   report_mmu(options_, sum, report);
-  report_flushes(counters_, report);
+  report_flushes(options_, counters_, sum, report);
   report_shadows(shadows, report);
 }
 

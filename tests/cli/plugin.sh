@@ -109,10 +109,11 @@ extern "C" void no_mmusim_has_this();
 extern "C" void use() { no_mmusim_has_this(); }
 #endif
 END
+version=$(sed -nE 's/.* kPluginVersion = ([0-9]+);/\1/p' "$source/src/pt/plugin_entry.h")
 made() {
   local name=$1
   shift
-  "$cxx" -shared -fPIC -o "$name" -DMAGIC=0x54504d4953554d4d -DBYTES=40 -DVERSION=2 \
+  "$cxx" -shared -fPIC -o "$name" -DMAGIC=0x54504d4953554d4d -DBYTES=40 -DVERSION="$version" \
     -DLIBRARY='"libstdc++"' "$@" other.cc
 }
 made no_entry.so -DNO_ENTRY
