@@ -54,6 +54,7 @@ void Tlbs::activate(CpuId id, MmId mm, pt::PageTable& table) {
   cpu.current = mm;
   const uint64_t generation = generation_of(mm);
   Shadow* const shadow = shadow_of(mm, table);
+  if (options_.paging.is_pae() && shadow == nullptr) populate(mm, table);
   const pt::RootToken root =
       shadow == nullptr ? table.root() : pt::RootToken{.address = shadow->root(), .extra = 0};
 
@@ -164,6 +165,24 @@ void Tlbs::flush_hardware_mm(MmId mm) {
   });
 }
 
+// A directory there is no memory for now comes into being with its first page.
+void Tlbs::populate(MmId mm, pt::PageTable& table) {
+  if (!populated_.emplace(mm, &table).second) return;
+  const VirtAddr top = address_layout(options_.paging).top;
+  for (VirtAddr va{0}; va < top; va += k1G.bytes())
+    static_cast<void>(table.ensure(va, k2M));
+}
+
+void Tlbs::mop_up(MmId mm) {
+  const auto populated = populated_.find(mm);
+  if (populated == populated_.end()) return;
+  pt::Gather gather;
+  populated->second->trim({VirtAddr(0), address_layout(options_.paging).top}, VirtAddr(0),
+                          VirtAddr(0), gather);
+  gather.release_tables();
+  populated_.erase(populated);
+}
+
 bool Tlbs::pdptes_stale(MmId mm) const {
   return std::any_of(cpus_.begin(), cpus_.end(),
                      [mm](const Cpu& cpu) { return cpu.current == mm && cpu.mmu->pdptes_stale(); });
@@ -184,6 +203,7 @@ void Tlbs::forget(MmId mm) {
     cpu.mmu->unload();
   }
   generations_.erase(mm);
+  mop_up(mm);
   shadows_.erase(mm);
 }
 
