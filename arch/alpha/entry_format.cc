@@ -64,7 +64,7 @@ pt::Entry EntryFormat::with_rights(pt::Entry e, Rights rights) const {
   return (e & ~pte::kFaultOnAny) | faults_of(rights);
 }
 
-pt::Entry EntryFormat::make_table(PhysAddr next) const {
+pt::Entry EntryFormat::make_table(PhysAddr next, PageShift /*covers*/) const {
   return pte::Frame::set(pte::kTable, next.value() >> kPage.log2());
 }
 

@@ -24,6 +24,7 @@ struct Architecture {
 
   static void declare(config::Schema& schema) { ia64::declare(schema); }
   static Options read_options(const config::Config& config) { return ia64::read_options(config); }
+  static Format format(const Options& /*options*/) { return {}; }
   static pt::RadixGeometry geometry(const Options& options) {
     return radix_geometry(options.levels);
   }

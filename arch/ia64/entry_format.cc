@@ -93,7 +93,7 @@ pt::Entry EntryFormat::with_rights(pt::Entry e, Rights rights) const {
   return (e & ~kRightsBits) | bits_of(user ? rights.with(Rights::kUser) : rights);
 }
 
-pt::Entry EntryFormat::make_table(PhysAddr next) const {
+pt::Entry EntryFormat::make_table(PhysAddr next, PageShift /*covers*/) const {
   return next.value() | PresentBit::kMask;
 }
 

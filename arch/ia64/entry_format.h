@@ -31,7 +31,7 @@ class EntryFormat final : public pt::EntryFormat {
   [[nodiscard]] pt::Entry make_leaf(const pt::LeafFields& fields) const override;
   [[nodiscard]] pt::LeafFields parse_leaf(pt::Entry e, PageShift size) const override;
   [[nodiscard]] pt::Entry with_rights(pt::Entry e, Rights rights) const override;
-  [[nodiscard]] pt::Entry make_table(PhysAddr next) const override;
+  [[nodiscard]] pt::Entry make_table(PhysAddr next, PageShift covers) const override;
   [[nodiscard]] PhysAddr table_address(pt::Entry e) const override;
   [[nodiscard]] bool is_leaf(pt::Entry e, PageShift size) const override;
   [[nodiscard]] std::string describe(pt::Entry e, PageShift size) const override;

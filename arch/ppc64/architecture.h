@@ -24,6 +24,7 @@ struct Architecture {
 
   static void declare(config::Schema& schema) { ppc64::declare(schema); }
   static Options read_options(const config::Config& config) { return ppc64::read_options(config); }
+  static Format format(const Options& /*options*/) { return {}; }
   static pt::RadixGeometry geometry(const Options&) { return radix_geometry(); }
   static mmu::AddressLayout layout(const Options&) { return address_layout(); }
 };

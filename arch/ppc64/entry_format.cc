@@ -61,7 +61,7 @@ pt::Entry EntryFormat::with_rights(pt::Entry e, Rights rights) const {
   return (e & ~(kRightsBits | pte::kHint)) | bits_of(rights);
 }
 
-pt::Entry EntryFormat::make_table(PhysAddr next) const {
+pt::Entry EntryFormat::make_table(PhysAddr next, PageShift /*covers*/) const {
   return kLinearMap | next.value();
 }
 

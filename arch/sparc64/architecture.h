@@ -26,6 +26,7 @@ struct Architecture {
   static Options read_options(const config::Config& config) {
     return sparc64::read_options(config);
   }
+  static Format format(const Options& /*options*/) { return {}; }
   static pt::RadixGeometry geometry(const Options&) { return radix_geometry(); }
   static mmu::AddressLayout layout(const Options&) { return address_layout(); }
 };

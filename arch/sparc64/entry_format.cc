@@ -74,7 +74,7 @@ pt::Entry EntryFormat::with_rights(pt::Entry e, Rights rights) const {
   return with_hardware_bits((e & ~kRightsBits) | bits_of(rights));
 }
 
-pt::Entry EntryFormat::make_table(PhysAddr next) const {
+pt::Entry EntryFormat::make_table(PhysAddr next, PageShift /*covers*/) const {
   return next.value() | tte::Present::kMask;
 }
 

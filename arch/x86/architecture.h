@@ -1,4 +1,4 @@
-// x86-64 under one name: what the simulator needs to make machines of this architecture.
+// x86-64, and i386 with the same keys: what the simulator needs to make machines of either.
 #ifndef MMUSIM_ARCH_X86_ARCHITECTURE_H_
 #define MMUSIM_ARCH_X86_ARCHITECTURE_H_
 
@@ -22,11 +22,29 @@ struct Architecture {
   using Format = EntryFormat;
 
   static void declare(config::Schema& schema) { x86::declare(schema); }
-  static Options read_options(const config::Config& config) { return x86::read_options(config); }
-  static pt::RadixGeometry geometry(const Options& options) {
-    return radix_geometry(options.levels, options.gigabyte_pages);
+  // Errors: as x86::read_options(), and for a number of levels this architecture has not.
+  static Options read_options(const config::Config& config) {
+    return x86::read_options(config, 4, 5);
   }
-  static mmu::AddressLayout layout(const Options&) { return address_layout(); }
+  static Format format(const Options& options) { return EntryFormat(options.paging); }
+  static pt::RadixGeometry geometry(const Options& options) {
+    return radix_geometry(options.paging, options.gigabyte_pages);
+  }
+  static mmu::AddressLayout layout(const Options& options) {
+    return address_layout(options.paging);
+  }
+};
+
+struct I386 : Architecture {
+  static constexpr const char* kName = "i386";
+  static constexpr const char* kSummary =
+      "32-bit x86: hardware walker over 2 levels, or 3 with PAE, whose highest is in registers";
+
+  // x86-64's, which declares them.
+  static void declare(config::Schema& /*schema*/) {}
+  static Options read_options(const config::Config& config) {
+    return x86::read_options(config, 2, 3);
+  }
 };
 
 }  // namespace mmusim::x86

@@ -11,27 +11,29 @@ namespace {
 constexpr pt::Entry kRightsBits =
     PresentBit::kMask | WriteBit::kMask | UserBit::kMask | ProtNoneBit::kMask | NoExecuteBit::kMask;
 
-// The bits that say what may be done. A global leaf's G is added by the caller.
-pt::Entry bits_of(Rights rights) {
-  if ((rights.bits() & (Rights::kRead | Rights::kWrite | Rights::kExec)) == 0)
-    return ProtNoneBit::kMask | NoExecuteBit::kMask | UserBit::kMask;
-  pt::Entry e = PresentBit::kMask;
-  if (rights.has(Rights::kWrite)) e |= WriteBit::kMask;
-  if (rights.has(Rights::kUser)) e |= UserBit::kMask;
-  if (!rights.has(Rights::kExec)) e |= NoExecuteBit::kMask;
-  return e;
-}
-
 }  // namespace
 
-EntryFormat::EntryFormat() {
+EntryFormat::EntryFormat(Paging paging) : paging_(paging) {
   present_mask = PresentBit::kMask | ProtNoneBit::kMask;
   accessed_mask = AccessedBit::kMask;
   dirty_mask = DirtyBit::kMask;
   special_mask = SpecialBit::kMask;
   write_mask = WriteBit::kMask;
-  pfn_mask = AddressBits::kMask;
+  pfn_mask = AddressBits::kMask & ((uint64_t{1} << paging.most_physical_bits()) - 1);
   pfn_shift = 12;
+  entry_bytes = paging.entry_bytes();
+}
+
+// The bits that say what may be done. A global leaf's G is added by the caller.
+pt::Entry EntryFormat::bits_of(Rights rights) const {
+  const pt::Entry no_execute = paging_.has_no_execute() ? NoExecuteBit::kMask : 0;
+  if ((rights.bits() & (Rights::kRead | Rights::kWrite | Rights::kExec)) == 0)
+    return ProtNoneBit::kMask | no_execute | UserBit::kMask;
+  pt::Entry e = PresentBit::kMask;
+  if (rights.has(Rights::kWrite)) e |= WriteBit::kMask;
+  if (rights.has(Rights::kUser)) e |= UserBit::kMask;
+  if (!rights.has(Rights::kExec)) e |= no_execute;
+  return e;
 }
 
 pt::Entry EntryFormat::make_leaf(const pt::LeafFields& fields) const {
@@ -75,7 +77,9 @@ pt::Entry EntryFormat::with_rights(pt::Entry e, Rights rights) const {
   return next;
 }
 
-pt::Entry EntryFormat::make_table(PhysAddr next) const {
+pt::Entry EntryFormat::make_table(PhysAddr next, PageShift covers) const {
+  if (paging_.is_pae() && covers == k1G)
+    return (next.value() & AddressBits::kMask) | PresentBit::kMask;
   return (next.value() & AddressBits::kMask) | PresentBit::kMask | WriteBit::kMask |
          UserBit::kMask | AccessedBit::kMask | DirtyBit::kMask;
 }
@@ -112,25 +116,29 @@ std::string describe_entry(pt::Entry e, bool lowest) {
   return text + fmt::format(" -> {} {:#x}", leaf ? "frame" : "table in frame", AddressBits::get(e));
 }
 
-pt::RadixGeometry radix_geometry(unsigned levels, bool gigabyte_pages) {
+pt::RadixGeometry radix_geometry(Paging paging, bool gigabyte_pages) {
   pt::RadixGeometry geometry;
-  for (unsigned level = 0; level < levels; ++level)
-    geometry.push_back({.shift = shift_of_level(level),
-                        .index_bits = kIndexBits,
+  for (unsigned level = 0; level < paging.levels; ++level)
+    geometry.push_back({.shift = paging.shift(level),
+                        .index_bits = paging.index_bits(),
                         .leaf_allowed = level < 2 || (level == 2 && gigabyte_pages)});
+  if (paging.is_pae()) geometry.back() = {.shift = k1G.log2(), .index_bits = 2};
   return geometry;
 }
 
-mmu::AddressLayout address_layout() {
+mmu::AddressLayout address_layout(Paging paging) {
   mmu::AddressLayout layout;
   layout.page = k4K;
   layout.lowest = VirtAddr(0x10000);
   // One guard page below the end of the lower canonical half. With five levels Linux still gives
-  // addresses below this line unless a program asks for higher ones.
-  layout.top = VirtAddr(0x7ffffffff000);
+  // addresses below this line unless a program asks for higher ones. Of 32 bits the kernel has the
+  // uppermost GiB (CONFIG_VMSPLIT_3G).
+  layout.top = VirtAddr(paging.is_long() ? 0x7ffffffff000 : 0xc0000000);
   layout.stack_top = layout.top;
   // The gap left for the stack is never less than 128 MiB.
   layout.mmap_base = layout.top - (uint64_t{128} << 20);
+  // Where the System V ABI has an executable begin.
+  layout.program_base = VirtAddr(paging.is_long() ? 0x400000 : 0x8048000);
   return layout;
 }
 

@@ -1,4 +1,4 @@
-// x86-64 page-table entries as Linux writes them, for the page tables and the kernel.
+// x86 page-table entries as Linux writes them, for the page tables and the kernel.
 //
 // Bits: see entry_bits.h. What Linux adds to the hardware's view:
 //   - A mapping without any right (PROT_NONE) keeps its frame but must fault: P = 0 and bit 8
@@ -8,7 +8,8 @@
 //   - x86 has no execute-only and no write-only page: any right makes the page readable, and
 //     parse_leaf() says so.
 //   - An entry that points to a table allows everything (P, R/W, U/S, A and D set), so that rights
-//     are the leaf's alone.
+//     are the leaf's alone. A PAE PDPTE, which has none of these bits, has P alone.
+//   - 32-bit paging has no XD: what can be read can be executed, and parse_leaf() says so.
 // Linux stores the frame number of a PROT_NONE entry inverted, against speculation past P = 0
 // (L1TF); here it is stored plainly.
 //
@@ -18,6 +19,7 @@
 
 #include <string>
 
+#include "arch/x86/paging.h"
 #include "mmu/layout.h"
 #include "pt/entry.h"
 #include "pt/page_table.h"
@@ -26,25 +28,30 @@ namespace mmusim::x86 {
 
 class EntryFormat final : public pt::EntryFormat {
  public:
-  EntryFormat();
+  explicit EntryFormat(Paging paging = {});
 
   [[nodiscard]] pt::Entry make_leaf(const pt::LeafFields& fields) const override;
   [[nodiscard]] pt::LeafFields parse_leaf(pt::Entry e, PageShift size) const override;
   [[nodiscard]] pt::Entry with_rights(pt::Entry e, Rights rights) const override;
-  [[nodiscard]] pt::Entry make_table(PhysAddr next) const override;
+  [[nodiscard]] pt::Entry make_table(PhysAddr next, PageShift covers) const override;
   [[nodiscard]] PhysAddr table_address(pt::Entry e) const override;
   [[nodiscard]] bool is_leaf(pt::Entry e, PageShift size) const override;
   [[nodiscard]] std::string describe(pt::Entry e, PageShift size) const override;
+
+ private:
+  [[nodiscard]] pt::Entry bits_of(Rights rights) const;
+
+  Paging paging_;
 };
 
 // "P W U A D -> frame 0x123": an entry of the lowest level or of one above.
 std::string describe_entry(pt::Entry e, bool lowest);
 
-// Of the table the hardware walks: `levels` is 4 or 5; leaves at the two or three lowest.
-pt::RadixGeometry radix_geometry(unsigned levels, bool gigabyte_pages);
+// Of the table the hardware walks: leaves at the two or, with gigabyte_pages, three lowest levels.
+pt::RadixGeometry radix_geometry(Paging paging, bool gigabyte_pages);
 
-// Where Linux places things in a 64-bit process when nothing is randomised.
-mmu::AddressLayout address_layout();
+// Where Linux places things in a process when nothing is randomised.
+mmu::AddressLayout address_layout(Paging paging);
 
 }  // namespace mmusim::x86
 

@@ -49,11 +49,12 @@ void MmuCounters::add(const MmuCounters& o) {
     faults[i] += o.faults[i];
   for (size_t i = 0; i < leaves.size(); ++i)
     leaves[i] += o.leaves[i];
+  pdpte_reloads += o.pdpte_reloads;
   walker.add(o.walker);
 }
 
 Mmu::Mmu(const Options& options, mem::FrameMemory& frames, mem::ReferenceSink& sink)
-    : levels_(options.levels),
+    : paging_(options.paging),
       l1i_(options.l1i, k4K, true),
       l1d_(options.l1d, k4K, true),
       path_(steps(), frames, sink, {}),
@@ -65,7 +66,9 @@ Mmu::Mmu(const Options& options, mem::FrameMemory& frames, mem::ReferenceSink& s
   if (!options.l2i.empty()) l2i_.emplace(options.l2i, k4K, false);
   tlb::Level* second = l2_ ? &*l2_ : nullptr;
   sides_[0] = {.first = &l1i_,
-               .second = l2i_ ? &*l2i_ : second,
+               .second = l2i_                 ? &*l2i_
+                         : options.l2_fetches ? second
+                                              : nullptr,
                .counters = &counters_.sides[0],
                .data = false,
                .name = "first-level instruction TLB"};
@@ -98,7 +101,7 @@ mmu::Translation Mmu::access(VirtAddr va, AccessKind kind, bool retry) {
 mmu::Translation Mmu::attempt(VirtAddr va, AccessKind kind, bool retry) {
   Side& side = sides_[kind == AccessKind::Fetch ? 0 : 1];
   if (retry) ++side.counters->retry_lookups;
-  if (!is_canonical(va, levels_)) {
+  if (!paging_.has_address(va)) {
     if (!retry) ++side.counters->non_canonical;
     ++counters_.faults[static_cast<unsigned>(mmu::FaultReason::NonCanonical)];
     return {.fault = mmu::FaultReason::NonCanonical, .pfn = {}, .size = {}, .rights = {}};
@@ -133,11 +136,20 @@ mmu::Translation Mmu::refill(Side& side, VirtAddr va, AccessKind kind, bool retr
   if (!loaded_) return fault(va, mmu::FaultReason::NotPresent);
 
   path_.step(kWalkStep);
-  const Walker::Result walk = walker_.walk(root_, va, pcid_, kind);
+  const Walker::Result walk = this->walk(va, kind);
   if (walk.fault != mmu::FaultReason::None) return fault(va, walk.fault);
-  ++counters_.leaves[level_of_size(walk.leaf.size)];
+  ++counters_.leaves[paging_.level_of_size(walk.leaf.size)];
   if (side.second != nullptr) side.second->fill(va, pcid_, walk.leaf);
   return finish(side, va, side.first->fill(va, pcid_, walk.leaf));
+}
+
+Walker::Result Mmu::walk(VirtAddr va, AccessKind kind) {
+  if (pdptes_stale()) {
+    path_.remark("a PDPTE has been changed: the kernel loads CR3 again");
+    ++counters_.pdpte_reloads;
+    reload();
+  }
+  return walker_.walk(root_, va, pcid_, kind);
 }
 
 // A store found an entry with D = 0: the processor walks again to set D in memory, then in the
@@ -146,7 +158,7 @@ mmu::Translation Mmu::refill(Side& side, VirtAddr va, AccessKind kind, bool retr
 mmu::Translation Mmu::dirty_assist(Side& side, VirtAddr va, AccessKind kind, tlb::Payload before) {
   ++counters_.dirty_assists;
   path_.step(kAssistStep);
-  const Walker::Result walk = walker_.walk(root_, va, pcid_, kind);
+  const Walker::Result walk = this->walk(va, kind);
   if (walk.fault != mmu::FaultReason::None) return fault(va, walk.fault);
   const tlb::Leaf known = leaf_of(before, va);
   if (known.size == walk.leaf.size && known.pfn == walk.leaf.pfn &&
@@ -204,7 +216,13 @@ void Mmu::load(pt::RootToken root, Pcid pcid, Shadow* shadow) {
   pcid_ = pcid;
   context_ = uint64_t{pcid} << 52;
   loaded_ = true;
+  walker_.load_pdptes(root_);
   ++generation_;
+}
+
+void Mmu::reload() {
+  invalidate_non_global();
+  walker_.load_pdptes(root_);
 }
 
 void Mmu::unload() {

@@ -1,4 +1,4 @@
-// One x86-64 CPU's memory management unit: two levels of TLBs, the paging-structure caches and the
+// One x86 CPU's memory management unit: two levels of TLBs, the paging-structure caches and the
 // page walker, in one address space at a time.
 //
 // **The hot path** is inline, for the replay loop:
@@ -32,6 +32,13 @@
 // takes because the copy lacks what the kernel's table has is fixed inside access(), and the access
 // made again: a retry like those after the kernel's faults. Only what is left is a fault to the
 // caller; faults counts them all.
+//
+// **PAE.** load() reads the PDPTEs into their registers, and so does reload(). A kernel that
+// changes one of the address space that runs has to load CR3 again (Linux: pud_populate(), which
+// flushes for that), which empties the TLBs of all but global entries. Here that is done, and
+// counted, when a walk would meet the difference, or by the flush that follows: see tlbs.h. A page
+// fault the kernel answers by a new PDPTE is followed by the retry, so that nothing comes in
+// between.
 //
 // **Refused.** Rights are checked on whatever entry was hit, without another walk. Any page fault
 // invalidates the page's TLB entries on both sides and levels, and the paging-structure-cache
@@ -85,7 +92,8 @@ struct MmuCounters {
   std::array<LevelCounters, kLevels> levels;
   uint64_t dirty_assists = 0;
   std::array<uint64_t, 5> faults{};  // by FaultReason
-  std::array<uint64_t, 3> leaves{};  // found by walks after a miss: of 4K, 2M, 1G
+  std::array<uint64_t, 3> leaves{};  // found by walks after a miss, by level: of 4K, 2M or 4M, 1G
+  uint64_t pdpte_reloads = 0;        // CR3 loaded again because a PDPTE had changed
   WalkCounters walker;
   void add(const MmuCounters& o);
 };
@@ -144,8 +152,8 @@ class Mmu {
   [[nodiscard]] uint64_t generation() const { return generation_; }
 
   // --- What the kernel does to this CPU (SDM 4.10.4.1). None of these counts anything.
-  // MOV CR3 with bit 63 set: no invalidation. `shadow`: what `root` is the root of, if it is a
-  // copy; it must outlive its use.
+  // MOV CR3 with bit 63 set: no invalidation, but the PDPTEs are loaded. `shadow`: what `root` is
+  // the root of, if it is a copy; it must outlive its use. Errors: see Walker::load_pdptes().
   void load(pt::RootToken root, Pcid pcid, Shadow* shadow = nullptr);
   // No address space: every access faults as not present.
   void unload();
@@ -158,6 +166,11 @@ class Mmu {
   // MOV CR3 where PCIDs are off.
   void invalidate_non_global();
   void invalidate_all();
+  // MOV CR3 with what it holds, where PCIDs are off: as invalidate_non_global(), and the PDPTEs are
+  // loaded anew.
+  void reload();
+  // Whether that would load other PDPTEs than there are.
+  [[nodiscard]] bool pdptes_stale() const { return loaded_ && walker_.pdptes_stale(root_); }
 
   [[nodiscard]] Pcid pcid() const { return pcid_; }
   // Everything access() does from now on is told; null: no longer.
@@ -169,6 +182,7 @@ class Mmu {
       const std::function<void(const char* where, const tlb::EntryView& entry)>& visit) const;
   void for_each_walk_cache_entry(const std::function<void(Pcid, PhysAddr)>& visit) const {
     walker_.caches().for_each(visit);
+    walker_.for_each_pdpte([&](PhysAddr table) { visit(pcid_, table); });
   }
   [[nodiscard]] MmuCounters counters() const;
 
@@ -185,6 +199,7 @@ class Mmu {
   mmu::Translation attempt(VirtAddr va, AccessKind kind, bool retry);
   mmu::Translation refill(Side& side, VirtAddr va, AccessKind kind, bool retry);
   mmu::Translation dirty_assist(Side& side, VirtAddr va, AccessKind kind, tlb::Payload before);
+  Walker::Result walk(VirtAddr va, AccessKind kind);
   mmu::Translation finish(Side& side, VirtAddr va, const tlb::Level::Hit& hit);
   mmu::Translation fault(VirtAddr va, mmu::FaultReason reason);
   void mark_dirty(tlb::Level& level, VirtAddr va);
@@ -193,7 +208,7 @@ class Mmu {
   template <class Action>
   void on_every_level(Action action);
 
-  unsigned levels_;
+  Paging paging_;
   tlb::Level l1i_;
   tlb::Level l1d_;
   std::optional<tlb::Level> l2_;

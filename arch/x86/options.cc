@@ -56,12 +56,6 @@ void require_base_pages(const std::vector<tlb::Geometry>& arrays, const char* ke
 
 }  // namespace
 
-std::vector<PageShift> Options::page_sizes() const {
-  std::vector<PageShift> sizes{k4K, k2M};
-  if (gigabyte_pages) sizes.push_back(k1G);
-  return sizes;
-}
-
 void declare(config::Schema& schema) {
   for (const ArrayKeys& array : kArrayKeys)
     tlb::declare_geometry(schema, array.prefix, array.what, array.defaults);
@@ -69,15 +63,20 @@ void declare(config::Schema& schema) {
     schema.number(cache.name, cache.entries,
                   fmt::format("Entries of the {}, fully associative, LRU; 0: none.", cache.what), 0,
                   4096);
-  schema.number("paging.levels", 4, "Levels of the page table the hardware walks: 4 or 5.", 4, 5);
-  schema.flag("paging.gigabyte_pages", true, "Whether a PDPTE can map a 1G page.");
+  schema.flag("tlb.l2.fetches", true,
+              "Whether fetches use the second-level TLB where there is no tlb.l2i.");
+  schema.number("paging.levels", 4,
+                "Levels of the page table: of x86_64 4 or 5, of i386 2 (10 + 10 bits) or 3 (PAE).",
+                2, kMostLevels);
+  schema.flag("paging.gigabyte_pages", true,
+              "Whether a PDPTE can map a 1G page (with 4 or 5 levels).");
   schema.number("paging.physical_bits", 46,
-                "Width of a physical address in bits (MAXPHYADDR); entries with address bits above "
-                "it are malformed.",
+                "Width of a physical address in bits (MAXPHYADDR), of which entries of 2 levels "
+                "hold 32; entries with address bits above it are malformed.",
                 32, 52);
   schema.flag("x86.pcid", true,
-              "Whether the kernel uses PCIDs; without, every switch of address space empties the "
-              "TLBs of all but global entries.");
+              "Whether the kernel uses PCIDs, which there are with 4 or 5 levels; without, every "
+              "switch of address space empties the TLBs of all but global entries.");
   schema.number("x86.pcid_slots", 6,
                 "Address spaces each CPU keeps translations of (PCIDs in use); Linux: 6.", 1, 4094);
   schema.number("x86.flush_ceiling", 33,
@@ -85,23 +84,32 @@ void declare(config::Schema& schema) {
                 "whole address space is flushed; Linux: 33.");
 }
 
-Options read_options(const config::Config& config) {
+Options read_options(const config::Config& config, unsigned least, unsigned most) {
   Options options;
-  options.levels = static_cast<unsigned>(config.number("paging.levels"));
-  options.gigabyte_pages = config.flag("paging.gigabyte_pages");
-  options.physical_bits = static_cast<unsigned>(config.number("paging.physical_bits"));
-  // An array may be declared for 1G pages on a machine told to have none: it stays empty.
+  options.paging.levels = static_cast<unsigned>(config.number("paging.levels"));
+  const Paging paging = options.paging;
+  if (paging.levels < least || paging.levels > most)
+    throw UsageError("paging.levels",
+                     fmt::format("page tables of {} levels are not this architecture's, which have "
+                                 "{} or {}",
+                                 paging.levels, least, most),
+                     "set paging.levels, or machine.arch: i386 has 2 or 3, x86_64 4 or 5");
+  options.gigabyte_pages = paging.is_long() && config.flag("paging.gigabyte_pages");
+  options.physical_bits = std::min(static_cast<unsigned>(config.number("paging.physical_bits")),
+                                   paging.most_physical_bits());
+  // Entries for pages of a size the machine does not have stay empty.
   for (const ArrayKeys& keys : kArrayKeys) {
-    const tlb::Geometry array = tlb::read_geometry(config, keys.prefix, {k4K, k2M, k1G});
+    const tlb::Geometry array = tlb::read_geometry(config, keys.prefix, {k4K, k2M, k4M, k1G});
     if (array.exists()) (options.*keys.level).push_back(array);
   }
   require_base_pages(options.l1i, "tlb.l1i");
   require_base_pages(options.l1d, "tlb.l1d");
+  options.l2_fetches = config.flag("tlb.l2.fetches");
   if (!options.l2.empty()) require_base_pages(options.l2, "tlb.l2");
   if (!options.l2i.empty()) require_base_pages(options.l2i, "tlb.l2i");
   for (const WalkCacheKey& cache : kWalkCacheKeys)
     options.walk_cache[cache.level] = static_cast<uint32_t>(config.number(cache.name));
-  options.pcid = config.flag("x86.pcid");
+  options.pcid = paging.is_long() && config.flag("x86.pcid");
   options.pcid_slots = static_cast<unsigned>(config.number("x86.pcid_slots"));
   options.flush_ceiling = config.number("x86.flush_ceiling");
   return options;

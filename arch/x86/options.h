@@ -1,4 +1,5 @@
-// What a simulated x86 machine's MMU is made of: the keys tlb.*, psc.*, paging.* and x86.*.
+// What a simulated x86 machine's MMU is made of: the keys tlb.*, psc.*, paging.* and x86.*. What
+// the way of paging has no use for is off: PCIDs and 1G pages below four levels, for example.
 //
 // Plain data, read-only after read_options(). The defaults are Skylake-SP's, as in
 // configs/machines/skylake-sp.cfg.
@@ -16,7 +17,7 @@
 namespace mmusim::x86 {
 
 struct Options {
-  unsigned levels = 4;
+  Paging paging;
   bool gigabyte_pages = true;
   unsigned physical_bits = 46;
 
@@ -24,7 +25,8 @@ struct Options {
   std::vector<tlb::Geometry> l1i;
   std::vector<tlb::Geometry> l1d;
   std::vector<tlb::Geometry> l2;   // empty: no second level; for data only when l2i is not empty
-  std::vector<tlb::Geometry> l2i;  // empty: fetches use l2
+  std::vector<tlb::Geometry> l2i;  // empty: fetches use l2, if
+  bool l2_fetches = true;          // ... it is not for data only
 
   // Entries of the paging-structure cache of each level: [1] PDE, [2] PDPTE, [3] PML4E, [4] PML5E.
   std::array<uint32_t, kMostLevels> walk_cache{};
@@ -33,14 +35,16 @@ struct Options {
   unsigned pcid_slots = 6;
   uint64_t flush_ceiling = 33;
 
-  [[nodiscard]] std::vector<PageShift> page_sizes() const;
+  // Whether what the second level does for fetches and for data is counted apart.
+  [[nodiscard]] bool split_l2() const { return !l2i.empty() || !l2_fetches; }
 };
 
 void declare(config::Schema& schema);
 
 // Errors: UsageError naming the key and the rule; besides those of each array (see
-// tlb/geometry.h): a level that exists has an array that holds 4K.
-Options read_options(const config::Config& config);
+// tlb/geometry.h): a level that exists has an array that holds 4K; the levels of the page table are
+// `least` to `most`, those of the architecture asked for.
+Options read_options(const config::Config& config, unsigned least = 2, unsigned most = kMostLevels);
 
 }  // namespace mmusim::x86
 

@@ -13,8 +13,8 @@ uint64_t kind_count(const MmuCounters& sum, AccessKind kind) {
   return sum.accesses[static_cast<unsigned>(kind)];
 }
 
-void report_first_level(const std::string& name, const char* accesses, uint64_t lookups,
-                        const SideCounters& side, const LevelCounters& level,
+void report_first_level(const Options& options, const std::string& name, const char* accesses,
+                        uint64_t lookups, const SideCounters& side, const LevelCounters& level,
                         stats::Report& report) {
   report.add(name + ".lookups", lookups, "accesses",
              fmt::format("First-level lookups: one for each page that {} touch.", accesses));
@@ -24,8 +24,10 @@ void report_first_level(const std::string& name, const char* accesses, uint64_t 
              name + ".lookups");
   report.add(name + ".misses", side.misses, "accesses", "Lookups that did not find the page.",
              name + ".lookups");
-  report.add(name + ".non_canonical", side.non_canonical, "accesses",
-             "Accesses to addresses that are not canonical, which no TLB sees.", name + ".lookups");
+  if (options.paging.is_long())
+    report.add(name + ".non_canonical", side.non_canonical, "accesses",
+               "Accesses to addresses that are not canonical, which no TLB sees.",
+               name + ".lookups");
   report.add(name + ".retries", side.retry_lookups, "accesses",
              "Lookups of accesses repeated after a page fault; not among the lookups.");
   report.add(name + ".retry_misses", side.retry_misses, "accesses",
@@ -61,7 +63,8 @@ void report_walker(const Options& options, const MmuCounters& sum, stats::Report
   const WalkCounters& walker = sum.walker;
   uint64_t walks = 0;
   uint64_t loads = 0;
-  for (unsigned level = 0; level < options.levels; ++level) {
+  const Paging paging = options.paging;
+  for (unsigned level = 0; level < paging.walked(); ++level) {
     walks += walker.started[level];
     loads += walker.loads[level];
   }
@@ -71,24 +74,27 @@ void report_walker(const Options& options, const MmuCounters& sum, stats::Report
              "Walks because a store found an entry whose dirty bit was not set.", "walker.walks");
   report.add("walker.loads", loads, "references", "Page-table entries read by walks.",
              "walker.walks");
-  for (unsigned level = 0; level < options.levels; ++level)
+  for (unsigned level = 0; level < paging.walked(); ++level)
     report.add(fmt::format("walker.loads.{}", kEntry[level]), walker.loads[level], "references",
                fmt::format("Entries of level {} (0 is the lowest) read by walks.", level),
                "walker.loads");
-  for (unsigned level = 1; level < options.levels; ++level)
+  for (unsigned level = 1; level < paging.walked(); ++level)
     report.add(fmt::format("walker.{}_cache_hits", kEntry[level]), walker.started[level - 1],
                "walks",
                fmt::format("Walks that began below a {} found in its paging-structure cache.",
                            kEntry[level]),
                "walker.walks");
-  report.add("walker.from_root", walker.started[options.levels - 1], "walks",
+  report.add("walker.from_root", walker.started[paging.walked() - 1], "walks",
              "Walks that found nothing in the paging-structure caches.", "walker.walks");
   report.add("walker.leaves.4k", sum.leaves[0], "walks",
              "Walks after a miss that ended in a leaf of 4 KiB.", "walker.walks");
-  report.add("walker.leaves.2m", sum.leaves[1], "walks",
-             "Walks after a miss that ended in a leaf of 2 MiB.", "walker.walks");
-  report.add("walker.leaves.1g", sum.leaves[2], "walks",
-             "Walks after a miss that ended in a leaf of 1 GiB.", "walker.walks");
+  const unsigned large = paging.shift(1) == k4M.log2() ? 4 : 2;
+  report.add(fmt::format("walker.leaves.{}m", large), sum.leaves[1], "walks",
+             fmt::format("Walks after a miss that ended in a leaf of {} MiB.", large),
+             "walker.walks");
+  if (paging.is_long())
+    report.add("walker.leaves.1g", sum.leaves[2], "walks",
+               "Walks after a miss that ended in a leaf of 1 GiB.", "walker.walks");
   uint64_t accessed = 0;
   for (const uint64_t set : walker.accessed_set)
     accessed += set;
@@ -97,9 +103,13 @@ void report_walker(const Options& options, const MmuCounters& sum, stats::Report
   report.add("walker.dirty_set", walker.dirty_set, "bits", "Dirty bits set.", "walker.walks");
   report.add("walker.updates", walker.updates, "references",
              "Locked writes of entries; one may set both bits.", "walker.walks");
+  if (paging.is_pae())
+    report.add("walker.pdpte_loads", walker.pdpte_loads, "references",
+               "PDPTEs read into their registers, four whenever CR3 is loaded; not among the loads "
+               "of walks.");
 }
 
-void report_faults(const MmuCounters& sum, stats::Report& report) {
+void report_faults(const Options& options, const MmuCounters& sum, stats::Report& report) {
   const auto add = [&](const char* name, mmu::FaultReason reason, const char* meaning) {
     report.add(name, sum.faults[static_cast<unsigned>(reason)], "faults", meaning);
   };
@@ -107,8 +117,9 @@ void report_faults(const MmuCounters& sum, stats::Report& report) {
       "Page faults because there was no translation; retries included.");
   add("fault.protection", mmu::FaultReason::Protection,
       "Page faults because the translation did not allow the access; retries included.");
-  add("fault.non_canonical", mmu::FaultReason::NonCanonical,
-      "General-protection faults for addresses that are not canonical.");
+  if (options.paging.is_long())
+    add("fault.non_canonical", mmu::FaultReason::NonCanonical,
+        "General-protection faults for addresses that are not canonical.");
   add("fault.malformed", mmu::FaultReason::Malformed,
       "Page faults because an entry had reserved bits set or led outside table memory.");
 }
@@ -126,11 +137,11 @@ void report_mmu(const Options& options, const MmuCounters& sum, stats::Report& r
   report.add("tlb.l1d.modifies", modifies, "accesses",
              "Lookups for atomic read-modify-writes, translated once, as stores.",
              "tlb.l1d.lookups");
-  report_first_level("tlb.l1i", "instruction fetches", kind_count(sum, AccessKind::Fetch), fetch,
-                     sum.levels[kL1I], report);
-  report_first_level("tlb.l1d", "loads, stores and modifies", loads + stores + modifies, data,
-                     sum.levels[kL1D], report);
-  const bool split = !options.l2i.empty();
+  report_first_level(options, "tlb.l1i", "instruction fetches", kind_count(sum, AccessKind::Fetch),
+                     fetch, sum.levels[kL1I], report);
+  report_first_level(options, "tlb.l1d", "loads, stores and modifies", loads + stores + modifies,
+                     data, sum.levels[kL1D], report);
+  const bool split = options.split_l2();
   if (!options.l2.empty()) {
     SideCounters both = data;
     if (!split) both.add(fetch);
@@ -143,9 +154,10 @@ void report_mmu(const Options& options, const MmuCounters& sum, stats::Report& r
                  "Second-level misses of data accesses.", "tlb.l1d.misses");
     }
   }
-  if (split) report_second_level("tlb.l2i", fetch, sum.levels[kL2I], "instruction fetches", report);
+  if (!options.l2i.empty())
+    report_second_level("tlb.l2i", fetch, sum.levels[kL2I], "instruction fetches", report);
   report_walker(options, sum, report);
-  report_faults(sum, report);
+  report_faults(options, sum, report);
 }
 
 mmu::Summary summary_of(const Options& options, const MmuCounters& sum,
@@ -160,7 +172,8 @@ mmu::Summary summary_of(const Options& options, const MmuCounters& sum,
                    kind_count(sum, AccessKind::Modify);
   s.first_fetch_misses = fetch.misses;
   s.first_data_misses = data.misses;
-  s.last_fetch_misses = one_level && options.l2i.empty() ? fetch.misses : fetch.second_misses;
+  const bool fetches_end = options.l2i.empty() && (one_level || !options.l2_fetches);
+  s.last_fetch_misses = fetches_end ? fetch.misses : fetch.second_misses;
   s.last_data_misses = one_level ? data.misses : data.second_misses;
   for (const uint64_t started : sum.walker.started)
     s.hardware_walks += started;
@@ -177,7 +190,8 @@ mmu::Summary summary_of(const Options& options, const MmuCounters& sum,
   return s;
 }
 
-void report_flushes(const FlushCounters& flushes, stats::Report& report) {
+void report_flushes(const Options& options, const FlushCounters& flushes, const MmuCounters& sum,
+                    stats::Report& report) {
   report.add("switch.loads", flushes.switches, "events", "Loads of another address space.");
   report.add("switch.pcid_kept", flushes.switches_kept, "events",
              "Switches that found their PCID's translations up to date and kept them.",
@@ -200,6 +214,9 @@ void report_flushes(const FlushCounters& flushes, stats::Report& report) {
              "Whole PCIDs flushed, on all CPUs, by requests and by switches.");
   report.add("flush.interrupts", flushes.interrupts, "events",
              "Inter-processor interrupts sent to make other CPUs flush.");
+  if (options.paging.is_pae())
+    report.add("flush.pdpte_reloads", sum.pdpte_reloads, "events",
+               "Times CR3 was loaded again because the kernel had changed a PDPTE.");
 }
 
 void report_shadows(const ShadowCounters& shadows, stats::Report& report) {

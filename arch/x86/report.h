@@ -19,7 +19,8 @@ mmu::Summary summary_of(const Options& options, const MmuCounters& sum,
                         const FlushCounters& flushes, const ShadowCounters& shadows,
                         const mmu::PathReport& path);
 // flush.*, switch.*
-void report_flushes(const FlushCounters& flushes, stats::Report& report);
+void report_flushes(const Options& options, const FlushCounters& flushes, const MmuCounters& sum,
+                    stats::Report& report);
 // shadow.*
 void report_shadows(const ShadowCounters& shadows, stats::Report& report);
 

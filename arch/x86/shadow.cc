@@ -20,13 +20,14 @@ constexpr unsigned kAll = Rights::kRead | Rights::kWrite | Rights::kExec | Right
 
 ShadowMemory::ShadowMemory(const Options& options, mem::FrameMemory& frames,
                            mem::ReferenceSink& sink)
-    : allocator_(frames, mem::FrameUse::SoftTlb),
+    : format_(options.paging),
+      allocator_(frames, mem::FrameUse::SoftTlb),
       environment_{.sink = &sink,
                    .allocator = &allocator_,
                    .format = &format_,
-                   .geometry = radix_geometry(options.levels, options.gigabyte_pages),
+                   .geometry = radix_geometry(options.paging, options.gigabyte_pages),
                    .page = k4K},
-      shape_(environment_.geometry, k4K, "paging.levels") {}
+      shape_(environment_.geometry, k4K, "paging.levels", format_.entry_bytes) {}
 
 PhysAddr ShadowMemory::new_root(MmId mm) {
   const auto root = allocator_.allocate(shape_.level(shape_.top()).table_bytes, mm);

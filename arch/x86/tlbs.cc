@@ -1,8 +1,12 @@
 #include "arch/x86/tlbs.h"
 
+#include <algorithm>
+#include <fmt/format.h>
+
 #include "arch/x86/report.h"
 #include "arch/x86/steps.h"
 #include "base/error.h"
+#include "base/units.h"
 #include "mmu/summary.h"
 
 namespace mmusim::x86 {
@@ -14,6 +18,16 @@ Tlbs::Tlbs(const Options& options, unsigned cpus, mem::FrameMemory& frames,
       shadow_memory_(direct ? nullptr : std::make_unique<ShadowMemory>(options_, frames, sink)),
       cpus_(cpus) {
   MMUSIM_ASSERT(cpus > 0);
+  if ((frames.total_frames() - 1) << k4K.log2() >> options.physical_bits != 0)
+    throw UsageError(
+        "mem.bytes",
+        fmt::format("{} of memory, but page-table entries of this machine hold physical "
+                    "addresses of {} bits",
+                    format_size(frames.total_frames() << k4K.log2()), options.physical_bits),
+        fmt::format("give it {} at most{}", format_size(uint64_t{1} << options.physical_bits),
+                    options.physical_bits < options.paging.most_physical_bits()
+                        ? ", or raise paging.physical_bits"
+                        : ""));
   for (Cpu& cpu : cpus_) {
     cpu.mmu = std::make_unique<Mmu>(options_, frames, sink);
     cpu.slots.resize(options_.pcid ? options_.pcid_slots : 1);
@@ -40,6 +54,7 @@ void Tlbs::activate(CpuId id, MmId mm, pt::PageTable& table) {
   cpu.current = mm;
   const uint64_t generation = generation_of(mm);
   Shadow* const shadow = shadow_of(mm, table);
+  if (options_.paging.is_pae() && shadow == nullptr) populate(mm, table);
   const pt::RootToken root =
       shadow == nullptr ? table.root() : pt::RootToken{.address = shadow->root(), .extra = 0};
 
@@ -127,7 +142,7 @@ void Tlbs::flush_hardware_range(MmId mm, VirtRange range, PageShift stride, bool
   const uint64_t pages = range.empty() ? 0 : (align_up(range.end, stride) - begin) >> stride.log2();
   // Every INVLPG empties the paging-structure caches of its PCID, so that freed tables need nothing
   // more, if there is a page to flush.
-  if (pages == 0 || pages > options_.flush_ceiling) {
+  if (pages == 0 || pages > options_.flush_ceiling || pdptes_stale(mm)) {
     flush_hardware_mm(mm);
     return;
   }
@@ -143,8 +158,34 @@ void Tlbs::flush_hardware_mm(MmId mm) {
   ++counters_.full_flushes;
   flush_now(mm, [&](Mmu& mmu, Pcid pcid) {
     ++counters_.pcid_invalidations;
-    mmu.invalidate_pcid(pcid);
+    if (options_.paging.is_pae())
+      mmu.reload();
+    else
+      mmu.invalidate_pcid(pcid);
   });
+}
+
+// A directory there is no memory for now comes into being with its first page.
+void Tlbs::populate(MmId mm, pt::PageTable& table) {
+  if (!populated_.emplace(mm, &table).second) return;
+  const VirtAddr top = address_layout(options_.paging).top;
+  for (VirtAddr va{0}; va < top; va += k1G.bytes())
+    static_cast<void>(table.ensure(va, k2M));
+}
+
+void Tlbs::mop_up(MmId mm) {
+  const auto populated = populated_.find(mm);
+  if (populated == populated_.end()) return;
+  pt::Gather gather;
+  populated->second->trim({VirtAddr(0), address_layout(options_.paging).top}, VirtAddr(0),
+                          VirtAddr(0), gather);
+  gather.release_tables();
+  populated_.erase(populated);
+}
+
+bool Tlbs::pdptes_stale(MmId mm) const {
+  return std::any_of(cpus_.begin(), cpus_.end(),
+                     [mm](const Cpu& cpu) { return cpu.current == mm && cpu.mmu->pdptes_stale(); });
 }
 
 void Tlbs::flush_local_page(CpuId id, MmId mm, VirtAddr va) {
@@ -162,6 +203,7 @@ void Tlbs::forget(MmId mm) {
     cpu.mmu->unload();
   }
   generations_.erase(mm);
+  mop_up(mm);
   shadows_.erase(mm);
 }
 
@@ -226,7 +268,7 @@ void Tlbs::report(stats::Report& report) const {
   mmu::report_summary(summary_of(options_, sum, counters_, shadows, path), *sink_, report);
   path.report(report);
   report_mmu(options_, sum, report);
-  report_flushes(counters_, report);
+  report_flushes(options_, counters_, sum, report);
   report_shadows(shadows, report);
 }
 

@@ -14,6 +14,14 @@
 // and is flushed when the address space is loaded there again. So entries of such a slot exist but
 // cannot be used.
 //
+// **PDPTEs** (PAE, which knows no PCIDs). A flush after which the registers would differ from the
+// tables is a flush of the whole address space, by CR3, whatever was asked for: as Linux does when
+// it has freed a page directory (need_flush_all in ___pmd_free_tlb()). So no register leads to a
+// table that is freed. Because a new PDPTE costs a flush as well, Linux gives an address space its
+// page directories when it makes it (pgd_prepopulate_pmd()) and takes away what is left of them when
+// it has died; here that is done when it first runs, and in forget(), if the hardware walks the
+// kernel's table.
+//
 // **Shadows.** Where the hardware cannot read the kernel's page tables each address space that has
 // run has a Shadow (see shadow.h): its entries go at once in a flush, whatever CPUs do later, and
 // its emptied tables are freed when the CPUs have been told. The kernel's own tables may come and
@@ -104,6 +112,9 @@ class Tlbs final : public mmu::TlbMaintenance {
   Shadow* shadow_of(MmId mm, pt::PageTable& table);
   void flush_hardware_range(MmId mm, VirtRange range, PageShift stride, bool freed_tables);
   void flush_hardware_mm(MmId mm);
+  void populate(MmId mm, pt::PageTable& table);
+  void mop_up(MmId mm);
+  [[nodiscard]] bool pdptes_stale(MmId mm) const;
   template <class Action>
   void flush_now(MmId mm, Action action);
 
@@ -113,6 +124,7 @@ class Tlbs final : public mmu::TlbMaintenance {
   std::map<MmId, std::unique_ptr<Shadow>> shadows_;
   std::vector<Cpu> cpus_;
   std::unordered_map<MmId, uint64_t> generations_;  // looked up only, never iterated
+  std::unordered_map<MmId, pt::PageTable*> populated_;  // likewise
   FlushCounters counters_;
 };
 

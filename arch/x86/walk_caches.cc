@@ -4,20 +4,22 @@ namespace mmusim::x86 {
 
 namespace {
 
-using PrefixField = BitField<0, 36>;  // address bits 56:21, those below the entry's reach cleared
+using PrefixField =
+    BitField<0, 36>;  // address bits 56:21 (31:22), those below the entry's reach cleared
 using PcidField = BitField<36, 12>;
 using ValidField = BitField<63>;
 
-constexpr uint64_t make_tag(VirtAddr va, unsigned level, Pcid pcid) {
-  const uint64_t prefix = va.value() >> shift_of_level(level) << (kIndexBits * (level - 1));
+}  // namespace
+
+uint64_t WalkCaches::tag_of(VirtAddr va, unsigned level, Pcid pcid) const {
+  const uint64_t prefix = va.value() >> paging_.shift(level)
+                                            << (paging_.index_bits() * (level - 1));
   return ValidField::set(PcidField::set(PrefixField::set(0, prefix), pcid), 1);
 }
 
-}  // namespace
-
-WalkCaches::WalkCaches(const std::array<uint32_t, kMostLevels>& entries, unsigned levels)
-    : levels_(levels) {
-  for (unsigned level = 1; level < levels; ++level) {
+WalkCaches::WalkCaches(const std::array<uint32_t, kMostLevels>& entries, Paging paging)
+    : paging_(paging) {
+  for (unsigned level = 1; level < paging.walked(); ++level) {
     if (entries[level] == 0) continue;
     tlb::Geometry geometry;
     geometry.entries = geometry.ways = entries[level];
@@ -26,10 +28,10 @@ WalkCaches::WalkCaches(const std::array<uint32_t, kMostLevels>& entries, unsigne
 }
 
 std::optional<WalkStart> WalkCaches::find(VirtAddr va, Pcid pcid) {
-  for (unsigned level = 1; level < levels_; ++level) {
+  for (unsigned level = 1; level < paging_.walked(); ++level) {
     if (!caches_[level]) continue;
     Array& cache = *caches_[level];
-    const uint32_t index = cache.find(0, make_tag(va, level, pcid));
+    const uint32_t index = cache.find(0, tag_of(va, level, pcid));
     if (index == Array::kNone) continue;
     cache.touch(index, ++clock_);
     const Payload& payload = cache.payload(index);
@@ -41,7 +43,7 @@ std::optional<WalkStart> WalkCaches::find(VirtAddr va, Pcid pcid) {
 void WalkCaches::fill(VirtAddr va, Pcid pcid, unsigned level, PhysAddr table, WalkRights rights) {
   if (!caches_[level]) return;
   Array& cache = *caches_[level];
-  const uint64_t tag = make_tag(va, level, pcid);
+  const uint64_t tag = tag_of(va, level, pcid);
   uint32_t index = cache.find(0, tag);
   if (index == Array::kNone) index = cache.victim(0);
   cache.fill(index, tag, {table, rights}, ++clock_);
@@ -49,7 +51,7 @@ void WalkCaches::fill(VirtAddr va, Pcid pcid, unsigned level, PhysAddr table, Wa
 
 template <class Predicate>
 void WalkCaches::remove_if(Predicate predicate) {
-  for (unsigned level = 1; level < levels_; ++level) {
+  for (unsigned level = 1; level < paging_.walked(); ++level) {
     if (!caches_[level]) continue;
     Array& cache = *caches_[level];
     for (uint32_t index = 0; index < cache.entries(); ++index)
@@ -58,9 +60,9 @@ void WalkCaches::remove_if(Predicate predicate) {
 }
 
 void WalkCaches::invalidate_address(VirtAddr va, Pcid pcid) {
-  for (unsigned level = 1; level < levels_; ++level) {
+  for (unsigned level = 1; level < paging_.walked(); ++level) {
     if (!caches_[level]) continue;
-    const uint32_t index = caches_[level]->find(0, make_tag(va, level, pcid));
+    const uint32_t index = caches_[level]->find(0, tag_of(va, level, pcid));
     if (index != Array::kNone) caches_[level]->invalidate(index);
   }
 }
@@ -74,7 +76,7 @@ void WalkCaches::invalidate_all() {
 }
 
 void WalkCaches::for_each(const std::function<void(Pcid, PhysAddr)>& visit) const {
-  for (unsigned level = 1; level < levels_; ++level) {
+  for (unsigned level = 1; level < paging_.walked(); ++level) {
     if (!caches_[level]) continue;
     const Array& cache = *caches_[level];
     for (uint32_t index = 0; index < cache.entries(); ++index)

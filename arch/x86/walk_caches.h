@@ -1,6 +1,7 @@
 // The paging-structure caches: where a page walk can start below the root.
 //
-// One cache per level above the lowest: PDE, PDPTE, PML4E (and PML5E with five levels), each fully
+// One cache per level a walk reads above the lowest: PDE, PDPTE, PML4E (and PML5E with five levels;
+// the PDE alone with two levels and with PAE, whose PDPTEs are in registers anyhow), each fully
 // associative with LRU, tagged with the address bits its entry stands for and the PCID. An entry
 // holds the address of the next table and the rights accumulated from the root down to it (R/W and
 // U/S and-ed, XD or-ed): Intel SDM vol. 3A, 4.10.3.1. Existence and sizes differ between
@@ -39,7 +40,7 @@ struct WalkStart {
 
 class WalkCaches {
  public:
-  WalkCaches(const std::array<uint32_t, kMostLevels>& entries, unsigned levels);
+  WalkCaches(const std::array<uint32_t, kMostLevels>& entries, Paging paging);
 
   // The deepest start known for `va`; a use of that entry.
   std::optional<WalkStart> find(VirtAddr va, Pcid pcid);
@@ -63,7 +64,9 @@ class WalkCaches {
   template <class Predicate>
   void remove_if(Predicate predicate);
 
-  unsigned levels_;
+  [[nodiscard]] uint64_t tag_of(VirtAddr va, unsigned level, Pcid pcid) const;
+
+  Paging paging_;
   std::array<std::optional<Array>, kMostLevels> caches_;
   uint64_t clock_ = 0;
 };

@@ -2,8 +2,8 @@
 // does.
 //
 // A walk starts at the deepest paging-structure-cache entry for the address, else at the root, and
-// makes one dependent 8-byte load per level left (at most 4 or 5). Every load, and every update of
-// an A or D bit, is reported to the ReferenceSink with Origin::Walker and the entry's level (0 =
+// makes one dependent load of an entry (8 bytes, or 4) per level left. Every load, and every update
+// of an A or D bit, is reported to the ReferenceSink with Origin::Walker and the entry's level (0 =
 // PTE). Rules, with the Intel SDM vol. 3A section they are from:
 //   - P = 0: not present; reserved bits or PS where none may be: malformed; a table address outside
 //     table memory too (4.7).
@@ -15,6 +15,9 @@
 //     first, when it ends in a translation (4.10.3); a walk that faults fills nothing, which is
 //     what is left anyway after the fault has invalidated the entries of its address (4.10.4.1).
 //   - Translations are found for one access at a time: no speculative walks, no prefetching.
+//   - PAE: the PDPTEs are in registers (4.4.1). load_pdptes() reads all four, which is what MOV CR3
+//     does; a walk goes by the registers, whatever has happened to the words in memory since. (On
+//     hardware reserved bits make MOV CR3 itself fault; here the walk finds them malformed.)
 //
 // Not thread-safe.
 #ifndef MMUSIM_ARCH_X86_WALKER_H_
@@ -22,6 +25,7 @@
 
 #include <array>
 #include <cstdint>
+#include <functional>
 
 #include "arch/x86/options.h"
 #include "arch/x86/walk_caches.h"
@@ -37,7 +41,8 @@ struct WalkCounters {
   std::array<uint64_t, kMostLevels> loads{};    // entries read, by level
   std::array<uint64_t, kMostLevels> accessed_set{};
   uint64_t dirty_set = 0;
-  uint64_t updates = 0;  // locked writes; one may set A and D
+  uint64_t updates = 0;      // locked writes; one may set A and D
+  uint64_t pdpte_loads = 0;  // entries read into the registers; not among the loads
 
   void add(const WalkCounters& o);
 };
@@ -51,22 +56,33 @@ class Walker {
     mmu::FaultReason fault = mmu::FaultReason::None;
     tlb::Leaf leaf;  // valid without fault
   };
-  // REQUIRES: va is canonical.
+  // REQUIRES: paging.has_address(va).
   Result walk(PhysAddr root, VirtAddr va, Pcid pcid, AccessKind kind);
+
+  // With PAE, to be called for each MOV CR3; nothing otherwise. Errors: Error when `root` is not
+  // where CR3 could say, below 4 GiB.
+  void load_pdptes(PhysAddr root);
+  // Whether the words in memory differ from the registers. Never without PAE.
+  [[nodiscard]] bool pdptes_stale(PhysAddr root) const;
+  // Visits the tables the registers lead to.
+  void for_each_pdpte(const std::function<void(PhysAddr)>& visit) const;
 
   [[nodiscard]] WalkCaches& caches() { return caches_; }
   [[nodiscard]] const WalkCaches& caches() const { return caches_; }
   [[nodiscard]] const WalkCounters& counters() const { return counters_; }
 
  private:
+  [[nodiscard]] const uint64_t* word_of(PhysAddr address) const;
+  [[nodiscard]] uint64_t read(const uint64_t* word, PhysAddr address) const;
   [[nodiscard]] bool well_formed(uint64_t entry, unsigned level, bool leaf) const;
   void set_bits(PhysAddr address, unsigned level, uint64_t entry, uint64_t bits);
 
   mem::FrameMemory* frames_;
   mmu::MissPath* path_;
-  unsigned levels_;
+  Paging paging_;
   unsigned most_leaf_level_;
-  uint64_t reserved_address_bits_;
+  uint64_t reserved_;
+  std::array<uint64_t, kPdptes> pdptes_{};
   WalkCaches caches_;
   WalkCounters counters_;
 };

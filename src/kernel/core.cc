@@ -83,6 +83,10 @@ Core::Core(const config::Config& config, const Platform& platform_)
       settings(Settings::from(config, platform_.page)),
       cache(*platform_.frames),
       pool(*platform_.frames) {
+  const pt::EntryFormat& format = *platform.format;
+  const pt::Entry readable = format.make_leaf(
+      {.pfn = Pfn(1), .size = page(), .rights = Rights(Rights::kRead | Rights::kUser)});
+  refuses_fetches_ = !format.parse_leaf(readable, page()).rights.has(Rights::kExec);
   if (settings.shared_table_bytes != 0 && settings.shared_table_bytes <= page().bytes())
     throw UsageError("kernel.shared_tables", "a block is larger than a page");
   if (settings.swap_pages == 0 && settings.shared_table_bytes == 0) return;

@@ -71,8 +71,11 @@ class Core {
   [[nodiscard]] uint64_t pages(uint64_t bytes) const { return bytes >> platform.page.log2(); }
   // What the smallest table of a radix backend covers, as Linux sizes its windows by it.
   [[nodiscard]] uint64_t table_span() const {
-    return platform.page.bytes() * (platform.page.bytes() / sizeof(pt::Entry));
+    return platform.page.bytes() * (platform.page.bytes() / platform.format->entry_bytes);
   }
+  // Whether a leaf that can be read can refuse to be executed (not so in 32-bit paging without
+  // PAE).
+  [[nodiscard]] bool refuses_fetches() const { return refuses_fetches_; }
   // [start, start + length rounded up to pages) if it lies in user space and does not wrap.
   [[nodiscard]] std::optional<VirtRange> user_range(VirtAddr start, uint64_t length) const;
 
@@ -165,6 +168,7 @@ class Core {
   uint64_t next_mm_ = 1;
   uint64_t next_anon_vma_ = 1;
   std::optional<Pfn> zero_page_;
+  bool refuses_fetches_;
   bool huge_known_ = false;  // whether huge_ has been found out
   std::optional<PageShift> huge_;
   pt::SplitReserve reserve_;  // for one huge leaf

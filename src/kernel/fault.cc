@@ -244,7 +244,10 @@ FaultOutcome user_fault(FaultContext c, VirtAddr va, AccessKind kind) {
       vma = grow_stack(c.core, c.mm, *above, va);
   }
   if (vma == nullptr && c.core.settings.imply) vma = imply_area(c.core, c.mm, va, kind);
-  if (vma != nullptr && !vma->allows(kind)) {
+  // Where entries cannot refuse fetches, the processor reports them as reads.
+  const AccessKind reported =
+      kind == AccessKind::Fetch && !c.core.refuses_fetches() ? AccessKind::Load : kind;
+  if (vma != nullptr && !vma->allows(reported)) {
     const bool may_widen = c.core.settings.imply && vma->has(kVmImplied);
     vma = may_widen ? &widen_area(c.core, c.mm, *vma, kind) : nullptr;
   }

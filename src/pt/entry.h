@@ -71,7 +71,8 @@ class EntryFormat {
   [[nodiscard]] virtual Entry with_rights(Entry e, Rights rights) const = 0;
 
   // --- Entries of a radix table that point to the next level.
-  [[nodiscard]] virtual Entry make_table(PhysAddr next) const = 0;
+  // `covers`: what an entry of that level covers; levels may differ in format (PAE's PDPTEs).
+  [[nodiscard]] virtual Entry make_table(PhysAddr next, PageShift covers) const = 0;
   [[nodiscard]] virtual PhysAddr table_address(Entry e) const = 0;
   // Whether a present entry found at a level whose entries cover `size` is a leaf. Always true at
   // the lowest level.

@@ -42,7 +42,8 @@ constexpr Architecture entry() {
 
 const std::vector<Architecture>& all_architectures() {
   static const std::vector<Architecture> kAll = {
-      entry<x86::Architecture>(),     entry<ia64::Architecture>(),  entry<ppc64::Architecture>(),
+      entry<x86::Architecture>(),     entry<x86::I386>(),
+      entry<ia64::Architecture>(),    entry<ppc64::Architecture>(),
       entry<sparc64::Architecture>(), entry<alpha::Architecture>(),
   };
   return kAll;

@@ -158,7 +158,7 @@ void inspect_set_on(const config::Config& config, const PageSet& set, const Insp
                 "give the machine more with mem.bytes");
   };
   if (table == nullptr) out_of_memory();
-  const typename Arch::Format format;
+  const typename Arch::Format& format = machine.format();
   uint64_t pfn = 0;
   for (const VirtAddr va : addresses_of(set, Arch::kPage, end)) {
     const pt::Slot slot = table->ensure(va, Arch::kPage);

@@ -8,7 +8,7 @@
 //                                  Tlbs(const Options&, unsigned cpus, FrameMemory&,
 //                                  ReferenceSink&, bool direct) is a TlbMaintenance with
 //                                  Cpu& mmu(CpuId); direct: hardware can read the page tables
-//   Format                         its pt::EntryFormat
+//   Format                         its pt::EntryFormat; format(const Options&) makes one
 //   geometry(const Options&)       of the radix table its hardware or kernel is used to
 //   layout(const Options&)         of a user address space
 #ifndef MMUSIM_SIM_MACHINE_H_
@@ -47,6 +47,7 @@ class Machine {
   // Errors: UsageError for a configuration no machine can have.
   explicit Machine(const config::Config& config)
       : options_(Arch::read_options(config)),
+        format_(Arch::format(options_)),
         frames_(config, Arch::kPage),
         sink_(config),
         tables_(frames_),
@@ -71,6 +72,7 @@ class Machine {
   [[nodiscard]] kernel::Kernel& kernel() { return kernel_; }
   [[nodiscard]] mem::ReferenceSink& sink() { return sink_; }
   [[nodiscard]] const pt::TableAllocator& tables() const { return tables_; }
+  [[nodiscard]] const typename Arch::Format& format() const { return format_; }
   [[nodiscard]] pt::Factory& page_tables() { return *factory_; }
   [[nodiscard]] mmu::AddressLayout layout() const { return Arch::layout(options_); }
   [[nodiscard]] Checker* checker() { return checker_.get(); }  // null unless run.check

@@ -45,7 +45,7 @@ struct Machine {
     environment.sink = sink.get();
     environment.allocator = tables.get();
     environment.format = &format;
-    environment.geometry = x86::radix_geometry(4, true);
+    environment.geometry = x86::radix_geometry({4}, true);
     factory = pt::backends().front().make(*config, environment);
     Platform platform;
     platform.frames = frames.get();
@@ -54,7 +54,7 @@ struct Machine {
     platform.page_tables = factory.get();
     platform.format = &format;
     platform.tlbs = &tlb;
-    platform.layout = x86::address_layout();
+    platform.layout = x86::address_layout({4});
     kernel = std::make_unique<Kernel>(*config, platform);
     kernel->run(CpuId(0), kParent);
   }

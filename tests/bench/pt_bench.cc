@@ -35,7 +35,7 @@ struct Machine {
     environment = {.sink = &sink,
                    .allocator = &allocator,
                    .format = &format,
-                   .geometry = x86::radix_geometry(4, true),
+                   .geometry = x86::radix_geometry({4}, true),
                    .page = kPage};
     factory = backend.make(config, environment);
     table = factory->create(MmId(1));
@@ -163,7 +163,7 @@ class ByHand {
       const PhysAddr below = *m_.allocator.allocate(4096, MmId(2));
       made.push_back(below);
       m_.sink.reference(to + 8 * i, 8, true, touch);
-      target[i] = m_.format.make_table(below);
+      target[i] = m_.format.make_table(below, PageShift(12 + 9 * level));
       copy(m_.format.table_address(source[i]), below, level - 1);
     }
   }

@@ -21,7 +21,7 @@ namespace mmusim::x86 {
 
 inline naive::MmuShape shape_of(const Options& options) {
   naive::MmuShape shape;
-  shape.levels = options.levels;
+  shape.levels = options.paging.levels;
   const auto convert = [](const std::vector<tlb::Geometry>& from,
                           std::vector<naive::ArrayShape>& to) {
     for (const tlb::Geometry& geometry : from) {
@@ -138,7 +138,7 @@ class Pair {
   }
   uint64_t& word(unsigned space, uint64_t va, unsigned size) {
     PhysAddr table = roots_[space];
-    for (unsigned level = options_.levels - 1;; --level) {
+    for (unsigned level = options_.paging.levels - 1;; --level) {
       uint64_t& entry = *frames_->words(table + (va >> (12 + 9 * level) & 511) * 8);
       if (12 + 9 * level == size) return entry;
       if (entry == 0) entry = new_table().value() | 0x67;

@@ -42,6 +42,7 @@ class ArchWorld {
     config_->load_text(defaults, "world.cfg");
     config_->load_text(text, "test.cfg");
     options_ = Arch::read_options(*config_);
+    format_ = Arch::format(options_);
     frames_ = std::make_unique<mem::FrameMemory>(*config_, Arch::kPage);
     sink_ = std::make_unique<mem::ReferenceSink>(*config_);
     allocator_ = std::make_unique<pt::TableAllocator>(*frames_);

@@ -63,7 +63,7 @@ class TestFormat final : public EntryFormat {
     e = Write::set(e, rights.has(Rights::kWrite) ? 1 : 0);
     return Exec::set(e, rights.has(Rights::kExec) ? 1 : 0);
   }
-  [[nodiscard]] Entry make_table(PhysAddr next) const override {
+  [[nodiscard]] Entry make_table(PhysAddr next, PageShift /*covers*/) const override {
     return Present::kMask | Points::kMask | next.value() >> page_.log2() << shift_;
   }
   [[nodiscard]] PhysAddr table_address(Entry e) const override {

@@ -154,7 +154,7 @@ Status Mlpt::add_table(const Table& parent, uint64_t index, unsigned level) {
   const auto address = allocator_->allocate(shape_->level(level - 1).table_bytes, mm_);
   if (!address) return Status::NoMemory;
   count_table(level - 1, true);
-  write(parent, index, level, format_->make_table(*address));
+  write(parent, index, level, format_->make_table(*address, shape_->size(level)));
   return Status::Ok;
 }
 
@@ -251,7 +251,7 @@ Status Mlpt::split(const Handle& handle, PageShift to) {
 
   const PhysAddr below =
       fill_split(place.level - 1, to_level, format_->parse_leaf(place.entry, handle.size), tables);
-  write(place.table, place.index, place.level, format_->make_table(below));
+  write(place.table, place.index, place.level, format_->make_table(below, handle.size));
   ++generation_;
   return Status::Ok;
 }
@@ -283,7 +283,8 @@ PhysAddr Mlpt::fill_split(unsigned level, unsigned to_level, LeafFields fields,
     set_word(table, i,
              level == to_level
                  ? format_->make_leaf(fields)
-                 : format_->make_table(fill_split(level - 1, to_level, fields, tables)));
+                 : format_->make_table(fill_split(level - 1, to_level, fields, tables),
+                                       shape_->size(level)));
   sink().reference_run(
       address, word_bytes(), shape_->level(level).entries, true,
       {.origin = mem::Origin::Kernel, .level = static_cast<uint8_t>(level), .dependent = false});

@@ -67,7 +67,7 @@ Status Mlpt::share(VirtAddr at, PageTable& source, VirtAddr from, PageShift size
     other->count_table(0, false);
   }
   sharing_->add(theirs.address, {this, at});
-  write(above, index, 1, format_->make_table(theirs.address));
+  write(above, index, 1, format_->make_table(theirs.address, size));
   return Status::Ok;
 }
 
@@ -81,7 +81,7 @@ Status Mlpt::unshare(VirtAddr va, const RunCopier& copy) {
   Run from = run_of(table_at(place->entry), 0, 0, shape_->level(0).entries, base);
   Run to = run_of(mine, 0, 0, shape_->level(0).entries, base);
   const bool copied = copy(0, from, to);
-  write(place->table, place->index, 1, format_->make_table(*address));
+  write(place->table, place->index, 1, format_->make_table(*address, shape_->size(1)));
   count_table(0, true);
   stop_sharing(table_at(place->entry).address, base);
   ++generation_;

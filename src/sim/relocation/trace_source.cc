@@ -10,7 +10,7 @@ namespace {
 // The end of user space on the machine a trace was recorded on.
 VirtAddr source_top(const trace::Header& header) {
   if (header.isa == "x86_64") return VirtAddr(uint64_t{1} << 47);
-  if (header.isa == "i386") return VirtAddr(0xc000'0000);
+  if (header.isa == "i386") return VirtAddr(0xffff'e000);  // on a 64-bit kernel; else 0xc0000000
   if (header.isa == "ppc64") return VirtAddr(uint64_t{1} << 46);
   if (header.isa == "alpha") return VirtAddr(uint64_t{1} << 42);
   // IA-64 has region 4 begin at 2^63; elsewhere the upper half is the kernel's or a hole's end.
@@ -42,6 +42,33 @@ void require_fit(const config::Config& config, const RelocationSides& sides) {
   }
 }
 
+// The same for addresses that stay as recorded: nothing may be accessed between the machine's user
+// addresses and the end of the recording's. Errors: Error naming the address.
+void require_reach(const config::Config& config, VirtAddr source_top, VirtAddr top,
+                   const char* arch) {
+  trace::Reader reader = open(config);
+  trace::Batch batch;
+  const uint64_t limit = config.number("run.limit");
+  uint64_t instructions = 0;
+  const auto check = [&](VirtAddr va) {
+    if (va < top || va >= source_top) [[likely]]
+      return;
+    throw Error(config.text("run.trace"),
+                fmt::format("goes to {:#x}, but the user addresses of {} end at {:#x}", va.value(),
+                            arch, top.value()),
+                "move it to where it fits with run.relocate = force");
+  };
+  while ((limit == 0 || instructions < limit) && reader.next(batch)) {
+    check_interrupt();
+    if (batch.event != nullptr) continue;
+    for (const uint32_t number : batch.blocks)
+      check(batch.table[number].start);
+    for (uint64_t i = 0; i < batch.totals.data_accesses(); ++i)
+      check(VirtAddr(batch.addresses[i]));
+    instructions += batch.totals.instructions;
+  }
+}
+
 }  // namespace
 
 void TraceSource::declare(config::Schema& schema) {
@@ -56,7 +83,12 @@ TraceSource::TraceSource(const config::Config& config, const char* arch,
   const trace::Header& header = reader_.header();
   const std::string& wish = config.choice("run.relocate");
   const bool differs = header.isa != arch || header.page != layout.page;
-  if (wish == "off" || (wish == "auto" && !differs)) return;
+  const VirtAddr end = source_top(header);
+  const bool smaller = layout.top < align_down(end, layout.page) - AddressMap::kWindow.bytes();
+  if (wish == "off" || (wish == "auto" && !differs)) {
+    if (smaller) require_reach(config, end, layout.top, arch);
+    return;
+  }
   if (header.page.log2() > AddressMap::kWindow.log2() || header.page > layout.page) {
     throw Error(config.text("run.trace"),
                 fmt::format("recorded with pages of {} bytes, which this machine's of {} cannot "
@@ -64,9 +96,8 @@ TraceSource::TraceSource(const config::Config& config, const char* arch,
                             header.page.bytes(), layout.page.bytes()),
                 "replay it as recorded with run.relocate = off");
   }
-  const RelocationSides sides{source_top(header), header.page, layout};
-  if (layout.top < align_down(sides.source_top, layout.page) - AddressMap::kWindow.bytes())
-    require_fit(config, sides);
+  const RelocationSides sides{end, header.page, layout};
+  if (smaller) require_fit(config, sides);
   relocator_ = std::make_unique<Relocator>(sides);
 }
 

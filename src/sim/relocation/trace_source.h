@@ -3,7 +3,8 @@
 //
 // Without one next() is the reader's, batch for batch. Errors in the constructor: those of the
 // reader; and when the machine's address space is smaller than the recording's, Error if the trace
-// does not fit: it is read once for that before anything runs.
+// does not fit, or not where it was recorded if it is to stay there: it is read once for that
+// before anything runs.
 #ifndef MMUSIM_SIM_RELOCATION_TRACE_SOURCE_H_
 #define MMUSIM_SIM_RELOCATION_TRACE_SOURCE_H_
 

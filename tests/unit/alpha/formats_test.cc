@@ -77,7 +77,7 @@ TEST(AlphaFormats, GranularityHints) {
 TEST(AlphaFormats, EntriesOfTables) {
   const EntryFormat format;
   // Linux's _PAGE_TABLE: valid, both sets of use bits.
-  EXPECT_EQ(format.make_table(PhysAddr(0x5'4000)), 0x2a'0006'3301u);
+  EXPECT_EQ(format.make_table(PhysAddr(0x5'4000), PageShift(23)), 0x2a'0006'3301u);
   EXPECT_EQ(format.table_address(0x2a'0006'3301u), PhysAddr(0x5'4000));
   EXPECT_FALSE(format.is_leaf(0x2a'0006'3301u, PageShift(23)));
   EXPECT_TRUE(format.is_leaf(leaf(1024, kR, true, false, PageShift(23)), PageShift(23)));

@@ -113,7 +113,7 @@ TEST(Ia64Formats, LeavesOfAllSizesComeBack) {
 }
 
 TEST(Ia64Formats, Tables) {
-  const pt::Entry e = kFormat.make_table(PhysAddr(0x1234'c000));
+  const pt::Entry e = kFormat.make_table(PhysAddr(0x1234'c000), PageShift(25));
   EXPECT_EQ(e, 0x1234'c001u);
   EXPECT_EQ(kFormat.table_address(e), PhysAddr(0x1234'c000));
   EXPECT_FALSE(kFormat.is_leaf(e, PageShift(25)));

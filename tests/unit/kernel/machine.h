@@ -71,7 +71,7 @@ class ToyFormat final : public pt::EntryFormat {
     if (r.has(Rights::kExec)) e |= kExec;
     return e;
   }
-  pt::Entry make_table(PhysAddr next) const override {
+  pt::Entry make_table(PhysAddr next, PageShift /*covers*/) const override {
     return kPresent | kTable | next.value() >> 12;
   }
   PhysAddr table_address(pt::Entry e) const override { return PhysAddr((e & pfn_mask) << 12); }

@@ -27,7 +27,7 @@ TEST(Ppc64Formats, PageTableEntries) {
   // PROT_NONE: present, coherent, not the user's.
   EXPECT_EQ(format.make_leaf({.pfn = Pfn(1), .size = kPage, .rights = Rights()}),
             1ull << 17 | 0x11);
-  EXPECT_EQ(format.make_table(PhysAddr(0x4400)), 0xc000'0000'0000'4400);
+  EXPECT_EQ(format.make_table(PhysAddr(0x4400), PageShift(21)), 0xc000'0000'0000'4400);
   EXPECT_EQ(format.table_address(0xc000'0000'0000'4400), PhysAddr(0x4400));
   EXPECT_FALSE(format.is_leaf(0xc000'0000'0000'4400, PageShift(21)));
   // Rights change; the hint (HASHPTE, slot 5, secondary) goes.

@@ -190,6 +190,62 @@ TEST_F(SmallTrace, ATableThatCannotMapTheAddressesIsAUsageError) {
                UsageError);
 }
 
+// A machine of 32-bit addresses: core2 has XD, pentium4's entries cannot refuse a fetch.
+class SmallMachine : public SmallTrace {
+ protected:
+  stats::Report run_on(const std::string& machine, const char* relocate = "auto") {
+    return run(true, [&](config::Config& config) {
+      config.load(std::string(MMUSIM_SOURCE_DIR) + "/configs/machines/" + machine + ".cfg");
+      config.set("run.relocate", relocate, "test");
+      config.set("kernel.imply", "false", "test");
+    });
+  }
+  std::string refusal(const char* relocate) {
+    try {
+      run_on("core2", relocate);
+    } catch (const Error& error) {
+      return error.what();
+    }
+    return "accepted";
+  }
+};
+
+TEST_F(SmallMachine, AFetchIsAReadWhereEntriesCannotTell) {
+  thread(1);
+  map(0x400000, 1, 5);    // r-x
+  map(0x10000000, 2, 3);  // rw-
+  fetch(0x400000);
+  store(0x10000000);
+  fetch(0x10000000);
+  fetch(0x10001000);  // not there yet: the fault is a read's
+  const stats::Report told = run_on("core2");
+  EXPECT_EQ(told.value("access.refused"), 2u);
+  const stats::Report untold = run_on("pentium4");
+  EXPECT_EQ(untold.value("access.refused"), 0u);
+  EXPECT_EQ(untold.value("kernel.faults.minor"), told.value("kernel.faults.minor") + 1);
+}
+
+TEST_F(SmallMachine, WhatDoesNotFitIsRefusedBeforeTheRun) {
+  thread(1);
+  map(0x400000, 1, 5);
+  fetch(0x400000);
+  map(0x100000000, 0xc0000, 3);  // 3 GiB
+  fetch(0x400004);
+  store(0x100000000);
+  EXPECT_THAT(refusal("auto"), testing::HasSubstr("does not fit"));
+  EXPECT_THAT(refusal("off"), testing::HasSubstr("user addresses of i386 end at 0xc0000000"));
+}
+
+TEST_F(SmallMachine, HighAddressesAreMovedOrRefused) {
+  thread(1);
+  map(0x400000, 1, 5);
+  map(0x1ffeffe000, 1, 3);
+  fetch(0x400000);
+  store(0x1ffeffe000);
+  EXPECT_EQ(refusal("auto"), "accepted");
+  EXPECT_THAT(refusal("off"), testing::HasSubstr("goes to 0x1ffeffe000"));
+}
+
 TEST(Replay, WithoutATraceIsAUsageError) {
   config::Schema schema;
   declare(schema);

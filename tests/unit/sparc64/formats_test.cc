@@ -48,8 +48,8 @@ TEST(Sparc64Formats, Ttes) {
   EXPECT_EQ(leaf(Rights::kRead, true, false, false, kHugePage),
             1ull << 63 | 3ull << 61 | 1ull << 56 | kPa | 0x6b0);
   EXPECT_TRUE(kFormat.is_leaf(1ull << 56 | 0x80, kHugePage));
-  EXPECT_FALSE(kFormat.is_leaf(kFormat.make_table(PhysAddr(0x4000)), kHugePage));
-  EXPECT_EQ(kFormat.make_table(PhysAddr(0x4000)), 0x4080u);
+  EXPECT_FALSE(kFormat.is_leaf(kFormat.make_table(PhysAddr(0x4000), kHugePage), kHugePage));
+  EXPECT_EQ(kFormat.make_table(PhysAddr(0x4000), kHugePage), 0x4080u);
   EXPECT_EQ(kFormat.table_address(0x4080), PhysAddr(0x4000));
 }
 

@@ -135,7 +135,7 @@ TEST(EntryFormat, ChangingRightsKeepsTheRest) {
 
 TEST(EntryFormat, Tables) {
   const EntryFormat format;
-  const pt::Entry e = format.make_table(PhysAddr(0xab'cdef'1000));
+  const pt::Entry e = format.make_table(PhysAddr(0xab'cdef'1000), k2M);
   EXPECT_EQ(e, 0x0000'00ab'cdef'1067u);  // P W U A D
   EXPECT_EQ(format.table_address(e), PhysAddr(0xab'cdef'1000));
   EXPECT_FALSE(format.is_leaf(e, k2M));
@@ -146,7 +146,7 @@ TEST(EntryFormat, Tables) {
 }
 
 TEST(RadixGeometry, FourAndFiveLevels) {
-  const pt::RadixGeometry four = radix_geometry(4, true);
+  const pt::RadixGeometry four = radix_geometry({4}, true);
   ASSERT_EQ(four.size(), 4u);
   const unsigned shifts[] = {12, 21, 30, 39};
   for (unsigned level = 0; level < 4; ++level) {
@@ -154,7 +154,7 @@ TEST(RadixGeometry, FourAndFiveLevels) {
     EXPECT_EQ(four[level].index_bits, 9u);
     EXPECT_EQ(four[level].leaf_allowed, level < 3);
   }
-  const pt::RadixGeometry five = radix_geometry(5, false);
+  const pt::RadixGeometry five = radix_geometry({5}, false);
   ASSERT_EQ(five.size(), 5u);
   EXPECT_EQ(five[4].shift, 48u);
   EXPECT_TRUE(five[1].leaf_allowed);
@@ -162,22 +162,22 @@ TEST(RadixGeometry, FourAndFiveLevels) {
 }
 
 TEST(AddressLayout, IsLinuxWithoutRandomisation) {
-  const mmu::AddressLayout layout = address_layout();
+  const mmu::AddressLayout layout = address_layout({4});
   EXPECT_EQ(layout.top, VirtAddr(0x7fff'ffff'f000));
   EXPECT_EQ(layout.stack_top, VirtAddr(0x7fff'ffff'f000));
   EXPECT_EQ(layout.mmap_base, VirtAddr(0x7fff'f7ff'f000));
   EXPECT_EQ(layout.page, k4K);
 }
 
-TEST(Canonical, FollowsTheHighestBitTranslated) {
-  EXPECT_TRUE(is_canonical(VirtAddr(0x0000'7fff'ffff'ffff), 4));
-  EXPECT_FALSE(is_canonical(VirtAddr(0x0000'8000'0000'0000), 4));
-  EXPECT_FALSE(is_canonical(VirtAddr(0xffff'7fff'ffff'ffff), 4));
-  EXPECT_TRUE(is_canonical(VirtAddr(0xffff'8000'0000'0000), 4));
-  EXPECT_TRUE(is_canonical(VirtAddr(0x0000'8000'0000'0000), 5));
-  EXPECT_TRUE(is_canonical(VirtAddr(0x00ff'ffff'ffff'ffff), 5));
-  EXPECT_FALSE(is_canonical(VirtAddr(0x0100'0000'0000'0000), 5));
-  EXPECT_TRUE(is_canonical(VirtAddr(0xff00'0000'0000'0000), 5));
+TEST(Paging, AddressesFollowTheHighestBitTranslated) {
+  EXPECT_TRUE(Paging{4}.has_address(VirtAddr(0x0000'7fff'ffff'ffff)));
+  EXPECT_FALSE(Paging{4}.has_address(VirtAddr(0x0000'8000'0000'0000)));
+  EXPECT_FALSE(Paging{4}.has_address(VirtAddr(0xffff'7fff'ffff'ffff)));
+  EXPECT_TRUE(Paging{4}.has_address(VirtAddr(0xffff'8000'0000'0000)));
+  EXPECT_TRUE(Paging{5}.has_address(VirtAddr(0x0000'8000'0000'0000)));
+  EXPECT_TRUE(Paging{5}.has_address(VirtAddr(0x00ff'ffff'ffff'ffff)));
+  EXPECT_FALSE(Paging{5}.has_address(VirtAddr(0x0100'0000'0000'0000)));
+  EXPECT_TRUE(Paging{5}.has_address(VirtAddr(0xff00'0000'0000'0000)));
 }
 
 }  // namespace

@@ -82,7 +82,7 @@ class Machine {
   // The word at `level` (0 = PTE) on the way to `va`; makes tables above it with `table_bits`.
   uint64_t& entry(PhysAddr root, uint64_t va, unsigned level, uint64_t table_bits = kTable) {
     PhysAddr table = root;
-    for (unsigned at = options_.levels - 1;; --at) {
+    for (unsigned at = options_.paging.levels - 1;; --at) {
       uint64_t& word = *frames_->words(table + ((va >> (12 + 9 * at)) & 511) * 8);
       if (at == level) return word;
       if (word == 0) word = new_table().value() | table_bits;

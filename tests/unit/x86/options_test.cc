@@ -61,7 +61,7 @@ TEST_F(OptionsTest, SkylakeSpIsAsDocumentedAndTheDefault) {
     EXPECT_TRUE(machine.pcid);
     EXPECT_EQ(machine.pcid_slots, 6u);
     EXPECT_EQ(machine.flush_ceiling, 33u);
-    EXPECT_EQ(machine.levels, 4u);
+    EXPECT_EQ(machine.paging.levels, 4u);
   }
 }
 
@@ -94,7 +94,8 @@ TEST_F(OptionsTest, EveryLevelMustHoldBasePages) {
 }
 
 TEST_F(OptionsTest, RangesAreChecked) {
-  EXPECT_NE(refusal("[paging]\nlevels = 3\n"), "accepted");
+  EXPECT_NE(refusal("[paging]\nlevels = 1\n"), "accepted");
+  EXPECT_NE(refusal("[paging]\nlevels = 6\n"), "accepted");
   EXPECT_NE(refusal("[paging]\nphysical_bits = 53\n"), "accepted");
   EXPECT_NE(refusal("[x86]\npcid_slots = 0\n"), "accepted");
   EXPECT_NE(refusal("[x86]\npcid_slots = 4095\n"), "accepted");
