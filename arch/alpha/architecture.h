@@ -7,7 +7,6 @@
 #include "arch/alpha/mmu.h"
 #include "arch/alpha/options.h"
 #include "arch/alpha/tlbs.h"
-#include "base/types.h"
 
 namespace mmusim::alpha {
 
@@ -15,7 +14,6 @@ struct Architecture {
   static constexpr const char* kName = "alpha";
   static constexpr const char* kSummary =
       "Alpha: PALcode miss handlers, linear virtual page table, address space numbers";
-  static constexpr PageShift kPage = alpha::kPage;
 
   using Cpu = Mmu;
   using Options = alpha::Options;

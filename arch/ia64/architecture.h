@@ -7,7 +7,6 @@
 #include "arch/ia64/mmu.h"
 #include "arch/ia64/options.h"
 #include "arch/ia64/tlbs.h"
-#include "base/types.h"
 
 namespace mmusim::ia64 {
 
@@ -15,7 +14,6 @@ struct Architecture {
   static constexpr const char* kName = "ia64";
   static constexpr const char* kSummary =
       "IA-64: regions, translation registers, VHPT in long or short format or none";
-  static constexpr PageShift kPage = ia64::kPage;
 
   using Cpu = Mmu;
   using Options = ia64::Options;

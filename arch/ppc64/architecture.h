@@ -7,7 +7,6 @@
 #include "arch/ppc64/mmu.h"
 #include "arch/ppc64/options.h"
 #include "arch/ppc64/tlbs.h"
-#include "base/types.h"
 
 namespace mmusim::ppc64 {
 
@@ -15,7 +14,6 @@ struct Architecture {
   static constexpr const char* kName = "ppc64";
   static constexpr const char* kSummary =
       "64-bit PowerPC: SLB, ERATs, hashed page table as a cache of the kernel's";
-  static constexpr PageShift kPage = ppc64::kPage;
 
   using Cpu = Mmu;
   using Options = ppc64::Options;
@@ -24,9 +22,9 @@ struct Architecture {
 
   static void declare(config::Schema& schema) { ppc64::declare(schema); }
   static Options read_options(const config::Config& config) { return ppc64::read_options(config); }
-  static Format format(const Options& /*options*/) { return {}; }
-  static pt::RadixGeometry geometry(const Options&) { return radix_geometry(); }
-  static mmu::AddressLayout layout(const Options&) { return address_layout(); }
+  static Format format(const Options& options) { return Format(options.page); }
+  static pt::RadixGeometry geometry(const Options& options) { return radix_geometry(options.page); }
+  static mmu::AddressLayout layout(const Options& options) { return address_layout(options.page); }
 };
 
 }  // namespace mmusim::ppc64

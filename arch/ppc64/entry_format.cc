@@ -1,8 +1,7 @@
 #include "arch/ppc64/entry_format.h"
 
 #include <fmt/format.h>
-
-#include "arch/ppc64/formats.h"
+#include <vector>
 
 namespace mmusim::ppc64 {
 
@@ -21,19 +20,19 @@ pt::Entry bits_of(Rights rights) {
 
 }  // namespace
 
-EntryFormat::EntryFormat() {
+EntryFormat::EntryFormat(PageShift page) : form_(&pte_form(page)) {
   present_mask = pte::Present::kMask;
   accessed_mask = pte::Accessed::kMask;
   dirty_mask = pte::Dirty::kMask;
-  special_mask = pte::Special::kMask;
+  special_mask = form_->special;
   write_mask = pte::Write::kMask;
-  pfn_mask = pte::Frame::kMask;
-  pfn_shift = 17;
+  pfn_mask = ~pt::Entry{0} << form_->frame_shift;
+  pfn_shift = form_->frame_shift;
 }
 
 pt::Entry EntryFormat::make_leaf(const pt::LeafFields& fields) const {
   pt::Entry e = pte::Present::kMask | pte::Coherent::kMask | bits_of(fields.rights);
-  e = pte::Frame::set(e, fields.pfn.value());
+  e = form_->with_frame(e, fields.pfn.value());
   if (fields.accessed) e |= accessed_mask;
   if (fields.dirty) e |= dirty_mask;
   if (fields.special) e |= special_mask;
@@ -42,7 +41,7 @@ pt::Entry EntryFormat::make_leaf(const pt::LeafFields& fields) const {
 
 pt::LeafFields EntryFormat::parse_leaf(pt::Entry e, PageShift size) const {
   pt::LeafFields fields;
-  fields.pfn = Pfn(pte::Frame::get(e) & ~(size.offset_mask() >> kPage.log2()));
+  fields.pfn = Pfn(form_->frame_of(e) & ~(size.offset_mask() >> form_->page.log2()));
   fields.size = size;
   fields.accessed = is_accessed(e);
   fields.dirty = is_dirty(e);
@@ -58,7 +57,7 @@ pt::LeafFields EntryFormat::parse_leaf(pt::Entry e, PageShift size) const {
 }
 
 pt::Entry EntryFormat::with_rights(pt::Entry e, Rights rights) const {
-  return (e & ~(kRightsBits | pte::kHint)) | bits_of(rights);
+  return (e & ~(kRightsBits | form_->hint)) | bits_of(rights);
 }
 
 pt::Entry EntryFormat::make_table(PhysAddr next, PageShift /*covers*/) const {
@@ -70,7 +69,7 @@ PhysAddr EntryFormat::table_address(pt::Entry e) const {
 }
 
 bool EntryFormat::is_leaf(pt::Entry e, PageShift size) const {
-  return size == kPage || pte::Present::get(e) != 0;
+  return size == form_->page || pte::Present::get(e) != 0;
 }
 
 std::string EntryFormat::describe(pt::Entry e, PageShift size) const {
@@ -81,24 +80,36 @@ std::string EntryFormat::describe(pt::Entry e, PageShift size) const {
       "present={} user={} exec={} coherent={} dirty={} accessed={} rw={} hashpte={} slot={} "
       "secondary={} special={} rpn={:#x}",
       pte::Present::get(e), pte::User::get(e), pte::Exec::get(e), pte::Coherent::get(e),
-      pte::Dirty::get(e), pte::Accessed::get(e), pte::Write::get(e), pte::HashPte::get(e),
-      pte::Slot::get(e), pte::Secondary::get(e), pte::Special::get(e), pte::Frame::get(e));
+      pte::Dirty::get(e), pte::Accessed::get(e), pte::Write::get(e),
+      (e & form_->hash_pte) != 0 ? 1 : 0, pte::Slot::get(e), pte::Secondary::get(e),
+      is_special(e) ? 1 : 0, form_->frame_of(e));
 }
 
-pt::RadixGeometry radix_geometry() {
+pt::RadixGeometry radix_geometry(PageShift page) {
+  // With 64K pages, tables are smaller than a page: half of a leaf table's 4K is for what Linux
+  // keeps of pages hashed in pieces.
+  struct Level {
+    unsigned index_bits;
+    unsigned table_log2;
+  };
+  const std::vector<Level> levels = page == k64K
+                                        ? std::vector<Level>{{8, 12}, {10, 13}, {12, 15}}
+                                        : std::vector<Level>{{9, 0}, {7, 0}, {9, 0}, {9, 0}};
   pt::RadixGeometry geometry;
-  unsigned shift = kPage.log2();
-  for (const unsigned index_bits : {9u, 7u, 9u, 9u}) {
-    geometry.push_back(
-        {.shift = shift, .index_bits = index_bits, .leaf_allowed = geometry.empty()});
-    shift += index_bits;
+  unsigned shift = page.log2();
+  for (const Level& level : levels) {
+    geometry.push_back({.shift = shift,
+                        .index_bits = level.index_bits,
+                        .leaf_allowed = geometry.empty(),
+                        .table_log2 = level.table_log2});
+    shift += level.index_bits;
   }
   return geometry;
 }
 
-mmu::AddressLayout address_layout() {
+mmu::AddressLayout address_layout(PageShift page) {
   mmu::AddressLayout layout;
-  layout.page = kPage;
+  layout.page = page;
   layout.lowest = VirtAddr(0x10000);
   layout.top = VirtAddr(uint64_t{1} << kUserBits);
   layout.stack_top = layout.top;

@@ -3,7 +3,7 @@
 // Bits are numbered from the least significant; IBM's bit n of a doubleword is 63 - n here.
 // Hashed page table entries (HPTEs) and SLB words as the Power ISA, book III-S, chapter 5, has
 // them, with what Linux adds; page-table entries, VSIDs and the hash as in Linux 3.12,
-// arch/powerpc/include/asm/{mmu-hash64,pte-hash64,pte-hash64-4k}.h. Pure functions.
+// arch/powerpc/include/asm/{mmu-hash64,pte-hash64,pte-hash64-4k,pte-hash64-64k}.h. Pure functions.
 #ifndef MMUSIM_ARCH_PPC64_FORMATS_H_
 #define MMUSIM_ARCH_PPC64_FORMATS_H_
 
@@ -14,14 +14,16 @@
 
 namespace mmusim::ppc64 {
 
-inline constexpr PageShift kPage{12};
+// Base pages, one of which a kernel is built for.
+inline constexpr PageShift k4K{12};
+inline constexpr PageShift k64K{16};
 inline constexpr PageShift kLargePage{24};
 inline constexpr unsigned kUserBits = 46;  // of an effective address of user space
 constexpr bool is_user(VirtAddr va) {
   return va.value() >> kUserBits == 0;
 }
 
-// --- Linux's page-table entry, 4K pages
+// --- Linux's page-table entry. The same whatever the base page is, but for what PteForm has.
 namespace pte {
 using Present = BitField<0>;
 using User = BitField<1>;
@@ -30,14 +32,39 @@ using Coherent = BitField<4>;
 using Dirty = BitField<7>;
 using Accessed = BitField<8>;
 using Write = BitField<9>;
-using HashPte = BitField<10>;    // an HPTE may exist
-using Slot = BitField<12, 3>;    // in its group: the hint ...
-using Secondary = BitField<15>;  // ... of where
-using Special = BitField<16>;
-using Frame = BitField<17, 47>;
-inline constexpr uint64_t kHint = HashPte::kMask | Slot::kMask | Secondary::kMask;
+using Slot = BitField<12, 3>;                  // in its group: the hint ...
+using Secondary = BitField<15>;                // ... of where
 inline constexpr uint64_t kHpteFlags = 0x1fe;  // bits 8:1, which an HPTE has in the same places
 }  // namespace pte
+
+// Where a page-table entry has the rest. With 64K pages, bits 27:12 are one for each 4K piece that
+// is hashed by itself; a page hashed whole has the first of them, and the hint in the others'
+// place.
+struct PteForm {
+  PageShift page;
+  uint64_t hash_pte = 0;  // an HPTE may exist
+  uint64_t special = 0;
+  unsigned frame_shift = 0;  // of the frame's number, in base pages, up to bit 63
+  uint64_t hint = 0;         // all bits that say whether and where there is an HPTE
+
+  [[nodiscard]] constexpr uint64_t frame_of(uint64_t entry) const { return entry >> frame_shift; }
+  [[nodiscard]] constexpr uint64_t with_frame(uint64_t entry, uint64_t frame) const {
+    return (entry & ((uint64_t{1} << frame_shift) - 1)) | frame << frame_shift;
+  }
+};
+inline constexpr PteForm kPte4K{.page = k4K,
+                                .hash_pte = uint64_t{1} << 10,
+                                .special = uint64_t{1} << 16,
+                                .frame_shift = 17,
+                                .hint = 0xf400};
+inline constexpr PteForm kPte64K{.page = k64K,
+                                 .hash_pte = uint64_t{1} << 27,
+                                 .special = uint64_t{1} << 10,
+                                 .frame_shift = 30,
+                                 .hint = 0x0fff'f000};
+constexpr const PteForm& pte_form(PageShift page) {
+  return page == k64K ? kPte64K : kPte4K;
+}
 
 // --- Hashed page table entry
 namespace hpte {
@@ -51,12 +78,13 @@ using Hash = BitField<1>;             // H: found by the secondary hash
 using Valid = BitField<0>;
 inline constexpr uint64_t kCompared = SegmentSize::kMask | Avpn::kMask;
 // Second doubleword
-using Frame = BitField<12, 48>;  // RPN
+using Frame = BitField<12, 48>;  // RPN; where L is set, its low bits say the page's size (LP)
 using Referenced = BitField<8>;
 using Changed = BitField<7>;
 using Coherent = BitField<4>;  // M of WIMG
 using NoExecute = BitField<2>;
-using Protection = BitField<0, 2>;  // PP
+using Protection = BitField<0, 2>;       // PP
+inline constexpr uint64_t kPage64K = 1;  // LP, under RPN bits 3:0, of a page of 64K
 inline constexpr uint64_t kBytes = 16;
 inline constexpr unsigned kGroup = 8;  // HPTEs of a PTEG
 }  // namespace hpte
@@ -70,6 +98,11 @@ using KeySupervisor = BitField<11>;   // Ks
 using KeyProblem = BitField<10>;      // Kp
 using Large = BitField<8>;            // L
 using Class = BitField<7>;            // C: of user space
+using PageSize = BitField<4, 2>;      // LP: with L, 0 is 16M and 1 is 64K
+// What slbmte is given for segments of base pages of this size.
+constexpr uint64_t page_size_bits(PageShift page) {
+  return page == k64K ? Large::kMask | PageSize::set(0, 1) : 0;
+}
 }  // namespace slb
 
 // --- Segments
@@ -135,8 +168,17 @@ constexpr uint64_t hpte_flags(uint64_t entry) {
   if (pte::User::get(entry) != 0 && !writable) flags |= 1;
   return flags | hpte::Changed::kMask;
 }
-constexpr uint64_t hpte_second(uint64_t entry) {
-  return hpte::Frame::set(hpte_flags(entry), pte::Frame::get(entry));
+constexpr uint64_t hpte_second(uint64_t entry, const PteForm& form) {
+  const uint64_t frame = form.frame_of(entry) << (form.page.log2() - k4K.log2());
+  return hpte::Frame::set(hpte_flags(entry), form.page == k64K ? frame | hpte::kPage64K : frame);
+}
+// The frame of an HPTE, in base pages.
+constexpr Pfn hpte_frame(uint64_t second, PageShift page) {
+  return Pfn(hpte::Frame::get(second) >> (page.log2() - k4K.log2()));
+}
+// L of an HPTE of a base page.
+constexpr uint64_t hpte_large(PageShift page) {
+  return page == k4K ? 0 : hpte::Large::kMask;
 }
 
 // What user code may do by an HPTE (Kp = 1, and PP has bit 0 of its three clear).

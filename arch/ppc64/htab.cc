@@ -23,6 +23,7 @@ mmu::MissPath::Access handler(const char* what) {
 
 Htab::Htab(uint64_t bytes, bool tera_segments, mem::FrameMemory& frames, mem::ReferenceSink& sink)
     : bytes_(bytes),
+      page_(frames.page()),
       mask_(bytes / (hpte::kGroup * hpte::kBytes) - 1),
       frames_(&frames),
       sink_(&sink),
@@ -36,7 +37,7 @@ Htab::Htab(uint64_t bytes, bool tera_segments, mem::FrameMemory& frames, mem::Re
 }
 
 void Htab::bolt_linear_map(bool tera_segments) {
-  const uint64_t memory = frames_->total_frames() * kPage.bytes();
+  const uint64_t memory = frames_->total_frames() * page_.bytes();
   // So that groups of bolted entries only are all but impossible.
   if (memory / kLargePage.bytes() > owners_.size() / 4)
     throw Error("ppc64.htab.bytes",
@@ -69,10 +70,8 @@ uint64_t Htab::timebase() {
 
 std::optional<uint64_t> Htab::search(const Page& page, bool write, mmu::MissPath& path) {
   ++counters_.lookups;
-  const uint64_t compared = compared_of(page.base, page.segment, kPage);
   for (const Group group : {Group::Primary, Group::Secondary}) {
-    const uint64_t wanted =
-        compared | hpte::Valid::kMask | (group == Group::Secondary ? hpte::Hash::kMask : 0);
+    const uint64_t wanted = first_of(page, group);
     constexpr uint64_t kMatched =
         hpte::kCompared | hpte::Large::kMask | hpte::Hash::kMask | hpte::Valid::kMask;
     const auto level = static_cast<uint8_t>(group);
@@ -130,10 +129,7 @@ std::optional<unsigned> Htab::take_place(const Page& page, Group group, uint64_t
     if (hpte::Valid::get(old) != 0) continue;
     path.store(entry, old | hpte::Lock::kMask, handler("HPTE V"));
     path.store(entry + kSecond, second, handler("HPTE R"));
-    path.store(entry,
-               compared_of(page.base, page.segment, kPage) | hpte::Valid::kMask |
-                   (group == Group::Secondary ? hpte::Hash::kMask : 0),
-               handler("HPTE V"));
+    path.store(entry, first_of(page, group), handler("HPTE V"));
     use(first_slot + i, page);
     return i;
   }
@@ -164,7 +160,7 @@ bool Htab::update(const Page& page, uint64_t second, mmu::MissPath& path) {
   const uint64_t first = path.load(entry, handler("HPTE V"));
   path.store(entry, first | hpte::Lock::kMask, handler("HPTE V"));
   const bool ours = hpte::Valid::get(first) != 0 &&
-                    (first & hpte::kCompared) == compared_of(page.base, page.segment, kPage);
+                    (first & hpte::kCompared) == compared_of(page.base, page.segment, page_);
   if (ours) {
     constexpr uint64_t kChanged = hpte::Protection::kMask | hpte::NoExecute::kMask;
     const uint64_t old = path.load(entry + kSecond, handler("HPTE R"));
@@ -190,7 +186,7 @@ void Htab::invalidate(const Page& page) {
   reference(true);  // cleared, or unlocked
   const uint64_t first = word(entry);
   if (hpte::Valid::get(first) == 0 ||
-      (first & hpte::kCompared) != compared_of(page.base, page.segment, kPage)) {
+      (first & hpte::kCompared) != compared_of(page.base, page.segment, page_)) {
     ++counters_.invalidates_missed;
     return;
   }

@@ -96,8 +96,13 @@ class Htab {
   static constexpr uint32_t kNowhere = ~uint32_t{0};
   enum class Group : uint8_t { Primary, Secondary };
 
+  // The first doubleword of the page's entry, if it is valid.
+  [[nodiscard]] uint64_t first_of(const Page& page, Group group) const {
+    return compared_of(page.base, page.segment, page_) | hpte_large(page_) | hpte::Valid::kMask |
+           (group == Group::Secondary ? hpte::Hash::kMask : 0);
+  }
   [[nodiscard]] uint64_t group_of(const Page& page, Group group) const {
-    const uint64_t hash = hash_of(page.base, page.segment, kPage);
+    const uint64_t hash = hash_of(page.base, page.segment, page_);
     return (group == Group::Primary ? hash : ~hash) & mask_;
   }
   [[nodiscard]] uint64_t slot_of(const Page& page, unsigned hint) const {
@@ -115,7 +120,8 @@ class Htab {
   void bolt_linear_map(bool tera_segments);
 
   uint64_t bytes_;
-  uint64_t mask_;  // groups - 1
+  PageShift page_;  // base page
+  uint64_t mask_;   // groups - 1
   mem::FrameMemory* frames_;
   mem::ReferenceSink* sink_;
   PhysAddr base_;

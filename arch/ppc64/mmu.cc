@@ -13,9 +13,9 @@ namespace {
 
 constexpr VirtAddr kProgramBase(0x10000000);  // where Linux puts a program
 
-tlb::Leaf leaf_of(uint64_t second) {
-  return {.pfn = Pfn(hpte::Frame::get(second)),
-          .size = kPage,
+tlb::Leaf leaf_of(uint64_t second, PageShift page) {
+  return {.pfn = hpte_frame(second, page),
+          .size = page,
           .rights = rights_of(second),
           .dirty = hpte::Changed::get(second) != 0,
           .global = false,
@@ -74,12 +74,15 @@ Mmu::Mmu(const Options& options, Htab& htab, mem::FrameMemory& frames, mem::Refe
          PhysAddr code, Invalidate invalidate)
     : options_(&options),
       htab_(&htab),
+      format_(options.page),
+      form_(&pte_form(options.page)),
       path_(kStepList, frames, sink, {.base = code}),
       broadcast_(std::move(invalidate)),
-      ierat_(options.ierat, kPage, true),
-      derat_(options.derat, kPage, true),
-      tlb_(options.tlb, kPage, false),
-      slb_(options.slb_entries, options.tera_segments),
+      ierat_(options.ierat, options.page, true),
+      derat_(options.derat, options.page, true),
+      tlb_(options.tlb, options.page, false),
+      slb_(options.slb_entries, options.tera_segments, options.page),
+
       fetch_filter_(&ierat_.filter()),
       data_filter_(&derat_.filter()) {
   path_.decode_with(decode);
@@ -164,13 +167,13 @@ Mmu::Hit Mmu::translate(Side& side, VirtAddr va, AccessKind kind, bool first, bo
   // An entry that has no C yet goes.
   if (!missed) side.erat->invalidate_page(va, context_);
   if (hit) tlb_.invalidate_page(va, context_);
-  const tlb::Leaf leaf = leaf_of(*second);
+  const tlb::Leaf leaf = leaf_of(*second, options_->page);
   tlb_.fill(va, context_, leaf);
   return side.erat->fill(va, context_, leaf);
 }
 
-// do_hash_page's C part and __hash_page_4K. A larger leaf is hashed in base pages as they are
-// touched.
+// do_hash_page's C part and __hash_page_4K or __hash_page_64K. A larger leaf is hashed in base
+// pages as they are touched.
 mmu::FaultReason Mmu::hash_page(VirtAddr va, AccessKind kind, unsigned step) {
   path_.step(step);
   const pt::Lookup found = path_.walk(*table_, va, step);
@@ -186,8 +189,9 @@ mmu::FaultReason Mmu::hash_page(VirtAddr va, AccessKind kind, unsigned step) {
   if (writes(kind) && !preloading) marked |= pte::Dirty::kMask;
   pt::Entry hashed = marked;
   if (rights.bits() != leaf.rights.bits()) hashed = format_.with_rights(hashed, rights);
-  hashed = pte::Frame::set(hashed, (leaf.pfn + ((va - found.base) >> kPage.log2())).value());
-  const uint64_t second = hpte_second(hashed);
+  hashed =
+      form_->with_frame(hashed, (leaf.pfn + ((va - found.base) >> form_->page.log2())).value());
+  const uint64_t second = hpte_second(hashed, *form_);
   const Htab::Page page = page_of(va);
   if (htab_->hinted(page)) {
     const bool updated = htab_->update(page, second, path_);
@@ -201,8 +205,8 @@ mmu::FaultReason Mmu::hash_page(VirtAddr va, AccessKind kind, unsigned step) {
     }
   }
   const unsigned hint = htab_->insert(page, second, path_);
-  if (found.size == kPage && !found.shared) {
-    marked = (marked & ~pte::kHint) | pte::HashPte::kMask;
+  if (found.size == form_->page && !found.shared) {
+    marked = (marked & ~form_->hint) | form_->hash_pte;
     marked = pte::Slot::set(marked, hint & 7);
     marked = pte::Secondary::set(marked, hint >> 3);
   }

@@ -148,9 +148,10 @@ class Mmu {
     bool data = false;
   };
 
-  static uint64_t key_of(VirtAddr va) { return va.value() >> kPage.log2(); }
+  static uint64_t key_of(VirtAddr va) { return va.value() >> k4K.log2(); }
   [[nodiscard]] Htab::Page page_of(VirtAddr va) const {
-    return {context_, align_down(va, kPage), user_segment(va, context_, options_->tera_segments)};
+    return {context_, align_down(va, options_->page),
+            user_segment(va, context_, options_->tera_segments)};
   }
   void remark_lookup(const char* name, bool hit) {
     if (path_.narrated()) path_.remark(fmt::format("{}: {}", name, hit ? "hit" : "miss"));
@@ -166,6 +167,7 @@ class Mmu {
   const Options* options_;
   Htab* htab_;
   EntryFormat format_;
+  const PteForm* form_;
   mmu::MissPath path_;
   Invalidate broadcast_;
   tlb::Level ierat_;

@@ -1,5 +1,6 @@
 #include "arch/ppc64/options.h"
 
+#include <algorithm>
 #include <fmt/format.h>
 
 #include "arch/ppc64/formats.h"
@@ -31,6 +32,9 @@ void declare(config::Schema& schema) {
                 "Entries of the segment lookaside buffer; Linux keeps three for itself.", 8, 4096);
   schema.flag("ppc64.tera_segments", false,
               "Whether the processor has segments of 1T, which Linux then uses from 1T up.");
+  schema.choice("ppc64.page", "4K", {"4K", "64K"},
+                "Base page of the kernel and of its user segments. 64K needs a processor whose "
+                "ERATs and TLB hold such pages (from POWER5+ on).");
   schema.size("ppc64.htab.bytes", uint64_t{16} << 20,
               "Size of the hashed page table, which all CPUs share: a power of two from 256K up. "
               "Linux gives it 1/64 of memory where firmware has no advice.",
@@ -39,11 +43,20 @@ void declare(config::Schema& schema) {
 
 Options read_options(const config::Config& config) {
   Options options;
+  options.page = config.choice("ppc64.page") == "64K" ? k64K : k4K;
   for (const ArrayKeys& keys : kArrayKeys) {
-    const tlb::Geometry array = tlb::read_geometry(config, keys.prefix, {kPage});
+    const tlb::Geometry array = tlb::read_geometry(config, keys.prefix, {k4K, k64K});
     if (!array.exists())
       throw UsageError(fmt::format("{}.entries", keys.prefix),
                        fmt::format("there must be the {}", keys.what));
+    // A segment has one base page size, which all that translates it must know.
+    const auto& held = array.pages;
+    if (std::find(held.begin(), held.end(), options.page) == held.end())
+      throw UsageError(fmt::format("{}.pages", keys.prefix),
+                       fmt::format("the {} does not hold pages of {}, which ppc64.page says the "
+                                   "kernel has",
+                                   keys.what, format_size(options.page.bytes())),
+                       "add them, or change ppc64.page");
     (options.*keys.level).push_back(array);
   }
   options.slb_entries = static_cast<unsigned>(config.number("ppc64.slb.entries"));

@@ -8,6 +8,7 @@
 #include <cstdint>
 #include <vector>
 
+#include "arch/ppc64/formats.h"
 #include "config/schema.h"
 #include "tlb/geometry.h"
 
@@ -19,13 +20,14 @@ struct Options {
   std::vector<tlb::Geometry> tlb;
   unsigned slb_entries = 64;
   bool tera_segments = false;
+  PageShift page = k4K;
   uint64_t htab_bytes = uint64_t{16} << 20;
 };
 
 void declare(config::Schema& schema);
 
 // Errors: UsageError naming the key and the rule; besides those of each array (see
-// tlb/geometry.h): all three arrays exist and hold 4K; the hash table is a power of two.
+// tlb/geometry.h): all three arrays exist and hold the base page; the hash table is a power of two.
 Options read_options(const config::Config& config);
 
 }  // namespace mmusim::ppc64

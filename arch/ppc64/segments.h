@@ -34,7 +34,9 @@ class Slb {
   static constexpr unsigned kBolted = 3;
   static constexpr unsigned kCached = 8;  // user entries Linux remembers for slbie
 
-  Slb(unsigned entries, bool tera_segments) : entries_(entries), tera_(tera_segments) {}
+  // `page`: of user segments.
+  Slb(unsigned entries, bool tera_segments, PageShift page)
+      : entries_(entries), tera_(tera_segments), page_bits_(slb::page_size_bits(page)) {}
 
   [[nodiscard]] bool has(VirtAddr va) const {
     for (const Entry& entry : entries_)
@@ -53,7 +55,7 @@ class Slb {
         (va.value() & ~((uint64_t{1} << segment.shift()) - 1)) | slb::Valid::kMask | last_;
     entry.vsid_word = slb::SegmentSize::set(0, segment.tera ? 1 : 0) |
                       segment.vsid << (segment.tera ? 24 : 12) | slb::KeySupervisor::kMask |
-                      slb::KeyProblem::kMask | slb::Class::kMask;
+                      slb::KeyProblem::kMask | slb::Class::kMask | page_bits_;
     ++filled_;
   }
   // What user space had goes.
@@ -77,6 +79,7 @@ class Slb {
 
   std::vector<Entry> entries_;
   bool tera_;
+  uint64_t page_bits_;
   unsigned last_ = kBolted;  // slot written last
   unsigned filled_ = 0;      // since it was emptied
 };

@@ -13,7 +13,8 @@ namespace {
 constexpr uint64_t kHandlerBytes = uint64_t{16} << 10;
 
 PhysAddr reserve_code(mem::FrameMemory& frames) {
-  const auto code = frames.reserve(kHandlerBytes, mem::FrameUse::Reserved);
+  const auto code =
+      frames.reserve(std::max(kHandlerBytes, frames.page().bytes()), mem::FrameUse::Reserved);
   if (!code)
     throw Error("", "out of simulated memory for the interrupt handlers",
                 "give the machine more with mem.bytes");
@@ -136,7 +137,7 @@ void Tlbs::for_each_entry(const std::function<void(const mmu::CachedTranslation&
     visit({.cpu = cpu,
            .mm = mm,
            .base = base,
-           .size = kPage,
+           .size = options_.page,
            .pfn = pfn,
            .rights = rights,
            .where = where});
@@ -147,7 +148,8 @@ void Tlbs::for_each_entry(const std::function<void(const mmu::CachedTranslation&
            entry.payload.rights);
     });
   htab_.for_each([&](Context context, VirtAddr page, uint64_t second) {
-    show(CpuId(0), "hash table", context, page, Pfn(hpte::Frame::get(second)), rights_of(second));
+    show(CpuId(0), "hash table", context, page, hpte_frame(second, options_.page),
+         rights_of(second));
   });
 }
 

@@ -7,7 +7,6 @@
 #include "arch/sparc64/mmu.h"
 #include "arch/sparc64/options.h"
 #include "arch/sparc64/tlbs.h"
-#include "base/types.h"
 
 namespace mmusim::sparc64 {
 
@@ -15,7 +14,6 @@ struct Architecture {
   static constexpr const char* kName = "sparc64";
   static constexpr const char* kSummary =
       "SPARC V9 (sun4u): software-filled TLBs, TSBs as caches of the page table";
-  static constexpr PageShift kPage = sparc64::kPage;
 
   using Cpu = Mmu;
   using Options = sparc64::Options;

@@ -6,7 +6,6 @@
 #include "arch/x86/mmu.h"
 #include "arch/x86/options.h"
 #include "arch/x86/tlbs.h"
-#include "base/types.h"
 
 namespace mmusim::x86 {
 
@@ -14,7 +13,6 @@ struct Architecture {
   static constexpr const char* kName = "x86_64";
   static constexpr const char* kSummary =
       "x86-64: hardware walker over 4 or 5 levels, paging-structure caches, PCIDs";
-  static constexpr PageShift kPage{12};
 
   using Cpu = Mmu;
   using Options = x86::Options;

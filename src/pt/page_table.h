@@ -351,6 +351,8 @@ struct RadixLevel {
   // Of the highest level, with region_bits = 1: addresses are sign-extended, and only those that
   // are have a place.
   bool sign_extended = false;
+  // log2 of the bytes of a table; 0: a page, or more where its entries need more.
+  unsigned table_log2 = 0;
   bool operator==(const RadixLevel&) const = default;
 };
 using RadixGeometry = std::vector<RadixLevel>;  // [0] is the leaf level

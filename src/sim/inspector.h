@@ -24,8 +24,8 @@ class TracePlayer {
       : options_(options),
         machine_(config),
         source_(config, Arch::kName, machine_.layout()),
-        loop_(machine_.cpu(), machine_.kernel(), machine_.sink(), machine_.checker(), Arch::kPage) {
-  }
+        loop_(machine_.cpu(), machine_.kernel(), machine_.sink(), machine_.checker(),
+              machine_.page()) {}
 
   // Replays until `stop(batch)`, asked after each batch, says so, or to the end.
   template <class Stop>
@@ -108,7 +108,7 @@ class Inspector {
     look({.table = *found->second.mm->table,
           .allocator = machine().tables(),
           .common_bytes = machine().page_tables().common_bytes(),
-          .page = Arch::kPage,
+          .page = machine().page(),
           .everything = {VirtAddr(0), machine().layout().top}});
   }
 
@@ -158,17 +158,17 @@ void inspect_set_on(const config::Config& config, const PageSet& set, const Insp
                 "give the machine more with mem.bytes");
   };
   if (table == nullptr) out_of_memory();
-  const typename Arch::Format& format = machine.format();
+  const PageShift page = machine.page();
   uint64_t pfn = 0;
-  for (const VirtAddr va : addresses_of(set, Arch::kPage, end)) {
-    const pt::Slot slot = table->ensure(va, Arch::kPage);
+  for (const VirtAddr va : addresses_of(set, page, end)) {
+    const pt::Slot slot = table->ensure(va, page);
     if (slot.status == pt::Status::NoMemory) out_of_memory();
     if (slot.status != pt::Status::Ok)
       throw UsageError(set.text, fmt::format("the page table cannot map {:#x}", va.value()));
-    const pt::Entry leaf =
-        format.make_leaf({.pfn = Pfn(++pfn),
-                          .size = Arch::kPage,
-                          .rights = Rights(Rights::kRead | Rights::kWrite | Rights::kUser)});
+    const pt::Entry leaf = machine.format().make_leaf(
+        {.pfn = Pfn(++pfn),
+         .size = page,
+         .rights = Rights(Rights::kRead | Rights::kWrite | Rights::kUser)});
     const pt::Status status = table->install(slot.handle, slot.entry, leaf);
     MMUSIM_ASSERT(status == pt::Status::Ok);
     if ((pfn & 0xffff) == 0) check_interrupt();
@@ -176,7 +176,7 @@ void inspect_set_on(const config::Config& config, const PageSet& set, const Insp
   look({.table = *table,
         .allocator = machine.tables(),
         .common_bytes = machine.page_tables().common_bytes(),
-        .page = Arch::kPage,
+        .page = page,
         .everything = {VirtAddr(0), end}});
 }
 

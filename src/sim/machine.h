@@ -1,7 +1,7 @@
 // A simulated machine: memory, page tables, TLBs and kernel, wired as a configuration says.
 //
 // `Arch` is what an architecture's folder offers under one name (see arch/x86/architecture.h):
-//   kName, kSummary, kPage         for lists and messages; the base page
+//   kName, kSummary                for lists and messages
 //   declare(Schema&), Options, read_options(const Config&)
 //   Cpu, Tlbs                      (Cpu has narrate(mmu::Narrator*)) the concrete classes the
 //   replay loop is instantiated on:
@@ -10,7 +10,7 @@
 //                                  Cpu& mmu(CpuId); direct: hardware can read the page tables
 //   Format                         its pt::EntryFormat; format(const Options&) makes one
 //   geometry(const Options&)       of the radix table its hardware or kernel is used to
-//   layout(const Options&)         of a user address space
+//   layout(const Options&)         of a user address space; layout.page is the base page
 #ifndef MMUSIM_SIM_MACHINE_H_
 #define MMUSIM_SIM_MACHINE_H_
 
@@ -48,12 +48,11 @@ class Machine {
   explicit Machine(const config::Config& config)
       : options_(Arch::read_options(config)),
         format_(Arch::format(options_)),
-        frames_(config, Arch::kPage),
+        frames_(config, page()),
         sink_(config),
         tables_(frames_),
         factory_(page_table_backend(config).make(
-            config,
-            pt::Environment{&sink_, &tables_, &format_, Arch::geometry(options_), Arch::kPage})),
+            config, pt::Environment{&sink_, &tables_, &format_, Arch::geometry(options_), page()})),
         tlbs_(options_, /*cpus=*/1, frames_, sink_,
               hardware_reads(*factory_, Arch::geometry(options_))),
         checker_(config.flag("run.check") ? std::make_unique<Checker>(tlbs_, format_, frames_)
@@ -75,6 +74,7 @@ class Machine {
   [[nodiscard]] const typename Arch::Format& format() const { return format_; }
   [[nodiscard]] pt::Factory& page_tables() { return *factory_; }
   [[nodiscard]] mmu::AddressLayout layout() const { return Arch::layout(options_); }
+  [[nodiscard]] PageShift page() const { return layout().page; }
   [[nodiscard]] Checker* checker() { return checker_.get(); }  // null unless run.check
 
   // Ends all processes. Errors in checking mode: Error when frames are left over.
@@ -101,7 +101,7 @@ class Machine {
     p.format = &format_;
     p.tlbs = &tlbs_;
     p.layout = Arch::layout(options_);
-    p.page = Arch::kPage;
+    p.page = page();
     p.huge = huge_page(Arch::geometry(options_));
     if (checker_ != nullptr) {
       p.before_free = [checker = checker_.get()](Pfn first, unsigned order) {

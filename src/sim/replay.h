@@ -28,7 +28,8 @@ class Replay {
       : options_(options),
         machine_(config),
         source_(config, Arch::kName, machine_.layout()),
-        loop_(machine_.cpu(), machine_.kernel(), machine_.sink(), machine_.checker(), Arch::kPage),
+        loop_(machine_.cpu(), machine_.kernel(), machine_.sink(), machine_.checker(),
+              machine_.page()),
         limit_(config.number("run.limit")) {}
 
   ReplayResult run() {

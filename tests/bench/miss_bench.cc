@@ -90,7 +90,7 @@ class Trace {
         const VirtAddr at = miss ? cold_ + order[misses++ % cold_pages_] * page.bytes()
                                  : hot_ + random.below(kHotPages) * page.bytes();
         if (miss) next_miss += kMissEvery;
-        addresses_.push_back(at.value() + 64 * op);
+        addresses_.push_back(at.value() + uint64_t{64} * op);
       }
     }
     areas_ = {area(code_, kHotPages * page.bytes(), 5), area(hot_, kHotPages * page.bytes(), 3),
@@ -123,7 +123,7 @@ class Trace {
     for (const uint32_t number : blocks_) {
       const trace::StaticBlock& block = table_[number];
       for (unsigned i = 0; i < kInstructions; ++i) {
-        writer.instruction(block.start + 4 * i, 4);
+        writer.instruction(block.start + uint64_t{4} * i, 4);
         if (i % 2 == 0) writer.access(ops_[i / 2].kind, VirtAddr(*address++), 8);
       }
     }
@@ -224,17 +224,17 @@ void misses(benchmark::State& state, const char* name) {
   config::Config config(schema);
   config.load(std::string(MMUSIM_SOURCE_DIR "/configs/machines/") + name + ".cfg");
   sim::Machine<Arch> machine(config);
-  OracleMmu oracle(levels_of(Arch::read_options(config)), Arch::kPage);
+  const PageShift page = machine.page();
+  OracleMmu oracle(levels_of(Arch::read_options(config)), page);
   sim::ReplayLoop<typename Arch::Cpu> exact(machine.cpu(), machine.kernel(), machine.sink(),
-                                            nullptr, Arch::kPage);
-  sim::ReplayLoop<OracleMmu> tlb_only(oracle, machine.kernel(), machine.sink(), nullptr,
-                                      Arch::kPage);
-  const Trace trace(machine.layout(), Arch::kPage, static_cast<uint64_t>(state.range(0)));
+                                            nullptr, page);
+  sim::ReplayLoop<OracleMmu> tlb_only(oracle, machine.kernel(), machine.sink(), nullptr, page);
+  const Trace trace(machine.layout(), page, static_cast<uint64_t>(state.range(0)));
   const std::string path =
       (std::filesystem::temp_directory_path() / fmt::format("miss_bench-{}-{}.mmt", name, getpid()))
           .string();
-  trace.write(path, Arch::kName, Arch::kPage);
-  trace.warm_up(exact, Arch::kPage);
+  trace.write(path, Arch::kName, page);
+  trace.warm_up(exact, page);
   trace.play(tlb_only);
   const uint64_t misses_before = oracle.last_misses();
   Times file;

@@ -51,7 +51,7 @@ template <class Arch>
 struct Side {
   explicit Side(const config::Config& config)
       : machine(config),
-        loop(machine.cpu(), machine.kernel(), machine.sink(), machine.checker(), Arch::kPage) {}
+        loop(machine.cpu(), machine.kernel(), machine.sink(), machine.checker(), machine.page()) {}
 
   Machine<Arch> machine;
   ReplayLoop<typename Arch::Cpu> loop;

@@ -7,6 +7,7 @@
 #include <gtest/gtest.h>
 #include <map>
 #include <memory>
+#include <optional>
 #include <ostream>
 #include <string>
 #include <vector>
@@ -42,17 +43,18 @@ class ArchWorld {
     config_->load_text(defaults, "world.cfg");
     config_->load_text(text, "test.cfg");
     options_ = Arch::read_options(*config_);
-    format_ = Arch::format(options_);
-    frames_ = std::make_unique<mem::FrameMemory>(*config_, Arch::kPage);
+    format_ = std::make_unique<typename Arch::Format>(Arch::format(options_));
+    const PageShift page = Arch::layout(options_).page;
+    frames_ = std::make_unique<mem::FrameMemory>(*config_, page);
     sink_ = std::make_unique<mem::ReferenceSink>(*config_);
     allocator_ = std::make_unique<pt::TableAllocator>(*frames_);
     for (const pt::Backend& b : pt::backends())
       if (backend == b.name)
         factory_ = b.make(*config_, {.sink = sink_.get(),
                                      .allocator = allocator_.get(),
-                                     .format = &format_,
+                                     .format = format_.get(),
                                      .geometry = Arch::geometry(options_),
-                                     .page = Arch::kPage});
+                                     .page = page});
     const pt::RadixGeometry* walkable = factory_->hardware_walkable();
     tlbs_ = std::make_unique<typename Arch::Tlbs>(
         options_, cpus, *frames_, *sink_,
@@ -64,10 +66,11 @@ class ArchWorld {
 
   void run(uint64_t mm, uint32_t cpu = 0) { tlbs_->activate(CpuId(cpu), MmId(mm), *tables_[mm]); }
   void map(VirtAddr va, uint64_t pfn, unsigned rights, bool used = true, unsigned mm = 0,
-           PageShift size = Arch::kPage) {
+           std::optional<PageShift> of_size = std::nullopt) {
+    const PageShift size = of_size.value_or(frames_->page());
     const pt::Slot slot = tables_[mm]->ensure(va, size);
     ASSERT_EQ(slot.status, pt::Status::Ok);
-    const pt::Entry leaf = format_.make_leaf(
+    const pt::Entry leaf = format_->make_leaf(
         {.pfn = Pfn(pfn), .size = size, .rights = Rights(rights), .accessed = used, .dirty = used});
     ASSERT_EQ(tables_[mm]->install(slot.handle, slot.entry, leaf), pt::Status::Ok);
   }
@@ -84,7 +87,7 @@ class ArchWorld {
   mem::FrameMemory& frames() { return *frames_; }
   mem::ReferenceSink& sink() { return *sink_; }
   pt::PageTable& table(unsigned mm = 0) { return *tables_[mm]; }
-  const typename Arch::Format& format() const { return format_; }
+  const typename Arch::Format& format() const { return *format_; }
   pt::TableAllocator& allocator() { return *allocator_; }
 
   uint64_t counter(const std::string& name) {
@@ -113,7 +116,7 @@ class ArchWorld {
   config::Schema schema_;
   std::unique_ptr<config::Config> config_;
   typename Arch::Options options_;
-  typename Arch::Format format_;
+  std::unique_ptr<typename Arch::Format> format_;
   std::unique_ptr<mem::FrameMemory> frames_;
   std::unique_ptr<mem::ReferenceSink> sink_;
   std::unique_ptr<pt::TableAllocator> allocator_;

@@ -85,14 +85,19 @@ Shape::Shape(RadixGeometry geometry, PageShift page, const std::string& where, u
       throw UsageError(where, fmt::format("{} of {} index bits cannot be the region's: one must be "
                                           "left",
                                           level.region_bits, level.index_bits));
+    const unsigned entries_log2 = level.index_bits + entry_log2;
+    if (level.table_log2 != 0 && level.table_log2 < entries_log2)
+      throw UsageError(where, fmt::format("2^{} entries do not fit a table of 2^{} bytes",
+                                          level.index_bits, level.table_log2));
     shift += level.index_bits;
     if (shift > 64) throw UsageError(where, "the levels cover more than 64 address bits");
-    levels_.push_back(
-        {.shift = level.shift,
-         .span = shift,
-         .entries = uint64_t{1} << level.index_bits,
-         .table_bytes = std::max(page.bytes(), uint64_t{1} << (level.index_bits + entry_log2)),
-         .leaf_allowed = level.leaf_allowed});
+    levels_.push_back({.shift = level.shift,
+                       .span = shift,
+                       .entries = uint64_t{1} << level.index_bits,
+                       .table_bytes = level.table_log2 != 0
+                                          ? uint64_t{1} << level.table_log2
+                                          : std::max(page.bytes(), uint64_t{1} << entries_log2),
+                       .leaf_allowed = level.leaf_allowed});
   }
   flat_last_ = ~uint64_t{0} >> (64 - shift);
   region_bits_ = shift == 64 ? 0 : geometry_.back().region_bits;  // no hole: plain addresses

@@ -28,7 +28,7 @@ class Shape {
     unsigned shift = 0;  // log2 of the bytes one entry covers
     unsigned span = 0;   // log2 of the bytes one table covers
     uint64_t entries = 0;
-    uint64_t table_bytes = 0;  // at least a page
+    uint64_t table_bytes = 0;  // at least a page, unless the geometry says how many
     bool leaf_allowed = false;
   };
 

@@ -25,7 +25,8 @@ class Simulator {
       : plan_(plan),
         machine_(config),
         placement_(machine_.layout()),
-        loop_(machine_.cpu(), machine_.kernel(), machine_.sink(), machine_.checker(), Arch::kPage),
+        loop_(machine_.cpu(), machine_.kernel(), machine_.sink(), machine_.checker(),
+              machine_.page()),
         mode_(mode_of(machine_.checker() != nullptr, machine_.sink().has_caches())) {
     for (const Plan::File& file : plan.files)
       files_.push_back(machine_.kernel().syscalls().open(
@@ -163,8 +164,8 @@ class Simulator {
 
   Counted count(unsigned process) {
     const kernel::Process& p = machine_.kernel().system().processes().at(thread_of(process).pid);
-    const auto kib = [](uint64_t pages) {
-      return static_cast<int64_t>(pages * Arch::kPage.bytes() / 1024);
+    const auto kib = [this](uint64_t pages) {
+      return static_cast<int64_t>(pages * machine_.page().bytes() / 1024);
     };
     using kernel::PageKind;
     return {static_cast<int64_t>(p.faults.minor) - spurious_[process],

@@ -10,9 +10,9 @@ namespace mmusim::ppc64 {
 namespace {
 
 TEST(Ppc64Formats, PageTableEntries) {
-  const EntryFormat format;
+  const EntryFormat format(k4K);
   const pt::Entry e = format.make_leaf({.pfn = Pfn(0x1234),
-                                        .size = kPage,
+                                        .size = k4K,
                                         .rights = Rights(Rights::kRead | Rights::kWrite),
                                         .accessed = true,
                                         .dirty = true});
@@ -20,13 +20,12 @@ TEST(Ppc64Formats, PageTableEntries) {
   EXPECT_EQ(e, 0x1234ull << 17 | 0x393);
   // SPECIAL 0x10000, EXEC 4.
   EXPECT_EQ(format.make_leaf({.pfn = Pfn(1),
-                              .size = kPage,
+                              .size = k4K,
                               .rights = Rights(Rights::kRead | Rights::kExec),
                               .special = true}),
             1ull << 17 | 0x10017);
   // PROT_NONE: present, coherent, not the user's.
-  EXPECT_EQ(format.make_leaf({.pfn = Pfn(1), .size = kPage, .rights = Rights()}),
-            1ull << 17 | 0x11);
+  EXPECT_EQ(format.make_leaf({.pfn = Pfn(1), .size = k4K, .rights = Rights()}), 1ull << 17 | 0x11);
   EXPECT_EQ(format.make_table(PhysAddr(0x4400), PageShift(21)), 0xc000'0000'0000'4400);
   EXPECT_EQ(format.table_address(0xc000'0000'0000'4400), PhysAddr(0x4400));
   EXPECT_FALSE(format.is_leaf(0xc000'0000'0000'4400, PageShift(21)));
@@ -35,29 +34,29 @@ TEST(Ppc64Formats, PageTableEntries) {
 }
 
 TEST(Ppc64Formats, DescribesEntries) {
-  const EntryFormat format;
+  const EntryFormat format(k4K);
   // 0x393 as above; HASHPTE 0x400, slot 5 (0x5000), secondary 0x8000.
-  EXPECT_EQ(format.describe(0x1234ull << 17 | 0xd793, kPage),
+  EXPECT_EQ(format.describe(0x1234ull << 17 | 0xd793, k4K),
             "present=1 user=1 exec=0 coherent=1 dirty=1 accessed=1 rw=1 hashpte=1 slot=5 "
             "secondary=1 special=0 rpn=0x1234");
   EXPECT_EQ(format.describe(0xc000'0000'0000'4400, PageShift(21)), "table at 0x4400");
-  EXPECT_EQ(format.describe(0, kPage), "none");
+  EXPECT_EQ(format.describe(0, k4K), "none");
 }
 
 TEST(Ppc64Formats, EntriesRoundTrip) {
-  const EntryFormat format;
+  const EntryFormat format(k4K);
   Random random(7);
   for (unsigned i = 0; i < 2000; ++i) {
     unsigned bits = static_cast<unsigned>(random.below(8));
     if (bits != 0) bits |= Rights::kRead;
     const pt::LeafFields in{.pfn = Pfn(random.below(uint64_t{1} << 40)),
-                            .size = kPage,
+                            .size = k4K,
                             .rights = Rights(bits | Rights::kUser),
                             .accessed = random.below(2) == 0,
                             .dirty = random.below(2) == 0,
                             .global = false,
                             .special = random.below(2) == 0};
-    const pt::LeafFields out = format.parse_leaf(format.make_leaf(in), kPage);
+    const pt::LeafFields out = format.parse_leaf(format.make_leaf(in), k4K);
     EXPECT_EQ(out.pfn, in.pfn);
     EXPECT_EQ(out.rights, in.rights);
     EXPECT_EQ(out.accessed, in.accessed);
@@ -90,37 +89,92 @@ TEST(Ppc64Formats, HashAndAvpn) {
   const Segment small{0x123456789, false};
   const VirtAddr va(0x1abc'd000);  // page 0xabcd of its segment
   EXPECT_EQ(vpn_of(va, small), 0x123456789ull << 16 | 0xabcd);
-  EXPECT_EQ(hash_of(va, small, kPage), 0x123456789ull ^ 0xabcd);
+  EXPECT_EQ(hash_of(va, small, k4K), 0x123456789ull ^ 0xabcd);
   EXPECT_EQ(hash_of(va, small, kLargePage), 0x123456789ull ^ 0xa);
   // AVPN is VA >> 23: 5 bits of the offset remain; at bit 7.
-  EXPECT_EQ(compared_of(va, small, kPage), (0x123456789ull << 5 | 0xabcd >> 11) << 7);
+  EXPECT_EQ(compared_of(va, small, k4K), (0x123456789ull << 5 | 0xabcd >> 11) << 7);
   // 16M pages omit one bit more.
   EXPECT_EQ(compared_of(va, small, kLargePage), (0x123456789ull << 5 | 0x14) << 7);
   const Segment tera{0x1234567, true};
   const VirtAddr high(0x123'4567'8000);
   EXPECT_EQ(vpn_of(high, tera), 0x1234567ull << 28 | 0x2345678);
-  EXPECT_EQ(hash_of(high, tera, kPage),
+  EXPECT_EQ(hash_of(high, tera, k4K),
             (0x1234567ull ^ 0x1234567ull << 25 ^ 0x2345678) & 0x7f'ffff'ffff);
-  EXPECT_EQ(compared_of(high, tera, kPage), 1ull << 62 | (0x1234567ull << 17 | 0x2345678 >> 11)
-                                                             << 7);
+  EXPECT_EQ(compared_of(high, tera, k4K), 1ull << 62 | (0x1234567ull << 17 | 0x2345678 >> 11) << 7);
 }
 
 TEST(Ppc64Formats, HashedEntries) {
   // Writable and dirty: PP 2; N because not EXEC; M; R from ACCESSED; C.
-  EXPECT_EQ(hpte_second(0x1234ull << 17 | 0x393), 0x1234ull << 12 | 0x100 | 0x80 | 0x10 | 4 | 2);
+  EXPECT_EQ(hpte_second(0x1234ull << 17 | 0x393, kPte4K),
+            0x1234ull << 12 | 0x100 | 0x80 | 0x10 | 4 | 2);
   // Clean: PP 3, so that the first store faults; C all the same.
-  EXPECT_EQ(hpte_second(0x1234ull << 17 | 0x313), 0x1234ull << 12 | 0x100 | 0x80 | 0x10 | 4 | 3);
+  EXPECT_EQ(hpte_second(0x1234ull << 17 | 0x313, kPte4K),
+            0x1234ull << 12 | 0x100 | 0x80 | 0x10 | 4 | 3);
   // Executable, read-only, not accessed.
-  EXPECT_EQ(hpte_second(0x1234ull << 17 | 0x17), 0x1234ull << 12 | 0x80 | 0x10 | 3);
+  EXPECT_EQ(hpte_second(0x1234ull << 17 | 0x17, kPte4K), 0x1234ull << 12 | 0x80 | 0x10 | 3);
   // Not the user's: PP 0.
-  EXPECT_EQ(hpte_second(0x111), 0x100 | 0x80 | 0x10 | 4);
+  EXPECT_EQ(hpte_second(0x111, kPte4K), 0x100 | 0x80 | 0x10 | 4);
   EXPECT_EQ(rights_of(4 | 2), Rights(Rights::kRead | Rights::kWrite | Rights::kUser));
   EXPECT_EQ(rights_of(3), Rights(Rights::kRead | Rights::kExec | Rights::kUser));
   EXPECT_EQ(rights_of(0), Rights());
 }
 
+// With 64K pages: RPN at 30, SPECIAL 0x400, HPTE_SUB 0xffff000, of which a page hashed whole has
+// the first bit, 0x8000000.
+TEST(Ppc64Formats, PageTableEntriesOf64K) {
+  const EntryFormat format(k64K);
+  const pt::Entry e = format.make_leaf({.pfn = Pfn(0x123),
+                                        .size = k64K,
+                                        .rights = Rights(Rights::kRead | Rights::kWrite),
+                                        .accessed = true,
+                                        .dirty = true});
+  EXPECT_EQ(e, 0x123ull << 30 | 0x393);
+  EXPECT_EQ(format.make_leaf(
+                {.pfn = Pfn(1), .size = k64K, .rights = Rights(Rights::kRead), .special = true}),
+            1ull << 30 | 0x413);
+  // The largest frame number: 34 bits.
+  EXPECT_EQ(format.pfn_of(~uint64_t{0}), Pfn(0x3'ffff'ffff));
+  EXPECT_EQ(format.parse_leaf(e, k64K).pfn, Pfn(0x123));
+  EXPECT_EQ(format.with_rights(e | 0x800'd000, Rights(Rights::kRead)), 0x123ull << 30 | 0x193);
+  EXPECT_TRUE(format.is_leaf(e, k64K));
+  EXPECT_FALSE(format.is_leaf(0xc000'0000'0000'2000, PageShift(24)));
+  EXPECT_EQ(format.describe(e | 0x800'd000, k64K),
+            "present=1 user=1 exec=0 coherent=1 dirty=1 accessed=1 rw=1 hashpte=1 slot=5 "
+            "secondary=1 special=0 rpn=0x123");
+}
+
+TEST(Ppc64Formats, HashedEntriesOf64K) {
+  // The real address from bit 16 on; LP 1 at bit 12; flags as of 4K.
+  const uint64_t second = hpte_second(0x123ull << 30 | 0x393, kPte64K);
+  EXPECT_EQ(second, 0x123ull << 16 | 1ull << 12 | 0x100 | 0x80 | 0x10 | 4 | 2);
+  EXPECT_EQ(hpte_frame(second, k64K), Pfn(0x123));
+  EXPECT_EQ(hpte_frame(0x1234ull << 12 | 0x196, k4K), Pfn(0x1234));
+  EXPECT_EQ(hpte_large(k64K), 4u);
+  EXPECT_EQ(hpte_large(k4K), 0u);
+  // Of segments: L 0x100, LP 01 at bit 4.
+  EXPECT_EQ(slb::page_size_bits(k64K), 0x110u);
+  EXPECT_EQ(slb::page_size_bits(k4K), 0u);
+  const Segment small{0x123456789, false};
+  EXPECT_EQ(hash_of(VirtAddr(0x1abc'd000), small, k64K), 0x123456789ull ^ 0xabc);
+  EXPECT_EQ(compared_of(VirtAddr(0x1abc'0000), small, k64K), (0x123456789ull << 5 | 0xabc >> 7)
+                                                                 << 7);
+}
+
+// Linux 3.12: PTE 8, PMD 10, PGD 12 bits; fragments of 4K, and tables of 8K and 32K.
+TEST(Ppc64Formats, GeometryOf64K) {
+  const pt::RadixGeometry geometry = radix_geometry(k64K);
+  ASSERT_EQ(geometry.size(), 3u);
+  EXPECT_EQ(geometry[0].shift, 16u);
+  EXPECT_EQ(geometry[1].shift, 24u);
+  EXPECT_EQ(geometry[2].shift, 34u);
+  EXPECT_EQ(geometry[2].shift + geometry[2].index_bits, 46u);
+  EXPECT_EQ(geometry[0].table_log2, 12u);
+  EXPECT_EQ(geometry[1].table_log2, 13u);
+  EXPECT_EQ(geometry[2].table_log2, 15u);
+}
+
 TEST(Ppc64Formats, GeometryIs46Bits) {
-  const pt::RadixGeometry geometry = radix_geometry();
+  const pt::RadixGeometry geometry = radix_geometry(k4K);
   ASSERT_EQ(geometry.size(), 4u);
   EXPECT_EQ(geometry[1].shift, 21u);
   EXPECT_EQ(geometry[2].shift, 28u);

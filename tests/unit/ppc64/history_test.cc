@@ -26,8 +26,8 @@ std::vector<VirtAddr> meeting_pages() {
   std::vector<VirtAddr> pages;
   for (const uint64_t start : {uint64_t{0x1000'0000}, uint64_t{3} << 40}) {
     const size_t enough = pages.size() + 40;
-    for (VirtAddr va(start); pages.size() < enough; va += kPage.bytes())
-      if ((hash_of(va, user_segment(va, 1, true), kPage) & 2047 & ~uint64_t{1}) == 0x124)
+    for (VirtAddr va(start); pages.size() < enough; va += k4K.bytes())
+      if ((hash_of(va, user_segment(va, 1, true), k4K) & 2047 & ~uint64_t{1}) == 0x124)
         pages.push_back(va);
   }
   return pages;
@@ -107,11 +107,11 @@ class History {
                                        world_.format().with_rights(there.entry, Rights(rights))),
               pt::Status::Ok);
     found->second.rights = rights;
-    flush(mm, {va, va + kPage.bytes()});
+    flush(mm, {va, va + k4K.bytes()});
   }
   void unmap_some(unsigned mm, Random& random) {
     const VirtAddr first = pages_[random.below(pages_.size())];
-    const VirtRange range{first, first + (kPage.bytes() << random.below(20))};
+    const VirtRange range{first, first + (k4K.bytes() << random.below(20))};
     for (auto at = leaves_.begin(); at != leaves_.end();) {
       const VirtAddr va(at->first.second);
       if (at->first.first != mm || !range.contains(va)) {
@@ -124,7 +124,7 @@ class History {
     flush(mm, range);
   }
   void flush(unsigned mm, VirtRange range) {
-    world_.tlbs().flush_range(MmId(mm), range, kPage, false);
+    world_.tlbs().flush_range(MmId(mm), range, k4K, false);
   }
 
   World world_;

@@ -11,12 +11,12 @@ namespace {
 constexpr VirtAddr kVa(0x1000'0000);
 
 uint64_t group_of(VirtAddr va, Context context = 1) {
-  return hash_of(va, user_segment(va, context, false), kPage) & 2047;
+  return hash_of(va, user_segment(va, context, false), k4K) & 2047;
 }
 // Pages whose primary group is that of kVa, ascending. Of one segment: 2^16 pages in 2^11 groups.
 std::vector<VirtAddr> colliding(size_t count) {
   std::vector<VirtAddr> pages;
-  for (VirtAddr va = kVa; pages.size() < count; va += kPage.bytes())
+  for (VirtAddr va = kVa; pages.size() < count; va += k4K.bytes())
     if (group_of(va) == group_of(kVa)) pages.push_back(va);
   return pages;
 }
@@ -39,7 +39,7 @@ TEST(Ppc64Mmu, FirstAccessIsOneHashFaultWithTwoWalks) {
   EXPECT_EQ(world.counter("hash.fixed"), 1u);
   // The entry in memory, bit by bit.
   const PhysAddr entry = world.tlbs().htab().base() + group_of(kVa) * 128;
-  EXPECT_EQ(*world.frames().words(entry), compared_of(kVa, user_segment(kVa, 1, false), kPage) | 1);
+  EXPECT_EQ(*world.frames().words(entry), compared_of(kVa, user_segment(kVa, 1, false), k4K) | 1);
   EXPECT_EQ(*world.frames().words(entry + 8), 0x100ull << 12 | 0x196);
   // The page-table entry has the hint: HASHPTE, place 0, primary.
   EXPECT_EQ(world.table().peek(kVa).entry & 0xf400, 0x400u);
@@ -137,7 +137,7 @@ TEST(Ppc64Mmu, EvictedPagesStayInTheTlbAndAreFlushedFromIt) {
   EXPECT_EQ(world.reachable().size(), 40u);
   for (const VirtAddr va : pages)
     world.unmap(va);
-  world.tlbs().flush_range(MmId(0), {pages.front(), pages.back() + 0x1000}, kPage, true);
+  world.tlbs().flush_range(MmId(0), {pages.front(), pages.back() + 0x1000}, k4K, true);
   EXPECT_TRUE(world.reachable().empty());
   EXPECT_EQ(world.counter("htab.invalidated"), 16u);
   EXPECT_EQ(world.counter("htab.invalidates_missed"), 24u);
@@ -199,7 +199,7 @@ TEST(Ppc64Mmu, AddressSpacesAndCpus) {
   ASSERT_EQ(world.access(kVa, AccessKind::Load, false, 1).pfn, Pfn(0x100));
   // Address space 0 has run on both CPUs: tlbie reaches all of its entries.
   world.unmap(kVa, 0);
-  world.tlbs().flush_range(MmId(0), {kVa, kVa + 0x1000}, kPage, false);
+  world.tlbs().flush_range(MmId(0), {kVa, kVa + 0x1000}, k4K, false);
   EXPECT_EQ(world.counter("flush.tlbie"), 1u);
   EXPECT_EQ(world.reachable(), (std::map<uint64_t, uint64_t>{{kVa.value(), 0x200}}));
   // The lowest context is given out again, and finds nothing.
@@ -234,6 +234,57 @@ TEST(Ppc64Htab, HardwareSetsReferencedAndChanged) {
   EXPECT_EQ(htab.search(page, true, path), 0x100ull << 12 | 0x182);
   EXPECT_EQ(htab.counters().referenced_set, 1u);
   EXPECT_EQ(htab.counters().changed_set, 1u);
+}
+
+constexpr const char* k64KPages =
+    "[ppc64]\npage = 64K\n[ppc64.ierat]\npages = 64K\n[ppc64.derat]\npages = 64K\n"
+    "[ppc64.tlb]\npages = 4K,64K\n";
+
+uint64_t group_of_64k(VirtAddr va) {
+  return hash_of(va, user_segment(va, 1, false), k64K) & 2047;
+}
+
+// As with 4K pages, but the kernel's table has three levels, and the entry L and LP.
+TEST(Ppc64Mmu, PagesOf64KAreHashedWhole) {
+  World world(k64KPages);
+  world.map(kVa, 0x100, kRW);
+  const Cost cost = cost_of(world, [&] {
+    const mmu::Translation t = world.access(kVa + 0x5123, AccessKind::Load);
+    ASSERT_TRUE(t.ok());
+    EXPECT_EQ(t.pfn, Pfn(0x100));
+    EXPECT_EQ(t.size, k64K);
+  });
+  EXPECT_EQ(cost, (Cost{60 + 60 + 15 + 75, 1, 18, 4, 3}));
+  const PhysAddr entry = world.tlbs().htab().base() + group_of_64k(kVa) * 128;
+  EXPECT_EQ(*world.frames().words(entry),
+            compared_of(kVa, user_segment(kVa, 1, false), k64K) | 4 | 1);
+  EXPECT_EQ(*world.frames().words(entry + 8), 0x100ull << 16 | 1 << 12 | 0x196);
+  // HPTE_SUB0, and the hint: place 0, primary.
+  EXPECT_EQ(world.table().peek(kVa).entry & 0x0fff'f000, 0x800'0000u);
+  // The rest of the page is in the ERAT.
+  EXPECT_EQ(cost_of(world, [&] { world.access(kVa + 0xffff, AccessKind::Store); }), (Cost{}));
+  // Tables of 32K (the root), 8K and 4K.
+  EXPECT_EQ(world.table().stats().root_bytes, 0x8000u);
+  EXPECT_EQ(world.table().stats().table_bytes, 0x3000u);
+
+  world.unmap(kVa);
+  world.tlbs().flush_range(MmId(0), {kVa, kVa + 0x1'0000}, k64K, false);
+  EXPECT_EQ(world.tlbs().htab().used(), 0u);
+  EXPECT_EQ(world.counter("flush.tlbiel"), 1u);
+  EXPECT_EQ(world.access(kVa + 0x5123, AccessKind::Load).fault, mmu::FaultReason::NotPresent);
+}
+
+// Neighbours of 64K are in neighbouring groups, which 4K pages 64K apart are not.
+TEST(Ppc64Mmu, NeighboursOf64K) {
+  World world(k64KPages);
+  for (uint64_t i = 0; i < 4; ++i) {
+    const VirtAddr va = kVa + i * k64K.bytes();
+    world.map(va, 0x100 + i, kRW);
+    ASSERT_TRUE(world.access(va, AccessKind::Store).ok());
+    EXPECT_EQ(group_of_64k(va), group_of_64k(kVa) ^ i);
+    const PhysAddr entry = world.tlbs().htab().base() + group_of_64k(va) * 128;
+    EXPECT_EQ(*world.frames().words(entry + 8) >> 16, 0x100 + i);
+  }
 }
 
 }  // namespace

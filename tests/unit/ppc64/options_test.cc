@@ -33,6 +33,14 @@ TEST(Ppc64Options, DefaultsAndRules) {
   refused("[ppc64.htab]\nbytes = 128K\n", "at least 256K");
   refused("[ppc64.htab]\nbytes = 3M\n", "power of two");
   refused("[ppc64.tlb]\nentries = 0\n", "there must be the TLB");
+  EXPECT_EQ(options.page, k4K);
+  // All that translates must hold the base page.
+  refused("[ppc64]\npage = 64K\n", "the instruction ERAT does not hold pages of 64K");
+  const std::string first = "[ppc64]\npage = 64K\n[ppc64.ierat]\npages = 64K\n";
+  refused(first + "[ppc64.derat]\npages = 64K\n", "the TLB does not hold pages of 64K");
+  EXPECT_EQ(read(first + "[ppc64.derat]\npages = 64K\n[ppc64.tlb]\npages = 4K,64K\n").page, k64K);
+  refused("[ppc64.ierat]\npages = 64K\n", "the instruction ERAT does not hold pages of 4K");
+  refused("[ppc64.ierat]\npages = 16K\n", "not a page size of this machine");
 }
 
 }  // namespace

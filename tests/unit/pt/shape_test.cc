@@ -45,6 +45,19 @@ TEST(Shape, TablesSmallerAndLargerThanAPage) {
   EXPECT_EQ(large.level(1).table_bytes, 32768u);
 }
 
+// An architecture may know better than a page.
+TEST(Shape, TablesOfASizeOfTheirOwn) {
+  RadixGeometry geometry = {{.shift = 16, .index_bits = 8, .leaf_allowed = true, .table_log2 = 12},
+                            {.shift = 24, .index_bits = 10, .table_log2 = 13},
+                            {.shift = 34, .index_bits = 12}};
+  const Shape shape(geometry, PageShift(16), "here");
+  EXPECT_EQ(shape.level(0).table_bytes, 4096u);
+  EXPECT_EQ(shape.level(1).table_bytes, 8192u);
+  EXPECT_EQ(shape.level(2).table_bytes, 65536u);
+  geometry[1].table_log2 = 12;
+  EXPECT_THROW(Shape(geometry, PageShift(16), "here"), UsageError);
+}
+
 // IA-64 with three levels: the top index is the region number and bits 43:36.
 TEST(Shape, Regions) {
   const Shape shape(parse_levels("14:11:leaf,25:11,36:11:region3"), PageShift(14), "here");
