@@ -193,11 +193,14 @@ TEST_F(SmallTrace, ATableThatCannotMapTheAddressesIsAUsageError) {
 // A machine of 32-bit addresses: core2 has XD, pentium4's entries cannot refuse a fetch.
 class SmallMachine : public SmallTrace {
  protected:
-  stats::Report run_on(const std::string& machine, const char* relocate = "auto") {
+  stats::Report run_on(const std::string& machine, const char* relocate = "auto",
+                       const char* backend = "mlpt") {
     return run(true, [&](config::Config& config) {
       config.load(std::string(MMUSIM_SOURCE_DIR) + "/configs/machines/" + machine + ".cfg");
       config.set("run.relocate", relocate, "test");
       config.set("kernel.imply", "false", "test");
+      config.set("kernel.thp", "always", "test");
+      config.set("machine.page_table", backend, "test");
     });
   }
   std::string refusal(const char* relocate) {
@@ -223,6 +226,24 @@ TEST_F(SmallMachine, AFetchIsAReadWhereEntriesCannotTell) {
   const stats::Report untold = run_on("pentium4");
   EXPECT_EQ(untold.value("access.refused"), 0u);
   EXPECT_EQ(untold.value("kernel.faults.minor"), told.value("kernel.faults.minor") + 1);
+}
+
+TEST_F(SmallMachine, HugePagesAreOfWhatAPdeMaps) {
+  thread(1);
+  map(0x400000, 1, 5);
+  map(0x10000000, 0x1000, 3);  // 16M, which relocation aligns: below 0xb8000000
+  fetch(0x400000);
+  for (uint64_t at = 0; at < 0x1000000; at += 0x80000)
+    store(0x10010000 + at);
+  for (const char* backend : {"mlpt", "gpt", "hashed"}) {
+    SCOPED_TRACE(backend);
+    const stats::Report four = run_on("pentium4", "auto", backend);
+    EXPECT_EQ(four.value("kernel.thp.faults"), 4u);
+    EXPECT_GE(four.value("walker.leaves.4m"), 4u);
+    const stats::Report two = run_on("core2", "auto", backend);
+    EXPECT_EQ(two.value("kernel.thp.faults"), 8u);
+    EXPECT_GE(two.value("walker.leaves.2m"), 8u);
+  }
 }
 
 TEST_F(SmallMachine, WhatDoesNotFitIsRefusedBeforeTheRun) {
