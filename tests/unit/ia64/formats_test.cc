@@ -21,7 +21,7 @@ TEST(Ia64Formats, DescribesEntries) {
   // Not present: PROT_NONE 2^63, special 2^59, ed 2^52, ma 4 (0x10).
   EXPECT_EQ(kFormat.describe(0x89d0'0000'0000'1010, kPage),
             "p=0 ma=4 a=0 d=0 pl=0 ar=0 ppn=0x1 ed=1 ps=14 special PROT_NONE");
-  EXPECT_EQ(kFormat.describe(kFormat.make_table(PhysAddr(0x10000)), PageShift(25)),
+  EXPECT_EQ(kFormat.describe(kFormat.make_table(PhysAddr(0x10000), PageShift(25)), PageShift(25)),
             "table at 0x10000");
   EXPECT_EQ(kFormat.describe(0, kPage), "none");
 }
