@@ -257,6 +257,29 @@ TEST_F(SmallMachine, WhatDoesNotFitIsRefusedBeforeTheRun) {
   EXPECT_THAT(refusal("off"), testing::HasSubstr("user addresses of i386 end at 0xc0000000"));
 }
 
+// On a 64-bit kernel a 32-bit program has all but the last pages of 4 GiB.
+TEST_F(SmallMachine, I386TracesStayWhereTheyWereUnlessTheyReachBeyondThreeGigabytes) {
+  for (const uint64_t stack : {uint64_t{0xbfffe000}, uint64_t{0xffffc000}}) {
+    writer_.reset();
+    trace::Header header;
+    header.isa = "i386";
+    writer_ = std::make_unique<trace::Writer>(path_, header);
+    thread(1);
+    map(0x08048000, 1, 5);
+    map(stack, 1, 3);
+    fetch(0x08048000);
+    store(stack);
+    if (stack < 0xc0000000) {
+      EXPECT_EQ(run_on("pentium4").value("relocation.active"), 0u);
+      continue;
+    }
+    EXPECT_THAT(refusal("auto"), testing::HasSubstr("run.relocate = force"));
+    const stats::Report moved = run_on("core2", "force");
+    EXPECT_EQ(moved.value("relocation.active"), 1u);
+    EXPECT_EQ(moved.value("access.refused"), 0u);
+  }
+}
+
 TEST_F(SmallMachine, HighAddressesAreMovedOrRefused) {
   thread(1);
   map(0x400000, 1, 5);
