@@ -18,9 +18,9 @@
 // tables is a flush of the whole address space, by CR3, whatever was asked for: as Linux does when
 // it has freed a page directory (need_flush_all in ___pmd_free_tlb()). So no register leads to a
 // table that is freed. Because a new PDPTE costs a flush as well, Linux gives an address space its
-// page directories when it makes it (pgd_prepopulate_pmd()) and takes away what is left of them when
-// it has died; here that is done when it first runs, and in forget(), if the hardware walks the
-// kernel's table.
+// page directories when it makes it (pgd_prepopulate_pmd()) and takes away what is left of them
+// when it has died; here that is done when it first runs, and in forget(), if the hardware walks
+// the kernel's table.
 //
 // **Shadows.** Where the hardware cannot read the kernel's page tables each address space that has
 // run has a Shadow (see shadow.h): its entries go at once in a flush, whatever CPUs do later, and
@@ -123,7 +123,7 @@ class Tlbs final : public mmu::TlbMaintenance {
   std::unique_ptr<ShadowMemory> shadow_memory_;  // null: direct
   std::map<MmId, std::unique_ptr<Shadow>> shadows_;
   std::vector<Cpu> cpus_;
-  std::unordered_map<MmId, uint64_t> generations_;  // looked up only, never iterated
+  std::unordered_map<MmId, uint64_t> generations_;      // looked up only, never iterated
   std::unordered_map<MmId, pt::PageTable*> populated_;  // likewise
   FlushCounters counters_;
 };

@@ -10,7 +10,7 @@ namespace mmusim::x86 {
 
 namespace {
 
-constexpr unsigned kPdpteBytes = 8;
+constexpr uint64_t kPdpteBytes = 8;
 constexpr unsigned kPdpteLevel = 2;
 
 // Bits of a present entry that must be 0, besides those in the middle of large leaves. With PAE

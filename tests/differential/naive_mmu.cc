@@ -6,6 +6,8 @@ namespace mmusim::naive {
 
 namespace {
 
+constexpr unsigned kSizes[] = {12, 21, 22, 30};  // log2 of all page sizes there are
+
 uint64_t floor_to(uint64_t va, unsigned size) {
   return va >> size << size;
 }
@@ -120,7 +122,7 @@ bool Array::holds(unsigned size) const {
 }
 
 std::pair<size_t, size_t> Array::locate(uint64_t va, unsigned pcid) const {
-  for (const unsigned size : {12u, 21u, 30u})
+  for (const unsigned size : kSizes)
     for (const bool global : {false, true}) {
       const size_t set = (va >> size) % sets.size();
       for (size_t way = 0; way < sets[set].size(); ++way) {
@@ -185,7 +187,7 @@ Entry* Mmu::peek(Level& level, uint64_t va, unsigned pcid) {
 
 // Into the largest page size held that is not larger than the leaf.
 void Mmu::fill(Level& level, uint64_t va, const Page& leaf) {
-  for (const unsigned size : {30u, 21u, 12u}) {
+  for (const unsigned size : {30u, 22u, 21u, 12u}) {
     if (size > leaf.size) continue;
     for (Array& array : level) {
       if (!array.holds(size)) continue;
@@ -219,16 +221,16 @@ Page Mmu::leaf_of(const Entry& entry, uint64_t va) {
 
 bool Mmu::walk(uint64_t va, char kind, Outcome& outcome, Page& leaf) {
   Page* page = nullptr;
-  for (const unsigned size : {12u, 21u, 30u}) {
+  for (const unsigned size : kSizes) {
     const auto found = table_->find(floor_to(va, size));
     if (found != table_->end() && found->second.size == size) page = &found->second;
   }
   // All tables exist down to the lowest level that a hole needs: the test sees to that.
-  const unsigned leaf_level = page == nullptr ? 0 : (page->size - 12) / 9;
+  const unsigned leaf_level = page == nullptr ? 0 : (page->size - 12) / shape_.index_bits;
   unsigned first = shape_.levels - 1;
   for (unsigned level = 1; level < shape_.levels; ++level) {
     auto& cache = walk_caches_[level];
-    const std::pair<uint64_t, unsigned> key{va >> (12 + 9 * level), pcid_};
+    const std::pair<uint64_t, unsigned> key{va >> (12 + shape_.index_bits * level), pcid_};
     if (std::find(cache.begin(), cache.end(), key) == cache.end()) continue;
     cache.remove(key);
     cache.push_front(key);
@@ -248,7 +250,7 @@ bool Mmu::walk(uint64_t va, char kind, Outcome& outcome, Page& leaf) {
   if (kind == 's') page->dirty = true;
   for (unsigned level = first; level > leaf_level; --level) {
     auto& cache = walk_caches_[level];
-    cache.emplace_front(va >> (12 + 9 * level), pcid_);
+    cache.emplace_front(va >> (12 + shape_.index_bits * level), pcid_);
     if (cache.size() > shape_.walk_cache[level]) cache.pop_back();
   }
   leaf = *page;
@@ -259,7 +261,7 @@ Outcome& Mmu::fault(uint64_t va, char reason, Outcome& outcome) {
   outcome.fault = reason;
   remove_page(va);
   for (unsigned level = 1; level < 5; ++level)
-    walk_caches_[level].remove({va >> (12 + 9 * level), pcid_});
+    walk_caches_[level].remove({va >> (12 + shape_.index_bits * level), pcid_});
   return outcome;
 }
 
@@ -277,7 +279,7 @@ void Mmu::assist(Level& first, Level& second, uint64_t va, const Entry& before, 
   } else {
     remove_page(va);
     for (unsigned level = 1; level < 5; ++level)
-      walk_caches_[level].remove({va >> (12 + 9 * level), pcid_});
+      walk_caches_[level].remove({va >> (12 + shape_.index_bits * level), pcid_});
     fill(second, va, leaf);
   }
   if (peek(first, va, pcid_) == nullptr) fill(first, va, leaf);
@@ -286,7 +288,7 @@ void Mmu::assist(Level& first, Level& second, uint64_t va, const Entry& before, 
 
 Outcome Mmu::access(uint64_t va, char kind) {
   Level& first = kind == 'f' ? l1i_ : l1d_;
-  Level& second = kind == 'f' && !l2i_.empty() ? l2i_ : l2_;
+  Level& second = kind != 'f' ? l2_ : !l2i_.empty() ? l2i_ : shape_.l2_fetches ? l2_ : none_;
   Outcome outcome;
   outcome.served = '1';
   Entry* entry = find(first, va, pcid_);

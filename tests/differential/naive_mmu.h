@@ -27,7 +27,9 @@ struct ArrayShape {
 };
 
 struct MmuShape {
-  unsigned levels = 4;
+  unsigned levels = 4;      // that a walk reads
+  unsigned index_bits = 9;  // of each
+  bool l2_fetches = true;   // where there is no l2i
   std::vector<ArrayShape> l1i, l1d, l2, l2i;
   std::vector<unsigned> walk_cache{0, 0, 0, 0, 0};  // entries by level, [1] = PDE
 };
@@ -114,6 +116,7 @@ class Mmu {
 
   MmuShape shape_;
   Level l1i_, l1d_, l2_, l2i_;
+  Level none_;
   // By level: (address prefix, PCID), the last used first.
   std::vector<std::list<std::pair<uint64_t, unsigned>>> walk_caches_;
   Table* table_ = nullptr;

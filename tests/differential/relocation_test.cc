@@ -4,6 +4,7 @@
 #include <gtest/gtest.h>
 #include <map>
 #include <string>
+#include <type_traits>
 #include <unistd.h>
 
 #include "arch/x86/architecture.h"
@@ -14,21 +15,14 @@
 namespace mmusim::sim {
 namespace {
 
-// x86-64's paging with i386's address space.
-struct Narrow : x86::Architecture {
-  static mmu::AddressLayout layout(const x86::Options& options) {
-    mmu::AddressLayout layout = x86::Architecture::layout(options);
-    layout.top = layout.stack_top = VirtAddr(0xc0000000);
-    layout.mmap_base = layout.top - (uint64_t{128} << 20);
-    return layout;
-  }
-};
-
+// With PAE, whose leaves are as those of x86-64.
+template <class Arch>
 config::Config configured(config::Schema& schema, const std::string& trace, const char* relocate,
                           bool check) {
   declare(schema);
   config::Config config(schema);
   config.load(MMUSIM_SOURCE_DIR "/configs/machines/tiny.cfg");
+  if (std::is_same_v<Arch, x86::I386>) config.set("paging.levels", "3", "test");
   config.set("run.trace", trace, "test");
   config.set("run.relocate", relocate, "test");
   config.set("run.check", check ? "true" : "false", "test");
@@ -38,7 +32,7 @@ config::Config configured(config::Schema& schema, const std::string& trace, cons
 template <class Arch>
 std::map<std::string, uint64_t> run(const std::string& trace, const char* relocate, bool check) {
   config::Schema schema;
-  const config::Config config = configured(schema, trace, relocate, check);
+  const config::Config config = configured<Arch>(schema, trace, relocate, check);
   std::map<std::string, uint64_t> counters;
   const ReplayResult result = Replay<Arch>(config, {}).run();
   for (const auto& c : result.report.counters())
@@ -76,7 +70,7 @@ Leaves leaves(pt::PageTable& table, VirtRange range) {
 
 // Compares the private anonymous pages of all processes; file pages come in windows that depend on
 // where leaf tables begin.
-void compare(Side<x86::Architecture>& plain, Side<Narrow>& moved, const Relocator& relocator,
+void compare(Side<x86::Architecture>& plain, Side<x86::I386>& moved, const Relocator& relocator,
              uint64_t& compared) {
   std::map<Pfn, Pfn> there;
   std::map<Pfn, Pfn> back;
@@ -127,9 +121,9 @@ TEST_F(RelocationDifferential, TheKernelSeesTheSamePagesRightsAndSharing) {
     SCOPED_TRACE(testing::Message() << "seed " << seed);
     differential::RandomHistory(seed).write(path_, 250);
     config::Schema schema;
-    const config::Config config = configured(schema, path_, "off", false);
-    Side<x86::Architecture> plain(config);
-    Side<Narrow> moved(config);
+    Side<x86::Architecture> plain(configured<x86::Architecture>(schema, path_, "off", false));
+    config::Schema other;
+    Side<x86::I386> moved(configured<x86::I386>(other, path_, "off", false));
     Relocator relocator({VirtAddr(uint64_t{1} << 47), PageShift(12), moved.machine.layout()});
     trace::Reader reader(path_);
     trace::Batch batch;
@@ -162,7 +156,7 @@ TEST_F(RelocationDifferential, RunsCountTheSameCallsAndFaults) {
   differential::RandomHistory(9).write(path_, 300);
   for (const std::string& trace : {path_, shipped}) {
     const auto plain = run<x86::Architecture>(trace, "off", false);
-    const auto moved = run<Narrow>(trace, "force", true);
+    const auto moved = run<x86::I386>(trace, "force", true);
     EXPECT_EQ(plain.at("relocation.active"), 0u);
     EXPECT_EQ(moved.at("relocation.active"), 1u);
     EXPECT_EQ(moved.at("relocation.partial_pages"), 0u);

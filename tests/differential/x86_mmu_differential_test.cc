@@ -1,8 +1,8 @@
 // x86::Mmu against the naive model, reference by reference, through the same calls the replay loop
 // makes (the fast path first, access() when it does not know).
 //
-// Streams are generated from printed seeds: several address spaces with 4K, 2M and 1G leaves and
-// global pages, locality, stores to clean pages, page faults, retries, flushes of every kind,
+// Streams are generated from printed seeds: several address spaces with 4K, 2M (4M) and 1G leaves
+// and global pages, locality, stores to clean pages, page faults, retries, flushes of every kind,
 // context switches, leaves changed with and without a flush.
 #include <algorithm>
 #include <filesystem>
@@ -27,28 +27,34 @@ namespace {
 // The address spaces of a stream and what happens in them.
 class Stream {
  public:
-  Stream(Pair& pair, uint64_t seed) : pair_(pair), random_(seed) {
+  Stream(Pair& pair, uint64_t seed)
+      : pair_(pair),
+        random_(seed),
+        long_(pair.options().paging.is_long()),
+        large_size_(pair.options().paging.levels == 2 ? 22 : 21) {
     const unsigned small = 40 + static_cast<unsigned>(random_.below(1200));
     for (unsigned i = 0; i < small; ++i) {
       // Three clusters, the third sparse so that walks need many different tables.
       const uint64_t at = random_.below(3);
-      addresses_.push_back(at == 0   ? 0x400000 + 0x1000 * random_.below(256)
-                           : at == 1 ? 0x7ffff0000000 + 0x1000 * random_.below(1024)
-                                     : 0x100000000000 + 0x7ffff000 * random_.below(400));
+      addresses_.push_back(at == 0 ? 0x400000 + 0x1000 * random_.below(256)
+                           : at == 1
+                               ? far(0x7ffff0000000, 0xb0000000) + 0x1000 * random_.below(1024)
+                               : far(0x100000000000, 0x40000000) +
+                                     far(0x7ffff000, 0x2ff000) * random_.below(400));
     }
     std::sort(addresses_.begin(), addresses_.end());
     addresses_.erase(std::unique(addresses_.begin(), addresses_.end()), addresses_.end());
     for (size_t i = addresses_.size(); i > 1; --i)
       std::swap(addresses_[i - 1], addresses_[random_.below(i)]);
     for (unsigned i = 0; i < 24; ++i)
-      large_.push_back(0x200000000000 + 0x200000 * random_.below(64));
+      large_.push_back(far(0x200000000000, 0x90000000) + (random_.below(64) << large_size_));
     for (unsigned i = 0; i < 4; ++i)
       huge_.push_back(0x300000000000 + 0x40000000 * i);
     for (unsigned space = 0; space < kSpaces; ++space) {
       for (const uint64_t va : addresses_)
         pair_.map(space, va, small_page());
       for (const uint64_t va : large_)
-        pair_.map(space, va, leaf(21));
+        pair_.map(space, va, leaf(large_size_));
       if (pair_.options().gigabyte_pages)
         for (const uint64_t va : huge_)
           pair_.map(space, va, leaf(30));
@@ -56,7 +62,7 @@ class Stream {
     for (unsigned i = 0; i < 6; ++i) {
       naive::Page page = small_page();
       page.global = true;
-      globals_.push_back(0x6000'0000'0000 + 0x1000 * i);
+      globals_.push_back(far(0x6000'0000'0000, 0xa800'0000) + 0x1000 * i);
       for (unsigned space = 0; space < kSpaces; ++space)
         pair_.map(space, globals_.back(), page);
     }
@@ -79,10 +85,12 @@ class Stream {
   }
 
  private:
+  // An address of 64 bits, or what stands for it where there are 32.
+  [[nodiscard]] uint64_t far(uint64_t of_64, uint64_t of_32) const { return long_ ? of_64 : of_32; }
   naive::Page leaf(unsigned size) {
     naive::Page page;
     page.size = size;
-    page.pfn = (1 + random_.below(1u << 15)) << (size - 12);
+    page.pfn = (1 + random_.below(far(1u << 15, 1u << 9))) << (size - 12);
     page.write = random_.below(4) != 0;
     page.execute = random_.below(4) != 0;
     page.accessed = random_.below(2) != 0;
@@ -97,7 +105,7 @@ class Stream {
     uint64_t bytes = 4096;
     if (dice < 12) {
       base = large_[random_.below(large_.size())];
-      bytes = 0x200000;
+      bytes = uint64_t{1} << large_size_;
     } else if (dice < 16 && pair_.options().gigabyte_pages) {
       base = huge_[random_.below(huge_.size())];
       bytes = 0x40000000;
@@ -117,7 +125,7 @@ class Stream {
   // The kernel's part of a page fault, and the retry.
   void repair(uint64_t va, char kind) {
     if (random_.below(4) == 0) return;  // refused
-    for (const unsigned size : {12u, 21u, 30u}) {
+    for (const unsigned size : {12u, large_size_, 30u}) {
       const uint64_t base = va >> size << size;
       naive::Page* page = pair_.page(pair_.current(), base);
       if (page == nullptr || page->size != size) continue;
@@ -201,6 +209,8 @@ class Stream {
 
   Pair& pair_;
   Random random_;
+  bool long_;
+  unsigned large_size_;
   std::vector<uint64_t> addresses_, large_, huge_, globals_;
   size_t point_ = 0;
 };
@@ -211,6 +221,7 @@ void compare(const std::function<void(config::Config&)>& configure, uint64_t see
   Pair pair(configure);
   Stream(pair, seed).run(references);
   EXPECT_GT(pair.fast_hits(), references / 100);
+  EXPECT_EQ(pair.real().counters().pdpte_reloads, 0u);  // all tables are there from the start
 }
 
 constexpr const char* kPolicies[] = {"lru", "plru", "fifo", "random"};
@@ -237,7 +248,8 @@ TEST_P(Machines, AgreeWithTheNaiveModelUnderEveryPolicy) {
   }
 }
 INSTANTIATE_TEST_SUITE_P(X86MmuDifferential, Machines,
-                         ::testing::Values("skylake-sp", "zen2", "tiny"), [](const auto& machine) {
+                         ::testing::Values("skylake-sp", "zen2", "tiny", "core2", "pentium4"),
+                         [](const auto& machine) {
                            std::string name = machine.param;
                            std::erase(name, '-');
                            return name;
@@ -251,15 +263,16 @@ void random_array(config::Config& config, Random& random, const std::string& pre
                   bool small) {
   const unsigned sets = 1u << random.below(small ? 3 : 6);
   const unsigned ways = 1 + static_cast<unsigned>(random.below(12));
-  const char* const with_base[] = {"4K", "4K,2M", "4K,2M,1G", "4K,1G"};
-  const char* const without[] = {"2M", "1G", "2M,1G", "4K"};
+  const char* const with_base[] = {"4K", "4K,2M", "4K,2M,1G", "4K,1G", "4K,4M"};
+  const char* const without[] = {"2M", "1G", "2M,1G", "4K", "4M", "2M,4M"};
   const auto set = [&](const char* key, const std::string& value) {
     config.set(prefix + key, value, "test");
   };
   const bool exists = base || random.below(3) != 0;
   set(".entries", std::to_string(exists ? sets * ways : 0));
   set(".ways", std::to_string(ways));
-  set(".pages", base ? with_base[random.below(4)] : without[random.below(4)]);
+  set(".pages", base ? with_base[random.below(std::size(with_base))]
+                     : without[random.below(std::size(without))]);
   set(".replacement", kPolicies[random.below(4)]);
   set(".seed", std::to_string(random.next()));
 }
@@ -290,7 +303,9 @@ TEST_P(Geometries, AgreeWithTheNaiveModel) {
           for (const char* key : {"pde", "pdpte", "pml4e", "pml5e"})
             config.set("psc." + std::string(key) + ".entries", std::to_string(random.below(9)),
                        "test");
-          config.set("paging.levels", random.below(3) == 0 ? "5" : "4", "test");
+          const char* const levels[] = {"2", "3", "4", "4", "5"};
+          config.set("paging.levels", levels[random.below(std::size(levels))], "test");
+          config.set("tlb.l2.fetches", random.below(4) == 0 ? "false" : "true", "test");
           config.set("paging.gigabyte_pages", random.below(4) == 0 ? "false" : "true", "test");
         },
         seed, 25'000);

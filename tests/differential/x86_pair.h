@@ -21,7 +21,9 @@ namespace mmusim::x86 {
 
 inline naive::MmuShape shape_of(const Options& options) {
   naive::MmuShape shape;
-  shape.levels = options.paging.levels;
+  shape.levels = options.paging.is_pae() ? 2 : options.paging.levels;
+  shape.index_bits = options.paging.levels == 2 ? 10 : 9;
+  shape.l2_fetches = options.l2_fetches;
   const auto convert = [](const std::vector<tlb::Geometry>& from,
                           std::vector<naive::ArrayShape>& to) {
     for (const tlb::Geometry& geometry : from) {
@@ -68,16 +70,17 @@ class Pair {
 
   [[nodiscard]] const Options& options() const { return options_; }
 
-  // A leaf in both page tables; `page.pfn` aligned to its size.
-  void map(unsigned space, uint64_t va, const naive::Page& page) {
+  // A leaf in both page tables; `page.pfn` aligned to its size. Without XD all can be executed.
+  void map(unsigned space, uint64_t va, naive::Page page) {
+    page.execute = page.execute || options_.paging.levels == 2;
     tables_[space][va] = page;
-    word(space, va, page.size) = page.pfn << 12 | 1u | (page.write ? 2u : 0u) | 4u |
-                                 (page.accessed ? 1u << 5 : 0u) | (page.dirty ? 1u << 6 : 0u) |
-                                 (page.size > 12 ? 1u << 7 : 0u) | (page.global ? 1u << 8 : 0u) |
-                                 (page.execute ? 0u : uint64_t{1} << 63);
+    put(place(space, va, page.size),
+        page.pfn << 12 | 1u | (page.write ? 2u : 0u) | 4u | (page.accessed ? 1u << 5 : 0u) |
+            (page.dirty ? 1u << 6 : 0u) | (page.size > 12 ? 1u << 7 : 0u) |
+            (page.global ? 1u << 8 : 0u) | (page.execute ? 0u : uint64_t{1} << 63));
   }
   void unmap(unsigned space, uint64_t va) {
-    word(space, va, 12) = 0;
+    put(place(space, va, 12), 0);
     tables_[space].erase(va);
   }
   naive::Page* page(unsigned space, uint64_t va) {
@@ -126,7 +129,7 @@ class Pair {
   void compare_page_tables() {
     for (unsigned space = 0; space < kSpaces; ++space)
       for (const auto& [va, page] : tables_[space]) {
-        const uint64_t entry = word(space, va, page.size);
+        const uint64_t entry = get(place(space, va, page.size));
         EXPECT_EQ((entry >> 5 & 1) != 0, page.accessed);
         EXPECT_EQ((entry >> 6 & 1) != 0, page.dirty);
       }
@@ -136,14 +139,33 @@ class Pair {
   PhysAddr new_table() {
     return frames_->address_of(frames_->allocate(0, mem::FrameUse::Table, 1).value());
   }
-  uint64_t& word(unsigned space, uint64_t va, unsigned size) {
+  // Where the entry for a leaf of that size is; makes tables above it.
+  PhysAddr place(unsigned space, uint64_t va, unsigned size) {
+    const bool narrow = options_.paging.levels == 2;
+    const unsigned bits = narrow ? 10 : 9;
     PhysAddr table = roots_[space];
     for (unsigned level = options_.paging.levels - 1;; --level) {
-      uint64_t& entry = *frames_->words(table + (va >> (12 + 9 * level) & 511) * 8);
-      if (12 + 9 * level == size) return entry;
-      if (entry == 0) entry = new_table().value() | 0x67;
-      table = PhysAddr(entry & 0xffffffffff000);
+      const uint64_t index = va >> (12 + bits * level) & ((1u << bits) - 1);
+      const PhysAddr at = table + index * (narrow ? 4 : 8);
+      if (12 + bits * level == size) return at;
+      const bool pdpte = options_.paging.levels == 3 && level == 2;
+      if (get(at) == 0) put(at, new_table().value() | (pdpte ? 1u : 0x67u));
+      table = PhysAddr(get(at) & 0xffffffffff000);
     }
+  }
+  uint64_t get(PhysAddr at) const {
+    const uint64_t word = *frames_->words(PhysAddr(at.value() & ~uint64_t{7}));
+    if (options_.paging.levels != 2) return word;
+    return (at.value() & 4) != 0 ? word >> 32 : word & 0xffffffff;
+  }
+  void put(PhysAddr at, uint64_t entry) {
+    uint64_t& word = *frames_->words(PhysAddr(at.value() & ~uint64_t{7}));
+    if (options_.paging.levels != 2)
+      word = entry;
+    else if ((at.value() & 4) != 0)
+      word = (word & 0xffffffff) | entry << 32;
+    else
+      word = word >> 32 << 32 | entry;
   }
   naive::Outcome access_real(uint64_t address, char kind, bool retry) {
     const VirtAddr va(address);
@@ -169,7 +191,10 @@ class Pair {
     const bool missed = retry ? a.retry_misses != b.retry_misses : a.misses != b.misses;
     const bool missed_again =
         retry ? a.retry_second_misses != b.retry_second_misses : a.second_misses != b.second_misses;
-    outcome.served = !missed ? '1' : missed_again || options_.l2.empty() ? 'w' : '2';
+    const bool one_level =
+        kind == 'f' ? options_.l2i.empty() && (options_.l2.empty() || !options_.l2_fetches)
+                    : options_.l2.empty();
+    outcome.served = !missed ? '1' : missed_again || one_level ? 'w' : '2';
     if (t.fault == mmu::FaultReason::NotPresent) outcome.fault = 'n';
     if (t.fault == mmu::FaultReason::Protection) outcome.fault = 'p';
     EXPECT_TRUE(t.ok() || outcome.fault != '-');

@@ -193,11 +193,14 @@ TEST_F(SmallTrace, ATableThatCannotMapTheAddressesIsAUsageError) {
 // A machine of 32-bit addresses: core2 has XD, pentium4's entries cannot refuse a fetch.
 class SmallMachine : public SmallTrace {
  protected:
-  stats::Report run_on(const std::string& machine, const char* relocate = "auto") {
+  stats::Report run_on(const std::string& machine, const char* relocate = "auto",
+                       const char* backend = "mlpt") {
     return run(true, [&](config::Config& config) {
       config.load(std::string(MMUSIM_SOURCE_DIR) + "/configs/machines/" + machine + ".cfg");
       config.set("run.relocate", relocate, "test");
       config.set("kernel.imply", "false", "test");
+      config.set("kernel.thp", "always", "test");
+      config.set("machine.page_table", backend, "test");
     });
   }
   std::string refusal(const char* relocate) {
@@ -225,6 +228,24 @@ TEST_F(SmallMachine, AFetchIsAReadWhereEntriesCannotTell) {
   EXPECT_EQ(untold.value("kernel.faults.minor"), told.value("kernel.faults.minor") + 1);
 }
 
+TEST_F(SmallMachine, HugePagesAreOfWhatAPdeMaps) {
+  thread(1);
+  map(0x400000, 1, 5);
+  map(0x10000000, 0x1000, 3);  // 16M, which relocation aligns: below 0xb8000000
+  fetch(0x400000);
+  for (uint64_t at = 0; at < 0x1000000; at += 0x80000)
+    store(0x10010000 + at);
+  for (const char* backend : {"mlpt", "gpt", "hashed"}) {
+    SCOPED_TRACE(backend);
+    const stats::Report four = run_on("pentium4", "auto", backend);
+    EXPECT_EQ(four.value("kernel.thp.faults"), 4u);
+    EXPECT_GE(four.value("walker.leaves.4m"), 4u);
+    const stats::Report two = run_on("core2", "auto", backend);
+    EXPECT_EQ(two.value("kernel.thp.faults"), 8u);
+    EXPECT_GE(two.value("walker.leaves.2m"), 8u);
+  }
+}
+
 TEST_F(SmallMachine, WhatDoesNotFitIsRefusedBeforeTheRun) {
   thread(1);
   map(0x400000, 1, 5);
@@ -234,6 +255,29 @@ TEST_F(SmallMachine, WhatDoesNotFitIsRefusedBeforeTheRun) {
   store(0x100000000);
   EXPECT_THAT(refusal("auto"), testing::HasSubstr("does not fit"));
   EXPECT_THAT(refusal("off"), testing::HasSubstr("user addresses of i386 end at 0xc0000000"));
+}
+
+// On a 64-bit kernel a 32-bit program has all but the last pages of 4 GiB.
+TEST_F(SmallMachine, I386TracesStayWhereTheyWereUnlessTheyReachBeyondThreeGigabytes) {
+  for (const uint64_t stack : {uint64_t{0xbfffe000}, uint64_t{0xffffc000}}) {
+    writer_.reset();
+    trace::Header header;
+    header.isa = "i386";
+    writer_ = std::make_unique<trace::Writer>(path_, header);
+    thread(1);
+    map(0x08048000, 1, 5);
+    map(stack, 1, 3);
+    fetch(0x08048000);
+    store(stack);
+    if (stack < 0xc0000000) {
+      EXPECT_EQ(run_on("pentium4").value("relocation.active"), 0u);
+      continue;
+    }
+    EXPECT_THAT(refusal("auto"), testing::HasSubstr("run.relocate = force"));
+    const stats::Report moved = run_on("core2", "force");
+    EXPECT_EQ(moved.value("relocation.active"), 1u);
+    EXPECT_EQ(moved.value("access.refused"), 0u);
+  }
 }
 
 TEST_F(SmallMachine, HighAddressesAreMovedOrRefused) {

@@ -83,6 +83,12 @@ TEST(PaeFormat, APdpteHasNoRights) {
   EXPECT_EQ(EntryFormat(Paging{4}).make_table(PhysAddr(0x1000), k1G), 0x1067u);
 }
 
+TEST(I386Format, DescribesEntriesOfItsLevels) {
+  EXPECT_EQ(EntryFormat(kTwo).describe(0x0040'0087, k4M), "P W U PS -> frame 0x400");
+  EXPECT_EQ(EntryFormat(kTwo).describe(0xabcd'e067, k4M), "P W U A -> table in frame 0xabcde");
+  EXPECT_EQ(EntryFormat(kPae).describe(0x7'abcd'e001, k1G), "P -> table in frame 0x7abcde");
+}
+
 TEST(I386Paging, Geometries) {
   const pt::RadixGeometry two = {{12, 10, true}, {22, 10, true}};
   const pt::RadixGeometry pae = {{12, 9, true}, {21, 9, true}, {30, 2, false}};

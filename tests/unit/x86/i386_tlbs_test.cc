@@ -181,6 +181,8 @@ TEST_F(TwoLevelWorld, NothingIsLoadedOrLoadedAgain) {
   map(VirtAddr(0x4000'0000), 0x400, kRw, true, 0, k4M);
   reach(VirtAddr(0x4012'3456));
   EXPECT_EQ(counter("walker.leaves.4m"), 1u);
+  EXPECT_EQ(access(VirtAddr(0x1'0000'0000) + kLow.value(), AccessKind::Load).fault,
+            mmu::FaultReason::NonCanonical);
   stats::Report report;
   tlbs().report(report);
   for (const stats::Counter& c : report.counters()) {

@@ -158,7 +158,7 @@ TEST_F(TwoLevels, RightsOfBothLevelsCountAndNoneRefusesFetches) {
 }
 
 TEST_F(TwoLevels, ThePdeCacheIsTaggedWithTheUpperTenBits) {
-  for (const uint64_t block : {1, 2}) {
+  for (const uint64_t block : {uint64_t{1}, uint64_t{2}}) {
     const PhysAddr other = new_table();
     put4(root + (0x2dd + block) * 4, other.value() | kTable);
     put4(other + 0x254 * 4, 0x2222'2000 | kCode);
