@@ -135,6 +135,15 @@ int64_t unmap_range(Core& core, AddressSpace& mm, VirtRange range) {
   return 0;
 }
 
+std::optional<VirtAddr> find_gap(const Core& core, const AddressSpace& mm, uint64_t bytes) {
+  const mmu::AddressLayout& layout = core.platform.layout;
+  if (layout.mmap_upward)
+    return mm.vmas.lowest_gap(bytes, layout.mmap_base, layout.top, layout.stack_gap);
+  const VirtAddr lowest = align_up(layout.lowest, core.page());
+  const auto found = mm.vmas.highest_gap(bytes, lowest, layout.mmap_base, layout.stack_gap);
+  return found ? found : mm.vmas.highest_gap(bytes, lowest, layout.top, layout.stack_gap);
+}
+
 int64_t map_area(Core& core, AddressSpace& mm, const Mapping& mapping) {
   // Linux lets mmap go one past the limit.
   if (mm.vmas.size() > core.settings.max_map_count) return -kENOMEM;

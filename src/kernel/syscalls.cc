@@ -55,12 +55,7 @@ VirtAddr Syscalls::place(AddressSpace& mm, VirtAddr hint, uint64_t length, Align
       if (clear) return at;
     }
   }
-  const auto gap = [&](uint64_t bytes) {
-    if (layout.mmap_upward)
-      return mm.vmas.lowest_gap(bytes, layout.mmap_base, layout.top, layout.stack_gap);
-    const auto found = mm.vmas.highest_gap(bytes, lowest, layout.mmap_base, layout.stack_gap);
-    return found ? found : mm.vmas.highest_gap(bytes, lowest, layout.top, layout.stack_gap);
-  };
+  const auto gap = [&](uint64_t bytes) { return find_gap(system_->core, mm, bytes); };
   const auto huge = system_->core.huge();
   if (!huge || alignment == Alignment::Page) return gap(length).value_or(VirtAddr(0));
   // Room for it wherever in a huge page the gap ends (Linux: __thp_get_unmapped_area).
