@@ -71,6 +71,13 @@ int64_t split_ends(Core& core, AddressSpace& mm, VirtRange range) {
   return 0;
 }
 
+// An area that fits both neighbours, which do not fit each other, becomes part of the lower one
+// (Linux: can_vma_merge_right).
+void merge_ends(AddressSpace& mm, VirtRange range) {
+  mm.vmas.merge(range.begin);
+  mm.vmas.merge(range.end);
+}
+
 // Gives the leaves of `vma` within `range` the rights the area has now, and flushes those that it
 // changes: also to more rights, as Linux does, which spares faults on old translations (Linux:
 // change_protection, pte_needs_flush).
@@ -190,8 +197,7 @@ int64_t protect_range(FaultContext context, VirtRange range, uint32_t prot, bool
     leave_tables(core, mm, part, batch);
     vma.flags = flags;
     reprotect(core, mm, vma, part, batch);
-    mm.vmas.merge(part.end);
-    mm.vmas.merge(part.begin);
+    merge_ends(mm, part);
   }
   batch.finish();
   core.note_vmas(mm);
@@ -212,8 +218,7 @@ int64_t change_flags(Core& core, AddressSpace& mm, VirtRange range, uint32_t set
     if (flags == there->flags) continue;
     if (result = split_ends(core, mm, part); result != 0) break;
     mm.vmas.find(part.begin)->flags = flags;
-    mm.vmas.merge(part.end);
-    mm.vmas.merge(part.begin);
+    merge_ends(mm, part);
   }
   core.note_vmas(mm);
   return result;

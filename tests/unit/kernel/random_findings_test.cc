@@ -29,6 +29,30 @@ class Findings : public ::testing::Test {
   Machine m{"[kernel]\nimply = false\n"};
 };
 
+// Between two areas with pages of their own, which cannot be one, an area without any that fits
+// both becomes part of the lower.
+TEST_F(Findings, TheLowerNeighbourComesFirst) {
+  map(0, 4);
+  map(4, 4, kProtRead);
+  map(8, 4);
+  ASSERT_EQ(m.store(kP1, at(0).value()), Result::Ok);
+  ASSERT_EQ(m.store(kP1, at(8).value()), Result::Ok);
+  ASSERT_NE(area(0).anon, area(8).anon);
+  EXPECT_EQ(m.sys().mprotect(kP1, at(4), 4 * kPage, kRw), 0);
+  EXPECT_EQ(area(4).start, at(0));
+  EXPECT_EQ(area(8).start, at(8));
+}
+
+// What is mapped already is looked at before whether such memory can grow.
+TEST_F(Findings, APlaceIsFoundBeforeTheKindIsLookedAt) {
+  map(0, 1);
+  const uint32_t wrong = kMapShared | kMapAnonymous | kMapFixedNoReplace | kMapGrowsDown;
+  EXPECT_EQ(map(0, 1, kRw, wrong), -kEEXIST);
+  EXPECT_EQ(map(0, 1, kRw, kMapAnonymous | kMapFixedNoReplace), -kEEXIST);
+  EXPECT_EQ(map(1, 1, kRw, wrong), -kEINVAL);
+  EXPECT_EQ(map(1, 1, kRw, kMapAnonymous | kMapFixedNoReplace), -kEINVAL);
+}
+
 TEST_F(Findings, OnlyPrivateAnonymousMemoryGrows) {
   EXPECT_EQ(map(0, 1, kRw, kMapShared | kMapAnonymous | kMapFixed | kMapGrowsDown), -kEINVAL);
   EXPECT_GE(map(0, 1, kRw, kFixed | kMapGrowsDown), 0);
