@@ -183,12 +183,12 @@ int64_t protect_range(FaultContext context, VirtRange range, uint32_t prot, bool
     const VirtRange part{std::max(at, there->start), std::min(range.end, there->end)};
     at = part.end;
     uint32_t flags = (there->flags & ~kVmRights) | vm_rights(prot);
+    if (flags == there->flags) continue;
     if ((flags & kVmWrite) != 0) {
       if ((flags & (kVmShared | kVmNoReserve)) == 0) flags |= kVmAccount;
     } else if (there->is_anonymous() && there->anon == AnonVmaId(0)) {
       flags &= ~kVmAccount;  // Linux 6.7 and later: nothing was ever charged
     }
-    if (flags == there->flags) continue;
     if (result = split_ends(core, mm, part); result != 0) break;
     Vma& vma = *mm.vmas.find(part.begin);
     // Locked private memory gets its own pages as soon as it may be written.

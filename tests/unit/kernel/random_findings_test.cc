@@ -43,6 +43,19 @@ TEST_F(Findings, TheLowerNeighbourComesFirst) {
   EXPECT_EQ(area(8).start, at(8));
 }
 
+// Rights an area has already change nothing of it, not even what it is charged for.
+TEST_F(Findings, ProtectingToTheSameRightsLeavesTheChargeAlone) {
+  map(0, 12);
+  for (uint64_t page = 0; page < 12; ++page)
+    ASSERT_EQ(m.store(kP1, at(page).value()), Result::Ok);
+  EXPECT_EQ(m.sys().mprotect(kP1, at(4), 4 * kPage, kProtRead), 0);
+  EXPECT_GE(move(0, 12, 12, kMoveTo | kRemapDontUnmap, 100), 0);
+  EXPECT_EQ(areas(), 6u);
+  // The outer two, without pages now, are no longer charged; the middle one is.
+  EXPECT_EQ(m.sys().mprotect(kP1, at(0), 12 * kPage, kProtRead), 0);
+  EXPECT_EQ(areas(), 6u);
+}
+
 // What is mapped already is looked at before whether such memory can grow.
 TEST_F(Findings, APlaceIsFoundBeforeTheKindIsLookedAt) {
   map(0, 1);
