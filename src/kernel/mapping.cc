@@ -233,6 +233,26 @@ void extend_area(Core& core, AddressSpace& mm, VirtAddr end, VirtAddr new_end) {
   core.note_vmas(mm);
 }
 
+namespace {
+
+// By how much a move begins earlier, so that a leaf table moves whole instead of its upper part
+// leaf by leaf: where both ends lie equally far in their tables, the move goes at least to the end
+// of the first, and nothing else is in these tables below it (Linux 6.7: try_realign_addr).
+uint64_t widened(const Core& core, AddressSpace& mm, const Vma& source, VirtRange from,
+                 VirtRange to) {
+  const uint64_t span = core.table_span();
+  const uint64_t below = from.begin.value() & (span - 1);
+  if (below == 0 || below != (to.begin.value() & (span - 1)) || source.has(kVmHugeTlb)) return 0;
+  if (std::min(from.bytes(), to.bytes()) < span - below || source.start != from.begin) return 0;
+  const VirtRange old_part{from.begin - below, from.begin};
+  const VirtRange new_part{to.begin - below, to.begin};
+  const bool alone =
+      !mm.vmas.overlaps(old_part) && !mm.vmas.overlaps(new_part) && !to.overlaps(old_part);
+  return alone ? below : 0;
+}
+
+}  // namespace
+
 int64_t move_area(Core& core, AddressSpace& mm, VirtRange from, VirtRange to, bool keep_old) {
   if (mm.vmas.size() + 3 > core.settings.max_map_count) return -kENOMEM;
   if (const int64_t result = unmap_range(core, mm, to); result != 0) return result;
@@ -246,15 +266,18 @@ int64_t move_area(Core& core, AddressSpace& mm, VirtRange from, VirtRange to, bo
                      ? core.pages(to.begin.value())
                      : source->pgoff + core.pages(from.begin - source->start);
   const uint64_t bytes = std::min(from.bytes(), to.bytes());
+  const uint64_t earlier = widened(core, mm, *source, from, to);
   for (unsigned attempt = 0;; ++attempt) {
     leave_tables(core, mm, from);
     split_for_move(core, mm, from.begin, to.begin, bytes);
     uint64_t done = 0;
-    const pt::Status status = mm.table->move_range(from.begin, to.begin, bytes, done);
+    const pt::Status status =
+        mm.table->move_range(from.begin - earlier, to.begin - earlier, bytes + earlier, done);
     if (status == pt::Status::Ok) break;
     // Back again: the tables it came from still stand, so this needs no memory.
     uint64_t back = 0;
-    const pt::Status undone = mm.table->move_range(to.begin, from.begin, done, back);
+    const pt::Status undone =
+        mm.table->move_range(to.begin - earlier, from.begin - earlier, done, back);
     MMUSIM_ASSERT(undone == pt::Status::Ok);
     ZapBatch batch(core, mm);
     const Vma* below = mm.vmas.find_before(to.begin);

@@ -43,6 +43,29 @@ TEST_F(Findings, TheLowerNeighbourComesFirst) {
   EXPECT_EQ(area(8).start, at(8));
 }
 
+// A leaf table goes along whole if what moves reaches its end and all else in it is empty.
+TEST_F(Findings, AMoveTakesTheTableAlongWhereItCan) {
+  constexpr uint64_t kTable = 512;
+  const auto tables = [&] { return m.mm(1).page_table_bytes() / kPage; };
+  map(kTable - 1, 1);
+  ASSERT_EQ(m.store(kP1, at(kTable - 1).value()), Result::Ok);
+  ASSERT_EQ(tables(), 3u);
+  EXPECT_GE(move(kTable - 1, 1, 1, kMoveTo | kRemapDontUnmap, 9 * kTable - 1), 0);
+  EXPECT_EQ(tables(), 3u) << "the old table is the new one";
+  EXPECT_EQ(m.load(kP1, at(9 * kTable - 1).value()), Result::Ok);
+  EXPECT_EQ(m.sys().munmap(kP1, at(kTable - 1), kPage), 0);
+  // Elsewhere in the table, or beside something: leaf by leaf.
+  EXPECT_GE(move(9 * kTable - 1, 1, 1, kMoveTo | kRemapDontUnmap, 20 * kTable - 2), 0);
+  EXPECT_EQ(tables(), 4u);
+  map(50 * kTable - 1, 1);
+  ASSERT_EQ(m.store(kP1, at(50 * kTable - 1).value()), Result::Ok);
+  map(60 * kTable - 4, 1);
+  EXPECT_EQ(tables(), 5u);
+  EXPECT_GE(move(50 * kTable - 1, 1, 1, kMoveTo | kRemapDontUnmap, 60 * kTable - 1), 0);
+  EXPECT_EQ(tables(), 6u);
+  EXPECT_EQ(anonymous(), 2u);
+}
+
 // Rights an area has already change nothing of it, not even what it is charged for.
 TEST_F(Findings, ProtectingToTheSameRightsLeavesTheChargeAlone) {
   map(0, 12);
