@@ -25,6 +25,8 @@ class SpecialPagesOf : public testing::TestWithParam<Expected> {
     declare(schema_);
     config_ = std::make_unique<config::Config>(schema_);
     config_->set("machine.arch", GetParam().arch, "test");
+    if (GetParam().arch == std::string("i386")) config_->set("paging.levels", "2", "test");
+    config_->set("mem.bytes", "64M", "test");
     config_->set("kernel.special_pages", "true", "test");
     config_->set("run.check", "true", "test");
   }
@@ -34,6 +36,7 @@ class SpecialPagesOf : public testing::TestWithParam<Expected> {
 INSTANTIATE_TEST_SUITE_P(
     Architectures, SpecialPagesOf,
     testing::Values(Expected{"x86_64", 3, 0xffffffffff600000, 0xffffffffff601000, false},
+                    Expected{"i386", 0, 0xffffe000, 0xfffff000, true},
                     Expected{"ia64", 0, 0xa000000000000000, 0xa000000000020000, true},
                     Expected{"ppc64", 1, 0, 0, false}, Expected{"sparc64", 0, 0, 0, false},
                     Expected{"alpha", 0, 0, 0, false}),
