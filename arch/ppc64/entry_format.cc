@@ -115,6 +115,9 @@ mmu::AddressLayout address_layout(PageShift page) {
   layout.stack_top = layout.top;
   // The gap left for the stack is never less than 128 MiB.
   layout.mmap_base = layout.top - (uint64_t{128} << 20);
+  // At VDSO64_MBASE (asm/vdso.h), 1 MiB; code and, last, the page of data. Three pages is assumed.
+  layout.specials[0] = {
+      .name = "[vdso]", .pages = 3, .exec = true, .at = VirtAddr(uint64_t{1} << 20)};
   return layout;
 }
 

@@ -139,6 +139,21 @@ mmu::AddressLayout address_layout(Paging paging) {
   layout.mmap_base = layout.top - (uint64_t{128} << 20);
   // Where the System V ABI has an executable begin.
   layout.program_base = VirtAddr(paging.is_long() ? 0x400000 : 0x8048000);
+  if (paging.is_long()) {
+    // Sizes as /proc/PID/maps of Linux 6.18 shows them; they change with its version.
+    layout.specials = {{{.name = "[vvar]", .pages = 4},
+                        {.name = "[vvar_vclock]", .pages = 2},
+                        {.name = "[vdso]", .pages = 2, .exec = true}}};
+    // The vsyscall page (VSYSCALL_ADDR, Documentation/arch/x86/x86_64/mm.rst). By default nothing
+    // is mapped there: a call faults, and the kernel does what was called (vsyscall=xonly, 5.2).
+    constexpr VirtAddr kVsyscall(0xffff'ffff'ff60'0000);
+    layout.gate = {{kVsyscall, kVsyscall + k4K.bytes()}, false};
+  } else {
+    // The vdso where it was before programs had it mapped, and later by CONFIG_COMPAT_VDSO: a page
+    // of the kernel's fixed mappings (VDSO_HIGH_BASE, up to Linux 3.14).
+    constexpr VirtAddr kVdso(0xffff'e000);
+    layout.gate = {{kVdso, kVdso + k4K.bytes()}, true};
+  }
   return layout;
 }
 

@@ -46,6 +46,9 @@ void Settings::declare(config::Schema& schema) {
       "kernel.fork_copy", "anon_vma", {"anon_vma", "all"},
       "What fork copies: the page tables of areas with private pages; or those of all, as "
       "Linux before 2.6.14.");
+  schema.flag("kernel.special_pages", false,
+              "Every program has what the kernel puts there on this architecture, vdso and vvar, "
+              "where a recording does not say where it had them; and its gate page can be called.");
   schema.number("kernel.swap_pages", 0,
                 "Pages of swap space. 0: memory that is full stays full, and madvise(FREE, COLD, "
                 "PAGEOUT) does nothing; else pages are reclaimed when no frame is free.",
@@ -70,6 +73,7 @@ Settings Settings::from(const config::Config& config, PageShift page) {
   s.thp = thp == "never" ? HugePages::Never
                          : (thp == "always" ? HugePages::Always : HugePages::Advised);
   s.hugetlb_pages = config.number("kernel.hugetlb_pages");
+  s.special_pages = config.flag("kernel.special_pages");
   s.swap_pages = config.number("kernel.swap_pages");
   s.shared_table_bytes = config.size("kernel.shared_tables");
   if (s.shared_table_bytes != 0 && !is_power_of_two(s.shared_table_bytes))

@@ -39,6 +39,7 @@ struct Settings {
   HugePages thp = HugePages::Advised;
   uint64_t hugetlb_pages = 0;
   bool fork_copies_all = false;
+  bool special_pages = false;
   uint64_t swap_pages = 0;
   uint64_t shared_table_bytes = 0;  // of a block; 0: no tables are shared
 

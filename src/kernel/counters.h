@@ -109,6 +109,7 @@ struct Counters {
   uint64_t flush_local = 0;
   uint64_t frames_freed = 0;
 
+  uint64_t gate_accesses = 0;
   uint64_t implied_areas = 0;
   uint64_t implied_pages = 0;
   uint64_t implied_widened = 0;

@@ -4,6 +4,7 @@
 
 #include "kernel/linux_abi.h"
 #include "kernel/mapping.h"
+#include "kernel/special.h"
 
 namespace mmusim::kernel {
 
@@ -26,14 +27,8 @@ void add_image_area(Core& core, AddressSpace& mm, const trace::ImageArea& area) 
     return;
   }
   Mapping mapping{*range, vm_flags(area.prot, area.flags), FileId(0), core.pages(area.file_offset)};
-  if (area.name.starts_with("[vvar")) {
-    mapping.file = core.cache.named(area.name, FileKind::Vvar);
-    mapping.flags |= kVmPfnMap | kVmDontExpand;
-    mapping.pgoff = 0;
-  } else if (area.name == "[vdso]") {
-    mapping.file = core.cache.named(area.name, FileKind::Vdso);
-    mapping.flags |= kVmDontExpand;
-    mapping.pgoff = 0;
+  if (is_special(area.name)) {
+    make_special(core, area.name, mapping);
   } else if (area.name.starts_with("[stack")) {
     mapping.flags |= kVmGrowsDown | kVmAccount;
   } else if (!area.name.empty() && area.name.front() != '[') {
@@ -104,6 +99,10 @@ void exec(System& system, CpuId cpu, trace::ThreadId thread, const trace::ExecEv
   }
   if (event.stack_top != VirtAddr(0) && mm.stack_top == VirtAddr(0))
     add_stack(core, mm, event.stack_top);
+  const bool says_specials =
+      std::any_of(event.image.begin(), event.image.end(),
+                  [](const trace::ImageArea& area) { return is_special(area.name); });
+  if (!says_specials) add_special_areas(core, mm);
   write_arguments(system.context(*system.running(cpu), cpu), event);
 }
 

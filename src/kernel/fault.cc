@@ -261,7 +261,8 @@ FaultOutcome user_fault(FaultContext c, VirtAddr va, AccessKind kind) {
 
 int64_t populate(FaultContext c, VirtRange range, Populate how) {
   const pt::EntryFormat& format = *c.core.platform.format;
-  uint64_t budget = c.core.platform.frames->total_frames();
+  // More cannot be there at once.
+  uint64_t budget = c.core.platform.frames->total_frames() + c.core.settings.swap_pages;
   const uint64_t before = c.account.minor;
   int64_t result = 0;
   for (VirtAddr at = range.begin; at < range.end && budget > 0 && result == 0;) {

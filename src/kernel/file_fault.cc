@@ -194,7 +194,8 @@ FaultOutcome map_file(FaultContext& c, Vma& vma, VirtAddr page, const pt::Slot& 
 
   const Window limit = limits(c, vma, page, file);
   Window window{page, page + c.core.page().bytes()};
-  if (!writes(kind) && !major) window = around(c, vma, page, limit);
+  // The vdso has nothing that maps around a fault (Linux: special_mapping_vmops).
+  if (!writes(kind) && !major && file.kind != FileKind::Vdso) window = around(c, vma, page, limit);
   if (file.kind == FileKind::Regular && c.core.settings.folio_pages > 1) {
     const Window whole = folio(c, vma, page, limit);
     window = {std::min(window.begin, whole.begin), std::max(window.end, whole.end)};

@@ -2,6 +2,7 @@
 
 #include "kernel/replay.h"
 #include "kernel/report.h"
+#include "kernel/special.h"
 #include "kernel/syscalls.h"
 #include "kernel/system.h"
 
@@ -35,6 +36,10 @@ void Kernel::apply(CpuId cpu, trace::ThreadId thread, const trace::Event& event)
 FaultOutcome Kernel::fault(CpuId cpu, VirtAddr va, AccessKind kind, mmu::FaultReason reason) {
   System& system = impl_->system;
   Process* process = system.running(cpu);
+  if (at_gate(system.core, va, kind)) {
+    ++system.core.counters.gate_accesses;
+    return FaultOutcome::Gate;
+  }
   const bool hopeless =
       reason == mmu::FaultReason::NonCanonical || reason == mmu::FaultReason::Malformed;
   if (process == nullptr || process->mm == nullptr || hopeless) {

@@ -63,6 +63,7 @@ enum class FaultOutcome : uint8_t {
   Fixed,     // retry the access
   Refused,   // the program had no right to it: Linux would send SIGSEGV. The access is skipped, and
              // counted.
+  Gate,      // a call of the kernel's gate page, which it has done: the access is skipped
   NoMemory,  // out of frames: Linux would kill something
 };
 

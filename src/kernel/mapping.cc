@@ -71,6 +71,13 @@ int64_t split_ends(Core& core, AddressSpace& mm, VirtRange range) {
   return 0;
 }
 
+// An area that fits both neighbours, which do not fit each other, becomes part of the lower one
+// (Linux: can_vma_merge_right).
+void merge_ends(AddressSpace& mm, VirtRange range) {
+  mm.vmas.merge(range.begin);
+  mm.vmas.merge(range.end);
+}
+
 // Gives the leaves of `vma` within `range` the rights the area has now, and flushes those that it
 // changes: also to more rights, as Linux does, which spares faults on old translations (Linux:
 // change_protection, pte_needs_flush).
@@ -135,6 +142,15 @@ int64_t unmap_range(Core& core, AddressSpace& mm, VirtRange range) {
   return 0;
 }
 
+std::optional<VirtAddr> find_gap(const Core& core, const AddressSpace& mm, uint64_t bytes) {
+  const mmu::AddressLayout& layout = core.platform.layout;
+  if (layout.mmap_upward)
+    return mm.vmas.lowest_gap(bytes, layout.mmap_base, layout.top, layout.stack_gap);
+  const VirtAddr lowest = align_up(layout.lowest, core.page());
+  const auto found = mm.vmas.highest_gap(bytes, lowest, layout.mmap_base, layout.stack_gap);
+  return found ? found : mm.vmas.highest_gap(bytes, lowest, layout.top, layout.stack_gap);
+}
+
 int64_t map_area(Core& core, AddressSpace& mm, const Mapping& mapping) {
   // Linux lets mmap go one past the limit.
   if (mm.vmas.size() > core.settings.max_map_count) return -kENOMEM;
@@ -167,12 +183,12 @@ int64_t protect_range(FaultContext context, VirtRange range, uint32_t prot, bool
     const VirtRange part{std::max(at, there->start), std::min(range.end, there->end)};
     at = part.end;
     uint32_t flags = (there->flags & ~kVmRights) | vm_rights(prot);
+    if (flags == there->flags) continue;
     if ((flags & kVmWrite) != 0) {
       if ((flags & (kVmShared | kVmNoReserve)) == 0) flags |= kVmAccount;
     } else if (there->is_anonymous() && there->anon == AnonVmaId(0)) {
       flags &= ~kVmAccount;  // Linux 6.7 and later: nothing was ever charged
     }
-    if (flags == there->flags) continue;
     if (result = split_ends(core, mm, part); result != 0) break;
     Vma& vma = *mm.vmas.find(part.begin);
     // Locked private memory gets its own pages as soon as it may be written.
@@ -181,8 +197,7 @@ int64_t protect_range(FaultContext context, VirtRange range, uint32_t prot, bool
     leave_tables(core, mm, part, batch);
     vma.flags = flags;
     reprotect(core, mm, vma, part, batch);
-    mm.vmas.merge(part.end);
-    mm.vmas.merge(part.begin);
+    merge_ends(mm, part);
   }
   batch.finish();
   core.note_vmas(mm);
@@ -203,8 +218,7 @@ int64_t change_flags(Core& core, AddressSpace& mm, VirtRange range, uint32_t set
     if (flags == there->flags) continue;
     if (result = split_ends(core, mm, part); result != 0) break;
     mm.vmas.find(part.begin)->flags = flags;
-    mm.vmas.merge(part.end);
-    mm.vmas.merge(part.begin);
+    merge_ends(mm, part);
   }
   core.note_vmas(mm);
   return result;
@@ -219,6 +233,26 @@ void extend_area(Core& core, AddressSpace& mm, VirtAddr end, VirtAddr new_end) {
   core.note_vmas(mm);
 }
 
+namespace {
+
+// By how much a move begins earlier, so that a leaf table moves whole instead of its upper part
+// leaf by leaf: where both ends lie equally far in their tables, the move goes at least to the end
+// of the first, and nothing else is in these tables below it (Linux 6.7: try_realign_addr).
+uint64_t widened(const Core& core, AddressSpace& mm, const Vma& source, VirtRange from,
+                 VirtRange to) {
+  const uint64_t span = core.table_span();
+  const uint64_t below = from.begin.value() & (span - 1);
+  if (below == 0 || below != (to.begin.value() & (span - 1)) || source.has(kVmHugeTlb)) return 0;
+  if (std::min(from.bytes(), to.bytes()) < span - below || source.start != from.begin) return 0;
+  const VirtRange old_part{from.begin - below, from.begin};
+  const VirtRange new_part{to.begin - below, to.begin};
+  const bool alone =
+      !mm.vmas.overlaps(old_part) && !mm.vmas.overlaps(new_part) && !to.overlaps(old_part);
+  return alone ? below : 0;
+}
+
+}  // namespace
+
 int64_t move_area(Core& core, AddressSpace& mm, VirtRange from, VirtRange to, bool keep_old) {
   if (mm.vmas.size() + 3 > core.settings.max_map_count) return -kENOMEM;
   if (const int64_t result = unmap_range(core, mm, to); result != 0) return result;
@@ -232,15 +266,18 @@ int64_t move_area(Core& core, AddressSpace& mm, VirtRange from, VirtRange to, bo
                      ? core.pages(to.begin.value())
                      : source->pgoff + core.pages(from.begin - source->start);
   const uint64_t bytes = std::min(from.bytes(), to.bytes());
+  const uint64_t earlier = widened(core, mm, *source, from, to);
   for (unsigned attempt = 0;; ++attempt) {
     leave_tables(core, mm, from);
     split_for_move(core, mm, from.begin, to.begin, bytes);
     uint64_t done = 0;
-    const pt::Status status = mm.table->move_range(from.begin, to.begin, bytes, done);
+    const pt::Status status =
+        mm.table->move_range(from.begin - earlier, to.begin - earlier, bytes + earlier, done);
     if (status == pt::Status::Ok) break;
     // Back again: the tables it came from still stand, so this needs no memory.
     uint64_t back = 0;
-    const pt::Status undone = mm.table->move_range(to.begin, from.begin, done, back);
+    const pt::Status undone =
+        mm.table->move_range(to.begin - earlier, from.begin - earlier, done, back);
     MMUSIM_ASSERT(undone == pt::Status::Ok);
     ZapBatch batch(core, mm);
     const Vma* below = mm.vmas.find_before(to.begin);

@@ -8,6 +8,7 @@
 #define MMUSIM_KERNEL_MAPPING_H_
 
 #include <cstdint>
+#include <optional>
 #include <vector>
 
 #include "base/types.h"
@@ -29,6 +30,10 @@ uint32_t vm_flags(uint32_t prot, uint32_t map_flags);
 uint32_t pool_flags(uint32_t flags, bool noreserve);
 // Those of prot alone.
 uint32_t vm_rights(uint32_t prot);
+
+// Where the architecture's kernel puts so many bytes that have no place yet. Nothing: there is no
+// room.
+std::optional<VirtAddr> find_gap(const Core& core, const AddressSpace& mm, uint64_t bytes);
 
 // Maps, taking away whatever was there. -ENOMEM: too many areas.
 int64_t map_area(Core& core, AddressSpace& mm, const Mapping& mapping);

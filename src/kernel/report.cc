@@ -171,6 +171,10 @@ void report_counters(const Core& core, stats::Report& report) {
   add("flushes.local", c.flush_local, "flushes",
       "One page dropped from one CPU's TLB after a fault upgraded its entry or found it good.");
 
+  if (core.settings.special_pages)
+    add("gate", c.gate_accesses, "accesses",
+        "Calls and reads of the gate page, which the kernel answers; their translation is its "
+        "own.");
   add("implied.areas", c.implied_areas, "areas",
       "Areas made because a reference touched none; many merge at once.");
   add("implied.pages", c.implied_pages, "pages", "Pages mapped in implied areas.");

@@ -55,12 +55,7 @@ VirtAddr Syscalls::place(AddressSpace& mm, VirtAddr hint, uint64_t length, Align
       if (clear) return at;
     }
   }
-  const auto gap = [&](uint64_t bytes) {
-    if (layout.mmap_upward)
-      return mm.vmas.lowest_gap(bytes, layout.mmap_base, layout.top, layout.stack_gap);
-    const auto found = mm.vmas.highest_gap(bytes, lowest, layout.mmap_base, layout.stack_gap);
-    return found ? found : mm.vmas.highest_gap(bytes, lowest, layout.top, layout.stack_gap);
-  };
+  const auto gap = [&](uint64_t bytes) { return find_gap(system_->core, mm, bytes); };
   const auto huge = system_->core.huge();
   if (!huge || alignment == Alignment::Page) return gap(length).value_or(VirtAddr(0));
   // Room for it wherever in a huge page the gap ends (Linux: __thp_get_unmapped_area).
@@ -85,15 +80,12 @@ int64_t Syscalls::do_mmap(Process& process, VirtAddr hint, uint64_t length, uint
   const uint32_t type = flags & kMapType;
   const bool anonymous = (flags & kMapAnonymous) != 0;
   if (length == 0 || (offset & core.page().offset_mask()) != 0) return -kEINVAL;
-  if (type != kMapShared && type != kMapPrivate && type != kMapSharedValidate) return -kEINVAL;
   length = page_up(core, length);
   if (length == 0 || length > top) return -kENOMEM;
   if (offset + length < offset) return -kEOVERFLOW;
   if (mm.vmas.size() > core.settings.max_map_count) return -kENOMEM;
   if (!anonymous && file == FileId(0)) return -kEINVAL;
   const bool shared = type != kMapPrivate;
-  if (anonymous && type == kMapSharedValidate) return -kEINVAL;
-  if ((flags & kMapGrowsDown) != 0 && (shared || !anonymous)) return -kEINVAL;
   const bool pool = (flags & kMapHugeTlb) != 0;
   if (pool) {
     const unsigned log2 = flags >> kMapHugeShift & kMapHugeMask;
@@ -115,6 +107,10 @@ int64_t Syscalls::do_mmap(Process& process, VirtAddr hint, uint64_t length, uint
                   pool ? Alignment::Huge : alignment_of(length, anonymous && !shared, hint));
     if (start == VirtAddr(0)) return -kENOMEM;
   }
+  // Linux looks at these when it has a place.
+  if (type != kMapShared && type != kMapPrivate && type != kMapSharedValidate) return -kEINVAL;
+  if (anonymous && type == kMapSharedValidate) return -kEINVAL;
+  if ((flags & kMapGrowsDown) != 0 && (shared || !anonymous)) return -kEINVAL;
   const VirtRange range{start, start + length};
   uint32_t area_flags = vm_flags(prot, flags) | mm.lock_flags;
   if (pool) {

@@ -4,6 +4,7 @@
 #include "kernel/fork.h"
 #include "kernel/linux_abi.h"
 #include "kernel/reclaim.h"
+#include "kernel/special.h"
 #include "kernel/zap.h"
 
 namespace mmusim::kernel {
@@ -58,7 +59,10 @@ Process& System::process_of(trace::ThreadId thread) {
   Process& process = processes_[thread.pid];
   if (process.zombie) process = Process{};  // the id is in use again
   process.pid = thread.pid;
-  if (process.mm == nullptr) process.mm = &new_space_or_error(thread.pid);
+  if (process.mm == nullptr) {
+    process.mm = &new_space_or_error(thread.pid);
+    add_special_areas(core, *process.mm);
+  }
   if (process.threads.insert(thread.tid).second) ++core.counters.late_threads;
   return process;
 }

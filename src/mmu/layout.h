@@ -8,6 +8,23 @@
 
 namespace mmusim::mmu {
 
+// Pages of the kernel's own that exec maps into every program (Linux: _install_special_mapping).
+// An area like any other, but for who owns its pages.
+struct SpecialArea {
+  const char* name = nullptr;  // as /proc shows it; null: none
+  unsigned pages = 0;
+  bool exec = false;  // else it is only read
+  VirtAddr at{};      // 0: where mmap would put it, directly behind the one before
+};
+
+// A page of the kernel's that programs call, at an address that is the same for all of them and
+// lies outside of user space: no area, neither copied by fork nor in reach of a system call
+// (Linux: gate_vma).
+struct Gate {
+  VirtRange range;
+  bool readable = false;  // else it can only be called
+};
+
 struct AddressLayout {
   PageShift page{12};
   VirtAddr lowest{0x10000};  // mmap_min_addr
@@ -19,9 +36,11 @@ struct AddressLayout {
   uint64_t stack_gap = uint64_t{1} << 20;
 
   // Where the parts of a program recorded elsewhere go (src/sim/relocation).
-  VirtAddr program_base{0x400000};   // its text and data
-  VirtAddr heap_base;                // its heap; 0: behind the data
-  std::array<VirtRange, 4> holes{};  // what nobody may map between `lowest` and `top`
+  VirtAddr program_base{0x400000};        // its text and data
+  VirtAddr heap_base;                     // its heap; 0: behind the data
+  std::array<SpecialArea, 3> specials{};  // in ascending order of their addresses
+  Gate gate;                              // empty: there is none
+  std::array<VirtRange, 4> holes{};       // what nobody may map between `lowest` and `top`
 };
 
 }  // namespace mmusim::mmu

@@ -83,6 +83,8 @@ Explanation explain_on(const config::Config& config, const Moment& moment, const
     const char* const says = fixed == kernel::FaultOutcome::Fixed ? "fixes it"
                              : fixed == kernel::FaultOutcome::Refused
                                  ? "refuses it: the program has no right to this access"
+                             : fixed == kernel::FaultOutcome::Gate
+                                 ? "answers it: its gate page, whose translation is its own"
                                  : "has no memory for it";
     scribe.remark(fmt::format("page fault ({}): the kernel {}, with {} table references of its own",
                               mmu::name_of(outcome.fault), says,

@@ -227,6 +227,7 @@ class ReplayLoop {
             "", fmt::format("out of simulated memory at a {} of {:#x}", name_of(kind), va.value()),
             "give the machine more with mem.bytes");
       }
+      if (outcome == kernel::FaultOutcome::Gate) return t;
       if (outcome == kernel::FaultOutcome::Refused) {
         ++counters_.refused;
         return t;

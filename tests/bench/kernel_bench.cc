@@ -1,12 +1,24 @@
-// How fast the kernel model works: page faults and fork-copied entries a second, on one core, over
-// the MLPT with x86-64's entries and a TLB that has nothing to do.
+// How fast the kernel model works: page faults and fork-copied entries a second of processor time,
+// on one core, over the MLPT with x86-64's entries: the model alone, with a TLB that has nothing to
+// do, and in a whole machine (skylake-sp: TLBs, walker, page tables in simulated memory). Beside
+// two yardsticks measured in the same run:
+//   bare_*   an array of entries and a stack of free frames, nothing around them: the least there
+//            is to do;
+//   host_*   the kernel this runs on doing the same, with small pages.
 #include <benchmark/benchmark.h>
 #include <memory>
+#include <string>
+#include <sys/mman.h>
+#include <sys/wait.h>
+#include <unistd.h>
+#include <vector>
 
 #include "arch/x86/entry_format.h"
 #include "kernel/kernel.h"
 #include "kernel/linux_abi.h"
 #include "kernel/syscalls.h"
+#include "sim/simulation.h"
+#include "sim/workload/simulate.h"
 
 namespace {
 
@@ -95,8 +107,89 @@ void write_faults(benchmark::State& state) {
 void zero_page_faults(benchmark::State& state) {
   fresh_faults(state, AccessKind::Load);
 }
-BENCHMARK(write_faults)->Arg(1024)->Arg(65536);
+BENCHMARK(write_faults)->Arg(1024)->Arg(65536)->Arg(1 << 20);
 BENCHMARK(zero_page_faults)->Arg(65536);
+
+void bare_write_faults(benchmark::State& state) {
+  const auto pages = static_cast<uint64_t>(state.range(0));
+  std::vector<uint64_t> entries(pages);
+  std::vector<uint64_t> frames(pages);
+  for (uint64_t i = 0; i < pages; ++i)
+    frames[i] = pages - i;
+  for (auto _ : state) {
+    for (uint64_t& entry : entries) {
+      entry = frames.back() << 12 | 0x67;
+      frames.pop_back();
+      benchmark::ClobberMemory();
+    }
+    for (uint64_t& entry : entries) {
+      frames.push_back(entry >> 12);
+      entry = 0;
+      benchmark::ClobberMemory();
+    }
+  }
+  state.SetItemsProcessed(state.iterations() * state.range(0));
+}
+BENCHMARK(bare_write_faults)->Arg(1024)->Arg(65536)->Arg(1 << 20);
+
+// So many pages of this process, not to be huge ones.
+char* host_map(uint64_t pages) {
+  void* at =
+      mmap(nullptr, pages * kPage, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+  if (at == MAP_FAILED) return nullptr;
+  madvise(at, pages * kPage, MADV_NOHUGEPAGE);
+  return static_cast<char*>(at);
+}
+void host_touch(char* at, uint64_t pages) {
+  for (uint64_t i = 0; i < pages; ++i)
+    *static_cast<volatile char*>(at + i * kPage) = 1;
+}
+void host_write_faults(benchmark::State& state) {
+  const auto pages = static_cast<uint64_t>(state.range(0));
+  for (auto _ : state) {
+    char* at = host_map(pages);
+    if (at == nullptr) return state.SkipWithError("no memory");
+    host_touch(at, pages);
+    munmap(at, pages * kPage);
+  }
+  state.SetItemsProcessed(state.iterations() * state.range(0));
+}
+BENCHMARK(host_write_faults)->Arg(1024)->Arg(65536);
+
+// A script on a whole machine, made anew each time; `counter` of its report is what is counted.
+void script(benchmark::State& state, const std::string& text, const char* counter) {
+  config::Schema schema;
+  sim::declare(schema);
+  config::Config config(schema);
+  config.load(MMUSIM_SOURCE_DIR "/configs/machines/skylake-sp.cfg");
+  const sim::workload::Plan plan = sim::workload::unroll(sim::workload::parse(text, "bench"));
+  uint64_t counted = 0;
+  for (auto _ : state)
+    counted += sim::workload::simulate(config, plan).report.value(counter);
+  state.SetItemsProcessed(static_cast<int64_t>(counted));
+}
+void machine_write_faults(benchmark::State& state) {
+  script(state, "repeat 8 { map a 256M\ntouch a write\nunmap a }", "kernel.faults.minor");
+}
+void machine_cow_faults(benchmark::State& state) {
+  script(state,
+         "map a 64M\ntouch a write\n"
+         "repeat 8 { fork { touch a write } }",
+         "kernel.faults.cow_copy");
+}
+void machine_file_faults(benchmark::State& state) {
+  script(state,
+         "file f 64M\nmap a 64M file f\n"
+         "repeat 64 { touch a read stride 64K\nadvise a dontneed }",
+         "kernel.faults.minor");
+}
+void machine_fork_entries(benchmark::State& state) {
+  script(state, "map a 256M\ntouch a write\nrepeat 64 { fork { } }", "kernel.forks.entries");
+}
+BENCHMARK(machine_write_faults)->Unit(benchmark::kMillisecond);
+BENCHMARK(machine_cow_faults)->Unit(benchmark::kMillisecond);
+BENCHMARK(machine_file_faults)->Unit(benchmark::kMillisecond);
+BENCHMARK(machine_fork_entries)->Unit(benchmark::kMillisecond);
 
 // fork of a space with so many pages and the child's end; with `rewrites` the parent then writes
 // every page again: faults that copy nothing.
@@ -119,8 +212,48 @@ void fork_exit(benchmark::State& state) {
 void fork_exit_rewrite(benchmark::State& state) {
   fork_and_exit(state, true);
 }
-BENCHMARK(fork_exit)->Arg(1024)->Arg(65536);
+BENCHMARK(fork_exit)->Arg(1024)->Arg(65536)->Arg(1 << 20);
 BENCHMARK(fork_exit_rewrite)->Arg(65536);
+
+// Entries copied and write-protected on both sides, references counted; and taken away again.
+void bare_fork_exit(benchmark::State& state) {
+  const auto pages = static_cast<uint64_t>(state.range(0));
+  std::vector<uint64_t> mine(pages);
+  std::vector<uint64_t> copy(pages);
+  std::vector<uint32_t> references(pages, 1);
+  for (uint64_t i = 0; i < pages; ++i)
+    mine[i] = i << 12 | 0x67;
+  for (auto _ : state) {
+    for (uint64_t i = 0; i < pages; ++i) {
+      ++references[mine[i] >> 12];
+      copy[i] = mine[i] &= ~uint64_t{2};
+      benchmark::ClobberMemory();
+    }
+    for (uint64_t i = 0; i < pages; ++i) {
+      --references[copy[i] >> 12];
+      copy[i] = 0;
+      benchmark::ClobberMemory();
+    }
+  }
+  state.SetItemsProcessed(state.iterations() * state.range(0));
+}
+BENCHMARK(bare_fork_exit)->Arg(1024)->Arg(65536)->Arg(1 << 20);
+
+void host_fork_exit(benchmark::State& state) {
+  const auto pages = static_cast<uint64_t>(state.range(0));
+  char* at = host_map(pages);
+  if (at == nullptr) return state.SkipWithError("no memory");
+  host_touch(at, pages);
+  for (auto _ : state) {
+    const pid_t child = fork();
+    if (child == 0) _exit(0);
+    waitpid(child, nullptr, 0);
+  }
+  munmap(at, pages * kPage);
+  state.SetItemsProcessed(state.iterations() * state.range(0));
+}
+// The child's end is not the parent's processor time: as time passes.
+BENCHMARK(host_fork_exit)->Arg(1024)->Arg(65536)->UseRealTime();
 
 }  // namespace
 

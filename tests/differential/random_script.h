@@ -21,6 +21,8 @@ class RandomScript {
   struct Abilities {
     bool lock = true;
     bool brk = true;
+    bool free = true;          // advice to give pages up if memory is short
+    unsigned most_pages = 10;  // of a segment: log2
   };
 
   RandomScript(uint64_t seed, Abilities abilities) : random_(seed), abilities_(abilities) {
@@ -35,8 +37,8 @@ class RandomScript {
       const std::string who = pick_process();
       const std::string statement = one(who);
       if (statement.empty()) continue;
-      const std::string measured = fmt::format("measure \"{}\" {{ {} }}", ++number_, statement);
-      text_ += who == "main" ? measured + "\n" : fmt::format("in {} {{ {} }}\n", who, measured);
+      text_ += who == "main" ? measured(statement) + "\n"
+                             : fmt::format("in {} {{ {} }}\n", who, measured(statement));
     }
     return text_;
   }
@@ -50,12 +52,17 @@ class RandomScript {
   using Segments = std::map<std::string, Segment>;
   static constexpr std::array<uint64_t, 4> kFilePages = {5, 64, 700, 1100};
 
+  std::string measured(const std::string& statement) {
+    return fmt::format("measure \"{}\" {{ {} }}", ++number_, statement);
+  }
   std::string pick_process() {
     auto at = processes_.begin();
     std::advance(at, static_cast<int64_t>(random_.below(processes_.size())));
     return random_.below(3) == 0 ? at->first : "main";
   }
-  uint64_t some_pages() { return 1 + random_.below(uint64_t{1} << random_.below(11)); }
+  uint64_t some_pages() {
+    return 1 + random_.below(uint64_t{1} << random_.below(abilities_.most_pages + 1));
+  }
   bool chance(uint64_t one_in) { return random_.below(one_in) == 0; }
   static uint64_t kib(uint64_t pages) { return pages * 4; }
 
@@ -147,7 +154,8 @@ class RandomScript {
         "wipeonfork", "keeponfork", "populate-read", "populate-write",  "random",   "normal",
         "sequential", "free",       "cold",          "willneed",        "dontdump", "dodump",
         "nohugepage"};
-    return "advise " + part + " " + kAdvices[random_.below(std::size(kAdvices))];
+    const std::string advice = kAdvices[random_.below(std::size(kAdvices))];
+    return "advise " + part + " " + (advice == "free" && !abilities_.free ? "normal" : advice);
   }
 
   // A child, which stays; or one that does something at once and ends.
@@ -162,6 +170,27 @@ class RandomScript {
     processes_[child] = processes_[who];
     parents_[child] = who;
     return "fork " + child;
+  }
+
+  // A child that does this and that to its parent's memory, and then exits, or execs and stays.
+  std::string vfork(const std::string& who) {
+    Segments& segments = processes_[who];
+    const bool stays = chance(2) && processes_.size() < 5;
+    const std::string child = stays ? fmt::format("p{}", ++children_) : "";
+    std::string text = "vfork " + child + " {\n";
+    for (uint64_t left = random_.below(4); left > 0; --left)
+      text += measured(memory(segments)) + "\n";
+    if (stays || chance(2)) {
+      text += measured("exec") + "\n";
+      Segments own;
+      for (uint64_t left = random_.below(4); left > 0; --left)
+        text += measured(memory(own)) + "\n";
+      if (stays) {
+        processes_[child] = own;
+        parents_[child] = who;
+      }
+    }
+    return text + "}";
   }
 
   std::string wait(const std::string& who) {
@@ -219,14 +248,21 @@ class RandomScript {
   std::string one(const std::string& who) {
     Segments& segments = processes_[who];
     const uint64_t what = random_.below(100);
-    if (segments.empty() || (what < 14 && segments.size() < 10)) return map(segments);
-    if (what < 20) return fork(who);
-    if (what < 24) return wait(who);
-    if (what < 26 && abilities_.brk) return brk(segments);
-    if (what < 27 && who != "main") {
+    if (segments.empty()) return map(segments);
+    if (what < 6) return fork(who);
+    if (what < 9) return vfork(who);
+    if (what < 13) return wait(who);
+    if (what < 14 && who != "main") {
       segments.clear();
       return "exec";
     }
+    return memory(segments);
+  }
+
+  std::string memory(Segments& segments) {
+    const uint64_t what = 14 + random_.below(86);
+    if (segments.empty() || (what < 28 && segments.size() < 10)) return map(segments);
+    if (what < 30 && abilities_.brk) return brk(segments);
     const auto at = some(segments);
     const std::string name = at->first;
     const Segment s = at->second;

@@ -114,6 +114,20 @@ TEST_F(RealKernel, ScriptFiles) {
   }
 }
 
+// Areas that nobody touches change nothing: with the kernel's own pages in every program a script
+// counts the same.
+TEST_F(RealKernel, WithTheKernelsOwnPages) {
+  for (const std::string& path : scripts_in(MMUSIM_CALIBRATION)) {
+    const Plan plan = unroll(load(path));
+    const Outcome without = simulated_here(plan);
+    config_->set("kernel.special_pages", "true", "test");
+    const Outcome with = simulated_here(plan);
+    config_->set("kernel.special_pages", "false", "test");
+    EXPECT_EQ(with.measures, without.measures) << path;
+    EXPECT_EQ(with.failures, without.failures) << path;
+  }
+}
+
 // The library on every page table: nothing fails, nothing stale is used (run.check), nothing is
 // left over, and the kernel counts the same whatever its tables are.
 TEST(WorkloadLibrary, OnEveryPageTable) {

@@ -97,7 +97,7 @@ void Names::remove_segment(unsigned process, const std::string& name) {
 }
 
 std::string Names::new_segment_name(unsigned process, const std::string& name, Position at) const {
-  const std::string whole = complete(name, at);
+  std::string whole = complete(name, at);
   if (whole == kHeapName) fail(at, "segment 'heap' is what brk moves", "take another name");
   if (processes_[process].memory->segments.contains(whole))
     fail(at, fmt::format("segment '{}' exists already", whole), "unmap it first");

@@ -4,28 +4,13 @@
 #include <cerrno>
 #include <csetjmp>
 #include <csignal>
-#include <cstdlib>
 #include <cstring>
-#include <fcntl.h>
-#include <fmt/format.h>
 #include <sched.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
-#include <sys/resource.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
-
-#include "base/error.h"
-#include "kernel/linux_abi.h"
-
-// Since Linux 5.14; glibc may be older.
-#ifndef MADV_POPULATE_READ
-#define MADV_POPULATE_READ 22
-#endif
-#ifndef MADV_POPULATE_WRITE
-#define MADV_POPULATE_WRITE 23
-#endif
 
 namespace mmusim::sim::workload {
 
@@ -42,15 +27,16 @@ extern "C" void on_refused(int /*signal*/) {
 bool access_byte(uint64_t address, bool write) {
   volatile char* byte = reinterpret_cast<volatile char*>(address);  // NOLINT: that is the point
   if (sigsetjmp(refused, 0) != 0) return false;
+  // NOLINTBEGIN(clang-analyzer-core.NullDereference): being refused is one of the outcomes
   if (write)
     *byte = 1;
   else
     static_cast<void>(*byte);
+  // NOLINTEND(clang-analyzer-core.NullDereference)
   return true;
 }
 
 constexpr size_t kVforkStack = 128 << 10;
-constexpr uint64_t kMostOfOwn = uint64_t{1} << 32;
 
 void* pointer(VirtAddr va) {
   return reinterpret_cast<void*>(va.value());  // NOLINT: that is the point
@@ -60,51 +46,7 @@ int64_t result_of(int64_t system_call) {
   return system_call < 0 ? -int64_t{errno} : 0;
 }
 
-int64_t minor_faults() {
-  rusage usage{};
-  getrusage(RUSAGE_SELF, &usage);
-  return usage.ru_minflt;
-}
-
 }  // namespace
-
-Channel Channel::make() {
-  int ends[2];
-  if (pipe2(ends, O_CLOEXEC) != 0)
-    throw Error("native", fmt::format("cannot make a pipe: {}", std::strerror(errno)));
-  return {ends[0], ends[1]};
-}
-
-void Channel::close_both() const {
-  close(read_end);
-  close(write_end);
-}
-
-bool Channel::put(const void* bytes, size_t size) const {
-  ssize_t n = 0;
-  const auto* at = static_cast<const char*>(bytes);
-  while (size > 0) {
-    n = write(write_end, at, size);
-    if (n < 0 && errno == EINTR) continue;
-    if (n <= 0) return false;
-    at += n;
-    size -= static_cast<size_t>(n);
-  }
-  return true;
-}
-
-bool Channel::get(void* bytes, size_t size) const {
-  ssize_t n = 0;
-  auto* at = static_cast<char*>(bytes);
-  while (size > 0) {
-    n = read(read_end, at, size);
-    if (n < 0 && errno == EINTR) continue;
-    if (n <= 0) return false;
-    at += n;
-    size -= static_cast<size_t>(n);
-  }
-  return true;
-}
 
 Worker::Worker(const NativeOptions& options, const Plan& plan, const std::vector<int>& files,
                const std::vector<Channel>& commands, const Channel& results,
@@ -171,37 +113,6 @@ void Worker::prepare() {
   static_cast<void>(access_byte(0, false));
   fault_in_own_memory();
   base_ = count_all();
-}
-
-// The script's heap gets a place of its own. What the C library has of the old one stays; it must
-// not ask for more, and does not, since workers allocate nothing. All marks of the address space
-// are set at once, which needs no privilege; the others are set to what they are (proc(5), stat).
-void Worker::place_break() {
-  static constexpr const char* kWhat =
-      "place the heap for brk (prctl PR_SET_MM_MAP, of kernels with CONFIG_CHECKPOINT_RESTORE)";
-  read_file("/proc/self/stat");
-  std::array<uint64_t, 52> fields{};  // by proc(5)'s number
-  const char* at = std::strrchr(text_.data(), ')');
-  if (at == nullptr) fatal(kWhat);
-  at += 3;  // the state, a letter, is field 3
-  for (size_t i = 4; i < fields.size(); ++i) {
-    char* end = nullptr;
-    fields[i] = std::strtoull(at + 1, &end, 10);
-    at = end;
-  }
-  prctl_mm_map map{};
-  map.start_code = fields[26];
-  map.end_code = fields[27];
-  map.start_stack = fields[28];
-  map.start_data = fields[45];
-  map.end_data = fields[46];
-  map.arg_start = fields[48];
-  map.arg_end = fields[49];
-  map.env_start = fields[50];
-  map.env_end = fields[51];
-  map.start_brk = map.brk = kBase + kHeap;
-  map.exe_fd = ~0u;
-  if (prctl(PR_SET_MM, PR_SET_MM_MAP, &map, sizeof map, 0) != 0) fatal(kWhat);
 }
 
 void Worker::serve() {
@@ -359,71 +270,6 @@ int64_t Worker::exec() {
   }
   if (plan_.breaks) syscall(SYS_brk, kBase + kHeap);
   return result_of(munmap(pointer(VirtAddr(kBase)), kHeap + kHeapReach));
-}
-
-// Everything that is not the script's: areas of the program, its libraries, heap and stack.
-void Worker::fault_in_own_memory() {
-  read_file("/proc/self/maps");
-  for (char* line = text_.data(); *line != '\0';) {
-    char* end = nullptr;
-    const uint64_t from = std::strtoull(line, &end, 16);
-    const uint64_t to = std::strtoull(end + 1, &end, 16);
-    const char* rights = end + 1;
-    char* next = std::strchr(line, '\n');
-    if (next == nullptr) break;
-    *next = '\0';
-    const bool of_script = from >= kBase && from < kBase + kHeap + kHeapReach;
-    const bool special = std::strstr(rights, "[v") != nullptr;  // vvar, vdso, vsyscall
-    const bool huge = to - from > kMostOfOwn;                   // reserved, not used
-    if (!of_script && !special && !huge && rights[0] == 'r') {
-      const int advice = rights[1] == 'w' ? MADV_POPULATE_WRITE : MADV_POPULATE_READ;
-      if (madvise(pointer(VirtAddr(from)), to - from, advice) != 0 && errno == EINVAL)
-        fatal("fault in memory (madvise MADV_POPULATE_*, of Linux 5.14)");
-    }
-    line = next + 1;
-  }
-}
-
-Counted Worker::count() {
-  Counted counted = count_all() - base_;
-  counted.minor_faults = minor_faults() - self_.own_faults;
-  return counted;
-}
-
-// But for the faults.
-Counted Worker::count_all() {
-  Counted counted;
-  read_file("/proc/self/status");
-  const auto kib = [&](const char* key, bool may_lack = false) {
-    const char* found = std::strstr(text_.data(), key);
-    if (found == nullptr && may_lack) return 0LL;
-    if (found == nullptr) fatal("find RssAnon, RssFile, RssShmem and VmPTE in /proc/self/status");
-    return std::strtoll(found + std::strlen(key), nullptr, 10);
-  };
-  counted.anonymous = kib("RssAnon:");
-  counted.file = kib("RssFile:") + kib("RssShmem:");
-  counted.tables = kib("VmPTE:");
-  counted.pool = kib("HugetlbPages:", true);
-  const int fd = open("/proc/self/maps", O_RDONLY | O_CLOEXEC);
-  if (fd < 0) fatal("read /proc/self/maps");
-  ssize_t n = 0;
-  while ((n = read(fd, text_.data(), text_.size())) > 0)
-    for (ssize_t i = 0; i < n; ++i)
-      counted.areas += text_[static_cast<size_t>(i)] == '\n' ? 1 : 0;
-  close(fd);
-  return counted;
-}
-
-// What fits of it into text_, ended by a 0.
-void Worker::read_file(const char* path) {
-  const int fd = open(path, O_RDONLY | O_CLOEXEC);
-  if (fd < 0) fatal("read its files in /proc/self");
-  size_t size = 0;
-  ssize_t n = 0;
-  while ((n = read(fd, text_.data() + size, text_.size() - 1 - size)) > 0)
-    size += static_cast<size_t>(n);
-  close(fd);
-  text_[size] = '\0';
 }
 
 void Worker::fatal(const char* what) {

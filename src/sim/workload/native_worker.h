@@ -15,6 +15,7 @@
 #include <sys/types.h>
 #include <vector>
 
+#include "sim/workload/channel.h"
 #include "sim/workload/native.h"
 #include "sim/workload/outcome.h"
 #include "sim/workload/plan.h"
@@ -35,25 +36,6 @@ struct Answer {
   int64_t result = 0;          // -errno or refused touches; pid of the new process; errno
   const char* what = nullptr;  // fatal: what could not be done (the same text in every process)
   Counted counted;
-};
-
-// A pipe of records with one reader. Several may write records, which are smaller than PIPE_BUF.
-struct Channel {
-  int read_end = -1;
-  int write_end = -1;
-
-  static Channel make();  // Errors: Error
-  void close_both() const;
-  template <class Record>
-  bool send(const Record& record) const {
-    return put(&record, sizeof record);
-  }
-  template <class Record>
-  bool receive(Record& record) const {
-    return get(&record, sizeof record);
-  }
-  bool put(const void* bytes, size_t size) const;
-  bool get(void* bytes, size_t size) const;
 };
 
 class Worker {
@@ -91,11 +73,15 @@ class Worker {
   [[noreturn]] void start_vforked();
   int64_t wait_child(const Step& step);
   int64_t exec();
+
+  // What a process does to itself and knows of itself (native_self.cc).
   void place_break();
-  void read_file(const char* path);
   void fault_in_own_memory();
+  static int64_t minor_faults();
   Counted count();
   Counted count_all();
+  void read_file(const char* path);
+
   [[noreturn]] void fatal(const char* what);
   void answer(Answer answer) const;
 

@@ -4,7 +4,6 @@
 #include <filesystem>
 #include <fmt/format.h>
 #include <fstream>
-#include <map>
 #include <sstream>
 #include <utility>
 
@@ -12,7 +11,9 @@
 #include "config/nearest.h"
 #include "kernel/linux_abi.h"
 #include "sim/workload/lexer.h"
+#include "sim/workload/names.h"
 #include "sim/workload/script.h"
+#include "sim/workload/words.h"
 
 namespace mmusim::sim::workload {
 
@@ -21,74 +22,6 @@ namespace {
 using namespace kernel::abi;
 
 constexpr unsigned kMostDepth = 64;
-
-const std::map<std::string, Verb, std::less<>>& verbs() {
-  static const std::map<std::string, Verb, std::less<>> kVerbs = {
-      {"advise", Verb::Advise},
-      {"brk", Verb::Brk},
-      {"define", Verb::Define},
-      {"do", Verb::Do},
-      {"duplicate", Verb::Duplicate},
-      {"exec", Verb::Exec},
-      {"exit", Verb::Exit},
-      {"file", Verb::File},
-      {"fork", Verb::Fork},
-      {"hugepages", Verb::HugePages},
-      {"in", Verb::In},
-      {"let", Verb::Let},
-      {"lock", Verb::Lock},
-      {"map", Verb::Map},
-      {"measure", Verb::Measure},
-      {"move", Verb::Move},
-      {"pin", Verb::Pin},
-      {"protect", Verb::Protect},
-      {"repeat", Verb::Repeat},
-      {"resize", Verb::Resize},
-      {"touch", Verb::Touch},
-      {"unlock", Verb::Unlock},
-      {"unmap", Verb::Unmap},
-      {"vfork", Verb::Vfork},
-      {"wait", Verb::Wait},
-  };
-  return kVerbs;
-}
-
-const std::map<std::string, uint32_t, std::less<>>& advices() {
-  static const std::map<std::string, uint32_t, std::less<>> kAdvices = {
-      {"cold", kAdviceCold},
-      {"collapse", kAdviceCollapse},
-      {"dodump", kAdviceDoDump},
-      {"dofork", kAdviceDoFork},
-      {"dontdump", kAdviceDontDump},
-      {"dontfork", kAdviceDontFork},
-      {"dontneed", kAdviceDontNeed},
-      {"dontneed-locked", kAdviceDontNeedLocked},
-      {"free", kAdviceFree},
-      {"hugepage", kAdviceHugePage},
-      {"keeponfork", kAdviceKeepOnFork},
-      {"mergeable", kAdviceMergeable},
-      {"nohugepage", kAdviceNoHugePage},
-      {"normal", kAdviceNormal},
-      {"pageout", kAdvicePageOut},
-      {"populate-read", kAdvicePopulateRead},
-      {"populate-write", kAdvicePopulateWrite},
-      {"random", kAdviceRandom},
-      {"sequential", kAdviceSequential},
-      {"unmergeable", kAdviceUnmergeable},
-      {"willneed", kAdviceWillNeed},
-      {"wipeonfork", kAdviceWipeOnFork},
-  };
-  return kAdvices;
-}
-
-template <class Map>
-std::vector<std::string> names_of(const Map& map) {
-  std::vector<std::string> names;
-  names.reserve(map.size());
-  for (const auto& [name, value] : map)
-    names.push_back(name);
-  return names;
-}
 
 class Parser {
  public:

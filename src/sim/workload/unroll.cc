@@ -115,7 +115,7 @@ void Unroller::one(const Statement& s, unsigned process, unsigned depth) {
     case Verb::Fork:
       return fork(s, process, depth);
     case Verb::Vfork:
-      return vfork(s, process, depth);
+      return fork_and_wait(s, process, depth);
     case Verb::In:
       return block(s.body, this->process(s.name, s.at), depth + 1);
     case Verb::Exec:

@@ -52,7 +52,7 @@ void Unroller::fork(const Statement& s, unsigned parent, unsigned depth) {
   if (s.name.empty()) wait_for(child, parent, s.at);
 }
 
-void Unroller::vfork(const Statement& s, unsigned parent, unsigned depth) {
+void Unroller::fork_and_wait(const Statement& s, unsigned parent, unsigned depth) {
   const unsigned child = new_child(s, parent);
   processes_[parent].waits_for = child;
   plan_.vforks = std::max(plan_.vforks, ++vforks_);

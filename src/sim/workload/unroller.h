@@ -54,7 +54,7 @@ class Unroller : private Names {
   unsigned new_process(const Statement& s, const std::string& name);
   unsigned new_child(const Statement& s, unsigned parent);
   void fork(const Statement& s, unsigned parent, unsigned depth);
-  void vfork(const Statement& s, unsigned parent, unsigned depth);
+  void fork_and_wait(const Statement& s, unsigned parent, unsigned depth);  // vfork
   void leave_memory(unsigned process);
   void exec(const Statement& s, unsigned process);
   void exit(unsigned process, Position at);

@@ -144,7 +144,7 @@ class HoardingTlb final : public mmu::TlbMaintenance {
   void report(stats::Report&) const override {}
 };
 
-enum class Result { Ok, Refused, NoMemory };
+enum class Result { Ok, Refused, NoMemory, Gate };
 
 class Machine {
  public:
@@ -181,6 +181,10 @@ class Machine {
     platform.layout.top = VirtAddr(0x7ffffffff000);
     platform.layout.stack_top = VirtAddr(0x7ffffffff000);
     platform.layout.mmap_base = VirtAddr(0x7ffff7fff000);
+    platform.layout.specials = {{{.name = "[vvar]", .pages = 4},
+                                 {.name = "[vvar_vclock]", .pages = 2},
+                                 {.name = "[vdso]", .pages = 2, .exec = true}}};
+    platform.layout.gate = {{VirtAddr(0xffffffffff600000), VirtAddr(0xffffffffff601000)}, false};
     if (mmap_upward_from != VirtAddr(0)) {
       platform.layout.mmap_base = mmap_upward_from;
       platform.layout.mmap_upward = true;
@@ -246,6 +250,8 @@ class Machine {
           break;
         case FaultOutcome::Refused:
           return Result::Refused;
+        case FaultOutcome::Gate:
+          return Result::Gate;
         case FaultOutcome::NoMemory:
           return Result::NoMemory;
       }

@@ -29,6 +29,66 @@ class Findings : public ::testing::Test {
   Machine m{"[kernel]\nimply = false\n"};
 };
 
+// Between two areas with pages of their own, which cannot be one, an area without any that fits
+// both becomes part of the lower.
+TEST_F(Findings, TheLowerNeighbourComesFirst) {
+  map(0, 4);
+  map(4, 4, kProtRead);
+  map(8, 4);
+  ASSERT_EQ(m.store(kP1, at(0).value()), Result::Ok);
+  ASSERT_EQ(m.store(kP1, at(8).value()), Result::Ok);
+  ASSERT_NE(area(0).anon, area(8).anon);
+  EXPECT_EQ(m.sys().mprotect(kP1, at(4), 4 * kPage, kRw), 0);
+  EXPECT_EQ(area(4).start, at(0));
+  EXPECT_EQ(area(8).start, at(8));
+}
+
+// A leaf table goes along whole if what moves reaches its end and all else in it is empty.
+TEST_F(Findings, AMoveTakesTheTableAlongWhereItCan) {
+  constexpr uint64_t kTable = 512;
+  const auto tables = [&] { return m.mm(1).page_table_bytes() / kPage; };
+  map(kTable - 1, 1);
+  ASSERT_EQ(m.store(kP1, at(kTable - 1).value()), Result::Ok);
+  ASSERT_EQ(tables(), 3u);
+  EXPECT_GE(move(kTable - 1, 1, 1, kMoveTo | kRemapDontUnmap, 9 * kTable - 1), 0);
+  EXPECT_EQ(tables(), 3u) << "the old table is the new one";
+  EXPECT_EQ(m.load(kP1, at(9 * kTable - 1).value()), Result::Ok);
+  EXPECT_EQ(m.sys().munmap(kP1, at(kTable - 1), kPage), 0);
+  // Elsewhere in the table, or beside something: leaf by leaf.
+  EXPECT_GE(move(9 * kTable - 1, 1, 1, kMoveTo | kRemapDontUnmap, 20 * kTable - 2), 0);
+  EXPECT_EQ(tables(), 4u);
+  map(50 * kTable - 1, 1);
+  ASSERT_EQ(m.store(kP1, at(50 * kTable - 1).value()), Result::Ok);
+  map(60 * kTable - 4, 1);
+  EXPECT_EQ(tables(), 5u);
+  EXPECT_GE(move(50 * kTable - 1, 1, 1, kMoveTo | kRemapDontUnmap, 60 * kTable - 1), 0);
+  EXPECT_EQ(tables(), 6u);
+  EXPECT_EQ(anonymous(), 2u);
+}
+
+// Rights an area has already change nothing of it, not even what it is charged for.
+TEST_F(Findings, ProtectingToTheSameRightsLeavesTheChargeAlone) {
+  map(0, 12);
+  for (uint64_t page = 0; page < 12; ++page)
+    ASSERT_EQ(m.store(kP1, at(page).value()), Result::Ok);
+  EXPECT_EQ(m.sys().mprotect(kP1, at(4), 4 * kPage, kProtRead), 0);
+  EXPECT_GE(move(0, 12, 12, kMoveTo | kRemapDontUnmap, 100), 0);
+  EXPECT_EQ(areas(), 6u);
+  // The outer two, without pages now, are no longer charged; the middle one is.
+  EXPECT_EQ(m.sys().mprotect(kP1, at(0), 12 * kPage, kProtRead), 0);
+  EXPECT_EQ(areas(), 6u);
+}
+
+// What is mapped already is looked at before whether such memory can grow.
+TEST_F(Findings, APlaceIsFoundBeforeTheKindIsLookedAt) {
+  map(0, 1);
+  const uint32_t wrong = kMapShared | kMapAnonymous | kMapFixedNoReplace | kMapGrowsDown;
+  EXPECT_EQ(map(0, 1, kRw, wrong), -kEEXIST);
+  EXPECT_EQ(map(0, 1, kRw, kMapAnonymous | kMapFixedNoReplace), -kEEXIST);
+  EXPECT_EQ(map(1, 1, kRw, wrong), -kEINVAL);
+  EXPECT_EQ(map(1, 1, kRw, kMapAnonymous | kMapFixedNoReplace), -kEINVAL);
+}
+
 TEST_F(Findings, OnlyPrivateAnonymousMemoryGrows) {
   EXPECT_EQ(map(0, 1, kRw, kMapShared | kMapAnonymous | kMapFixed | kMapGrowsDown), -kEINVAL);
   EXPECT_GE(map(0, 1, kRw, kFixed | kMapGrowsDown), 0);

@@ -1,0 +1,132 @@
+// What a script's process on the real kernel does to itself and knows of itself, by /proc.
+#include <cerrno>
+#include <cstdlib>
+#include <cstring>
+#include <fcntl.h>
+#include <sys/mman.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
+#include <unistd.h>
+
+#include "sim/workload/native_worker.h"
+
+// Since Linux 5.14; glibc may be older.
+#ifndef MADV_POPULATE_READ
+#define MADV_POPULATE_READ 22
+#endif
+#ifndef MADV_POPULATE_WRITE
+#define MADV_POPULATE_WRITE 23
+#endif
+
+namespace mmusim::sim::workload {
+
+namespace {
+
+constexpr uint64_t kMostOfOwn = uint64_t{1} << 32;
+
+}  // namespace
+
+// The script's heap gets a place of its own. What the C library has of the old one stays; it must
+// not ask for more, and does not, since workers allocate nothing. All marks of the address space
+// are set at once, which needs no privilege; the others are set to what they are (proc(5), stat).
+void Worker::place_break() {
+  static constexpr const char* kWhat =
+      "place the heap for brk (prctl PR_SET_MM_MAP, of kernels with CONFIG_CHECKPOINT_RESTORE)";
+  read_file("/proc/self/stat");
+  std::array<uint64_t, 52> fields{};  // by proc(5)'s number
+  const char* at = std::strrchr(text_.data(), ')');
+  if (at == nullptr) fatal(kWhat);
+  at += 3;  // the state, a letter, is field 3
+  for (size_t i = 4; i < fields.size(); ++i) {
+    char* end = nullptr;
+    fields[i] = std::strtoull(at + 1, &end, 10);
+    at = end;
+  }
+  prctl_mm_map map{};
+  map.start_code = fields[26];
+  map.end_code = fields[27];
+  map.start_stack = fields[28];
+  map.start_data = fields[45];
+  map.end_data = fields[46];
+  map.arg_start = fields[48];
+  map.arg_end = fields[49];
+  map.env_start = fields[50];
+  map.env_end = fields[51];
+  map.start_brk = map.brk = kBase + kHeap;
+  map.exe_fd = ~0u;
+  if (prctl(PR_SET_MM, PR_SET_MM_MAP, &map, sizeof map, 0) != 0) fatal(kWhat);
+}
+
+// Everything that is not the script's: areas of the program, its libraries, heap and stack.
+void Worker::fault_in_own_memory() {
+  read_file("/proc/self/maps");
+  for (char* line = text_.data(); *line != '\0';) {
+    char* end = nullptr;
+    const uint64_t from = std::strtoull(line, &end, 16);
+    const uint64_t to = std::strtoull(end + 1, &end, 16);
+    const char* rights = end + 1;
+    char* next = std::strchr(line, '\n');
+    if (next == nullptr) break;
+    *next = '\0';
+    const bool of_script = from >= kBase && from < kBase + kHeap + kHeapReach;
+    const bool special = std::strstr(rights, "[v") != nullptr;  // vvar, vdso, vsyscall
+    const bool huge = to - from > kMostOfOwn;                   // reserved, not used
+    if (!of_script && !special && !huge && rights[0] == 'r') {
+      void* const at = reinterpret_cast<void*>(from);  // NOLINT: that is the point
+      const int advice = rights[1] == 'w' ? MADV_POPULATE_WRITE : MADV_POPULATE_READ;
+      if (madvise(at, to - from, advice) != 0 && errno == EINVAL)
+        fatal("fault in memory (madvise MADV_POPULATE_*, of Linux 5.14)");
+    }
+    line = next + 1;
+  }
+}
+
+Counted Worker::count() {
+  Counted counted = count_all() - base_;
+  counted.minor_faults = minor_faults() - self_.own_faults;
+  return counted;
+}
+
+// But for the faults.
+Counted Worker::count_all() {
+  Counted counted;
+  read_file("/proc/self/status");
+  const auto kib = [&](const char* key, bool may_lack = false) {
+    const char* found = std::strstr(text_.data(), key);
+    if (found == nullptr && may_lack) return 0LL;
+    if (found == nullptr) fatal("find RssAnon, RssFile, RssShmem and VmPTE in /proc/self/status");
+    return std::strtoll(found + std::strlen(key), nullptr, 10);
+  };
+  counted.anonymous = kib("RssAnon:");
+  counted.file = kib("RssFile:") + kib("RssShmem:");
+  counted.tables = kib("VmPTE:");
+  counted.pool = kib("HugetlbPages:", true);
+  const int fd = open("/proc/self/maps", O_RDONLY | O_CLOEXEC);
+  if (fd < 0) fatal("read /proc/self/maps");
+  ssize_t n = 0;
+  while ((n = read(fd, text_.data(), text_.size())) > 0)
+    for (ssize_t i = 0; i < n; ++i)
+      counted.areas += text_[static_cast<size_t>(i)] == '\n' ? 1 : 0;
+  close(fd);
+  return counted;
+}
+
+// What fits of it into text_, ended by a 0.
+void Worker::read_file(const char* path) {
+  const int fd = open(path, O_RDONLY | O_CLOEXEC);
+  if (fd < 0) fatal("read its files in /proc/self");
+  size_t size = 0;
+  ssize_t n = 0;
+  while ((n = read(fd, text_.data() + size, text_.size() - 1 - size)) > 0)
+    size += static_cast<size_t>(n);
+  close(fd);
+  text_[size] = '\0';
+}
+
+int64_t Worker::minor_faults() {
+  rusage usage{};
+  getrusage(RUSAGE_SELF, &usage);
+  return usage.ru_minflt;
+}
+
+}  // namespace mmusim::sim::workload

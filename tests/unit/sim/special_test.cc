@@ -1,0 +1,89 @@
+// vdso, vvar and gate page on each architecture, as its Linux has them.
+#include <filesystem>
+#include <gtest/gtest.h>
+
+#include "sim/architectures.h"
+#include "trace/writer.h"
+
+namespace mmusim::sim {
+namespace {
+
+struct Expected {
+  const char* arch;
+  uint64_t areas;
+  uint64_t gate;  // 0: none
+  uint64_t gate_end;
+  bool readable;
+};
+void PrintTo(const Expected& expected, std::ostream* out) {
+  *out << expected.arch;
+}
+
+class SpecialPagesOf : public testing::TestWithParam<Expected> {
+ protected:
+  SpecialPagesOf() {
+    declare(schema_);
+    config_ = std::make_unique<config::Config>(schema_);
+    config_->set("machine.arch", GetParam().arch, "test");
+    if (GetParam().arch == std::string("i386")) config_->set("paging.levels", "2", "test");
+    config_->set("mem.bytes", "64M", "test");
+    config_->set("kernel.special_pages", "true", "test");
+    config_->set("run.check", "true", "test");
+  }
+  config::Schema schema_;
+  std::unique_ptr<config::Config> config_;
+};
+INSTANTIATE_TEST_SUITE_P(
+    Architectures, SpecialPagesOf,
+    testing::Values(Expected{"x86_64", 3, 0xffffffffff600000, 0xffffffffff601000, false},
+                    Expected{"i386", 0, 0xffffe000, 0xfffff000, true},
+                    Expected{"ia64", 0, 0xa000000000000000, 0xa000000000020000, true},
+                    Expected{"ppc64", 1, 0, 0, false}, Expected{"sparc64", 0, 0, 0, false},
+                    Expected{"alpha", 0, 0, 0, false}),
+    [](const auto& one) { return std::string(one.param.arch); });
+
+TEST_P(SpecialPagesOf, EveryProgramHasThem) {
+  const workload::Plan plan = workload::unroll(
+      workload::parse("map a 64K\ntouch a write\nfork { measure \"exec\" { exec } }\n", "t"));
+  const workload::Simulated result = workload::simulate(*config_, plan);
+  EXPECT_EQ(result.outcome.measures.at(0).areas, -1) << "as many as before, without a";
+  // Three address spaces were made, and at most two are alive at once.
+  EXPECT_EQ(result.report.value("kernel.vmas_peak"), 2 * (1 + GetParam().areas));
+  const bool fixed = GetParam().arch == std::string("ppc64");
+  EXPECT_EQ(architecture_of(*config_).layout(*config_).specials[0].at,
+            VirtAddr(fixed ? 0x100000 : 0));
+}
+
+// Through the whole machine: the processor finds no translation, and the kernel answers.
+TEST_P(SpecialPagesOf, TheGateCanBeCalled) {
+  const mmu::AddressLayout layout = architecture_of(*config_).layout(*config_);
+  EXPECT_EQ(layout.gate.range,
+            (VirtRange{VirtAddr(GetParam().gate), VirtAddr(GetParam().gate_end)}));
+  if (layout.gate.range.empty()) return;
+  const std::string path = (std::filesystem::temp_directory_path() /
+                            (std::string("mmusim_gate_") + GetParam().arch + ".mmt"))
+                               .string();
+  trace::Header header;
+  header.isa = GetParam().arch;
+  header.program = "by hand";
+  {
+    trace::Writer writer(path, header);
+    writer.thread({Pid(1), Tid(1)});
+    for (int i = 0; i < 3; ++i)
+      writer.instruction(layout.gate.range.begin + uint64_t{1024}, 16);
+    writer.access(AccessKind::Load, layout.gate.range.begin, 8);
+    writer.instruction(layout.gate.range.end, 16);
+    writer.finish();
+  }
+  config_->set("run.trace", path, "test");
+  config_->set("run.relocate", "off", "test");
+  const stats::Report report = replay(*config_, {}).report;
+  std::filesystem::remove(path);
+  EXPECT_EQ(report.value("kernel.gate"), GetParam().readable ? 4u : 3u);
+  EXPECT_EQ(report.value("access.refused"), GetParam().readable ? 1u : 2u);
+  EXPECT_EQ(report.value("kernel.faults.minor"), 0u);
+  EXPECT_EQ(report.value("kernel.implied.areas"), 0u);
+}
+
+}  // namespace
+}  // namespace mmusim::sim
