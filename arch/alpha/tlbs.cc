@@ -74,17 +74,29 @@ void Tlbs::activate(CpuId id, MmId mm, pt::PageTable& table) {
 
 template <class Action>
 void Tlbs::flush_everywhere(MmId mm, Action action) {
-  uint64_t running = 0;
-  for (Cpu& cpu : cpus_) {
-    if (cpu.current == mm) {
-      ++running;
+  const bool alone = cpus_[asker().value()].current == mm && !shared_.contains(mm);
+  if (!alone) counters_.interrupts += cpus_.size() - 1;
+  for (size_t id = 0; id < cpus_.size(); ++id) {
+    Cpu& cpu = cpus_[id];
+    if (cpu.current == mm && (id == asker().value() || !alone)) {
       action(cpu);
-    } else {
-      take_number(cpu, mm);
+      continue;
     }
+    take_number(cpu, mm);
+    if (cpu.current == mm) leave(cpu);
   }
-  // Whoever asks is on one of them.
-  if (running > 1) counters_.interrupts += running - 1;
+}
+
+void Tlbs::leave(Cpu& cpu) {
+  cpu.current = kNobody;
+  cpu.mmu->unload();
+}
+
+void Tlbs::shared(MmId mm, bool more_than_one) {
+  if (more_than_one)
+    shared_.insert(mm);
+  else
+    shared_.erase(mm);
 }
 
 void Tlbs::flush_range(MmId mm, VirtRange range, PageShift /*stride*/, bool freed_tables) {
@@ -117,11 +129,10 @@ void Tlbs::flush_local_page(CpuId id, MmId mm, VirtAddr va) {
 void Tlbs::forget(MmId mm) {
   for (Cpu& cpu : cpus_) {
     take_number(cpu, mm);
-    if (cpu.current != mm) continue;
-    cpu.current = kNobody;
-    cpu.mmu->unload();
+    if (cpu.current == mm) leave(cpu);
   }
   tables_.erase(mm);
+  shared_.erase(mm);
 }
 
 void Tlbs::for_each_entry(const std::function<void(const mmu::CachedTranslation&)>& visit) const {
@@ -157,7 +168,9 @@ void Tlbs::report(stats::Report& report) const {
     sum.add(cpu.mmu->counters());
     paths.add(cpu.mmu->path());
   }
-  mmu::report_summary(summary_of(sum, paths, counters_), *sink_, report);
+  mmu::Summary summary = summary_of(sum, paths, counters_);
+  summary.cpus = static_cast<unsigned>(cpus_.size());
+  mmu::report_summary(summary, *sink_, report);
   report_mmu(sum, report);
   report_flushes(counters_, report);
   paths.report(report);

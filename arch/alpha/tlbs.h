@@ -10,6 +10,10 @@
 // the address space runs (Linux does that for data only, and takes a new number for a page of code:
 // its instruction cache, which is not simulated, is tagged with numbers too).
 //
+// Other CPUs are told by an interrupt, all of them, unless the asker is the only thread of the
+// address space: then their numbers for it are just taken away, and a CPU that idles in it takes a
+// new one when it comes back.
+//
 // **Usable** (for_each_entry): an entry whose number is some address space's on that CPU. Entries
 // of pages of the linear page table are walk caches (walk_caches_reach).
 //
@@ -21,6 +25,7 @@
 #include <cstdint>
 #include <map>
 #include <memory>
+#include <set>
 #include <vector>
 
 #include "arch/alpha/mmu.h"
@@ -53,6 +58,7 @@ class Tlbs final : public mmu::TlbMaintenance {
   [[nodiscard]] int number_of(CpuId cpu, MmId mm) const;
 
   void activate(CpuId cpu, MmId mm, pt::PageTable& table) override;
+  void shared(MmId mm, bool more_than_one) override;
   void flush_range(MmId mm, VirtRange range, PageShift stride, bool freed_tables) override;
   void flush_mm(MmId mm) override;
   void flush_local_page(CpuId cpu, MmId mm, VirtAddr va) override;
@@ -76,13 +82,16 @@ class Tlbs final : public mmu::TlbMaintenance {
   Asn new_number(Cpu& cpu, MmId mm);
   static int number_of(const Cpu& cpu, MmId mm);
   static void take_number(Cpu& cpu, MmId mm);
-  // Does `action` where the address space runs, takes its number where it does not.
+  static void leave(Cpu& cpu);
+  // Does `action` where the address space runs, takes its number where it does not or need not be
+  // told.
   template <class Action>
   void flush_everywhere(MmId mm, Action action);
 
   Options options_;
   const mem::ReferenceSink* sink_;
   std::map<MmId, pt::PageTable*> tables_;
+  std::set<MmId> shared_;
   std::vector<Cpu> cpus_;
   FlushCounters counters_;
 };

@@ -102,6 +102,7 @@ mmu::Summary summary_of(const Options& options, const MmuCounters& sum,
   s.flushes = flushes.range_flushes + flushes.context_flushes + flushes.full_flushes;
   s.flushed_pages = flushes.ptc_local + flushes.ptc_global;
   s.interrupts = flushes.interrupts;
+  s.broadcasts = flushes.ptc_global;
   return s;
 }
 

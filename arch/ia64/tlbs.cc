@@ -118,8 +118,7 @@ void Tlbs::purge_range(const Space& space, MmId mm, VirtRange range, bool table)
   const VirtRange purged{begin, begin + (purges << size.log2())};
   if (table) counters_.ptc_table += purges;
 
-  const bool local = std::popcount(space.ran_on) == 1 &&
-                     cpus_[static_cast<size_t>(std::countr_zero(space.ran_on))].current == mm;
+  const bool local = space.ran_on == asker_bit() && cpus_[asker().value()].current == mm;
   (local ? counters_.ptc_local : counters_.ptc_global) += purges;
   for (uint32_t id = 0; id < cpus_.size(); ++id)
     if (!local || (space.ran_on >> id & 1) != 0) cpus_[id].mmu->purge(purged, space.context);
@@ -142,14 +141,16 @@ void Tlbs::flush_mm(MmId mm) {
     ++counters_.context_flushes;
     contexts_.give_up(space.context);
     space.context = 0;
-    uint64_t running = 0;
+    const bool alone = cpus_[asker().value()].current == mm && !space.shared;
+    if (!alone)
+      counters_.interrupts += static_cast<uint64_t>(std::popcount(space.ran_on & ~asker_bit()));
     for (uint32_t id = 0; id < cpus_.size(); ++id) {
       if (cpus_[id].current != mm) continue;
-      ++running;
-      load(CpuId(id), mm, space);
+      if (id == asker().value() || !alone)
+        load(CpuId(id), mm, space);
+      else
+        leave(cpus_[id]);
     }
-    // Whoever asks is on one of them.
-    if (running > 1) counters_.interrupts += running - 1;
   }
   gather.release_tables();
 }
@@ -165,12 +166,14 @@ void Tlbs::flush_local_page(CpuId id, MmId mm, VirtAddr va) {
   cpu.mmu->purge_page(va);
 }
 
+void Tlbs::leave(Cpu& cpu) {
+  cpu.current = kNobody;
+  cpu.mmu->unload();
+}
+
 void Tlbs::forget(MmId mm) {
-  for (Cpu& cpu : cpus_) {
-    if (cpu.current != mm) continue;
-    cpu.current = kNobody;
-    cpu.mmu->unload();
-  }
+  for (Cpu& cpu : cpus_)
+    if (cpu.current == mm) leave(cpu);
   const auto found = spaces_.find(mm);
   if (found == spaces_.end()) return;
   if (found->second.context != 0) contexts_.give_up(found->second.context);
@@ -252,8 +255,9 @@ void Tlbs::report(stats::Report& report) const {
   }
   const LinearCounters linear =
       linear_memory_ == nullptr ? LinearCounters{} : linear_memory_->counters;
-  mmu::report_summary(summary_of(options_, sum, paths, counters_, linear, vhpt_bytes), *sink_,
-                      report);
+  mmu::Summary summary = summary_of(options_, sum, paths, counters_, linear, vhpt_bytes);
+  summary.cpus = static_cast<unsigned>(cpus_.size());
+  mmu::report_summary(summary, *sink_, report);
   report_mmu(options_, sum, report);
   report_flushes(counters_, contexts_.wraps(), report);
   report_soft_tlb(options_, sum, linear, vhpt_bytes, report);

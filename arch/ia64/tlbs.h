@@ -13,6 +13,10 @@
 // The long format's entries of every page in the range are marked invalid, by stores, in the VHPT
 // of each CPU that ran the address space.
 //
+// A new context reaches the other CPUs that have loaded the old one by interrupts, unless the asker
+// is the only thread of the address space: then a CPU that idles in it takes the new one when it
+// comes back.
+//
 // **Usable** (for_each_entry): an entry whose RID is of a context that belongs to an address space;
 // on a CPU yet to be emptied after a wrap, of the context loaded there only. Entries with P = 0
 // give no translation. The linear table's pages are walk caches (walk_caches_reach).
@@ -62,6 +66,7 @@ class Tlbs final : public mmu::TlbMaintenance {
   [[nodiscard]] Context context(MmId mm) const;
 
   void activate(CpuId cpu, MmId mm, pt::PageTable& table) override;
+  void shared(MmId mm, bool more_than_one) override { spaces_[mm].shared = more_than_one; }
   void flush_range(MmId mm, VirtRange range, PageShift stride, bool freed_tables) override;
   void flush_mm(MmId mm) override;
   void flush_local_page(CpuId cpu, MmId mm, VirtAddr va) override;
@@ -77,6 +82,7 @@ class Tlbs final : public mmu::TlbMaintenance {
   struct Space {
     Context context = 0;  // 0: a new one when next loaded
     uint64_t ran_on = 0;  // CPUs that have loaded the context
+    bool shared = false;
     pt::PageTable* table = nullptr;
     std::unique_ptr<LinearTable> linear;
   };
@@ -87,6 +93,8 @@ class Tlbs final : public mmu::TlbMaintenance {
   };
 
   void load(CpuId id, MmId mm, Space& space);
+  static void leave(Cpu& cpu);
+  [[nodiscard]] uint64_t asker_bit() const { return uint64_t{1} << asker().value(); }
   void flush_hardware_range(Space& space, MmId mm, VirtRange range, bool freed_tables);
   void purge_range(const Space& space, MmId mm, VirtRange range, bool table);
   void flush_everything();

@@ -66,6 +66,7 @@ mmu::Summary summary_of(const MmuCounters& sum, const Htab& htab, const mmu::Pat
   s.soft_bytes = htab.bytes();
   s.flushes = flushes.requests;
   s.flushed_pages = flushes.tlbie + flushes.tlbiel;
+  s.broadcasts = flushes.tlbie;
   return s;
 }
 

@@ -32,10 +32,12 @@ Tlbs::Tlbs(const Options& options, unsigned cpus, mem::FrameMemory& frames,
       cpus_(cpus) {
   MMUSIM_ASSERT(cpus > 0 && cpus <= 64);
   const PhysAddr code = reserve_code(frames);
-  for (Cpu& cpu : cpus_)
-    cpu.mmu = std::make_unique<Mmu>(options_, htab_, frames, sink, code, [this, &cpu](VirtAddr va) {
-      invalidate(cpu.current, spaces_.at(cpu.current), va);
-    });
+  for (uint32_t id = 0; id < cpus; ++id)
+    cpus_[id].mmu =
+        std::make_unique<Mmu>(options_, htab_, frames, sink, code, [this, id](VirtAddr va) {
+          work_on(CpuId(id));
+          invalidate(spaces_.at(cpus_[id].current), va);
+        });
 }
 
 Context Tlbs::context(MmId mm) const {
@@ -68,16 +70,14 @@ void Tlbs::activate(CpuId id, MmId mm, pt::PageTable& table) {
   cpu.mmu->load(space.context, table);
 }
 
-Tlbs::Cpu* Tlbs::only_cpu(MmId mm, const Space& space) {
-  if (std::popcount(space.ran_on) != 1) return nullptr;
-  Cpu& cpu = cpus_[static_cast<size_t>(std::countr_zero(space.ran_on))];
-  return cpu.current == mm ? &cpu : nullptr;
+bool Tlbs::is_local(const Space& space) const {
+  return space.ran_on == uint64_t{1} << asker().value();
 }
 
-void Tlbs::invalidate(MmId mm, const Space& space, VirtAddr va) {
-  if (Cpu* const only = only_cpu(mm, space)) {
+void Tlbs::invalidate(const Space& space, VirtAddr va) {
+  if (is_local(space)) {
     ++counters_.tlbiel;
-    only->mmu->invalidate(va, space.context);
+    cpus_[asker().value()].mmu->invalidate(va, space.context);
     return;
   }
   ++counters_.tlbie;
@@ -85,7 +85,7 @@ void Tlbs::invalidate(MmId mm, const Space& space, VirtAddr va) {
     cpu.mmu->invalidate(va, space.context);
 }
 
-void Tlbs::flush_pages(MmId mm, Space& space, VirtRange range) {
+void Tlbs::flush_pages(Space& space, VirtRange range) {
   unsigned in_batch = 0;
   bool tera = false;
   for (const VirtAddr va : htab_.hinted_pages(space.context, range)) {
@@ -97,7 +97,7 @@ void Tlbs::flush_pages(MmId mm, Space& space, VirtRange range) {
     }
     ++in_batch;
     htab_.invalidate({space.context, va, segment});
-    invalidate(mm, space, va);
+    invalidate(space, va);
   }
 }
 
@@ -105,20 +105,20 @@ void Tlbs::flush_range(MmId mm, VirtRange range, PageShift stride, bool /*freed_
   ++counters_.requests;
   const auto found = spaces_.find(mm);
   if (range.empty() || found == spaces_.end()) return;
-  flush_pages(mm, found->second, {align_down(range.begin, stride), align_up(range.end, stride)});
+  flush_pages(found->second, {align_down(range.begin, stride), align_up(range.end, stride)});
 }
 
 void Tlbs::flush_mm(MmId mm) {
   ++counters_.requests;
   const auto found = spaces_.find(mm);
   if (found == spaces_.end()) return;
-  flush_pages(mm, found->second, {VirtAddr(0), VirtAddr(uint64_t{1} << kUserBits)});
+  flush_pages(found->second, {VirtAddr(0), VirtAddr(uint64_t{1} << kUserBits)});
 }
 
 void Tlbs::forget(MmId mm) {
   const auto found = spaces_.find(mm);
   if (found != spaces_.end())
-    flush_pages(mm, found->second, {VirtAddr(0), VirtAddr(uint64_t{1} << kUserBits)});
+    flush_pages(found->second, {VirtAddr(0), VirtAddr(uint64_t{1} << kUserBits)});
   for (Cpu& cpu : cpus_) {
     if (cpu.current != mm) continue;
     cpu.current = kNobody;
@@ -160,7 +160,9 @@ void Tlbs::report(stats::Report& report) const {
     sum.add(cpu.mmu->counters());
     paths.add(cpu.mmu->path());
   }
-  mmu::report_summary(summary_of(sum, htab_, paths, counters_), *sink_, report);
+  mmu::Summary summary = summary_of(sum, htab_, paths, counters_);
+  summary.cpus = static_cast<unsigned>(cpus_.size());
+  mmu::report_summary(summary, *sink_, report);
   report_mmu(sum, report);
   report_htab(htab_, report);
   report_flushes(counters_, report);

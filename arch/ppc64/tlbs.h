@@ -7,8 +7,8 @@
 // **Flushes** go page by page, and only to pages that have been hashed: for each the HPTE its hint
 // leads to is made invalid, if it is still the page's, and tlbie removes the page from the TLBs in
 // either case, since evictions left it there. Pages are gathered in batches of 192 of one segment
-// size. A batch is tlbiel, on this CPU only, where the address space has run on no other. There is
-// no flush of a whole context: flush_mm is a flush of every page.
+// size. A batch is tlbiel, on the asker's CPU only, where the address space has run on no other.
+// There is no flush of a whole context: flush_mm is a flush of every page.
 //
 // **Usable** (for_each_entry): every entry, since a context is given to another address space only
 // when it has none left. No walk cache exists.
@@ -78,10 +78,10 @@ class Tlbs final : public mmu::TlbMaintenance {
     MmId current = kNobody;
   };
 
-  void flush_pages(MmId mm, Space& space, VirtRange range);
-  // The only CPU the address space has run on, if it runs there; else null.
-  Cpu* only_cpu(MmId mm, const Space& space);
-  void invalidate(MmId mm, const Space& space, VirtAddr va);
+  void flush_pages(Space& space, VirtRange range);
+  // Whether the address space has run on no CPU but the asker's (Linux: mm_is_thread_local).
+  [[nodiscard]] bool is_local(const Space& space) const;
+  void invalidate(const Space& space, VirtAddr va);
   [[nodiscard]] Context lowest_free() const;
 
   Options options_;

@@ -78,7 +78,8 @@ void Tlbs::activate(CpuId id, MmId mm, pt::PageTable& table) {
   MMUSIM_ASSERT(id.value() < cpus_.size());
   Cpu& cpu = cpus_[id.value()];
   Space& space = spaces_[mm];
-  if (cpu.current == mm) return;
+  const bool knows = is_valid(space) && (space.ran_on & bit_of(id.value())) != 0;
+  if (cpu.current == mm && knows) return;
   ++counters_.switches;
   space.table = &table;
   cpu.current = mm;
@@ -129,13 +130,11 @@ void Tlbs::load(Cpu& cpu, Space& space) {
 
 // After a TSB has changed; other CPUs by cross-calls.
 void Tlbs::reload_everywhere(MmId mm, Space& space) {
-  uint64_t running = 0;
-  for (Cpu& cpu : cpus_) {
-    if (cpu.current != mm) continue;
-    ++running;
-    load(cpu, space);
+  for (size_t id = 0; id < cpus_.size(); ++id) {
+    if (cpus_[id].current != mm) continue;
+    if (id != asker().value()) ++counters_.cross_calls;
+    load(cpus_[id], space);
   }
-  if (running > 1) counters_.cross_calls += running - 1;
 }
 
 // --- TSBs
@@ -234,10 +233,9 @@ uint64_t Tlbs::flush_tsbs(Space& space, const Page& page) {
 }
 
 void Tlbs::flush_pages(MmId mm, Space& space, std::span<const Page> pages) {
-  const auto running =
-      std::find_if(cpus_.begin(), cpus_.end(), [&](const Cpu& cpu) { return cpu.current == mm; });
-  const uint64_t here =
-      running == cpus_.end() ? 0 : bit_of(static_cast<size_t>(running - cpus_.begin()));
+  const uint64_t here = bit_of(asker().value());
+  // Where nobody else has it, other CPUs begin the number anew when they run it again.
+  if (!space.shared && cpus_[asker().value()].current == mm) space.ran_on &= here;
   while (!pages.empty()) {
     const PageShift size = size_of(pages.front().second);
     size_t count = 0;
@@ -369,7 +367,9 @@ void Tlbs::report(stats::Report& report) const {
     sum.add(cpu.mmu->counters());
     paths.add(cpu.mmu->path());
   }
-  mmu::report_summary(summary_of(sum, paths, counters_), *sink_, report);
+  mmu::Summary summary = summary_of(sum, paths, counters_);
+  summary.cpus = static_cast<unsigned>(cpus_.size());
+  mmu::report_summary(summary, *sink_, report);
   report_mmu(sum, report);
   report_tsbs(sum, counters_, report);
   report_flushes(counters_, report);

@@ -7,7 +7,8 @@
 //
 // **Flushes.** Linux flushes nothing by range: each change of a valid page-table entry puts the
 // page into a batch of at most 192 pages of one size, for which TSB entries are made invalid, and
-// then TLB entries demapped on every CPU the address space has run on, by cross-calls. The
+// then TLB entries demapped on every CPU the address space has run on, by cross-calls; but where
+// the asker is its only thread, on that CPU only, and the others count as not having run it. The
 // simulated kernel asks by range, after the change; so a request is carried out on those pages of
 // it that a handler has loaded and whose entry now says something else. A larger range costs
 // nothing more. The TLBs of an address space whose number is of an old version are left alone. When
@@ -81,6 +82,7 @@ class Tlbs final : public mmu::TlbMaintenance {
   [[nodiscard]] const Tsb* huge_tsb(MmId mm) const;
 
   void activate(CpuId cpu, MmId mm, pt::PageTable& table) override;
+  void shared(MmId mm, bool more_than_one) override { spaces_[mm].shared = more_than_one; }
   void flush_range(MmId mm, VirtRange range, PageShift stride, bool freed_tables) override;
   void flush_mm(MmId mm) override;
   void flush_local_page(CpuId cpu, MmId mm, VirtAddr va) override;
@@ -103,6 +105,7 @@ class Tlbs final : public mmu::TlbMaintenance {
     Context context = 0;
     uint64_t version = 0;
     uint64_t ran_on = 0;  // CPUs, under that number
+    bool shared = false;
     pt::PageTable* table = nullptr;
     LoadedPages loaded;
     TsbSlot base;

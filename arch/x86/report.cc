@@ -219,6 +219,15 @@ void report_flushes(const Options& options, const FlushCounters& flushes, const 
                "Times CR3 was loaded again because the kernel had changed a PDPTE.");
 }
 
+void report_idle(const FlushCounters& flushes, stats::Report& report) {
+  report.add("flush.idle_spared", flushes.idle_spared, "events",
+             "Idle CPUs with the address space loaded that a request left alone.");
+  report.add("flush.idle_left", flushes.idle_left, "events",
+             "... that were interrupted and left it, because page tables were freed.");
+  report.add("flush.idle_caught_up", flushes.idle_caught_up, "events",
+             "CPUs that flushed on coming back from idling.", "flush.idle_spared");
+}
+
 void report_shadows(const ShadowCounters& shadows, stats::Report& report) {
   report.add(
       "shadow.lookups", shadows.lookups, "faults",

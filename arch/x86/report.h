@@ -19,6 +19,8 @@ mmu::Summary summary_of(const Options& options, const MmuCounters& sum,
                         const FlushCounters& flushes, const ShadowCounters& shadows,
                         const mmu::PathReport& path);
 // flush.*, switch.*
+// Of machines with several CPUs.
+void report_idle(const FlushCounters& flushes, stats::Report& report);
 void report_flushes(const Options& options, const FlushCounters& flushes, const MmuCounters& sum,
                     stats::Report& report);
 // shadow.*

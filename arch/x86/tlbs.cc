@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <fmt/format.h>
+#include <utility>
 
 #include "arch/x86/report.h"
 #include "arch/x86/steps.h"
@@ -49,7 +50,11 @@ Shadow* Tlbs::shadow_of(MmId mm, pt::PageTable& table) {
 void Tlbs::activate(CpuId id, MmId mm, pt::PageTable& table) {
   MMUSIM_ASSERT(id.value() < cpus_.size());
   Cpu& cpu = cpus_[id.value()];
-  if (cpu.current == mm) return;
+  const bool was_idle = std::exchange(cpu.idle, false);
+  if (cpu.current == mm) {
+    if (was_idle) resume(cpu);
+    return;
+  }
   ++counters_.switches;
   cpu.current = mm;
   const uint64_t generation = generation_of(mm);
@@ -91,26 +96,53 @@ void Tlbs::activate(CpuId id, MmId mm, pt::PageTable& table) {
   cpu.mmu->invalidate_pcid(pcid_of(slot));
 }
 
+void Tlbs::idle(CpuId id) {
+  MMUSIM_ASSERT(id.value() < cpus_.size());
+  Cpu& cpu = cpus_[id.value()];
+  cpu.idle = cpu.current != kNobody;
+}
+
+void Tlbs::resume(Cpu& cpu) {
+  Slot& slot = cpu.slots[cpu.current_slot];
+  const uint64_t generation = generation_of(cpu.current);
+  if (slot.generation == generation) return;
+  slot.generation = generation;
+  ++counters_.idle_caught_up;
+  flush_all(*cpu.mmu, pcid_of(cpu.current_slot));
+}
+
+void Tlbs::leave(Cpu& cpu) {
+  cpu.current = kNobody;
+  cpu.idle = false;
+  cpu.mmu->unload();
+}
+
 // Raises the generation; `action` on each CPU that runs the address space, which thereby catches
 // up.
 template <class Action>
-void Tlbs::flush_now(MmId mm, Action action) {
+void Tlbs::flush_now(MmId mm, bool freed_tables, Action action) {
   const uint64_t generation = ++generations_[mm];
-  uint64_t running = 0;
-  for (Cpu& cpu : cpus_) {
+  for (size_t id = 0; id < cpus_.size(); ++id) {
+    Cpu& cpu = cpus_[id];
     if (cpu.current == mm) {
-      ++running;
-      action(*cpu.mmu, pcid_of(cpu.current_slot));
-      cpu.slots[cpu.current_slot].generation = generation;
-      continue;
+      const bool here = id == asker().value();
+      if (cpu.idle && !here && !freed_tables) {
+        ++counters_.idle_spared;
+        continue;
+      }
+      if (!here) ++counters_.interrupts;
+      if (!cpu.idle || here) {
+        action(*cpu.mmu, pcid_of(cpu.current_slot));
+        cpu.slots[cpu.current_slot].generation = generation;
+        continue;
+      }
+      ++counters_.idle_left;
+      leave(cpu);
     }
     if (!options_.pcid) continue;
     for (const Slot& slot : cpu.slots)
       if (slot.mm == mm) ++counters_.deferred_flushes;
   }
-  // The flush is asked for by a thread of the address space, on one of the CPUs that run it; or,
-  // where none does, by somebody who need not interrupt anyone.
-  if (running > 1) counters_.interrupts += running - 1;
 }
 
 void Tlbs::flush_range(MmId mm, VirtRange range, PageShift stride, bool freed_tables) {
@@ -130,7 +162,7 @@ void Tlbs::flush_mm(MmId mm) {
   pt::Gather gather;
   const auto shadow = shadows_.find(mm);
   if (shadow != shadows_.end()) shadow->second->drop(gather);
-  flush_hardware_mm(mm);
+  flush_hardware_mm(mm, gather.freed_tables());
   if (!gather.freed_tables()) return;
   gather.release_tables();
   shadow_memory_->note_bytes();
@@ -143,26 +175,28 @@ void Tlbs::flush_hardware_range(MmId mm, VirtRange range, PageShift stride, bool
   // Every INVLPG empties the paging-structure caches of its PCID, so that freed tables need nothing
   // more, if there is a page to flush.
   if (pages == 0 || pages > options_.flush_ceiling || pdptes_stale(mm)) {
-    flush_hardware_mm(mm);
+    flush_hardware_mm(mm, freed_tables);
     return;
   }
   ++counters_.page_flushes;
-  flush_now(mm, [&](Mmu& mmu, Pcid) {
+  flush_now(mm, freed_tables, [&](Mmu& mmu, Pcid) {
     for (uint64_t i = 0; i < pages; ++i)
       mmu.invlpg(begin + (i << stride.log2()));
     counters_.invlpg += pages;
   });
 }
 
-void Tlbs::flush_hardware_mm(MmId mm) {
+void Tlbs::flush_hardware_mm(MmId mm, bool freed_tables) {
   ++counters_.full_flushes;
-  flush_now(mm, [&](Mmu& mmu, Pcid pcid) {
-    ++counters_.pcid_invalidations;
-    if (options_.paging.is_pae())
-      mmu.reload();
-    else
-      mmu.invalidate_pcid(pcid);
-  });
+  flush_now(mm, freed_tables, [&](Mmu& mmu, Pcid pcid) { flush_all(mmu, pcid); });
+}
+
+void Tlbs::flush_all(Mmu& mmu, Pcid pcid) {
+  ++counters_.pcid_invalidations;
+  if (options_.paging.is_pae())
+    mmu.reload();
+  else
+    mmu.invalidate_pcid(pcid);
 }
 
 // A directory there is no memory for now comes into being with its first page.
@@ -195,12 +229,19 @@ void Tlbs::flush_local_page(CpuId id, MmId mm, VirtAddr va) {
 }
 
 void Tlbs::forget(MmId mm) {
-  for (Cpu& cpu : cpus_) {
+  for (size_t id = 0; id < cpus_.size(); ++id) {
+    Cpu& cpu = cpus_[id];
+    if (cpu.current == mm) {
+      // The last flush freed all tables: a CPU it spared is interrupted after all.
+      const bool behind = cpu.slots[cpu.current_slot].generation != generation_of(mm);
+      if (cpu.idle && behind && id != asker().value()) {
+        ++counters_.interrupts;
+        ++counters_.idle_left;
+      }
+      leave(cpu);
+    }
     for (Slot& slot : cpu.slots)
       if (slot.mm == mm) slot = {};
-    if (cpu.current != mm) continue;
-    cpu.current = kNobody;
-    cpu.mmu->unload();
   }
   generations_.erase(mm);
   mop_up(mm);
@@ -208,9 +249,9 @@ void Tlbs::forget(MmId mm) {
 }
 
 MmId Tlbs::user_of(const Cpu& cpu, Pcid pcid) const {
-  if (!options_.pcid) return cpu.current;
-  if (pcid == 0 || pcid > cpu.slots.size()) return kNobody;
-  const Slot& slot = cpu.slots[pcid - 1u];
+  if (!options_.pcid && cpu.current == kNobody) return kNobody;
+  if (options_.pcid && (pcid == 0 || pcid > cpu.slots.size())) return kNobody;
+  const Slot& slot = cpu.slots[options_.pcid ? pcid - 1u : 0u];
   if (slot.mm == kNobody || slot.generation != generation_of(slot.mm)) return kNobody;
   return slot.mm;
 }
@@ -265,10 +306,13 @@ void Tlbs::report(stats::Report& report) const {
   }
   const ShadowCounters shadows =
       shadow_memory_ == nullptr ? ShadowCounters{} : shadow_memory_->counters;
-  mmu::report_summary(summary_of(options_, sum, counters_, shadows, path), *sink_, report);
+  mmu::Summary summary = summary_of(options_, sum, counters_, shadows, path);
+  summary.cpus = static_cast<unsigned>(cpus_.size());
+  mmu::report_summary(summary, *sink_, report);
   path.report(report);
   report_mmu(options_, sum, report);
   report_flushes(options_, counters_, sum, report);
+  if (cpus_.size() > 1) report_idle(counters_, report);
   report_shadows(shadows, report);
 }
 

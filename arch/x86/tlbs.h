@@ -8,11 +8,17 @@
 // the one it has caught up with. Without PCIDs (x86.pcid = false) every switch empties all but
 // global entries.
 //
-// **Flushes.** A CPU running the address space flushes at once (all but one of them because of an
-// inter-processor interrupt): INVLPG for each page, up to x86.flush_ceiling pages, else the whole
-// PCID. Any other CPU that has a slot for it does nothing now: its slot is behind in generation,
-// and is flushed when the address space is loaded there again. So entries of such a slot exist but
-// cannot be used.
+// **Flushes.** A CPU running the address space flushes at once (all but the one that asks because
+// of an inter-processor interrupt): INVLPG for each page, up to x86.flush_ceiling pages, else the
+// whole PCID. Any other CPU that has a slot for it does nothing now: its slot is behind in
+// generation, and is flushed when the address space is loaded there again. So entries of such a
+// slot exist but cannot be used.
+//
+// **Idle CPUs** keep the address space loaded (lazy TLB mode). A flush leaves them alone, and they
+// catch up when they run it again, as if they had loaded another; unless page tables were freed,
+// which an idle CPU could still walk by speculation: then they are interrupted too, and leave the
+// address space. (Linux loads init_mm then, which takes a PCID slot; here it takes none. The CPU on
+// which a process ends flushes as if it were not idle yet.)
 //
 // **PDPTEs** (PAE, which knows no PCIDs). A flush after which the registers would differ from the
 // tables is a flush of the whole address space, by CR3, whatever was asked for: as Linux does when
@@ -62,6 +68,9 @@ struct FlushCounters {
   uint64_t invlpg = 0;              // instructions, on all CPUs
   uint64_t pcid_invalidations = 0;  // whole-PCID flushes, on all CPUs, switches included
   uint64_t interrupts = 0;          // sent to other CPUs
+  uint64_t idle_spared = 0;         // idle CPUs a request left alone
+  uint64_t idle_left = 0;           // ... that had to leave the address space
+  uint64_t idle_caught_up = 0;  // CPUs that came back from idling and had a flush to make up for
 };
 
 class Tlbs final : public mmu::TlbMaintenance {
@@ -76,6 +85,7 @@ class Tlbs final : public mmu::TlbMaintenance {
   [[nodiscard]] const FlushCounters& flush_counters() const { return counters_; }
 
   void activate(CpuId cpu, MmId mm, pt::PageTable& table) override;
+  void idle(CpuId cpu) override;
   void flush_range(MmId mm, VirtRange range, PageShift stride, bool freed_tables) override;
   void flush_mm(MmId mm) override;
   // A page fault has already invalidated the page by itself, and Linux does nothing here on x86.
@@ -100,6 +110,7 @@ class Tlbs final : public mmu::TlbMaintenance {
     std::vector<Slot> slots;  // one only, with PCID 0, where PCIDs are not used
     unsigned current_slot = 0;
     unsigned next_slot = 0;
+    bool idle = false;  // with `current` loaded
   };
 
   [[nodiscard]] Pcid pcid_of(unsigned slot) const {
@@ -111,12 +122,16 @@ class Tlbs final : public mmu::TlbMaintenance {
   // What the hardware is given for the address space; null: the kernel's table itself.
   Shadow* shadow_of(MmId mm, pt::PageTable& table);
   void flush_hardware_range(MmId mm, VirtRange range, PageShift stride, bool freed_tables);
-  void flush_hardware_mm(MmId mm);
+  void flush_hardware_mm(MmId mm, bool freed_tables);
   void populate(MmId mm, pt::PageTable& table);
   void mop_up(MmId mm);
   [[nodiscard]] bool pdptes_stale(MmId mm) const;
+  void flush_all(Mmu& mmu, Pcid pcid);
+  // The CPU goes on in what it had loaded when it went idle.
+  void resume(Cpu& cpu);
+  static void leave(Cpu& cpu);
   template <class Action>
-  void flush_now(MmId mm, Action action);
+  void flush_now(MmId mm, bool freed_tables, Action action);
 
   Options options_;
   const mem::ReferenceSink* sink_;

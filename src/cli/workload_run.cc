@@ -1,8 +1,10 @@
 // workload simulate, native and check.
 #include <fmt/format.h>
+#include <memory>
 #include <string>
 
 #include "base/error.h"
+#include "base/output_file.h"
 #include "cli/arguments.h"
 #include "cli/command.h"
 #include "cli/output.h"
@@ -51,12 +53,29 @@ void workload_simulate(const Words& words) {
                       "Runs a workload script on a simulated machine: what each measure of it "
                       "counted, and\nwhat its translations cost.");
   declare_options(arguments);
+  arguments.options()  //
+      ("json", text_option("FILE"),
+       "Write measures and counters as JSON; - for stdout, in place of the tables.");
   const config::Schema schema = simulation_schema(arguments, words);
   arguments.keys(schema);
   if (!arguments.parse(words)) return;
-  const config::Config config = simulation_config(arguments, schema);
   const wl::Plan plan = load_plan(arguments.text("SCRIPT"));
+  const config::Config config = wl::script_config(simulation_config(arguments, schema), plan);
+  const bool to_stdout = arguments.has("json") && arguments.text("json") == "-";
+  std::unique_ptr<OutputFile> json;
+  if (arguments.has("json") && !to_stdout)
+    json = std::make_unique<OutputFile>(arguments.text("json"));
   const wl::Simulated result = wl::simulate(config, plan);
+  if (arguments.has("json")) {
+    const std::string document =
+        report::workload_json(plan, result.outcome, provenance_of(config), config, result.report);
+    if (to_stdout) {
+      print(document);
+      return;
+    }
+    json->write(document);
+    json->commit();
+  }
   report::Heading heading;
   heading.machine = config.text("machine.name");
   heading.arch = config.choice("machine.arch");

@@ -18,12 +18,17 @@ class Kernel::Impl {
 
 void Kernel::declare(config::Schema& schema) {
   Settings::declare(schema);
+  Scheduler::declare(schema);
 }
 
 Kernel::Kernel(const config::Config& config, const Platform& platform)
     : impl_(std::make_unique<Impl>(config, platform)) {}
 
 Kernel::~Kernel() = default;
+
+CpuId Kernel::turn(trace::ThreadId thread) {
+  return impl_->system.turn(thread);
+}
 
 void Kernel::run(CpuId cpu, trace::ThreadId thread) {
   impl_->system.run(cpu, thread);
@@ -35,6 +40,7 @@ void Kernel::apply(CpuId cpu, trace::ThreadId thread, const trace::Event& event)
 
 FaultOutcome Kernel::fault(CpuId cpu, VirtAddr va, AccessKind kind, mmu::FaultReason reason) {
   System& system = impl_->system;
+  system.core.platform.tlbs->work_on(cpu);
   Process* process = system.running(cpu);
   if (at_gate(system.core, va, kind)) {
     ++system.core.counters.gate_accesses;
@@ -77,6 +83,7 @@ void Kernel::shut_down() {
 
 void Kernel::report(stats::Report& report) const {
   report_counters(impl_->system.core, report);
+  impl_->system.scheduler.report(report);
 }
 
 }  // namespace mmusim::kernel

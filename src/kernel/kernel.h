@@ -46,6 +46,7 @@ struct Platform {
   pt::Factory* page_tables = nullptr;
   const pt::EntryFormat* format = nullptr;
   mmu::TlbMaintenance* tlbs = nullptr;
+  unsigned cpus = 1;
   mmu::AddressLayout layout;
   PageShift page{12};
   // The size of huge pages: what an entry one level above the leaf tables maps on this
@@ -73,6 +74,9 @@ class Kernel {
   Kernel(const config::Config& config, const Platform& platform);
   ~Kernel();
 
+  // It is the thread's turn: it goes on on the CPU returned, where the scheduler puts it
+  // (kernel/scheduler.h). Makes what is unknown, as run().
+  CpuId turn(trace::ThreadId thread);
   // Thread `thread` goes on on CPU `cpu`; makes process and thread if unknown (a trace may start in
   // mid-life). Switches address space when it is another than the CPU's current one.
   void run(CpuId cpu, trace::ThreadId thread);

@@ -253,6 +253,7 @@ void Replayer::operator()(const trace::ForkEvent& e) {
   if (e.child.pid == parent.pid) {
     // A thread that already ran may have been seen before its clone.
     if (!e.shares_memory || system_.add_thread(parent, e.child.tid) < 0) ignore(Ignored::BadChild);
+    system_.scheduler.forked(thread_, e.child);
     return;
   }
   if (Process* old = system_.find(e.child.pid); old != nullptr && !old->zombie) {
@@ -264,6 +265,8 @@ void Replayer::operator()(const trace::ForkEvent& e) {
     ignore(Ignored::NoMemory);
     system_.adopt_without_memory(e.child);
   }
+  system_.scheduler.forked(thread_, e.child);
+  if ((e.clone_flags & kCloneVfork) != 0) system_.sleep(thread_);
 }
 
 void Replayer::operator()(const trace::ExitEvent& e) {

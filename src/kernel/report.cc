@@ -158,6 +158,9 @@ void report_counters(const Core& core, stats::Report& report) {
   add("exits", c.exits, "exits", "Processes that ended.");
   add("waits", c.waits, "waits", "Ended processes that were waited for.");
   add("switches", c.switches, "switches", "Times a CPU went on with another thread.");
+  if (core.platform.cpus > 1)
+    add("switches.cycles", c.switches * core.platform.sink->costs().context_switch, "cycles",
+        "kernel.switches times cost.context_switch; not in mmu.cycles.");
   for (size_t i = 0; i < std::size(kCalls); ++i)
     add(std::string("calls.") + kCalls[i], c.calls.values[i], "calls",
         std::string("System calls ") + kCalls[i] + ", failed ones included.");

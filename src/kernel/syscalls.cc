@@ -348,10 +348,21 @@ int64_t Syscalls::clone(trace::ThreadId thread, trace::ThreadId child, uint64_t 
   const bool shares_memory = (clone_flags & kCloneVm) != 0;
   if ((clone_flags & kCloneThread) != 0) {
     if (!shares_memory || child.pid != thread.pid) return -kEINVAL;
+    system_->scheduler.forked(thread, child);
     return system_->add_thread(parent, child.tid);
   }
   if (child.pid == thread.pid || system_->find(child.pid) != nullptr) return -kEEXIST;
-  return system_->fork(parent, child, shares_memory);
+  const int64_t result = system_->fork(parent, child, shares_memory);
+  if (result < 0) return result;
+  system_->scheduler.forked(thread, child);
+  if ((clone_flags & kCloneVfork) != 0) system_->sleep(thread);
+  return result;
+}
+
+int64_t Syscalls::pin(trace::ThreadId thread, uint64_t cpu) {
+  if (cpu >= system_->scheduler.cpus()) return -kEINVAL;
+  system_->pin(thread, CpuId(static_cast<uint32_t>(cpu)));
+  return 0;
 }
 
 void Syscalls::exec(trace::ThreadId thread, const trace::ExecEvent& image) {

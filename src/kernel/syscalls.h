@@ -52,6 +52,8 @@ class Syscalls {
   // fork, vfork and clone in one; the caller names the child. With CLONE_THREAD the child's pid is
   // the caller's. -EEXIST: such a process or thread lives; -EINVAL: flags that Linux refuses.
   int64_t clone(trace::ThreadId thread, trace::ThreadId child, uint64_t clone_flags);
+  // sched_setaffinity to one CPU. -EINVAL: there is no such CPU. From its next turn on.
+  int64_t pin(trace::ThreadId thread, uint64_t cpu);
   int64_t fork(trace::ThreadId thread, trace::ThreadId child) { return clone(thread, child, 0); }
   void exec(trace::ThreadId thread, const trace::ExecEvent& image);
   // -ESRCH: no such thread.

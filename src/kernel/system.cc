@@ -19,16 +19,61 @@ System::Cpu& System::cpu_slot(CpuId cpu) {
   return cpus_[cpu.value()];
 }
 
+CpuId System::turn(trace::ThreadId thread) {
+  if (turn_ != thread) {
+    if (turn_ && scheduler.sleeps_between()) sleep(*turn_);
+    turn_cpu_ = scheduler.turn(thread);
+    turn_ = thread;
+  }
+  run(turn_cpu_, thread);
+  return turn_cpu_;
+}
+
+void System::pin(trace::ThreadId thread, CpuId cpu) {
+  scheduler.pin(thread, cpu);
+  turn_.reset();
+}
+
+void System::sleep(trace::ThreadId thread) {
+  if (scheduler.cpus() == 1) return;
+  scheduler.sleeps(thread);
+  for (uint32_t id = 0; id < cpus_.size(); ++id)
+    if (cpus_[id].process != nullptr && cpus_[id].thread == thread) go_idle(id);
+  if (turn_ == thread) turn_.reset();
+}
+
+void System::go_idle(uint32_t id) {
+  Cpu& cpu = cpus_[id];
+  cpu.process = nullptr;
+  if (cpu.mm == nullptr) return;
+  cpu.idle = true;
+  core.platform.tlbs->idle(CpuId(id));
+}
+
+void System::stop(const Process& process) {
+  for (uint32_t id = 0; id < cpus_.size(); ++id)
+    if (cpus_[id].process == &process) go_idle(id);
+}
+
+void System::tell_sharing(const Process& process) {
+  if (process.mm == nullptr) return;
+  core.platform.tlbs->shared(process.mm->id, process.mm->users > 1 || process.threads.size() > 1);
+}
+
 void System::run(CpuId cpu_id, trace::ThreadId thread) {
+  core.platform.tlbs->work_on(cpu_id);
   Cpu& cpu = cpu_slot(cpu_id);
   if (cpu.process != nullptr && cpu.thread == thread) return;
   Process& process = process_of(thread);
+  for (uint32_t id = 0; id < cpus_.size(); ++id)
+    if (cpus_[id].process != nullptr && cpus_[id].thread == thread) go_idle(id);
   cpu.thread = thread;
   cpu.process = &process;
   ++core.counters.switches;
   if (process.mm == nullptr) process.mm = &new_space_or_error(process.pid);
-  if (cpu.mm == process.mm) return;
+  if (cpu.mm == process.mm && !cpu.idle) return;
   cpu.mm = process.mm;
+  cpu.idle = false;
   core.platform.tlbs->activate(cpu_id, cpu.mm->id, *cpu.mm->table);
 }
 
@@ -63,7 +108,10 @@ Process& System::process_of(trace::ThreadId thread) {
     process.mm = &new_space_or_error(thread.pid);
     add_special_areas(core, *process.mm);
   }
-  if (process.threads.insert(thread.tid).second) ++core.counters.late_threads;
+  if (process.threads.insert(thread.tid).second) {
+    ++core.counters.late_threads;
+    if (process.threads.size() > 1) tell_sharing(process);
+  }
   return process;
 }
 
@@ -86,12 +134,15 @@ AddressSpace& System::new_space_or_error(Pid pid) {
 }
 
 void System::put_space(AddressSpace* mm) {
-  if (mm == nullptr || --mm->users != 0) return;
-  for (Cpu& cpu : cpus_) {
-    if (cpu.mm != mm) continue;
-    cpu.mm = nullptr;
-    cpu.process = nullptr;
+  if (mm == nullptr) return;
+  if (--mm->users != 0) {
+    for (const auto& [pid, process] : processes_)
+      if (mm->users == 1 && process.mm == mm) tell_sharing(process);
+    return;
   }
+  for (Cpu& cpu : cpus_)
+    if (cpu.mm == mm) cpu = Cpu{};
+  core.platform.tlbs->shared(mm->id, false);
   tear_down(core, *mm);
   spaces_.erase(mm->id);
 }
@@ -115,12 +166,14 @@ int64_t System::fork(Process& parent, trace::ThreadId child, bool shares_memory)
   process.pid = child.pid;
   process.mm = mm;
   process.threads.insert(child.tid);
+  if (shares_memory) tell_sharing(process);
   return child.pid.value();
 }
 
 int64_t System::add_thread(Process& process, Tid tid) {
   if (!process.threads.insert(tid).second) return -abi::kEEXIST;
   ++core.counters.threads;
+  tell_sharing(process);
   return tid.value();
 }
 
@@ -134,9 +187,9 @@ void System::adopt_without_memory(trace::ThreadId child) {
 AddressSpace& System::replace_space(CpuId cpu_id, trace::ThreadId thread) {
   Process& process = process_of(thread);
   // Nobody runs the old image from here on, even if there is no memory for a new one.
-  for (Cpu& cpu : cpus_) {
-    if (cpu.process == &process) cpu.process = nullptr;
-  }
+  stop(process);
+  for (const Tid tid : process.threads)
+    if (tid != thread.tid) scheduler.ended({thread.pid, tid});
   AddressSpace* old = process.mm;
   AddressSpace* fresh = new_space();
   if (fresh == nullptr) {
@@ -152,6 +205,11 @@ AddressSpace& System::replace_space(CpuId cpu_id, trace::ThreadId thread) {
   return *fresh;
 }
 
+void System::end_turn(trace::ThreadId thread) {
+  scheduler.ended(thread);
+  if (turn_ == thread) turn_.reset();
+}
+
 void System::exit_thread(trace::ThreadId thread, int32_t status) {
   Process& process = processes_.at(thread.pid);
   if (process.threads.size() <= 1) {
@@ -159,15 +217,16 @@ void System::exit_thread(trace::ThreadId thread, int32_t status) {
     return;
   }
   process.threads.erase(thread.tid);
-  for (Cpu& cpu : cpus_) {
-    if (cpu.process == &process && cpu.thread == thread) cpu.process = nullptr;
-  }
+  end_turn(thread);
+  for (uint32_t id = 0; id < cpus_.size(); ++id)
+    if (cpus_[id].process == &process && cpus_[id].thread == thread) go_idle(id);
+  tell_sharing(process);
 }
 
 void System::exit_process(Process& process, int32_t status) {
-  for (Cpu& cpu : cpus_) {
-    if (cpu.process == &process) cpu.process = nullptr;
-  }
+  stop(process);
+  for (const Tid tid : process.threads)
+    end_turn({process.pid, tid});
   AddressSpace* mm = process.mm;
   process.mm = nullptr;
   process.threads.clear();

@@ -9,12 +9,14 @@
 #include <cstdint>
 #include <map>
 #include <memory>
+#include <optional>
 #include <set>
 #include <vector>
 
 #include "base/types.h"
 #include "kernel/core.h"
 #include "kernel/fault.h"
+#include "kernel/scheduler.h"
 #include "trace/record.h"
 
 namespace mmusim::kernel {
@@ -31,12 +33,20 @@ struct Process {
 
 class System {
  public:
-  System(const config::Config& config, const Platform& platform) : core(config, platform) {}
+  System(const config::Config& config, const Platform& platform)
+      : core(config, platform), scheduler(config, platform.cpus) {}
 
   Core core;
+  Scheduler scheduler;
 
   // --- CPUs. Errors: Error when there is no memory for the root of an unknown process.
+  // Where the scheduler puts the thread, it goes on.
+  CpuId turn(trace::ThreadId thread);
   void run(CpuId cpu, trace::ThreadId thread);
+  // It waits for somebody (vfork): its CPU idles.
+  void sleep(trace::ThreadId thread);
+  // It runs on that CPU only. REQUIRES: there is such a CPU.
+  void pin(trace::ThreadId thread, CpuId cpu);
   // Null where nothing runs.
   [[nodiscard]] Process* running(CpuId cpu);
   [[nodiscard]] AddressSpace* current(CpuId cpu) const;
@@ -80,6 +90,7 @@ class System {
     trace::ThreadId thread;
     Process* process = nullptr;
     AddressSpace* mm = nullptr;
+    bool idle = false;  // with mm loaded
   };
   static constexpr uint32_t kMaxCpus = 65536;
 
@@ -87,10 +98,17 @@ class System {
   AddressSpace* new_space();
   AddressSpace& new_space_or_error(Pid pid);
   void put_space(AddressSpace* mm);
+  // Whoever ran here does so no longer.
+  void go_idle(uint32_t cpu);
+  void stop(const Process& process);
+  void end_turn(trace::ThreadId thread);
+  void tell_sharing(const Process& process);
 
   std::map<MmId, std::unique_ptr<AddressSpace>> spaces_;
   std::map<Pid, Process> processes_;
   std::vector<Cpu> cpus_;
+  std::optional<trace::ThreadId> turn_;  // whose it is
+  CpuId turn_cpu_;
 };
 
 }  // namespace mmusim::kernel

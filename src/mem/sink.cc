@@ -54,6 +54,13 @@ void ReferenceSink::declare(config::Schema& schema) {
                 "Cycles to enter a software TLB-miss handler and to return.", 0, kMostCycles);
   schema.number("cost.next_level", costs.next_level,
                 "Cycles of a first-level TLB miss that the next level answers.", 0, kMostCycles);
+  schema.number("cost.interrupt", costs.interrupt,
+                "Cycles to make one other CPU flush by an interrupt, the waiting included.", 0,
+                kMostCycles);
+  schema.number("cost.broadcast", costs.broadcast,
+                "Cycles of a purge that the hardware sends to all CPUs.", 0, kMostCycles);
+  schema.number("cost.context_switch", costs.context_switch,
+                "Cycles to go on with another thread on a CPU.", 0, kMostCycles);
 }
 
 ReferenceSink::ReferenceSink() = default;
@@ -67,7 +74,10 @@ ReferenceSink::ReferenceSink(const config::Config& config) {
             .reference = config.number("cost.reference"),
             .instruction = config.number("cost.instruction"),
             .trap = config.number("cost.trap"),
-            .next_level = config.number("cost.next_level")};
+            .next_level = config.number("cost.next_level"),
+            .interrupt = config.number("cost.interrupt"),
+            .broadcast = config.number("cost.broadcast"),
+            .context_switch = config.number("cost.context_switch")};
   if (!config.flag("cache.enabled")) return;
   std::array<CacheGeometry, kCacheLevels> levels;
   for (unsigned i = 0; i < kCacheLevels; ++i) {

@@ -30,6 +30,10 @@ struct CostTable {
   uint64_t instruction = 1;  // of a software TLB-miss handler
   uint64_t trap = 20;        // into such a handler and back
   uint64_t next_level = 7;   // a first-level TLB miss that the next level answers
+  // With several CPUs only:
+  uint64_t interrupt = 2000;       // one CPU made to flush by another, the waiting included
+  uint64_t broadcast = 100;        // a purge the hardware sends to all CPUs
+  uint64_t context_switch = 1500;  // a CPU goes on with another thread
 };
 
 enum class Origin : uint8_t {

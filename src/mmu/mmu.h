@@ -44,12 +44,26 @@ struct CachedTranslation {
 
 // All CPUs' TLBs as the kernel drives them. On return from a flush no TLB, walk cache or software
 // TLB can give a translation that the page table no longer has.
+//
+// Which CPUs a flush must reach, and whether by interrupting them, by a broadcast of the hardware
+// or not until they come back, is the architecture's to know: from where each address space was
+// activated, which CPUs are idle, who asks, and whether somebody else has the address space too.
 class TlbMaintenance {
  public:
   virtual ~TlbMaintenance() = default;
 
+  // The CPU the kernel works on from now on: who asks for the flushes that follow needs no
+  // interrupt.
+  void work_on(CpuId cpu) { asker_ = cpu; }
+
   // Context switch: `cpu` goes on in address space `mm`, whose table outlives its use (forget()).
   virtual void activate(CpuId cpu, MmId mm, pt::PageTable& table) = 0;
+  // Nobody runs on `cpu` now. It keeps the address space loaded (Linux: lazy TLB mode) until the
+  // next activate(), makes no accesses, and may be left alone by flushes if it catches up by then.
+  virtual void idle(CpuId /*cpu*/) {}
+  // Whether more than one thread runs in the address space from now on (Linux: mm_users > 1); not
+  // so when it is new.
+  virtual void shared(MmId /*mm*/, bool /*more_than_one*/) {}
   // Translations of `range` are gone or less permissive; entries are at least `stride` big.
   // freed_tables: table pages were unlinked too, so walk caches must go.
   virtual void flush_range(MmId mm, VirtRange range, PageShift stride, bool freed_tables) = 0;
@@ -69,6 +83,12 @@ class TlbMaintenance {
   [[nodiscard]] virtual bool walk_caches_reach(PhysAddr address, uint64_t bytes) const = 0;
 
   virtual void report(stats::Report& report) const = 0;
+
+ protected:
+  [[nodiscard]] CpuId asker() const { return asker_; }
+
+ private:
+  CpuId asker_{0};
 };
 
 }  // namespace mmusim::mmu

@@ -35,6 +35,19 @@ void report_summary(const Summary& s, const mem::ReferenceSink& sink, stats::Rep
   report.add("mmu.interrupts", s.interrupts, "events",
              "Inter-processor interrupts sent to make other CPUs flush.", "mmu.flushes");
 
+  uint64_t interrupts = 0;
+  uint64_t broadcasts = 0;
+  if (s.cpus > 1) {
+    interrupts = s.interrupts * costs.interrupt;
+    broadcasts = s.broadcasts * costs.broadcast;
+    report.add("mmu.broadcasts", s.broadcasts, "instructions",
+               "Purges that the hardware sent to all CPUs by itself: ptc.ga, tlbie.",
+               "mmu.flushes");
+    report.add("mmu.cycles.interrupts", interrupts, "cycles",
+               "mmu.interrupts times cost.interrupt.", "mmu.cycles");
+    report.add("mmu.cycles.broadcasts", broadcasts, "cycles",
+               "mmu.broadcasts times cost.broadcast.", "mmu.cycles");
+  }
   const uint64_t first = s.first_fetch_misses + s.first_data_misses;
   const uint64_t last = s.last_fetch_misses + s.last_data_misses;
   const uint64_t next_level = (first - last) * costs.next_level;
@@ -53,7 +66,9 @@ void report_summary(const Summary& s, const mem::ReferenceSink& sink, stats::Rep
              "mmu.cycles");
   report.add("mmu.cycles.handler", handler, "cycles",
              "References of software handlers, their code included.", "mmu.cycles");
-  report.add("mmu.cycles", next_level + traps + instructions + walker + handler, "cycles",
+  report.add("mmu.cycles",
+             next_level + traps + instructions + walker + handler + interrupts + broadcasts,
+             "cycles",
              "What translation cost: the sum of mmu.cycles.*. The kernel's faults are not in it.");
 }
 

@@ -30,10 +30,12 @@ struct Summary {
   uint64_t soft_bytes = 0;     // its memory at its largest
   uint64_t flushes = 0;        // requests of the kernel
   uint64_t flushed_pages = 0;  // purges of single pages those came to, on all CPUs
-  uint64_t interrupts = 0;     // sent to other CPUs
+  unsigned cpus = 1;
+  uint64_t interrupts = 0;  // sent to other CPUs
+  uint64_t broadcasts = 0;  // purges the hardware sent to all CPUs by itself: ptc.ga, tlbie
 };
 
-// Adds the counters mmu.*.
+// Adds the counters mmu.*. Where there is one CPU nothing is said, or charged, of telling others.
 void report_summary(const Summary& summary, const mem::ReferenceSink& sink, stats::Report& report);
 
 }  // namespace mmusim::mmu

@@ -93,7 +93,22 @@ uint64_t served(const Report& report, const char* where) {
          value_or_0(report, fmt::format("refs.handler.served.{}", where));
 }
 
-constexpr const char* kCycles[] = {"next_level", "traps", "instructions", "walker", "handler"};
+struct Part {
+  const char* name;  // of mmu.cycles.*
+  const char* title;
+};
+constexpr Part kCycles[] = {{"next_level", "next level"}, {"traps", "traps"},
+                            {"instructions", "instr"},    {"walker", "walker refs"},
+                            {"handler", "handler refs"},  {"interrupts", "interrupts"},
+                            {"broadcasts", "broadcasts"}};
+constexpr size_t kOfOneCpu = 5;  // what there is with one CPU
+
+std::span<const Part> cycles_of(const Comparison& comparison) {
+  const bool several =
+      std::any_of(comparison.runs.begin(), comparison.runs.end(),
+                  [](const ComparedRun& run) { return run.report.find("sched.cpus") != nullptr; });
+  return std::span(kCycles).first(several ? std::size(kCycles) : kOfOneCpu);
+}
 
 size_t name_width(const Comparison& comparison) {
   size_t width = 16;
@@ -138,15 +153,17 @@ std::string cycles_text(const Comparison& comparison) {
   const Work work = work_of(comparison.runs.front().report);
   const auto base =
       static_cast<double>(value_or_0(comparison.runs[comparison.base].report, "mmu.cycles"));
-  TextTable table({"Cycles of translation", "total", "next level", "traps", "instr", "walker refs",
-                   "handler refs", "relative"},
-                  name_width(comparison));
+  std::vector<std::string> heading{"Cycles of translation", "total"};
+  for (const Part& part : cycles_of(comparison))
+    heading.emplace_back(part.title);
+  heading.emplace_back("relative");
+  TextTable table(heading, name_width(comparison));
   for (const ComparedRun& run : comparison.runs) {
     const uint64_t total = value_or_0(run.report, "mmu.cycles");
     std::vector<std::string> cells{run.name, per_thousand(total, work.amount)};
-    for (const char* const part : kCycles)
-      cells.push_back(
-          per_thousand(value_or_0(run.report, fmt::format("mmu.cycles.{}", part)), work.amount));
+    for (const Part& part : cycles_of(comparison))
+      cells.push_back(per_thousand(value_or_0(run.report, fmt::format("mmu.cycles.{}", part.name)),
+                                   work.amount));
     cells.push_back(base == 0 ? "-" : fmt::format("{:.2f}", static_cast<double>(total) / base));
     table.row(cells);
   }
@@ -187,9 +204,9 @@ std::string comparison_json(const Comparison& comparison) {
       for (const Column& column : group.columns)
         rates.emplace_back(column.key, column.bytes ? static_cast<double>(column.sum(report))
                                                     : rate(column.sum(report)));
-    for (const char* const part : kCycles)
-      rates.emplace_back(fmt::format("cycles_{}", part),
-                         rate(value_or_0(report, fmt::format("mmu.cycles.{}", part))));
+    for (const Part& part : cycles_of(comparison))
+      rates.emplace_back(fmt::format("cycles_{}", part.name),
+                         rate(value_or_0(report, fmt::format("mmu.cycles.{}", part.name))));
     rates.emplace_back("cycles", rate(value_or_0(report, "mmu.cycles")));
     return rates;
   };

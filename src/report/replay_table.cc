@@ -187,6 +187,20 @@ constexpr Line kFlushLines[] = {
     {"flush.interrupts", "flush interrupts", false},
 };
 
+constexpr Line kCpuLines[] = {
+    {"sched.cpus", "CPUs", true},
+    {"sched.turns", "turns of threads", true},
+    {"sched.moved", "  on another CPU than their last", true},
+    {"kernel.switches", "switches to another thread", true},
+    {"kernel.switches.cycles", "  cycles", true},
+    {"mmu.interrupts", "interrupts to make others flush", true},
+    {"mmu.cycles.interrupts", "  cycles", true},
+    {"mmu.broadcasts", "purges the hardware broadcast", false},
+    {"mmu.cycles.broadcasts", "  cycles", false},
+    {"flush.idle_spared", "idle CPUs left alone", false},
+    {"flush.idle_caught_up", "  that flushed when they came back", false},
+};
+
 constexpr Line kShadowLines[] = {
     {"shadow.lookups", "faults shown to the page table", false},
     {"shadow.fills", "  that it answered", false},
@@ -209,6 +223,7 @@ std::string replay_table(const Heading& heading, const Report& report) {
   return heading_text(heading, report) + tlb_text(report) + walk_text(report) +
          reference_text(report) + list_text("Kernel", kKernelLines, report) +
          list_text("Switches and flushes", kFlushLines, report) +
+         (report.find("sched.cpus") == nullptr ? "" : list_text("CPUs", kCpuLines, report)) +
          list_text("Copy the hardware walks", kShadowLines, report) +
          list_text("Checks", kCheckLines, report);
 }

@@ -3,6 +3,7 @@
 #include <cstring>
 #include <fmt/format.h>
 #include <map>
+#include <nlohmann/json.hpp>
 #include <span>
 
 #include "report/text_table.h"
@@ -97,6 +98,33 @@ std::string workload_table(const Plan& plan, const Outcome& outcome) {
     text += fmt::format("{}: {}\n", place(plan, failure), meaning(failure, failure.result));
   }
   return text;
+}
+
+std::string workload_json(const Plan& plan, const Outcome& outcome,
+                          const stats::Provenance& provenance, const config::Config& config,
+                          const stats::Report& report) {
+  using Json = nlohmann::ordered_json;
+  Json document = Json::parse(stats::results_json(provenance, config, report));
+  document["script"] = plan.name();
+  Json& measures = document["measures"] = Json::array();
+  for (size_t i = 0; i < plan.measures.size(); ++i) {
+    const Counted& counted = outcome.measures[i];
+    measures.push_back({{"name", plan.measures[i].name},
+                        {"process", plan.measures[i].process},
+                        {"minor_faults", counted.minor_faults},
+                        {"anonymous_kib", counted.anonymous},
+                        {"file_kib", counted.file},
+                        {"tables_kib", counted.tables},
+                        {"areas", counted.areas},
+                        {"pool_kib", counted.pool}});
+  }
+  document["failed"] = outcome.failed;
+  Json& failures = document["failures"] = Json::array();
+  for (const Failure& failure : outcome.failures)
+    failures.push_back({{"at", place(plan, failure)},
+                        {"result", failure.result},
+                        {"meaning", meaning(failure, failure.result)}});
+  return document.dump(2, ' ', false, Json::error_handler_t::replace) + "\n";
 }
 
 std::string workload_host(const sim::workload::Imitation& imitation,

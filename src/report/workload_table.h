@@ -8,10 +8,16 @@
 #include "sim/workload/native.h"
 #include "sim/workload/outcome.h"
 #include "sim/workload/plan.h"
+#include "stats/results.h"
 
 namespace mmusim::report {
 
 std::string workload_table(const sim::workload::Plan& plan, const sim::workload::Outcome& outcome);
+
+// The run's results document (stats/results.h) with "measures" and "failures" besides.
+std::string workload_json(const sim::workload::Plan& plan, const sim::workload::Outcome& outcome,
+                          const stats::Provenance& provenance, const config::Config& config,
+                          const stats::Report& report);
 
 // The kernel a script is compared with, and how the simulated one was made like it.
 std::string workload_host(const sim::workload::Imitation& imitation,

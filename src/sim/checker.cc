@@ -37,9 +37,10 @@ void Checker::compare(const char* where, const pt::PageTable& table, VirtAddr va
   }
 }
 
-void Checker::check_translation(VirtAddr va, AccessKind kind, const mmu::Translation& translation) {
+void Checker::check_translation(CpuId cpu, VirtAddr va, AccessKind kind,
+                                const mmu::Translation& translation) {
   ++translations_;
-  const pt::PageTable* table = kernel_->current_table(CpuId(0));
+  const pt::PageTable* table = kernel_->current_table(cpu);
   MMUSIM_ASSERT(table != nullptr);
   compare(name_of(kind), *table, va, translation.pfn, translation.rights);
   if (!translation.rights.allows(kind)) {

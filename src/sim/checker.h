@@ -33,7 +33,8 @@ class Checker {
     set_aside_ = frames_.total_frames() - frames_.free_frames();
   }
 
-  void check_translation(VirtAddr va, AccessKind kind, const mmu::Translation& translation);
+  void check_translation(CpuId cpu, VirtAddr va, AccessKind kind,
+                         const mmu::Translation& translation);
   void check_everything();
   // Called by the kernel before 2^order frames go back to the allocator.
   void before_free(Pfn first, unsigned order);

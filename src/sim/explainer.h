@@ -65,13 +65,12 @@ Explanation explain_on(const config::Config& config, const Moment& moment, const
   const auto& processes = kernel.system().processes();
   const auto found = processes.find(moment.pid);
   MMUSIM_ASSERT(found != processes.end() && !found->second.threads.empty());
-  constexpr CpuId kCpu{0};
-  kernel.run(kCpu, {moment.pid, *found->second.threads.begin()});
+  const CpuId id = kernel.turn({moment.pid, *found->second.threads.begin()});
 
   constexpr unsigned kMostFaults = 8;
   Explanation explanation;
   Scribe scribe(explanation);
-  auto& cpu = machine.cpu();
+  auto& cpu = machine.tlbs().mmu(id);
   cpu.count(question.kind, 1);
   cpu.narrate(&scribe);
   mmu::Translation& outcome = explanation.outcome;
@@ -79,7 +78,7 @@ Explanation explain_on(const config::Config& config, const Moment& moment, const
   while (!outcome.ok() && explanation.faults < kMostFaults) {
     ++explanation.faults;
     const uint64_t before = machine.sink().total(mem::Origin::Kernel);
-    const kernel::FaultOutcome fixed = kernel.fault(kCpu, va, question.kind, outcome.fault);
+    const kernel::FaultOutcome fixed = kernel.fault(id, va, question.kind, outcome.fault);
     const char* const says = fixed == kernel::FaultOutcome::Fixed ? "fixes it"
                              : fixed == kernel::FaultOutcome::Refused
                                  ? "refuses it: the program has no right to this access"

@@ -24,7 +24,7 @@ class TracePlayer {
       : options_(options),
         machine_(config),
         source_(config, Arch::kName, machine_.layout()),
-        loop_(machine_.cpu(), machine_.kernel(), machine_.sink(), machine_.checker(),
+        loop_(machine_.tlbs(), machine_.kernel(), machine_.sink(), machine_.checker(),
               machine_.page()) {}
 
   // Replays until `stop(batch)`, asked after each batch, says so, or to the end.
@@ -53,7 +53,7 @@ class TracePlayer {
   ReplayOptions options_;
   Machine<Arch> machine_;
   TraceSource source_;
-  ReplayLoop<typename Arch::Cpu> loop_;
+  ReplayLoop<typename Arch::Tlbs> loop_;
 };
 
 // Plays a trace or a script on a machine of its own.

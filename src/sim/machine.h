@@ -35,6 +35,10 @@ const pt::Backend& page_table_backend(const config::Config& config);
 // Whether a hardware walker for `geometry` can read the tables `factory` makes.
 bool hardware_reads(const pt::Factory& factory, const pt::RadixGeometry& geometry);
 
+inline unsigned cpus_of(const config::Config& config) {
+  return static_cast<unsigned>(config.number("machine.cpus"));
+}
+
 // Errors: UsageError when those tables cannot map all of a user address space.
 void check_reach(const pt::Factory& factory, const mmu::AddressLayout& layout, const char* arch);
 
@@ -53,16 +57,16 @@ class Machine {
         tables_(frames_),
         factory_(page_table_backend(config).make(
             config, pt::Environment{&sink_, &tables_, &format_, Arch::geometry(options_), page()})),
-        tlbs_(options_, /*cpus=*/1, frames_, sink_,
+        tlbs_(options_, cpus_of(config), frames_, sink_,
               hardware_reads(*factory_, Arch::geometry(options_))),
         checker_(config.flag("run.check") ? std::make_unique<Checker>(tlbs_, format_, frames_)
                                           : nullptr),
-        kernel_(config, platform()) {
+        kernel_(config, platform(cpus_of(config))) {
     check_reach(*factory_, Arch::layout(options_), Arch::kName);
     if (checker_ != nullptr) checker_->watch(kernel_);
   }
 
-  [[nodiscard]] typename Arch::Cpu& cpu() { return tlbs_.mmu(CpuId(0)); }
+  [[nodiscard]] typename Arch::Tlbs& tlbs() { return tlbs_; }
   // After an error or an interruption tables go without flushes; nothing is checked then.
   ~Machine() { tables_.before_free({}); }
   Machine(const Machine&) = delete;
@@ -92,7 +96,7 @@ class Machine {
   }
 
  private:
-  kernel::Platform platform() {
+  kernel::Platform platform(unsigned cpus) {
     kernel::Platform p;
     p.frames = &frames_;
     p.sink = &sink_;
@@ -100,6 +104,7 @@ class Machine {
     p.page_tables = factory_.get();
     p.format = &format_;
     p.tlbs = &tlbs_;
+    p.cpus = cpus;
     p.layout = Arch::layout(options_);
     p.page = page();
     p.huge = huge_page(Arch::geometry(options_));

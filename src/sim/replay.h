@@ -28,7 +28,7 @@ class Replay {
       : options_(options),
         machine_(config),
         source_(config, Arch::kName, machine_.layout()),
-        loop_(machine_.cpu(), machine_.kernel(), machine_.sink(), machine_.checker(),
+        loop_(machine_.tlbs(), machine_.kernel(), machine_.sink(), machine_.checker(),
               machine_.page()),
         limit_(config.number("run.limit")) {}
 
@@ -83,7 +83,7 @@ class Replay {
   ReplayOptions options_;
   Machine<Arch> machine_;
   TraceSource source_;
-  ReplayLoop<typename Arch::Cpu> loop_;
+  ReplayLoop<typename Arch::Tlbs> loop_;
   uint64_t limit_;
   ReplayResult result_;
 };

@@ -1,4 +1,5 @@
-// The replay loop: takes a trace's batches through one CPU's MMU and the kernel.
+// The replay loop: takes a trace's batches through the MMU of the CPU its thread is on, and the
+// kernel.
 //
 // Instantiated per architecture on its concrete Mmu, so that a TLB hit costs an inlined compare and
 // no call. Two ways through a block, with the same counts (tests/differential holds them together):
@@ -15,6 +16,8 @@
 
 #include <algorithm>
 #include <cstdint>
+#include <type_traits>
+#include <utility>
 
 #include "base/error.h"
 #include "base/types.h"
@@ -38,28 +41,30 @@ struct LoopCounters {
   void report(stats::Report& report) const;
 };
 
-template <class Cpu>
+template <class Tlbs>
 class ReplayLoop {
  public:
+  using Cpu = std::remove_reference_t<decltype(std::declval<Tlbs&>().mmu(CpuId(0)))>;
+
   // `checker` may be null. All must outlive the loop.
-  ReplayLoop(Cpu& cpu, kernel::Kernel& kernel, mem::ReferenceSink& sink, Checker* checker,
+  ReplayLoop(Tlbs& tlbs, kernel::Kernel& kernel, mem::ReferenceSink& sink, Checker* checker,
              PageShift page)
-      : cpu_(cpu), kernel_(kernel), sink_(sink), checker_(checker), page_(page) {}
+      : tlbs_(tlbs), kernel_(kernel), sink_(sink), checker_(checker), page_(page) {}
 
   template <ReplayMode kMode>
   void run(const trace::Batch& batch) {
-    kernel_.run(kCpu, batch.thread);
+    take_turn(batch.thread);
     if (batch.event != nullptr) {
-      kernel_.apply(kCpu, batch.thread, *batch.event);
+      kernel_.apply(id_, batch.thread, *batch.event);
       if (checker_ != nullptr) checker_->check_everything();
       return;
     }
     counters_.fetches += batch.totals.instructions;
     counters_.data_accesses += batch.totals.data_accesses();
-    cpu_.count(AccessKind::Fetch, batch.totals.instructions);
-    cpu_.count(AccessKind::Load, batch.totals.loads);
-    cpu_.count(AccessKind::Store, batch.totals.stores);
-    cpu_.count(AccessKind::Modify, batch.totals.modifies);
+    cpu_->count(AccessKind::Fetch, batch.totals.instructions);
+    cpu_->count(AccessKind::Load, batch.totals.loads);
+    cpu_->count(AccessKind::Store, batch.totals.stores);
+    cpu_->count(AccessKind::Modify, batch.totals.modifies);
     if constexpr (kMode == ReplayMode::Fast) {
       fast_blocks(batch);
     } else {
@@ -71,25 +76,30 @@ class ReplayLoop {
     }
   }
 
-  // One data access by whoever runs, outside any trace: a workload script's.
+  // The thread goes on, on the CPU returned.
+  CpuId take_turn(trace::ThreadId thread) {
+    id_ = kernel_.turn(thread);
+    cpu_ = &tlbs_.mmu(id_);
+    return id_;
+  }
+
+  // One data access by whose turn it is, outside any trace: a workload script's.
   template <ReplayMode kMode>
   void access(VirtAddr va, AccessKind kind, unsigned bytes) {
     ++counters_.data_accesses;
-    cpu_.count(kind, 1);
+    cpu_->count(kind, 1);
     reference<kMode>(va, kind, bytes);
   }
 
   [[nodiscard]] const LoopCounters& counters() const { return counters_; }
 
  private:
-  static constexpr CpuId kCpu{0};
-
   // What the loop asks the TLBs and the clock it asks with are locals, so that they stay in
   // registers; whatever leaves the loop goes through slow_*, which hand the clock over and back.
   void fast_blocks(const trace::Batch& batch) {
-    const typename Cpu::Hits hits = cpu_.hits();
+    const typename Cpu::Hits hits = cpu_->hits();
     const uint64_t page_bytes = page_.bytes();
-    uint64_t time = cpu_.time();
+    uint64_t time = cpu_->time();
     const uint64_t* addresses = batch.addresses;
     for (const uint32_t number : batch.blocks) {
       const trace::StaticBlock& block = batch.table[number];
@@ -110,36 +120,36 @@ class ReplayLoop {
         if (slow_data(block, block_addresses, i, time)) break;
       }
     }
-    cpu_.set_time(time);
+    cpu_->set_time(time);
   }
 
   // The block's first fetch was not a plain hit, or the block straddles pages. True: the whole
   // block has been done.
   [[gnu::noinline]] bool slow_fetch(const trace::StaticBlock& block, const uint64_t* addresses,
                                     uint64_t& time) {
-    cpu_.set_time(time);
+    cpu_->set_time(time);
     bool done = true;
     if (block.crosses_page) {
       exact_block<ReplayMode::Fast>(block, addresses, 0, 0);
     } else {
       miss<ReplayMode::Fast>(block.start, AccessKind::Fetch, 1);
       // Refused: so may be each fetch that follows.
-      done = !cpu_.fetch_hits(block.start);
+      done = !cpu_->fetch_hits(block.start);
       if (done) exact_block<ReplayMode::Fast>(block, addresses, 1, 0);
     }
-    time = cpu_.time();
+    time = cpu_->time();
     return done;
   }
 
   // Data access `i` of the block was not a plain hit. True: the rest of the block has been done.
   [[gnu::noinline]] bool slow_data(const trace::StaticBlock& block, const uint64_t* addresses,
                                    unsigned i, uint64_t& time) {
-    cpu_.set_time(time);
-    const uint64_t generation = cpu_.generation();
+    cpu_->set_time(time);
+    const uint64_t generation = cpu_->generation();
     data_access<ReplayMode::Fast>(block.ops[i], VirtAddr(addresses[i]));
-    const bool done = cpu_.generation() != generation;
+    const bool done = cpu_->generation() != generation;
     if (done) exact_block<ReplayMode::Fast>(block, addresses, block.ops[i].instruction + 1u, i + 1);
-    time = cpu_.time();
+    time = cpu_->time();
     return done;
   }
 
@@ -179,7 +189,7 @@ class ReplayLoop {
     }
     ++counters_.straddles;
     ++(kind == AccessKind::Fetch ? counters_.fetches : counters_.data_accesses);
-    cpu_.count(kind, 1);
+    cpu_->count(kind, 1);
     piece<kMode>(va, kind, static_cast<unsigned>(in_page));
     piece<kMode>(va + in_page, kind, static_cast<unsigned>(bytes - in_page));
   }
@@ -193,20 +203,20 @@ class ReplayLoop {
   }
 
   [[nodiscard]] bool hits(VirtAddr va, AccessKind kind) {
-    if (kind == AccessKind::Fetch) return cpu_.fetch_hits(va);
-    return kind == AccessKind::Load ? cpu_.load_hits(va) : cpu_.store_hits(va);
+    if (kind == AccessKind::Fetch) return cpu_->fetch_hits(va);
+    return kind == AccessKind::Load ? cpu_->load_hits(va) : cpu_->store_hits(va);
   }
 
   // The whole path, with faults.
   template <ReplayMode kMode>
   void miss(VirtAddr va, AccessKind kind, [[maybe_unused]] unsigned bytes) {
-    mmu::Translation t = cpu_.access(va, kind, /*retry=*/false);
+    mmu::Translation t = cpu_->access(va, kind, /*retry=*/false);
     if (!t.ok()) [[unlikely]] {
       t = after_fault(va, kind, t);
       if (!t.ok()) return;
     }
     if constexpr (kMode == ReplayMode::Full) {
-      if (checker_ != nullptr) checker_->check_translation(va, kind, t);
+      if (checker_ != nullptr) checker_->check_translation(id_, va, kind, t);
       if (sink_.has_caches()) touch_caches(va, kind, bytes, t);
     }
   }
@@ -221,7 +231,7 @@ class ReplayLoop {
                                 va.value(), mmu::name_of(t.fault)),
                     "this is a defect of the simulator");
       }
-      const kernel::FaultOutcome outcome = kernel_.fault(kCpu, va, kind, t.fault);
+      const kernel::FaultOutcome outcome = kernel_.fault(id_, va, kind, t.fault);
       if (outcome == kernel::FaultOutcome::NoMemory) {
         throw Error(
             "", fmt::format("out of simulated memory at a {} of {:#x}", name_of(kind), va.value()),
@@ -233,7 +243,7 @@ class ReplayLoop {
         return t;
       }
       ++counters_.retries;
-      t = cpu_.access(va, kind, /*retry=*/true);
+      t = cpu_->access(va, kind, /*retry=*/true);
     }
     return t;
   }
@@ -250,7 +260,9 @@ class ReplayLoop {
 
   static constexpr unsigned kMaxFaults = 8;
 
-  Cpu& cpu_;
+  Tlbs& tlbs_;
+  Cpu* cpu_ = &tlbs_.mmu(CpuId(0));
+  CpuId id_{0};
   kernel::Kernel& kernel_;
   mem::ReferenceSink& sink_;
   Checker* checker_;

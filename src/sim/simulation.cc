@@ -21,6 +21,8 @@
 namespace mmusim::sim {
 namespace {
 
+constexpr uint64_t kMostCpus = 64;
+
 // A page table under two paths has its keys once; two of the same name cannot both have theirs.
 void declare_plugins(config::Schema& schema, const std::vector<std::string>& plugins) {
   std::vector<const pt::Backend*> declared;
@@ -61,6 +63,11 @@ void declare(config::Schema& schema, const std::vector<std::string>& plugins) {
   for (const Architecture& a : all_architectures())
     names.emplace_back(a.info.name);
   schema.choice("machine.arch", names.front(), names, "The architecture of the MMU.");
+  schema.number(
+      "machine.cpus", 1,
+      "CPUs, each with TLBs of its own. Who goes on when is the recording's to say; where, "
+      "the scheduler's (sched.*).",
+      1, kMostCpus);
   std::vector<std::string> kinds;
   for (const pt::Backend& b : pt::backends())
     kinds.emplace_back(b.name);

@@ -226,7 +226,7 @@ void misses(benchmark::State& state, const char* name) {
   sim::Machine<Arch> machine(config);
   const PageShift page = machine.page();
   OracleMmu oracle(levels_of(Arch::read_options(config)), page);
-  sim::ReplayLoop<typename Arch::Cpu> exact(machine.cpu(), machine.kernel(), machine.sink(),
+  sim::ReplayLoop<typename Arch::Tlbs> exact(machine.tlbs(), machine.kernel(), machine.sink(),
                                             nullptr, page);
   sim::ReplayLoop<OracleMmu> tlb_only(oracle, machine.kernel(), machine.sink(), nullptr, page);
   const Trace trace(machine.layout(), page, static_cast<uint64_t>(state.range(0)));

@@ -36,6 +36,9 @@ class OracleMmu {
     if (!levels.second_fetch.empty()) second_fetch_.emplace(levels.second_fetch, page, false);
   }
 
+  // It is every CPU's.
+  OracleMmu& mmu(CpuId) { return *this; }
+
   class Hits {
    public:
     bool fetch(VirtAddr va, uint64_t time) const {

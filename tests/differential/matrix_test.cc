@@ -140,13 +140,18 @@ class Matrix : public testing::TestWithParam<std::tuple<Target, std::string>> {
   void expect_kernel_as_over_mlpt(const Counters& counters, const std::string& trace,
                                   uint64_t limit) const {
     if (backend_ == "mlpt") return;
+    // PAE: a radix table has page directories from the start, so that a process that never had a
+    // page has tables to free, and a flush for them.
+    const config::Config config = config_of(schema_, target_, backend_);
+    const bool pae =
+        config.choice("machine.arch") == std::string("i386") && config.number("paging.levels") == 3;
     for (const auto& [name, value] : run(trace, ReplayMode::Fast, limit, "mlpt")) {
       const bool of_kernel = name.starts_with("kernel.");
       const bool of_tables = name.find("page_tables") != std::string::npos ||
                              name.find("range_pages") != std::string::npos ||
                              name.find("deposited") != std::string::npos ||
                              name.find("retr") != std::string::npos;
-      if (of_kernel && !of_tables) {
+      if (of_kernel && !of_tables && !(pae && name == "kernel.flushes.mm")) {
         EXPECT_EQ(value, counters.at(name)) << name;
       }
     }

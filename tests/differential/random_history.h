@@ -1,9 +1,9 @@
 // Random but plausible histories of a few processes, written as a trace: the same seed gives the
 // same file.
 //
-// Processes map, unmap, protect, fork, exec and exit, and run loops over code and data in what they
-// have mapped; now and then an access straddles two pages, touches an area never mapped, or writes
-// where it may not.
+// Processes map, unmap, protect, fork, make threads, exec and exit, and run loops over code and
+// data in what they have mapped; now and then an access straddles two pages, touches an area never
+// mapped, or writes where it may not.
 #ifndef MMUSIM_TESTS_DIFFERENTIAL_RANDOM_HISTORY_H_
 #define MMUSIM_TESTS_DIFFERENTIAL_RANDOM_HISTORY_H_
 
@@ -39,7 +39,7 @@ class RandomHistory {
     trace::WriterOptions options;
     options.chunk_bytes = 1 << 16;
     trace::Writer writer(path, header, options);
-    processes_ = {Process{1, {}}};
+    processes_ = {Process{1, {1}, {}}};
     next_pid_ = 2;
     for (unsigned i = 0; i < steps; ++i)
       step(writer);
@@ -53,11 +53,13 @@ class RandomHistory {
   };
   struct Process {
     uint32_t pid;
+    std::vector<uint32_t> threads;
     std::vector<Area> areas;
   };
   void step(trace::Writer& writer) {
     Process& process = processes_[random_.below(processes_.size())];
-    writer.thread({Pid(process.pid), Tid(process.pid)});
+    const uint32_t tid = process.threads[random_.below(process.threads.size())];
+    writer.thread({Pid(process.pid), Tid(tid)});
     switch (random_.below(16)) {
       case 0:
       case 1:
@@ -74,7 +76,7 @@ class RandomHistory {
         fork(writer, process);
         break;
       case 6:
-        end(writer, process);
+        end(writer, process, tid);
         break;
       default:
         compute(writer, process);
@@ -112,20 +114,32 @@ class RandomHistory {
                                       count * page_bytes(), random_.below(2) == 0 ? 1u : 3u, 0});
   }
 
-  void fork(trace::Writer& writer, const Process& process) {
+  void fork(trace::Writer& writer, Process& process) {
+    if (process.threads.size() < 4 && random_.below(3) == 0) {
+      constexpr uint64_t kCloneVmAndThread = 0x10100;
+      writer.event(trace::ForkEvent{{Pid(process.pid), Tid(next_pid_)}, kCloneVmAndThread, true});
+      process.threads.push_back(next_pid_++);
+      return;
+    }
     if (processes_.size() >= 9) return;
     const uint32_t pid = next_pid_++;
     writer.event(trace::ForkEvent{{Pid(pid), Tid(pid)}, 0, false});
-    processes_.push_back(Process{pid, process.areas});
+    processes_.push_back(Process{pid, {pid}, process.areas});
   }
 
-  void end(trace::Writer& writer, Process& process) {
+  void end(trace::Writer& writer, Process& process, uint32_t tid) {
+    if (process.threads.size() > 1 && random_.below(2) == 0) {
+      writer.event(trace::ExitEvent{0, false});
+      std::erase(process.threads, tid);
+      return;
+    }
     if (processes_.size() < 2) return;
     if (random_.below(3) == 0) {
       trace::ExecEvent event;
       event.program = "/bin/other";
       writer.event(event);
       process.areas.clear();
+      process.threads = {tid};
       return;
     }
     writer.event(trace::ExitEvent{0, true});

@@ -45,10 +45,10 @@ template <class Arch>
 struct Side {
   explicit Side(const config::Config& config)
       : machine(config),
-        loop(machine.cpu(), machine.kernel(), machine.sink(), machine.checker(), machine.page()) {}
+        loop(machine.tlbs(), machine.kernel(), machine.sink(), machine.checker(), machine.page()) {}
 
   Machine<Arch> machine;
-  ReplayLoop<typename Arch::Cpu> loop;
+  ReplayLoop<typename Arch::Tlbs> loop;
 };
 
 using Leaves = std::map<VirtAddr, pt::LeafFields>;

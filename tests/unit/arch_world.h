@@ -3,12 +3,14 @@
 #ifndef MMUSIM_TESTS_UNIT_ARCH_WORLD_H_
 #define MMUSIM_TESTS_UNIT_ARCH_WORLD_H_
 
+#include <algorithm>
 #include <cstdint>
 #include <gtest/gtest.h>
 #include <map>
 #include <memory>
 #include <optional>
 #include <ostream>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -64,7 +66,21 @@ class ArchWorld {
     run(0);
   }
 
-  void run(uint64_t mm, uint32_t cpu = 0) { tlbs_->activate(CpuId(cpu), MmId(mm), *tables_[mm]); }
+  // The kernel works on that CPU from then on.
+  void run(uint64_t mm, uint32_t cpu = 0) {
+    tlbs_->work_on(CpuId(cpu));
+    tlbs_->activate(CpuId(cpu), MmId(mm), *tables_[mm]);
+    running_[cpu] = mm;
+    for (uint64_t id = 0; id < tables_.size(); ++id) {
+      const auto runs = [id](const auto& one) { return one.second == id; };
+      const bool shared = std::count_if(running_.begin(), running_.end(), runs) > 1;
+      if (shared != shared_.contains(id)) tlbs_->shared(MmId(id), shared);
+      if (shared)
+        shared_.insert(id);
+      else
+        shared_.erase(id);
+    }
+  }
   void map(VirtAddr va, uint64_t pfn, unsigned rights, bool used = true, unsigned mm = 0,
            std::optional<PageShift> of_size = std::nullopt) {
     const PageShift size = of_size.value_or(frames_->page());
@@ -123,6 +139,8 @@ class ArchWorld {
   std::unique_ptr<pt::Factory> factory_;
   std::unique_ptr<typename Arch::Tlbs> tlbs_;
   std::vector<std::unique_ptr<pt::PageTable>> tables_;
+  std::map<uint32_t, uint64_t> running_;  // address space, by CPU
+  std::set<uint64_t> shared_;             // those that run on several
 };
 
 // What an action adds to the counters.

@@ -41,6 +41,7 @@ struct Process {
   unsigned children = 0;   // not waited for
   bool exists = false;     // until it has been waited for
   bool exited = false;
+  bool is_thread = false;  // has its parent's memory, and both go on
 };
 
 template <class Map>

@@ -85,7 +85,9 @@ class Coordinator {
     results_ = Channel::make();
     successions_ = Channel::make();
     shares_memory_.assign(plan.processes, false);
-    Worker worker(options, plan_, files_.fds(), channels_, results_, successions_);
+    ThreadRooms rooms;
+    Worker worker(options, plan_, files_.fds(), channels_, results_, successions_, rooms);
+    rooms.furnish(plan_, worker);
     pids_[0] = start([&] { worker.run(); });
     if (plan_.vforks != 0) spare_ = start([&] { worker.run_spare(); });
   }
@@ -114,7 +116,8 @@ class Coordinator {
       if (batch_.empty()) first_ = number_;
       batch_.push_back(step);
       // A child must be heard of before it is told anything; one that exits says nothing more.
-      if (step.kind == Step::Kind::Fork || step.kind == Step::Kind::Vfork || leaves_memory(step))
+      if (step.kind == Step::Kind::Fork || step.kind == Step::Kind::Vfork ||
+          step.kind == Step::Kind::Thread || leaves_memory(step))
         carry_out();
     });
     carry_out();

@@ -37,6 +37,7 @@ bool access_byte(uint64_t address, bool write) {
 }
 
 constexpr size_t kVforkStack = 128 << 10;
+constexpr size_t kThreadStack = 512 << 10;
 
 void* pointer(VirtAddr va) {
   return reinterpret_cast<void*>(va.value());  // NOLINT: that is the point
@@ -48,9 +49,16 @@ int64_t result_of(int64_t system_call) {
 
 }  // namespace
 
+void ThreadRooms::furnish(const Plan& plan, const Worker& first) {
+  for (unsigned process = 0; process < plan.threads.size(); ++process)
+    if (plan.threads[process])
+      rooms_[process] = {.worker = std::make_unique<Worker>(first),
+                         .stack = std::vector<char>(kThreadStack)};
+}
+
 Worker::Worker(const NativeOptions& options, const Plan& plan, const std::vector<int>& files,
                const std::vector<Channel>& commands, const Channel& results,
-               const Channel& successions)
+               const Channel& successions, ThreadRooms& rooms)
     : options_(options),
       plan_(plan),
       files_(files),
@@ -58,7 +66,8 @@ Worker::Worker(const NativeOptions& options, const Plan& plan, const std::vector
       results_(results),
       successions_(successions),
       children_(commands.size()),
-      stacks_(plan.vforks, std::vector<char>(kVforkStack)) {}
+      stacks_(plan.vforks, std::vector<char>(kVforkStack)),
+      rooms_(rooms) {}
 
 void Worker::run() {
   prepare();
@@ -117,6 +126,10 @@ void Worker::prepare() {
 
 void Worker::serve() {
   fault_in_own_memory();
+  obey();
+}
+
+void Worker::obey() {
   answer({});
   Command command;
   while (commands_[self_.index].receive(command) && command.steps != 0) {
@@ -179,11 +192,14 @@ int64_t Worker::perform(const Step& step, uint64_t number) {
       return fork_child(step, number);
     case Step::Kind::Vfork:
       return vfork_child(step, number);
+    case Step::Kind::Thread:
+      return start_thread(step, number);
     case Step::Kind::Exec:
       return exec();
     case Step::Kind::Wait:
       return wait_child(step);
     case Step::Kind::Exit:  // when the answers have been given
+    case Step::Kind::Pin:   // all run on one CPU, so that RSS is exact
     case Step::Kind::Begin:
     case Step::Kind::End:
       break;
@@ -210,14 +226,38 @@ int64_t Worker::fork_child(const Step& step, uint64_t number) {
     serve();
     _exit(0);
   }
+  forked(step, number, pid);
+  fault_in_own_memory();  // it is its own again
+  self_.own_faults += minor_faults() - before;
+  return 0;
+}
+
+// The child's "done" tells that it is ready.
+void Worker::forked(const Step& step, uint64_t number, pid_t pid) {
   children_[step.other] = pid;
-  // The child's "done" tells that it is ready; then the parent's own memory is made its own again.
-  Answer forked;
-  forked.kind = Answer::Kind::Forked;
-  forked.step = number;
-  forked.result = pid;
-  answer(forked);
-  fault_in_own_memory();
+  Answer said;
+  said.kind = Answer::Kind::Forked;
+  said.step = number;
+  said.result = pid;
+  answer(said);
+}
+
+int64_t Worker::start_thread(const Step& step, uint64_t number) {
+  const int64_t before = minor_faults();
+  ThreadRooms::Room& room = rooms_.of(step.other);
+  Worker& worker = *room.worker;
+  worker.self_ = {.index = step.other, .own_faults = 0, .shares_memory = false, .stacks = 0};
+  worker.base_ = base_;
+  // It touches nothing that has not been faulted in, so that it can begin beside its parent.
+  const auto start = [](void* thread) -> int {
+    prctl(PR_SET_PDEATHSIG, SIGKILL);
+    static_cast<Worker*>(thread)->obey();
+    _exit(0);
+  };
+  const pid_t pid =
+      clone(start, room.stack.data() + room.stack.size(), CLONE_VM | SIGCHLD, &worker);
+  if (pid < 0) return -int64_t{errno};
+  forked(step, number, pid);
   self_.own_faults += minor_faults() - before;
   return 0;
 }

@@ -3,6 +3,9 @@
 // A worker must not touch memory it has not touched before while something is measured: it
 // allocates nothing, and what it needs of its own is faulted in beforehand.
 //
+// A thread is a process with its parent's memory (CLONE_VM), so that what it faults is counted to
+// itself. It has a worker and a stack of its own, which are made beforehand.
+//
 // A vfork's child is a real one: it has its parent's memory, this object in it, and a stack of its
 // own, and the parent sleeps. What an exec is to the script's memory, all of it gone, is an munmap
 // for a process that has its memory to itself. A vfork's child cannot do that. Its successor goes
@@ -12,6 +15,8 @@
 
 #include <array>
 #include <cstdint>
+#include <map>
+#include <memory>
 #include <sys/types.h>
 #include <vector>
 
@@ -38,10 +43,13 @@ struct Answer {
   Counted counted;
 };
 
+class ThreadRooms;
+
 class Worker {
  public:
   Worker(const NativeOptions& options, const Plan& plan, const std::vector<int>& files,
-         const std::vector<Channel>& commands, const Channel& results, const Channel& successions);
+         const std::vector<Channel>& commands, const Channel& results, const Channel& successions,
+         ThreadRooms& rooms);
   // Does what it is told as the first process until it is told to end, or nobody is left to tell
   // it.
   [[noreturn]] void run();
@@ -65,11 +73,14 @@ class Worker {
 
   void prepare();
   void serve();
+  void obey();
   void step(const Step& step, uint64_t number);
   int64_t perform(const Step& step, uint64_t number);
   int64_t touch(const Step& step);
   int64_t fork_child(const Step& step, uint64_t number);
   int64_t vfork_child(const Step& step, uint64_t number);
+  int64_t start_thread(const Step& step, uint64_t number);
+  void forked(const Step& step, uint64_t number, pid_t pid);
   [[noreturn]] void start_vforked();
   int64_t wait_child(const Step& step);
   int64_t exec();
@@ -93,12 +104,29 @@ class Worker {
   Channel successions_;
   std::vector<pid_t> children_;            // by process; 0: a predecessor's
   std::vector<std::vector<char>> stacks_;  // of vforks' children
+  ThreadRooms& rooms_;
   Self self_;
   Counted base_;  // what is counted where there is nothing of the script
   Self child_;    // of a vfork, until it runs
   uint64_t child_step_ = 0;
   std::array<Step, kMostSteps> steps_{};
   std::array<char, 1 << 16> text_{};  // of files of /proc
+};
+
+// What threads have of their own: workers and stacks, by the number of their process.
+class ThreadRooms {
+ public:
+  struct Room {
+    std::unique_ptr<Worker> worker;
+    std::vector<char> stack;
+  };
+  // For all threads of the plan. Workers are copies of `first`.
+  void furnish(const Plan& plan, const Worker& first);
+  // REQUIRES: the process is a thread.
+  [[nodiscard]] Room& of(unsigned process) { return rooms_.at(process); }
+
+ private:
+  std::map<unsigned, Room> rooms_;
 };
 
 }  // namespace mmusim::sim::workload

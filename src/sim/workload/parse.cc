@@ -285,6 +285,7 @@ class Parser {
         s.value = number("a number");
         return;
       case Verb::Fork:
+      case Verb::Thread:
         if (!peek().is("{")) s.name = identifier("a process");
         if (peek().is("{")) body(s, depth);
         return;

@@ -30,11 +30,13 @@ struct Step {
     Remap,
     Break,
     Fork,
-    Vfork,  // as fork; until the child calls exec or exit both have one memory, and the parent
-            // waits
+    Vfork,   // as fork; until the child calls exec or exit both have one memory, and the parent
+             // waits
+    Thread,  // as fork, but both have one memory, and go on
     Exec,
     Exit,
     Wait,
+    Pin,
     Begin,  // of a measure
     End,
   };
@@ -53,7 +55,8 @@ struct Step {
   uint64_t stride = 0;  // touch
   uint64_t count = 0;   // touch: accesses; 0: one per stride
   uint64_t seed = 0;    // touch: of a random or permuted order
-  unsigned other = 0;   // fork, vfork, wait: the child; begin, end: index of Plan::measures
+  unsigned other = 0;   // fork, vfork, thread, wait: the child; pin: the CPU; begin, end: index of
+                        // Plan::measures
 };
 
 // What a step is called in messages.
@@ -78,8 +81,10 @@ struct Plan {
   // Of the kernel's pool of huge pages: what the script says it needs; what it maps is not added
   // up.
   uint64_t huge_pages = 0;
-  bool locks = false;   // there are steps that lock memory
-  bool breaks = false;  // ... and that move the break
+  std::vector<bool> threads;  // by process: is one that shares memory with its parent
+  unsigned cpus = 1;          // for the CPUs it pins to
+  bool locks = false;         // there are steps that lock memory
+  bool breaks = false;        // ... and that move the break
 
   [[nodiscard]] const std::string& name() const { return script.name; }
 };

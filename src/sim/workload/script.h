@@ -45,6 +45,7 @@ enum class Verb : uint8_t {
   Protect,
   Repeat,
   Resize,
+  Thread,
   Touch,
   Unlock,
   Unmap,
@@ -80,7 +81,7 @@ struct Statement {
   bool keep = false;                    // move: the old area stays, empty
   bool on_disk = false;                 // file
   bool has_body = false;                // fork may be without
-  std::vector<Statement> body;          // define, fork, in, measure, repeat, vfork
+  std::vector<Statement> body;          // define, fork, in, measure, repeat, thread, vfork
 };
 
 struct Script {

@@ -11,6 +11,8 @@ config::Config script_config(const config::Config& config, const Plan& plan) {
   own.set("kernel.imply", "false", "workload scripts");
   if (plan.huge_pages != 0 && own.origin("kernel.hugetlb_pages") == "default")
     own.set("kernel.hugetlb_pages", std::to_string(plan.huge_pages), "workload scripts");
+  if (plan.cpus > 1 && own.origin("machine.cpus") == "default")
+    own.set("machine.cpus", std::to_string(plan.cpus), "workload scripts");
   return own;
 }
 

@@ -15,7 +15,8 @@ struct Simulated {
 };
 
 // A configuration as a script needs it: a script says all it does, and an address it has not mapped
-// is an error of its own; the pool of huge pages is as large as it says, unless that is given.
+// is an error of its own; the pool of huge pages is as large as it says, unless that is given,
+// and so is the number of CPUs for those it pins to.
 config::Config script_config(const config::Config& config, const Plan& plan);
 
 // Errors: Error, UsageError (configuration), as sim::replay.

@@ -25,7 +25,7 @@ class Simulator {
       : plan_(plan),
         machine_(config),
         placement_(machine_.layout()),
-        loop_(machine_.cpu(), machine_.kernel(), machine_.sink(), machine_.checker(),
+        loop_(machine_.tlbs(), machine_.kernel(), machine_.sink(), machine_.checker(),
               machine_.page()),
         mode_(mode_of(machine_.checker() != nullptr, machine_.sink().has_caches())) {
     for (const Plan::File& file : plan.files)
@@ -35,7 +35,7 @@ class Simulator {
     alive_.assign(plan.processes, false);
     alive_[0] = true;
     spurious_.assign(plan.processes, 0);
-    machine_.kernel().run(kCpu, thread_of(0));
+    loop_.take_turn(thread_of(0));
     machine_.kernel().syscalls().place_break(thread_of(0), placement_.heap());
   }
 
@@ -65,13 +65,12 @@ class Simulator {
   [[nodiscard]] Machine<Arch>& machine() { return machine_; }
 
  private:
-  static constexpr CpuId kCpu{0};
   static trace::ThreadId thread_of(unsigned process) {
     return {Pid(process + 1), Tid(process + 1)};
   }
 
   void take(const Step& step, uint64_t number) {
-    machine_.kernel().run(kCpu, thread_of(step.process));
+    machine_.kernel().syscalls().on(loop_.take_turn(thread_of(step.process)));
     const int64_t result = perform(placement_.placed(step));
     if (result != 0) result_.outcome.add({number, step.kind, step.at, result});
     if (machine_.checker() != nullptr) machine_.checker()->check_everything();
@@ -109,11 +108,14 @@ class Simulator {
         return sys.brk(thread, step.range.end) == wanted ? 0 : -kernel::abi::kENOMEM;
       }
       case Step::Kind::Fork:
-      case Step::Kind::Vfork: {
+      case Step::Kind::Vfork:
+      case Step::Kind::Thread: {
         using namespace kernel::abi;
-        const bool shares = step.kind == Step::Kind::Vfork;
-        const int64_t result =
-            sys.clone(thread, thread_of(step.other), shares ? kCloneVm | kCloneVfork : 0);
+        // A thread of a script is a process that shares memory: its faults are its own.
+        const uint64_t flags = step.kind == Step::Kind::Fork     ? 0
+                               : step.kind == Step::Kind::Thread ? uint64_t{kCloneVm}
+                                                                 : kCloneVm | kCloneVfork;
+        const int64_t result = sys.clone(thread, thread_of(step.other), flags);
         spurious_[step.other] = 0;
         alive_[step.other] = result >= 0;
         return failure(result);
@@ -127,6 +129,11 @@ class Simulator {
       }
       case Step::Kind::Exit:
         return sys.exit(thread, 0);
+      case Step::Kind::Pin: {
+        const int64_t result = sys.pin(thread, step.other);
+        if (result == 0) sys.on(loop_.take_turn(thread));
+        return result;
+      }
       case Step::Kind::Wait:
         if (alive_[step.other]) sys.wait(thread, Pid(step.other + 1));
         alive_[step.other] = false;
@@ -181,7 +188,7 @@ class Simulator {
   const Plan& plan_;
   Machine<Arch> machine_;
   Placement placement_;
-  ReplayLoop<typename Arch::Cpu> loop_;
+  ReplayLoop<typename Arch::Tlbs> loop_;
   ReplayMode mode_;
   std::vector<kernel::FileId> files_;
   // By process: faults that only a stale TLB entry made. A measure leaves them out, since they tell

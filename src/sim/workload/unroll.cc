@@ -116,6 +116,8 @@ void Unroller::one(const Statement& s, unsigned process, unsigned depth) {
       return fork(s, process, depth);
     case Verb::Vfork:
       return fork_and_wait(s, process, depth);
+    case Verb::Thread:
+      return thread(s, process, depth);
     case Verb::In:
       return block(s.body, this->process(s.name, s.at), depth + 1);
     case Verb::Exec:
@@ -128,8 +130,7 @@ void Unroller::one(const Statement& s, unsigned process, unsigned depth) {
       plan_.huge_pages = std::max(plan_.huge_pages, number(process, s.value, 1, kMostHugePages));
       return;
     case Verb::Pin:
-      number(process, s.value, 0, 65535);
-      return;
+      return pin(s, process);
     case Verb::Let:
       variables_[s.name] = number(process, s.value);
       return;
@@ -147,8 +148,8 @@ void Unroller::one(const Statement& s, unsigned process, unsigned depth) {
 
 const char* name_of(Step::Kind kind) {
   static constexpr const char* kNames[] = {
-      "map", "unmap", "touch", "protect", "advise", "lock", "unlock",  "move",
-      "brk", "fork",  "vfork", "exec",    "exit",   "wait", "measure", "measure"};
+      "map",  "unmap", "touch",  "protect", "advise", "lock", "unlock", "move",    "brk",
+      "fork", "vfork", "thread", "exec",    "exit",   "wait", "pin",    "measure", "measure"};
   return kNames[static_cast<size_t>(kind)];
 }
 

@@ -10,6 +10,7 @@ namespace mmusim::sim::workload {
 namespace {
 
 constexpr size_t kMostProcesses = 256;
+constexpr uint64_t kMostCpus = 64;
 
 }  // namespace
 
@@ -38,6 +39,7 @@ unsigned Unroller::new_child(const Statement& s, unsigned parent) {
   processes_[child].name = name;
   processes_[child].parent = parent;
   processes_[child].children = 0;
+  processes_[child].is_thread = false;
   ++processes_[parent].children;
   return child;
 }
@@ -53,6 +55,9 @@ void Unroller::fork(const Statement& s, unsigned parent, unsigned depth) {
 }
 
 void Unroller::fork_and_wait(const Statement& s, unsigned parent, unsigned depth) {
+  if (shares_with_thread(parent))
+    fail(s.at, fmt::format("'{}' shares its memory with a thread: it cannot vfork",
+                           processes_[parent].name));
   const unsigned child = new_child(s, parent);
   processes_[parent].waits_for = child;
   plan_.vforks = std::max(plan_.vforks, ++vforks_);
@@ -68,6 +73,28 @@ void Unroller::fork_and_wait(const Statement& s, unsigned parent, unsigned depth
   if (s.name.empty()) wait_for(child, parent, s.at);
 }
 
+bool Unroller::shares_with_thread(unsigned process) const {
+  const Process& p = processes_[process];
+  return std::any_of(processes_.begin(), processes_.end(), [&p](const Process& other) {
+    return other.exists && !other.exited && other.is_thread && other.memory == p.memory;
+  });
+}
+
+void Unroller::thread(const Statement& s, unsigned parent, unsigned depth) {
+  if (parent != 0 && processes_[processes_[parent].parent].waits_for == parent)
+    fail(s.at, fmt::format("'{}' has its parent's memory: it cannot have threads",
+                           processes_[parent].name));
+  const unsigned child = new_child(s, parent);
+  processes_[child].is_thread = true;
+  plan_.threads.resize(std::max<size_t>(plan_.threads.size(), child + size_t{1}));
+  plan_.threads[child] = true;
+  Step step;
+  step.other = child;
+  emit(step, Step::Kind::Thread, parent, s.at);
+  if (s.has_body) block(s.body, child, depth + 1);
+  if (s.name.empty()) wait_for(child, parent, s.at);
+}
+
 // What its memory was is not its any more: a parent that waited for that goes on.
 void Unroller::leave_memory(unsigned process) {
   processes_[process].memory = std::make_shared<Memory>();
@@ -78,6 +105,11 @@ void Unroller::leave_memory(unsigned process) {
 }
 
 void Unroller::exec(const Statement& s, unsigned process) {
+  if (shares_with_thread(process))
+    fail(s.at,
+         fmt::format("'{}' shares its memory with a thread: it cannot exec",
+                     processes_[process].name),
+         "end the thread first");
   leave_memory(process);
   emit({}, Step::Kind::Exec, process, s.at);
 }
@@ -95,6 +127,13 @@ void Unroller::exit(unsigned process, Position at) {
   p.exited = true;
   leave_memory(process);
   emit({}, Step::Kind::Exit, process, at);
+}
+
+void Unroller::pin(const Statement& s, unsigned process) {
+  Step step;
+  step.other = static_cast<unsigned>(number(process, s.value, 0, kMostCpus - 1));
+  plan_.cpus = std::max(plan_.cpus, step.other + 1);
+  emit(step, Step::Kind::Pin, process, s.at);
 }
 
 void Unroller::wait_for(unsigned child, unsigned parent, Position at) {

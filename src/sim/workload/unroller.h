@@ -55,6 +55,9 @@ class Unroller : private Names {
   unsigned new_child(const Statement& s, unsigned parent);
   void fork(const Statement& s, unsigned parent, unsigned depth);
   void fork_and_wait(const Statement& s, unsigned parent, unsigned depth);  // vfork
+  void thread(const Statement& s, unsigned parent, unsigned depth);
+  [[nodiscard]] bool shares_with_thread(unsigned process) const;
+  void pin(const Statement& s, unsigned process);
   void leave_memory(unsigned process);
   void exec(const Statement& s, unsigned process);
   void exit(unsigned process, Position at);

@@ -28,6 +28,7 @@ const std::map<std::string, Verb, std::less<>>& verbs() {
       {"protect", Verb::Protect},
       {"repeat", Verb::Repeat},
       {"resize", Verb::Resize},
+      {"thread", Verb::Thread},
       {"touch", Verb::Touch},
       {"unlock", Verb::Unlock},
       {"unmap", Verb::Unmap},

@@ -336,14 +336,40 @@ TEST(AlphaTlbs, EveryCpuHasNumbersOfItsOwn) {
   EXPECT_TRUE(world.reachable().empty());
   ASSERT_TRUE(world.access(kVa, AccessKind::Load, false, 0).ok());
   ASSERT_TRUE(world.access(kVa, AccessKind::Load, false, 1).ok());
-  // Where it no longer runs it loses its number, without one.
+  // Where it no longer runs it loses its number; without one, since nobody else has it.
   world.run(1, 1);
+  world.tlbs().work_on(CpuId(0));
   world.tlbs().flush_range(MmId(0), {kVa, kVa + kStep}, kPage, false);
   EXPECT_EQ(world.counter("flush.interrupts"), 1u);
   EXPECT_EQ(world.tlbs().number_of(CpuId(1), MmId(0)), -1);
   EXPECT_TRUE(world.reachable().empty());
+  // Asked for by who does not run it, all others are told.
+  world.tlbs().work_on(CpuId(1));
+  world.tlbs().flush_mm(MmId(0));
+  EXPECT_EQ(world.counter("flush.interrupts"), 2u);
   world.tlbs().forget(MmId(1));
   EXPECT_EQ(world.access(kVa, AccessKind::Load, false, 1).fault, mmu::FaultReason::NotPresent);
+}
+
+// A CPU that idles in an address space whose only thread has moved on takes a new number when it
+// comes back.
+TEST(AlphaTlbs, AnIdleCpuTakesANewNumber) {
+  World world("", "mlpt", 2);
+  world.map(kVa, 0x100, kRW);
+  ASSERT_TRUE(world.access(kVa, AccessKind::Load).ok());
+  world.tlbs().idle(CpuId(0));
+  world.tlbs().work_on(CpuId(1));
+  world.tlbs().activate(CpuId(1), MmId(0), world.table());
+  ASSERT_TRUE(world.access(kVa, AccessKind::Load, false, 1).ok());
+  world.tlbs().flush_mm(MmId(0));
+  EXPECT_EQ(world.counter("flush.interrupts"), 0u);
+  EXPECT_EQ(world.tlbs().number_of(CpuId(0), MmId(0)), -1);
+  EXPECT_EQ(world.tlbs().number_of(CpuId(1), MmId(0)), 2);
+  EXPECT_TRUE(world.reachable().empty());
+  world.run(0, 0);
+  EXPECT_EQ(world.tlbs().number_of(CpuId(0), MmId(0)), 2);
+  EXPECT_FALSE(world.mmu(0).load_hits(kVa));
+  ASSERT_TRUE(world.access(kVa, AccessKind::Load).ok());
 }
 
 }  // namespace

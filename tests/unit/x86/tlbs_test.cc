@@ -168,6 +168,7 @@ TEST_F(TlbsTest, CpusThatRunAnotherOneFlushWhenTheyComeBack) {
   run(1, 1);
   touch(1, 0);
   EXPECT_EQ(usable().count({0, 1, 0}), 1u);
+  tlbs.work_on(CpuId(1));
   tlbs.flush_range(MmId(1), pages(0, 1), k4K, false);
   EXPECT_EQ(counters().interrupts, 0u);
   EXPECT_EQ(counters().deferred_flushes, 1u);
@@ -182,6 +183,61 @@ TEST_F(TlbsTest, CpusThatRunAnotherOneFlushWhenTheyComeBack) {
   run(0, 1);
   EXPECT_EQ(counters().switches_stale, 1u);
   EXPECT_TRUE(cached(0, 1));
+}
+
+TEST_F(TlbsTest, IdleCpusAreSparedAndCatchUp) {
+  run(0, 1);
+  run(1, 1);
+  touch(0, 0);
+  touch(0, 1);
+  touch(1, 0);
+  tlbs.idle(CpuId(0));
+  tlbs.work_on(CpuId(1));
+  tlbs.flush_range(MmId(1), pages(0, 1), k4K, false);
+  EXPECT_EQ(counters().interrupts, 0u);
+  EXPECT_EQ(counters().idle_spared, 1u);
+  // It has its entries still, none of which can be used.
+  EXPECT_EQ(usable().count({0, 1, 1}), 0u);
+  run(0, 1);
+  EXPECT_EQ(counters().idle_caught_up, 1u);
+  EXPECT_FALSE(cached(0, 1));
+  // Nothing was missed: nothing is flushed.
+  touch(0, 1);
+  tlbs.idle(CpuId(0));
+  run(0, 1);
+  EXPECT_EQ(counters().idle_caught_up, 1u);
+  EXPECT_TRUE(cached(0, 1));
+}
+
+TEST_F(TlbsTest, IdleCpusLeaveWhenTablesAreFreed) {
+  run(0, 1);
+  run(1, 1);
+  touch(0, 0);
+  tlbs.idle(CpuId(0));
+  tlbs.work_on(CpuId(1));
+  tlbs.flush_range(MmId(1), pages(0, 1), k4K, /*freed_tables=*/true);
+  EXPECT_EQ(counters().interrupts, 1u);
+  EXPECT_EQ(counters().idle_left, 1u);
+  tlbs.flush_mm(MmId(1));  // it is no longer there
+  EXPECT_EQ(counters().interrupts, 1u);
+  const uint64_t stale = counters().switches_stale;
+  run(0, 1);
+  EXPECT_EQ(counters().switches_stale, stale + 1);
+  EXPECT_FALSE(cached(0, 0));
+}
+
+TEST_F(TlbsTest, IdleCpusLeaveWhatEnds) {
+  run(0, 1);
+  run(1, 1);
+  touch(0, 0);
+  tlbs.idle(CpuId(0));
+  tlbs.work_on(CpuId(1));
+  tlbs.flush_mm(MmId(1));
+  EXPECT_EQ(counters().idle_spared, 1u);
+  tlbs.forget(MmId(1));
+  EXPECT_EQ(counters().interrupts, 1u);
+  EXPECT_EQ(counters().idle_left, 1u);
+  EXPECT_TRUE(usable().empty());
 }
 
 TEST_F(TlbsTest, ForgottenAddressSpacesCannotBeReached) {

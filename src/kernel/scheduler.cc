@@ -1,0 +1,93 @@
+#include "kernel/scheduler.h"
+
+#include <algorithm>
+#include <fmt/format.h>
+#include <numeric>
+
+#include "base/error.h"
+
+namespace mmusim::kernel {
+
+void Scheduler::declare(config::Schema& schema) {
+  schema.flag("sched.affinity", true,
+              "Threads go on where they ran last; false: on the next CPU at each turn.");
+  schema.choice("sched.between", "busy", {"busy", "idle"},
+                "With several CPUs, what a thread does between two of its turns: it runs on, and "
+                "flushes interrupt it; or it sleeps, and its CPU idles in lazy TLB mode.");
+}
+
+Scheduler::Scheduler(const config::Config& config, unsigned cpus)
+    : affinity_(config.flag("sched.affinity")),
+      sleeps_between_(cpus > 1 && config.choice("sched.between") == "idle"),
+      load_(cpus),
+      turns_(cpus) {
+  MMUSIM_ASSERT(cpus > 0);
+}
+
+uint32_t Scheduler::emptiest() const {
+  return static_cast<uint32_t>(std::min_element(load_.begin(), load_.end()) - load_.begin());
+}
+
+uint32_t Scheduler::choose(const State& state) const {
+  if (state.pinned) return state.pinned->value();
+  if (!state.placed) return emptiest();
+  const uint32_t last = state.cpu.value();
+  if (!affinity_) return (last + 1) % cpus();
+  const uint32_t other = emptiest();
+  if (state.asleep) return load_[last] == 0 ? last : other;
+  return load_[last] >= load_[other] + 2 ? other : last;
+}
+
+CpuId Scheduler::turn(trace::ThreadId thread) {
+  State& state = threads_[thread];
+  const CpuId chosen(choose(state));
+  ++turns_[chosen.value()];
+  if (state.placed && !state.asleep) --load_[state.cpu.value()];
+  ++load_[chosen.value()];
+  if (!state.placed)
+    ++placed_;
+  else if (chosen != state.cpu)
+    ++moved_;
+  state.cpu = chosen;
+  state.placed = true;
+  state.asleep = false;
+  return chosen;
+}
+
+void Scheduler::pin(trace::ThreadId thread, CpuId cpu) {
+  MMUSIM_ASSERT(cpu.value() < cpus());
+  threads_[thread].pinned = cpu;
+}
+
+void Scheduler::forked(trace::ThreadId parent, trace::ThreadId child) {
+  const auto found = threads_.find(parent);
+  if (found != threads_.end() && found->second.pinned) pin(child, *found->second.pinned);
+}
+
+void Scheduler::sleeps(trace::ThreadId thread) {
+  const auto found = threads_.find(thread);
+  if (found == threads_.end() || !found->second.placed || found->second.asleep) return;
+  found->second.asleep = true;
+  --load_[found->second.cpu.value()];
+}
+
+void Scheduler::ended(trace::ThreadId thread) {
+  sleeps(thread);
+  threads_.erase(thread);
+}
+
+void Scheduler::report(stats::Report& report) const {
+  if (cpus() == 1) return;
+  const uint64_t turns = std::accumulate(turns_.begin(), turns_.end(), uint64_t{0});
+  report.add("sched.cpus", cpus(), "CPUs", "CPUs of the machine.");
+  report.add("sched.turns", turns, "turns",
+             "Times that another thread than before went on, here or elsewhere.");
+  for (uint32_t cpu = 0; cpu < cpus(); ++cpu)
+    report.add(fmt::format("sched.turns.cpu{}", cpu), turns_[cpu], "turns", "... on that CPU.",
+               "sched.turns");
+  report.add("sched.placed", placed_, "threads", "Threads given a CPU for the first time.");
+  report.add("sched.moved", moved_, "turns", "Turns on another CPU than the thread's last.",
+             "sched.turns");
+}
+
+}  // namespace mmusim::kernel

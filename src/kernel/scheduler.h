@@ -1,0 +1,79 @@
+// Which CPU each thread runs on.
+//
+// A recording, and a script, say who goes on when; with one CPU nothing is left to decide. With
+// several the scheduler says where, by a few rules after those of Linux's fair scheduler
+// (kernel/sched/fair.c: select_task_rq_fair, load_balance), by counts of threads alone:
+//
+//  - a new thread goes where the fewest threads are (of several such CPUs, the lowest);
+//  - a thread goes on where it ran last, unless that CPU has at least two threads more than
+//  another:
+//    then it moves to where the fewest are. Without affinity (sched.affinity=false) it goes to the
+//    next CPU in a circle each time its turn comes;
+//  - a thread that slept goes where it ran last if nobody else is there, else as a new one;
+//  - a pinned thread, and the children it has from then on, run on that CPU only.
+//
+// A thread's turn lasts until another thread's record comes. What a CPU does between two turns of a
+// thread no recording of one CPU tells: sched.between says whether the thread is taken to run on
+// (busy: flushes must interrupt it), or to sleep (idle: lazy TLB mode).
+//
+// Not thread-safe. Deterministic.
+#ifndef MMUSIM_KERNEL_SCHEDULER_H_
+#define MMUSIM_KERNEL_SCHEDULER_H_
+
+#include <cstdint>
+#include <map>
+#include <optional>
+#include <vector>
+
+#include "base/types.h"
+#include "config/schema.h"
+#include "stats/report.h"
+#include "trace/record.h"
+
+namespace mmusim::kernel {
+
+class Scheduler {
+ public:
+  static void declare(config::Schema& schema);  // sched.* keys
+  // REQUIRES: cpus > 0.
+  Scheduler(const config::Config& config, unsigned cpus);
+
+  // It is the thread's turn: where it goes on. Wakes it; places one that is not known.
+  CpuId turn(trace::ThreadId thread);
+  // From its next turn on. REQUIRES: there is such a CPU.
+  void pin(trace::ThreadId thread, CpuId cpu);
+  void forked(trace::ThreadId parent, trace::ThreadId child);
+  // It is in no CPU's way until its next turn.
+  void sleeps(trace::ThreadId thread);
+  void ended(trace::ThreadId thread);
+
+  [[nodiscard]] unsigned cpus() const { return static_cast<unsigned>(load_.size()); }
+  // What a thread whose turn is over does.
+  [[nodiscard]] bool sleeps_between() const { return sleeps_between_; }
+
+  // Nothing where there is one CPU.
+  void report(stats::Report& report) const;
+
+ private:
+  struct State {
+    CpuId cpu;  // where it runs, or ran last
+    bool placed = false;
+    bool asleep = false;
+    std::optional<CpuId> pinned;
+  };
+
+  [[nodiscard]] uint32_t emptiest() const;
+  [[nodiscard]] uint32_t choose(const State& state) const;
+
+  bool affinity_;
+  bool sleeps_between_;
+  std::map<trace::ThreadId, State> threads_;
+  std::vector<uint64_t> load_;   // threads, by CPU
+  std::vector<uint64_t> turns_;  // by CPU
+  uint64_t placed_ = 0;
+  uint64_t moved_ = 0;
+};
+
+}  // namespace mmusim::kernel
+
+#endif  // MMUSIM_KERNEL_SCHEDULER_H_

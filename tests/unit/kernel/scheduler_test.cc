@@ -1,0 +1,110 @@
+// Where threads run: each decision worked out by hand.
+#include "kernel/scheduler.h"
+
+#include <gtest/gtest.h>
+#include <string>
+#include <vector>
+
+#include "config/schema.h"
+
+namespace mmusim::kernel {
+namespace {
+
+trace::ThreadId thread(uint32_t tid) {
+  return {Pid(1), Tid(tid)};
+}
+
+class SchedulerTest : public testing::Test {
+ protected:
+  SchedulerTest() { Scheduler::declare(schema_); }
+  Scheduler make(unsigned cpus, bool affinity = true) {
+    config::Config config(schema_);
+    config.set("sched.affinity", affinity ? "true" : "false", "test");
+    return Scheduler(config, cpus);
+  }
+  static std::vector<uint32_t> turns(Scheduler& scheduler, const std::vector<uint32_t>& threads) {
+    std::vector<uint32_t> cpus;
+    for (const uint32_t tid : threads)
+      cpus.push_back(scheduler.turn(thread(tid)).value());
+    return cpus;
+  }
+  using Cpus = std::vector<uint32_t>;
+
+ private:
+  config::Schema schema_;
+};
+
+TEST_F(SchedulerTest, NewThreadsGoWhereFewestAre) {
+  Scheduler s = make(3);
+  EXPECT_EQ(turns(s, {1, 2, 3, 4, 5}), (Cpus{0, 1, 2, 0, 1}));
+  // And stay there.
+  EXPECT_EQ(turns(s, {5, 4, 3, 2, 1, 1}), (Cpus{1, 0, 2, 1, 0, 0}));
+}
+
+TEST_F(SchedulerTest, AThreadMovesWhenAnotherCpuHasTwoLess) {
+  Scheduler s = make(2);
+  EXPECT_EQ(turns(s, {1, 2, 3, 4}), (Cpus{0, 1, 0, 1}));
+  s.ended(thread(2));
+  EXPECT_EQ(turns(s, {1, 3}), (Cpus{0, 0}));  // two against one
+  s.ended(thread(4));
+  EXPECT_EQ(turns(s, {3, 1}), (Cpus{1, 0}));  // two against none: the first to come moves
+  EXPECT_EQ(turns(s, {3, 1}), (Cpus{1, 0}));
+}
+
+TEST_F(SchedulerTest, SleepersComeBackWhereTheyWereIfNobodyIsThere) {
+  Scheduler s = make(2);
+  EXPECT_EQ(turns(s, {1, 2}), (Cpus{0, 1}));
+  s.sleeps(thread(1));
+  s.sleeps(thread(1));  // still
+  EXPECT_EQ(turns(s, {1}), (Cpus{0}));
+  s.sleeps(thread(1));
+  EXPECT_EQ(turns(s, {3}), (Cpus{0}));  // where nobody is
+  EXPECT_EQ(turns(s, {1}), (Cpus{0}));  // one on each: the lowest
+  s.sleeps(thread(1));
+  s.ended(thread(2));
+  EXPECT_EQ(turns(s, {1}), (Cpus{1}));
+}
+
+TEST_F(SchedulerTest, PinnedThreadsStay) {
+  Scheduler s = make(4);
+  EXPECT_EQ(turns(s, {1, 2}), (Cpus{0, 1}));
+  s.pin(thread(1), CpuId(3));
+  EXPECT_EQ(turns(s, {1, 1}), (Cpus{3, 3}));
+  s.forked(thread(1), thread(5));
+  s.forked(thread(2), thread(6));
+  EXPECT_EQ(turns(s, {5, 6}), (Cpus{3, 0}));
+  EXPECT_EQ(turns(s, {1, 5}), (Cpus{3, 3}));  // though there are two and elsewhere none
+  s.ended(thread(5));
+  EXPECT_EQ(turns(s, {5}), (Cpus{2}));  // another thread of that name
+}
+
+TEST_F(SchedulerTest, WithoutAffinityThreadsGoRound) {
+  Scheduler s = make(3, false);
+  EXPECT_EQ(turns(s, {1, 1, 1, 1, 2, 2}), (Cpus{0, 1, 2, 0, 1, 2}));
+}
+
+TEST_F(SchedulerTest, CountsTurnsAndMoves) {
+  stats::Report none;
+  make(1).report(none);
+  EXPECT_TRUE(none.counters().empty());
+  Scheduler s = make(2);
+  turns(s, {1, 2, 3, 1});  // on 0, 1, 0, 0
+  s.ended(thread(2));
+  turns(s, {3, 1});  // 3 moves to 1
+  stats::Report report;
+  s.report(report);
+  const auto value = [&report](const std::string& name) {
+    for (const stats::Counter& counter : report.counters())
+      if (counter.name == name) return counter.value;
+    return ~uint64_t{0};
+  };
+  EXPECT_EQ(value("sched.cpus"), 2u);
+  EXPECT_EQ(value("sched.turns"), 6u);
+  EXPECT_EQ(value("sched.turns.cpu0"), 4u);
+  EXPECT_EQ(value("sched.turns.cpu1"), 2u);
+  EXPECT_EQ(value("sched.placed"), 3u);
+  EXPECT_EQ(value("sched.moved"), 1u);
+}
+
+}  // namespace
+}  // namespace mmusim::kernel
