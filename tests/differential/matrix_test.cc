@@ -208,6 +208,21 @@ TEST_P(ScriptMatrix, EveryScriptPassesTheChecks) {
   }
 }
 
+// Where threads run is not seen by the kernel, but for the switches.
+TEST_P(ScriptMatrix, SeveralCpusDoTheSame) {
+  std::map<unsigned, Counters> kernel;
+  for (const unsigned cpus : {1u, 4u}) {
+    config::Config config = config_of(schema_, target_, backend_);
+    config.set("run.trace", kTrace, "test");
+    config.set("run.limit", std::to_string(3000 * MMUSIM_MATRIX_STEPS), "test");
+    config.set("machine.cpus", std::to_string(cpus), "test");
+    for (const auto& [name, value] : counters_of(replay(config, {}).report))
+      if (name.starts_with("kernel.") && !name.starts_with("kernel.switches"))
+        kernel[cpus][name] = value;
+  }
+  EXPECT_EQ(kernel[1], kernel[4]);
+}
+
 // Where processes share tables, no stale translation is used either, and less is faulted in, if the
 // page table can share blocks of that size: a leaf table's span, or with a guarded table any.
 TEST_P(ScriptMatrix, SharedTablesPassTheChecks) {
