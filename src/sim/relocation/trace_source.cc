@@ -72,6 +72,7 @@ void require_reach(const config::Config& config, VirtAddr source_top, VirtAddr t
 }  // namespace
 
 void TraceSource::declare(config::Schema& schema) {
+  TimeSlices::declare(schema);
   schema.choice("run.relocate", "auto", {"auto", "off", "force"},
                 "Move the trace's addresses to where this architecture places programs. auto: if "
                 "the trace was recorded on another architecture or with another page size.");
@@ -80,6 +81,9 @@ void TraceSource::declare(config::Schema& schema) {
 TraceSource::TraceSource(const config::Config& config, const char* arch,
                          const mmu::AddressLayout& layout)
     : reader_(open(config)) {
+  if (const uint64_t quantum = config.number("sched.quantum"); quantum != 0)
+    slices_ = std::make_unique<TimeSlices>(quantum,
+                                           [this](trace::Batch& batch) { return recorded(batch); });
   const trace::Header& header = reader_.header();
   const std::string& wish = config.choice("run.relocate");
   const bool differs = header.isa != arch || header.page != layout.page;

@@ -1,5 +1,5 @@
 // A trace as the simulated machine is to see it: the reader, and between it and the replay loop,
-// where source and target differ, a relocation.
+// where source and target differ, a relocation, and where turns are to be shorter, time slices.
 //
 // Without one next() is the reader's, batch for batch. Errors in the constructor: those of the
 // reader; and when the machine's address space is smaller than the recording's, Error if the trace
@@ -14,30 +14,38 @@
 #include "config/schema.h"
 #include "mmu/layout.h"
 #include "sim/relocation/relocator.h"
+#include "sim/time_slices.h"
 #include "trace/reader.h"
 
 namespace mmusim::sim {
 
 class TraceSource {
  public:
-  static void declare(config::Schema& schema);  // run.relocate
+  static void declare(config::Schema& schema);  // run.relocate, sched.quantum
 
   // `arch` is the machine's name as trace headers give it.
   TraceSource(const config::Config& config, const char* arch, const mmu::AddressLayout& layout);
+  TraceSource(const TraceSource&) = delete;
+  TraceSource& operator=(const TraceSource&) = delete;
 
   bool next(trace::Batch& batch) {
-    if (relocator_ == nullptr) [[likely]]
-      return reader_.next(batch);
-    return next_relocated(batch);
+    return slices_ == nullptr ? recorded(batch) : slices_->next(batch);
   }
   [[nodiscard]] const trace::Reader& reader() const { return reader_; }
   void report(stats::Report& report) const;
 
  private:
+  // In the order of the recording.
+  bool recorded(trace::Batch& batch) {
+    if (relocator_ == nullptr) [[likely]]
+      return reader_.next(batch);
+    return next_relocated(batch);
+  }
   bool next_relocated(trace::Batch& batch);
 
   trace::Reader reader_;
   std::unique_ptr<Relocator> relocator_;  // null: addresses as recorded
+  std::unique_ptr<TimeSlices> slices_;    // null: turns as recorded
   std::vector<trace::Event> events_;      // made of one recorded event; from next_event_ on to do
   size_t next_event_ = 0;
   trace::ThreadId thread_;  // whose they are
