@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include "arch/x86/entry_bits.h"
 #include "arch/x86/steps.h"
 #include "base/units.h"
 
@@ -45,6 +46,8 @@ void MmuCounters::add(const MmuCounters& o) {
     levels[i].invalidated += o.levels[i].invalidated;
   }
   dirty_assists += o.dirty_assists;
+  direct_lookups += o.direct_lookups;
+  direct_misses += o.direct_misses;
   for (size_t i = 0; i < faults.size(); ++i)
     faults[i] += o.faults[i];
   for (size_t i = 0; i < leaves.size(); ++i)
@@ -53,7 +56,8 @@ void MmuCounters::add(const MmuCounters& o) {
   walker.add(o.walker);
 }
 
-Mmu::Mmu(const Options& options, mem::FrameMemory& frames, mem::ReferenceSink& sink)
+Mmu::Mmu(const Options& options, mem::FrameMemory& frames, mem::ReferenceSink& sink,
+         const DirectMap* direct_map)
     : paging_(options.paging),
       l1i_(options.l1i, k4K, true),
       l1d_(options.l1d, k4K, true),
@@ -61,7 +65,8 @@ Mmu::Mmu(const Options& options, mem::FrameMemory& frames, mem::ReferenceSink& s
       walker_(options, frames, path_),
       fetch_filter_(&l1i_.filter()),
       data_filter_(&l1d_.filter()),
-      context_(kNoContext) {
+      context_(kNoContext),
+      direct_map_(direct_map) {
   if (!options.l2.empty()) l2_.emplace(options.l2, k4K, false);
   if (!options.l2i.empty()) l2i_.emplace(options.l2i, k4K, false);
   tlb::Level* second = l2_ ? &*l2_ : nullptr;
@@ -89,6 +94,7 @@ void Mmu::on_every_level(Action action) {
 }
 
 mmu::Translation Mmu::access(VirtAddr va, AccessKind kind, bool retry) {
+  if (retry && direct_map_ != nullptr && table_ != nullptr) note_kernel_work(va);
   if (shadow_ == nullptr) return attempt(va, kind, retry);
   if (retry) shadow_->fill(va, kind, /*preload=*/true, path_);
   const mmu::Translation t = attempt(va, kind, retry);
@@ -174,6 +180,39 @@ mmu::Translation Mmu::dirty_assist(Side& side, VirtAddr va, AccessKind kind, tlb
   return finish(side, va, hit);
 }
 
+void Mmu::note_kernel_work(VirtAddr va) {
+  pt::WalkPath words;
+  const pt::Lookup found = table_->walk(va, words);
+  if (words.steps().empty() || found.entry == pt::kNone) return;
+  touch_directly(words.steps().back().address);
+  const uint64_t frame = AddressBits::get(found.entry) & ~(found.size.offset_mask() >> 12);
+  touch_directly(PhysAddr((frame + ((va - found.base) >> 12)) << 12));
+}
+
+void Mmu::touch_directly(PhysAddr address) {
+  Side& side = sides_[1];
+  const VirtAddr va = direct_map_->of(address);
+  ++counters_.direct_lookups;
+  if (const tlb::Level::Hit hit = side.first->find(va, pcid_)) {
+    side.first->touch(hit);
+    return;
+  }
+  if (side.second != nullptr) {
+    if (const tlb::Level::Hit hit = side.second->find(va, pcid_)) {
+      side.second->touch(hit);
+      side.first->fill(va, pcid_, leaf_of(*hit.payload, va));
+      return;
+    }
+  }
+  ++counters_.direct_misses;
+  path_.step(kDirectWalkStep);
+  const Walker::Result walk =
+      walker_.walk(direct_map_->root(), va, pcid_, AccessKind::Load, Privilege::Kernel);
+  MMUSIM_ASSERT(walk.fault == mmu::FaultReason::None);
+  if (side.second != nullptr) side.second->fill(va, pcid_, walk.leaf);
+  side.first->fill(va, pcid_, walk.leaf);
+}
+
 void Mmu::remark_lookup(const char* level, const tlb::Level::Hit& hit) {
   if (!hit) {
     path_.remark(fmt::format("{}: miss", level));
@@ -210,8 +249,9 @@ mmu::Translation Mmu::fault(VirtAddr va, mmu::FaultReason reason) {
   return {.fault = reason, .pfn = {}, .size = {}, .rights = {}};
 }
 
-void Mmu::load(pt::RootToken root, Pcid pcid, Shadow* shadow) {
+void Mmu::load(pt::RootToken root, Pcid pcid, Shadow* shadow, const pt::PageTable* table) {
   shadow_ = shadow;
+  table_ = table;
   root_ = root.address;
   pcid_ = pcid;
   context_ = uint64_t{pcid} << 52;
@@ -228,6 +268,7 @@ void Mmu::reload() {
 void Mmu::unload() {
   loaded_ = false;
   shadow_ = nullptr;
+  table_ = nullptr;
   context_ = kNoContext;
   ++generation_;
 }

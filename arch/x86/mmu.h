@@ -40,6 +40,10 @@
 // fault the kernel answers by a new PDPTE is followed by the retry, so that nothing comes in
 // between.
 //
+// **The kernel's accesses.** An access repeated after the kernel fixed its fault is preceded by
+// what the kernel did for it: two accesses through its direct map, to the page-table entry and to
+// the page, looked up in data TLBs like the program's, but counted apart (direct.*).
+//
 // **Refused.** Rights are checked on whatever entry was hit, without another walk. Any page fault
 // invalidates the page's TLB entries on both sides and levels, and the paging-structure-cache
 // entries for its address (Intel SDM vol. 3A, 4.10.4.1), so that the retry walks.
@@ -54,6 +58,7 @@
 #include <functional>
 #include <optional>
 
+#include "arch/x86/direct_map.h"
 #include "arch/x86/options.h"
 #include "arch/x86/shadow.h"
 #include "arch/x86/walker.h"
@@ -91,6 +96,8 @@ struct MmuCounters {
   std::array<SideCounters, 2> sides;   // [0] fetches, [1] data
   std::array<LevelCounters, kLevels> levels;
   uint64_t dirty_assists = 0;
+  uint64_t direct_lookups = 0;       // of the kernel's accesses
+  uint64_t direct_misses = 0;        // ... that no level knew
   std::array<uint64_t, 5> faults{};  // by FaultReason
   std::array<uint64_t, 3> leaves{};  // found by walks after a miss, by level: of 4K, 2M or 4M, 1G
   uint64_t pdpte_reloads = 0;        // CR3 loaded again because a PDPTE had changed
@@ -100,8 +107,10 @@ struct MmuCounters {
 
 class Mmu {
  public:
-  // `options`, `frames` and `sink` must outlive it.
-  Mmu(const Options& options, mem::FrameMemory& frames, mem::ReferenceSink& sink);
+  // `options`, `frames`, `sink` and `direct_map` must outlive it. Null: the kernel's accesses take
+  // no TLB entries.
+  Mmu(const Options& options, mem::FrameMemory& frames, mem::ReferenceSink& sink,
+      const DirectMap* direct_map = nullptr);
   Mmu(const Mmu&) = delete;
   Mmu& operator=(const Mmu&) = delete;
 
@@ -154,7 +163,9 @@ class Mmu {
   // --- What the kernel does to this CPU (SDM 4.10.4.1). None of these counts anything.
   // MOV CR3 with bit 63 set: no invalidation, but the PDPTEs are loaded. `shadow`: what `root` is
   // the root of, if it is a copy; it must outlive its use. Errors: see Walker::load_pdptes().
-  void load(pt::RootToken root, Pcid pcid, Shadow* shadow = nullptr);
+  // `table`: the kernel's, in which it does what a fault asks for; likewise. Null: not told.
+  void load(pt::RootToken root, Pcid pcid, Shadow* shadow = nullptr,
+            const pt::PageTable* table = nullptr);
   // No address space: every access faults as not present.
   void unload();
   // The page for the current PCID and global; every paging-structure-cache entry of the PCID.
@@ -200,6 +211,9 @@ class Mmu {
   mmu::Translation refill(Side& side, VirtAddr va, AccessKind kind, bool retry);
   mmu::Translation dirty_assist(Side& side, VirtAddr va, AccessKind kind, tlb::Payload before);
   Walker::Result walk(VirtAddr va, AccessKind kind);
+  // What the kernel touches to fix a fault at `va`: the entry, and the page.
+  void note_kernel_work(VirtAddr va);
+  void touch_directly(PhysAddr address);
   mmu::Translation finish(Side& side, VirtAddr va, const tlb::Level::Hit& hit);
   mmu::Translation fault(VirtAddr va, mmu::FaultReason reason);
   void mark_dirty(tlb::Level& level, VirtAddr va);
@@ -224,6 +238,8 @@ class Mmu {
   bool loaded_ = false;
   PhysAddr root_;
   Shadow* shadow_ = nullptr;
+  const DirectMap* direct_map_;
+  const pt::PageTable* table_ = nullptr;
   uint64_t generation_ = 0;
   MmuCounters counters_;
 };

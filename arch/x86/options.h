@@ -31,6 +31,7 @@ struct Options {
   // Entries of the paging-structure cache of each level: [1] PDE, [2] PDPTE, [3] PML4E, [4] PML5E.
   std::array<uint32_t, kMostLevels> walk_cache{};
 
+  bool direct_map = true;  // the kernel's own accesses take TLB entries
   bool pcid = true;
   unsigned pcid_slots = 6;
   uint64_t flush_ceiling = 33;

@@ -158,6 +158,13 @@ void report_mmu(const Options& options, const MmuCounters& sum, stats::Report& r
     report_second_level("tlb.l2i", fetch, sum.levels[kL2I], "instruction fetches", report);
   report_walker(options, sum, report);
   report_faults(options, sum, report);
+  if (!options.direct_map) return;
+  report.add(
+      "direct.lookups", sum.direct_lookups, "accesses",
+      "Lookups in the data TLB for the kernel's own accesses: two for each fault it fixed, to "
+      "the entry and to the page; in no other count of lookups.");
+  report.add("direct.misses", sum.direct_misses, "accesses",
+             "... that no level knew: walks of the kernel's tables.", "direct.lookups");
 }
 
 mmu::Summary summary_of(const Options& options, const MmuCounters& sum,

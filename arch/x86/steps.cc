@@ -14,6 +14,7 @@ constexpr mmu::Step kSteps[] = {
     {"shadow.fault", "Page fault because the copy the hardware walks lacks the page", 60, true},
     {"shadow.lookup", "The handler looks the page up in the kernel's page table", 10},
     {"shadow.fill", "The handler puts the page into the copy", 30},
+    {"direct_walk", "The hardware walks the kernel's tables, for an access of the kernel's", 0},
 };
 constexpr const char* kEntryNames[kMostLevels] = {"PTE", "PDE", "PDPTE", "PML4E", "PML5E"};
 

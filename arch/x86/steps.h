@@ -15,7 +15,14 @@
 
 namespace mmusim::x86 {
 
-enum : unsigned { kWalkStep, kAssistStep, kShadowFaultStep, kShadowLookupStep, kShadowFillStep };
+enum : unsigned {
+  kWalkStep,
+  kAssistStep,
+  kShadowFaultStep,
+  kShadowLookupStep,
+  kShadowFillStep,
+  kDirectWalkStep
+};
 std::span<const mmu::Step> steps();
 
 // describe_entry() of what is called so; nothing of other words.

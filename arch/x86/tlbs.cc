@@ -29,8 +29,9 @@ Tlbs::Tlbs(const Options& options, unsigned cpus, mem::FrameMemory& frames,
                     options.physical_bits < options.paging.most_physical_bits()
                         ? ", or raise paging.physical_bits"
                         : ""));
+  if (options_.direct_map) direct_map_.emplace(options_, frames);
   for (Cpu& cpu : cpus_) {
-    cpu.mmu = std::make_unique<Mmu>(options_, frames, sink);
+    cpu.mmu = std::make_unique<Mmu>(options_, frames, sink, direct_map_ ? &*direct_map_ : nullptr);
     cpu.slots.resize(options_.pcid ? options_.pcid_slots : 1);
   }
 }
@@ -66,7 +67,7 @@ void Tlbs::activate(CpuId id, MmId mm, pt::PageTable& table) {
   if (!options_.pcid) {
     ++counters_.switches_taken;
     cpu.slots[0] = {mm, generation};
-    cpu.mmu->load(root, 0, shadow);
+    cpu.mmu->load(root, 0, shadow, &table);
     cpu.mmu->invalidate_non_global();
     return;
   }
@@ -74,7 +75,7 @@ void Tlbs::activate(CpuId id, MmId mm, pt::PageTable& table) {
   for (unsigned slot = 0; slot < cpu.slots.size(); ++slot) {
     if (cpu.slots[slot].mm != mm) continue;
     cpu.current_slot = slot;
-    cpu.mmu->load(root, pcid_of(slot), shadow);
+    cpu.mmu->load(root, pcid_of(slot), shadow, &table);
     if (cpu.slots[slot].generation == generation) {
       ++counters_.switches_kept;
     } else {
@@ -90,7 +91,7 @@ void Tlbs::activate(CpuId id, MmId mm, pt::PageTable& table) {
   cpu.next_slot = (slot + 1) % static_cast<unsigned>(cpu.slots.size());
   cpu.current_slot = slot;
   cpu.slots[slot] = {mm, generation};
-  cpu.mmu->load(root, pcid_of(slot), shadow);
+  cpu.mmu->load(root, pcid_of(slot), shadow, &table);
   ++counters_.switches_taken;
   ++counters_.pcid_invalidations;
   cpu.mmu->invalidate_pcid(pcid_of(slot));
@@ -260,6 +261,7 @@ void Tlbs::for_each_entry(const std::function<void(const mmu::CachedTranslation&
   for (uint32_t id = 0; id < cpus_.size(); ++id) {
     const Cpu& cpu = cpus_[id];
     cpu.mmu->for_each_entry([&](const char* where, const tlb::EntryView& entry) {
+      if (direct_map_ && entry.base >= direct_map_->base()) return;  // the kernel's, for good
       // A global entry is of whoever runs.
       const MmId mm =
           entry.payload.global ? cpu.current : user_of(cpu, static_cast<Pcid>(entry.space));

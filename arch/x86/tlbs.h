@@ -46,6 +46,7 @@
 #include <cstdint>
 #include <map>
 #include <memory>
+#include <optional>
 #include <unordered_map>
 #include <vector>
 
@@ -137,6 +138,7 @@ class Tlbs final : public mmu::TlbMaintenance {
   const mem::ReferenceSink* sink_;
   std::unique_ptr<ShadowMemory> shadow_memory_;  // null: direct
   std::map<MmId, std::unique_ptr<Shadow>> shadows_;
+  std::optional<DirectMap> direct_map_;
   std::vector<Cpu> cpus_;
   std::unordered_map<MmId, uint64_t> generations_;      // looked up only, never iterated
   std::unordered_map<MmId, pt::PageTable*> populated_;  // likewise

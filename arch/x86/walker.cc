@@ -116,7 +116,8 @@ void Walker::set_bits(PhysAddr address, unsigned level, uint64_t entry, uint64_t
                 .what = entry_name(level)});
 }
 
-Walker::Result Walker::walk(PhysAddr root, VirtAddr va, Pcid pcid, AccessKind kind) {
+Walker::Result Walker::walk(PhysAddr root, VirtAddr va, Pcid pcid, AccessKind kind,
+                            Privilege privilege) {
   const unsigned top = paging_.walked() - 1;
   const std::optional<WalkStart> cached = caches_.find(va, pcid);
   WalkStart start = cached.value_or(WalkStart{top, root, {}});
@@ -174,7 +175,9 @@ Walker::Result Walker::walk(PhysAddr root, VirtAddr va, Pcid pcid, AccessKind ki
                          (rights.user ? unsigned{Rights::kUser} : 0u)),
         .dirty = DirtyBit::get(entry) != 0,
         .global = GlobalBit::get(entry) != 0};
-    if (!user_may(found.rights, kind)) return {.fault = mmu::FaultReason::Protection, .leaf = {}};
+    const bool allowed =
+        privilege == Privilege::User ? user_may(found.rights, kind) : found.rights.allows(kind);
+    if (!allowed) return {.fault = mmu::FaultReason::Protection, .leaf = {}};
     const uint64_t dirty = writes(kind) && !found.dirty ? DirtyBit::kMask : 0;
     if ((accessed | dirty) != 0) set_bits(address, level, entry, accessed | dirty);
     found.dirty = found.dirty || dirty != 0;

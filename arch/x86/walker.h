@@ -47,6 +47,8 @@ struct WalkCounters {
   void add(const WalkCounters& o);
 };
 
+enum class Privilege : uint8_t { User, Kernel };
+
 class Walker {
  public:
   // `path` is told each reference; all must outlive it.
@@ -57,7 +59,8 @@ class Walker {
     tlb::Leaf leaf;  // valid without fault
   };
   // REQUIRES: paging.has_address(va).
-  Result walk(PhysAddr root, VirtAddr va, Pcid pcid, AccessKind kind);
+  Result walk(PhysAddr root, VirtAddr va, Pcid pcid, AccessKind kind,
+              Privilege privilege = Privilege::User);
 
   // With PAE, to be called for each MOV CR3; nothing otherwise. Errors: Error when `root` is not
   // where CR3 could say, below 4 GiB.
