@@ -227,7 +227,7 @@ void misses(benchmark::State& state, const char* name) {
   const PageShift page = machine.page();
   OracleMmu oracle(levels_of(Arch::read_options(config)), page);
   sim::ReplayLoop<typename Arch::Tlbs> exact(machine.tlbs(), machine.kernel(), machine.sink(),
-                                            nullptr, page);
+                                             nullptr, page);
   sim::ReplayLoop<OracleMmu> tlb_only(oracle, machine.kernel(), machine.sink(), nullptr, page);
   const Trace trace(machine.layout(), page, static_cast<uint64_t>(state.range(0)));
   const std::string path =
