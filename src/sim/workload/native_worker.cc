@@ -5,6 +5,7 @@
 #include <csetjmp>
 #include <csignal>
 #include <cstring>
+#include <sanitizer/asan_interface.h>
 #include <sched.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
@@ -248,6 +249,7 @@ int64_t Worker::start_thread(const Step& step, uint64_t number) {
   Worker& worker = *room.worker;
   worker.self_ = {.index = step.other, .own_faults = 0, .shares_memory = false, .stacks = 0};
   worker.base_ = base_;
+  ASAN_UNPOISON_MEMORY_REGION(room.stack.data(), room.stack.size());
   // It touches nothing that has not been faulted in, so that it can begin beside its parent.
   const auto start = [](void* thread) -> int {
     prctl(PR_SET_PDEATHSIG, SIGKILL);
@@ -269,6 +271,8 @@ int64_t Worker::vfork_child(const Step& step, uint64_t number) {
   child_ = {.index = child, .own_faults = 0, .shares_memory = true, .stacks = me.stacks + 1};
   child_step_ = number;
   std::vector<char>& stack = stacks_[me.stacks];
+  // Who ran there before did not return from its functions.
+  ASAN_UNPOISON_MEMORY_REGION(stack.data(), stack.size());
   const auto start = [](void* worker) -> int { static_cast<Worker*>(worker)->start_vforked(); };
   const pid_t pid =
       clone(start, stack.data() + stack.size(), CLONE_VM | CLONE_VFORK | SIGCHLD, this);
