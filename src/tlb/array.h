@@ -119,7 +119,8 @@ class TlbArray {
                 sizeof(Tag) % sizeof(uint64_t) == 0);
 
   static uint16_t digest(const Tag& tag) {
-    std::array<uint64_t, sizeof(Tag) / sizeof(uint64_t)> words;
+    constexpr size_t kBytes = sizeof(Tag);
+    std::array<uint64_t, kBytes / sizeof(uint64_t)> words;
     std::memcpy(words.data(), &tag, sizeof tag);
     uint64_t mixed = 0;
     for (const uint64_t word : words)
