@@ -133,7 +133,6 @@ TEST_F(TimeSlicesTest, NothingIsLostOrChanged) {
   const auto history = [](const auto& next) {
     History all;
     trace::Batch batch;
-    trace::Totals totals;
     for (uint64_t events = 0; next(batch);) {
       if (batch.event != nullptr) {
         ++events;
