@@ -51,7 +51,7 @@ TEST_P(SwapPressure, IsNotForTheProgramToSee) {
   config::Schema schema;
   declare(schema);
   uint64_t swapped_out = 0;
-  for (uint64_t seed = 1; seed <= MMUSIM_PRESSURE_SEEDS; ++seed) {
+  for (uint64_t seed = 1; seed <= 40; ++seed) {
     const std::string script =
         differential::RandomScript(seed,
                                    {.lock = false, .brk = true, .free = false, .most_pages = 13})
