@@ -51,10 +51,12 @@ int64_t result_of(int64_t system_call) {
 }  // namespace
 
 void ThreadRooms::furnish(const Plan& plan, const Worker& first) {
-  for (unsigned process = 0; process < plan.threads.size(); ++process)
-    if (plan.threads[process])
-      rooms_[process] = {.worker = std::make_unique<Worker>(first),
-                         .stack = std::vector<char>(kThreadStack)};
+  for (unsigned process = 0; process < plan.threads.size(); ++process) {
+    if (!plan.threads[process]) continue;
+    Room& room = rooms_[process];
+    room.worker = std::make_unique<Worker>(first);
+    room.stack.resize(kThreadStack);
+  }
 }
 
 Worker::Worker(const NativeOptions& options, const Plan& plan, const std::vector<int>& files,
