@@ -64,4 +64,9 @@ std::string format_count(uint64_t count) {
   return digits;
 }
 
+std::string format_rights(Rights rights) {
+  return {rights.has(Rights::kRead) ? 'r' : '-', rights.has(Rights::kWrite) ? 'w' : '-',
+          rights.has(Rights::kExec) ? 'x' : '-'};
+}
+
 }  // namespace mmusim

@@ -1,4 +1,4 @@
-// Numbers as people write them: "64K" in; "64K", "1,234,567" out.
+// Numbers as people write them: "64K" in; "64K", "1,234,567" out. And rights.
 #ifndef MMUSIM_BASE_UNITS_H_
 #define MMUSIM_BASE_UNITS_H_
 
@@ -6,6 +6,8 @@
 #include <optional>
 #include <string>
 #include <string_view>
+
+#include "base/types.h"
 
 namespace mmusim {
 
@@ -19,6 +21,9 @@ std::string format_size(uint64_t bytes);
 
 // With thousands separators: 1234567 -> "1,234,567".
 std::string format_count(uint64_t count);
+
+// "rwx", with '-' for what there is no right to.
+std::string format_rights(Rights rights);
 
 }  // namespace mmusim
 

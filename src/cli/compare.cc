@@ -1,15 +1,14 @@
 // compare: a trace or script on several machines and page tables.
 #include <algorithm>
 #include <fmt/format.h>
-#include <memory>
 #include <string>
 #include <vector>
 
 #include "base/error.h"
-#include "base/output_file.h"
 #include "cli/arguments.h"
 #include "cli/command.h"
 #include "cli/config_files.h"
+#include "cli/json_output.h"
 #include "cli/output.h"
 #include "cli/simulate.h"
 #include "report/comparison_table.h"
@@ -88,10 +87,7 @@ void compare(const Words& words) {
       comparison.runs.push_back({std::move(name), std::move(config), {}, {}});
     }
   comparison.base = base_of(arguments, comparison.runs);
-  const bool to_stdout = arguments.has("json") && arguments.text("json") == "-";
-  std::unique_ptr<OutputFile> json;
-  if (arguments.has("json") && !to_stdout)
-    json = std::make_unique<OutputFile>(arguments.text("json"));
+  JsonOutput json(arguments);
 
   if (scripted) {
     const sim::workload::Plan plan = load_plan(source);
@@ -108,9 +104,9 @@ void compare(const Words& words) {
       run.report = std::move(result.report);
     }
   }
-  if (json) json->write(report::comparison_json(comparison));
-  if (json) json->commit();
-  print(to_stdout ? report::comparison_json(comparison) : report::comparison_table(comparison));
+  const std::string document = json.wanted() ? report::comparison_json(comparison) : "";
+  json.write(document);
+  print(json.to_stdout() ? document : report::comparison_table(comparison));
 }
 
 }  // namespace mmusim::cli

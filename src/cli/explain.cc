@@ -3,15 +3,14 @@
 
 #include <charconv>
 #include <fmt/format.h>
-#include <memory>
 #include <optional>
 #include <string>
 #include <vector>
 
 #include "base/error.h"
-#include "base/output_file.h"
 #include "cli/arguments.h"
 #include "cli/command.h"
+#include "cli/json_output.h"
 #include "cli/output.h"
 #include "cli/simulate.h"
 #include "report/explanation.h"
@@ -82,10 +81,7 @@ void explain(const Words& words) {
   std::vector<Setting> settings;
   if (!scripted) settings.push_back({"run.trace", heading.source, "the command line"});
   const config::Config config = simulation_config(arguments, schema, settings);
-  const bool to_stdout = arguments.has("json") && arguments.text("json") == "-";
-  std::unique_ptr<OutputFile> json;
-  if (arguments.has("json") && !to_stdout)
-    json = std::make_unique<OutputFile>(arguments.text("json"));
+  JsonOutput json(arguments);
 
   sim::Choice choice;
   std::optional<sim::workload::Plan> script;
@@ -103,18 +99,11 @@ void explain(const Words& words) {
   heading.machine = config.text("machine.name");
   heading.arch = config.choice("machine.arch");
   heading.page_table = config.choice("machine.page_table");
-  if (json || to_stdout) {
-    const std::string document =
-        report::explanation_json(heading, explanation, provenance_of(config), config);
-    if (json) {
-      json->write(document);
-      json->commit();
-    } else {
-      print(document);
-      return;
-    }
-  }
-  print(report::explanation_text(heading, explanation));
+  const std::string document =
+      json.wanted() ? report::explanation_json(heading, explanation, provenance_of(config), config)
+                    : "";
+  json.write(document);
+  print(json.to_stdout() ? document : report::explanation_text(heading, explanation));
 }
 
 }  // namespace mmusim::cli

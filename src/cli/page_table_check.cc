@@ -1,12 +1,11 @@
 // page-table check: the conformance kit, on any page table.
 #include <fmt/format.h>
-#include <memory>
 #include <string>
 
 #include "base/error.h"
-#include "base/output_file.h"
 #include "cli/arguments.h"
 #include "cli/command.h"
+#include "cli/json_output.h"
 #include "cli/output.h"
 #include "pt/conformance/check.h"
 #include "pt/plugin.h"
@@ -66,10 +65,7 @@ void page_table_check(const Words& words) {
 
   const report::ConformanceHeading heading{.name = arguments.text("KIND|FILE"),
                                            .seed = arguments.number("seed", 1)};
-  const bool to_stdout = arguments.has("json") && arguments.text("json") == "-";
-  std::unique_ptr<OutputFile> json;
-  if (arguments.has("json") && !to_stdout)
-    json = std::make_unique<OutputFile>(arguments.text("json"));
+  JsonOutput json(arguments);
 
   pt::conformance::Options options;
   options.settings = config.effective();
@@ -89,9 +85,8 @@ void page_table_check(const Words& words) {
     verdict = pt::conformance::check(*backend, options);
   }
   const std::string document = report::conformance_json(heading, verdict);
-  if (json) json->write(document);
-  if (json) json->commit();
-  print(to_stdout ? document : report::conformance_text(heading, verdict));
+  json.write(document);
+  print(json.to_stdout() ? document : report::conformance_text(heading, verdict));
   if (!verdict.failures.empty())
     throw Error(heading.name, fmt::format("{} promises of the page-table interface are broken",
                                           verdict.failures.size()));

@@ -8,6 +8,7 @@
 #include "base/output_file.h"
 #include "cli/arguments.h"
 #include "cli/command.h"
+#include "cli/json_output.h"
 #include "cli/output.h"
 #include "cli/simulate.h"
 #include "pt/drawing.h"
@@ -134,11 +135,8 @@ void page_table_footprint(const Words& words) {
 
   // Opened before the work, so that a mistyped name does not cost it.
   std::unique_ptr<OutputFile> dot;
-  std::unique_ptr<OutputFile> json;
   if (arguments.has("dot")) dot = std::make_unique<OutputFile>(arguments.text("dot"));
-  const bool to_stdout = arguments.has("json") && arguments.text("json") == "-";
-  if (arguments.has("json") && !to_stdout)
-    json = std::make_unique<OutputFile>(arguments.text("json"));
+  JsonOutput json(arguments);
 
   config.set("machine.page_table", names.front(), "--page-tables");
   Source source(arguments, config);
@@ -162,10 +160,9 @@ void page_table_footprint(const Words& words) {
   }
   const std::string document =
       report::footprint_json(heading, footprints, provenance_of(config, names), config);
-  if (json) json->write(document);
-  if (json) json->commit();
+  json.write(document);
   if (dot) dot->commit();
-  print(to_stdout ? document : report::footprint_table(heading, footprints));
+  print(json.to_stdout() ? document : report::footprint_table(heading, footprints));
 }
 
 }  // namespace mmusim::cli

@@ -1,12 +1,11 @@
 // workload simulate, native and check.
 #include <fmt/format.h>
-#include <memory>
 #include <string>
 
 #include "base/error.h"
-#include "base/output_file.h"
 #include "cli/arguments.h"
 #include "cli/command.h"
+#include "cli/json_output.h"
 #include "cli/output.h"
 #include "cli/simulate.h"
 #include "report/replay_table.h"
@@ -61,29 +60,22 @@ void workload_simulate(const Words& words) {
   if (!arguments.parse(words)) return;
   const wl::Plan plan = load_plan(arguments.text("SCRIPT"));
   const config::Config config = wl::script_config(simulation_config(arguments, schema), plan);
-  const bool to_stdout = arguments.has("json") && arguments.text("json") == "-";
-  std::unique_ptr<OutputFile> json;
-  if (arguments.has("json") && !to_stdout)
-    json = std::make_unique<OutputFile>(arguments.text("json"));
+  JsonOutput json(arguments);
   const wl::Simulated result = wl::simulate(config, plan);
-  if (arguments.has("json")) {
-    const std::string document =
-        report::workload_json(plan, result.outcome, provenance_of(config), config, result.report);
-    if (to_stdout) {
-      print(document);
-      return;
-    }
-    json->write(document);
-    json->commit();
-  }
+  const std::string document =
+      json.wanted() ? report::workload_json(plan, result.outcome, provenance_of(config), config,
+                                            result.report)
+                    : "";
+  json.write(document);
   report::Heading heading;
   heading.machine = config.text("machine.name");
   heading.arch = config.choice("machine.arch");
   heading.page_table = config.choice("machine.page_table");
   heading.program = plan.name();
   heading.checked = config.flag("run.check");
-  print(report::workload_table(plan, result.outcome) + "\n" +
-        report::replay_table(heading, result.report));
+  print(json.to_stdout() ? document
+                         : report::workload_table(plan, result.outcome) + "\n" +
+                               report::replay_table(heading, result.report));
 }
 
 void workload_native(const Words& words) {

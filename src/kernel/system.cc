@@ -37,8 +37,7 @@ void System::pin(trace::ThreadId thread, CpuId cpu) {
 void System::sleep(trace::ThreadId thread) {
   if (scheduler.cpus() == 1) return;
   scheduler.sleeps(thread);
-  for (uint32_t id = 0; id < cpus_.size(); ++id)
-    if (cpus_[id].process != nullptr && cpus_[id].thread == thread) go_idle(id);
+  stop(thread);
   if (turn_ == thread) turn_.reset();
 }
 
@@ -55,6 +54,11 @@ void System::stop(const Process& process) {
     if (cpus_[id].process == &process) go_idle(id);
 }
 
+void System::stop(trace::ThreadId thread) {
+  for (uint32_t id = 0; id < cpus_.size(); ++id)
+    if (cpus_[id].process != nullptr && cpus_[id].thread == thread) go_idle(id);
+}
+
 void System::tell_sharing(const Process& process) {
   if (process.mm == nullptr) return;
   core.platform.tlbs->shared(process.mm->id, process.mm->users > 1 || process.threads.size() > 1);
@@ -65,8 +69,7 @@ void System::run(CpuId cpu_id, trace::ThreadId thread) {
   Cpu& cpu = cpu_slot(cpu_id);
   if (cpu.process != nullptr && cpu.thread == thread) return;
   Process& process = process_of(thread);
-  for (uint32_t id = 0; id < cpus_.size(); ++id)
-    if (cpus_[id].process != nullptr && cpus_[id].thread == thread) go_idle(id);
+  stop(thread);
   cpu.thread = thread;
   cpu.process = &process;
   ++core.counters.switches;
@@ -218,8 +221,7 @@ void System::exit_thread(trace::ThreadId thread, int32_t status) {
   }
   process.threads.erase(thread.tid);
   end_turn(thread);
-  for (uint32_t id = 0; id < cpus_.size(); ++id)
-    if (cpus_[id].process == &process && cpus_[id].thread == thread) go_idle(id);
+  stop(thread);
   tell_sharing(process);
 }
 

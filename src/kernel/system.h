@@ -101,6 +101,7 @@ class System {
   // Whoever ran here does so no longer.
   void go_idle(uint32_t cpu);
   void stop(const Process& process);
+  void stop(trace::ThreadId thread);
   void end_turn(trace::ThreadId thread);
   void tell_sharing(const Process& process);
 

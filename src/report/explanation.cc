@@ -10,19 +10,11 @@ namespace {
 
 using sim::Told;
 
-std::string rights_text(Rights rights) {
-  std::string text;
-  text += rights.has(Rights::kRead) ? 'r' : '-';
-  text += rights.has(Rights::kWrite) ? 'w' : '-';
-  text += rights.has(Rights::kExec) ? 'x' : '-';
-  return text;
-}
-
 std::string outcome_text(const sim::Explanation& explanation) {
   const mmu::Translation& t = explanation.outcome;
   if (!t.ok()) return fmt::format("no translation: {}", mmu::name_of(t.fault));
   return fmt::format("frame {:#x}, in a page of {}, {}", t.pfn.value(), format_size(t.size.bytes()),
-                     rights_text(t.rights));
+                     format_rights(t.rights));
 }
 
 std::string reference_text(const Told& told) {
@@ -131,7 +123,7 @@ std::string explanation_json(const ExplanationHeading& heading, const sim::Expla
   if (t.ok()) {
     document["outcome"]["frame"] = t.pfn.value();
     document["outcome"]["page_bytes"] = t.size.bytes();
-    document["outcome"]["rights"] = rights_text(t.rights);
+    document["outcome"]["rights"] = format_rights(t.rights);
   }
   return document.dump(2, ' ', false, Json::error_handler_t::replace) + "\n";
 }

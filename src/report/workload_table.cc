@@ -22,14 +22,15 @@ constexpr size_t kMostFailures = 20;
 
 struct Field {
   const char* heading;
+  const char* key;  // in JSON
   int64_t Counted::*value;
 };
-constexpr Field kFields[] = {{"minor faults", &Counted::minor_faults},
-                             {"anon KiB", &Counted::anonymous},
-                             {"file KiB", &Counted::file},
-                             {"tables KiB", &Counted::tables},
-                             {"areas", &Counted::areas},
-                             {"pool KiB", &Counted::pool}};
+constexpr Field kFields[] = {{"minor faults", "minor_faults", &Counted::minor_faults},
+                             {"anon KiB", "anonymous_kib", &Counted::anonymous},
+                             {"file KiB", "file_kib", &Counted::file},
+                             {"tables KiB", "tables_kib", &Counted::tables},
+                             {"areas", "areas", &Counted::areas},
+                             {"pool KiB", "pool_kib", &Counted::pool}};
 
 // Those that are shown: the pool only where the script uses it.
 std::span<const Field> fields_of(const Plan& plan) {
@@ -108,15 +109,10 @@ std::string workload_json(const Plan& plan, const Outcome& outcome,
   document["script"] = plan.name();
   Json& measures = document["measures"] = Json::array();
   for (size_t i = 0; i < plan.measures.size(); ++i) {
-    const Counted& counted = outcome.measures[i];
-    measures.push_back({{"name", plan.measures[i].name},
-                        {"process", plan.measures[i].process},
-                        {"minor_faults", counted.minor_faults},
-                        {"anonymous_kib", counted.anonymous},
-                        {"file_kib", counted.file},
-                        {"tables_kib", counted.tables},
-                        {"areas", counted.areas},
-                        {"pool_kib", counted.pool}});
+    Json measure = {{"name", plan.measures[i].name}, {"process", plan.measures[i].process}};
+    for (const Field& field : kFields)
+      measure[field.key] = outcome.measures[i].*field.value;
+    measures.push_back(std::move(measure));
   }
   document["failed"] = outcome.failed;
   Json& failures = document["failures"] = Json::array();

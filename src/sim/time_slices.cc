@@ -138,7 +138,6 @@ bool TimeSlices::next(trace::Batch& batch) {
     }
     if (event_) {
       batch = *std::exchange(event_, std::nullopt);
-      threads_.clear();
       return true;
     }
     if (ended_) return false;

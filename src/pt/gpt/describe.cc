@@ -17,15 +17,6 @@ std::string guard_text(const GuardedEntry& e, uint64_t rest, unsigned consumed) 
                          : fmt::format("differs at bit {}", kKeyBits - 1 - consumed - common));
 }
 
-std::string rights_text(Rights rights) {
-  std::string text;
-  text += rights.has(Rights::kRead) ? 'r' : '-';
-  text += rights.has(Rights::kWrite) ? 'w' : '-';
-  text += rights.has(Rights::kExec) ? 'x' : '-';
-  text += rights.has(Rights::kUser) ? 'u' : '-';
-  return text;
-}
-
 }  // namespace
 
 // A step's part is how many bits of the address were used on the way to it.
@@ -51,8 +42,8 @@ WordText Gpt::describe(const WalkStep& step, VirtAddr va) const {
       break;
     }
     case Kind::Shared:
-      text.fields = fmt::format("kind=shared {} root={:#x} rights={}", guard, e.address().value(),
-                                rights_text(e.mask()));
+      text.fields = fmt::format("kind=shared {} root={:#x} rights={}{}", guard, e.address().value(),
+                                format_rights(e.mask()), e.mask().has(Rights::kUser) ? 'u' : '-');
       break;
   }
   return text;

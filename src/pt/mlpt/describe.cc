@@ -14,10 +14,9 @@ constexpr std::array<const char*, kMostLevels - 1> kNames = {"PTE", "PMD entry",
 
 WordText Mlpt::describe(const WalkStep& step, VirtAddr va) const {
   const unsigned level = step.level;
-  const Table table{
-      .address = step.address - shape_->index(va, level) * word_bytes(),
-      .words = frames_->words(step.address - shape_->index(va, level) * word_bytes())};
-  const Entry e = word(table, shape_->index(va, level));
+  const uint64_t index = shape_->index(va, level);
+  const PhysAddr address = step.address - index * word_bytes();
+  const Entry e = word({.address = address, .words = frames_->words(address)}, index);
   return {.what = level == shape_->top() ? "PGD entry" : kNames.at(level),
           .fields = e == kNone ? "none" : format_->describe(e, shape_->size(level))};
 }

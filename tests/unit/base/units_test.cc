@@ -57,5 +57,11 @@ TEST(Units, SeparatesThousands) {
   EXPECT_EQ(format_count(~uint64_t{0}), "18,446,744,073,709,551,615");
 }
 
+TEST(Units, WritesRights) {
+  EXPECT_EQ(format_rights(Rights()), "---");
+  EXPECT_EQ(format_rights(Rights(Rights::kRead | Rights::kExec | Rights::kUser)), "r-x");
+  EXPECT_EQ(format_rights(Rights(Rights::kWrite)), "-w-");
+}
+
 }  // namespace
 }  // namespace mmusim
