@@ -63,13 +63,13 @@ enum class Cause : uint8_t {
 };
 
 struct MmuCounters {
-  std::array<uint64_t, 4> accesses{};   // by AccessKind, as count() was told
-  std::array<SideCounters, 2> sides;    // [0] fetches, [1] data
-  std::array<LevelCounters, 2> levels;  // likewise
-  std::array<uint64_t, 5> faults{};     // by FaultReason
-  std::array<uint64_t, 5> causes{};     // by Cause
-  uint64_t table_loads = 0;             // from the linear table
-  uint64_t table_misses = 0;            // ... whose page was not in the DTB
+  std::array<uint64_t, 4> accesses{};                 // by AccessKind, as count() was told
+  std::array<SideCounters, 2> sides;                  // [0] fetches, [1] data
+  std::array<LevelCounters, 2> levels;                // likewise
+  std::array<uint64_t, mmu::kFaultReasons> faults{};  // by FaultReason
+  std::array<uint64_t, 5> causes{};                   // by Cause
+  uint64_t table_loads = 0;                           // from the linear table
+  uint64_t table_misses = 0;                          // ... whose page was not in the DTB
   void add(const MmuCounters& o);
 };
 

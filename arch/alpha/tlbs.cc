@@ -63,13 +63,14 @@ void Tlbs::load(Cpu& cpu, MmId mm, pt::PageTable& table) {
   cpu.mmu->load(number >= 0 ? static_cast<Asn>(number) : new_number(cpu, mm), table);
 }
 
-void Tlbs::activate(CpuId id, MmId mm, pt::PageTable& table) {
+bool Tlbs::activate(CpuId id, MmId mm, pt::PageTable& table) {
   MMUSIM_ASSERT(id.value() < cpus_.size());
   Cpu& cpu = cpus_[id.value()];
-  if (cpu.current == mm) return;
+  if (cpu.current == mm) return true;
   ++counters_.switches;
   tables_[mm] = &table;
   load(cpu, mm, table);
+  return true;
 }
 
 template <class Action>

@@ -57,7 +57,7 @@ class Tlbs final : public mmu::TlbMaintenance {
   // The number an address space has on a CPU; -1: none.
   [[nodiscard]] int number_of(CpuId cpu, MmId mm) const;
 
-  void activate(CpuId cpu, MmId mm, pt::PageTable& table) override;
+  bool activate(CpuId cpu, MmId mm, pt::PageTable& table) override;
   void shared(MmId mm, bool more_than_one) override;
   void flush_range(MmId mm, VirtRange range, PageShift stride, bool freed_tables) override;
   void flush_mm(MmId mm) override;

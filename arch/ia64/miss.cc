@@ -147,7 +147,10 @@ bool Mmu::fill_linear(VirtAddr va) {
   ++counters.lookups;
   const Found found = search(*table_, va, kLinearFill);
   if (!found.present) return false;
-  linear_->put(va, base_page_of(found, va));
+  if (!linear_->put(va, base_page_of(found, va))) {
+    miss_fault_ = mmu::FaultReason::NoMemory;
+    return false;
+  }
   ++counters.fills;
   return true;
 }
@@ -200,7 +203,7 @@ Mmu::Hit Mmu::set_bits(Side& side, VirtAddr va, Rid rid, bool dirty) {
   if (options_->walker == Walker::Long) vhpt_->update(va, rid, found.translation);
   if (linear_ != nullptr) {
     found.translation = base_page_of(found, va);
-    linear_->put(va, found.translation);
+    linear_->put(va, found.translation);  // or not: then the next walk finds nothing
   }
   drop_own();
   return insert(side, va, rid, found.translation,

@@ -79,7 +79,7 @@ struct MmuCounters {
   uint64_t walks_refused = 0;  // ... that ended at another tag or a reserved encoding
   uint64_t identity_lookups = 0;
   uint64_t identity_misses = 0;
-  std::array<uint64_t, 5> faults{};  // by FaultReason
+  std::array<uint64_t, mmu::kFaultReasons> faults{};  // by FaultReason
   VhptCounters vhpt;
   void add(const MmuCounters& o);
 };

@@ -94,11 +94,11 @@ mmu::Summary summary_of(const Options& options, const MmuCounters& sum,
   s.hardware_walks = sum.walks;
   s.traps = paths.traps();
   s.handler_instructions = paths.instructions();
-  if (options.walker == Walker::Long || linear.peak_bytes != 0) {
+  if (options.walker == Walker::Long || linear.copies.peak_bytes != 0) {
     s.soft_lookups = sum.walks;
     s.soft_hits = sum.walks_hit - sum.walks_absent;
   }
-  s.soft_bytes = options.walker == Walker::Long ? vhpt_bytes : linear.peak_bytes;
+  s.soft_bytes = options.walker == Walker::Long ? vhpt_bytes : linear.copies.peak_bytes;
   s.flushes = flushes.range_flushes + flushes.context_flushes + flushes.full_flushes;
   s.flushed_pages = flushes.ptc_local + flushes.ptc_global;
   s.interrupts = flushes.interrupts;
@@ -191,12 +191,15 @@ void report_soft_tlb(const Options& options, const MmuCounters& sum, const Linea
                "nothing; 0 where the linear table is the page table's own.");
     report.add("linear.fills", linear.fills, "entries", "... that found the page and copied it.",
                "linear.lookups");
-    report.add("linear.purged", linear.purged, "entries",
+    report.add("linear.copies.purged", linear.copies.purged, "entries",
                "Words removed from copies by flushes of ranges.");
-    report.add("linear.dropped", linear.dropped, "events",
-               "Copies emptied whole by flushes of address spaces.");
-    report.add("linear.bytes.peak", linear.peak_bytes, "bytes",
+    report.add("linear.copies.dropped", linear.copies.dropped, "events",
+               "Copies emptied whole by flushes of address spaces, or for want of memory.");
+    report.add("linear.bytes.peak", linear.copies.peak_bytes, "bytes",
                "Most memory the copies took at one time, beside the page tables' own.");
+    if (linear.copies.no_room != 0)
+      report.add("linear.no_room", linear.copies.no_room, "entries",
+                 "Words there was no memory for in the copy, until the kernel had made some.");
   }
 }
 

@@ -29,7 +29,7 @@ Tlbs::Tlbs(const Options& options, unsigned cpus, mem::FrameMemory& frames,
     : options_(options), sink_(&sink), contexts_(options.rid_bits), cpus_(cpus) {
   MMUSIM_ASSERT(cpus > 0 && cpus <= 64);
   if (options_.walker == Walker::Short && !direct)
-    linear_memory_ = std::make_unique<LinearMemory>(options_.levels, frames, sink);
+    linear_tables_ = std::make_unique<LinearTables>(options_.levels, frames, sink);
   const PhysAddr code = reserve_code(frames);
   for (Cpu& cpu : cpus_)
     cpu.mmu = std::make_unique<Mmu>(options_, frames, sink, direct, code);
@@ -40,16 +40,19 @@ Context Tlbs::context(MmId mm) const {
   return found == spaces_.end() ? 0 : found->second.context;
 }
 
-void Tlbs::activate(CpuId id, MmId mm, pt::PageTable& table) {
+bool Tlbs::activate(CpuId id, MmId mm, pt::PageTable& table) {
   MMUSIM_ASSERT(id.value() < cpus_.size());
   Cpu& cpu = cpus_[id.value()];
   Space& space = spaces_[mm];
-  if (cpu.current == mm && space.context != 0) return;
+  if (cpu.current == mm && space.context != 0) return true;
+  if (linear_tables_ != nullptr && space.linear == nullptr) {
+    space.linear = linear_tables_->make(mm);
+    if (space.linear == nullptr) return false;
+  }
   ++counters_.switches;
   space.table = &table;
-  if (linear_memory_ != nullptr && space.linear == nullptr)
-    space.linear = std::make_unique<LinearTable>(*linear_memory_, mm);
   load(id, mm, space);
+  return true;
 }
 
 void Tlbs::load(CpuId id, MmId mm, Space& space) {
@@ -83,7 +86,7 @@ void Tlbs::flush_range(MmId mm, VirtRange range, PageShift stride, bool freed_ta
     return;
   }
   pt::Gather gather;
-  space.linear->purge(range, gather);
+  space.linear->copy().purge(range, gather);
   if (gather.freed_tables()) {
     range.begin = std::min(range.begin, gather.range().begin);
     range.end = std::max(range.end, gather.range().end);
@@ -136,23 +139,45 @@ void Tlbs::flush_mm(MmId mm) {
   if (found == spaces_.end()) return;
   Space& space = found->second;
   pt::Gather gather;
-  if (space.linear != nullptr) space.linear->drop(gather);
-  if (space.context != 0) {
-    ++counters_.context_flushes;
-    contexts_.give_up(space.context);
-    space.context = 0;
-    const bool alone = cpus_[asker().value()].current == mm && !space.shared;
-    if (!alone)
-      counters_.interrupts += static_cast<uint64_t>(std::popcount(space.ran_on & ~asker_bit()));
-    for (uint32_t id = 0; id < cpus_.size(); ++id) {
-      if (cpus_[id].current != mm) continue;
-      if (id == asker().value() || !alone)
-        load(CpuId(id), mm, space);
-      else
-        leave(cpus_[id]);
-    }
-  }
+  if (space.linear != nullptr) space.linear->copy().drop(gather);
+  change_context(mm, space);
   gather.release_tables();
+}
+
+void Tlbs::change_context(MmId mm, Space& space) {
+  if (space.context == 0) return;
+  ++counters_.context_flushes;
+  contexts_.give_up(space.context);
+  space.context = 0;
+  const bool alone = cpus_[asker().value()].current == mm && !space.shared;
+  if (!alone)
+    counters_.interrupts += static_cast<uint64_t>(std::popcount(space.ran_on & ~asker_bit()));
+  for (uint32_t id = 0; id < cpus_.size(); ++id) {
+    if (cpus_[id].current != mm) continue;
+    if (id == asker().value() || !alone)
+      load(CpuId(id), mm, space);
+    else
+      leave(cpus_[id]);
+  }
+}
+
+// Roots go too, but those a CPU has loaded.
+bool Tlbs::shrink() {
+  bool gave = false;
+  for (auto& [mm, space] : spaces_) {
+    if (space.linear == nullptr) continue;
+    const bool loaded = std::any_of(cpus_.begin(), cpus_.end(),
+                                    [mm = mm](const Cpu& cpu) { return cpu.current == mm; });
+    pt::Gather gather;
+    space.linear->copy().drop(gather);
+    if (gather.freed_tables() || !loaded) {
+      gave = true;
+      change_context(mm, space);
+    }
+    gather.release_tables();
+    if (!loaded) space.linear.reset();
+  }
+  return gave;
 }
 
 void Tlbs::flush_local_page(CpuId id, MmId mm, VirtAddr va) {
@@ -160,7 +185,7 @@ void Tlbs::flush_local_page(CpuId id, MmId mm, VirtAddr va) {
   Cpu& cpu = cpus_[id.value()];
   const auto found = spaces_.find(mm);
   if (found == spaces_.end()) return;
-  if (found->second.linear != nullptr) found->second.linear->forget(va);
+  if (found->second.linear != nullptr) found->second.linear->copy().forget(va);
   if (cpu.current != mm || found->second.context == 0) return;
   ++counters_.ptc_local;
   cpu.mmu->purge_page(va);
@@ -219,16 +244,17 @@ void Tlbs::for_each_entry(const std::function<void(const mmu::CachedTranslation&
   }
   for (const auto& [mm, space] : spaces_) {
     if (space.linear == nullptr) continue;
-    space.linear->for_each([&visit, owner = mm](VirtAddr base, pt::Entry entry) {
-      if (PresentBit::get(entry) == 0) return;
-      visit({.cpu = CpuId(0),
-             .mm = owner,
-             .base = base,
-             .size = kPage,
-             .pfn = Pfn(FrameField::get(entry) << 12 >> kPage.log2()),
-             .rights = rights_of(entry),
-             .where = "linear table"});
-    });
+    space.linear->copy().table().for_each_leaf(
+        [&visit, owner = mm](VirtAddr base, PageShift, pt::Entry entry) {
+          if (PresentBit::get(entry) == 0) return;
+          visit({.cpu = CpuId(0),
+                 .mm = owner,
+                 .base = base,
+                 .size = kPage,
+                 .pfn = Pfn(FrameField::get(entry) << 12 >> kPage.log2()),
+                 .rights = rights_of(entry),
+                 .where = "linear table"});
+        });
   }
 }
 
@@ -254,7 +280,7 @@ void Tlbs::report(stats::Report& report) const {
     if (cpu.mmu->vhpt() != nullptr) vhpt_bytes += cpu.mmu->vhpt()->bytes();
   }
   const LinearCounters linear =
-      linear_memory_ == nullptr ? LinearCounters{} : linear_memory_->counters;
+      linear_tables_ == nullptr ? LinearCounters{} : linear_tables_->counters();
   mmu::Summary summary = summary_of(options_, sum, paths, counters_, linear, vhpt_bytes);
   summary.cpus = static_cast<unsigned>(cpus_.size());
   mmu::report_summary(summary, *sink_, report);

@@ -65,12 +65,13 @@ class Tlbs final : public mmu::TlbMaintenance {
   // 0: none now.
   [[nodiscard]] Context context(MmId mm) const;
 
-  void activate(CpuId cpu, MmId mm, pt::PageTable& table) override;
+  bool activate(CpuId cpu, MmId mm, pt::PageTable& table) override;
   void shared(MmId mm, bool more_than_one) override { spaces_[mm].shared = more_than_one; }
   void flush_range(MmId mm, VirtRange range, PageShift stride, bool freed_tables) override;
   void flush_mm(MmId mm) override;
   void flush_local_page(CpuId cpu, MmId mm, VirtAddr va) override;
   void forget(MmId mm) override;
+  bool shrink() override;
 
   void for_each_entry(
       const std::function<void(const mmu::CachedTranslation&)>& visit) const override;
@@ -94,6 +95,7 @@ class Tlbs final : public mmu::TlbMaintenance {
 
   void load(CpuId id, MmId mm, Space& space);
   static void leave(Cpu& cpu);
+  void change_context(MmId mm, Space& space);
   [[nodiscard]] uint64_t asker_bit() const { return uint64_t{1} << asker().value(); }
   void flush_hardware_range(Space& space, MmId mm, VirtRange range, bool freed_tables);
   void purge_range(const Space& space, MmId mm, VirtRange range, bool table);
@@ -103,7 +105,7 @@ class Tlbs final : public mmu::TlbMaintenance {
 
   Options options_;
   const mem::ReferenceSink* sink_;
-  std::unique_ptr<LinearMemory> linear_memory_;  // null: none is kept
+  std::unique_ptr<LinearTables> linear_tables_;  // null: none are kept
   Contexts contexts_;
   std::map<MmId, Space> spaces_;
   std::vector<Cpu> cpus_;

@@ -69,9 +69,9 @@ struct MmuCounters {
   std::array<uint64_t, 4> accesses{};  // by AccessKind, as count() was told
   std::array<SideCounters, 2> sides;   // [0] fetches, [1] data
   std::array<LevelCounters, kLevels> levels;
-  std::array<uint64_t, 5> faults{};  // by FaultReason
-  uint64_t hash_faults = 0;          // storage interrupts
-  uint64_t hash_faults_fixed = 0;    // ... that hash_page was enough for
+  std::array<uint64_t, mmu::kFaultReasons> faults{};  // by FaultReason
+  uint64_t hash_faults = 0;                           // storage interrupts
+  uint64_t hash_faults_fixed = 0;                     // ... that hash_page was enough for
   uint64_t preloads = 0;
   SlbCounters slb;
   void add(const MmuCounters& o);

@@ -51,10 +51,10 @@ Context Tlbs::lowest_free() const {
   return static_cast<Context>(owners_.size());
 }
 
-void Tlbs::activate(CpuId id, MmId mm, pt::PageTable& table) {
+bool Tlbs::activate(CpuId id, MmId mm, pt::PageTable& table) {
   MMUSIM_ASSERT(id.value() < cpus_.size());
   Cpu& cpu = cpus_[id.value()];
-  if (cpu.current == mm) return;
+  if (cpu.current == mm) return true;
   ++counters_.switches;
   Space& space = spaces_[mm];
   if (space.context == 0) {
@@ -68,6 +68,7 @@ void Tlbs::activate(CpuId id, MmId mm, pt::PageTable& table) {
   space.ran_on |= uint64_t{1} << id.value();
   cpu.current = mm;
   cpu.mmu->load(space.context, table);
+  return true;
 }
 
 bool Tlbs::is_local(const Space& space) const {

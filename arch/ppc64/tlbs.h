@@ -55,7 +55,7 @@ class Tlbs final : public mmu::TlbMaintenance {
   // 0: none.
   [[nodiscard]] Context context(MmId mm) const;
 
-  void activate(CpuId cpu, MmId mm, pt::PageTable& table) override;
+  bool activate(CpuId cpu, MmId mm, pt::PageTable& table) override;
   void flush_range(MmId mm, VirtRange range, PageShift stride, bool freed_tables) override;
   void flush_mm(MmId mm) override;
   // Nothing: an entry that allows too little leads to a hash fault, which mends it.

@@ -73,7 +73,7 @@ struct MmuCounters {
   uint64_t linear_lookups = 0;
   uint64_t linear_misses = 0;
   uint64_t linear_tsb_hits = 0;
-  std::array<uint64_t, 5> faults{};  // by FaultReason
+  std::array<uint64_t, mmu::kFaultReasons> faults{};  // by FaultReason
   void add(const MmuCounters& o);
 };
 

@@ -74,12 +74,12 @@ const Tsb* Tlbs::huge_tsb(MmId mm) const {
 
 // --- Switches
 
-void Tlbs::activate(CpuId id, MmId mm, pt::PageTable& table) {
+bool Tlbs::activate(CpuId id, MmId mm, pt::PageTable& table) {
   MMUSIM_ASSERT(id.value() < cpus_.size());
   Cpu& cpu = cpus_[id.value()];
   Space& space = spaces_[mm];
   const bool knows = is_valid(space) && (space.ran_on & bit_of(id.value())) != 0;
-  if (cpu.current == mm && knows) return;
+  if (cpu.current == mm && knows) return true;
   ++counters_.switches;
   space.table = &table;
   cpu.current = mm;
@@ -90,10 +90,11 @@ void Tlbs::activate(CpuId id, MmId mm, pt::PageTable& table) {
   }
   if (!is_valid(space)) take_context(mm, space);
   load(cpu, space);
-  if ((space.ran_on & bit_of(id.value())) != 0) return;
+  if ((space.ran_on & bit_of(id.value())) != 0) return true;
   space.ran_on |= bit_of(id.value());
   ++counters_.context_demaps;
   cpu.mmu->demap_context(space.context);
+  return true;
 }
 
 void Tlbs::take_context(MmId mm, Space& space) {

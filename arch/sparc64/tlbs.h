@@ -81,7 +81,7 @@ class Tlbs final : public mmu::TlbMaintenance {
   [[nodiscard]] const Tsb* base_tsb(MmId mm) const;
   [[nodiscard]] const Tsb* huge_tsb(MmId mm) const;
 
-  void activate(CpuId cpu, MmId mm, pt::PageTable& table) override;
+  bool activate(CpuId cpu, MmId mm, pt::PageTable& table) override;
   void shared(MmId mm, bool more_than_one) override { spaces_[mm].shared = more_than_one; }
   void flush_range(MmId mm, VirtRange range, PageShift stride, bool freed_tables) override;
   void flush_mm(MmId mm) override;

@@ -98,10 +98,16 @@ mmu::Translation Mmu::access(VirtAddr va, AccessKind kind, bool retry) {
   if (shadow_ == nullptr) return attempt(va, kind, retry);
   if (retry) shadow_->fill(va, kind, /*preload=*/true, path_);
   const mmu::Translation t = attempt(va, kind, retry);
-  const bool page_fault =
-      t.fault == mmu::FaultReason::NotPresent || t.fault == mmu::FaultReason::Protection;
-  if (!page_fault || !shadow_->fill(va, kind, /*preload=*/false, path_)) return t;
-  return attempt(va, kind, /*retry=*/true);
+  if (t.fault != mmu::FaultReason::NotPresent && t.fault != mmu::FaultReason::Protection) return t;
+  switch (shadow_->fill(va, kind, /*preload=*/false, path_)) {
+    case Shadow::Fill::Done:
+      return attempt(va, kind, /*retry=*/true);
+    case Shadow::Fill::NoRoom:
+      return {.fault = mmu::FaultReason::NoMemory, .pfn = {}, .size = {}, .rights = {}};
+    case Shadow::Fill::Refused:
+      break;
+  }
+  return t;
 }
 
 mmu::Translation Mmu::attempt(VirtAddr va, AccessKind kind, bool retry) {

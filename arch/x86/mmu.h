@@ -96,9 +96,9 @@ struct MmuCounters {
   std::array<SideCounters, 2> sides;   // [0] fetches, [1] data
   std::array<LevelCounters, kLevels> levels;
   uint64_t dirty_assists = 0;
-  uint64_t direct_lookups = 0;       // of the kernel's accesses
-  uint64_t direct_misses = 0;        // ... that no level knew
-  std::array<uint64_t, 5> faults{};  // by FaultReason
+  uint64_t direct_lookups = 0;                        // of the kernel's accesses
+  uint64_t direct_misses = 0;                         // ... that no level knew
+  std::array<uint64_t, mmu::kFaultReasons> faults{};  // by FaultReason
   std::array<uint64_t, 3> leaves{};  // found by walks after a miss, by level: of 4K, 2M or 4M, 1G
   uint64_t pdpte_reloads = 0;        // CR3 loaded again because a PDPTE had changed
   WalkCounters walker;

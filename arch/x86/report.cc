@@ -186,11 +186,11 @@ mmu::Summary summary_of(const Options& options, const MmuCounters& sum,
     s.hardware_walks += started;
   s.traps = path.traps();
   s.handler_instructions = path.instructions();
-  if (shadows.peak_bytes != 0) {
+  if (shadows.copies.peak_bytes != 0) {
     s.soft_lookups = s.hardware_walks;
     s.soft_hits = s.hardware_walks - shadows.lookups;
   }
-  s.soft_bytes = shadows.peak_bytes;
+  s.soft_bytes = shadows.copies.peak_bytes;
   s.flushes = flushes.page_flushes + flushes.full_flushes;
   s.flushed_pages = flushes.invlpg;
   s.interrupts = flushes.interrupts;
@@ -246,12 +246,15 @@ void report_shadows(const ShadowCounters& shadows, stats::Report& report) {
              "Entries made writable at the first store to a page.", "shadow.fills");
   report.add("shadow.preloads", shadows.preloads, "entries",
              "Entries put into the copy by the kernel's own page-fault handling.");
-  report.add("shadow.purged", shadows.purged, "entries",
+  report.add("shadow.purged", shadows.copies.purged, "entries",
              "Entries removed from the copy by flushes of ranges.");
-  report.add("shadow.dropped", shadows.dropped, "events",
-             "Copies emptied whole by flushes of address spaces.");
-  report.add("shadow.bytes.peak", shadows.peak_bytes, "bytes",
+  report.add("shadow.dropped", shadows.copies.dropped, "events",
+             "Copies emptied whole by flushes of address spaces, or for want of memory.");
+  report.add("shadow.bytes.peak", shadows.copies.peak_bytes, "bytes",
              "Most memory the copies took at one time, beside the page tables' own.");
+  if (shadows.copies.no_room != 0)
+    report.add("shadow.no_room", shadows.copies.no_room, "entries",
+               "Entries there was no memory for in the copy, until the kernel had made some.");
 }
 
 }  // namespace mmusim::x86

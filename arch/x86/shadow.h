@@ -1,11 +1,11 @@
 // The radix table that x86 hardware walks when the kernel's page table is one it cannot read.
 //
-// A Shadow is one address space's: a table in the hardware's own format, in simulated memory, kept
-// as a software TLB of the kernel's table. It starts empty. A walk that faults is first shown to
-// fill(), which looks the page up in the kernel's table, as the page-fault handler of such a kernel
-// would, and if that allows the access puts it here; only what the kernel's table does not allow is
-// a fault for the kernel. A flush of the kernel's is a purge() here before the TLBs are flushed;
-// the tables emptied by it are freed after.
+// A Shadow is one address space's: a mmu::TableCopy in the hardware's own format, kept as a
+// software TLB of the kernel's table. It starts empty. A walk that faults is first shown to fill(),
+// which looks the page up in the kernel's table, as the page-fault handler of such a kernel would,
+// and if that allows the access puts it here; only what the kernel's table does not allow is a
+// fault for the kernel. A flush of the kernel's is a purge() here before the TLBs are flushed; the
+// tables emptied by it are freed after.
 //
 // Accessed and dirty bits live in the kernel's table: fill() sets accessed there, and dirty at the
 // first store, up to which the page is mapped read-only here (hardware's own A and D updates would
@@ -21,6 +21,7 @@
 #include <cstdint>
 #include <functional>
 #include <memory>
+#include <utility>
 
 #include "arch/x86/entry_format.h"
 #include "arch/x86/options.h"
@@ -28,10 +29,9 @@
 #include "mem/frames.h"
 #include "mem/sink.h"
 #include "mmu/miss_path.h"
+#include "mmu/table_copy.h"
 #include "pt/gather.h"
-#include "pt/mlpt/mlpt.h"
 #include "pt/page_table.h"
-#include "pt/table_allocator.h"
 
 namespace mmusim::x86 {
 
@@ -40,60 +40,63 @@ struct ShadowCounters {
   uint64_t fills = 0;        // ... that found what the access needed
   uint64_t preloads = 0;     // pages put here right after the kernel fixed a fault
   uint64_t dirty_fills = 0;  // fills whose purpose was to let the first store through
-  uint64_t purged = 0;       // entries removed by flushes of ranges
-  uint64_t dropped = 0;      // whole tables given up by flushes of address spaces
-  uint64_t bytes = 0;        // of shadow tables now, roots included
-  uint64_t peak_bytes = 0;
+  mmu::CopyCounters copies;
 };
 
+class Shadow;
+
 // What all shadows of a machine share.
-class ShadowMemory {
+class Shadows {
  public:
-  ShadowMemory(const Options& options, mem::FrameMemory& frames, mem::ReferenceSink& sink);
-  ShadowMemory(const ShadowMemory&) = delete;
-  ShadowMemory& operator=(const ShadowMemory&) = delete;
+  Shadows(const Options& options, mem::FrameMemory& frames, mem::ReferenceSink& sink)
+      : format_(options.paging),
+        copies_(format_, radix_geometry(options.paging, options.gigabyte_pages), k4K,
+                "paging.levels", frames, sink) {}
+  Shadows(const Shadows&) = delete;
+  Shadows& operator=(const Shadows&) = delete;
 
-  [[nodiscard]] const EntryFormat& format() const { return format_; }
-  [[nodiscard]] const pt::Environment& environment() const { return environment_; }
-  [[nodiscard]] const pt::mlpt::Shape& shape() const { return shape_; }
-  // Errors: Error when simulated memory is exhausted.
-  [[nodiscard]] PhysAddr new_root(MmId mm);
-  void note_bytes();
-
-  ShadowCounters counters;
+  // An empty one; null when there is no memory for its root. `table`, the kernel's, must outlive
+  // it.
+  [[nodiscard]] std::unique_ptr<Shadow> make(MmId mm, pt::PageTable& table);
+  [[nodiscard]] ShadowCounters counters() const {
+    ShadowCounters all = counters_;
+    all.copies = copies_.counters;
+    return all;
+  }
 
  private:
+  friend class Shadow;
   EntryFormat format_;
-  pt::TableAllocator allocator_;
-  pt::Environment environment_;
-  pt::mlpt::Shape shape_;
+  mmu::TableCopies copies_;
+  ShadowCounters counters_;
 };
 
 class Shadow {
  public:
-  // `memory` and `table`, the kernel's, must outlive it.
-  Shadow(ShadowMemory& memory, MmId mm, pt::PageTable& table);
+  Shadow(Shadows& shared, std::unique_ptr<mmu::TableCopy> copy, pt::PageTable& table)
+      : shared_(shared), kernel_table_(table), copy_(std::move(copy)) {}
 
-  [[nodiscard]] PhysAddr root() const { return radix_.root().address; }
-  // Whether the kernel's table allows the access; if so the hardware finds it from now on.
-  // `preload`: the kernel has just fixed a fault here. `path` is told. Errors: Error when memory is
-  // exhausted.
-  bool fill(VirtAddr va, AccessKind kind, bool preload, mmu::MissPath& path);
-  // What is in `range` goes; emptied tables into the gather. Flush, then release them.
-  void purge(VirtRange range, pt::Gather& gather);
-  // Everything goes.
-  void drop(pt::Gather& gather);
+  enum class Fill : uint8_t {
+    Done,     // the hardware finds it from now on
+    Refused,  // the kernel's table does not allow the access
+    NoRoom,   // it does, but there is no memory for tables here
+  };
+  // `preload`: the kernel has just fixed a fault here. `path` is told.
+  Fill fill(VirtAddr va, AccessKind kind, bool preload, mmu::MissPath& path);
+
+  [[nodiscard]] PhysAddr root() const { return copy_->table().root().address; }
+  // As mmu::TableCopy's.
+  void purge(VirtRange range, pt::Gather& gather) { copy_->purge(range, gather); }
+  void drop(pt::Gather& gather) { copy_->drop(gather); }
 
   // Every translation the hardware could find here.
   void for_each(const std::function<void(VirtAddr base, PageShift size, Pfn pfn, Rights rights)>&
                     visit) const;
 
  private:
-  pt::Slot slot_for(VirtAddr va, PageShift size);
-
-  ShadowMemory& memory_;
+  Shadows& shared_;
   pt::PageTable& kernel_table_;
-  pt::mlpt::Mlpt radix_;
+  std::unique_ptr<mmu::TableCopy> copy_;
 };
 
 }  // namespace mmusim::x86

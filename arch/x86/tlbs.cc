@@ -16,7 +16,7 @@ Tlbs::Tlbs(const Options& options, unsigned cpus, mem::FrameMemory& frames,
            mem::ReferenceSink& sink, bool direct)
     : options_(options),
       sink_(&sink),
-      shadow_memory_(direct ? nullptr : std::make_unique<ShadowMemory>(options_, frames, sink)),
+      shadow_maker_(direct ? nullptr : std::make_unique<Shadows>(options_, frames, sink)),
       cpus_(cpus) {
   MMUSIM_ASSERT(cpus > 0);
   if ((frames.total_frames() - 1) << k4K.log2() >> options.physical_bits != 0)
@@ -41,25 +41,28 @@ uint64_t Tlbs::generation_of(MmId mm) const {
   return found == generations_.end() ? 0 : found->second;
 }
 
-Shadow* Tlbs::shadow_of(MmId mm, pt::PageTable& table) {
-  if (shadow_memory_ == nullptr) return nullptr;
-  std::unique_ptr<Shadow>& shadow = shadows_[mm];
-  if (shadow == nullptr) shadow = std::make_unique<Shadow>(*shadow_memory_, mm, table);
-  return shadow.get();
+bool Tlbs::prepare_shadow(MmId mm, pt::PageTable& table) {
+  if (shadow_maker_ == nullptr || shadows_.contains(mm)) return true;
+  auto made = shadow_maker_->make(mm, table);
+  if (made == nullptr) return false;
+  shadows_.emplace(mm, std::move(made));
+  return true;
 }
 
-void Tlbs::activate(CpuId id, MmId mm, pt::PageTable& table) {
+bool Tlbs::activate(CpuId id, MmId mm, pt::PageTable& table) {
   MMUSIM_ASSERT(id.value() < cpus_.size());
+  if (!prepare_shadow(mm, table)) return false;
   Cpu& cpu = cpus_[id.value()];
   const bool was_idle = std::exchange(cpu.idle, false);
   if (cpu.current == mm) {
     if (was_idle) resume(cpu);
-    return;
+    return true;
   }
   ++counters_.switches;
   cpu.current = mm;
   const uint64_t generation = generation_of(mm);
-  Shadow* const shadow = shadow_of(mm, table);
+  const auto found = shadows_.find(mm);
+  Shadow* const shadow = found == shadows_.end() ? nullptr : found->second.get();
   if (options_.paging.is_pae() && shadow == nullptr) populate(mm, table);
   const pt::RootToken root =
       shadow == nullptr ? table.root() : pt::RootToken{.address = shadow->root(), .extra = 0};
@@ -69,7 +72,7 @@ void Tlbs::activate(CpuId id, MmId mm, pt::PageTable& table) {
     cpu.slots[0] = {mm, generation};
     cpu.mmu->load(root, 0, shadow, &table);
     cpu.mmu->invalidate_non_global();
-    return;
+    return true;
   }
 
   for (unsigned slot = 0; slot < cpu.slots.size(); ++slot) {
@@ -84,7 +87,7 @@ void Tlbs::activate(CpuId id, MmId mm, pt::PageTable& table) {
       cpu.mmu->invalidate_pcid(pcid_of(slot));
       cpu.slots[slot].generation = generation;
     }
-    return;
+    return true;
   }
 
   const unsigned slot = cpu.next_slot;
@@ -95,6 +98,7 @@ void Tlbs::activate(CpuId id, MmId mm, pt::PageTable& table) {
   ++counters_.switches_taken;
   ++counters_.pcid_invalidations;
   cpu.mmu->invalidate_pcid(pcid_of(slot));
+  return true;
 }
 
 void Tlbs::idle(CpuId id) {
@@ -147,7 +151,7 @@ void Tlbs::flush_now(MmId mm, bool freed_tables, Action action) {
 }
 
 void Tlbs::flush_range(MmId mm, VirtRange range, PageShift stride, bool freed_tables) {
-  if (shadow_memory_ == nullptr) {
+  if (shadow_maker_ == nullptr) {
     flush_hardware_range(mm, range, stride, freed_tables);
     return;
   }
@@ -156,7 +160,6 @@ void Tlbs::flush_range(MmId mm, VirtRange range, PageShift stride, bool freed_ta
   if (shadow != shadows_.end()) shadow->second->purge(range, gather);
   flush_hardware_range(mm, range, stride, gather.freed_tables());
   gather.release_tables();
-  shadow_memory_->note_bytes();
 }
 
 void Tlbs::flush_mm(MmId mm) {
@@ -164,9 +167,24 @@ void Tlbs::flush_mm(MmId mm) {
   const auto shadow = shadows_.find(mm);
   if (shadow != shadows_.end()) shadow->second->drop(gather);
   flush_hardware_mm(mm, gather.freed_tables());
-  if (!gather.freed_tables()) return;
   gather.release_tables();
-  shadow_memory_->note_bytes();
+}
+
+// Roots go too, but those a CPU has loaded.
+bool Tlbs::shrink() {
+  bool gave = false;
+  for (auto it = shadows_.begin(); it != shadows_.end();) {
+    const auto& [mm, shadow] = *it;
+    pt::Gather gather;
+    shadow->drop(gather);
+    const bool loaded = std::any_of(cpus_.begin(), cpus_.end(),
+                                    [mm = mm](const Cpu& cpu) { return cpu.current == mm; });
+    if (gather.freed_tables() || !loaded) flush_hardware_mm(mm, /*freed_tables=*/true);
+    gave = gave || gather.freed_tables() || !loaded;
+    gather.release_tables();
+    it = loaded ? std::next(it) : shadows_.erase(it);
+  }
+  return gave;
 }
 
 void Tlbs::flush_hardware_range(MmId mm, VirtRange range, PageShift stride, bool freed_tables) {
@@ -307,7 +325,7 @@ void Tlbs::report(stats::Report& report) const {
     path.add(cpu.mmu->path());
   }
   const ShadowCounters shadows =
-      shadow_memory_ == nullptr ? ShadowCounters{} : shadow_memory_->counters;
+      shadow_maker_ == nullptr ? ShadowCounters{} : shadow_maker_->counters();
   mmu::Summary summary = summary_of(options_, sum, counters_, shadows, path);
   summary.cpus = static_cast<unsigned>(cpus_.size());
   mmu::report_summary(summary, *sink_, report);

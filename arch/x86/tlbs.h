@@ -85,7 +85,7 @@ class Tlbs final : public mmu::TlbMaintenance {
   [[nodiscard]] unsigned cpus() const { return static_cast<unsigned>(cpus_.size()); }
   [[nodiscard]] const FlushCounters& flush_counters() const { return counters_; }
 
-  void activate(CpuId cpu, MmId mm, pt::PageTable& table) override;
+  bool activate(CpuId cpu, MmId mm, pt::PageTable& table) override;
   void idle(CpuId cpu) override;
   void flush_range(MmId mm, VirtRange range, PageShift stride, bool freed_tables) override;
   void flush_mm(MmId mm) override;
@@ -93,6 +93,7 @@ class Tlbs final : public mmu::TlbMaintenance {
   // For a caller that comes without a fault the page goes, uncounted.
   void flush_local_page(CpuId cpu, MmId mm, VirtAddr va) override;
   void forget(MmId mm) override;
+  bool shrink() override;
 
   void for_each_entry(
       const std::function<void(const mmu::CachedTranslation&)>& visit) const override;
@@ -120,8 +121,9 @@ class Tlbs final : public mmu::TlbMaintenance {
   [[nodiscard]] uint64_t generation_of(MmId mm) const;
   // The address space that can use entries of this PCID; kNobody: none.
   [[nodiscard]] MmId user_of(const Cpu& cpu, Pcid pcid) const;
-  // What the hardware is given for the address space; null: the kernel's table itself.
-  Shadow* shadow_of(MmId mm, pt::PageTable& table);
+  // Where the hardware cannot read the kernel's table: makes what it is given for the address
+  // space. False: there is no memory for it.
+  bool prepare_shadow(MmId mm, pt::PageTable& table);
   void flush_hardware_range(MmId mm, VirtRange range, PageShift stride, bool freed_tables);
   void flush_hardware_mm(MmId mm, bool freed_tables);
   void populate(MmId mm, pt::PageTable& table);
@@ -136,7 +138,7 @@ class Tlbs final : public mmu::TlbMaintenance {
 
   Options options_;
   const mem::ReferenceSink* sink_;
-  std::unique_ptr<ShadowMemory> shadow_memory_;  // null: direct
+  std::unique_ptr<Shadows> shadow_maker_;  // null: direct
   std::map<MmId, std::unique_ptr<Shadow>> shadows_;
   std::optional<DirectMap> direct_map_;
   std::vector<Cpu> cpus_;

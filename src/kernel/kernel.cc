@@ -1,5 +1,6 @@
 #include "kernel/kernel.h"
 
+#include "kernel/reclaim.h"
 #include "kernel/replay.h"
 #include "kernel/report.h"
 #include "kernel/special.h"
@@ -51,6 +52,11 @@ FaultOutcome Kernel::fault(CpuId cpu, VirtAddr va, AccessKind kind, mmu::FaultRe
   if (process == nullptr || process->mm == nullptr || hopeless) {
     ++system.core.counters.refused;
     return FaultOutcome::Refused;
+  }
+  if (reason == mmu::FaultReason::NoMemory) {
+    if (make_room(system.core, 0)) return FaultOutcome::Fixed;
+    ++system.core.counters.no_memory;
+    return FaultOutcome::NoMemory;
   }
   return user_fault(system.context(*process, cpu), va, kind);
 }

@@ -33,9 +33,12 @@ uint64_t reclaim(Core& core, uint64_t target) {
 }  // namespace
 
 bool make_room(Core& core, unsigned attempt) {
-  if (core.swap == nullptr || attempt >= kAttempts) return false;
-  ++core.counters.reclaim_runs;
-  return reclaim(core, kCluster << attempt) != 0;
+  if (attempt >= kAttempts) return false;
+  if (core.swap != nullptr) {
+    ++core.counters.reclaim_runs;
+    if (reclaim(core, kCluster << attempt) != 0) return true;
+  }
+  return core.platform.tlbs->shrink();
 }
 
 ZapBatch& Reclaimer::batch(AddressSpace& mm) {

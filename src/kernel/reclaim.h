@@ -24,7 +24,8 @@
 namespace mmusim::kernel {
 
 // After the `attempt`th failure (from 0) for want of memory: whether to try again. Each time frees
-// twice as many; 16 attempts, as Linux's MAX_RECLAIM_RETRIES.
+// twice as many; 16 attempts, as Linux's MAX_RECLAIM_RETRIES. Where no page can be freed (or there
+// is no swap space) software TLBs are asked for the memory they can do without.
 bool make_room(Core& core, unsigned attempt);
 
 class Reclaimer {

@@ -9,6 +9,16 @@
 
 namespace mmusim::kernel {
 
+namespace {
+
+[[noreturn]] void no_memory_for_tables(Pid pid) {
+  throw Error(
+      "", fmt::format("no simulated memory is left for the page table of process {}", pid.value()),
+      "give the machine more with mem.bytes");
+}
+
+}  // namespace
+
 System::Cpu& System::cpu_slot(CpuId cpu) {
   if (cpu.value() >= cpus_.size()) {
     if (cpu.value() >= kMaxCpus)
@@ -77,7 +87,9 @@ void System::run(CpuId cpu_id, trace::ThreadId thread) {
   if (cpu.mm == process.mm && !cpu.idle) return;
   cpu.mm = process.mm;
   cpu.idle = false;
-  core.platform.tlbs->activate(cpu_id, cpu.mm->id, *cpu.mm->table);
+  for (unsigned attempt = 0; !core.platform.tlbs->activate(cpu_id, cpu.mm->id, *cpu.mm->table);
+       ++attempt)
+    if (!make_room(core, attempt)) no_memory_for_tables(process.pid);
 }
 
 Process* System::running(CpuId cpu) {
@@ -128,11 +140,7 @@ AddressSpace* System::new_space() {
 
 AddressSpace& System::new_space_or_error(Pid pid) {
   AddressSpace* mm = new_space();
-  if (mm == nullptr)
-    throw Error(
-        "",
-        fmt::format("no simulated memory is left for the page table of process {}", pid.value()),
-        "give the machine more with mem.bytes");
+  if (mm == nullptr) no_memory_for_tables(pid);
   return *mm;
 }
 

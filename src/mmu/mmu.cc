@@ -14,6 +14,8 @@ const char* name_of(FaultReason reason) {
       return "non-canonical address";
     case FaultReason::Malformed:
       return "malformed entry";
+    case FaultReason::NoMemory:
+      return "no memory for the copy the hardware reads";
   }
   return "?";
 }

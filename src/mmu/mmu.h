@@ -5,6 +5,7 @@
 #ifndef MMUSIM_MMU_MMU_H_
 #define MMUSIM_MMU_MMU_H_
 
+#include <cstddef>
 #include <cstdint>
 #include <functional>
 
@@ -20,7 +21,9 @@ enum class FaultReason : uint8_t {
   Protection,    // a translation that does not allow the access
   NonCanonical,  // not an address of this architecture's user space
   Malformed,     // reserved bits set in an entry: never on a healthy page table
+  NoMemory,      // the page is mapped, but a copy of the page table had no memory for it
 };
+inline constexpr size_t kFaultReasons = 6;
 const char* name_of(FaultReason reason);
 
 struct Translation {
@@ -57,7 +60,8 @@ class TlbMaintenance {
   void work_on(CpuId cpu) { asker_ = cpu; }
 
   // Context switch: `cpu` goes on in address space `mm`, whose table outlives its use (forget()).
-  virtual void activate(CpuId cpu, MmId mm, pt::PageTable& table) = 0;
+  // False: there is no memory for what the hardware needs to run it, and nothing has changed.
+  virtual bool activate(CpuId cpu, MmId mm, pt::PageTable& table) = 0;
   // Nobody runs on `cpu` now. It keeps the address space loaded (Linux: lazy TLB mode) until the
   // next activate(), makes no accesses, and may be left alone by flushes if it catches up by then.
   virtual void idle(CpuId /*cpu*/) {}
@@ -76,6 +80,9 @@ class TlbMaintenance {
   virtual void resident(MmId /*mm*/, uint64_t /*base_pages*/, uint64_t /*huge_leaves*/) {}
   // The address space is dead; its tables are about to be freed.
   virtual void forget(MmId mm) = 0;
+  // Memory is short: gives up what software TLBs can do without until it is asked for again (as a
+  // shrinker of Linux's). Whether that was any memory.
+  virtual bool shrink() { return false; }
 
   // For --check: every translation any TLB could still use.
   virtual void for_each_entry(const std::function<void(const CachedTranslation&)>& visit) const = 0;

@@ -32,7 +32,7 @@ constexpr trace::ThreadId kParent{Pid(1), Tid(1)}, kChild{Pid(2), Tid(2)};
 
 class NoTlb final : public mmu::TlbMaintenance {
  public:
-  void activate(CpuId, MmId, pt::PageTable&) override {}
+  bool activate(CpuId, MmId, pt::PageTable&) override { return true; }
   void flush_range(MmId, VirtRange, PageShift, bool) override {}
   void flush_mm(MmId) override {}
   void flush_local_page(CpuId, MmId, VirtAddr) override {}

@@ -261,6 +261,28 @@ TEST(Ia64Short, OverAGuardedTableACopyIsRead) {
   EXPECT_EQ(world.frames().frames_in(mem::FrameUse::SoftTlb), 1u);
 }
 
+TEST(Ia64Short, WithoutMemoryACopyGoesWithoutTheWord) {
+  World world("[ia64]\nwalker = short\n", "gpt");
+  world.map(kVa, 0x77, kRW, false);
+  std::vector<Pfn> taken;
+  while (const auto frame = world.frames().allocate(0, mem::FrameUse::Anonymous, 1))
+    taken.push_back(*frame);
+  EXPECT_EQ(world.access(kVa, AccessKind::Load).fault, mmu::FaultReason::NoMemory);
+  EXPECT_EQ(world.counter("linear.no_room"), 1u);
+  for (unsigned i = 0; i < 2; ++i) {
+    world.frames().free(taken.back(), 0);
+    taken.pop_back();
+  }
+  EXPECT_TRUE(world.access(kVa, AccessKind::Load, /*retry=*/true).ok());
+  EXPECT_EQ(world.frames().frames_in(mem::FrameUse::SoftTlb), 3u);
+  // Given up but for the root that is loaded, and filled again.
+  EXPECT_TRUE(world.tlbs().shrink());
+  EXPECT_EQ(world.frames().frames_in(mem::FrameUse::SoftTlb), 1u);
+  EXPECT_TRUE(world.reachable().empty());
+  EXPECT_FALSE(world.tlbs().shrink());
+  EXPECT_TRUE(world.access(kVa, AccessKind::Load).ok());
+}
+
 TEST(Ia64Mmu, PartsOfPagesInTheFirstLevel) {
   World world;
   world.map(kVa, 0x77, kRW);

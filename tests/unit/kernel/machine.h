@@ -115,8 +115,9 @@ class HoardingTlb final : public mmu::TlbMaintenance {
 
   std::map<MmId, std::pair<uint64_t, uint64_t>> told;  // by resident()
 
-  void activate(CpuId cpu, MmId mm, pt::PageTable& table) override {
+  bool activate(CpuId cpu, MmId mm, pt::PageTable& table) override {
     active[cpu] = {mm, table.root().address};
+    return true;
   }
   void flush_range(MmId mm, VirtRange range, PageShift, bool freed_tables) override {
     ++range_flushes;

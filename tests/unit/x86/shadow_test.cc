@@ -200,11 +200,55 @@ TEST_F(ShadowTest, FlushedAddressSpacesAreGone) {
   EXPECT_TRUE(reachable().empty());
 }
 
-TEST_F(ShadowTest, WithoutMemoryItSaysSo) {
-  map(kVa, 0x100, k4K, kRead);
-  while (machine.frames().allocate(0, mem::FrameUse::Anonymous, 1)) {
+TEST_F(ShadowTest, WithoutMemoryTheEntryIsLeftOut) {
+  map(kVa, 0x100, k4K, kWrite);
+  std::vector<Pfn> taken;
+  while (const auto frame = machine.frames().allocate(0, mem::FrameUse::Anonymous, 1))
+    taken.push_back(*frame);
+  EXPECT_EQ(access(kVa, AccessKind::Store).fault, mmu::FaultReason::NoMemory);
+  // The store has not been made.
+  EXPECT_FALSE(format.is_accessed(tables[0]->peek(kVa).entry));
+  EXPECT_FALSE(format.is_dirty(tables[0]->peek(kVa).entry));
+  EXPECT_EQ(counter("shadow.no_room"), 1u);
+  // Three tables are needed; two remain linked when there are only two.
+  for (const unsigned frames : {2u, 1u}) {
+    for (unsigned i = 0; i < frames; ++i) {
+      machine.frames().free(taken.back(), 0);
+      taken.pop_back();
+    }
+    const mmu::Translation t = access(kVa, AccessKind::Store, /*retry=*/true);
+    EXPECT_EQ(t.ok(), frames == 1);
   }
-  EXPECT_THROW(access(kVa, AccessKind::Load), Error);
+  EXPECT_EQ(shadow_frames(), 4u);
+  EXPECT_TRUE(format.is_dirty(tables[0]->peek(kVa).entry));
+}
+
+TEST_F(ShadowTest, CopiesAreGivenUpWhenMemoryIsShort) {
+  map(kVa, 0x100, k4K, kWrite);
+  map(kVa, 0x200, k4K, kWrite, 1);
+  ASSERT_TRUE(access(kVa, AccessKind::Store).ok());
+  tlbs.activate(CpuId(0), MmId(1), *tables[1]);
+  ASSERT_TRUE(access(kVa, AccessKind::Store).ok());
+  EXPECT_EQ(shadow_frames(), 8u);
+  // All but the root that is loaded.
+  EXPECT_TRUE(tlbs.shrink());
+  EXPECT_EQ(shadow_frames(), 1u);
+  EXPECT_TRUE(reachable().empty());
+  EXPECT_FALSE(tlbs.shrink());
+  // No root for the other: it is not loaded, and this one runs on.
+  std::vector<Pfn> taken;
+  while (const auto frame = machine.frames().allocate(0, mem::FrameUse::Anonymous, 1))
+    taken.push_back(*frame);
+  EXPECT_FALSE(tlbs.activate(CpuId(0), MmId(0), *tables[0]));
+  for (unsigned i = 0; i < 4; ++i) {
+    machine.frames().free(taken.back(), 0);
+    taken.pop_back();
+  }
+  EXPECT_EQ(access(kVa, AccessKind::Store).pfn, Pfn(0x200));
+  EXPECT_TRUE(tlbs.activate(CpuId(0), MmId(0), *tables[0]));
+  EXPECT_EQ(access(kVa, AccessKind::Store).fault, mmu::FaultReason::NoMemory);
+  EXPECT_TRUE(tlbs.shrink());
+  EXPECT_EQ(access(kVa, AccessKind::Store).pfn, Pfn(0x100));
 }
 
 }  // namespace

@@ -1,0 +1,92 @@
+// A radix table that copies the kernel's page table for hardware that cannot read it.
+//
+// x86's walker and IA-64's short-format walker read tables of one shape only. Where the kernel's
+// page table is another kind, each address space that runs has a TableCopy: a radix table in that
+// shape, in simulated memory, kept as a software TLB of the kernel's. The architecture decides what
+// is put into it and when; here is what all copies have in common: their memory, and how they are
+// emptied.
+//
+// **Memory.** A copy may be emptied at any time, as nothing is in it that the kernel's table does
+// not have. So it never ends a run by itself: who finds no memory for an entry leaves it out and
+// tells the kernel (FaultReason::NoMemory, TlbMaintenance::activate()), which takes memory back
+// from programs or, by TlbMaintenance::shrink(), from the copies.
+//
+// Not thread-safe.
+#ifndef MMUSIM_MMU_TABLE_COPY_H_
+#define MMUSIM_MMU_TABLE_COPY_H_
+
+#include <cstdint>
+#include <memory>
+#include <optional>
+
+#include "base/types.h"
+#include "mem/frames.h"
+#include "mem/sink.h"
+#include "pt/entry.h"
+#include "pt/gather.h"
+#include "pt/mlpt/mlpt.h"
+#include "pt/page_table.h"
+#include "pt/table_allocator.h"
+
+namespace mmusim::mmu {
+
+struct CopyCounters {
+  uint64_t purged = 0;      // entries removed by flushes of ranges
+  uint64_t dropped = 0;     // whole copies given up by flushes of address spaces
+  uint64_t no_room = 0;     // entries there was no memory for
+  uint64_t peak_bytes = 0;  // of tables, roots included
+};
+
+class TableCopy;
+
+// What all copies of a machine share.
+class TableCopies {
+ public:
+  // `format` must outlive it, as `frames` and `sink`. `option`: what gives the shape, for messages.
+  TableCopies(const pt::EntryFormat& format, pt::RadixGeometry geometry, PageShift page,
+              const char* option, mem::FrameMemory& frames, mem::ReferenceSink& sink);
+  TableCopies(const TableCopies&) = delete;
+  TableCopies& operator=(const TableCopies&) = delete;
+
+  // An empty one; null when there is no memory for its root.
+  [[nodiscard]] std::unique_ptr<TableCopy> make(MmId mm);
+  [[nodiscard]] const pt::RadixGeometry& geometry() const { return environment_.geometry; }
+  [[nodiscard]] PageShift page() const { return environment_.page; }
+
+  CopyCounters counters;
+
+ private:
+  friend class TableCopy;
+  void note_bytes();
+
+  pt::TableAllocator allocator_;
+  pt::Environment environment_;
+  pt::mlpt::Shape shape_;
+};
+
+class TableCopy {
+ public:
+  TableCopy(TableCopies& copies, MmId mm, PhysAddr root);
+
+  [[nodiscard]] const pt::mlpt::Mlpt& table() const { return radix_; }
+  // A slot of this size at `va`, or of a base page where entries of that size are there already.
+  // Nothing: there is no memory for its tables.
+  [[nodiscard]] std::optional<pt::Slot> slot_for(VirtAddr va, PageShift size);
+  // Into a slot just got.
+  void put(const pt::Slot& slot, pt::Entry entry);
+  // The entry at `va` is to be copied anew.
+  void forget(VirtAddr va);
+
+  // What is in `range` goes; emptied tables into the gather. Flush, then release them.
+  void purge(VirtRange range, pt::Gather& gather);
+  // Everything goes.
+  void drop(pt::Gather& gather);
+
+ private:
+  TableCopies& copies_;
+  pt::mlpt::Mlpt radix_;
+};
+
+}  // namespace mmusim::mmu
+
+#endif  // MMUSIM_MMU_TABLE_COPY_H_
