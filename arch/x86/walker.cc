@@ -137,8 +137,6 @@ Walker::Result Walker::walk(PhysAddr root, VirtAddr va, Pcid pcid, AccessKind ki
   }
   WalkRights rights = start.rights;
   PhysAddr table = start.table;
-  std::array<WalkStart, kMostLevels> passed;  // [level]: what its entry leads to
-
   for (unsigned level = start.level;; --level) {
     const PhysAddr address = table + paging_.index(va, level) * paging_.entry_bytes();
     const uint64_t* word = word_of(address);
@@ -162,7 +160,7 @@ Walker::Result Walker::walk(PhysAddr root, VirtAddr va, Pcid pcid, AccessKind ki
     if (!leaf) {
       if (accessed != 0) set_bits(address, level, entry, accessed);
       table = PhysAddr(entry & AddressBits::kMask);
-      passed[level] = {level - 1, table, rights};
+      passed_[level] = {level - 1, table, rights};
       continue;
     }
 
@@ -182,7 +180,7 @@ Walker::Result Walker::walk(PhysAddr root, VirtAddr va, Pcid pcid, AccessKind ki
     if ((accessed | dirty) != 0) set_bits(address, level, entry, accessed | dirty);
     found.dirty = found.dirty || dirty != 0;
     for (unsigned above = start.level; above > level; --above)
-      caches_.fill(va, pcid, above, passed[above].table, passed[above].rights);
+      caches_.fill(va, pcid, above, passed_[above].table, passed_[above].rights);
     return {.fault = mmu::FaultReason::None, .leaf = found};
   }
 }

@@ -86,6 +86,7 @@ class Walker {
   unsigned most_leaf_level_;
   uint64_t reserved_;
   std::array<uint64_t, kPdptes> pdptes_{};
+  std::array<WalkStart, kMostLevels> passed_;  // [level]: what its entry leads to, during a walk
   WalkCaches caches_;
   WalkCounters counters_;
 };

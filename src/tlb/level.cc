@@ -54,10 +54,11 @@ Level::Hit Level::find(VirtAddr va, Space space) {
   for (uint32_t b = 0; b < banks_.size(); ++b) {
     Bank& bank = banks_[b];
     for (const Size& size : bank.sizes) {
-      if (size.valid == 0) continue;
+      if (!size.may_have(va)) continue;
       const uint32_t set = bank.set_of(va, size.size);
-      uint32_t index = bank.array.find(set, make_tag(va, size.size, space));
-      if (index == bank.array.kNone && bank.globals != 0)
+      uint32_t index = bank.array.kNone;
+      if (size.valid != size.globals) index = bank.array.find(set, make_tag(va, size.size, space));
+      if (index == bank.array.kNone && size.globals != 0)
         index = bank.array.find(set, make_tag(va, size.size, kEverySpace));
       if (index != bank.array.kNone) return {b, index, &bank.array.payload(index)};
     }
@@ -77,8 +78,9 @@ Level::Hit Level::put(uint32_t number, uint32_t index, VirtAddr va, PageShift si
                         .global = leaf.global,
                         .extra = leaf.extra};
   bank.array.fill(index, make_tag(va, size, leaf.global ? kEverySpace : space), payload, tick());
-  ++size_in(bank, size).valid;
-  if (leaf.global) ++bank.globals;
+  Size& of_size = size_in(bank, size);
+  of_size.add(va.value() & ~size.offset_mask());
+  if (leaf.global) ++of_size.globals;
   if (size != leaf.size) ++bank.fragments;
   return {number, index, &bank.array.payload(index)};
 }
@@ -116,8 +118,9 @@ void Level::unlock(unsigned slot) {
 void Level::remove(Bank& bank, uint32_t index) {
   const Payload& payload = bank.array.payload(index);
   if (filter_) filter_->drop(bank.first_entry + index);
-  --size_in(bank, payload.size).valid;
-  if (payload.global) --bank.globals;
+  Size& size = size_in(bank, payload.size);
+  if (payload.global) --size.globals;
+  --size.valid;
   if (payload.size != payload.leaf) --bank.fragments;
   bank.array.invalidate(index);
 }
@@ -135,10 +138,10 @@ void Level::invalidate_page(VirtAddr va, Space space) {
   for (Bank& bank : banks_) {
     if (bank.locked) continue;
     for (const Size& size : bank.sizes) {
-      if (size.valid == 0) continue;
+      if (!size.may_have(va)) continue;
       const uint32_t set = bank.set_of(va, size.size);
       for (const Space owner : {space, kEverySpace}) {
-        if (owner == kEverySpace && bank.globals == 0) continue;
+        if (owner == kEverySpace && size.globals == 0) continue;
         const uint32_t index = bank.array.find(set, make_tag(va, size.size, owner));
         if (index == bank.array.kNone) continue;
         remove(bank, index);

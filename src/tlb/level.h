@@ -25,6 +25,7 @@
 #ifndef MMUSIM_TLB_LEVEL_H_
 #define MMUSIM_TLB_LEVEL_H_
 
+#include <algorithm>
 #include <array>
 #include <cstdint>
 #include <functional>
@@ -147,13 +148,27 @@ class Level {
   struct Size {  // a page size an array holds
     PageShift size;
     uint32_t valid = 0;  // entries of it
+    uint32_t globals = 0;
+    // No entry lies outside [low, last], so that most addresses need no look at the array: entries
+    // of an unusual size tend to lie together (a kernel's large pages, a program's huge ones).
+    uint64_t low = 0;
+    uint64_t last = 0;
+
+    [[nodiscard]] bool may_have(VirtAddr va) const {
+      return valid != 0 && va.value() - low <= last - low;
+    }
+    void add(uint64_t base) {
+      const uint64_t end = base | size.offset_mask();
+      low = valid == 0 ? base : std::min(low, base);
+      last = valid == 0 ? end : std::max(last, end);
+      ++valid;
+    }
   };
   struct Bank {
     explicit Bank(const Geometry& geometry) : array(geometry) {}
     TlbArray<Tag, Payload> array;
     uint32_t first_entry = 0;  // entries of the level are numbered through its banks
     std::vector<Size> sizes;   // ascending
-    uint32_t globals = 0;
     uint32_t fragments = 0;
     bool locked = false;
     [[nodiscard]] uint32_t set_of(VirtAddr va, PageShift size) const {

@@ -1,7 +1,12 @@
 #include "tlb/level.h"
 
+#include <algorithm>
+#include <array>
 #include <gtest/gtest.h>
 #include <set>
+#include <vector>
+
+#include "base/random.h"
 
 namespace mmusim::tlb {
 namespace {
@@ -45,6 +50,49 @@ TEST(Level, TagsAreWhole) {
   EXPECT_TRUE(level.find(VirtAddr(0xf000000000001000), wide));
   EXPECT_FALSE(level.find(VirtAddr(0x7000000000001000), wide));
   EXPECT_FALSE(level.find(VirtAddr(0xf000000000001000), 3));
+}
+
+// Against a list of what was filled and not removed, with entries at both ends of all addresses.
+TEST(Level, FindsWhatIsThereAndNothingElse) {
+  struct Entry {
+    VirtAddr base;
+    PageShift size;
+    Space space = 0;
+    bool global = false;
+  };
+  Level level({array(64, 64, {k4K, k64K, k16M})}, k4K, false);
+  std::vector<Entry> entries;
+  Random random(7);
+  const auto address = [&] {
+    const uint64_t low = random.below(4) << 24 | random.below(3) << 16 | random.below(3) << 12;
+    return VirtAddr(random.below(2) == 0 ? low : ~low);
+  };
+  const auto matches = [](const Entry& e, VirtAddr va, Space space) {
+    return e.base == align_down(va, e.size) && (e.global || e.space == space);
+  };
+  unsigned found = 0;
+  for (unsigned step = 0; step < 20000; ++step) {
+    const VirtAddr va = address();
+    const Space space = random.below(3);
+    const bool expected = std::any_of(entries.begin(), entries.end(),
+                                      [&](const Entry& e) { return matches(e, va, space); });
+    ASSERT_EQ(static_cast<bool>(level.find(va, space)), expected) << "step " << step;
+    found += expected ? 1 : 0;
+    if (random.below(2) == 0) {
+      level.invalidate_page(va, space);
+      std::erase_if(entries, [&](const Entry& e) { return matches(e, va, space); });
+    } else if (!expected && entries.size() < 64) {
+      const PageShift size = std::array{k4K, k64K, k16M}[random.below(3)];
+      const bool global = random.below(4) == 0;
+      level.fill(va, space, leaf(va.value() >> 12, size, global));
+      entries.push_back({align_down(va, size), size, space, global});
+    }
+    if (step % 1000 == 999) {
+      level.invalidate_non_global();
+      std::erase_if(entries, [](const Entry& e) { return !e.global; });
+    }
+  }
+  EXPECT_GT(found, 4000u);
 }
 
 TEST(Level, ALeafGoesWhereTheLargestFittingSizeIsHeld) {
