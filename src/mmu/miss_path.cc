@@ -30,9 +30,11 @@ MissPath::MissPath(std::span<const Step> steps, mem::FrameMemory& frames, mem::R
 }
 
 void MissPath::show_step(unsigned number) {
+  last_ = number;
   if (narrator_ != nullptr) narrator_->step(steps_[number]);
-  if (!sink_->has_caches()) return;
   const Code& code = code_[number];
+  if (view_ != nullptr && code.bytes != 0) view_->fetch(number, code.begin, code.bytes);
+  if (!sink_->has_caches()) return;
   constexpr uint64_t kLine = 32;  // the finest line a hierarchy may have
   for (uint64_t at = code.begin.value(); at < code.begin.value() + code.bytes;
        at = (at | (kLine - 1)) + 1)
@@ -65,6 +67,8 @@ pt::Lookup MissPath::walk(const pt::PageTable& table, VirtAddr va, unsigned numb
 
 void MissPath::read(const pt::PageTable& table, VirtAddr va, const pt::WalkStep& step,
                     Access access) {
+  if (access.origin == mem::Origin::Handler && view_ != nullptr)
+    access.through = view_->reach(step.address);
   const char* const served = sink_->reference(
       step.address, step.bytes, false,
       {.origin = access.origin, .level = access.level, .dependent = access.dependent});
@@ -83,7 +87,12 @@ void MissPath::read(const pt::PageTable& table, VirtAddr va, const pt::WalkStep&
 
 void MissPath::narrate(Narrator* narrator) {
   narrator_ = narrator;
-  watched_ = narrator != nullptr || sink_->has_caches();
+  watch();
+}
+
+void MissPath::view_by(HandlerView* view) {
+  view_ = view;
+  watch();
 }
 
 uint64_t MissPath::instructions() const {

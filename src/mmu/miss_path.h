@@ -53,6 +53,8 @@ class Narrator {
   virtual void step(const Step& step) = 0;
   // The step just told took so many more instructions: what a loop in it did.
   virtual void more_instructions(uint64_t instructions) = 0;
+  // A step told before goes on: those told since were within it.
+  virtual void resume(const Step& step) = 0;
   virtual void reference(const Seen& seen) = 0;
   virtual void remark(const std::string& text) = 0;
 };
@@ -62,6 +64,17 @@ struct HandlerCode {
   PhysAddr base;                       // of the first step's
   unsigned bytes_per_instruction = 4;  // IA-64: 16 bytes hold 3
   unsigned instructions_per_unit = 1;
+};
+
+// For handlers that run with translation on: asked before each step and each reference of theirs,
+// so that these find in the TLBs, or put there, what they need.
+class HandlerView {
+ public:
+  virtual ~HandlerView() = default;
+  // Step `number` runs `bytes` of code from `code` on.
+  virtual void fetch(unsigned number, PhysAddr code, uint64_t bytes) = 0;
+  // The virtual address a handler reads or writes `address` by.
+  virtual VirtAddr reach(PhysAddr address) = 0;
 };
 
 class MissPath {
@@ -102,7 +115,9 @@ class MissPath {
   }
   // Reports a reference made by other means, within a line, to one word or more.
   void touch(PhysAddr address, unsigned bytes, bool write, std::span<const uint64_t> words,
-             const Access& access) {
+             Access access) {
+    if (access.origin == mem::Origin::Handler && view_ != nullptr) [[unlikely]]
+      access.through = view_->reach(address);
     const char* const served = sink_->reference(
         address, bytes, write,
         {.origin = access.origin, .level = access.level, .dependent = access.dependent});
@@ -110,7 +125,7 @@ class MissPath {
       show(address, bytes, write, words, access, served,
            decoder_ == nullptr ? "" : decoder_(access.what, words));
   }
-  void touch(PhysAddr address, unsigned bytes, bool write, uint64_t value, const Access& access) {
+  void touch(PhysAddr address, unsigned bytes, bool write, uint64_t value, Access access) {
     touch(address, bytes, write, std::span(&value, 1), access);
   }
 
@@ -131,6 +146,14 @@ class MissPath {
   [[nodiscard]] bool narrated() const { return narrator_ != nullptr; }
   // Null: nobody listens. Must outlive its use.
   void narrate(Narrator* narrator);
+  // Null, as at first: handlers run by physical addresses. Must outlive its use.
+  void view_by(HandlerView* view);
+  // The step taken last, where somebody views; what to resume() when steps within it are done.
+  [[nodiscard]] unsigned last() const { return last_; }
+  void resume(unsigned number) {
+    last_ = number;
+    if (narrator_ != nullptr) narrator_->resume(steps_[number]);
+  }
   // How words of tables that are no PageTables are shown; may be null.
   using Decoder = std::string (*)(const char* what, std::span<const uint64_t> words);
   void decode_with(Decoder decoder) { decoder_ = decoder; }
@@ -141,6 +164,7 @@ class MissPath {
 
  private:
   void show_step(unsigned number);
+  void watch() { watched_ = narrator_ != nullptr || view_ != nullptr || sink_->has_caches(); }
   void show(PhysAddr address, unsigned bytes, bool write, std::span<const uint64_t> words,
             const Access& access, const char* served, std::string decoded);
 
@@ -156,7 +180,9 @@ class MissPath {
   std::vector<Code> code_;
   Narrator* narrator_ = nullptr;
   Decoder decoder_ = nullptr;
-  bool watched_ = false;  // code fetches must be reported, or somebody listens
+  HandlerView* view_ = nullptr;
+  unsigned last_ = 0;
+  bool watched_ = false;  // code fetches must be reported, or somebody listens or views
 };
 
 // Adds up the paths of all CPUs: path.<step>, path.instructions, path.traps.

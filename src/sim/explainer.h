@@ -27,6 +27,15 @@ class Scribe final : public mmu::Narrator {
   void more_instructions(uint64_t instructions) override {
     explanation_.told.at(last_step_).instructions += instructions;
   }
+  void resume(const mmu::Step& step) override {
+    for (size_t at = explanation_.told.size(); at-- > 0;) {
+      const Told& told = explanation_.told[at];
+      if (told.kind != Told::Kind::Step || told.step != step.name) continue;
+      last_step_ = at;
+      break;
+    }
+    remark(fmt::format("back in: {}", step.what));
+  }
   void reference(const mmu::Seen& seen) override {
     Told& told = add(Told::Kind::Reference, seen.what);
     told.write = seen.write;

@@ -24,6 +24,7 @@ class Listener final : public Narrator {
  public:
   void step(const Step& step) override { heard.push_back(std::string("step ") + step.name); }
   void more_instructions(uint64_t more) override { heard.push_back(fmt::format("+{}", more)); }
+  void resume(const Step& step) override { heard.push_back(std::string("back in ") + step.name); }
   void reference(const Seen& seen) override {
     std::string words;
     for (const uint64_t word : seen.words)
@@ -88,6 +89,44 @@ TEST_F(MissPathTest, ANarratorHearsAllInOrder) {
             (std::vector<std::string>{
                 "step walk", fmt::format("store slot {:#x}=0x5 at 0xabc <5>", table.value()), "+9",
                 "done"}));
+}
+
+// A handler's code and what it reads and writes are asked for before they are told; what hardware
+// does is not, nor is a step without code. A step within another one says when that goes on.
+TEST_F(MissPathTest, HandlersMaySeeMemoryThroughTranslations) {
+  class View final : public HandlerView {
+   public:
+    explicit View(MissPath& path) : path_(path) {}
+    void fetch(unsigned number, PhysAddr code, uint64_t bytes) override {
+      path_.remark(fmt::format("fetch {}: {:#x}+{}", number, code.value(), bytes));
+    }
+    VirtAddr reach(PhysAddr address) override {
+      const unsigned interrupted = path_.last();
+      path_.step(kProbe);
+      path_.resume(interrupted);
+      return VirtAddr(0xc000'0000 + address.value());
+    }
+
+   private:
+    MissPath& path_;
+  };
+  MissPath path(kSteps, frames, sink, {PhysAddr(0x100)});
+  Listener listener;
+  path.narrate(&listener);
+  View view(path);
+  path.view_by(&view);
+  path.step(kInsert);  // after 6 instructions of the other one
+  path.store(table, 5, {.what = "slot"});
+  path.load(table, {.origin = mem::Origin::Walker, .what = "slot"});
+  path.view_by(nullptr);
+  path.store(table, 6, {.what = "slot"});
+  const std::string at = fmt::format("slot {:#x}", table.value());
+  EXPECT_EQ(listener.heard, (std::vector<std::string>{
+                                "step insert", "fetch 2: 0x118+16", "step probe", "back in insert",
+                                "store " + at + "=0x5 at " +
+                                    fmt::format("{:#x}", 0xc000'0000 + table.value()) + " ",
+                                "load " + at + "=0x5 ", "store " + at + "=0x6 "}));
+  EXPECT_EQ(path.taken(kProbe), 1u);
 }
 
 // Of a page table's words the Narrator hears all, and what the table says of them: of 16-byte

@@ -27,6 +27,7 @@ class Listener final : public mmu::Narrator {
 
   void step(const mmu::Step&) override {}
   void more_instructions(uint64_t) override {}
+  void resume(const mmu::Step&) override {}
   void reference(const mmu::Seen& s) override {
     seen.push_back({s.address.value(), s.bytes, s.write, s.words.front()});
   }
