@@ -7,7 +7,6 @@ namespace mmusim::ppc64 {
 
 namespace {
 
-constexpr uint64_t kLinearMap = uint64_t{0xc} << 60;
 constexpr pt::Entry kRightsBits = pte::User::kMask | pte::Exec::kMask | pte::Write::kMask;
 
 pt::Entry bits_of(Rights rights) {
@@ -61,11 +60,11 @@ pt::Entry EntryFormat::with_rights(pt::Entry e, Rights rights) const {
 }
 
 pt::Entry EntryFormat::make_table(PhysAddr next, PageShift /*covers*/) const {
-  return kLinearMap | next.value();
+  return kLinearMap.value() | next.value();
 }
 
 PhysAddr EntryFormat::table_address(pt::Entry e) const {
-  return PhysAddr(e & ~kLinearMap);
+  return PhysAddr(e & ~kLinearMap.value());
 }
 
 bool EntryFormat::is_leaf(pt::Entry e, PageShift size) const {
@@ -74,7 +73,7 @@ bool EntryFormat::is_leaf(pt::Entry e, PageShift size) const {
 
 std::string EntryFormat::describe(pt::Entry e, PageShift size) const {
   if (e == pt::kNone) return "none";
-  if (!is_leaf(e, size) && (e & kLinearMap) == kLinearMap)
+  if (!is_leaf(e, size) && (e & kLinearMap.value()) == kLinearMap.value())
     return fmt::format("table at {:#x}", table_address(e).value());
   return fmt::format(
       "present={} user={} exec={} coherent={} dirty={} accessed={} rw={} hashpte={} slot={} "

@@ -18,7 +18,8 @@ namespace mmusim::ppc64 {
 inline constexpr PageShift k4K{12};
 inline constexpr PageShift k64K{16};
 inline constexpr PageShift kLargePage{24};
-inline constexpr unsigned kUserBits = 46;  // of an effective address of user space
+inline constexpr unsigned kUserBits = 46;                   // of an effective address of user space
+inline constexpr VirtAddr kLinearMap(uint64_t{0xc} << 60);  // the kernel's, of all memory
 constexpr bool is_user(VirtAddr va) {
   return va.value() >> kUserBits == 0;
 }
@@ -132,7 +133,8 @@ constexpr Segment user_segment(VirtAddr va, Context context, bool has_tera) {
   if (tera) return {scramble(uint64_t{context} << 6 | (va.value() >> 40 & 0x3f), 25), true};
   return {scramble(uint64_t{context} << 18 | (va.value() >> 28 & 0x3ffff), 37), false};
 }
-// ... in the kernel's linear map, all of whose segments are of 1T where there are any.
+// ... in the kernel's linear map, of kFirstKernelContext, all of whose segments are of 1T where
+// there are any.
 constexpr Segment linear_segment(VirtAddr va, bool has_tera) {
   if (has_tera)
     return {scramble(uint64_t{kFirstKernelContext} << 6 | (va.value() >> 40 & 0x3f), 25), true};

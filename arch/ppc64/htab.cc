@@ -23,6 +23,7 @@ mmu::MissPath::Access handler(const char* what) {
 
 Htab::Htab(uint64_t bytes, bool tera_segments, mem::FrameMemory& frames, mem::ReferenceSink& sink)
     : bytes_(bytes),
+      tera_segments_(tera_segments),
       page_(frames.page()),
       mask_(bytes / (hpte::kGroup * hpte::kBytes) - 1),
       frames_(&frames),
@@ -33,10 +34,10 @@ Htab::Htab(uint64_t bytes, bool tera_segments, mem::FrameMemory& frames, mem::Re
     throw Error("", "out of simulated memory for the hashed page table",
                 "give the machine more with mem.bytes, or the table less with ppc64.htab.bytes");
   base_ = *base;
-  bolt_linear_map(tera_segments);
+  bolt_linear_map();
 }
 
-void Htab::bolt_linear_map(bool tera_segments) {
+void Htab::bolt_linear_map() {
   const uint64_t memory = frames_->total_frames() * page_.bytes();
   // So that groups of bolted entries only are all but impossible.
   if (memory / kLargePage.bytes() > owners_.size() / 4)
@@ -44,10 +45,11 @@ void Htab::bolt_linear_map(bool tera_segments) {
                 "the kernel's linear map would fill more than a quarter of the hashed page table",
                 "give the table at least 1/262144 of mem.bytes");
   for (uint64_t at_memory = 0; at_memory < memory; at_memory += kLargePage.bytes()) {
-    const VirtAddr va((uint64_t{0xc} << 60) + at_memory);
-    const Segment segment = linear_segment(va, tera_segments);
+    const VirtAddr va = kLinearMap + at_memory;
+    const Segment segment = linear_segment(va, tera_segments_);
     const uint64_t group = hash_of(va, segment, kLargePage) & mask_;
-    for (uint64_t slot = group * hpte::kGroup; slot < (group + 1) * hpte::kGroup; ++slot) {
+    uint64_t slot = group * hpte::kGroup;
+    for (; slot < (group + 1) * hpte::kGroup; ++slot) {
       uint64_t& first = word(at(slot));
       if (hpte::Valid::get(first) != 0) continue;
       first = compared_of(va, segment, kLargePage) | hpte::Bolted::kMask | hpte::Large::kMask |
@@ -59,6 +61,12 @@ void Htab::bolt_linear_map(bool tera_segments) {
       ++counters_.bolted;
       break;
     }
+    // Linux puts them into primary groups only, and stops there too.
+    if (slot == (group + 1) * hpte::kGroup)
+      throw Error(
+          "ppc64.htab.bytes",
+          "a group of the hashed page table has no room for a page of the kernel's linear map",
+          "make the table larger");
   }
 }
 
@@ -71,32 +79,47 @@ uint64_t Htab::timebase() {
 std::optional<uint64_t> Htab::search(const Page& page, bool write, mmu::MissPath& path) {
   ++counters_.lookups;
   for (const Group group : {Group::Primary, Group::Secondary}) {
-    const uint64_t wanted = first_of(page, group);
-    constexpr uint64_t kMatched =
-        hpte::kCompared | hpte::Large::kMask | hpte::Hash::kMask | hpte::Valid::kMask;
-    const auto level = static_cast<uint8_t>(group);
-    const uint64_t first_slot = group_of(page, group) * hpte::kGroup;
-    const uint64_t* const words = frames_->words(at(first_slot));  // the group is in one frame
-    for (uint64_t i = 0; i < hpte::kGroup; ++i) {
-      const uint64_t slot = first_slot + i;
-      const uint64_t first = words[2 * i];
-      path.touch(at(slot), sizeof first, false, first,
-                 by(mem::Origin::Walker, "HPTE V", level, false));
-      if ((first & kMatched) != wanted) continue;
-      ++(group == Group::Primary ? counters_.primary_hits : counters_.secondary_hits);
-      const uint64_t old =
-          path.load(at(slot) + kSecond, by(mem::Origin::Walker, "HPTE R", level, true));
-      uint64_t second = old | hpte::Referenced::kMask;
-      if (write && rights_of(old).has(Rights::kWrite)) second |= hpte::Changed::kMask;
-      if (second != old) {
-        counters_.referenced_set += hpte::Referenced::get(old ^ second);
-        counters_.changed_set += hpte::Changed::get(old ^ second);
-        path.store(at(slot) + kSecond, second, by(mem::Origin::Walker, "HPTE R", level, true));
-      }
-      return second;
+    const auto found = search_group(group_of(page, group), group, first_of(page, group), path);
+    if (!found) continue;
+    ++(group == Group::Primary ? counters_.primary_hits : counters_.secondary_hits);
+    const auto access = by(mem::Origin::Walker, "HPTE R", static_cast<uint8_t>(group), true);
+    const uint64_t old = path.load(*found, access);
+    uint64_t second = old | hpte::Referenced::kMask;
+    if (write && rights_of(old).has(Rights::kWrite)) second |= hpte::Changed::kMask;
+    if (second != old) {
+      counters_.referenced_set += hpte::Referenced::get(old ^ second);
+      counters_.changed_set += hpte::Changed::get(old ^ second);
+      path.store(*found, second, access);
     }
+    return second;
   }
   return std::nullopt;
+}
+
+std::optional<PhysAddr> Htab::search_group(uint64_t number, Group group, uint64_t wanted,
+                                           mmu::MissPath& path) {
+  constexpr uint64_t kMatched =
+      hpte::kCompared | hpte::Large::kMask | hpte::Hash::kMask | hpte::Valid::kMask;
+  const auto access = by(mem::Origin::Walker, "HPTE V", static_cast<uint8_t>(group), false);
+  const uint64_t first_slot = number * hpte::kGroup;
+  const uint64_t* const words = frames_->words(at(first_slot));  // the group is in one frame
+  for (uint64_t i = 0; i < hpte::kGroup; ++i) {
+    const uint64_t first = words[2 * i];
+    path.touch(at(first_slot + i), sizeof first, false, first, access);
+    if ((first & kMatched) == wanted) return at(first_slot + i) + kSecond;
+  }
+  return std::nullopt;
+}
+
+// R and C are set, so that nothing is written.
+uint64_t Htab::search_linear(VirtAddr va, mmu::MissPath& path) {
+  const Segment segment = linear_segment(va, tera_segments_);
+  const uint64_t wanted =
+      compared_of(va, segment, kLargePage) | hpte::Large::kMask | hpte::Valid::kMask;
+  const auto found =
+      search_group(hash_of(va, segment, kLargePage) & mask_, Group::Primary, wanted, path);
+  MMUSIM_ASSERT(found.has_value());
+  return path.load(*found, by(mem::Origin::Walker, "HPTE R", 0, true));
 }
 
 unsigned Htab::insert(const Page& page, uint64_t second, mmu::MissPath& path) {
@@ -171,13 +194,14 @@ bool Htab::update(const Page& page, uint64_t second, mmu::MissPath& path) {
   return ours;
 }
 
-void Htab::invalidate(const Page& page) {
+void Htab::invalidate(const Page& page, const std::function<void(PhysAddr)>& before) {
   const auto hint = hints_.find({page.context, page.base});
   MMUSIM_ASSERT(hint != hints_.end());
   const uint64_t slot = slot_of(page, hint->second);
   hints_.erase(hint);
   const PhysAddr entry = at(slot);
   const auto reference = [&](bool write) {
+    before(entry);
     sink_->reference(entry, sizeof(uint64_t), write,
                      {.origin = mem::Origin::Kernel, .level = 0, .dependent = !write});
   };

@@ -64,13 +64,16 @@ class Htab {
 
   // The hardware's search. Sets R, and C for a store the entry allows.
   std::optional<uint64_t> search(const Page& page, bool write, mmu::MissPath& path);
+  // ... for an address of the linear map: its entry, which is always there, in the primary group.
+  // Not in the counters.
+  uint64_t search_linear(VirtAddr va, mmu::MissPath& path);
   // The kernel's: the four bits of the hint. Evicts where both groups are full.
   unsigned insert(const Page& page, uint64_t second, mmu::MissPath& path);
   // Changes protection where the hint leads to the page's entry. REQUIRES: hinted().
   bool update(const Page& page, uint64_t second, mmu::MissPath& path);
   // Takes the entry away, if the hint still leads to it, and the hint. The references are the
-  // kernel's. REQUIRES: hinted().
-  void invalidate(const Page& page);
+  // kernel's; `before` is told of each. REQUIRES: hinted().
+  void invalidate(const Page& page, const std::function<void(PhysAddr)>& before);
 
   [[nodiscard]] bool hinted(const Page& page) const {
     return hints_.count({page.context, page.base}) != 0;
@@ -112,14 +115,19 @@ class Htab {
   [[nodiscard]] PhysAddr at(uint64_t slot) const { return base_ + slot * hpte::kBytes; }
   [[nodiscard]] uint64_t& word(PhysAddr address) { return *frames_->words(address); }
   [[nodiscard]] uint64_t timebase();
+  // The hardware's search of one group for an entry with that first doubleword: the second one's
+  // address.
+  std::optional<PhysAddr> search_group(uint64_t number, Group group, uint64_t wanted,
+                                       mmu::MissPath& path);
   std::optional<unsigned> take_place(const Page& page, Group group, uint64_t second,
                                      mmu::MissPath& path);
   void evict(uint64_t group, mmu::MissPath& path);
   void use(uint64_t slot, const Page& page);
   void release(uint64_t slot);
-  void bolt_linear_map(bool tera_segments);
+  void bolt_linear_map();
 
   uint64_t bytes_;
+  bool tera_segments_;
   PageShift page_;  // base page
   uint64_t mask_;   // groups - 1
   mem::FrameMemory* frames_;

@@ -68,24 +68,35 @@ void MmuCounters::add(const MmuCounters& o) {
   slb.replaced += o.slb.replaced;
   slb.slbie += o.slb.slbie;
   slb.slbia += o.slb.slbia;
+  linear.add(o.linear);
 }
 
 Mmu::Mmu(const Options& options, Htab& htab, mem::FrameMemory& frames, mem::ReferenceSink& sink,
          PhysAddr code, Invalidate invalidate)
     : options_(&options),
       htab_(&htab),
+      frames_(&frames),
       format_(options.page),
       form_(&pte_form(options.page)),
-      path_(kStepList, frames, sink, {.base = code}),
+      path_(steps_of(options.linear_map), frames, sink, {.base = code}),
       broadcast_(std::move(invalidate)),
       ierat_(options.ierat, options.page, true),
       derat_(options.derat, options.page, true),
       tlb_(options.tlb, options.page, false),
       slb_(options.slb_entries, options.tera_segments, options.page),
-
       fetch_filter_(&ierat_.filter()),
       data_filter_(&derat_.filter()) {
   path_.decode_with(decode);
+  if (options.linear_map) {
+    linear_.emplace(LinearMap::Parts{.ierat = ierat_,
+                                     .derat = derat_,
+                                     .tlb = tlb_,
+                                     .slb = slb_,
+                                     .htab = htab,
+                                     .path = path_,
+                                     .page = options.page});
+    path_.view_by(&*linear_);
+  }
   sides_[0] = {.erat = &ierat_, .counters = &counters_.sides[0], .data = false};
   sides_[1] = {.erat = &derat_, .counters = &counters_.sides[1], .data = true};
 }
@@ -104,7 +115,10 @@ mmu::Translation Mmu::access(VirtAddr va, AccessKind kind, bool retry) {
     ++(retry ? side.counters->retry_tlb_misses : side.counters->tlb_misses);
     return fault(mmu::FaultReason::NotPresent);
   }
-  if (retry) preload(va, kind);
+  if (retry) {
+    if (linear_) note_kernel_work(va);
+    preload(va, kind);
+  }
   // A hash fault, and perhaps another because the entry was there without the right.
   constexpr unsigned kMostTries = 4;
   for (unsigned attempt = 0; attempt < kMostTries; ++attempt) {
@@ -176,7 +190,8 @@ Mmu::Hit Mmu::translate(Side& side, VirtAddr va, AccessKind kind, bool first, bo
 // pages as they are touched.
 mmu::FaultReason Mmu::hash_page(VirtAddr va, AccessKind kind, unsigned step) {
   path_.step(step);
-  const pt::Lookup found = path_.walk(*table_, va, step);
+  pt::WalkPath words;
+  const pt::Lookup found = path_.walk(*table_, va, step, words);
   if (found.entry == pt::kNone || !format_.is_present(found.entry))
     return mmu::FaultReason::NotPresent;
   const pt::LeafFields leaf = format_.parse_leaf(found.entry, found.size);
@@ -193,14 +208,18 @@ mmu::FaultReason Mmu::hash_page(VirtAddr va, AccessKind kind, unsigned step) {
       form_->with_frame(hashed, (leaf.pfn + ((va - found.base) >> form_->page.log2())).value());
   const uint64_t second = hpte_second(hashed, *form_);
   const Htab::Page page = page_of(va);
+  // Nothing happens between taking the handle and using it.
+  const auto write_entry = [&] {
+    if (marked == found.entry) return;
+    kernel_access(words.steps().back().address);
+    const pt::Status status = table_->install(found.handle, found.entry, marked);
+    MMUSIM_ASSERT(status == pt::Status::Ok);
+  };
   if (htab_->hinted(page)) {
     const bool updated = htab_->update(page, second, path_);
     broadcast_(va);  // in either case
     if (updated) {
-      if (marked != found.entry) {
-        const pt::Status status = table_->install(found.handle, found.entry, marked);
-        MMUSIM_ASSERT(status == pt::Status::Ok);
-      }
+      write_entry();
       return mmu::FaultReason::None;
     }
   }
@@ -210,11 +229,7 @@ mmu::FaultReason Mmu::hash_page(VirtAddr va, AccessKind kind, unsigned step) {
     marked = pte::Slot::set(marked, hint & 7);
     marked = pte::Secondary::set(marked, hint >> 3);
   }
-  // Nothing happens between taking the handle and using it.
-  if (marked != found.entry) {
-    const pt::Status status = table_->install(found.handle, found.entry, marked);
-    MMUSIM_ASSERT(status == pt::Status::Ok);
-  }
+  write_entry();
   return mmu::FaultReason::None;
 }
 
@@ -225,6 +240,16 @@ void Mmu::preload(VirtAddr va, AccessKind kind) {
       !format_.is_accessed(found.entry))
     return;
   if (hash_page(va, kind, kHashPreload) == mmu::FaultReason::None) ++counters_.preloads;
+}
+
+void Mmu::note_kernel_work(VirtAddr va) {
+  pt::WalkPath words;
+  const pt::Lookup found = table_->walk(va, words);
+  if (words.steps().empty() || found.entry == pt::kNone) return;
+  kernel_access(words.steps().back().address);
+  if (!format_.is_present(found.entry)) return;
+  const Pfn first = format_.parse_leaf(found.entry, found.size).pfn;
+  kernel_access(frames_->address_of(first + ((va - found.base) >> options_->page.log2())));
 }
 
 mmu::Translation Mmu::finish(Side& side, VirtAddr va, const Hit& hit) {
@@ -249,10 +274,7 @@ mmu::Translation Mmu::fault(mmu::FaultReason reason) {
 void Mmu::load(Context context, pt::PageTable& table) {
   table_ = &table;
   context_ = context;
-  slb_.empty();
-  ierat_.invalidate_all();
-  derat_.invalidate_all();
-  ++generation_;
+  empty_slb();
   for (const VirtAddr va : {VirtAddr((uint64_t{1} << kUserBits) - 1), kProgramBase}) {
     if (slb_.has(va)) continue;
     path_.step(kSlbPreload);
@@ -263,9 +285,14 @@ void Mmu::load(Context context, pt::PageTable& table) {
 
 void Mmu::unload() {
   table_ = nullptr;
-  slb_.empty();
-  ierat_.invalidate_all();
-  derat_.invalidate_all();
+  empty_slb();
+}
+
+// Class 1 is user space's, which slbie names; slbia leaves ERATs nothing.
+void Mmu::empty_slb() {
+  const bool all = slb_.empty();
+  for (tlb::Level* const erat : {&ierat_, &derat_})
+    erat->invalidate_if([all](const tlb::EntryView& e) { return all || e.space != kLinearSpace; });
   ++generation_;
 }
 
@@ -291,6 +318,7 @@ MmuCounters Mmu::counters() const {
   counters.levels[kIerat] = of(ierat_);
   counters.levels[kDerat] = of(derat_);
   counters.levels[kTlb] = of(tlb_);
+  if (linear_) counters.linear = linear_->counters();
   counters.slb.replaced = slb_.counters.replaced;
   counters.slb.slbie = slb_.counters.slbie;
   counters.slb.slbia = slb_.counters.slbia;

@@ -15,9 +15,11 @@
 // access begins again. Only what the kernel's table does not allow is a fault to the caller. Before
 // an access repeated after the kernel's fault, the kernel has hashed the page (hash_preload).
 //
+// **The kernel's accesses** go through its linear map and the same TLBs: see linear_map.h.
+//
 // **Tags.** An address space's segments and their VSIDs correspond one to one, so entries are
-// tagged with its context and the effective address, which match when VSID and offset do. ERATs are
-// emptied when the SLB is, at each switch; the TLB never.
+// tagged with its context and the effective address, which match when VSID and offset do. ERATs
+// lose what was made of a segment when the SLB loses it, at each switch; the TLB loses nothing.
 //
 // Rights are those of problem state. Not thread-safe.
 #ifndef MMUSIM_ARCH_PPC64_MMU_H_
@@ -28,10 +30,12 @@
 #include <cstdint>
 #include <fmt/format.h>
 #include <functional>
+#include <optional>
 
 #include "arch/ppc64/entry_format.h"
 #include "arch/ppc64/formats.h"
 #include "arch/ppc64/htab.h"
+#include "arch/ppc64/linear_map.h"
 #include "arch/ppc64/options.h"
 #include "arch/ppc64/segments.h"
 #include "arch/ppc64/steps.h"
@@ -74,6 +78,7 @@ struct MmuCounters {
   uint64_t hash_faults_fixed = 0;                     // ... that hash_page was enough for
   uint64_t preloads = 0;
   SlbCounters slb;
+  LinearCounters linear;
   void add(const MmuCounters& o);
 };
 
@@ -118,8 +123,12 @@ class Mmu {
 
   void count(AccessKind kind, uint64_t n) { counters_.accesses[static_cast<unsigned>(kind)] += n; }
 
-  // Changes whenever a translation may have been taken away from this CPU other than by eviction.
-  [[nodiscard]] uint64_t generation() const { return generation_; }
+  // Changes whenever a translation may have been taken away from this CPU other than by eviction,
+  // or by the kernel's code where that is fetched amid a data access: it may have evicted the page
+  // that the program's own code is in.
+  [[nodiscard]] uint64_t generation() const {
+    return generation_ + (linear_ ? linear_->counters().fetch_lookups : 0);
+  }
 
   // --- What the kernel does to this CPU
   // Switches to an address space: the SLB is emptied and two segments loaded ahead. `table` must
@@ -129,6 +138,10 @@ class Mmu {
   void unload();
   // What tlbie does here.
   void invalidate(VirtAddr va, Context context);
+  // The kernel is about to access that address on this CPU.
+  void kernel_access(PhysAddr address) {
+    if (linear_) linear_->reach(address);
+  }
 
   // Everything access() does from now on is told; null: no longer.
   void narrate(mmu::Narrator* narrator) { path_.narrate(narrator); }
@@ -161,11 +174,15 @@ class Mmu {
   // What the kernel finds in its own page table and hashes; None: done.
   mmu::FaultReason hash_page(VirtAddr va, AccessKind kind, unsigned step);
   void preload(VirtAddr va, AccessKind kind);
+  // What the kernel touches to fix a fault at `va`: the entry, and the page.
+  void note_kernel_work(VirtAddr va);
+  void empty_slb();
   mmu::Translation finish(Side& side, VirtAddr va, const Hit& hit);
   mmu::Translation fault(mmu::FaultReason reason);
 
   const Options* options_;
   Htab* htab_;
+  const mem::FrameMemory* frames_;
   EntryFormat format_;
   const PteForm* form_;
   mmu::MissPath path_;
@@ -174,7 +191,8 @@ class Mmu {
   tlb::Level derat_;
   tlb::Level tlb_;
   Slb slb_;
-  std::array<Side, 2> sides_;  // fetches, data
+  std::optional<LinearMap> linear_;  // none: nothing the kernel does is looked up
+  std::array<Side, 2> sides_;        // fetches, data
 
   pt::PageTable* table_ = nullptr;  // null: no address space
   Context context_ = 0;

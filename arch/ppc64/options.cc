@@ -20,7 +20,7 @@ struct ArrayKeys {
 const ArrayKeys kArrayKeys[] = {
     {"ppc64.ierat", "instruction ERAT", {128, 2, "4K"}, &Options::ierat},
     {"ppc64.derat", "data ERAT", {128, 128, "4K"}, &Options::derat},
-    {"ppc64.tlb", "TLB", {1024, 4, "4K"}, &Options::tlb},
+    {"ppc64.tlb", "TLB", {1024, 4, "4K,16M"}, &Options::tlb},
 };
 
 }  // namespace
@@ -35,6 +35,10 @@ void declare(config::Schema& schema) {
   schema.choice("ppc64.page", "4K", {"4K", "64K"},
                 "Base page of the kernel and of its user segments. 64K needs a processor whose "
                 "ERATs and TLB hold such pages (from POWER5+ on).");
+  schema.flag(
+      "ppc64.linear_map", true,
+      "Whether the kernel's handlers and its own accesses to tables and pages, for faults and "
+      "flushes, are looked up in ERATs, SLB and TLB, in its linear map of all memory (16M pages).");
   schema.size("ppc64.htab.bytes", uint64_t{16} << 20,
               "Size of the hashed page table, which all CPUs share: a power of two from 256K up. "
               "Linux gives it 1/64 of memory where firmware has no advice.",
@@ -45,7 +49,7 @@ Options read_options(const config::Config& config) {
   Options options;
   options.page = config.choice("ppc64.page") == "64K" ? k64K : k4K;
   for (const ArrayKeys& keys : kArrayKeys) {
-    const tlb::Geometry array = tlb::read_geometry(config, keys.prefix, {k4K, k64K});
+    const tlb::Geometry array = tlb::read_geometry(config, keys.prefix, {k4K, k64K, kLargePage});
     if (!array.exists())
       throw UsageError(fmt::format("{}.entries", keys.prefix),
                        fmt::format("there must be the {}", keys.what));
@@ -61,6 +65,7 @@ Options read_options(const config::Config& config) {
   }
   options.slb_entries = static_cast<unsigned>(config.number("ppc64.slb.entries"));
   options.tera_segments = config.flag("ppc64.tera_segments");
+  options.linear_map = config.flag("ppc64.linear_map");
   options.htab_bytes = config.size("ppc64.htab.bytes");
   constexpr uint64_t kLeast = uint64_t{1} << 18;
   if (!is_power_of_two(options.htab_bytes) || options.htab_bytes < kLeast)

@@ -22,6 +22,7 @@ struct Options {
   bool tera_segments = false;
   PageShift page = k4K;
   uint64_t htab_bytes = uint64_t{16} << 20;
+  bool linear_map = true;  // the kernel's own accesses take entries of ERATs, SLB and TLB
 };
 
 void declare(config::Schema& schema);

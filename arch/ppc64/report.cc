@@ -58,7 +58,7 @@ mmu::Summary summary_of(const MmuCounters& sum, const Htab& htab, const mmu::Pat
   s.first_data_misses = sum.sides[1].misses;
   s.last_fetch_misses = sum.sides[0].tlb_misses;
   s.last_data_misses = sum.sides[1].tlb_misses;
-  s.hardware_walks = table.lookups;
+  s.hardware_walks = table.lookups + sum.linear.tlb_misses;
   s.traps = paths.traps();
   s.handler_instructions = paths.instructions();
   s.soft_lookups = table.lookups;
@@ -103,6 +103,26 @@ void report_mmu(const MmuCounters& sum, stats::Report& report) {
         "Page faults because the page table did not allow the access; retries included.");
   fault("fault.non_canonical", mmu::FaultReason::NonCanonical,
         "Faults for addresses that are not user space's.");
+}
+
+void report_linear(const LinearCounters& sum, stats::Report& report) {
+  report.add("linear.lookups", sum.lookups, "accesses",
+             "Lookups in the data ERAT for the kernel's own accesses, through its linear map: "
+             "handlers' to page table and hash table, flushes' to the hash table, and for each "
+             "fault it fixed the entry and the page; in no other count of lookups.");
+  report.add("linear.misses", sum.misses, "accesses", "... that the ERAT did not know.",
+             "linear.lookups");
+  report.add("linear.fetch_lookups", sum.fetch_lookups, "pages",
+             "Lookups in the instruction ERAT for the kernel's code: one for each page of it that "
+             "a step of a handler runs in; in no other count of lookups.");
+  report.add("linear.fetch_misses", sum.fetch_misses, "pages", "... that the ERAT did not know.",
+             "linear.fetch_lookups");
+  report.add("linear.slb_misses", sum.slb_misses, "lookups",
+             "ERAT misses of either kind that found no segment, so that a handler made the entry; "
+             "not among slb.misses.");
+  report.add("linear.tlb_misses", sum.tlb_misses, "lookups",
+             "ERAT misses of either kind that the TLB did not know: searches of the hash table, "
+             "not among htab.lookups.");
 }
 
 void report_htab(const Htab& htab, stats::Report& report) {

@@ -17,6 +17,8 @@ mmu::Summary summary_of(const MmuCounters& sum, const Htab& htab, const mmu::Pat
                         const FlushCounters& flushes);
 // tlb.*, slb.*, hash.*, fault.*
 void report_mmu(const MmuCounters& sum, stats::Report& report);
+// linear.*
+void report_linear(const LinearCounters& sum, stats::Report& report);
 // htab.*
 void report_htab(const Htab& htab, stats::Report& report);
 // switch.*, flush.*

@@ -1,10 +1,11 @@
 // One CPU's segment lookaside buffer, as Linux fills it.
 //
 // Slots 0 to 2 are the kernel's (linear map, vmalloc, stack) and bolted; the rest are given out
-// round-robin, whatever they held (Linux 3.12, arch/powerpc/mm/slb_low.S). A switch of address
-// space empties them all: by slbie of each while there were at most 8, else by slbia and slbmte of
-// two bolted ones (arch/powerpc/mm/slb.c). Entries are kept as the words of slbmte. Not
-// thread-safe.
+// round-robin, whatever they held (Linux 3.12, arch/powerpc/mm/slb_low.S), to segments of user
+// space and of the linear map beyond its first. A switch of address space takes user space's: by
+// slbie of each while there were at most 8, else by slbia, which spares slot 0 alone, and slbmte of
+// two bolted ones (arch/powerpc/mm/slb.c). Entries are kept as the words of slbmte; of the bolted
+// ones the first only, through which alone anything goes here. Not thread-safe.
 #ifndef MMUSIM_ARCH_PPC64_SEGMENTS_H_
 #define MMUSIM_ARCH_PPC64_SEGMENTS_H_
 
@@ -36,7 +37,9 @@ class Slb {
 
   // `page`: of user segments.
   Slb(unsigned entries, bool tera_segments, PageShift page)
-      : entries_(entries), tera_(tera_segments), page_bits_(slb::page_size_bits(page)) {}
+      : entries_(entries), tera_(tera_segments), page_bits_(slb::page_size_bits(page)) {
+    put(entries_[0], 0, kLinearMap, linear_segment(kLinearMap, tera_), kLinearBits);
+  }
 
   [[nodiscard]] bool has(VirtAddr va) const {
     for (const Entry& entry : entries_)
@@ -47,32 +50,48 @@ class Slb {
   }
   // slbmte of the segment of user space that `va` is in, into the next slot.
   void fill(VirtAddr va, Context context) {
-    if (++last_ >= entries_.size()) last_ = kBolted;
-    Entry& entry = entries_[last_];
-    if (slb::Valid::get(entry.esid_word) != 0) ++counters.replaced;
-    const Segment segment = user_segment(va, context, tera_);
-    entry.esid_word =
-        (va.value() & ~((uint64_t{1} << segment.shift()) - 1)) | slb::Valid::kMask | last_;
-    entry.vsid_word = slb::SegmentSize::set(0, segment.tera ? 1 : 0) |
-                      segment.vsid << (segment.tera ? 24 : 12) | slb::KeySupervisor::kMask |
-                      slb::KeyProblem::kMask | slb::Class::kMask | page_bits_;
+    Entry& entry = next_slot();
+    put(entry, last_, va, user_segment(va, context, tera_),
+        slb::KeySupervisor::kMask | slb::KeyProblem::kMask | slb::Class::kMask | page_bits_);
     ++filled_;
   }
-  // What user space had goes.
-  void empty() {
-    if (filled_ <= kCached)
-      counters.slbie += filled_;
-    else
+  // ... of the linear map. Linux does not remember these for slbie.
+  void fill_linear(VirtAddr va) {
+    Entry& entry = next_slot();
+    put(entry, last_, va, linear_segment(va, tera_), kLinearBits);
+  }
+  // What user space had goes. True: by slbia, and with it whatever ERATs made of any entry.
+  bool empty() {
+    const bool all = filled_ > kCached;
+    if (all)
       ++counters.slbia;
+    else
+      counters.slbie += filled_;
     filled_ = 0;
     for (size_t i = kBolted; i < entries_.size(); ++i)
-      entries_[i] = {};
+      if (all || slb::Class::get(entries_[i].vsid_word) != 0) entries_[i] = {};
+    return all;
   }
   [[nodiscard]] const Entry& entry(unsigned slot) const { return entries_[slot]; }
 
   SlbCounters counters;
 
  private:
+  // Of the linear map: Kp, pages of 16M.
+  static constexpr uint64_t kLinearBits = slb::KeyProblem::kMask | slb::Large::kMask;
+
+  Entry& next_slot() {
+    if (++last_ >= entries_.size()) last_ = kBolted;
+    Entry& entry = entries_[last_];
+    if (slb::Valid::get(entry.esid_word) != 0) ++counters.replaced;
+    return entry;
+  }
+  static void put(Entry& entry, unsigned slot, VirtAddr va, const Segment& segment, uint64_t bits) {
+    entry.esid_word =
+        (va.value() & ~((uint64_t{1} << segment.shift()) - 1)) | slb::Valid::kMask | slot;
+    entry.vsid_word = slb::SegmentSize::set(0, segment.tera ? 1 : 0) |
+                      segment.vsid << (segment.tera ? 24 : 12) | bits;
+  }
   static unsigned shift_of(const Entry& entry) {
     return slb::SegmentSize::get(entry.vsid_word) != 0 ? 40 : 28;
   }

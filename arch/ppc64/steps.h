@@ -9,6 +9,7 @@
 #define MMUSIM_ARCH_PPC64_STEPS_H_
 
 #include <array>
+#include <span>
 
 #include "mmu/miss_path.h"
 
@@ -27,6 +28,8 @@ enum Step : unsigned {
   kInsert,
   kEvict,
   kPageFault,
+  kLinearWalk,
+  kLinearSegment,
   kSteps
 };
 
@@ -43,7 +46,21 @@ inline constexpr std::array<mmu::Step, kSteps> kStepList = {{
     {"insert", "An HPTE is made", 75},
     {"evict", "An HPTE makes room", 20},                      // assumed
     {"page_fault", "Into the kernel's page-fault code", 30},  // assumed
+    {"linear_walk", "The hardware searches the hash table, for an access of the kernel's", 0},
+    {"linear_slb", "Data Segment interrupt (0x380) in the kernel: an SLB entry of its linear map",
+     67, true},
 }};
+
+// Without the kernel's own translations the last two are never taken, nor listed.
+constexpr std::span<const mmu::Step> steps_of(bool linear_map) {
+  return std::span(kStepList).first(linear_map ? kSteps : kLinearWalk);
+}
+
+// SLB entries are made in real mode. Storage interrupts get there too, but go on with translation
+// on after some instructions.
+constexpr bool runs_translated(unsigned step) {
+  return step != kInstructionSegment && step != kDataSegment && step != kLinearSegment;
+}
 
 }  // namespace mmusim::ppc64
 

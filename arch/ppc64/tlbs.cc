@@ -87,6 +87,7 @@ void Tlbs::invalidate(const Space& space, VirtAddr va) {
 }
 
 void Tlbs::flush_pages(Space& space, VirtRange range) {
+  Mmu& here = *cpus_[asker().value()].mmu;
   unsigned in_batch = 0;
   bool tera = false;
   for (const VirtAddr va : htab_.hinted_pages(space.context, range)) {
@@ -97,7 +98,8 @@ void Tlbs::flush_pages(Space& space, VirtRange range) {
       tera = segment.tera;
     }
     ++in_batch;
-    htab_.invalidate({space.context, va, segment});
+    htab_.invalidate({space.context, va, segment},
+                     [&here](PhysAddr entry) { here.kernel_access(entry); });
     invalidate(space, va);
   }
 }
@@ -145,6 +147,7 @@ void Tlbs::for_each_entry(const std::function<void(const mmu::CachedTranslation&
   };
   for (uint32_t id = 0; id < cpus_.size(); ++id)
     cpus_[id].mmu->for_each_entry([&](const char* where, const tlb::EntryView& entry) {
+      if (entry.space == kLinearSpace) return;  // the kernel's, for good
       show(CpuId(id), where, static_cast<Context>(entry.space), entry.base, entry.payload.pfn,
            entry.payload.rights);
     });
@@ -156,7 +159,7 @@ void Tlbs::for_each_entry(const std::function<void(const mmu::CachedTranslation&
 
 void Tlbs::report(stats::Report& report) const {
   MmuCounters sum;
-  mmu::PathReport paths(kStepList);
+  mmu::PathReport paths(steps_of(options_.linear_map));
   for (const Cpu& cpu : cpus_) {
     sum.add(cpu.mmu->counters());
     paths.add(cpu.mmu->path());
@@ -165,6 +168,7 @@ void Tlbs::report(stats::Report& report) const {
   summary.cpus = static_cast<unsigned>(cpus_.size());
   mmu::report_summary(summary, *sink_, report);
   report_mmu(sum, report);
+  if (options_.linear_map) report_linear(sum.linear, report);
   report_htab(htab_, report);
   report_flushes(counters_, report);
   paths.report(report);

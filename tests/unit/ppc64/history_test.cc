@@ -1,9 +1,11 @@
 // Random histories of several address spaces on two CPUs, over pages that meet in a few groups of
 // the hash table: every access must give what the page table says, and nothing more may be
-// reachable at any time.
+// reachable at any time. The kernel's accesses take entries of the same TLBs and segments; its
+// frames are of two segments of the linear map, and whatever is left of that must be true.
 #include <array>
 #include <gtest/gtest.h>
 #include <map>
+#include <ostream>
 #include <string>
 #include <utility>
 #include <vector>
@@ -21,13 +23,22 @@ struct Leaf {
 constexpr unsigned kSpaces = 3;
 constexpr unsigned kCpus = 2;
 
-// Pages of segments small and large whose primary or secondary group is one of two, by context 1.
-std::vector<VirtAddr> meeting_pages() {
+struct Params {
+  const char* backend;
+  bool tera_segments;
+};
+void PrintTo(const Params& params, std::ostream* out) {
+  *out << params.backend << (params.tera_segments ? " with" : " without") << " segments of 1T";
+}
+
+// Pages of two segments, one of 1T where there are any, whose primary or secondary group is one of
+// two, by context 1.
+std::vector<VirtAddr> meeting_pages(bool tera) {
   std::vector<VirtAddr> pages;
   for (const uint64_t start : {uint64_t{0x1000'0000}, uint64_t{3} << 40}) {
     const size_t enough = pages.size() + 40;
     for (VirtAddr va(start); pages.size() < enough; va += k4K.bytes())
-      if ((hash_of(va, user_segment(va, 1, true), k4K) & 2047 & ~uint64_t{1}) == 0x124)
+      if ((hash_of(va, user_segment(va, 1, tera), k4K) & 2047 & ~uint64_t{1}) == 0x124)
         pages.push_back(va);
   }
   return pages;
@@ -35,12 +46,14 @@ std::vector<VirtAddr> meeting_pages() {
 
 class History {
  public:
-  explicit History(const std::string& backend)
-      : world_(
-            "[ppc64]\ntera_segments = true\n[ppc64.slb]\nentries = 8\n[ppc64.tlb]\nentries = 32\n"
-            "ways = 2\n[ppc64.derat]\nentries = 8\nways = 8\n[ppc64.ierat]\nentries = 8\n",
-            backend, kCpus),
-        pages_(meeting_pages()) {
+  explicit History(const Params& params)
+      : world_(std::string("[ppc64]\ntera_segments = ") +
+                   (params.tera_segments ? "true" : "false") +
+                   "\nlinear_map = true\n[mem]\nbytes = 512M\n[ppc64.slb]\nentries = 8\n"
+                   "[ppc64.tlb]\nentries = 32\nways = 2\n[ppc64.derat]\nentries = 8\nways = 8\n"
+                   "[ppc64.ierat]\nentries = 8\n",
+               params.backend, kCpus),
+        pages_(meeting_pages(params.tera_segments)) {
     world_.run(0, 1);
     running_.fill(0);
   }
@@ -73,6 +86,20 @@ class History {
       EXPECT_EQ(t.pfn.value(), found->second.pfn) << t.where;
       EXPECT_EQ(t.rights.bits() & ~found->second.rights & 7, 0u) << t.where;
     });
+  }
+  // How many entries of the kernel's there are.
+  uint64_t check_linear_map() {
+    uint64_t entries = 0;
+    for (uint32_t cpu = 0; cpu < kCpus; ++cpu)
+      world_.mmu(cpu).for_each_entry([&](const char* where, const tlb::EntryView& entry) {
+        if (entry.base < kLinearMap) return;
+        ++entries;
+        EXPECT_EQ(entry.space, kLinearSpace) << where;
+        EXPECT_EQ(entry.payload.pfn.value(), (entry.base - kLinearMap) >> k4K.log2()) << where;
+        EXPECT_EQ(entry.payload.leaf, kLargePage) << where;
+        EXPECT_FALSE(entry.payload.rights.has(Rights::kUser)) << where;
+      });
+    return entries;
   }
 
  private:
@@ -131,10 +158,10 @@ class History {
   std::vector<VirtAddr> pages_;
   std::map<Key, Leaf> leaves_;
   std::array<unsigned, kCpus> running_{};
-  uint64_t next_frame_ = 0x100;
+  uint64_t next_frame_ = 0x10000;  // the kernel's second segment without those of 1T
 };
 
-class Ppc64History : public ::testing::TestWithParam<const char*> {};
+class Ppc64History : public ::testing::TestWithParam<Params> {};
 
 TEST_P(Ppc64History, EveryTranslationIsThePageTables) {
   for (uint64_t seed = 1; seed <= 3; ++seed) {
@@ -143,8 +170,19 @@ TEST_P(Ppc64History, EveryTranslationIsThePageTables) {
     Random random(seed);
     for (unsigned i = 0; i < 6000 && !HasFatalFailure(); ++i) {
       history.step(random);
-      if (i % 16 == 0) history.check_reachable();
+      if (i % 16 == 0) {
+        history.check_reachable();
+        EXPECT_GT(history.check_linear_map(), 0u);
+      }
     }
+    const uint64_t segments = history.world().counter("linear.slb_misses");
+    if (GetParam().tera_segments) {
+      EXPECT_EQ(segments, 0u);
+    } else {
+      EXPECT_GT(segments, 10u);
+    }
+    EXPECT_GT(history.world().counter("linear.tlb_misses"), 1u);
+    EXPECT_GT(history.world().counter("linear.fetch_misses"), 20u);
     EXPECT_GT(history.world().counter("htab.evictions"), 50u);
     EXPECT_GT(history.world().counter("htab.updates_missed"), 10u);
     EXPECT_GT(history.world().counter("htab.invalidates_missed"), 10u);
@@ -154,10 +192,13 @@ TEST_P(Ppc64History, EveryTranslationIsThePageTables) {
       history.world().tlbs().flush_mm(MmId(mm));
     EXPECT_EQ(history.world().counter("htab.used"), 0u);
     EXPECT_TRUE(history.world().reachable().empty());
+    EXPECT_GT(history.check_linear_map(), 0u);
   }
 }
 
-INSTANTIATE_TEST_SUITE_P(Backends, Ppc64History, ::testing::Values("mlpt", "gpt"));
+INSTANTIATE_TEST_SUITE_P(Backends, Ppc64History,
+                         ::testing::Values(Params{"mlpt", true}, Params{"gpt", true},
+                                           Params{"mlpt", false}));
 
 }  // namespace
 }  // namespace mmusim::ppc64::testing

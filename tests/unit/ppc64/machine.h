@@ -14,11 +14,13 @@ using mmusim::testing::kR;
 using mmusim::testing::kRW;
 using mmusim::testing::kRX;
 
+// Without the kernel's own translations, where `text` does not turn them on.
 class World : public mmusim::testing::ArchWorld<Architecture> {
  public:
   explicit World(const std::string& text = "", const std::string& backend = "mlpt",
                  unsigned cpus = 1)
-      : ArchWorld("[mem]\nbytes = 64M\n[ppc64.htab]\nbytes = 256K\n", text, backend, cpus) {}
+      : ArchWorld("[mem]\nbytes = 64M\n[ppc64.htab]\nbytes = 256K\n[ppc64]\nlinear_map = false\n",
+                  text, backend, cpus) {}
 };
 
 using mmusim::testing::Cost;
