@@ -29,7 +29,7 @@ class Replayer {
   void operator()(const trace::ForkEvent& e);
   void operator()(const trace::ExitEvent& e);
   void operator()(const trace::WaitEvent& e);
-  void operator()(const trace::SwitchEvent&) {}
+  void operator()(const trace::SwitchEvent& e) { system_.recorded(thread_, e.cpu); }
   void operator()(const trace::MarkerEvent&) {}
 
  private:

@@ -11,6 +11,10 @@ namespace mmusim::kernel {
 void Scheduler::declare(config::Schema& schema) {
   schema.flag("sched.affinity", true,
               "Threads go on where they ran last; false: on the next CPU at each turn.");
+  schema.flag(
+      "sched.recorded", true,
+      "With several CPUs, threads go on where the trace says they did, if it does (its CPU, "
+      "modulo the number there is); false: where the scheduler puts them.");
   schema.choice("sched.between", "busy", {"busy", "idle"},
                 "With several CPUs, what a thread does between two of its turns: it runs on, and "
                 "flushes interrupt it; or it sleeps, and its CPU idles in lazy TLB mode.");
@@ -18,6 +22,7 @@ void Scheduler::declare(config::Schema& schema) {
 
 Scheduler::Scheduler(const config::Config& config, unsigned cpus)
     : affinity_(config.flag("sched.affinity")),
+      heeds_records_(config.flag("sched.recorded")),
       sleeps_between_(cpus > 1 && config.choice("sched.between") == "idle"),
       load_(cpus),
       turns_(cpus) {
@@ -30,6 +35,7 @@ uint32_t Scheduler::emptiest() const {
 
 uint32_t Scheduler::choose(const State& state) const {
   if (state.pinned) return state.pinned->value();
+  if (state.recorded) return state.recorded->value();
   if (!state.placed) return emptiest();
   const uint32_t last = state.cpu.value();
   if (!affinity_) return (last + 1) % cpus();
@@ -57,6 +63,13 @@ CpuId Scheduler::turn(trace::ThreadId thread) {
 void Scheduler::pin(trace::ThreadId thread, CpuId cpu) {
   MMUSIM_ASSERT(cpu.value() < cpus());
   threads_[thread].pinned = cpu;
+}
+
+bool Scheduler::recorded(trace::ThreadId thread, CpuId cpu) {
+  if (!heeds_records_) return false;
+  State& state = threads_[thread];
+  state.recorded = CpuId(cpu.value() % cpus());
+  return !state.placed || choose(state) != state.cpu.value();
 }
 
 void Scheduler::forked(trace::ThreadId parent, trace::ThreadId child) {

@@ -10,7 +10,10 @@
 //    then it moves to where the fewest are. Without affinity (sched.affinity=false) it goes to the
 //    next CPU in a circle each time its turn comes;
 //  - a thread that slept goes where it ran last if nobody else is there, else as a new one;
-//  - a pinned thread, and the children it has from then on, run on that CPU only.
+//  - a pinned thread, and the children it has from then on, run on that CPU only;
+//  - a thread of which a recording says on which CPU it goes on (a switch record) goes on there,
+//  until
+//    it says otherwise (sched.recorded=false: as any other).
 //
 // A thread's turn lasts until another thread's record comes. What a CPU does between two turns of a
 // thread no recording of one CPU tells: sched.between says whether the thread is taken to run on
@@ -42,6 +45,9 @@ class Scheduler {
   CpuId turn(trace::ThreadId thread);
   // From its next turn on. REQUIRES: there is such a CPU.
   void pin(trace::ThreadId thread, CpuId cpu);
+  // A recording saw it go on on this CPU; where there are fewer CPUs, modulo their number. Whether
+  // that is another than it is on.
+  bool recorded(trace::ThreadId thread, CpuId cpu);
   void forked(trace::ThreadId parent, trace::ThreadId child);
   // It is in no CPU's way until its next turn.
   void sleeps(trace::ThreadId thread);
@@ -60,12 +66,14 @@ class Scheduler {
     bool placed = false;
     bool asleep = false;
     std::optional<CpuId> pinned;
+    std::optional<CpuId> recorded;
   };
 
   [[nodiscard]] uint32_t emptiest() const;
   [[nodiscard]] uint32_t choose(const State& state) const;
 
   bool affinity_;
+  bool heeds_records_;
   bool sleeps_between_;
   std::map<trace::ThreadId, State> threads_;
   std::vector<uint64_t> load_;   // threads, by CPU

@@ -44,6 +44,10 @@ void System::pin(trace::ThreadId thread, CpuId cpu) {
   turn_.reset();
 }
 
+void System::recorded(trace::ThreadId thread, CpuId cpu) {
+  if (scheduler.recorded(thread, cpu) && turn_ == thread) turn_.reset();
+}
+
 void System::sleep(trace::ThreadId thread) {
   if (scheduler.cpus() == 1) return;
   scheduler.sleeps(thread);

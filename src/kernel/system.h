@@ -47,6 +47,8 @@ class System {
   void sleep(trace::ThreadId thread);
   // It runs on that CPU only. REQUIRES: there is such a CPU.
   void pin(trace::ThreadId thread, CpuId cpu);
+  // The recording saw the thread go on on this CPU.
+  void recorded(trace::ThreadId thread, CpuId cpu);
   // Null where nothing runs.
   [[nodiscard]] Process* running(CpuId cpu);
   [[nodiscard]] AddressSpace* current(CpuId cpu) const;

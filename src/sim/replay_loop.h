@@ -18,6 +18,7 @@
 #include <cstdint>
 #include <type_traits>
 #include <utility>
+#include <variant>
 
 #include "base/error.h"
 #include "base/types.h"
@@ -53,6 +54,10 @@ class ReplayLoop {
 
   template <ReplayMode kMode>
   void run(const trace::Batch& batch) {
+    if (batch.event != nullptr && std::holds_alternative<trace::SwitchEvent>(*batch.event)) {
+      kernel_.apply(id_, batch.thread, *batch.event);  // says where its turn will be
+      return;
+    }
     take_turn(batch.thread);
     if (batch.event != nullptr) {
       kernel_.apply(id_, batch.thread, *batch.event);

@@ -78,6 +78,20 @@ TEST_F(SchedulerTest, PinnedThreadsStay) {
   EXPECT_EQ(turns(s, {5}), (Cpus{2}));  // another thread of that name
 }
 
+TEST_F(SchedulerTest, ARecordingSaysWhere) {
+  Scheduler s = make(4);
+  EXPECT_EQ(turns(s, {1, 2}), (Cpus{0, 1}));
+  s.recorded(thread(1), CpuId(6));  // of more CPUs than there are
+  EXPECT_EQ(turns(s, {1, 2, 1}), (Cpus{2, 1, 2}));
+  s.forked(thread(1), thread(3));  // which it says nothing of
+  EXPECT_EQ(turns(s, {3}), (Cpus{0}));
+  s.recorded(thread(1), CpuId(1));
+  EXPECT_EQ(turns(s, {1, 2}), (Cpus{1, 2}));  // of which nothing is said makes way
+  s.pin(thread(1), CpuId(3));
+  s.recorded(thread(1), CpuId(0));
+  EXPECT_EQ(turns(s, {1}), (Cpus{3}));
+}
+
 TEST_F(SchedulerTest, WithoutAffinityThreadsGoRound) {
   Scheduler s = make(3, false);
   EXPECT_EQ(turns(s, {1, 1, 1, 1, 2, 2}), (Cpus{0, 1, 2, 0, 1, 2}));

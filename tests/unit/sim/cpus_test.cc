@@ -1,4 +1,5 @@
 // Machines of several CPUs: whom a flush must tell, and how, by architecture; worked out by hand.
+#include <filesystem>
 #include <gtest/gtest.h>
 #include <optional>
 #include <string>
@@ -7,6 +8,7 @@
 #include "kernel/linux_abi.h"
 #include "sim/simulation.h"
 #include "sim/workload/simulate.h"
+#include "trace/writer.h"
 
 namespace mmusim::sim::workload {
 namespace {
@@ -128,6 +130,43 @@ TEST_F(Cpus, WhatThreadsCannotDo) {
   EXPECT_NE(refused("vfork { thread { } }").find("cannot have threads"), std::string::npos);
   EXPECT_NE(refused("pin 64").find("out of range"), std::string::npos);
   EXPECT_EQ(refused("thread t\nwait t\nexec"), "");
+}
+
+// A trace whose recorder saw on which CPUs its threads ran.
+TEST_F(Cpus, ThreadsGoWhereTheTraceSaysTheyDid) {
+  const std::filesystem::path path =
+      std::filesystem::temp_directory_path() / "mmusim_cpus_recorded.mmt";
+  trace::Header header;
+  header.isa = "x86_64";
+  {
+    trace::Writer writer(path, header);
+    const auto turn = [&writer](uint32_t tid, std::optional<uint32_t> cpu) {
+      writer.thread({Pid(1), Tid(tid)});
+      if (cpu) writer.event(trace::SwitchEvent{CpuId(*cpu)});
+      writer.instruction(VirtAddr(0x400000), 4);
+    };
+    turn(1, 1);
+    turn(2, 1);
+    turn(1, std::nullopt);  // still there
+    turn(2, 6);             // of eight
+    turn(1, std::nullopt);
+    writer.finish();
+  }
+  const auto report = [&](const char* heed) {
+    config::Config config(schema_);
+    config.set("run.trace", path.string(), "test");
+    config.set("run.check", "true", "test");
+    config.set("machine.cpus", "4", "test");
+    config.set("sched.recorded", heed, "test");
+    return replay(config, {}).report;
+  };
+  const stats::Report heeded = report("true");
+  EXPECT_EQ(heeded.value("sched.turns.cpu1"), 4u);
+  EXPECT_EQ(heeded.value("sched.turns.cpu2"), 1u);
+  const stats::Report ignored = report("false");
+  EXPECT_EQ(ignored.value("sched.turns.cpu0"), 3u);
+  EXPECT_EQ(ignored.value("sched.turns.cpu1"), 2u);
+  std::filesystem::remove(path);
 }
 
 }  // namespace
