@@ -136,7 +136,9 @@ mmu::AddressLayout address_layout(unsigned levels) {
   layout.heap_base = region_base(3);
   // The gate page, for system calls by epc: twice, to read and to run, 64 KiB apart, at the start
   // of region 5, which is the kernel's (GATE_ADDR, FIXADDR_USER_END).
-  layout.gate = {{region_base(5), region_base(5) + (uint64_t{128} << 10)}, true};
+  layout.gate = {.range = {region_base(5), region_base(5) + (uint64_t{128} << 10)},
+                 .readable = true,
+                 .mapped = true};
   for (unsigned r = 0; r < layout.holes.size(); ++r)
     layout.holes[r] = {region_base(r) + region, region_base(r + 1)};
   return layout;

@@ -29,10 +29,10 @@ Mmu::Hit Mmu::refill(Side& side, VirtAddr va, Rid rid) {
   const unsigned step = side.data ? kDataAlternate : kInstructionAlternate;
   path_.step(step);
   if (!mappable(va)) return {};
-  const Found found = search(*table_, va, step);
+  const Found found = search(table_of(va), va, step);
   if (!found.present) return {};
   const Hit hit = insert(side, va, rid, found.translation, found.size);
-  read_again(found, *table_, va, 1);
+  read_again(found, table_of(va), va, 1);
   return hit;
 }
 
@@ -69,11 +69,11 @@ Mmu::Hit Mmu::handle_long(Side& side, VirtAddr va, Rid rid) {
     if (found) return insert(side, va, rid, entry.translation, entry.size);
   }
   if (!mappable(va)) return {};
-  const Found found = search(*table_, va, vhpt_->chains() ? kChainSearch : step);
+  const Found found = search(table_of(va), va, vhpt_->chains() ? kChainSearch : step);
   if (!found.present) return {};
   vhpt_->insert(va, rid, found.translation, found.size, found.word.address);
   const Hit hit = insert(side, va, rid, found.translation, found.size);
-  read_again(found, *table_, va, 1);
+  read_again(found, table_of(va), va, 1);
   return hit;
 }
 
@@ -119,11 +119,12 @@ Mmu::Hit Mmu::walk_short(Side& side, VirtAddr va, Rid rid) {
 Mmu::Hit Mmu::handle_short(Side& side, VirtAddr va, Rid rid, VirtAddr iha) {
   path_.step(kVhptTranslation);
   if (!mappable(va)) return {};
-  const pt::PageTable& source = linear_ == nullptr ? *table_ : linear_->table();
+  const LinearTable* const linear = linear_of(va);
+  const pt::PageTable& source = linear == nullptr ? table_of(va) : linear->table();
   Found found = search(source, va, kVhptTranslation);
   Hit hit;
   if (!found.present) {
-    if (linear_ == nullptr) return {};
+    if (linear == nullptr) return {};
     if (!fill_linear(va)) return {};
     found = look(source, va);
   }
@@ -143,11 +144,12 @@ Mmu::Hit Mmu::handle_short(Side& side, VirtAddr va, Rid rid, VirtAddr iha) {
 // The kernel's page table has the page and the linear table has not: the word is copied.
 bool Mmu::fill_linear(VirtAddr va) {
   path_.step(kLinearFill);
-  LinearCounters& counters = linear_->counters();
+  LinearTable& linear = *linear_of(va);
+  LinearCounters& counters = linear.counters();
   ++counters.lookups;
-  const Found found = search(*table_, va, kLinearFill);
+  const Found found = search(table_of(va), va, kLinearFill);
   if (!found.present) return false;
-  if (!linear_->put(va, base_page_of(found, va))) {
+  if (!linear.put(va, base_page_of(found, va))) {
     miss_fault_ = mmu::FaultReason::NoMemory;
     return false;
   }
@@ -158,8 +160,9 @@ bool Mmu::fill_linear(VirtAddr va) {
 Mmu::Hit Mmu::page_not_present(Side& side, VirtAddr va, Rid rid) {
   path_.step(kPageNotPresent);
   purge_entries(va, rid);
-  if (linear_ == nullptr || !fill_linear(va)) return {};
-  return insert(side, va, rid, look(linear_->table(), va).translation, kPage);
+  LinearTable* const linear = linear_of(va);
+  if (linear == nullptr || !fill_linear(va)) return {};
+  return insert(side, va, rid, look(linear->table(), va).translation, kPage);
 }
 
 // --- Accessed and dirty bits
@@ -182,14 +185,14 @@ Mmu::Hit Mmu::set_bits(Side& side, VirtAddr va, Rid rid, bool dirty) {
     if (direct_ && !vhpt_->chains())
       read_leaf(PhysAddr(pointer), {});
     else
-      search(*table_, va, kVhptUpdate);  // words of other tables change place
+      search(table_of(va), va, kVhptUpdate);  // words of other tables change place
   } else if (options_->walker == Walker::Short) {
     read_linear(va, rid);
   } else {
-    search(*table_, va, step);
+    search(table_of(va), va, step);
   }
 
-  const pt::Lookup lookup = table_->peek(va);
+  const pt::Lookup lookup = table_of(va).peek(va);
   if (lookup.entry == pt::kNone || PresentBit::get(lookup.entry) == 0) {
     drop_own();
     return {};
@@ -197,13 +200,13 @@ Mmu::Hit Mmu::set_bits(Side& side, VirtAddr va, Rid rid, bool dirty) {
   pt::Lookup changed = lookup;
   changed.entry |= AccessedBit::kMask | (dirty ? DirtyBit::kMask : 0);
   // Nothing happens between taking the handle and using it.
-  const pt::Status status = table_->install(lookup.handle, lookup.entry, changed.entry);
+  const pt::Status status = table_of(va).install(lookup.handle, lookup.entry, changed.entry);
   MMUSIM_ASSERT(status == pt::Status::Ok);
   Found found = found_of(changed, va);
   if (options_->walker == Walker::Long) vhpt_->update(va, rid, found.translation);
-  if (linear_ != nullptr) {
+  if (LinearTable* const linear = linear_of(va)) {
     found.translation = base_page_of(found, va);
-    linear_->put(va, found.translation);  // or not: then the next walk finds nothing
+    linear->put(va, found.translation);  // or not: then the next walk finds nothing
   }
   drop_own();
   return insert(side, va, rid, found.translation,
@@ -221,7 +224,8 @@ void Mmu::read_linear(VirtAddr va, Rid rid) {
     return;
   }
   path_.step(kNestedMiss);
-  search(linear_ == nullptr ? *table_ : linear_->table(), va, kNestedMiss);
+  LinearTable* const linear = linear_of(va);
+  search(linear == nullptr ? table_of(va) : linear->table(), va, kNestedMiss);
 }
 
 void Mmu::read_leaf(PhysAddr word, std::optional<VirtAddr> through) {

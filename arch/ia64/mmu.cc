@@ -301,6 +301,12 @@ void Mmu::load(Context context, pt::PageTable& table, LinearTable* linear) {
   ++generation_;
 }
 
+void Mmu::set_gate(VirtRange range, pt::PageTable& table, LinearTable* linear) {
+  gate_ = range;
+  gate_table_ = &table;
+  gate_linear_ = linear;
+}
+
 void Mmu::unload() {
   table_ = nullptr;
   linear_ = nullptr;

@@ -144,6 +144,9 @@ class Mmu {
   // format's linear table is made of, null where that is `table` itself. Both must outlive their
   // use.
   void load(Context context, pt::PageTable& table, LinearTable* linear);
+  // What translates addresses in `range`, in the kernel's region, whoever runs; and what of it the
+  // walker reads in the short format, where it cannot read the table itself.
+  void set_gate(VirtRange range, pt::PageTable& table, LinearTable* linear);
   // No address space: every access faults as not present.
   void unload();
   // ptc: what overlaps [range) under the RID of its region in that context, on both sides.
@@ -176,6 +179,12 @@ class Mmu {
   [[nodiscard]] const mmu::MissPath& path() const { return path_; }
 
  private:
+  [[nodiscard]] pt::PageTable& table_of(VirtAddr va) {
+    return gate_.contains(va) ? *gate_table_ : *table_;
+  }
+  [[nodiscard]] LinearTable* linear_of(VirtAddr va) {
+    return gate_.contains(va) ? gate_linear_ : linear_;
+  }
   using Hit = tlb::Level::Hit;
   struct Side {
     tlb::Level* first = nullptr;
@@ -248,6 +257,9 @@ class Mmu {
   std::array<RegionRegister, kRegions> registers_;
   pt::PageTable* table_ = nullptr;  // null: no address space
   LinearTable* linear_ = nullptr;
+  VirtRange gate_{};
+  pt::PageTable* gate_table_ = nullptr;
+  LinearTable* gate_linear_ = nullptr;
 
   tlb::HitFilter* fetch_filter_;
   tlb::HitFilter* data_filter_;

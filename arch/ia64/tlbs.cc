@@ -40,6 +40,21 @@ Context Tlbs::context(MmId mm) const {
   return found == spaces_.end() ? 0 : found->second.context;
 }
 
+void Tlbs::set_gate(VirtRange range, pt::PageTable& kernel_table) {
+  if (linear_tables_ != nullptr) {
+    // Filled at once, as nothing of it ever goes.
+    gate_linear_ = linear_tables_->make(MmId(0));
+    bool room = gate_linear_ != nullptr;
+    for (VirtAddr va = range.begin; room && va < range.end; va += kPage.bytes())
+      room = gate_linear_->put(va, kernel_table.peek(va).entry);
+    if (!room)
+      throw Error("", "out of simulated memory for the kernel's linear table",
+                  "give the machine more with mem.bytes");
+  }
+  for (Cpu& cpu : cpus_)
+    cpu.mmu->set_gate(range, kernel_table, gate_linear_.get());
+}
+
 bool Tlbs::activate(CpuId id, MmId mm, pt::PageTable& table) {
   MMUSIM_ASSERT(id.value() < cpus_.size());
   Cpu& cpu = cpus_[id.value()];

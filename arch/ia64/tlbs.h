@@ -65,6 +65,7 @@ class Tlbs final : public mmu::TlbMaintenance {
   // 0: none now.
   [[nodiscard]] Context context(MmId mm) const;
 
+  void set_gate(VirtRange range, pt::PageTable& kernel_table) override;
   bool activate(CpuId cpu, MmId mm, pt::PageTable& table) override;
   void shared(MmId mm, bool more_than_one) override { spaces_[mm].shared = more_than_one; }
   void flush_range(MmId mm, VirtRange range, PageShift stride, bool freed_tables) override;
@@ -106,6 +107,7 @@ class Tlbs final : public mmu::TlbMaintenance {
   Options options_;
   const mem::ReferenceSink* sink_;
   std::unique_ptr<LinearTables> linear_tables_;  // null: none are kept
+  std::unique_ptr<LinearTable> gate_linear_;     // null where there are none, or no gate
   Contexts contexts_;
   std::map<MmId, Space> spaces_;
   std::vector<Cpu> cpus_;

@@ -147,12 +147,12 @@ mmu::AddressLayout address_layout(Paging paging) {
     // The vsyscall page (VSYSCALL_ADDR, Documentation/arch/x86/x86_64/mm.rst). By default nothing
     // is mapped there: a call faults, and the kernel does what was called (vsyscall=xonly, 5.2).
     constexpr VirtAddr kVsyscall(0xffff'ffff'ff60'0000);
-    layout.gate = {{kVsyscall, kVsyscall + k4K.bytes()}, false};
+    layout.gate = {.range = {kVsyscall, kVsyscall + k4K.bytes()}};
   } else {
     // The vdso where it was before programs had it mapped, and later by CONFIG_COMPAT_VDSO: a page
     // of the kernel's fixed mappings (VDSO_HIGH_BASE, up to Linux 3.14).
     constexpr VirtAddr kVdso(0xffff'e000);
-    layout.gate = {{kVdso, kVdso + k4K.bytes()}, true};
+    layout.gate = {.range = {kVdso, kVdso + k4K.bytes()}, .readable = true};
   }
   return layout;
 }

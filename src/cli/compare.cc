@@ -93,6 +93,7 @@ void compare(const Words& words) {
     const sim::workload::Plan plan = load_plan(source);
     comparison.program = plan.name();
     for (report::ComparedRun& run : comparison.runs) {
+      run.config = sim::workload::script_config(run.config, plan);
       run.report = sim::workload::simulate(run.config, plan).report;
       run.provenance = provenance_of(run.config);
     }

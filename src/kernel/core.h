@@ -53,6 +53,9 @@ struct FaultCounts {
   uint64_t major = 0;
 };
 
+// Whose the kernel's own page table is; no program's has this number.
+inline constexpr MmId kKernelSpace{0};
+
 class Core {
  public:
   Core(const config::Config& config, const Platform& platform_);
@@ -63,6 +66,8 @@ class Core {
   PageCache cache;
   HugePool pool;
   std::map<MmId, AddressSpace*> spaces;  // alive
+  // Of what is the same in all of them outside of user space; null where nothing is.
+  std::unique_ptr<pt::PageTable> kernel_table;
   // Null where nothing asks for it: neither swap nor shared tables.
   std::unique_ptr<Rmap> rmap;
   // Null where kernel.swap_pages is 0: nothing is ever reclaimed.

@@ -12,7 +12,9 @@ namespace mmusim::kernel {
 class Kernel::Impl {
  public:
   Impl(const config::Config& config, const Platform& platform)
-      : system(config, platform), calls(system) {}
+      : system(config, platform), calls(system) {
+    map_gate(system.core);
+  }
   System system;
   Syscalls calls;
 };
@@ -70,7 +72,10 @@ const pt::PageTable* Kernel::table_of(MmId mm) const {
   return space == nullptr ? nullptr : space->table.get();
 }
 
-const pt::PageTable* Kernel::current_table(CpuId cpu) const {
+const pt::PageTable* Kernel::table_for(CpuId cpu, VirtAddr va) const {
+  const Core& core = impl_->system.core;
+  if (core.kernel_table != nullptr && core.platform.layout.gate.range.contains(va))
+    return core.kernel_table.get();
   const AddressSpace* space = impl_->system.current(cpu);
   return space == nullptr ? nullptr : space->table.get();
 }

@@ -61,10 +61,10 @@ struct Platform {
 };
 
 enum class FaultOutcome : uint8_t {
-  Fixed,     // retry the access
-  Refused,   // the program had no right to it: Linux would send SIGSEGV. The access is skipped, and
-             // counted.
-  Gate,      // a call of the kernel's gate page, which it has done: the access is skipped
+  Fixed,    // retry the access
+  Refused,  // the program had no right to it: Linux would send SIGSEGV. The access is skipped, and
+            // counted.
+  Gate,  // a call of the kernel's gate page, which is not mapped: done, and the access is skipped
   NoMemory,  // out of frames: Linux would kill something
 };
 
@@ -96,8 +96,9 @@ class Kernel {
   [[nodiscard]] const AddressSpace* current(CpuId cpu) const;
   // The page table of an address space that is alive; null otherwise. For checks.
   [[nodiscard]] const pt::PageTable* table_of(MmId mm) const;
-  // The page table of current(cpu), likewise.
-  [[nodiscard]] const pt::PageTable* current_table(CpuId cpu) const;
+  // The page table that translates this address on a CPU: that of current(cpu), or the kernel's
+  // own.
+  [[nodiscard]] const pt::PageTable* table_for(CpuId cpu, VirtAddr va) const;
 
   // Ends every process still alive (as exit would), so that leaks show.
   void shut_down();

@@ -176,8 +176,7 @@ void report_counters(const Core& core, stats::Report& report) {
 
   if (core.settings.special_pages)
     add("gate", c.gate_accesses, "accesses",
-        "Calls and reads of the gate page, which the kernel answers; their translation is its "
-        "own.");
+        "Calls of the gate page that faulted, as it is mapped nowhere, and the kernel answered.");
   add("implied.areas", c.implied_areas, "areas",
       "Areas made because a reference touched none; many merge at once.");
   add("implied.pages", c.implied_pages, "pages", "Pages mapped in implied areas.");

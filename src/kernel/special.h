@@ -5,10 +5,11 @@
 // first process has them too. They are areas: counted, copied by fork, in reach of munmap. Pages of
 // the vdso count as resident pages of a file and are faulted in again after a fork; those of the
 // vvar are frames nobody counts, and fork copies their entries. The gate page is none: the kernel
-// finds it by its address alone. What it does for a call there, and how the processor translates
-// it, is the kernel's own business and not simulated, as nothing else of the kernel's is.
-// Source: Linux mm/mmap.c, arch/x86/entry/vdso/vma.c, arch/x86/entry/vsyscall/vsyscall_64.c,
-// arch/ia64/mm/init.c, arch/powerpc/kernel/vdso.c.
+// finds it by its address alone. Where it is mapped (mmu::Gate) that is in a page table of the
+// kernel's own, of the same kind as the programs', in which the processor looks such addresses up,
+// whoever runs. Else a call of it is a page fault, which the kernel answers by doing what was
+// called. Source: Linux mm/mmap.c, arch/x86/entry/vdso/vma.c,
+// arch/x86/entry/vsyscall/vsyscall_64.c, arch/ia64/mm/init.c, arch/powerpc/kernel/vdso.c.
 #ifndef MMUSIM_KERNEL_SPECIAL_H_
 #define MMUSIM_KERNEL_SPECIAL_H_
 
@@ -27,7 +28,11 @@ void make_special(Core& core, std::string_view name, Mapping& mapping);
 // out.
 void add_special_areas(Core& core, AddressSpace& mm);
 
-// Whether the access is one that the gate page allows.
+// Maps the gate page in a page table of the kernel's, and tells the TLBs; nothing where there is
+// none to map. Errors: Error when there is no memory for it.
+void map_gate(Core& core);
+
+// Whether the access is one that the gate page allows, and that faults.
 bool at_gate(const Core& core, VirtAddr va, AccessKind kind);
 
 }  // namespace mmusim::kernel

@@ -23,6 +23,9 @@ struct SpecialArea {
 struct Gate {
   VirtRange range;
   bool readable = false;  // else it can only be called
+  // It is in the kernel's page table, and translated like any other page. Else nothing is mapped
+  // there: a call faults, and the kernel does what was called.
+  bool mapped = false;
 };
 
 struct AddressLayout {

@@ -55,6 +55,9 @@ class TlbMaintenance {
  public:
   virtual ~TlbMaintenance() = default;
 
+  // The kernel's own page table, which is every address space's in `range`, outside of user space:
+  // its gate page (layout.h). Never changes. Must outlive it.
+  virtual void set_gate(VirtRange /*range*/, pt::PageTable& /*kernel_table*/) {}
   // The CPU the kernel works on from now on: who asks for the flushes that follow needs no
   // interrupt.
   void work_on(CpuId cpu) { asker_ = cpu; }

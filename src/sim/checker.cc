@@ -40,7 +40,7 @@ void Checker::compare(const char* where, const pt::PageTable& table, VirtAddr va
 void Checker::check_translation(CpuId cpu, VirtAddr va, AccessKind kind,
                                 const mmu::Translation& translation) {
   ++translations_;
-  const pt::PageTable* table = kernel_->current_table(cpu);
+  const pt::PageTable* table = kernel_->table_for(cpu, va);
   MMUSIM_ASSERT(table != nullptr);
   compare(name_of(kind), *table, va, translation.pfn, translation.rights);
   if (!translation.rights.allows(kind)) {

@@ -54,7 +54,8 @@ TEST_P(SpecialPagesOf, EveryProgramHasThem) {
             VirtAddr(fixed ? 0x100000 : 0));
 }
 
-// Through the whole machine: the processor finds no translation, and the kernel answers.
+// Through the whole machine. Where the gate is mapped the processor translates it out of the
+// kernel's page table; else it finds no translation, and the kernel answers.
 TEST_P(SpecialPagesOf, TheGateCanBeCalled) {
   const mmu::AddressLayout layout = architecture_of(*config_).layout(*config_);
   EXPECT_EQ(layout.gate.range,
@@ -77,12 +78,62 @@ TEST_P(SpecialPagesOf, TheGateCanBeCalled) {
   }
   config_->set("run.trace", path, "test");
   config_->set("run.relocate", "off", "test");
-  const stats::Report report = replay(*config_, {}).report;
+  for (const char* table : {"mlpt", "gpt", "hashed", "clustered"}) {
+    SCOPED_TRACE(table);
+    config_->set("machine.page_table", table, "test");
+    const stats::Report report = replay(*config_, {}).report;
+    EXPECT_EQ(report.value("kernel.gate"), layout.gate.mapped ? 0u : GetParam().readable ? 4u : 3u);
+    EXPECT_EQ(report.value("access.refused"), GetParam().readable ? 1u : 2u);
+    EXPECT_EQ(report.value("kernel.faults.minor"), 0u);
+    EXPECT_EQ(report.value("kernel.implied.areas"), 0u);
+    // One page is called and another, or the same, read; what follows the gate misses as well.
+    if (layout.gate.mapped) {
+      EXPECT_EQ(report.value("mmu.first.fetch_misses"), 2u);
+      EXPECT_EQ(report.value("mmu.first.data_misses"), 1u);
+      EXPECT_GT(report.value("check.translations"), 0u);
+    }
+  }
   std::filesystem::remove(path);
-  EXPECT_EQ(report.value("kernel.gate"), GetParam().readable ? 4u : 3u);
-  EXPECT_EQ(report.value("access.refused"), GetParam().readable ? 1u : 2u);
-  EXPECT_EQ(report.value("kernel.faults.minor"), 0u);
-  EXPECT_EQ(report.value("kernel.implied.areas"), 0u);
+}
+
+// Each of IA-64's ways to translate finds the gate, over each kind of page table, whoever runs.
+TEST(SpecialPages, Ia64TranslatesTheGateInAllItsWays) {
+  config::Schema schema;
+  declare(schema);
+  const std::string path =
+      (std::filesystem::temp_directory_path() / "mmusim_ia64_gate.mmt").string();
+  trace::Header header;
+  header.isa = "ia64";
+  constexpr VirtAddr kGate(0xa000000000000000);
+  {
+    trace::Writer writer(path, header);
+    for (const uint32_t pid : {1u, 2u, 1u, 2u}) {
+      writer.thread({Pid(pid), Tid(pid)});
+      writer.instruction(kGate + (uint64_t{64} << 10), 16);
+    }
+    writer.finish();
+  }
+  for (const char* walker : {"long", "short", "off"}) {
+    for (const pt::Backend& backend : pt::backends()) {
+      SCOPED_TRACE(testing::Message() << walker << " " << backend.name);
+      config::Config config(schema);
+      config.set("machine.arch", "ia64", "test");
+      config.set("machine.page_table", backend.name, "test");
+      config.set("ia64.walker", walker, "test");
+      config.set("mem.bytes", "64M", "test");
+      config.set("kernel.special_pages", "true", "test");
+      config.set("run.check", "true", "test");
+      config.set("run.trace", path, "test");
+      config.set("run.relocate", "off", "test");
+      const stats::Report report = replay(config, {}).report;
+      EXPECT_EQ(report.value("access.refused"), 0u);
+      EXPECT_EQ(report.value("kernel.gate"), 0u);
+      EXPECT_EQ(report.value("check.translations"), 4u);
+      // The kernel's region is the same for both: one entry serves them.
+      EXPECT_EQ(report.value("mmu.first.fetch_misses"), 1u);
+    }
+  }
+  std::filesystem::remove(path);
 }
 
 }  // namespace
