@@ -1,12 +1,28 @@
-// The kernel's mapping of all physical memory, through which it reads and writes page tables and
-// pages: Linux's direct map (Documentation/arch/x86/x86_64/mm.rst), as it is without randomisation.
+// The kernel's mapping of physical memory, through which it reads and writes page tables and pages,
+// as Linux has it, without randomisation.
 //
-// Global pages of 1G, or of 2M where paging has none of 1G, from 0xffff888000000000 on (with five
-// levels 0xff11000000000000), in tables of their own in simulated memory. Linux has their upper
-// entries in each address space's highest table; here one highest table serves all, so that walks
-// read as many words.
+// **x86-64: all of it** (the direct map, Documentation/arch/x86/x86_64/mm.rst). Global pages of 1G,
+// or of 2M where paging has none of 1G, from 0xffff888000000000 on (with five levels
+// 0xff11000000000000).
+//
+// **i386: lowmem**, the first 896 MiB (MAXMEM, include/asm-i386/page.h: the kernel's GiB but for
+// the 128 MiB of VMALLOC_RESERVE), in global pages of 4M, with PAE 2M, from PAGE_OFFSET on, 3 GiB
+// (kernel_physical_mapping_init(), arch/x86/mm/init_32.c). What lies above, highmem, is mapped for
+// the moment (kmap_atomic(), arch/x86/mm/highmem_32.c): each CPU has slots of its own among the
+// kernel's fixed addresses (FIX_KMAP_BEGIN, arch/x86/include/asm/fixmap.h), the first of which is
+// taken, by a global 4K PTE in a table that lies in lowmem; when the access is done the PTE is
+// cleared and the page flushed by INVLPG (kpte_clear_flush()). Mmu does that, slot() says where.
+//
+// The tables are in simulated memory. Linux has the uppermost of their entries in each address
+// space's highest table; here one highest table serves all, so that walks read as many words. With
+// PAE the root is the page directory of the fourth GiB, to which each address space's last PDPTE
+// leads.
 #ifndef MMUSIM_ARCH_X86_DIRECT_MAP_H_
 #define MMUSIM_ARCH_X86_DIRECT_MAP_H_
+
+#include <cstdint>
+#include <optional>
+#include <vector>
 
 #include "arch/x86/options.h"
 #include "base/types.h"
@@ -16,23 +32,49 @@ namespace mmusim::x86 {
 
 class DirectMap {
  public:
-  // REQUIRES: options.paging.is_long(). Errors: Error when there is no memory for its tables.
-  DirectMap(const Options& options, mem::FrameMemory& frames);
+  // Errors: Error when there is no memory for its tables. REQUIRES: cpus > 0.
+  DirectMap(const Options& options, mem::FrameMemory& frames, unsigned cpus = 1);
 
   [[nodiscard]] PhysAddr root() const { return root_; }
   [[nodiscard]] VirtAddr base() const { return base_; }
-  // Where the kernel finds what is at that physical address.
+
+  // Whether that is mapped for good.
+  [[nodiscard]] bool maps(PhysAddr address) const {
+    return paging_.is_long() || address.value() < kLowmem;
+  }
+  // Where the kernel finds what is at that physical address. REQUIRES: maps(address).
   [[nodiscard]] VirtAddr of(PhysAddr address) const { return base_ + address.value(); }
 
+  // Where a CPU maps a page of highmem for the moment.
+  struct Slot {
+    VirtAddr page;
+    PhysAddr entry;  // of its PTE; in lowmem
+  };
+  // REQUIRES: i386.
+  [[nodiscard]] const Slot& slot(CpuId cpu) const { return slots_[cpu.value()]; }
+  // Writes that PTE, for the page that has the address or (none) for nothing; returns what was
+  // written.
+  uint64_t put(const Slot& slot, std::optional<PhysAddr> there);
+
+  // Whether the kernel has a translation of its own there, as no program has.
+  [[nodiscard]] bool is_kernels(VirtAddr va) const;
+
  private:
-  // The table below the entry for `va` at `level` of `table`; made where there is none.
-  PhysAddr table_below(PhysAddr table, VirtAddr va, unsigned level);
+  static constexpr uint64_t kLowmem = uint64_t{896} << 20;
+
+  // A leaf of the kernel's for data.
+  [[nodiscard]] uint64_t leaf(PhysAddr page, unsigned level) const;
+  void write(PhysAddr at, uint64_t entry);
+  [[nodiscard]] uint64_t read(PhysAddr at) const;
+  // Where the entry for `va` at `level` is; makes the tables above it where there are none.
+  PhysAddr place(VirtAddr va, unsigned level);
   PhysAddr new_table();
 
   Paging paging_;
   mem::FrameMemory& frames_;
   VirtAddr base_;
   PhysAddr root_;
+  std::vector<Slot> slots_;  // by CPU
 };
 
 }  // namespace mmusim::x86

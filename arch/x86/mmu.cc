@@ -48,6 +48,7 @@ void MmuCounters::add(const MmuCounters& o) {
   dirty_assists += o.dirty_assists;
   direct_lookups += o.direct_lookups;
   direct_misses += o.direct_misses;
+  kmaps += o.kmaps;
   for (size_t i = 0; i < faults.size(); ++i)
     faults[i] += o.faults[i];
   for (size_t i = 0; i < leaves.size(); ++i)
@@ -57,16 +58,17 @@ void MmuCounters::add(const MmuCounters& o) {
 }
 
 Mmu::Mmu(const Options& options, mem::FrameMemory& frames, mem::ReferenceSink& sink,
-         const DirectMap* direct_map)
+         DirectMap* direct_map, CpuId id)
     : paging_(options.paging),
       l1i_(options.l1i, k4K, true),
       l1d_(options.l1d, k4K, true),
-      path_(steps(), frames, sink, {}),
+      path_(steps(options), frames, sink, {}),
       walker_(options, frames, path_),
       fetch_filter_(&l1i_.filter()),
       data_filter_(&l1d_.filter()),
       context_(kNoContext),
-      direct_map_(direct_map) {
+      direct_map_(direct_map),
+      id_(id) {
   if (!options.l2.empty()) l2_.emplace(options.l2, k4K, false);
   if (!options.l2i.empty()) l2i_.emplace(options.l2i, k4K, false);
   tlb::Level* second = l2_ ? &*l2_ : nullptr;
@@ -190,14 +192,40 @@ void Mmu::note_kernel_work(VirtAddr va) {
   pt::WalkPath words;
   const pt::Lookup found = table_->walk(va, words);
   if (words.steps().empty() || found.entry == pt::kNone) return;
-  touch_directly(words.steps().back().address);
+  touch_as_kernel(words.steps().back().address);
   const uint64_t frame = AddressBits::get(found.entry) & ~(found.size.offset_mask() >> 12);
-  touch_directly(PhysAddr((frame + ((va - found.base) >> 12)) << 12));
+  touch_as_kernel(PhysAddr((frame + ((va - found.base) >> 12)) << 12));
 }
 
-void Mmu::touch_directly(PhysAddr address) {
+void Mmu::touch_as_kernel(PhysAddr address) {
+  if (direct_map_->maps(address)) {
+    look_up_as_kernel(direct_map_->of(address));
+    return;
+  }
+  const DirectMap::Slot& slot = direct_map_->slot(id_);
+  ++counters_.kmaps;
+  path_.step(kKmapStep);
+  set_kmap(slot, address);
+  look_up_as_kernel(slot.page + (address.value() & k4K.offset_mask()));
+  path_.step(kKunmapStep);
+  set_kmap(slot, std::nullopt);
+  invlpg(slot.page);
+}
+
+void Mmu::set_kmap(const DirectMap::Slot& slot, std::optional<PhysAddr> there) {
+  const VirtAddr through = direct_map_->of(slot.entry);
+  look_up_as_kernel(through);
+  const uint64_t entry = direct_map_->put(slot, there);
+  path_.touch(slot.entry, paging_.entry_bytes(), true, entry,
+              {.origin = mem::Origin::Kernel,
+               .level = 0,
+               .dependent = false,
+               .through = through,
+               .what = entry_name(0)});
+}
+
+void Mmu::look_up_as_kernel(VirtAddr va) {
   Side& side = sides_[1];
-  const VirtAddr va = direct_map_->of(address);
   ++counters_.direct_lookups;
   if (const tlb::Level::Hit hit = side.first->find(va, pcid_)) {
     side.first->touch(hit);

@@ -42,7 +42,9 @@
 //
 // **The kernel's accesses.** An access repeated after the kernel fixed its fault is preceded by
 // what the kernel did for it: two accesses through its direct map, to the page-table entry and to
-// the page, looked up in data TLBs like the program's, but counted apart (direct.*).
+// the page, looked up in data TLBs like the program's, but counted apart (direct.*). On i386 what
+// is not in lowmem is mapped first and unmapped after (direct_map.h): two writes of a PTE, which
+// are accesses through lowmem, and an INVLPG, which takes more than that page: see invlpg().
 //
 // **Refused.** Rights are checked on whatever entry was hit, without another walk. Any page fault
 // invalidates the page's TLB entries on both sides and levels, and the paging-structure-cache
@@ -96,8 +98,9 @@ struct MmuCounters {
   std::array<SideCounters, 2> sides;   // [0] fetches, [1] data
   std::array<LevelCounters, kLevels> levels;
   uint64_t dirty_assists = 0;
-  uint64_t direct_lookups = 0;                        // of the kernel's accesses
-  uint64_t direct_misses = 0;                         // ... that no level knew
+  uint64_t direct_lookups = 0;  // of the kernel's accesses
+  uint64_t direct_misses = 0;   // ... that no level knew
+  uint64_t kmaps = 0;           // pages of highmem it mapped for them, and flushed
   std::array<uint64_t, mmu::kFaultReasons> faults{};  // by FaultReason
   std::array<uint64_t, 3> leaves{};  // found by walks after a miss, by level: of 4K, 2M or 4M, 1G
   uint64_t pdpte_reloads = 0;        // CR3 loaded again because a PDPTE had changed
@@ -108,9 +111,9 @@ struct MmuCounters {
 class Mmu {
  public:
   // `options`, `frames`, `sink` and `direct_map` must outlive it. Null: the kernel's accesses take
-  // no TLB entries.
+  // no TLB entries. `id`: of the CPU, which has a place of its own in the kernel's mapping.
   Mmu(const Options& options, mem::FrameMemory& frames, mem::ReferenceSink& sink,
-      const DirectMap* direct_map = nullptr);
+      DirectMap* direct_map = nullptr, CpuId id = CpuId(0));
   Mmu(const Mmu&) = delete;
   Mmu& operator=(const Mmu&) = delete;
 
@@ -213,7 +216,9 @@ class Mmu {
   Walker::Result walk(VirtAddr va, AccessKind kind);
   // What the kernel touches to fix a fault at `va`: the entry, and the page.
   void note_kernel_work(VirtAddr va);
-  void touch_directly(PhysAddr address);
+  void touch_as_kernel(PhysAddr address);
+  void look_up_as_kernel(VirtAddr va);
+  void set_kmap(const DirectMap::Slot& slot, std::optional<PhysAddr> there);
   mmu::Translation finish(Side& side, VirtAddr va, const tlb::Level::Hit& hit);
   mmu::Translation fault(VirtAddr va, mmu::FaultReason reason);
   void mark_dirty(tlb::Level& level, VirtAddr va);
@@ -238,7 +243,8 @@ class Mmu {
   bool loaded_ = false;
   PhysAddr root_;
   Shadow* shadow_ = nullptr;
-  const DirectMap* direct_map_;
+  DirectMap* direct_map_;
+  CpuId id_;
   const pt::PageTable* table_ = nullptr;
   uint64_t generation_ = 0;
   MmuCounters counters_;

@@ -76,8 +76,8 @@ void declare(config::Schema& schema) {
                 32, 52);
   schema.flag(
       "x86.direct_map", true,
-      "With 4 or 5 levels: whether the kernel's accesses to an entry and its page, for each "
-      "fault it fixes, are looked up in the data TLB, in its mapping of all memory.");
+      "Whether the kernel's accesses to an entry and its page, for each fault it fixes, are looked "
+      "up in the data TLB, in its mapping of memory.");
   schema.flag("x86.pcid", true,
               "Whether the kernel uses PCIDs, which there are with 4 or 5 levels; without, every "
               "switch of address space empties the TLBs of all but global entries.");
@@ -113,7 +113,7 @@ Options read_options(const config::Config& config, unsigned least, unsigned most
   if (!options.l2i.empty()) require_base_pages(options.l2i, "tlb.l2i");
   for (const WalkCacheKey& cache : kWalkCacheKeys)
     options.walk_cache[cache.level] = static_cast<uint32_t>(config.number(cache.name));
-  options.direct_map = paging.is_long() && config.flag("x86.direct_map");
+  options.direct_map = config.flag("x86.direct_map");
   options.pcid = paging.is_long() && config.flag("x86.pcid");
   options.pcid_slots = static_cast<unsigned>(config.number("x86.pcid_slots"));
   options.flush_ceiling = config.number("x86.flush_ceiling");

@@ -165,6 +165,11 @@ void report_mmu(const Options& options, const MmuCounters& sum, stats::Report& r
       "the entry and to the page; in no other count of lookups.");
   report.add("direct.misses", sum.direct_misses, "accesses",
              "... that no level knew: walks of the kernel's tables.", "direct.lookups");
+  if (options.paging.is_long()) return;
+  report.add("direct.kmaps", sum.kmaps, "events",
+             "Pages above 896 MiB the kernel mapped for such an access: a PTE written before and "
+             "cleared after it, two more of the lookups, and an INVLPG.",
+             "direct.lookups");
 }
 
 mmu::Summary summary_of(const Options& options, const MmuCounters& sum,

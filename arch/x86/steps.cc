@@ -1,5 +1,7 @@
 #include "arch/x86/steps.h"
 
+#include <cstddef>
+#include <iterator>
 #include <string_view>
 
 #include "arch/x86/entry_bits.h"
@@ -15,13 +17,16 @@ constexpr mmu::Step kSteps[] = {
     {"shadow.lookup", "The handler looks the page up in the kernel's page table", 10},
     {"shadow.fill", "The handler puts the page into the copy", 30},
     {"direct_walk", "The hardware walks the kernel's tables, for an access of the kernel's", 0},
+    {"kmap", "The kernel maps a page above its own memory, for the moment", 15},
+    {"kunmap", "The kernel is done with it: PTE cleared, INVLPG", 15},
 };
 constexpr const char* kEntryNames[kMostLevels] = {"PTE", "PDE", "PDPTE", "PML4E", "PML5E"};
 
 }  // namespace
 
-std::span<const mmu::Step> steps() {
-  return kSteps;
+std::span<const mmu::Step> steps(const Options& options) {
+  const bool highmem = options.direct_map && !options.paging.is_long();
+  return std::span(kSteps).first(highmem ? std::size(kSteps) : size_t{kKmapStep});
 }
 
 const char* entry_name(unsigned level) {

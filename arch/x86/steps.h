@@ -3,7 +3,8 @@
 // The hardware does all of it by itself, in no instructions, unless it walks a copy of a page table
 // it cannot read (shadow.h): then the kernel's page-fault handler is the miss handler. Instructions
 // of its steps are ASSUMED, of the order of an exception's entry and exit and a short C path; what
-// a look-up of the kernel's table takes is the backend's to say.
+// a look-up of the kernel's table takes is the backend's to say. Assumed too are those of mapping a
+// page for the moment, a few lines of C each way (direct_map.h).
 #ifndef MMUSIM_ARCH_X86_STEPS_H_
 #define MMUSIM_ARCH_X86_STEPS_H_
 
@@ -11,6 +12,7 @@
 #include <span>
 #include <string>
 
+#include "arch/x86/options.h"
 #include "mmu/miss_path.h"
 
 namespace mmusim::x86 {
@@ -21,9 +23,12 @@ enum : unsigned {
   kShadowFaultStep,
   kShadowLookupStep,
   kShadowFillStep,
-  kDirectWalkStep
+  kDirectWalkStep,
+  kKmapStep,
+  kKunmapStep
 };
-std::span<const mmu::Step> steps();
+// Those there are on a machine with these options.
+std::span<const mmu::Step> steps(const Options& options);
 
 // describe_entry() of what is called so; nothing of other words.
 std::string decode_entry(const char* what, std::span<const uint64_t> words);

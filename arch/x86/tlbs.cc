@@ -29,9 +29,11 @@ Tlbs::Tlbs(const Options& options, unsigned cpus, mem::FrameMemory& frames,
                     options.physical_bits < options.paging.most_physical_bits()
                         ? ", or raise paging.physical_bits"
                         : ""));
-  if (options_.direct_map) direct_map_.emplace(options_, frames);
-  for (Cpu& cpu : cpus_) {
-    cpu.mmu = std::make_unique<Mmu>(options_, frames, sink, direct_map_ ? &*direct_map_ : nullptr);
+  if (options_.direct_map) direct_map_.emplace(options_, frames, cpus);
+  for (uint32_t id = 0; id < cpus; ++id) {
+    Cpu& cpu = cpus_[id];
+    cpu.mmu = std::make_unique<Mmu>(options_, frames, sink, direct_map_ ? &*direct_map_ : nullptr,
+                                    CpuId(id));
     cpu.slots.resize(options_.pcid ? options_.pcid_slots : 1);
   }
 }
@@ -279,7 +281,7 @@ void Tlbs::for_each_entry(const std::function<void(const mmu::CachedTranslation&
   for (uint32_t id = 0; id < cpus_.size(); ++id) {
     const Cpu& cpu = cpus_[id];
     cpu.mmu->for_each_entry([&](const char* where, const tlb::EntryView& entry) {
-      if (direct_map_ && entry.base >= direct_map_->base()) return;  // the kernel's, for good
+      if (direct_map_ && direct_map_->is_kernels(entry.base)) return;
       // A global entry is of whoever runs.
       const MmId mm =
           entry.payload.global ? cpu.current : user_of(cpu, static_cast<Pcid>(entry.space));
@@ -319,7 +321,7 @@ bool Tlbs::walk_caches_reach(PhysAddr address, uint64_t bytes) const {
 
 void Tlbs::report(stats::Report& report) const {
   MmuCounters sum;
-  mmu::PathReport path(steps());
+  mmu::PathReport path(steps(options_));
   for (const Cpu& cpu : cpus_) {
     sum.add(cpu.mmu->counters());
     path.add(cpu.mmu->path());

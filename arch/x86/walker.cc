@@ -125,7 +125,7 @@ Walker::Result Walker::walk(PhysAddr root, VirtAddr va, Pcid pcid, AccessKind ki
   if (path_->narrated() && cached)
     path_->remark(fmt::format("paging-structure caches know the {}: the walk begins below it",
                               entry_name(start.level + 1)));
-  if (paging_.is_pae() && !cached) {
+  if (paging_.is_pae() && !cached && privilege == Privilege::User) {
     const uint64_t pdpte = pdptes_[va.value() >> k1G.log2()];
     if (path_->narrated())
       path_->remark(fmt::format("PDPTE register {}: {}", va.value() >> k1G.log2(),

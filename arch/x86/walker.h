@@ -58,7 +58,8 @@ class Walker {
     mmu::FaultReason fault = mmu::FaultReason::None;
     tlb::Leaf leaf;  // valid without fault
   };
-  // REQUIRES: paging.has_address(va).
+  // REQUIRES: paging.has_address(va). With PAE the kernel's `root` is the page directory that the
+  // last PDPTE register leads to, whatever is loaded.
   Result walk(PhysAddr root, VirtAddr va, Pcid pcid, AccessKind kind,
               Privilege privilege = Privilege::User);
 

@@ -65,7 +65,7 @@ class Machine {
     options_ = read_options(*config_);
     frames_ = std::make_unique<mem::FrameMemory>(*config_, k4K);
     sink_ = std::make_unique<mem::ReferenceSink>(*config_);
-    path_ = std::make_unique<mmu::MissPath>(steps(), *frames_, *sink_, mmu::HandlerCode{});
+    path_ = std::make_unique<mmu::MissPath>(steps(options_), *frames_, *sink_, mmu::HandlerCode{});
   }
 
   [[nodiscard]] const Options& options() const { return options_; }
