@@ -45,6 +45,8 @@ DirectMap::DirectMap(const Options& options, mem::FrameMemory& frames, unsigned 
 bool DirectMap::is_kernels(VirtAddr va) const {
   if (paging_.is_long()) return va >= base_;
   return (va >= base_ && va < base_ + kLowmem) ||
+         std::find(user_pages_.begin(), user_pages_.end(), align_down(va, k4K)) !=
+             user_pages_.end() ||
          std::any_of(slots_.begin(), slots_.end(),
                      [va](const Slot& slot) { return align_down(va, k4K) == slot.page; });
 }
@@ -77,16 +79,24 @@ uint64_t DirectMap::read(PhysAddr at) const {
   return entry;
 }
 
-PhysAddr DirectMap::place(VirtAddr va, unsigned level) {
+PhysAddr DirectMap::place(VirtAddr va, unsigned level, bool user) {
   PhysAddr table = root_;
   for (unsigned above = paging_.walked() - 1;; --above) {
     const PhysAddr at = table + paging_.index(va, above) * paging_.entry_bytes();
     if (above == level) return at;
-    if (read(at) == 0)
-      write(at, new_table().value() | PresentBit::kMask | WriteBit::kMask | AccessedBit::kMask |
-                    DirtyBit::kMask);
-    table = PhysAddr(read(at) & AddressBits::kMask);
+    uint64_t entry = read(at);
+    if (entry == 0)
+      entry = new_table().value() | PresentBit::kMask | WriteBit::kMask | AccessedBit::kMask |
+              DirtyBit::kMask;
+    if (user) entry |= UserBit::kMask;
+    write(at, entry);
+    table = PhysAddr(entry & AddressBits::kMask);
   }
+}
+
+void DirectMap::add_user_page(VirtAddr page, uint64_t entry) {
+  write(place(page, 0, /*user=*/true), entry);
+  user_pages_.push_back(page);
 }
 
 PhysAddr DirectMap::new_table() {

@@ -56,6 +56,10 @@ class DirectMap {
   // written.
   uint64_t put(const Slot& slot, std::optional<PhysAddr> there);
 
+  // A page of the kernel's that programs may use, for good: the fixed address of i386's old vdso.
+  // `entry`: its leaf.
+  void add_user_page(VirtAddr page, uint64_t entry);
+
   // Whether the kernel has a translation of its own there, as no program has.
   [[nodiscard]] bool is_kernels(VirtAddr va) const;
 
@@ -66,8 +70,9 @@ class DirectMap {
   [[nodiscard]] uint64_t leaf(PhysAddr page, unsigned level) const;
   void write(PhysAddr at, uint64_t entry);
   [[nodiscard]] uint64_t read(PhysAddr at) const;
-  // Where the entry for `va` at `level` is; makes the tables above it where there are none.
-  PhysAddr place(VirtAddr va, unsigned level);
+  // Where the entry for `va` at `level` is; makes the tables above it where there are none, and
+  // lets programs pass through them if `user`.
+  PhysAddr place(VirtAddr va, unsigned level, bool user = false);
   PhysAddr new_table();
 
   Paging paging_;
@@ -75,6 +80,7 @@ class DirectMap {
   VirtAddr base_;
   PhysAddr root_;
   std::vector<Slot> slots_;  // by CPU
+  std::vector<VirtAddr> user_pages_;
 };
 
 }  // namespace mmusim::x86

@@ -152,7 +152,7 @@ mmu::AddressLayout address_layout(Paging paging) {
     // The vdso where it was before programs had it mapped, and later by CONFIG_COMPAT_VDSO: a page
     // of the kernel's fixed mappings (VDSO_HIGH_BASE, up to Linux 3.14).
     constexpr VirtAddr kVdso(0xffff'e000);
-    layout.gate = {.range = {kVdso, kVdso + k4K.bytes()}, .readable = true};
+    layout.gate = {.range = {kVdso, kVdso + k4K.bytes()}, .readable = true, .mapped = true};
   }
   return layout;
 }

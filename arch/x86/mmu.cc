@@ -158,6 +158,8 @@ mmu::Translation Mmu::refill(Side& side, VirtAddr va, AccessKind kind, bool retr
 }
 
 Walker::Result Mmu::walk(VirtAddr va, AccessKind kind) {
+  if (gate_.contains(va)) [[unlikely]]
+    return walker_.walk(gate_root_, va, pcid_, kind, Walks::Gate);
   if (pdptes_stale()) {
     path_.remark("a PDPTE has been changed: the kernel loads CR3 again");
     ++counters_.pdpte_reloads;
@@ -241,7 +243,7 @@ void Mmu::look_up_as_kernel(VirtAddr va) {
   ++counters_.direct_misses;
   path_.step(kDirectWalkStep);
   const Walker::Result walk =
-      walker_.walk(direct_map_->root(), va, pcid_, AccessKind::Load, Privilege::Kernel);
+      walker_.walk(direct_map_->root(), va, pcid_, AccessKind::Load, Walks::Kernel);
   MMUSIM_ASSERT(walk.fault == mmu::FaultReason::None);
   if (side.second != nullptr) side.second->fill(va, pcid_, walk.leaf);
   side.first->fill(va, pcid_, walk.leaf);

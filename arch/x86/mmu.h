@@ -169,6 +169,11 @@ class Mmu {
   // `table`: the kernel's, in which it does what a fault asks for; likewise. Null: not told.
   void load(pt::RootToken root, Pcid pcid, Shadow* shadow = nullptr,
             const pt::PageTable* table = nullptr);
+  // Addresses in `range` are translated by the kernel's tables, at `root`, whatever is loaded.
+  void set_gate(VirtRange range, PhysAddr root) {
+    gate_ = range;
+    gate_root_ = root;
+  }
   // No address space: every access faults as not present.
   void unload();
   // The page for the current PCID and global; every paging-structure-cache entry of the PCID.
@@ -242,6 +247,8 @@ class Mmu {
   Pcid pcid_ = 0;
   bool loaded_ = false;
   PhysAddr root_;
+  VirtRange gate_{};
+  PhysAddr gate_root_;
   Shadow* shadow_ = nullptr;
   DirectMap* direct_map_;
   CpuId id_;

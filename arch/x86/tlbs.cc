@@ -15,6 +15,7 @@ namespace mmusim::x86 {
 Tlbs::Tlbs(const Options& options, unsigned cpus, mem::FrameMemory& frames,
            mem::ReferenceSink& sink, bool direct)
     : options_(options),
+      frames_(&frames),
       sink_(&sink),
       shadow_maker_(direct ? nullptr : std::make_unique<Shadows>(options_, frames, sink)),
       cpus_(cpus) {
@@ -49,6 +50,16 @@ bool Tlbs::prepare_shadow(MmId mm, pt::PageTable& table) {
   if (made == nullptr) return false;
   shadows_.emplace(mm, std::move(made));
   return true;
+}
+
+// The kernel's part of the tables hardware walks is in its own format, whatever programs' tables
+// are: the leaves are copied.
+void Tlbs::set_gate(VirtRange range, pt::PageTable& kernel_table) {
+  if (!direct_map_) direct_map_.emplace(options_, *frames_, cpus());
+  for (VirtAddr page = range.begin; page < range.end; page += k4K.bytes())
+    direct_map_->add_user_page(page, kernel_table.peek(page).entry);
+  for (Cpu& cpu : cpus_)
+    cpu.mmu->set_gate(range, direct_map_->root());
 }
 
 bool Tlbs::activate(CpuId id, MmId mm, pt::PageTable& table) {

@@ -85,6 +85,7 @@ class Tlbs final : public mmu::TlbMaintenance {
   [[nodiscard]] unsigned cpus() const { return static_cast<unsigned>(cpus_.size()); }
   [[nodiscard]] const FlushCounters& flush_counters() const { return counters_; }
 
+  void set_gate(VirtRange range, pt::PageTable& kernel_table) override;
   bool activate(CpuId cpu, MmId mm, pt::PageTable& table) override;
   void idle(CpuId cpu) override;
   void flush_range(MmId mm, VirtRange range, PageShift stride, bool freed_tables) override;
@@ -137,6 +138,7 @@ class Tlbs final : public mmu::TlbMaintenance {
   void flush_now(MmId mm, bool freed_tables, Action action);
 
   Options options_;
+  mem::FrameMemory* frames_;
   const mem::ReferenceSink* sink_;
   std::unique_ptr<Shadows> shadow_maker_;  // null: direct
   std::map<MmId, std::unique_ptr<Shadow>> shadows_;

@@ -116,8 +116,7 @@ void Walker::set_bits(PhysAddr address, unsigned level, uint64_t entry, uint64_t
                 .what = entry_name(level)});
 }
 
-Walker::Result Walker::walk(PhysAddr root, VirtAddr va, Pcid pcid, AccessKind kind,
-                            Privilege privilege) {
+Walker::Result Walker::walk(PhysAddr root, VirtAddr va, Pcid pcid, AccessKind kind, Walks walks) {
   const unsigned top = paging_.walked() - 1;
   const std::optional<WalkStart> cached = caches_.find(va, pcid);
   WalkStart start = cached.value_or(WalkStart{top, root, {}});
@@ -125,7 +124,7 @@ Walker::Result Walker::walk(PhysAddr root, VirtAddr va, Pcid pcid, AccessKind ki
   if (path_->narrated() && cached)
     path_->remark(fmt::format("paging-structure caches know the {}: the walk begins below it",
                               entry_name(start.level + 1)));
-  if (paging_.is_pae() && !cached && privilege == Privilege::User) {
+  if (paging_.is_pae() && !cached && walks == Walks::Program) {
     const uint64_t pdpte = pdptes_[va.value() >> k1G.log2()];
     if (path_->narrated())
       path_->remark(fmt::format("PDPTE register {}: {}", va.value() >> k1G.log2(),
@@ -174,7 +173,7 @@ Walker::Result Walker::walk(PhysAddr root, VirtAddr va, Pcid pcid, AccessKind ki
         .dirty = DirtyBit::get(entry) != 0,
         .global = GlobalBit::get(entry) != 0};
     const bool allowed =
-        privilege == Privilege::User ? user_may(found.rights, kind) : found.rights.allows(kind);
+        walks == Walks::Kernel ? found.rights.allows(kind) : user_may(found.rights, kind);
     if (!allowed) return {.fault = mmu::FaultReason::Protection, .leaf = {}};
     const uint64_t dirty = writes(kind) && !found.dirty ? DirtyBit::kMask : 0;
     if ((accessed | dirty) != 0) set_bits(address, level, entry, accessed | dirty);

@@ -47,7 +47,12 @@ struct WalkCounters {
   void add(const WalkCounters& o);
 };
 
-enum class Privilege : uint8_t { User, Kernel };
+// Who makes the access, and whose tables the root is of.
+enum class Walks : uint8_t {
+  Program,  // the program, its own
+  Gate,     // the program, the kernel's
+  Kernel,   // the kernel, its own
+};
 
 class Walker {
  public:
@@ -60,8 +65,7 @@ class Walker {
   };
   // REQUIRES: paging.has_address(va). With PAE the kernel's `root` is the page directory that the
   // last PDPTE register leads to, whatever is loaded.
-  Result walk(PhysAddr root, VirtAddr va, Pcid pcid, AccessKind kind,
-              Privilege privilege = Privilege::User);
+  Result walk(PhysAddr root, VirtAddr va, Pcid pcid, AccessKind kind, Walks walks = Walks::Program);
 
   // With PAE, to be called for each MOV CR3; nothing otherwise. Errors: Error when `root` is not
   // where CR3 could say, below 4 GiB.
