@@ -30,6 +30,9 @@
 
 namespace mmusim::x86 {
 
+// What of i386's memory the kernel maps for good.
+inline constexpr uint64_t kLowmem = uint64_t{896} << 20;
+
 class DirectMap {
  public:
   // Errors: Error when there is no memory for its tables. REQUIRES: cpus > 0.
@@ -64,8 +67,6 @@ class DirectMap {
   [[nodiscard]] bool is_kernels(VirtAddr va) const;
 
  private:
-  static constexpr uint64_t kLowmem = uint64_t{896} << 20;
-
   // A leaf of the kernel's for data.
   [[nodiscard]] uint64_t leaf(PhysAddr page, unsigned level) const;
   void write(PhysAddr at, uint64_t entry);

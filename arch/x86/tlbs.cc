@@ -30,6 +30,7 @@ Tlbs::Tlbs(const Options& options, unsigned cpus, mem::FrameMemory& frames,
                     options.physical_bits < options.paging.most_physical_bits()
                         ? ", or raise paging.physical_bits"
                         : ""));
+  if (!options_.paging.is_long()) frames.set_high_memory(PhysAddr(kLowmem));
   if (options_.direct_map) direct_map_.emplace(options_, frames, cpus);
   for (uint32_t id = 0; id < cpus; ++id) {
     Cpu& cpu = cpus_[id];

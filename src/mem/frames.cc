@@ -92,13 +92,13 @@ FrameMemory::FrameMemory(uint64_t bytes, PageShift page)
     : page_(page),
       total_(frames_of(bytes, page)),
       free_(total_ - 1),
-      chunks_((total_ + kChunkMask) >> kMaxOrder),
-      orders_((total_ + kChunkMask) >> kMaxOrder, uint16_t{1} << kMaxOrder) {
+      chunks_((total_ + kChunkMask) >> kMaxOrder) {
   MMUSIM_ASSERT(total_ >= 2);
+  zones_.push_back({0, OrderIndex(chunks_.size(), uint16_t{1} << kMaxOrder)});
   in_[static_cast<unsigned>(FrameUse::Reserved)] = 1;
   // The last chunk may be a part of one: it then has the blocks its size in binary says.
   const uint64_t tail = total_ & kChunkMask;
-  if (tail != 0) orders_.set(chunks_.size() - 1, static_cast<uint16_t>(tail));
+  if (tail != 0) set_orders(chunks_.size() - 1, static_cast<uint16_t>(tail));
   // Frame 0 is taken out of the first block by hand, leaving one free block of each order beside it
   // (as far as memory reaches).
   Chunk& first = materialise(0);
@@ -109,7 +109,20 @@ FrameMemory::FrameMemory(uint64_t bytes, PageShift page)
   while (order > 0)
     first.set_free(--order, 1);
   first.frames[0].use = FrameUse::Reserved;
-  orders_.set(0, first.orders);
+  set_orders(0, first.orders);
+}
+
+void FrameMemory::set_high_memory(PhysAddr boundary) {
+  const uint64_t first = boundary.value() >> page_.log2() >> kMaxOrder;
+  MMUSIM_ASSERT(zones_.size() == 1 && address_of(Pfn(first << kMaxOrder)) == boundary);
+  if (first >= chunks_.size()) return;
+  Zone high{first, OrderIndex(chunks_.size() - first, 0)};
+  OrderIndex& low = zones_.front().orders;
+  for (uint64_t chunk = first; chunk < chunks_.size(); ++chunk) {
+    high.orders.set(chunk - first, low.of(chunk));
+    low.set(chunk, 0);
+  }
+  zones_.push_back(std::move(high));
 }
 
 FrameMemory::~FrameMemory() {
@@ -142,13 +155,16 @@ FrameMemory::Chunk& FrameMemory::materialise(uint64_t number) {
 
 std::optional<Pfn> FrameMemory::allocate(unsigned order, FrameUse use, uint64_t owner) {
   MMUSIM_ASSERT(order <= kMaxOrder && use != FrameUse::Free);
-  const unsigned fitting = static_cast<unsigned>(orders_.all()) >> order;
+  const bool prefers_high = use == FrameUse::Anonymous || use == FrameUse::File;
+  const Zone* zone = prefers_high ? &zones_.back() : &zones_.front();
+  if (zone->orders.all() >> order == 0) zone = prefers_high ? &zones_.front() : &zones_.back();
+  const unsigned fitting = static_cast<unsigned>(zone->orders.all()) >> order;
   if (fitting == 0) {
     ++failures_;
     return std::nullopt;
   }
   unsigned have = order + static_cast<unsigned>(std::countr_zero(fitting));
-  const uint64_t number = orders_.lowest(have);
+  const uint64_t number = zone->first_chunk + zone->orders.lowest(have);
   Chunk& chunk = materialise(number);
   uint64_t index = chunk.lowest(have);
   chunk.clear_free(have, index);
@@ -157,7 +173,7 @@ std::optional<Pfn> FrameMemory::allocate(unsigned order, FrameUse use, uint64_t 
     index <<= 1;
     chunk.set_free(have, index + 1);
   }
-  orders_.set(number, chunk.orders);
+  set_orders(number, chunk.orders);
 
   const uint64_t first = index << order;
   const uint64_t count = uint64_t{1} << order;
@@ -231,11 +247,11 @@ void FrameMemory::free(Pfn pfn, unsigned order) {
   if (order == kMaxOrder) {  // whole again: a chunk without records means just that
     spare_ = std::move(chunks_[number]);
     --live_chunks_;
-    orders_.set(number, uint16_t{1} << kMaxOrder);
+    set_orders(number, uint16_t{1} << kMaxOrder);
     return;
   }
   chunk.set_free(order, index);
-  orders_.set(number, chunk.orders);
+  set_orders(number, chunk.orders);
 }
 
 void FrameMemory::break_up(Pfn first, unsigned order) {
@@ -265,7 +281,7 @@ uint64_t FrameMemory::free_blocks(unsigned order) const {
   uint64_t count = 0;
   for (uint64_t number = 0; number < chunks_.size(); ++number) {
     if (chunks_[number] == nullptr) {
-      count += orders_.of(number) >> order & 1u;
+      count += zone_of(number).orders.of(number - zone_of(number).first_chunk) >> order & 1u;
       continue;
     }
     const uint64_t blocks = kChunkFrames >> order;

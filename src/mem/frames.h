@@ -6,8 +6,8 @@
 // proportional to the frames in use, not to the size of the simulated memory: the records of a
 // top-order block (a "chunk") come into being when the block is first broken into and go when it is
 // whole again. Deterministic: of the smallest order that suffices, the lowest-addressed block is
-// handed out. Buddy allocator after Knuth, TAOCP vol. 1, 2.5, with Linux's orders 0..10. Not
-// thread-safe.
+// handed out; where there is high memory, of that which the use prefers. Buddy allocator after
+// Knuth, TAOCP vol. 1, 2.5, with Linux's orders 0..10. Not thread-safe.
 #ifndef MMUSIM_MEM_FRAMES_H_
 #define MMUSIM_MEM_FRAMES_H_
 
@@ -84,6 +84,11 @@ class FrameMemory {
   ~FrameMemory();
   FrameMemory(const FrameMemory&) = delete;
   FrameMemory& operator=(const FrameMemory&) = delete;
+
+  // From `boundary` on memory is high: pages of programs and files come from there as long as there
+  // are any, and everything else from below (Linux: ZONE_HIGHMEM). REQUIRES: called once at most;
+  // the boundary is a multiple of 2^kMaxOrder pages.
+  void set_high_memory(PhysAddr boundary);
 
   // 2^order frames, aligned to their size, references = 1 in the first; nothing when memory is
   // exhausted. REQUIRES: order <= kMaxOrder; use is not Free.
@@ -179,6 +184,20 @@ class FrameMemory {
     return base == nullptr ? nullptr : base + ((address.value() & page_.offset_mask()) >> 3);
   }
   Chunk& materialise(uint64_t number);
+  struct Zone {
+    uint64_t first_chunk = 0;
+    OrderIndex orders;
+  };
+  [[nodiscard]] Zone& zone_of(uint64_t chunk) {
+    return chunk >= zones_.back().first_chunk ? zones_.back() : zones_.front();
+  }
+  [[nodiscard]] const Zone& zone_of(uint64_t chunk) const {
+    return chunk >= zones_.back().first_chunk ? zones_.back() : zones_.front();
+  }
+  void set_orders(uint64_t chunk, uint16_t orders) {
+    Zone& zone = zone_of(chunk);
+    zone.orders.set(chunk - zone.first_chunk, orders);
+  }
   void give_contents(Chunk& chunk, uint64_t first, unsigned order);
   void drop_contents(Chunk& chunk, uint64_t first, unsigned order);
 
@@ -193,7 +212,7 @@ class FrameMemory {
   uint64_t live_chunks_ = 0;
   std::vector<std::unique_ptr<Chunk>> chunks_;  // null: never broken into, or whole again
   std::unique_ptr<Chunk> spare_;  // so that a block taken and given back does not cost its records
-  OrderIndex orders_;
+  std::vector<Zone> zones_;       // low memory, and high memory if there is any
 };
 
 }  // namespace mmusim::mem

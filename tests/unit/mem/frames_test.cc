@@ -95,6 +95,38 @@ TEST(Frames, CoalescesToTheTop) {
   EXPECT_EQ(memory.free_frames(), 16383u);
 }
 
+TEST(Frames, ProgramsGetHighMemoryFirstAndTablesLow) {
+  FrameMemory memory(24 * kMiB, kPage);  // of 4 MiB a block: two low ones, four high ones
+  const uint64_t free = memory.free_frames();
+  memory.set_high_memory(PhysAddr(8 * kMiB));
+  EXPECT_EQ(memory.free_frames(), free);
+  EXPECT_EQ(memory.free_blocks(10), 5u);
+  EXPECT_EQ(memory.allocate(0, FrameUse::Anonymous, 1), Pfn(2048));
+  EXPECT_EQ(memory.allocate(0, FrameUse::File, 1), Pfn(2049));
+  EXPECT_EQ(memory.allocate(0, FrameUse::Table, 1), Pfn(1));
+  EXPECT_EQ(memory.allocate(0, FrameUse::Reserved, 1), Pfn(2));
+  EXPECT_EQ(memory.allocate(0, FrameUse::SoftTlb, 1), Pfn(3));
+  // Each takes what the other prefers when there is no more of its own.
+  EXPECT_EQ(memory.allocate(10, FrameUse::Reserved, 1), Pfn(1024));
+  EXPECT_EQ(memory.allocate(10, FrameUse::Reserved, 1), Pfn(3072));
+  EXPECT_EQ(memory.allocate(10, FrameUse::Anonymous, 1), Pfn(4096));
+  EXPECT_EQ(memory.allocate(10, FrameUse::Anonymous, 1), Pfn(5120));
+  EXPECT_EQ(memory.allocate(9, FrameUse::Anonymous, 1), Pfn(2560));
+  EXPECT_EQ(memory.allocate(9, FrameUse::Anonymous, 1), Pfn(512));
+  EXPECT_EQ(memory.allocate(10, FrameUse::Anonymous, 1), std::nullopt);
+  // What is freed goes back to where it was.
+  memory.free(Pfn(1024), 10);
+  memory.free(Pfn(5120), 10);
+  EXPECT_EQ(memory.allocate(10, FrameUse::Anonymous, 1), Pfn(5120));
+  EXPECT_EQ(memory.allocate(10, FrameUse::Anonymous, 1), Pfn(1024));
+}
+
+TEST(Frames, NoHighMemoryWhereTheBoundaryIsBehindTheEnd) {
+  FrameMemory memory(24 * kMiB, kPage);
+  memory.set_high_memory(PhysAddr(24 * kMiB));
+  EXPECT_EQ(memory.allocate(0, FrameUse::Anonymous, 1), Pfn(1));
+}
+
 TEST(Frames, RecordsOfFramesInUse) {
   FrameMemory memory(16 * kMiB, kPage);
   const Pfn first = *memory.allocate(3, FrameUse::File, 77);

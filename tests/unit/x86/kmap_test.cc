@@ -80,10 +80,10 @@ Counts counts_of_retry(World& world, VirtAddr va, uint64_t pfn) {
 // Memory below 896 MiB is given out, so that a table made now lies above it.
 void use_up_lowmem(mem::FrameMemory& frames) {
   for (unsigned block = 1; block < 224; ++block)
-    ASSERT_LT(frames.allocate(10, mem::FrameUse::File, 1)->value(), kHigh);
+    ASSERT_LT(frames.allocate(10, mem::FrameUse::Reserved, 1)->value(), kHigh);
   Pfn last{0};
   while (last < Pfn(kHigh))
-    last = frames.allocate(0, mem::FrameUse::File, 1).value();
+    last = frames.allocate(0, mem::FrameUse::Reserved, 1).value();
   frames.free(last, 0);
 }
 
