@@ -191,9 +191,9 @@ void report_soft_tlb(const Options& options, const MmuCounters& sum, const Linea
                "nothing; 0 where the linear table is the page table's own.");
     report.add("linear.fills", linear.fills, "entries", "... that found the page and copied it.",
                "linear.lookups");
-    report.add("linear.copies.purged", linear.copies.purged, "entries",
+    report.add("linear.purged", linear.copies.purged, "entries",
                "Words removed from copies by flushes of ranges.");
-    report.add("linear.copies.dropped", linear.copies.dropped, "events",
+    report.add("linear.dropped", linear.copies.dropped, "events",
                "Copies emptied whole by flushes of address spaces, or for want of memory.");
     report.add("linear.bytes.peak", linear.copies.peak_bytes, "bytes",
                "Most memory the copies took at one time, beside the page tables' own.");

@@ -259,6 +259,9 @@ TEST(Ia64Short, OverAGuardedTableACopyIsRead) {
   }
   EXPECT_TRUE(world.reachable().empty());
   EXPECT_EQ(world.frames().frames_in(mem::FrameUse::SoftTlb), 1u);
+  EXPECT_EQ(world.counter("linear.purged"), 2u);
+  world.tlbs().flush_mm(MmId(0));
+  EXPECT_EQ(world.counter("linear.dropped"), 1u);
 }
 
 TEST(Ia64Short, WithoutMemoryACopyGoesWithoutTheWord) {
