@@ -13,8 +13,7 @@ constexpr uint64_t kPalCode = uint64_t{32} << 10;
 
 PhysAddr reserve_code(mem::FrameMemory& frames) {
   const auto code = frames.reserve(kPalCode, mem::FrameUse::Reserved);
-  if (!code)
-    throw Error("", "out of simulated memory for PALcode", "give the machine more with mem.bytes");
+  if (!code) throw mem::out_of_memory("PALcode");
   return *code;
 }
 

@@ -119,13 +119,11 @@ Mmu::Hit Mmu::walk_short(Side& side, VirtAddr va, Rid rid) {
 Mmu::Hit Mmu::handle_short(Side& side, VirtAddr va, Rid rid, VirtAddr iha) {
   path_.step(kVhptTranslation);
   if (!mappable(va)) return {};
-  const LinearTable* const linear = linear_of(va);
-  const pt::PageTable& source = linear == nullptr ? table_of(va) : linear->table();
+  const pt::PageTable& source = linear_source(va);
   Found found = search(source, va, kVhptTranslation);
   Hit hit;
   if (!found.present) {
-    if (linear == nullptr) return {};
-    if (!fill_linear(va)) return {};
+    if (linear_of(va) == nullptr || !fill_linear(va)) return {};
     found = look(source, va);
   }
   // Linux inserts the page first; were both in one array, the second might throw it out again.
@@ -144,25 +142,22 @@ Mmu::Hit Mmu::handle_short(Side& side, VirtAddr va, Rid rid, VirtAddr iha) {
 // The kernel's page table has the page and the linear table has not: the word is copied.
 bool Mmu::fill_linear(VirtAddr va) {
   path_.step(kLinearFill);
-  LinearTable& linear = *linear_of(va);
-  LinearCounters& counters = linear.counters();
-  ++counters.lookups;
+  ++counters_.linear_lookups;
   const Found found = search(table_of(va), va, kLinearFill);
   if (!found.present) return false;
-  if (!linear.put(va, base_page_of(found, va))) {
+  if (!linear_of(va)->put_page(va, base_page_of(found, va))) {
     miss_fault_ = mmu::FaultReason::NoMemory;
     return false;
   }
-  ++counters.fills;
+  ++counters_.linear_fills;
   return true;
 }
 
 Mmu::Hit Mmu::page_not_present(Side& side, VirtAddr va, Rid rid) {
   path_.step(kPageNotPresent);
   purge_entries(va, rid);
-  LinearTable* const linear = linear_of(va);
-  if (linear == nullptr || !fill_linear(va)) return {};
-  return insert(side, va, rid, look(linear->table(), va).translation, kPage);
+  if (linear_of(va) == nullptr || !fill_linear(va)) return {};
+  return insert(side, va, rid, look(linear_source(va), va).translation, kPage);
 }
 
 // --- Accessed and dirty bits
@@ -204,9 +199,9 @@ Mmu::Hit Mmu::set_bits(Side& side, VirtAddr va, Rid rid, bool dirty) {
   MMUSIM_ASSERT(status == pt::Status::Ok);
   Found found = found_of(changed, va);
   if (options_->walker == Walker::Long) vhpt_->update(va, rid, found.translation);
-  if (LinearTable* const linear = linear_of(va)) {
+  if (mmu::TableCopy* const linear = linear_of(va)) {
     found.translation = base_page_of(found, va);
-    linear->put(va, found.translation);  // or not: then the next walk finds nothing
+    linear->put_page(va, found.translation);  // or not: then the next walk finds nothing
   }
   drop_own();
   return insert(side, va, rid, found.translation,
@@ -224,8 +219,7 @@ void Mmu::read_linear(VirtAddr va, Rid rid) {
     return;
   }
   path_.step(kNestedMiss);
-  LinearTable* const linear = linear_of(va);
-  search(linear == nullptr ? table_of(va) : linear->table(), va, kNestedMiss);
+  search(linear_source(va), va, kNestedMiss);
 }
 
 void Mmu::read_leaf(PhysAddr word, std::optional<VirtAddr> through) {

@@ -86,6 +86,8 @@ void MmuCounters::add(const MmuCounters& o) {
   walks_hit += o.walks_hit;
   walks_absent += o.walks_absent;
   table_misses += o.table_misses;
+  linear_lookups += o.linear_lookups;
+  linear_fills += o.linear_fills;
   walks_refused += o.walks_refused;
   identity_lookups += o.identity_lookups;
   identity_misses += o.identity_misses;
@@ -280,7 +282,7 @@ mmu::Translation Mmu::fault(mmu::FaultReason reason) {
   return {.fault = reason, .pfn = {}, .size = {}, .rights = {}};
 }
 
-void Mmu::load(Context context, pt::PageTable& table, LinearTable* linear) {
+void Mmu::load(Context context, pt::PageTable& table, mmu::TableCopy* linear) {
   table_ = &table;
   linear_ = linear;
   for (unsigned region = 0; region < kUserRegions; ++region)
@@ -301,7 +303,7 @@ void Mmu::load(Context context, pt::PageTable& table, LinearTable* linear) {
   ++generation_;
 }
 
-void Mmu::set_gate(VirtRange range, pt::PageTable& table, LinearTable* linear) {
+void Mmu::set_gate(VirtRange range, pt::PageTable& table, mmu::TableCopy* linear) {
   gate_ = range;
   gate_table_ = &table;
   gate_linear_ = linear;

@@ -32,7 +32,6 @@
 
 #include "arch/ia64/entry_format.h"
 #include "arch/ia64/formats.h"
-#include "arch/ia64/linear_table.h"
 #include "arch/ia64/options.h"
 #include "arch/ia64/steps.h"
 #include "arch/ia64/vhpt.h"
@@ -41,6 +40,7 @@
 #include "mem/sink.h"
 #include "mmu/miss_path.h"
 #include "mmu/mmu.h"
+#include "mmu/table_copy.h"
 #include "pt/page_table.h"
 #include "tlb/level.h"
 
@@ -73,10 +73,13 @@ struct MmuCounters {
   std::array<SideCounters, 2> sides;   // [0] fetches, [1] data
   std::array<LevelCounters, kLevels> levels;
   uint64_t walks = 0;
-  uint64_t walks_hit = 0;      // ... that inserted what they found
-  uint64_t walks_absent = 0;   // ... with P = 0
-  uint64_t table_misses = 0;   // ... that found no translation of the linear table's page
-  uint64_t walks_refused = 0;  // ... that ended at another tag or a reserved encoding
+  uint64_t walks_hit = 0;     // ... that inserted what they found
+  uint64_t walks_absent = 0;  // ... with P = 0
+  uint64_t table_misses = 0;  // ... that found no translation of the linear table's page
+  // The linear table where it is a copy (see Mmu::load()):
+  uint64_t linear_lookups = 0;  // searches of the kernel's table, because the word was none
+  uint64_t linear_fills = 0;    // ... that found the page
+  uint64_t walks_refused = 0;   // ... that ended at another tag or a reserved encoding
   uint64_t identity_lookups = 0;
   uint64_t identity_misses = 0;
   std::array<uint64_t, mmu::kFaultReasons> faults{};  // by FaultReason
@@ -141,12 +144,15 @@ class Mmu {
 
   // --- What the kernel does to this CPU
   // Writes region registers 0 to 4. `table`: what handlers search; `linear`: what the short
-  // format's linear table is made of, null where that is `table` itself. Both must outlive their
+  // format's linear table is made of, null where that is `table` itself: a copy of it, with leaf
+  // tables of Linux's shape, filled a word at a time by handlers that find nothing there. Its words
+  // are base pages, as the short format knows only the region's preferred size; accessed and dirty
+  // bits are set in `table` first. Both must outlive their
   // use.
-  void load(Context context, pt::PageTable& table, LinearTable* linear);
+  void load(Context context, pt::PageTable& table, mmu::TableCopy* linear);
   // What translates addresses in `range`, in the kernel's region, whoever runs; and what of it the
   // walker reads in the short format, where it cannot read the table itself.
-  void set_gate(VirtRange range, pt::PageTable& table, LinearTable* linear);
+  void set_gate(VirtRange range, pt::PageTable& table, mmu::TableCopy* linear);
   // No address space: every access faults as not present.
   void unload();
   // ptc: what overlaps [range) under the RID of its region in that context, on both sides.
@@ -182,8 +188,13 @@ class Mmu {
   [[nodiscard]] pt::PageTable& table_of(VirtAddr va) {
     return gate_.contains(va) ? *gate_table_ : *table_;
   }
-  [[nodiscard]] LinearTable* linear_of(VirtAddr va) {
+  [[nodiscard]] mmu::TableCopy* linear_of(VirtAddr va) {
     return gate_.contains(va) ? gate_linear_ : linear_;
+  }
+  // What the linear table is made of.
+  [[nodiscard]] const pt::PageTable& linear_source(VirtAddr va) {
+    if (const mmu::TableCopy* const linear = linear_of(va)) return linear->table();
+    return table_of(va);
   }
   using Hit = tlb::Level::Hit;
   struct Side {
@@ -256,10 +267,10 @@ class Mmu {
 
   std::array<RegionRegister, kRegions> registers_;
   pt::PageTable* table_ = nullptr;  // null: no address space
-  LinearTable* linear_ = nullptr;
+  mmu::TableCopy* linear_ = nullptr;
   VirtRange gate_{};
   pt::PageTable* gate_table_ = nullptr;
-  LinearTable* gate_linear_ = nullptr;
+  mmu::TableCopy* gate_linear_ = nullptr;
 
   tlb::HitFilter* fetch_filter_;
   tlb::HitFilter* data_filter_;

@@ -81,7 +81,7 @@ void report_faults(const MmuCounters& sum, stats::Report& report) {
 
 mmu::Summary summary_of(const Options& options, const MmuCounters& sum,
                         const mmu::PathReport& paths, const FlushCounters& flushes,
-                        const LinearCounters& linear, uint64_t vhpt_bytes) {
+                        const mmu::CopyCounters& linear, uint64_t vhpt_bytes) {
   const SideCounters& fetch = sum.sides[0];
   const SideCounters& data = sum.sides[1];
   mmu::Summary s;
@@ -94,11 +94,11 @@ mmu::Summary summary_of(const Options& options, const MmuCounters& sum,
   s.hardware_walks = sum.walks;
   s.traps = paths.traps();
   s.handler_instructions = paths.instructions();
-  if (options.walker == Walker::Long || linear.copies.peak_bytes != 0) {
+  if (options.walker == Walker::Long || linear.peak_bytes != 0) {
     s.soft_lookups = sum.walks;
     s.soft_hits = sum.walks_hit - sum.walks_absent;
   }
-  s.soft_bytes = options.walker == Walker::Long ? vhpt_bytes : linear.copies.peak_bytes;
+  s.soft_bytes = options.walker == Walker::Long ? vhpt_bytes : linear.peak_bytes;
   s.flushes = flushes.range_flushes + flushes.context_flushes + flushes.full_flushes;
   s.flushed_pages = flushes.ptc_local + flushes.ptc_global;
   s.interrupts = flushes.interrupts;
@@ -165,8 +165,8 @@ void report_flushes(const FlushCounters& flushes, uint64_t wraps, stats::Report&
              "Inter-processor interrupts sent to make other CPUs flush or take a new context.");
 }
 
-void report_soft_tlb(const Options& options, const MmuCounters& sum, const LinearCounters& linear,
-                     uint64_t vhpt_bytes, stats::Report& report) {
+void report_soft_tlb(const Options& options, const MmuCounters& sum,
+                     const mmu::CopyCounters& linear, uint64_t vhpt_bytes, stats::Report& report) {
   if (options.walker == Walker::Long) {
     const VhptCounters& vhpt = sum.vhpt;
     report.add("vhpt.lookups", vhpt.lookups, "lookups", "Entries the walker read.");
@@ -186,19 +186,19 @@ void report_soft_tlb(const Options& options, const MmuCounters& sum, const Linea
     report.add("vhpt.bytes", vhpt_bytes, "bytes", "Memory of all CPUs' tables.");
   }
   if (options.walker == Walker::Short) {
-    report.add("linear.lookups", linear.lookups, "lookups",
+    report.add("linear.lookups", sum.linear_lookups, "lookups",
                "Searches of the kernel's page table because its copy, the linear table, had "
                "nothing; 0 where the linear table is the page table's own.");
-    report.add("linear.fills", linear.fills, "entries", "... that found the page and copied it.",
-               "linear.lookups");
-    report.add("linear.purged", linear.copies.purged, "entries",
+    report.add("linear.fills", sum.linear_fills, "entries",
+               "... that found the page and copied it.", "linear.lookups");
+    report.add("linear.purged", linear.purged, "entries",
                "Words removed from copies by flushes of ranges.");
-    report.add("linear.dropped", linear.copies.dropped, "events",
+    report.add("linear.dropped", linear.dropped, "events",
                "Copies emptied whole by flushes of address spaces, or for want of memory.");
-    report.add("linear.bytes.peak", linear.copies.peak_bytes, "bytes",
+    report.add("linear.bytes.peak", linear.peak_bytes, "bytes",
                "Most memory the copies took at one time, beside the page tables' own.");
-    if (linear.copies.no_room != 0)
-      report.add("linear.no_room", linear.copies.no_room, "entries",
+    if (linear.no_room != 0)
+      report.add("linear.no_room", linear.no_room, "entries",
                  "Words there was no memory for in the copy, until the kernel had made some.");
   }
 }

@@ -5,6 +5,7 @@
 
 #include "arch/ia64/report.h"
 #include "base/error.h"
+#include "kernel/address_space.h"
 #include "pt/gather.h"
 
 namespace mmusim::ia64 {
@@ -16,9 +17,7 @@ constexpr uint64_t kVectorTable = uint64_t{32} << 10;
 
 PhysAddr reserve_code(mem::FrameMemory& frames) {
   const auto code = frames.reserve(kVectorTable, mem::FrameUse::Reserved);
-  if (!code)
-    throw Error("", "out of simulated memory for the interruption vector table",
-                "give the machine more with mem.bytes");
+  if (!code) throw mem::out_of_memory("the interruption vector table");
   return *code;
 }
 
@@ -29,7 +28,8 @@ Tlbs::Tlbs(const Options& options, unsigned cpus, mem::FrameMemory& frames,
     : options_(options), sink_(&sink), contexts_(options.rid_bits), cpus_(cpus) {
   MMUSIM_ASSERT(cpus > 0 && cpus <= 64);
   if (options_.walker == Walker::Short && !direct)
-    linear_tables_ = std::make_unique<LinearTables>(options_.levels, frames, sink);
+    linear_tables_.emplace(format_, radix_geometry(options_.levels), kPage, "ia64.levels", frames,
+                           sink);
   const PhysAddr code = reserve_code(frames);
   for (Cpu& cpu : cpus_)
     cpu.mmu = std::make_unique<Mmu>(options_, frames, sink, direct, code);
@@ -41,15 +41,13 @@ Context Tlbs::context(MmId mm) const {
 }
 
 void Tlbs::set_gate(VirtRange range, pt::PageTable& kernel_table) {
-  if (linear_tables_ != nullptr) {
+  if (linear_tables_) {
     // Filled at once, as nothing of it ever goes.
-    gate_linear_ = linear_tables_->make(MmId(0));
+    gate_linear_ = linear_tables_->make(kernel::kKernelSpace);
     bool room = gate_linear_ != nullptr;
     for (VirtAddr va = range.begin; room && va < range.end; va += kPage.bytes())
-      room = gate_linear_->put(va, kernel_table.peek(va).entry);
-    if (!room)
-      throw Error("", "out of simulated memory for the kernel's linear table",
-                  "give the machine more with mem.bytes");
+      room = gate_linear_->put_page(va, kernel_table.peek(va).entry);
+    if (!room) throw mem::out_of_memory("the kernel's linear table");
   }
   for (Cpu& cpu : cpus_)
     cpu.mmu->set_gate(range, kernel_table, gate_linear_.get());
@@ -60,7 +58,7 @@ bool Tlbs::activate(CpuId id, MmId mm, pt::PageTable& table) {
   Cpu& cpu = cpus_[id.value()];
   Space& space = spaces_[mm];
   if (cpu.current == mm && space.context != 0) return true;
-  if (linear_tables_ != nullptr && space.linear == nullptr) {
+  if (linear_tables_ && space.linear == nullptr) {
     space.linear = linear_tables_->make(mm);
     if (space.linear == nullptr) return false;
   }
@@ -101,7 +99,7 @@ void Tlbs::flush_range(MmId mm, VirtRange range, PageShift stride, bool freed_ta
     return;
   }
   pt::Gather gather;
-  space.linear->copy().purge(range, gather);
+  space.linear->purge(range, gather);
   if (gather.freed_tables()) {
     range.begin = std::min(range.begin, gather.range().begin);
     range.end = std::max(range.end, gather.range().end);
@@ -154,7 +152,7 @@ void Tlbs::flush_mm(MmId mm) {
   if (found == spaces_.end()) return;
   Space& space = found->second;
   pt::Gather gather;
-  if (space.linear != nullptr) space.linear->copy().drop(gather);
+  if (space.linear != nullptr) space.linear->drop(gather);
   change_context(mm, space);
   gather.release_tables();
 }
@@ -184,7 +182,7 @@ bool Tlbs::shrink() {
     const bool loaded = std::any_of(cpus_.begin(), cpus_.end(),
                                     [mm = mm](const Cpu& cpu) { return cpu.current == mm; });
     pt::Gather gather;
-    space.linear->copy().drop(gather);
+    space.linear->drop(gather);
     if (gather.freed_tables() || !loaded) {
       gave = true;
       change_context(mm, space);
@@ -200,7 +198,7 @@ void Tlbs::flush_local_page(CpuId id, MmId mm, VirtAddr va) {
   Cpu& cpu = cpus_[id.value()];
   const auto found = spaces_.find(mm);
   if (found == spaces_.end()) return;
-  if (found->second.linear != nullptr) found->second.linear->copy().forget(va);
+  if (found->second.linear != nullptr) found->second.linear->forget(va);
   if (cpu.current != mm || found->second.context == 0) return;
   ++counters_.ptc_local;
   cpu.mmu->purge_page(va);
@@ -259,7 +257,7 @@ void Tlbs::for_each_entry(const std::function<void(const mmu::CachedTranslation&
   }
   for (const auto& [mm, space] : spaces_) {
     if (space.linear == nullptr) continue;
-    space.linear->copy().table().for_each_leaf(
+    space.linear->table().for_each_leaf(
         [&visit, owner = mm](VirtAddr base, PageShift, pt::Entry entry) {
           if (PresentBit::get(entry) == 0) return;
           visit({.cpu = CpuId(0),
@@ -294,8 +292,7 @@ void Tlbs::report(stats::Report& report) const {
     paths.add(cpu.mmu->path());
     if (cpu.mmu->vhpt() != nullptr) vhpt_bytes += cpu.mmu->vhpt()->bytes();
   }
-  const LinearCounters linear =
-      linear_tables_ == nullptr ? LinearCounters{} : linear_tables_->counters();
+  const mmu::CopyCounters linear = linear_tables_ ? linear_tables_->counters : mmu::CopyCounters{};
   mmu::Summary summary = summary_of(options_, sum, paths, counters_, linear, vhpt_bytes);
   summary.cpus = static_cast<unsigned>(cpus_.size());
   mmu::report_summary(summary, *sink_, report);

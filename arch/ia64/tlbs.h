@@ -28,15 +28,16 @@
 #include <cstdint>
 #include <map>
 #include <memory>
+#include <optional>
 #include <vector>
 
 #include "arch/ia64/contexts.h"
-#include "arch/ia64/linear_table.h"
 #include "arch/ia64/mmu.h"
 #include "arch/ia64/options.h"
 #include "mem/frames.h"
 #include "mem/sink.h"
 #include "mmu/mmu.h"
+#include "mmu/table_copy.h"
 
 namespace mmusim::ia64 {
 
@@ -86,7 +87,7 @@ class Tlbs final : public mmu::TlbMaintenance {
     uint64_t ran_on = 0;  // CPUs that have loaded the context
     bool shared = false;
     pt::PageTable* table = nullptr;
-    std::unique_ptr<LinearTable> linear;
+    std::unique_ptr<mmu::TableCopy> linear;
   };
   struct Cpu {
     std::unique_ptr<Mmu> mmu;
@@ -106,8 +107,9 @@ class Tlbs final : public mmu::TlbMaintenance {
 
   Options options_;
   const mem::ReferenceSink* sink_;
-  std::unique_ptr<LinearTables> linear_tables_;  // null: none are kept
-  std::unique_ptr<LinearTable> gate_linear_;     // null where there are none, or no gate
+  EntryFormat format_;
+  std::optional<mmu::TableCopies> linear_tables_;  // none where the walker can do without
+  std::unique_ptr<mmu::TableCopy> gate_linear_;    // null where there are none, or no gate
   Contexts contexts_;
   std::map<MmId, Space> spaces_;
   std::vector<Cpu> cpus_;

@@ -15,9 +15,7 @@ constexpr uint64_t kHandlerBytes = uint64_t{16} << 10;
 PhysAddr reserve_code(mem::FrameMemory& frames) {
   const auto code =
       frames.reserve(std::max(kHandlerBytes, frames.page().bytes()), mem::FrameUse::Reserved);
-  if (!code)
-    throw Error("", "out of simulated memory for the interrupt handlers",
-                "give the machine more with mem.bytes");
+  if (!code) throw mem::out_of_memory("the interrupt handlers");
   return *code;
 }
 

@@ -19,9 +19,7 @@ constexpr uint64_t kHardwarePerHuge = 2;  // 4M pages of a huge one
 
 PhysAddr reserve(mem::FrameMemory& frames, uint64_t bytes) {
   const auto place = frames.reserve(bytes, mem::FrameUse::Reserved);
-  if (!place)
-    throw Error("", "out of simulated memory for the trap handlers",
-                "give the machine more with mem.bytes");
+  if (!place) throw mem::out_of_memory("the trap handlers");
   return *place;
 }
 
@@ -42,9 +40,7 @@ Tlbs::Tlbs(const Options& options, unsigned cpus, mem::FrameMemory& frames,
                                  format_size(bytes), options_.physical_bits),
                      "give the machine less, or it more sparc64.physical_bits, up to a TTE's 43");
   kernel_tsb_ = Tsb::make(frames, MmId(0), kKernelTsbCode, kLargePage, {});
-  if (kernel_tsb_ == nullptr)
-    throw Error("", "out of simulated memory for the kernel's TSB",
-                "give the machine more with mem.bytes");
+  if (kernel_tsb_ == nullptr) throw mem::out_of_memory("the kernel's TSB");
   const PhysAddr code = reserve(frames, kHandlerBytes);
   const PhysAddr blocks =
       reserve(frames, std::bit_ceil(uint64_t{cpus} * kCpuBlock + kPage.bytes()));

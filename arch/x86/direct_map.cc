@@ -101,9 +101,7 @@ void DirectMap::add_user_page(VirtAddr page, uint64_t entry) {
 
 PhysAddr DirectMap::new_table() {
   const auto table = frames_.reserve(k4K.bytes(), mem::FrameUse::Table);
-  if (!table)
-    throw Error("", "out of simulated memory for the kernel's mapping of memory",
-                "give the machine more with mem.bytes");
+  if (!table) throw mem::out_of_memory("the kernel's mapping of memory");
   return *table;
 }
 

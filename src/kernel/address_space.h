@@ -16,6 +16,9 @@
 
 namespace mmusim::kernel {
 
+// Whose the kernel's own page table is; no program's has this number.
+inline constexpr MmId kKernelSpace{0};
+
 enum class PageKind : uint8_t { Anonymous, File, Shmem };
 inline constexpr unsigned kPageKinds = 3;
 

@@ -53,9 +53,6 @@ struct FaultCounts {
   uint64_t major = 0;
 };
 
-// Whose the kernel's own page table is; no program's has this number.
-inline constexpr MmId kKernelSpace{0};
-
 class Core {
  public:
   Core(const config::Config& config, const Platform& platform_);

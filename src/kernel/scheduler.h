@@ -11,9 +11,8 @@
 //    next CPU in a circle each time its turn comes;
 //  - a thread that slept goes where it ran last if nobody else is there, else as a new one;
 //  - a pinned thread, and the children it has from then on, run on that CPU only;
-//  - a thread of which a recording says on which CPU it goes on (a switch record) goes on there,
-//  until
-//    it says otherwise (sched.recorded=false: as any other).
+//  - a thread of which a recording says on which CPU it goes on (a switch record) goes on there
+//    until it says otherwise (sched.recorded=false: as any other).
 //
 // A thread's turn lasts until another thread's record comes. What a CPU does between two turns of a
 // thread no recording of one CPU tells: sched.between says whether the thread is taken to run on

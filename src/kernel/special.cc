@@ -41,14 +41,10 @@ void map_gate(Core& core) {
   const mmu::Gate& gate = core.platform.layout.gate;
   if (!core.settings.special_pages || !gate.mapped) return;
   if (!core.platform.page_tables->can_map(gate.range.end - 1)) return;
-  const auto no_memory = [] {
-    return Error("", "out of simulated memory for the gate page",
-                 "give the machine more with mem.bytes");
-  };
   // What is there for good (put_kernel_page() of IA-64 maps it once, at boot).
   core.kernel_table = core.platform.page_tables->create(kKernelSpace);
   const auto frame = core.platform.frames->allocate(0, mem::FrameUse::Reserved, 0);
-  if (core.kernel_table == nullptr || !frame) throw no_memory();
+  if (core.kernel_table == nullptr || !frame) throw mem::out_of_memory("the gate page");
   unsigned rights = Rights::kExec | Rights::kUser;
   if (gate.readable) rights |= Rights::kRead;
   const pt::Entry leaf = core.platform.format->make_leaf({.pfn = *frame,
@@ -60,7 +56,7 @@ void map_gate(Core& core) {
                                                           .special = true});
   for (VirtAddr page = gate.range.begin; page < gate.range.end; page += core.page().bytes()) {
     const pt::Slot slot = core.kernel_table->ensure(page, core.page());
-    if (slot.status != pt::Status::Ok) throw no_memory();
+    if (slot.status != pt::Status::Ok) throw mem::out_of_memory("the gate page");
     const pt::Status status = core.kernel_table->install(slot.handle, slot.entry, leaf);
     MMUSIM_ASSERT(status == pt::Status::Ok);
   }

@@ -281,7 +281,7 @@ uint64_t FrameMemory::free_blocks(unsigned order) const {
   uint64_t count = 0;
   for (uint64_t number = 0; number < chunks_.size(); ++number) {
     if (chunks_[number] == nullptr) {
-      count += zone_of(number).orders.of(number - zone_of(number).first_chunk) >> order & 1u;
+      count += orders_of(number) >> order & 1u;
       continue;
     }
     const uint64_t blocks = kChunkFrames >> order;

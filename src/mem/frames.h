@@ -16,6 +16,7 @@
 #include <cstdint>
 #include <memory>
 #include <optional>
+#include <string>
 #include <vector>
 
 #include "base/error.h"
@@ -72,6 +73,11 @@ class OrderIndex {
   std::array<std::vector<std::vector<uint64_t>>, kOrders> trees_;
   uint16_t all_ = 0;
 };
+
+// What to throw where there is no memory for what a machine cannot do without.
+inline Error out_of_memory(const std::string& for_what) {
+  return {"", "out of simulated memory for " + for_what, "give the machine more with mem.bytes"};
+}
 
 class FrameMemory {
  public:
@@ -193,6 +199,10 @@ class FrameMemory {
   }
   [[nodiscard]] const Zone& zone_of(uint64_t chunk) const {
     return chunk >= zones_.back().first_chunk ? zones_.back() : zones_.front();
+  }
+  [[nodiscard]] uint16_t orders_of(uint64_t chunk) const {
+    const Zone& zone = zone_of(chunk);
+    return zone.orders.of(chunk - zone.first_chunk);
   }
   void set_orders(uint64_t chunk, uint16_t orders) {
     Zone& zone = zone_of(chunk);

@@ -56,6 +56,12 @@ void TableCopy::put(const pt::Slot& slot, pt::Entry entry) {
   MMUSIM_ASSERT(status == pt::Status::Ok);
 }
 
+bool TableCopy::put_page(VirtAddr va, pt::Entry entry) {
+  const auto slot = slot_for(va, copies_.page());
+  if (slot) put(*slot, entry);
+  return slot.has_value();
+}
+
 void TableCopy::forget(VirtAddr va) {
   const pt::Lookup there = radix_.peek(va);
   if (there.entry == pt::kNone) return;

@@ -74,6 +74,8 @@ class TableCopy {
   [[nodiscard]] std::optional<pt::Slot> slot_for(VirtAddr va, PageShift size);
   // Into a slot just got.
   void put(const pt::Slot& slot, pt::Entry entry);
+  // Both, of a base page. False: there is no memory for its tables.
+  bool put_page(VirtAddr va, pt::Entry entry);
   // The entry at `va` is to be copied anew.
   void forget(VirtAddr va);
 
