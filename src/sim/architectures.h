@@ -28,6 +28,14 @@ struct Architecture {
   workload::Simulated (*simulate)(const config::Config&, const workload::Plan&);
 };
 
+// Each in src/sim/architectures/.
+const Architecture& alpha_architecture();
+const Architecture& i386_architecture();
+const Architecture& ia64_architecture();
+const Architecture& ppc64_architecture();
+const Architecture& sparc64_architecture();
+const Architecture& x86_64_architecture();
+
 const std::vector<Architecture>& all_architectures();
 // The one machine.arch names. REQUIRES: the key was declared by declare().
 const Architecture& architecture_of(const config::Config& config);

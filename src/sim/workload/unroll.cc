@@ -47,18 +47,14 @@ void Unroller::measure(const Statement& s, unsigned process, unsigned depth) {
 
 void Unroller::repeat(const Statement& s, unsigned process, unsigned depth) {
   const uint64_t times = number(process, s.value, 0, kMostSteps);
-  const auto before = variables_.find(s.as);
-  const std::optional<int64_t> outer =
-      before == variables_.end() ? std::nullopt : std::optional(before->second);
+  auto outer = variables_.extract(s.as);  // a variable of the same name around this one
   for (uint64_t i = 0; i < times; ++i) {
     if (!s.as.empty()) variables_[s.as] = static_cast<int64_t>(i);
     block(s.body, process, depth + 1);
   }
   if (s.as.empty()) return;
-  if (outer)
-    variables_[s.as] = *outer;
-  else
-    variables_.erase(s.as);
+  variables_.erase(s.as);
+  if (outer) variables_.insert(std::move(outer));
 }
 
 void Unroller::run_block(const Statement& s, unsigned process, unsigned depth) {

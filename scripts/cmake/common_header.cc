@@ -1,0 +1,1 @@
+// Nothing but a place for the header that all libraries precompile.

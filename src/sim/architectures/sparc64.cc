@@ -1,0 +1,10 @@
+#include "arch/sparc64/architecture.h"
+#include "sim/architectures/entry.h"
+
+namespace mmusim::sim {
+
+const Architecture& sparc64_architecture() {
+  return architecture_entry<sparc64::Architecture>();
+}
+
+}  // namespace mmusim::sim
