@@ -37,12 +37,12 @@ class RealKernel : public testing::Test {
   }
   // False if they differ.
   bool compare(const Plan& plan, const std::string& shown) {
-    Outcome native = run_native(plan);
+    Outcome native = run_native(plan, options_);
     const Outcome simulated = simulated_here(plan);
     uint64_t differences = report::workload_differences(simulated, native);
     if (differences != 0) {
       // Once in thousands of runs a computer under load counts a page of a program's own.
-      native = run_native(plan);
+      native = run_native(plan, options_);
       differences = report::workload_differences(simulated, native);
     }
     EXPECT_EQ(differences, 0u) << plan.name() << "\n"
@@ -50,8 +50,35 @@ class RealKernel : public testing::Test {
                                << shown;
     return differences == 0;
   }
+  // Scripts of what these abilities allow, of the seeds 1 to `most`, up to the first that differs.
+  // MMUSIM_REAL_KERNEL_SEEDS="FIRST LAST": others than the usual, all of them even if some differ.
+  void random_scripts(const differential::Abilities& abilities, uint64_t most) {
+    uint64_t first = 1;
+    uint64_t last = most;
+    const char* others = std::getenv("MMUSIM_REAL_KERNEL_SEEDS");
+    if (others != nullptr) {
+      char* rest = nullptr;
+      first = std::strtoull(others, &rest, 10);
+      last = std::strtoull(rest, nullptr, 10);
+    }
+    uint64_t differ = 0;
+    for (uint64_t seed = first; seed <= last && (differ == 0 || others != nullptr); ++seed) {
+      const std::string script = differential::RandomScript(seed, abilities).text(40);
+      if (!compare(unroll(parse(script, "seed " + std::to_string(seed))), script)) ++differ;
+    }
+    if (others != nullptr) printf("%lu of %lu scripts differ\n", differ, last - first + 1);
+  }
+  // What every random script may do here.
+  static differential::Abilities abilities() {
+    differential::Abilities abilities;
+    abilities.lock = features().can_lock;
+    abilities.brk = features().can_place_break;
+    return abilities;
+  }
+
   config::Schema schema_;
   std::unique_ptr<config::Config> config_;
+  NativeOptions options_;
 };
 
 TEST_F(RealKernel, CountedByHand) {
@@ -68,24 +95,8 @@ TEST_F(RealKernel, CountedByHand) {
   EXPECT_EQ(native.measures.at(1).minor_faults, 512);
 }
 
-// MMUSIM_REAL_KERNEL_SEEDS="FIRST LAST": others than the usual, all of them even if some differ.
 TEST_F(RealKernel, RandomScripts) {
-  uint64_t first = 1;
-  uint64_t last = 200;
-  const char* others = std::getenv("MMUSIM_REAL_KERNEL_SEEDS");
-  if (others != nullptr) {
-    char* rest = nullptr;
-    first = std::strtoull(others, &rest, 10);
-    last = std::strtoull(rest, nullptr, 10);
-  }
-  uint64_t differ = 0;
-  for (uint64_t seed = first; seed <= last && (differ == 0 || others != nullptr); ++seed) {
-    const std::string script =
-        differential::RandomScript(seed, {features().can_lock, features().can_place_break})
-            .text(40);
-    if (!compare(unroll(parse(script, "seed " + std::to_string(seed))), script)) ++differ;
-  }
-  if (others != nullptr) printf("%lu of %lu scripts differ\n", differ, last - first + 1);
+  random_scripts(abilities(), 200);
 }
 
 std::vector<std::string> scripts_in(const char* folder) {
