@@ -2,7 +2,7 @@
 //
 // Instructions are those of Digital's OSF/1 PALcode for the 21164 as published with simulators
 // (osfpal.S), counted on the path taken, padding included: a data miss is 10 + 5, one that misses
-// again on the page table's page 42 in all. The 21264's PALcode is taken to be as long. Where the
+// again on the page table's page 46 in all. The 21264's PALcode is taken to be as long. Where the
 // page table has no linear leaf tables, PALcode of the simulator's own searches it; that is not in
 // the number but added by what it reads. "assumed": no source.
 //
@@ -46,7 +46,7 @@ inline constexpr std::array<mmu::Step, kSteps> kStepList = {{
     {"dtb_double",
      "DTBMISS_DOUBLE: the page of the linear page table is not in the DTB; the root table is read "
      "by its physical address",
-     12, true},
+     16, true},
     {"dtb_double_second", "... then the second-level table", 6},
     {"dtb_double_fill", "The page table's page is written to the DTB; the load is repeated", 9},
     {"dtb_double_invalid", "There is no such page table: back with an entry made up, not valid", 9},

@@ -99,17 +99,20 @@ void Tlbs::shared(MmId mm, bool more_than_one) {
     shared_.erase(mm);
 }
 
-void Tlbs::flush_range(MmId mm, VirtRange range, PageShift /*stride*/, bool freed_tables) {
-  if (range.empty()) return;
-  const VirtAddr page = align_down(range.begin, kPage);
-  if (freed_tables || range.end - page > kPage.bytes()) {
+void Tlbs::flush_range(MmId mm, VirtRange range, PageShift /*stride*/, bool /*freed_tables*/,
+                       mmu::RangeFlush /*why*/) {
+  if (!range.empty()) flush_mm(mm);
+}
+
+void Tlbs::flush_page(MmId mm, VirtAddr va, PageShift /*size*/, bool code) {
+  if (code) {
     flush_mm(mm);
     return;
   }
   ++counters_.page_flushes;
   flush_everywhere(mm, [&](Cpu& cpu) {
     ++counters_.invalidates;
-    cpu.mmu->invalidate_page(page);
+    cpu.mmu->invalidate_page(va);
   });
 }
 
@@ -118,12 +121,9 @@ void Tlbs::flush_mm(MmId mm) {
   flush_everywhere(mm, [&](Cpu& cpu) { cpu.mmu->load(new_number(cpu, mm), *tables_.at(mm)); });
 }
 
-void Tlbs::flush_local_page(CpuId id, MmId mm, VirtAddr va) {
+void Tlbs::flush_local_page(CpuId id, MmId mm, VirtAddr va, bool code) {
   MMUSIM_ASSERT(id.value() < cpus_.size());
-  Cpu& cpu = cpus_[id.value()];
-  if (cpu.current != mm) return;
-  ++counters_.invalidates;
-  cpu.mmu->invalidate_page(va);
+  flush_page(mm, va, kPage, code);
 }
 
 void Tlbs::forget(MmId mm) {

@@ -5,10 +5,13 @@
 // loaded there without, or with one from before a roll-over; when the last one has been given out,
 // the CPU's TLBs are emptied (tbiap) and numbers begin anew, from 0 (the first time from 1).
 //
-// **Flushes** of more than a page, and of page tables, invalidate nothing: the address space gets a
-// new number where it runs, and loses the one it has elsewhere. A flush of a page is a tbis where
-// the address space runs (Linux does that for data only, and takes a new number for a page of code:
-// its instruction cache, which is not simulated, is tagged with numbers too).
+// **Flushes** of a range, however small, invalidate nothing: flush_tlb_range and the mmu_gather
+// look at no range, and the address space gets a new number where it runs, and loses the one it has
+// elsewhere. Only a flush of a single page, which a fault or the page's reverse map asks for, is a
+// tbis where the address space runs; and of a page that may be executed not even that, since no
+// instruction can drop one page from the instruction cache, which is tagged with numbers too. (On
+// Linux a fault that finds nothing to change, or only adds rights, flushes its page like any other:
+// flush_tlb_fix_spurious_fault is flush_tlb_page.)
 //
 // Other CPUs are told by an interrupt, all of them, unless the asker is the only thread of the
 // address space: then their numbers for it are just taken away, and a CPU that idles in it takes a
@@ -40,8 +43,8 @@ struct FlushCounters {
   uint64_t switches = 0;       // loads of another address space
   uint64_t numbers = 0;        // given out
   uint64_t roll_overs = 0;     // CPUs emptied because there were none left
-  uint64_t page_flushes = 0;   // requests for one page
-  uint64_t space_flushes = 0;  // ... for more, or all
+  uint64_t page_flushes = 0;   // requests for one page of data
+  uint64_t space_flushes = 0;  // ... for a page of code, a range or all
   uint64_t invalidates = 0;    // tbis, on all CPUs
   uint64_t interrupts = 0;
 };
@@ -59,9 +62,13 @@ class Tlbs final : public mmu::TlbMaintenance {
 
   bool activate(CpuId cpu, MmId mm, pt::PageTable& table) override;
   void shared(MmId mm, bool more_than_one) override;
-  void flush_range(MmId mm, VirtRange range, PageShift stride, bool freed_tables) override;
+  using mmu::TlbMaintenance::flush_range;
+  void flush_range(MmId mm, VirtRange range, PageShift stride, bool freed_tables,
+                   mmu::RangeFlush why) override;
+  void flush_page(MmId mm, VirtAddr va, PageShift size, bool code) override;
   void flush_mm(MmId mm) override;
-  void flush_local_page(CpuId cpu, MmId mm, VirtAddr va) override;
+  using mmu::TlbMaintenance::flush_local_page;
+  void flush_local_page(CpuId cpu, MmId mm, VirtAddr va, bool code) override;
   void forget(MmId mm) override;
 
   void for_each_entry(

@@ -336,12 +336,6 @@ void Mmu::purge_vhpt(VirtRange range, Context context) {
     vhpt_->purge(first + (i << kPage.log2()), rid);
 }
 
-void Mmu::purge_page(VirtAddr va) {
-  const Rid rid = rid_of(va);
-  purge_entries(va, rid);
-  if (vhpt_) vhpt_->purge(va, rid);
-}
-
 void Mmu::purge_entries(VirtAddr va, Rid rid) {
   on_every_level([&](tlb::Level& level) { level.invalidate_page(va, rid); });
   ++generation_;

@@ -159,8 +159,6 @@ class Mmu {
   void purge(VirtRange range, Context context);
   // The VHPT's entries of these pages.
   void purge_vhpt(VirtRange range, Context context);
-  // ptc.l of one page, and its entry of the VHPT.
-  void purge_page(VirtAddr va);
   // ptc.e and, in long format, the whole VHPT.
   void purge_all();
 

@@ -153,6 +153,9 @@ void report_flushes(const FlushCounters& flushes, uint64_t wraps, stats::Report&
              "Flush requests carried out on a range.");
   report.add("flush.contexts", flushes.context_flushes, "events",
              "Flush requests that gave the address space a new context.");
+  report.add("flush.ended", flushes.contexts_ended, "events",
+             "Flush requests of address spaces that had died: the context is given up, nothing "
+             "else.");
   report.add("flush.full", flushes.full_flushes, "events",
              "Flush requests carried out by emptying every TLB.");
   report.add("flush.ptc_local", flushes.ptc_local, "instructions",

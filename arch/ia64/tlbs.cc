@@ -4,6 +4,7 @@
 #include <bit>
 
 #include "arch/ia64/report.h"
+#include "base/bits.h"
 #include "base/error.h"
 #include "kernel/address_space.h"
 #include "pt/gather.h"
@@ -12,7 +13,19 @@ namespace mmusim::ia64 {
 
 namespace {
 
-constexpr uint64_t kMostPurged = uint64_t{1} << 40;  // Linux: more than a terabyte
+constexpr uint64_t kEverythingFrom = uint64_t{1} << 40;  // a terabyte
+
+// log2 of the page sizes ptc takes: those Linux assumes where the firmware does not say.
+constexpr uint64_t kPurgeSizes = 0x1'1555'7000;
+
+PageShift purge_size(uint64_t bytes) {
+  unsigned bits = log2_floor(bytes + 0xfff);
+  const unsigned most = log2_floor(kPurgeSizes);
+  while (bits < most && (kPurgeSizes >> bits & 1) == 0)
+    ++bits;
+  return PageShift(std::min(bits, most));
+}
+
 constexpr uint64_t kVectorTable = uint64_t{32} << 10;
 
 PhysAddr reserve_code(mem::FrameMemory& frames) {
@@ -89,13 +102,15 @@ void Tlbs::load(CpuId id, MmId mm, Space& space) {
   cpu.mmu->load(space.context, *space.table, space.linear.get());
 }
 
-void Tlbs::flush_range(MmId mm, VirtRange range, PageShift stride, bool freed_tables) {
+void Tlbs::flush_range(MmId mm, VirtRange range, PageShift stride, bool freed_tables,
+                       mmu::RangeFlush why) {
   const auto found = spaces_.find(mm);
   if (range.empty() || found == spaces_.end()) return;
   Space& space = found->second;
   range = {align_down(range.begin, stride), align_up(range.end, stride)};
+  const bool unmap = why == mmu::RangeFlush::Unmap || freed_tables;
   if (space.linear == nullptr) {
-    flush_hardware_range(space, mm, range, freed_tables);
+    flush_hardware_range(space, mm, range, unmap);
     return;
   }
   pt::Gather gather;
@@ -104,13 +119,13 @@ void Tlbs::flush_range(MmId mm, VirtRange range, PageShift stride, bool freed_ta
     range.begin = std::min(range.begin, gather.range().begin);
     range.end = std::max(range.end, gather.range().end);
   }
-  flush_hardware_range(space, mm, range, gather.freed_tables());
+  flush_hardware_range(space, mm, range, unmap || gather.freed_tables());
   gather.release_tables();
 }
 
-void Tlbs::flush_hardware_range(Space& space, MmId mm, VirtRange range, bool freed_tables) {
+void Tlbs::flush_hardware_range(Space& space, MmId mm, VirtRange range, bool linear_too) {
   if (space.context == 0) return;  // what had the old one cannot be reached
-  if (range.bytes() > kMostPurged || region_of(range.begin) != region_of(range.end - 1)) {
+  if (range.bytes() >= kEverythingFrom || region_of(range.begin) != region_of(range.end - 1)) {
     flush_everything();
     return;
   }
@@ -118,17 +133,15 @@ void Tlbs::flush_hardware_range(Space& space, MmId mm, VirtRange range, bool fre
   for (uint32_t id = 0; id < cpus_.size(); ++id)
     if ((space.ran_on >> id & 1) != 0) cpus_[id].mmu->purge_vhpt(range, space.context);
   purge_range(space, mm, range, /*table=*/false);
-  if (!freed_tables || options_.walker != Walker::Short) return;
+  if (!linear_too || options_.walker != Walker::Short) return;
+  // From the first page's word to behind the last one's.
   const Hash& hash = cpus_.front().mmu->hash();
-  const VirtAddr first = align_down(hash.thash(range.begin, 0), kPage);
-  const VirtAddr last = hash.thash(range.end - 1, 0);
-  purge_range(space, mm, {first, align_up(last + 1, kPage)}, /*table=*/true);
+  const VirtAddr behind = hash.thash(range.end - 1, 0) + sizeof(uint64_t);
+  purge_range(space, mm, {hash.thash(range.begin, 0), behind}, /*table=*/true);
 }
 
 void Tlbs::purge_range(const Space& space, MmId mm, VirtRange range, bool table) {
-  PageShift size = insertable_sizes().back();
-  for (const PageShift candidate : insertable_sizes())
-    if (candidate < size && candidate.bytes() >= range.bytes()) size = candidate;
+  const PageShift size = purge_size(range.bytes());
   const VirtAddr begin = align_down(range.begin, size);
   const uint64_t purges = ((range.end - 1 - begin) >> size.log2()) + 1;
   const VirtRange purged{begin, begin + (purges << size.log2())};
@@ -154,6 +167,20 @@ void Tlbs::flush_mm(MmId mm) {
   pt::Gather gather;
   if (space.linear != nullptr) space.linear->drop(gather);
   change_context(mm, space);
+  gather.release_tables();
+}
+
+void Tlbs::flush_dead(MmId mm) {
+  const auto found = spaces_.find(mm);
+  if (found == spaces_.end()) return;
+  Space& space = found->second;
+  pt::Gather gather;
+  if (space.linear != nullptr) space.linear->drop(gather);
+  if (space.context != 0) {
+    ++counters_.contexts_ended;
+    contexts_.give_up(space.context);
+    space.context = 0;
+  }
   gather.release_tables();
 }
 
@@ -193,15 +220,14 @@ bool Tlbs::shrink() {
   return gave;
 }
 
-void Tlbs::flush_local_page(CpuId id, MmId mm, VirtAddr va) {
+void Tlbs::flush_local_page(CpuId id, MmId mm, VirtAddr va, bool /*code*/) {
   MMUSIM_ASSERT(id.value() < cpus_.size());
-  Cpu& cpu = cpus_[id.value()];
   const auto found = spaces_.find(mm);
   if (found == spaces_.end()) return;
-  if (found->second.linear != nullptr) found->second.linear->forget(va);
-  if (cpu.current != mm || found->second.context == 0) return;
-  ++counters_.ptc_local;
-  cpu.mmu->purge_page(va);
+  Space& space = found->second;
+  if (space.linear != nullptr) space.linear->forget(va);
+  const VirtAddr page = align_down(va, kPage);
+  flush_hardware_range(space, mm, {page, page + kPage.bytes()}, /*linear_too=*/false);
 }
 
 void Tlbs::leave(Cpu& cpu) {

@@ -6,16 +6,18 @@
 // it is loaded after flush_mm, which purges nothing. When contexts wrap, this CPU's TLBs and VHPT
 // are emptied at once, another CPU's when it next loads a context.
 //
-// **Ranges** are purged by ptc of the smallest page size not smaller than the range, so that what
-// lies beside it may go too: by ptc.l where the address space has only ever run on the CPU that
-// runs it, else by ptc.ga on all. Above 1 TB, or across regions, everything goes everywhere, by
-// interrupts. Page tables freed: in short format the linear table's pages are purged likewise.
-// The long format's entries of every page in the range are marked invalid, by stores, in the VHPT
-// of each CPU that ran the address space.
+// **Ranges** are purged by ptc of the page size floor(log2(bytes + 0xfff)), or the next the
+// processor purges by, from an address aligned to it: so that what lies beside may go too, and that
+// a range may take two or three. By ptc.l where the address space has only ever run on the CPU that
+// runs it, else by ptc.ga on all. From 1 TB on, or across regions, everything goes everywhere, by
+// interrupts. After an unmap the pages of the linear table that cover the range are purged
+// likewise, by what of them the range takes, whether or not tables went. A single page is a range,
+// also after a fault that only added rights. The long format's entries of every page in the range
+// are marked invalid, by stores, in the VHPT of each CPU that ran the address space.
 //
 // A new context reaches the other CPUs that have loaded the old one by interrupts, unless the asker
 // is the only thread of the address space: then a CPU that idles in it takes the new one when it
-// comes back.
+// comes back. The context of an address space that has died is given up, and nobody told.
 //
 // **Usable** (for_each_entry): an entry whose RID is of a context that belongs to an address space;
 // on a CPU yet to be emptied after a wrap, of the context loaded there only. Entries with P = 0
@@ -47,6 +49,7 @@ struct FlushCounters {
   uint64_t wrap_purges = 0;      // CPUs emptied because contexts had wrapped
   uint64_t range_flushes = 0;    // requests carried out by ptc
   uint64_t context_flushes = 0;  // ... by giving the address space a new context
+  uint64_t contexts_ended = 0;   // ... by giving up the one of an address space that has died
   uint64_t full_flushes = 0;     // ... by emptying everything
   uint64_t ptc_local = 0;
   uint64_t ptc_global = 0;
@@ -69,9 +72,16 @@ class Tlbs final : public mmu::TlbMaintenance {
   void set_gate(VirtRange range, pt::PageTable& kernel_table) override;
   bool activate(CpuId cpu, MmId mm, pt::PageTable& table) override;
   void shared(MmId mm, bool more_than_one) override { spaces_[mm].shared = more_than_one; }
-  void flush_range(MmId mm, VirtRange range, PageShift stride, bool freed_tables) override;
+  using mmu::TlbMaintenance::flush_range;
+  void flush_range(MmId mm, VirtRange range, PageShift stride, bool freed_tables,
+                   mmu::RangeFlush why) override;
+  void flush_page(MmId mm, VirtAddr va, PageShift size, bool /*code*/) override {
+    flush_range(mm, {va, va + size.bytes()}, size, false, mmu::RangeFlush::Change);
+  }
   void flush_mm(MmId mm) override;
-  void flush_local_page(CpuId cpu, MmId mm, VirtAddr va) override;
+  void flush_dead(MmId mm) override;
+  using mmu::TlbMaintenance::flush_local_page;
+  void flush_local_page(CpuId cpu, MmId mm, VirtAddr va, bool code) override;
   void forget(MmId mm) override;
   bool shrink() override;
 
@@ -99,7 +109,7 @@ class Tlbs final : public mmu::TlbMaintenance {
   static void leave(Cpu& cpu);
   void change_context(MmId mm, Space& space);
   [[nodiscard]] uint64_t asker_bit() const { return uint64_t{1} << asker().value(); }
-  void flush_hardware_range(Space& space, MmId mm, VirtRange range, bool freed_tables);
+  void flush_hardware_range(Space& space, MmId mm, VirtRange range, bool linear_too);
   void purge_range(const Space& space, MmId mm, VirtRange range, bool table);
   void flush_everything();
   // The address space that can use entries with this RID on the CPU; kNobody: none.

@@ -102,7 +102,8 @@ void Tlbs::flush_pages(Space& space, VirtRange range) {
   }
 }
 
-void Tlbs::flush_range(MmId mm, VirtRange range, PageShift stride, bool /*freed_tables*/) {
+void Tlbs::flush_range(MmId mm, VirtRange range, PageShift stride, bool /*freed_tables*/,
+                       mmu::RangeFlush /*why*/) {
   ++counters_.requests;
   const auto found = spaces_.find(mm);
   if (range.empty() || found == spaces_.end()) return;

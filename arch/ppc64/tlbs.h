@@ -56,10 +56,13 @@ class Tlbs final : public mmu::TlbMaintenance {
   [[nodiscard]] Context context(MmId mm) const;
 
   bool activate(CpuId cpu, MmId mm, pt::PageTable& table) override;
-  void flush_range(MmId mm, VirtRange range, PageShift stride, bool freed_tables) override;
+  using mmu::TlbMaintenance::flush_range;
+  void flush_range(MmId mm, VirtRange range, PageShift stride, bool freed_tables,
+                   mmu::RangeFlush why) override;
   void flush_mm(MmId mm) override;
   // Nothing: an entry that allows too little leads to a hash fault, which mends it.
-  void flush_local_page(CpuId, MmId, VirtAddr) override {}
+  using mmu::TlbMaintenance::flush_local_page;
+  void flush_local_page(CpuId, MmId, VirtAddr, bool) override {}
   void forget(MmId mm) override;
 
   void for_each_entry(

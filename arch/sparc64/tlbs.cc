@@ -255,7 +255,8 @@ void Tlbs::flush_pages(MmId mm, Space& space, std::span<const Page> pages) {
   }
 }
 
-void Tlbs::flush_range(MmId mm, VirtRange range, PageShift stride, bool /*freed_tables*/) {
+void Tlbs::flush_range(MmId mm, VirtRange range, PageShift stride, bool /*freed_tables*/,
+                       mmu::RangeFlush /*why*/) {
   ++counters_.requests;
   const auto found = spaces_.find(mm);
   if (range.empty() || found == spaces_.end() || found->second.loaded.empty()) return;
@@ -289,7 +290,7 @@ void Tlbs::end(Space& space) {
 }
 
 // The kernel has changed the entry, or found it as it was while this CPU had an older one.
-void Tlbs::flush_local_page(CpuId id, MmId mm, VirtAddr va) {
+void Tlbs::flush_local_page(CpuId id, MmId mm, VirtAddr va, bool /*code*/) {
   MMUSIM_ASSERT(id.value() < cpus_.size());
   const auto found = spaces_.find(mm);
   if (found == spaces_.end()) return;

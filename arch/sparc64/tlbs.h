@@ -83,9 +83,12 @@ class Tlbs final : public mmu::TlbMaintenance {
 
   bool activate(CpuId cpu, MmId mm, pt::PageTable& table) override;
   void shared(MmId mm, bool more_than_one) override { spaces_[mm].shared = more_than_one; }
-  void flush_range(MmId mm, VirtRange range, PageShift stride, bool freed_tables) override;
+  using mmu::TlbMaintenance::flush_range;
+  void flush_range(MmId mm, VirtRange range, PageShift stride, bool freed_tables,
+                   mmu::RangeFlush why) override;
   void flush_mm(MmId mm) override;
-  void flush_local_page(CpuId cpu, MmId mm, VirtAddr va) override;
+  using mmu::TlbMaintenance::flush_local_page;
+  void flush_local_page(CpuId cpu, MmId mm, VirtAddr va, bool code) override;
   void resident(MmId mm, uint64_t base_pages, uint64_t huge_leaves) override;
   void forget(MmId mm) override;
 

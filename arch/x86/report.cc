@@ -236,6 +236,10 @@ void report_idle(const FlushCounters& flushes, stats::Report& report) {
              "Idle CPUs with the address space loaded that a request left alone.");
   report.add("flush.idle_left", flushes.idle_left, "events",
              "... that were interrupted and left it, because page tables were freed.");
+  report.add("flush.strangers", flushes.strangers, "events",
+             "Interrupts to CPUs that had loaded another address space since, and had nothing to "
+             "flush: because page tables were freed.",
+             "mmu.interrupts");
   report.add("flush.idle_caught_up", flushes.idle_caught_up, "events",
              "CPUs that flushed on coming back from idling.", "flush.idle_spared");
 }

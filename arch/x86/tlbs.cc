@@ -74,6 +74,9 @@ bool Tlbs::activate(CpuId id, MmId mm, pt::PageTable& table) {
   }
   ++counters_.switches;
   cpu.current = mm;
+  std::vector<bool>& mask = masks_[mm];
+  mask.resize(cpus_.size());
+  mask[id.value()] = true;
   const uint64_t generation = generation_of(mm);
   const auto found = shadows_.find(mm);
   Shadow* const shadow = found == shadows_.end() ? nullptr : found->second.get();
@@ -141,6 +144,7 @@ void Tlbs::leave(Cpu& cpu) {
 template <class Action>
 void Tlbs::flush_now(MmId mm, bool freed_tables, Action action) {
   const uint64_t generation = ++generations_[mm];
+  const auto mask = masks_.find(mm);
   for (size_t id = 0; id < cpus_.size(); ++id) {
     Cpu& cpu = cpus_[id];
     if (cpu.current == mm) {
@@ -157,6 +161,12 @@ void Tlbs::flush_now(MmId mm, bool freed_tables, Action action) {
       }
       ++counters_.idle_left;
       leave(cpu);
+    } else if (freed_tables && mask != masks_.end() && mask->second[id]) {
+      mask->second[id] = false;
+      if (id != asker().value()) {
+        ++counters_.interrupts;
+        ++counters_.strangers;
+      }
     }
     if (!options_.pcid) continue;
     for (const Slot& slot : cpu.slots)
@@ -164,7 +174,10 @@ void Tlbs::flush_now(MmId mm, bool freed_tables, Action action) {
   }
 }
 
-void Tlbs::flush_range(MmId mm, VirtRange range, PageShift stride, bool freed_tables) {
+void Tlbs::flush_range(MmId mm, VirtRange range, PageShift stride, bool freed_tables,
+                       mmu::RangeFlush why) {
+  // flush_tlb_range says that tables went, whatever it is called for.
+  freed_tables = freed_tables || why == mmu::RangeFlush::Change;
   if (shadow_maker_ == nullptr) {
     flush_hardware_range(mm, range, stride, freed_tables);
     return;
@@ -172,7 +185,7 @@ void Tlbs::flush_range(MmId mm, VirtRange range, PageShift stride, bool freed_ta
   pt::Gather gather;
   const auto shadow = shadows_.find(mm);
   if (shadow != shadows_.end()) shadow->second->purge(range, gather);
-  flush_hardware_range(mm, range, stride, gather.freed_tables());
+  flush_hardware_range(mm, range, stride, gather.freed_tables() || why == mmu::RangeFlush::Change);
   gather.release_tables();
 }
 
@@ -180,7 +193,7 @@ void Tlbs::flush_mm(MmId mm) {
   pt::Gather gather;
   const auto shadow = shadows_.find(mm);
   if (shadow != shadows_.end()) shadow->second->drop(gather);
-  flush_hardware_mm(mm, gather.freed_tables());
+  flush_hardware_mm(mm, /*freed_tables=*/true);
   gather.release_tables();
 }
 
@@ -255,7 +268,7 @@ bool Tlbs::pdptes_stale(MmId mm) const {
                      [mm](const Cpu& cpu) { return cpu.current == mm && cpu.mmu->pdptes_stale(); });
 }
 
-void Tlbs::flush_local_page(CpuId id, MmId mm, VirtAddr va) {
+void Tlbs::flush_local_page(CpuId id, MmId mm, VirtAddr va, bool /*code*/) {
   MMUSIM_ASSERT(id.value() < cpus_.size());
   Cpu& cpu = cpus_[id.value()];
   if (cpu.current == mm) cpu.mmu->invalidate_faulting(va);
@@ -277,6 +290,7 @@ void Tlbs::forget(MmId mm) {
       if (slot.mm == mm) slot = {};
   }
   generations_.erase(mm);
+  masks_.erase(mm);
   mop_up(mm);
   shadows_.erase(mm);
 }

@@ -10,7 +10,9 @@
 //
 // **Flushes.** A CPU running the address space flushes at once (all but the one that asks because
 // of an inter-processor interrupt): INVLPG for each page, up to x86.flush_ceiling pages, else the
-// whole PCID. Any other CPU that has a slot for it does nothing now: its slot is behind in
+// whole PCID. What is not an mmu_gather's or a page's, flush_tlb_range, counts base pages and says
+// that tables were freed: so a huge page that is split or made, 512 of them, takes all with it. Any
+// other CPU that has a slot for it does nothing now: its slot is behind in
 // generation, and is flushed when the address space is loaded there again. So entries of such a
 // slot exist but cannot be used.
 //
@@ -19,6 +21,12 @@
 // which an idle CPU could still walk by speculation: then they are interrupted too, and leave the
 // address space. (Linux loads init_mm then, which takes a PCID slot; here it takes none. The CPU on
 // which a process ends flushes as if it were not idle yet.)
+//
+// **Who is told.** Linux's mm_cpumask: a CPU is in it once it has loaded the address space, and
+// since 6.13 it stays there when it loads another. A flush after which no tables are freed skips
+// who has not loaded it now; one that frees some, fork's and exit's among them, interrupts all in
+// the mask, and who finds that it runs another takes itself out. (Once a second Linux has others
+// leave too. There are no seconds here.)
 //
 // **PDPTEs** (PAE, which knows no PCIDs). A flush after which the registers would differ from the
 // tables is a flush of the whole address space, by CR3, whatever was asked for: as Linux does when
@@ -71,6 +79,7 @@ struct FlushCounters {
   uint64_t interrupts = 0;          // sent to other CPUs
   uint64_t idle_spared = 0;         // idle CPUs a request left alone
   uint64_t idle_left = 0;           // ... that had to leave the address space
+  uint64_t strangers = 0;           // interrupts to CPUs that run another by now
   uint64_t idle_caught_up = 0;  // CPUs that came back from idling and had a flush to make up for
 };
 
@@ -88,11 +97,14 @@ class Tlbs final : public mmu::TlbMaintenance {
   void set_gate(VirtRange range, pt::PageTable& kernel_table) override;
   bool activate(CpuId cpu, MmId mm, pt::PageTable& table) override;
   void idle(CpuId cpu) override;
-  void flush_range(MmId mm, VirtRange range, PageShift stride, bool freed_tables) override;
+  using mmu::TlbMaintenance::flush_range;
+  void flush_range(MmId mm, VirtRange range, PageShift stride, bool freed_tables,
+                   mmu::RangeFlush why) override;
   void flush_mm(MmId mm) override;
   // A page fault has already invalidated the page by itself, and Linux does nothing here on x86.
   // For a caller that comes without a fault the page goes, uncounted.
-  void flush_local_page(CpuId cpu, MmId mm, VirtAddr va) override;
+  using mmu::TlbMaintenance::flush_local_page;
+  void flush_local_page(CpuId cpu, MmId mm, VirtAddr va, bool code) override;
   void forget(MmId mm) override;
   bool shrink() override;
 
@@ -145,6 +157,7 @@ class Tlbs final : public mmu::TlbMaintenance {
   std::optional<DirectMap> direct_map_;
   std::vector<Cpu> cpus_;
   std::unordered_map<MmId, uint64_t> generations_;      // looked up only, never iterated
+  std::unordered_map<MmId, std::vector<bool>> masks_;   // likewise: mm_cpumask, by CPU
   std::unordered_map<MmId, pt::PageTable*> populated_;  // likewise
   FlushCounters counters_;
 };

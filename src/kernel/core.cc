@@ -8,6 +8,15 @@
 
 namespace mmusim::kernel {
 
+namespace {
+
+bool is_code(const AddressSpace& mm, VirtAddr va) {
+  const Vma* vma = mm.vmas.find(va);
+  return vma != nullptr && vma->has(kVmExec);
+}
+
+}  // namespace
+
 void Settings::declare(config::Schema& schema) {
   schema.flag("kernel.imply", true,
               "Make an area where a recorded reference touches none; false refuses the reference.");
@@ -259,11 +268,16 @@ void Core::note_tables() {
   counters.table_bytes_peak = std::max(counters.table_bytes_peak, in_use);
 }
 
-void Core::flush_range(const AddressSpace& mm, VirtRange range, PageShift stride,
-                       bool freed_tables) {
+void Core::flush_range(const AddressSpace& mm, VirtRange range, PageShift stride, bool freed_tables,
+                       mmu::RangeFlush why) {
   ++counters.flush_ranges;
   counters.flush_pages += range.bytes() >> stride.log2();
-  platform.tlbs->flush_range(mm.id, range, stride, freed_tables);
+  platform.tlbs->flush_range(mm.id, range, stride, freed_tables, why);
+}
+
+void Core::flush_page(const AddressSpace& mm, VirtAddr va, PageShift size) {
+  ++counters.flush_single;
+  platform.tlbs->flush_page(mm.id, va, size, is_code(mm, va));
 }
 
 void Core::flush_mm(const AddressSpace& mm) {
@@ -271,9 +285,14 @@ void Core::flush_mm(const AddressSpace& mm) {
   platform.tlbs->flush_mm(mm.id);
 }
 
+void Core::flush_dead(const AddressSpace& mm) {
+  ++counters.flush_mms;
+  platform.tlbs->flush_dead(mm.id);
+}
+
 void Core::flush_local(CpuId cpu, const AddressSpace& mm, VirtAddr va) {
   ++counters.flush_local;
-  platform.tlbs->flush_local_page(cpu, mm.id, va);
+  platform.tlbs->flush_local_page(cpu, mm.id, va, is_code(mm, va));
 }
 
 void Core::tell_resident(const AddressSpace& mm) {

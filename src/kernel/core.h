@@ -154,8 +154,12 @@ class Core {
   void note_tables();
 
   // --- Flushes
-  void flush_range(const AddressSpace& mm, VirtRange range, PageShift stride, bool freed_tables);
+  void flush_range(const AddressSpace& mm, VirtRange range, PageShift stride, bool freed_tables,
+                   mmu::RangeFlush why);
+  // One translation, of an area of `mm`.
+  void flush_page(const AddressSpace& mm, VirtAddr va, PageShift size);
   void flush_mm(const AddressSpace& mm);
+  void flush_dead(const AddressSpace& mm);
   void flush_local(CpuId cpu, const AddressSpace& mm, VirtAddr va);
   // Tells the TLBs how much of the address space is resident.
   void tell_resident(const AddressSpace& mm);

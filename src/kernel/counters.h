@@ -105,6 +105,7 @@ struct Counters {
 
   uint64_t flush_ranges = 0;
   uint64_t flush_pages = 0;
+  uint64_t flush_single = 0;
   uint64_t flush_mms = 0;
   uint64_t flush_local = 0;
   uint64_t frames_freed = 0;

@@ -98,7 +98,7 @@ FaultOutcome copy_page(FaultContext& c, Vma& vma, VirtAddr page, const pt::Slot&
   if (!pfn) return FaultOutcome::NoMemory;
   prepare_anon(c, vma);
   put_leaf(c, slot.handle, slot.entry, anonymous_leaf(c, vma, *pfn));
-  ZapBatch batch(c.core, c.mm);
+  ZapBatch batch(c.core, c.mm, ZapBatch::Scope::Pages);
   FaultCause cause = FaultCause::CowCopy;
   if (format.is_special(slot.entry)) {
     batch.weaken(page, c.core.page());

@@ -55,7 +55,7 @@ void split_leaf(Core& core, AddressSpace& mm, const pt::Handle& handle, pt::Entr
   const VirtRange range{handle.base, handle.base + handle.size.bytes()};
   if (core.platform.format->is_special(entry)) use_small_zero_page(core, mm, range);
   ++core.counters.huge_splits;
-  core.flush_range(mm, range, handle.size, false);
+  core.flush_range(mm, range, core.page(), false, mmu::RangeFlush::Change);
 }
 
 bool is_huge(const Core& core, const pt::Lookup& found) {
@@ -69,7 +69,7 @@ bool replace_zero(FaultContext& c, Vma& vma, const pt::Slot& slot) {
   prepare_anon(c, vma);
   put_leaf(c, slot.handle, slot.entry, huge_leaf(c, vma, *pfn, false));
   account_huge(c, vma, slot.handle.base, *pfn);
-  ZapBatch batch(c.core, c.mm);
+  ZapBatch batch(c.core, c.mm, ZapBatch::Scope::Change);
   batch.weaken(slot.handle.base, slot.handle.size);
   batch.finish();
   finish_fault(c, FaultCause::CowZero, false);
@@ -248,7 +248,7 @@ Collapse collapse_block(FaultContext& c, Vma& vma, VirtAddr base) {
   if (c.core.swap != nullptr && !read_back(c, vma, base)) return Collapse::NoMemory;
   const auto pfn = c.core.new_huge(c.mm);
   if (!pfn) return Collapse::NoMemory;
-  ZapBatch batch(c.core, c.mm);
+  ZapBatch batch(c.core, c.mm, ZapBatch::Scope::Change);
   if (!c.core.add_huge_leaf(c.mm)) {
     c.core.put_huge(*pfn);
     return Collapse::NoMemory;

@@ -58,7 +58,7 @@ FaultOutcome copy_page(FaultContext& c, Vma& vma, const pt::Slot& slot, Pfn old)
                                               .dirty = true}));
   ++frames.frame(*pfn).mappings;
   --frames.frame(old).mappings;
-  ZapBatch batch(c.core, c.mm);
+  ZapBatch batch(c.core, c.mm, ZapBatch::Scope::Pages);
   batch.add_pool_page(slot.handle.base, slot.handle.size, old);
   batch.finish();
   finish_fault(c, FaultCause::CowCopy, false);

@@ -172,7 +172,7 @@ int64_t protect_range(FaultContext context, VirtRange range, uint32_t prot, bool
   AddressSpace& mm = context.mm;
   std::vector<VirtRange> fault_in;
   int64_t result = 0;
-  ZapBatch batch(core, mm);
+  ZapBatch batch(core, mm, ZapBatch::Scope::Protect);
   VirtAddr at = range.begin;
   while (at < range.end) {
     const Vma* there = mm.vmas.find_from(at);
@@ -299,7 +299,9 @@ int64_t move_area(Core& core, AddressSpace& mm, VirtRange from, VirtRange to, bo
       mm.vmas.set_anon(old, AnonVmaId(0), AnonVmaId(0), 0);
   }
   // Whole tables may have changed place, so walk caches go too.
-  core.flush_range(mm, {from.begin, from.begin + bytes}, core.page(), true);
+  core.flush_range(mm, {from.begin, from.begin + bytes},
+                   target.has(kVmHugeTlb) ? *core.huge() : core.page(), true,
+                   mmu::RangeFlush::Change);
   core.note_tables();
   core.note_vmas(mm);
   // What was reserved for it went along. (A lock goes with the old area: unlocking it first could

@@ -43,7 +43,7 @@ bool make_room(Core& core, unsigned attempt) {
 
 ZapBatch& Reclaimer::batch(AddressSpace& mm) {
   auto& found = batches_[mm.id];
-  if (found == nullptr) found = std::make_unique<ZapBatch>(*core_, mm);
+  if (found == nullptr) found = std::make_unique<ZapBatch>(*core_, mm, ZapBatch::Scope::Pages);
   return *found;
 }
 

@@ -170,6 +170,8 @@ void report_counters(const Core& core, stats::Report& report) {
   add("flushes.range", c.flush_ranges, "flushes", "TLB flushes of a range asked for.");
   add("flushes.range_pages", c.flush_pages, "pages", "Pages these ranges cover, at their stride.",
       "kernel.flushes.range");
+  add("flushes.page", c.flush_single, "flushes",
+      "TLB flushes of one page asked for: copied on write, or reclaimed.");
   add("flushes.mm", c.flush_mms, "flushes", "TLB flushes of a whole address space asked for.");
   add("flushes.local", c.flush_local, "flushes",
       "One page dropped from one CPU's TLB after a fault upgraded its entry or found it good.");

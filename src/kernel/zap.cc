@@ -47,7 +47,7 @@ void ZapBatch::zap(const Vma& vma, VirtRange range) {
     const VirtAddr first(run.start.value() & ~(span - 1));
     if (spans_.empty() || spans_.back() != first) spans_.push_back(first);
     // Not in the middle of a run: its pages are still being cleared under the table's lock.
-    if (pages_.size() >= kMaxPages && scope_ == Scope::Range) finish();
+    if (pages_.size() >= kMaxPages && scope_ == Scope::Unmap) finish();
   }
   for (unsigned k = 0; k < kPageKinds; ++k) {
     if (gone[k] != 0) core_->add_rss(*mm_, static_cast<PageKind>(k), -gone[k]);
@@ -107,23 +107,44 @@ void ZapBatch::reclaim_tables(VirtRange range) {
 }
 
 void ZapBatch::add(VirtAddr va, PageShift size, Pfn pfn) {
-  gather_.leaf(va, size);
+  weaken(va, size);
   pages_.push_back(pfn);
 }
 
 void ZapBatch::add_pool_page(VirtAddr va, PageShift size, Pfn pfn) {
-  gather_.leaf(va, size);
+  weaken(va, size);
   pool_pages_.push_back(pfn);
 }
 
-void ZapBatch::finish() {
-  if (gather_.needs_flush()) {
-    if (scope_ == Scope::WholeSpace) {
-      core_->flush_mm(*mm_);
-    } else {
-      core_->flush_range(*mm_, gather_.range(), gather_.smallest(), gather_.freed_tables());
-    }
+void ZapBatch::flush() {
+  if (!gather_.needs_flush()) return;
+  const auto range_as = [this](mmu::RangeFlush why) {
+    core_->flush_range(*mm_, gather_.range(), gather_.smallest(), gather_.freed_tables(), why);
+  };
+  switch (scope_) {
+    case Scope::Unmap:
+      range_as(mmu::RangeFlush::Unmap);
+      break;
+    case Scope::Protect:
+      range_as(mmu::RangeFlush::Protect);
+      break;
+    case Scope::Change:
+      range_as(mmu::RangeFlush::Change);
+      break;
+    case Scope::Pages:
+      MMUSIM_ASSERT(!gather_.freed_tables());
+      for (const auto& [va, size] : leaves_)
+        core_->flush_page(*mm_, va, size);
+      leaves_.clear();
+      break;
+    case Scope::WholeSpace:
+      core_->flush_dead(*mm_);
+      break;
   }
+}
+
+void ZapBatch::finish() {
+  flush();
   for (const Pfn pfn : pages_)
     core_->put_frame(pfn);
   pages_.clear();

@@ -8,6 +8,7 @@
 #define MMUSIM_KERNEL_ZAP_H_
 
 #include <span>
+#include <utility>
 #include <vector>
 
 #include "base/error.h"
@@ -19,9 +20,12 @@ namespace mmusim::kernel {
 
 class ZapBatch {
  public:
-  enum class Scope { Range, WholeSpace };  // WholeSpace: the address space dies, one full flush
+  // How it is flushed: as what an mmu_gather collects, what mprotect changed or another change of a
+  // range (mmu::RangeFlush); page by page (flush_tlb_page), for those who come with single pages;
+  // or all at once, as the address space dies.
+  enum class Scope { Unmap, Protect, Change, Pages, WholeSpace };
 
-  ZapBatch(Core& core, AddressSpace& mm, Scope scope = Scope::Range)
+  ZapBatch(Core& core, AddressSpace& mm, Scope scope = Scope::Unmap)
       : core_(&core), mm_(&mm), scope_(scope) {}
   ZapBatch(const ZapBatch&) = delete;
   ZapBatch& operator=(const ZapBatch&) = delete;
@@ -49,7 +53,10 @@ class ZapBatch {
     MMUSIM_ASSERT(status == pt::Status::Ok);
   }
   // A translation lost rights.
-  void weaken(VirtAddr va, PageShift size) { gather_.leaf(va, size); }
+  void weaken(VirtAddr va, PageShift size) {
+    gather_.leaf(va, size);
+    if (scope_ == Scope::Pages) leaves_.emplace_back(va, size);
+  }
 
   // Flushes and frees what was gathered; the batch is empty and can be used on.
   void finish();
@@ -59,11 +66,13 @@ class ZapBatch {
   static constexpr size_t kMaxPages = 10000;
 
   uint64_t zap_huge(const Vma& vma, pt::Run& run);
+  void flush();
 
   Core* core_;
   AddressSpace* mm_;
   Scope scope_;
   pt::Gather gather_;
+  std::vector<std::pair<VirtAddr, PageShift>> leaves_;  // of Scope::Pages
   std::vector<Pfn> pages_;
   std::vector<Pfn> huge_;        // first frames of transparent huge pages
   std::vector<Pfn> pool_pages_;  // of pages of the hugetlb pool

@@ -45,6 +45,18 @@ struct CachedTranslation {
   const char* where;  // "l1d", "l2", ...
 };
 
+// On whose behalf the kernel flushes a range, which its ports carry out differently.
+enum class RangeFlush : uint8_t {
+  // What an mmu_gather has collected: munmap, madvise, a page's tables left. Its stride and whether
+  // tables went are known.
+  Unmap,
+  // What mprotect has changed: flush_tlb_range, an mmu_gather since Linux 5.19.
+  Protect,
+  // flush_tlb_range, which knows no more than the range: mremap's moves; flush_pmd_tlb_range, for a
+  // huge page that is split, made of small ones, or takes the place of zeros.
+  Change,
+};
+
 // All CPUs' TLBs as the kernel drives them. On return from a flush no TLB, walk cache or software
 // TLB can give a translation that the page table no longer has.
 //
@@ -73,10 +85,27 @@ class TlbMaintenance {
   virtual void shared(MmId /*mm*/, bool /*more_than_one*/) {}
   // Translations of `range` are gone or less permissive; entries are at least `stride` big.
   // freed_tables: table pages were unlinked too, so walk caches must go.
-  virtual void flush_range(MmId mm, VirtRange range, PageShift stride, bool freed_tables) = 0;
+  virtual void flush_range(MmId mm, VirtRange range, PageShift stride, bool freed_tables,
+                           RangeFlush why) = 0;
+  void flush_range(MmId mm, VirtRange range, PageShift stride, bool freed_tables) {
+    flush_range(mm, range, stride, freed_tables, RangeFlush::Unmap);
+  }
+  // One translation, of this size at `va`, is gone or another (Linux: flush_tlb_page, called for a
+  // copy on write, and by who comes from a page's reverse map). `code`: its area may be executed.
+  virtual void flush_page(MmId mm, VirtAddr va, PageShift size, bool /*code*/) {
+    flush_range(mm, {va, va + size.bytes()}, size, false, RangeFlush::Unmap);
+  }
+  // All of an address space (Linux: flush_tlb_mm, after a fork).
   virtual void flush_mm(MmId mm) = 0;
-  // One page, this CPU only: after a fault found the entry sufficient (spurious), or upgraded it.
-  virtual void flush_local_page(CpuId cpu, MmId mm, VirtAddr va) = 0;
+  // The same when it has been taken apart (exit_mmap): nobody will run in it again.
+  virtual void flush_dead(MmId mm) { flush_mm(mm); }
+  // After a fault of `cpu` found the entry sufficient (spurious), or gave it more rights (Linux:
+  // flush_tlb_fix_spurious_fault, ptep_set_access_flags): this CPU may have a weaker translation.
+  // So may others, which would find out by themselves; ports that flush a page everywhere tell
+  // them.
+  // `code`: as flush_page().
+  virtual void flush_local_page(CpuId cpu, MmId mm, VirtAddr va, bool code) = 0;
+  void flush_local_page(CpuId cpu, MmId mm, VirtAddr va) { flush_local_page(cpu, mm, va, false); }
   // After a fault of `mm` was fixed, and of a fork's child when it is made: so many base pages are
   // resident that are not parts of huge leaves, and so many huge leaves there are. For who sizes a
   // software TLB by it.

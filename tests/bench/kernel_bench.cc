@@ -33,9 +33,9 @@ constexpr trace::ThreadId kParent{Pid(1), Tid(1)}, kChild{Pid(2), Tid(2)};
 class NoTlb final : public mmu::TlbMaintenance {
  public:
   bool activate(CpuId, MmId, pt::PageTable&) override { return true; }
-  void flush_range(MmId, VirtRange, PageShift, bool) override {}
+  void flush_range(MmId, VirtRange, PageShift, bool, mmu::RangeFlush) override {}
   void flush_mm(MmId) override {}
-  void flush_local_page(CpuId, MmId, VirtAddr) override {}
+  void flush_local_page(CpuId, MmId, VirtAddr, bool) override {}
   void forget(MmId) override {}
   void for_each_entry(const std::function<void(const mmu::CachedTranslation&)>&) const override {}
   bool walk_caches_reach(PhysAddr, uint64_t) const override { return false; }

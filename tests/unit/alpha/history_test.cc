@@ -115,7 +115,7 @@ class History {
                            ~(format.accessed_mask | format.dirty_mask);
     ASSERT_EQ(world_.table(mm).install(there.handle, there.entry, aged), pt::Status::Ok);
     found->second.rights = rights;
-    world_.tlbs().flush_range(MmId(mm), {va, va + kPage.bytes()}, kPage, false);
+    world_.tlbs().flush_page(MmId(mm), va, kPage, /*code=*/false);
   }
   void unmap(unsigned mm, VirtAddr first, uint64_t pages) {
     const VirtRange range{first, first + pages * kPage.bytes()};
@@ -148,7 +148,7 @@ TEST_P(AlphaHistory, EveryTranslationIsThePageTables) {
       if (i % 16 == 0) history.check_reachable();
     }
     EXPECT_GT(history.mended, 50u);
-    EXPECT_GT(history.spurious, 0u);
+    EXPECT_EQ(history.spurious, 0u) << "what a fault mends is flushed on every CPU";
     EXPECT_GT(history.world().counter("switch.roll_overs"), 10u);
     EXPECT_GT(history.world().counter("tlb.dtb.evictions"), 500u);
     EXPECT_GT(history.world().counter("cause.fault_on_execute"), 10u);

@@ -109,9 +109,11 @@ class HoardingTlb final : public mmu::TlbMaintenance {
     return large != held.end() && large->second.size == huge ? large : held.end();
   }
   std::map<CpuId, std::pair<MmId, PhysAddr>> active;
-  uint64_t range_flushes = 0, mm_flushes = 0, local_flushes = 0;
+  uint64_t range_flushes = 0, page_flushes = 0, mm_flushes = 0, local_flushes = 0;
   VirtRange last_range;
   bool last_freed_tables = false;
+  bool last_code = false;  // of a page
+  mmu::RangeFlush last_why = mmu::RangeFlush::Unmap;
 
   std::map<MmId, std::pair<uint64_t, uint64_t>> told;  // by resident()
 
@@ -119,20 +121,32 @@ class HoardingTlb final : public mmu::TlbMaintenance {
     active[cpu] = {mm, table.root().address};
     return true;
   }
-  void flush_range(MmId mm, VirtRange range, PageShift, bool freed_tables) override {
+  using mmu::TlbMaintenance::flush_range;
+  void flush_range(MmId mm, VirtRange range, PageShift, bool freed_tables,
+                   mmu::RangeFlush why) override {
     ++range_flushes;
     last_range = range;
     last_freed_tables = freed_tables;
+    last_why = why;
     std::erase_if(held, [&](const auto& e) {
       return e.first.mm == mm && range.begin < e.first.page + e.second.size.bytes() &&
              e.first.page < range.end;
+    });
+  }
+  void flush_page(MmId mm, VirtAddr va, PageShift size, bool code) override {
+    ++page_flushes;
+    last_range = {va, va + size.bytes()};
+    last_code = code;
+    std::erase_if(held, [&](const auto& e) {
+      return e.first.mm == mm && va < e.first.page + e.second.size.bytes() &&
+             e.first.page < va + size.bytes();
     });
   }
   void flush_mm(MmId mm) override {
     ++mm_flushes;
     std::erase_if(held, [&](const auto& e) { return e.first.mm == mm; });
   }
-  void flush_local_page(CpuId cpu, MmId mm, VirtAddr va) override {
+  void flush_local_page(CpuId cpu, MmId mm, VirtAddr va, bool) override {
     ++local_flushes;
     if (const auto it = find(cpu, mm, va); it != held.end()) held.erase(it);
   }

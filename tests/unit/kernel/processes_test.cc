@@ -190,6 +190,38 @@ TEST_F(ProcessesTest, OneFlushPerCall) {
   EXPECT_EQ(m.tlb.range_flushes, again + 2);
 }
 
+// Which of Linux's flushes each call makes.
+TEST_F(ProcessesTest, PagesAndRangesAreFlushedApart) {
+  map(kBase, 4);
+  for (uint64_t i = 0; i < 4; ++i)
+    m.store(kP1, kBase + i * kPage);
+  m.sys().fork(kP1, kP2);
+  // Copy on write: one page (flush_tlb_page).
+  uint64_t pages = m.tlb.page_flushes;
+  const uint64_t ranges = m.tlb.range_flushes;
+  m.store(kP1, kBase + kPage);
+  EXPECT_EQ(m.tlb.page_flushes, pages + 1);
+  EXPECT_FALSE(m.tlb.last_code);
+  EXPECT_EQ(m.tlb.range_flushes, ranges);
+  // mprotect, mremap, munmap: ranges, though they be of one page.
+  m.sys().mprotect(kP1, VirtAddr(kBase), kPage, kProtRead | kProtExec);
+  EXPECT_EQ(m.tlb.last_why, mmu::RangeFlush::Protect);
+  const int64_t to = m.sys().mremap(kP1, VirtAddr(kBase + kPage), kPage, kPage,
+                                    kRemapMayMove | kRemapFixed, VirtAddr(2 * kBase));
+  EXPECT_EQ(to, int64_t{2 * kBase});
+  EXPECT_EQ(m.tlb.last_why, mmu::RangeFlush::Change);
+  m.sys().munmap(kP1, VirtAddr(kBase + 3 * kPage), kPage);
+  EXPECT_EQ(m.tlb.last_why, mmu::RangeFlush::Unmap);
+  EXPECT_EQ(m.tlb.range_flushes, ranges + 3);
+  EXPECT_EQ(m.tlb.page_flushes, pages + 1);
+  // An area that may be executed is said to be one.
+  m.sys().mprotect(kP2, VirtAddr(kBase), 4 * kPage, kRw | kProtExec);
+  pages = m.tlb.page_flushes;
+  m.store(kP2, kBase);
+  EXPECT_EQ(m.tlb.page_flushes, pages + 1);
+  EXPECT_TRUE(m.tlb.last_code);
+}
+
 TEST_F(ProcessesTest, FaultAroundStaysInAreaTableAndFile) {
   const FileId file = m.sys().open("/f", 20 * kPage);
   // Starts 5 pages before a table's end; the area's start is not aligned to the window.

@@ -218,8 +218,12 @@ TEST_F(TlbsTest, IdleCpusLeaveWhenTablesAreFreed) {
   tlbs.flush_range(MmId(1), pages(0, 1), k4K, /*freed_tables=*/true);
   EXPECT_EQ(counters().interrupts, 1u);
   EXPECT_EQ(counters().idle_left, 1u);
-  tlbs.flush_mm(MmId(1));  // it is no longer there
-  EXPECT_EQ(counters().interrupts, 1u);
+  // It is no longer there, but its bit in mm_cpumask is: told once more, not again.
+  tlbs.flush_mm(MmId(1));
+  EXPECT_EQ(counters().interrupts, 2u);
+  EXPECT_EQ(counters().strangers, 1u);
+  tlbs.flush_mm(MmId(1));
+  EXPECT_EQ(counters().interrupts, 2u);
   const uint64_t stale = counters().switches_stale;
   run(0, 1);
   EXPECT_EQ(counters().switches_stale, stale + 1);
@@ -233,11 +237,48 @@ TEST_F(TlbsTest, IdleCpusLeaveWhatEnds) {
   tlbs.idle(CpuId(0));
   tlbs.work_on(CpuId(1));
   tlbs.flush_mm(MmId(1));
-  EXPECT_EQ(counters().idle_spared, 1u);
+  EXPECT_EQ(counters().idle_spared, 0u);  // flush_tlb_mm says that tables were freed
   tlbs.forget(MmId(1));
   EXPECT_EQ(counters().interrupts, 1u);
   EXPECT_EQ(counters().idle_left, 1u);
   EXPECT_TRUE(usable().empty());
+}
+
+// Since Linux 6.13 a switch leaves the CPU in mm_cpumask.
+TEST_F(TlbsTest, CpusThatSwitchedAwayAreToldWhenTablesAreFreed) {
+  for (const unsigned cpu : {0u, 1u, 2u})
+    run(cpu, 1);
+  run(1, 2);
+  touch(1);
+  tlbs.flush_range(MmId(1), pages(0, 1), k4K, false);
+  EXPECT_EQ(counters().interrupts, 1u);  // CPU 2 only
+  tlbs.flush_range(MmId(1), pages(0, 1), k4K, /*freed_tables=*/true);
+  EXPECT_EQ(counters().interrupts, 3u);
+  EXPECT_EQ(counters().strangers, 1u);
+  EXPECT_TRUE(cached(1)) << "it runs another, whose entries stay";
+  tlbs.flush_range(MmId(1), pages(0, 1), k4K, true);
+  EXPECT_EQ(counters().interrupts, 4u) << "it has taken itself out";
+  // Whoever asks for the flush of an address space it does not run needs no interrupt.
+  run(1, 1);
+  run(1, 2);
+  tlbs.work_on(CpuId(1));
+  tlbs.flush_mm(MmId(1));
+  EXPECT_EQ(counters().interrupts, 6u);
+  EXPECT_EQ(counters().strangers, 1u);
+}
+
+// flush_pmd_tlb_range is flush_tlb_range: 512 pages of 4K, and tables that are said to go.
+TEST_F(TlbsTest, SplittingAHugePageTakesAll) {
+  run(0, 1);
+  run(1, 1);
+  touch(0, 70);
+  tlbs.idle(CpuId(1));
+  const VirtAddr huge(0x40000000);
+  tlbs.flush_range(MmId(1), {huge, huge + k2M.bytes()}, k4K, false, mmu::RangeFlush::Change);
+  EXPECT_EQ(counters().full_flushes, 1u);
+  EXPECT_EQ(counters().invlpg, 0u);
+  EXPECT_FALSE(cached(0, 70));
+  EXPECT_EQ(counters().idle_left, 1u);
 }
 
 TEST_F(TlbsTest, ForgottenAddressSpacesCannotBeReached) {
