@@ -94,7 +94,7 @@ Settings Settings::from(const config::Config& config, PageShift page) {
 Core::Core(const config::Config& config, const Platform& platform_)
     : platform(platform_),
       settings(Settings::from(config, platform_.page)),
-      cache(*platform_.frames),
+      cache(*platform_.frames, settings.folio_pages, !settings.cold_files),
       pool(*platform_.frames) {
   const pt::EntryFormat& format = *platform.format;
   const pt::Entry readable = format.make_leaf(
@@ -208,6 +208,16 @@ void Core::drop_file_pages(FileId id) {
   cache.file(id).away.clear();
 }
 
+void Core::drop_file_span(FileId id, PageSpan span) {
+  File& file = cache.file(id);
+  cache.drop_span(id, span, [this](Pfn pfn) { put_frame(pfn); });
+  const auto first = file.away.lower_bound(span.first);
+  const auto end = file.away.lower_bound(span.end);
+  for (auto at = first; at != end; ++at)
+    if (at->second != SlotId(0)) swap->drop(at->second);
+  file.away.erase(first, end);
+}
+
 PageKind Core::kind_of(const Vma& vma) const {
   if (vma.is_anonymous()) return PageKind::Anonymous;
   return cache.file(vma.file).kind == FileKind::Shmem ? PageKind::Shmem : PageKind::File;
@@ -217,8 +227,12 @@ void Core::area_added(const Vma& vma, uint64_t pages) {
   if (vma.is_anonymous()) return;
   File& file = cache.file(vma.file);
   file.mapped_pages += pages;
-  if (!file.length_known)
-    file.pages = std::max(file.pages, vma.pgoff + this->pages(vma.range().bytes()));
+  if (file.length_known) return;
+  const uint64_t reach = vma.pgoff + this->pages(vma.range().bytes());
+  if (reach <= file.pages) return;
+  // Somebody wrote what is new, which then is in memory as the rest of it is.
+  if (file.filled != 0) file.filled = std::max(file.filled, reach);
+  file.pages = reach;
 }
 
 void Core::area_removed(const Vma& vma, uint64_t pages) {

@@ -115,6 +115,8 @@ class Core {
   }
   // PageCache::get(), which reads back what was reclaimed, and then says so in `read`.
   std::optional<Pfn> file_page(FileId id, uint64_t index, bool& read);
+  // The pages of the span are in memory no longer. REQUIRES: nobody maps them.
+  void drop_file_span(FileId id, PageSpan span);
   // --- Huge pages
   // Their size, where architecture and page table both have leaves of it.
   [[nodiscard]] std::optional<PageShift> huge() const { return huge_; }

@@ -99,6 +99,9 @@ struct Counters {
   uint64_t files_dropped = 0;  // pages of files, reclaimed
   uint64_t files_written = 0;  // of these: were dirty
   uint64_t files_reread = 0;
+  uint64_t written_back = 0;  // by msync
+  uint64_t truncations = 0;
+  uint64_t holes = 0;
   uint64_t lazily_freed = 0;  // MADV_FREE
   uint64_t reclaim_runs = 0;
   uint64_t reclaim_scanned = 0;

@@ -9,6 +9,7 @@
 #include "kernel/linux_abi.h"
 #include "kernel/reclaim.h"
 #include "kernel/share.h"
+#include "kernel/writeback.h"
 
 namespace mmusim::kernel {
 
@@ -151,6 +152,7 @@ FaultOutcome fix_present(FaultContext& c, Vma& vma, VirtAddr page, const pt::Slo
   if (writes(kind) && !format.is_writable(slot.entry)) {
     if (vma.is_shared()) {
       cause = FaultCause::SharedMakeWritable;
+      note_written(c.core, vma, page);
     } else if (anonymous && (frame->exclusive || is_last_user(c.core, slot.entry))) {
       frame->exclusive = true;
       cause = FaultCause::CowReuse;
@@ -194,6 +196,8 @@ FaultOutcome try_fault(FaultContext& c, Vma& vma, VirtAddr va, AccessKind kind) 
   if (huge_wanted && !c.mm.table->find(page).has_slot) {
     if (const auto outcome = map_huge(c, vma, page, kind)) return *outcome;
   }
+  // For files it matters whether there is a leaf table before one is made.
+  const bool had_table = !vma.is_anonymous() && c.mm.table->peek(page).has_slot;
   pt::Slot slot = c.mm.table->ensure(page, c.core.page());
   if (slot.status == pt::Status::Overlap) {
     if (const auto outcome = fix_huge(c, vma, page, slot, kind)) return *outcome;
@@ -204,7 +208,7 @@ FaultOutcome try_fault(FaultContext& c, Vma& vma, VirtAddr va, AccessKind kind) 
   MMUSIM_ASSERT(slot.status == pt::Status::Ok);
   if (slot.entry != pt::kNone) return fix_present(c, vma, page, slot, kind);
   if (vma.is_anonymous()) return map_anonymous(c, vma, slot, kind);
-  return map_file(c, vma, page, slot, kind);
+  return map_file(c, vma, page, slot, kind, had_table);
 }
 
 }  // namespace

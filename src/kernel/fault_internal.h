@@ -23,9 +23,10 @@ FaultOutcome swap_in(FaultContext& c, const Vma& vma, VirtAddr page, const pt::S
 // A fault in an area of the hugetlb pool.
 FaultOutcome hugetlb_fault(FaultContext& c, Vma& vma, VirtAddr va, AccessKind kind);
 
-// An untouched page of an area with a file behind it.
+// An untouched page of an area with a file behind it. `had_table`: its leaf table was there before
+// the fault.
 FaultOutcome map_file(FaultContext& c, Vma& vma, VirtAddr page, const pt::Slot& slot,
-                      AccessKind kind);
+                      AccessKind kind, bool had_table);
 
 // An area gets its anon_vma with its first private page; a neighbour's is shared where the two
 // could become one area again (Linux: find_mergeable_anon_vma).

@@ -1,12 +1,15 @@
 // Faults in areas with a file behind them: fault-around, folios, private copies, shared writes
 // (Linux: do_read_fault, do_cow_fault, do_shared_fault, filemap_map_pages).
 #include <algorithm>
+#include <optional>
 #include <vector>
 
 #include "base/bits.h"
 #include "base/error.h"
 #include "kernel/fault_internal.h"
+#include "kernel/read_ahead.h"
 #include "kernel/share.h"
+#include "kernel/writeback.h"
 
 namespace mmusim::kernel {
 
@@ -21,80 +24,61 @@ uint64_t index_of(const FaultContext& c, const Vma& vma, VirtAddr page) {
   return vma.pgoff + c.core.pages(page - vma.start);
 }
 
-// What a fault at `page` may map: within the area, the leaf table and the file.
-Window limits(const FaultContext& c, const Vma& vma, VirtAddr page, const File& file) {
+VirtAddr address_of(const FaultContext& c, const Vma& vma, uint64_t index) {
+  return vma.start + ((index - vma.pgoff) << c.core.page().log2());
+}
+
+// The pages a read fault looks at (Linux: do_fault_around): kernel.fault_around of them, from an
+// aligned place in the table or the start of the area, whichever is later, to the end of that
+// window, of the table, the area or the file. Empty: it begins behind the end of the file.
+Window around(const FaultContext& c, const Vma& vma, VirtAddr page, const File& file) {
   const uint64_t span = c.core.table_span();
+  const uint64_t bytes = std::min(c.core.settings.fault_around_pages << c.core.page().log2(), span);
   const VirtAddr table(page.value() & ~(span - 1));
-  Window w{std::max(vma.start, table), std::min(vma.end, table + span)};
-  const uint64_t pages_left = file.pages - index_of(c, vma, page);
-  if (c.core.pages(w.end - page) > pages_left) w.end = page + (pages_left << c.core.page().log2());
+  Window w{std::max(VirtAddr(page.value() & ~(bytes - 1)), vma.start), VirtAddr(0)};
+  w.end = std::min({w.begin + bytes, table + span, vma.end});
+  const uint64_t first = index_of(c, vma, w.begin);
+  const uint64_t left = first < file.pages ? file.pages - first : 0;
+  if (c.core.pages(w.end - w.begin) > left) w.end = w.begin + (left << c.core.page().log2());
   return w;
 }
 
-// Linux's do_fault_around: a window of so many pages, from an aligned place in the table or the
-// start of the area, whichever is later.
-Window around(const FaultContext& c, const Vma& vma, VirtAddr page, const Window& limit) {
-  const uint64_t bytes =
-      std::min(c.core.settings.fault_around_pages << c.core.page().log2(), c.core.table_span());
-  const VirtAddr begin = std::max(VirtAddr(page.value() & ~(bytes - 1)), vma.start);
-  return {begin, std::min(begin + bytes, limit.end)};
+// The folio, if all of it lies in the area and in one leaf table.
+std::optional<Window> whole(const FaultContext& c, const Vma& vma, const Folio& folio) {
+  if (folio.first < vma.pgoff || folio.end > vma.pgoff + c.core.pages(vma.range().bytes()))
+    return std::nullopt;
+  const Window w{address_of(c, vma, folio.first), address_of(c, vma, folio.end)};
+  const uint64_t table = ~(c.core.table_span() - 1);
+  if ((w.begin.value() & table) != ((w.end.value() - 1) & table)) return std::nullopt;
+  return w;
 }
 
-// The folio of the page, where the area shows it.
-Window folio(const FaultContext& c, const Vma& vma, VirtAddr page, const Window& limit) {
-  const uint64_t pages = c.core.settings.folio_pages;
-  const unsigned shift = c.core.page().log2();
-  const uint64_t within = index_of(c, vma, page) & (pages - 1);
-  const uint64_t before = std::min(within << shift, page - limit.begin);
-  const uint64_t after = std::min((pages - within) << shift, limit.end - page);
-  return {page - before, page + after};
+bool is_empty(const FaultContext& c, const Window& window) {
+  const auto cursor = c.mm.table->cursor({window.begin, window.end});
+  bool empty = true;
+  pt::Run run;
+  while (empty && cursor->next(run))
+    run.for_each([&](uint32_t i, const pt::Entry& e) {
+      const VirtAddr at = run.address(i);
+      if (e != pt::kNone && at >= window.begin && at < window.end) empty = false;
+    });
+  return empty;
 }
 
-// Makes sure the page is in memory. `major` is set if it had to be read.
-std::optional<Pfn> read_page(FaultContext& c, FileId id, uint64_t index, bool& major) {
-  File& file = c.core.cache.file(id);
-  const bool cold = c.core.settings.cold_files && file.kind == FileKind::Regular;
-  if (!cold) return c.core.file_page(id, index, major);
-  const uint64_t window = c.core.settings.readahead_pages;
-  const auto read = [&](uint64_t from) {
-    file.ahead_end = std::min(from + window, file.pages);
-    file.ahead_mark = from + window - window / 4;
-    for (uint64_t i = from; i < file.ahead_end; ++i) {
-      if (!c.core.file_page(id, i, major)) return;
-    }
-  };
-  if (!c.core.cache.find(id, index)) {
-    major = true;
-    read(index > window / 2 ? index - window / 2 : 0);
-  }
-  return c.core.file_page(id, index, major);
+bool is_marked(const File& file, uint64_t index) {
+  return !file.ahead.marks.empty() && file.ahead.marks.contains(file.folio_of(index).first);
 }
 
-// Reading on: once a fault maps pages near the end of the last window, the next one is fetched in
-// the background.
-void read_ahead(FaultContext& c, FileId id, uint64_t last_index) {
-  File& file = c.core.cache.file(id);
-  if (!c.core.settings.cold_files || file.kind != FileKind::Regular) return;
-  if (file.ahead_end == 0 || last_index < file.ahead_mark || last_index >= file.ahead_end) return;
-  const uint64_t window = c.core.settings.readahead_pages;
-  const uint64_t from = file.ahead_end;
-  file.ahead_end = std::min(from + window, file.pages);
-  file.ahead_mark = from + window - window / 4;
-  for (uint64_t i = from; i < file.ahead_end; ++i) {
-    if (bool ahead = false; !c.core.file_page(id, i, ahead)) return;
-  }
-}
-
-// Maps every page of the window that is in memory and not mapped yet. The page asked for is in
-// memory and has a slot.
+// Maps every page of the window that is in memory and not mapped yet.
 class Mapper {
  public:
-  Mapper(FaultContext& c, const Vma& vma, bool write)
-      : c_(c), vma_(vma), kind_(c.core.kind_of(vma)) {
-    const File& file = c.core.cache.file(vma.file);
-    // New shared memory has no pages but those somebody touched; a file is all there unless cold.
-    only_cached_ = file.kind == FileKind::Regular ? c.core.settings.cold_files
-                                                  : file.kind == FileKind::Shmem && file.hidden;
+  // `asked`: the page the fault is about, once it has been read.
+  Mapper(FaultContext& c, const Vma& vma, bool write, std::optional<VirtAddr> asked)
+      : c_(c),
+        vma_(vma),
+        file_(c.core.cache.file(vma.file)),
+        kind_(c.core.kind_of(vma)),
+        asked_(asked) {
     fields_.size = c.core.page();
     fields_.rights = leaf_rights(c.core, vma, false, write);
     fields_.accessed = true;
@@ -129,20 +113,15 @@ class Mapper {
 
   [[nodiscard]] uint64_t mapped() const { return mapped_; }
 
-  // Whether there is a page to map in the window.
-  [[nodiscard]] bool finds_any(const Window& w) const {
-    if (!only_cached_) return w.begin < w.end;
-    for (VirtAddr page = w.begin; page < w.end; page += c_.core.page().bytes())
-      if (c_.core.cache.find(vma_.file, index_of(c_, vma_, page))) return true;
-    return false;
-  }
-
  private:
   pt::Entry leaf(VirtAddr page) {
     const uint64_t index = index_of(c_, vma_, page);
-    const bool only_cached = only_cached_ || c_.core.cache.file(vma_.file).away.contains(index);
-    const auto pfn =
-        only_cached ? c_.core.cache.find(vma_.file, index) : c_.core.cache.get(vma_.file, index);
+    // New shared memory has no pages but those somebody touched. What read-ahead has marked is left
+    // out (Linux: next_uptodate_folio), so that a fault finds the mark.
+    const auto frame = file_.frame_of(index);
+    if (!frame && !file_.is_there(index)) return pt::kNone;
+    if (page != asked_ && is_marked(file_, index)) return pt::kNone;
+    const auto pfn = frame ? frame : c_.core.cache.get(vma_.file, index);
     if (!pfn) return pt::kNone;
     ++c_.core.platform.frames->frame(*pfn).references;
     c_.core.mapped(c_.mm, *pfn, kind_);
@@ -164,23 +143,68 @@ class Mapper {
 
   FaultContext& c_;
   const Vma& vma_;
+  const File& file_;
   PageKind kind_;
-  bool only_cached_ = false;
+  std::optional<VirtAddr> asked_;
   pt::LeafFields fields_;
   uint64_t mapped_ = 0;
 };
 
+// What a read maps without asking anybody for a page: what of a window is in memory, and folios
+// that begin or end in it whole, where they fit. Pages mapped.
+//
+// Two rules follow from how Linux 6.18 keeps pages behind the end of a file out of tables: whether
+// folios are mapped whole is decided by the first one of the window, which for the last one of the
+// file says no (file_end in filemap_map_pages is the last page, not the one behind it); and then
+// no leaf table is made either, so that without one nothing is mapped.
+uint64_t map_around(FaultContext& c, const Vma& vma, VirtAddr page, bool had_table) {
+  const File& file = c.core.cache.file(vma.file);
+  const bool regular = file.kind == FileKind::Regular;
+  Window window = around(c, vma, page, file);
+  if (window.begin >= window.end) return 0;
+  uint64_t first = index_of(c, vma, window.begin);
+  const uint64_t end = first + c.core.pages(window.end - window.begin);
+  while (first < end && (!file.in_memory(first) || is_marked(file, first)))
+    ++first;
+  if (first == end) return 0;
+  const bool whole_folios = !regular || file.pages > file.folio_of(first).end;
+  if (!whole_folios && !had_table) return 0;
+  if (whole_folios && file.order_pages > 1) {
+    const auto extend = [&](uint64_t index) {
+      if (!file.in_memory(index) || is_marked(file, index)) return;
+      if (const auto all = whole(c, vma, file.folio_of(index)))
+        window = {std::min(window.begin, all->begin), std::max(window.end, all->end)};
+    };
+    extend(index_of(c, vma, window.begin));
+    extend(end - 1);
+  }
+  Mapper mapper(c, vma, false, std::nullopt);
+  mapper.map(window);
+  File& counted = c.core.cache.file(vma.file);
+  counted.ahead.misses -= static_cast<uint32_t>(
+      std::min<uint64_t>(counted.ahead.misses, c.core.pages(window.end - window.begin)));
+  return mapper.mapped();
+}
+
+bool maps_around(const FaultContext& c, const File& file) {
+  // The vdso has nothing that maps around a fault (Linux: special_mapping_vmops).
+  return c.core.settings.fault_around_pages > 1 && file.kind != FileKind::Vdso;
+}
+
+bool is_mapped(const FaultContext& c, VirtAddr page) {
+  return c.mm.table->peek(page).entry != pt::kNone;
+}
+
 }  // namespace
 
 FaultOutcome map_file(FaultContext& c, Vma& vma, VirtAddr page, const pt::Slot& slot,
-                      AccessKind kind) {
+                      AccessKind kind, bool had_table) {
   const uint64_t index = index_of(c, vma, page);
   const File& file = c.core.cache.file(vma.file);
-  bool major = false;
-  const auto pfn = read_page(c, vma.file, index, major);
-  if (!pfn) return FaultOutcome::NoMemory;
-
+  Reading reading;
   if (vma.has(kVmPfnMap)) {
+    const auto pfn = read_file_page(c, vma, index, reading);
+    if (!pfn) return FaultOutcome::NoMemory;
     put_leaf(c, slot.handle, pt::kNone,
              c.core.platform.format->make_leaf({.pfn = *pfn,
                                                 .size = c.core.page(),
@@ -190,40 +214,49 @@ FaultOutcome map_file(FaultContext& c, Vma& vma, VirtAddr page, const pt::Slot& 
     finish_fault(c, FaultCause::FileMap, false);
     return FaultOutcome::Fixed;
   }
-  if (writes(kind) && !vma.is_shared()) return install_private_copy(c, vma, slot, major);
-
-  const Window limit = limits(c, vma, page, file);
-  Window window{page, page + c.core.page().bytes()};
-  // The vdso has nothing that maps around a fault (Linux: special_mapping_vmops).
-  if (!writes(kind) && !major && file.kind != FileKind::Vdso) window = around(c, vma, page, limit);
-  if (file.kind == FileKind::Regular && c.core.settings.folio_pages > 1) {
-    const Window whole = folio(c, vma, page, limit);
-    window = {std::min(window.begin, whole.begin), std::max(window.end, whole.end)};
+  uint64_t mapped = 0;
+  const auto done = [&](FaultCause cause) {
+    if (vma.has(kVmImplied)) c.core.counters.implied_pages += mapped;
+    c.core.counters.around += mapped - 1;
+    finish_fault(c, cause, reading.major);
+    return FaultOutcome::Fixed;
+  };
+  const bool looks_around = !writes(kind) && maps_around(c, file);
+  if (looks_around) {
+    // The page asked for gets its frame before those around it.
+    if (file.is_there(index) && !c.core.cache.get(vma.file, index)) return FaultOutcome::NoMemory;
+    mapped = map_around(c, vma, page, had_table);
+    if (is_mapped(c, page)) return done(FaultCause::FileMap);
   }
-  Mapper mapper(c, vma, writes(kind));
+  const auto pfn = read_file_page(c, vma, index, reading);
+  if (!pfn) return FaultOutcome::NoMemory;
+  if (writes(kind) && !vma.is_shared()) return install_private_copy(c, vma, slot, reading.major);
+  // After a wait for read-ahead the fault is made again, and then sees what was read around it.
+  if (looks_around && reading.again) {
+    mapped += map_around(c, vma, page, had_table || mapped != 0);
+    if (is_mapped(c, page)) return done(FaultCause::FileMap);
+  }
+  const Folio folio = file.folio_of(index);
+  Window window{page, page + c.core.page().bytes()};
+  if (folio.pages() > 1 && folio.end <= file.pages) {
+    const auto all = whole(c, vma, folio);
+    if (all && is_empty(c, *all)) window = *all;
+  }
+  Mapper mapper(c, vma, writes(kind), page);
   mapper.map(window);
-  read_ahead(c, vma.file, index_of(c, vma, window.end) - 1);
-  if (vma.has(kVmImplied)) c.core.counters.implied_pages += mapper.mapped();
-  c.core.counters.around += mapper.mapped() - 1;
-  finish_fault(c, writes(kind) ? FaultCause::SharedWrite : FaultCause::FileMap, major);
-  return FaultOutcome::Fixed;
+  mapped += mapper.mapped();
+  if (writes(kind)) note_written(c.core, vma, page);
+  return done(writes(kind) ? FaultCause::SharedWrite : FaultCause::FileMap);
 }
 
 // A read maps what is in memory around it first, of which some may lie before the end; else the
 // upper tables have been made and no leaf table.
 FaultOutcome fault_behind_file(FaultContext& c, Vma& vma, VirtAddr page, AccessKind kind) {
   if (writes(kind) && !vma.is_shared()) prepare_anon(c, vma);
-  const File& file = c.core.cache.file(vma.file);
-  const uint64_t bytes =
-      std::min(c.core.settings.fault_around_pages << c.core.page().log2(), c.core.table_span());
-  Window window{std::max(VirtAddr(page.value() & ~(bytes - 1)), vma.start), page};
-  const uint64_t first = index_of(c, vma, window.begin);
-  if (!writes(kind) && first < file.pages && bytes > c.core.page().bytes()) {
-    window.end = window.begin + ((file.pages - first) << c.core.page().log2());
-    Mapper mapper(c, vma, false);
-    if (mapper.finds_any(window)) {
-      mapper.map(window);
-      c.core.counters.around += mapper.mapped();
+  if (!writes(kind) && maps_around(c, c.core.cache.file(vma.file))) {
+    const bool had_table = c.mm.table->peek(page).has_slot;
+    if (const uint64_t mapped = map_around(c, vma, page, had_table); mapped != 0) {
+      c.core.counters.around += mapped;
       c.core.note_tables();
       return FaultOutcome::Refused;
     }

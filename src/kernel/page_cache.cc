@@ -8,6 +8,12 @@ namespace mmusim::kernel {
 FileId PageCache::add(FileKind kind) {
   auto file = std::make_unique<File>();
   file->kind = kind;
+  if (kind == FileKind::Regular) {
+    file->filled = hot_ ? UINT64_MAX : 0;
+    file->order_pages = folio_pages_;
+  } else if (kind != FileKind::Shmem) {
+    file->filled = UINT64_MAX;
+  }
   if (!free_ids_.empty()) {
     const FileId id = free_ids_.back();
     free_ids_.pop_back();
@@ -21,6 +27,8 @@ FileId PageCache::add(FileKind kind) {
 FileId PageCache::named(std::string_view name, FileKind kind) {
   if (const auto it = names_.find(name); it != names_.end()) return it->second;
   const FileId id = add(kind);
+  // Memory with a name is there like a file: somebody filled it.
+  if (kind == FileKind::Shmem) file(id).filled = UINT64_MAX;
   names_.emplace(std::string(name), id);
   return id;
 }
@@ -33,12 +41,7 @@ FileId PageCache::unnamed(FileKind kind, int32_t fd) {
 }
 
 std::optional<Pfn> PageCache::find(FileId id, uint64_t index) const {
-  const File& f = file(id);
-  const auto it = f.chunks.find(index / File::kChunk);
-  if (it == f.chunks.end()) return std::nullopt;
-  const Pfn pfn = it->second[index % File::kChunk];
-  if (pfn == Pfn(0)) return std::nullopt;
-  return pfn;
+  return file(id).frame_of(index);
 }
 
 std::optional<Pfn> PageCache::get(FileId id, uint64_t index) {
@@ -46,7 +49,7 @@ std::optional<Pfn> PageCache::get(FileId id, uint64_t index) {
   const auto pfn = frames_->allocate(0, mem::FrameUse::File, id.value());
   if (!pfn) return std::nullopt;
   File& f = file(id);
-  f.chunks[index / File::kChunk][index % File::kChunk] = *pfn;
+  f.chunks[index / File::kChunk].frames[index % File::kChunk] = *pfn;
   ++f.cached;
   ++cached_;
   if (map_ != nullptr && (f.kind == FileKind::Regular || f.kind == FileKind::Shmem))
@@ -56,9 +59,18 @@ std::optional<Pfn> PageCache::get(FileId id, uint64_t index) {
 
 void PageCache::take_out(FileId id, uint64_t index) {
   File& f = file(id);
-  f.chunks.at(index / File::kChunk)[index % File::kChunk] = Pfn(0);
+  File::Chunk& chunk = f.chunks.at(index / File::kChunk);
+  chunk.frames[index % File::kChunk] = Pfn(0);
+  chunk.dirty &= ~(uint64_t{1} << (index % File::kChunk));
   --f.cached;
   --cached_;
+}
+
+void PageCache::forget_span(File& file, PageSpan span) {
+  file.absent.add({span.first, std::min(span.end, file.filled)});
+  file.folios.erase(file.folios.lower_bound(span.first), file.folios.lower_bound(span.end));
+  std::set<uint64_t>& marks = file.ahead.marks;
+  marks.erase(marks.lower_bound(span.first), marks.lower_bound(span.end));
 }
 
 void PageCache::forget(FileId id) {

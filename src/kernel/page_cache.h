@@ -1,4 +1,4 @@
-// Files as the kernel sees them: identity, length and the pages that are in memory.
+// All files the kernel knows (file.h says what one is), and the frames of their pages.
 //
 // Shared anonymous memory is a hidden file, as in Linux, and goes away with its last mapping; named
 // files keep their pages until the end of the run. What a trace does not tell is assumed kindly: a
@@ -17,41 +17,18 @@
 #include <vector>
 
 #include "base/types.h"
-#include "kernel/swap.h"
+#include "kernel/file.h"
 #include "kernel/vma.h"
 #include "mem/frames.h"
 
 namespace mmusim::kernel {
 
-enum class FileKind : uint8_t {
-  Regular,  // a named file: writes are tracked, so a clean page is mapped read-only
-  Shmem,    // shared anonymous memory, tmpfs: no such tracking
-  Vdso,     // pages of the kernel mapped into programs
-  Vvar,     // the same, but not counted by anybody
-};
-
-struct File {
-  FileKind kind = FileKind::Regular;
-  int32_t fd = -1;     // of the mapping that first showed an unnamed file; -1: named
-  uint64_t pages = 0;  // length
-  bool length_known = false;
-  bool hidden = false;        // reachable only through its mappings
-  uint64_t mapped_pages = 0;  // in all areas together, and users; 0 drops a hidden file
-  // Read-ahead, for files that are not in memory at first.
-  uint64_t ahead_end = 0;   // first page behind the last window read
-  uint64_t ahead_mark = 0;  // reaching this page reads the next window
-
-  static constexpr unsigned kChunk = 64;
-  std::map<uint64_t, std::array<Pfn, kChunk>> chunks;  // Pfn(0): not in memory
-  uint64_t cached = 0;
-  // Pages that were reclaimed, and have to be read again: of shared memory from this slot, of
-  // others, with slot 0, from where the file is.
-  std::map<uint64_t, SlotId> away;
-};
-
 class PageCache {
  public:
-  explicit PageCache(mem::FrameMemory& frames) : frames_(&frames) {}
+  // Regular files are written in folios of so many pages, and are in memory when first touched if
+  // they are `hot`.
+  PageCache(mem::FrameMemory& frames, uint64_t folio_pages, bool hot)
+      : frames_(&frames), folio_pages_(folio_pages), hot_(hot) {}
   // From now on `map` knows the pages of files and shared memory that come into memory.
   void report_to(Rmap& map) { map_ = &map; }
 
@@ -68,14 +45,31 @@ class PageCache {
   // The same, brought into memory if need be; nothing when no frame is free.
   std::optional<Pfn> get(FileId id, uint64_t index);
 
-  // Takes one page out; the cache's reference is the caller's. REQUIRES: it is in memory.
+  // Takes one page out; the cache's reference is the caller's. REQUIRES: it has a frame.
   void take_out(FileId id, uint64_t index);
+  // Takes the pages of a span out, which are in memory no longer, and calls `release(Pfn)` for each
+  // that has a frame: the cache's reference. Folios that lie across its ends must have been split.
+  template <class Release>
+  void drop_span(FileId id, PageSpan span, Release release) {
+    File& f = file(id);
+    for (auto at = f.chunks.lower_bound(span.first / File::kChunk);
+         at != f.chunks.end() && at->first * File::kChunk < span.end; ++at) {
+      for (uint64_t i = 0; i < File::kChunk; ++i) {
+        const uint64_t index = at->first * File::kChunk + i;
+        const Pfn pfn = at->second.frames[i];
+        if (pfn == Pfn(0) || !span.contains(index)) continue;
+        take_out(id, index);
+        release(pfn);
+      }
+    }
+    forget_span(f, span);
+  }
   // Takes all pages of a file out and calls `release(Pfn)` for each: the cache's reference.
   template <class Release>
   void drop_pages(FileId id, Release release) {
     File& f = file(id);
-    for (auto& [chunk, pages] : f.chunks) {
-      for (const Pfn pfn : pages) {
+    for (auto& [number, chunk] : f.chunks) {
+      for (const Pfn pfn : chunk.frames) {
         if (pfn != Pfn(0)) release(pfn);
       }
     }
@@ -93,8 +87,11 @@ class PageCache {
 
  private:
   FileId add(FileKind kind);
+  static void forget_span(File& file, PageSpan span);
 
   mem::FrameMemory* frames_;
+  uint64_t folio_pages_;
+  bool hot_;
   Rmap* map_ = nullptr;                       // null: none is kept
   std::vector<std::unique_ptr<File>> files_;  // by number - 1; null: forgotten
   std::vector<FileId> free_ids_;

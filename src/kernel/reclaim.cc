@@ -162,6 +162,7 @@ bool Reclaimer::evict_file_page(Pfn pfn, const Mappers& mappers) {
   if (dirty && !shared_memory) ++core_->counters.files_written;
   core_->cache.take_out(id, record.index);
   file.away[record.index] = slot;
+  file.absent.add({record.index, std::min(record.index + 1, file.filled)});
   from_cache_.push_back(pfn);
   return true;
 }

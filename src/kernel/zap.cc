@@ -8,7 +8,7 @@
 
 namespace mmusim::kernel {
 
-void ZapBatch::zap(const Vma& vma, VirtRange range) {
+void ZapBatch::zap(const Vma& vma, VirtRange range, Pages which) {
   const pt::EntryFormat& format = *core_->platform.format;
   mem::FrameMemory& frames = *core_->platform.frames;
   const PageKind file_kind = core_->kind_of(vma);
@@ -27,6 +27,10 @@ void ZapBatch::zap(const Vma& vma, VirtRange range) {
     run.for_each([&](uint32_t i, pt::Entry& entry) {
       const pt::Entry e = entry;
       if (e == pt::kNone) return;
+      if (which == Pages::OfFile &&
+          (!format.is_present(e) || format.is_special(e) ||
+           frames.frame(format.pfn_of(e)).use == mem::FrameUse::Anonymous))
+        return;
       entry = pt::kNone;
       ++writes;
       if (!format.is_present(e)) {

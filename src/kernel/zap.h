@@ -31,8 +31,10 @@ class ZapBatch {
   ZapBatch& operator=(const ZapBatch&) = delete;
 
   // Clears every leaf of `range`, which lies in `vma`, and takes over the references of what they
-  // mapped.
-  void zap(const Vma& vma, VirtRange range);
+  // mapped. OfFile: only those that show a page of the area's file, not private copies, nor what
+  // entries name that are not present (Linux: even_cows).
+  enum class Pages { All, OfFile };
+  void zap(const Vma& vma, VirtRange range, Pages which = Pages::All);
   // Frees the tables that serve only [floor, ceiling), ceiling 0 being none.
   void trim(VirtRange range, VirtAddr floor, VirtAddr ceiling);
   // The same for areas in address order with nothing mapped between floor and ceiling: neighbours

@@ -1,0 +1,27 @@
+// Files that become shorter or longer, and holes punched into them, while they are mapped (Linux:
+// truncate_pagecache, truncate_pagecache_range, mm/truncate.c).
+//
+// Who shows a page that goes away loses it, in every process: by truncation also private copies of
+// it, by a hole only what shows the file's own page. Where a folio lies across the border all of it
+// is unmapped; a clean one is divided there, a dirty one stays as it is, and so do its pages, which
+// are zero from then on. What is read again behind the border is as if it had never been written.
+#ifndef MMUSIM_KERNEL_TRUNCATE_H_
+#define MMUSIM_KERNEL_TRUNCATE_H_
+
+#include <cstdint>
+
+#include "base/types.h"
+#include "kernel/core.h"
+
+namespace mmusim::kernel {
+
+// The file has so many pages from now on.
+void truncate_file(Core& core, FileId file, uint64_t pages);
+
+// The pages of the span hold nothing any more; the length stays (FALLOC_FL_PUNCH_HOLE with
+// FALLOC_FL_KEEP_SIZE, MADV_REMOVE).
+void punch_hole(Core& core, FileId file, PageSpan span);
+
+}  // namespace mmusim::kernel
+
+#endif  // MMUSIM_KERNEL_TRUNCATE_H_

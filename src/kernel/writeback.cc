@@ -1,0 +1,91 @@
+#include "kernel/writeback.h"
+
+#include <algorithm>
+#include <vector>
+
+#include "kernel/zap.h"
+
+namespace mmusim::kernel {
+
+namespace {
+
+// Makes the leaves of the part clean. Of a table that several use each user's TLB has to forget.
+void clean_leaves(Core& core, AddressSpace& mm, VirtRange part) {
+  const pt::EntryFormat& format = *core.platform.format;
+  ZapBatch batch(core, mm);
+  const auto cursor = mm.table->cursor(part);
+  pt::Run run;
+  while (cursor->next(run)) {
+    uint64_t writes = 0;
+    for (uint32_t i = 0; i < run.count; ++i) {
+      const pt::Entry e = run.get(i);
+      if (e == pt::kNone || !format.is_present(e) || format.is_special(e)) continue;
+      if (run.shared) batch.weaken(run.address(i), run.size);
+      if (!format.is_dirty(e) && !format.is_writable(e)) continue;
+      pt::LeafFields fields = format.parse_leaf(e, run.size);
+      fields.dirty = false;
+      fields.rights = Rights(fields.rights.bits() & ~uint32_t{Rights::kWrite});
+      run.set(i, format.make_leaf(fields));
+      ++writes;
+      if (!run.shared) batch.weaken(run.address(i), run.size);
+    }
+    run.report(*core.platform.sink, mem::Origin::Kernel, run.count, writes);
+  }
+  batch.finish();
+}
+
+}  // namespace
+
+void each_area_of(Core& core, FileId id, PageSpan span,
+                  const std::function<void(AddressSpace&, Vma&, VirtRange)>& visit) {
+  if (core.cache.file(id).mapped_pages == 0) return;
+  const unsigned shift = core.page().log2();
+  for (const auto& [number, mm] : core.spaces) {
+    mm->vmas.for_each([&, mm = mm](Vma& vma) {
+      const uint64_t end = vma.pgoff + core.pages(vma.range().bytes());
+      if (vma.file != id || vma.pgoff >= span.end || end <= span.first) return;
+      const uint64_t from = std::max(vma.pgoff, span.first);
+      const uint64_t to = std::min(end, span.end);
+      visit(*mm, vma,
+            {vma.start + ((from - vma.pgoff) << shift), vma.start + ((to - vma.pgoff) << shift)});
+    });
+  }
+}
+
+void note_written(Core& core, const Vma& vma, VirtAddr page) {
+  if (!vma.is_shared() || vma.is_anonymous()) return;
+  File& file = core.cache.file(vma.file);
+  const uint64_t index = vma.pgoff + core.pages(page - vma.start);
+  if (file.kind == FileKind::Regular && file.frame_of(index)) file.mark_dirty(index);
+}
+
+void write_back(Core& core, FileId id, PageSpan span) {
+  File& file = core.cache.file(id);
+  if (file.kind != FileKind::Regular || span.first >= span.end) return;
+  // Neighbours are cleaned together.
+  std::vector<PageSpan> dirty;
+  // A folio that reaches into the span may be dirty outside of it.
+  if (file.in_memory(span.first)) span.first = file.folio_of(span.first).first;
+  if (file.in_memory(span.end - 1)) span.end = file.folio_of(span.end - 1).end;
+  for (auto chunk = file.chunks.lower_bound(span.first / File::kChunk);
+       chunk != file.chunks.end() && chunk->first * File::kChunk < span.end; ++chunk) {
+    for (uint64_t i = 0; i < File::kChunk && chunk->second.dirty >> i != 0; ++i) {
+      if ((chunk->second.dirty >> i & 1) == 0) continue;
+      const Folio folio = file.folio_of(chunk->first * File::kChunk + i);
+      if (folio.end <= span.first || folio.first >= span.end) continue;
+      if (!dirty.empty() && folio.first <= dirty.back().end)
+        dirty.back().end = std::max(dirty.back().end, folio.end);
+      else
+        dirty.push_back(folio);
+    }
+  }
+  for (const PageSpan& pages : dirty) {
+    each_area_of(core, id, pages, [&](AddressSpace& mm, const Vma& vma, VirtRange part) {
+      if (vma.is_shared()) clean_leaves(core, mm, part);
+    });
+    core.counters.written_back += pages.pages();
+    file.clean(pages);
+  }
+}
+
+}  // namespace mmusim::kernel

@@ -1,0 +1,31 @@
+// Pages of files on disk that were written through a mapping, until they are written back.
+//
+// Nothing is written back by itself (Linux does after seconds): msync, and fsync of a file that a
+// script makes, do. A folio written back is clean: every leaf of a shared mapping that shows it
+// loses its dirty bit and its write permission, so that the next write is a fault again (Linux:
+// folio_mkclean). Memory (tmpfs, shared anonymous) has nothing to be written to.
+#ifndef MMUSIM_KERNEL_WRITEBACK_H_
+#define MMUSIM_KERNEL_WRITEBACK_H_
+
+#include <cstdint>
+#include <functional>
+
+#include "base/types.h"
+#include "kernel/core.h"
+
+namespace mmusim::kernel {
+
+// visit(mm, area, part) for each area, of any process, that shows some of the span, and the part of
+// it that does; by address space and address. `visit` may change page tables, not areas.
+void each_area_of(Core& core, FileId file, PageSpan span,
+                  const std::function<void(AddressSpace& mm, Vma& vma, VirtRange part)>& visit);
+
+// The page of a shared area has been made writable.
+void note_written(Core& core, const Vma& vma, VirtAddr page);
+
+// Writes back the dirty folios that reach into the span.
+void write_back(Core& core, FileId file, PageSpan span);
+
+}  // namespace mmusim::kernel
+
+#endif  // MMUSIM_KERNEL_WRITEBACK_H_

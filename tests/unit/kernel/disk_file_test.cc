@@ -1,0 +1,202 @@
+// Files on disk: which pages a fault maps, by folio, area, leaf table and end of file; what is read
+// when it is not in memory. All values are of Linux 6.18 on ext4, read from /proc/self/pagemap.
+#include "kernel/script.h"
+
+namespace mmusim::kernel::testing {
+namespace {
+
+using Spans = std::vector<std::pair<uint64_t, uint64_t>>;
+
+class DiskFile : public ::testing::Test {
+ protected:
+  static std::string settings(const char* more = "") {
+    return std::string("[kernel]\nimply = false\nfolio_order = 8\nreadahead = 8M\n") + more;
+  }
+  // A file of so many pages, the whole of it mapped at kBase.
+  void make(Machine& m, uint64_t pages, uint32_t type = kMapShared) {
+    m_ = &m;
+    file_ = m.sys().open("/f", pages * kPage);
+    map(pages, type);
+  }
+  void map(uint64_t pages, uint32_t type = kMapShared) {
+    pages_ = pages;
+    ASSERT_EQ(m_->sys().mmap(kP1, VirtAddr(kBase), pages * kPage, kRw, type | kMapFixed, file_),
+              static_cast<int64_t>(kBase));
+  }
+  void unmap() { ASSERT_EQ(m_->sys().munmap(kP1, VirtAddr(kBase), pages_ * kPage), 0); }
+  void read(uint64_t page) { ASSERT_EQ(m_->load(kP1, kBase + page * kPage), Result::Ok) << page; }
+  void write(uint64_t page) { ASSERT_EQ(m_->store(kP1, kBase + page * kPage), Result::Ok) << page; }
+  [[nodiscard]] Spans mapped() const {
+    Spans spans;
+    for (uint64_t i = 0; i < pages_; ++i) {
+      if (m_->mm(1).table->peek(VirtAddr(kBase + i * kPage)).entry == pt::kNone) continue;
+      if (spans.empty() || spans.back().second != i) spans.emplace_back(i, i);
+      spans.back().second = i + 1;
+    }
+    return spans;
+  }
+  [[nodiscard]] uint64_t major() const { return m_->process(1).faults.major; }
+  [[nodiscard]] uint64_t minor() const { return m_->process(1).faults.minor; }
+
+  Machine* m_ = nullptr;
+  FileId file_;
+  uint64_t pages_ = 0;
+};
+
+// 700 pages are folios of 256, 256, 128, 32, 16, 8 and 4.
+TEST_F(DiskFile, TailsHaveSmallerFolios) {
+  Machine m(settings());
+  make(m, 700);
+  const std::vector<std::pair<uint64_t, Spans>> written = {
+      {0, {{0, 256}}},     {300, {{256, 512}}}, {511, {{256, 512}}}, {520, {{512, 640}}},
+      {660, {{640, 672}}}, {680, {{672, 688}}}, {695, {{688, 696}}}, {699, {{696, 700}}}};
+  for (const auto& [page, expected] : written) {
+    write(page);
+    EXPECT_EQ(mapped(), expected) << page;
+    unmap();
+    map(700);
+  }
+  // A read maps the window around it too, and what of its folios fits.
+  const std::vector<std::pair<uint64_t, Spans>> shown = {
+      {100, {{0, 256}}}, {600, {{512, 640}}}, {680, {{672, 688}}}, {699, {{688, 700}}}};
+  for (const auto& [page, expected] : shown) {
+    read(page);
+    EXPECT_EQ(mapped(), expected) << page;
+    unmap();
+    map(700);
+  }
+  m.expect_accounts_agree();
+}
+
+// Where there is a leaf table the last folio of a file is seen through windows; where there is none
+// it is mapped whole.
+TEST_F(DiskFile, TheLastFolio) {
+  Machine m(settings());
+  make(m, 1024);
+  read(768);
+  EXPECT_EQ(mapped(), (Spans{{768, 1024}}));
+  unmap();
+  map(1024);
+  read(512);
+  read(768);
+  EXPECT_EQ(mapped(), (Spans{{512, 784}}));
+  unmap();
+  // A write takes it whole in either case.
+  map(1024);
+  read(512);
+  write(768);
+  EXPECT_EQ(mapped(), (Spans{{512, 1024}}));
+}
+
+// The cases of the issue: a folio larger than the area, places not aligned as the file is, shared
+// writes.
+TEST_F(DiskFile, FoliosMustFitAreaAndTable) {
+  struct Case {
+    uint64_t bytes, offset, place;
+    uint32_t type;
+    bool write;
+    int64_t faults;
+  };
+  const std::vector<Case> cases = {
+      {512 * kK, 0, 0, kMapPrivate, false, 8},
+      {3 * kM, 0, kG + 4 * kK, kMapPrivate, false, 18},
+      {3 * kM, 512 * kK, 2 * kG + 512 * kK, kMapPrivate, false, 18},
+      {2 * kM, 0, 3 * kG + kM, kMapPrivate, false, 2},
+      {2 * kM, 0, 4 * kG, kMapPrivate, false, 2},
+      {2 * kM, 0, 5 * kG, kMapShared, true, 2},
+      {2 * kM, 0, 6 * kG + 4 * kK, kMapShared, true, 257},
+  };
+  Machine m(settings());
+  const FileId file = m.sys().open("/g", 5 * kM);
+  for (const Case& c : cases) {
+    const uint64_t at = kBase + c.place;
+    ASSERT_EQ(m.sys().mmap(kP1, VirtAddr(at), c.bytes, kRw, c.type | kMapFixed, file, c.offset),
+              static_cast<int64_t>(at));
+    const uint64_t before = m.process(1).faults.minor;
+    for (uint64_t i = 0; i < c.bytes; i += kPage)
+      ASSERT_EQ(m.access(kP1, VirtAddr(at + i), c.write ? AccessKind::Store : AccessKind::Load),
+                Result::Ok);
+    EXPECT_EQ(m.process(1).faults.minor - before, c.faults) << "at " << c.place;
+  }
+  m.expect_accounts_agree();
+}
+
+// A file that is not in memory: the first touch reads a window around it, which stays minor up to
+// the page marked a quarter before its end; that one is not mapped on the way, and has the next
+// window read.
+TEST_F(DiskFile, ColdFilesReadAhead) {
+  Machine m("[kernel]\nimply = false\nfiles = cold\n");  // windows of 32 pages
+  make(m, 128, kMapPrivate);
+  read(40);  // reads 24 to 55, marks 48
+  EXPECT_EQ(major(), 1u);
+  EXPECT_EQ(mapped(), (Spans{{32, 48}}));
+  read(50);
+  EXPECT_EQ(mapped(), (Spans{{32, 48}, {49, 56}}));
+  EXPECT_EQ(minor(), 1u);
+  read(48);  // reads 56 to 87, marks 56
+  EXPECT_EQ(minor(), 2u);
+  read(57);
+  EXPECT_EQ(mapped(), (Spans{{32, 56}, {57, 64}}));
+  read(10);  // nothing of it is in memory
+  EXPECT_EQ(major(), 2u);
+  m.expect_accounts_agree();
+}
+
+// The same where pages come in folios: each window has larger ones, up to the last of the file,
+// which is seen through windows of fault-around.
+TEST_F(DiskFile, ColdFilesInOrder) {
+  Machine m("[kernel]\nimply = false\nfiles = cold\nfolio_order = 8\n");
+  make(m, 512, kMapPrivate);
+  std::vector<std::pair<uint64_t, Spans>> faults;
+  for (uint64_t page = 0; page < 512; ++page) {
+    const uint64_t before = minor() + major();
+    read(page);
+    if (minor() + major() != before) faults.emplace_back(page, mapped());
+  }
+  const std::vector<std::pair<uint64_t, Spans>> expected = {
+      {0, {{0, 16}}},    {16, {{0, 24}, {25, 32}}}, {24, {{0, 32}}},   {32, {{0, 48}}},
+      {48, {{0, 64}}},   {64, {{0, 80}}},           {80, {{0, 96}}},   {96, {{0, 128}}},
+      {128, {{0, 160}}}, {160, {{0, 192}}},         {192, {{0, 224}}}, {224, {{0, 256}}},
+      {256, {{0, 288}}}, {288, {{0, 320}}},         {320, {{0, 352}}}, {352, {{0, 384}}},
+      {384, {{0, 416}}}, {416, {{0, 448}}},         {448, {{0, 480}}}, {480, {{0, 496}}},
+      {496, {{0, 512}}}};
+  EXPECT_EQ(faults, expected);
+  EXPECT_EQ(major(), 1u);
+}
+
+// random: the page alone; sequential: from it on.
+TEST_F(DiskFile, AdviceForReadAhead) {
+  Machine m("[kernel]\nimply = false\nfiles = cold\n");
+  make(m, 128, kMapPrivate);
+  ASSERT_EQ(m.sys().madvise(kP1, VirtAddr(kBase), 128 * kPage, kAdviceRandom), 0);
+  read(40);
+  read(41);
+  EXPECT_EQ(major(), 2u);
+  EXPECT_EQ(mapped(), (Spans{{40, 42}}));
+  ASSERT_EQ(m.sys().madvise(kP1, VirtAddr(kBase), 128 * kPage, kAdviceSequential), 0);
+  read(80);
+  EXPECT_EQ(mapped(), (Spans{{40, 42}, {80, 96}}));
+  EXPECT_EQ(m.kernel->system().core.cache.find(file_, 79), std::nullopt);
+  EXPECT_NE(m.kernel->system().core.cache.find(file_, 111), std::nullopt);
+}
+
+// Behind the end nothing is mapped and no leaf table made, only what is above one.
+TEST_F(DiskFile, BehindTheEnd) {
+  Machine m(settings());
+  make(m, 1024);
+  const FileId small = m.sys().open("/small", 5 * kPage);
+  const uint64_t at = kBase + kG;
+  ASSERT_EQ(m.sys().mmap(kP1, VirtAddr(at), 64 * kPage, kRw, kMapShared | kMapFixed, small),
+            static_cast<int64_t>(at));
+  EXPECT_EQ(m.load(kP1, at + 40 * kPage), Result::Refused);
+  EXPECT_EQ(m.mm(1).page_table_bytes(), 2 * kPage);
+  EXPECT_EQ(m.store(kP1, at + 5 * kPage), Result::Refused);
+  EXPECT_EQ(m.mm(1).page_table_bytes(), 2 * kPage);
+  // In the window of the end a read maps what lies before it.
+  EXPECT_EQ(m.load(kP1, at + 5 * kPage), Result::Refused);
+  EXPECT_EQ(m.mm(1).rss(PageKind::File), 5u);
+  EXPECT_EQ(minor(), 0u);
+}
+
+}  // namespace
+}  // namespace mmusim::kernel::testing
