@@ -100,6 +100,35 @@ struct Describe {
   }
   void operator()(const SwitchEvent& e) const { add(line, " cpu={}", e.cpu.value()); }
   void operator()(const MarkerEvent& e) const { add(line, " text={}", quoted(e.text)); }
+  void operator()(const TruncateEvent& e) const {
+    add(line, " fd={} length={} result={}", e.fd, e.length, e.result);
+    if (!e.file.empty()) add(line, " file={}", quoted(e.file));
+  }
+  void operator()(const FallocateEvent& e) const {
+    add(line, " fd={} mode={:#x} offset={} length={} result={}", e.fd, e.mode, e.offset, e.length,
+        e.result);
+    if (!e.file.empty()) add(line, " file={}", quoted(e.file));
+  }
+  void operator()(const MsyncEvent& e) const {
+    add(line, " start={:#x} length={} flags={:#x} result={}", e.start.value(), e.length, e.flags,
+        e.result);
+  }
+  void operator()(const LockEvent& e) const {
+    static constexpr const char* kWhat[] = {"lock", "unlock", "lock-all", "unlock-all"};
+    add(line, " what={} start={:#x} length={} flags={:#x} result={}",
+        e.what < std::size(kWhat) ? kWhat[e.what] : "unknown", e.start.value(), e.length, e.flags,
+        e.result);
+  }
+  void operator()(const ThpEvent& e) const {
+    add(line, " disable={} flags={:#x} result={}", e.disable, e.flags, e.result);
+  }
+  void operator()(const ProcessMadviseEvent& e) const {
+    add(line, " target={} start={:#x} length={} advice={} result={}", e.target.value(),
+        e.start.value(), e.length, e.advice, e.result);
+  }
+  void operator()(const OtherCallEvent& e) const {
+    add(line, " name={} result={}", quoted(e.name), e.result);
+  }
 };
 
 class Dumper {

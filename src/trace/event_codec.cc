@@ -72,9 +72,45 @@ void fields(Sink& sink, T& event) {
     sink(event.status);
   } else if constexpr (std::is_same_v<E, SwitchEvent>) {
     sink(event.cpu);
-  } else {
-    static_assert(std::is_same_v<E, MarkerEvent>);
+  } else if constexpr (std::is_same_v<E, MarkerEvent>) {
     sink(event.text);
+  } else if constexpr (std::is_same_v<E, TruncateEvent>) {
+    sink(event.fd);
+    sink(event.length);
+    sink(event.result);
+    sink(event.file);
+  } else if constexpr (std::is_same_v<E, FallocateEvent>) {
+    sink(event.fd);
+    sink(event.mode);
+    sink(event.offset);
+    sink(event.length);
+    sink(event.result);
+    sink(event.file);
+  } else if constexpr (std::is_same_v<E, MsyncEvent>) {
+    sink(event.start);
+    sink(event.length);
+    sink(event.flags);
+    sink(event.result);
+  } else if constexpr (std::is_same_v<E, LockEvent>) {
+    sink(event.what);
+    sink(event.start);
+    sink(event.length);
+    sink(event.flags);
+    sink(event.result);
+  } else if constexpr (std::is_same_v<E, ThpEvent>) {
+    sink(event.disable);
+    sink(event.flags);
+    sink(event.result);
+  } else if constexpr (std::is_same_v<E, ProcessMadviseEvent>) {
+    sink(event.target);
+    sink(event.start);
+    sink(event.length);
+    sink(event.advice);
+    sink(event.result);
+  } else {
+    static_assert(std::is_same_v<E, OtherCallEvent>);
+    sink(event.name);
+    sink(event.result);
   }
 }
 

@@ -5,9 +5,10 @@
 namespace mmusim::trace {
 
 const char* event_kind_name(size_t kind) {
-  static constexpr const char* kNames[] = {"exec",   "mmap", "munmap",  "mprotect",
-                                           "mremap", "brk",  "madvise", "fork",
-                                           "exit",   "wait", "switch",  "marker"};
+  static constexpr const char* kNames[] = {
+      "exec",  "mmap",  "munmap", "mprotect",        "mremap", "brk",      "madvise",
+      "fork",  "exit",  "wait",   "switch",          "marker", "truncate", "fallocate",
+      "msync", "mlock", "thp",    "process_madvise", "other"};
   static_assert(std::size(kNames) == std::variant_size_v<Event>);
   MMUSIM_ASSERT(kind < std::size(kNames));
   return kNames[kind];

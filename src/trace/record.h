@@ -148,8 +148,68 @@ struct MarkerEvent {  // a named point, for measurements
   bool operator==(const MarkerEvent&) const = default;
 };
 
+// ftruncate, truncate: the file has so many bytes from now on.
+struct TruncateEvent {
+  int32_t fd = -1;
+  uint64_t length = 0;
+  int64_t result = 0;
+  std::string file;  // what fd names, or the path, where known
+  bool operator==(const TruncateEvent&) const = default;
+};
+struct FallocateEvent {
+  int32_t fd = -1;
+  uint32_t mode = 0;  // FALLOC_FL_*
+  uint64_t offset = 0;
+  uint64_t length = 0;
+  int64_t result = 0;
+  std::string file;
+  bool operator==(const FallocateEvent&) const = default;
+};
+struct MsyncEvent {
+  VirtAddr start;
+  uint64_t length = 0;
+  uint32_t flags = 0;  // MS_*
+  int64_t result = 0;
+  bool operator==(const MsyncEvent&) const = default;
+};
+// mlock, mlock2, munlock; and mlockall, munlockall, which have no range.
+struct LockEvent {
+  enum What : uint32_t { Lock = 0, Unlock = 1, LockAll = 2, UnlockAll = 3 };
+  uint32_t what = Lock;
+  VirtAddr start;
+  uint64_t length = 0;
+  uint32_t flags = 0;  // of mlock2: MLOCK_*; of mlockall: MCL_*
+  int64_t result = 0;
+  bool operator==(const LockEvent&) const = default;
+};
+// prctl(PR_SET_THP_DISABLE): whether the process gets transparent huge pages.
+struct ThpEvent {
+  uint32_t disable = 0;  // 0: as its areas say; 1: none
+  uint32_t flags = 0;    // with 1: PR_THP_DISABLE_*
+  int64_t result = 0;
+  bool operator==(const ThpEvent&) const = default;
+};
+// process_madvise on one range of a process's memory.
+struct ProcessMadviseEvent {
+  Pid target;  // whose memory it is
+  VirtAddr start;
+  uint64_t length = 0;
+  uint32_t advice = 0;
+  int64_t result = 0;  // bytes advised, or -errno
+  bool operator==(const ProcessMadviseEvent&) const = default;
+};
+// A system call that may change memory, of a kind for which there is no event: a replay leaves it
+// out, and says so.
+struct OtherCallEvent {
+  std::string name;  // "userfaultfd", "shmat", ...
+  int64_t result = 0;
+  bool operator==(const OtherCallEvent&) const = default;
+};
+
 using Event = std::variant<ExecEvent, MmapEvent, MunmapEvent, MprotectEvent, MremapEvent, BrkEvent,
-                           MadviseEvent, ForkEvent, ExitEvent, WaitEvent, SwitchEvent, MarkerEvent>;
+                           MadviseEvent, ForkEvent, ExitEvent, WaitEvent, SwitchEvent, MarkerEvent,
+                           TruncateEvent, FallocateEvent, MsyncEvent, LockEvent, ThpEvent,
+                           ProcessMadviseEvent, OtherCallEvent>;
 
 // The event's name as `trace dump` prints it ("mmap", "fork", ...).
 const char* name_of(const Event& event);

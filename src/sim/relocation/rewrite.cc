@@ -177,18 +177,38 @@ void EventRewriter::mprotect(RelocatedSpace& space, const trace::MprotectEvent& 
   settle(space, pages, out);
 }
 
-void EventRewriter::madvise(RelocatedSpace& space, const trace::MadviseEvent& e,
-                            std::vector<Event>& out) {
+template <class E>
+void EventRewriter::on_range(RelocatedSpace& space, const E& e, bool exact,
+                             std::vector<Event>& out) {
   const auto range = source_range(e.start, e.length);
+  E part = e;
   if (failed(e.result) || !range) {
-    out.emplace_back(trace::MadviseEvent{kNowhere, e.length, e.advice, e.result});
+    part.start = kNowhere;
+    out.emplace_back(part);
     return;
   }
   // Advice for a part of a page is none: other parts must keep their contents.
   const Pages pages = pages_of(space, *range);
-  counters_.partial_pages += pages.shared.size();
-  for (const auto& piece : pieces(space, pages.own))
-    out.emplace_back(trace::MadviseEvent{piece.target, piece.source.bytes(), e.advice, e.result});
+  if (exact) counters_.partial_pages += pages.shared.size();
+  for (const auto& piece : pieces(space, exact ? pages.own : *range)) {
+    part.start = piece.target;
+    part.length = piece.source.bytes();
+    out.emplace_back(part);
+  }
+}
+
+void EventRewriter::madvise(RelocatedSpace& space, const trace::MadviseEvent& e,
+                            std::vector<Event>& out) {
+  on_range(space, e, true, out);
+}
+
+// Of another process's memory only that process knows where it is.
+void EventRewriter::process_madvise(Pid pid, RelocatedSpace& space,
+                                    const trace::ProcessMadviseEvent& e, std::vector<Event>& out) {
+  if (e.target == pid) return on_range(space, e, true, out);
+  trace::ProcessMadviseEvent nowhere = e;
+  nowhere.start = kNowhere;
+  out.emplace_back(nowhere);
 }
 
 void EventRewriter::mremap(Pid pid, RelocatedSpace& space, const trace::MremapEvent& e,
@@ -336,6 +356,17 @@ void EventRewriter::rewrite(Pid pid, RelocatedSpace& space, const Event& event,
     brk(pid, space, *heap, out);
   } else if (const auto* advised = std::get_if<trace::MadviseEvent>(&event)) {
     madvise(space, *advised, out);
+  } else if (const auto* written = std::get_if<trace::MsyncEvent>(&event)) {
+    on_range(space, *written, true, out);
+  } else if (const auto* locked = std::get_if<trace::LockEvent>(&event);
+             locked != nullptr && locked->what <= trace::LockEvent::Unlock) {
+    // Any start will do: the pages that hold the range are meant.
+    trace::LockEvent pages = *locked;
+    pages.start = align_down(locked->start, sides_.source_page);
+    if (locked->length != 0) pages.length += locked->start - pages.start;
+    on_range(space, pages, false, out);
+  } else if (const auto* other = std::get_if<trace::ProcessMadviseEvent>(&event)) {
+    process_madvise(pid, space, *other, out);
   } else {
     out.push_back(event);
   }

@@ -82,6 +82,12 @@ class EventRewriter {
   void brk(Pid pid, RelocatedSpace& space, const trace::BrkEvent& e,
            std::vector<trace::Event>& out);
   void madvise(RelocatedSpace& space, const trace::MadviseEvent& e, std::vector<trace::Event>& out);
+  // The rest of the calls on a range, whose pieces are dealt with alike. `exact`: parts of a page
+  // are left out, as advice for them is none.
+  template <class E>
+  void on_range(RelocatedSpace& space, const E& e, bool exact, std::vector<trace::Event>& out);
+  void process_madvise(Pid pid, RelocatedSpace& space, const trace::ProcessMadviseEvent& e,
+                       std::vector<trace::Event>& out);
 
   const RelocationSides& sides_;
   RelocationCounters& counters_;

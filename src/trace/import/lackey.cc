@@ -50,7 +50,9 @@ What lackey does not tell:
   - The result of a call that was waiting when a signal came: it is never printed, as with a shell's
     wait when its child's end comes as SIGCHLD. Where the program then goes on behind the call, a
     wait is taken to have reaped a child, and a madvise to have worked; an open's file stays unknown.
-  - Memory shared by shmat, and mappings that Valgrind makes for itself.
+  - Memory shared by shmat, and mappings that Valgrind makes for itself. That there was such a call
+    (shmat, userfaultfd, process_madvise, remap_file_pages, mbind, ...) is recorded by its name, and
+    counted by a replay (kernel.calls.left_out). Protection keys are left out of pkey_mprotect.
   - Atomicity. M is a load and store by one instruction, locked or not: `inc` gives M, as
     `lock cmpxchg` does; `lock inc` and `xchg` give a load and an M.
   - Instruction bytes, physical addresses, time, and everything the kernel touches. vfork and

@@ -77,7 +77,7 @@ Process::Reading Process::memory_event(const Call& call, const CallResult& resul
     event =
         MadviseEvent{.start = VirtAddr(a[0]), .length = a[1], .advice = low(a[2]), .result = value};
   } else {
-    return Reading::Other;
+    return other_memory_event(call, result, event);
   }
   return Reading::Done;
 }

@@ -123,6 +123,8 @@ class Process {
   // What a call with a result means (lackey_events.cc).
   enum class Reading : uint8_t { Done, Other, Wrong };
   Reading memory_event(const Call& call, const CallResult& result, Event& event) const;
+  // Those of lackey_memory.cc.
+  Reading other_memory_event(const Call& call, const CallResult& result, Event& event) const;
   Reading process_event(Tid tid, uint64_t number, const Call& call, const CallResult& result,
                         std::vector<Effect>& effects);
   Reading clone_event(Tid tid, uint64_t flags, const Call& call, const CallResult& result,

@@ -241,8 +241,8 @@ INSTANTIATE_TEST_SUITE_P(Ways, WrongChunk,
                                                        [](Chunk& c) {
                                                          c.control = {0, 11, 2, 1, 'm', 3};
                                                        }},
-                                             WrongCase{"UnknownEvent", "unknown event kind 12",
-                                                       [](Chunk& c) { c.control[5] = 12; }},
+                                             WrongCase{"UnknownEvent", "unknown event kind 19",
+                                                       [](Chunk& c) { c.control[5] = 19; }},
                                              WrongCase{"EventTooLong", "longer than the data",
                                                        [](Chunk& c) { c.control[6] = 100; }},
                                              WrongCase{"EventLengthWrong", "length of a marker",

@@ -263,8 +263,22 @@ Event random_event(uint64_t seed, size_t kind) {
       return WaitEvent{Pid(word()), small()};
     case 10:
       return SwitchEvent{CpuId(word())};
-    default:
+    case 11:
       return MarkerEvent{random_text(r)};
+    case 12:
+      return TruncateEvent{small(), number(), result(), random_text(r)};
+    case 13:
+      return FallocateEvent{small(), word(), number(), number(), result(), random_text(r)};
+    case 14:
+      return MsyncEvent{addr(), number(), word(), result()};
+    case 15:
+      return LockEvent{word(), addr(), number(), word(), result()};
+    case 16:
+      return ThpEvent{word(), word(), result()};
+    case 17:
+      return ProcessMadviseEvent{Pid(word()), addr(), number(), word(), result()};
+    default:
+      return OtherCallEvent{random_text(r), result()};
   }
 }
 

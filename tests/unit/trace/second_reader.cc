@@ -229,6 +229,63 @@ Event read_event(uint64_t kind, Cursor& in) {
       return SwitchEvent{CpuId(in.u32())};
     case 11:
       return MarkerEvent{in.text()};
+    case 12: {
+      TruncateEvent e;
+      e.fd = in.s32();
+      e.length = in.u();
+      e.result = in.s();
+      e.file = in.text();
+      return e;
+    }
+    case 13: {
+      FallocateEvent e;
+      e.fd = in.s32();
+      e.mode = in.u32();
+      e.offset = in.u();
+      e.length = in.u();
+      e.result = in.s();
+      e.file = in.text();
+      return e;
+    }
+    case 14: {
+      MsyncEvent e;
+      e.start = in.addr();
+      e.length = in.u();
+      e.flags = in.u32();
+      e.result = in.s();
+      return e;
+    }
+    case 15: {
+      LockEvent e;
+      e.what = in.u32();
+      e.start = in.addr();
+      e.length = in.u();
+      e.flags = in.u32();
+      e.result = in.s();
+      return e;
+    }
+    case 16: {
+      ThpEvent e;
+      e.disable = in.u32();
+      e.flags = in.u32();
+      e.result = in.s();
+      return e;
+    }
+    case 17: {
+      ProcessMadviseEvent e;
+      e.target = Pid(in.u32());
+      e.start = in.addr();
+      e.length = in.u();
+      e.advice = in.u32();
+      e.result = in.s();
+      return e;
+    }
+    case 18: {
+      OtherCallEvent e;
+      e.name = in.text();
+      e.result = in.s();
+      return e;
+    }
     default:
       throw std::runtime_error("unknown event");
   }

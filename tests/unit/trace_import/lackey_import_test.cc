@@ -116,6 +116,38 @@ TEST(LackeyImport, MemoryEvents) {
                           "7/7 mmap 2000 1 prot 1 flags 18 fd -1 at 0 = -9", "7/7 exit 0"));
 }
 
+// Locks, files that change, what a process says of itself; and what there is no event for.
+TEST(LackeyImport, OtherMemoryEvents) {
+  const Imported got = import_one(
+      "SYSCALL[7,1](257) sys_openat ( 4294967196, 0x10a004(/tmp/f), 66 ) --> [async] ... \n"
+      "SYSCALL[7,1](257) ... [async] --> Success(0x3) \n"
+      "SYSCALL[7,1](77) sys_ftruncate ( 3, 8192 ) --> [async] ... \n"
+      "SYSCALL[7,1](77) ... [async] --> Success(0x0) \n"
+      "SYSCALL[7,1](76) sys_truncate ( 0x10a004(/tmp/g), 4096 ) --> [async] ... \n"
+      "SYSCALL[7,1](76) ... [async] --> Success(0x0) \n"
+      "SYSCALL[7,1](285) sys_fallocate ( 3, 3, 4096, 8192 )[sync] --> Success(0x0) \n"
+      "SYSCALL[7,1](26) sys_msync ( 0x4a2c000, 4096, 4 ) --> [async] ... \n"
+      "SYSCALL[7,1](26) ... [async] --> Success(0x0) \n"
+      "SYSCALL[7,1](149) sys_mlock ( 0x4a2c000, 100 ) --> [async] ... \n"
+      "SYSCALL[7,1](149) ... [async] --> Success(0x0) \n"
+      "SYSCALL[7,1](150) sys_munlock ( 0x4a2c000, 100 )[sync] --> Success(0x0) \n"
+      "SYSCALL[7,1](151) sys_mlockall ( 3 )[sync] --> Success(0x0) \n"
+      "SYSCALL[7,1](152) sys_munlockall ( )[sync] --> Success(0x0) \n"
+      "SYSCALL[7,1](157) sys_prctl ( 41, 1, 0, 0, 0 )[sync] --> Success(0x0) \n"
+      "SYSCALL[7,1](157) sys_prctl ( 15, 4096 )[sync] --> Success(0x0) \n"
+      "SYSCALL[7,1](323) sys_userfaultfd ( 0 )[sync] --> Success(0x4) \n"
+      "SYSCALL[7,1](30) sys_shmat ( 0, 0x0, 0 )[sync] --> Failure(0x16) \n" +
+      exit_group(7, 0));
+  EXPECT_THAT(
+      got.records,
+      ElementsAre("7/7 exec prog [prog]", "7/7 truncate fd 3 8192 = 0 /tmp/f",
+                  "7/7 truncate fd -1 4096 = 0 /tmp/g",
+                  "7/7 fallocate fd 3 mode 3 4096 8192 = 0 /tmp/f", "7/7 msync 4a2c000 4096 4 = 0",
+                  "7/7 mlock 0 4a2c000 100 0 = 0", "7/7 mlock 1 4a2c000 100 0 = 0",
+                  "7/7 mlock 2 0 0 3 = 0", "7/7 mlock 3 0 0 0 = 0", "7/7 thp 1 0 = 0",
+                  "7/7 other userfaultfd = 4", "7/7 exit 0"));
+}
+
 TEST(LackeyImport, FileNamesFollowDescriptors) {
   const std::string map =
       "SYSCALL[7,1](9) sys_mmap ( 0x0, 4096, 1, 2, {}, 0 ) --> [pre-success] "

@@ -56,6 +56,30 @@ inline std::string text_of(const Event& event) {
       return fmt::format("switch {}", e.cpu.value());
     }
     std::string operator()(const MarkerEvent& e) const { return "marker " + e.text; }
+    std::string operator()(const TruncateEvent& e) const {
+      return fmt::format("truncate fd {} {} = {} {}", e.fd, e.length, e.result, e.file);
+    }
+    std::string operator()(const FallocateEvent& e) const {
+      return fmt::format("fallocate fd {} mode {} {} {} = {} {}", e.fd, e.mode, e.offset, e.length,
+                         e.result, e.file);
+    }
+    std::string operator()(const MsyncEvent& e) const {
+      return fmt::format("msync {:x} {} {} = {}", e.start.value(), e.length, e.flags, e.result);
+    }
+    std::string operator()(const LockEvent& e) const {
+      return fmt::format("mlock {} {:x} {} {} = {}", e.what, e.start.value(), e.length, e.flags,
+                         e.result);
+    }
+    std::string operator()(const ThpEvent& e) const {
+      return fmt::format("thp {} {} = {}", e.disable, e.flags, e.result);
+    }
+    std::string operator()(const ProcessMadviseEvent& e) const {
+      return fmt::format("process_madvise {} {:x} {} {} = {}", e.target.value(), e.start.value(),
+                         e.length, e.advice, e.result);
+    }
+    std::string operator()(const OtherCallEvent& e) const {
+      return fmt::format("other {} = {}", e.name, e.result);
+    }
   } visitor;
   return std::visit(visitor, event);
 }
