@@ -38,6 +38,9 @@ class AddressSpace {
   uint64_t root_bytes = 0;
   uint64_t vmas_accounted = 0;  // of vmas.size(), in the kernel's total
   uint32_t lock_flags = 0;      // what new areas get (mlockall with MCL_FUTURE)
+  // prctl(PR_SET_THP_DISABLE): None: areas decide; kept by fork and exec.
+  enum class ThpDisabled : uint8_t { None, All, ExceptAdvised };
+  ThpDisabled thp_disabled = ThpDisabled::None;
 
   // Transparent huge pages: leaves of that size, and the table memory set aside so that each of
   // them can be split (Linux: the deposited tables). core.h keeps them in step.

@@ -6,6 +6,7 @@
 #include "kernel/linux_abi.h"
 #include "kernel/mapping.h"
 #include "kernel/reclaim.h"
+#include "kernel/truncate.h"
 
 namespace mmusim::kernel {
 
@@ -60,6 +61,15 @@ int64_t hint_reclaim(Core& core, AddressSpace& mm, VirtRange range, ReclaimAdvic
   });
 }
 
+// A hole in what is shown, for all who show it. Pages of the pool cannot be had back that way here,
+// where Linux's hugetlbfs punches them out.
+int64_t remove(Core& core, const Vma& vma, VirtRange part) {
+  if (vma.has(kVmLocked | kVmHugeTlb) || vma.is_anonymous()) return -kEINVAL;
+  if (!vma.is_shared()) return -kEACCES;
+  const uint64_t offset = (vma.pgoff << core.page().log2()) + (part.begin - vma.start);
+  return allocate_file(core, vma.file, kFallocPunchHole | kFallocKeepSize, offset, part.bytes());
+}
+
 }  // namespace
 
 int64_t advise(FaultContext context, VirtRange range, uint32_t advice) {
@@ -111,8 +121,10 @@ int64_t advise(FaultContext context, VirtRange range, uint32_t advice) {
       return hint_reclaim(core, mm, range, ReclaimAdvice::Cold);
     case kAdvicePageOut:
       return hint_reclaim(core, mm, range, ReclaimAdvice::PageOut);
-    case kAdviceWillNeed:
     case kAdviceRemove:
+      return each_area(mm, range,
+                       [&](const Vma& vma, VirtRange part) { return remove(core, vma, part); });
+    case kAdviceWillNeed:
       return 0;
     default:
       return -kEINVAL;

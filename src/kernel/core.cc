@@ -27,10 +27,11 @@ void Settings::declare(config::Schema& schema) {
   schema.size("kernel.fault_around", 64 << 10,
               "Bytes of a file that one read fault maps; one page switches it off.", 1 << 10,
               1 << 21);
-  schema.number("kernel.folio_order", 0,
-                "log2 of the pages a fault on a regular file maps as one folio; 0 is the classic "
-                "page cache.",
-                0, 9);
+  schema.number(
+      "kernel.folio_order", 0,
+      "log2 of the pages of a regular file that are kept, and where they fit mapped, as one "
+      "folio; 0 is the classic page cache.",
+      0, 9);
   schema.choice("kernel.files", "hot", {"hot", "cold"},
                 "Whether files are in memory when first touched (minor faults) or have to be read "
                 "(major faults and read-ahead).");

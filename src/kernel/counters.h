@@ -38,7 +38,22 @@ enum class Ignored : uint8_t {
   kCount,
 };
 
-enum class Call : uint8_t { Mmap, Munmap, Mprotect, Mremap, Brk, Madvise, Mlock, Munlock, kCount };
+enum class Call : uint8_t {
+  Mmap,
+  Munmap,
+  Mprotect,
+  Mremap,
+  Brk,
+  Madvise,
+  Mlock,
+  Munlock,
+  Truncate,
+  Fallocate,
+  Msync,
+  Thp,  // prctl(PR_SET_THP_DISABLE)
+  ProcessMadvise,
+  kCount,
+};
 
 template <class Enum>
 struct CountBy {
@@ -120,6 +135,7 @@ struct Counters {
   uint64_t replaced = 0;
   uint64_t unnamed_files = 0;
   CountBy<Ignored> ignored;
+  uint64_t left_out = 0;  // recorded calls of a kind that is not modelled
 };
 
 }  // namespace mmusim::kernel

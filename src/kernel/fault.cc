@@ -192,7 +192,7 @@ FaultOutcome try_fault(FaultContext& c, Vma& vma, VirtAddr va, AccessKind kind) 
     else
       join_tables(c.core, c.mm, vma, page);
   }
-  const bool huge_wanted = huge_allowed(c.core, vma, page);
+  const bool huge_wanted = !thp_disabled(c.mm, vma) && huge_allowed(c.core, vma, page);
   if (huge_wanted && !c.mm.table->find(page).has_slot) {
     if (const auto outcome = map_huge(c, vma, page, kind)) return *outcome;
   }

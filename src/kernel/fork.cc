@@ -143,6 +143,7 @@ std::unique_ptr<AddressSpace> fork_space(Core& core, AddressSpace& parent) {
   child->brk_start = parent.brk_start;
   child->brk = parent.brk;
   child->stack_top = parent.stack_top;
+  child->thp_disabled = parent.thp_disabled;
   core.set_program(*child, parent.program);
   TableCopy tables(core, parent, *child);
   for (const auto& [start, vma] : parent.vmas.areas()) {

@@ -270,6 +270,7 @@ Collapse collapse_block(FaultContext& c, Vma& vma, VirtAddr base) {
 
 int64_t collapse(FaultContext c, Vma& vma, VirtRange range) {
   if (!c.core.huge() || !vma.is_anonymous() || vma.has(kVmNoHugePage)) return -kEINVAL;
+  if (c.mm.thp_disabled == AddressSpace::ThpDisabled::All) return -kEINVAL;
   if (vma.anon == AnonVmaId(0)) return -kEINVAL;  // no page of its own was ever there
   const PageShift size = *c.core.huge();
   const VirtAddr last = align_down(vma.end, size);

@@ -24,6 +24,13 @@ inline bool huge_allowed(const Core& core, const Vma& vma, VirtAddr page) {
   return base >= vma.start && base < vma.end && vma.end - base >= core.huge()->bytes();
 }
 
+// Whether the process wants none there (prctl(PR_SET_THP_DISABLE)).
+inline bool thp_disabled(const AddressSpace& mm, const Vma& vma) {
+  using Disabled = AddressSpace::ThpDisabled;
+  return mm.thp_disabled == Disabled::All ||
+         (mm.thp_disabled == Disabled::ExceptAdvised && !vma.has(kVmHugePage));
+}
+
 // A fault at an untouched page of an area where huge_allowed(). Nothing: base pages must do.
 std::optional<FaultOutcome> map_huge(FaultContext& c, Vma& vma, VirtAddr page, AccessKind kind);
 

@@ -70,20 +70,37 @@ enum Advice : uint32_t {
   kAdviceCollapse = 25,
 };
 
+enum Sync : uint32_t { kMsAsync = 1, kMsInvalidate = 2, kMsSync = 4 };  // msync
+
+// fallocate.
+enum Falloc : uint32_t {
+  kFallocKeepSize = 0x01,
+  kFallocPunchHole = 0x02,
+  kFallocZeroRange = 0x10,
+};
+
+// prctl(PR_SET_THP_DISABLE), Linux 6.18: but for areas advised to have huge pages.
+inline constexpr uint32_t kThpDisableExceptAdvised = 2;
+
 enum Clone : uint64_t { kCloneVm = 0x100, kCloneVfork = 0x4000, kCloneThread = 0x10000 };
 
 // Negated, these are results.
 enum ErrorNumber : int64_t {
   kEPERM = 1,
   kESRCH = 3,
+  kEBADF = 9,
   kECHILD = 10,
   kEAGAIN = 11,
   kENOMEM = 12,
   kEACCES = 13,
   kEFAULT = 14,
+  kEBUSY = 16,
   kEEXIST = 17,
   kEINVAL = 22,
+  kEFBIG = 27,
+  kENOSPC = 28,
   kEOVERFLOW = 75,
+  kEOPNOTSUPP = 95,
 };
 
 }  // namespace mmusim::kernel::abi

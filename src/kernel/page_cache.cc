@@ -33,6 +33,12 @@ FileId PageCache::named(std::string_view name, FileKind kind) {
   return id;
 }
 
+std::optional<FileId> PageCache::known(std::string_view name) const {
+  const auto found = names_.find(name);
+  if (found == names_.end()) return std::nullopt;
+  return found->second;
+}
+
 FileId PageCache::unnamed(FileKind kind, int32_t fd) {
   const FileId id = add(kind);
   file(id).fd = fd;

@@ -34,6 +34,8 @@ class PageCache {
 
   // The file of that name, made if new.
   FileId named(std::string_view name, FileKind kind);
+  // The same if there is one.
+  [[nodiscard]] std::optional<FileId> known(std::string_view name) const;
   // A new file nobody else can name.
   FileId unnamed(FileKind kind, int32_t fd = -1);
 

@@ -1,5 +1,6 @@
 #include "kernel/replay.h"
 
+#include <algorithm>
 #include <variant>
 
 #include "kernel/advise.h"
@@ -7,6 +8,8 @@
 #include "kernel/linux_abi.h"
 #include "kernel/lock.h"
 #include "kernel/mapping.h"
+#include "kernel/truncate.h"
+#include "kernel/writeback.h"
 
 namespace mmusim::kernel {
 
@@ -31,6 +34,13 @@ class Replayer {
   void operator()(const trace::WaitEvent& e);
   void operator()(const trace::SwitchEvent& e) { system_.recorded(thread_, e.cpu); }
   void operator()(const trace::MarkerEvent&) {}
+  void operator()(const trace::TruncateEvent& e);
+  void operator()(const trace::FallocateEvent& e);
+  void operator()(const trace::MsyncEvent& e);
+  void operator()(const trace::LockEvent& e);
+  void operator()(const trace::ThpEvent& e);
+  void operator()(const trace::ProcessMadviseEvent& e);
+  void operator()(const trace::OtherCallEvent&) { ++core_.counters.left_out; }
 
  private:
   // The caller's process, which goes on here.
@@ -71,6 +81,8 @@ class Replayer {
     check(unmap_range(core_, mm(), range));
   }
   FileId file_of(const trace::MmapEvent& e, VirtRange range);
+  // The file a call names that does not map it; 0: nobody has mapped it so far.
+  FileId known_file(const std::string& name, int32_t fd);
   void from_pool(Mapping& mapping, bool noreserve);
   void resize(VirtRange old_range, VirtRange new_range);
 
@@ -123,7 +135,7 @@ void Replayer::operator()(const trace::MmapEvent& e) {
     ignore(Ignored::BadRange);
     return;
   }
-  Mapping mapping{*range, vm_flags(e.prot, e.flags), FileId(0),
+  Mapping mapping{*range, vm_flags(e.prot, e.flags) | mm().lock_flags, FileId(0),
                   has_file ? core_.pages(e.offset) : 0};
   if (!has_file && (e.flags & kMapHugeTlb) != 0) from_pool(mapping, (e.flags & kMapNoReserve) != 0);
   if ((mapping.flags & kVmHugeTlb) == 0) mapping.file = file_of(e, *range);
@@ -228,11 +240,12 @@ void Replayer::operator()(const trace::BrkEvent& e) {
   }
   if (new_end > old_end) {
     clear_way({old_end, new_end});
-    const uint32_t flags = kVmRead | kVmWrite | kVmAccount;
+    const uint32_t flags = kVmRead | kVmWrite | kVmAccount | space.lock_flags;
     if (map_area(core_, space, {{old_end, new_end}, flags, FileId(0), 0}) != 0) {
       ignore(Ignored::TooManyAreas);
       return;
     }
+    populate_locked(context(), {old_end, new_end});
   } else if (new_end < old_end) {
     check(unmap_range(core_, space, {new_end, old_end}));
   }
@@ -246,6 +259,81 @@ void Replayer::operator()(const trace::MadviseEvent& e) {
   const int64_t result = advise(context(), *range, e.advice);
   if (result == -kEINVAL) ignore(Ignored::Unsupported);
   if (result == -kENOMEM) ignore(Ignored::TooManyAreas);
+}
+
+FileId Replayer::known_file(const std::string& name, int32_t fd) {
+  if (!name.empty()) {
+    const FileId file = core_.cache.known(name).value_or(FileId(0));
+    const bool special = file != FileId(0) && core_.cache.file(file).kind > FileKind::Shmem;
+    return special ? FileId(0) : file;
+  }
+  for (const auto& [start, vma] : mm().vmas.areas()) {
+    if (vma.is_anonymous() || fd < 0) continue;
+    const File& file = core_.cache.file(vma.file);
+    if (file.hidden && file.fd == fd) return vma.file;
+  }
+  return FileId(0);
+}
+
+// Of a file that nobody has mapped nothing is known, and nothing need be.
+void Replayer::operator()(const trace::TruncateEvent& e) {
+  if (!executed(Call::Truncate, e.result)) return;
+  const FileId file = known_file(e.file, e.fd);
+  if (file != FileId(0)) truncate_file(core_, file, std::min<uint64_t>(e.length, INT64_MAX));
+}
+
+void Replayer::operator()(const trace::FallocateEvent& e) {
+  if (!executed(Call::Fallocate, e.result)) return;
+  const FileId file = known_file(e.file, e.fd);
+  if (file == FileId(0)) return;
+  const int64_t result = allocate_file(core_, file, e.mode, e.offset, e.length);
+  if (result == -kENOMEM)
+    ignore(Ignored::NoMemory);
+  else if (result != 0)
+    ignore(Ignored::Unsupported);
+}
+
+void Replayer::operator()(const trace::MsyncEvent& e) {
+  if (!executed(Call::Msync, e.result) || e.length == 0) return;
+  if (const auto range = mapped_range(e.start, e.length))
+    static_cast<void>(sync_range(core_, mm(), *range, e.flags & kMsSync));
+}
+
+void Replayer::operator()(const trace::LockEvent& e) {
+  const bool locks = e.what == trace::LockEvent::Lock || e.what == trace::LockEvent::LockAll;
+  if (e.what > trace::LockEvent::UnlockAll) return ignore(Ignored::Unsupported);
+  if (!executed(locks ? Call::Mlock : Call::Munlock, e.result)) return;
+  const bool all = e.what >= trace::LockEvent::LockAll;
+  const bool on_fault = (e.flags & (all ? uint32_t{kMclOnFault} : uint32_t{kMlockOnFault})) != 0;
+  const uint32_t flags = !locks ? 0 : on_fault ? uint32_t{kVmLocks} : uint32_t{kVmLocked};
+  if (all) {
+    const bool future = locks && (e.flags & kMclFuture) != 0;
+    static_cast<void>(
+        lock_all(context(), !locks || (e.flags & kMclCurrent) != 0, flags, future ? flags : 0));
+    return;
+  }
+  const VirtAddr start = align_down(e.start, core_.page());
+  if (e.length == 0 || e.length > UINT64_MAX - (e.start - start)) return;
+  if (const auto range = mapped_range(start, e.length + (e.start - start)))
+    if (lock_range(context(), *range, flags) == -kEAGAIN) ignore(Ignored::NoMemory);
+}
+
+void Replayer::operator()(const trace::ThpEvent& e) {
+  using Disabled = AddressSpace::ThpDisabled;
+  if (!executed(Call::Thp, e.result)) return;
+  mm().thp_disabled = e.disable == 0                        ? Disabled::None
+                      : e.flags == kThpDisableExceptAdvised ? Disabled::ExceptAdvised
+                                                            : Disabled::All;
+}
+
+void Replayer::operator()(const trace::ProcessMadviseEvent& e) {
+  if (!executed(Call::ProcessMadvise, e.result) || e.length == 0) return;
+  Process* target = system_.find(e.target);
+  if (target == nullptr || target->mm == nullptr) return ignore(Ignored::UnknownThread);
+  const auto range = core_.user_range(e.start, e.length);
+  if (!range) return ignore(Ignored::BadRange);
+  const int64_t result = advise(system_.context(*target, cpu_), *range, e.advice);
+  if (result == -kEINVAL) ignore(Ignored::Unsupported);
 }
 
 void Replayer::operator()(const trace::ForkEvent& e) {

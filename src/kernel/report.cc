@@ -36,8 +36,9 @@ constexpr Words kIgnored[] = {
 };
 static_assert(std::size(kIgnored) == static_cast<size_t>(Ignored::kCount));
 
-constexpr const char* kCalls[] = {"mmap", "munmap",  "mprotect", "mremap",
-                                  "brk",  "madvise", "mlock",    "munlock"};
+constexpr const char* kCalls[] = {"mmap",    "munmap", "mprotect",       "mremap",   "brk",
+                                  "madvise", "mlock",  "munlock",        "truncate", "fallocate",
+                                  "msync",   "thp",    "process_madvise"};
 static_assert(std::size(kCalls) == static_cast<size_t>(Call::kCount));
 
 constexpr const char* kKinds[] = {"anon", "file", "shmem"};
@@ -166,6 +167,13 @@ void report_counters(const Core& core, stats::Report& report) {
         std::string("System calls ") + kCalls[i] + ", failed ones included.");
   add("calls.failed", c.failed_calls, "calls",
       "Memory system calls that returned an error (or were recorded so, and not carried out).");
+
+  add("calls.left_out", c.left_out, "calls",
+      "Recorded calls of kinds that are not modelled (userfaultfd, shmat, ...), not carried out.");
+  add("files.truncated", c.truncations, "calls", "Times a file got another length.");
+  add("files.holes", c.holes, "holes",
+      "Holes punched into files, by fallocate or madvise(REMOVE).");
+  add("files.synced", c.written_back, "pages", "Pages of dirty folios written back by msync.");
 
   add("flushes.range", c.flush_ranges, "flushes", "TLB flushes of a range asked for.");
   add("flushes.range_pages", c.flush_pages, "pages", "Pages these ranges cover, at their stride.",

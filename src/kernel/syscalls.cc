@@ -262,20 +262,22 @@ int64_t Syscalls::mremap(trace::ThreadId thread, VirtAddr old_start, uint64_t ol
                do_mremap(caller(thread), old_start, old_length, new_length, flags, new_start));
 }
 
-int64_t Syscalls::madvise(trace::ThreadId thread, VirtAddr start, uint64_t length,
-                          uint32_t advice) {
-  Process& process = caller(thread);
+int64_t Syscalls::advise_in(Process& process, VirtAddr start, uint64_t length, uint32_t advice) {
   Core& core = system_->core;
-  if (!is_aligned(start, core.page())) return count(Call::Madvise, -kEINVAL);
+  if (!is_aligned(start, core.page())) return -kEINVAL;
   // Advice Linux does not know is refused even for nothing.
   const VirtRange nothing{start, start};
-  if (length == 0)
-    return count(Call::Madvise, advise(system_->context(process, cpu_), nothing, advice));
+  if (length == 0) return advise(system_->context(process, cpu_), nothing, advice);
   const auto range = core.user_range(start, length);
-  if (!range) return count(Call::Madvise, -kEINVAL);
+  if (!range) return -kEINVAL;
   const bool covered = process.mm->vmas.covers(*range);
   const int64_t result = advise(system_->context(process, cpu_), *range, advice);
-  return count(Call::Madvise, result == 0 && !covered ? -kENOMEM : result);
+  return result == 0 && !covered ? -kENOMEM : result;
+}
+
+int64_t Syscalls::madvise(trace::ThreadId thread, VirtAddr start, uint64_t length,
+                          uint32_t advice) {
+  return count(Call::Madvise, advise_in(caller(thread), start, length, advice));
 }
 
 // Any start will do: the pages that hold the range are meant.

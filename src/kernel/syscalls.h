@@ -43,6 +43,17 @@ class Syscalls {
   int64_t munlock(trace::ThreadId thread, VirtAddr start, uint64_t length);
   int64_t mlockall(trace::ThreadId thread, uint32_t flags);
   int64_t munlockall(trace::ThreadId thread);
+  int64_t msync(trace::ThreadId thread, VirtAddr start, uint64_t length, uint32_t flags);
+  // Advice on the memory of a process, of one range: bytes advised. -ESRCH: no such process;
+  // -EINVAL: advice that is only given to oneself.
+  int64_t process_madvise(trace::ThreadId thread, Pid target, VirtAddr start, uint64_t length,
+                          uint32_t advice);
+  // prctl(PR_SET_THP_DISABLE).
+  int64_t disable_thp(trace::ThreadId thread, uint64_t disable, uint64_t flags);
+  // On files that open() made. -EBADF: none.
+  int64_t ftruncate(trace::ThreadId thread, FileId file, uint64_t length);
+  int64_t fallocate(trace::ThreadId thread, FileId file, uint32_t mode, uint64_t offset,
+                    uint64_t length);
   // The break after the call; the old one if it could not be moved.
   int64_t brk(trace::ThreadId thread, VirtAddr requested);
 
@@ -71,6 +82,7 @@ class Syscalls {
                                        VirtAddr hint) const;
   int64_t lock(trace::ThreadId thread, VirtAddr start, uint64_t length, uint32_t locks);
   int64_t count(Call call, int64_t result);
+  int64_t advise_in(Process& process, VirtAddr start, uint64_t length, uint32_t advice);
   int64_t do_mmap(Process& process, VirtAddr hint, uint64_t length, uint32_t prot, uint32_t flags,
                   FileId file, uint64_t offset);
   int64_t do_mremap(Process& process, VirtAddr old_start, uint64_t old_length, uint64_t new_length,

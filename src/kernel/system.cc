@@ -206,6 +206,7 @@ AddressSpace& System::replace_space(CpuId cpu_id, trace::ThreadId thread) {
   for (const Tid tid : process.threads)
     if (tid != thread.tid) scheduler.ended({thread.pid, tid});
   AddressSpace* old = process.mm;
+  const auto thp = old == nullptr ? AddressSpace::ThpDisabled::None : old->thp_disabled;
   AddressSpace* fresh = new_space();
   if (fresh == nullptr) {
     process.mm = nullptr;
@@ -213,6 +214,7 @@ AddressSpace& System::replace_space(CpuId cpu_id, trace::ThreadId thread) {
     old = nullptr;
     fresh = &new_space_or_error(process.pid);
   }
+  fresh->thp_disabled = thp;
   process.mm = fresh;
   process.threads = {thread.tid};
   run(cpu_id, thread);

@@ -15,12 +15,18 @@
 
 namespace mmusim::kernel {
 
-// The file has so many pages from now on.
-void truncate_file(Core& core, FileId file, uint64_t pages);
+// The file has so many bytes from now on.
+void truncate_file(Core& core, FileId file, uint64_t bytes);
 
-// The pages of the span hold nothing any more; the length stays (FALLOC_FL_PUNCH_HOLE with
-// FALLOC_FL_KEEP_SIZE, MADV_REMOVE).
-void punch_hole(Core& core, FileId file, PageSpan span);
+// The bytes hold nothing any more; the length stays (FALLOC_FL_PUNCH_HOLE with FALLOC_FL_KEEP_SIZE,
+// MADV_REMOVE). Of a page of which only a part goes nothing is unmapped.
+void punch_hole(Core& core, FileId file, uint64_t offset, uint64_t bytes);
+
+// fallocate: holes and ranges of zeros are punched; else the file gets as long as is said. Pages of
+// files on disk that this makes are not in memory, those of memory are. -EOPNOTSUPP: ranges that
+// are cut out or put in (FALLOC_FL_COLLAPSE_RANGE, INSERT_RANGE) and whatever else; -ENOSPC: more
+// memory than there is.
+int64_t allocate_file(Core& core, FileId file, uint32_t mode, uint64_t offset, uint64_t bytes);
 
 }  // namespace mmusim::kernel
 

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <vector>
 
+#include "kernel/linux_abi.h"
 #include "kernel/zap.h"
 
 namespace mmusim::kernel {
@@ -86,6 +87,31 @@ void write_back(Core& core, FileId id, PageSpan span) {
     core.counters.written_back += pages.pages();
     file.clean(pages);
   }
+}
+
+int64_t sync_range(Core& core, AddressSpace& mm, VirtRange range, uint32_t flags) {
+  constexpr uint32_t kKnown = abi::kMsAsync | abi::kMsInvalidate | abi::kMsSync;
+  constexpr uint32_t kBoth = abi::kMsAsync | abi::kMsSync;
+  if ((flags & ~kKnown) != 0 || (flags & kBoth) == kBoth) return -abi::kEINVAL;
+  int64_t result = 0;
+  for (VirtAddr at = range.begin; at < range.end;) {
+    const Vma* vma = mm.vmas.find_from(at);
+    if (vma == nullptr) return -abi::kENOMEM;
+    if (vma->start > at) {
+      result = -abi::kENOMEM;
+      if (flags == abi::kMsAsync) return result;
+      at = vma->start;
+      if (at >= range.end) return result;
+    }
+    if ((flags & abi::kMsInvalidate) != 0 && vma->has(kVmLocked)) return -abi::kEBUSY;
+    const VirtAddr end = std::min(range.end, vma->end);
+    const uint64_t first = vma->pgoff + core.pages(at - vma->start);
+    const bool written = (flags & abi::kMsSync) != 0 && vma->is_shared() && !vma->is_anonymous();
+    const FileId file = vma->file;
+    if (written) write_back(core, file, {first, first + core.pages(end - at)});
+    at = end;
+  }
+  return result;
 }
 
 }  // namespace mmusim::kernel

@@ -26,6 +26,11 @@ void note_written(Core& core, const Vma& vma, VirtAddr page);
 // Writes back the dirty folios that reach into the span.
 void write_back(Core& core, FileId file, PageSpan span);
 
+// msync of a range that is page-aligned; empty: nothing. -EINVAL: flags nobody knows, or two that
+// exclude each other; -EBUSY: MS_INVALIDATE of a locked area; -ENOMEM: a hole, after the rest was
+// written (with MS_ASYNC alone: at the hole).
+int64_t sync_range(Core& core, AddressSpace& mm, VirtRange range, uint32_t flags);
+
 }  // namespace mmusim::kernel
 
 #endif  // MMUSIM_KERNEL_WRITEBACK_H_

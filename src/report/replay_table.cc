@@ -171,6 +171,8 @@ constexpr Line kKernelLines[] = {
     {"kernel.faults.major", "major faults", false},
     {"kernel.refused", "faults refused", false},
     {"kernel.no_memory", "faults without memory", false},
+    {"kernel.calls.left_out", "calls of unknown kinds, left out", false},
+    {"kernel.ignored.unsupported", "events not modelled, left out", false},
     {"kernel.forks.entries", "entries copied by forks", false},
     {"kernel.rss.total_peak", "resident memory, peak", true},
     {"kernel.page_tables.peak", "page tables, peak", true},

@@ -1,47 +1,11 @@
 // Files on disk: which pages a fault maps, by folio, area, leaf table and end of file; what is read
 // when it is not in memory. All values are of Linux 6.18 on ext4, read from /proc/self/pagemap.
-#include "kernel/script.h"
+#include "kernel/disk_file.h"
 
 namespace mmusim::kernel::testing {
 namespace {
 
-using Spans = std::vector<std::pair<uint64_t, uint64_t>>;
-
-class DiskFile : public ::testing::Test {
- protected:
-  static std::string settings(const char* more = "") {
-    return std::string("[kernel]\nimply = false\nfolio_order = 8\nreadahead = 8M\n") + more;
-  }
-  // A file of so many pages, the whole of it mapped at kBase.
-  void make(Machine& m, uint64_t pages, uint32_t type = kMapShared) {
-    m_ = &m;
-    file_ = m.sys().open("/f", pages * kPage);
-    map(pages, type);
-  }
-  void map(uint64_t pages, uint32_t type = kMapShared) {
-    pages_ = pages;
-    ASSERT_EQ(m_->sys().mmap(kP1, VirtAddr(kBase), pages * kPage, kRw, type | kMapFixed, file_),
-              static_cast<int64_t>(kBase));
-  }
-  void unmap() { ASSERT_EQ(m_->sys().munmap(kP1, VirtAddr(kBase), pages_ * kPage), 0); }
-  void read(uint64_t page) { ASSERT_EQ(m_->load(kP1, kBase + page * kPage), Result::Ok) << page; }
-  void write(uint64_t page) { ASSERT_EQ(m_->store(kP1, kBase + page * kPage), Result::Ok) << page; }
-  [[nodiscard]] Spans mapped() const {
-    Spans spans;
-    for (uint64_t i = 0; i < pages_; ++i) {
-      if (m_->mm(1).table->peek(VirtAddr(kBase + i * kPage)).entry == pt::kNone) continue;
-      if (spans.empty() || spans.back().second != i) spans.emplace_back(i, i);
-      spans.back().second = i + 1;
-    }
-    return spans;
-  }
-  [[nodiscard]] uint64_t major() const { return m_->process(1).faults.major; }
-  [[nodiscard]] uint64_t minor() const { return m_->process(1).faults.minor; }
-
-  Machine* m_ = nullptr;
-  FileId file_;
-  uint64_t pages_ = 0;
-};
+using DiskFile = DiskFileTest;
 
 // 700 pages are folios of 256, 256, 128, 32, 16, 8 and 4.
 TEST_F(DiskFile, TailsHaveSmallerFolios) {

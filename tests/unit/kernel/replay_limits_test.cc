@@ -100,7 +100,7 @@ TEST(ReplayFuzz, HostileEvents) {
       SCOPED_TRACE("step " + std::to_string(i));
       const CpuId cpu(static_cast<uint32_t>(r.below(3)));
       trace::Event event = trace::MarkerEvent{};
-      switch (r.below(12)) {
+      switch (r.below(17)) {
         case 0: {
           trace::ExecEvent e;
           if (r.below(2) == 0) e.program = "p" + std::to_string(r.below(3));
@@ -155,6 +155,27 @@ TEST(ReplayFuzz, HostileEvents) {
           break;
         case 10:
           event = trace::ExitEvent{0, r.below(2) == 0};
+          break;
+        case 11:
+          event = trace::TruncateEvent{-1, length(), 0, r.below(2) == 0 ? "/f" : "/dev/shm/g"};
+          break;
+        case 12:
+          event = trace::FallocateEvent{-1,
+                                        bits() & 0x1b,
+                                        r.below(2) == 0 ? value() : length(),
+                                        length(),
+                                        0,
+                                        r.below(2) == 0 ? "/f" : "/dev/shm/g"};
+          break;
+        case 13:
+          event = trace::MsyncEvent{VirtAddr(value()), length(), bits() & 7, 0};
+          break;
+        case 14:
+          event = trace::LockEvent{bits() % 5, VirtAddr(value()), length(), bits() & 7, 0};
+          break;
+        case 15:
+          event =
+              trace::ProcessMadviseEvent{thread().pid, VirtAddr(value()), length(), bits() % 30, 0};
           break;
         default:
           event = trace::WaitEvent{thread().pid, 0};
