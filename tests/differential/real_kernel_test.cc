@@ -99,6 +99,15 @@ TEST_F(RealKernel, RandomScripts) {
   random_scripts(abilities(), 200);
 }
 
+// Files on disk, which come in folios, and files that change under their mappings.
+TEST_F(RealKernel, RandomScriptsOfFiles) {
+  if (!features().folio_order_known || features().readahead == 0) return;
+  differential::Abilities with_files = abilities();
+  with_files.disk = true;
+  with_files.change_files = true;
+  random_scripts(with_files, 200);
+}
+
 std::vector<std::string> scripts_in(const char* folder) {
   std::vector<std::string> scripts;
   for (const auto& entry : std::filesystem::directory_iterator(folder))

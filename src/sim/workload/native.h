@@ -42,6 +42,7 @@ struct NativeFeatures {
   uint64_t max_map_count = 65530;  // kernel.max_map_count, less the areas a process has of its own
   unsigned folio_order = 0;        // kernel.folio_order, of files in the directory
   bool folio_order_known = false;  // else they could not be made, or are of mixed orders
+  uint64_t readahead = 0;          // kernel.readahead, likewise; 0: not known
   uint64_t huge_pages_free = 0;    // of the hugetlb pool, reserved for nobody, of the default size
   bool can_lock = false;           // may lock much memory
   bool can_place_break = false;    // may say where its heap is

@@ -1,9 +1,12 @@
 // What this computer's kernel does that others do not: small scripts tell.
 #include <algorithm>
 #include <cstdlib>
+#include <fmt/format.h>
 #include <fstream>
 #include <sstream>
 #include <string>
+#include <sys/stat.h>
+#include <sys/sysmacros.h>
 #include <sys/utsname.h>
 
 #include "base/bits.h"
@@ -54,6 +57,20 @@ uint64_t areas_of_a_process() {
   return areas;
 }
 
+// What a miss in a file there reads at once, as the device's setting says (its own, or the one of
+// the disk it is a part of); 0: there is none.
+uint64_t read_ahead_of(const std::string& directory) {
+  struct stat status {};
+  if (stat(directory.c_str(), &status) != 0) return 0;
+  const std::string device =
+      fmt::format("/sys/dev/block/{}:{}/", major(status.st_dev), minor(status.st_dev));
+  for (const char* of : {"queue/read_ahead_kb", "../queue/read_ahead_kb"}) {
+    const std::string kib = first_line((device + of).c_str());
+    if (!kib.empty()) return std::strtoull(kib.c_str(), nullptr, 10) << 10;
+  }
+  return 0;
+}
+
 }  // namespace
 
 uint64_t huge_pages_free() {
@@ -102,6 +119,7 @@ NativeFeatures native_features(const NativeOptions& options) {
     features.folio_order_known = folios.measures[1].file == folios.measures[0].file;
   }
 
+  features.readahead = read_ahead_of(options.directory);
   features.huge_pages_free = huge_pages_free();
   features.can_lock =
       try_out("the test for locked memory", "map a 16M\nlock a\n", options).failed == 0;
@@ -135,6 +153,10 @@ Imitation imitate(config::Config& config, const NativeFeatures& features, const 
   take("kernel.max_map_count", std::to_string(features.max_map_count), true, number);
   take("kernel.folio_order", std::to_string(features.folio_order), features.folio_order_known,
        number);
+  const bool on_disk = std::any_of(plan.files.begin(), plan.files.end(),
+                                   [](const Plan::File& file) { return file.on_disk; });
+  if (on_disk)
+    take("kernel.readahead", format_size(features.readahead), features.readahead != 0, size);
   if (plan.huge_pages != 0)
     take("kernel.hugetlb_pages", std::to_string(features.huge_pages_free), true, number);
   return imitation;

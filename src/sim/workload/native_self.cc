@@ -6,6 +6,8 @@
 #include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
+#include <sys/syscall.h>
+#include <sys/uio.h>
 #include <unistd.h>
 
 #include "sim/workload/native_worker.h"
@@ -16,6 +18,12 @@
 #endif
 #ifndef MADV_POPULATE_WRITE
 #define MADV_POPULATE_WRITE 23
+#endif
+#ifndef SYS_process_madvise
+#define SYS_process_madvise 440
+#endif
+#ifndef SYS_pidfd_open
+#define SYS_pidfd_open 434
 #endif
 
 namespace mmusim::sim::workload {
@@ -69,8 +77,10 @@ void Worker::fault_in_own_memory() {
     if (next == nullptr) break;
     *next = '\0';
     const bool of_script = from >= kBase && from < kBase + kHeap + kHeapReach;
-    const bool special = std::strstr(rights, "[v") != nullptr;  // vvar, vdso, vsyscall
-    const bool huge = to - from > kMostOfOwn;                   // reserved, not used
+    // Not to be faulted in: vvar, vsyscall.
+    const bool special =
+        std::strstr(rights, "[vv") != nullptr || std::strstr(rights, "[vs") != nullptr;
+    const bool huge = to - from > kMostOfOwn;  // reserved, not used
     if (!of_script && !special && !huge && rights[0] == 'r') {
       void* const at = reinterpret_cast<void*>(from);  // NOLINT: that is the point
       const int advice = rights[1] == 'w' ? MADV_POPULATE_WRITE : MADV_POPULATE_READ;
@@ -78,6 +88,33 @@ void Worker::fault_in_own_memory() {
         fatal("fault in memory (madvise MADV_POPULATE_*, of Linux 5.14)");
     }
     line = next + 1;
+  }
+}
+
+// What locking all faults in of the process's own is there already, or else not the script's.
+int64_t Worker::whole(const Step& step) {
+  const auto result_of = [](int64_t result) { return result < 0 ? -int64_t{errno} : 0; };
+  switch (step.kind) {
+    case Step::Kind::LockAll:
+      return result_of(mlockall(static_cast<int>(step.flags)));
+    case Step::Kind::UnlockAll:
+      return result_of(munlockall());
+    case Step::Kind::Thp:
+      // Without --thp there are none to be had.
+      if (!step.off && !options_.huge_pages) return 0;
+      return result_of(prctl(PR_SET_THP_DISABLE, step.off ? 1 : 0, step.flags, 0, 0));
+    case Step::Kind::AdviseOther: {
+      const int64_t process = syscall(SYS_pidfd_open, children_[step.other], 0);
+      if (process < 0) return -int64_t{errno};
+      const iovec range{.iov_base = reinterpret_cast<void*>(step.range.begin.value()),  // NOLINT
+                        .iov_len = step.range.bytes()};
+      const int64_t result =
+          result_of(syscall(SYS_process_madvise, process, &range, 1, step.advice, 0));
+      close(static_cast<int>(process));
+      return result;
+    }
+    default:
+      return 0;
   }
 }
 

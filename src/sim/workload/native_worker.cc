@@ -5,6 +5,7 @@
 #include <csetjmp>
 #include <csignal>
 #include <cstring>
+#include <fcntl.h>
 #include <sanitizer/asan_interface.h>
 #include <sched.h>
 #include <sys/mman.h>
@@ -182,6 +183,18 @@ int64_t Worker::perform(const Step& step, uint64_t number) {
       return result_of(mlock(start, bytes));
     case Step::Kind::Unlock:
       return result_of(munlock(start, bytes));
+    case Step::Kind::Truncate:
+      return result_of(ftruncate(files_[step.file - 1], static_cast<off_t>(step.offset)));
+    case Step::Kind::Hole:
+      return result_of(fallocate(files_[step.file - 1], FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE,
+                                 static_cast<off_t>(step.offset), static_cast<off_t>(step.bytes)));
+    case Step::Kind::Sync:
+      return result_of(msync(start, bytes, static_cast<int>(step.flags)));
+    case Step::Kind::LockAll:
+    case Step::Kind::UnlockAll:
+    case Step::Kind::Thp:
+    case Step::Kind::AdviseOther:
+      return whole(step);
     case Step::Kind::Remap: {
       const void* at = mremap(start, bytes, step.target.bytes(), static_cast<int>(step.flags),
                               pointer(step.target.begin));

@@ -77,6 +77,8 @@ class Worker {
   void step(const Step& step, uint64_t number);
   int64_t perform(const Step& step, uint64_t number);
   int64_t touch(const Step& step);
+  // Steps about the whole process, or another one (native_self.cc).
+  int64_t whole(const Step& step);
   int64_t fork_child(const Step& step, uint64_t number);
   int64_t vfork_child(const Step& step, uint64_t number);
   int64_t start_thread(const Step& step, uint64_t number);

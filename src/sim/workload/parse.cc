@@ -219,6 +219,29 @@ class Parser {
       fail(token.at, fmt::format("no advice '{}'", token.text),
            config::suggestion(token.text, names_of(advices())));
     s.advice = found->second;
+    options({{"of", [&] { s.of = identifier("a process"); }}});
+  }
+
+  void sync(Statement& s) {
+    s.part = part();
+    s.flags = kMsSync;
+    options({{"async", [&s] { s.flags = kMsAsync; }}});
+  }
+
+  void lock_all(Statement& s) {
+    const auto flag = [&s](uint32_t bit) { return [&s, bit] { s.flags |= bit; }; };
+    options({{"current", flag(kMclCurrent)},
+             {"future", flag(kMclFuture)},
+             {"onfault", flag(kMclOnFault)}});
+    if (s.flags == 0) s.flags = kMclCurrent;
+  }
+
+  void thp(Statement& s) {
+    const Token& token = word("on, off or advised");
+    if (!token.is("on") && !token.is("off") && !token.is("advised"))
+      fail(token.at, fmt::format("'{}' is not known here", token.text), "on, off, advised");
+    s.off = !token.is("on");
+    if (token.is("advised")) s.flags = kThpDisableExceptAdvised;
   }
 
   void body(Statement& s, unsigned depth) {
@@ -281,6 +304,21 @@ class Parser {
         s.value = number("a size");
         options({{"memory", [&s] { s.on_disk = false; }}, {"disk", [&s] { s.on_disk = true; }}});
         return;
+      case Verb::Truncate:
+        s.name = identifier("a file");
+        s.value = number("a size");
+        return;
+      case Verb::Hole:
+        s.name = identifier("a file");
+        s.value = number("an offset");
+        s.size = number("a size");
+        return;
+      case Verb::Sync:
+        return sync(s);
+      case Verb::LockAll:
+        return lock_all(s);
+      case Verb::Thp:
+        return thp(s);
       case Verb::HugePages:
         s.value = number("a number");
         return;
@@ -320,6 +358,7 @@ class Parser {
         return body(s, depth);
       case Verb::Exec:
       case Verb::Exit:
+      case Verb::UnlockAll:
         return;
     }
   }

@@ -37,7 +37,14 @@ struct Step {
     Exit,
     Wait,
     Pin,
-    Begin,  // of a measure
+    Truncate,
+    Hole,
+    Sync,
+    LockAll,
+    UnlockAll,
+    Thp,
+    AdviseOther,  // on another process's memory
+    Begin,        // of a measure
     End,
   };
   Kind kind = Kind::Map;
@@ -47,16 +54,19 @@ struct Step {
   Position at;                   // in the script
   VirtRange range;      // what it is done to; remap: the old range; break: [start, new end)
   uint32_t prot = 0;    // map, protect
-  uint32_t flags = 0;   // map: kMap*; remap: kRemap*
+  uint32_t flags = 0;   // map: kMap*; remap: kRemap*; sync: kMs*; lock all: kMcl*;
+                        // thp: kThpDisable*
   uint32_t advice = 0;  // advise
-  unsigned file = 0;    // map: index of Plan::files + 1; 0: anonymous
-  uint64_t offset = 0;  // map: in the file
+  unsigned file = 0;    // map, truncate, hole: index of Plan::files + 1; 0: anonymous
+  uint64_t offset = 0;  // map, hole: in the file; truncate: the new length
+  uint64_t bytes = 0;   // hole
+  bool off = false;     // thp: none from now on
   VirtRange target;     // remap: the new range
   uint64_t stride = 0;  // touch
   uint64_t count = 0;   // touch: accesses; 0: one per stride
   uint64_t seed = 0;    // touch: of a random or permuted order
-  unsigned other = 0;   // fork, vfork, thread, wait: the child; pin: the CPU; begin, end: index of
-                        // Plan::measures
+  unsigned other = 0;   // fork, vfork, thread, wait, advise other: the child; pin: the CPU; begin,
+                        // end: index of Plan::measures
 };
 
 // What a step is called in messages.

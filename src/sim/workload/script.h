@@ -34,10 +34,12 @@ enum class Verb : uint8_t {
   Exit,
   File,
   Fork,
+  Hole,
   HugePages,
   In,
   Let,
   Lock,
+  LockAll,
   Map,
   Measure,
   Move,
@@ -45,9 +47,13 @@ enum class Verb : uint8_t {
   Protect,
   Repeat,
   Resize,
+  Sync,
+  Thp,
   Thread,
   Touch,
+  Truncate,
   Unlock,
+  UnlockAll,
   Unmap,
   Vfork,
   Wait,
@@ -61,10 +67,11 @@ struct Statement {
   Position at;
   std::string name;  // of what it makes or names: segment, process, file, measure, variable, block
   std::string as;    // move, duplicate: the new segment; repeat: its variable
-  Part part;         // unmap, touch, protect, advise, lock, unlock, move, duplicate
-  Expression value;  // map, resize, file, brk: bytes; repeat: times; hugepages: pages; pin: CPU;
-                     // let: the value
-  std::optional<Expression> size;       // move: the new size
+  std::string of;    // advise: the process whose memory it is; empty: its own
+  Part part;         // unmap, touch, protect, advise, lock, unlock, sync, move, duplicate
+  Expression value;  // map, resize, file, brk, truncate: bytes; hole: where it begins; repeat:
+                     // times; hugepages: pages; pin: CPU; let: the value
+  std::optional<Expression> size;       // move: the new size; hole: its bytes
   std::optional<Expression> place;      // map, move, duplicate
   std::optional<Expression> alignment;  // map
   std::optional<Expression> offset;     // map: in the file
@@ -73,13 +80,14 @@ struct Statement {
   std::optional<Expression> seed;       // touch
   std::string file;                     // map: name; empty: anonymous
   uint32_t prot = 0;                    // map, protect: kProt* of kernel/linux_abi.h
-  uint32_t flags = 0;                   // map: kMap*
+  uint32_t flags = 0;                   // map: kMap*; sync: kMs*; lockall: kMcl*; thp: kThpDisable*
   uint32_t advice = 0;                  // advise
   Order order = Order::Forward;         // touch
   bool write = false;                   // touch
   bool over = false;                    // map: whatever is there
   bool keep = false;                    // move: the old area stays, empty
   bool on_disk = false;                 // file
+  bool off = false;                     // thp
   bool has_body = false;                // fork may be without
   std::vector<Statement> body;          // define, fork, in, measure, repeat, thread, vfork
 };

@@ -100,6 +100,23 @@ class Simulator {
         return sys.mlock(thread, start, bytes);
       case Step::Kind::Unlock:
         return sys.munlock(thread, start, bytes);
+      case Step::Kind::Truncate:
+        return sys.ftruncate(thread, files_[step.file - 1], step.offset);
+      case Step::Kind::Hole:
+        return sys.fallocate(thread, files_[step.file - 1],
+                             kernel::abi::kFallocPunchHole | kernel::abi::kFallocKeepSize,
+                             step.offset, step.bytes);
+      case Step::Kind::Sync:
+        return sys.msync(thread, start, bytes, step.flags);
+      case Step::Kind::LockAll:
+        return sys.mlockall(thread, step.flags);
+      case Step::Kind::UnlockAll:
+        return sys.munlockall(thread);
+      case Step::Kind::Thp:
+        return sys.disable_thp(thread, step.off ? 1 : 0, step.flags);
+      case Step::Kind::AdviseOther:
+        return failure(
+            sys.process_madvise(thread, thread_of(step.other).pid, start, bytes, step.advice));
       case Step::Kind::Remap:
         return failure(
             sys.mremap(thread, start, bytes, step.target.bytes(), step.flags, step.target.begin));

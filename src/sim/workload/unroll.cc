@@ -92,7 +92,19 @@ void Unroller::one(const Statement& s, unsigned process, unsigned depth) {
     case Verb::Protect:
       return simple(Step::Kind::Protect, s, process);
     case Verb::Advise:
-      return simple(Step::Kind::Advise, s, process);
+      return advise(s, process);
+    case Verb::Truncate:
+    case Verb::Hole:
+      return change_file(s, process);
+    case Verb::Sync:
+      return simple(Step::Kind::Sync, s, process);
+    case Verb::LockAll:
+      plan_.locks = true;
+      return whole(Step::Kind::LockAll, s, process);
+    case Verb::UnlockAll:
+      return whole(Step::Kind::UnlockAll, s, process);
+    case Verb::Thp:
+      return whole(Step::Kind::Thp, s, process);
     case Verb::Lock:
       plan_.locks = true;
       return simple(Step::Kind::Lock, s, process);
@@ -144,8 +156,9 @@ void Unroller::one(const Statement& s, unsigned process, unsigned depth) {
 
 const char* name_of(Step::Kind kind) {
   static constexpr const char* kNames[] = {
-      "map",  "unmap", "touch",  "protect", "advise", "lock", "unlock", "move",    "brk",
-      "fork", "vfork", "thread", "exec",    "exit",   "wait", "pin",    "measure", "measure"};
+      "map",  "unmap",   "touch",     "protect", "advise", "lock",    "unlock", "move",     "brk",
+      "fork", "vfork",   "thread",    "exec",    "exit",   "wait",    "pin",    "truncate", "hole",
+      "sync", "lockall", "unlockall", "thp",     "advise", "measure", "measure"};
   return kNames[static_cast<size_t>(kind)];
 }
 

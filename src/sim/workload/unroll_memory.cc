@@ -28,6 +28,44 @@ void Unroller::declare_file(const Statement& s, unsigned process) {
   f.on_disk = s.on_disk;
 }
 
+void Unroller::change_file(const Statement& s, unsigned process) {
+  const std::string name = complete(s.name, s.at);
+  if (!declared_files_.contains(name))
+    fail(s.at, fmt::format("how long the file '{}' is has not been said", name),
+         fmt::format("'file {} SIZE' before this", name));
+  used_files_.insert(name);
+  Step step;
+  step.file = file(name);
+  if (s.verb == Verb::Truncate) {
+    step.offset = page_up(number(process, s.value, 0, kReach));
+  } else {
+    step.offset = number(process, s.value, 0, kReach);
+    step.bytes = size(process, *s.size);
+    if (step.offset % kScriptPage != 0) fail(s.value.at(), "a hole begins with a page");
+  }
+  emit(step, s.verb == Verb::Truncate ? Step::Kind::Truncate : Step::Kind::Hole, process, s.at);
+}
+
+void Unroller::whole(Step::Kind kind, const Statement& s, unsigned process) {
+  Step step;
+  step.flags = s.flags;
+  step.off = s.off;
+  emit(step, kind, process, s.at);
+}
+
+void Unroller::advise(const Statement& s, unsigned process) {
+  if (s.of.empty()) return simple(Step::Kind::Advise, s, process);
+  const unsigned other = this->process(s.of, s.at);
+  if (processes_[other].parent != process || processes_[other].exited || other == process)
+    fail(s.at, fmt::format("'{}' is no child of this process", s.of),
+         "a process can advise its children's memory");
+  Step step;
+  step.range = part(other, s.part, s.at);
+  step.advice = s.advice;
+  step.other = other;
+  emit(step, Step::Kind::AdviseOther, process, s.at);
+}
+
 void Unroller::map(const Statement& s, unsigned process) {
   const std::string name = new_segment_name(process, s.name, s.at);
   const uint64_t bytes = size(process, s.value);
@@ -85,6 +123,7 @@ void Unroller::simple(Step::Kind kind, const Statement& s, unsigned process) {
   Step step;
   step.range = part(process, s.part, s.at);
   step.prot = s.prot;
+  step.flags = s.flags;
   step.advice = s.advice;
   emit(step, kind, process, s.at);
 }

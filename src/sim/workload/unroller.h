@@ -40,6 +40,11 @@ class Unroller : private Names {
   // Memory (unroll_memory.cc).
   unsigned file(const std::string& name);
   void declare_file(const Statement& s, unsigned process);
+  // truncate, hole.
+  void change_file(const Statement& s, unsigned process);
+  // What says something about a whole process.
+  void whole(Step::Kind kind, const Statement& s, unsigned process);
+  void advise(const Statement& s, unsigned process);
   void map(const Statement& s, unsigned process);
   void unmap(const Statement& s, unsigned process);
   void touch(const Statement& s, unsigned process);

@@ -7,6 +7,7 @@
 #include <string>
 
 #include "tests/differential/random_script/access.h"
+#include "tests/differential/random_script/files.h"
 #include "tests/differential/random_script/mapping.h"
 #include "tests/differential/random_script/processes.h"
 #include "tests/differential/random_script/state.h"
@@ -22,10 +23,10 @@ struct FileKind {
   bool Abilities::*allowed;
 };
 inline constexpr FileKind kFileKinds[] = {
-    {"f0", 5, "memory", nullptr},
-    {"f1", 64, "memory", nullptr},
-    {"f2", 700, "memory", nullptr},
-    {"f3", 1100, "memory", nullptr},
+    {"f0", 5, "memory", nullptr},          {"f1", 64, "memory", nullptr},
+    {"f2", 700, "memory", nullptr},        {"f3", 1100, "memory", nullptr},
+    {"d0", 5, "disk", &Abilities::disk},   {"d1", 300, "disk", &Abilities::disk},
+    {"d2", 700, "disk", &Abilities::disk}, {"d3", 1280, "disk", &Abilities::disk},
 };
 
 inline constexpr ProcessKind kProcessKinds[] = {
@@ -54,6 +55,11 @@ inline constexpr MemoryKind kMemoryKinds[] = {
     {"advise", 120, nullptr, advise},
 
     {"lock", 30, may_lock, lock},
+
+    {"truncate", 40, may_change_files, truncate},
+    {"hole", 40, may_change_files, hole},
+    {"sync", 20, may_change_files, sync},
+    {"remove", 20, may_change_files, remove},
 };
 
 // One of the kinds that are possible now, by weight; null where none is chosen out of `more` that

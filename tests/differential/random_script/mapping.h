@@ -16,7 +16,8 @@ inline std::string map(State& state, Segments& segments) {
   std::string text =
       fmt::format("map {} {}K at {}K", name, State::kib(s.pages), State::kib(s.start));
   text += state.chance(3) ? " shared" : "";
-  if (state.chance(3) && !state.files.empty()) {
+  const bool prefers_files = state.abilities.disk && state.chance(2);
+  if ((prefers_files || state.chance(3)) && !state.files.empty()) {
     const auto& [file, pages] = *state.some(state.files);
     text += " file " + file;
     if (state.chance(2)) text += fmt::format(" offset {}K", State::kib(state.below(pages + 3)));

@@ -20,7 +20,9 @@ namespace mmusim::differential {
 struct Abilities {
   bool lock = true;
   bool brk = true;
-  bool free = true;          // advice to give pages up if memory is short
+  bool free = true;   // advice to give pages up if memory is short
+  bool disk = false;  // files on disk
+  bool change_files = false;
   unsigned most_pages = 10;  // of a segment: log2
 };
 
