@@ -10,6 +10,7 @@
 #include "cli/config_files.h"
 #include "cli/json_output.h"
 #include "cli/output.h"
+#include "cli/refusals.h"
 #include "cli/simulate.h"
 #include "report/comparison_table.h"
 #include "sim/workload/simulate.h"
@@ -108,6 +109,13 @@ void compare(const Words& words) {
   const std::string document = json.wanted() ? report::comparison_json(comparison) : "";
   json.write(document);
   print(json.to_stdout() ? document : report::comparison_table(comparison));
+  Refusals refusals(scripted ? Refusals::Of::Script : Refusals::Of::Trace);
+  bool checked = false;
+  for (const report::ComparedRun& run : comparison.runs) {
+    refusals.look(run.name, run.report);
+    checked = checked || run.config.flag("run.check");
+  }
+  refusals.answer(checked);
 }
 
 }  // namespace mmusim::cli

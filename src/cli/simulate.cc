@@ -15,6 +15,7 @@
 #include "cli/config_files.h"
 #include "cli/log.h"
 #include "cli/output.h"
+#include "cli/refusals.h"
 #include "cli/version.h"
 #include "pt/plugin.h"
 #include "report/replay_table.h"
@@ -286,6 +287,9 @@ void simulate(const Arguments& arguments, const config::Config& config) {
   files.write(report::replay_table(heading_of(config, result), result.report), config.effective(),
               stats::results_json(provenance_of(config, result), config, result.report),
               stats::counters_csv(result.report));
+  Refusals refusals(Refusals::Of::Trace);
+  refusals.look(config.text("run.trace"), result.report);
+  refusals.answer(config.flag("run.check"));
 }
 
 }  // namespace mmusim::cli

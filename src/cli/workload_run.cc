@@ -7,6 +7,7 @@
 #include "cli/command.h"
 #include "cli/json_output.h"
 #include "cli/output.h"
+#include "cli/refusals.h"
 #include "cli/simulate.h"
 #include "report/replay_table.h"
 #include "report/workload_table.h"
@@ -76,6 +77,9 @@ void workload_simulate(const Words& words) {
   print(json.to_stdout() ? document
                          : report::workload_table(plan, result.outcome) + "\n" +
                                report::replay_table(heading, result.report));
+  Refusals refusals(Refusals::Of::Script);
+  refusals.look(plan.name(), result.report);
+  refusals.answer(heading.checked);
 }
 
 void workload_native(const Words& words) {

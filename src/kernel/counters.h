@@ -69,6 +69,9 @@ struct Counters {
   uint64_t populated = 0;  // of the minor ones: made by system calls
   uint64_t around = 0;     // pages mapped beside the one asked for
   uint64_t refused = 0;
+  // Of those: the program had a right to the access, and on another machine would have had it.
+  uint64_t refused_no_place = 0;      // the machine cannot map the address
+  uint64_t refused_no_huge_page = 0;  // the pool of huge pages was empty
   uint64_t no_memory = 0;
 
   std::array<uint64_t, kPageKinds> rss{};  // pages, all address spaces

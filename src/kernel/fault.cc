@@ -204,7 +204,10 @@ FaultOutcome try_fault(FaultContext& c, Vma& vma, VirtAddr va, AccessKind kind) 
     slot = c.mm.table->ensure(page, c.core.page());
   }
   if (slot.status == pt::Status::NoMemory) return FaultOutcome::NoMemory;
-  if (slot.status == pt::Status::NotSupported) return FaultOutcome::Refused;  // no such address
+  if (slot.status == pt::Status::NotSupported) {  // no such address
+    ++c.core.counters.refused_no_place;
+    return FaultOutcome::Refused;
+  }
   MMUSIM_ASSERT(slot.status == pt::Status::Ok);
   if (slot.entry != pt::kNone) return fix_present(c, vma, page, slot, kind);
   if (vma.is_anonymous()) return map_anonymous(c, vma, slot, kind);

@@ -26,10 +26,16 @@ std::optional<Pfn> page_for(FaultContext& c, const Vma& vma, uint64_t index) {
   return page;
 }
 
+// Linux: SIGBUS.
+FaultOutcome no_page(FaultContext& c) {
+  ++c.core.counters.refused_no_huge_page;
+  return FaultOutcome::Refused;
+}
+
 FaultOutcome map_page(FaultContext& c, Vma& vma, const pt::Slot& slot, AccessKind kind) {
   const uint64_t index = vma.pgoff + c.core.pages(slot.handle.base - vma.start);
   const auto pfn = page_for(c, vma, index);
-  if (!pfn) return FaultOutcome::Refused;  // SIGBUS
+  if (!pfn) return no_page(c);
   if (!vma.is_shared()) prepare_anon(c, vma);
   put_leaf(c, slot.handle, pt::kNone,
            c.core.platform.format->make_leaf(
@@ -47,7 +53,7 @@ FaultOutcome map_page(FaultContext& c, Vma& vma, const pt::Slot& slot, AccessKin
 FaultOutcome copy_page(FaultContext& c, Vma& vma, const pt::Slot& slot, Pfn old) {
   const uint64_t index = vma.pgoff + c.core.pages(slot.handle.base - vma.start);
   const auto pfn = c.core.pool.take(vma.file, index, vma.has(kVmHugeOwner));
-  if (!pfn) return FaultOutcome::Refused;
+  if (!pfn) return no_page(c);
   mem::FrameMemory& frames = *c.core.platform.frames;
   frames.frame(*pfn).exclusive = true;
   put_leaf(c, slot.handle, slot.entry,
@@ -70,7 +76,10 @@ FaultOutcome copy_page(FaultContext& c, Vma& vma, const pt::Slot& slot, Pfn old)
 FaultOutcome hugetlb_fault(FaultContext& c, Vma& vma, VirtAddr va, AccessKind kind) {
   const pt::EntryFormat& format = *c.core.platform.format;
   const pt::Slot slot = c.mm.table->ensure(va, *c.core.huge());
-  if (slot.status == pt::Status::NotSupported) return FaultOutcome::Refused;  // no such address
+  if (slot.status == pt::Status::NotSupported) {  // no such address
+    ++c.core.counters.refused_no_place;
+    return FaultOutcome::Refused;
+  }
   if (slot.status != pt::Status::Ok) return FaultOutcome::NoMemory;
   if (slot.entry == pt::kNone) return map_page(c, vma, slot, kind);
 

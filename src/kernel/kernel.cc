@@ -53,6 +53,10 @@ FaultOutcome Kernel::fault(CpuId cpu, VirtAddr va, AccessKind kind, mmu::FaultRe
       reason == mmu::FaultReason::NonCanonical || reason == mmu::FaultReason::Malformed;
   if (process == nullptr || process->mm == nullptr || hopeless) {
     ++system.core.counters.refused;
+    if (hopeless && process != nullptr && process->mm != nullptr) {
+      const Vma* vma = process->mm->vmas.find(va);
+      if (vma != nullptr && vma->allows(kind)) ++system.core.counters.refused_no_place;
+    }
     return FaultOutcome::Refused;
   }
   if (reason == mmu::FaultReason::NoMemory) {

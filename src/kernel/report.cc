@@ -96,6 +96,12 @@ void report_counters(const Core& core, stats::Report& report) {
       "kernel.faults.file_map");
   add("refused", c.refused, "faults",
       "Faults of references the process has no right to: skipped (Linux: SIGSEGV, SIGBUS).");
+  add("refused.no_place", c.refused_no_place, "faults",
+      "Of these, where the process has a right to the access but the machine, or its page table, "
+      "has no place for the address.",
+      "kernel.refused");
+  add("refused.no_huge_page", c.refused_no_huge_page, "faults",
+      "Of these, where the pool of huge pages was empty (kernel.hugetlb_pages).", "kernel.refused");
   add("no_memory", c.no_memory, "faults", "Faults that found no free frame: skipped.");
 
   for (unsigned k = 0; k < kPageKinds; ++k) {

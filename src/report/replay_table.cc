@@ -170,6 +170,8 @@ constexpr Line kKernelLines[] = {
     {"kernel.faults.spurious", "  spurious", false},
     {"kernel.faults.major", "major faults", false},
     {"kernel.refused", "faults refused", false},
+    {"kernel.refused.no_place", "  no place in the page table", false},
+    {"kernel.refused.no_huge_page", "  no huge page left", false},
     {"kernel.no_memory", "faults without memory", false},
     {"kernel.calls.left_out", "calls of unknown kinds, left out", false},
     {"kernel.ignored.unsupported", "events not modelled, left out", false},

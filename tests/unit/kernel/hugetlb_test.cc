@@ -109,6 +109,7 @@ TEST_P(HugeTlb, AForkedChildCopiesWithoutAReservation) {
   EXPECT_EQ(pool().reserved(), 1u);
   s.map(kBase + 16 * kM, 6 * kM, kRw, kPool);
   EXPECT_EQ(s.m.store(kP2, kBase + 4 * kM), Result::Refused) << "all that is free is reserved";
+  EXPECT_EQ(s.m.counters().refused_no_huge_page, 1u);
   s.step("what the parent reserved is there", [&] { s.write(kBase + 6 * kM, 512); }, {.faults = 1});
   sys.exit(kP2, 0);
   EXPECT_EQ(pool().free(), 4u);

@@ -1,0 +1,42 @@
+#include "cli/refusals.h"
+
+#include <fmt/format.h>
+
+#include "base/error.h"
+#include "base/units.h"
+#include "cli/log.h"
+
+namespace mmusim::cli {
+namespace {
+
+uint64_t value_of(const stats::Report& report, const char* name) {
+  const stats::Counter* const counter = report.find(name);
+  return counter == nullptr ? 0 : counter->value;
+}
+
+}  // namespace
+
+void Refusals::look(const std::string& name, const stats::Report& report) {
+  const uint64_t no_place = value_of(report, "kernel.refused.no_place");
+  const uint64_t no_page = of_ == Of::Script ? 0 : value_of(report, "kernel.refused.no_huge_page");
+  if (no_place != 0)
+    warn(
+        fmt::format("{}: {} references were refused that the program has a right to: its page "
+                    "table has no place for their addresses",
+                    name, format_count(no_place)));
+  if (no_page != 0)
+    warn(
+        fmt::format("{}: {} references were refused because the pool of huge pages was empty; "
+                    "kernel.hugetlb_pages makes it larger",
+                    name, format_count(no_page)));
+  if (first_.empty() && no_place + no_page != 0) first_ = name;
+  count_ += no_place + no_page;
+}
+
+void Refusals::answer(bool checked) const {
+  if (checked && count_ != 0)
+    throw Error(first_, fmt::format("{} references were refused that the program has a right to",
+                                    format_count(count_)));
+}
+
+}  // namespace mmusim::cli
