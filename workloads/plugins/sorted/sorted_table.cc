@@ -8,8 +8,9 @@
 //
 // All of it lies in simulated memory. A look-up among n leaf tables reads at most log2(n) + 1 first
 // addresses, the address of a leaf table and an entry. Leaf tables never move, so a handle is the
-// address of its entry; it goes stale when trim() takes leaf tables away. Not there: leaves larger
-// than a page, promotion, sharing; and when the directory is full, that is NoMemory.
+// address of its entry; it goes stale when trim() takes leaf tables away. Any address of 64 bits
+// has a place, so that it does not matter where an architecture's regions and holes are. Not there:
+// leaves larger than a page, promotion, sharing; and when the directory is full, that is NoMemory.
 #include <algorithm>
 
 #include "base/bits.h"
@@ -38,7 +39,6 @@ VirtAddr end_of(uint64_t base, PageShift size) {
 struct Shape {  // what the tables of a machine have in common
   Environment environment;
   uint64_t records = 0;  // room in a directory; a power of two
-  uint64_t last = 0;     // the highest address that can be mapped
 
   [[nodiscard]] PageShift page() const { return environment.page; }
   [[nodiscard]] uint64_t slots() const { return page().bytes() / kWord; }  // of a leaf table
@@ -88,9 +88,9 @@ class SortedTable final : public PageTable {
 
   Slot ensure(VirtAddr va, PageShift size) override {
     if (size != shape_.page()) return {Status::BadSize, {}};
-    const Place place = make(va.value());
-    if (place.status != Status::Ok) return {place.status, {}};
-    const PhysAddr word = word_of(place.record, va.value());
+    const auto record = make(va.value());
+    if (!record) return {Status::NoMemory, {}};
+    const PhysAddr word = word_of(*record, va.value());
     touch(word, 1, kLeafLevel, false);
     return {Status::Ok, handle(va, word), entry(word)};
   }
@@ -127,10 +127,10 @@ class SortedTable final : public PageTable {
     for (size_t i = 0; i < ranges.size(); ++i) {
       SortedCursor cursor(*this, ranges[i], CursorMode::Read);
       while (cursor.next(source)) {
-        const Place twin = other.make(source.start.value());
-        if (twin.status != Status::Ok) return twin.status;
+        const auto twin = other.make(source.start.value());
+        if (!twin) return Status::NoMemory;
         const uint64_t last = source.address(source.count - 1).value();
-        Run target = other.run_of(twin.record, source.start.value(), last);
+        Run target = other.run_of(*twin, source.start.value(), last);
         if (!copy(i, source, target)) return Status::Stopped;
       }
     }
@@ -220,7 +220,6 @@ class SortedTable final : public PageTable {
   struct Place {
     uint64_t record = 0;
     bool there = false;
-    Status status = Status::Ok;  // of making it
   };
 
   // The words, touching nothing.
@@ -266,20 +265,19 @@ class SortedTable final : public PageTable {
     return place;
   }
 
-  // The same, and makes the leaf table that serves `va` if need be. Ok, NoMemory, NotSupported.
-  Place make(uint64_t va) {
-    if (va > shape_.last) return {0, false, Status::NotSupported};
+  // The record of the leaf table that serves `va`, made if need be. Nothing: no memory, or no room.
+  std::optional<uint64_t> make(uint64_t va) {
     const Place place = locate(va);
-    if (place.there) return place;
+    if (place.there) return place.record;
     const bool room = count_ < shape_.records;
     const auto table = room ? allocator_.allocate(shape_.page().bytes(), mm_) : std::nullopt;
-    if (!table) return {0, false, Status::NoMemory};
+    if (!table) return std::nullopt;
     touch(address(place.record), 2 * (count_ - place.record), kDirectoryLevel, false);
     for (uint64_t i = count_++; i > place.record; --i)  // what lies behind it makes room
       record(i) = record(i - 1);
     record(place.record) = {va & ~shape_.span().offset_mask(), *table};
     touch(address(place.record), 2 * (count_ - place.record), kDirectoryLevel, true);
-    return {place.record, true};
+    return place.record;
   }
 
   // The slots of a leaf table that serve [first, last].
@@ -305,12 +303,11 @@ class SortedTable final : public PageTable {
     void seek(VirtAddr va) override { position_ = va.value(); }
     bool next(Run& run) override {
       if (position_ >= end_) return false;
-      const Place place = build_ ? table_.make(position_) : table_.locate(position_);
-      status_ = place.status;
-      if (status_ != Status::Ok || place.record == table_.count_) return false;
-      if (table_.record(place.record).base >= end_) return false;
-      run = table_.run_of(place.record, position_, end_ - 1);
-      position_ = end_of(table_.record(place.record).base, table_.shape_.span()).value();
+      const auto record = build_ ? table_.make(position_) : table_.locate(position_).record;
+      if (!record) status_ = Status::NoMemory;
+      if (!record || record == table_.count_ || table_.record(*record).base >= end_) return false;
+      run = table_.run_of(*record, position_, end_ - 1);
+      position_ = end_of(table_.record(*record).base, table_.shape_.span()).value();
       return true;
     }
     [[nodiscard]] Status status() const override { return status_; }
@@ -351,12 +348,8 @@ void declare(config::Schema& schema) {
 }
 
 std::unique_ptr<Factory> make(const config::Config& config, const Environment& environment) {
-  const RadixLevel& top = environment.geometry.back();  // as far as the architecture goes
-  const unsigned bits = top.shift + top.index_bits;
   return std::make_unique<SortedFactory>(
-      Shape{.environment = environment,
-            .records = uint64_t{1} << config.number("pt.sorted.bits"),
-            .last = bits >= 64 ? kMost : (uint64_t{1} << bits) - 1});
+      Shape{.environment = environment, .records = uint64_t{1} << config.number("pt.sorted.bits")});
 }
 
 Backend backend() {
