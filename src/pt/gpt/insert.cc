@@ -200,17 +200,24 @@ bool Gpt::make_in_slots(Making& making, const Place& parent, const GuardedEntry&
       return true;
     }
   bool removed = false;
+  Weight weight{.valid = e.valid(), .full = e.full()};
+  const auto weigh = [&](uint64_t i) { return tables_.weigh(table.get(i), e.width()); };
   for (uint64_t i = first; i < first + count; ++i) {
     const GuardedEntry old = table.get(i);
+    weight.valid -= weigh(i).valid;
+    weight.full -= weigh(i).full;
     if (old.is(Kind::Invalid)) continue;
     removed = true;
     retire_below(old, place.shared);
   }
   if (removed) tables_.moved(place.shared);
-  for (uint64_t i = first; i < first + count; ++i)
+  for (uint64_t i = first; i < first + count; ++i) {
     table.set(i, GuardedEntry::leaf(0, 0, log2, kNone));
+    weight.valid += weigh(i).valid;
+    weight.full += weigh(i).full;
+  }
   tables_.touch_slots(table, first, count, true, place.level());
-  tables_.write_counts(parent, tables_.weigh(table, e.width()));
+  tables_.write_counts(parent, weight);
   making.path.push(place);
   slot = made(making, place, true);
   return true;

@@ -102,6 +102,7 @@ bool Gpt::prune(const Place& place, const Trimming& trimming) {
   if (!changed) return false;
   const Weight weight = tables_.weigh(tables_.below(e), e.width());
   e.count(weight.valid, weight.full);
+  tables_.touched(VirtAddr(std::max(base, trimming.first)));
   resizer_.settle(e, place, false);
   tables_.write(place, e);
   return true;
@@ -116,6 +117,7 @@ bool Gpt::prune_shared(const Place& place, uint64_t key, const Trimming& trimmin
   if (alone) prune(tables_.shared_root_of(place, user, key), trimming);
   if (!in_gap || (alone ? holds_leaves(root.entry()) : !is_empty(root.entry()))) return false;
   if (alone) {
+    tables_.touched(VirtAddr(std::max(key, trimming.first)));
     retire_below(root.entry(), true);
     root.entry({});
   }

@@ -142,7 +142,10 @@ bool Resizer::collapse(GuardedEntry& e, const Place& place) {
       ++slot;
     only = table.get(slot);
     const unsigned replicas_log2 = only.is(Kind::Leaf) ? only.replicas_log2() : 0;
-    if (e.valid() != uint32_t{1} << replicas_log2) return false;
+    if (e.valid() != uint32_t{1} << replicas_log2) {
+      tables_->touch_slots(table, 0, slot + 1, false, place.level());
+      return false;
+    }
     const unsigned bits = e.width() - replicas_log2;
     if (only.is(Kind::Leaf)) only = only.with_replicas(0);
     only = only.after_bits(key_of(slot >> replicas_log2, bits), bits)

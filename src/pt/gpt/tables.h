@@ -154,8 +154,9 @@ class Tables {
                          {.origin = mem::Origin::Kernel, .level = level, .dependent = false});
   }
 
-  // While one is set, retired tables go there, as freed with the page at `touched`: nothing but the
-  // walks of other processors must be waited for, so any address of the range worked on will do.
+  // While one is set, retired tables go there, as freed with the page at `touched`, which should be
+  // one they serve.
+  void touched(VirtAddr va) { touched_ = va; }
   void gather_into(Gather* gather, VirtAddr touched = VirtAddr(0)) {
     gather_ = gather;
     touched_ = touched;

@@ -359,7 +359,9 @@ void Mlpt::visit_table(const Table& table, unsigned level, TableNode node,
   const Shape::Level& shape = shape_->level(level);
   node.bytes = shape.table_bytes;
   node.level = level;
-  node.covers = shape.span;
+  // The root's regions lie all over the address space.
+  const bool regions = level == shape_->top() && shape_->geometry().back().region_bits != 0;
+  node.covers = regions ? 64 : shape.span;
   node.slots = static_cast<uint32_t>(shape.entries);
   for (uint64_t i = 0; i < shape.entries; ++i) {
     const Entry e = word(table, i);
