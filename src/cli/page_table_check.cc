@@ -1,8 +1,10 @@
 // page-table check: the conformance kit, on any page table.
+#include <chrono>
 #include <fmt/format.h>
 #include <string>
 
 #include "base/error.h"
+#include "base/interrupt.h"
 #include "cli/arguments.h"
 #include "cli/command.h"
 #include "cli/json_output.h"
@@ -26,7 +28,9 @@ constexpr const char* kText =
     "that\n"
     "crashes or hangs is told apart from one that lies. A run that fails is shortened to the "
     "operations that\n"
-    "matter. The exit status is 0 if every promise was kept.";
+    "matter. When the time is up, or at Ctrl-C, the verdict is what was found by then. The exit "
+    "status\n"
+    "is 0 if no broken promise was found.";
 
 void declare_options(Arguments& arguments) {
   arguments.positional("KIND|FILE", 1);
@@ -35,7 +39,8 @@ void declare_options(Arguments& arguments) {
       ("ops", text_option("N"),                                                           //
        "Operations in random runs, at least; 100000 if not given. The last run is done "  //
        "to its end.")                                                                     //
-      ("seconds", text_option("N"), "A part may take so long; 20 if not given.")          //
+      ("seconds", text_option("N"),                                                       //
+       "Stop after so long, and say what was found by then; 300 if not given.")           //
       ("json", text_option("FILE"),                                                       //
        "Write the verdict as JSON; - for stdout, in place of the text.")                  //
       ("quiet,q", "No progress on stderr.");
@@ -72,10 +77,11 @@ void page_table_check(const Words& words) {
   options.seed = heading.seed;
   options.operations = arguments.number("ops", options.operations);
   constexpr uint64_t kMostSeconds = 3600;
-  const uint64_t seconds = arguments.number("seconds", options.seconds);
+  const uint64_t seconds =
+      arguments.number("seconds", static_cast<uint64_t>(options.budget.count()));
   if (seconds == 0 || seconds > kMostSeconds)
     throw UsageError("--seconds", fmt::format("{} is not from 1 to {}", seconds, kMostSeconds));
-  options.seconds = static_cast<unsigned>(seconds);
+  options.budget = std::chrono::seconds(seconds);
   pt::conformance::Verdict verdict;
   {
     report::Progress progress(fmt::format("checking {}", heading.name), "operations",
@@ -87,6 +93,7 @@ void page_table_check(const Words& words) {
   const std::string document = report::conformance_json(heading, verdict);
   json.write(document);
   print(json.to_stdout() ? document : report::conformance_text(heading, verdict));
+  check_interrupt();
   if (!verdict.failures.empty())
     throw Error(heading.name, fmt::format("{} promises of the page-table interface are broken",
                                           verdict.failures.size()));

@@ -8,6 +8,7 @@
 #include <utility>
 
 #include "base/bits.h"
+#include "mem/word_arena.h"
 
 namespace mmusim::mem {
 namespace {
@@ -264,7 +265,9 @@ void FrameMemory::break_up(Pfn first, unsigned order) {
 
 void FrameMemory::give_contents(Chunk& chunk, uint64_t first, unsigned order) {
   const size_t bytes = page_.bytes() << order;
-  void* memory = ::operator new(bytes, kHostLine);
+  WordArena* const arena = WordArena::current();
+  void* memory = arena != nullptr ? arena->take(bytes) : nullptr;
+  if (memory == nullptr) memory = ::operator new(bytes, kHostLine);
   std::memset(memory, 0, bytes);
   auto* base = static_cast<uint64_t*>(memory);
   for (uint64_t i = 0; i < (uint64_t{1} << order); ++i)
@@ -272,7 +275,11 @@ void FrameMemory::give_contents(Chunk& chunk, uint64_t first, unsigned order) {
 }  // NOLINT: the memory belongs to chunk.words[first] now, and goes in drop_contents()
 
 void FrameMemory::drop_contents(Chunk& chunk, uint64_t first, unsigned order) {
-  ::operator delete(chunk.words[first], kHostLine);
+  WordArena* const arena = WordArena::current();
+  if (arena != nullptr && arena->holds(chunk.words[first]))
+    arena->give_back(chunk.words[first], page_.bytes() << order);
+  else
+    ::operator delete(chunk.words[first], kHostLine);
   for (uint64_t i = 0; i < (uint64_t{1} << order); ++i)
     chunk.words[first + i] = nullptr;
 }

@@ -18,10 +18,23 @@ const char* sentence_of(const std::string& name) {
   return "";
 }
 
+// Why not all was checked; empty: it was.
+std::string end_text(const Verdict& verdict) {
+  switch (verdict.end) {
+    case Verdict::End::Complete:
+      break;
+    case Verdict::End::OutOfTime:
+      return "the time was up (--seconds): the rest was not checked";
+    case Verdict::End::Interrupted:
+      return "interrupted: the rest was not checked";
+  }
+  return "";
+}
+
 std::string failure_text(const ConformanceHeading& heading, unsigned number,
                          const Failure& failure) {
   std::string text =
-      fmt::format("\n{}. {}, on the layout '{}'\n", number, failure.part, failure.architecture);
+      fmt::format("\n{}. {}, on the layout '{}'\n", number, failure.part, failure.layout);
   text += fmt::format("   promised  {}\n", failure.broken.promise);
   if (const std::string sentence = sentence_of(failure.part);
       !sentence.empty() && sentence != failure.broken.promise)
@@ -35,6 +48,7 @@ std::string failure_text(const ConformanceHeading& heading, unsigned number,
   }
   text += fmt::format("   expected  {}\n", failure.broken.expected);
   text += fmt::format("   came      {}\n", failure.broken.came);
+  if (!failure.after.empty()) text += fmt::format("   after     {}\n", failure.after);
   if (failure.seed)
     text += fmt::format("   again     mmusim page-table check {} --seed {} --ops 1\n", heading.name,
                         *failure.seed);
@@ -46,7 +60,7 @@ std::string failure_text(const ConformanceHeading& heading, unsigned number,
 std::string conformance_text(const ConformanceHeading& heading, const Verdict& verdict) {
   std::string text = fmt::format("page table  {}\n", heading.name);
   text += fmt::format("promises    {} cases on {} layouts of address spaces\n", verdict.promises,
-                      verdict.architectures);
+                      verdict.layouts);
   text +=
       fmt::format("random      {} operations in {} runs, seeds from {}, against an ordered map\n",
                   format_count(verdict.operations), format_count(verdict.runs), heading.seed);
@@ -63,8 +77,15 @@ std::string conformance_text(const ConformanceHeading& heading, const Verdict& v
   }
   if (alike != 0)
     text += fmt::format("\nand {} more failures of these cases, on other layouts\n", alike);
+  const std::string until = end_text(verdict);
+  if (!until.empty()) text += "\nnot done    " + until + "\n";
+  if (!verdict.watched)
+    text +=
+        "\nnot done    this host does not let memory be watched: words that are read and not named "
+        "are not found\n";
   text += verdict.failures.empty()
-              ? "\nverdict     every promise kept, nothing left behind\n"
+              ? fmt::format("\nverdict     every promise kept{}, nothing left behind\n",
+                            until.empty() ? "" : " so far")
               : fmt::format("\nverdict     {} promises or runs broken\n", verdict.failures.size());
   return text;
 }
@@ -75,16 +96,19 @@ std::string conformance_json(const ConformanceHeading& heading, const Verdict& v
                    {"page_table", heading.name},
                    {"seed", heading.seed},
                    {"promises", verdict.promises},
-                   {"layouts", verdict.architectures},
+                   {"layouts", verdict.layouts},
                    {"runs", verdict.runs},
                    {"operations", verdict.operations},
+                   {"complete", verdict.end == Verdict::End::Complete},
+                   {"watched", verdict.watched},
                    {"failures", Json::array()}};
   for (const Failure& failure : verdict.failures) {
     Json entry = {{"part", failure.part},
-                  {"layout", failure.architecture},
+                  {"layout", failure.layout},
                   {"promise", failure.broken.promise},
                   {"expected", failure.broken.expected},
-                  {"came", failure.broken.came}};
+                  {"came", failure.broken.came},
+                  {"after", failure.after}};
     if (failure.seed) {
       entry["seed"] = *failure.seed;
       entry["steps_at_first"] = failure.steps_at_first;

@@ -1,21 +1,24 @@
 // The conformance kit as a whole: every promise and random runs against the oracle, on every
-// architecture's page size and address width, for one backend.
+// layout of address spaces there is (layout.h), for one backend.
 //
 // A backend is not trusted: each part runs in a process of its own with a time limit, so that one
 // that crashes, hangs, frees twice or hands out runs without end is a verdict like any other. A
 // random run that fails is shortened to the operations that matter.
 //
-// A run is told by one number, its seed, which decides architecture, length, operations and whether
+// A run is told by one number, its seed, which decides layout, length, operations and whether
 // memory fails in it; so any of them can be repeated alone. Not thread-safe (it forks).
 #ifndef MMUSIM_PT_CONFORMANCE_CHECK_H_
 #define MMUSIM_PT_CONFORMANCE_CHECK_H_
 
+#include <chrono>
 #include <cstdint>
 #include <functional>
 #include <optional>
 #include <string>
 #include <vector>
 
+#include "pt/conformance/isolate.h"
+#include "pt/conformance/layout.h"
 #include "pt/conformance/operation.h"
 #include "pt/conformance/promises.h"
 #include "pt/conformance/verdict.h"
@@ -27,8 +30,9 @@ namespace mmusim::pt::conformance {
 
 // What a seed stands for.
 struct RunPlan {
-  const Architecture* architecture;
+  const Layout* layout;
   Sequence sequence;
+  Scrutiny scrutiny;  // Sampled in some runs
 };
 RunPlan plan_of(uint64_t seed);
 
@@ -37,28 +41,32 @@ struct BrokenAt {
   size_t step = 0;
   Broken broken;
 };
-// `reached` is told before each step; may be empty.
-std::optional<BrokenAt> run_sequence(const Backend& backend, const Architecture& architecture,
-                                     const std::string& settings, const Sequence& sequence,
-                                     const std::function<void(size_t)>& reached = {});
-std::optional<Broken> run_promise(const Backend& backend, const Architecture& architecture,
-                                  const std::string& settings, const PromiseCase& promise);
+// `verify_every`: so many steps the whole table is compared.
+std::optional<BrokenAt> run_sequence(const Backend& backend, const RunPlan& plan,
+                                     const std::string& settings, Reached& reached,
+                                     size_t verify_every = 50);
+std::optional<Broken> run_promise(const Backend& backend, const Layout& layout,
+                                  const std::string& settings, const PromiseCase& promise,
+                                  Journal* journal = nullptr);
 
 // --- Apart.
 
 struct Options {
-  std::string settings;                         // INI text of pt.* keys
-  uint64_t seed = 1;                            // of the first run; each further one has the next
-  uint64_t operations = 100'000;                // at least so many in random runs
-  unsigned seconds = 20;                        // a part may take
-  unsigned most_failures = 3;                   // of random runs, before it ends
-  std::function<void(uint64_t done)> progress;  // operations; may be empty
+  std::string settings;                          // INI text of pt.* keys
+  uint64_t seed = 1;                             // of the first run; each further one has the next
+  uint64_t operations = 100'000;                 // at least so many in random runs
+  std::chrono::seconds budget{300};              // of all; what was found by then is the verdict
+  std::chrono::milliseconds piece{5000};         // one operation may take, of processor time
+  std::chrono::milliseconds shortening{10'000};  // of a run that failed
+  unsigned most_failures = 3;                    // of random runs, before it ends
+  std::function<void(uint64_t done)> progress;   // operations; may be empty
 };
 
 struct Failure {
   std::string part;  // the promise's name, or "run N"
-  std::string architecture;
+  std::string layout;
   Broken broken;
+  std::string after = {};  // what was done last, in words: after that it was broken
   // Of a run: the shortest sequence that shows it, in words; and how long it was at first.
   std::vector<std::string> steps = {};
   size_t steps_at_first = 0;
@@ -66,15 +74,20 @@ struct Failure {
 };
 
 struct Verdict {
-  uint64_t promises = 0;  // cases checked, on all architectures
+  enum class End : uint8_t { Complete, OutOfTime, Interrupted };
+
+  uint64_t promises = 0;  // cases checked, on all layouts
   uint64_t runs = 0;
   uint64_t operations = 0;
-  unsigned architectures = 0;
+  unsigned layouts = 0;
+  bool watched = true;  // this host lets memory be watched
+  End end = End::Complete;
   std::vector<Failure> failures;
 };
 
 // Errors (all): Error when no process can be made; UsageError for settings the backend refuses.
-// The first two add to the verdict; check() does both.
+// When the user interrupts, or the budget is used up, the verdict is what was found so far (base/
+// interrupt.h still knows of it). The first two add to the verdict; check() does both.
 void check_promises(const Backend& backend, const Options& options, Verdict& verdict);
 void check_runs(const Backend& backend, const Options& options, Verdict& verdict);
 Verdict check(const Backend& backend, const Options& options);

@@ -5,15 +5,19 @@
 #include <csignal>
 #include <cstdio>
 #include <cstring>
+#include <ctime>
 #include <exception>
 #include <fcntl.h>
+#include <poll.h>
 #include <string>
 #include <sys/mman.h>
+#include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include "base/error.h"
+#include "base/interrupt.h"
 
 namespace mmusim::pt::conformance {
 namespace {
@@ -58,6 +62,83 @@ std::string read_all(int fd) {
   }
 }
 
+// Memory both have.
+class SharedReached {
+ public:
+  SharedReached()
+      : memory_(::mmap(nullptr, sizeof(Reached), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS,
+                       -1, 0)) {
+    if (memory_ == MAP_FAILED) no_process("share memory with a process");
+    new (memory_) Reached;
+  }
+  ~SharedReached() { ::munmap(memory_, sizeof(Reached)); }
+  SharedReached(const SharedReached&) = delete;
+  SharedReached& operator=(const SharedReached&) = delete;
+  [[nodiscard]] Reached& get() { return *static_cast<Reached*>(memory_); }
+
+ private:
+  void* memory_;
+};
+
+// A child, which does not outlive this.
+class Child {
+ public:
+  explicit Child(pid_t pid) : pid_(pid) {
+    if (::clock_getcpuclockid(pid, &clock_) != 0) clock_ = CLOCK_MONOTONIC;
+  }
+  ~Child() {
+    kill();
+    static_cast<void>(wait());
+  }
+  Child(const Child&) = delete;
+  Child& operator=(const Child&) = delete;
+  void kill() const {
+    if (pid_ != 0) ::kill(pid_, SIGKILL);
+  }
+  // Its status at the end.
+  int wait() {
+    while (pid_ != 0 && ::waitpid(pid_, &status_, 0) < 0 && errno == EINTR) {
+    }
+    pid_ = 0;
+    return status_;
+  }
+  // Processor time it used.
+  [[nodiscard]] std::chrono::nanoseconds used() const {
+    timespec time{};
+    ::clock_gettime(clock_, &time);
+    return std::chrono::seconds(time.tv_sec) + std::chrono::nanoseconds(time.tv_nsec);
+  }
+
+ private:
+  pid_t pid_;
+  clockid_t clock_ = CLOCK_MONOTONIC;
+  int status_ = 0;
+};
+
+// Whether one piece of work takes longer than it may.
+class Patience {
+ public:
+  Patience(const Limits& limits, const Child& child, const Reached& reached)
+      : limits_(limits), child_(child), reached_(reached) {}
+  bool lost() {
+    const uint64_t now = reached_.progress + reached_.journal.progress;
+    if (now != progress_ || since_ == Clock::time_point()) {
+      progress_ = now;
+      since_ = Clock::now();
+      used_ = child_.used();
+    }
+    return child_.used() - used_ > limits_.piece || Clock::now() - since_ > 10 * limits_.piece;
+  }
+
+ private:
+  const Limits& limits_;
+  const Child& child_;
+  const Reached& reached_;
+  uint64_t progress_ = 0;
+  Clock::time_point since_;
+  std::chrono::nanoseconds used_{};
+};
+
 // Three texts with a zero byte behind each.
 std::string pack(const Broken& broken) {
   std::string text;
@@ -78,15 +159,17 @@ Broken unpack(const std::string& text) {
   return broken;
 }
 
-[[noreturn]] void child(unsigned seconds, int out, int errors, Reached& reached,
+[[noreturn]] void child(int out, int errors, Reached& reached,
                         const std::function<void(Reached&)>& work) {
-  // A stop by Ctrl-C reaches the parent too, which then ends; a crash leaves no core behind.
-  for (const int signal : {SIGINT, SIGTERM, SIGSEGV, SIGBUS, SIGABRT, SIGFPE, SIGILL, SIGALRM})
+  // Ctrl-C reaches the parent, which ends this one; a crash leaves no core behind.
+  ::prctl(PR_SET_PDEATHSIG, SIGKILL);
+  for (const int signal : {SIGINT, SIGTERM, SIGHUP})
+    std::signal(signal, SIG_IGN);
+  for (const int signal : {SIGSEGV, SIGBUS, SIGABRT, SIGFPE, SIGILL})
     std::signal(signal, SIG_DFL);
   const rlimit none{0, 0};
   ::setrlimit(RLIMIT_CORE, &none);
   ::dup2(errors, STDERR_FILENO);
-  ::alarm(seconds);
   std::optional<Broken> broken;
   try {
     work(reached);
@@ -112,12 +195,9 @@ std::string last_line(std::string text) {
 
 }  // namespace
 
-std::optional<Broken> isolated(unsigned seconds, Reached& reached,
-                               const std::function<void(Reached&)>& work) {
-  void* const memory =
-      ::mmap(nullptr, sizeof(Reached), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
-  if (memory == MAP_FAILED) no_process("share memory with a process");
-  auto* const shared = new (memory) Reached;
+Outcome isolated(const Limits& limits, Reached& reached,
+                 const std::function<void(Reached&)>& work) {
+  SharedReached shared;
   std::array<int, 2> pipe{};
   if (::pipe2(pipe.data(), O_CLOEXEC) != 0) no_process("make a pipe to a process");
   Descriptor in(pipe[0]);
@@ -128,28 +208,51 @@ std::optional<Broken> isolated(unsigned seconds, Reached& reached,
   std::fflush(nullptr);
   const pid_t pid = ::fork();
   if (pid < 0) no_process("make a process");
-  if (pid == 0) child(seconds, out.get(), errors.get(), *shared, work);
+  if (pid == 0) child(out.get(), errors.get(), shared.get(), work);
   out.close();
-  const std::string said = read_all(in.get());
-  int status = 0;
-  while (::waitpid(pid, &status, 0) < 0 && errno == EINTR) {
+  Child process(pid);
+  Patience patience(limits, process, shared.get());
+  Outcome outcome;
+  bool lost = false;
+  // The pipe speaks, or is closed, when there is an end.
+  constexpr int kMilliseconds = 20;
+  pollfd waiting{.fd = in.get(), .events = POLLIN, .revents = 0};
+  while (::poll(&waiting, 1, kMilliseconds) <= 0) {
+    check_interrupt();
+    outcome.out_of_time = Clock::now() >= limits.deadline;
+    lost = !outcome.out_of_time && patience.lost();
+    if (!lost && !outcome.out_of_time) continue;
+    process.kill();
+    break;
   }
-  reached.seed = shared->seed;
-  reached.step = shared->step;
-  reached.operations = shared->operations;
-  ::munmap(memory, sizeof(Reached));
+  const std::string said = read_all(in.get());
+  const int status = process.wait();
+  reached.seed = shared.get().seed;
+  reached.step = shared.get().step;
+  reached.operations = shared.get().operations;
+  reached.journal = shared.get().journal;
 
-  if (!said.empty()) return unpack(said);
-  if (WIFEXITED(status) && WEXITSTATUS(status) == 0) return std::nullopt;
-  if (WIFSIGNALED(status) && WTERMSIG(status) == SIGALRM)
-    return Broken{promise::kAlive, "an end", fmt::format("none within {} seconds", seconds)};
+  if (outcome.out_of_time) return outcome;
+  if (lost) {
+    outcome.broken =
+        Broken{promise::kAlive, "an end",
+               fmt::format("none within {} seconds of processor time",
+                           std::chrono::duration_cast<std::chrono::seconds>(limits.piece).count())};
+    return outcome;
+  }
+  if (!said.empty()) {
+    outcome.broken = unpack(said);
+    return outcome;
+  }
+  if (WIFEXITED(status) && WEXITSTATUS(status) == 0) return outcome;
   ::lseek(errors.get(), 0, SEEK_SET);
   const std::string message = last_line(read_all(errors.get()));
   std::string came = WIFSIGNALED(status) ? fmt::format("signal {} ({})", WTERMSIG(status),
                                                        ::strsignal(WTERMSIG(status)))
                                          : fmt::format("exit with status {}", WEXITSTATUS(status));
   if (!message.empty()) came += ": " + message;
-  return Broken{promise::kAlive, "no crash", came};
+  outcome.broken = Broken{promise::kAlive, "no crash", came};
+  return outcome;
 }
 
 }  // namespace mmusim::pt::conformance

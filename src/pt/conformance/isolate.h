@@ -2,11 +2,13 @@
 #ifndef MMUSIM_PT_CONFORMANCE_ISOLATE_H_
 #define MMUSIM_PT_CONFORMANCE_ISOLATE_H_
 
+#include <chrono>
 #include <cstddef>
 #include <cstdint>
 #include <functional>
 #include <optional>
 
+#include "pt/conformance/journal.h"
 #include "pt/conformance/verdict.h"
 
 namespace mmusim::pt::conformance {
@@ -16,13 +18,28 @@ struct Reached {
   volatile uint64_t seed = 0;
   volatile uint64_t step = 0;
   volatile uint64_t operations = 0;
+  volatile uint64_t progress = 0;  // goes up whenever the next piece of work begins
+  Journal journal;
 };
 
-// What `work` threw (Broken; any other exception, a signal and a time-out become one), or nothing.
+using Clock = std::chrono::steady_clock;
+
+struct Limits {
+  // Of processor time, from one piece of work to the next; where that does not pass, ten times as
+  // much of the clock.
+  std::chrono::milliseconds piece{5000};
+  Clock::time_point deadline = Clock::time_point::max();  // of all
+};
+
+struct Outcome {
+  // What `work` threw (Broken; any other exception, a signal and a time-out become one).
+  std::optional<Broken> broken;
+  bool out_of_time = false;  // the deadline came first
+};
+
 // `reached` is where the child wrote it, also when it died. Errors: Error when no process can be
-// made.
-std::optional<Broken> isolated(unsigned seconds, Reached& reached,
-                               const std::function<void(Reached&)>& work);
+// made, or when the user interrupts.
+Outcome isolated(const Limits& limits, Reached& reached, const std::function<void(Reached&)>& work);
 
 }  // namespace mmusim::pt::conformance
 

@@ -14,18 +14,20 @@
 #include "pt/conformance/machine.h"
 #include "pt/conformance/operation.h"
 #include "pt/conformance/oracle.h"
+#include "pt/conformance/tables.h"
 #include "pt/conformance/verdict.h"
 
 namespace mmusim::pt::conformance {
 
 class Model {
  public:
-  // `settings`: INI text of pt.* keys.
-  Model(const Backend& backend, const Architecture& architecture, const std::string& settings);
+  // `settings`: INI text of pt.* keys. `journal` may be null.
+  Model(const Backend& backend, const Layout& layout, const std::string& settings,
+        Journal* journal = nullptr, Scrutiny scrutiny = Scrutiny::Words);
 
-  // For draw().
-  [[nodiscard]] unsigned anchors() const { return static_cast<unsigned>(anchors_.size()); }
-  [[nodiscard]] unsigned near() const;
+  // For draw(): addresses near which things happen; and how near, as log2 of pages.
+  static std::vector<uint64_t> anchors_of(const Layout& layout);
+  static unsigned near_of(const Layout& layout);
 
   void apply(const Operation& operation);
   // The whole table against the oracle and the allocator.
@@ -78,14 +80,17 @@ class Model {
   [[nodiscard]] Entry page_entry(const std::optional<OracleLeaf>& leaf, uint64_t va) const;
   // The oracle takes over how [begin, end) is cut into leaves, after translations were compared.
   void adopt(uint64_t begin, uint64_t end, const char* promise);
+  void expect_stale(const Handle& handle, const char* which);
+  static void check_flushed(const Gather& gather, VirtRange changed);
   void expect_out_of_memory(Status status, const char* promise, const std::string& what) const;
 
   Machine machine_;
   std::unique_ptr<PageTable> table_;
   Oracle oracle_;
+  bool shared_ = false;    // something once was
   bool may_fail_ = false;  // the allocator has been told to fail soon
   std::vector<PageShift> sizes_;
-  std::vector<uint64_t> anchors_;  // addresses near which things happen
+  std::vector<uint64_t> anchors_;
 };
 
 // The last slot a cursor handed out.

@@ -46,7 +46,7 @@ std::string Model::describe_share(const Operation& operation) const {
 // What a leaf table covers, or any other power of two up to a few of them.
 PageShift Model::block_of(const Operation& operation) const {
   const RadixLevel& leaf_level = machine_.environment.geometry[0];
-  if (operation.salt % 2 == 0) return PageShift(leaf_level.shift + leaf_level.index_bits);
+  if (operation.salt % 2 == 0) return PageShift(machine_.layout->table_span());
   return PageShift(machine_.page.log2() + (operation.salt >> 1) % (leaf_level.index_bits + 3));
 }
 
@@ -60,7 +60,7 @@ void Model::share(const Operation& operation) {
       .size = size,
       .mask = random.below(4) == 0 ? Rights(Rights::kRead | Rights::kUser) : kAllRights};
   for (const VirtAddr at : {block.mine, block.theirs})
-    if (size.bytes() > machine_.end - at.value()) return;
+    if (size.bytes() > machine_.room(at.value())) return;
   auto other = machine_.factory->create(MmId(2));
   if (other == nullptr)
     return expect_out_of_memory(Status::NoMemory, promise::kNoMemory, "create()");
@@ -70,6 +70,7 @@ void Model::share(const Operation& operation) {
   const Status status = other->share(block.theirs, *table_, block.mine, size, block.mask);
   const bool refused =
       status == Status::BadSize || (status == Status::NotSupported && block.mask != kAllRights);
+  shared_ = true;
   if (status == Status::NoMemory) {
     expect_out_of_memory(status, promise::kSharing, "the status of share()");
   } else if (!refused &&

@@ -17,6 +17,7 @@ struct PromiseCase {
   const char* name;
   const char* sentence;
   void (*check)(Machine& machine);
+  Scrutiny scrutiny;  // of the machine it wants
 };
 const std::vector<PromiseCase>& promise_cases();
 

@@ -25,7 +25,9 @@ class TestFormat final : public EntryFormat {
   using Points = BitField<9>;  // to a table
   // Frame numbers begin at bit 16; in entries of 4 bytes at bit 10.
   explicit TestFormat(PageShift page, unsigned bytes = sizeof(Entry))
-      : page_(page), shift_(bytes == sizeof(Entry) ? 16 : 10) {
+      : page_(page),
+        shift_(bytes == sizeof(Entry) ? 16 : 10),
+        table_log2_(bytes == sizeof(Entry) ? 10 : page.log2()) {
     entry_bytes = bytes;
     present_mask = Present::kMask;
     accessed_mask = Accessed::kMask;
@@ -64,10 +66,10 @@ class TestFormat final : public EntryFormat {
     return Exec::set(e, rights.has(Rights::kExec) ? 1 : 0);
   }
   [[nodiscard]] Entry make_table(PhysAddr next, PageShift /*covers*/) const override {
-    return Present::kMask | Points::kMask | next.value() >> page_.log2() << shift_;
+    return Present::kMask | Points::kMask | next.value() >> table_log2_ << shift_;
   }
   [[nodiscard]] PhysAddr table_address(Entry e) const override {
-    return PhysAddr(e >> shift_ << page_.log2());
+    return PhysAddr(e >> shift_ << table_log2_);
   }
   [[nodiscard]] bool is_leaf(Entry e, PageShift size) const override {
     return size == page_ || Large::get(e) != 0;
@@ -79,6 +81,7 @@ class TestFormat final : public EntryFormat {
  private:
   PageShift page_;
   unsigned shift_;
+  unsigned table_log2_;  // what tables are aligned to at least, as pointers say where they are
 };
 
 }  // namespace mmusim::pt::conformance

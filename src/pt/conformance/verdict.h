@@ -69,6 +69,14 @@ inline constexpr const char* kVoid =
     "the void find() reports holds no entry, and is at least the page";
 inline constexpr const char* kPeek = "peek() says what find() says and touches nothing";
 inline constexpr const char* kWalk = "walk() says what find() says, and find() reports its steps";
+inline constexpr const char* kSteps = "walk() names the words it reads, in tables, and no others";
+inline constexpr const char* kLevels = "the level of a word is that of its table";
+inline constexpr const char* kDepends =
+    "a step is dependent if its address comes out of the step before, and only then";
+inline constexpr const char* kReported =
+    "what an operation reads and writes in tables is reported to the sink";
+inline constexpr const char* kVisit =
+    "visit_tables() shows each table once, as it is, and parents first";
 inline constexpr const char* kEnsure =
     "ensure() makes a slot of the size asked for, or says why there can be none";
 inline constexpr const char* kInstall =
@@ -89,6 +97,14 @@ inline constexpr const char* kCopy =
 inline constexpr const char* kMove = "move_range() moves every leaf of the range and no other";
 inline constexpr const char* kMoveBack = "a moved prefix can be moved back without memory";
 inline constexpr const char* kTrim = "trim() never loses a leaf and can be repeated";
+inline constexpr const char* kTrimKeeps =
+    "trim() frees no table that serves an address outside floor and ceiling, or a leaf";
+inline constexpr const char* kTrimFrees =
+    "trim() frees the tables that serve addresses of the gap only, and no leaf";
+inline constexpr const char* kGatherRange =
+    "the gather's range reaches into what each freed table served, and not beyond";
+inline constexpr const char* kReserve =
+    "split() does not fail for memory if what split_reserve() says was set aside";
 inline constexpr const char* kGather =
     "table memory goes into the gather and is not freed before the flush";
 inline constexpr const char* kNoMemory =
