@@ -6,6 +6,7 @@
 
 #include "config/schema.h"
 #include "mmu/layout.h"
+#include "pt/page_table.h"
 #include "sim/explain.h"
 #include "sim/inspect.h"
 #include "sim/simulation.h"
@@ -14,10 +15,18 @@
 
 namespace mmusim::sim {
 
+// What an architecture's page tables are made for.
+struct TableLayout {
+  PageShift page;
+  pt::RadixGeometry geometry;  // of the table its hardware or kernel is used to
+  unsigned entry_bytes = 0;
+};
+
 struct Architecture {
   ArchitectureInfo info;
   void (*declare)(config::Schema&);
   mmu::AddressLayout (*layout)(const config::Config&);
+  TableLayout (*tables)(const config::Config&);
   ReplayResult (*replay)(const config::Config&, const ReplayOptions&);
   stats::Report (*catalog)(const config::Config&);
   Moment (*find_moment)(const config::Config&, const Choice&, const ReplayOptions&);

@@ -1,4 +1,4 @@
-// Every promise and a share of the random runs, for every backend on every architecture, in this
+// Every promise and a share of the random runs, for every backend on every layout, in this
 // process, where a sanitizer sees all.
 #include <gtest/gtest.h>
 
@@ -20,21 +20,21 @@ class Conformance : public testing::TestWithParam<Subject> {
 TEST_P(Conformance, Promises) {
   const Subject& subject = GetParam();
   for (const PromiseCase& promise : promise_cases())
-    expect_whole(run_promise(*subject.backend, *subject.architecture, subject.settings(), promise),
+    expect_whole(run_promise(*subject.backend, *subject.layout, subject.settings(), promise),
                  promise.name);
 }
 
 TEST_P(Conformance, RandomRuns) {
-  constexpr unsigned kRuns = 10;
+  constexpr unsigned kRuns = 5;
   const Subject& subject = GetParam();
-  // Those of the seeds that mean this architecture.
+  // Those of the seeds that mean this layout.
   unsigned left = kRuns;
   for (uint64_t seed = 1; left > 0 && !HasFailure(); ++seed) {
     const RunPlan plan = plan_of(seed);
-    if (plan.architecture != subject.architecture) continue;
+    if (plan.layout != subject.layout) continue;
     --left;
-    const auto at =
-        run_sequence(*subject.backend, *subject.architecture, subject.settings(), plan.sequence);
+    Reached reached;
+    const auto at = run_sequence(*subject.backend, plan, subject.settings(), reached);
     if (at) expect_whole(at->broken, fmt::format("seed {} step {}", seed, at->step));
   }
 }

@@ -1,4 +1,4 @@
-// Which backends, configured how, on which architectures: what the suite is parameterised over.
+// Which backends, configured how, on which layouts: what the suite is parameterised over.
 #ifndef MMUSIM_TESTS_CONFORMANCE_SUBJECTS_H_
 #define MMUSIM_TESTS_CONFORMANCE_SUBJECTS_H_
 
@@ -12,7 +12,7 @@
 
 namespace mmusim::pt::conformance {
 
-// Other ways to configure a backend than its defaults, which are tested too, on the architectures
+// Other ways to configure a backend than its defaults, which are tested too, on the layouts
 // that differ most.
 struct Variant {
   const char* name;
@@ -35,30 +35,29 @@ inline const std::vector<Variant>& variants() {
   return kVariants;
 }
 
-// A backend on an architecture: what the suite is parameterised over.
+// A backend on a layout: what the suite is parameterised over.
 struct Subject {
   const Backend* backend;
-  const Architecture* architecture;
+  const Layout* layout;
   const Variant* variant;  // null: as it is by default
   [[nodiscard]] const char* settings() const { return variant == nullptr ? "" : variant->settings; }
 };
 inline std::vector<Subject> subjects() {
   std::vector<Subject> all;
   for (const Backend& backend : backends())
-    for (const Architecture& architecture : architectures()) {
-      all.push_back({&backend, &architecture, nullptr});
-      if (std::string_view("odd x86_64 full64").find(architecture.name) == std::string_view::npos)
-        continue;
+    for (const Layout& layout : layouts()) {
+      all.push_back({&backend, &layout, nullptr});
+      if (std::string_view("odd ia64 full64").find(layout.name) == std::string_view::npos) continue;
       for (const Variant& variant : variants())
         if (std::string_view(variant.backend) == backend.name)
-          all.push_back({&backend, &architecture, &variant});
+          all.push_back({&backend, &layout, &variant});
     }
   return all;
 }
 inline std::string name_of(const Subject& subject) {
   std::string name = subject.backend->name;
   if (subject.variant != nullptr) name += std::string("_") + subject.variant->name;
-  return name + "_" + subject.architecture->name;
+  return name + "_" + subject.layout->name;
 }
 inline void PrintTo(const Subject& subject, std::ostream* out) {
   *out << name_of(subject);

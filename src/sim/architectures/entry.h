@@ -19,6 +19,12 @@ const Architecture& architecture_entry() {
       {Arch::kName, Arch::kSummary},
       Arch::declare,
       [](const config::Config& config) { return Arch::layout(Arch::read_options(config)); },
+      [](const config::Config& config) {
+        const auto options = Arch::read_options(config);
+        return TableLayout{.page = Arch::layout(options).page,
+                           .geometry = Arch::geometry(options),
+                           .entry_bytes = Arch::format(options).entry_bytes};
+      },
       [](const config::Config& config, const ReplayOptions& options) {
         return Replay<Arch>(config, options).run();
       },
