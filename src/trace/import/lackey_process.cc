@@ -2,6 +2,8 @@
 
 #include <algorithm>
 #include <charconv>
+#include <fmt/format.h>
+#include <string>
 #include <utility>
 
 namespace mmusim::trace::lackey {
@@ -161,6 +163,17 @@ size_t Process::message(std::string_view text) {
   return text.size();
 }
 
+// Where in a line Valgrind begins to say something about this process: it does not end its own
+// lines first.
+size_t Process::message_begin(std::string_view text) const {
+  size_t begin = std::string_view::npos;
+  for (const char mark : {'=', '-', '*'}) {
+    const std::string twice(2, mark);
+    begin = std::min(begin, text.find(fmt::format("{0}{1}{0} ", twice, pid_.value())));
+  }
+  return begin;
+}
+
 size_t Process::call_line(std::string_view text, std::vector<Effect>& effects) {
   const std::optional<CallHead> head = parse_call_head(text);
   if (!head) return refuse("a system call line whose start makes no sense");
@@ -192,6 +205,16 @@ size_t Process::call_line(std::string_view text, std::vector<Effect>& effects) {
 
 // More text of the open call. A result may be in it, and something glued behind that.
 size_t Process::call_text(std::string_view text, std::vector<Effect>& effects) {
+  const size_t glued = message_begin(text);
+  if (glued != std::string_view::npos) {
+    const std::string whole = open_->text + std::string(text.substr(0, glued));
+    // The result is on the next line. Else the message is a file's name, or comes behind the
+    // result.
+    if (find_result(whole).outcome == Outcome::None && parse_call(whole).complete) {
+      open_->text = whole;
+      return text.size();
+    }
+  }
   const size_t before = open_->text.size();
   if (before + text.size() > kMaxOpenText) return refuse("a system call of too many words");
   open_->text += text;

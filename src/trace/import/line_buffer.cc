@@ -1,10 +1,16 @@
 #include "trace/import/line_buffer.h"
 
 #include <cstring>
+#include <string_view>
 
 #include "base/error.h"
 
 namespace mmusim::trace {
+namespace {
+
+constexpr std::string_view kByteOrderMark = "\xef\xbb\xbf";
+
+}  // namespace
 
 bool LineBuffer::refill() {
   MMUSIM_ASSERT(begin_ == lines_end_ && !too_long_);
@@ -13,11 +19,9 @@ bool LineBuffer::refill() {
   begin_ = lines_end_ = 0;
   data_end_ = kept;
   for (;;) {
-    const size_t got = source_.read(buffer_.data() + data_end_, kBytes - data_end_);
-    if (got == 0) return false;
     const size_t searched = data_end_;
-    data_end_ += got;
-    const void* newline = memrchr(buffer_.data() + searched, '\n', got);
+    if (!read_more()) return false;
+    const void* newline = memrchr(buffer_.data() + searched, '\n', data_end_ - searched);
     if (newline != nullptr) {
       lines_end_ = static_cast<size_t>(static_cast<const char*>(newline) - buffer_.data()) + 1;
       return true;
@@ -27,6 +31,38 @@ bool LineBuffer::refill() {
       return false;
     }
   }
+}
+
+// Some bytes more behind data_end_, as a log has them that no editor and no transfer has been at.
+bool LineBuffer::read_more() {
+  const size_t old_end = data_end_;
+  do {
+    const size_t got = source_.read(buffer_.data() + data_end_, kBytes - data_end_);
+    if (got == 0) return data_end_ != old_end;
+    data_end_ += got;
+  } while (at_start_ && data_end_ < kByteOrderMark.size());
+  if (at_start_) {
+    at_start_ = false;
+    const std::string_view start(buffer_.data(), data_end_);
+    if (start.starts_with(kByteOrderMark)) {
+      data_end_ -= kByteOrderMark.size();
+      std::memmove(buffer_.data(), buffer_.data() + kByteOrderMark.size(), data_end_);
+    }
+    const size_t newline = std::string_view(buffer_.data(), data_end_).find('\n');
+    if (newline != std::string_view::npos && newline > 0 && buffer_[newline - 1] == '\r')
+      carriage_returns_ = true;
+  }
+  if (carriage_returns_) drop_carriage_returns(old_end == 0 ? 0 : old_end - 1);
+  return true;
+}
+
+// Those before a newline, from `from` on; one that comes last waits for what follows it.
+void LineBuffer::drop_carriage_returns(size_t from) {
+  char* to = buffer_.data() + from;
+  const char* const end = buffer_.data() + data_end_;
+  for (const char* at = to; at != end; ++at)
+    if (*at != '\r' || at + 1 == end || at[1] != '\n') *to++ = *at;
+  data_end_ = static_cast<size_t>(to - buffer_.data());
 }
 
 void LineBuffer::skip_long_line() {
@@ -41,9 +77,8 @@ void LineBuffer::skip_long_line() {
       lines_end_ = static_cast<size_t>(static_cast<const char*>(last) - buffer_.data()) + 1;
       return;
     }
-    data_end_ = source_.read(buffer_.data(), kBytes);
-    begin_ = lines_end_ = 0;
-    if (data_end_ == 0) return;
+    begin_ = lines_end_ = data_end_ = 0;
+    if (!read_more()) return;
   }
 }
 

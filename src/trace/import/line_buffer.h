@@ -40,12 +40,17 @@ class LineBuffer {
   [[nodiscard]] const ByteSource& source() const { return source_; }
 
  private:
+  bool read_more();
+  void drop_carriage_returns(size_t from);
+
   ByteSource source_;
   std::vector<char> buffer_;
   size_t begin_ = 0;      // first unused byte
   size_t lines_end_ = 0;  // behind the last newline
   size_t data_end_ = 0;   // behind the last byte read
   bool too_long_ = false;
+  bool at_start_ = true;           // nothing has been read
+  bool carriage_returns_ = false;  // lines end in \r\n, as the first did
 };
 
 }  // namespace mmusim::trace

@@ -456,6 +456,45 @@ TEST(LackeyImport, NothingIsLeftWhenAnImportFails) {
   EXPECT_FALSE(std::filesystem::exists(directory.path("out.mmt")));
 }
 
+// Valgrind says something while it prints a call, and does not end its line first.
+TEST(LackeyImport, ReadsACallWithAMessageInIt) {
+  const std::string call =
+      "SYSCALL[7,1](11) sys_munmap ( 0xffffffffffffffff, 2097152 ){}Warning: client syscall munmap "
+      "tried to modify addresses 0xffffffffffffffff-0x1ffffe\n --> [pre-fail] Failure(0x16) \n";
+  for (const char* mark : {"==7== ", "--7-- ", "**7** "}) {
+    const Imported imported = import_one("I  0401ab70,3\n" + fmt::format(fmt::runtime(call), mark) +
+                                         "I  0401ab73,3\n" + exit_group(7, 0));
+    EXPECT_EQ(imported.result.totals.instructions, 2u);
+    EXPECT_THAT(imported.result.warnings, IsEmpty());
+  }
+  // Two lines of it, and one that only looks like it: the file's name.
+  const Imported imported = import_one(
+      "I  0401ab70,3\n"
+      "SYSCALL[7,1](2) sys_open ( 0x1(a==7== b), 0 )==7== Warning: one\n==7== two\n"
+      " --> [pre-success] Success(0x3) \n"
+      "SYSCALL[7,1](9) sys_mmap ( 0x0, 4096, 1, 2, 3, 0 ) --> [pre-success] Success(0x4a00000) \n"
+      "I  0401ab73,3\n" +
+      exit_group(7, 0));
+  EXPECT_EQ(imported.result.totals.instructions, 2u);
+}
+
+// What an editor or a transfer does to a log.
+TEST(LackeyImport, ReadsLinesThatEndInCarriageReturns) {
+  std::string log = header(7, "prog");
+  for (int i = 0; i < 30000; ++i)  // several buffers long
+    log += i % 3 == 0 ? "I  0401ab70,3\n" : i % 3 == 1 ? " S 1fff0006c8,8\n" : " L 1fff0006c8,16\n";
+  log += exit_group(7, 0);
+  std::string changed = "\xef\xbb\xbf";
+  for (const char c : log)
+    changed += c == '\n' ? std::string("\r\n") : std::string(1, c);
+  const TemporaryDirectory directory;
+  const Imported plain = import({directory.write("a.7.1", log)});
+  const Imported other = import({directory.write("b.7.1", changed)});
+  EXPECT_EQ(plain.result.totals.instructions, 10000u);
+  EXPECT_EQ(other.result.totals, plain.result.totals);
+  EXPECT_EQ(other.result.input_lines, plain.result.input_lines);
+}
+
 TEST(LackeyLogs, OrderOfNames) {
   EXPECT_EQ(order_of("/t.1.2/a.12.2.zst").sequence, 2u);
   EXPECT_EQ(order_of("a.12.3-1").image, 3u);
