@@ -38,8 +38,6 @@ struct I386 : Architecture {
   static constexpr const char* kSummary =
       "32-bit x86: hardware walker over 2 levels, or 3 with PAE, whose highest is in registers";
 
-  // x86-64's, which declares them.
-  static void declare(config::Schema& /*schema*/) {}
   static Options read_options(const config::Config& config) {
     return x86::read_options(config, 2, 3);
   }

@@ -1,18 +1,47 @@
 // Ctrl-C as a value: long loops ask now and then and stop by throwing, so that nothing is left half
-// written.
+// written. Where no loop asks in time (one huge system call of a trace, a plug-in that never
+// returns) the process ends all the same: at most kPatience after the signal its files are removed
+// and it exits, from the signal handler.
 #ifndef MMUSIM_BASE_INTERRUPT_H_
 #define MMUSIM_BASE_INTERRUPT_H_
 
+#include <chrono>
+#include <cstddef>
+#include <string>
+
 namespace mmusim {
 
-// Makes SIGINT and SIGTERM set a flag instead of killing the process. A second signal kills at once
-// if it comes later than a second or two; before that it is taken as the same one, since a wrapper
-// that passes signals on (timeout, a shell script) makes one Ctrl-C arrive twice.
+// From a signal to the end, for whatever asks check_interrupt() too seldom.
+constexpr std::chrono::milliseconds kPatience{400};
+
+// Makes SIGINT, SIGTERM and SIGHUP (unless it is ignored: nohup) set a flag instead of killing the
+// process, and start the clock. Call once, before there are threads.
 void catch_interrupts();
 
-// Throws Error (exit status 130) if a signal has come since catch_interrupts(). Cheap: one relaxed
-// load.
+// Throws Error (exit status 128 + the signal's number) if a signal has come since
+// catch_interrupts(). Cheap: one relaxed load.
 void check_interrupt();
+
+// The user has been told of the interruption; should the end still take too long, it is silent.
+void interruption_told();
+
+// A file, or an empty folder, that is removed should the process be ended by the clock. What is
+// removed must be the process's own: a temporary name.
+class RemovedWhenInterrupted {
+ public:
+  // REQUIRES: at most kMost at a time; one more is simply not removed.
+  explicit RemovedWhenInterrupted(const std::string& path);
+  ~RemovedWhenInterrupted() { spare(); }
+  RemovedWhenInterrupted(const RemovedWhenInterrupted&) = delete;
+  RemovedWhenInterrupted& operator=(const RemovedWhenInterrupted&) = delete;
+  // It stays from now on.
+  void spare();
+
+  static constexpr size_t kMost = 256;
+
+ private:
+  size_t place_ = kMost;
+};
 
 }  // namespace mmusim
 

@@ -1,21 +1,81 @@
 #include "base/output_file.h"
 
+#include <algorithm>
 #include <cerrno>
 #include <cstring>
+#include <fcntl.h>
+#include <filesystem>
+#include <sys/file.h>
 #include <sys/stat.h>
+#include <system_error>
 #include <unistd.h>
 #include <utility>
 
 #include "base/error.h"
 
 namespace mmusim {
+namespace {
+
+namespace fs = std::filesystem;
+
+constexpr const char* kMark = ".tmp.";
+
+std::function<void(const std::string&)>& leftover_hook() {
+  static std::function<void(const std::string&)> hook;
+  return hook;
+}
+
+// Whoever writes a temporary file holds a lock on it, also on another machine that shares the
+// folder; the lock of who died is gone.
+bool is_left(const std::string& path) {
+  const int descriptor = open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
+  if (descriptor < 0) return false;
+  struct stat status {};
+  const bool left = fstat(descriptor, &status) == 0 && S_ISREG(status.st_mode) &&
+                    flock(descriptor, LOCK_EX | LOCK_NB) == 0;
+  close(descriptor);
+  return left;
+}
+
+// Removes what dead writers of `path` have left.
+void remove_leftovers(const std::string& path) {
+  const fs::path place(path);
+  const std::string begin = place.filename().string() + kMark;
+  std::error_code error;
+  const fs::path folder = place.has_parent_path() ? place.parent_path() : fs::path(".");
+  for (fs::directory_iterator entry(folder, error), end; !error && entry != end;
+       entry.increment(error)) {
+    const std::string name = entry->path().filename().string();
+    if (!name.starts_with(begin) || name.size() == begin.size()) continue;
+    const bool number = std::all_of(name.begin() + static_cast<std::ptrdiff_t>(begin.size()),
+                                    name.end(), [](char c) { return c >= '0' && c <= '9'; });
+    if (!number || !is_left(entry->path().string())) continue;
+    std::error_code failed;
+    if (fs::remove(entry->path(), failed) && leftover_hook())
+      leftover_hook()(entry->path().string());
+  }
+}
+
+}  // namespace
+
+void OutputFile::on_leftover(std::function<void(const std::string& path)> told) {
+  leftover_hook() = std::move(told);
+}
 
 OutputFile::OutputFile(std::string path) : path_(std::move(path)) {
   struct stat existing {};
   const bool direct = stat(path_.c_str(), &existing) == 0 && !S_ISREG(existing.st_mode);
-  if (!direct) temporary_ = fmt::format("{}.tmp.{}", path_, getpid());
-  file_ = direct ? std::fopen(path_.c_str(), "wb") : std::fopen(temporary_.c_str(), "wbx");
+  if (direct) {
+    file_ = std::fopen(path_.c_str(), "wb");
+  } else {
+    remove_leftovers(path_);
+    temporary_ = fmt::format("{}{}{}", path_, kMark, getpid());
+    file_ = std::fopen(temporary_.c_str(), "wbx");
+  }
   if (file_ == nullptr) throw Error(path_, fmt::format("cannot create: {}", std::strerror(errno)));
+  if (direct) return;
+  doomed_.emplace(temporary_);
+  static_cast<void>(flock(fileno(file_), LOCK_EX | LOCK_NB));  // not all file systems have locks
 }
 
 OutputFile::~OutputFile() {
@@ -26,6 +86,7 @@ void OutputFile::discard() noexcept {
   if (file_ == nullptr) return;
   std::fclose(file_);
   if (!temporary_.empty()) std::remove(temporary_.c_str());
+  doomed_.reset();
   file_ = nullptr;
 }
 
@@ -46,6 +107,7 @@ void OutputFile::commit() {
   if (!temporary_.empty() && std::rename(temporary_.c_str(), path_.c_str()) != 0) {
     throw Error(path_, fmt::format("cannot rename into place: {}", std::strerror(errno)));
   }
+  doomed_.reset();
   std::fclose(file_);
   file_ = nullptr;
 }

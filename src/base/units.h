@@ -12,9 +12,13 @@
 namespace mmusim {
 
 // A non-negative whole number: decimal or 0x hexadecimal, optionally followed by K, M, G or T
-// (powers of 1024; an "iB" or "B" after the letter is allowed). Nothing where the text is not one
-// or exceeds 2^64 - 1.
+// (powers of 1024; an "iB" or "B" after the letter is allowed), in either case. Nothing where the
+// text is not one or exceeds 2^64 - 1.
 std::optional<uint64_t> parse_size(std::string_view text);
+
+// The same for what is counted and has no bytes (instructions, operations): K, M, G and T are
+// powers of 1000.
+std::optional<uint64_t> parse_count(std::string_view text);
 
 // The shortest text parse_size reads back to exactly this value: 65536 -> "64K", 1000 -> "1000".
 std::string format_size(uint64_t bytes);

@@ -10,13 +10,15 @@
 #include "cli/output.h"
 #include "config/nearest.h"
 #include "config/options.h"
+#include "report/wrap.h"
 
 namespace mmusim::cli {
 namespace po = boost::program_options;
 namespace {
 
-constexpr unsigned kWidth = 100;
-constexpr unsigned kHelpWidth = 56;
+constexpr unsigned kWidth = 80;
+constexpr unsigned kHelpWidth = 52;
+constexpr const char* kKeyHelp = "--help-keys";
 
 // Long options with = or a blank, short ones with or without; no guessing from beginnings, since
 // what is unambiguous today would not be tomorrow.
@@ -33,6 +35,27 @@ Arguments::Arguments(std::string usage, std::string text)
   options_.add_options()("help,h", "Show this help.");
 }
 
+namespace {
+
+// tlb.l2.entries -> tlb.l2
+std::string section_of(const std::string& key) {
+  return key.substr(0, key.rfind('.'));
+}
+
+// Whether a word asks for help on keys, and on which.
+bool asks_for_keys(const Words& words, size_t i, std::string& section) {
+  const std::string& word = words[i];
+  if (word.starts_with(std::string(kKeyHelp) + "=")) {
+    section = word.substr(std::string_view(kKeyHelp).size() + 1);
+    return true;
+  }
+  if (word != kKeyHelp) return false;
+  if (i + 1 < words.size() && !words[i + 1].starts_with('-')) section = words[i + 1];
+  return true;
+}
+
+}  // namespace
+
 void Arguments::positional(const std::string& name, int most) {
   hidden_.add_options()(name.c_str(), po::value<Words>());
   positional_.add(name.c_str(), most);
@@ -45,6 +68,12 @@ void Arguments::keys(const config::Schema& schema) {
 }
 
 bool Arguments::read(const Words& words) {
+  std::string section;
+  for (size_t i = 0; schema_ != nullptr && i < words.size(); ++i) {
+    if (!asks_for_keys(words, i, section)) continue;
+    asked_ = key_help(section);
+    return false;
+  }
   po::options_description all;
   all.add(options_).add(keys_).add(hidden_);
   try {
@@ -52,7 +81,9 @@ bool Arguments::read(const Words& words) {
         po::command_line_parser(words).options(all).positional(positional_).style(kStyle).run();
     // Help is given whatever else is there.
     for (const po::option& option : parsed_.options) {
-      if (option.string_key == "help") return false;
+      if (option.string_key != "help") continue;
+      asked_ = help();
+      return false;
     }
     po::variables_map values;
     po::store(parsed_, values);
@@ -69,7 +100,7 @@ bool Arguments::read(const Words& words) {
 
 bool Arguments::parse(const Words& words) {
   if (!read(words)) {
-    print(help());
+    print(asked_);
     return false;
   }
   if (!required_.empty() && !has(required_)) {
@@ -84,6 +115,11 @@ void Arguments::look(const Words& words) {
   std::string behind;  // a key without a =: its value, or, where a flag needs none, the argument
   for (size_t i = 0; i < words.size(); ++i) {
     const std::string& word = words[i];
+    std::string section;
+    if (asks_for_keys(words, i, section)) {
+      if (word == kKeyHelp && !section.empty()) ++i;
+      continue;
+    }
     if (word == "--help" || word == "-h") continue;
     const size_t end = std::min(word.find('='), word.size());
     if (!word.starts_with("--") || !schema_->passes_over(word.substr(2, end - 2))) {
@@ -133,6 +169,8 @@ Words Arguments::list(const std::string& name) const {
   while (true) {
     const size_t comma = whole.find(',', begin);
     parts.push_back(whole.substr(begin, comma - begin));
+    if (parts.back().empty())
+      throw UsageError("--" + name, fmt::format("'{}' has an empty place in its list", whole));
     if (comma == std::string::npos) return parts;
     begin = comma + 1;
   }
@@ -140,9 +178,12 @@ Words Arguments::list(const std::string& name) const {
 
 uint64_t Arguments::number(const std::string& name, uint64_t otherwise) const {
   if (!has(name)) return otherwise;
-  const auto value = parse_size(text(name));
+  const auto value = parse_count(text(name));
   if (!value) {
-    throw UsageError("--" + name, fmt::format("'{}' is not a whole number", text(name)));
+    throw UsageError(
+        "--" + name,
+        fmt::format("'{}' is not a whole number (with K, M, G or T: of thousands, millions ...)",
+                    text(name)));
   }
   return *value;
 }
@@ -153,9 +194,48 @@ void Arguments::apply_keys(config::Config& config) const {
 
 std::string Arguments::help() const {
   std::ostringstream out;
-  out << "usage: mmusim " << usage_ << "\n\n" << text_ << "\n\n" << options_;
-  if (schema_ != nullptr) out << "\n" << keys_;
+  out << "usage: mmusim " << usage_ << "\n\n"
+      << report::wrapped(text_, kWidth) << "\n\n"
+      << options_;
+  if (schema_ == nullptr) return out.str();
+  Words sections;
+  for (const config::Key& key : schema_->keys()) {
+    const std::string section = key.name.substr(0, key.name.find('.'));
+    if (std::find(sections.begin(), sections.end(), section) == sections.end())
+      sections.push_back(section);
+  }
+  out << "\n"
+      << report::wrapped(
+             fmt::format(
+                 "Every configuration key is an option too (--tlb.l2.entries=512). {} SECTION "
+                 "lists those of a section: {}.",
+                 kKeyHelp, fmt::join(sections, ", ")),
+             kWidth)
+      << "\n";
   return out.str();
+}
+
+std::string Arguments::key_help(const std::string& section) const {
+  std::string out;
+  std::string last;
+  for (const config::Key& key : schema_->keys()) {
+    const bool wanted =
+        section.empty() || key.name == section || key.name.starts_with(section + ".");
+    if (!wanted) continue;
+    if (section_of(key.name) != last)
+      out += fmt::format("{}[{}]\n", out.empty() ? "" : "\n", section_of(key.name));
+    last = section_of(key.name);
+    out += fmt::format("--{}={}\n", key.name, key.default_value);
+    std::istringstream lines(report::wrapped(config::describe(key), kWidth - 4));
+    for (std::string line; std::getline(lines, line);)
+      out += fmt::format("    {}\n", line);
+  }
+  if (!out.empty()) return out;
+  Words sections;
+  for (const config::Key& key : schema_->keys())
+    sections.push_back(section_of(key.name));
+  throw UsageError(kKeyHelp, fmt::format("no keys begin with '{}'", section),
+                   config::suggestion(section, sections));
 }
 
 }  // namespace mmusim::cli

@@ -1,5 +1,5 @@
-// A command's arguments: what it takes is declared once, and from that parsed, checked and printed
-// by --help.
+// A command's arguments: what it takes is declared once, and from that parsed, checked and printed by --help, and, as
+// there are many, for the configuration keys by --help-keys [SECTION].
 #ifndef MMUSIM_CLI_ARGUMENTS_H_
 #define MMUSIM_CLI_ARGUMENTS_H_
 
@@ -47,12 +47,15 @@ class Arguments {
   // False if the help was asked for; then nothing else is kept.
   [[nodiscard]] bool read(const Words& words);
   [[nodiscard]] std::string help() const;
+  // Of the keys that begin so; of all for "". Errors: UsageError where there are none.
+  [[nodiscard]] std::string key_help(const std::string& section) const;
   [[noreturn]] void unknown(const std::string& option) const;
 
   std::string usage_;
   std::string text_;
   boost::program_options::options_description options_;
   boost::program_options::options_description keys_;
+  std::string asked_;  // what parse() prints in place of doing anything: one of the two
   boost::program_options::options_description hidden_;
   boost::program_options::positional_options_description positional_;
   std::string required_;

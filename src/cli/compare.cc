@@ -59,15 +59,16 @@ void compare(const Words& words) {
       ("machines,m", text_option("NAME|FILE,..."),                            //
        "The machines; all of 'mmusim list machines' but tiny if not given.")  //
       ("page-tables,p", text_option("KIND|FILE,..."),
-       "The kinds of page table, or paths of plug-ins; mlpt if not given.")            //
-      ("base,b", text_option("MACHINE[/KIND]"),                                        //
-       "The run the relative column relates to; the first if not given.")              //
-      ("check", "Compare every translation with the page table; sets run.check.")      //
-      ("limit", text_option("N"), "Stop after about N instructions; sets run.limit.")  //
-      ("accept-torn", "Replay a torn trace as far as it goes; sets run.accept_torn.")  //
-      ("json", text_option("FILE"),                                                    //
-       "Write everything as JSON; - for stdout, in place of the tables.")              //
+       "The kinds of page table, or paths of plug-ins; mlpt if not given.")                       //
+      ("base,b", text_option("MACHINE[/KIND]"),                                                   //
+       "The run the relative column relates to; the first if not given.")                         //
+      ("check", "Compare every translation with the page table; sets run.check.")                 //
+      ("limit", text_option("N"), "Stop after about N instructions and events; sets run.limit.")  //
+      ("accept-torn", "Replay a torn trace as far as it goes; sets run.accept_torn.")             //
+      ("json", text_option("FILE"),                                                               //
+       "Write everything as JSON; - for stdout, in place of the tables.")                         //
       ("quiet,q", "No progress on stderr.");
+  declare_configuration_options(arguments);
   const config::Schema schema = simulation_schema(arguments, words);
   arguments.keys(schema);
   if (!arguments.parse(words)) return;
@@ -87,6 +88,10 @@ void compare(const Words& words) {
       std::string name = fmt::format("{}/{}", config.text("machine.name"), table);
       comparison.runs.push_back({std::move(name), std::move(config), {}, {}});
     }
+  std::vector<const config::Config*> configs;
+  for (const report::ComparedRun& run : comparison.runs)
+    configs.push_back(&run.config);
+  refuse_unread_keys(configs);
   comparison.base = base_of(arguments, comparison.runs);
   JsonOutput json(arguments);
 

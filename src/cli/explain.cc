@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "base/error.h"
+#include "base/units.h"
 #include "cli/arguments.h"
 #include "cli/command.h"
 #include "cli/json_output.h"
@@ -25,9 +26,11 @@ constexpr const char* kText =
     "instructions, each reference with its address and what was read. The trace (.mmt) is "
     "replayed,\n"
     "or the workload script (.workload) run, up to --at (without it: when the process has most\n"
-    "pages); then the access is made. Addresses in a script count from where its segments begin, "
-    "and\n"
-    "its processes are numbered from 1 on.\n";
+    "pages); then the access is made. --va is an address of the recording, wherever the machine "
+    "has\n"
+    "it; in a script it counts from where its segments begin, and its processes are numbered from "
+    "1\n"
+    "on. With --first-miss or --hot it is an access of the program itself.\n";
 
 VirtAddr address_of(const std::string& text) {
   std::string digits = text;
@@ -53,34 +56,76 @@ AccessKind kind_of(const std::string& text) {
                    "it is fetch, load, store or modify");
 }
 
+sim::Explanation explain_address(const config::Config& config, const sim::Choice& choice,
+                                 bool quiet, report::ExplanationHeading& heading) {
+  heading.moment = with_progress(
+      "looking for the moment", quiet,
+      [&](const sim::ReplayOptions& options) { return sim::find_moment(config, choice, options); });
+  return with_progress("replaying up to it", quiet, [&](const sim::ReplayOptions& options) {
+    return sim::explain(config, heading.moment, heading.question, options);
+  });
+}
+
+sim::Explanation explain_miss(const Arguments& arguments, const config::Config& config,
+                              const sim::Choice& choice, bool quiet,
+                              report::ExplanationHeading& heading) {
+  sim::MissQuestion question{.pid = choice.pid, .hot = arguments.has("hot")};
+  if (!question.hot) question.number = arguments.number("first-miss", 1);
+  if (question.number == 0) throw UsageError("--first-miss", "misses are numbered from 1 on");
+  sim::Explanation explanation =
+      with_progress("looking for the miss", quiet, [&](const sim::ReplayOptions& options) {
+        return sim::explain_miss(config, choice.script, question, options, heading.moment);
+      });
+  heading.question = {explanation.va, explanation.kind, true};
+  heading.miss = question.hot ? fmt::format("the last of {} misses of the page that has most",
+                                            format_count(explanation.misses))
+                              : fmt::format("miss number {}", format_count(explanation.misses));
+  return explanation;
+}
+
 }  // namespace
 
 void explain(const Words& words) {
   Arguments arguments("explain TRACE|SCRIPT --va ADDRESS [--access KIND] [options]", kText);
   arguments.positional(kSource, 1);
-  arguments.options()                                                                           //
-      ("va", text_option("ADDRESS"), "The virtual address.")                                    //
-      ("access", text_option("KIND|FILE"), "fetch, load, store or modify; load if not given.")  //
-      ("machine,m", text_option("NAME|FILE"), "The machine; sets run.machine.")                 //
-      ("page-table,p", text_option("KIND|FILE"),                                                //
-       "The kernel's page table, or the path of a plug-in; sets machine.page_table.")           //
-      ("pid", text_option("PID"), "The process, by the trace's number.")                        //
-      ("at", text_option("N"), "Look after about N instructions, or N steps of a script.")      //
-      ("json", text_option("FILE"), "Write it as JSON; - for stdout, in place of the text.")    //
-      ("accept-torn", "Replay a torn trace as far as it goes; sets run.accept_torn.")           //
+  arguments.options()                                                                      //
+      ("va", text_option("ADDRESS"), "The virtual address.")                               //
+      ("access", text_option("KIND"), "fetch, load, store or modify; load if not given.")  //
+      ("placed",
+       "--va is where the machine has it, not where the recording had it.")  //
+      ("first-miss", text_option("N")->implicit_value("1"),                  //
+       "In place of --va: the N-th access of the program, the first if not said (--first-miss=3), "
+       "that no TLB can serve, when it comes.")                                               //
+      ("hot", "In place of --va: the last miss of the page that misses most often.")          //
+      ("machine,m", text_option("NAME|FILE"), "The machine; sets run.machine.")               //
+      ("page-table,p", text_option("KIND|FILE"),                                              //
+       "The kernel's page table, or the path of a plug-in; sets machine.page_table.")         //
+      ("pid", text_option("PID"), "The process, by the trace's number.")                      //
+      ("at", text_option("N"), "Look after about N instructions, or N steps of a script.")    //
+      ("json", text_option("FILE"), "Write it as JSON; - for stdout, in place of the text.")  //
+      ("accept-torn", "Replay a torn trace as far as it goes; sets run.accept_torn.")         //
       ("quiet,q", "No progress on stderr.");
+  declare_configuration_options(arguments);
   const config::Schema schema = simulation_schema(arguments, words);
   arguments.keys(schema);
   if (!arguments.parse(words)) return;
-  if (!arguments.has("va")) throw UsageError("--va", "no address is given");
+  const bool miss = arguments.has("first-miss") || arguments.has("hot");
+  if (arguments.has("va") + arguments.has("first-miss") + arguments.has("hot") != 1)
+    throw UsageError("--va", "one of --va, --first-miss and --hot says which access is meant");
+  for (const char* option : {"access", "at", "placed"})
+    if (miss && arguments.has(option))
+      throw UsageError(fmt::format("--{}", option), "goes with --va: a miss comes when it comes");
   report::ExplanationHeading heading;
-  heading.question = {address_of(arguments.text("va")),
-                      kind_of(arguments.has("access") ? arguments.text("access") : "load")};
+  if (!miss)
+    heading.question = {address_of(arguments.text("va")),
+                        kind_of(arguments.has("access") ? arguments.text("access") : "load"),
+                        arguments.has("placed")};
   heading.source = arguments.text(kSource);
   const bool scripted = is_script(heading.source);
   std::vector<Setting> settings;
   if (!scripted) settings.push_back({"run.trace", heading.source, "the command line"});
   const config::Config config = simulation_config(arguments, schema, settings);
+  refuse_unread_keys({&config});
   JsonOutput json(arguments);
 
   sim::Choice choice;
@@ -89,13 +134,9 @@ void explain(const Words& words) {
   if (arguments.has("pid")) choice.pid = Pid(static_cast<uint32_t>(arguments.number("pid", 0)));
   if (arguments.has("at")) choice.at = arguments.number("at", 0);
   const bool quiet = arguments.has("quiet") || scripted;  // a script tells nothing of its progress
-  heading.moment = with_progress(
-      "looking for the moment", quiet,
-      [&](const sim::ReplayOptions& options) { return sim::find_moment(config, choice, options); });
-  const sim::Explanation explanation =
-      with_progress("replaying up to it", quiet, [&](const sim::ReplayOptions& options) {
-        return sim::explain(config, heading.moment, heading.question, options);
-      });
+  const sim::Explanation explanation = miss
+                                           ? explain_miss(arguments, config, choice, quiet, heading)
+                                           : explain_address(config, choice, quiet, heading);
   heading.machine = config.text("machine.name");
   heading.arch = config.choice("machine.arch");
   heading.page_table = config.choice("machine.page_table");

@@ -2,6 +2,7 @@
 
 #include "cli/command.h"
 #include "cli/config_files.h"
+#include "cli/configuration.h"
 #include "cli/output.h"
 #include "cli/simulate.h"
 #include "config/options.h"
@@ -61,7 +62,9 @@ void list_counters(const Words& words) {
   const config::Schema schema = simulation_schema(arguments, words);
   arguments.keys(schema);
   if (!arguments.parse(words)) return;
-  const stats::Report catalog = sim::catalog(simulation_config(arguments, schema));
+  const config::Config config = simulation_config(arguments, schema);
+  refuse_unread_keys({&config});
+  const stats::Report catalog = sim::catalog(config);
   for (const stats::Counter& counter : catalog.counters()) {
     const std::string per =
         counter.denominator.empty() ? "" : fmt::format(", per {}", counter.denominator);
@@ -70,14 +73,28 @@ void list_counters(const Words& words) {
 }
 
 void list_keys(const Words& words) {
-  Arguments arguments("list keys [--page-table FILE]",
-                      "Every configuration key with its default, and its meaning.");
-  arguments.options()("page-table,p", text_option("FILE"),
-                      "With the keys of this page table, a plug-in.");
+  Arguments arguments("list keys [--machine NAME|FILE] [--page-table KIND|FILE]",
+                      "Every configuration key with its default, and its meaning. With --machine: "
+                      "those this machine\n"
+                      "reads, with its values.");
+  arguments.options()("machine,m", text_option("NAME|FILE"), "Only the keys of this machine.")  //
+      ("page-table,p", text_option("KIND|FILE"),
+       "With the keys of this page table, or of this plug-in.");
+  declare_configuration_options(arguments);
   const config::Schema schema = simulation_schema(arguments, words);
   if (!arguments.parse(words)) return;
-  for (const config::Key& key : schema.keys())
-    print(fmt::format("{} = {}\n    {}\n", key.name, key.default_value, config::describe(key)));
+  const config::Config config = simulation_config(arguments, schema);
+  std::vector<const config::Key*> keys;
+  if (arguments.has("machine")) {
+    keys = sim::keys_read(config);
+  } else {
+    for (const config::Key& key : schema.keys())
+      keys.push_back(&key);
+  }
+  for (const config::Key* key : keys)
+    print(fmt::format("{} = {}\n    {}\n", key->name,
+                      arguments.has("machine") ? config.value_text(key->name) : key->default_value,
+                      config::describe(*key)));
 }
 
 constexpr Command kLists[] = {

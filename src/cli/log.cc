@@ -4,6 +4,8 @@
 #include <spdlog/logger.h>
 #include <spdlog/sinks/stdout_sinks.h>
 
+#include "base/printable.h"
+
 namespace mmusim::cli {
 namespace {
 
@@ -17,24 +19,16 @@ spdlog::logger& logger() {
   return *kLogger;
 }
 
-// A message is one line, whatever bytes a file name or a trace has put into it.
-std::string one_line(const std::string& text) {
-  std::string line;
-  for (const char c : text)
-    line += static_cast<unsigned char>(c) < ' ' || c == '\x7f' ? '?' : c;
-  return line;
-}
-
 }  // namespace
 
 void note(const std::string& text) {
-  logger().info(one_line(text));
+  logger().info(printable(text));
 }
 void warn(const std::string& text) {
-  logger().warn(one_line(text));
+  logger().warn(printable(text));
 }
 void error(const std::string& text) {
-  logger().error(one_line(text));
+  logger().error(printable(text));
 }
 
 }  // namespace mmusim::cli

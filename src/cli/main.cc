@@ -7,6 +7,7 @@
 
 #include "base/error.h"
 #include "base/interrupt.h"
+#include "base/output_file.h"
 #include "cli/command.h"
 #include "cli/log.h"
 #include "cli/output.h"
@@ -50,6 +51,7 @@ int guarded(const Words& words) {
     return 0;
   } catch (const Error& e) {
     error(e.what());
+    interruption_told();
     return e.exit_status();
   } catch (const std::bad_alloc&) {
     error("out of memory");
@@ -67,5 +69,8 @@ int guarded(const Words& words) {
 int main(int argc, char** argv) {
   mmusim::cli::prepare_streams();
   mmusim::catch_interrupts();
+  mmusim::OutputFile::on_leftover([](const std::string& path) {
+    mmusim::cli::note("removed " + path + ", which an earlier run that was killed had left");
+  });
   return mmusim::cli::guarded(mmusim::cli::Words(argv + (argc > 0 ? 1 : 0), argv + argc));
 }

@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "base/error.h"
+#include "base/printable.h"
 
 namespace mmusim::cli {
 namespace {
@@ -30,6 +31,10 @@ void prepare_streams() {
 }
 
 void print(std::string_view text) {
+  if (!is_printable(text)) {
+    print(printable_lines(text));
+    return;
+  }
   if (std::fwrite(text.data(), 1, text.size(), stdout) != text.size()) fail();
 }
 

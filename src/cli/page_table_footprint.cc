@@ -115,6 +115,7 @@ void page_table_footprint(const Words& words) {
        "Write the numbers as JSON; - for stdout, in place of the table.")                    //
       ("accept-torn", "Replay a torn trace as far as it goes; sets run.accept_torn.")        //
       ("quiet,q", "No progress on stderr.");
+  declare_configuration_options(arguments);
   const config::Schema schema = simulation_schema(arguments, words);
   arguments.keys(schema);
   if (!arguments.parse(words)) return;
@@ -130,8 +131,15 @@ void page_table_footprint(const Words& words) {
   if (!is_set && !is_script(source_text))
     settings.push_back({"run.trace", source_text, "the command line"});
   config::Config config = simulation_config(arguments, schema, settings);
-  for (const std::string& name : names)
+  std::vector<config::Config> configs;
+  for (const std::string& name : names) {
     config.set("machine.page_table", name, "--page-tables");
+    configs.push_back(config);
+  }
+  std::vector<const config::Config*> all;
+  for (const config::Config& one : configs)
+    all.push_back(&one);
+  refuse_unread_keys(all);
 
   // Opened before the work, so that a mistyped name does not cost it.
   std::unique_ptr<OutputFile> dot;

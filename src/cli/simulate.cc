@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "base/error.h"
+#include "base/interrupt.h"
 #include "base/output_file.h"
 #include "cli/config_files.h"
 #include "cli/log.h"
@@ -27,7 +28,6 @@ namespace po = boost::program_options;
 namespace fs = std::filesystem;
 namespace {
 
-constexpr const char* kMachineKey = "run.machine";
 constexpr const char* kPageTableKey = "machine.page_table";
 constexpr const char* kTraceKey = "run.trace";
 
@@ -38,6 +38,7 @@ class ResultFolder {
     std::error_code error;
     made_ = fs::create_directories(path_, error);
     if (error) throw Error(path_, fmt::format("cannot make the folder: {}", error.message()));
+    if (made_) doomed_.emplace(path_);
   }
   ~ResultFolder() {
     std::error_code ignored;
@@ -45,7 +46,10 @@ class ResultFolder {
   }
   ResultFolder(const ResultFolder&) = delete;
   ResultFolder& operator=(const ResultFolder&) = delete;
-  void keep() { kept_ = true; }
+  void keep() {
+    kept_ = true;
+    doomed_.reset();
+  }
   [[nodiscard]] std::string file(const char* name) const {
     return (fs::path(path_) / name).string();
   }
@@ -54,6 +58,7 @@ class ResultFolder {
   std::string path_;
   bool made_ = false;
   bool kept_ = false;
+  std::optional<RemovedWhenInterrupted> doomed_;
 };
 
 // All files of one run. They are created before it, so that a mistyped name does not cost hours,
@@ -103,49 +108,6 @@ class ResultFiles {
   bool json_to_stdout_ = false;
 };
 
-// The options that are other names of keys.
-void apply_short_options(const Arguments& arguments, config::Config& config) {
-  static constexpr std::pair<const char*, const char*> kTexts[] = {
-      {"machine", kMachineKey}, {"page-table", kPageTableKey}, {"limit", "run.limit"}};
-  static constexpr std::pair<const char*, const char*> kFlags[] = {
-      {"check", "run.check"}, {"accept-torn", "run.accept_torn"}};
-  for (const auto& [option, key] : kTexts) {
-    if (arguments.has(option)) {
-      config.set(key, arguments.text(option), fmt::format("--{}", option));
-    }
-  }
-  for (const auto& [option, key] : kFlags) {
-    if (arguments.has(option)) config.set(key, "true", fmt::format("--{}", option));
-  }
-}
-
-// A file that is the value of a key. One named in a config file may lie beside that file, or be one
-// of those shipped.
-std::string path_named_by(const config::Config& config, const char* key, const std::string& path) {
-  const std::string& origin = config.origin(key);
-  const size_t colon = origin.rfind(':');
-  if (colon == std::string::npos) return path;  // from the command line
-  return find_data_file(path, fs::path(origin.substr(0, colon)).parent_path().string());
-}
-
-// Makes machine.page_table the path where the plug-in is, if it is one.
-void find_plugin(config::Config& config) {
-  const std::string& name = config.choice(kPageTableKey);
-  if (!pt::is_plugin_path(name)) return;
-  const std::string origin = config.origin(kPageTableKey);
-  const std::string path = path_named_by(config, kPageTableKey, name);
-  config.set(kPageTableKey, pt::is_plugin_path(path) ? path : "./" + path, origin);
-}
-
-config::Schema schema_with(const std::vector<std::string>& plugins) {
-  config::Schema schema;
-  schema.text(kMachineKey, "",
-              "The machine: the name of a file in configs/machines, or a path. Its keys are set "
-              "before those of the config and the command line.");
-  sim::declare(schema, plugins);
-  return schema;
-}
-
 report::Heading heading_of(const config::Config& config, const sim::ReplayResult& result) {
   report::Heading h;
   h.machine = config.text("machine.name");
@@ -163,6 +125,7 @@ report::Heading heading_of(const config::Config& config, const sim::ReplayResult
 }  // namespace
 
 void declare_simulation_options(Arguments& arguments) {
+  declare_configuration_options(arguments);
   arguments.options()                                                          //
       ("machine,m", text_option("NAME|FILE"),                                  //
        "The machine to simulate ('mmusim list machines'); sets run.machine.")  //
@@ -173,7 +136,7 @@ void declare_simulation_options(Arguments& arguments) {
        "Compare every translation with the page table, and every TLB "                 //
        "entry after every event; sets run.check.")                                     //
       ("limit", text_option("N"),                                                      //
-       "Stop after about N instructions; sets run.limit.")                             //
+       "Stop after about N instructions and events; sets run.limit.")                  //
       ("accept-torn", "Replay a torn trace as far as it goes; sets run.accept_torn.")  //
       ("output,o", text_option("DIR"),                                                 //
        "Write results.json, effective.cfg and table.txt into this folder.")            //
@@ -182,45 +145,6 @@ void declare_simulation_options(Arguments& arguments) {
       ("csv", text_option("FILE"), "Write the counters as comma-separated values.")    //
       ("print-config", "Print the effective configuration and stop.")                  //
       ("quiet,q", "No progress on stderr.");
-}
-
-config::Schema simulation_schema(const Arguments& arguments, const Words& words) {
-  config::Schema known = schema_with({});
-  known.pass_over("pt.");
-  Arguments look = arguments;
-  look.keys(known);
-  look.look(words);
-  const std::vector<std::string> names =
-      look.has("page-tables") ? look.list("page-tables")
-                              : std::vector{simulation_config(look, known).choice(kPageTableKey)};
-  std::vector<std::string> plugins;
-  std::copy_if(names.begin(), names.end(), std::back_inserter(plugins), pt::is_plugin_path);
-  return schema_with(plugins);
-}
-
-config::Config simulation_config(const Arguments& arguments, const config::Schema& schema,
-                                 const std::vector<Setting>& settings) {
-  std::string config_file;
-  if (arguments.has("CONFIG"))
-    config_file = find_config_file("experiments", arguments.text("CONFIG"), "CONFIG");
-  const auto layers = [&](config::Config& config) {
-    if (!config_file.empty()) config.load(config_file);
-    if (arguments.has("TRACE")) config.set(kTraceKey, arguments.text("TRACE"), "the command line");
-    for (const Setting& setting : settings)
-      config.set(setting.key, setting.value, setting.where);
-    apply_short_options(arguments, config);
-    arguments.apply_keys(config);
-  };
-  config::Config named(schema);  // only to find out which machine is meant
-  layers(named);
-  const std::string& machine = named.text(kMachineKey);
-  config::Config config(schema);
-  if (!machine.empty()) {
-    config.load(find_config_file("machines", machine, named.origin(kMachineKey)));
-  }
-  layers(config);
-  find_plugin(config);
-  return config;
 }
 
 stats::Provenance provenance_of(const config::Config& config, const Words& page_tables) {
@@ -264,8 +188,7 @@ sim::workload::Plan load_plan(const std::string& path) {
 sim::ReplayResult replay_with_progress(const config::Config& config, const std::string& title,
                                        bool quiet) {
   config::Config resolved = config;
-  resolved.set(kTraceKey, path_named_by(config, kTraceKey, config.text(kTraceKey)),
-               config.origin(kTraceKey));
+  resolved.set(kTraceKey, file_named_by(config, kTraceKey), config.origin(kTraceKey));
   const sim::ReplayResult result = with_progress(
       title, quiet,
       [&](const sim::ReplayOptions& options) { return sim::replay(resolved, options); });
@@ -281,6 +204,7 @@ void simulate(const Arguments& arguments, const config::Config& config) {
     print(config.effective());
     return;
   }
+  refuse_unread_keys({&config});
   ResultFiles files(arguments);
   const sim::ReplayResult result = replay_with_progress(
       config, fmt::format("replaying {}", config.text("run.trace")), arguments.has("quiet"));

@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "cli/arguments.h"
+#include "cli/configuration.h"
 #include "config/schema.h"
 #include "report/progress.h"
 #include "sim/simulation.h"
@@ -16,24 +17,6 @@ namespace mmusim::cli {
 
 // The options both commands take, besides the keys: --machine, --page-table, --json, ...
 void declare_simulation_options(Arguments& arguments);
-
-// Every key: the simulation's, run.machine, which names the machine file, and those of the page
-// tables that are plug-ins. To know those, it takes a first look at `words` and at the files they
-// name; `arguments` says what options there are. Errors: UsageError.
-config::Schema simulation_schema(const Arguments& arguments, const Words& words);
-
-// A key a command sets itself, and the option its value comes from.
-struct Setting {
-  std::string key;
-  std::string value;
-  std::string where;
-};
-
-// The configuration: defaults, under the machine file, under the argument CONFIG (if there is one),
-// under the argument TRACE (run.trace), under `settings`, under the command line. A plug-in's path
-// in a file is replaced by where the plug-in was found. Errors: UsageError.
-config::Config simulation_config(const Arguments& arguments, const config::Schema& schema,
-                                 const std::vector<Setting>& settings = {});
 
 // What every result says of where it comes from, but for what is known only of the trace itself.
 stats::Provenance provenance_of(const config::Config& config);

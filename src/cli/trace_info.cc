@@ -3,6 +3,7 @@
 #include <utility>
 #include <variant>
 
+#include "base/printable.h"
 #include "base/units.h"
 #include "cli/arguments.h"
 #include "cli/output.h"
@@ -26,7 +27,7 @@ const EventNames& event_names() {
 }
 
 void line(const char* label, const std::string& value) {
-  if (!value.empty()) print(fmt::format("{:<15} {}\n", label, value));
+  if (!value.empty()) print(fmt::format("{:<15} {}\n", label, printable(value)));
 }
 
 void print_info(const std::string& path, const trace::Info& info) {

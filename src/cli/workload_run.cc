@@ -21,6 +21,7 @@ namespace {
 namespace wl = sim::workload;
 
 void declare_options(Arguments& arguments) {
+  declare_configuration_options(arguments);
   arguments.positional("SCRIPT", 1);
   arguments.options()                                                                  //
       ("machine,m", text_option("NAME|FILE"),                                          //
@@ -61,6 +62,7 @@ void workload_simulate(const Words& words) {
   if (!arguments.parse(words)) return;
   const wl::Plan plan = load_plan(arguments.text("SCRIPT"));
   const config::Config config = wl::script_config(simulation_config(arguments, schema), plan);
+  refuse_unread_keys({&config});
   JsonOutput json(arguments);
   const wl::Simulated result = wl::simulate(config, plan);
   const std::string document =
@@ -108,6 +110,7 @@ void workload_check(const Words& words) {
   if (!arguments.parse(words)) return;
   config::Config config = simulation_config(arguments, schema);
   const wl::Plan plan = load_plan(arguments.text("SCRIPT"));
+  refuse_unread_keys({&config});
   const wl::NativeOptions options = native_options(arguments);
   const wl::NativeFeatures features = wl::native_features(options);
   print(report::workload_host(wl::imitate(config, features, plan), features, options));

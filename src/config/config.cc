@@ -85,6 +85,9 @@ const Config::Value& Config::value(std::string_view name, Type type) const {
 uint64_t Config::number(std::string_view name) const {
   return value(name, Type::Number).number;
 }
+uint64_t Config::count(std::string_view name) const {
+  return value(name, Type::Count).number;
+}
 uint64_t Config::size(std::string_view name) const {
   return value(name, Type::Size).number;
 }
@@ -96,6 +99,12 @@ const std::string& Config::choice(std::string_view name) const {
 }
 const std::string& Config::text(std::string_view name) const {
   return value(name, Type::Text).text;
+}
+
+const std::string& Config::value_text(std::string_view name) const {
+  const Key* key = schema_->find(name);
+  MMUSIM_ASSERT(key != nullptr);
+  return value(name, key->type).text;
 }
 
 const std::string& Config::origin(std::string_view name) const {

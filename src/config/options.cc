@@ -14,7 +14,7 @@ std::string describe(const Key& key) {
   std::string text = key.help;
   if (key.type == Type::Choice) {
     text += fmt::format(" One of: {}.", allowed_values(key));
-  } else if (key.type == Type::Number || key.type == Type::Size) {
+  } else if (key.type == Type::Number || key.type == Type::Count || key.type == Type::Size) {
     const bool bounded = key.least != 0 || key.most != std::numeric_limits<uint64_t>::max();
     if (bounded) text += fmt::format(" Takes {}.", allowed_values(key));
   }
@@ -26,6 +26,7 @@ void add_options(const Schema& schema, po::options_description& description) {
     auto* semantic = po::value<std::vector<std::string>>();
     switch (key.type) {
       case Type::Number:
+      case Type::Count:
         semantic->value_name(fmt::format("NUMBER (={})", key.default_value));
         break;
       case Type::Size:

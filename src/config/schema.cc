@@ -44,6 +44,18 @@ void Schema::number(std::string name, uint64_t value, std::string help, uint64_t
        false});
 }
 
+void Schema::count(std::string name, uint64_t value, std::string help, uint64_t least,
+                   uint64_t most) {
+  add({std::move(name),
+       Type::Count,
+       fmt::format("{}", value),
+       std::move(help),
+       least,
+       most,
+       {},
+       false});
+}
+
 void Schema::size(std::string name, uint64_t bytes, std::string help, uint64_t least,
                   uint64_t most) {
   add({std::move(name), Type::Size, format_size(bytes), std::move(help), least, most, {}, false});

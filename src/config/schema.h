@@ -21,14 +21,15 @@
 
 namespace mmusim::config {
 
-enum class Type { Number, Size, Flag, Choice, Text };
+// Count is a Number that may be large and is written with K, M, G, T for powers of 1000.
+enum class Type { Number, Count, Size, Flag, Choice, Text };
 
 struct Key {
   std::string name;
   Type type = Type::Text;
   std::string default_value;  // as it would be written in a file
   std::string help;           // one sentence or two, with the unit
-  uint64_t least = 0;         // Number and Size: allowed range
+  uint64_t least = 0;         // Number, Count and Size: allowed range
   uint64_t most = std::numeric_limits<uint64_t>::max();
   std::vector<std::string> choices;  // Choice
   bool or_path = false;              // Choice: anything with a / in it is taken too
@@ -39,6 +40,8 @@ class Schema {
   // REQUIRES (all): name not yet declared; the default is allowed.
   void number(std::string name, uint64_t value, std::string help, uint64_t least = 0,
               uint64_t most = std::numeric_limits<uint64_t>::max());
+  void count(std::string name, uint64_t value, std::string help, uint64_t least = 0,
+             uint64_t most = std::numeric_limits<uint64_t>::max());
   void size(std::string name, uint64_t bytes, std::string help, uint64_t least = 0,
             uint64_t most = std::numeric_limits<uint64_t>::max());
   void flag(std::string name, bool value, std::string help);
@@ -90,10 +93,14 @@ class Config {
 
   // REQUIRES (all): declared with that type.
   [[nodiscard]] uint64_t number(std::string_view name) const;
+  [[nodiscard]] uint64_t count(std::string_view name) const;
   [[nodiscard]] uint64_t size(std::string_view name) const;
   [[nodiscard]] bool flag(std::string_view name) const;
   [[nodiscard]] const std::string& choice(std::string_view name) const;
   [[nodiscard]] const std::string& text(std::string_view name) const;
+
+  // The value as it would be written in a file. REQUIRES: declared.
+  [[nodiscard]] const std::string& value_text(std::string_view name) const;
 
   // Where the value came from: "default", or what set() was told.
   [[nodiscard]] const std::string& origin(std::string_view name) const;

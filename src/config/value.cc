@@ -22,12 +22,13 @@ std::string shown(std::string_view text) {
 
 ParsedValue parse_quantity(const Key& key, std::string_view text) {
   ParsedValue result;
-  // A count has no suffix: "entries = 64K" is nearly always a slip, and B would read as bytes.
+  // A number of things there are few of has no suffix: "entries = 64K" is nearly always a slip.
   const bool hexadecimal = text.starts_with("0x") || text.starts_with("0X");
   const bool letters =
       !hexadecimal && text.find_first_not_of("0123456789") != std::string_view::npos;
-  const auto number =
-      key.type == Type::Number && letters ? std::optional<uint64_t>() : parse_size(text);
+  const auto number = key.type == Type::Size                ? parse_size(text)
+                      : key.type == Type::Number && letters ? std::optional<uint64_t>()
+                                                            : parse_count(text);
   if (!number) {
     result.problem =
         fmt::format("'{}' is not a {} (it takes {})", shown(text),
@@ -71,6 +72,7 @@ ParsedValue parse_choice(const Key& key, std::string_view text) {
 ParsedValue parse_value(const Key& key, std::string_view text) {
   switch (key.type) {
     case Type::Number:
+    case Type::Count:
     case Type::Size:
       return parse_quantity(key, text);
     case Type::Flag:
@@ -91,10 +93,13 @@ std::string allowed_values(const Key& key) {
   };
   switch (key.type) {
     case Type::Number:
+    case Type::Count:
     case Type::Size: {
       if (key.most != kUnlimited) return fmt::format("{} to {}", bound(key.least), bound(key.most));
-      const char* unit =
-          key.type == Type::Size ? "bytes, also with K, M, G or T" : "a whole number";
+      const char* unit = key.type == Type::Size ? "bytes, also with K, M, G or T"
+                         : key.type == Type::Count
+                             ? "a whole number, also with K, M, G or T (thousands, millions ...)"
+                             : "a whole number";
       if (key.least == 0) return unit;
       return fmt::format("{}, at least {}", unit, bound(key.least));
     }

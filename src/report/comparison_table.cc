@@ -7,6 +7,7 @@
 #include <string_view>
 
 #include "base/error.h"
+#include "base/printable.h"
 #include "base/units.h"
 #include "report/text_table.h"
 
@@ -175,12 +176,12 @@ std::string cycles_text(const Comparison& comparison) {
 std::string comparison_table(const Comparison& comparison) {
   MMUSIM_ASSERT(comparison.base < comparison.runs.size());
   const Work work = work_of(comparison.runs.front().report);
-  std::string text = fmt::format("source    {}\n", comparison.source);
+  std::string text = fmt::format("source    {}\n", printable(comparison.source));
   if (!comparison.program.empty() && comparison.program != comparison.source)
-    text += fmt::format("program   {}\n", comparison.program);
+    text += fmt::format("program   {}\n", printable(comparison.program));
   text += fmt::format("work      {} {}; all numbers are per 1000 of them, but bytes\n",
                       format_count(work.amount), work.unit);
-  text += fmt::format("relative  to {}\n", comparison.runs[comparison.base].name);
+  text += fmt::format("relative  to {}\n", printable(comparison.runs[comparison.base].name));
   for (const Group& group : groups())
     text += group_text(comparison, group);
   return text + served_text(comparison) + cycles_text(comparison);

@@ -52,8 +52,12 @@ std::string explanation_text(const ExplanationHeading& heading,
   std::string text = fmt::format("machine   {} ({}), page table {}\n", heading.machine,
                                  heading.arch, heading.page_table);
   text += fmt::format("moment    {} of {}\n", heading.moment.text(), heading.source);
-  text += fmt::format("access    {} at {:#x}\n\n", name_of(heading.question.kind),
+  if (!heading.miss.empty()) text += fmt::format("miss      {}\n", heading.miss);
+  text += fmt::format("access    {} at {:#x}", name_of(heading.question.kind),
                       heading.question.va.value());
+  if (explanation.va != heading.question.va)
+    text += fmt::format(", which the machine has at {:#x}", explanation.va.value());
+  text += fmt::format("\naddress   {}\n\n", fmt::join(explanation.parts, ", "));
   unsigned number = 0;
   for (const Told& told : explanation.told) {
     switch (told.kind) {
@@ -85,11 +89,15 @@ std::string explanation_json(const ExplanationHeading& heading, const sim::Expla
                              const stats::Provenance& provenance, const config::Config& config) {
   using Json = nlohmann::ordered_json;
   Json document = stats::document_head(provenance, config);
-  document["question"] = {{"va", heading.question.va.value()},
-                          {"access", name_of(heading.question.kind)},
-                          {"pid", heading.moment.pid.value()},
-                          {"instructions", heading.moment.instructions},
-                          {"steps", heading.moment.steps}};
+  document["question"] = {
+      {"va", heading.question.va.value()},   {"access", name_of(heading.question.kind)},
+      {"placed_at", explanation.va.value()}, {"parts", explanation.parts},
+      {"pid", heading.moment.pid.value()},   {"instructions", heading.moment.instructions},
+      {"steps", heading.moment.steps}};
+  if (!heading.miss.empty()) {
+    document["question"]["miss"] = heading.miss;
+    document["question"]["misses"] = explanation.misses;
+  }
   Json& list = document["told"] = Json::array();
   for (const Told& told : explanation.told) {
     switch (told.kind) {

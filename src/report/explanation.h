@@ -17,6 +17,7 @@ struct ExplanationHeading {
   std::string source;  // trace or script
   sim::Moment moment;
   sim::Question question;
+  std::string miss;  // which it is, of a MissQuestion
 };
 
 std::string explanation_text(const ExplanationHeading& heading,

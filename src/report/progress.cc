@@ -41,40 +41,67 @@ std::string progress_line(const std::string& job, double seconds, uint64_t done,
   return line;
 }
 
+std::string silence_text(double seconds) {
+  constexpr double kWorthSaying = 3;
+  if (seconds < kWorthSaying) return "";
+  return fmt::format(", at one piece of work for {}", format_duration(seconds));
+}
+
 Progress::Progress(std::string job, std::string unit, Style style, std::FILE* out)
     : job_(std::move(job)),
       unit_(std::move(unit)),
       style_(style),
       out_(out),
-      start_(Clock::now()),
-      next_(start_ + (style == Style::Terminal ? Clock::duration(kTerminalInterval)
-                                               : Clock::duration(kLineInterval))) {}
+      interval_(style == Style::Terminal ? Clock::duration(kTerminalInterval)
+                                         : Clock::duration(kLineInterval)) {
+  if (style_ != Style::None) writer_ = std::thread([this] { write_lines(); });
+}
 
 Progress::Style Progress::style_for_stderr() {
   return isatty(STDERR_FILENO) != 0 ? Style::Terminal : Style::Lines;
 }
 
 Progress::~Progress() {
-  if (on_terminal_) {
-    std::fputs("\r\033[K", out_);
-    std::fflush(out_);
+  if (!writer_.joinable()) return;
+  {
+    const std::scoped_lock lock(mutex_);
+    finished_ = true;
   }
+  ended_.notify_one();
+  writer_.join();
 }
 
-void Progress::update(uint64_t done, uint64_t total, uint64_t items) {
-  if (style_ == Style::None) return;
-  const Clock::time_point now = Clock::now();
-  if (now < next_) return;
-  next_ = now + (style_ == Style::Terminal ? Clock::duration(kTerminalInterval)
-                                           : Clock::duration(kLineInterval));
-  const std::string line = progress_line(job_, std::chrono::duration<double>(now - start_).count(),
-                                         done, total, items, unit_);
-  if (style_ == Style::Terminal) {
-    fmt::print(out_, "\r\033[K{}", line);
+void Progress::write_lines() {
+  const auto seconds = [](Clock::duration time) {
+    return std::chrono::duration<double>(time).count();
+  };
+  const Clock::time_point start = Clock::now();
+  Clock::time_point news = start;  // when something was last seen to change
+  uint64_t last_done = 0;
+  uint64_t last_items = 0;
+  bool standing = false;  // a line, on the terminal
+  std::unique_lock lock(mutex_);
+  while (!ended_.wait_for(lock, interval_, [this] { return finished_; })) {
+    const Clock::time_point now = Clock::now();
+    const uint64_t done = done_.load(std::memory_order_relaxed);
+    const uint64_t items = items_.load(std::memory_order_relaxed);
+    if (done != last_done || items != last_items) news = now;
+    last_done = done;
+    last_items = items;
+    const std::string line = progress_line(job_, seconds(now - start), done,
+                                           total_.load(std::memory_order_relaxed), items, unit_) +
+                             silence_text(seconds(now - news));
+    if (style_ == Style::Terminal) {
+      fmt::print(out_, "\r\033[K{}", line);
+      std::fflush(out_);
+      standing = true;
+    } else {
+      fmt::print(out_, "{}\n", line);
+    }
+  }
+  if (standing) {
+    std::fputs("\r\033[K", out_);
     std::fflush(out_);
-    on_terminal_ = true;
-  } else {
-    fmt::print(out_, "{}\n", line);
   }
 }
 

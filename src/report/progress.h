@@ -1,13 +1,18 @@
 // Says on stderr how far a long job is: on a terminal one line that is rewritten a few times a
 // second, with rate and time left; elsewhere a plain line now and then, so that a log stays short
-// and a quick job says nothing. Not thread-safe.
+// and a quick job says nothing. A thread of its own writes it, so that it goes on while the job is
+// deep in one piece of work; one that takes long is said to.
 #ifndef MMUSIM_REPORT_PROGRESS_H_
 #define MMUSIM_REPORT_PROGRESS_H_
 
+#include <atomic>
 #include <chrono>
+#include <condition_variable>
 #include <cstdint>
 #include <cstdio>
+#include <mutex>
 #include <string>
+#include <thread>
 
 namespace mmusim::report {
 
@@ -21,6 +26,9 @@ std::string format_rate(double per_second);
 // handled `items` of what `unit` names.
 std::string progress_line(const std::string& job, double seconds, uint64_t done, uint64_t total,
                           uint64_t items, const std::string& unit);
+
+// What follows it when nothing has come for that long: "", or ", at one piece of work for 12 s".
+std::string silence_text(double seconds);
 
 class Progress {
  public:
@@ -36,19 +44,30 @@ class Progress {
   Progress(const Progress&) = delete;
   Progress& operator=(const Progress&) = delete;
 
-  // Cheap to call often: it looks at the clock and mostly returns.
-  void update(uint64_t done, uint64_t total, uint64_t items);
+  // Cheap to call often. By one thread at a time.
+  void update(uint64_t done, uint64_t total, uint64_t items) {
+    done_.store(done, std::memory_order_relaxed);
+    total_.store(total, std::memory_order_relaxed);
+    items_.store(items, std::memory_order_relaxed);
+  }
 
  private:
   using Clock = std::chrono::steady_clock;
+
+  void write_lines();
 
   std::string job_;
   std::string unit_;
   Style style_;
   std::FILE* out_;
-  Clock::time_point start_;
-  Clock::time_point next_;
-  bool on_terminal_ = false;  // a line is standing there
+  Clock::duration interval_;
+  std::atomic<uint64_t> done_{0};
+  std::atomic<uint64_t> total_{0};
+  std::atomic<uint64_t> items_{0};
+  std::mutex mutex_;  // of finished_
+  std::condition_variable ended_;
+  bool finished_ = false;
+  std::thread writer_;  // last: it uses the others
 };
 
 }  // namespace mmusim::report

@@ -5,6 +5,7 @@
 #include <string_view>
 #include <vector>
 
+#include "base/printable.h"
 #include "base/units.h"
 #include "report/text_table.h"
 
@@ -33,7 +34,8 @@ std::string heading_text(const Heading& heading, const Report& report) {
   constexpr size_t kTextWidth = 88;
   std::string text;
   const auto line = [&](const char* label, const std::string& value) {
-    if (!value.empty()) text += fmt::format("{:<10}{}\n", label, shortened(value, kTextWidth));
+    if (!value.empty())
+      text += fmt::format("{:<10}{}\n", label, shortened(printable(value), kTextWidth));
   };
   std::string machine = heading.machine;
   if (!heading.arch.empty()) machine += fmt::format(" ({})", heading.arch);

@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "base/error.h"
+#include "base/printable.h"
 
 namespace mmusim::report {
 namespace {
@@ -32,6 +33,8 @@ TextTable::TextTable(std::vector<std::string> heading, size_t first_width)
 
 void TextTable::row(std::vector<std::string> cells) {
   MMUSIM_ASSERT(cells.size() == rows_.front().size());
+  for (std::string& cell : cells)
+    cell = printable(cell);
   rows_.push_back(std::move(cells));
 }
 

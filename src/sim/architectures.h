@@ -34,6 +34,8 @@ struct Architecture {
   void (*inspect_set)(const config::Config&, const PageSet&, const Inspection&);
   Explanation (*explain)(const config::Config&, const Moment&, const Question&,
                          const ReplayOptions&);
+  Explanation (*explain_miss)(const config::Config&, const workload::Plan*, const MissQuestion&,
+                              const ReplayOptions&, Moment&);
   workload::Simulated (*simulate)(const config::Config&, const workload::Plan&);
 };
 

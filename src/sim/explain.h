@@ -3,7 +3,8 @@
 // It is played as `replay` or `workload simulate` do it up to the moment; then the access asked
 // about is made by the process asked about, with everything the MMU does written down: look-ups,
 // steps with their instructions, references with addresses and what was read. A fault is given to
-// the kernel, as in a replay, and the retry written down too.
+// the kernel, as in a replay, and the retry written down too. Or an access of the program itself is
+// written down when it comes: its N-th miss, or one to the page that misses most.
 #ifndef MMUSIM_SIM_EXPLAIN_H_
 #define MMUSIM_SIM_EXPLAIN_H_
 
@@ -21,8 +22,16 @@
 namespace mmusim::sim {
 
 struct Question {
-  VirtAddr va;  // of a script: counted from where its segments begin
+  VirtAddr va;  // as recorded; of a script: counted from where its segments begin
   AccessKind kind = AccessKind::Load;
+  bool placed = false;  // va is where the machine has it
+};
+
+// An access the program makes that gets as far as the miss path: no TLB had what it needed.
+struct MissQuestion {
+  std::optional<Pid> pid;  // of this process only
+  uint64_t number = 1;     // the how-manieth, from 1
+  bool hot = false;        // in place of that: the last one to the page with most of them
 };
 
 // One thing that happened.
@@ -49,11 +58,21 @@ struct Explanation {
   std::vector<Told> told;
   mmu::Translation outcome;  // in the end
   unsigned faults = 0;       // the kernel was given on the way
+  VirtAddr va;               // accessed, on the machine
+  AccessKind kind = AccessKind::Load;
+  std::vector<std::string> parts;  // of the address: "PTE index 0x12", from the highest down
+  uint64_t misses = 0;             // of a MissQuestion: counted up to this one, or of its page
 };
 
 // Errors: replay()'s; UsageError when the address is not one of user space.
 Explanation explain(const config::Config& config, const Moment& moment, const Question& question,
                     const ReplayOptions& options);
+
+// The moment is found too: it is when the access comes. Errors: replay()'s; Error when there are
+// not so many misses.
+Explanation explain_miss(const config::Config& config, const workload::Plan* script,
+                         const MissQuestion& question, const ReplayOptions& options,
+                         Moment& moment);
 
 }  // namespace mmusim::sim
 

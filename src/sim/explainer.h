@@ -3,7 +3,11 @@
 #define MMUSIM_SIM_EXPLAINER_H_
 
 #include <fmt/format.h>
+#include <map>
+#include <optional>
 #include <string>
+#include <utility>
+#include <vector>
 
 #include "base/error.h"
 #include "mmu/miss_path.h"
@@ -61,15 +65,100 @@ class Scribe final : public mmu::Narrator {
   size_t last_step_ = 0;
 };
 
+// Hears whether an access gets as far as the miss path.
+class Ear final : public mmu::Narrator {
+ public:
+  void step(const mmu::Step& /*step*/) override { heard = true; }
+  void more_instructions(uint64_t /*instructions*/) override {}
+  void resume(const mmu::Step& /*step*/) override {}
+  void reference(const mmu::Seen& /*seen*/) override {}
+  void remark(const std::string& /*text*/) override {}
+
+  bool heard = false;
+};
+
+// The fields of an address, as what is indexed by them: of a radix table each level's index, else
+// the page number; then the offset.
+template <class Arch>
+std::vector<std::string> parts_of(Machine<Arch>& machine, VirtAddr va) {
+  std::vector<std::string> parts;
+  const unsigned offset_bits = machine.page().log2();
+  if (const pt::RadixGeometry* const levels = machine.page_tables().hardware_walkable();
+      levels != nullptr) {
+    for (size_t level = levels->size(); level-- > 0;) {
+      const pt::RadixLevel& one = (*levels)[level];
+      const unsigned bits = one.index_bits - one.region_bits;
+      const uint64_t index = (va.value() >> one.shift) & ((uint64_t{1} << bits) - 1);
+      if (one.region_bits > 1)
+        parts.push_back(fmt::format("region {}", va.value() >> (64 - one.region_bits)));
+      parts.push_back(fmt::format("level {} index {:#x} (bits {} to {})", level + 1, index,
+                                  one.shift, one.shift + bits - 1));
+    }
+  } else {
+    parts.push_back(fmt::format("page {:#x} (bits {} up)", va.value() >> offset_bits, offset_bits));
+  }
+  parts.push_back(fmt::format("offset {:#x}", va.value() & machine.page().offset_mask()));
+  return parts;
+}
+
+inline const char* what_the_kernel_does(kernel::FaultOutcome outcome) {
+  switch (outcome) {
+    case kernel::FaultOutcome::Fixed:
+      return "fixes it";
+    case kernel::FaultOutcome::Refused:
+      return "refuses it: the program has no right to this access";
+    case kernel::FaultOutcome::Gate:
+      return "answers it: its gate page, whose translation is its own";
+    case kernel::FaultOutcome::NoMemory:
+      break;
+  }
+  return "has no memory for it";
+}
+
+// One access is written down: from begin() to end().
+template <class Arch>
+class Writer {
+ public:
+  explicit Writer(Machine<Arch>& machine) : machine_(machine), scribe_(explanation_) {}
+
+  void begin(CpuId cpu, VirtAddr va, AccessKind kind) {
+    cpu_ = cpu;
+    explanation_.va = va;
+    explanation_.kind = kind;
+    explanation_.parts = parts_of(machine_, va);
+    machine_.tlbs().mmu(cpu).narrate(&scribe_);
+    kernel_references_ = machine_.sink().total(mem::Origin::Kernel);
+  }
+  void fault(mmu::FaultReason reason, kernel::FaultOutcome outcome) {
+    ++explanation_.faults;
+    const uint64_t now = machine_.sink().total(mem::Origin::Kernel);
+    scribe_.remark(
+        fmt::format("page fault ({}): the kernel {}, with {} table references of its own",
+                    mmu::name_of(reason), what_the_kernel_does(outcome), now - kernel_references_));
+    kernel_references_ = now;
+  }
+  Explanation end(const mmu::Translation& outcome) {
+    machine_.tlbs().mmu(cpu_).narrate(nullptr);
+    explanation_.outcome = outcome;
+    return std::move(explanation_);
+  }
+
+ private:
+  Machine<Arch>& machine_;
+  Explanation explanation_;
+  Scribe scribe_;
+  CpuId cpu_{0};
+  uint64_t kernel_references_ = 0;
+};
+
 template <class Arch>
 Explanation explain_on(const config::Config& config, const Moment& moment, const Question& question,
                        const ReplayOptions& options) {
   Inspector<Arch> inspector(config, moment.script, options);
   inspector.play([&](const Moment& now) { return now.steps == moment.steps; });
   Machine<Arch>& machine = inspector.machine();
-  const VirtAddr va = moment.script == nullptr
-                          ? question.va
-                          : workload::Placement(machine.layout()).at(question.va);
+  const VirtAddr va =
+      question.placed ? question.va : inspector.placed(moment.pid, question.va, question.kind);
   kernel::Kernel& kernel = machine.kernel();
   const auto& processes = kernel.system().processes();
   const auto found = processes.find(moment.pid);
@@ -77,31 +166,131 @@ Explanation explain_on(const config::Config& config, const Moment& moment, const
   const CpuId id = kernel.turn({moment.pid, *found->second.threads.begin()});
 
   constexpr unsigned kMostFaults = 8;
-  Explanation explanation;
-  Scribe scribe(explanation);
   auto& cpu = machine.tlbs().mmu(id);
   cpu.count(question.kind, 1);
-  cpu.narrate(&scribe);
-  mmu::Translation& outcome = explanation.outcome;
-  outcome = cpu.access(va, question.kind, /*retry=*/false);
-  while (!outcome.ok() && explanation.faults < kMostFaults) {
-    ++explanation.faults;
-    const uint64_t before = machine.sink().total(mem::Origin::Kernel);
+  Writer<Arch> writer(machine);
+  writer.begin(id, va, question.kind);
+  mmu::Translation outcome = cpu.access(va, question.kind, /*retry=*/false);
+  for (unsigned faults = 0; !outcome.ok() && faults < kMostFaults; ++faults) {
     const kernel::FaultOutcome fixed = kernel.fault(id, va, question.kind, outcome.fault);
-    const char* const says = fixed == kernel::FaultOutcome::Fixed ? "fixes it"
-                             : fixed == kernel::FaultOutcome::Refused
-                                 ? "refuses it: the program has no right to this access"
-                             : fixed == kernel::FaultOutcome::Gate
-                                 ? "answers it: its gate page, whose translation is its own"
-                                 : "has no memory for it";
-    scribe.remark(fmt::format("page fault ({}): the kernel {}, with {} table references of its own",
-                              mmu::name_of(outcome.fault), says,
-                              machine.sink().total(mem::Origin::Kernel) - before));
+    writer.fault(outcome.fault, fixed);
     if (fixed != kernel::FaultOutcome::Fixed) break;
     outcome = cpu.access(va, question.kind, /*retry=*/true);
   }
-  cpu.narrate(nullptr);
-  return explanation;
+  return writer.end(outcome);
+}
+
+// Numbers the accesses that are no plain hits, and finds the one a MissQuestion means.
+template <class Arch>
+class MissFinder final : public AccessWatcher {
+ public:
+  struct Found {
+    uint64_t access = 0;  // its number
+    uint64_t misses = 0;  // so far, or of its page
+    Pid pid;
+  };
+  struct Enough {};  // thrown when it is known
+
+  MissFinder(Machine<Arch>& machine, const MissQuestion& question)
+      : machine_(machine), question_(question) {}
+
+  void before(CpuId cpu, trace::ThreadId thread, VirtAddr va, AccessKind /*kind*/) override {
+    cpu_ = cpu;
+    page_ = {thread.pid, va.value() >> machine_.page().log2()};
+    ear_.heard = false;
+    machine_.tlbs().mmu(cpu).narrate(&ear_);
+  }
+  void fault(mmu::FaultReason /*reason*/, kernel::FaultOutcome /*outcome*/) override {}
+  void after(const mmu::Translation& /*translation*/) override {
+    machine_.tlbs().mmu(cpu_).narrate(nullptr);
+    ++accesses_;
+    if (!ear_.heard || (question_.pid && page_.first != *question_.pid)) return;
+    ++misses_;
+    if (!question_.hot) {
+      if (misses_ != question_.number) return;
+      found_ = {accesses_, misses_, page_.first};
+      throw Enough{};
+    }
+    Found& page = pages_[page_];
+    page = {accesses_, page.misses + 1, page_.first};
+    if (page.misses >= found_.misses) found_ = page;
+  }
+
+  // Without misses: nobody asked for that many.
+  [[nodiscard]] const Found& found() const { return found_; }
+  [[nodiscard]] uint64_t misses() const { return misses_; }
+
+ private:
+  using Page = std::pair<Pid, uint64_t>;
+
+  Machine<Arch>& machine_;
+  const MissQuestion& question_;
+  Ear ear_;
+  CpuId cpu_{0};
+  Page page_;
+  uint64_t accesses_ = 0;
+  uint64_t misses_ = 0;
+  std::map<Page, Found> pages_;
+  Found found_;
+};
+
+// Writes down access `number`, then ends the replay.
+template <class Arch>
+class AccessWriter final : public AccessWatcher {
+ public:
+  AccessWriter(Machine<Arch>& machine, uint64_t number) : writer_(machine), left_(number) {}
+
+  void before(CpuId cpu, trace::ThreadId /*thread*/, VirtAddr va, AccessKind kind) override {
+    if (--left_ == 0) writer_.begin(cpu, va, kind);
+  }
+  void fault(mmu::FaultReason reason, kernel::FaultOutcome outcome) override {
+    if (left_ == 0) writer_.fault(reason, outcome);
+  }
+  void after(const mmu::Translation& translation) override {
+    if (left_ == 0) throw writer_.end(translation);
+  }
+
+ private:
+  Writer<Arch> writer_;
+  uint64_t left_;
+};
+
+template <class Arch>
+Explanation explain_miss_on(const config::Config& config, const workload::Plan* script,
+                            const MissQuestion& question, const ReplayOptions& options,
+                            Moment& moment) {
+  using Finder = MissFinder<Arch>;
+  typename Finder::Found found;
+  uint64_t misses = 0;
+  {
+    Inspector<Arch> inspector(config, script, options);
+    Finder finder(inspector.machine(), question);
+    inspector.loop().watch(&finder);
+    try {
+      inspector.play([](const Moment&) { return false; });
+    } catch (const typename Finder::Enough&) {
+    }
+    inspector.loop().watch(nullptr);
+    found = finder.found();
+    misses = finder.misses();
+  }
+  if (found.access == 0)
+    throw Error(script != nullptr ? script->name() : config.text("run.trace"),
+                fmt::format("has only {} accesses that miss in all TLBs", misses),
+                question.pid ? "of this process" : "");
+  Inspector<Arch> inspector(config, script, options);
+  AccessWriter<Arch> writer(inspector.machine(), found.access);
+  inspector.loop().watch(&writer);
+  try {
+    inspector.play([](const Moment&) { return false; });
+  } catch (Explanation& explanation) {
+    moment = inspector.now();
+    moment.script = script;
+    moment.pid = found.pid;
+    explanation.misses = found.misses;
+    return std::move(explanation);
+  }
+  throw Error("", "the second replay went another way", "this is a defect of the simulator");
 }
 
 }  // namespace mmusim::sim

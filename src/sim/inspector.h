@@ -32,24 +32,25 @@ class TracePlayer {
   void play(Stop stop) {
     trace::Batch batch;
     trace::Totals totals;
-    for (uint64_t batches = 0; source_.next(batch); ++batches) {
+    while (source_.next(batch)) {
       loop_.template run<ReplayMode::Fast>(batch);
       totals += batch.totals;
-      if (batches % kProgressInterval == 0) {
-        check_interrupt();
-        if (options_.progress)
-          options_.progress({totals.references(), totals.instructions, source_.reader().position(),
-                             source_.reader().file_bytes()});
-      }
+      check_interrupt();
+      if (options_.progress)
+        options_.progress({totals.references(), totals.instructions, source_.reader().position(),
+                           source_.reader().file_bytes()});
       if (stop(batch)) return;
     }
   }
 
   [[nodiscard]] Machine<Arch>& machine() { return machine_; }
+  [[nodiscard]] ReplayLoop<typename Arch::Tlbs>& loop() { return loop_; }
+  // Where the machine has an address of the recording now.
+  [[nodiscard]] VirtAddr placed(Pid pid, VirtAddr va, AccessKind kind) {
+    return source_.placed(pid, va, kind);
+  }
 
  private:
-  static constexpr uint64_t kProgressInterval = 1 << 10;  // batches
-
   ReplayOptions options_;
   Machine<Arch> machine_;
   TraceSource source_;
@@ -115,6 +116,14 @@ class Inspector {
   [[nodiscard]] Machine<Arch>& machine() {
     return script_ ? script_->machine() : trace_->machine();
   }
+  [[nodiscard]] ReplayLoop<typename Arch::Tlbs>& loop() {
+    return script_ ? script_->loop() : trace_->loop();
+  }
+  // Where the machine has an address of the recording, or of the script, now.
+  [[nodiscard]] VirtAddr placed(Pid pid, VirtAddr va, AccessKind kind) {
+    return script_ ? workload::Placement(machine().layout()).at(va) : trace_->placed(pid, va, kind);
+  }
+  [[nodiscard]] const Moment& now() const { return now_; }
 
  private:
   std::optional<TracePlayer<Arch>> trace_;

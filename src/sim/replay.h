@@ -30,7 +30,7 @@ class Replay {
         source_(config, Arch::kName, machine_.layout()),
         loop_(machine_.tlbs(), machine_.kernel(), machine_.sink(), machine_.checker(),
               machine_.page()),
-        limit_(config.number("run.limit")) {}
+        limit_(config.count("run.limit")) {}
 
   ReplayResult run() {
     switch (options_.mode.value_or(
@@ -57,26 +57,21 @@ class Replay {
   }
 
  private:
-  static constexpr uint64_t kProgressInterval = 1 << 10;  // batches
-
   template <ReplayMode kMode>
   void all() {
     trace::Batch batch;
-    for (uint64_t batches = 0; source_.next(batch); ++batches) {
+    while (source_.next(batch)) {
       loop_.template run<kMode>(batch);
       result_.totals += batch.totals;
       if (batch.event != nullptr) ++result_.totals.events;
-      if (limit_ != 0 && result_.totals.instructions >= limit_) {
+      if (limit_ != 0 && result_.totals.instructions + result_.totals.events >= limit_) {
         result_.stopped = true;
         break;
       }
-      if (batches % kProgressInterval == 0) {
-        check_interrupt();
-        if (options_.progress) {
-          options_.progress({result_.totals.references(), result_.totals.instructions,
-                             source_.reader().position(), source_.reader().file_bytes()});
-        }
-      }
+      check_interrupt();
+      if (options_.progress)
+        options_.progress({result_.totals.references(), result_.totals.instructions,
+                           source_.reader().position(), source_.reader().file_bytes()});
     }
   }
 

@@ -42,6 +42,16 @@ struct LoopCounters {
   void report(stats::Report& report) const;
 };
 
+// Sees the accesses that are more than a plain hit of the first level, before and after.
+class AccessWatcher {
+ public:
+  virtual ~AccessWatcher() = default;
+  virtual void before(CpuId cpu, trace::ThreadId thread, VirtAddr va, AccessKind kind) = 0;
+  // A fault on the way, and what the kernel makes of it.
+  virtual void fault(mmu::FaultReason reason, kernel::FaultOutcome outcome) = 0;
+  virtual void after(const mmu::Translation& translation) = 0;
+};
+
 template <class Tlbs>
 class ReplayLoop {
  public:
@@ -83,6 +93,7 @@ class ReplayLoop {
 
   // The thread goes on, on the CPU returned.
   CpuId take_turn(trace::ThreadId thread) {
+    thread_ = thread;
     id_ = kernel_.turn(thread);
     cpu_ = &tlbs_.mmu(id_);
     return id_;
@@ -97,6 +108,8 @@ class ReplayLoop {
   }
 
   [[nodiscard]] const LoopCounters& counters() const { return counters_; }
+  // Null, as at first: nobody. Must outlive its use. It may end the replay by throwing.
+  void watch(AccessWatcher* watcher) { watcher_ = watcher; }
 
  private:
   // What the loop asks the TLBs and the clock it asks with are locals, so that they stay in
@@ -215,11 +228,15 @@ class ReplayLoop {
   // The whole path, with faults.
   template <ReplayMode kMode>
   void miss(VirtAddr va, AccessKind kind, [[maybe_unused]] unsigned bytes) {
+    if (watcher_ != nullptr) [[unlikely]]
+      watcher_->before(id_, thread_, va, kind);
     mmu::Translation t = cpu_->access(va, kind, /*retry=*/false);
-    if (!t.ok()) [[unlikely]] {
+    if (!t.ok()) [[unlikely]]
       t = after_fault(va, kind, t);
-      if (!t.ok()) return;
-    }
+    if (watcher_ != nullptr) [[unlikely]]
+      watcher_->after(t);
+    if (!t.ok()) [[unlikely]]
+      return;
     if constexpr (kMode == ReplayMode::Full) {
       if (checker_ != nullptr) checker_->check_translation(id_, va, kind, t);
       if (sink_.has_caches()) touch_caches(va, kind, bytes, t);
@@ -237,6 +254,7 @@ class ReplayLoop {
                     "this is a defect of the simulator");
       }
       const kernel::FaultOutcome outcome = kernel_.fault(id_, va, kind, t.fault);
+      if (watcher_ != nullptr) watcher_->fault(t.fault, outcome);
       if (outcome == kernel::FaultOutcome::NoMemory) {
         throw Error(
             "", fmt::format("out of simulated memory at a {} of {:#x}", name_of(kind), va.value()),
@@ -268,6 +286,8 @@ class ReplayLoop {
   Tlbs& tlbs_;
   Cpu* cpu_ = &tlbs_.mmu(CpuId(0));
   CpuId id_{0};
+  trace::ThreadId thread_{};  // whose turn it is
+  AccessWatcher* watcher_ = nullptr;
   kernel::Kernel& kernel_;
   mem::ReferenceSink& sink_;
   Checker* checker_;

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <fmt/format.h>
+#include <set>
 #include <string_view>
 
 #include "base/error.h"
@@ -22,6 +23,15 @@ namespace mmusim::sim {
 namespace {
 
 constexpr uint64_t kMostCpus = 64;
+
+std::vector<std::string> names_of(void (*declare)(config::Schema&)) {
+  config::Schema schema;
+  declare(schema);
+  std::vector<std::string> names;
+  for (const config::Key& key : schema.keys())
+    names.push_back(key.name);
+  return names;
+}
 
 // A page table under two paths has its keys once; two of the same name cannot both have theirs.
 void declare_plugins(config::Schema& schema, const std::vector<std::string>& plugins) {
@@ -53,8 +63,9 @@ void declare(config::Schema& schema, const std::vector<std::string>& plugins) {
   schema.flag("run.check", false,
               "Compare every translation with the page table, and every TLB entry after every "
               "event. Slow.");
-  schema.number("run.limit", 0,
-                "Stop after about this many instructions (at the end of a batch); 0: replay all.");
+  schema.count("run.limit", 0,
+               "Stop after about this many instructions, an event counting as one (at the end of a "
+               "batch); 0: replay all.");
   schema.flag("run.accept_torn", false,
               "Replay a torn trace up to its last whole chunk instead of refusing it.");
   TraceSource::declare(schema);
@@ -79,8 +90,28 @@ void declare(config::Schema& schema, const std::vector<std::string>& plugins) {
     b.declare(schema);
   declare_plugins(schema, plugins);
   kernel::Kernel::declare(schema);
+  for (const Architecture& a : all_architectures()) {
+    const std::vector<std::string> own = names_of(a.declare);
+    if (own.empty() || schema.find(own.front()) == nullptr)
+      a.declare(schema);  // two may share theirs
+  }
+}
+
+std::vector<const config::Key*> keys_read(const config::Config& config) {
+  std::set<std::string> others;
   for (const Architecture& a : all_architectures())
-    a.declare(schema);
+    for (const std::string& name : names_of(a.declare))
+      others.insert(name);
+  for (const pt::Backend& b : pt::backends())
+    for (const std::string& name : names_of(b.declare))
+      others.insert(name);
+  for (const auto declare : {architecture_of(config).declare, page_table_backend(config).declare})
+    for (const std::string& name : names_of(declare))
+      others.erase(name);
+  std::vector<const config::Key*> read;
+  for (const config::Key& key : config.schema().keys())
+    if (others.count(key.name) == 0) read.push_back(&key);
+  return read;
 }
 
 const pt::Backend& page_table_backend(const config::Config& config) {
@@ -150,6 +181,13 @@ void inspect(const config::Config& config, const Moment& moment, const ReplayOpt
 Explanation explain(const config::Config& config, const Moment& moment, const Question& question,
                     const ReplayOptions& options) {
   return architecture_of(config).explain(config, moment, question, options);
+}
+
+Explanation explain_miss(const config::Config& config, const workload::Plan* script,
+                         const MissQuestion& question, const ReplayOptions& options,
+                         Moment& moment) {
+  if (script == nullptr) require_trace(config);
+  return architecture_of(config).explain_miss(config, script, question, options, moment);
 }
 
 void inspect_set(const config::Config& config, const PageSet& set, const Inspection& look) {

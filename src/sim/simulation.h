@@ -32,6 +32,10 @@ std::vector<ArchitectureInfo> architectures();
 // page-table plug-ins at these paths, which are loaded for it. Errors: as pt::load_plugin.
 void declare(config::Schema& schema, const std::vector<std::string>& plugins = {});
 
+// The keys a machine so configured reads: all but those of other architectures and of page tables
+// it does not use. In the order they were declared.
+std::vector<const config::Key*> keys_read(const config::Config& config);
+
 struct ReplayProgress {
   uint64_t references = 0;  // replayed so far
   uint64_t instructions = 0;

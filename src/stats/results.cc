@@ -15,6 +15,7 @@ Json json_of(const config::Config& config) {
     Json& value = values[key.name];
     switch (key.type) {
       case config::Type::Number:
+      case config::Type::Count:
         value = config.number(key.name);
         break;
       case config::Type::Size:

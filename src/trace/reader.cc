@@ -14,7 +14,7 @@ namespace mmusim::trace {
 namespace {
 
 constexpr const char* kTornAdvice =
-    "the recording was cut short; what is there can be read if torn files are accepted";
+    "the recording was cut short; --accept-torn reads what is there";
 
 struct FreeContext {
   void operator()(ZSTD_DCtx* context) const { ZSTD_freeDCtx(context); }

@@ -59,13 +59,13 @@ bits = 7
 END
 cd "$tmp/experiments"
 mkdir elsewhere
-(cd elsewhere && "$program" run ../mine.cfg --quiet -o "$tmp/out" >/dev/null)
+(cd elsewhere && "$program" run ../mine.cfg --allow-plugins --quiet -o "$tmp/out" >/dev/null)
 grep -q '^bits = 7$' "$tmp/out/effective.cfg"
-(cd elsewhere && "$program" run "$tmp/out/effective.cfg" --quiet --json again.json >/dev/null
+(cd elsewhere && "$program" run "$tmp/out/effective.cfg" --allow-plugins --quiet --json again.json >/dev/null
   cmp again.json "$tmp/out/results.json")
 for words in 'mine.cfg --pt.sorted.bits=9' '--pt.sorted.bits 9 mine.cfg' 'mine.cfg --pt.sorted.bits 9'; do
   # shellcheck disable=SC2086
-  "$program" run $words --print-config | grep -qx 'bits = 9'
+  "$program" run $words --allow-plugins --print-config | grep -qx 'bits = 9'
 done
 
 # The other commands.
@@ -79,7 +79,7 @@ printf 'map a 64K\ntouch a[0..4K] write\n' >one.workload
 grep -q 'record .* begins at or below the address' explained.txt
 grep -q 'PTE .* empty' explained.txt
 "$program" list keys -p ./libsorted.so | grep -q '^pt.sorted.bits = 12'
-"$program" replay --help -p ./libsorted.so | grep -q -- '--pt.sorted.bits'
+"$program" replay --help-keys pt.sorted -p ./libsorted.so | grep -q -- '--pt.sorted.bits='
 "$program" page-table check ./libsorted.so --ops 20000 --seed 7 >check.txt
 grep -q 'every promise kept' check.txt
 
@@ -115,6 +115,10 @@ refused() {
     exit 1
   fi
 }
+# A config file may be a stranger's, and a plug-in is a program.
+refused "give --allow-plugins if you trust it" run ../experiments/mine.cfg
+printf '[machine]\npage_table = ./libsorted.so\n' >stranger.cfg
+refused "give --allow-plugins if you trust it" replay "$trace" --machine ./stranger.cfg
 refused "./nowhere.so: there is no such" replay "$trace" -p ./nowhere.so
 refused "it is no shared object" replay "$trace" -p ./CMakeLists.txt
 refused "it is no file" replay "$trace" -p ./build

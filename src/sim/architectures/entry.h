@@ -40,6 +40,7 @@ const Architecture& architecture_entry() {
       inspect_on<Arch>,
       inspect_set_on<Arch>,
       explain_on<Arch>,
+      explain_miss_on<Arch>,
       workload::simulate_on<Arch>};
   return kEntry;
 }

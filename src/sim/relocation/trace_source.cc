@@ -28,7 +28,7 @@ void require_fit(const config::Config& config, const RelocationSides& sides) {
   Relocator rehearsal(sides);
   trace::Batch batch;
   std::vector<trace::Event> events;
-  const uint64_t limit = config.number("run.limit");
+  const uint64_t limit = config.count("run.limit");
   uint64_t instructions = 0;
   while ((limit == 0 || instructions < limit) && reader.next(batch)) {
     check_interrupt();
@@ -48,7 +48,7 @@ void require_reach(const config::Config& config, VirtAddr source_top, VirtAddr t
                    const char* arch) {
   trace::Reader reader = open(config);
   trace::Batch batch;
-  const uint64_t limit = config.number("run.limit");
+  const uint64_t limit = config.count("run.limit");
   uint64_t instructions = 0;
   const auto check = [&](VirtAddr va) {
     if (va < top || va >= source_top) [[likely]]

@@ -32,6 +32,11 @@ class TraceSource {
     return slices_ == nullptr ? recorded(batch) : slices_->next(batch);
   }
   [[nodiscard]] const trace::Reader& reader() const { return reader_; }
+  // Where a process's address of the recording lies on the machine; one that lies nowhere yet is
+  // placed as a reference of `kind` would place it.
+  [[nodiscard]] VirtAddr placed(Pid pid, VirtAddr va, AccessKind kind) {
+    return relocator_ == nullptr ? va : relocator_->translate(pid, va, kind);
+  }
   void report(stats::Report& report) const;
 
  private:

@@ -118,6 +118,7 @@ void Worker::prepare() {
   sigaction(SIGBUS, &action, nullptr);
   signal(SIGINT, SIG_DFL);
   signal(SIGTERM, SIG_DFL);
+  signal(SIGHUP, SIG_DFL);
   if (plan_.breaks) place_break();
   // More stack than will ever be needed, so that its area never grows.
   constexpr size_t kStack = 256 << 10;

@@ -63,6 +63,7 @@ class Simulator {
   }
 
   [[nodiscard]] Machine<Arch>& machine() { return machine_; }
+  [[nodiscard]] ReplayLoop<typename Arch::Tlbs>& loop() { return loop_; }
 
  private:
   static trace::ThreadId thread_of(unsigned process) {

@@ -1,12 +1,12 @@
 #include "base/interrupt.h"
 
-#include <chrono>
 #include <csignal>
 #include <cstdlib>
+#include <filesystem>
 #include <gtest/gtest.h>
-#include <thread>
 
 #include "base/error.h"
+#include "base/output_file.h"
 
 namespace mmusim {
 namespace {
@@ -32,14 +32,6 @@ void interrupt_twice_at_once() {
   std::exit(7);
 }
 
-void interrupt_again_later() {
-  catch_interrupts();
-  std::raise(SIGINT);
-  std::this_thread::sleep_for(std::chrono::milliseconds(2100));
-  std::raise(SIGINT);
-  std::exit(0);
-}
-
 TEST(InterruptDeathTest, TurnsASignalIntoAnErrorWithTheShellsStatus) {
   EXPECT_EXIT(interrupt_and_check(SIGINT), testing::ExitedWithCode(130), "");
   EXPECT_EXIT(interrupt_and_check(SIGTERM), testing::ExitedWithCode(143), "");
@@ -49,8 +41,39 @@ TEST(InterruptDeathTest, SignalThatArrivesTwiceStillLetsTheProgramCleanUp) {
   EXPECT_EXIT(interrupt_twice_at_once(), testing::ExitedWithCode(7), "");
 }
 
-TEST(InterruptDeathTest, SecondSignalKillsAtOnce) {
-  EXPECT_EXIT(interrupt_again_later(), testing::KilledBySignal(SIGINT), "");
+// A loop that never asks is ended all the same, and what it was writing goes.
+TEST(InterruptDeathTest, EndsWhatDoesNotAsk) {
+  std::string name = (std::filesystem::temp_directory_path() / "mmusim-interrupt-XXXXXX").string();
+  ASSERT_NE(mkdtemp(name.data()), nullptr);
+  const std::filesystem::path folder = name;
+  for (const int signal : {SIGINT, SIGTERM, SIGHUP}) {
+    EXPECT_EXIT(
+        {
+          catch_interrupts();
+          OutputFile file((folder / "result").string());
+          const RemovedWhenInterrupted made((folder / "folder").string());
+          std::filesystem::create_directory(folder / "folder");
+          std::raise(signal);
+          for (volatile bool forever = true; forever;) {
+          }
+        },
+        testing::ExitedWithCode(128 + signal), "interrupted");
+    EXPECT_TRUE(std::filesystem::is_empty(folder));
+  }
+  std::filesystem::remove_all(folder);
+}
+
+// nohup(1) has it ignored.
+TEST(InterruptDeathTest, LeavesAnIgnoredHangUpIgnored) {
+  EXPECT_EXIT(
+      {
+        std::signal(SIGHUP, SIG_IGN);
+        catch_interrupts();
+        std::raise(SIGHUP);
+        check_interrupt();
+        std::_Exit(0);
+      },
+      testing::ExitedWithCode(0), "");
 }
 
 }  // namespace

@@ -6,6 +6,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 #include <iterator>
+#include <unistd.h>
 
 #include "base/error.h"
 
@@ -96,6 +97,26 @@ TEST_F(OutputFileTest, WritesDevicesInPlace) {
   file.write(std::string("x"));
   file.commit();
   EXPECT_FALSE(fs::is_regular_file("/dev/null"));
+}
+
+// A dead process holds no lock on what it wrote; a living one, here this, does.
+TEST_F(OutputFileTest, RemovesWhatDeadWritersLeft) {
+  const fs::path path = folder_ / "result";
+  for (const char* name : {"result.tmp.12", "result.tmp.13x", "result.tmp.", "other.tmp.12"})
+    std::ofstream(folder_ / name) << "left";
+  std::vector<std::string> told;
+  OutputFile::on_leftover([&](const std::string& left) { told.push_back(left); });
+  OutputFile first(path.string());
+  EXPECT_THAT(told, testing::ElementsAre((folder_ / "result.tmp.12").string()));
+  EXPECT_EQ(files(), 4u);
+  fs::create_hard_link(fmt::format("{}.tmp.{}", path.string(), getpid()),
+                       folder_ / "result.tmp.14");
+  EXPECT_THROW(OutputFile(path.string()), Error);  // it exists, and is being written
+  EXPECT_TRUE(fs::exists(folder_ / "result.tmp.14"));
+  EXPECT_EQ(told.size(), 1u);
+  OutputFile::on_leftover({});
+  first.commit();
+  EXPECT_EQ(files(), 5u);
 }
 
 }  // namespace

@@ -19,6 +19,20 @@ TEST(Units, ReadsSizesAsPeopleWriteThem) {
   EXPECT_EQ(parse_size("0x1000"), 4096u);
   EXPECT_EQ(parse_size("0x10K"), 16384u);
   EXPECT_EQ(parse_size("64B"), 64u);
+  EXPECT_EQ(parse_size("4kb"), 4096u);
+  EXPECT_EQ(parse_size("4Kib"), 4096u);
+  EXPECT_EQ(parse_size("7b"), 7u);
+}
+
+TEST(Units, CountsInPowersOf1000) {
+  EXPECT_EQ(parse_count("1234"), 1234u);
+  EXPECT_EQ(parse_count("1M"), 1000000u);
+  EXPECT_EQ(parse_count("64k"), 64000u);
+  EXPECT_EQ(parse_count("3T"), 3000000000000u);
+  EXPECT_EQ(parse_count("18446744073709551615"), ~uint64_t{0});
+  EXPECT_EQ(parse_count("18446744T"), 18446744000000000000u);
+  for (const char* text : {"", "M", "1MB", "1B", "1MiB", "1.5M", "-1", "18446745T"})
+    EXPECT_FALSE(parse_count(text)) << "'" << text << "'";
 }
 
 TEST(Units, RefusesWhatIsNoSize) {

@@ -1,0 +1,169 @@
+// From a command line to a configuration.
+#include "cli/configuration.h"
+
+#include <algorithm>
+#include <filesystem>
+#include <fmt/format.h>
+#include <iterator>
+#include <optional>
+#include <set>
+#include <string_view>
+#include <utility>
+
+#include "base/error.h"
+#include "cli/config_files.h"
+#include "config/nearest.h"
+#include "pt/plugin.h"
+#include "sim/simulation.h"
+
+namespace mmusim::cli {
+namespace fs = std::filesystem;
+namespace {
+
+constexpr const char* kMachineKey = "run.machine";
+constexpr const char* kPageTableKey = "machine.page_table";
+constexpr const char* kTraceKey = "run.trace";
+
+// Options that are other names of keys, and what a flag among them means.
+constexpr struct {
+  const char* option;
+  const char* key;
+  const char* value;  // null: the option's own
+} kShortOptions[] = {
+    {"machine", kMachineKey, nullptr},
+    {"machines", kMachineKey, nullptr},
+    {"page-table", kPageTableKey, nullptr},
+    {"page-tables", kPageTableKey, nullptr},
+    {"limit", "run.limit", nullptr},
+    {"check", "run.check", "true"},
+    {"accept-torn", "run.accept_torn", "true"},
+};
+
+void apply_short_options(const Arguments& arguments, config::Config& config) {
+  for (const auto& [option, key, value] : kShortOptions) {
+    if (!arguments.has(option)) continue;
+    const std::string name = fmt::format("--{}", option);
+    if (arguments.has(key))
+      throw UsageError(name, fmt::format("the same is said by --{}", key), "give one of the two");
+    if (std::string_view(option).ends_with('s')) continue;  // several: the command sets them
+    config.set(key, value != nullptr ? value : arguments.text(option), name);
+  }
+}
+
+// Whether a key's value comes from a file; then that file's folder.
+std::optional<std::string> folder_of(const std::string& origin) {
+  const size_t colon = origin.rfind(':');
+  if (colon == std::string::npos) return std::nullopt;
+  return fs::path(origin.substr(0, colon)).parent_path().string();
+}
+
+// Makes machine.page_table the path where the plug-in is, if it is one. A plug-in is code, and a
+// file may be a stranger's.
+void find_plugin(const Arguments& arguments, config::Config& config) {
+  const std::string& name = config.choice(kPageTableKey);
+  if (!pt::is_plugin_path(name)) return;
+  const std::string origin = config.origin(kPageTableKey);
+  if (folder_of(origin) && !arguments.has("allow-plugins"))
+    throw UsageError(origin, fmt::format("wants the plug-in {} loaded, which is a program", name),
+                     "give --allow-plugins if you trust it, or name it with --page-table");
+  const std::string path = file_named_by(config, kPageTableKey);
+  config.set(kPageTableKey, pt::is_plugin_path(path) ? path : "./" + path, origin);
+}
+
+config::Schema schema_with(const std::vector<std::string>& plugins) {
+  config::Schema schema;
+  schema.text(kMachineKey, "",
+              "The machine: the name of a file in configs/machines, or a path. Its keys are set "
+              "before those of the config and the command line.");
+  sim::declare(schema, plugins);
+  return schema;
+}
+
+std::string machine_file(const config::Config& config) {
+  const std::string& machine = config.text(kMachineKey);
+  return machine.empty() ? "" : find_config_file("machines", machine, config.origin(kMachineKey));
+}
+
+// Whether whoever set the key expects it to matter: a machine file may say things for page tables
+// that are not used now, and an effective configuration gives every key its default.
+bool meant(const config::Config& config, const config::Key& key, const std::string& machine) {
+  const std::string& origin = config.origin(key.name);
+  if (origin == "default" || (!machine.empty() && origin.starts_with(machine + ":"))) return false;
+  return origin.starts_with("--") || config.value_text(key.name) != key.default_value;
+}
+
+}  // namespace
+
+void declare_configuration_options(Arguments& arguments) {
+  arguments.options()("allow-plugins",
+                      "Load the page table that a config file names by its path. It is a program; "
+                      "without this only the command line may name one.");
+}
+
+std::string file_named_by(const config::Config& config, const char* key) {
+  const std::string& path = config.value_text(key);
+  const std::optional<std::string> folder = folder_of(config.origin(key));
+  return folder ? find_data_file(path, *folder) : path;
+}
+
+config::Schema simulation_schema(const Arguments& arguments, const Words& words) {
+  config::Schema known = schema_with({});
+  known.pass_over("pt.");
+  Arguments look = arguments;
+  look.keys(known);
+  look.look(words);
+  const std::vector<std::string> names =
+      look.has("page-tables") ? look.list("page-tables")
+                              : std::vector{simulation_config(look, known).choice(kPageTableKey)};
+  std::vector<std::string> plugins;
+  std::copy_if(names.begin(), names.end(), std::back_inserter(plugins), pt::is_plugin_path);
+  return schema_with(plugins);
+}
+
+config::Config simulation_config(const Arguments& arguments, const config::Schema& schema,
+                                 const std::vector<Setting>& settings) {
+  std::string config_file;
+  if (arguments.has("CONFIG"))
+    config_file = find_config_file("experiments", arguments.text("CONFIG"), "CONFIG");
+  const auto layers = [&](config::Config& config) {
+    if (!config_file.empty()) config.load(config_file);
+    if (arguments.has("TRACE")) config.set(kTraceKey, arguments.text("TRACE"), "the command line");
+    for (const Setting& setting : settings)
+      config.set(setting.key, setting.value, setting.where);
+    apply_short_options(arguments, config);
+    arguments.apply_keys(config);
+  };
+  config::Config named(schema);  // only to find out which machine is meant
+  layers(named);
+  const std::string& machine = named.text(kMachineKey);
+  config::Config config(schema);
+  if (!machine.empty()) {
+    config.load(find_config_file("machines", machine, named.origin(kMachineKey)));
+  }
+  layers(config);
+  find_plugin(arguments, config);
+  return config;
+}
+
+void refuse_unread_keys(const std::vector<const config::Config*>& runs) {
+  std::set<std::string> read;  // by any run
+  for (const config::Config* run : runs)
+    for (const config::Key* key : sim::keys_read(*run))
+      read.insert(key->name);
+  for (const config::Config* run : runs) {
+    const std::string machine = machine_file(*run);
+    for (const config::Key& key : run->schema().keys()) {
+      if (read.count(key.name) != 0 || !meant(*run, key, machine)) continue;
+      const std::string nearest =
+          config::nearest(key.name, std::vector<std::string>(read.begin(), read.end()));
+      const std::string& name = run->text(kMachineKey);
+      throw UsageError(run->origin(key.name),
+                       fmt::format("'{}' means nothing to machine {} with page table {}", key.name,
+                                   run->text("machine.name"), run->choice(kPageTableKey)),
+                       fmt::format("the nearest it reads is '{}'; 'mmusim list keys{}' has all",
+                                   nearest, name.empty() ? "" : " --machine " + name));
+    }
+  }
+}
+
+}  // namespace mmusim::cli

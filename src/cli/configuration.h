@@ -1,0 +1,46 @@
+// From a command line to a configuration: which keys there are, which files and options set them,
+// and what is refused.
+#ifndef MMUSIM_CLI_CONFIGURATION_H_
+#define MMUSIM_CLI_CONFIGURATION_H_
+
+#include <string>
+#include <vector>
+
+#include "cli/arguments.h"
+#include "config/schema.h"
+
+namespace mmusim::cli {
+
+// --allow-plugins, which every command has that reads config files.
+void declare_configuration_options(Arguments& arguments);
+
+// Every key: the simulation's, run.machine, which names the machine file, and those of the page
+// tables that are plug-ins. To know those, it takes a first look at `words` and at the files they
+// name; `arguments` says what options there are. Errors: UsageError.
+config::Schema simulation_schema(const Arguments& arguments, const Words& words);
+
+// A key a command sets itself, and the option its value comes from.
+struct Setting {
+  std::string key;
+  std::string value;
+  std::string where;
+};
+
+// The configuration: defaults, under the machine file, under the argument CONFIG (if there is one),
+// under the argument TRACE (run.trace), under `settings`, under the command line. A plug-in's path
+// in a file is replaced by where the plug-in was found. Errors: UsageError, also for a key given
+// twice (--check and
+// --run.check), and for a plug-in a file names without --allow-plugins.
+config::Config simulation_config(const Arguments& arguments, const config::Schema& schema,
+                                 const std::vector<Setting>& settings = {});
+
+// Errors: UsageError where somebody set a key that none of these runs reads.
+void refuse_unread_keys(const std::vector<const config::Config*>& runs);
+
+// The file that is the value of a key: one named in a config file may lie beside that file, or be
+// one of those shipped.
+std::string file_named_by(const config::Config& config, const char* key);
+
+}  // namespace mmusim::cli
+
+#endif  // MMUSIM_CLI_CONFIGURATION_H_
