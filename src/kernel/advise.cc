@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "kernel/folio_split.h"
 #include "kernel/huge.h"
 #include "kernel/linux_abi.h"
 #include "kernel/mapping.h"
@@ -56,6 +57,7 @@ int64_t hint_reclaim(Core& core, AddressSpace& mm, VirtRange range, ReclaimAdvic
   return each_area(mm, range, [&](const Vma& vma, VirtRange part) -> int64_t {
     const bool fits = advice != ReclaimAdvice::Free || is_private_anonymous(vma);
     if (!fits || vma.has(kVmLocked | kVmPfnMap | kVmHugeTlb)) return -kEINVAL;
+    if (advice != ReclaimAdvice::Free) split_shown_in_part(core, mm, vma, part);
     if (core.swap != nullptr) advise_reclaim(core, mm, part, advice);
     return 0;
   });

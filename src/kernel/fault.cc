@@ -268,6 +268,7 @@ FaultOutcome user_fault(FaultContext c, VirtAddr va, AccessKind kind) {
 
 int64_t populate(FaultContext c, VirtRange range, Populate how) {
   const pt::EntryFormat& format = *c.core.platform.format;
+  c.by_call = true;
   // More cannot be there at once.
   uint64_t budget = c.core.platform.frames->total_frames() + c.core.settings.swap_pages;
   const uint64_t before = c.account.minor;

@@ -13,6 +13,7 @@ struct FaultContext {
   AddressSpace& mm;
   FaultCounts& account;  // of the process the fault is charged to
   CpuId cpu;             // where the access was made
+  bool by_call = false;  // a system call makes it (populate), not a reference
 };
 
 // A fault at `va` in an area that allows the access. Counts it when it finishes.

@@ -153,10 +153,10 @@ class Mapper {
 // What a read maps without asking anybody for a page: what of a window is in memory, and folios
 // that begin or end in it whole, where they fit. Pages mapped.
 //
-// Two rules follow from how Linux 6.18 keeps pages behind the end of a file out of tables: whether
-// folios are mapped whole is decided by the first one of the window, which for the last one of the
-// file says no (file_end in filemap_map_pages is the last page, not the one behind it); and then
-// no leaf table is made either, so that without one nothing is mapped.
+// Two rules follow from how Linux 6.18 keeps pages behind the end of a file out of tables: its last
+// folio is not mapped whole (file_end in filemap_map_pages is the last page, not the one behind
+// it), and where the first folio of the window is that one no leaf table is made either, so that
+// without one nothing is mapped.
 uint64_t map_around(FaultContext& c, const Vma& vma, VirtAddr page, bool had_table) {
   const File& file = c.core.cache.file(vma.file);
   const bool regular = file.kind == FileKind::Regular;
@@ -167,12 +167,14 @@ uint64_t map_around(FaultContext& c, const Vma& vma, VirtAddr page, bool had_tab
   while (first < end && (!file.in_memory(first) || is_marked(file, first)))
     ++first;
   if (first == end) return 0;
-  const bool whole_folios = !regular || file.pages > file.folio_of(first).end;
-  if (!whole_folios && !had_table) return 0;
-  if (whole_folios && file.order_pages > 1) {
+  const auto is_last = [&](const Folio& folio) { return regular && folio.end >= file.pages; };
+  if (is_last(file.folio_of(first)) && !had_table) return 0;
+  if (file.order_pages > 1) {
     const auto extend = [&](uint64_t index) {
       if (!file.in_memory(index) || is_marked(file, index)) return;
-      if (const auto all = whole(c, vma, file.folio_of(index)))
+      const Folio folio = file.folio_of(index);
+      const auto all = whole(c, vma, folio);
+      if (all && !is_last(folio))
         window = {std::min(window.begin, all->begin), std::max(window.end, all->end)};
     };
     extend(index_of(c, vma, window.begin));
@@ -230,6 +232,8 @@ FaultOutcome map_file(FaultContext& c, Vma& vma, VirtAddr page, const pt::Slot& 
   }
   const auto pfn = read_file_page(c, vma, index, reading);
   if (!pfn) return FaultOutcome::NoMemory;
+  // A system call that waited begins anew, and then finds the page (Linux: __get_user_pages).
+  reading.major = reading.major && !(c.by_call && reading.again);
   if (writes(kind) && !vma.is_shared()) return install_private_copy(c, vma, slot, reading.major);
   // After a wait for read-ahead the fault is made again, and then sees what was read around it.
   if (looks_around && reading.again) {

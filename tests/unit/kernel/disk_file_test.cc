@@ -32,6 +32,56 @@ TEST_F(DiskFile, TailsHaveSmallerFolios) {
   m.expect_accounts_agree();
 }
 
+// The last folio is not mapped whole by the window of the one before it either.
+TEST_F(DiskFile, TheLastFolioOfAWindow) {
+  Machine m(settings());
+  m_ = &m;
+  file_ = m.sys().open("/f", 700 * kPage);
+  pages_ = 100;
+  ASSERT_EQ(m.sys().mmap(kP1, VirtAddr(kBase), pages_ * kPage, kRw, kMapShared | kMapFixed, file_,
+                         666 * kPage),
+            static_cast<int64_t>(kBase));
+  std::vector<uint64_t> faults;
+  for (uint64_t page = 0; page < 34; ++page) {
+    const uint64_t before = minor();
+    read(page);
+    if (minor() != before) faults.push_back(page);
+  }
+  EXPECT_EQ(faults, (std::vector<uint64_t>{0, 22, 32}));
+}
+
+// Advice about a part of a folio divides it, which unmaps it, unless others map it or it is dirty.
+TEST_F(DiskFile, ColdAdviceDivides) {
+  Machine m(settings());
+  make(m, 1024);
+  read(0);
+  read(256);
+  ASSERT_EQ(m.sys().madvise(kP1, VirtAddr(kBase), 256 * kPage, kAdviceCold), 0);
+  EXPECT_EQ(mapped(), (Spans{{0, 512}}));
+  ASSERT_EQ(m.sys().madvise(kP1, VirtAddr(kBase), 300 * kPage, kAdviceCold), 0);
+  EXPECT_EQ(mapped(), (Spans{{0, 256}}));
+  read(300);
+  EXPECT_EQ(mapped(), (Spans{{0, 256}, {288, 304}}));
+  write(512);
+  ASSERT_EQ(m.sys().madvise(kP1, VirtAddr(kBase + 600 * kPage), kPage, kAdviceCold), 0);
+  EXPECT_EQ(mapped(), (Spans{{0, 256}, {288, 304}, {512, 768}}));
+  ASSERT_EQ(m.sys().fork(kP1, kP2), 0);
+  ASSERT_EQ(m.load(kP2, kBase), Result::Ok);
+  ASSERT_EQ(m.sys().madvise(kP1, VirtAddr(kBase), kPage, kAdviceCold), 0);
+  EXPECT_EQ(mapped(), (Spans{{0, 256}, {288, 304}, {512, 768}}));
+  m.expect_accounts_agree();
+}
+
+// What a system call waits for it finds when it begins anew: a minor fault.
+TEST_F(DiskFile, PopulateOfColdFilesIsMinor) {
+  Machine m("[kernel]\nimply = false\nfiles = cold\n");
+  make(m, 128, kMapPrivate);
+  ASSERT_EQ(m.sys().madvise(kP1, VirtAddr(kBase + 40 * kPage), kPage, kAdvicePopulateRead), 0);
+  EXPECT_EQ(major(), 0u);
+  EXPECT_EQ(minor(), 1u);
+  EXPECT_EQ(mapped(), (Spans{{32, 48}}));
+}
+
 // Where there is a leaf table the last folio of a file is seen through windows; where there is none
 // it is mapped whole.
 TEST_F(DiskFile, TheLastFolio) {

@@ -1,0 +1,84 @@
+#include "kernel/folio_split.h"
+
+#include <algorithm>
+
+#include "kernel/writeback.h"
+#include "kernel/zap.h"
+
+namespace mmusim::kernel {
+
+namespace {
+
+class Splitter {
+ public:
+  Splitter(Core& core, AddressSpace& mm, const Vma& vma)
+      : core_(core), mm_(mm), vma_(vma), file_(core.cache.file(vma.file)) {}
+
+  void run(VirtRange part) {
+    const uint64_t end = index_of(part.end);
+    for (uint64_t index = index_of(part.begin); index < end;) {
+      if (!shows(mm_, vma_, index)) {
+        ++index;
+        continue;
+      }
+      const Folio folio = file_.folio_of(index);
+      uint64_t shown = index;
+      while (shown < std::min(end, folio.end) && shows(mm_, vma_, shown))
+        ++shown;
+      const bool whole = shown - index == folio.pages();
+      if (!whole && !file_.is_dirty(folio) && !others_map(folio)) split(folio);
+      index = whole ? shown : index + 1;
+    }
+  }
+
+ private:
+  [[nodiscard]] uint64_t index_of(VirtAddr va) const {
+    return vma_.pgoff + core_.pages(va - vma_.start);
+  }
+
+  // Whether the area shows the file's page, not a copy.
+  [[nodiscard]] bool shows(const AddressSpace& mm, const Vma& vma, uint64_t index) const {
+    const VirtAddr page = vma.start + ((index - vma.pgoff) << core_.page().log2());
+    const pt::Entry e = mm.table->peek(page).entry;
+    const pt::EntryFormat& format = *core_.platform.format;
+    return e != pt::kNone && format.is_present(e) && !format.is_special(e) &&
+           file_.frame_of(index) == format.pfn_of(e);
+  }
+
+  [[nodiscard]] bool others_map(const Folio& folio) const {
+    bool found = false;
+    each_area_of(core_, vma_.file, folio,
+                 [&](const AddressSpace& mm, const Vma& vma, VirtRange at) {
+                   const uint64_t first = vma.pgoff + core_.pages(at.begin - vma.start);
+                   for (uint64_t i = first;
+                        !found && &mm != &mm_ && i < first + core_.pages(at.bytes()); ++i)
+                     found = shows(mm, vma, i);
+                 });
+    return found;
+  }
+
+  void split(const Folio& folio) {
+    each_area_of(core_, vma_.file, folio, [&](AddressSpace& mm, const Vma& vma, VirtRange at) {
+      ZapBatch batch(core_, mm);
+      batch.zap(vma, at, ZapBatch::Pages::OfFile);
+      batch.finish();
+    });
+    if (file_.laid_out == 0) file_.laid_out = file_.pages;
+    for (uint64_t i = folio.first; i < folio.end; ++i)
+      file_.folios[i] = i + 1;
+  }
+
+  Core& core_;
+  AddressSpace& mm_;
+  const Vma& vma_;
+  File& file_;
+};
+
+}  // namespace
+
+void split_shown_in_part(Core& core, AddressSpace& mm, const Vma& vma, VirtRange part) {
+  if (vma.is_anonymous() || core.cache.file(vma.file).order_pages == 1) return;
+  Splitter(core, mm, vma).run(part);
+}
+
+}  // namespace mmusim::kernel
