@@ -73,6 +73,10 @@ struct Lookup {
                     // the page
   bool shared =
       false;  // met through a shared sub-tree: changing the entry changes it for all users
+  // If so, which: the innermost one that holds the address, by what of this address space it
+  // serves. sharers() says who has it, and where.
+  VirtAddr tree_base;
+  PageShift tree_size;
   Rights mask{Rights::kRead | Rights::kWrite | Rights::kExec |
               Rights::kUser};  // rights of the leaf
                                // count only as far
@@ -329,7 +333,9 @@ struct Capabilities {
   std::vector<PageShift> leaf_sizes;  // ascending; the first is the base page
   PageShift void_grain;  // the largest void one find() can report, if all is empty; at most 2^63
   bool promotes = false;
-  bool shares = false;
+  // How much share() takes, ascending; empty: nothing.
+  std::vector<PageShift> share_sizes = {};
+  [[nodiscard]] bool shares() const { return !share_sizes.empty(); }
 };
 
 // Another table's view of a shared sub-tree.
@@ -424,18 +430,18 @@ class PageTable {
   // the gap, is left. Never fails; idempotent.
   virtual void trim(VirtRange range, VirtAddr floor, VirtAddr ceiling, Gather& gather) = 0;
 
-  // --- Sharing of sub-trees, where capabilities().shares
+  // --- Sharing of sub-trees, where capabilities().shares()
   // [at, at + size) of this table becomes the same as [from, from + size) of `source`: what one
   // installs or clears there, both see. This table's users have no rights there beyond `mask`. Ok;
   // NoMemory; BadSize (the backend cannot share so much, or so little); BadAlign (addresses not
   // aligned to `size`); Occupied (leaves, or a table, in the way here); Overlap (a leaf of the
-  // source is larger, or as large where only tables are shared); NotSupported (by the backend, or
-  // of rights other than all). REQUIRES: same factory.
+  // source is larger, or as large where only tables are shared); NotSupported (by the backend, of
+  // rights other than all, or within and around what is shared already). REQUIRES: same factory.
   virtual Status share(VirtAddr at, PageTable& source, VirtAddr from, PageShift size, Rights mask);
   // Makes what translates `va` this table's own: copies the shared tables on the path to it, which
-  // leaves what lies beside the path shared. `copy` is called (with range 0) for each pair of runs,
-  // `to` being the copy, so that the caller can count the pages twice; it must copy every entry it
-  // wants kept. Ok; NoMemory (valid, perhaps unshared in part); Stopped.
+  // may leave what lies beside the path shared. `copy` is called (with range 0) for each pair of
+  // runs, `to` being the copy, so that the caller can count the pages twice; it must copy every
+  // entry it wants kept. Ok; NoMemory (valid, perhaps unshared in part); Stopped.
   virtual Status unshare(VirtAddr va, const RunCopier& copy);
   // This table leaves the shared sub-tree at `va`, of which then nothing is left here. Ok; Busy: it
   // is the last user and there are leaves, to be cleared first; NotSupported: nothing shared there

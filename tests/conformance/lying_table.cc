@@ -348,7 +348,7 @@ void LyingTable::visit_tables(const TableVisitor& visit) const {
 
 Capabilities LyingTable::capabilities() const {
   Capabilities capabilities = honest_->capabilities();
-  capabilities.shares = false;  // the other table would not be an honest one
+  capabilities.share_sizes.clear();  // the other table would not be an honest one
   return capabilities;
 }
 

@@ -6,7 +6,7 @@ namespace mmusim::pt::conformance {
 void Case::SharedLeavesAreSeenByAll() {
   const auto a = machine_.factory->create(MmId(1));
   const auto b = machine_.factory->create(MmId(2));
-  if (!a->capabilities().shares) return;
+  if (!a->capabilities().shares()) return;
   const PageShift size(machine_.layout->table_span());
   const VirtAddr at(4 * size.bytes());
   const VirtAddr there(6 * size.bytes());
@@ -35,7 +35,7 @@ void Case::SharedLeavesAreSeenByAll() {
 void Case::UnshareMakesACopy() {
   const auto a = machine_.factory->create(MmId(1));
   const auto b = machine_.factory->create(MmId(2));
-  if (!a->capabilities().shares) return;
+  if (!a->capabilities().shares()) return;
   const PageShift size(machine_.layout->table_span());
   const VirtAddr at(2 * size.bytes());
   for (uint64_t i = 0; i < 4; ++i)
@@ -61,7 +61,7 @@ void Case::UnshareMakesACopy() {
 void Case::LeavingASharedSubTree() {
   const auto a = machine_.factory->create(MmId(1));
   const auto b = machine_.factory->create(MmId(2));
-  if (!a->capabilities().shares) return;
+  if (!a->capabilities().shares()) return;
   const PageShift size(machine_.layout->table_span());
   const VirtAddr at(2 * size.bytes());
   map(*a, at, page_leaf(1));

@@ -43,15 +43,19 @@ std::string Model::describe_share(const Operation& operation) const {
                      address_of(operation.to) & ~size.offset_mask());
 }
 
-// What a leaf table covers, or any other power of two up to a few of them.
+// What a table of some level covers, the leaf level's as a rule, or any other power of two up to a
+// few leaf tables.
 PageShift Model::block_of(const Operation& operation) const {
-  const RadixLevel& leaf_level = machine_.environment.geometry[0];
+  const RadixGeometry& geometry = machine_.environment.geometry;
+  const RadixLevel& leaf_level = geometry[0];
+  if (operation.salt % 8 == 0)
+    return PageShift(geometry[1 + (operation.salt >> 3) % (geometry.size() - 1)].shift);
   if (operation.salt % 2 == 0) return PageShift(machine_.layout->table_span());
   return PageShift(machine_.page.log2() + (operation.salt >> 1) % (leaf_level.index_bits + 3));
 }
 
 void Model::share(const Operation& operation) {
-  if (!table_->capabilities().shares) return;
+  if (!table_->capabilities().shares()) return;
   Random random(operation.salt);
   const PageShift size = block_of(operation);
   const Block block{

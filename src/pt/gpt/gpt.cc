@@ -55,6 +55,10 @@ Lookup Gpt::lookup_of(VirtAddr va, const Found& found) const {
   Lookup result;
   result.mask = found.mask;
   result.shared = found.place.shared;
+  if (result.shared) {
+    result.tree_size = PageShift(found.tree_log2);
+    result.tree_base = align_down(va, result.tree_size);
+  }
   if (found.is_leaf()) {
     result.entry = found.entry.body;
     const Handle handle = handle_of(va.value(), found);
@@ -261,7 +265,8 @@ Capabilities Gpt::capabilities() const {
     capabilities.leaf_sizes.push_back(PageShift(log2));
   capabilities.void_grain = PageShift(std::min(rules_->address_bits, kMostVoid));
   capabilities.promotes = capabilities.leaf_sizes.size() > 1;
-  capabilities.shares = true;
+  for (unsigned log2 = page_.log2(); log2 < kKeyBits; ++log2)
+    if (can_share(PageShift(log2))) capabilities.share_sizes.push_back(PageShift(log2));
   return capabilities;
 }
 

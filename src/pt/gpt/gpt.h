@@ -133,6 +133,7 @@ class Gpt final : public PageTable {
     GuardedEntry entry;       // Leaf if the address is in one
     unsigned empty_log2 = 0;  // if not, or if it is empty: of the aligned void around the address
     Rights mask{Rights::kRead | Rights::kWrite | Rights::kExec | Rights::kUser};
+    unsigned tree_log2 = 0;  // of what the last shared sub-tree on the way serves; 0: none
 
     [[nodiscard]] bool is_leaf() const { return entry.is(Kind::Leaf); }
     // log2 of the bytes the leaf covers.
@@ -153,6 +154,8 @@ class Gpt final : public PageTable {
   [[nodiscard]] Table replicas_of(const Handle& handle) const {
     return tables_.at(PhysAddr(handle.place));
   }
+  // Whether a shared sub-tree can serve so much.
+  [[nodiscard]] bool can_share(PageShift size) const;
   [[nodiscard]] bool size_offered(PageShift size) const {
     return size >= page_ && size <= rules_->largest;
   }
@@ -253,6 +256,7 @@ inline bool Gpt::descend_one(uint64_t key, Found& found) const {
       return true;
     case Kind::Shared:
       found.mask = Rights(found.mask.bits() & e.mask().bits());
+      found.tree_log2 = kKeyBits - found.place.consumed - e.guard_length();
       found.place = tables_.shared_root_of(found.place, e, key);
       return true;
     case Kind::Leaf:

@@ -121,6 +121,8 @@ bool Gpt::prune_shared(const Place& place, uint64_t key, const Trimming& trimmin
     retire_below(root.entry(), true);
     root.entry({});
   }
+  const uint64_t bytes = uint64_t{1} << root.below();
+  tables_.unlinked({VirtAddr(key), VirtAddr(key + bytes)});
   leave_root(user.address(), place);
   tables_.write(place, {});
   tables_.moved(false);

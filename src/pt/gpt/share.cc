@@ -128,19 +128,23 @@ Status Gpt::share_from(uint64_t key, unsigned end, PhysAddr& root) {
   return Status::Ok;
 }
 
+// Without level compression tables begin where they begin, and cannot be cut.
+bool Gpt::can_share(PageShift size) const {
+  if (size < page_ || size.log2() >= rules_->address_bits) return false;
+  const Policy& policy = rules_->policy;
+  const unsigned end = kKeyBits - size.log2();
+  return policy.adaptive() || end % policy.order == 0 || end == policy.key_end;
+}
+
 Status Gpt::share(VirtAddr at, PageTable& source, VirtAddr from, PageShift size, Rights mask) {
   auto* other = dynamic_cast<Gpt*>(&source);
   MMUSIM_ASSERT(other != nullptr && other->rules_ == rules_);
-  if (size < page_ || size.log2() >= rules_->address_bits) return Status::BadSize;
+  if (!can_share(size)) return Status::BadSize;
   if (!is_aligned(at, size) || !is_aligned(from, size)) return Status::BadAlign;
   for (const VirtAddr va : {at, from})
     if (number_of(va.value(), kKeyBits - rules_->address_bits) != 0) return Status::NotSupported;
   const uint64_t key = at.value();
   const unsigned end = kKeyBits - size.log2();
-  // Without level compression tables begin where they begin, and cannot be cut.
-  const Policy& policy = rules_->policy;
-  if (!policy.adaptive() && end % policy.order != 0 && end != policy.key_end)
-    return Status::BadSize;
 
   const uint64_t last = key + (size.bytes() - 1);
   prune_range(key, last);

@@ -154,6 +154,14 @@ class Tables {
                          {.origin = mem::Origin::Kernel, .level = level, .dependent = false});
   }
 
+  // What a shared sub-tree served is no longer reached from here: told to the gather, if there is
+  // one.
+  void unlinked(VirtRange served) {
+    if (gather_ == nullptr) return;
+    const uint64_t page = frames_->page().bytes();
+    gather_->unlinked({served.begin, served.begin + page}, frames_->page());
+    gather_->leaf(served.end - page, frames_->page());
+  }
   // While one is set, retired tables go there, as freed with the page at `touched`, which should be
   // one they serve.
   void touched(VirtAddr va) { touched_ = va; }

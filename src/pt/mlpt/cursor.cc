@@ -79,7 +79,7 @@ bool MlptCursor::next(Run& run) {
       return true;
     } else {
       --level_;
-      path_[level_] = {.table = mlpt_.table_at(e),
+      path_[level_] = {.table = mlpt_.below(table, e, level_),
                        .number = position_ >> shape_.level(level_).span};
     }
   }

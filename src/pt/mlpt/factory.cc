@@ -19,7 +19,7 @@ class MlptFactory final : public Factory {
   }
 
   const RadixGeometry* hardware_walkable() const override { return &shape_.geometry(); }
-  uint64_t common_bytes() const override { return sharing_.tables() * shape_.level(0).table_bytes; }
+  uint64_t common_bytes() const override { return sharing_.bytes(); }
   bool can_map(VirtAddr va) const override { return shape_.maps(va); }
 
  private:

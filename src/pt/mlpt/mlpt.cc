@@ -47,13 +47,14 @@ void Mlpt::free_below(const Table& table, unsigned level, uint64_t base) {
   for (uint64_t i = 0; i < shape_->level(level).entries; ++i) {
     const Entry e = word(table, i);
     if (e == kNone || is_leaf(e, level)) continue;
-    const Table below = table_at(e);
+    const Table next = below(table, e, level - 1);
     const uint64_t begin = base + (i << shape_->level(level).shift);
-    free_below(below, level - 1, begin);
-    if (level == 1 && users_of(below) != nullptr)
-      stop_sharing(below.address, shape_->address_of(begin));
-    else
-      allocator_->free(below.address, shape_->level(level - 1).table_bytes);
+    if (next.tree != 0) {
+      stop_sharing(next.address, level - 1, shape_->address_of(begin));
+      continue;
+    }
+    free_below(next, level - 1, begin);
+    allocator_->free(next.address, shape_->level(level - 1).table_bytes);
   }
 }
 
@@ -65,8 +66,8 @@ Mlpt::Place Mlpt::descend(VirtAddr va, Note note) const {
     note(place.table, place.index, place.level);
     place.entry = word(place.table, place.index);
     if (place.entry == kNone || is_leaf(place.entry, place.level)) return place;
-    place.table = table_at(place.entry);
     --place.level;
+    place.table = below(place.table, place.entry, place.level);
   }
 }
 
@@ -95,7 +96,11 @@ Lookup Mlpt::lookup_of(VirtAddr va, const Place& place) const {
   found.entry = place.entry;
   found.has_slot = place.entry != kNone || place.level == 0;
   if (found.has_slot) found.handle = handle_of(va, place);
-  found.shared = place.level == 0 && users_of(place.table) != nullptr;
+  found.shared = place.table.tree != 0;
+  if (found.shared) {
+    found.tree_size = PageShift(place.table.tree);
+    found.tree_base = align_down(va, found.tree_size);
+  }
   const PageShift size = shape_->size(place.level);
   const VirtAddr base = align_down(va, size);
   if (place.entry != kNone) {
@@ -133,19 +138,12 @@ Lookup Mlpt::peek(VirtAddr va) const {
   return lookup_of(va, descend(va, [](const Table&, uint64_t, unsigned) {}));
 }
 
-std::vector<Sharer> Mlpt::sharers(VirtAddr va) const {
-  if (!shape_->maps(va)) return {};
-  const Place place = descend(va, [](const Table&, uint64_t, unsigned) {});
-  const auto* const users = place.level == 0 ? users_of(place.table) : nullptr;
-  if (users == nullptr) return {};
-  std::vector<Sharer> all;
-  for (const Sharing::User& user : *users)
-    all.push_back({.mm = user.table->mm_, .base = user.base});
-  return all;
-}
-
-void Mlpt::count_table(unsigned level, bool added) {
+void Mlpt::count_table(unsigned level, bool added, bool shared) {
   const uint64_t bytes = shape_->level(level).table_bytes;
+  if (shared) {
+    sharing_->count(bytes, added);
+    return;
+  }
   tables_[level] += added ? 1 : -uint64_t{1};
   table_bytes_ += added ? bytes : -bytes;
 }
@@ -153,7 +151,7 @@ void Mlpt::count_table(unsigned level, bool added) {
 Status Mlpt::add_table(const Table& parent, uint64_t index, unsigned level) {
   const auto address = allocator_->allocate(shape_->level(level - 1).table_bytes, mm_);
   if (!address) return Status::NoMemory;
-  count_table(level - 1, true);
+  count_table(level - 1, true, parent.tree != 0);
   write(parent, index, level, format_->make_table(*address, shape_->size(level)));
   return Status::Ok;
 }
@@ -170,7 +168,7 @@ Status Mlpt::ensure_table(VirtAddr va, unsigned level, Table& table) {
     } else if (is_leaf(e, at)) {
       return Status::Overlap;
     }
-    table = table_at(word(table, index));
+    table = below(table, word(table, index), at - 1);
   }
   return Status::Ok;
 }
@@ -229,7 +227,7 @@ Status Mlpt::split(const Handle& handle, PageShift to) {
 
   // All memory first, so that failing leaves things as they were.
   const auto to_level = static_cast<unsigned>(target);
-  std::array<std::vector<PhysAddr>, kMostLevels> tables;
+  Reserve tables;
   uint64_t needed = 1;
   bool enough = true;
   for (unsigned level = place.level; enough && level-- > to_level;) {
@@ -249,9 +247,10 @@ Status Mlpt::split(const Handle& handle, PageShift to) {
   for (auto& of_level : tables)
     std::reverse(of_level.begin(), of_level.end());
 
-  const PhysAddr below =
-      fill_split(place.level - 1, to_level, format_->parse_leaf(place.entry, handle.size), tables);
-  write(place.table, place.index, place.level, format_->make_table(below, handle.size));
+  const bool shared = sharers(handle.base).size() > 1;
+  const PhysAddr parts = fill_split(place.level - 1, to_level,
+                                    format_->parse_leaf(place.entry, handle.size), tables, shared);
+  write(place.table, place.index, place.level, format_->make_table(parts, handle.size));
   ++generation_;
   return Status::Ok;
 }
@@ -271,11 +270,11 @@ SplitReserve Mlpt::split_reserve(PageShift from, PageShift to) const {
   return reserve;
 }
 
-PhysAddr Mlpt::fill_split(unsigned level, unsigned to_level, LeafFields fields,
-                          std::array<std::vector<PhysAddr>, kMostLevels>& tables) {
+PhysAddr Mlpt::fill_split(unsigned level, unsigned to_level, LeafFields fields, Reserve& tables,
+                          bool shared) {
   const PhysAddr address = tables[level].back();
   tables[level].pop_back();
-  count_table(level, true);
+  count_table(level, true, shared);
   const Table table{.address = address, .words = frames_->words(address)};
   const uint64_t frames = uint64_t{1} << (shape_->level(level).shift - page_.log2());
   fields.size = shape_->size(level);
@@ -283,7 +282,7 @@ PhysAddr Mlpt::fill_split(unsigned level, unsigned to_level, LeafFields fields,
     set_word(table, i,
              level == to_level
                  ? format_->make_leaf(fields)
-                 : format_->make_table(fill_split(level - 1, to_level, fields, tables),
+                 : format_->make_table(fill_split(level - 1, to_level, fields, tables, shared),
                                        shape_->size(level)));
   sink().reference_run(
       address, word_bytes(), shape_->level(level).entries, true,
@@ -303,27 +302,27 @@ Status Mlpt::promote(VirtAddr va, PageShift to, Gather& gather) {
     const Entry e = read(table, index, at);
     if (e == kNone || is_leaf(e, at)) return Status::NotUniform;
     if (at == level) break;
-    table = table_at(e);
+    table = below(table, e, at - 1);
   }
   const uint64_t index = shape_->index(va, level);
-  const Table below = table_at(word(table, index));
-  if (level == 1 && users_of(below) != nullptr) return Status::NotUniform;
+  const Table joining = below(table, word(table, index), level - 1);
+  if (joining.tree != 0 || shares_below(joining, level - 1)) return Status::NotUniform;
   const Shape::Level& parts = shape_->level(level - 1);
-  sink().reference_run(below.address, word_bytes(), parts.entries, false,
+  sink().reference_run(joining.address, word_bytes(), parts.entries, false,
                        {.origin = mem::Origin::Kernel,
                         .level = static_cast<uint8_t>(level - 1),
                         .dependent = false});
   Joined joined(*format_, page_, to);
   for (uint64_t i = 0; i < parts.entries; ++i) {
-    const Entry e = word(below, i);
+    const Entry e = word(joining, i);
     if (!is_leaf(e, level - 1) || !joined.add(shape_->size(level - 1), e))
       return Status::NotUniform;
   }
   write(table, index, level, joined.entry());
-  count_table(level - 1, false);
+  count_table(level - 1, false, false);
   const VirtAddr base = align_down(va, to);
   gather.table({base, end_of(base, to.log2())}, shape_->size(level - 1),
-               {.allocator = allocator_, .address = below.address, .bytes = parts.table_bytes});
+               {.allocator = allocator_, .address = joining.address, .bytes = parts.table_bytes});
   ++generation_;
   return Status::Ok;
 }
@@ -333,7 +332,7 @@ uint64_t Mlpt::count_leaves(const Table& table, unsigned level) const {
   for (uint64_t i = 0; i < shape_->level(level).entries; ++i) {
     const Entry e = word(table, i);
     if (e == kNone) continue;
-    leaves += is_leaf(e, level) ? 1 : count_leaves(table_at(e), level - 1);
+    leaves += is_leaf(e, level) ? 1 : count_leaves(below(table, e, level - 1), level - 1);
   }
   return leaves;
 }
@@ -373,12 +372,12 @@ void Mlpt::visit_table(const Table& table, unsigned level, TableNode node,
   for (uint64_t i = 0; i < shape.entries; ++i) {
     const Entry e = word(table, i);
     if (e == kNone || is_leaf(e, level)) continue;
-    TableNode below;
-    below.address = format_->table_address(e);
-    below.base = shape_->address_of(shape_->flat_of(node.base) + (i << shape.shift));
-    below.parent = table.address;
-    below.slot = static_cast<uint32_t>(i);
-    visit_table(table_at(e), level - 1, below, visit);
+    TableNode next;
+    next.address = format_->table_address(e);
+    next.base = shape_->address_of(shape_->flat_of(node.base) + (i << shape.shift));
+    next.parent = table.address;
+    next.slot = static_cast<uint32_t>(i);
+    visit_table(below(table, e, level - 1), level - 1, next, visit);
   }
 }
 
@@ -388,7 +387,7 @@ Capabilities Mlpt::capabilities() const {
     if (shape_->level(level).leaf_allowed) capabilities.leaf_sizes.push_back(shape_->size(level));
   capabilities.void_grain = shape_->size(shape_->top());
   capabilities.promotes = capabilities.leaf_sizes.size() > 1;
-  capabilities.shares = sharing_ != nullptr;
+  capabilities.share_sizes = share_sizes();
   return capabilities;
 }
 
@@ -398,7 +397,7 @@ Run Mlpt::run_of(const Table& table, unsigned level, uint64_t index, uint64_t co
   run.start = start;
   run.size = shape_->size(level);
   run.count = static_cast<uint32_t>(count);
-  run.shared = level == 0 && users_of(table) != nullptr;
+  run.shared = table.tree != 0;
   run.place({.words = reinterpret_cast<std::byte*>(table.words) + index * word_bytes(),
              .address = word_at(table, index),
              .stride = static_cast<uint32_t>(word_bytes()),

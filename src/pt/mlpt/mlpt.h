@@ -15,8 +15,8 @@
 // the rule of Linux's free_pgd_range (mm/memory.c): a table goes if its whole aligned span lies in
 // the gap between the mappings that stay. Tables that have become empty are kept until then, and
 // copied at fork, as Linux does. No operation moves a slot, except that whole tables move in
-// move_range(); so a handle goes stale only by trim, split and such moves. Leaf tables, and no
-// others, can be shared (sharing.h).
+// move_range(); so a handle goes stale only by trim, split and such moves. Tables can be shared,
+// with all below them (sharing.h).
 //
 // What is reported to the sink: each word the operation reads or writes in the tables it passes.
 // Not reported: the zeroing of a new table (the page allocator's work), and the search for leaves
@@ -46,6 +46,7 @@ Backend backend();
 struct Table {
   PhysAddr address;
   uint64_t* words = nullptr;  // read and written by Mlpt::word() and set_word() only
+  unsigned tree = 0;  // log2 of what the shared table that it is, or hangs in, serves; 0: none
 };
 
 class Mlpt final : public PageTable {
@@ -88,8 +89,17 @@ class Mlpt final : public PageTable {
   Capabilities capabilities() const override;
 
   // --- Besides the interface, for those who keep an MLPT as a software TLB
-  // Unlinks everything below the root, leaves and all; the tables go into the gather.
+  // Unlinks everything below the root, leaves and all; the tables go into the gather. Touches one
+  // word per table: who keeps such copies has a list of their tables (KVM: active_mmu_pages).
   void drop_all(Gather& gather);
+  // Who touches words from now on, in what does not say so itself; at first the kernel.
+  void work_for(mem::Origin origin) { origin_ = origin; }
+  // The sizes share() takes, ascending.
+  [[nodiscard]] std::vector<PageShift> share_sizes() const;
+  // Whether there is a table for the block of this size around `va`; touches nothing.
+  [[nodiscard]] bool has_table(VirtAddr va, PageShift block) const;
+  // The blocks of `range` that are served by shared tables, in order; touches nothing.
+  void for_each_shared(VirtRange range, const std::function<void(VirtRange block)>& visit) const;
   // Every leaf, in order of address; touches nothing.
   void for_each_leaf(const std::function<void(VirtAddr, PageShift, Entry)>& visit) const;
 
@@ -134,12 +144,18 @@ class Mlpt final : public PageTable {
     if (!shape_->level(level).leaf_allowed) return false;
     return !format_->is_present(e) || format_->is_leaf(e, shape_->size(level));
   }
-  [[nodiscard]] Table table_at(Entry e) const {
+  // The table of `level` that the entry `e` of `above` leads to.
+  [[nodiscard]] Table below(const Table& above, Entry e, unsigned level) const {
     const PhysAddr address = format_->table_address(e);
-    return {.address = address, .words = frames_->words(address)};
+    Table table{.address = address, .words = frames_->words(address), .tree = above.tree};
+    if (table.tree == 0 && users_of(table) != nullptr) table.tree = shape_->level(level).span;
+    return table;
+  }
+  void touch(const Table& table, uint64_t index, unsigned level, bool write) const {
+    touch(table, index, level, write, origin_);
   }
   void touch(const Table& table, uint64_t index, unsigned level, bool write,
-             mem::Origin origin = mem::Origin::Kernel) const {
+             mem::Origin origin) const {
     sink().reference(word_at(table, index), static_cast<unsigned>(word_bytes()), write,
                      {.origin = origin,
                       .level = static_cast<uint8_t>(level),
@@ -165,18 +181,29 @@ class Mlpt final : public PageTable {
                            VirtAddr start) const;
 
   // Null: the table is this one's own.
-  [[nodiscard]] const std::vector<Sharing::User>* users_of(const Table& leaf_table) const {
-    return sharing_ == nullptr ? nullptr : sharing_->users(leaf_table.address);
+  [[nodiscard]] const std::vector<Sharing::User>* users_of(const Table& table) const {
+    return sharing_ == nullptr ? nullptr : sharing_->users(table.address);
   }
   [[nodiscard]] std::optional<Place> shared_at(VirtAddr va) const;
-  void stop_sharing(PhysAddr leaf_table, VirtAddr base);
+  [[nodiscard]] unsigned sharing_level(PageShift size) const;
+  [[nodiscard]] bool shares_below(const Table& table, unsigned level) const;
+  void visit_shared(const Table& table, unsigned level, uint64_t first, uint64_t last,
+                    const std::function<void(VirtRange)>& visit) const;
+  void change_account(const Table& table, unsigned level, bool shared);
+  void stop_sharing(PhysAddr table, unsigned level, VirtAddr base);
+  using Reserve = std::array<std::vector<PhysAddr>, kMostLevels>;
+  bool reserve_like(const Table& table, unsigned level, Reserve& reserve);
+  PhysAddr copy_shared(const Table& table, unsigned level, uint64_t base, Reserve& reserve,
+                       const RunCopier& copy, bool& going);
 
   // Makes a table of level - 1 and links it into `parent`, a table of `level`.
   Status add_table(const Table& parent, uint64_t index, unsigned level);
   // The table of `level` that serves `va`, made if need be. Ok, NoMemory, Overlap, NotSupported.
   Status ensure_table(VirtAddr va, unsigned level, Table& table);
-  void count_table(unsigned level, bool added);
+  // `shared`: in nobody's account, but in that of all.
+  void count_table(unsigned level, bool added, bool shared);
   [[nodiscard]] uint64_t count_leaves(const Table& table, unsigned level) const;
+  [[nodiscard]] bool is_empty(const Table& table, unsigned level) const;
   void free_below(const Table& table, unsigned level, uint64_t base);
 
   void unlink_below(const Table& table, unsigned level, uint64_t base, Gather& gather);
@@ -190,8 +217,8 @@ class Mlpt final : public PageTable {
   Status move_slots(const Place& from, VirtAddr to, uint64_t left, uint64_t& moved);
   bool trim_table(const Table& table, unsigned level, uint64_t first, uint64_t last, Gap gap,
                   Gather& gather);
-  PhysAddr fill_split(unsigned level, unsigned to_level, LeafFields fields,
-                      std::array<std::vector<PhysAddr>, kMostLevels>& tables);
+  PhysAddr fill_split(unsigned level, unsigned to_level, LeafFields fields, Reserve& tables,
+                      bool shared);
 
   mem::FrameMemory* frames_;
   const EntryFormat* format_;
@@ -201,6 +228,7 @@ class Mlpt final : public PageTable {
   bool narrow_;  // 4-byte words
   PageShift page_;
   MmId mm_;
+  mem::Origin origin_ = mem::Origin::Kernel;
   Table root_;
   uint64_t generation_ = 0;   // of handles; goes up when a slot may have gone
   uint64_t table_bytes_ = 0;  // without the root

@@ -73,8 +73,9 @@ Status Mlpt::copy_table(Mlpt& to, unsigned level, const Table& from, const Table
       if (status == Status::Ok) {
         const uint64_t begin = (base + slot) << shape.shift;
         const uint64_t end = begin + ((uint64_t{1} << shape.shift) - 1);
-        status = copy_table(to, level - 1, table_at(e), table_at(to.word(into, i)),
-                            std::max(first, begin), std::min(last, end), range, copy);
+        status = copy_table(to, level - 1, below(from, e, level - 1),
+                            to.below(into, to.word(into, i), level - 1), std::max(first, begin),
+                            std::min(last, end), range, copy);
       }
       ++slot;
     }
@@ -135,8 +136,8 @@ Status Mlpt::move_piece(VirtAddr from, VirtAddr to, uint64_t left, uint64_t& mov
       if (status != Status::Ok) return status;
       place.entry = word(place.table, place.index);
     }
-    place.table = table_at(place.entry);
     --place.level;
+    place.table = below(place.table, place.entry, place.level);
   }
 }
 

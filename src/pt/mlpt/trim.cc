@@ -20,39 +20,45 @@ void Mlpt::trim(VirtRange range, VirtAddr floor, VirtAddr ceiling, Gather& gathe
   if (trim_table(root_, shape_->top(), first, last, gap, gather)) ++generation_;
 }
 
+bool Mlpt::is_empty(const Table& table, unsigned level) const {
+  for (uint64_t i = 0; i < shape_->level(level).entries; ++i)
+    if (word(table, i) != kNone) return false;
+  return true;
+}
+
 // Looks at the tables below one of `level` > 0; [first, last], flat, lies in its span. Whether any
 // was unlinked.
 bool Mlpt::trim_table(const Table& table, unsigned level, uint64_t first, uint64_t last, Gap gap,
                       Gather& gather) {
   bool unlinked = false;
   const Shape::Level& shape = shape_->level(level);
-  const Shape::Level& below = shape_->level(level - 1);
   for (uint64_t slot = first >> shape.shift; slot <= last >> shape.shift; ++slot) {
     const uint64_t index = slot & (shape.entries - 1);
     const Entry e = read(table, index, level);
     if (e == kNone || is_leaf(e, level)) continue;
-    const Table child = table_at(e);
+    const Table child = below(table, e, level - 1);
     const uint64_t begin = slot << shape.shift;
     const uint64_t end = begin + ((uint64_t{1} << shape.shift) - 1);  // inclusive
-    if (level > 1)
+    // What is several tables' is touched by none of them.
+    if (level > 1 && child.tree == 0)
       unlinked |=
           trim_table(child, level - 1, std::max(first, begin), std::min(last, end), gap, gather);
     if (begin < gap.first || end > gap.last) continue;
-    uint64_t first_used = 0;
-    while (first_used < below.entries && word(child, first_used) == kNone)
-      ++first_used;
-    if (first_used < below.entries) continue;
+    if (child.tree != 0 ? count_leaves(child, level - 1) != 0 : !is_empty(child, level - 1))
+      continue;
     write(table, index, level, kNone);
     unlinked = true;
     const VirtAddr served = shape_->address_of(begin);
-    if (level == 1 && users_of(child) != nullptr) {  // it stays with the others
-      stop_sharing(child.address, served);
+    if (child.tree != 0) {  // it stays with the others
+      stop_sharing(child.address, level - 1, served);
       gather.unlinked({served, served + page_.bytes()}, PageShift(shape.shift));
       continue;
     }
-    count_table(level - 1, false);
+    count_table(level - 1, false, false);
     gather.table({served, served + page_.bytes()}, PageShift(shape.shift),
-                 {.allocator = allocator_, .address = child.address, .bytes = below.table_bytes});
+                 {.allocator = allocator_,
+                  .address = child.address,
+                  .bytes = shape_->level(level - 1).table_bytes});
   }
   return unlinked;
 }
