@@ -145,10 +145,14 @@ bool Mmu::fill_linear(VirtAddr va) {
   ++counters_.linear_lookups;
   const Found found = search(table_of(va), va, kLinearFill);
   if (!found.present) return false;
-  if (!linear_of(va)->put_page(va, base_page_of(found, va))) {
+  mmu::TableCopy& linear = *linear_of(va);
+  const uint64_t word = base_page_of(found, va);
+  linear.join(va, table_of(va).peek(va), mem::Origin::Handler);
+  if (!linear.put_page(va, word, mem::Origin::Handler)) {
     miss_fault_ = mmu::FaultReason::NoMemory;
     return false;
   }
+  if (path_.narrated()) path_.remark(fmt::format("{:#x} is stored in the linear table", word));
   ++counters_.linear_fills;
   return true;
 }
@@ -183,6 +187,8 @@ Mmu::Hit Mmu::set_bits(Side& side, VirtAddr va, Rid rid, bool dirty) {
       search(table_of(va), va, kVhptUpdate);  // words of other tables change place
   } else if (options_->walker == Walker::Short) {
     read_linear(va, rid);
+    // A copy is not where the bit is to be set.
+    if (linear_of(va) != nullptr) search(table_of(va), va, step);
   } else {
     search(table_of(va), va, step);
   }
@@ -201,7 +207,8 @@ Mmu::Hit Mmu::set_bits(Side& side, VirtAddr va, Rid rid, bool dirty) {
   if (options_->walker == Walker::Long) vhpt_->update(va, rid, found.translation);
   if (mmu::TableCopy* const linear = linear_of(va)) {
     found.translation = base_page_of(found, va);
-    linear->put_page(va, found.translation);  // or not: then the next walk finds nothing
+    // Or not: then the next walk finds nothing.
+    linear->put_page(va, found.translation, mem::Origin::Handler);
   }
   drop_own();
   return insert(side, va, rid, found.translation,

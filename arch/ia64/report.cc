@@ -194,6 +194,12 @@ void report_soft_tlb(const Options& options, const MmuCounters& sum,
                "nothing; 0 where the linear table is the page table's own.");
     report.add("linear.fills", sum.linear_fills, "entries",
                "... that found the page and copied it.", "linear.lookups");
+    report.add("linear.joined", linear.joined, "tables",
+               "Leaf tables taken from another address space's linear table, because the kernel's "
+               "tables of that block are shared (kernel.shared_tables).");
+    report.add("linear.left", linear.left, "tables",
+               "... and given up again by a flush of a range that touched their block.",
+               "linear.joined");
     report.add("linear.purged", linear.purged, "entries",
                "Words removed from copies by flushes of ranges.");
     report.add("linear.dropped", linear.dropped, "events",

@@ -56,10 +56,10 @@ Context Tlbs::context(MmId mm) const {
 void Tlbs::set_gate(VirtRange range, pt::PageTable& kernel_table) {
   if (linear_tables_) {
     // Filled at once, as nothing of it ever goes.
-    gate_linear_ = linear_tables_->make(kernel::kKernelSpace);
+    gate_linear_ = linear_tables_->make(kernel::kKernelSpace, kernel_table);
     bool room = gate_linear_ != nullptr;
     for (VirtAddr va = range.begin; room && va < range.end; va += kPage.bytes())
-      room = gate_linear_->put_page(va, kernel_table.peek(va).entry);
+      room = gate_linear_->put_page(va, kernel_table.peek(va).entry, mem::Origin::Kernel);
     if (!room) throw mem::out_of_memory("the kernel's linear table");
   }
   for (Cpu& cpu : cpus_)
@@ -72,7 +72,7 @@ bool Tlbs::activate(CpuId id, MmId mm, pt::PageTable& table) {
   Space& space = spaces_[mm];
   if (cpu.current == mm && space.context != 0) return true;
   if (linear_tables_ && space.linear == nullptr) {
-    space.linear = linear_tables_->make(mm);
+    space.linear = linear_tables_->make(mm, table);
     if (space.linear == nullptr) return false;
   }
   ++counters_.switches;

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <fmt/format.h>
 
+#include "base/bits.h"
 #include "base/error.h"
 
 namespace mmusim::x86 {
@@ -86,6 +87,12 @@ void declare(config::Schema& schema) {
   schema.number("x86.flush_ceiling", 33,
                 "Pages up to which a range is flushed page by page with INVLPG, above which the "
                 "whole address space is flushed; Linux: 33.");
+  schema.number(
+      "x86.shadow.prefill", 1,
+      "Pages, a power of two, of the aligned block around one put into the copy of a page "
+      "table the hardware cannot walk, of which those used before come along; 1: none; "
+      "KVM: 8.",
+      1, 64);
 }
 
 Options read_options(const config::Config& config, unsigned least, unsigned most) {
@@ -117,6 +124,9 @@ Options read_options(const config::Config& config, unsigned least, unsigned most
   options.pcid = paging.is_long() && config.flag("x86.pcid");
   options.pcid_slots = static_cast<unsigned>(config.number("x86.pcid_slots"));
   options.flush_ceiling = config.number("x86.flush_ceiling");
+  options.shadow_prefill = static_cast<unsigned>(config.number("x86.shadow.prefill"));
+  if (!is_power_of_two(options.shadow_prefill))
+    throw UsageError("x86.shadow.prefill", "a block is a power of two of pages");
   return options;
 }
 

@@ -35,6 +35,7 @@ struct Options {
   bool pcid = true;
   unsigned pcid_slots = 6;
   uint64_t flush_ceiling = 33;
+  unsigned shadow_prefill = 1;  // pages around one that a copy takes along; 1: none
 
   // Whether what the second level does for fetches and for data is counted apart.
   [[nodiscard]] bool split_l2() const { return !l2i.empty() || !l2_fetches; }

@@ -255,6 +255,14 @@ void report_shadows(const ShadowCounters& shadows, stats::Report& report) {
              "Entries made writable at the first store to a page.", "shadow.fills");
   report.add("shadow.preloads", shadows.preloads, "entries",
              "Entries put into the copy by the kernel's own page-fault handling.");
+  report.add("shadow.prefills", shadows.prefills, "entries",
+             "Neighbours, used before, put into the copy along with those (x86.shadow.prefill).");
+  report.add("shadow.joined", shadows.copies.joined, "tables",
+             "Tables of the copy taken from another address space's, because the kernel's tables "
+             "of that block are shared (kernel.shared_tables).");
+  report.add("shadow.left", shadows.copies.left, "tables",
+             "... and given up again by a flush of a range that touched their block.",
+             "shadow.joined");
   report.add("shadow.purged", shadows.copies.purged, "entries",
              "Entries removed from the copy by flushes of ranges.");
   report.add("shadow.dropped", shadows.copies.dropped, "events",

@@ -1,5 +1,7 @@
 #include "arch/x86/shadow.h"
 
+#include <fmt/format.h>
+
 #include "arch/x86/steps.h"
 #include "base/error.h"
 
@@ -12,32 +14,61 @@ constexpr unsigned kAll = Rights::kRead | Rights::kWrite | Rights::kExec | Right
 }  // namespace
 
 std::unique_ptr<Shadow> Shadows::make(MmId mm, pt::PageTable& table) {
-  auto copy = copies_.make(mm);
+  auto copy = copies_.make(mm, table);
   return copy == nullptr ? nullptr : std::make_unique<Shadow>(*this, std::move(copy), table);
 }
 
 Shadow::Fill Shadow::fill(VirtAddr va, AccessKind kind, bool preload, mmu::MissPath& path) {
   const EntryFormat& format = shared_.format_;
   ShadowCounters& counters = shared_.counters_;
-  if (!preload) {
-    ++counters.lookups;
-    path.step(kShadowFaultStep);
+  if (!preload) ++counters.lookups;
+  pt::WalkPath words;
+  const pt::Lookup found = kernel_table_.walk(va, words);
+  const bool present = found.entry != pt::kNone && format.is_present(found.entry);
+  const Rights rights(
+      present ? format.parse_leaf(found.entry, found.size).rights.bits() & found.mask.bits() : 0);
+  if (!rights.allows(kind)) {
+    if (!preload) path.remark("the kernel's page table does not allow it either: its own fault");
+    return Fill::Refused;
   }
-  path.step(kShadowLookupStep);
-  const pt::Lookup found = path.walk(kernel_table_, va, kShadowLookupStep);
-  if (found.entry == pt::kNone || !format.is_present(found.entry)) return Fill::Refused;
-  pt::LeafFields leaf = format.parse_leaf(found.entry, found.size);
-  const Rights rights(leaf.rights.bits() & found.mask.bits());
-  if (!rights.allows(kind)) return Fill::Refused;
+  // What the kernel puts here on its way back is its own work.
+  const mem::Origin who = preload ? mem::Origin::Kernel : mem::Origin::Handler;
+  if (preload) {
+    path.remark("the kernel puts the entry it has just made into the copy, too");
+  } else {
+    path.step(kShadowFaultStep);
+    path.step(kShadowLookupStep);
+    static_cast<void>(path.walk(kernel_table_, va, kShadowLookupStep));
+  }
 
-  path.step(kShadowFillStep);
+  if (copy_->join(va, found, who)) {
+    if (!preload) path.step(kShadowJoinStep);
+    const pt::Lookup there = copy_->table().peek(va);
+    if (there.entry != pt::kNone &&
+        format.parse_leaf(there.entry, there.size).rights.allows(kind)) {
+      ++(preload ? counters.preloads : counters.fills);
+      return Fill::Done;
+    }
+  }
+  if (!preload) path.step(kShadowFillStep);
   // The largest piece of the leaf that the hardware can map.
   PageShift size = k4K;
   for (const pt::RadixLevel& level : shared_.copies_.geometry())
     if (level.leaf_allowed && level.shift <= found.size.log2()) size = PageShift(level.shift);
-  const auto slot = copy_->slot_for(va, size);
+  const auto slot = copy_->slot_for(va, size, who);
   if (!slot) return Fill::NoRoom;
+  if (slot->entry != pt::kNone && writes(kind)) ++counters.dirty_fills;
+  put(*slot, found, kind, who);
+  ++(preload ? counters.preloads : counters.fills);
+  if (slot->handle.size == k4K && shared_.prefill_ > 1) prefill(va, words, who, path);
+  return Fill::Done;
+}
 
+// The part of the leaf `found` that the slot has room for, as an access of that kind leaves it.
+void Shadow::put(const pt::Slot& slot, const pt::Lookup& found, AccessKind kind, mem::Origin who) {
+  const EntryFormat& format = shared_.format_;
+  pt::LeafFields leaf = format.parse_leaf(found.entry, found.size);
+  const Rights rights(leaf.rights.bits() & found.mask.bits());
   const bool mark = !leaf.accessed || (writes(kind) && !leaf.dirty);
   leaf.accessed = true;
   leaf.dirty = leaf.dirty || writes(kind);
@@ -47,13 +78,41 @@ Shadow::Fill Shadow::fill(VirtAddr va, AccessKind kind, bool preload, mmu::MissP
         kernel_table_.install(found.handle, found.entry, format.make_leaf(leaf));
     MMUSIM_ASSERT(status == pt::Status::Ok);
   }
-  leaf.pfn += (slot->handle.base - found.base) >> k4K.log2();
-  leaf.size = slot->handle.size;
+  leaf.pfn += (slot.handle.base - found.base) >> k4K.log2();
+  leaf.size = slot.handle.size;
   leaf.rights = leaf.dirty ? rights : rights.without(Rights::kWrite);
-  if (slot->entry != pt::kNone && writes(kind)) ++counters.dirty_fills;
-  copy_->put(*slot, format.make_leaf(leaf));
-  ++(preload ? counters.preloads : counters.fills);
-  return Fill::Done;
+  copy_->put(slot, format.make_leaf(leaf), who);
+}
+
+// Only what has been used, as the accessed bit in the kernel's table would have to be set else.
+// What is read for it are the words of its look-up that were not read for the page before.
+void Shadow::prefill(VirtAddr va, const pt::WalkPath& words, mem::Origin who, mmu::MissPath& path) {
+  const EntryFormat& format = shared_.format_;
+  const uint64_t bytes = uint64_t{shared_.prefill_} << k4K.log2();
+  const VirtAddr begin(va.value() & ~(bytes - 1));
+  pt::WalkPath before = words;
+  for (VirtAddr page = begin; page < begin + bytes; page += k4K.bytes()) {
+    if (page == align_down(va, k4K) || copy_->table().peek(page).entry != pt::kNone) continue;
+    pt::WalkPath now;
+    const pt::Lookup found = kernel_table_.walk(page, now);
+    const auto steps = now.steps();
+    size_t known = 0;
+    while (known < steps.size() && known < before.steps().size() &&
+           steps[known].address == before.steps()[known].address)
+      ++known;
+    for (const pt::WalkStep& step : steps.subspan(known))
+      path.read(kernel_table_, page, step,
+                {.origin = who, .level = step.level, .dependent = step.dependent, .through = {}});
+    before = now;
+    if (found.entry == pt::kNone || !format.is_present(found.entry) || found.size != k4K ||
+        !format.is_accessed(found.entry))
+      continue;
+    const auto slot = copy_->slot_for(page, k4K, who);
+    if (!slot) return;
+    if (who == mem::Origin::Handler) path.step(kShadowPrefillStep);
+    put(*slot, found, AccessKind::Load, who);
+    ++shared_.counters_.prefills;
+  }
 }
 
 void Shadow::for_each(

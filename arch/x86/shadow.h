@@ -4,14 +4,19 @@
 // software TLB of the kernel's table. It starts empty. A walk that faults is first shown to fill(),
 // which looks the page up in the kernel's table, as the page-fault handler of such a kernel would,
 // and if that allows the access puts it here; only what the kernel's table does not allow is a
-// fault for the kernel. A flush of the kernel's is a purge() here before the TLBs are flushed; the
+// fault for the kernel, and costs nothing here: the look-up is the one the kernel's handling of it
+// begins with. A flush of the kernel's is a purge() here before the TLBs are flushed; the
 // tables emptied by it are freed after.
 //
 // Accessed and dirty bits live in the kernel's table: fill() sets accessed there, and dirty at the
 // first store, up to which the page is mapped read-only here (hardware's own A and D updates would
 // end in this copy and be lost). A leaf of a size the hardware has not is mapped in pieces of the
 // largest size it has, one at a time as they are touched. After a fault of the kernel's the retry
-// fills at once (what Linux calls update_mmu_cache), so that it does not fault twice.
+// fills at once, with the entry the kernel has in hand (what Linux calls update_mmu_cache), so that
+// it does not fault twice: that is the kernel's work, and its references are.
+//
+// With x86.shadow.prefill = 8, as KVM does (PTE_PREFETCH_NUM), what has been used already of the
+// aligned block of 8 pages around a page comes along with it.
 //
 // Shadow paging as in VMware's and Xen's MMUs before nested paging (K. Adams and O. Agesen, ASPLOS
 // 2006), with the kernel's table in the guest's place. Not thread-safe.
@@ -40,6 +45,7 @@ struct ShadowCounters {
   uint64_t fills = 0;        // ... that found what the access needed
   uint64_t preloads = 0;     // pages put here right after the kernel fixed a fault
   uint64_t dirty_fills = 0;  // fills whose purpose was to let the first store through
+  uint64_t prefills = 0;     // neighbours put here with any of those
   mmu::CopyCounters copies;
 };
 
@@ -51,7 +57,8 @@ class Shadows {
   Shadows(const Options& options, mem::FrameMemory& frames, mem::ReferenceSink& sink)
       : format_(options.paging),
         copies_(format_, radix_geometry(options.paging, options.gigabyte_pages), k4K,
-                "paging.levels", frames, sink) {}
+                "paging.levels", frames, sink),
+        prefill_(options.shadow_prefill) {}
   Shadows(const Shadows&) = delete;
   Shadows& operator=(const Shadows&) = delete;
 
@@ -68,6 +75,7 @@ class Shadows {
   friend class Shadow;
   EntryFormat format_;
   mmu::TableCopies copies_;
+  unsigned prefill_;  // pages of a block; 1: none but the one asked for
   ShadowCounters counters_;
 };
 
@@ -81,7 +89,7 @@ class Shadow {
     Refused,  // the kernel's table does not allow the access
     NoRoom,   // it does, but there is no memory for tables here
   };
-  // `preload`: the kernel has just fixed a fault here. `path` is told.
+  // `preload`: the kernel has just fixed a fault here. `path` is told what a handler does.
   Fill fill(VirtAddr va, AccessKind kind, bool preload, mmu::MissPath& path);
 
   [[nodiscard]] PhysAddr root() const { return copy_->table().root().address; }
@@ -94,6 +102,9 @@ class Shadow {
                     visit) const;
 
  private:
+  void put(const pt::Slot& slot, const pt::Lookup& found, AccessKind kind, mem::Origin who);
+  void prefill(VirtAddr va, const pt::WalkPath& words, mem::Origin who, mmu::MissPath& path);
+
   Shadows& shared_;
   pt::PageTable& kernel_table_;
   std::unique_ptr<mmu::TableCopy> copy_;

@@ -16,6 +16,8 @@ constexpr mmu::Step kSteps[] = {
     {"shadow.fault", "Page fault because the copy the hardware walks lacks the page", 60, true},
     {"shadow.lookup", "The handler looks the page up in the kernel's page table", 10},
     {"shadow.fill", "The handler puts the page into the copy", 30},
+    {"shadow.join", "The handler takes a table of another copy, as the kernel's are shared", 40},
+    {"shadow.prefill", "... and a page beside it that has been used already", 12},
     {"direct_walk", "The hardware walks the kernel's tables, for an access of the kernel's", 0},
     {"kmap", "The kernel maps a page above its own memory, for the moment", 15},
     {"kunmap", "The kernel is done with it: PTE cleared, INVLPG", 15},

@@ -23,6 +23,8 @@ enum : unsigned {
   kShadowFaultStep,
   kShadowLookupStep,
   kShadowFillStep,
+  kShadowJoinStep,
+  kShadowPrefillStep,
   kDirectWalkStep,
   kKmapStep,
   kKunmapStep

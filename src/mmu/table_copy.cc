@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <utility>
+#include <vector>
 
 #include "base/error.h"
 
@@ -17,23 +18,88 @@ TableCopies::TableCopies(const pt::EntryFormat& format, pt::RadixGeometry geomet
                    .page = page},
       shape_(environment_.geometry, page, option, format.entry_bytes) {}
 
-std::unique_ptr<TableCopy> TableCopies::make(MmId mm) {
+std::unique_ptr<TableCopy> TableCopies::make(MmId mm, const pt::PageTable& original) {
   const auto root = allocator_.allocate(shape_.level(shape_.top()).table_bytes, mm);
   if (!root) return nullptr;
   note_bytes();
-  return std::make_unique<TableCopy>(*this, mm, *root);
+  return std::make_unique<TableCopy>(*this, mm, original, *root);
 }
 
 void TableCopies::note_bytes() {
   counters.peak_bytes = std::max(counters.peak_bytes, allocator_.bytes_in_use());
 }
 
-TableCopy::TableCopy(TableCopies& copies, MmId mm, PhysAddr root)
-    : copies_(copies), radix_(copies.environment_, copies.shape_, mm, root) {}
+namespace {
+
+constexpr Rights kAllRights{Rights::kRead | Rights::kWrite | Rights::kExec | Rights::kUser};
+
+// For as long as it lives, what is done to the table is this one's.
+class WorkOf {
+ public:
+  WorkOf(pt::mlpt::Mlpt& table, mem::Origin who) : table_(table) { table.work_for(who); }
+  ~WorkOf() { table_.work_for(mem::Origin::Kernel); }
+  WorkOf(const WorkOf&) = delete;
+  WorkOf& operator=(const WorkOf&) = delete;
+
+ private:
+  pt::mlpt::Mlpt& table_;
+};
+
+}  // namespace
+
+TableCopy::TableCopy(TableCopies& copies, MmId mm, const pt::PageTable& original, PhysAddr root)
+    : copies_(copies),
+      mm_(mm),
+      original_(original),
+      radix_(copies.environment_, copies.shape_, mm, root, &copies.sharing_) {
+  copies_.members_[mm] = this;
+}
+
+TableCopy::~TableCopy() {
+  copies_.members_.erase(mm_);
+}
+
+// Whoever has restricted rights has other entries, and shares with nobody.
+bool TableCopy::join(VirtAddr va, const pt::Lookup& found, mem::Origin who) {
+  if (!found.shared || found.mask != kAllRights) return false;
+  const WorkOf work(radix_, who);
+  std::vector<pt::Sharer> users;
+  const std::vector<PageShift> sizes = radix_.share_sizes();
+  for (auto size = sizes.rbegin(); size != sizes.rend(); ++size) {
+    if (*size > found.tree_size || radix_.has_table(va, *size)) continue;
+    if (users.empty()) users = original_.sharers(va);
+    const VirtAddr block = align_down(va, *size);
+    for (const pt::Sharer& user : users) {
+      const auto other = copies_.members_.find(user.mm);
+      if (other == copies_.members_.end() || other->second == this) continue;
+      TableCopy& copy = *other->second;
+      const VirtAddr there = user.base + (block - found.tree_base);
+      if (!copy.radix_.has_table(there, *size) ||
+          copy.original_.peek(user.base + (va - found.tree_base)).mask != kAllRights)
+        continue;
+      if (radix_.share(block, copy.radix_, there, *size, kAllRights) != pt::Status::Ok) continue;
+      ++copies_.counters.joined;
+      copies_.note_bytes();
+      return true;
+    }
+  }
+  return false;
+}
+
+void TableCopy::leave_shared(VirtRange range, pt::Gather& gather) {
+  std::vector<VirtAddr> blocks;
+  radix_.for_each_shared(range, [&](VirtRange block) { blocks.push_back(block.begin); });
+  for (const VirtAddr block : blocks) {
+    const pt::Status status = radix_.leave(block, gather);
+    MMUSIM_ASSERT(status == pt::Status::Ok);
+    ++copies_.counters.left;
+  }
+}
 
 // The kernel may have changed leaf sizes since, which needs no flush while translations stay as
 // they are.
-std::optional<pt::Slot> TableCopy::slot_for(VirtAddr va, PageShift size) {
+std::optional<pt::Slot> TableCopy::slot_for(VirtAddr va, PageShift size, mem::Origin who) {
+  const WorkOf work(radix_, who);
   pt::Slot slot = radix_.ensure(va, size);
   if (slot.status == pt::Status::Overlap) {
     pt::Entry old = pt::kNone;
@@ -51,14 +117,15 @@ std::optional<pt::Slot> TableCopy::slot_for(VirtAddr va, PageShift size) {
   return slot;
 }
 
-void TableCopy::put(const pt::Slot& slot, pt::Entry entry) {
+void TableCopy::put(const pt::Slot& slot, pt::Entry entry, mem::Origin who) {
+  const WorkOf work(radix_, who);
   const pt::Status status = radix_.install(slot.handle, slot.entry, entry);
   MMUSIM_ASSERT(status == pt::Status::Ok);
 }
 
-bool TableCopy::put_page(VirtAddr va, pt::Entry entry) {
-  const auto slot = slot_for(va, copies_.page());
-  if (slot) put(*slot, entry);
+bool TableCopy::put_page(VirtAddr va, pt::Entry entry, mem::Origin who) {
+  const auto slot = slot_for(va, copies_.page(), who);
+  if (slot) put(*slot, entry, who);
   return slot.has_value();
 }
 
@@ -71,6 +138,7 @@ void TableCopy::forget(VirtAddr va) {
 }
 
 void TableCopy::purge(VirtRange range, pt::Gather& gather) {
+  leave_shared(range, gather);
   const auto cursor = radix_.cursor(range, pt::CursorMode::Zap);
   pt::Run run;
   while (cursor->next(run)) {

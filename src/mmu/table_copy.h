@@ -11,11 +11,21 @@
 // tells the kernel (FaultReason::NoMemory, TlbMaintenance::activate()), which takes memory back
 // from programs or, by TlbMaintenance::shrink(), from the copies.
 //
+// **Sharing.** Where address spaces share the kernel's tables of a block (pt::PageTable::share()),
+// their copies share the tables of as much of it as one of their own entries serves. Who first
+// lacks such a table takes that of another sharer's copy (join()); a flush that concerns any of a
+// shared block makes the copy leave it, so that what is in it is never more than what the kernel's
+// tables of each of its users have.
+//
+// **Whose references.** What a miss handler puts into a copy is the handler's, what the kernel puts
+// there or takes away the kernel's.
+//
 // Not thread-safe.
 #ifndef MMUSIM_MMU_TABLE_COPY_H_
 #define MMUSIM_MMU_TABLE_COPY_H_
 
 #include <cstdint>
+#include <map>
 #include <memory>
 #include <optional>
 
@@ -34,6 +44,8 @@ struct CopyCounters {
   uint64_t purged = 0;      // entries removed by flushes of ranges
   uint64_t dropped = 0;     // whole copies given up by flushes of address spaces
   uint64_t no_room = 0;     // entries there was no memory for
+  uint64_t joined = 0;      // tables taken from another copy, with what was in them
+  uint64_t left = 0;        // ... and given up by a flush of any of it
   uint64_t peak_bytes = 0;  // of tables, roots included
 };
 
@@ -48,8 +60,9 @@ class TableCopies {
   TableCopies(const TableCopies&) = delete;
   TableCopies& operator=(const TableCopies&) = delete;
 
-  // An empty one; null when there is no memory for its root.
-  [[nodiscard]] std::unique_ptr<TableCopy> make(MmId mm);
+  // An empty one of the table `original`, which must outlive it; null when there is no memory for
+  // its root.
+  [[nodiscard]] std::unique_ptr<TableCopy> make(MmId mm, const pt::PageTable& original);
   [[nodiscard]] const pt::RadixGeometry& geometry() const { return environment_.geometry; }
   [[nodiscard]] PageShift page() const { return environment_.page; }
 
@@ -62,20 +75,28 @@ class TableCopies {
   pt::TableAllocator allocator_;
   pt::Environment environment_;
   pt::mlpt::Shape shape_;
+  pt::mlpt::Sharing sharing_;
+  std::map<MmId, TableCopy*> members_;
 };
 
 class TableCopy {
  public:
-  TableCopy(TableCopies& copies, MmId mm, PhysAddr root);
+  TableCopy(TableCopies& copies, MmId mm, const pt::PageTable& original, PhysAddr root);
+  ~TableCopy();
+  TableCopy(const TableCopy&) = delete;
+  TableCopy& operator=(const TableCopy&) = delete;
 
   [[nodiscard]] const pt::mlpt::Mlpt& table() const { return radix_; }
+  // `found` is what the original has at `va`. Where that is shared and this copy has no table there
+  // yet, it takes one that another sharer's copy has; true if it did. By `who`, as below.
+  bool join(VirtAddr va, const pt::Lookup& found, mem::Origin who);
   // A slot of this size at `va`, or of a base page where entries of that size are there already.
   // Nothing: there is no memory for its tables.
-  [[nodiscard]] std::optional<pt::Slot> slot_for(VirtAddr va, PageShift size);
+  [[nodiscard]] std::optional<pt::Slot> slot_for(VirtAddr va, PageShift size, mem::Origin who);
   // Into a slot just got.
-  void put(const pt::Slot& slot, pt::Entry entry);
+  void put(const pt::Slot& slot, pt::Entry entry, mem::Origin who);
   // Both, of a base page. False: there is no memory for its tables.
-  bool put_page(VirtAddr va, pt::Entry entry);
+  bool put_page(VirtAddr va, pt::Entry entry, mem::Origin who);
   // The entry at `va` is to be copied anew.
   void forget(VirtAddr va);
 
@@ -85,7 +106,11 @@ class TableCopy {
   void drop(pt::Gather& gather);
 
  private:
+  void leave_shared(VirtRange range, pt::Gather& gather);
+
   TableCopies& copies_;
+  MmId mm_;
+  const pt::PageTable& original_;
   pt::mlpt::Mlpt radix_;
 };
 

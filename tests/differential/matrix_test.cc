@@ -228,6 +228,14 @@ TEST_P(ScriptMatrix, SeveralCpusDoTheSame) {
   EXPECT_EQ(kernel[1], kernel[4]);
 }
 
+// What a leaf table of the architecture covers.
+uint64_t leaf_span(const config::Config& config) {
+  const uint64_t page = architecture_of(config).layout(config).page.bytes();
+  const bool narrow =
+      config.choice("machine.arch") == std::string("i386") && config.number("paging.levels") == 2;
+  return page * (page / (narrow ? 4 : 8));
+}
+
 // Where processes share tables, no stale translation is used either, and less is faulted in, if the
 // page table can share blocks of that size: a leaf table's span, or with a guarded table any.
 TEST_P(ScriptMatrix, SharedTablesPassTheChecks) {
@@ -235,15 +243,65 @@ TEST_P(ScriptMatrix, SharedTablesPassTheChecks) {
   uint64_t faults[2];
   for (const bool shared : {false, true}) {
     config::Config config = config_of(schema_, target_, backend_);
-    const uint64_t page = architecture_of(config).layout(config).page.bytes();
     config.set("run.check", "true", "test");
-    config.set("kernel.shared_tables", shared ? std::to_string(page * (page / 8)) : "0", "test");
+    config.set("kernel.shared_tables", shared ? std::to_string(leaf_span(config)) : "0", "test");
     const workload::Plan plan = workload::unroll(workload::load(kScripts / "database.workload"));
     const workload::Simulated simulated =
         architecture_of(config).simulate(workload::script_config(config, plan), plan);
     faults[shared ? 1 : 0] = counters_of(simulated.report).at("kernel.faults.minor");
   }
   EXPECT_LT(faults[1], faults[0]);
+}
+
+// Processes that share blocks, of which each then changes something for itself, forks, and ends.
+constexpr const char* kSharers = R"(
+file big 128M
+map a 128M shared file big align 128M
+touch a write stride 256K
+repeat 4 as i { fork c$i { touch a read stride 256K } }
+repeat 4 as i { in c$i { touch a write random i+1 count 300 } }
+in c0 { protect a[0..64K] read  touch a read stride 128K }
+in c1 { unmap a[33M..34M]  touch a[40M..48M] write stride 16K }
+in c2 { advise a[64M..65M] dontneed  touch a write stride 512K  move a[96M..128M] as b  touch b read stride 64K }
+touch a write random 9 count 400
+fork late { touch a read random 10 count 400 }
+in c3 { fork last { touch a write random 12 count 200 }  wait last }
+wait c0
+wait c2
+touch a read stride 64K
+in late { touch a write stride 64K  unmap a }
+in c1 { touch a[0..32M] read stride 32K  exec }
+in c3 { touch a read stride 64K }
+)";
+
+// Where the hardware walks copies of the kernel's tables, those of shared blocks are shared as they
+// are: no stale translation is used, and they are smaller.
+TEST(SharedCopies, PassTheChecksAndAreSmaller) {
+  config::Schema schema;
+  declare(schema);
+  const workload::Plan plan = workload::unroll(workload::parse(kSharers, "sharers"));
+  for (const Target& target : targets()) {
+    config::Config config = config_of(schema, target, "gpt");
+    const std::string arch = config.choice("machine.arch");
+    const bool x86 = arch == "x86_64" || arch == "i386";
+    if (!x86 && (arch != "ia64" || config.choice("ia64.walker") != std::string("short"))) continue;
+    SCOPED_TRACE(target.name);
+    const std::string copies = x86 ? "shadow." : "linear.";
+    Counters counters[2];
+    for (const bool shared : {false, true}) {
+      config::Config one = config_of(schema, target, "gpt");
+      one.set("run.check", "true", "test");
+      one.set("kernel.shared_tables", shared ? std::to_string(leaf_span(one)) : "0", "test");
+      const workload::Simulated simulated =
+          architecture_of(one).simulate(workload::script_config(one, plan), plan);
+      counters[shared ? 1 : 0] = counters_of(simulated.report);
+    }
+    EXPECT_EQ(counters[0].at(copies + "joined"), 0u);
+    EXPECT_GT(counters[1].at(copies + "joined"), 8u);
+    EXPECT_GT(counters[1].at("kernel.page_tables.left"), 3u);
+    EXPECT_LT(counters[1].at("mmu.soft.bytes"), counters[0].at("mmu.soft.bytes"));
+    EXPECT_LT(counters[1].at("mmu.traps"), counters[0].at("mmu.traps"));
+  }
 }
 
 std::string name_of_cell(const testing::TestParamInfo<Matrix::ParamType>& cell) {

@@ -33,7 +33,8 @@ class ShadowTest : public ::testing::Test {
         tlbs(machine.options(), 2, machine.frames(), machine.sink(), /*direct=*/false) {
     for (uint64_t id = 0; id < 2; ++id) {
       const PhysAddr root = *allocator.allocate(shape.level(shape.top()).table_bytes, MmId(id));
-      tables.push_back(std::make_unique<pt::mlpt::Mlpt>(environment, shape, MmId(id), root));
+      tables.push_back(
+          std::make_unique<pt::mlpt::Mlpt>(environment, shape, MmId(id), root, &sharing));
     }
     tlbs.activate(CpuId(0), MmId(0), *tables[0]);
   }
@@ -75,6 +76,7 @@ class ShadowTest : public ::testing::Test {
   pt::TableAllocator allocator;
   pt::Environment environment;
   pt::mlpt::Shape shape;
+  pt::mlpt::Sharing sharing;
   std::vector<std::unique_ptr<pt::mlpt::Mlpt>> tables;
   Tlbs tlbs;
 };
@@ -89,8 +91,9 @@ TEST_F(ShadowTest, FilledOnTheFirstFaultAndThenWalked) {
   EXPECT_EQ(counter("shadow.fills"), 1u);
   EXPECT_EQ(counter("fault.not_present"), 1u);  // the hardware's, which the kernel never saw
   EXPECT_EQ(shadow_frames(), 4u);
-  // The kernel's table has five levels, all read by the handler.
-  EXPECT_EQ(machine.sink().total(mem::Origin::Handler), 5u);
+  // The kernel's table has five levels, all read by the handler; in the copy three words lead down
+  // and are written, and the last is read twice and written.
+  EXPECT_EQ(machine.sink().total(mem::Origin::Handler), 5u + 6u + 3u);
   // A miss later needs no help.
   tlbs.mmu(CpuId(0)).invalidate_all();
   EXPECT_TRUE(access(kVa, AccessKind::Load).ok());
@@ -131,6 +134,117 @@ TEST_F(ShadowTest, TheRetryAfterTheKernelsFaultDoesNotFaultAgain) {
   EXPECT_EQ(counter("fault.not_present"), 1u);
   EXPECT_EQ(counter("shadow.preloads"), 1u);
   EXPECT_EQ(counter("shadow.fills"), 0u);
+}
+
+// It costs here what it costs where the hardware reads the kernel's table: the look-up that finds
+// out is the kernel's own, and what it puts into the copy it has in hand.
+TEST_F(ShadowTest, AFaultOfTheKernelsCostsNothingHere) {
+  EXPECT_FALSE(access(kVa, AccessKind::Store).ok());
+  map(kVa, 0x77, k4K, kWrite);
+  const uint64_t kernel = machine.sink().total(mem::Origin::Kernel);
+  EXPECT_TRUE(access(kVa, AccessKind::Store, /*retry=*/true).ok());
+  EXPECT_EQ(machine.sink().total(mem::Origin::Handler), 0u);
+  EXPECT_EQ(counter("path.instructions"), 0u);
+  // Accessed and dirty are set, which is a read and a write, and the copy's words.
+  EXPECT_EQ(machine.sink().total(mem::Origin::Kernel) - kernel, 2u + 6u + 3u);
+}
+
+TEST_F(ShadowTest, NeighboursComeAlongIfTheyHaveBeenUsed) {
+  Options options = machine.options();
+  options.shadow_prefill = 8;
+  Tlbs eight(options, 1, machine.frames(), machine.sink(), /*direct=*/false);
+  eight.activate(CpuId(0), MmId(0), *tables[0]);
+  const auto value = [&](const char* name) {
+    stats::Report report;
+    eight.report(report);
+    return report.value(name);
+  };
+  Mmu& mmu = eight.mmu(CpuId(0));
+  // Eleven pages; the kernel has seen uses of all but the third.
+  for (uint64_t i = 0; i < 11; ++i) {
+    map(kVa + i * 0x1000, 0x100 + i, k4K, kWrite);
+    const pt::Lookup found = tables[0]->peek(kVa + i * 0x1000);
+    if (i != 2)
+      ASSERT_EQ(tables[0]->install(found.handle, found.entry,
+                                   leaf(0x100 + i, k4K, kWrite, /*used=*/true)),
+                pt::Status::Ok);
+  }
+  const uint64_t handler = machine.sink().total(mem::Origin::Handler);
+  ASSERT_TRUE(mmu.access(kVa + 0x5000, AccessKind::Load, false).ok());
+  EXPECT_EQ(value("shadow.fills"), 1u);
+  EXPECT_EQ(value("shadow.prefills"), 6u);
+  // The neighbours' words are beside the one looked up: seven reads more, and six times four reads
+  // on the way, the word twice more, and a write, in the copy.
+  EXPECT_EQ(machine.sink().total(mem::Origin::Handler) - handler, 5u + 9u + 7u + 6u * 6u);
+  for (const uint64_t page : {0u, 1u, 3u, 4u, 6u, 7u})
+    ASSERT_TRUE(mmu.access(kVa + page * 0x1000, AccessKind::Store, false).ok());
+  EXPECT_EQ(value("shadow.lookups"), 1u);
+  EXPECT_FALSE(format.is_accessed(tables[0]->peek(kVa + 0x2000).entry));
+  ASSERT_TRUE(mmu.access(kVa + 0x2000, AccessKind::Load, false).ok());
+  EXPECT_EQ(value("shadow.lookups"), 2u);
+  eight.forget(MmId(0));
+}
+
+// Where the kernel's tables of 2 MiB are shared, so is the copy's leaf table.
+TEST_F(ShadowTest, CopiesAreSharedWhereTheTablesAre) {
+  constexpr VirtAddr kThere = kVa + (uint64_t{6} << 20);
+  for (uint64_t i = 0; i < 3; ++i)
+    map(kVa + i * 0x1000, 0x100 + i, k4K, kWrite);
+  ASSERT_EQ(tables[1]->share(kThere, *tables[0], kVa, k2M, Rights(0xf)), pt::Status::Ok);
+  for (uint64_t i = 0; i < 3; ++i)
+    ASSERT_TRUE(access(kVa + i * 0x1000, AccessKind::Store).ok());
+  EXPECT_EQ(shadow_frames(), 4u);
+  tlbs.activate(CpuId(0), MmId(1), *tables[1]);
+  for (uint64_t i = 0; i < 3; ++i)
+    EXPECT_EQ(access(kThere + i * 0x1000, AccessKind::Store).pfn, Pfn(0x100 + i));
+  EXPECT_EQ(shadow_frames(), 7u);  // a root and two tables more
+  EXPECT_EQ(counter("shadow.joined"), 1u);
+  EXPECT_EQ(counter("shadow.lookups"), 4u);
+  EXPECT_EQ(counter("path.shadow.join"), 1u);
+  EXPECT_EQ(counter("path.shadow.fill"), 3u);
+  // What one puts there, the other finds.
+  map(kVa + 0x9000, 0x109, k4K, kWrite);
+  ASSERT_TRUE(access(kThere + 0x9000, AccessKind::Store).ok());
+  tlbs.activate(CpuId(0), MmId(0), *tables[0]);
+  EXPECT_TRUE(access(kVa + 0x9000, AccessKind::Store).ok());
+  EXPECT_EQ(counter("shadow.lookups"), 5u);
+
+  // A page goes, and both are told: the first leaves, the second has the table to itself.
+  pt::Entry old = pt::kNone;
+  ASSERT_EQ(tables[0]->clear(tables[0]->peek(kVa + 0x1000).handle, old), pt::Status::Ok);
+  tlbs.flush_range(MmId(0), {kVa + 0x1000, kVa + 0x2000}, k4K, false);
+  EXPECT_EQ(counter("shadow.left"), 1u);
+  tlbs.flush_range(MmId(1), {kThere + 0x1000, kThere + 0x2000}, k4K, false);
+  EXPECT_EQ(counter("shadow.left"), 1u);
+  for (const auto& [base, pfn] : reachable())
+    EXPECT_NE(pfn, 0x101u) << base;
+  EXPECT_EQ(access(kVa + 0x1000, AccessKind::Load).fault, mmu::FaultReason::NotPresent);
+  EXPECT_TRUE(access(kVa, AccessKind::Load).ok());
+  EXPECT_EQ(counter("shadow.joined"), 2u);
+
+  // The second no longer shares the kernel's table: what comes later is not seen there.
+  pt::Gather gather;
+  ASSERT_EQ(tables[1]->leave(kThere, gather), pt::Status::Ok);
+  tlbs.flush_range(MmId(1), gather.range(), k4K, true);
+  map(kVa + 0xa000, 0x10a, k4K, kWrite);
+  ASSERT_TRUE(access(kVa + 0xa000, AccessKind::Store).ok());
+  tlbs.activate(CpuId(0), MmId(1), *tables[1]);
+  EXPECT_EQ(access(kThere + 0xa000, AccessKind::Load).fault, mmu::FaultReason::NotPresent);
+  EXPECT_EQ(access(kThere, AccessKind::Load).fault, mmu::FaultReason::NotPresent);
+  tlbs.forget(MmId(0));
+  tlbs.forget(MmId(1));
+  EXPECT_EQ(shadow_frames(), 0u);
+}
+
+// Less than a table of the hardware's serves cannot be shared.
+TEST_F(ShadowTest, CopiesOfSmallSharedBlocksAreNot) {
+  map(kVa, 0x100, k4K, kWrite);
+  ASSERT_EQ(tables[1]->share(kVa, *tables[0], kVa, PageShift(16), Rights(0xf)), pt::Status::Ok);
+  ASSERT_TRUE(access(kVa, AccessKind::Store).ok());
+  tlbs.activate(CpuId(0), MmId(1), *tables[1]);
+  ASSERT_TRUE(access(kVa, AccessKind::Store).ok());
+  EXPECT_EQ(counter("shadow.joined"), 0u);
+  EXPECT_EQ(shadow_frames(), 8u);
 }
 
 TEST_F(ShadowTest, SizesTheHardwareLacksAreMappedInPieces) {
