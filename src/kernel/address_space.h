@@ -8,6 +8,7 @@
 #include <array>
 #include <cstdint>
 #include <memory>
+#include <set>
 #include <vector>
 
 #include "base/types.h"
@@ -35,6 +36,7 @@ class AddressSpace {
   VirtAddr brk_start;  // 0: not known yet
   VirtAddr brk;        // the break: end of the heap in bytes
   VirtAddr stack_top;  // 0: not known
+  VirtAddr mmap_base;  // where mmap begins to look for a place (kernel.aslr)
   uint64_t root_bytes = 0;
   uint64_t vmas_accounted = 0;  // of vmas.size(), in the kernel's total
   uint32_t lock_flags = 0;      // what new areas get (mlockall with MCL_FUTURE)
@@ -51,6 +53,8 @@ class AddressSpace {
   uint64_t swapped = 0;
   // Pages of the hugetlb pool mapped, in base pages; not in RSS.
   uint64_t hugetlb_pages = 0;
+  // Blocks whose tables it uses with others, or once did (share.h).
+  std::set<VirtAddr> shared_blocks;
 
   // Pages mapped, by kind, as VmRSS counts them.
   [[nodiscard]] uint64_t rss(PageKind kind) const { return rss_[static_cast<unsigned>(kind)]; }

@@ -5,6 +5,7 @@
 #include "base/bits.h"
 #include "base/error.h"
 #include "kernel/reclaim.h"
+#include "kernel/share.h"
 
 namespace mmusim::kernel {
 
@@ -47,11 +48,19 @@ void Settings::declare(config::Schema& schema) {
   schema.flag("kernel.zero_page", true,
               "Reads of untouched private memory map a page of zeros that all share; false: a page "
               "of their own (as Linux does for some virtual machines).");
-  schema.size("kernel.shared_tables", 0,
-              "Bytes of the blocks, a power of two, in which processes that map the same part of a "
-              "file alike share page tables; 0: none do. With mlpt what a leaf table covers (2M on "
-              "x86-64), with gpt any.",
-              0, uint64_t{1} << 40);
+  schema.size(
+      "kernel.shared_tables", 0,
+      "Bytes of the blocks, a power of two, in which processes that map the same part of a "
+      "file alike share page tables; 0: none do. With mlpt what a table of some level covers "
+      "(2M, 1G or 512G on x86-64), with gpt any.",
+      0, uint64_t{1} << 56);
+  schema.number(
+      "kernel.aslr", 0,
+      "log2 of the places, a page apart, at which the mappings of a program may begin: one "
+      "is drawn at each exec, for mappings that ask for no address. 0: all begin at one. "
+      "Linux: 28 on x86-64, 8 on i386.",
+      0, 48);
+  schema.number("kernel.aslr_seed", 1, "What they are drawn from.");
   schema.choice(
       "kernel.fork_copy", "anon_vma", {"anon_vma", "all"},
       "What fork copies: the page tables of areas with private pages; or those of all, as "
@@ -88,6 +97,8 @@ Settings Settings::from(const config::Config& config, PageShift page) {
   s.shared_table_bytes = config.size("kernel.shared_tables");
   if (s.shared_table_bytes != 0 && !is_power_of_two(s.shared_table_bytes))
     throw UsageError("kernel.shared_tables", "a block is a power of two of bytes");
+  s.aslr_bits = static_cast<unsigned>(config.number("kernel.aslr"));
+  s.aslr_seed = config.number("kernel.aslr_seed");
   s.fork_copies_all = config.choice("kernel.fork_copy") == "all";
   return s;
 }
@@ -96,13 +107,19 @@ Core::Core(const config::Config& config, const Platform& platform_)
     : platform(platform_),
       settings(Settings::from(config, platform_.page)),
       cache(*platform_.frames, settings.folio_pages, !settings.cold_files),
-      pool(*platform_.frames) {
+      pool(*platform_.frames),
+      places_(settings.aslr_seed) {
   const pt::EntryFormat& format = *platform.format;
   const pt::Entry readable = format.make_leaf(
       {.pfn = Pfn(1), .size = page(), .rights = Rights(Rights::kRead | Rights::kUser)});
   refuses_fetches_ = !format.parse_leaf(readable, page()).rights.has(Rights::kExec);
   if (settings.shared_table_bytes != 0 && settings.shared_table_bytes <= page().bytes())
     throw UsageError("kernel.shared_tables", "a block is larger than a page");
+  const mmu::AddressLayout& layout = platform.layout;
+  const uint64_t room =
+      layout.mmap_upward ? layout.top - layout.mmap_base : layout.mmap_base - layout.lowest;
+  if (settings.aslr_bits != 0 && room / 2 >> settings.aslr_bits < page().bytes())
+    throw UsageError("kernel.aslr", "there is no room for so many places on this machine");
   if (settings.swap_pages == 0 && settings.shared_table_bytes == 0) return;
   rmap = std::make_unique<Rmap>(*platform.format, page());
   if (settings.swap_pages == 0) return;
@@ -125,16 +142,27 @@ std::unique_ptr<AddressSpace> Core::make_space() {
   for (unsigned attempt = 0; table == nullptr && make_room(*this, attempt); ++attempt)
     table = platform.page_tables->create(id);
   if (table == nullptr) return nullptr;
-  if (!huge_known_) find_huge_size(*table);
+  if (!huge_known_) {
+    check_can_share(*this, *table);
+    find_huge_size(*table);
+  }
   ++next_mm_;
   const uint64_t root_bytes = table->stats().root_bytes;
   counters.root_bytes += root_bytes;
   counters.spaces_peak = std::max(counters.spaces_peak, ++counters.spaces);
   auto mm = std::make_unique<AddressSpace>(id, page(), std::move(table));
   mm->root_bytes = root_bytes;
+  mm->mmap_base = draw_mmap_base();
   if (rmap != nullptr) mm->vmas.report_to(*rmap, *mm);
   spaces[id] = mm.get();
   return mm;
+}
+
+VirtAddr Core::draw_mmap_base() {
+  const mmu::AddressLayout& layout = platform.layout;
+  if (settings.aslr_bits == 0) return layout.mmap_base;
+  const uint64_t distance = places_.below(uint64_t{1} << settings.aslr_bits) << page().log2();
+  return layout.mmap_upward ? layout.mmap_base + distance : layout.mmap_base - distance;
 }
 
 std::optional<Pfn> Core::new_anonymous(const AddressSpace& mm) {

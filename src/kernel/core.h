@@ -12,6 +12,7 @@
 #include <memory>
 #include <optional>
 
+#include "base/random.h"
 #include "base/types.h"
 #include "kernel/address_space.h"
 #include "kernel/counters.h"
@@ -42,6 +43,8 @@ struct Settings {
   bool special_pages = false;
   uint64_t swap_pages = 0;
   uint64_t shared_table_bytes = 0;  // of a block; 0: no tables are shared
+  unsigned aslr_bits = 0;           // of the pages by which each program's mmap_base differs
+  uint64_t aslr_seed = 1;
 
   static void declare(config::Schema& schema);
   static Settings from(const config::Config& config, PageShift page);
@@ -173,9 +176,11 @@ class Core {
   void unuse(FileId file, uint64_t uses);
   void drop_file_pages(FileId id);
   void find_huge_size(const pt::PageTable& table);
+  [[nodiscard]] VirtAddr draw_mmap_base();
 
   uint64_t next_mm_ = 1;
   uint64_t next_anon_vma_ = 1;
+  Random places_;
   std::optional<Pfn> zero_page_;
   bool refuses_fetches_;
   bool huge_known_ = false;  // whether huge_ has been found out

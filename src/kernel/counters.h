@@ -22,6 +22,7 @@ enum class FaultCause : uint8_t {
   SharedMakeWritable,  // first write to a clean page of a shared file
   SwapIn,              // a page that was in swap space
   HugeTlb,             // untouched memory of the hugetlb pool: one of its pages
+  Joined,              // the page was in tables of another process, now this one's too
   Spurious,            // the entry was good enough already
   kCount,
 };

@@ -140,15 +140,16 @@ bool is_last_user(const Core& core, pt::Entry entry) {
          (core.swap == nullptr || !core.swap->slot_behind(pfn));
 }
 
+// `joined`: the fault has just joined tables that had the page.
 FaultOutcome fix_present(FaultContext& c, Vma& vma, VirtAddr page, const pt::Slot& slot,
-                         AccessKind kind) {
+                         AccessKind kind, bool joined) {
   const pt::EntryFormat& format = *c.core.platform.format;
   if (!format.is_present(slot.entry)) return swap_in(c, vma, page, slot, kind);
   mem::Frame* frame = format.is_special(slot.entry)
                           ? nullptr
                           : &c.core.platform.frames->frame(format.pfn_of(slot.entry));
   const bool anonymous = frame != nullptr && frame->use == mem::FrameUse::Anonymous;
-  FaultCause cause = FaultCause::Spurious;
+  FaultCause cause = joined ? FaultCause::Joined : FaultCause::Spurious;
   if (writes(kind) && !format.is_writable(slot.entry)) {
     if (vma.is_shared()) {
       cause = FaultCause::SharedMakeWritable;
@@ -180,7 +181,8 @@ FaultOutcome install_private_copy(FaultContext& c, Vma& vma, const pt::Slot& slo
 
 namespace {
 
-FaultOutcome try_fault(FaultContext& c, Vma& vma, VirtAddr va, AccessKind kind) {
+// `joined` becomes true where the fault joins tables.
+FaultOutcome try_fault(FaultContext& c, Vma& vma, VirtAddr va, AccessKind kind, bool& joined) {
   const VirtAddr page = align_down(va, c.core.page());
   if (vma.has(kVmHugeTlb)) return hugetlb_fault(c, vma, va, kind);
   if (!vma.is_anonymous() &&
@@ -190,7 +192,7 @@ FaultOutcome try_fault(FaultContext& c, Vma& vma, VirtAddr va, AccessKind kind) 
     if (writes(kind) && !vma.is_shared())
       leave_tables(c.core, c.mm, {page, page + c.core.page().bytes()});
     else
-      join_tables(c.core, c.mm, vma, page);
+      joined = join_tables(c.core, c.mm, vma, page) || joined;
   }
   const bool huge_wanted = !thp_disabled(c.mm, vma) && huge_allowed(c.core, vma, page);
   if (huge_wanted && !c.mm.table->find(page).has_slot) {
@@ -209,7 +211,7 @@ FaultOutcome try_fault(FaultContext& c, Vma& vma, VirtAddr va, AccessKind kind) 
     return FaultOutcome::Refused;
   }
   MMUSIM_ASSERT(slot.status == pt::Status::Ok);
-  if (slot.entry != pt::kNone) return fix_present(c, vma, page, slot, kind);
+  if (slot.entry != pt::kNone) return fix_present(c, vma, page, slot, kind, joined);
   if (vma.is_anonymous()) return map_anonymous(c, vma, slot, kind);
   return map_file(c, vma, page, slot, kind, had_table);
 }
@@ -217,8 +219,9 @@ FaultOutcome try_fault(FaultContext& c, Vma& vma, VirtAddr va, AccessKind kind) 
 }  // namespace
 
 FaultOutcome handle_fault(FaultContext c, Vma& vma, VirtAddr va, AccessKind kind) {
+  bool joined = false;
   for (unsigned attempt = 0;; ++attempt) {
-    const FaultOutcome outcome = try_fault(c, vma, va, kind);
+    const FaultOutcome outcome = try_fault(c, vma, va, kind, joined);
     if (outcome != FaultOutcome::NoMemory || !make_room(c.core, attempt)) return outcome;
   }
 }

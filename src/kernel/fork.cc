@@ -144,6 +144,7 @@ std::unique_ptr<AddressSpace> fork_space(Core& core, AddressSpace& parent) {
   child->brk = parent.brk;
   child->stack_top = parent.stack_top;
   child->thp_disabled = parent.thp_disabled;
+  child->mmap_base = parent.mmap_base;
   core.set_program(*child, parent.program);
   TableCopy tables(core, parent, *child);
   for (const auto& [start, vma] : parent.vmas.areas()) {

@@ -142,6 +142,17 @@ std::optional<FaultOutcome> fix_huge(FaultContext& c, Vma& vma, VirtAddr page, c
   return FaultOutcome::Fixed;
 }
 
+namespace {
+
+// The block behind the one at `at`, where `found` was looked up; behind a void of several, the one
+// it ends in.
+VirtAddr next_block(const pt::Lookup& found, VirtAddr at, PageShift size) {
+  const VirtAddr next = at + size.bytes();
+  return found.entry != pt::kNone ? next : std::max(next, align_down(found.empty.end, size));
+}
+
+}  // namespace
+
 void split_huge_at(Core& core, AddressSpace& mm, VirtAddr at) {
   if (mm.huge_leaves == 0 || is_aligned(at, *core.huge())) return;
   split_huge_page(core, mm, at);
@@ -158,8 +169,10 @@ void split_for_move(Core& core, AddressSpace& mm, VirtAddr from, VirtAddr to, ui
   const bool alike = ((from.value() ^ to.value()) & size.offset_mask()) == 0;
   split_huge_at(core, mm, from);
   split_huge_at(core, mm, from + bytes);
-  for (VirtAddr at = align_up(from, size); at < from + bytes; at += size.bytes()) {
+  VirtAddr next;
+  for (VirtAddr at = align_up(from, size); at < from + bytes; at = next) {
     const pt::Lookup found = mm.table->find(at);
+    next = next_block(found, at, size);
     if (!is_huge(core, found)) continue;
     // Where a table stands at the target, or none can be had, the leaf cannot go there whole.
     if (alike && mm.table->ensure(to + (at - from), size).status == pt::Status::Ok) continue;

@@ -145,9 +145,9 @@ int64_t unmap_range(Core& core, AddressSpace& mm, VirtRange range) {
 std::optional<VirtAddr> find_gap(const Core& core, const AddressSpace& mm, uint64_t bytes) {
   const mmu::AddressLayout& layout = core.platform.layout;
   if (layout.mmap_upward)
-    return mm.vmas.lowest_gap(bytes, layout.mmap_base, layout.top, layout.stack_gap);
+    return mm.vmas.lowest_gap(bytes, mm.mmap_base, layout.top, layout.stack_gap);
   const VirtAddr lowest = align_up(layout.lowest, core.page());
-  const auto found = mm.vmas.highest_gap(bytes, lowest, layout.mmap_base, layout.stack_gap);
+  const auto found = mm.vmas.highest_gap(bytes, lowest, mm.mmap_base, layout.stack_gap);
   return found ? found : mm.vmas.highest_gap(bytes, lowest, layout.top, layout.stack_gap);
 }
 

@@ -21,6 +21,9 @@ constexpr Words kCauses[] = {
     {"shared_make_writable", "First writes to a page of a shared file that was read before."},
     {"swap_in", "Faults on a page in swap space: major, or minor where it had been read back."},
     {"hugetlb", "Faults that mapped a page of the hugetlb pool."},
+    {"joined",
+     "Faults that only joined another process's tables, which had the page "
+     "(kernel.shared_tables)."},
     {"spurious", "Faults on an entry that was good enough already."},
 };
 static_assert(std::size(kCauses) == static_cast<size_t>(FaultCause::kCount));
@@ -86,6 +89,8 @@ void report_counters(const Core& core, stats::Report& report) {
   add("faults.major", c.major, "faults", "Page faults that had to read a file or swap space.");
   for (size_t i = 0; i < std::size(kCauses); ++i) {
     if (i == static_cast<size_t>(FaultCause::SwapIn) && core.swap == nullptr) continue;
+    if (i == static_cast<size_t>(FaultCause::Joined) && core.settings.shared_table_bytes == 0)
+      continue;
     add(std::string("faults.") + kCauses[i].name, c.cause.values[i], "faults", kCauses[i].meaning,
         "kernel.faults.minor");
   }

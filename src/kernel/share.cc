@@ -3,12 +3,15 @@
 #include <algorithm>
 
 #include "base/bits.h"
+#include "base/error.h"
+#include "base/units.h"
 
 namespace mmusim::kernel {
 
 namespace {
 
 constexpr Rights kAllRights{Rights::kRead | Rights::kWrite | Rights::kExec | Rights::kUser};
+constexpr unsigned kMostListed = 50;  // log2 of the largest block a message names
 constexpr uint32_t kAlike = kVmRights | kVmShared | kVmLocks | kVmImplied;
 
 PageShift block_size(const Core& core) {
@@ -47,6 +50,8 @@ bool join_block(Core& core, AddressSpace& mm, const Vma& vma, VirtAddr block, Ad
   if (!other.table->cursor({there, there + size.bytes()})->next(run)) return false;
   if (mm.table->share(block, *other.table, there, size, kAllRights) != pt::Status::Ok) return false;
   account_block(core, mm, core.kind_of(vma), {block, block + size.bytes()}, 1);
+  mm.shared_blocks.insert(block);
+  other.shared_blocks.insert(there);
   ++core.counters.tables_joined;
   core.note_tables();
   return true;
@@ -54,22 +59,45 @@ bool join_block(Core& core, AddressSpace& mm, const Vma& vma, VirtAddr block, Ad
 
 }  // namespace
 
-void join_tables(Core& core, AddressSpace& mm, const Vma& vma, VirtAddr page) {
-  if (!may_share(vma)) return;
+void check_can_share(const Core& core, const pt::PageTable& table) {
+  if (core.settings.shared_table_bytes == 0) return;
+  const std::vector<PageShift> sizes = table.capabilities().share_sizes;
+  if (sizes.empty())
+    throw UsageError("kernel.shared_tables", "page tables of this kind cannot be shared",
+                     "mlpt and gpt can: set machine.page_table");
+  if (std::find(sizes.begin(), sizes.end(), block_size(core)) != sizes.end()) return;
+  std::string list;
+  for (const PageShift size : sizes)
+    if (size > core.page() && size.log2() < kMostListed)
+      list += (list.empty() ? "" : ", ") + format_size(size.bytes());
+  throw UsageError("kernel.shared_tables",
+                   "page tables of this kind on this machine share no blocks of " +
+                       format_size(block_size(core).bytes()),
+                   "they share blocks of " + list);
+}
+
+bool join_tables(Core& core, AddressSpace& mm, const Vma& vma, VirtAddr page) {
+  if (!may_share(vma)) return false;
   const PageShift size = block_size(core);
   const VirtAddr block = align_down(page, size);
-  if (block < vma.start || vma.end < block || vma.end - block < size.bytes()) return;
-  if (mm.table->find(page).has_slot) return;
+  if (block < vma.start || vma.end < block || vma.end - block < size.bytes()) return false;
+  if (mm.table->find(page).has_slot) return false;
+  bool joined = false;
   core.rmap->each_area(vma.file, [&](AddressSpace& other, const Vma& area) {
-    return !join_block(core, mm, vma, block, other, area);
+    joined = join_block(core, mm, vma, block, other, area);
+    return !joined;
   });
+  return joined;
 }
 
 void leave_tables(Core& core, AddressSpace& mm, VirtRange range, ZapBatch& batch) {
-  if (core.settings.shared_table_bytes == 0) return;
+  if (mm.shared_blocks.empty()) return;
   const PageShift size = block_size(core);
-  for (VirtAddr block = align_down(range.begin, size); block < range.end; block += size.bytes()) {
-    if (mm.table->sharers(block).size() < 2) continue;
+  auto next = mm.shared_blocks.lower_bound(align_down(range.begin, size));
+  while (next != mm.shared_blocks.end() && *next < range.end) {
+    const VirtAddr block = *next;
+    next = mm.shared_blocks.erase(next);
+    if (mm.table->sharers(block).size() < 2) continue;  // the others have left
     const Vma* vma = mm.vmas.find(std::max(block, range.begin));
     const VirtRange whole{block, block + size.bytes()};
     account_block(core, mm, core.kind_of(*vma), whole, -1);
@@ -79,7 +107,7 @@ void leave_tables(Core& core, AddressSpace& mm, VirtRange range, ZapBatch& batch
 }
 
 void leave_tables(Core& core, AddressSpace& mm, VirtRange range) {
-  if (core.settings.shared_table_bytes == 0) return;
+  if (mm.shared_blocks.empty()) return;
   ZapBatch batch(core, mm);
   leave_tables(core, mm, range, batch);
   batch.finish();

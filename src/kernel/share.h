@@ -8,6 +8,9 @@
 // page maps it for all. Who changes something only for himself (mprotect, munmap or mremap of a
 // part, a private write, madvise) leaves the whole block first: its pages can be faulted in again.
 //
+// A block is what the page table can share: a leaf table, or a whole table of leaf tables (pmd
+// level) or more. Leaving costs what the blocks in use hold, however far the range reaches.
+//
 // Accounts: a page counts once in its frame's mappings, however many use the table, and in the RSS
 // of each of them; the tables are in no process's VmPTE. Not thread-safe.
 #ifndef MMUSIM_KERNEL_SHARE_H_
@@ -21,8 +24,13 @@
 
 namespace mmusim::kernel {
 
+// Errors: UsageError if kernel.shared_tables asks for blocks which tables like this one cannot
+// share.
+void check_can_share(const Core& core, const pt::PageTable& table);
+
 // Before a fault at `page` is looked into: joins the tables of another process, if there are any.
-void join_tables(Core& core, AddressSpace& mm, const Vma& vma, VirtAddr page);
+// True if it did.
+bool join_tables(Core& core, AddressSpace& mm, const Vma& vma, VirtAddr page);
 
 // What `mm` uses with others of the range, whole blocks of it, it no longer uses. The flush is the
 // batch's.

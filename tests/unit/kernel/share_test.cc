@@ -47,6 +47,8 @@ TEST_P(ShareTest, WhatOneFaultsInAllHave) {
   each_page(kBase + 5 * kBlock, AccessKind::Store, kP2);
   EXPECT_EQ(faults(2), 2u);
   EXPECT_EQ(m.counters().tables_joined, 2u);
+  EXPECT_EQ(m.counters().cause[FaultCause::Joined], 2u);
+  EXPECT_EQ(m.counters().cause[FaultCause::Spurious], 0u);
   EXPECT_EQ(rss(1), kPages);
   EXPECT_EQ(rss(2), kPages);
   EXPECT_EQ(frame_at(2, kBase + 5 * kBlock + 7 * kPage), frame_at(1, kBase + 7 * kPage));
@@ -167,12 +169,75 @@ TEST_P(ShareTest, TheFirstMayGoFirst) {
   m.expect_accounts_agree();
 }
 
+// Blocks of a whole GiB: one fault brings all that others have of it (pmd level).
+TEST_P(ShareTest, AGiBAtATime) {
+  constexpr uint64_t kGiB = uint64_t{1} << 30;
+  Machine large("[kernel]\nimply = false\nshared_tables = 1G\n", GetParam());
+  const FileId shm = large.sys().open("/dev/shm/f", 2 * kGiB, FileKind::Shmem);
+  const auto map_at = [&](trace::ThreadId who, uint64_t at) {
+    ASSERT_EQ(large.sys().mmap(who, VirtAddr(at), 2 * kGiB, kRw, kShared, shm, 0),
+              static_cast<int64_t>(at));
+  };
+  map_at(kP1, kBase);
+  for (uint64_t i = 0; i < 1024; ++i)
+    ASSERT_EQ(large.store(kP1, kBase + i * kBlock), Result::Ok);
+  map_at(kP2, kBase + 3 * kGiB);
+  for (uint64_t i = 0; i < 1024; ++i)
+    ASSERT_EQ(large.store(kP2, kBase + 3 * kGiB + i * kBlock), Result::Ok);
+  EXPECT_EQ(large.process(2).faults.minor, 2u);
+  EXPECT_EQ(large.counters().cause[FaultCause::Joined], 2u);
+  EXPECT_EQ(large.mm(2).rss(PageKind::Shmem), 1024u);
+  if (GetParam() == std::string("mlpt")) {
+    EXPECT_EQ(large.mm(2).page_table_bytes(), kPage);
+  }
+  // Half a block further nothing can be joined.
+  map_at(kP3, kBase + kGiB / 2);
+  ASSERT_EQ(large.store(kP3, kBase + kGiB / 2), Result::Ok);
+  EXPECT_EQ(large.counters().tables_joined, 2u);
+  large.expect_accounts_agree();
+  // One page less: the first GiB is left, the second is not.
+  EXPECT_EQ(large.sys().munmap(kP2, VirtAddr(kBase + 3 * kGiB), kPage), 0);
+  EXPECT_EQ(large.counters().tables_left, 1u);
+  EXPECT_EQ(large.mm(2).rss(PageKind::Shmem), 512u);
+  large.expect_no_stale_translation();
+  large.expect_accounts_agree();
+  large.expect_nothing_leaks();
+}
+
 INSTANTIATE_TEST_SUITE_P(Backends, ShareTest, ::testing::Values("mlpt", "gpt"),
                          [](const auto& backend) { return std::string(backend.param); });
+
+// What joins and leaves costs what is mapped, not how long areas are: 2^33 blocks here.
+TEST(SharedTables, ALongAreaIsLeftAtOnce) {
+  Machine small("[kernel]\nimply = false\nshared_tables = 8K\n", "gpt");
+  constexpr uint64_t kLong = uint64_t{1} << 46;
+  const FileId shm = small.sys().open("/dev/shm/f", kLong, FileKind::Shmem);
+  for (const trace::ThreadId who : {kP1, kP2, kP3}) {
+    small.sys().mmap(who, VirtAddr(kLong / 2), kLong, kRw, kShared, shm, 0);
+    ASSERT_EQ(small.store(who, kLong / 2), Result::Ok);
+    ASSERT_EQ(small.store(who, kLong / 2 + kLong - kPage), Result::Ok);
+  }
+  EXPECT_EQ(small.counters().tables_joined, 4u);
+  EXPECT_EQ(small.sys().mprotect(kP1, VirtAddr(kLong / 2), kLong, kProtRead), 0);
+  EXPECT_EQ(small.counters().tables_left, 2u);
+  EXPECT_EQ(small.sys().munmap(kP2, VirtAddr(kLong / 2), kLong), 0);
+  EXPECT_EQ(small.counters().tables_left, 4u);
+  small.sys().exit(kP3, 0);
+  EXPECT_EQ(small.counters().tables_left, 4u);  // nobody was left to share with
+  small.expect_no_stale_translation();
+  small.expect_nothing_leaks();
+}
 
 TEST(SharedTablesKey, MustBeAPowerOfTwoAboveAPage) {
   EXPECT_THROW(Machine("[kernel]\nshared_tables = 3M\n"), UsageError);
   EXPECT_THROW(Machine("[kernel]\nshared_tables = 4K\n"), UsageError);
+}
+
+TEST(SharedTablesKey, MustBeWhatTheTableCanShare) {
+  for (const char* backend : {"hashed", "clustered"})
+    EXPECT_THROW(Machine("[kernel]\nshared_tables = 2M\n", backend).load(kP1, kBase), UsageError)
+        << backend;
+  EXPECT_THROW(Machine("[kernel]\nshared_tables = 4M\n", "mlpt").load(kP1, kBase), UsageError);
 }
 
 }  // namespace
