@@ -6,6 +6,7 @@
 #include "base/error.h"
 #include "kernel/reclaim.h"
 #include "kernel/share.h"
+#include "mmu/random_base.h"
 
 namespace mmusim::kernel {
 
@@ -152,17 +153,10 @@ std::unique_ptr<AddressSpace> Core::make_space() {
   counters.spaces_peak = std::max(counters.spaces_peak, ++counters.spaces);
   auto mm = std::make_unique<AddressSpace>(id, page(), std::move(table));
   mm->root_bytes = root_bytes;
-  mm->mmap_base = draw_mmap_base();
+  mm->mmap_base = mmu::random_mmap_base(platform.layout, settings.aslr_bits, places_);
   if (rmap != nullptr) mm->vmas.report_to(*rmap, *mm);
   spaces[id] = mm.get();
   return mm;
-}
-
-VirtAddr Core::draw_mmap_base() {
-  const mmu::AddressLayout& layout = platform.layout;
-  if (settings.aslr_bits == 0) return layout.mmap_base;
-  const uint64_t distance = places_.below(uint64_t{1} << settings.aslr_bits) << page().log2();
-  return layout.mmap_upward ? layout.mmap_base + distance : layout.mmap_base - distance;
 }
 
 std::optional<Pfn> Core::new_anonymous(const AddressSpace& mm) {

@@ -176,7 +176,6 @@ class Core {
   void unuse(FileId file, uint64_t uses);
   void drop_file_pages(FileId id);
   void find_huge_size(const pt::PageTable& table);
-  [[nodiscard]] VirtAddr draw_mmap_base();
 
   uint64_t next_mm_ = 1;
   uint64_t next_anon_vma_ = 1;

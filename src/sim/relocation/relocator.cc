@@ -2,13 +2,22 @@
 
 #include <algorithm>
 
+#include "mmu/random_base.h"
+
 namespace mmusim::sim {
 
-Relocator::Relocator(const RelocationSides& sides) : sides_(sides), rewriter_(sides_, counters_) {}
+Relocator::Relocator(const RelocationSides& sides)
+    : sides_(sides), places_(sides.aslr_seed), rewriter_(sides_, counters_) {}
+
+mmu::AddressLayout Relocator::draw_layout() {
+  mmu::AddressLayout layout = sides_.target;
+  layout.mmap_base = mmu::random_mmap_base(layout, sides_.aslr_bits, places_);
+  return layout;
+}
 
 Relocator::Space& Relocator::space_of(Pid pid) {
   std::shared_ptr<Space>& space = spaces_[pid];
-  if (space == nullptr) space = std::make_shared<Space>(sides_.target);
+  if (space == nullptr) space = std::make_shared<Space>(draw_layout());
   return *space;
 }
 
@@ -111,7 +120,7 @@ void Relocator::event(trace::ThreadId thread, const trace::Event& event,
     const std::shared_ptr<Space> parent = spaces_.at(pid);
     spaces_[e->child.pid] = e->shares_memory ? parent : std::make_shared<Space>(parent->here);
   } else if (std::holds_alternative<trace::ExecEvent>(event)) {
-    spaces_[pid] = std::make_shared<Space>(sides_.target);
+    spaces_[pid] = std::make_shared<Space>(draw_layout());
   }
   rewriter_.rewrite(pid, space_of(pid).here, event, out);
   if (const auto* e = std::get_if<trace::ExitEvent>(&event); e != nullptr && e->whole_process)

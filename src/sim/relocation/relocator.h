@@ -6,7 +6,7 @@
 // has them. Processes that share memory (threads, vfork) share a map, a fork's child gets a copy,
 // exec begins a new one. Where no event says what is at an address, the first reference tells: the
 // first store of a program is to its stack, what lies near something belongs to it, what is fetched
-// is program, the rest mappings.
+// is program, the rest mappings. With kernel.aslr each program's mappings begin elsewhere.
 //
 // Cost: a compare and an add per data access, a look-up per block. Not thread-safe. Deterministic:
 // the same trace gives the same places.
@@ -19,6 +19,7 @@
 #include <memory>
 #include <vector>
 
+#include "base/random.h"
 #include "sim/relocation/rewrite.h"
 #include "sim/relocation/space.h"
 #include "stats/report.h"
@@ -71,12 +72,15 @@ class Relocator {
   static_assert(kKnown == size_t{1} << (64 - 54));
 
   Space& space_of(Pid pid);
+  // The layout of a new program.
+  [[nodiscard]] mmu::AddressLayout draw_layout();
   [[gnu::noinline]] VirtAddr find_or_place(Pid pid, Space& space, VirtAddr va, AccessKind kind);
   [[gnu::noinline]] VirtAddr find_or_place_data(Space& space, const trace::Batch& batch,
                                                 uint64_t index);
   void move_blocks(Space& space, const trace::Batch& batch);
 
   RelocationSides sides_;
+  Random places_;
   RelocationCounters counters_;
   EventRewriter rewriter_;
   std::map<Pid, std::shared_ptr<Space>> spaces_;

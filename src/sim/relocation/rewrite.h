@@ -32,6 +32,9 @@ struct RelocationSides {
   VirtAddr source_top;
   PageShift source_page;
   mmu::AddressLayout target;
+  // kernel.aslr: of each program's mappings.
+  unsigned aslr_bits = 0;
+  uint64_t aslr_seed = 1;
   static constexpr VirtAddr kLowest{0x10000};
 
   [[nodiscard]] bool is_user(VirtAddr va) const { return va >= kLowest && va < source_top; }

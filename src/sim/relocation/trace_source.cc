@@ -100,7 +100,9 @@ TraceSource::TraceSource(const config::Config& config, const char* arch,
                             header.page.bytes(), layout.page.bytes()),
                 "replay it as recorded with run.relocate = off");
   }
-  const RelocationSides sides{end, header.page, layout};
+  const RelocationSides sides{end, header.page, layout,
+                              static_cast<unsigned>(config.number("kernel.aslr")),
+                              config.number("kernel.aslr_seed")};
   if (smaller) require_fit(config, sides);
   relocator_ = std::make_unique<Relocator>(sides);
 }

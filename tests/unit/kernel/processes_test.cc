@@ -1,5 +1,8 @@
 // What processes share and what they do not: fork, vfork, threads, wait; and what is flushed for
 // it.
+#include <vector>
+
+#include "base/error.h"
 #include "kernel/machine.h"
 
 namespace mmusim::kernel::testing {
@@ -246,6 +249,32 @@ TEST_F(ProcessesTest, TwoProcessesShareTheCache) {
   m.store(kP1, kBase);
   EXPECT_NE(frame_at(1, kBase), frame_at(2, kBase));
   m.expect_accounts_agree();
+}
+
+// kernel.aslr: drawn at exec, inherited by fork, the same each time.
+TEST(MmapBase, IsEachProgramsOwn) {
+  std::vector<VirtAddr> drawn;
+  for (unsigned round = 0; round < 2; ++round) {
+    Machine m("[kernel]\nimply = false\naslr = 16\n");
+    const VirtAddr highest(0x7ffff7fff000);  // the layout's
+    std::vector<VirtAddr> bases;
+    for (const trace::ThreadId who : {kP1, kP2, kP3}) {
+      m.sys().exec(who, {});
+      const auto at = static_cast<uint64_t>(m.sys().mmap(who, VirtAddr(0), kPage, kRw, kAnon));
+      bases.emplace_back(at + kPage);
+      EXPECT_EQ(bases.back(), m.mm(who.pid.value()).mmap_base);
+      EXPECT_LE(bases.back(), highest);
+      EXPECT_LT(highest - bases.back(), uint64_t{1} << (16 + 12));
+    }
+    EXPECT_NE(bases[0], bases[1]);
+    EXPECT_NE(bases[1], bases[2]);
+    m.sys().clone(kP1, thread_of(9), 0);
+    EXPECT_EQ(m.mm(9).mmap_base, bases[0]);
+    if (round == 0) drawn = bases;
+    EXPECT_EQ(bases, drawn);
+    m.expect_nothing_leaks();
+  }
+  EXPECT_THROW(Machine("[kernel]\naslr = 40\n"), UsageError);
 }
 
 }  // namespace

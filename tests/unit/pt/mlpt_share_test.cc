@@ -113,7 +113,7 @@ TEST_F(MlptShare, AWholeGiB) {
   EXPECT_EQ(b_->sharers(VirtAddr(kFar + 100 * kSpan)).size(), 2u);
   // Every run of it says so.
   const auto cursor = b_->cursor({VirtAddr(kFar), VirtAddr(kFar + kGiB)}, CursorMode::Read);
-  Run run;
+  pt::Run run;
   unsigned runs = 0;
   for (; cursor->next(run); ++runs)
     EXPECT_TRUE(run.shared);
@@ -162,7 +162,7 @@ TEST_F(MlptShare, LeavingAndUnsharingAGiB) {
   EXPECT_EQ(at(*b_, kFar), kNone);
   // A copy of all of it: two leaf tables and the one above, beside the one it had.
   unsigned runs = 0;
-  const auto copy = [&](size_t, Run& from, Run& to) {
+  const auto copy = [&](size_t, pt::Run& from, pt::Run& to) {
     ++runs;
     EXPECT_TRUE(from.shared);
     for (uint32_t i = 0; i < from.count; ++i)

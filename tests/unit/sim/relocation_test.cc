@@ -35,10 +35,42 @@ trace::MmapEvent mmap(uint64_t at, uint64_t pages, uint32_t prot = 3) {
   e.result = static_cast<int64_t>(at);
   return e;
 }
+VirtAddr target_of(const std::vector<trace::Event>& events) {
+  return VirtAddr(static_cast<uint64_t>(std::get<trace::MmapEvent>(events.at(0)).result));
+}
 std::vector<trace::Event> run(Relocator& r, const trace::Event& e, uint32_t pid = 1) {
   std::vector<trace::Event> out;
   r.event(thread(pid), e, out);
   return out;
+}
+
+// kernel.aslr: each program has its mappings elsewhere, a fork's child where its parent has them.
+TEST(Relocation, EachProgramsMappingsBeginElsewhere) {
+  constexpr uint64_t kTop = uint64_t{1} << 46;
+  RelocationSides random = sides(layout(kTop, 14));
+  const VirtAddr base = random.target.mmap_base;
+  Relocator fixed(random);
+  random.aslr_bits = 20;
+  Relocator relocator(random);
+  Relocator again(random);
+  std::set<uint64_t> places;
+  for (uint32_t pid = 1; pid <= 8; ++pid) {
+    run(fixed, trace::ExecEvent{}, pid);
+    const VirtAddr same = target_of(run(fixed, mmap(0x7f0000000000, 16), pid));
+    EXPECT_EQ(same, base - 16 * kPage);
+    run(relocator, trace::ExecEvent{}, pid);
+    const VirtAddr here = target_of(run(relocator, mmap(0x7f0000000000, 16), pid));
+    EXPECT_LT(here, base);
+    EXPECT_LT(base - here, (uint64_t{1} << (20 + 14)) + (uint64_t{1} << 18));
+    EXPECT_EQ(here.value() % 0x10000, 0u);
+    places.insert(here.value());
+    run(again, trace::ExecEvent{}, pid);
+    EXPECT_EQ(target_of(run(again, mmap(0x7f0000000000, 16), pid)), here);
+  }
+  EXPECT_EQ(places.size(), 8u);
+  run(relocator, trace::ForkEvent{thread(9), 0, false}, 8);
+  EXPECT_EQ(relocator.translate(Pid(9), VirtAddr(0x7f0000000000), AccessKind::Load),
+            relocator.translate(Pid(8), VirtAddr(0x7f0000000000), AccessKind::Load));
 }
 
 TEST(Relocation, NoTwoAddressesMeetAndOffsetsStay) {
