@@ -238,18 +238,19 @@ TEST(Ia64Short, OverAGuardedTableACopyIsRead) {
   // The copy's root has nothing (1 word); the guarded table has a root and a table of two leaves,
   // 14 instructions a word; then the leaf and what is above it once more.
   EXPECT_EQ(access(kVa, AccessKind::Load),
-            (Cost{41 + 5 + 20 + 2 * 14 + 21, 2, 0, 1 + 2 + 2 + 1, 0}));
+            (Cost{41 + 5 + 20 + 2 * 14 + 21, 2, 0, 1 + 2 + 2 + 1 + 4, 3}));  // + the copy's words
   EXPECT_EQ(world.counter("linear.fills"), 1u);
   // The neighbour's word is none: inserted, purged, filled.
   EXPECT_EQ(access(kVa + kPage.bytes(), AccessKind::Load),
-            (Cost{7 + 20 + 2 * 14 + 21, 2, 1, 2 + 1, 0}));
+            (Cost{7 + 20 + 2 * 14 + 21, 2, 1, 2 + 1 + 4, 1}));
   EXPECT_EQ(world.counter("linear.fills"), 2u);
   EXPECT_EQ(world.counter("walker.absent"), 1u);
   EXPECT_EQ(world.counter("mmu.soft.hits"), 0u);
   world.drop_tlbs();
   EXPECT_EQ(access(kVa, AccessKind::Load), (Cost{0, 0, 1, 0, 0}));
   EXPECT_EQ(access(kVa + kPage.bytes(), AccessKind::Load), (Cost{0, 0, 1, 0, 0}));
-  ASSERT_TRUE(world.access(kVa, AccessKind::Store).ok());
+  // The dirty bit: the copy's word, two of the guarded table, and the copy's once more to store it.
+  EXPECT_EQ(access(kVa, AccessKind::Store), (Cost{21 + 2 * 14, 1, 0, 1 + 2 + 4, 1}));
   EXPECT_TRUE(world.format().is_dirty(world.table().peek(kVa).entry));
   EXPECT_GT(world.frames().frames_in(mem::FrameUse::SoftTlb), 1u);
   // Purged on a flush, and its tables freed.
@@ -262,6 +263,20 @@ TEST(Ia64Short, OverAGuardedTableACopyIsRead) {
   EXPECT_EQ(world.counter("linear.purged"), 2u);
   world.tlbs().flush_mm(MmId(0));
   EXPECT_EQ(world.counter("linear.dropped"), 1u);
+}
+
+// What a fork or exit reads of a copy: a word for each of its tables, here two, and none besides.
+TEST(Ia64Short, GivingUpACopyReadsAWordPerTable) {
+  World world("[ia64]\nwalker = short\n", "gpt");
+  world.map(kVa, 0x77, kRW, false);
+  ASSERT_TRUE(world.access(kVa, AccessKind::Load).ok());
+  EXPECT_EQ(world.frames().frames_in(mem::FrameUse::SoftTlb), 3u);
+  const uint64_t reads = world.reads(mem::Origin::Kernel);
+  const uint64_t writes = world.writes(mem::Origin::Kernel);
+  world.tlbs().flush_mm(MmId(0));
+  EXPECT_EQ(world.reads(mem::Origin::Kernel) - reads, 2u);
+  EXPECT_EQ(world.writes(mem::Origin::Kernel) - writes, 1u);  // of the root
+  EXPECT_EQ(world.frames().frames_in(mem::FrameUse::SoftTlb), 1u);
 }
 
 TEST(Ia64Short, WithoutMemoryACopyGoesWithoutTheWord) {
