@@ -121,8 +121,7 @@ bool Gpt::prune_shared(const Place& place, uint64_t key, const Trimming& trimmin
     retire_below(root.entry(), true);
     root.entry({});
   }
-  const uint64_t bytes = uint64_t{1} << root.below();
-  tables_.unlinked({VirtAddr(key), VirtAddr(key + bytes)});
+  if (!alone) tables_.unlinked({VirtAddr(key), VirtAddr(key + (uint64_t{1} << root.below()))});
   leave_root(user.address(), place);
   tables_.write(place, {});
   tables_.moved(false);
