@@ -170,6 +170,15 @@ TEST(WorkloadScript, MistakesHaveAPlace) {
       {"define x { do x }\ndo x", "blocks are nested too deeply"},
       {"map a 4K\nadvise a dontneeded", "t:2:10: no advice 'dontneeded'"},
       {"map a 4K\nprotect a", "which rights"},
+      {"truncate f 4K", "t:1:1: how long the file 'f' is has not been said"},
+      {"file f 8K\ntruncate f", "t:2:11: the line ends where a size should be"},
+      {"file f 8K\nhole f 1K 4K", "t:2:8: a hole begins with a page"},
+      {"file f 8K\nhole f 4K", "the line ends where a size should be"},
+      {"map a 4K\nsync a slowly", "'slowly' is not known here"},
+      {"lockall never", "'never' is not known here"},
+      {"thp maybe", "t:1:5: 'maybe' is not known here"},
+      {"map a 4K\nadvise a cold of main", "'main' is no child of this process"},
+      {"userfault a", "t:1:1: no statement 'userfault'"},
       {"map a 4K extra", "t:1:10"},
       {"map a 60T", "a segment cannot end beyond 48T"},
       {"repeat 1000000 { repeat 1000000 { fork c\nwait c } }", "more than 10000000 steps"},
@@ -238,6 +247,23 @@ TEST_F(SimulatedWorkload, ResultsAreThoseOfLinux) {
                                                       "lock a\n"));
   EXPECT_EQ(failures_of(result),
             (Failures{{2, -kEEXIST}, {3, -kENOMEM}, {7, -kEINVAL}, {9, -kENOMEM}}));
+}
+
+// Files that change, and what is said of whole processes: results are Linux's.
+TEST_F(SimulatedWorkload, FilesChange) {
+  const Plan plan = plan_of(
+      "file f 64K\nmap a 64K shared file f\ntouch a write\n"
+      "measure \"shorter\" { truncate f 16K }\ntouch a[8K..24K] read\n"
+      "measure \"hole\" { hole f 4K 8K }\nsync a\n"
+      "map b 64K\nadvise b remove\nlockall future\nmap c 16K\n"
+      "fork p\nadvise a dontneed of p\nadvise a cold of p\nthp off\n");
+  const Outcome outcome = simulate(*config_, plan).outcome;
+  EXPECT_EQ(outcome.measures.at(0).file, -48);
+  EXPECT_EQ(outcome.measures.at(1).file, -8);
+  ASSERT_EQ(outcome.failures.size(), 3u);
+  EXPECT_EQ(outcome.failures[0].result, 2);  // touches behind the end
+  EXPECT_EQ(outcome.failures[1].result, -22);
+  EXPECT_EQ(outcome.failures[2].result, -22);
 }
 
 TEST_F(SimulatedWorkload, AreasRunOut) {
