@@ -16,6 +16,8 @@
 //           is the usual one.
 //   FIFO    the way with the least fill time.
 //   Random  below(ways) of the array's own generator, drawn only when a full set needs a victim.
+//   Used    a used bit is a stamp later than when the set's bits were last cleared; the first way
+//           without one. When all have theirs they are cleared, as of the latest stamp.
 // The stamps of empty ways remain, since in a real tree an invalidation moves no pointer.
 //
 // Not thread-safe. No errors; out-of-range arguments are bugs.
@@ -49,6 +51,7 @@ class TlbArray {
         digests_(geometry.ways >= kWide ? geometry.entries : 0, digest(Tag{})),
         stamps_(geometry.entries, 0),
         filled_(geometry.replacement == Replacement::Fifo ? geometry.entries : 0, 0),
+        cleared_(geometry.replacement == Replacement::Used ? geometry.sets() : 0, 0),
         payloads_(geometry.entries) {}
 
   [[nodiscard]] uint32_t entries() const { return static_cast<uint32_t>(tags_.size()); }
@@ -77,13 +80,18 @@ class TlbArray {
   // `now` is greater than in every earlier call for this array.
   void touch(uint32_t index, uint64_t now) { stamps_[index] = now; }
 
+  // How many ways of each set are left to replacement; the last ones of a set hold what must stay.
+  // At first all. Who sets it has emptied those that are no longer. REQUIRES: at least 1.
+  void set_open_ways(uint32_t ways) { open_ways_ = ways; }
+  [[nodiscard]] uint32_t open_ways() const { return open_ways_; }
+
   // The way of `set` a new entry goes to; draws a random number if that is the policy and the set
-  // is full. Does not empty it.
+  // is full, and clears used bits. Does not empty it.
   [[nodiscard]] uint32_t victim(uint32_t set) {
     const uint32_t first = set * ways_;
-    if (valid_ != entries()) {
-      const uint32_t empty = find(set, Tag{});
-      if (empty != kNone) return empty;
+    if (valid_ != sets_ * open_ways_) {
+      const uint32_t empty = find(set, Tag{});  // the lowest
+      if (empty != kNone && empty - first < open_ways_) return empty;
     }
     switch (replacement_) {
       case Replacement::Lru:
@@ -93,7 +101,9 @@ class TlbArray {
       case Replacement::Fifo:
         return oldest(filled_, first);
       case Replacement::Random:
-        return first + static_cast<uint32_t>(random_.below(ways_));
+        return first + static_cast<uint32_t>(random_.below(open_ways_));
+      case Replacement::Used:
+        return first_unused(set);
     }
     return first;
   }
@@ -159,7 +169,7 @@ class TlbArray {
     std::array<uint64_t, 4> least;
     least.fill(times[first]);
     uint32_t i = first;
-    const uint32_t end = first + ways_;
+    const uint32_t end = first + open_ways_;
     for (; i + 4 <= end; i += 4)
       for (uint32_t strand = 0; strand < 4; ++strand)
         least[strand] = std::min(least[strand], times[i + strand]);
@@ -178,8 +188,16 @@ class TlbArray {
     return latest;
   }
 
+  [[nodiscard]] uint32_t first_unused(uint32_t set) {
+    const uint32_t first = set * ways_;
+    for (uint32_t i = first; i < first + open_ways_; ++i)
+      if (stamps_[i] <= cleared_[set]) return i;
+    cleared_[set] = last_use(first, open_ways_);
+    return first;
+  }
+
   [[nodiscard]] uint32_t tree_victim(uint32_t first) const {
-    uint32_t count = ways_;
+    uint32_t count = open_ways_;
     while (count > 1) {
       const uint32_t lower = count - count / 2;
       if (last_use(first, lower) > last_use(first + lower, count - lower)) {
@@ -193,6 +211,7 @@ class TlbArray {
   }
 
   uint32_t ways_;
+  uint32_t open_ways_ = ways_;
   uint32_t sets_;
   uint32_t valid_ = 0;
   Replacement replacement_;
@@ -200,7 +219,8 @@ class TlbArray {
   std::vector<Tag> tags_;
   std::vector<uint16_t> digests_;  // of the tags, where sets are wide
   std::vector<uint64_t> stamps_;
-  std::vector<uint64_t> filled_;  // FIFO only
+  std::vector<uint64_t> filled_;   // FIFO only
+  std::vector<uint64_t> cleared_;  // by set, when its used bits were; Used only
   std::vector<Payload> payloads_;
 };
 

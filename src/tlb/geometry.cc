@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <fmt/format.h>
+#include <iterator>
 
 #include "base/bits.h"
 #include "base/error.h"
@@ -11,7 +12,8 @@ namespace mmusim::tlb {
 
 namespace {
 
-constexpr const char* kNames[] = {"lru", "plru", "fifo", "random"};
+constexpr const char* kNames[] = {"lru", "plru", "fifo", "random", "used"};
+constexpr const char* kIndexNames[] = {"low", "xor"};
 
 // "skylake.cfg:12: tlb.l1d.ways" reads better than either alone.
 std::string place_of(const config::Config& config, const std::string& key) {
@@ -55,9 +57,16 @@ void declare_geometry(config::Schema& schema, const std::string& prefix, const s
                 1, Geometry::kMostEntries);
   schema.text(prefix + ".pages", defaults.pages,
               "Page sizes its entries can have, separated by commas.");
-  schema.choice(prefix + ".replacement", "lru", {kNames[0], kNames[1], kNames[2], kNames[3]},
-                "Which entry of a full set makes room for a new one.");
+  schema.choice(
+      prefix + ".replacement", "lru", {std::begin(kNames), std::end(kNames)},
+      "Which entry of a full set makes room for a new one: lru, the one used longest ago; "
+      "plru, a tree of one-bit pointers; fifo, the one filled longest ago; random; used, "
+      "the first whose used bit is clear, all of which are cleared when none is.");
   schema.number(prefix + ".seed", 1, "Seed of random replacement.");
+  schema.choice(
+      prefix + ".index", "low", {std::begin(kIndexNames), std::end(kIndexNames)},
+      "Which set a page is in, of 2^n: low, by the low n bits of the page number; xor, by "
+      "those XORed with the next n.");
 }
 
 std::vector<PageShift> parse_pages(std::string_view text, const std::vector<PageShift>& known,
@@ -109,6 +118,9 @@ Geometry read_geometry(const config::Config& config, const std::string& prefix,
   const std::string& policy = config.choice(prefix + ".replacement");
   for (unsigned i = 0; i < std::size(kNames); ++i)
     if (policy == kNames[i]) geometry.replacement = static_cast<Replacement>(i);
+  const std::string& index = config.choice(prefix + ".index");
+  for (unsigned i = 0; i < std::size(kIndexNames); ++i)
+    if (index == kIndexNames[i]) geometry.index = static_cast<Index>(i);
   return geometry;
 }
 

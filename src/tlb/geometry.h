@@ -1,7 +1,7 @@
 // The shape of one TLB array: how many entries in how many ways, which page sizes, who is replaced.
 //
 // Declared once per array under a prefix ("tlb.l1d"): <prefix>.entries, .ways, .pages,
-// .replacement, .seed. Plain data, read-only after from().
+// .replacement, .seed, .index. Plain data, read-only after from().
 #ifndef MMUSIM_TLB_GEOMETRY_H_
 #define MMUSIM_TLB_GEOMETRY_H_
 
@@ -22,14 +22,23 @@ enum class Replacement : uint8_t {
   Plru,    // a binary tree of one-bit pointers over the ways, see array.h
   Fifo,    // the entry filled longest ago; hits change nothing
   Random,  // way number Random::below(ways), a generator per array seeded from the configuration
+  Used,    // the first way not used since all of the set were forgotten to have been; when all are,
+           // they are forgotten again (UltraSPARC's "1-bit LRU"; also known as NRU)
 };
 const char* name_of(Replacement replacement);
+
+// Which set a page is in. The number of sets is 2^n.
+enum class Index : uint8_t {
+  Low,  // the low n bits of its number
+  Xor,  // ... XORed with the n bits above them
+};
 
 struct Geometry {
   uint32_t entries = 0;  // 0: there is no such array
   uint32_t ways = 0;     // entries / ways sets; never 0 where entries is not
   Replacement replacement = Replacement::Lru;
-  uint64_t seed = 1;             // of Random
+  uint64_t seed = 1;  // of Random
+  Index index = Index::Low;
   std::vector<PageShift> pages;  // sizes held, ascending, none twice
 
   [[nodiscard]] bool exists() const { return entries != 0; }

@@ -115,6 +115,18 @@ void Level::unlock(unsigned slot) {
   if (banks_.front().array.valid(slot)) remove(banks_.front(), slot);
 }
 
+void Level::take_out(unsigned array, uint32_t ways) {
+  Bank& bank = banks_[array + (banks_.front().locked ? 1 : 0)];
+  MMUSIM_ASSERT(!bank.locked && ways < bank.array.ways());
+  const uint32_t open = bank.array.ways() - ways;
+  for (uint32_t index = 0; index < bank.array.entries(); ++index) {
+    if (index % bank.array.ways() < open || !bank.array.valid(index)) continue;
+    remove(bank, index);
+    ++evictions_;
+  }
+  bank.array.set_open_ways(open);
+}
+
 void Level::remove(Bank& bank, uint32_t index) {
   const Payload& payload = bank.array.payload(index);
   if (filter_) filter_->drop(bank.first_entry + index);

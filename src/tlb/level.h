@@ -15,7 +15,7 @@
 //
 // **Locked entries** (IA-64's translation registers, SPARC's locked TTEs) stand in a bank of their
 // own, which replacement never touches and the invalidations below leave alone; unlock() removes
-// them. Where hardware takes them out of the ordinary array, its geometry is that much smaller.
+// them. Where hardware takes them out of the ordinary array, take_out() makes it that much smaller.
 //
 // **Hit filter.** A first level has one; every entry removed or changed is dropped from it here.
 //
@@ -32,6 +32,7 @@
 #include <memory>
 #include <vector>
 
+#include "base/bits.h"
 #include "base/types.h"
 #include "tlb/array.h"
 #include "tlb/hit_filter.h"
@@ -106,6 +107,10 @@ class Level {
   // The leaf, whole, in locked slot `slot`; what was there goes. REQUIRES: slot exists.
   void lock(unsigned slot, VirtAddr va, Space space, const Leaf& leaf);
   void unlock(unsigned slot);
+  // Of the array numbered `array` at construction, `ways` ways of each set, the last ones, hold
+  // what is locked: they are not for the rest, which what is in them gives way to. REQUIRES: fewer
+  // than all.
+  void take_out(unsigned array, uint32_t ways);
 
   // Remove what is not locked.
   // What translates `va` for this address space, and global entries that do, with all fragments of
@@ -165,14 +170,19 @@ class Level {
     }
   };
   struct Bank {
-    explicit Bank(const Geometry& geometry) : array(geometry) {}
+    explicit Bank(const Geometry& geometry)
+        : array(geometry), fold(geometry.index == Index::Xor ? log2_floor(geometry.sets()) : 0) {}
     TlbArray<Tag, Payload> array;
     uint32_t first_entry = 0;  // entries of the level are numbered through its banks
     std::vector<Size> sizes;   // ascending
     uint32_t fragments = 0;
     bool locked = false;
+    unsigned fold =
+        0;  // the page number is XORed with itself shifted by so many bits; 0: it is not
     [[nodiscard]] uint32_t set_of(VirtAddr va, PageShift size) const {
-      return static_cast<uint32_t>(va.value() >> size.log2()) & (array.sets() - 1);
+      uint64_t page = va.value() >> size.log2();
+      if (fold != 0) page ^= page >> fold;
+      return static_cast<uint32_t>(page) & (array.sets() - 1);
     }
   };
   struct Place {  // where leaves of at least this size go

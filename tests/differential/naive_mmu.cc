@@ -24,6 +24,7 @@ class Lru : public Order {
   }
   void filled(unsigned way) override { used(way); }
   unsigned victim() override { return order_.back(); }
+  void close(unsigned ways) override { order_.remove(ways - 1); }
 
  private:
   std::list<unsigned> order_;
@@ -37,6 +38,7 @@ class Fifo : public Order {
     order_.push_back(way);
   }
   unsigned victim() override { return order_.front(); }
+  void close(unsigned ways) override { order_.remove(ways - 1); }
 
  private:
   std::list<unsigned> order_;
@@ -60,6 +62,8 @@ class Tree : public Order {
       node = node->points_up ? node->upper.get() : node->lower.get();
     return node->first;
   }
+  // Before any use.
+  void close(unsigned ways) override { root_ = build(0, ways - 1); }
 
  private:
   struct Node {
@@ -80,6 +84,26 @@ class Tree : public Order {
   std::unique_ptr<Node> root_;
 };
 
+// A bit for each way.
+class UsedBits : public Order {
+ public:
+  explicit UsedBits(unsigned ways) : used_(ways, false) {}
+  void used(unsigned way) override { used_[way] = true; }
+  void filled(unsigned way) override { used(way); }
+  unsigned victim() override {
+    for (unsigned round = 0; round < 2; ++round) {
+      for (unsigned way = 0; way < used_.size(); ++way)
+        if (!used_[way]) return way;
+      used_.assign(used_.size(), false);
+    }
+    return 0;
+  }
+  void close(unsigned ways) override { used_.resize(ways - 1); }
+
+ private:
+  std::vector<bool> used_;
+};
+
 // One generator per array, SplitMix64; the high half of its 64 bits times the ways is the way.
 class Dice : public Order {
  public:
@@ -96,6 +120,7 @@ class Dice : public Order {
     const uint64_t low = (x & 0xffffffff) * ways_;
     return static_cast<unsigned>(((x >> 32) * ways_ + (low >> 32)) >> 32);
   }
+  void close(unsigned ways) override { ways_ = ways - 1; }
 
  private:
   unsigned ways_;
@@ -112,6 +137,7 @@ Array::Array(const ArrayShape& shape)
     if (shape.policy == "lru") orders_.push_back(std::make_unique<Lru>(shape.ways));
     if (shape.policy == "plru") orders_.push_back(std::make_unique<Tree>(shape.ways));
     if (shape.policy == "fifo") orders_.push_back(std::make_unique<Fifo>());
+    if (shape.policy == "used") orders_.push_back(std::make_unique<UsedBits>(shape.ways));
     if (shape.policy == "random")
       orders_.push_back(std::make_unique<Dice>(shape.ways, random_state_));
   }
@@ -121,10 +147,15 @@ bool Array::holds(unsigned size) const {
   return std::count(shape_.sizes.begin(), shape_.sizes.end(), size) != 0;
 }
 
+size_t Array::set_of(uint64_t page) const {
+  const size_t low = page % sets.size();
+  return shape_.xored ? low ^ (page / sets.size() % sets.size()) : low;
+}
+
 std::pair<size_t, size_t> Array::locate(uint64_t va, unsigned pcid) const {
-  for (const unsigned size : kSizes)
+  for (const unsigned size : shape_.sizes)
     for (const bool global : {false, true}) {
-      const size_t set = (va >> size) % sets.size();
+      const size_t set = set_of(va >> size);
       for (size_t way = 0; way < sets[set].size(); ++way) {
         const Entry& entry = sets[set][way];
         if (entry.valid && entry.size == size && entry.base == floor_to(va, size) &&
@@ -148,13 +179,21 @@ Entry* Array::peek(uint64_t va, unsigned pcid) {
 }
 
 void Array::fill(const Entry& entry) {
-  const size_t set = (entry.base >> entry.size) % sets.size();
+  const size_t set = set_of(entry.base >> entry.size);
   size_t way = 0;
   while (way < sets[set].size() && sets[set][way].valid)
     ++way;
   if (way == sets[set].size()) way = orders_[set]->victim();
   sets[set][way] = entry;
   orders_[set]->filled(static_cast<unsigned>(way));
+}
+
+void Array::close(unsigned ways) {
+  for (size_t set = 0; set < sets.size(); ++set)
+    for (unsigned i = 0; i < ways; ++i) {
+      orders_[set]->close(static_cast<unsigned>(sets[set].size()));
+      sets[set].pop_back();
+    }
 }
 
 Mmu::Mmu(const MmuShape& shape) : shape_(shape), walk_caches_(5) {

@@ -21,7 +21,8 @@ namespace mmusim::naive {
 struct ArrayShape {
   unsigned entries = 0;
   unsigned ways = 0;
-  std::string policy;  // lru, plru, fifo, random
+  std::string policy;  // lru, plru, fifo, random, used
+  bool xored = false;  // the set is the page number's low bits XORed with as many above them
   uint64_t seed = 0;
   std::vector<unsigned> sizes;  // log2 of bytes
 };
@@ -56,6 +57,8 @@ class Order {
   virtual void used(unsigned way) = 0;
   virtual void filled(unsigned way) = 0;
   virtual unsigned victim() = 0;
+  // The last of `ways` is no longer for it.
+  virtual void close(unsigned ways) = 0;
 };
 
 class Array {
@@ -64,10 +67,13 @@ class Array {
   Entry* find(uint64_t va, unsigned pcid);  // a use
   Entry* peek(uint64_t va, unsigned pcid);
   void fill(const Entry& entry);
+  // So many ways, the last ones of each set, are gone, with what was in them.
+  void close(unsigned ways);
   [[nodiscard]] bool holds(unsigned size) const;
   std::vector<std::vector<Entry>> sets;
 
  private:
+  [[nodiscard]] size_t set_of(uint64_t page) const;
   std::pair<size_t, size_t> locate(uint64_t va, unsigned pcid) const;
   ArrayShape shape_;
   std::shared_ptr<uint64_t> random_state_;

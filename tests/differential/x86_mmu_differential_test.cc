@@ -224,7 +224,7 @@ void compare(const std::function<void(config::Config&)>& configure, uint64_t see
   EXPECT_EQ(pair.real().counters().pdpte_reloads, 0u);  // all tables are there from the start
 }
 
-constexpr const char* kPolicies[] = {"lru", "plru", "fifo", "random"};
+constexpr const char* kPolicies[] = {"lru", "plru", "fifo", "random", "used"};
 
 void set_policy(config::Config& config, const std::string& policy) {
   for (const config::Key& key : config.schema().keys())
@@ -273,7 +273,8 @@ void random_array(config::Config& config, Random& random, const std::string& pre
   set(".ways", std::to_string(ways));
   set(".pages", base ? with_base[random.below(std::size(with_base))]
                      : without[random.below(std::size(without))]);
-  set(".replacement", kPolicies[random.below(4)]);
+  set(".replacement", kPolicies[random.below(std::size(kPolicies))]);
+  set(".index", random.below(3) == 0 ? "xor" : "low");
   set(".seed", std::to_string(random.next()));
 }
 

@@ -32,6 +32,7 @@ inline naive::MmuShape shape_of(const Options& options) {
       array.ways = geometry.ways;
       array.policy = tlb::name_of(geometry.replacement);
       array.seed = geometry.seed;
+      array.xored = geometry.index == tlb::Index::Xor;
       for (const PageShift size : geometry.pages)
         array.sizes.push_back(size.log2());
       to.push_back(array);

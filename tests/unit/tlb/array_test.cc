@@ -102,9 +102,44 @@ TEST(TlbArray, TreeOfThreeWays) {
   EXPECT_EQ(set.run("g"), "2");
 }
 
+// UltraSPARC's used bits, u where set.
+TEST(TlbArray, UsedBitsAreClearedWhenAllAreSet) {
+  OneSet set(geometry(4, 4, Replacement::Used));
+  EXPECT_EQ(set.run("abcd"), "0123");  // uuuu
+  EXPECT_EQ(set.run("e"), "0");        // all cleared; then u---
+  EXPECT_EQ(set.run("c"), ".");        // u-u-
+  EXPECT_EQ(set.run("f"), "1");        // uuu-
+  EXPECT_EQ(set.run("f"), ".");
+  EXPECT_EQ(set.run("g"), "3");  // uuuu, d gone, which was used before c
+  EXPECT_EQ(set.run("g"), ".");  // nothing is cleared until a victim is asked for
+  EXPECT_EQ(set.run("h"), "0");  // u---
+  EXPECT_EQ(set.run("i"), "1");  // uu--: f was used lately, but that is forgotten
+  EXPECT_EQ(set.contents(), "hicg");
+  set.remove('c');
+  EXPECT_EQ(set.run("j"), "2");  // the empty way; uuu-
+  EXPECT_EQ(set.run("k"), "3");
+}
+
+TEST(TlbArray, ClosedWaysAreNobodysVictims) {
+  for (const Replacement replacement : {Replacement::Lru, Replacement::Plru, Replacement::Fifo,
+                                        Replacement::Random, Replacement::Used}) {
+    Array array(geometry(8, 4, replacement));
+    array.set_open_ways(3);
+    for (uint64_t tag = 1; tag <= 40; ++tag) {
+      const uint32_t way = array.victim(1);
+      EXPECT_GE(way, 4u);
+      EXPECT_LT(way, 7u);
+      if (tag <= 3) {
+        EXPECT_EQ(way, 3 + tag);
+      }
+      array.fill(way, tag, 'x', tag);
+    }
+  }
+}
+
 TEST(TlbArray, EmptyWaysAreTakenFirstLowestNumberFirst) {
-  for (const Replacement replacement :
-       {Replacement::Lru, Replacement::Plru, Replacement::Fifo, Replacement::Random}) {
+  for (const Replacement replacement : {Replacement::Lru, Replacement::Plru, Replacement::Fifo,
+                                        Replacement::Random, Replacement::Used}) {
     OneSet set(geometry(4, 4, replacement));
     EXPECT_EQ(set.run("abcd"), "0123") << name_of(replacement);
     set.remove('d');

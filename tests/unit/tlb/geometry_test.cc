@@ -30,14 +30,17 @@ std::string refusal(const std::string& text) {
 }
 
 TEST(Geometry, Reads) {
-  const Geometry g =
-      read("entries = 1536\nways = 12\npages = 2M, 4K\nreplacement = plru\nseed = 9\n");
+  const Geometry g = read(
+      "entries = 1536\nways = 12\npages = 2M, 4K\nreplacement = plru\nseed = 9\nindex = xor\n");
   EXPECT_EQ(g.entries, 1536u);
   EXPECT_EQ(g.ways, 12u);
   EXPECT_EQ(g.sets(), 128u);
   EXPECT_EQ(g.pages, kKnown);
   EXPECT_EQ(g.replacement, Replacement::Plru);
   EXPECT_EQ(g.seed, 9u);
+  EXPECT_EQ(g.index, Index::Xor);
+  EXPECT_EQ(read("").index, Index::Low);
+  EXPECT_EQ(read("replacement = used\n").replacement, Replacement::Used);
   EXPECT_TRUE(g.holds(PageShift(21)));
   EXPECT_FALSE(g.holds(PageShift(30)));
 }
@@ -66,6 +69,7 @@ TEST(Geometry, RefusesTheImpossibleAndNamesKeyLineAndRule) {
   EXPECT_THAT(refusal("pages = 4K,\n"), HasSubstr("''"));
   EXPECT_THAT(refusal("pages = big\n"), HasSubstr("'big'"));
   EXPECT_THAT(refusal("replacement = clock\n"), HasSubstr("replacement"));
+  EXPECT_THAT(refusal("index = hash\n"), HasSubstr("index"));
   EXPECT_THAT(refusal("entries = 99999999\n"), HasSubstr("entries"));
 }
 

@@ -148,6 +148,42 @@ TEST(Level, LockedEntriesStay) {
   EXPECT_FALSE(level.find(VirtAddr(0x7000), 3));
 }
 
+// Four sets of one way. By the low bits pages 4 apart meet; XORed with the next two bits, page
+// 0b0100 is in set 0 ^ 1 and page 0b0101, 1 ^ 1, in set 0.
+TEST(Level, SetsByLowBitsOrXored) {
+  Geometry geometry = array(4, 1, {k4K});
+  for (const Index index : {Index::Low, Index::Xor}) {
+    geometry.index = index;
+    Level level({geometry}, k4K, false);
+    level.fill(VirtAddr(0x0000), 1, leaf(1, k4K));
+    level.fill(VirtAddr(0x4000), 1, leaf(2, k4K));
+    EXPECT_EQ(level.evictions(), index == Index::Low ? 1u : 0u);
+    EXPECT_TRUE(level.find(VirtAddr(0x4000), 1));
+    level.fill(VirtAddr(0x5000), 1, leaf(3, k4K));
+    EXPECT_EQ(static_cast<bool>(level.find(VirtAddr(0x0000), 1)), false);
+    level.invalidate_page(VirtAddr(0x5000), 1);
+    EXPECT_FALSE(level.find(VirtAddr(0x5000), 1));
+    EXPECT_TRUE(level.find(VirtAddr(0x4000), 1));
+  }
+}
+
+TEST(Level, LockedEntriesTakenOutOfAnArray) {
+  Level level({array(2, 1, {k4K}), array(4, 4, {k64K, k16M})}, k4K, true, 2);
+  for (uint64_t i = 0; i < 4; ++i)
+    level.fill(VirtAddr(i << 16), 1, leaf(16 * i, k64K));
+  level.lock(0, VirtAddr(0x7f00'0000), 0, leaf(0, k16M));
+  level.take_out(1, 1);
+  EXPECT_EQ(level.evictions(), 1u);
+  EXPECT_FALSE(level.find(VirtAddr(0x3'0000), 1));  // it was in the last way
+  level.fill(VirtAddr(0x4'0000), 1, leaf(64, k64K));
+  EXPECT_EQ(level.evictions(), 2u);
+  EXPECT_FALSE(level.find(VirtAddr(0x0'0000), 1));
+  level.fill(VirtAddr(0x1000), 1, leaf(1, k4K));  // the other array is whole
+  level.fill(VirtAddr(0x2000), 1, leaf(2, k4K));
+  EXPECT_EQ(level.evictions(), 2u);
+  EXPECT_TRUE(level.find(VirtAddr(0x7f00'0000), 0));
+}
+
 TEST(Level, WhatIsRemovedOrChangedLeavesTheFilter) {
   Level level({array(2, 2, {k4K})}, k4K, true, 1);
   const auto hit = level.fill(VirtAddr(0x3000), 1, leaf(3, k4K));
