@@ -5,6 +5,7 @@
 #include <cstring>
 #include <new>
 #include <string>
+#include <sys/mman.h>
 #include <utility>
 
 #include "base/bits.h"
@@ -28,6 +29,29 @@ uint64_t frames_of(uint64_t bytes, PageShift page) {
 }
 
 constexpr uint64_t kMostBytes = uint64_t{1} << 44;  // 16 TiB
+
+// Contents of so many bytes are mapped: zero already, and without host memory until touched, since
+// a hash table may be a large part of the simulated memory and all but empty.
+constexpr size_t kMapped = size_t{1} << 20;
+
+void* new_contents(size_t bytes) {
+  if (bytes >= kMapped) {
+    void* const memory = mmap(nullptr, bytes, PROT_READ | PROT_WRITE,
+                              MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+    if (memory == MAP_FAILED) throw std::bad_alloc();
+    return memory;
+  }
+  void* const memory = ::operator new(bytes, kHostLine);
+  std::memset(memory, 0, bytes);
+  return memory;
+}
+
+void delete_contents(void* memory, size_t bytes) {
+  if (bytes >= kMapped)
+    munmap(memory, bytes);
+  else
+    ::operator delete(memory, kHostLine);
+}
 
 }  // namespace
 
@@ -267,19 +291,22 @@ void FrameMemory::give_contents(Chunk& chunk, uint64_t first, unsigned order) {
   const size_t bytes = page_.bytes() << order;
   WordArena* const arena = WordArena::current();
   void* memory = arena != nullptr ? arena->take(bytes) : nullptr;
-  if (memory == nullptr) memory = ::operator new(bytes, kHostLine);
-  std::memset(memory, 0, bytes);
+  if (memory != nullptr)
+    std::memset(memory, 0, bytes);
+  else
+    memory = new_contents(bytes);
   auto* base = static_cast<uint64_t*>(memory);
   for (uint64_t i = 0; i < (uint64_t{1} << order); ++i)
     chunk.words[first + i] = base + i * (page_.bytes() / sizeof(uint64_t));
 }  // NOLINT: the memory belongs to chunk.words[first] now, and goes in drop_contents()
 
 void FrameMemory::drop_contents(Chunk& chunk, uint64_t first, unsigned order) {
+  const size_t bytes = page_.bytes() << order;
   WordArena* const arena = WordArena::current();
   if (arena != nullptr && arena->holds(chunk.words[first]))
-    arena->give_back(chunk.words[first], page_.bytes() << order);
+    arena->give_back(chunk.words[first], bytes);
   else
-    ::operator delete(chunk.words[first], kHostLine);
+    delete_contents(chunk.words[first], bytes);
   for (uint64_t i = 0; i < (uint64_t{1} << order); ++i)
     chunk.words[first + i] = nullptr;
 }

@@ -88,12 +88,17 @@ ReferenceSink::ReferenceSink(const config::Config& config) {
 }
 
 const char* ReferenceSink::look_up(PhysAddr address, unsigned bytes, Touch touch) {
-  MMUSIM_ASSERT((address.value() & (caches_->line_bytes() - 1)) + bytes <= caches_->line_bytes());
-  return kServedNames[caches_->look_up(address, touch.origin)];
+  const uint64_t line = caches_->line_bytes();
+  const uint64_t end = address.value() + bytes;
+  unsigned served = 0;
+  for (uint64_t at = address.value(); at < end; at = (at | (line - 1)) + 1)
+    served = std::max<unsigned>(served, caches_->look_up(PhysAddr(at), touch.origin));
+  return kServedNames[served];
 }
 
 void ReferenceSink::reference_run(PhysAddr first, uint64_t stride, uint64_t count, bool write,
                                   Touch touch) {
+  touch.origin = by(touch.origin);
   counts_[static_cast<unsigned>(touch.origin)][touch.level & (kMaxLevels - 1)][write ? 1 : 0] +=
       count;
   if (caches_ == nullptr) return;

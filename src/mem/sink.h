@@ -63,14 +63,32 @@ class ReferenceSink {
   ReferenceSink(const ReferenceSink&) = delete;
   ReferenceSink& operator=(const ReferenceSink&) = delete;
 
-  // One read or write of `bytes` (at most a cache line's worth, not crossing one). Where it was
-  // served ("l1" ... "memory"); empty without caches.
+  // One read or write of `bytes`, of one line of the machine that makes it. Where it was served
+  // ("l1" ... "memory"); empty without caches. Where the simulated caches have shorter lines it is
+  // looked up in each it reaches into, and named after the slowest.
   const char* reference(PhysAddr address, unsigned bytes, bool write, Touch touch) {
+    touch.origin = by(touch.origin);
     ++counts_[static_cast<unsigned>(touch.origin)][touch.level & (kMaxLevels - 1)][write ? 1 : 0];
     return caches_ == nullptr ? "" : look_up(address, bytes, touch);
   }
   // `count` words of 8 bytes, `stride` bytes apart: the same as that many calls of reference().
   void reference_run(PhysAddr first, uint64_t stride, uint64_t count, bool write, Touch touch);
+
+  // While one lives, what the kernel's code touches is its caller's: a miss handler that calls it
+  // to change an entry.
+  class ActingAs {
+   public:
+    ActingAs(ReferenceSink& sink, Origin origin) : sink_(sink), before_(sink.kernel_is_) {
+      sink.kernel_is_ = origin;
+    }
+    ~ActingAs() { sink_.kernel_is_ = before_; }
+    ActingAs(const ActingAs&) = delete;
+    ActingAs& operator=(const ActingAs&) = delete;
+
+   private:
+    ReferenceSink& sink_;
+    Origin before_;
+  };
 
   // Whether the program's own accesses must be reported too.
   [[nodiscard]] bool has_caches() const { return caches_ != nullptr; }
@@ -89,9 +107,13 @@ class ReferenceSink {
   void report(stats::Report& report) const;
 
  private:
+  [[nodiscard]] Origin by(Origin origin) const {
+    return origin == Origin::Kernel ? kernel_is_ : origin;
+  }
   const char* look_up(PhysAddr address, unsigned bytes, Touch touch);
 
   CostTable costs_;
+  Origin kernel_is_ = Origin::Kernel;
   std::array<std::array<std::array<uint64_t, 2>, kMaxLevels>, kOrigins> counts_{};
   std::unique_ptr<CacheHierarchy> caches_;
 };

@@ -85,6 +85,37 @@ void MissPath::read(const pt::PageTable& table, VirtAddr va, const pt::WalkStep&
        std::move(text.fields));
 }
 
+pt::Status MissPath::install(pt::PageTable& table, VirtAddr va, const pt::Lookup& found,
+                             pt::Entry next, const pt::WalkStep& word) {
+  constexpr mem::Origin kHandler = mem::Origin::Handler;
+  std::array<std::optional<VirtAddr>, 2> through;  // of the read, and of the write
+  if (view_ != nullptr)
+    for (auto& reached : through)
+      reached = view_->reach(word.address);
+  const uint64_t before = narrated() ? sink_->total(kHandler) : 0;
+  pt::Status status = pt::Status::Ok;
+  {
+    const mem::ReferenceSink::ActingAs acting(*sink_, kHandler);
+    status = table.install(found.handle, found.entry, next);
+  }
+  if (!narrated()) return status;
+  const pt::WordText text = table.describe(word, va);
+  const std::array<uint64_t, 2> values{found.entry, next};
+  for (const bool write : {false, true}) {
+    const unsigned which = write ? 1 : 0;
+    const Access access{.origin = kHandler,
+                        .level = word.level,
+                        .dependent = false,
+                        .through = through[which],
+                        .what = text.what};
+    show(word.address, word.bytes, write, std::span(&values[which], 1), access, "",
+         write ? text.fields : std::string());
+  }
+  if (const uint64_t made = sink_->total(kHandler) - before; made > values.size())
+    remark(fmt::format("and {} references to the entry's other words", made - values.size()));
+  return status;
+}
+
 void MissPath::narrate(Narrator* narrator) {
   narrator_ = narrator;
   watch();

@@ -137,6 +137,10 @@ class MissPath {
     pt::WalkPath path;
     return walk(table, va, number, path);
   }
+  // A handler changes the entry its walk found, of which `word` was the last that it read. What the
+  // page table reads and writes for that is the handler's; a Narrator is shown one of each.
+  pt::Status install(pt::PageTable& table, VirtAddr va, const pt::Lookup& found, pt::Entry next,
+                     const pt::WalkStep& word);
   // One of those words, read again; what it is called is the page table's to say.
   void read(const pt::PageTable& table, VirtAddr va, const pt::WalkStep& step, Access access);
 

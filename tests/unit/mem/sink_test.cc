@@ -33,6 +33,41 @@ TEST(Sink, CountsByOriginLevelAndKind) {
   EXPECT_FALSE(sink.has_caches());
 }
 
+TEST(Sink, WhatTheKernelsCodeDoesForAHandlerIsTheHandlers) {
+  ReferenceSink sink;
+  const auto touch = [&](Origin origin) {
+    sink.reference(PhysAddr(0x1000), 8, true, {.origin = origin});
+    sink.reference_run(PhysAddr(0x2000), 8, 4, false, {.origin = origin});
+  };
+  {
+    const ReferenceSink::ActingAs acting(sink, Origin::Handler);
+    touch(Origin::Kernel);
+    touch(Origin::Walker);
+  }
+  EXPECT_EQ(sink.total(Origin::Kernel), 0u);
+  EXPECT_EQ(sink.total(Origin::Handler), 5u);
+  EXPECT_EQ(sink.total(Origin::Walker), 5u);
+  touch(Origin::Kernel);
+  EXPECT_EQ(sink.total(Origin::Kernel), 5u);
+}
+
+// A line of 128 bytes is one reference, whatever lines the caches have.
+TEST(Sink, ALongLineIsLookedUpInEachOfTheCaches) {
+  for (const auto& [line, lookups] : {std::pair("64", 2u), std::pair("128", 1u), {"32", 4u}}) {
+    config::Schema schema;
+    ReferenceSink sink(configured(schema, {{"cache.enabled", "true"}, {"cache.line", line}}));
+    const Touch walker{.origin = Origin::Walker};
+    EXPECT_STREQ(sink.reference(PhysAddr(0x1020), 8, false, walker), "memory");
+    // The slowest of the parts.
+    EXPECT_STREQ(sink.reference(PhysAddr(0x1000), 128, false, walker),
+                 lookups == 1 ? "l1" : "memory");
+    EXPECT_STREQ(sink.reference(PhysAddr(0x1000), 128, false, walker), "l1");
+    EXPECT_EQ(sink.total(Origin::Walker), 3u);
+    EXPECT_EQ(sink.caches()->hits(Origin::Walker, kCacheLevels), lookups);
+    EXPECT_EQ(sink.caches()->hits(Origin::Walker, 0), lookups + 1);
+  }
+}
+
 TEST(Sink, CyclesWithoutCaches) {
   config::Schema schema;
   const config::Config config = configured(schema, {{"cost.reference", "25"}});
