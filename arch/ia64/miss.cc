@@ -193,15 +193,17 @@ Mmu::Hit Mmu::set_bits(Side& side, VirtAddr va, Rid rid, bool dirty) {
     search(table_of(va), va, step);
   }
 
-  const pt::Lookup lookup = table_of(va).peek(va);
+  pt::WalkPath words;  // of which the last has been read by now
+  const pt::Lookup lookup = table_of(va).walk(va, words);
   if (lookup.entry == pt::kNone || PresentBit::get(lookup.entry) == 0) {
     drop_own();
     return {};
   }
   pt::Lookup changed = lookup;
   changed.entry |= AccessedBit::kMask | (dirty ? DirtyBit::kMask : 0);
-  // Nothing happens between taking the handle and using it.
-  const pt::Status status = table_of(va).install(lookup.handle, lookup.entry, changed.entry);
+  // A cmpxchg. Nothing happens between taking the handle and using it.
+  const pt::Status status =
+      path_.install(table_of(va), va, lookup, changed.entry, words.steps().back());
   MMUSIM_ASSERT(status == pt::Status::Ok);
   Found found = found_of(changed, va);
   if (options_->walker == Walker::Long) vhpt_->update(va, rid, found.translation);
