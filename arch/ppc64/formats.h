@@ -33,6 +33,7 @@ using Coherent = BitField<4>;
 using Dirty = BitField<7>;
 using Accessed = BitField<8>;
 using Write = BitField<9>;
+using Busy = BitField<11>;                     // locked by a handler
 using Slot = BitField<12, 3>;                  // in its group: the hint ...
 using Secondary = BitField<15>;                // ... of where
 inline constexpr uint64_t kHpteFlags = 0x1fe;  // bits 8:1, which an HPTE has in the same places
@@ -88,6 +89,7 @@ using Protection = BitField<0, 2>;       // PP
 inline constexpr uint64_t kPage64K = 1;  // LP, under RPN bits 3:0, of a page of 64K
 inline constexpr uint64_t kBytes = 16;
 inline constexpr unsigned kGroup = 8;  // HPTEs of a PTEG
+inline constexpr uint64_t kGroupBytes = kGroup * kBytes;
 }  // namespace hpte
 
 // --- SLB entry, as slbmte takes it

@@ -1,6 +1,8 @@
 #include "arch/ppc64/htab.h"
 
 #include <algorithm>
+#include <bit>
+#include <fmt/format.h>
 
 #include "arch/ppc64/steps.h"
 #include "base/error.h"
@@ -21,15 +23,32 @@ mmu::MissPath::Access handler(const char* what) {
 
 }  // namespace
 
+std::string hpte_first_text(uint64_t first) {
+  return fmt::format("v={} h={} l={} bolted={} b={} avpn={:#x}", hpte::Valid::get(first),
+                     hpte::Hash::get(first), hpte::Large::get(first), hpte::Bolted::get(first),
+                     hpte::SegmentSize::get(first), hpte::Avpn::get(first));
+}
+
+std::string hpte_second_text(uint64_t second) {
+  return fmt::format("rpn={:#x} r={} c={} n={} pp={}", hpte::Frame::get(second),
+                     hpte::Referenced::get(second), hpte::Changed::get(second),
+                     hpte::NoExecute::get(second), hpte::Protection::get(second));
+}
+
+uint64_t Htab::bytes_for(uint64_t memory, PageShift page) {
+  constexpr uint64_t kLeastGroups = uint64_t{1} << 11;
+  return std::max(std::bit_ceil(memory) >> (page.log2() + 1), kLeastGroups) * hpte::kGroupBytes;
+}
+
 Htab::Htab(uint64_t bytes, bool tera_segments, mem::FrameMemory& frames, mem::ReferenceSink& sink)
-    : bytes_(bytes),
+    : bytes_(bytes != 0 ? bytes
+                        : bytes_for(frames.total_frames() * frames.page().bytes(), frames.page())),
       tera_segments_(tera_segments),
       page_(frames.page()),
-      mask_(bytes / (hpte::kGroup * hpte::kBytes) - 1),
+      mask_(bytes_ / hpte::kGroupBytes - 1),
       frames_(&frames),
-      sink_(&sink),
-      owners_(bytes / hpte::kBytes) {
-  const auto base = frames.reserve(bytes, mem::FrameUse::SoftTlb);
+      sink_(&sink) {
+  const auto base = frames.reserve(bytes_, mem::FrameUse::SoftTlb);
   if (!base)
     throw Error("", "out of simulated memory for the hashed page table",
                 "give the machine more with mem.bytes, or the table less with ppc64.htab.bytes");
@@ -40,7 +59,7 @@ Htab::Htab(uint64_t bytes, bool tera_segments, mem::FrameMemory& frames, mem::Re
 void Htab::bolt_linear_map() {
   const uint64_t memory = frames_->total_frames() * page_.bytes();
   // So that groups of bolted entries only are all but impossible.
-  if (memory / kLargePage.bytes() > owners_.size() / 4)
+  if (memory / kLargePage.bytes() > bytes_ / hpte::kBytes / 4)
     throw Error("ppc64.htab.bytes",
                 "the kernel's linear map would fill more than a quarter of the hashed page table",
                 "give the table at least 1/262144 of mem.bytes");
@@ -79,17 +98,19 @@ uint64_t Htab::timebase() {
 std::optional<uint64_t> Htab::search(const Page& page, bool write, mmu::MissPath& path) {
   ++counters_.lookups;
   for (const Group group : {Group::Primary, Group::Secondary}) {
-    const auto found = search_group(group_of(page, group), group, first_of(page, group), path);
+    const auto found =
+        search_group(group_of(page, group), group, first_of(page, group), counters_.words, path);
     if (!found) continue;
     ++(group == Group::Primary ? counters_.primary_hits : counters_.secondary_hits);
-    const auto access = by(mem::Origin::Walker, "HPTE R", static_cast<uint8_t>(group), true);
-    const uint64_t old = path.load(*found, access);
+    ++counters_.words;
+    const uint64_t old = word(*found);
     uint64_t second = old | hpte::Referenced::kMask;
     if (write && rights_of(old).has(Rights::kWrite)) second |= hpte::Changed::kMask;
     if (second != old) {
       counters_.referenced_set += hpte::Referenced::get(old ^ second);
       counters_.changed_set += hpte::Changed::get(old ^ second);
-      path.store(*found, second, access);
+      path.store(*found, second,
+                 by(mem::Origin::Walker, "HPTE R", static_cast<uint8_t>(group), true));
     }
     return second;
   }
@@ -97,16 +118,23 @@ std::optional<uint64_t> Htab::search(const Page& page, bool write, mmu::MissPath
 }
 
 std::optional<PhysAddr> Htab::search_group(uint64_t number, Group group, uint64_t wanted,
-                                           mmu::MissPath& path) {
+                                           uint64_t& compared, mmu::MissPath& path) {
   constexpr uint64_t kMatched =
       hpte::kCompared | hpte::Large::kMask | hpte::Hash::kMask | hpte::Valid::kMask;
-  const auto access = by(mem::Origin::Walker, "HPTE V", static_cast<uint8_t>(group), false);
   const uint64_t first_slot = number * hpte::kGroup;
   const uint64_t* const words = frames_->words(at(first_slot));  // the group is in one frame
+  path.touch(at(first_slot), hpte::kGroupBytes, false, words[0],
+             by(mem::Origin::Walker, "PTEG", static_cast<uint8_t>(group), false));
   for (uint64_t i = 0; i < hpte::kGroup; ++i) {
     const uint64_t first = words[2 * i];
-    path.touch(at(first_slot + i), sizeof first, false, first, access);
-    if ((first & kMatched) == wanted) return at(first_slot + i) + kSecond;
+    const bool matches = (first & kMatched) == wanted;
+    ++compared;
+    if (path.narrated()) {
+      path.remark(fmt::format("place {}: {}", i, hpte_first_text(first)));
+      if (matches)
+        path.remark(fmt::format("  it is the page's: {}", hpte_second_text(words[2 * i + 1])));
+    }
+    if (matches) return at(first_slot + i) + kSecond;
   }
   return std::nullopt;
 }
@@ -116,18 +144,21 @@ uint64_t Htab::search_linear(VirtAddr va, mmu::MissPath& path) {
   const Segment segment = linear_segment(va, tera_segments_);
   const uint64_t wanted =
       compared_of(va, segment, kLargePage) | hpte::Large::kMask | hpte::Valid::kMask;
-  const auto found =
-      search_group(hash_of(va, segment, kLargePage) & mask_, Group::Primary, wanted, path);
+  uint64_t compared = 0;
+  const auto found = search_group(hash_of(va, segment, kLargePage) & mask_, Group::Primary, wanted,
+                                  compared, path);
   MMUSIM_ASSERT(found.has_value());
-  return path.load(*found, by(mem::Origin::Walker, "HPTE R", 0, true));
+  return word(*found);
 }
 
 unsigned Htab::insert(const Page& page, uint64_t second, mmu::MissPath& path) {
   ++counters_.inserts;
   path.step(kInsert);
+  if (page_ == k64K) path.more_instructions(kInsert, more::kLargeInsert);
   for (unsigned attempt = 0; attempt < kMostAttempts; ++attempt) {
     for (const Group group : {Group::Primary, Group::Secondary}) {
       const auto place = take_place(page, group, second, path);
+      path.more_instructions(kInsert, place ? *place * more::kTakenPlace : more::kFullGroup);
       if (!place) continue;
       const unsigned hint = *place | (group == Group::Secondary ? 8u : 0u);
       if (group == Group::Secondary) ++counters_.secondary_inserts;
@@ -135,7 +166,8 @@ unsigned Htab::insert(const Page& page, uint64_t second, mmu::MissPath& path) {
       counters_.used_peak = std::max<uint64_t>(counters_.used_peak, used_.size());
       return hint;
     }
-    evict(group_of(page, (timebase() & 1) != 0 ? Group::Primary : Group::Secondary), path);
+    evict(page, path);
+    path.resume(kInsert);
   }
   throw Error("ppc64.htab.bytes", "bolted entries fill both groups a page may be in",
               "give the machine a larger hashed page table");
@@ -151,25 +183,34 @@ std::optional<unsigned> Htab::take_place(const Page& page, Group group, uint64_t
     const uint64_t old = path.load(entry, handler("HPTE V"));
     if (hpte::Valid::get(old) != 0) continue;
     path.store(entry, old | hpte::Lock::kMask, handler("HPTE V"));
+    path.load(entry, handler("HPTE V"));  // once more, now that nobody else may change it
     path.store(entry + kSecond, second, handler("HPTE R"));
     path.store(entry, first_of(page, group), handler("HPTE V"));
-    use(first_slot + i, page);
+    used_[first_slot + i] = {.context = page.context, .page = page.base};
     return i;
   }
   return std::nullopt;
 }
 
-// native_hpte_remove; no tlbie. A group of bolted entries only has nothing to give.
-void Htab::evict(uint64_t group, mmu::MissPath& path) {
+// native_hpte_remove, of one of the page's groups; no tlbie. A group of bolted entries only has
+// nothing to give.
+void Htab::evict(const Page& page, mmu::MissPath& path) {
   path.step(kEvict);
+  const Group which = (timebase() & 1) != 0 ? Group::Primary : Group::Secondary;
+  if (which == Group::Secondary) path.more_instructions(kEvict, more::kSecondary);
+  const uint64_t group = group_of(page, which);
   const uint64_t start = timebase();
   for (unsigned i = 0; i < hpte::kGroup; ++i) {
     const uint64_t slot = group * hpte::kGroup + ((start + i) & (hpte::kGroup - 1));
     const uint64_t old = path.load(at(slot), handler("HPTE V"));
-    if (hpte::Valid::get(old) == 0 || hpte::Bolted::get(old) != 0) continue;
+    if (hpte::Valid::get(old) == 0 || hpte::Bolted::get(old) != 0) {
+      path.more_instructions(kEvict, more::kPassedOver);
+      continue;
+    }
     path.store(at(slot), old | hpte::Lock::kMask, handler("HPTE V"));
+    path.load(at(slot), handler("HPTE V"));  // as at an insertion
     path.store(at(slot), 0, handler("HPTE V"));
-    release(slot);
+    used_.erase(slot);
     ++counters_.evictions;
     return;
   }
@@ -179,11 +220,17 @@ bool Htab::update(const Page& page, uint64_t second, mmu::MissPath& path) {
   path.step(kUpdatePp);
   const auto hint = hints_.find({page.context, page.base});
   MMUSIM_ASSERT(hint != hints_.end());
+  if ((hint->second & 8) != 0) path.more_instructions(kUpdatePp, more::kSecondary);
   const PhysAddr entry = at(slot_of(page, hint->second));
-  const uint64_t first = path.load(entry, handler("HPTE V"));
+  const uint64_t first = word(entry);
   path.store(entry, first | hpte::Lock::kMask, handler("HPTE V"));
-  const bool ours = hpte::Valid::get(first) != 0 &&
-                    (first & hpte::kCompared) == compared_of(page.base, page.segment, page_);
+  path.load(entry, handler("HPTE V"));
+  const bool same = (first & hpte::kCompared) == compared_of(page.base, page.segment, page_);
+  const bool ours = same && hpte::Valid::get(first) != 0;
+  if (ours)
+    path.more_instructions(kUpdatePp, more::kUpdated);
+  else if (same)
+    path.more_instructions(kUpdatePp, more::kNotValid);
   if (ours) {
     constexpr uint64_t kChanged = hpte::Protection::kMask | hpte::NoExecute::kMask;
     const uint64_t old = path.load(entry + kSecond, handler("HPTE R"));
@@ -215,23 +262,8 @@ void Htab::invalidate(const Page& page, const std::function<void(PhysAddr)>& bef
     return;
   }
   word(entry) = 0;
-  release(slot);
+  used_.erase(slot);
   ++counters_.invalidated;
-}
-
-void Htab::use(uint64_t slot, const Page& page) {
-  owners_[slot] = {
-      .context = page.context, .page = page.base, .position = static_cast<uint32_t>(used_.size())};
-  used_.push_back(static_cast<uint32_t>(slot));
-}
-
-void Htab::release(uint64_t slot) {
-  const uint32_t position = owners_[slot].position;
-  MMUSIM_ASSERT(position != kNowhere);
-  used_[position] = used_.back();
-  owners_[used_[position]].position = position;
-  used_.pop_back();
-  owners_[slot].position = kNowhere;
 }
 
 std::vector<VirtAddr> Htab::hinted_pages(Context context, VirtRange range) const {
@@ -246,8 +278,8 @@ std::vector<VirtAddr> Htab::hinted_pages(Context context, VirtRange range) const
 
 void Htab::for_each(
     const std::function<void(Context context, VirtAddr page, uint64_t second)>& visit) const {
-  for (const uint32_t slot : used_)
-    visit(owners_[slot].context, owners_[slot].page, *frames_->words(at(slot) + kSecond));
+  for (const auto& [slot, owner] : used_)
+    visit(owner.context, owner.page, *frames_->words(at(slot) + kSecond));
 }
 
 }  // namespace mmusim::ppc64

@@ -9,10 +9,12 @@
 // flushes after it has changed entries, so that the hints are kept here as well, by address; a
 // flush takes them away. A page never has two entries.
 //
-// The order of memory references is that of Linux 3.12, arch/powerpc/mm/hash_native_64.c; what
-// Linux takes from the time base (which group to evict from, and where to begin) comes from a
-// counter. Bolted entries, the kernel's linear map in pages of 16M, are made at the start and never
-// evicted. Not thread-safe.
+// A group is one line of the processor, 128 bytes: the hardware's search of it is one reference,
+// however many of its words are compared; those are counted beside it. The handlers' loads and
+// stores are of words, in the order of Linux 3.12, arch/powerpc/mm/hash_native_64.c, an atomic one
+// (ldarx, stdcx.) being a store; what Linux takes from the time base (which group to evict from,
+// and where to begin) comes from a counter. Bolted entries, the kernel's linear map in pages of
+// 16M, are made at the start and never evicted. Not thread-safe.
 #ifndef MMUSIM_ARCH_PPC64_HTAB_H_
 #define MMUSIM_ARCH_PPC64_HTAB_H_
 
@@ -20,6 +22,8 @@
 #include <functional>
 #include <map>
 #include <optional>
+#include <string>
+#include <utility>
 #include <vector>
 
 #include "arch/ppc64/formats.h"
@@ -32,6 +36,7 @@ namespace mmusim::ppc64 {
 
 struct HtabCounters {
   uint64_t lookups = 0;  // by hardware
+  uint64_t words = 0;    // of entries compared or taken by those
   uint64_t primary_hits = 0;
   uint64_t secondary_hits = 0;
   uint64_t inserts = 0;            // by handlers
@@ -47,10 +52,19 @@ struct HtabCounters {
   uint64_t bolted = 0;
 };
 
+// An HPTE's first and second doubleword, for people.
+std::string hpte_first_text(uint64_t first);
+std::string hpte_second_text(uint64_t second);
+
 class Htab {
  public:
-  // Errors: Error when memory has no room for it, or it none for the linear map. `frames` and
-  // `sink` must outlive it.
+  // The size Linux gives it where firmware has no advice (htab_get_table_size): a group for every
+  // two pages of memory, which is rounded up to a power of two, and at least 2^11 groups. With
+  // pages of 4K 1/64 of memory, with 64K 1/1024.
+  static uint64_t bytes_for(uint64_t memory, PageShift page);
+
+  // `bytes`: 0: as Linux sizes it. Errors: Error when memory has no room for it, or it none for the
+  // linear map. `frames` and `sink` must outlive it.
   Htab(uint64_t bytes, bool tera_segments, mem::FrameMemory& frames, mem::ReferenceSink& sink);
   Htab(const Htab&) = delete;
   Htab& operator=(const Htab&) = delete;
@@ -94,9 +108,7 @@ class Htab {
   struct Owner {
     Context context = 0;
     VirtAddr page;
-    uint32_t position = kNowhere;  // among used_; kNowhere: the slot is free, or bolted
   };
-  static constexpr uint32_t kNowhere = ~uint32_t{0};
   enum class Group : uint8_t { Primary, Secondary };
 
   // The first doubleword of the page's entry, if it is valid.
@@ -116,14 +128,12 @@ class Htab {
   [[nodiscard]] uint64_t& word(PhysAddr address) { return *frames_->words(address); }
   [[nodiscard]] uint64_t timebase();
   // The hardware's search of one group for an entry with that first doubleword: the second one's
-  // address.
+  // address. Adds to `compared` how many it looked at.
   std::optional<PhysAddr> search_group(uint64_t number, Group group, uint64_t wanted,
-                                       mmu::MissPath& path);
+                                       uint64_t& compared, mmu::MissPath& path);
   std::optional<unsigned> take_place(const Page& page, Group group, uint64_t second,
                                      mmu::MissPath& path);
-  void evict(uint64_t group, mmu::MissPath& path);
-  void use(uint64_t slot, const Page& page);
-  void release(uint64_t slot);
+  void evict(const Page& page, mmu::MissPath& path);
   void bolt_linear_map();
 
   uint64_t bytes_;
@@ -133,8 +143,7 @@ class Htab {
   mem::FrameMemory* frames_;
   mem::ReferenceSink* sink_;
   PhysAddr base_;
-  std::vector<Owner> owners_;  // by slot
-  std::vector<uint32_t> used_;
+  std::map<uint64_t, Owner> used_;  // slots that are in use and not bolted
   std::map<std::pair<Context, VirtAddr>, uint8_t> hints_;
   uint64_t time_ = 0;
   HtabCounters counters_;

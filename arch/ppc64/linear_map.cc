@@ -63,7 +63,7 @@ void LinearMap::refill(tlb::Level& erat, VirtAddr va) {
   if (!parts_.slb.has(va)) {
     ++counters_.slb_misses;
     parts_.path.step(kLinearSegment);
-    parts_.slb.fill_linear(va);
+    parts_.path.more_instructions(kLinearSegment, parts_.slb.fill_linear(va));
   }
   if (const tlb::Level::Hit hit = parts_.tlb.find(va, kLinearSpace)) {
     parts_.tlb.touch(hit);

@@ -23,16 +23,9 @@ tlb::Leaf leaf_of(uint64_t second, PageShift page) {
 }
 
 std::string decode(const char* what, std::span<const uint64_t> words) {
-  const uint64_t value = words.front();
   const std::string_view name(what);
-  if (name == "HPTE V")
-    return fmt::format("v={} h={} l={} bolted={} b={} avpn={:#x}", hpte::Valid::get(value),
-                       hpte::Hash::get(value), hpte::Large::get(value), hpte::Bolted::get(value),
-                       hpte::SegmentSize::get(value), hpte::Avpn::get(value));
-  if (name == "HPTE R")
-    return fmt::format("rpn={:#x} r={} c={} n={} pp={}", hpte::Frame::get(value),
-                       hpte::Referenced::get(value), hpte::Changed::get(value),
-                       hpte::NoExecute::get(value), hpte::Protection::get(value));
+  if (name == "HPTE V") return hpte_first_text(words.front());
+  if (name == "HPTE R") return hpte_second_text(words.front());
   return "";
 }
 
@@ -128,6 +121,7 @@ mmu::Translation Mmu::access(VirtAddr va, AccessKind kind, bool retry) {
     path_.step(side.data ? kDataStorage : kInstructionStorage);
     const mmu::FaultReason reason = hash_page(va, kind, kHashPage);
     if (reason != mmu::FaultReason::None) return fault(reason);
+    path_.step(kRetry);
     ++counters_.hash_faults_fixed;
   }
   MMUSIM_ASSERT(false);
@@ -153,8 +147,7 @@ Mmu::Hit Mmu::translate(Side& side, VirtAddr va, AccessKind kind, bool first, bo
   remark_lookup("SLB", segment);
   if (!segment) {
     ++counters_.slb.misses;
-    path_.step(side.data ? kDataSegment : kInstructionSegment);
-    slb_.fill(va, context_);
+    make_segment(va, side.data ? kDataSegment : kInstructionSegment);
   }
 
   const bool missed = !hit;
@@ -186,51 +179,76 @@ Mmu::Hit Mmu::translate(Side& side, VirtAddr va, AccessKind kind, bool first, bo
   return side.erat->fill(va, context_, leaf);
 }
 
-// do_hash_page's C part and __hash_page_4K or __hash_page_64K. A larger leaf is hashed in base
-// pages as they are touched.
+void Mmu::make_segment(VirtAddr va, unsigned step) {
+  path_.step(step);
+  path_.more_instructions(step, slb_.fill(va, context_));
+}
+
+// do_hash_page's C part. A larger leaf is hashed in base pages as they are touched.
 mmu::FaultReason Mmu::hash_page(VirtAddr va, AccessKind kind, unsigned step) {
   path_.step(step);
+  path_.more_instructions(step, more::segment_of(va, options_->tera_segments));
   pt::WalkPath words;
   const pt::Lookup found = path_.walk(*table_, va, step, words);
-  if (found.entry == pt::kNone || !format_.is_present(found.entry))
+  const bool preloading = step == kHashPreload;
+  const auto took = [&](unsigned instructions) {
+    if (!preloading) path_.more_instructions(step, instructions);
+  };
+  if (found.entry == pt::kNone || !format_.is_present(found.entry)) {
+    if (found.has_slot || found.entry != pt::kNone) took(more::kEmptyEntry);
     return mmu::FaultReason::NotPresent;
+  }
   const pt::LeafFields leaf = format_.parse_leaf(found.entry, found.size);
   const Rights rights(leaf.rights.bits() & found.mask.bits());
-  const bool preloading = step == kHashPreload;
-  if (preloading ? (rights.bits() & Rights::kRead) == 0 : !rights.allows(kind))
+  if (preloading ? (rights.bits() & Rights::kRead) == 0 : !rights.allows(kind)) {
+    took(more::kNoRight);
     return mmu::FaultReason::Protection;
-
+  }
+  took(more::kAllowed + (form_->page == k64K ? more::kAllowed64K : 0));
   pt::Entry marked = found.entry | pte::Accessed::kMask;
   if (writes(kind) && !preloading) marked |= pte::Dirty::kMask;
-  pt::Entry hashed = marked;
-  if (rights.bits() != leaf.rights.bits()) hashed = format_.with_rights(hashed, rights);
-  hashed =
-      form_->with_frame(hashed, (leaf.pfn + ((va - found.base) >> form_->page.log2())).value());
-  const uint64_t second = hpte_second(hashed, *form_);
+  hash_entry(va, found, marked, rights, words.steps().back());
+  return mmu::FaultReason::None;
+}
+
+void Mmu::hash_entry(VirtAddr va, const pt::Lookup& found, pt::Entry marked, Rights rights,
+                     const pt::WalkStep& word) {
   const Htab::Page page = page_of(va);
-  // Nothing happens between taking the handle and using it.
-  const auto write_entry = [&] {
-    if (marked == found.entry) return;
-    kernel_access(words.steps().back().address);
-    const pt::Status status = table_->install(found.handle, found.entry, marked);
-    MMUSIM_ASSERT(status == pt::Status::Ok);
-  };
+  path_.step(kHashEntry);
+  path_.more_instructions(kHashEntry, (page.segment.tera ? more::kTeraHash : 0) +
+                                          (form_->page == k64K ? more::k64KHash : 0));
+  // stdcx. of the entry, busy. It is changed at the end only, when the HPTE's place is known: what
+  // that reads stands for the ldarx, and what it writes for the store that unlocks.
+  path_.touch(word.address, word.bytes, true, marked | pte::Busy::kMask,
+              {.origin = mem::Origin::Handler,
+               .level = word.level,
+               .dependent = false,
+               .through = {},
+               .what = "page table"});
+  pt::Entry hashed = marked;
+  if (rights.bits() != format_.parse_leaf(found.entry, found.size).rights.bits())
+    hashed = format_.with_rights(hashed, rights);
+  const Pfn frame = format_.parse_leaf(found.entry, found.size).pfn;
+  hashed = form_->with_frame(hashed, (frame + ((va - found.base) >> form_->page.log2())).value());
+  const uint64_t second = hpte_second(hashed, *form_);
+
+  bool updated = false;
   if (htab_->hinted(page)) {
-    const bool updated = htab_->update(page, second, path_);
-    broadcast_(va);  // in either case
-    if (updated) {
-      write_entry();
-      return mmu::FaultReason::None;
+    updated = htab_->update(page, second, path_);
+    if (broadcast_(va)) path_.more_instructions(kUpdatePp, more::kLocal);  // in either case
+  }
+  if (!updated) {
+    const unsigned hint = htab_->insert(page, second, path_);
+    if (found.size == form_->page && !found.shared) {
+      marked = (marked & ~form_->hint) | form_->hash_pte;
+      marked = pte::Slot::set(marked, hint & 7);
+      marked = pte::Secondary::set(marked, hint >> 3);
     }
   }
-  const unsigned hint = htab_->insert(page, second, path_);
-  if (found.size == form_->page && !found.shared) {
-    marked = (marked & ~form_->hint) | form_->hash_pte;
-    marked = pte::Slot::set(marked, hint & 7);
-    marked = pte::Secondary::set(marked, hint >> 3);
-  }
-  write_entry();
-  return mmu::FaultReason::None;
+  path_.resume(kHashEntry);
+  // Nothing has happened since the handle was taken.
+  const pt::Status status = path_.install(*table_, va, found, marked, word);
+  MMUSIM_ASSERT(status == pt::Status::Ok);
 }
 
 // update_mmu_cache: only pages the fault has marked accessed.
@@ -277,9 +295,8 @@ void Mmu::load(Context context, pt::PageTable& table) {
   empty_slb();
   for (const VirtAddr va : {VirtAddr((uint64_t{1} << kUserBits) - 1), kProgramBase}) {
     if (slb_.has(va)) continue;
-    path_.step(kSlbPreload);
     ++counters_.slb.preloads;
-    slb_.fill(va, context);
+    make_segment(va, kSlbPreload);
   }
 }
 

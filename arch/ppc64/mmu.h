@@ -84,8 +84,8 @@ struct MmuCounters {
 
 class Mmu {
  public:
-  // How a handler has a page's entry removed from the TLBs, on this CPU or on all.
-  using Invalidate = std::function<void(VirtAddr va)>;
+  // How a handler has a page's entry removed from the TLBs; true: on this CPU only.
+  using Invalidate = std::function<bool(VirtAddr va)>;
 
   // `code`: where the handlers lie. All references must outlive it.
   Mmu(const Options& options, Htab& htab, mem::FrameMemory& frames, mem::ReferenceSink& sink,
@@ -173,6 +173,10 @@ class Mmu {
   Hit translate(Side& side, VirtAddr va, AccessKind kind, bool first, bool retry);
   // What the kernel finds in its own page table and hashes; None: done.
   mmu::FaultReason hash_page(VirtAddr va, AccessKind kind, unsigned step);
+  // An HPTE for what was found, and the entry written: __hash_page_4K or __hash_page_64K.
+  void hash_entry(VirtAddr va, const pt::Lookup& found, pt::Entry marked, Rights rights,
+                  const pt::WalkStep& word);
+  void make_segment(VirtAddr va, unsigned step);
   void preload(VirtAddr va, AccessKind kind);
   // What the kernel touches to fix a fault at `va`: the entry, and the page.
   void note_kernel_work(VirtAddr va);

@@ -39,10 +39,13 @@ void declare(config::Schema& schema) {
       "ppc64.linear_map", true,
       "Whether the kernel's handlers and its own accesses to tables and pages, for faults and "
       "flushes, are looked up in ERATs, SLB and TLB, in its linear map of all memory (16M pages).");
-  schema.size("ppc64.htab.bytes", uint64_t{16} << 20,
-              "Size of the hashed page table, which all CPUs share: a power of two from 256K up. "
-              "Linux gives it 1/64 of memory where firmware has no advice.",
-              0, uint64_t{1} << 46);
+  schema.size(
+      "ppc64.htab.bytes", 0,
+      "Size of the hashed page table, which all CPUs share: a power of two from 256K up. 0: "
+      "as Linux sizes it where firmware has no advice, a group of 128 bytes for every two "
+      "pages of mem.bytes (rounded up to a power of two): 1/64 of memory with 4K pages, "
+      "1/1024 with 64K.",
+      0, uint64_t{1} << 46);
 }
 
 Options read_options(const config::Config& config) {
@@ -68,12 +71,13 @@ Options read_options(const config::Config& config) {
   options.linear_map = config.flag("ppc64.linear_map");
   options.htab_bytes = config.size("ppc64.htab.bytes");
   constexpr uint64_t kLeast = uint64_t{1} << 18;
-  if (!is_power_of_two(options.htab_bytes) || options.htab_bytes < kLeast)
+  if (options.htab_bytes != 0 &&
+      (!is_power_of_two(options.htab_bytes) || options.htab_bytes < kLeast))
     throw UsageError("ppc64.htab.bytes",
                      fmt::format("{} is not a size a hashed page table can have: a power of two "
                                  "that is at least 256K (the architecture's 2^18)",
                                  format_size(options.htab_bytes)),
-                     "take 256K, 512K, 1M and so on");
+                     "take 256K, 512K, 1M and so on, or 0 for the size Linux gives it");
   return options;
 }
 

@@ -21,8 +21,8 @@ struct Options {
   unsigned slb_entries = 64;
   bool tera_segments = false;
   PageShift page = k4K;
-  uint64_t htab_bytes = uint64_t{16} << 20;
-  bool linear_map = true;  // the kernel's own accesses take entries of ERATs, SLB and TLB
+  uint64_t htab_bytes = 0;  // 0: by Linux's rule
+  bool linear_map = true;   // the kernel's own accesses take entries of ERATs, SLB and TLB
 };
 
 void declare(config::Schema& schema);

@@ -128,6 +128,10 @@ void report_linear(const LinearCounters& sum, stats::Report& report) {
 void report_htab(const Htab& htab, stats::Report& report) {
   const HtabCounters& c = htab.counters();
   report.add("htab.lookups", c.lookups, "walks", "Searches by hardware.");
+  report.add("htab.words", c.words, "doublewords",
+             "Doublewords of entries those compared or took; a group is one line, and one of the "
+             "walker's references.",
+             "htab.lookups");
   report.add("htab.primary_hits", c.primary_hits, "walks", "... that ended in the primary group.",
              "htab.lookups");
   report.add("htab.secondary_hits", c.secondary_hits, "walks",

@@ -13,6 +13,7 @@
 #include <vector>
 
 #include "arch/ppc64/formats.h"
+#include "arch/ppc64/steps.h"
 #include "base/types.h"
 
 namespace mmusim::ppc64 {
@@ -48,17 +49,22 @@ class Slb {
         return true;
     return false;
   }
-  // slbmte of the segment of user space that `va` is in, into the next slot.
-  void fill(VirtAddr va, Context context) {
+  // slbmte of the segment of user space that `va` is in, into the next slot. Instructions Linux
+  // takes for it beyond a step's own.
+  unsigned fill(VirtAddr va, Context context) {
+    const Segment segment = user_segment(va, context, tera_);
     Entry& entry = next_slot();
-    put(entry, last_, va, user_segment(va, context, tera_),
+    put(entry, last_, va, segment,
         slb::KeySupervisor::kMask | slb::KeyProblem::kMask | slb::Class::kMask | page_bits_);
-    ++filled_;
+    const bool high = va.value() >> 32 != 0;
+    const unsigned path = segment.tera ? more::kTeraSegment : high ? more::kHighSegment : 0;
+    return path + wrap() + (filled_++ < kCached ? more::kRemembered : 0);
   }
   // ... of the linear map. Linux does not remember these for slbie.
-  void fill_linear(VirtAddr va) {
+  unsigned fill_linear(VirtAddr va) {
     Entry& entry = next_slot();
     put(entry, last_, va, linear_segment(va, tera_), kLinearBits);
+    return wrap();
   }
   // What user space had goes. True: by slbia, and with it whatever ERATs made of any entry.
   bool empty() {
@@ -86,6 +92,7 @@ class Slb {
     if (slb::Valid::get(entry.esid_word) != 0) ++counters.replaced;
     return entry;
   }
+  [[nodiscard]] unsigned wrap() const { return last_ == kBolted ? more::kWrapped : 0; }
   static void put(Entry& entry, unsigned slot, VirtAddr va, const Segment& segment, uint64_t bits) {
     entry.esid_word =
         (va.value() & ~((uint64_t{1} << segment.shift()) - 1)) | slb::Valid::kMask | slot;

@@ -34,19 +34,13 @@ Tlbs::Tlbs(const Options& options, unsigned cpus, mem::FrameMemory& frames,
     cpus_[id].mmu =
         std::make_unique<Mmu>(options_, htab_, frames, sink, code, [this, id](VirtAddr va) {
           work_on(CpuId(id));
-          invalidate(spaces_.at(cpus_[id].current), va);
+          return invalidate(spaces_.at(cpus_[id].current), va);
         });
 }
 
 Context Tlbs::context(MmId mm) const {
   const auto found = spaces_.find(mm);
   return found == spaces_.end() ? 0 : found->second.context;
-}
-
-Context Tlbs::lowest_free() const {
-  for (Context context = 1; context < owners_.size(); ++context)
-    if (owners_[context] == kNobody) return context;
-  return static_cast<Context>(owners_.size());
 }
 
 bool Tlbs::activate(CpuId id, MmId mm, pt::PageTable& table) {
@@ -56,11 +50,10 @@ bool Tlbs::activate(CpuId id, MmId mm, pt::PageTable& table) {
   ++counters_.switches;
   Space& space = spaces_[mm];
   if (space.context == 0) {
-    space.context = lowest_free();
-    if (space.context > kLastUserContext)
+    const std::optional<Context> context = contexts_.take(mm);
+    if (!context)
       throw Error("", "there are more address spaces alive than PowerPC Linux has contexts");
-    owners_.resize(std::max<size_t>(owners_.size(), space.context + size_t{1}), kNobody);
-    owners_[space.context] = mm;
+    space.context = *context;
     ++counters_.contexts;
   }
   space.ran_on |= uint64_t{1} << id.value();
@@ -73,15 +66,16 @@ bool Tlbs::is_local(const Space& space) const {
   return space.ran_on == uint64_t{1} << asker().value();
 }
 
-void Tlbs::invalidate(const Space& space, VirtAddr va) {
+bool Tlbs::invalidate(const Space& space, VirtAddr va) {
   if (is_local(space)) {
     ++counters_.tlbiel;
     cpus_[asker().value()].mmu->invalidate(va, space.context);
-    return;
+    return true;
   }
   ++counters_.tlbie;
   for (Cpu& cpu : cpus_)
     cpu.mmu->invalidate(va, space.context);
+  return false;
 }
 
 void Tlbs::flush_pages(Space& space, VirtRange range) {
@@ -127,14 +121,14 @@ void Tlbs::forget(MmId mm) {
     cpu.mmu->unload();
   }
   if (found == spaces_.end()) return;
-  owners_[found->second.context] = kNobody;
+  if (found->second.context != 0) contexts_.release(found->second.context);
   spaces_.erase(found);
 }
 
 void Tlbs::for_each_entry(const std::function<void(const mmu::CachedTranslation&)>& visit) const {
   const auto show = [&](CpuId cpu, const char* where, Context context, VirtAddr base, Pfn pfn,
                         Rights rights) {
-    const MmId mm = owners_[context];
+    const MmId mm = contexts_.owner(context);
     // Entries of a context nobody has are there to be found: they could be used by the next owner.
     visit({.cpu = cpu,
            .mm = mm,

@@ -22,6 +22,7 @@
 #include <memory>
 #include <vector>
 
+#include "arch/ppc64/contexts.h"
 #include "arch/ppc64/htab.h"
 #include "arch/ppc64/mmu.h"
 #include "arch/ppc64/options.h"
@@ -71,7 +72,7 @@ class Tlbs final : public mmu::TlbMaintenance {
   void report(stats::Report& report) const override;
 
  private:
-  static constexpr MmId kNobody{~uint64_t{0}};
+  static constexpr MmId kNobody = Contexts::kNobody;
   struct Space {
     Context context = 0;
     uint64_t ran_on = 0;  // CPUs
@@ -84,14 +85,14 @@ class Tlbs final : public mmu::TlbMaintenance {
   void flush_pages(Space& space, VirtRange range);
   // Whether the address space has run on no CPU but the asker's (Linux: mm_is_thread_local).
   [[nodiscard]] bool is_local(const Space& space) const;
-  void invalidate(const Space& space, VirtAddr va);
-  [[nodiscard]] Context lowest_free() const;
+  // True: by tlbiel, on the asker's.
+  bool invalidate(const Space& space, VirtAddr va);
 
   Options options_;
   const mem::ReferenceSink* sink_;
   Htab htab_;
   std::map<MmId, Space> spaces_;
-  std::vector<MmId> owners_{kNobody};  // by context
+  Contexts contexts_;
   std::vector<Cpu> cpus_;
   FlushCounters counters_;
 };

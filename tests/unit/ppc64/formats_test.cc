@@ -3,6 +3,7 @@
 
 #include <gtest/gtest.h>
 
+#include "arch/ppc64/contexts.h"
 #include "arch/ppc64/entry_format.h"
 #include "base/random.h"
 
@@ -180,6 +181,42 @@ TEST(Ppc64Formats, GeometryIs46Bits) {
   EXPECT_EQ(geometry[2].shift, 28u);
   EXPECT_EQ(geometry[3].shift, 37u);
   EXPECT_EQ(geometry[3].shift + geometry[3].index_bits, 46u);
+}
+
+// The lowest free number, and as many as Linux has: 2^19 - 5, the next four being the kernel's.
+TEST(Ppc64Contexts, LowestFirstUpToTheHighest) {
+  Contexts contexts;
+  for (uint64_t number = 1; number <= 0x7fffb; ++number)
+    ASSERT_EQ(contexts.take(MmId(number)), Context(number));
+  EXPECT_EQ(contexts.take(MmId(0x7fffc)), std::nullopt);
+  contexts.release(700);
+  contexts.release(3);
+  contexts.release(0x7fffb);
+  EXPECT_EQ(contexts.owner(3), Contexts::kNobody);
+  EXPECT_EQ(contexts.take(MmId(1)), 3u);
+  EXPECT_EQ(contexts.take(MmId(2)), 700u);
+  EXPECT_EQ(contexts.take(MmId(9)), 0x7fffbu);
+  EXPECT_EQ(contexts.owner(0x7fffb), MmId(9));
+  EXPECT_EQ(contexts.take(MmId(3)), std::nullopt);
+}
+
+// Its VSIDs, and the kernel's first: proto-VSIDs of 37 bits (256M) and 25 (1T), multiplied modulo
+// 2^37 - 1 and 2^25 - 1 in long hand.
+TEST(Ppc64Formats, VsidsOfTheHighestContexts) {
+  const auto by_division = [](uint64_t proto, unsigned bits) {
+    return proto * 12538073 % ((uint64_t{1} << bits) - 1);  // of at most 61 bits
+  };
+  const Context highest = 0x7fffb;
+  EXPECT_EQ(kLastUserContext, highest);
+  const VirtAddr top(0x3fff'ffff'f000);
+  EXPECT_EQ(user_segment(top, highest, false).vsid,
+            by_division(uint64_t{highest} << 18 | 0x3ffff, 37));
+  EXPECT_EQ(user_segment(top, highest, true).vsid, by_division(uint64_t{highest} << 6 | 0x3f, 25));
+  EXPECT_EQ(linear_segment(kLinearMap, false).vsid, by_division(uint64_t{0x7fffc} << 18, 37));
+  EXPECT_EQ(linear_segment(kLinearMap, true).vsid, by_division(uint64_t{0x7fffc} << 6, 25));
+  // None is another's, and none is 0, which is no address's.
+  EXPECT_NE(user_segment(top, highest, true).vsid, 0u);
+  EXPECT_NE(user_segment(top, highest, true).vsid, linear_segment(kLinearMap, true).vsid);
 }
 
 }  // namespace

@@ -27,7 +27,7 @@ void refused(const std::string& text, const std::string& part) {
 
 TEST(Ppc64Options, DefaultsAndRules) {
   const Options options = read("");
-  EXPECT_EQ(options.htab_bytes, 16u << 20);
+  EXPECT_EQ(options.htab_bytes, 0u);  // by Linux's rule
   EXPECT_EQ(options.slb_entries, 64u);
   EXPECT_EQ(read("[ppc64.htab]\nbytes = 256K\n").htab_bytes, 256u << 10);
   refused("[ppc64.htab]\nbytes = 128K\n", "at least 256K");
