@@ -58,7 +58,7 @@ Mmu::Hit Mmu::walk_at_once(Side& side, VirtAddr va) {
   const unsigned step = side.data ? kDataWalk : kInstructionWalk;
   path_.step(step);
   touch_block(kRootOffset, false, space_.table->root().address.value());
-  const std::optional<uint64_t> found = search(va, step);
+  const std::optional<uint64_t> found = search(va, step, more::kWalkAtOnce);
   if (!found) return refuse(side, mmu::FaultReason::NotPresent);
   return load_tlb(side, va, *found);
 }
@@ -67,13 +67,16 @@ Mmu::Hit Mmu::walk_and_insert(Side& side, VirtAddr va) {
   path_.step(kWalk);
   touch_block(kHugeTempOffset, true, huge_register());
   touch_block(kRootOffset, false, space_.table->root().address.value());
-  const std::optional<uint64_t> found = search(va, kWalk);
+  const std::optional<uint64_t> found = search(va, kWalk, more::kWalk);
   if (!found) return refuse(side, mmu::FaultReason::NotPresent);
   if (huge_wanted(*found)) {
     path_.step(kHugeLeaf);
     touch_block(kHugeTempOffset, false, huge_register());
     // The kernel makes the TSB, and the instruction traps again.
-    if (space_.huge == nullptr && need_huge_()) return refill(side, va);
+    if (space_.huge == nullptr) {
+      path_.more_instructions(kHugeLeaf, more::kHugeSetup);
+      if (need_huge_()) return refill(side, va);
+    }
   }
   path_.step(kTsbInsert);
   tsb_for(*found).insert(va, *found, path_);
@@ -81,10 +84,16 @@ Mmu::Hit Mmu::walk_and_insert(Side& side, VirtAddr va) {
   return load_tlb(side, va, *found);
 }
 
-std::optional<uint64_t> Mmu::search(VirtAddr va, unsigned step) {
+std::optional<uint64_t> Mmu::search(VirtAddr va, unsigned step, const WalkInstructions& more) {
   ++counters_.walks;
-  const std::optional<uint64_t> found = tte_of(format_, path_.walk(*space_.table, va, step), va);
-  if (found) remember(va, *found);
+  const pt::Lookup lookup = path_.walk(*space_.table, va, step);
+  const std::optional<uint64_t> found = tte_of(format_, lookup, va);
+  if (!found) {
+    if (lookup.has_slot || lookup.entry != pt::kNone) path_.more_instructions(step, more.invalid);
+    return std::nullopt;
+  }
+  path_.more_instructions(step, size_of(*found) == kLargePage ? more.huge_leaf : more.leaf);
+  remember(va, *found);
   return found;
 }
 

@@ -94,18 +94,24 @@ void Mmu::lock_image() {
     itlb_.lock(i, kImage + offset, 0, leaf);
     dtlb_.lock(i, kImage + offset, 0, leaf);
   }
+  itlb_.take_out(static_cast<unsigned>(options_->itlb.size() - 1), options_->image_entries);
+  take_data_entries(options_->image_entries);
 }
 
-void Mmu::lock_tsb(unsigned slot, const Tsb* tsb) {
+void Mmu::take_data_entries(unsigned locked) {
+  if (locked <= locked_data_) return;
+  locked_data_ = locked;
+  dtlb_.take_out(static_cast<unsigned>(options_->dtlb.size() - 1), locked);
+}
+
+void Mmu::lock_tsb(unsigned slot, const Tsb& tsb) {
   const unsigned place = options_->image_entries + slot;
-  if (tsb == nullptr) {
-    dtlb_.unlock(place);
-    return;
-  }
   path_.step(kSwitchMap);
-  dtlb_.lock(place, align_down(tsb->mapped_at(), tsb->mapping_size()), 0,
-             {.pfn = Pfn(tte::Frame::get(tsb->mapping_tte())),
-              .size = tsb->mapping_size(),
+  if (slot == 0) path_.more_instructions(kSwitchMap, more::kFirstMap);
+  take_data_entries(place + 1);
+  dtlb_.lock(place, align_down(tsb.mapped_at(), tsb.mapping_size()), 0,
+             {.pfn = Pfn(tte::Frame::get(tsb.mapping_tte())),
+              .size = tsb.mapping_size(),
               .rights = Rights(Rights::kRead | Rights::kWrite),
               .dirty = true,
               .global = false,
@@ -172,9 +178,11 @@ void Mmu::load(const Space& space) {
   space_ = space;
   key_tag_ = uint64_t{space.context} << kContextShift;
   path_.step(kSwitch);
-  if (!options_->tsb_physical && options_->tsb != TsbMode::None) {
-    lock_tsb(0, space.base);
-    if (options_->tsb == TsbMode::Two) lock_tsb(1, space.huge);
+  if (space.huge != nullptr) path_.more_instructions(kSwitch, more::kHugeRegister);
+  // Where there is no TSB of huge pages Linux leaves alone what maps the last one there was.
+  if (!options_->tsb_physical) {
+    if (space.base != nullptr) lock_tsb(0, *space.base);
+    if (space.huge != nullptr) lock_tsb(1, *space.huge);
   }
   ++generation_;
 }

@@ -176,7 +176,9 @@ class Mmu {
     if (path_.narrated()) path_.remark(fmt::format("{}: {}", name, hit ? "hit" : "miss"));
   }
   void lock_image();
-  void lock_tsb(unsigned slot, const Tsb* tsb);
+  void lock_tsb(unsigned slot, const Tsb& tsb);
+  // So many locked entries are in the data TLB, and no longer for anything else.
+  void take_data_entries(unsigned locked);
   void touch_block(unsigned offset, bool write, uint64_t value);
   [[nodiscard]] uint64_t huge_register() const;
 
@@ -184,7 +186,7 @@ class Mmu {
   Hit refill(Side& side, VirtAddr va);
   Hit walk_at_once(Side& side, VirtAddr va);
   Hit walk_and_insert(Side& side, VirtAddr va);
-  std::optional<uint64_t> search(VirtAddr va, unsigned step);
+  std::optional<uint64_t> search(VirtAddr va, unsigned step, const WalkInstructions& more);
   Hit load_tlb(Side& side, VirtAddr va, uint64_t tte);
   Hit refuse(const Side& side, mmu::FaultReason reason);
   void after_fault(VirtAddr va);
@@ -213,7 +215,8 @@ class Mmu {
   Space space_;  // table null: none
   tlb::HitFilter* fetch_filter_;
   tlb::HitFilter* data_filter_;
-  uint64_t key_tag_ = 0;  // the context, above the 51 bits of a page number
+  unsigned locked_data_ = 0;  // entries of the data TLB
+  uint64_t key_tag_ = 0;      // the context, above the 51 bits of a page number
   mmu::FaultReason miss_fault_ = mmu::FaultReason::NotPresent;  // what a miss that fails is
   uint64_t generation_ = 0;
   MmuCounters counters_;

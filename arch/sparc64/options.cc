@@ -49,10 +49,11 @@ void add_set_array(std::vector<tlb::Geometry>& arrays, const tlb::Geometry& arra
                    const std::string& prefix) {
   for (tlb::Geometry& other : arrays) {
     if (other.pages != array.pages) continue;
-    if (other.sets() != array.sets() || other.replacement != array.replacement)
+    if (other.sets() != array.sets() || other.replacement != array.replacement ||
+        other.index != array.index)
       throw UsageError(prefix + ".pages",
-                       "two arrays of one page size must be alike in sets and replacement, since a "
-                       "page may be in either");
+                       "two arrays of one page size must be alike in sets, index and replacement, "
+                       "since a page may be in either");
     other.entries += array.entries;
     other.ways += array.ways;
     return;
@@ -91,8 +92,6 @@ std::vector<tlb::Geometry> read_side(const config::Config& config, const SideKey
         prefix + ".entries",
         fmt::format("the kernel's {} locked entries leave none for anything else", locked),
         "give it more entries, or the kernel fewer (sparc64.image_entries)");
-  array.entries -= locked;
-  array.ways = array.entries;
   arrays.push_back(array);
   if (std::none_of(arrays.begin(), arrays.end(),
                    [](const tlb::Geometry& a) { return a.holds(kPage); }))
@@ -131,7 +130,7 @@ void declare(config::Schema& schema) {
                 "there are any.");
   schema.flag("sparc64.tsb.physical", false,
               "Whether handlers read TSBs by physical addresses (Linux does from UltraSPARC III Cu "
-              "on); else each takes a locked entry of the data TLB.");
+              "on); else each takes a locked entry of the data TLB, once there is one.");
   schema.size("sparc64.tsb.least", tsb::bytes_of(0), "Size of the smallest TSB: 8K to 1M.", 0,
               uint64_t{1} << 46);
   schema.size("sparc64.tsb.most", tsb::bytes_of(tsb::kSizeCodes - 1),

@@ -36,8 +36,7 @@ struct Options {
   [[nodiscard]] unsigned tsb_count() const {
     return tsb == TsbMode::None ? 0 : tsb == TsbMode::One ? 1 : 2;
   }
-  // Slots for locked entries. The fully associative TLBs in `itlb` and `dtlb` are that much smaller
-  // already.
+  // Most locked entries there can be, in the fully associative TLBs, the last of `itlb` and `dtlb`.
   [[nodiscard]] unsigned locked_fetch() const { return image_entries; }
   [[nodiscard]] unsigned locked_data() const {
     return image_entries + (tsb_physical ? 0 : tsb_count());

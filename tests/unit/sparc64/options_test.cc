@@ -26,12 +26,14 @@ void refused(const std::string& text, const std::string& part) {
   }
 }
 
-TEST(Sparc64Options, LockedEntriesAreTaken) {
+TEST(Sparc64Options, LockedEntries) {
   const Options options = read("");
-  EXPECT_EQ(options.itlb.back().entries, 62u);  // but for the image's two
-  EXPECT_EQ(options.dtlb.back().entries, 60u);  // ... and two TSBs
-  EXPECT_EQ(read("[sparc64.tsb]\nphysical = true\n").dtlb.back().entries, 62u);
-  EXPECT_EQ(read("[sparc64]\ntsb = one\n").dtlb.back().entries, 61u);
+  EXPECT_EQ(options.itlb.back().entries, 64u);
+  EXPECT_EQ(options.locked_fetch(), 2u);  // the image's
+  EXPECT_EQ(options.locked_data(), 4u);   // ... and two TSBs, at most
+  EXPECT_EQ(read("[sparc64.tsb]\nphysical = true\n").locked_data(), 2u);
+  EXPECT_EQ(read("[sparc64]\ntsb = one\n").locked_data(), 3u);
+  refused("[sparc64.dtlb]\nentries = 4\nways = 4\n", "leave none");
   EXPECT_EQ(read("[sparc64.tsb]\nmost = 64K\n").tsb_most, 3u);
 }
 
