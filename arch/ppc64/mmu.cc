@@ -224,7 +224,7 @@ void Mmu::hash_entry(VirtAddr va, const pt::Lookup& found, pt::Entry marked, Rig
                .level = word.level,
                .dependent = false,
                .through = {},
-               .what = "page table"});
+               .what = "PTE, busy"});
   pt::Entry hashed = marked;
   if (rights.bits() != format_.parse_leaf(found.entry, found.size).rights.bits())
     hashed = format_.with_rights(hashed, rights);
