@@ -341,7 +341,7 @@ void Replayer::operator()(const trace::ForkEvent& e) {
   if (e.child.pid == parent.pid) {
     // A thread that already ran may have been seen before its clone.
     if (!e.shares_memory || system_.add_thread(parent, e.child.tid) < 0) ignore(Ignored::BadChild);
-    system_.scheduler.forked(thread_, e.child);
+    if (system_.knows(e.child)) system_.scheduler.forked(thread_, e.child);
     return;
   }
   if (Process* old = system_.find(e.child.pid); old != nullptr && !old->zombie) {

@@ -52,11 +52,12 @@ CpuId Scheduler::turn(trace::ThreadId thread) {
   ++load_[chosen.value()];
   if (!state.placed)
     ++placed_;
-  else if (chosen != state.cpu)
+  else if (chosen != state.cpu && state.last_turn != 0)
     ++moved_;
   state.cpu = chosen;
   state.placed = true;
   state.asleep = false;
+  state.last_turn = ++turn_;
   return chosen;
 }
 
@@ -75,6 +76,36 @@ bool Scheduler::recorded(trace::ThreadId thread, CpuId cpu) {
 void Scheduler::forked(trace::ThreadId parent, trace::ThreadId child) {
   const auto found = threads_.find(parent);
   if (found != threads_.end() && found->second.pinned) pin(child, *found->second.pinned);
+  if (found != threads_.end() && found->second.placed) place(threads_[child]);
+}
+
+void Scheduler::place_beside(trace::ThreadId running, trace::ThreadId fresh) {
+  const auto found = threads_.find(running);
+  if (found == threads_.end() || found->second.asleep) return;
+  State& state = threads_[fresh];
+  if (!state.placed) place(state);
+}
+
+// It is awake on its CPU from now on, and waits for its turn.
+void Scheduler::place(State& state) {
+  if (state.placed) return;
+  state.cpu = CpuId(choose(state));
+  state.placed = true;
+  ++load_[state.cpu.value()];
+  ++placed_;
+}
+
+std::optional<trace::ThreadId> Scheduler::waiting_on(CpuId cpu) const {
+  std::optional<trace::ThreadId> longest;
+  uint64_t since = ~uint64_t{0};
+  if (load_[cpu.value()] == 0) return longest;
+  for (const auto& [thread, state] : threads_) {
+    if (state.cpu != cpu || !state.placed || state.asleep || state.last_turn == 0) continue;
+    if (state.last_turn >= since) continue;
+    since = state.last_turn;
+    longest = thread;
+  }
+  return longest;
 }
 
 void Scheduler::sleeps(trace::ThreadId thread) {

@@ -4,7 +4,9 @@
 // several the scheduler says where, by a few rules after those of Linux's fair scheduler
 // (kernel/sched/fair.c: select_task_rq_fair, load_balance), by counts of threads alone:
 //
-//  - a new thread goes where the fewest threads are (of several such CPUs, the lowest);
+//  - a new thread goes where the fewest threads are (of several such CPUs, the lowest): a forked
+//    one at the fork, when its parent's CPU is taken; one nobody forked when its turn comes, when
+//    that of whoever went before is;
 //  - a thread goes on where it ran last, unless that CPU has at least two threads more than
 //  another:
 //    then it moves to where the fewest are. Without affinity (sched.affinity=false) it goes to the
@@ -16,7 +18,8 @@
 //
 // A thread's turn lasts until another thread's record comes. What a CPU does between two turns of a
 // thread no recording of one CPU tells: sched.between says whether the thread is taken to run on
-// (busy: flushes must interrupt it), or to sleep (idle: lazy TLB mode).
+// (busy: flushes must interrupt it), or to sleep (idle: lazy TLB mode). Where it ran on and leaves,
+// the one of its CPU's threads goes on that has waited longest.
 //
 // Not thread-safe. Deterministic.
 #ifndef MMUSIM_KERNEL_SCHEDULER_H_
@@ -48,9 +51,14 @@ class Scheduler {
   // that is another than it is on.
   bool recorded(trace::ThreadId thread, CpuId cpu);
   void forked(trace::ThreadId parent, trace::ThreadId child);
+  // A thread is new, and this other one runs now.
+  void place_beside(trace::ThreadId running, trace::ThreadId fresh);
   // It is in no CPU's way until its next turn.
   void sleeps(trace::ThreadId thread);
   void ended(trace::ThreadId thread);
+
+  // Who of those that ran on the CPU, are awake and not elsewhere, has waited longest.
+  [[nodiscard]] std::optional<trace::ThreadId> waiting_on(CpuId cpu) const;
 
   [[nodiscard]] unsigned cpus() const { return static_cast<unsigned>(load_.size()); }
   // What a thread whose turn is over does.
@@ -64,11 +72,13 @@ class Scheduler {
     CpuId cpu;  // where it runs, or ran last
     bool placed = false;
     bool asleep = false;
+    uint64_t last_turn = 0;  // 0: none yet
     std::optional<CpuId> pinned;
     std::optional<CpuId> recorded;
   };
 
   [[nodiscard]] uint32_t emptiest() const;
+  void place(State& state);
   [[nodiscard]] uint32_t choose(const State& state) const;
 
   bool affinity_;
@@ -77,6 +87,7 @@ class Scheduler {
   std::map<trace::ThreadId, State> threads_;
   std::vector<uint64_t> load_;   // threads, by CPU
   std::vector<uint64_t> turns_;  // by CPU
+  uint64_t turn_ = 0;
   uint64_t placed_ = 0;
   uint64_t moved_ = 0;
 };

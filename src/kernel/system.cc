@@ -30,12 +30,18 @@ System::Cpu& System::cpu_slot(CpuId cpu) {
 }
 
 CpuId System::turn(trace::ThreadId thread) {
-  if (turn_ != thread) {
-    if (turn_ && scheduler.sleeps_between()) sleep(*turn_);
-    turn_cpu_ = scheduler.turn(thread);
-    turn_ = thread;
+  if (turn_ == thread) {
+    run(turn_cpu_, thread);
+    return turn_cpu_;
   }
+  if (turn_ && scheduler.sleeps_between()) {
+    scheduler.place_beside(*turn_, thread);
+    sleep(*turn_);
+  }
+  turn_cpu_ = scheduler.turn(thread);
+  turn_ = thread;
   run(turn_cpu_, thread);
+  let_others_go_on();
   return turn_cpu_;
 }
 
@@ -53,6 +59,17 @@ void System::sleep(trace::ThreadId thread) {
   scheduler.sleeps(thread);
   stop(thread);
   if (turn_ == thread) turn_.reset();
+  let_others_go_on();
+}
+
+void System::let_others_go_on() {
+  if (scheduler.cpus() == 1 || scheduler.sleeps_between()) return;
+  for (uint32_t id = 0; id < cpus_.size(); ++id) {
+    if (cpus_[id].process != nullptr) continue;
+    const auto other = scheduler.waiting_on(CpuId(id));
+    if (!other || !knows(*other) || find(other->pid)->mm == nullptr) continue;
+    put_on(CpuId(id), *other);
+  }
 }
 
 void System::go_idle(uint32_t id) {
@@ -82,8 +99,13 @@ void System::run(CpuId cpu_id, trace::ThreadId thread) {
   core.platform.tlbs->work_on(cpu_id);
   Cpu& cpu = cpu_slot(cpu_id);
   if (cpu.process != nullptr && cpu.thread == thread) return;
-  Process& process = process_of(thread);
   stop(thread);
+  put_on(cpu_id, thread);
+}
+
+void System::put_on(CpuId cpu_id, trace::ThreadId thread) {
+  Process& process = process_of(thread);
+  Cpu& cpu = cpu_slot(cpu_id);
   cpu.thread = thread;
   cpu.process = &process;
   ++core.counters.switches;
@@ -219,6 +241,7 @@ AddressSpace& System::replace_space(CpuId cpu_id, trace::ThreadId thread) {
   process.threads = {thread.tid};
   run(cpu_id, thread);
   put_space(old);
+  let_others_go_on();
   return *fresh;
 }
 
@@ -237,9 +260,15 @@ void System::exit_thread(trace::ThreadId thread, int32_t status) {
   end_turn(thread);
   stop(thread);
   tell_sharing(process);
+  let_others_go_on();
 }
 
 void System::exit_process(Process& process, int32_t status) {
+  end(process, status);
+  let_others_go_on();
+}
+
+void System::end(Process& process, int32_t status) {
   stop(process);
   for (const Tid tid : process.threads)
     end_turn({process.pid, tid});
@@ -262,7 +291,7 @@ void System::reap(Process& parent, Pid child) {
 
 void System::shut_down() {
   for (auto& [pid, process] : processes_) {
-    if (!process.zombie) exit_process(process, 0);
+    if (!process.zombie) end(process, 0);
   }
   processes_.clear();
   core.drop_everything();

@@ -100,8 +100,12 @@ class System {
   AddressSpace* new_space();
   AddressSpace& new_space_or_error(Pid pid);
   void put_space(AddressSpace* mm);
+  void end(Process& process, int32_t status);
   // Whoever ran here does so no longer.
   void go_idle(uint32_t cpu);
+  // Where a thread has left and others are awake, one of them goes on.
+  void let_others_go_on();
+  void put_on(CpuId cpu, trace::ThreadId thread);
   void stop(const Process& process);
   void stop(trace::ThreadId thread);
   void end_turn(trace::ThreadId thread);

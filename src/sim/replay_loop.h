@@ -19,6 +19,7 @@
 #include <type_traits>
 #include <utility>
 #include <variant>
+#include <vector>
 
 #include "base/error.h"
 #include "base/types.h"
@@ -38,6 +39,7 @@ struct LoopCounters {
   uint64_t straddles = 0;      // accesses and instructions that touched two pages
   uint64_t refused = 0;        // accesses skipped because the kernel refused their fault
   uint64_t retries = 0;        // look-ups repeated after a fault was fixed
+  std::vector<uint64_t> instructions;  // by CPU, up to the highest that ran any
 
   void report(stats::Report& report) const;
 };
@@ -77,6 +79,9 @@ class ReplayLoop {
     counters_.fetches += batch.totals.instructions;
     counters_.data_accesses += batch.totals.data_accesses();
     cpu_->count(AccessKind::Fetch, batch.totals.instructions);
+    if (id_.value() >= counters_.instructions.size())
+      counters_.instructions.resize(id_.value() + 1);
+    counters_.instructions[id_.value()] += batch.totals.instructions;
     cpu_->count(AccessKind::Load, batch.totals.loads);
     cpu_->count(AccessKind::Store, batch.totals.stores);
     cpu_->count(AccessKind::Modify, batch.totals.modifies);

@@ -223,6 +223,10 @@ void LoopCounters::report(stats::Report& report) const {
              "Look-ups whose fault the kernel refused; the access was skipped.");
   report.add("access.retries", retries, "lookups",
              "Look-ups repeated after a page fault was fixed; not among the other look-ups.");
+  if (instructions.size() < 2) return;
+  for (size_t cpu = 0; cpu < instructions.size(); ++cpu)
+    report.add(fmt::format("run.instructions.cpu{}", cpu), instructions[cpu], "instructions",
+               "Instructions of threads while they ran on that CPU.", "run.instructions");
 }
 
 }  // namespace mmusim::sim

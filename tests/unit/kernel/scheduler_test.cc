@@ -92,6 +92,37 @@ TEST_F(SchedulerTest, ARecordingSaysWhere) {
   EXPECT_EQ(turns(s, {1}), (Cpus{3}));
 }
 
+// At the fork the parent runs, though it may sleep when the child's turn comes.
+TEST_F(SchedulerTest, ForkedThreadsFindTheirParentsCpuTaken) {
+  Scheduler s = make(3);
+  EXPECT_EQ(turns(s, {1}), (Cpus{0}));
+  s.forked(thread(1), thread(2));
+  s.forked(thread(1), thread(3));
+  s.sleeps(thread(1));
+  EXPECT_EQ(turns(s, {3, 2}), (Cpus{2, 1}));
+  // Nobody forked it: the CPU of who ran before is taken.
+  s.sleeps(thread(2));
+  s.sleeps(thread(3));
+  EXPECT_EQ(turns(s, {1}), (Cpus{0}));
+  s.place_beside(thread(1), thread(4));
+  s.sleeps(thread(1));
+  EXPECT_EQ(turns(s, {4}), (Cpus{1}));
+}
+
+TEST_F(SchedulerTest, WhoHasWaitedLongestGoesOn) {
+  Scheduler s = make(2);
+  EXPECT_EQ(turns(s, {1, 2, 3, 4, 5}), (Cpus{0, 1, 0, 1, 0}));
+  EXPECT_EQ(s.waiting_on(CpuId(0)), thread(1));
+  EXPECT_EQ(s.waiting_on(CpuId(1)), thread(2));
+  turns(s, {1});
+  EXPECT_EQ(s.waiting_on(CpuId(0)), thread(3));
+  s.ended(thread(2));
+  s.sleeps(thread(4));
+  EXPECT_EQ(s.waiting_on(CpuId(1)), std::nullopt);
+  s.forked(thread(1), thread(6));  // has not run yet
+  EXPECT_EQ(s.waiting_on(CpuId(1)), std::nullopt);
+}
+
 TEST_F(SchedulerTest, WithoutAffinityThreadsGoRound) {
   Scheduler s = make(3, false);
   EXPECT_EQ(turns(s, {1, 1, 1, 1, 2, 2}), (Cpus{0, 1, 2, 0, 1, 2}));

@@ -94,6 +94,31 @@ TEST_F(Cpus, IdleCpusAreSpared) {
   EXPECT_GT(idle.report.value("kernel.switches"), busy.report.value("kernel.switches"));
 }
 
+// Without pins: a thread that is made finds its maker's CPU taken, so that there is another to
+// idle.
+TEST_F(Cpus, SleepersLeaveCpusIdleWithoutPins) {
+  config_->set("machine.cpus", "2", "test");
+  config_->set("sched.between", "idle", "test");
+  const Simulated idle = run(
+      "map a 64K\ntouch a write\nthread t { touch a }\nprotect a read\nin t { touch a }\nwait t\n"
+      "fork c { touch a }\n");
+  EXPECT_EQ(idle.outcome.failed, 0u);
+  EXPECT_EQ(idle.report.value("sched.turns.cpu1"), 3u);
+  EXPECT_EQ(idle.report.value("flush.idle_spared"), 1u);
+  EXPECT_EQ(idle.report.value("flush.idle_caught_up"), 1u);
+}
+
+// Two threads of CPU 1: when the one that ran last has ended the other goes on, and must be told.
+TEST_F(Cpus, ACpuGoesOnWithAnotherOfItsThreads) {
+  const std::string two =
+      "pin 0\nmap a 64K\ntouch a write\nthread t { pin 1\ntouch a }\n"
+      "thread u { pin 1\ntouch a }\nwait u\n";
+  const Simulated told = run(two + "protect a read\nwait t\n");
+  const Simulated none = run(two + "wait t\n");
+  EXPECT_EQ(told.report.value("flush.idle_spared"), 0u);
+  EXPECT_EQ(told.report.value("mmu.interrupts"), none.report.value("mmu.interrupts") + 1);
+}
+
 TEST_F(Cpus, PinNeedsTheCpu) {
   config_->set("machine.cpus", "2", "test");
   const Simulated result = run("pin 1\npin 2\nmap a 4K\ntouch a\n");
@@ -163,6 +188,9 @@ TEST_F(Cpus, ThreadsGoWhereTheTraceSaysTheyDid) {
   const stats::Report heeded = report("true");
   EXPECT_EQ(heeded.value("sched.turns.cpu1"), 4u);
   EXPECT_EQ(heeded.value("sched.turns.cpu2"), 1u);
+  EXPECT_EQ(heeded.value("run.instructions.cpu0"), 0u);
+  EXPECT_EQ(heeded.value("run.instructions.cpu1"), 4u);
+  EXPECT_EQ(heeded.value("run.instructions.cpu2"), 1u);
   const stats::Report ignored = report("false");
   EXPECT_EQ(ignored.value("sched.turns.cpu0"), 3u);
   EXPECT_EQ(ignored.value("sched.turns.cpu1"), 2u);
