@@ -39,6 +39,10 @@ void declare(config::Schema& schema) {
   schema.flag("alpha.linear_table", true,
               "Whether PALcode loads entries from the linear virtual page table where the kernel's "
               "page table is Linux's radix table; otherwise it searches the page table.");
+  schema.choice("alpha.code_pages", "tbis", {"tbis", "number"},
+                "How a single page that may be executed is flushed: by tbis, as one of data; or as "
+                "Linux does it, whose instruction cache is tagged with address space numbers: by a "
+                "new number. (Of areas nobody recorded, data may seem executable.)");
 }
 
 Options read_options(const config::Config& config) {
@@ -56,6 +60,7 @@ Options read_options(const config::Config& config) {
   }
   options.most_asn = (Asn{1} << config.number("alpha.asn_bits")) - 1;
   options.linear_table = config.flag("alpha.linear_table");
+  options.code_takes_number = config.choice("alpha.code_pages") == "number";
   return options;
 }
 

@@ -18,6 +18,7 @@ struct Options {
   std::vector<tlb::Geometry> dtb;
   Asn most_asn = 255;  // MAX_ASN
   bool linear_table = true;
+  bool code_takes_number = false;  // when a page of it is flushed
 };
 
 void declare(config::Schema& schema);

@@ -105,7 +105,7 @@ void Tlbs::flush_range(MmId mm, VirtRange range, PageShift /*stride*/, bool /*fr
 }
 
 void Tlbs::flush_page(MmId mm, VirtAddr va, PageShift /*size*/, bool code) {
-  if (code) {
+  if (code && options_.code_takes_number) {
     flush_mm(mm);
     return;
   }

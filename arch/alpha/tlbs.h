@@ -8,10 +8,11 @@
 // **Flushes** of a range, however small, invalidate nothing: flush_tlb_range and the mmu_gather
 // look at no range, and the address space gets a new number where it runs, and loses the one it has
 // elsewhere. Only a flush of a single page, which a fault or the page's reverse map asks for, is a
-// tbis where the address space runs; and of a page that may be executed not even that, since no
-// instruction can drop one page from the instruction cache, which is tagged with numbers too. (On
-// Linux a fault that finds nothing to change, or only adds rights, flushes its page like any other:
-// flush_tlb_fix_spurious_fault is flush_tlb_page.)
+// tbis where the address space runs. Of a page that may be executed not even that on Linux, since
+// no instruction can drop one page from the instruction cache, which is tagged with numbers too:
+// here by option, as that cache is not simulated. (On Linux a fault that finds nothing to change,
+// or only adds rights, flushes its page like any other: flush_tlb_fix_spurious_fault is
+// flush_tlb_page.)
 //
 // Other CPUs are told by an interrupt, all of them, unless the asker is the only thread of the
 // address space: then their numbers for it are just taken away, and a CPU that idles in it takes a
@@ -43,8 +44,8 @@ struct FlushCounters {
   uint64_t switches = 0;       // loads of another address space
   uint64_t numbers = 0;        // given out
   uint64_t roll_overs = 0;     // CPUs emptied because there were none left
-  uint64_t page_flushes = 0;   // requests for one page of data
-  uint64_t space_flushes = 0;  // ... for a page of code, a range or all
+  uint64_t page_flushes = 0;   // requests for one page
+  uint64_t space_flushes = 0;  // ... for a range or all, or a page of code
   uint64_t invalidates = 0;    // tbis, on all CPUs
   uint64_t interrupts = 0;
 };
