@@ -5,31 +5,37 @@
 // published (Intel 245320, Itanium Processor Microarchitecture Reference, 5.4 and 5.5;
 // second-hand), taken for Itanium 2 as well, whose are not. With at least 10 bits of index
 // (PTA.size 15, the least there is) index and tag together tell any two (RID, page) apart.
+//
+// Merced's index is the low bits of the page number: pages that lie a power of two apart share few
+// slots. Folded, a function of the simulator's own, to tell what a better one is worth: the page
+// number's further bits, up to bit 38, are folded onto them, as many at a time as an index has.
+// The tag has those bits as they are, so that it and the index still tell any two pages apart.
 #ifndef MMUSIM_ARCH_IA64_HASH_H_
 #define MMUSIM_ARCH_IA64_HASH_H_
 
 #include <cstdint>
 
 #include "arch/ia64/formats.h"
+#include "base/bits.h"
 
 namespace mmusim::ia64 {
 
 class Hash {
  public:
   // `va_msb`: the highest implemented bit of an address within its region (IMPL_VA_MSB).
-  constexpr Hash(const Pta& pta, PageShift preferred, unsigned va_msb)
-      : pta_(pta), preferred_(preferred), va_mask_((uint64_t{2} << va_msb) - 1) {}
+  constexpr Hash(const Pta& pta, PageShift preferred, unsigned va_msb, bool folded = false)
+      : pta_(pta), preferred_(preferred), va_mask_((uint64_t{2} << va_msb) - 1), folded_(folded) {}
 
   // The hashed page number: of the preferred page size, without the region.
   [[nodiscard]] constexpr uint64_t hpn(VirtAddr va) const {
     return (va.value() & va_mask_) >> preferred_.log2();
   }
   [[nodiscard]] constexpr uint64_t tag(VirtAddr va, Rid rid) const {
-    return hpn(va) ^ uint64_t { rid } << 39;
+    return hpn(va) ^ uint64_t { rid } << kRidShift;
   }
   // Of the entry, from the table's beginning (long format).
   [[nodiscard]] constexpr uint64_t offset(VirtAddr va, Rid rid) const {
-    return (hpn(va) ^ rid) * kVhptEntryBytes & size_mask();
+    return (hpn(va) ^ (folded_ ? further_bits(va) : 0) ^ rid) * kVhptEntryBytes & size_mask();
   }
   // The address of the entry: what thash gives and IHA holds.
   [[nodiscard]] constexpr VirtAddr thash(VirtAddr va, Rid rid) const {
@@ -42,11 +48,21 @@ class Hash {
 
  private:
   static constexpr uint64_t kInRegion = (uint64_t{1} << kRegionShift) - 1;
+  static constexpr unsigned kRidShift = 39;  // where the tag has the RID
+  [[nodiscard]] constexpr uint64_t further_bits(VirtAddr va) const {
+    const unsigned bits = pta_.size - log2_floor(kVhptEntryBytes);
+    uint64_t folded = 0;
+    for (uint64_t rest = (hpn(va) & ((uint64_t{1} << kRidShift) - 1)) >> bits; rest != 0;
+         rest >>= bits)
+      folded ^= rest;
+    return folded;
+  }
   [[nodiscard]] constexpr uint64_t size_mask() const { return (uint64_t{1} << pta_.size) - 1; }
 
   Pta pta_;
   PageShift preferred_;
   uint64_t va_mask_;
+  bool folded_;
 };
 
 }  // namespace mmusim::ia64

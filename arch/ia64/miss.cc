@@ -23,9 +23,17 @@ Mmu::Hit Mmu::refill(Side& side, VirtAddr va, Rid rid) {
       return walk_long(side, va, rid);
     case Walker::Short:
       return walk_short(side, va, rid);
+    case Walker::OffAsLinux:
+      return alternate_as_linux(side, va, rid);
     case Walker::Off:
       break;
   }
+  return alternate(side, va, rid);
+}
+
+// --- The walker off
+
+Mmu::Hit Mmu::alternate(Side& side, VirtAddr va, Rid rid) {
   const unsigned step = side.data ? kDataAlternate : kInstructionAlternate;
   path_.step(step);
   if (!mappable(va)) return {};
@@ -33,6 +41,20 @@ Mmu::Hit Mmu::refill(Side& side, VirtAddr va, Rid rid) {
   if (!found.present) return {};
   const Hit hit = insert(side, va, rid, found.translation, found.size);
   read_again(found, table_of(va), va, 1);
+  return hit;
+}
+
+// Linux's handler is the short format's: it reads the leaf's word where the linear table has it.
+// But only the VHPT-translation vector maps a page of that table, and none comes with the walker
+// off: so that each time the load misses, and the nested vector finds the word by its physical
+// address.
+Mmu::Hit Mmu::alternate_as_linux(Side& side, VirtAddr va, Rid rid) {
+  path_.step(side.data ? kDataAlternateLinear : kInstructionAlternateLinear);
+  if (!mappable(va)) return {};
+  const ReadWord word = read_linear(va, rid);
+  if (!word.found.present) return {};
+  const Hit hit = insert(side, va, rid, base_page_of(word.found, va), kPage);
+  read_again(word, table_of(va), va);
   return hit;
 }
 
@@ -173,24 +195,32 @@ Mmu::Hit Mmu::set_bits(Side& side, VirtAddr va, Rid rid, bool dirty) {
     side.first->invalidate_page(va, rid);
     if (side.second != nullptr) side.second->invalidate_page(va, rid);
   };
+  std::optional<LongVhpt::Place> place;  // in the VHPT
+  ReadWord word;
   if (options_->walker == Walker::Long) {
     path_.step(kVhptUpdate);
-    uint64_t pointer = 0;
-    if (!vhpt_->probe(va, rid, pointer)) {
+    const uint64_t before = vhpt_->counters().chain_looks;
+    place = vhpt_->probe(va, rid);
+    path_.more_instructions(kVhptUpdate, (vhpt_->counters().chain_looks - before) *
+                                             kStepList[kChainSearch].instructions);
+    if (!place) {
       // Its slot is another page's by now: a miss like any other, and the bit is set next time.
       drop_own();
       return handle_long(side, va, rid);
     }
-    if (direct_ && !vhpt_->chains())
-      read_leaf(PhysAddr(pointer), {});
-    else
-      search(table_of(va), va, kVhptUpdate);  // words of other tables change place
-  } else if (options_->walker == Walker::Short) {
-    read_linear(va, rid);
+    if (direct_ && !vhpt_->chains()) {
+      word.address = PhysAddr(place->pointer);
+      read_leaf(word.address, {});
+    } else {
+      word.found = search(table_of(va), va, kVhptUpdate);  // words of other tables change place
+    }
+  } else if (options_->linear()) {
+    word = read_linear(va, rid);
     // A copy is not where the bit is to be set.
-    if (linear_of(va) != nullptr) search(table_of(va), va, step);
+    if (linear_of(va) != nullptr)
+      word = {.found = search(table_of(va), va, step), .address = PhysAddr(0), .through = {}};
   } else {
-    search(table_of(va), va, step);
+    word.found = search(table_of(va), va, step);
   }
 
   pt::WalkPath words;  // of which the last has been read by now
@@ -206,29 +236,32 @@ Mmu::Hit Mmu::set_bits(Side& side, VirtAddr va, Rid rid, bool dirty) {
       path_.install(table_of(va), va, lookup, changed.entry, words.steps().back());
   MMUSIM_ASSERT(status == pt::Status::Ok);
   Found found = found_of(changed, va);
-  if (options_->walker == Walker::Long) vhpt_->update(va, rid, found.translation);
+  if (place) vhpt_->update(*place, found.translation);
   if (mmu::TableCopy* const linear = linear_of(va)) {
     found.translation = base_page_of(found, va);
     // Or not: then the next walk finds nothing.
     linear->put_page(va, found.translation, mem::Origin::Handler);
   }
   drop_own();
-  return insert(side, va, rid, found.translation,
-                options_->walker == Walker::Short ? kPage : found.size);
+  const Hit hit = insert(side, va, rid, found.translation, options_->linear() ? kPage : found.size);
+  read_again(word, table_of(va), va);
+  return hit;
 }
 
 // The handler's own load of the leaf's word through the linear table, which may miss in turn.
-void Mmu::read_linear(VirtAddr va, Rid rid) {
+Mmu::ReadWord Mmu::read_linear(VirtAddr va, Rid rid) {
   const VirtAddr iha = hash_.thash(va, rid);
   tlb::Level& data = last_data_level();
   const Hit table = data.find(iha, rid);
   if (table) {
     data.touch(table);
-    read_leaf(frames_->address_of(table.payload->pfn) + word_offset(*table.payload, iha), iha);
-    return;
+    const PhysAddr at = frames_->address_of(table.payload->pfn) + word_offset(*table.payload, iha);
+    read_leaf(at, iha);
+    return {.found = {}, .address = at, .through = iha};
   }
   path_.step(kNestedMiss);
-  search(linear_source(va), va, kNestedMiss);
+  return {
+      .found = search(linear_source(va), va, kNestedMiss), .address = PhysAddr(0), .through = {}};
 }
 
 void Mmu::read_leaf(PhysAddr word, std::optional<VirtAddr> through) {
@@ -302,6 +335,14 @@ void Mmu::read_again(const Found& found, const pt::PageTable& table, VirtAddr va
   };
   again(found.word);
   if (words > 1) again(found.above);
+}
+
+// The same of a word read on the way, however it was.
+void Mmu::read_again(const ReadWord& word, const pt::PageTable& table, VirtAddr va) {
+  if (word.address == PhysAddr(0))
+    read_again(word.found, table, va, 1);
+  else if (options_->smp)
+    read_leaf(word.address, word.through);
 }
 
 Mmu::Hit Mmu::insert(Side& side, VirtAddr va, Rid rid, uint64_t translation, PageShift size) {

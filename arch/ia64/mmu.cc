@@ -115,8 +115,8 @@ Mmu::Mmu(const Options& options, mem::FrameMemory& frames, mem::ReferenceSink& s
   if (!options.l2i.empty()) l2i_.emplace(options.l2i, kPage, false, options.pinned_instruction());
   if (!options.l2d.empty()) l2d_.emplace(options.l2d, kPage, false, options.pinned_data());
   if (options.walker == Walker::Long)
-    vhpt_.emplace(hash_, options.vhpt_bytes, options.chains ? options.chain_entries : 0, frames,
-                  sink, path_);
+    vhpt_.emplace(hash_, options.vhpt_bytes, options.chains ? options.chain_entries : 0,
+                  options.exchange, frames, sink, path_);
   sides_[0] = {.first = &l1i_,
                .second = l2i_ ? &*l2i_ : nullptr,
                .counters = &counters_.sides[0],
@@ -128,7 +128,7 @@ Mmu::Mmu(const Options& options, mem::FrameMemory& frames, mem::ReferenceSink& s
                .data = true,
                .names = {"first-level data TLB", "second-level data TLB"}};
   for (unsigned region = kKernelRegion; region < kRegions; ++region)
-    registers_[region] = {.walker = region == kKernelRegion && options.walker != Walker::Off,
+    registers_[region] = {.walker = region == kKernelRegion && options.walks(),
                           .preferred = region == kKernelRegion ? kPage : PageShift(options.granule),
                           .rid = rid_of(region_base(region), 0)};
   pin_kernel();
@@ -286,7 +286,7 @@ void Mmu::load(Context context, pt::PageTable& table, mmu::TableCopy* linear) {
   table_ = &table;
   linear_ = linear;
   for (unsigned region = 0; region < kUserRegions; ++region)
-    registers_[region] = {.walker = options_->walker != Walker::Off,
+    registers_[region] = {.walker = options_->walks(),
                           .preferred = kPage,
                           .rid = rid_of(region_base(region), context)};
   // What the filters know under this tag may be another context's.

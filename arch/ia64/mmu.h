@@ -233,7 +233,16 @@ class Mmu {
   bool fill_linear(VirtAddr va);
   Hit page_not_present(Side& side, VirtAddr va, Rid rid);
   Hit set_bits(Side& side, VirtAddr va, Rid rid, bool dirty);
-  void read_linear(VirtAddr va, Rid rid);
+  Hit alternate(Side& side, VirtAddr va, Rid rid);
+  Hit alternate_as_linux(Side& side, VirtAddr va, Rid rid);
+  // Where a handler has read a leaf's word, and how.
+  struct ReadWord {
+    Found found;  // by a search; else `address` was known
+    PhysAddr address{0};
+    std::optional<VirtAddr> through;  // of a virtual load
+  };
+  ReadWord read_linear(VirtAddr va, Rid rid);
+  void read_again(const ReadWord& word, const pt::PageTable& table, VirtAddr va);
   void read_leaf(PhysAddr word, std::optional<VirtAddr> through);
   [[nodiscard]] uint64_t word_offset(const tlb::Payload& entry, VirtAddr at) const;
   // A page table looked up, touching nothing; and searched by the handler of `step`.

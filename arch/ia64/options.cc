@@ -74,7 +74,7 @@ const std::vector<PageShift>& insertable_sizes() {
 
 Pta Options::pta() const {
   Pta pta;
-  pta.walker = walker != Walker::Off;
+  pta.walker = walks();
   pta.long_format = walker == Walker::Long;
   if (pta.long_format) {
     pta.size = log2_floor(vhpt_bytes);
@@ -92,10 +92,11 @@ void declare(config::Schema& schema) {
   for (const ArrayKeys& array : kArrayKeys)
     tlb::declare_geometry(schema, array.prefix, array.what, array.defaults);
   schema.choice(
-      "ia64.walker", "long", {"long", "short", "off"},
+      "ia64.walker", "long", {"long", "short", "off", "off-linux"},
       "The VHPT walker: long, it reads a hash table that handlers fill; short, a linear "
       "table at the end of each region (the page table's leaf tables, or a copy of them); "
-      "off, handlers search the page table.");
+      "off, handlers search the page table; off-linux, as Linux does it, by a load through the "
+      "linear table that misses in turn.");
   schema.size("ia64.vhpt.bytes", uint64_t{4} << 20,
               "Size of each CPU's long-format VHPT: a power of two, and a page size one "
               "translation register can map.",
@@ -103,6 +104,12 @@ void declare(config::Schema& schema) {
   schema.flag("ia64.vhpt.chains", false,
               "Whether a long-format entry that must make room is kept on a collision chain of its "
               "slot, which the handler searches before the page table.");
+  schema.flag("ia64.vhpt.exchange", false,
+              "Whether what is found on a chain changes places with what is in the slot, which "
+              "costs more references than a search of the page table; false: it stays there.");
+  schema.choice("ia64.vhpt.hash", "merced", {"merced", "folded"},
+                "The long format's index: Merced's published one, or one that pages at regular "
+                "distances do not crowd.");
   schema.number("ia64.vhpt.chain_entries", 4096,
                 "Entries there are for all chains of a CPU, taken in turn.", 1, 1 << 20);
   schema.number("ia64.levels", 3,
@@ -112,9 +119,10 @@ void declare(config::Schema& schema) {
   schema.number("ia64.va_msb", 60,
                 "Highest implemented bit of an address within its region (IMPL_VA_MSB).", 50, 60);
   schema.number("ia64.rid_bits", 24, "Implemented bits of a region identifier.", 18, 24);
-  schema.flag("ia64.swap_rid", false,
-              "Whether the kernel exchanges the two low bytes of region identifiers, as the LVHPT "
-              "patches for Linux did to spread the hash.");
+  schema.choice(
+      "ia64.swap_rid", "auto", {"auto", "true", "false"},
+      "Whether the kernel exchanges the two low bytes of region identifiers, as the LVHPT "
+      "patches for Linux did to spread the hash; auto: in long format only, as they do.");
   schema.number("ia64.itr", 64, "Instruction translation registers.", 8, 64);
   schema.number("ia64.dtr", 64, "Data translation registers.", 8, 64);
   schema.flag(
@@ -133,7 +141,8 @@ Options read_options(const config::Config& config) {
   const std::string& walker = config.choice("ia64.walker");
   options.walker = walker == "long"    ? Walker::Long
                    : walker == "short" ? Walker::Short
-                                       : Walker::Off;
+                   : walker == "off"   ? Walker::Off
+                                       : Walker::OffAsLinux;
   for (const ArrayKeys& keys : kArrayKeys) {
     const tlb::Geometry array = tlb::read_geometry(config, keys.prefix, insertable_sizes());
     if (array.exists()) (options.*keys.level).push_back(array);
@@ -158,6 +167,8 @@ Options read_options(const config::Config& config) {
                                  format_size(options.vhpt_bytes)),
                      "take 64K, 256K, 1M, 4M, 16M, 64M, 256M, 1G or 4G");
   options.chains = config.flag("ia64.vhpt.chains");
+  options.exchange = config.flag("ia64.vhpt.exchange");
+  options.folded_hash = config.choice("ia64.vhpt.hash") == "folded";
   options.chain_entries = config.number("ia64.vhpt.chain_entries");
   options.levels = static_cast<unsigned>(config.number("ia64.levels"));
   options.va_msb = static_cast<unsigned>(config.number("ia64.va_msb"));
@@ -167,7 +178,8 @@ Options read_options(const config::Config& config) {
                                  "and the processor implements {}",
                                  options.va_msb + 1));
   options.rid_bits = static_cast<unsigned>(config.number("ia64.rid_bits"));
-  options.swap_rid = config.flag("ia64.swap_rid");
+  const std::string& swap = config.choice("ia64.swap_rid");
+  options.swap_rid = swap == "auto" ? options.walker == Walker::Long : swap == "true";
   options.smp = config.flag("ia64.smp");
   options.identity = config.flag("ia64.identity");
   const uint64_t granule = config.size("ia64.granule");

@@ -16,15 +16,18 @@
 namespace mmusim::ia64 {
 
 enum class Walker : uint8_t {
-  Long,   // reads a hash table of 32-byte entries that handlers fill
-  Short,  // reads a linear table of 8-byte entries
-  Off,    // handlers search the page table
+  Long,        // reads a hash table of 32-byte entries that handlers fill
+  Short,       // reads a linear table of 8-byte entries
+  Off,         // handlers search the page table
+  OffAsLinux,  // off; handlers read the linear table, which nothing maps: a nested miss each time
 };
 
 struct Options {
   Walker walker = Walker::Long;
   uint64_t vhpt_bytes = 0;
   bool chains = false;
+  bool exchange = false;  // of what is found in a chain with what is in its slot
+  bool folded_hash = false;
   uint64_t chain_entries = 0;
 
   // One array each; empty: there is none. A side's last level holds the translation registers, and
@@ -47,7 +50,13 @@ struct Options {
   [[nodiscard]] unsigned pinned_instruction() const { return 2; }
   [[nodiscard]] unsigned pinned_data() const { return walker == Walker::Long ? 3 : 2; }
   [[nodiscard]] Pta pta() const;
-  [[nodiscard]] Hash hash() const { return {pta(), kPage, va_msb}; }
+  [[nodiscard]] Hash hash() const { return {pta(), kPage, va_msb, folded_hash}; }
+  // Whether the walker looks for anything.
+  [[nodiscard]] bool walks() const { return walker == Walker::Long || walker == Walker::Short; }
+  // Whether anybody reads the linear table, so that what it maps must be purged.
+  [[nodiscard]] bool linear() const {
+    return walker == Walker::Short || walker == Walker::OffAsLinux;
+  }
 };
 
 // 4K to 4G: what itc takes.

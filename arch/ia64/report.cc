@@ -141,6 +141,16 @@ void report_mmu(const Options& options, const MmuCounters& sum, stats::Report& r
   report_faults(sum, report);
 }
 
+namespace {
+
+bool is_crowded(const VhptCounters& vhpt) {
+  constexpr uint64_t kEnough = 1000;
+  return vhpt.inserts >= kEnough && vhpt.replaced > vhpt.inserts / 2 &&
+         vhpt.reached < vhpt.slots / 8;
+}
+
+}  // namespace
+
 void report_flushes(const FlushCounters& flushes, uint64_t wraps, stats::Report& report) {
   report.add("switch.loads", flushes.switches, "events", "Loads of another address space.");
   report.add("switch.contexts", flushes.contexts, "contexts",
@@ -177,6 +187,13 @@ void report_soft_tlb(const Options& options, const MmuCounters& sum,
     report.add("vhpt.inserts", vhpt.inserts, "entries", "Entries handlers wrote.");
     report.add("vhpt.replaced", vhpt.replaced, "entries", "... over another page's.",
                "vhpt.inserts");
+    report.add("vhpt.slots", vhpt.slots, "slots", "Slots of all CPUs' tables.");
+    report.add("vhpt.slots.reached", vhpt.reached, "slots", "... that were ever written.",
+               "vhpt.slots");
+    report.add("vhpt.crowded", is_crowded(vhpt) ? 1 : 0, "yes or no",
+               "Whether pages drove each other out of few slots while most were never used: more "
+               "than half of 1000 inserts or more replaced another page's entry, and less than an "
+               "eighth of the slots were reached. Another ia64.vhpt.hash, or chains, would tell.");
     report.add("vhpt.chain_looks", vhpt.chain_looks, "entries",
                "Entries of collision chains compared; 0 without chains.");
     report.add("vhpt.chain_hits", vhpt.chain_hits, "lookups",

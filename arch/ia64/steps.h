@@ -5,7 +5,10 @@
 // of page tables): arch/ia64/kernel/ivt.S of Linux 3.12 for the short format; I. Wienand's patches
 // "LVHPT" (linux-mm, May 2006) for the long one. A walk of the page table is not in the number but
 // added by what it reads, 5 instructions a word of a radix table: vhpt_miss is 56 in all with three
-// words, the long format's tlb_miss 50. Numbers marked "assumed" are estimates, no source being
+// words, the long format's tlb_miss 50, its dirty_bit 34. With the walker off Linux's alternate
+// vectors go on as the TLB vectors do, 6 instructions later. Into the kernel's fault code it is
+// page_fault's own 13, and the saving of registers it goes through: SAVE_MIN_WITH_COVER, some 60,
+// and SAVE_REST, some 45. Numbers marked "assumed" are estimates, no source being
 // known.
 #ifndef MMUSIM_ARCH_IA64_STEPS_H_
 #define MMUSIM_ARCH_IA64_STEPS_H_
@@ -26,6 +29,8 @@ enum Step : unsigned {
   kChainSearch,
   kInstructionAlternate,
   kDataAlternate,
+  kInstructionAlternateLinear,
+  kDataAlternateLinear,
   kIdentity,
   kNestedMiss,
   kPageNotPresent,
@@ -54,6 +59,13 @@ inline constexpr std::array<mmu::Step, kSteps> kStepList = {{
     {"alt_itlb", "Alternate Instruction TLB vector (0x0c00): walker off, software walk", 29,
      true},  // assumed: the long format's without what it does to the VHPT
     {"alt_dtlb", "Alternate Data TLB vector (0x1000): walker off, software walk", 29, true},
+    {"alt_itlb_linear",
+     "Alternate Instruction TLB vector (0x0c00): walker off; thash, then as the Instruction TLB "
+     "vector",
+     22, true},
+    {"alt_dtlb_linear",
+     "Alternate Data TLB vector (0x1000): walker off; thash, then as the Data TLB vector", 22,
+     true},
     {"alt_identity", "Alternate Data TLB vector (0x1000): region 7, a granule of physical memory",
      31, true},
     {"nested_dtlb", "Data Nested TLB vector (0x1400): the handler's own load missed", 16, true},
@@ -63,10 +75,10 @@ inline constexpr std::array<mmu::Step, kSteps> kStepList = {{
     {"iaccess_bit", "Instruction Access-Bit vector (0x2400)", 21, true},
     {"daccess_bit", "Data Access-Bit vector (0x2800)", 21, true},
     {"dirty_bit", "Dirty-Bit vector (0x2000)", 21, true},
-    {"vhpt_update", "The slot of the long-format VHPT is found and rewritten", 10},  // assumed
+    {"vhpt_update", "The slot of the long-format VHPT is found and rewritten", 13},
     {"linear_fill", "The kernel's page table is searched and the linear table filled",
      20},  // assumed
-    {"page_fault", "Into the kernel's page-fault code", 13},
+    {"page_fault", "Registers are saved; into the kernel's page-fault code", 120},
 }};
 
 }  // namespace mmusim::ia64

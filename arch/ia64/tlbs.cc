@@ -133,7 +133,7 @@ void Tlbs::flush_hardware_range(Space& space, MmId mm, VirtRange range, bool lin
   for (uint32_t id = 0; id < cpus_.size(); ++id)
     if ((space.ran_on >> id & 1) != 0) cpus_[id].mmu->purge_vhpt(range, space.context);
   purge_range(space, mm, range, /*table=*/false);
-  if (!linear_too || options_.walker != Walker::Short) return;
+  if (!linear_too || !options_.linear()) return;
   // From the first page's word to behind the last one's.
   const Hash& hash = cpus_.front().mmu->hash();
   const VirtAddr behind = hash.thash(range.end - 1, 0) + sizeof(uint64_t);

@@ -29,21 +29,26 @@ void VhptCounters::add(const VhptCounters& o) {
   chain_evictions += o.chain_evictions;
   purged += o.purged;
   cleared += o.cleared;
+  slots += o.slots;
+  reached += o.reached;
 }
 
-LongVhpt::LongVhpt(const Hash& hash, uint64_t bytes, uint64_t chain_entries,
+LongVhpt::LongVhpt(const Hash& hash, uint64_t bytes, uint64_t chain_entries, bool exchange,
                    mem::FrameMemory& frames, mem::ReferenceSink& sink, mmu::MissPath& path)
     : hash_(hash),
       bytes_(bytes),
+      exchange_(exchange),
       frames_(&frames),
       sink_(&sink),
       path_(&path),
       base_(reserve(frames, bytes)),
       owners_(bytes / kVhptEntryBytes),
       positions_(bytes / kVhptEntryBytes, kNoPosition),
+      reached_(bytes / kVhptEntryBytes),
       pool_(chain_entries) {
   for (uint32_t slot = 0; slot < owners_.size(); ++slot)
     word(at(slot), kVhptTag) = TagInvalidBit::kMask;
+  counters_.slots = owners_.size();
   if (chain_entries == 0) return;
   const uint64_t pool_bytes = std::bit_ceil(chain_entries * kVhptEntryBytes);
   pool_base_ = reserve(frames, pool_bytes);
@@ -79,6 +84,8 @@ void LongVhpt::kernel_store(PhysAddr entry, unsigned offset, uint64_t value) {
 
 void LongVhpt::use(uint32_t slot, VirtAddr page, Rid rid) {
   owners_[slot] = {.page = page, .rid = rid, .used = true};
+  if (!reached_[slot]) ++counters_.reached;
+  reached_[slot] = true;
   if (positions_[slot] != kNoPosition) return;
   positions_[slot] = static_cast<uint32_t>(used_.size());
   used_.push_back(slot);
@@ -143,20 +150,28 @@ void LongVhpt::unlink(uint32_t index) {
   pool_[index].used = false;
 }
 
+// From `link` on; 0: it is not there.
+PhysAddr LongVhpt::find_in_chain(PhysAddr link, uint64_t tag) {
+  for (; link != PhysAddr(0); link = PhysAddr(load(link, kVhptChain, "chain link"))) {
+    ++counters_.chain_looks;
+    if (load(link, kVhptTag, "chain tag") == tag) break;
+  }
+  return link;
+}
+
 bool LongVhpt::search_chain(VirtAddr va, Rid rid, Entry& entry) {
   const uint32_t slot = slot_of(va, rid);
   const uint64_t wanted = hash_.tag(va, rid);
-  PhysAddr link(load(at(slot), kVhptChain, "VHPT chain"));
-  for (; link != PhysAddr(0); link = PhysAddr(load(link, kVhptChain, "chain link"))) {
-    ++counters_.chain_looks;
-    if (load(link, kVhptTag, "chain tag") == wanted) break;
-  }
+  const PhysAddr link = find_in_chain(PhysAddr(load(at(slot), kVhptChain, "VHPT chain")), wanted);
   if (link == PhysAddr(0)) return false;
   ++counters_.chain_hits;
   const PhysAddr front = at(slot);
   const auto index = static_cast<uint32_t>((link - pool_base_) / kVhptEntryBytes);
   const uint64_t translation = load(link, 0, "chain translation");
   const uint64_t itir = load(link, kVhptItir, "chain ITIR");
+  entry.translation = translation;
+  entry.size = PageShift(static_cast<unsigned>(ItirSizeField::get(itir)));
+  if (!exchange_) return true;
   if (owners_[slot].used) {
     store(link, 0, load(front, 0, "VHPT translation"), "chain translation");
     store(link, kVhptItir, load(front, kVhptItir, "VHPT ITIR"), "chain ITIR");
@@ -170,8 +185,6 @@ bool LongVhpt::search_chain(VirtAddr va, Rid rid, Entry& entry) {
   store(front, kVhptItir, itir, "VHPT ITIR");
   store(front, kVhptTag, wanted, "VHPT tag");
   use(slot, align_down(va, kPage), rid);
-  entry.translation = translation;
-  entry.size = PageShift(static_cast<unsigned>(ItirSizeField::get(itir)));
   return true;
 }
 
@@ -193,15 +206,20 @@ void LongVhpt::insert(VirtAddr va, Rid rid, uint64_t translation, PageShift size
   use(slot, align_down(va, kPage), rid);
 }
 
-bool LongVhpt::probe(VirtAddr va, Rid rid, uint64_t& pointer) {
+std::optional<LongVhpt::Place> LongVhpt::probe(VirtAddr va, Rid rid) {
+  const uint64_t wanted = hash_.tag(va, rid);
   const PhysAddr slot = at(slot_of(va, rid));
-  const bool ours = load(slot, kVhptTag, "VHPT tag", false) == hash_.tag(va, rid);
-  pointer = load(slot, kVhptChain, chains() ? "VHPT chain" : "VHPT pointer", false);
-  return ours;
+  const bool ours = load(slot, kVhptTag, "VHPT tag", false) == wanted;
+  const uint64_t fourth = load(slot, kVhptChain, chains() ? "VHPT chain" : "VHPT pointer", false);
+  if (ours) return Place{slot, fourth};
+  if (!chains()) return std::nullopt;
+  const PhysAddr link = find_in_chain(PhysAddr(fourth), wanted);
+  if (link == PhysAddr(0)) return std::nullopt;
+  return Place{link, 0};
 }
 
-void LongVhpt::update(VirtAddr va, Rid rid, uint64_t translation) {
-  store(at(slot_of(va, rid)), 0, translation, "VHPT translation");
+void LongVhpt::update(const Place& place, uint64_t translation) {
+  store(place.entry, 0, translation, "VHPT translation");
 }
 
 void LongVhpt::purge(VirtAddr va, Rid rid) {

@@ -6,7 +6,8 @@
 // collision chain first: further 32-byte entries, linked through their fourth word, from a pool
 // that is taken in turn, whatever is in the way going. Without chains the fourth word is the
 // physical address of the word in the page table, so that the access- and dirty-bit handlers need
-// not search for it.
+// not search for it. What a handler finds on a chain it inserts and leaves there; or (`exchange`)
+// it changes its place with what is in the slot, so that the walker finds it the next time.
 //
 // An entry maps its own page size (ITIR), but its slot is that of one preferred-size page: a larger
 // page has an entry for each part touched. ti (bit 63 of the tag) set: nothing is there.
@@ -20,6 +21,7 @@
 
 #include <cstdint>
 #include <functional>
+#include <optional>
 #include <vector>
 
 #include "arch/ia64/formats.h"
@@ -44,6 +46,8 @@ struct VhptCounters {
   uint64_t chain_evictions = 0;
   uint64_t purged = 0;   // entries removed by flushes
   uint64_t cleared = 0;  // times the whole table was
+  uint64_t slots = 0;
+  uint64_t reached = 0;  // slots that were ever written
   void add(const VhptCounters& o);
 };
 
@@ -56,8 +60,8 @@ class LongVhpt {
   };
 
   // `chain_entries` 0: no chains. Errors: Error when memory is exhausted.
-  LongVhpt(const Hash& hash, uint64_t bytes, uint64_t chain_entries, mem::FrameMemory& frames,
-           mem::ReferenceSink& sink, mmu::MissPath& path);
+  LongVhpt(const Hash& hash, uint64_t bytes, uint64_t chain_entries, bool exchange,
+           mem::FrameMemory& frames, mem::ReferenceSink& sink, mmu::MissPath& path);
 
   [[nodiscard]] PhysAddr base() const { return base_; }
   [[nodiscard]] uint64_t bytes() const { return bytes_; }  // chains included
@@ -66,14 +70,18 @@ class LongVhpt {
 
   // The walker's read: one reference to the entry's line. False: another tag.
   bool look_up(VirtAddr va, Rid rid, Entry& entry);
-  // A handler's search of the chain; what it finds changes places with what is in the slot.
+  // A handler's search of the chain.
   bool search_chain(VirtAddr va, Rid rid, Entry& entry);
   // A handler's insertion. `pte`: where the page table has the word.
   void insert(VirtAddr va, Rid rid, uint64_t translation, PageShift size, PhysAddr pte);
-  // The access- and dirty-bit handlers: whether the slot is this page's, and its fourth word; and
-  // the store of the changed word.
-  bool probe(VirtAddr va, Rid rid, uint64_t& pointer);
-  void update(VirtAddr va, Rid rid, uint64_t translation);
+  // The access- and dirty-bit handlers: the entry of this page, in its slot or on the slot's chain,
+  // with its fourth word; and the store of the changed word.
+  struct Place {
+    PhysAddr entry;
+    uint64_t pointer = 0;
+  };
+  std::optional<Place> probe(VirtAddr va, Rid rid);
+  void update(const Place& place, uint64_t translation);
 
   // The kernel: nothing translates the page of `va` any more.
   void purge(VirtAddr va, Rid rid);
@@ -114,10 +122,12 @@ class LongVhpt {
   void release(uint32_t slot);
   void displace(uint32_t slot);
   void unlink(uint32_t index);
+  PhysAddr find_in_chain(PhysAddr link, uint64_t tag);
   void kernel_store(PhysAddr entry, unsigned offset, uint64_t value);
 
   Hash hash_;
   uint64_t bytes_;
+  bool exchange_;
   mem::FrameMemory* frames_;
   mem::ReferenceSink* sink_;
   mmu::MissPath* path_;
@@ -126,6 +136,7 @@ class LongVhpt {
   std::vector<Owner> owners_;        // by slot
   std::vector<uint32_t> used_;       // slots in use, in no order that matters
   std::vector<uint32_t> positions_;  // by slot: where in used_
+  std::vector<bool> reached_;        // by slot
   std::vector<Owner> pool_;          // by pool entry
   uint32_t next_in_pool_ = 0;
   VhptCounters counters_;

@@ -52,6 +52,13 @@ std::string heading_text(const Heading& heading, const Report& report) {
     line("replayed", fmt::format("{} instructions, {} references", format_count(instructions),
                                  format_count(instructions + data)));
   }
+  if (value_or(report, "vhpt.crowded") != 0)
+    line(
+        "warning",
+        fmt::format("the hash reaches {} of the {} slots of the VHPT, where pages drive each other "
+                    "out; try ia64.vhpt.hash=folded",
+                    format_count(value_or(report, "vhpt.slots.reached")),
+                    format_count(value_or(report, "vhpt.slots"))));
   if (report.find("kernel.forks") != nullptr) {
     line("processes", fmt::format("{} forks, {} programs started, {} exits, {} thread switches",
                                   format_count(value_or(report, "kernel.forks") +

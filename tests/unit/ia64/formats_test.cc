@@ -153,22 +153,49 @@ TEST(Ia64Hash, LongFormat) {
   EXPECT_EQ(hash.offset(VirtAddr(uint64_t{1} << (14 + 17)), 0), 0u);
 }
 
+// 1024 pages 64 MB apart: Merced's index has the page number's low 17 bits, of which 12 are the
+// same in all; folded, the bits above count too. Index and tag still tell any two apart.
+TEST(Ia64Hash, FoldedReachesMoreSlots) {
+  const Pta pta{.walker = true, .long_format = true, .size = 22, .base = VirtAddr(0)};
+  for (const bool folded : {false, true}) {
+    const Hash hash(pta, PageShift(14), 60, folded);
+    std::set<uint64_t> slots;
+    for (uint64_t i = 0; i < 1024; ++i)
+      slots.insert(hash.offset(VirtAddr(i << 26), 9));
+    EXPECT_EQ(slots.size(), folded ? 1024u : 32u);
+  }
+  const Hash hash(pta, PageShift(14), 60, true);
+  std::set<std::pair<uint64_t, uint64_t>> seen;
+  uint64_t pages = 0;
+  for (const uint64_t high : {0u, 1u, 0x55u, 0xffu})
+    for (const uint64_t middle : {0u, 1u, 0x2a5u, 0xfffu})
+      for (const uint64_t low : {0u, 1u, 0x1'0001u, 0x1f'ffffu})
+        for (const Rid rid : {0u, 1u, 0x55u, 0xffu, 0x100u, 0xff'ffffu}) {
+          const VirtAddr va((high << 39 | middle << 22 | low) << 14);
+          seen.emplace(hash.offset(va, rid), hash.tag(va, rid));
+          ++pages;
+        }
+  EXPECT_EQ(seen.size(), pages);
+}
+
 TEST(Ia64Hash, SlotAndTagTellPagesApart) {
   Pta pta{.walker = true, .long_format = true, .size = 15, .base = VirtAddr(0)};
-  const Hash hash(pta, PageShift(14), 60);
-  std::set<std::pair<uint64_t, uint64_t>> seen;
-  Random random(5);
-  std::set<std::pair<uint64_t, Rid>> pages;
-  for (int i = 0; i < 50000; ++i) {
-    // Pages and RIDs that differ in few bits, anywhere.
-    const uint64_t page = (uint64_t{1} << random.below(47)) | uint64_t{1} << random.below(47);
-    const Rid rid = (Rid{1} << random.below(24)) | Rid{1} << random.below(24);
-    if (!pages.emplace(page, rid).second) continue;
-    const VirtAddr va(page << 14);
-    EXPECT_EQ(hash.tag(va, rid) >> 63, 0u);
-    EXPECT_TRUE(seen.emplace(hash.offset(va, rid), hash.tag(va, rid)).second);
+  for (const bool folded : {false, true}) {
+    const Hash hash(pta, PageShift(14), 60, folded);
+    std::set<std::pair<uint64_t, uint64_t>> seen;
+    Random random(5);
+    std::set<std::pair<uint64_t, Rid>> pages;
+    for (int i = 0; i < 50000; ++i) {
+      // Pages and RIDs that differ in few bits, anywhere.
+      const uint64_t page = (uint64_t{1} << random.below(47)) | uint64_t{1} << random.below(47);
+      const Rid rid = (Rid{1} << random.below(24)) | Rid{1} << random.below(24);
+      if (!pages.emplace(page, rid).second) continue;
+      const VirtAddr va(page << 14);
+      EXPECT_EQ(hash.tag(va, rid) >> 63, 0u);
+      EXPECT_TRUE(seen.emplace(hash.offset(va, rid), hash.tag(va, rid)).second);
+    }
+    EXPECT_GT(pages.size(), 20000u);
   }
-  EXPECT_GT(pages.size(), 20000u);
 }
 
 }  // namespace

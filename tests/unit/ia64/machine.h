@@ -23,7 +23,8 @@ class World : public mmusim::testing::ArchWorld<Architecture> {
  public:
   explicit World(const std::string& text = "", const std::string& backend = "mlpt",
                  unsigned cpus = 1)
-      : ArchWorld("[mem]\nbytes = 256M\n[ia64.vhpt]\nbytes = 64K\n", text, backend, cpus) {}
+      : ArchWorld("[mem]\nbytes = 256M\n[ia64]\nswap_rid = false\n[ia64.vhpt]\nbytes = 64K\n", text,
+                  backend, cpus) {}
 
   // Evicts by force, as if other pages had come: the VHPT stays.
   void drop_tlbs() {

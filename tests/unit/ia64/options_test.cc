@@ -36,6 +36,11 @@ TEST(Ia64Options, Defaults) {
   EXPECT_EQ(options.l2d.front().entries, 125u);
   EXPECT_EQ(options.l2i.front().entries, 126u);
   EXPECT_EQ(read("[ia64]\nwalker = short\n").l2d.front().entries, 126u);
+  // The LVHPT patches exchange bytes, Linux's short format does not.
+  EXPECT_TRUE(options.swap_rid);
+  EXPECT_FALSE(read("[ia64]\nwalker = short\n").swap_rid);
+  EXPECT_TRUE(read("[ia64]\nwalker = short\nswap_rid = true\n").swap_rid);
+  EXPECT_FALSE(read("[ia64]\nswap_rid = false\n").swap_rid);
 }
 
 TEST(Ia64Options, Refused) {
