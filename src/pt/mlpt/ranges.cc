@@ -9,6 +9,9 @@ namespace {
 
 // Linux moves table pointers at its two lowest levels of tables, never higher.
 constexpr unsigned kHighestMovedTable = 2;
+// The level of the lowest table that a move makes at its target where the source has one and an
+// entry in it, though nothing lies further below (Linux: alloc_new_pud).
+constexpr unsigned kLowestMadeTable = 2;
 
 }  // namespace
 
@@ -111,6 +114,11 @@ Status Mlpt::move_piece(VirtAddr from, VirtAddr to, uint64_t left, uint64_t& mov
     const PageShift size = shape_->size(place.level);
     if (place.entry == kNone) {
       moved = std::min(left, size.bytes() - (from.value() & size.offset_mask()));
+      if (place.level >= kLowestMadeTable) return Status::Ok;
+      moved = std::min(moved, size.bytes() - (to.value() & size.offset_mask()));
+      // Nothing moves, so that nothing is lost where there is no memory for it.
+      Table made;
+      static_cast<void>(ensure_table(to, kLowestMadeTable, made));
       return Status::Ok;
     }
     const bool leaf = is_leaf(place.entry, place.level);
