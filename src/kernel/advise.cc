@@ -45,10 +45,11 @@ int64_t wipe_on_fork(Core& core, AddressSpace& mm, VirtRange range) {
   });
 }
 
-// Shared memory is never merged; the advice is ignored for it.
+// Shared memory and the kernel's own pages are never merged; the advice is ignored for them.
 int64_t merge_same_pages(Core& core, AddressSpace& mm, VirtRange range) {
   return each_area(mm, range, [&](const Vma& vma, VirtRange part) {
-    return vma.is_shared() ? 0 : set_flags(core, mm, part, kVmMergeable, 0);
+    const bool never = vma.has(kVmShared | kVmPfnMap | kVmDontExpand | kVmHugeTlb);
+    return never ? 0 : set_flags(core, mm, part, kVmMergeable, 0);
   });
 }
 

@@ -69,6 +69,10 @@ void Settings::declare(config::Schema& schema) {
   schema.flag("kernel.special_pages", false,
               "Every program has what the kernel puts there on this architecture, vdso and vvar, "
               "where a recording does not say where it had them; and its gate page can be called.");
+  schema.size("kernel.overcommit", 0,
+              "Bytes that one call of a script may ask for at most (mmap, brk, mremap, mprotect, "
+              "fork): heuristic overcommit. 0: as many as memory and swap space have together.",
+              0, uint64_t{1} << 63);
   schema.number("kernel.swap_pages", 0,
                 "Pages of swap space. 0: memory that is full stays full, and madvise(FREE, COLD, "
                 "PAGEOUT) does nothing; else pages are reclaimed when no frame is free.",
@@ -100,6 +104,7 @@ Settings Settings::from(const config::Config& config, PageShift page) {
     throw UsageError("kernel.shared_tables", "a block is a power of two of bytes");
   s.aslr_bits = static_cast<unsigned>(config.number("kernel.aslr"));
   s.aslr_seed = config.number("kernel.aslr_seed");
+  s.overcommit = config.size("kernel.overcommit");
   s.fork_copies_all = config.choice("kernel.fork_copy") == "all";
   return s;
 }
@@ -135,6 +140,11 @@ std::optional<VirtRange> Core::user_range(VirtAddr start, uint64_t length) const
   const VirtAddr end = align_up(start + length, page());
   if (end.value() > top || end <= start) return std::nullopt;
   return VirtRange{start, end};
+}
+
+bool Core::may_commit(uint64_t bytes) const {
+  if (settings.overcommit != 0) return bytes <= settings.overcommit;
+  return pages(bytes) <= platform.frames->total_frames() + settings.swap_pages;
 }
 
 std::unique_ptr<AddressSpace> Core::make_space() {

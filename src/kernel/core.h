@@ -45,6 +45,7 @@ struct Settings {
   uint64_t shared_table_bytes = 0;  // of a block; 0: no tables are shared
   unsigned aslr_bits = 0;           // of the pages by which each program's mmap_base differs
   uint64_t aslr_seed = 1;
+  uint64_t overcommit = 0;          // bytes one call may ask for at most; 0: all memory and swap
 
   static void declare(config::Schema& schema);
   static Settings from(const config::Config& config, PageShift page);
@@ -84,6 +85,10 @@ class Core {
   [[nodiscard]] bool refuses_fetches() const { return refuses_fetches_; }
   // [start, start + length rounded up to pages) if it lies in user space and does not wrap.
   [[nodiscard]] std::optional<VirtRange> user_range(VirtAddr start, uint64_t length) const;
+
+  // Whether one call may ask for so many bytes more of private or shared memory: for no more than
+  // there is in all (Linux: OVERCOMMIT_GUESS, since 5.4).
+  [[nodiscard]] bool may_commit(uint64_t bytes) const;
 
   // --- Address spaces
   // A new, empty one; null when there is no memory for its root.

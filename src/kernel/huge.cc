@@ -249,6 +249,16 @@ bool read_back(FaultContext& c, Vma& vma, VirtAddr base) {
   return true;
 }
 
+// Whether the page table shows nothing at all there: to some, a void ends at every page.
+bool has_entries(FaultContext& c, VirtRange block) {
+  const auto cursor = c.mm.table->cursor(block);
+  pt::Run run;
+  bool found = false;
+  while (!found && cursor->next(run))
+    run.for_each([&](uint32_t, pt::Entry& e) { found = found || e != pt::kNone; });
+  return found;
+}
+
 Collapse collapse_block(FaultContext& c, Vma& vma, VirtAddr base) {
   const PageShift size = *c.core.huge();
   const pt::Lookup there = c.mm.table->find(base);
@@ -257,6 +267,8 @@ Collapse collapse_block(FaultContext& c, Vma& vma, VirtAddr base) {
                      there.empty.end - base >= size.bytes();
   if (empty) return there.empty.bytes() > size.bytes() ? Collapse::Missing : Collapse::Failed;
   if (!c.mm.table->capabilities().promotes) return Collapse::Failed;
+  // A leaf table that holds nothing is something, where there are such.
+  if (!there.has_slot && !has_entries(c, {base, base + size.bytes()})) return Collapse::Failed;
 
   if (c.core.swap != nullptr && !read_back(c, vma, base)) return Collapse::NoMemory;
   const auto pfn = c.core.new_huge(c.mm);

@@ -41,33 +41,44 @@ uint32_t pool_flags(uint32_t flags, bool noreserve) {
 
 namespace {
 
-// How many areas more there would be with borders at both ends of `range`.
-uint64_t splits_needed(AddressSpace& mm, VirtRange range) {
-  const Vma* first = mm.vmas.find(range.begin);
-  const bool at_begin = first != nullptr && first->start < range.begin;
-  const Vma* last = mm.vmas.find(range.end);
-  const bool at_end = last != nullptr && last->start < range.end;
-  return (at_begin ? 1u : 0u) + (at_end ? 1u : 0u);
-}
-
 // Whether `at` lies within an area, and inside one of its pool's huge pages.
 bool inside_pool_page(const Core& core, AddressSpace& mm, VirtAddr at) {
   const Vma* vma = mm.vmas.find(at);
   return vma != nullptr && vma->has(kVmHugeTlb) && !is_aligned(at, *core.huge());
 }
 
-// Divides the area around `at`, and a huge leaf that lies across.
-void split_area(Core& core, AddressSpace& mm, VirtAddr at) {
+// Divides the area around `at`, and a huge leaf that lies across. -EINVAL: not possible there.
+int64_t split_area(Core& core, AddressSpace& mm, VirtAddr at) {
+  if (inside_pool_page(core, mm, at)) return -kEINVAL;
   if (mm.vmas.split(at)) split_huge_at(core, mm, at);
+  return 0;
 }
 
-// Splits at both ends. -ENOMEM: there would be too many areas; -EINVAL: not possible there.
-int64_t split_ends(Core& core, AddressSpace& mm, VirtRange range) {
-  if (mm.vmas.size() + splits_needed(mm, range) > core.settings.max_map_count) return -kENOMEM;
-  if (inside_pool_page(core, mm, range.begin) || inside_pool_page(core, mm, range.end))
-    return -kEINVAL;
-  split_area(core, mm, range.begin);
-  split_area(core, mm, range.end);
+// Whether the part of `vma` in `range` would become one area with a neighbour if it had `flags`.
+bool joins_neighbour(AddressSpace& mm, const Vma& vma, VirtRange range, uint32_t flags) {
+  Vma part = vma;
+  part.start = range.begin;
+  part.end = range.end;
+  part.pgoff += (range.begin - vma.start) >> mm.vmas.page().log2();
+  part.flags = flags;
+  const Vma* below = range.begin == vma.start ? mm.vmas.find_before(vma.start) : nullptr;
+  if (below != nullptr && mm.vmas.can_merge(*below, part)) return true;
+  const Vma* above = range.end == vma.end ? mm.vmas.next(vma) : nullptr;
+  return above != nullptr && mm.vmas.can_merge(part, *above);
+}
+
+// Makes the part of an area in `range`, which is to have `flags`, an area of its own. Linux merges
+// before it splits: a part that is about to join a neighbour only moves a border, which the limit
+// does not forbid. Else each split asks for itself, and the first stays where the second fails
+// (vma_modify). -ENOMEM: there would be too many areas; -EINVAL: not possible there.
+int64_t split_off(Core& core, AddressSpace& mm, VirtRange range, uint32_t flags) {
+  const bool joins = joins_neighbour(mm, *mm.vmas.find(range.begin), range, flags);
+  for (const VirtAddr at : {range.begin, range.end}) {
+    const Vma* there = mm.vmas.find(at);
+    if (there == nullptr || there->start == at) continue;
+    if (!joins && mm.vmas.size() >= core.settings.max_map_count) return -kENOMEM;
+    if (const int64_t result = split_area(core, mm, at); result != 0) return result;
+  }
   return 0;
 }
 
@@ -117,10 +128,13 @@ int64_t unmap_range(Core& core, AddressSpace& mm, VirtRange range) {
   if (whole != nullptr && whole->start < range.begin && whole->end > range.end &&
       mm.vmas.size() >= core.settings.max_map_count)
     return -kENOMEM;
-  if (inside_pool_page(core, mm, range.begin) || inside_pool_page(core, mm, range.end))
-    return -kEINVAL;
-  split_area(core, mm, range.begin);
-  split_area(core, mm, range.end);
+  // Where the end cannot be split the beginning stays so.
+  for (const VirtAddr at : {range.begin, range.end}) {
+    if (const int64_t result = split_area(core, mm, at); result != 0) {
+      core.note_vmas(mm);
+      return result;
+    }
+  }
 
   ZapBatch batch(core, mm);
   std::vector<Vma> dead;
@@ -140,15 +154,6 @@ int64_t unmap_range(Core& core, AddressSpace& mm, VirtRange range) {
     core.area_removed(vma, core.pages(vma.range().bytes()));
   core.note_vmas(mm);
   return 0;
-}
-
-std::optional<VirtAddr> find_gap(const Core& core, const AddressSpace& mm, uint64_t bytes) {
-  const mmu::AddressLayout& layout = core.platform.layout;
-  if (layout.mmap_upward)
-    return mm.vmas.lowest_gap(bytes, mm.mmap_base, layout.top, layout.stack_gap);
-  const VirtAddr lowest = align_up(layout.lowest, core.page());
-  const auto found = mm.vmas.highest_gap(bytes, lowest, mm.mmap_base, layout.stack_gap);
-  return found ? found : mm.vmas.highest_gap(bytes, lowest, layout.top, layout.stack_gap);
 }
 
 int64_t map_area(Core& core, AddressSpace& mm, const Mapping& mapping) {
@@ -185,11 +190,17 @@ int64_t protect_range(FaultContext context, VirtRange range, uint32_t prot, bool
     uint32_t flags = (there->flags & ~kVmRights) | vm_rights(prot);
     if (flags == there->flags) continue;
     if ((flags & kVmWrite) != 0) {
-      if ((flags & (kVmShared | kVmNoReserve)) == 0) flags |= kVmAccount;
+      if (!there->has(kVmAccount | kVmWrite | kVmHugeTlb | kVmShared | kVmNoReserve)) {
+        if (!skip_holes && !core.may_commit(part.bytes())) {
+          result = -kENOMEM;
+          break;
+        }
+        flags |= kVmAccount;
+      }
     } else if (there->is_anonymous() && there->anon == AnonVmaId(0)) {
       flags &= ~kVmAccount;  // Linux 6.7 and later: nothing was ever charged
     }
-    if (result = split_ends(core, mm, part); result != 0) break;
+    if (result = split_off(core, mm, part, flags); result != 0) break;
     Vma& vma = *mm.vmas.find(part.begin);
     // Locked private memory gets its own pages as soon as it may be written.
     if ((vma.flags & (kVmWrite | kVmShared | kVmLocked)) == kVmLocked && (flags & kVmWrite) != 0)
@@ -216,7 +227,7 @@ int64_t change_flags(Core& core, AddressSpace& mm, VirtRange range, uint32_t set
     at = part.end;
     const uint32_t flags = (there->flags & ~clear) | set;
     if (flags == there->flags) continue;
-    if (result = split_ends(core, mm, part); result != 0) break;
+    if (result = split_off(core, mm, part, flags); result != 0) break;
     mm.vmas.find(part.begin)->flags = flags;
     merge_ends(mm, part);
   }
@@ -231,100 +242,6 @@ void extend_area(Core& core, AddressSpace& mm, VirtAddr end, VirtAddr new_end) {
   core.area_added(*vma, core.pages(new_end - end));
   mm.vmas.merge(new_end);
   core.note_vmas(mm);
-}
-
-namespace {
-
-// By how much a move begins earlier, so that a leaf table moves whole instead of its upper part
-// leaf by leaf: where both ends lie equally far in their tables, the move goes at least to the end
-// of the first, and nothing else is in these tables below it (Linux 6.7: try_realign_addr).
-uint64_t widened(const Core& core, AddressSpace& mm, const Vma& source, VirtRange from,
-                 VirtRange to) {
-  const uint64_t span = core.table_span();
-  const uint64_t below = from.begin.value() & (span - 1);
-  if (below == 0 || below != (to.begin.value() & (span - 1)) || source.has(kVmHugeTlb)) return 0;
-  if (std::min(from.bytes(), to.bytes()) < span - below || source.start != from.begin) return 0;
-  const VirtRange old_part{from.begin - below, from.begin};
-  const VirtRange new_part{to.begin - below, to.begin};
-  const bool alone =
-      !mm.vmas.overlaps(old_part) && !mm.vmas.overlaps(new_part) && !to.overlaps(old_part);
-  return alone ? below : 0;
-}
-
-}  // namespace
-
-int64_t move_area(Core& core, AddressSpace& mm, VirtRange from, VirtRange to, bool keep_old) {
-  if (mm.vmas.size() + 3 > core.settings.max_map_count) return -kENOMEM;
-  if (const int64_t result = unmap_range(core, mm, to); result != 0) return result;
-  const Vma* source = mm.vmas.find(from.begin);
-  if (source == nullptr || source->end < from.end) return -kEFAULT;  // the target was part of it
-
-  Vma target = *source;
-  target.start = to.begin;
-  target.end = to.end;
-  target.pgoff = source->is_anonymous() && source->anon == AnonVmaId(0)
-                     ? core.pages(to.begin.value())
-                     : source->pgoff + core.pages(from.begin - source->start);
-  const uint64_t bytes = std::min(from.bytes(), to.bytes());
-  const uint64_t earlier = widened(core, mm, *source, from, to);
-  for (unsigned attempt = 0;; ++attempt) {
-    leave_tables(core, mm, from);
-    split_for_move(core, mm, from.begin, to.begin, bytes);
-    uint64_t done = 0;
-    const pt::Status status =
-        mm.table->move_range(from.begin - earlier, to.begin - earlier, bytes + earlier, done);
-    if (status == pt::Status::Ok) break;
-    // Back again: the tables it came from still stand, so this needs no memory.
-    uint64_t back = 0;
-    const pt::Status undone =
-        mm.table->move_range(to.begin - earlier, from.begin - earlier, done, back);
-    MMUSIM_ASSERT(undone == pt::Status::Ok);
-    ZapBatch batch(core, mm);
-    const Vma* below = mm.vmas.find_before(to.begin);
-    const Vma* above = mm.vmas.find_from(to.end);
-    batch.trim(to, below != nullptr ? below->end : VirtAddr(0),
-               above != nullptr ? above->start : VirtAddr(0));
-    batch.finish();
-    core.flush_mm(mm);
-    if (!make_room(core, attempt)) return -kENOMEM;
-  }
-  core.area_added(target, core.pages(to.bytes()));
-  const bool moves_all = source->range() == from;
-  mm.vmas.insert_and_merge(target);
-  if (keep_old) {
-    // The whole old area is locked no more, and its pages are elsewhere.
-    Vma& old = *mm.vmas.find(from.begin);
-    old.flags &= ~uint32_t{kVmLocks};
-    if (moves_all && !old.range().contains(to.begin))
-      mm.vmas.set_anon(old, AnonVmaId(0), AnonVmaId(0), 0);
-  }
-  // Whole tables may have changed place, so walk caches go too.
-  core.flush_range(mm, {from.begin, from.begin + bytes},
-                   target.has(kVmHugeTlb) ? *core.huge() : core.page(), true,
-                   mmu::RangeFlush::Change);
-  core.note_tables();
-  core.note_vmas(mm);
-  // What was reserved for it went along. (A lock goes with the old area: unlocking it first could
-  // merge it with a neighbour, which would get its anon_vma.)
-  if (target.has(kVmHugeOwner)) {
-    const int64_t left = change_flags(core, mm, from, 0, kVmHugeOwner);
-    MMUSIM_ASSERT(left == 0);
-  }
-  if (keep_old) return 0;
-  return unmap_range(core, mm, from);
-}
-
-int64_t move_areas(Core& core, AddressSpace& mm, VirtRange from, VirtAddr to, bool keep_old) {
-  for (VirtAddr at = from.begin; at < from.end;) {
-    const Vma* vma = mm.vmas.find_from(at);
-    if (vma == nullptr || vma->start >= from.end) break;
-    const VirtRange piece{std::max(vma->start, at), std::min(vma->end, from.end)};
-    const VirtAddr target = to + (piece.begin - from.begin);
-    const int64_t result = move_area(core, mm, piece, {target, target + piece.bytes()}, keep_old);
-    if (result != 0) return result;
-    at = piece.end;
-  }
-  return 0;
 }
 
 int64_t drop_contents(Core& core, AddressSpace& mm, VirtRange range, bool locked_too) {

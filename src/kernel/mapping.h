@@ -31,14 +31,11 @@ uint32_t pool_flags(uint32_t flags, bool noreserve);
 // Those of prot alone.
 uint32_t vm_rights(uint32_t prot);
 
-// Where the architecture's kernel puts so many bytes that have no place yet. Nothing: there is no
-// room.
-std::optional<VirtAddr> find_gap(const Core& core, const AddressSpace& mm, uint64_t bytes);
-
 // Maps, taking away whatever was there. -ENOMEM: too many areas.
 int64_t map_area(Core& core, AddressSpace& mm, const Mapping& mapping);
 
-// Unmaps what is mapped of `range`. -ENOMEM: it would make too many areas; nothing is done then.
+// Unmaps what is mapped of `range`. -ENOMEM: it would make too many areas. Nothing is unmapped
+// then, but an area may have been divided.
 int64_t unmap_range(Core& core, AddressSpace& mm, VirtRange range);
 
 // mprotect; faults in locked memory that becomes writable. -ENOMEM at a hole, after what lies
@@ -56,13 +53,9 @@ void extend_area(Core& core, AddressSpace& mm, VirtAddr end, VirtAddr new_end);
 
 // mremap: moves the pages of `from` (in one area) to `to`, which is emptied first and may be longer
 // or shorter; `keep_old`: the old area stays, empty (MREMAP_DONTUNMAP). -ENOMEM: nothing changed
-// but the target may be unmapped.
+// but the target may be unmapped. REQUIRES: of the pool's memory whole huge pages to where they
+// fit.
 int64_t move_area(Core& core, AddressSpace& mm, VirtRange from, VirtRange to, bool keep_old);
-
-// The same for all areas of a range, holes between them staying holes and what lies below a hole
-// staying there (Linux 6.17: remap_move). -errno is of the first area that could not be moved;
-// those before it have been. REQUIRES: an area holds from.begin.
-int64_t move_areas(Core& core, AddressSpace& mm, VirtRange from, VirtAddr to, bool keep_old);
 
 // madvise(MADV_DONTNEED): drops contents, keeps areas. -EINVAL at an area that is locked, unless
 // `locked_too`, or whose pages are not counted, after what lies before it was dropped. Of the

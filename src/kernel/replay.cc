@@ -51,9 +51,10 @@ class Replayer {
   AddressSpace& mm() { return *caller().mm; }
   FaultContext context() { return system_.context(caller(), cpu_); }
   void ignore(Ignored why) { ++core_.counters.ignored[why]; }
-  // Counts a result of map_area and the like.
+  // Counts a result of map_area and the like. What would divide one of the pool's pages is of a
+  // machine with smaller ones.
   void check(int64_t result) {
-    if (result != 0) ignore(Ignored::TooManyAreas);
+    if (result != 0) ignore(result == -kEINVAL ? Ignored::Unsupported : Ignored::TooManyAreas);
   }
   bool executed(Call call, int64_t result) {
     ++core_.counters.calls[call];
@@ -74,17 +75,20 @@ class Replayer {
     }
     return range;
   }
-  // Unmaps what stands where the recording says something new is.
-  void clear_way(VirtRange range) {
-    if (!mm().vmas.overlaps(range)) return;
+  // Unmaps what stands where the recording says something new is. False: it cannot go.
+  bool clear_way(VirtRange range) {
+    if (!mm().vmas.overlaps(range)) return true;
     ++core_.counters.replaced;
-    check(unmap_range(core_, mm(), range));
+    const int64_t result = unmap_range(core_, mm(), range);
+    check(result);
+    return result == 0;
   }
   FileId file_of(const trace::MmapEvent& e, VirtRange range);
   // The file a call names that does not map it; 0: nobody has mapped it so far.
   FileId known_file(const std::string& name, int32_t fd);
   void from_pool(Mapping& mapping, bool noreserve);
   void resize(VirtRange old_range, VirtRange new_range);
+  [[nodiscard]] bool round_for_pool(const Vma& vma, VirtRange& from, VirtRange& to) const;
 
   System& system_;
   Core& core_;
@@ -120,6 +124,10 @@ void Replayer::from_pool(Mapping& mapping, bool noreserve) {
   if (!core_.huge() || !is_aligned(mapping.range.begin, *core_.huge())) return;
   const VirtRange whole{mapping.range.begin, align_up(mapping.range.end, *core_.huge())};
   if (whole.end > core_.platform.layout.top) return;
+  // Larger huge pages than the recording's must not take what lies behind.
+  if (!whole.empty() && mapping.range.end < whole.end &&
+      mm().vmas.overlaps({mapping.range.end, whole.end}))
+    return;
   if (const auto file = core_.pool_memory(whole.bytes(), noreserve)) {
     mapping.range = whole;
     mapping.file = *file;
@@ -140,13 +148,15 @@ void Replayer::operator()(const trace::MmapEvent& e) {
   if (!has_file && (e.flags & kMapHugeTlb) != 0) from_pool(mapping, (e.flags & kMapNoReserve) != 0);
   if ((mapping.flags & kVmHugeTlb) == 0) mapping.file = file_of(e, *range);
   core_.pin(mapping.file);
-  if ((e.flags & (kMapFixed | kMapFixedNoReplace)) == 0) clear_way(mapping.range);
-  const int64_t result = map_area(core_, mm(), mapping);
+  const bool fixed = (e.flags & (kMapFixed | kMapFixedNoReplace)) != 0;
+  const bool cleared = fixed || clear_way(mapping.range);
+  const int64_t result = cleared ? map_area(core_, mm(), mapping) : 0;
   core_.unpin(mapping.file);
   check(result);
-  if (result != 0) return;
+  if (!cleared || result != 0) return;
   const bool populates = (e.flags & kMapPopulate) != 0 && (e.flags & kMapNonBlock) == 0;
-  if (populates) populate(context(), mapping.range);
+  const bool pool_locked = (mapping.flags & kVmHugeTlb) != 0 && (e.flags & kMapLocked) != 0;
+  if (populates || pool_locked) populate(context(), mapping.range);
   populate_locked(context(), mapping.range);
 }
 
@@ -165,23 +175,37 @@ void Replayer::resize(VirtRange old_range, VirtRange new_range) {
   if (new_range.end < old_range.end) {
     check(unmap_range(core_, mm(), {new_range.end, old_range.end}));
   } else if (new_range.end > old_range.end) {
-    clear_way({old_range.end, new_range.end});
-    extend_area(core_, mm(), old_range.end, new_range.end);
+    if (clear_way({old_range.end, new_range.end}))
+      extend_area(core_, mm(), old_range.end, new_range.end);
   }
+}
+
+// Both ranges in the pool's pages, as Linux rounds them. False: such memory cannot be remapped so.
+bool Replayer::round_for_pool(const Vma& vma, VirtRange& from, VirtRange& to) const {
+  const PageShift huge = *core_.huge();
+  if (!is_aligned(from.begin, huge) || !is_aligned(to.begin, huge)) return false;
+  from.end = align_up(from.end, huge);
+  to.end = align_up(to.end, huge);
+  const bool grows = to.bytes() > from.bytes();
+  return !grows && from.end <= vma.end && to.end <= core_.platform.layout.top;
 }
 
 void Replayer::operator()(const trace::MremapEvent& e) {
   if (!executed(Call::Mremap, e.result)) return;
   const VirtAddr target(static_cast<uint64_t>(e.result));
-  const auto new_range = core_.user_range(target, e.new_length);
+  auto new_range = core_.user_range(target, e.new_length);
   if (!new_range) {
     ignore(Ignored::BadRange);
     return;
   }
-  const auto old_range =
+  auto old_range =
       mapped_range(e.old_start, e.old_length == 0 ? core_.page().bytes() : e.old_length);
   if (!old_range) return;
   const Vma* vma = mm().vmas.find(old_range->begin);
+  if (vma != nullptr && vma->has(kVmHugeTlb) && !round_for_pool(*vma, *old_range, *new_range)) {
+    ignore(Ignored::Unsupported);
+    return;
+  }
   if (vma == nullptr || vma->end < old_range->end) {
     ignore(Ignored::NoArea);
     return;
@@ -239,12 +263,11 @@ void Replayer::operator()(const trace::BrkEvent& e) {
     return;
   }
   if (new_end > old_end) {
-    clear_way({old_end, new_end});
+    if (!clear_way({old_end, new_end})) return;
     const uint32_t flags = kVmRead | kVmWrite | kVmAccount | space.lock_flags;
-    if (map_area(core_, space, {{old_end, new_end}, flags, FileId(0), 0}) != 0) {
-      ignore(Ignored::TooManyAreas);
-      return;
-    }
+    const int64_t result = map_area(core_, space, {{old_end, new_end}, flags, FileId(0), 0});
+    check(result);
+    if (result != 0) return;
     populate_locked(context(), {old_end, new_end});
   } else if (new_end < old_end) {
     check(unmap_range(core_, space, {new_end, old_end}));
@@ -258,7 +281,7 @@ void Replayer::operator()(const trace::MadviseEvent& e) {
   if (!range) return;
   const int64_t result = advise(context(), *range, e.advice);
   if (result == -kEINVAL) ignore(Ignored::Unsupported);
-  if (result == -kENOMEM) ignore(Ignored::TooManyAreas);
+  if (result == -kENOMEM || result == -kEAGAIN) ignore(Ignored::TooManyAreas);
 }
 
 FileId Replayer::known_file(const std::string& name, int32_t fd) {

@@ -1,6 +1,7 @@
 #include "kernel/special.h"
 
 #include "base/error.h"
+#include "kernel/unmapped_area.h"
 
 namespace mmusim::kernel {
 
@@ -24,7 +25,10 @@ void add_special_areas(Core& core, AddressSpace& mm) {
   uint64_t bytes = 0;
   for (const mmu::SpecialArea& area : core.platform.layout.specials)
     if (area.at == VirtAddr(0)) bytes += bytes_of(area);
-  VirtAddr next = bytes == 0 ? VirtAddr(0) : find_gap(core, mm, bytes).value_or(VirtAddr(0));
+  VirtAddr next;
+  if (bytes != 0)
+    next = unmapped_area(core, mm, {.length = bytes, .backing = Backing::SharedMemory})
+               .value_or(VirtAddr(0));
   for (const mmu::SpecialArea& area : core.platform.layout.specials) {
     if (area.name == nullptr) continue;
     const VirtAddr start = area.at != VirtAddr(0) ? area.at : next;

@@ -8,6 +8,8 @@
 #include "kernel/linux_abi.h"
 #include "kernel/lock.h"
 #include "kernel/mapping.h"
+#include "kernel/remap.h"
+#include "kernel/unmapped_area.h"
 
 namespace mmusim::kernel {
 
@@ -42,36 +44,6 @@ FileId Syscalls::open(std::string_view name, uint64_t bytes, FileKind kind) {
   return id;
 }
 
-VirtAddr Syscalls::place(AddressSpace& mm, VirtAddr hint, uint64_t length, Alignment alignment) {
-  const mmu::AddressLayout& layout = system_->core.platform.layout;
-  const VirtAddr lowest = align_up(layout.lowest, system_->core.page());
-  if (hint != VirtAddr(0)) {
-    const VirtAddr at = std::max(align_down(hint, system_->core.page()), lowest);
-    const auto range = system_->core.user_range(at, length);
-    if (range && !mm.vmas.overlaps(*range)) {
-      const Vma* above = mm.vmas.find_from(range->end);
-      const bool clear = above == nullptr || !above->has(kVmGrowsDown) ||
-                         above->start - range->end >= layout.stack_gap;
-      if (clear) return at;
-    }
-  }
-  const auto gap = [&](uint64_t bytes) { return find_gap(system_->core, mm, bytes); };
-  const auto huge = system_->core.huge();
-  if (!huge || alignment == Alignment::Page) return gap(length).value_or(VirtAddr(0));
-  // Room for it wherever in a huge page the gap ends (Linux: __thp_get_unmapped_area).
-  if (const auto found = gap(length + huge->bytes()))
-    return is_aligned(*found, *huge) ? *found + huge->bytes() : align_up(*found, *huge);
-  return alignment == Alignment::Huge ? VirtAddr(0) : gap(length).value_or(VirtAddr(0));
-}
-
-Syscalls::Alignment Syscalls::alignment_of(uint64_t length, bool private_anonymous,
-                                           VirtAddr hint) const {
-  const auto huge = system_->core.huge();
-  const bool whole = huge && (length & huge->offset_mask()) == 0;
-  return whole && private_anonymous && hint == VirtAddr(0) ? Alignment::PreferHuge
-                                                           : Alignment::Page;
-}
-
 int64_t Syscalls::do_mmap(Process& process, VirtAddr hint, uint64_t length, uint32_t prot,
                           uint32_t flags, FileId file, uint64_t offset) {
   Core& core = system_->core;
@@ -102,10 +74,18 @@ int64_t Syscalls::do_mmap(Process& process, VirtAddr hint, uint64_t length, uint
     if (start < core.platform.layout.lowest) return -kEPERM;
     if ((flags & kMapFixedNoReplace) != 0 && mm.vmas.overlaps(*range)) return -kEEXIST;
   } else {
-    if (pool) hint = align_up(hint, *core.huge());
-    start = place(mm, hint, length,
-                  pool ? Alignment::Huge : alignment_of(length, anonymous && !shared, hint));
-    if (start == VirtAddr(0)) return -kENOMEM;
+    Backing backing = shared ? Backing::SharedMemory : Backing::Anonymous;
+    if (pool) {
+      backing = Backing::Pool;
+    } else if (!anonymous) {
+      const bool on_disk = core.cache.file(file).kind == FileKind::Regular;
+      backing = on_disk ? Backing::Disk : Backing::SharedMemory;
+    }
+    const auto found = unmapped_area(
+        core, mm,
+        {.length = length, .backing = backing, .offset = anonymous ? 0 : offset, .hint = hint});
+    if (!found) return -kENOMEM;
+    start = *found;
   }
   // Linux looks at these when it has a place.
   if (type != kMapShared && type != kMapPrivate && type != kMapSharedValidate) return -kEINVAL;
@@ -113,6 +93,11 @@ int64_t Syscalls::do_mmap(Process& process, VirtAddr hint, uint64_t length, uint
   if ((flags & kMapGrowsDown) != 0 && (shared || !anonymous)) return -kEINVAL;
   const VirtRange range{start, start + length};
   uint32_t area_flags = vm_flags(prot, flags) | mm.lock_flags;
+  // The pool's memory is never locked, but faulted in as if it were.
+  const bool pool_locked = pool && (area_flags & kVmLocked) != 0;
+  const bool charged =
+      (area_flags & kVmAccount) != 0 || (anonymous && shared && (area_flags & kVmNoReserve) == 0);
+  if (charged && !pool && !core.may_commit(length)) return -kENOMEM;
   if (pool) {
     const bool noreserve = (flags & kMapNoReserve) != 0;
     const auto memory = core.pool_memory(length, noreserve);
@@ -128,7 +113,8 @@ int64_t Syscalls::do_mmap(Process& process, VirtAddr hint, uint64_t length, uint
   core.unpin(file);
   if (result != 0) return result;
   const FaultContext context = system_->context(process, cpu_);
-  if ((flags & kMapPopulate) != 0 && (flags & kMapNonBlock) == 0) populate(context, range);
+  const bool populates = (flags & kMapPopulate) != 0 && (flags & kMapNonBlock) == 0;
+  if (populates || pool_locked) populate(context, range);
   populate_locked(context, range);
   return static_cast<int64_t>(start.value());
 }
@@ -153,113 +139,22 @@ int64_t Syscalls::mprotect(trace::ThreadId thread, VirtAddr start, uint64_t leng
   auto range = core.user_range(start, length);
   if (!range) return count(Call::Mprotect, -kENOMEM);
   if ((prot & kProtGrowsDown) != 0) {  // from the start of the stack on, wherever that is now
-    const Vma* vma = process.mm->vmas.find(start);
-    if (vma == nullptr) return count(Call::Mprotect, -kENOMEM);
+    const Vma* vma = process.mm->vmas.find_from(start);
+    if (vma == nullptr || vma->start >= range->end) return count(Call::Mprotect, -kENOMEM);
     if (!vma->has(kVmGrowsDown)) return count(Call::Mprotect, -kEINVAL);
     range->begin = vma->start;
   }
   return count(Call::Mprotect, protect_range(system_->context(process, cpu_), *range, prot, false));
 }
 
-int64_t Syscalls::do_mremap(Process& process, VirtAddr old_start, uint64_t old_length,
-                            uint64_t new_length, uint32_t flags, VirtAddr new_start) {
-  Core& core = system_->core;
-  AddressSpace& mm = *process.mm;
-  const FaultContext context = system_->context(process, cpu_);
-  const bool may_move = (flags & kRemapMayMove) != 0;
-  const bool fixed = (flags & kRemapFixed) != 0;
-  const bool keep_old = (flags & kRemapDontUnmap) != 0;
-  if ((flags & ~uint32_t{kRemapMayMove | kRemapFixed | kRemapDontUnmap}) != 0) return -kEINVAL;
-  if ((fixed || keep_old) && !may_move) return -kEINVAL;
-  const uint64_t top = core.platform.layout.top.value();
-  if (new_length == 0 || new_length > top || old_length > top) return -kEINVAL;
-  old_length = page_up(core, old_length);
-  new_length = page_up(core, new_length);
-  if (keep_old && old_length != new_length) return -kEINVAL;
-  if (!is_aligned(old_start, core.page())) return -kEINVAL;
-  VirtRange old_range{old_start, old_start + old_length};
-  const auto target = core.user_range(new_start, new_length);
-  if (fixed && (!target || target->overlaps(old_range))) return -kEINVAL;
-
-  const Vma* vma = mm.vmas.find(old_start);
-  if (vma == nullptr) return -kEFAULT;
-  if (vma->has(kVmHugeTlb)) {
-    old_length = align_up(VirtAddr(old_length), *core.huge()).value();
-    new_length = align_up(VirtAddr(new_length), *core.huge()).value();
-    if (!is_aligned(old_start, *core.huge()) || new_length > old_length) return -kEINVAL;
-    if (fixed && !is_aligned(new_start, *core.huge())) return -kEINVAL;
-  }
-  if (old_length == 0 && !(vma->is_shared() && may_move)) return -kEINVAL;
-  if (keep_old && (vma->has(kVmDontExpand | kVmPfnMap))) return -kEINVAL;
-  // What stays or shrinks in place, or moves as it is, may be several areas (Linux 6.17); of what
-  // shrinks and moves, what is left must be in one.
-  const bool moves_only = fixed && old_length == new_length;
-  const bool shrinks = new_length < old_length;
-  const uint64_t in_one_area = shrinks ? (fixed ? new_length : 0) : old_length;
-  const bool may_be_several = moves_only || (new_length == old_length && !keep_old);
-  if (!may_be_several && in_one_area > vma->end - old_start) return -kEFAULT;
-  if (new_length > old_length && vma->has(kVmDontExpand | kVmPfnMap)) return -kEFAULT;
-
-  if (fixed) {
-    if (moves_only) {
-      const int64_t result = move_areas(core, mm, old_range, new_start, keep_old);
-      return result != 0 ? result : static_cast<int64_t>(new_start.value());
-    }
-    if (shrinks) {
-      // What lies at the target and the tail of the old range go first.
-      if (const int64_t result = unmap_range(core, mm, *target); result != 0) return result;
-      const VirtRange tail{old_start + new_length, old_range.end};
-      if (const int64_t result = unmap_range(core, mm, tail); result != 0) return result;
-      old_length = new_length;
-      old_range.end = tail.begin;
-      vma = mm.vmas.find(old_start);
-      if (vma == nullptr) return -kEFAULT;
-    }
-  } else if (!keep_old && old_length != 0) {
-    if (new_length == old_length) return static_cast<int64_t>(old_start.value());
-    if (new_length < old_length) {
-      const int64_t result = unmap_range(core, mm, {old_start + new_length, old_range.end});
-      return result != 0 ? result : static_cast<int64_t>(old_start.value());
-    }
-    if (vma->end == old_range.end) {
-      const auto whole = core.user_range(old_start, new_length);
-      if (whole && !mm.vmas.overlaps({old_range.end, whole->end})) {
-        extend_area(core, mm, old_range.end, whole->end);
-        populate_locked(context, {old_range.end, whole->end});
-        return static_cast<int64_t>(old_start.value());
-      }
-    }
-    if (!may_move) return -kENOMEM;
-  }
-
-  if (!fixed) {
-    new_start =
-        place(mm, VirtAddr(0), new_length,
-              vma->has(kVmHugeTlb) ? Alignment::Huge
-                                   : alignment_of(new_length, vma->is_anonymous(), VirtAddr(0)));
-    if (new_start == VirtAddr(0)) return -kENOMEM;
-  }
-  const VirtRange destination{new_start, new_start + new_length};
-  int64_t result = 0;
-  if (old_length == 0) {
-    const FileId file = vma->file;
-    const Mapping again{destination, vma->flags, file,
-                        vma->pgoff + core.pages(old_start - vma->start)};
-    core.pin(file);
-    result = map_area(core, mm, again);
-    core.unpin(file);
-  } else {
-    result = move_area(core, mm, old_range, destination, keep_old);
-  }
-  if (result == 0 && new_length > old_length)
-    populate_locked(context, {new_start + old_length, destination.end});
-  return result != 0 ? result : static_cast<int64_t>(new_start.value());
-}
-
 int64_t Syscalls::mremap(trace::ThreadId thread, VirtAddr old_start, uint64_t old_length,
                          uint64_t new_length, uint32_t flags, VirtAddr new_start) {
-  return count(Call::Mremap,
-               do_mremap(caller(thread), old_start, old_length, new_length, flags, new_start));
+  const FaultContext context = system_->context(caller(thread), cpu_);
+  return count(Call::Mremap, remap(context, {.start = old_start,
+                                             .old_length = old_length,
+                                             .new_length = new_length,
+                                             .flags = flags,
+                                             .target = new_start}));
 }
 
 int64_t Syscalls::advise_in(Process& process, VirtAddr start, uint64_t length, uint32_t advice) {
@@ -327,13 +222,22 @@ int64_t Syscalls::brk(trace::ThreadId thread, VirtAddr requested) {
   const VirtAddr old_end = align_up(mm.brk, core.page());
   const VirtAddr new_end = align_up(requested, core.page());
   if (new_end > old_end) {
+    // A page stays free behind the heap, and a stack's guard gap.
     const auto range = core.user_range(old_end, new_end - old_end);
-    if (!range || mm.vmas.overlaps(*range)) return unchanged;
+    const Vma* next = mm.vmas.find_from(old_end);
+    const uint64_t gap =
+        next != nullptr && next->has(kVmGrowsDown) ? core.platform.layout.stack_gap : 0;
+    if (!range || (next != nullptr &&
+                   (next->start < new_end || next->start - new_end < core.page().bytes() + gap)))
+      return unchanged;
+    if (!core.may_commit(range->bytes())) return unchanged;
     const uint32_t flags = kVmRead | kVmWrite | kVmAccount | mm.lock_flags;
     if (map_area(core, mm, {*range, flags, FileId(0), 0}) != 0) return unchanged;
     populate_locked(system_->context(process, cpu_), *range);
   } else if (new_end < old_end) {
-    if (unmap_range(core, mm, {new_end, old_end}) != 0) return unchanged;
+    // Where nothing is left of it, it cannot shrink.
+    const VirtRange gone{new_end, old_end};
+    if (!mm.vmas.overlaps(gone) || unmap_range(core, mm, gone) != 0) return unchanged;
   }
   mm.brk = requested;
   return static_cast<int64_t>(requested.value());
@@ -354,11 +258,22 @@ int64_t Syscalls::clone(trace::ThreadId thread, trace::ThreadId child, uint64_t 
     return system_->add_thread(parent, child.tid);
   }
   if (child.pid == thread.pid || system_->find(child.pid) != nullptr) return -kEEXIST;
+  if (!shares_memory && !may_copy(*parent.mm)) return -kENOMEM;
   const int64_t result = system_->fork(parent, child, shares_memory);
   if (result < 0) return result;
   system_->scheduler.forked(thread, child);
   if ((clone_flags & kCloneVfork) != 0) system_->sleep(thread);
   return result;
+}
+
+// Each area that is charged is charged once more, one by one.
+bool Syscalls::may_copy(const AddressSpace& mm) const {
+  const auto& areas = mm.vmas.areas();
+  return std::all_of(areas.begin(), areas.end(), [&](const auto& one) {
+    const Vma& vma = one.second;
+    return vma.has(kVmDontCopy) || !vma.has(kVmAccount) ||
+           system_->core.may_commit(vma.range().bytes());
+  });
 }
 
 int64_t Syscalls::pin(trace::ThreadId thread, uint64_t cpu) {

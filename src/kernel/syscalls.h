@@ -4,7 +4,8 @@
 //
 // Arguments and results are as on Linux (asm-generic values): >= 0, or -errno. A call by a thread
 // nobody knows makes it, with an empty address space. Limits modelled: kernel.max_map_count, stack
-// limit and guard gap, mmap_min_addr, user address range; not: overcommit, other rlimits, LSMs.
+// limit and guard gap, mmap_min_addr, user address range, heuristic overcommit; not: other rlimits,
+// LSMs.
 #ifndef MMUSIM_KERNEL_SYSCALLS_H_
 #define MMUSIM_KERNEL_SYSCALLS_H_
 
@@ -74,19 +75,13 @@ class Syscalls {
 
  private:
   Process& caller(trace::ThreadId thread);
-  enum class Alignment { Page, PreferHuge, Huge };
-  // Where `length` bytes go if the caller does not insist: 0 if they fit nowhere.
-  VirtAddr place(AddressSpace& mm, VirtAddr hint, uint64_t length, Alignment alignment);
-  // Linux 6.7 and later align private anonymous memory that could be huge pages throughout.
-  [[nodiscard]] Alignment alignment_of(uint64_t length, bool private_anonymous,
-                                       VirtAddr hint) const;
   int64_t lock(trace::ThreadId thread, VirtAddr start, uint64_t length, uint32_t locks);
   int64_t count(Call call, int64_t result);
   int64_t advise_in(Process& process, VirtAddr start, uint64_t length, uint32_t advice);
   int64_t do_mmap(Process& process, VirtAddr hint, uint64_t length, uint32_t prot, uint32_t flags,
                   FileId file, uint64_t offset);
-  int64_t do_mremap(Process& process, VirtAddr old_start, uint64_t old_length, uint64_t new_length,
-                    uint32_t flags, VirtAddr new_start);
+  // Whether a fork may charge what the areas charge once more.
+  [[nodiscard]] bool may_copy(const AddressSpace& mm) const;
 
   System* system_;
   CpuId cpu_;
