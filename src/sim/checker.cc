@@ -1,5 +1,7 @@
 #include "sim/checker.h"
 
+#include <algorithm>
+
 #include "base/error.h"
 
 namespace mmusim::sim {
@@ -31,6 +33,9 @@ void Checker::compare(const char* where, const pt::PageTable& table, VirtAddr va
         fmt::format("{} allows more at {:#x} than the page table (rights {:#x} against {:#x})",
                     where, va.value(), rights.bits() & kAccess, leaf.rights.bits() & kAccess));
   }
+  if (is_table(pfn))
+    violation(fmt::format("{} translates {:#x} to frame {:#x}, which holds a table", where,
+                          va.value(), pfn.value()));
   if (!frames_.in_use(pfn)) {
     violation(fmt::format("{} translates {:#x} to frame {:#x}, which is free", where, va.value(),
                           pfn.value()));
@@ -40,6 +45,7 @@ void Checker::compare(const char* where, const pt::PageTable& table, VirtAddr va
 void Checker::check_translation(CpuId cpu, VirtAddr va, AccessKind kind,
                                 const mmu::Translation& translation) {
   ++translations_;
+  accessed();
   const pt::PageTable* table = kernel_->table_for(cpu, va);
   MMUSIM_ASSERT(table != nullptr);
   compare(name_of(kind), *table, va, translation.pfn, translation.rights);
@@ -63,9 +69,34 @@ void Checker::check_everything() {
   });
 }
 
-void Checker::before_free(Pfn first, unsigned order) {
-  ++frees_;
-  const uint64_t count = uint64_t{1} << order;
+// Of a page table, or of a copy of one.
+bool Checker::is_table(Pfn pfn) const {
+  const mem::FrameUse use = frames_.frame(pfn).use;
+  return use == mem::FrameUse::Table || use == mem::FrameUse::SoftTlb;
+}
+
+// The frames that TLBs lead to now.
+void Checker::find_reachable() {
+  ++scans_;
+  reachable_.assign((frames_.total_frames() + 63) / 64, 0);
+  tlbs_.for_each_entry([&](const mmu::CachedTranslation& entry) {
+    const uint64_t begin = entry.pfn.value();
+    const uint64_t end =
+        std::min(begin + (entry.size.bytes() >> frames_.page().log2()), frames_.total_frames());
+    for (uint64_t pfn = begin; pfn < end; ++pfn)
+      reachable_[pfn / 64] |= uint64_t{1} << (pfn % 64);
+  });
+  reachable_known_ = true;
+}
+
+bool Checker::may_be_reachable(Pfn first, uint64_t count) const {
+  for (uint64_t pfn = first.value(); pfn < first.value() + count; ++pfn)
+    if ((reachable_[pfn / 64] >> (pfn % 64) & 1) != 0) return true;
+  return false;
+}
+
+void Checker::check_unreachable(Pfn first, uint64_t count) {
+  ++scans_;
   tlbs_.for_each_entry([&](const mmu::CachedTranslation& entry) {
     const uint64_t pages = entry.size.bytes() >> frames_.page().log2();
     if (entry.pfn < first + count && first < entry.pfn + pages) {
@@ -73,6 +104,23 @@ void Checker::before_free(Pfn first, unsigned order) {
                             first.value(), entry.where, entry.cpu.value(), entry.base.value()));
     }
   });
+}
+
+void Checker::before_free(Pfn first, unsigned order) {
+  ++frees_;
+  const uint64_t count = uint64_t{1} << order;
+  if (is_table(first)) {
+    // No translation led there when it became one, and any that did since then would have been
+    // found when it was used or swept over.
+  } else if (++frees_since_access_ <= kFewFrees) {
+    check_unreachable(first, count);
+  } else {
+    if (!reachable_known_) find_reachable();
+    if (may_be_reachable(first, count)) {
+      check_unreachable(first, count);
+      find_reachable();  // the notes were of before a flush
+    }
+  }
   if (tlbs_.walk_caches_reach(frames_.address_of(first), count << frames_.page().log2())) {
     violation(fmt::format("the table in frame {:#x} is freed while a walk cache still points at it",
                           first.value()));
@@ -94,6 +142,9 @@ void Checker::report(stats::Report& report) const {
              "check.sweeps");
   report.add("check.frees", frees_, "blocks",
              "Blocks of frames found unreachable before they were freed.");
+  report.add("check.scans", scans_, "scans",
+             "Times every TLB entry was looked at because of blocks that were freed.",
+             "check.frees");
 }
 
 }  // namespace mmusim::sim

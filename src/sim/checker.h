@@ -3,7 +3,8 @@
 // - Each translation used is compared with the page table of the running address space.
 // - After each event, and now and then between, each translation any TLB could still use is
 //   compared with the page table of its address space: none may outlive its flush.
-// - A frame about to be freed must not be reachable from any TLB, nor a table from any walk cache.
+// - A frame about to be freed must not be reachable from any TLB, nor a table from any walk cache;
+//   no translation ever leads to a table.
 // A TLB entry may allow less than the page table (hardware finds out by a spurious fault), never
 // more, and never lead to another frame. A violation is an Error saying what was found: it is a
 // defect of the simulator (or of a page-table backend), caught at the reference that shows it.
@@ -11,6 +12,7 @@
 #define MMUSIM_SIM_CHECKER_H_
 
 #include <cstdint>
+#include <vector>
 
 #include "base/types.h"
 #include "kernel/kernel.h"
@@ -35,6 +37,11 @@ class Checker {
 
   void check_translation(CpuId cpu, VirtAddr va, AccessKind kind,
                          const mmu::Translation& translation);
+  // An access was made, also one that ends in a fault: TLBs may hold what they did not before.
+  void accessed() {
+    reachable_known_ = false;
+    frees_since_access_ = 0;
+  }
   void check_everything();
   // Called by the kernel before 2^order frames go back to the allocator.
   void before_free(Pfn first, unsigned order);
@@ -46,6 +53,15 @@ class Checker {
  private:
   static constexpr uint64_t kSweepInterval = 1 << 16;  // translations between two full sweeps
 
+  // Of how many frees between two accesses every TLB entry is looked at; then those that could be
+  // reached are noted once. Nothing enters a TLB but by an access, so that the notes may say too
+  // much and never too little.
+  static constexpr uint64_t kFewFrees = 4;
+
+  [[nodiscard]] bool is_table(Pfn pfn) const;
+  void find_reachable();
+  [[nodiscard]] bool may_be_reachable(Pfn first, uint64_t count) const;
+  void check_unreachable(Pfn first, uint64_t count);
   void compare(const char* where, const pt::PageTable& table, VirtAddr va, Pfn pfn, Rights rights);
 
   const mmu::TlbMaintenance& tlbs_;
@@ -57,6 +73,10 @@ class Checker {
   uint64_t sweeps_ = 0;
   uint64_t entries_ = 0;
   uint64_t frees_ = 0;
+  uint64_t scans_ = 0;
+  uint64_t frees_since_access_ = 0;
+  bool reachable_known_ = false;
+  std::vector<uint64_t> reachable_;  // a bit for each frame
 };
 
 }  // namespace mmusim::sim

@@ -258,6 +258,7 @@ class ReplayLoop {
                                 va.value(), mmu::name_of(t.fault)),
                     "this is a defect of the simulator");
       }
+      if (checker_ != nullptr) checker_->accessed();
       const kernel::FaultOutcome outcome = kernel_.fault(id_, va, kind, t.fault);
       if (watcher_ != nullptr) watcher_->fault(t.fault, outcome);
       if (outcome == kernel::FaultOutcome::NoMemory) {
