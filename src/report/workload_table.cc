@@ -63,6 +63,42 @@ std::vector<std::string> cells(const Plan& plan, size_t i, const Counted& counte
   return row;
 }
 
+// Where the kernel put what was left to it.
+std::string offset_text(int64_t offset) {
+  return offset < 0 ? fmt::format("{:#x} below mmap_base", -offset)
+                    : fmt::format("{:#x} above mmap_base", offset);
+}
+
+std::string places_text(const Plan& plan, const Outcome& outcome) {
+  std::string text;
+  size_t shown = 0;
+  for (const sim::workload::Placed& placed : outcome.places) {
+    if (++shown > kMostFailures)
+      return text + fmt::format("... and {} more places\n", outcome.places.size() - kMostFailures);
+    text += fmt::format("{}: {}\n", place(plan, {placed.step, Step::Kind::Map, placed.at, 0}),
+                        offset_text(placed.offset));
+  }
+  return text;
+}
+
+// Maps that have a place on both sides, and not the same.
+struct PlaceDifference {
+  sim::workload::Placed simulated;
+  int64_t native = 0;
+};
+std::vector<PlaceDifference> place_differences(const Outcome& simulated, const Outcome& native) {
+  std::map<uint64_t, int64_t> real;
+  for (const sim::workload::Placed& placed : native.places)
+    real[placed.step] = placed.offset;
+  std::vector<PlaceDifference> differ;
+  for (const sim::workload::Placed& placed : simulated.places) {
+    const auto found = real.find(placed.step);
+    if (found != real.end() && found->second != placed.offset)
+      differ.push_back({placed, found->second});
+  }
+  return differ;
+}
+
 // Steps with different results.
 struct Difference {
   Failure step;
@@ -90,6 +126,7 @@ std::string workload_table(const Plan& plan, const Outcome& outcome) {
   for (size_t i = 0; i < plan.measures.size(); ++i)
     table.row(cells(plan, i, outcome.measures[i]));
   std::string text = table.empty() ? "" : table.text();
+  text += places_text(plan, outcome);
   size_t shown = 0;
   for (const Failure& failure : outcome.failures) {
     if (++shown > kMostFailures) {
@@ -113,6 +150,12 @@ std::string workload_json(const Plan& plan, const Outcome& outcome,
     for (const Field& field : kFields)
       measure[field.key] = outcome.measures[i].*field.value;
     measures.push_back(std::move(measure));
+  }
+  if (plan.anywhere != 0) {
+    Json& places = document["places"] = Json::array();
+    for (const sim::workload::Placed& placed : outcome.places)
+      places.push_back({{"at", place(plan, {placed.step, Step::Kind::Map, placed.at, 0})},
+                        {"from_mmap_base", placed.offset}});
   }
   document["failed"] = outcome.failed;
   Json& failures = document["failures"] = Json::array();
@@ -170,11 +213,19 @@ std::string workload_comparison(const Plan& plan, const Outcome& simulated, cons
     text += fmt::format("DIFFERENCE {}: simulated {}, real {}\n", place(plan, d.step),
                         meaning(d.step, d.simulated), meaning(d.step, d.native));
   }
+  shown = 0;
+  for (const PlaceDifference& d : place_differences(simulated, native)) {
+    if (++shown > kMostFailures) break;
+    text += fmt::format("DIFFERENCE {}: simulated {}, real {}\n",
+                        place(plan, {d.simulated.step, Step::Kind::Map, d.simulated.at, 0}),
+                        offset_text(d.simulated.offset), offset_text(d.native));
+  }
   return text;
 }
 
 uint64_t workload_differences(const Outcome& simulated, const Outcome& native) {
-  uint64_t count = result_differences(simulated, native).size();
+  uint64_t count =
+      result_differences(simulated, native).size() + place_differences(simulated, native).size();
   if (count == 0 && simulated.failed != native.failed) count = 1;
   for (size_t i = 0; i < simulated.measures.size(); ++i)
     count += simulated.measures[i] == native.measures[i] ? 0 : 1;

@@ -14,6 +14,11 @@ namespace mmusim::sim::workload {
 namespace {
 
 constexpr uint64_t kMostBelow = uint64_t{1} << 30;  // of a segment that grows down
+static_assert(kMostBelow < kAnywhereStart);
+
+bool is_placed_by_kernel(const Segment& segment) {
+  return segment.start >= kAnywhere - kBase;
+}
 
 }  // namespace
 
@@ -46,11 +51,14 @@ std::string Names::complete(const std::string& name, Position at) const {
 }
 
 int64_t Names::lookup(unsigned process, const std::string& name, Position at) const {
-  if (const auto found = variables_.find(name); found != variables_.end()) return found->second;
+  if (const auto known = variables_.find(name); known != variables_.end()) return known->second;
   const bool end = name.ends_with(".end");
   const std::string segment = complete(end ? name.substr(0, name.size() - 4) : name, at);
   const auto& segments = processes_[process].memory->segments;
-  if (const auto found = segments.find(segment); found != segments.end())
+  const auto found = segments.find(segment);
+  if (found != segments.end() && is_placed_by_kernel(found->second))
+    fail(at, fmt::format("where segment '{}' is the kernel says: it is no number", segment));
+  if (found != segments.end())
     return static_cast<int64_t>(found->second.start + (end ? found->second.bytes : 0));
   std::vector<std::string> known = names_of(variables_);
   for (const std::string& other : names_of(segments))
@@ -86,13 +94,16 @@ const Segment& Names::segment(unsigned process, const std::string& name, Positio
 
 void Names::add_segment(unsigned process, const std::string& name, const Segment& segment) {
   processes_[process].memory->segments[name] = segment;
-  processes_[process].memory->ends.insert(segment.start + segment.bytes);
+  // Nothing goes behind what the kernel places.
+  if (!is_placed_by_kernel(segment))
+    processes_[process].memory->ends.insert(segment.start + segment.bytes);
 }
 
 void Names::remove_segment(unsigned process, const std::string& name) {
   Memory& p = *processes_[process].memory;
   const auto found = p.segments.find(name);
-  p.ends.erase(p.ends.find(found->second.start + found->second.bytes));
+  if (!is_placed_by_kernel(found->second))
+    p.ends.erase(p.ends.find(found->second.start + found->second.bytes));
   p.segments.erase(found);
 }
 
@@ -141,6 +152,9 @@ uint64_t Names::place(unsigned process, const std::optional<Expression>& said, u
 }
 
 void Names::check_reach(uint64_t start, uint64_t bytes, Position at) const {
+  if (start >= kAnywhere - kBase && bytes > kMostAnywhereBytes)
+    fail(at, fmt::format("no segment that the kernel places is longer than {}",
+                         format_size(kMostAnywhereBytes)));
   if (start + bytes > kReach && start + bytes <= kBeyond)
     fail(at,
          fmt::format("a segment cannot end beyond {}: there lie heap, program and libraries",

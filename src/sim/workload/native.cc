@@ -182,6 +182,9 @@ class Coordinator {
           outcome_.add({answer.step, step.kind, step.at, answer.result});
           break;
         }
+        case Answer::Kind::Placed:
+          outcome_.places.push_back({answer.step, step_of(answer).at, answer.result});
+          break;
         case Answer::Kind::Forked:
           pids_[step_of(answer).other] = static_cast<pid_t>(answer.result);
           ++awaited;

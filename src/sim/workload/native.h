@@ -19,6 +19,14 @@
 
 namespace mmusim::sim::workload {
 
+// Areas that a process of a script has of its own, whatever this program has, so that the script's
+// may be as many as the kernel allows less these.
+inline constexpr uint64_t kNativeAreas = 128;
+// Below it the kernel places what a script leaves to it (map ... anywhere): as far below a multiple
+// of 1T as an x86-64 program's mmap_base without randomisation, so that upper tables lie alike.
+inline constexpr uint64_t kNativeMmapBase =
+    kBase + kHeap + kHeapReach + (uint64_t{3} << 40) - 0x8001000;
+
 struct NativeOptions {
   bool huge_pages = false;             // as the host is set; else none (PR_SET_THP_DISABLE)
   std::string directory = "/var/tmp";  // where the script's files on disk are made
@@ -40,6 +48,7 @@ struct NativeFeatures {
   bool zero_page = true;           // kernel.zero_page
   uint64_t fault_around = 0;       // kernel.fault_around
   uint64_t max_map_count = 65530;  // kernel.max_map_count, less the areas a process has of its own
+  uint64_t overcommit = 0;         // kernel.overcommit; 0: could not be found out
   unsigned folio_order = 0;        // kernel.folio_order, of files in the directory
   bool folio_order_known = false;  // else they could not be made, or are of mixed orders
   uint64_t readahead = 0;          // kernel.readahead, likewise; 0: not known

@@ -49,12 +49,22 @@ std::string huge_page_setting() {
              : all.substr(open + 1, close - open - 1);
 }
 
-uint64_t areas_of_a_process() {
-  std::ifstream maps("/proc/self/maps");
-  uint64_t areas = 0;
-  for (std::string line; std::getline(maps, line);)
-    areas += line.find("[vsyscall]") == std::string::npos ? 1 : 0;
-  return areas;
+// Memory and swap space together, which heuristic overcommit compares with (/proc/meminfo); without
+// bounds where the host does not ask. 0: it has a limit of its own.
+uint64_t most_of_one_call() {
+  const std::string policy = first_line("/proc/sys/vm/overcommit_memory");
+  if (policy == "1") return uint64_t{1} << 63;
+  if (policy != "0") return 0;
+  std::ifstream file("/proc/meminfo");
+  uint64_t kib = 0;
+  for (std::string line; std::getline(file, line);) {
+    std::istringstream words(line);
+    std::string key;
+    uint64_t value = 0;
+    words >> key >> value;
+    if (key == "MemTotal:" || key == "SwapTotal:") kib += value;
+  }
+  return kib << 10;
 }
 
 // What a miss in a file there reads at once, as the device's setting says (its own, or the one of
@@ -128,8 +138,8 @@ NativeFeatures native_features(const NativeOptions& options) {
 
   const std::string most = first_line("/proc/sys/vm/max_map_count");
   if (!most.empty()) features.max_map_count = std::strtoull(most.c_str(), nullptr, 10);
-  const uint64_t own = areas_of_a_process();
-  features.max_map_count -= std::min(own, features.max_map_count - 1);
+  features.max_map_count -= std::min(kNativeAreas, features.max_map_count - 1);
+  features.overcommit = most_of_one_call();
   return features;
 }
 
@@ -151,6 +161,7 @@ Imitation imitate(config::Config& config, const NativeFeatures& features, const 
   take("kernel.zero_page", text_of(features.zero_page), true, flag);
   take("kernel.fault_around", format_size(features.fault_around), features.fault_around != 0, size);
   take("kernel.max_map_count", std::to_string(features.max_map_count), true, number);
+  take("kernel.overcommit", format_size(features.overcommit), features.overcommit != 0, size);
   take("kernel.folio_order", std::to_string(features.folio_order), features.folio_order_known,
        number);
   const bool on_disk = std::any_of(plan.files.begin(), plan.files.end(),

@@ -1,4 +1,5 @@
 // What a script's process on the real kernel does to itself and knows of itself, by /proc.
+#include <algorithm>
 #include <cerrno>
 #include <cstdlib>
 #include <cstring>
@@ -10,6 +11,7 @@
 #include <sys/uio.h>
 #include <unistd.h>
 
+#include "sim/workload/names.h"
 #include "sim/workload/native_worker.h"
 
 // Since Linux 5.14; glibc may be older.
@@ -65,30 +67,100 @@ void Worker::place_break() {
   if (prctl(PR_SET_MM, PR_SET_MM_MAP, &map, sizeof map, 0) != 0) fatal(kWhat);
 }
 
+// Lines of /proc/self/maps: begin, end, and what comes behind. However many there are: text_ holds
+// a part of them at a time.
+template <class Visit>
+void Worker::for_each_area(Visit visit) {
+  const int fd = open("/proc/self/maps", O_RDONLY | O_CLOEXEC);
+  if (fd < 0) fatal("read /proc/self/maps");
+  size_t held = 0;
+  ssize_t n = 0;
+  while ((n = read(fd, text_.data() + held, text_.size() - 1 - held)) > 0) {
+    held += static_cast<size_t>(n);
+    text_[held] = '\0';
+    char* line = text_.data();
+    for (char* end = nullptr; (end = std::strchr(line, '\n')) != nullptr; line = end + 1) {
+      *end = '\0';
+      char* at = nullptr;
+      const uint64_t from = std::strtoull(line, &at, 16);
+      const uint64_t to = std::strtoull(at + 1, &at, 16);
+      visit(from, to, at + 1);
+    }
+    held -= static_cast<size_t>(line - text_.data());
+    std::memmove(text_.data(), line, held);
+  }
+  close(fd);
+}
+
+void Worker::furnish() {
+  // Its pages become areas; here, because later there is no room above the base.
+  constexpr uint64_t kPage = kScriptPage;
+  void* const block = mmap(nullptr, kFurniture * kPage, PROT_NONE,
+                           MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+  if (block == MAP_FAILED) fatal("map memory for areas of its own");
+  if (plan_.anywhere != 0) fill_above_base();
+  // Told apart by advice: what nobody may access no mlockall faults in.
+  const auto set_apart = [&](int64_t page) {
+    madvise(static_cast<char*>(block) + page * static_cast<int64_t>(kPage), kPage, MADV_RANDOM);
+  };
+  // A page in the middle makes two areas more, the last one makes one. The vsyscall page is none.
+  int64_t missing = static_cast<int64_t>(kNativeAreas) - count_all().areas + vsyscall_lines();
+  if (missing > 0 && missing % 2 != 0) set_apart(kFurniture - 1);
+  for (int64_t page = 1; missing >= 2 && page < kFurniture - 2; page += 2, missing -= 2)
+    set_apart(page);
+}
+
+// Whatever gap the kernel offers above the base is filled, until it has none.
+void Worker::fill_above_base() {
+  constexpr uint64_t kPage = kScriptPage;
+  constexpr int kFlags = MAP_SHARED | MAP_ANONYMOUS | MAP_NORESERVE;  // merges with nothing
+  while (true) {
+    void* const offered = mmap(nullptr, kPage, PROT_NONE, kFlags, -1, 0);
+    if (offered == MAP_FAILED) fatal("map all memory above the script's");
+    const auto at = reinterpret_cast<uint64_t>(offered);  // NOLINT: that is the point
+    if (at < kNativeMmapBase) {
+      munmap(offered, kPage);
+      return;
+    }
+    const uint64_t begin = std::max(kNativeMmapBase, end_of_area_below(at));
+    void* const rest = reinterpret_cast<void*>(begin);  // NOLINT: that is the point
+    if (begin < at &&
+        mmap(rest, at - begin, PROT_NONE, kFlags | MAP_FIXED_NOREPLACE, -1, 0) == MAP_FAILED)
+      fatal("map all memory above the script's");
+  }
+}
+
+// Where the area before the one at `start` ends.
+uint64_t Worker::end_of_area_below(uint64_t start) {
+  uint64_t below = 0;
+  for_each_area([&](uint64_t from, uint64_t to, const char*) {
+    if (from < start) below = std::max(below, to);
+  });
+  return below;
+}
+
+int64_t Worker::vsyscall_lines() {
+  int64_t lines = 0;
+  for_each_area([&](uint64_t, uint64_t, const char* rest) {
+    lines += std::strstr(rest, "[vsyscall]") != nullptr ? 1 : 0;
+  });
+  return lines;
+}
+
 // Everything that is not the script's: areas of the program, its libraries, heap and stack.
 void Worker::fault_in_own_memory() {
-  read_file("/proc/self/maps");
-  for (char* line = text_.data(); *line != '\0';) {
-    char* end = nullptr;
-    const uint64_t from = std::strtoull(line, &end, 16);
-    const uint64_t to = std::strtoull(end + 1, &end, 16);
-    const char* rights = end + 1;
-    char* next = std::strchr(line, '\n');
-    if (next == nullptr) break;
-    *next = '\0';
-    const bool of_script = from >= kBase && from < kBase + kHeap + kHeapReach;
+  for_each_area([&](uint64_t from, uint64_t to, const char* rights) {
+    const bool of_script = from >= kBase && from < kNativeMmapBase;
     // Not to be faulted in: vvar, vsyscall.
     const bool special =
         std::strstr(rights, "[vv") != nullptr || std::strstr(rights, "[vs") != nullptr;
     const bool huge = to - from > kMostOfOwn;  // reserved, not used
-    if (!of_script && !special && !huge && rights[0] == 'r') {
-      void* const at = reinterpret_cast<void*>(from);  // NOLINT: that is the point
-      const int advice = rights[1] == 'w' ? MADV_POPULATE_WRITE : MADV_POPULATE_READ;
-      if (madvise(at, to - from, advice) != 0 && errno == EINVAL)
-        fatal("fault in memory (madvise MADV_POPULATE_*, of Linux 5.14)");
-    }
-    line = next + 1;
-  }
+    if (of_script || special || huge || rights[0] != 'r') return;
+    void* const at = reinterpret_cast<void*>(from);  // NOLINT: that is the point
+    const int advice = rights[1] == 'w' ? MADV_POPULATE_WRITE : MADV_POPULATE_READ;
+    if (madvise(at, to - from, advice) != 0 && errno == EINVAL)
+      fatal("fault in memory (madvise MADV_POPULATE_*, of Linux 5.14)");
+  });
 }
 
 // What locking all faults in of the process's own is there already, or else not the script's.

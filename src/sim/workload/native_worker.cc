@@ -71,7 +71,8 @@ Worker::Worker(const NativeOptions& options, const Plan& plan, const std::vector
       successions_(successions),
       children_(commands.size()),
       stacks_(plan.vforks, std::vector<char>(kVforkStack)),
-      rooms_(rooms) {}
+      rooms_(rooms),
+      places_(std::make_shared<Places>(plan)) {}
 
 void Worker::run() {
   prepare();
@@ -120,6 +121,7 @@ void Worker::prepare() {
   signal(SIGTERM, SIG_DFL);
   signal(SIGHUP, SIG_DFL);
   if (plan_.breaks) place_break();
+  furnish();
   // More stack than will ever be needed, so that its area never grows.
   constexpr size_t kStack = 256 << 10;
   std::memset(alloca(kStack), 1, kStack);
@@ -162,16 +164,14 @@ void Worker::step(const Step& step, uint64_t number) {
   if (said.result != 0) answer(said);
 }
 
-int64_t Worker::perform(const Step& step, uint64_t number) {
+int64_t Worker::perform(const Step& symbolic, uint64_t number) {
+  if (symbolic.anywhere) return map(symbolic, number);
+  const Step step = places_->placed(symbolic);
   void* const start = pointer(step.range.begin);
   const uint64_t bytes = step.range.bytes();
   switch (step.kind) {
-    case Step::Kind::Map: {
-      const int fd = step.file == 0 ? -1 : files_[step.file - 1];
-      const void* at = mmap(start, bytes, static_cast<int>(step.prot), static_cast<int>(step.flags),
-                            fd, static_cast<off_t>(step.offset));
-      return at == MAP_FAILED ? -int64_t{errno} : 0;
-    }
+    case Step::Kind::Map:
+      return map(step, number);
     case Step::Kind::Unmap:
       return result_of(munmap(start, bytes));
     case Step::Kind::Touch:
@@ -221,6 +221,23 @@ int64_t Worker::perform(const Step& step, uint64_t number) {
     case Step::Kind::End:
       break;
   }
+  return 0;
+}
+
+int64_t Worker::map(const Step& step, uint64_t number) {
+  const int fd = step.file == 0 ? -1 : files_[step.file - 1];
+  void* const wanted = step.anywhere ? nullptr : pointer(step.range.begin);
+  void* const at = mmap(wanted, step.range.bytes(), static_cast<int>(step.prot),
+                        static_cast<int>(step.flags), fd, static_cast<off_t>(step.offset));
+  if (at == MAP_FAILED) return -int64_t{errno};
+  if (!step.anywhere) return 0;
+  const auto start = reinterpret_cast<uint64_t>(at);  // NOLINT: that is the point
+  places_->put(step.range, VirtAddr(start));
+  Answer said;
+  said.kind = Answer::Kind::Placed;
+  said.step = number;
+  said.result = static_cast<int64_t>(start - kNativeMmapBase);
+  answer(said);
   return 0;
 }
 
@@ -329,7 +346,8 @@ int64_t Worker::exec() {
     return 0;
   }
   if (plan_.breaks) syscall(SYS_brk, kBase + kHeap);
-  return result_of(munmap(pointer(VirtAddr(kBase)), kHeap + kHeapReach));
+  // Also what the kernel has placed.
+  return result_of(munmap(pointer(VirtAddr(kBase)), kNativeMmapBase - kBase));
 }
 
 void Worker::fatal(const char* what) {

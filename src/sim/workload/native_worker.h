@@ -23,6 +23,7 @@
 #include "sim/workload/channel.h"
 #include "sim/workload/native.h"
 #include "sim/workload/outcome.h"
+#include "sim/workload/places.h"
 #include "sim/workload/plan.h"
 
 namespace mmusim::sim::workload {
@@ -34,11 +35,12 @@ struct Command {  // so many steps follow; none: end
 
 struct Answer {
   // Forked is said by the parent, Vforked by the child, Succeeded by a vfork's child's successor.
-  enum class Kind : uint8_t { Done, Failed, Forked, Vforked, Succeeded, Counted, Fatal };
+  enum class Kind : uint8_t { Done, Failed, Placed, Forked, Vforked, Succeeded, Counted, Fatal };
   Kind kind = Kind::Done;
   unsigned process = 0;  // who says so
   uint64_t step = 0;
-  int64_t result = 0;          // -errno or refused touches; pid of the new process; errno
+  int64_t result = 0;          // -errno or refused touches; from mmap_base; pid of the new process;
+                               // errno
   const char* what = nullptr;  // fatal: what could not be done (the same text in every process)
   Counted counted;
 };
@@ -75,7 +77,8 @@ class Worker {
   void serve();
   void obey();
   void step(const Step& step, uint64_t number);
-  int64_t perform(const Step& step, uint64_t number);
+  int64_t perform(const Step& symbolic, uint64_t number);
+  int64_t map(const Step& step, uint64_t number);
   int64_t touch(const Step& step);
   // Steps about the whole process, or another one (native_self.cc).
   int64_t whole(const Step& step);
@@ -89,6 +92,15 @@ class Worker {
 
   // What a process does to itself and knows of itself (native_self.cc).
   void place_break();
+  // All above kNativeMmapBase is taken, so that the kernel places mappings below it; and the
+  // process has kNativeAreas areas of its own.
+  void furnish();
+  void fill_above_base();
+  template <class Visit>
+  void for_each_area(Visit visit);
+  uint64_t end_of_area_below(uint64_t start);
+  int64_t vsyscall_lines();
+  static constexpr int64_t kFurniture = 256;  // areas that furnish() can make, at most
   void fault_in_own_memory();
   static int64_t minor_faults();
   Counted count();
@@ -107,6 +119,7 @@ class Worker {
   std::vector<pid_t> children_;            // by process; 0: a predecessor's
   std::vector<std::vector<char>> stacks_;  // of vforks' children
   ThreadRooms& rooms_;
+  std::shared_ptr<Places> places_;  // shared with threads; a fork's child has a copy, as of all
   Self self_;
   Counted base_;  // what is counted where there is nothing of the script
   Self child_;    // of a vfork, until it runs

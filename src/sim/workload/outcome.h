@@ -39,12 +39,21 @@ struct Failure {
   bool operator==(const Failure& o) const { return step == o.step && result == o.result; }
 };
 
+// Where the kernel put a segment that was left to it.
+struct Placed {
+  uint64_t step = 0;
+  Position at;
+  int64_t offset = 0;  // from mmap_base
+  bool operator==(const Placed& o) const { return step == o.step && offset == o.offset; }
+};
+
 struct Outcome {
   static constexpr size_t kMostFailures = 100'000;  // that are kept
 
   std::vector<Counted> measures;  // as Plan::measures
   std::vector<Failure> failures;  // in order
   uint64_t failed = 0;            // all, kept or not
+  std::vector<Placed> places;     // in order
 
   void add(const Failure& failure) {
     ++failed;

@@ -159,6 +159,7 @@ class Parser {
     words.emplace_back("at", [&] { s.place = number("a place"); });
     words.emplace_back("align", [&] { s.alignment = number("an alignment"); });
     words.emplace_back("over", [&s] { s.over = true; });
+    words.emplace_back("anywhere", [&s] { s.anywhere = true; });
     words.emplace_back("populate", flag(kMapPopulate));
     words.emplace_back("locked", flag(kMapLocked));
     words.emplace_back("noreserve", flag(kMapNoReserve));
@@ -172,6 +173,8 @@ class Parser {
     if (pool && (s.flags & kMapGrowsDown) != 0)
       fail(s.at, "huge pages of the pool do not grow down");
     if (s.over && !s.place) fail(s.at, "over what: 'at PLACE' is missing");
+    if (s.anywhere && (s.place || s.alignment))
+      fail(s.at, "either 'anywhere', or a place or an alignment is given");
   }
 
   void touch(Statement& s) {

@@ -4,6 +4,7 @@
 #include <vector>
 
 #include "base/bits.h"
+#include "sim/workload/places.h"
 
 namespace mmusim::sim::workload {
 namespace {
@@ -39,6 +40,7 @@ Placement::Placement(const mmu::AddressLayout& layout) {
 }
 
 VirtAddr Placement::placed(VirtAddr va) const {
+  if (Places::is_symbolic(va)) return va;
   const uint64_t place = va.value() - kBase;
   return place < kHeap || place > kHeap + kHeapReach ? segments_ + place : heap_ + (place - kHeap);
 }

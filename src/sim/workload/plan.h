@@ -52,6 +52,7 @@ struct Step {
   bool write = false;            // touch
   unsigned process = 0;          // who does it: a number that is used again after the wait
   Position at;                   // in the script
+  bool anywhere = false;         // map: the kernel says where; the range is symbolic (places.h)
   VirtRange range;      // what it is done to; remap: the old range; break: [start, new end)
   uint32_t prot = 0;    // map, protect
   uint32_t flags = 0;   // map: kMap*; remap: kRemap*; sync: kMs*; lock all: kMcl*;
@@ -93,6 +94,7 @@ struct Plan {
   uint64_t huge_pages = 0;
   std::vector<bool> threads;  // by process: is one that shares memory with its parent
   unsigned cpus = 1;          // for the CPUs it pins to
+  unsigned anywhere = 0;      // segments that the kernel places
   bool locks = false;         // there are steps that lock memory
   bool breaks = false;        // ... and that move the break
 
@@ -107,6 +109,14 @@ inline constexpr uint64_t kBeyond = uint64_t{1} << 57;
 // The heap of brk, from kBase, and how far it can grow.
 inline constexpr uint64_t kHeap = kReach;
 inline constexpr uint64_t kHeapReach = uint64_t{1} << 40;
+
+// Segments that the kernel places have symbolic addresses, a stretch for each, which begin so far
+// behind its start (places.h).
+inline constexpr uint64_t kAnywhere = uint64_t{1} << 60;
+inline constexpr uint64_t kAnywhereEach = uint64_t{1} << 42;
+inline constexpr uint64_t kAnywhereStart = uint64_t{1} << 31;
+inline constexpr uint64_t kMostAnywhere = uint64_t{1} << 16;
+inline constexpr uint64_t kMostAnywhereBytes = uint64_t{1} << 41;
 
 // Errors: UsageError naming line and column: segments and processes that do not exist or exist
 // already, parts outside their segment, addresses out of reach, too many steps.

@@ -85,6 +85,7 @@ struct Statement {
   Order order = Order::Forward;         // touch
   bool write = false;                   // touch
   bool over = false;                    // map: whatever is there
+  bool anywhere = false;                // map: the kernel says where
   bool keep = false;                    // move: the old area stays, empty
   bool on_disk = false;                 // file
   bool off = false;                     // thp

@@ -3,6 +3,7 @@
 #define MMUSIM_SIM_WORKLOAD_SIMULATOR_H_
 
 #include <algorithm>
+#include <memory>
 #include <vector>
 
 #include "base/error.h"
@@ -14,6 +15,7 @@
 #include "sim/replay.h"
 #include "sim/replay_loop.h"
 #include "sim/workload/placement.h"
+#include "sim/workload/places.h"
 #include "sim/workload/simulate.h"
 
 namespace mmusim::sim::workload {
@@ -35,8 +37,11 @@ class Simulator {
     alive_.assign(plan.processes, false);
     alive_[0] = true;
     spurious_.assign(plan.processes, 0);
+    places_.resize(plan.processes);
+    places_[0] = std::make_shared<Places>(plan);
     loop_.take_turn(thread_of(0));
     machine_.kernel().syscalls().place_break(thread_of(0), placement_.heap());
+    furnish(0);
   }
 
   // Runs the script until `stop(steps done)`, asked after each step, says so, or to its end.
@@ -72,7 +77,9 @@ class Simulator {
 
   void take(const Step& step, uint64_t number) {
     machine_.kernel().syscalls().on(loop_.take_turn(thread_of(step.process)));
-    const int64_t result = perform(placement_.placed(step));
+    const int64_t result = step.anywhere
+                               ? map_anywhere(step, number)
+                               : perform(places_[step.process]->placed(placement_.placed(step)));
     if (result != 0) result_.outcome.add({number, step.kind, step.at, result});
     if (machine_.checker() != nullptr) machine_.checker()->check_everything();
   }
@@ -85,10 +92,8 @@ class Simulator {
     const uint64_t bytes = step.range.bytes();
     const auto failure = [](int64_t result) { return std::min<int64_t>(result, 0); };
     switch (step.kind) {
-      case Step::Kind::Map: {
-        const kernel::FileId file = step.file == 0 ? kernel::FileId(0) : files_[step.file - 1];
-        return failure(sys.mmap(thread, start, bytes, step.prot, step.flags, file, step.offset));
-      }
+      case Step::Kind::Map:
+        return failure(map(step, start));
       case Step::Kind::Unmap:
         return sys.munmap(thread, start, bytes);
       case Step::Kind::Touch:
@@ -136,6 +141,9 @@ class Simulator {
         const int64_t result = sys.clone(thread, thread_of(step.other), flags);
         spurious_[step.other] = 0;
         alive_[step.other] = result >= 0;
+        places_[step.other] = step.kind == Step::Kind::Fork
+                                  ? std::make_shared<Places>(*places_[step.process])
+                                  : places_[step.process];
         return failure(result);
       }
       case Step::Kind::Exec: {
@@ -143,6 +151,8 @@ class Simulator {
         trace::ExecEvent image;
         image.brk = placement_.heap();
         sys.exec(thread, image);
+        places_[step.process] = std::make_shared<Places>(plan_);
+        furnish(step.process);
         return 0;
       }
       case Step::Kind::Exit:
@@ -165,6 +175,34 @@ class Simulator {
         return 0;
       }
     }
+    return 0;
+  }
+
+  // Where the kernel places segments something lies above them, as a program's libraries do, so
+  // that upper tables there are not freed with what the script maps.
+  void furnish(unsigned process) {
+    const mmu::AddressLayout& layout = machine_.layout();
+    if (plan_.anywhere == 0 || layout.mmap_upward) return;
+    using namespace kernel::abi;
+    machine_.kernel().syscalls().mmap(
+        thread_of(process), layout.mmap_base, machine_.page().bytes(), 0,
+        kMapShared | kMapAnonymous | kMapFixedNoReplace | kMapNoReserve);
+  }
+
+  int64_t map(const Step& step, VirtAddr start) {
+    const kernel::FileId file = step.file == 0 ? kernel::FileId(0) : files_[step.file - 1];
+    return machine_.kernel().syscalls().mmap(thread_of(step.process), start, step.range.bytes(),
+                                             step.prot, step.flags, file, step.offset);
+  }
+
+  int64_t map_anywhere(const Step& step, uint64_t number) {
+    const int64_t result = map(step, VirtAddr(0));
+    if (result < 0) return result;
+    const VirtAddr start(static_cast<uint64_t>(result));
+    places_[step.process]->put(step.range, start);
+    result_.outcome.places.push_back(
+        {number, step.at,
+         static_cast<int64_t>(start.value() - machine_.layout().mmap_base.value())});
     return 0;
   }
 
@@ -212,7 +250,8 @@ class Simulator {
   // By process: faults that only a stale TLB entry made. A measure leaves them out, since they tell
   // of the processor's TLB and not of the kernel.
   std::vector<int64_t> spurious_;
-  std::vector<bool> alive_;  // by process: not where a fork failed
+  std::vector<std::shared_ptr<Places>> places_;  // by process
+  std::vector<bool> alive_;                      // by process: not where a fork failed
   trace::Totals totals_;
   Simulated result_;
 };

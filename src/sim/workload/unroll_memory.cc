@@ -66,6 +66,16 @@ void Unroller::advise(const Statement& s, unsigned process) {
   emit(step, Step::Kind::AdviseOther, process, s.at);
 }
 
+// A stretch of symbolic addresses for one more segment that the kernel places.
+uint64_t Unroller::anywhere(uint64_t bytes, Position at) {
+  if (anywhere_ == kMostAnywhere)
+    fail(at, fmt::format("more than {} segments are left to the kernel", kMostAnywhere));
+  const uint64_t start = kAnywhere + anywhere_ * kAnywhereEach + kAnywhereStart - kBase;
+  check_reach(start, bytes, at);
+  plan_.anywhere = std::max(plan_.anywhere, ++anywhere_);
+  return start;
+}
+
 void Unroller::map(const Statement& s, unsigned process) {
   const std::string name = new_segment_name(process, s.name, s.at);
   const uint64_t bytes = size(process, s.value);
@@ -76,12 +86,15 @@ void Unroller::map(const Statement& s, unsigned process) {
       fail(s.alignment->at(), "an alignment is a power of two");
   }
   Step step;
-  const uint64_t start = place(process, s.place, bytes, alignment, s.at);
+  const uint64_t start =
+      s.anywhere ? anywhere(bytes, s.at) : place(process, s.place, bytes, alignment, s.at);
+  step.anywhere = s.anywhere;
   if (s.alignment && start % alignment != 0)
     fail(s.alignment->at(), "the place is not aligned like that");
   step.range = range_of(start, bytes);
   step.prot = s.prot;
-  step.flags = s.flags | (s.over ? uint32_t{kMapFixed} : uint32_t{kMapFixedNoReplace});
+  step.flags = s.flags;
+  if (!s.anywhere) step.flags |= s.over ? uint32_t{kMapFixed} : uint32_t{kMapFixedNoReplace};
   if (!s.file.empty()) {
     const std::string file_name = complete(s.file, s.at);
     step.file = file(file_name);

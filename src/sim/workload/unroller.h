@@ -46,6 +46,7 @@ class Unroller : private Names {
   void whole(Step::Kind kind, const Statement& s, unsigned process);
   void advise(const Statement& s, unsigned process);
   void map(const Statement& s, unsigned process);
+  uint64_t anywhere(uint64_t bytes, Position at);
   void unmap(const Statement& s, unsigned process);
   void touch(const Statement& s, unsigned process);
   // Anything that is done to a part and says all with its numbers.
@@ -71,6 +72,7 @@ class Unroller : private Names {
   Plan& plan_;
   const std::function<void(const Step&)>& visit_;
   uint64_t steps_ = 0;
+  unsigned anywhere_ = 0;    // segments left to the kernel
   unsigned vforks_ = 0;      // parents that wait
   uint64_t blocks_run_ = 0;  // empty ones too, so that every script ends
   std::map<std::string, const Statement*> blocks_;

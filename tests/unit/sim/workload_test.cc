@@ -111,6 +111,49 @@ TEST(WorkloadScript, BlocksAndChildren) {
   EXPECT_EQ(kinds("define hello { exec\n map text 4K }\nfork c { do hello\n exit }\nwait c"), once);
 }
 
+// Such a segment is where the kernel put it, in each process that has it; one that could not be
+// mapped is nowhere. Nothing else goes behind it.
+TEST(WorkloadScript, SegmentsThatTheKernelPlaces) {
+  config::Schema schema;
+  declare(schema);
+  config::Config config(schema);
+  config.set("machine.arch", "x86_64", "test");
+  config.set("run.check", "true", "test");
+  const Plan plan = plan_of(
+      "map a 8K anywhere\nmap b 4M anywhere\nmap c 64G anywhere\nmap d 4K\n"
+      "measure \"mine\" { touch a write }\nfork f\n"
+      "in f { measure \"a child's\" { touch a write\ntouch b[4K..8K] write } }\n"
+      "unmap a[4K..]\nmap e 4K anywhere\ntouch a[4K..8K]\ntouch c[..16K]\n");
+  const Outcome outcome = simulate(config, plan).outcome;
+  ASSERT_EQ(outcome.places.size(), 3u);  // 64G is more than there is memory
+  // mmap_base is 4K below a multiple of 2M.
+  EXPECT_EQ(outcome.places[0].offset, -(8 << 10));
+  EXPECT_EQ(outcome.places[1].offset, -((6 << 20) - 4096));
+  EXPECT_EQ(outcome.places[2].offset, -(4 << 10));
+  EXPECT_EQ(outcome.measures[0].minor_faults, 2);
+  EXPECT_EQ(outcome.measures[1].minor_faults, 3);
+  ASSERT_EQ(outcome.failures.size(), 2u);  // what was the end of a is e now
+  EXPECT_EQ(outcome.failures[0].result, -kernel::abi::kENOMEM);
+  EXPECT_EQ(outcome.failures[1].result, 4);
+}
+
+// However many frames one call frees, the TLBs are looked through a few times for them.
+TEST(Check, FreedFramesAreLookedUpTogether) {
+  config::Schema schema;
+  declare(schema);
+  const Plan plan = plan_of(
+      "map a 4M shared\ntouch a write\nrepeat 4 as i { fork s$i\nin s$i { touch a } }\n"
+      "repeat 4 as i { wait s$i }\nunmap a\n");
+  for (const char* table : {"mlpt", "gpt"}) {
+    config::Config config(schema);
+    config.set("run.check", "true", "test");
+    config.set("machine.page_table", table, "test");
+    const Simulated result = simulate(config, plan);
+    EXPECT_GT(result.report.value("check.frees"), 1024u) << table;
+    EXPECT_LT(result.report.value("check.scans"), 200u) << table;
+  }
+}
+
 TEST(WorkloadScript, MistakesHaveAPlace) {
   const std::vector<std::pair<const char*, const char*>> cases = {
       {"mop a 4K", "t:1:1: no statement 'mop'"},
@@ -165,6 +208,9 @@ TEST(WorkloadScript, MistakesHaveAPlace) {
       {"map a 4M growsdown hugetlb", "t:1:1: huge pages of the pool do not grow down"},
       {"hugepages 0", "t:1:11: 0 is out of range"},
       {"hugepages", "t:1:10: the line ends where a number should be"},
+      {"map a 4K anywhere at 1M", "t:1:1: either 'anywhere', or a place"},
+      {"map a 3T anywhere", "t:1:1: no segment that the kernel places is longer than 2T"},
+      {"map a 4K anywhere\nmap b 4K at a", "t:2:13: where segment 'a' is the kernel says"},
       {"exit", "t:1:1: the first process exits at the end"},
       {"do x", "t:1:1: no block 'x'"},
       {"define x { do x }\ndo x", "blocks are nested too deeply"},
@@ -246,7 +292,7 @@ TEST_F(SimulatedWorkload, ResultsAreThoseOfLinux) {
                                                       "brk 1T\n"
                                                       "lock a\n"));
   EXPECT_EQ(failures_of(result),
-            (Failures{{2, -kEEXIST}, {3, -kENOMEM}, {7, -kEINVAL}, {9, -kENOMEM}}));
+            (Failures{{2, -kEEXIST}, {3, -kENOMEM}, {7, -kEINVAL}, {8, -kENOMEM}, {9, -kENOMEM}}));
 }
 
 // Files that change, and what is said of whole processes: results are Linux's.
@@ -284,6 +330,7 @@ TEST_F(SimulatedWorkload, AreasRunOut) {
 
 TEST_F(SimulatedWorkload, FramesRunOut) {
   config_->set("mem.bytes", "1M", "test");
+  config_->set("kernel.overcommit", "1G", "test");
   // 256 frames: the tables of 150 pages cannot be copied many times.
   const Simulated result =
       simulate(*config_, plan_of("map a 600K\ntouch a write\nrepeat 60 as i { fork c$i\n"
