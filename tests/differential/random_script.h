@@ -17,12 +17,21 @@ namespace mmusim::differential {
 class RandomScript {
  public:
   RandomScript(uint64_t seed, Abilities abilities) : state_(seed, abilities) {
+    if (abilities.pool) state_.text += fmt::format("hugepages {}\n", kHugePages);
+    if (abilities.fill_areas != 0)
+      state_.text += fmt::format(
+          "map filler {}K at 16T noreserve\n"
+          "repeat {} as i {{ protect filler[i*8K..i*8K+4K] read }}\n",
+          8 * (abilities.fill_areas / 2), abilities.fill_areas / 2 - 1);
     for (const FileKind& file : kFileKinds) {
       if (file.allowed != nullptr && !(abilities.*file.allowed)) continue;
       state_.files[file.name] = file.pages;
       state_.text += fmt::format("file {} {}K {}\n", file.name, State::kib(file.pages), file.where);
     }
   }
+
+  // With huge pages of the pool, so many; a small part of what scripts map.
+  static constexpr unsigned kHugePages = 6;
 
   // Statements, most of them by the main process.
   std::string text(int statements) {

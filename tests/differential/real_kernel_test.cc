@@ -108,6 +108,36 @@ TEST_F(RealKernel, RandomScriptsOfFiles) {
   random_scripts(with_files, 200);
 }
 
+// Upper tables that hold nothing, and are made all the same.
+TEST_F(RealKernel, RandomFarScripts) {
+  differential::Abilities abilities = this->abilities();
+  abilities.far = true;
+  random_scripts(abilities, 60);
+}
+
+// Where the kernel puts what it is left to put.
+TEST_F(RealKernel, RandomPlaces) {
+  differential::Abilities abilities = this->abilities();
+  abilities.anywhere = true;
+  abilities.pool = features().huge_pages_free >= differential::RandomScript::kHugePages;
+  random_scripts(abilities, 60);
+}
+
+// Where the computer has a pool of huge pages (vm.nr_hugepages).
+TEST_F(RealKernel, RandomPoolScripts) {
+  differential::Abilities abilities = this->abilities();
+  abilities.pool = true;
+  if (features().huge_pages_free >= differential::RandomScript::kHugePages)
+    random_scripts(abilities, 100);
+}
+
+// As many areas as a process may have, less a few.
+TEST_F(RealKernel, RandomScriptsAtTheLimitOfAreas) {
+  differential::Abilities abilities = this->abilities();
+  abilities.fill_areas = features().max_map_count - 6;
+  random_scripts(abilities, 2);
+}
+
 std::vector<std::string> scripts_in(const char* folder) {
   std::vector<std::string> scripts;
   for (const auto& entry : std::filesystem::directory_iterator(folder))

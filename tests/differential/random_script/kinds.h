@@ -7,8 +7,10 @@
 #include <string>
 
 #include "tests/differential/random_script/access.h"
+#include "tests/differential/random_script/anywhere.h"
 #include "tests/differential/random_script/files.h"
 #include "tests/differential/random_script/mapping.h"
+#include "tests/differential/random_script/pool.h"
 #include "tests/differential/random_script/processes.h"
 #include "tests/differential/random_script/state.h"
 
@@ -60,6 +62,12 @@ inline constexpr MemoryKind kMemoryKinds[] = {
     {"hole", 40, may_change_files, hole},
     {"sync", 20, may_change_files, sync},
     {"remove", 20, may_change_files, remove},
+
+    {"map anywhere", 250, may_map_anywhere, map_anywhere},
+
+    {"map pool", 120, may_use_pool, map_pool},
+
+    {"move pool", 80, may_use_pool, move_pool},
 };
 
 // One of the kinds that are possible now, by weight; null where none is chosen out of `more` that

@@ -72,7 +72,9 @@ inline std::string unmap(State& state, Segments& segments) {
 
 inline std::string resize(State& state, Segments& segments) {
   const auto at = some_mapped(state, segments);
-  at->second.pages = state.some_pages();
+  // Behind one that the kernel placed lies what is not the script's.
+  Segment& s = at->second;
+  s.pages = s.elsewhere ? 1 + state.below(s.pages) : state.some_pages();
   return fmt::format("resize {} {}K", at->first, State::kib(at->second.pages));
 }
 

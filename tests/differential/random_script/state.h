@@ -24,12 +24,17 @@ struct Abilities {
   bool disk = false;  // files on disk
   bool change_files = false;
   unsigned most_pages = 10;  // of a segment: log2
+  bool pool = false;         // huge pages of the kernel's pool
+  bool anywhere = false;     // segments that the kernel places
+  bool far = false;          // places whole upper tables apart
+  uint64_t fill_areas = 0;   // areas that are there before, so that the limit is near
 };
 
 struct Segment {
   uint64_t start = 0;
   uint64_t pages = 0;
   bool grows_down = false;
+  bool elsewhere = false;  // where the kernel put it: there is no `start`
 };
 using Segments = std::map<std::string, Segment>;
 
@@ -68,10 +73,11 @@ class State {
   // Near something that is there, or at a fresh 2M, or anywhere.
   uint64_t any_place(const Segments& segments, uint64_t pages) {
     uint64_t start = below(8) * 512 + (chance(2) ? 0 : below(512));
-    if (chance(20)) start += below(3) << 18;  // another 1G
+    if (chance(20)) start += below(3) << 18;                                       // another 1G
+    if (abilities.far && chance(2)) start += (below(3) << 27) + (below(3) << 18);  // another 512G
     if (!segments.empty() && chance(3)) {
       const Segment& s = some(segments)->second;
-      start = s.start + s.pages;
+      if (!s.elsewhere) start = s.start + s.pages;
       if (chance(2) && s.start >= pages) start = s.start - pages;
     }
     return start;
@@ -87,7 +93,7 @@ class State {
   }
   static bool is_free(const Segments& segments, uint64_t start, uint64_t pages) {
     for (const auto& [name, s] : segments)
-      if (start < s.start + s.pages && s.start < start + pages) return false;
+      if (!s.elsewhere && start < s.start + s.pages && s.start < start + pages) return false;
     return true;
   }
 
