@@ -178,14 +178,18 @@ class Simulator {
     return 0;
   }
 
+  // A program's own, with kernel.aslr.
+  [[nodiscard]] VirtAddr mmap_base(unsigned process) {
+    return machine_.kernel().system().processes().at(thread_of(process).pid).mm->mmap_base;
+  }
+
   // Where the kernel places segments something lies above them, as a program's libraries do, so
   // that upper tables there are not freed with what the script maps.
   void furnish(unsigned process) {
-    const mmu::AddressLayout& layout = machine_.layout();
-    if (plan_.anywhere == 0 || layout.mmap_upward) return;
+    if (plan_.anywhere == 0 || machine_.layout().mmap_upward) return;
     using namespace kernel::abi;
     machine_.kernel().syscalls().mmap(
-        thread_of(process), layout.mmap_base, machine_.page().bytes(), 0,
+        thread_of(process), mmap_base(process), machine_.page().bytes(), 0,
         kMapShared | kMapAnonymous | kMapFixedNoReplace | kMapNoReserve);
   }
 
@@ -201,8 +205,7 @@ class Simulator {
     const VirtAddr start(static_cast<uint64_t>(result));
     places_[step.process]->put(step.range, start);
     result_.outcome.places.push_back(
-        {number, step.at,
-         static_cast<int64_t>(start.value() - machine_.layout().mmap_base.value())});
+        {number, step.at, static_cast<int64_t>(start.value() - mmap_base(step.process).value())});
     return 0;
   }
 
