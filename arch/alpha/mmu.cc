@@ -248,6 +248,7 @@ mmu::Translation Mmu::finish(Side& side, VirtAddr va, const Hit& hit) {
 
 mmu::Translation Mmu::fault(mmu::FaultReason reason) {
   ++counters_.faults[static_cast<unsigned>(reason)];
+  path_.step(kPageFault);
   return {.fault = reason, .pfn = {}, .size = {}, .rights = {}};
 }
 

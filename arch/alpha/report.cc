@@ -50,10 +50,10 @@ mmu::Summary summary_of(const MmuCounters& sum, const mmu::PathReport& paths,
   s.data_lookups = data_count(sum);
   s.first_fetch_misses = s.last_fetch_misses = sum.sides[0].misses;
   s.first_data_misses = s.last_data_misses = sum.sides[1].misses;
-  s.traps = paths.traps();
-  s.handler_instructions = paths.instructions();
+  s.take(paths);
   s.flushes = flushes.page_flushes + flushes.space_flushes;
   s.flushed_pages = flushes.invalidates;
+  s.emptied = flushes.renewals + flushes.roll_overs;
   s.interrupts = flushes.interrupts;
   return s;
 }
@@ -98,6 +98,9 @@ void report_flushes(const FlushCounters& flushes, stats::Report& report) {
   report.add("flush.pages", flushes.page_flushes, "events", "Flush requests for one page.");
   report.add("flush.spaces", flushes.space_flushes, "events",
              "Flush requests for more, which gave the address space a new number.");
+  report.add("flush.renewals", flushes.renewals, "events",
+             "New numbers taken by CPUs that ran the address space when it was flushed.",
+             "flush.spaces");
   report.add("flush.tbis", flushes.invalidates, "instructions",
              "Invalidations of one page, on all CPUs, by flushes and by faults that found the "
              "entry sufficient or made it so.");

@@ -6,7 +6,9 @@
 // page table has no linear leaf tables, PALcode of the simulator's own searches it; that is not in
 // the number but added by what it reads. "assumed": no source.
 //
-// Steps that end in the operating system end where it begins (entMM).
+// Steps that end in the operating system end where it begins (entMM). What it does there to save
+// and restore registers, until PAL_rti, is counted in Linux 3.12's arch/alpha/kernel/entry.S: to
+// the call of do_page_fault 39, and 43 from there back to a user program with nothing else to do.
 #ifndef MMUSIM_ARCH_ALPHA_STEPS_H_
 #define MMUSIM_ARCH_ALPHA_STEPS_H_
 
@@ -34,6 +36,7 @@ enum Step : unsigned {
   kFetchAccess,
   kLoadFault,
   kStoreFault,
+  kPageFault,
   kSteps
 };
 
@@ -54,13 +57,16 @@ inline constexpr std::array<mmu::Step, kSteps> kStepList = {{
      true},  // assumed: the miss's, with two registers saved, restored
     {"dtb_walk", "DTBMISS_SINGLE without a linear page table: the page table is searched", 13,
      true},  // assumed
-    {"invalid_fetch", "The entry is not valid: to the kernel", 28},
-    {"invalid_load", "The entry is not valid: to the kernel", 43},
-    {"invalid_store", "The entry is not valid: to the kernel", 38},
-    {"fault_on_execute", "The entry says fault on execute: to the kernel, nothing in the ITB", 30},
-    {"iaccvio", "IACCVIO: execution is not enabled; to the kernel", 28, true},  // assumed
-    {"dfault_load", "DFAULT: reading is not enabled, or faults; to the kernel", 41, true},
-    {"dfault_store", "DFAULT: writing is not enabled, or faults; to the kernel", 36, true},
+    {"invalid_fetch", "The entry is not valid: to the kernel", 28, false, true},
+    {"invalid_load", "The entry is not valid: to the kernel", 43, false, true},
+    {"invalid_store", "The entry is not valid: to the kernel", 38, false, true},
+    {"fault_on_execute", "The entry says fault on execute: to the kernel, nothing in the ITB", 30,
+     false, true},
+    {"iaccvio", "IACCVIO: execution is not enabled; to the kernel", 28, true, true},  // assumed
+    {"dfault_load", "DFAULT: reading is not enabled, or faults; to the kernel", 41, true, true},
+    {"dfault_store", "DFAULT: writing is not enabled, or faults; to the kernel", 36, true, true},
+    {mmu::kPageFault, "entMM: registers are saved for the kernel's page-fault code, and restored",
+     82, false, true},
 }};
 
 }  // namespace mmusim::alpha

@@ -118,7 +118,10 @@ void Tlbs::flush_page(MmId mm, VirtAddr va, PageShift /*size*/, bool code) {
 
 void Tlbs::flush_mm(MmId mm) {
   ++counters_.space_flushes;
-  flush_everywhere(mm, [&](Cpu& cpu) { cpu.mmu->load(new_number(cpu, mm), *tables_.at(mm)); });
+  flush_everywhere(mm, [&](Cpu& cpu) {
+    ++counters_.renewals;
+    cpu.mmu->load(new_number(cpu, mm), *tables_.at(mm));
+  });
 }
 
 void Tlbs::flush_local_page(CpuId id, MmId mm, VirtAddr va, bool code) {

@@ -47,6 +47,7 @@ struct FlushCounters {
   uint64_t page_flushes = 0;   // requests for one page
   uint64_t space_flushes = 0;  // ... for a range or all, or a page of code
   uint64_t invalidates = 0;    // tbis, on all CPUs
+  uint64_t renewals = 0;       // new numbers for address spaces as they ran, on all CPUs
   uint64_t interrupts = 0;
 };
 

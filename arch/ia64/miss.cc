@@ -180,9 +180,10 @@ bool Mmu::fill_linear(VirtAddr va) {
 }
 
 Mmu::Hit Mmu::page_not_present(Side& side, VirtAddr va, Rid rid) {
-  path_.step(kPageNotPresent);
+  const bool copied = linear_of(va) != nullptr;
+  path_.step(copied ? kPageNotPresentCopy : kPageNotPresent);
   purge_entries(va, rid);
-  if (linear_of(va) == nullptr || !fill_linear(va)) return {};
+  if (!copied || !fill_linear(va)) return {};
   return insert(side, va, rid, look(linear_source(va), va).translation, kPage);
 }
 

@@ -92,8 +92,7 @@ mmu::Summary summary_of(const Options& options, const MmuCounters& sum,
   s.last_fetch_misses = options.l2i.empty() ? fetch.misses : fetch.second_misses;
   s.last_data_misses = options.l2d.empty() ? data.misses : data.second_misses;
   s.hardware_walks = sum.walks;
-  s.traps = paths.traps();
-  s.handler_instructions = paths.instructions();
+  s.take(paths);
   if (options.walker == Walker::Long || linear.peak_bytes != 0) {
     s.soft_lookups = sum.walks;
     s.soft_hits = sum.walks_hit - sum.walks_absent;
@@ -101,6 +100,7 @@ mmu::Summary summary_of(const Options& options, const MmuCounters& sum,
   s.soft_bytes = options.walker == Walker::Long ? vhpt_bytes : linear.peak_bytes;
   s.flushes = flushes.range_flushes + flushes.context_flushes + flushes.full_flushes;
   s.flushed_pages = flushes.ptc_local + flushes.ptc_global;
+  s.emptied = flushes.emptied + flushes.wrap_purges;
   s.interrupts = flushes.interrupts;
   s.broadcasts = flushes.ptc_global;
   return s;

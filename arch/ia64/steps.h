@@ -34,6 +34,7 @@ enum Step : unsigned {
   kIdentity,
   kNestedMiss,
   kPageNotPresent,
+  kPageNotPresentCopy,
   kInstructionRights,
   kDataRights,
   kInstructionAccessed,
@@ -69,16 +70,20 @@ inline constexpr std::array<mmu::Step, kSteps> kStepList = {{
     {"alt_identity", "Alternate Data TLB vector (0x1000): region 7, a granule of physical memory",
      31, true},
     {"nested_dtlb", "Data Nested TLB vector (0x1400): the handler's own load missed", 16, true},
-    {"page_not_present", "Page Not Present vector (0x5000): the entry is purged", 7, true},
-    {"iaccess_rights", "Instruction Access Rights vector (0x5200)", 5, true},  // assumed
-    {"daccess_rights", "Data Access Rights vector (0x5300)", 5, true},         // assumed
+    {"page_not_present", "Page Not Present vector (0x5000): the entry is purged", 7, true, true},
+    {"page_not_present_copy",
+     "Page Not Present vector (0x5000): the entry is purged; the kernel's page table may have the "
+     "page",
+     7, true},
+    {"iaccess_rights", "Instruction Access Rights vector (0x5200)", 5, true, true},  // assumed
+    {"daccess_rights", "Data Access Rights vector (0x5300)", 5, true, true},         // assumed
     {"iaccess_bit", "Instruction Access-Bit vector (0x2400)", 21, true},
     {"daccess_bit", "Data Access-Bit vector (0x2800)", 21, true},
     {"dirty_bit", "Dirty-Bit vector (0x2000)", 21, true},
     {"vhpt_update", "The slot of the long-format VHPT is found and rewritten", 13},
     {"linear_fill", "The kernel's page table is searched and the linear table filled",
      20},  // assumed
-    {"page_fault", "Registers are saved; into the kernel's page-fault code", 120},
+    {mmu::kPageFault, "Registers are saved; into the kernel's page-fault code", 120, false, true},
 }};
 
 }  // namespace mmusim::ia64

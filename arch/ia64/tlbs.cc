@@ -156,6 +156,7 @@ void Tlbs::purge_range(const Space& space, MmId mm, VirtRange range, bool table)
 void Tlbs::flush_everything() {
   ++counters_.full_flushes;
   counters_.interrupts += cpus_.size() - 1;
+  counters_.emptied += cpus_.size();
   for (Cpu& cpu : cpus_)
     cpu.mmu->purge_all();
 }
@@ -194,10 +195,12 @@ void Tlbs::change_context(MmId mm, Space& space) {
     counters_.interrupts += static_cast<uint64_t>(std::popcount(space.ran_on & ~asker_bit()));
   for (uint32_t id = 0; id < cpus_.size(); ++id) {
     if (cpus_[id].current != mm) continue;
-    if (id == asker().value() || !alone)
-      load(CpuId(id), mm, space);
-    else
+    if (id != asker().value() && alone) {
       leave(cpus_[id]);
+      continue;
+    }
+    ++counters_.emptied;
+    load(CpuId(id), mm, space);
   }
 }
 

@@ -54,6 +54,7 @@ struct FlushCounters {
   uint64_t ptc_local = 0;
   uint64_t ptc_global = 0;
   uint64_t ptc_table = 0;  // of either, for pages of the linear table
+  uint64_t emptied = 0;    // CPUs that took a new context at once, or purged everything
   uint64_t interrupts = 0;
 };
 

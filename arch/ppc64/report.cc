@@ -59,8 +59,7 @@ mmu::Summary summary_of(const MmuCounters& sum, const Htab& htab, const mmu::Pat
   s.last_fetch_misses = sum.sides[0].tlb_misses;
   s.last_data_misses = sum.sides[1].tlb_misses;
   s.hardware_walks = table.lookups + sum.linear.tlb_misses;
-  s.traps = paths.traps();
-  s.handler_instructions = paths.instructions();
+  s.take(paths);
   s.soft_lookups = table.lookups;
   s.soft_hits = table.primary_hits + table.secondary_hits;
   s.soft_bytes = htab.bytes();

@@ -52,7 +52,7 @@ inline constexpr std::array<mmu::Step, kSteps> kStepList = {{
     {"insert", "An HPTE is made", 69},
     {"evict", "An HPTE makes room", 45},
     {"hash_done", "Registers are restored, and the instruction is retried", 89},
-    {"page_fault", "Into the kernel's page-fault code", 7},
+    {mmu::kPageFault, "Into the kernel's page-fault code", 7, false, true},
     {"linear_walk", "The hardware searches the hash table, for an access of the kernel's", 0},
     {"linear_slb", "Data Segment interrupt (0x380) in the kernel: an SLB entry of its linear map",
      71, true},

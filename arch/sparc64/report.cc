@@ -49,13 +49,13 @@ mmu::Summary summary_of(const MmuCounters& sum, const mmu::PathReport& paths,
   s.data_lookups = data_count(sum);
   s.first_fetch_misses = s.last_fetch_misses = sum.sides[0].misses;
   s.first_data_misses = s.last_data_misses = sum.sides[1].misses;
-  s.traps = paths.traps();
-  s.handler_instructions = paths.instructions();
+  s.take(paths);
   s.soft_lookups = sum.tsb_lookups;
   s.soft_hits = sum.tsb_hits + sum.huge_hits;
   s.soft_bytes = flushes.tsb_bytes_peak;
   s.flushes = flushes.requests;
   s.flushed_pages = flushes.demaps;
+  s.emptied = flushes.context_demaps + flushes.end_demaps;
   s.interrupts = flushes.cross_calls;
   return s;
 }

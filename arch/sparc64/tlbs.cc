@@ -286,7 +286,10 @@ void Tlbs::end(Space& space) {
     if (slot->tsb != nullptr) slot->tsb->clear();
   if (!is_valid(space)) return;
   for (size_t id = 0; id < cpus_.size(); ++id)
-    if ((space.ran_on & bit_of(id)) != 0) cpus_[id].mmu->demap_context(space.context);
+    if ((space.ran_on & bit_of(id)) != 0) {
+      ++counters_.end_demaps;
+      cpus_[id].mmu->demap_context(space.context);
+    }
 }
 
 // The kernel has changed the entry, or found it as it was while this CPU had an older one.

@@ -50,8 +50,9 @@ struct FlushCounters {
   uint64_t wraps = 0;           // versions begun
   uint64_t requests = 0;
   uint64_t batches = 0;
-  uint64_t pages = 0;   // flushed
-  uint64_t demaps = 0;  // of pages, on all CPUs
+  uint64_t pages = 0;       // flushed
+  uint64_t demaps = 0;      // of pages, on all CPUs
+  uint64_t end_demaps = 0;  // of contexts of which nothing was left, on all CPUs
   uint64_t cross_calls = 0;
   uint64_t tsb_flushed = 0;  // entries of TSBs made invalid
   uint64_t ends = 0;         // address spaces of which nothing was left

@@ -96,6 +96,13 @@ void Mmu::on_every_level(Action action) {
 }
 
 mmu::Translation Mmu::access(VirtAddr va, AccessKind kind, bool retry) {
+  const mmu::Translation t = translate(va, kind, retry);
+  // Where a copy has no room its own page fault goes on into the kernel.
+  if (!t.ok() && t.fault != mmu::FaultReason::NoMemory) path_.step(kPageFaultStep);
+  return t;
+}
+
+mmu::Translation Mmu::translate(VirtAddr va, AccessKind kind, bool retry) {
   if (retry && direct_map_ != nullptr && table_ != nullptr) note_kernel_work(va);
   if (shadow_ == nullptr) return attempt(va, kind, retry);
   if (retry) shadow_->fill(va, kind, /*preload=*/true, path_);

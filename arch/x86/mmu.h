@@ -215,6 +215,8 @@ class Mmu {
   };
 
   [[nodiscard]] uint64_t key_of(VirtAddr va) const { return (va.value() >> 12) | context_; }
+  // access(), but for what a page fault's entry takes.
+  mmu::Translation translate(VirtAddr va, AccessKind kind, bool retry);
   mmu::Translation attempt(VirtAddr va, AccessKind kind, bool retry);
   mmu::Translation refill(Side& side, VirtAddr va, AccessKind kind, bool retry);
   mmu::Translation dirty_assist(Side& side, VirtAddr va, AccessKind kind, tlb::Payload before);

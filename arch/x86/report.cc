@@ -189,8 +189,7 @@ mmu::Summary summary_of(const Options& options, const MmuCounters& sum,
   s.last_data_misses = one_level ? data.misses : data.second_misses;
   for (const uint64_t started : sum.walker.started)
     s.hardware_walks += started;
-  s.traps = path.traps();
-  s.handler_instructions = path.instructions();
+  s.take(path);
   if (shadows.copies.peak_bytes != 0) {
     s.soft_lookups = s.hardware_walks;
     s.soft_hits = s.hardware_walks - shadows.lookups;
@@ -198,6 +197,7 @@ mmu::Summary summary_of(const Options& options, const MmuCounters& sum,
   s.soft_bytes = shadows.copies.peak_bytes;
   s.flushes = flushes.page_flushes + flushes.full_flushes;
   s.flushed_pages = flushes.invlpg;
+  s.emptied = flushes.emptied;
   s.interrupts = flushes.interrupts;
   return s;
 }

@@ -101,6 +101,7 @@ bool Tlbs::activate(CpuId id, MmId mm, pt::PageTable& table) {
     } else {
       ++counters_.switches_stale;
       ++counters_.pcid_invalidations;
+      ++counters_.emptied;
       cpu.mmu->invalidate_pcid(pcid_of(slot));
       cpu.slots[slot].generation = generation;
     }
@@ -239,6 +240,7 @@ void Tlbs::flush_hardware_mm(MmId mm, bool freed_tables) {
 
 void Tlbs::flush_all(Mmu& mmu, Pcid pcid) {
   ++counters_.pcid_invalidations;
+  ++counters_.emptied;
   if (options_.paging.is_pae())
     mmu.reload();
   else

@@ -76,6 +76,7 @@ struct FlushCounters {
   uint64_t deferred_flushes = 0;    // slots of other CPUs left behind by a request
   uint64_t invlpg = 0;              // instructions, on all CPUs
   uint64_t pcid_invalidations = 0;  // whole-PCID flushes, on all CPUs, switches included
+  uint64_t emptied = 0;             // ... but of those that take a PCID for somebody else
   uint64_t interrupts = 0;          // sent to other CPUs
   uint64_t idle_spared = 0;         // idle CPUs a request left alone
   uint64_t idle_left = 0;           // ... that had to leave the address space

@@ -50,7 +50,8 @@ Config::Config(const Schema& schema) : schema_(&schema), values_(schema.keys().s
     set(key.name, key.default_value, "default");
 }
 
-void Config::set(std::string_view name, std::string_view value, const std::string& where) {
+void Config::set(std::string_view name, std::string_view value, const std::string& where,
+                 std::string remark) {
   const Key* key = schema_->find(name);
   if (key == nullptr) {
     if (schema_->passes_over(name)) return;
@@ -62,8 +63,8 @@ void Config::set(std::string_view name, std::string_view value, const std::strin
   if (!parsed.problem.empty()) {
     throw UsageError(where, fmt::format("{}: {}", name, parsed.problem));
   }
-  values_[static_cast<size_t>(key - schema_->keys().data())] = {std::move(parsed.text),
-                                                                parsed.number, where};
+  values_[static_cast<size_t>(key - schema_->keys().data())] = {
+      std::move(parsed.text), parsed.number, where, std::move(remark)};
 }
 
 void Config::load(const std::string& path) {
@@ -72,7 +73,7 @@ void Config::load(const std::string& path) {
 
 void Config::load_text(std::string_view text, const std::string& name) {
   for (const IniSetting& setting : parse_ini(text, name)) {
-    set(setting.key, setting.value, fmt::format("{}:{}", name, setting.line));
+    set(setting.key, setting.value, fmt::format("{}:{}", name, setting.line), setting.comment);
   }
 }
 
@@ -84,6 +85,11 @@ const Config::Value& Config::value(std::string_view name, Type type) const {
 
 uint64_t Config::number(std::string_view name) const {
   return value(name, Type::Number).number;
+}
+std::optional<uint64_t> Config::number_if(std::string_view name) const {
+  const Value& found = value(name, Type::Number);
+  if (found.text == schema_->find(name)->word) return std::nullopt;
+  return found.number;
 }
 uint64_t Config::count(std::string_view name) const {
   return value(name, Type::Count).number;
@@ -111,6 +117,12 @@ const std::string& Config::origin(std::string_view name) const {
   const Key* key = schema_->find(name);
   MMUSIM_ASSERT(key != nullptr);
   return value(name, key->type).origin;
+}
+
+const std::string& Config::remark(std::string_view name) const {
+  const Key* key = schema_->find(name);
+  MMUSIM_ASSERT(key != nullptr);
+  return value(name, key->type).remark;
 }
 
 std::string Config::effective() const {

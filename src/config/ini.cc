@@ -26,6 +26,11 @@ std::string_view without_comment(std::string_view text) {
   return text;
 }
 
+std::string_view comment_of(std::string_view text) {
+  const std::string_view comment = text.substr(without_comment(text).size());
+  return comment.empty() ? comment : trim(comment.substr(1));
+}
+
 bool is_name(std::string_view text) {
   return !text.empty() &&
          text.find_first_not_of(
@@ -33,9 +38,14 @@ bool is_name(std::string_view text) {
              std::string_view::npos;
 }
 
+struct Quoted {
+  std::string value;
+  std::string comment;
+};
+
 // The inside of a quoted value; nothing if the closing quote is missing, an escape is unknown or
 // something other than a comment follows.
-std::optional<std::string> unquote(std::string_view text) {
+std::optional<Quoted> unquote(std::string_view text) {
   std::string value;
   size_t at = 1;
   for (; at < text.size() && text[at] != '"'; ++at) {
@@ -63,8 +73,9 @@ std::optional<std::string> unquote(std::string_view text) {
     }
   }
   if (at == text.size()) return std::nullopt;
-  if (!trim(without_comment(text.substr(at + 1))).empty()) return std::nullopt;
-  return value;
+  const std::string_view rest = text.substr(at + 1);
+  if (!trim(without_comment(rest)).empty()) return std::nullopt;
+  return Quoted{std::move(value), std::string(comment_of(rest))};
 }
 
 class Parser {
@@ -105,15 +116,17 @@ class Parser {
     if (equals == std::string_view::npos || !is_name(name)) {
       fail("neither a [section] nor a 'key = value' line", "comments begin with #");
     }
-    IniSetting setting{section_ + std::string(name), "", line_};
+    IniSetting setting{section_ + std::string(name), "", line_, ""};
     const std::string_view raw = trim(text.substr(equals + 1));
     if (raw.starts_with('"')) {
-      auto value = unquote(raw);
-      if (!value)
+      auto quoted = unquote(raw);
+      if (!quoted)
         fail("the quoted value does not end properly", "write \\\" for a quote inside it");
-      setting.value = std::move(*value);
+      setting.value = std::move(quoted->value);
+      setting.comment = std::move(quoted->comment);
     } else {
       setting.value = std::string(trim(without_comment(raw)));
+      setting.comment = std::string(comment_of(raw));
     }
     const auto [first, fresh] = lines_.emplace(setting.key, line_);
     if (!fresh) {

@@ -17,7 +17,8 @@ namespace mmusim::config {
 struct IniSetting {
   std::string key;  // in full: section.name
   std::string value;
-  size_t line = 0;  // from 1
+  size_t line = 0;      // from 1
+  std::string comment;  // what follows the value behind a #, on its line
 };
 
 // Errors: UsageError naming `file` and line, also for a key given twice.

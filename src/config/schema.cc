@@ -41,7 +41,13 @@ void Schema::number(std::string name, uint64_t value, std::string help, uint64_t
        least,
        most,
        {},
-       false});
+       false,
+       {}});
+}
+
+void Schema::number_or(std::string name, std::string word, std::string help, uint64_t least,
+                       uint64_t most) {
+  add({std::move(name), Type::Number, word, std::move(help), least, most, {}, false, word});
 }
 
 void Schema::count(std::string name, uint64_t value, std::string help, uint64_t least,
@@ -58,27 +64,57 @@ void Schema::count(std::string name, uint64_t value, std::string help, uint64_t 
 
 void Schema::size(std::string name, uint64_t bytes, std::string help, uint64_t least,
                   uint64_t most) {
-  add({std::move(name), Type::Size, format_size(bytes), std::move(help), least, most, {}, false});
+  add({std::move(name),
+       Type::Size,
+       format_size(bytes),
+       std::move(help),
+       least,
+       most,
+       {},
+       false,
+       {}});
 }
 
 void Schema::flag(std::string name, bool value, std::string help) {
-  add({std::move(name), Type::Flag, value ? "true" : "false", std::move(help), 0, 1, {}, false});
+  add({std::move(name),
+       Type::Flag,
+       value ? "true" : "false",
+       std::move(help),
+       0,
+       1,
+       {},
+       false,
+       {}});
 }
 
 void Schema::choice(std::string name, std::string value, std::vector<std::string> choices,
                     std::string help) {
-  add({std::move(name), Type::Choice, std::move(value), std::move(help), 0, 0, std::move(choices),
-       false});
+  add({std::move(name),
+       Type::Choice,
+       std::move(value),
+       std::move(help),
+       0,
+       0,
+       std::move(choices),
+       false,
+       {}});
 }
 
 void Schema::choice_or_path(std::string name, std::string value, std::vector<std::string> choices,
                             std::string help) {
-  add({std::move(name), Type::Choice, std::move(value), std::move(help), 0, 0, std::move(choices),
-       true});
+  add({std::move(name),
+       Type::Choice,
+       std::move(value),
+       std::move(help),
+       0,
+       0,
+       std::move(choices),
+       true,
+       {}});
 }
 
 void Schema::text(std::string name, std::string value, std::string help) {
-  add({std::move(name), Type::Text, std::move(value), std::move(help), 0, 0, {}, false});
+  add({std::move(name), Type::Text, std::move(value), std::move(help), 0, 0, {}, false, {}});
 }
 
 const Key* Schema::find(std::string_view name) const {

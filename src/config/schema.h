@@ -14,6 +14,7 @@
 #include <functional>
 #include <limits>
 #include <map>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -33,6 +34,7 @@ struct Key {
   uint64_t most = std::numeric_limits<uint64_t>::max();
   std::vector<std::string> choices;  // Choice
   bool or_path = false;              // Choice: anything with a / in it is taken too
+  std::string word = {};             // Number: taken in place of one; "": nothing is
 };
 
 class Schema {
@@ -40,6 +42,9 @@ class Schema {
   // REQUIRES (all): name not yet declared; the default is allowed.
   void number(std::string name, uint64_t value, std::string help, uint64_t least = 0,
               uint64_t most = std::numeric_limits<uint64_t>::max());
+  // A number, or `word`, which is the default and means what `help` says.
+  void number_or(std::string name, std::string word, std::string help, uint64_t least = 0,
+                 uint64_t most = std::numeric_limits<uint64_t>::max());
   void count(std::string name, uint64_t value, std::string help, uint64_t least = 0,
              uint64_t most = std::numeric_limits<uint64_t>::max());
   void size(std::string name, uint64_t bytes, std::string help, uint64_t least = 0,
@@ -82,8 +87,9 @@ class Config {
 
   // Sets one key. `where` names the source ("skylake.cfg:12", "--tlb.l2.entries").
   // Errors: UsageError for an unknown key (with the nearest known one), or a value that is not of
-  // the key's type or range.
-  void set(std::string_view name, std::string_view value, const std::string& where);
+  // the key's type or range. `remark` is what the source says of the value: the comment behind it.
+  void set(std::string_view name, std::string_view value, const std::string& where,
+           std::string remark = "");
 
   // Reads an INI file: [section] lines, key = value, # comments. Errors: UsageError with file and
   // line, also for a key given twice in the file or a file that cannot be read.
@@ -93,6 +99,8 @@ class Config {
 
   // REQUIRES (all): declared with that type.
   [[nodiscard]] uint64_t number(std::string_view name) const;
+  // Of number_or(): nothing where the word stands.
+  [[nodiscard]] std::optional<uint64_t> number_if(std::string_view name) const;
   [[nodiscard]] uint64_t count(std::string_view name) const;
   [[nodiscard]] uint64_t size(std::string_view name) const;
   [[nodiscard]] bool flag(std::string_view name) const;
@@ -105,6 +113,9 @@ class Config {
   // Where the value came from: "default", or what set() was told.
   [[nodiscard]] const std::string& origin(std::string_view name) const;
 
+  // What stands in a comment behind the value, where it came from: "[HRM]", "assumed". May be "".
+  [[nodiscard]] const std::string& remark(std::string_view name) const;
+
   // Every key with its value as an INI text that load_text reads back to the same Config.
   // Deterministic.
   [[nodiscard]] std::string effective() const;
@@ -116,6 +127,7 @@ class Config {
     std::string text;
     uint64_t number = 0;
     std::string origin;
+    std::string remark;
   };
   [[nodiscard]] const Value& value(std::string_view name, Type type) const;
 

@@ -22,6 +22,10 @@ std::string shown(std::string_view text) {
 
 ParsedValue parse_quantity(const Key& key, std::string_view text) {
   ParsedValue result;
+  if (!key.word.empty() && text == key.word) {
+    result.text = key.word;
+    return result;
+  }
   // A number of things there are few of has no suffix: "entries = 64K" is nearly always a slip.
   const bool hexadecimal = text.starts_with("0x") || text.starts_with("0X");
   const bool letters =
@@ -91,6 +95,11 @@ std::string allowed_values(const Key& key) {
   const auto bound = [&](uint64_t value) {
     return key.type == Type::Size ? format_size(value) : fmt::format("{}", value);
   };
+  if (!key.word.empty()) {
+    Key number = key;
+    number.word.clear();
+    return fmt::format("{}, or {}", allowed_values(number), key.word);
+  }
   switch (key.type) {
     case Type::Number:
     case Type::Count:

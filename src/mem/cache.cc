@@ -1,49 +1,134 @@
 #include "mem/cache.h"
 
 #include <algorithm>
+#include <initializer_list>
+#include <string>
 
 #include "base/bits.h"
 #include "base/error.h"
 
 namespace mmusim::mem {
 
-CacheHierarchy::CacheHierarchy(const std::array<CacheGeometry, kCacheLevels>& levels,
-                               uint64_t line) {
-  if (!is_power_of_two(line) || line < 32)
-    throw UsageError("cache.line",
-                     fmt::format("{} bytes is not a power of two of at least 32", line));
-  line_log2_ = log2_floor(line);
-  first_level_ = kCacheLevels;
-  for (unsigned i = 0; i < kCacheLevels; ++i) {
-    const CacheGeometry& geometry = levels[i];
-    if (geometry.bytes == 0) continue;
-    const std::string key = fmt::format("cache.l{}", i + 1);
-    if (geometry.ways == 0) throw UsageError(key + ".ways", "a cache needs at least one way");
-    const uint64_t lines = geometry.bytes >> line_log2_;
-    if (lines << line_log2_ != geometry.bytes || lines == 0 || lines % geometry.ways != 0 ||
-        !is_power_of_two(lines / geometry.ways))
-      throw UsageError(key + ".bytes",
-                       fmt::format("{} bytes in {} ways of {}-byte lines do not make a power of "
-                                   "two of sets",
-                                   geometry.bytes, geometry.ways, line),
-                       "choose bytes = sets x ways x line with a power of two of sets");
-    levels_[i].ways = geometry.ways;
-    levels_[i].set_mask = lines / geometry.ways - 1;
-    levels_[i].lines.assign(lines, 0);
-    first_level_ = std::min(first_level_, i);
+namespace {
+
+constexpr uint64_t kLeastLine = 32;
+constexpr uint64_t kMostLine = 4096;
+constexpr uint64_t kMostBytes = uint64_t{1} << 32;
+
+std::string key_of(unsigned cache) {
+  return fmt::format("cache.{}", name_of(static_cast<Place>(cache)));
+}
+
+struct Default {
+  const char* what;
+  uint64_t bytes;
+  uint64_t ways;
+};
+constexpr std::array<Default, kCaches> kDefaults = {
+    {{"the first-level data cache", uint64_t{32} << 10, 8},
+     {"the first-level instruction cache", uint64_t{32} << 10, 8},
+     {"the second-level cache", uint64_t{1} << 20, 16},
+     {"the third-level cache", uint64_t{16} << 20, 16}}};
+
+}  // namespace
+
+const char* name_of(Place place) {
+  constexpr std::array<const char*, kPlaces> kNames = {"l1", "l1i", "l2", "l3", "memory"};
+  return kNames[static_cast<unsigned>(place)];
+}
+
+void CacheOptions::declare(config::Schema& schema) {
+  schema.size("cache.line", 64, "Bytes of a cache line where a cache has none of its own.",
+              kLeastLine, kMostLine);
+  for (unsigned i = 0; i < kCaches; ++i) {
+    const Default& d = kDefaults[i];
+    schema.size(key_of(i) + ".bytes", d.bytes, fmt::format("Size of {}; 0: none.", d.what), 0,
+                kMostBytes);
+    schema.number(key_of(i) + ".ways", d.ways, fmt::format("Associativity of {}.", d.what), 1,
+                  1024);
+    schema.size(key_of(i) + ".line", 0,
+                fmt::format("Bytes of a line of {}; 0: cache.line.", d.what), 0, kMostLine);
   }
-  if (first_level_ == kCacheLevels)
-    throw UsageError("cache.enabled", "no cache level has a size",
+  schema.choice("cache.walker", "l1", {"l1", "l2", "l3"},
+                "The level a hardware page-table walker begins to look in.");
+}
+
+CacheOptions CacheOptions::from(const config::Config& config) {
+  CacheOptions options;
+  for (unsigned i = 0; i < kCaches; ++i) {
+    const uint64_t own = config.size(key_of(i) + ".line");
+    options.caches[i] = {.bytes = config.size(key_of(i) + ".bytes"),
+                         .ways = config.number(key_of(i) + ".ways"),
+                         .line = own != 0 ? own : config.size("cache.line")};
+  }
+  const std::string& walker = config.choice("cache.walker");
+  options.walker = walker == "l3" ? Place::L3 : walker == "l2" ? Place::L2 : Place::L1;
+  return options;
+}
+
+CacheHierarchy::CacheHierarchy(const CacheOptions& options) {
+  for (unsigned i = 0; i < kCaches; ++i)
+    add(key_of(i).c_str(), options.caches[i], caches_[i]);
+  data_ = make_way({Place::L1, Place::L2, Place::L3});
+  fetch_ = make_way({Place::L1I, Place::L2, Place::L3});
+  walk_ = options.walker == Place::L3   ? make_way({Place::L3})
+          : options.walker == Place::L2 ? make_way({Place::L2, Place::L3})
+                                        : data_;
+  if (data_.count == 0)
+    throw UsageError("cache.enabled", "no cache for data has a size",
                      "give cache.l1.bytes, or switch cache.enabled off");
 }
 
+void CacheHierarchy::add(const char* name, const CacheGeometry& geometry, Cache& cache) {
+  if (geometry.bytes == 0) return;
+  if (!is_power_of_two(geometry.line) || geometry.line < kLeastLine)
+    throw UsageError(
+        fmt::format("{}.line", name),
+        fmt::format("{} bytes is not a power of two of at least {}", geometry.line, kLeastLine),
+        "set it, or cache.line");
+  if (geometry.ways == 0)
+    throw UsageError(fmt::format("{}.ways", name), "a cache needs at least one way");
+  cache.line_log2 = log2_floor(geometry.line);
+  const uint64_t lines = geometry.bytes >> cache.line_log2;
+  if (lines << cache.line_log2 != geometry.bytes || lines == 0 || lines % geometry.ways != 0 ||
+      !is_power_of_two(lines / geometry.ways))
+    throw UsageError(fmt::format("{}.bytes", name),
+                     fmt::format("{} bytes in {} ways of {}-byte lines do not make a power of two "
+                                 "of sets",
+                                 geometry.bytes, geometry.ways, geometry.line),
+                     "choose bytes = sets x ways x line with a power of two of sets");
+  cache.ways = geometry.ways;
+  cache.set_mask = lines / geometry.ways - 1;
+  cache.lines.assign(lines, 0);
+}
+
+CacheHierarchy::Way CacheHierarchy::make_way(std::initializer_list<Place> places) const {
+  Way way;
+  for (const Place place : places) {
+    if (!has(place)) continue;
+    const Cache& cache = caches_[static_cast<unsigned>(place)];
+    if (way.count == 0) {
+      way.first = place;
+      way.line_log2 = cache.line_log2;
+    } else if (cache.line_log2 < caches_[way.caches[way.count - 1]].line_log2) {
+      throw UsageError(fmt::format("{}.line", key_of(static_cast<unsigned>(place))),
+                       "the lines are shorter than those of the level before",
+                       "give them at least as many bytes");
+    }
+    way.caches[way.count++] = static_cast<uint8_t>(place);
+  }
+  if (way.count == 0) way.line_log2 = log2_floor(kMostLine);  // all from memory
+  return way;
+}
+
 // Whether the line was there; afterwards it is, as the most recently used of its set.
-bool CacheHierarchy::touch(Level& level, uint64_t line) {
-  uint64_t* set = level.lines.data() + (line & level.set_mask) * level.ways;
+bool CacheHierarchy::touch_line(Cache& cache, PhysAddr address) {
+  const uint64_t line = address.value() >> cache.line_log2;
+  uint64_t* set = cache.lines.data() + (line & cache.set_mask) * cache.ways;
   const uint64_t tag = line + 1;
   if (set[0] == tag) return true;
   uint64_t moved = set[0];
-  for (uint64_t way = 1; way < level.ways; ++way) {
+  for (uint64_t way = 1; way < cache.ways; ++way) {
     const uint64_t here = set[way];
     set[way] = moved;
     if (here == tag) {
@@ -56,17 +141,20 @@ bool CacheHierarchy::touch(Level& level, uint64_t line) {
   return false;
 }
 
-unsigned CacheHierarchy::look_up(PhysAddr address, Origin origin) {
-  const uint64_t line = address.value() >> line_log2_;
-  unsigned served = kCacheLevels;
-  for (unsigned i = first_level_; i < kCacheLevels; ++i) {
-    if (levels_[i].ways == 0) continue;
-    if (touch(levels_[i], line)) {
-      served = i;
-      break;
-    }
-  }
-  ++hits_[static_cast<unsigned>(origin)][served];
+Place CacheHierarchy::look_up_line(const Way& way, PhysAddr address) {
+  for (unsigned i = 0; i < way.count; ++i)
+    if (touch_line(caches_[way.caches[i]], address)) return static_cast<Place>(way.caches[i]);
+  return Place::Memory;
+}
+
+Place CacheHierarchy::look_up(PhysAddr address, unsigned bytes, Touch touch) {
+  const Way& way = way_of(touch);
+  const uint64_t line = uint64_t{1} << way.line_log2;
+  const PhysAddr end = address + bytes;
+  Place served = look_up_line(way, address);
+  for (PhysAddr at((address.value() | (line - 1)) + 1); at < end; at += line)
+    served = std::max(served, look_up_line(way, at));
+  ++hits_[static_cast<unsigned>(touch.origin)][static_cast<unsigned>(served)];
   return served;
 }
 

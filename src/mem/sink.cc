@@ -10,17 +10,111 @@
 namespace mmusim::mem {
 namespace {
 
-constexpr std::array<const char*, kOrigins> kOriginNames = {"walker", "handler", "handler_code",
-                                                            "kernel", "user"};
+constexpr std::array<const char*, kOrigins> kOriginNames = {"walker",     "handler", "handler_code",
+                                                            "fault_code", "kernel",  "user"};
 constexpr std::array<const char*, kOrigins> kOriginMeanings = {
-    "hardware page-table walkers", "software TLB-miss handlers",
+    "hardware page-table walkers",
+    "software TLB-miss handlers",
     "the fetches of software TLB-miss handlers (counted only when caches are simulated)",
+    "the fetches of page faults' entries (counted only when caches are simulated)",
     "the kernel's work on page tables",
     "the program's own accesses (counted only when caches are simulated)"};
-constexpr std::array<const char*, kCacheLevels + 1> kServedNames = {"l1", "l2", "l3", "memory"};
 
 // Levels reported one by one; the ones above, which only deep trees have, are summed.
 constexpr unsigned kNamedLevels = 5;
+constexpr unsigned kWord = 8;  // bytes of what a run is made of
+
+// Fetches and the program's own are not of tables, which have levels.
+bool is_of_tables(Origin origin) {
+  return origin == Origin::Walker || origin == Origin::Handler || origin == Origin::Kernel;
+}
+
+// Those whose references have a price of their own when no caches are simulated.
+constexpr std::array<std::pair<Origin, const char*>, 3> kPriced = {
+    {{Origin::Walker, "hardware page-table walker"},
+     {Origin::Handler, "software TLB-miss handler"},
+     {Origin::Kernel, "kernel at work on page tables"}}};
+
+std::string price_key(Origin origin) {
+  return fmt::format("cost.reference.{}", kOriginNames[static_cast<unsigned>(origin)]);
+}
+
+const char* cost_meaning(Origin origin) {
+  switch (origin) {
+    case Origin::Walker:
+      return "References times cost.reference.walker.";
+    case Origin::Handler:
+      return "References times cost.reference.handler.";
+    case Origin::Kernel:
+      return "References times cost.reference.kernel.";
+    case Origin::HandlerCode:
+    case Origin::FaultCode:
+    case Origin::User:
+      break;
+  }
+  return "0: these are counted with caches only.";
+}
+
+void declare_costs(config::Schema& schema) {
+  const CostTable costs;
+  constexpr uint64_t kMostCycles = 1'000'000;
+  const auto price = [&](const char* key, uint64_t cycles, const char* help) {
+    schema.number(key, cycles, help, 0, kMostCycles);
+  };
+  price("cost.l1", costs.l1, "Cycles of a reference served by the first-level data cache.");
+  price("cost.l1i", costs.l1i,
+        "Cycles of a fetch served by the first-level instruction cache, beside the instruction's "
+        "own.");
+  price("cost.l2", costs.l2, "Cycles of a reference served by the second-level cache.");
+  price("cost.l3", costs.l3, "Cycles of a reference served by the third-level cache.");
+  price("cost.memory", costs.memory, "Cycles of a reference served by memory.");
+  price("cost.reference", costs.reference.front(),
+        "Cycles of a table reference when no caches are simulated.");
+  for (const auto& [origin, who] : kPriced)
+    schema.number_or(price_key(origin), "same",
+                     fmt::format("... of one by the {}; same: as cost.reference.", who), 0,
+                     kMostCycles);
+  price("cost.walk", costs.walk, "Cycles of a hardware walk beside those of its references.");
+  price("cost.instruction", costs.instruction,
+        "Cycles of an instruction of a software TLB-miss handler, or of a page fault's entry.");
+  price("cost.trap", costs.trap,
+        "Cycles to enter a software TLB-miss handler, or the kernel's page-fault code, and to "
+        "return.");
+  price("cost.next_level", costs.next_level,
+        "Cycles of a first-level TLB miss that the next level answers.");
+  price("cost.flush.page", costs.flush_page,
+        "Cycles for a CPU to take one page out of its TLBs (INVLPG, ptc, tbis, ...).");
+  price("cost.flush.all", costs.flush_all,
+        "Cycles for a CPU to empty its TLBs, of an address space or whole.");
+  price("cost.interrupt", costs.interrupt,
+        "Cycles to make one other CPU flush by an interrupt, the waiting included.");
+  price("cost.broadcast", costs.broadcast,
+        "Cycles of a purge that the hardware sends to all CPUs, beside cost.flush.page.");
+  price("cost.context_switch", costs.context_switch,
+        "Cycles to go on with another thread on a CPU.");
+}
+
+CostTable costs_of(const config::Config& config) {
+  CostTable costs = {.l1 = config.number("cost.l1"),
+                     .l1i = config.number("cost.l1i"),
+                     .l2 = config.number("cost.l2"),
+                     .l3 = config.number("cost.l3"),
+                     .memory = config.number("cost.memory"),
+                     .reference = {},
+                     .walk = config.number("cost.walk"),
+                     .instruction = config.number("cost.instruction"),
+                     .trap = config.number("cost.trap"),
+                     .next_level = config.number("cost.next_level"),
+                     .flush_page = config.number("cost.flush.page"),
+                     .flush_all = config.number("cost.flush.all"),
+                     .interrupt = config.number("cost.interrupt"),
+                     .broadcast = config.number("cost.broadcast"),
+                     .context_switch = config.number("cost.context_switch")};
+  for (const auto& [origin, who] : kPriced)
+    costs.reference[static_cast<unsigned>(origin)] =
+        config.number_if(price_key(origin)).value_or(config.number("cost.reference"));
+  return costs;
+}
 
 }  // namespace
 
@@ -28,72 +122,25 @@ void ReferenceSink::declare(config::Schema& schema) {
   schema.flag("cache.enabled", false,
               "Simulate data caches behind page-table references. Off: references are counted "
               "alone.");
-  schema.size("cache.line", 64, "Bytes of a cache line, at all levels.", 32, 4096);
-  constexpr uint64_t kMost = uint64_t{1} << 32;
-  schema.size("cache.l1.bytes", 32 << 10, "Size of the first-level data cache; 0: none.", 0, kMost);
-  schema.number("cache.l1.ways", 8, "Associativity of the first-level data cache.", 1, 1024);
-  schema.size("cache.l2.bytes", 1 << 20, "Size of the second-level cache; 0: none.", 0, kMost);
-  schema.number("cache.l2.ways", 16, "Associativity of the second-level cache.", 1, 1024);
-  schema.size("cache.l3.bytes", 16 << 20, "Size of the third-level cache; 0: none.", 0, kMost);
-  schema.number("cache.l3.ways", 16, "Associativity of the third-level cache.", 1, 1024);
-  const CostTable costs;
-  constexpr uint64_t kMostCycles = 1'000'000;
-  schema.number("cost.l1", costs.l1, "Cycles of a reference served by the first-level cache.", 0,
-                kMostCycles);
-  schema.number("cost.l2", costs.l2, "Cycles of a reference served by the second-level cache.", 0,
-                kMostCycles);
-  schema.number("cost.l3", costs.l3, "Cycles of a reference served by the third-level cache.", 0,
-                kMostCycles);
-  schema.number("cost.memory", costs.memory, "Cycles of a reference served by memory.", 0,
-                kMostCycles);
-  schema.number("cost.reference", costs.reference,
-                "Cycles of a table reference when no caches are simulated.", 0, kMostCycles);
-  schema.number("cost.instruction", costs.instruction,
-                "Cycles of an instruction of a software TLB-miss handler.", 0, kMostCycles);
-  schema.number("cost.trap", costs.trap,
-                "Cycles to enter a software TLB-miss handler and to return.", 0, kMostCycles);
-  schema.number("cost.next_level", costs.next_level,
-                "Cycles of a first-level TLB miss that the next level answers.", 0, kMostCycles);
-  schema.number("cost.interrupt", costs.interrupt,
-                "Cycles to make one other CPU flush by an interrupt, the waiting included.", 0,
-                kMostCycles);
-  schema.number("cost.broadcast", costs.broadcast,
-                "Cycles of a purge that the hardware sends to all CPUs.", 0, kMostCycles);
-  schema.number("cost.context_switch", costs.context_switch,
-                "Cycles to go on with another thread on a CPU.", 0, kMostCycles);
+  CacheOptions::declare(schema);
+  declare_costs(schema);
 }
 
 ReferenceSink::ReferenceSink() = default;
 ReferenceSink::~ReferenceSink() = default;
 
-ReferenceSink::ReferenceSink(const config::Config& config) {
-  costs_ = {.l1 = config.number("cost.l1"),
-            .l2 = config.number("cost.l2"),
-            .l3 = config.number("cost.l3"),
-            .memory = config.number("cost.memory"),
-            .reference = config.number("cost.reference"),
-            .instruction = config.number("cost.instruction"),
-            .trap = config.number("cost.trap"),
-            .next_level = config.number("cost.next_level"),
-            .interrupt = config.number("cost.interrupt"),
-            .broadcast = config.number("cost.broadcast"),
-            .context_switch = config.number("cost.context_switch")};
-  if (!config.flag("cache.enabled")) return;
-  std::array<CacheGeometry, kCacheLevels> levels;
-  for (unsigned i = 0; i < kCacheLevels; ++i) {
-    const std::string key = "cache.l" + std::to_string(i + 1);
-    levels[i] = {.bytes = config.size(key + ".bytes"), .ways = config.number(key + ".ways")};
-  }
-  caches_ = std::make_unique<CacheHierarchy>(levels, config.size("cache.line"));
+ReferenceSink::ReferenceSink(const config::Config& config) : costs_(costs_of(config)) {
+  if (config.flag("cache.enabled"))
+    caches_ = std::make_unique<CacheHierarchy>(CacheOptions::from(config));
 }
 
 const char* ReferenceSink::look_up(PhysAddr address, unsigned bytes, Touch touch) {
-  const uint64_t line = caches_->line_bytes();
-  const uint64_t end = address.value() + bytes;
-  unsigned served = 0;
-  for (uint64_t at = address.value(); at < end; at = (at | (line - 1)) + 1)
-    served = std::max<unsigned>(served, caches_->look_up(PhysAddr(at), touch.origin));
-  return kServedNames[served];
+  if (touch.origin == Origin::User && touch.fetch) ++user_fetches_;
+  return name_of(caches_->look_up(address, bytes, touch));
+}
+
+uint64_t ReferenceSink::line_bytes(Touch touch) const {
+  return caches_->line_bytes(touch);
 }
 
 void ReferenceSink::reference_run(PhysAddr first, uint64_t stride, uint64_t count, bool write,
@@ -103,13 +150,13 @@ void ReferenceSink::reference_run(PhysAddr first, uint64_t stride, uint64_t coun
       count;
   if (caches_ == nullptr) return;
   // Words after the first of a line find the line most recently used everywhere: no need to ask.
-  const uint64_t line = caches_->line_bytes();
+  const uint64_t line = caches_->line_bytes(touch);
   uint64_t address = first.value();
   while (count > 0) {
-    caches_->look_up(PhysAddr(address), touch.origin);
+    look_up(PhysAddr(address), kWord, touch);
     const uint64_t left_in_line = line - 1 - (address & (line - 1));
     const uint64_t same = stride == 0 ? count - 1 : std::min(count - 1, left_in_line / stride);
-    caches_->repeat(same, touch.origin);
+    caches_->repeat(same, touch);
     address += stride * (same + 1);
     count -= same + 1;
   }
@@ -123,9 +170,12 @@ uint64_t ReferenceSink::total(Origin origin) const {
 }
 
 uint64_t ReferenceSink::cycles(Origin origin) const {
-  if (caches_ == nullptr) return total(origin) * costs_.reference;
-  return caches_->hits(origin, 0) * costs_.l1 + caches_->hits(origin, 1) * costs_.l2 +
-         caches_->hits(origin, 2) * costs_.l3 + caches_->hits(origin, kCacheLevels) * costs_.memory;
+  if (caches_ == nullptr) return total(origin) * costs_.reference[static_cast<unsigned>(origin)];
+  return caches_->hits(origin, Place::L1) * costs_.l1 +
+         caches_->hits(origin, Place::L1I) * costs_.l1i +
+         caches_->hits(origin, Place::L2) * costs_.l2 +
+         caches_->hits(origin, Place::L3) * costs_.l3 +
+         caches_->hits(origin, Place::Memory) * costs_.memory;
 }
 
 void ReferenceSink::report(stats::Report& report) const {
@@ -141,8 +191,7 @@ void ReferenceSink::report(stats::Report& report) const {
         sum += count(origin, level, write);
       report.add(fmt::format("{}.{}", name, kind), sum, "references",
                  fmt::format("The {} among them.", kind), name);
-      if (origin == Origin::User || origin == Origin::HandlerCode)
-        continue;  // levels are of tables
+      if (!is_of_tables(origin)) continue;
       for (unsigned level = 0; level < kNamedLevels; ++level)
         report.add(fmt::format("{}.level{}.{}", name, level, kind), count(origin, level, write),
                    "references",
@@ -156,16 +205,29 @@ void ReferenceSink::report(stats::Report& report) const {
                  fmt::format("The {} of tables above level {} among them.", kind, kNamedLevels - 1),
                  name);
     }
-    if (caches_ != nullptr)
-      for (unsigned level = 0; level <= kCacheLevels; ++level)
-        report.add(name + ".served." + kServedNames[level], caches_->hits(origin, level),
-                   "references",
-                   std::string("References served by ") +
-                       (level == kCacheLevels ? "memory" : "that cache level") + ".",
-                   name);
+    if (origin == Origin::User)
+      report.add(name + ".fetches", user_fetches_, "references",
+                 "The fetches among the reads: one for each line an instruction lies in.",
+                 name + ".reads");
+    if (caches_ != nullptr) report_served(name, origin, report);
     report.add(name + ".cycles", cycles(origin), "cycles",
                caches_ != nullptr ? "References by where they were served, times the cost table."
-                                  : "References times cost.reference.",
+                                  : cost_meaning(origin),
+               name);
+  }
+}
+
+void ReferenceSink::report_served(const std::string& name, Origin origin,
+                                  stats::Report& report) const {
+  const bool fetches = Touch{.origin = origin}.is_fetch() || origin == Origin::User;
+  for (unsigned i = 0; i < kPlaces; ++i) {
+    const auto place = static_cast<Place>(i);
+    if (place == Place::L1I && !fetches) continue;
+    report.add(fmt::format("{}.served.{}", name, name_of(place)), caches_->hits(origin, place),
+               "references",
+               place == Place::Memory ? "References served by memory."
+               : place == Place::L1I  ? "Fetches served by the first-level instruction cache."
+                                      : "References served by that cache level.",
                name);
   }
 }

@@ -3,14 +3,16 @@
 //
 // Who touches a word of a page table (walker, miss handler, kernel) reports it here with its
 // simulated physical address. Without a cache hierarchy references are only counted; with one each
-// is also looked up, and where it hit is counted. Not thread-safe. Not virtual: one simulated
-// machine has one sink.
+// is also looked up, and where it hit is counted. Where a cache line is shorter than what is
+// touched, the reference is still one, and was served by the slowest of its lines. Not thread-safe.
+// Not virtual: one simulated machine has one sink.
 #ifndef MMUSIM_MEM_SINK_H_
 #define MMUSIM_MEM_SINK_H_
 
 #include <array>
 #include <cstdint>
 #include <memory>
+#include <string>
 
 #include "base/types.h"
 #include "config/schema.h"
@@ -20,30 +22,38 @@ namespace mmusim::mem {
 
 class CacheHierarchy;
 
+enum class Origin : uint8_t {
+  Walker,       // a hardware page-table walker
+  Handler,      // a software TLB-miss handler's loads and stores
+  HandlerCode,  // the fetches of such a handler; reported only when caches are simulated
+  FaultCode,    // those on the way into the kernel's page-fault code and back; likewise
+  Kernel,       // the kernel's own work on page tables: faults, fork, munmap, ...
+  User,         // the program's own accesses; reported only when caches are simulated
+};
+inline constexpr unsigned kOrigins = 6;
+
 // Cycles of one reference, by where it was served; and of the other events of a miss path.
 struct CostTable {
   uint64_t l1 = 4;
+  uint64_t l1i = 0;  // a fetch: the time of a hit is in `instruction`
   uint64_t l2 = 14;
   uint64_t l3 = 50;
   uint64_t memory = 200;
-  uint64_t reference = 14;   // when no caches are simulated
-  uint64_t instruction = 1;  // of a software TLB-miss handler
-  uint64_t trap = 20;        // into such a handler and back
-  uint64_t next_level = 7;   // a first-level TLB miss that the next level answers
+  // When no caches are simulated, by who makes the reference; fetches and the program's own
+  // references are not counted then.
+  std::array<uint64_t, kOrigins> reference = {14, 14, 0, 0, 14, 0};
+  uint64_t walk = 0;          // of a hardware walk, beside its references
+  uint64_t instruction = 1;   // of a software TLB-miss handler
+  uint64_t trap = 20;         // into such a handler, or the kernel's page-fault code, and back
+  uint64_t next_level = 7;    // a first-level TLB miss that the next level answers
+  uint64_t flush_page = 100;  // a CPU takes one page out of its own TLBs
+  uint64_t flush_all = 200;   // a CPU empties them, of an address space or whole
   // With several CPUs only:
   uint64_t interrupt = 2000;       // one CPU made to flush by another, the waiting included
   uint64_t broadcast = 100;        // a purge the hardware sends to all CPUs
   uint64_t context_switch = 1500;  // a CPU goes on with another thread
 };
 
-enum class Origin : uint8_t {
-  Walker,       // a hardware page-table walker
-  Handler,      // a software TLB-miss handler's loads and stores
-  HandlerCode,  // the fetches of such a handler; reported only when caches are simulated
-  Kernel,       // the kernel's own work on page tables: faults, fork, munmap, ...
-  User,         // the program's own accesses; reported only when caches are simulated
-};
-inline constexpr unsigned kOrigins = 5;
 inline constexpr unsigned kMaxLevels =
     8;  // of a table: 0 is the leaf level, counting up to the root
 
@@ -51,6 +61,11 @@ struct Touch {
   Origin origin = Origin::Kernel;
   uint8_t level = 0;
   bool dependent = true;  // its address came out of the reference before it
+  bool fetch = false;     // of an instruction: through the instruction cache
+
+  [[nodiscard]] bool is_fetch() const {
+    return fetch || origin == Origin::HandlerCode || origin == Origin::FaultCode;
+  }
 };
 
 class ReferenceSink {
@@ -94,6 +109,9 @@ class ReferenceSink {
   [[nodiscard]] bool has_caches() const { return caches_ != nullptr; }
   // Null without caches.
   [[nodiscard]] const CacheHierarchy* caches() const { return caches_.get(); }
+  // The bytes of a line of the first cache such a reference asks; what touches more is reported as
+  // several references. REQUIRES: has_caches().
+  [[nodiscard]] uint64_t line_bytes(Touch touch) const;
 
   [[nodiscard]] uint64_t count(Origin origin, unsigned level, bool write) const {
     return counts_[static_cast<unsigned>(origin)][level][write ? 1 : 0];
@@ -111,10 +129,12 @@ class ReferenceSink {
     return origin == Origin::Kernel ? kernel_is_ : origin;
   }
   const char* look_up(PhysAddr address, unsigned bytes, Touch touch);
+  void report_served(const std::string& name, Origin origin, stats::Report& report) const;
 
   CostTable costs_;
   Origin kernel_is_ = Origin::Kernel;
   std::array<std::array<std::array<uint64_t, 2>, kMaxLevels>, kOrigins> counts_{};
+  uint64_t user_fetches_ = 0;
   std::unique_ptr<CacheHierarchy> caches_;
 };
 

@@ -5,6 +5,7 @@
 #include <cstddef>
 #include <cstring>
 #include <fmt/format.h>
+#include <string_view>
 #include <utility>
 
 #include "base/error.h"
@@ -35,11 +36,15 @@ void MissPath::show_step(unsigned number) {
   const Code& code = code_[number];
   if (view_ != nullptr && code.bytes != 0) view_->fetch(number, code.begin, code.bytes);
   if (!sink_->has_caches()) return;
-  constexpr uint64_t kLine = 32;  // the finest line a hierarchy may have
+  const mem::Touch fetch{
+      .origin = steps_[number].fault ? mem::Origin::FaultCode : mem::Origin::HandlerCode,
+      .level = 0,
+      .dependent = false,
+      .fetch = true};
+  const uint64_t line = sink_->line_bytes(fetch);
   for (uint64_t at = code.begin.value(); at < code.begin.value() + code.bytes;
-       at = (at | (kLine - 1)) + 1)
-    sink_->reference(PhysAddr(at), 1, false,
-                     {.origin = mem::Origin::HandlerCode, .level = 0, .dependent = false});
+       at = (at | (line - 1)) + 1)
+    sink_->reference(PhysAddr(at), 1, false, fetch);
 }
 
 void MissPath::show(PhysAddr address, unsigned bytes, bool write, std::span<const uint64_t> words,
@@ -126,17 +131,17 @@ void MissPath::view_by(HandlerView* view) {
   watch();
 }
 
-uint64_t MissPath::instructions() const {
+uint64_t MissPath::instructions(bool of_faults) const {
   uint64_t sum = 0;
   for (size_t i = 0; i < steps_.size(); ++i)
-    sum += taken_[i] * steps_[i].instructions + extra_[i];
+    if (steps_[i].fault == of_faults) sum += taken_[i] * steps_[i].instructions + extra_[i];
   return sum;
 }
 
-uint64_t MissPath::traps() const {
+uint64_t MissPath::traps(bool of_faults) const {
   uint64_t sum = 0;
   for (size_t i = 0; i < steps_.size(); ++i)
-    if (steps_[i].trap) sum += taken_[i];
+    if (steps_[i].trap && steps_[i].fault == of_faults) sum += taken_[i];
   return sum;
 }
 
@@ -147,6 +152,14 @@ void PathReport::add(const MissPath& path) {
     taken_[i] += path.taken(i);
   instructions_ += path.instructions();
   traps_ += path.traps();
+  fault_instructions_ += path.instructions(/*of_faults=*/true);
+  fault_traps_ += path.traps(/*of_faults=*/true);
+}
+
+uint64_t PathReport::faults() const {
+  for (size_t i = 0; i < steps_.size(); ++i)
+    if (steps_[i].fault && std::string_view(steps_[i].name) == kPageFault) return taken_[i];
+  return 0;
 }
 
 void PathReport::report(stats::Report& report) const {

@@ -7,6 +7,10 @@
 // instructions and its references are the walker's; a step of a software handler has code, at
 // addresses of its own, whose fetches are references too (Origin::HandlerCode).
 //
+// A miss path may end in the kernel's page-fault code. Steps that are only taken on the way there
+// and back are a page fault's, not a TLB miss's, and counted apart; the last of them has the same
+// name on every architecture, kPageFault, and is taken once for each fault.
+//
 // A Narrator is told everything as it happens (mmusim explain): each step, each reference with its
 // addresses and what was read, and remarks. Without one a step costs an increment. Not thread-safe.
 #ifndef MMUSIM_MMU_MISS_PATH_H_
@@ -31,7 +35,9 @@ struct Step {
   const char* what;       // a line for people
   unsigned instructions;  // executed each time; 0: hardware
   bool trap = false;      // the processor takes an interruption to get here
+  bool fault = false;     // of a page fault's entry into the kernel, and of the way back
 };
+inline constexpr const char* kPageFault = "page_fault";
 
 // One reference as a Narrator hears of it.
 struct Seen {
@@ -163,8 +169,9 @@ class MissPath {
   void decode_with(Decoder decoder) { decoder_ = decoder; }
 
   [[nodiscard]] uint64_t taken(unsigned number) const { return taken_[number]; }
-  [[nodiscard]] uint64_t instructions() const;
-  [[nodiscard]] uint64_t traps() const;
+  // Of the miss path alone, or of the entries of page faults alone.
+  [[nodiscard]] uint64_t instructions(bool of_faults = false) const;
+  [[nodiscard]] uint64_t traps(bool of_faults = false) const;
 
  private:
   void show_step(unsigned number);
@@ -195,14 +202,20 @@ class PathReport {
   explicit PathReport(std::span<const Step> steps);
   void add(const MissPath& path);
   void report(stats::Report& report) const;
+  // Of the miss path, and of the page faults it ended in.
   [[nodiscard]] uint64_t instructions() const { return instructions_; }
   [[nodiscard]] uint64_t traps() const { return traps_; }
+  [[nodiscard]] uint64_t fault_instructions() const { return fault_instructions_; }
+  [[nodiscard]] uint64_t fault_traps() const { return fault_traps_; }
+  [[nodiscard]] uint64_t faults() const;
 
  private:
   std::span<const Step> steps_;
   std::vector<uint64_t> taken_;
   uint64_t instructions_ = 0;
   uint64_t traps_ = 0;
+  uint64_t fault_instructions_ = 0;
+  uint64_t fault_traps_ = 0;
 };
 
 }  // namespace mmusim::mmu

@@ -1,9 +1,71 @@
 #include "mmu/summary.h"
 
+#include <fmt/format.h>
+
 namespace mmusim::mmu {
 
-void report_summary(const Summary& s, const mem::ReferenceSink& sink, stats::Report& report) {
+namespace {
+
+// Adds the parts of mmu.cycles as they come.
+class Cycles {
+ public:
+  explicit Cycles(stats::Report& report) : report_(&report) {}
+  void add(const char* part, uint64_t cycles, const char* meaning) {
+    report_->add(fmt::format("mmu.cycles.{}", part), cycles, "cycles", meaning, "mmu.cycles");
+    sum_ += cycles;
+  }
+  [[nodiscard]] uint64_t sum() const { return sum_; }
+
+ private:
+  stats::Report* report_;
+  uint64_t sum_ = 0;
+};
+
+void report_cycles(const Summary& s, const mem::ReferenceSink& sink, stats::Report& report) {
   const mem::CostTable& costs = sink.costs();
+  const uint64_t first = s.first_fetch_misses + s.first_data_misses;
+  const uint64_t last = s.last_fetch_misses + s.last_data_misses;
+  Cycles cycles(report);
+  cycles.add("next_level", (first - last) * costs.next_level,
+             "First-level misses that a further level answered, times cost.next_level.");
+  cycles.add("walks", s.hardware_walks * costs.walk, "mmu.walks times cost.walk.");
+  cycles.add("traps", s.traps * costs.trap, "mmu.traps times cost.trap.");
+  cycles.add("instructions", s.handler_instructions * costs.instruction,
+             "mmu.handler.instructions times cost.instruction.");
+  cycles.add("walker", sink.cycles(mem::Origin::Walker), "References of hardware walkers.");
+  cycles.add("handler", sink.cycles(mem::Origin::Handler) + sink.cycles(mem::Origin::HandlerCode),
+             "References of software handlers, their code included.");
+  report.add("mmu.miss_cycles", cycles.sum(), "cycles",
+             "What TLB misses cost: the sum of mmu.cycles.next_level, .walks, .traps, "
+             ".instructions, .walker and .handler.",
+             "mmu.cycles");
+  cycles.add("faults",
+             s.fault_traps * costs.trap + s.fault_instructions * costs.instruction +
+                 sink.cycles(mem::Origin::FaultCode),
+             "What entering the kernel's page-fault code and leaving it costs: mmu.faults.traps "
+             "times cost.trap, mmu.faults.instructions times cost.instruction, and with caches the "
+             "fetches of that code.");
+  cycles.add("kernel", sink.cycles(mem::Origin::Kernel),
+             "The kernel's references to page tables: faults, fork, munmap, ...");
+  cycles.add("flushes", s.flushed_pages * costs.flush_page + s.emptied * costs.flush_all,
+             "mmu.flushed_pages times cost.flush.page, and mmu.emptied times cost.flush.all.");
+  if (s.cpus > 1) {
+    report.add("mmu.broadcasts", s.broadcasts, "instructions",
+               "Purges that the hardware sent to all CPUs by itself: ptc.ga, tlbie.",
+               "mmu.flushes");
+    cycles.add("interrupts", s.interrupts * costs.interrupt,
+               "mmu.interrupts times cost.interrupt.");
+    cycles.add("broadcasts", s.broadcasts * costs.broadcast,
+               "mmu.broadcasts times cost.broadcast.");
+  }
+  report.add("mmu.cycles", cycles.sum(), "cycles",
+             "What translation cost: the sum of mmu.cycles.*. Of the kernel's work it holds the "
+             "entries of faults and the references to page tables, not its instructions.");
+}
+
+}  // namespace
+
+void report_summary(const Summary& s, const mem::ReferenceSink& sink, stats::Report& report) {
   report.add("mmu.fetch_lookups", s.fetch_lookups, "accesses",
              "Instruction fetches looked up in the first-level TLB.");
   report.add("mmu.data_lookups", s.data_lookups, "accesses",
@@ -19,9 +81,18 @@ void report_summary(const Summary& s, const mem::ReferenceSink& sink, stats::Rep
   report.add("mmu.walks", s.hardware_walks, "walks",
              "Searches by a hardware walker, of whatever table; retries included.");
   report.add("mmu.traps", s.traps, "events",
-             "Interruptions of the miss path, before the kernel's fault handling.");
+             "Interruptions of the miss path; those only a page fault takes are not among them.");
   report.add("mmu.handler.instructions", s.handler_instructions, "instructions",
              "Instructions of software TLB-miss handlers.");
+  report.add("mmu.faults", s.faults, "faults",
+             "Page faults: entries into the kernel's page-fault code, for accesses it then refused "
+             "too.");
+  report.add("mmu.faults.traps", s.fault_traps, "events",
+             "Interruptions taken to get there, beside those of the miss path.", "mmu.faults");
+  report.add("mmu.faults.instructions", s.fault_instructions, "instructions",
+             "Instructions from where a miss handler gives up, or the exception is taken, to the "
+             "kernel's page-fault code, and from its end back to the program.",
+             "mmu.faults");
   report.add(
       "mmu.soft.lookups", s.soft_lookups, "lookups",
       "Lookups of the software TLB: VHPT, hash table, TSB, or the radix copy a walker reads.");
@@ -32,44 +103,15 @@ void report_summary(const Summary& s, const mem::ReferenceSink& sink, stats::Rep
   report.add("mmu.flushes", s.flushes, "events", "Flushes the kernel asked for.");
   report.add("mmu.flushed_pages", s.flushed_pages, "pages",
              "Single pages purged by them, on all CPUs.", "mmu.flushes");
+  report.add("mmu.emptied", s.emptied, "events",
+             "Times a CPU emptied its TLBs, of an address space or whole (by a new number for it "
+             "too): for flushes, and so that numbers which tag entries can be used anew. Loading "
+             "another address space is not among them.",
+             "mmu.flushes");
   report.add("mmu.interrupts", s.interrupts, "events",
              "Inter-processor interrupts sent to make other CPUs flush.", "mmu.flushes");
 
-  uint64_t interrupts = 0;
-  uint64_t broadcasts = 0;
-  if (s.cpus > 1) {
-    interrupts = s.interrupts * costs.interrupt;
-    broadcasts = s.broadcasts * costs.broadcast;
-    report.add("mmu.broadcasts", s.broadcasts, "instructions",
-               "Purges that the hardware sent to all CPUs by itself: ptc.ga, tlbie.",
-               "mmu.flushes");
-    report.add("mmu.cycles.interrupts", interrupts, "cycles",
-               "mmu.interrupts times cost.interrupt.", "mmu.cycles");
-    report.add("mmu.cycles.broadcasts", broadcasts, "cycles",
-               "mmu.broadcasts times cost.broadcast.", "mmu.cycles");
-  }
-  const uint64_t first = s.first_fetch_misses + s.first_data_misses;
-  const uint64_t last = s.last_fetch_misses + s.last_data_misses;
-  const uint64_t next_level = (first - last) * costs.next_level;
-  const uint64_t traps = s.traps * costs.trap;
-  const uint64_t instructions = s.handler_instructions * costs.instruction;
-  const uint64_t walker = sink.cycles(mem::Origin::Walker);
-  const uint64_t handler =
-      sink.cycles(mem::Origin::Handler) + sink.cycles(mem::Origin::HandlerCode);
-  report.add("mmu.cycles.next_level", next_level, "cycles",
-             "First-level misses that a further level answered, times cost.next_level.",
-             "mmu.cycles");
-  report.add("mmu.cycles.traps", traps, "cycles", "mmu.traps times cost.trap.", "mmu.cycles");
-  report.add("mmu.cycles.instructions", instructions, "cycles",
-             "mmu.handler.instructions times cost.instruction.", "mmu.cycles");
-  report.add("mmu.cycles.walker", walker, "cycles", "References of hardware walkers.",
-             "mmu.cycles");
-  report.add("mmu.cycles.handler", handler, "cycles",
-             "References of software handlers, their code included.", "mmu.cycles");
-  report.add("mmu.cycles",
-             next_level + traps + instructions + walker + handler + interrupts + broadcasts,
-             "cycles",
-             "What translation cost: the sum of mmu.cycles.*. The kernel's faults are not in it.");
+  report_cycles(s, sink, report);
 }
 
 }  // namespace mmusim::mmu

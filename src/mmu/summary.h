@@ -4,13 +4,15 @@
 // Denominators are the program's own: instructions, and the look-ups of the first level. Retries
 // after faults are in walks, handler runs and references, since the machine makes them all the
 // same; not in the misses. Cycles are events times the cost.* keys, worked out at the end; the
-// simulator is no model of a pipeline. Plain data.
+// simulator is no model of a pipeline. What TLB misses cost, page faults' entries, the kernel's
+// work on page tables and flushes are parts of their own. Plain data.
 #ifndef MMUSIM_MMU_SUMMARY_H_
 #define MMUSIM_MMU_SUMMARY_H_
 
 #include <cstdint>
 
 #include "mem/sink.h"
+#include "mmu/miss_path.h"
 #include "stats/report.h"
 
 namespace mmusim::mmu {
@@ -25,14 +27,28 @@ struct Summary {
   uint64_t hardware_walks = 0;  // begun by a hardware walker of any kind
   uint64_t traps = 0;           // interruptions taken by the miss path
   uint64_t handler_instructions = 0;
+  uint64_t faults = 0;       // ends of the miss path in the kernel's page-fault code
+  uint64_t fault_traps = 0;  // interruptions taken to get there
+  uint64_t fault_instructions = 0;
   uint64_t soft_lookups = 0;  // of the software TLB: VHPT, hash table, TSB, radix copy
   uint64_t soft_hits = 0;
   uint64_t soft_bytes = 0;     // its memory at its largest
   uint64_t flushes = 0;        // requests of the kernel
   uint64_t flushed_pages = 0;  // purges of single pages those came to, on all CPUs
+  // Times a CPU emptied its TLBs, of an address space or whole: for them, and so that numbers which
+  // tag entries can be used anew.
+  uint64_t emptied = 0;
   unsigned cpus = 1;
   uint64_t interrupts = 0;  // sent to other CPUs
   uint64_t broadcasts = 0;  // purges the hardware sent to all CPUs by itself: ptc.ga, tlbie
+
+  void take(const PathReport& paths) {
+    traps = paths.traps();
+    handler_instructions = paths.instructions();
+    faults = paths.faults();
+    fault_traps = paths.fault_traps();
+    fault_instructions = paths.fault_instructions();
+  }
 };
 
 // Adds the counters mmu.*. Where there is one CPU nothing is said, or charged, of telling others.

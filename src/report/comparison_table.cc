@@ -4,11 +4,13 @@
 #include <cstdint>
 #include <fmt/format.h>
 #include <nlohmann/json.hpp>
+#include <span>
 #include <string_view>
 
 #include "base/error.h"
 #include "base/printable.h"
 #include "base/units.h"
+#include "report/prices.h"
 #include "report/text_table.h"
 
 namespace mmusim::report {
@@ -57,9 +59,13 @@ const std::vector<Group>& groups() {
         {"handler refs", "handler_references", {"refs.handler"}}}},
       {"Kernel",
        {{"faults", "faults", {"kernel.faults.minor", "kernel.faults.major"}},
-        {"table refs", "kernel_references", {"refs.kernel"}},
-        {"flushes", "flushes", {"mmu.flushes"}},
-        {"pages flushed", "flushed_pages", {"mmu.flushed_pages"}},
+        {"entries", "fault_entries", {"mmu.faults"}},
+        {"entry instr", "fault_instructions", {"mmu.faults.instructions"}},
+        {"table refs", "kernel_references", {"refs.kernel"}}}},
+      {"Flushes",
+       {{"requests", "flushes", {"mmu.flushes"}},
+        {"pages", "flushed_pages", {"mmu.flushed_pages"}},
+        {"TLBs emptied", "emptied", {"mmu.emptied"}},
         {"interrupts", "interrupts", {"mmu.interrupts"}}}},
       {"Memory at most",
        {{"page tables", "page_table_bytes", {"kernel.page_tables.peak"}, true},
@@ -95,20 +101,36 @@ uint64_t served(const Report& report, const char* where) {
 }
 
 struct Part {
-  const char* name;  // of mmu.cycles.*
+  const char* counter;
+  const char* key;  // in the JSON's rates
   const char* title;
 };
-constexpr Part kCycles[] = {{"next_level", "next level"}, {"traps", "traps"},
-                            {"instructions", "instr"},    {"walker", "walker refs"},
-                            {"handler", "handler refs"},  {"interrupts", "interrupts"},
-                            {"broadcasts", "broadcasts"}};
+// mmu.cycles, and what it is the sum of.
+constexpr Part kCycles[] = {{"mmu.cycles", "cycles", "total"},
+                            {"mmu.miss_cycles", "cycles_misses", "TLB misses"},
+                            {"mmu.cycles.faults", "cycles_faults", "fault entries"},
+                            {"mmu.cycles.kernel", "cycles_kernel", "kernel refs"},
+                            {"mmu.cycles.flushes", "cycles_flushes", "flushes"},
+                            {"mmu.cycles.interrupts", "cycles_interrupts", "interrupts"},
+                            {"mmu.cycles.broadcasts", "cycles_broadcasts", "broadcasts"}};
 constexpr size_t kOfOneCpu = 5;  // what there is with one CPU
+// mmu.miss_cycles, likewise.
+constexpr Part kMissCycles[] = {{"mmu.miss_cycles", "cycles_misses", "total"},
+                                {"mmu.cycles.next_level", "cycles_next_level", "next level"},
+                                {"mmu.cycles.walks", "cycles_walks", "walks"},
+                                {"mmu.cycles.walker", "cycles_walker", "walker refs"},
+                                {"mmu.cycles.traps", "cycles_traps", "traps"},
+                                {"mmu.cycles.instructions", "cycles_instructions", "instr"},
+                                {"mmu.cycles.handler", "cycles_handler", "handler refs"}};
+
+bool has_several_cpus(const Comparison& comparison) {
+  return std::any_of(comparison.runs.begin(), comparison.runs.end(), [](const ComparedRun& run) {
+    return run.report.find("sched.cpus") != nullptr;
+  });
+}
 
 std::span<const Part> cycles_of(const Comparison& comparison) {
-  const bool several =
-      std::any_of(comparison.runs.begin(), comparison.runs.end(),
-                  [](const ComparedRun& run) { return run.report.find("sched.cpus") != nullptr; });
-  return std::span(kCycles).first(several ? std::size(kCycles) : kOfOneCpu);
+  return std::span(kCycles).first(has_several_cpus(comparison) ? std::size(kCycles) : kOfOneCpu);
 }
 
 size_t name_width(const Comparison& comparison) {
@@ -150,22 +172,24 @@ std::string served_text(const Comparison& comparison) {
   return "\n" + table.text();
 }
 
-std::string cycles_text(const Comparison& comparison) {
+// The first part is what the last column relates to the base's.
+std::string cycles_text(const Comparison& comparison, const char* title,
+                        std::span<const Part> parts) {
   const Work work = work_of(comparison.runs.front().report);
-  const auto base =
-      static_cast<double>(value_or_0(comparison.runs[comparison.base].report, "mmu.cycles"));
-  std::vector<std::string> heading{"Cycles of translation", "total"};
-  for (const Part& part : cycles_of(comparison))
+  const auto whole = [&](const ComparedRun& run) {
+    return static_cast<double>(value_or_0(run.report, parts.front().counter));
+  };
+  const double base = whole(comparison.runs[comparison.base]);
+  std::vector<std::string> heading{title};
+  for (const Part& part : parts)
     heading.emplace_back(part.title);
   heading.emplace_back("relative");
   TextTable table(heading, name_width(comparison));
   for (const ComparedRun& run : comparison.runs) {
-    const uint64_t total = value_or_0(run.report, "mmu.cycles");
-    std::vector<std::string> cells{run.name, per_thousand(total, work.amount)};
-    for (const Part& part : cycles_of(comparison))
-      cells.push_back(per_thousand(value_or_0(run.report, fmt::format("mmu.cycles.{}", part.name)),
-                                   work.amount));
-    cells.push_back(base == 0 ? "-" : fmt::format("{:.2f}", static_cast<double>(total) / base));
+    std::vector<std::string> cells{run.name};
+    for (const Part& part : parts)
+      cells.push_back(per_thousand(value_or_0(run.report, part.counter), work.amount));
+    cells.push_back(base == 0 ? "-" : fmt::format("{:.2f}", whole(run) / base));
     table.row(cells);
   }
   return "\n" + table.text();
@@ -184,7 +208,10 @@ std::string comparison_table(const Comparison& comparison) {
   text += fmt::format("relative  to {}\n", printable(comparison.runs[comparison.base].name));
   for (const Group& group : groups())
     text += group_text(comparison, group);
-  return text + served_text(comparison) + cycles_text(comparison);
+  return text + served_text(comparison) +
+         cycles_text(comparison, "Cycles of TLB misses", kMissCycles) +
+         cycles_text(comparison, "Cycles of translation", cycles_of(comparison)) +
+         prices_text(comparison);
 }
 
 std::string comparison_json(const Comparison& comparison) {
@@ -205,10 +232,10 @@ std::string comparison_json(const Comparison& comparison) {
       for (const Column& column : group.columns)
         rates.emplace_back(column.key, column.bytes ? static_cast<double>(column.sum(report))
                                                     : rate(column.sum(report)));
+    for (const Part& part : std::span(kMissCycles).subspan(1))
+      rates.emplace_back(part.key, rate(value_or_0(report, part.counter)));
     for (const Part& part : cycles_of(comparison))
-      rates.emplace_back(fmt::format("cycles_{}", part.name),
-                         rate(value_or_0(report, fmt::format("mmu.cycles.{}", part.name))));
-    rates.emplace_back("cycles", rate(value_or_0(report, "mmu.cycles")));
+      rates.emplace_back(part.key, rate(value_or_0(report, part.counter)));
     return rates;
   };
   const auto base = rates_of(comparison.runs[comparison.base].report);
@@ -223,6 +250,9 @@ std::string comparison_json(const Comparison& comparison) {
       else
         entry["relative"][rates[i].first] = rates[i].second == 0 ? Json(1.0) : Json(nullptr);
     }
+    for (const Price& price : prices_of(run))
+      entry["prices"][price.key] = {
+          {"cycles", price.cycles}, {"from", price.from}, {"remark", price.remark}};
     entry["result"] = Json::parse(stats::results_json(run.provenance, run.config, run.report));
     list.push_back(std::move(entry));
   }

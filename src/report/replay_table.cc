@@ -123,7 +123,7 @@ std::string walk_text(const Report& report) {
 std::string reference_text(const Report& report) {
   const bool cached = report.find("refs.user.served.l1") != nullptr;
   std::vector<std::string> columns{"Memory references", "reads", "writes"};
-  if (cached) columns.insert(columns.end(), {"L1", "L2", "L3", "memory"});
+  if (cached) columns.insert(columns.end(), {"L1", "L1 instr", "L2", "L3", "memory"});
   columns.emplace_back("cycles");
   TextTable table(columns, cached ? 18 : kLabelWidth);
   for (const Counter& counter : report.counters()) {
@@ -134,7 +134,7 @@ std::string reference_text(const Report& report) {
     for (const char* part : {"reads", "writes"})
       cells.push_back(format_count(value_or(report, fmt::format("{}.{}", name, part))));
     if (cached) {
-      for (const char* part : {"l1", "l2", "l3", "memory"}) {
+      for (const char* part : {"l1", "l1i", "l2", "l3", "memory"}) {
         cells.push_back(
             percent(value_or(report, fmt::format("{}.served.{}", name, part)), counter.value));
       }
@@ -167,6 +167,8 @@ std::string list_text(const char* title, std::span<const Line> lines, const Repo
 }
 
 constexpr Line kKernelLines[] = {
+    {"mmu.faults", "page faults, entries of", true},
+    {"mmu.faults.instructions", "  instructions of entries", false},
     {"kernel.faults.minor", "minor faults", true},
     {"kernel.faults.anon", "  new page", false},
     {"kernel.faults.anon_zero", "  zero page", false},
@@ -194,10 +196,27 @@ constexpr Line kFlushLines[] = {
     {"switch.loads", "address-space switches", false},
     {"switch.pcid_kept", "  that kept their translations", false},
     {"flush.by_page", "flushes page by page", true},
-    {"flush.invlpg", "  INVLPG instructions", false},
     {"flush.full", "flushes of an address space", true},
     {"flush.deferred", "  left for the next switch", false},
+    {"mmu.flushed_pages", "pages taken out of TLBs", true},
+    {"mmu.emptied", "TLBs emptied", true},
     {"flush.interrupts", "flush interrupts", false},
+};
+
+constexpr Line kCycleLines[] = {
+    {"mmu.miss_cycles", "TLB misses", true},
+    {"mmu.cycles.next_level", "  answered by the next level", false},
+    {"mmu.cycles.walks", "  walks, beside references", false},
+    {"mmu.cycles.walker", "  references of the walker", false},
+    {"mmu.cycles.traps", "  traps", false},
+    {"mmu.cycles.instructions", "  instructions of handlers", false},
+    {"mmu.cycles.handler", "  references of handlers", false},
+    {"mmu.cycles.faults", "entries of page faults", true},
+    {"mmu.cycles.kernel", "references of the kernel", true},
+    {"mmu.cycles.flushes", "flushes", true},
+    {"mmu.cycles.interrupts", "interrupts", false},
+    {"mmu.cycles.broadcasts", "broadcasts", false},
+    {"mmu.cycles", "all", true},
 };
 
 constexpr Line kCpuLines[] = {
@@ -207,9 +226,7 @@ constexpr Line kCpuLines[] = {
     {"kernel.switches", "switches to another thread", true},
     {"kernel.switches.cycles", "  cycles", true},
     {"mmu.interrupts", "interrupts to make others flush", true},
-    {"mmu.cycles.interrupts", "  cycles", true},
     {"mmu.broadcasts", "purges the hardware broadcast", false},
-    {"mmu.cycles.broadcasts", "  cycles", false},
     {"flush.idle_spared", "idle CPUs left alone", false},
     {"flush.idle_caught_up", "  that flushed when they came back", false},
 };
@@ -238,6 +255,7 @@ std::string replay_table(const Heading& heading, const Report& report) {
          list_text("Switches and flushes", kFlushLines, report) +
          (report.find("sched.cpus") == nullptr ? "" : list_text("CPUs", kCpuLines, report)) +
          list_text("Copy the hardware walks", kShadowLines, report) +
+         list_text("Cycles of translation", kCycleLines, report) +
          list_text("Checks", kCheckLines, report);
 }
 

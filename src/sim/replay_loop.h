@@ -279,11 +279,15 @@ class ReplayLoop {
 
   void touch_caches(VirtAddr va, AccessKind kind, unsigned bytes, const mmu::Translation& t) {
     const uint64_t physical = (t.pfn.value() << page_.log2()) | (va.value() & page_.offset_mask());
-    // One reference per cache line touched; 64 bytes is the finest line a hierarchy may have.
-    for (uint64_t at = physical; at < physical + bytes; at = (at | 63) + 1) {
-      const uint64_t piece = std::min<uint64_t>((at | 63) + 1, physical + bytes) - at;
-      sink_.reference(PhysAddr(at), static_cast<unsigned>(piece), writes(kind),
-                      mem::Touch{mem::Origin::User, 0, false});
+    // One reference for each line of the first cache asked.
+    const mem::Touch touch{.origin = mem::Origin::User,
+                           .level = 0,
+                           .dependent = false,
+                           .fetch = kind == AccessKind::Fetch};
+    const uint64_t last = sink_.line_bytes(touch) - 1;
+    for (uint64_t at = physical; at < physical + bytes; at = (at | last) + 1) {
+      const uint64_t piece = std::min<uint64_t>((at | last) + 1, physical + bytes) - at;
+      sink_.reference(PhysAddr(at), static_cast<unsigned>(piece), writes(kind), touch);
     }
   }
 

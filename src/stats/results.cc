@@ -15,8 +15,13 @@ Json json_of(const config::Config& config) {
     Json& value = values[key.name];
     switch (key.type) {
       case config::Type::Number:
+        if (const auto number = config.number_if(key.name))
+          value = *number;
+        else
+          value = key.word;
+        break;
       case config::Type::Count:
-        value = config.number(key.name);
+        value = config.count(key.name);
         break;
       case config::Type::Size:
         value = config.size(key.name);

@@ -143,7 +143,7 @@ class ArchWorld {
   std::set<uint64_t> shared_;             // those that run on several
 };
 
-// What an action adds to the counters.
+// What an action adds to the counters; entries of page faults included.
 struct Cost {
   uint64_t instructions = 0;
   uint64_t traps = 0;
@@ -161,9 +161,10 @@ struct Cost {
 template <class World, class Action>
 Cost cost_of(World& world, Action action) {
   const auto now = [&] {
-    return Cost{world.mmu().path().instructions(), world.mmu().path().traps(),
-                world.reads(mem::Origin::Walker), world.reads(mem::Origin::Handler),
-                world.writes(mem::Origin::Handler)};
+    const mmu::MissPath& path = world.mmu().path();
+    return Cost{path.instructions() + path.instructions(/*of_faults=*/true),
+                path.traps() + path.traps(/*of_faults=*/true), world.reads(mem::Origin::Walker),
+                world.reads(mem::Origin::Handler), world.writes(mem::Origin::Handler)};
   };
   const Cost before = now();
   action();

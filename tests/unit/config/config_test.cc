@@ -139,5 +139,38 @@ TEST(Config, LoadsAFile) {
   EXPECT_EQ(config.origin("mem.bytes"), path + ":2");
 }
 
+// What stands in a comment behind a value is kept: machines name their sources there.
+TEST(Config, RemembersTheCommentBehindAValue) {
+  Schema schema;
+  schema.number("cost.trap", 20, "");
+  schema.number("cost.walk", 0, "");
+  schema.text("machine.name", "", "");
+  Config config(schema);
+  EXPECT_EQ(config.remark("cost.trap"), "");
+  config.load_text("[cost]\ntrap = 30   # [HRM], 4.2\nwalk = 9\n[machine]\nname = \"a # b\" # c\n",
+                   "x.cfg");
+  EXPECT_EQ(config.number("cost.trap"), 30u);
+  EXPECT_EQ(config.remark("cost.trap"), "[HRM], 4.2");
+  EXPECT_EQ(config.remark("cost.walk"), "");
+  EXPECT_EQ(config.text("machine.name"), "a # b");
+  EXPECT_EQ(config.remark("machine.name"), "c");
+  config.set("cost.trap", "31", "--cost.trap");
+  EXPECT_EQ(config.remark("cost.trap"), "");
+}
+
+TEST(Config, ANumberMayHaveAWordInItsPlace) {
+  Schema schema;
+  schema.number_or("cost.walker", "same", "", 0, 100);
+  Config config(schema);
+  EXPECT_EQ(config.number_if("cost.walker"), std::nullopt);
+  EXPECT_EQ(config.effective(), "[cost]\nwalker = same\n");
+  config.set("cost.walker", "7", "test");
+  EXPECT_EQ(config.number_if("cost.walker"), 7u);
+  config.set("cost.walker", "same", "test");
+  EXPECT_EQ(config.number_if("cost.walker"), std::nullopt);
+  EXPECT_THROW(config.set("cost.walker", "other", "test"), UsageError);
+  EXPECT_THROW(config.set("cost.walker", "101", "test"), UsageError);
+}
+
 }  // namespace
 }  // namespace mmusim::config

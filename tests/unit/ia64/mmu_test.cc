@@ -441,7 +441,7 @@ TEST(Ia64Mmu, TheKernelsOwnAccessesTakeEntries) {
 }
 
 TEST(Ia64Mmu, CodeIsFetchedFromWhereItLies) {
-  World world("[cache]\nenabled = true\n");
+  World world("[cache]\nenabled = true\nl1i.line = 32\n");
   world.map(kVa, 0x77, kRW);
   ASSERT_TRUE(world.access(kVa, AccessKind::Load).ok());
   // 35 instructions are 12 bundles, 192 bytes: six lines of 32.

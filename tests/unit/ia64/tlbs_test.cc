@@ -100,6 +100,7 @@ TEST(Ia64Tlbs, PurgesAreOfTheSizesLinuxTakes) {
   // A page less is 512 GB, and by 4 GB, the largest: 257, as it begins behind the first.
   world.tlbs().flush_range(MmId(0), {kVa, kVa + (kTerabyte - kPage.bytes())}, kPage, false);
   EXPECT_EQ(world.counter("flush.full"), 2u);
+  EXPECT_EQ(world.counter("mmu.emptied"), 2u);
   EXPECT_EQ(world.counter("flush.ptc_local"), 11u + 257u);
 }
 
@@ -112,6 +113,7 @@ TEST(Ia64Tlbs, AWholeSpaceIsGivenAnotherContext) {
     world.tlbs().flush_mm(MmId(0));
     EXPECT_EQ(world.tlbs().context(MmId(0)), 2u);
     EXPECT_EQ(world.counter("flush.contexts"), 1u);
+    EXPECT_EQ(world.counter("mmu.emptied"), 1u);
     EXPECT_TRUE(world.reachable().empty());
     EXPECT_FALSE(world.mmu().load_hits(kVa));
     world.unmap(kVa);

@@ -85,6 +85,42 @@ TEST(Sink, CyclesWithoutCaches) {
         << counter.name;
 }
 
+TEST(Sink, KindsOfReferencesHavePricesOfTheirOwn) {
+  config::Schema schema;
+  const config::Config config =
+      configured(schema, {{"cost.reference", "25"}, {"cost.reference.walker", "6"}});
+  ReferenceSink sink(config);
+  for (const Origin origin : {Origin::Walker, Origin::Handler, Origin::Kernel})
+    sink.reference(PhysAddr(0), 8, false, {.origin = origin});
+  EXPECT_EQ(sink.cycles(Origin::Walker), 6u);
+  EXPECT_EQ(sink.cycles(Origin::Handler), 25u);
+  EXPECT_EQ(sink.cycles(Origin::Kernel), 25u);
+  // As the effective configuration has it: "same" stays what cost.reference is.
+  config::Config again(schema);
+  again.load_text(config.effective(), "effective.cfg");
+  EXPECT_EQ(again.effective(), config.effective());
+  again.set("cost.reference", "30", "test");
+  EXPECT_EQ(ReferenceSink(again).costs().reference[static_cast<unsigned>(Origin::Kernel)], 30u);
+}
+
+TEST(Sink, FetchesOfTheProgramAreCountedApart) {
+  config::Schema schema;
+  const config::Config config = configured(schema, {{"cache.enabled", "true"}});
+  ReferenceSink sink(config);
+  const Touch fetch{.origin = Origin::User, .fetch = true};
+  EXPECT_STREQ(sink.reference(PhysAddr(0), 4, false, fetch), "memory");
+  EXPECT_STREQ(sink.reference(PhysAddr(4), 4, false, fetch), "l1i");
+  EXPECT_STREQ(sink.reference(PhysAddr(8), 4, false, {.origin = Origin::User}), "l2");
+  stats::Report report;
+  sink.report(report);
+  EXPECT_EQ(report.value("refs.user.reads"), 3u);
+  EXPECT_EQ(report.value("refs.user.fetches"), 2u);
+  EXPECT_EQ(report.value("refs.user.served.l1i"), 1u);
+  EXPECT_EQ(report.value("refs.user.served.l1"), 0u);
+  EXPECT_EQ(report.value("refs.user.cycles"), 200u + 0 + 14);  // a hit of a fetch takes no more
+  EXPECT_EQ(report.find("refs.walker.served.l1i"), nullptr);
+}
+
 TEST(Sink, CyclesAreCountsTimesCosts) {
   config::Schema schema;
   const config::Config config = configured(schema, {{"cache.enabled", "true"},
@@ -125,6 +161,8 @@ TEST(Sink, RunsAreTheSameAsSingleReferences) {
                                                       {"cache.l1.ways", "2"},
                                                       {"cache.l2.bytes", "2K"},
                                                       {"cache.l2.ways", "4"},
+                                                      {"cache.l1.line", "32"},
+                                                      {"cache.walker", seed % 2 == 0 ? "l1" : "l2"},
                                                       {"cache.l3.bytes", "8K"}});
     ReferenceSink runs(config);
     ReferenceSink singles(config);
@@ -142,8 +180,10 @@ TEST(Sink, RunsAreTheSameAsSingleReferences) {
     }
     for (unsigned o = 0; o < kOrigins; ++o) {
       const auto origin = static_cast<Origin>(o);
-      for (unsigned level = 0; level <= kCacheLevels; ++level)
-        EXPECT_EQ(runs.caches()->hits(origin, level), singles.caches()->hits(origin, level));
+      for (unsigned i = 0; i < kPlaces; ++i) {
+        const auto place = static_cast<Place>(i);
+        EXPECT_EQ(runs.caches()->hits(origin, place), singles.caches()->hits(origin, place));
+      }
       for (unsigned level = 0; level < kMaxLevels; ++level)
         for (const bool write : {false, true})
           EXPECT_EQ(runs.count(origin, level, write), singles.count(origin, level, write));

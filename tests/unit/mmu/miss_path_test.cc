@@ -13,11 +13,13 @@
 namespace mmusim::mmu {
 namespace {
 
-enum : unsigned { kProbe, kWalk, kInsert };
+enum : unsigned { kProbe, kWalk, kInsert, kGiveUp, kEntry };
 constexpr Step kSteps[] = {
     {"probe", "Hardware looks", 0},
     {"walk", "The handler walks the page table", 6, true},
     {"insert", "The handler inserts", 4},
+    {"give_up", "The handler goes to the kernel", 9, false, true},
+    {kPageFault, "The kernel saves registers", 50, true, true},
 };
 
 class Listener final : public Narrator {
@@ -69,6 +71,28 @@ TEST_F(MissPathTest, StepsAndReferencesAreCounted) {
   EXPECT_EQ(report.value("path.insert"), 4u);
   EXPECT_EQ(sum.instructions(), 58u);
   EXPECT_EQ(sum.traps(), 2u);
+}
+
+// A miss of 6 + 4 instructions and one trap, and one that ends in the kernel: 9 + 50 more, and a
+// trap.
+TEST_F(MissPathTest, PageFaultsAreCountedApart) {
+  MissPath path(kSteps, frames, sink, {PhysAddr(0x100)});
+  for (const unsigned step : {kWalk, kInsert, kWalk, kGiveUp, kEntry})
+    path.step(step);
+  EXPECT_EQ(path.instructions(), 6u + 4 + 6);
+  EXPECT_EQ(path.traps(), 2u);
+  EXPECT_EQ(path.instructions(/*of_faults=*/true), 9u + 50);
+  EXPECT_EQ(path.traps(/*of_faults=*/true), 1u);
+  PathReport sum(kSteps);
+  sum.add(path);
+  sum.add(path);
+  Summary summary;
+  summary.take(sum);
+  EXPECT_EQ(summary.faults, 2u);
+  EXPECT_EQ(summary.fault_traps, 2u);
+  EXPECT_EQ(summary.fault_instructions, 118u);
+  EXPECT_EQ(summary.traps, 4u);
+  EXPECT_EQ(summary.handler_instructions, 32u);
 }
 
 TEST_F(MissPathTest, ANarratorHearsAllInOrder) {
@@ -187,7 +211,7 @@ TEST_F(MissPathTest, CodeIsFetchedThroughTheCaches) {
   config::Schema schema;
   mem::ReferenceSink::declare(schema);
   config::Config config(schema);
-  config.load_text("[cache]\nenabled = true\n", "test");
+  config.load_text("[cache]\nenabled = true\nl1i.line = 32\n", "test");
   mem::ReferenceSink cached(config);
   MissPath path(kSteps, frames, cached, {PhysAddr(0x40)});
   path.step(kProbe);
@@ -196,6 +220,9 @@ TEST_F(MissPathTest, CodeIsFetchedThroughTheCaches) {
   EXPECT_EQ(cached.total(mem::Origin::HandlerCode), 1u);
   path.step(kInsert);  // 0x58..0x67
   EXPECT_EQ(cached.total(mem::Origin::HandlerCode), 3u);
+  path.step(kGiveUp);  // 0x68..0x8b
+  EXPECT_EQ(cached.total(mem::Origin::HandlerCode), 3u);
+  EXPECT_EQ(cached.total(mem::Origin::FaultCode), 2u);
 }
 
 TEST_F(MissPathTest, BundlesHoldThreeInstructions) {
@@ -209,24 +236,42 @@ TEST_F(MissPathTest, BundlesHoldThreeInstructions) {
   EXPECT_EQ(cached.total(mem::Origin::HandlerCode), 1u);
 }
 
-// Cycles: (10 - 4) x 7 next level, 3 x 20 traps, 50 instructions, 5 + 2 references x 14.
+// Cycles: (10 - 4) x 7 next level, 8 x 9 walks, 3 x 20 traps, 50 instructions, 5 + 2 references x
+// 14; a page fault's 20 + 60, 1 reference of the kernel x 14, 4 x 100 + 2 x 200 of flushes.
 TEST_F(MissPathTest, CyclesAreEventsTimesCosts) {
+  config::Schema schema;
+  mem::ReferenceSink::declare(schema);
+  config::Config config(schema);
+  config.load_text("[cost]\nwalk = 9\nflush.page = 100\nflush.all = 200\n", "test");
+  mem::ReferenceSink priced(config);
   for (int i = 0; i < 5; ++i)
-    sink.reference(table, 8, false, {.origin = mem::Origin::Walker});
+    priced.reference(table, 8, false, {.origin = mem::Origin::Walker});
   for (int i = 0; i < 2; ++i)
-    sink.reference(table, 8, true, {.origin = mem::Origin::Handler});
-  sink.reference(table, 8, true, {.origin = mem::Origin::Kernel});
+    priced.reference(table, 8, true, {.origin = mem::Origin::Handler});
+  priced.reference(table, 8, true, {.origin = mem::Origin::Kernel});
   Summary summary;
   summary.first_fetch_misses = 3;
   summary.first_data_misses = 7;
   summary.last_data_misses = 4;
+  summary.hardware_walks = 8;
   summary.traps = 3;
   summary.handler_instructions = 50;
+  summary.faults = summary.fault_traps = 1;
+  summary.fault_instructions = 60;
+  summary.flushed_pages = 4;
+  summary.emptied = 2;
+  summary.interrupts = 1;  // not charged with one CPU
   stats::Report report;
-  report_summary(summary, sink, report);
+  report_summary(summary, priced, report);
   EXPECT_EQ(report.value("mmu.cycles.next_level"), 42u);
+  EXPECT_EQ(report.value("mmu.cycles.walks"), 72u);
   EXPECT_EQ(report.value("mmu.cycles.traps"), 60u);
-  EXPECT_EQ(report.value("mmu.cycles"), 42u + 60 + 50 + 70 + 28);
+  EXPECT_EQ(report.value("mmu.miss_cycles"), 42u + 72 + 60 + 50 + 70 + 28);
+  EXPECT_EQ(report.value("mmu.cycles.faults"), 80u);
+  EXPECT_EQ(report.value("mmu.cycles.kernel"), 14u);
+  EXPECT_EQ(report.value("mmu.cycles.flushes"), 800u);
+  EXPECT_EQ(report.value("mmu.cycles"), 322u + 80 + 14 + 800);
+  EXPECT_EQ(report.find("mmu.cycles.interrupts"), nullptr);
 }
 
 }  // namespace

@@ -37,8 +37,10 @@ struct Cost {
 template <class Action>
 Cost cost_of(World& world, Action action) {
   const auto now = [&] {
-    return Cost{world.mmu().path().instructions(), world.mmu().path().traps(),
-                world.reads(mem::Origin::Handler), world.writes(mem::Origin::Handler)};
+    const mmu::MissPath& path = world.mmu().path();
+    return Cost{path.instructions() + path.instructions(/*of_faults=*/true),
+                path.traps() + path.traps(/*of_faults=*/true), world.reads(mem::Origin::Handler),
+                world.writes(mem::Origin::Handler)};
   };
   const Cost before = now();
   action();

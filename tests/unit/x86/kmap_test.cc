@@ -62,9 +62,10 @@ struct Counts {
 Counts counts_of_retry(World& world, VirtAddr va, uint64_t pfn) {
   world.map(va, pfn, kRW);
   const auto now = [&] {
-    return Counts{world.counter("direct.lookups"),   world.counter("direct.misses"),
-                  world.counter("direct.kmaps"),     world.counter("walker.loads"),
-                  world.writes(mem::Origin::Kernel), world.mmu().path().instructions()};
+    return Counts{
+        world.counter("direct.lookups"),   world.counter("direct.misses"),
+        world.counter("direct.kmaps"),     world.counter("walker.loads"),
+        world.writes(mem::Origin::Kernel), world.mmu().path().instructions(/*of_faults=*/true)};
   };
   const Counts before = now();
   EXPECT_TRUE(world.access(va, AccessKind::Load, /*retry=*/true).ok());

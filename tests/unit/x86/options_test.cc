@@ -5,6 +5,7 @@
 #include <string>
 
 #include "base/error.h"
+#include "mem/sink.h"
 
 namespace mmusim::x86 {
 namespace {
@@ -13,6 +14,7 @@ class OptionsTest : public ::testing::Test {
  protected:
   OptionsTest() {
     declare(schema_);
+    mem::ReferenceSink::declare(schema_);
     schema_.text("machine.name", "", "As sim declares it.");
     schema_.text("machine.arch", "", "As sim declares it.");
   }

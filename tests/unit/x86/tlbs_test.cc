@@ -114,6 +114,7 @@ TEST_F(TlbsTest, ThirtyThreePagesAreTheMostFlushedOneByOne) {
   tlbs.flush_range(MmId(1), pages(0, 34), k4K, false);
   EXPECT_EQ(counters().invlpg, 33u);
   EXPECT_EQ(counters().full_flushes, 1u);
+  EXPECT_EQ(counters().emptied, 1u);
   EXPECT_FALSE(cached(0, 70));
   // Counted in units of the stride: 34 x 2M would be too many, 33 of them are not.
   tlbs.flush_range(MmId(1), {VirtAddr(0x40000000), VirtAddr(0x40000000 + 33 * 0x200000)}, k2M,
@@ -175,8 +176,10 @@ TEST_F(TlbsTest, CpusThatRunAnotherOneFlushWhenTheyComeBack) {
   // CPU 0 still has entries of it, none of which can be used.
   EXPECT_EQ(usable().count({0, 1, 0}), 0u);
   EXPECT_EQ(usable().count({0, 1, 1}), 0u);
+  EXPECT_EQ(counters().emptied, 0u);  // taking a PCID for somebody else is the switch's
   run(0, 1);
   EXPECT_EQ(counters().switches_stale, 1u);
+  EXPECT_EQ(counters().emptied, 1u);
   EXPECT_FALSE(cached(0, 1));
   EXPECT_FALSE(cached(0, 0));
   run(0, 2);
