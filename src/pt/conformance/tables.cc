@@ -1,7 +1,8 @@
 #include "pt/conformance/tables.h"
 
 #include <algorithm>
-#include <numeric>
+#include <bit>
+#include <iterator>
 #include <set>
 #include <vector>
 
