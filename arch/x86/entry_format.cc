@@ -128,6 +128,7 @@ pt::RadixGeometry radix_geometry(Paging paging, bool gigabyte_pages) {
 
 mmu::AddressLayout address_layout(Paging paging) {
   mmu::AddressLayout layout;
+  layout.fetches_fault_as_reads = true;
   layout.page = k4K;
   layout.lowest = VirtAddr(0x10000);
   // One guard page below the end of the lower canonical half. With five levels Linux still gives

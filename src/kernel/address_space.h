@@ -60,12 +60,18 @@ class AddressSpace {
   [[nodiscard]] uint64_t rss(PageKind kind) const { return rss_[static_cast<unsigned>(kind)]; }
   void add_rss(PageKind kind, int64_t pages) {
     rss_[static_cast<unsigned>(kind)] += static_cast<uint64_t>(pages);
+    if (pages > 0 && resident() > peak_) peak_ = resident();
   }
+  [[nodiscard]] uint64_t resident() const { return rss_[0] + rss_[1] + rss_[2]; }
+  // The most pages resident at any time, or since start_peak() (VmHWM, and what clears it).
+  [[nodiscard]] uint64_t peak() const { return peak_; }
+  void start_peak() { peak_ = resident(); }
   // VmPTE, in bytes: with the tables set aside for huge pages, as Linux counts it.
   [[nodiscard]] uint64_t page_table_bytes() const { return table->table_bytes() + deposit_bytes; }
 
  private:
   std::array<uint64_t, kPageKinds> rss_{};
+  uint64_t peak_ = 0;
 };
 
 }  // namespace mmusim::kernel

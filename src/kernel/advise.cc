@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "kernel/folio_split.h"
+#include "kernel/guard.h"
 #include "kernel/huge.h"
 #include "kernel/linux_abi.h"
 #include "kernel/mapping.h"
@@ -53,13 +54,13 @@ int64_t merge_same_pages(Core& core, AddressSpace& mm, VirtRange range) {
   });
 }
 
-// Hints about reclaim: not on any area, and without effect where there is none.
+// Hints about reclaim, not on any area.
 int64_t hint_reclaim(Core& core, AddressSpace& mm, VirtRange range, ReclaimAdvice advice) {
   return each_area(mm, range, [&](const Vma& vma, VirtRange part) -> int64_t {
     const bool fits = advice != ReclaimAdvice::Free || is_private_anonymous(vma);
     if (!fits || vma.has(kVmLocked | kVmPfnMap | kVmHugeTlb)) return -kEINVAL;
     if (advice != ReclaimAdvice::Free) split_shown_in_part(core, mm, vma, part);
-    if (core.swap != nullptr) advise_reclaim(core, mm, part, advice);
+    advise_reclaim(core, mm, vma, part, advice);
     return 0;
   });
 }
@@ -124,6 +125,13 @@ int64_t advise(FaultContext context, VirtRange range, uint32_t advice) {
       return hint_reclaim(core, mm, range, ReclaimAdvice::Cold);
     case kAdvicePageOut:
       return hint_reclaim(core, mm, range, ReclaimAdvice::PageOut);
+    case kAdviceGuardInstall:
+      return each_area(
+          mm, range, [&](Vma& vma, VirtRange part) { return install_guards(context, vma, part); });
+    case kAdviceGuardRemove:
+      return each_area(mm, range, [&](const Vma& vma, VirtRange part) {
+        return remove_guards(core, mm, vma, part);
+      });
     case kAdviceRemove:
       return each_area(mm, range,
                        [&](const Vma& vma, VirtRange part) { return remove(core, vma, part); });

@@ -41,8 +41,10 @@ void Settings::declare(config::Schema& schema) {
               1 << 26);
   schema.flag("kernel.pt_reclaim", true,
               "madvise(DONTNEED) frees page tables it empties completely (Linux 6.14 and later).");
-  schema.choice("kernel.thp", "madvise", {"never", "madvise", "always"},
-                "Transparent huge pages: in no area, in those advised so, in all anonymous ones.");
+  schema.choice("kernel.thp", "madvise", {"disabled", "never", "madvise", "always"},
+                "Transparent huge pages: in no area, not even by madvise(COLLAPSE) "
+                "(PR_SET_THP_DISABLE); by COLLAPSE only; in areas advised so; in all anonymous "
+                "ones.");
   schema.number("kernel.hugetlb_pages", 0,
                 "Huge pages in the pool for mmap with MAP_HUGETLB, taken from memory at the start.",
                 0, uint64_t{1} << 24);
@@ -94,8 +96,10 @@ Settings Settings::from(const config::Config& config, PageShift page) {
   s.readahead_pages = pages("kernel.readahead");
   s.implied_pages = uint64_t{1} << log2_floor(pages("kernel.implied_chunk"));
   const std::string& thp = config.choice("kernel.thp");
-  s.thp = thp == "never" ? HugePages::Never
-                         : (thp == "always" ? HugePages::Always : HugePages::Advised);
+  s.thp = thp == "disabled" ? HugePages::Disabled
+          : thp == "never"  ? HugePages::Never
+          : thp == "always" ? HugePages::Always
+                            : HugePages::Advised;
   s.hugetlb_pages = config.number("kernel.hugetlb_pages");
   s.special_pages = config.flag("kernel.special_pages");
   s.swap_pages = config.number("kernel.swap_pages");
@@ -171,7 +175,10 @@ std::unique_ptr<AddressSpace> Core::make_space() {
 
 std::optional<Pfn> Core::new_anonymous(const AddressSpace& mm) {
   const auto pfn = platform.frames->allocate(0, mem::FrameUse::Anonymous, mm.id.value());
-  if (pfn) platform.frames->frame(*pfn).exclusive = true;
+  if (!pfn) return pfn;
+  mem::Frame& frame = platform.frames->frame(*pfn);
+  frame.exclusive = true;
+  frame.written = true;  // is about to be
   return pfn;
 }
 

@@ -24,8 +24,9 @@
 
 namespace mmusim::kernel {
 
-// Where a fault may map a transparent huge page: nowhere, in areas advised so, in all.
-enum class HugePages : uint8_t { Never, Advised, Always };
+// Where a fault may map a transparent huge page: nowhere, in areas advised so, in all. Disabled:
+// nowhere, and MADV_COLLAPSE makes none either.
+enum class HugePages : uint8_t { Disabled, Never, Advised, Always };
 
 struct Settings {
   bool imply = true;
@@ -71,6 +72,9 @@ class Core {
   std::unique_ptr<pt::PageTable> kernel_table;
   // Null where nothing asks for it: neither swap nor shared tables.
   std::unique_ptr<Rmap> rmap;
+  // Whether somebody must say which pages are stored to (kernel/folio.h): once there was a huge
+  // page, or what could become one was made without being written.
+  bool tracks_stores = false;
   // Null where kernel.swap_pages is 0: nothing is ever reclaimed.
   std::unique_ptr<SwapSpace> swap;
 

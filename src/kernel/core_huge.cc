@@ -38,7 +38,9 @@ std::optional<Pfn> Core::new_huge(const AddressSpace& mm) {
     frame.references = 1;
     frame.mappings = 1;
     frame.exclusive = true;
+    frame.large = true;
   }
+  tracks_stores = true;
   return first;
 }
 

@@ -105,6 +105,8 @@ struct Counters {
   uint64_t huge_faults = 0;     // that mapped a huge page
   uint64_t huge_fallbacks = 0;  // that had to do with base pages for want of memory
   uint64_t huge_splits = 0;
+  uint64_t folio_splits = 0;
+  uint64_t huge_unused = 0;  // pages of these nobody had written to
   uint64_t huge_collapses = 0;
   uint64_t huge_bytes = 0;     // mapped by transparent huge pages now, with the huge zero page
   uint64_t deposit_bytes = 0;  // of tables set aside for them
@@ -122,8 +124,12 @@ struct Counters {
   uint64_t truncations = 0;
   uint64_t holes = 0;
   uint64_t lazily_freed = 0;  // MADV_FREE
+  uint64_t paged_out = 0;     // MADV_PAGEOUT without swap space
   uint64_t reclaim_runs = 0;
   uint64_t reclaim_scanned = 0;
+
+  uint64_t guards_installed = 0;  // pages
+  uint64_t guards_met = 0;        // faults refused
 
   uint64_t flush_ranges = 0;
   uint64_t flush_pages = 0;

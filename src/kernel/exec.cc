@@ -77,7 +77,8 @@ void write_arguments(FaultContext context, const trace::ExecEvent& event) {
   bytes = std::min(bytes, kMost);
   for (uint64_t down = core.page().bytes(); down < bytes + core.page().bytes();
        down += core.page().bytes()) {
-    if (user_fault(context, context.mm.stack_top - down, AccessKind::Store) != FaultOutcome::Fixed)
+    if (user_fault(context, context.mm.stack_top - down, AccessKind::Store,
+                   mmu::FaultReason::NotPresent) != FaultOutcome::Fixed)
       return;
   }
 }

@@ -4,6 +4,7 @@
 
 #include "base/error.h"
 #include "kernel/fault_internal.h"
+#include "kernel/guard.h"
 #include "kernel/huge.h"
 #include "kernel/implied.h"
 #include "kernel/linux_abi.h"
@@ -44,7 +45,8 @@ void put_leaf(FaultContext& c, const pt::Handle& handle, pt::Entry expected, pt:
 void prepare_anon(FaultContext& c, Vma& vma) {
   if (vma.anon != AnonVmaId(0)) return;
   const auto compatible = [&](const Vma& a, const Vma& b) {
-    return a.end == b.start && a.file == b.file && ((a.flags ^ b.flags) & ~kVmRights) == 0 &&
+    return a.end == b.start && a.file == b.file &&
+           ((a.flags ^ b.flags) & ~(kVmRights | kVmSticky)) == 0 &&
            a.pgoff + c.core.pages(a.range().bytes()) == b.pgoff;
   };
   const Vma* next = c.mm.vmas.next(vma);
@@ -69,6 +71,13 @@ pt::Entry anonymous_leaf(const FaultContext& c, const Vma& vma, Pfn pfn) {
                                             .dirty = vma.has(kVmWrite)});
 }
 
+// The page was made, and is all zeros still.
+void forget_store(Core& core, Pfn pfn) {
+  if (!core.huge() || core.settings.thp == HugePages::Disabled) return;
+  core.platform.frames->frame(pfn).written = false;
+  core.tracks_stores = true;
+}
+
 FaultOutcome map_anonymous(FaultContext& c, Vma& vma, const pt::Slot& slot, AccessKind kind) {
   if (writes(kind) || !c.core.settings.zero_page) {
     const auto pfn = c.core.new_anonymous(c.mm);
@@ -76,6 +85,7 @@ FaultOutcome map_anonymous(FaultContext& c, Vma& vma, const pt::Slot& slot, Acce
     prepare_anon(c, vma);
     put_leaf(c, slot.handle, pt::kNone, anonymous_leaf(c, vma, *pfn));
     c.core.mapped_anonymous(c.mm, vma, slot.handle.base, *pfn);
+    if (!writes(kind)) forget_store(c.core, *pfn);
     finish_fault(c, FaultCause::Anonymous, false);
   } else {
     const auto pfn = c.core.zero_page();
@@ -140,10 +150,16 @@ bool is_last_user(const Core& core, pt::Entry entry) {
          (core.swap == nullptr || !core.swap->slot_behind(pfn));
 }
 
+FaultOutcome refuse_guarded(const FaultContext& c) {
+  ++c.core.counters.guards_met;
+  return FaultOutcome::Refused;
+}
+
 // `joined`: the fault has just joined tables that had the page.
 FaultOutcome fix_present(FaultContext& c, Vma& vma, VirtAddr page, const pt::Slot& slot,
                          AccessKind kind, bool joined) {
   const pt::EntryFormat& format = *c.core.platform.format;
+  if (is_guard(format, slot.entry)) return refuse_guarded(c);
   if (!format.is_present(slot.entry)) return swap_in(c, vma, page, slot, kind);
   mem::Frame* frame = format.is_special(slot.entry)
                           ? nullptr
@@ -186,8 +202,10 @@ FaultOutcome try_fault(FaultContext& c, Vma& vma, VirtAddr va, AccessKind kind, 
   const VirtAddr page = align_down(va, c.core.page());
   if (vma.has(kVmHugeTlb)) return hugetlb_fault(c, vma, va, kind);
   if (!vma.is_anonymous() &&
-      vma.pgoff + c.core.pages(page - vma.start) >= c.core.cache.file(vma.file).pages)
+      vma.pgoff + c.core.pages(page - vma.start) >= c.core.cache.file(vma.file).pages) {
+    if (is_guard(*c.core.platform.format, c.mm.table->find(page).entry)) return refuse_guarded(c);
     return fault_behind_file(c, vma, page, kind);
+  }
   if (c.core.settings.shared_table_bytes != 0) {
     if (writes(kind) && !vma.is_shared())
       leave_tables(c.core, c.mm, {page, page + c.core.page().bytes()});
@@ -246,7 +264,7 @@ Vma* grow_stack(Core& core, AddressSpace& mm, Vma& vma, VirtAddr va) {
   return &mm.vmas.set_start(vma, start);
 }
 
-FaultOutcome user_fault(FaultContext c, VirtAddr va, AccessKind kind) {
+FaultOutcome user_fault(FaultContext c, VirtAddr va, AccessKind kind, mmu::FaultReason reason) {
   Counters& counters = c.core.counters;
   Vma* vma = c.mm.vmas.find(va);
   if (vma == nullptr) {
@@ -255,8 +273,10 @@ FaultOutcome user_fault(FaultContext c, VirtAddr va, AccessKind kind) {
   }
   if (vma == nullptr && c.core.settings.imply) vma = imply_area(c.core, c.mm, va, kind);
   // Where entries cannot refuse fetches, the processor reports them as reads.
-  const AccessKind reported =
-      kind == AccessKind::Fetch && !c.core.refuses_fetches() ? AccessKind::Load : kind;
+  const bool as_read = !c.core.refuses_fetches() ||
+                       (c.core.platform.layout.fetches_fault_as_reads && vma != nullptr &&
+                        !vma->has(kVmImplied) && reason == mmu::FaultReason::NotPresent);
+  const AccessKind reported = kind == AccessKind::Fetch && as_read ? AccessKind::Load : kind;
   if (vma != nullptr && !vma->allows(reported)) {
     const bool may_widen = c.core.settings.imply && vma->has(kVmImplied);
     vma = may_widen ? &widen_area(c.core, c.mm, *vma, kind) : nullptr;
@@ -268,6 +288,19 @@ FaultOutcome user_fault(FaultContext c, VirtAddr va, AccessKind kind) {
   if (outcome == FaultOutcome::NoMemory) ++counters.no_memory;
   return outcome;
 }
+
+namespace {
+
+// What is faulted in as if by a store, where `before` was the entry, gets none.
+void made_without_store(FaultContext& c, VirtAddr page, pt::Entry before) {
+  const pt::EntryFormat& format = *c.core.platform.format;
+  if (before != pt::kNone && !(format.is_present(before) && format.is_special(before))) return;
+  const pt::Lookup made = c.mm.table->peek(page);
+  if (made.size == c.core.page() && !format.is_special(made.entry))
+    forget_store(c.core, format.pfn_of(made.entry));
+}
+
+}  // namespace
 
 int64_t populate(FaultContext c, VirtRange range, Populate how) {
   const pt::EntryFormat& format = *c.core.platform.format;
@@ -313,6 +346,7 @@ int64_t populate(FaultContext c, VirtRange range, Populate how) {
         result = outcome == FaultOutcome::NoMemory ? -abi::kENOMEM : -abi::kEFAULT;
         break;
       }
+      if (write && vma->is_anonymous()) made_without_store(c, at, there.entry);
       at += c.core.page().bytes();
       --budget;
     }

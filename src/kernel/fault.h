@@ -20,7 +20,8 @@ struct FaultContext {
 FaultOutcome handle_fault(FaultContext context, Vma& vma, VirtAddr va, AccessKind kind);
 
 // A fault anywhere: finds the area, grows the stack, implies an area where allowed; else refuses.
-FaultOutcome user_fault(FaultContext context, VirtAddr va, AccessKind kind);
+FaultOutcome user_fault(FaultContext context, VirtAddr va, AccessKind kind,
+                        mmu::FaultReason reason);
 
 // Faults in a range. AsMapped (MAP_POPULATE): what is mapped of it, by a write where the area is
 // private and writable, else by a read; its result is ignored by Linux. Read and Write

@@ -3,16 +3,18 @@
 #include <array>
 #include <vector>
 
+#include "kernel/guard.h"
 #include "kernel/zap.h"
 
 namespace mmusim::kernel {
 
 namespace {
 
-// Linux's vma_needs_copy: private pages and uncounted frames cannot be faulted in again. Before
-// 2.6.14 it was not asked.
+// Linux's vma_needs_copy: private pages, guard pages and uncounted frames cannot be faulted in
+// again. Before 2.6.14 it was not asked.
 bool needs_copy(const Core& core, const Vma& vma) {
-  return core.settings.fork_copies_all || vma.anon != AnonVmaId(0) || vma.has(kVmPfnMap);
+  return core.settings.fork_copies_all || vma.anon != AnonVmaId(0) ||
+         vma.has(kVmPfnMap | kVmMaybeGuard);
 }
 
 // Copies the leaves of areas; false when memory ran out.
@@ -56,8 +58,10 @@ class TableCopy {
       pt::Entry e = mine;
       if (e == pt::kNone) return;
       if (!format.is_present(e)) {
-        core_.swap->add(core_.swap->slot_of(e));
-        core_.add_swapped(child_, 1);
+        if (!is_guard(format, e)) {
+          core_.swap->add(core_.swap->slot_of(e));
+          core_.add_swapped(child_, 1);
+        }
         copy = e;
         ++child_writes;
         return;

@@ -4,6 +4,7 @@
 
 #include "base/error.h"
 #include "kernel/fault_internal.h"
+#include "kernel/guard.h"
 #include "kernel/linux_abi.h"
 
 namespace mmusim::kernel {
@@ -207,6 +208,7 @@ bool copy_into(FaultContext& c, const Vma& vma, VirtAddr base, Pfn first, ZapBat
     for (uint32_t i = 0; i < run.count; ++i) {
       const pt::Entry old = run.get(i);
       fields.pfn = first + c.core.pages(run.address(i) - base);
+      mem::Frame& copy = c.core.platform.frames->frame(fields.pfn);
       run.set(i, format.make_leaf(fields));
       if (old == pt::kNone) continue;
       if (format.is_special(old)) {
@@ -214,6 +216,7 @@ bool copy_into(FaultContext& c, const Vma& vma, VirtAddr base, Pfn first, ZapBat
         continue;
       }
       const Pfn pfn = format.pfn_of(old);
+      copy.written = c.core.platform.frames->frame(pfn).written;
       --c.core.platform.frames->frame(pfn).mappings;
       batch.add(run.address(i), run.size, pfn);
       ++were;
@@ -231,6 +234,17 @@ enum class Collapse : uint8_t {
   Failed,   // there is no leaf table; this and all others end the call
   NoMemory,
 };
+
+// Linux tries to fault in what is not present, which a guard refuses.
+bool has_guards(Core& core, AddressSpace& mm, VirtRange block) {
+  const pt::EntryFormat& format = *core.platform.format;
+  const auto cursor = mm.table->cursor(block);
+  pt::Run run;
+  bool found = false;
+  while (!found && cursor->next(run))
+    run.for_each([&](uint32_t, const pt::Entry& e) { found = found || is_guard(format, e); });
+  return found;
+}
 
 // What of the block is in swap space comes back. False: there is no room for all of it.
 bool read_back(FaultContext& c, Vma& vma, VirtAddr base) {
@@ -269,6 +283,7 @@ Collapse collapse_block(FaultContext& c, Vma& vma, VirtAddr base) {
   if (!c.mm.table->capabilities().promotes) return Collapse::Failed;
   // A leaf table that holds nothing is something, where there are such.
   if (!there.has_slot && !has_entries(c, {base, base + size.bytes()})) return Collapse::Failed;
+  if (has_guards(c.core, c.mm, {base, base + size.bytes()})) return Collapse::Failed;
 
   if (c.core.swap != nullptr && !read_back(c, vma, base)) return Collapse::NoMemory;
   const auto pfn = c.core.new_huge(c.mm);
@@ -294,6 +309,7 @@ Collapse collapse_block(FaultContext& c, Vma& vma, VirtAddr base) {
 }  // namespace
 
 int64_t collapse(FaultContext c, Vma& vma, VirtRange range) {
+  if (c.core.settings.thp == HugePages::Disabled) return -kEINVAL;
   if (!c.core.huge() || !vma.is_anonymous() || vma.has(kVmNoHugePage)) return -kEINVAL;
   if (c.mm.thp_disabled == AddressSpace::ThpDisabled::All) return -kEINVAL;
   if (vma.anon == AnonVmaId(0)) return -kEINVAL;  // no page of its own was ever there

@@ -17,7 +17,7 @@ namespace mmusim::kernel {
 // Whether a fault at `page` may map a huge page: the setting, the area's advice, and room for it.
 inline bool huge_allowed(const Core& core, const Vma& vma, VirtAddr page) {
   if (core.settings.thp != HugePages::Always &&
-      (core.settings.thp == HugePages::Never || !vma.has(kVmHugePage)))
+      (core.settings.thp != HugePages::Advised || !vma.has(kVmHugePage)))
     return false;
   if (!core.huge() || !vma.is_anonymous() || vma.has(kVmNoHugePage)) return false;
   const VirtAddr base = align_down(page, *core.huge());

@@ -1,5 +1,6 @@
 #include "kernel/kernel.h"
 
+#include "kernel/folio.h"
 #include "kernel/reclaim.h"
 #include "kernel/replay.h"
 #include "kernel/report.h"
@@ -64,7 +65,16 @@ FaultOutcome Kernel::fault(CpuId cpu, VirtAddr va, AccessKind kind, mmu::FaultRe
     ++system.core.counters.no_memory;
     return FaultOutcome::NoMemory;
   }
-  return user_fault(system.context(*process, cpu), va, kind);
+  return user_fault(system.context(*process, cpu), va, kind, reason);
+}
+
+bool Kernel::tracks_stores() const {
+  return impl_->system.core.tracks_stores;
+}
+
+void Kernel::note_store(CpuId cpu, VirtAddr va) {
+  const AddressSpace* space = impl_->system.current(cpu);
+  if (space != nullptr) kernel::note_store(impl_->system.core, *space, va);
 }
 
 const AddressSpace* Kernel::current(CpuId cpu) const {

@@ -87,6 +87,11 @@ class Kernel {
   // A page fault of the thread running on `cpu`.
   FaultOutcome fault(CpuId cpu, VirtAddr va, AccessKind kind, mmu::FaultReason reason);
 
+  // Whether stores must be told: each page stored to, by who runs on the CPU, after the store and
+  // before the next call of apply(). Again for the same page does no harm.
+  [[nodiscard]] bool tracks_stores() const;
+  void note_store(CpuId cpu, VirtAddr va);
+
   // System calls with Linux's own placement and results, for workload scripts (kernel/syscalls.h).
   [[nodiscard]] Syscalls& syscalls();
   // Processes and address spaces, for reports and tests (kernel/system.h).

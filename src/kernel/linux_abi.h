@@ -68,6 +68,8 @@ enum Advice : uint32_t {
   kAdvicePopulateWrite = 23,
   kAdviceDontNeedLocked = 24,
   kAdviceCollapse = 25,
+  kAdviceGuardInstall = 102,  // Linux 6.13
+  kAdviceGuardRemove = 103,
 };
 
 enum Sync : uint32_t { kMsAsync = 1, kMsInvalidate = 2, kMsSync = 4 };  // msync

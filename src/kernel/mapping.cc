@@ -259,7 +259,7 @@ int64_t drop_contents(Core& core, AddressSpace& mm, VirtRange range, bool locked
       part.end = align_down(part.end, *core.huge());
       if (part.empty()) continue;
     }
-    batch.zap(*vma, part);
+    batch.zap(*vma, part, ZapBatch::Pages::Contents);
     if (core.settings.pt_reclaim) batch.reclaim_tables(part);
   }
   batch.finish();

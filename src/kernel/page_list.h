@@ -17,7 +17,6 @@ struct PageRecord {
   bool file = false;   // of the page cache, or anonymous
   uint64_t id = 0;     // file, or family of anon_vmas
   uint64_t index = 0;  // in it
-  bool free = false;   // given up by MADV_FREE, unless written since
 };
 
 class PageList {

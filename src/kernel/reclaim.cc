@@ -114,12 +114,12 @@ bool Reclaimer::evict(Pfn pfn, bool force) {
 bool Reclaimer::evict_anonymous(Pfn pfn, const Mappers& mappers) {
   const pt::EntryFormat& format = *core_->platform.format;
   SwapSpace& swap = *core_->swap;
-  PageRecord& record = *core_->rmap->pages.find(pfn);
-  if (record.free) {
+  mem::Frame& frame = core_->platform.frames->frame(pfn);
+  if (frame.lazy) {
     const bool written = std::any_of(mappers.begin(), mappers.end(), [&](const auto& m) {
       return format.is_dirty(m.mm->table->peek(m.page).entry);
     });
-    record.free = false;
+    frame.lazy = false;
     if (written) return false;
     replace_leaves(pfn, mappers, PageKind::Anonymous, pt::kNone);
     ++core_->counters.lazily_freed;
@@ -174,59 +174,6 @@ void Reclaimer::finish() {
   for (const Pfn pfn : from_cache_)
     core_->put_frame(pfn);
   from_cache_.clear();
-}
-
-void advise_reclaim(Core& core, AddressSpace& mm, VirtRange range, ReclaimAdvice advice) {
-  const pt::EntryFormat& format = *core.platform.format;
-  PageList& pages = core.rmap->pages;
-  if (mm.huge_leaves != 0) {
-    for (VirtAddr at = range.begin; at < range.end; at += core.page().bytes())
-      split_huge_page(core, mm, at);
-  }
-  ZapBatch batch(core, mm);
-  std::vector<Pfn> found;
-  const auto cursor = mm.table->cursor(range, pt::CursorMode::Zap);
-  pt::Run run;
-  while (cursor->next(run)) {
-    uint64_t writes = 0;
-    for (uint32_t i = 0; i < run.count; ++i) {
-      const pt::Entry e = run.get(i);
-      if (e == pt::kNone) continue;
-      if (!format.is_present(e)) {
-        if (advice != ReclaimAdvice::Free) continue;
-        core.drop_swap_entry(mm, e);
-        run.set(i, pt::kNone);
-        ++writes;
-        continue;
-      }
-      if (format.is_special(e)) continue;
-      const Pfn pfn = format.pfn_of(e);
-      PageRecord* record = pages.find(pfn);
-      if (record == nullptr || core.platform.frames->frame(pfn).mappings != 1) continue;
-      const bool free = advice == ReclaimAdvice::Free;
-      if (free) core.swap->forget(pfn);
-      record->free = record->free || free;
-      const pt::Entry next = e & ~(format.accessed_mask | (free ? format.dirty_mask : 0));
-      if (next != e) {
-        run.set(i, next);
-        ++writes;
-        batch.weaken(run.address(i), run.size);
-      }
-      found.push_back(pfn);
-    }
-    run.report(*core.platform.sink, mem::Origin::Kernel, run.count, writes);
-  }
-  batch.finish();
-  if (advice == ReclaimAdvice::PageOut) {
-    Reclaimer reclaimer(core);
-    for (const Pfn pfn : found)
-      reclaimer.evict(pfn, true);
-    reclaimer.finish();
-  } else {
-    // The first of the range shall be the first to go.
-    for (auto it = found.rbegin(); it != found.rend(); ++it)
-      pages.move_to_front(*it);
-  }
 }
 
 }  // namespace mmusim::kernel

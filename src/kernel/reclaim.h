@@ -54,8 +54,9 @@ class Reclaimer {
 };
 
 enum class ReclaimAdvice : uint8_t { Cold, PageOut, Free };
-// madvise on a part of one area, which may be reclaimed.
-void advise_reclaim(Core& core, AddressSpace& mm, VirtRange range, ReclaimAdvice advice);
+// madvise on a part of one area, which may be reclaimed (reclaim_advice.cc).
+void advise_reclaim(Core& core, AddressSpace& mm, const Vma& vma, VirtRange range,
+                    ReclaimAdvice advice);
 
 }  // namespace mmusim::kernel
 

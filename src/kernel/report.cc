@@ -107,6 +107,10 @@ void report_counters(const Core& core, stats::Report& report) {
       "kernel.refused");
   add("refused.no_huge_page", c.refused_no_huge_page, "faults",
       "Of these, where the pool of huge pages was empty (kernel.hugetlb_pages).", "kernel.refused");
+  add("guards", c.guards_installed, "pages",
+      "Pages guarded by madvise(GUARD_INSTALL), where they were not before.");
+  add("guards.refused", c.guards_met, "faults", "Faults refused because the page is guarded.",
+      "kernel.refused");
   add("no_memory", c.no_memory, "faults", "Faults that found no free frame: skipped.");
 
   for (unsigned k = 0; k < kPageKinds; ++k) {
@@ -122,6 +126,10 @@ void report_counters(const Core& core, stats::Report& report) {
   add("thp.fallbacks", c.huge_fallbacks, "faults",
       "Faults that could have mapped a huge page, but for want of memory in one piece.");
   add("thp.splits", c.huge_splits, "pages", "Huge pages split into base pages.");
+  add("thp.folio_splits", c.folio_splits, "pages",
+      "Huge pages taken apart for madvise(FREE, COLD, PAGEOUT), frame by frame.");
+  add("thp.unused", c.huge_unused, "pages",
+      "Base pages given up then, since nobody had written to them.", "kernel.thp.folio_splits");
   add("thp.collapses", c.huge_collapses, "pages",
       "Huge pages made by madvise(COLLAPSE) out of base pages.");
   add("thp.mapped", c.huge_bytes, "bytes", "Memory mapped by transparent huge pages now.");
@@ -131,7 +139,11 @@ void report_counters(const Core& core, stats::Report& report) {
       "Memory of the hugetlb pool mapped now, all address spaces; not in the resident memory.");
   add("hugetlb.refused", c.hugetlb_refused, "calls",
       "Mappings the hugetlb pool had too few pages for; recorded ones got ordinary pages.");
-  if (core.swap != nullptr) report_swap(core, add);
+  if (core.swap != nullptr)
+    report_swap(core, add);
+  else
+    add("paged_out", c.paged_out, "pages",
+        "Pages unmapped by madvise(PAGEOUT), without swap space.");
   const uint64_t tables = core.platform.tables->bytes_in_use() - c.root_bytes;
   add("page_tables.bytes", tables, "bytes",
       "Page tables now, without roots, all address spaces (the sum of VmPTE).");

@@ -19,7 +19,8 @@ PageShift block_size(const Core& core) {
 }
 
 bool may_share(const Vma& vma) {
-  return !vma.is_anonymous() && vma.anon == AnonVmaId(0) && !vma.has(kVmHugeTlb | kVmPfnMap);
+  return !vma.is_anonymous() && vma.anon == AnonVmaId(0) &&
+         !vma.has(kVmHugeTlb | kVmPfnMap | kVmMaybeGuard);
 }
 
 // Pages of the block in `mm`, in its RSS from now on or no longer.

@@ -85,7 +85,7 @@ void truncate_file(Core& core, FileId id, uint64_t bytes) {
   Truncation truncation(core, id);
   PageSpan gone{pages, UINT64_MAX};
   file.pages = pages;
-  truncation.unmap(gone, ZapBatch::Pages::All);
+  truncation.unmap(gone, ZapBatch::Pages::Contents);
   if (const auto folio = truncation.partial(whole, gone))
     if (!truncation.divide(*folio, whole, gone)) gone.first = std::max(pages, folio->end);
   truncation.drop(gone);

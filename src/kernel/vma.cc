@@ -109,7 +109,7 @@ bool VmaSet::split(VirtAddr at) {
 }
 
 bool VmaSet::can_merge(const Vma& a, const Vma& b) const {
-  if (a.end != b.start || a.flags != b.flags || a.file != b.file) return false;
+  if (a.end != b.start || ((a.flags ^ b.flags) & ~kVmSticky) != 0 || a.file != b.file) return false;
   if (a.has(kVmPfnMap | kVmDontExpand)) return false;
   if (a.pgoff + (a.range().bytes() >> page_.log2()) != b.pgoff) return false;
   if (a.anon == b.anon) return true;
@@ -125,6 +125,7 @@ bool VmaSet::merge(VirtAddr at) {
   if (!can_merge(low->second, high->second)) return false;
   Vma& kept = low->second;
   kept.end = high->second.end;
+  kept.flags |= high->second.flags & kVmSticky;
   if (kept.anon == AnonVmaId(0) && high->second.anon != AnonVmaId(0))
     set_anon(kept, high->second.anon, high->second.anon_root, high->second.anon_chain);
   if (last_ == &high->second) last_ = nullptr;

@@ -45,8 +45,11 @@ enum VmaFlag : uint32_t {
   kVmLockOnFault = 1u << 19,  // with kVmLocked: nothing is faulted in for it
   kVmHugeTlb = 1u << 20,      // pages of the hugetlb pool
   kVmHugeOwner = 1u << 21,    // private kVmHugeTlb: pool pages are reserved for it
+  kVmMaybeGuard = 1u << 22,   // guard pages were installed; stays, and keeps no areas apart
 };
 inline constexpr uint32_t kVmRights = kVmRead | kVmWrite | kVmExec;
+// What two areas that become one need not have both (Linux: VM_STICKY).
+inline constexpr uint32_t kVmSticky = kVmMaybeGuard;
 inline constexpr uint32_t kVmLocks = kVmLocked | kVmLockOnFault;
 
 struct Vma {

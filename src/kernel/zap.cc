@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "base/error.h"
+#include "kernel/guard.h"
 #include "kernel/huge.h"
 #include "kernel/share.h"
 
@@ -26,7 +27,7 @@ void ZapBatch::zap(const Vma& vma, VirtRange range, Pages which) {
     uint64_t writes = 0;
     run.for_each([&](uint32_t i, pt::Entry& entry) {
       const pt::Entry e = entry;
-      if (e == pt::kNone) return;
+      if (e == pt::kNone || (which != Pages::All && is_guard(format, e))) return;
       if (which == Pages::OfFile &&
           (!format.is_present(e) || format.is_special(e) ||
            frames.frame(format.pfn_of(e)).use == mem::FrameUse::Anonymous))
@@ -34,7 +35,7 @@ void ZapBatch::zap(const Vma& vma, VirtRange range, Pages which) {
       entry = pt::kNone;
       ++writes;
       if (!format.is_present(e)) {
-        core_->drop_swap_entry(*mm_, e);
+        if (!is_guard(format, e)) core_->drop_swap_entry(*mm_, e);
         return;
       }
       gather_.leaf(run.address(i), run.size);
@@ -42,6 +43,7 @@ void ZapBatch::zap(const Vma& vma, VirtRange range, Pages which) {
       const Pfn pfn = format.pfn_of(e);
       mem::Frame& frame = frames.frame(pfn);
       --frame.mappings;
+      if (frame.use == mem::FrameUse::File && format.is_dirty(e)) frame.written = true;
       ++gone[static_cast<unsigned>(frame.use == mem::FrameUse::Anonymous ? PageKind::Anonymous
                                                                          : file_kind)];
       pages_.push_back(pfn);

@@ -30,10 +30,12 @@ class ZapBatch {
   ZapBatch(const ZapBatch&) = delete;
   ZapBatch& operator=(const ZapBatch&) = delete;
 
-  // Clears every leaf of `range`, which lies in `vma`, and takes over the references of what they
-  // mapped. OfFile: only those that show a page of the area's file, not private copies, nor what
-  // entries name that are not present (Linux: even_cows).
-  enum class Pages { All, OfFile };
+  // What goes: everything, as when the area goes; its contents, but not guard pages (madvise,
+  // truncation); or only what shows a page of the area's file, not private copies, nor what entries
+  // name that are not present (Linux: even_cows).
+  enum class Pages : uint8_t { All, Contents, OfFile };
+  // Clears every such leaf of `range`, which lies in `vma`, and takes over the references of what
+  // they mapped.
   void zap(const Vma& vma, VirtRange range, Pages which = Pages::All);
   // Frees the tables that serve only [floor, ceiling), ceiling 0 being none.
   void trim(VirtRange range, VirtAddr floor, VirtAddr ceiling);

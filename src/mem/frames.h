@@ -34,7 +34,11 @@ inline constexpr unsigned kFrameUses = 6;
 struct Frame {
   FrameUse use = FrameUse::Free;
   uint8_t order = 0;       // of the block it was allocated in, and is freed with
-  bool exclusive = false;  // anonymous, mapped by one process only (Linux: PageAnonExclusive)
+  // anonymous, mapped by one process only (Linux: PageAnonExclusive)
+  bool exclusive : 1 = false;
+  bool large : 1 = false;    // one of a huge page's, which Linux still treats as one folio
+  bool written : 1 = false;  // anonymous: stored to since it was all zeros; file: dirty
+  bool lazy : 1 = false;     // given up by MADV_FREE, unless dirty since
   uint32_t references = 0;
   uint32_t mappings = 0;  // leaf entries that point to it
   uint64_t owner = 0;     // MmId of a table or anonymous page; file number of a file page

@@ -42,8 +42,12 @@ struct AddressLayout {
   VirtAddr program_base{0x400000};        // its text and data
   VirtAddr heap_base;                     // its heap; 0: behind the data
   std::array<SpecialArea, 3> specials{};  // in ascending order of their addresses
-  Gate gate;                              // empty: there is none
-  std::array<VirtRange, 4> holes{};       // what nobody may map between `lowest` and `top`
+  // A fetch from what is not mapped is put right like a read, wherever the area may be read; only
+  // the fetch that follows is refused (x86's access_error looks at what was tried in the one case
+  // only).
+  bool fetches_fault_as_reads = false;
+  Gate gate;                         // empty: there is none
+  std::array<VirtRange, 4> holes{};  // what nobody may map between `lowest` and `top`
 };
 
 }  // namespace mmusim::mmu

@@ -15,6 +15,7 @@
 #define MMUSIM_SIM_REPLAY_LOOP_H_
 
 #include <algorithm>
+#include <array>
 #include <cstdint>
 #include <type_traits>
 #include <utility>
@@ -94,6 +95,8 @@ class ReplayLoop {
         addresses += batch.table[number].mem_ops;
       }
     }
+    if (kernel_.tracks_stores()) [[unlikely]]
+      note_stores(batch);
   }
 
   // The thread goes on, on the CPU returned.
@@ -104,12 +107,13 @@ class ReplayLoop {
     return id_;
   }
 
-  // One data access by whose turn it is, outside any trace: a workload script's.
+  // One access by whose turn it is, outside any trace: a workload script's.
   template <ReplayMode kMode>
   void access(VirtAddr va, AccessKind kind, unsigned bytes) {
-    ++counters_.data_accesses;
+    ++(kind == AccessKind::Fetch ? counters_.fetches : counters_.data_accesses);
     cpu_->count(kind, 1);
     reference<kMode>(va, kind, bytes);
+    if (writes(kind) && kernel_.tracks_stores()) kernel_.note_store(id_, va);
   }
 
   [[nodiscard]] const LoopCounters& counters() const { return counters_; }
@@ -117,6 +121,28 @@ class ReplayLoop {
   void watch(AccessWatcher* watcher) { watcher_ = watcher; }
 
  private:
+  // Which pages the batch stored to, each told once or little more often.
+  void note_stores(const trace::Batch& batch) {
+    std::array<uint64_t, 256> told{};  // page numbers, at the place their low bits choose
+    const auto tell = [&](uint64_t va) {
+      const uint64_t page = va >> page_.log2();
+      uint64_t& last = told[page % told.size()];
+      if (last == page) return;
+      last = page;
+      kernel_.note_store(id_, VirtAddr(va));
+    };
+    const uint64_t* addresses = batch.addresses;
+    for (const uint32_t number : batch.blocks) {
+      const trace::StaticBlock& block = batch.table[number];
+      for (unsigned i = 0; i < block.mem_ops; ++i) {
+        if (!writes(block.ops[i].kind)) continue;
+        tell(addresses[i]);
+        tell(addresses[i] + block.ops[i].bytes - 1);
+      }
+      addresses += block.mem_ops;
+    }
+  }
+
   // What the loop asks the TLBs and the clock it asks with are locals, so that they stay in
   // registers; whatever leaves the loop goes through slow_*, which hand the clock over and back.
   void fast_blocks(const trace::Batch& batch) {

@@ -16,6 +16,7 @@
 
 #include "base/bits.h"
 #include "config/schema.h"
+#include "kernel/guard.h"
 #include "kernel/kernel.h"
 #include "kernel/linux_abi.h"
 #include "kernel/syscalls.h"
@@ -240,6 +241,7 @@ class Machine {
       if (const auto it = tlb.find(cpu, space->id, va); it != tlb.held.end()) {
         if (it->second.rights.allows(kind)) {
           if (writes(kind)) mark(*space, va, format.dirty_mask);
+          if (writes(kind)) kernel->note_store(cpu, va);
           return Result::Ok;
         }
         reason = mmu::FaultReason::Protection;
@@ -255,6 +257,7 @@ class Machine {
                                                 whole ? huge : k4K};
           if (leaf.rights.allows(kind)) {
             mark(*space, va, format.accessed_mask | (writes(kind) ? format.dirty_mask : 0));
+            if (writes(kind)) kernel->note_store(cpu, va);
             return Result::Ok;
           }
           reason = mmu::FaultReason::Protection;
@@ -331,6 +334,7 @@ class Machine {
             const pt::Entry e = run.get(i);
             if (e == pt::kNone) continue;
             ++inside;
+            if (is_guard(format, e)) continue;
             if (!format.is_present(e)) {
               ++swapped;
               ++slots[core.swap->slot_of(e)];

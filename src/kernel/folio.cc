@@ -1,0 +1,109 @@
+#include "kernel/folio.h"
+
+#include <algorithm>
+
+#include "kernel/fault.h"
+#include "kernel/huge.h"
+#include "kernel/zap.h"
+
+namespace mmusim::kernel {
+
+namespace {
+
+// visit(run, i, entry, frame) for each leaf of the range that shows a page of the folio.
+template <class Visit>
+void each_leaf_of(Core& core, AddressSpace& mm, VirtRange range, Pfn first, Visit visit) {
+  const pt::EntryFormat& format = *core.platform.format;
+  const auto cursor = mm.table->cursor(range);
+  pt::Run run;
+  while (cursor->next(run)) {
+    for (uint32_t i = 0; i < run.count; ++i) {
+      const pt::Entry e = run.get(i);
+      if (e == pt::kNone || !format.is_present(e) || format.is_special(e)) continue;
+      const Pfn pfn = format.parse_leaf(e, run.size).pfn;
+      if (pfn < first || pfn >= first + core.huge_pages()) continue;
+      visit(run, i, pfn);
+    }
+    run.report(*core.platform.sink, mem::Origin::Kernel, run.count, 0);
+  }
+}
+
+// Leaves that show base pages of it, in all address spaces.
+uint64_t mappings_of(const Core& core, Pfn first) {
+  const mem::FrameMemory& frames = *core.platform.frames;
+  uint64_t mappings = 0;
+  for (Pfn pfn = first; pfn < first + core.huge_pages(); pfn = pfn + 1)
+    if (frames.in_use(pfn) && frames.frame(pfn).large) mappings += frames.frame(pfn).mappings;
+  return mappings;
+}
+
+}  // namespace
+
+FolioPlaces places_of_folio(Core& core, AddressSpace& mm, const Vma& vma, VirtAddr page, Pfn pfn) {
+  const Pfn first = first_of_folio(core, pfn);
+  const uint64_t begin = vma.pgoff + core.pages(page - vma.start) - (pfn - first);
+  const uint64_t end = begin + core.huge_pages();
+  FolioPlaces places;
+  uint64_t mapped = 0;
+  for (const auto& [start, area] : mm.vmas.areas()) {
+    if (area.anon == AnonVmaId(0) || area.anon_root != vma.anon_root) continue;
+    const uint64_t from = std::max(begin, area.pgoff);
+    const uint64_t to = std::min(end, area.pgoff + core.pages(area.range().bytes()));
+    if (from >= to) continue;
+    const auto address = [&](uint64_t index) {
+      return area.start + ((index - area.pgoff) << core.page().log2());
+    };
+    const VirtRange part{address(from), address(to)};
+    uint64_t here = 0;
+    each_leaf_of(core, mm, part, first,
+                 [&](const pt::Run& run, uint32_t, Pfn) { here += core.pages(run.size.bytes()); });
+    if (here == 0) continue;
+    places.parts.emplace_back(&area, part);
+    mapped += here;
+  }
+  places.shared = mapped != mappings_of(core, first);
+  return places;
+}
+
+void split_folio(Core& core, AddressSpace& mm, const FolioPlaces& places, Pfn first) {
+  mem::FrameMemory& frames = *core.platform.frames;
+  const auto zero = core.settings.zero_page ? core.zero_page() : std::nullopt;
+  ZapBatch batch(core, mm);
+  int64_t unused = 0;
+  for (const auto& [vma, part] : places.parts) {
+    split_huge_page(core, mm, part.begin);
+    if (vma->has(kVmLocked) || !zero) continue;
+    const pt::Entry leaf =
+        core.platform.format->make_leaf({.pfn = *zero,
+                                         .size = core.page(),
+                                         .rights = leaf_rights(core, *vma, false, false),
+                                         .accessed = true,
+                                         .special = true});
+    each_leaf_of(core, mm, part, first, [&](pt::Run& run, uint32_t i, Pfn pfn) {
+      mem::Frame& frame = frames.frame(pfn);
+      if (frame.written) return;
+      run.set(i, leaf);
+      run.part(i, 1).report(*core.platform.sink, mem::Origin::Kernel, 0, 1);
+      --frame.mappings;
+      batch.add(run.address(i), run.size, pfn);
+      ++unused;
+    });
+  }
+  for (Pfn pfn = first; pfn < first + core.huge_pages(); pfn = pfn + 1)
+    if (frames.in_use(pfn)) frames.frame(pfn).large = false;
+  if (unused != 0) core.add_rss(mm, PageKind::Anonymous, -unused);
+  core.counters.huge_unused += static_cast<uint64_t>(unused);
+  ++core.counters.folio_splits;
+  batch.finish();
+}
+
+void note_store(Core& core, const AddressSpace& mm, VirtAddr va) {
+  const pt::EntryFormat& format = *core.platform.format;
+  const pt::Lookup leaf = mm.table->peek(va);
+  if (leaf.entry == pt::kNone || !format.is_writable(leaf.entry)) return;
+  const Pfn pfn = format.parse_leaf(leaf.entry, leaf.size).pfn + core.pages(va - leaf.base);
+  mem::Frame& frame = core.platform.frames->frame(pfn);
+  if (frame.use == mem::FrameUse::Anonymous) frame.written = true;
+}
+
+}  // namespace mmusim::kernel

@@ -1,0 +1,295 @@
+// madvise(FREE, COLD, PAGEOUT) on a part of an area (Linux: madvise_free_pte_range and
+// madvise_cold_or_pageout_pte_range, mm/madvise.c).
+//
+// A huge page's folio that the part does not cover whole is split first, unless other processes
+// show pages of it: then nothing happens to it. FREE takes the dirty bits away: what is still clean
+// when somebody wants the memory holds nothing. COLD makes pages the first to be reclaimed. PAGEOUT
+// reclaims those nobody else shows: with swap space as reclaim does; without, what has another
+// place goes: pages of files and shared memory are unmapped, and leave the cache if they are clean;
+// private pages go only if they were given up by FREE. A huge page is split all the same, since
+// Linux tries that before it finds that there is no slot.
+#include <set>
+#include <vector>
+
+#include "base/error.h"
+#include "kernel/fault.h"
+#include "kernel/folio.h"
+#include "kernel/guard.h"
+#include "kernel/huge.h"
+#include "kernel/reclaim.h"
+
+namespace mmusim::kernel {
+
+namespace {
+
+class Adviser {
+ public:
+  Adviser(Core& core, AddressSpace& mm, const Vma& vma, ReclaimAdvice advice)
+      : core_(core), mm_(mm), vma_(vma), advice_(advice) {}
+
+  void run(VirtRange range) {
+    if (core_.tracks_stores) split_covered_in_part(range);
+    if (advice_ != ReclaimAdvice::Free && has_file_folios()) leave_file_folios(range);
+    walk(range);
+    if (advice_ == ReclaimAdvice::PageOut) {
+      core_.swap != nullptr ? reclaim() : page_out();
+    } else if (core_.swap != nullptr) {
+      // The first of the range shall be the first to go.
+      for (auto it = found_.rbegin(); it != found_.rend(); ++it)
+        if (core_.rmap->pages.find(it->pfn) != nullptr) core_.rmap->pages.move_to_front(it->pfn);
+    }
+  }
+
+ private:
+  struct Page {
+    VirtAddr at;
+    Pfn pfn;
+  };
+  // Of a folio the part of the range that shows it.
+  struct Covered {
+    Page first;
+    uint64_t pages = 0;
+  };
+
+  mem::Frame& frame(Pfn pfn) { return core_.platform.frames->frame(pfn); }
+
+  std::vector<Covered> folios_in(VirtRange range) {
+    const pt::EntryFormat& format = *core_.platform.format;
+    std::vector<Covered> folios;
+    const auto cursor = mm_.table->cursor(range);
+    pt::Run run;
+    while (cursor->next(run)) {
+      for (uint32_t i = 0; i < run.count; ++i) {
+        const pt::Entry e = run.get(i);
+        if (e == pt::kNone || !format.is_present(e) || format.is_special(e)) continue;
+        const Pfn pfn = format.parse_leaf(e, run.size).pfn;
+        if (!frame(pfn).large) continue;
+        const VirtAddr begin = std::max(run.address(i), range.begin);
+        const uint64_t pages =
+            core_.pages(std::min(run.address(i) + run.size.bytes(), range.end) - begin);
+        const Pfn first = pfn + core_.pages(begin - run.address(i));
+        if (folios.empty() ||
+            first_of_folio(core_, folios.back().first.pfn) != first_of_folio(core_, first))
+          folios.push_back({{begin, first}, 0});
+        folios.back().pages += pages;
+      }
+    }
+    return folios;
+  }
+
+  void split_covered_in_part(VirtRange range) {
+    std::set<Pfn> met;  // pages of one folio may lie among another's
+    for (const Covered& folio : folios_in(range)) {
+      const Pfn first = first_of_folio(core_, folio.first.pfn);
+      if (!met.insert(first).second) continue;
+      const FolioPlaces places = places_of_folio(core_, mm_, vma_, folio.first.at, folio.first.pfn);
+      const bool whole =
+          folio.pages == core_.huge_pages() && is_aligned(folio.first.at, *core_.huge());
+      if (places.shared)
+        left_alone_.insert(first);
+      else if (!whole)
+        split_folio(core_, mm_, places, first);
+    }
+  }
+
+  bool is_left_alone(VirtAddr at, Pfn pfn) {
+    const mem::Frame& shown = frame(pfn);
+    if (shown.use == mem::FrameUse::File) return file_left_alone_.contains(index_of(at));
+    return shown.large && left_alone_.contains(first_of_folio(core_, pfn));
+  }
+
+  // --- Folios of files
+
+  [[nodiscard]] uint64_t index_of(VirtAddr at) const {
+    return vma_.pgoff + core_.pages(at - vma_.start);
+  }
+  [[nodiscard]] bool has_file_folios() const {
+    return !vma_.is_anonymous() && core_.cache.file(vma_.file).kind == FileKind::Regular;
+  }
+
+  // Those that lie side by side in the range, by the pages of them that are shown there.
+  std::vector<std::pair<Folio, uint64_t>> file_folios_in(VirtRange range) {
+    const pt::EntryFormat& format = *core_.platform.format;
+    const File& file = core_.cache.file(vma_.file);
+    std::vector<std::pair<Folio, uint64_t>> folios;
+    const auto cursor = mm_.table->cursor(range);
+    pt::Run run;
+    while (cursor->next(run)) {
+      for (uint32_t i = 0; i < run.count; ++i) {
+        const pt::Entry e = run.get(i);
+        if (e == pt::kNone || !format.is_present(e) || format.is_special(e)) continue;
+        if (frame(format.pfn_of(e)).use != mem::FrameUse::File) continue;
+        const uint64_t index = index_of(run.address(i));
+        if (folios.empty() || !folios.back().first.contains(index))
+          folios.emplace_back(file.folio_of(index), 0);
+        ++folios.back().second;
+      }
+    }
+    return folios;
+  }
+
+  // Those that were not split, though the range does not show them whole, since they are dirty or
+  // others show them; and those that are shown elsewhere too.
+  void leave_file_folios(VirtRange range) {
+    const File& file = core_.cache.file(vma_.file);
+    for (const auto& [folio, shown] : file_folios_in(range)) {
+      if (folio.pages() == 1) continue;
+      uint64_t mappings = 0;
+      for (uint64_t i = folio.first; i < folio.end; ++i)
+        if (const auto pfn = file.frame_of(i)) mappings += frame(*pfn).mappings;
+      if (shown != folio.pages() || mappings != shown) file_left_alone_.add(folio);
+    }
+  }
+
+  // Whether the advice is for the page of this leaf; notes it then.
+  bool take(VirtAddr at, Pfn pfn, bool shared_table) {
+    mem::Frame& page = frame(pfn);
+    if (is_left_alone(at, pfn) || page.use == mem::FrameUse::Reserved) return false;
+    if (advice_ == ReclaimAdvice::Free) {
+      if (core_.swap != nullptr) {
+        if (core_.swap->slot_behind(pfn) && page.mappings != 1) return false;
+        core_.swap->forget(pfn);
+      }
+      page.lazy = true;
+    } else if (page.mappings != 1 || shared_table) {
+      return false;
+    }
+    found_.push_back({at, pfn});
+    return true;
+  }
+
+  void walk(VirtRange range) {
+    const pt::EntryFormat& format = *core_.platform.format;
+    const bool free = advice_ == ReclaimAdvice::Free;
+    const pt::Entry cleared = (advice_ == ReclaimAdvice::PageOut ? 0 : format.accessed_mask) |
+                              (free ? format.dirty_mask : 0);
+    ZapBatch batch(core_, mm_);
+    const auto cursor = mm_.table->cursor(range, free ? pt::CursorMode::Zap : pt::CursorMode::Read);
+    pt::Run run;
+    while (cursor->next(run)) {
+      uint64_t writes = 0;
+      for (uint32_t i = 0; i < run.count; ++i) {
+        const pt::Entry e = run.get(i);
+        if (e == pt::kNone) continue;
+        if (!format.is_present(e)) {
+          if (!free || is_guard(format, e)) continue;
+          core_.drop_swap_entry(mm_, e);
+          run.set(i, pt::kNone);
+          ++writes;
+          continue;
+        }
+        if (format.is_special(e) || !take_leaf(run, i, format.parse_leaf(e, run.size).pfn))
+          continue;
+        if (const pt::Entry next = e & ~cleared; next != e) {
+          run.set(i, next);
+          ++writes;
+          batch.weaken(run.address(i), run.size);
+        }
+      }
+      run.report(*core_.platform.sink, mem::Origin::Kernel, run.count, writes);
+    }
+    batch.finish();
+  }
+
+  // A huge leaf stands for all its pages.
+  bool take_leaf(const pt::Run& run, uint32_t i, Pfn pfn) {
+    bool taken = true;
+    for (uint64_t page = 0; page < core_.pages(run.size.bytes()) && taken; ++page)
+      taken = take(run.address(i) + (page << core_.page().log2()), pfn + page, run.shared);
+    return taken;
+  }
+
+  // With swap space.
+  void reclaim() {
+    Reclaimer reclaimer(core_);
+    for (const Page& page : found_)
+      reclaimer.evict(page.pfn, true);
+    reclaimer.finish();
+  }
+
+  // Without.
+  void page_out() {
+    ZapBatch batch(core_, mm_);
+    std::vector<uint64_t> clean;
+    const pt::EntryFormat& format = *core_.platform.format;
+    for (const Page& page : found_) {
+      // A huge page that was split meanwhile has lost pages nobody wrote to.
+      const pt::Lookup leaf = mm_.table->peek(page.at);
+      if (format.is_special(leaf.entry)) continue;
+      if (frame(page.pfn).use == mem::FrameUse::Anonymous)
+        page_out_private(page, leaf, batch);
+      else
+        page_out_shared(page, batch, clean);
+    }
+    batch.finish();
+    for (const uint64_t index : clean)
+      core_.drop_file_span(vma_.file, {index, index + 1});
+  }
+
+  void page_out_private(const Page& page, const pt::Lookup& leaf, ZapBatch& batch) {
+    if (!frame(page.pfn).lazy) {
+      if (!frame(page.pfn).large) return;
+      const Pfn first = first_of_folio(core_, page.pfn);
+      split_folio(core_, mm_, places_of_folio(core_, mm_, vma_, page.at, page.pfn), first);
+      return;
+    }
+    if (leaf.size != core_.page()) split_huge_page(core_, mm_, page.at);
+    if (core_.platform.format->is_dirty(leaf.entry)) {
+      frame(page.pfn).lazy = false;
+      return;
+    }
+    ++core_.counters.lazily_freed;
+    unmap(page, PageKind::Anonymous, batch);
+  }
+
+  void page_out_shared(const Page& page, ZapBatch& batch, std::vector<uint64_t>& clean) {
+    const uint64_t index = index_of(page.at);
+    File& file = core_.cache.file(vma_.file);
+    if (file.kind != FileKind::Regular && file.kind != FileKind::Shmem) return;
+    bool dirty = unmap(page, core_.kind_of(vma_), batch) || frame(page.pfn).written;
+    if (file.kind == FileKind::Regular) {
+      const Folio folio = file.folio_of(index);
+      dirty = dirty || file.is_dirty(folio);
+      // To be given up when it is written back, which Linux says by the bit that also marks where
+      // to read ahead: no fault maps it on its way.
+      if (dirty) file.ahead.marks.insert(folio.first);
+    }
+    // Shared memory that is there from the beginning was written by who made it.
+    if (dirty || (file.kind == FileKind::Shmem && index < file.filled)) return;
+    clean.push_back(index);
+    ++core_.counters.files_dropped;
+  }
+
+  // Takes the leaf away; whether it was dirty.
+  bool unmap(const Page& page, PageKind kind, ZapBatch& batch) {
+    const pt::Lookup leaf = mm_.table->find(page.at);
+    pt::Entry old = leaf.entry;
+    const pt::Status status = mm_.table->clear(leaf.handle, old);
+    MMUSIM_ASSERT(status == pt::Status::Ok);
+    const bool dirty = core_.platform.format->is_dirty(old);
+    mem::Frame& shown = frame(page.pfn);
+    --shown.mappings;
+    if (shown.use == mem::FrameUse::File && dirty) shown.written = true;
+    core_.add_rss(mm_, kind, -1);
+    ++core_.counters.paged_out;
+    batch.add(page.at, core_.page(), page.pfn);
+    return dirty;
+  }
+
+  Core& core_;
+  AddressSpace& mm_;
+  const Vma& vma_;
+  ReclaimAdvice advice_;
+  std::set<Pfn> left_alone_;  // folios that others show
+  PageSpans file_left_alone_;
+  std::vector<Page> found_;
+};
+
+}  // namespace
+
+void advise_reclaim(Core& core, AddressSpace& mm, const Vma& vma, VirtRange range,
+                    ReclaimAdvice advice) {
+  Adviser(core, mm, vma, advice).run(range);
+}
+
+}  // namespace mmusim::kernel
