@@ -34,9 +34,8 @@ void declare_options(Arguments& arguments) {
 void declare_native_options(Arguments& arguments) {
   arguments.options()  //
       ("thp",
-       "Real processes may have transparent huge pages, as this computer is set; else they "
-       "have none.")                     //
-      ("directory", text_option("DIR"),  //
+       "There may be transparent huge pages, as this computer is set; else there are none.")  //
+      ("directory", text_option("DIR"),                                                       //
        "Where the script's files on disk are made; /var/tmp if not given.");
 }
 
@@ -99,10 +98,13 @@ void workload_check(const Words& words) {
   Arguments arguments(
       "workload check SCRIPT [options]",
       "Runs a workload script on a simulated machine and on the kernel of this "
-      "computer, and\ncompares: minor faults, resident memory, page-table bytes and "
-      "areas at every measure,\nand the result of every system call. The exit status "
-      "is 0 if all agree. What this kernel does\nthat others do not is found out by trying, "
-      "unless its key is given.");
+      "computer, and\ncompares: minor and major faults, resident memory, page-table bytes and "
+      "areas at every\nmeasure, and the result of every system call; the last line says whether "
+      "all "
+      "agree, and so\ndoes the exit status (0). Peaks of memory and swap space are shown, not "
+      "compared: the first\nthe kernel keeps inexactly, the second depends on what else is in "
+      "memory. What this kernel\ndoes that others do not is found out by trying, unless its key is "
+      "given. Huge pages are off\non both sides, unless --thp or kernel.thp is given.");
   declare_options(arguments);
   declare_native_options(arguments);
   const config::Schema schema = simulation_schema(arguments, words);
@@ -111,12 +113,16 @@ void workload_check(const Words& words) {
   config::Config config = simulation_config(arguments, schema);
   const wl::Plan plan = load_plan(arguments.text("SCRIPT"));
   refuse_unread_keys({&config});
-  const wl::NativeOptions options = native_options(arguments);
+  wl::NativeOptions options = native_options(arguments);
+  // Who says that the simulated kernel has huge pages wants them on both sides.
+  if (config.origin("kernel.thp") != "default" && config.choice("kernel.thp") != "disabled")
+    options.huge_pages = true;
   const wl::NativeFeatures features = wl::native_features(options);
   print(report::workload_host(wl::imitate(config, features, plan), features, options));
   const wl::Outcome native = wl::run_native(plan, options);
   const wl::Outcome simulated = wl::simulate(config, plan).outcome;
   print(report::workload_comparison(plan, simulated, native));
+  print(report::workload_verdict(plan, simulated, native, features.kernel));
   const uint64_t differences = report::workload_differences(simulated, native);
   if (differences != 0)
     throw Error(plan.name(), fmt::format("simulated and real kernel differ in {} of {} measures "

@@ -24,22 +24,38 @@ struct Field {
   const char* heading;
   const char* key;  // in JSON
   int64_t Counted::*value;
+  bool compared = true;
 };
-constexpr Field kFields[] = {{"minor faults", "minor_faults", &Counted::minor_faults},
-                             {"anon KiB", "anonymous_kib", &Counted::anonymous},
-                             {"file KiB", "file_kib", &Counted::file},
-                             {"tables KiB", "tables_kib", &Counted::tables},
-                             {"areas", "areas", &Counted::areas},
-                             {"pool KiB", "pool_kib", &Counted::pool}};
+constexpr Field kFields[] = {
+    {"minor faults", "minor_faults", &Counted::minor_faults},
+    {"anon KiB", "anonymous_kib", &Counted::anonymous},
+    {"file KiB", "file_kib", &Counted::file},
+    {"tables KiB", "tables_kib", &Counted::tables},
+    {"areas", "areas", &Counted::areas},
+    {"peak KiB", "peak_kib", &Counted::peak, false},
+    {"pool KiB", "pool_kib", &Counted::pool},
+    {"major faults", "major_faults", &Counted::major_faults},
+    {"swap KiB", "swap_kib", &Counted::swap, false},
+};
+using Fields = std::vector<Field>;
 
-// Those that are shown: the pool only where the script uses it.
-std::span<const Field> fields_of(const Plan& plan) {
-  return std::span(kFields).first(std::size(kFields) - (plan.huge_pages == 0 ? 1 : 0));
+// Those that are shown: the last three only where there is something to show.
+Fields fields_of(const Plan& plan, std::initializer_list<const Outcome*> outcomes) {
+  Fields fields;
+  for (const Field& field : kFields) {
+    bool shown = field.value != &Counted::major_faults && field.value != &Counted::swap &&
+                 (field.value != &Counted::pool || plan.huge_pages != 0);
+    for (const Outcome* outcome : outcomes)
+      for (const Counted& counted : outcome->measures)
+        shown = shown || counted.*field.value != 0;
+    if (shown) fields.push_back(field);
+  }
+  return fields;
 }
 
-std::vector<std::string> heading(const Plan& plan) {
+std::vector<std::string> heading(const Fields& fields) {
   std::vector<std::string> row{"Measure", "process"};
-  for (const Field& field : fields_of(plan))
+  for (const Field& field : fields)
     row.emplace_back(field.heading);
   return row;
 }
@@ -56,9 +72,10 @@ std::string place(const Plan& plan, const Failure& step) {
                      sim::workload::name_of(step.kind));
 }
 
-std::vector<std::string> cells(const Plan& plan, size_t i, const Counted& counted) {
+std::vector<std::string> cells(const Plan& plan, const Fields& fields, size_t i,
+                               const Counted& counted) {
   std::vector<std::string> row{plan.measures[i].name, plan.measures[i].process};
-  for (const Field& field : fields_of(plan))
+  for (const Field& field : fields)
     row.push_back(fmt::format("{}", counted.*field.value));
   return row;
 }
@@ -122,9 +139,10 @@ std::vector<Difference> result_differences(const Outcome& simulated, const Outco
 }  // namespace
 
 std::string workload_table(const Plan& plan, const Outcome& outcome) {
-  TextTable table(heading(plan));
+  const Fields fields = fields_of(plan, {&outcome});
+  TextTable table(heading(fields));
   for (size_t i = 0; i < plan.measures.size(); ++i)
-    table.row(cells(plan, i, outcome.measures[i]));
+    table.row(cells(plan, fields, i, outcome.measures[i]));
   std::string text = table.empty() ? "" : table.text();
   text += places_text(plan, outcome);
   size_t shown = 0;
@@ -181,24 +199,28 @@ std::string workload_host(const sim::workload::Imitation& imitation,
 }
 
 std::string workload_comparison(const Plan& plan, const Outcome& simulated, const Outcome& native) {
-  TextTable table(heading(plan));
+  const Fields fields = fields_of(plan, {&simulated, &native});
+  TextTable table(heading(fields));
   for (size_t i = 0; i < plan.measures.size(); ++i) {
     const Counted& mine = simulated.measures[i];
     const Counted& real = native.measures[i];
+    std::vector<std::string> row = cells(plan, fields, i, mine);
     if (mine == real) {
-      table.row(cells(plan, i, mine));
+      for (size_t f = 0; f < fields.size(); ++f)
+        if (mine.*fields[f].value != real.*fields[f].value)
+          row[2 + f] += fmt::format(" (real {})", real.*fields[f].value);
+      table.row(row);
       continue;
     }
-    std::vector<std::string> row = cells(plan, i, mine);
     row[1] += " simulated";
     table.row(row);
-    row = cells(plan, i, real);
+    row = cells(plan, fields, i, real);
     row[1] += " real";
     table.row(row);
     row = {"", "DIFFERENCE"};
-    for (const Field& field : fields_of(plan)) {
+    for (const Field& field : fields) {
       const int64_t more = mine.*field.value - real.*field.value;
-      row.push_back(more == 0 ? "" : fmt::format("{:+}", more));
+      row.push_back(more == 0 || !field.compared ? "" : fmt::format("{:+}", more));
     }
     table.row(row);
   }
@@ -221,6 +243,20 @@ std::string workload_comparison(const Plan& plan, const Outcome& simulated, cons
                         offset_text(d.simulated.offset), offset_text(d.native));
   }
   return text;
+}
+
+std::string workload_verdict(const Plan& plan, const Outcome& simulated, const Outcome& native,
+                             const std::string& kernel) {
+  const auto many = [](uint64_t count, const char* what) {
+    return fmt::format("{} {}{}", count, what, count == 1 ? "" : "s");
+  };
+  const uint64_t differences = workload_differences(simulated, native);
+  if (differences == 0)
+    return fmt::format("{} and {} agree with {}\n", many(plan.measures.size(), "measure"),
+                       many(plan.steps - 2 * plan.measures.size(), "result"), kernel);
+  return fmt::format("{} of {} and {} DIFFER from {}\n", differences,
+                     many(plan.measures.size(), "measure"),
+                     many(plan.steps - 2 * plan.measures.size(), "result"), kernel);
 }
 
 uint64_t workload_differences(const Outcome& simulated, const Outcome& native) {

@@ -28,6 +28,10 @@ std::string workload_host(const sim::workload::Imitation& imitation,
 std::string workload_comparison(const sim::workload::Plan& plan,
                                 const sim::workload::Outcome& simulated,
                                 const sim::workload::Outcome& native);
+// One line that says whether they agree.
+std::string workload_verdict(const sim::workload::Plan& plan,
+                             const sim::workload::Outcome& simulated,
+                             const sim::workload::Outcome& native, const std::string& kernel);
 // Measures and results that differ.
 uint64_t workload_differences(const sim::workload::Outcome& simulated,
                               const sim::workload::Outcome& native);

@@ -260,6 +260,12 @@ class Coordinator {
 }  // namespace
 
 Outcome run_native(const Plan& plan, const NativeOptions& options) {
+#ifndef __x86_64__
+  if (plan.executes)
+    throw Error("native", fmt::format("{} touches memory by executing it, which is only known for "
+                                      "x86-64",
+                                      plan.name()));
+#endif
   const uint64_t free = plan.huge_pages == 0 ? 0 : huge_pages_free();
   if (free < plan.huge_pages)
     throw Error("native",

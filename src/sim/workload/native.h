@@ -55,6 +55,8 @@ struct NativeFeatures {
   uint64_t huge_pages_free = 0;    // of the hugetlb pool, reserved for nobody, of the default size
   bool can_lock = false;           // may lock much memory
   bool can_place_break = false;    // may say where its heap is
+  bool has_guards = false;         // madvise(GUARD_INSTALL) of any memory (Linux 6.15)
+  bool uses_huge_pages = false;    // as the options have it
 };
 NativeFeatures native_features(const NativeOptions& options = {});
 

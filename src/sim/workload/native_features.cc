@@ -103,6 +103,7 @@ NativeFeatures native_features(const NativeOptions& options) {
   utsname name{};
   if (uname(&name) == 0) features.kernel = std::string(name.sysname) + " " + name.release;
   features.huge_pages = huge_page_setting();
+  features.uses_huge_pages = options.huge_pages;
 
   // What every host must be able to do comes first: if it cannot, this says so.
   const Outcome basic =
@@ -133,6 +134,11 @@ NativeFeatures native_features(const NativeOptions& options) {
   features.huge_pages_free = huge_pages_free();
   features.can_lock =
       try_out("the test for locked memory", "map a 16M\nlock a\n", options).failed == 0;
+  features.has_guards = try_out("the test for guard pages",
+                                "map a 8K\nadvise a guard-install\nmap b 8K file f\n"
+                                "advise b guard-install\n",
+                                options)
+                            .failed == 0;
   features.can_place_break =
       try_out("the test for brk", "brk 4K\ntouch heap write\n", options).failed == 0;
 
@@ -168,6 +174,11 @@ Imitation imitate(config::Config& config, const NativeFeatures& features, const 
                                    [](const Plan::File& file) { return file.on_disk; });
   if (on_disk)
     take("kernel.readahead", format_size(features.readahead), features.readahead != 0, size);
+  // A kernel that has none at all ("none") is not one that a program can ask for them.
+  const bool settable = features.huge_pages == "never" || features.huge_pages == "madvise" ||
+                        features.huge_pages == "always";
+  take("kernel.thp", features.uses_huge_pages && settable ? features.huge_pages : "disabled", true,
+       [&](const char* key) { return config.choice(key); });
   if (plan.huge_pages != 0)
     take("kernel.hugetlb_pages", std::to_string(features.huge_pages_free), true, number);
   return imitation;

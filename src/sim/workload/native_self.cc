@@ -192,7 +192,9 @@ int64_t Worker::whole(const Step& step) {
 
 Counted Worker::count() {
   Counted counted = count_all() - base_;
-  counted.minor_faults = minor_faults() - self_.own_faults;
+  const Faults of_script = faults() - self_.own_faults;
+  counted.minor_faults = of_script.minor;
+  counted.major_faults = of_script.major;
   return counted;
 }
 
@@ -210,6 +212,8 @@ Counted Worker::count_all() {
   counted.file = kib("RssFile:") + kib("RssShmem:");
   counted.tables = kib("VmPTE:");
   counted.pool = kib("HugetlbPages:", true);
+  counted.swap = kib("VmSwap:", true);
+  counted.peak = kib("VmHWM:", true);
   const int fd = open("/proc/self/maps", O_RDONLY | O_CLOEXEC);
   if (fd < 0) fatal("read /proc/self/maps");
   ssize_t n = 0;
@@ -232,10 +236,18 @@ void Worker::read_file(const char* path) {
   text_[size] = '\0';
 }
 
-int64_t Worker::minor_faults() {
+// VmHWM from here on; where the kernel cannot, it stays what it was.
+void Worker::start_peak() {
+  const int fd = open("/proc/self/clear_refs", O_WRONLY | O_CLOEXEC);
+  if (fd < 0) return;
+  static_cast<void>(!write(fd, "5", 1));
+  close(fd);
+}
+
+Worker::Faults Worker::faults() {
   rusage usage{};
   getrusage(RUSAGE_SELF, &usage);
-  return usage.ru_minflt;
+  return {usage.ru_minflt, usage.ru_majflt};
 }
 
 }  // namespace mmusim::sim::workload

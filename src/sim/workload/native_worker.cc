@@ -11,6 +11,7 @@
 #include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/syscall.h>
+#include <sys/ucontext.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -25,12 +26,42 @@ extern "C" void on_refused(int /*signal*/) {
   siglongjmp(refused, 1);
 }
 
+#ifdef __x86_64__
+// What is executed at a touched place: of what a script's memory holds, bytes of 0 and 1, any two
+// are an instruction that adds to what RAX or RCX points at. The trap flag ends it behind that.
+volatile uint64_t executed_at = 0;
+std::array<char, 64> adds_to{};
+
+extern "C" void on_trap(int /*signal*/, siginfo_t* /*info*/, void* context) {
+  const auto& registers = static_cast<ucontext_t*>(context)->uc_mcontext.gregs;
+  // First the jump has been traced, and nothing executed yet.
+  if (static_cast<uint64_t>(registers[REG_RIP]) != executed_at) siglongjmp(refused, 2);
+}
+
+bool execute_at(uint64_t address) {
+  executed_at = address;
+  if (const int how = sigsetjmp(refused, 0); how != 0) return how == 2;
+  asm volatile(
+      "pushfq\n\t"
+      "orl $0x100, (%%rsp)\n\t"
+      "popfq\n\t"
+      "jmp *%2\n\t"
+      :
+      : "a"(adds_to.data()), "c"(adds_to.data()), "r"(address)
+      : "memory", "cc");
+  return false;
+}
+#endif
+
 // Whether the access was allowed.
-bool access_byte(uint64_t address, bool write) {
+bool access_byte(uint64_t address, AccessKind kind) {
+#ifdef __x86_64__
+  if (kind == AccessKind::Fetch) return execute_at(address);
+#endif
   volatile char* byte = reinterpret_cast<volatile char*>(address);  // NOLINT: that is the point
   if (sigsetjmp(refused, 0) != 0) return false;
   // NOLINTBEGIN(clang-analyzer-core.NullDereference): being refused is one of the outcomes
-  if (write)
+  if (writes(kind))
     *byte = 1;
   else
     static_cast<void>(*byte);
@@ -97,7 +128,7 @@ void Worker::run_spare() {
     answer(here);
     fault_in_own_memory();
     base_ = count_all();
-    self_.own_faults = minor_faults() - wanted.faults;
+    self_.own_faults = faults() - wanted.faults;
     serve();
     _exit(0);
   }
@@ -117,6 +148,12 @@ void Worker::prepare() {
   action.sa_flags = SA_NODEFER;
   sigaction(SIGSEGV, &action, nullptr);
   sigaction(SIGBUS, &action, nullptr);
+#ifdef __x86_64__
+  struct sigaction trap {};
+  trap.sa_sigaction = on_trap;
+  trap.sa_flags = SA_NODEFER | SA_SIGINFO;
+  sigaction(SIGTRAP, &trap, nullptr);
+#endif
   signal(SIGINT, SIG_DFL);
   signal(SIGTERM, SIG_DFL);
   signal(SIGHUP, SIG_DFL);
@@ -126,7 +163,7 @@ void Worker::prepare() {
   constexpr size_t kStack = 256 << 10;
   std::memset(alloca(kStack), 1, kStack);
   // Being refused once touches what the way back from a signal needs, so that no measure counts it.
-  static_cast<void>(access_byte(0, false));
+  static_cast<void>(access_byte(0, AccessKind::Load));
   fault_in_own_memory();
   base_ = count_all();
 }
@@ -155,6 +192,7 @@ void Worker::step(const Step& step, uint64_t number) {
   said.step = number;
   if (step.kind == Step::Kind::Begin || step.kind == Step::Kind::End) {
     said.kind = Answer::Kind::Counted;
+    if (step.kind == Step::Kind::Begin) start_peak();
     said.counted = count();
     answer(said);
     return;
@@ -243,26 +281,26 @@ int64_t Worker::map(const Step& step, uint64_t number) {
 
 int64_t Worker::touch(const Step& step) {
   int64_t count = 0;
-  for_each_touch(step, [&](VirtAddr va) { count += access_byte(va.value(), step.write) ? 0 : 1; });
+  for_each_touch(step, [&](VirtAddr va) { count += access_byte(va.value(), step.access) ? 0 : 1; });
   return count;
 }
 
 int64_t Worker::fork_child(const Step& step, uint64_t number) {
-  const int64_t before = minor_faults();
+  const Faults before = faults();
   const pid_t pid = fork();
   if (pid < 0) return -int64_t{errno};
   if (pid == 0) {
     // Not where the parent may have a successor, whose child this one then is.
     if (!self_.shares_memory) prctl(PR_SET_PDEATHSIG, SIGKILL);
     self_.index = step.other;
-    self_.own_faults = 0;
+    self_.own_faults = {};
     self_.shares_memory = false;
     serve();
     _exit(0);
   }
   forked(step, number, pid);
   fault_in_own_memory();  // it is its own again
-  self_.own_faults += minor_faults() - before;
+  self_.own_faults += faults() - before;
   return 0;
 }
 
@@ -277,10 +315,10 @@ void Worker::forked(const Step& step, uint64_t number, pid_t pid) {
 }
 
 int64_t Worker::start_thread(const Step& step, uint64_t number) {
-  const int64_t before = minor_faults();
+  const Faults before = faults();
   ThreadRooms::Room& room = rooms_.of(step.other);
   Worker& worker = *room.worker;
-  worker.self_ = {.index = step.other, .own_faults = 0, .shares_memory = false, .stacks = 0};
+  worker.self_ = {.index = step.other, .own_faults = {}, .shares_memory = false, .stacks = 0};
   worker.base_ = base_;
   ASAN_UNPOISON_MEMORY_REGION(room.stack.data(), room.stack.size());
   // It touches nothing that has not been faulted in, so that it can begin beside its parent.
@@ -293,15 +331,15 @@ int64_t Worker::start_thread(const Step& step, uint64_t number) {
       clone(start, room.stack.data() + room.stack.size(), CLONE_VM | SIGCHLD, &worker);
   if (pid < 0) return -int64_t{errno};
   forked(step, number, pid);
-  self_.own_faults += minor_faults() - before;
+  self_.own_faults += faults() - before;
   return 0;
 }
 
 int64_t Worker::vfork_child(const Step& step, uint64_t number) {
-  const int64_t before = minor_faults();
+  const Faults before = faults();
   const Self me = self_;
   const unsigned child = step.other;
-  child_ = {.index = child, .own_faults = 0, .shares_memory = true, .stacks = me.stacks + 1};
+  child_ = {.index = child, .own_faults = {}, .shares_memory = true, .stacks = me.stacks + 1};
   child_step_ = number;
   std::vector<char>& stack = stacks_[me.stacks];
   // Who ran there before did not return from its functions.
@@ -313,7 +351,7 @@ int64_t Worker::vfork_child(const Step& step, uint64_t number) {
   self_ = me;
   children_[child] = pid;
   fault_in_own_memory();
-  self_.own_faults += minor_faults() - before;
+  self_.own_faults += faults() - before;
   return pid < 0 ? -error : 0;
 }
 
@@ -331,17 +369,17 @@ void Worker::start_vforked() {
 
 int64_t Worker::wait_child(const Step& step) {
   if (children_[step.other] == 0) return 0;
-  const int64_t before = minor_faults();
+  const Faults before = faults();
   int status = 0;
   const bool waited = waitpid(children_[step.other], &status, 0) == children_[step.other];
-  self_.own_faults += minor_faults() - before;
+  self_.own_faults += faults() - before;
   return waited && WIFEXITED(status) ? 0 : -int64_t{ECHILD};
 }
 
 // All that the script has mapped goes, as in a real exec; the new program is the script's to map.
 int64_t Worker::exec() {
   if (self_.shares_memory) {
-    const Succession wanted{.process = self_.index, .faults = minor_faults() - self_.own_faults};
+    const Succession wanted{.process = self_.index, .faults = faults() - self_.own_faults};
     if (!successions_.send(wanted)) _exit(1);
     return 0;
   }

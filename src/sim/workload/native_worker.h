@@ -61,14 +61,24 @@ class Worker {
   static constexpr size_t kMostSteps = 256;  // of one command
 
  private:
+  struct Faults {
+    int64_t minor = 0;
+    int64_t major = 0;
+    Faults operator-(const Faults& o) const { return {minor - o.minor, major - o.major}; }
+    Faults& operator+=(const Faults& o) {
+      minor += o.minor;
+      major += o.major;
+      return *this;
+    }
+  };
   struct Succession {
     unsigned process = 0;
-    int64_t faults = 0;  // the script's, so far
+    Faults faults;  // the script's, so far
   };
   // What a process is, where a vfork's child and its parent have one memory.
   struct Self {
     unsigned index = 0;
-    int64_t own_faults = 0;      // minor faults that are not the script's
+    Faults own_faults;           // that are not the script's
     bool shares_memory = false;  // with the parent that waits
     unsigned stacks = 0;         // of stacks_, those in use
   };
@@ -102,7 +112,8 @@ class Worker {
   int64_t vsyscall_lines();
   static constexpr int64_t kFurniture = 256;  // areas that furnish() can make, at most
   void fault_in_own_memory();
-  static int64_t minor_faults();
+  static Faults faults();
+  void start_peak();
   Counted count();
   Counted count_all();
   void read_file(const char* path);

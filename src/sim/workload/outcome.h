@@ -11,6 +11,11 @@
 namespace mmusim::sim::workload {
 
 // Differences over one measure, of the process it was made in; memory in KiB.
+//
+// Two kernels that are alike count alike, but for what depends on the computer and not on its
+// kernel: which pages are in swap space is a matter of what else is in memory, and of its peak
+// Linux keeps a figure that may be off by 32 pages for each CPU (VmHWM). These two are told, and
+// not compared.
 struct Counted {
   int64_t minor_faults = 0;
   int64_t anonymous = 0;  // RssAnon
@@ -18,15 +23,28 @@ struct Counted {
   int64_t tables = 0;     // VmPTE
   int64_t areas = 0;      // VMAs
   int64_t pool = 0;       // HugetlbPages
-  bool operator==(const Counted&) const = default;
+  int64_t major_faults = 0;
+  int64_t swap = 0;  // VmSwap
+  int64_t peak = 0;  // the most memory resident at any time of the measure, less that at its start
 
+  // Of what is compared.
+  bool operator==(const Counted& o) const {
+    return minor_faults == o.minor_faults && anonymous == o.anonymous && file == o.file &&
+           tables == o.tables && areas == o.areas && pool == o.pool &&
+           major_faults == o.major_faults;
+  }
+
+  // `before.peak` is what was resident then.
   Counted operator-(const Counted& before) const {
     return {minor_faults - before.minor_faults,
             anonymous - before.anonymous,
             file - before.file,
             tables - before.tables,
             areas - before.areas,
-            pool - before.pool};
+            pool - before.pool,
+            major_faults - before.major_faults,
+            swap - before.swap,
+            peak - before.peak};
   }
 };
 

@@ -188,8 +188,10 @@ class Parser {
         if (seeded) s.seed = number("a seed");
       };
     };
-    options({{"read", [&s] { s.write = false; }},
-             {"write", [&s] { s.write = true; }},
+    const auto access = [&s](AccessKind kind) { return [&s, kind] { s.access = kind; }; };
+    options({{"read", access(AccessKind::Load)},
+             {"write", access(AccessKind::Store)},
+             {"exec", access(AccessKind::Fetch)},
              {"stride", [&] { s.stride = number("a size"); }},
              {"count", [&] { s.count = number("a number"); }},
              {"forward", order(Order::Forward, false)},

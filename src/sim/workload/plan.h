@@ -48,26 +48,26 @@ struct Step {
     End,
   };
   Kind kind = Kind::Map;
-  Order order = Order::Forward;  // touch
-  bool write = false;            // touch
-  unsigned process = 0;          // who does it: a number that is used again after the wait
-  Position at;                   // in the script
-  bool anywhere = false;         // map: the kernel says where; the range is symbolic (places.h)
-  VirtRange range;      // what it is done to; remap: the old range; break: [start, new end)
-  uint32_t prot = 0;    // map, protect
-  uint32_t flags = 0;   // map: kMap*; remap: kRemap*; sync: kMs*; lock all: kMcl*;
-                        // thp: kThpDisable*
-  uint32_t advice = 0;  // advise
-  unsigned file = 0;    // map, truncate, hole: index of Plan::files + 1; 0: anonymous
-  uint64_t offset = 0;  // map, hole: in the file; truncate: the new length
-  uint64_t bytes = 0;   // hole
-  bool off = false;     // thp: none from now on
-  VirtRange target;     // remap: the new range
-  uint64_t stride = 0;  // touch
-  uint64_t count = 0;   // touch: accesses; 0: one per stride
-  uint64_t seed = 0;    // touch: of a random or permuted order
-  unsigned other = 0;   // fork, vfork, thread, wait, advise other: the child; pin: the CPU; begin,
-                        // end: index of Plan::measures
+  Order order = Order::Forward;          // touch
+  AccessKind access = AccessKind::Load;  // touch
+  unsigned process = 0;                  // who does it: a number that is used again after the wait
+  Position at;                           // in the script
+  bool anywhere = false;  // map: the kernel says where; the range is symbolic (places.h)
+  VirtRange range;        // what it is done to; remap: the old range; break: [start, new end)
+  uint32_t prot = 0;      // map, protect
+  uint32_t flags = 0;     // map: kMap*; remap: kRemap*; sync: kMs*; lock all: kMcl*;
+                          // thp: kThpDisable*
+  uint32_t advice = 0;    // advise
+  unsigned file = 0;      // map, truncate, hole: index of Plan::files + 1; 0: anonymous
+  uint64_t offset = 0;    // map, hole: in the file; truncate: the new length
+  uint64_t bytes = 0;     // hole
+  bool off = false;       // thp: none from now on
+  VirtRange target;       // remap: the new range
+  uint64_t stride = 0;    // touch
+  uint64_t count = 0;     // touch: accesses; 0: one per stride
+  uint64_t seed = 0;      // touch: of a random or permuted order
+  unsigned other = 0;  // fork, vfork, thread, wait, advise other: the child; pin: the CPU; begin,
+                       // end: index of Plan::measures
 };
 
 // What a step is called in messages.
@@ -97,6 +97,8 @@ struct Plan {
   unsigned anywhere = 0;      // segments that the kernel places
   bool locks = false;         // there are steps that lock memory
   bool breaks = false;        // ... and that move the break
+  bool guards = false;        // ... and that guard pages
+  bool executes = false;      // ... and that fetch instructions
 
   [[nodiscard]] const std::string& name() const { return script.name; }
 };

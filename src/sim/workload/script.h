@@ -13,6 +13,7 @@
 #include <string_view>
 #include <vector>
 
+#include "base/types.h"
 #include "sim/workload/expression.h"
 
 namespace mmusim::sim::workload {
@@ -83,14 +84,14 @@ struct Statement {
   uint32_t flags = 0;                   // map: kMap*; sync: kMs*; lockall: kMcl*; thp: kThpDisable*
   uint32_t advice = 0;                  // advise
   Order order = Order::Forward;         // touch
-  bool write = false;                   // touch
-  bool over = false;                    // map: whatever is there
-  bool anywhere = false;                // map: the kernel says where
-  bool keep = false;                    // move: the old area stays, empty
-  bool on_disk = false;                 // file
-  bool off = false;                     // thp
-  bool has_body = false;                // fork may be without
-  std::vector<Statement> body;          // define, fork, in, measure, repeat, thread, vfork
+  AccessKind access = AccessKind::Load;  // touch
+  bool over = false;                     // map: whatever is there
+  bool anywhere = false;                 // map: the kernel says where
+  bool keep = false;                     // move: the old area stays, empty
+  bool on_disk = false;                  // file
+  bool off = false;                      // thp
+  bool has_body = false;                 // fork may be without
+  std::vector<Statement> body;           // define, fork, in, measure, repeat, thread, vfork
 };
 
 struct Script {

@@ -167,6 +167,7 @@ class Simulator {
         alive_[step.other] = false;
         return 0;
       case Step::Kind::Begin:
+        memory_of(step.process).start_peak();
         result_.outcome.measures[step.other] = count(step.process);
         return 0;
       case Step::Kind::End: {
@@ -212,9 +213,12 @@ class Simulator {
   int64_t touch(const Step& step) {
     const uint64_t before = loop_.counters().refused;
     const uint64_t spurious_before = spurious();
-    const AccessKind kind = step.write ? AccessKind::Store : AccessKind::Load;
+    const AccessKind kind = step.access;
+    uint64_t& total = kind == AccessKind::Fetch  ? totals_.instructions
+                      : kind == AccessKind::Load ? totals_.loads
+                                                 : totals_.stores;
     for_each_touch(step, [&](VirtAddr va) {
-      if (++(step.write ? totals_.stores : totals_.loads) % (1 << 16) == 0) check_interrupt();
+      if (++total % (1 << 16) == 0) check_interrupt();
       if (mode_ == ReplayMode::Full)
         loop_.template access<ReplayMode::Full>(va, kind, kTouchBytes);
       else
@@ -239,7 +243,14 @@ class Simulator {
             kib(p.mm->rss(PageKind::File) + p.mm->rss(PageKind::Shmem)),
             static_cast<int64_t>(p.mm->page_table_bytes() / 1024),
             static_cast<int64_t>(p.mm->vmas.size()),
-            kib(p.mm->hugetlb_pages)};
+            kib(p.mm->hugetlb_pages),
+            static_cast<int64_t>(p.faults.major),
+            kib(p.mm->swapped),
+            kib(p.mm->peak())};
+  }
+
+  kernel::AddressSpace& memory_of(unsigned process) {
+    return *machine_.kernel().system().processes().at(thread_of(process).pid).mm;
   }
 
   static constexpr unsigned kTouchBytes = 1;

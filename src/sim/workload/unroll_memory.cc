@@ -128,7 +128,11 @@ void Unroller::touch(const Statement& s, unsigned process) {
   step.count = s.count ? number(process, *s.count, 1, uint64_t{1} << 40) : 0;
   if (s.seed) step.seed = static_cast<uint64_t>(number(process, *s.seed));
   step.order = s.order;
-  step.write = s.write;
+  step.access = s.access;
+  // What a real processor is made to execute there are two bytes, which must not lie across pages.
+  if (s.access == AccessKind::Fetch && (step.range.begin.value() % 2 != 0 || step.stride % 2 != 0))
+    fail(s.at, "what is executed begins at even addresses", "an even place and stride");
+  plan_.executes = plan_.executes || s.access == AccessKind::Fetch;
   emit(step, Step::Kind::Touch, process, s.at);
 }
 
@@ -138,6 +142,7 @@ void Unroller::simple(Step::Kind kind, const Statement& s, unsigned process) {
   step.prot = s.prot;
   step.flags = s.flags;
   step.advice = s.advice;
+  plan_.guards = plan_.guards || (kind == Step::Kind::Advise && s.advice == kAdviceGuardInstall);
   emit(step, kind, process, s.at);
 }
 

@@ -55,6 +55,8 @@ const std::map<std::string, uint32_t, std::less<>>& advices() {
       {"dontneed", kAdviceDontNeed},
       {"dontneed-locked", kAdviceDontNeedLocked},
       {"free", kAdviceFree},
+      {"guard-install", kAdviceGuardInstall},
+      {"guard-remove", kAdviceGuardRemove},
       {"hugepage", kAdviceHugePage},
       {"keeponfork", kAdviceKeepOnFork},
       {"mergeable", kAdviceMergeable},

@@ -73,7 +73,7 @@ TEST(WorkloadScript, TouchesHaveAnOrder) {
       "touch a permuted 10\ntouch a[..20K] permuted 1");
   EXPECT_EQ(touches(steps[1]), (std::vector<uint64_t>{0, 1, 2, 3, 4, 5, 6, 7}));
   EXPECT_EQ(touches(steps[2]), (std::vector<uint64_t>{2, 4}));
-  EXPECT_TRUE(steps[2].write);
+  EXPECT_EQ(steps[2].access, AccessKind::Store);
   EXPECT_EQ(touches(steps[3]), (std::vector<uint64_t>{7, 6, 5, 4, 3, 2, 1, 0}));
   const auto random = touches(steps[4]);
   EXPECT_EQ(random.size(), 6u);
@@ -346,6 +346,51 @@ TEST_F(SimulatedWorkload, FramesRunOut) {
   } catch (const Error& error) {
     EXPECT_THAT(std::string(error.what()), testing::HasSubstr("out of simulated memory"));
   }
+}
+
+// x86 faults in what may be read, and refuses the fetch that follows.
+TEST_F(SimulatedWorkload, TouchesThatAreFetches) {
+  const Plan plan = plan_of(
+      "map a 64K read exec\nmeasure \"allowed\" { touch a exec }\n"
+      "map b 64K\nmeasure \"not allowed\" { touch b exec stride 8K }\n"
+      "touch a exec\n");
+  EXPECT_TRUE(plan.executes);
+  const Simulated result = simulate(*config_, plan);
+  EXPECT_EQ(result.outcome.measures.at(0).minor_faults, 16);
+  EXPECT_EQ(result.outcome.measures.at(1).minor_faults, 8);
+  ASSERT_EQ(result.outcome.failures.size(), 1u);
+  EXPECT_EQ(result.outcome.failures[0].result, 8);
+  EXPECT_EQ(result.report.value("run.instructions"), 16u + 8u + 16u);
+  EXPECT_THROW(plan_of("map a 8K\ntouch a exec stride 4097\n"), UsageError);
+  EXPECT_THROW(plan_of("map a 8K\ntouch a[1..] exec\n"), UsageError);
+}
+
+TEST_F(SimulatedWorkload, PeaksAndMajorFaults) {
+  config_->set("kernel.files", "cold", "test");
+  const Plan plan = plan_of(
+      "map a 1M\nmeasure \"come and gone\" { touch a write\nadvise a dontneed }\n"
+      "measure \"nothing\" { touch a[..4K] read }\n"
+      "file f 64K disk\nmap b 64K file f\nmeasure \"read\" { touch b }\n");
+  const Simulated result = simulate(*config_, plan);
+  EXPECT_EQ(result.outcome.measures.at(0).peak, 1024);
+  EXPECT_EQ(result.outcome.measures.at(0).anonymous, 0);
+  EXPECT_EQ(result.outcome.measures.at(1).peak, 0);
+  EXPECT_EQ(result.outcome.measures.at(2).major_faults, 1);
+  EXPECT_EQ(result.outcome.measures.at(2).peak, 64);
+}
+
+TEST_F(SimulatedWorkload, WithoutHugePagesThereIsNoCollapse) {
+  const Plan plan = plan_of(
+      "map a 2M at 0\nadvise a hugepage\nmeasure \"write\" { touch a write }\n"
+      "advise a collapse\n");
+  EXPECT_EQ(simulate(*config_, plan).outcome.measures.at(0).minor_faults, 1);
+  config_->set("kernel.thp", "never", "test");
+  EXPECT_EQ(simulate(*config_, plan).outcome.failed, 0u);
+  config_->set("kernel.thp", "disabled", "test");
+  const Outcome outcome = simulate(*config_, plan).outcome;
+  EXPECT_EQ(outcome.measures.at(0).minor_faults, 512);
+  ASSERT_EQ(outcome.failures.size(), 1u);
+  EXPECT_EQ(outcome.failures[0].result, -kernel::abi::kEINVAL);
 }
 
 // Until exec or exit a vfork's child has its parent's memory, to write to and to map.
