@@ -19,6 +19,15 @@
 namespace mmusim::sim::workload {
 namespace {
 
+std::vector<std::string> scripts_in(const char* folder) {
+  std::vector<std::string> scripts;
+  for (const auto& entry : std::filesystem::directory_iterator(folder))
+    scripts.push_back(entry.path().string());
+  std::sort(scripts.begin(), scripts.end());
+  EXPECT_FALSE(scripts.empty());
+  return scripts;
+}
+
 class RealKernel : public testing::Test {
  protected:
   RealKernel() {
@@ -32,8 +41,24 @@ class RealKernel : public testing::Test {
   }
   Outcome simulated_here(const Plan& plan) const {
     config::Config config = *config_;
-    imitate(config, features(), plan);
+    NativeFeatures here = features();
+    here.uses_huge_pages = options_.huge_pages;
+    imitate(config, here, plan);
     return simulate(config, plan).outcome;
+  }
+  // All scripts of a folder but for what this computer does not allow.
+  void script_files(const char* folder) {
+    for (const std::string& path : scripts_in(folder)) {
+      const Plan plan = unroll(load(path));
+      const bool on_disk = std::any_of(plan.files.begin(), plan.files.end(),
+                                       [](const Plan::File& file) { return file.on_disk; });
+      if (plan.breaks && !features().can_place_break) continue;
+      if (plan.huge_pages > features().huge_pages_free) continue;
+      if (plan.locks && !features().can_lock) continue;
+      if (plan.guards && !features().has_guards) continue;
+      if (on_disk && !features().folio_order_known) continue;
+      compare(plan, path);
+    }
   }
   // False if they differ.
   bool compare(const Plan& plan, const std::string& shown) {
@@ -73,6 +98,7 @@ class RealKernel : public testing::Test {
     differential::Abilities abilities;
     abilities.lock = features().can_lock;
     abilities.brk = features().can_place_break;
+    abilities.guards = features().has_guards;
     return abilities;
   }
 
@@ -138,30 +164,30 @@ TEST_F(RealKernel, RandomScriptsAtTheLimitOfAreas) {
   random_scripts(abilities, 2);
 }
 
-std::vector<std::string> scripts_in(const char* folder) {
-  std::vector<std::string> scripts;
-  for (const auto& entry : std::filesystem::directory_iterator(folder))
-    scripts.push_back(entry.path().string());
-  std::sort(scripts.begin(), scripts.end());
-  EXPECT_FALSE(scripts.empty());
-  return scripts;
+// calibration/: every kind of step once, and the library of scripts.
+TEST_F(RealKernel, ScriptFiles) {
+  for (const char* folder : {MMUSIM_CALIBRATION, MMUSIM_SCRIPTS})
+    script_files(folder);
 }
 
-// calibration/: every kind of step once, and the library of scripts. What this computer does not
-// allow is left out.
-TEST_F(RealKernel, ScriptFiles) {
-  for (const char* folder : {MMUSIM_CALIBRATION, MMUSIM_SCRIPTS}) {
-    for (const std::string& path : scripts_in(folder)) {
-      const Plan plan = unroll(load(path));
-      const bool on_disk = std::any_of(plan.files.begin(), plan.files.end(),
-                                       [](const Plan::File& file) { return file.on_disk; });
-      if (plan.breaks && !features().can_place_break) continue;
-      if (plan.huge_pages > features().huge_pages_free) continue;
-      if (plan.locks && !features().can_lock) continue;
-      if (on_disk && !features().folio_order_known) continue;
-      compare(plan, path);
-    }
+class RealKernelWithHugePages : public RealKernel {
+ protected:
+  RealKernelWithHugePages() { options_.huge_pages = true; }
+  static bool has_huge_pages() {
+    return features().huge_pages == "madvise" || features().huge_pages == "always";
   }
+};
+
+TEST_F(RealKernelWithHugePages, RandomScripts) {
+  if (!has_huge_pages()) return;
+  differential::Abilities with = abilities();
+  with.huge = true;
+  with.most_pages = 11;
+  random_scripts(with, 200);
+}
+
+TEST_F(RealKernelWithHugePages, ScriptFiles) {
+  if (has_huge_pages()) script_files(MMUSIM_CALIBRATION_THP);
 }
 
 // Areas that nobody touches change nothing: with the kernel's own pages in every program a script

@@ -16,6 +16,7 @@ inline std::string some_part(State& state, const Segments& segments) {
 
 inline std::string touch(State& state, Segments& segments) {
   std::string text = "touch " + some_part(state, segments) + (state.chance(2) ? " write" : " read");
+  if (state.chance(12)) return text.substr(0, text.rfind(' ')) + " exec";
   if (state.chance(5)) text += fmt::format(" stride {}K", State::kib(1 + state.below(40)));
   if (state.chance(6))
     text += fmt::format(" random {} count {}", state.below(1000), 1 + state.below(60));
@@ -37,12 +38,31 @@ struct AdviceKind {
   bool Abilities::*allowed;
 };
 inline constexpr AdviceKind kAdviceKinds[] = {
-    {"dontneed", 4, nullptr},      {"dontneed-locked", 1, nullptr}, {"dontfork", 1, nullptr},
-    {"dofork", 1, nullptr},        {"wipeonfork", 1, nullptr},      {"keeponfork", 1, nullptr},
-    {"populate-read", 1, nullptr}, {"populate-write", 1, nullptr},  {"random", 1, nullptr},
-    {"normal", 1, nullptr},        {"sequential", 1, nullptr},      {"cold", 1, nullptr},
-    {"willneed", 1, nullptr},      {"dontdump", 1, nullptr},        {"dodump", 1, nullptr},
-    {"nohugepage", 1, nullptr},    {"free", 1, &Abilities::free},
+    {"dontneed", 4, nullptr},
+    {"dontneed-locked", 1, nullptr},
+    {"dontfork", 1, nullptr},
+    {"dofork", 1, nullptr},
+    {"wipeonfork", 1, nullptr},
+    {"keeponfork", 1, nullptr},
+    {"populate-read", 1, nullptr},
+    {"populate-write", 1, nullptr},
+    {"random", 1, nullptr},
+    {"normal", 1, nullptr},
+    {"sequential", 1, nullptr},
+    {"cold", 1, nullptr},
+    {"willneed", 1, nullptr},
+    {"dontdump", 1, nullptr},
+    {"dodump", 1, nullptr},
+    {"nohugepage", 1, nullptr},
+    {"free", 1, &Abilities::free},
+    {"pageout", 2, &Abilities::free},
+    {"guard-install", 3, &Abilities::guards},
+    {"guard-remove", 1, &Abilities::guards},
+    {"hugepage", 8, &Abilities::huge},
+    {"collapse", 4, &Abilities::huge},
+    {"free", 3, &Abilities::huge},
+    {"cold", 2, &Abilities::huge},
+    {"pageout", 3, &Abilities::huge},
 };
 
 inline std::string advise(State& state, Segments& segments) {

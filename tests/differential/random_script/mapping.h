@@ -11,6 +11,7 @@ namespace mmusim::differential {
 inline std::string map(State& state, Segments& segments) {
   const std::string name = state.new_segment();
   Segment s{0, state.some_pages()};
+  if (state.abilities.huge && state.chance(2)) s.pages = 512 * (1 + state.below(3));
   const bool over = state.chance(5);
   s.start = over ? state.any_place(segments, s.pages) : state.some_place(segments, s.pages);
   std::string text =
@@ -31,6 +32,7 @@ inline std::string map(State& state, Segments& segments) {
   if (state.abilities.lock && state.chance(16)) text += " locked";
   text += " " + (state.chance(3) ? state.rights() : std::string("read write"));
   segments[name] = s;
+  if (state.abilities.huge && state.chance(2)) text += "\nadvise " + name + " hugepage";
   return text;
 }
 

@@ -23,6 +23,8 @@ struct Abilities {
   bool free = true;   // advice to give pages up if memory is short
   bool disk = false;  // files on disk
   bool change_files = false;
+  bool guards = false;       // advice to guard pages
+  bool huge = false;         // advice about huge pages
   unsigned most_pages = 10;  // of a segment: log2
   bool pool = false;         // huge pages of the kernel's pool
   bool anywhere = false;     // segments that the kernel places
