@@ -1,10 +1,12 @@
 // compare: a trace or script on several machines and page tables.
 #include <algorithm>
 #include <fmt/format.h>
+#include <optional>
 #include <string>
 #include <vector>
 
 #include "base/error.h"
+#include "base/output_file.h"
 #include "cli/arguments.h"
 #include "cli/command.h"
 #include "cli/config_files.h"
@@ -67,6 +69,7 @@ void compare(const Words& words) {
       ("accept-torn", "Replay a torn trace as far as it goes; sets run.accept_torn.")             //
       ("json", text_option("FILE"),                                                               //
        "Write everything as JSON; - for stdout, in place of the tables.")                         //
+      ("csv", text_option("FILE"), "Write the rates, a row a run, as comma-separated values.")    //
       ("quiet,q", "No progress on stderr.");
   declare_configuration_options(arguments);
   const config::Schema schema = simulation_schema(arguments, words);
@@ -94,6 +97,8 @@ void compare(const Words& words) {
   refuse_unread_keys(configs);
   comparison.base = base_of(arguments, comparison.runs);
   JsonOutput json(arguments);
+  std::optional<OutputFile> csv;
+  if (arguments.has("csv")) csv.emplace(arguments.text("csv"));
 
   if (scripted) {
     const sim::workload::Plan plan = load_plan(source);
@@ -112,7 +117,9 @@ void compare(const Words& words) {
     }
   }
   const std::string document = json.wanted() ? report::comparison_json(comparison) : "";
+  if (csv) csv->write(report::comparison_csv(comparison));
   json.write(document);
+  if (csv) csv->commit();
   print(json.to_stdout() ? document : report::comparison_table(comparison));
   Refusals refusals(scripted ? Refusals::Of::Script : Refusals::Of::Trace);
   bool checked = false;

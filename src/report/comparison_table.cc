@@ -6,6 +6,8 @@
 #include <nlohmann/json.hpp>
 #include <span>
 #include <string_view>
+#include <utility>
+#include <vector>
 
 #include "base/error.h"
 #include "base/printable.h"
@@ -195,6 +197,48 @@ std::string cycles_text(const Comparison& comparison, const char* title,
   return "\n" + table.text();
 }
 
+// Every rate of a run, by its name in JSON and CSV; bytes are as they are.
+std::vector<std::pair<std::string, double>> rates_of(const Comparison& comparison,
+                                                     const Report& report) {
+  const Work work = work_of(comparison.runs.front().report);
+  std::vector<std::pair<std::string, double>> rates;
+  const auto rate = [&](uint64_t count) {
+    return ratio(static_cast<double>(count) * 1000, static_cast<double>(work.amount));
+  };
+  for (const Group& group : groups())
+    for (const Column& column : group.columns)
+      rates.emplace_back(column.key, column.bytes ? static_cast<double>(column.sum(report))
+                                                  : rate(column.sum(report)));
+  for (const Part& part : std::span(kMissCycles).subspan(1))
+    rates.emplace_back(part.key, rate(value_or_0(report, part.counter)));
+  for (const Part& part : cycles_of(comparison))
+    rates.emplace_back(part.key, rate(value_or_0(report, part.counter)));
+  return rates;
+}
+
+// The runs from the fewest cycles of translation on; equal ones share a place.
+std::string ranking_text(const Comparison& comparison) {
+  const Work work = work_of(comparison.runs.front().report);
+  const auto cycles = [](const ComparedRun* run) { return value_or_0(run->report, "mmu.cycles"); };
+  std::vector<const ComparedRun*> ranked;
+  for (const ComparedRun& run : comparison.runs)
+    ranked.push_back(&run);
+  std::stable_sort(ranked.begin(), ranked.end(), [&](const ComparedRun* a, const ComparedRun* b) {
+    return cycles(a) < cycles(b);
+  });
+  const auto least = static_cast<double>(cycles(ranked.front()));
+  TextTable table({"Ranking", "place", "cycles", "of the first"}, name_width(comparison));
+  size_t place = 0;
+  for (size_t i = 0; i < ranked.size(); ++i) {
+    if (i == 0 || cycles(ranked[i]) != cycles(ranked[i - 1])) place = i + 1;
+    const auto own = static_cast<double>(cycles(ranked[i]));
+    table.row({ranked[i]->name, fmt::format("{}", place),
+               per_thousand(cycles(ranked[i]), work.amount),
+               least == 0 ? "-" : fmt::format("{:.2f}", own / least)});
+  }
+  return "\n" + table.text();
+}
+
 }  // namespace
 
 std::string comparison_table(const Comparison& comparison) {
@@ -211,7 +255,7 @@ std::string comparison_table(const Comparison& comparison) {
   return text + served_text(comparison) +
          cycles_text(comparison, "Cycles of TLB misses", kMissCycles) +
          cycles_text(comparison, "Cycles of translation", cycles_of(comparison)) +
-         prices_text(comparison);
+         ranking_text(comparison) + prices_text(comparison);
 }
 
 std::string comparison_json(const Comparison& comparison) {
@@ -223,25 +267,10 @@ std::string comparison_json(const Comparison& comparison) {
                    {"per", {{"unit", work.unit}, {"amount", work.amount}, {"scale", 1000}}},
                    {"base", comparison.runs[comparison.base].name}};
   Json& list = document["runs"] = Json::array();
-  const auto rates_of = [&](const Report& report) {
-    std::vector<std::pair<std::string, double>> rates;
-    const auto rate = [&](uint64_t count) {
-      return ratio(static_cast<double>(count) * 1000, static_cast<double>(work.amount));
-    };
-    for (const Group& group : groups())
-      for (const Column& column : group.columns)
-        rates.emplace_back(column.key, column.bytes ? static_cast<double>(column.sum(report))
-                                                    : rate(column.sum(report)));
-    for (const Part& part : std::span(kMissCycles).subspan(1))
-      rates.emplace_back(part.key, rate(value_or_0(report, part.counter)));
-    for (const Part& part : cycles_of(comparison))
-      rates.emplace_back(part.key, rate(value_or_0(report, part.counter)));
-    return rates;
-  };
-  const auto base = rates_of(comparison.runs[comparison.base].report);
+  const auto base = rates_of(comparison, comparison.runs[comparison.base].report);
   for (const ComparedRun& run : comparison.runs) {
     Json entry = {{"name", run.name}};
-    const auto rates = rates_of(run.report);
+    const auto rates = rates_of(comparison, run.report);
     for (size_t i = 0; i < rates.size(); ++i) {
       entry["rates"][rates[i].first] = rates[i].second;
       // Nothing over nothing is the same; something over nothing has no number.
@@ -257,6 +286,21 @@ std::string comparison_json(const Comparison& comparison) {
     list.push_back(std::move(entry));
   }
   return document.dump(2, ' ', false, Json::error_handler_t::replace) + "\n";
+}
+
+std::string comparison_csv(const Comparison& comparison) {
+  std::string text = "run,work,unit";
+  for (const auto& [key, rate] : rates_of(comparison, comparison.runs.front().report))
+    text += fmt::format(",{}", key);
+  text += "\n";
+  for (const ComparedRun& run : comparison.runs) {
+    const Work work = work_of(run.report);
+    text += fmt::format("{},{},{}", stats::csv_field(run.name), work.amount, work.unit);
+    for (const auto& [key, rate] : rates_of(comparison, run.report))
+      text += fmt::format(",{}", rate);
+    text += "\n";
+  }
+  return text;
 }
 
 }  // namespace mmusim::report

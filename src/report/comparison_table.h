@@ -39,6 +39,9 @@ std::string comparison_table(const Comparison& comparison);
 // src/report/README.md.
 std::string comparison_json(const Comparison& comparison);
 
+// A row a run, with all of a run's rates; a first row names them.
+std::string comparison_csv(const Comparison& comparison);
+
 }  // namespace mmusim::report
 
 #endif  // MMUSIM_REPORT_COMPARISON_TABLE_H_

@@ -51,16 +51,6 @@ Json seeds_of(const config::Config& config) {
   return seeds;
 }
 
-std::string csv_field(std::string_view text) {
-  if (text.find_first_of(",\"\r\n") == std::string_view::npos) return std::string(text);
-  std::string quoted = "\"";
-  for (const char c : text) {
-    if (c == '"') quoted += '"';
-    quoted += c;
-  }
-  return quoted + '"';
-}
-
 }  // namespace
 
 std::vector<Ratio> ratios(const Report& report) {
@@ -121,6 +111,16 @@ std::string results_json(const Provenance& provenance, const config::Config& con
   }
   // Names out of a trace may be any bytes; JSON takes UTF-8 only.
   return document.dump(2, ' ', false, Json::error_handler_t::replace) + "\n";
+}
+
+std::string csv_field(std::string_view text) {
+  if (text.find_first_of(",\"\r\n") == std::string_view::npos) return std::string(text);
+  std::string quoted = "\"";
+  for (const char c : text) {
+    if (c == '"') quoted += '"';
+    quoted += c;
+  }
+  return quoted + '"';
 }
 
 std::string counters_csv(const Report& report) {

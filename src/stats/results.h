@@ -8,6 +8,7 @@
 #include <cstdint>
 #include <nlohmann/json_fwd.hpp>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "config/schema.h"
@@ -57,6 +58,8 @@ nlohmann::ordered_json document_head(const Provenance& provenance, const config:
 std::string results_json(const Provenance& provenance, const config::Config& config,
                          const Report& report);
 
+// A text as one field of a CSV line (RFC 4180).
+std::string csv_field(std::string_view text);
 // The counters alone as comma-separated values: name,value,unit,denominator,meaning.
 std::string counters_csv(const Report& report);
 
