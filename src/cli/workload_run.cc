@@ -3,15 +3,18 @@
 #include <string>
 
 #include "base/error.h"
+#include "base/units.h"
 #include "cli/arguments.h"
 #include "cli/command.h"
 #include "cli/json_output.h"
+#include "cli/log.h"
 #include "cli/output.h"
 #include "cli/refusals.h"
 #include "cli/simulate.h"
 #include "report/replay_table.h"
 #include "report/workload_table.h"
 #include "sim/workload/native.h"
+#include "sim/workload/native_memory.h"
 #include "sim/workload/plan.h"
 #include "sim/workload/simulate.h"
 
@@ -36,13 +39,24 @@ void declare_native_options(Arguments& arguments) {
       ("thp",
        "There may be transparent huge pages, as this computer is set; else there are none.")  //
       ("directory", text_option("DIR"),                                                       //
-       "Where the script's files on disk are made; /var/tmp if not given.");
+       "Where the script's files on disk are made; /var/tmp if not given.")                   //
+      ("memory", text_option("SIZE"),
+       "The script is ended when its real processes hold more memory; a quarter of this computer's "
+       "if not given.");
 }
 
 wl::NativeOptions native_options(const Arguments& arguments) {
   wl::NativeOptions options;
   options.huge_pages = arguments.has("thp");
   if (arguments.has("directory")) options.directory = arguments.text("directory");
+  options.memory = wl::default_native_memory();
+  if (arguments.has("memory")) {
+    const auto bytes = parse_size(arguments.text("memory"));
+    if (!bytes || *bytes == 0)
+      throw UsageError("--memory", fmt::format("'{}' is not a size", arguments.text("memory")),
+                       "write it as 512M or 4G");
+    options.memory = *bytes;
+  }
   return options;
 }
 
@@ -91,7 +105,12 @@ void workload_native(const Words& words) {
   declare_native_options(arguments);
   if (!arguments.parse(words)) return;
   const wl::Plan plan = load_plan(arguments.text("SCRIPT"));
-  print(report::workload_table(plan, wl::run_native(plan, native_options(arguments))));
+  const wl::NativeOptions options = native_options(arguments);
+  note(fmt::format(
+      "real processes on this computer: they may hold {} MiB of memory, and make files on "
+      "disk in {}, which go with them",
+      options.memory >> 20, options.directory));
+  print(report::workload_table(plan, wl::run_native(plan, options)));
 }
 
 void workload_check(const Words& words) {

@@ -17,6 +17,7 @@
 #include "base/error.h"
 #include "base/interrupt.h"
 #include "base/units.h"
+#include "sim/workload/native_memory.h"
 #include "sim/workload/native_worker.h"
 
 namespace mmusim::sim::workload {
@@ -77,7 +78,9 @@ class Files {
 class Coordinator {
  public:
   Coordinator(const Plan& plan, const NativeOptions& options)
-      : plan_(plan), files_(plan, options.directory) {
+      : plan_(plan),
+        files_(plan, options.directory),
+        memory_(options.memory != 0 ? options.memory : default_native_memory()) {
     pids_.assign(plan.processes, 0);
     channels_.resize(plan.processes);
     for (Channel& channel : channels_)
@@ -217,8 +220,9 @@ class Coordinator {
   }
 
   Answer next_answer(unsigned process) {
-    constexpr int kMilliseconds = 500;
+    constexpr int kMilliseconds = 50;
     while (true) {
+      memory_.check(pids_);
       pollfd wait{.fd = results_.read_end, .events = POLLIN, .revents = 0};
       const int ready = poll(&wait, 1, kMilliseconds);
       check_interrupt();
@@ -245,6 +249,7 @@ class Coordinator {
 
   const Plan& plan_;
   Files files_;
+  NativeMemoryWatch memory_;
   std::vector<Channel> channels_;
   Channel results_;
   Channel successions_;

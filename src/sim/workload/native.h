@@ -30,10 +30,12 @@ inline constexpr uint64_t kNativeMmapBase =
 struct NativeOptions {
   bool huge_pages = false;             // as the host is set; else none (PR_SET_THP_DISABLE)
   std::string directory = "/var/tmp";  // where the script's files on disk are made
+  uint64_t memory = 0;                 // its processes may hold; 0: default_native_memory()
 };
 
-// Errors: Error when processes cannot be made, one dies, or the kernel lacks or forbids what is
-// needed: its pool may have fewer huge pages than the script needs.
+// Errors: Error when processes cannot be made, one dies, they hold more memory than they may, or
+// the kernel lacks or forbids what is needed: its pool may have fewer huge pages than the script
+// needs.
 Outcome run_native(const Plan& plan, const NativeOptions& options = {});
 
 // Pages of the hugetlb pool, of the default size, that a new mapping could have.
