@@ -271,7 +271,8 @@ void Core::area_added(const Vma& vma, uint64_t pages) {
   const uint64_t reach = vma.pgoff + this->pages(vma.range().bytes());
   if (reach <= file.pages) return;
   // Somebody wrote what is new, which then is in memory as the rest of it is.
-  if (file.filled != 0) file.filled = std::max(file.filled, reach);
+  const bool cold = settings.cold_files && file.kind == FileKind::Regular;
+  if (!cold) file.filled = std::max(file.filled, reach);
   file.pages = reach;
 }
 

@@ -189,6 +189,29 @@ TEST_F(Truncate, Recorded) {
   m.expect_accounts_agree();
 }
 
+// A recording does not tell who writes a file: what is mapped behind its end was written since.
+TEST(RecordedTruncation, WhatIsMappedLaterWasWritten) {
+  Machine m("[kernel]\nimply = false\n");
+  const auto map = [&](uint64_t at, uint64_t pages) {
+    trace::MmapEvent event;
+    event.length = pages * kPage;
+    event.prot = 3;
+    event.flags = kMapShared;
+    event.fd = 5;
+    event.file = "/data";
+    event.result = static_cast<int64_t>(at);
+    m.kernel->apply(CpuId(0), kP1, event);
+  };
+  map(kBase, 16);
+  m.kernel->apply(CpuId(0), kP1, trace::TruncateEvent{5, 0, 0, "/data"});
+  EXPECT_EQ(m.load(kP1, kBase), Result::Refused);
+  map(kBase + kG, 8);
+  EXPECT_EQ(m.load(kP1, kBase + kG), Result::Ok);
+  EXPECT_EQ(m.process(1).faults.major, 0u);
+  EXPECT_EQ(m.mm(1).rss(PageKind::File), 8u);
+  EXPECT_EQ(m.load(kP1, kBase + 8 * kPage), Result::Refused);
+}
+
 TEST_F(Truncate, RecordedLocksAndAdvice) {
   const auto apply = [&](const trace::Event& event) { m.kernel->apply(CpuId(0), kP1, event); };
   using trace::LockEvent;
