@@ -58,14 +58,15 @@ Shadow::Fill Shadow::fill(VirtAddr va, AccessKind kind, bool preload, mmu::MissP
   const auto slot = copy_->slot_for(va, size, who);
   if (!slot) return Fill::NoRoom;
   if (slot->entry != pt::kNone && writes(kind)) ++counters.dirty_fills;
-  put(*slot, found, kind, who);
+  put(*slot, va, found, words, kind, who, path);
   ++(preload ? counters.preloads : counters.fills);
   if (slot->handle.size == k4K && shared_.prefill_ > 1) prefill(va, words, who, path);
   return Fill::Done;
 }
 
 // The part of the leaf `found` that the slot has room for, as an access of that kind leaves it.
-void Shadow::put(const pt::Slot& slot, const pt::Lookup& found, AccessKind kind, mem::Origin who) {
+void Shadow::put(const pt::Slot& slot, VirtAddr va, const pt::Lookup& found,
+                 const pt::WalkPath& words, AccessKind kind, mem::Origin who, mmu::MissPath& path) {
   const EntryFormat& format = shared_.format_;
   pt::LeafFields leaf = format.parse_leaf(found.entry, found.size);
   const Rights rights(leaf.rights.bits() & found.mask.bits());
@@ -74,8 +75,11 @@ void Shadow::put(const pt::Slot& slot, const pt::Lookup& found, AccessKind kind,
   leaf.dirty = leaf.dirty || writes(kind);
   if (mark) {
     // Nothing happens between taking the handle and using it.
+    const pt::Entry next = format.make_leaf(leaf);
     const pt::Status status =
-        kernel_table_.install(found.handle, found.entry, format.make_leaf(leaf));
+        who == mem::Origin::Handler
+            ? path.install(kernel_table_, va, found, next, words.steps().back())
+            : kernel_table_.install(found.handle, found.entry, next);
     MMUSIM_ASSERT(status == pt::Status::Ok);
   }
   leaf.pfn += (slot.handle.base - found.base) >> k4K.log2();
@@ -110,7 +114,7 @@ void Shadow::prefill(VirtAddr va, const pt::WalkPath& words, mem::Origin who, mm
     const auto slot = copy_->slot_for(page, k4K, who);
     if (!slot) return;
     if (who == mem::Origin::Handler) path.step(kShadowPrefillStep);
-    put(*slot, found, AccessKind::Load, who);
+    put(*slot, page, found, now, AccessKind::Load, who, path);
     ++shared_.counters_.prefills;
   }
 }

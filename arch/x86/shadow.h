@@ -102,7 +102,8 @@ class Shadow {
                     visit) const;
 
  private:
-  void put(const pt::Slot& slot, const pt::Lookup& found, AccessKind kind, mem::Origin who);
+  void put(const pt::Slot& slot, VirtAddr va, const pt::Lookup& found, const pt::WalkPath& words,
+           AccessKind kind, mem::Origin who, mmu::MissPath& path);
   void prefill(VirtAddr va, const pt::WalkPath& words, mem::Origin who, mmu::MissPath& path);
 
   Shadows& shared_;

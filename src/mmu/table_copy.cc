@@ -33,17 +33,7 @@ namespace {
 
 constexpr Rights kAllRights{Rights::kRead | Rights::kWrite | Rights::kExec | Rights::kUser};
 
-// For as long as it lives, what is done to the table is this one's.
-class WorkOf {
- public:
-  WorkOf(pt::mlpt::Mlpt& table, mem::Origin who) : table_(table) { table.work_for(who); }
-  ~WorkOf() { table_.work_for(mem::Origin::Kernel); }
-  WorkOf(const WorkOf&) = delete;
-  WorkOf& operator=(const WorkOf&) = delete;
-
- private:
-  pt::mlpt::Mlpt& table_;
-};
+using mem::ReferenceSink;
 
 }  // namespace
 
@@ -62,7 +52,7 @@ TableCopy::~TableCopy() {
 // Whoever has restricted rights has other entries, and shares with nobody.
 bool TableCopy::join(VirtAddr va, const pt::Lookup& found, mem::Origin who) {
   if (!found.shared || found.mask != kAllRights) return false;
-  const WorkOf work(radix_, who);
+  const ReferenceSink::ActingAs acting(*copies_.environment_.sink, who);
   std::vector<pt::Sharer> users;
   const std::vector<PageShift> sizes = radix_.share_sizes();
   for (auto size = sizes.rbegin(); size != sizes.rend(); ++size) {
@@ -99,7 +89,7 @@ void TableCopy::leave_shared(VirtRange range, pt::Gather& gather) {
 // The kernel may have changed leaf sizes since, which needs no flush while translations stay as
 // they are.
 std::optional<pt::Slot> TableCopy::slot_for(VirtAddr va, PageShift size, mem::Origin who) {
-  const WorkOf work(radix_, who);
+  const ReferenceSink::ActingAs acting(*copies_.environment_.sink, who);
   pt::Slot slot = radix_.ensure(va, size);
   if (slot.status == pt::Status::Overlap) {
     pt::Entry old = pt::kNone;
@@ -118,7 +108,7 @@ std::optional<pt::Slot> TableCopy::slot_for(VirtAddr va, PageShift size, mem::Or
 }
 
 void TableCopy::put(const pt::Slot& slot, pt::Entry entry, mem::Origin who) {
-  const WorkOf work(radix_, who);
+  const ReferenceSink::ActingAs acting(*copies_.environment_.sink, who);
   const pt::Status status = radix_.install(slot.handle, slot.entry, entry);
   MMUSIM_ASSERT(status == pt::Status::Ok);
 }

@@ -92,8 +92,6 @@ class Mlpt final : public PageTable {
   // Unlinks everything below the root, leaves and all; the tables go into the gather. Touches one
   // word per table: who keeps such copies has a list of their tables (KVM: active_mmu_pages).
   void drop_all(Gather& gather);
-  // Who touches words from now on, in what does not say so itself; at first the kernel.
-  void work_for(mem::Origin origin) { origin_ = origin; }
   // The sizes share() takes, ascending.
   [[nodiscard]] std::vector<PageShift> share_sizes() const;
   // Whether there is a table for the block of this size around `va`; touches nothing.
@@ -151,11 +149,8 @@ class Mlpt final : public PageTable {
     if (table.tree == 0 && users_of(table) != nullptr) table.tree = shape_->level(level).span;
     return table;
   }
-  void touch(const Table& table, uint64_t index, unsigned level, bool write) const {
-    touch(table, index, level, write, origin_);
-  }
   void touch(const Table& table, uint64_t index, unsigned level, bool write,
-             mem::Origin origin) const {
+             mem::Origin origin = mem::Origin::Kernel) const {
     sink().reference(word_at(table, index), static_cast<unsigned>(word_bytes()), write,
                      {.origin = origin,
                       .level = static_cast<uint8_t>(level),
@@ -228,7 +223,6 @@ class Mlpt final : public PageTable {
   bool narrow_;  // 4-byte words
   PageShift page_;
   MmId mm_;
-  mem::Origin origin_ = mem::Origin::Kernel;
   Table root_;
   uint64_t generation_ = 0;   // of handles; goes up when a slot may have gone
   uint64_t table_bytes_ = 0;  // without the root
