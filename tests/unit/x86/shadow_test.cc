@@ -92,8 +92,8 @@ TEST_F(ShadowTest, FilledOnTheFirstFaultAndThenWalked) {
   EXPECT_EQ(counter("fault.not_present"), 1u);  // the hardware's, which the kernel never saw
   EXPECT_EQ(shadow_frames(), 4u);
   // The kernel's table has five levels, all read by the handler; in the copy three words lead down
-  // and are written, and the last is read twice and written.
-  EXPECT_EQ(machine.sink().total(mem::Origin::Handler), 5u + 6u + 3u);
+  // and are written, and the last is read twice and written; a cmpxchg sets the accessed bit.
+  EXPECT_EQ(machine.sink().total(mem::Origin::Handler), 5u + 6u + 3u + 2u);
   // A miss later needs no help.
   tlbs.mmu(CpuId(0)).invalidate_all();
   EXPECT_TRUE(access(kVa, AccessKind::Load).ok());
