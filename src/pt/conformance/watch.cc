@@ -66,7 +66,7 @@ extern "C" void on_fault(int number, siginfo_t* info, void* context) {
   registers[REG_EFL] |= kTrapFlag;
 }
 
-extern "C" void on_trap(int /*number*/, siginfo_t* /*info*/, void* context) {
+extern "C" void on_watched_trap(int /*number*/, siginfo_t* /*info*/, void* context) {
   static_cast<ucontext_t*>(context)->uc_mcontext.gregs[REG_EFL] &= ~kTrapFlag;
   state.stepping = false;
   if (state.begin != nullptr) protect(PROT_NONE);
@@ -93,7 +93,7 @@ MemoryWatch::MemoryWatch(const mem::WordArena& arena) {
   state.stepping = false;
   if (arena.used() == 0) return;
   handle(SIGSEGV, on_fault, state.old_fault);
-  handle(SIGTRAP, on_trap, state.old_trap);
+  handle(SIGTRAP, on_watched_trap, state.old_trap);
   state.bytes = arena.used();
   state.begin = arena.begin();
   protect(PROT_NONE);
