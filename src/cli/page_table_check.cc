@@ -93,7 +93,12 @@ void page_table_check(const Words& words) {
   const std::string document = report::conformance_json(heading, verdict);
   json.write(document);
   print(json.to_stdout() ? document : report::conformance_text(heading, verdict));
-  check_interrupt();
+  try {
+    check_interrupt();
+  } catch (const Error& interrupted) {
+    throw Error("", "interrupted", "the verdict is what was found by then",
+                interrupted.exit_status());
+  }
   if (!verdict.failures.empty())
     throw Error(heading.name, fmt::format("{} promises of the page-table interface are broken",
                                           verdict.failures.size()));
