@@ -54,8 +54,8 @@ void Settings::declare(config::Schema& schema) {
   schema.size(
       "kernel.shared_tables", 0,
       "Bytes of the blocks, a power of two, in which processes that map the same part of a "
-      "file alike share page tables; 0: none do. With mlpt what a table of some level covers "
-      "(2M, 1G or 512G on x86-64), with gpt any.",
+      "file alike share page tables; 0: none do. With mlpt what a table of some level covers, the "
+      "smallest that is not below this (2M, 1G or 512G on x86-64), with gpt any.",
       0, uint64_t{1} << 56);
   schema.number(
       "kernel.aslr", 0,
@@ -158,7 +158,7 @@ std::unique_ptr<AddressSpace> Core::make_space() {
     table = platform.page_tables->create(id);
   if (table == nullptr) return nullptr;
   if (!huge_known_) {
-    check_can_share(*this, *table);
+    choose_shared_blocks(*this, *table);
     find_huge_size(*table);
   }
   ++next_mm_;

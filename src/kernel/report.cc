@@ -155,6 +155,8 @@ void report_counters(const Core& core, stats::Report& report) {
   add("page_tables.freed", c.tables_freed, "tables", "Page tables freed, without roots.",
       "kernel.page_tables.allocated");
   if (core.settings.shared_table_bytes != 0) {
+    add("page_tables.block", core.settings.shared_table_bytes, "bytes",
+        "Of the blocks in which page tables are shared.");
     add("page_tables.joined", c.tables_joined, "blocks",
         "Times a fault found its block in another process's tables (kernel.shared_tables).");
     add("page_tables.left", c.tables_left, "blocks",

@@ -1,6 +1,7 @@
 #include "kernel/share.h"
 
 #include <algorithm>
+#include <optional>
 
 #include "base/bits.h"
 #include "base/error.h"
@@ -60,21 +61,26 @@ bool join_block(Core& core, AddressSpace& mm, const Vma& vma, VirtAddr block, Ad
 
 }  // namespace
 
-void check_can_share(const Core& core, const pt::PageTable& table) {
+void choose_shared_blocks(Core& core, const pt::PageTable& table) {
   if (core.settings.shared_table_bytes == 0) return;
   const std::vector<PageShift> sizes = table.capabilities().share_sizes;
   if (sizes.empty())
     throw UsageError("kernel.shared_tables", "page tables of this kind cannot be shared",
                      "mlpt and gpt can: set machine.page_table");
-  if (std::find(sizes.begin(), sizes.end(), block_size(core)) != sizes.end()) return;
+  const PageShift wanted = block_size(core);
+  std::optional<PageShift> chosen;
   std::string list;
-  for (const PageShift size : sizes)
+  for (const PageShift size : sizes) {
+    if (size >= wanted && (!chosen || size < *chosen)) chosen = size;
     if (size > core.page() && size.log2() < kMostListed)
       list += (list.empty() ? "" : ", ") + format_size(size.bytes());
-  throw UsageError("kernel.shared_tables",
-                   "page tables of this kind on this machine share no blocks of " +
-                       format_size(block_size(core).bytes()),
-                   "they share blocks of " + list);
+  }
+  if (!chosen)
+    throw UsageError("kernel.shared_tables",
+                     "page tables of this kind on this machine share no blocks as large as " +
+                         format_size(wanted.bytes()),
+                     "they share blocks of " + list);
+  core.settings.shared_table_bytes = chosen->bytes();
 }
 
 bool join_tables(Core& core, AddressSpace& mm, const Vma& vma, VirtAddr page) {

@@ -24,9 +24,9 @@
 
 namespace mmusim::kernel {
 
-// Errors: UsageError if kernel.shared_tables asks for blocks which tables like this one cannot
-// share.
-void check_can_share(const Core& core, const pt::PageTable& table);
+// Blocks are the smallest that tables like this one can share and that kernel.shared_tables does not
+// exceed. Errors: UsageError if there are none.
+void choose_shared_blocks(Core& core, const pt::PageTable& table);
 
 // Before a fault at `page` is looked into: joins the tables of another process, if there are any.
 // True if it did.

@@ -237,7 +237,12 @@ TEST(SharedTablesKey, MustBeWhatTheTableCanShare) {
   for (const char* backend : {"hashed", "clustered"})
     EXPECT_THROW(Machine("[kernel]\nshared_tables = 2M\n", backend).load(kP1, kBase), UsageError)
         << backend;
-  EXPECT_THROW(Machine("[kernel]\nshared_tables = 4M\n", "mlpt").load(kP1, kBase), UsageError);
+  // What a leaf table covers is less; what a table of the next level covers is taken.
+  Machine large("[kernel]\nshared_tables = 4M\n", "mlpt");
+  large.load(kP1, kBase);
+  EXPECT_EQ(large.kernel->system().core.settings.shared_table_bytes, uint64_t{1} << 30);
+  // Nothing covers more than 2^48.
+  EXPECT_THROW(Machine("[kernel]\nshared_tables = 512T\n", "mlpt").load(kP1, kBase), UsageError);
 }
 
 }  // namespace
