@@ -119,7 +119,6 @@ class I386Options : public ::testing::Test {
     mem::FrameMemory::declare(schema_);
     mem::ReferenceSink::declare(schema_);
     Architecture::declare(schema_);
-    I386::declare(schema_);  // adds nothing, or the schema would object
     schema_.text("machine.name", "", "As sim declares it.");
     schema_.text("machine.arch", "", "As sim declares it.");
   }
