@@ -144,7 +144,7 @@ TEST_F(ShadowTest, AFaultOfTheKernelsCostsNothingHere) {
   const uint64_t kernel = machine.sink().total(mem::Origin::Kernel);
   EXPECT_TRUE(access(kVa, AccessKind::Store, /*retry=*/true).ok());
   EXPECT_EQ(machine.sink().total(mem::Origin::Handler), 0u);
-  EXPECT_EQ(counter("path.instructions"), 0u);
+  EXPECT_EQ(tlbs.mmu(CpuId(0)).path().instructions(), 0u);
   // Accessed and dirty are set, which is a read and a write, and the copy's words.
   EXPECT_EQ(machine.sink().total(mem::Origin::Kernel) - kernel, 2u + 6u + 3u);
 }
