@@ -219,6 +219,7 @@ TEST_F(ShadowTest, CopiesAreSharedWhereTheTablesAre) {
   for (const auto& [base, pfn] : reachable())
     EXPECT_NE(pfn, 0x101u) << base;
   EXPECT_EQ(access(kVa + 0x1000, AccessKind::Load).fault, mmu::FaultReason::NotPresent);
+  tlbs.mmu(CpuId(0)).invalidate_all();
   EXPECT_TRUE(access(kVa, AccessKind::Load).ok());
   EXPECT_EQ(counter("shadow.joined"), 2u);
 
