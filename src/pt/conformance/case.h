@@ -86,12 +86,12 @@ class Case {
     return found.handle;
   }
   // Bytes that one leaf table of the architecture covers.
-  [[nodiscard]] uint64_t span() const { return uint64_t{1} << machine_.layout->table_span(); }
+  [[nodiscard]] uint64_t span() const { return uint64_t{1} << machine_.layout.table_span(); }
   // Pages far from each other and, in a tree, below different tables of each level; the last in the
   // last range of addresses.
   [[nodiscard]] std::vector<VirtAddr> scattered() const {
     std::vector<VirtAddr> found{VirtAddr(0)};
-    for (const RadixLevel& level : machine_.layout->geometry)
+    for (const RadixLevel& level : machine_.layout.geometry)
       if (level.shift + level.index_bits < 63 &&
           machine_.spaces[0].contains(VirtAddr(uint64_t{3} << level.shift)))
         found.push_back(VirtAddr(uint64_t{3} << level.shift));

@@ -7,7 +7,7 @@ void Case::SharedLeavesAreSeenByAll() {
   const auto a = machine_.factory->create(MmId(1));
   const auto b = machine_.factory->create(MmId(2));
   if (!a->capabilities().shares()) return;
-  const PageShift size(machine_.layout->table_span());
+  const PageShift size(machine_.layout.table_span());
   const VirtAddr at(4 * size.bytes());
   const VirtAddr there(6 * size.bytes());
   map(*a, at, page_leaf(1));
@@ -36,7 +36,7 @@ void Case::UnshareMakesACopy() {
   const auto a = machine_.factory->create(MmId(1));
   const auto b = machine_.factory->create(MmId(2));
   if (!a->capabilities().shares()) return;
-  const PageShift size(machine_.layout->table_span());
+  const PageShift size(machine_.layout.table_span());
   const VirtAddr at(2 * size.bytes());
   for (uint64_t i = 0; i < 4; ++i)
     map(*a, at + (i << machine_.page.log2()), page_leaf(1 + i));
@@ -62,7 +62,7 @@ void Case::LeavingASharedSubTree() {
   const auto a = machine_.factory->create(MmId(1));
   const auto b = machine_.factory->create(MmId(2));
   if (!a->capabilities().shares()) return;
-  const PageShift size(machine_.layout->table_span());
+  const PageShift size(machine_.layout.table_span());
   const VirtAddr at(2 * size.bytes());
   map(*a, at, page_leaf(1));
   Gather gather;

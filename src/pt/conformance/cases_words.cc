@@ -101,8 +101,8 @@ void Case::OperationsReportWords() {
                       [&](Run& from, Run& to) {
                         for (uint32_t i = 0; i < from.count; ++i)
                           to.set(i, from.get(i));
-                        from.report(*machine_.sink, mem::Origin::Kernel, from.count, 0);
-                        to.report(*machine_.sink, mem::Origin::Kernel, 0, to.count);
+                        from.report(machine_.sink, mem::Origin::Kernel, from.count, 0);
+                        to.report(machine_.sink, mem::Origin::Kernel, 0, to.count);
                         return true;
                       }),
            Status::Ok);

@@ -233,7 +233,7 @@ std::optional<Broken> run_promise(const Backend& backend, const Layout& layout,
                                   const std::string& settings, const PromiseCase& promise,
                                   Journal* journal) {
   try {
-    Machine machine(backend, layout, settings, journal, promise.scrutiny);
+    Machine machine(backend, layout, settings, uint64_t{1} << 30, promise.scrutiny, journal);
     promise.check(machine);
     expect_same(machine.allocator.bytes_in_use(), uint64_t{0}, promise::kNothingLeft,
                 "bytes allocated when all tables are gone");

@@ -25,7 +25,7 @@ Inspection::Inspection(Machine& machine, const PageTable& table)
   // Lines of no table: afterwards the cache holds nothing else. Told as the program's own.
   const uint64_t end = machine_.memory.total_frames() << machine_.page.log2();
   for (uint64_t line = 0; line < Machine::kCacheLines; ++line)
-    machine_.sink->reference(PhysAddr(end + line * kLine), 8, false, {mem::Origin::User, 0, false});
+    machine_.sink.reference(PhysAddr(end + line * kLine), 8, false, {mem::Origin::User, 0, false});
   references_.emplace(machine_);
 }
 
@@ -35,7 +35,7 @@ void Inspection::keep(const MemoryWatch& watch) {
 }
 
 bool Inspection::told(PhysAddr address) {
-  return !lines_known_ || std::string_view(machine_.sink->reference(
+  return !lines_known_ || std::string_view(machine_.sink.reference(
                               address, 1, false, {mem::Origin::User, 0, false})) == "l1";
 }
 

@@ -1,5 +1,9 @@
 #include "pt/conformance/layout.h"
 
+#include <algorithm>
+#include <utility>
+
+#include "base/error.h"
 #include "pt/mlpt/shape.h"
 
 namespace mmusim::pt::conformance {
@@ -15,6 +19,12 @@ RadixGeometry power_64k() {
 }
 
 }  // namespace
+
+Layout::Layout(const char* layout_name, unsigned page_log2, RadixGeometry levels, unsigned bytes)
+    : name(layout_name), page(page_log2), geometry(std::move(levels)), entry_bytes(bytes) {}
+
+Layout::Layout(const char* layout_name, unsigned page_log2, std::string_view levels, unsigned bytes)
+    : Layout(layout_name, page_log2, mlpt::parse_levels(levels), bytes) {}
 
 std::vector<VirtRange> Layout::spaces() const {
   const RadixLevel& top = geometry.back();
@@ -35,24 +45,30 @@ std::vector<VirtRange> Layout::spaces() const {
 }
 
 const std::vector<Layout>& layouts() {
-  using mlpt::parse_levels;
   static const std::vector<Layout> kLayouts = {
-      {"i386", PageShift(12), parse_levels("12:10:leaf,22:10:leaf"), 4},
-      {"pae", PageShift(12), parse_levels("12:9:leaf,21:9:leaf,30:2")},
-      {"x86_64", PageShift(12), parse_levels("12:9:leaf,21:9:leaf,30:9:leaf,39:9")},
-      {"x86_64_2m", PageShift(12), parse_levels("12:9:leaf,21:9:leaf,30:9,39:9")},
-      {"la57", PageShift(12), parse_levels("12:9:leaf,21:9:leaf,30:9:leaf,39:9,48:9")},
-      {"ia64", PageShift(14), parse_levels("14:11:leaf,25:11,36:11:region3")},
-      {"ia64_4", PageShift(14), parse_levels("14:11:leaf,25:11,36:11,47:11:region3")},
-      {"ppc64", PageShift(12), parse_levels("12:9:leaf,21:7,28:9,37:9")},
-      {"ppc64_64k", PageShift(16), power_64k()},
-      {"sparc64", PageShift(13), parse_levels("13:10:leaf,23:10:leaf,33:10,43:10:signed")},
-      {"alpha", PageShift(13), parse_levels("13:10:leaf,23:10,33:10")},
+      {"i386", 12, "12:10:leaf,22:10:leaf", 4},
+      {"pae", 12, "12:9:leaf,21:9:leaf,30:2"},
+      {"x86_64", 12, "12:9:leaf,21:9:leaf,30:9:leaf,39:9"},
+      {"x86_64_2m", 12, "12:9:leaf,21:9:leaf,30:9,39:9"},
+      {"la57", 12, "12:9:leaf,21:9:leaf,30:9:leaf,39:9,48:9"},
+      {"ia64", 14, "14:11:leaf,25:11,36:11:region3"},
+      {"ia64_4", 14, "14:11:leaf,25:11,36:11,47:11:region3"},
+      {"ppc64", 12, "12:9:leaf,21:7,28:9,37:9"},
+      {"ppc64_64k", 16, power_64k()},
+      {"sparc64", 13, "13:10:leaf,23:10:leaf,33:10,43:10:signed"},
+      {"alpha", 13, "13:10:leaf,23:10,33:10"},
       // Of no architecture: levels of all sizes; all 64 bits.
-      {"odd", PageShift(12), parse_levels("12:3:leaf,15:2:leaf,17:4,21:5:leaf,26:6")},
-      {"full64", PageShift(16), parse_levels("16:12:leaf,28:12:leaf,40:12,52:12")},
+      {"odd", 12, "12:3:leaf,15:2:leaf,17:4,21:5:leaf,26:6"},
+      {"full64", 16, "16:12:leaf,28:12:leaf,40:12,52:12"},
   };
   return kLayouts;
+}
+
+const Layout& layout_named(std::string_view name) {
+  const auto found = std::find_if(layouts().begin(), layouts().end(),
+                                  [&](const Layout& layout) { return layout.name == name; });
+  MMUSIM_ASSERT(found != layouts().end());
+  return *found;
 }
 
 }  // namespace mmusim::pt::conformance

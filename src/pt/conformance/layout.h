@@ -7,7 +7,7 @@
 #define MMUSIM_PT_CONFORMANCE_LAYOUT_H_
 
 #include <cstdint>
-#include <string>
+#include <string_view>
 #include <vector>
 
 #include "base/types.h"
@@ -16,10 +16,16 @@
 namespace mmusim::pt::conformance {
 
 struct Layout {
+  Layout(const char* layout_name, unsigned page_log2, RadixGeometry levels,
+         unsigned bytes = sizeof(Entry));
+  // `levels` as pt.mlpt.levels says them.
+  Layout(const char* layout_name, unsigned page_log2, std::string_view levels,
+         unsigned bytes = sizeof(Entry));
+
   const char* name;
   PageShift page;
   RadixGeometry geometry;
-  unsigned entry_bytes = sizeof(Entry);
+  unsigned entry_bytes;
 
   // The ranges of addresses there are, ascending. Where a 64-bit space ends cannot be written: its
   // last page is left out.
@@ -29,6 +35,8 @@ struct Layout {
 };
 
 const std::vector<Layout>& layouts();
+// REQUIRES: there is one.
+const Layout& layout_named(std::string_view name);
 
 }  // namespace mmusim::pt::conformance
 

@@ -1,44 +1,56 @@
 #include "pt/conformance/machine.h"
 
+#include <utility>
+
 #include "pt/conformance/witness.h"
 
 namespace mmusim::pt::conformance {
 namespace {
 
-std::unique_ptr<mem::ReferenceSink> sink_with_cache() {
+config::Schema schema_of_sink() {
   config::Schema schema;
   mem::ReferenceSink::declare(schema);
+  return schema;
+}
+
+config::Config with_cache(const config::Schema& schema, Scrutiny scrutiny) {
   config::Config config(schema);
-  config.load_text(fmt::format("[cache]\nenabled = true\nline = 64\n[cache.l1]\nbytes = {}\n"
-                               "ways = {}\n[cache.l2]\nbytes = 0\n[cache.l3]\nbytes = 0\n",
-                               Machine::kCacheLines * 64, Machine::kCacheLines),
-                   "the kit");
-  return std::make_unique<mem::ReferenceSink>(config);
+  if (scrutiny == Scrutiny::Sampled || scrutiny == Scrutiny::Always)
+    config.load_text(fmt::format("[cache]\nenabled = true\nline = 64\n[cache.l1]\nbytes = {}\n"
+                                 "ways = {}\n[cache.l2]\nbytes = 0\n[cache.l3]\nbytes = 0\n",
+                                 Machine::kCacheLines * 64, Machine::kCacheLines),
+                     "the kit");
+  return config;
 }
 
 }  // namespace
 
-Machine::Machine(const Backend& backend, const Layout& address_space, const std::string& settings,
-                 Journal* notes, Scrutiny how_closely, uint64_t bytes)
+Machine::Machine(const Backend& backend, Layout address_space, const std::string& settings,
+                 uint64_t bytes, Scrutiny how_closely, Journal* notes)
     : scrutiny(how_closely),
       journal(notes),
-      layout(&address_space),
-      page(address_space.page),
-      spaces(address_space.spaces()),
+      layout(std::move(address_space)),
+      page(layout.page),
+      spaces(layout.spaces()),
       memory(bytes, page),
-      sink(how_closely == Scrutiny::Words ? std::make_unique<mem::ReferenceSink>()
-                                          : sink_with_cache()),
+      sink_schema(schema_of_sink()),
+      sink_config(with_cache(sink_schema, how_closely)),
+      sink(sink_config),
       allocator(memory),
-      format(page, address_space.entry_bytes) {
-  if (how_closely != Scrutiny::Words) arena.emplace(bytes);
+      format(page, layout.entry_bytes) {
+  if (scrutiny == Scrutiny::Sampled || scrutiny == Scrutiny::Always) arena.emplace(bytes);
   backend.declare(schema);
   config::Config config(schema);
   config.load_text(settings, "settings");
-  environment = {.sink = sink.get(),
+  environment = {.sink = &sink,
                  .allocator = &allocator,
                  .format = &format,
-                 .geometry = address_space.geometry,
+                 .geometry = layout.geometry,
                  .page = page};
+  if (scrutiny == Scrutiny::None) {
+    factory = backend.make(config, environment);
+    return;
+  }
   backend_factory = backend.make(config, environment);
   factory = std::make_unique<WitnessFactory>(*this, *backend_factory);
 }

@@ -1,5 +1,6 @@
 // What a page table under test stands on: memory, sink, allocator, format and the backend's
-// factory, whose tables are witnesses (witness.h) of the backend's.
+// factory, whose tables are witnesses (witness.h) of the backend's, or, for tests that trust it,
+// its own.
 #ifndef MMUSIM_PT_CONFORMANCE_MACHINE_H_
 #define MMUSIM_PT_CONFORMANCE_MACHINE_H_
 
@@ -22,6 +23,7 @@ namespace mmusim::pt::conformance {
 
 // How closely a machine looks at what its tables read and write.
 enum class Scrutiny : uint8_t {
+  None,     // not at all: tables are the backend's own, for tests that trust it
   Words,    // the words walk() names, in each walk
   Sampled,  // ... and of some operations, memory under watch, all they touch
   Always,   // ... of all operations: slow
@@ -33,9 +35,9 @@ struct Machine {
   static constexpr uint64_t kCacheLines = 64;
 
   // `settings`: what to configure other than the defaults, as an INI text. `notes` may be null.
-  Machine(const Backend& backend, const Layout& address_space, const std::string& settings = {},
-          Journal* notes = nullptr, Scrutiny how_closely = Scrutiny::Words,
-          uint64_t bytes = uint64_t{1} << 30);
+  Machine(const Backend& backend, Layout address_space, const std::string& settings = {},
+          uint64_t bytes = uint64_t{1} << 30, Scrutiny how_closely = Scrutiny::None,
+          Journal* notes = nullptr);
 
   // From the first address to the last, holes and all.
   [[nodiscard]] VirtRange everything() const { return {VirtAddr(0), spaces.back().end}; }
@@ -47,17 +49,20 @@ struct Machine {
   std::optional<mem::WordArena> arena;  // first: it goes last
   Scrutiny scrutiny;
   Journal* journal;
-  const Layout* layout;
+  Layout layout;
   PageShift page;
   std::vector<VirtRange> spaces;
   mem::FrameMemory memory;
-  std::unique_ptr<mem::ReferenceSink> sink;
+  // What the sink is made with.
+  config::Schema sink_schema;
+  config::Config sink_config;
+  mem::ReferenceSink sink;
   TableAllocator allocator;
   TestFormat format;
   config::Schema schema;
   Environment environment;
-  std::unique_ptr<Factory> backend_factory;  // honest or not
-  std::unique_ptr<Factory> factory;          // of witnesses of its tables
+  std::unique_ptr<Factory> backend_factory;  // where `factory` is of witnesses
+  std::unique_ptr<Factory> factory;          // of witnesses of the backend's tables, or of those
 };
 
 // copy_ranges() of one range.

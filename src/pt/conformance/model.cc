@@ -13,7 +13,7 @@ std::string at_text(const char* what, uint64_t va) {
 
 Model::Model(const Backend& backend, const Layout& layout, const std::string& settings,
              Journal* journal, Scrutiny scrutiny)
-    : machine_(backend, layout, settings, journal, scrutiny),
+    : machine_(backend, layout, settings, uint64_t{1} << 30, scrutiny, journal),
       table_(machine_.factory->create(MmId(1))) {
   expect(table_ != nullptr, promise::kEnsure, "an empty table", "none");
   sizes_ = table_->capabilities().leaf_sizes;
@@ -62,7 +62,7 @@ VirtRange Model::range_of(const Operation& operation) const {
   uint64_t begin = address_of(operation.at);
   uint64_t bytes = uint64_t{std::max(1u, operation.pages)} << machine_.page.log2();
   if (operation.salt % 3 == 1) {  // whole leaf tables
-    const unsigned span = machine_.layout->table_span();
+    const unsigned span = machine_.layout.table_span();
     begin = begin >> span << span;
     bytes = (1 + (operation.salt >> 8) % 4) << span;
   }
@@ -245,7 +245,7 @@ void Model::apply(const Operation& operation) {
   machine_.allocator.fail_after(0);
   // An address the operation said nothing of.
   Random random(operation.salt ^ 0x5eed);
-  const unsigned near = near_of(*machine_.layout);
+  const unsigned near = near_of(machine_.layout);
   check_address(
       address_of({static_cast<uint8_t>(random.below(anchors_.size())),
                   static_cast<int32_t>(random.below(uint64_t{1} << near)) - (1 << (near - 1))}));

@@ -195,9 +195,9 @@ void Model::copy(const Operation& operation) {
         copied.set({va, from.size.log2(), e});
         ++copies;
       }
-      from.report(*machine_.sink, mem::Origin::Kernel, from.count,
+      from.report(machine_.sink, mem::Origin::Kernel, from.count,
                   protect_writes == 0 ? 0 : from.count);
-      to.report(*machine_.sink, mem::Origin::Kernel, 0, copies == 0 ? 0 : to.count);
+      to.report(machine_.sink, mem::Origin::Kernel, 0, copies == 0 ? 0 : to.count);
       return true;
     };
     const auto expected = oracle_.within(range.begin.value(), range.end.value());

@@ -50,7 +50,7 @@ PageShift Model::block_of(const Operation& operation) const {
   const RadixLevel& leaf_level = geometry[0];
   if (operation.salt % 8 == 0)
     return PageShift(geometry[1 + (operation.salt >> 3) % (geometry.size() - 1)].shift);
-  if (operation.salt % 2 == 0) return PageShift(machine_.layout->table_span());
+  if (operation.salt % 2 == 0) return PageShift(machine_.layout.table_span());
   return PageShift(machine_.page.log2() + (operation.salt >> 1) % (leaf_level.index_bits + 3));
 }
 

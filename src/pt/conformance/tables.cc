@@ -108,9 +108,9 @@ TableMap tables_of(const PageTable& table) {
 
 void check_tables(const Machine& machine, const PageTable& table, const Oracle& oracle,
                   bool shared) {
-  const uint64_t reported = machine.sink->total(mem::Origin::Kernel);
+  const uint64_t reported = machine.sink.total(mem::Origin::Kernel);
   const TableMap tables = tables_of(table);
-  expect_same(machine.sink->total(mem::Origin::Kernel), reported, promise::kVisit,
+  expect_same(machine.sink.total(mem::Origin::Kernel), reported, promise::kVisit,
               "the number of references reported");
   std::map<uint64_t, std::vector<const TableNode*>> children;
   std::map<unsigned, uint64_t> by_level;

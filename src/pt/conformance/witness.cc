@@ -14,10 +14,11 @@ constexpr uint64_t kInterval = 61;  // of operations looked at, where they are s
 }  // namespace
 
 Witness::Witness(Machine& machine, std::unique_ptr<PageTable> table)
-    : PageTable(*machine.sink), machine_(machine), table_(std::move(table)) {}
+    : PageTable(machine.sink), machine_(machine), table_(std::move(table)) {}
 
 bool Witness::due() const {
   switch (machine_.scrutiny) {
+    case Scrutiny::None:
     case Scrutiny::Words:
       return false;
     case Scrutiny::Sampled:

@@ -41,7 +41,7 @@ bool holds(const Machine& machine, const WalkStep& step, Entry entry) {
 References::References(const Machine& machine, mem::Origin origin) {
   for (unsigned level = 0; level < mem::kMaxLevels; ++level)
     for (const bool write : {false, true})
-      counts_[level][write ? 1 : 0] = machine.sink->count(origin, level, write);
+      counts_[level][write ? 1 : 0] = machine.sink.count(origin, level, write);
 }
 
 uint64_t References::writes() const {

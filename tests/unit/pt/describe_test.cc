@@ -12,16 +12,16 @@
 namespace mmusim::pt {
 namespace {
 
-using conformance::architectures;
+using conformance::layout_named;
 using conformance::Machine;
 
 constexpr uint64_t kBase = 0x1000'0000'0000;
 
 class Describing : public testing::Test {
  protected:
-  explicit Describing(const Backend& backend, const std::string& settings = "", unsigned layout = 3)
-      : machine(backend, architectures()[layout], settings),
-        table(machine.factory->create(MmId(1))) {}
+  explicit Describing(const Backend& backend, const std::string& settings = "",
+                      const char* layout = "x86_64")
+      : machine(backend, layout_named(layout), settings), table(machine.factory->create(MmId(1))) {}
 
   // Of words that stand at `scratch`.
   std::string text(std::vector<uint64_t> words, unsigned part, uint64_t va) {
@@ -186,7 +186,7 @@ TEST_F(DescribingMlpt, AWalk) {
 // Entries of 4 bytes: page 1's is the upper half of a word of 8.
 class DescribingNarrow : public Describing {
  protected:
-  DescribingNarrow() : Describing(backends().front(), "", 7) {}
+  DescribingNarrow() : Describing(backends().front(), "", "i386") {}
 };
 
 TEST_F(DescribingNarrow, AWalk) {

@@ -15,10 +15,10 @@
 namespace mmusim::pt {
 namespace {
 
-using conformance::Architecture;
+using conformance::Layout;
 using conformance::Machine;
 
-const Architecture kWhole = {"whole64", 12, "12:9:leaf,21:9,30:9,39:9,48:16"};
+const Layout kWhole = {"whole64", 12, "12:9:leaf,21:9,30:9,39:9,48:16"};
 
 struct Measured {
   double bytes = 0;    // per page

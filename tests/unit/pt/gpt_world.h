@@ -11,7 +11,7 @@
 
 namespace mmusim::pt {
 
-using conformance::architectures;
+using conformance::layout_named;
 using conformance::Machine;
 using conformance::TestFormat;
 
@@ -22,7 +22,7 @@ constexpr Rights kAll{Rights::kRead | Rights::kWrite | Rights::kExec | Rights::k
 class GptWorld : public testing::Test {
  protected:
   explicit GptWorld(const char* settings = "")
-      : machine_(gpt::backend(), architectures()[3], settings) {}
+      : machine_(gpt::backend(), layout_named("x86_64"), settings) {}
 
   std::unique_ptr<PageTable> make(uint64_t mm) { return machine_.factory->create(MmId(mm)); }
   static gpt::Gpt& guarded(PageTable& table) { return dynamic_cast<gpt::Gpt&>(table); }

@@ -12,7 +12,7 @@
 namespace mmusim::pt {
 namespace {
 
-using conformance::architectures;
+using conformance::layout_named;
 using conformance::Machine;
 
 constexpr uint64_t kPage = 4096;
@@ -22,8 +22,9 @@ constexpr uint64_t kArray = 512 * 8;
 const VirtRange kEverything{VirtAddr(0), VirtAddr(uint64_t{1} << 48)};
 
 struct World {
-  explicit World(const Backend& backend, const std::string& settings = "", unsigned layout = 3)
-      : machine(backend, architectures()[layout], settings), table(make(1)) {}
+  explicit World(const Backend& backend, const std::string& settings = "",
+                 const char* layout = "x86_64")
+      : machine(backend, layout_named(layout), settings), table(make(1)) {}
 
   [[nodiscard]] std::unique_ptr<PageTable> make(uint64_t mm) const {
     return machine.factory->create(MmId(mm));
@@ -58,7 +59,7 @@ struct World {
 World hashed(const std::string& settings = "") {
   return World(hashed::backend(), settings);
 }
-World clustered(const std::string& settings = "", unsigned layout = 3) {
+World clustered(const std::string& settings = "", const char* layout = "x86_64") {
   return World(hashed::clustered_backend(), settings, layout);
 }
 
@@ -221,7 +222,7 @@ TEST(ClusteredTest, BlocksMoveWithoutMemoryPagesWithSome) {
 
 // Layout 5 has leaves of 8 pages: a block of 16 would hold two of them.
 TEST(ClusteredTest, ABlockIsNoLargerThanTheNextLeaf) {
-  World world = clustered("", 5);
+  World world = clustered("", "odd");
   ASSERT_EQ(world.map(0), Status::Ok);
   EXPECT_EQ(world.table->table_bytes(), 16u + 8 * 8);
   try {

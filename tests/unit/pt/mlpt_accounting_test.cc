@@ -10,8 +10,8 @@
 namespace mmusim::pt {
 namespace {
 
-using conformance::architectures;
 using conformance::copy_range;
+using conformance::layout_named;
 using conformance::Machine;
 
 constexpr uint64_t kK = 1024;
@@ -86,7 +86,7 @@ class Space {
 
 class Accounting : public testing::Test {
  protected:
-  Accounting() : machine_(backends().front(), architectures()[3]), space_(machine_) {}
+  Accounting() : machine_(backends().front(), layout_named("x86_64")), space_(machine_) {}
   Machine machine_;
   Space space_;
 };

@@ -8,8 +8,8 @@
 namespace mmusim::pt {
 namespace {
 
-using conformance::architectures;
 using conformance::copy_range;
+using conformance::layout_named;
 using conformance::Machine;
 
 constexpr uint64_t kPage = 4096;
@@ -18,7 +18,7 @@ constexpr uint64_t kBase = 0x100000000000;
 
 class References : public testing::Test {
  protected:
-  References() : machine_(backends().front(), architectures()[3]) {
+  References() : machine_(backends().front(), layout_named("x86_64")) {
     table_ = machine_.factory->create(MmId(1));
   }
   using Counts = std::array<uint64_t, 4>;  // by level, leaf level first
@@ -214,7 +214,7 @@ TEST_F(References, WordsAreWhereAWalkerLooks) {
 
 // i386: two levels of 1024 entries of 4 bytes, so that a table is a page.
 TEST(NarrowEntries, ATableOf1024IsAPage) {
-  Machine machine(backends().front(), architectures()[7]);
+  Machine machine(backends().front(), layout_named("i386"));
   const auto table = machine.factory->create(MmId(1));
   const Rights rights(Rights::kRead);
   for (const uint64_t page : {uint64_t{0}, uint64_t{1}, uint64_t{5}}) {

@@ -36,7 +36,7 @@ class MlptShare : public testing::Test {
   }
   static Entry at(const PageTable& table, uint64_t va) { return table.peek(VirtAddr(va)).entry; }
 
-  conformance::Machine machine_{mlpt::backend(), conformance::architectures()[3]};
+  conformance::Machine machine_{mlpt::backend(), conformance::layout_named("x86_64")};
   std::unique_ptr<PageTable> a_;
   std::unique_ptr<PageTable> b_;
 };
@@ -89,7 +89,7 @@ TEST_F(MlptShare, SaysWhatItCanShare) {
   EXPECT_EQ(a_->capabilities().share_sizes,
             (std::vector<PageShift>{PageShift(21), PageShift(30), PageShift(39)}));
   // The root of PAE has its four entries in registers.
-  conformance::Machine pae{mlpt::backend(), conformance::architectures()[1]};
+  conformance::Machine pae{mlpt::backend(), conformance::layout_named("pae")};
   EXPECT_EQ(pae.factory->create(MmId(1))->capabilities().share_sizes,
             std::vector<PageShift>{PageShift(21)});
 }

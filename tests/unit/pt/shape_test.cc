@@ -11,7 +11,7 @@
 namespace mmusim::pt::mlpt {
 namespace {
 
-using conformance::architectures;
+using conformance::layout_named;
 using conformance::Machine;
 
 constexpr const char* kX86 = "12:9:leaf,21:9:leaf,30:9:leaf,39:9";
@@ -137,7 +137,7 @@ TEST(Shape, ErrorsNameTheKey) {
   mlpt.declare(schema);
   config::Config config(schema);
   config.set("pt.mlpt.levels", "12:9:leaf,22:9", "test");
-  Machine machine(mlpt, architectures()[3]);
+  Machine machine(mlpt, layout_named("x86_64"));
   try {
     static_cast<void>(mlpt.make(config, machine.environment));
     FAIL() << "accepted";
@@ -151,7 +151,7 @@ TEST(Shape, ConfiguredInsteadOfTheArchitectures) {
   const Backend& mlpt = backends().front();
   mlpt.declare(schema);
   config::Config config(schema);
-  Machine machine(mlpt, architectures()[3]);
+  Machine machine(mlpt, layout_named("x86_64"));
   const auto own_factory = mlpt.make(config, machine.environment);
   ASSERT_NE(own_factory->hardware_walkable(), nullptr);
   EXPECT_EQ(*own_factory->hardware_walkable(), machine.environment.geometry);
