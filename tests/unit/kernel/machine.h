@@ -109,7 +109,7 @@ class HoardingTlb final : public mmu::TlbMaintenance {
     const auto large = held.find({cpu, mm, align_down(va, huge)});
     return large != held.end() && large->second.size == huge ? large : held.end();
   }
-  std::map<CpuId, std::pair<MmId, PhysAddr>> active;
+  std::map<CpuId, std::pair<MmId, const pt::PageTable*>> active;
   uint64_t range_flushes = 0, page_flushes = 0, mm_flushes = 0, local_flushes = 0;
   VirtRange last_range;
   bool last_freed_tables = false;
@@ -119,7 +119,7 @@ class HoardingTlb final : public mmu::TlbMaintenance {
   std::map<MmId, std::pair<uint64_t, uint64_t>> told;  // by resident()
 
   bool activate(CpuId cpu, MmId mm, pt::PageTable& table) override {
-    active[cpu] = {mm, table.root().address};
+    active[cpu] = {mm, &table};
     return true;
   }
   using mmu::TlbMaintenance::flush_range;
@@ -236,7 +236,7 @@ class Machine {
     for (int tries = 0; tries < 4; ++tries) {
       const AddressSpace* space = kernel->current(cpu);
       EXPECT_EQ(tlb.active[cpu].first, space->id);
-      EXPECT_EQ(tlb.active[cpu].second, space->table->root().address);
+      EXPECT_EQ(tlb.active[cpu].second, space->table.get());
       mmu::FaultReason reason = mmu::FaultReason::NotPresent;
       if (const auto it = tlb.find(cpu, space->id, va); it != tlb.held.end()) {
         if (it->second.rights.allows(kind)) {
