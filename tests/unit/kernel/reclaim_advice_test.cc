@@ -199,7 +199,8 @@ using DiskPageOut = DiskFolios;
 TEST_P(DiskPageOut, WholeFolios) {
   s.read(kBase, 1024);
   s.step("clean", [&] { s.advise(kBase, kM, kAdvicePageOut); }, {.file = -1024});
-  s.step("read again", [&] { s.read(kBase, 256); }, {.faults = 15, .file = 1024});
+  // With windows of 128K; 15 on the same host with its own of 8M.
+  s.step("read again", [&] { s.read(kBase, 256); }, {.faults = 11, .file = 1024});
   EXPECT_EQ(major(), 1u);
   s.write(kBase + kM, 256);
   s.step("dirty", [&] { s.advise(kBase + kM, kM, kAdvicePageOut); }, {.file = -1024});
