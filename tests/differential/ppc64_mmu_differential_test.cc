@@ -39,6 +39,7 @@ class Pair {
                more + "\n[ppc64]\nlinear_map = false\n[mem]\nbytes = 1G\n", "mlpt", 1),
         tables_(kSpaces) {
     config::Schema schema;
+    mem::ReferenceSink::declare(schema);
     declare(schema);
     config::Config config(schema);
     const std::string text = mmusim::testing::machine_text(machine);
