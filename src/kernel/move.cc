@@ -31,6 +31,21 @@ uint64_t widened(const Core& core, AddressSpace& mm, const Vma& source, VirtRang
   return alone ? below : 0;
 }
 
+// As PageTable::move_range(). The pool's pages move one by one, and nothing is made where there is
+// none (Linux: move_hugetlb_page_tables).
+pt::Status move_pages(Core& core, AddressSpace& mm, bool pool, VirtAddr from, VirtAddr to,
+                      uint64_t bytes, uint64_t& done) {
+  if (!pool) return mm.table->move_range(from, to, bytes, done);
+  const uint64_t page = core.huge()->bytes();
+  for (done = 0; done < bytes; done += page) {
+    if (mm.table->find(from + done).entry == pt::kNone) continue;
+    uint64_t moved = 0;
+    const pt::Status status = mm.table->move_range(from + done, to + done, page, moved);
+    if (status != pt::Status::Ok) return status;
+  }
+  return pt::Status::Ok;
+}
+
 }  // namespace
 
 int64_t move_area(Core& core, AddressSpace& mm, VirtRange from, VirtRange to, bool keep_old) {
@@ -46,6 +61,7 @@ int64_t move_area(Core& core, AddressSpace& mm, VirtRange from, VirtRange to, bo
   target.pgoff = source->is_anonymous() && source->anon == AnonVmaId(0)
                      ? core.pages(to.begin.value())
                      : source->pgoff + core.pages(from.begin - source->start);
+  const bool pool = source->has(kVmHugeTlb);
   const uint64_t bytes = std::min(from.bytes(), to.bytes());
   const uint64_t earlier = widened(core, mm, *source, from, to);
   for (unsigned attempt = 0;; ++attempt) {
@@ -53,12 +69,12 @@ int64_t move_area(Core& core, AddressSpace& mm, VirtRange from, VirtRange to, bo
     split_for_move(core, mm, from.begin, to.begin, bytes);
     uint64_t done = 0;
     const pt::Status status =
-        mm.table->move_range(from.begin - earlier, to.begin - earlier, bytes + earlier, done);
+        move_pages(core, mm, pool, from.begin - earlier, to.begin - earlier, bytes + earlier, done);
     if (status == pt::Status::Ok) break;
     // Back again: the tables it came from still stand, so this needs no memory.
     uint64_t back = 0;
     const pt::Status undone =
-        mm.table->move_range(to.begin - earlier, from.begin - earlier, done, back);
+        move_pages(core, mm, pool, to.begin - earlier, from.begin - earlier, done, back);
     MMUSIM_ASSERT(undone == pt::Status::Ok);
     ZapBatch batch(core, mm);
     const Vma* below = mm.vmas.find_before(to.begin);

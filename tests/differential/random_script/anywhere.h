@@ -22,7 +22,7 @@ inline std::string map_anywhere(State& state, Segments& segments) {
   std::string text = fmt::format("map {} {}K anywhere", name, State::kib(pages));
   const bool pool = state.abilities.pool && state.chance(5);
   const bool file = !pool && state.chance(3) && !state.files.empty();
-  Segment segment{.pages = pages, .elsewhere = true};
+  Segment segment{.pages = pages, .pool = pool, .elsewhere = true};
   if (pool) {
     text += " hugetlb";
   } else if (file) {

@@ -85,7 +85,8 @@ inline std::string move(State& state, Segments& segments) {
   const std::string name = at->first;
   const Segment s = at->second;
   const std::string as = state.new_segment();
-  const bool whole = state.chance(2);
+  // Of a part of the pool's private memory Linux 6.18 never gives the reservation back.
+  const bool whole = s.pool || state.chance(2);
   uint64_t from = 0;
   uint64_t to = s.pages;
   if (!whole) {
@@ -111,7 +112,7 @@ inline std::string move(State& state, Segments& segments) {
   text += fmt::format(" to {}K", State::kib(start));
   if (keep) text += " keep";
   if (whole && !keep) segments.erase(name);
-  segments[as] = {start, pages};
+  segments[as] = {.start = start, .pages = pages, .pool = s.pool};
   return text;
 }
 

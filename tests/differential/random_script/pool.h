@@ -38,7 +38,7 @@ inline std::string map_pool(State& state, Segments& segments) {
   if (state.chance(4)) text += " over";
   if (state.chance(8)) text += " populate";
   if (state.abilities.lock && state.chance(12)) text += " locked";
-  segments[name] = {.start = start, .pages = pages};
+  segments[name] = {.start = start, .pages = pages, .pool = true};
   return text + " " + (state.chance(4) ? state.rights() : std::string("read write"));
 }
 
@@ -51,8 +51,9 @@ inline std::string move_pool(State& state, Segments& segments) {
   const uint64_t start = some_pool_place(state, segments, pages);
   std::string text = fmt::format("move {} as {}", name, as);
   if (pages != at->second.pages) text += fmt::format(" size {}K", State::kib(pages));
+  const bool pool = at->second.pool;
   segments.erase(at);
-  segments[as] = {.start = start, .pages = pages};
+  segments[as] = {.start = start, .pages = pages, .pool = pool};
   return text + fmt::format(" to {}K", State::kib(start));
 }
 

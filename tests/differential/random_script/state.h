@@ -36,6 +36,7 @@ struct Segment {
   uint64_t start = 0;
   uint64_t pages = 0;
   bool grows_down = false;
+  bool pool = false;       // huge pages of the pool
   bool elsewhere = false;  // where the kernel put it: there is no `start`
 };
 using Segments = std::map<std::string, Segment>;

@@ -96,6 +96,18 @@ TEST_P(RemapOfThePool, ShrinksWhereItGoes) {
   EXPECT_EQ(s.m.mm(1).vmas.size(), 1u);
 }
 
+// Where there is no page no table is made, as there is for other memory.
+TEST_P(RemapOfThePool, MakesNoTablesForNothing) {
+  s.write(kBase, 512);
+  s.step("an empty page to another 512 GiB",
+         [&] {
+           EXPECT_EQ(s.m.sys().mremap(kP1, VirtAddr(kBase + k2M), k2M, k2M, kMoveTo,
+                                      VirtAddr(kBase + kG * kK)),
+                     static_cast<int64_t>(kBase + kG * kK));
+         },
+         {.areas = 1});
+}
+
 // Never locked, but faulted in at once.
 TEST_P(RemapOfThePool, LockedIsFaultedIn) {
   s.map(kThere, 3 * kM, kRw, kPool | kMapLocked);
