@@ -304,7 +304,8 @@ void made_without_store(FaultContext& c, VirtAddr page, pt::Entry before) {
 
 int64_t populate(FaultContext c, VirtRange range, Populate how) {
   const pt::EntryFormat& format = *c.core.platform.format;
-  c.by_call = true;
+  const bool by_advice = how == Populate::Read || how == Populate::Write;
+  c.maker = by_advice ? FaultContext::Maker::Advice : FaultContext::Maker::Call;
   // More cannot be there at once.
   uint64_t budget = c.core.platform.frames->total_frames() + c.core.settings.swap_pages;
   const uint64_t before = c.account.minor;

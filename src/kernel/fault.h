@@ -13,7 +13,10 @@ struct FaultContext {
   AddressSpace& mm;
   FaultCounts& account;  // of the process the fault is charged to
   CpuId cpu;             // where the access was made
-  bool by_call = false;  // a system call makes it (populate), not a reference
+  // Who makes it: a reference; a system call (populate), which begins anew where it had to wait; or
+  // one that goes on with the same fault (MADV_POPULATE_*).
+  enum class Maker : uint8_t { Reference, Call, Advice };
+  Maker maker = Maker::Reference;
 };
 
 // A fault at `va` in an area that allows the access. Counts it when it finishes.

@@ -232,8 +232,10 @@ FaultOutcome map_file(FaultContext& c, Vma& vma, VirtAddr page, const pt::Slot& 
   }
   const auto pfn = read_file_page(c, vma, index, reading);
   if (!pfn) return FaultOutcome::NoMemory;
-  // A system call that waited begins anew, and then finds the page (Linux: __get_user_pages).
-  reading.major = reading.major && !(c.by_call && reading.again);
+  // A fault is a major one if it had to read, or was made again with a note of that (Linux:
+  // FAULT_FLAG_TRIED), which only MADV_POPULATE_* keeps where nothing had to be read.
+  if (reading.again && c.maker != FaultContext::Maker::Reference)
+    reading.major = c.maker == FaultContext::Maker::Advice;
   if (writes(kind) && !vma.is_shared()) return install_private_copy(c, vma, slot, reading.major);
   // After a wait for read-ahead the fault is made again, and then sees what was read around it.
   if (looks_around && reading.again) {

@@ -78,7 +78,10 @@ void truncate_file(Core& core, FileId id, uint64_t bytes) {
   const uint64_t pages = core.pages(bytes + core.page().offset_mask());
   if (pages >= file.pages) {
     // What is new was never written.
-    if (file.length_known) file.filled = std::min(file.filled, file.pages);
+    if (file.length_known) {
+      file.filled = std::min(file.filled, file.pages);
+      if (file.laid_out == 0) file.laid_out = file.pages;
+    }
     file.pages = pages;
     return;
   }

@@ -86,6 +86,8 @@ void write_back(Core& core, FileId id, PageSpan span) {
     });
     core.counters.written_back += pages.pages();
     file.clean(pages);
+    for (uint64_t i = pages.first; i < pages.end; ++i)
+      if (const auto pfn = file.frame_of(i)) core.platform.frames->frame(*pfn).written = false;
   }
 }
 

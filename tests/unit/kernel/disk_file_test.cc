@@ -65,21 +65,40 @@ TEST_F(DiskFile, ColdAdviceDivides) {
   write(512);
   ASSERT_EQ(m.sys().madvise(kP1, VirtAddr(kBase + 600 * kPage), kPage, kAdviceCold), 0);
   EXPECT_EQ(mapped(), (Spans{{0, 256}, {288, 304}, {512, 768}}));
-  ASSERT_EQ(m.sys().fork(kP1, kP2), 0);
+  ASSERT_EQ(m.sys().fork(kP1, kP2), 2);
   ASSERT_EQ(m.load(kP2, kBase), Result::Ok);
   ASSERT_EQ(m.sys().madvise(kP1, VirtAddr(kBase), kPage, kAdviceCold), 0);
   EXPECT_EQ(mapped(), (Spans{{0, 256}, {288, 304}, {512, 768}}));
   m.expect_accounts_agree();
 }
 
-// What a system call waits for it finds when it begins anew: a minor fault.
-TEST_F(DiskFile, PopulateOfColdFilesIsMinor) {
+// What mlock waits for it finds when it begins anew: a minor fault; MADV_POPULATE_READ goes on with
+// the same fault, which stays a major one.
+TEST_F(DiskFile, PopulateOfColdFiles) {
   Machine m("[kernel]\nimply = false\nfiles = cold\n");
   make(m, 128, kMapPrivate);
-  ASSERT_EQ(m.sys().madvise(kP1, VirtAddr(kBase + 40 * kPage), kPage, kAdvicePopulateRead), 0);
+  ASSERT_EQ(m.sys().mprotect(kP1, VirtAddr(kBase), 128 * kPage, kProtRead), 0);
+  ASSERT_EQ(m.sys().mlock(kP1, VirtAddr(kBase + 40 * kPage), kPage), 0);
   EXPECT_EQ(major(), 0u);
   EXPECT_EQ(minor(), 1u);
-  EXPECT_EQ(mapped(), (Spans{{32, 48}}));
+  EXPECT_EQ(mapped(), (Spans{{40, 41}}));  // the locked area is one page
+  ASSERT_EQ(m.sys().madvise(kP1, VirtAddr(kBase + 100 * kPage), kPage, kAdvicePopulateRead), 0);
+  EXPECT_EQ(major(), 1u);
+  EXPECT_EQ(minor(), 1u);
+}
+
+// What a file grows by is no part of its folios.
+TEST_F(DiskFile, GrownFilesKeepTheirFolios) {
+  Machine m(settings());
+  make(m, 5);
+  ASSERT_EQ(m.sys().ftruncate(kP1, file_, 34 * kPage), 0);
+  unmap();
+  map(34);
+  write(0);
+  EXPECT_EQ(mapped(), (Spans{{0, 4}}));
+  write(20);
+  EXPECT_EQ(mapped(), (Spans{{0, 4}, {20, 21}}));
+  EXPECT_EQ(major(), 1u);
 }
 
 // Where there is a leaf table the last folio of a file is seen through windows; where there is none

@@ -99,7 +99,7 @@ TEST_F(Truncate, PrivateCopies) {
   map(1024, kMapPrivate);
   for (uint64_t page = 290; page < 310; ++page)
     write(page);
-  ASSERT_EQ(m.sys().fork(kP1, kP2), 0);
+  ASSERT_EQ(m.sys().fork(kP1, kP2), 2);
   punch(300, 304);
   EXPECT_EQ(mapped(), (Spans{{290, 310}}));
   truncate(305);
@@ -138,7 +138,7 @@ TEST_F(Truncate, MadviseRemove) {
 // page written again, none for what was not.
 TEST_F(Truncate, MsyncWriteProtects) {
   write(0);
-  ASSERT_EQ(m.sys().fork(kP1, kP2), 0);
+  ASSERT_EQ(m.sys().fork(kP1, kP2), 2);
   ASSERT_EQ(m.store(kP2, kBase), Result::Ok);
   const uint64_t before = minor();
   ASSERT_EQ(m.sys().msync(kP1, VirtAddr(kBase), kPage, kMsAsync), 0);
@@ -157,6 +157,22 @@ TEST_F(Truncate, MsyncWriteProtects) {
   EXPECT_EQ(m.sys().msync(kP1, VirtAddr(kBase + 1), kPage, kMsSync), -kEINVAL);
   EXPECT_EQ(m.sys().msync(kP1, VirtAddr(kBase), kPage, kMsSync | kMsAsync), -kEINVAL);
   EXPECT_EQ(m.sys().msync(kP1, VirtAddr(kBase + 1023 * kPage), 2 * kPage, kMsSync), -kENOMEM);
+}
+
+// PAGEOUT drops what is clean: after msync also what was written before.
+TEST_F(Truncate, PageOutAfterMsync) {
+  write(0);
+  ASSERT_EQ(m.sys().madvise(kP1, VirtAddr(kBase), 256 * kPage, kAdvicePageOut), 0);
+  EXPECT_EQ(mapped(), Spans{});
+  EXPECT_TRUE(m.kernel->system().core.cache.file(file_).in_memory(0));
+  write(0);
+  ASSERT_EQ(m.sys().msync(kP1, VirtAddr(kBase), kPage, kMsSync), 0);
+  ASSERT_EQ(m.sys().madvise(kP1, VirtAddr(kBase), 256 * kPage, kAdvicePageOut), 0);
+  EXPECT_EQ(mapped(), Spans{});
+  EXPECT_FALSE(m.kernel->system().core.cache.file(file_).in_memory(0));
+  const uint64_t before = major();
+  read(0);
+  EXPECT_EQ(major() - before, 1u);
 }
 
 // From a recording: by name, or by the descriptor it was mapped with; what nobody maps is nothing.
@@ -182,6 +198,8 @@ TEST_F(Truncate, Recorded) {
   ASSERT_EQ(m.load(kP1, kBase + kG), Result::Ok);
   EXPECT_EQ(m.mm(1).rss(PageKind::File), 8u);
   apply(trace::TruncateEvent{5, 3 * kPage, 0, ""});
+  EXPECT_EQ(m.mm(1).rss(PageKind::File), 0u);  // one folio, which was divided
+  ASSERT_EQ(m.load(kP1, kBase + kG), Result::Ok);
   EXPECT_EQ(m.mm(1).rss(PageKind::File), 3u);
   apply(trace::OtherCallEvent{"userfaultfd", 7});
   EXPECT_EQ(m.counters().left_out, 1u);
@@ -216,7 +234,7 @@ TEST_F(Truncate, RecordedLocksAndAdvice) {
   const auto apply = [&](const trace::Event& event) { m.kernel->apply(CpuId(0), kP1, event); };
   using trace::LockEvent;
   apply(LockEvent{LockEvent::Lock, VirtAddr(kBase + 1), 1, 0, 0});
-  EXPECT_EQ(mapped(), (Spans{{0, 256}}));
+  EXPECT_EQ(mapped(), (Spans{{0, 1}}));
   EXPECT_TRUE(m.mm(1).vmas.find(VirtAddr(kBase))->has(kVmLocked));
   apply(LockEvent{LockEvent::UnlockAll, VirtAddr(0), 0, 0, 0});
   EXPECT_EQ(m.mm(1).vmas.size(), 1u);
