@@ -74,7 +74,8 @@ cd "$tmp/mine"
 grep -q './libsorted.so' footprint.txt
 "$program" workload simulate "$source/workloads/scripts/fork.workload" -p ./libsorted.so --check \
   >/dev/null
-printf 'map a 64K\ntouch a[0..4K] write\n' >one.workload
+# The hardware's copy lacks a page that the table has: the read of another mapped the 16 around it.
+printf 'file f 1M\nmap a 64K file f shared read\ntouch a[0..4K]\n' >one.workload
 "$program" explain one.workload --va 0x1000 -p ./libsorted.so >explained.txt
 grep -q 'record .* begins at or below the address' explained.txt
 grep -q 'PTE .* empty' explained.txt
