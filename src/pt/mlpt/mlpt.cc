@@ -192,12 +192,12 @@ Slot Mlpt::ensure(VirtAddr va, PageShift size) {
 
 Status Mlpt::install(const Handle& handle, Entry expected, Entry next) {
   if (handle.generation != generation_) return Status::Moved;
-  const Place place = place_of(handle);
-  if (place.level != 0 && format_->is_present(next)) {
+  if (handle.size != page_ && format_->is_present(next)) {
     const uint64_t frames = uint64_t{1} << (handle.size.log2() - page_.log2());
     if ((format_->parse_leaf(next, handle.size).pfn.value() & (frames - 1)) != 0)
       return Status::BadAlign;
   }
+  const Place place = place_of(handle);
   touch(place.table, place.index, place.level, false);
   if (place.entry != expected) return Status::Changed;
   touch(place.table, place.index, place.level, true);
@@ -208,9 +208,9 @@ Status Mlpt::install(const Handle& handle, Entry expected, Entry next) {
 Status Mlpt::clear(const Handle& handle, Entry& old) {
   if (handle.generation != generation_) return Status::Moved;
   const Place place = place_of(handle);
+  touch(place.table, place.index, place.level, false);
   // Smaller leaves may have come where a larger one was wanted.
   if (place.entry != kNone && !is_leaf(place.entry, place.level)) return Status::Moved;
-  touch(place.table, place.index, place.level, false);
   touch(place.table, place.index, place.level, true);
   old = place.entry;
   set_word(place.table, place.index, kNone);
