@@ -319,11 +319,13 @@ int64_t collapse(FaultContext c, Vma& vma, VirtRange range) {
   const VirtAddr begin = align_up(range.begin, size);
   const VirtAddr end = align_down(range.end, size);
   int64_t result = begin <= end ? 0 : -kEINVAL;
-  for (VirtAddr at = begin; at < end; at += size.bytes()) {
+  VirtAddr next;
+  for (VirtAddr at = begin; at < end; at = next) {
     const Collapse one = collapse_block(c, vma, at);
     if (one == Collapse::NoMemory) return -kENOMEM;
     if (one == Collapse::Failed) return -kEINVAL;
     if (one == Collapse::Missing) result = -kEINVAL;
+    next = next_block(c.mm.table->peek(at), at, size);
   }
   return result;
 }

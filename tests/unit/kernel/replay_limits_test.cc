@@ -44,6 +44,25 @@ TEST(ReplayLimits, ExecWithoutMemoryLeavesNothingToRunIn) {
   m.expect_nothing_leaks();
 }
 
+// What is mapped of an area counts, not how long it is: 2^24 huge pages would fit here.
+TEST(ReplayLimits, LongAreasWithOneHugePage) {
+  Machine m("[kernel]\nimply = false\nthp = always\n", "mlpt", kHuge);
+  constexpr uint64_t kLong = uint64_t{1} << 45;
+  Syscalls& sys = m.sys();
+  ASSERT_EQ(sys.mmap(kP1, VirtAddr(kBase), kLong, kRw, kAnon | kMapFixed | kMapNoReserve),
+            static_cast<int64_t>(kBase));
+  ASSERT_EQ(m.store(kP1, kBase + kLong / 2), Result::Ok);
+  ASSERT_EQ(m.mm(1).huge_leaves, 1u);
+  const uint64_t before = m.sink->total(mem::Origin::Kernel);
+  EXPECT_EQ(sys.madvise(kP1, VirtAddr(kBase), kLong, kAdviceCollapse), -kEINVAL);
+  EXPECT_GT(sys.mremap(kP1, VirtAddr(kBase), kLong, kLong, kRemapMayMove | kRemapFixed,
+                       VirtAddr(kBase + kLong + (uint64_t{1} << 30))),
+            0);
+  EXPECT_LT(m.sink->total(mem::Origin::Kernel) - before, 20000u);
+  m.expect_accounts_agree();
+  m.expect_nothing_leaks();
+}
+
 TEST(ReplayLimits, PopulatingMoreThanThereIsEnds) {
   Machine m("[mem]\nbytes = 8M\n");
   trace::MmapEvent e;
