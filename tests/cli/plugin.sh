@@ -87,7 +87,7 @@ grep -q 'every promise kept' check.txt
 # One that has no place for high addresses, and does not say so: a warning and a line of the table;
 # with --check a failure, once all is written. The kit convicts it.
 cp sorted_table.cc honest.cc
-sed 's|if (size != shape_.page()) .*|&\n    if (va.value() >> 40 != 0) return {Status::NotSupported, {}};|' honest.cc >sorted_table.cc
+sed 's|if (size != shape_.page()) .*|&\n    if (va.value() >> 32 != 0) return {Status::NotSupported, {}};|' honest.cc >sorted_table.cc
 cmake --build build >build.log 2>&1 || { cat build.log; exit 1; }
 cp build/libsorted.so ./librefuses.so
 mv honest.cc sorted_table.cc

@@ -143,7 +143,9 @@ bool Resizer::collapse(GuardedEntry& e, const Place& place) {
     only = table.get(slot);
     const unsigned replicas_log2 = only.is(Kind::Leaf) ? only.replicas_log2() : 0;
     if (e.valid() != uint32_t{1} << replicas_log2) {
-      tables_->touch_slots(table, 0, slot + 1, false, place.level());
+      Place looked_at = place;
+      ++looked_at.depth;
+      tables_->touch_slots(table, 0, slot + 1, false, looked_at.level());
       return false;
     }
     const unsigned bits = e.width() - replicas_log2;
