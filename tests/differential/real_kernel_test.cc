@@ -131,7 +131,7 @@ TEST_F(RealKernel, RandomScriptsOfFiles) {
   differential::Abilities with_files = abilities();
   with_files.disk = true;
   with_files.change_files = true;
-  random_scripts(with_files, 200);
+  random_scripts(with_files, 60);
 }
 
 // Upper tables that hold nothing, and are made all the same.
