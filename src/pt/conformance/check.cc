@@ -95,15 +95,16 @@ Outcome Checking::run(const RunPlan& plan, Clock::time_point deadline, Reached& 
 void Checking::shorten(RunPlan plan, size_t step, Failure& failure) const {
   constexpr size_t kMostCandidates = 4000;
   const auto deadline = std::min(deadline_, Clock::now() + options_.shortening);
+  // A sample depends on how many operations came before: look at all of them.
+  const Scrutiny scrutiny = plan.scrutiny == Scrutiny::Sampled ? Scrutiny::Always : plan.scrutiny;
   failure.steps_at_first = std::min(step + 1, plan.sequence.size());
   size_t broken_at = step;
   const auto breaks = [&](const Sequence& candidate) {
     if (Clock::now() >= deadline) return false;
     check_interrupt();
     Reached reached;
-    const Outcome outcome =
-        run({.layout = plan.layout, .sequence = candidate, .scrutiny = plan.scrutiny}, deadline,
-            reached);
+    const Outcome outcome = run(
+        {.layout = plan.layout, .sequence = candidate, .scrutiny = scrutiny}, deadline, reached);
     if (!outcome.broken) return false;
     failure.broken = *outcome.broken;
     broken_at = reached.step;

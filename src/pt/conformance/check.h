@@ -52,14 +52,14 @@ std::optional<Broken> run_promise(const Backend& backend, const Layout& layout,
 // --- Apart.
 
 struct Options {
-  std::string settings;                          // INI text of pt.* keys
-  uint64_t seed = 1;                             // of the first run; each further one has the next
-  uint64_t operations = 100'000;                 // at least so many in random runs
-  std::chrono::seconds budget{300};              // of all; what was found by then is the verdict
-  std::chrono::milliseconds piece{5000};         // one operation may take, of processor time
-  std::chrono::milliseconds shortening{10'000};  // of a run that failed
-  unsigned most_failures = 3;                    // of random runs, before it ends
-  std::function<void(uint64_t done)> progress;   // operations; may be empty
+  std::string settings;                         // INI text of pt.* keys
+  uint64_t seed = 1;                            // of the first run; each further one has the next
+  uint64_t operations = 100'000;                // at least so many in random runs
+  std::chrono::seconds budget{300};             // of all; what was found by then is the verdict
+  std::chrono::milliseconds piece{2000};        // one operation may take, of processor time
+  std::chrono::milliseconds shortening{5000};   // of a run that failed
+  unsigned most_failures = 3;                   // of random runs, before it ends
+  std::function<void(uint64_t done)> progress;  // operations; may be empty
 };
 
 struct Failure {
