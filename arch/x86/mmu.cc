@@ -115,6 +115,13 @@ mmu::Translation Mmu::translate(VirtAddr va, AccessKind kind, bool retry) {
       return {.fault = mmu::FaultReason::NoMemory, .pfn = {}, .size = {}, .rights = {}};
     case Shadow::Fill::Refused:
       break;
+    case Shadow::Fill::Forbidden: {
+      // That the copy has nothing there says nothing: the kernel, which takes a fetch of what is
+      // not there for a read, must not take this one so.
+      mmu::Translation forbidden = t;
+      if (kind == AccessKind::Fetch) forbidden.fault = mmu::FaultReason::Protection;
+      return forbidden;
+    }
   }
   return t;
 }

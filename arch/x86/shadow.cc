@@ -29,7 +29,7 @@ Shadow::Fill Shadow::fill(VirtAddr va, AccessKind kind, bool preload, mmu::MissP
       present ? format.parse_leaf(found.entry, found.size).rights.bits() & found.mask.bits() : 0);
   if (!rights.allows(kind)) {
     if (!preload) path.remark("the kernel's page table does not allow it either: its own fault");
-    return Fill::Refused;
+    return present ? Fill::Forbidden : Fill::Refused;
   }
   // What the kernel puts here on its way back is its own work.
   const mem::Origin who = preload ? mem::Origin::Kernel : mem::Origin::Handler;

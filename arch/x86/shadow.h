@@ -85,9 +85,10 @@ class Shadow {
       : shared_(shared), kernel_table_(table), copy_(std::move(copy)) {}
 
   enum class Fill : uint8_t {
-    Done,     // the hardware finds it from now on
-    Refused,  // the kernel's table does not allow the access
-    NoRoom,   // it does, but there is no memory for tables here
+    Done,       // the hardware finds it from now on
+    Refused,    // the kernel's table has nothing there
+    Forbidden,  // it has, but does not allow the access
+    NoRoom,     // it does, but there is no memory for tables here
   };
   // `preload`: the kernel has just fixed a fault here. `path` is told what a handler does.
   Fill fill(VirtAddr va, AccessKind kind, bool preload, mmu::MissPath& path);

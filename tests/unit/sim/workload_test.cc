@@ -295,6 +295,18 @@ TEST_F(SimulatedWorkload, ResultsAreThoseOfLinux) {
             (Failures{{2, -kEEXIST}, {3, -kENOMEM}, {7, -kEINVAL}, {8, -kENOMEM}, {9, -kENOMEM}}));
 }
 
+// Where the hardware walks a copy of the page table, a fetch that the kernel has put right as a
+// read is refused the next time, though the copy still has nothing there.
+TEST_F(SimulatedWorkload, FetchesAreRefusedOverCopies) {
+  const Plan plan = plan_of("map a 4K\ntouch a exec\n");
+  for (const char* table : {"mlpt", "gpt", "hashed"}) {
+    config_->set("machine.page_table", table, "test");
+    const Outcome outcome = simulate(*config_, plan).outcome;
+    ASSERT_EQ(outcome.failures.size(), 1u) << table;
+    EXPECT_EQ(outcome.failures[0].result, 1) << table;
+  }
+}
+
 // Files that change, and what is said of whole processes: results are Linux's.
 TEST_F(SimulatedWorkload, FilesChange) {
   const Plan plan = plan_of(
