@@ -220,7 +220,7 @@ void Gpt::visit_below(const Place& place, PhysAddr parent, uint32_t slot, const 
     node.base = VirtAddr(place.base);
     node.covers = kKeyBits - place.consumed;
     node.slots = 1;
-    node.leaves = e.is(Kind::Leaf) ? 1 : 0;
+    node.leaves = e.is(Kind::Leaf) && e.body != kNone ? 1 : 0;
     node.tables = e.is(Kind::Internal) || e.is(Kind::Shared) ? 1 : 0;
     node.parent = parent;
     node.slot = slot;
