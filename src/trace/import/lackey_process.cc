@@ -165,11 +165,11 @@ size_t Process::message(std::string_view text) {
 
 // Where in a line Valgrind begins to say something about this process: it does not end its own
 // lines first.
-size_t Process::message_begin(std::string_view text) const {
+size_t Process::message_begin(std::string_view text, size_t from) const {
   size_t begin = std::string_view::npos;
   for (const char mark : {'=', '-', '*'}) {
     const std::string twice(2, mark);
-    begin = std::min(begin, text.find(fmt::format("{0}{1}{0} ", twice, pid_.value())));
+    begin = std::min(begin, text.find(fmt::format("{0}{1}{0} ", twice, pid_.value()), from));
   }
   return begin;
 }
@@ -205,15 +205,15 @@ size_t Process::call_line(std::string_view text, std::vector<Effect>& effects) {
 
 // More text of the open call. A result may be in it, and something glued behind that.
 size_t Process::call_text(std::string_view text, std::vector<Effect>& effects) {
-  const size_t glued = message_begin(text);
-  if (glued != std::string_view::npos) {
-    const std::string whole = open_->text + std::string(text.substr(0, glued));
-    // The result is on the next line. Else the message is a file's name, or comes behind the
-    // result.
-    if (find_result(whole).outcome == Outcome::None && parse_call(whole).complete) {
-      open_->text = whole;
-      return text.size();
-    }
+  // A message may begin where the arguments end, the result then being on the next line. Elsewhere
+  // it is part of a file's name, or comes behind the result.
+  for (size_t at = message_begin(text, 0); at != std::string_view::npos;
+       at = message_begin(text, at + 1)) {
+    const std::string whole = open_->text + std::string(text.substr(0, at));
+    if (find_result(whole).outcome != Outcome::None) break;
+    if (!parse_call(whole).complete) continue;
+    open_->text = whole;
+    return text.size();
   }
   const size_t before = open_->text.size();
   if (before + text.size() > kMaxOpenText) return refuse("a system call of too many words");

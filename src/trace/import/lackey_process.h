@@ -109,7 +109,7 @@ class Process {
   };
 
   size_t message(std::string_view text);
-  [[nodiscard]] size_t message_begin(std::string_view text) const;
+  [[nodiscard]] size_t message_begin(std::string_view text, size_t from) const;
   size_t call_line(std::string_view text, std::vector<Effect>& effects);
   size_t call_text(std::string_view text, std::vector<Effect>& effects);
   bool settle(Tid tid, uint64_t number, const Call& call, const CallResult& result,

@@ -225,7 +225,8 @@ TEST_F(SmallMachine, AFetchIsAReadWhereEntriesCannotTell) {
   EXPECT_EQ(told.value("access.refused"), 2u);
   const stats::Report untold = run_on("pentium4");
   EXPECT_EQ(untold.value("access.refused"), 0u);
-  EXPECT_EQ(untold.value("kernel.faults.minor"), told.value("kernel.faults.minor") + 1);
+  // Where entries can tell, the page is mapped too, as for a read, before the fetch is refused.
+  EXPECT_EQ(untold.value("kernel.faults.minor"), told.value("kernel.faults.minor"));
 }
 
 TEST_F(SmallMachine, HugePagesAreOfWhatAPdeMaps) {
