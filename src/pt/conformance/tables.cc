@@ -207,11 +207,17 @@ void check_trimmed(const Trimmed& trimmed, const PageTable& table, const Gather&
                              gather.range().end.value());
         });
   }
-  // A table with others below it that need not go stays with them.
+  // A table with others below it that need not go stays with them; so does one of a trie for slots
+  // it has outside of the range.
+  const auto has_slot = [&](const TableNode& node) {
+    const VirtAddr at = std::max(trimmed.range.begin, range_of(node).begin);
+    return table.peek(at).has_slot;
+  };
   for (const auto& [address, node] : after)
     expect(
-        is_root(node) || node.tables != 0 || !in_gap(node) || has_leaf(node), promise::kTrimFrees,
-        [&, &shown = node] { return text_of(shown) + " gone"; }, "it is there");
+        is_root(node) || node.tables != 0 || !in_gap(node) || has_leaf(node) || !has_slot(node),
+        promise::kTrimFrees, [&, &shown = node] { return text_of(shown) + " gone"; },
+        "it is there");
 }
 
 }  // namespace mmusim::pt::conformance
