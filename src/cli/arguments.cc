@@ -194,7 +194,7 @@ void Arguments::apply_keys(config::Config& config) const {
 
 std::string Arguments::help() const {
   std::ostringstream out;
-  out << "usage: mmusim " << usage_ << "\n\n"
+  out << report::wrapped("usage: mmusim " + usage_, kWidth) << "\n\n"
       << report::wrapped(text_, kWidth) << "\n\n"
       << options_;
   if (schema_ == nullptr) return out.str();

@@ -1,5 +1,7 @@
 #include "report/wrap.h"
 
+#include <algorithm>
+
 namespace mmusim::report {
 namespace {
 
@@ -15,26 +17,50 @@ std::string_view take(std::string_view& text, char end) {
 
 std::string wrapped(std::string_view text, size_t width) {
   std::string out;
-  size_t used = 0;  // of the line being filled; 0: none is
+  size_t used = 0;     // of the line being filled; 0: none is
+  size_t hanging = 0;  // indentation of an item's further lines; 0: not in an item
   const auto end_line = [&] {
     if (used != 0) out += '\n';
     used = 0;
   };
-  while (!text.empty()) {
-    std::string_view line = take(text, '\n');
-    if (line.empty() || line.front() == ' ') {
-      end_line();
-      out += line;
-      out += '\n';
-      continue;
-    }
+  const auto fill = [&](std::string_view line) {
     while (!line.empty()) {
       const std::string_view word = take(line, ' ');
       if (word.empty()) continue;
-      if (used != 0 && used + 1 + word.size() > width) end_line();
-      if (used != 0) out += ' ';
-      used += word.size() + (used != 0 ? 1 : 0);
+      if (used != 0 && used + 1 + word.size() > width) {
+        end_line();
+        out.append(hanging, ' ');
+        used = hanging;
+      } else if (used != 0) {
+        out += ' ';
+        ++used;
+      }
+      used += word.size();
       out += word;
+    }
+  };
+  while (!text.empty()) {
+    const std::string_view line = take(text, '\n');
+    const size_t indent = std::min(line.find_first_not_of(' '), line.size());
+    const std::string_view words = line.substr(indent);
+    if (indent != 0 && words.starts_with("- ")) {
+      end_line();
+      out.append(indent, ' ');
+      out += '-';
+      used = indent + 1;
+      hanging = indent + 2;
+      fill(words.substr(2));
+    } else if (words.empty() || (indent != 0 && indent != hanging)) {
+      end_line();
+      hanging = 0;
+      out += line;
+      out += '\n';
+    } else {
+      if (indent == 0 && hanging != 0) {
+        end_line();
+        hanging = 0;
+      }
+      fill(words);
     }
   }
   while (out.ends_with('\n'))

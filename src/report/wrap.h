@@ -8,8 +8,10 @@
 
 namespace mmusim::report {
 
-// Paragraphs, separated by empty lines, are filled anew; a line that begins with a blank stays as
-// it is. A word longer than `width` has a line of its own. Line ends only between lines.
+// Paragraphs, separated by empty lines, are filled anew, and so are items: a line that begins with
+// blanks and "- ", and those behind it that are indented by two more. Any other line that begins
+// with a blank stays as it is. A word longer than `width` has a line of its own. Line ends only
+// between lines.
 std::string wrapped(std::string_view text, size_t width);
 
 }  // namespace mmusim::report

@@ -19,5 +19,13 @@ TEST(Wrap, LeavesIndentedLinesAlone) {
             "a list of things:\n  x   one\n  y   two\nand on");
 }
 
+TEST(Wrap, FillsItems) {
+  EXPECT_EQ(wrapped("They say:\n  - one two\n    three\n  - four\nfive", 12),
+            "They say:\n  - one two\n    three\n  - four\nfive");
+  EXPECT_EQ(wrapped("  - one two three", 12), "  - one two\n    three");
+  EXPECT_EQ(wrapped("  - one\n    two\n", 40), "  - one two");
+  EXPECT_EQ(wrapped("so:\n    a  b\n    c", 40), "so:\n    a  b\n    c");
+}
+
 }  // namespace
 }  // namespace mmusim::report
