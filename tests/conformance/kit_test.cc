@@ -56,7 +56,7 @@ TEST(Kit, LeakedTable) {
   expect_caught(Lie::LeakedTable, promise::kAccount, 1);
 }
 TEST(Kit, TrimTakesLeaves) {
-  expect_caught(Lie::TrimTakesLeaves, promise::kCursor, 2);
+  expect_caught(Lie::TrimTakesLeaves, promise::kReported, 2);
 }
 TEST(Kit, NoCompare) {
   expect_caught(Lie::NoCompare, promise::kInstall, 1);
