@@ -233,7 +233,8 @@ std::string Arguments::key_help(const std::string& section) const {
   if (!out.empty()) return out;
   Words sections;
   for (const config::Key& key : schema_->keys())
-    sections.push_back(section_of(key.name));
+    for (const std::string& name : {section_of(key.name), key.name.substr(0, key.name.find('.'))})
+      sections.push_back(name);
   throw UsageError(kKeyHelp, fmt::format("no keys begin with '{}'", section),
                    config::suggestion(section, sections));
 }

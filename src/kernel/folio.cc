@@ -45,7 +45,8 @@ FolioPlaces places_of_folio(Core& core, AddressSpace& mm, const Vma& vma, VirtAd
   const uint64_t end = begin + core.huge_pages();
   FolioPlaces places;
   uint64_t mapped = 0;
-  for (const auto& [start, area] : mm.vmas.areas()) {
+  for (const auto& entry : mm.vmas.areas()) {
+    const Vma& area = entry.second;
     if (area.anon == AnonVmaId(0) || area.anon_root != vma.anon_root) continue;
     const uint64_t from = std::max(begin, area.pgoff);
     const uint64_t to = std::min(end, area.pgoff + core.pages(area.range().bytes()));

@@ -74,7 +74,8 @@ class Reader {
       ahead_.size = next_size();
     }
     ahead_.order += 2;
-    const uint64_t align = uint64_t{1} << std::min<unsigned>(ahead_.order, std::countr_zero(most_));
+    const uint64_t align =
+        uint64_t{1} << std::min(ahead_.order, static_cast<unsigned>(std::countr_zero(most_)));
     const uint64_t end = ahead_.start + ahead_.size;
     if (const uint64_t aligned = end & ~(align - 1); aligned > ahead_.start)
       ahead_.size = aligned - ahead_.start;
@@ -107,7 +108,7 @@ class Reader {
     uint64_t index = ahead_.start;
     while (index <= last) {
       unsigned order = ahead_.order;
-      if (index != 0) order = std::min<unsigned>(order, std::countr_zero(index));
+      if (index != 0) order = std::min(order, static_cast<unsigned>(std::countr_zero(index)));
       while (order > 0 && index + (uint64_t{1} << order) - 1 > last)
         --order;
       const Folio folio{index, index + (uint64_t{1} << order)};

@@ -16,7 +16,8 @@ constexpr const char kHelp[] =
 To record (scripts/record-lackey does all of this):
 
     valgrind --tool=lackey --trace-mem=yes --trace-syscalls=yes \
-             --trace-children=yes --log-file=/tmp/logs/NAME.%p.%n COMMAND ARGS...
+             --trace-children=yes --log-file=/tmp/logs/NAME.%p.%n \
+             COMMAND ARGS...
     mmusim trace import --format lackey /tmp/logs/NAME.* -o NAME.mmt
 
 The log's name must be an absolute path, or a program that changes its directory makes Valgrind
