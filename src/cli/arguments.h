@@ -1,5 +1,5 @@
-// A command's arguments: what it takes is declared once, and from that parsed, checked and printed by --help, and, as
-// there are many, for the configuration keys by --help-keys [SECTION].
+// A command's arguments: what it takes is declared once, and from that parsed, checked and printed
+// by --help, and, as there are many, for the configuration keys by --help-keys [SECTION].
 #ifndef MMUSIM_CLI_ARGUMENTS_H_
 #define MMUSIM_CLI_ARGUMENTS_H_
 

@@ -1,5 +1,5 @@
-// Messages to the user on stderr: one line each, "mmusim: warning: ...", whatever bytes a file name or
-// a trace has put into it.
+// Messages to the user on stderr: one line each, "mmusim: warning: ...", whatever bytes a file name
+// or a trace has put into it.
 #ifndef MMUSIM_CLI_LOG_H_
 #define MMUSIM_CLI_LOG_H_
 

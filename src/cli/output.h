@@ -14,8 +14,8 @@ struct ClosedOutput {};
 // descriptors 0 to 2 are open, so that no file opened later becomes standard output. Call first.
 void prepare_streams();
 
-// Control characters but newlines and tabs, which only a stranger's text can have, are escaped (base/printable.h).
-// Errors (both): Error when standard output cannot be written; ClosedOutput.
+// Control characters but newlines and tabs, which only a stranger's text can have, are escaped
+// (base/printable.h). Errors (both): Error when standard output cannot be written; ClosedOutput.
 void print(std::string_view text);
 void flush_output();
 

@@ -46,7 +46,7 @@ struct Settings {
   uint64_t shared_table_bytes = 0;  // of a block; 0: no tables are shared
   unsigned aslr_bits = 0;           // of the pages by which each program's mmap_base differs
   uint64_t aslr_seed = 1;
-  uint64_t overcommit = 0;          // bytes one call may ask for at most; 0: all memory and swap
+  uint64_t overcommit = 0;  // bytes one call may ask for at most; 0: all memory and swap
 
   static void declare(config::Schema& schema);
   static Settings from(const config::Config& config, PageShift page);

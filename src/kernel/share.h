@@ -24,8 +24,8 @@
 
 namespace mmusim::kernel {
 
-// Blocks are the smallest that tables like this one can share and that kernel.shared_tables does not
-// exceed. Errors: UsageError if there are none.
+// Blocks are the smallest that tables like this one can share and that kernel.shared_tables does
+// not exceed. Errors: UsageError if there are none.
 void choose_shared_blocks(Core& core, const pt::PageTable& table);
 
 // Before a fault at `page` is looked into: joins the tables of another process, if there are any.

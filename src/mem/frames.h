@@ -33,7 +33,7 @@ inline constexpr unsigned kFrameUses = 6;
 // it right, except `use` and `order`, which are the allocator's.
 struct Frame {
   FrameUse use = FrameUse::Free;
-  uint8_t order = 0;       // of the block it was allocated in, and is freed with
+  uint8_t order = 0;  // of the block it was allocated in, and is freed with
   // anonymous, mapped by one process only (Linux: PageAnonExclusive)
   bool exclusive : 1 = false;
   bool large : 1 = false;    // one of a huge page's, which Linux still treats as one folio
