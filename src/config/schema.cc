@@ -1,5 +1,6 @@
 #include "config/schema.h"
 
+#include <string>
 #include <utility>
 
 #include "base/error.h"
@@ -36,7 +37,7 @@ void Schema::number(std::string name, uint64_t value, std::string help, uint64_t
                     uint64_t most) {
   add({std::move(name),
        Type::Number,
-       fmt::format("{}", value),
+       std::to_string(value),
        std::move(help),
        least,
        most,
@@ -54,12 +55,13 @@ void Schema::count(std::string name, uint64_t value, std::string help, uint64_t 
                    uint64_t most) {
   add({std::move(name),
        Type::Count,
-       fmt::format("{}", value),
+       std::to_string(value),
        std::move(help),
        least,
        most,
        {},
-       false});
+       false,
+       {}});
 }
 
 void Schema::size(std::string name, uint64_t bytes, std::string help, uint64_t least,
