@@ -31,7 +31,7 @@ TEST_F(Comparison, DifferencesAreCountedAndShown) {
             "2 of 2 measures and 3 results DIFFER from Linux 6.18\n");
   const std::string table = workload_comparison(plan_, mine_, real_);
   EXPECT_NE(table.find("one      main simulated             1"), std::string::npos) << table;
-  EXPECT_NE(table.find("DIFFERENCE             -2"), std::string::npos) << table;
+  EXPECT_NE(table.find("DIFFERENCE            -2"), std::string::npos) << table;
   EXPECT_NE(table.find("DIFFERENCE script:2:3: touch: simulated done, real 1 accesses refused"),
             std::string::npos)
       << table;
