@@ -147,6 +147,18 @@ int64_t Worker::vsyscall_lines() {
   return lines;
 }
 
+namespace {
+
+// Stores to a page what is there. Where a page shared with a child became writable again because
+// the child had copied it meanwhile, the processor may still hold the weaker translation, which the
+// kernel does not flush: the next store would be a fault, a spurious one, in some measure.
+__attribute__((no_sanitize("address"))) void store_to_each_page(char* at, uint64_t bytes) {
+  for (char* page = at; page < at + bytes; page += kScriptPage)
+    __atomic_fetch_or(page, 0, __ATOMIC_RELAXED);
+}
+
+}  // namespace
+
 // Everything that is not the script's: areas of the program, its libraries, heap and stack.
 void Worker::fault_in_own_memory() {
   for_each_area([&](uint64_t from, uint64_t to, const char* rights) {
@@ -158,8 +170,10 @@ void Worker::fault_in_own_memory() {
     if (of_script || special || huge || rights[0] != 'r') return;
     void* const at = reinterpret_cast<void*>(from);  // NOLINT: that is the point
     const int advice = rights[1] == 'w' ? MADV_POPULATE_WRITE : MADV_POPULATE_READ;
-    if (madvise(at, to - from, advice) != 0 && errno == EINVAL)
-      fatal("fault in memory (madvise MADV_POPULATE_*, of Linux 5.14)");
+    const bool done = madvise(at, to - from, advice) == 0;
+    if (!done && errno == EINVAL) fatal("fault in memory (madvise MADV_POPULATE_*, of Linux 5.14)");
+    if (done && advice == MADV_POPULATE_WRITE)
+      store_to_each_page(static_cast<char*>(at), to - from);
   });
 }
 
