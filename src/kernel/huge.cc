@@ -308,17 +308,36 @@ Collapse collapse_block(FaultContext& c, Vma& vma, VirtAddr base) {
 
 }  // namespace
 
-int64_t collapse(FaultContext c, Vma& vma, VirtRange range) {
-  if (c.core.settings.thp == HugePages::Disabled) return -kEINVAL;
-  if (!c.core.huge() || !vma.is_anonymous() || vma.has(kVmNoHugePage)) return -kEINVAL;
-  if (c.mm.thp_disabled == AddressSpace::ThpDisabled::All) return -kEINVAL;
-  if (vma.anon == AnonVmaId(0)) return -kEINVAL;  // no page of its own was ever there
-  const PageShift size = *c.core.huge();
+namespace {
+
+// Whether MADV_COLLAPSE has anything to do with the area (Linux: thp_vma_allowable_order, forced):
+// memory, private or shared, of which the last aligned block lies in the area, and in the file as
+// it lies in memory. Not files on a disk: of these Linux makes huge pages only where it was
+// configured so, and nobody has them open for writing.
+bool may_collapse(const Core& core, const AddressSpace& mm, const Vma& vma) {
+  if (core.settings.thp == HugePages::Disabled || !core.huge()) return false;
+  if (vma.has(kVmNoHugePage | kVmHugeTlb | kVmPfnMap | kVmDontExpand)) return false;
+  if (mm.thp_disabled == AddressSpace::ThpDisabled::All) return false;
+  if (vma.is_anonymous()) {
+    if (vma.anon == AnonVmaId(0)) return false;  // no page of its own was ever there
+  } else {
+    if (core.cache.file(vma.file).kind != FileKind::Shmem) return false;
+    if (((core.pages(vma.start.value()) - vma.pgoff) & (core.huge_pages() - 1)) != 0) return false;
+  }
+  const PageShift size = *core.huge();
   const VirtAddr last = align_down(vma.end, size);
-  if (last.value() < size.bytes() || last - size.bytes() < vma.start) return -kEINVAL;
+  return last.value() >= size.bytes() && last - size.bytes() >= vma.start;
+}
+
+}  // namespace
+
+int64_t collapse(FaultContext c, Vma& vma, VirtRange range) {
+  if (!may_collapse(c.core, c.mm, vma)) return -kEINVAL;
+  const PageShift size = *c.core.huge();
   const VirtAddr begin = align_up(range.begin, size);
   const VirtAddr end = align_down(range.end, size);
   int64_t result = begin <= end ? 0 : -kEINVAL;
+  if (!vma.is_anonymous() && begin < end) return -kEINVAL;
   VirtAddr next;
   for (VirtAddr at = begin; at < end; at = next) {
     const Collapse one = collapse_block(c, vma, at);
