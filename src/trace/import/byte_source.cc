@@ -19,6 +19,8 @@ namespace mmusim::trace {
 namespace {
 
 constexpr size_t kInputBytes = size_t{128} << 10;
+// What is read to tell the format; more than that only compressed bytes are kept for.
+constexpr size_t kStartBytes = size_t{4} << 10;
 // A window beyond this would take more memory than any log needs; zstd's --long=27 is its limit
 // too.
 constexpr uint64_t kMaxDecoderMemory = uint64_t{256} << 20;
@@ -136,11 +138,12 @@ std::unique_ptr<Decompressor> decompressor_for(std::string_view start) {
 
 ByteSource::ByteSource(std::string path) : path_(std::move(path)) {
   open();
-  input_.resize(kInputBytes);
+  input_.resize(kStartBytes);
   try {
     while (input_end_ < 6 && !end_of_file_)
       fill();  // a pipe may give less than a magic at a time
     decompressor_ = decompressor_for(std::string_view(input_.data(), input_end_));
+    if (decompressor_ != nullptr) input_.resize(kInputBytes);
   } catch (...) {
     ::close(fd_);
     throw;

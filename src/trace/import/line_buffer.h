@@ -6,9 +6,9 @@
 #ifndef MMUSIM_TRACE_IMPORT_LINE_BUFFER_H_
 #define MMUSIM_TRACE_IMPORT_LINE_BUFFER_H_
 
+#include <memory>
 #include <string>
 #include <string_view>
-#include <vector>
 
 #include "trace/import/byte_source.h"
 
@@ -20,12 +20,13 @@ class LineBuffer {
   static constexpr size_t kBytes = size_t{128} << 10;
   static constexpr size_t kMaxLine = size_t{64} << 10;
 
-  explicit LineBuffer(const std::string& path) : source_(path), buffer_(kBytes + kPadding) {}
+  explicit LineBuffer(const std::string& path)
+      : source_(path), buffer_(std::make_unique_for_overwrite<char[]>(kBytes + kPadding)) {}
 
-  [[nodiscard]] const char* begin() const { return buffer_.data() + begin_; }
-  [[nodiscard]] const char* end() const { return buffer_.data() + lines_end_; }
+  [[nodiscard]] const char* begin() const { return buffer_.get() + begin_; }
+  [[nodiscard]] const char* end() const { return buffer_.get() + lines_end_; }
   // Everything before `at` has been used. REQUIRES: begin() <= at <= end().
-  void consume(const char* at) { begin_ = static_cast<size_t>(at - buffer_.data()); }
+  void consume(const char* at) { begin_ = static_cast<size_t>(at - buffer_.get()); }
 
   // Gets more lines. False: there are no more whole lines; see tail(). REQUIRES: begin() == end().
   bool refill();
@@ -44,10 +45,10 @@ class LineBuffer {
   void drop_carriage_returns(size_t from);
 
   ByteSource source_;
-  std::vector<char> buffer_;
-  size_t begin_ = 0;      // first unused byte
-  size_t lines_end_ = 0;  // behind the last newline
-  size_t data_end_ = 0;   // behind the last byte read
+  std::unique_ptr<char[]> buffer_;  // not cleared: most logs are shorter
+  size_t begin_ = 0;                // first unused byte
+  size_t lines_end_ = 0;            // behind the last newline
+  size_t data_end_ = 0;             // behind the last byte read
   bool too_long_ = false;
   bool at_start_ = true;           // nothing has been read
   bool carriage_returns_ = false;  // lines end in \r\n, as the first did

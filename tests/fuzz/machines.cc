@@ -1,0 +1,125 @@
+#include "tests/fuzz/machines.h"
+
+#include <algorithm>
+#include <array>
+#include <cstdio>
+#include <cstdlib>
+#include <filesystem>
+#include <fstream>
+#include <string_view>
+
+#include "pt/page_table.h"
+#include "sim/simulation.h"
+
+namespace mmusim::fuzz {
+namespace {
+
+namespace fs = std::filesystem;
+
+std::vector<fs::path> files_of(const char* folder) {
+  std::vector<fs::path> files;
+  for (const auto& entry : fs::directory_iterator(fs::path(MMUSIM_SOURCE_DIR) / folder))
+    files.push_back(entry.path());
+  std::sort(files.begin(), files.end());
+  return files;
+}
+
+// A variant's first line names its machine: "# MACHINE: what is special".
+std::string machine_of(const fs::path& variant) {
+  std::ifstream file(variant);
+  std::string hash;
+  std::string machine;
+  file >> hash >> machine;
+  machine.pop_back();  // the colon
+  return machine;
+}
+
+struct Setting {
+  const char* key;
+  std::array<const char*, 4> values;
+};
+constexpr Setting kSettings[] = {
+    {"machine.cpus", {"1", "2", "3", "4"}},
+    {"run.relocate", {"auto", "off", "force", "force"}},
+    {"kernel.thp", {"always", "madvise", "never", "disabled"}},
+    {"kernel.swap_pages", {"0", "16", "1000", "1000000"}},
+    {"kernel.hugetlb_pages", {"0", "1", "2", "4"}},
+    {"kernel.shared_tables", {"0", "64K", "2M", "1G"}},
+    {"kernel.files", {"hot", "cold", "cold", "cold"}},
+    {"kernel.folio_order", {"0", "2", "4", "9"}},
+    {"kernel.fault_around", {"4K", "16K", "64K", "2M"}},
+    {"kernel.readahead", {"4K", "32K", "128K", "1M"}},
+    {"kernel.imply", {"true", "false", "true", "false"}},
+    {"kernel.implied_chunk", {"1K", "4K", "64K", "2M"}},
+    {"kernel.max_map_count", {"65530", "30", "5", "1"}},
+    {"kernel.pt_reclaim", {"true", "false", "true", "false"}},
+    {"kernel.zero_page", {"true", "false", "true", "false"}},
+    {"kernel.fork_copy", {"anon_vma", "all", "anon_vma", "all"}},
+    {"kernel.special_pages", {"true", "false", "true", "false"}},
+    {"kernel.aslr", {"0", "1", "8", "28"}},
+    {"kernel.overcommit", {"0", "1M", "16M", "1T"}},
+    {"sched.quantum", {"0", "1", "20", "1000"}},
+    {"sched.affinity", {"true", "false", "true", "false"}},
+    {"sched.recorded", {"true", "false", "true", "false"}},
+    {"sched.between", {"busy", "idle", "busy", "idle"}},
+    {"mem.bytes", {"2M", "6M", "24M", "64M"}},
+    {"cache.enabled", {"true", "false", "true", "false"}},
+};
+
+constexpr const char* kWhere = "the input";
+
+}  // namespace
+
+const config::Schema& schema() {
+  static const config::Schema all = [] {
+    config::Schema made;
+    sim::declare(made);
+    return made;
+  }();
+  return all;
+}
+
+const std::vector<Machine>& machines() {
+  static const std::vector<Machine> all = [] {
+    std::vector<Machine> made;
+    const auto add = [&](const fs::path& file, const config::Config& base) {
+      made.push_back({file.stem(), base});
+      made.back().config.load(file);
+    };
+    for (const fs::path& file : files_of("configs/machines")) {
+      add(file, config::Config(schema()));
+      made.back().config.set("mem.bytes", "24M", "tests/fuzz");
+      made.back().config.set("run.check", "true", "tests/fuzz");
+    }
+    for (const fs::path& file : files_of("tests/differential/variants")) {
+      const std::string name = machine_of(file);
+      const auto base =
+          std::find_if(made.begin(), made.end(), [&](const Machine& m) { return m.name == name; });
+      const config::Config config = base->config;
+      add(file, config);
+      made.back().config.set("mem.bytes", "24M", "tests/fuzz");
+    }
+    return made;
+  }();
+  return all;
+}
+
+config::Config choose_machine(Input& input) {
+  config::Config config = input.one_of(machines()).config;
+  config.set("machine.page_table", input.one_of(pt::backends()).name, kWhere);
+  const unsigned settings = input.byte() % 8;
+  for (unsigned i = 0; i < settings; ++i) {
+    const Setting& setting = input.one_of(kSettings);
+    config.set(setting.key, input.one_of(setting.values), kWhere);
+  }
+  return config;
+}
+
+void refuse_defects(const Error& error) {
+  if (std::string_view(error.what()).find("defect of the simulator") == std::string_view::npos)
+    return;
+  std::fprintf(stderr, "%s\n", error.what());
+  std::abort();
+}
+
+}  // namespace mmusim::fuzz
