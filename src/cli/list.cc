@@ -7,14 +7,18 @@
 #include "cli/simulate.h"
 #include "config/options.h"
 #include "pt/page_table.h"
+#include "report/wrap.h"
 #include "sim/simulation.h"
 #include "trace/importer.h"
 
 namespace mmusim::cli {
 namespace {
 
+constexpr size_t kNameWidth = 25;
+constexpr size_t kIndent = 4;  // of a meaning below a name
+
 void print_item(const std::string& name, const std::string& text) {
-  print(fmt::format("{:<24} {}\n", name, text));
+  print(report::beside(name, text, kNameWidth));
 }
 
 void list_files(const char* kind, const Words& words) {
@@ -68,7 +72,8 @@ void list_counters(const Words& words) {
   for (const stats::Counter& counter : catalog.counters()) {
     const std::string per =
         counter.denominator.empty() ? "" : fmt::format(", per {}", counter.denominator);
-    print(fmt::format("{} ({}{})\n    {}\n", counter.name, counter.unit, per, counter.meaning));
+    print(report::beside(counter.name, fmt::format("({}{})", counter.unit, per), kIndent) +
+          report::beside("", counter.meaning, kIndent));
   }
 }
 
@@ -92,9 +97,10 @@ void list_keys(const Words& words) {
       keys.push_back(&key);
   }
   for (const config::Key* key : keys)
-    print(fmt::format("{} = {}\n    {}\n", key->name,
-                      arguments.has("machine") ? config.value_text(key->name) : key->default_value,
-                      config::describe(*key)));
+    print(
+        fmt::format("{} = {}\n", key->name,
+                    arguments.has("machine") ? config.value_text(key->name) : key->default_value) +
+        report::beside("", config::describe(*key), kIndent));
 }
 
 constexpr Command kLists[] = {

@@ -9,6 +9,7 @@
 #include "cli/output.h"
 #include "config/nearest.h"
 #include "report/progress.h"
+#include "report/wrap.h"
 #include "trace/importer.h"
 
 namespace mmusim::cli {
@@ -78,10 +79,14 @@ void trace_import(const Words& words) {
   }
   for (const std::string& warning : result.warnings)
     warn(warning);
-  print(fmt::format("{}: {} instructions, {} data accesses, {} events from {} lines ({} skipped)\n",
-                    arguments.text("output"), format_count(result.totals.instructions),
-                    format_count(result.totals.data_accesses()), format_count(result.totals.events),
-                    format_count(result.input_lines), format_count(result.skipped_lines)));
+  constexpr size_t kIndent = 4;
+  print(report::beside(
+      fmt::format("{}:", arguments.text("output")),
+      fmt::format("{} instructions, {} data accesses, {} events from {} lines ({} skipped)",
+                  format_count(result.totals.instructions),
+                  format_count(result.totals.data_accesses()), format_count(result.totals.events),
+                  format_count(result.input_lines), format_count(result.skipped_lines)),
+      kIndent));
 }
 
 }  // namespace mmusim::cli

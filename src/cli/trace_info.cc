@@ -7,6 +7,7 @@
 #include "base/units.h"
 #include "cli/arguments.h"
 #include "cli/output.h"
+#include "report/wrap.h"
 #include "trace/info.h"
 
 namespace mmusim::cli {
@@ -27,7 +28,8 @@ const EventNames& event_names() {
 }
 
 void line(const char* label, const std::string& value) {
-  if (!value.empty()) print(fmt::format("{:<15} {}\n", label, printable(value)));
+  constexpr size_t kLabelWidth = 16;
+  if (!value.empty()) print(report::beside(label, printable(value), kLabelWidth));
 }
 
 void print_info(const std::string& path, const trace::Info& info) {

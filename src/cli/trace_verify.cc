@@ -5,6 +5,7 @@
 #include "cli/arguments.h"
 #include "cli/output.h"
 #include "report/progress.h"
+#include "report/wrap.h"
 #include "trace/verify.h"
 
 namespace mmusim::cli {
@@ -31,18 +32,22 @@ void trace_verify(const Words& words) {
       progress.update(done, total, done);
     });
   }
+  constexpr size_t kIndent = 4;
   for (const std::string& remark : report.remarks)
-    print(fmt::format("remark: {}\n", remark));
+    print(report::beside("remark:", remark, kIndent));
   if (report.remark_count > report.remarks.size()) {
     print(fmt::format("... and {} more remarks\n",
                       format_count(report.remark_count - report.remarks.size())));
   }
-  print(fmt::format("{}: {}: {} instructions, {} data accesses, {} events in {} chunks; hash {}\n",
-                    path, report.info.torn ? "torn, and sound as far as it goes" : "sound",
-                    format_count(report.info.totals.instructions),
-                    format_count(report.info.totals.data_accesses()),
-                    format_count(report.info.totals.events), format_count(report.info.chunks),
-                    report.info.content_hash));
+  print(report::beside(
+      fmt::format("{}:", path),
+      fmt::format("{}: {} instructions, {} data accesses, {} events in {} chunks; hash {}",
+                  report.info.torn ? "torn, and sound as far as it goes" : "sound",
+                  format_count(report.info.totals.instructions),
+                  format_count(report.info.totals.data_accesses()),
+                  format_count(report.info.totals.events), format_count(report.info.chunks),
+                  report.info.content_hash),
+      kIndent));
 }
 
 }  // namespace mmusim::cli

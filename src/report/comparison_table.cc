@@ -14,6 +14,7 @@
 #include "base/units.h"
 #include "report/prices.h"
 #include "report/text_table.h"
+#include "report/wrap.h"
 
 namespace mmusim::report {
 namespace {
@@ -244,9 +245,10 @@ std::string ranking_text(const Comparison& comparison) {
 std::string comparison_table(const Comparison& comparison) {
   MMUSIM_ASSERT(comparison.base < comparison.runs.size());
   const Work work = work_of(comparison.runs.front().report);
+  constexpr size_t kIndent = 10;
   std::string text = fmt::format("source    {}\n", printable(comparison.source));
   if (!comparison.program.empty() && comparison.program != comparison.source)
-    text += fmt::format("program   {}\n", printable(comparison.program));
+    text += beside("program", printable(comparison.program), kIndent);
   text += fmt::format("work      {} {}; all numbers are per 1000 of them, but bytes\n",
                       format_count(work.amount), work.unit);
   text += fmt::format("relative  to {}\n", printable(comparison.runs[comparison.base].name));

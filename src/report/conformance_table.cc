@@ -5,6 +5,7 @@
 #include <set>
 
 #include "base/units.h"
+#include "report/wrap.h"
 
 namespace mmusim::report {
 namespace {
@@ -33,22 +34,26 @@ std::string end_text(const Verdict& verdict) {
 
 std::string failure_text(const ConformanceHeading& heading, unsigned number,
                          const Failure& failure) {
+  constexpr size_t kIndent = 13;
   std::string text =
       fmt::format("\n{}. {}, on the layout '{}'\n", number, failure.part, failure.layout);
-  text += fmt::format("   promised  {}\n", failure.broken.promise);
+  const auto line = [&](const char* label, const std::string& value) {
+    text += beside(fmt::format("   {}", label), value, kIndent);
+  };
+  line("promised", failure.broken.promise);
   if (const std::string sentence = sentence_of(failure.part);
       !sentence.empty() && sentence != failure.broken.promise)
-    text += fmt::format("   case      {}\n", sentence);
+    line("case", sentence);
   if (failure.seed) {
-    text += fmt::format("   done      (the shortest of {} operations that shows it)\n",
-                        failure.steps_at_first);
+    line("done",
+         fmt::format("(the shortest of {} operations that shows it)", failure.steps_at_first));
     size_t i = 0;
     for (const std::string& step : failure.steps)
-      text += fmt::format("             {:>2}. {}\n", ++i, step);
+      text += beside(fmt::format("{:{}}{:>2}.", "", kIndent, ++i), step, kIndent + 4);
   }
-  text += fmt::format("   expected  {}\n", failure.broken.expected);
-  text += fmt::format("   came      {}\n", failure.broken.came);
-  if (!failure.after.empty()) text += fmt::format("   after     {}\n", failure.after);
+  line("expected", failure.broken.expected);
+  line("came", failure.broken.came);
+  if (!failure.after.empty()) line("after", failure.after);
   if (failure.seed)
     text += fmt::format("   again     mmusim page-table check {} --seed {} --ops 1\n", heading.name,
                         *failure.seed);
@@ -58,12 +63,16 @@ std::string failure_text(const ConformanceHeading& heading, unsigned number,
 }  // namespace
 
 std::string conformance_text(const ConformanceHeading& heading, const Verdict& verdict) {
+  constexpr size_t kLabelWidth = 12;
   std::string text = fmt::format("page table  {}\n", heading.name);
-  text += fmt::format("promises    {} cases on {} layouts of address spaces\n", verdict.promises,
-                      verdict.layouts);
-  text +=
-      fmt::format("random      {} operations in {} runs, seeds from {}, against an ordered map\n",
-                  format_count(verdict.operations), format_count(verdict.runs), heading.seed);
+  const auto line = [&](const char* label, const std::string& value) {
+    text += beside(label, value, kLabelWidth);
+  };
+  line("promises",
+       fmt::format("{} cases on {} layouts of address spaces", verdict.promises, verdict.layouts));
+  line("random",
+       fmt::format("{} operations in {} runs, seeds from {}, against an ordered map",
+                   format_count(verdict.operations), format_count(verdict.runs), heading.seed));
   unsigned number = 0;
   // The same case usually fails on every layout: one is enough to read.
   std::set<std::string> shown;
@@ -78,11 +87,15 @@ std::string conformance_text(const ConformanceHeading& heading, const Verdict& v
   if (alike != 0)
     text += fmt::format("\nand {} more failures of these cases, on other layouts\n", alike);
   const std::string until = end_text(verdict);
-  if (!until.empty()) text += "\nnot done    " + until + "\n";
+  const auto not_done = [&](const std::string& what) {
+    text += "\n";
+    line("not done", what);
+  };
+  if (!until.empty()) not_done(until);
   if (!verdict.watched)
-    text +=
-        "\nnot done    this host does not let memory be watched: words that are read and not named "
-        "are not found\n";
+    not_done(
+        "this host does not let memory be watched: words that are read and not named are not "
+        "found");
   text += verdict.failures.empty()
               ? fmt::format("\nverdict     every promise kept{}, nothing left behind\n",
                             until.empty() ? "" : " so far")

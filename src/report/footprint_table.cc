@@ -7,12 +7,14 @@
 
 #include "base/units.h"
 #include "report/text_table.h"
+#include "report/wrap.h"
 
 namespace mmusim::report {
 
 namespace {
 
 constexpr size_t kLabelWidth = 34;
+constexpr size_t kClassWidth = 16;
 
 double over(uint64_t part, uint64_t whole) {
   return whole == 0 ? 0 : static_cast<double>(part) / static_cast<double>(whole);
@@ -94,7 +96,7 @@ std::string depth_text(const std::vector<NamedFootprint>& all) {
 std::string class_text(const NamedFootprint& one) {
   TextTable table({"Tables of " + one.name, "bytes each", "number", "memory", "leaves", "pointers",
                    "slots in use"},
-                  kLabelWidth);
+                  kClassWidth);
   for (const pt::TableClass& c : one.footprint.classes) {
     table.row({fmt::format("level {}", c.level), format_count(c.bytes_each), format_count(c.tables),
                readable_bytes(c.tables * c.bytes_each), format_count(c.leaves),
@@ -115,11 +117,12 @@ std::string size_text(const NamedFootprint& one) {
 
 std::string footprint_table(const FootprintHeading& heading,
                             const std::vector<NamedFootprint>& footprints) {
-  std::string text = fmt::format("machine   {} ({})\npages of  {}\n", heading.machine, heading.arch,
-                                 heading.source);
-  if (!heading.what.empty()) text += fmt::format("          {}\n", heading.what);
+  constexpr size_t kIndent = 10;
+  std::string text = fmt::format("machine   {} ({})\n", heading.machine, heading.arch);
+  text += beside("pages of", heading.source, kIndent);
+  if (!heading.what.empty()) text += beside("", heading.what, kIndent);
   if (!footprints.empty() && footprints.front().footprint.leaves_by_size.size() > 1)
-    text += fmt::format("leaves    {}\n", size_text(footprints.front()));
+    text += beside("leaves", size_text(footprints.front()), kIndent);
   text += "\n" + sum_text(footprints) + "\n" + depth_text(footprints);
   for (const NamedFootprint& one : footprints)
     text += "\n" + class_text(one);

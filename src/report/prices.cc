@@ -5,12 +5,13 @@
 #include <fmt/format.h>
 #include <string_view>
 
+#include "report/wrap.h"
+
 namespace mmusim::report {
 
 namespace {
 
 constexpr std::string_view kPrefix = "cost.";
-constexpr size_t kTextWidth = 110;
 
 bool is_one_of(std::string_view key, std::span<const std::string_view> list) {
   return std::find(list.begin(), list.end(), key) != list.end();
@@ -30,22 +31,6 @@ bool counts(const ComparedRun& run, std::string_view key) {
   if (is_one_of(key, kWithCaches)) return cached;
   if (key.starts_with(kReference)) return !cached;
   return run.report.find("sched.cpus") != nullptr || !is_one_of(key, kWithCpus);
-}
-
-// Words with commas between them, in lines that begin below each other.
-std::string wrapped(const std::string& label, const std::vector<std::string>& words) {
-  const std::string margin(label.size(), ' ');
-  std::string text;
-  std::string line = label;
-  for (size_t i = 0; i < words.size(); ++i) {
-    const std::string word = words[i] + (i + 1 < words.size() ? "," : "");
-    if (line.size() + 1 + word.size() > kTextWidth && line.size() > margin.size()) {
-      text += line + "\n";
-      line = margin;
-    }
-    line += " " + word;
-  }
-  return text + line + "\n";
 }
 
 }  // namespace
@@ -83,9 +68,13 @@ std::string prices_text(const Comparison& comparison) {
       }
     }
     text += fmt::format("{}\n", machine);
-    if (!own.empty()) text += wrapped("  its own: ", own);
-    if (!given.empty()) text += wrapped("  given:   ", given);
-    if (!defaults.empty()) text += wrapped("  default: ", defaults);
+    const auto line = [&](const char* label, const std::vector<std::string>& words) {
+      constexpr size_t kIndent = 12;
+      if (!words.empty()) text += beside(label, fmt::format("{}", fmt::join(words, ", ")), kIndent);
+    };
+    line("  its own:", own);
+    line("  given:", given);
+    line("  default:", defaults);
   }
   return text;
 }

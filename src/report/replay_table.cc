@@ -8,6 +8,7 @@
 #include "base/printable.h"
 #include "base/units.h"
 #include "report/text_table.h"
+#include "report/wrap.h"
 
 namespace mmusim::report {
 namespace {
@@ -16,6 +17,7 @@ using stats::Counter;
 using stats::Report;
 
 constexpr size_t kLabelWidth = 34;
+constexpr size_t kHeadingWidth = 10;
 
 uint64_t value_or(const Report& report, std::string_view name, uint64_t otherwise = 0) {
   const Counter* counter = report.find(name);
@@ -31,11 +33,9 @@ std::string shortened(const std::string& text, size_t width) {
 }
 
 std::string heading_text(const Heading& heading, const Report& report) {
-  constexpr size_t kTextWidth = 88;
   std::string text;
   const auto line = [&](const char* label, const std::string& value) {
-    if (!value.empty())
-      text += fmt::format("{:<10}{}\n", label, shortened(printable(value), kTextWidth));
+    if (!value.empty()) text += beside(label, printable(value), kHeadingWidth);
   };
   std::string machine = heading.machine;
   if (!heading.arch.empty()) machine += fmt::format(" ({})", heading.arch);
@@ -44,7 +44,7 @@ std::string heading_text(const Heading& heading, const Report& report) {
   line("machine", machine);
   line("trace",
        heading.isa.empty() ? heading.trace : fmt::format("{} ({})", heading.trace, heading.isa));
-  line("program", heading.program);
+  line("program", shortened(printable(heading.program), kLineWidth - kHeadingWidth));
   if (report.find("run.instructions") != nullptr) {
     const uint64_t instructions = report.value("run.instructions");
     const uint64_t data = value_or(report, "run.loads") + value_or(report, "run.stores") +
@@ -75,7 +75,8 @@ std::string heading_text(const Heading& heading, const Report& report) {
 std::string tlb_text(const Report& report) {
   constexpr std::string_view kPrefix = "tlb.";
   constexpr std::string_view kSuffix = ".lookups";
-  TextTable table({"TLB", "lookups", "misses", "miss rate", "misses/1000 instr"}, kLabelWidth);
+  constexpr size_t kTlbWidth = 24;
+  TextTable table({"TLB", "lookups", "misses", "miss rate", "per 1000 instr"}, kTlbWidth);
   const uint64_t instructions = value_or(report, "run.instructions");
   for (const Counter& counter : report.counters()) {
     const std::string_view name = counter.name;
@@ -119,31 +120,30 @@ std::string walk_text(const Report& report) {
   return "\n" + table.text();
 }
 
-// Who made the references that went through the memory model.
+// Who made the references that went through the memory model, and, with caches, which of them
+// served what share of each.
 std::string reference_text(const Report& report) {
+  constexpr size_t kWhoWidth = 18;
   const bool cached = report.find("refs.user.served.l1") != nullptr;
-  std::vector<std::string> columns{"Memory references", "reads", "writes"};
-  if (cached) columns.insert(columns.end(), {"L1", "L1 instr", "L2", "L3", "memory"});
-  columns.emplace_back("cycles");
-  TextTable table(columns, cached ? 18 : kLabelWidth);
+  TextTable table({"Memory references", "reads", "writes", "cycles"}, kLabelWidth);
+  TextTable served({"Served by", "L1", "L1 instr", "L2", "L3", "memory"}, kWhoWidth);
   for (const Counter& counter : report.counters()) {
     const std::string_view name = counter.name;
     if (!name.starts_with("refs.") || name.find('.', 5) != std::string_view::npos) continue;
     if (counter.value == 0) continue;
-    std::vector<std::string> cells{std::string(name.substr(5))};
-    for (const char* part : {"reads", "writes"})
-      cells.push_back(format_count(value_or(report, fmt::format("{}.{}", name, part))));
-    if (cached) {
-      for (const char* part : {"l1", "l1i", "l2", "l3", "memory"}) {
-        cells.push_back(
-            percent(value_or(report, fmt::format("{}.served.{}", name, part)), counter.value));
-      }
-    }
-    const Counter* cycles = report.find(fmt::format("{}.cycles", name));
-    cells.push_back(cycles == nullptr || cycles->value == 0 ? "-" : format_count(cycles->value));
-    table.row(cells);
+    const std::string who(name.substr(5));
+    const uint64_t cycles = value_or(report, fmt::format("{}.cycles", name));
+    table.row({who, format_count(value_or(report, fmt::format("{}.reads", name))),
+               format_count(value_or(report, fmt::format("{}.writes", name))),
+               cycles == 0 ? "-" : format_count(cycles)});
+    std::vector<std::string> shares{who};
+    for (const char* part : {"l1", "l1i", "l2", "l3", "memory"})
+      shares.push_back(
+          percent(value_or(report, fmt::format("{}.served.{}", name, part)), counter.value));
+    served.row(shares);
   }
-  return table.empty() ? "" : "\n" + table.text();
+  if (table.empty()) return "";
+  return "\n" + table.text() + (cached ? "\n" + served.text() : "");
 }
 
 struct Line {

@@ -7,9 +7,12 @@
 
 #include "base/error.h"
 #include "base/printable.h"
+#include "report/wrap.h"
 
 namespace mmusim::report {
 namespace {
+
+constexpr size_t kBetween = 2;  // blanks between columns
 
 // Enough digits to tell small numbers apart, not so many as to hide the large ones.
 std::string short_number(double value) {
@@ -26,8 +29,8 @@ double quotient(uint64_t a, uint64_t b) {
 
 }  // namespace
 
-TextTable::TextTable(std::vector<std::string> heading, size_t first_width)
-    : first_width_(first_width) {
+TextTable::TextTable(std::vector<std::string> heading, size_t first_width, size_t names)
+    : first_width_(first_width), names_(names) {
   rows_.push_back(std::move(heading));
 }
 
@@ -46,18 +49,41 @@ std::string TextTable::text() const {
       widths[i] = std::max(widths[i], cells[i].size());
   }
   std::string result;
-  for (size_t r = 0; r < rows_.size(); ++r) {
-    std::string line = fmt::format("{:<{}}", rows_[r][0], widths[0]);
-    for (size_t i = 1; i < widths.size(); ++i)
-      line += fmt::format("  {:>{}}", rows_[r][i], widths[i]);
+  std::vector<size_t> columns;
+  size_t width = 0;
+  const auto add = [&](size_t i) {
+    width += widths[i] + (columns.empty() ? 0 : kBetween);
+    columns.push_back(i);
+  };
+  const auto begin = [&] {
+    columns.clear();
+    width = 0;
+    for (size_t i = 0; i < names_; ++i)
+      add(i);
+  };
+  begin();
+  for (size_t i = names_; i < widths.size(); ++i) {
+    if (columns.size() > names_ && width + kBetween + widths[i] > kLineWidth) {
+      result += part(columns, widths) + "\n";
+      begin();
+    }
+    add(i);
+  }
+  return result + part(columns, widths);
+}
+
+std::string TextTable::part(const std::vector<size_t>& columns,
+                            const std::vector<size_t>& widths) const {
+  std::string result;
+  for (const auto& cells : rows_) {
+    std::string line;
+    for (const size_t i : columns)
+      line += i == 0 ? fmt::format("{:<{}}", cells[0], widths[0])
+                     : fmt::format("{:{}}{:>{}}", "", kBetween, cells[i], widths[i]);
+    const size_t width = line.size();
     line.erase(line.find_last_not_of(' ') + 1);
     result += line + "\n";
-    if (r == 0) {
-      size_t width = widths[0];
-      for (size_t i = 1; i < widths.size(); ++i)
-        width += 2 + widths[i];
-      result += std::string(width, '-') + "\n";
-    }
+    if (&cells == &rows_.front()) result += std::string(width, '-') + "\n";
   }
   return result;
 }

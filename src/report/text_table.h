@@ -1,4 +1,5 @@
-// Columns of text, aligned: the first to the left, the others to the right.
+// Columns of text, aligned: the first to the left, the others to the right. A table that is wider
+// than a line is cut between columns into several below each other, each with the first columns.
 #ifndef MMUSIM_REPORT_TEXT_TABLE_H_
 #define MMUSIM_REPORT_TEXT_TABLE_H_
 
@@ -10,8 +11,8 @@ namespace mmusim::report {
 class TextTable {
  public:
   // The first row is the heading; a line goes below it. `first_width` is the least width of the
-  // first column, so that several tables can line up.
-  explicit TextTable(std::vector<std::string> heading, size_t first_width = 0);
+  // first column, so that several tables can line up; the first `names` columns say what a row is.
+  explicit TextTable(std::vector<std::string> heading, size_t first_width = 0, size_t names = 1);
   // REQUIRES: as many cells as the heading.
   void row(std::vector<std::string> cells);
   [[nodiscard]] bool empty() const { return rows_.size() == 1; }
@@ -19,7 +20,11 @@ class TextTable {
   [[nodiscard]] std::string text() const;
 
  private:
+  [[nodiscard]] std::string part(const std::vector<size_t>& columns,
+                                 const std::vector<size_t>& widths) const;
+
   size_t first_width_;
+  size_t names_;
   std::vector<std::vector<std::string>> rows_;
 };
 

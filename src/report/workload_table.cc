@@ -7,6 +7,7 @@
 #include <span>
 
 #include "report/text_table.h"
+#include "report/wrap.h"
 
 namespace mmusim::report {
 
@@ -19,6 +20,7 @@ using sim::workload::Plan;
 using sim::workload::Step;
 
 constexpr size_t kMostFailures = 20;
+constexpr size_t kIndent = 4;  // of what goes on below a line
 
 struct Field {
   const char* heading;
@@ -27,15 +29,15 @@ struct Field {
   bool compared = true;
 };
 constexpr Field kFields[] = {
-    {"minor faults", "minor_faults", &Counted::minor_faults},
-    {"anon KiB", "anonymous_kib", &Counted::anonymous},
-    {"file KiB", "file_kib", &Counted::file},
-    {"tables KiB", "tables_kib", &Counted::tables},
+    {"minor", "minor_faults", &Counted::minor_faults},
+    {"anon", "anonymous_kib", &Counted::anonymous},
+    {"file", "file_kib", &Counted::file},
+    {"tables", "tables_kib", &Counted::tables},
     {"areas", "areas", &Counted::areas},
-    {"peak KiB", "peak_kib", &Counted::peak, false},
-    {"pool KiB", "pool_kib", &Counted::pool},
-    {"major faults", "major_faults", &Counted::major_faults},
-    {"swap KiB", "swap_kib", &Counted::swap, false},
+    {"peak", "peak_kib", &Counted::peak, false},
+    {"pool", "pool_kib", &Counted::pool},
+    {"major", "major_faults", &Counted::major_faults},
+    {"swap", "swap_kib", &Counted::swap, false},
 };
 using Fields = std::vector<Field>;
 
@@ -58,6 +60,22 @@ std::vector<std::string> heading(const Fields& fields) {
   for (const Field& field : fields)
     row.emplace_back(field.heading);
   return row;
+}
+
+constexpr size_t kNames = 2;  // columns that say what a row is
+
+// What the headings mean.
+std::string legend(const Fields& fields) {
+  std::vector<const char*> kib;
+  bool major = false;
+  for (const Field& field : fields) {
+    if (std::string_view(field.key).ends_with("_kib")) kib.push_back(field.heading);
+    major = major || field.value == &Counted::major_faults;
+  }
+  return beside(
+      "",
+      fmt::format("minor{}: page faults; {}: KiB", major ? ", major" : "", fmt::join(kib, ", ")),
+      0);
 }
 
 // What a result that is not success means.
@@ -92,8 +110,8 @@ std::string places_text(const Plan& plan, const Outcome& outcome) {
   for (const sim::workload::Placed& placed : outcome.places) {
     if (++shown > kMostFailures)
       return text + fmt::format("... and {} more places\n", outcome.places.size() - kMostFailures);
-    text += fmt::format("{}: {}\n", place(plan, {placed.step, Step::Kind::Map, placed.at, 0}),
-                        offset_text(placed.offset));
+    text += beside(place(plan, {placed.step, Step::Kind::Map, placed.at, 0}) + ":",
+                   offset_text(placed.offset), kIndent);
   }
   return text;
 }
@@ -114,6 +132,12 @@ std::vector<PlaceDifference> place_differences(const Outcome& simulated, const O
       differ.push_back({placed, found->second});
   }
   return differ;
+}
+
+std::string difference_text(const std::string& where, const std::string& simulated,
+                            const std::string& real) {
+  return beside(fmt::format("DIFFERENCE {}:", where),
+                fmt::format("simulated {}, real {}", simulated, real), kIndent);
 }
 
 // Steps with different results.
@@ -140,10 +164,10 @@ std::vector<Difference> result_differences(const Outcome& simulated, const Outco
 
 std::string workload_table(const Plan& plan, const Outcome& outcome) {
   const Fields fields = fields_of(plan, {&outcome});
-  TextTable table(heading(fields));
+  TextTable table(heading(fields), 0, kNames);
   for (size_t i = 0; i < plan.measures.size(); ++i)
     table.row(cells(plan, fields, i, outcome.measures[i]));
-  std::string text = table.empty() ? "" : table.text();
+  std::string text = table.empty() ? "" : table.text() + legend(fields);
   text += places_text(plan, outcome);
   size_t shown = 0;
   for (const Failure& failure : outcome.failures) {
@@ -151,7 +175,7 @@ std::string workload_table(const Plan& plan, const Outcome& outcome) {
       text += fmt::format("... and {} more\n", outcome.failed - kMostFailures);
       break;
     }
-    text += fmt::format("{}: {}\n", place(plan, failure), meaning(failure, failure.result));
+    text += beside(place(plan, failure) + ":", meaning(failure, failure.result), kIndent);
   }
   return text;
 }
@@ -187,10 +211,13 @@ std::string workload_json(const Plan& plan, const Outcome& outcome,
 std::string workload_host(const sim::workload::Imitation& imitation,
                           const sim::workload::NativeFeatures& features,
                           const sim::workload::NativeOptions& options) {
-  std::string text = fmt::format("{}; huge pages: {}\n", features.kernel,
-                                 options.huge_pages ? features.huge_pages : "off");
+  std::string text = beside("",
+                            fmt::format("{}; huge pages: {}", features.kernel,
+                                        options.huge_pages ? features.huge_pages : "off"),
+                            0);
   const auto add = [&](const char* how, const std::vector<std::string>& keys) {
-    if (!keys.empty()) text += fmt::format("{}: {}\n", how, fmt::join(keys, ", "));
+    if (!keys.empty())
+      text += beside(fmt::format("{}:", how), fmt::format("{}", fmt::join(keys, ", ")), kIndent);
   };
   add("found by trying", imitation.found);
   add("given", imitation.given);
@@ -200,7 +227,7 @@ std::string workload_host(const sim::workload::Imitation& imitation,
 
 std::string workload_comparison(const Plan& plan, const Outcome& simulated, const Outcome& native) {
   const Fields fields = fields_of(plan, {&simulated, &native});
-  TextTable table(heading(fields));
+  TextTable table(heading(fields), 0, kNames);
   for (size_t i = 0; i < plan.measures.size(); ++i) {
     const Counted& mine = simulated.measures[i];
     const Counted& real = native.measures[i];
@@ -224,7 +251,7 @@ std::string workload_comparison(const Plan& plan, const Outcome& simulated, cons
     }
     table.row(row);
   }
-  std::string text = table.empty() ? "" : table.text();
+  std::string text = table.empty() ? "" : table.text() + legend(fields);
   size_t shown = 0;
   const auto differences = result_differences(simulated, native);
   for (const Difference& d : differences) {
@@ -232,15 +259,14 @@ std::string workload_comparison(const Plan& plan, const Outcome& simulated, cons
       text += fmt::format("... and {} more\n", differences.size() - kMostFailures);
       break;
     }
-    text += fmt::format("DIFFERENCE {}: simulated {}, real {}\n", place(plan, d.step),
-                        meaning(d.step, d.simulated), meaning(d.step, d.native));
+    text += difference_text(place(plan, d.step), meaning(d.step, d.simulated),
+                            meaning(d.step, d.native));
   }
   shown = 0;
   for (const PlaceDifference& d : place_differences(simulated, native)) {
     if (++shown > kMostFailures) break;
-    text += fmt::format("DIFFERENCE {}: simulated {}, real {}\n",
-                        place(plan, {d.simulated.step, Step::Kind::Map, d.simulated.at, 0}),
-                        offset_text(d.simulated.offset), offset_text(d.native));
+    text += difference_text(place(plan, {d.simulated.step, Step::Kind::Map, d.simulated.at, 0}),
+                            offset_text(d.simulated.offset), offset_text(d.native));
   }
   return text;
 }

@@ -68,4 +68,29 @@ std::string wrapped(std::string_view text, size_t width) {
   return out;
 }
 
+std::string beside(std::string_view label, std::string_view text, size_t indent, size_t width) {
+  std::string out(label);
+  size_t begin = 0;  // of the line being filled
+  const auto pad = [&] {
+    const size_t used = out.size() - begin;
+    out.append(used < indent ? indent - used : 0, ' ');
+  };
+  bool empty = true;  // nothing is beside the label, or the margin, yet
+  while (!text.empty()) {
+    const std::string_view word = take(text, ' ');
+    if (word.empty()) continue;
+    if (!empty && out.size() - begin + 1 + word.size() > width) {
+      out += '\n';
+      begin = out.size();
+      empty = true;
+    }
+    if (empty) pad();
+    if (!empty || (begin == 0 && label.size() >= indent && !label.empty())) out += ' ';
+    out += word;
+    empty = false;
+  }
+  out.erase(out.find_last_not_of(' ') + 1);
+  return out + '\n';
+}
+
 }  // namespace mmusim::report

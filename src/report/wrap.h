@@ -1,4 +1,4 @@
-// Text in lines of a given width, for help.
+// Text in lines of a given width.
 #ifndef MMUSIM_REPORT_WRAP_H_
 #define MMUSIM_REPORT_WRAP_H_
 
@@ -13,6 +13,15 @@ namespace mmusim::report {
 // with a blank stays as it is. A word longer than `width` has a line of its own. Line ends only
 // between lines.
 std::string wrapped(std::string_view text, size_t width);
+
+// What everything that is printed for people fits in, but for names they gave themselves.
+inline constexpr size_t kLineWidth = 80;
+
+// `label`, and beside it from column `indent` on the words of `text`, in as many lines as they
+// need; a label that reaches that far is followed by a blank. With a line end, without blanks
+// before it.
+std::string beside(std::string_view label, std::string_view text, size_t indent,
+                   size_t width = kLineWidth);
 
 }  // namespace mmusim::report
 

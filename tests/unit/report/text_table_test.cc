@@ -24,6 +24,20 @@ TEST(TextTable, FirstColumnCanBeWider) {
   EXPECT_EQ(table.text(), "a      b\n--------\nx      1\n");
 }
 
+TEST(TextTable, TooWideForALineIsCutBetweenColumns) {
+  const std::string wide(35, 'w');
+  TextTable table({"name", "of", wide, "b", wide, "d"}, 0, 2);
+  table.row({"x", "y", "1", "2", "3", "4"});
+  EXPECT_EQ(table.text(),
+            "name  of  wwwwwwwwwwwwwwwwwwwwwwwwwwwwwwwwwww  b\n"
+            "------------------------------------------------\n"
+            "x      y                                    1  2\n"
+            "\n"
+            "name  of  wwwwwwwwwwwwwwwwwwwwwwwwwwwwwwwwwww  d\n"
+            "------------------------------------------------\n"
+            "x      y                                    3  4\n");
+}
+
 TEST(TextTable, Numbers) {
   EXPECT_EQ(percent(1, 0), "-");
   EXPECT_EQ(percent(0, 5), "0 %");

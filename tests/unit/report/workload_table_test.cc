@@ -30,8 +30,8 @@ TEST_F(Comparison, DifferencesAreCountedAndShown) {
   EXPECT_EQ(workload_verdict(plan_, mine_, real_, "Linux 6.18"),
             "2 of 2 measures and 3 results DIFFER from Linux 6.18\n");
   const std::string table = workload_comparison(plan_, mine_, real_);
-  EXPECT_NE(table.find("one      main simulated             1"), std::string::npos) << table;
-  EXPECT_NE(table.find("DIFFERENCE            -2"), std::string::npos) << table;
+  EXPECT_NE(table.find("one      main simulated      1"), std::string::npos) << table;
+  EXPECT_NE(table.find("DIFFERENCE     -2"), std::string::npos) << table;
   EXPECT_NE(table.find("DIFFERENCE script:2:3: touch: simulated done, real 1 accesses refused"),
             std::string::npos)
       << table;
@@ -44,7 +44,7 @@ TEST_F(Comparison, PeaksAndSwapAreShownOnly) {
   EXPECT_EQ(workload_differences(mine_, real_), 0u);
   const std::string table = workload_comparison(plan_, mine_, real_);
   EXPECT_NE(table.find("0 (real 128)"), std::string::npos) << table;
-  EXPECT_NE(table.find("swap KiB"), std::string::npos);
+  EXPECT_NE(table.find("swap"), std::string::npos);
   real_.measures[1].major_faults = 1;
   EXPECT_EQ(workload_differences(mine_, real_), 1u);
 }
