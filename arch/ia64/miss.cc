@@ -61,8 +61,8 @@ Mmu::Hit Mmu::alternate_as_linux(Side& side, VirtAddr va, Rid rid) {
 // --- Long format
 
 Mmu::Hit Mmu::walk_long(Side& side, VirtAddr va, Rid rid) {
-  ++counters_.walks;
   path_.step(kWalk);
+  ++counters_.walks;
   // The walker translates the table's address in the DTLB; a translation register has it.
   const Hit table = last_data_level().find(hash_.thash(va, rid), registers_[5].rid);
   MMUSIM_ASSERT(table);
@@ -102,8 +102,8 @@ Mmu::Hit Mmu::handle_long(Side& side, VirtAddr va, Rid rid) {
 // --- Short format
 
 Mmu::Hit Mmu::walk_short(Side& side, VirtAddr va, Rid rid) {
-  ++counters_.walks;
   path_.step(kWalk);
+  ++counters_.walks;
   const VirtAddr iha = hash_.thash(va, rid);
   tlb::Level& data = last_data_level();
   const Hit table = data.find(iha, rid);
@@ -170,11 +170,12 @@ bool Mmu::fill_linear(VirtAddr va) {
   mmu::TableCopy& linear = *linear_of(va);
   const uint64_t word = base_page_of(found, va);
   linear.join(va, table_of(va).peek(va), mem::Origin::Handler);
+  const uint64_t before = path_.made(mem::Origin::Handler);
   if (!linear.put_page(va, word, mem::Origin::Handler)) {
     miss_fault_ = mmu::FaultReason::NoMemory;
     return false;
   }
-  if (path_.narrated()) path_.remark(fmt::format("{:#x} is stored in the linear table", word));
+  path_.tell_store(linear.table(), va, mem::Origin::Handler, before);
   ++counters_.linear_fills;
   return true;
 }
@@ -241,7 +242,9 @@ Mmu::Hit Mmu::set_bits(Side& side, VirtAddr va, Rid rid, bool dirty) {
   if (mmu::TableCopy* const linear = linear_of(va)) {
     found.translation = base_page_of(found, va);
     // Or not: then the next walk finds nothing.
-    linear->put_page(va, found.translation, mem::Origin::Handler);
+    const uint64_t before = path_.made(mem::Origin::Handler);
+    if (linear->put_page(va, found.translation, mem::Origin::Handler))
+      path_.tell_store(linear->table(), va, mem::Origin::Handler, before);
   }
   drop_own();
   const Hit hit = insert(side, va, rid, found.translation, options_->linear() ? kPage : found.size);

@@ -55,8 +55,12 @@ Shadow::Fill Shadow::fill(VirtAddr va, AccessKind kind, bool preload, mmu::MissP
   PageShift size = k4K;
   for (const pt::RadixLevel& level : shared_.copies_.geometry())
     if (level.leaf_allowed && level.shift <= found.size.log2()) size = PageShift(level.shift);
+  const uint64_t before = path.made(who);
   const auto slot = copy_->slot_for(va, size, who);
   if (!slot) return Fill::NoRoom;
+  if (path.narrated())
+    path.remark(fmt::format("{} references to the copy's tables on the way to the slot",
+                            path.made(who) - before));
   if (slot->entry != pt::kNone && writes(kind)) ++counters.dirty_fills;
   put(*slot, va, found, words, kind, who, path);
   ++(preload ? counters.preloads : counters.fills);
@@ -85,7 +89,9 @@ void Shadow::put(const pt::Slot& slot, VirtAddr va, const pt::Lookup& found,
   leaf.pfn += (slot.handle.base - found.base) >> k4K.log2();
   leaf.size = slot.handle.size;
   leaf.rights = leaf.dirty ? rights : rights.without(Rights::kWrite);
+  const uint64_t before = path.made(who);
   copy_->put(slot, format.make_leaf(leaf), who);
+  path.tell_store(copy_->table(), va, who, before);
 }
 
 // Only what has been used, as the accessed bit in the kernel's table would have to be set else.

@@ -22,15 +22,12 @@ namespace {
 constexpr const char* kSource = "TRACE|SCRIPT";
 constexpr const char* kText =
     "Shows what one translation does: which TLBs are looked up, each step of the miss path with "
-    "its\n"
-    "instructions, each reference with its address and what was read. The trace (.mmt) is "
-    "replayed,\n"
-    "or the workload script (.workload) run, up to --at (without it: when the process has most\n"
-    "pages); then the access is made. --va is an address of the recording, wherever the machine "
-    "has\n"
-    "it; in a script it counts from where its segments begin, and its processes are numbered from "
-    "1\n"
-    "on. With --first-miss or --hot it is an access of the program itself.\n";
+    "its instructions, each reference with its address and what was read, and the cycles a run "
+    "charges for each. The trace (.mmt) is replayed, or the workload script (.workload) run, up to "
+    "--at (without it: when the process has most pages); then the access is made. --va is an "
+    "address of the recording, wherever the machine has it; in a script it counts from where its "
+    "segments begin, and its processes are numbered from 1 on. With --first-miss or --hot it is an "
+    "access of the program itself.";
 
 VirtAddr address_of(const std::string& text) {
   std::string digits = text;

@@ -12,6 +12,17 @@
 
 namespace mmusim::mmu {
 
+namespace {
+
+// From the first instruction to the end of the last one's unit.
+uint64_t bytes_of(const HandlerCode& code, uint64_t instructions) {
+  const uint64_t units =
+      (instructions + code.instructions_per_unit - 1) / code.instructions_per_unit;
+  return units * code.bytes_per_instruction;
+}
+
+}  // namespace
+
 MissPath::MissPath(std::span<const Step> steps, mem::FrameMemory& frames, mem::ReferenceSink& sink,
                    const HandlerCode& code)
     : steps_(steps),
@@ -19,22 +30,37 @@ MissPath::MissPath(std::span<const Step> steps, mem::FrameMemory& frames, mem::R
       sink_(&sink),
       taken_(steps.size(), 0),
       extra_(steps.size(), 0),
+      layout_(code),
       watched_(sink.has_caches()) {
   PhysAddr at = code.base;
   for (const Step& step : steps) {
-    const uint64_t units =
-        (step.instructions + code.instructions_per_unit - 1) / code.instructions_per_unit;
-    const uint64_t bytes = units * code.bytes_per_instruction;
-    code_.push_back({at, bytes});
-    at += bytes;
+    const uint64_t instructions = std::max(step.instructions, step.code);
+    code_.push_back({.begin = at, .instructions = instructions});
+    at += bytes_of(code, instructions);
   }
 }
 
 void MissPath::show_step(unsigned number) {
   last_ = number;
   if (narrator_ != nullptr) narrator_->step(steps_[number]);
-  const Code& code = code_[number];
-  if (view_ != nullptr && code.bytes != 0) view_->fetch(number, code.begin, code.bytes);
+  code_[number].fetched = 0;
+  fetch(number, steps_[number].instructions);
+}
+
+void MissPath::show_more(unsigned number, uint64_t instructions) {
+  if (narrator_ != nullptr) narrator_->more_instructions(instructions);
+  fetch(number, instructions);
+}
+
+// The next `instructions` of the step's code, as far as it goes.
+void MissPath::fetch(unsigned number, uint64_t instructions) {
+  Code& code = code_[number];
+  const uint64_t now = std::min(code.fetched + instructions, code.instructions);
+  const PhysAddr begin = code.begin + bytes_of(layout_, code.fetched);
+  const PhysAddr end = code.begin + bytes_of(layout_, now);
+  code.fetched = now;
+  if (begin == end) return;
+  if (view_ != nullptr) view_->fetch(number, begin, end - begin);
   if (!sink_->has_caches()) return;
   const mem::Touch fetch{
       .origin = steps_[number].fault ? mem::Origin::FaultCode : mem::Origin::HandlerCode,
@@ -42,8 +68,7 @@ void MissPath::show_step(unsigned number) {
       .dependent = false,
       .fetch = true};
   const uint64_t line = sink_->line_bytes(fetch);
-  for (uint64_t at = code.begin.value(); at < code.begin.value() + code.bytes;
-       at = (at | (line - 1)) + 1)
+  for (uint64_t at = begin.value(); at < end.value(); at = (at | (line - 1)) + 1)
     sink_->reference(PhysAddr(at), 1, false, fetch);
 }
 
@@ -78,16 +103,35 @@ void MissPath::read(const pt::PageTable& table, VirtAddr va, const pt::WalkStep&
       step.address, step.bytes, false,
       {.origin = access.origin, .level = access.level, .dependent = access.dependent});
   if (narrator_ == nullptr) return;
-  const unsigned offset = step.address.value() % sizeof(uint64_t);
-  const uint64_t* const memory = frames_->find_words(step.address - offset);
-  MMUSIM_ASSERT(memory != nullptr);  // a page table's
-  std::array<uint64_t, 2> words{};
-  std::memcpy(words.data(), reinterpret_cast<const std::byte*>(memory) + offset, step.bytes);
+  const std::array<uint64_t, 2> words = words_of(step);
   pt::WordText text = table.describe(step, va);
   access.what = text.what;
   show(step.address, step.bytes, false,
        std::span(words).first(step.bytes > sizeof(uint64_t) ? 2 : 1), access, served,
        std::move(text.fields));
+}
+
+std::array<uint64_t, 2> MissPath::words_of(const pt::WalkStep& step) const {
+  const unsigned offset = step.address.value() % sizeof(uint64_t);
+  const uint64_t* const memory = frames_->find_words(step.address - offset);
+  MMUSIM_ASSERT(memory != nullptr);  // a page table's
+  std::array<uint64_t, 2> words{};
+  std::memcpy(words.data(), reinterpret_cast<const std::byte*>(memory) + offset, step.bytes);
+  return words;
+}
+
+void MissPath::tell_store(const pt::PageTable& table, VirtAddr va, mem::Origin who,
+                          uint64_t before) {
+  if (!narrated()) return;
+  pt::WalkPath path;
+  static_cast<void>(table.walk(va, path));
+  const pt::WalkStep& word = path.steps().back();
+  const std::array<uint64_t, 2> words = words_of(word);
+  pt::WordText text = table.describe(word, va);
+  show(word.address, word.bytes, true, std::span(words).first(1),
+       {.origin = who, .level = word.level, .what = text.what}, "", std::move(text.fields));
+  if (const uint64_t others = made(who) - before - 1; others != 0)
+    remark(fmt::format("and {} other references for that", others));
 }
 
 pt::Status MissPath::install(pt::PageTable& table, VirtAddr va, const pt::Lookup& found,

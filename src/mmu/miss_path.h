@@ -16,6 +16,7 @@
 #ifndef MMUSIM_MMU_MISS_PATH_H_
 #define MMUSIM_MMU_MISS_PATH_H_
 
+#include <array>
 #include <cstdint>
 #include <optional>
 #include <span>
@@ -36,6 +37,9 @@ struct Step {
   unsigned instructions;  // executed each time; 0: hardware
   bool trap = false;      // the processor takes an interruption to get here
   bool fault = false;     // of a page fault's entry into the kernel, and of the way back
+  // Instructions its code has, where its longest path is longer than `instructions`: what
+  // more_instructions() adds up to there is fetched, what it adds beyond is a loop's.
+  unsigned code = 0;
 };
 inline constexpr const char* kPageFault = "page_fault";
 
@@ -97,8 +101,8 @@ class MissPath {
   // `times` more instructions of the step, for loops within it.
   void more_instructions(unsigned number, uint64_t instructions) {
     extra_[number] += instructions;
-    if (narrator_ != nullptr) [[unlikely]]
-      narrator_->more_instructions(instructions);
+    if (watched_) [[unlikely]]
+      show_more(number, instructions);
   }
 
   // What a reference is, beside where.
@@ -150,6 +154,11 @@ class MissPath {
   // One of those words, read again; what it is called is the page table's to say.
   void read(const pt::PageTable& table, VirtAddr va, const pt::WalkStep& step, Access access);
 
+  // The entry at `va` of `table` has been stored and that reported, for `who`, which had made
+  // `before` references until then (made()): a Narrator is shown the store, and told of the others.
+  void tell_store(const pt::PageTable& table, VirtAddr va, mem::Origin who, uint64_t before);
+  [[nodiscard]] uint64_t made(mem::Origin who) const { return sink_->total(who); }
+
   void remark(const std::string& text) {
     if (narrator_ != nullptr) narrator_->remark(text);
   }
@@ -175,6 +184,9 @@ class MissPath {
 
  private:
   void show_step(unsigned number);
+  void show_more(unsigned number, uint64_t instructions);
+  void fetch(unsigned number, uint64_t instructions);
+  [[nodiscard]] std::array<uint64_t, 2> words_of(const pt::WalkStep& step) const;
   void watch() { watched_ = narrator_ != nullptr || view_ != nullptr || sink_->has_caches(); }
   void show(PhysAddr address, unsigned bytes, bool write, std::span<const uint64_t> words,
             const Access& access, const char* served, std::string decoded);
@@ -186,8 +198,10 @@ class MissPath {
   std::vector<uint64_t> extra_;
   struct Code {
     PhysAddr begin;
-    uint64_t bytes = 0;
+    uint64_t instructions = 0;
+    uint64_t fetched = 0;  // of them, since the step was taken
   };
+  HandlerCode layout_;
   std::vector<Code> code_;
   Narrator* narrator_ = nullptr;
   Decoder decoder_ = nullptr;

@@ -1,9 +1,11 @@
 #include "report/explanation.h"
 
+#include <algorithm>
 #include <fmt/format.h>
 #include <nlohmann/json.hpp>
 
 #include "base/units.h"
+#include "report/wrap.h"
 
 namespace mmusim::report {
 namespace {
@@ -17,72 +19,106 @@ std::string outcome_text(const sim::Explanation& explanation) {
                      format_rights(t.rights));
 }
 
-std::string reference_text(const Told& told) {
-  std::string text = fmt::format("{:<7} {:<5} {:<14} {:#014x}", told.by,
-                                 told.write ? "write" : "read", told.text, told.address.value());
-  if (told.through) text += fmt::format(" through {:#x}", told.through->value());
-  text += " ";
-  for (const uint64_t word : told.words)
-    text += fmt::format(" {:#0{}x}", word, told.bytes < 8 && word >> 32 == 0 ? 10 : 18);
-  if (!told.decoded.empty()) text += fmt::format("  {}", told.decoded);
-  if (!told.served.empty()) text += fmt::format("  [{}]", told.served);
-  return text;
+// Columns: cycles, the number of a step, what is within it, and what a reference found.
+constexpr size_t kCycles = 6;
+constexpr size_t kStep = kCycles + 5;
+constexpr size_t kFound = kStep + 27;  // ... and where it goes on below
+constexpr size_t kBelow = kStep + 6;
+constexpr size_t kLabel = 10;  // of the lines above and below
+
+std::string margin(const Told& told) {
+  return told.cycles == 0 ? std::string(kCycles, ' ') : fmt::format("{:>{}}", told.cycles, kCycles);
 }
 
-struct Sums {
-  uint64_t instructions = 0;
-  unsigned walker = 0;
-  unsigned handler = 0;
-  unsigned traps = 0;
-};
-Sums sums_of(const sim::Explanation& explanation) {
-  Sums sums;
-  for (const Told& told : explanation.told) {
-    sums.instructions += told.instructions;
-    sums.traps += told.trap ? 1 : 0;
-    if (told.kind == Told::Kind::Reference) ++(told.by == "walker" ? sums.walker : sums.handler);
+std::string reference_text(const Told& told) {
+  const std::string label = fmt::format("{}     {:<7} {:<5} {}", margin(told), told.by,
+                                        told.write ? "write" : "read", told.text);
+  const std::string padded = fmt::format("{:<{}}", label, kFound);
+  std::string text = fmt::format("{:#x}", told.address.value());
+  if (told.through) text += fmt::format(" through {:#x}", told.through->value());
+  if (!told.served.empty()) text += fmt::format(" [{}]", told.served);
+  text += " =";
+  for (const uint64_t word : told.words)
+    text += fmt::format(" {:#x}", word);
+  if (!told.decoded.empty()) text += fmt::format(": {}", told.decoded);
+  return beside(padded, text, kBelow);
+}
+
+std::string told_text(const Told& told, unsigned& number) {
+  switch (told.kind) {
+    case Told::Kind::Remark:
+      return beside(margin(told), told.text, kStep);
+    case Told::Kind::Reference:
+      return reference_text(told);
+    case Told::Kind::Step:
+      break;
   }
-  return sums;
+  std::string text = told.text;
+  if (told.instructions != 0)
+    text += fmt::format(" ({} instructions{})", told.instructions, told.trap ? ", a trap" : "");
+  return beside(fmt::format("{} {:>2}.", margin(told), ++number), text, kStep);
+}
+
+// What the columns and signs mean, as far as they are there.
+std::string legend(const sim::Explanation& explanation) {
+  std::string text = beside("cycles",
+                            "what a run charges (cost.*): of a step its instructions, its trap, "
+                            "its code's fetches; of a page fault the kernel's references",
+                            kLabel);
+  const auto& told = explanation.told;
+  const auto any = [&](auto is) { return std::any_of(told.begin(), told.end(), is); };
+  const auto by = [&](const char* who) {
+    return any([&](const Told& one) { return one.by == who; });
+  };
+  const auto line = [&](const char* label, const char* meaning) {
+    text += beside(label, meaning, kLabel);
+  };
+  if (by("walker")) line("walker", "a reference of the hardware's own");
+  if (by("handler")) line("handler", "... of a software miss handler's");
+  if (by("kernel")) line("kernel", "... of the kernel's, when it has fixed the fault");
+  if (any([](const Told& one) { return one.kind == Told::Kind::Reference; }))
+    line("0xA = 0xV", "physical address, and the word read or written: what is in it");
+  if (any([](const Told& one) { return one.through.has_value(); }))
+    line("through", "the virtual address the reference was made by");
+  if (any([](const Told& one) { return !one.served.empty(); }))
+    line("[l2]", "the cache that had it; none said: its cycles are the step's");
+  return text;
 }
 
 }  // namespace
 
 std::string explanation_text(const ExplanationHeading& heading,
                              const sim::Explanation& explanation) {
-  std::string text = fmt::format("machine   {} ({}), page table {}\n", heading.machine,
-                                 heading.arch, heading.page_table);
-  text += fmt::format("moment    {} of {}\n", heading.moment.text(), heading.source);
-  if (!heading.miss.empty()) text += fmt::format("miss      {}\n", heading.miss);
-  text += fmt::format("access    {} at {:#x}", name_of(heading.question.kind),
-                      heading.question.va.value());
+  std::string text;
+  const auto line = [&](const char* label, const std::string& value) {
+    text += beside(label, value, kLabel);
+  };
+  line("machine",
+       fmt::format("{} ({}), page table {}", heading.machine, heading.arch, heading.page_table));
+  line("moment", fmt::format("{} of {}", heading.moment.text(), heading.source));
+  if (!heading.miss.empty()) line("miss", heading.miss);
+  std::string access =
+      fmt::format("{} at {:#x}", name_of(heading.question.kind), heading.question.va.value());
   if (explanation.va != heading.question.va)
-    text += fmt::format(", which the machine has at {:#x}", explanation.va.value());
-  text += fmt::format("\naddress   {}\n\n", fmt::join(explanation.parts, ", "));
+    access += fmt::format(", which the machine has at {:#x}", explanation.va.value());
+  line("access", access);
+  line("address", fmt::format("{}", fmt::join(explanation.parts, ", ")));
+  text += fmt::format("\n{:>{}}\n", "cycles", kCycles);
   unsigned number = 0;
+  uint64_t instructions = 0;
+  unsigned traps = 0;
   for (const Told& told : explanation.told) {
-    switch (told.kind) {
-      case Told::Kind::Remark:
-        text += fmt::format("    {}\n", told.text);
-        break;
-      case Told::Kind::Step:
-        text += fmt::format("{:>2}. {}", ++number, told.text);
-        if (told.instructions != 0)
-          text +=
-              fmt::format("  ({} instructions{})", told.instructions, told.trap ? ", a trap" : "");
-        text += "\n";
-        break;
-      case Told::Kind::Reference:
-        text += fmt::format("      {}\n", reference_text(told));
-        break;
-    }
+    text += told_text(told, number);
+    instructions += told.instructions;
+    traps += told.trap ? 1 : 0;
   }
-  const Sums sums = sums_of(explanation);
-  text += fmt::format("\noutcome   {}\n", outcome_text(explanation));
-  text += fmt::format(
-      "took      {} walker and {} handler references, {} handler instructions, {} traps, {} page "
-      "faults\n",
-      sums.walker, sums.handler, sums.instructions, sums.traps, explanation.faults);
-  return text;
+  text += "\n";
+  line("outcome", outcome_text(explanation));
+  line("took", fmt::format("{} cycles; references of walker {}, handler {}, kernel {}; {} handler "
+                           "instructions, {} traps, {} page faults",
+                           explanation.cycles, explanation.by_walker, explanation.by_handler,
+                           explanation.by_kernel, instructions, traps, explanation.faults));
+  return text + "\n" + legend(explanation);
 }
 
 std::string explanation_json(const ExplanationHeading& heading, const sim::Explanation& explanation,
@@ -103,16 +139,19 @@ std::string explanation_json(const ExplanationHeading& heading, const sim::Expla
     switch (told.kind) {
       case Told::Kind::Remark:
         list.push_back({{"remark", told.text}});
+        if (told.cycles != 0) list.back()["cycles"] = told.cycles;
         break;
       case Told::Kind::Step:
         list.push_back({{"step", told.step},
                         {"what", told.text},
+                        {"cycles", told.cycles},
                         {"instructions", told.instructions},
                         {"trap", told.trap}});
         break;
       case Told::Kind::Reference: {
         Json entry = {{told.write ? "write" : "read", told.text},
                       {"by", told.by},
+                      {"cycles", told.cycles},
                       {"physical", told.address.value()},
                       {"bytes", told.bytes},
                       {"value", told.words.front()}};
@@ -127,7 +166,11 @@ std::string explanation_json(const ExplanationHeading& heading, const sim::Expla
   }
   const mmu::Translation& t = explanation.outcome;
   document["outcome"] = {{"fault", t.ok() ? Json(nullptr) : Json(mmu::name_of(t.fault))},
-                         {"page_faults", explanation.faults}};
+                         {"page_faults", explanation.faults},
+                         {"cycles", explanation.cycles},
+                         {"walker_references", explanation.by_walker},
+                         {"handler_references", explanation.by_handler},
+                         {"kernel_references", explanation.by_kernel}};
   if (t.ok()) {
     document["outcome"]["frame"] = t.pfn.value();
     document["outcome"]["page_bytes"] = t.size.bytes();

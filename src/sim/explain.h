@@ -39,13 +39,17 @@ struct Told {
   enum class Kind : uint8_t { Remark, Step, Reference };
   Kind kind = Kind::Remark;
   std::string text;  // the remark, what the step does, or what the reference is to
+  // What the run charges for it (mmu.cycles). A step's are those of its instructions, its trap, a
+  // hardware walk, and what its code's fetches cost; a remark has those of the kernel's work it
+  // tells of, and where there is no step, of the answer of a further TLB level.
+  int64_t cycles = 0;
   // Of a step:
   std::string step;  // its name
   uint64_t instructions = 0;
   bool trap = false;
   // Of a reference:
   bool write = false;
-  std::string by;  // "walker", "handler"
+  std::string by;  // "walker", "handler", "kernel"
   PhysAddr address;
   std::optional<VirtAddr> through;
   unsigned bytes = 0;
@@ -62,6 +66,11 @@ struct Explanation {
   AccessKind kind = AccessKind::Load;
   std::vector<std::string> parts;  // of the address: "PTE index 0x12", from the highest down
   uint64_t misses = 0;             // of a MissQuestion: counted up to this one, or of its page
+  uint64_t cycles = 0;             // the sum of what was told
+  // References made, told one by one or not.
+  uint64_t by_walker = 0;
+  uint64_t by_handler = 0;
+  uint64_t by_kernel = 0;
 };
 
 // Errors: replay()'s; UsageError when the address is not one of user space.

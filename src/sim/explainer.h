@@ -3,9 +3,11 @@
 #define MMUSIM_SIM_EXPLAINER_H_
 
 #include <fmt/format.h>
+#include <functional>
 #include <map>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <utility>
 #include <vector>
 
@@ -13,23 +15,72 @@
 #include "mmu/miss_path.h"
 #include "sim/explain.h"
 #include "sim/inspector.h"
+#include "stats/report.h"
 
 namespace mmusim::sim {
 
-// Writes down what it hears.
+// Parts of mmu.cycles: of the kernel's references and flushes, and of all else.
+struct Charged {
+  int64_t kernel = 0;
+  int64_t miss = 0;
+};
+
+// What the machine has been charged so far.
+template <class Arch>
+Charged charged(Machine<Arch>& machine) {
+  stats::Report report;
+  machine.tlbs().report(report);
+  Charged sum;
+  for (const char* const part : {"kernel", "flushes", "interrupts", "broadcasts"})
+    if (const auto* const found = report.find(fmt::format("mmu.cycles.{}", part)))
+      sum.kernel += static_cast<int64_t>(found->value);
+  sum.miss = static_cast<int64_t>(report.value("mmu.cycles")) - sum.kernel;
+  return sum;
+}
+
+// Cycles of one reference, told where it was served (mem/sink.h).
+inline uint64_t price_of(const mem::CostTable& costs, mem::Origin who, std::string_view served) {
+  if (served.empty()) return costs.reference[static_cast<unsigned>(who)];
+  if (served == "l1") return costs.l1;
+  if (served == "l1i") return costs.l1i;
+  if (served == "l2") return costs.l2;
+  return served == "l3" ? costs.l3 : costs.memory;
+}
+
+// Writes down what it hears, and what the machine was charged meanwhile.
+//
+// Each event's own price is known. What the machine was charged beside them is the kernel's, who is
+// told of by the next remark; or it belongs to the step that is being taken (a walk begun, code
+// fetched, a reference whose cache nobody tells). Remarks are made while a look-up is not yet
+// counted whole, so that only steps and references, and the end, settle that.
 class Scribe final : public mmu::Narrator {
  public:
-  explicit Scribe(Explanation& explanation) : explanation_(explanation) {}
+  using Meter = std::function<Charged()>;
+
+  Scribe(Explanation& explanation, const mem::ReferenceSink& sink, Meter meter)
+      : explanation_(explanation), sink_(sink), meter_(std::move(meter)) {}
+
+  void begin() { known_ = meter_(); }
+  void end() {
+    settle({});
+    settle_kernel(meter_());
+    for (const Told& told : explanation_.told)
+      explanation_.cycles += static_cast<uint64_t>(told.cycles);
+  }
 
   void step(const mmu::Step& step) override {
+    const mem::CostTable& costs = sink_.costs();
+    const uint64_t cycles = step.instructions * costs.instruction + (step.trap ? costs.trap : 0);
+    settle({.kernel = 0, .miss = static_cast<int64_t>(cycles)});
     Told& told = add(Told::Kind::Step, step.what);
     told.step = step.name;
     told.instructions = step.instructions;
     told.trap = step.trap;
+    told.cycles = static_cast<int64_t>(cycles);
     last_step_ = explanation_.told.size() - 1;
   }
   void more_instructions(uint64_t instructions) override {
-    explanation_.told.at(last_step_).instructions += instructions;
+    explanation_.told.at(*last_step_).instructions += instructions;
   }
   void resume(const mmu::Step& step) override {
     for (size_t at = explanation_.told.size(); at-- > 0;) {
@@ -41,9 +92,15 @@ class Scribe final : public mmu::Narrator {
     remark(fmt::format("back in: {}", step.what));
   }
   void reference(const mmu::Seen& seen) override {
+    const bool by_kernel = seen.origin == mem::Origin::Kernel;
+    const bool known = !sink_.has_caches() || *seen.served != '\0';
+    const auto cycles =
+        static_cast<int64_t>(known ? price_of(sink_.costs(), seen.origin, seen.served) : 0);
+    settle({.kernel = by_kernel ? cycles : 0, .miss = by_kernel ? 0 : cycles});
     Told& told = add(Told::Kind::Reference, seen.what);
+    told.cycles = cycles;
     told.write = seen.write;
-    told.by = seen.origin == mem::Origin::Walker ? "walker" : "handler";
+    told.by = by_kernel ? "kernel" : seen.origin == mem::Origin::Walker ? "walker" : "handler";
     told.address = seen.address;
     told.through = seen.through;
     told.bytes = seen.bytes;
@@ -51,9 +108,28 @@ class Scribe final : public mmu::Narrator {
     told.decoded = seen.decoded;
     told.served = seen.served;
   }
-  void remark(const std::string& text) override { add(Told::Kind::Remark, text); }
+  // What the kernel has done since the last one is what it is about.
+  void remark(const std::string& text) override {
+    add(Told::Kind::Remark, text);
+    last_remark_ = explanation_.told.size() - 1;
+    settle_kernel(meter_());
+  }
 
  private:
+  // What is new since the last time, but for `own` of the event about to be told.
+  void settle(const Charged& own) {
+    const Charged now = meter_();
+    const int64_t more = now.miss - known_.miss - own.miss;
+    if (const auto to = last_step_ ? last_step_ : last_remark_)
+      explanation_.told[*to].cycles += more;
+    known_.miss = now.miss;
+    known_.kernel += own.kernel;
+  }
+  void settle_kernel(const Charged& now) {
+    if (last_remark_) explanation_.told[*last_remark_].cycles += now.kernel - known_.kernel;
+    known_.kernel = now.kernel;
+  }
+
   Told& add(Told::Kind kind, std::string text) {
     Told told;
     told.kind = kind;
@@ -62,7 +138,11 @@ class Scribe final : public mmu::Narrator {
   }
 
   Explanation& explanation_;
-  size_t last_step_ = 0;
+  const mem::ReferenceSink& sink_;
+  Meter meter_;
+  Charged known_;
+  std::optional<size_t> last_step_;
+  std::optional<size_t> last_remark_;
 };
 
 // Hears whether an access gets as far as the miss path.
@@ -119,7 +199,9 @@ inline const char* what_the_kernel_does(kernel::FaultOutcome outcome) {
 template <class Arch>
 class Writer {
  public:
-  explicit Writer(Machine<Arch>& machine) : machine_(machine), scribe_(explanation_) {}
+  explicit Writer(Machine<Arch>& machine)
+      : machine_(machine),
+        scribe_(explanation_, machine.sink(), [&machine] { return charged(machine); }) {}
 
   void begin(CpuId cpu, VirtAddr va, AccessKind kind) {
     cpu_ = cpu;
@@ -128,6 +210,8 @@ class Writer {
     explanation_.parts = parts_of(machine_, va);
     machine_.tlbs().mmu(cpu).narrate(&scribe_);
     kernel_references_ = machine_.sink().total(mem::Origin::Kernel);
+    count(-1);
+    scribe_.begin();
   }
   void fault(mmu::FaultReason reason, kernel::FaultOutcome outcome) {
     ++explanation_.faults;
@@ -140,10 +224,23 @@ class Writer {
   Explanation end(const mmu::Translation& outcome) {
     machine_.tlbs().mmu(cpu_).narrate(nullptr);
     explanation_.outcome = outcome;
+    scribe_.end();
+    count(1);
     return std::move(explanation_);
   }
 
  private:
+  // The references made so far, added or taken off.
+  void count(int sign) {
+    const auto add = [&](uint64_t& sum, mem::Origin who) {
+      const uint64_t made = machine_.sink().total(who);
+      sum = sign < 0 ? sum - made : sum + made;
+    };
+    add(explanation_.by_walker, mem::Origin::Walker);
+    add(explanation_.by_handler, mem::Origin::Handler);
+    add(explanation_.by_kernel, mem::Origin::Kernel);
+  }
+
   Machine<Arch>& machine_;
   Explanation explanation_;
   Scribe scribe_;
