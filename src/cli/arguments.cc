@@ -37,9 +37,13 @@ Arguments::Arguments(std::string usage, std::string text)
 
 namespace {
 
-// tlb.l2.entries -> tlb.l2
+// tlb.l2.entries -> tlb.l2, as in a config file
 std::string section_of(const std::string& key) {
   return key.substr(0, key.rfind('.'));
+}
+// ... -> tlb, which --help-keys takes too
+std::string first_part(const std::string& key) {
+  return key.substr(0, key.find('.'));
 }
 
 // Whether a word asks for help on keys, and on which.
@@ -103,7 +107,7 @@ bool Arguments::parse(const Words& words) {
     print(asked_);
     return false;
   }
-  if (!required_.empty() && !has(required_)) {
+  if (!required_.empty() && !has(required_) && (alone_.empty() || !has(alone_))) {
     throw UsageError("", fmt::format("{} is missing", required_),
                      fmt::format("usage: mmusim {}", usage_));
   }
@@ -200,7 +204,7 @@ std::string Arguments::help() const {
   if (schema_ == nullptr) return out.str();
   Words sections;
   for (const config::Key& key : schema_->keys()) {
-    const std::string section = key.name.substr(0, key.name.find('.'));
+    const std::string section = first_part(key.name);
     if (std::find(sections.begin(), sections.end(), section) == sections.end())
       sections.push_back(section);
   }
@@ -233,7 +237,7 @@ std::string Arguments::key_help(const std::string& section) const {
   if (!out.empty()) return out;
   Words sections;
   for (const config::Key& key : schema_->keys())
-    for (const std::string& name : {section_of(key.name), key.name.substr(0, key.name.find('.'))})
+    for (const std::string& name : {section_of(key.name), first_part(key.name)})
       sections.push_back(name);
   throw UsageError(kKeyHelp, fmt::format("no keys begin with '{}'", section),
                    config::suggestion(section, sections));

@@ -23,6 +23,8 @@ class Arguments {
   // Arguments without a dash: `name` takes up to `most` of them (-1: any number), and at least one
   // must be there.
   void positional(const std::string& name, int most);
+  // Where this option is given, there need be none.
+  void without_positional(const std::string& option) { alone_ = option; }
   // Every key of `schema`, which must outlive this, as an option.
   void keys(const config::Schema& schema);
 
@@ -59,6 +61,7 @@ class Arguments {
   boost::program_options::options_description hidden_;
   boost::program_options::positional_options_description positional_;
   std::string required_;
+  std::string alone_;  // the option that needs no required_
   const config::Schema* schema_ = nullptr;
   boost::program_options::parsed_options parsed_;
   boost::program_options::variables_map values_;

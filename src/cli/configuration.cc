@@ -147,9 +147,13 @@ config::Config simulation_config(const Arguments& arguments, const config::Schem
 
 void refuse_unread_keys(const std::vector<const config::Config*>& runs) {
   std::set<std::string> read;  // by any run
-  for (const config::Config* run : runs)
+  std::set<std::pair<std::string, std::string>> seen;
+  for (const config::Config* run : runs) {
+    // Which keys are read is a matter of these two alone.
+    if (!seen.emplace(run->choice("machine.arch"), run->choice(kPageTableKey)).second) continue;
     for (const config::Key* key : sim::keys_read(*run))
       read.insert(key->name);
+  }
   for (const config::Config* run : runs) {
     const std::string machine = machine_file(*run);
     for (const config::Key& key : run->schema().keys()) {

@@ -17,26 +17,33 @@ namespace {
 
 constexpr uint64_t kMostLevel = 22;  // zstd's
 
-const trace::Importer& importer_named(const std::string& name) {
+const trace::Importer& importer_named(const std::string& name, const std::string& option) {
   Words names;
   for (const trace::Importer& importer : trace::importers()) {
     if (name == importer.name) return importer;
     names.emplace_back(importer.name);
   }
   const std::string hint = config::suggestion(name, names);
-  throw UsageError("--format", fmt::format("unknown format '{}'", name),
+  throw UsageError(option, fmt::format("unknown format '{}'", name),
                    hint.empty() ? "'mmusim list formats' shows what there is" : hint);
 }
+
+constexpr const char* kFormatHelp = "help-format";
 
 std::string help_of_formats() {
   std::string text =
       "Turns the logs of another recorder into one trace. Several logs are several processes of "
       "one\nrecording.";
   for (const trace::Importer& importer : trace::importers())
-    text += fmt::format("\n\n{}: {}\n\n{}", importer.name, importer.summary, importer.help);
-  while (text.ends_with('\n'))
-    text.pop_back();
+    text += fmt::format("\n\n{}: {}\n\n{}", importer.name, importer.summary, importer.record);
   return text;
+}
+
+std::string help_of(const trace::Importer& importer) {
+  return report::wrapped(fmt::format("{}: {}\n\n{}\n{}", importer.name, importer.summary,
+                                     importer.record, importer.help),
+                         report::kLineWidth) +
+         "\n";
 }
 
 }  // namespace
@@ -44,19 +51,26 @@ std::string help_of_formats() {
 void trace_import(const Words& words) {
   Arguments arguments("trace import [--format NAME] LOG... -o FILE.mmt", help_of_formats());
   arguments.positional("LOG", -1);
-  arguments.options()("output,o", text_option("FILE"), "The trace to write.")(
+  arguments.without_positional(kFormatHelp);
+  arguments.options()(kFormatHelp, text_option("NAME"),
+                      "What becomes of the logs of a format, and what they do not tell.")(
+      "output,o", text_option("FILE"), "The trace to write.")(
       "format,f", text_option("NAME"),
       "What the logs are ('mmusim list formats'); lackey if not given.")(
       "lenient", "Skip lines that cannot be understood, and count them, instead of stopping.")(
       "level", text_option("N"), "zstd's level, 1 (fast) to 22 (small).")("quiet,q",
                                                                           "No progress on stderr.");
   if (!arguments.parse(words)) return;
+  if (arguments.has(kFormatHelp)) {
+    print(help_of(importer_named(arguments.text(kFormatHelp), fmt::format("--{}", kFormatHelp))));
+    return;
+  }
   if (!arguments.has("output")) {
     throw UsageError("", "no output is named", "give -o FILE.mmt");
   }
 
   const trace::Importer& importer =
-      importer_named(arguments.has("format") ? arguments.text("format") : "lackey");
+      importer_named(arguments.has("format") ? arguments.text("format") : "lackey", "--format");
   trace::WriterOptions writer;
   const uint64_t level = arguments.number("level", static_cast<uint64_t>(writer.zstd_level));
   if (level < 1 || level > kMostLevel) {

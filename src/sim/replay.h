@@ -9,6 +9,7 @@
 #include "sim/machine.h"
 #include "sim/relocation/trace_source.h"
 #include "sim/replay_loop.h"
+#include "sim/run_limit.h"
 #include "sim/simulation.h"
 
 namespace mmusim::sim {
@@ -30,7 +31,7 @@ class Replay {
         source_(config, Arch::kName, machine_.layout()),
         loop_(machine_.tlbs(), machine_.kernel(), machine_.sink(), machine_.checker(),
               machine_.page()),
-        limit_(config.count("run.limit")) {}
+        limit_(config) {}
 
   ReplayResult run() {
     switch (options_.mode.value_or(
@@ -64,7 +65,8 @@ class Replay {
       loop_.template run<kMode>(batch);
       result_.totals += batch.totals;
       if (batch.event != nullptr) ++result_.totals.events;
-      if (limit_ != 0 && result_.totals.instructions + result_.totals.events >= limit_) {
+      limit_.add(batch.totals.instructions, batch.event != nullptr ? 1 : 0);
+      if (limit_.reached()) {
         result_.stopped = true;
         break;
       }
@@ -79,7 +81,7 @@ class Replay {
   Machine<Arch> machine_;
   TraceSource source_;
   ReplayLoop<typename Arch::Tlbs> loop_;
-  uint64_t limit_;
+  RunLimit limit_;
   ReplayResult result_;
 };
 

@@ -34,7 +34,8 @@ struct ImportOptions {
 struct Importer {
   const char* name;     // "lackey"
   const char* summary;  // one line for `list formats`
-  const char* help;     // how to record, and what the format does not tell
+  const char* record;   // how to make a recording: a few lines
+  const char* help;     // what to mind, and what the format does not tell
   // Reads `logs` (plain or compressed with zstd, xz or gzip, told by their content) and writes the
   // trace at `output`. Errors: Error naming file and line.
   ImportResult (*import)(std::span<const std::string> logs, const std::string& output,

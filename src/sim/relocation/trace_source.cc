@@ -2,6 +2,7 @@
 
 #include "base/error.h"
 #include "base/interrupt.h"
+#include "sim/run_limit.h"
 
 namespace mmusim::sim {
 
@@ -28,17 +29,16 @@ void require_fit(const config::Config& config, const RelocationSides& sides) {
   Relocator rehearsal(sides);
   trace::Batch batch;
   std::vector<trace::Event> events;
-  const uint64_t limit = config.count("run.limit");
-  uint64_t instructions = 0;
-  while ((limit == 0 || instructions < limit) && reader.next(batch)) {
+  RunLimit limit(config);
+  while (!limit.reached() && reader.next(batch)) {
     check_interrupt();
     events.clear();
     if (batch.event != nullptr) {
       rehearsal.event(batch.thread, *batch.event, events);
     } else {
       static_cast<void>(rehearsal.references(batch));
-      instructions += batch.totals.instructions;
     }
+    limit.add(batch.totals.instructions, events.size());
   }
 }
 
@@ -48,8 +48,7 @@ void require_reach(const config::Config& config, VirtAddr source_top, VirtAddr t
                    const char* arch) {
   trace::Reader reader = open(config);
   trace::Batch batch;
-  const uint64_t limit = config.count("run.limit");
-  uint64_t instructions = 0;
+  RunLimit limit(config);
   const auto check = [&](VirtAddr va) {
     if (va < top || va >= source_top) [[likely]]
       return;
@@ -58,14 +57,14 @@ void require_reach(const config::Config& config, VirtAddr source_top, VirtAddr t
                             arch, top.value()),
                 "move it to where it fits with run.relocate = force");
   };
-  while ((limit == 0 || instructions < limit) && reader.next(batch)) {
+  while (!limit.reached() && reader.next(batch)) {
     check_interrupt();
+    limit.add(batch.totals.instructions, batch.event != nullptr ? 1 : 0);
     if (batch.event != nullptr) continue;
     for (const uint32_t number : batch.blocks)
       check(batch.table[number].start);
     for (uint64_t i = 0; i < batch.totals.data_accesses(); ++i)
       check(VirtAddr(batch.addresses[i]));
-    instructions += batch.totals.instructions;
   }
 }
 

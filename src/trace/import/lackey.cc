@@ -10,17 +10,17 @@
 namespace mmusim::trace {
 namespace {
 
-constexpr const char kHelp[] =
-    R"(lackey: logs of Valgrind's lackey tool, of x86-64 Linux programs.
-
-To record (scripts/record-lackey does all of this):
+constexpr const char kRecord[] =
+    R"(To record (scripts/record-lackey does all of this):
 
     valgrind --tool=lackey --trace-mem=yes --trace-syscalls=yes \
              --trace-children=yes --log-file=/tmp/logs/NAME.%p.%n \
              COMMAND ARGS...
     mmusim trace import --format lackey /tmp/logs/NAME.* -o NAME.mmt
+)";
 
-The log's name must be an absolute path, or a program that changes its directory makes Valgrind
+constexpr const char kHelp[] =
+    R"(The log's name must be an absolute path, or a program that changes its directory makes Valgrind
 stop. It must have %p and %n: with %p alone, what a process did between fork and exec is overwritten
 by its exec. Even so a second exec of one process overwrites what it did between the two (as
 `env nice COMMAND` does); scripts/record-lackey keeps that too. Logs may be compressed with zstd, xz
@@ -96,6 +96,7 @@ ImportResult import_lackey(std::span<const std::string> paths, const std::string
 const Importer kLackeyImporter = {
     .name = "lackey",
     .summary = "logs of valgrind --tool=lackey (x86-64), one per process image",
+    .record = kRecord,
     .help = kHelp,
     .import = import_lackey,
 };

@@ -201,8 +201,10 @@ class SmallMachine : public SmallTrace {
       config.set("kernel.imply", "false", "test");
       config.set("kernel.thp", "always", "test");
       config.set("machine.page_table", backend, "test");
+      config.set("run.limit", limit_, "test");
     });
   }
+  std::string limit_ = "0";
   std::string refusal(const char* relocate) {
     try {
       run_on("core2", relocate);
@@ -256,6 +258,24 @@ TEST_F(SmallMachine, WhatDoesNotFitIsRefusedBeforeTheRun) {
   store(0x100000000);
   EXPECT_THAT(refusal("auto"), testing::HasSubstr("does not fit"));
   EXPECT_THAT(refusal("off"), testing::HasSubstr("user addresses of i386 end at 0xc0000000"));
+}
+
+// Nor is looked at what run.limit leaves out, where an event counts as an instruction.
+TEST_F(SmallMachine, WhatIsNotReplayedNeedNotFit) {
+  thread(1);
+  for (uint64_t i = 0; i < 20; ++i)
+    map(0x400000 + i * kPage, 1, 5);
+  fetch(0x400000);
+  map(0x100000000, 0xc0000, 3);  // 3 GiB
+  fetch(0x400004);
+  store(0x100000000);
+  for (const char* relocate : {"auto", "off"}) {
+    SCOPED_TRACE(relocate);
+    limit_ = "21";  // 20 events and an instruction
+    EXPECT_EQ(refusal(relocate), "accepted");
+    limit_ = "0";
+    EXPECT_NE(refusal(relocate), "accepted");
+  }
 }
 
 // On a 64-bit kernel a 32-bit program has all but the last pages of 4 GiB.

@@ -1,0 +1,26 @@
+// run.limit: where a replay ends, and who looks ahead of it need not look further.
+#ifndef MMUSIM_SIM_RUN_LIMIT_H_
+#define MMUSIM_SIM_RUN_LIMIT_H_
+
+#include <cstdint>
+
+#include "config/schema.h"
+
+namespace mmusim::sim {
+
+class RunLimit {
+ public:
+  explicit RunLimit(const config::Config& config) : most_(config.count("run.limit")) {}
+
+  // What has been replayed; an event counts as an instruction.
+  void add(uint64_t instructions, uint64_t events) { done_ += instructions + events; }
+  [[nodiscard]] bool reached() const { return most_ != 0 && done_ >= most_; }
+
+ private:
+  uint64_t most_;  // 0: all
+  uint64_t done_ = 0;
+};
+
+}  // namespace mmusim::sim
+
+#endif  // MMUSIM_SIM_RUN_LIMIT_H_
