@@ -46,7 +46,8 @@ class Checker {
   // Called by the kernel before 2^order frames go back to the allocator.
   void before_free(Pfn first, unsigned order);
   // After the kernel has shut down: every frame must be free but those the machine had set aside.
-  void check_no_leaks() const;
+  // What it set aside may have grown by `growth` bytes since.
+  void check_no_leaks(uint64_t growth) const;
 
   void report(stats::Report& report) const;
 

@@ -279,6 +279,8 @@ class ReplayLoop {
   [[gnu::noinline]] mmu::Translation after_fault(VirtAddr va, AccessKind kind, mmu::Translation t) {
     for (unsigned attempt = 0; !t.ok(); ++attempt) {
       if (attempt == kMaxFaults) {
+        // What is taken back each time is less than a copy of the page table needs.
+        if (t.fault == mmu::FaultReason::NoMemory) out_of_memory(va, kind);
         throw Error("",
                     fmt::format("a {} at {:#x} faults again and again ({})", name_of(kind),
                                 va.value(), mmu::name_of(t.fault)),
@@ -287,11 +289,7 @@ class ReplayLoop {
       if (checker_ != nullptr) checker_->accessed();
       const kernel::FaultOutcome outcome = kernel_.fault(id_, va, kind, t.fault);
       if (watcher_ != nullptr) watcher_->fault(t.fault, outcome);
-      if (outcome == kernel::FaultOutcome::NoMemory) {
-        throw Error(
-            "", fmt::format("out of simulated memory at a {} of {:#x}", name_of(kind), va.value()),
-            "give the machine more with mem.bytes");
-      }
+      if (outcome == kernel::FaultOutcome::NoMemory) out_of_memory(va, kind);
       if (outcome == kernel::FaultOutcome::Gate) return t;
       if (outcome == kernel::FaultOutcome::Refused) {
         ++counters_.refused;
@@ -301,6 +299,12 @@ class ReplayLoop {
       t = cpu_->access(va, kind, /*retry=*/true);
     }
     return t;
+  }
+
+  [[noreturn]] static void out_of_memory(VirtAddr va, AccessKind kind) {
+    throw Error("",
+                fmt::format("out of simulated memory at a {} of {:#x}", name_of(kind), va.value()),
+                "give the machine more with mem.bytes");
   }
 
   void touch_caches(VirtAddr va, AccessKind kind, unsigned bytes, const mmu::Translation& t) {

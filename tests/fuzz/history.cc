@@ -176,20 +176,22 @@ class Historian {
     return pages + (in_page < 240 ? in_page * (page / 256) : page - (255u - in_page));
   }
 
+  // `fine`: of a reference, which seldom goes where nothing can be, since that ends some replays.
   VirtAddr address(bool fine = false) {
     const uint8_t how = input_.byte();
-    switch (how & 7u) {
+    const unsigned which = how >> 3;
+    switch (fine && how % 8 != 7 ? how % 4 : how % 8) {
       case 0:
       case 1:
       case 2:
+        return areas_[which % areas_.size()] + behind(fine);
       case 3:
-        return areas_[(how >> 3) % areas_.size()] + behind(fine);
+        return areas_[which % areas_.size()] + length() + behind(true);
       case 4:
-        return edges_[(how >> 3) % edges_.size()] + behind(fine);
       case 5:
-        return edges_[(how >> 3) % edges_.size()] - behind(fine) - 1u;
+        return edges_[which % edges_.size()] + behind(fine);
       case 6:
-        return areas_[(how >> 3) % areas_.size()] + length() + behind(true);
+        return edges_[which % edges_.size()] - behind(fine) - 1u;
       default:
         return VirtAddr(input_.number(8));
     }

@@ -3,11 +3,11 @@
 // not for a check that failed.
 //
 // The first byte says over which machine's file it comes, as on a command line (machines.h); none
-// for 0.
-#include <algorithm>
-#include <cstdlib>
+// for 0. With 128 added, what follows is no text but a page table, keys, and values for them.
 #include <string>
+#include <vector>
 
+#include "pt/page_table.h"
 #include "pt/plugin.h"
 #include "sim/architectures.h"
 #include "sim/simulation.h"
@@ -41,17 +41,66 @@ protect a read
 touch a
 )";
 
-void run(const uint8_t* data, size_t size) {
+// A value for the key: at the ends of what it takes, a power of two, or a small number.
+std::string value_of(const config::Key& key, Input& input) {
+  const uint8_t how = input.byte();
+  const unsigned n = how & 63u;
+  switch (key.type) {
+    case config::Type::Flag:
+      return how % 2 != 0 ? "true" : "false";
+    case config::Type::Choice:
+      return key.choices[how % key.choices.size()];
+    case config::Type::Text:
+      return std::string(1 + how % 3u, 'x');
+    default:
+      break;
+  }
+  if (how == 0 && !key.word.empty()) return key.word;
+  switch (how >> 6) {
+    case 0:
+      return std::to_string(n);
+    case 1:
+      return std::to_string(uint64_t{1} << n);
+    case 2:
+      return std::to_string(n < 32 ? key.least + n : key.most - (n - 32));
+    default:
+      return std::to_string((uint64_t{1} << n) + 1 + input.byte());
+  }
+}
+
+constexpr unsigned kMostSettings = 8;
+
+// Over the machine, a few of the keys it reads, three bytes each. Values that are no such key's are
+// passed over.
+void set_any(config::Config& config, Input& input) {
+  config.set("machine.page_table", input.one_of(pt::backends()).name, "the input");
+  const std::vector<const config::Key*> read = sim::keys_read(config);
+  for (unsigned i = 0; i < kMostSettings && !input.at_end(); ++i) {
+    const config::Key& key = *read[input.number(2) % read.size()];
+    if (key.name.starts_with("machine.arch") || key.name.starts_with("machine.page_table"))
+      continue;
+    try {
+      config.set(key.name, value_of(key, input), "the input");
+    } catch (const UsageError&) {
+    }
+  }
+}
+
+void run(Input input) {
   static const wl::Plan plan = wl::unroll(wl::parse(kScript, "script"));
   static const config::Config none = [] {
     config::Config config(schema());
     config.set("run.check", "true", "tests/fuzz");
     return config;
   }();
-  const size_t which = data[0] % (machines().size() + 1);
+  const uint8_t first = input.byte();
+  const size_t which = first % 128 % (machines().size() + 1);
   config::Config config = which == 0 ? none : machines()[which - 1].config;
   try {
-    config.load_text({reinterpret_cast<const char*>(data) + 1, size - 1}, "fuzz.cfg");
+    if (first < 128)
+      config.load_text(input.text(), "fuzz.cfg");
+    else
+      set_any(config, input);
   } catch (const UsageError&) {
     return;
   }
@@ -60,6 +109,8 @@ void run(const uint8_t* data, size_t size) {
   MMUSIM_ASSERT(again.effective() == config.effective());
   if (pt::is_plugin_path(config.choice("machine.page_table"))) return;  // the command line's alone
   MMUSIM_ASSERT(!sim::keys_read(config).empty());
+  keep(config);
+  keep(kScript, ".workload");
   try {
     static_cast<void>(sim::catalog(config));
     static_cast<void>(wl::simulate(config, plan));
@@ -72,6 +123,6 @@ void run(const uint8_t* data, size_t size) {
 }  // namespace mmusim::fuzz
 
 extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
-  if (size != 0) mmusim::fuzz::run(data, size);
+  mmusim::fuzz::run(mmusim::fuzz::Input({data, size}));
   return 0;
 }

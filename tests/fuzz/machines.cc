@@ -115,6 +115,17 @@ config::Config choose_machine(Input& input) {
   return config;
 }
 
+void keep(const config::Config& config) {
+  keep(config.effective(), ".cfg");
+}
+
+std::string keep(std::string_view content, const char* ending) {
+  const char* const name = std::getenv("MMUSIM_FUZZ_KEEP");
+  if (name == nullptr) return "";
+  std::ofstream(std::string(name) + ending, std::ios::binary) << content;
+  return std::string(name) + ending;
+}
+
 void refuse_defects(const Error& error) {
   if (std::string_view(error.what()).find("defect of the simulator") == std::string_view::npos)
     return;

@@ -4,6 +4,7 @@
 #define MMUSIM_TESTS_FUZZ_MACHINES_H_
 
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "base/error.h"
@@ -25,6 +26,11 @@ const std::vector<Machine>& machines();
 // Takes a machine, a page table, and then a number of settings, two bytes each, from the input.
 // run.check is on.
 config::Config choose_machine(Input& input);
+
+// For whoever looks into what was found: with MMUSIM_FUZZ_KEEP=NAME in the environment, NAME.cfg.
+void keep(const config::Config& config);
+// The same for another file: NAME and `ending`. The path, or nothing.
+std::string keep(std::string_view content, const char* ending);
 
 // Ends the process if the error says that a check has failed: what a user may cause is an error
 // too, but not that one.

@@ -4,6 +4,7 @@
 //
 // First the machine (machines.h), then how the header lies, then changes of bytes of the streams,
 // then the history (history.h).
+#include <cstdio>
 #include <cstdlib>
 #include <map>
 #include <string>
@@ -93,7 +94,11 @@ void run(Input input) {
   Chunk chunk = history(input, layout);
   for (unsigned i = 0; i < edited; ++i)
     apply(edits[i], chunk);
-  const MemoryFile file(container(header, chunk));
+  const std::vector<uint8_t> trace = container(header, chunk);
+  const MemoryFile file(trace);
+  config.set("run.trace", keep({reinterpret_cast<const char*>(trace.data()), trace.size()}, ".mmt"),
+             "tests/fuzz");
+  keep(config);
   config.set("run.trace", file.path(), "tests/fuzz");
   const Counters full = replayed(config, sim::ReplayMode::Full);
   if (!both_ways) return;

@@ -58,7 +58,9 @@ std::optional<wl::Plan> plan_of(std::string script) {
   constexpr unsigned kMostMistakes = 20;
   for (unsigned mistakes = 0; mistakes < kMostMistakes; ++mistakes) {
     try {
-      return wl::unroll(wl::parse(script, "fuzz"));
+      wl::Plan plan = wl::unroll(wl::parse(script, "fuzz"));
+      keep(script, ".workload");
+      return plan;
     } catch (const Error& error) {
       if (!drop_line(script, error.what())) break;
     }
@@ -73,7 +75,9 @@ void run(std::string_view text) {
   const std::optional<wl::Plan> plan = plan_of(std::string(script));
   if (!plan || too_much(*plan)) return;
   try {
-    static_cast<void>(wl::simulate(choose_machine(input), *plan));
+    const config::Config config = choose_machine(input);
+    keep(config);
+    static_cast<void>(wl::simulate(config, *plan));
   } catch (const Error& error) {
     refuse_defects(error);
   }
