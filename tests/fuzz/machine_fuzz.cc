@@ -69,6 +69,7 @@ std::string value_of(const config::Key& key, Input& input) {
 }
 
 constexpr unsigned kMostSettings = 8;
+constexpr uint64_t kMostMemory = uint64_t{64} << 30;
 
 // Over the machine, a few of the keys it reads, three bytes each. Values that are no such key's are
 // passed over.
@@ -109,6 +110,9 @@ void run(Input input) {
   MMUSIM_ASSERT(again.effective() == config.effective());
   if (pt::is_plugin_path(config.choice("machine.page_table"))) return;  // the command line's alone
   MMUSIM_ASSERT(!sim::keys_read(config).empty());
+  // A hash table of all frames' translations takes its part of the host's memory at the start.
+  if (config.size("mem.bytes") > kMostMemory)
+    config.set("mem.bytes", std::to_string(kMostMemory), "tests/fuzz");
   keep(config);
   keep(kScript, ".workload");
   try {

@@ -55,7 +55,7 @@ bool drop_line(std::string& script, std::string_view error) {
 // The plan of a script, or of what is left of it without the statements that are refused: one
 // mistake is not to spend the input.
 std::optional<wl::Plan> plan_of(std::string script) {
-  constexpr unsigned kMostMistakes = 20;
+  constexpr unsigned kMostMistakes = 200;
   for (unsigned mistakes = 0; mistakes < kMostMistakes; ++mistakes) {
     try {
       wl::Plan plan = wl::unroll(wl::parse(script, "fuzz"));
