@@ -284,20 +284,26 @@ void Tlbs::for_each_entry(const std::function<void(const mmu::CachedTranslation&
              .where = "vhpt"});
     });
   }
-  for (const auto& [mm, space] : spaces_) {
-    if (space.linear == nullptr) continue;
-    space.linear->table().for_each_leaf(
-        [&visit, owner = mm](VirtAddr base, PageShift, pt::Entry entry) {
-          if (PresentBit::get(entry) == 0) return;
-          visit({.cpu = CpuId(0),
-                 .mm = owner,
-                 .base = base,
-                 .size = kPage,
-                 .pfn = Pfn(FrameField::get(entry) << 12 >> kPage.log2()),
-                 .rights = rights_of(entry),
-                 .where = "linear table"});
-        });
-  }
+}
+
+std::vector<MmId> Tlbs::copied() const {
+  std::vector<MmId> all;
+  for (const auto& [mm, space] : spaces_)
+    if (space.linear != nullptr) all.push_back(mm);
+  return all;
+}
+
+void Tlbs::for_each_copied(MmId mm, const TranslationVisit& visit) const {
+  spaces_.at(mm).linear->table().for_each_leaf([&](VirtAddr base, PageShift, pt::Entry entry) {
+    if (PresentBit::get(entry) == 0) return;
+    visit({.cpu = CpuId(0),
+           .mm = mm,
+           .base = base,
+           .size = kPage,
+           .pfn = Pfn(FrameField::get(entry) << 12 >> kPage.log2()),
+           .rights = rights_of(entry),
+           .where = "linear table"});
+  });
 }
 
 bool Tlbs::walk_caches_reach(PhysAddr address, uint64_t bytes) const {

@@ -323,19 +323,25 @@ void Tlbs::for_each_entry(const std::function<void(const mmu::CachedTranslation&
              .where = where});
     });
   }
-  for (const auto& [mm, shadow] : shadows_) {
-    const auto in_shadow = [&visit, owner = mm](VirtAddr base, PageShift size, Pfn pfn,
-                                                Rights rights) {
-      visit({.cpu = CpuId(0),
-             .mm = owner,
-             .base = base,
-             .size = size,
-             .pfn = pfn,
-             .rights = rights,
-             .where = "shadow"});
-    };
-    shadow->for_each(in_shadow);
-  }
+}
+
+std::vector<MmId> Tlbs::copied() const {
+  std::vector<MmId> all;
+  for (const auto& [mm, shadow] : shadows_)
+    all.push_back(mm);
+  return all;
+}
+
+void Tlbs::for_each_copied(MmId mm, const TranslationVisit& visit) const {
+  shadows_.at(mm)->for_each([&](VirtAddr base, PageShift size, Pfn pfn, Rights rights) {
+    visit({.cpu = CpuId(0),
+           .mm = mm,
+           .base = base,
+           .size = size,
+           .pfn = pfn,
+           .rights = rights,
+           .where = "shadow"});
+  });
 }
 
 bool Tlbs::walk_caches_reach(PhysAddr address, uint64_t bytes) const {

@@ -111,6 +111,8 @@ class Tlbs final : public mmu::TlbMaintenance {
 
   void for_each_entry(
       const std::function<void(const mmu::CachedTranslation&)>& visit) const override;
+  [[nodiscard]] std::vector<MmId> copied() const override;
+  void for_each_copied(MmId mm, const TranslationVisit& visit) const override;
   [[nodiscard]] bool walk_caches_reach(PhysAddr address, uint64_t bytes) const override;
   void report(stats::Report& report) const override;
 

@@ -8,6 +8,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <functional>
+#include <vector>
 
 #include "base/types.h"
 #include "pt/page_table.h"
@@ -116,8 +117,19 @@ class TlbMaintenance {
   // shrinker of Linux's). Whether that was any memory.
   virtual bool shrink() { return false; }
 
-  // For --check: every translation any TLB could still use.
-  virtual void for_each_entry(const std::function<void(const CachedTranslation&)>& visit) const = 0;
+  // For --check: every translation any TLB could still use, of the hardware's and of software's;
+  // but not those in copies of page tables (table_copy.h), of which each address space has its own.
+  using TranslationVisit = std::function<void(const CachedTranslation&)>;
+  virtual void for_each_entry(const TranslationVisit& visit) const = 0;
+  // The address spaces that have copies, in order, and what is in one.
+  [[nodiscard]] virtual std::vector<MmId> copied() const { return {}; }
+  virtual void for_each_copied(MmId /*mm*/, const TranslationVisit& /*visit*/) const {}
+  // All of them.
+  void for_each_translation(const TranslationVisit& visit) const {
+    for_each_entry(visit);
+    for (const MmId mm : copied())
+      for_each_copied(mm, visit);
+  }
   // For --check: whether any walk cache still points at a table in [address, address + bytes).
   [[nodiscard]] virtual bool walk_caches_reach(PhysAddr address, uint64_t bytes) const = 0;
 

@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "base/error.h"
+#include "kernel/address_space.h"
 
 namespace mmusim::sim {
 namespace {
@@ -56,17 +57,45 @@ void Checker::check_translation(CpuId cpu, VirtAddr va, AccessKind kind,
   if (translations_ % kSweepInterval == 0) check_everything();
 }
 
+void Checker::check_entry(const mmu::CachedTranslation& entry) {
+  ++entries_;
+  const pt::PageTable* table = kernel_->table_of(entry.mm);
+  if (table == nullptr) {
+    violation(fmt::format("{} of CPU {} holds {:#x} of address space {}, which is gone",
+                          entry.where, entry.cpu.value(), entry.base.value(), entry.mm.value()));
+  }
+  compare(entry.where, *table, entry.base, entry.pfn, entry.rights);
+}
+
+void Checker::check_copy(MmId mm) {
+  tlbs_.for_each_copied(mm, [this](const mmu::CachedTranslation& entry) { check_entry(entry); });
+}
+
+bool Checker::runs(MmId mm) const {
+  for (uint32_t cpu = 0; cpu < cpus_; ++cpu)
+    if (const auto* const space = kernel_->current(CpuId(cpu)); space != nullptr && space->id == mm)
+      return true;
+  return false;
+}
+
+void Checker::check_after_event() {
+  ++sweeps_;
+  tlbs_.for_each_entry([this](const mmu::CachedTranslation& entry) { check_entry(entry); });
+  const std::vector<MmId> all = tlbs_.copied();
+  for (const MmId mm : all)
+    if (runs(mm)) check_copy(mm);
+  const auto first =
+      static_cast<size_t>(std::upper_bound(all.begin(), all.end(), last_copy_) - all.begin());
+  const uint64_t before = entries_;
+  for (size_t i = 0; i < all.size() && entries_ - before < kFewEntries; ++i) {
+    last_copy_ = all[(first + i) % all.size()];
+    if (!runs(last_copy_)) check_copy(last_copy_);
+  }
+}
+
 void Checker::check_everything() {
   ++sweeps_;
-  tlbs_.for_each_entry([this](const mmu::CachedTranslation& entry) {
-    ++entries_;
-    const pt::PageTable* table = kernel_->table_of(entry.mm);
-    if (table == nullptr) {
-      violation(fmt::format("{} of CPU {} holds {:#x} of address space {}, which is gone",
-                            entry.where, entry.cpu.value(), entry.base.value(), entry.mm.value()));
-    }
-    compare(entry.where, *table, entry.base, entry.pfn, entry.rights);
-  });
+  tlbs_.for_each_translation([this](const mmu::CachedTranslation& entry) { check_entry(entry); });
 }
 
 // Of a page table, or of a copy of one.
@@ -79,7 +108,7 @@ bool Checker::is_table(Pfn pfn) const {
 void Checker::find_reachable() {
   ++scans_;
   reachable_.assign((frames_.total_frames() + 63) / 64, 0);
-  tlbs_.for_each_entry([&](const mmu::CachedTranslation& entry) {
+  tlbs_.for_each_translation([&](const mmu::CachedTranslation& entry) {
     const uint64_t begin = entry.pfn.value();
     const uint64_t end =
         std::min(begin + (entry.size.bytes() >> frames_.page().log2()), frames_.total_frames());
@@ -97,7 +126,7 @@ bool Checker::may_be_reachable(Pfn first, uint64_t count) const {
 
 void Checker::check_unreachable(Pfn first, uint64_t count) {
   ++scans_;
-  tlbs_.for_each_entry([&](const mmu::CachedTranslation& entry) {
+  tlbs_.for_each_translation([&](const mmu::CachedTranslation& entry) {
     const uint64_t pages = entry.size.bytes() >> frames_.page().log2();
     if (entry.pfn < first + count && first < entry.pfn + pages) {
       violation(fmt::format("frame {:#x} is freed while {} of CPU {} still leads to it (at {:#x})",
@@ -138,7 +167,7 @@ void Checker::report(stats::Report& report) const {
   report.add("check.translations", translations_, "translations",
              "Translations compared with the page table when used.");
   report.add("check.sweeps", sweeps_, "sweeps",
-             "Times every TLB entry was compared with its page table.");
+             "Times TLB entries were compared with their page tables.");
   report.add("check.entries", entries_, "entries", "TLB entries compared in those sweeps.",
              "check.sweeps");
   report.add("check.frees", frees_, "blocks",

@@ -2,7 +2,10 @@
 //
 // - Each translation used is compared with the page table of the running address space.
 // - After each event, and now and then between, each translation any TLB could still use is
-//   compared with the page table of its address space: none may outlive its flush.
+//   compared with the page table of its address space: none may outlive its flush. Of the copies of
+//   page tables that hardware walks it is those of who runs, after each event, and some of the
+//   others, in turn, so that an event costs no more the more processes there are; all of them now
+//   and then, and at the end.
 // - A frame about to be freed must not be reachable from any TLB, nor a table from any walk cache;
 //   no translation ever leads to a table.
 // A TLB entry may allow less than the page table (hardware finds out by a spurious fault), never
@@ -30,8 +33,9 @@ class Checker {
       : tlbs_(tlbs), format_(format), frames_(frames) {}
   // Set once, when the kernel has been made (the kernel is made with this checker's before_free).
   // What is in use by then the machine has set aside for good.
-  void watch(const kernel::Kernel& kernel) {
+  void watch(const kernel::Kernel& kernel, unsigned cpus) {
     kernel_ = &kernel;
+    cpus_ = cpus;
     set_aside_ = frames_.total_frames() - frames_.free_frames();
   }
 
@@ -42,6 +46,7 @@ class Checker {
     reachable_known_ = false;
     frees_since_access_ = 0;
   }
+  void check_after_event();
   void check_everything();
   // Called by the kernel before 2^order frames go back to the allocator.
   void before_free(Pfn first, unsigned order);
@@ -59,6 +64,12 @@ class Checker {
   // much and never too little.
   static constexpr uint64_t kFewFrees = 4;
 
+  // Entries in copies of those who do not run, looked at after an event: then no more are begun.
+  static constexpr uint64_t kFewEntries = 1024;
+
+  void check_entry(const mmu::CachedTranslation& entry);
+  void check_copy(MmId mm);
+  [[nodiscard]] bool runs(MmId mm) const;
   [[nodiscard]] bool is_table(Pfn pfn) const;
   void find_reachable();
   [[nodiscard]] bool may_be_reachable(Pfn first, uint64_t count) const;
@@ -69,6 +80,8 @@ class Checker {
   const pt::EntryFormat& format_;
   const mem::FrameMemory& frames_;
   const kernel::Kernel* kernel_ = nullptr;
+  unsigned cpus_ = 0;
+  MmId last_copy_{0};       // looked at in turn
   uint64_t set_aside_ = 0;  // frames
   uint64_t translations_ = 0;
   uint64_t sweeps_ = 0;

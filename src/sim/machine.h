@@ -63,7 +63,7 @@ class Machine {
                                           : nullptr),
         kernel_(config, platform(cpus_of(config))) {
     check_reach(*factory_, Arch::layout(options_), Arch::kName);
-    if (checker_ != nullptr) checker_->watch(kernel_);
+    if (checker_ != nullptr) checker_->watch(kernel_, cpus_of(config));
     common_bytes_ = factory_->common_bytes();
   }
 
@@ -84,6 +84,7 @@ class Machine {
 
   // Ends all processes. Errors in checking mode: Error when frames are left over.
   void shut_down() {
+    if (checker_ != nullptr) checker_->check_everything();
     kernel_.shut_down();
     // A hash that serves all address spaces also serves the kernel's own, which stays.
     if (checker_ != nullptr) checker_->check_no_leaks(factory_->common_bytes() - common_bytes_);

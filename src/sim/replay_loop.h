@@ -74,7 +74,7 @@ class ReplayLoop {
     take_turn(batch.thread);
     if (batch.event != nullptr) {
       kernel_.apply(id_, batch.thread, *batch.event);
-      if (checker_ != nullptr) checker_->check_everything();
+      if (checker_ != nullptr) checker_->check_after_event();
       return;
     }
     counters_.fetches += batch.totals.instructions;

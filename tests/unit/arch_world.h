@@ -116,7 +116,7 @@ class ArchWorld {
   // Everything TLBs, hardware's and software's, can still give, as base -> frame.
   std::map<uint64_t, uint64_t> reachable() {
     std::map<uint64_t, uint64_t> all;
-    tlbs_->for_each_entry(
+    tlbs_->for_each_translation(
         [&](const mmu::CachedTranslation& t) { all[t.base.value()] = t.pfn.value(); });
     return all;
   }

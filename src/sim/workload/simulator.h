@@ -81,7 +81,7 @@ class Simulator {
                                ? map_anywhere(step, number)
                                : perform(places_[step.process]->placed(placement_.placed(step)));
     if (result != 0) result_.outcome.add({number, step.kind, step.at, result});
-    if (machine_.checker() != nullptr) machine_.checker()->check_everything();
+    if (machine_.checker() != nullptr) machine_.checker()->check_after_event();
   }
 
   // 0, or what went wrong.

@@ -1,4 +1,5 @@
 // Workload scripts: what the language means, and what it refuses, with the place.
+#include <fmt/format.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 #include <string>
@@ -445,6 +446,21 @@ TEST_F(SimulatedWorkload, HugePagesOfThePool) {
   EXPECT_EQ(failures_of(result).front(), (std::pair<unsigned, int64_t>{2, -kENOMEM}));
   config_->set("machine.arch", "alpha", "test");
   EXPECT_THROW(simulate(*config_, plan), UsageError);
+}
+
+// Each process has a copy of its page table there: an event must not cost a look at all of them.
+TEST_F(SimulatedWorkload, CheckingCopiesGrowsWithTheStepsAlone) {
+  config_->set("machine.page_table", "gpt", "test");
+  const auto entries = [&](unsigned sharers) {
+    return simulate(*config_, plan_of(fmt::format("map a 2M shared\ntouch a write\n"
+                                                  "repeat {0} as i {{ fork c$i {{ touch a }} }}\n"
+                                                  "repeat {0} as i {{ in c$i {{ touch a }} }}\n",
+                                                  sharers)))
+        .report.value("check.entries");
+  };
+  const uint64_t few = entries(12);
+  EXPECT_GT(few, 0u);
+  EXPECT_LT(entries(24), few * 5 / 2);
 }
 
 TEST_F(SimulatedWorkload, ExecLeavesNothing) {

@@ -63,7 +63,7 @@ class ShadowTest : public ::testing::Test {
   // Everything a TLB or the copy can still give, as base -> frame.
   std::map<uint64_t, uint64_t> reachable() {
     std::map<uint64_t, uint64_t> all;
-    tlbs.for_each_entry(
+    tlbs.for_each_translation(
         [&](const mmu::CachedTranslation& t) { all[t.base.value()] = t.pfn.value(); });
     return all;
   }
