@@ -67,6 +67,7 @@ struct GuardedEntry {
   using Full = BitField<13, 13>;
   using RightsField = BitField<0, 4>;
   static constexpr unsigned kAddressShift = 26 - 5;  // bits 63:26 hold address >> 5
+  static constexpr unsigned kAddressBits = 64 - kAddressShift;
   static constexpr uint64_t kAddressMask = ~uint64_t{0} << 26;
   static constexpr uint64_t kMovedGuard = 63;
 

@@ -2,6 +2,7 @@
 #include <string>
 
 #include "base/error.h"
+#include "base/units.h"
 #include "pt/gpt/gpt.h"
 
 namespace mmusim::pt::gpt {
@@ -76,6 +77,14 @@ std::unique_ptr<Factory> make(const config::Config& config, const Environment& e
     throw UsageError("", fmt::format("a guarded page table has guards of at most {} bits: pages of "
                                      "{} bytes are too small for it",
                                      kMostGuardBits, environment.page.bytes()));
+  const uint64_t memory = environment.allocator->frames().total_frames() << environment.page.log2();
+  if (memory > uint64_t{1} << GuardedEntry::kAddressBits)
+    throw UsageError(
+        "mem.bytes",
+        fmt::format("{} of memory, but a guarded page table's entries hold addresses "
+                    "of tables below {}",
+                    format_size(memory), format_size(uint64_t{1} << GuardedEntry::kAddressBits)),
+        "give the machine less");
   policy.key_end = kKeyBits - environment.page.log2();
   const RadixLevel& top = environment.geometry.back();
   rules.address_bits =

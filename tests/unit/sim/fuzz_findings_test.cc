@@ -68,5 +68,15 @@ TEST_F(FuzzFindings, ACopyForWhichThereIsNoMemoryIsNoDefect) {
   }
 }
 
+// Tables lay above what an entry's address can say.
+TEST_F(FuzzFindings, AGuardedTableIsRefusedMoreMemoryThanItsEntriesCanName) {
+  const auto with_memory = [this](const char* bytes) {
+    return simulated("map a 4M\ntouch a write\n",
+                     {{"machine.page_table", "gpt"}, {"mem.bytes", bytes}, {"run.check", "false"}});
+  };
+  EXPECT_EQ(with_memory("8796093022207"), "");
+  EXPECT_THAT(with_memory("17592186044405"), testing::HasSubstr("mem.bytes"));
+}
+
 }  // namespace
 }  // namespace mmusim::sim
