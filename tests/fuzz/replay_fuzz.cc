@@ -10,6 +10,7 @@
 #include <string>
 
 #include "sim/architectures.h"
+#include "sim/explain.h"
 #include "sim/simulation.h"
 #include "tests/fuzz/history.h"
 #include "tests/fuzz/machines.h"
@@ -68,6 +69,19 @@ void compare(const Counters& full, const Counters& fast) {
   std::abort();
 }
 
+// One of the first misses, told: the history is replayed twice, and must go the same way.
+void explain(const config::Config& config, uint8_t which) {
+  sim::MissQuestion question;
+  question.number = 1 + which / 2;
+  question.hot = which % 2 != 0;
+  sim::Moment moment;
+  try {
+    static_cast<void>(sim::explain_miss(config, nullptr, question, {}, moment));
+  } catch (const Error& error) {
+    refuse_defects(error);
+  }
+}
+
 void run(Input input) {
   config::Config config = choose_machine(input);
   mmu::AddressLayout layout;
@@ -86,6 +100,8 @@ void run(Input input) {
   header.big_endian = (lies & 4) != 0;
   // Caches are only simulated the full way.
   const bool both_ways = (lies & 8) != 0 && !config.flag("cache.enabled");
+  const bool explained = (lies & 16) != 0;
+  const uint8_t miss = explained ? input.byte() : 0;
   std::array<Edit, 7> edits;
   const unsigned edited = lies >> 5;
   for (unsigned i = 0; i < edited; ++i)
@@ -101,6 +117,7 @@ void run(Input input) {
   keep(config);
   config.set("run.trace", file.path(), "tests/fuzz");
   const Counters full = replayed(config, sim::ReplayMode::Full);
+  if (explained) explain(config, miss);
   if (!both_ways) return;
   config.set("run.check", "false", "tests/fuzz");
   compare(full, replayed(config, sim::ReplayMode::Fast));
