@@ -13,6 +13,10 @@ if(CMAKE_CXX_COMPILER_ID STREQUAL "GNU" AND CMAKE_CXX_COMPILER_VERSION VERSION_L
 endif()
 set(mmusim_false_alarms  # of GCC 12 on std::string, at -O1 or with a precompiled header
     $<$<CXX_COMPILER_ID:GNU>:-Wno-array-bounds -Wno-stringop-overflow -Wno-stringop-overread>)
+if(CMAKE_UNITY_BUILD)
+  # Of GCC, about a class in a .cc with members of an unnamed namespace: in a unity build it takes the .cc for a header.
+  list(APPEND mmusim_false_alarms $<$<CXX_COMPILER_ID:GNU>:-Wno-subobject-linkage>)
+endif()
 if(MMUSIM_WERROR)
   list(APPEND mmusim_warnings -Werror)
 endif()

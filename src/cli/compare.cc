@@ -20,7 +20,7 @@
 namespace mmusim::cli {
 namespace {
 
-constexpr const char* kText =
+constexpr const char* kCompareText =
     "Replays a trace (.mmt), or runs a workload script (.workload), once on each machine with each "
     "kind of\n"
     "page table, and prints what translation costs on each: TLB misses, walks, handler "
@@ -55,7 +55,8 @@ size_t base_of(const Arguments& arguments, const std::vector<report::ComparedRun
 
 void compare(const Words& words) {
   Arguments arguments(
-      "compare TRACE|SCRIPT [--machines NAME,...] [--page-tables KIND,...] [options]", kText);
+      "compare TRACE|SCRIPT [--machines NAME,...] [--page-tables KIND,...] [options]",
+      kCompareText);
   arguments.positional("TRACE|SCRIPT", 1);
   arguments.options()                                                         //
       ("machines,m", text_option("NAME|FILE,..."),                            //

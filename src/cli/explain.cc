@@ -20,7 +20,7 @@ namespace mmusim::cli {
 namespace {
 
 constexpr const char* kSource = "TRACE|SCRIPT";
-constexpr const char* kText =
+constexpr const char* kExplainText =
     "Shows what one translation does: which TLBs are looked up, each step of the miss path with "
     "its instructions, each reference with its address and what was read, and the cycles a run "
     "charges for each. The trace (.mmt) is replayed, or the workload script (.workload) run, up to "
@@ -83,7 +83,7 @@ sim::Explanation explain_miss(const Arguments& arguments, const config::Config& 
 }  // namespace
 
 void explain(const Words& words) {
-  Arguments arguments("explain TRACE|SCRIPT --va ADDRESS [--access KIND] [options]", kText);
+  Arguments arguments("explain TRACE|SCRIPT --va ADDRESS [--access KIND] [options]", kExplainText);
   arguments.positional(kSource, 1);
   arguments.options()                                                                      //
       ("va", text_option("ADDRESS"), "The virtual address.")                               //

@@ -17,7 +17,7 @@
 namespace mmusim::cli {
 namespace {
 
-constexpr const char* kText =
+constexpr const char* kCheckText =
     "Checks a page table, one of 'mmusim list page-tables' or a plug-in (a path), against every "
     "promise of\n"
     "the page-table interface, and in random runs against an ordered map: superpages, fork, "
@@ -49,7 +49,7 @@ void declare_options(Arguments& arguments) {
 }  // namespace
 
 void page_table_check(const Words& words) {
-  Arguments arguments("page-table check KIND|FILE [--seed N] [--ops N] [options]", kText);
+  Arguments arguments("page-table check KIND|FILE [--seed N] [--ops N] [options]", kCheckText);
   declare_options(arguments);
   // Which page table it is decides which keys there are.
   config::Schema unknown;

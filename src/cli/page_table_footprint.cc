@@ -20,7 +20,7 @@ namespace mmusim::cli {
 namespace {
 
 constexpr const char* kSource = "TRACE|SCRIPT|SET";
-constexpr const char* kText =
+constexpr const char* kFootprintText =
     "Prints what the page table of a process weighs, for each kind of page table: bytes, words "
     "and\n"
     "cache lines per look-up, restructuring, fragmentation. The trace (.mmt) is replayed, or the\n"
@@ -98,7 +98,7 @@ class Source {
 
 void page_table_footprint(const Words& words) {
   Arguments arguments("page-table footprint TRACE|SCRIPT|SET [--page-tables KIND,...] [options]",
-                      kText);
+                      kFootprintText);
   arguments.positional(kSource, 1);
   arguments.options()                                  //
       ("page-tables,p", text_option("KIND|FILE,..."),  //

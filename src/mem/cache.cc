@@ -13,7 +13,7 @@ namespace {
 
 constexpr uint64_t kLeastLine = 32;
 constexpr uint64_t kMostLine = 4096;
-constexpr uint64_t kMostBytes = uint64_t{1} << 32;
+constexpr uint64_t kLargestCache = uint64_t{1} << 32;
 
 std::string key_of(unsigned cache) {
   return fmt::format("cache.{}", name_of(static_cast<Place>(cache)));
@@ -43,7 +43,7 @@ void CacheOptions::declare(config::Schema& schema) {
   for (unsigned i = 0; i < kCaches; ++i) {
     const Default& d = kDefaults[i];
     schema.size(key_of(i) + ".bytes", d.bytes, fmt::format("Size of {}; 0: none.", d.what), 0,
-                kMostBytes);
+                kLargestCache);
     schema.number(key_of(i) + ".ways", d.ways, fmt::format("Associativity of {}.", d.what), 1,
                   1024);
     schema.size(key_of(i) + ".line", 0,

@@ -28,7 +28,7 @@ uint64_t frames_of(uint64_t bytes, PageShift page) {
   return bytes >> page.log2();
 }
 
-constexpr uint64_t kMostBytes = uint64_t{1} << 44;  // 16 TiB
+constexpr uint64_t kLargestMemory = uint64_t{1} << 44;  // 16 TiB
 
 // Contents of so many bytes are mapped: zero already, and without host memory until touched, since
 // a hash table may be a large part of the simulated memory and all but empty.
@@ -107,7 +107,7 @@ uint64_t FrameMemory::Chunk::lowest(unsigned order) const {
 void FrameMemory::declare(config::Schema& schema) {
   schema.size("mem.bytes", uint64_t{16} << 30,
               "Size of the simulated physical memory. Costs the host nothing until it is used.",
-              uint64_t{1} << 20, kMostBytes);
+              uint64_t{1} << 20, kLargestMemory);
 }
 
 FrameMemory::FrameMemory(const config::Config& config, PageShift page)

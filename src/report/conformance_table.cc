@@ -63,10 +63,10 @@ std::string failure_text(const ConformanceHeading& heading, unsigned number,
 }  // namespace
 
 std::string conformance_text(const ConformanceHeading& heading, const Verdict& verdict) {
-  constexpr size_t kLabelWidth = 12;
+  constexpr size_t kVerdictWidth = 12;
   std::string text = fmt::format("page table  {}\n", heading.name);
   const auto line = [&](const char* label, const std::string& value) {
-    text += beside(label, value, kLabelWidth);
+    text += beside(label, value, kVerdictWidth);
   };
   line("promises",
        fmt::format("{} cases on {} layouts of address spaces", verdict.promises, verdict.layouts));

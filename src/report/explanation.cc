@@ -20,14 +20,14 @@ std::string outcome_text(const sim::Explanation& explanation) {
 }
 
 // Columns: cycles, the number of a step, what is within it, and what a reference found.
-constexpr size_t kCycles = 6;
-constexpr size_t kStep = kCycles + 5;
+constexpr size_t kCyclesWidth = 6;
+constexpr size_t kStep = kCyclesWidth + 5;
 constexpr size_t kFound = kStep + 27;  // ... and where it goes on below
 constexpr size_t kBelow = kStep + 6;
 constexpr size_t kLabel = 10;  // of the lines above and below
 
 std::string margin(const Told& told) {
-  return told.cycles == 0 ? std::string(kCycles, ' ') : fmt::format("{:>{}}", told.cycles, kCycles);
+  return told.cycles == 0 ? std::string(kCyclesWidth, ' ') : fmt::format("{:>{}}", told.cycles, kCyclesWidth);
 }
 
 std::string reference_text(const Told& told) {
@@ -103,7 +103,7 @@ std::string explanation_text(const ExplanationHeading& heading,
     access += fmt::format(", which the machine has at {:#x}", explanation.va.value());
   line("access", access);
   line("address", fmt::format("{}", fmt::join(explanation.parts, ", ")));
-  text += fmt::format("\n{:>{}}\n", "cycles", kCycles);
+  text += fmt::format("\n{:>{}}\n", "cycles", kCyclesWidth);
   unsigned number = 0;
   uint64_t instructions = 0;
   unsigned traps = 0;

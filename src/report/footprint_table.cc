@@ -13,7 +13,6 @@ namespace mmusim::report {
 
 namespace {
 
-constexpr size_t kLabelWidth = 34;
 constexpr size_t kClassWidth = 16;
 
 double over(uint64_t part, uint64_t whole) {

@@ -11,7 +11,7 @@ namespace mmusim::report {
 
 namespace {
 
-constexpr std::string_view kPrefix = "cost.";
+constexpr std::string_view kCostPrefix = "cost.";
 
 bool is_one_of(std::string_view key, std::span<const std::string_view> list) {
   return std::find(list.begin(), list.end(), key) != list.end();
@@ -38,7 +38,7 @@ bool counts(const ComparedRun& run, std::string_view key) {
 std::vector<Price> prices_of(const ComparedRun& run) {
   std::vector<Price> prices;
   for (const config::Key& key : run.config.schema().keys()) {
-    if (!key.name.starts_with(kPrefix) || !counts(run, key.name)) continue;
+    if (!key.name.starts_with(kCostPrefix) || !counts(run, key.name)) continue;
     const std::optional<uint64_t> cycles = run.config.number_if(key.name);
     if (!cycles) continue;  // "same" as another
     prices.push_back({key.name, *cycles, run.config.origin(key.name), run.config.remark(key.name)});
@@ -57,7 +57,7 @@ std::string prices_text(const Comparison& comparison) {
     std::vector<std::string> given;
     std::vector<std::string> defaults;
     for (const Price& price : prices_of(run)) {
-      std::string word = fmt::format("{} {}", price.key.substr(kPrefix.size()), price.cycles);
+      std::string word = fmt::format("{} {}", price.key.substr(kCostPrefix.size()), price.cycles);
       if (price.is_default()) {
         defaults.push_back(std::move(word));
       } else if (price.from.starts_with("--")) {

@@ -16,7 +16,6 @@ namespace {
 using stats::Counter;
 using stats::Report;
 
-constexpr size_t kLabelWidth = 34;
 constexpr size_t kHeadingWidth = 10;
 
 uint64_t value_or(const Report& report, std::string_view name, uint64_t otherwise = 0) {

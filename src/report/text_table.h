@@ -8,6 +8,9 @@
 
 namespace mmusim::report {
 
+// Of the first column, in the tables of one result, so that they line up.
+inline constexpr size_t kLabelWidth = 34;
+
 class TextTable {
  public:
   // The first row is the heading; a line goes below it. `first_width` is the least width of the

@@ -8,10 +8,6 @@ namespace {
 
 constexpr unsigned kSizes[] = {12, 21, 22, 30};  // log2 of all page sizes there are
 
-uint64_t floor_to(uint64_t va, unsigned size) {
-  return va >> size << size;
-}
-
 class Lru : public Order {
  public:
   explicit Lru(unsigned ways) {

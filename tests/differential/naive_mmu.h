@@ -18,6 +18,11 @@
 
 namespace mmusim::naive {
 
+// Of a page of 2^size bytes.
+inline uint64_t floor_to(uint64_t va, unsigned size) {
+  return va >> size << size;
+}
+
 struct ArrayShape {
   unsigned entries = 0;
   unsigned ways = 0;

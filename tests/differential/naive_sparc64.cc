@@ -7,10 +7,6 @@ namespace {
 constexpr unsigned kSmall = 13;
 constexpr unsigned kLarge = 22;
 
-uint64_t floor_to(uint64_t va, unsigned size) {
-  return va >> size << size;
-}
-
 }  // namespace
 
 SoftMmu::SoftMmu(const SoftShape& shape) : shape_(shape) {

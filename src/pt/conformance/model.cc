@@ -3,13 +3,6 @@
 #include <algorithm>
 
 namespace mmusim::pt::conformance {
-namespace {
-
-std::string at_text(const char* what, uint64_t va) {
-  return fmt::format("{} at {:#x}", what, va);
-}
-
-}  // namespace
 
 Model::Model(const Backend& backend, const Layout& layout, const std::string& settings,
              Journal* journal, Scrutiny scrutiny)

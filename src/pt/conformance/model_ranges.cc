@@ -2,15 +2,9 @@
 #include <algorithm>
 
 #include "pt/conformance/model.h"
+#include "pt/conformance/verdict.h"
 
 namespace mmusim::pt::conformance {
-namespace {
-
-std::string at_text(const char* what, uint64_t va) {
-  return fmt::format("{} at {:#x}", what, va);
-}
-
-}  // namespace
 
 // A cursor over a range, with changes to the entries it hands out and jumps.
 void Model::sweep(const Operation& operation) {

@@ -6,7 +6,7 @@
 namespace mmusim::pt::conformance {
 namespace {
 
-std::string at_text(const char* what, uint64_t va) {
+std::string with_address(const char* what, uint64_t va) {
   return fmt::format("{} at {:#x}", what, va);
 }
 
@@ -24,7 +24,7 @@ std::string Model::describe(const Operation& operation) const {
                          address_of(operation.at) & ~size_of(operation).offset_mask());
       break;
     case Action::Clear:
-      text = at_text("clear what is", address_of(operation.at));
+      text = with_address("clear what is", address_of(operation.at));
       break;
     case Action::Sweep: {
       static constexpr std::array<const char*, 4> kWhat = {

@@ -42,6 +42,10 @@ inline std::string text_of(PageShift size) {
   return fmt::format("2^{} bytes", size.log2());
 }
 
+inline std::string at_text(const char* what, uint64_t va) {
+  return fmt::format("{} at {:#x}", what, va);
+}
+
 // A text, or what makes one: only a check that fails should pay for its words.
 template <class Text>
 std::string told(const Text& text) {

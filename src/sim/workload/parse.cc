@@ -21,7 +21,7 @@ namespace {
 
 using namespace kernel::abi;
 
-constexpr unsigned kMostDepth = 64;
+constexpr unsigned kMostBlocks = 64;
 
 class Parser {
  public:
@@ -370,7 +370,7 @@ class Parser {
 
   // Up to the '}' of the '{' at `opened`, or to the end of the script.
   std::vector<Statement> block(unsigned depth, std::optional<Position> opened) {
-    if (depth > kMostDepth) fail(peek().at, "blocks are nested too deeply");
+    if (depth > kMostBlocks) fail(peek().at, "blocks are nested too deeply");
     std::vector<Statement> statements;
     while (true) {
       while (!at_end() && peek().ends_line())

@@ -13,7 +13,7 @@ namespace {
 
 constexpr uint64_t kMostSteps = 10'000'000;
 constexpr size_t kMostMeasures = 100'000;
-constexpr unsigned kMostDepth = 200;
+constexpr unsigned kMostCalls = 200;
 constexpr uint64_t kMostHugePages = uint64_t{1} << 30;
 
 }  // namespace
@@ -66,7 +66,7 @@ void Unroller::run_block(const Statement& s, unsigned process, unsigned depth) {
 }
 
 void Unroller::block(const std::vector<Statement>& statements, unsigned process, unsigned depth) {
-  if (depth > kMostDepth && !statements.empty())
+  if (depth > kMostCalls && !statements.empty())
     fail(statements.front().at, "blocks are nested too deeply", "does a block do itself?");
   if (++blocks_run_ > kMostSteps)
     fail(statements.empty() ? Position{1, 1} : statements.front().at,

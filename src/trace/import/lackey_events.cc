@@ -24,17 +24,8 @@ constexpr uint64_t kMaxFd = 1 << 16;     // descriptors beyond are not followed
 constexpr size_t kMaxThreads = 32768;    // of one process
 constexpr size_t kMaxOpenFiles = 16384;  // of one process
 
-int64_t value_of(const CallResult& result) {
-  return result.outcome == Outcome::Failure ? -static_cast<int64_t>(result.value)
-                                            : static_cast<int64_t>(result.value);
-}
-
 bool has(const Call& call, size_t arguments) {
   return call.complete && call.arguments.size() >= arguments;
-}
-
-uint32_t low(uint64_t value) {
-  return static_cast<uint32_t>(value);
 }
 
 }  // namespace

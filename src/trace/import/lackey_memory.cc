@@ -9,15 +9,6 @@ namespace {
 
 constexpr uint64_t kPrSetThpDisable = 41;
 
-uint32_t low(uint64_t value) {
-  return static_cast<uint32_t>(value);
-}
-
-int64_t value_of(const CallResult& result) {
-  return result.outcome == Outcome::Failure ? -static_cast<int64_t>(result.value)
-                                            : static_cast<int64_t>(result.value);
-}
-
 // They change what is mapped, or how, in ways for which there is no event.
 constexpr const char* kOthers[] = {
     "sys_remap_file_pages", "sys_shmat",           "sys_shmdt",

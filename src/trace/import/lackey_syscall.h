@@ -49,6 +49,15 @@ struct CallResult {
 };
 // Finds the first complete result (" --> ...") in `text`. None if there is none.
 CallResult find_result(std::string_view text);
+// As the kernel returned it: an error number below zero.
+inline int64_t value_of(const CallResult& result) {
+  const auto value = static_cast<int64_t>(result.value);
+  return result.outcome == Outcome::Failure ? -value : value;
+}
+// An int or unsigned argument: what lies above its 32 bits means nothing.
+inline uint32_t low(uint64_t argument) {
+  return static_cast<uint32_t>(argument);
+}
 
 // Name and arguments of a call, from behind the head up to the result.
 struct Call {

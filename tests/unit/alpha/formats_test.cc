@@ -7,7 +7,7 @@
 #include "base/random.h"
 
 namespace mmusim::alpha {
-namespace {
+namespace formats_test {
 
 constexpr unsigned kR = Rights::kRead;
 constexpr unsigned kW = Rights::kWrite;
@@ -149,5 +149,5 @@ TEST(AlphaFormats, AddressesInTheLinearTable) {
   EXPECT_EQ(entry_address(entry_address(kVptb)), VirtAddr(0xffff'ffff'ffff'e000));
 }
 
-}  // namespace
+}  // namespace formats_test
 }  // namespace mmusim::alpha

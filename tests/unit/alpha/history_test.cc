@@ -10,7 +10,7 @@
 #include "machine.h"
 
 namespace mmusim::alpha::testing {
-namespace {
+namespace history_test {
 
 struct Leaf {
   uint64_t pfn = 0;
@@ -161,5 +161,5 @@ TEST_P(AlphaHistory, EveryTranslationIsThePageTables) {
 
 INSTANTIATE_TEST_SUITE_P(Backends, AlphaHistory, ::testing::Values("mlpt", "gpt", "hashed"));
 
-}  // namespace
+}  // namespace history_test
 }  // namespace mmusim::alpha::testing

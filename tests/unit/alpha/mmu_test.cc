@@ -7,7 +7,7 @@
 #include "machine.h"
 
 namespace mmusim::alpha::testing {
-namespace {
+namespace mmu_test {
 
 constexpr VirtAddr kVa(0x1'2000'0000);
 constexpr uint64_t kStep = 0x2000;
@@ -406,5 +406,5 @@ TEST(AlphaTlbs, AnIdleCpuTakesANewNumber) {
   ASSERT_TRUE(world.access(kVa, AccessKind::Load).ok());
 }
 
-}  // namespace
+}  // namespace mmu_test
 }  // namespace mmusim::alpha::testing

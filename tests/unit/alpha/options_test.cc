@@ -6,7 +6,7 @@
 #include "base/error.h"
 
 namespace mmusim::alpha {
-namespace {
+namespace options_test {
 
 Options read(const std::string& text) {
   config::Schema schema;
@@ -41,5 +41,5 @@ TEST(AlphaOptions, DefaultsAndRules) {
   refused("[alpha.dtb]\npages = 4K,8K\n", "alpha.dtb.pages", "4K");
 }
 
-}  // namespace
+}  // namespace options_test
 }  // namespace mmusim::alpha

@@ -3,7 +3,7 @@
 #include <gtest/gtest.h>
 
 namespace mmusim {
-namespace {
+namespace bits_test {
 
 TEST(BitField, ReadsAndWritesOnlyItsOwnBits) {
   using Frame = BitField<12, 40>;
@@ -32,5 +32,5 @@ TEST(Bits, PowersOfTwoAndLogarithms) {
   EXPECT_EQ(log2_floor(~uint64_t{0}), 63u);
 }
 
-}  // namespace
+}  // namespace bits_test
 }  // namespace mmusim

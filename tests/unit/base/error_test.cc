@@ -3,7 +3,7 @@
 #include <gtest/gtest.h>
 
 namespace mmusim {
-namespace {
+namespace error_test {
 
 TEST(Error, SaysWhereWhatAndWhatToDo) {
   EXPECT_STREQ(Error("a.mmt:12", "checksum is wrong", "record it again").what(),
@@ -22,5 +22,5 @@ TEST(AssertionDeathTest, NamesTheExpressionAndAborts) {
   EXPECT_DEATH(MMUSIM_ASSERT(one == 2), "internal error: one == 2 at .*error_test");
 }
 
-}  // namespace
+}  // namespace error_test
 }  // namespace mmusim

@@ -9,7 +9,7 @@
 #include "base/output_file.h"
 
 namespace mmusim {
-namespace {
+namespace interrupt_test {
 
 // In a child process, since the flag stays set.
 void interrupt_and_check(int signal) {
@@ -76,5 +76,5 @@ TEST(InterruptDeathTest, LeavesAnIgnoredHangUpIgnored) {
       testing::ExitedWithCode(0), "");
 }
 
-}  // namespace
+}  // namespace interrupt_test
 }  // namespace mmusim

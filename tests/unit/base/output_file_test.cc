@@ -11,7 +11,7 @@
 #include "base/error.h"
 
 namespace mmusim {
-namespace {
+namespace output_file_test {
 
 namespace fs = std::filesystem;
 
@@ -119,5 +119,5 @@ TEST_F(OutputFileTest, RemovesWhatDeadWritersLeft) {
   EXPECT_EQ(files(), 5u);
 }
 
-}  // namespace
+}  // namespace output_file_test
 }  // namespace mmusim

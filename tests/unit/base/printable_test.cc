@@ -4,7 +4,7 @@
 #include <string>
 
 namespace mmusim {
-namespace {
+namespace printable_test {
 
 using namespace std::string_literals;
 
@@ -38,5 +38,5 @@ TEST(Printable, EscapesWhatIsNoUtf8) {
   EXPECT_EQ(printable("\xf4\x90\x80\x80"), "\\xf4\\x90\\x80\\x80");  // above U+10FFFF
 }
 
-}  // namespace
+}  // namespace printable_test
 }  // namespace mmusim

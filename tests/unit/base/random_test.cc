@@ -4,7 +4,7 @@
 #include <gtest/gtest.h>
 
 namespace mmusim {
-namespace {
+namespace random_test {
 
 // The first outputs for seed 1234567, as published with the generator's reference program.
 TEST(Random, IsSplitMix64) {
@@ -28,5 +28,5 @@ TEST(Random, BelowStaysBelowAndReachesEverything) {
   EXPECT_LT(random.below(uint64_t{1} << 63), uint64_t{1} << 63);
 }
 
-}  // namespace
+}  // namespace random_test
 }  // namespace mmusim

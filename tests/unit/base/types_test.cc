@@ -6,7 +6,7 @@
 #include <unordered_set>
 
 namespace mmusim {
-namespace {
+namespace types_test {
 
 // What must not compile, said as a test.
 static_assert(!std::is_convertible_v<uint64_t, VirtAddr>);
@@ -60,5 +60,5 @@ TEST(Types, IdsAreOrderedAndHashable) {
   EXPECT_LT(Vpn(1), Vpn(2));
 }
 
-}  // namespace
+}  // namespace types_test
 }  // namespace mmusim

@@ -5,7 +5,7 @@
 #include "base/random.h"
 
 namespace mmusim {
-namespace {
+namespace units_test {
 
 TEST(Units, ReadsSizesAsPeopleWriteThem) {
   EXPECT_EQ(parse_size("0"), 0u);
@@ -77,5 +77,5 @@ TEST(Units, WritesRights) {
   EXPECT_EQ(format_rights(Rights(Rights::kWrite)), "-w-");
 }
 
-}  // namespace
+}  // namespace units_test
 }  // namespace mmusim

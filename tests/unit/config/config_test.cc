@@ -9,7 +9,7 @@
 #include "config/schema.h"
 
 namespace mmusim::config {
-namespace {
+namespace config_test {
 
 using testing::HasSubstr;
 
@@ -172,5 +172,5 @@ TEST(Config, ANumberMayHaveAWordInItsPlace) {
   EXPECT_THROW(config.set("cost.walker", "101", "test"), UsageError);
 }
 
-}  // namespace
+}  // namespace config_test
 }  // namespace mmusim::config

@@ -6,7 +6,7 @@
 #include "base/error.h"
 
 namespace mmusim::config {
-namespace {
+namespace ini_test {
 
 std::string error_of(std::string_view text) {
   try {
@@ -71,5 +71,5 @@ TEST(Ini, AKeyGivenTwiceIsAnErrorHoweverItIsSpelt) {
   EXPECT_EQ(error_of("a.b = 1\n[a]\nb = 2\n"), "f:3: key 'a.b' is given twice (first in line 1)");
 }
 
-}  // namespace
+}  // namespace ini_test
 }  // namespace mmusim::config

@@ -5,7 +5,7 @@
 #include <vector>
 
 namespace mmusim::config {
-namespace {
+namespace nearest_test {
 
 TEST(Nearest, CountsEdits) {
   EXPECT_EQ(edit_distance("", ""), 0u);
@@ -36,5 +36,5 @@ TEST(Nearest, LongWordsCostLittle) {
   EXPECT_EQ(suggestion(hostile, std::vector<std::string>{"replay"}), "");
 }
 
-}  // namespace
+}  // namespace nearest_test
 }  // namespace mmusim::config

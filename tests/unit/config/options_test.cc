@@ -7,11 +7,11 @@
 #include "base/error.h"
 
 namespace mmusim::config {
-namespace {
+namespace options_test {
 
 namespace po = boost::program_options;
 
-Schema example() {
+Schema options_example() {
   Schema schema;
   schema.number("tlb.l2.entries", 1536, "Entries of the second level.", 1, 65536);
   schema.size("mem.bytes", uint64_t{1} << 30, "Memory.");
@@ -30,7 +30,7 @@ Config parse(const Schema& schema, const std::vector<std::string>& arguments) {
 }
 
 TEST(Options, EveryKeyIsAnOption) {
-  const Schema schema = example();
+  const Schema schema = options_example();
   const Config config = parse(schema, {"--tlb.l2.entries=512", "--mem.bytes", "64M",
                                        "--tlb.l2.policy=fifo", "--run.check", "--run.trace=a b"});
   EXPECT_EQ(config.number("tlb.l2.entries"), 512u);
@@ -42,7 +42,7 @@ TEST(Options, EveryKeyIsAnOption) {
 }
 
 TEST(Options, LaterOnesWin) {
-  const Schema schema = example();
+  const Schema schema = options_example();
   const Config config = parse(
       schema, {"--tlb.l2.entries=1", "--tlb.l2.entries=2", "--run.check", "--run.check=false"});
   EXPECT_EQ(config.number("tlb.l2.entries"), 2u);
@@ -50,7 +50,7 @@ TEST(Options, LaterOnesWin) {
 }
 
 TEST(Options, BadValuesNameTheOption) {
-  const Schema schema = example();
+  const Schema schema = options_example();
   try {
     parse(schema, {"--tlb.l2.entries=0"});
     FAIL();
@@ -60,7 +60,7 @@ TEST(Options, BadValuesNameTheOption) {
 }
 
 TEST(Options, HelpShowsDefaultRangeAndChoices) {
-  const Schema schema = example();
+  const Schema schema = options_example();
   po::options_description description("Keys", 100, 50);
   add_options(schema, description);
   std::ostringstream help;
@@ -71,5 +71,5 @@ TEST(Options, HelpShowsDefaultRangeAndChoices) {
   EXPECT_THAT(help.str(), testing::HasSubstr("One of: lru, fifo."));
 }
 
-}  // namespace
+}  // namespace options_test
 }  // namespace mmusim::config

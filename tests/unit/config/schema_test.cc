@@ -5,7 +5,7 @@
 #include "base/error.h"
 
 namespace mmusim::config {
-namespace {
+namespace schema_test {
 
 TEST(Schema, KeepsTheOrderOfDeclaration) {
   Schema schema;
@@ -84,5 +84,5 @@ TEST(SchemaDeathTest, RefusesMistakesOfTheProgram) {
       "internal error");
 }
 
-}  // namespace
+}  // namespace schema_test
 }  // namespace mmusim::config

@@ -10,7 +10,7 @@
 #include "tests/unit/ia64/machine.h"
 
 namespace mmusim::ia64::testing {
-namespace {
+namespace formats_test {
 
 const EntryFormat kFormat;
 
@@ -198,5 +198,5 @@ TEST(Ia64Hash, SlotAndTagTellPagesApart) {
   }
 }
 
-}  // namespace
+}  // namespace formats_test
 }  // namespace mmusim::ia64::testing

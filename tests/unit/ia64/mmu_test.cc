@@ -10,7 +10,7 @@
 #include "tests/unit/ia64/machine.h"
 
 namespace mmusim::ia64::testing {
-namespace {
+namespace mmu_test {
 
 constexpr VirtAddr kVa{0x2000'0000'0000'8000};
 constexpr uint64_t kSlots = (64 << 10) / 32;  // of a World's VHPT
@@ -451,5 +451,5 @@ TEST(Ia64Mmu, CodeIsFetchedFromWhereItLies) {
   EXPECT_EQ(world.reads(mem::Origin::HandlerCode), 6u);
 }
 
-}  // namespace
+}  // namespace mmu_test
 }  // namespace mmusim::ia64::testing

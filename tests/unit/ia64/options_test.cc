@@ -9,7 +9,7 @@
 #include "sim/simulation.h"
 
 namespace mmusim::ia64 {
-namespace {
+namespace options_test {
 
 Options read(const std::string& text) {
   config::Schema schema;
@@ -44,7 +44,7 @@ TEST(Ia64Options, Defaults) {
 }
 
 TEST(Ia64Options, Refused) {
-  using testing::HasSubstr;
+  using ::testing::HasSubstr;
   EXPECT_THAT(refusal("[ia64.l2d]\nways = 64\n"), HasSubstr("fully associative"));
   EXPECT_THAT(refusal("[ia64.l2d]\nentries = 2\nways = 2\n"), HasSubstr("no room"));
   EXPECT_THAT(refusal("[ia64.l1d]\nentries = 0\n"), HasSubstr("first-level"));
@@ -70,5 +70,5 @@ TEST(Ia64Options, ShippedMachines) {
   }
 }
 
-}  // namespace
+}  // namespace options_test
 }  // namespace mmusim::ia64

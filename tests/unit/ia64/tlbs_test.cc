@@ -6,7 +6,7 @@
 #include "tests/unit/ia64/machine.h"
 
 namespace mmusim::ia64::testing {
-namespace {
+namespace tlbs_test {
 
 constexpr VirtAddr kVa{0x2000'0000'0000'8000};
 
@@ -262,5 +262,5 @@ TEST(Ia64Tlbs, ForgottenSpacesCannotBeReached) {
   EXPECT_EQ(world.access(kVa, AccessKind::Load).fault, mmu::FaultReason::NotPresent);
 }
 
-}  // namespace
+}  // namespace tlbs_test
 }  // namespace mmusim::ia64::testing

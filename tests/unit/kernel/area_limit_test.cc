@@ -3,7 +3,7 @@
 #include "kernel/script.h"
 
 namespace mmusim::kernel::testing {
-namespace {
+namespace area_limit_test {
 
 constexpr uint32_t kPrivate = kMapPrivate | kMapAnonymous;
 
@@ -119,5 +119,5 @@ TEST(Overcommit, IsHeuristic) {
   s.end();
 }
 
-}  // namespace
+}  // namespace area_limit_test
 }  // namespace mmusim::kernel::testing

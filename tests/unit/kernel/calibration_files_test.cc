@@ -2,7 +2,7 @@
 #include "kernel/script.h"
 
 namespace mmusim::kernel::testing {
-namespace {
+namespace calibration_files_test {
 
 TEST(Calibration, SharedAnonymous) {
   for (const bool writes : {false, true}) {
@@ -204,5 +204,5 @@ TEST(Calibration, SecondProgram) {
   s.end();
 }
 
-}  // namespace
+}  // namespace calibration_files_test
 }  // namespace mmusim::kernel::testing

@@ -4,7 +4,7 @@
 #include "kernel/script.h"
 
 namespace mmusim::kernel::testing {
-namespace {
+namespace calibration_test {
 
 TEST(Calibration, PrivateAnonymous) {
   Script s;
@@ -508,5 +508,5 @@ TEST(Calibration, WithoutZeroPages) {
   s.end();
 }
 
-}  // namespace
+}  // namespace calibration_test
 }  // namespace mmusim::kernel::testing

@@ -3,7 +3,7 @@
 #include "kernel/disk_file.h"
 
 namespace mmusim::kernel::testing {
-namespace {
+namespace disk_file_test {
 
 using DiskFile = DiskFileTest;
 
@@ -231,5 +231,5 @@ TEST_F(DiskFile, BehindTheEnd) {
   EXPECT_EQ(minor(), 0u);
 }
 
-}  // namespace
+}  // namespace disk_file_test
 }  // namespace mmusim::kernel::testing

@@ -8,7 +8,7 @@
 #include "base/random.h"
 
 namespace mmusim::kernel {
-namespace {
+namespace file_test {
 
 // Against one entry per page.
 TEST(PageSpans, LikeASet) {
@@ -66,5 +66,5 @@ TEST(Folios, Split) {
   EXPECT_EQ(folios_of(file, 0, 16), (std::vector<uint64_t>{0, 1, 2, 4, 8}));
 }
 
-}  // namespace
+}  // namespace file_test
 }  // namespace mmusim::kernel

@@ -3,7 +3,7 @@
 #include "pt/page_table.h"
 
 namespace mmusim::kernel::testing {
-namespace {
+namespace guard_test {
 
 class GuardTest : public ::testing::TestWithParam<const char*> {
  protected:
@@ -212,5 +212,5 @@ TEST(Guards, OverWhatIsInSwapSpace) {
   s.end();
 }
 
-}  // namespace
+}  // namespace guard_test
 }  // namespace mmusim::kernel::testing

@@ -2,7 +2,7 @@
 #include "kernel/script.h"
 
 namespace mmusim::kernel::testing {
-namespace {
+namespace hugetlb_test {
 
 constexpr uint32_t kPool = kMapPrivate | kMapAnonymous | kMapHugeTlb;
 constexpr uint32_t kSharedPool = kMapShared | kMapAnonymous | kMapHugeTlb;
@@ -177,5 +177,5 @@ TEST(HugeTlbPool, RecordedMappings) {
   s.end();
 }
 
-}  // namespace
+}  // namespace hugetlb_test
 }  // namespace mmusim::kernel::testing

@@ -2,7 +2,7 @@
 #include "kernel/script.h"
 
 namespace mmusim::kernel::testing {
-namespace {
+namespace lock_test {
 
 // A kernel without zero pages counted these; where only writable memory is locked it makes no
 // difference.
@@ -114,5 +114,5 @@ TEST(Lock, HugePages) {
   s.end();
 }
 
-}  // namespace
+}  // namespace lock_test
 }  // namespace mmusim::kernel::testing

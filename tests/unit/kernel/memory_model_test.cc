@@ -2,7 +2,7 @@
 #include "kernel/memory_model.h"
 
 namespace mmusim::kernel::testing {
-namespace {
+namespace memory_model_test {
 
 TEST(MemoryModel, RandomCallsAndAccesses) {
   run_seeds(1, 15, {"[kernel]\nimply = false\n"});
@@ -103,5 +103,5 @@ TEST(MemoryModel, WithSharedTablesAndSwap) {
   }
 }
 
-}  // namespace
+}  // namespace memory_model_test
 }  // namespace mmusim::kernel::testing

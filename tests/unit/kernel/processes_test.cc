@@ -6,7 +6,7 @@
 #include "kernel/machine.h"
 
 namespace mmusim::kernel::testing {
-namespace {
+namespace processes_test {
 
 using namespace abi;
 
@@ -277,5 +277,5 @@ TEST(MmapBase, IsEachProgramsOwn) {
   EXPECT_THROW(Machine("[kernel]\naslr = 40\n"), UsageError);
 }
 
-}  // namespace
+}  // namespace processes_test
 }  // namespace mmusim::kernel::testing

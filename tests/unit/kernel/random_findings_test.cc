@@ -3,7 +3,7 @@
 #include "kernel/machine.h"
 
 namespace mmusim::kernel::testing {
-namespace {
+namespace random_findings_test {
 
 using namespace abi;
 
@@ -170,5 +170,5 @@ TEST(KernelWithoutAZeroPage, AReadGetsAPageOfItsOwn) {
   m.expect_nothing_leaks();
 }
 
-}  // namespace
+}  // namespace random_findings_test
 }  // namespace mmusim::kernel::testing

@@ -2,7 +2,7 @@
 #include "kernel/script.h"
 
 namespace mmusim::kernel::testing {
-namespace {
+namespace reclaim_advice_test {
 
 // Every 16th page of 2 MiB at kBase is written: 32 pages.
 void write_some(Script& s) {
@@ -227,5 +227,5 @@ TEST(ReclaimAdvice, OnEveryPageTable) {
   }
 }
 
-}  // namespace
+}  // namespace reclaim_advice_test
 }  // namespace mmusim::kernel::testing

@@ -3,7 +3,7 @@
 #include "kernel/script.h"
 
 namespace mmusim::kernel::testing {
-namespace {
+namespace remap_test {
 
 constexpr uint32_t kPool = kMapPrivate | kMapAnonymous | kMapHugeTlb;
 constexpr uint32_t kMoveTo = kRemapMayMove | kRemapFixed;
@@ -163,5 +163,5 @@ TEST(Remap, MakesUpperTablesForNothing) {
   s.end();
 }
 
-}  // namespace
+}  // namespace remap_test
 }  // namespace mmusim::kernel::testing

@@ -3,7 +3,7 @@
 #include "kernel/machine.h"
 
 namespace mmusim::kernel::testing {
-namespace {
+namespace replay_limits_test {
 
 using namespace abi;
 
@@ -247,5 +247,5 @@ TEST(ReplayReport, CountersHaveUniqueNamesAndAreRepeatable) {
   EXPECT_EQ(run(), run());
 }
 
-}  // namespace
+}  // namespace replay_limits_test
 }  // namespace mmusim::kernel::testing

@@ -3,7 +3,7 @@
 #include "kernel/machine.h"
 
 namespace mmusim::kernel::testing {
-namespace {
+namespace replay_test {
 
 using namespace abi;
 
@@ -278,5 +278,5 @@ TEST_F(ReplayTest, AVforkedChildReplacedByItsOwnParentsForkLeavesTheParentAlive)
   EXPECT_EQ(m.store(kP1, kBase), Result::Ok);
 }
 
-}  // namespace
+}  // namespace replay_test
 }  // namespace mmusim::kernel::testing

@@ -6,7 +6,7 @@
 #include "kernel/rmap_check.h"
 
 namespace mmusim::kernel::testing {
-namespace {
+namespace rmap_test {
 
 using namespace abi;
 
@@ -174,5 +174,5 @@ TEST(Rmap, FollowsAMoveAfterFork) {
   EXPECT_EQ(found[1].page, VirtAddr(kThere + kPage));
 }
 
-}  // namespace
+}  // namespace rmap_test
 }  // namespace mmusim::kernel::testing

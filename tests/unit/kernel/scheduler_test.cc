@@ -8,7 +8,7 @@
 #include "config/schema.h"
 
 namespace mmusim::kernel {
-namespace {
+namespace scheduler_test {
 
 trace::ThreadId thread(uint32_t tid) {
   return {Pid(1), Tid(tid)};
@@ -151,5 +151,5 @@ TEST_F(SchedulerTest, CountsTurnsAndMoves) {
   EXPECT_EQ(value("sched.moved"), 1u);
 }
 
-}  // namespace
+}  // namespace scheduler_test
 }  // namespace mmusim::kernel

@@ -6,7 +6,7 @@
 #include "kernel/reclaim.h"
 
 namespace mmusim::kernel::testing {
-namespace {
+namespace share_test {
 
 using namespace abi;
 
@@ -251,5 +251,5 @@ TEST(SharedTablesKey, MustBeWhatTheTableCanShare) {
   EXPECT_THROW(Machine("[kernel]\nshared_tables = 512T\n", "mlpt").load(kP1, kBase), UsageError);
 }
 
-}  // namespace
+}  // namespace share_test
 }  // namespace mmusim::kernel::testing

@@ -4,7 +4,7 @@
 #include "kernel/script.h"
 
 namespace mmusim::kernel::testing {
-namespace {
+namespace special_test {
 
 constexpr uint64_t kVvar = 0x7ffff7ff7000, kVclock = 0x7ffff7ffb000, kVdso = 0x7ffff7ffd000;
 constexpr uint64_t kGate = 0xffffffffff600000;
@@ -106,5 +106,5 @@ TEST(NoSpecialPages, UnlessAskedFor) {
   s.end();
 }
 
-}  // namespace
+}  // namespace special_test
 }  // namespace mmusim::kernel::testing

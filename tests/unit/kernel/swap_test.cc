@@ -2,7 +2,7 @@
 #include "kernel/machine.h"
 
 namespace mmusim::kernel::testing {
-namespace {
+namespace swap_test {
 
 using namespace abi;
 
@@ -250,5 +250,5 @@ TEST(Swap, WithoutItWhatWasWrittenStays) {
   m.expect_nothing_leaks();
 }
 
-}  // namespace
+}  // namespace swap_test
 }  // namespace mmusim::kernel::testing

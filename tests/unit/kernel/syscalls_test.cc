@@ -4,7 +4,7 @@
 #include "kernel/machine.h"
 
 namespace mmusim::kernel::testing {
-namespace {
+namespace syscalls_test {
 
 using namespace abi;
 
@@ -410,5 +410,5 @@ TEST(NoMemoryForHugePages, UnmappingAPartNeedsNone) {
   }
 }
 
-}  // namespace
+}  // namespace syscalls_test
 }  // namespace mmusim::kernel::testing

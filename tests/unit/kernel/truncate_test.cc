@@ -3,7 +3,7 @@
 #include "kernel/disk_file.h"
 
 namespace mmusim::kernel::testing {
-namespace {
+namespace truncate_test {
 
 class Truncate : public DiskFileTest {
  protected:
@@ -284,5 +284,5 @@ TEST(ThpDisabled, FaultsMapBasePages) {
   EXPECT_EQ(m.sys().disable_thp(kP1, 1, 4), -kEINVAL);
 }
 
-}  // namespace
+}  // namespace truncate_test
 }  // namespace mmusim::kernel::testing

@@ -3,7 +3,7 @@
 #include "kernel/script.h"
 
 namespace mmusim::kernel::testing {
-namespace {
+namespace unmapped_area_test {
 
 constexpr uint32_t kPrivate = kMapPrivate | kMapAnonymous;
 
@@ -80,5 +80,5 @@ TEST_F(Places, OfWhatMovesToGrow) {
   EXPECT_EQ(base - static_cast<uint64_t>(moved), k2M + to_grid);
 }
 
-}  // namespace
+}  // namespace unmapped_area_test
 }  // namespace mmusim::kernel::testing

@@ -8,7 +8,7 @@
 #include "base/random.h"
 
 namespace mmusim::kernel {
-namespace {
+namespace vma_test {
 
 constexpr PageShift k4K{12};
 constexpr uint64_t kPages = 64;
@@ -234,5 +234,5 @@ TEST(VmaSet, RandomEditsMatchAPagewiseModel) {
   }
 }
 
-}  // namespace
+}  // namespace vma_test
 }  // namespace mmusim::kernel

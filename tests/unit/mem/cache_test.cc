@@ -10,7 +10,7 @@
 #include "base/random.h"
 
 namespace mmusim::mem {
-namespace {
+namespace cache_test {
 
 // By Place: L1, L1I, L2, L3.
 using Geometry = std::array<CacheGeometry, kCaches>;
@@ -179,5 +179,5 @@ TEST(Cache, ImpossibleGeometries) {
   EXPECT_NO_THROW(make({1024, 2, 32}, {2048, 2, 128}));
 }
 
-}  // namespace
+}  // namespace cache_test
 }  // namespace mmusim::mem

@@ -11,7 +11,7 @@
 #include "base/random.h"
 
 namespace mmusim::mem {
-namespace {
+namespace frames_test {
 
 constexpr PageShift kPage{12};
 constexpr uint64_t kMiB = uint64_t{1} << 20;
@@ -350,5 +350,5 @@ TEST(Frames, LargeRunsAreReservedAligned) {
   EXPECT_EQ(memory.reserve(4096, FrameUse::SoftTlb), PhysAddr(4096));
 }
 
-}  // namespace
+}  // namespace frames_test
 }  // namespace mmusim::mem

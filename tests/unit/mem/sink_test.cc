@@ -7,7 +7,7 @@
 #include "mem/cache.h"
 
 namespace mmusim::mem {
-namespace {
+namespace sink_test {
 
 config::Config configured(config::Schema& schema,
                           std::initializer_list<std::pair<const char*, const char*>> settings) {
@@ -206,5 +206,5 @@ TEST(Sink, BadCacheGeometryNamesTheKey) {
   }
 }
 
-}  // namespace
+}  // namespace sink_test
 }  // namespace mmusim::mem

@@ -11,7 +11,7 @@
 #include "pt/table_allocator.h"
 
 namespace mmusim::mmu {
-namespace {
+namespace miss_path_test {
 
 enum : unsigned { kProbe, kWalk, kInsert, kGiveUp, kEntry };
 constexpr Step kSteps[] = {
@@ -274,5 +274,5 @@ TEST_F(MissPathTest, CyclesAreEventsTimesCosts) {
   EXPECT_EQ(report.find("mmu.cycles.interrupts"), nullptr);
 }
 
-}  // namespace
+}  // namespace miss_path_test
 }  // namespace mmusim::mmu

@@ -5,7 +5,7 @@
 #include <string>
 
 namespace mmusim::mmu {
-namespace {
+namespace mmu_test {
 
 TEST(FaultReason, EachHasItsName) {
   std::set<std::string> names;
@@ -24,5 +24,5 @@ TEST(Translation, IsOkUnlessItFaulted) {
   EXPECT_FALSE(t.ok());
 }
 
-}  // namespace
+}  // namespace mmu_test
 }  // namespace mmusim::mmu

@@ -8,7 +8,7 @@
 #include "base/random.h"
 
 namespace mmusim::ppc64 {
-namespace {
+namespace formats_test {
 
 TEST(Ppc64Formats, PageTableEntries) {
   const EntryFormat format(k4K);
@@ -219,5 +219,5 @@ TEST(Ppc64Formats, VsidsOfTheHighestContexts) {
   EXPECT_NE(user_segment(top, highest, true).vsid, linear_segment(kLinearMap, true).vsid);
 }
 
-}  // namespace
+}  // namespace formats_test
 }  // namespace mmusim::ppc64

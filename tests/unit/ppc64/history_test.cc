@@ -14,7 +14,7 @@
 #include "machine.h"
 
 namespace mmusim::ppc64::testing {
-namespace {
+namespace history_test {
 
 struct Leaf {
   uint64_t pfn = 0;
@@ -200,5 +200,5 @@ INSTANTIATE_TEST_SUITE_P(Backends, Ppc64History,
                          ::testing::Values(Params{"mlpt", true}, Params{"gpt", true},
                                            Params{"mlpt", false}));
 
-}  // namespace
+}  // namespace history_test
 }  // namespace mmusim::ppc64::testing

@@ -11,7 +11,7 @@
 #include "machine.h"
 
 namespace mmusim::ppc64::testing {
-namespace {
+namespace linear_map_test {
 
 constexpr VirtAddr kVa(0x1000'0000);
 constexpr uint64_t kSegment = uint64_t{1} << 28;
@@ -286,5 +286,5 @@ TEST_F(Linear, ByOptionThereIsNone) {
     EXPECT_EQ(counter.name.find("linear"), std::string::npos) << counter.name;
 }
 
-}  // namespace
+}  // namespace linear_map_test
 }  // namespace mmusim::ppc64::testing

@@ -6,7 +6,7 @@
 #include "machine.h"
 
 namespace mmusim::ppc64::testing {
-namespace {
+namespace mmu_test {
 
 constexpr VirtAddr kVa(0x1000'0000);
 // dsi, hash_page with its four words, hash_entry, hash_done.
@@ -350,5 +350,5 @@ TEST(Ppc64Mmu, NeighboursOf64K) {
   }
 }
 
-}  // namespace
+}  // namespace mmu_test
 }  // namespace mmusim::ppc64::testing

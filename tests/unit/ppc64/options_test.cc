@@ -6,7 +6,7 @@
 #include "base/error.h"
 
 namespace mmusim::ppc64 {
-namespace {
+namespace options_test {
 
 Options read(const std::string& text) {
   config::Schema schema;
@@ -43,5 +43,5 @@ TEST(Ppc64Options, DefaultsAndRules) {
   refused("[ppc64.ierat]\npages = 16K\n", "not a page size of this machine");
 }
 
-}  // namespace
+}  // namespace options_test
 }  // namespace mmusim::ppc64

@@ -6,7 +6,7 @@
 #include "pt/table_allocator.h"
 
 namespace mmusim::pt {
-namespace {
+namespace allocator_test {
 
 TEST(TableAllocator, WholeFramesZeroedAndOwned) {
   mem::FrameMemory memory(uint64_t{16} << 20, PageShift(12));
@@ -176,5 +176,5 @@ TEST(Gather, TablesAreHeldUntilReleased) {
   EXPECT_EQ(allocator.bytes_in_use(), 0u);
 }
 
-}  // namespace
+}  // namespace allocator_test
 }  // namespace mmusim::pt

@@ -10,7 +10,7 @@
 #include "pt/hashed/hashed.h"
 
 namespace mmusim::pt {
-namespace {
+namespace describe_test {
 
 using conformance::layout_named;
 using conformance::Machine;
@@ -196,5 +196,5 @@ TEST_F(DescribingNarrow, AWalk) {
   EXPECT_EQ(walk(0).back(), "PTE: none");
 }
 
-}  // namespace
+}  // namespace describe_test
 }  // namespace mmusim::pt

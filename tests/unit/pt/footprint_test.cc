@@ -8,7 +8,7 @@
 #include "pt/drawing.h"
 
 namespace mmusim::pt {
-namespace {
+namespace footprint_test {
 
 using conformance::Machine;
 
@@ -99,5 +99,5 @@ TEST_F(FootprintTest, Picture) {
   EXPECT_EQ(std::count(some.begin(), some.end(), '>'), 4 + 1);
 }
 
-}  // namespace
+}  // namespace footprint_test
 }  // namespace mmusim::pt

@@ -5,7 +5,7 @@
 #include "pt/gpt/entry.h"
 
 namespace mmusim::pt::gpt {
-namespace {
+namespace gpt_entry_test {
 
 TEST(GuardedEntry, Bits) {
   // Twelve bits of guard, 0xabc; kind 2; 12 << 2 = 0x30.
@@ -70,5 +70,5 @@ TEST(GuardedEntry, KeysComeBack) {
   }
 }
 
-}  // namespace
+}  // namespace gpt_entry_test
 }  // namespace mmusim::pt::gpt

@@ -13,7 +13,7 @@
 #include "pt/mlpt/shape.h"
 
 namespace mmusim::pt {
-namespace {
+namespace gpt_golden_test {
 
 using conformance::Layout;
 using conformance::Machine;
@@ -181,5 +181,5 @@ TEST(GptGolden, Million) {
   expect_nearly(scattered(64, 1000000, 1), {{kWide, 28.6, 2.79, 8}, {kNine, 28.6, 3.73, 8}});
 }
 
-}  // namespace
+}  // namespace gpt_golden_test
 }  // namespace mmusim::pt

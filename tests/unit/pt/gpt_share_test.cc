@@ -9,7 +9,7 @@
 #include "tests/unit/pt/gpt_world.h"
 
 namespace mmusim::pt {
-namespace {
+namespace gpt_share_test {
 
 constexpr uint64_t k2M = uint64_t{2} << 20;
 
@@ -423,5 +423,5 @@ TEST_F(GptShareRandom, AgreesWithTheModelWhenMemoryFails) {
     drive(seed, true);
 }
 
-}  // namespace
+}  // namespace gpt_share_test
 }  // namespace mmusim::pt

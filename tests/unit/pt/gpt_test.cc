@@ -10,7 +10,7 @@
 #include "tests/unit/pt/gpt_world.h"
 
 namespace mmusim::pt {
-namespace {
+namespace gpt_test {
 
 class GptTest : public GptWorld {
  protected:
@@ -285,5 +285,5 @@ TEST_F(GptTest, WalksFindWhatStays) {
   EXPECT_GT(restarts, 100u) << "too tame to test anything";
 }
 
-}  // namespace
+}  // namespace gpt_test
 }  // namespace mmusim::pt

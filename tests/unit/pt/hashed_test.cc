@@ -10,7 +10,7 @@
 #include "pt/conformance/machine.h"
 
 namespace mmusim::pt {
-namespace {
+namespace hashed_test {
 
 using conformance::layout_named;
 using conformance::Machine;
@@ -272,5 +272,5 @@ TEST(GlobalHashedTest, TheArrayGoesWithTheLastTable) {
   EXPECT_EQ(world.machine.factory->common_bytes(), 0u);
 }
 
-}  // namespace
+}  // namespace hashed_test
 }  // namespace mmusim::pt

@@ -8,7 +8,7 @@
 #include "pt/conformance/machine.h"
 
 namespace mmusim::pt {
-namespace {
+namespace mlpt_accounting_test {
 
 using conformance::copy_range;
 using conformance::layout_named;
@@ -355,5 +355,5 @@ TEST_F(Accounting, GatherOfRemovedTables) {
   gather.release_tables();
 }
 
-}  // namespace
+}  // namespace mlpt_accounting_test
 }  // namespace mmusim::pt

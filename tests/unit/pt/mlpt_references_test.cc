@@ -6,7 +6,7 @@
 #include "pt/conformance/machine.h"
 
 namespace mmusim::pt {
-namespace {
+namespace mlpt_references_test {
 
 using conformance::copy_range;
 using conformance::layout_named;
@@ -245,5 +245,5 @@ TEST(NarrowEntries, ATableOf1024IsAPage) {
   EXPECT_EQ(words[0], table->peek(VirtAddr(kPage)).entry << 32);
 }
 
-}  // namespace
+}  // namespace mlpt_references_test
 }  // namespace mmusim::pt

@@ -9,7 +9,7 @@
 #include "pt/mlpt/mlpt.h"
 
 namespace mmusim::pt {
-namespace {
+namespace mlpt_region_test {
 
 using conformance::Machine;
 
@@ -128,5 +128,5 @@ TEST_F(RegionTest, ForkCopiesEveryRegion) {
   EXPECT_EQ(contents(*child, all).size(), 8u);
 }
 
-}  // namespace
+}  // namespace mlpt_region_test
 }  // namespace mmusim::pt

@@ -8,7 +8,7 @@
 #include "pt/mlpt/mlpt.h"
 
 namespace mmusim::pt {
-namespace {
+namespace mlpt_share_test {
 
 constexpr uint64_t kPage = 4096;
 constexpr uint64_t kSpan = uint64_t{2} << 20;
@@ -211,5 +211,5 @@ TEST_F(MlptShare, TrimLeavesAnEmptyOne) {
   EXPECT_EQ(a_->table_bytes(), 3 * kPage);
 }
 
-}  // namespace
+}  // namespace mlpt_share_test
 }  // namespace mmusim::pt

@@ -5,7 +5,7 @@
 #include "pt/page_table.h"
 
 namespace mmusim::pt {
-namespace {
+namespace run_test {
 
 // A guarded table's way: 16-byte entries, the leaf word second, each leaf in four slots.
 struct Replicated {
@@ -127,5 +127,5 @@ TEST(Run, ReportsWhereTheWordsAre) {
   EXPECT_EQ(sink.cycles(mem::Origin::Walker), 4u);
 }
 
-}  // namespace
+}  // namespace run_test
 }  // namespace mmusim::pt

@@ -9,7 +9,7 @@
 #include "pt/conformance/machine.h"
 
 namespace mmusim::pt::mlpt {
-namespace {
+namespace shape_test {
 
 using conformance::layout_named;
 using conformance::Machine;
@@ -180,5 +180,5 @@ TEST(Statuses, HaveNamesOfTheirOwn) {
   }
 }
 
-}  // namespace
+}  // namespace shape_test
 }  // namespace mmusim::pt::mlpt

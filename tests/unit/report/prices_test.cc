@@ -7,7 +7,7 @@
 #include "mem/sink.h"
 
 namespace mmusim::report {
-namespace {
+namespace prices_test {
 
 using testing::HasSubstr;
 using testing::Not;
@@ -68,5 +68,5 @@ TEST_F(Prices, AreToldOnceForEachMachine) {
   EXPECT_EQ(text.find("\nm\n"), text.rfind("\nm\n"));
 }
 
-}  // namespace
+}  // namespace prices_test
 }  // namespace mmusim::report

@@ -3,7 +3,7 @@
 #include <gtest/gtest.h>
 
 namespace mmusim::report {
-namespace {
+namespace progress_test {
 
 TEST(Progress, Durations) {
   EXPECT_EQ(format_duration(-1), "0 s");
@@ -53,5 +53,5 @@ TEST(Progress, ShortJobsAreQuiet) {
   EXPECT_EQ(written(Progress::Style::None), "");
 }
 
-}  // namespace
+}  // namespace progress_test
 }  // namespace mmusim::report

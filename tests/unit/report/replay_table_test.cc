@@ -5,7 +5,7 @@
 #include <sstream>
 
 namespace mmusim::report {
-namespace {
+namespace replay_table_test {
 
 using testing::HasSubstr;
 using testing::Not;
@@ -90,5 +90,5 @@ TEST(ReplayTable, FitsAHundredColumnsAndHoldsNoControlCharacters) {
   }
 }
 
-}  // namespace
+}  // namespace replay_table_test
 }  // namespace mmusim::report

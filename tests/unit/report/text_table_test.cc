@@ -3,7 +3,7 @@
 #include <gtest/gtest.h>
 
 namespace mmusim::report {
-namespace {
+namespace text_table_test {
 
 TEST(TextTable, AlignsColumns) {
   TextTable table({"TLB", "lookups", "rate"});
@@ -54,5 +54,5 @@ TEST(TextTable, Numbers) {
   EXPECT_EQ(readable_bytes(~uint64_t{0}), "16777216.0 TiB");
 }
 
-}  // namespace
+}  // namespace text_table_test
 }  // namespace mmusim::report

@@ -3,7 +3,7 @@
 #include <gtest/gtest.h>
 
 namespace mmusim::report {
-namespace {
+namespace workload_table_test {
 
 using namespace sim::workload;
 
@@ -49,5 +49,5 @@ TEST_F(Comparison, PeaksAndSwapAreShownOnly) {
   EXPECT_EQ(workload_differences(mine_, real_), 1u);
 }
 
-}  // namespace
+}  // namespace workload_table_test
 }  // namespace mmusim::report

@@ -3,7 +3,7 @@
 #include <gtest/gtest.h>
 
 namespace mmusim::report {
-namespace {
+namespace wrap_test {
 
 TEST(Wrap, FillsParagraphs) {
   EXPECT_EQ(wrapped("one two three four", 9), "one two\nthree\nfour");
@@ -27,5 +27,5 @@ TEST(Wrap, FillsItems) {
   EXPECT_EQ(wrapped("so:\n    a  b\n    c", 40), "so:\n    a  b\n    c");
 }
 
-}  // namespace
+}  // namespace wrap_test
 }  // namespace mmusim::report

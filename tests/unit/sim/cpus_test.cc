@@ -11,7 +11,7 @@
 #include "trace/writer.h"
 
 namespace mmusim::sim::workload {
-namespace {
+namespace cpus_test {
 
 class Cpus : public testing::Test {
  protected:
@@ -197,5 +197,5 @@ TEST_F(Cpus, ThreadsGoWhereTheTraceSaysTheyDid) {
   std::filesystem::remove(path);
 }
 
-}  // namespace
+}  // namespace cpus_test
 }  // namespace mmusim::sim::workload

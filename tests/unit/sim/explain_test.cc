@@ -11,7 +11,7 @@
 #include "sim/workload/plan.h"
 
 namespace mmusim::sim {
-namespace {
+namespace explain_test {
 
 config::Schema& schema() {
   static config::Schema schema = [] {
@@ -92,5 +92,5 @@ INSTANTIATE_TEST_SUITE_P(
                     Case{"alpha", "mlpt", false}, Case{"alpha", "hashed", true}),
     name_of_case);
 
-}  // namespace
+}  // namespace explain_test
 }  // namespace mmusim::sim

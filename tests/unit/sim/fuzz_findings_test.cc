@@ -13,7 +13,7 @@
 #include "sim/workload/simulate.h"
 
 namespace mmusim::sim {
-namespace {
+namespace fuzz_findings_test {
 
 class FuzzFindings : public testing::Test {
  protected:
@@ -78,5 +78,5 @@ TEST_F(FuzzFindings, AGuardedTableIsRefusedMoreMemoryThanItsEntriesCanName) {
   EXPECT_THAT(with_memory("17592186044405"), testing::HasSubstr("mem.bytes"));
 }
 
-}  // namespace
+}  // namespace fuzz_findings_test
 }  // namespace mmusim::sim

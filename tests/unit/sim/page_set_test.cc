@@ -8,7 +8,7 @@
 #include "base/error.h"
 
 namespace mmusim::sim {
-namespace {
+namespace page_set_test {
 
 constexpr VirtAddr kEnd{uint64_t{1} << 47};
 constexpr PageShift kPage{12};
@@ -74,5 +74,5 @@ TEST(PageSet, WrongOnesSaySo) {
     EXPECT_THROW(static_cast<void>(addresses(text)), UsageError) << text;
 }
 
-}  // namespace
+}  // namespace page_set_test
 }  // namespace mmusim::sim

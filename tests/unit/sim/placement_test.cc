@@ -6,7 +6,7 @@
 #include "mmu/layout.h"
 
 namespace mmusim::sim::workload {
-namespace {
+namespace placement_test {
 
 constexpr uint64_t kG = uint64_t{1} << 30;
 
@@ -52,5 +52,5 @@ TEST(Placement, ChoosesTheLargestPartWithoutAHole) {
   EXPECT_EQ(placement.heap(), VirtAddr(48 * kG));
 }
 
-}  // namespace
+}  // namespace placement_test
 }  // namespace mmusim::sim::workload

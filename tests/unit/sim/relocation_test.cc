@@ -9,7 +9,7 @@
 #include "sim/relocation/relocator.h"
 
 namespace mmusim::sim {
-namespace {
+namespace relocation_test {
 
 constexpr uint64_t kPage = 4096;
 
@@ -220,5 +220,5 @@ TEST(Relocation, HolesStayFree) {
   }
 }
 
-}  // namespace
+}  // namespace relocation_test
 }  // namespace mmusim::sim

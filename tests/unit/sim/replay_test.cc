@@ -10,7 +10,7 @@
 #include "trace/writer.h"
 
 namespace mmusim::sim {
-namespace {
+namespace replay_test {
 
 constexpr uint64_t kPage = 4096;
 
@@ -317,5 +317,5 @@ TEST(Replay, WithoutATraceIsAUsageError) {
   EXPECT_THROW(replay(config::Config(schema), {}), UsageError);
 }
 
-}  // namespace
+}  // namespace replay_test
 }  // namespace mmusim::sim

@@ -6,7 +6,7 @@
 #include "trace/writer.h"
 
 namespace mmusim::sim {
-namespace {
+namespace special_test {
 
 struct Expected {
   const char* arch;
@@ -141,5 +141,5 @@ TEST(SpecialPages, Ia64TranslatesTheGateInAllItsWays) {
   std::filesystem::remove(path);
 }
 
-}  // namespace
+}  // namespace special_test
 }  // namespace mmusim::sim

@@ -15,7 +15,7 @@
 #include "trace/writer.h"
 
 namespace mmusim::sim {
-namespace {
+namespace time_slices_test {
 
 // What one batch says: the thread, and its event's kind, or its instructions.
 using Said = std::pair<uint32_t, int64_t>;
@@ -193,5 +193,5 @@ TEST_F(TimeSlicesTest, ReplaysSwitchMoreOften) {
   EXPECT_EQ(run("100", "2").value("kernel.switches"), 2u);
 }
 
-}  // namespace
+}  // namespace time_slices_test
 }  // namespace mmusim::sim

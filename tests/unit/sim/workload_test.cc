@@ -12,7 +12,7 @@
 #include "sim/workload/simulate.h"
 
 namespace mmusim::sim::workload {
-namespace {
+namespace workload_test {
 
 Plan plan_of(const std::string& text) {
   return unroll(parse(text, "t"));
@@ -475,5 +475,5 @@ TEST_F(SimulatedWorkload, ExecLeavesNothing) {
   EXPECT_EQ(result.outcome.failed, 0u);
 }
 
-}  // namespace
+}  // namespace workload_test
 }  // namespace mmusim::sim::workload

@@ -8,7 +8,7 @@
 #include "base/random.h"
 
 namespace mmusim::sparc64 {
-namespace {
+namespace formats_test {
 
 const EntryFormat kFormat;
 
@@ -150,5 +150,5 @@ TEST(Sparc64Formats, AddressSpace) {
   EXPECT_FALSE(in_hole(VirtAddr(0xffff'f800'0000'0000)));
 }
 
-}  // namespace
+}  // namespace formats_test
 }  // namespace mmusim::sparc64

@@ -12,7 +12,7 @@
 #include "machine.h"
 
 namespace mmusim::sparc64::testing {
-namespace {
+namespace history_test {
 
 struct Leaf {
   uint64_t pfn = 0;
@@ -163,5 +163,5 @@ INSTANTIATE_TEST_SUITE_P(Backends, Sparc64History,
                          ::testing::Combine(::testing::Values("mlpt", "gpt", "hashed"),
                                             ::testing::Values("none", "two")));
 
-}  // namespace
+}  // namespace history_test
 }  // namespace mmusim::sparc64::testing

@@ -6,7 +6,7 @@
 #include "machine.h"
 
 namespace mmusim::sparc64::testing {
-namespace {
+namespace mmu_test {
 
 constexpr VirtAddr kVa(0x1000'0000);
 constexpr uint64_t kEtrap = 97 + 7 + 69;  // with sparc64_realfault_common, and rtrap
@@ -360,5 +360,5 @@ TEST(Sparc64Mmu, MoreMemoryThanATteAddresses) {
   EXPECT_NO_THROW(World("[mem]\nbytes = 4T\n[sparc64]\nphysical_bits = 43\n"));
 }
 
-}  // namespace
+}  // namespace mmu_test
 }  // namespace mmusim::sparc64::testing

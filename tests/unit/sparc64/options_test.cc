@@ -7,7 +7,7 @@
 #include "base/error.h"
 
 namespace mmusim::sparc64 {
-namespace {
+namespace options_test {
 
 Options read(const std::string& text) {
   config::Schema schema;
@@ -62,5 +62,5 @@ TEST(Sparc64Options, Rules) {
   refused("[sparc64.dtlb.set0]\nentries = 512\npages = 8K,4M\n", "one page size");
 }
 
-}  // namespace
+}  // namespace options_test
 }  // namespace mmusim::sparc64

@@ -3,7 +3,7 @@
 #include <gtest/gtest.h>
 
 namespace mmusim::stats {
-namespace {
+namespace report_test {
 
 TEST(Report, KeepsCountersInOrderAndFindsThem) {
   Report report;
@@ -24,5 +24,5 @@ TEST(ReportDeathTest, OneNameOneCounter) {
   EXPECT_DEATH(static_cast<void>(report.value("b")), "internal error");
 }
 
-}  // namespace
+}  // namespace report_test
 }  // namespace mmusim::stats

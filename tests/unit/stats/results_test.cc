@@ -4,7 +4,7 @@
 #include <nlohmann/json.hpp>
 
 namespace mmusim::stats {
-namespace {
+namespace results_test {
 
 config::Schema example_schema() {
   config::Schema schema;
@@ -111,5 +111,5 @@ TEST(Results, CommaSeparatedValuesQuoteWhatNeedsIt) {
             "stray,1,events,nowhere,Its denominator is not there.\n");
 }
 
-}  // namespace
+}  // namespace results_test
 }  // namespace mmusim::stats

@@ -9,7 +9,7 @@
 #include "base/random.h"
 
 namespace mmusim::tlb {
-namespace {
+namespace array_test {
 
 using Array = TlbArray<uint64_t, char>;
 
@@ -239,5 +239,5 @@ TEST(TlbArray, WideSetsAgreeWithASearchWayByWay) {
   }
 }
 
-}  // namespace
+}  // namespace array_test
 }  // namespace mmusim::tlb

@@ -7,7 +7,7 @@
 #include "base/error.h"
 
 namespace mmusim::tlb {
-namespace {
+namespace geometry_test {
 
 const std::vector<PageShift> kKnown{PageShift(12), PageShift(21)};
 
@@ -73,5 +73,5 @@ TEST(Geometry, RefusesTheImpossibleAndNamesKeyLineAndRule) {
   EXPECT_THAT(refusal("entries = 99999999\n"), HasSubstr("entries"));
 }
 
-}  // namespace
+}  // namespace geometry_test
 }  // namespace mmusim::tlb

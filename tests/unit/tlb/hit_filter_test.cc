@@ -7,7 +7,7 @@
 #include "base/random.h"
 
 namespace mmusim::tlb {
-namespace {
+namespace hit_filter_test {
 
 TEST(HitFilter, WritesTheTimeOfUseThroughTheSlot) {
   HitFilter filter(2);
@@ -93,5 +93,5 @@ TEST(HitFilter, AgreesWithAMapOfSlots) {
   }
 }
 
-}  // namespace
+}  // namespace hit_filter_test
 }  // namespace mmusim::tlb

@@ -9,7 +9,7 @@
 #include "base/random.h"
 
 namespace mmusim::tlb {
-namespace {
+namespace level_test {
 
 constexpr PageShift k4K{12};
 constexpr PageShift k64K{16};
@@ -197,5 +197,5 @@ TEST(Level, WhatIsRemovedOrChangedLeavesTheFilter) {
   EXPECT_FALSE(level.filter().view().hits(3, true, level.filter().tick()));
 }
 
-}  // namespace
+}  // namespace level_test
 }  // namespace mmusim::tlb

@@ -5,7 +5,7 @@
 #include "second_reader.h"
 
 namespace mmusim::trace {
-namespace {
+namespace container_test {
 
 using testing::difference;
 using testing::History;
@@ -73,5 +73,5 @@ INSTANTIATE_TEST_SUITE_P(
         RoundTripCase{"Wild", {.code_blocks = 5000, .wild = true}, 1 << 18}),
     [](const auto& c) { return c.param.name; });
 
-}  // namespace
+}  // namespace container_test
 }  // namespace mmusim::trace

@@ -8,7 +8,7 @@
 #include "trace/verify.h"
 
 namespace mmusim::trace {
-namespace {
+namespace damage_test {
 
 using ::testing::AllOf;
 using testing::difference;
@@ -209,5 +209,5 @@ TEST_F(DamageTest, HostileChunkHeadersWithRightChecksumsAreRefused) {
   }
 }
 
-}  // namespace
+}  // namespace damage_test
 }  // namespace mmusim::trace

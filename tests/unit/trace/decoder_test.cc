@@ -10,7 +10,7 @@
 #include "trace/event_codec.h"
 
 namespace mmusim::trace {
-namespace {
+namespace decoder_test {
 
 using ::testing::AllOf;
 using ::testing::ElementsAre;
@@ -342,5 +342,5 @@ TEST(EventCodec, RefusesNumbersOutOfRangeAndLongLists) {
   EXPECT_THAT(error(11, {0xff, 0xff, 0xff, 0x7f}), HasSubstr("limit"));  // marker's text
 }
 
-}  // namespace
+}  // namespace decoder_test
 }  // namespace mmusim::trace

@@ -9,7 +9,7 @@
 #include "trace/verify.h"
 
 namespace mmusim::trace {
-namespace {
+namespace tools_test {
 
 using ::testing::ElementsAre;
 using ::testing::HasSubstr;
@@ -223,5 +223,5 @@ TEST(Verify, ThrowsOnDamage) {
   EXPECT_THROW(verify(file.path()), Error);
 }
 
-}  // namespace
+}  // namespace tools_test
 }  // namespace mmusim::trace

@@ -10,7 +10,7 @@
 #include "history.h"
 
 namespace mmusim::trace {
-namespace {
+namespace writer_test {
 
 using ::testing::ElementsAre;
 using ::testing::HasSubstr;
@@ -228,5 +228,5 @@ TEST(Writer, AnEmptyTraceIsATrace) {
   EXPECT_EQ(reader.position(), reader.file_bytes());
 }
 
-}  // namespace
+}  // namespace writer_test
 }  // namespace mmusim::trace

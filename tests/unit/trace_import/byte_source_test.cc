@@ -11,7 +11,7 @@
 #include "recording_sink.h"
 
 namespace mmusim::trace {
-namespace {
+namespace byte_source_test {
 
 std::string zstd(const std::string& text) {
   std::string out(ZSTD_compressBound(text.size()), '\0');
@@ -123,5 +123,5 @@ TEST(ByteSource, ErrorsNameTheFile) {
       Error);
 }
 
-}  // namespace
+}  // namespace byte_source_test
 }  // namespace mmusim::trace

@@ -9,7 +9,7 @@
 #include "trace/reader.h"
 
 namespace mmusim::trace::lackey {
-namespace {
+namespace lackey_import_test {
 
 using ::testing::Contains;
 using ::testing::ElementsAre;
@@ -507,5 +507,5 @@ TEST(LackeyLogs, OrderOfNames) {
   EXPECT_FALSE(order_of("a.12.1").before(order_of("a.12.10-1")));
 }
 
-}  // namespace
+}  // namespace lackey_import_test
 }  // namespace mmusim::trace::lackey

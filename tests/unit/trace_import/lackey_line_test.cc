@@ -11,7 +11,7 @@
 #include "base/random.h"
 
 namespace mmusim::trace::lackey {
-namespace {
+namespace lackey_line_test {
 
 struct Parsed {
   ReferenceLine ref;
@@ -89,5 +89,5 @@ TEST(LackeyLine, RefusesWhatDoesNotFit) {
   }
 }
 
-}  // namespace
+}  // namespace lackey_line_test
 }  // namespace mmusim::trace::lackey

@@ -11,7 +11,7 @@
 #include "recording_sink.h"
 
 namespace mmusim::trace::lackey {
-namespace {
+namespace lackey_property_test {
 
 struct History {
   std::map<std::string, std::string> logs;           // by name
@@ -228,5 +228,5 @@ TEST(LackeyProperty, HistoriesComeBack) {
   }
 }
 
-}  // namespace
+}  // namespace lackey_property_test
 }  // namespace mmusim::trace::lackey

@@ -5,7 +5,7 @@
 #include <gtest/gtest.h>
 
 namespace mmusim::trace::lackey {
-namespace {
+namespace lackey_syscall_test {
 
 using ::testing::ElementsAre;
 
@@ -102,5 +102,5 @@ TEST(LackeySyscall, FileNames) {
   EXPECT_EQ(call.arguments.size(), 3u);
 }
 
-}  // namespace
+}  // namespace lackey_syscall_test
 }  // namespace mmusim::trace::lackey

@@ -8,7 +8,7 @@
 #include "tests/unit/arch_world.h"
 
 namespace mmusim::x86::testing {
-namespace {
+namespace direct_map_test {
 
 constexpr VirtAddr kVa{0x400000};
 constexpr unsigned kRW = mmusim::testing::kRW;
@@ -107,5 +107,5 @@ TEST(DirectMap, CanBeLeftOut) {
   EXPECT_EQ(world.counter("walker.loads"), 4u + 1u);  // the first walk ends at the root
 }
 
-}  // namespace
+}  // namespace direct_map_test
 }  // namespace mmusim::x86::testing

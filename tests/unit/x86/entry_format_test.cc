@@ -7,7 +7,7 @@
 #include "arch/x86/entry_bits.h"
 
 namespace mmusim::x86 {
-namespace {
+namespace entry_format_test {
 
 constexpr Rights kR(Rights::kRead);
 constexpr Rights kRW(Rights::kRead | Rights::kWrite);
@@ -180,5 +180,5 @@ TEST(Paging, AddressesFollowTheHighestBitTranslated) {
   EXPECT_TRUE(Paging{5}.has_address(VirtAddr(0xff00'0000'0000'0000)));
 }
 
-}  // namespace
+}  // namespace entry_format_test
 }  // namespace mmusim::x86

@@ -10,7 +10,7 @@
 #include "mem/sink.h"
 
 namespace mmusim::x86 {
-namespace {
+namespace i386_format_test {
 
 using ::testing::HasSubstr;
 
@@ -201,5 +201,5 @@ TEST_F(I386Options, Core2) {
   EXPECT_EQ(options.physical_bits, 36u);
 }
 
-}  // namespace
+}  // namespace i386_format_test
 }  // namespace mmusim::x86

@@ -7,7 +7,7 @@
 #include "tests/unit/arch_world.h"
 
 namespace mmusim::x86 {
-namespace {
+namespace i386_tlbs_test {
 
 using mmusim::testing::ArchWorld;
 
@@ -191,5 +191,5 @@ TEST_F(TwoLevelWorld, NothingIsLoadedOrLoadedAgain) {
   }
 }
 
-}  // namespace
+}  // namespace i386_tlbs_test
 }  // namespace mmusim::x86

@@ -7,7 +7,7 @@
 #include "tests/unit/x86/machine.h"
 
 namespace mmusim::x86::testing {
-namespace {
+namespace i386_walk_test {
 
 using mmu::FaultReason;
 
@@ -269,5 +269,5 @@ TEST_F(Pae, Cr3CannotNameATableBeyondFourGigabytes) {
   EXPECT_THROW(walker.load_pdptes(PhysAddr(0x1'0000'0000)), Error);
 }
 
-}  // namespace
+}  // namespace i386_walk_test
 }  // namespace mmusim::x86::testing

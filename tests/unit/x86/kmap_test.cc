@@ -10,7 +10,7 @@
 #include "tests/unit/arch_world.h"
 
 namespace mmusim::x86::testing {
-namespace {
+namespace kmap_test {
 
 using mmusim::testing::ArchWorld;
 using mmusim::testing::kRW;
@@ -313,5 +313,5 @@ TEST(Kmap, CanBeLeftOut) {
   EXPECT_EQ(world.writes(mem::Origin::Kernel), writes);
 }
 
-}  // namespace
+}  // namespace kmap_test
 }  // namespace mmusim::x86::testing

@@ -9,7 +9,7 @@
 #include "tests/unit/x86/machine.h"
 
 namespace mmusim::x86::testing {
-namespace {
+namespace mmu_test {
 
 using mmu::FaultReason;
 
@@ -373,5 +373,5 @@ TEST_F(InvalidationTest, Everything) {
   EXPECT_EQ(served(*mmu, kVa), "w");
 }
 
-}  // namespace
+}  // namespace mmu_test
 }  // namespace mmusim::x86::testing

@@ -8,7 +8,7 @@
 #include "mem/sink.h"
 
 namespace mmusim::x86 {
-namespace {
+namespace options_test {
 
 class OptionsTest : public ::testing::Test {
  protected:
@@ -104,5 +104,5 @@ TEST_F(OptionsTest, RangesAreChecked) {
   EXPECT_NE(refusal("[tlb.l1d]\nways = 3\n"), "accepted");
 }
 
-}  // namespace
+}  // namespace options_test
 }  // namespace mmusim::x86

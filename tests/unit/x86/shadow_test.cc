@@ -13,7 +13,7 @@
 #include "tests/unit/x86/machine.h"
 
 namespace mmusim::x86::testing {
-namespace {
+namespace shadow_test {
 
 constexpr VirtAddr kVa{0x0000200000000000};
 constexpr uint64_t kRead = Rights::kRead | Rights::kUser;
@@ -366,5 +366,5 @@ TEST_F(ShadowTest, CopiesAreGivenUpWhenMemoryIsShort) {
   EXPECT_EQ(access(kVa, AccessKind::Store).pfn, Pfn(0x100));
 }
 
-}  // namespace
+}  // namespace shadow_test
 }  // namespace mmusim::x86::testing

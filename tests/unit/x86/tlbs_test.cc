@@ -12,7 +12,7 @@
 #include "tests/unit/x86/machine.h"
 
 namespace mmusim::x86::testing {
-namespace {
+namespace tlbs_test {
 
 constexpr uint64_t kVa = 0x00007f1234567000;
 
@@ -473,5 +473,5 @@ TEST(TlbsNoStaleTranslation, UnderRandomHistories) {
     }
 }
 
-}  // namespace
+}  // namespace tlbs_test
 }  // namespace mmusim::x86::testing

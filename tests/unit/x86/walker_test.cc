@@ -4,7 +4,7 @@
 #include "tests/unit/x86/machine.h"
 
 namespace mmusim::x86::testing {
-namespace {
+namespace walker_test {
 
 using mmu::FaultReason;
 
@@ -213,5 +213,5 @@ TEST_F(WalkerTest, ReservedBitsAreMalformed) {
       << "a table outside table memory";
 }
 
-}  // namespace
+}  // namespace walker_test
 }  // namespace mmusim::x86::testing
