@@ -49,6 +49,7 @@ Seen run(const config::Schema& schema, const TestedMachine& machine, const std::
   config.set("mem.bytes", memory, "test");
   // The processor's own table cannot be swapped out.
   config.set("ppc64.htab.bytes", "256K", "test");
+  config.set("ia64.vhpt.bytes", "256K", "test");
   config.set("kernel.swap_pages", "1000000", "test");
   config.set("run.check", "true", "test");
   const uint64_t page = architecture_of(config).layout(config).page.bytes();
@@ -79,7 +80,7 @@ TEST_P(SwapPressure, IsNotForTheProgramToSee) {
     const Seen much = run(schema, GetParam(), "mlpt", "1G", plan);
     for (const pt::Backend& backend : pt::backends()) {
       SCOPED_TRACE(backend.name);
-      const Seen little = run(schema, GetParam(), backend.name, "8M", plan);
+      const Seen little = run(schema, GetParam(), backend.name, "3M", plan);
       EXPECT_EQ(little.failures, much.failures);
       EXPECT_EQ(little.areas, much.areas);
       EXPECT_EQ(little.private_bytes, much.private_bytes);
