@@ -67,7 +67,6 @@ void MmuCounters::add(const MmuCounters& o) {
 Mmu::Mmu(const Options& options, mem::FrameMemory& frames, mem::ReferenceSink& sink,
          const Shared& shared, NeedHuge need_huge)
     : options_(&options),
-      frames_(&frames),
       path_(kStepList, frames, sink, {.base = shared.code}),
       shared_(shared),
       need_huge_(std::move(need_huge)),

@@ -203,7 +203,6 @@ class Mmu {
   mmu::Translation fault(mmu::FaultReason reason);
 
   const Options* options_;
-  mem::FrameMemory* frames_;
   EntryFormat format_;
   mmu::MissPath path_;
   Shared shared_;

@@ -58,8 +58,8 @@ void remove_leftovers(const std::string& path) {
 
 }  // namespace
 
-void OutputFile::on_leftover(std::function<void(const std::string& path)> told) {
-  leftover_hook() = std::move(told);
+void OutputFile::on_leftover(std::function<void(const std::string& path)> hook) {
+  leftover_hook() = std::move(hook);
 }
 
 OutputFile::OutputFile(std::string path) : path_(std::move(path)) {

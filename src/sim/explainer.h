@@ -26,7 +26,7 @@ struct Charged {
 };
 
 // What the machine has been charged so far.
-template <class Arch>
+template <SimulatedArchitecture Arch>
 Charged charged(Machine<Arch>& machine) {
   stats::Report report;
   machine.tlbs().report(report);
@@ -159,7 +159,7 @@ class Ear final : public mmu::Narrator {
 
 // The fields of an address, as what is indexed by them: of a radix table each level's index, else
 // the page number; then the offset.
-template <class Arch>
+template <SimulatedArchitecture Arch>
 std::vector<std::string> parts_of(Machine<Arch>& machine, VirtAddr va) {
   std::vector<std::string> parts;
   const unsigned offset_bits = machine.page().log2();
@@ -196,7 +196,7 @@ inline const char* what_the_kernel_does(kernel::FaultOutcome outcome) {
 }
 
 // One access is written down: from begin() to end().
-template <class Arch>
+template <SimulatedArchitecture Arch>
 class Writer {
  public:
   explicit Writer(Machine<Arch>& machine)
@@ -248,7 +248,7 @@ class Writer {
   uint64_t kernel_references_ = 0;
 };
 
-template <class Arch>
+template <SimulatedArchitecture Arch>
 Explanation explain_on(const config::Config& config, const Moment& moment, const Question& question,
                        const ReplayOptions& options) {
   Inspector<Arch> inspector(config, moment.script, options);
@@ -278,7 +278,7 @@ Explanation explain_on(const config::Config& config, const Moment& moment, const
 }
 
 // Numbers the accesses that are no plain hits, and finds the one a MissQuestion means.
-template <class Arch>
+template <SimulatedArchitecture Arch>
 class MissFinder final : public AccessWatcher {
  public:
   struct Found {
@@ -332,7 +332,7 @@ class MissFinder final : public AccessWatcher {
 };
 
 // Writes down access `number`, then ends the replay.
-template <class Arch>
+template <SimulatedArchitecture Arch>
 class AccessWriter final : public AccessWatcher {
  public:
   AccessWriter(Machine<Arch>& machine, uint64_t number) : writer_(machine), left_(number) {}
@@ -352,7 +352,7 @@ class AccessWriter final : public AccessWatcher {
   uint64_t left_;
 };
 
-template <class Arch>
+template <SimulatedArchitecture Arch>
 Explanation explain_miss_on(const config::Config& config, const workload::Plan* script,
                             const MissQuestion& question, const ReplayOptions& options,
                             Moment& moment) {

@@ -17,7 +17,7 @@
 namespace mmusim::sim {
 
 // Replays a trace on a machine of its own.
-template <class Arch>
+template <SimulatedArchitecture Arch>
 class TracePlayer {
  public:
   TracePlayer(const config::Config& config, const ReplayOptions& options)
@@ -58,7 +58,7 @@ class TracePlayer {
 };
 
 // Plays a trace or a script on a machine of its own.
-template <class Arch>
+template <SimulatedArchitecture Arch>
 class Inspector {
  public:
   Inspector(const config::Config& config, const workload::Plan* script,
@@ -131,7 +131,7 @@ class Inspector {
   Moment now_;
 };
 
-template <class Arch>
+template <SimulatedArchitecture Arch>
 Moment find_moment_on(const config::Config& config, const Choice& choice,
                       const ReplayOptions& options) {
   Inspector<Arch> inspector(config, choice.script, options);
@@ -149,7 +149,7 @@ Moment find_moment_on(const config::Config& config, const Choice& choice,
                          : "no process has pages there");
 }
 
-template <class Arch>
+template <SimulatedArchitecture Arch>
 void inspect_on(const config::Config& config, const Moment& moment, const ReplayOptions& options,
                 const Inspection& look) {
   Inspector<Arch> inspector(config, moment.script, options);
@@ -157,7 +157,7 @@ void inspect_on(const config::Config& config, const Moment& moment, const Replay
   inspector.show(moment.pid, look);
 }
 
-template <class Arch>
+template <SimulatedArchitecture Arch>
 void inspect_set_on(const config::Config& config, const PageSet& set, const Inspection& look) {
   Machine<Arch> machine(config);
   const VirtAddr end = machine.layout().top;

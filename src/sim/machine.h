@@ -1,16 +1,4 @@
 // A simulated machine: memory, page tables, TLBs and kernel, wired as a configuration says.
-//
-// `Arch` is what an architecture's folder offers under one name (see arch/x86/architecture.h):
-//   kName, kSummary                for lists and messages
-//   declare(Schema&), Options, read_options(const Config&)
-//   Cpu, Tlbs                      (Cpu has narrate(mmu::Narrator*)) the concrete classes the
-//   replay loop is instantiated on:
-//                                  Tlbs(const Options&, unsigned cpus, FrameMemory&,
-//                                  ReferenceSink&, bool direct) is a TlbMaintenance with
-//                                  Cpu& mmu(CpuId); direct: hardware can read the page tables
-//   Format                         its pt::EntryFormat; format(const Options&) makes one
-//   geometry(const Options&)       of the radix table its hardware or kernel is used to
-//   layout(const Options&)         of a user address space; layout.page is the base page
 #ifndef MMUSIM_SIM_MACHINE_H_
 #define MMUSIM_SIM_MACHINE_H_
 
@@ -25,6 +13,7 @@
 #include "pt/page_table.h"
 #include "pt/table_allocator.h"
 #include "sim/checker.h"
+#include "sim/contracts.h"
 #include "stats/report.h"
 
 namespace mmusim::sim {
@@ -45,7 +34,7 @@ void check_reach(const pt::Factory& factory, const mmu::AddressLayout& layout, c
 // The size of huge pages: a leaf of the level above the leaf tables, where there may be one.
 std::optional<PageShift> huge_page(const pt::RadixGeometry& geometry);
 
-template <class Arch>
+template <SimulatedArchitecture Arch>
 class Machine {
  public:
   // Errors: UsageError for a configuration no machine can have.

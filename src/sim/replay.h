@@ -22,7 +22,7 @@ inline ReplayMode mode_of(bool checked, bool has_caches) {
   return checked || has_caches ? ReplayMode::Full : ReplayMode::Fast;
 }
 
-template <class Arch>
+template <SimulatedArchitecture Arch>
 class Replay {
  public:
   Replay(const config::Config& config, const ReplayOptions& options)

@@ -9,8 +9,7 @@
 //    whose last instruction straddles pages, for the rest of a block in whose middle something was
 //    invalidated, and for everything when translations are checked or caches simulated.
 //
-// What Cpu must offer (see arch/x86/mmu.h): Hits and hits(), time, set_time, fetch_hits, load_hits,
-// store_hits, access, count, generation.
+// What it asks of the TLBs is in contracts.h.
 #ifndef MMUSIM_SIM_REPLAY_LOOP_H_
 #define MMUSIM_SIM_REPLAY_LOOP_H_
 
@@ -28,6 +27,7 @@
 #include "mem/sink.h"
 #include "mmu/mmu.h"
 #include "sim/checker.h"
+#include "sim/contracts.h"
 #include "sim/simulation.h"
 #include "stats/report.h"
 #include "trace/record.h"
@@ -55,7 +55,7 @@ class AccessWatcher {
   virtual void after(const mmu::Translation& translation) = 0;
 };
 
-template <class Tlbs>
+template <ReplayedTlbs Tlbs>
 class ReplayLoop {
  public:
   using Cpu = std::remove_reference_t<decltype(std::declval<Tlbs&>().mmu(CpuId(0)))>;

@@ -8,6 +8,7 @@
 #include "base/interrupt.h"
 #include "pt/conformance/model.h"
 #include "pt/conformance/watch.h"
+#include "pt/conformance/witness.h"
 
 namespace mmusim::pt::conformance {
 namespace {
@@ -235,6 +236,7 @@ std::optional<Broken> run_promise(const Backend& backend, const Layout& layout,
                                   Journal* journal) {
   try {
     Machine machine(backend, layout, settings, uint64_t{1} << 30, promise.scrutiny, journal);
+    put_under_witness(machine);
     promise.check(machine);
     expect_same(machine.allocator.bytes_in_use(), uint64_t{0}, promise::kNothingLeft,
                 "bytes allocated when all tables are gone");

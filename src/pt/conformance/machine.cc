@@ -2,8 +2,6 @@
 
 #include <utility>
 
-#include "pt/conformance/witness.h"
-
 namespace mmusim::pt::conformance {
 namespace {
 
@@ -47,12 +45,7 @@ Machine::Machine(const Backend& backend, Layout address_space, const std::string
                  .format = &format,
                  .geometry = layout.geometry,
                  .page = page};
-  if (scrutiny == Scrutiny::None) {
-    factory = backend.make(config, environment);
-    return;
-  }
-  backend_factory = backend.make(config, environment);
-  factory = std::make_unique<WitnessFactory>(*this, *backend_factory);
+  factory = backend.make(config, environment);
 }
 
 VirtRange Machine::space_of(uint64_t va) const {

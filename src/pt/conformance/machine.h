@@ -1,6 +1,5 @@
 // What a page table under test stands on: memory, sink, allocator, format and the backend's
-// factory, whose tables are witnesses (witness.h) of the backend's, or, for tests that trust it,
-// its own.
+// factory. put_under_witness() (witness.h) has its tables looked at.
 #ifndef MMUSIM_PT_CONFORMANCE_MACHINE_H_
 #define MMUSIM_PT_CONFORMANCE_MACHINE_H_
 
@@ -61,8 +60,8 @@ struct Machine {
   TestFormat format;
   config::Schema schema;
   Environment environment;
-  std::unique_ptr<Factory> backend_factory;  // where `factory` is of witnesses
-  std::unique_ptr<Factory> factory;          // of witnesses of the backend's tables, or of those
+  std::unique_ptr<Factory> backend_factory;  // what is behind `factory` where that is of witnesses
+  std::unique_ptr<Factory> factory;
 };
 
 // copy_ranges() of one range.

@@ -2,12 +2,15 @@
 
 #include <algorithm>
 
+#include "pt/conformance/witness.h"
+
 namespace mmusim::pt::conformance {
 
 Model::Model(const Backend& backend, const Layout& layout, const std::string& settings,
              Journal* journal, Scrutiny scrutiny)
-    : machine_(backend, layout, settings, uint64_t{1} << 30, scrutiny, journal),
-      table_(machine_.factory->create(MmId(1))) {
+    : machine_(backend, layout, settings, uint64_t{1} << 30, scrutiny, journal) {
+  put_under_witness(machine_);
+  table_ = machine_.factory->create(MmId(1));
   expect(table_ != nullptr, promise::kEnsure, "an empty table", "none");
   sizes_ = table_->capabilities().leaf_sizes;
   expect(!sizes_.empty() && sizes_.front() == machine_.page, promise::kEnsure,

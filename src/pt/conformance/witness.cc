@@ -166,4 +166,10 @@ std::unique_ptr<PageTable> WitnessFactory::create(MmId mm) {
   return std::make_unique<Witness>(machine_, std::move(table));
 }
 
+void put_under_witness(Machine& machine) {
+  if (machine.scrutiny == Scrutiny::None) return;
+  machine.backend_factory = std::move(machine.factory);
+  machine.factory = std::make_unique<WitnessFactory>(machine, *machine.backend_factory);
+}
+
 }  // namespace mmusim::pt::conformance

@@ -80,6 +80,10 @@ class WitnessFactory final : public Factory {
   Factory& factory_;
 };
 
+// From here on the machine's factory makes witnesses, if its scrutiny asks for any. Once for each
+// machine, before it makes its first table.
+void put_under_witness(Machine& machine);
+
 }  // namespace mmusim::pt::conformance
 
 #endif  // MMUSIM_PT_CONFORMANCE_WITNESS_H_

@@ -13,7 +13,7 @@
 
 namespace mmusim::sim {
 
-template <class Arch>
+template <SimulatedArchitecture Arch>
 const Architecture& architecture_entry() {
   static constexpr Architecture kEntry = {
       {Arch::kName, Arch::kSummary},

@@ -20,7 +20,7 @@
 
 namespace mmusim::sim::workload {
 
-template <class Arch>
+template <SimulatedArchitecture Arch>
 class Simulator {
  public:
   Simulator(const config::Config& config, const Plan& plan)
@@ -270,7 +270,7 @@ class Simulator {
   Simulated result_;
 };
 
-template <class Arch>
+template <SimulatedArchitecture Arch>
 Simulated simulate_on(const config::Config& config, const Plan& plan) {
   return Simulator<Arch>(config, plan).run();
 }

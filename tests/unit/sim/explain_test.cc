@@ -48,7 +48,7 @@ TEST_P(ExplainedCycles, AreThePricesOfWhatIsTold) {
   const auto number = [&](const char* key) { return config.number(key); };
   unsigned without_fault = 0;
   unsigned answered = 0;
-  for (const uint64_t miss : {1, 20, 700, 1500, 2500}) {
+  for (const uint64_t miss : {1u, 20u, 700u, 1500u, 2500u}) {
     Moment moment;
     Explanation explanation;
     try {

@@ -1,0 +1,87 @@
+// What an architecture must offer, as the compiler checks it: whoever leaves something out reads
+// which requirement that is, and not where a template deep in the replay loop fails.
+//
+//   HitPath              the first-level look-ups, for a loop to keep in registers
+//   ReplayedCpu          what the replay loop asks of the MMU of one CPU
+//   ReplayedTlbs         ... and of the TLBs of all CPUs, which the kernel drives
+//   SimulatedArchitecture  one struct with all of it, which machines are made of
+//
+// arch/README.md says how to write one; arch/alpha is the smallest.
+#ifndef MMUSIM_SIM_CONTRACTS_H_
+#define MMUSIM_SIM_CONTRACTS_H_
+
+#include <concepts>
+#include <cstdint>
+#include <type_traits>
+
+#include "base/types.h"
+#include "config/schema.h"
+#include "mem/frames.h"
+#include "mem/sink.h"
+#include "mmu/layout.h"
+#include "mmu/miss_path.h"
+#include "mmu/mmu.h"
+#include "pt/entry.h"
+#include "pt/page_table.h"
+#include "stats/report.h"
+
+namespace mmusim::sim {
+
+// True: the access hit the first level, and all that it does is done. The loop keeps the clock:
+// each `time` is above that of every earlier use, but for a repeated use of the page just used.
+template <class Hits>
+concept HitPath = std::copyable<Hits> &&
+    requires(const Hits& hits, VirtAddr va, bool write, uint64_t time) {
+  { hits.fetch(va, time) } -> std::same_as<bool>;
+  { hits.data(va, write, time) } -> std::same_as<bool>;
+};
+
+template <class Cpu>
+concept ReplayedCpu = requires(Cpu& cpu, const Cpu& seen, VirtAddr va, AccessKind kind, bool retry,
+                               uint64_t n, mmu::Narrator* narrator) {
+  // Valid until translations change (generation()).
+  { seen.hits() } -> HitPath;
+  { seen.time() } -> std::same_as<uint64_t>;
+  cpu.set_time(n);  // before anything else is called, after hits() have been used
+  // As hits(), by the Cpu's own clock.
+  { cpu.fetch_hits(va) } -> std::same_as<bool>;
+  { cpu.load_hits(va) } -> std::same_as<bool>;
+  { cpu.store_hits(va) } -> std::same_as<bool>;
+  // The whole access, miss path and all. `retry`: repeated after a fault, so counted apart.
+  { cpu.access(va, kind, retry) } -> std::same_as<mmu::Translation>;
+  cpu.count(kind, n);  // so many accesses, of which access() sees only those that miss
+  // Changes whenever a translation may have been taken away other than by eviction.
+  { seen.generation() } -> std::same_as<uint64_t>;
+  cpu.narrate(narrator);  // everything access() does is told; null: no longer
+};
+
+template <class Tlbs>
+concept ReplayedTlbs = std::derived_from<Tlbs, mmu::TlbMaintenance> &&
+    requires(Tlbs& tlbs, const Tlbs& seen, CpuId cpu, stats::Report& report) {
+  requires ReplayedCpu<std::remove_reference_t<decltype(tlbs.mmu(cpu))>>;
+  seen.report(report);
+};
+
+template <class Arch>
+concept SimulatedArchitecture = ReplayedTlbs<typename Arch::Tlbs> &&
+    std::derived_from<typename Arch::Format, pt::EntryFormat> &&
+    // Options, CPUs, memory, the sink of references; whether hardware can read the page tables.
+    std::constructible_from<typename Arch::Tlbs, const typename Arch::Options&, unsigned,
+                            mem::FrameMemory&, mem::ReferenceSink&, bool> &&
+    requires(config::Schema& schema, const config::Config& config,
+             const typename Arch::Options& options) {
+  { Arch::kName } -> std::convertible_to<const char*>;  // the value of machine.arch
+  { Arch::kSummary } -> std::convertible_to<const char*>;
+  Arch::declare(schema);
+  // Errors: UsageError for options no such processor can have.
+  { Arch::read_options(config) } -> std::same_as<typename Arch::Options>;
+  { Arch::format(options) } -> std::same_as<typename Arch::Format>;
+  // Of the radix table its hardware or kernel is used to.
+  { Arch::geometry(options) } -> std::same_as<pt::RadixGeometry>;
+  // Of a user address space; layout.page is the base page.
+  { Arch::layout(options) } -> std::same_as<mmu::AddressLayout>;
+};
+
+}  // namespace mmusim::sim
+
+#endif  // MMUSIM_SIM_CONTRACTS_H_
