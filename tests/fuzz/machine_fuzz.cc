@@ -41,6 +41,20 @@ protect a read
 touch a
 )";
 
+// A list of page sizes, or of levels of a page table.
+std::string text(uint8_t how, Input& input) {
+  constexpr const char* kSizes[] = {"4K", "8K", "16K", "64K", "2M", "4M", "16M", "1G", "3K", ""};
+  constexpr const char* kLevels[] = {"12:9:leaf",    "21:9:leaf", "21:9",  "30:9",       "39:9",
+                                     "48:9",         "13:10",     "23:10", "33:10",      "14:11",
+                                     "25:11",        "36:11",     "12:1",  "12:12:leaf", "24:12",
+                                     "36:8:region3", "16:16",     "32:16", "48:16",      "12:52"};
+  std::string made;
+  for (unsigned i = 0; i <= how % 6u; ++i)
+    made +=
+        (i == 0 ? "" : ",") + std::string(how < 128 ? input.one_of(kSizes) : input.one_of(kLevels));
+  return made;
+}
+
 // A value for the key: at the ends of what it takes, a power of two, or a small number.
 std::string value_of(const config::Key& key, Input& input) {
   const uint8_t how = input.byte();
@@ -51,7 +65,7 @@ std::string value_of(const config::Key& key, Input& input) {
     case config::Type::Choice:
       return key.choices[how % key.choices.size()];
     case config::Type::Text:
-      return std::string(1 + how % 3u, 'x');
+      return text(how, input);
     default:
       break;
   }
@@ -70,6 +84,8 @@ std::string value_of(const config::Key& key, Input& input) {
 
 constexpr unsigned kMostSettings = 8;
 constexpr uint64_t kMostMemory = uint64_t{64} << 30;
+constexpr uint64_t kMostCpus = 8;
+constexpr uint64_t kMostEntries = 16384;
 
 // Over the machine, a few of the keys it reads, three bytes each. Values that are no such key's are
 // passed over.
@@ -85,6 +101,19 @@ void set_any(config::Config& config, Input& input) {
     } catch (const UsageError&) {
     }
   }
+}
+
+// What takes the host's memory and time, though it may be asked for: a hash table that grows with
+// memory, and the TLBs of many CPUs.
+void bound(config::Config& config) {
+  const auto at_most = [&](const std::string& key, uint64_t most, uint64_t value) {
+    if (value > most) config.set(key, std::to_string(most), "tests/fuzz");
+  };
+  at_most("mem.bytes", kMostMemory, config.size("mem.bytes"));
+  at_most("machine.cpus", kMostCpus, config.number("machine.cpus"));
+  for (const config::Key& key : schema().keys())
+    if (key.name.ends_with(".entries") && key.type == config::Type::Number)
+      at_most(key.name, kMostEntries, config.number(key.name));
 }
 
 void run(Input input) {
@@ -110,9 +139,7 @@ void run(Input input) {
   MMUSIM_ASSERT(again.effective() == config.effective());
   if (pt::is_plugin_path(config.choice("machine.page_table"))) return;  // the command line's alone
   MMUSIM_ASSERT(!sim::keys_read(config).empty());
-  // A hash table of all frames' translations takes its part of the host's memory at the start.
-  if (config.size("mem.bytes") > kMostMemory)
-    config.set("mem.bytes", std::to_string(kMostMemory), "tests/fuzz");
+  bound(config);
   keep(config);
   keep(kScript, ".workload");
   try {

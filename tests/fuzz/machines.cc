@@ -64,6 +64,22 @@ constexpr Setting kSettings[] = {
     {"sched.between", {"busy", "idle", "busy", "idle"}},
     {"mem.bytes", {"2M", "6M", "24M", "64M"}},
     {"cache.enabled", {"true", "false", "true", "false"}},
+    {"pt.hashed.scope", {"global", "space", "global", "global"}},
+    {"pt.clustered.scope", {"global", "space", "global", "global"}},
+    {"pt.clustered.block", {"2", "4", "16", "64"}},
+    {"pt.gpt.widest", {"1", "2", "9", "12"}},
+    {"pt.gpt.order", {"1", "2", "8", "12"}},
+    {"pt.gpt.inflate", {"1", "40", "80", "100"}},
+    {"pt.gpt.halve", {"0", "10", "70", "99"}},
+    {"pt.gpt.collapse", {"eager", "trim", "eager", "eager"}},
+    {"x86.pcid_slots", {"1", "2", "6", "64"}},
+    {"x86.flush_ceiling", {"0", "1", "33", "1000"}},
+    {"x86.shadow.prefill", {"1", "2", "16", "64"}},
+    {"ia64.walker", {"long", "short", "off", "off-linux"}},
+    {"ia64.rid_bits", {"18", "19", "20", "24"}},
+    {"sparc64.tsb", {"one", "two", "none", "one"}},
+    {"ppc64.page", {"4K", "64K", "64K", "4K"}},
+    {"alpha.asn_bits", {"1", "2", "7", "8"}},
 };
 
 constexpr const char* kWhere = "the input";
