@@ -55,6 +55,7 @@ void MmuCounters::add(const MmuCounters& o) {
     leaves[i] += o.leaves[i];
   pdpte_reloads += o.pdpte_reloads;
   walker.add(o.walker);
+  native.add(o.native);
 }
 
 Mmu::Mmu(const Options& options, mem::FrameMemory& frames, mem::ReferenceSink& sink,
@@ -84,6 +85,7 @@ Mmu::Mmu(const Options& options, mem::FrameMemory& frames, mem::ReferenceSink& s
                .counters = &counters_.sides[1],
                .data = true,
                .name = "first-level data TLB"};
+  if (options.native_walk) native_.emplace(options, path_);
   path_.decode_with(decode_entry);
 }
 
@@ -174,6 +176,7 @@ mmu::Translation Mmu::refill(Side& side, VirtAddr va, AccessKind kind, bool retr
 Walker::Result Mmu::walk(VirtAddr va, AccessKind kind) {
   if (gate_.contains(va)) [[unlikely]]
     return walker_.walk(gate_root_, va, pcid_, kind, Walks::Gate);
+  if (native_) return native_->walk(*table_, va, pcid_, kind);
   if (pdptes_stale()) {
     path_.remark("a PDPTE has been changed: the kernel loads CR3 again");
     ++counters_.pdpte_reloads;
@@ -299,20 +302,21 @@ mmu::Translation Mmu::fault(VirtAddr va, mmu::FaultReason reason) {
   return {.fault = reason, .pfn = {}, .size = {}, .rights = {}};
 }
 
-void Mmu::load(pt::RootToken root, Pcid pcid, Shadow* shadow, const pt::PageTable* table) {
+void Mmu::load(pt::RootToken root, Pcid pcid, Shadow* shadow, pt::PageTable* table) {
+  MMUSIM_ASSERT(!native_ || table != nullptr);
   shadow_ = shadow;
   table_ = table;
   root_ = root.address;
   pcid_ = pcid;
   context_ = uint64_t{pcid} << 52;
   loaded_ = true;
-  walker_.load_pdptes(root_);
+  if (!native_) walker_.load_pdptes(root_);
   ++generation_;
 }
 
 void Mmu::reload() {
   invalidate_non_global();
-  walker_.load_pdptes(root_);
+  if (!native_) walker_.load_pdptes(root_);
 }
 
 void Mmu::unload() {
@@ -326,30 +330,35 @@ void Mmu::unload() {
 void Mmu::invlpg(VirtAddr va) {
   on_every_level([&](tlb::Level& level) { level.invalidate_page(va, pcid_); });
   walker_.caches().invalidate_pcid(pcid_);
+  if (native_) native_->cache().invalidate_space(pcid_);
   ++generation_;
 }
 
 void Mmu::invalidate_faulting(VirtAddr va) {
   on_every_level([&](tlb::Level& level) { level.invalidate_page(va, pcid_); });
   walker_.caches().invalidate_address(va, pcid_);
+  if (native_) native_->cache().invalidate_address(va, pcid_);
   ++generation_;
 }
 
 void Mmu::invalidate_pcid(Pcid pcid) {
   on_every_level([&](tlb::Level& level) { level.invalidate_space(pcid); });
   walker_.caches().invalidate_pcid(pcid);
+  if (native_) native_->cache().invalidate_space(pcid);
   ++generation_;
 }
 
 void Mmu::invalidate_non_global() {
   on_every_level([](tlb::Level& level) { level.invalidate_non_global(); });
   walker_.caches().invalidate_all();
+  if (native_) native_->cache().invalidate_all();
   ++generation_;
 }
 
 void Mmu::invalidate_all() {
   on_every_level([](tlb::Level& level) { level.invalidate_all(); });
   walker_.caches().invalidate_all();
+  if (native_) native_->cache().invalidate_all();
   ++generation_;
 }
 
@@ -364,9 +373,18 @@ void Mmu::for_each_entry(
   if (l2i_) level("l2i", *l2i_);
 }
 
+void Mmu::for_each_known_table(
+    const std::function<void(Pcid, VirtAddr base, PhysAddr table)>& visit) const {
+  if (!native_) return;
+  native_->cache().for_each([&](uint64_t space, VirtAddr base, PhysAddr table) {
+    visit(static_cast<Pcid>(space), base, table);
+  });
+}
+
 MmuCounters Mmu::counters() const {
   MmuCounters counters = counters_;
   counters.walker = walker_.counters();
+  if (native_) counters.native = native_->counters();
   const auto of = [](const tlb::Level& level) {
     return LevelCounters{level.fills(), level.evictions(), level.invalidated()};
   };

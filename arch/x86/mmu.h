@@ -33,6 +33,10 @@
 // made again: a retry like those after the kernel's faults. Only what is left is a fault to the
 // caller; faults counts them all.
 //
+// **Native walks.** Where the hardware walks a page table of another kind as it is (native_walk.h)
+// there is no copy, and faults are as over a table of its own. The kernel's mapping of memory and
+// its gate page are walked in x86's format all the same.
+//
 // **PAE.** load() reads the PDPTEs into their registers, and so does reload(). A kernel that
 // changes one of the address space that runs has to load CR3 again (Linux: pud_populate(), which
 // flushes for that), which empties the TLBs of all but global entries. Here that is done, and
@@ -61,6 +65,7 @@
 #include <optional>
 
 #include "arch/x86/direct_map.h"
+#include "arch/x86/native_walk.h"
 #include "arch/x86/options.h"
 #include "arch/x86/shadow.h"
 #include "arch/x86/walker.h"
@@ -105,6 +110,7 @@ struct MmuCounters {
   std::array<uint64_t, 3> leaves{};  // found by walks after a miss, by level: of 4K, 2M or 4M, 1G
   uint64_t pdpte_reloads = 0;        // CR3 loaded again because a PDPTE had changed
   WalkCounters walker;
+  mmu::NativeWalkCounters native;
   void add(const MmuCounters& o);
 };
 
@@ -166,9 +172,10 @@ class Mmu {
   // --- What the kernel does to this CPU (SDM 4.10.4.1). None of these counts anything.
   // MOV CR3 with bit 63 set: no invalidation, but the PDPTEs are loaded. `shadow`: what `root` is
   // the root of, if it is a copy; it must outlive its use. Errors: see Walker::load_pdptes().
-  // `table`: the kernel's, in which it does what a fault asks for; likewise. Null: not told.
+  // `table`: the kernel's, in which it does what a fault asks for, and which native walks walk;
+  // likewise. Null: not told, where there are none.
   void load(pt::RootToken root, Pcid pcid, Shadow* shadow = nullptr,
-            const pt::PageTable* table = nullptr);
+            pt::PageTable* table = nullptr);
   // Addresses in `range` are translated by the kernel's tables, at `root`, whatever is loaded.
   void set_gate(VirtRange range, PhysAddr root) {
     gate_ = range;
@@ -189,7 +196,9 @@ class Mmu {
   // loaded anew.
   void reload();
   // Whether that would load other PDPTEs than there are.
-  [[nodiscard]] bool pdptes_stale() const { return loaded_ && walker_.pdptes_stale(root_); }
+  [[nodiscard]] bool pdptes_stale() const {
+    return loaded_ && !native_ && walker_.pdptes_stale(root_);
+  }
 
   [[nodiscard]] Pcid pcid() const { return pcid_; }
   // Everything access() does from now on is told; null: no longer.
@@ -202,7 +211,11 @@ class Mmu {
   void for_each_walk_cache_entry(const std::function<void(Pcid, PhysAddr)>& visit) const {
     walker_.caches().for_each(visit);
     walker_.for_each_pdpte([&](PhysAddr table) { visit(pcid_, table); });
+    for_each_known_table([&](Pcid pcid, VirtAddr, PhysAddr table) { visit(pcid, table); });
   }
+  // The tables native walks may begin at, and what block of addresses each serves.
+  void for_each_known_table(
+      const std::function<void(Pcid, VirtAddr base, PhysAddr table)>& visit) const;
   [[nodiscard]] MmuCounters counters() const;
 
  private:
@@ -241,6 +254,7 @@ class Mmu {
   std::optional<tlb::Level> l2i_;
   mmu::MissPath path_;
   Walker walker_;
+  std::optional<NativeWalk> native_;
   std::array<Side, 2> sides_;  // fetches, data
 
   tlb::HitFilter* fetch_filter_;
@@ -254,7 +268,7 @@ class Mmu {
   Shadow* shadow_ = nullptr;
   DirectMap* direct_map_;
   CpuId id_;
-  const pt::PageTable* table_ = nullptr;
+  pt::PageTable* table_ = nullptr;
   uint64_t generation_ = 0;
   MmuCounters counters_;
 };

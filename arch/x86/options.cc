@@ -69,6 +69,12 @@ void declare(config::Schema& schema) {
   schema.number("paging.levels", 4,
                 "Levels of the page table: of x86_64 4 or 5, of i386 2 (10 + 10 bits) or 3 (PAE).",
                 2, kMostLevels);
+  schema.choice(
+      "paging.walk", "copy", {"copy", "native"},
+      "Over a page table that is not in the hardware's format. copy: the hardware walks a "
+      "copy that is, filled by page faults; native: it walks the page table as it is, "
+      "with as many tables in one walk cache as the psc.* have entries, if the page table "
+      "has tables to remember.");
   schema.flag("paging.gigabyte_pages", true,
               "Whether a PDPTE can map a 1G page (with 4 or 5 levels).");
   schema.number("paging.physical_bits", 46,
@@ -120,6 +126,7 @@ Options read_options(const config::Config& config, unsigned least, unsigned most
   if (!options.l2i.empty()) require_base_pages(options.l2i, "tlb.l2i");
   for (const WalkCacheKey& cache : kWalkCacheKeys)
     options.walk_cache[cache.level] = static_cast<uint32_t>(config.number(cache.name));
+  options.native_walk = config.choice("paging.walk") == "native";
   options.direct_map = config.flag("x86.direct_map");
   options.pcid = paging.is_long() && config.flag("x86.pcid");
   options.pcid_slots = static_cast<unsigned>(config.number("x86.pcid_slots"));

@@ -28,6 +28,10 @@ struct Options {
   std::vector<tlb::Geometry> l2i;  // empty: fetches use l2, if
   bool l2_fetches = true;          // ... it is not for data only
 
+  // The hardware walks the kernel's page table as it is, whatever it is, if that is not in its own
+  // format; else a copy that is. Where it is, the machine clears this.
+  bool native_walk = false;
+
   // Entries of the paging-structure cache of each level: [1] PDE, [2] PDPTE, [3] PML4E, [4] PML5E.
   std::array<uint32_t, kMostLevels> walk_cache{};
 

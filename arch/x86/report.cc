@@ -1,6 +1,7 @@
 #include "arch/x86/report.h"
 
 #include <fmt/format.h>
+#include <numeric>
 #include <string>
 
 #include "arch/x86/tlbs.h"
@@ -58,6 +59,57 @@ void report_second_level(const std::string& name, const SideCounters& side,
              "Entries removed by flushes and page faults.", name + ".fills");
 }
 
+void report_leaves(const Paging& paging, const MmuCounters& sum, stats::Report& report) {
+  report.add("walker.leaves.4k", sum.leaves[0], "walks",
+             "Walks after a miss that ended in a leaf of 4 KiB.", "walker.walks");
+  const unsigned large = paging.shift(1) == k4M.log2() ? 4 : 2;
+  report.add(fmt::format("walker.leaves.{}m", large), sum.leaves[1], "walks",
+             fmt::format("Walks after a miss that ended in a leaf of {} MiB.", large),
+             "walker.walks");
+  if (paging.is_long())
+    report.add("walker.leaves.1g", sum.leaves[2], "walks",
+               "Walks after a miss that ended in a leaf of 1 GiB.", "walker.walks");
+}
+
+void report_updates(uint64_t accessed, uint64_t dirty, uint64_t updates, stats::Report& report) {
+  report.add("walker.accessed_set", accessed, "bits", "Accessed bits set, at all levels.",
+             "walker.walks");
+  report.add("walker.dirty_set", dirty, "bits", "Dirty bits set.", "walker.walks");
+  report.add("walker.updates", updates, "references",
+             "Locked writes of entries; one may set both bits.", "walker.walks");
+}
+
+uint64_t sum_of(const std::array<uint64_t, kMostLevels>& by_level) {
+  return std::accumulate(by_level.begin(), by_level.end(), uint64_t{0});
+}
+
+void report_native_walker(const Options& options, const MmuCounters& sum, stats::Report& report) {
+  const mmu::NativeWalkCounters& native = sum.native;
+  const uint64_t kernels = sum_of(sum.walker.started);
+  report.add("walker.walks", native.walks + kernels, "walks",
+             "Page walks: for misses, retries after a page fault, and dirty assists.");
+  report.add("walker.dirty_assists", sum.dirty_assists, "walks",
+             "Walks because a store found an entry whose dirty bit was not set.", "walker.walks");
+  report.add("walker.kernel_walks", kernels, "walks",
+             "Walks of the kernel's own tables, in x86's format: its mapping of memory, its gate.",
+             "walker.walks");
+  report.add("walker.loads", native.loads + sum_of(sum.walker.loads), "references",
+             "Page-table words read by walks.", "walker.walks");
+  report.add("walker.beside", native.beside, "references",
+             "... at the same time as the one before.", "walker.loads");
+  report.add("walker.longest", native.longest, "references",
+             "Most words one walk of a program's page table read.");
+  report.add("walker.table_cache_hits", native.from_table, "walks",
+             "Walks that began at a table found in the walk cache.", "walker.walks");
+  report.add("walker.from_root", native.walks - native.from_table, "walks",
+             "Walks of a program's page table that found nothing in the walk cache.",
+             "walker.walks");
+  report_leaves(options.paging, sum, report);
+  report_updates(native.accessed_set + sum_of(sum.walker.accessed_set),
+                 native.dirty_set + sum.walker.dirty_set, native.updates + sum.walker.updates,
+                 report);
+}
+
 void report_walker(const Options& options, const MmuCounters& sum, stats::Report& report) {
   constexpr const char* kEntry[] = {"pte", "pde", "pdpte", "pml4e", "pml5e"};
   const WalkCounters& walker = sum.walker;
@@ -86,23 +138,8 @@ void report_walker(const Options& options, const MmuCounters& sum, stats::Report
                "walker.walks");
   report.add("walker.from_root", walker.started[paging.walked() - 1], "walks",
              "Walks that found nothing in the paging-structure caches.", "walker.walks");
-  report.add("walker.leaves.4k", sum.leaves[0], "walks",
-             "Walks after a miss that ended in a leaf of 4 KiB.", "walker.walks");
-  const unsigned large = paging.shift(1) == k4M.log2() ? 4 : 2;
-  report.add(fmt::format("walker.leaves.{}m", large), sum.leaves[1], "walks",
-             fmt::format("Walks after a miss that ended in a leaf of {} MiB.", large),
-             "walker.walks");
-  if (paging.is_long())
-    report.add("walker.leaves.1g", sum.leaves[2], "walks",
-               "Walks after a miss that ended in a leaf of 1 GiB.", "walker.walks");
-  uint64_t accessed = 0;
-  for (const uint64_t set : walker.accessed_set)
-    accessed += set;
-  report.add("walker.accessed_set", accessed, "bits", "Accessed bits set, at all levels.",
-             "walker.walks");
-  report.add("walker.dirty_set", walker.dirty_set, "bits", "Dirty bits set.", "walker.walks");
-  report.add("walker.updates", walker.updates, "references",
-             "Locked writes of entries; one may set both bits.", "walker.walks");
+  report_leaves(paging, sum, report);
+  report_updates(sum_of(walker.accessed_set), walker.dirty_set, walker.updates, report);
   if (paging.is_pae())
     report.add("walker.pdpte_loads", walker.pdpte_loads, "references",
                "PDPTEs read into their registers, four whenever CR3 is loaded; not among the loads "
@@ -156,7 +193,10 @@ void report_mmu(const Options& options, const MmuCounters& sum, stats::Report& r
   }
   if (!options.l2i.empty())
     report_second_level("tlb.l2i", fetch, sum.levels[kL2I], "instruction fetches", report);
-  report_walker(options, sum, report);
+  if (options.native_walk)
+    report_native_walker(options, sum, report);
+  else
+    report_walker(options, sum, report);
   report_faults(options, sum, report);
   if (!options.direct_map) return;
   report.add(
@@ -187,8 +227,7 @@ mmu::Summary summary_of(const Options& options, const MmuCounters& sum,
   const bool fetches_end = options.l2i.empty() && (one_level || !options.l2_fetches);
   s.last_fetch_misses = fetches_end ? fetch.misses : fetch.second_misses;
   s.last_data_misses = one_level ? data.misses : data.second_misses;
-  for (const uint64_t started : sum.walker.started)
-    s.hardware_walks += started;
+  s.hardware_walks = sum_of(sum.walker.started) + sum.native.walks;
   s.take(path);
   if (shadows.copies.peak_bytes != 0) {
     s.soft_lookups = s.hardware_walks;
@@ -226,7 +265,12 @@ void report_flushes(const Options& options, const FlushCounters& flushes, const 
              "Whole PCIDs flushed, on all CPUs, by requests and by switches.");
   report.add("flush.interrupts", flushes.interrupts, "events",
              "Inter-processor interrupts sent to make other CPUs flush.");
-  if (options.paging.is_pae())
+  if (options.native_walk)
+    report.add("flush.replaced_tables", flushes.replaced_tables, "events",
+               "Flushes of a page because the page table replaced a table, of the same "
+               "translations, where a walk could have begun.",
+               "flush.by_page");
+  if (options.paging.is_pae() && !options.native_walk)
     report.add("flush.pdpte_reloads", sum.pdpte_reloads, "events",
                "Times CR3 was loaded again because the kernel had changed a PDPTE.");
 }

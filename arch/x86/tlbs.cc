@@ -11,13 +11,23 @@
 #include "mmu/summary.h"
 
 namespace mmusim::x86 {
+namespace {
+
+Options options_over(Options options, bool direct) {
+  options.native_walk = options.native_walk && !direct;
+  return options;
+}
+
+}  // namespace
 
 Tlbs::Tlbs(const Options& options, unsigned cpus, mem::FrameMemory& frames,
            mem::ReferenceSink& sink, bool direct)
-    : options_(options),
+    : options_(options_over(options, direct)),
       frames_(&frames),
       sink_(&sink),
-      shadow_maker_(direct ? nullptr : std::make_unique<Shadows>(options_, frames, sink)),
+      shadow_maker_(direct || options_.native_walk
+                        ? nullptr
+                        : std::make_unique<Shadows>(options_, frames, sink)),
       cpus_(cpus) {
   MMUSIM_ASSERT(cpus > 0);
   if ((frames.total_frames() - 1) << k4K.log2() >> options.physical_bits != 0)
@@ -80,7 +90,7 @@ bool Tlbs::activate(CpuId id, MmId mm, pt::PageTable& table) {
   const uint64_t generation = generation_of(mm);
   const auto found = shadows_.find(mm);
   Shadow* const shadow = found == shadows_.end() ? nullptr : found->second.get();
-  if (options_.paging.is_pae() && shadow == nullptr) populate(mm, table);
+  if (options_.paging.is_pae() && shadow == nullptr && !options_.native_walk) populate(mm, table);
   const pt::RootToken root =
       shadow == nullptr ? table.root() : pt::RootToken{.address = shadow->root(), .extra = 0};
 
@@ -274,6 +284,25 @@ void Tlbs::flush_local_page(CpuId id, MmId mm, VirtAddr va, bool /*code*/) {
   MMUSIM_ASSERT(id.value() < cpus_.size());
   Cpu& cpu = cpus_[id.value()];
   if (cpu.current == mm) cpu.mmu->invalidate_faulting(va);
+}
+
+std::optional<Tlbs::KnownTable> Tlbs::known_table(PhysAddr address, uint64_t bytes) const {
+  std::optional<KnownTable> known;
+  for (const Cpu& cpu : cpus_)
+    cpu.mmu->for_each_known_table([&](Pcid pcid, VirtAddr base, PhysAddr table) {
+      const MmId mm = user_of(cpu, pcid);
+      if (mm != kNobody && table - address < bytes) known = {mm, base};
+    });
+  return known;
+}
+
+void Tlbs::table_freed(PhysAddr address, uint64_t bytes) {
+  if (!options_.native_walk) return;
+  while (const auto known = known_table(address, bytes)) {
+    ++counters_.replaced_tables;
+    flush_hardware_range(known->mm, {known->base, known->base + k4K.bytes()}, k4K,
+                         /*freed_tables=*/true);
+  }
 }
 
 void Tlbs::forget(MmId mm) {

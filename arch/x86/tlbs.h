@@ -41,6 +41,12 @@
 // its emptied tables are freed when the CPUs have been told. The kernel's own tables may come and
 // go, no walk sees them.
 //
+// **Native walks.** A page table that is walked as it is may put another table in the place of one
+// of its own while its translations stay, and no flush is asked for. Before the memory of a table a
+// CPU could begin a walk at is used for anything else the kernel flushes the first page of what the
+// table served, as if tables had been freed: INVLPG, which takes the walk caches of its address
+// space with it, interrupts included (table_freed()).
+//
 // **Usable** (for_each_entry, walk_caches_reach): an entry of PCID p on a CPU can be used if p's
 // slot belongs to an address space and is not behind its generation; or if it is global. No other
 // entry can be used without p's being flushed first: a slot that is behind is flushed when it is
@@ -81,13 +87,14 @@ struct FlushCounters {
   uint64_t idle_spared = 0;         // idle CPUs a request left alone
   uint64_t idle_left = 0;           // ... that had to leave the address space
   uint64_t strangers = 0;           // interrupts to CPUs that run another by now
+  uint64_t replaced_tables = 0;     // flushes because a table a walk could begin at was freed
   uint64_t idle_caught_up = 0;  // CPUs that came back from idling and had a flush to make up for
 };
 
 class Tlbs final : public mmu::TlbMaintenance {
  public:
-  // `direct`: the hardware can walk the kernel's page tables. REQUIRES: cpus > 0. frames and sink
-  // must outlive it.
+  // `direct`: the kernel's page tables are in the hardware's own format. REQUIRES: cpus > 0. frames
+  // and sink must outlive it.
   Tlbs(const Options& options, unsigned cpus, mem::FrameMemory& frames, mem::ReferenceSink& sink,
        bool direct = true);
 
@@ -106,6 +113,7 @@ class Tlbs final : public mmu::TlbMaintenance {
   // For a caller that comes without a fault the page goes, uncounted.
   using mmu::TlbMaintenance::flush_local_page;
   void flush_local_page(CpuId cpu, MmId mm, VirtAddr va, bool code) override;
+  void table_freed(PhysAddr address, uint64_t bytes) override;
   void forget(MmId mm) override;
   bool shrink() override;
 
@@ -142,6 +150,13 @@ class Tlbs final : public mmu::TlbMaintenance {
   bool prepare_shadow(MmId mm, pt::PageTable& table);
   void flush_hardware_range(MmId mm, VirtRange range, PageShift stride, bool freed_tables);
   void flush_hardware_mm(MmId mm, bool freed_tables);
+  // The address space, and the block of addresses, of a table in that memory where a walk of some
+  // CPU could begin.
+  struct KnownTable {
+    MmId mm;
+    VirtAddr base;
+  };
+  [[nodiscard]] std::optional<KnownTable> known_table(PhysAddr address, uint64_t bytes) const;
   void populate(MmId mm, pt::PageTable& table);
   void mop_up(MmId mm);
   [[nodiscard]] bool pdptes_stale(MmId mm) const;
@@ -155,7 +170,7 @@ class Tlbs final : public mmu::TlbMaintenance {
   Options options_;
   mem::FrameMemory* frames_;
   const mem::ReferenceSink* sink_;
-  std::unique_ptr<Shadows> shadow_maker_;  // null: direct
+  std::unique_ptr<Shadows> shadow_maker_;  // null: the hardware walks the kernel's tables
   std::map<MmId, std::unique_ptr<Shadow>> shadows_;
   std::optional<DirectMap> direct_map_;
   std::vector<Cpu> cpus_;

@@ -13,8 +13,9 @@ namespace {
 constexpr uint64_t kPdpteBytes = 8;
 constexpr unsigned kPdpteLevel = 2;
 
-// Bits of a present entry that must be 0, besides those in the middle of large leaves. With PAE
-// none are left to software between the address and XD.
+}  // namespace
+
+// With PAE none are left to software between the address and XD.
 uint64_t reserved_bits(const Options& options) {
   const uint64_t address = (uint64_t{1} << options.physical_bits) - 1;
   const uint64_t all =
@@ -22,7 +23,21 @@ uint64_t reserved_bits(const Options& options) {
   return all & ~address;
 }
 
-}  // namespace
+WalkRights and_of(WalkRights rights, uint64_t entry) {
+  return {.write = rights.write && WriteBit::get(entry) != 0,
+          .user = rights.user && UserBit::get(entry) != 0,
+          .no_execute = rights.no_execute || NoExecuteBit::get(entry) != 0};
+}
+
+tlb::Leaf leaf_of_entry(uint64_t entry, PageShift size, WalkRights rights) {
+  return {.pfn = Pfn(AddressBits::get(entry) & ~(size.offset_mask() >> 12)),
+          .size = size,
+          .rights = Rights(Rights::kRead | (rights.write ? unsigned{Rights::kWrite} : 0u) |
+                           (rights.no_execute ? 0u : unsigned{Rights::kExec}) |
+                           (rights.user ? unsigned{Rights::kUser} : 0u)),
+          .dirty = DirtyBit::get(entry) != 0,
+          .global = GlobalBit::get(entry) != 0};
+}
 
 void WalkCounters::add(const WalkCounters& o) {
   for (unsigned level = 0; level < kMostLevels; ++level) {
@@ -151,9 +166,7 @@ Walker::Result Walker::walk(PhysAddr root, VirtAddr va, Pcid pcid, AccessKind ki
     if (PresentBit::get(entry) == 0) return {.fault = mmu::FaultReason::NotPresent, .leaf = {}};
     const bool leaf = level == 0 || PageSizeBit::get(entry) != 0;
     if (!well_formed(entry, level, leaf)) return {.fault = mmu::FaultReason::Malformed, .leaf = {}};
-    rights.write = rights.write && WriteBit::get(entry) != 0;
-    rights.user = rights.user && UserBit::get(entry) != 0;
-    rights.no_execute = rights.no_execute || NoExecuteBit::get(entry) != 0;
+    rights = and_of(rights, entry);
     const uint64_t accessed = AccessedBit::get(entry) == 0 ? AccessedBit::kMask : 0;
 
     if (!leaf) {
@@ -163,15 +176,7 @@ Walker::Result Walker::walk(PhysAddr root, VirtAddr va, Pcid pcid, AccessKind ki
       continue;
     }
 
-    const PageShift size(paging_.shift(level));
-    tlb::Leaf found{
-        .pfn = Pfn(AddressBits::get(entry) & ~(size.offset_mask() >> 12)),
-        .size = size,
-        .rights = Rights(Rights::kRead | (rights.write ? unsigned{Rights::kWrite} : 0u) |
-                         (rights.no_execute ? 0u : unsigned{Rights::kExec}) |
-                         (rights.user ? unsigned{Rights::kUser} : 0u)),
-        .dirty = DirtyBit::get(entry) != 0,
-        .global = GlobalBit::get(entry) != 0};
+    tlb::Leaf found = leaf_of_entry(entry, PageShift(paging_.shift(level)), rights);
     const bool allowed =
         walks == Walks::Kernel ? found.rights.allows(kind) : user_may(found.rights, kind);
     if (!allowed) return {.fault = mmu::FaultReason::Protection, .leaf = {}};

@@ -96,6 +96,14 @@ class Walker {
   WalkCounters counters_;
 };
 
+// Bits of a present entry that must be 0, besides those in the middle of large leaves.
+uint64_t reserved_bits(const Options& options);
+// What a TLB gets of the leaf `entry` of this size, where these are the rights on the way to it,
+// its own included.
+tlb::Leaf leaf_of_entry(uint64_t entry, PageShift size, WalkRights rights);
+// Rights on the way down, and those of a further entry.
+WalkRights and_of(WalkRights rights, uint64_t entry);
+
 // Whether the hardware lets a user access of this kind through.
 constexpr bool user_may(Rights rights, AccessKind kind) {
   return rights.has(Rights::kUser) && rights.allows(kind);

@@ -136,7 +136,31 @@ ReferenceSink::ReferenceSink(const config::Config& config) : costs_(costs_of(con
 
 const char* ReferenceSink::look_up(PhysAddr address, unsigned bytes, Touch touch) {
   if (touch.origin == Origin::User && touch.fetch) ++user_fetches_;
-  return name_of(caches_->look_up(address, bytes, touch));
+  const Place place = caches_->look_up(address, bytes, touch);
+  const uint64_t cost = cost_of(place);
+  if (touch.beside) {
+    overlapped_[static_cast<unsigned>(touch.origin)] += std::min(cost, slowest_);
+    slowest_ = std::max(cost, slowest_);
+  } else {
+    slowest_ = cost;
+  }
+  return name_of(place);
+}
+
+uint64_t ReferenceSink::cost_of(Place place) const {
+  switch (place) {
+    case Place::L1:
+      return costs_.l1;
+    case Place::L1I:
+      return costs_.l1i;
+    case Place::L2:
+      return costs_.l2;
+    case Place::L3:
+      return costs_.l3;
+    case Place::Memory:
+      break;
+  }
+  return costs_.memory;
 }
 
 uint64_t ReferenceSink::line_bytes(Touch touch) const {
@@ -145,6 +169,7 @@ uint64_t ReferenceSink::line_bytes(Touch touch) const {
 
 void ReferenceSink::reference_run(PhysAddr first, uint64_t stride, uint64_t count, bool write,
                                   Touch touch) {
+  if (!write && is_part_of_write(touch.origin)) return;
   touch.origin = by(touch.origin);
   counts_[static_cast<unsigned>(touch.origin)][touch.level & (kMaxLevels - 1)][write ? 1 : 0] +=
       count;
@@ -170,12 +195,15 @@ uint64_t ReferenceSink::total(Origin origin) const {
 }
 
 uint64_t ReferenceSink::cycles(Origin origin) const {
-  if (caches_ == nullptr) return total(origin) * costs_.reference[static_cast<unsigned>(origin)];
-  return caches_->hits(origin, Place::L1) * costs_.l1 +
-         caches_->hits(origin, Place::L1I) * costs_.l1i +
-         caches_->hits(origin, Place::L2) * costs_.l2 +
-         caches_->hits(origin, Place::L3) * costs_.l3 +
-         caches_->hits(origin, Place::Memory) * costs_.memory;
+  const uint64_t overlapped = overlapped_[static_cast<unsigned>(origin)];
+  if (caches_ == nullptr)
+    return total(origin) * costs_.reference[static_cast<unsigned>(origin)] - overlapped;
+  uint64_t cycles = 0;
+  for (unsigned i = 0; i < kPlaces; ++i) {
+    const auto place = static_cast<Place>(i);
+    cycles += caches_->hits(origin, place) * cost_of(place);
+  }
+  return cycles - overlapped;
 }
 
 void ReferenceSink::report(stats::Report& report) const {

@@ -21,6 +21,7 @@
 namespace mmusim::mem {
 
 class CacheHierarchy;
+enum class Place : uint8_t;
 
 enum class Origin : uint8_t {
   Walker,       // a hardware page-table walker
@@ -62,6 +63,7 @@ struct Touch {
   uint8_t level = 0;
   bool dependent = true;  // its address came out of the reference before it
   bool fetch = false;     // of an instruction: through the instruction cache
+  bool beside = false;    // made at the same time as the reference before it, by the same
 
   [[nodiscard]] bool is_fetch() const {
     return fetch || origin == Origin::HandlerCode || origin == Origin::FaultCode;
@@ -82,27 +84,40 @@ class ReferenceSink {
   // ("l1" ... "memory"); empty without caches. Where the simulated caches have shorter lines it is
   // looked up in each it reaches into, and named after the slowest.
   const char* reference(PhysAddr address, unsigned bytes, bool write, Touch touch) {
+    if (!write && is_part_of_write(touch.origin)) [[unlikely]]
+      return "";
     touch.origin = by(touch.origin);
     ++counts_[static_cast<unsigned>(touch.origin)][touch.level & (kMaxLevels - 1)][write ? 1 : 0];
+    if (touch.beside && caches_ == nullptr) [[unlikely]]
+      overlapped_[static_cast<unsigned>(touch.origin)] +=
+          costs_.reference[static_cast<unsigned>(touch.origin)];
     return caches_ == nullptr ? "" : look_up(address, bytes, touch);
   }
   // `count` words of 8 bytes, `stride` bytes apart: the same as that many calls of reference().
   void reference_run(PhysAddr first, uint64_t stride, uint64_t count, bool write, Touch touch);
 
   // While one lives, what the kernel's code touches is its caller's: a miss handler that calls it
-  // to change an entry.
+  // to change an entry. Locked: the caller changes it by a locked read-modify-write, a hardware
+  // walker's; then each write is all of that, and the code's reads are no references.
+  enum class Access : uint8_t { Plain, Locked };
   class ActingAs {
    public:
-    ActingAs(ReferenceSink& sink, Origin origin) : sink_(sink), before_(sink.kernel_is_) {
+    ActingAs(ReferenceSink& sink, Origin origin, Access access = Access::Plain)
+        : sink_(sink), before_(sink.kernel_is_), locked_before_(sink.locked_) {
       sink.kernel_is_ = origin;
+      sink.locked_ = access == Access::Locked;
     }
-    ~ActingAs() { sink_.kernel_is_ = before_; }
+    ~ActingAs() {
+      sink_.kernel_is_ = before_;
+      sink_.locked_ = locked_before_;
+    }
     ActingAs(const ActingAs&) = delete;
     ActingAs& operator=(const ActingAs&) = delete;
 
    private:
     ReferenceSink& sink_;
     Origin before_;
+    bool locked_before_;
   };
 
   // Whether the program's own accesses must be reported too.
@@ -118,7 +133,7 @@ class ReferenceSink {
   }
   [[nodiscard]] uint64_t total(Origin origin) const;
   [[nodiscard]] const CostTable& costs() const { return costs_; }
-  // Counts x cost table.
+  // Counts x cost table; of references made at the same time, those of the slowest.
   [[nodiscard]] uint64_t cycles(Origin origin) const;
 
   // Counts, cache hits by level and origin, and cycles = counts x cost table.
@@ -128,11 +143,20 @@ class ReferenceSink {
   [[nodiscard]] Origin by(Origin origin) const {
     return origin == Origin::Kernel ? kernel_is_ : origin;
   }
+  [[nodiscard]] bool is_part_of_write(Origin origin) const {
+    return locked_ && origin == Origin::Kernel;
+  }
   const char* look_up(PhysAddr address, unsigned bytes, Touch touch);
+  [[nodiscard]] uint64_t cost_of(Place place) const;
   void report_served(const std::string& name, Origin origin, stats::Report& report) const;
 
   CostTable costs_;
   Origin kernel_is_ = Origin::Kernel;
+  bool locked_ = false;
+  // Cycles of references that went by beside a slower one, and the slowest of those made at the
+  // same time as the one before.
+  std::array<uint64_t, kOrigins> overlapped_{};
+  uint64_t slowest_ = 0;
   std::array<std::array<std::array<uint64_t, 2>, kMaxLevels>, kOrigins> counts_{};
   uint64_t user_fetches_ = 0;
   std::unique_ptr<CacheHierarchy> caches_;

@@ -82,7 +82,8 @@ void MissPath::show(PhysAddr address, unsigned bytes, bool write, std::span<cons
                         .what = access.what,
                         .words = words,
                         .decoded = std::move(decoded),
-                        .served = served});
+                        .served = served,
+                        .beside = access.beside});
 }
 
 pt::Lookup MissPath::walk(const pt::PageTable& table, VirtAddr va, unsigned number,
@@ -99,9 +100,11 @@ void MissPath::read(const pt::PageTable& table, VirtAddr va, const pt::WalkStep&
                     Access access) {
   if (access.origin == mem::Origin::Handler && view_ != nullptr)
     access.through = view_->reach(step.address);
-  const char* const served = sink_->reference(
-      step.address, step.bytes, false,
-      {.origin = access.origin, .level = access.level, .dependent = access.dependent});
+  const char* const served = sink_->reference(step.address, step.bytes, false,
+                                              {.origin = access.origin,
+                                               .level = access.level,
+                                               .dependent = access.dependent,
+                                               .beside = access.beside});
   if (narrator_ == nullptr) return;
   const std::array<uint64_t, 2> words = words_of(step);
   pt::WordText text = table.describe(step, va);
@@ -163,6 +166,20 @@ pt::Status MissPath::install(pt::PageTable& table, VirtAddr va, const pt::Lookup
   if (const uint64_t made = sink_->total(kHandler) - before; made > values.size())
     remark(fmt::format("and {} references to the entry's other words", made - values.size()));
   return status;
+}
+
+uint64_t MissPath::update(pt::PageTable& table, VirtAddr va, const pt::Lookup& found,
+                          pt::Entry next) {
+  constexpr mem::Origin kWalker = mem::Origin::Walker;
+  const uint64_t before = made(kWalker);
+  {
+    const mem::ReferenceSink::ActingAs acting(*sink_, kWalker, mem::ReferenceSink::Access::Locked);
+    // Nothing has happened since the handle was made.
+    const pt::Status status = table.install(found.handle, found.entry, next);
+    MMUSIM_ASSERT(status == pt::Status::Ok);
+  }
+  tell_store(table, va, kWalker, before);
+  return made(kWalker) - before;
 }
 
 void MissPath::narrate(Narrator* narrator) {

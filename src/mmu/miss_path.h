@@ -55,6 +55,7 @@ struct Seen {
   std::span<const uint64_t> words = {};  // read, or written: of 4 bytes or 8, or several of 8
   std::string decoded = {};              // their fields, where who keeps them says
   const char* served = "";               // "l1" ... "memory"; empty where no caches are simulated
+  bool beside = false;                   // made at the same time as the one told before
 };
 
 class Narrator {
@@ -112,6 +113,7 @@ class MissPath {
     bool dependent = true;
     std::optional<VirtAddr> through = std::nullopt;
     const char* what = "";
+    bool beside = false;
   };
   // Reads or writes a word of 8 bytes of table memory. REQUIRES: the frame has contents.
   uint64_t load(PhysAddr address, const Access& access) {
@@ -128,9 +130,11 @@ class MissPath {
              Access access) {
     if (access.origin == mem::Origin::Handler && view_ != nullptr) [[unlikely]]
       access.through = view_->reach(address);
-    const char* const served = sink_->reference(
-        address, bytes, write,
-        {.origin = access.origin, .level = access.level, .dependent = access.dependent});
+    const char* const served = sink_->reference(address, bytes, write,
+                                                {.origin = access.origin,
+                                                 .level = access.level,
+                                                 .dependent = access.dependent,
+                                                 .beside = access.beside});
     if (narrator_ != nullptr) [[unlikely]]
       show(address, bytes, write, words, access, served,
            decoder_ == nullptr ? "" : decoder_(access.what, words));
@@ -151,6 +155,9 @@ class MissPath {
   // page table reads and writes for that is the handler's; a Narrator is shown one of each.
   pt::Status install(pt::PageTable& table, VirtAddr va, const pt::Lookup& found, pt::Entry next,
                      const pt::WalkStep& word);
+  // The same by hardware, which has just read the entry: one locked read-modify-write of it, or of
+  // each of its copies, as many as are returned; told as one write.
+  uint64_t update(pt::PageTable& table, VirtAddr va, const pt::Lookup& found, pt::Entry next);
   // One of those words, read again; what it is called is the page table's to say.
   void read(const pt::PageTable& table, VirtAddr va, const pt::WalkStep& step, Access access);
 

@@ -111,6 +111,11 @@ class TlbMaintenance {
   // resident that are not parts of huge leaves, and so many huge leaves there are. For who sizes a
   // software TLB by it.
   virtual void resident(MmId /*mm*/, uint64_t /*base_pages*/, uint64_t /*huge_leaves*/) {}
+  // A page table's memory is about to be used for something else. After a flush that said so it is
+  // no news; a page table that replaces a table of its own by another one, with the same
+  // translations, asks for none. Walk caches that still know the table must then let go of it, on
+  // all CPUs.
+  virtual void table_freed(PhysAddr /*address*/, uint64_t /*bytes*/) {}
   // The address space is dead; its tables are about to be freed.
   virtual void forget(MmId mm) = 0;
   // Memory is short: gives up what software TLBs can do without until it is asked for again (as a

@@ -58,6 +58,7 @@ std::optional<PhysAddr> TableAllocator::allocate_piece(uint64_t bytes) {
 }
 
 void TableAllocator::free(PhysAddr address, uint64_t bytes) {
+  if (before_reuse_) before_reuse_(address, bytes);
   const Pfn pfn = frames_->frame_of(address);
   bool good = false;
   if (bytes < frames_->page().bytes()) {

@@ -44,6 +44,11 @@ class TableAllocator {
     before_free_ = std::move(hook);
   }
 
+  // Called with each piece or block just before it is free: for who remembers where tables are.
+  void before_reuse(std::function<void(PhysAddr address, uint64_t bytes)> hook) {
+    before_reuse_ = std::move(hook);
+  }
+
   [[nodiscard]] uint64_t bytes_in_use() const { return bytes_in_use_; }
   // Bytes of the frames that hold them.
   [[nodiscard]] uint64_t held_bytes() const { return held_bytes_; }
@@ -93,6 +98,7 @@ class TableAllocator {
   std::unordered_map<Pfn, SlabFrame> slab_frames_;  // looked up only, never iterated
   std::string misuse_;
   std::function<void(PhysAddr, uint64_t)> before_free_;
+  std::function<void(PhysAddr, uint64_t)> before_reuse_;
 };
 
 }  // namespace mmusim::pt

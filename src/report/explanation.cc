@@ -31,8 +31,9 @@ std::string margin(const Told& told) {
 }
 
 std::string reference_text(const Told& told) {
-  const std::string label = fmt::format("{}     {:<7} {:<5} {}", margin(told), told.by,
-                                        told.write ? "write" : "read", told.text);
+  const std::string label =
+      fmt::format("{}   {} {:<7} {:<5} {}", margin(told), told.beside ? '+' : ' ', told.by,
+                  told.write ? "write" : "read", told.text);
   const std::string padded = fmt::format("{:<{}}", label, kFound);
   std::string text = fmt::format("{:#x}", told.address.value());
   if (told.through) text += fmt::format(" through {:#x}", told.through->value());
@@ -76,6 +77,8 @@ std::string legend(const sim::Explanation& explanation) {
   if (by("walker")) line("walker", "a reference of the hardware's own");
   if (by("handler")) line("handler", "... of a software miss handler's");
   if (by("kernel")) line("kernel", "... of the kernel's, when it has fixed the fault");
+  if (any([](const Told& one) { return one.beside; }))
+    line("+", "at the same time as the one before: its cycles are those it takes longer");
   if (any([](const Told& one) { return one.kind == Told::Kind::Reference; }))
     line("0xA = 0xV", "physical address, and the word read or written: what is in it");
   if (any([](const Told& one) { return one.through.has_value(); }))
@@ -159,6 +162,7 @@ std::string explanation_json(const ExplanationHeading& heading, const sim::Expla
         if (told.through) entry["virtual"] = told.through->value();
         if (!told.decoded.empty()) entry["decoded"] = told.decoded;
         if (!told.served.empty()) entry["served"] = told.served;
+        if (told.beside) entry["beside"] = true;
         list.push_back(std::move(entry));
         break;
       }

@@ -56,6 +56,7 @@ struct Told {
   std::vector<uint64_t> words;
   std::string decoded;
   std::string served;
+  bool beside = false;  // at the same time as the one told before
 };
 
 struct Explanation {

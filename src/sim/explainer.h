@@ -2,6 +2,7 @@
 #ifndef MMUSIM_SIM_EXPLAINER_H_
 #define MMUSIM_SIM_EXPLAINER_H_
 
+#include <algorithm>
 #include <fmt/format.h>
 #include <functional>
 #include <map>
@@ -94,8 +95,12 @@ class Scribe final : public mmu::Narrator {
   void reference(const mmu::Seen& seen) override {
     const bool by_kernel = seen.origin == mem::Origin::Kernel;
     const bool known = !sink_.has_caches() || *seen.served != '\0';
-    const auto cycles =
+    const auto price =
         static_cast<int64_t>(known ? price_of(sink_.costs(), seen.origin, seen.served) : 0);
+    // Of those made at the same time the slowest is charged.
+    const int64_t covered = seen.beside ? slowest_ : 0;
+    const int64_t cycles = std::max<int64_t>(price - covered, 0);
+    slowest_ = std::max(price, covered);
     settle({.kernel = by_kernel ? cycles : 0, .miss = by_kernel ? 0 : cycles});
     Told& told = add(Told::Kind::Reference, seen.what);
     told.cycles = cycles;
@@ -107,6 +112,7 @@ class Scribe final : public mmu::Narrator {
     told.words.assign(seen.words.begin(), seen.words.end());
     told.decoded = seen.decoded;
     told.served = seen.served;
+    told.beside = seen.beside;
   }
   // What the kernel has done since the last one is what it is about.
   void remark(const std::string& text) override {
@@ -143,6 +149,7 @@ class Scribe final : public mmu::Narrator {
   Charged known_;
   std::optional<size_t> last_step_;
   std::optional<size_t> last_remark_;
+  int64_t slowest_ = 0;  // price of the references made at the same time as the last
 };
 
 // Hears whether an access gets as far as the miss path.

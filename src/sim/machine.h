@@ -52,13 +52,18 @@ class Machine {
                                           : nullptr),
         kernel_(config, platform(cpus_of(config))) {
     check_reach(*factory_, Arch::layout(options_), Arch::kName);
+    tables_.before_reuse(
+        [this](PhysAddr address, uint64_t bytes) { tlbs_.table_freed(address, bytes); });
     if (checker_ != nullptr) checker_->watch(kernel_, cpus_of(config));
     common_bytes_ = factory_->common_bytes();
   }
 
   [[nodiscard]] typename Arch::Tlbs& tlbs() { return tlbs_; }
   // After an error or an interruption tables go without flushes; nothing is checked then.
-  ~Machine() { tables_.before_free({}); }
+  ~Machine() {
+    tables_.before_free({});
+    tables_.before_reuse({});
+  }
   Machine(const Machine&) = delete;
   Machine& operator=(const Machine&) = delete;
 

@@ -69,8 +69,7 @@ void rewrite(WalkPath& path, Change change) {
   std::vector<WalkStep> steps(path.steps().begin(), path.steps().end());
   path.clear();
   for (size_t i = 0; i < steps.size(); ++i)
-    if (change(i, steps[i]))
-      path.add(steps[i].address, steps[i].bytes, steps[i].level, steps[i].dependent);
+    if (change(i, steps[i])) path.add(steps[i]);
 }
 
 bool is_silent(Lie lie) {
@@ -134,6 +133,17 @@ void LyingTable::lie_about_path(VirtAddr /*va*/, const Lookup& found, WalkPath& 
   if (lies(Lie::FlatLevels))
     rewrite(path, [&](size_t, WalkStep& step) {
       step.level = 0;
+      return true;
+    });
+  if (lies(Lie::BesideWhatItNeeds))
+    rewrite(path, [&](size_t i, WalkStep& step) {
+      step.beside = i != 0;
+      return true;
+    });
+  if (lies(Lie::BeginsTooWide) || lies(Lie::BeginsElsewhere))
+    rewrite(path, [&](size_t, WalkStep& step) {
+      if (step.serves != 0 && lies(Lie::BeginsTooWide)) ++step.serves;
+      if (lies(Lie::BeginsElsewhere)) step.table = PhysAddr(step.table.value() ^ 0x400);
       return true;
     });
   if (lies(Lie::NeverDependent) || lies(Lie::AlwaysDependent))

@@ -28,17 +28,20 @@ enum class Lie : uint8_t {
   HostCache,      // what was found once is found for ever, whatever the words say
   HostMap,        // answers from a map of its own; the words are named, and not read
   // --- The words of a walk
-  WrongWord,        // the word beside the leaf's
-  NoMemoryAtAll,    // words outside all tables
-  NoLeafWord,       // the leaf's word is left out
-  NoDirectoryWord,  // a word of a directory is left out
-  NoRootWord,       // the first is left out
-  WordNotRead,      // a word is named that is not read
-  AcrossLines,      // a word of 16 bytes across two lines
-  WrongLevel,       // one level too high
-  FlatLevels,       // all words are of level 0
-  NeverDependent,   // no word depends on the one before
-  AlwaysDependent,  // the first word does, on nothing
+  WrongWord,          // the word beside the leaf's
+  NoMemoryAtAll,      // words outside all tables
+  NoLeafWord,         // the leaf's word is left out
+  NoDirectoryWord,    // a word of a directory is left out
+  NoRootWord,         // the first is left out
+  WordNotRead,        // a word is named that is not read
+  AcrossLines,        // a word of 16 bytes across two lines
+  WrongLevel,         // one level too high
+  FlatLevels,         // all words are of level 0
+  NeverDependent,     // no word depends on the one before
+  AlwaysDependent,    // the first word does, on nothing
+  BesideWhatItNeeds,  // each word can be read along with the one that says where it is
+  BeginsTooWide,      // a walk can begin at a table for twice what it serves
+  BeginsElsewhere,    // ... in the middle of one
   // --- Slots and handles
   NoCompare,           // install() does not look at the expected entry
   NoBadAlign,          // install() takes frames that are not aligned

@@ -326,6 +326,32 @@ TEST(SharedCopies, PassTheChecksAndAreSmaller) {
   }
 }
 
+// Hardware that walks the kernel's tables as they are, and remembers some: what one process changes
+// for itself in a shared block, or shares no longer, no walk of another's goes astray by.
+TEST(NativeWalks, OfSharedTablesPassTheChecks) {
+  config::Schema schema;
+  declare(schema);
+  const workload::Plan plan = workload::unroll(workload::parse(kSharers, "sharers"));
+  for (const Target& target : targets()) {
+    if (!target.name.ends_with("-native")) continue;
+    for (const char* backend : {"mlpt", "gpt"}) {
+      SCOPED_TRACE(target.name + "/" + backend);
+      config::Config config = config_of(schema, target, backend);
+      config.set("run.check", "true", "test");
+      config.set("kernel.shared_tables", "32M", "test");
+      config.set("pt.mlpt.levels", "12:13:leaf,25:13,38:10", "test");
+      if (config.number("paging.levels") == 3)
+        config.set("pt.mlpt.levels", "12:13:leaf,25:7", "test");
+      const workload::Simulated simulated =
+          architecture_of(config).simulate(workload::script_config(config, plan), plan);
+      const Counters counters = counters_of(simulated.report);
+      EXPECT_GT(counters.at("walker.table_cache_hits"), 100u);
+      EXPECT_GT(counters.at("kernel.page_tables.left"), 3u);
+      EXPECT_EQ(counters.at("shadow.lookups"), 0u);
+    }
+  }
+}
+
 std::string name_of_cell(const testing::TestParamInfo<Matrix::ParamType>& cell) {
   std::string name = std::get<0>(cell.param).name + ("_" + std::get<1>(cell.param));
   std::replace_if(

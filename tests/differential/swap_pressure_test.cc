@@ -93,7 +93,8 @@ TEST_P(SwapPressure, IsNotForTheProgramToSee) {
 
 INSTANTIATE_TEST_SUITE_P(
     Architectures, SwapPressure,
-    testing::Values(TestedMachine{"x86_64"}, TestedMachine{"i386", "paging.levels", "2"},
+    testing::Values(TestedMachine{"x86_64"}, TestedMachine{"x86_64", "paging.walk", "native"},
+                    TestedMachine{"i386", "paging.levels", "2"},
                     TestedMachine{"i386", "paging.levels", "3"}, TestedMachine{"ia64"},
                     TestedMachine{"ia64", "ia64.walker", "short"}, TestedMachine{"ppc64"},
                     TestedMachine{"sparc64"}, TestedMachine{"alpha"}),

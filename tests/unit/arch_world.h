@@ -61,6 +61,8 @@ class ArchWorld {
     tlbs_ = std::make_unique<typename Arch::Tlbs>(
         options_, cpus, *frames_, *sink_,
         walkable != nullptr && *walkable == Arch::geometry(options_));
+    allocator_->before_reuse(
+        [this](PhysAddr address, uint64_t bytes) { tlbs_->table_freed(address, bytes); });
     for (uint64_t id = 0; id < 3; ++id)
       tables_.push_back(factory_->create(MmId(id)));
     run(0);

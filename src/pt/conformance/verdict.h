@@ -77,6 +77,10 @@ inline constexpr const char* kSteps = "walk() names the words it reads, in table
 inline constexpr const char* kLevels = "the level of a word is that of its table";
 inline constexpr const char* kDepends =
     "a step is dependent if its address comes out of the step before, and only then";
+inline constexpr const char* kBeside =
+    "a step is beside the one before only if that does not say where it is";
+inline constexpr const char* kBegins =
+    "where a walk can begin, all addresses of the block come by, and by the same steps";
 inline constexpr const char* kReported =
     "what an operation reads and writes in tables is reported to the sink";
 inline constexpr const char* kVisit =

@@ -45,6 +45,7 @@ Lookup Witness::walk(VirtAddr va, WalkPath& path) const {
   if (due()) {
     check_tables_walked(machine_, *table_, va, found, path);
     check_words_read(machine_, *table_, va, found, path);
+    check_beginnings(*table_, va, path);
   }
   return found;
 }

@@ -97,6 +97,11 @@ void check_steps(const Machine& machine, VirtAddr va, const Lookup& found, const
       steps.empty() || !steps[0].dependent, promise::kDepends,
       [&] { return of_walk("nothing before the first step", va); },
       [&] { return step_text(steps[0]); });
+  for (size_t i = 0; i < steps.size(); ++i)
+    expect(
+        !steps[i].beside || (i != 0 && !steps[i].dependent), promise::kBeside,
+        [&] { return of_walk("a step before it, on which it does not depend,", va); },
+        [&] { return step_text(steps[i]) + ", beside it"; });
   expect(
       found.entry == kNone || held || path.count() > steps.size(), promise::kSteps,
       [&] {
@@ -165,6 +170,45 @@ void check_tables_walked(const Machine& machine, const PageTable& table, VirtAdd
         [&] { return fmt::format("level {} for both", level); });
     before = node;
     level = step.level;
+  }
+}
+
+void check_beginnings(const PageTable& table, VirtAddr va, const WalkPath& path) {
+  const auto steps = path.steps();
+  constexpr unsigned kAddressBits = 64;
+  TableMap tables;
+  for (size_t i = 0; i < steps.size(); ++i) {
+    const unsigned serves = steps[i].serves;
+    if (serves == 0) continue;
+    const auto text = [&] {
+      return fmt::format("{}, in a table at {:#x} for 2^{} bytes", step_text(steps[i]),
+                         steps[i].table.value(), serves);
+    };
+    expect(
+        serves <= kAddressBits, promise::kBegins, [&] { return of_walk("a block", va); }, text);
+    if (tables.empty()) tables = tables_of(table);
+    const auto node = tables.find(steps[i].table.value());
+    expect(
+        node != tables.end() && steps[i].address - steps[i].table < node->second.bytes,
+        promise::kBegins, [&] { return of_walk("the table a word is in", va); }, text);
+    const uint64_t inside = ~uint64_t{0} >> (kAddressBits - serves);
+    for (const uint64_t other :
+         {va.value() & ~inside, va.value() | inside, va.value() ^ (inside - inside / 2)}) {
+      WalkPath another;
+      static_cast<void>(table.walk(VirtAddr(other), another));
+      const auto there = another.steps();
+      if (there.empty()) continue;  // no address of the table's
+      bool same = there.size() > i && there[i].table == steps[i].table && there[i].serves == serves;
+      for (size_t before = 0; same && before < i; ++before)
+        same = there[before].address == steps[before].address;
+      expect(
+          same, promise::kBegins,
+          [&] {
+            return fmt::format("walk({:#x}) to come to that table as walk({:#x})", other,
+                               va.value());
+          },
+          text);
+    }
   }
 }
 

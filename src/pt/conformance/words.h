@@ -44,6 +44,9 @@ void check_reported(const Machine& machine, const PageTable& table, VirtAddr va,
 // entry, and words of tables of different levels have different levels.
 void check_tables_walked(const Machine& machine, const PageTable& table, VirtAddr va,
                          const Lookup& found, const WalkPath& path);
+// The tables it says walks can begin at: tables that hold the word, which walks of other addresses
+// of the block come to by the same steps.
+void check_beginnings(const PageTable& table, VirtAddr va, const WalkPath& path);
 // Walks again, watched: what is read is what the path names, and the path is the same. Does
 // nothing where memory cannot be watched.
 void check_words_read(const Machine& machine, const PageTable& table, VirtAddr va,

@@ -84,10 +84,22 @@ Lookup Gpt::nothing_beyond() const {
 
 Lookup Gpt::walk(VirtAddr va, WalkPath& path) const {
   if (number_of(va.value(), kKeyBits - rules_->address_bits) != 0) return nothing_beyond();
-  return lookup_of(va, descend(va.value(), [&](const Place& place) {
-                     path.add(place.address, kEntryBytes, place.level(), place.depth != 0,
-                              place.consumed);
-                   }));
+  WalkStep step{.address = root_.address, .bytes = kEntryBytes, .dependent = false};
+  Found found;
+  found.place = root_;
+  while (true) {
+    const Place& place = found.place;
+    step.address = place.address;
+    step.level = place.level();
+    step.part = static_cast<uint8_t>(place.consumed);
+    path.add(step);
+    const GuardedEntry e = found.entry = place.load();
+    // A table, or a shared root, serves what agrees in all bits up to the guard's end.
+    step.table = e.address();
+    step.serves = static_cast<uint8_t>(kKeyBits - place.consumed - e.guard_length());
+    step.dependent = true;
+    if (!descend_one(va.value(), found)) return lookup_of(va, found);
+  }
 }
 
 Lookup Gpt::find(VirtAddr va, mem::Origin origin) {

@@ -49,10 +49,10 @@ std::optional<Node> Store::find(const Tag& tag, WalkPath& path) const {
     path.add(node.address, kWord, kNodeLevel, true, part_of(Part::Tag, c));
     if (node.words[0] == tag.word) {
       if (!rules_->global) return node;
-      path.add(node.address + kWord, kWord, kNodeLevel, false, part_of(Part::Space, c));
+      path.add(node_word(node.address + kWord, part_of(Part::Space, c)));
       if (node.words[1] == tag.space) return node;
     }
-    path.add(node.next_at(), kWord, kNodeLevel, false, part_of(Part::Next, c));
+    path.add(node_word(node.next_at(), part_of(Part::Next, c)));
     at = node.next();
   }
   return std::nullopt;

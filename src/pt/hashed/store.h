@@ -88,6 +88,17 @@ constexpr unsigned class_in(uint8_t value) {
   return value >> 3;
 }
 
+// A step to a further word of the node whose tag was read before: it is where the node is, and can
+// be read along with it.
+inline WalkStep node_word(PhysAddr address, unsigned part) {
+  return {.address = address,
+          .bytes = kWord,
+          .level = kNodeLevel,
+          .dependent = false,
+          .beside = true,
+          .part = static_cast<uint8_t>(part)};
+}
+
 class Store {
  public:
   // `environment` and `rules` must outlive it. Null: no memory.

@@ -128,8 +128,13 @@ Lookup Mlpt::find(VirtAddr va, mem::Origin origin) {
 Lookup Mlpt::walk(VirtAddr va, WalkPath& path) const {
   if (!shape_->maps(va)) return nothing_beyond(va);
   return lookup_of(va, descend(va, [&](const Table& table, uint64_t index, unsigned level) {
-                     path.add(word_at(table, index), static_cast<unsigned>(word_bytes()), level,
-                              level != shape_->top());
+                     const bool root = level == shape_->top();
+                     path.add({.address = word_at(table, index),
+                               .table = table.address,
+                               .serves = static_cast<uint8_t>(root ? 0 : shape_->level(level).span),
+                               .bytes = static_cast<uint8_t>(word_bytes()),
+                               .level = static_cast<uint8_t>(level),
+                               .dependent = !root});
                    }));
 }
 

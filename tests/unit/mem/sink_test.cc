@@ -105,6 +105,44 @@ TEST(Sink, KindsOfReferencesHavePricesOfTheirOwn) {
   EXPECT_EQ(ReferenceSink(again).costs().reference[static_cast<unsigned>(Origin::Kernel)], 30u);
 }
 
+TEST(Sink, OfReferencesMadeAtTheSameTimeTheSlowestCounts) {
+  const Touch walker{.origin = Origin::Walker};
+  const Touch beside{.origin = Origin::Walker, .beside = true};
+  ReferenceSink plain;
+  for (const Touch& touch : {walker, beside, beside, walker})
+    plain.reference(PhysAddr(0x1000), 8, false, touch);
+  EXPECT_EQ(plain.total(Origin::Walker), 4u);
+  EXPECT_EQ(plain.cycles(Origin::Walker), 2 * plain.costs().reference[0]);
+
+  config::Schema schema;
+  ReferenceSink sink(configured(schema, {{"cache.enabled", "true"}}));
+  const CostTable& costs = sink.costs();
+  const auto took = [&](uint64_t address, const Touch& touch) {
+    const uint64_t before = sink.cycles(Origin::Walker);
+    sink.reference(PhysAddr(address), 8, false, touch);
+    return sink.cycles(Origin::Walker) - before;
+  };
+  EXPECT_EQ(took(0x1000, walker), costs.memory);
+  EXPECT_EQ(took(0x1008, walker), costs.l1);
+  EXPECT_EQ(took(0x2000, beside), costs.memory - costs.l1);  // as long as it takes longer
+  EXPECT_EQ(took(0x3000, beside), 0u);
+  EXPECT_EQ(took(0x3000, walker), costs.l1);
+}
+
+TEST(Sink, ALockedChangeIsOneReference) {
+  ReferenceSink sink;
+  {
+    const ReferenceSink::ActingAs acting(sink, Origin::Walker, ReferenceSink::Access::Locked);
+    sink.reference(PhysAddr(0x1000), 8, false, {.origin = Origin::Kernel});
+    sink.reference_run(PhysAddr(0x1000), 16, 4, false, {.origin = Origin::Kernel});
+    sink.reference_run(PhysAddr(0x1000), 16, 4, true, {.origin = Origin::Kernel});
+    sink.reference(PhysAddr(0x1000), 8, false, {.origin = Origin::Walker});  // its own
+  }
+  sink.reference(PhysAddr(0x1000), 8, false, {.origin = Origin::Kernel});
+  EXPECT_EQ(sink.total(Origin::Walker), 5u);
+  EXPECT_EQ(sink.total(Origin::Kernel), 1u);
+}
+
 TEST(Sink, FetchesOfTheProgramAreCountedApart) {
   config::Schema schema;
   const config::Config config = configured(schema, {{"cache.enabled", "true"}});

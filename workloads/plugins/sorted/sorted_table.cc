@@ -69,7 +69,9 @@ class SortedTable final : public PageTable {
     found.empty = {found.base, end_of(found.base.value(), found.size)};
     if (!place.there) return found;
     const PhysAddr word = word_of(place.record, va.value());
-    path.add(word, kWord, kLeafLevel, true);
+    // Hardware may remember leaf tables, and spare itself the search.
+    const PhysAddr leaf_table = word - (word.value() & shape_.page().offset_mask());
+    path.add({word, leaf_table, static_cast<uint8_t>(shape_.span().log2()), kWord, kLeafLevel});
     found.has_slot = true;
     found.handle = handle(va, word);
     found.entry = entry(word);
