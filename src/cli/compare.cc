@@ -62,7 +62,10 @@ void compare(const Words& words) {
       ("machines,m", text_option("NAME|FILE,..."),                            //
        "The machines; all of 'mmusim list machines' but tiny if not given.")  //
       ("page-tables,p", text_option("KIND|FILE,..."),
-       "The kinds of page table, or paths of plug-ins; mlpt if not given.")                       //
+       "The kinds of page table, or paths of plug-ins; mlpt if not given.")  //
+      ("pair,k", boost::program_options::value<Words>()->value_name("\"KIND KEY=VALUE ...\""),
+       "A page table with keys of its own, beside those of -p; may be given several times. Called "
+       "so, or, as \"NAME: KIND KEY=VALUE ...\", by that name.")                                  //
       ("base,b", text_option("MACHINE[/KIND]"),                                                   //
        "The run the relative column relates to; the first if not given.")                         //
       ("check", "Compare every translation with the page table; sets run.check.")                 //
@@ -79,17 +82,18 @@ void compare(const Words& words) {
 
   const std::string& source = arguments.text("TRACE|SCRIPT");
   const bool scripted = is_script(source);
-  const Words tables = arguments.has("page-tables") ? arguments.list("page-tables") : Words{"mlpt"};
+  const std::vector<TableChoice> tables = table_choices(arguments);
 
   // All configurations are made before the first run, so that a mistyped name does not cost one.
   report::Comparison comparison{.source = source, .program = {}, .runs = {}};
   for (const std::string& machine : machines_of(arguments))
-    for (const std::string& table : tables) {
-      std::vector<Setting> settings = {{"run.machine", machine, "--machines"},
-                                       {"machine.page_table", table, "--page-tables"}};
+    for (const TableChoice& table : tables) {
+      std::vector<Setting> settings = table.settings;
+      settings.push_back({"run.machine", machine, "--machines"});
+      settings.push_back({"machine.page_table", table.kind, "--page-tables"});
       if (!scripted) settings.push_back({"run.trace", source, "the command line"});
       config::Config config = simulation_config(arguments, schema, settings);
-      std::string name = fmt::format("{}/{}", config.text("machine.name"), table);
+      std::string name = fmt::format("{}/{}", config.text("machine.name"), table.name);
       comparison.runs.push_back({std::move(name), std::move(config), {}, {}});
     }
   std::vector<const config::Config*> configs;

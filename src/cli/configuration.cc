@@ -112,12 +112,58 @@ config::Schema simulation_schema(const Arguments& arguments, const Words& words)
   Arguments look = arguments;
   look.keys(known);
   look.look(words);
-  const std::vector<std::string> names =
-      look.has("page-tables") ? look.list("page-tables")
-                              : std::vector{simulation_config(look, known).choice(kPageTableKey)};
+  std::vector<std::string> names;
+  if (look.has("page-tables") || look.has("pair")) {
+    for (const TableChoice& choice : table_choices(look))
+      names.push_back(choice.kind);
+  } else {
+    names.push_back(simulation_config(look, known).choice(kPageTableKey));
+  }
   std::vector<std::string> plugins;
   std::copy_if(names.begin(), names.end(), std::back_inserter(plugins), pt::is_plugin_path);
   return schema_with(plugins);
+}
+
+namespace {
+
+// "KIND KEY=VALUE ...", or "NAME: KIND KEY=VALUE ...".
+TableChoice parse_pair(const std::string& text) {
+  constexpr const char* kOption = "--pair";
+  std::istringstream words(text);
+  TableChoice choice;
+  words >> choice.kind;
+  if (choice.kind.ends_with(':')) {
+    choice.name = choice.kind.substr(0, choice.kind.size() - 1);
+    choice.kind.clear();
+    words >> choice.kind;
+  } else {
+    choice.name = text;
+  }
+  for (std::string word; words >> word;) {
+    const size_t equals = word.find('=');
+    if (equals == std::string::npos)
+      throw UsageError(kOption, fmt::format("'{}' is no KEY=VALUE", word),
+                       "as in \"gpt paging.walk=native\"");
+    choice.settings.push_back({word.substr(0, equals), word.substr(equals + 1), kOption});
+  }
+  if (choice.kind.empty() || choice.name.empty())
+    throw UsageError(kOption, fmt::format("'{}' names no page table", text),
+                     "as in \"gpt paging.walk=native\"");
+  return choice;
+}
+
+}  // namespace
+
+std::vector<TableChoice> table_choices(const Arguments& arguments) {
+  std::vector<TableChoice> choices;
+  if (arguments.has("page-tables"))
+    for (const std::string& kind : arguments.list("page-tables"))
+      choices.push_back({kind, kind, {}});
+  if (arguments.has("pair"))
+    for (const std::string& text : arguments.texts("pair"))
+      choices.push_back(parse_pair(text));
+  if (choices.empty()) choices.push_back({"mlpt", "mlpt", {}});
+  return choices;
 }
 
 config::Config simulation_config(const Arguments& arguments, const config::Schema& schema,

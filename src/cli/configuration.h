@@ -26,6 +26,16 @@ struct Setting {
   std::string where;
 };
 
+// A page table as a command names several: by --page-tables, or by --pair with keys of its own.
+struct TableChoice {
+  std::string name;  // for people: the kind, or what --pair calls it
+  std::string kind;
+  std::vector<Setting> settings;
+};
+// In the order given, those of --page-tables first; mlpt where there are none of either. Errors:
+// UsageError for a --pair that cannot be read.
+std::vector<TableChoice> table_choices(const Arguments& arguments);
+
 // The configuration: defaults, under the machine file, under the argument CONFIG (if there is one),
 // under the argument TRACE (run.trace), under `settings`, under the command line. A plug-in's path
 // in a file is replaced by where the plug-in was found. Errors: UsageError, also for a key given
