@@ -47,6 +47,7 @@ class AddressSpace {
   // Transparent huge pages: leaves of that size, and the table memory set aside so that each of
   // them can be split (Linux: the deposited tables). core.h keeps them in step.
   uint64_t huge_leaves = 0;
+  uint64_t folio_leaves = 0;  // of these: of shared memory, for which nothing is set aside
   std::vector<PhysAddr> deposits;
   uint64_t deposit_bytes = 0;
   // Pages in swap space, as VmSwap counts them.

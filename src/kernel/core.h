@@ -136,6 +136,8 @@ class Core {
   [[nodiscard]] uint64_t huge_pages() const { return uint64_t{1} << huge_order(); }
   // 2^huge_order() frames, exclusive, with a reference and a mapping each.
   std::optional<Pfn> new_huge(const AddressSpace& mm);
+  // The same for shared memory: the cache's, with its reference each, and written to.
+  std::optional<Pfn> new_huge_folio(FileId file);
   // What untouched private memory reads from when it is mapped by a huge page.
   std::optional<Pfn> huge_zero_page();
   // Drops one reference of each frame of a huge page, as put_frame().
@@ -145,6 +147,9 @@ class Core {
   // no memory.
   bool add_huge_leaf(AddressSpace& mm);
   void remove_huge_leaf(AddressSpace& mm);
+  // The same for leaves of shared memory, with which nothing is set aside (huge_file.h).
+  void add_folio_leaf(AddressSpace& mm);
+  void remove_folio_leaf(AddressSpace& mm);
   // The hidden file behind a mapping of so many bytes of the pool, reserved unless `noreserve`.
   // Nothing: the pool has not enough.
   std::optional<FileId> pool_memory(uint64_t bytes, bool noreserve);

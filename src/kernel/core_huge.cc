@@ -44,6 +44,17 @@ std::optional<Pfn> Core::new_huge(const AddressSpace& mm) {
   return first;
 }
 
+std::optional<Pfn> Core::new_huge_folio(FileId file) {
+  const auto first = platform.frames->allocate(huge_order(), mem::FrameUse::File, file.value());
+  if (!first) return std::nullopt;
+  for (uint64_t i = 0; i < huge_pages(); ++i) {
+    mem::Frame& frame = platform.frames->frame(*first + i);
+    frame.references = 1;
+    frame.written = true;
+  }
+  return first;
+}
+
 std::optional<Pfn> Core::huge_zero_page() {
   if (!huge_zero_page_)
     huge_zero_page_ = platform.frames->allocate(huge_order(), mem::FrameUse::Reserved, 0);
@@ -102,6 +113,18 @@ void Core::remove_huge_leaf(AddressSpace& mm) {
   --mm.huge_leaves;
   mm.deposit_bytes -= reserve_.blocks * reserve_.bytes;
   counters.deposit_bytes -= reserve_.blocks * reserve_.bytes;
+  counters.huge_bytes -= huge_->bytes();
+}
+
+void Core::add_folio_leaf(AddressSpace& mm) {
+  ++mm.huge_leaves;
+  ++mm.folio_leaves;
+  counters.huge_bytes += huge_->bytes();
+}
+
+void Core::remove_folio_leaf(AddressSpace& mm) {
+  --mm.huge_leaves;
+  --mm.folio_leaves;
   counters.huge_bytes -= huge_->bytes();
 }
 

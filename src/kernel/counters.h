@@ -108,9 +108,12 @@ struct Counters {
   uint64_t folio_splits = 0;
   uint64_t huge_unused = 0;  // pages of these nobody had written to
   uint64_t huge_collapses = 0;
-  uint64_t huge_bytes = 0;     // mapped by transparent huge pages now, with the huge zero page
-  uint64_t deposit_bytes = 0;  // of tables set aside for them
-  uint64_t hugetlb_bytes = 0;  // mapped from the hugetlb pool now
+  uint64_t huge_shared = 0;       // folios of shared memory made so
+  uint64_t huge_shared_maps = 0;  // huge leaves for these
+  uint64_t huge_impossible = 0;   // calls of MADV_COLLAPSE that could not make a huge page
+  uint64_t huge_bytes = 0;        // mapped by transparent huge pages now, with the huge zero page
+  uint64_t deposit_bytes = 0;     // of tables set aside for them
+  uint64_t hugetlb_bytes = 0;     // mapped from the hugetlb pool now
   uint64_t hugetlb_refused = 0;
 
   uint64_t swapped = 0;      // entries of page tables that name a swap slot now

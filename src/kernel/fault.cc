@@ -6,6 +6,7 @@
 #include "kernel/fault_internal.h"
 #include "kernel/guard.h"
 #include "kernel/huge.h"
+#include "kernel/huge_file.h"
 #include "kernel/implied.h"
 #include "kernel/linux_abi.h"
 #include "kernel/reclaim.h"
@@ -201,10 +202,15 @@ namespace {
 FaultOutcome try_fault(FaultContext& c, Vma& vma, VirtAddr va, AccessKind kind, bool& joined) {
   const VirtAddr page = align_down(va, c.core.page());
   if (vma.has(kVmHugeTlb)) return hugetlb_fault(c, vma, va, kind);
-  if (!vma.is_anonymous() &&
-      vma.pgoff + c.core.pages(page - vma.start) >= c.core.cache.file(vma.file).pages) {
-    if (is_guard(*c.core.platform.format, c.mm.table->find(page).entry)) return refuse_guarded(c);
-    return fault_behind_file(c, vma, page, kind);
+  const bool behind_file = !vma.is_anonymous() && vma.pgoff + c.core.pages(page - vma.start) >=
+                                                      c.core.cache.file(vma.file).pages;
+  if (behind_file) {
+    const pt::EntryFormat& format = *c.core.platform.format;
+    const pt::Entry there = c.mm.table->find(page).entry;
+    if (is_guard(format, there)) return refuse_guarded(c);
+    // A huge folio may reach over the end.
+    if (there == pt::kNone || !format.is_present(there))
+      return fault_behind_file(c, vma, page, kind);
   }
   if (c.core.settings.shared_table_bytes != 0) {
     if (writes(kind) && !vma.is_shared())
@@ -216,11 +222,15 @@ FaultOutcome try_fault(FaultContext& c, Vma& vma, VirtAddr va, AccessKind kind, 
   if (huge_wanted && !c.mm.table->find(page).has_slot) {
     if (const auto outcome = map_huge(c, vma, page, kind)) return *outcome;
   }
+  if (!vma.is_anonymous()) {
+    if (const auto outcome = map_huge_folio(c, vma, page, kind)) return *outcome;
+  }
   // For files it matters whether there is a leaf table before one is made.
   const bool had_table = !vma.is_anonymous() && c.mm.table->peek(page).has_slot;
   pt::Slot slot = c.mm.table->ensure(page, c.core.page());
   if (slot.status == pt::Status::Overlap) {
     if (const auto outcome = fix_huge(c, vma, page, slot, kind)) return *outcome;
+    if (behind_file) return fault_behind_file(c, vma, page, kind);
     slot = c.mm.table->ensure(page, c.core.page());
   }
   if (slot.status == pt::Status::NoMemory) return FaultOutcome::NoMemory;

@@ -59,6 +59,7 @@ Folio File::folio_of(uint64_t index) const {
 void File::split(const Folio& folio, uint64_t at) {
   MMUSIM_ASSERT(folio.contains(at));
   folios.erase(folio.first);
+  huge.erase(folio.first);
   Folio part = folio;
   while (part.pages() > 1) {
     const uint64_t middle = part.first + part.pages() / 2;
@@ -71,6 +72,13 @@ void File::split(const Folio& folio, uint64_t at) {
     }
   }
   folios[part.first] = part.end;
+}
+
+void File::split_into_pages(const Folio& folio) {
+  huge.erase(folio.first);
+  if (kind == FileKind::Regular && laid_out == 0) laid_out = pages;
+  for (uint64_t i = folio.first; i < folio.end; ++i)
+    folios[i] = i + 1;
 }
 
 bool File::is_dirty(const Folio& folio) const {

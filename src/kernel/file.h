@@ -66,6 +66,9 @@ struct File {
   uint64_t order_pages = 1;  // of the folios that writing it made
   uint64_t laid_out = 0;     // its length when it was written; 0: as long as it is
   std::map<uint64_t, uint64_t> folios;  // first -> end, of those that are not as it was written
+  // First pages of those among them whose frames lie side by side, so that one huge leaf can show
+  // the folio (huge_file.h).
+  std::set<uint64_t> huge;
 
   // Read-ahead (Linux: struct file_ra_state, one per open file; here per file).
   struct ReadAhead {
@@ -99,9 +102,15 @@ struct File {
 
   // The folio of a page that is in memory.
   [[nodiscard]] Folio folio_of(uint64_t index) const;
+  // Whether that is a huge one.
+  [[nodiscard]] bool is_huge(uint64_t index) const {
+    return !huge.empty() && huge.contains(folio_of(index).first);
+  }
   // Divides it so that `at` begins a folio, as Linux 6.16 and later do: halves the part around
   // `at` again and again (non-uniform split).
   void split(const Folio& folio, uint64_t at);
+  // Divides it into pages.
+  void split_into_pages(const Folio& folio);
 
   // REQUIRES: the page has a frame.
   void mark_dirty(uint64_t index) {

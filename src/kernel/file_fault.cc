@@ -7,6 +7,7 @@
 #include "base/bits.h"
 #include "base/error.h"
 #include "kernel/fault_internal.h"
+#include "kernel/huge_file.h"
 #include "kernel/read_ahead.h"
 #include "kernel/share.h"
 #include "kernel/writeback.h"
@@ -169,7 +170,7 @@ uint64_t map_around(FaultContext& c, const Vma& vma, VirtAddr page, bool had_tab
   if (first == end) return 0;
   const auto is_last = [&](const Folio& folio) { return regular && folio.end >= file.pages; };
   if (is_last(file.folio_of(first)) && !had_table) return 0;
-  if (file.order_pages > 1) {
+  if (file.order_pages > 1 || !file.folios.empty()) {
     const auto extend = [&](uint64_t index) {
       if (!file.in_memory(index) || is_marked(file, index)) return;
       const Folio folio = file.folio_of(index);
@@ -244,7 +245,8 @@ FaultOutcome map_file(FaultContext& c, Vma& vma, VirtAddr page, const pt::Slot& 
   }
   const Folio folio = file.folio_of(index);
   Window window{page, page + c.core.page().bytes()};
-  if (folio.pages() > 1 && folio.end <= file.pages) {
+  // Folios of memory may reach over the end.
+  if (folio.pages() > 1 && (folio.end <= file.pages || file.kind == FileKind::Shmem)) {
     const auto all = whole(c, vma, folio);
     if (all && is_empty(c, *all)) window = *all;
   }
@@ -255,14 +257,23 @@ FaultOutcome map_file(FaultContext& c, Vma& vma, VirtAddr page, const pt::Slot& 
   return done(writes(kind) ? FaultCause::SharedWrite : FaultCause::FileMap);
 }
 
-// A read maps what is in memory around it first, of which some may lie before the end; else the
-// upper tables have been made and no leaf table.
+// A read maps what is in memory around it first, of which some may lie before the end, and folios
+// of memory also behind it; else the upper tables have been made and no leaf table.
 FaultOutcome fault_behind_file(FaultContext& c, Vma& vma, VirtAddr page, AccessKind kind) {
   if (writes(kind) && !vma.is_shared()) prepare_anon(c, vma);
-  if (!writes(kind) && maps_around(c, c.core.cache.file(vma.file))) {
+  const File& file = c.core.cache.file(vma.file);
+  if (!writes(kind) && maps_around(c, file)) {
+    const Window window = around(c, vma, page, file);
+    if (window.begin < window.end) {
+      if (const auto outcome = map_huge_folio(c, vma, page, kind)) return *outcome;
+    }
     const bool had_table = c.mm.table->peek(page).has_slot;
     if (const uint64_t mapped = map_around(c, vma, page, had_table); mapped != 0) {
       c.core.counters.around += mapped;
+      if (is_mapped(c, page)) {
+        finish_fault(c, FaultCause::FileMap, false);
+        return FaultOutcome::Fixed;
+      }
       c.core.note_tables();
       return FaultOutcome::Refused;
     }

@@ -13,19 +13,9 @@ namespace {
 // visit(run, i, entry, frame) for each leaf of the range that shows a page of the folio.
 template <class Visit>
 void each_leaf_of(Core& core, AddressSpace& mm, VirtRange range, Pfn first, Visit visit) {
-  const pt::EntryFormat& format = *core.platform.format;
-  const auto cursor = mm.table->cursor(range);
-  pt::Run run;
-  while (cursor->next(run)) {
-    for (uint32_t i = 0; i < run.count; ++i) {
-      const pt::Entry e = run.get(i);
-      if (e == pt::kNone || !format.is_present(e) || format.is_special(e)) continue;
-      const Pfn pfn = format.parse_leaf(e, run.size).pfn;
-      if (pfn < first || pfn >= first + core.huge_pages()) continue;
-      visit(run, i, pfn);
-    }
-    run.report(*core.platform.sink, mem::Origin::Kernel, run.count, 0);
-  }
+  each_leaf(core, mm, range, LeafReads::Told, [&](pt::Run& run, uint32_t i, Pfn pfn) {
+    if (pfn >= first && pfn < first + core.huge_pages()) visit(run, i, pfn);
+  });
 }
 
 // Leaves that show base pages of it, in all address spaces.

@@ -39,10 +39,12 @@ class Splitter {
   // Whether the area shows the file's page, not a copy.
   [[nodiscard]] bool shows(const AddressSpace& mm, const Vma& vma, uint64_t index) const {
     const VirtAddr page = vma.start + ((index - vma.pgoff) << core_.page().log2());
-    const pt::Entry e = mm.table->peek(page).entry;
+    const pt::Lookup leaf = mm.table->peek(page);
     const pt::EntryFormat& format = *core_.platform.format;
-    return e != pt::kNone && format.is_present(e) && !format.is_special(e) &&
-           file_.frame_of(index) == format.pfn_of(e);
+    if (leaf.entry == pt::kNone || !format.is_present(leaf.entry) || format.is_special(leaf.entry))
+      return false;
+    return file_.frame_of(index) ==
+           format.parse_leaf(leaf.entry, leaf.size).pfn + core_.pages(page - leaf.base);
   }
 
   [[nodiscard]] bool others_map(const Folio& folio) const {
@@ -63,9 +65,9 @@ class Splitter {
       batch.zap(vma, at, ZapBatch::Pages::OfFile);
       batch.finish();
     });
-    if (file_.laid_out == 0) file_.laid_out = file_.pages;
-    for (uint64_t i = folio.first; i < folio.end; ++i)
-      file_.folios[i] = i + 1;
+    file_.split_into_pages(folio);
+    if (folio.end > file_.pages && file_.kind == FileKind::Shmem)
+      core_.drop_file_span(vma_.file, {std::max(folio.first, file_.pages), folio.end});
   }
 
   Core& core_;
@@ -77,7 +79,9 @@ class Splitter {
 }  // namespace
 
 void split_shown_in_part(Core& core, AddressSpace& mm, const Vma& vma, VirtRange part) {
-  if (vma.is_anonymous() || core.cache.file(vma.file).order_pages == 1) return;
+  if (vma.is_anonymous()) return;
+  const File& file = core.cache.file(vma.file);
+  if (file.order_pages == 1 && file.folios.empty()) return;
   Splitter(core, mm, vma).run(part);
 }
 

@@ -4,6 +4,7 @@
 #include <vector>
 
 #include "kernel/guard.h"
+#include "kernel/huge_file.h"
 #include "kernel/zap.h"
 
 namespace mmusim::kernel {
@@ -97,6 +98,7 @@ class TableCopy {
     for (uint32_t i = 0; i < from.count && enough; ++i) {
       pt::Entry e = from.get(i);
       if (e == pt::kNone) continue;
+      if (!area.pool && shows_huge_folio(core_, e)) continue;  // can be faulted in again
       if (area.pool) {
         core_.add_pool_pages(child_, 1);
       } else if (!core_.add_huge_leaf(child_)) {

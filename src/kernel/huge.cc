@@ -4,12 +4,9 @@
 
 #include "base/error.h"
 #include "kernel/fault_internal.h"
-#include "kernel/guard.h"
-#include "kernel/linux_abi.h"
+#include "kernel/huge_file.h"
 
 namespace mmusim::kernel {
-
-using namespace abi;
 
 namespace {
 
@@ -22,13 +19,16 @@ pt::Entry huge_leaf(const FaultContext& c, const Vma& vma, Pfn pfn, bool zero) {
                                             .special = zero});
 }
 
-// A huge page of its own is mapped at `base` now.
+}  // namespace
+
 void account_huge(FaultContext& c, const Vma& vma, VirtAddr base, Pfn first) {
   c.core.add_rss(c.mm, PageKind::Anonymous, static_cast<int64_t>(c.core.huge_pages()));
   if (c.core.swap == nullptr) return;
   for (uint64_t i = 0; i < c.core.huge_pages(); ++i)
     c.core.rmap->add_anonymous(first + i, vma, base + (i << c.core.page().log2()));
 }
+
+namespace {
 
 // The small pages of a split huge zero page show the small zero page, as in Linux.
 void use_small_zero_page(Core& core, AddressSpace& mm, VirtRange range) {
@@ -48,6 +48,10 @@ void use_small_zero_page(Core& core, AddressSpace& mm, VirtRange range) {
 }
 
 void split_leaf(Core& core, AddressSpace& mm, const pt::Handle& handle, pt::Entry entry) {
+  if (shows_huge_folio(core, entry)) {
+    unmap_huge_folio(core, mm, handle, entry);
+    return;
+  }
   core.remove_huge_leaf(mm);  // what was set aside is the split's now
   const pt::Status status = mm.table->split(handle, core.page());
   if (status != pt::Status::Ok)
@@ -57,10 +61,6 @@ void split_leaf(Core& core, AddressSpace& mm, const pt::Handle& handle, pt::Entr
   if (core.platform.format->is_special(entry)) use_small_zero_page(core, mm, range);
   ++core.counters.huge_splits;
   core.flush_range(mm, range, core.page(), false, mmu::RangeFlush::Change);
-}
-
-bool is_huge(const Core& core, const pt::Lookup& found) {
-  return found.entry != pt::kNone && core.huge() && found.size == *core.huge();
 }
 
 // A write to the huge zero page. False: no memory for a huge page.
@@ -118,7 +118,9 @@ std::optional<FaultOutcome> fix_huge(FaultContext& c, Vma& vma, VirtAddr page, c
   const pt::EntryFormat& format = *c.core.platform.format;
   pt::LeafFields fields = format.parse_leaf(slot.entry, slot.handle.size);
   FaultCause cause = FaultCause::Spurious;
-  bool exclusive = !fields.special && c.core.platform.frames->frame(fields.pfn).exclusive;
+  const bool of_file = shows_huge_folio(c.core, slot.entry);
+  bool exclusive =
+      !fields.special && !of_file && c.core.platform.frames->frame(fields.pfn).exclusive;
   if (writes(kind) && !format.is_writable(slot.entry)) {
     if (fields.special) {
       if (replace_zero(c, vma, slot)) return FaultOutcome::Fixed;
@@ -126,12 +128,13 @@ std::optional<FaultOutcome> fix_huge(FaultContext& c, Vma& vma, VirtAddr page, c
       split_leaf(c.core, c.mm, slot.handle, slot.entry);
       return std::nullopt;
     }
-    exclusive = make_exclusive(c.core, fields.pfn);
-    if (!exclusive) {
+    const bool shared = of_file && vma.is_shared();
+    exclusive = !of_file && make_exclusive(c.core, fields.pfn);
+    if (!exclusive && !shared) {
       split_leaf(c.core, c.mm, slot.handle, slot.entry);
       return std::nullopt;
     }
-    cause = FaultCause::CowReuse;
+    cause = shared ? FaultCause::SharedMakeWritable : FaultCause::CowReuse;
   }
   fields.accessed = true;
   fields.dirty = fields.dirty || writes(kind);
@@ -143,16 +146,14 @@ std::optional<FaultOutcome> fix_huge(FaultContext& c, Vma& vma, VirtAddr page, c
   return FaultOutcome::Fixed;
 }
 
-namespace {
+bool is_huge(const Core& core, const pt::Lookup& found) {
+  return found.entry != pt::kNone && core.huge() && found.size == *core.huge();
+}
 
-// The block behind the one at `at`, where `found` was looked up; behind a void of several, the one
-// it ends in.
 VirtAddr next_block(const pt::Lookup& found, VirtAddr at, PageShift size) {
   const VirtAddr next = at + size.bytes();
   return found.entry != pt::kNone ? next : std::max(next, align_down(found.empty.end, size));
 }
-
-}  // namespace
 
 void split_huge_at(Core& core, AddressSpace& mm, VirtAddr at) {
   if (mm.huge_leaves == 0 || is_aligned(at, *core.huge())) return;
@@ -168,8 +169,18 @@ void split_for_move(Core& core, AddressSpace& mm, VirtAddr from, VirtAddr to, ui
   if (mm.huge_leaves == 0) return;
   const PageShift size = *core.huge();
   const bool alike = ((from.value() ^ to.value()) & size.offset_mask()) == 0;
-  split_huge_at(core, mm, from);
-  split_huge_at(core, mm, from + bytes);
+  // What a leaf of shared memory leaves behind is nothing to move, but Linux has made the tables
+  // above its new place by then.
+  const auto split = [&](const pt::Lookup& found) {
+    if (shows_huge_folio(core, found.entry))
+      static_cast<void>(mm.table->ensure(to + (std::max(from, found.base) - from), size));
+    const pt::Lookup now = mm.table->find(found.base);  // making a slot may have moved it
+    split_leaf(core, mm, now.handle, now.entry);
+  };
+  for (const VirtAddr border : {from, from + bytes}) {
+    if (is_aligned(border, size)) continue;
+    if (const pt::Lookup found = mm.table->find(border); is_huge(core, found)) split(found);
+  }
   VirtAddr next;
   for (VirtAddr at = align_up(from, size); at < from + bytes; at = next) {
     const pt::Lookup found = mm.table->find(at);
@@ -177,176 +188,8 @@ void split_for_move(Core& core, AddressSpace& mm, VirtAddr from, VirtAddr to, ui
     if (!is_huge(core, found)) continue;
     // Where a table stands at the target, or none can be had, the leaf cannot go there whole.
     if (alike && mm.table->ensure(to + (at - from), size).status == pt::Status::Ok) continue;
-    const pt::Lookup now = mm.table->find(at);  // making a slot may have moved it
-    split_leaf(core, mm, now.handle, now.entry);
+    split(found);
   }
-}
-
-namespace {
-
-// Gives every page of the block its part of the new huge page `first`, copying what is there.
-// False: no memory for slots; nothing has changed but tables.
-bool copy_into(FaultContext& c, const Vma& vma, VirtAddr base, Pfn first, ZapBatch& batch) {
-  const pt::EntryFormat& format = *c.core.platform.format;
-  const VirtRange block{base, base + c.core.huge()->bytes()};
-  {
-    const auto builder = c.mm.table->cursor(block, pt::CursorMode::Build);
-    pt::Run run;
-    while (builder->next(run)) {
-    }
-    if (builder->status() != pt::Status::Ok) return false;
-  }
-  pt::LeafFields fields{.pfn = first,
-                        .size = c.core.page(),
-                        .rights = leaf_rights(c.core, vma, true, true),
-                        .accessed = true,
-                        .dirty = true};
-  int64_t were = 0;
-  const auto cursor = c.mm.table->cursor(block);
-  pt::Run run;
-  while (cursor->next(run)) {
-    for (uint32_t i = 0; i < run.count; ++i) {
-      const pt::Entry old = run.get(i);
-      fields.pfn = first + c.core.pages(run.address(i) - base);
-      mem::Frame& copy = c.core.platform.frames->frame(fields.pfn);
-      run.set(i, format.make_leaf(fields));
-      if (old == pt::kNone) continue;
-      if (format.is_special(old)) {
-        batch.weaken(run.address(i), run.size);
-        continue;
-      }
-      const Pfn pfn = format.pfn_of(old);
-      copy.written = c.core.platform.frames->frame(pfn).written;
-      --c.core.platform.frames->frame(pfn).mappings;
-      batch.add(run.address(i), run.size, pfn);
-      ++were;
-    }
-    run.report(*c.core.platform.sink, mem::Origin::Kernel, run.count, run.count);
-  }
-  c.core.add_rss(c.mm, PageKind::Anonymous, -were);
-  account_huge(c, vma, base, first);
-  return true;
-}
-
-enum class Collapse : uint8_t {
-  Done,
-  Missing,  // there is not even a table above: goes on with the next block
-  Failed,   // there is no leaf table; this and all others end the call
-  NoMemory,
-};
-
-// Linux tries to fault in what is not present, which a guard refuses.
-bool has_guards(Core& core, AddressSpace& mm, VirtRange block) {
-  const pt::EntryFormat& format = *core.platform.format;
-  const auto cursor = mm.table->cursor(block);
-  pt::Run run;
-  bool found = false;
-  while (!found && cursor->next(run))
-    run.for_each([&](uint32_t, const pt::Entry& e) { found = found || is_guard(format, e); });
-  return found;
-}
-
-// What of the block is in swap space comes back. False: there is no room for all of it.
-bool read_back(FaultContext& c, Vma& vma, VirtAddr base) {
-  const pt::EntryFormat& format = *c.core.platform.format;
-  const auto is_away = [&](VirtAddr at) {
-    const pt::Lookup found = c.mm.table->find(at);
-    return found.entry != pt::kNone && !format.is_present(found.entry);
-  };
-  const VirtAddr end = base + c.core.huge()->bytes();
-  for (VirtAddr at = base; at < end; at += c.core.page().bytes()) {
-    if (is_away(at) && handle_fault(c, vma, at, AccessKind::Load) != FaultOutcome::Fixed)
-      return false;
-  }
-  for (VirtAddr at = base; at < end; at += c.core.page().bytes())
-    if (is_away(at)) return false;
-  return true;
-}
-
-// Whether the page table shows nothing at all there: to some, a void ends at every page.
-bool has_entries(FaultContext& c, VirtRange block) {
-  const auto cursor = c.mm.table->cursor(block);
-  pt::Run run;
-  bool found = false;
-  while (!found && cursor->next(run))
-    run.for_each([&](uint32_t, pt::Entry& e) { found = found || e != pt::kNone; });
-  return found;
-}
-
-Collapse collapse_block(FaultContext& c, Vma& vma, VirtAddr base) {
-  const PageShift size = *c.core.huge();
-  const pt::Lookup there = c.mm.table->find(base);
-  if (is_huge(c.core, there)) return Collapse::Done;
-  const bool empty = there.entry == pt::kNone && there.empty.begin <= base &&
-                     there.empty.end - base >= size.bytes();
-  if (empty) return there.empty.bytes() > size.bytes() ? Collapse::Missing : Collapse::Failed;
-  if (!c.mm.table->capabilities().promotes) return Collapse::Failed;
-  // A leaf table that holds nothing is something, where there are such.
-  if (!there.has_slot && !has_entries(c, {base, base + size.bytes()})) return Collapse::Failed;
-  if (has_guards(c.core, c.mm, {base, base + size.bytes()})) return Collapse::Failed;
-
-  if (c.core.swap != nullptr && !read_back(c, vma, base)) return Collapse::NoMemory;
-  const auto pfn = c.core.new_huge(c.mm);
-  if (!pfn) return Collapse::NoMemory;
-  ZapBatch batch(c.core, c.mm, ZapBatch::Scope::Change);
-  if (!c.core.add_huge_leaf(c.mm)) {
-    c.core.put_huge(*pfn);
-    return Collapse::NoMemory;
-  }
-  if (!copy_into(c, vma, base, *pfn, batch)) {
-    c.core.remove_huge_leaf(c.mm);
-    c.core.put_huge(*pfn);
-    return Collapse::NoMemory;
-  }
-  const pt::Status status = batch.promote(base, size);
-  MMUSIM_ASSERT(status == pt::Status::Ok);
-  batch.finish();
-  ++c.core.counters.huge_collapses;
-  c.core.note_tables();
-  return Collapse::Done;
-}
-
-}  // namespace
-
-namespace {
-
-// Whether MADV_COLLAPSE has anything to do with the area (Linux: thp_vma_allowable_order, forced):
-// memory, private or shared, of which the last aligned block lies in the area, and in the file as
-// it lies in memory. Not files on a disk: of these Linux makes huge pages only where it was
-// configured so, and nobody has them open for writing.
-bool may_collapse(const Core& core, const AddressSpace& mm, const Vma& vma) {
-  if (core.settings.thp == HugePages::Disabled || !core.huge()) return false;
-  if (vma.has(kVmNoHugePage | kVmHugeTlb | kVmPfnMap | kVmDontExpand)) return false;
-  if (mm.thp_disabled == AddressSpace::ThpDisabled::All) return false;
-  if (vma.is_anonymous()) {
-    if (vma.anon == AnonVmaId(0)) return false;  // no page of its own was ever there
-  } else {
-    if (core.cache.file(vma.file).kind != FileKind::Shmem) return false;
-    if (((core.pages(vma.start.value()) - vma.pgoff) & (core.huge_pages() - 1)) != 0) return false;
-  }
-  const PageShift size = *core.huge();
-  const VirtAddr last = align_down(vma.end, size);
-  return last.value() >= size.bytes() && last - size.bytes() >= vma.start;
-}
-
-}  // namespace
-
-int64_t collapse(FaultContext c, Vma& vma, VirtRange range) {
-  if (!may_collapse(c.core, c.mm, vma)) return -kEINVAL;
-  const PageShift size = *c.core.huge();
-  const VirtAddr begin = align_up(range.begin, size);
-  const VirtAddr end = align_down(range.end, size);
-  int64_t result = begin <= end ? 0 : -kEINVAL;
-  if (!vma.is_anonymous() && begin < end) return -kEINVAL;
-  VirtAddr next;
-  for (VirtAddr at = begin; at < end; at = next) {
-    const Collapse one = collapse_block(c, vma, at);
-    if (one == Collapse::NoMemory) return -kENOMEM;
-    if (one == Collapse::Failed) return -kEINVAL;
-    if (one == Collapse::Missing) result = -kEINVAL;
-    next = next_block(c.mm.table->peek(at), at, size);
-  }
-  return result;
 }
 
 }  // namespace mmusim::kernel

@@ -1,5 +1,6 @@
 // Transparent huge pages: anonymous memory mapped by one leaf of Core::huge() (Linux:
-// mm/huge_memory.c; khugepaged, which makes them in the background, is not modelled).
+// mm/huge_memory.c; khugepaged, which makes them in the background, is not modelled). Those of
+// shared memory are in huge_file.h.
 //
 // With each such leaf goes the table memory that splitting it may need, so that munmap and the like
 // cannot fail (Core::add_huge_leaf). No huge leaf lies across the border of an area. The frames of
@@ -49,8 +50,27 @@ void split_huge_page(Core& core, AddressSpace& mm, VirtAddr at);
 // cannot move whole.
 void split_for_move(Core& core, AddressSpace& mm, VirtAddr from, VirtAddr to, uint64_t bytes);
 
+// Whether a huge leaf was found.
+bool is_huge(const Core& core, const pt::Lookup& found);
+
+// The block behind the one at `at`, where `found` was looked up; behind a void of several, the one
+// it ends in.
+VirtAddr next_block(const pt::Lookup& found, VirtAddr at, PageShift size);
+
+// An anonymous huge page is mapped at `base` now.
+void account_huge(FaultContext& c, const Vma& vma, VirtAddr base, Pfn first);
+
+// What became of one block of a MADV_COLLAPSE.
+enum class Collapse : uint8_t {
+  Done,
+  Missing,  // not possible here; goes on with the next block, and says so at the end
+  Failed,   // this and all others end the call
+  NoMemory,
+};
+
 // madvise(MADV_COLLAPSE) on a part of one area: a huge page for each aligned block of it that has
-// pages. 0 when all are huge now; -EINVAL: not in such an area, or nothing was there; -ENOMEM.
+// pages. 0 when all are huge now, or it has no whole block; -EINVAL: not in such an area, or
+// nothing was there; -ENOMEM.
 int64_t collapse(FaultContext context, Vma& vma, VirtRange range);
 
 }  // namespace mmusim::kernel

@@ -54,13 +54,17 @@ std::optional<Pfn> PageCache::get(FileId id, uint64_t index) {
   if (const auto found = find(id, index)) return found;
   const auto pfn = frames_->allocate(0, mem::FrameUse::File, id.value());
   if (!pfn) return std::nullopt;
+  put_in(id, index, *pfn);
+  return pfn;
+}
+
+void PageCache::put_in(FileId id, uint64_t index, Pfn pfn) {
   File& f = file(id);
-  f.chunks[index / File::kChunk].frames[index % File::kChunk] = *pfn;
+  f.chunks[index / File::kChunk].frames[index % File::kChunk] = pfn;
   ++f.cached;
   ++cached_;
   if (map_ != nullptr && (f.kind == FileKind::Regular || f.kind == FileKind::Shmem))
-    map_->add_file(*pfn, id, index);
-  return pfn;
+    map_->add_file(pfn, id, index);
 }
 
 void PageCache::take_out(FileId id, uint64_t index) {
@@ -75,6 +79,7 @@ void PageCache::take_out(FileId id, uint64_t index) {
 void PageCache::forget_span(File& file, PageSpan span) {
   file.absent.add({span.first, std::min(span.end, file.filled)});
   file.folios.erase(file.folios.lower_bound(span.first), file.folios.lower_bound(span.end));
+  file.huge.erase(file.huge.lower_bound(span.first), file.huge.lower_bound(span.end));
   std::set<uint64_t>& marks = file.ahead.marks;
   marks.erase(marks.lower_bound(span.first), marks.lower_bound(span.end));
 }

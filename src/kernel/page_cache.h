@@ -47,6 +47,8 @@ class PageCache {
   // The same, brought into memory if need be; nothing when no frame is free.
   std::optional<Pfn> get(FileId id, uint64_t index);
 
+  // Puts one in, with the reference `pfn` has. REQUIRES: it has no frame.
+  void put_in(FileId id, uint64_t index, Pfn pfn);
   // Takes one page out; the cache's reference is the caller's. REQUIRES: it has a frame.
   void take_out(FileId id, uint64_t index);
   // Takes the pages of a span out, which are in memory no longer, and calls `release(Pfn)` for each
@@ -78,6 +80,7 @@ class PageCache {
     cached_ -= f.cached;
     f.cached = 0;
     f.chunks.clear();
+    f.huge.clear();
   }
   // Forgets a hidden file. REQUIRES: it has no pages and no mappings.
   void forget(FileId id);

@@ -4,6 +4,7 @@
 
 #include "base/error.h"
 #include "kernel/huge.h"
+#include "kernel/huge_file.h"
 #include "kernel/share.h"
 
 namespace mmusim::kernel {
@@ -104,8 +105,14 @@ bool Reclaimer::evict(Pfn pfn, bool force) {
   if (std::any_of(mappers.begin(), mappers.end(),
                   [](const auto& m) { return m.vma->has(kVmLocks | kVmPfnMap); }))
     return false;
-  if (!split_huge_leaves(pfn, mappers)) return false;
+  const FileId file(record->file ? static_cast<uint32_t>(record->id) : 0);
+  const bool huge_folio = record->file && core_->cache.file(file).is_huge(record->index);
+  if (!huge_folio && !split_huge_leaves(pfn, mappers)) return false;
   if (was_used(mappers) && !force) return false;
+  if (huge_folio) {
+    split_huge_folio(*core_, file, record->index);
+    mappers.clear();
+  }
   const bool done = record->file ? evict_file_page(pfn, mappers) : evict_anonymous(pfn, mappers);
   if (done) core_->rmap->pages.remove(pfn);
   return done;

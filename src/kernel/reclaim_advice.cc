@@ -16,6 +16,7 @@
 #include "kernel/folio.h"
 #include "kernel/guard.h"
 #include "kernel/huge.h"
+#include "kernel/huge_file.h"
 #include "kernel/reclaim.h"
 
 namespace mmusim::kernel {
@@ -53,27 +54,23 @@ class Adviser {
 
   mem::Frame& frame(Pfn pfn) { return core_.platform.frames->frame(pfn); }
 
+  // What of the leaf lies in the range.
+  static VirtRange covered(const pt::Run& run, uint32_t i, VirtRange range) {
+    return {std::max(run.address(i), range.begin),
+            std::min(run.address(i) + run.size.bytes(), range.end)};
+  }
+
   std::vector<Covered> folios_in(VirtRange range) {
-    const pt::EntryFormat& format = *core_.platform.format;
     std::vector<Covered> folios;
-    const auto cursor = mm_.table->cursor(range);
-    pt::Run run;
-    while (cursor->next(run)) {
-      for (uint32_t i = 0; i < run.count; ++i) {
-        const pt::Entry e = run.get(i);
-        if (e == pt::kNone || !format.is_present(e) || format.is_special(e)) continue;
-        const Pfn pfn = format.parse_leaf(e, run.size).pfn;
-        if (!frame(pfn).large) continue;
-        const VirtAddr begin = std::max(run.address(i), range.begin);
-        const uint64_t pages =
-            core_.pages(std::min(run.address(i) + run.size.bytes(), range.end) - begin);
-        const Pfn first = pfn + core_.pages(begin - run.address(i));
-        if (folios.empty() ||
-            first_of_folio(core_, folios.back().first.pfn) != first_of_folio(core_, first))
-          folios.push_back({{begin, first}, 0});
-        folios.back().pages += pages;
-      }
-    }
+    each_leaf(core_, mm_, range, LeafReads::Untold, [&](const pt::Run& run, uint32_t i, Pfn pfn) {
+      if (!frame(pfn).large) return;
+      const VirtRange part = covered(run, i, range);
+      const Pfn first = pfn + core_.pages(part.begin - run.address(i));
+      if (folios.empty() ||
+          first_of_folio(core_, folios.back().first.pfn) != first_of_folio(core_, first))
+        folios.push_back({{part.begin, first}, 0});
+      folios.back().pages += core_.pages(part.bytes());
+    });
     return folios;
   }
 
@@ -104,27 +101,23 @@ class Adviser {
     return vma_.pgoff + core_.pages(at - vma_.start);
   }
   [[nodiscard]] bool has_file_folios() const {
-    return !vma_.is_anonymous() && core_.cache.file(vma_.file).kind == FileKind::Regular;
+    if (vma_.is_anonymous()) return false;
+    const File& file = core_.cache.file(vma_.file);
+    return file.kind == FileKind::Regular || !file.folios.empty();
   }
 
   // Those that lie side by side in the range, by the pages of them that are shown there.
   std::vector<std::pair<Folio, uint64_t>> file_folios_in(VirtRange range) {
-    const pt::EntryFormat& format = *core_.platform.format;
     const File& file = core_.cache.file(vma_.file);
     std::vector<std::pair<Folio, uint64_t>> folios;
-    const auto cursor = mm_.table->cursor(range);
-    pt::Run run;
-    while (cursor->next(run)) {
-      for (uint32_t i = 0; i < run.count; ++i) {
-        const pt::Entry e = run.get(i);
-        if (e == pt::kNone || !format.is_present(e) || format.is_special(e)) continue;
-        if (frame(format.pfn_of(e)).use != mem::FrameUse::File) continue;
-        const uint64_t index = index_of(run.address(i));
-        if (folios.empty() || !folios.back().first.contains(index))
-          folios.emplace_back(file.folio_of(index), 0);
-        ++folios.back().second;
-      }
-    }
+    each_leaf(core_, mm_, range, LeafReads::Untold, [&](const pt::Run& run, uint32_t i, Pfn pfn) {
+      if (frame(pfn).use != mem::FrameUse::File) return;
+      const VirtRange part = covered(run, i, range);
+      const uint64_t index = index_of(part.begin);
+      if (folios.empty() || !folios.back().first.contains(index))
+        folios.emplace_back(file.folio_of(index), 0);
+      folios.back().second += core_.pages(part.bytes());
+    });
     return folios;
   }
 
@@ -215,7 +208,13 @@ class Adviser {
     for (const Page& page : found_) {
       // A huge page that was split meanwhile has lost pages nobody wrote to.
       const pt::Lookup leaf = mm_.table->peek(page.at);
-      if (format.is_special(leaf.entry)) continue;
+      if (leaf.entry == pt::kNone || format.is_special(leaf.entry)) continue;
+      if (leaf.size != core_.page() && shows_huge_folio(core_, leaf.entry)) {
+        // The folio stays as it is, in the cache.
+        unmap_huge_folio(core_, mm_, leaf.handle, leaf.entry);
+        core_.counters.paged_out += core_.huge_pages();
+        continue;
+      }
       if (frame(page.pfn).use == mem::FrameUse::Anonymous)
         page_out_private(page, leaf, batch);
       else

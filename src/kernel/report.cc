@@ -122,7 +122,8 @@ void report_counters(const Core& core, stats::Report& report) {
   add("rss.total_peak", c.rss_total_peak * page, "bytes",
       "The most resident memory of all kinds together at any time.");
   add("thp.faults", c.huge_faults, "faults",
-      "Minor faults that mapped a transparent huge page, also of zeros.", "kernel.faults.minor");
+      "Minor faults that mapped a transparent huge page of private memory, also of zeros.",
+      "kernel.faults.minor");
   add("thp.fallbacks", c.huge_fallbacks, "faults",
       "Faults that could have mapped a huge page, but for want of memory in one piece.");
   add("thp.splits", c.huge_splits, "pages", "Huge pages split into base pages.");
@@ -132,6 +133,15 @@ void report_counters(const Core& core, stats::Report& report) {
       "Base pages given up then, since nobody had written to them.", "kernel.thp.folio_splits");
   add("thp.collapses", c.huge_collapses, "pages",
       "Huge pages made by madvise(COLLAPSE) out of base pages.");
+  add("thp.shared", c.huge_shared, "pages",
+      "Huge pages of shared memory made by madvise(COLLAPSE), in the page cache.");
+  add("thp.shared.maps", c.huge_shared_maps, "leaves",
+      "Huge leaves made for these, by COLLAPSE and by faults.");
+  add("thp.impossible", c.huge_impossible, "calls",
+      "Calls of madvise(COLLAPSE) refused where Linux would have tried: processor or page table "
+      "have "
+      "no huge pages, the page table makes none of base pages, or tables are shared "
+      "(kernel.shared_tables).");
   add("thp.mapped", c.huge_bytes, "bytes", "Memory mapped by transparent huge pages now.");
   add("thp.deposited", c.deposit_bytes, "bytes",
       "Page tables set aside now so that huge pages can be split.", "kernel.page_tables.bytes");

@@ -46,6 +46,7 @@ class Truncation {
       const Folio last = file_.folio_of(span.end);
       if (last.pages() > 1) file_.split(last, span.end);
     }
+    if (file_.kind == FileKind::Shmem) drop_behind_end(folio);
     return true;
   }
 
@@ -55,6 +56,14 @@ class Truncation {
   }
 
  private:
+  // Of a folio just divided what begins behind the end of the file goes.
+  void drop_behind_end(const Folio& folio) {
+    if (folio.end <= file_.pages) return;
+    uint64_t from = std::max(folio.first, file_.pages);
+    if (const Folio across = file_.folio_of(from); across.first < from) from = across.end;
+    drop({from, folio.end});
+  }
+
   static constexpr uint64_t kMostPages = uint64_t{1} << 52;
 
   // What is in memory of a file may from now on end within the folio, which does not.

@@ -5,6 +5,7 @@
 #include "base/error.h"
 #include "kernel/guard.h"
 #include "kernel/huge.h"
+#include "kernel/huge_file.h"
 #include "kernel/share.h"
 
 namespace mmusim::kernel {
@@ -21,7 +22,7 @@ void ZapBatch::zap(const Vma& vma, VirtRange range, Pages which) {
   pt::Run run;
   while (cursor->next(run)) {
     if (run.size != core_->page()) {
-      gone[static_cast<unsigned>(PageKind::Anonymous)] += static_cast<int64_t>(zap_huge(vma, run));
+      zap_huge(vma, run, gone);
       continue;
     }
     uint64_t writes = 0;
@@ -60,19 +61,24 @@ void ZapBatch::zap(const Vma& vma, VirtRange range, Pages which) {
   }
 }
 
-// Huge leaves, of one kind or the other; the pages of RSS they had.
-uint64_t ZapBatch::zap_huge(const Vma& vma, pt::Run& run) {
+// Huge leaves, of one kind or the other; adds the pages of RSS they had to what is gone.
+void ZapBatch::zap_huge(const Vma& vma, pt::Run& run, std::array<int64_t, kPageKinds>& gone) {
   const pt::EntryFormat& format = *core_->platform.format;
   mem::FrameMemory& frames = *core_->platform.frames;
-  uint64_t rss = 0;
+  const auto pages = static_cast<int64_t>(core_->huge_pages());
   uint64_t writes = 0;
   for (uint32_t i = 0; i < run.count; ++i) {
     const pt::Entry e = run.get(i);
     if (e == pt::kNone) continue;
     run.set(i, pt::kNone);
     ++writes;
-    gather_.leaf(run.address(i), run.size);
     const Pfn first = format.parse_leaf(e, run.size).pfn;
+    if (!vma.has(kVmHugeTlb) && shows_huge_folio(*core_, e)) {
+      add_huge_folio(run.address(i), e);
+      gone[static_cast<unsigned>(PageKind::Shmem)] += pages;
+      continue;
+    }
+    gather_.leaf(run.address(i), run.size);
     if (vma.has(kVmHugeTlb)) {
       --frames.frame(first).mappings;
       core_->add_pool_pages(*mm_, -1);
@@ -83,11 +89,10 @@ uint64_t ZapBatch::zap_huge(const Vma& vma, pt::Run& run) {
     if (format.is_special(e)) continue;
     for (uint64_t page = 0; page < core_->huge_pages(); ++page)
       --frames.frame(first + page).mappings;
-    rss += core_->huge_pages();
+    gone[static_cast<unsigned>(PageKind::Anonymous)] += pages;
     huge_.push_back(first);
   }
   run.report(*core_->platform.sink, mem::Origin::Kernel, run.count, writes);
-  return rss;
 }
 
 void ZapBatch::trim(VirtRange range, VirtAddr floor, VirtAddr ceiling) {
@@ -120,6 +125,16 @@ void ZapBatch::add(VirtAddr va, PageShift size, Pfn pfn) {
 void ZapBatch::add_pool_page(VirtAddr va, PageShift size, Pfn pfn) {
   weaken(va, size);
   pool_pages_.push_back(pfn);
+}
+
+void ZapBatch::add_huge_folio(VirtAddr va, pt::Entry leaf) {
+  const pt::EntryFormat& format = *core_->platform.format;
+  const Pfn first = format.parse_leaf(leaf, *core_->huge()).pfn;
+  weaken(va, *core_->huge());
+  core_->remove_folio_leaf(*mm_);
+  for (uint64_t i = 0; i < core_->huge_pages(); ++i)
+    --core_->platform.frames->frame(first + i).mappings;
+  huge_.push_back(first);
 }
 
 void ZapBatch::flush() {

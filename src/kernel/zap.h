@@ -7,6 +7,7 @@
 #ifndef MMUSIM_KERNEL_ZAP_H_
 #define MMUSIM_KERNEL_ZAP_H_
 
+#include <array>
 #include <span>
 #include <utility>
 #include <vector>
@@ -49,6 +50,8 @@ class ZapBatch {
   void add(VirtAddr va, PageShift size, Pfn pfn);
   // The same for a page of the hugetlb pool, whose account it leaves as it is.
   void add_pool_page(VirtAddr va, PageShift size, Pfn pfn);
+  // The same for a huge leaf of shared memory (huge_file.h), whose RSS the caller counts.
+  void add_huge_folio(VirtAddr va, pt::Entry leaf);
   // Makes one leaf of the smaller ones around `va` (PageTable::promote).
   pt::Status promote(VirtAddr va, PageShift to) { return mm_->table->promote(va, to, gather_); }
   // The shared tables around `va` are used no more (PageTable::leave).
@@ -69,7 +72,7 @@ class ZapBatch {
   // Linux frees at most this many pages per flush (MAX_GATHER_BATCH_COUNT).
   static constexpr size_t kMaxPages = 10000;
 
-  uint64_t zap_huge(const Vma& vma, pt::Run& run);
+  void zap_huge(const Vma& vma, pt::Run& run, std::array<int64_t, kPageKinds>& gone);
   void flush();
 
   Core* core_;

@@ -185,6 +185,7 @@ constexpr Line kKernelLines[] = {
     {"kernel.no_memory", "faults without memory", false},
     {"kernel.calls.left_out", "calls of unknown kinds, left out", false},
     {"kernel.ignored.unsupported", "events not modelled, left out", false},
+    {"kernel.thp.impossible", "MADV_COLLAPSE this page table cannot do", false},
     {"kernel.forks.entries", "entries copied by forks", false},
     {"kernel.rss.total_peak", "resident memory, peak", true},
     {"kernel.page_tables.peak", "page tables, peak", true},

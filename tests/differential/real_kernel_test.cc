@@ -62,11 +62,12 @@ class RealKernel : public testing::Test {
   }
   // False if they differ.
   bool compare(const Plan& plan, const std::string& shown) {
-    Outcome native = run_native(plan, options_);
     const Outcome simulated = simulated_here(plan);
-    uint64_t differences = report::workload_differences(simulated, native);
-    if (differences != 0) {
-      // Once in thousands of runs a computer under load counts a page of a program's own.
+    Outcome native;
+    uint64_t differences = 1;
+    // A processor that looks translations up ahead of need may hold some that the kernel has
+    // changed without a flush: faults that come now and then.
+    for (unsigned tries = 0; tries < 3 && differences != 0; ++tries) {
       native = run_native(plan, options_);
       differences = report::workload_differences(simulated, native);
     }
@@ -184,6 +185,17 @@ TEST_F(RealKernelWithHugePages, RandomScripts) {
   with.huge = true;
   with.most_pages = 11;
   random_scripts(with, 200);
+}
+
+// Shared memory that madvise(COLLAPSE) makes huge, and what becomes of it.
+TEST_F(RealKernelWithHugePages, RandomScriptsOfSharedMemory) {
+  if (!has_huge_pages()) return;
+  differential::Abilities with = abilities();
+  with.huge = true;
+  with.huge_files = true;
+  with.change_files = true;
+  with.most_pages = 11;
+  random_scripts(with, 60);
 }
 
 TEST_F(RealKernelWithHugePages, ScriptFiles) {

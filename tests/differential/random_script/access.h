@@ -74,6 +74,20 @@ inline std::string advise(State& state, Segments& segments) {
   return "advise " + part + " " + choice[state.below(choice.size())];
 }
 
+inline bool may_collapse(const State& state, const Segments& /*segments*/) {
+  return state.abilities.huge_files;
+}
+
+// A whole segment, or a part of whole blocks.
+inline std::string collapse(State& state, Segments& segments) {
+  const auto at = state.some(segments);
+  const uint64_t blocks = at->second.pages / 512;
+  if (blocks < 2 || state.chance(2)) return "advise " + at->first + " collapse";
+  const uint64_t from = state.below(blocks);
+  return fmt::format("advise {}[{}K..{}K] collapse", at->first, State::kib(512 * from),
+                     State::kib(512 * (from + 1)));
+}
+
 inline bool may_lock(const State& state, const Segments& /*segments*/) {
   return state.abilities.lock;
 }

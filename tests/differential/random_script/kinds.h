@@ -56,6 +56,8 @@ inline constexpr MemoryKind kMemoryKinds[] = {
 
     {"advise", 120, nullptr, advise},
 
+    {"collapse", 200, may_collapse, collapse},
+
     {"lock", 30, may_lock, lock},
 
     {"truncate", 40, may_change_files, truncate},

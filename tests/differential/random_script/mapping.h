@@ -8,7 +8,32 @@
 
 namespace mmusim::differential {
 
+// Whole huge pages of a file, or of memory nobody else can name, where they could be huge.
+inline std::string map_huge_file(State& state, Segments& segments) {
+  const std::string name = state.new_segment();
+  Segment s{0, 512 * (1 + state.below(3))};
+  for (int tries = 0; tries < 50; ++tries) {
+    s.start = 512 * state.below(12);
+    if (state.is_free(segments, s.start, s.pages)) break;
+  }
+  if (state.chance(4)) s.pages += state.below(200);
+  std::string text =
+      fmt::format("map {} {}K at {}K", name, State::kib(s.pages), State::kib(s.start));
+  const bool shared = !state.chance(4);
+  if (shared) text += " shared";
+  if (!shared || !state.chance(4)) {
+    const auto& [file, pages] = *state.some(state.files);
+    text += " file " + file;
+    if (state.chance(3)) text += fmt::format(" offset {}K", State::kib(512 * state.below(3)));
+  }
+  if (state.chance(8)) text += " populate";
+  text += " " + (state.chance(6) ? state.rights() : std::string("read write"));
+  segments[name] = s;
+  return text;
+}
+
 inline std::string map(State& state, Segments& segments) {
+  if (state.abilities.huge_files && !state.chance(4)) return map_huge_file(state, segments);
   const std::string name = state.new_segment();
   Segment s{0, state.some_pages()};
   if (state.abilities.huge && state.chance(2)) s.pages = 512 * (1 + state.below(3));

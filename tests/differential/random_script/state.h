@@ -25,6 +25,7 @@ struct Abilities {
   bool change_files = false;
   bool guards = false;       // advice to guard pages
   bool huge = false;         // advice about huge pages
+  bool huge_files = false;   // shared memory that lies so that it can be huge
   unsigned most_pages = 10;  // of a segment: log2
   bool pool = false;         // huge pages of the kernel's pool
   bool anywhere = false;     // segments that the kernel places

@@ -323,6 +323,7 @@ class Machine {
       std::array<uint64_t, kPageKinds> rss{};
       uint64_t inside = 0;
       uint64_t huge_leaves = 0;
+      uint64_t folio_leaves = 0;
       uint64_t pooled = 0;
       uint64_t swapped = 0;
       for (const auto& [start, vma] : space.vmas.areas()) {
@@ -349,11 +350,12 @@ class Machine {
             if (run.size != k4K) {
               ASSERT_EQ(run.size, huge);
               ++huge_leaves;
+              if (!vma.is_anonymous()) ++folio_leaves;
             }
             if (format.is_special(e)) continue;
             for (uint64_t part = 1; part < run.size.bytes() / kPage; ++part) {
               ++mappings[format.pfn_of(e) + part];
-              ++rss[static_cast<unsigned>(PageKind::Anonymous)];
+              ++rss[static_cast<unsigned>(core.kind_of(vma))];
             }
             const uint64_t place = space.table->peek(run.address(i)).handle.place;
             if (!run.shared || shared.insert(place).second) ++mappings[format.pfn_of(e)];
@@ -365,11 +367,13 @@ class Machine {
       }
       ASSERT_EQ(inside, space.table->stats().leaves) << "leaves outside every area";
       ASSERT_EQ(huge_leaves, space.huge_leaves);
+      ASSERT_EQ(folio_leaves, space.folio_leaves);
       ASSERT_EQ(swapped, space.swapped);
       ASSERT_EQ(space.hugetlb_pages, pooled * (huge.bytes() / kPage));
       const pt::SplitReserve reserve = space.table->split_reserve(huge, k4K);
-      ASSERT_EQ(space.deposits.size(), huge_leaves * reserve.blocks);
-      ASSERT_EQ(space.deposit_bytes, huge_leaves * reserve.blocks * reserve.bytes);
+      const uint64_t blocks = (huge_leaves - folio_leaves) * reserve.blocks;
+      ASSERT_EQ(space.deposits.size(), blocks);
+      ASSERT_EQ(space.deposit_bytes, blocks * reserve.bytes);
       for (unsigned k = 0; k < kPageKinds; ++k) {
         ASSERT_EQ(rss[k], space.rss(static_cast<PageKind>(k))) << "kind " << k;
         total[k] += rss[k];

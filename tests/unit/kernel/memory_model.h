@@ -267,9 +267,26 @@ class Run {
     for (uint64_t i = 0; i < pages; ++i)
       if (const Pfn pfn = frame_at(page + i); content_.contains(pfn))
         before[page + i] = content_[pfn];
+    const std::map<FilePage, uint64_t> of_files = file_contents();
     static_cast<void>(m_.sys().madvise(thread(), VirtAddr(page * kPage), pages * kPage, advice));
     for (const auto& [where, value] : before)
-      content_[frame_at(where)] = value;
+      if (const Pfn pfn = frame_at(where); pfn != Pfn(0)) content_[pfn] = value;
+    for (const auto& [where, value] : of_files)
+      if (const auto pfn = m_.kernel->system().core.cache.find(where.first, where.second))
+        content_[*pfn] = value;
+  }
+
+  // What the pages in the cache hold; the frames may change.
+  using FilePage = std::pair<FileId, uint64_t>;
+  std::map<FilePage, uint64_t> file_contents() {
+    std::map<FilePage, uint64_t> contents;
+    const PageCache& cache = m_.kernel->system().core.cache;
+    for (const FileId file : cache.all())
+      for (const auto& [number, chunk] : cache.file(file).chunks)
+        for (uint64_t i = 0; i < File::kChunk; ++i)
+          if (const auto held = content_.find(chunk.frames[i]); held != content_.end())
+            contents[{file, number * File::kChunk + i}] = held->second;
+    return contents;
   }
 
   // Hints whose effect on what is read is nothing, or zeros instead of what was written.
@@ -388,6 +405,8 @@ inline void run_seeds(uint64_t first, uint64_t count, const Setup& setup,
     total->huge_faults += run.counters().huge_faults;
     total->huge_splits += run.counters().huge_splits;
     total->huge_collapses += run.counters().huge_collapses;
+    total->huge_shared += run.counters().huge_shared;
+    total->huge_shared_maps += run.counters().huge_shared_maps;
     total->tables_joined += run.counters().tables_joined;
     total->tables_left += run.counters().tables_left;
   }

@@ -35,6 +35,8 @@ TEST(MemoryModel, WithCollapsedPages) {
     EXPECT_EQ(total.huge_faults, 0u);
     EXPECT_GT(total.huge_collapses, 10u);
     EXPECT_GT(total.huge_splits, 3u);
+    EXPECT_GT(total.huge_shared, 10u);
+    EXPECT_GT(total.huge_shared_maps, 10u);
   }
 }
 // The rule of fork before 2.6.14.

@@ -14,7 +14,7 @@ trace::ThreadId thread(uint32_t tid) {
   return {Pid(1), Tid(tid)};
 }
 
-class SchedulerTest : public testing::Test {
+class SchedulerTest : public ::testing::Test {
  protected:
   SchedulerTest() { Scheduler::declare(schema_); }
   Scheduler make(unsigned cpus, bool affinity = true) {

@@ -1,0 +1,175 @@
+// MADV_COLLAPSE (Linux: madvise_collapse, mm/khugepaged.c).
+#include <algorithm>
+
+#include "base/error.h"
+#include "kernel/fault_internal.h"
+#include "kernel/guard.h"
+#include "kernel/huge.h"
+#include "kernel/huge_file.h"
+#include "kernel/linux_abi.h"
+
+namespace mmusim::kernel {
+
+using namespace abi;
+
+namespace {
+
+// Gives every page of the block its part of the new huge page `first`, copying what is there.
+// False: no memory for slots; nothing has changed but tables.
+bool copy_into(FaultContext& c, const Vma& vma, VirtAddr base, Pfn first, ZapBatch& batch) {
+  const pt::EntryFormat& format = *c.core.platform.format;
+  const VirtRange block{base, base + c.core.huge()->bytes()};
+  {
+    const auto builder = c.mm.table->cursor(block, pt::CursorMode::Build);
+    pt::Run run;
+    while (builder->next(run)) {
+    }
+    if (builder->status() != pt::Status::Ok) return false;
+  }
+  pt::LeafFields fields{.pfn = first,
+                        .size = c.core.page(),
+                        .rights = leaf_rights(c.core, vma, true, true),
+                        .accessed = true,
+                        .dirty = true};
+  int64_t were = 0;
+  const auto cursor = c.mm.table->cursor(block);
+  pt::Run run;
+  while (cursor->next(run)) {
+    for (uint32_t i = 0; i < run.count; ++i) {
+      const pt::Entry old = run.get(i);
+      fields.pfn = first + c.core.pages(run.address(i) - base);
+      mem::Frame& copy = c.core.platform.frames->frame(fields.pfn);
+      run.set(i, format.make_leaf(fields));
+      if (old == pt::kNone) continue;
+      if (format.is_special(old)) {
+        batch.weaken(run.address(i), run.size);
+        continue;
+      }
+      const Pfn pfn = format.pfn_of(old);
+      copy.written = c.core.platform.frames->frame(pfn).written;
+      --c.core.platform.frames->frame(pfn).mappings;
+      batch.add(run.address(i), run.size, pfn);
+      ++were;
+    }
+    run.report(*c.core.platform.sink, mem::Origin::Kernel, run.count, run.count);
+  }
+  c.core.add_rss(c.mm, PageKind::Anonymous, -were);
+  account_huge(c, vma, base, first);
+  return true;
+}
+
+// Linux tries to fault in what is not present, which a guard refuses.
+bool has_guards(Core& core, AddressSpace& mm, VirtRange block) {
+  const pt::EntryFormat& format = *core.platform.format;
+  const auto cursor = mm.table->cursor(block);
+  pt::Run run;
+  bool found = false;
+  while (!found && cursor->next(run))
+    run.for_each([&](uint32_t, const pt::Entry& e) { found = found || is_guard(format, e); });
+  return found;
+}
+
+// What of the block is in swap space comes back. False: there is no room for all of it.
+bool read_back(FaultContext& c, Vma& vma, VirtAddr base) {
+  const pt::EntryFormat& format = *c.core.platform.format;
+  const auto is_away = [&](VirtAddr at) {
+    const pt::Lookup found = c.mm.table->find(at);
+    return found.entry != pt::kNone && !format.is_present(found.entry);
+  };
+  const VirtAddr end = base + c.core.huge()->bytes();
+  for (VirtAddr at = base; at < end; at += c.core.page().bytes()) {
+    if (is_away(at) && handle_fault(c, vma, at, AccessKind::Load) != FaultOutcome::Fixed)
+      return false;
+  }
+  for (VirtAddr at = base; at < end; at += c.core.page().bytes())
+    if (is_away(at)) return false;
+  return true;
+}
+
+// Whether the page table shows nothing at all there: to some, a void ends at every page.
+bool has_entries(FaultContext& c, VirtRange block) {
+  const auto cursor = c.mm.table->cursor(block);
+  pt::Run run;
+  bool found = false;
+  while (!found && cursor->next(run))
+    run.for_each([&](uint32_t, pt::Entry& e) { found = found || e != pt::kNone; });
+  return found;
+}
+
+Collapse collapse_block(FaultContext& c, Vma& vma, VirtAddr base) {
+  const PageShift size = *c.core.huge();
+  const pt::Lookup there = c.mm.table->find(base);
+  if (is_huge(c.core, there)) return Collapse::Done;
+  const bool empty = there.entry == pt::kNone && there.empty.begin <= base &&
+                     there.empty.end - base >= size.bytes();
+  if (empty) return there.empty.bytes() > size.bytes() ? Collapse::Missing : Collapse::Failed;
+  if (!c.mm.table->capabilities().promotes) {
+    ++c.core.counters.huge_impossible;
+    return Collapse::Failed;
+  }
+  // A leaf table that holds nothing is something, where there are such.
+  if (!there.has_slot && !has_entries(c, {base, base + size.bytes()})) return Collapse::Failed;
+  if (has_guards(c.core, c.mm, {base, base + size.bytes()})) return Collapse::Failed;
+
+  if (c.core.swap != nullptr && !read_back(c, vma, base)) return Collapse::NoMemory;
+  const auto pfn = c.core.new_huge(c.mm);
+  if (!pfn) return Collapse::NoMemory;
+  ZapBatch batch(c.core, c.mm, ZapBatch::Scope::Change);
+  if (!c.core.add_huge_leaf(c.mm)) {
+    c.core.put_huge(*pfn);
+    return Collapse::NoMemory;
+  }
+  if (!copy_into(c, vma, base, *pfn, batch)) {
+    c.core.remove_huge_leaf(c.mm);
+    c.core.put_huge(*pfn);
+    return Collapse::NoMemory;
+  }
+  const pt::Status status = batch.promote(base, size);
+  MMUSIM_ASSERT(status == pt::Status::Ok);
+  batch.finish();
+  ++c.core.counters.huge_collapses;
+  c.core.note_tables();
+  return Collapse::Done;
+}
+
+// Whether MADV_COLLAPSE has anything to do with the area (Linux: thp_vma_allowable_order, forced):
+// memory, private or shared, of which the last aligned block lies in the area. Not files on a disk:
+// of these Linux makes huge pages only where it was configured so, and nobody has them open for
+// writing.
+bool may_collapse(const Core& core, const AddressSpace& mm, const Vma& vma) {
+  if (vma.has(kVmNoHugePage | kVmHugeTlb | kVmPfnMap | kVmDontExpand)) return false;
+  if (mm.thp_disabled == AddressSpace::ThpDisabled::All) return false;
+  // Of private memory no page was ever there before its area has an anon_vma.
+  if (vma.is_anonymous() ? vma.anon == AnonVmaId(0) : !may_have_huge_folios(core, vma))
+    return false;
+  const PageShift size = *core.huge();
+  const VirtAddr last = align_down(vma.end, size);
+  return last.value() >= size.bytes() && last - size.bytes() >= vma.start;
+}
+
+}  // namespace
+
+int64_t collapse(FaultContext c, Vma& vma, VirtRange range) {
+  if (c.core.settings.thp == HugePages::Disabled) return -kEINVAL;
+  if (!c.core.huge() || (!vma.is_anonymous() && c.core.settings.shared_table_bytes != 0)) {
+    ++c.core.counters.huge_impossible;
+    return -kEINVAL;
+  }
+  if (!may_collapse(c.core, c.mm, vma)) return -kEINVAL;
+  const PageShift size = *c.core.huge();
+  const VirtAddr begin = align_up(range.begin, size);
+  const VirtAddr end = align_down(range.end, size);
+  int64_t result = begin <= end ? 0 : -kEINVAL;
+  VirtAddr next;
+  for (VirtAddr at = begin; at < end; at = next) {
+    const bool shared = !vma.is_anonymous();
+    const Collapse one = shared ? collapse_shared_block(c, vma, at) : collapse_block(c, vma, at);
+    if (one == Collapse::NoMemory) return -kENOMEM;
+    if (one == Collapse::Failed) return -kEINVAL;
+    if (one == Collapse::Missing) result = -kEINVAL;
+    next = shared ? at + size.bytes() : next_block(c.mm.table->peek(at), at, size);
+  }
+  return result;
+}
+
+}  // namespace mmusim::kernel
