@@ -32,8 +32,19 @@ struct Unplaced {
   VirtAddr hint{};      // where it should go if there is room; 0: anywhere
 };
 
+// What the place depends on of an address space: also of one that only plans.
+struct Room {
+  const mmu::AddressLayout& layout;
+  PageShift page;
+  std::optional<PageShift> huge;  // the size huge pages have; nothing: there are none
+  const VmaSet& areas;
+  VirtAddr mmap_base;
+};
+
 // Nothing: there is no room.
-std::optional<VirtAddr> unmapped_area(const Core& core, AddressSpace& mm, const Unplaced& wanted);
+std::optional<VirtAddr> unmapped_area(const Room& room, const Unplaced& wanted);
+std::optional<VirtAddr> unmapped_area(const Core& core, const AddressSpace& mm,
+                                      const Unplaced& wanted);
 
 }  // namespace mmusim::kernel
 

@@ -34,6 +34,17 @@ Vma* VmaSet::find_from(VirtAddr va) {
   return it == areas_.end() ? nullptr : &it->second;
 }
 
+const Vma* VmaSet::find_from(VirtAddr va) const {
+  auto it = areas_.upper_bound(va);
+  if (it != areas_.begin() && std::prev(it)->second.end > va) --it;
+  return it == areas_.end() ? nullptr : &it->second;
+}
+
+const Vma* VmaSet::find_before(VirtAddr va) const {
+  const auto it = areas_.lower_bound(va);
+  return it == areas_.begin() ? nullptr : &std::prev(it)->second;
+}
+
 Vma* VmaSet::find_before(VirtAddr va) {
   auto it = areas_.lower_bound(va);
   return it == areas_.begin() ? nullptr : &std::prev(it)->second;

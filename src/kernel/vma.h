@@ -88,8 +88,10 @@ class VmaSet {
   [[nodiscard]] const Vma* find(VirtAddr va) const;
   // The first area that ends behind `va`; null if none does.
   [[nodiscard]] Vma* find_from(VirtAddr va);
+  [[nodiscard]] const Vma* find_from(VirtAddr va) const;
   // The last area that starts before `va`; null if none does.
   [[nodiscard]] Vma* find_before(VirtAddr va);
+  [[nodiscard]] const Vma* find_before(VirtAddr va) const;
   // The area after `vma` in address order; null if it is the last.
   [[nodiscard]] Vma* next(const Vma& vma);
 

@@ -74,6 +74,9 @@ class Machine {
   [[nodiscard]] pt::Factory& page_tables() { return *factory_; }
   [[nodiscard]] mmu::AddressLayout layout() const { return Arch::layout(options_); }
   [[nodiscard]] PageShift page() const { return layout().page; }
+  [[nodiscard]] std::optional<PageShift> huge() const {
+    return huge_page(Arch::geometry(options_));
+  }
   [[nodiscard]] Checker* checker() { return checker_.get(); }  // null unless run.check
 
   // Ends all processes. Errors in checking mode: Error when frames are left over.
@@ -104,7 +107,7 @@ class Machine {
     p.cpus = cpus;
     p.layout = Arch::layout(options_);
     p.page = page();
-    p.huge = huge_page(Arch::geometry(options_));
+    p.huge = huge();
     if (checker_ != nullptr) {
       p.before_free = [checker = checker_.get()](Pfn first, unsigned order) {
         checker->before_free(first, order);

@@ -28,7 +28,7 @@ class Replay {
   Replay(const config::Config& config, const ReplayOptions& options)
       : options_(options),
         machine_(config),
-        source_(config, Arch::kName, machine_.layout()),
+        source_(config, Arch::kName, machine_.layout(), machine_.huge()),
         loop_(machine_.tlbs(), machine_.kernel(), machine_.sink(), machine_.checker(),
               machine_.page()),
         limit_(config) {}

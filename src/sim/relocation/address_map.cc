@@ -18,14 +18,99 @@ const char* name_of(Zone zone) {
   return "?";
 }
 
-AddressMap::AddressMap(const mmu::AddressLayout& layout)
+AddressMap::AddressMap(const mmu::AddressLayout& layout, std::optional<PageShift> huge,
+                       bool specials)
     : layout_(layout),
+      huge_(huge),
       lowest_(align_up(layout.lowest, kWindow).value()),
-      top_(align_down(layout.top, kWindow).value()) {
+      top_(align_down(layout.top, kWindow).value()),
+      taken_(layout.page) {
   // Shares of what there is: growth of everything else must still find its place.
   const uint64_t size = std::min(top_ - lowest_, uint64_t{1} << 47);
   reach_ = std::min(size >> 6, uint64_t{1} << 32);
   room_ = align_down(VirtAddr(size >> 8), kWindow).value();
+  for (const VirtRange& hole : layout_.holes)
+    if (!hole.empty()) occupy(hole.begin.value(), hole.end.value(), 0);
+  if (specials) reserve_specials();
+}
+
+// As kernel/special.cc places them in a new address space.
+void AddressMap::reserve_specials() {
+  uint64_t anywhere = 0;
+  for (const mmu::SpecialArea& area : layout_.specials) {
+    const uint64_t bytes = area.pages * layout_.page.bytes();
+    if (area.at == VirtAddr(0))
+      anywhere += bytes;
+    else if (bytes != 0)
+      occupy(area.at.value(), area.at.value() + bytes, 0);
+  }
+  if (anywhere == 0) return;
+  const auto at = kernel::unmapped_area(
+      target_room(), {.length = anywhere, .backing = kernel::Backing::SharedMemory});
+  if (at) occupy(at->value(), at->value() + anywhere, 0);
+}
+
+kernel::Room AddressMap::target_room() const {
+  return {layout_, layout_.page, huge_, taken_, layout_.mmap_base};
+}
+
+bool AddressMap::place_as_kernel(VirtRange source, const kernel::Unplaced& wanted) {
+  kernel::Unplaced whole = wanted;
+  whole.length = source.bytes();
+  const auto found = kernel::unmapped_area(target_room(), whole);
+  release(source);
+  if (found && is_free(found->value(), source.bytes())) {
+    add(source.begin.value(), source.end.value(), found->value(), Zone::Mappings);
+    return true;
+  }
+  return place_gap(source.begin.value(), source.end.value(), Zone::Mappings);
+}
+
+bool AddressMap::extend(VirtRange source) {
+  const auto behind = runs_.lower_bound(source.begin.value());
+  if (behind == runs_.begin()) return false;
+  const Run run = std::prev(behind)->second;
+  const uint64_t target = source.begin.value() + run.distance;
+  if (run.end != source.begin.value() || !is_free(target, source.bytes())) return false;
+  add(source.begin.value(), source.end.value(), target, run.zone);
+  return true;
+}
+
+void AddressMap::release(VirtRange source) {
+  const uint64_t begin = source.begin.value();
+  const uint64_t end = source.end.value();
+  auto it = runs_.upper_bound(begin);
+  if (it != runs_.begin() && std::prev(it)->second.end > begin) --it;
+  bool any = false;
+  while (it != runs_.end() && it->first < end) {
+    const uint64_t first = it->first;
+    const Run run = it->second;
+    it = runs_.erase(it);
+    if (first < begin) runs_.emplace(first, Run{begin, run.distance, run.zone});
+    if (end < run.end) runs_.emplace(end, Run{run.end, run.distance, run.zone});
+    vacate(std::max(first, begin) + run.distance, std::min(run.end, end) + run.distance);
+    any = true;
+  }
+  if (any) released_.push_back(source);
+}
+
+void AddressMap::occupy(uint64_t begin, uint64_t end, uint32_t flags) {
+  kernel::Vma area;
+  area.start = VirtAddr(begin);
+  area.end = VirtAddr(end);
+  area.flags = flags;
+  taken_.insert(area);
+}
+
+void AddressMap::vacate(uint64_t begin, uint64_t end) {
+  const kernel::VmaSet& taken = taken_;
+  for (const kernel::Vma* found = taken.find_from(VirtAddr(begin));
+       found != nullptr && found->start.value() < end; found = taken.find_from(VirtAddr(begin))) {
+    const kernel::Vma area = *found;
+    taken_.erase(area.start);
+    if (area.start.value() < begin) occupy(area.start.value(), begin, area.flags);
+    if (end < area.end.value()) occupy(end, area.end.value(), area.flags);
+  }
 }
 
 std::optional<uint64_t> AddressMap::distance(VirtAddr source) const {
@@ -73,9 +158,12 @@ void AddressMap::place_beside(VirtRange window) {
   const auto below = runs_.lower_bound(window.begin.value());
   if (below == runs_.begin()) return;
   const Run run = std::prev(below)->second;
+  // Mappings may begin within the window.
+  const uint64_t end =
+      below == runs_.end() ? window.end.value() : std::min(window.end.value(), below->first);
   const uint64_t target = window.begin.value() + run.distance;
-  if (run.end == window.begin.value() && is_free(target, window.bytes()))
-    add(window.begin.value(), window.end.value(), target, run.zone);
+  if (run.end == window.begin.value() && is_free(target, end - window.begin.value()))
+    add(window.begin.value(), end, target, run.zone);
 }
 
 bool AddressMap::place_gap(uint64_t begin, uint64_t end, Zone zone) {
@@ -91,14 +179,9 @@ bool AddressMap::place_gap(uint64_t begin, uint64_t end, Zone zone) {
 }
 
 std::optional<VirtRange> AddressMap::in_the_way(uint64_t begin, uint64_t end) const {
-  const VirtRange wanted{VirtAddr(begin), VirtAddr(end)};
-  for (const VirtRange& hole : layout_.holes)
-    if (!hole.empty() && hole.overlaps(wanted)) return hole;
-  auto it = taken_.lower_bound(end);
-  if (it == taken_.begin()) return std::nullopt;
-  --it;
-  if (it->second <= begin) return std::nullopt;
-  return VirtRange{VirtAddr(it->first), VirtAddr(it->second)};
+  const kernel::Vma* const last = taken_.find_before(VirtAddr(end));
+  if (last == nullptr || last->end.value() <= begin) return std::nullopt;
+  return last->range();
 }
 
 bool AddressMap::is_free(uint64_t begin, uint64_t bytes) const {
@@ -166,7 +249,7 @@ std::optional<uint64_t> AddressMap::downward(uint64_t to, uint64_t bytes, uint64
 }
 
 void AddressMap::add(uint64_t begin, uint64_t end, uint64_t target, Zone zone) {
-  taken_.emplace(target, target + (end - begin));
+  occupy(target, target + (end - begin), zone == Zone::Stack ? uint32_t{kernel::kVmGrowsDown} : 0);
   const uint64_t distance = target - begin;
   auto it = runs_.emplace(begin, Run{end, distance, zone}).first;
   const auto joins = [&](const Runs::iterator& low, const Runs::iterator& high) {
@@ -175,8 +258,6 @@ void AddressMap::add(uint64_t begin, uint64_t end, uint64_t target, Zone zone) {
   };
   const auto join = [&](const Runs::iterator& low, const Runs::iterator& high) {
     low->second.end = high->second.end;
-    taken_.erase(high->first + distance);
-    taken_[low->first + distance] = low->second.end + distance;
     runs_.erase(high);
   };
   if (const auto next = std::next(it); next != runs_.end() && joins(it, next)) join(it, next);

@@ -9,15 +9,26 @@ namespace mmusim::sim {
 Relocator::Relocator(const RelocationSides& sides)
     : sides_(sides), places_(sides.aslr_seed), rewriter_(sides_, counters_) {}
 
-mmu::AddressLayout Relocator::draw_layout() {
+AddressMap Relocator::empty_map() {
   mmu::AddressLayout layout = sides_.target;
   layout.mmap_base = mmu::random_mmap_base(layout, sides_.aslr_bits, places_);
-  return layout;
+  return AddressMap(layout, sides_.huge, sides_.specials);
+}
+
+void Relocator::forget(Space& space, VirtRange range) const {
+  const uint64_t first = page_of(range.begin);
+  const uint64_t end = page_of(range.end);
+  for (Known& known : space.known)
+    if (known.page >= first && known.page < end) known = {};
+  const auto code = space.code.lower_bound(first);
+  if (code == space.code.end() || *code >= end) return;
+  space.code.clear();
+  space.blocks.clear();
 }
 
 Relocator::Space& Relocator::space_of(Pid pid) {
   std::shared_ptr<Space>& space = spaces_[pid];
-  if (space == nullptr) space = std::make_shared<Space>(draw_layout());
+  if (space == nullptr) space = std::make_shared<Space>(empty_map());
   return *space;
 }
 
@@ -54,8 +65,7 @@ VirtAddr Relocator::find_or_place(Pid pid, Space& space, VirtAddr va, AccessKind
       sides_.is_user(next) && !here.map.distance(next)) {
     here.map.place_beside({next, next + AddressMap::kWindow.bytes()});
   }
-  const uint64_t window = va.value() >> AddressMap::kWindow.log2();
-  space.known[slot_of(window)] = {window, *distance};
+  space.known[slot_of(page_of(va))] = {page_of(va), *distance};
   return va + *distance;
 }
 
@@ -70,6 +80,7 @@ void Relocator::move_blocks(Space& space, const trace::Batch& batch) {
     if (moved.instructions != 0) [[likely]]
       continue;
     moved = batch.table[number];
+    space.code.insert(page_of(moved.start));
     moved.start = find_or_place(batch.thread.pid, space, moved.start, AccessKind::Fetch);
   }
 }
@@ -97,13 +108,14 @@ trace::Batch Relocator::references(const trace::Batch& batch) {
   move_blocks(space, batch);
   const uint64_t count = batch.totals.data_accesses();
   if (addresses_.size() < count) addresses_.resize(count);
+  const unsigned shift = sides_.target.page.log2();
   constexpr uint64_t kOffset = AddressMap::kWindow.offset_mask();
   const uint64_t* const from = batch.addresses;
   uint64_t* const to = addresses_.data();
   for (uint64_t i = 0; i < count; ++i) {
-    const uint64_t window = from[i] >> AddressMap::kWindow.log2();
-    const Known& known = space.known[slot_of(window)];
-    const bool plain = known.window == window && (from[i] & kOffset) < kOffset + 1 - kTail;
+    const uint64_t page = from[i] >> shift;
+    const Known& known = space.known[slot_of(page)];
+    const bool plain = known.page == page && (from[i] & kOffset) < kOffset + 1 - kTail;
     to[i] = plain ? from[i] + known.distance : find_or_place_data(space, batch, i).value();
   }
   trace::Batch moved = batch;
@@ -120,9 +132,12 @@ void Relocator::event(trace::ThreadId thread, const trace::Event& event,
     const std::shared_ptr<Space> parent = spaces_.at(pid);
     spaces_[e->child.pid] = e->shares_memory ? parent : std::make_shared<Space>(parent->here);
   } else if (std::holds_alternative<trace::ExecEvent>(event)) {
-    spaces_[pid] = std::make_shared<Space>(draw_layout());
+    spaces_[pid] = std::make_shared<Space>(empty_map());
   }
-  rewriter_.rewrite(pid, space_of(pid).here, event, out);
+  Space& space = space_of(pid);
+  rewriter_.rewrite(pid, space.here, event, out);
+  for (const VirtRange& range : space.here.map.take_released())
+    forget(space, range);
   if (const auto* e = std::get_if<trace::ExitEvent>(&event); e != nullptr && e->whole_process)
     spaces_.erase(pid);
 }
@@ -133,6 +148,11 @@ void report_relocation(bool active, const RelocationCounters& counters, stats::R
   report.add("relocation.areas", counters.areas, "areas",
              "Source areas given a place: recorded mappings, images, heap growth, stacks, and "
              "64 KiB windows of references nothing explains.");
+  report.add(
+      "relocation.anywhere", counters.anywhere, "areas",
+      "Mappings whose place the program left to the kernel: they are where the simulated one "
+      "would put them.",
+      "relocation.areas");
   report.add("relocation.added_events", counters.added_events, "events",
              "Events beyond the recorded ones, since one recorded call became several.");
   report.add("relocation.dropped_events", counters.dropped_events, "events",

@@ -17,6 +17,7 @@
 #include <cstdint>
 #include <map>
 #include <memory>
+#include <set>
 #include <vector>
 
 #include "base/random.h"
@@ -47,16 +48,17 @@ class Relocator {
   [[nodiscard]] const RelocationCounters& counters() const { return counters_; }
 
  private:
-  struct Known {  // a window that has been translated
-    uint64_t window = ~uint64_t{0};
+  struct Known {  // a page of the target that has been translated, by its number on the source
+    uint64_t page = ~uint64_t{0};
     uint64_t distance = 0;
   };
-  static constexpr size_t kKnown = 1024;
+  static constexpr unsigned kKnownBits = 11;
+  static constexpr size_t kKnown = size_t{1} << kKnownBits;
   // Accesses of up to so many bytes go on behind the end of a window.
   static constexpr uint64_t kTail = 512;
 
   struct Space {
-    explicit Space(const mmu::AddressLayout& layout) : here(layout) {}
+    explicit Space(AddressMap empty) : here(std::move(empty)) {}
     explicit Space(const RelocatedSpace& parent) : here(parent) {}
 
     RelocatedSpace here;
@@ -64,16 +66,21 @@ class Relocator {
     // Blocks of the table `serial` names, moved; one that was not met yet has no instructions.
     uint64_t serial = 0;
     std::vector<trace::StaticBlock> blocks;
+    std::set<uint64_t> code;  // pages, as in Known, that moved blocks lie in
   };
 
-  static size_t slot_of(uint64_t window) {
-    return static_cast<size_t>((window * 0x9e3779b97f4a7c15u) >> 54);
+  static size_t slot_of(uint64_t page) {
+    return static_cast<size_t>((page * 0x9e3779b97f4a7c15u) >> (64 - kKnownBits));
   }
-  static_assert(kKnown == size_t{1} << (64 - 54));
+  [[nodiscard]] uint64_t page_of(VirtAddr va) const {
+    return va.value() >> sides_.target.page.log2();
+  }
 
   Space& space_of(Pid pid);
-  // The layout of a new program.
-  [[nodiscard]] mmu::AddressLayout draw_layout();
+  // Of a new program.
+  [[nodiscard]] AddressMap empty_map();
+  // Those addresses may lie elsewhere from now on.
+  void forget(Space& space, VirtRange range) const;
   [[gnu::noinline]] VirtAddr find_or_place(Pid pid, Space& space, VirtAddr va, AccessKind kind);
   [[gnu::noinline]] VirtAddr find_or_place_data(Space& space, const trace::Batch& batch,
                                                 uint64_t index);

@@ -20,6 +20,17 @@ bool failed(int64_t result) {
 // An address the kernel refuses on every architecture: aligned to nothing, outside user space.
 constexpr VirtAddr kNowhere{~uint64_t{0}};
 
+// As kernel::backing_of() says of the area that becomes of it.
+kernel::Backing backing_of(const trace::MmapEvent& e) {
+  const bool anonymous = (e.flags & abi::kMapAnonymous) != 0 || e.file == "/dev/zero";
+  if (!anonymous)
+    return e.file.starts_with("/dev/shm/") || e.file.starts_with("/memfd:")
+               ? kernel::Backing::SharedMemory
+               : kernel::Backing::Disk;
+  return (e.flags & abi::kMapShared) != 0 ? kernel::Backing::SharedMemory
+                                          : kernel::Backing::Anonymous;
+}
+
 constexpr uint32_t kPlainFlags = abi::kMapPrivate | abi::kMapAnonymous | abi::kMapFixed;
 constexpr uint32_t kReadWrite = abi::kProtRead | abi::kProtWrite;
 
@@ -37,10 +48,12 @@ void EventRewriter::place(Pid pid, RelocatedSpace& space, VirtRange range, Zone 
   if (const auto whole = space.map.pieces(range);
       whole.size() == 1 && whole.front().source == range)
     return;
-  if (space.map.place(range, zone)) {
-    ++counters_.areas;
-    return;
-  }
+  if (!space.map.place(range, zone)) does_not_fit(pid, space, range, zone);
+  ++counters_.areas;
+}
+
+void EventRewriter::does_not_fit(Pid pid, const RelocatedSpace& space, VirtRange range,
+                                 Zone zone) const {
   const uint64_t size = sides_.target.top - sides_.target.lowest;
   throw Error(
       "run.relocate",
@@ -52,7 +65,32 @@ void EventRewriter::place(Pid pid, RelocatedSpace& space, VirtRange range, Zone 
       "replay the trace on an architecture with a larger address space");
 }
 
-EventRewriter::Pages EventRewriter::pages_of(const RelocatedSpace& space, VirtRange range) {
+void EventRewriter::place_anywhere(Pid pid, RelocatedSpace& space, VirtRange range,
+                                   const kernel::Unplaced& wanted) {
+  const Pages pages = pages_of(space, range);
+  if (!pages.shared.empty()) {
+    if (!pages.own.empty()) space.map.release(pages.own);
+    return place(pid, space, range, Zone::Mappings);
+  }
+  if (!space.map.place_as_kernel(pages.own, wanted))
+    does_not_fit(pid, space, range, Zone::Mappings);
+  ++counters_.areas;
+  ++counters_.anywhere;
+}
+
+void EventRewriter::release(RelocatedSpace& space, VirtRange range) {
+  if (const VirtRange own = pages_of(space, range).own; !own.empty()) space.map.release(own);
+}
+
+bool EventRewriter::grow(RelocatedSpace& space, VirtRange from, VirtRange to) {
+  if (to.end <= from.end) return true;
+  const VirtRange more = pages_of(space, {from.end, to.end}).own;
+  if (more.empty()) return true;
+  space.map.release(more);
+  return space.map.extend(more);
+}
+
+EventRewriter::Pages EventRewriter::pages_of(const RelocatedSpace& space, VirtRange range) const {
   const PageShift page = sides_.target.page;
   Pages pages{{align_down(range.begin, page), align_up(range.end, page)}, {}};
   if (!coarser()) return pages;
@@ -132,7 +170,14 @@ void EventRewriter::mmap(Pid pid, RelocatedSpace& space, const trace::MmapEvent&
     out.emplace_back(same);
     return;
   }
-  place(pid, space, *range, Zone::Mappings);
+  // The program asked for this place, or took it because it was offered.
+  const bool wanted =
+      (e.flags & (abi::kMapFixed | abi::kMapFixedNoReplace)) != 0 || e.hint == start;
+  if (wanted) {
+    place(pid, space, *range, Zone::Mappings);
+  } else {
+    place_anywhere(pid, space, *range, {.backing = backing_of(e), .offset = e.offset});
+  }
   if (coarser()) space.parts.set(*range, e.prot);
   const Pages pages = pages_of(space, *range);
   const uint64_t page_mask = sides_.target.page.offset_mask();
@@ -161,6 +206,7 @@ void EventRewriter::munmap(RelocatedSpace& space, const trace::MunmapEvent& e,
     return;
   }
   unmap(space, *range, out);
+  release(space, *range);
 }
 
 void EventRewriter::mprotect(RelocatedSpace& space, const trace::MprotectEvent& e,
@@ -224,36 +270,55 @@ void EventRewriter::mremap(Pid pid, RelocatedSpace& space, const trace::MremapEv
     out.emplace_back(same);
     return;
   }
-  place(pid, space, *to, Zone::Mappings);
+  const bool stays = target == e.old_start;
   const auto old_pieces = space.map.pieces(*from);
+  const uint64_t mask = coarser() ? sides_.target.page.offset_mask() : 0;
+  const auto on_pages = [&](VirtRange r) { return ((r.begin.value() | r.bytes()) & mask) == 0; };
+  // What cannot grow where it is moves, as it would have, if its pages are its own.
+  const bool whole_pages = on_pages(*from) && on_pages(*to);
+  const bool stuck = stays && !grow(space, *from, *to);
+  const bool moves =
+      stays ? stuck && whole_pages && old_pieces.size() == 1 && old_pieces.front().source == *from
+            : (e.flags & abi::kRemapFixed) == 0;
+  if (moves) {
+    place_anywhere(pid, space, *to, {.backing = kernel::Backing::Anonymous});
+  } else {
+    place(pid, space, *to, Zone::Mappings);
+  }
   const auto new_pieces = space.map.pieces(*to);
   const bool whole = old_pieces.size() == 1 && new_pieces.size() == 1 &&
                      old_pieces.front().source == *from && new_pieces.front().source == *to;
-  const uint64_t mask = coarser() ? sides_.target.page.offset_mask() : 0;
-  const auto on_pages = [&](VirtRange r) { return ((r.begin.value() | r.bytes()) & mask) == 0; };
   const bool keep_old = e.old_length == 0 || (e.flags & abi::kRemapDontUnmap) != 0;
   const uint32_t prot = space.parts.rights(*from).value_or(kReadWrite);
-  if (whole && on_pages(*from) && on_pages(*to)) {
+  if (whole && whole_pages) {
     if (coarser()) {
       if (!keep_old) space.parts.erase(*from);
       space.parts.set(*to, prot);
     }
+    if (!stays && !keep_old) release(space, *from);
+    if (stays && to->end < from->end) release(space, {to->end, from->end});
     trace::MremapEvent moved = e;
+    if (moves) moved.flags |= abi::kRemapMayMove;
     moved.old_start = old_pieces.front().target;
     moved.new_hint = new_pieces.front().target;
     moved.result = static_cast<int64_t>(new_pieces.front().target.value());
     out.emplace_back(moved);
     return;
   }
-  if (target == e.old_start) {  // grows or shrinks in place
-    if (to->end < from->end) unmap(space, {to->end, from->end}, out);
+  if (stays) {  // grows or shrinks in place
+    if (to->end < from->end) {
+      unmap(space, {to->end, from->end}, out);
+      release(space, {to->end, from->end});
+    }
     if (to->end > from->end) map_plain(space, {from->end, to->end}, prot, out);
     return;
   }
   // Its pages cannot be moved as they are.
   ++counters_.remapped;
   map_plain(space, *to, prot, out);
-  if (!keep_old) unmap(space, *from, out);
+  if (keep_old) return;
+  unmap(space, *from, out);
+  release(space, *from);
 }
 
 void EventRewriter::brk(Pid pid, RelocatedSpace& space, const trace::BrkEvent& e,

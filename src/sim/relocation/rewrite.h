@@ -8,6 +8,7 @@
 #define MMUSIM_SIM_RELOCATION_REWRITE_H_
 
 #include <cstdint>
+#include <optional>
 #include <vector>
 
 #include "base/types.h"
@@ -24,6 +25,7 @@ struct RelocationCounters {
   uint64_t partial_pages = 0;  // target pages that were kept because of another part
   uint64_t shifted_files = 0;  // file mappings whose offset differs within the page
   uint64_t remapped = 0;       // moves carried out as a new mapping
+  uint64_t anywhere = 0;       // mappings placed as the kernel would
 };
 
 // Both sides of a relocation. Source addresses from `source_top` on, and those below kLowest, are
@@ -35,6 +37,9 @@ struct RelocationSides {
   // kernel.aslr: of each program's mappings.
   unsigned aslr_bits = 0;
   uint64_t aslr_seed = 1;
+  // Of the target, as AddressMap takes them.
+  std::optional<PageShift> huge{};
+  bool specials = false;
   static constexpr VirtAddr kLowest{0x10000};
 
   [[nodiscard]] bool is_user(VirtAddr va) const { return va >= kLowest && va < source_top; }
@@ -65,7 +70,17 @@ class EventRewriter {
 
   [[nodiscard]] bool coarser() const { return sides_.target.page > sides_.source_page; }
   [[nodiscard]] std::optional<VirtRange> source_range(VirtAddr start, uint64_t length) const;
-  [[nodiscard]] Pages pages_of(const RelocatedSpace& space, VirtRange range);
+  [[nodiscard]] Pages pages_of(const RelocatedSpace& space, VirtRange range) const;
+  // Places where the simulated kernel would what the recorded one could put anywhere; beside the
+  // parts it shares pages with, if any.
+  void place_anywhere(Pid pid, RelocatedSpace& space, VirtRange range,
+                      const kernel::Unplaced& wanted);
+  // What pages it has for itself are free again.
+  void release(RelocatedSpace& space, VirtRange range);
+  // Places what a mapping has grown by in place. False: there is no room behind it.
+  [[nodiscard]] bool grow(RelocatedSpace& space, VirtRange from, VirtRange to);
+  [[noreturn]] void does_not_fit(Pid pid, const RelocatedSpace& space, VirtRange range,
+                                 Zone zone) const;
   // Gives the shared pages the rights of all their parts.
   void settle(const RelocatedSpace& space, const Pages& pages, std::vector<trace::Event>& out);
   [[nodiscard]] std::vector<AddressMap::Piece> pieces(const RelocatedSpace& space, VirtRange range);

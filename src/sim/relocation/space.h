@@ -10,6 +10,7 @@
 #include <cstdint>
 #include <map>
 #include <optional>
+#include <utility>
 
 #include "base/types.h"
 #include "sim/relocation/address_map.h"
@@ -37,7 +38,7 @@ class KnownParts {
 };
 
 struct RelocatedSpace {
-  explicit RelocatedSpace(const mmu::AddressLayout& layout) : map(layout) {}
+  explicit RelocatedSpace(AddressMap empty) : map(std::move(empty)) {}
 
   AddressMap map;
   KnownParts parts;

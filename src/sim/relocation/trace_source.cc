@@ -78,7 +78,7 @@ void TraceSource::declare(config::Schema& schema) {
 }
 
 TraceSource::TraceSource(const config::Config& config, const char* arch,
-                         const mmu::AddressLayout& layout)
+                         const mmu::AddressLayout& layout, std::optional<PageShift> huge)
     : reader_(open(config)) {
   if (const uint64_t quantum = config.number("sched.quantum"); quantum != 0)
     slices_ = std::make_unique<TimeSlices>(quantum,
@@ -99,9 +99,13 @@ TraceSource::TraceSource(const config::Config& config, const char* arch,
                             header.page.bytes(), layout.page.bytes()),
                 "replay it as recorded with run.relocate = off");
   }
-  const RelocationSides sides{end, header.page, layout,
+  const RelocationSides sides{end,
+                              header.page,
+                              layout,
                               static_cast<unsigned>(config.number("kernel.aslr")),
-                              config.number("kernel.aslr_seed")};
+                              config.number("kernel.aslr_seed"),
+                              huge,
+                              config.flag("kernel.special_pages")};
   if (smaller) require_fit(config, sides);
   relocator_ = std::make_unique<Relocator>(sides);
 }

@@ -9,6 +9,7 @@
 #define MMUSIM_SIM_RELOCATION_TRACE_SOURCE_H_
 
 #include <memory>
+#include <optional>
 #include <vector>
 
 #include "config/schema.h"
@@ -23,8 +24,9 @@ class TraceSource {
  public:
   static void declare(config::Schema& schema);  // run.relocate, sched.quantum
 
-  // `arch` is the machine's name as trace headers give it.
-  TraceSource(const config::Config& config, const char* arch, const mmu::AddressLayout& layout);
+  // `arch` is the machine's name as trace headers give it, `huge` the size of its huge pages.
+  TraceSource(const config::Config& config, const char* arch, const mmu::AddressLayout& layout,
+              std::optional<PageShift> huge);
   TraceSource(const TraceSource&) = delete;
   TraceSource& operator=(const TraceSource&) = delete;
 

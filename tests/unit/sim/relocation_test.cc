@@ -27,12 +27,31 @@ RelocationSides sides(const mmu::AddressLayout& target) {
 trace::ThreadId thread(uint32_t pid) {
   return {Pid(pid), Tid(pid)};
 }
+// Where the program wanted it.
 trace::MmapEvent mmap(uint64_t at, uint64_t pages, uint32_t prot = 3) {
   trace::MmapEvent e;
   e.length = pages * kPage;
   e.prot = prot;
-  e.flags = 0x22;
+  e.flags = 0x32;
   e.result = static_cast<int64_t>(at);
+  return e;
+}
+// Where the recorded kernel put it.
+trace::MmapEvent anywhere(uint64_t at, uint64_t pages) {
+  trace::MmapEvent e = mmap(at, pages);
+  e.flags = 0x22;
+  return e;
+}
+trace::MunmapEvent munmap(uint64_t at, uint64_t pages) {
+  return {VirtAddr(at), pages * kPage, 0};
+}
+trace::MremapEvent mremap(uint64_t at, uint64_t pages, uint64_t to, uint64_t to_pages) {
+  trace::MremapEvent e;
+  e.old_start = VirtAddr(at);
+  e.old_length = pages * kPage;
+  e.new_length = to_pages * kPage;
+  e.flags = 1;
+  e.result = static_cast<int64_t>(to);
   return e;
 }
 VirtAddr target_of(const std::vector<trace::Event>& events) {
@@ -112,6 +131,100 @@ TEST(Relocation, AnAreaLiesInOnePieceAndWhatTouchesItFollows) {
   EXPECT_EQ(std::get<trace::MmapEvent>(second[0]).result,
             std::get<trace::MmapEvent>(first[0]).result + static_cast<int64_t>(1000 * kPage));
   EXPECT_EQ(relocator.counters().torn, 0u);
+}
+
+// What the program left to the kernel is where the simulated one would put it: top down, the first
+// place that fits, also one that was given back.
+TEST(Relocation, WhatMayGoAnywhereGoesWhereTheKernelWouldPutIt) {
+  for (const unsigned page : {12u, 14u}) {
+    SCOPED_TRACE(page);
+    const mmu::AddressLayout target = layout(uint64_t{1} << 42, page);
+    const uint64_t pages = (uint64_t{1} << page) / kPage;  // of the recording, in one of the target
+    const auto below = [&](uint64_t target_pages) {
+      return VirtAddr(target.mmap_base.value() - (target_pages << page));
+    };
+    Relocator relocator(sides(target));
+    // The recorded kernel had it bottom up, with gaps.
+    EXPECT_EQ(target_of(run(relocator, anywhere(0x10000000, 4 * pages))), below(4));
+    EXPECT_EQ(target_of(run(relocator, anywhere(0x10400000, 2 * pages))), below(6));
+    EXPECT_EQ(target_of(run(relocator, anywhere(0x10800000, pages))), below(7));
+    const auto at = [&](uint64_t va) {
+      return relocator.translate(Pid(1), VirtAddr(va), AccessKind::Load);
+    };
+    EXPECT_EQ(at(0x10000008), below(4) + 8);
+    EXPECT_EQ(at(0x10400000), below(6));
+    // A part goes; what fits there comes there, and the addresses mean that from now on.
+    run(relocator, munmap(0x10400000, pages));
+    EXPECT_EQ(target_of(run(relocator, anywhere(0x20000000, 2 * pages))), below(9));
+    EXPECT_EQ(target_of(run(relocator, anywhere(0x10400000, pages))), below(6));
+    EXPECT_EQ(at(0x10400000 + pages * kPage), below(5));
+    run(relocator, munmap(0x10000000, 4 * pages));
+    EXPECT_EQ(target_of(run(relocator, anywhere(0x10000000, 3 * pages))), below(3));
+    EXPECT_EQ(at(0x10000008), below(3) + 8);
+    // A library's parts stay together: the loader wants them within what it was given.
+    EXPECT_EQ(target_of(run(relocator, mmap(0x10000000 + pages * kPage, pages))), below(2));
+    EXPECT_EQ(relocator.counters().torn, 0u);
+    EXPECT_EQ(relocator.counters().anywhere, 6u);
+  }
+}
+
+TEST(Relocation, AMappingGrowsInPlaceOrMovesAsTheKernelWouldMoveIt) {
+  const mmu::AddressLayout target = layout(uint64_t{1} << 42, 12);
+  const auto below = [&](uint64_t pages) {
+    return VirtAddr(target.mmap_base.value() - pages * kPage);
+  };
+  Relocator relocator(sides(target));
+  const auto moved = [&](const trace::MremapEvent& e) {
+    const auto out = run(relocator, e);
+    EXPECT_EQ(out.size(), 1u);
+    return std::get<trace::MremapEvent>(out.at(0));
+  };
+  run(relocator, anywhere(0x10000000, 4));
+  run(relocator, anywhere(0x20000000, 4));
+  // There was room behind it on the recorded machine, and here is none.
+  trace::MremapEvent e = moved(mremap(0x20000000, 4, 0x20000000, 6));
+  EXPECT_EQ(e.old_start, below(8));
+  EXPECT_EQ(VirtAddr(static_cast<uint64_t>(e.result)), below(14));
+  EXPECT_EQ(e.flags & 1, 1u);
+  EXPECT_EQ(relocator.translate(Pid(1), VirtAddr(0x20005000), AccessKind::Load), below(9));
+  // Here there is.
+  run(relocator, munmap(0x10000000, 4));
+  e = moved(mremap(0x20000000, 6, 0x20000000, 9));
+  EXPECT_EQ(e.old_start, below(14));
+  EXPECT_EQ(VirtAddr(static_cast<uint64_t>(e.result)), below(14));
+  // One that moved there goes to where it is put here, and its place is free.
+  e = moved(mremap(0x20000000, 9, 0x30000000, 20));
+  EXPECT_EQ(VirtAddr(static_cast<uint64_t>(e.result)), below(34));
+  EXPECT_EQ(target_of(run(relocator, anywhere(0x20000000, 14))), below(14));
+  EXPECT_EQ(relocator.counters().remapped, 0u);
+}
+
+// Code that was moved once is not where it was when its place is another's.
+TEST(Relocation, ReferencesFollowWhatMoves) {
+  const mmu::AddressLayout target = layout(uint64_t{1} << 42, 12);
+  Relocator relocator(sides(target));
+  trace::StaticBlock block;
+  block.start = VirtAddr(0x10000010);
+  block.instructions = 1;
+  block.bytes = 4;
+  const std::vector<trace::StaticBlock> table{block};
+  const std::vector<uint32_t> blocks{0};
+  const auto fetched = [&] {
+    trace::Batch batch;
+    batch.thread = thread(1);
+    batch.table = table;
+    batch.table_serial = 1;
+    batch.blocks = blocks;
+    batch.totals.instructions = 1;
+    const trace::Batch out = relocator.references(batch);
+    return out.table[0].start;
+  };
+  run(relocator, anywhere(0x10000000, 1));
+  const VirtAddr first = fetched();
+  run(relocator, munmap(0x10000000, 1));
+  run(relocator, anywhere(0x50000000, 1));
+  run(relocator, anywhere(0x10000000, 1));
+  EXPECT_EQ(fetched(), first - kPage);
 }
 
 TEST(Relocation, ForkCopiesThreadsShareExecForgets) {
