@@ -147,7 +147,9 @@ Mmu::Hit Mmu::handle_short(Side& side, VirtAddr va, Rid rid, VirtAddr iha) {
   if (!found.present) {
     if (linear_of(va) == nullptr || !fill_linear(va)) return {};
     found = look(source, va);
+    path_.resume(kVhptTranslation);
   }
+  path_.more_instructions(kVhptTranslation, kVhptPresent);
   // Linux inserts the page first; were both in one array, the second might throw it out again.
   last_data_level().fill(iha, rid,
                          {.pfn = Pfn(found.word.address.value() >> kPage.log2()),

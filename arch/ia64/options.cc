@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <fmt/format.h>
 
+#include "base/bits.h"
 #include "base/error.h"
 #include "base/units.h"
 
@@ -62,6 +63,14 @@ void require_page(const std::vector<tlb::Geometry>& level, const char* key) {
 
 }  // namespace
 
+uint64_t vhpt_bytes_for(uint64_t memory) {
+  constexpr unsigned kLeast = 22;
+  const PageShift wanted(std::max(log2_floor((memory >> kPage.log2()) + 0xfff), kLeast));
+  const auto& sizes = insertable_sizes();
+  const auto found = std::lower_bound(sizes.begin(), sizes.end(), wanted);
+  return (found == sizes.end() ? sizes.back() : *found).bytes();
+}
+
 const std::vector<PageShift>& insertable_sizes() {
   static const std::vector<PageShift> kSizes = [] {
     std::vector<PageShift> sizes;
@@ -97,10 +106,11 @@ void declare(config::Schema& schema) {
       "table at the end of each region (the page table's leaf tables, or a copy of them); "
       "off, handlers search the page table; off-linux, as Linux does it, by a load through the "
       "linear table that misses in turn.");
-  schema.size("ia64.vhpt.bytes", uint64_t{4} << 20,
+  schema.size("ia64.vhpt.bytes", 0,
               "Size of each CPU's long-format VHPT: a power of two, and a page size one "
-              "translation register can map.",
-              uint64_t{1} << 15, uint64_t{1} << 32);
+              "translation register can map. 0: as the LVHPT patches size it without NUMA, a byte "
+              "for each page of mem.bytes, 4M at least.",
+              0, uint64_t{1} << 32);
   schema.flag("ia64.vhpt.chains", false,
               "Whether a long-format entry that must make room is kept on a collision chain of its "
               "slot, which the handler searches before the page table.");
@@ -157,15 +167,20 @@ Options read_options(const config::Config& config) {
                  config.number("ia64.dtr"), "ia64.dtr");
 
   options.vhpt_bytes = config.size("ia64.vhpt.bytes");
+  // Of a machine whose memory is not told of, too.
+  if (options.vhpt_bytes == 0)
+    options.vhpt_bytes = vhpt_bytes_for(
+        config.schema().find("mem.bytes") == nullptr ? 0 : config.size("mem.bytes"));
   const auto& sizes = insertable_sizes();
   if (options.walker == Walker::Long &&
       (!is_power_of_two(options.vhpt_bytes) ||
        std::find(sizes.begin(), sizes.end(), PageShift(log2_floor(options.vhpt_bytes))) ==
            sizes.end()))
-    throw UsageError("ia64.vhpt.bytes",
-                     fmt::format("{} is not a page size: one translation register maps the VHPT",
-                                 format_size(options.vhpt_bytes)),
-                     "take 64K, 256K, 1M, 4M, 16M, 64M, 256M, 1G or 4G");
+    throw UsageError(
+        "ia64.vhpt.bytes",
+        fmt::format("{} is not a page size: one translation register maps the VHPT",
+                    format_size(options.vhpt_bytes)),
+        "take 64K, 256K, 1M, 4M, 16M, 64M, 256M, 1G or 4G, or 0 for the patches' rule");
   options.chains = config.flag("ia64.vhpt.chains");
   options.exchange = config.flag("ia64.vhpt.exchange");
   options.folded_hash = config.choice("ia64.vhpt.hash") == "folded";

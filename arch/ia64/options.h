@@ -61,6 +61,10 @@ struct Options {
 
 // 4K to 4G: what itc takes.
 const std::vector<PageShift>& insertable_sizes();
+// Bytes of a VHPT where nobody says, of a machine with so much memory: log2 of its base pages, in
+// bytes, rounded down, up to a size that can be inserted, at least 4M (the LVHPT patches'
+// compute_vhpt_size_non_numa).
+uint64_t vhpt_bytes_for(uint64_t memory);
 
 void declare(config::Schema& schema);
 

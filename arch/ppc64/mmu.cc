@@ -216,7 +216,8 @@ void Mmu::hash_entry(VirtAddr va, const pt::Lookup& found, pt::Entry marked, Rig
   const Htab::Page page = page_of(va);
   path_.step(kHashEntry);
   path_.more_instructions(kHashEntry, (page.segment.tera ? more::kTeraHash : 0) +
-                                          (form_->page == k64K ? more::k64KHash : 0));
+                                          (form_->page == k64K ? more::k64KHash : 0) +
+                                          (options_->coherent_icache ? 0 : more::kLazyIcache));
   // stdcx. of the entry, busy. It is changed at the end only, when the HPTE's place is known: what
   // that reads stands for the ldarx, and what it writes for the store that unlocks.
   path_.touch(word.address, word.bytes, true, marked | pte::Busy::kMask,
@@ -235,7 +236,11 @@ void Mmu::hash_entry(VirtAddr va, const pt::Lookup& found, pt::Entry marked, Rig
   bool updated = false;
   if (htab_->hinted(page)) {
     updated = htab_->update(page, second, path_);
-    if (broadcast_(va)) path_.more_instructions(kUpdatePp, more::kLocal);  // in either case
+    // In either case.
+    if (broadcast_(va))
+      path_.more_instructions(kUpdatePp, more::kLocal);
+    else if (options_->tlbie_lock)
+      path_.more_instructions(kUpdatePp, more::kTlbieLock);
   }
   if (!updated) {
     const unsigned hint = htab_->insert(page, second, path_);

@@ -39,6 +39,12 @@ void declare(config::Schema& schema) {
       "ppc64.linear_map", true,
       "Whether the kernel's handlers and its own accesses to tables and pages, for faults and "
       "flushes, are looked up in ERATs, SLB and TLB, in its linear map of all memory (16M pages).");
+  schema.flag("ppc64.coherent_icache", true,
+              "Whether stores are seen by the instruction cache (from POWER5 on). If not, the "
+              "kernel asks of each page it hashes whether it has been made so.");
+  schema.flag("ppc64.tlbie_lock", false,
+              "Whether only one CPU may broadcast a tlbie at a time (up to the 970), so that the "
+              "kernel takes a lock for it.");
   schema.size(
       "ppc64.htab.bytes", 0,
       "Size of the hashed page table, which all CPUs share: a power of two from 256K up. 0: "
@@ -70,6 +76,8 @@ Options read_options(const config::Config& config) {
   options.tera_segments = config.flag("ppc64.tera_segments");
   options.linear_map = config.flag("ppc64.linear_map");
   options.htab_bytes = config.size("ppc64.htab.bytes");
+  options.coherent_icache = config.flag("ppc64.coherent_icache");
+  options.tlbie_lock = config.flag("ppc64.tlbie_lock");
   constexpr uint64_t kLeast = uint64_t{1} << 18;
   if (options.htab_bytes != 0 &&
       (!is_power_of_two(options.htab_bytes) || options.htab_bytes < kLeast))

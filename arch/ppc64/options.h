@@ -22,7 +22,9 @@ struct Options {
   bool tera_segments = false;
   PageShift page = k4K;
   uint64_t htab_bytes = 0;  // 0: by Linux's rule
-  bool linear_map = true;   // the kernel's own accesses take entries of ERATs, SLB and TLB
+  bool coherent_icache = true;
+  bool tlbie_lock = false;
+  bool linear_map = true;  // the kernel's own accesses take entries of ERATs, SLB and TLB
 };
 
 void declare(config::Schema& schema);

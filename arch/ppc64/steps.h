@@ -5,7 +5,8 @@
 // mm/{slb_low,hash_low_64}.S and, where it is C, mm/{hash_utils_64,hash_native_64,slice,mem,
 // hugetlbpage}.c, counted in what GCC 12 makes of them for g5_defconfig, on the path taken
 // (README). A step's own number is that of its shortest path; what other paths take besides is in
-// `more`. The walk of the page table is not in the number but added by what it reads.
+// `more`, and how much code the longest has the last number. The walk of the page table is not in
+// the number but added by what it reads.
 #ifndef MMUSIM_ARCH_PPC64_STEPS_H_
 #define MMUSIM_ARCH_PPC64_STEPS_H_
 
@@ -39,18 +40,21 @@ enum Step : unsigned {
 
 inline constexpr std::array<mmu::Step, kSteps> kStepList = {{
     {"walk", "The hardware searches the hash table, primary and secondary group", 0},
-    {"islb_miss", "Instruction Segment interrupt (0x480): an SLB entry is made", 90, true},
-    {"dslb_miss", "Data Segment interrupt (0x380): an SLB entry is made", 90, true},
-    {"slb_preload", "An SLB entry is made ahead, at a context switch", 53},
+    {"islb_miss", "Instruction Segment interrupt (0x480): an SLB entry is made", 90, true, false,
+     106},
+    {"dslb_miss", "Data Segment interrupt (0x380): an SLB entry is made", 90, true, false, 106},
+    {"slb_preload", "An SLB entry is made ahead, at a context switch", 53, false, false, 69},
     {"isi", "Instruction Storage interrupt (0x400): registers are saved", 110, true},
     {"dsi", "Data Storage interrupt (0x300): registers are saved", 115, true},
-    {"hash_page", "hash_page: the kernel's page table is searched", 120},
-    {"hash_preload", "update_mmu_cache: the kernel hashes a page it has just mapped", 178},
-    {"hash_entry", "__hash_page_4K or 64K: the entry is marked busy, HPTE and hash worked out", 58},
+    {"hash_page", "hash_page: the kernel's page table is searched", 120, false, false, 205},
+    {"hash_preload", "update_mmu_cache: the kernel hashes a page it has just mapped", 178, false,
+     false, 207},
+    {"hash_entry", "__hash_page_4K or 64K: the entry is marked busy, HPTE and hash worked out", 58,
+     false, false, 86},
     {"updatepp", "The page's HPTE is looked at, its protection changed, and the TLB entry removed",
-     101},
-    {"insert", "An HPTE is made", 69},
-    {"evict", "An HPTE makes room", 45},
+     101, false, false, 130},
+    {"insert", "An HPTE is made", 69, false, false, 87},
+    {"evict", "An HPTE makes room", 45, false, false, 60},
     {"hash_done", "Registers are restored, and the instruction is retried", 89},
     {mmu::kPageFault, "Into the kernel's page-fault code, and back to the program", 70, false,
      true},
@@ -74,10 +78,13 @@ inline constexpr unsigned kAllowed64K = 29;  // ... and of a kernel of 64K pages
 // __hash_page_4K
 inline constexpr unsigned kTeraHash = 1;
 inline constexpr unsigned k64KHash = 2;
+inline constexpr unsigned kLazyIcache = 25;  // hash_page_do_lazy_icache, of a page that is clean
 // native_hpte_updatepp
 inline constexpr unsigned kUpdated = 12;
 inline constexpr unsigned kNotValid = 2;
-inline constexpr unsigned kLocal = 4;      // tlbiel
+inline constexpr unsigned kLocal = 4;  // tlbiel
+inline constexpr unsigned kTlbieLock =
+    12;  // assumed: native_tlbie_lock, taken at once, and released
 inline constexpr unsigned kSecondary = 1;  // the hash is complemented; in evictions too
 // native_hpte_insert, native_hpte_remove
 inline constexpr unsigned kTakenPlace = 7;

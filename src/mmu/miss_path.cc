@@ -58,9 +58,14 @@ void MissPath::fetch(unsigned number, uint64_t instructions) {
   const uint64_t now = std::min(code.fetched + instructions, code.instructions);
   const PhysAddr begin = code.begin + bytes_of(layout_, code.fetched);
   const PhysAddr end = code.begin + bytes_of(layout_, now);
-  code.fetched = now;
   if (begin == end) return;
-  if (view_ != nullptr) view_->fetch(number, begin, end - begin);
+  if (view_ != nullptr) {
+    // What goes on in a page has been let in there.
+    const uint64_t mask = frames_->page().offset_mask();
+    const PhysAddr from = code.fetched == 0 ? begin : PhysAddr((begin.value() + mask) & ~mask);
+    if (from < end) view_->fetch(number, from, end - from);
+  }
+  code.fetched = now;
   if (!sink_->has_caches()) return;
   const mem::Touch fetch{
       .origin = steps_[number].fault ? mem::Origin::FaultCode : mem::Origin::HandlerCode,

@@ -57,6 +57,23 @@ TEST(Ia64Options, Refused) {
   EXPECT_EQ(refusal("[ia64]\nwalker = short\n[ia64.vhpt]\nbytes = 2M\n"), "accepted");
 }
 
+// A byte for each base page of memory, rounded down, then up to what a translation register maps.
+TEST(Ia64Options, TheVhptIsSizedByMemory) {
+  constexpr uint64_t kGiB = uint64_t{1} << 30;
+  EXPECT_EQ(vhpt_bytes_for(kGiB), uint64_t{4} << 20);
+  EXPECT_EQ(vhpt_bytes_for(22 * kGiB), uint64_t{4} << 20);
+  EXPECT_EQ(vhpt_bytes_for(127 * kGiB), uint64_t{4} << 20);
+  EXPECT_EQ(vhpt_bytes_for(128 * kGiB), uint64_t{16} << 20);
+  EXPECT_EQ(vhpt_bytes_for(1024 * kGiB), uint64_t{64} << 20);
+  config::Schema schema;
+  sim::declare(schema);
+  config::Config config(schema);
+  config.load_text("[mem]\nbytes = 128G\n", "test.cfg");
+  EXPECT_EQ(read_options(config).vhpt_bytes, uint64_t{16} << 20);
+  config.load_text("[ia64.vhpt]\nbytes = 1M\n", "test.cfg");
+  EXPECT_EQ(read_options(config).vhpt_bytes, uint64_t{1} << 20);
+}
+
 TEST(Ia64Options, ShippedMachines) {
   for (const char* const name : {"itanium2-madison", "itanium-merced"}) {
     SCOPED_TRACE(name);

@@ -225,6 +225,34 @@ TEST_F(MissPathTest, CodeIsFetchedThroughTheCaches) {
   EXPECT_EQ(cached.total(mem::Origin::FaultCode), 2u);
 }
 
+// A step whose longest path is longer: what a path takes of it is fetched, a loop's instructions
+// are not fetched anew.
+TEST_F(MissPathTest, CodeIsFetchedAsFarAsThePathGoes) {
+  config::Schema schema;
+  mem::ReferenceSink::declare(schema);
+  config::Config config(schema);
+  config.load_text("[cache]\nenabled = true\nl1i.line = 32\n", "test");
+  mem::ReferenceSink cached(config);
+  constexpr Step kLong[] = {{"walk", "A walk", 6, true, false, 24}, {"end", "The end", 2}};
+  MissPath path(kLong, frames, cached, {PhysAddr(0x40)});
+  const auto fetched = [&] { return cached.total(mem::Origin::HandlerCode); };
+  path.step(0);  // 0x40..0x57
+  EXPECT_EQ(fetched(), 1u);
+  path.more_instructions(0, 2);  // ..0x5f: the same line
+  EXPECT_EQ(fetched(), 2u);
+  path.more_instructions(0, 10);  // ..0x87
+  EXPECT_EQ(fetched(), 4u);
+  path.more_instructions(0, 100);  // ..0x9f is all there is
+  EXPECT_EQ(fetched(), 5u);
+  path.more_instructions(0, 100);
+  EXPECT_EQ(fetched(), 5u);
+  path.step(1);  // behind all of it: 0xa0..0xa7
+  EXPECT_EQ(fetched(), 6u);
+  path.step(0);
+  EXPECT_EQ(fetched(), 7u);
+  EXPECT_EQ(path.instructions(), 6u + 212 + 2 + 6);
+}
+
 TEST_F(MissPathTest, BundlesHoldThreeInstructions) {
   config::Schema schema;
   mem::ReferenceSink::declare(schema);

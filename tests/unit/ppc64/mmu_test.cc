@@ -75,6 +75,16 @@ TEST(Ppc64Mmu, CleanPagesAreReadOnlyUntilTheFirstStore) {
   EXPECT_TRUE(world.mmu().store_hits(kVa));
 }
 
+// A 970: hash_page_do_lazy_icache, 25 for each entry; its tlbie's lock is not taken for a tlbiel.
+TEST(Ppc64Mmu, AnInstructionCacheThatIsNotCoherentIsAskedFor) {
+  World world("[ppc64]\ncoherent_icache = false\ntlbie_lock = true\n");
+  world.map(kVa, 0x100, kRW, /*used=*/false);
+  EXPECT_EQ(cost_of(world, [&] { ASSERT_TRUE(world.access(kVa, AccessKind::Load).ok()); }),
+            (Cost{kHashFault + 25 + 69, 1, 3, 4 + 2 + 1, 1 + 3 + 1}));
+  EXPECT_EQ(cost_of(world, [&] { ASSERT_TRUE(world.access(kVa, AccessKind::Store).ok()); }),
+            (Cost{kHashFault + 25 + 101 + 12 + 4, 1, 1, 4 + 2 + 1, 1 + 3 + 1}));
+}
+
 TEST(Ppc64Mmu, WhatTheTableDoesNotAllowIsAFault) {
   World world;
   world.map(kVa, 0x100, kR);
