@@ -1,5 +1,6 @@
 // Table memory and the gather that gives it back.
 #include <gtest/gtest.h>
+#include <utility>
 #include <vector>
 
 #include "pt/gather.h"
@@ -139,6 +140,25 @@ TEST(TableAllocator, TellsBeforeFreeing) {
   allocator.free(table, 8192);
   ASSERT_EQ(told.size(), 1u);
   EXPECT_EQ(told[0], std::make_pair(table, uint64_t{8192}));
+}
+
+// Of each piece, not only of the frame that goes with the last one, and while it is still in use.
+TEST(TableAllocator, TellsBeforeMemoryIsUsedAgain) {
+  mem::FrameMemory memory(uint64_t{16} << 20, PageShift(12));
+  TableAllocator allocator(memory);
+  std::vector<std::pair<PhysAddr, uint64_t>> told;
+  allocator.before_reuse([&](PhysAddr address, uint64_t bytes) {
+    told.emplace_back(address, bytes);
+    EXPECT_TRUE(memory.in_use(memory.frame_of(address)));
+  });
+  const PhysAddr block = *allocator.allocate(8192, MmId(1));
+  const PhysAddr one = *allocator.allocate(32, MmId(1));
+  const PhysAddr two = *allocator.allocate(32, MmId(1));
+  allocator.free(one, 32);
+  allocator.free(block, 8192);
+  allocator.free(two, 32);
+  EXPECT_EQ(told,
+            (std::vector<std::pair<PhysAddr, uint64_t>>{{one, 32}, {block, 8192}, {two, 32}}));
 }
 
 TEST(Gather, RangeAndStride) {
