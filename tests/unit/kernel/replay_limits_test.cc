@@ -1,6 +1,7 @@
 // Traces that ask for too much or make no sense at all, and the report of what became of them.
 #include "base/random.h"
 #include "kernel/machine.h"
+#include "tests/unit/effort.h"
 
 namespace mmusim::kernel::testing {
 namespace replay_limits_test {
@@ -80,7 +81,7 @@ TEST(ReplayLimits, PopulatingMoreThanThereIsEnds) {
 
 // A fuzzer's idea of a trace. Whatever it says: no crash, no stale translation, right accounts.
 TEST(ReplayFuzz, HostileEvents) {
-  for (uint64_t seed = 1; seed <= 30; ++seed) {
+  for (uint64_t seed = 1; seed <= mmusim::testing::effort(30); ++seed) {
     SCOPED_TRACE("seed " + std::to_string(seed));
     Random r(seed);
     Machine m(seed % 3 == 0 ? "[mem]\nbytes = 2M\n[kernel]\nmax_map_count = 20\n"

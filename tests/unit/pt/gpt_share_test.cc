@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "base/random.h"
+#include "tests/unit/effort.h"
 #include "tests/unit/pt/gpt_world.h"
 
 namespace mmusim::pt {
@@ -414,12 +415,12 @@ void GptShareRandom::drive(uint64_t seed, bool failing) {
 }
 
 TEST_F(GptShareRandom, AgreesWithTheModel) {
-  for (uint64_t seed = 1; seed <= 8 && !HasFailure(); ++seed)
+  for (uint64_t seed = 1; seed <= mmusim::testing::effort(8) && !HasFailure(); ++seed)
     drive(seed, false);
 }
 
 TEST_F(GptShareRandom, AgreesWithTheModelWhenMemoryFails) {
-  for (uint64_t seed = 101; seed <= 108 && !HasFailure(); ++seed)
+  for (uint64_t seed = 101; seed <= 100 + mmusim::testing::effort(8) && !HasFailure(); ++seed)
     drive(seed, true);
 }
 
