@@ -150,7 +150,8 @@ TEST_F(RelocationDifferential, TheKernelSeesTheSamePagesRightsAndSharing) {
   EXPECT_GT(compared, 10000u);
 }
 
-// File faults map what of a 64 KiB window lies in one leaf table: those differ with the addresses.
+// File faults map what of a 64 KiB window lies in one mapping and leaf table: those differ with the
+// addresses, on which the kernel puts mappings page by page.
 TEST_F(RelocationDifferential, RunsCountTheSameCallsAndFaults) {
   const std::string shipped = MMUSIM_SOURCE_DIR "/workloads/traces/pipeline.mmt";
   differential::RandomHistory(9).write(path_, 300);
@@ -176,7 +177,7 @@ TEST_F(RelocationDifferential, RunsCountTheSameCallsAndFaults) {
                  name.find("cow") != std::string::npos) {
         near(events);
       } else if (name == "kernel.faults.minor") {
-        near(static_cast<double>(value) * 0.01);
+        near(static_cast<double>(value) * 0.03);
       }
     }
   }

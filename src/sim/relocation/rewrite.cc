@@ -21,7 +21,8 @@ bool failed(int64_t result) {
 constexpr VirtAddr kNowhere{~uint64_t{0}};
 
 // As kernel::backing_of() says of the area that becomes of it.
-kernel::Backing backing_of(const trace::MmapEvent& e) {
+kernel::Backing backing_of(const trace::MmapEvent& e, bool has_huge) {
+  if (has_huge && (e.flags & abi::kMapHugeTlb) != 0) return kernel::Backing::Pool;
   const bool anonymous = (e.flags & abi::kMapAnonymous) != 0 || e.file == "/dev/zero";
   if (!anonymous)
     return e.file.starts_with("/dev/shm/") || e.file.starts_with("/memfd:")
@@ -176,7 +177,8 @@ void EventRewriter::mmap(Pid pid, RelocatedSpace& space, const trace::MmapEvent&
   if (wanted) {
     place(pid, space, *range, Zone::Mappings);
   } else {
-    place_anywhere(pid, space, *range, {.backing = backing_of(e), .offset = e.offset});
+    place_anywhere(pid, space, *range,
+                   {.backing = backing_of(e, sides_.huge.has_value()), .offset = e.offset});
   }
   if (coarser()) space.parts.set(*range, e.prot);
   const Pages pages = pages_of(space, *range);

@@ -168,6 +168,21 @@ TEST(Relocation, WhatMayGoAnywhereGoesWhereTheKernelWouldPutIt) {
   }
 }
 
+// Where it could be of huge pages it is aligned like them, of the pool it must be.
+TEST(Relocation, WhatCanBeHugeIsAlignedLikeHugePages) {
+  const mmu::AddressLayout target = layout(uint64_t{1} << 42, 12);
+  RelocationSides both = sides(target);
+  both.huge = PageShift(21);
+  Relocator relocator(both);
+  const uint64_t huge = uint64_t{2} << 20;
+  run(relocator, anywhere(0x10000000, 1));
+  EXPECT_EQ(target_of(run(relocator, anywhere(0x20001000, 512))).value() % huge, 0u);
+  EXPECT_EQ(target_of(run(relocator, anywhere(0x30001000, 510))).value() % huge, kPage);
+  trace::MmapEvent pool = anywhere(0x40000000, 1024);
+  pool.flags |= 0x40000;
+  EXPECT_EQ(target_of(run(relocator, pool)).value() % huge, 0u);
+}
+
 TEST(Relocation, AMappingGrowsInPlaceOrMovesAsTheKernelWouldMoveIt) {
   const mmu::AddressLayout target = layout(uint64_t{1} << 42, 12);
   const auto below = [&](uint64_t pages) {
