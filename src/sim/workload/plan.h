@@ -120,9 +120,13 @@ inline constexpr uint64_t kAnywhereStart = uint64_t{1} << 31;
 inline constexpr uint64_t kMostAnywhere = uint64_t{1} << 16;
 inline constexpr uint64_t kMostAnywhereBytes = uint64_t{1} << 41;
 
-// Errors: UsageError naming line and column: segments and processes that do not exist or exist
-// already, parts outside their segment, addresses out of reach, too many steps.
-Plan unroll(Script script);
+// More steps make no script that anybody waits for.
+inline constexpr uint64_t kMostSteps = 10'000'000;
+
+// REQUIRES: most_steps <= kMostSteps. Errors: UsageError naming line and column: segments and
+// processes that do not exist or exist already, parts outside their segment, addresses out of
+// reach, too many steps.
+Plan unroll(Script script, uint64_t most_steps = kMostSteps);
 
 // All steps, in order.
 void for_each_step(const Plan& plan, const std::function<void(const Step&)>& visit);

@@ -11,7 +11,6 @@ namespace mmusim::sim::workload {
 
 namespace {
 
-constexpr uint64_t kMostSteps = 10'000'000;
 constexpr size_t kMostMeasures = 100'000;
 constexpr unsigned kMostCalls = 200;
 constexpr uint64_t kMostHugePages = uint64_t{1} << 30;
@@ -25,11 +24,19 @@ void Unroller::run() {
 }
 
 void Unroller::emit(Step step, Step::Kind kind, unsigned process, Position at) {
-  if (++steps_ > kMostSteps) fail(at, fmt::format("more than {} steps", kMostSteps), "repeat less");
+  if (++steps_ > most_steps_)
+    fail(at, fmt::format("more than {} steps", most_steps_), "repeat less");
   step.kind = kind;
   step.process = process;
   step.at = at;
   visit_(step);
+}
+
+void Unroller::count_run(Position at) {
+  constexpr uint64_t kEach = 3;
+  if (++run_ > kEach * most_steps_)
+    fail(at, fmt::format("more than {} statements and blocks are run", kEach * most_steps_),
+         "repeat less");
 }
 
 void Unroller::measure(const Statement& s, unsigned process, unsigned depth) {
@@ -68,10 +75,9 @@ void Unroller::run_block(const Statement& s, unsigned process, unsigned depth) {
 void Unroller::block(const std::vector<Statement>& statements, unsigned process, unsigned depth) {
   if (depth > kMostCalls && !statements.empty())
     fail(statements.front().at, "blocks are nested too deeply", "does a block do itself?");
-  if (++blocks_run_ > kMostSteps)
-    fail(statements.empty() ? Position{1, 1} : statements.front().at,
-         fmt::format("more than {} blocks are run", kMostSteps), "repeat less");
+  count_run(statements.empty() ? Position{1, 1} : statements.front().at);
   for (const Statement& s : statements) {
+    count_run(s.at);
     const Process& p = processes_[process];
     if (p.exited) fail(s.at, fmt::format("process '{}' has exited", p.name));
     if (p.waits_for != 0)
@@ -162,10 +168,12 @@ const char* name_of(Step::Kind kind) {
   return kNames[static_cast<size_t>(kind)];
 }
 
-Plan unroll(Script script) {
+Plan unroll(Script script, uint64_t most_steps) {
   Plan plan;
   plan.script = std::move(script);
-  Unroller(plan, [](const Step&) {}).run();
+  Unroller(
+      plan, [](const Step&) {}, most_steps)
+      .run();
   return plan;
 }
 
@@ -176,7 +184,7 @@ void for_each_step(const Plan& plan, const std::function<void(const Step&)>& vis
   again.files = plan.files;
   for (Plan::File& file : again.files)
     file.bytes = 0;
-  Unroller(again, visit).run();
+  Unroller(again, visit, kMostSteps).run();
 }
 
 }  // namespace mmusim::sim::workload

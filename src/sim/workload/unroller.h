@@ -21,14 +21,16 @@ namespace mmusim::sim::workload {
 class Unroller : private Names {
  public:
   // Both must outlive it. Adds to the plan what its script's steps need.
-  Unroller(Plan& plan, const std::function<void(const Step&)>& visit)
-      : Names(plan.script.name), plan_(plan), visit_(visit) {}
+  Unroller(Plan& plan, const std::function<void(const Step&)>& visit, uint64_t most_steps)
+      : Names(plan.script.name), plan_(plan), visit_(visit), most_steps_(most_steps) {}
 
   // Errors: UsageError.
   void run();
 
  private:
   void emit(Step step, Step::Kind kind, unsigned process, Position at);
+
+  void count_run(Position at);
 
   // Blocks (unroll.cc).
   void block(const std::vector<Statement>& statements, unsigned process, unsigned depth);
@@ -71,10 +73,13 @@ class Unroller : private Names {
 
   Plan& plan_;
   const std::function<void(const Step&)>& visit_;
+  uint64_t most_steps_;
   uint64_t steps_ = 0;
-  unsigned anywhere_ = 0;    // segments left to the kernel
-  unsigned vforks_ = 0;      // parents that wait
-  uint64_t blocks_run_ = 0;  // empty ones too, so that every script ends
+  unsigned anywhere_ = 0;  // segments left to the kernel
+  unsigned vforks_ = 0;    // parents that wait
+  // Statements, since some make no step, and blocks, since some are empty: every script ends, and
+  // soon.
+  uint64_t run_ = 0;
   std::map<std::string, const Statement*> blocks_;
   std::set<std::string> declared_files_;
   std::set<std::string> used_files_;
