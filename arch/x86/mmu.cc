@@ -111,13 +111,13 @@ mmu::Translation Mmu::translate(VirtAddr va, AccessKind kind, bool retry) {
   const mmu::Translation t = attempt(va, kind, retry);
   if (t.fault != mmu::FaultReason::NotPresent && t.fault != mmu::FaultReason::Protection) return t;
   switch (shadow_->fill(va, kind, /*preload=*/false, path_)) {
-    case Shadow::Fill::Done:
+    case mmu::Shadow::Fill::Done:
       return attempt(va, kind, /*retry=*/true);
-    case Shadow::Fill::NoRoom:
+    case mmu::Shadow::Fill::NoRoom:
       return {.fault = mmu::FaultReason::NoMemory, .pfn = {}, .size = {}, .rights = {}};
-    case Shadow::Fill::Refused:
+    case mmu::Shadow::Fill::Refused:
       break;
-    case Shadow::Fill::Forbidden: {
+    case mmu::Shadow::Fill::Forbidden: {
       // That the copy has nothing there says nothing: the kernel, which takes a fetch of what is
       // not there for a read, must not take this one so.
       mmu::Translation forbidden = t;
@@ -302,7 +302,7 @@ mmu::Translation Mmu::fault(VirtAddr va, mmu::FaultReason reason) {
   return {.fault = reason, .pfn = {}, .size = {}, .rights = {}};
 }
 
-void Mmu::load(pt::RootToken root, Pcid pcid, Shadow* shadow, pt::PageTable* table) {
+void Mmu::load(pt::RootToken root, Pcid pcid, mmu::Shadow* shadow, pt::PageTable* table) {
   MMUSIM_ASSERT(!native_ || table != nullptr);
   shadow_ = shadow;
   table_ = table;

@@ -28,7 +28,7 @@
 // non-exclusive (a refill leaves the entry in the second, an eviction from the first does not go
 // there).
 //
-// **Shadow.** Where the hardware walks a copy of the kernel's table (see shadow.h), a fault it
+// **Shadow.** Where the hardware walks a copy of the kernel's table (mmu/shadow.h), a fault it
 // takes because the copy lacks what the kernel's table has is fixed inside access(), and the access
 // made again: a retry like those after the kernel's faults. Only what is left is a fault to the
 // caller; faults counts them all.
@@ -67,12 +67,12 @@
 #include "arch/x86/direct_map.h"
 #include "arch/x86/native_walk.h"
 #include "arch/x86/options.h"
-#include "arch/x86/shadow.h"
 #include "arch/x86/walker.h"
 #include "base/types.h"
 #include "mem/frames.h"
 #include "mem/sink.h"
 #include "mmu/mmu.h"
+#include "mmu/shadow.h"
 #include "pt/page_table.h"
 #include "tlb/level.h"
 
@@ -174,7 +174,7 @@ class Mmu {
   // the root of, if it is a copy; it must outlive its use. Errors: see Walker::load_pdptes().
   // `table`: the kernel's, in which it does what a fault asks for, and which native walks walk;
   // likewise. Null: not told, where there are none.
-  void load(pt::RootToken root, Pcid pcid, Shadow* shadow = nullptr,
+  void load(pt::RootToken root, Pcid pcid, mmu::Shadow* shadow = nullptr,
             pt::PageTable* table = nullptr);
   // Addresses in `range` are translated by the kernel's tables, at `root`, whatever is loaded.
   void set_gate(VirtRange range, PhysAddr root) {
@@ -265,7 +265,7 @@ class Mmu {
   PhysAddr root_;
   VirtRange gate_{};
   PhysAddr gate_root_;
-  Shadow* shadow_ = nullptr;
+  mmu::Shadow* shadow_ = nullptr;
   DirectMap* direct_map_;
   CpuId id_;
   pt::PageTable* table_ = nullptr;

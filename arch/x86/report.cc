@@ -213,7 +213,7 @@ void report_mmu(const Options& options, const MmuCounters& sum, stats::Report& r
 }
 
 mmu::Summary summary_of(const Options& options, const MmuCounters& sum,
-                        const FlushCounters& flushes, const ShadowCounters& shadows,
+                        const FlushCounters& flushes, const mmu::ShadowCounters& shadows,
                         const mmu::PathReport& path) {
   const SideCounters& fetch = sum.sides[0];
   const SideCounters& data = sum.sides[1];
@@ -288,7 +288,7 @@ void report_idle(const FlushCounters& flushes, stats::Report& report) {
              "CPUs that flushed on coming back from idling.", "flush.idle_spared");
 }
 
-void report_shadows(const ShadowCounters& shadows, stats::Report& report) {
+void report_shadows(const mmu::ShadowCounters& shadows, stats::Report& report) {
   report.add(
       "shadow.lookups", shadows.lookups, "faults",
       "Page faults for which the kernel's page table was looked up, because the hardware walks "

@@ -16,7 +16,7 @@ struct FlushCounters;
 void report_mmu(const Options& options, const MmuCounters& sum, stats::Report& report);
 // What the counters mmu.* are made of.
 mmu::Summary summary_of(const Options& options, const MmuCounters& sum,
-                        const FlushCounters& flushes, const ShadowCounters& shadows,
+                        const FlushCounters& flushes, const mmu::ShadowCounters& shadows,
                         const mmu::PathReport& path);
 // flush.*, switch.*
 // Of machines with several CPUs.
@@ -24,7 +24,7 @@ void report_idle(const FlushCounters& flushes, stats::Report& report);
 void report_flushes(const Options& options, const FlushCounters& flushes, const MmuCounters& sum,
                     stats::Report& report);
 // shadow.*
-void report_shadows(const ShadowCounters& shadows, stats::Report& report);
+void report_shadows(const mmu::ShadowCounters& shadows, stats::Report& report);
 
 }  // namespace mmusim::x86
 

@@ -13,6 +13,12 @@
 namespace mmusim::x86 {
 namespace {
 
+constexpr mmu::ShadowSteps kShadowSteps{.fault = kShadowFaultStep,
+                                        .lookup = kShadowLookupStep,
+                                        .fill = kShadowFillStep,
+                                        .join = kShadowJoinStep,
+                                        .prefill = kShadowPrefillStep};
+
 Options options_over(Options options, bool direct) {
   options.native_walk = options.native_walk && !direct;
   return options;
@@ -23,11 +29,15 @@ Options options_over(Options options, bool direct) {
 Tlbs::Tlbs(const Options& options, unsigned cpus, mem::FrameMemory& frames,
            mem::ReferenceSink& sink, bool direct)
     : options_(options_over(options, direct)),
+      format_(options_.paging),
       frames_(&frames),
       sink_(&sink),
       shadow_maker_(direct || options_.native_walk
                         ? nullptr
-                        : std::make_unique<Shadows>(options_, frames, sink)),
+                        : std::make_unique<mmu::Shadows>(
+                              format_, radix_geometry(options_.paging, options_.gigabyte_pages),
+                              k4K, "paging.levels", options_.shadow_prefill, kShadowSteps, frames,
+                              sink)),
       cpus_(cpus) {
   MMUSIM_ASSERT(cpus > 0);
   if ((frames.total_frames() - 1) << k4K.log2() >> options.physical_bits != 0)
@@ -89,7 +99,7 @@ bool Tlbs::activate(CpuId id, MmId mm, pt::PageTable& table) {
   mask[id.value()] = true;
   const uint64_t generation = generation_of(mm);
   const auto found = shadows_.find(mm);
-  Shadow* const shadow = found == shadows_.end() ? nullptr : found->second.get();
+  mmu::Shadow* const shadow = found == shadows_.end() ? nullptr : found->second.get();
   if (options_.paging.is_pae() && shadow == nullptr && !options_.native_walk) populate(mm, table);
   const pt::RootToken root =
       shadow == nullptr ? table.root() : pt::RootToken{.address = shadow->root(), .extra = 0};
@@ -389,8 +399,8 @@ void Tlbs::report(stats::Report& report) const {
     sum.add(cpu.mmu->counters());
     path.add(cpu.mmu->path());
   }
-  const ShadowCounters shadows =
-      shadow_maker_ == nullptr ? ShadowCounters{} : shadow_maker_->counters();
+  const mmu::ShadowCounters shadows =
+      shadow_maker_ == nullptr ? mmu::ShadowCounters{} : shadow_maker_->counters();
   mmu::Summary summary = summary_of(options_, sum, counters_, shadows, path);
   summary.cpus = static_cast<unsigned>(cpus_.size());
   mmu::report_summary(summary, *sink_, report);

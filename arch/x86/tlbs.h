@@ -37,7 +37,7 @@
 // the kernel's table.
 //
 // **Shadows.** Where the hardware cannot read the kernel's page tables each address space that has
-// run has a Shadow (see shadow.h): its entries go at once in a flush, whatever CPUs do later, and
+// run has a Shadow (mmu/shadow.h): its entries go at once in a flush, whatever CPUs do later, and
 // its emptied tables are freed when the CPUs have been told. The kernel's own tables may come and
 // go, no walk sees them.
 //
@@ -64,6 +64,7 @@
 #include <unordered_map>
 #include <vector>
 
+#include "arch/x86/entry_format.h"
 #include "arch/x86/mmu.h"
 #include "arch/x86/options.h"
 #include "mem/frames.h"
@@ -168,10 +169,11 @@ class Tlbs final : public mmu::TlbMaintenance {
   void flush_now(MmId mm, bool freed_tables, Action action);
 
   Options options_;
+  EntryFormat format_;  // of shadows
   mem::FrameMemory* frames_;
   const mem::ReferenceSink* sink_;
-  std::unique_ptr<Shadows> shadow_maker_;  // null: the hardware walks the kernel's tables
-  std::map<MmId, std::unique_ptr<Shadow>> shadows_;
+  std::unique_ptr<mmu::Shadows> shadow_maker_;  // null: the hardware walks the kernel's tables
+  std::map<MmId, std::unique_ptr<mmu::Shadow>> shadows_;
   std::optional<DirectMap> direct_map_;
   std::vector<Cpu> cpus_;
   std::unordered_map<MmId, uint64_t> generations_;      // looked up only, never iterated

@@ -1,6 +1,6 @@
 // The copy that hardware walks when it cannot read the kernel's page table: what fills it, what it
 // may not hold, and what each step costs.
-#include "arch/x86/shadow.h"
+#include "mmu/shadow.h"
 
 #include <gtest/gtest.h>
 #include <map>
@@ -8,6 +8,7 @@
 #include <string>
 #include <vector>
 
+#include "arch/x86/entry_format.h"
 #include "arch/x86/tlbs.h"
 #include "pt/mlpt/mlpt.h"
 #include "tests/unit/x86/machine.h"

@@ -1,11 +1,10 @@
-#include "arch/x86/shadow.h"
+#include "mmu/shadow.h"
 
 #include <fmt/format.h>
 
-#include "arch/x86/steps.h"
 #include "base/error.h"
 
-namespace mmusim::x86 {
+namespace mmusim::mmu {
 
 namespace {
 
@@ -18,8 +17,8 @@ std::unique_ptr<Shadow> Shadows::make(MmId mm, pt::PageTable& table) {
   return copy == nullptr ? nullptr : std::make_unique<Shadow>(*this, std::move(copy), table);
 }
 
-Shadow::Fill Shadow::fill(VirtAddr va, AccessKind kind, bool preload, mmu::MissPath& path) {
-  const EntryFormat& format = shared_.format_;
+Shadow::Fill Shadow::fill(VirtAddr va, AccessKind kind, bool preload, MissPath& path) {
+  const pt::EntryFormat& format = shared_.format_;
   ShadowCounters& counters = shared_.counters_;
   if (!preload) ++counters.lookups;
   pt::WalkPath words;
@@ -36,13 +35,13 @@ Shadow::Fill Shadow::fill(VirtAddr va, AccessKind kind, bool preload, mmu::MissP
   if (preload) {
     path.remark("the kernel puts the entry it has just made into the copy, too");
   } else {
-    path.step(kShadowFaultStep);
-    path.step(kShadowLookupStep);
-    static_cast<void>(path.walk(kernel_table_, va, kShadowLookupStep));
+    path.step(shared_.steps_.fault);
+    path.step(shared_.steps_.lookup);
+    static_cast<void>(path.walk(kernel_table_, va, shared_.steps_.lookup));
   }
 
   if (copy_->join(va, found, who)) {
-    if (!preload) path.step(kShadowJoinStep);
+    if (!preload) path.step(shared_.steps_.join);
     const pt::Lookup there = copy_->table().peek(va);
     if (there.entry != pt::kNone &&
         format.parse_leaf(there.entry, there.size).rights.allows(kind)) {
@@ -50,9 +49,10 @@ Shadow::Fill Shadow::fill(VirtAddr va, AccessKind kind, bool preload, mmu::MissP
       return Fill::Done;
     }
   }
-  if (!preload) path.step(kShadowFillStep);
+  if (!preload) path.step(shared_.steps_.fill);
   // The largest piece of the leaf that the hardware can map.
-  PageShift size = k4K;
+  const PageShift page = shared_.copies_.page();
+  PageShift size = page;
   for (const pt::RadixLevel& level : shared_.copies_.geometry())
     if (level.leaf_allowed && level.shift <= found.size.log2()) size = PageShift(level.shift);
   const uint64_t before = path.made(who);
@@ -64,14 +64,14 @@ Shadow::Fill Shadow::fill(VirtAddr va, AccessKind kind, bool preload, mmu::MissP
   if (slot->entry != pt::kNone && writes(kind)) ++counters.dirty_fills;
   put(*slot, va, found, words, kind, who, path);
   ++(preload ? counters.preloads : counters.fills);
-  if (slot->handle.size == k4K && shared_.prefill_ > 1) prefill(va, words, who, path);
+  if (slot->handle.size == page && shared_.prefill_ > 1) prefill(va, words, who, path);
   return Fill::Done;
 }
 
 // The part of the leaf `found` that the slot has room for, as an access of that kind leaves it.
 void Shadow::put(const pt::Slot& slot, VirtAddr va, const pt::Lookup& found,
-                 const pt::WalkPath& words, AccessKind kind, mem::Origin who, mmu::MissPath& path) {
-  const EntryFormat& format = shared_.format_;
+                 const pt::WalkPath& words, AccessKind kind, mem::Origin who, MissPath& path) {
+  const pt::EntryFormat& format = shared_.format_;
   pt::LeafFields leaf = format.parse_leaf(found.entry, found.size);
   const Rights rights(leaf.rights.bits() & found.mask.bits());
   const bool mark = !leaf.accessed || (writes(kind) && !leaf.dirty);
@@ -86,7 +86,7 @@ void Shadow::put(const pt::Slot& slot, VirtAddr va, const pt::Lookup& found,
             : kernel_table_.install(found.handle, found.entry, next);
     MMUSIM_ASSERT(status == pt::Status::Ok);
   }
-  leaf.pfn += (slot.handle.base - found.base) >> k4K.log2();
+  leaf.pfn += (slot.handle.base - found.base) >> shared_.copies_.page().log2();
   leaf.size = slot.handle.size;
   leaf.rights = leaf.dirty ? rights : rights.without(Rights::kWrite);
   const uint64_t before = path.made(who);
@@ -96,13 +96,14 @@ void Shadow::put(const pt::Slot& slot, VirtAddr va, const pt::Lookup& found,
 
 // Only what has been used, as the accessed bit in the kernel's table would have to be set else.
 // What is read for it are the words of its look-up that were not read for the page before.
-void Shadow::prefill(VirtAddr va, const pt::WalkPath& words, mem::Origin who, mmu::MissPath& path) {
-  const EntryFormat& format = shared_.format_;
-  const uint64_t bytes = uint64_t{shared_.prefill_} << k4K.log2();
+void Shadow::prefill(VirtAddr va, const pt::WalkPath& words, mem::Origin who, MissPath& path) {
+  const pt::EntryFormat& format = shared_.format_;
+  const PageShift size = shared_.copies_.page();
+  const uint64_t bytes = uint64_t{shared_.prefill_} << size.log2();
   const VirtAddr begin(va.value() & ~(bytes - 1));
   pt::WalkPath before = words;
-  for (VirtAddr page = begin; page < begin + bytes; page += k4K.bytes()) {
-    if (page == align_down(va, k4K) || copy_->table().peek(page).entry != pt::kNone) continue;
+  for (VirtAddr page = begin; page < begin + bytes; page += size.bytes()) {
+    if (page == align_down(va, size) || copy_->table().peek(page).entry != pt::kNone) continue;
     pt::WalkPath now;
     const pt::Lookup found = kernel_table_.walk(page, now);
     const auto steps = now.steps();
@@ -114,12 +115,12 @@ void Shadow::prefill(VirtAddr va, const pt::WalkPath& words, mem::Origin who, mm
       path.read(kernel_table_, page, step,
                 {.origin = who, .level = step.level, .dependent = step.dependent, .through = {}});
     before = now;
-    if (found.entry == pt::kNone || !format.is_present(found.entry) || found.size != k4K ||
+    if (found.entry == pt::kNone || !format.is_present(found.entry) || found.size != size ||
         !format.is_accessed(found.entry))
       continue;
-    const auto slot = copy_->slot_for(page, k4K, who);
+    const auto slot = copy_->slot_for(page, size, who);
     if (!slot) return;
-    if (who == mem::Origin::Handler) path.step(kShadowPrefillStep);
+    if (who == mem::Origin::Handler) path.step(shared_.steps_.prefill);
     put(*slot, page, found, now, AccessKind::Load, who, path);
     ++shared_.counters_.prefills;
   }
@@ -133,4 +134,4 @@ void Shadow::for_each(
   });
 }
 
-}  // namespace mmusim::x86
+}  // namespace mmusim::mmu
