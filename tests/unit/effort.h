@@ -4,7 +4,7 @@
 
 #include <cstdint>
 
-namespace mmusim::testing {
+namespace mmusim::tests {
 
 #if defined(__has_feature)
 #if __has_feature(address_sanitizer) || __has_feature(thread_sanitizer)
@@ -23,6 +23,6 @@ constexpr uint64_t effort(uint64_t whole) {
   return kWholeEffort ? whole : (whole + 2) / 3;
 }
 
-}  // namespace mmusim::testing
+}  // namespace mmusim::tests
 
 #endif  // MMUSIM_TESTS_UNIT_EFFORT_H_

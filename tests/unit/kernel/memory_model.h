@@ -386,7 +386,7 @@ class Run {
 // What all of them counted about huge pages goes to `total`.
 inline void run_seeds(uint64_t first, uint64_t count, const Setup& setup,
                       Counters* total = nullptr) {
-  for (uint64_t seed = first; seed < first + mmusim::testing::effort(count); ++seed) {
+  for (uint64_t seed = first; seed < first + tests::effort(count); ++seed) {
     SCOPED_TRACE("seed " + std::to_string(seed));
     Run run(seed, setup);
     for (int i = 0; i < 400; ++i) {

@@ -23,7 +23,7 @@ TEST(MemoryModel, WithHugePages) {
     Counters total;
     run_seeds(300, 8, {kSmallHuge + "[kernel]\nimply = false\nthp = always\n", backend, k16K},
               &total);
-    if (!mmusim::testing::kWholeEffort) continue;
+    if (!tests::kWholeEffort) continue;
     EXPECT_GT(total.huge_faults, 200u);
     EXPECT_GT(total.huge_splits, 100u);
   }
@@ -34,7 +34,7 @@ TEST(MemoryModel, WithCollapsedPages) {
     run_seeds(400, 10, {kSmallHuge + "[kernel]\nimply = false\nthp = never\n", backend, k16K},
               &total);
     EXPECT_EQ(total.huge_faults, 0u);
-    if (!mmusim::testing::kWholeEffort) continue;
+    if (!tests::kWholeEffort) continue;
     EXPECT_GT(total.huge_collapses, 10u);
     EXPECT_GT(total.huge_splits, 3u);
     EXPECT_GT(total.huge_shared, 10u);
@@ -49,7 +49,7 @@ TEST(MemoryModel, WhenForkCopiesAll) {
 // Fewer frames than the processes use, and swap space for what does not fit.
 const std::string kFewFrames = "[mem]\nbytes = 1M\n[kernel]\nimply = false\nswap_pages = 2048\n";
 void expect_reclaim(const Counters& total) {
-  if (!mmusim::testing::kWholeEffort) return;
+  if (!tests::kWholeEffort) return;
   EXPECT_GT(total.swap_writes, 300u);
   EXPECT_GT(total.swap_reads, 150u);
   EXPECT_GT(total.swap_hits, 3u);
@@ -81,7 +81,7 @@ TEST(MemoryModel, WithSwapAndHugePages) {
     run_seeds(800, 8, {kSmallTables + kFewFrames + "thp = always\n", backend, k16K, frames},
               &total);
     expect_reclaim(total);
-    if (!mmusim::testing::kWholeEffort) continue;
+    if (!tests::kWholeEffort) continue;
     EXPECT_GT(total.huge_splits, 100u);
   }
 }
@@ -93,7 +93,7 @@ TEST(MemoryModel, WithSharedTables) {
     Counters total;
     run_seeds(900, 12, {kSmallHuge + "[kernel]\nimply = false\nshared_tables = 16K\n", backend},
               &total);
-    if (!mmusim::testing::kWholeEffort) continue;
+    if (!tests::kWholeEffort) continue;
     EXPECT_GT(total.tables_joined, 60u);
     EXPECT_GT(total.tables_left, 30u);
   }
@@ -105,7 +105,7 @@ TEST(MemoryModel, WithSharedTablesAndSwap) {
     run_seeds(1000, 8,
               {kSmallTables + kFewFrames + "shared_tables = 16K\n", backend, kHuge, frames},
               &total);
-    if (!mmusim::testing::kWholeEffort) continue;
+    if (!tests::kWholeEffort) continue;
     EXPECT_GT(total.tables_joined, 30u);
     EXPECT_GT(total.swap_writes, 300u);
   }

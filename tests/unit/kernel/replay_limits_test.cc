@@ -81,7 +81,7 @@ TEST(ReplayLimits, PopulatingMoreThanThereIsEnds) {
 
 // A fuzzer's idea of a trace. Whatever it says: no crash, no stale translation, right accounts.
 TEST(ReplayFuzz, HostileEvents) {
-  for (uint64_t seed = 1; seed <= mmusim::testing::effort(30); ++seed) {
+  for (uint64_t seed = 1; seed <= tests::effort(30); ++seed) {
     SCOPED_TRACE("seed " + std::to_string(seed));
     Random r(seed);
     Machine m(seed % 3 == 0 ? "[mem]\nbytes = 2M\n[kernel]\nmax_map_count = 20\n"

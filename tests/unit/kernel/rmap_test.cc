@@ -100,7 +100,7 @@ class Driver {
 uint64_t run_seeds(uint64_t first, const std::string& settings, const std::string& backend,
                    PageShift huge) {
   uint64_t places = 0;
-  for (uint64_t seed = first; seed < first + mmusim::testing::effort(6); ++seed) {
+  for (uint64_t seed = first; seed < first + tests::effort(6); ++seed) {
     SCOPED_TRACE(backend + ", seed " + std::to_string(seed));
     Driver driver(seed, settings, backend, huge);
     for (int i = 0; i < 300 && !::testing::Test::HasFailure(); ++i) {
@@ -116,14 +116,14 @@ uint64_t run_seeds(uint64_t first, const std::string& settings, const std::strin
 
 TEST(Rmap, FindsWhatAScanFinds) {
   for (const pt::Backend& backend : pt::backends())
-    EXPECT_GT(run_seeds(1, kSmallMemory, backend.name, kHuge), mmusim::testing::effort(50000));
+    EXPECT_GT(run_seeds(1, kSmallMemory, backend.name, kHuge), tests::effort(50000));
 }
 
 TEST(Rmap, FindsPartsOfHugePages) {
   const std::string huge = "[pt.mlpt]\nlevels = 12:2:leaf,14:12:leaf,26:10,36:12\n";
   for (const char* backend : {"mlpt", "gpt"})
     EXPECT_GT(run_seeds(50, huge + kSmallMemory + "thp = always\n", backend, PageShift(14)),
-              mmusim::testing::effort(50000));
+              tests::effort(50000));
 }
 
 // Whatever fails for want of frames and swap space leaves everything right, and nothing behind.
@@ -133,7 +133,7 @@ TEST(Rmap, HoldsWhenMemoryAndSwapRunOut) {
   for (const pt::Backend& backend : pt::backends()) {
     for (const bool small_huge : {false, true}) {
       uint64_t failed = 0;
-      for (uint64_t seed = 100; seed < 100 + mmusim::testing::effort(8); ++seed) {
+      for (uint64_t seed = 100; seed < 100 + tests::effort(8); ++seed) {
         SCOPED_TRACE(std::string(backend.name) + ", seed " + std::to_string(seed));
         Driver driver(seed, small_huge ? levels + full + "thp = always\n" : full, backend.name,
                       small_huge ? PageShift(14) : kHuge, 50 + seed % 4 * 20);
@@ -148,7 +148,7 @@ TEST(Rmap, HoldsWhenMemoryAndSwapRunOut) {
         failed += driver.machine().counters().no_memory;
         driver.end();
       }
-      EXPECT_GT(failed, mmusim::testing::effort(20));
+      EXPECT_GT(failed, tests::effort(20));
     }
   }
 }

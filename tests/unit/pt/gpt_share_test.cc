@@ -415,12 +415,12 @@ void GptShareRandom::drive(uint64_t seed, bool failing) {
 }
 
 TEST_F(GptShareRandom, AgreesWithTheModel) {
-  for (uint64_t seed = 1; seed <= mmusim::testing::effort(8) && !HasFailure(); ++seed)
+  for (uint64_t seed = 1; seed <= tests::effort(8) && !HasFailure(); ++seed)
     drive(seed, false);
 }
 
 TEST_F(GptShareRandom, AgreesWithTheModelWhenMemoryFails) {
-  for (uint64_t seed = 101; seed <= 100 + mmusim::testing::effort(8) && !HasFailure(); ++seed)
+  for (uint64_t seed = 101; seed <= 100 + tests::effort(8) && !HasFailure(); ++seed)
     drive(seed, true);
 }
 
