@@ -171,23 +171,27 @@ Vma& VmaSet::set_start(Vma& vma, VirtAddr start) {
 
 std::optional<VirtAddr> VmaSet::highest_gap(uint64_t bytes, VirtAddr low, VirtAddr high,
                                             uint64_t guard) const {
-  VirtAddr gap_end = high;
-  auto it = areas_.lower_bound(high);
-  if (it != areas_.end() && it->second.has(kVmGrowsDown)) {
-    const uint64_t start = it->second.start.value();
-    gap_end = std::min(gap_end, VirtAddr(start > guard ? start - guard : 0));
-  }
+  // As Linux looks: for room first, then at the area above it. Where that is a stack too near, only
+  // what lies below the stack's guard gap is looked at from then on, whatever it is; a stack above
+  // other areas is in nobody's way (unmapped_area_topdown).
+  VirtAddr limit = high;
+  auto it = areas_.lower_bound(limit);
   for (;;) {
-    const VirtAddr gap_begin =
-        it == areas_.begin() ? low : std::max(low, std::prev(it)->second.end);
-    if (gap_begin <= gap_end && gap_end - gap_begin >= bytes) return gap_end - bytes;
+    const VirtAddr begin = it == areas_.begin() ? low : std::max(low, std::prev(it)->second.end);
+    const VirtAddr end = it == areas_.end() ? limit : std::min(limit, it->second.start);
+    if (begin <= end && end - begin >= bytes) {
+      if (it == areas_.end() || !it->second.has(kVmGrowsDown)) return end - bytes;
+      const uint64_t start = it->second.start.value();
+      const VirtAddr guarded(start > guard ? start - guard : 0);
+      if (guarded >= end) return end - bytes;
+      if (guarded <= low) return std::nullopt;
+      limit = guarded;
+      it = areas_.lower_bound(limit);
+      continue;
+    }
     if (it == areas_.begin()) return std::nullopt;
     --it;
     if (it->second.end <= low) return std::nullopt;
-    uint64_t start = it->second.start.value();
-    if (it->second.has(kVmGrowsDown)) start = start > guard ? start - guard : 0;
-    gap_end = std::min(gap_end, VirtAddr(start));
-    if (gap_end <= low) return std::nullopt;
   }
 }
 

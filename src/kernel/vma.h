@@ -124,7 +124,7 @@ class VmaSet {
   [[nodiscard]] bool can_merge(const Vma& a, const Vma& b) const;
 
   // Where `bytes` fit: the highest place below `high` and not below `low`, keeping `guard` bytes
-  // free below areas that grow down. Nothing where they do not fit.
+  // free below the area above it if that grows down. Nothing where they do not fit.
   [[nodiscard]] std::optional<VirtAddr> highest_gap(uint64_t bytes, VirtAddr low, VirtAddr high,
                                                     uint64_t guard) const;
   // The lowest one, likewise.

@@ -33,6 +33,9 @@ namespace mmusim::sim::workload {
 namespace {
 
 constexpr uint64_t kMostOfOwn = uint64_t{1} << 32;
+constexpr int kFillFlags = MAP_SHARED | MAP_ANONYMOUS | MAP_NORESERVE;  // merges with nothing
+// Up to here a table of x86-64's third level serves what lies on both sides of the base.
+constexpr uint64_t kBorder = (kNativeMmapBase | ((uint64_t{1} << 39) - 1)) + 1;
 
 }  // namespace
 
@@ -110,12 +113,29 @@ void Worker::furnish() {
     set_apart(page);
 }
 
+// What shares page tables with the script's memory below the base.
+void Worker::fill_border() {
+  void* const base = reinterpret_cast<void*>(kNativeMmapBase);  // NOLINT: that is the point
+  if (mmap(base, kBorder - kNativeMmapBase, PROT_NONE, kFillFlags | MAP_FIXED_NOREPLACE, -1, 0) ==
+      MAP_FAILED)
+    fatal("map all memory above the script's");
+}
+
+// All the script has, and the tables it needed, which an area above would keep.
+int64_t Worker::unmap_script() {
+  void* const base = reinterpret_cast<void*>(kBase);  // NOLINT: that is the point
+  const bool bordered = plan_.anywhere != 0;
+  if (munmap(base, (bordered ? kBorder : kNativeMmapBase) - kBase) < 0) return -int64_t{errno};
+  if (bordered) fill_border();
+  return 0;
+}
+
 // Whatever gap the kernel offers above the base is filled, until it has none.
 void Worker::fill_above_base() {
   constexpr uint64_t kPage = kScriptPage;
-  constexpr int kFlags = MAP_SHARED | MAP_ANONYMOUS | MAP_NORESERVE;  // merges with nothing
+  fill_border();
   while (true) {
-    void* const offered = mmap(nullptr, kPage, PROT_NONE, kFlags, -1, 0);
+    void* const offered = mmap(nullptr, kPage, PROT_NONE, kFillFlags, -1, 0);
     if (offered == MAP_FAILED) fatal("map all memory above the script's");
     const auto at = reinterpret_cast<uint64_t>(offered);  // NOLINT: that is the point
     if (at < kNativeMmapBase) {
@@ -125,7 +145,7 @@ void Worker::fill_above_base() {
     const uint64_t begin = std::max(kNativeMmapBase, end_of_area_below(at));
     void* const rest = reinterpret_cast<void*>(begin);  // NOLINT: that is the point
     if (begin < at &&
-        mmap(rest, at - begin, PROT_NONE, kFlags | MAP_FIXED_NOREPLACE, -1, 0) == MAP_FAILED)
+        mmap(rest, at - begin, PROT_NONE, kFillFlags | MAP_FIXED_NOREPLACE, -1, 0) == MAP_FAILED)
       fatal("map all memory above the script's");
   }
 }

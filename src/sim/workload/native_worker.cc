@@ -390,7 +390,7 @@ int64_t Worker::exec() {
   }
   if (plan_.breaks) syscall(SYS_brk, kBase + kHeap);
   // Also what the kernel has placed.
-  return result_of(munmap(pointer(VirtAddr(kBase)), kNativeMmapBase - kBase));
+  return unmap_script();
 }
 
 void Worker::fatal(const char* what) {

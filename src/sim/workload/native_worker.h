@@ -106,6 +106,8 @@ class Worker {
   // process has kNativeAreas areas of its own.
   void furnish();
   void fill_above_base();
+  void fill_border();
+  int64_t unmap_script();
   template <class Visit>
   void for_each_area(Visit visit);
   uint64_t end_of_area_below(uint64_t start);

@@ -72,6 +72,15 @@ TEST_F(Places, OfThePoolAndBelowStacks) {
   EXPECT_EQ(map(300 * kPage), first + 300 * kPage);
 }
 
+// Only the next area above is asked whether it is a stack.
+TEST_F(Places, AStackAboveOtherAreasIsInNobodysWay) {
+  const uint64_t low = map(4 * kPage);
+  EXPECT_EQ(s.m.sys().munmap(kP1, VirtAddr(base - low + 2 * kPage), 2 * kPage), 0);
+  EXPECT_EQ(map(kPage, kPrivate | kMapGrowsDown), kPage);
+  EXPECT_EQ(map(2 * kPage), low + 2 * kPage);  // does not fit above, where the stack would forbid
+  EXPECT_EQ(map(kPage), (257 + 1) * kPage);    // would, and goes below the stack's guard gap
+}
+
 // Growing where there is no room goes where a new mapping would.
 TEST_F(Places, OfWhatMovesToGrow) {
   s.map(kBase, kM);
