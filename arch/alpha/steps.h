@@ -4,7 +4,8 @@
 // (osfpal.S), counted on the path taken, padding included: a data miss is 10 + 5, one that misses
 // again on the page table's page 46 in all. The 21264's PALcode is taken to be as long. Where the
 // page table has no linear leaf tables, PALcode of the simulator's own searches it; that is not in
-// the number but added by what it reads. "assumed": no source.
+// the number but added by what it reads, and its code is taken to be as long as with three words.
+// "assumed": no source.
 //
 // Steps that end in the operating system end where it begins (entMM). What it does there to save
 // and restore registers, until PAL_rti, is counted in Linux 3.12's arch/alpha/kernel/entry.S: to
@@ -53,10 +54,10 @@ inline constexpr std::array<mmu::Step, kSteps> kStepList = {{
     {"dtb_double_second", "... then the second-level table", 6},
     {"dtb_double_fill", "The page table's page is written to the DTB; the load is repeated", 9},
     {"dtb_double_invalid", "There is no such page table: back with an entry made up, not valid", 9},
-    {"itb_walk", "ITBMISS without a linear page table: the page table is searched", 13,
-     true},  // assumed: the miss's, with two registers saved, restored
-    {"dtb_walk", "DTBMISS_SINGLE without a linear page table: the page table is searched", 13,
-     true},  // assumed
+    {"itb_walk", "ITBMISS without a linear page table: the page table is searched", 13, true, false,
+     28},  // assumed: the miss's, with two registers saved, restored
+    {"dtb_walk", "DTBMISS_SINGLE without a linear page table: the page table is searched", 13, true,
+     false, 28},  // assumed
     {"invalid_fetch", "The entry is not valid: to the kernel", 28, false, true},
     {"invalid_load", "The entry is not valid: to the kernel", 43, false, true},
     {"invalid_store", "The entry is not valid: to the kernel", 38, false, true},

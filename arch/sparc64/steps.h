@@ -3,7 +3,8 @@
 // The hardware walks nothing, so every step is software. Instructions are counted in Linux's
 // source, arch/sparc/kernel/{itlb_miss,dtlb_miss,dtlb_prot,tsb,ktlb}.S and include/asm/tsb.h
 // of 3.17, delay slots included, for an SMP kernel on sun4u with huge pages, along the path taken:
-// a step's own number is that of its shortest path, and `more` has what others take besides. The
+// a step's own number is that of its shortest path, `more` has what others take besides, and the
+// last number how much code the longest has, as far as it is not the kernel's C code. The
 // walk itself is not in the numbers but added by what it reads, 5 instructions a word of a radix
 // table; so is the fourth level, which 3.18 brought. Saving and restoring registers around the
 // kernel's C code (etrap, rtrap) is the fault's, not the miss path's. Numbers marked "assumed" are
@@ -48,14 +49,15 @@ inline constexpr std::array<mmu::Step, kSteps> kStepList = {{
     {"itlb_miss", "fast_instruction_access_MMU_miss (0x64): the TSB is looked up", 10, true},
     {"dtlb_miss", "fast_data_access_MMU_miss (0x68): the TSB is looked up", 10, true},
     {"itlb_walk", "fast_instruction_access_MMU_miss (0x64): no TSB, the page table is walked", 18,
-     true},  // assumed: tag access 8, per-CPU block and root 9, what a walk needs besides 1
-    {"dtlb_walk", "fast_data_access_MMU_miss (0x68): no TSB, the page table is walked", 18,
-     true},  // assumed, likewise
+     true, false,
+     47},  // assumed: tag access 8, per-CPU block and root 9, what a walk needs besides 1
+    {"dtlb_walk", "fast_data_access_MMU_miss (0x68): no TSB, the page table is walked", 18, true,
+     false, 47},  // assumed, likewise
     {"tsb_miss", "Not in the TSB: the address, the per-CPU block", 18},
     {"tsb_huge", "The TSB of huge pages is looked up", 14},
     {"tsb_huge_miss", "Not in it either: registers are made again", 9},
-    {"walk", "The page table is walked, by physical addresses", 3},
-    {"huge_leaf", "A huge page: the entry of the huge TSB is taken instead", 12},
+    {"walk", "The page table is walked, by physical addresses", 3, false, false, 37},
+    {"huge_leaf", "A huge page: the entry of the huge TSB is taken instead", 12, false, false, 20},
     {"tsb_insert", "The TSB's entry is locked and written", 13},
     {"tlb_reload", "Which TLB it is for", 3},
     {"exec_check", "The executable bit, which the hardware has not, is tested", 4},
@@ -72,8 +74,9 @@ inline constexpr std::array<mmu::Step, kSteps> kStepList = {{
      "fast_data_access_MMU_miss (0x68), the kernel's linear mapping: its TSB is looked up", 20,
      true},
     {"ktlb_tte", "Not in it: the entry is made from the address and written", 20},
-    {"tsb_switch", "At a switch of address space, the TSB registers and the root", 31},
-    {"tsb_map", "... and the locked entry of the data TLB that maps a TSB", 8},
+    {"tsb_switch", "At a switch of address space, the TSB registers and the root", 31, false, false,
+     32},
+    {"tsb_map", "... and the locked entry of the data TLB that maps a TSB", 8, false, false, 10},
 }};
 
 // Instructions of a walk beyond the step's own, by where it ends.
