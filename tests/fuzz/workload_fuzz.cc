@@ -74,9 +74,9 @@ void run(std::string_view text) {
   Input input({reinterpret_cast<const uint8_t*>(text.data()), line});
   const std::optional<wl::Plan> plan = plan_of(std::string(script));
   if (!plan || too_much(*plan)) return;
+  const config::Config config = choose_machine(input);
+  keep(config);
   try {
-    const config::Config config = choose_machine(input);
-    keep(config);
     static_cast<void>(wl::simulate(config, *plan));
   } catch (const Error& error) {
     refuse_defects(error);
