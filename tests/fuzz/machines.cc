@@ -72,6 +72,7 @@ constexpr Setting kSettings[] = {
     {"pt.gpt.inflate", {"1", "40", "80", "100"}},
     {"pt.gpt.halve", {"0", "10", "70", "99"}},
     {"pt.gpt.collapse", {"eager", "trim", "eager", "eager"}},
+    {"paging.walk", {"copy", "native", "copy", "native"}},
     {"x86.pcid_slots", {"1", "2", "6", "64"}},
     {"x86.flush_ceiling", {"0", "1", "33", "1000"}},
     {"x86.shadow.prefill", {"1", "2", "16", "64"}},
