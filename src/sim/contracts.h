@@ -3,7 +3,7 @@
 //
 //   HitPath              the first-level look-ups, for a loop to keep in registers
 //   ReplayedCpu          what the replay loop asks of the MMU of one CPU
-//   ReplayedTlbs         ... and of the TLBs of all CPUs, which the kernel drives
+//   ReplayedTlbs         ... and of those of all CPUs
 //   SimulatedArchitecture  one struct with all of it, which machines are made of
 //
 // arch/README.md says how to write one; arch/alpha is the smallest.
@@ -23,7 +23,6 @@
 #include "mmu/mmu.h"
 #include "pt/entry.h"
 #include "pt/page_table.h"
-#include "stats/report.h"
 
 namespace mmusim::sim {
 
@@ -37,11 +36,10 @@ concept HitPath = std::copyable<Hits> &&
 };
 
 template <class Cpu>
-concept ReplayedCpu = requires(Cpu& cpu, const Cpu& seen, VirtAddr va, AccessKind kind, bool retry,
-                               uint64_t n, mmu::Narrator* narrator) {
+concept ReplayedCpu = requires(Cpu& cpu, VirtAddr va, AccessKind kind, bool retry, uint64_t n) {
   // Valid until translations change (generation()).
-  { seen.hits() } -> HitPath;
-  { seen.time() } -> std::same_as<uint64_t>;
+  { cpu.hits() } -> HitPath;
+  { cpu.time() } -> std::same_as<uint64_t>;
   cpu.set_time(n);  // before anything else is called, after hits() have been used
   // As hits(), by the Cpu's own clock.
   { cpu.fetch_hits(va) } -> std::same_as<bool>;
@@ -51,25 +49,25 @@ concept ReplayedCpu = requires(Cpu& cpu, const Cpu& seen, VirtAddr va, AccessKin
   { cpu.access(va, kind, retry) } -> std::same_as<mmu::Translation>;
   cpu.count(kind, n);  // so many accesses, of which access() sees only those that miss
   // Changes whenever a translation may have been taken away other than by eviction.
-  { seen.generation() } -> std::same_as<uint64_t>;
-  cpu.narrate(narrator);  // everything access() does is told; null: no longer
+  { cpu.generation() } -> std::same_as<uint64_t>;
 };
 
 template <class Tlbs>
-concept ReplayedTlbs = std::derived_from<Tlbs, mmu::TlbMaintenance> &&
-    requires(Tlbs& tlbs, const Tlbs& seen, CpuId cpu, stats::Report& report) {
+concept ReplayedTlbs = requires(Tlbs& tlbs, CpuId cpu) {
   requires ReplayedCpu<std::remove_reference_t<decltype(tlbs.mmu(cpu))>>;
-  seen.report(report);
 };
 
 template <class Arch>
 concept SimulatedArchitecture = ReplayedTlbs<typename Arch::Tlbs> &&
+    std::derived_from<typename Arch::Tlbs, mmu::TlbMaintenance> &&
     std::derived_from<typename Arch::Format, pt::EntryFormat> &&
     // Options, CPUs, memory, the sink of references; whether hardware can read the page tables.
     std::constructible_from<typename Arch::Tlbs, const typename Arch::Options&, unsigned,
                             mem::FrameMemory&, mem::ReferenceSink&, bool> &&
     requires(config::Schema& schema, const config::Config& config,
-             const typename Arch::Options& options) {
+             const typename Arch::Options& options, typename Arch::Tlbs& tlbs, CpuId cpu,
+             mmu::Narrator* narrator) {
+  tlbs.mmu(cpu).narrate(narrator);  // everything access() does is told; null: no longer
   { Arch::kName } -> std::convertible_to<const char*>;  // the value of machine.arch
   { Arch::kSummary } -> std::convertible_to<const char*>;
   Arch::declare(schema);

@@ -177,8 +177,14 @@ void EventRewriter::mmap(Pid pid, RelocatedSpace& space, const trace::MmapEvent&
   if (wanted) {
     place(pid, space, *range, Zone::Mappings);
   } else {
-    place_anywhere(pid, space, *range,
-                   {.backing = backing_of(e, sides_.huge.has_value()), .offset = e.offset});
+    const kernel::Backing backing = backing_of(e, sides_.huge.has_value());
+    VirtRange room = *range;
+    // The machine's kernel makes whole huge pages of it, as the recording's did.
+    if (backing == kernel::Backing::Pool) {
+      const uint64_t mask = sides_.huge->offset_mask();
+      room.end = room.begin + ((room.bytes() + mask) & ~mask);
+    }
+    place_anywhere(pid, space, room, {.backing = backing, .offset = e.offset});
   }
   if (coarser()) space.parts.set(*range, e.prot);
   const Pages pages = pages_of(space, *range);

@@ -183,6 +183,19 @@ TEST(Relocation, WhatCanBeHugeIsAlignedLikeHugePages) {
   EXPECT_EQ(target_of(run(relocator, pool)).value() % huge, 0u);
 }
 
+// ... and takes the room of whole huge pages, whatever the length asked for.
+TEST(Relocation, ThePoolTakesWholeHugePages) {
+  const mmu::AddressLayout target = layout(uint64_t{1} << 42, 12);
+  RelocationSides both = sides(target);
+  both.huge = PageShift(21);
+  Relocator relocator(both);
+  const uint64_t huge = uint64_t{2} << 20;
+  const VirtAddr above = target_of(run(relocator, anywhere(0x10000000, 1)));
+  trace::MmapEvent pool = anywhere(0x40000000, 3);
+  pool.flags |= 0x40000;
+  EXPECT_LE(target_of(run(relocator, pool)).value() + huge, above.value());
+}
+
 TEST(Relocation, AMappingGrowsInPlaceOrMovesAsTheKernelWouldMoveIt) {
   const mmu::AddressLayout target = layout(uint64_t{1} << 42, 12);
   const auto below = [&](uint64_t pages) {
