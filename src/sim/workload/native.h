@@ -10,6 +10,7 @@
 #define MMUSIM_SIM_WORKLOAD_NATIVE_H_
 
 #include <cstdint>
+#include <iosfwd>
 #include <string>
 #include <vector>
 
@@ -40,6 +41,8 @@ Outcome run_native(const Plan& plan, const NativeOptions& options = {});
 
 // Pages of the hugetlb pool, of the default size, that a new mapping could have.
 uint64_t huge_pages_free();
+// ... as the text of /proc/meminfo says.
+uint64_t huge_pages_free(std::istream&& meminfo);
 
 // What this computer's kernel is and does, found out by trying. What it says is what the simulated
 // kernel has a key for, and what scripts of some kinds need.

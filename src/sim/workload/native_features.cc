@@ -83,19 +83,25 @@ uint64_t read_ahead_of(const std::string& directory) {
 
 }  // namespace
 
-uint64_t huge_pages_free() {
-  std::ifstream file("/proc/meminfo");
+uint64_t huge_pages_free(std::istream&& meminfo) {
   uint64_t free = 0;
   uint64_t reserved = 0;
   std::string key;
-  for (std::string line; std::getline(file, line);) {
+  for (std::string line; std::getline(meminfo, line);) {
     std::istringstream words(line);
     uint64_t value = 0;
     words >> key >> value;
     if (key == "HugePages_Free:") free = value;
     if (key == "HugePages_Rsvd:") reserved = value;
   }
-  return free - std::min(reserved, free);
+  // As the kernel subtracts them: where it has given back more reservations than there were (seen
+  // on 6.18, for a moment), it prints 2^64 - 1.
+  const auto left = static_cast<int64_t>(free - reserved);
+  return left < 0 ? 0 : static_cast<uint64_t>(left);
+}
+
+uint64_t huge_pages_free() {
+  return huge_pages_free(std::ifstream("/proc/meminfo"));
 }
 
 NativeFeatures native_features(const NativeOptions& options) {
