@@ -7,54 +7,62 @@
 set -u
 cd "$1" || exit 1
 
-# Folders with the same number may not include each other.
-declare -A rank=(
-  [base]=0 [config]=1 [mem]=2 [trace]=2 [stats]=2 [pt]=3 [tlb]=4 [mmu]=5 [kernel]=6
-  [arch]=7 [sim]=8 [report]=9 [cli]=10
-)
-# Where one of those with the same number uses another: FROM:TO.
-declare -A also=([mem:stats]=1)
+# Folders with the same number may not include each other, but where `also` has FROM:TO.
+ranks='base=0 config=1 mem=2 trace=2 stats=2 pt=3 tlb=4 mmu=5 kernel=6 arch=7 sim=8 report=9 cli=10'
+also='mem:stats'
 
-failures=0
-complain() {
-  echo "$1"
-  failures=$((failures + 1))
-}
-checked=0
-while IFS=: read -r file line text; do
-  target=$(sed -nE 's/^[[:space:]]*#[[:space:]]*include[[:space:]]*"([^"]*)".*/\1/p' <<<"$text")
-  [[ -n $target ]] || continue
-  checked=$((checked + 1))
-  from=${file#src/}
-  from=${from%%/*}
-  to=${target%%/*}
-  if [[ $target == commit.h && $file == src/cli/version.cc ]]; then
-    continue  # made by the build
-  fi
-  if [[ $target != */* || ! -e src/$target && ! -e $target ]]; then
-    complain "$file:$line: \"$target\" is no file below src/ or arch/ (write the folder's name first)"
-    continue
-  fi
-  if [[ -z ${rank[$from]:-} || -z ${rank[$to]:-} ]]; then
-    complain "$file:$line: the order of the folders '$from' and '$to' is not written in this test"
-    continue
-  fi
-  if [[ $from == arch && $to == arch ]]; then
-    mine=$(cut -d/ -f2 <<<"$file")
-    theirs=$(cut -d/ -f2 <<<"$target")
-    [[ $mine == "$theirs" ]] || complain "$file:$line: arch/$mine includes arch/$theirs"
-    continue
-  fi
-  if [[ $from != "$to" && ${rank[$to]} -ge ${rank[$from]} && -z ${also[$from:$to]:-} ]]; then
-    complain "$file:$line: $from may not include $to"
-  fi
-done < <(grep -rnE '^[[:space:]]*#[[:space:]]*include[[:space:]]*"' --include='*.h' --include='*.cc' src arch)
-
-# The test must not pass because it saw nothing.
-[[ $checked -gt 100 ]] || complain "only $checked includes were seen"
-for folder in src/*/ ; do
-  name=$(basename "$folder")
-  [[ -n ${rank[$name]:-} ]] || complain "src/$name has no place in the order"
-done
-echo "$checked includes, $failures against the direction"
-[[ $failures -eq 0 ]]
+{
+  find src arch -name '*.h' -o -name '*.cc'
+  grep -rnE '^[[:space:]]*#[[:space:]]*include[[:space:]]*"' --include='*.h' --include='*.cc' src arch
+  find src -mindepth 1 -maxdepth 1 -type d -printf 'folder %f\n'
+} | awk -v ranks="$ranks" -v also="$also" '
+  BEGIN {
+    for (n = split(ranks, pairs, " "); n > 0; --n) {
+      split(pairs[n], pair, "=")
+      rank[pair[1]] = pair[2]
+    }
+    for (n = split(also, pairs, " "); n > 0; --n) allowed[pairs[n]] = 1
+  }
+  function complain(text) {
+    print text
+    ++failures
+  }
+  /^folder / {
+    if (!($2 in rank)) complain("src/" $2 " has no place in the order")
+    next
+  }
+  !/:/ {
+    exists[$0] = 1
+    next
+  }
+  {
+    split($0, quoted, "\"")
+    target = quoted[2]
+    split($0, field, ":")
+    file = field[1]
+    place = file ":" field[2]
+    ++checked
+    from = file
+    sub("^src/", "", from)
+    sub("/.*", "", from)
+    to = target
+    sub("/.*", "", to)
+    if (target == "commit.h" && file == "src/cli/version.cc") next  # made by the build
+    if (target !~ "/" || !(("src/" target) in exists) && !(target in exists)) {
+      complain(place ": \"" target "\" is no file below src/ or arch/ (write the folder'"'"'s name first)")
+    } else if (!(from in rank) || !(to in rank)) {
+      complain(place ": the order of the folders \"" from "\" and \"" to "\" is not written in this test")
+    } else if (from == "arch" && to == "arch") {
+      split(file, mine, "/")
+      split(target, theirs, "/")
+      if (mine[2] != theirs[2]) complain(place ": arch/" mine[2] " includes arch/" theirs[2])
+    } else if (from != to && rank[to] + 0 >= rank[from] + 0 && !((from ":" to) in allowed)) {
+      complain(place ": " from " may not include " to)
+    }
+  }
+  END {
+    # The test must not pass because it saw nothing.
+    if (checked <= 100) complain("only " checked " includes were seen")
+    print checked " includes, " failures + 0 " against the direction"
+    exit failures > 0
+  }'
