@@ -4,6 +4,7 @@
 
 #include "pt/conformance/check.h"
 #include "tests/conformance/subjects.h"
+#include "tests/effort.h"
 
 namespace mmusim::pt::conformance {
 namespace {
@@ -25,10 +26,10 @@ TEST_P(Conformance, Promises) {
 }
 
 TEST_P(Conformance, RandomRuns) {
-  constexpr unsigned kRuns = 5;
+  constexpr uint64_t kRuns = tests::effort(5);
   const Subject& subject = GetParam();
   // Those of the seeds that mean this layout.
-  unsigned left = kRuns;
+  uint64_t left = kRuns;
   for (uint64_t seed = 1; left > 0 && !HasFailure(); ++seed) {
     const RunPlan plan = plan_of(seed);
     if (plan.layout != subject.layout) continue;

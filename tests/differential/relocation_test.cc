@@ -11,6 +11,7 @@
 #include "kernel/system.h"
 #include "random_history.h"
 #include "sim/replay.h"
+#include "tests/effort.h"
 
 namespace mmusim::sim {
 namespace {
@@ -117,7 +118,7 @@ class RelocationDifferential : public testing::Test {
 
 TEST_F(RelocationDifferential, TheKernelSeesTheSamePagesRightsAndSharing) {
   uint64_t compared = 0;
-  for (uint64_t seed = 1; seed <= 4; ++seed) {
+  for (uint64_t seed = 1; seed <= tests::effort(4); ++seed) {
     SCOPED_TRACE(testing::Message() << "seed " << seed);
     differential::RandomHistory(seed).write(path_, 250);
     config::Schema schema;
@@ -147,7 +148,7 @@ TEST_F(RelocationDifferential, TheKernelSeesTheSamePagesRightsAndSharing) {
       }
     }
   }
-  EXPECT_GT(compared, 10000u);
+  EXPECT_GT(compared, tests::effort(10000));
 }
 
 // File faults map what of a 64 KiB window lies in one mapping and leaf table: those differ with the
@@ -157,7 +158,7 @@ TEST_F(RelocationDifferential, RunsCountTheSameCallsAndFaults) {
   differential::RandomHistory(9).write(path_, 300);
   for (const std::string& trace : {path_, shipped}) {
     const auto plain = run<x86::Architecture>(trace, "off", false);
-    const auto moved = run<x86::I386>(trace, "force", true);
+    const auto moved = run<x86::I386>(trace, "force", tests::kWholeEffort);
     EXPECT_EQ(plain.at("relocation.active"), 0u);
     EXPECT_EQ(moved.at("relocation.active"), 1u);
     EXPECT_EQ(moved.at("relocation.partial_pages"), 0u);

@@ -12,7 +12,7 @@
 #include "base/random.h"
 #include "kernel/machine.h"
 #include "kernel/rmap_check.h"
-#include "tests/unit/effort.h"
+#include "tests/effort.h"
 
 namespace mmusim::kernel::testing {
 

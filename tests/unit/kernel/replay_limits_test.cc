@@ -1,7 +1,7 @@
 // Traces that ask for too much or make no sense at all, and the report of what became of them.
 #include "base/random.h"
 #include "kernel/machine.h"
-#include "tests/unit/effort.h"
+#include "tests/effort.h"
 
 namespace mmusim::kernel::testing {
 namespace replay_limits_test {

@@ -6,7 +6,7 @@
 #include <vector>
 
 #include "base/random.h"
-#include "tests/unit/effort.h"
+#include "tests/effort.h"
 #include "tests/unit/pt/gpt_world.h"
 
 namespace mmusim::pt {

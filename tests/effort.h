@@ -1,6 +1,6 @@
 // How much of a random test is run: all of it, or a third where a sanitizer makes each step slow.
-#ifndef MMUSIM_TESTS_UNIT_EFFORT_H_
-#define MMUSIM_TESTS_UNIT_EFFORT_H_
+#ifndef MMUSIM_TESTS_EFFORT_H_
+#define MMUSIM_TESTS_EFFORT_H_
 
 #include <cstdint>
 
@@ -25,4 +25,4 @@ constexpr uint64_t effort(uint64_t whole) {
 
 }  // namespace mmusim::tests
 
-#endif  // MMUSIM_TESTS_UNIT_EFFORT_H_
+#endif  // MMUSIM_TESTS_EFFORT_H_
