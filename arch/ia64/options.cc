@@ -169,8 +169,8 @@ Options read_options(const config::Config& config) {
   options.vhpt_bytes = config.size("ia64.vhpt.bytes");
   // Of a machine whose memory is not told of, too.
   if (options.vhpt_bytes == 0)
-    options.vhpt_bytes = vhpt_bytes_for(
-        config.schema().find("mem.bytes") == nullptr ? 0 : config.size("mem.bytes"));
+    options.vhpt_bytes =
+        vhpt_bytes_for(config.schema().find("mem.bytes") == nullptr ? 0 : config.size("mem.bytes"));
   const auto& sizes = insertable_sizes();
   if (options.walker == Walker::Long &&
       (!is_power_of_two(options.vhpt_bytes) ||

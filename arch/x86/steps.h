@@ -1,10 +1,11 @@
 // The steps of x86's miss path (mmu/miss_path.h), and how its entries are shown.
 //
 // The hardware does all of it by itself, in no instructions, unless it walks a copy of a page table
-// it cannot read (mmu/shadow.h): then the kernel's page-fault handler is the miss handler. Instructions
-// of its steps, and of a page fault's, are ASSUMED, of the order of an exception's entry and exit
-// and a short C path; what a look-up of the kernel's table takes is the backend's to say. Assumed
-// too are those of mapping a page for the moment, a few lines of C each way (direct_map.h).
+// it cannot read (mmu/shadow.h): then the kernel's page-fault handler is the miss handler.
+// Instructions of its steps, and of a page fault's, are ASSUMED, of the order of an exception's
+// entry and exit and a short C path; what a look-up of the kernel's table takes is the backend's to
+// say. Assumed too are those of mapping a page for the moment, a few lines of C each way
+// (direct_map.h).
 #ifndef MMUSIM_ARCH_X86_STEPS_H_
 #define MMUSIM_ARCH_X86_STEPS_H_
 

@@ -27,7 +27,8 @@ constexpr size_t kBelow = kStep + 6;
 constexpr size_t kLabel = 10;  // of the lines above and below
 
 std::string margin(const Told& told) {
-  return told.cycles == 0 ? std::string(kCyclesWidth, ' ') : fmt::format("{:>{}}", told.cycles, kCyclesWidth);
+  return told.cycles == 0 ? std::string(kCyclesWidth, ' ')
+                          : fmt::format("{:>{}}", told.cycles, kCyclesWidth);
 }
 
 std::string reference_text(const Told& told) {

@@ -103,7 +103,8 @@ TEST_F(Linear, ASecondFaultHitsAllButAnotherPageOfTheHashTable) {
   expect(of(world, access(32)), {12, 1, 5, 0, 0, 0});
   expect(of(world, access(33)), {12, 0, 5, 0, 0, 0});
   // A store to what has been hashed clean: 4 words, the entry marked, then the HPTE: locked, read,
-  // read, written, unlocked; and dirty in the page-table entry. The code of updatepp is in two pages.
+  // read, written, unlocked; and dirty in the page-table entry. The code of updatepp is in two
+  // pages.
   world.map(kVa + 0x2'5000, 0x200, kRW, /*used=*/false);
   access(0x25)();
   expect(of(world, [&] { ASSERT_TRUE(world.access(kVa + 0x2'5000, AccessKind::Store).ok()); }),
