@@ -95,6 +95,25 @@ void Worker::for_each_area(Visit visit) {
   close(fd);
 }
 
+// More pages than x86's Linux flushes one by one (33): a change of their rights flushes all. They
+// lie between others with rights of their own, so that no area is split or merged for it.
+constexpr size_t kForgottenBytes = 64 * kScriptPage;
+
+void Worker::make_forgetful() {
+  void* const block = mmap(nullptr, kForgottenBytes + 2 * kScriptPage, PROT_READ,
+                           MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+  if (block == MAP_FAILED) fatal("map memory of its own");
+  forgotten_ = static_cast<char*>(block) + kScriptPage;
+  if (mprotect(forgotten_, kForgottenBytes, PROT_READ | PROT_WRITE) != 0)
+    fatal("have memory of its own");
+  std::memset(forgotten_, 1, kForgottenBytes);
+}
+
+void Worker::forget_translations() const {
+  mprotect(forgotten_, kForgottenBytes, PROT_NONE);
+  mprotect(forgotten_, kForgottenBytes, PROT_READ | PROT_WRITE);
+}
+
 void Worker::furnish() {
   // Its pages become areas; here, because later there is no room above the base.
   constexpr uint64_t kPage = kScriptPage;

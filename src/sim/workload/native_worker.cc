@@ -163,6 +163,7 @@ void Worker::prepare() {
   signal(SIGTERM, SIG_DFL);
   signal(SIGHUP, SIG_DFL);
   if (plan_.breaks) place_break();
+  make_forgetful();
   furnish();
   // More stack than will ever be needed, so that its area never grows.
   constexpr size_t kStack = 256 << 10;
@@ -285,6 +286,7 @@ int64_t Worker::map(const Step& step, uint64_t number) {
 }
 
 int64_t Worker::touch(const Step& step) {
+  forget_translations();
   int64_t count = 0;
   for_each_touch(step, [&](VirtAddr va) { count += access_byte(va.value(), step.access) ? 0 : 1; });
   return count;

@@ -102,6 +102,12 @@ class Worker {
 
   // What a process does to itself and knows of itself (native_self.cc).
   void place_break();
+  // Makes what forget_translations() needs.
+  void make_forgetful();
+  // Empties the processor's TLB of this memory. Where the kernel gives a page more rights it
+  // flushes nothing: a weaker translation the processor still holds costs a fault that finds
+  // nothing to do, and in a virtual machine a huge page may have one for each 4K.
+  void forget_translations() const;
   // All above kNativeMmapBase is taken, so that the kernel places mappings below it; and the
   // process has kNativeAreas areas of its own.
   void furnish();
@@ -114,6 +120,7 @@ class Worker {
   int64_t vsyscall_lines();
   static constexpr int64_t kFurniture = 256;  // areas that furnish() can make, at most
   void fault_in_own_memory();
+  void* forgotten_ = nullptr;  // kForgottenBytes of its own
   static Faults faults();
   void start_peak();
   Counted count();
