@@ -122,7 +122,9 @@ void workload_check(const Words& words) {
       "all "
       "agree, and so\ndoes the exit status (0). Peaks of memory and swap space are shown, not "
       "compared: the first\nthe kernel keeps inexactly, the second depends on what else is in "
-      "memory. What this kernel\ndoes that others do not is found out by trying, unless its key is "
+      "memory. Neither are page-table\nbytes of a page table that is not x86-64's. What this "
+      "kernel "
+      "does that others do not is found out by trying, unless its key is "
       "given. Huge pages are off\non both sides, unless --thp or kernel.thp is given.");
   declare_options(arguments);
   declare_native_options(arguments);

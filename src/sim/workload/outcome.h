@@ -72,6 +72,9 @@ struct Outcome {
   std::vector<Failure> failures;  // in order
   uint64_t failed = 0;            // all, kept or not
   std::vector<Placed> places;     // in order
+  // Counted::tables are those of a page table of another shape than x86-64's Linux has, which
+  // nobody expects to weigh as much.
+  bool other_tables = false;
 
   void add(const Failure& failure) {
     ++failed;

@@ -18,7 +18,11 @@ config::Config script_config(const config::Config& config, const Plan& plan) {
 
 Simulated simulate(const config::Config& config, const Plan& plan) {
   const config::Config own = script_config(config, plan);
-  return architecture_of(own).simulate(own, plan);
+  Simulated simulated = architecture_of(own).simulate(own, plan);
+  simulated.outcome.other_tables = own.choice("machine.arch") != "x86_64" ||
+                                   own.choice("machine.page_table") != "mlpt" ||
+                                   own.origin("pt.mlpt.levels") != "default";
+  return simulated;
 }
 
 }  // namespace mmusim::sim::workload

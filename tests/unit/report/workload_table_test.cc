@@ -49,5 +49,18 @@ TEST_F(Comparison, PeaksAndSwapAreShownOnly) {
   EXPECT_EQ(workload_differences(mine_, real_), 1u);
 }
 
+TEST_F(Comparison, BytesOfAnotherKindOfPageTableAreShownOnly) {
+  mine_.measures[0].tables = 8;
+  real_.measures[0].tables = 12;
+  EXPECT_EQ(workload_differences(mine_, real_), 1u);
+  mine_.other_tables = true;
+  EXPECT_EQ(workload_differences(mine_, real_), 0u);
+  const std::string table = workload_comparison(plan_, mine_, real_);
+  EXPECT_NE(table.find("8 (real 12)"), std::string::npos) << table;
+  EXPECT_NE(table.find("not compared"), std::string::npos) << table;
+  real_.measures[0].areas = 1;
+  EXPECT_EQ(workload_differences(mine_, real_), 1u);
+}
+
 }  // namespace workload_table_test
 }  // namespace mmusim::report
