@@ -10,7 +10,7 @@
 #include "cli/arguments.h"
 #include "cli/command.h"
 #include "cli/config_files.h"
-#include "cli/json_output.h"
+#include "cli/document_output.h"
 #include "cli/output.h"
 #include "cli/refusals.h"
 #include "cli/simulate.h"
@@ -73,7 +73,8 @@ void compare(const Words& words) {
       ("accept-torn", "Replay a torn trace as far as it goes; sets run.accept_torn.")             //
       ("json", text_option("FILE"),                                                               //
        "Write everything as JSON; - for stdout, in place of the tables.")                         //
-      ("csv", text_option("FILE"), "Write the rates, a row a run, as comma-separated values.")    //
+      ("csv", text_option("FILE"),
+       "Write the rates, a row a run, as comma-separated values; - for stdout.")  //
       ("quiet,q", "No progress on stderr.");
   declare_configuration_options(arguments);
   const config::Schema schema = simulation_schema(arguments, words);
@@ -101,9 +102,9 @@ void compare(const Words& words) {
     configs.push_back(&run.config);
   refuse_unread_keys(configs);
   comparison.base = base_of(arguments, comparison.runs);
-  JsonOutput json(arguments);
-  std::optional<OutputFile> csv;
-  if (arguments.has("csv")) csv.emplace(arguments.text("csv"));
+  DocumentOutput json(arguments);
+  DocumentOutput csv(arguments, "csv");
+  refuse_two_documents(json.to_stdout(), csv.to_stdout());
 
   if (scripted) {
     const sim::workload::Plan plan = load_plan(source);
@@ -122,10 +123,13 @@ void compare(const Words& words) {
     }
   }
   const std::string document = json.wanted() ? report::comparison_json(comparison) : "";
-  if (csv) csv->write(report::comparison_csv(comparison));
+  const std::string rows = csv.wanted() ? report::comparison_csv(comparison) : "";
+  csv.fill(rows);
   json.write(document);
-  if (csv) csv->commit();
-  print(json.to_stdout() ? document : report::comparison_table(comparison));
+  csv.commit();
+  print(json.to_stdout()  ? document
+        : csv.to_stdout() ? rows
+                          : report::comparison_table(comparison));
   Refusals refusals(scripted ? Refusals::Of::Script : Refusals::Of::Trace);
   bool checked = false;
   for (const report::ComparedRun& run : comparison.runs) {

@@ -11,7 +11,7 @@
 #include "base/units.h"
 #include "cli/arguments.h"
 #include "cli/command.h"
-#include "cli/json_output.h"
+#include "cli/document_output.h"
 #include "cli/output.h"
 #include "cli/simulate.h"
 #include "report/explanation.h"
@@ -123,7 +123,7 @@ void explain(const Words& words) {
   if (!scripted) settings.push_back({"run.trace", heading.source, "the command line"});
   const config::Config config = simulation_config(arguments, schema, settings);
   refuse_unread_keys({&config});
-  JsonOutput json(arguments);
+  DocumentOutput json(arguments);
 
   sim::Choice choice;
   std::optional<sim::workload::Plan> script;

@@ -7,7 +7,7 @@
 #include "base/interrupt.h"
 #include "cli/arguments.h"
 #include "cli/command.h"
-#include "cli/json_output.h"
+#include "cli/document_output.h"
 #include "cli/output.h"
 #include "pt/conformance/check.h"
 #include "pt/plugin.h"
@@ -70,7 +70,7 @@ void page_table_check(const Words& words) {
 
   const report::ConformanceHeading heading{.name = arguments.text("KIND|FILE"),
                                            .seed = arguments.number("seed", 1)};
-  JsonOutput json(arguments);
+  DocumentOutput json(arguments);
 
   pt::conformance::Options options;
   options.settings = config.effective();

@@ -8,7 +8,7 @@
 #include "base/output_file.h"
 #include "cli/arguments.h"
 #include "cli/command.h"
-#include "cli/json_output.h"
+#include "cli/document_output.h"
 #include "cli/output.h"
 #include "cli/simulate.h"
 #include "pt/drawing.h"
@@ -144,7 +144,7 @@ void page_table_footprint(const Words& words) {
   // Opened before the work, so that a mistyped name does not cost it.
   std::unique_ptr<OutputFile> dot;
   if (arguments.has("dot")) dot = std::make_unique<OutputFile>(arguments.text("dot"));
-  JsonOutput json(arguments);
+  DocumentOutput json(arguments);
 
   config.set("machine.page_table", names.front(), "--page-tables");
   Source source(arguments, config);

@@ -14,6 +14,7 @@
 #include "base/interrupt.h"
 #include "base/output_file.h"
 #include "cli/config_files.h"
+#include "cli/document_output.h"
 #include "cli/log.h"
 #include "cli/output.h"
 #include "cli/refusals.h"
@@ -76,7 +77,11 @@ class ResultFiles {
       json_to_stdout_ = arguments.text("json") == "-";
       if (!json_to_stdout_) json_.push_back(open(arguments.text("json")));
     }
-    if (arguments.has("csv")) csv_ = open(arguments.text("csv"));
+    if (arguments.has("csv")) {
+      csv_to_stdout_ = arguments.text("csv") == "-";
+      refuse_two_documents(json_to_stdout_, csv_to_stdout_);
+      if (!csv_to_stdout_) csv_ = open(arguments.text("csv"));
+    }
   }
 
   void write(const std::string& table, const std::string& effective, const std::string& json,
@@ -92,7 +97,7 @@ class ResultFiles {
       if (file != nullptr) file->commit();
     }
     if (folder_) folder_->keep();
-    print(json_to_stdout_ ? json : table);
+    print(json_to_stdout_ ? json : csv_to_stdout_ ? csv : table);
   }
 
  private:
@@ -106,6 +111,7 @@ class ResultFiles {
   std::vector<std::unique_ptr<OutputFile>> json_;
   std::unique_ptr<OutputFile> csv_;
   bool json_to_stdout_ = false;
+  bool csv_to_stdout_ = false;
 };
 
 report::Heading heading_of(const config::Config& config, const sim::ReplayResult& result) {
@@ -142,8 +148,9 @@ void declare_simulation_options(Arguments& arguments) {
        "Write results.json, effective.cfg and table.txt into this folder.")            //
       ("json", text_option("FILE"),                                                    //
        "Write the whole result as JSON; - for stdout, in place of the table.")         //
-      ("csv", text_option("FILE"), "Write the counters as comma-separated values.")    //
-      ("print-config", "Print the effective configuration and stop.")                  //
+      ("csv", text_option("FILE"),
+       "Write the counters as comma-separated values; - for stdout.")  //
+      ("print-config", "Print the effective configuration and stop.")  //
       ("quiet,q", "No progress on stderr.");
 }
 

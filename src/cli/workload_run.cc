@@ -6,7 +6,7 @@
 #include "base/units.h"
 #include "cli/arguments.h"
 #include "cli/command.h"
-#include "cli/json_output.h"
+#include "cli/document_output.h"
 #include "cli/log.h"
 #include "cli/output.h"
 #include "cli/refusals.h"
@@ -76,7 +76,7 @@ void workload_simulate(const Words& words) {
   const wl::Plan plan = load_plan(arguments.text("SCRIPT"));
   const config::Config config = wl::script_config(simulation_config(arguments, schema), plan);
   refuse_unread_keys({&config});
-  JsonOutput json(arguments);
+  DocumentOutput json(arguments);
   const wl::Simulated result = wl::simulate(config, plan);
   const std::string document =
       json.wanted() ? report::workload_json(plan, result.outcome, provenance_of(config), config,
