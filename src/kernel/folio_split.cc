@@ -26,7 +26,8 @@ class Splitter {
       while (shown < std::min(end, folio.end) && shows(mm_, vma_, shown))
         ++shown;
       const bool whole = shown - index == folio.pages();
-      if (!whole && !file_.is_dirty(folio) && !others_map(folio)) split(folio);
+      if (!whole && !file_.is_dirty(folio) && !others_map(folio))
+        split_folio(core_, vma_.file, folio);
       index = whole ? shown : index + 1;
     }
   }
@@ -59,17 +60,6 @@ class Splitter {
     return found;
   }
 
-  void split(const Folio& folio) {
-    each_area_of(core_, vma_.file, folio, [&](AddressSpace& mm, const Vma& vma, VirtRange at) {
-      ZapBatch batch(core_, mm);
-      batch.zap(vma, at, ZapBatch::Pages::OfFile);
-      batch.finish();
-    });
-    file_.split_into_pages(folio);
-    if (folio.end > file_.pages && file_.kind == FileKind::Shmem)
-      core_.drop_file_span(vma_.file, {std::max(folio.first, file_.pages), folio.end});
-  }
-
   Core& core_;
   AddressSpace& mm_;
   const Vma& vma_;
@@ -77,6 +67,14 @@ class Splitter {
 };
 
 }  // namespace
+
+void split_folio(Core& core, FileId id, const Folio& folio) {
+  File& file = core.cache.file(id);
+  unmap_everywhere(core, id, folio, ZapBatch::Pages::OfFile);
+  file.split_into_pages(folio);
+  if (folio.end > file.pages && file.kind == FileKind::Shmem)
+    core.drop_file_span(id, {std::max(folio.first, file.pages), folio.end});
+}
 
 void split_shown_in_part(Core& core, AddressSpace& mm, const Vma& vma, VirtRange part) {
   if (vma.is_anonymous()) return;

@@ -11,6 +11,10 @@
 
 namespace mmusim::kernel {
 
+// Takes a folio out of every page table and divides it into its pages; of memory those behind the
+// end of the file go.
+void split_folio(Core& core, FileId file, const Folio& folio);
+
 // Before COLD or PAGEOUT is carried out for a part of `vma`.
 void split_shown_in_part(Core& core, AddressSpace& mm, const Vma& vma, VirtRange part);
 

@@ -1,9 +1,8 @@
 #include "kernel/huge_file.h"
 
-#include <algorithm>
-
 #include "base/error.h"
 #include "kernel/fault_internal.h"
+#include "kernel/folio_split.h"
 #include "kernel/guard.h"
 #include "kernel/writeback.h"
 
@@ -93,15 +92,7 @@ void unmap_huge_folio(Core& core, AddressSpace& mm, const pt::Handle& handle, pt
 }
 
 void split_huge_folio(Core& core, FileId id, uint64_t index) {
-  File& file = core.cache.file(id);
-  const Folio folio = file.folio_of(index);
-  each_area_of(core, id, folio, [&](AddressSpace& mm, const Vma& vma, VirtRange at) {
-    ZapBatch batch(core, mm);
-    batch.zap(vma, at, ZapBatch::Pages::OfFile);
-    batch.finish();
-  });
-  file.split_into_pages(folio);
-  core.drop_file_span(id, {std::max(folio.first, file.pages), folio.end});
+  split_folio(core, id, core.cache.file(id).folio_of(index));
   ++core.counters.folio_splits;
 }
 
@@ -128,11 +119,7 @@ Collapse make_folio(Core& core, FileId id, const Folio& block) {
     core.put_huge(*first);
     return Collapse::NoMemory;
   }
-  each_area_of(core, id, block, [&](AddressSpace& mm, const Vma& vma, VirtRange part) {
-    ZapBatch batch(core, mm);
-    batch.zap(vma, part, ZapBatch::Pages::OfFile);
-    batch.finish();
-  });
+  unmap_everywhere(core, id, block, ZapBatch::Pages::OfFile);
   for (uint64_t i = block.first; i < block.end; ++i) {
     if (const auto old = file.frame_of(i)) {
       core.cache.take_out(id, i);

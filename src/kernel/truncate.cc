@@ -16,13 +16,7 @@ class Truncation {
     if (file_.laid_out == 0) file_.laid_out = file_.pages;
   }
 
-  void unmap(PageSpan span, ZapBatch::Pages which) {
-    each_area_of(core_, id_, span, [&](AddressSpace& mm, const Vma& vma, VirtRange part) {
-      ZapBatch batch(core_, mm);
-      batch.zap(vma, part, which);
-      batch.finish();
-    });
-  }
+  void unmap(PageSpan span, ZapBatch::Pages which) { unmap_everywhere(core_, id_, span, which); }
 
   // The folio of the page, if it is in memory and lies partly outside of the span. (A page of its
   // own that does is wiped in part, and stays where it is.)

@@ -7,6 +7,7 @@
 #include "kernel/huge.h"
 #include "kernel/huge_file.h"
 #include "kernel/share.h"
+#include "kernel/writeback.h"
 
 namespace mmusim::kernel {
 
@@ -202,6 +203,14 @@ void tear_down(Core& core, AddressSpace& mm) {
   core.spaces.erase(mm.id);
   core.counters.root_bytes -= mm.root_bytes;
   --core.counters.spaces;
+}
+
+void unmap_everywhere(Core& core, FileId file, PageSpan span, ZapBatch::Pages which) {
+  each_area_of(core, file, span, [&](AddressSpace& mm, const Vma& vma, VirtRange part) {
+    ZapBatch batch(core, mm);
+    batch.zap(vma, part, which);
+    batch.finish();
+  });
 }
 
 }  // namespace mmusim::kernel

@@ -89,6 +89,9 @@ class ZapBatch {
 // Takes the whole address space apart: every area, every page, every table. The caller destroys it.
 void tear_down(Core& core, AddressSpace& mm);
 
+// Takes the pages of that part of a file out of every page table that shows them.
+void unmap_everywhere(Core& core, FileId file, PageSpan span, ZapBatch::Pages which);
+
 }  // namespace mmusim::kernel
 
 #endif  // MMUSIM_KERNEL_ZAP_H_

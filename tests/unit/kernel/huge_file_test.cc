@@ -186,5 +186,22 @@ TEST(HugeFiles, ReclaimSplitsThem) {
   s.end();
 }
 
+// ... and leaves alone what lies behind it in the file, in swap space.
+TEST(HugeFiles, SplittingLeavesOthersInSwapSpace) {
+  Script s("[kernel]\nswap_pages = 2048\n");
+  s.map(kBase, 2 * k2M, kRw, kShared);
+  s.write(kBase, 1);
+  s.write(kBase + k2M, 512);
+  s.advise(kBase + k2M, k2M, kAdvicePageOut);
+  EXPECT_EQ(s.m.counters().swap_writes, 512u);
+  s.advise(kBase, k2M, kAdviceCollapse);
+  s.advise(kBase, k2M, kAdvicePageOut);
+  EXPECT_EQ(s.m.counters().swap_writes, 1024u);
+  s.read(kBase + k2M, 512);
+  EXPECT_EQ(s.m.counters().swap_reads, 512u);
+  s.unmap(kBase, 2 * k2M);
+  s.end();
+}
+
 }  // namespace huge_file_test
 }  // namespace mmusim::kernel::testing
