@@ -99,13 +99,12 @@ class Replayer {
 // An unnamed file mapped over a part of a mapping of the same descriptor is the same file: that is
 // how the dynamic loader lays out a library.
 FileId Replayer::file_of(const trace::MmapEvent& e, VirtRange range) {
-  if ((e.flags & kMapAnonymous) != 0 || e.file == "/dev/zero") {
+  if (is_anonymous(e)) {
     if ((e.flags & kMapShared) == 0) return FileId(0);
     return core_.shared_memory(range.bytes());
   }
   if (!e.file.empty()) {
-    const bool shmem = e.file.starts_with("/dev/shm/") || e.file.starts_with("/memfd:");
-    return core_.cache.named(e.file, shmem ? FileKind::Shmem : FileKind::Regular);
+    return core_.cache.named(e.file, kind_of(e.file));
   }
   if ((e.flags & kMapFixed) != 0) {
     const Vma* under = mm().vmas.find(range.begin);
@@ -404,6 +403,15 @@ void Replayer::operator()(const trace::WaitEvent& e) {
 }
 
 }  // namespace
+
+bool is_anonymous(const trace::MmapEvent& e) {
+  return (e.flags & kMapAnonymous) != 0 || e.file == "/dev/zero";
+}
+
+FileKind kind_of(std::string_view file) {
+  return file.starts_with("/dev/shm/") || file.starts_with("/memfd:") ? FileKind::Shmem
+                                                                      : FileKind::Regular;
+}
 
 void replay_event(System& system, CpuId cpu, trace::ThreadId thread, const trace::Event& event) {
   std::visit(Replayer(system, cpu, thread), event);

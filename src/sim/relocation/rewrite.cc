@@ -5,6 +5,7 @@
 
 #include "base/error.h"
 #include "kernel/linux_abi.h"
+#include "kernel/replay.h"
 
 namespace mmusim::sim {
 
@@ -23,11 +24,9 @@ constexpr VirtAddr kNowhere{~uint64_t{0}};
 // As kernel::backing_of() says of the area that becomes of it.
 kernel::Backing backing_of(const trace::MmapEvent& e, bool has_huge) {
   if (has_huge && (e.flags & abi::kMapHugeTlb) != 0) return kernel::Backing::Pool;
-  const bool anonymous = (e.flags & abi::kMapAnonymous) != 0 || e.file == "/dev/zero";
-  if (!anonymous)
-    return e.file.starts_with("/dev/shm/") || e.file.starts_with("/memfd:")
-               ? kernel::Backing::SharedMemory
-               : kernel::Backing::Disk;
+  if (!kernel::is_anonymous(e))
+    return kernel::kind_of(e.file) == kernel::FileKind::Shmem ? kernel::Backing::SharedMemory
+                                                              : kernel::Backing::Disk;
   return (e.flags & abi::kMapShared) != 0 ? kernel::Backing::SharedMemory
                                           : kernel::Backing::Anonymous;
 }
