@@ -66,38 +66,34 @@ class ResultFolder {
 // and written after it.
 class ResultFiles {
  public:
-  explicit ResultFiles(const Arguments& arguments) {
-    if (arguments.has("output")) {
-      folder_.emplace(arguments.text("output"));
+  explicit ResultFiles(const Arguments& arguments)
+      : folder_(arguments.has("output")
+                    ? std::optional<ResultFolder>(std::in_place, arguments.text("output"))
+                    : std::optional<ResultFolder>()),
+        json_(arguments),
+        csv_(arguments, "csv") {
+    if (folder_) {
       table_ = open(folder_->file("table.txt"));
       effective_ = open(folder_->file("effective.cfg"));
-      json_.push_back(open(folder_->file("results.json")));
+      results_ = open(folder_->file("results.json"));
     }
-    if (arguments.has("json")) {
-      json_to_stdout_ = arguments.text("json") == "-";
-      if (!json_to_stdout_) json_.push_back(open(arguments.text("json")));
-    }
-    if (arguments.has("csv")) {
-      csv_to_stdout_ = arguments.text("csv") == "-";
-      refuse_two_documents(json_to_stdout_, csv_to_stdout_);
-      if (!csv_to_stdout_) csv_ = open(arguments.text("csv"));
-    }
+    refuse_two_documents(json_.to_stdout(), csv_.to_stdout());
   }
 
   void write(const std::string& table, const std::string& effective, const std::string& json,
              const std::string& csv) {
-    for (const auto& file : json_)
-      file->write(json);
+    if (results_) results_->write(json);
+    json_.fill(json);
     if (table_) table_->write(table);
     if (effective_) effective_->write(effective);
-    if (csv_) csv_->write(csv);
-    for (const auto& file : json_)
-      file->commit();
-    for (OutputFile* file : {table_.get(), effective_.get(), csv_.get()}) {
+    csv_.fill(csv);
+    json_.commit();
+    for (OutputFile* file : {results_.get(), table_.get(), effective_.get()}) {
       if (file != nullptr) file->commit();
     }
+    csv_.commit();
     if (folder_) folder_->keep();
-    print(json_to_stdout_ ? json : csv_to_stdout_ ? csv : table);
+    print(json_.to_stdout() ? json : csv_.to_stdout() ? csv : table);
   }
 
  private:
@@ -108,10 +104,9 @@ class ResultFiles {
   std::optional<ResultFolder> folder_;  // first: it goes last, when its files are gone
   std::unique_ptr<OutputFile> table_;
   std::unique_ptr<OutputFile> effective_;
-  std::vector<std::unique_ptr<OutputFile>> json_;
-  std::unique_ptr<OutputFile> csv_;
-  bool json_to_stdout_ = false;
-  bool csv_to_stdout_ = false;
+  std::unique_ptr<OutputFile> results_;
+  DocumentOutput json_;
+  DocumentOutput csv_;
 };
 
 report::Heading heading_of(const config::Config& config, const sim::ReplayResult& result) {
