@@ -6,7 +6,9 @@
 
 namespace mmusim::tests {
 
-#if defined(__has_feature)
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)  // gcc
+#define MMUSIM_SANITIZED 1
+#elif defined(__has_feature)
 #if __has_feature(address_sanitizer) || __has_feature(thread_sanitizer)
 #define MMUSIM_SANITIZED 1
 #endif

@@ -1,9 +1,6 @@
 // Every machine over every page table, whatever the architecture: a cell of the matrix is a machine
 // of configs/machines, or one of them with the settings of a file of variants/, and a page table.
 //
-// MMUSIM_MATRIX_STEPS is how long the histories are, and MMUSIM_MATRIX_SCRIPTS of how many scripts
-// a cell runs one: less where a sanitizer makes all slow.
-//
 // In each cell, whatever makes replay fast gives the same counts as the plain way: a trace taken
 // block by block (Fast), reference by reference (Exact), and with each translation compared with
 // the page table (Full, under run.check) reports the same numbers, each and every one. And what the
@@ -37,6 +34,9 @@ const fs::path kMachines = MMUSIM_SOURCE_DIR "/configs/machines";
 const fs::path kVariants = MMUSIM_SOURCE_DIR "/tests/differential/variants";
 const fs::path kScripts = MMUSIM_SOURCE_DIR "/workloads/scripts";
 const char* const kTrace = MMUSIM_SOURCE_DIR "/workloads/traces/pipeline.mmt";
+
+constexpr unsigned kSteps = tests::kWholeEffort ? 160 : 40;   // of a history
+constexpr size_t kOneScriptIn = tests::kWholeEffort ? 1 : 5;  // that a cell runs
 
 struct Target {
   std::string name;
@@ -176,16 +176,16 @@ TEST_P(Matrix, RandomHistoriesCountTheSameEitherWay) {
   for (uint64_t seed = 31; seed <= 32 && !HasFailure(); ++seed) {
     SCOPED_TRACE(testing::Message() << "seed " << seed);
     differential::RandomHistory(seed, differential::places_of(architecture.info.name, layout))
-        .write(path, MMUSIM_MATRIX_STEPS);
+        .write(path, kSteps);
     expect_same_all_ways(path);
   }
-  EXPECT_GT(misses_, 3u * MMUSIM_MATRIX_STEPS) << "the histories are too tame to test anything";
+  EXPECT_GT(misses_, 3u * kSteps) << "the histories are too tame to test anything";
   fs::remove(path);
 }
 
 TEST_P(Matrix, TheShippedTraceCountsTheSameEitherWay) {
-  expect_same_all_ways(kTrace, std::max<uint64_t>(3000 * MMUSIM_MATRIX_STEPS, 300'000));
-  EXPECT_GT(misses_, MMUSIM_MATRIX_STEPS / 2u);
+  expect_same_all_ways(kTrace, std::max<uint64_t>(3000 * kSteps, 300'000));
+  EXPECT_GT(misses_, kSteps / 2u);
 }
 
 // Every workload script on one machine of each architecture.
@@ -197,7 +197,7 @@ TEST_P(ScriptMatrix, EveryScriptPassesTheChecks) {
   const std::string cell = target_.name + backend_;
   size_t turn = std::accumulate(cell.begin(), cell.end(), size_t{0});
   for (const fs::path& script : files_of(kScripts)) {
-    if (script.extension() != ".workload" || turn++ % MMUSIM_MATRIX_SCRIPTS != 0) continue;
+    if (script.extension() != ".workload" || turn++ % kOneScriptIn != 0) continue;
     SCOPED_TRACE(script);
     config::Config config = config_of(schema_, target_, backend_);
     config.set("run.check", "true", "test");
@@ -221,7 +221,7 @@ TEST_P(ScriptMatrix, SeveralCpusDoTheSame) {
   for (const unsigned cpus : {1u, 4u}) {
     config::Config config = config_of(schema_, target_, backend_);
     config.set("run.trace", kTrace, "test");
-    config.set("run.limit", std::to_string(3000 * MMUSIM_MATRIX_STEPS), "test");
+    config.set("run.limit", std::to_string(3000 * kSteps), "test");
     config.set("machine.cpus", std::to_string(cpus), "test");
     for (const auto& [name, value] : counters_of(replay(config, {}).report))
       if (name.starts_with("kernel.") && !name.starts_with("kernel.switches"))

@@ -16,7 +16,12 @@
 #include <utility>
 #include <vector>
 
+#include "tests/effort.h"
+
 namespace mmusim::naive {
+
+// Of a trace, that a model is held against.
+inline constexpr uint64_t kReferences = tests::kWholeEffort ? 3'000'000 : 500'000;
 
 // Of a page of 2^size bytes.
 inline uint64_t floor_to(uint64_t va, unsigned size) {

@@ -211,7 +211,7 @@ TEST_P(Ppc64MmuDifferential, AgreesOnTheShippedTrace) {
   std::unordered_map<uint32_t, unsigned> spaces;
   uint64_t next_pfn = 0x100;
   mmusim::testing::each_reference(
-      MMUSIM_NAIVE_REFERENCES, [&](uint32_t pid, uint64_t address, char kind) {
+      naive::kReferences, [&](uint32_t pid, uint64_t address, char kind) {
         const uint64_t va = address & ((uint64_t{1} << kUserBits) - 1);
         pair.load(spaces.try_emplace(pid, spaces.size() % kSpaces).first->second);
         // Of every third page the first store is a hash fault of its own.
@@ -224,7 +224,7 @@ TEST_P(Ppc64MmuDifferential, AgreesOnTheShippedTrace) {
   EXPECT_GT(pair.world().counter("tlb.derat.misses"), 50u);
   EXPECT_GT(pair.world().counter("htab.updates"), 0u);
   EXPECT_EQ(pair.world().counter("htab.evictions"), 0u);
-  EXPECT_GT(pair.fast_hits(), MMUSIM_NAIVE_REFERENCES / 2u);
+  EXPECT_GT(pair.fast_hits(), naive::kReferences / 2u);
 }
 
 INSTANTIATE_TEST_SUITE_P(Machines, Ppc64MmuDifferential, ::testing::ValuesIn(kCases),

@@ -239,7 +239,7 @@ TEST_P(Sparc64MmuDifferential, AgreesOnTheShippedTrace) {
   std::unordered_map<uint32_t, unsigned> spaces;
   uint64_t next = 1;
   mmusim::testing::each_reference(
-      MMUSIM_NAIVE_REFERENCES, [&](uint32_t pid, uint64_t address, char kind) {
+      naive::kReferences, [&](uint32_t pid, uint64_t address, char kind) {
         const uint64_t va = address & ((uint64_t{1} << 43) - 1);
         pair.load(spaces.try_emplace(pid, spaces.size() % kSpaces).first->second);
         const bool huge = (va >> 23) % 4 == 1;
@@ -257,7 +257,7 @@ TEST_P(Sparc64MmuDifferential, AgreesOnTheShippedTrace) {
       });
   EXPECT_GT(pair.world().counter("tlb.dtlb.misses"), 30u);
   EXPECT_GT(pair.world().counter("fault.protection"), 0u);
-  EXPECT_GT(pair.fast_hits(), MMUSIM_NAIVE_REFERENCES / 2u);
+  EXPECT_GT(pair.fast_hits(), naive::kReferences / 2u);
 }
 
 INSTANTIATE_TEST_SUITE_P(Machines, Sparc64MmuDifferential, ::testing::ValuesIn(kCases),

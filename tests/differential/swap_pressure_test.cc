@@ -1,8 +1,7 @@
 // Random scripts in little memory, with swap space: what a program can see, results of its calls,
 // accesses refused, areas, and how many private pages it has in memory or out of it, is what it
 // would be in much memory, whatever the page table. No translation is stale, and no frame is left
-// over at the end (run.check). MMUSIM_SWAP_SCRIPTS: how many, fewer where a sanitizer makes all
-// slow.
+// over at the end (run.check). Fewer where a sanitizer makes all slow.
 #include <gtest/gtest.h>
 #include <map>
 #include <ostream>
@@ -13,9 +12,12 @@
 #include "pt/page_table.h"
 #include "sim/architectures.h"
 #include "tests/differential/random_script.h"
+#include "tests/effort.h"
 
 namespace mmusim::sim::workload {
 namespace {
+
+constexpr uint64_t kScripts = tests::kWholeEffort ? 24 : 12;
 
 struct Seen {
   std::vector<int64_t> areas;  // at each measure
@@ -70,7 +72,7 @@ TEST_P(SwapPressure, IsNotForTheProgramToSee) {
   config::Schema schema;
   declare(schema);
   uint64_t swapped_out = 0;
-  for (uint64_t seed = 1; seed <= MMUSIM_SWAP_SCRIPTS; ++seed) {
+  for (uint64_t seed = 1; seed <= kScripts; ++seed) {
     const std::string script =
         differential::RandomScript(seed,
                                    {.lock = false, .brk = true, .free = false, .most_pages = 13})
@@ -88,7 +90,7 @@ TEST_P(SwapPressure, IsNotForTheProgramToSee) {
       if (HasFailure()) return;
     }
   }
-  EXPECT_GT(swapped_out, 10u * MMUSIM_SWAP_SCRIPTS) << "there was memory enough";
+  EXPECT_GT(swapped_out, 10u * kScripts) << "there was memory enough";
 }
 
 INSTANTIATE_TEST_SUITE_P(
