@@ -14,6 +14,11 @@ namespace {
 // loaded address space has it, so that no filter answers while none is loaded.
 constexpr uint64_t kNoContext = uint64_t{0xfff} << 52;
 
+// Whether the hardware lets a user access of this kind through.
+constexpr bool user_may(Rights rights, AccessKind kind) {
+  return rights.has(Rights::kUser) && rights.allows(kind);
+}
+
 // The leaf a TLB entry found at `va` was made from.
 tlb::Leaf leaf_of(const tlb::Payload& payload, VirtAddr va) {
   const uint64_t into_leaf = align_down(va, payload.size).value() & payload.leaf.offset_mask();
@@ -54,6 +59,7 @@ void MmuCounters::add(const MmuCounters& o) {
   for (size_t i = 0; i < leaves.size(); ++i)
     leaves[i] += o.leaves[i];
   pdpte_reloads += o.pdpte_reloads;
+  pdpte_loads += o.pdpte_loads;
   walker.add(o.walker);
   native.add(o.native);
 }
@@ -85,7 +91,7 @@ Mmu::Mmu(const Options& options, mem::FrameMemory& frames, mem::ReferenceSink& s
                .counters = &counters_.sides[1],
                .data = true,
                .name = "first-level data TLB"};
-  if (options.native_walk) native_.emplace(options, path_);
+  if (options.native_walk) native_.emplace(radix_format(options), options.cached_tables(), path_);
   path_.decode_with(decode_entry);
 }
 
@@ -166,14 +172,14 @@ mmu::Translation Mmu::refill(Side& side, VirtAddr va, AccessKind kind, bool retr
   if (!loaded_) return fault(va, mmu::FaultReason::NotPresent);
 
   path_.step(kWalkStep);
-  const Walker::Result walk = this->walk(va, kind);
+  const mmu::WalkResult walk = this->walk(va, kind);
   if (walk.fault != mmu::FaultReason::None) return fault(va, walk.fault);
   ++counters_.leaves[paging_.level_of_size(walk.leaf.size)];
   if (side.second != nullptr) side.second->fill(va, pcid_, walk.leaf);
   return finish(side, va, side.first->fill(va, pcid_, walk.leaf));
 }
 
-Walker::Result Mmu::walk(VirtAddr va, AccessKind kind) {
+mmu::WalkResult Mmu::walk(VirtAddr va, AccessKind kind) {
   if (gate_.contains(va)) [[unlikely]]
     return walker_.walk(gate_root_, va, pcid_, kind, Walks::Gate);
   if (native_) return native_->walk(*table_, va, pcid_, kind);
@@ -191,7 +197,7 @@ Walker::Result Mmu::walk(VirtAddr va, AccessKind kind) {
 mmu::Translation Mmu::dirty_assist(Side& side, VirtAddr va, AccessKind kind, tlb::Payload before) {
   ++counters_.dirty_assists;
   path_.step(kAssistStep);
-  const Walker::Result walk = this->walk(va, kind);
+  const mmu::WalkResult walk = this->walk(va, kind);
   if (walk.fault != mmu::FaultReason::None) return fault(va, walk.fault);
   const tlb::Leaf known = leaf_of(before, va);
   if (known.size == walk.leaf.size && known.pfn == walk.leaf.pfn &&
@@ -259,7 +265,7 @@ void Mmu::look_up_as_kernel(VirtAddr va) {
   }
   ++counters_.direct_misses;
   path_.step(kDirectWalkStep);
-  const Walker::Result walk =
+  const mmu::WalkResult walk =
       walker_.walk(direct_map_->root(), va, pcid_, AccessKind::Load, Walks::Kernel);
   MMUSIM_ASSERT(walk.fault == mmu::FaultReason::None);
   if (side.second != nullptr) side.second->fill(va, pcid_, walk.leaf);
@@ -329,7 +335,7 @@ void Mmu::unload() {
 
 void Mmu::invlpg(VirtAddr va) {
   on_every_level([&](tlb::Level& level) { level.invalidate_page(va, pcid_); });
-  walker_.caches().invalidate_pcid(pcid_);
+  walker_.caches().invalidate_space(pcid_);
   if (native_) native_->cache().invalidate_space(pcid_);
   ++generation_;
 }
@@ -343,7 +349,7 @@ void Mmu::invalidate_faulting(VirtAddr va) {
 
 void Mmu::invalidate_pcid(Pcid pcid) {
   on_every_level([&](tlb::Level& level) { level.invalidate_space(pcid); });
-  walker_.caches().invalidate_pcid(pcid);
+  walker_.caches().invalidate_space(pcid);
   if (native_) native_->cache().invalidate_space(pcid);
   ++generation_;
 }
@@ -384,6 +390,7 @@ void Mmu::for_each_known_table(
 MmuCounters Mmu::counters() const {
   MmuCounters counters = counters_;
   counters.walker = walker_.counters();
+  counters.pdpte_loads = walker_.pdpte_loads();
   if (native_) counters.native = native_->counters();
   const auto of = [](const tlb::Level& level) {
     return LevelCounters{level.fills(), level.evictions(), level.invalidated()};

@@ -33,9 +33,9 @@
 // made again: a retry like those after the kernel's faults. Only what is left is a fault to the
 // caller; faults counts them all.
 //
-// **Native walks.** Where the hardware walks a page table of another kind as it is (native_walk.h)
-// there is no copy, and faults are as over a table of its own. The kernel's mapping of memory and
-// its gate page are walked in x86's format all the same.
+// **Native walks.** Where the hardware walks a page table of another kind as it is
+// (mmu/native_walk.h) there is no copy, and faults are as over a table of its own. The kernel's
+// mapping of memory and its gate page are walked in x86's format all the same.
 //
 // **PAE.** load() reads the PDPTEs into their registers, and so does reload(). A kernel that
 // changes one of the address space that runs has to load CR3 again (Linux: pud_populate(), which
@@ -65,13 +65,13 @@
 #include <optional>
 
 #include "arch/x86/direct_map.h"
-#include "arch/x86/native_walk.h"
 #include "arch/x86/options.h"
 #include "arch/x86/walker.h"
 #include "base/types.h"
 #include "mem/frames.h"
 #include "mem/sink.h"
 #include "mmu/mmu.h"
+#include "mmu/native_walk.h"
 #include "mmu/shadow.h"
 #include "pt/page_table.h"
 #include "tlb/level.h"
@@ -109,7 +109,8 @@ struct MmuCounters {
   std::array<uint64_t, mmu::kFaultReasons> faults{};  // by FaultReason
   std::array<uint64_t, 3> leaves{};  // found by walks after a miss, by level: of 4K, 2M or 4M, 1G
   uint64_t pdpte_reloads = 0;        // CR3 loaded again because a PDPTE had changed
-  WalkCounters walker;
+  uint64_t pdpte_loads = 0;          // PDPTEs read into their registers
+  mmu::RadixWalkCounters walker;
   mmu::NativeWalkCounters native;
   void add(const MmuCounters& o);
 };
@@ -209,7 +210,8 @@ class Mmu {
   void for_each_entry(
       const std::function<void(const char* where, const tlb::EntryView& entry)>& visit) const;
   void for_each_walk_cache_entry(const std::function<void(Pcid, PhysAddr)>& visit) const {
-    walker_.caches().for_each(visit);
+    walker_.caches().for_each(
+        [&](tlb::Space space, PhysAddr table) { visit(static_cast<Pcid>(space), table); });
     walker_.for_each_pdpte([&](PhysAddr table) { visit(pcid_, table); });
     for_each_known_table([&](Pcid pcid, VirtAddr, PhysAddr table) { visit(pcid, table); });
   }
@@ -233,7 +235,7 @@ class Mmu {
   mmu::Translation attempt(VirtAddr va, AccessKind kind, bool retry);
   mmu::Translation refill(Side& side, VirtAddr va, AccessKind kind, bool retry);
   mmu::Translation dirty_assist(Side& side, VirtAddr va, AccessKind kind, tlb::Payload before);
-  Walker::Result walk(VirtAddr va, AccessKind kind);
+  mmu::WalkResult walk(VirtAddr va, AccessKind kind);
   // What the kernel touches to fix a fault at `va`: the entry, and the page.
   void note_kernel_work(VirtAddr va);
   void touch_as_kernel(PhysAddr address);
@@ -254,7 +256,7 @@ class Mmu {
   std::optional<tlb::Level> l2i_;
   mmu::MissPath path_;
   Walker walker_;
-  std::optional<NativeWalk> native_;
+  std::optional<mmu::NativeWalker> native_;
   std::array<Side, 2> sides_;  // fetches, data
 
   tlb::HitFilter* fetch_filter_;

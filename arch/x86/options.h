@@ -8,6 +8,7 @@
 
 #include <array>
 #include <cstdint>
+#include <numeric>
 #include <vector>
 
 #include "arch/x86/entry_bits.h"
@@ -41,6 +42,10 @@ struct Options {
   uint64_t flush_ceiling = 33;
   unsigned shadow_prefill = 1;  // pages around one that a copy takes along; 1: none
 
+  // Tables the walk cache of native walks holds: as many as the caches of the levels there are.
+  [[nodiscard]] uint32_t cached_tables() const {
+    return std::accumulate(walk_cache.begin(), walk_cache.begin() + paging.walked(), uint32_t{0});
+  }
   // Whether what the second level does for fetches and for data is counted apart.
   [[nodiscard]] bool split_l2() const { return !l2i.empty() || !l2_fetches; }
 };

@@ -79,7 +79,7 @@ void report_updates(uint64_t accessed, uint64_t dirty, uint64_t updates, stats::
              "Locked writes of entries; one may set both bits.", "walker.walks");
 }
 
-uint64_t sum_of(const std::array<uint64_t, kMostLevels>& by_level) {
+uint64_t sum_of(const std::array<uint64_t, mmu::kMostRadixLevels>& by_level) {
   return std::accumulate(by_level.begin(), by_level.end(), uint64_t{0});
 }
 
@@ -112,7 +112,7 @@ void report_native_walker(const Options& options, const MmuCounters& sum, stats:
 
 void report_walker(const Options& options, const MmuCounters& sum, stats::Report& report) {
   constexpr const char* kEntry[] = {"pte", "pde", "pdpte", "pml4e", "pml5e"};
-  const WalkCounters& walker = sum.walker;
+  const mmu::RadixWalkCounters& walker = sum.walker;
   uint64_t walks = 0;
   uint64_t loads = 0;
   const Paging paging = options.paging;
@@ -141,7 +141,7 @@ void report_walker(const Options& options, const MmuCounters& sum, stats::Report
   report_leaves(paging, sum, report);
   report_updates(sum_of(walker.accessed_set), walker.dirty_set, walker.updates, report);
   if (paging.is_pae())
-    report.add("walker.pdpte_loads", walker.pdpte_loads, "references",
+    report.add("walker.pdpte_loads", sum.pdpte_loads, "references",
                "PDPTEs read into their registers, four whenever CR3 is loaded; not among the loads "
                "of walks.");
 }

@@ -1,8 +1,9 @@
 #include "arch/x86/walker.h"
 
-#include <cstring>
 #include <fmt/format.h>
 
+#include "arch/x86/entry_bits.h"
+#include "arch/x86/entry_format.h"
 #include "arch/x86/steps.h"
 #include "base/error.h"
 
@@ -15,51 +16,58 @@ constexpr unsigned kPdpteLevel = 2;
 
 }  // namespace
 
-// With PAE none are left to software between the address and XD.
-uint64_t reserved_bits(const Options& options) {
-  const uint64_t address = (uint64_t{1} << options.physical_bits) - 1;
-  const uint64_t all =
-      options.paging.is_pae() ? NoExecuteBit::kMask - (uint64_t{1} << 12) : AddressBits::kMask;
-  return all & ~address;
-}
-
-WalkRights and_of(WalkRights rights, uint64_t entry) {
-  return {.write = rights.write && WriteBit::get(entry) != 0,
-          .user = rights.user && UserBit::get(entry) != 0,
-          .no_execute = rights.no_execute || NoExecuteBit::get(entry) != 0};
-}
-
-tlb::Leaf leaf_of_entry(uint64_t entry, PageShift size, WalkRights rights) {
-  return {.pfn = Pfn(AddressBits::get(entry) & ~(size.offset_mask() >> 12)),
-          .size = size,
-          .rights = Rights(Rights::kRead | (rights.write ? unsigned{Rights::kWrite} : 0u) |
-                           (rights.no_execute ? 0u : unsigned{Rights::kExec}) |
-                           (rights.user ? unsigned{Rights::kUser} : 0u)),
-          .dirty = DirtyBit::get(entry) != 0,
-          .global = GlobalBit::get(entry) != 0};
-}
-
-void WalkCounters::add(const WalkCounters& o) {
-  for (unsigned level = 0; level < kMostLevels; ++level) {
-    started[level] += o.started[level];
-    loads[level] += o.loads[level];
-    accessed_set[level] += o.accessed_set[level];
+mmu::RadixFormat radix_format(const Options& options) {
+  const Paging paging = options.paging;
+  const uint64_t unaddressable = ~((uint64_t{1} << options.physical_bits) - 1);
+  const pt::RightsBits rights{.read = {},
+                              .write = {.set = WriteBit::kMask},
+                              .exec = {.clear = NoExecuteBit::kMask},
+                              .user = {.set = UserBit::kMask}};
+  mmu::RadixFormat format{
+      .levels = {},
+      .count = paging.walked(),
+      .entry_bytes = paging.entry_bytes(),
+      .page = k4K,
+      .caches = "paging-structure caches",
+      .present = PresentBit::kMask,
+      // With PAE none are left to software between the address and XD.
+      .reserved = (paging.is_pae() ? NoExecuteBit::kMask - 1 : AddressBits::kMask) & unaddressable,
+      .frame_mask = AddressBits::kMask,
+      .frame_shift = k4K.log2(),
+      .leaf_rights = rights,
+      .table_rights = rights,
+      .accessed = AccessedBit::kMask,
+      .dirty = DirtyBit::kMask,
+      .global = GlobalBit::kMask,
+      .table_accessed = AccessedBit::kMask};
+  const pt::RadixGeometry geometry = radix_geometry(paging, options.gigabyte_pages);
+  for (unsigned number = 0; number < format.count; ++number) {
+    mmu::RadixLevel& level = format.levels[number];
+    level.name = entry_name(number);
+    level.shift = geometry[number].shift;
+    level.index_bits = geometry[number].index_bits;
+    if (number == 0) {
+      level.reserved_in_table = ~uint64_t{0};
+      continue;
+    }
+    level.table_mask = PageSizeBit::kMask;
+    level.table_value = 0;
+    // Bit 12 of a large leaf is PAT; from 13 up to the frame's lowest bit must be zero.
+    level.reserved_in_leaf = geometry[number].leaf_allowed
+                                 ? (uint64_t{1} << level.shift) - (uint64_t{1} << 13)
+                                 : ~uint64_t{0};
   }
-  dirty_set += o.dirty_set;
-  updates += o.updates;
-  pdpte_loads += o.pdpte_loads;
+  return format;
 }
 
 Walker::Walker(const Options& options, mem::FrameMemory& frames, mmu::MissPath& path)
     : frames_(&frames),
       path_(&path),
-      paging_(options.paging),
-      most_leaf_level_(options.gigabyte_pages ? 2 : 1),
-      reserved_(reserved_bits(options)),
-      caches_(options.walk_cache, options.paging) {}
+      pae_(options.paging.is_pae()),
+      radix_(radix_format(options), options.walk_cache, frames, path) {}
 
 void Walker::load_pdptes(PhysAddr root) {
-  if (!paging_.is_pae()) return;
+  if (!pae_) return;
   if (root.value() >> 32 != 0)
     throw Error(
         "mem.bytes",
@@ -71,7 +79,7 @@ void Walker::load_pdptes(PhysAddr root) {
     const PhysAddr address = root + i * kPdpteBytes;
     const uint64_t* word = frames_->find_words(address);
     pdptes_[i] = word == nullptr ? 0 : *word;
-    ++counters_.pdpte_loads;
+    ++pdpte_loads_;
     path_->touch(address, kPdpteBytes, false, pdptes_[i],
                  {.origin = mem::Origin::Walker,
                   .level = kPdpteLevel,
@@ -81,7 +89,7 @@ void Walker::load_pdptes(PhysAddr root) {
 }
 
 bool Walker::pdptes_stale(PhysAddr root) const {
-  if (!paging_.is_pae()) return false;
+  if (!pae_) return false;
   for (unsigned i = 0; i < kPdptes; ++i) {
     const uint64_t* word = frames_->find_words(root + i * kPdpteBytes);
     if (pdptes_[i] != (word == nullptr ? 0 : *word)) return true;
@@ -94,99 +102,27 @@ void Walker::for_each_pdpte(const std::function<void(PhysAddr)>& visit) const {
     if (PresentBit::get(entry) != 0) visit(PhysAddr(entry & AddressBits::kMask));
 }
 
-// The 8 bytes an entry lies in; null outside table memory.
-const uint64_t* Walker::word_of(PhysAddr address) const {
-  return frames_->find_words(PhysAddr(address.value() & ~uint64_t{7}));
+// The walk begins where the register says that the address has its page directory.
+mmu::FaultReason Walker::pass_pdpte(VirtAddr va, mmu::WalkStart& start) {
+  const uint64_t pdpte = pdptes_[va.value() >> k1G.log2()];
+  if (path_->narrated())
+    path_->remark(fmt::format("PDPTE register {}: {}", va.value() >> k1G.log2(),
+                              decode_entry(entry_name(kPdpteLevel), {&pdpte, 1})));
+  if (PresentBit::get(pdpte) == 0) return mmu::FaultReason::NotPresent;
+  if ((pdpte & (kPdpteReserved | radix_.format().reserved | NoExecuteBit::kMask)) != 0)
+    return mmu::FaultReason::Malformed;
+  start.table = PhysAddr(pdpte & AddressBits::kMask);
+  return mmu::FaultReason::None;
 }
 
-uint64_t Walker::read(const uint64_t* word, PhysAddr address) const {
-  if (paging_.entry_bytes() == sizeof(uint64_t)) return *word;
-  uint32_t entry = 0;
-  std::memcpy(&entry, reinterpret_cast<const std::byte*>(word) + (address.value() & 7),
-              sizeof entry);
-  return entry;
-}
-
-bool Walker::well_formed(uint64_t entry, unsigned level, bool leaf) const {
-  if ((entry & reserved_) != 0) return false;
-  if (!leaf || level == 0) return true;
-  if (level > most_leaf_level_) return false;
-  // Bit 12 of a large leaf is PAT; from 13 up to the frame's lowest bit must be zero.
-  const uint64_t between = (uint64_t{1} << paging_.shift(level)) - (uint64_t{1} << 13);
-  return (entry & between) == 0;
-}
-
-void Walker::set_bits(PhysAddr address, unsigned level, uint64_t entry, uint64_t bits) {
-  auto* const word =
-      reinterpret_cast<std::byte*>(frames_->words(PhysAddr(address.value() & ~uint64_t{7})));
-  const uint64_t next = entry | bits;
-  std::memcpy(word + (address.value() & 7), &next, paging_.entry_bytes());  // lower half first
-  ++counters_.updates;
-  if ((bits & AccessedBit::kMask) != 0) ++counters_.accessed_set[level];
-  if ((bits & DirtyBit::kMask) != 0) ++counters_.dirty_set;
-  path_->touch(address, paging_.entry_bytes(), true, next,
-               {.origin = mem::Origin::Walker,
-                .level = static_cast<uint8_t>(level),
-                .dependent = false,
-                .what = entry_name(level)});
-}
-
-Walker::Result Walker::walk(PhysAddr root, VirtAddr va, Pcid pcid, AccessKind kind, Walks walks) {
-  const unsigned top = paging_.walked() - 1;
-  const std::optional<WalkStart> cached = caches_.find(va, pcid);
-  WalkStart start = cached.value_or(WalkStart{top, root, {}});
-  ++counters_.started[start.level];
-  if (path_->narrated() && cached)
-    path_->remark(fmt::format("paging-structure caches know the {}: the walk begins below it",
-                              entry_name(start.level + 1)));
-  if (paging_.is_pae() && !cached && walks == Walks::Program) {
-    const uint64_t pdpte = pdptes_[va.value() >> k1G.log2()];
-    if (path_->narrated())
-      path_->remark(fmt::format("PDPTE register {}: {}", va.value() >> k1G.log2(),
-                                decode_entry(entry_name(kPdpteLevel), {&pdpte, 1})));
-    if (PresentBit::get(pdpte) == 0) return {.fault = mmu::FaultReason::NotPresent, .leaf = {}};
-    if ((pdpte & (kPdpteReserved | reserved_ | NoExecuteBit::kMask)) != 0)
-      return {.fault = mmu::FaultReason::Malformed, .leaf = {}};
-    start.table = PhysAddr(pdpte & AddressBits::kMask);
+mmu::WalkResult Walker::walk(PhysAddr root, VirtAddr va, Pcid pcid, AccessKind kind, Walks walks) {
+  mmu::WalkStart start = radix_.begin(root, va, pcid);
+  if (pae_ && walks == Walks::Program && radix_.from_root(start)) {
+    const mmu::FaultReason fault = pass_pdpte(va, start);
+    if (fault != mmu::FaultReason::None) return {.fault = fault, .leaf = {}};
   }
-  WalkRights rights = start.rights;
-  PhysAddr table = start.table;
-  for (unsigned level = start.level;; --level) {
-    const PhysAddr address = table + paging_.index(va, level) * paging_.entry_bytes();
-    const uint64_t* word = word_of(address);
-    if (word == nullptr) return {.fault = mmu::FaultReason::Malformed, .leaf = {}};
-    const uint64_t entry = read(word, address);
-    ++counters_.loads[level];
-    path_->touch(address, paging_.entry_bytes(), false, entry,
-                 {.origin = mem::Origin::Walker,
-                  .level = static_cast<uint8_t>(level),
-                  .dependent = level != start.level,
-                  .what = entry_name(level)});
-
-    if (PresentBit::get(entry) == 0) return {.fault = mmu::FaultReason::NotPresent, .leaf = {}};
-    const bool leaf = level == 0 || PageSizeBit::get(entry) != 0;
-    if (!well_formed(entry, level, leaf)) return {.fault = mmu::FaultReason::Malformed, .leaf = {}};
-    rights = and_of(rights, entry);
-    const uint64_t accessed = AccessedBit::get(entry) == 0 ? AccessedBit::kMask : 0;
-
-    if (!leaf) {
-      if (accessed != 0) set_bits(address, level, entry, accessed);
-      table = PhysAddr(entry & AddressBits::kMask);
-      passed_[level] = {level - 1, table, rights};
-      continue;
-    }
-
-    tlb::Leaf found = leaf_of_entry(entry, PageShift(paging_.shift(level)), rights);
-    const bool allowed =
-        walks == Walks::Kernel ? found.rights.allows(kind) : user_may(found.rights, kind);
-    if (!allowed) return {.fault = mmu::FaultReason::Protection, .leaf = {}};
-    const uint64_t dirty = writes(kind) && !found.dirty ? DirtyBit::kMask : 0;
-    if ((accessed | dirty) != 0) set_bits(address, level, entry, accessed | dirty);
-    found.dirty = found.dirty || dirty != 0;
-    for (unsigned above = start.level; above > level; --above)
-      caches_.fill(va, pcid, above, passed_[above].table, passed_[above].rights);
-    return {.fault = mmu::FaultReason::None, .leaf = found};
-  }
+  return radix_.go_on(start, va, pcid, kind,
+                      walks == Walks::Kernel ? mmu::Privilege::Kernel : mmu::Privilege::User);
 }
 
 }  // namespace mmusim::x86

@@ -93,7 +93,7 @@ size_t NativeWalker::begin_at(TableCache::Table known, VirtAddr va) const {
   return static_cast<size_t>(first - steps.begin());
 }
 
-pt::Lookup NativeWalker::walk(const pt::PageTable& table, VirtAddr va, uint64_t space) {
+pt::Lookup NativeWalker::read(const pt::PageTable& table, VirtAddr va, uint64_t space) {
   words_.clear();
   const pt::Lookup found = table.walk(va, words_);
   ++counters_.walks;
@@ -122,17 +122,22 @@ pt::Lookup NativeWalker::walk(const pt::PageTable& table, VirtAddr va, uint64_t 
   return found;
 }
 
-void NativeWalker::keep(VirtAddr va, uint64_t space) {
+WalkResult NativeWalker::walk(pt::PageTable& table, VirtAddr va, uint64_t space, AccessKind kind) {
+  const pt::Lookup found = read(table, va, space);
+  if (!format_.is_present(found.entry)) return {.fault = FaultReason::NotPresent, .leaf = {}};
+  if ((found.entry & format_.reserved) != 0) return {.fault = FaultReason::Malformed, .leaf = {}};
+  const RadixFormat::Judged judged =
+      format_.judge(found.entry, found.size, found.mask, kind, Privilege::User);
+  if (judged.result.fault != FaultReason::None) return judged.result;
+  if (judged.to_set != 0) {
+    if ((judged.to_set & format_.accessed) != 0) ++counters_.accessed_set;
+    if ((judged.to_set & format_.dirty) != 0) ++counters_.dirty_set;
+    counters_.updates += path_->update(table, va, found, found.entry | judged.to_set);
+  }
   const auto steps = words_.steps();
   for (size_t i = begun_ + 1; i < steps.size(); ++i)
     if (steps[i].serves != 0) cache_.fill(va, space, {steps[i].table, steps[i].serves});
-}
-
-void NativeWalker::update(pt::PageTable& table, VirtAddr va, const pt::Lookup& found,
-                          pt::Entry next, bool accessed, bool dirty) {
-  if (accessed) ++counters_.accessed_set;
-  if (dirty) ++counters_.dirty_set;
-  counters_.updates += path_->update(table, va, found, next);
+  return judged.result;
 }
 
 }  // namespace mmusim::mmu

@@ -7,12 +7,18 @@
 // step waits for all before it. What a step takes beside its load (hashing, comparing tags and
 // guards) takes no time, but for cost.walk of the whole.
 //
+// **The leaf** is judged as one of the processor's own (radix_format.h): presence, reserved bits,
+// rights, accessed and dirty bits; rights that a shared part of the table restricts
+// (pt::Lookup::mask) count. Every access is a program's. Entries above the leaf have no accessed
+// bits that would have to be set: Linux sets them when it makes a table, and other page tables'
+// have none. A leaf that stands in several words gets its bits in each, a locked write for each.
+//
 // **Walk cache.** Where the page table says that walks may begin at a table (WalkStep::serves), the
 // walker remembers such tables: one cache for all sizes of block, fully associative, LRU, tagged
 // with the block of addresses a table serves and a number of the address space. A walk begins at
 // the known table that serves the smallest block. Entries are made by walks that ended in a
-// translation (keep()), for the tables passed, root first; rights that tables restrict (Lookup::
-// mask) are in them. What must drop them is the architecture's to say, beside this: a page table
+// translation, for the tables passed, root first; rights that tables restrict (Lookup::mask) are in
+// them. What must drop them is the architecture's to say, beside this: a page table
 // promises an entry only until the table's memory is freed (TlbMaintenance::table_freed()).
 //
 // Not thread-safe.
@@ -26,6 +32,7 @@
 
 #include "base/types.h"
 #include "mmu/miss_path.h"
+#include "mmu/radix_format.h"
 #include "pt/page_table.h"
 
 namespace mmusim::mmu {
@@ -81,25 +88,22 @@ struct NativeWalkCounters {
 class NativeWalker {
  public:
   // `cached_tables`: entries of the walk cache; 0: there is none. `path` must outlive it.
-  NativeWalker(uint32_t cached_tables, MissPath& path) : path_(&path), cache_(cached_tables) {}
+  NativeWalker(const RadixFormat& format, uint32_t cached_tables, MissPath& path)
+      : format_(format), path_(&path), cache_(cached_tables) {}
 
-  // What the page table has at `va`. Errors: Error where the walk cache knows a table that such
-  // walks do not come to (any more): a page table that broke its promise, or a flush that was
-  // forgotten.
-  pt::Lookup walk(const pt::PageTable& table, VirtAddr va, uint64_t space);
-  // The last walk ended in a translation.
-  void keep(VirtAddr va, uint64_t space);
-  // What the last walk found becomes `next`, with these bits set anew.
-  void update(pt::PageTable& table, VirtAddr va, const pt::Lookup& found, pt::Entry next,
-              bool accessed, bool dirty);
+  // Errors: Error where the walk cache knows a table that such walks do not come to (any more): a
+  // page table that broke its promise, or a flush that was forgotten.
+  WalkResult walk(pt::PageTable& table, VirtAddr va, uint64_t space, AccessKind kind);
 
   [[nodiscard]] TableCache& cache() { return cache_; }
   [[nodiscard]] const TableCache& cache() const { return cache_; }
   [[nodiscard]] const NativeWalkCounters& counters() const { return counters_; }
 
  private:
-  size_t begin_at(TableCache::Table known, VirtAddr va) const;
+  [[nodiscard]] size_t begin_at(TableCache::Table known, VirtAddr va) const;
+  pt::Lookup read(const pt::PageTable& table, VirtAddr va, uint64_t space);
 
+  RadixFormat format_;
   MissPath* path_;
   TableCache cache_;
   pt::WalkPath words_;  // of the last walk

@@ -30,6 +30,28 @@ struct LeafFields {
   bool special = false;  // maps a frame the kernel does not count (zero page, device)
 };
 
+// Where an entry says what may be done. A right is granted where all bits of one mask are set and
+// none of another: hardware has bits that allow something (x86's R/W) and bits that refuse it (its
+// XD, Alpha's fault-on bits). A right without any bits is always granted.
+struct RightsBits {
+  struct Bits {
+    Entry set = 0;
+    Entry clear = 0;
+    [[nodiscard]] constexpr bool hold(Entry e) const { return (e & (set | clear)) == set; }
+  };
+  Bits read;
+  Bits write;
+  Bits exec;
+  Bits user;
+
+  [[nodiscard]] constexpr Rights of(Entry e) const {
+    return Rights((read.hold(e) ? unsigned{Rights::kRead} : 0u) |
+                  (write.hold(e) ? unsigned{Rights::kWrite} : 0u) |
+                  (exec.hold(e) ? unsigned{Rights::kExec} : 0u) |
+                  (user.hold(e) ? unsigned{Rights::kUser} : 0u));
+  }
+};
+
 class EntryFormat {
  public:
   virtual ~EntryFormat() = default;

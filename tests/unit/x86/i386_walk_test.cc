@@ -44,7 +44,7 @@ class I386Walk : public ::testing::Test {
   }
   ~I386Walk() override { machine.path().narrate(nullptr); }
 
-  Walker::Result walk(uint64_t va, AccessKind kind = AccessKind::Load) {
+  mmu::WalkResult walk(uint64_t va, AccessKind kind = AccessKind::Load) {
     listener.seen.clear();
     return walker.walk(root, VirtAddr(va), 0, kind);
   }
@@ -88,7 +88,7 @@ class TwoLevels : public I386Walk {
 };
 
 TEST_F(TwoLevels, ReadsAPdeAndAPteOfFourBytes) {
-  const Walker::Result found = walk(kVa);
+  const mmu::WalkResult found = walk(kVa);
   ASSERT_EQ(found.fault, FaultReason::None);
   EXPECT_EQ(found.leaf.pfn, Pfn(0x12345));
   EXPECT_EQ(found.leaf.size, k4K);
@@ -107,7 +107,7 @@ TEST_F(TwoLevels, ReadsAPdeAndAPteOfFourBytes) {
 
 TEST_F(TwoLevels, FourMegabyteLeavesTakeOneRead) {
   put4(pde(), 0x0bc0'0000 | kPS | kP | kW | kU | kA | kD);
-  const Walker::Result found = walk(kVa);
+  const mmu::WalkResult found = walk(kVa);
   ASSERT_EQ(found.fault, FaultReason::None);
   EXPECT_EQ(found.leaf.pfn, Pfn(0xbc00));
   EXPECT_EQ(found.leaf.size, k4M);
@@ -198,10 +198,10 @@ TEST_F(Pae, LoadingCr3ReadsFourPdptesAndAWalkNone) {
                                               {root.value() + 8, 8, false, 0},
                                               {root.value() + 16, 8, false, directory.value() | kP},
                                               {root.value() + 24, 8, false, 0}}));
-  EXPECT_EQ(walker.counters().pdpte_loads, 4u);
+  EXPECT_EQ(walker.pdpte_loads(), 4u);
   EXPECT_EQ(machine.walker_reads(2), 4u);
 
-  const Walker::Result found = walk(kVa);
+  const mmu::WalkResult found = walk(kVa);
   ASSERT_EQ(found.fault, FaultReason::None);
   EXPECT_EQ(found.leaf.pfn, Pfn(0xf'2345'6));
   EXPECT_EQ(listener.seen,
@@ -209,13 +209,13 @@ TEST_F(Pae, LoadingCr3ReadsFourPdptesAndAWalkNone) {
                                               {pte().value(), 8, false, 0xf'2345'6000 | kData}}));
   EXPECT_EQ(walker.counters().started[1], 1u);
   EXPECT_EQ(reads(kVa), 1u);  // below the cached PDE
-  EXPECT_EQ(walker.counters().pdpte_loads, 4u);
+  EXPECT_EQ(walker.pdpte_loads(), 4u);
 }
 
 TEST_F(Pae, TwoMegabyteLeavesTakeOneRead) {
   put8(pde(), 0xf'0060'0000 | kPS | kData);
   walker.load_pdptes(root);
-  const Walker::Result found = walk(kVa);
+  const mmu::WalkResult found = walk(kVa);
   ASSERT_EQ(found.fault, FaultReason::None);
   EXPECT_EQ(found.leaf.size, k2M);
   EXPECT_EQ(found.leaf.pfn, Pfn(0xf'0060'0));

@@ -1,7 +1,5 @@
 // Hardware that walks page tables of other kinds as they are: references and cycles counted by
 // hand, what its walk cache saves, and what empties that.
-#include "arch/x86/native_walk.h"
-
 #include <gtest/gtest.h>
 #include <string>
 #include <vector>

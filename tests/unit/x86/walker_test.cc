@@ -126,7 +126,7 @@ TEST_F(WalkerTest, SetsAccessedAtEveryLevelAndDirtyInTheLeaf) {
   // The next load finds nothing to set; a store sets D by one write.
   ASSERT_EQ(walker.walk(root, VirtAddr(kVa), 1, AccessKind::Load).fault, FaultReason::None);
   EXPECT_EQ(machine.walker_writes(0), 1u);
-  const Walker::Result stored = walker.walk(root, VirtAddr(kVa), 1, AccessKind::Store);
+  const mmu::WalkResult stored = walker.walk(root, VirtAddr(kVa), 1, AccessKind::Store);
   EXPECT_TRUE(stored.leaf.dirty);
   EXPECT_EQ(machine.entry(root, kVa, 0), 0x1234000 | kP | kW | kU | kA | kD);
   EXPECT_EQ(machine.walker_writes(0), 2u);

@@ -1,0 +1,87 @@
+// The hardware walker of a radix table: reads it in simulated memory, bit by bit, as the processor
+// does. What differs between architectures is in its RadixFormat.
+//
+// A walk starts at the deepest walk-cache entry for the address, else at the root, and makes one
+// dependent load of an entry per level left. Every load, and every update of an accessed or dirty
+// bit, is reported to the ReferenceSink with Origin::Walker and the entry's level (0 = leaf level).
+// Sections are of the Intel SDM, vol. 3A, whose rules these are:
+//   - Not present; malformed, where reserved bits are set, a leaf stands where there is none, or a
+//     table address is outside table memory (4.7).
+//   - Rights of tables restrict the leaf's (4.6).
+//   - The accessed bit is set in each entry used, the dirty bit in the leaf by a store; one locked
+//     read-modify-write per entry that needs it, counted as one write (4.8). An entry above the
+//     leaf gets its bit even when the walk then faults; the leaf's bits are left alone by an access
+//     that is refused. Where the kernel sets them (RadixFormat::sets_accessed) the access is
+//     refused.
+//   - The walk caches are filled with the entries this walk read above the leaf, root first, when
+//   it
+//     ends in a translation (4.10.3); a walk that faults fills nothing.
+//   - Translations are found for one access at a time: no speculative walks, no prefetching.
+//
+// Not thread-safe.
+#ifndef MMUSIM_MMU_RADIX_WALKER_H_
+#define MMUSIM_MMU_RADIX_WALKER_H_
+
+#include <array>
+#include <cstdint>
+#include <span>
+
+#include "base/types.h"
+#include "mem/frames.h"
+#include "mmu/miss_path.h"
+#include "mmu/radix_format.h"
+#include "mmu/walk_caches.h"
+
+namespace mmusim::mmu {
+
+struct RadixWalkCounters {
+  std::array<uint64_t, kMostRadixLevels> started{};  // walks whose first load is at that level
+  std::array<uint64_t, kMostRadixLevels> loads{};    // entries read, by level
+  std::array<uint64_t, kMostRadixLevels> accessed_set{};
+  uint64_t dirty_set = 0;
+  uint64_t updates = 0;  // locked writes; one may set both bits
+
+  void add(const RadixWalkCounters& o);
+};
+
+class RadixWalker {
+ public:
+  // `cached`: entries of each level's walk cache, as WalkCaches has them. `path` is told each
+  // reference; both must outlive it.
+  RadixWalker(const RadixFormat& format, std::span<const uint32_t> cached, mem::FrameMemory& frames,
+              MissPath& path);
+
+  WalkResult walk(PhysAddr root, VirtAddr va, tlb::Space space, AccessKind kind,
+                  Privilege who = Privilege::User) {
+    return go_on(begin(root, va, space), va, space, kind, who);
+  }
+  // The same in two steps, for who does not begin where `root` says: begin() counts the walk, and
+  // with from_root() its start may be changed before it goes on.
+  WalkStart begin(PhysAddr root, VirtAddr va, tlb::Space space);
+  [[nodiscard]] bool from_root(const WalkStart& start) const {
+    return start.level == format_.count - 1;
+  }
+  WalkResult go_on(const WalkStart& start, VirtAddr va, tlb::Space space, AccessKind kind,
+                   Privilege who);
+
+  [[nodiscard]] const RadixFormat& format() const { return format_; }
+  [[nodiscard]] WalkCaches& caches() { return caches_; }
+  [[nodiscard]] const WalkCaches& caches() const { return caches_; }
+  [[nodiscard]] const RadixWalkCounters& counters() const { return counters_; }
+
+ private:
+  [[nodiscard]] const uint64_t* word_of(PhysAddr address) const;
+  [[nodiscard]] pt::Entry read(const uint64_t* word, PhysAddr address) const;
+  void set_bits(PhysAddr address, unsigned level, pt::Entry entry, pt::Entry bits);
+
+  RadixFormat format_;
+  mem::FrameMemory* frames_;
+  MissPath* path_;
+  std::array<WalkStart, kMostRadixLevels> passed_;  // [level]: what its entry leads to, in a walk
+  WalkCaches caches_;
+  RadixWalkCounters counters_;
+};
+
+}  // namespace mmusim::mmu
+
+#endif  // MMUSIM_MMU_RADIX_WALKER_H_

@@ -1,0 +1,89 @@
+#include "mmu/walk_caches.h"
+
+#include "base/bits.h"
+
+namespace mmusim::mmu {
+
+namespace {
+
+// Address bits from the lowest cached level's reach up, those below the entry's own reach cleared.
+using PrefixField = BitField<0, 44>;
+using SpaceField = BitField<44, 16>;
+using ValidField = BitField<63>;
+
+}  // namespace
+
+uint64_t WalkCaches::tag_of(VirtAddr va, unsigned level, tlb::Space space) const {
+  const uint64_t prefix = va.value() >> shifts_[level] << (shifts_[level] - shifts_[1]);
+  return ValidField::set(SpaceField::set(PrefixField::set(0, prefix), space), 1);
+}
+
+WalkCaches::WalkCaches(std::span<const uint32_t> entries, const RadixFormat& format)
+    : count_(format.count) {
+  for (unsigned level = 1; level < count_; ++level) {
+    shifts_[level] = format.levels[level].shift;
+    if (entries[level] == 0) continue;
+    tlb::Geometry geometry;
+    geometry.entries = geometry.ways = entries[level];
+    caches_[level].emplace(geometry);
+  }
+}
+
+std::optional<WalkStart> WalkCaches::find(VirtAddr va, tlb::Space space) {
+  for (unsigned level = 1; level < count_; ++level) {
+    if (!caches_[level]) continue;
+    Array& cache = *caches_[level];
+    const uint32_t index = cache.find(0, tag_of(va, level, space));
+    if (index == Array::kNone) continue;
+    cache.touch(index, ++clock_);
+    const Payload& payload = cache.payload(index);
+    return WalkStart{level - 1, payload.table, payload.rights};
+  }
+  return std::nullopt;
+}
+
+void WalkCaches::fill(VirtAddr va, tlb::Space space, unsigned level, PhysAddr table,
+                      Rights rights) {
+  if (!caches_[level]) return;
+  Array& cache = *caches_[level];
+  const uint64_t tag = tag_of(va, level, space);
+  uint32_t index = cache.find(0, tag);
+  if (index == Array::kNone) index = cache.victim(0);
+  cache.fill(index, tag, {table, rights}, ++clock_);
+}
+
+template <class Predicate>
+void WalkCaches::remove_if(Predicate predicate) {
+  for (std::optional<Array>& cache : caches_) {
+    if (!cache) continue;
+    for (uint32_t index = 0; index < cache->entries(); ++index)
+      if (cache->valid(index) && predicate(cache->tag(index))) cache->invalidate(index);
+  }
+}
+
+void WalkCaches::invalidate_address(VirtAddr va, tlb::Space space) {
+  for (unsigned level = 1; level < count_; ++level) {
+    if (!caches_[level]) continue;
+    const uint32_t index = caches_[level]->find(0, tag_of(va, level, space));
+    if (index != Array::kNone) caches_[level]->invalidate(index);
+  }
+}
+
+void WalkCaches::invalidate_space(tlb::Space space) {
+  remove_if([space](uint64_t tag) { return SpaceField::get(tag) == space; });
+}
+
+void WalkCaches::invalidate_all() {
+  remove_if([](uint64_t) { return true; });
+}
+
+void WalkCaches::for_each(const std::function<void(tlb::Space, PhysAddr)>& visit) const {
+  for (const std::optional<Array>& cache : caches_) {
+    if (!cache) continue;
+    for (uint32_t index = 0; index < cache->entries(); ++index)
+      if (cache->valid(index))
+        visit(SpaceField::get(cache->tag(index)), cache->payload(index).table);
+  }
+}
+
+}  // namespace mmusim::mmu
