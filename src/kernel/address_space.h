@@ -30,6 +30,7 @@ class AddressSpace {
 
   const MmId id;
   std::unique_ptr<pt::PageTable> table;
+  std::unique_ptr<AreaWatcher> watcher;  // of its areas; null: nobody asks
   VmaSet vmas;
   uint32_t users = 1;
   FileId program;      // the file its implied text comes from; 0: unknown

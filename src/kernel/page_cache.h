@@ -23,6 +23,8 @@
 
 namespace mmusim::kernel {
 
+class Rmap;
+
 class PageCache {
  public:
   // Regular files are written in folios of so many pages, and are in memory when first touched if

@@ -1,6 +1,7 @@
 #include "kernel/rmap.h"
 
 #include <algorithm>
+#include <memory>
 
 namespace mmusim::kernel {
 
@@ -11,16 +12,29 @@ void Rmap::each_key(const Vma& vma, Each each) {
   if (vma.anon != AnonVmaId(0)) each(Key{false, vma.anon_root.value()});
 }
 
-void Rmap::area_added(AddressSpace& mm, const Vma& vma) {
-  each_key(vma, [&](const Key& key) { areas_[key][{mm.id, vma.start}] = &mm; });
-}
+class Rmap::Watcher final : public AreaWatcher {
+ public:
+  Watcher(std::map<Key, Areas>& areas, AddressSpace& mm) : areas_(&areas), mm_(&mm) {}
 
-void Rmap::area_removed(const AddressSpace& mm, const Vma& vma) {
-  each_key(vma, [&](const Key& key) {
-    const auto found = areas_.find(key);
-    found->second.erase({mm.id, vma.start});
-    if (found->second.empty()) areas_.erase(found);
-  });
+  void area_added(const Vma& vma) override {
+    each_key(vma, [&](const Key& key) { (*areas_)[key][{mm_->id, vma.start}] = mm_; });
+  }
+  void area_removed(const Vma& vma) override {
+    each_key(vma, [&](const Key& key) {
+      const auto found = areas_->find(key);
+      found->second.erase({mm_->id, vma.start});
+      if (found->second.empty()) areas_->erase(found);
+    });
+  }
+
+ private:
+  std::map<Key, Areas>* areas_;
+  AddressSpace* mm_;
+};
+
+void Rmap::watch(AddressSpace& mm) {
+  mm.watcher = std::make_unique<Watcher>(areas_, mm);
+  mm.vmas.report_to(*mm.watcher);
 }
 
 void Rmap::add_anonymous(Pfn pfn, const Vma& vma, VirtAddr page) {

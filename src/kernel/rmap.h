@@ -28,9 +28,8 @@ class Rmap {
  public:
   Rmap(const pt::EntryFormat& format, PageShift page) : format_(&format), page_(page) {}
 
-  // The areas of `mm`, as its VmaSet changes them; what they are filed under is theirs at the call.
-  void area_added(AddressSpace& mm, const Vma& vma);
-  void area_removed(const AddressSpace& mm, const Vma& vma);
+  // From now on the areas of `mm`, which has none yet, are known here. Must outlive them.
+  void watch(AddressSpace& mm);
 
   // visit(mm, area) for each area of the file, by address space and address, until it is false.
   template <class Visit>
@@ -58,6 +57,8 @@ class Rmap {
  private:
   using Key = std::pair<bool, uint64_t>;  // of a file, or of a family
   using Areas = std::map<std::pair<MmId, VirtAddr>, AddressSpace*>;
+
+  class Watcher;  // of one address space
 
   template <class Each>
   static void each_key(const Vma& vma, Each each);

@@ -3,7 +3,6 @@
 #include <algorithm>
 
 #include "base/error.h"
-#include "kernel/rmap.h"
 
 namespace mmusim::kernel {
 
@@ -78,11 +77,11 @@ Vma& VmaSet::insert(const Vma& vma) {
 }
 
 void VmaSet::note_added(const Vma& vma) {
-  if (map_ != nullptr) map_->area_added(*mm_, vma);
+  if (watcher_ != nullptr) watcher_->area_added(vma);
 }
 
 void VmaSet::note_removed(const Vma& vma) {
-  if (map_ != nullptr) map_->area_removed(*mm_, vma);
+  if (watcher_ != nullptr) watcher_->area_removed(vma);
 }
 
 void VmaSet::set_anon(Vma& vma, AnonVmaId anon, AnonVmaId root, uint32_t chain) {

@@ -16,9 +16,6 @@
 
 namespace mmusim::kernel {
 
-class AddressSpace;
-class Rmap;
-
 using FileId = Id<struct FileTag, uint32_t>;        // 0: no file
 using AnonVmaId = Id<struct AnonVmaTag, uint64_t>;  // 0: no private page was ever made here
 
@@ -73,15 +70,22 @@ struct Vma {
   }
 };
 
+// Who keeps the areas of a set by something else than their place: what an area is filed under is
+// said when it comes (its start, file and anon_vma), and still holds when it goes.
+class AreaWatcher {
+ public:
+  virtual ~AreaWatcher() = default;
+  virtual void area_added(const Vma& vma) = 0;
+  virtual void area_removed(const Vma& vma) = 0;
+};
+
 class VmaSet {
  public:
   using Map = std::map<VirtAddr, Vma>;
   explicit VmaSet(PageShift page) : page_(page) {}
-  // From now on `map` is told of every change; the set is empty, and `mm`'s.
-  void report_to(Rmap& map, AddressSpace& mm) {
-    map_ = &map;
-    mm_ = &mm;
-  }
+  // From now on `watcher`, which must outlive it, is told of every change. REQUIRES: the set is
+  // empty.
+  void report_to(AreaWatcher& watcher) { watcher_ = &watcher; }
 
   // The area that holds `va`; null if none does.
   [[nodiscard]] Vma* find(VirtAddr va);
@@ -149,9 +153,8 @@ class VmaSet {
 
   PageShift page_;
   Map areas_;
-  Rmap* map_ = nullptr;  // null: none is kept
-  AddressSpace* mm_ = nullptr;
-  mutable Vma* last_ = nullptr;  // what find() gave last: faults come in clusters
+  AreaWatcher* watcher_ = nullptr;  // null: nobody asks
+  mutable Vma* last_ = nullptr;           // what find() gave last: faults come in clusters
 };
 
 }  // namespace mmusim::kernel
