@@ -2,12 +2,13 @@
 
 #include <algorithm>
 
+#include "kernel/collapse.h"
 #include "kernel/folio_split.h"
 #include "kernel/guard.h"
-#include "kernel/huge.h"
 #include "kernel/linux_abi.h"
 #include "kernel/mapping.h"
-#include "kernel/reclaim.h"
+#include "kernel/populate.h"
+#include "kernel/reclaim_advice.h"
 #include "kernel/truncate.h"
 
 namespace mmusim::kernel {
@@ -127,7 +128,7 @@ int64_t advise(FaultContext context, VirtRange range, uint32_t advice) {
       return hint_reclaim(core, mm, range, ReclaimAdvice::PageOut);
     case kAdviceGuardInstall:
       return each_area(
-          mm, range, [&](Vma& vma, VirtRange part) { return install_guards(context, vma, part); });
+          mm, range, [&](Vma& vma, VirtRange part) { return install_guards(core, mm, vma, part); });
     case kAdviceGuardRemove:
       return each_area(mm, range, [&](const Vma& vma, VirtRange part) {
         return remove_guards(core, mm, vma, part);

@@ -4,7 +4,8 @@
 
 #include <cstdint>
 
-#include "kernel/fault.h"
+#include "base/types.h"
+#include "kernel/fault_context.h"
 
 namespace mmusim::kernel {
 

@@ -1,12 +1,15 @@
-// MADV_COLLAPSE (Linux: madvise_collapse, mm/khugepaged.c).
+#include "kernel/collapse.h"
+
 #include <algorithm>
 
 #include "base/error.h"
-#include "kernel/fault_internal.h"
-#include "kernel/guard.h"
+#include "kernel/entries.h"
+#include "kernel/fault.h"
 #include "kernel/huge.h"
 #include "kernel/huge_file.h"
+#include "kernel/huge_split.h"
 #include "kernel/linux_abi.h"
+#include "kernel/zap_batch.h"
 
 namespace mmusim::kernel {
 
@@ -53,7 +56,7 @@ bool copy_into(FaultContext& c, const Vma& vma, VirtAddr base, Pfn first, ZapBat
     }
     run.report(*c.core.platform.sink, mem::Origin::Kernel, run.count, run.count);
   }
-  c.core.add_rss(c.mm, PageKind::Anonymous, -were);
+  c.core.accounts.add_rss(c.mm, PageKind::Anonymous, -were);
   account_huge(c, vma, base, first);
   return true;
 }
@@ -112,23 +115,23 @@ Collapse collapse_block(FaultContext& c, Vma& vma, VirtAddr base) {
   if (has_guards(c.core, c.mm, {base, base + size.bytes()})) return Collapse::Failed;
 
   if (c.core.swap != nullptr && !read_back(c, vma, base)) return Collapse::NoMemory;
-  const auto pfn = c.core.new_huge(c.mm);
+  const auto pfn = c.core.page_frames.new_huge(c.mm);
   if (!pfn) return Collapse::NoMemory;
   ZapBatch batch(c.core, c.mm, ZapBatch::Scope::Change);
-  if (!c.core.add_huge_leaf(c.mm)) {
-    c.core.put_huge(*pfn);
+  if (!c.core.huge_leaves.add(c.mm)) {
+    c.core.page_frames.put_huge(*pfn);
     return Collapse::NoMemory;
   }
   if (!copy_into(c, vma, base, *pfn, batch)) {
-    c.core.remove_huge_leaf(c.mm);
-    c.core.put_huge(*pfn);
+    c.core.huge_leaves.remove(c.mm);
+    c.core.page_frames.put_huge(*pfn);
     return Collapse::NoMemory;
   }
   const pt::Status status = batch.promote(base, size);
   MMUSIM_ASSERT(status == pt::Status::Ok);
   batch.finish();
   ++c.core.counters.huge_collapses;
-  c.core.note_tables();
+  c.core.accounts.note_tables();
   return Collapse::Done;
 }
 

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "kernel/fault.h"
 #include "kernel/linux_abi.h"
 #include "kernel/mapping.h"
 #include "kernel/special.h"
@@ -90,7 +91,7 @@ void exec(System& system, CpuId cpu, trace::ThreadId thread, const trace::ExecEv
   AddressSpace& mm = system.replace_space(cpu, thread);
   ++core.counters.execs;
   if (!event.program.empty())
-    core.set_program(mm, core.cache.named("implied: " + event.program, FileKind::Regular));
+    core.files.set_program(mm, core.cache.named("implied: " + event.program, FileKind::Regular));
   for (const trace::ImageArea& area : event.image)
     add_image_area(core, mm, area);
   if (event.brk != VirtAddr(0) && event.brk < core.platform.layout.top &&

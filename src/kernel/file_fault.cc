@@ -1,12 +1,12 @@
-// Faults in areas with a file behind them: fault-around, folios, private copies, shared writes
-// (Linux: do_read_fault, do_cow_fault, do_shared_fault, filemap_map_pages).
+#include "kernel/file_fault.h"
+
 #include <algorithm>
 #include <optional>
 #include <vector>
 
 #include "base/bits.h"
-#include "base/error.h"
-#include "kernel/fault_internal.h"
+#include "kernel/anon_fault.h"
+#include "kernel/entries.h"
 #include "kernel/huge_file.h"
 #include "kernel/read_ahead.h"
 #include "kernel/share.h"
@@ -78,7 +78,7 @@ class Mapper {
       : c_(c),
         vma_(vma),
         file_(c.core.cache.file(vma.file)),
-        kind_(c.core.kind_of(vma)),
+        kind_(c.core.files.kind_of(vma)),
         asked_(asked) {
     fields_.size = c.core.page();
     fields_.rights = leaf_rights(c.core, vma, false, write);
@@ -127,7 +127,7 @@ class Mapper {
     ++c_.core.platform.frames->frame(*pfn).references;
     c_.core.mapped(c_.mm, *pfn, kind_);
     for_each_sharer(c_.core, c_.mm, page, [this](AddressSpace& other, VirtAddr /*page*/) {
-      c_.core.add_rss(other, kind_, 1);
+      c_.core.accounts.add_rss(other, kind_, 1);
     });
     ++mapped_;
     fields_.pfn = *pfn;
@@ -206,7 +206,7 @@ FaultOutcome map_file(FaultContext& c, Vma& vma, VirtAddr page, const pt::Slot& 
   const File& file = c.core.cache.file(vma.file);
   Reading reading;
   if (vma.has(kVmPfnMap)) {
-    const auto pfn = read_file_page(c, vma, index, reading);
+    const auto pfn = read_file_page(c.core, vma, index, reading);
     if (!pfn) return FaultOutcome::NoMemory;
     put_leaf(c, slot.handle, pt::kNone,
              c.core.platform.format->make_leaf({.pfn = *pfn,
@@ -231,7 +231,7 @@ FaultOutcome map_file(FaultContext& c, Vma& vma, VirtAddr page, const pt::Slot& 
     mapped = map_around(c, vma, page, had_table);
     if (is_mapped(c, page)) return done(FaultCause::FileMap);
   }
-  const auto pfn = read_file_page(c, vma, index, reading);
+  const auto pfn = read_file_page(c.core, vma, index, reading);
   if (!pfn) return FaultOutcome::NoMemory;
   // A fault is a major one if it had to read, or was made again with a note of that (Linux:
   // FAULT_FLAG_TRIED), which only MADV_POPULATE_* keeps where nothing had to be read.
@@ -260,7 +260,7 @@ FaultOutcome map_file(FaultContext& c, Vma& vma, VirtAddr page, const pt::Slot& 
 // A read maps what is in memory around it first, of which some may lie before the end, and folios
 // of memory also behind it; else the upper tables have been made and no leaf table.
 FaultOutcome fault_behind_file(FaultContext& c, Vma& vma, VirtAddr page, AccessKind kind) {
-  if (writes(kind) && !vma.is_shared()) prepare_anon(c, vma);
+  if (writes(kind) && !vma.is_shared()) prepare_anon(c.core, c.mm, vma);
   const File& file = c.core.cache.file(vma.file);
   if (!writes(kind) && maps_around(c, file)) {
     const Window window = around(c, vma, page, file);
@@ -274,7 +274,7 @@ FaultOutcome fault_behind_file(FaultContext& c, Vma& vma, VirtAddr page, AccessK
         finish_fault(c, FaultCause::FileMap, false);
         return FaultOutcome::Fixed;
       }
-      c.core.note_tables();
+      c.core.accounts.note_tables();
       return FaultOutcome::Refused;
     }
   }

@@ -2,9 +2,9 @@
 
 #include <algorithm>
 
-#include "kernel/fault.h"
-#include "kernel/huge.h"
-#include "kernel/zap.h"
+#include "kernel/entries.h"
+#include "kernel/huge_split.h"
+#include "kernel/zap_batch.h"
 
 namespace mmusim::kernel {
 
@@ -58,7 +58,7 @@ FolioPlaces places_of_folio(Core& core, AddressSpace& mm, const Vma& vma, VirtAd
 
 void split_folio(Core& core, AddressSpace& mm, const FolioPlaces& places, Pfn first) {
   mem::FrameMemory& frames = *core.platform.frames;
-  const auto zero = core.settings.zero_page ? core.zero_page() : std::nullopt;
+  const auto zero = core.settings.zero_page ? core.page_frames.zero_page() : std::nullopt;
   ZapBatch batch(core, mm);
   int64_t unused = 0;
   for (const auto& [vma, part] : places.parts) {
@@ -82,7 +82,7 @@ void split_folio(Core& core, AddressSpace& mm, const FolioPlaces& places, Pfn fi
   }
   for (Pfn pfn = first; pfn < first + core.huge_pages(); pfn = pfn + 1)
     if (frames.in_use(pfn)) frames.frame(pfn).large = false;
-  if (unused != 0) core.add_rss(mm, PageKind::Anonymous, -unused);
+  if (unused != 0) core.accounts.add_rss(mm, PageKind::Anonymous, -unused);
   core.counters.huge_unused += static_cast<uint64_t>(unused);
   ++core.counters.folio_splits;
   batch.finish();

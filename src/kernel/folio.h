@@ -25,26 +25,6 @@ inline Pfn first_of_folio(const Core& core, Pfn pfn) {
   return Pfn(pfn.value() & ~(core.huge_pages() - 1));
 }
 
-// visit(run, i, first) for each leaf of the range that shows frames, `first` the first of them: not
-// for guards, entries that name swap space, and zero pages. A huge leaf that sticks out of the
-// range is met whole. `visit` may change the entry. Told: the words read are reported.
-enum class LeafReads : uint8_t { Told, Untold };
-template <class Visit>
-void each_leaf(Core& core, AddressSpace& mm, VirtRange range, LeafReads reads, Visit visit) {
-  const pt::EntryFormat& format = *core.platform.format;
-  const auto cursor = mm.table->cursor(range);
-  pt::Run run;
-  while (cursor->next(run)) {
-    for (uint32_t i = 0; i < run.count; ++i) {
-      const pt::Entry e = run.get(i);
-      if (e == pt::kNone || !format.is_present(e) || format.is_special(e)) continue;
-      visit(run, i, format.parse_leaf(e, run.size).pfn);
-    }
-    if (reads == LeafReads::Told)
-      run.report(*core.platform.sink, mem::Origin::Kernel, run.count, 0);
-  }
-}
-
 // Where an address space may show pages of a folio: parts of its areas.
 struct FolioPlaces {
   std::vector<std::pair<const Vma*, VirtRange>> parts;

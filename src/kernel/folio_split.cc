@@ -2,7 +2,7 @@
 
 #include <algorithm>
 
-#include "kernel/writeback.h"
+#include "kernel/file_areas.h"
 #include "kernel/zap.h"
 
 namespace mmusim::kernel {
@@ -70,10 +70,15 @@ class Splitter {
 
 void split_folio(Core& core, FileId id, const Folio& folio) {
   File& file = core.cache.file(id);
-  unmap_everywhere(core, id, folio, ZapBatch::Pages::OfFile);
+  unmap_everywhere(core, id, folio, ZapPages::OfFile);
   file.split_into_pages(folio);
   if (folio.end > file.pages && file.kind == FileKind::Shmem)
-    core.drop_file_span(id, {std::max(folio.first, file.pages), folio.end});
+    core.files.drop_span(id, {std::max(folio.first, file.pages), folio.end});
+}
+
+void split_huge_folio(Core& core, FileId id, uint64_t index) {
+  split_folio(core, id, core.cache.file(id).folio_of(index));
+  ++core.counters.folio_splits;
 }
 
 void split_shown_in_part(Core& core, AddressSpace& mm, const Vma& vma, VirtRange part) {

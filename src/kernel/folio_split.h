@@ -15,6 +15,10 @@ namespace mmusim::kernel {
 // end of the file go.
 void split_folio(Core& core, FileId file, const Folio& folio);
 
+// The huge folio of the page becomes base pages, which nobody maps any more; those behind the end
+// of the file go. REQUIRES: File::is_huge().
+void split_huge_folio(Core& core, FileId file, uint64_t index);
+
 // Before COLD or PAGEOUT is carried out for a part of `vma`.
 void split_shown_in_part(Core& core, AddressSpace& mm, const Vma& vma, VirtRange part);
 

@@ -3,9 +3,8 @@
 #include <array>
 #include <vector>
 
-#include "kernel/guard.h"
-#include "kernel/huge_file.h"
-#include "kernel/zap.h"
+#include "kernel/entries.h"
+#include "kernel/spaces.h"
 
 namespace mmusim::kernel {
 
@@ -26,7 +25,7 @@ class TableCopy {
 
   void add(const Vma& vma) {
     areas_.push_back(
-        {.cow = !vma.is_shared(), .pool = vma.has(kVmHugeTlb), .kind = core_.kind_of(vma)});
+        {.cow = !vma.is_shared(), .pool = vma.has(kVmHugeTlb), .kind = core_.files.kind_of(vma)});
     ranges_.push_back(vma.range());
   }
 
@@ -38,7 +37,7 @@ class TableCopy {
           return true;
         });
     for (unsigned k = 0; k < kPageKinds; ++k) {
-      if (copied_[k] != 0) core_.add_rss(child_, static_cast<PageKind>(k), copied_[k]);
+      if (copied_[k] != 0) core_.accounts.add_rss(child_, static_cast<PageKind>(k), copied_[k]);
     }
     return status == pt::Status::Ok;
   }
@@ -61,7 +60,7 @@ class TableCopy {
       if (!format.is_present(e)) {
         if (!is_guard(format, e)) {
           core_.swap->add(core_.swap->slot_of(e));
-          core_.add_swapped(child_, 1);
+          core_.accounts.add_swapped(child_, 1);
         }
         copy = e;
         ++child_writes;
@@ -100,8 +99,8 @@ class TableCopy {
       if (e == pt::kNone) continue;
       if (!area.pool && shows_huge_folio(core_, e)) continue;  // can be faulted in again
       if (area.pool) {
-        core_.add_pool_pages(child_, 1);
-      } else if (!core_.add_huge_leaf(child_)) {
+        core_.huge_leaves.add_pool_pages(child_, 1);
+      } else if (!core_.huge_leaves.add(child_)) {
         enough = false;
         break;
       }
@@ -144,14 +143,14 @@ class TableCopy {
 }  // namespace
 
 std::unique_ptr<AddressSpace> fork_space(Core& core, AddressSpace& parent) {
-  auto child = core.make_space();
+  auto child = make_space(core);
   if (child == nullptr) return nullptr;
   child->brk_start = parent.brk_start;
   child->brk = parent.brk;
   child->stack_top = parent.stack_top;
   child->thp_disabled = parent.thp_disabled;
   child->mmap_base = parent.mmap_base;
-  core.set_program(*child, parent.program);
+  core.files.set_program(*child, parent.program);
   TableCopy tables(core, parent, *child);
   for (const auto& [start, vma] : parent.vmas.areas()) {
     if (vma.has(kVmDontCopy)) continue;
@@ -165,16 +164,16 @@ std::unique_ptr<AddressSpace> fork_space(Core& core, AddressSpace& parent) {
       copy.anon = core.new_anon_vma();
       copy.anon_chain = vma.anon_chain + 1;
     }
-    core.area_added(copy, core.pages(copy.range().bytes()));
+    core.files.area_added(copy, core.pages(copy.range().bytes()));
     child->vmas.insert(copy);
     if (!vma.has(kVmWipeOnFork) && needs_copy(core, vma)) tables.add(vma);
   }
   const bool ok = tables.run();
   // Before anybody may run: the parent's writable translations are stale now.
-  core.flush_mm(parent);
-  core.tell_resident(*child);
-  core.note_vmas(*child);
-  core.note_tables();
+  core.flushes.space(parent);
+  core.flushes.resident(*child);
+  core.accounts.note_vmas(*child);
+  core.accounts.note_tables();
   if (ok) return child;
   tear_down(core, *child);
   return nullptr;

@@ -1,9 +1,11 @@
 #include "kernel/guard.h"
 
-#include "kernel/fault_internal.h"
+#include "kernel/entries.h"
+#include "kernel/fault_context.h"
 #include "kernel/linux_abi.h"
 #include "kernel/reclaim.h"
 #include "kernel/share.h"
+#include "kernel/zap.h"
 
 namespace mmusim::kernel {
 
@@ -54,23 +56,23 @@ bool could_fit(const Core& core, VirtRange range) {
 
 }  // namespace
 
-int64_t install_guards(FaultContext c, Vma& vma, VirtRange range) {
+int64_t install_guards(Core& core, AddressSpace& mm, Vma& vma, VirtRange range) {
   if (vma.has(kNever | kVmLocked)) return -kEINVAL;
-  if (!could_fit(c.core, range)) return -kENOMEM;
+  if (!could_fit(core, range)) return -kENOMEM;
   // The tables say now what cannot be faulted in again: fork must copy them.
   vma.flags |= kVmMaybeGuard;
-  if (vma.is_anonymous()) prepare_anon(c, vma);
-  leave_tables(c.core, c.mm, range);
+  if (vma.is_anonymous()) prepare_anon(core, mm, vma);
+  leave_tables(core, mm, range);
   for (unsigned attempt = 0;; ++attempt) {
-    if (holds_pages(c.core, c.mm, range)) {
-      ZapBatch batch(c.core, c.mm);
-      batch.zap(vma, range, ZapBatch::Pages::Contents);
+    if (holds_pages(core, mm, range)) {
+      ZapBatch batch(core, mm);
+      zap(batch, vma, range, ZapPages::Contents);
       batch.finish();
     }
-    const bool done = fill(c.core, c.mm, range);
-    c.core.note_tables();
+    const bool done = fill(core, mm, range);
+    core.accounts.note_tables();
     if (done) return 0;
-    if (!make_room(c.core, attempt)) return -kENOMEM;
+    if (!make_room(core, attempt)) return -kENOMEM;
   }
 }
 

@@ -2,28 +2,23 @@
 // libraries guard thread stacks (mm/madvise.c, handle_pte_marker in mm/memory.c).
 //
 // A guarded page has an entry in the page table that is neither none nor present, like one that
-// names a swap slot: the format's special bit, which no slot's entry has. Every access is refused
-// (SIGSEGV). The area stays what it is, so that guards need no areas; they do need tables, also
-// where nothing was ever touched. MADV_DONTNEED, FREE, COLD, PAGEOUT and mprotect leave them as
-// they are, fork copies them, mremap moves them along, munmap and exit take them away.
+// names a swap slot (entries.h). Every access is refused (SIGSEGV). The area stays what it is, so
+// that guards need no areas; they do need tables, also where nothing was ever touched.
+// MADV_DONTNEED, FREE, COLD, PAGEOUT and mprotect leave them as they are, fork copies them, mremap
+// moves them along, munmap and exit take them away.
 #ifndef MMUSIM_KERNEL_GUARD_H_
 #define MMUSIM_KERNEL_GUARD_H_
 
-#include "kernel/fault.h"
-#include "pt/entry.h"
+#include <cstdint>
+
+#include "base/types.h"
+#include "kernel/core.h"
 
 namespace mmusim::kernel {
 
-inline pt::Entry guard_entry(const pt::EntryFormat& format) {
-  return format.special_mask;
-}
-inline bool is_guard(const pt::EntryFormat& format, pt::Entry e) {
-  return !format.is_present(e) && format.is_special(e);
-}
-
 // On a part of one area, whose pages go. Not where pages are locked, pooled or not the kernel's to
 // count: -EINVAL. From Linux 6.15 on also in areas of files. -ENOMEM: no memory for tables.
-int64_t install_guards(FaultContext context, Vma& vma, VirtRange range);
+int64_t install_guards(Core& core, AddressSpace& mm, Vma& vma, VirtRange range);
 // What was guarded is untouched memory again; its tables stay. Also in locked areas.
 int64_t remove_guards(Core& core, AddressSpace& mm, const Vma& vma, VirtRange range);
 

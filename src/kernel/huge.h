@@ -3,7 +3,7 @@
 // shared memory are in huge_file.h.
 //
 // With each such leaf goes the table memory that splitting it may need, so that munmap and the like
-// cannot fail (Core::add_huge_leaf). No huge leaf lies across the border of an area. The frames of
+// cannot fail (huge_leaves.h). No huge leaf lies across the border of an area. The frames of
 // a huge page are counted one by one: a part that is unmapped goes free at once, where Linux keeps
 // the whole until memory is short.
 #ifndef MMUSIM_KERNEL_HUGE_H_
@@ -11,7 +11,8 @@
 
 #include <optional>
 
-#include "kernel/fault.h"
+#include "base/types.h"
+#include "kernel/fault_context.h"
 
 namespace mmusim::kernel {
 
@@ -39,39 +40,8 @@ std::optional<FaultOutcome> map_huge(FaultContext& c, Vma& vma, VirtAddr page, A
 std::optional<FaultOutcome> fix_huge(FaultContext& c, Vma& vma, VirtAddr page, const pt::Slot& slot,
                                      AccessKind kind);
 
-// Splits the huge leaf that lies across `at`, if one does, and flushes it; of the huge zero page
-// base zero pages are left.
-void split_huge_at(Core& core, AddressSpace& mm, VirtAddr at);
-
-// Splits the huge leaf around `at`, if there is one.
-void split_huge_page(Core& core, AddressSpace& mm, VirtAddr at);
-
-// Before leaves of [from, from + bytes) move to `to`, where nothing is mapped: splits those that
-// cannot move whole.
-void split_for_move(Core& core, AddressSpace& mm, VirtAddr from, VirtAddr to, uint64_t bytes);
-
-// Whether a huge leaf was found.
-bool is_huge(const Core& core, const pt::Lookup& found);
-
-// The block behind the one at `at`, where `found` was looked up; behind a void of several, the one
-// it ends in.
-VirtAddr next_block(const pt::Lookup& found, VirtAddr at, PageShift size);
-
 // An anonymous huge page is mapped at `base` now.
 void account_huge(FaultContext& c, const Vma& vma, VirtAddr base, Pfn first);
-
-// What became of one block of a MADV_COLLAPSE.
-enum class Collapse : uint8_t {
-  Done,
-  Missing,  // not possible here; goes on with the next block, and says so at the end
-  Failed,   // this and all others end the call
-  NoMemory,
-};
-
-// madvise(MADV_COLLAPSE) on a part of one area: a huge page for each aligned block of it that has
-// pages. 0 when all are huge now, or it has no whole block; -EINVAL: not in such an area, or
-// nothing was there; -ENOMEM.
-int64_t collapse(FaultContext context, Vma& vma, VirtRange range);
 
 }  // namespace mmusim::kernel
 

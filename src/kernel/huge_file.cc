@@ -1,10 +1,8 @@
 #include "kernel/huge_file.h"
 
-#include "base/error.h"
-#include "kernel/fault_internal.h"
-#include "kernel/folio_split.h"
-#include "kernel/guard.h"
-#include "kernel/writeback.h"
+#include "kernel/entries.h"
+#include "kernel/file_areas.h"
+#include "kernel/zap.h"
 
 namespace mmusim::kernel {
 
@@ -44,10 +42,10 @@ bool map_leaf(FaultContext& c, const Vma& vma, VirtAddr base, bool write) {
     ++frame.references;
     ++frame.mappings;
   }
-  core.add_folio_leaf(c.mm);
-  core.add_rss(c.mm, PageKind::Shmem, static_cast<int64_t>(core.huge_pages()));
+  core.huge_leaves.add_folio(c.mm);
+  core.accounts.add_rss(c.mm, PageKind::Shmem, static_cast<int64_t>(core.huge_pages()));
   ++core.counters.huge_shared_maps;
-  core.note_tables();
+  core.accounts.note_tables();
   return true;
 }
 
@@ -73,29 +71,6 @@ std::optional<FaultOutcome> map_huge_folio(FaultContext& c, Vma& vma, VirtAddr p
   return FaultOutcome::Fixed;
 }
 
-bool shows_huge_folio(const Core& core, pt::Entry leaf) {
-  const pt::EntryFormat& format = *core.platform.format;
-  if (format.is_special(leaf)) return false;
-  const Pfn first = format.parse_leaf(leaf, *core.huge()).pfn;
-  return core.platform.frames->frame(first).use == mem::FrameUse::File;
-}
-
-void unmap_huge_folio(Core& core, AddressSpace& mm, const pt::Handle& handle, pt::Entry leaf) {
-  ZapBatch batch(core, mm, ZapBatch::Scope::Change);
-  pt::Entry old = leaf;
-  const pt::Status status = mm.table->clear(handle, old);
-  MMUSIM_ASSERT(status == pt::Status::Ok);
-  batch.add_huge_folio(handle.base, old);
-  core.add_rss(mm, PageKind::Shmem, -static_cast<int64_t>(core.huge_pages()));
-  batch.finish();
-  ++core.counters.huge_splits;
-}
-
-void split_huge_folio(Core& core, FileId id, uint64_t index) {
-  split_folio(core, id, core.cache.file(id).folio_of(index));
-  ++core.counters.folio_splits;
-}
-
 namespace {
 
 // Whether the block has a page at all, in memory or swap space.
@@ -111,19 +86,19 @@ bool holds_any(const File& file, const Folio& block) {
 Collapse make_folio(Core& core, FileId id, const Folio& block) {
   File& file = core.cache.file(id);
   if (!holds_any(file, block)) return Collapse::Failed;
-  const auto first = core.new_huge_folio(id);
+  const auto first = core.page_frames.new_huge_folio(id);
   if (!first) return Collapse::NoMemory;
   for (uint64_t i = block.first; i < block.end; ++i) {
     bool read = false;
-    if (!file.away.contains(i) || core.file_page(id, i, read)) continue;
-    core.put_huge(*first);
+    if (!file.away.contains(i) || core.files.page(id, i, read)) continue;
+    core.page_frames.put_huge(*first);
     return Collapse::NoMemory;
   }
-  unmap_everywhere(core, id, block, ZapBatch::Pages::OfFile);
+  unmap_everywhere(core, id, block, ZapPages::OfFile);
   for (uint64_t i = block.first; i < block.end; ++i) {
     if (const auto old = file.frame_of(i)) {
       core.cache.take_out(id, i);
-      core.put_frame(*old);
+      core.page_frames.put(*old);
     }
     core.cache.put_in(id, i, *first + (i - block.first));
   }
@@ -184,7 +159,7 @@ Collapse collapse_shared_block(FaultContext& c, Vma& vma, VirtAddr base) {
   if (const Collapse others = look_for_others(core, c.mm, block, first); others != Collapse::Done)
     return others;
   ZapBatch batch(core, c.mm, ZapBatch::Scope::Change);
-  batch.zap(vma, block, ZapBatch::Pages::OfFile);
+  zap(batch, vma, block, ZapPages::OfFile);
   batch.trim(block, block.begin, block.end);
   batch.finish();
   if (map_leaf(c, vma, base, false)) {

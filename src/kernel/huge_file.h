@@ -13,8 +13,8 @@
 
 #include <optional>
 
-#include "kernel/fault.h"
-#include "kernel/huge.h"
+#include "base/types.h"
+#include "kernel/fault_context.h"
 
 namespace mmusim::kernel {
 
@@ -27,15 +27,13 @@ bool may_have_huge_folios(const Core& core, const Vma& vma);
 std::optional<FaultOutcome> map_huge_folio(FaultContext& c, Vma& vma, VirtAddr page,
                                            AccessKind kind);
 
-// Whether the huge leaf shows a folio of shared memory.
-bool shows_huge_folio(const Core& core, pt::Entry leaf);
-
-// Takes such a leaf away, and flushes it. REQUIRES: the handle is fresh and holds `leaf`.
-void unmap_huge_folio(Core& core, AddressSpace& mm, const pt::Handle& handle, pt::Entry leaf);
-
-// The huge folio of the page becomes base pages, which nobody maps any more; those behind the end
-// of the file go. REQUIRES: File::is_huge().
-void split_huge_folio(Core& core, FileId file, uint64_t index);
+// What became of one block of a MADV_COLLAPSE.
+enum class Collapse : uint8_t {
+  Done,
+  Missing,  // not possible here; goes on with the next block, and says so at the end
+  Failed,   // this and all others end the call
+  NoMemory,
+};
 
 // MADV_COLLAPSE of the aligned block at `base`, which lies in the area. REQUIRES:
 // may_have_huge_folios().

@@ -1,7 +1,7 @@
-// Faults in areas of the hugetlb pool (Linux: hugetlb_fault, mm/hugetlb.c): whole huge pages, no
-// zero page, copy-on-write of whole huge pages.
-#include "base/error.h"
-#include "kernel/fault_internal.h"
+#include "kernel/hugetlb_fault.h"
+
+#include "kernel/entries.h"
+#include "kernel/zap_batch.h"
 
 namespace mmusim::kernel {
 
@@ -36,7 +36,7 @@ FaultOutcome map_page(FaultContext& c, Vma& vma, const pt::Slot& slot, AccessKin
   const uint64_t index = vma.pgoff + c.core.pages(slot.handle.base - vma.start);
   const auto pfn = page_for(c, vma, index);
   if (!pfn) return no_page(c);
-  if (!vma.is_shared()) prepare_anon(c, vma);
+  if (!vma.is_shared()) prepare_anon(c.core, c.mm, vma);
   put_leaf(c, slot.handle, pt::kNone,
            c.core.platform.format->make_leaf(
                {.pfn = *pfn,
@@ -45,12 +45,12 @@ FaultOutcome map_page(FaultContext& c, Vma& vma, const pt::Slot& slot, AccessKin
                 .accessed = true,
                 .dirty = writes(kind)}));
   ++c.core.platform.frames->frame(*pfn).mappings;
-  c.core.add_pool_pages(c.mm, 1);
+  c.core.huge_leaves.add_pool_pages(c.mm, 1);
   finish_fault(c, FaultCause::HugeTlb, false);
   return FaultOutcome::Fixed;
 }
 
-FaultOutcome copy_page(FaultContext& c, Vma& vma, const pt::Slot& slot, Pfn old) {
+FaultOutcome copy_pool_page(FaultContext& c, Vma& vma, const pt::Slot& slot, Pfn old) {
   const uint64_t index = vma.pgoff + c.core.pages(slot.handle.base - vma.start);
   const auto pfn = c.core.pool.take(vma.file, index, vma.has(kVmHugeOwner));
   if (!pfn) return no_page(c);
@@ -88,7 +88,7 @@ FaultOutcome hugetlb_fault(FaultContext& c, Vma& vma, VirtAddr va, AccessKind ki
   FaultCause cause = FaultCause::Spurious;
   bool exclusive = format.is_writable(slot.entry);
   if (writes(kind) && !exclusive && !vma.is_shared()) {
-    if (frame.references != 1) return copy_page(c, vma, slot, fields.pfn);
+    if (frame.references != 1) return copy_pool_page(c, vma, slot, fields.pfn);
     exclusive = frame.exclusive = true;
     cause = FaultCause::CowReuse;
   }
@@ -97,7 +97,7 @@ FaultOutcome hugetlb_fault(FaultContext& c, Vma& vma, VirtAddr va, AccessKind ki
   fields.rights = leaf_rights(c.core, vma, exclusive, fields.dirty);
   const pt::Entry next = format.make_leaf(fields);
   if (next != slot.entry) put_leaf(c, slot.handle, slot.entry, next);
-  c.core.flush_local(c.cpu, c.mm, va);
+  c.core.flushes.local(c.cpu, c.mm, va);
   finish_fault(c, cause, false);
   return FaultOutcome::Fixed;
 }

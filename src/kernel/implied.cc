@@ -31,16 +31,16 @@ Vma* imply_area(Core& core, AddressSpace& mm, VirtAddr va, AccessKind kind) {
   vma.end = range.end;
   vma.pgoff = core.pages(vma.start.value());
   if (kind == AccessKind::Fetch) {
-    if (mm.program == FileId(0)) core.set_program(mm, core.cache.unnamed(FileKind::Regular));
+    if (mm.program == FileId(0)) core.files.set_program(mm, core.cache.unnamed(FileKind::Regular));
     vma.file = mm.program;
     vma.flags = kVmImplied | kVmRead | kVmExec;
   } else {
     vma.flags = kVmImplied | kVmRead | kVmWrite | kVmAccount;
   }
-  core.area_added(vma, core.pages(range.bytes()));
+  core.files.area_added(vma, core.pages(range.bytes()));
   Vma& made = mm.vmas.insert_and_merge(vma);
   ++core.counters.implied_areas;
-  core.note_vmas(mm);
+  core.accounts.note_vmas(mm);
   return &made;
 }
 
@@ -50,7 +50,7 @@ Vma& widen_area(Core& core, AddressSpace& mm, Vma& vma, AccessKind kind) {
   const VirtRange range = vma.range();
   mm.vmas.merge(range.end);
   mm.vmas.merge(range.begin);
-  core.note_vmas(mm);
+  core.accounts.note_vmas(mm);
   return *mm.vmas.find(range.begin);
 }
 

@@ -1,5 +1,6 @@
 #include "kernel/kernel.h"
 
+#include "kernel/fault.h"
 #include "kernel/folio.h"
 #include "kernel/reclaim.h"
 #include "kernel/replay.h"
@@ -69,7 +70,7 @@ FaultOutcome Kernel::fault(CpuId cpu, VirtAddr va, AccessKind kind, mmu::FaultRe
 }
 
 bool Kernel::tracks_stores() const {
-  return impl_->system.core.tracks_stores;
+  return impl_->system.core.page_frames.tracks_stores;
 }
 
 void Kernel::note_store(CpuId cpu, VirtAddr va) {

@@ -4,6 +4,7 @@
 
 #include "kernel/linux_abi.h"
 #include "kernel/mapping.h"
+#include "kernel/populate.h"
 
 namespace mmusim::kernel {
 

@@ -4,10 +4,10 @@
 #include <vector>
 
 #include "base/error.h"
-#include "kernel/fault.h"
-#include "kernel/huge.h"
+#include "kernel/entries.h"
+#include "kernel/huge_split.h"
 #include "kernel/linux_abi.h"
-#include "kernel/reclaim.h"
+#include "kernel/populate.h"
 #include "kernel/share.h"
 #include "kernel/zap.h"
 
@@ -131,7 +131,7 @@ int64_t unmap_range(Core& core, AddressSpace& mm, VirtRange range) {
   // Where the end cannot be split the beginning stays so.
   for (const VirtAddr at : {range.begin, range.end}) {
     if (const int64_t result = split_area(core, mm, at); result != 0) {
-      core.note_vmas(mm);
+      core.accounts.note_vmas(mm);
       return result;
     }
   }
@@ -142,7 +142,7 @@ int64_t unmap_range(Core& core, AddressSpace& mm, VirtRange range) {
        vma = mm.vmas.next(*vma))
     dead.push_back(*vma);
   for (const Vma& vma : dead) {
-    batch.zap(vma, vma.range());
+    zap(batch, vma, vma.range());
     mm.vmas.erase(vma.start);
   }
   const Vma* below = mm.vmas.find_before(dead.front().start);
@@ -151,8 +151,8 @@ int64_t unmap_range(Core& core, AddressSpace& mm, VirtRange range) {
                    above != nullptr ? above->start : VirtAddr(0));
   batch.finish();
   for (const Vma& vma : dead)
-    core.area_removed(vma, core.pages(vma.range().bytes()));
-  core.note_vmas(mm);
+    core.files.area_removed(vma, core.pages(vma.range().bytes()));
+  core.accounts.note_vmas(mm);
   return 0;
 }
 
@@ -166,9 +166,9 @@ int64_t map_area(Core& core, AddressSpace& mm, const Mapping& mapping) {
   vma.flags = mapping.flags;
   vma.file = mapping.file;
   vma.pgoff = vma.is_anonymous() ? core.pages(vma.start.value()) : mapping.pgoff;
-  core.area_added(vma, core.pages(vma.range().bytes()));
+  core.files.area_added(vma, core.pages(vma.range().bytes()));
   mm.vmas.insert_and_merge(vma);
-  core.note_vmas(mm);
+  core.accounts.note_vmas(mm);
   return 0;
 }
 
@@ -211,7 +211,7 @@ int64_t protect_range(FaultContext context, VirtRange range, uint32_t prot, bool
     merge_ends(mm, part);
   }
   batch.finish();
-  core.note_vmas(mm);
+  core.accounts.note_vmas(mm);
   for (const VirtRange& part : fault_in)
     static_cast<void>(populate(context, part));
   return result;
@@ -231,7 +231,7 @@ int64_t change_flags(Core& core, AddressSpace& mm, VirtRange range, uint32_t set
     mm.vmas.find(part.begin)->flags = flags;
     merge_ends(mm, part);
   }
-  core.note_vmas(mm);
+  core.accounts.note_vmas(mm);
   return result;
 }
 
@@ -239,9 +239,9 @@ void extend_area(Core& core, AddressSpace& mm, VirtAddr end, VirtAddr new_end) {
   Vma* vma = mm.vmas.find_before(end);
   MMUSIM_ASSERT(vma != nullptr && vma->end == end && !mm.vmas.overlaps({end, new_end}));
   vma->end = new_end;
-  core.area_added(*vma, core.pages(new_end - end));
+  core.files.area_added(*vma, core.pages(new_end - end));
   mm.vmas.merge(new_end);
-  core.note_vmas(mm);
+  core.accounts.note_vmas(mm);
 }
 
 int64_t drop_contents(Core& core, AddressSpace& mm, VirtRange range, bool locked_too) {
@@ -259,7 +259,7 @@ int64_t drop_contents(Core& core, AddressSpace& mm, VirtRange range, bool locked
       part.end = align_down(part.end, *core.huge());
       if (part.empty()) continue;
     }
-    batch.zap(*vma, part, ZapBatch::Pages::Contents);
+    zap(batch, *vma, part, ZapPages::Contents);
     if (core.settings.pt_reclaim) batch.reclaim_tables(part);
   }
   batch.finish();

@@ -13,7 +13,7 @@
 
 #include "base/types.h"
 #include "kernel/core.h"
-#include "kernel/fault.h"
+#include "kernel/fault_context.h"
 
 namespace mmusim::kernel {
 
@@ -50,12 +50,6 @@ int64_t change_flags(Core& core, AddressSpace& mm, VirtRange range, uint32_t set
 // Extends the last area of [.., end) to `new_end`. REQUIRES: an area ends at `end`, nothing is
 // mapped up to new_end.
 void extend_area(Core& core, AddressSpace& mm, VirtAddr end, VirtAddr new_end);
-
-// mremap: moves the pages of `from` (in one area) to `to`, which is emptied first and may be longer
-// or shorter; `keep_old`: the old area stays, empty (MREMAP_DONTUNMAP). -ENOMEM: nothing changed
-// but the target may be unmapped. REQUIRES: of the pool's memory whole huge pages to where they
-// fit.
-int64_t move_area(Core& core, AddressSpace& mm, VirtRange from, VirtRange to, bool keep_old);
 
 // madvise(MADV_DONTNEED): drops contents, keeps areas. -EINVAL at an area that is locked, unless
 // `locked_too`, or whose pages are not counted, after what lies before it was dropped. Of the

@@ -1,13 +1,14 @@
-// mremap's move: pages and tables of one area to another place.
+#include "kernel/move.h"
+
 #include <algorithm>
 
 #include "base/error.h"
-#include "kernel/huge.h"
+#include "kernel/huge_split.h"
 #include "kernel/linux_abi.h"
 #include "kernel/mapping.h"
 #include "kernel/reclaim.h"
 #include "kernel/share.h"
-#include "kernel/zap.h"
+#include "kernel/zap_batch.h"
 
 namespace mmusim::kernel {
 
@@ -82,10 +83,10 @@ int64_t move_area(Core& core, AddressSpace& mm, VirtRange from, VirtRange to, bo
     batch.trim(to, below != nullptr ? below->end : VirtAddr(0),
                above != nullptr ? above->start : VirtAddr(0));
     batch.finish();
-    core.flush_mm(mm);
+    core.flushes.space(mm);
     if (!make_room(core, attempt)) return -kENOMEM;
   }
-  core.area_added(target, core.pages(to.bytes()));
+  core.files.area_added(target, core.pages(to.bytes()));
   const bool moves_all = source->range() == from;
   mm.vmas.insert_and_merge(target);
   if (keep_old) {
@@ -96,11 +97,11 @@ int64_t move_area(Core& core, AddressSpace& mm, VirtRange from, VirtRange to, bo
       mm.vmas.set_anon(old, AnonVmaId(0), AnonVmaId(0), 0);
   }
   // Whole tables may have changed place, so walk caches go too.
-  core.flush_range(mm, {from.begin, from.begin + bytes},
-                   target.has(kVmHugeTlb) ? *core.huge() : core.page(), true,
-                   mmu::RangeFlush::Change);
-  core.note_tables();
-  core.note_vmas(mm);
+  core.flushes.range(mm, {from.begin, from.begin + bytes},
+                     target.has(kVmHugeTlb) ? *core.huge() : core.page(), true,
+                     mmu::RangeFlush::Change);
+  core.accounts.note_tables();
+  core.accounts.note_vmas(mm);
   // What was reserved goes along, also for what stays of the area, which has no reservation any
   // more (Linux: fixup_hugetlb_reservations). (A lock goes with the old area: unlocking it first
   // could merge it with a neighbour, which would get its anon_vma.)

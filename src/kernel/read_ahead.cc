@@ -14,12 +14,12 @@ constexpr uint64_t kNoMark = UINT64_MAX;
 
 class Reader {
  public:
-  Reader(FaultContext& c, FileId id)
-      : core_(c.core),
+  Reader(Core& core, FileId id)
+      : core_(core),
         id_(id),
-        file_(c.core.cache.file(id)),
+        file_(core.cache.file(id)),
         ahead_(file_.ahead),
-        most_(c.core.settings.readahead_pages) {}
+        most_(core.settings.readahead_pages) {}
 
   // The page is not in memory. Like hit(): whether anything was read besides.
   bool miss(const Vma& vma, uint64_t index) {
@@ -133,7 +133,7 @@ class Reader {
     for (uint64_t i = folio.first; i < folio.end; ++i)
       if (file_.in_memory(i)) return false;
     for (uint64_t i = folio.first; i < folio.end; ++i)
-      if (bool read = false; !core_.file_page(id_, i, read)) return false;
+      if (bool read = false; !core_.files.page(id_, i, read)) return false;
     if (folio.pages() > 1) file_.folios[folio.first] = folio.end;
     return true;
   }
@@ -147,15 +147,14 @@ class Reader {
 
 }  // namespace
 
-std::optional<Pfn> read_file_page(FaultContext& c, const Vma& vma, uint64_t index,
-                                  Reading& reading) {
-  const File& file = c.core.cache.file(vma.file);
+std::optional<Pfn> read_file_page(Core& core, const Vma& vma, uint64_t index, Reading& reading) {
+  const File& file = core.cache.file(vma.file);
   if (file.kind == FileKind::Regular) {
-    Reader reader(c, vma.file);
+    Reader reader(core, vma.file);
     reading.major = !file.in_memory(index);
     reading.again = reading.major ? reader.miss(vma, index) : reader.hit(vma, index);
   }
-  return c.core.file_page(vma.file, index, reading.major);
+  return core.files.page(vma.file, index, reading.major);
 }
 
 }  // namespace mmusim::kernel

@@ -13,7 +13,8 @@
 #include <cstdint>
 #include <optional>
 
-#include "kernel/fault.h"
+#include "base/types.h"
+#include "kernel/core.h"
 
 namespace mmusim::kernel {
 
@@ -23,8 +24,7 @@ struct Reading {
 };
 // The frame of the page of the area's file, which is read if it is not in memory. Nothing: no
 // memory for it.
-std::optional<Pfn> read_file_page(FaultContext& context, const Vma& vma, uint64_t index,
-                                  Reading& reading);
+std::optional<Pfn> read_file_page(Core& core, const Vma& vma, uint64_t index, Reading& reading);
 
 }  // namespace mmusim::kernel
 

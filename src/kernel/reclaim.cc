@@ -3,8 +3,8 @@
 #include <algorithm>
 
 #include "base/error.h"
-#include "kernel/huge.h"
-#include "kernel/huge_file.h"
+#include "kernel/folio_split.h"
+#include "kernel/huge_split.h"
 #include "kernel/share.h"
 
 namespace mmusim::kernel {
@@ -85,9 +85,9 @@ bool Reclaimer::replace_leaves(Pfn pfn, const Mappers& mappers, PageKind kind, p
                                   : m.mm->table->install(leaf.handle, leaf.entry, next);
     MMUSIM_ASSERT(status == pt::Status::Ok);
     --core_->platform.frames->frame(pfn).mappings;
-    core_->add_rss(*m.mm, kind, -1);
+    core_->accounts.add_rss(*m.mm, kind, -1);
     for_each_sharer(*core_, *m.mm, m.page, [&](AddressSpace& other, VirtAddr page) {
-      core_->add_rss(other, kind, -1);
+      core_->accounts.add_rss(other, kind, -1);
       batch(other).weaken(page, core_->page());
     });
     batch(*m.mm).add(m.page, core_->page(), pfn);
@@ -141,7 +141,7 @@ bool Reclaimer::evict_anonymous(Pfn pfn, const Mappers& mappers) {
   }
   for (const Rmap::Mapper& m : mappers) {
     swap.add(*slot);
-    core_->add_swapped(*m.mm, 1);
+    core_->accounts.add_swapped(*m.mm, 1);
   }
   replace_leaves(pfn, mappers, PageKind::Anonymous, swap.entry(*slot));
   return true;
@@ -179,7 +179,7 @@ void Reclaimer::finish() {
     gathered->finish();
   batches_.clear();
   for (const Pfn pfn : from_cache_)
-    core_->put_frame(pfn);
+    core_->page_frames.put(pfn);
   from_cache_.clear();
 }
 

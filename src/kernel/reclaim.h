@@ -1,5 +1,4 @@
-// Reclaim: frames taken back from programs when none is free, and what madvise says about that
-// (Linux: mm/vmscan.c, mm/madvise.c).
+// Reclaim: frames taken back from programs when none is free (Linux: mm/vmscan.c).
 //
 // Pages are tried in the order of the page list. One that was used since it was tried last gets a
 // second chance: its accessed bits are cleared (without a flush, as on x86) and it goes to the end.
@@ -19,7 +18,7 @@
 #include <vector>
 
 #include "kernel/core.h"
-#include "kernel/zap.h"
+#include "kernel/zap_batch.h"
 
 namespace mmusim::kernel {
 
@@ -52,11 +51,6 @@ class Reclaimer {
   std::map<MmId, std::unique_ptr<ZapBatch>> batches_;
   std::vector<Pfn> from_cache_;
 };
-
-enum class ReclaimAdvice : uint8_t { Cold, PageOut, Free };
-// madvise on a part of one area, which may be reclaimed (reclaim_advice.cc).
-void advise_reclaim(Core& core, AddressSpace& mm, const Vma& vma, VirtRange range,
-                    ReclaimAdvice advice);
 
 }  // namespace mmusim::kernel
 

@@ -1,23 +1,16 @@
-// madvise(FREE, COLD, PAGEOUT) on a part of an area (Linux: madvise_free_pte_range and
-// madvise_cold_or_pageout_pte_range, mm/madvise.c).
-//
-// A huge page's folio that the part does not cover whole is split first, unless other processes
-// show pages of it: then nothing happens to it. FREE takes the dirty bits away: what is still clean
-// when somebody wants the memory holds nothing. COLD makes pages the first to be reclaimed. PAGEOUT
-// reclaims those nobody else shows: with swap space as reclaim does; without, what has another
-// place goes: pages of files and shared memory are unmapped, and leave the cache if they are clean;
-// private pages go only if they were given up by FREE. A huge page is split all the same, since
-// Linux tries that before it finds that there is no slot.
+#include "kernel/reclaim_advice.h"
+
+#include <algorithm>
 #include <set>
+#include <utility>
 #include <vector>
 
 #include "base/error.h"
-#include "kernel/fault.h"
+#include "kernel/entries.h"
 #include "kernel/folio.h"
-#include "kernel/guard.h"
-#include "kernel/huge.h"
-#include "kernel/huge_file.h"
+#include "kernel/huge_split.h"
 #include "kernel/reclaim.h"
+#include "kernel/zap_batch.h"
 
 namespace mmusim::kernel {
 
@@ -29,7 +22,7 @@ class Adviser {
       : core_(core), mm_(mm), vma_(vma), advice_(advice) {}
 
   void run(VirtRange range) {
-    if (core_.tracks_stores) split_covered_in_part(range);
+    if (core_.page_frames.tracks_stores) split_covered_in_part(range);
     if (advice_ != ReclaimAdvice::Free && has_file_folios()) leave_file_folios(range);
     walk(range);
     if (advice_ == ReclaimAdvice::PageOut) {
@@ -222,7 +215,7 @@ class Adviser {
     }
     batch.finish();
     for (const uint64_t index : clean)
-      core_.drop_file_span(vma_.file, {index, index + 1});
+      core_.files.drop_span(vma_.file, {index, index + 1});
   }
 
   void page_out_private(const Page& page, const pt::Lookup& leaf, ZapBatch& batch) {
@@ -245,7 +238,7 @@ class Adviser {
     const uint64_t index = index_of(page.at);
     File& file = core_.cache.file(vma_.file);
     if (file.kind != FileKind::Regular && file.kind != FileKind::Shmem) return;
-    bool dirty = unmap(page, core_.kind_of(vma_), batch) || frame(page.pfn).written;
+    bool dirty = unmap(page, core_.files.kind_of(vma_), batch) || frame(page.pfn).written;
     if (file.kind == FileKind::Regular) {
       const Folio folio = file.folio_of(index);
       dirty = dirty || file.is_dirty(folio);
@@ -269,7 +262,7 @@ class Adviser {
     mem::Frame& shown = frame(page.pfn);
     --shown.mappings;
     if (shown.use == mem::FrameUse::File && dirty) shown.written = true;
-    core_.add_rss(mm_, kind, -1);
+    core_.accounts.add_rss(mm_, kind, -1);
     ++core_.counters.paged_out;
     batch.add(page.at, core_.page(), page.pfn);
     return dirty;

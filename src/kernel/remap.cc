@@ -6,6 +6,7 @@
 #include "kernel/linux_abi.h"
 #include "kernel/lock.h"
 #include "kernel/mapping.h"
+#include "kernel/move.h"
 #include "kernel/unmapped_area.h"
 
 namespace mmusim::kernel {
@@ -171,9 +172,9 @@ class Remapper {
       const Vma* vma = area();
       const FileId file = vma->file;
       const Mapping again{to, vma->flags, file, vma->pgoff + core_.pages(call_.start - vma->start)};
-      core_.pin(file);
+      core_.files.pin(file);
       result = map_area(core_, mm_, again);
-      core_.unpin(file);
+      core_.files.unpin(file);
     } else {
       result =
           move_area(core_, mm_, {call_.start, call_.start + call_.old_length}, to, keeps_old());

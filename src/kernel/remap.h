@@ -9,7 +9,7 @@
 #include <cstdint>
 
 #include "base/types.h"
-#include "kernel/fault.h"
+#include "kernel/fault_context.h"
 
 namespace mmusim::kernel {
 

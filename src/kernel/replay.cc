@@ -8,6 +8,8 @@
 #include "kernel/linux_abi.h"
 #include "kernel/lock.h"
 #include "kernel/mapping.h"
+#include "kernel/move.h"
+#include "kernel/populate.h"
 #include "kernel/truncate.h"
 #include "kernel/writeback.h"
 
@@ -101,7 +103,7 @@ class Replayer {
 FileId Replayer::file_of(const trace::MmapEvent& e, VirtRange range) {
   if (is_anonymous(e)) {
     if ((e.flags & kMapShared) == 0) return FileId(0);
-    return core_.shared_memory(range.bytes());
+    return core_.files.shared_memory(range.bytes());
   }
   if (!e.file.empty()) {
     return core_.cache.named(e.file, kind_of(e.file));
@@ -127,7 +129,7 @@ void Replayer::from_pool(Mapping& mapping, bool noreserve) {
   if (!whole.empty() && mapping.range.end < whole.end &&
       mm().vmas.overlaps({mapping.range.end, whole.end}))
     return;
-  if (const auto file = core_.pool_memory(whole.bytes(), noreserve)) {
+  if (const auto file = core_.files.pool_memory(whole.bytes(), noreserve)) {
     mapping.range = whole;
     mapping.file = *file;
     mapping.flags = pool_flags(mapping.flags, noreserve);
@@ -146,11 +148,11 @@ void Replayer::operator()(const trace::MmapEvent& e) {
                   has_file ? core_.pages(e.offset) : 0};
   if (!has_file && (e.flags & kMapHugeTlb) != 0) from_pool(mapping, (e.flags & kMapNoReserve) != 0);
   if ((mapping.flags & kVmHugeTlb) == 0) mapping.file = file_of(e, *range);
-  core_.pin(mapping.file);
+  core_.files.pin(mapping.file);
   const bool fixed = (e.flags & (kMapFixed | kMapFixedNoReplace)) != 0;
   const bool cleared = fixed || clear_way(mapping.range);
   const int64_t result = cleared ? map_area(core_, mm(), mapping) : 0;
-  core_.unpin(mapping.file);
+  core_.files.unpin(mapping.file);
   check(result);
   if (!cleared || result != 0) return;
   const bool populates = (e.flags & kMapPopulate) != 0 && (e.flags & kMapNonBlock) == 0;
@@ -215,11 +217,11 @@ void Replayer::operator()(const trace::MremapEvent& e) {
       return;
     }
     const FileId file = vma->file;
-    core_.pin(file);
+    core_.files.pin(file);
     check(map_area(
         core_, mm(),
         {*new_range, vma->flags, file, vma->pgoff + core_.pages(old_range->begin - vma->start)}));
-    core_.unpin(file);
+    core_.files.unpin(file);
     return;
   }
   if (target == e.old_start) {

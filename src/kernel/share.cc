@@ -34,7 +34,7 @@ void account_block(Core& core, AddressSpace& mm, PageKind kind, VirtRange block,
     run.for_each([&](uint32_t, pt::Entry& e) {
       if (e != pt::kNone && format.is_present(e) && !format.is_special(e)) ++pages;
     });
-  if (pages != 0) core.add_rss(mm, kind, sign * pages);
+  if (pages != 0) core.accounts.add_rss(mm, kind, sign * pages);
 }
 
 // Joins the block as `other` has it in the area; false if it has nothing there, or not so.
@@ -51,11 +51,11 @@ bool join_block(Core& core, AddressSpace& mm, const Vma& vma, VirtAddr block, Ad
   pt::Run run;
   if (!other.table->cursor({there, there + size.bytes()})->next(run)) return false;
   if (mm.table->share(block, *other.table, there, size, kAllRights) != pt::Status::Ok) return false;
-  account_block(core, mm, core.kind_of(vma), {block, block + size.bytes()}, 1);
+  account_block(core, mm, core.files.kind_of(vma), {block, block + size.bytes()}, 1);
   mm.shared_blocks.insert(block);
   other.shared_blocks.insert(there);
   ++core.counters.tables_joined;
-  core.note_tables();
+  core.accounts.note_tables();
   return true;
 }
 
@@ -107,7 +107,7 @@ void leave_tables(Core& core, AddressSpace& mm, VirtRange range, ZapBatch& batch
     if (mm.table->sharers(block).size() < 2) continue;  // the others have left
     const Vma* vma = mm.vmas.find(std::max(block, range.begin));
     const VirtRange whole{block, block + size.bytes()};
-    account_block(core, mm, core.kind_of(*vma), whole, -1);
+    account_block(core, mm, core.files.kind_of(*vma), whole, -1);
     batch.leave(block);
     ++core.counters.tables_left;
   }

@@ -20,7 +20,7 @@
 
 #include "base/types.h"
 #include "kernel/core.h"
-#include "kernel/zap.h"
+#include "kernel/zap_batch.h"
 
 namespace mmusim::kernel {
 

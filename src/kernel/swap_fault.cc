@@ -1,10 +1,9 @@
-// Faults on pages that are in swap space (Linux: do_swap_page, mm/memory.c).
-#include "kernel/fault_internal.h"
+#include "kernel/swap_fault.h"
+
+#include "kernel/entries.h"
 
 namespace mmusim::kernel {
 
-// The last holder of a slot gets a page of its own, writable at once. Others share the one that was
-// read first; a write gets a copy in the same fault.
 FaultOutcome swap_in(FaultContext& c, const Vma& vma, VirtAddr page, const pt::Slot& slot,
                      AccessKind kind) {
   SwapSpace& swap = *c.core.swap;
@@ -12,7 +11,7 @@ FaultOutcome swap_in(FaultContext& c, const Vma& vma, VirtAddr page, const pt::S
   const auto copy = swap.copy_of(from);
   const bool exclusive = writes(kind) || (swap.holders(from) == 1 && !copy);
   const bool shares = copy && !exclusive;
-  const auto pfn = shares ? copy : c.core.new_anonymous(c.mm);
+  const auto pfn = shares ? copy : c.core.page_frames.new_anonymous(c.mm);
   if (!pfn) return FaultOutcome::NoMemory;
   mem::Frame& frame = c.core.platform.frames->frame(*pfn);
   frame.exclusive = exclusive;
@@ -31,7 +30,7 @@ FaultOutcome swap_in(FaultContext& c, const Vma& vma, VirtAddr page, const pt::S
     if (!exclusive) swap.remember(from, *pfn);
   }
   swap.drop(from);
-  c.core.add_swapped(c.mm, -1);
+  c.core.accounts.add_swapped(c.mm, -1);
   ++(copy ? c.core.counters.swap_hits : c.core.counters.swap_reads);
   finish_fault(c, FaultCause::SwapIn, !copy);
   return FaultOutcome::Fixed;

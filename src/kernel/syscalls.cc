@@ -8,6 +8,7 @@
 #include "kernel/linux_abi.h"
 #include "kernel/lock.h"
 #include "kernel/mapping.h"
+#include "kernel/populate.h"
 #include "kernel/remap.h"
 #include "kernel/unmapped_area.h"
 
@@ -100,17 +101,17 @@ int64_t Syscalls::do_mmap(Process& process, VirtAddr hint, uint64_t length, uint
   if (charged && !pool && !core.may_commit(length)) return -kENOMEM;
   if (pool) {
     const bool noreserve = (flags & kMapNoReserve) != 0;
-    const auto memory = core.pool_memory(length, noreserve);
+    const auto memory = core.files.pool_memory(length, noreserve);
     if (!memory) return -kENOMEM;
     file = *memory;
     area_flags = pool_flags(area_flags, noreserve);
   } else if (anonymous) {
-    file = shared ? core.shared_memory(length) : FileId(0);
+    file = shared ? core.files.shared_memory(length) : FileId(0);
   }
   if (anonymous) offset = 0;
-  core.pin(file);
+  core.files.pin(file);
   const int64_t result = map_area(core, mm, {range, area_flags, file, core.pages(offset)});
-  core.unpin(file);
+  core.files.unpin(file);
   if (result != 0) return result;
   const FaultContext context = system_->context(process, cpu_);
   const bool populates = (flags & kMapPopulate) != 0 && (flags & kMapNonBlock) == 0;

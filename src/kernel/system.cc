@@ -4,8 +4,8 @@
 #include "kernel/fork.h"
 #include "kernel/linux_abi.h"
 #include "kernel/reclaim.h"
+#include "kernel/spaces.h"
 #include "kernel/special.h"
-#include "kernel/zap.h"
 
 namespace mmusim::kernel {
 
@@ -157,7 +157,7 @@ Process& System::process_of(trace::ThreadId thread) {
 }
 
 AddressSpace* System::new_space() {
-  auto made = core.make_space();
+  auto made = make_space(core);
   if (made == nullptr) return nullptr;
   AddressSpace* mm = made.get();
   spaces_.emplace(mm->id, std::move(made));

@@ -15,7 +15,7 @@
 
 #include "base/types.h"
 #include "kernel/core.h"
-#include "kernel/fault.h"
+#include "kernel/fault_context.h"
 #include "kernel/scheduler.h"
 #include "trace/record.h"
 

@@ -3,7 +3,6 @@
 #include <algorithm>
 
 #include "kernel/linux_abi.h"
-#include "kernel/writeback.h"
 #include "kernel/zap.h"
 
 namespace mmusim::kernel {
@@ -16,7 +15,7 @@ class Truncation {
     if (file_.laid_out == 0) file_.laid_out = file_.pages;
   }
 
-  void unmap(PageSpan span, ZapBatch::Pages which) { unmap_everywhere(core_, id_, span, which); }
+  void unmap(PageSpan span, ZapPages which) { unmap_everywhere(core_, id_, span, which); }
 
   // The folio of the page, if it is in memory and lies partly outside of the span. (A page of its
   // own that does is wiped in part, and stays where it is.)
@@ -30,7 +29,7 @@ class Truncation {
 
   // Divides a folio at `from`, and at the end of the span. False: it is dirty, and stays.
   bool divide(const Folio& folio, uint64_t from, PageSpan span) {
-    unmap(folio, ZapBatch::Pages::OfFile);
+    unmap(folio, ZapPages::OfFile);
     if (file_.is_dirty(folio)) {
       keep(folio);
       return false;
@@ -46,7 +45,7 @@ class Truncation {
 
   void drop(PageSpan span) {
     if (span.first >= span.end) return;
-    core_.drop_file_span(id_, span);
+    core_.files.drop_span(id_, span);
   }
 
  private:
@@ -91,7 +90,7 @@ void truncate_file(Core& core, FileId id, uint64_t bytes) {
   Truncation truncation(core, id);
   PageSpan gone{pages, UINT64_MAX};
   file.pages = pages;
-  truncation.unmap(gone, ZapBatch::Pages::Contents);
+  truncation.unmap(gone, ZapPages::Contents);
   if (const auto folio = truncation.partial(whole, gone))
     if (!truncation.divide(*folio, whole, gone)) gone.first = std::max(pages, folio->end);
   truncation.drop(gone);
@@ -107,7 +106,7 @@ void punch_hole(Core& core, FileId id, uint64_t offset, uint64_t bytes) {
   if (file.kind == FileKind::Regular) span.end = std::min(span.end, file.pages);
   if (span.first >= span.end) return;
   Truncation truncation(core, id);
-  truncation.unmap(span, ZapBatch::Pages::OfFile);
+  truncation.unmap(span, ZapPages::OfFile);
   PageSpan gone = span;
   const bool one_folio = file.in_memory(from) && file.folio_of(from).contains(span.end - 1);
   if (const auto folio = truncation.partial(from, span)) {
@@ -142,7 +141,7 @@ int64_t allocate_file(Core& core, FileId id, uint32_t mode, uint64_t offset, uin
   if (memory) {
     if (end - core.pages(offset) > core.platform.frames->total_frames()) return -abi::kENOSPC;
     for (uint64_t i = core.pages(offset); i < end; ++i)
-      if (bool read = false; !file.is_there(i) && !core.file_page(id, i, read))
+      if (bool read = false; !file.is_there(i) && !core.files.page(id, i, read))
         return -abi::kENOMEM;
   }
   return 0;

@@ -154,7 +154,7 @@ class VmaSet {
   PageShift page_;
   Map areas_;
   AreaWatcher* watcher_ = nullptr;  // null: nobody asks
-  mutable Vma* last_ = nullptr;           // what find() gave last: faults come in clusters
+  mutable Vma* last_ = nullptr;     // what find() gave last: faults come in clusters
 };
 
 }  // namespace mmusim::kernel

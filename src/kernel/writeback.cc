@@ -3,8 +3,9 @@
 #include <algorithm>
 #include <vector>
 
+#include "kernel/file_areas.h"
 #include "kernel/linux_abi.h"
-#include "kernel/zap.h"
+#include "kernel/zap_batch.h"
 
 namespace mmusim::kernel {
 
@@ -36,22 +37,6 @@ void clean_leaves(Core& core, AddressSpace& mm, VirtRange part) {
 }
 
 }  // namespace
-
-void each_area_of(Core& core, FileId id, PageSpan span,
-                  const std::function<void(AddressSpace&, Vma&, VirtRange)>& visit) {
-  if (core.cache.file(id).mapped_pages == 0) return;
-  const unsigned shift = core.page().log2();
-  for (const auto& [number, mm] : core.spaces) {
-    mm->vmas.for_each([&, mm = mm](Vma& vma) {
-      const uint64_t end = vma.pgoff + core.pages(vma.range().bytes());
-      if (vma.file != id || vma.pgoff >= span.end || end <= span.first) return;
-      const uint64_t from = std::max(vma.pgoff, span.first);
-      const uint64_t to = std::min(end, span.end);
-      visit(*mm, vma,
-            {vma.start + ((from - vma.pgoff) << shift), vma.start + ((to - vma.pgoff) << shift)});
-    });
-  }
-}
 
 void note_written(Core& core, const Vma& vma, VirtAddr page) {
   if (!vma.is_shared() || vma.is_anonymous()) return;

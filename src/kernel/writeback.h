@@ -8,17 +8,11 @@
 #define MMUSIM_KERNEL_WRITEBACK_H_
 
 #include <cstdint>
-#include <functional>
 
 #include "base/types.h"
 #include "kernel/core.h"
 
 namespace mmusim::kernel {
-
-// visit(mm, area, part) for each area, of any process, that shows some of the span, and the part of
-// it that does; by address space and address. `visit` may change page tables, not areas.
-void each_area_of(Core& core, FileId file, PageSpan span,
-                  const std::function<void(AddressSpace& mm, Vma& vma, VirtRange part)>& visit);
 
 // The page of a shared area has been made writable.
 void note_written(Core& core, const Vma& vma, VirtAddr page);

@@ -1,0 +1,88 @@
+#include "kernel/anon_fault.h"
+
+#include "kernel/entries.h"
+#include "kernel/zap_batch.h"
+
+namespace mmusim::kernel {
+
+namespace {
+
+pt::Entry anonymous_leaf(const FaultContext& c, const Vma& vma, Pfn pfn) {
+  return c.core.platform.format->make_leaf({.pfn = pfn,
+                                            .size = c.core.page(),
+                                            .rights = leaf_rights(c.core, vma, true, true),
+                                            .accessed = true,
+                                            .dirty = vma.has(kVmWrite)});
+}
+
+}  // namespace
+
+void forget_store(Core& core, Pfn pfn) {
+  if (!core.huge() || core.settings.thp == HugePages::Disabled) return;
+  core.platform.frames->frame(pfn).written = false;
+  core.page_frames.tracks_stores = true;
+}
+
+FaultOutcome map_anonymous(FaultContext& c, Vma& vma, const pt::Slot& slot, AccessKind kind) {
+  if (writes(kind) || !c.core.settings.zero_page) {
+    const auto pfn = c.core.page_frames.new_anonymous(c.mm);
+    if (!pfn) return FaultOutcome::NoMemory;
+    prepare_anon(c.core, c.mm, vma);
+    put_leaf(c, slot.handle, pt::kNone, anonymous_leaf(c, vma, *pfn));
+    c.core.mapped_anonymous(c.mm, vma, slot.handle.base, *pfn);
+    if (!writes(kind)) forget_store(c.core, *pfn);
+    finish_fault(c, FaultCause::Anonymous, false);
+  } else {
+    const auto pfn = c.core.page_frames.zero_page();
+    if (!pfn) return FaultOutcome::NoMemory;
+    put_leaf(c, slot.handle, pt::kNone,
+             c.core.platform.format->make_leaf({.pfn = *pfn,
+                                                .size = c.core.page(),
+                                                .rights = leaf_rights(c.core, vma, false, false),
+                                                .accessed = true,
+                                                .special = true}));
+    finish_fault(c, FaultCause::AnonymousZero, false);
+  }
+  if (vma.has(kVmImplied)) ++c.core.counters.implied_pages;
+  return FaultOutcome::Fixed;
+}
+
+FaultOutcome copy_on_write(FaultContext& c, Vma& vma, VirtAddr page, const pt::Slot& slot) {
+  const pt::EntryFormat& format = *c.core.platform.format;
+  const auto pfn = c.core.page_frames.new_anonymous(c.mm);
+  if (!pfn) return FaultOutcome::NoMemory;
+  prepare_anon(c.core, c.mm, vma);
+  put_leaf(c, slot.handle, slot.entry, anonymous_leaf(c, vma, *pfn));
+  ZapBatch batch(c.core, c.mm, ZapBatch::Scope::Pages);
+  FaultCause cause = FaultCause::CowCopy;
+  if (format.is_special(slot.entry)) {
+    batch.weaken(page, c.core.page());
+    cause = FaultCause::CowZero;
+  } else {
+    const Pfn old = format.pfn_of(slot.entry);
+    mem::Frame& frame = c.core.platform.frames->frame(old);
+    --frame.mappings;
+    c.core.accounts.add_rss(
+        c.mm,
+        frame.use == mem::FrameUse::Anonymous ? PageKind::Anonymous : c.core.files.kind_of(vma),
+        -1);
+    batch.add(page, c.core.page(), old);
+  }
+  c.core.mapped_anonymous(c.mm, vma, page, *pfn);
+  batch.finish();
+  finish_fault(c, cause, false);
+  return FaultOutcome::Fixed;
+}
+
+FaultOutcome install_private_copy(FaultContext& c, Vma& vma, const pt::Slot& slot, bool major) {
+  const auto pfn = c.core.page_frames.new_anonymous(c.mm);
+  if (!pfn) return FaultOutcome::NoMemory;
+  prepare_anon(c.core, c.mm, vma);
+  put_leaf(c, slot.handle, pt::kNone, anonymous_leaf(c, vma, *pfn));
+  c.core.mapped_anonymous(c.mm, vma, slot.handle.base, *pfn);
+  if (vma.has(kVmImplied)) ++c.core.counters.implied_pages;
+  finish_fault(c, FaultCause::FilePrivate, major);
+  return FaultOutcome::Fixed;
+}
+
+}  // namespace mmusim::kernel

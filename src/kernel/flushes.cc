@@ -1,0 +1,57 @@
+#include "kernel/flushes.h"
+
+#include <algorithm>
+#include <cstdint>
+
+namespace mmusim::kernel {
+
+namespace {
+
+bool is_code(const AddressSpace& mm, VirtAddr va) {
+  const Vma* vma = mm.vmas.find(va);
+  return vma != nullptr && vma->has(kVmExec);
+}
+
+}  // namespace
+
+void Flushes::range(const AddressSpace& mm, VirtRange range, PageShift stride, bool freed_tables,
+                    mmu::RangeFlush why) {
+  ++counters_->flush_ranges;
+  counters_->flush_pages += range.bytes() >> stride.log2();
+  tlbs_->flush_range(mm.id, range, stride, freed_tables, why);
+}
+
+void Flushes::page(const AddressSpace& mm, VirtAddr va, PageShift size) {
+  ++counters_->flush_single;
+  tlbs_->flush_page(mm.id, va, size, is_code(mm, va));
+}
+
+void Flushes::space(const AddressSpace& mm) {
+  ++counters_->flush_mms;
+  tlbs_->flush_mm(mm.id);
+}
+
+void Flushes::dead(const AddressSpace& mm) {
+  ++counters_->flush_mms;
+  tlbs_->flush_dead(mm.id);
+}
+
+void Flushes::local(CpuId cpu, const AddressSpace& mm, VirtAddr va) {
+  ++counters_->flush_local;
+  tlbs_->flush_local_page(cpu, mm.id, va, is_code(mm, va));
+}
+
+void Flushes::resident(const AddressSpace& mm) {
+  uint64_t pages = 0;
+  for (unsigned kind = 0; kind < kPageKinds; ++kind)
+    pages += mm.rss(static_cast<PageKind>(kind));
+  uint64_t huge_leaves = 0;
+  if (sizes_->huge) {
+    // Of the huge leaves those of zeros are not in RSS.
+    pages -= std::min(pages, mm.huge_leaves * sizes_->huge_pages());
+    huge_leaves = mm.huge_leaves + mm.hugetlb_pages / sizes_->huge_pages();
+  }
+  tlbs_->resident(mm.id, pages, huge_leaves);
+}
+
+}  // namespace mmusim::kernel

@@ -1,0 +1,38 @@
+// Huge leaves that cannot stay whole (Linux: __split_huge_pmd): a private one becomes base pages,
+// with the table memory that was set aside for it; one of shared memory (huge_file.h) goes
+// altogether, and its pages are faulted in again.
+#ifndef MMUSIM_KERNEL_HUGE_SPLIT_H_
+#define MMUSIM_KERNEL_HUGE_SPLIT_H_
+
+#include <cstdint>
+
+#include "base/types.h"
+#include "kernel/core.h"
+
+namespace mmusim::kernel {
+
+// Splits a huge leaf and flushes it; of the huge zero page base zero pages are left. REQUIRES: the
+// handle is fresh and holds `leaf`.
+void split_huge_leaf(Core& core, AddressSpace& mm, const pt::Handle& handle, pt::Entry leaf);
+
+// Splits the huge leaf that lies across `at`, if one does.
+void split_huge_at(Core& core, AddressSpace& mm, VirtAddr at);
+
+// Splits the huge leaf around `at`, if there is one.
+void split_huge_page(Core& core, AddressSpace& mm, VirtAddr at);
+
+// Before leaves of [from, from + bytes) move to `to`, where nothing is mapped: splits those that
+// cannot move whole.
+void split_for_move(Core& core, AddressSpace& mm, VirtAddr from, VirtAddr to, uint64_t bytes);
+
+// The block behind the one at `at`, where `found` was looked up; behind a void of several, the one
+// it ends in.
+VirtAddr next_block(const pt::Lookup& found, VirtAddr at, PageShift size);
+
+// Takes a huge leaf of shared memory away, and flushes it. REQUIRES: the handle is fresh and holds
+// `leaf`.
+void unmap_huge_folio(Core& core, AddressSpace& mm, const pt::Handle& handle, pt::Entry leaf);
+
+}  // namespace mmusim::kernel
+
+#endif  // MMUSIM_KERNEL_HUGE_SPLIT_H_

@@ -1,0 +1,107 @@
+#include "kernel/page_frames.h"
+
+namespace mmusim::kernel {
+
+std::optional<Pfn> PageFrames::new_anonymous(const AddressSpace& mm) {
+  const auto pfn = platform_->frames->allocate(0, mem::FrameUse::Anonymous, mm.id.value());
+  if (!pfn) return pfn;
+  mem::Frame& frame = platform_->frames->frame(*pfn);
+  frame.exclusive = true;
+  frame.written = true;  // is about to be
+  return pfn;
+}
+
+std::optional<Pfn> PageFrames::zero_page() {
+  if (!zero_page_) zero_page_ = platform_->frames->allocate(0, mem::FrameUse::Reserved, 0);
+  return zero_page_;
+}
+
+void PageFrames::put(Pfn pfn) {
+  mem::Frame& frame = platform_->frames->frame(pfn);
+  if (--frame.references != 0) return;
+  if (frame.order != 0) {  // of a huge page, whose frames go one by one from here on
+    const uint64_t block = (uint64_t{1} << frame.order) - 1;
+    platform_->frames->break_up(Pfn(pfn.value() & ~block), frame.order);
+  }
+  if (platform_->before_free) platform_->before_free(pfn, 0);
+  if (swap_ != nullptr) {
+    rmap_->pages.remove(pfn);
+    swap_->forget(pfn);
+  }
+  platform_->frames->free(pfn, 0);
+  ++counters_->frames_freed;
+}
+
+std::optional<Pfn> PageFrames::new_huge(const AddressSpace& mm) {
+  const auto first =
+      platform_->frames->allocate(sizes_->huge_order(), mem::FrameUse::Anonymous, mm.id.value());
+  if (!first) return std::nullopt;
+  for (uint64_t i = 0; i < sizes_->huge_pages(); ++i) {
+    mem::Frame& frame = platform_->frames->frame(*first + i);
+    frame.references = 1;
+    frame.mappings = 1;
+    frame.exclusive = true;
+    frame.large = true;
+  }
+  tracks_stores = true;
+  return first;
+}
+
+std::optional<Pfn> PageFrames::new_huge_folio(FileId file) {
+  const auto first =
+      platform_->frames->allocate(sizes_->huge_order(), mem::FrameUse::File, file.value());
+  if (!first) return std::nullopt;
+  for (uint64_t i = 0; i < sizes_->huge_pages(); ++i) {
+    mem::Frame& frame = platform_->frames->frame(*first + i);
+    frame.references = 1;
+    frame.written = true;
+  }
+  return first;
+}
+
+std::optional<Pfn> PageFrames::huge_zero_page() {
+  if (!huge_zero_page_)
+    huge_zero_page_ = platform_->frames->allocate(sizes_->huge_order(), mem::FrameUse::Reserved, 0);
+  return huge_zero_page_;
+}
+
+void PageFrames::put_huge(Pfn first) {
+  mem::FrameMemory& frames = *platform_->frames;
+  const uint64_t count = sizes_->huge_pages();
+  uint64_t unused = 0;
+  for (uint64_t i = 0; i < count; ++i)
+    unused += frames.frame(first + i).references == 1 ? 1 : 0;
+  if (unused == count && frames.frame(first).order == sizes_->huge_order()) {
+    if (platform_->before_free) platform_->before_free(first, sizes_->huge_order());
+    if (swap_ != nullptr) {
+      for (uint64_t i = 0; i < count; ++i)
+        rmap_->pages.remove(first + i);
+    }
+    frames.free(first, sizes_->huge_order());
+    counters_->frames_freed += count;
+    return;
+  }
+  for (uint64_t i = 0; i < count; ++i)
+    put(first + i);
+}
+
+void PageFrames::put_pool_page(Pfn first) {
+  if (--platform_->frames->frame(first).references != 0) return;
+  if (platform_->before_free) platform_->before_free(first, sizes_->huge_order());
+  pool_->give_back(first);
+}
+
+void PageFrames::free_zero_pages() {
+  if (zero_page_) {
+    if (platform_->before_free) platform_->before_free(*zero_page_, 0);
+    platform_->frames->free(*zero_page_, 0);
+    zero_page_.reset();
+  }
+  if (huge_zero_page_) {
+    if (platform_->before_free) platform_->before_free(*huge_zero_page_, sizes_->huge_order());
+    platform_->frames->free(*huge_zero_page_, sizes_->huge_order());
+    huge_zero_page_.reset();
+  }
+}
+
+}  // namespace mmusim::kernel

@@ -1,0 +1,70 @@
+// The frames of programs' pages: where they come from, and how they go when nobody has a reference
+// any more. Who shows them is counted elsewhere (mem::Frame::mappings). Not thread-safe.
+#ifndef MMUSIM_KERNEL_PAGE_FRAMES_H_
+#define MMUSIM_KERNEL_PAGE_FRAMES_H_
+
+#include <optional>
+
+#include "base/types.h"
+#include "kernel/address_space.h"
+#include "kernel/counters.h"
+#include "kernel/huge_pool.h"
+#include "kernel/page_sizes.h"
+#include "kernel/platform.h"
+#include "kernel/rmap.h"
+#include "kernel/swap.h"
+
+namespace mmusim::kernel {
+
+class PageFrames {
+ public:
+  // All must outlive it. `rmap` and `swap` are null where nothing is reclaimed.
+  PageFrames(const Platform& platform, const PageSizes& sizes, HugePool& pool, Rmap* rmap,
+             SwapSpace* swap, Counters& counters)
+      : platform_(&platform),
+        sizes_(&sizes),
+        pool_(&pool),
+        rmap_(rmap),
+        swap_(swap),
+        counters_(&counters) {}
+
+  // Whether somebody must say which pages are stored to (kernel/folio.h): once there was a huge
+  // page, or what could become one was made without being written.
+  bool tracks_stores = false;
+
+  // Nothing, here and below: no frame is free.
+  std::optional<Pfn> new_anonymous(const AddressSpace& mm);
+  // The frame all untouched private memory reads from.
+  std::optional<Pfn> zero_page();
+  // Drops one reference; frees the frame with the last. REQUIRES: no TLB holds it for the one who
+  // drops it.
+  void put(Pfn pfn);
+
+  // 2^PageSizes::huge_order() frames, exclusive, with a reference and a mapping each.
+  std::optional<Pfn> new_huge(const AddressSpace& mm);
+  // The same for shared memory: the cache's, with its reference each, and written to.
+  std::optional<Pfn> new_huge_folio(FileId file);
+  // What untouched private memory reads from when it is mapped by a huge page.
+  std::optional<Pfn> huge_zero_page();
+  // Drops one reference of each frame of a huge page, as put().
+  void put_huge(Pfn first);
+  // Drops one reference of a page of the hugetlb pool, which gets it back with the last.
+  void put_pool_page(Pfn first);
+
+  // Nobody reads zeros any more.
+  void free_zero_pages();
+
+ private:
+  const Platform* platform_;
+  const PageSizes* sizes_;
+  HugePool* pool_;
+  Rmap* rmap_;
+  SwapSpace* swap_;
+  Counters* counters_;
+  std::optional<Pfn> zero_page_;
+  std::optional<Pfn> huge_zero_page_;
+};
+
+}  // namespace mmusim::kernel
+
+#endif  // MMUSIM_KERNEL_PAGE_FRAMES_H_
