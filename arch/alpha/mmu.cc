@@ -11,9 +11,6 @@ namespace mmusim::alpha {
 
 namespace {
 
-constexpr unsigned kKeyPageBits = 64 - 13;
-constexpr uint64_t kNoTag = uint64_t{1} << (kKeyPageBits + kMostAsnBits);  // nobody's
-
 constexpr Rights kKernelRights(Rights::kRead | Rights::kWrite);
 
 // What MissPath calls a reference, of those that are entries of the page table.
@@ -29,77 +26,35 @@ std::string decode(const char* what, std::span<const uint64_t> words) {
 
 }  // namespace
 
-void SideCounters::add(const SideCounters& o) {
-  misses += o.misses;
-  retry_lookups += o.retry_lookups;
-  retry_misses += o.retry_misses;
-  outside += o.outside;
-}
-
-void MmuCounters::add(const MmuCounters& o) {
-  for (size_t i = 0; i < accesses.size(); ++i)
-    accesses[i] += o.accesses[i];
-  for (size_t i = 0; i < sides.size(); ++i) {
-    sides[i].add(o.sides[i]);
-    levels[i].fills += o.levels[i].fills;
-    levels[i].evictions += o.levels[i].evictions;
-    levels[i].invalidated += o.levels[i].invalidated;
-  }
-  for (size_t i = 0; i < faults.size(); ++i)
-    faults[i] += o.faults[i];
-  for (size_t i = 0; i < causes.size(); ++i)
-    causes[i] += o.causes[i];
-  table_loads += o.table_loads;
-  table_misses += o.table_misses;
-}
-
 Mmu::Mmu(const Options& options, mem::FrameMemory& frames, mem::ReferenceSink& sink, bool linear,
          PhysAddr code)
-    : frames_(&frames),
-      linear_(linear && options.linear_table),
-      path_(kStepList, frames, sink, {.base = code}),
-      itb_(options.itb, kPage, true),
-      dtb_(options.dtb, kPage, true),
-      fetch_filter_(&itb_.filter()),
-      data_filter_(&dtb_.filter()),
-      key_tag_(kNoTag) {
+    : Cpu(kTlbs, options.tlb, {}, kPage, kStepList, frames, sink, {.base = code}),
+      frames_(&frames),
+      linear_(linear && options.linear_table) {
   path_.decode_with(decode);
-  sides_[0] = {.tlb = &itb_, .counters = &counters_.sides[0], .data = false, .name = "ITB"};
-  sides_[1] = {.tlb = &dtb_, .counters = &counters_.sides[1], .data = true, .name = "DTB"};
+  unload();
 }
 
-void Mmu::remark_lookup(const char* name, VirtAddr va, const Hit& hit) {
-  if (hit)
-    path_.remark(fmt::format("{}: {:#x} hit, {} in frame {:#x}, ASN {}", name, va.value(),
-                             format_size(hit.payload->size.bytes()), hit.payload->pfn.value(),
-                             asn_));
-  else
-    path_.remark(fmt::format("{}: {:#x} miss, ASN {}", name, va.value(), asn_));
+std::string Mmu::lookup_text(VirtAddr va, const Hit& hit) const {
+  if (!hit) return fmt::format("{:#x} miss, ASN {}", va.value(), asn_);
+  return fmt::format("{:#x} hit, {} in frame {:#x}, ASN {}", va.value(),
+                     format_size(hit.payload->size.bytes()), hit.payload->pfn.value(), asn_);
 }
 
 mmu::Translation Mmu::access(VirtAddr va, AccessKind kind, bool retry) {
-  Side& side = sides_[kind == AccessKind::Fetch ? 0 : 1];
+  const SideLevels& side = this->side(kind);
   if (retry) ++side.counters->retry_lookups;
   if (!is_user(va)) {
     // The kernel's half, or no sign-extended address.
-    if (!retry) ++side.counters->outside;
+    count_outside(side, retry);
     path_.step(!side.data ? kFetchAccess : writes(kind) ? kStoreFault : kLoadFault);
     note(Cause::AccessViolation);
     return fault(mmu::FaultReason::NonCanonical);
   }
-  if (table_ == nullptr) {
-    ++(retry ? side.counters->retry_misses : side.counters->misses);
-    return fault(mmu::FaultReason::NotPresent);
-  }
-  Hit hit = side.tlb->find(va, asn_);
-  if (path_.narrated()) remark_lookup(side.name, va, hit);
-  if (hit) {
-    side.tlb->touch(hit);
-  } else {
-    ++(retry ? side.counters->retry_misses : side.counters->misses);
-    hit = refill(side, va, kind);
-    if (!hit) return fault(miss_fault_);
-  }
+  if (table_ == nullptr) return nothing_loaded(side, retry);
+  Hit hit = look_up(side, va, asn_, retry);
+  if (!hit) hit = refill(side, va, kind);
+  if (!hit) return fault(miss_fault_);
   if (!hit.payload->rights.allows(kind)) {
     refuse(*hit.payload, kind);
     return fault(mmu::FaultReason::Protection);
@@ -107,7 +62,7 @@ mmu::Translation Mmu::access(VirtAddr va, AccessKind kind, bool retry) {
   return finish(side, va, hit);
 }
 
-Mmu::Hit Mmu::refill(Side& side, VirtAddr va, AccessKind kind) {
+Mmu::Hit Mmu::refill(const SideLevels& side, VirtAddr va, AccessKind kind) {
   pt::Entry entry = pt::kNone;
   if (linear_) {
     path_.step(side.data ? kDtbMiss : kItbMiss);
@@ -136,11 +91,12 @@ Mmu::Hit Mmu::refill(Side& side, VirtAddr va, AccessKind kind) {
 // Out of the linear table, by its virtual address.
 pt::Entry Mmu::load_entry(VirtAddr va) {
   const VirtAddr at = entry_address(va);
+  tlb::Level& dtb = level(kDtb);
   ++counters_.table_loads;
-  Hit page = dtb_.find(at, asn_);
+  Hit page = dtb.find(at, asn_);
   if (path_.narrated()) remark_lookup("DTB, for the linear page table", at, page);
   if (page) {
-    dtb_.touch(page);
+    dtb.touch(page);
   } else {
     ++counters_.table_misses;
     page = double_miss(va, at);
@@ -179,13 +135,13 @@ Mmu::Hit Mmu::double_miss(VirtAddr va, VirtAddr table) {
     return {};
   }
   path_.step(kDoubleFill);
-  return dtb_.fill(table, asn_,
-                   {.pfn = Pfn(pte::Frame::get(entry)),
-                    .size = kPage,
-                    .rights = kKernelRights,
-                    .dirty = true,
-                    .global = false,
-                    .extra = kEntryTable});
+  return level(kDtb).fill(table, asn_,
+                          {.pfn = Pfn(pte::Frame::get(entry)),
+                           .size = kPage,
+                           .rights = kKernelRights,
+                           .dirty = true,
+                           .global = false,
+                           .extra = kEntryTable});
 }
 
 // What a search found, as an entry of the page at `va`: with the page's frame, and without the
@@ -199,19 +155,19 @@ pt::Entry Mmu::entry_of(const pt::Lookup& found, VirtAddr va) const {
   return pte::Frame::set(entry, (leaf.pfn + ((va - found.base) >> kPage.log2())).value());
 }
 
-Mmu::Hit Mmu::insert(Side& side, VirtAddr va, pt::Entry entry) {
+Mmu::Hit Mmu::insert(const SideLevels& side, VirtAddr va, pt::Entry entry) {
   const PageShift group = group_of(entry);
   const uint64_t first = pte::Frame::get(entry) & ~(group.offset_mask() >> kPage.log2());
   auto extra = static_cast<uint8_t>(entry & pte::kFaultOnAny);
   if (pte::UserRead::get(entry) != 0) extra |= kEntryUserRead;
   if (pte::UserWrite::get(entry) != 0) extra |= kEntryUserWrite;
-  return side.tlb->fill(va, asn_,
-                        {.pfn = Pfn(first),
-                         .size = group,
-                         .rights = rights_of(entry),
-                         .dirty = true,  // else stores are not allowed
-                         .global = pte::AddressSpaceMatch::get(entry) != 0,
-                         .extra = extra});
+  return side.first->fill(va, asn_,
+                          {.pfn = Pfn(first),
+                           .size = group,
+                           .rights = rights_of(entry),
+                           .dirty = true,  // else stores are not allowed
+                           .global = pte::AddressSpaceMatch::get(entry) != 0,
+                           .extra = extra});
 }
 
 // The hardware's judgement of an entry that does not allow the access: access violation comes
@@ -232,64 +188,23 @@ void Mmu::refuse(const tlb::Payload& entry, AccessKind kind) {
     note(store ? Cause::OnWrite : Cause::OnRead);
 }
 
-mmu::Translation Mmu::finish(Side& side, VirtAddr va, const Hit& hit) {
-  const tlb::Payload& entry = *hit.payload;
-  if (side.data)
-    dtb_.filter_install(hit, key_of(va), entry.rights.has(Rights::kRead),
-                        entry.rights.has(Rights::kWrite));
-  else
-    itb_.filter_install(hit, key_of(va), entry.rights.has(Rights::kExec), false);
-  const uint64_t into_entry = va.value() & entry.size.offset_mask();
-  return {.fault = mmu::FaultReason::None,
-          .pfn = entry.pfn + (into_entry >> kPage.log2()),
-          .size = entry.leaf,
-          .rights = entry.rights};
-}
-
-mmu::Translation Mmu::fault(mmu::FaultReason reason) {
-  ++counters_.faults[static_cast<unsigned>(reason)];
-  path_.step(kPageFault);
-  return {.fault = reason, .pfn = {}, .size = {}, .rights = {}};
-}
-
 void Mmu::load(Asn asn, pt::PageTable& table) {
   table_ = &table;
   asn_ = asn;
-  key_tag_ = uint64_t{asn} << kKeyPageBits;
-  ++generation_;
+  change_space(uint64_t{asn} << kKeyPageBits);
 }
 
 void Mmu::unload() {
   table_ = nullptr;
-  key_tag_ = kNoTag;
-  ++generation_;
+  change_space(uint64_t{1} << (kKeyPageBits + kMostAsnBits));  // nobody's
 }
 
 void Mmu::invalidate_page(VirtAddr va) {
-  itb_.invalidate_page(va, asn_);
-  dtb_.invalidate_page(va, asn_);
-  ++generation_;
+  on_every_level([&](tlb::Level& level) { level.invalidate_page(va, asn_); });
 }
 
 void Mmu::invalidate_process() {
-  itb_.invalidate_non_global();
-  dtb_.invalidate_non_global();
-  ++generation_;
-}
-
-void Mmu::for_each_entry(
-    const std::function<void(const char* where, const tlb::EntryView& entry)>& visit) const {
-  itb_.for_each([&](const tlb::EntryView& entry) { visit("itb", entry); });
-  dtb_.for_each([&](const tlb::EntryView& entry) { visit("dtb", entry); });
-}
-
-MmuCounters Mmu::counters() const {
-  MmuCounters counters = counters_;
-  const auto of = [](const tlb::Level& level) {
-    return LevelCounters{level.fills(), level.evictions(), level.invalidated()};
-  };
-  counters.levels = {of(itb_), of(dtb_)};
-  return counters;
+  on_every_level([](tlb::Level& level) { level.invalidate_non_global(); });
 }
 
 }  // namespace mmusim::alpha

@@ -8,16 +8,6 @@ namespace mmusim::alpha {
 
 namespace {
 
-struct ArrayKeys {
-  const char* prefix;
-  const char* what;
-  std::vector<tlb::Geometry> Options::*level;
-};
-const ArrayKeys kArrayKeys[] = {
-    {"alpha.itb", "instruction translation buffer (ITB)", &Options::itb},
-    {"alpha.dtb", "data translation buffer (DTB)", &Options::dtb},
-};
-
 // What granularity hints can say.
 std::vector<PageShift> group_sizes() {
   std::vector<PageShift> sizes;
@@ -29,9 +19,7 @@ std::vector<PageShift> group_sizes() {
 }  // namespace
 
 void declare(config::Schema& schema) {
-  for (const ArrayKeys& array : kArrayKeys)
-    tlb::declare_geometry(schema, array.prefix, array.what,
-                          {.entries = 128, .ways = 128, .pages = "8K,64K,512K,4M"});
+  mmu::declare_levels(schema, kTlbs);
   schema.number("alpha.asn_bits", 8,
                 "Bits of an address space number: 7 on the 21164, 8 on the 21264. Linux gives out "
                 "all of a CPU's numbers, then empties its TLBs and begins anew.",
@@ -47,16 +35,16 @@ void declare(config::Schema& schema) {
 
 Options read_options(const config::Config& config) {
   Options options;
-  for (const ArrayKeys& keys : kArrayKeys) {
-    const tlb::Geometry array = tlb::read_geometry(config, keys.prefix, group_sizes());
-    if (!array.exists())
-      throw UsageError(fmt::format("{}.entries", keys.prefix),
+  for (const Level level : {kItb, kDtb}) {
+    const mmu::ArrayDecl& keys = kTlbs[level].arrays.front();
+    options.tlb[level] = mmu::read_level(config, kTlbs[level], group_sizes());
+    if (options.tlb[level].empty())
+      throw UsageError(fmt::format("{}.entries", keys.key),
                        fmt::format("there must be the {}", keys.what));
-    if (!array.holds(kPage))
-      throw UsageError(fmt::format("{}.pages", keys.prefix),
+    if (!options.tlb[level].front().holds(kPage))
+      throw UsageError(fmt::format("{}.pages", keys.key),
                        "no entry can hold the base page, which on every Alpha there is is 8K",
                        "name 8K among the sizes");
-    (options.*keys.level).push_back(array);
   }
   options.most_asn = (Asn{1} << config.number("alpha.asn_bits")) - 1;
   options.linear_table = config.flag("alpha.linear_table");

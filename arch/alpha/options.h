@@ -5,17 +5,41 @@
 #ifndef MMUSIM_ARCH_ALPHA_OPTIONS_H_
 #define MMUSIM_ARCH_ALPHA_OPTIONS_H_
 
-#include <vector>
-
 #include "arch/alpha/formats.h"
 #include "config/schema.h"
-#include "tlb/geometry.h"
+#include "mmu/levels.h"
 
 namespace mmusim::alpha {
 
+enum Level : unsigned { kItb, kDtb };
+
+inline constexpr mmu::LevelCount kTlbCounts[] = {
+    {mmu::Of::Lookups, "Lookups: one for each page that {} touch."},
+    {mmu::Of::Hits, "Lookups that found the page, also those that then faulted."},
+    {mmu::Of::Misses},
+    {mmu::Of::Outside},
+    {mmu::Of::Retries},
+    {mmu::Of::RetryMisses},
+    {mmu::Of::Fills, "Entries made, for retries and the linear page table too."},
+    {mmu::Of::Evictions},
+    {mmu::Of::Invalidated, "Entries removed by tbis and by roll-overs of address space numbers."}};
+inline constexpr tlb::GeometryDefaults kTlbDefaults{128, 128, "8K,64K,512K,4M"};
+inline constexpr mmu::LevelDecl kTlbs[] = {
+    {.name = "itb",
+     .shown = "ITB",
+     .fetches = true,
+     .whose = "instruction fetches",
+     .counts = kTlbCounts,
+     .arrays = {{{"alpha.itb", "instruction translation buffer (ITB)", kTlbDefaults}}}},
+    {.name = "dtb",
+     .shown = "DTB",
+     .data = true,
+     .whose = "loads, stores and modifies",
+     .counts = kTlbCounts,
+     .arrays = {{{"alpha.dtb", "data translation buffer (DTB)", kTlbDefaults}}}}};
+
 struct Options {
-  std::vector<tlb::Geometry> itb;  // one array
-  std::vector<tlb::Geometry> dtb;
+  mmu::Arrays tlb;     // by Level, one array each
   Asn most_asn = 255;  // MAX_ASN
   bool linear_table = true;
   bool code_takes_number = false;  // when a page of it is flushed

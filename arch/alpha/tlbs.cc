@@ -2,101 +2,75 @@
 
 #include <algorithm>
 
-#include "arch/alpha/report.h"
-#include "base/error.h"
-
 namespace mmusim::alpha {
 
 namespace {
 
 constexpr uint64_t kPalCode = uint64_t{32} << 10;
 
-PhysAddr reserve_code(mem::FrameMemory& frames) {
-  const auto code = frames.reserve(kPalCode, mem::FrameUse::Reserved);
-  if (!code) throw mem::out_of_memory("PALcode");
-  return *code;
-}
+constexpr mmu::FaultDecl kFaults[] = {
+    {mmu::FaultReason::NotPresent,
+     "Page faults because there was no translation; retries included."},
+    {mmu::FaultReason::Protection,
+     "Page faults because the entry did not allow the access; retries included."},
+    {mmu::FaultReason::NonCanonical, "Faults for addresses that are not user space's."},
+};
 
 }  // namespace
 
+int Numbers::of(MmId mm) const {
+  const auto found = std::find(owners.begin(), owners.end(), mm);
+  return found == owners.end() ? -1 : static_cast<int>(found - owners.begin());
+}
+
+void Numbers::take_from(MmId mm) {
+  std::replace(owners.begin(), owners.end(), mm, mmu::kNobody);
+}
+
 Tlbs::Tlbs(const Options& options, unsigned cpus, mem::FrameMemory& frames,
            mem::ReferenceSink& sink, bool direct)
-    : options_(options), sink_(&sink), cpus_(cpus) {
-  MMUSIM_ASSERT(cpus > 0 && cpus <= 64);
-  const PhysAddr code = reserve_code(frames);
-  for (Cpu& cpu : cpus_) {
-    cpu.mmu = std::make_unique<Mmu>(options_, frames, sink, direct, code);
-    cpu.owners.fill(kNobody);
-  }
-}
-
-int Tlbs::number_of(const Cpu& cpu, MmId mm) {
-  const auto found = std::find(cpu.owners.begin(), cpu.owners.end(), mm);
-  return found == cpu.owners.end() ? -1 : static_cast<int>(found - cpu.owners.begin());
-}
-
-int Tlbs::number_of(CpuId cpu, MmId mm) const {
-  return number_of(cpus_[cpu.value()], mm);
-}
-
-void Tlbs::take_number(Cpu& cpu, MmId mm) {
-  std::replace(cpu.owners.begin(), cpu.owners.end(), mm, kNobody);
+    : Cpus(frames, sink), options_(options) {
+  const PhysAddr code = mmu::reserve(frames, kPalCode, "PALcode");
+  make_cpus(cpus,
+            [&](CpuId) { return std::make_unique<Mmu>(options_, frames, sink, direct, code); });
 }
 
 Asn Tlbs::new_number(Cpu& cpu, MmId mm) {
   if (cpu.next > options_.most_asn) {
     ++counters_.roll_overs;
     cpu.mmu->invalidate_process();
-    cpu.owners.fill(kNobody);
+    cpu.owners.fill(mmu::kNobody);
     cpu.next = 0;
   }
   ++counters_.numbers;
-  take_number(cpu, mm);
+  cpu.take_from(mm);
   cpu.owners[cpu.next] = mm;
   return cpu.next++;
 }
 
-void Tlbs::load(Cpu& cpu, MmId mm, pt::PageTable& table) {
-  const int number = number_of(cpu, mm);
-  cpu.current = mm;
-  cpu.mmu->load(number >= 0 ? static_cast<Asn>(number) : new_number(cpu, mm), table);
-}
-
 bool Tlbs::activate(CpuId id, MmId mm, pt::PageTable& table) {
-  MMUSIM_ASSERT(id.value() < cpus_.size());
-  Cpu& cpu = cpus_[id.value()];
+  Cpu& cpu = this->cpu(id);
   if (cpu.current == mm) return true;
   ++counters_.switches;
-  tables_[mm] = &table;
-  load(cpu, mm, table);
+  spaces_[mm].table = &table;
+  cpu.current = mm;
+  const int number = cpu.of(mm);
+  cpu.mmu->load(number >= 0 ? static_cast<Asn>(number) : new_number(cpu, mm), table);
   return true;
 }
 
 template <class Action>
 void Tlbs::flush_everywhere(MmId mm, Action action) {
-  const bool alone = cpus_[asker().value()].current == mm && !shared_.contains(mm);
+  const bool alone = only_here(mm);
   if (!alone) counters_.interrupts += cpus_.size() - 1;
-  for (size_t id = 0; id < cpus_.size(); ++id) {
-    Cpu& cpu = cpus_[id];
-    if (cpu.current == mm && (id == asker().value() || !alone)) {
+  for (Cpu& cpu : cpus_) {
+    if (cpu.current == mm && (&cpu == &here() || !alone)) {
       action(cpu);
       continue;
     }
-    take_number(cpu, mm);
+    cpu.take_from(mm);
     if (cpu.current == mm) leave(cpu);
   }
-}
-
-void Tlbs::leave(Cpu& cpu) {
-  cpu.current = kNobody;
-  cpu.mmu->unload();
-}
-
-void Tlbs::shared(MmId mm, bool more_than_one) {
-  if (more_than_one)
-    shared_.insert(mm);
-  else
-    shared_.erase(mm);
 }
 
 void Tlbs::flush_range(MmId mm, VirtRange range, PageShift /*stride*/, bool /*freed_tables*/,
@@ -120,62 +94,38 @@ void Tlbs::flush_mm(MmId mm) {
   ++counters_.space_flushes;
   flush_everywhere(mm, [&](Cpu& cpu) {
     ++counters_.renewals;
-    cpu.mmu->load(new_number(cpu, mm), *tables_.at(mm));
+    cpu.mmu->load(new_number(cpu, mm), *spaces_.at(mm).table);
   });
 }
 
-void Tlbs::flush_local_page(CpuId id, MmId mm, VirtAddr va, bool code) {
-  MMUSIM_ASSERT(id.value() < cpus_.size());
+void Tlbs::flush_local_page(CpuId /*cpu*/, MmId mm, VirtAddr va, bool code) {
   flush_page(mm, va, kPage, code);
 }
 
-void Tlbs::forget(MmId mm) {
-  for (Cpu& cpu : cpus_) {
-    take_number(cpu, mm);
-    if (cpu.current == mm) leave(cpu);
-  }
-  tables_.erase(mm);
-  shared_.erase(mm);
+void Tlbs::release(MmId mm, mmu::Space& /*space*/) {
+  for (Cpu& cpu : cpus_)
+    cpu.take_from(mm);
 }
 
-void Tlbs::for_each_entry(const std::function<void(const mmu::CachedTranslation&)>& visit) const {
-  for (uint32_t id = 0; id < cpus_.size(); ++id)
-    cpus_[id].mmu->for_each_entry([&](const char* where, const tlb::EntryView& entry) {
-      const MmId mm = cpus_[id].owners[entry.space];
-      if (mm == kNobody || (entry.payload.extra & kEntryTable) != 0) return;
-      visit({.cpu = CpuId(id),
-             .mm = mm,
-             .base = entry.base,
-             .size = entry.payload.size,
-             .pfn = entry.payload.pfn,
-             .rights = entry.payload.rights,
-             .where = where});
-    });
-}
-
-bool Tlbs::walk_caches_reach(PhysAddr address, uint64_t bytes) const {
-  bool reach = false;
-  for (const Cpu& cpu : cpus_)
-    cpu.mmu->for_each_entry([&](const char*, const tlb::EntryView& entry) {
-      if ((entry.payload.extra & kEntryTable) == 0 || cpu.owners[entry.space] == kNobody) return;
-      const PhysAddr table(entry.payload.pfn.value() << kPage.log2());
-      reach = reach || table - address < bytes || address - table < kPage.bytes();
-    });
-  return reach;
+std::optional<MmId> Tlbs::user_of(const Cpu& cpu, const tlb::EntryView& entry) const {
+  const MmId mm = cpu.owners[entry.space];
+  if (mm == mmu::kNobody) return std::nullopt;
+  return mm;
 }
 
 void Tlbs::report(stats::Report& report) const {
-  MmuCounters sum;
-  mmu::PathReport paths(kStepList);
-  for (const Cpu& cpu : cpus_) {
-    sum.add(cpu.mmu->counters());
-    paths.add(cpu.mmu->path());
-  }
-  mmu::Summary summary = summary_of(sum, paths, counters_);
-  summary.cpus = static_cast<unsigned>(cpus_.size());
+  const Mmu::Counters sum = counters();
+  const mmu::PathReport paths = this->paths(kStepList);
+  mmu::Summary summary = summary_of(kTlbs, options_.tlb, sum, paths);
+  summary.flushes = counters_.page_flushes + counters_.space_flushes;
+  summary.flushed_pages = counters_.invalidates;
+  summary.emptied = counters_.renewals + counters_.roll_overs;
+  summary.interrupts = counters_.interrupts;
   mmu::report_summary(summary, *sink_, report);
-  report_mmu(sum, report);
-  report_flushes(counters_, report);
+  mmu::report_levels(kTlbs, options_.tlb, sum, report);
+  stats::report<MmuCounts>(sum, report);
+  mmu::report_faults(kFaults, sum, report);
+  stats::report(counters_, report);
   paths.report(report);
 }
 

@@ -26,44 +26,56 @@
 #define MMUSIM_ARCH_ALPHA_TLBS_H_
 
 #include <array>
-#include <cstdint>
-#include <map>
-#include <memory>
-#include <set>
-#include <vector>
 
 #include "arch/alpha/mmu.h"
 #include "arch/alpha/options.h"
 #include "mem/frames.h"
 #include "mem/sink.h"
-#include "mmu/mmu.h"
+#include "mmu/cpus.h"
+#include "stats/count.h"
 
 namespace mmusim::alpha {
 
-struct FlushCounters {
-  uint64_t switches = 0;       // loads of another address space
-  uint64_t numbers = 0;        // given out
-  uint64_t roll_overs = 0;     // CPUs emptied because there were none left
-  uint64_t page_flushes = 0;   // requests for one page
-  uint64_t space_flushes = 0;  // ... for a range or all, or a page of code
-  uint64_t invalidates = 0;    // tbis, on all CPUs
-  uint64_t renewals = 0;       // new numbers for address spaces as they ran, on all CPUs
-  uint64_t interrupts = 0;
+struct FlushCounts {
+  stats::Count switches{"switch.loads", "events", "Loads of another address space."};
+  stats::Count numbers{"switch.numbers", "numbers",
+                       "Address space numbers given out, at switches and by flushes."};
+  stats::Count roll_overs{"switch.roll_overs", "events",
+                          "CPUs emptied because all numbers had been given out.", "switch.numbers"};
+  stats::Count page_flushes{"flush.pages", "events", "Flush requests for one page."};
+  stats::Count space_flushes{"flush.spaces", "events",
+                             "Flush requests for more, which gave the address space a new number."};
+  stats::Count renewals{"flush.renewals", "events",
+                        "New numbers taken by CPUs that ran the address space when it was flushed.",
+                        "flush.spaces"};
+  stats::Count invalidates{"flush.tbis", "instructions",
+                           "Invalidations of one page, on all CPUs, by flushes and by faults that "
+                           "found the entry sufficient or made it so."};
+  stats::Count interrupts{"flush.interrupts", "events",
+                          "Inter-processor interrupts sent to make other CPUs flush."};
 };
 
-class Tlbs final : public mmu::TlbMaintenance {
+// A CPU's address space numbers.
+struct Numbers {
+  Asn next = 1;
+  std::array<MmId, (Asn{1} << kMostAsnBits)> owners;  // by number
+
+  Numbers() { owners.fill(mmu::kNobody); }
+  [[nodiscard]] int of(MmId mm) const;  // -1: none
+  void take_from(MmId mm);
+};
+
+class Tlbs final : public mmu::Cpus<Mmu, mmu::Space, Numbers> {
  public:
   // `direct`: the kernel's page tables are Linux's radix tables. REQUIRES: cpus is 1 to 64. frames
   // and sink must outlive it.
   Tlbs(const Options& options, unsigned cpus, mem::FrameMemory& frames, mem::ReferenceSink& sink,
        bool direct = true);
 
-  [[nodiscard]] Mmu& mmu(CpuId cpu) { return *cpus_[cpu.value()].mmu; }
   // The number an address space has on a CPU; -1: none.
-  [[nodiscard]] int number_of(CpuId cpu, MmId mm) const;
+  [[nodiscard]] int number_of(CpuId cpu, MmId mm) const { return cpus_[cpu.value()].of(mm); }
 
   bool activate(CpuId cpu, MmId mm, pt::PageTable& table) override;
-  void shared(MmId mm, bool more_than_one) override;
   using mmu::TlbMaintenance::flush_range;
   void flush_range(MmId mm, VirtRange range, PageShift stride, bool freed_tables,
                    mmu::RangeFlush why) override;
@@ -71,38 +83,24 @@ class Tlbs final : public mmu::TlbMaintenance {
   void flush_mm(MmId mm) override;
   using mmu::TlbMaintenance::flush_local_page;
   void flush_local_page(CpuId cpu, MmId mm, VirtAddr va, bool code) override;
-  void forget(MmId mm) override;
-
-  void for_each_entry(
-      const std::function<void(const mmu::CachedTranslation&)>& visit) const override;
-  [[nodiscard]] bool walk_caches_reach(PhysAddr address, uint64_t bytes) const override;
   void report(stats::Report& report) const override;
 
  private:
-  static constexpr MmId kNobody{~uint64_t{0}};
-  struct Cpu {
-    std::unique_ptr<Mmu> mmu;
-    MmId current = kNobody;
-    Asn next = 1;
-    std::array<MmId, (Asn{1} << kMostAsnBits)> owners;  // by number
-  };
+  [[nodiscard]] std::optional<MmId> user_of(const Cpu& cpu,
+                                            const tlb::EntryView& entry) const override;
+  [[nodiscard]] bool maps_table(const tlb::Payload& entry) const override {
+    return (entry.extra & kEntryTable) != 0;
+  }
+  void release(MmId mm, mmu::Space& space) override;
 
-  void load(Cpu& cpu, MmId mm, pt::PageTable& table);
   Asn new_number(Cpu& cpu, MmId mm);
-  static int number_of(const Cpu& cpu, MmId mm);
-  static void take_number(Cpu& cpu, MmId mm);
-  static void leave(Cpu& cpu);
   // Does `action` where the address space runs, takes its number where it does not or need not be
   // told.
   template <class Action>
   void flush_everywhere(MmId mm, Action action);
 
   Options options_;
-  const mem::ReferenceSink* sink_;
-  std::map<MmId, pt::PageTable*> tables_;
-  std::set<MmId> shared_;
-  std::vector<Cpu> cpus_;
-  FlushCounters counters_;
+  FlushCounts counters_;
 };
 
 }  // namespace mmusim::alpha

@@ -5,7 +5,7 @@
 namespace mmusim::sparc64 {
 
 Context Contexts::free_from(Context from, Context end) const {
-  while (from < end && owners_[from] != kNobody)
+  while (from < end && owners_[from] != mmu::kNobody)
     ++from;
   return from;
 }
@@ -26,7 +26,7 @@ std::optional<Context> Contexts::take(MmId mm) {
 void Contexts::wrap(std::span<const Context> kept) {
   ++version_;
   last_ = 0;
-  std::vector<MmId> owners(kCount, kNobody);
+  std::vector<MmId> owners(kCount, mmu::kNobody);
   for (const Context context : kept)
     owners[context] = owners_[context];
   owners_ = std::move(owners);

@@ -16,28 +16,28 @@
 
 #include "arch/sparc64/formats.h"
 #include "base/types.h"
+#include "mmu/cpus.h"
 
 namespace mmusim::sparc64 {
 
 class Contexts {
  public:
   static constexpr Context kCount = Context{1} << kContextBits;
-  static constexpr MmId kNobody{~uint64_t{0}};
 
   // Nothing: there is none left of this version.
   std::optional<Context> take(MmId mm);
   // A new version; `kept` stay given out.
   void wrap(std::span<const Context> kept);
-  void release(Context context) { owners_[context] = kNobody; }
+  void release(Context context) { owners_[context] = mmu::kNobody; }
 
-  // kNobody: it is free.
+  // mmu::kNobody: it is free.
   [[nodiscard]] MmId owner(Context context) const { return owners_[context]; }
   [[nodiscard]] uint64_t version() const { return version_; }
 
  private:
   [[nodiscard]] Context free_from(Context from, Context end) const;
 
-  std::vector<MmId> owners_ = std::vector<MmId>(kCount, kNobody);
+  std::vector<MmId> owners_ = std::vector<MmId>(kCount, mmu::kNobody);
   Context last_ = 0;
   uint64_t version_ = 1;
 };

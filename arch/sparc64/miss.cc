@@ -27,12 +27,12 @@ uint64_t Mmu::huge_register() const {
   return space_.huge == nullptr ? ~uint64_t{0} : space_.huge->register_value();
 }
 
-Mmu::Hit Mmu::refill(Side& side, VirtAddr va) {
+Mmu::Hit Mmu::refill(const SideLevels& side, VirtAddr va) {
   if (space_.base == nullptr) return walk_at_once(side, va);
   path_.step(side.data ? kDataMiss : kInstructionMiss);
   ++counters_.tsb_lookups;
   std::optional<uint64_t> found = space_.base->probe(va, path_);
-  remark_lookup("TSB", found.has_value());
+  remark_found("TSB", found.has_value());
   if (found) {
     ++counters_.tsb_hits;
     return load_tlb(side, va, *found);
@@ -43,7 +43,7 @@ Mmu::Hit Mmu::refill(Side& side, VirtAddr va) {
     path_.step(kHugeProbe);
     ++counters_.huge_lookups;
     found = space_.huge->probe(va, path_);
-    remark_lookup("TSB of huge pages", found.has_value());
+    remark_found("TSB of huge pages", found.has_value());
     if (found) {
       ++counters_.huge_hits;
       path_.step(kReload);
@@ -54,7 +54,7 @@ Mmu::Hit Mmu::refill(Side& side, VirtAddr va) {
   return walk_and_insert(side, va);
 }
 
-Mmu::Hit Mmu::walk_at_once(Side& side, VirtAddr va) {
+Mmu::Hit Mmu::walk_at_once(const SideLevels& side, VirtAddr va) {
   const unsigned step = side.data ? kDataWalk : kInstructionWalk;
   path_.step(step);
   touch_block(kRootOffset, false, space_.table->root().address.value());
@@ -63,7 +63,7 @@ Mmu::Hit Mmu::walk_at_once(Side& side, VirtAddr va) {
   return load_tlb(side, va, *found);
 }
 
-Mmu::Hit Mmu::walk_and_insert(Side& side, VirtAddr va) {
+Mmu::Hit Mmu::walk_and_insert(const SideLevels& side, VirtAddr va) {
   path_.step(kWalk);
   touch_block(kHugeTempOffset, true, huge_register());
   touch_block(kRootOffset, false, space_.table->root().address.value());
@@ -97,14 +97,14 @@ std::optional<uint64_t> Mmu::search(VirtAddr va, unsigned step, const WalkInstru
   return found;
 }
 
-Mmu::Hit Mmu::load_tlb(Side& side, VirtAddr va, uint64_t word) {
+Mmu::Hit Mmu::load_tlb(const SideLevels& side, VirtAddr va, uint64_t word) {
   if (!side.data) {
     path_.step(kExecCheck);
     if (tte::Exec::get(word) == 0) return refuse(side, mmu::FaultReason::Protection);
   }
   path_.step(side.data ? kDataLoad : kInstructionLoad);
   if (path_.narrated()) path_.remark("loaded: " + describe_tte(word));
-  return side.level->fill(va, space_.context,
+  return side.first->fill(va, space_.context,
                           {.pfn = Pfn(tte::Frame::get(word)),
                            .size = size_of(word),
                            .rights = side.data ? data_rights(word) : fetch_rights(),
@@ -113,7 +113,7 @@ Mmu::Hit Mmu::load_tlb(Side& side, VirtAddr va, uint64_t word) {
                            .extra = 0});
 }
 
-Mmu::Hit Mmu::refuse(const Side& side, mmu::FaultReason reason) {
+Mmu::Hit Mmu::refuse(const SideLevels& side, mmu::FaultReason reason) {
   miss_fault_ = reason;
   path_.step(side.data ? kDataFault : kInstructionFault);
   return {};
@@ -140,9 +140,10 @@ void Mmu::after_fault(VirtAddr va) {
 void Mmu::touch_linear(PhysAddr address) {
   ++counters_.linear_lookups;
   const VirtAddr va = kLinearMap + address.value();
-  const Hit hit = dtlb_.find(va, 0);
+  tlb::Level& dtlb = level(kDtlb);
+  const Hit hit = dtlb.find(va, 0);
   if (hit) {
-    dtlb_.touch(hit);
+    dtlb.touch(hit);
     return;
   }
   ++counters_.linear_misses;
@@ -156,13 +157,13 @@ void Mmu::touch_linear(PhysAddr address) {
     shared_.kernel->insert(va, *found, path_);
   }
   path_.step(kDataLoad);
-  dtlb_.fill(va, 0,
-             {.pfn = Pfn(tte::Frame::get(*found)),
-              .size = kLargePage,
-              .rights = Rights(Rights::kRead | Rights::kWrite),
-              .dirty = true,
-              .global = false,
-              .extra = 0});
+  dtlb.fill(va, 0,
+            {.pfn = Pfn(tte::Frame::get(*found)),
+             .size = kLargePage,
+             .rights = Rights(Rights::kRead | Rights::kWrite),
+             .dirty = true,
+             .global = false,
+             .extra = 0});
 }
 
 }  // namespace mmusim::sparc64

@@ -2,7 +2,9 @@
 
 #include <algorithm>
 #include <fmt/format.h>
+#include <span>
 #include <string>
+#include <vector>
 
 #include "arch/sparc64/formats.h"
 #include "base/error.h"
@@ -11,33 +13,6 @@
 namespace mmusim::sparc64 {
 
 namespace {
-
-struct ArrayKeys {
-  const char* prefix;
-  const char* what;
-  tlb::GeometryDefaults defaults;
-};
-struct SideKeys {
-  const char* name;
-  ArrayKeys associative;
-  std::vector<ArrayKeys> sets;
-};
-
-const SideKeys& instruction_keys() {
-  static const SideKeys kKeys = {
-      "instruction",
-      {"sparc64.itlb", "fully associative instruction TLB", {64, 64, "8K,64K,512K,4M"}},
-      {{"sparc64.itlb.set0", "set-associative instruction TLB", {0, 2, "8K"}}}};
-  return kKeys;
-}
-const SideKeys& data_keys() {
-  static const SideKeys kKeys = {
-      "data",
-      {"sparc64.dtlb", "fully associative data TLB", {64, 64, "8K,64K,512K,4M"}},
-      {{"sparc64.dtlb.set0", "set-associative data TLB", {0, 2, "8K"}},
-       {"sparc64.dtlb.set1", "second set-associative data TLB", {0, 2, "8K"}}}};
-  return kKeys;
-}
 
 const std::vector<PageShift>& known_sizes() {
   static const std::vector<PageShift> kKnown(kSizes.begin(), kSizes.end());
@@ -61,25 +36,27 @@ void add_set_array(std::vector<tlb::Geometry>& arrays, const tlb::Geometry& arra
   arrays.push_back(array);
 }
 
-std::vector<tlb::Geometry> read_side(const config::Config& config, const SideKeys& keys,
+std::vector<tlb::Geometry> read_side(const config::Config& config, const mmu::LevelDecl& side,
                                      unsigned locked) {
   std::vector<tlb::Geometry> arrays;
-  for (const ArrayKeys& set : keys.sets) {
-    const tlb::Geometry array = tlb::read_geometry(config, set.prefix, known_sizes());
+  const mmu::ArrayDecl& associative = side.arrays.front();
+  for (const mmu::ArrayDecl& set : std::span(side.arrays).subspan(1)) {
+    if (set.key == nullptr) continue;
+    const tlb::Geometry array = tlb::read_geometry(config, set.key, known_sizes());
     if (!array.exists()) continue;
     if (array.pages.size() != 1)
-      throw UsageError(fmt::format("{}.pages", set.prefix),
+      throw UsageError(fmt::format("{}.pages", set.key),
                        "a set-associative TLB is programmed to one page size, which its index "
                        "comes from",
                        "give it one of 8K, 64K, 512K and 4M");
-    add_set_array(arrays, array, set.prefix);
+    add_set_array(arrays, array, set.key);
   }
-  const std::string prefix = keys.associative.prefix;
+  const std::string prefix = associative.key;
   tlb::Geometry array = tlb::read_geometry(config, prefix, known_sizes());
   if (!array.exists())
-    throw UsageError(prefix + ".entries",
-                     fmt::format("there must be the {}: it has the kernel's locked entries",
-                                 keys.associative.what));
+    throw UsageError(
+        prefix + ".entries",
+        fmt::format("there must be the {}: it has the kernel's locked entries", associative.what));
   if (array.ways != array.entries)
     throw UsageError(prefix + ".ways",
                      "locked entries may stand anywhere only in a fully associative TLB",
@@ -96,7 +73,7 @@ std::vector<tlb::Geometry> read_side(const config::Config& config, const SideKey
   if (std::none_of(arrays.begin(), arrays.end(),
                    [](const tlb::Geometry& a) { return a.holds(kPage); }))
     throw UsageError(prefix + ".pages",
-                     fmt::format("no {} TLB holds base pages, which are 8K", keys.name));
+                     fmt::format("no {} holds base pages, which are 8K", side.shown));
   return arrays;
 }
 
@@ -116,12 +93,7 @@ unsigned tsb_code(const config::Config& config, const char* key) {
 }  // namespace
 
 void declare(config::Schema& schema) {
-  for (const SideKeys* side : {&instruction_keys(), &data_keys()}) {
-    tlb::declare_geometry(schema, side->associative.prefix, side->associative.what,
-                          side->associative.defaults);
-    for (const ArrayKeys& set : side->sets)
-      tlb::declare_geometry(schema, set.prefix, set.what, set.defaults);
-  }
+  mmu::declare_levels(schema, kTlbs);
   schema.number("sparc64.image_entries", 2,
                 "Locked 4M entries that map the kernel's image, on each side.", 1, 16);
   schema.choice("sparc64.tsb", "two", {"none", "one", "two"},
@@ -159,8 +131,8 @@ Options read_options(const config::Config& config) {
   options.linear_map = config.flag("sparc64.linear_map");
   options.va_bits = static_cast<unsigned>(config.number("sparc64.va_bits"));
   options.physical_bits = static_cast<unsigned>(config.number("sparc64.physical_bits"));
-  options.itlb = read_side(config, instruction_keys(), options.locked_fetch());
-  options.dtlb = read_side(config, data_keys(), options.locked_data());
+  options.tlb[kItlb] = read_side(config, kTlbs[kItlb], options.locked_fetch());
+  options.tlb[kDtlb] = read_side(config, kTlbs[kDtlb], options.locked_data());
   return options;
 }
 

@@ -4,7 +4,6 @@
 #include <bit>
 #include <fmt/format.h>
 
-#include "arch/sparc64/report.h"
 #include "base/error.h"
 #include "base/units.h"
 
@@ -17,22 +16,20 @@ constexpr unsigned kCpuBlock = 256;       // bytes of a CPU's data for handlers
 constexpr unsigned kKernelTsbCode = 3;    // 4096 entries
 constexpr uint64_t kHardwarePerHuge = 2;  // 4M pages of a huge one
 
-PhysAddr reserve(mem::FrameMemory& frames, uint64_t bytes) {
-  const auto place = frames.reserve(bytes, mem::FrameUse::Reserved);
-  if (!place) throw mem::out_of_memory("the trap handlers");
-  return *place;
-}
-
-uint64_t bit_of(size_t cpu) {
-  return uint64_t{1} << cpu;
-}
+constexpr mmu::FaultDecl kFaults[] = {
+    {mmu::FaultReason::NotPresent,
+     "Page faults because there was no valid entry, or it was old; retries included."},
+    {mmu::FaultReason::Protection,
+     "Page faults of stores without W, to clean pages too, and of fetches from what is not "
+     "executable; retries included."},
+    {mmu::FaultReason::NonCanonical, "Faults for addresses in the hole."},
+};
 
 }  // namespace
 
 Tlbs::Tlbs(const Options& options, unsigned cpus, mem::FrameMemory& frames,
            mem::ReferenceSink& sink, bool /*direct*/)
-    : options_(options), frames_(&frames), sink_(&sink), cpus_(cpus) {
-  MMUSIM_ASSERT(cpus > 0 && cpus <= 64);
+    : Cpus(frames, sink), options_(options) {
   const uint64_t bytes = frames.total_frames() << kPage.log2();
   if (bytes >> options_.physical_bits > (bytes == uint64_t{1} << options_.physical_bits ? 1 : 0))
     throw UsageError("mem.bytes",
@@ -41,38 +38,37 @@ Tlbs::Tlbs(const Options& options, unsigned cpus, mem::FrameMemory& frames,
                      "give the machine less, or it more sparc64.physical_bits, up to a TTE's 43");
   kernel_tsb_ = Tsb::make(frames, MmId(0), kKernelTsbCode, kLargePage, {});
   if (kernel_tsb_ == nullptr) throw mem::out_of_memory("the kernel's TSB");
-  const PhysAddr code = reserve(frames, kHandlerBytes);
-  const PhysAddr blocks =
-      reserve(frames, std::bit_ceil(uint64_t{cpus} * kCpuBlock + kPage.bytes()));
-  for (size_t id = 0; id < cpus_.size(); ++id) {
-    Cpu& cpu = cpus_[id];
-    const Mmu::Shared shared{
-        .code = code, .cpu_block = blocks + id * kCpuBlock, .kernel = kernel_tsb_.get()};
-    cpu.mmu = std::make_unique<Mmu>(options_, frames, sink, shared,
-                                    [this, &cpu] { return make_huge_tsb(cpu.current); });
-  }
+  const PhysAddr code = mmu::reserve(frames, kHandlerBytes, "the trap handlers");
+  const PhysAddr blocks = mmu::reserve(
+      frames, std::bit_ceil(uint64_t{cpus} * kCpuBlock + kPage.bytes()), "the trap handlers");
+  make_cpus(cpus, [&](CpuId id) {
+    const Mmu::Shared shared{.code = code,
+                             .cpu_block = blocks + id.value() * uint64_t{kCpuBlock},
+                             .kernel = kernel_tsb_.get()};
+    return std::make_unique<Mmu>(options_, frames, sink, shared,
+                                 [this, id] { return make_huge_tsb(cpu(id).current); });
+  });
 }
 
 Context Tlbs::context(MmId mm) const {
-  const auto found = spaces_.find(mm);
-  return found != spaces_.end() && is_valid(found->second) ? found->second.context : 0;
+  const Space* const space = find_space(mm);
+  return space != nullptr && is_valid(*space) ? space->context : 0;
 }
 
 const Tsb* Tlbs::base_tsb(MmId mm) const {
-  const auto found = spaces_.find(mm);
-  return found == spaces_.end() ? nullptr : found->second.base.tsb.get();
+  const Space* const space = find_space(mm);
+  return space == nullptr ? nullptr : space->base.tsb.get();
 }
 
 const Tsb* Tlbs::huge_tsb(MmId mm) const {
-  const auto found = spaces_.find(mm);
-  return found == spaces_.end() ? nullptr : found->second.huge.tsb.get();
+  const Space* const space = find_space(mm);
+  return space == nullptr ? nullptr : space->huge.tsb.get();
 }
 
 // --- Switches
 
 bool Tlbs::activate(CpuId id, MmId mm, pt::PageTable& table) {
-  MMUSIM_ASSERT(id.value() < cpus_.size());
-  Cpu& cpu = cpus_[id.value()];
+  Cpu& cpu = this->cpu(id);
   Space& space = spaces_[mm];
   const bool knows = is_valid(space) && (space.ran_on & bit_of(id.value())) != 0;
   if (cpu.current == mm && knows) return true;
@@ -100,10 +96,10 @@ void Tlbs::take_context(MmId mm, Space& space) {
     std::vector<Space*> running;
     std::vector<Context> kept;
     for (const Cpu& cpu : cpus_) {
-      const auto found = spaces_.find(cpu.current);
-      if (found == spaces_.end() || !is_valid(found->second)) continue;
-      running.push_back(&found->second);
-      kept.push_back(found->second.context);
+      Space* const other = find_space(cpu.current);
+      if (other == nullptr || !is_valid(*other)) continue;
+      running.push_back(other);
+      kept.push_back(other->context);
     }
     contexts_.wrap(kept);
     for (Space* other : running)
@@ -127,10 +123,10 @@ void Tlbs::load(Cpu& cpu, Space& space) {
 
 // After a TSB has changed; other CPUs by cross-calls.
 void Tlbs::reload_everywhere(MmId mm, Space& space) {
-  for (size_t id = 0; id < cpus_.size(); ++id) {
-    if (cpus_[id].current != mm) continue;
-    if (id != asker().value()) ++counters_.cross_calls;
-    load(cpus_[id], space);
+  for (Cpu& cpu : cpus_) {
+    if (cpu.current != mm) continue;
+    if (&cpu != &here()) ++counters_.cross_calls;
+    load(cpu, space);
   }
 }
 
@@ -138,7 +134,7 @@ void Tlbs::reload_everywhere(MmId mm, Space& space) {
 
 void Tlbs::drop_tsb(TsbSlot& slot) {
   if (slot.tsb == nullptr) return;
-  counters_.tsb_bytes -= slot.tsb->bytes();
+  tsb_counters_.bytes -= slot.tsb->bytes();
   slot.tsb.reset();
   slot.limit = 0;
 }
@@ -161,25 +157,25 @@ bool Tlbs::grow(MmId mm, TsbSlot& slot, PageShift page, uint64_t resident_pages)
     made = Tsb::make(*frames_, mm, options_.tsb_first, page, map);
   }
   if (made == nullptr) {
-    ++counters_.tsb_failed;
+    ++tsb_counters_.failed;
     slot.limit = kNoLimit;
     return false;
   }
   made->report_init(*sink_);
   if (slot.tsb != nullptr) {
-    ++counters_.tsb_grown;
-    counters_.tsb_copied += made->copy(*slot.tsb, *sink_);
+    ++tsb_counters_.grown;
+    tsb_counters_.copied += made->copy(*slot.tsb, *sink_);
   } else {
-    ++counters_.tsb_made;
+    ++tsb_counters_.made;
   }
-  counters_.tsb_bytes += made->bytes();
-  counters_.tsb_bytes_peak = std::max(counters_.tsb_bytes_peak, counters_.tsb_bytes);
+  tsb_counters_.bytes += made->bytes();
+  tsb_counters_.bytes_peak = std::max<uint64_t>(tsb_counters_.bytes_peak, tsb_counters_.bytes);
   std::unique_ptr<Tsb> old = std::move(slot.tsb);
   slot.tsb = std::move(made);
   slot.limit = limit;
-  const auto found = spaces_.find(mm);
-  if (found != spaces_.end() && found->second.context != 0) reload_everywhere(mm, found->second);
-  if (old != nullptr) counters_.tsb_bytes -= old->bytes();
+  Space* const space = find_space(mm);
+  if (space != nullptr && space->context != 0) reload_everywhere(mm, *space);
+  if (old != nullptr) tsb_counters_.bytes -= old->bytes();
   return true;
 }
 
@@ -230,24 +226,22 @@ uint64_t Tlbs::flush_tsbs(Space& space, const Page& page) {
 }
 
 void Tlbs::flush_pages(MmId mm, Space& space, std::span<const Page> pages) {
-  const uint64_t here = bit_of(asker().value());
   // Where nobody else has it, other CPUs begin the number anew when they run it again.
-  if (!space.shared && cpus_[asker().value()].current == mm) space.ran_on &= here;
+  if (only_here(mm)) space.ran_on &= asker_bit();
   while (!pages.empty()) {
     const PageShift size = size_of(pages.front().second);
     size_t count = 0;
     while (count < std::min(kBatch, pages.size()) && size_of(pages[count].second) == size)
-      counters_.tsb_flushed += flush_tsbs(space, pages[count++]);
+      tsb_counters_.flushed += flush_tsbs(space, pages[count++]);
     ++counters_.batches;
     counters_.pages += count;
     if (is_valid(space)) {
-      counters_.cross_calls += static_cast<uint64_t>(std::popcount(space.ran_on & ~here));
-      for (size_t id = 0; id < cpus_.size(); ++id) {
-        if ((space.ran_on & bit_of(id)) == 0) continue;
+      counters_.cross_calls += others(space.ran_on);
+      on_each(space.ran_on, [&](Cpu& cpu) {
         counters_.demaps += count;
         for (const Page& page : pages.first(count))
-          cpus_[id].mmu->demap_page(page.first, space.context);
-      }
+          cpu.mmu->demap_page(page.first, space.context);
+      });
     }
     for (const Page& page : pages.first(count))
       space.loaded.erase(page.first);
@@ -258,25 +252,24 @@ void Tlbs::flush_pages(MmId mm, Space& space, std::span<const Page> pages) {
 void Tlbs::flush_range(MmId mm, VirtRange range, PageShift stride, bool /*freed_tables*/,
                        mmu::RangeFlush /*why*/) {
   ++counters_.requests;
-  const auto found = spaces_.find(mm);
-  if (range.empty() || found == spaces_.end() || found->second.loaded.empty()) return;
+  Space* const space = find_space(mm);
+  if (range.empty() || space == nullptr || space->loaded.empty()) return;
   range = {align_down(range.begin, stride), align_up(range.end, stride)};
-  flush_pages(mm, found->second, changed_pages(found->second, range));
+  flush_pages(mm, *space, changed_pages(*space, range));
 }
 
 void Tlbs::flush_mm(MmId mm) {
   ++counters_.requests;
-  const auto found = spaces_.find(mm);
-  if (found == spaces_.end() || found->second.loaded.empty()) return;
-  Space& space = found->second;
-  const std::vector<Page> pages = changed_pages(space, {VirtAddr(0), kTaskEnd});
+  Space* const space = find_space(mm);
+  if (space == nullptr || space->loaded.empty()) return;
+  const std::vector<Page> pages = changed_pages(*space, {VirtAddr(0), kTaskEnd});
   const bool nothing_left = std::all_of(
-      space.loaded.begin(), space.loaded.end(),
-      [&](const auto& page) { return space.table->peek(page.first).entry == pt::kNone; });
+      space->loaded.begin(), space->loaded.end(),
+      [&](const auto& page) { return space->table->peek(page.first).entry == pt::kNone; });
   if (nothing_left)
-    end(space);
+    end(*space);
   else
-    flush_pages(mm, space, pages);
+    flush_pages(mm, *space, pages);
 }
 
 void Tlbs::end(Space& space) {
@@ -285,66 +278,45 @@ void Tlbs::end(Space& space) {
   for (TsbSlot* slot : {&space.base, &space.huge})
     if (slot->tsb != nullptr) slot->tsb->clear();
   if (!is_valid(space)) return;
-  for (size_t id = 0; id < cpus_.size(); ++id)
-    if ((space.ran_on & bit_of(id)) != 0) {
-      ++counters_.end_demaps;
-      cpus_[id].mmu->demap_context(space.context);
-    }
+  on_each(space.ran_on, [&](Cpu& cpu) {
+    ++counters_.end_demaps;
+    cpu.mmu->demap_context(space.context);
+  });
 }
 
 // The kernel has changed the entry, or found it as it was while this CPU had an older one.
 void Tlbs::flush_local_page(CpuId id, MmId mm, VirtAddr va, bool /*code*/) {
-  MMUSIM_ASSERT(id.value() < cpus_.size());
-  const auto found = spaces_.find(mm);
-  if (found == spaces_.end()) return;
-  Space& space = found->second;
+  Space* const space = find_space(mm);
+  if (space == nullptr) return;
   for (const PageShift size : {kPage, kSizes[1], kSizes[2], kLargePage}) {
-    const auto page = space.loaded.find(align_down(va, size));
-    if (page == space.loaded.end() || size_of(page->second) < size) continue;
-    counters_.tsb_flushed += flush_tsbs(space, *page);
+    const auto page = space->loaded.find(align_down(va, size));
+    if (page == space->loaded.end() || size_of(page->second) < size) continue;
+    tsb_counters_.flushed += flush_tsbs(*space, *page);
     ++counters_.pages;
-    if (!is_valid(space) || (space.ran_on & bit_of(id.value())) == 0) return;
+    if (!is_valid(*space) || (space->ran_on & bit_of(id.value())) == 0) return;
     ++counters_.demaps;
-    cpus_[id.value()].mmu->demap_page(page->first, space.context);
+    cpu(id).mmu->demap_page(page->first, space->context);
     return;
   }
 }
 
-void Tlbs::forget(MmId mm) {
-  for (Cpu& cpu : cpus_) {
-    if (cpu.current != mm) continue;
-    cpu.current = kNobody;
-    cpu.mmu->unload();
-  }
-  const auto found = spaces_.find(mm);
-  if (found == spaces_.end()) return;
-  if (is_valid(found->second)) contexts_.release(found->second.context);
-  drop_tsb(found->second.base);
-  drop_tsb(found->second.huge);
-  spaces_.erase(found);
+void Tlbs::release(MmId /*mm*/, Space& space) {
+  if (is_valid(space)) contexts_.release(space.context);
+  drop_tsb(space.base);
+  drop_tsb(space.huge);
 }
 
 // --- Checks and reports
 
-MmId Tlbs::user_of(uint32_t cpu, Context context) const {
-  const MmId mm = contexts_.owner(context);
-  const auto found = spaces_.find(mm);
-  return found != spaces_.end() && (found->second.ran_on & bit_of(cpu)) != 0 ? mm : kNobody;
+std::optional<MmId> Tlbs::user_of(const Cpu& cpu, const tlb::EntryView& entry) const {
+  const MmId mm = contexts_.owner(static_cast<Context>(entry.space));
+  const Space* const space = find_space(mm);
+  if (space == nullptr || (space->ran_on & bit_of(cpu)) == 0) return std::nullopt;
+  return mm;
 }
 
-void Tlbs::for_each_entry(const std::function<void(const mmu::CachedTranslation&)>& visit) const {
-  for (uint32_t id = 0; id < cpus_.size(); ++id)
-    cpus_[id].mmu->for_each_entry([&](const char* where, const tlb::EntryView& entry) {
-      const MmId mm = user_of(id, static_cast<Context>(entry.space));
-      if (mm == kNobody) return;
-      visit({.cpu = CpuId(id),
-             .mm = mm,
-             .base = entry.base,
-             .size = entry.payload.size,
-             .pfn = entry.payload.pfn,
-             .rights = entry.payload.rights,
-             .where = where});
-    });
+void Tlbs::for_each_entry(const TranslationVisit& visit) const {
+  Cpus::for_each_entry(visit);
   for (const auto& [mm, space] : spaces_)
     for (const TsbSlot* slot : {&space.base, &space.huge}) {
       if (slot->tsb == nullptr) continue;
@@ -362,18 +334,23 @@ void Tlbs::for_each_entry(const std::function<void(const mmu::CachedTranslation&
 }
 
 void Tlbs::report(stats::Report& report) const {
-  MmuCounters sum;
-  mmu::PathReport paths(kStepList);
-  for (const Cpu& cpu : cpus_) {
-    sum.add(cpu.mmu->counters());
-    paths.add(cpu.mmu->path());
-  }
-  mmu::Summary summary = summary_of(sum, paths, counters_);
-  summary.cpus = static_cast<unsigned>(cpus_.size());
+  const Mmu::Counters sum = counters();
+  const mmu::PathReport paths = this->paths(kStepList);
+  mmu::Summary summary = summary_of(kTlbs, options_.tlb, sum, paths);
+  summary.soft_lookups = sum.tsb_lookups;
+  summary.soft_hits = sum.tsb_hits + sum.huge_hits;
+  summary.soft_bytes = tsb_counters_.bytes_peak;
+  summary.flushes = counters_.requests;
+  summary.flushed_pages = counters_.demaps;
+  summary.emptied = counters_.context_demaps + counters_.end_demaps;
+  summary.interrupts = counters_.cross_calls;
   mmu::report_summary(summary, *sink_, report);
-  report_mmu(sum, report);
-  report_tsbs(sum, counters_, report);
-  report_flushes(counters_, report);
+  mmu::report_levels(kTlbs, options_.tlb, sum, report);
+  stats::report<LinearCounts>(sum, report);
+  mmu::report_faults(kFaults, sum, report);
+  stats::report<HandlerCounts>(sum, report);
+  stats::report(tsb_counters_, report);
+  stats::report(counters_, report);
   paths.report(report);
 }
 

@@ -27,7 +27,6 @@
 #define MMUSIM_ARCH_SPARC64_TLBS_H_
 
 #include <cstdint>
-#include <map>
 #include <memory>
 #include <span>
 #include <utility>
@@ -39,32 +38,63 @@
 #include "arch/sparc64/tsb.h"
 #include "mem/frames.h"
 #include "mem/sink.h"
-#include "mmu/mmu.h"
+#include "mmu/cpus.h"
+#include "stats/count.h"
 
 namespace mmusim::sparc64 {
 
-struct FlushCounters {
-  uint64_t switches = 0;
-  uint64_t contexts = 0;        // numbers given out
-  uint64_t context_demaps = 0;  // before a number was first run on a CPU
-  uint64_t wraps = 0;           // versions begun
-  uint64_t requests = 0;
-  uint64_t batches = 0;
-  uint64_t pages = 0;       // flushed
-  uint64_t demaps = 0;      // of pages, on all CPUs
-  uint64_t end_demaps = 0;  // of contexts of which nothing was left, on all CPUs
-  uint64_t cross_calls = 0;
-  uint64_t tsb_flushed = 0;  // entries of TSBs made invalid
-  uint64_t ends = 0;         // address spaces of which nothing was left
-  uint64_t tsb_made = 0;
-  uint64_t tsb_grown = 0;
-  uint64_t tsb_copied = 0;  // entries
-  uint64_t tsb_failed = 0;  // no memory for a larger one
-  uint64_t tsb_bytes = 0;   // now
-  uint64_t tsb_bytes_peak = 0;
+struct TsbCounts {
+  stats::Count flushed{"tsb.flushed", "entries", "Entries that flushes made invalid."};
+  stats::Count made{"tsb.made", "events", "First TSBs of address spaces."};
+  stats::Count grown{"tsb.grown", "events", "Times resident memory asked for a larger one."};
+  stats::Count copied{"tsb.copied", "entries", "Entries put at new places by that."};
+  stats::Count failed{"tsb.failed", "events",
+                      "Times there was no memory for a TSB, so that the old one stays for good."};
+  stats::Count bytes{"tsb.bytes", "bytes", "Memory of all address spaces' TSBs."};
+  stats::Count bytes_peak{"tsb.bytes.peak", "bytes", "... at most."};
 };
 
-class Tlbs final : public mmu::TlbMaintenance {
+struct FlushCounts {
+  stats::Count switches{"switch.loads", "events", "Loads of another address space."};
+  stats::Count contexts{"switch.contexts", "contexts", "Context numbers given out.",
+                        "switch.loads"};
+  stats::Count context_demaps{"switch.demaps", "events",
+                              "Contexts demapped because a CPU ran an address space for the first "
+                              "time under that number.",
+                              "switch.loads"};
+  stats::Count wraps{"switch.wraps", "events", "Times numbers had run out and all began anew.",
+                     "switch.contexts"};
+  stats::Count requests{"flush.requests", "events", "Flush requests."};
+  stats::Count batches{"flush.batches", "events",
+                       "Batches of at most 192 pages of one size that were flushed together."};
+  stats::Count pages{"flush.pages", "pages",
+                     "Pages flushed: of those requested, what had been loaded and was changed."};
+  stats::Count demaps{"flush.demaps", "instructions",
+                      "Pages demapped, on all CPUs that ran the address space."};
+  stats::Count cross_calls{"flush.cross_calls", "events",
+                           "Cross-calls that made other CPUs demap pages or load a new TSB."};
+  stats::Count ends{"flush.ends", "events",
+                    "Requests when nothing of an address space was left, done without a batch."};
+  stats::Count end_demaps;  // of contexts, for those, on all CPUs
+};
+
+struct TsbSlot {
+  std::unique_ptr<Tsb> tsb;
+  uint64_t limit = 0;  // of resident pages, above which it grows
+};
+
+// ran_on: under the number it has.
+struct Space : mmu::Space {
+  Context context = 0;
+  uint64_t version = 0;
+  LoadedPages loaded;
+  TsbSlot base;
+  TsbSlot huge;
+  uint64_t base_pages = 0;  // resident, as told last
+  uint64_t huge_pages = 0;  // ... in the hardware's size
+};
+
+class Tlbs final : public mmu::Cpus<Mmu, Space> {
  public:
   static constexpr size_t kBatch = 192;
 
@@ -74,8 +104,6 @@ class Tlbs final : public mmu::TlbMaintenance {
   Tlbs(const Options& options, unsigned cpus, mem::FrameMemory& frames, mem::ReferenceSink& sink,
        bool direct = true);
 
-  [[nodiscard]] Mmu& mmu(CpuId cpu) { return *cpus_[cpu.value()].mmu; }
-  [[nodiscard]] const FlushCounters& flush_counters() const { return counters_; }
   // 0: none of the current version.
   [[nodiscard]] Context context(MmId mm) const;
   // Null: none.
@@ -83,7 +111,6 @@ class Tlbs final : public mmu::TlbMaintenance {
   [[nodiscard]] const Tsb* huge_tsb(MmId mm) const;
 
   bool activate(CpuId cpu, MmId mm, pt::PageTable& table) override;
-  void shared(MmId mm, bool more_than_one) override { spaces_[mm].shared = more_than_one; }
   using mmu::TlbMaintenance::flush_range;
   void flush_range(MmId mm, VirtRange range, PageShift stride, bool freed_tables,
                    mmu::RangeFlush why) override;
@@ -91,36 +118,13 @@ class Tlbs final : public mmu::TlbMaintenance {
   using mmu::TlbMaintenance::flush_local_page;
   void flush_local_page(CpuId cpu, MmId mm, VirtAddr va, bool code) override;
   void resident(MmId mm, uint64_t base_pages, uint64_t huge_leaves) override;
-  void forget(MmId mm) override;
 
-  void for_each_entry(
-      const std::function<void(const mmu::CachedTranslation&)>& visit) const override;
+  void for_each_entry(const TranslationVisit& visit) const override;
   [[nodiscard]] bool walk_caches_reach(PhysAddr, uint64_t) const override { return false; }
   void report(stats::Report& report) const override;
 
  private:
-  static constexpr MmId kNobody = Contexts::kNobody;
   static constexpr uint64_t kNoLimit = ~uint64_t{0};
-  struct TsbSlot {
-    std::unique_ptr<Tsb> tsb;
-    uint64_t limit = 0;  // of resident pages, above which it grows
-  };
-  struct Space {
-    Context context = 0;
-    uint64_t version = 0;
-    uint64_t ran_on = 0;  // CPUs, under that number
-    bool shared = false;
-    pt::PageTable* table = nullptr;
-    LoadedPages loaded;
-    TsbSlot base;
-    TsbSlot huge;
-    uint64_t base_pages = 0;  // resident, as told last
-    uint64_t huge_pages = 0;  // ... in the hardware's size
-  };
-  struct Cpu {
-    std::unique_ptr<Mmu> mmu;
-    MmId current = kNobody;
-  };
   using Page = std::pair<VirtAddr, uint64_t>;  // base, and the TTE that was loaded
 
   [[nodiscard]] bool is_valid(const Space& space) const {
@@ -138,17 +142,16 @@ class Tlbs final : public mmu::TlbMaintenance {
   void flush_pages(MmId mm, Space& space, std::span<const Page> pages);
   uint64_t flush_tsbs(Space& space, const Page& page);
   void end(Space& space);
-  [[nodiscard]] MmId user_of(uint32_t cpu, Context context) const;
+  void release(MmId mm, Space& space) override;
+  [[nodiscard]] std::optional<MmId> user_of(const Cpu& cpu,
+                                            const tlb::EntryView& entry) const override;
 
   Options options_;
-  mem::FrameMemory* frames_;
-  mem::ReferenceSink* sink_;
   EntryFormat format_;
   std::unique_ptr<Tsb> kernel_tsb_;
   Contexts contexts_;
-  std::map<MmId, Space> spaces_;
-  std::vector<Cpu> cpus_;
-  FlushCounters counters_;
+  FlushCounts counters_;
+  TsbCounts tsb_counters_;
 };
 
 }  // namespace mmusim::sparc64

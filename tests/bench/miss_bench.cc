@@ -183,10 +183,10 @@ Levels levels_of(const ppc64::Options& o) {
   return {o.ierat, o.derat, {}, o.tlb};
 }
 Levels levels_of(const sparc64::Options& o) {
-  return {o.itlb, o.dtlb, {}, {}};
+  return {o.tlb[sparc64::kItlb], o.tlb[sparc64::kDtlb], {}, {}};
 }
 Levels levels_of(const alpha::Options& o) {
-  return {o.itb, o.dtb, {}, {}};
+  return {o.tlb[alpha::kItb], o.tlb[alpha::kDtb], {}, {}};
 }
 
 template <class Loop>

@@ -46,9 +46,9 @@ class Pair {
     config.load_text(more, "more");
     const Options options = read_options(config);
     naive::SoftShape shape;
-    for (const tlb::Geometry& array : options.itlb)
+    for (const tlb::Geometry& array : options.tlb[kItlb])
       shape.itlb.push_back(mmusim::testing::naive_shape(array));
-    for (const tlb::Geometry& array : options.dtlb)
+    for (const tlb::Geometry& array : options.tlb[kDtlb])
       shape.dtlb.push_back(mmusim::testing::naive_shape(array));
     shape.image_entries = options.image_entries;
     shape.tsbs = options.tsb_count();
@@ -138,11 +138,11 @@ class Pair {
     const AccessKind of = kind == 'f'   ? AccessKind::Fetch
                           : kind == 'l' ? AccessKind::Load
                                         : AccessKind::Store;
-    const MmuCounters before = mmu.counters();
+    const Mmu::Counters before = mmu.counters();
     const mmu::Translation t = mmu.access(va, of, retry);
-    const MmuCounters after = mmu.counters();
-    const SideCounters& b = before.sides[kind == 'f' ? 0 : 1];
-    const SideCounters& a = after.sides[kind == 'f' ? 0 : 1];
+    const Mmu::Counters after = mmu.counters();
+    const mmu::SideCounters& b = before.sides[kind == 'f' ? 0 : 1];
+    const mmu::SideCounters& a = after.sides[kind == 'f' ? 0 : 1];
     naive::SoftOutcome o;
     const auto plus = [](uint64_t more, uint64_t less) {
       return static_cast<unsigned>(more - less);

@@ -28,8 +28,8 @@ void refused(const std::string& text, const std::string& key, const std::string&
 
 TEST(AlphaOptions, DefaultsAndRules) {
   const Options options = read("");
-  EXPECT_EQ(options.itb.front().entries, 128u);
-  EXPECT_EQ(options.dtb.front().pages.size(), 4u);
+  EXPECT_EQ(options.tlb[kItb].front().entries, 128u);
+  EXPECT_EQ(options.tlb[kDtb].front().pages.size(), 4u);
   EXPECT_EQ(options.most_asn, 255u);
   EXPECT_TRUE(options.linear_table);
   EXPECT_EQ(read("[alpha]\nasn_bits = 7\n").most_asn, 127u);

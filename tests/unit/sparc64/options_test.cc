@@ -28,7 +28,7 @@ void refused(const std::string& text, const std::string& part) {
 
 TEST(Sparc64Options, LockedEntries) {
   const Options options = read("");
-  EXPECT_EQ(options.itlb.back().entries, 64u);
+  EXPECT_EQ(options.tlb[kItlb].back().entries, 64u);
   EXPECT_EQ(options.locked_fetch(), 2u);  // the image's
   EXPECT_EQ(options.locked_data(), 4u);   // ... and two TSBs, at most
   EXPECT_EQ(read("[sparc64.tsb]\nphysical = true\n").locked_data(), 2u);
@@ -41,10 +41,10 @@ TEST(Sparc64Options, TwoArraysOfOneSizeAreOneOfTwiceTheWays) {
   const std::string one =
       "[sparc64.dtlb.set0]\nentries = 512\n[sparc64.dtlb.set1]\nentries = 512\n";
   const Options same = read(one);
-  ASSERT_EQ(same.dtlb.size(), 2u);
-  EXPECT_EQ(same.dtlb[0].ways, 4u);
-  EXPECT_EQ(same.dtlb[0].sets(), 256u);
-  EXPECT_EQ(read(one + "pages = 4M\n").dtlb.size(), 3u);
+  ASSERT_EQ(same.tlb[kDtlb].size(), 2u);
+  EXPECT_EQ(same.tlb[kDtlb][0].ways, 4u);
+  EXPECT_EQ(same.tlb[kDtlb][0].sets(), 256u);
+  EXPECT_EQ(read(one + "pages = 4M\n").tlb[kDtlb].size(), 3u);
   refused(one + "ways = 4\n", "alike");
 }
 

@@ -1,0 +1,283 @@
+// What one CPU's MMU is made of on every architecture: TLB levels of two sides, the filters that
+// make hits cheap, a clock, counts, a miss path, and who listens to it. An architecture derives its
+// Mmu from Cpu<...> and writes access(), its miss path, and what loads an address space.
+//
+// **The hot path** is inline, for the replay loop:
+//
+//     if (!mmu.load_hits(va)) { auto t = mmu.access(va, AccessKind::Load, false); ... }
+//
+// load_hits (fetch_hits, store_hits, Hits) true: the access hit the first level with sufficient
+// rights (a store: with the dirty bit set) and everything the hit does to the machine has been
+// done, which is to note the time of the use. False means only "not known here": access() does the
+// whole of the access, hit or miss, and nothing has been done before it. Calling access() without
+// asking first gives the same results, slower. Both look at the page of `va` only; an access that
+// crosses into another page is two.
+//
+// **Counting.** count(kind, n): the caller made n accesses of that kind, retries not among them;
+// access() counts what is rare. See levels.h.
+//
+// **Words.** find() looks and changes nothing, of a level and of a page table; look_up() is the
+// hardware's look-up in a level, counted, narrated, and a use if it hits. To walk, or to search, a
+// table is to report each word read to the sink: MissPath::walk(), and what architectures call so.
+// PageTable::walk() gives the words for somebody to report; peek() reports nothing.
+//
+// Not thread-safe.
+#ifndef MMUSIM_MMU_CPU_H_
+#define MMUSIM_MMU_CPU_H_
+
+#include <algorithm>
+#include <array>
+#include <cstddef>
+#include <cstdint>
+#include <functional>
+#include <optional>
+#include <span>
+#include <string>
+
+#include "base/types.h"
+#include "mem/frames.h"
+#include "mem/sink.h"
+#include "mmu/levels.h"
+#include "mmu/miss_path.h"
+#include "mmu/mmu.h"
+#include "stats/count.h"
+#include "tlb/level.h"
+
+namespace mmusim::mmu {
+
+// Slots for locked entries, by level.
+using Locked = std::array<unsigned, kMostLevels>;
+
+// All of a CPU that does not hang on what its filters' keys are.
+class CpuBase {
+ public:
+  CpuBase(const CpuBase&) = delete;
+  CpuBase& operator=(const CpuBase&) = delete;
+
+  [[nodiscard]] uint64_t time() const {
+    return std::max(fetch_filter_->time(), data_filter_->time());
+  }
+  void set_time(uint64_t time) {
+    fetch_filter_->set_time(time);
+    data_filter_->set_time(time);
+  }
+  void count(AccessKind kind, uint64_t n) { common_.accesses[static_cast<unsigned>(kind)] += n; }
+
+  // Changes whenever a translation may have been taken away from this CPU other than by eviction
+  // (flush, page fault, change of address space): what was learnt from a hit before may no longer
+  // hold.
+  [[nodiscard]] uint64_t generation() const { return generation_; }
+
+  // Everything access() does from now on is told; null: no longer.
+  void narrate(Narrator* narrator) { path_.narrate(narrator); }
+  [[nodiscard]] const MissPath& path() const { return path_; }
+
+  // All entries but locked ones. For checks.
+  using EntryVisit = std::function<void(const char* where, const tlb::EntryView& entry)>;
+  void for_each_entry(const EntryVisit& visit) const;
+
+ protected:
+  using Hit = tlb::Level::Hit;
+
+  // `levels` as in levels.h, and what the machine has of each. `page`: the base page. One of
+  // `steps` is kPageFault. All but `arrays` must outlive it.
+  CpuBase(std::span<const LevelDecl> levels, const Arrays& arrays, const Locked& locked,
+          PageShift page, std::span<const Step> steps, mem::FrameMemory& frames,
+          mem::ReferenceSink& sink, const HandlerCode& code);
+  ~CpuBase() = default;
+
+  // One side, fetches or data.
+  struct SideLevels {
+    tlb::Level* first = nullptr;
+    tlb::Level* second = nullptr;  // may be null; may be the other side's too
+    SideCounters* counters = nullptr;
+    bool data = false;
+    const char* shown_first = "";
+    const char* shown_second = "";
+
+    // The level a handler puts entries into, where it does so by itself; which has locked ones.
+    [[nodiscard]] tlb::Level& last() const { return second != nullptr ? *second : *first; }
+  };
+  [[nodiscard]] SideLevels& side(AccessKind kind) { return sides_[side_of(kind)]; }
+  [[nodiscard]] SideLevels& side(Side which) { return sides_[which]; }
+  // REQUIRES: the machine has it.
+  [[nodiscard]] tlb::Level& level(size_t number) { return *levels_[number]; }
+
+  // A look-up in the side's first level.
+  Hit look_up(const SideLevels& side, VirtAddr va, tlb::Space space, bool retry) {
+    const Hit hit = side.first->find(va, space);
+    if (path_.narrated()) [[unlikely]]
+      remark_lookup(side.shown_first, va, hit);
+    if (hit)
+      side.first->touch(hit);
+    else
+      miss_first(side, retry);
+    return hit;
+  }
+  // ... in the second, if there is one.
+  Hit look_up_second(const SideLevels& side, VirtAddr va, tlb::Space space, bool retry) {
+    if (side.second == nullptr) return {};
+    const Hit hit = side.second->find(va, space);
+    if (path_.narrated()) [[unlikely]]
+      remark_lookup(side.shown_second, va, hit);
+    if (hit)
+      side.second->touch(hit);
+    else
+      miss_second(side, retry);
+    return hit;
+  }
+  static void miss_first(const SideLevels& side, bool retry) {
+    ++(retry ? side.counters->retry_misses : side.counters->misses);
+  }
+  static void miss_second(const SideLevels& side, bool retry) {
+    if (side.second != nullptr)
+      ++(retry ? side.counters->retry_second_misses : side.counters->second_misses);
+  }
+  // What the second level knows goes into the first.
+  Hit fill_first(const SideLevels& side, VirtAddr va, tlb::Space space, const Hit& second) {
+    return side.first->fill(va, space, leaf_of(*second.payload, va));
+  }
+  static Hit fill(const SideLevels& side, VirtAddr va, tlb::Space space, const tlb::Leaf& leaf) {
+    if (side.second != nullptr) side.second->fill(va, space, leaf);
+    return side.first->fill(va, space, leaf);
+  }
+  // The leaf an entry found at `va` was made from.
+  [[nodiscard]] tlb::Leaf leaf_of(const tlb::Payload& entry, VirtAddr va) const;
+
+  // Tells who listens that the level has the page, or has not. REQUIRES: somebody does.
+  void remark_lookup(const char* level, VirtAddr va, const Hit& hit);
+  // What it says then; "hit" or "miss" where an architecture has no more to say.
+  [[nodiscard]] virtual std::string lookup_text(VirtAddr va, const Hit& hit) const;
+
+  // ... that something else looked into has what is wanted, or has not.
+  void remark_found(const char* what, bool found) {
+    if (path_.narrated()) path_.remark(std::string(what) + (found ? ": hit" : ": miss"));
+  }
+
+  // Ends of an access without a translation: one that no program's address space has, in
+  // `outside`; and, no address space being loaded, a miss of every level.
+  void count_outside(const SideLevels& side, bool retry) {
+    if (!retry) ++side.counters->outside;
+  }
+  Translation nothing_loaded(const SideLevels& side, bool retry) {
+    miss_first(side, retry);
+    miss_second(side, retry);
+    return fault(FaultReason::NotPresent);
+  }
+  // Into the kernel's page-fault code.
+  Translation fault(FaultReason reason) {
+    path_.step(page_fault_step_);
+    return count_fault(reason);
+  }
+  Translation count_fault(FaultReason reason) {
+    ++common_.faults[static_cast<unsigned>(reason)];
+    return {.fault = reason, .pfn = {}, .size = {}, .rights = {}};
+  }
+
+  // Takes translations away.
+  template <class Action>
+  void on_every_level(Action action) {
+    for (std::optional<tlb::Level>& level : levels_)
+      if (level) action(*level);
+    ++generation_;
+  }
+  // Another address space, known to the filters by `key_tag`: above the bits of a page's number.
+  void change_space(uint64_t key_tag) {
+    key_tag_ = key_tag;
+    ++generation_;
+  }
+  void changed() { ++generation_; }
+
+  // With the levels' own.
+  [[nodiscard]] CpuCounters common_counters() const;
+
+  MissPath path_;
+  const PageShift page_;
+  FaultReason miss_fault_ = FaultReason::NotPresent;  // why a miss path that fails has failed
+
+  // The first levels' filters, and what the keys of the address space that is loaded have above
+  // their page numbers.
+  tlb::HitFilter* fetch_filter_;
+  tlb::HitFilter* data_filter_;
+  uint64_t key_tag_ = 0;
+
+ private:
+  std::span<const LevelDecl> decls_;
+  std::array<std::optional<tlb::Level>, kMostLevels> levels_;
+  CpuCounters common_;
+  std::array<SideLevels, kSides> sides_;
+  unsigned page_fault_step_;
+  uint64_t generation_ = 0;
+};
+
+// kKeyShift: log2 of the smallest page an entry can translate. Own: what the architecture counts
+// beside the common counters, in `counters_`; a struct of stats::Counts.
+template <unsigned kKeyShift, stats::MadeOfCounts Own>
+class Cpu : public CpuBase {
+ public:
+  struct Counters : CpuCounters, Own {
+    void add(const Counters& more) {
+      CpuCounters::add(more);
+      stats::add<Own>(*this, more);
+    }
+  };
+
+  // The hot path, for a loop to keep in registers: valid until the address space changes. The loop
+  // keeps the clock too: each `time` is greater than time() and than that of every earlier use
+  // (gaps do not matter; a repeated use of the page just used may repeat its time), and
+  // set_time() is told the last one before anything else of the Mmu is called.
+  class Hits {
+   public:
+    bool fetch(VirtAddr va, uint64_t time) const { return fetch_.hits(key(va), false, time); }
+    bool data(VirtAddr va, bool write, uint64_t time) const {
+      return data_.hits(key(va), write, time);
+    }
+
+   private:
+    friend class Cpu;
+    explicit Hits(const Cpu& cpu)
+        : fetch_(cpu.fetch_filter_->view()),
+          data_(cpu.data_filter_->view()),
+          key_tag_(cpu.key_tag_) {}
+    [[nodiscard]] uint64_t key(VirtAddr va) const { return va.value() >> kKeyShift | key_tag_; }
+    tlb::HitFilter::View fetch_;
+    tlb::HitFilter::View data_;
+    uint64_t key_tag_;
+  };
+  [[nodiscard]] Hits hits() const { return Hits(*this); }
+  // The same one by one, with the Mmu's own clock.
+  bool fetch_hits(VirtAddr va) { return hits().fetch(va, fetch_filter_->tick()); }
+  bool load_hits(VirtAddr va) { return hits().data(va, false, data_filter_->tick()); }
+  bool store_hits(VirtAddr va) { return hits().data(va, true, data_filter_->tick()); }
+
+ protected:
+  using CpuBase::CpuBase;
+  ~Cpu() = default;
+
+  // Bits of a page's number in a key.
+  static constexpr unsigned kKeyPageBits = 64 - kKeyShift;
+
+  // The access is allowed what `rights` say: the next ones like it hit the filter.
+  Translation finish(const SideLevels& side, VirtAddr va, const Hit& hit, Rights rights) {
+    const tlb::Payload& entry = *hit.payload;
+    side.first->filter_install(hit, va.value() >> kKeyShift | key_tag_,
+                               rights.has(side.data ? Rights::kRead : Rights::kExec),
+                               side.data && rights.has(Rights::kWrite) && entry.dirty);
+    const uint64_t into_entry = va.value() & entry.size.offset_mask();
+    return {.fault = FaultReason::None,
+            .pfn = entry.pfn + (into_entry >> page_.log2()),
+            .size = entry.leaf,
+            .rights = entry.rights};
+  }
+  Translation finish(const SideLevels& side, VirtAddr va, const Hit& hit) {
+    return finish(side, va, hit, hit.payload->rights);
+  }
+
+  [[nodiscard]] Counters all_counters() const { return {common_counters(), counters_}; }
+
+  Own counters_;
+};
+
+}  // namespace mmusim::mmu
+
+#endif  // MMUSIM_MMU_CPU_H_
