@@ -15,6 +15,7 @@
 #include "cli/refusals.h"
 #include "cli/simulate.h"
 #include "report/comparison_table.h"
+#include "sim/workload/script_config.h"
 #include "sim/workload/simulate.h"
 
 namespace mmusim::cli {

@@ -15,6 +15,7 @@
 #include "cli/output.h"
 #include "cli/simulate.h"
 #include "report/explanation.h"
+#include "sim/inspect.h"
 
 namespace mmusim::cli {
 namespace {

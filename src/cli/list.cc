@@ -8,6 +8,7 @@
 #include "config/options.h"
 #include "pt/page_table.h"
 #include "report/wrap.h"
+#include "sim/architectures.h"
 #include "sim/simulation.h"
 #include "trace/importer.h"
 
@@ -46,7 +47,7 @@ void list_page_tables(const Words& words) {
 void list_architectures(const Words& words) {
   Arguments arguments("list architectures", "The architectures that can be simulated.");
   if (!arguments.parse(words)) return;
-  for (const sim::ArchitectureInfo& architecture : sim::architectures())
+  for (const sim::Architecture& architecture : sim::all_architectures())
     print_item(architecture.name, architecture.summary);
 }
 

@@ -16,6 +16,7 @@
 #include "sim/workload/native.h"
 #include "sim/workload/native_memory.h"
 #include "sim/workload/plan.h"
+#include "sim/workload/script_config.h"
 #include "sim/workload/simulate.h"
 
 namespace mmusim::cli {

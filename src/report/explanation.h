@@ -5,7 +5,8 @@
 #include <string>
 
 #include "config/schema.h"
-#include "sim/explain.h"
+#include "sim/explanation.h"
+#include "sim/moment.h"
 #include "stats/results.h"
 
 namespace mmusim::report {

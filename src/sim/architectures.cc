@@ -14,7 +14,7 @@ const std::vector<Architecture>& all_architectures() {
 
 const Architecture& architecture_of(const config::Config& config) {
   for (const Architecture& a : all_architectures())
-    if (config.choice("machine.arch") == a.info.name) return a;
+    if (config.choice("machine.arch") == a.name) return a;
   throw UsageError("machine.arch", "no such architecture");
 }
 

@@ -7,10 +7,11 @@
 #include "config/schema.h"
 #include "mmu/layout.h"
 #include "pt/page_table.h"
-#include "sim/explain.h"
-#include "sim/inspect.h"
-#include "sim/simulation.h"
-#include "sim/workload/simulate.h"
+#include "sim/explanation.h"
+#include "sim/moment.h"
+#include "sim/page_set.h"
+#include "sim/replay_result.h"
+#include "sim/workload/outcome.h"
 #include "stats/report.h"
 
 namespace mmusim::sim {
@@ -23,7 +24,8 @@ struct TableLayout {
 };
 
 struct Architecture {
-  ArchitectureInfo info;
+  const char* name;  // machine.arch's value
+  const char* summary;
   void (*declare)(config::Schema&);
   mmu::AddressLayout (*layout)(const config::Config&);
   TableLayout (*tables)(const config::Config&);

@@ -14,7 +14,7 @@
 
 #include "base/error.h"
 #include "mmu/miss_path.h"
-#include "sim/explain.h"
+#include "sim/explanation.h"
 #include "sim/inspector.h"
 #include "stats/report.h"
 

@@ -1,4 +1,4 @@
-// What inspect.h offers, for one architecture.
+// What inspect.h offers, for one architecture (architectures.h).
 #ifndef MMUSIM_SIM_INSPECTOR_H_
 #define MMUSIM_SIM_INSPECTOR_H_
 
@@ -8,10 +8,12 @@
 #include "base/error.h"
 #include "base/interrupt.h"
 #include "kernel/system.h"
-#include "sim/inspect.h"
 #include "sim/machine.h"
+#include "sim/moment.h"
+#include "sim/page_set.h"
 #include "sim/relocation/trace_source.h"
 #include "sim/replay_loop.h"
+#include "sim/workload/script_config.h"
 #include "sim/workload/simulator.h"
 
 namespace mmusim::sim {

@@ -9,8 +9,8 @@
 #include "sim/machine.h"
 #include "sim/relocation/trace_source.h"
 #include "sim/replay_loop.h"
+#include "sim/replay_result.h"
 #include "sim/run_limit.h"
-#include "sim/simulation.h"
 
 namespace mmusim::sim {
 

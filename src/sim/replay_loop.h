@@ -28,7 +28,7 @@
 #include "mmu/mmu.h"
 #include "sim/checker.h"
 #include "sim/contracts.h"
-#include "sim/simulation.h"
+#include "sim/replay_result.h"
 #include "stats/report.h"
 #include "trace/record.h"
 

@@ -11,6 +11,7 @@
 
 #include "pt/conformance/layout.h"
 #include "sim/architectures.h"
+#include "sim/simulation.h"
 
 namespace mmusim::pt::conformance {
 namespace {

@@ -21,7 +21,9 @@
 #include "pt/page_table.h"
 #include "random_history.h"
 #include "sim/architectures.h"
+#include "sim/simulation.h"
 #include "sim/workload/script.h"
+#include "sim/workload/script_config.h"
 #include "tests/effort.h"
 
 namespace mmusim::sim {
@@ -175,7 +177,7 @@ TEST_P(Matrix, RandomHistoriesCountTheSameEitherWay) {
       fs::temp_directory_path() / ("mmusim_matrix_" + std::to_string(getpid()) + ".mmt");
   for (uint64_t seed = 31; seed <= 32 && !HasFailure(); ++seed) {
     SCOPED_TRACE(testing::Message() << "seed " << seed);
-    differential::RandomHistory(seed, differential::places_of(architecture.info.name, layout))
+    differential::RandomHistory(seed, differential::places_of(architecture.name, layout))
         .write(path, kSteps);
     expect_same_all_ways(path);
   }

@@ -11,6 +11,7 @@
 #include "kernel/system.h"
 #include "random_history.h"
 #include "sim/replay.h"
+#include "sim/simulation.h"
 #include "tests/effort.h"
 
 namespace mmusim::sim {

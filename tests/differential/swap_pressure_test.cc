@@ -11,6 +11,8 @@
 #include "base/error.h"
 #include "pt/page_table.h"
 #include "sim/architectures.h"
+#include "sim/simulation.h"
+#include "sim/workload/simulate.h"
 #include "tests/differential/random_script.h"
 #include "tests/effort.h"
 

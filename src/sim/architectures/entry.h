@@ -16,7 +16,8 @@ namespace mmusim::sim {
 template <SimulatedArchitecture Arch>
 const Architecture& architecture_entry() {
   static constexpr Architecture kEntry = {
-      {Arch::kName, Arch::kSummary},
+      Arch::kName,
+      Arch::kSummary,
       Arch::declare,
       [](const config::Config& config) { return Arch::layout(Arch::read_options(config)); },
       [](const config::Config& config) {

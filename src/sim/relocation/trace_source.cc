@@ -77,6 +77,12 @@ void TraceSource::declare(config::Schema& schema) {
                 "the trace was recorded on another architecture or with another page size.");
 }
 
+void TraceSource::require_named(const config::Config& config) {
+  if (config.text("run.trace").empty())
+    throw UsageError("run.trace", "no trace is named",
+                     "give one on the command line, or run.trace in the config");
+}
+
 TraceSource::TraceSource(const config::Config& config, const char* arch,
                          const mmu::AddressLayout& layout, std::optional<PageShift> huge)
     : reader_(open(config)) {

@@ -23,6 +23,8 @@ namespace mmusim::sim {
 class TraceSource {
  public:
   static void declare(config::Schema& schema);  // run.relocate, sched.quantum
+  // Errors: UsageError when run.trace is empty.
+  static void require_named(const config::Config& config);
 
   // `arch` is the machine's name as trace headers give it, `huge` the size of its huge pages.
   TraceSource(const config::Config& config, const char* arch, const mmu::AddressLayout& layout,

@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "sim/workload/plan.h"
+#include "stats/report.h"
 
 namespace mmusim::sim::workload {
 
@@ -80,6 +81,12 @@ struct Outcome {
     ++failed;
     if (failures.size() < kMostFailures) failures.push_back(failure);
   }
+};
+
+// ... and what else the simulated one counted.
+struct Simulated {
+  Outcome outcome;
+  stats::Report report;  // as of a replay; run.loads and run.stores are the script's touches
 };
 
 }  // namespace mmusim::sim::workload

@@ -14,9 +14,9 @@
 #include "sim/machine.h"
 #include "sim/replay.h"
 #include "sim/replay_loop.h"
+#include "sim/workload/outcome.h"
 #include "sim/workload/placement.h"
 #include "sim/workload/places.h"
-#include "sim/workload/simulate.h"
 
 namespace mmusim::sim::workload {
 

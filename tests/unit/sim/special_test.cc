@@ -3,6 +3,8 @@
 #include <gtest/gtest.h>
 
 #include "sim/architectures.h"
+#include "sim/simulation.h"
+#include "sim/workload/simulate.h"
 #include "trace/writer.h"
 
 namespace mmusim::sim {

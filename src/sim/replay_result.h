@@ -1,0 +1,45 @@
+// What a replay is asked for beside its configuration, and what it gives.
+#ifndef MMUSIM_SIM_REPLAY_RESULT_H_
+#define MMUSIM_SIM_REPLAY_RESULT_H_
+
+#include <cstdint>
+#include <functional>
+#include <optional>
+#include <string>
+
+#include "stats/report.h"
+#include "trace/record.h"
+
+namespace mmusim::sim {
+
+struct ReplayProgress {
+  uint64_t references = 0;  // replayed so far
+  uint64_t instructions = 0;
+  uint64_t bytes_done = 0;  // of the trace file
+  uint64_t bytes_total = 0;
+};
+
+// How each reference is taken (replay_loop.h).
+enum class ReplayMode : uint8_t {
+  Fast,   // blocks at once
+  Exact,  // every reference by itself; same counts
+  Full,   // Exact, with each translation shown to the checker and each access to the caches
+};
+
+struct ReplayOptions {
+  std::function<void(const ReplayProgress&)> progress;  // called now and then; may be empty
+  std::optional<ReplayMode> mode;  // what the configuration asks for, if not given
+};
+
+struct ReplayResult {
+  stats::Report report;
+  trace::Header header;
+  trace::Totals totals;  // of what was replayed
+  std::string trace_hash;
+  bool torn = false;     // the trace was torn and replayed up to its last whole chunk
+  bool stopped = false;  // run.limit was reached before the end of the trace
+};
+
+}  // namespace mmusim::sim
+
+#endif  // MMUSIM_SIM_REPLAY_RESULT_H_

@@ -1,0 +1,17 @@
+#include "sim/workload/script_config.h"
+
+#include <string>
+
+namespace mmusim::sim::workload {
+
+config::Config script_config(const config::Config& config, const Plan& plan) {
+  config::Config own = config;
+  own.set("kernel.imply", "false", "workload scripts");
+  if (plan.huge_pages != 0 && own.origin("kernel.hugetlb_pages") == "default")
+    own.set("kernel.hugetlb_pages", std::to_string(plan.huge_pages), "workload scripts");
+  if (plan.cpus > 1 && own.origin("machine.cpus") == "default")
+    own.set("machine.cpus", std::to_string(plan.cpus), "workload scripts");
+  return own;
+}
+
+}  // namespace mmusim::sim::workload
