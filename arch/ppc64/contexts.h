@@ -10,13 +10,12 @@
 
 #include "arch/ppc64/formats.h"
 #include "base/types.h"
+#include "mmu/cpus.h"
 
 namespace mmusim::ppc64 {
 
 class Contexts {
  public:
-  static constexpr MmId kNobody{~uint64_t{0}};
-
   // None: kLastUserContext is taken too.
   std::optional<Context> take(MmId mm) {
     if (!returned_.empty()) {
@@ -31,15 +30,15 @@ class Contexts {
   }
   // REQUIRES: somebody has it.
   void release(Context context) {
-    owners_[context] = kNobody;
+    owners_[context] = mmu::kNobody;
     returned_.insert(context);
   }
   [[nodiscard]] MmId owner(Context context) const {
-    return context < owners_.size() ? owners_[context] : kNobody;
+    return context < owners_.size() ? owners_[context] : mmu::kNobody;
   }
 
  private:
-  std::vector<MmId> owners_{kNobody};  // by context; nobody has 0
+  std::vector<MmId> owners_{mmu::kNobody};  // by context; nobody has 0
   std::set<Context> returned_;
 };
 

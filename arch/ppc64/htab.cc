@@ -98,8 +98,8 @@ uint64_t Htab::timebase() {
 std::optional<uint64_t> Htab::search(const Page& page, bool write, mmu::MissPath& path) {
   ++counters_.lookups;
   for (const Group group : {Group::Primary, Group::Secondary}) {
-    const auto found =
-        search_group(group_of(page, group), group, first_of(page, group), counters_.words, path);
+    const auto found = search_group(group_of(page, group), group, first_of(page, group),
+                                    counters_.words.value, path);
     if (!found) continue;
     ++(group == Group::Primary ? counters_.primary_hits : counters_.secondary_hits);
     ++counters_.words;

@@ -31,25 +31,40 @@
 #include "mem/frames.h"
 #include "mem/sink.h"
 #include "mmu/miss_path.h"
+#include "stats/count.h"
 
 namespace mmusim::ppc64 {
 
-struct HtabCounters {
-  uint64_t lookups = 0;  // by hardware
-  uint64_t words = 0;    // of entries compared or taken by those
-  uint64_t primary_hits = 0;
-  uint64_t secondary_hits = 0;
-  uint64_t inserts = 0;            // by handlers
-  uint64_t secondary_inserts = 0;  // ... into the secondary group
-  uint64_t evictions = 0;
-  uint64_t updates = 0;             // changes of protection that found the entry
-  uint64_t updates_missed = 0;      // ... that did not
-  uint64_t invalidated = 0;         // by flushes that found the entry
-  uint64_t invalidates_missed = 0;  // by flushes that did not
-  uint64_t referenced_set = 0;      // R bits set by hardware
-  uint64_t changed_set = 0;         // C bits
-  uint64_t used_peak = 0;           // most entries in use, bolted ones not counted
-  uint64_t bolted = 0;
+struct HtabCounts {
+  stats::Count lookups{"htab.lookups", "walks", "Searches by hardware."};
+  stats::Count words{"htab.words", "doublewords",
+                     "Doublewords of entries those compared or took; a group is one line, and one "
+                     "of the walker's references.",
+                     "htab.lookups"};
+  stats::Count primary_hits{"htab.primary_hits", "walks", "... that ended in the primary group.",
+                            "htab.lookups"};
+  stats::Count secondary_hits{"htab.secondary_hits", "walks",
+                              "... that ended in the secondary group.", "htab.lookups"};
+  stats::Count inserts{"htab.inserts", "entries", "Entries made by handlers."};
+  stats::Count secondary_inserts{"htab.secondary_inserts", "entries",
+                                 "... in the secondary group, the primary one being full.",
+                                 "htab.inserts"};
+  stats::Count evictions{"htab.evictions", "entries",
+                         "Entries that made room, both groups being full; without a tlbie.",
+                         "htab.inserts"};
+  stats::Count updates{"htab.updates", "entries", "Changes of protection."};
+  stats::Count updates_missed{"htab.updates_missed", "entries",
+                              "Hints that led to another page's entry, the page's having been "
+                              "evicted."};
+  stats::Count invalidated{"htab.invalidated", "entries", "Entries removed by flushes."};
+  stats::Count invalidates_missed{"htab.invalidates_missed", "entries",
+                                  "Pages flushed whose entry had been evicted."};
+  stats::Count referenced_set{"htab.referenced_set", "bits", "R bits set by hardware."};
+  stats::Count changed_set{"htab.changed_set", "bits", "C bits set by hardware."};
+  stats::Count used{"htab.used", "entries", "Entries in use, but for bolted ones."};
+  stats::Count used_peak{"htab.used.peak", "entries", "... at most."};
+  stats::Count bolted{"htab.bolted", "entries", "Entries of the kernel's linear map."};
+  stats::Count bytes{"htab.bytes", "bytes", "Size of the hash table."};
 };
 
 // An HPTE's first and second doubleword, for people.
@@ -102,7 +117,12 @@ class Htab {
   [[nodiscard]] PhysAddr base() const { return base_; }
   [[nodiscard]] uint64_t bytes() const { return bytes_; }
   [[nodiscard]] uint64_t used() const { return used_.size(); }
-  [[nodiscard]] const HtabCounters& counters() const { return counters_; }
+  [[nodiscard]] HtabCounts counters() const {
+    HtabCounts now = counters_;
+    now.used = used_.size();
+    now.bytes = bytes_;
+    return now;
+  }
 
  private:
   struct Owner {
@@ -146,7 +166,7 @@ class Htab {
   std::map<uint64_t, Owner> used_;  // slots that are in use and not bolted
   std::map<std::pair<Context, VirtAddr>, uint8_t> hints_;
   uint64_t time_ = 0;
-  HtabCounters counters_;
+  HtabCounts counters_;
 };
 
 }  // namespace mmusim::ppc64

@@ -19,15 +19,6 @@ tlb::Leaf leaf_of(Pfn first, Rights rights) {
 
 }  // namespace
 
-void LinearCounters::add(const LinearCounters& o) {
-  lookups += o.lookups;
-  misses += o.misses;
-  fetch_lookups += o.fetch_lookups;
-  fetch_misses += o.fetch_misses;
-  slb_misses += o.slb_misses;
-  tlb_misses += o.tlb_misses;
-}
-
 void LinearMap::fetch(unsigned step, PhysAddr code, uint64_t bytes) {
   if (!runs_translated(step)) return;
   const VirtAddr end = kLinearMap + code.value() + bytes;

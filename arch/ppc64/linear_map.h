@@ -25,6 +25,7 @@
 #include "arch/ppc64/segments.h"
 #include "base/types.h"
 #include "mmu/miss_path.h"
+#include "stats/count.h"
 #include "tlb/level.h"
 
 namespace mmusim::ppc64 {
@@ -32,14 +33,26 @@ namespace mmusim::ppc64 {
 // What ERAT and TLB entries of the linear map are tagged with.
 inline constexpr tlb::Space kLinearSpace = kFirstKernelContext;
 
-struct LinearCounters {
-  uint64_t lookups = 0;  // of data
-  uint64_t misses = 0;
-  uint64_t fetch_lookups = 0;
-  uint64_t fetch_misses = 0;
-  uint64_t slb_misses = 0;
-  uint64_t tlb_misses = 0;
-  void add(const LinearCounters& o);
+struct LinearCounts {
+  stats::Count lookups{"linear.lookups", "accesses",
+                       "Lookups in the data ERAT for the kernel's own accesses, through its linear "
+                       "map: handlers' to page table and hash table, flushes' to the hash table, "
+                       "and for each fault it fixed the entry and the page; in no other count of "
+                       "lookups."};
+  stats::Count misses{"linear.misses", "accesses", "... that the ERAT did not know.",
+                      "linear.lookups"};
+  stats::Count fetch_lookups{"linear.fetch_lookups", "pages",
+                             "Lookups in the instruction ERAT for the kernel's code: one for each "
+                             "page of it that a step of a handler runs in; in no other count of "
+                             "lookups."};
+  stats::Count fetch_misses{"linear.fetch_misses", "pages", "... that the ERAT did not know.",
+                            "linear.fetch_lookups"};
+  stats::Count slb_misses{"linear.slb_misses", "lookups",
+                          "ERAT misses of either kind that found no segment, so that a handler "
+                          "made the entry; not among slb.misses."};
+  stats::Count tlb_misses{"linear.tlb_misses", "lookups",
+                          "ERAT misses of either kind that the TLB did not know: searches of the "
+                          "hash table, not among htab.lookups."};
 };
 
 class LinearMap final : public mmu::HandlerView {
@@ -59,7 +72,7 @@ class LinearMap final : public mmu::HandlerView {
   void fetch(unsigned step, PhysAddr code, uint64_t bytes) override;
   VirtAddr reach(PhysAddr address) override;
 
-  [[nodiscard]] const LinearCounters& counters() const { return counters_; }
+  [[nodiscard]] const LinearCounts& counters() const { return counters_; }
 
  private:
   // True: a hit.
@@ -67,7 +80,7 @@ class LinearMap final : public mmu::HandlerView {
   void refill(tlb::Level& erat, VirtAddr va);
 
   Parts parts_;
-  LinearCounters counters_;
+  LinearCounts counters_;
 };
 
 }  // namespace mmusim::ppc64

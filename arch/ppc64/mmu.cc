@@ -1,6 +1,5 @@
 #include "arch/ppc64/mmu.h"
 
-#include <fmt/format.h>
 #include <span>
 #include <string>
 #include <string_view>
@@ -13,7 +12,7 @@ namespace {
 
 constexpr VirtAddr kProgramBase(0x10000000);  // where Linux puts a program
 
-tlb::Leaf leaf_of(uint64_t second, PageShift page) {
+tlb::Leaf hpte_leaf(uint64_t second, PageShift page) {
   return {.pfn = hpte_frame(second, page),
           .size = page,
           .rights = rights_of(second),
@@ -31,83 +30,39 @@ std::string decode(const char* what, std::span<const uint64_t> words) {
 
 }  // namespace
 
-void SideCounters::add(const SideCounters& o) {
-  misses += o.misses;
-  tlb_misses += o.tlb_misses;
-  retry_lookups += o.retry_lookups;
-  retry_misses += o.retry_misses;
-  retry_tlb_misses += o.retry_tlb_misses;
-  outside += o.outside;
-}
-
-void MmuCounters::add(const MmuCounters& o) {
-  for (size_t i = 0; i < accesses.size(); ++i)
-    accesses[i] += o.accesses[i];
-  for (size_t i = 0; i < sides.size(); ++i)
-    sides[i].add(o.sides[i]);
-  for (size_t i = 0; i < levels.size(); ++i) {
-    levels[i].fills += o.levels[i].fills;
-    levels[i].evictions += o.levels[i].evictions;
-    levels[i].invalidated += o.levels[i].invalidated;
-  }
-  for (size_t i = 0; i < faults.size(); ++i)
-    faults[i] += o.faults[i];
-  hash_faults += o.hash_faults;
-  hash_faults_fixed += o.hash_faults_fixed;
-  preloads += o.preloads;
-  slb.lookups += o.slb.lookups;
-  slb.misses += o.slb.misses;
-  slb.preloads += o.slb.preloads;
-  slb.replaced += o.slb.replaced;
-  slb.slbie += o.slb.slbie;
-  slb.slbia += o.slb.slbia;
-  linear.add(o.linear);
-}
-
 Mmu::Mmu(const Options& options, Htab& htab, mem::FrameMemory& frames, mem::ReferenceSink& sink,
          PhysAddr code, Invalidate invalidate)
-    : options_(&options),
+    : Cpu(kTlbs, options.tlb, {}, options.page, steps_of(options.linear_map), frames, sink,
+          {.base = code}),
+      options_(&options),
       htab_(&htab),
       frames_(&frames),
       format_(options.page),
       form_(&pte_form(options.page)),
-      path_(steps_of(options.linear_map), frames, sink, {.base = code}),
       broadcast_(std::move(invalidate)),
-      ierat_(options.ierat, options.page, true),
-      derat_(options.derat, options.page, true),
-      tlb_(options.tlb, options.page, false),
-      slb_(options.slb_entries, options.tera_segments, options.page),
-      fetch_filter_(&ierat_.filter()),
-      data_filter_(&derat_.filter()) {
+      slb_(options.slb_entries, options.tera_segments, options.page) {
   path_.decode_with(decode);
-  if (options.linear_map) {
-    linear_.emplace(LinearMap::Parts{.ierat = ierat_,
-                                     .derat = derat_,
-                                     .tlb = tlb_,
-                                     .slb = slb_,
-                                     .htab = htab,
-                                     .path = path_,
-                                     .page = options.page});
-    path_.view_by(&*linear_);
-  }
-  sides_[0] = {.erat = &ierat_, .counters = &counters_.sides[0], .data = false};
-  sides_[1] = {.erat = &derat_, .counters = &counters_.sides[1], .data = true};
+  if (!options.linear_map) return;
+  linear_.emplace(LinearMap::Parts{.ierat = level(kIerat),
+                                   .derat = level(kDerat),
+                                   .tlb = level(kTlb),
+                                   .slb = slb_,
+                                   .htab = htab,
+                                   .path = path_,
+                                   .page = options.page});
+  path_.view_by(&*linear_);
 }
 
 mmu::Translation Mmu::access(VirtAddr va, AccessKind kind, bool retry) {
-  Side& side = sides_[kind == AccessKind::Fetch ? 0 : 1];
+  const SideLevels& side = this->side(kind);
   if (retry) ++side.counters->retry_lookups;
   if (!is_user(va)) {
     // No segment: Linux's handler has no VSID for it.
-    if (!retry) ++side.counters->outside;
+    count_outside(side, retry);
     path_.step(side.data ? kDataSegment : kInstructionSegment);
     return fault(mmu::FaultReason::NonCanonical);
   }
-  if (table_ == nullptr) {
-    ++(retry ? side.counters->retry_misses : side.counters->misses);
-    ++(retry ? side.counters->retry_tlb_misses : side.counters->tlb_misses);
-    return fault(mmu::FaultReason::NotPresent);
-  }
+  if (table_ == nullptr) return nothing_loaded(side, retry);
   if (retry) {
     if (linear_) note_kernel_work(va);
     preload(va, kind);
@@ -128,55 +83,47 @@ mmu::Translation Mmu::access(VirtAddr va, AccessKind kind, bool retry) {
   return fault(mmu::FaultReason::Malformed);
 }
 
-Mmu::Hit Mmu::translate(Side& side, VirtAddr va, AccessKind kind, bool first, bool retry) {
+Mmu::Hit Mmu::translate(const SideLevels& side, VirtAddr va, AccessKind kind, bool first,
+                        bool retry) {
   const bool write = writes(kind);
-  Hit hit = side.erat->find(va, context_);
-  remark_lookup(side.data ? "data ERAT" : "instruction ERAT", static_cast<bool>(hit));
+  Hit hit = side.first->find(va, context_);
+  remark_found(side.shown_first, static_cast<bool>(hit));
   // A store by an entry that has no C yet is the hardware's to search for again.
   const auto usable = [&](const Hit& found) {
     return found && (!write || found.payload->dirty || !found.payload->rights.allows(kind));
   };
   if (usable(hit)) {
-    side.erat->touch(hit);
+    side.first->touch(hit);
     return hit;
   }
-  if (first && !hit) ++(retry ? side.counters->retry_misses : side.counters->misses);
+  if (first && !hit) miss_first(side, retry);
 
-  ++counters_.slb.lookups;
+  ++slb_.counters.lookups;
   const bool segment = slb_.has(va);
-  remark_lookup("SLB", segment);
+  remark_found("SLB", segment);
   if (!segment) {
-    ++counters_.slb.misses;
+    ++slb_.counters.misses;
     make_segment(va, side.data ? kDataSegment : kInstructionSegment);
   }
 
   const bool missed = !hit;
-  hit = tlb_.find(va, context_);
-  if (missed) remark_lookup("TLB", static_cast<bool>(hit));
+  tlb::Level& tlb = *side.second;
+  hit = tlb.find(va, context_);
+  if (missed) remark_found(side.shown_second, static_cast<bool>(hit));
   if (usable(hit)) {
-    tlb_.touch(hit);
-    const tlb::Payload& entry = *hit.payload;
-    if (!missed) side.erat->invalidate_page(va, context_);
-    return side.erat->fill(va, context_,
-                           {.pfn = entry.pfn,
-                            .size = entry.size,
-                            .rights = entry.rights,
-                            .dirty = entry.dirty,
-                            .global = false,
-                            .extra = 0});
+    tlb.touch(hit);
+    if (!missed) side.first->invalidate_page(va, context_);
+    return fill_first(side, va, context_, hit);
   }
-  if (first && missed && !hit)
-    ++(retry ? side.counters->retry_tlb_misses : side.counters->tlb_misses);
+  if (first && missed && !hit) miss_second(side, retry);
 
   path_.step(kWalk);
   const std::optional<uint64_t> second = htab_->search(page_of(va), write, path_);
   if (!second) return {};
   // An entry that has no C yet goes.
-  if (!missed) side.erat->invalidate_page(va, context_);
-  if (hit) tlb_.invalidate_page(va, context_);
-  const tlb::Leaf leaf = leaf_of(*second, options_->page);
-  tlb_.fill(va, context_, leaf);
-  return side.erat->fill(va, context_, leaf);
+  if (!missed) side.first->invalidate_page(va, context_);
+  if (hit) tlb.invalidate_page(va, context_);
+  return fill(side, va, context_, hpte_leaf(*second, options_->page));
 }
 
 void Mmu::make_segment(VirtAddr va, unsigned step) {
@@ -275,32 +222,13 @@ void Mmu::note_kernel_work(VirtAddr va) {
   kernel_access(frames_->address_of(first + ((va - found.base) >> options_->page.log2())));
 }
 
-mmu::Translation Mmu::finish(Side& side, VirtAddr va, const Hit& hit) {
-  const tlb::Payload& entry = *hit.payload;
-  if (side.data)
-    side.erat->filter_install(hit, key_of(va), entry.rights.has(Rights::kRead),
-                              entry.rights.has(Rights::kWrite) && entry.dirty);
-  else
-    side.erat->filter_install(hit, key_of(va), entry.rights.has(Rights::kExec), false);
-  return {.fault = mmu::FaultReason::None,
-          .pfn = entry.pfn,
-          .size = entry.size,
-          .rights = entry.rights};
-}
-
-mmu::Translation Mmu::fault(mmu::FaultReason reason) {
-  ++counters_.faults[static_cast<unsigned>(reason)];
-  path_.step(kPageFault);
-  return {.fault = reason, .pfn = {}, .size = {}, .rights = {}};
-}
-
 void Mmu::load(Context context, pt::PageTable& table) {
   table_ = &table;
   context_ = context;
   empty_slb();
   for (const VirtAddr va : {VirtAddr((uint64_t{1} << kUserBits) - 1), kProgramBase}) {
     if (slb_.has(va)) continue;
-    ++counters_.slb.preloads;
+    ++slb_.counters.preloads;
     make_segment(va, kSlbPreload);
   }
 }
@@ -313,38 +241,21 @@ void Mmu::unload() {
 // Class 1 is user space's, which slbie names; slbia leaves ERATs nothing.
 void Mmu::empty_slb() {
   const bool all = slb_.empty();
-  for (tlb::Level* const erat : {&ierat_, &derat_})
-    erat->invalidate_if([all](const tlb::EntryView& e) { return all || e.space != kLinearSpace; });
-  ++generation_;
+  for (const Level erat : {kIerat, kDerat})
+    level(erat).invalidate_if(
+        [all](const tlb::EntryView& e) { return all || e.space != kLinearSpace; });
+  changed();
 }
 
 void Mmu::invalidate(VirtAddr va, Context context) {
-  ierat_.invalidate_page(va, context);
-  derat_.invalidate_page(va, context);
-  tlb_.invalidate_page(va, context);
-  ++generation_;
+  on_every_level([&](tlb::Level& level) { level.invalidate_page(va, context); });
 }
 
-void Mmu::for_each_entry(
-    const std::function<void(const char* where, const tlb::EntryView& entry)>& visit) const {
-  ierat_.for_each([&](const tlb::EntryView& entry) { visit("ierat", entry); });
-  derat_.for_each([&](const tlb::EntryView& entry) { visit("derat", entry); });
-  tlb_.for_each([&](const tlb::EntryView& entry) { visit("tlb", entry); });
-}
-
-MmuCounters Mmu::counters() const {
-  MmuCounters counters = counters_;
-  const auto of = [](const tlb::Level& level) {
-    return LevelCounters{level.fills(), level.evictions(), level.invalidated()};
-  };
-  counters.levels[kIerat] = of(ierat_);
-  counters.levels[kDerat] = of(derat_);
-  counters.levels[kTlb] = of(tlb_);
-  if (linear_) counters.linear = linear_->counters();
-  counters.slb.replaced = slb_.counters.replaced;
-  counters.slb.slbie = slb_.counters.slbie;
-  counters.slb.slbia = slb_.counters.slbia;
-  return counters;
+Mmu::Counters Mmu::counters() const {
+  Counters all = all_counters();
+  stats::add(all.slb, slb_.counters);
+  if (linear_) stats::add(all.linear, linear_->counters());
+  return all;
 }
 
 }  // namespace mmusim::ppc64

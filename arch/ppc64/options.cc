@@ -1,6 +1,5 @@
 #include "arch/ppc64/options.h"
 
-#include <algorithm>
 #include <fmt/format.h>
 
 #include "arch/ppc64/formats.h"
@@ -9,25 +8,8 @@
 
 namespace mmusim::ppc64 {
 
-namespace {
-
-struct ArrayKeys {
-  const char* prefix;
-  const char* what;
-  tlb::GeometryDefaults defaults;
-  std::vector<tlb::Geometry> Options::*level;
-};
-const ArrayKeys kArrayKeys[] = {
-    {"ppc64.ierat", "instruction ERAT", {128, 2, "4K"}, &Options::ierat},
-    {"ppc64.derat", "data ERAT", {128, 128, "4K"}, &Options::derat},
-    {"ppc64.tlb", "TLB", {1024, 4, "4K,16M"}, &Options::tlb},
-};
-
-}  // namespace
-
 void declare(config::Schema& schema) {
-  for (const ArrayKeys& array : kArrayKeys)
-    tlb::declare_geometry(schema, array.prefix, array.what, array.defaults);
+  mmu::declare_levels(schema, kTlbs);
   schema.number("ppc64.slb.entries", 64,
                 "Entries of the segment lookaside buffer; Linux keeps three for itself.", 8, 4096);
   schema.flag("ppc64.tera_segments", false,
@@ -57,20 +39,19 @@ void declare(config::Schema& schema) {
 Options read_options(const config::Config& config) {
   Options options;
   options.page = config.choice("ppc64.page") == "64K" ? k64K : k4K;
-  for (const ArrayKeys& keys : kArrayKeys) {
-    const tlb::Geometry array = tlb::read_geometry(config, keys.prefix, {k4K, k64K, kLargePage});
-    if (!array.exists())
-      throw UsageError(fmt::format("{}.entries", keys.prefix),
+  for (const Level level : {kIerat, kDerat, kTlb}) {
+    const mmu::ArrayDecl& keys = kTlbs[level].arrays.front();
+    options.tlb[level] = mmu::read_level(config, kTlbs[level], {k4K, k64K, kLargePage});
+    if (options.tlb[level].empty())
+      throw UsageError(fmt::format("{}.entries", keys.key),
                        fmt::format("there must be the {}", keys.what));
     // A segment has one base page size, which all that translates it must know.
-    const auto& held = array.pages;
-    if (std::find(held.begin(), held.end(), options.page) == held.end())
-      throw UsageError(fmt::format("{}.pages", keys.prefix),
+    if (!options.tlb[level].front().holds(options.page))
+      throw UsageError(fmt::format("{}.pages", keys.key),
                        fmt::format("the {} does not hold pages of {}, which ppc64.page says the "
                                    "kernel has",
                                    keys.what, format_size(options.page.bytes())),
                        "add them, or change ppc64.page");
-    (options.*keys.level).push_back(array);
   }
   options.slb_entries = static_cast<unsigned>(config.number("ppc64.slb.entries"));
   options.tera_segments = config.flag("ppc64.tera_segments");

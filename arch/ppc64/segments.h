@@ -15,16 +15,21 @@
 #include "arch/ppc64/formats.h"
 #include "arch/ppc64/steps.h"
 #include "base/types.h"
+#include "stats/count.h"
 
 namespace mmusim::ppc64 {
 
-struct SlbCounters {
-  uint64_t lookups = 0;
-  uint64_t misses = 0;
-  uint64_t preloads = 0;  // entries made ahead at a switch
-  uint64_t replaced = 0;  // entries overwritten
-  uint64_t slbie = 0;
-  uint64_t slbia = 0;
+struct SlbCounts {
+  stats::Count lookups{"slb.lookups", "lookups",
+                       "Searches of the segment lookaside buffer: one for each ERAT miss, retries "
+                       "and repetitions after hash faults included."};
+  stats::Count misses{"slb.misses", "lookups",
+                      "... that found no segment, so that a handler made the entry.",
+                      "slb.lookups"};
+  stats::Count preloads{"slb.preloads", "entries", "Entries made ahead at switches."};
+  stats::Count replaced{"slb.replaced", "entries", "Entries that made room for another."};
+  stats::Count slbie{"slb.slbie", "instructions", "Entries removed one by one at switches."};
+  stats::Count slbia{"slb.slbia", "instructions", "Switches that removed all at once."};
 };
 
 class Slb {
@@ -80,7 +85,7 @@ class Slb {
   }
   [[nodiscard]] const Entry& entry(unsigned slot) const { return entries_[slot]; }
 
-  SlbCounters counters;
+  SlbCounts counters;
 
  private:
   // Of the linear map: Kp, pages of 16M.

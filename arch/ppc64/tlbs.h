@@ -17,31 +17,35 @@
 #ifndef MMUSIM_ARCH_PPC64_TLBS_H_
 #define MMUSIM_ARCH_PPC64_TLBS_H_
 
-#include <cstdint>
-#include <map>
-#include <memory>
-#include <vector>
-
 #include "arch/ppc64/contexts.h"
 #include "arch/ppc64/htab.h"
 #include "arch/ppc64/mmu.h"
 #include "arch/ppc64/options.h"
 #include "mem/frames.h"
 #include "mem/sink.h"
-#include "mmu/mmu.h"
+#include "mmu/cpus.h"
+#include "stats/count.h"
 
 namespace mmusim::ppc64 {
 
-struct FlushCounters {
-  uint64_t switches = 0;
-  uint64_t contexts = 0;  // given out
-  uint64_t requests = 0;
-  uint64_t batches = 0;
-  uint64_t tlbie = 0;   // broadcast
-  uint64_t tlbiel = 0;  // on one CPU
+struct FlushCounts {
+  stats::Count switches{"switch.loads", "events", "Loads of another address space."};
+  stats::Count contexts{"switch.contexts", "events", "Contexts given out."};
+  stats::Count requests{"flush.requests", "events", "Flush requests."};
+  stats::Count batches{"flush.batches", "events",
+                       "Batches of at most 192 pages that were flushed together."};
+  stats::Count tlbie{"flush.tlbie", "instructions",
+                     "Pages removed from all CPUs' TLBs, by flushes and changes of protection."};
+  stats::Count tlbiel{"flush.tlbiel", "instructions",
+                      "... from the one CPU's the address space has run on."};
 };
 
-class Tlbs final : public mmu::TlbMaintenance {
+// ran_on: ever.
+struct Space : mmu::Space {
+  Context context = 0;
+};
+
+class Tlbs final : public mmu::Cpus<Mmu, Space> {
  public:
   static constexpr unsigned kBatch = 192;
 
@@ -50,9 +54,7 @@ class Tlbs final : public mmu::TlbMaintenance {
   Tlbs(const Options& options, unsigned cpus, mem::FrameMemory& frames, mem::ReferenceSink& sink,
        bool direct = true);
 
-  [[nodiscard]] Mmu& mmu(CpuId cpu) { return *cpus_[cpu.value()].mmu; }
   [[nodiscard]] Htab& htab() { return htab_; }
-  [[nodiscard]] const FlushCounters& flush_counters() const { return counters_; }
   // 0: none.
   [[nodiscard]] Context context(MmId mm) const;
 
@@ -66,35 +68,24 @@ class Tlbs final : public mmu::TlbMaintenance {
   void flush_local_page(CpuId, MmId, VirtAddr, bool) override {}
   void forget(MmId mm) override;
 
-  void for_each_entry(
-      const std::function<void(const mmu::CachedTranslation&)>& visit) const override;
+  void for_each_entry(const TranslationVisit& visit) const override;
   [[nodiscard]] bool walk_caches_reach(PhysAddr, uint64_t) const override { return false; }
   void report(stats::Report& report) const override;
 
  private:
-  static constexpr MmId kNobody = Contexts::kNobody;
-  struct Space {
-    Context context = 0;
-    uint64_t ran_on = 0;  // CPUs
-  };
-  struct Cpu {
-    std::unique_ptr<Mmu> mmu;
-    MmId current = kNobody;
-  };
-
+  void release(MmId mm, Space& space) override;
+  [[nodiscard]] std::optional<MmId> user_of(const Cpu& cpu,
+                                            const tlb::EntryView& entry) const override;
   void flush_pages(Space& space, VirtRange range);
   // Whether the address space has run on no CPU but the asker's (Linux: mm_is_thread_local).
-  [[nodiscard]] bool is_local(const Space& space) const;
+  [[nodiscard]] bool is_local(const Space& space) const { return space.ran_on == asker_bit(); }
   // True: by tlbiel, on the asker's.
   bool invalidate(const Space& space, VirtAddr va);
 
   Options options_;
-  const mem::ReferenceSink* sink_;
   Htab htab_;
-  std::map<MmId, Space> spaces_;
   Contexts contexts_;
-  std::vector<Cpu> cpus_;
-  FlushCounters counters_;
+  FlushCounts counters_;
 };
 
 }  // namespace mmusim::ppc64

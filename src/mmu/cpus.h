@@ -127,6 +127,7 @@ class Cpus : public TlbMaintenance {
   [[nodiscard]] uint64_t others(uint64_t cpus) const {
     return static_cast<uint64_t>(std::popcount(cpus & ~asker_bit()));
   }
+  static constexpr uint64_t kAllCpus = ~uint64_t{0};
   // action(Cpu&), on each of these CPUs.
   template <class Action>
   void on_each(uint64_t cpus, Action action) {

@@ -180,7 +180,7 @@ Levels levels_of(const ia64::Options& o) {
   return {o.l1i, o.l1d, o.l2i, o.l2d};
 }
 Levels levels_of(const ppc64::Options& o) {
-  return {o.ierat, o.derat, {}, o.tlb};
+  return {o.tlb[ppc64::kIerat], o.tlb[ppc64::kDerat], {}, o.tlb[ppc64::kTlb]};
 }
 Levels levels_of(const sparc64::Options& o) {
   return {o.tlb[sparc64::kItlb], o.tlb[sparc64::kDtlb], {}, {}};

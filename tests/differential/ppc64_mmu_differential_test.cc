@@ -48,9 +48,9 @@ class Pair {
     const Options options = read_options(config);
     page_ = options.page;
     naive::HashedShape shape;
-    shape.ierat = mmusim::testing::naive_shape(options.ierat.front());
-    shape.derat = mmusim::testing::naive_shape(options.derat.front());
-    shape.tlb = mmusim::testing::naive_shape(options.tlb.front());
+    shape.ierat = mmusim::testing::naive_shape(options.tlb[kIerat].front());
+    shape.derat = mmusim::testing::naive_shape(options.tlb[kDerat].front());
+    shape.tlb = mmusim::testing::naive_shape(options.tlb[kTlb].front());
     shape.slb_entries = options.slb_entries;
     shape.tera_segments = options.tera_segments;
     shape.page = page_.log2();
@@ -118,19 +118,20 @@ class Pair {
     const AccessKind of = kind == 'f'   ? AccessKind::Fetch
                           : kind == 'l' ? AccessKind::Load
                                         : AccessKind::Store;
-    const MmuCounters before = mmu.counters();
-    const HtabCounters table_before = world_.tlbs().htab().counters();
+    const Mmu::Counters before = mmu.counters();
+    const HtabCounts table_before = world_.tlbs().htab().counters();
     const mmu::Translation t = mmu.access(va, of, retry);
-    const MmuCounters after = mmu.counters();
-    const HtabCounters& table = world_.tlbs().htab().counters();
-    const SideCounters& b = before.sides[kind == 'f' ? 0 : 1];
-    const SideCounters& a = after.sides[kind == 'f' ? 0 : 1];
+    const Mmu::Counters after = mmu.counters();
+    const HtabCounts table = world_.tlbs().htab().counters();
+    const mmu::SideCounters& b = before.sides[kind == 'f' ? 0 : 1];
+    const mmu::SideCounters& a = after.sides[kind == 'f' ? 0 : 1];
     naive::HashedOutcome o;
     const auto plus = [](uint64_t more, uint64_t less) {
       return static_cast<unsigned>(more - less);
     };
     o.erat_misses = plus(a.misses + a.retry_misses, b.misses + b.retry_misses);
-    o.tlb_misses = plus(a.tlb_misses + a.retry_tlb_misses, b.tlb_misses + b.retry_tlb_misses);
+    o.tlb_misses =
+        plus(a.second_misses + a.retry_second_misses, b.second_misses + b.retry_second_misses);
     o.segment_misses = plus(after.slb.misses, before.slb.misses);
     o.hash_faults = plus(after.hash_faults, before.hash_faults);
     o.searches = plus(table.lookups, table_before.lookups);

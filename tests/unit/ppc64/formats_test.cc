@@ -192,7 +192,7 @@ TEST(Ppc64Contexts, LowestFirstUpToTheHighest) {
   contexts.release(700);
   contexts.release(3);
   contexts.release(0x7fffb);
-  EXPECT_EQ(contexts.owner(3), Contexts::kNobody);
+  EXPECT_EQ(contexts.owner(3), mmu::kNobody);
   EXPECT_EQ(contexts.take(MmId(1)), 3u);
   EXPECT_EQ(contexts.take(MmId(2)), 700u);
   EXPECT_EQ(contexts.take(MmId(9)), 0x7fffbu);
