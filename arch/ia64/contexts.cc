@@ -41,7 +41,7 @@ Contexts::Given Contexts::give(MmId mm) {
 
 void Contexts::give_up(Context context) {
   states_[context] = State::GivenUp;
-  owners_[context] = kNobody;
+  owners_[context] = mmu::kNobody;
 }
 
 }  // namespace mmusim::ia64

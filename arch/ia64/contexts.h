@@ -12,13 +12,12 @@
 
 #include "arch/ia64/mmu.h"
 #include "base/types.h"
+#include "mmu/cpus.h"
 
 namespace mmusim::ia64 {
 
 class Contexts {
  public:
-  static constexpr MmId kNobody{~uint64_t{0}};
-
   explicit Contexts(unsigned rid_bits) : count_(Context{1} << (rid_bits - 3)) {}
 
   struct Given {
@@ -30,7 +29,7 @@ class Contexts {
   // Free after the next wrap.
   void give_up(Context context);
   [[nodiscard]] MmId owner(Context context) const {
-    return context < owners_.size() ? owners_[context] : kNobody;
+    return context < owners_.size() ? owners_[context] : mmu::kNobody;
   }
   [[nodiscard]] uint64_t wraps() const { return wraps_; }
 
@@ -41,7 +40,7 @@ class Contexts {
 
   Context count_;
   std::vector<State> states_{State::Used};  // as far as contexts have been given out; then Free
-  std::vector<MmId> owners_{kNobody};       // likewise
+  std::vector<MmId> owners_{mmu::kNobody};  // likewise
   Context next_ = 1;
   uint64_t wraps_ = 0;
 };

@@ -17,7 +17,7 @@ PhysAddr word_at(PhysAddr address) {
 
 }  // namespace
 
-Mmu::Hit Mmu::refill(Side& side, VirtAddr va, Rid rid) {
+Mmu::Hit Mmu::refill(const SideLevels& side, VirtAddr va, Rid rid) {
   switch (options_->walker) {
     case Walker::Long:
       return walk_long(side, va, rid);
@@ -33,7 +33,7 @@ Mmu::Hit Mmu::refill(Side& side, VirtAddr va, Rid rid) {
 
 // --- The walker off
 
-Mmu::Hit Mmu::alternate(Side& side, VirtAddr va, Rid rid) {
+Mmu::Hit Mmu::alternate(const SideLevels& side, VirtAddr va, Rid rid) {
   const unsigned step = side.data ? kDataAlternate : kInstructionAlternate;
   path_.step(step);
   if (!mappable(va)) return {};
@@ -48,7 +48,7 @@ Mmu::Hit Mmu::alternate(Side& side, VirtAddr va, Rid rid) {
 // But only the VHPT-translation vector maps a page of that table, and none comes with the walker
 // off: so that each time the load misses, and the nested vector finds the word by its physical
 // address.
-Mmu::Hit Mmu::alternate_as_linux(Side& side, VirtAddr va, Rid rid) {
+Mmu::Hit Mmu::alternate_as_linux(const SideLevels& side, VirtAddr va, Rid rid) {
   path_.step(side.data ? kDataAlternateLinear : kInstructionAlternateLinear);
   if (!mappable(va)) return {};
   const ReadWord word = read_linear(va, rid);
@@ -60,7 +60,7 @@ Mmu::Hit Mmu::alternate_as_linux(Side& side, VirtAddr va, Rid rid) {
 
 // --- Long format
 
-Mmu::Hit Mmu::walk_long(Side& side, VirtAddr va, Rid rid) {
+Mmu::Hit Mmu::walk_long(const SideLevels& side, VirtAddr va, Rid rid) {
   path_.step(kWalk);
   ++counters_.walks;
   // The walker translates the table's address in the DTLB; a translation register has it.
@@ -78,7 +78,7 @@ Mmu::Hit Mmu::walk_long(Side& side, VirtAddr va, Rid rid) {
   return handle_long(side, va, rid);
 }
 
-Mmu::Hit Mmu::handle_long(Side& side, VirtAddr va, Rid rid) {
+Mmu::Hit Mmu::handle_long(const SideLevels& side, VirtAddr va, Rid rid) {
   const unsigned step = side.data ? kDataMissLong : kInstructionMissLong;
   path_.step(step);
   if (vhpt_->chains()) {
@@ -101,7 +101,7 @@ Mmu::Hit Mmu::handle_long(Side& side, VirtAddr va, Rid rid) {
 
 // --- Short format
 
-Mmu::Hit Mmu::walk_short(Side& side, VirtAddr va, Rid rid) {
+Mmu::Hit Mmu::walk_short(const SideLevels& side, VirtAddr va, Rid rid) {
   path_.step(kWalk);
   ++counters_.walks;
   const VirtAddr iha = hash_.thash(va, rid);
@@ -138,7 +138,7 @@ Mmu::Hit Mmu::walk_short(Side& side, VirtAddr va, Rid rid) {
   return {};
 }
 
-Mmu::Hit Mmu::handle_short(Side& side, VirtAddr va, Rid rid, VirtAddr iha) {
+Mmu::Hit Mmu::handle_short(const SideLevels& side, VirtAddr va, Rid rid, VirtAddr iha) {
   path_.step(kVhptTranslation);
   if (!mappable(va)) return {};
   const pt::PageTable& source = linear_source(va);
@@ -182,7 +182,7 @@ bool Mmu::fill_linear(VirtAddr va) {
   return true;
 }
 
-Mmu::Hit Mmu::page_not_present(Side& side, VirtAddr va, Rid rid) {
+Mmu::Hit Mmu::page_not_present(const SideLevels& side, VirtAddr va, Rid rid) {
   const bool copied = linear_of(va) != nullptr;
   path_.step(copied ? kPageNotPresentCopy : kPageNotPresent);
   purge_entries(va, rid);
@@ -192,7 +192,7 @@ Mmu::Hit Mmu::page_not_present(Side& side, VirtAddr va, Rid rid) {
 
 // --- Accessed and dirty bits
 
-Mmu::Hit Mmu::set_bits(Side& side, VirtAddr va, Rid rid, bool dirty) {
+Mmu::Hit Mmu::set_bits(const SideLevels& side, VirtAddr va, Rid rid, bool dirty) {
   const unsigned step = dirty ? kDirty : side.data ? kDataAccessed : kInstructionAccessed;
   path_.step(step);
   const auto drop_own = [&] {  // as itc does to what it overlaps, on its side
@@ -351,7 +351,8 @@ void Mmu::read_again(const ReadWord& word, const pt::PageTable& table, VirtAddr 
     read_leaf(word.address, word.through);
 }
 
-Mmu::Hit Mmu::insert(Side& side, VirtAddr va, Rid rid, uint64_t translation, PageShift size) {
+Mmu::Hit Mmu::insert(const SideLevels& side, VirtAddr va, Rid rid, uint64_t translation,
+                     PageShift size) {
   tlb::Leaf leaf{.pfn = Pfn(0),
                  .size = size,
                  .rights = rights_of(translation),
@@ -363,8 +364,7 @@ Mmu::Hit Mmu::insert(Side& side, VirtAddr va, Rid rid, uint64_t translation, Pag
     leaf.dirty = DirtyBit::get(translation) != 0;
     leaf.extra = kEntryPresent | (AccessedBit::get(translation) != 0 ? kEntryAccessed : 0);
   }
-  if (side.second != nullptr) side.second->fill(va, rid, leaf);
-  return side.first->fill(va, rid, leaf);
+  return fill(side, va, rid, leaf);
 }
 
 // The kernel's fault code reads and writes the leaf's word and the page through region 7.

@@ -15,24 +15,11 @@ constexpr unsigned kUserRegions = 5;  // 0 to 4
 constexpr unsigned kKernelRegion = 5;
 constexpr unsigned kIdentityRegion = 7;
 
-// Keys of the hit filters have 12 bits for the address space. The last tag is nobody's.
-constexpr unsigned kKeyPageBits = 52;
-constexpr uint64_t kTags = (uint64_t{1} << (64 - kKeyPageBits)) - 1;
-constexpr uint64_t kNoTag = kTags << kKeyPageBits;
+// Tags of keys of the hit filters, above the number of a 4K page. The last one is nobody's.
+constexpr uint64_t kTags = (uint64_t{1} << 12) - 1;
 
 constexpr unsigned kImageShift = 26;  // Linux's kernel image: 64 MB
 constexpr uint64_t kImageBase = 0xa000'0001'0000'0000;
-
-// The leaf a TLB entry found at `va` was made from.
-tlb::Leaf leaf_of(const tlb::Payload& payload, VirtAddr va) {
-  const uint64_t into_leaf = align_down(va, payload.size).value() & payload.leaf.offset_mask();
-  return {.pfn = payload.pfn - (into_leaf >> kPage.log2()),
-          .size = payload.leaf,
-          .rights = payload.rights,
-          .dirty = payload.dirty,
-          .global = false,
-          .extra = payload.extra};
-}
 
 Rid exchange_bytes(Rid rid) {
   return (rid & ~Rid{0xffff}) | (rid & 0xff) << 8 | (rid >> 8 & 0xff);
@@ -63,70 +50,21 @@ std::string decode(const char* what, std::span<const uint64_t> words) {
 
 }  // namespace
 
-void SideCounters::add(const SideCounters& o) {
-  misses += o.misses;
-  second_misses += o.second_misses;
-  retry_lookups += o.retry_lookups;
-  retry_misses += o.retry_misses;
-  retry_second_misses += o.retry_second_misses;
-  unimplemented += o.unimplemented;
-}
-
-void MmuCounters::add(const MmuCounters& o) {
-  for (size_t i = 0; i < accesses.size(); ++i)
-    accesses[i] += o.accesses[i];
-  for (size_t i = 0; i < sides.size(); ++i)
-    sides[i].add(o.sides[i]);
-  for (size_t i = 0; i < levels.size(); ++i) {
-    levels[i].fills += o.levels[i].fills;
-    levels[i].evictions += o.levels[i].evictions;
-    levels[i].invalidated += o.levels[i].invalidated;
-  }
-  walks += o.walks;
-  walks_hit += o.walks_hit;
-  walks_absent += o.walks_absent;
-  table_misses += o.table_misses;
-  linear_lookups += o.linear_lookups;
-  linear_fills += o.linear_fills;
-  walks_refused += o.walks_refused;
-  identity_lookups += o.identity_lookups;
-  identity_misses += o.identity_misses;
-  for (size_t i = 0; i < faults.size(); ++i)
-    faults[i] += o.faults[i];
-  vhpt.add(o.vhpt);
-}
-
 Mmu::Mmu(const Options& options, mem::FrameMemory& frames, mem::ReferenceSink& sink, bool direct,
          PhysAddr code)
-    : options_(&options),
+    // A bundle of 16 bytes holds three instructions.
+    : Cpu(kTlbs, options.tlb, options.locked(), kPage, kStepList, frames, sink,
+          {.base = code, .bytes_per_instruction = 16, .instructions_per_unit = 3}),
+      options_(&options),
       frames_(&frames),
       direct_(direct),
       hash_(options.hash()),
-      // A bundle of 16 bytes holds three instructions.
-      path_(kStepList, frames, sink,
-            {.base = code, .bytes_per_instruction = 16, .instructions_per_unit = 3}),
-      l1i_(options.l1i, kPage, true, options.l2i.empty() ? options.pinned_instruction() : 0),
-      l1d_(options.l1d, kPage, true, options.l2d.empty() ? options.pinned_data() : 0),
-      fetch_filter_(&l1i_.filter()),
-      data_filter_(&l1d_.filter()),
-      key_tag_(kNoTag),
       tag_owners_(kTags, 0) {
   path_.decode_with(decode);
-  if (!options.l2i.empty()) l2i_.emplace(options.l2i, kPage, false, options.pinned_instruction());
-  if (!options.l2d.empty()) l2d_.emplace(options.l2d, kPage, false, options.pinned_data());
+  unload();
   if (options.walker == Walker::Long)
     vhpt_.emplace(hash_, options.vhpt_bytes, options.chains ? options.chain_entries : 0,
                   options.exchange, frames, sink, path_);
-  sides_[0] = {.first = &l1i_,
-               .second = l2i_ ? &*l2i_ : nullptr,
-               .counters = &counters_.sides[0],
-               .data = false,
-               .names = {"first-level instruction TLB", "second-level instruction TLB"}};
-  sides_[1] = {.first = &l1d_,
-               .second = l2d_ ? &*l2d_ : nullptr,
-               .counters = &counters_.sides[1],
-               .data = true,
-               .names = {"first-level data TLB", "second-level data TLB"}};
   for (unsigned region = kKernelRegion; region < kRegions; ++region)
     registers_[region] = {.walker = region == kKernelRegion && options.walks(),
                           .preferred = region == kKernelRegion ? kPage : PageShift(options.granule),
@@ -137,7 +75,7 @@ Mmu::Mmu(const Options& options, mem::FrameMemory& frames, mem::ReferenceSink& s
 // What Linux keeps in translation registers: its image on both sides, PAL code, the granule its
 // stack is in (the highest of memory, by choice), and the VHPT.
 void Mmu::pin_kernel() {
-  tlb::Level& instructions = l2i_ ? *l2i_ : l1i_;
+  tlb::Level& instructions = side(mmu::kFetches).last();
   tlb::Level& data = last_data_level();
   const auto leaf = [](PhysAddr at, PageShift size) {
     return tlb::Leaf{.pfn = Pfn((at.value() & ~size.offset_mask()) >> kPage.log2()),
@@ -159,14 +97,6 @@ void Mmu::pin_kernel() {
   data.lock(1, align_down(identity_base + last.value(), granule), identity, leaf(last, granule));
   if (vhpt_)
     data.lock(2, hash_.pta().base, kernel, leaf(vhpt_->base(), PageShift(hash_.pta().size)));
-}
-
-template <class Action>
-void Mmu::on_every_level(Action action) {
-  action(l1i_);
-  action(l1d_);
-  if (l2i_) action(*l2i_);
-  if (l2d_) action(*l2d_);
 }
 
 Rid Mmu::rid_of(VirtAddr va, Context context) const {
@@ -192,44 +122,31 @@ bool Mmu::mappable(VirtAddr va) {
   return false;
 }
 
-void Mmu::remark_lookup(const char* level, const Hit& hit) {
-  if (!hit) {
-    path_.remark(fmt::format("{}: miss", level));
-    return;
-  }
+std::string Mmu::lookup_text(VirtAddr /*va*/, const Hit& hit) const {
+  if (!hit) return "miss";
   const tlb::Payload& entry = *hit.payload;
-  path_.remark(
-      fmt::format("{}: hit, {} page in frame {:#x}{}{}{}", level, format_size(entry.size.bytes()),
-                  entry.pfn.value(), (entry.extra & kEntryPresent) != 0 ? "" : ", p = 0",
-                  (entry.extra & kEntryAccessed) != 0 ? ", a" : "", entry.dirty ? ", d" : ""));
+  return fmt::format("hit, {} page in frame {:#x}{}{}{}", format_size(entry.size.bytes()),
+                     entry.pfn.value(), (entry.extra & kEntryPresent) != 0 ? "" : ", p = 0",
+                     (entry.extra & kEntryAccessed) != 0 ? ", a" : "", entry.dirty ? ", d" : "");
 }
 
 mmu::Translation Mmu::access(VirtAddr va, AccessKind kind, bool retry) {
-  Side& side = sides_[kind == AccessKind::Fetch ? 0 : 1];
+  const SideLevels& side = this->side(kind);
   if (retry) {
     ++side.counters->retry_lookups;
     if (options_->identity && table_ != nullptr) note_kernel_work(va);
   }
   if (!implemented(va)) {
-    if (!retry) ++side.counters->unimplemented;
+    count_outside(side, retry);
     return fault(mmu::FaultReason::NonCanonical);
   }
-  if (table_ == nullptr) {
-    ++(retry ? side.counters->retry_misses : side.counters->misses);
-    if (side.second != nullptr)
-      ++(retry ? side.counters->retry_second_misses : side.counters->second_misses);
-    return fault(mmu::FaultReason::NotPresent);
-  }
+  if (table_ == nullptr) return nothing_loaded(side, retry);
 
   const Rid rid = rid_of(va);
-  Hit hit = side.first->find(va, rid);
-  if (path_.narrated()) remark_lookup(side.names[0], hit);
-  if (hit) {
-    side.first->touch(hit);
-  } else {
-    ++(retry ? side.counters->retry_misses : side.counters->misses);
-    hit = second_level(side, va, rid, retry);
-    if (!hit) hit = refill(side, va, rid);
+  Hit hit = look_up(side, va, rid, retry);
+  if (!hit) {
+    const Hit second = look_up_second(side, va, rid, retry);
+    hit = second ? fill_first(side, va, rid, second) : refill(side, va, rid);
   }
   while (hit) {
     const tlb::Payload& entry = *hit.payload;
@@ -249,39 +166,6 @@ mmu::Translation Mmu::access(VirtAddr va, AccessKind kind, bool retry) {
   return fault(miss_fault_);
 }
 
-Mmu::Hit Mmu::second_level(Side& side, VirtAddr va, Rid rid, bool retry) {
-  if (side.second == nullptr) return {};
-  const Hit hit = side.second->find(va, rid);
-  if (path_.narrated()) remark_lookup(side.names[1], hit);
-  if (!hit) {
-    ++(retry ? side.counters->retry_second_misses : side.counters->second_misses);
-    return {};
-  }
-  side.second->touch(hit);
-  return side.first->fill(va, rid, leaf_of(*hit.payload, va));
-}
-
-mmu::Translation Mmu::finish(Side& side, VirtAddr va, const Hit& hit) {
-  const tlb::Payload& entry = *hit.payload;
-  if (side.data)
-    side.first->filter_install(hit, key_of(va), entry.rights.has(Rights::kRead),
-                               entry.rights.has(Rights::kWrite) && entry.dirty);
-  else
-    side.first->filter_install(hit, key_of(va), entry.rights.has(Rights::kExec), false);
-  const uint64_t into_entry = va.value() & entry.size.offset_mask();
-  return {.fault = mmu::FaultReason::None,
-          .pfn = entry.pfn + (into_entry >> kPage.log2()),
-          .size = entry.leaf,
-          .rights = entry.rights};
-}
-
-mmu::Translation Mmu::fault(mmu::FaultReason reason) {
-  miss_fault_ = mmu::FaultReason::NotPresent;
-  ++counters_.faults[static_cast<unsigned>(reason)];
-  path_.step(kPageFault);
-  return {.fault = reason, .pfn = {}, .size = {}, .rights = {}};
-}
-
 void Mmu::load(Context context, pt::PageTable& table, mmu::TableCopy* linear) {
   table_ = &table;
   linear_ = linear;
@@ -293,14 +177,13 @@ void Mmu::load(Context context, pt::PageTable& table, mmu::TableCopy* linear) {
   const uint64_t tag = context % kTags;
   if (tag_owners_[tag] != context) {
     if (tag_owners_[tag] != 0) {
-      l1i_.filter_clear();
-      l1d_.filter_clear();
+      level(kL1I).filter_clear();
+      level(kL1D).filter_clear();
       tag_owners_.assign(kTags, 0);
     }
     tag_owners_[tag] = context;
   }
-  key_tag_ = tag << kKeyPageBits;
-  ++generation_;
+  change_space(tag << kKeyPageBits);
 }
 
 void Mmu::set_gate(VirtRange range, pt::PageTable& table, mmu::TableCopy* linear) {
@@ -312,14 +195,12 @@ void Mmu::set_gate(VirtRange range, pt::PageTable& table, mmu::TableCopy* linear
 void Mmu::unload() {
   table_ = nullptr;
   linear_ = nullptr;
-  key_tag_ = kNoTag;
-  ++generation_;
+  change_space(kTags << kKeyPageBits);
 }
 
 void Mmu::purge(VirtRange range, Context context) {
   const Rid rid = rid_of(range.begin, context);
   on_every_level([&](tlb::Level& level) { level.invalidate_range(range, rid); });
-  ++generation_;
 }
 
 void Mmu::purge_vhpt(VirtRange range, Context context) {
@@ -338,39 +219,17 @@ void Mmu::purge_vhpt(VirtRange range, Context context) {
 
 void Mmu::purge_entries(VirtAddr va, Rid rid) {
   on_every_level([&](tlb::Level& level) { level.invalidate_page(va, rid); });
-  ++generation_;
 }
 
 void Mmu::purge_all() {
   on_every_level([](tlb::Level& level) { level.invalidate_all(); });
   if (vhpt_) vhpt_->clear();
-  ++generation_;
 }
 
-void Mmu::for_each_entry(
-    const std::function<void(const char* where, const tlb::EntryView& entry)>& visit) const {
-  const auto level = [&visit](const char* where, const tlb::Level& entries) {
-    entries.for_each([&](const tlb::EntryView& entry) {
-      if (!entry.locked) visit(where, entry);
-    });
-  };
-  level("l1i", l1i_);
-  level("l1d", l1d_);
-  if (l2i_) level("l2i", *l2i_);
-  if (l2d_) level("l2d", *l2d_);
-}
-
-MmuCounters Mmu::counters() const {
-  MmuCounters counters = counters_;
-  const auto of = [](const tlb::Level& level) {
-    return LevelCounters{level.fills(), level.evictions(), level.invalidated()};
-  };
-  counters.levels[kL1I] = of(l1i_);
-  counters.levels[kL1D] = of(l1d_);
-  if (l2i_) counters.levels[kL2I] = of(*l2i_);
-  if (l2d_) counters.levels[kL2D] = of(*l2d_);
-  if (vhpt_) counters.vhpt = vhpt_->counters();
-  return counters;
+Mmu::Counters Mmu::counters() const {
+  Counters all = all_counters();
+  if (vhpt_) stats::add(all.vhpt, vhpt_->counters());
+  return all;
 }
 
 }  // namespace mmusim::ia64

@@ -11,28 +11,13 @@ namespace mmusim::ia64 {
 
 namespace {
 
-struct ArrayKeys {
-  const char* prefix;
-  const char* what;
-  tlb::GeometryDefaults defaults;
-  std::vector<tlb::Geometry> Options::*level;
-};
-
-constexpr const char* kEverySize = "4K,8K,16K,64K,256K,1M,4M,16M,64M,256M,1G,4G";
-const ArrayKeys kArrayKeys[] = {
-    {"ia64.l1i", "first-level instruction TLB", {32, 32, "4K"}, &Options::l1i},
-    {"ia64.l1d", "first-level data TLB", {32, 32, "4K"}, &Options::l1d},
-    {"ia64.l2i", "second-level instruction TLB", {128, 128, kEverySize}, &Options::l2i},
-    {"ia64.l2d", "second-level data TLB", {128, 128, kEverySize}, &Options::l2d},
-};
-
 // The array a side's translation registers are part of loses what is pinned. Such arrays are fully
 // associative: a register takes any page.
-void take_registers(std::vector<tlb::Geometry>& first, std::vector<tlb::Geometry>& second,
-                    const char* first_key, const char* second_key, unsigned pinned,
+void take_registers(Options& options, Level first, Level second, unsigned pinned,
                     uint64_t registers, const char* registers_key) {
-  tlb::Geometry& array = second.empty() ? first.front() : second.front();
-  const char* const key = second.empty() ? first_key : second_key;
+  const Level last = options.tlb[second].empty() ? first : second;
+  tlb::Geometry& array = options.tlb[last].front();
+  const char* const key = kTlbs[last].arrays.front().key;
   if (registers < pinned)
     throw UsageError(registers_key,
                      fmt::format("the kernel pins {} translations on this side, and there are only "
@@ -98,8 +83,7 @@ Pta Options::pta() const {
 }
 
 void declare(config::Schema& schema) {
-  for (const ArrayKeys& array : kArrayKeys)
-    tlb::declare_geometry(schema, array.prefix, array.what, array.defaults);
+  mmu::declare_levels(schema, kTlbs);
   schema.choice(
       "ia64.walker", "long", {"long", "short", "off", "off-linux"},
       "The VHPT walker: long, it reads a hash table that handlers fill; short, a linear "
@@ -153,18 +137,17 @@ Options read_options(const config::Config& config) {
                    : walker == "short" ? Walker::Short
                    : walker == "off"   ? Walker::Off
                                        : Walker::OffAsLinux;
-  for (const ArrayKeys& keys : kArrayKeys) {
-    const tlb::Geometry array = tlb::read_geometry(config, keys.prefix, insertable_sizes());
-    if (array.exists()) (options.*keys.level).push_back(array);
-    require_page(options.*keys.level, keys.prefix);
+  for (const Level level : {kL1I, kL1D, kL2I, kL2D}) {
+    options.tlb[level] = mmu::read_level(config, kTlbs[level], insertable_sizes());
+    require_page(options.tlb[level], kTlbs[level].arrays.front().key);
   }
-  for (const char* const key : {"ia64.l1i", "ia64.l1d"})
-    if ((key[7] == 'i' ? options.l1i : options.l1d).empty())
-      throw UsageError(fmt::format("{}.entries", key), "there must be a first-level TLB");
-  take_registers(options.l1i, options.l2i, "ia64.l1i", "ia64.l2i", options.pinned_instruction(),
-                 config.number("ia64.itr"), "ia64.itr");
-  take_registers(options.l1d, options.l2d, "ia64.l1d", "ia64.l2d", options.pinned_data(),
-                 config.number("ia64.dtr"), "ia64.dtr");
+  for (const Level level : {kL1I, kL1D})
+    if (options.tlb[level].empty())
+      throw UsageError(fmt::format("{}.entries", kTlbs[level].arrays.front().key),
+                       "there must be a first-level TLB");
+  take_registers(options, kL1I, kL2I, options.pinned_instruction(), config.number("ia64.itr"),
+                 "ia64.itr");
+  take_registers(options, kL1D, kL2D, options.pinned_data(), config.number("ia64.dtr"), "ia64.dtr");
 
   options.vhpt_bytes = config.size("ia64.vhpt.bytes");
   // Of a machine whose memory is not told of, too.

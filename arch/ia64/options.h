@@ -11,9 +11,63 @@
 #include "arch/ia64/formats.h"
 #include "arch/ia64/hash.h"
 #include "config/schema.h"
-#include "tlb/geometry.h"
+#include "mmu/levels.h"
 
 namespace mmusim::ia64 {
+
+enum Level : unsigned { kL1I, kL1D, kL2I, kL2D };
+
+inline constexpr const char* kInvalidatedText =
+    "Entries removed by purges, and by insertions of the same page.";
+inline constexpr mmu::LevelCount kFirstCounts[] = {
+    {mmu::Of::Lookups, "First-level lookups: one for each page that {} touch."},
+    {mmu::Of::Hits, "Lookups that found the page, also those that then needed a handler."},
+    {mmu::Of::Misses},
+    {mmu::Of::Outside, "Accesses to addresses the processor does not implement, which no TLB sees.",
+     "unimplemented"},
+    {mmu::Of::Retries},
+    {mmu::Of::RetryMisses},
+    {mmu::Of::Fills},
+    {mmu::Of::Evictions},
+    {mmu::Of::Invalidated, kInvalidatedText}};
+inline constexpr mmu::LevelCount kSecondCounts[] = {
+    {mmu::Of::Lookups, "Lookups in the second level: the first-level misses of {}."},
+    {mmu::Of::Hits},
+    {mmu::Of::Misses,
+     "Lookups that did not find the page, so that the walker or a handler was needed."},
+    {mmu::Of::Retries, "Lookups for accesses repeated after a page fault; not among the lookups."},
+    {mmu::Of::RetryMisses},
+    {mmu::Of::Fills},
+    {mmu::Of::Evictions},
+    {mmu::Of::Invalidated, kInvalidatedText}};
+inline constexpr const char* kEverySize = "4K,8K,16K,64K,256K,1M,4M,16M,64M,256M,1G,4G";
+inline constexpr mmu::LevelDecl kTlbs[] = {
+    {.name = "l1i",
+     .shown = "first-level instruction TLB",
+     .fetches = true,
+     .whose = "instruction fetches",
+     .counts = kFirstCounts,
+     .arrays = {{{"ia64.l1i", "first-level instruction TLB", {32, 32, "4K"}}}}},
+    {.name = "l1d",
+     .shown = "first-level data TLB",
+     .data = true,
+     .whose = "loads, stores and modifies",
+     .counts = kFirstCounts,
+     .arrays = {{{"ia64.l1d", "first-level data TLB", {32, 32, "4K"}}}}},
+    {.name = "l2i",
+     .shown = "second-level instruction TLB",
+     .fetches = true,
+     .second = true,
+     .whose = "instruction fetches",
+     .counts = kSecondCounts,
+     .arrays = {{{"ia64.l2i", "second-level instruction TLB", {128, 128, kEverySize}}}}},
+    {.name = "l2d",
+     .shown = "second-level data TLB",
+     .data = true,
+     .second = true,
+     .whose = "data accesses",
+     .counts = kSecondCounts,
+     .arrays = {{{"ia64.l2d", "second-level data TLB", {128, 128, kEverySize}}}}}};
 
 enum class Walker : uint8_t {
   Long,        // reads a hash table of 32-byte entries that handlers fill
@@ -30,12 +84,9 @@ struct Options {
   bool folded_hash = false;
   uint64_t chain_entries = 0;
 
-  // One array each; empty: there is none. A side's last level holds the translation registers, and
-  // is given here without what the kernel pins.
-  std::vector<tlb::Geometry> l1i;
-  std::vector<tlb::Geometry> l1d;
-  std::vector<tlb::Geometry> l2i;
-  std::vector<tlb::Geometry> l2d;
+  // By Level, one array each, if any. A side's last level holds the translation registers, and is
+  // given here without what the kernel pins.
+  mmu::Arrays tlb;
 
   unsigned levels = 3;
   unsigned va_msb = 60;
@@ -49,6 +100,13 @@ struct Options {
   // in long format, the VHPT (D).
   [[nodiscard]] unsigned pinned_instruction() const { return 2; }
   [[nodiscard]] unsigned pinned_data() const { return walker == Walker::Long ? 3 : 2; }
+  [[nodiscard]] mmu::Locked locked() const {
+    const auto last = [this](Level level, Level second, unsigned pinned) {
+      return level == second || tlb[second].empty() ? pinned : 0;
+    };
+    return {last(kL1I, kL2I, pinned_instruction()), last(kL1D, kL2D, pinned_data()),
+            last(kL2I, kL2I, pinned_instruction()), last(kL2D, kL2D, pinned_data())};
+  }
   [[nodiscard]] Pta pta() const;
   [[nodiscard]] Hash hash() const { return {pta(), kPage, va_msb, folded_hash}; }
   // Whether the walker looks for anything.

@@ -1,9 +1,7 @@
 #include "arch/ia64/tlbs.h"
 
 #include <algorithm>
-#include <bit>
 
-#include "arch/ia64/report.h"
 #include "base/bits.h"
 #include "base/error.h"
 #include "kernel/address_space.h"
@@ -28,29 +26,33 @@ PageShift purge_size(uint64_t bytes) {
 
 constexpr uint64_t kVectorTable = uint64_t{32} << 10;
 
-PhysAddr reserve_code(mem::FrameMemory& frames) {
-  const auto code = frames.reserve(kVectorTable, mem::FrameUse::Reserved);
-  if (!code) throw mem::out_of_memory("the interruption vector table");
-  return *code;
-}
+constexpr mmu::FaultDecl kFaults[] = {
+    {mmu::FaultReason::NotPresent,
+     "Page faults because there was no translation; retries included."},
+    {mmu::FaultReason::Protection,
+     "Page faults because the access rights did not allow the access; retries included."},
+    {mmu::FaultReason::NonCanonical,
+     "Faults for addresses the processor does not implement, or Linux's page tables have no place "
+     "for."},
+    {mmu::FaultReason::Malformed, "Faults because an entry had reserved fields set."},
+};
 
 }  // namespace
 
 Tlbs::Tlbs(const Options& options, unsigned cpus, mem::FrameMemory& frames,
            mem::ReferenceSink& sink, bool direct)
-    : options_(options), sink_(&sink), contexts_(options.rid_bits), cpus_(cpus) {
-  MMUSIM_ASSERT(cpus > 0 && cpus <= 64);
+    : Cpus(frames, sink), options_(options), contexts_(options.rid_bits) {
   if (options_.walker == Walker::Short && !direct)
     linear_tables_.emplace(format_, radix_geometry(options_.levels), kPage, "ia64.levels", frames,
                            sink);
-  const PhysAddr code = reserve_code(frames);
-  for (Cpu& cpu : cpus_)
-    cpu.mmu = std::make_unique<Mmu>(options_, frames, sink, direct, code);
+  const PhysAddr code = mmu::reserve(frames, kVectorTable, "the interruption vector table");
+  make_cpus(cpus,
+            [&](CpuId) { return std::make_unique<Mmu>(options_, frames, sink, direct, code); });
 }
 
 Context Tlbs::context(MmId mm) const {
-  const auto found = spaces_.find(mm);
-  return found == spaces_.end() ? 0 : found->second.context;
+  const Space* const space = find_space(mm);
+  return space == nullptr ? 0 : space->context;
 }
 
 void Tlbs::set_gate(VirtRange range, pt::PageTable& kernel_table) {
@@ -67,8 +69,7 @@ void Tlbs::set_gate(VirtRange range, pt::PageTable& kernel_table) {
 }
 
 bool Tlbs::activate(CpuId id, MmId mm, pt::PageTable& table) {
-  MMUSIM_ASSERT(id.value() < cpus_.size());
-  Cpu& cpu = cpus_[id.value()];
+  Cpu& cpu = this->cpu(id);
   Space& space = spaces_[mm];
   if (cpu.current == mm && space.context != 0) return true;
   if (linear_tables_ && space.linear == nullptr) {
@@ -77,12 +78,11 @@ bool Tlbs::activate(CpuId id, MmId mm, pt::PageTable& table) {
   }
   ++counters_.switches;
   space.table = &table;
-  load(id, mm, space);
+  load(cpu, mm, space);
   return true;
 }
 
-void Tlbs::load(CpuId id, MmId mm, Space& space) {
-  Cpu& cpu = cpus_[id.value()];
+void Tlbs::load(Cpu& cpu, MmId mm, Space& space) {
   if (space.context == 0) {
     const Contexts::Given given = contexts_.give(mm);
     ++counters_.contexts;
@@ -97,16 +97,16 @@ void Tlbs::load(CpuId id, MmId mm, Space& space) {
     ++counters_.wrap_purges;
     cpu.mmu->purge_all();
   }
-  space.ran_on |= uint64_t{1} << id.value();
+  space.ran_on |= bit_of(cpu);
   cpu.current = mm;
   cpu.mmu->load(space.context, *space.table, space.linear.get());
 }
 
 void Tlbs::flush_range(MmId mm, VirtRange range, PageShift stride, bool freed_tables,
                        mmu::RangeFlush why) {
-  const auto found = spaces_.find(mm);
-  if (range.empty() || found == spaces_.end()) return;
-  Space& space = found->second;
+  Space* const known = find_space(mm);
+  if (range.empty() || known == nullptr) return;
+  Space& space = *known;
   range = {align_down(range.begin, stride), align_up(range.end, stride)};
   const bool unmap = why == mmu::RangeFlush::Unmap || freed_tables;
   if (space.linear == nullptr) {
@@ -130,8 +130,7 @@ void Tlbs::flush_hardware_range(Space& space, MmId mm, VirtRange range, bool lin
     return;
   }
   ++counters_.range_flushes;
-  for (uint32_t id = 0; id < cpus_.size(); ++id)
-    if ((space.ran_on >> id & 1) != 0) cpus_[id].mmu->purge_vhpt(range, space.context);
+  on_each(space.ran_on, [&](Cpu& cpu) { cpu.mmu->purge_vhpt(range, space.context); });
   purge_range(space, mm, range, /*table=*/false);
   if (!linear_too || !options_.linear()) return;
   // From the first page's word to behind the last one's.
@@ -147,10 +146,10 @@ void Tlbs::purge_range(const Space& space, MmId mm, VirtRange range, bool table)
   const VirtRange purged{begin, begin + (purges << size.log2())};
   if (table) counters_.ptc_table += purges;
 
-  const bool local = space.ran_on == asker_bit() && cpus_[asker().value()].current == mm;
+  const bool local = space.ran_on == asker_bit() && here().current == mm;
   (local ? counters_.ptc_local : counters_.ptc_global) += purges;
-  for (uint32_t id = 0; id < cpus_.size(); ++id)
-    if (!local || (space.ran_on >> id & 1) != 0) cpus_[id].mmu->purge(purged, space.context);
+  on_each(local ? space.ran_on : kAllCpus,
+          [&](Cpu& cpu) { cpu.mmu->purge(purged, space.context); });
 }
 
 void Tlbs::flush_everything() {
@@ -162,9 +161,9 @@ void Tlbs::flush_everything() {
 }
 
 void Tlbs::flush_mm(MmId mm) {
-  const auto found = spaces_.find(mm);
-  if (found == spaces_.end()) return;
-  Space& space = found->second;
+  Space* const known = find_space(mm);
+  if (known == nullptr) return;
+  Space& space = *known;
   pt::Gather gather;
   if (space.linear != nullptr) space.linear->drop(gather);
   change_context(mm, space);
@@ -172,9 +171,9 @@ void Tlbs::flush_mm(MmId mm) {
 }
 
 void Tlbs::flush_dead(MmId mm) {
-  const auto found = spaces_.find(mm);
-  if (found == spaces_.end()) return;
-  Space& space = found->second;
+  Space* const known = find_space(mm);
+  if (known == nullptr) return;
+  Space& space = *known;
   pt::Gather gather;
   if (space.linear != nullptr) space.linear->drop(gather);
   if (space.context != 0) {
@@ -190,93 +189,58 @@ void Tlbs::change_context(MmId mm, Space& space) {
   ++counters_.context_flushes;
   contexts_.give_up(space.context);
   space.context = 0;
-  const bool alone = cpus_[asker().value()].current == mm && !space.shared;
-  if (!alone)
-    counters_.interrupts += static_cast<uint64_t>(std::popcount(space.ran_on & ~asker_bit()));
-  for (uint32_t id = 0; id < cpus_.size(); ++id) {
-    if (cpus_[id].current != mm) continue;
-    if (id != asker().value() && alone) {
-      leave(cpus_[id]);
+  const bool alone = only_here(mm);
+  if (!alone) counters_.interrupts += others(space.ran_on);
+  for (Cpu& cpu : cpus_) {
+    if (cpu.current != mm) continue;
+    if (&cpu != &here() && alone) {
+      leave(cpu);
       continue;
     }
     ++counters_.emptied;
-    load(CpuId(id), mm, space);
+    load(cpu, mm, space);
   }
 }
 
-// Roots go too, but those a CPU has loaded.
 bool Tlbs::shrink() {
-  bool gave = false;
-  for (auto& [mm, space] : spaces_) {
-    if (space.linear == nullptr) continue;
-    const bool loaded = std::any_of(cpus_.begin(), cpus_.end(),
-                                    [mm = mm](const Cpu& cpu) { return cpu.current == mm; });
-    pt::Gather gather;
-    space.linear->drop(gather);
-    if (gather.freed_tables() || !loaded) {
-      gave = true;
-      change_context(mm, space);
-    }
-    gather.release_tables();
-    if (!loaded) space.linear.reset();
-  }
-  return gave;
+  return drop_copies(&Space::linear, [&](MmId mm, Space& space) { change_context(mm, space); });
 }
 
-void Tlbs::flush_local_page(CpuId id, MmId mm, VirtAddr va, bool /*code*/) {
-  MMUSIM_ASSERT(id.value() < cpus_.size());
-  const auto found = spaces_.find(mm);
-  if (found == spaces_.end()) return;
-  Space& space = found->second;
+void Tlbs::flush_local_page(CpuId /*cpu*/, MmId mm, VirtAddr va, bool /*code*/) {
+  Space* const known = find_space(mm);
+  if (known == nullptr) return;
+  Space& space = *known;
   if (space.linear != nullptr) space.linear->forget(va);
   const VirtAddr page = align_down(va, kPage);
   flush_hardware_range(space, mm, {page, page + kPage.bytes()}, /*linear_too=*/false);
 }
 
-void Tlbs::leave(Cpu& cpu) {
-  cpu.current = kNobody;
-  cpu.mmu->unload();
+void Tlbs::release(MmId /*mm*/, Space& space) {
+  if (space.context != 0) contexts_.give_up(space.context);
 }
 
-void Tlbs::forget(MmId mm) {
-  for (Cpu& cpu : cpus_)
-    if (cpu.current == mm) leave(cpu);
-  const auto found = spaces_.find(mm);
-  if (found == spaces_.end()) return;
-  if (found->second.context != 0) contexts_.give_up(found->second.context);
-  spaces_.erase(found);
+std::optional<MmId> Tlbs::user_of_rid(const Cpu& cpu, Rid rid) const {
+  const MmId mm = contexts_.owner(cpu.mmu->context_of(rid));
+  if (mm == mmu::kNobody || (cpu.wrapped && mm != cpu.current)) return std::nullopt;
+  return mm;
 }
 
-MmId Tlbs::user_of(const Cpu& cpu, Rid rid) const {
-  const Context context = cpu.mmu->context_of(rid);
-  const MmId mm = contexts_.owner(context);
-  return cpu.wrapped && mm != cpu.current ? kNobody : mm;
+std::optional<MmId> Tlbs::user_of(const Cpu& cpu, const tlb::EntryView& entry) const {
+  if ((entry.payload.extra & kEntryPresent) == 0) return std::nullopt;
+  return user_of_rid(cpu, static_cast<Rid>(entry.space));
 }
 
-void Tlbs::for_each_entry(const std::function<void(const mmu::CachedTranslation&)>& visit) const {
+void Tlbs::for_each_entry(const TranslationVisit& visit) const {
+  Cpus::for_each_entry(visit);
   for (uint32_t id = 0; id < cpus_.size(); ++id) {
     const Cpu& cpu = cpus_[id];
-    cpu.mmu->for_each_entry([&](const char* where, const tlb::EntryView& entry) {
-      const tlb::Payload& payload = entry.payload;
-      const MmId mm = user_of(cpu, static_cast<Rid>(entry.space));
-      if (mm == kNobody || (payload.extra & kEntryPresent) == 0 ||
-          (payload.extra & kEntryTable) != 0)
-        return;
-      visit({.cpu = CpuId(id),
-             .mm = mm,
-             .base = entry.base,
-             .size = payload.size,
-             .pfn = payload.pfn,
-             .rights = payload.rights,
-             .where = where});
-    });
     if (cpu.mmu->vhpt() == nullptr) continue;
     cpu.mmu->vhpt()->for_each([&](VirtAddr page, Rid rid, const LongVhpt::Entry& entry) {
-      const MmId mm = user_of(cpu, rid);
-      if (mm == kNobody || PresentBit::get(entry.translation) == 0) return;
+      const auto mm = user_of_rid(cpu, rid);
+      if (!mm || PresentBit::get(entry.translation) == 0) return;
       const uint64_t frame = FrameField::get(entry.translation) << 12 & ~entry.size.offset_mask();
       visit({.cpu = CpuId(id),
-             .mm = mm,
+             .mm = *mm,
              .base = align_down(page, entry.size),
              .size = entry.size,
              .pfn = Pfn(frame >> kPage.log2()),
@@ -284,13 +248,6 @@ void Tlbs::for_each_entry(const std::function<void(const mmu::CachedTranslation&
              .where = "vhpt"});
     });
   }
-}
-
-std::vector<MmId> Tlbs::copied() const {
-  std::vector<MmId> all;
-  for (const auto& [mm, space] : spaces_)
-    if (space.linear != nullptr) all.push_back(mm);
-  return all;
 }
 
 void Tlbs::for_each_copied(MmId mm, const TranslationVisit& visit) const {
@@ -306,35 +263,55 @@ void Tlbs::for_each_copied(MmId mm, const TranslationVisit& visit) const {
   });
 }
 
-bool Tlbs::walk_caches_reach(PhysAddr address, uint64_t bytes) const {
-  bool reach = false;
-  for (const Cpu& cpu : cpus_)
-    cpu.mmu->for_each_entry([&](const char*, const tlb::EntryView& entry) {
-      if ((entry.payload.extra & kEntryTable) == 0) return;
-      if (user_of(cpu, static_cast<Rid>(entry.space)) == kNobody) return;
-      const PhysAddr table(entry.payload.pfn.value() << kPage.log2());
-      reach = reach || table - address < bytes || address - table < kPage.bytes();
-    });
-  return reach;
+void Tlbs::report(stats::Report& report) const {
+  Mmu::Counters sum = counters();
+  sum.vhpt.crowded = sum.vhpt.are_crowded() ? 1 : 0;
+  const mmu::PathReport paths = this->paths(kStepList);
+  const mmu::CopyCounters copies = linear_tables_ ? linear_tables_->counters : mmu::CopyCounters{};
+  const bool hashed = options_.walker == Walker::Long;
+  mmu::Summary summary = summary_of(kTlbs, options_.tlb, sum, paths);
+  summary.hardware_walks = sum.walks;
+  if (hashed || copies.peak_bytes != 0) {
+    summary.soft_lookups = sum.walks;
+    summary.soft_hits = sum.walks_hit - sum.walks_absent;
+  }
+  summary.soft_bytes = hashed ? uint64_t{sum.vhpt.bytes} : copies.peak_bytes;
+  summary.flushes = counters_.range_flushes + counters_.context_flushes + counters_.full_flushes;
+  summary.flushed_pages = counters_.ptc_local + counters_.ptc_global;
+  summary.emptied = counters_.emptied + counters_.wrap_purges;
+  summary.interrupts = counters_.interrupts;
+  summary.broadcasts = counters_.ptc_global;
+  mmu::report_summary(summary, *sink_, report);
+  mmu::report_data_kinds("tlb.l1d", sum, report);
+  mmu::report_levels(kTlbs, options_.tlb, sum, report);
+  stats::report<WalkerCounts>(sum, report);
+  mmu::report_faults(kFaults, sum, report);
+  FlushCounts flushes = counters_;
+  flushes.wraps = contexts_.wraps();
+  stats::report(flushes, report);
+  if (hashed) stats::report(sum.vhpt, report);
+  if (options_.walker == Walker::Short) report_linear(sum, copies, report);
+  paths.report(report);
 }
 
-void Tlbs::report(stats::Report& report) const {
-  MmuCounters sum;
-  mmu::PathReport paths(kStepList);
-  uint64_t vhpt_bytes = 0;
-  for (const Cpu& cpu : cpus_) {
-    sum.add(cpu.mmu->counters());
-    paths.add(cpu.mmu->path());
-    if (cpu.mmu->vhpt() != nullptr) vhpt_bytes += cpu.mmu->vhpt()->bytes();
-  }
-  const mmu::CopyCounters linear = linear_tables_ ? linear_tables_->counters : mmu::CopyCounters{};
-  mmu::Summary summary = summary_of(options_, sum, paths, counters_, linear, vhpt_bytes);
-  summary.cpus = static_cast<unsigned>(cpus_.size());
-  mmu::report_summary(summary, *sink_, report);
-  report_mmu(options_, sum, report);
-  report_flushes(counters_, contexts_.wraps(), report);
-  report_soft_tlb(options_, sum, linear, vhpt_bytes, report);
-  paths.report(report);
+void Tlbs::report_linear(const Mmu::Counters& sum, const mmu::CopyCounters& copies,
+                         stats::Report& report) const {
+  stats::report<LinearCounts>(sum, report);
+  report.add("linear.joined", copies.joined, "tables",
+             "Leaf tables taken from another address space's linear table, because the kernel's "
+             "tables of that block are shared (kernel.shared_tables).");
+  report.add("linear.left", copies.left, "tables",
+             "... and given up again by a flush of a range that touched their block.",
+             "linear.joined");
+  report.add("linear.purged", copies.purged, "entries",
+             "Words removed from copies by flushes of ranges.");
+  report.add("linear.dropped", copies.dropped, "events",
+             "Copies emptied whole by flushes of address spaces, or for want of memory.");
+  report.add("linear.bytes.peak", copies.peak_bytes, "bytes",
+             "Most memory the copies took at one time, beside the page tables' own.");
+  if (copies.no_room != 0)
+    report.add("linear.no_room", copies.no_room, "entries",
+               "Words there was no memory for in the copy, until the kernel had made some.");
 }
 
 }  // namespace mmusim::ia64

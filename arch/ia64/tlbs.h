@@ -27,8 +27,6 @@
 #ifndef MMUSIM_ARCH_IA64_TLBS_H_
 #define MMUSIM_ARCH_IA64_TLBS_H_
 
-#include <cstdint>
-#include <map>
 #include <memory>
 #include <optional>
 #include <vector>
@@ -38,41 +36,67 @@
 #include "arch/ia64/options.h"
 #include "mem/frames.h"
 #include "mem/sink.h"
-#include "mmu/mmu.h"
+#include "mmu/cpus.h"
 #include "mmu/table_copy.h"
+#include "stats/count.h"
 
 namespace mmusim::ia64 {
 
-struct FlushCounters {
-  uint64_t switches = 0;         // loads of another address space
-  uint64_t contexts = 0;         // contexts given out
-  uint64_t wrap_purges = 0;      // CPUs emptied because contexts had wrapped
-  uint64_t range_flushes = 0;    // requests carried out by ptc
-  uint64_t context_flushes = 0;  // ... by giving the address space a new context
-  uint64_t contexts_ended = 0;   // ... by giving up the one of an address space that has died
-  uint64_t full_flushes = 0;     // ... by emptying everything
-  uint64_t ptc_local = 0;
-  uint64_t ptc_global = 0;
-  uint64_t ptc_table = 0;  // of either, for pages of the linear table
-  uint64_t emptied = 0;    // CPUs that took a new context at once, or purged everything
-  uint64_t interrupts = 0;
+struct FlushCounts {
+  stats::Count switches{"switch.loads", "events", "Loads of another address space."};
+  stats::Count contexts{"switch.contexts", "contexts",
+                        "Contexts given out, each with region identifiers of its own.",
+                        "switch.loads"};
+  stats::Count wraps{"switch.wraps", "events",
+                     "Times contexts had run out and all CPUs had to empty their TLBs.",
+                     "switch.contexts"};
+  stats::Count wrap_purges{"switch.wrap_purges", "events", "CPUs emptied because of that.",
+                           "switch.wraps"};
+  stats::Count range_flushes{"flush.ranges", "events", "Flush requests carried out on a range."};
+  stats::Count context_flushes{"flush.contexts", "events",
+                               "Flush requests that gave the address space a new context."};
+  stats::Count contexts_ended{"flush.ended", "events",
+                              "Flush requests of address spaces that had died: the context is "
+                              "given up, nothing else."};
+  stats::Count full_flushes{"flush.full", "events",
+                            "Flush requests carried out by emptying every TLB."};
+  stats::Count ptc_local{"flush.ptc_local", "instructions",
+                         "Purges on the one CPU that ran the address space (ptc.l)."};
+  stats::Count ptc_global{"flush.ptc_global", "instructions",
+                          "Purges broadcast to all CPUs (ptc.ga)."};
+  stats::Count ptc_table{"flush.ptc_table", "instructions",
+                         "... of either, for pages of the linear table."};
+  stats::Count interrupts{
+      "flush.interrupts", "events",
+      "Inter-processor interrupts sent to make other CPUs flush or take a new context."};
+  stats::Count emptied;  // CPUs that took a new context at once, or purged everything
 };
 
-class Tlbs final : public mmu::TlbMaintenance {
+// context 0: a new one when next loaded. ran_on: CPUs that have loaded the context.
+struct Space : mmu::Space {
+  Context context = 0;
+  std::unique_ptr<mmu::TableCopy> linear;
+};
+
+struct Wrap {
+  bool wrapped = false;  // to be emptied before the next load
+};
+
+class Tlbs final : public mmu::Cpus<Mmu, Space, Wrap> {
  public:
   // `direct`: the kernel's page tables are Linux's radix tables. REQUIRES: cpus is 1 to 64. frames
   // and sink must outlive it. Errors: Error when there is no memory for the VHPTs.
   Tlbs(const Options& options, unsigned cpus, mem::FrameMemory& frames, mem::ReferenceSink& sink,
        bool direct = true);
+  ~Tlbs() override { spaces_.clear(); }  // before what made their copies
+  Tlbs(const Tlbs&) = delete;
+  Tlbs& operator=(const Tlbs&) = delete;
 
-  [[nodiscard]] Mmu& mmu(CpuId cpu) { return *cpus_[cpu.value()].mmu; }
-  [[nodiscard]] const FlushCounters& flush_counters() const { return counters_; }
   // 0: none now.
   [[nodiscard]] Context context(MmId mm) const;
 
   void set_gate(VirtRange range, pt::PageTable& kernel_table) override;
   bool activate(CpuId cpu, MmId mm, pt::PageTable& table) override;
-  void shared(MmId mm, bool more_than_one) override { spaces_[mm].shared = more_than_one; }
   using mmu::TlbMaintenance::flush_range;
   void flush_range(MmId mm, VirtRange range, PageShift stride, bool freed_tables,
                    mmu::RangeFlush why) override;
@@ -83,50 +107,37 @@ class Tlbs final : public mmu::TlbMaintenance {
   void flush_dead(MmId mm) override;
   using mmu::TlbMaintenance::flush_local_page;
   void flush_local_page(CpuId cpu, MmId mm, VirtAddr va, bool code) override;
-  void forget(MmId mm) override;
   bool shrink() override;
 
-  void for_each_entry(
-      const std::function<void(const mmu::CachedTranslation&)>& visit) const override;
-  [[nodiscard]] std::vector<MmId> copied() const override;
+  void for_each_entry(const TranslationVisit& visit) const override;
+  [[nodiscard]] std::vector<MmId> copied() const override { return with_copy(&Space::linear); }
   void for_each_copied(MmId mm, const TranslationVisit& visit) const override;
-  [[nodiscard]] bool walk_caches_reach(PhysAddr address, uint64_t bytes) const override;
   void report(stats::Report& report) const override;
 
  private:
-  static constexpr MmId kNobody = Contexts::kNobody;
-  struct Space {
-    Context context = 0;  // 0: a new one when next loaded
-    uint64_t ran_on = 0;  // CPUs that have loaded the context
-    bool shared = false;
-    pt::PageTable* table = nullptr;
-    std::unique_ptr<mmu::TableCopy> linear;
-  };
-  struct Cpu {
-    std::unique_ptr<Mmu> mmu;
-    MmId current = kNobody;
-    bool wrapped = false;  // to be emptied before the next load
-  };
+  void release(MmId mm, Space& space) override;
+  [[nodiscard]] std::optional<MmId> user_of(const Cpu& cpu,
+                                            const tlb::EntryView& entry) const override;
+  [[nodiscard]] bool maps_table(const tlb::Payload& entry) const override {
+    return (entry.extra & kEntryTable) != 0;
+  }
 
-  void load(CpuId id, MmId mm, Space& space);
-  static void leave(Cpu& cpu);
+  void load(Cpu& cpu, MmId mm, Space& space);
   void change_context(MmId mm, Space& space);
-  [[nodiscard]] uint64_t asker_bit() const { return uint64_t{1} << asker().value(); }
   void flush_hardware_range(Space& space, MmId mm, VirtRange range, bool linear_too);
   void purge_range(const Space& space, MmId mm, VirtRange range, bool table);
   void flush_everything();
-  // The address space that can use entries with this RID on the CPU; kNobody: none.
-  [[nodiscard]] MmId user_of(const Cpu& cpu, Rid rid) const;
+  // The address space that can use entries with this RID on the CPU.
+  [[nodiscard]] std::optional<MmId> user_of_rid(const Cpu& cpu, Rid rid) const;
+  void report_linear(const Mmu::Counters& sum, const mmu::CopyCounters& copies,
+                     stats::Report& report) const;
 
   Options options_;
-  const mem::ReferenceSink* sink_;
   EntryFormat format_;
   std::optional<mmu::TableCopies> linear_tables_;  // none where the walker can do without
   std::unique_ptr<mmu::TableCopy> gate_linear_;    // null where there are none, or no gate
   Contexts contexts_;
-  std::map<MmId, Space> spaces_;
-  std::vector<Cpu> cpus_;
-  FlushCounters counters_;
+  FlushCounts counters_;
 };
 
 }  // namespace mmusim::ia64

@@ -19,20 +19,6 @@ PhysAddr reserve(mem::FrameMemory& frames, uint64_t bytes) {
 
 }  // namespace
 
-void VhptCounters::add(const VhptCounters& o) {
-  lookups += o.lookups;
-  hits += o.hits;
-  inserts += o.inserts;
-  replaced += o.replaced;
-  chain_looks += o.chain_looks;
-  chain_hits += o.chain_hits;
-  chain_evictions += o.chain_evictions;
-  purged += o.purged;
-  cleared += o.cleared;
-  slots += o.slots;
-  reached += o.reached;
-}
-
 LongVhpt::LongVhpt(const Hash& hash, uint64_t bytes, uint64_t chain_entries, bool exchange,
                    mem::FrameMemory& frames, mem::ReferenceSink& sink, mmu::MissPath& path)
     : hash_(hash),
@@ -49,10 +35,12 @@ LongVhpt::LongVhpt(const Hash& hash, uint64_t bytes, uint64_t chain_entries, boo
   for (uint32_t slot = 0; slot < owners_.size(); ++slot)
     word(at(slot), kVhptTag) = TagInvalidBit::kMask;
   counters_.slots = owners_.size();
+  counters_.bytes = bytes_;
   if (chain_entries == 0) return;
   const uint64_t pool_bytes = std::bit_ceil(chain_entries * kVhptEntryBytes);
   pool_base_ = reserve(frames, pool_bytes);
   bytes_ += std::max(pool_bytes, frames.page().bytes());
+  counters_.bytes = bytes_;
 }
 
 uint64_t LongVhpt::load(PhysAddr entry, unsigned offset, const char* what, bool dependent) {

@@ -30,25 +30,39 @@
 #include "mem/frames.h"
 #include "mem/sink.h"
 #include "mmu/miss_path.h"
+#include "stats/count.h"
 
 namespace mmusim::ia64 {
 
 // What MissPath calls the read of an entry by the walker: translation, ITIR and tag.
 inline constexpr const char* kVhptEntry = "VHPT entry";
 
-struct VhptCounters {
-  uint64_t lookups = 0;  // by the walker
-  uint64_t hits = 0;
-  uint64_t inserts = 0;
-  uint64_t replaced = 0;     // inserts over another page's entry
-  uint64_t chain_looks = 0;  // chain entries compared
-  uint64_t chain_hits = 0;
-  uint64_t chain_evictions = 0;
-  uint64_t purged = 0;   // entries removed by flushes
-  uint64_t cleared = 0;  // times the whole table was
-  uint64_t slots = 0;
-  uint64_t reached = 0;  // slots that were ever written
-  void add(const VhptCounters& o);
+struct VhptCounts {
+  stats::Count lookups{"vhpt.lookups", "lookups", "Entries the walker read."};
+  stats::Count hits{"vhpt.hits", "lookups", "... whose tag was the page's.", "vhpt.lookups"};
+  stats::Count inserts{"vhpt.inserts", "entries", "Entries handlers wrote."};
+  stats::Count replaced{"vhpt.replaced", "entries", "... over another page's.", "vhpt.inserts"};
+  stats::Count slots{"vhpt.slots", "slots", "Slots of all CPUs' tables."};
+  stats::Count reached{"vhpt.slots.reached", "slots", "... that were ever written.", "vhpt.slots"};
+  stats::Count crowded{"vhpt.crowded", "yes or no",
+                       "Whether pages drove each other out of few slots while most were never "
+                       "used: more than half of 1000 inserts or more replaced another page's "
+                       "entry, and less than an eighth of the slots were reached. Another "
+                       "ia64.vhpt.hash, or chains, would tell."};
+  stats::Count chain_looks{"vhpt.chain_looks", "entries",
+                           "Entries of collision chains compared; 0 without chains."};
+  stats::Count chain_hits{"vhpt.chain_hits", "lookups", "Searches of a chain that found the page."};
+  stats::Count chain_evictions{"vhpt.chain_evictions", "entries",
+                               "Entries of chains that made room for another slot's."};
+  stats::Count purged{"vhpt.purged", "entries", "Entries removed by flushes.", "vhpt.inserts"};
+  stats::Count cleared{"vhpt.cleared", "events", "Times a whole table was cleared."};
+  stats::Count bytes{"vhpt.bytes", "bytes", "Memory of all CPUs' tables."};
+
+  // Of all CPUs' together: the answer to `crowded`.
+  [[nodiscard]] bool are_crowded() const {
+    constexpr uint64_t kEnough = 1000;
+    return inserts >= kEnough && replaced > inserts / 2 && reached < slots / 8;
+  }
 };
 
 class LongVhpt {
@@ -66,7 +80,7 @@ class LongVhpt {
   [[nodiscard]] PhysAddr base() const { return base_; }
   [[nodiscard]] uint64_t bytes() const { return bytes_; }  // chains included
   [[nodiscard]] bool chains() const { return !pool_.empty(); }
-  [[nodiscard]] const VhptCounters& counters() const { return counters_; }
+  [[nodiscard]] const VhptCounts& counters() const { return counters_; }
 
   // The walker's read: one reference to the entry's line. False: another tag.
   bool look_up(VirtAddr va, Rid rid, Entry& entry);
@@ -139,7 +153,7 @@ class LongVhpt {
   std::vector<bool> reached_;        // by slot
   std::vector<Owner> pool_;          // by pool entry
   uint32_t next_in_pool_ = 0;
-  VhptCounters counters_;
+  VhptCounts counters_;
 };
 
 }  // namespace mmusim::ia64

@@ -45,9 +45,6 @@
 
 namespace mmusim::mmu {
 
-// Slots for locked entries, by level.
-using Locked = std::array<unsigned, kMostLevels>;
-
 // All of a CPU that does not hang on what its filters' keys are.
 class CpuBase {
  public:
@@ -167,6 +164,7 @@ class CpuBase {
   // Into the kernel's page-fault code.
   Translation fault(FaultReason reason) {
     path_.step(page_fault_step_);
+    miss_fault_ = FaultReason::NotPresent;
     return count_fault(reason);
   }
   Translation count_fault(FaultReason reason) {
@@ -193,7 +191,8 @@ class CpuBase {
 
   MissPath path_;
   const PageShift page_;
-  FaultReason miss_fault_ = FaultReason::NotPresent;  // why a miss path that fails has failed
+  // Why a miss path has failed, where it is not that nothing is there; until fault().
+  FaultReason miss_fault_ = FaultReason::NotPresent;
 
   // The first levels' filters, and what the keys of the address space that is loaded have above
   // their page numbers.

@@ -3,7 +3,9 @@
 // Cpus<...> and writes how address spaces are numbered and loaded, and how flushes are carried out.
 //
 // Mmu: of one CPU, derived from mmu::Cpu. Space: what is kept of an address space, derived from
-// mmu::Space. More: what is kept of a CPU, beside its Mmu and what it runs.
+// mmu::Space. More: what is kept of a CPU, beside its Mmu and what it runs. Both outlive the
+// members of who derives: whose Spaces hold what such a member has made clears `spaces_` in its
+// destructor.
 //
 // Not thread-safe.
 #ifndef MMUSIM_MMU_CPUS_H_

@@ -112,6 +112,8 @@ struct LevelDecl {
 
 // What a machine has of each level; empty: nothing.
 using Arrays = std::array<std::vector<tlb::Geometry>, kMostLevels>;
+// Slots for locked entries, by level.
+using Locked = std::array<unsigned, kMostLevels>;
 
 void declare_levels(config::Schema& schema, std::span<const LevelDecl> levels);
 // The arrays of one that exist, in the order they are declared. Errors: see tlb::read_geometry().

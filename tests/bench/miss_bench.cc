@@ -177,7 +177,7 @@ Levels levels_of(const x86::Options& o) {
   return {o.l1i, o.l1d, o.l2i, o.l2};
 }
 Levels levels_of(const ia64::Options& o) {
-  return {o.l1i, o.l1d, o.l2i, o.l2d};
+  return {o.tlb[ia64::kL1I], o.tlb[ia64::kL1D], o.tlb[ia64::kL2I], o.tlb[ia64::kL2D]};
 }
 Levels levels_of(const ppc64::Options& o) {
   return {o.tlb[ppc64::kIerat], o.tlb[ppc64::kDerat], {}, o.tlb[ppc64::kTlb]};

@@ -33,9 +33,9 @@ TEST(Ia64Options, Defaults) {
   EXPECT_EQ(options.walker, Walker::Long);
   EXPECT_EQ(options.pta().word(), 0xbfff'ffff'ffc0'0159u);
   // Three data entries are pinned (text, stack, VHPT), two of instructions.
-  EXPECT_EQ(options.l2d.front().entries, 125u);
-  EXPECT_EQ(options.l2i.front().entries, 126u);
-  EXPECT_EQ(read("[ia64]\nwalker = short\n").l2d.front().entries, 126u);
+  EXPECT_EQ(options.tlb[kL2D].front().entries, 125u);
+  EXPECT_EQ(options.tlb[kL2I].front().entries, 126u);
+  EXPECT_EQ(read("[ia64]\nwalker = short\n").tlb[kL2D].front().entries, 126u);
   // The LVHPT patches exchange bytes, Linux's short format does not.
   EXPECT_TRUE(options.swap_rid);
   EXPECT_FALSE(read("[ia64]\nwalker = short\n").swap_rid);
@@ -83,7 +83,7 @@ TEST(Ia64Options, ShippedMachines) {
     config.load(std::string(MMUSIM_SOURCE_DIR "/configs/machines/") + name + ".cfg");
     EXPECT_EQ(config.choice("machine.arch"), "ia64");
     const Options options = read_options(config);
-    EXPECT_EQ(options.l2i.empty(), std::string(name) == "itanium-merced");
+    EXPECT_EQ(options.tlb[kL2I].empty(), std::string(name) == "itanium-merced");
   }
 }
 
