@@ -8,22 +8,10 @@ namespace mmusim::alpha {
 
 namespace {
 
-// What of a right is refused.
-pt::Entry faults_of(Rights rights) {
-  pt::Entry e = 0;
-  if (!rights.has(Rights::kRead)) e |= pte::FaultOnRead::kMask;
-  if (!rights.has(Rights::kWrite)) e |= pte::FaultOnWrite::kMask;
-  if (!rights.has(Rights::kExec)) e |= pte::FaultOnExecute::kMask;
-  return e;
-}
-
-Rights granted(pt::Entry e) {
-  unsigned bits = Rights::kUser;
-  if (pte::FaultOnRead::get(e) == 0) bits |= Rights::kRead;
-  if (pte::FaultOnWrite::get(e) == 0) bits |= Rights::kWrite;
-  if (pte::FaultOnExecute::get(e) == 0) bits |= Rights::kExec;
-  return Rights(bits);
-}
+constexpr pt::RightsBits kRights{.read = {.clear = pte::FaultOnRead::kMask},
+                                 .write = {.clear = pte::FaultOnWrite::kMask},
+                                 .exec = {.clear = pte::FaultOnExecute::kMask},
+                                 .user = {}};
 
 }  // namespace
 
@@ -35,45 +23,19 @@ EntryFormat::EntryFormat() {
   no_write_mask = pte::FaultOnWrite::kMask;
   pfn_mask = pte::Frame::kMask;
   pfn_shift = 32;
+  page = kPage;
+  leaf_bits = pte::Valid::kMask;
+  rights = kRights;
+  global_mask = pte::AddressSpaceMatch::kMask;
+  large_mask = pte::Hint::kMask;
+  table_bits = pte::kTable;
+  table_mask = pte::Frame::kMask;
+  table_unit = kPage.log2();
+  table_shift = 32;
 }
 
-pt::Entry EntryFormat::make_leaf(const pt::LeafFields& fields) const {
-  pt::Entry e = pte::Valid::kMask | faults_of(fields.rights);
-  e = pte::Frame::set(e, fields.pfn.value());
-  e = pte::Hint::set(e, hint_for(fields.size));
-  if (fields.accessed) e |= accessed_mask;
-  if (fields.dirty) e |= dirty_mask;
-  if (fields.global) e |= pte::AddressSpaceMatch::kMask;
-  if (fields.special) e |= special_mask;
-  return e;
-}
-
-pt::LeafFields EntryFormat::parse_leaf(pt::Entry e, PageShift size) const {
-  pt::LeafFields fields;
-  fields.pfn = Pfn(pte::Frame::get(e) & ~(size.offset_mask() >> kPage.log2()));
-  fields.size = size;
-  fields.rights = granted(e);
-  fields.accessed = is_accessed(e);
-  fields.dirty = is_dirty(e);
-  fields.global = pte::AddressSpaceMatch::get(e) != 0;
-  fields.special = is_special(e);
-  return fields;
-}
-
-pt::Entry EntryFormat::with_rights(pt::Entry e, Rights rights) const {
-  return (e & ~pte::kFaultOnAny) | faults_of(rights);
-}
-
-pt::Entry EntryFormat::make_table(PhysAddr next, PageShift /*covers*/) const {
-  return pte::Frame::set(pte::kTable, next.value() >> kPage.log2());
-}
-
-PhysAddr EntryFormat::table_address(pt::Entry e) const {
-  return PhysAddr(pte::Frame::get(e) << kPage.log2());
-}
-
-bool EntryFormat::is_leaf(pt::Entry e, PageShift size) const {
-  return size == kPage || pte::Hint::get(e) != 0;
+pt::Entry EntryFormat::size_bits(PageShift size) const {
+  return pte::Hint::set(0, hint_for(size));
 }
 
 std::string EntryFormat::describe(pt::Entry e, PageShift /*size*/) const {
@@ -94,7 +56,7 @@ std::string describe_entry(pt::Entry entry) {
 
 Rights rights_of(pt::Entry entry) {
   if (pte::Valid::get(entry) == 0) return Rights();
-  unsigned bits = granted(entry).bits();
+  unsigned bits = kRights.of(entry).bits();
   if (pte::UserRead::get(entry) == 0) bits &= ~unsigned{Rights::kRead | Rights::kExec};
   if (pte::UserWrite::get(entry) == 0) bits &= ~unsigned{Rights::kWrite};
   return Rights(bits);

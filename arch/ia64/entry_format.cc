@@ -10,19 +10,6 @@ namespace {
 
 constexpr unsigned kIndexBits = 11;  // 16 KiB of 8-byte entries
 constexpr uint64_t kUserLevel = 3;
-constexpr unsigned kAccess = Rights::kRead | Rights::kWrite | Rights::kExec;
-
-constexpr pt::Entry kRightsBits =
-    PresentBit::kMask | PrivilegeField::kMask | AccessRightsField::kMask | ProtNoneBit::kMask;
-
-pt::Entry bits_of(Rights rights) {
-  const pt::Entry level = PrivilegeField::set(0, rights.has(Rights::kUser) ? kUserLevel : 0);
-  if ((rights.bits() & kAccess) == 0) return level | ProtNoneBit::kMask;
-  const uint64_t access =
-      (rights.has(Rights::kExec) ? 1u : 0u) | (rights.has(Rights::kWrite) ? 2u : 0u);
-  return AccessRightsField::set(level | PresentBit::kMask, access);
-}
-
 }  // namespace
 
 EntryFormat::EntryFormat() {
@@ -33,16 +20,27 @@ EntryFormat::EntryFormat() {
   write_mask = AccessRightsField::set(0, 2);
   pfn_shift = kPage.log2();
   pfn_mask = FrameField::kMask & ~kPage.offset_mask();
+  page = kPage;
+  rights = {.read = {},
+            .write = {.set = write_mask},
+            .exec = {.set = AccessRightsField::set(0, 1)},
+            .user = {.set = PrivilegeField::set(0, kUserLevel)}};
+  granted = PresentBit::kMask;
+  refused = ProtNoneBit::kMask;
+  rights_rest = AccessRightsField::kMask;
+  large_mask = PageSizeField::kMask;
+  table_bits = PresentBit::kMask;
+  table_mask = pfn_mask;
 }
 
-pt::Entry EntryFormat::make_leaf(const pt::LeafFields& fields) const {
-  pt::Entry e = bits_of(fields.rights.with(Rights::kUser));
-  e |= fields.pfn.value() << kPage.log2() & pfn_mask;
-  e = PageSizeField::set(e, fields.size.log2());
-  if (fields.accessed) e |= AccessedBit::kMask;
-  if (fields.dirty) e |= DirtyBit::kMask;
-  if (fields.special) e |= SpecialBit::kMask;
-  return e;
+// Access rights no leaf is made with are read too.
+Rights EntryFormat::granted_by(pt::Entry e) const {
+  const Rights may = rights_of(e);
+  return rights.user.hold(e) ? may.with(Rights::kUser) : may;
+}
+
+pt::Entry EntryFormat::size_bits(PageShift size) const {
+  return PageSizeField::set(0, size.log2());
 }
 
 std::string EntryFormat::describe(pt::Entry e, PageShift size) const {
@@ -74,35 +72,6 @@ Rights rights_of(uint64_t translation) {
   if (PrivilegeField::get(translation) != kUserLevel)
     return Rights(access == 7 ? kX | Rights::kUser : 0u);
   return Rights(kUserMay[access] | Rights::kUser);
-}
-
-pt::LeafFields EntryFormat::parse_leaf(pt::Entry e, PageShift size) const {
-  pt::LeafFields fields;
-  fields.pfn = Pfn(pfn_of(e).value() & ~(size.offset_mask() >> kPage.log2()));
-  fields.size = size;
-  fields.accessed = is_accessed(e);
-  fields.dirty = is_dirty(e);
-  fields.special = is_special(e);
-  fields.rights = rights_of(e);
-  if (PrivilegeField::get(e) == kUserLevel) fields.rights = fields.rights.with(Rights::kUser);
-  return fields;
-}
-
-pt::Entry EntryFormat::with_rights(pt::Entry e, Rights rights) const {
-  const bool user = PrivilegeField::get(e) == kUserLevel;
-  return (e & ~kRightsBits) | bits_of(user ? rights.with(Rights::kUser) : rights);
-}
-
-pt::Entry EntryFormat::make_table(PhysAddr next, PageShift /*covers*/) const {
-  return next.value() | PresentBit::kMask;
-}
-
-PhysAddr EntryFormat::table_address(pt::Entry e) const {
-  return PhysAddr(e & pfn_mask);
-}
-
-bool EntryFormat::is_leaf(pt::Entry e, PageShift /*size*/) const {
-  return PageSizeField::get(e) != 0;
 }
 
 unsigned region_bits(unsigned levels) {

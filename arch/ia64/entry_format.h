@@ -19,22 +19,20 @@
 #include <string>
 
 #include "mmu/layout.h"
-#include "pt/entry.h"
+#include "pt/masked_format.h"
 #include "pt/page_table.h"
 
 namespace mmusim::ia64 {
 
-class EntryFormat final : public pt::EntryFormat {
+class EntryFormat final : public pt::MaskedFormat {
  public:
   EntryFormat();
 
-  [[nodiscard]] pt::Entry make_leaf(const pt::LeafFields& fields) const override;
-  [[nodiscard]] pt::LeafFields parse_leaf(pt::Entry e, PageShift size) const override;
-  [[nodiscard]] pt::Entry with_rights(pt::Entry e, Rights rights) const override;
-  [[nodiscard]] pt::Entry make_table(PhysAddr next, PageShift covers) const override;
-  [[nodiscard]] PhysAddr table_address(pt::Entry e) const override;
-  [[nodiscard]] bool is_leaf(pt::Entry e, PageShift size) const override;
   [[nodiscard]] std::string describe(pt::Entry e, PageShift size) const override;
+
+ protected:
+  [[nodiscard]] Rights granted_by(pt::Entry e) const override;
+  [[nodiscard]] pt::Entry size_bits(PageShift size) const override;
 };
 
 // The fields of a translation word, for people.

@@ -5,21 +5,7 @@
 
 namespace mmusim::ppc64 {
 
-namespace {
-
-constexpr pt::Entry kRightsBits = pte::User::kMask | pte::Exec::kMask | pte::Write::kMask;
-
-pt::Entry bits_of(Rights rights) {
-  if ((rights.bits() & (Rights::kRead | Rights::kWrite | Rights::kExec)) == 0) return 0;
-  pt::Entry e = pte::User::kMask;
-  if (rights.has(Rights::kWrite)) e |= pte::Write::kMask;
-  if (rights.has(Rights::kExec)) e |= pte::Exec::kMask;
-  return e;
-}
-
-}  // namespace
-
-EntryFormat::EntryFormat(PageShift page) : form_(&pte_form(page)) {
+EntryFormat::EntryFormat(PageShift base) : form_(&pte_form(base)) {
   present_mask = pte::Present::kMask;
   accessed_mask = pte::Accessed::kMask;
   dirty_mask = pte::Dirty::kMask;
@@ -27,48 +13,16 @@ EntryFormat::EntryFormat(PageShift page) : form_(&pte_form(page)) {
   write_mask = pte::Write::kMask;
   pfn_mask = ~pt::Entry{0} << form_->frame_shift;
   pfn_shift = form_->frame_shift;
-}
-
-pt::Entry EntryFormat::make_leaf(const pt::LeafFields& fields) const {
-  pt::Entry e = pte::Present::kMask | pte::Coherent::kMask | bits_of(fields.rights);
-  e = form_->with_frame(e, fields.pfn.value());
-  if (fields.accessed) e |= accessed_mask;
-  if (fields.dirty) e |= dirty_mask;
-  if (fields.special) e |= special_mask;
-  return e;
-}
-
-pt::LeafFields EntryFormat::parse_leaf(pt::Entry e, PageShift size) const {
-  pt::LeafFields fields;
-  fields.pfn = Pfn(form_->frame_of(e) & ~(size.offset_mask() >> form_->page.log2()));
-  fields.size = size;
-  fields.accessed = is_accessed(e);
-  fields.dirty = is_dirty(e);
-  fields.special = is_special(e);
-  unsigned bits = Rights::kUser;
-  if (pte::User::get(e) != 0) {
-    bits |= Rights::kRead;
-    if (pte::Write::get(e) != 0) bits |= Rights::kWrite;
-    if (pte::Exec::get(e) != 0) bits |= Rights::kExec;
-  }
-  fields.rights = Rights(bits);
-  return fields;
-}
-
-pt::Entry EntryFormat::with_rights(pt::Entry e, Rights rights) const {
-  return (e & ~(kRightsBits | form_->hint)) | bits_of(rights);
-}
-
-pt::Entry EntryFormat::make_table(PhysAddr next, PageShift /*covers*/) const {
-  return kLinearMap.value() | next.value();
-}
-
-PhysAddr EntryFormat::table_address(pt::Entry e) const {
-  return PhysAddr(e & ~kLinearMap.value());
-}
-
-bool EntryFormat::is_leaf(pt::Entry e, PageShift size) const {
-  return size == form_->page || pte::Present::get(e) != 0;
+  page = base;
+  leaf_bits = pte::Present::kMask | pte::Coherent::kMask;
+  rights = {.read = {.set = pte::User::kMask},
+            .write = {.set = pte::User::kMask | pte::Write::kMask},
+            .exec = {.set = pte::User::kMask | pte::Exec::kMask},
+            .user = {}};
+  rights_rest = form_->hint;
+  large_mask = pte::Present::kMask;
+  table_bits = kLinearMap.value();
+  table_mask = ~table_bits;
 }
 
 std::string EntryFormat::describe(pt::Entry e, PageShift size) const {

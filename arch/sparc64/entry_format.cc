@@ -7,29 +7,6 @@
 
 namespace mmusim::sparc64 {
 
-namespace {
-
-constexpr unsigned kAccess = Rights::kRead | Rights::kWrite | Rights::kExec;
-constexpr pt::Entry kRightsBits = tte::Read::kMask | tte::Write::kMask | tte::Exec::kMask;
-
-// V and W follow from the rest.
-pt::Entry with_hardware_bits(pt::Entry e) {
-  e &= ~(tte::Valid::kMask | tte::Writable::kMask);
-  if (tte::Read::get(e) != 0 && tte::Accessed::get(e) != 0) e |= tte::Valid::kMask;
-  if (tte::Write::get(e) != 0 && tte::Modified::get(e) != 0) e |= tte::Writable::kMask;
-  return e;
-}
-
-pt::Entry bits_of(Rights rights) {
-  if ((rights.bits() & kAccess) == 0) return 0;
-  pt::Entry e = tte::Read::kMask;
-  if (rights.has(Rights::kWrite)) e |= tte::Write::kMask;
-  if (rights.has(Rights::kExec)) e |= tte::Exec::kMask;
-  return e;
-}
-
-}  // namespace
-
 EntryFormat::EntryFormat() {
   present_mask = tte::Present::kMask;
   accessed_mask = tte::Accessed::kMask | tte::Valid::kMask;
@@ -39,51 +16,28 @@ EntryFormat::EntryFormat() {
   store_mask = tte::Writable::kMask;
   pfn_mask = tte::Frame::kMask;
   pfn_shift = kPage.log2();
+  page = kPage;
+  leaf_bits = tte::Present::kMask | tte::CacheablePhysical::kMask | tte::CacheableVirtual::kMask;
+  rights = {.read = {.set = tte::Read::kMask},
+            .write = {.set = tte::Write::kMask},
+            .exec = {.set = tte::Exec::kMask},
+            .user = {}};
+  granted = tte::Read::kMask;
+  global_mask = tte::Global::kMask;
+  large_mask = tte::Huge::kMask;
+  table_bits = tte::Present::kMask;
+  table_mask = ~table_bits;
 }
 
-pt::Entry EntryFormat::make_leaf(const pt::LeafFields& fields) const {
-  pt::Entry e = tte::Present::kMask | tte::CacheablePhysical::kMask | tte::CacheableVirtual::kMask |
-                bits_of(fields.rights);
-  e = tte::Frame::set(e, fields.pfn.value());
-  e = tte::Size::set(e, size_code_of(fields.size));
-  if (fields.size != kPage) e |= tte::Huge::kMask;
-  if (fields.accessed) e |= tte::Accessed::kMask;
-  if (fields.dirty) e |= tte::Modified::kMask;
-  if (fields.special) e |= tte::Special::kMask;
-  if (fields.global) e |= tte::Global::kMask;
-  return with_hardware_bits(e);
+pt::Entry EntryFormat::size_bits(PageShift size) const {
+  return MaskedFormat::size_bits(size) | tte::Size::set(0, size_code_of(size));
 }
 
-pt::LeafFields EntryFormat::parse_leaf(pt::Entry e, PageShift size) const {
-  pt::LeafFields fields;
-  fields.pfn = Pfn(tte::Frame::get(e) & ~(size.offset_mask() >> kPage.log2()));
-  fields.size = size;
-  fields.accessed = is_accessed(e);
-  fields.dirty = is_dirty(e);
-  fields.special = is_special(e);
-  fields.global = tte::Global::get(e) != 0;
-  unsigned bits = Rights::kUser;
-  if (tte::Read::get(e) != 0) bits |= Rights::kRead;
-  if (tte::Write::get(e) != 0) bits |= Rights::kWrite;
-  if (tte::Exec::get(e) != 0) bits |= Rights::kExec;
-  fields.rights = Rights(bits);
-  return fields;
-}
-
-pt::Entry EntryFormat::with_rights(pt::Entry e, Rights rights) const {
-  return with_hardware_bits((e & ~kRightsBits) | bits_of(rights));
-}
-
-pt::Entry EntryFormat::make_table(PhysAddr next, PageShift /*covers*/) const {
-  return next.value() | tte::Present::kMask;
-}
-
-PhysAddr EntryFormat::table_address(pt::Entry e) const {
-  return PhysAddr(e & ~tte::Present::kMask);
-}
-
-bool EntryFormat::is_leaf(pt::Entry e, PageShift size) const {
-  return size == kPage || tte::Huge::get(e) != 0;
+pt::Entry EntryFormat::completed(pt::Entry e) const {
+  e &= ~(tte::Valid::kMask | tte::Writable::kMask);
+  if (tte::Read::get(e) != 0 && tte::Accessed::get(e) != 0) e |= tte::Valid::kMask;
+  if (tte::Write::get(e) != 0 && tte::Modified::get(e) != 0) e |= tte::Writable::kMask;
+  return e;
 }
 
 std::string EntryFormat::describe(pt::Entry e, PageShift size) const {

@@ -6,14 +6,7 @@
 
 namespace mmusim::x86 {
 
-namespace {
-
-constexpr pt::Entry kRightsBits =
-    PresentBit::kMask | WriteBit::kMask | UserBit::kMask | ProtNoneBit::kMask | NoExecuteBit::kMask;
-
-}  // namespace
-
-EntryFormat::EntryFormat(Paging paging) : paging_(paging) {
+EntryFormat::EntryFormat(Paging paging) : pae_(paging.is_pae()) {
   present_mask = PresentBit::kMask | ProtNoneBit::kMask;
   accessed_mask = AccessedBit::kMask;
   dirty_mask = DirtyBit::kMask;
@@ -22,74 +15,23 @@ EntryFormat::EntryFormat(Paging paging) : paging_(paging) {
   pfn_mask = AddressBits::kMask & ((uint64_t{1} << paging.most_physical_bits()) - 1);
   pfn_shift = 12;
   entry_bytes = paging.entry_bytes();
-}
-
-// The bits that say what may be done. A global leaf's G is added by the caller.
-pt::Entry EntryFormat::bits_of(Rights rights) const {
-  const pt::Entry no_execute = paging_.has_no_execute() ? NoExecuteBit::kMask : 0;
-  if ((rights.bits() & (Rights::kRead | Rights::kWrite | Rights::kExec)) == 0)
-    return ProtNoneBit::kMask | no_execute | UserBit::kMask;
-  pt::Entry e = PresentBit::kMask;
-  if (rights.has(Rights::kWrite)) e |= WriteBit::kMask;
-  if (rights.has(Rights::kUser)) e |= UserBit::kMask;
-  if (!rights.has(Rights::kExec)) e |= no_execute;
-  return e;
-}
-
-pt::Entry EntryFormat::make_leaf(const pt::LeafFields& fields) const {
-  // Only the kernel's own pages are global.
-  pt::Entry e = bits_of(fields.global ? fields.rights : fields.rights.with(Rights::kUser));
-  e = AddressBits::set(e, fields.pfn.value());
-  if (fields.accessed) e |= AccessedBit::kMask;
-  if (fields.dirty) e |= DirtyBit::kMask;
-  if (fields.special) e |= SpecialBit::kMask;
-  if (fields.global && PresentBit::get(e) != 0) e |= GlobalBit::kMask;
-  if (fields.size != k4K) e |= PageSizeBit::kMask;
-  return e;
-}
-
-pt::LeafFields EntryFormat::parse_leaf(pt::Entry e, PageShift size) const {
-  pt::LeafFields fields;
-  // Bit 12 of a large page's entry is PAT, and the address starts at the page's size.
-  fields.pfn = Pfn(AddressBits::get(e) & ~(size.offset_mask() >> 12));
-  fields.size = size;
-  fields.accessed = is_accessed(e);
-  fields.dirty = is_dirty(e);
-  fields.special = is_special(e);
-  if (PresentBit::get(e) != 0) {
-    unsigned bits = Rights::kRead;
-    if (WriteBit::get(e) != 0) bits |= Rights::kWrite;
-    if (UserBit::get(e) != 0) bits |= Rights::kUser;
-    if (NoExecuteBit::get(e) == 0) bits |= Rights::kExec;
-    fields.rights = Rights(bits);
-    fields.global = GlobalBit::get(e) != 0;
-  } else {
-    fields.rights = Rights(UserBit::get(e) != 0 ? unsigned{Rights::kUser} : 0u);
-  }
-  return fields;
-}
-
-pt::Entry EntryFormat::with_rights(pt::Entry e, Rights rights) const {
-  const bool was_global = PresentBit::get(e) != 0 && GlobalBit::get(e) != 0;
-  const bool user = UserBit::get(e) != 0;
-  pt::Entry next = (e & ~kRightsBits) | bits_of(user ? rights.with(Rights::kUser) : rights);
-  if (was_global && PresentBit::get(next) != 0) next |= GlobalBit::kMask;
-  return next;
+  page = k4K;
+  rights = {.read = {},
+            .write = {.set = WriteBit::kMask},
+            .exec = {.clear = paging.has_no_execute() ? NoExecuteBit::kMask : 0},
+            .user = {.set = UserBit::kMask}};
+  granted = PresentBit::kMask;
+  refused = ProtNoneBit::kMask;
+  global_mask = GlobalBit::kMask;
+  large_mask = PageSizeBit::kMask;
+  table_bits =
+      PresentBit::kMask | WriteBit::kMask | UserBit::kMask | AccessedBit::kMask | DirtyBit::kMask;
+  table_mask = AddressBits::kMask;
 }
 
 pt::Entry EntryFormat::make_table(PhysAddr next, PageShift covers) const {
-  if (paging_.is_pae() && covers == k1G)
-    return (next.value() & AddressBits::kMask) | PresentBit::kMask;
-  return (next.value() & AddressBits::kMask) | PresentBit::kMask | WriteBit::kMask |
-         UserBit::kMask | AccessedBit::kMask | DirtyBit::kMask;
-}
-
-PhysAddr EntryFormat::table_address(pt::Entry e) const {
-  return PhysAddr(e & AddressBits::kMask);
-}
-
-bool EntryFormat::is_leaf(pt::Entry e, PageShift size) const {
-  return size == k4K || PageSizeBit::get(e) != 0;
+  const pt::Entry e = MaskedFormat::make_table(next, covers);
+  return pae_ && covers == k1G ? (e & AddressBits::kMask) | PresentBit::kMask : e;
 }
 
 std::string EntryFormat::describe(pt::Entry e, PageShift size) const {

@@ -21,27 +21,20 @@
 
 #include "arch/x86/paging.h"
 #include "mmu/layout.h"
-#include "pt/entry.h"
+#include "pt/masked_format.h"
 #include "pt/page_table.h"
 
 namespace mmusim::x86 {
 
-class EntryFormat final : public pt::EntryFormat {
+class EntryFormat final : public pt::MaskedFormat {
  public:
   explicit EntryFormat(Paging paging = {});
 
-  [[nodiscard]] pt::Entry make_leaf(const pt::LeafFields& fields) const override;
-  [[nodiscard]] pt::LeafFields parse_leaf(pt::Entry e, PageShift size) const override;
-  [[nodiscard]] pt::Entry with_rights(pt::Entry e, Rights rights) const override;
   [[nodiscard]] pt::Entry make_table(PhysAddr next, PageShift covers) const override;
-  [[nodiscard]] PhysAddr table_address(pt::Entry e) const override;
-  [[nodiscard]] bool is_leaf(pt::Entry e, PageShift size) const override;
   [[nodiscard]] std::string describe(pt::Entry e, PageShift size) const override;
 
  private:
-  [[nodiscard]] pt::Entry bits_of(Rights rights) const;
-
-  Paging paging_;
+  bool pae_;
 };
 
 // "P W U A D -> frame 0x123": an entry of the lowest level or of one above.

@@ -19,27 +19,24 @@ constexpr unsigned kPdpteLevel = 2;
 mmu::RadixFormat radix_format(const Options& options) {
   const Paging paging = options.paging;
   const uint64_t unaddressable = ~((uint64_t{1} << options.physical_bits) - 1);
-  const pt::RightsBits rights{.read = {},
-                              .write = {.set = WriteBit::kMask},
-                              .exec = {.clear = NoExecuteBit::kMask},
-                              .user = {.set = UserBit::kMask}};
+  const EntryFormat entries(paging);
   mmu::RadixFormat format{
       .levels = {},
       .count = paging.walked(),
       .entry_bytes = paging.entry_bytes(),
       .page = k4K,
       .caches = "paging-structure caches",
-      .present = PresentBit::kMask,
+      .present = entries.granted,
       // With PAE none are left to software between the address and XD.
       .reserved = (paging.is_pae() ? NoExecuteBit::kMask - 1 : AddressBits::kMask) & unaddressable,
-      .frame_mask = AddressBits::kMask,
+      .frame_mask = entries.table_mask,
       .frame_shift = k4K.log2(),
-      .leaf_rights = rights,
-      .table_rights = rights,
-      .accessed = AccessedBit::kMask,
-      .dirty = DirtyBit::kMask,
-      .global = GlobalBit::kMask,
-      .table_accessed = AccessedBit::kMask};
+      .leaf_rights = entries.rights,
+      .table_rights = entries.rights,
+      .accessed = entries.accessed_mask,
+      .dirty = entries.dirty_mask,
+      .global = entries.global_mask,
+      .table_accessed = entries.accessed_mask};
   const pt::RadixGeometry geometry = radix_geometry(paging, options.gigabyte_pages);
   for (unsigned number = 0; number < format.count; ++number) {
     mmu::RadixLevel& level = format.levels[number];

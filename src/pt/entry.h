@@ -37,7 +37,8 @@ struct RightsBits {
   struct Bits {
     Entry set = 0;
     Entry clear = 0;
-    [[nodiscard]] constexpr bool hold(Entry e) const { return (e & (set | clear)) == set; }
+    [[nodiscard]] constexpr Entry mask() const { return set | clear; }
+    [[nodiscard]] constexpr bool hold(Entry e) const { return (e & mask()) == set; }
   };
   Bits read;
   Bits write;
@@ -49,6 +50,9 @@ struct RightsBits {
                   (write.hold(e) ? unsigned{Rights::kWrite} : 0u) |
                   (exec.hold(e) ? unsigned{Rights::kExec} : 0u) |
                   (user.hold(e) ? unsigned{Rights::kUser} : 0u));
+  }
+  [[nodiscard]] constexpr Entry mask() const {
+    return read.mask() | write.mask() | exec.mask() | user.mask();
   }
 };
 

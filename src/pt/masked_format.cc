@@ -1,0 +1,64 @@
+#include "pt/masked_format.h"
+
+namespace mmusim::pt {
+
+Entry MaskedFormat::bits_of(Rights given) const {
+  constexpr unsigned kAccess = Rights::kRead | Rights::kWrite | Rights::kExec;
+  const auto bits = [&](Rights::Bit right, const RightsBits::Bits& of) {
+    return given.has(right) ? of.set : of.clear;
+  };
+  return ((given.bits() & kAccess) != 0 ? granted : refused) | bits(Rights::kRead, rights.read) |
+         bits(Rights::kWrite, rights.write) | bits(Rights::kExec, rights.exec) |
+         bits(Rights::kUser, rights.user);
+}
+
+Rights MaskedFormat::granted_by(Entry e) const {
+  const Rights all = rights.of(e);
+  return (e & granted) == granted ? all : Rights(all.bits() & Rights::kUser);
+}
+
+Entry MaskedFormat::size_bits(PageShift size) const {
+  return size == page ? 0 : large_mask;
+}
+
+Entry MaskedFormat::make_leaf(const LeafFields& fields) const {
+  const bool global = fields.global && global_mask != 0;
+  Entry e = leaf_bits | bits_of(global ? fields.rights : fields.rights.with(Rights::kUser)) |
+            size_bits(fields.size) | (fields.pfn.value() << pfn_shift & pfn_mask);
+  if (fields.accessed) e |= accessed_mask;
+  if (fields.dirty) e |= dirty_mask;
+  if (fields.special) e |= special_mask;
+  if (global && has_global(e)) e |= global_mask;
+  return completed(e);
+}
+
+// A large leaf may have something else in the frame's lowest bits.
+LeafFields MaskedFormat::parse_leaf(Entry e, PageShift size) const {
+  return {.pfn = Pfn(pfn_of(e).value() & ~(size.offset_mask() >> page.log2())),
+          .size = size,
+          .rights = granted_by(e),
+          .accessed = is_accessed(e),
+          .dirty = is_dirty(e),
+          .global = is_global(e),
+          .special = is_special(e)};
+}
+
+Entry MaskedFormat::with_rights(Entry e, Rights next) const {
+  const Entry kept = e & ~(rights.mask() | granted | refused | rights_rest);
+  const Entry changed = kept | bits_of(rights.user.hold(e) ? next.with(Rights::kUser) : next);
+  return completed(is_global(e) && has_global(changed) ? changed | global_mask : changed);
+}
+
+Entry MaskedFormat::make_table(PhysAddr next, PageShift /*covers*/) const {
+  return table_bits | (next.value() >> table_unit << table_shift & table_mask);
+}
+
+PhysAddr MaskedFormat::table_address(Entry e) const {
+  return PhysAddr((e & table_mask) >> table_shift << table_unit);
+}
+
+bool MaskedFormat::is_leaf(Entry e, PageShift size) const {
+  return size == page || (e & large_mask) != 0;
+}
+
+}  // namespace mmusim::pt
