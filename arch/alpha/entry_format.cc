@@ -1,8 +1,7 @@
 #include "arch/alpha/entry_format.h"
 
-#include <fmt/format.h>
-
 #include "arch/alpha/formats.h"
+#include "arch/alpha/words.h"
 
 namespace mmusim::alpha {
 
@@ -39,19 +38,7 @@ pt::Entry EntryFormat::size_bits(PageShift size) const {
 }
 
 std::string EntryFormat::describe(pt::Entry e, PageShift /*size*/) const {
-  return describe_entry(e);
-}
-
-std::string describe_entry(pt::Entry entry) {
-  if (entry == pt::kNone) return "none";
-  return fmt::format(
-      "v={} for={} fow={} foe={} asm={} gh={} kre={} ure={} kwe={} uwe={} dirty={} accessed={}{} "
-      "pfn={:#x}",
-      pte::Valid::get(entry), pte::FaultOnRead::get(entry), pte::FaultOnWrite::get(entry),
-      pte::FaultOnExecute::get(entry), pte::AddressSpaceMatch::get(entry), pte::Hint::get(entry),
-      pte::KernelRead::get(entry), pte::UserRead::get(entry), pte::KernelWrite::get(entry),
-      pte::UserWrite::get(entry), pte::Dirty::get(entry), pte::Accessed::get(entry),
-      pte::Special::get(entry) != 0 ? " special" : "", pte::Frame::get(entry));
+  return words::kLeafEntry.describe({&e, 1});
 }
 
 Rights rights_of(pt::Entry entry) {

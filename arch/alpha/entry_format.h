@@ -24,14 +24,12 @@ class EntryFormat final : public pt::MaskedFormat {
  public:
   EntryFormat();
 
+  // An entry that points to a table has the same fields.
   [[nodiscard]] std::string describe(pt::Entry e, PageShift size) const override;
 
  protected:
   [[nodiscard]] pt::Entry size_bits(PageShift size) const override;
 };
-
-// The fields of an entry of any level, for people.
-std::string describe_entry(pt::Entry entry);
 
 // What the hardware lets a user's access do: enabled, and without a fault-on bit.
 Rights rights_of(pt::Entry entry);

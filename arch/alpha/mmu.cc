@@ -1,9 +1,9 @@
 #include "arch/alpha/mmu.h"
 
 #include <fmt/format.h>
-#include <span>
 #include <string>
 
+#include "arch/alpha/words.h"
 #include "base/error.h"
 #include "base/units.h"
 
@@ -13,17 +13,6 @@ namespace {
 
 constexpr Rights kKernelRights(Rights::kRead | Rights::kWrite);
 
-// What MissPath calls a reference, of those that are entries of the page table.
-constexpr const char* kRootEntry = "L1 PTE";
-constexpr const char* kMiddleEntry = "L2 PTE";
-constexpr const char* kLeafEntry = "L3 PTE";
-
-std::string decode(const char* what, std::span<const uint64_t> words) {
-  const uint64_t value = words.front();
-  if (what != kRootEntry && what != kMiddleEntry && what != kLeafEntry) return "";
-  return describe_entry(value);
-}
-
 }  // namespace
 
 Mmu::Mmu(const Options& options, mem::FrameMemory& frames, mem::ReferenceSink& sink, bool linear,
@@ -31,7 +20,6 @@ Mmu::Mmu(const Options& options, mem::FrameMemory& frames, mem::ReferenceSink& s
     : Cpu(kTlbs, options.tlb, {}, kPage, kStepList, frames, sink, {.base = code}),
       frames_(&frames),
       linear_(linear && options.linear_table) {
-  path_.decode_with(decode);
   unload();
 }
 
@@ -107,7 +95,7 @@ pt::Entry Mmu::load_entry(VirtAddr va) {
                            .level = 0,
                            .dependent = true,
                            .through = at,
-                           .what = kLeafEntry});
+                           .what = &words::kLeafEntry});
 }
 
 // The linear table's page at `table`: the root table's entry for it is known to be the root table,
@@ -116,19 +104,19 @@ Mmu::Hit Mmu::double_miss(VirtAddr va, VirtAddr table) {
   pt::WalkPath path;
   static_cast<void>(table_->walk(va, path));
   const auto words = path.steps();
-  const auto read = [&](size_t i, const char* what) {
+  const auto read = [&](size_t i, const WordKind& what) {
     MMUSIM_ASSERT(i < words.size());
     return path_.load(words[i].address, {.origin = mem::Origin::Handler,
                                          .level = words[i].level,
                                          .dependent = words[i].dependent,
                                          .through = {},
-                                         .what = what});
+                                         .what = &what});
   };
   path_.step(kDouble);
-  pt::Entry entry = read(0, kRootEntry);
+  pt::Entry entry = read(0, words::kRootEntry);
   if (pte::Valid::get(entry) != 0) {
     path_.step(kDoubleSecond);
-    entry = read(1, kMiddleEntry);
+    entry = read(1, words::kMiddleEntry);
   }
   if (pte::Valid::get(entry) == 0) {
     path_.step(kDoubleInvalid);

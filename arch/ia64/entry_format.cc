@@ -1,8 +1,7 @@
 #include "arch/ia64/entry_format.h"
 
-#include <fmt/format.h>
-
 #include "arch/ia64/formats.h"
+#include "arch/ia64/words.h"
 
 namespace mmusim::ia64 {
 
@@ -31,6 +30,7 @@ EntryFormat::EntryFormat() {
   large_mask = PageSizeField::kMask;
   table_bits = PresentBit::kMask;
   table_mask = pfn_mask;
+  shown = words::kTranslationFields;
 }
 
 // Access rights no leaf is made with are read too.
@@ -41,22 +41,6 @@ Rights EntryFormat::granted_by(pt::Entry e) const {
 
 pt::Entry EntryFormat::size_bits(PageShift size) const {
   return PageSizeField::set(0, size.log2());
-}
-
-std::string EntryFormat::describe(pt::Entry e, PageShift size) const {
-  if (e == pt::kNone) return "none";
-  return !is_present(e) || is_leaf(e, size)
-             ? describe_translation(e)
-             : fmt::format("table at {:#x}", table_address(e).value());
-}
-
-std::string describe_translation(uint64_t word) {
-  return fmt::format("p={} ma={} a={} d={} pl={} ar={} ppn={:#x} ed={} ps={}{}{}",
-                     PresentBit::get(word), MemoryAttributeField::get(word), AccessedBit::get(word),
-                     DirtyBit::get(word), PrivilegeField::get(word), AccessRightsField::get(word),
-                     FrameField::get(word), ExceptionDeferralBit::get(word),
-                     PageSizeField::get(word), SpecialBit::get(word) != 0 ? " special" : "",
-                     ProtNoneBit::get(word) != 0 ? " PROT_NONE" : "");
 }
 
 Rights rights_of(uint64_t translation) {

@@ -16,8 +16,6 @@
 #ifndef MMUSIM_ARCH_IA64_ENTRY_FORMAT_H_
 #define MMUSIM_ARCH_IA64_ENTRY_FORMAT_H_
 
-#include <string>
-
 #include "mmu/layout.h"
 #include "pt/masked_format.h"
 #include "pt/page_table.h"
@@ -28,15 +26,10 @@ class EntryFormat final : public pt::MaskedFormat {
  public:
   EntryFormat();
 
-  [[nodiscard]] std::string describe(pt::Entry e, PageShift size) const override;
-
  protected:
   [[nodiscard]] Rights granted_by(pt::Entry e) const override;
   [[nodiscard]] pt::Entry size_bits(PageShift size) const override;
 };
-
-// The fields of a translation word, for people.
-std::string describe_translation(uint64_t word);
 
 // What a user's access to a page of this privilege level and access rights may do (SDM vol. 2,
 // table 4-2, the row of privilege level 3).

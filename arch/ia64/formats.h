@@ -82,6 +82,7 @@ inline constexpr unsigned kVhptItir = 8;  // offsets
 inline constexpr unsigned kVhptTag = 16;
 inline constexpr unsigned kVhptChain = 24;
 using TagInvalidBit = BitField<63>;
+using TagField = BitField<0, 63>;
 
 constexpr unsigned region_of(VirtAddr va) {
   return static_cast<unsigned>(va.value() >> kRegionShift);

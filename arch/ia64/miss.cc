@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include "arch/ia64/mmu.h"
+#include "arch/ia64/words.h"
 #include "base/error.h"
 
 namespace mmusim::ia64 {
@@ -120,7 +121,7 @@ Mmu::Hit Mmu::walk_short(const SideLevels& side, VirtAddr va, Rid rid) {
                                                  .level = 0,
                                                  .dependent = false,
                                                  .through = iha,
-                                                 .what = "PTE"});
+                                                 .what = &words::kPte});
   if (is_insertable(translation)) {
     ++counters_.walks_hit;
     if (PresentBit::get(translation) == 0) ++counters_.walks_absent;
@@ -133,7 +134,7 @@ Mmu::Hit Mmu::walk_short(const SideLevels& side, VirtAddr va, Rid rid) {
                     .level = 0,
                     .dependent = true,
                     .through = iha,
-                    .what = "PTE"});
+                    .what = &words::kPte});
   miss_fault_ = mmu::FaultReason::Malformed;
   return {};
 }
@@ -275,7 +276,7 @@ void Mmu::read_leaf(PhysAddr word, std::optional<VirtAddr> through) {
                              .level = 0,
                              .dependent = true,
                              .through = through,
-                             .what = "PTE"});
+                             .what = &words::kPte});
 }
 
 // --- Pieces

@@ -1,9 +1,7 @@
 #include "arch/ia64/mmu.h"
 
 #include <fmt/format.h>
-#include <span>
 #include <string>
-#include <string_view>
 
 #include "base/units.h"
 
@@ -25,29 +23,6 @@ Rid exchange_bytes(Rid rid) {
   return (rid & ~Rid{0xffff}) | (rid & 0xff) << 8 | (rid >> 8 & 0xff);
 }
 
-std::string itir_text(uint64_t word) {
-  return fmt::format("ps={} key={:#x}", ItirSizeField::get(word), ItirKeyField::get(word));
-}
-std::string tag_text(uint64_t word) {
-  return fmt::format("ti={} tag={:#x}", TagInvalidBit::get(word), word & ~TagInvalidBit::kMask);
-}
-
-std::string decode(const char* what, std::span<const uint64_t> words) {
-  const uint64_t value = words.front();
-  const std::string_view name(what);
-  if (name == kVhptEntry)
-    return fmt::format("{}; {}; {}", describe_translation(words[0]), itir_text(words[1]),
-                       tag_text(words[2]));
-  if (name.ends_with("ITIR")) return itir_text(value);
-  if (name.find("tag") != std::string_view::npos) return tag_text(value);
-  if (name.ends_with("pointer")) return fmt::format("page-table word at {:#x}", value);
-  if (name.ends_with("chain") || name.ends_with("link"))
-    return value == 0 ? "end of the chain" : fmt::format("chain entry at {:#x}", value);
-  if (name.find("translation") != std::string_view::npos || name == "PTE")
-    return describe_translation(value);
-  return "";
-}
-
 }  // namespace
 
 Mmu::Mmu(const Options& options, mem::FrameMemory& frames, mem::ReferenceSink& sink, bool direct,
@@ -60,7 +35,6 @@ Mmu::Mmu(const Options& options, mem::FrameMemory& frames, mem::ReferenceSink& s
       direct_(direct),
       hash_(options.hash()),
       tag_owners_(kTags, 0) {
-  path_.decode_with(decode);
   unload();
   if (options.walker == Walker::Long)
     vhpt_.emplace(hash_, options.vhpt_bytes, options.chains ? options.chain_entries : 0,

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <bit>
 
+#include "arch/ia64/words.h"
 #include "base/error.h"
 
 namespace mmusim::ia64 {
@@ -43,21 +44,21 @@ LongVhpt::LongVhpt(const Hash& hash, uint64_t bytes, uint64_t chain_entries, boo
   counters_.bytes = bytes_;
 }
 
-uint64_t LongVhpt::load(PhysAddr entry, unsigned offset, const char* what, bool dependent) {
+uint64_t LongVhpt::load(PhysAddr entry, unsigned offset, const WordKind& what, bool dependent) {
   return path_->load(entry + offset, {.origin = mem::Origin::Handler,
                                       .level = 0,
                                       .dependent = dependent,
                                       .through = {},
-                                      .what = what});
+                                      .what = &what});
 }
 
-void LongVhpt::store(PhysAddr entry, unsigned offset, uint64_t value, const char* what) {
+void LongVhpt::store(PhysAddr entry, unsigned offset, uint64_t value, const WordKind& what) {
   path_->store(entry + offset, value,
                {.origin = mem::Origin::Handler,
                 .level = 0,
                 .dependent = false,
                 .through = {},
-                .what = what});
+                .what = &what});
 }
 
 void LongVhpt::kernel_reference(PhysAddr address, bool write) {
@@ -98,7 +99,7 @@ bool LongVhpt::look_up(VirtAddr va, Rid rid, Entry& entry) {
                 .level = 0,
                 .dependent = false,
                 .through = hash_.thash(va, rid),
-                .what = kVhptEntry});
+                .what = &words::kVhptEntry});
   if (tag != hash_.tag(va, rid)) return false;
   entry.translation = word(slot, 0);
   entry.size = PageShift(static_cast<unsigned>(ItirSizeField::get(word(slot, kVhptItir))));
@@ -116,11 +117,11 @@ void LongVhpt::displace(uint32_t slot) {
   }
   const PhysAddr from = at(slot);
   const PhysAddr to = pool_at(index);
-  store(to, 0, load(from, 0, "VHPT translation"), "chain translation");
-  store(to, kVhptItir, load(from, kVhptItir, "VHPT ITIR"), "chain ITIR");
-  store(to, kVhptTag, word(from, kVhptTag), "chain tag");
-  store(to, kVhptChain, load(from, kVhptChain, "VHPT chain"), "chain link");
-  store(from, kVhptChain, to.value(), "VHPT chain");
+  store(to, 0, load(from, 0, words::kVhptTranslation), words::kChainTranslation);
+  store(to, kVhptItir, load(from, kVhptItir, words::kVhptItir), words::kChainItir);
+  store(to, kVhptTag, word(from, kVhptTag), words::kChainTag);
+  store(to, kVhptChain, load(from, kVhptChain, words::kVhptChain), words::kChainLink);
+  store(from, kVhptChain, to.value(), words::kVhptChain);
   pool_[index] = owners_[slot];
   pool_[index].slot = slot;
 }
@@ -130,19 +131,19 @@ void LongVhpt::unlink(uint32_t index) {
   const PhysAddr gone = pool_at(index);
   PhysAddr before = at(pool_[index].slot);
   while (true) {
-    const PhysAddr next(load(before, kVhptChain, "chain link"));
+    const PhysAddr next(load(before, kVhptChain, words::kChainLink));
     if (next == gone) break;
     before = next;
   }
-  store(before, kVhptChain, load(gone, kVhptChain, "chain link"), "chain link");
+  store(before, kVhptChain, load(gone, kVhptChain, words::kChainLink), words::kChainLink);
   pool_[index].used = false;
 }
 
 // From `link` on; 0: it is not there.
 PhysAddr LongVhpt::find_in_chain(PhysAddr link, uint64_t tag) {
-  for (; link != PhysAddr(0); link = PhysAddr(load(link, kVhptChain, "chain link"))) {
+  for (; link != PhysAddr(0); link = PhysAddr(load(link, kVhptChain, words::kChainLink))) {
     ++counters_.chain_looks;
-    if (load(link, kVhptTag, "chain tag") == tag) break;
+    if (load(link, kVhptTag, words::kChainTag) == tag) break;
   }
   return link;
 }
@@ -150,28 +151,29 @@ PhysAddr LongVhpt::find_in_chain(PhysAddr link, uint64_t tag) {
 bool LongVhpt::search_chain(VirtAddr va, Rid rid, Entry& entry) {
   const uint32_t slot = slot_of(va, rid);
   const uint64_t wanted = hash_.tag(va, rid);
-  const PhysAddr link = find_in_chain(PhysAddr(load(at(slot), kVhptChain, "VHPT chain")), wanted);
+  const PhysAddr link =
+      find_in_chain(PhysAddr(load(at(slot), kVhptChain, words::kVhptChain)), wanted);
   if (link == PhysAddr(0)) return false;
   ++counters_.chain_hits;
   const PhysAddr front = at(slot);
   const auto index = static_cast<uint32_t>((link - pool_base_) / kVhptEntryBytes);
-  const uint64_t translation = load(link, 0, "chain translation");
-  const uint64_t itir = load(link, kVhptItir, "chain ITIR");
+  const uint64_t translation = load(link, 0, words::kChainTranslation);
+  const uint64_t itir = load(link, kVhptItir, words::kChainItir);
   entry.translation = translation;
   entry.size = PageShift(static_cast<unsigned>(ItirSizeField::get(itir)));
   if (!exchange_) return true;
   if (owners_[slot].used) {
-    store(link, 0, load(front, 0, "VHPT translation"), "chain translation");
-    store(link, kVhptItir, load(front, kVhptItir, "VHPT ITIR"), "chain ITIR");
-    store(link, kVhptTag, load(front, kVhptTag, "VHPT tag"), "chain tag");
+    store(link, 0, load(front, 0, words::kVhptTranslation), words::kChainTranslation);
+    store(link, kVhptItir, load(front, kVhptItir, words::kVhptItir), words::kChainItir);
+    store(link, kVhptTag, load(front, kVhptTag, words::kVhptTag), words::kChainTag);
     pool_[index] = owners_[slot];
     pool_[index].slot = slot;
   } else {
     unlink(index);
   }
-  store(front, 0, translation, "VHPT translation");
-  store(front, kVhptItir, itir, "VHPT ITIR");
-  store(front, kVhptTag, wanted, "VHPT tag");
+  store(front, 0, translation, words::kVhptTranslation);
+  store(front, kVhptItir, itir, words::kVhptItir);
+  store(front, kVhptTag, wanted, words::kVhptTag);
   use(slot, align_down(va, kPage), rid);
   return true;
 }
@@ -183,22 +185,23 @@ void LongVhpt::insert(VirtAddr va, Rid rid, uint64_t translation, PageShift size
   const bool other = owners_[slot].used && word(entry, kVhptTag) != hash_.tag(va, rid);
   if (other) ++counters_.replaced;
   if (chains()) {
-    load(entry, kVhptTag, "VHPT tag");
+    load(entry, kVhptTag, words::kVhptTag);
     if (other) displace(slot);
   }
   // The CPU's own walker is the only reader, and is not running; hence no ti in between.
-  store(entry, 0, translation, "VHPT translation");
-  store(entry, kVhptItir, make_itir(size, rid), "VHPT ITIR");
-  if (!chains()) store(entry, kVhptChain, pte.value(), "VHPT pointer");
-  store(entry, kVhptTag, hash_.tag(va, rid), "VHPT tag");
+  store(entry, 0, translation, words::kVhptTranslation);
+  store(entry, kVhptItir, make_itir(size, rid), words::kVhptItir);
+  if (!chains()) store(entry, kVhptChain, pte.value(), words::kVhptPointer);
+  store(entry, kVhptTag, hash_.tag(va, rid), words::kVhptTag);
   use(slot, align_down(va, kPage), rid);
 }
 
 std::optional<LongVhpt::Place> LongVhpt::probe(VirtAddr va, Rid rid) {
   const uint64_t wanted = hash_.tag(va, rid);
   const PhysAddr slot = at(slot_of(va, rid));
-  const bool ours = load(slot, kVhptTag, "VHPT tag", false) == wanted;
-  const uint64_t fourth = load(slot, kVhptChain, chains() ? "VHPT chain" : "VHPT pointer", false);
+  const bool ours = load(slot, kVhptTag, words::kVhptTag, false) == wanted;
+  const uint64_t fourth =
+      load(slot, kVhptChain, chains() ? words::kVhptChain : words::kVhptPointer, false);
   if (ours) return Place{slot, fourth};
   if (!chains()) return std::nullopt;
   const PhysAddr link = find_in_chain(PhysAddr(fourth), wanted);
@@ -207,7 +210,7 @@ std::optional<LongVhpt::Place> LongVhpt::probe(VirtAddr va, Rid rid) {
 }
 
 void LongVhpt::update(const Place& place, uint64_t translation) {
-  store(place.entry, 0, translation, "VHPT translation");
+  store(place.entry, 0, translation, words::kVhptTranslation);
 }
 
 void LongVhpt::purge(VirtAddr va, Rid rid) {

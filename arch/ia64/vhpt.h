@@ -34,9 +34,6 @@
 
 namespace mmusim::ia64 {
 
-// What MissPath calls the read of an entry by the walker: translation, ITIR and tag.
-inline constexpr const char* kVhptEntry = "VHPT entry";
-
 struct VhptCounts {
   stats::Count lookups{"vhpt.lookups", "lookups", "Entries the walker read."};
   stats::Count hits{"vhpt.hits", "lookups", "... whose tag was the page's.", "vhpt.lookups"};
@@ -129,8 +126,8 @@ class LongVhpt {
   [[nodiscard]] uint64_t word(PhysAddr entry, unsigned offset) const {
     return *frames_->words(entry + offset);
   }
-  uint64_t load(PhysAddr entry, unsigned offset, const char* what, bool dependent = true);
-  void store(PhysAddr entry, unsigned offset, uint64_t value, const char* what);
+  uint64_t load(PhysAddr entry, unsigned offset, const WordKind& what, bool dependent = true);
+  void store(PhysAddr entry, unsigned offset, uint64_t value, const WordKind& what);
   void kernel_reference(PhysAddr address, bool write);
   void use(uint32_t slot, VirtAddr page, Rid rid);
   void release(uint32_t slot);

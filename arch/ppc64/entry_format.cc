@@ -1,41 +1,31 @@
 #include "arch/ppc64/entry_format.h"
 
-#include <fmt/format.h>
 #include <vector>
+
+#include "arch/ppc64/words.h"
 
 namespace mmusim::ppc64 {
 
-EntryFormat::EntryFormat(PageShift base) : form_(&pte_form(base)) {
+EntryFormat::EntryFormat(PageShift base) {
+  const PteForm& form = pte_form(base);
   present_mask = pte::Present::kMask;
   accessed_mask = pte::Accessed::kMask;
   dirty_mask = pte::Dirty::kMask;
-  special_mask = form_->special;
+  special_mask = form.special;
   write_mask = pte::Write::kMask;
-  pfn_mask = ~pt::Entry{0} << form_->frame_shift;
-  pfn_shift = form_->frame_shift;
+  pfn_mask = ~pt::Entry{0} << form.frame_shift;
+  pfn_shift = form.frame_shift;
   page = base;
   leaf_bits = pte::Present::kMask | pte::Coherent::kMask;
   rights = {.read = {.set = pte::User::kMask},
             .write = {.set = pte::User::kMask | pte::Write::kMask},
             .exec = {.set = pte::User::kMask | pte::Exec::kMask},
             .user = {}};
-  rights_rest = form_->hint;
+  rights_rest = form.hint;
   large_mask = pte::Present::kMask;
   table_bits = kLinearMap.value();
   table_mask = ~table_bits;
-}
-
-std::string EntryFormat::describe(pt::Entry e, PageShift size) const {
-  if (e == pt::kNone) return "none";
-  if (!is_leaf(e, size) && (e & kLinearMap.value()) == kLinearMap.value())
-    return fmt::format("table at {:#x}", table_address(e).value());
-  return fmt::format(
-      "present={} user={} exec={} coherent={} dirty={} accessed={} rw={} hashpte={} slot={} "
-      "secondary={} special={} rpn={:#x}",
-      pte::Present::get(e), pte::User::get(e), pte::Exec::get(e), pte::Coherent::get(e),
-      pte::Dirty::get(e), pte::Accessed::get(e), pte::Write::get(e),
-      (e & form_->hash_pte) != 0 ? 1 : 0, pte::Slot::get(e), pte::Secondary::get(e),
-      is_special(e) ? 1 : 0, form_->frame_of(e));
+  shown = words::entry_fields(base);
 }
 
 pt::RadixGeometry radix_geometry(PageShift page) {

@@ -12,8 +12,6 @@
 #ifndef MMUSIM_ARCH_PPC64_ENTRY_FORMAT_H_
 #define MMUSIM_ARCH_PPC64_ENTRY_FORMAT_H_
 
-#include <string>
-
 #include "arch/ppc64/formats.h"
 #include "mmu/layout.h"
 #include "pt/masked_format.h"
@@ -24,11 +22,6 @@ namespace mmusim::ppc64 {
 class EntryFormat final : public pt::MaskedFormat {
  public:
   explicit EntryFormat(PageShift page);
-
-  [[nodiscard]] std::string describe(pt::Entry e, PageShift size) const override;
-
- private:
-  const PteForm* form_;
 };
 
 // Of Linux 3.12, 46 bits in all: with 4K pages 9, 7, 9 and 9; with 64K pages 12, 10 and 8.

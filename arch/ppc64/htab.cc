@@ -5,6 +5,7 @@
 #include <fmt/format.h>
 
 #include "arch/ppc64/steps.h"
+#include "arch/ppc64/words.h"
 #include "base/error.h"
 
 namespace mmusim::ppc64 {
@@ -14,26 +15,14 @@ namespace {
 constexpr unsigned kMostAttempts = 64;
 constexpr uint64_t kSecond = 8;  // offset of an HPTE's second doubleword
 
-mmu::MissPath::Access by(mem::Origin origin, const char* what, uint8_t group, bool dependent) {
-  return {.origin = origin, .level = group, .dependent = dependent, .through = {}, .what = what};
+mmu::MissPath::Access by(mem::Origin origin, const WordKind& what, uint8_t group, bool dependent) {
+  return {.origin = origin, .level = group, .dependent = dependent, .through = {}, .what = &what};
 }
-mmu::MissPath::Access handler(const char* what) {
+mmu::MissPath::Access handler(const WordKind& what) {
   return by(mem::Origin::Handler, what, 0, false);
 }
 
 }  // namespace
-
-std::string hpte_first_text(uint64_t first) {
-  return fmt::format("v={} h={} l={} bolted={} b={} avpn={:#x}", hpte::Valid::get(first),
-                     hpte::Hash::get(first), hpte::Large::get(first), hpte::Bolted::get(first),
-                     hpte::SegmentSize::get(first), hpte::Avpn::get(first));
-}
-
-std::string hpte_second_text(uint64_t second) {
-  return fmt::format("rpn={:#x} r={} c={} n={} pp={}", hpte::Frame::get(second),
-                     hpte::Referenced::get(second), hpte::Changed::get(second),
-                     hpte::NoExecute::get(second), hpte::Protection::get(second));
-}
 
 uint64_t Htab::bytes_for(uint64_t memory, PageShift page) {
   constexpr uint64_t kLeastGroups = uint64_t{1} << 11;
@@ -110,7 +99,7 @@ std::optional<uint64_t> Htab::search(const Page& page, bool write, mmu::MissPath
       counters_.referenced_set += hpte::Referenced::get(old ^ second);
       counters_.changed_set += hpte::Changed::get(old ^ second);
       path.store(*found, second,
-                 by(mem::Origin::Walker, "HPTE R", static_cast<uint8_t>(group), true));
+                 by(mem::Origin::Walker, words::kSecond, static_cast<uint8_t>(group), true));
     }
     return second;
   }
@@ -124,15 +113,16 @@ std::optional<PhysAddr> Htab::search_group(uint64_t number, Group group, uint64_
   const uint64_t first_slot = number * hpte::kGroup;
   const uint64_t* const words = frames_->words(at(first_slot));  // the group is in one frame
   path.touch(at(first_slot), hpte::kGroupBytes, false, words[0],
-             by(mem::Origin::Walker, "PTEG", static_cast<uint8_t>(group), false));
+             by(mem::Origin::Walker, words::kGroup, static_cast<uint8_t>(group), false));
   for (uint64_t i = 0; i < hpte::kGroup; ++i) {
     const uint64_t first = words[2 * i];
     const bool matches = (first & kMatched) == wanted;
     ++compared;
     if (path.narrated()) {
-      path.remark(fmt::format("place {}: {}", i, hpte_first_text(first)));
+      path.remark(fmt::format("place {}: {}", i, fields_text(words::kFirstFields, first)));
       if (matches)
-        path.remark(fmt::format("  it is the page's: {}", hpte_second_text(words[2 * i + 1])));
+        path.remark(fmt::format("  it is the page's: {}",
+                                fields_text(words::kSecondFields, words[2 * i + 1])));
     }
     if (matches) return at(first_slot + i) + kSecond;
   }
@@ -180,12 +170,12 @@ std::optional<unsigned> Htab::take_place(const Page& page, Group group, uint64_t
   const uint64_t first_slot = group_of(page, group) * hpte::kGroup;
   for (unsigned i = 0; i < hpte::kGroup; ++i) {
     const PhysAddr entry = at(first_slot + i);
-    const uint64_t old = path.load(entry, handler("HPTE V"));
+    const uint64_t old = path.load(entry, handler(words::kFirst));
     if (hpte::Valid::get(old) != 0) continue;
-    path.store(entry, old | hpte::Lock::kMask, handler("HPTE V"));
-    path.load(entry, handler("HPTE V"));  // once more, now that nobody else may change it
-    path.store(entry + kSecond, second, handler("HPTE R"));
-    path.store(entry, first_of(page, group), handler("HPTE V"));
+    path.store(entry, old | hpte::Lock::kMask, handler(words::kFirst));
+    path.load(entry, handler(words::kFirst));  // once more, now that nobody else may change it
+    path.store(entry + kSecond, second, handler(words::kSecond));
+    path.store(entry, first_of(page, group), handler(words::kFirst));
     used_[first_slot + i] = {.context = page.context, .page = page.base};
     return i;
   }
@@ -202,14 +192,14 @@ void Htab::evict(const Page& page, mmu::MissPath& path) {
   const uint64_t start = timebase();
   for (unsigned i = 0; i < hpte::kGroup; ++i) {
     const uint64_t slot = group * hpte::kGroup + ((start + i) & (hpte::kGroup - 1));
-    const uint64_t old = path.load(at(slot), handler("HPTE V"));
+    const uint64_t old = path.load(at(slot), handler(words::kFirst));
     if (hpte::Valid::get(old) == 0 || hpte::Bolted::get(old) != 0) {
       path.more_instructions(kEvict, more::kPassedOver);
       continue;
     }
-    path.store(at(slot), old | hpte::Lock::kMask, handler("HPTE V"));
-    path.load(at(slot), handler("HPTE V"));  // as at an insertion
-    path.store(at(slot), 0, handler("HPTE V"));
+    path.store(at(slot), old | hpte::Lock::kMask, handler(words::kFirst));
+    path.load(at(slot), handler(words::kFirst));  // as at an insertion
+    path.store(at(slot), 0, handler(words::kFirst));
     used_.erase(slot);
     ++counters_.evictions;
     return;
@@ -223,8 +213,8 @@ bool Htab::update(const Page& page, uint64_t second, mmu::MissPath& path) {
   if ((hint->second & 8) != 0) path.more_instructions(kUpdatePp, more::kSecondary);
   const PhysAddr entry = at(slot_of(page, hint->second));
   const uint64_t first = word(entry);
-  path.store(entry, first | hpte::Lock::kMask, handler("HPTE V"));
-  path.load(entry, handler("HPTE V"));
+  path.store(entry, first | hpte::Lock::kMask, handler(words::kFirst));
+  path.load(entry, handler(words::kFirst));
   const bool same = (first & hpte::kCompared) == compared_of(page.base, page.segment, page_);
   const bool ours = same && hpte::Valid::get(first) != 0;
   if (ours)
@@ -233,10 +223,10 @@ bool Htab::update(const Page& page, uint64_t second, mmu::MissPath& path) {
     path.more_instructions(kUpdatePp, more::kNotValid);
   if (ours) {
     constexpr uint64_t kChanged = hpte::Protection::kMask | hpte::NoExecute::kMask;
-    const uint64_t old = path.load(entry + kSecond, handler("HPTE R"));
-    path.store(entry + kSecond, (old & ~kChanged) | (second & kChanged), handler("HPTE R"));
+    const uint64_t old = path.load(entry + kSecond, handler(words::kSecond));
+    path.store(entry + kSecond, (old & ~kChanged) | (second & kChanged), handler(words::kSecond));
   }
-  path.store(entry, first, handler("HPTE V"));
+  path.store(entry, first, handler(words::kFirst));
   ++(ours ? counters_.updates : counters_.updates_missed);
   return ours;
 }

@@ -67,10 +67,6 @@ struct HtabCounts {
   stats::Count bytes{"htab.bytes", "bytes", "Size of the hash table."};
 };
 
-// An HPTE's first and second doubleword, for people.
-std::string hpte_first_text(uint64_t first);
-std::string hpte_second_text(uint64_t second);
-
 class Htab {
  public:
   // The size Linux gives it where firmware has no advice (htab_get_table_size): a group for every

@@ -1,9 +1,6 @@
 #include "arch/ppc64/mmu.h"
 
-#include <span>
-#include <string>
-#include <string_view>
-
+#include "arch/ppc64/words.h"
 #include "base/error.h"
 
 namespace mmusim::ppc64 {
@@ -21,13 +18,6 @@ tlb::Leaf hpte_leaf(uint64_t second, PageShift page) {
           .extra = 0};
 }
 
-std::string decode(const char* what, std::span<const uint64_t> words) {
-  const std::string_view name(what);
-  if (name == "HPTE V") return hpte_first_text(words.front());
-  if (name == "HPTE R") return hpte_second_text(words.front());
-  return "";
-}
-
 }  // namespace
 
 Mmu::Mmu(const Options& options, Htab& htab, mem::FrameMemory& frames, mem::ReferenceSink& sink,
@@ -41,7 +31,6 @@ Mmu::Mmu(const Options& options, Htab& htab, mem::FrameMemory& frames, mem::Refe
       form_(&pte_form(options.page)),
       broadcast_(std::move(invalidate)),
       slb_(options.slb_entries, options.tera_segments, options.page) {
-  path_.decode_with(decode);
   if (!options.linear_map) return;
   linear_.emplace(LinearMap::Parts{.ierat = level(kIerat),
                                    .derat = level(kDerat),
@@ -172,7 +161,7 @@ void Mmu::hash_entry(VirtAddr va, const pt::Lookup& found, pt::Entry marked, Rig
                .level = word.level,
                .dependent = false,
                .through = {},
-               .what = "PTE, busy"});
+               .what = &words::kBusyEntry});
   pt::Entry hashed = marked;
   if (rights.bits() != format_.parse_leaf(found.entry, found.size).rights.bits())
     hashed = format_.with_rights(hashed, rights);

@@ -1,9 +1,7 @@
 #include "arch/sparc64/entry_format.h"
 
-#include <fmt/format.h>
-
 #include "arch/sparc64/formats.h"
-#include "base/units.h"
+#include "arch/sparc64/words.h"
 
 namespace mmusim::sparc64 {
 
@@ -27,6 +25,7 @@ EntryFormat::EntryFormat() {
   large_mask = tte::Huge::kMask;
   table_bits = tte::Present::kMask;
   table_mask = ~table_bits;
+  shown = words::kTteFields;
 }
 
 pt::Entry EntryFormat::size_bits(PageShift size) const {
@@ -38,26 +37,6 @@ pt::Entry EntryFormat::completed(pt::Entry e) const {
   if (tte::Read::get(e) != 0 && tte::Accessed::get(e) != 0) e |= tte::Valid::kMask;
   if (tte::Write::get(e) != 0 && tte::Modified::get(e) != 0) e |= tte::Writable::kMask;
   return e;
-}
-
-std::string EntryFormat::describe(pt::Entry e, PageShift size) const {
-  if (e == pt::kNone) return "none";
-  return !is_present(e) || is_leaf(e, size)
-             ? describe_tte(e)
-             : fmt::format("table at {:#x}", table_address(e).value());
-}
-
-std::string describe_tte(uint64_t word) {
-  return fmt::format(
-      "v={} size={} pa={:#x} exec={} modified={} accessed={} read={} write={} present={} l={} "
-      "cp={} cv={} e={} p={} w={} g={}{}{}",
-      tte::Valid::get(word), format_size(size_of(word).bytes()),
-      tte::Frame::get(word) << kPage.log2(), tte::Exec::get(word), tte::Modified::get(word),
-      tte::Accessed::get(word), tte::Read::get(word), tte::Write::get(word),
-      tte::Present::get(word), tte::Locked::get(word), tte::CacheablePhysical::get(word),
-      tte::CacheableVirtual::get(word), tte::SideEffect::get(word), tte::Privileged::get(word),
-      tte::Writable::get(word), tte::Global::get(word),
-      tte::Special::get(word) != 0 ? " special" : "", tte::Huge::get(word) != 0 ? " huge" : "");
 }
 
 std::optional<uint64_t> tte_of(const EntryFormat& format, const pt::Lookup& found, VirtAddr va) {

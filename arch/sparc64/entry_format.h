@@ -14,7 +14,6 @@
 #define MMUSIM_ARCH_SPARC64_ENTRY_FORMAT_H_
 
 #include <optional>
-#include <string>
 
 #include "mmu/layout.h"
 #include "pt/masked_format.h"
@@ -26,16 +25,11 @@ class EntryFormat final : public pt::MaskedFormat {
  public:
   EntryFormat();
 
-  [[nodiscard]] std::string describe(pt::Entry e, PageShift size) const override;
-
  protected:
   [[nodiscard]] pt::Entry size_bits(PageShift size) const override;
   // V and W follow from the rest.
   [[nodiscard]] pt::Entry completed(pt::Entry e) const override;
 };
-
-// The fields of a TTE's data word, for people.
-std::string describe_tte(uint64_t word);
 
 // What a handler loads into the TLB at `va` for what a look-up found: the word as it is, but for
 // rights a shared sub-tree keeps back; of a leaf larger than any size the hardware has, or of one

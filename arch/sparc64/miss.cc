@@ -2,6 +2,7 @@
 #include <optional>
 
 #include "arch/sparc64/mmu.h"
+#include "arch/sparc64/words.h"
 #include "base/error.h"
 
 namespace mmusim::sparc64 {
@@ -20,7 +21,7 @@ void Mmu::touch_block(unsigned offset, bool write, uint64_t value) {
                .level = 0,
                .dependent = false,
                .through = {},
-               .what = offset == kRootOffset ? kRootWord : kHugeWord});
+               .what = offset == kRootOffset ? &words::kRoot : &words::kHuge});
 }
 
 uint64_t Mmu::huge_register() const {
@@ -103,7 +104,7 @@ Mmu::Hit Mmu::load_tlb(const SideLevels& side, VirtAddr va, uint64_t word) {
     if (tte::Exec::get(word) == 0) return refuse(side, mmu::FaultReason::Protection);
   }
   path_.step(side.data ? kDataLoad : kInstructionLoad);
-  if (path_.narrated()) path_.remark("loaded: " + describe_tte(word));
+  if (path_.narrated()) path_.remark("loaded: " + fields_text(words::kTteFields, word));
   return side.first->fill(va, space_.context,
                           {.pfn = Pfn(tte::Frame::get(word)),
                            .size = size_of(word),

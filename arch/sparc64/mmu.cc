@@ -1,36 +1,12 @@
 #include "arch/sparc64/mmu.h"
 
 #include <fmt/format.h>
-#include <span>
 #include <string>
-#include <string_view>
 #include <utility>
 
 #include "base/error.h"
 
 namespace mmusim::sparc64 {
-
-namespace {
-
-std::string tag_text(uint64_t tag) {
-  return fmt::format("va 63:22={:#x} context={} lock={} invalid={}", tsb::Address::get(tag),
-                     tsb::Context::get(tag), tsb::Lock::get(tag), tsb::Invalid::get(tag));
-}
-
-std::string decode(const char* what, std::span<const uint64_t> words) {
-  const uint64_t value = words.front();
-  const std::string_view name(what);
-  if (name == "TTE") return describe_tte(value);
-  if (name == kRootWord) return fmt::format("page table at {:#x}", value);
-  if (name == kHugeWord)
-    return value == ~uint64_t{0} ? "no TSB of huge pages"
-                                 : fmt::format("TSB register {:#x}", value);
-  if (name == "TSB tag") return tag_text(value);
-  if (name == kTsbEntry) return fmt::format("{}; {}", tag_text(words[0]), describe_tte(words[1]));
-  return "";
-}
-
-}  // namespace
 
 Mmu::Mmu(const Options& options, mem::FrameMemory& frames, mem::ReferenceSink& sink,
          const Shared& shared, NeedHuge need_huge)
@@ -40,7 +16,6 @@ Mmu::Mmu(const Options& options, mem::FrameMemory& frames, mem::ReferenceSink& s
       shared_(shared),
       need_huge_(std::move(need_huge)) {
   static_assert(kKeyPageBits + kContextBits == 64);
-  path_.decode_with(decode);
   lock_image();
 }
 

@@ -33,11 +33,6 @@
 
 namespace mmusim::sparc64 {
 
-// What MissPath calls words of a CPU's block of data for the handlers: the page table's root, and
-// the register value of the TSB of huge pages, all ones where there is none.
-inline constexpr const char* kRootWord = "per-CPU root";
-inline constexpr const char* kHugeWord = "per-CPU huge";
-
 struct LinearCounts {
   stats::Count linear_lookups{
       "linear.lookups", "accesses",

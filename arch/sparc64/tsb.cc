@@ -3,6 +3,7 @@
 #include <span>
 #include <utility>
 
+#include "arch/sparc64/words.h"
 #include "base/error.h"
 
 namespace mmusim::sparc64 {
@@ -14,13 +15,13 @@ constexpr PageShift kByCode[tsb::kSizeCodes] = {kSizes[0], kSizes[1], kSizes[1],
                                                 kSizes[2], kSizes[2], kSizes[2], kSizes[3]};
 
 // The index is of the registers', not of something read before.
-mmu::MissPath::Access access(std::optional<VirtAddr> through, const char* what,
+mmu::MissPath::Access access(std::optional<VirtAddr> through, const WordKind& what,
                              bool dependent = false) {
   return {.origin = mem::Origin::Handler,
           .level = 0,
           .dependent = dependent,
           .through = through,
-          .what = what};
+          .what = &what};
 }
 
 unsigned order_of(unsigned code) {
@@ -72,7 +73,7 @@ uint64_t Tsb::mapping_tte() const {
 std::optional<uint64_t> Tsb::probe(VirtAddr va, mmu::MissPath& path) const {
   const PhysAddr entry = entry_of(va);
   const std::span<const uint64_t, 2> words(frames_->words(entry), 2);
-  path.touch(entry, tsb::kEntryBytes, false, words, access(through(entry), kTsbEntry));
+  path.touch(entry, tsb::kEntryBytes, false, words, access(through(entry), words::kTsbEntry));
   if (words[0] != tsb::tag_of(va)) return std::nullopt;
   return words[1];
 }
@@ -81,10 +82,10 @@ void Tsb::insert(VirtAddr va, uint64_t tte, mmu::MissPath& path) {
   const PhysAddr entry = entry_of(va);
   const auto at = through(entry);
   const uint64_t old = word(entry);
-  path.touch(entry, 4, false, old, access(at, "TSB tag"));
-  path.touch(entry, 4, true, old | tsb::Lock::kMask, access(at, "TSB tag"));
-  path.store(entry + 8, tte, access(through(entry + 8), "TTE"));
-  path.store(entry, tsb::tag_of(va), access(at, "TSB tag"));
+  path.touch(entry, 4, false, old, access(at, words::kTag));
+  path.touch(entry, 4, true, old | tsb::Lock::kMask, access(at, words::kTag));
+  path.store(entry + 8, tte, access(through(entry + 8), words::kTte));
+  path.store(entry, tsb::tag_of(va), access(at, words::kTag));
 }
 
 uint64_t Tsb::flush(VirtAddr va, PageShift size, mem::ReferenceSink& sink) {

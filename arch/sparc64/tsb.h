@@ -28,9 +28,6 @@
 
 namespace mmusim::sparc64 {
 
-// What MissPath calls the read of a whole entry: tag and TTE.
-inline constexpr const char* kTsbEntry = "TSB entry";
-
 class Tsb {
  public:
   // Of 512 << `code` entries, all invalid, in memory owned by `owner`; null when there is none.

@@ -1,10 +1,39 @@
 #include "arch/x86/entry_format.h"
 
 #include <fmt/format.h>
+#include <span>
 
 #include "arch/x86/entry_bits.h"
 
 namespace mmusim::x86 {
+
+namespace {
+
+using As = WordField::As;
+constexpr WordField kTableFields[] = {
+    field<PresentBit>("P", As::Flag),    field<WriteBit>("W", As::Flag),
+    field<UserBit>("U", As::Flag),       field<AccessedBit>("A", As::Flag),
+    field<NoExecuteBit>("XD", As::Flag), field<AddressBits>("-> table in frame", As::Pointer)};
+constexpr WordField kLeafFields[] = {
+    field<PresentBit>("P", As::Flag),    field<WriteBit>("W", As::Flag),
+    field<UserBit>("U", As::Flag),       field<AccessedBit>("A", As::Flag),
+    field<DirtyBit>("D", As::Flag),      field<PageSizeBit>("PS", As::Flag),
+    field<GlobalBit>("G", As::Flag),     field<SpecialBit>("special", As::Flag),
+    field<NoExecuteBit>("XD", As::Flag), field<AddressBits>("-> frame", As::Pointer)};
+
+std::string text_of_page(std::span<const uint64_t> words) {
+  return describe_entry(words[0], /*lowest=*/true);
+}
+std::string text_above(std::span<const uint64_t> words) {
+  return describe_entry(words[0], /*lowest=*/false);
+}
+constexpr WordKind kEntryKinds[kMostLevels] = {{.name = "PTE", .text = text_of_page},
+                                               {.name = "PDE", .text = text_above},
+                                               {.name = "PDPTE", .text = text_above},
+                                               {.name = "PML4E", .text = text_above},
+                                               {.name = "PML5E", .text = text_above}};
+
+}  // namespace
 
 EntryFormat::EntryFormat(Paging paging) : pae_(paging.is_pae()) {
   present_mask = PresentBit::kMask | ProtNoneBit::kMask;
@@ -38,24 +67,19 @@ std::string EntryFormat::describe(pt::Entry e, PageShift size) const {
   return describe_entry(e, size == k4K);
 }
 
+// Bit 7 is PS above the lowest level alone, and bit 8 not G where P is not set.
 std::string describe_entry(pt::Entry e, bool lowest) {
   if (e == pt::kNone) return "empty";
   const bool present = PresentBit::get(e) != 0;
   if (!present && ProtNoneBit::get(e) == 0) return fmt::format("not present, {:#x}", e);
-  const bool leaf = lowest || PageSizeBit::get(e) != 0;
-  std::string text = present ? "P" : "not present, PROT_NONE";
-  const auto flag = [&](uint64_t set, const char* name) {
-    if (set != 0) text += fmt::format(" {}", name);
-  };
-  flag(WriteBit::get(e), "W");
-  flag(UserBit::get(e), "U");
-  flag(AccessedBit::get(e), "A");
-  if (leaf) flag(DirtyBit::get(e), "D");
-  if (!lowest) flag(PageSizeBit::get(e), "PS");
-  if (leaf && present) flag(GlobalBit::get(e), "G");
-  if (leaf) flag(SpecialBit::get(e), "special");
-  flag(NoExecuteBit::get(e), "XD");
-  return text + fmt::format(" -> {} {:#x}", leaf ? "frame" : "table in frame", AddressBits::get(e));
+  if (!lowest && PageSizeBit::get(e) == 0) return fields_text(kTableFields, e);
+  if (lowest) e &= ~PageSizeBit::kMask;
+  if (present) return fields_text(kLeafFields, e);
+  return "not present, PROT_NONE " + fields_text(kLeafFields, e & ~ProtNoneBit::kMask);
+}
+
+const WordKind& entry_kind(unsigned level) {
+  return kEntryKinds[level];
 }
 
 pt::RadixGeometry radix_geometry(Paging paging, bool gigabyte_pages) {

@@ -39,6 +39,8 @@ class EntryFormat final : public pt::MaskedFormat {
 
 // "P W U A D -> frame 0x123": an entry of the lowest level or of one above.
 std::string describe_entry(pt::Entry e, bool lowest);
+// The entries of a level, called "PTE", "PDE" and so on.
+const WordKind& entry_kind(unsigned level);
 
 // Of the table the hardware walks: leaves at the two or, with gigabyte_pages, three lowest levels.
 pt::RadixGeometry radix_geometry(Paging paging, bool gigabyte_pages);

@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include "arch/x86/entry_bits.h"
+#include "arch/x86/entry_format.h"
 #include "arch/x86/steps.h"
 #include "base/units.h"
 
@@ -92,7 +93,6 @@ Mmu::Mmu(const Options& options, mem::FrameMemory& frames, mem::ReferenceSink& s
                .data = true,
                .name = "first-level data TLB"};
   if (options.native_walk) native_.emplace(radix_format(options), options.cached_tables(), path_);
-  path_.decode_with(decode_entry);
 }
 
 template <class Action>
@@ -246,7 +246,7 @@ void Mmu::set_kmap(const DirectMap::Slot& slot, std::optional<PhysAddr> there) {
                .level = 0,
                .dependent = false,
                .through = through,
-               .what = entry_name(0)});
+               .what = &entry_kind(0)});
 }
 
 void Mmu::look_up_as_kernel(VirtAddr va) {

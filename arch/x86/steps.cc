@@ -2,10 +2,6 @@
 
 #include <cstddef>
 #include <iterator>
-#include <string_view>
-
-#include "arch/x86/entry_bits.h"
-#include "arch/x86/entry_format.h"
 
 namespace mmusim::x86 {
 namespace {
@@ -23,22 +19,12 @@ constexpr mmu::Step kSteps[] = {
     {"kmap", "The kernel maps a page above its own memory, for the moment", 15, false, true},
     {"kunmap", "The kernel is done with it: PTE cleared, INVLPG", 15, false, true},
 };
-constexpr const char* kEntryNames[kMostLevels] = {"PTE", "PDE", "PDPTE", "PML4E", "PML5E"};
 
 }  // namespace
 
 std::span<const mmu::Step> steps(const Options& options) {
   const bool highmem = options.direct_map && !options.paging.is_long();
   return std::span(kSteps).first(highmem ? std::size(kSteps) : size_t{kKmapStep});
-}
-
-const char* entry_name(unsigned level) {
-  return kEntryNames[level];
-}
-
-std::string decode_entry(const char* what, std::span<const uint64_t> words) {
-  const std::string_view name = what;
-  return name.starts_with('P') ? describe_entry(words.front(), name == kEntryNames[0]) : "";
 }
 
 }  // namespace mmusim::x86

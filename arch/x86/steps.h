@@ -1,4 +1,4 @@
-// The steps of x86's miss path (mmu/miss_path.h), and how its entries are shown.
+// The steps of x86's miss path (mmu/miss_path.h).
 //
 // The hardware does all of it by itself, in no instructions, unless it walks a copy of a page table
 // it cannot read (mmu/shadow.h): then the kernel's page-fault handler is the miss handler.
@@ -9,9 +9,7 @@
 #ifndef MMUSIM_ARCH_X86_STEPS_H_
 #define MMUSIM_ARCH_X86_STEPS_H_
 
-#include <cstdint>
 #include <span>
-#include <string>
 
 #include "arch/x86/options.h"
 #include "mmu/miss_path.h"
@@ -33,11 +31,6 @@ enum : unsigned {
 };
 // Those there are on a machine with these options.
 std::span<const mmu::Step> steps(const Options& options);
-
-// describe_entry() of what is called so; nothing of other words.
-std::string decode_entry(const char* what, std::span<const uint64_t> words);
-// What an entry read at `level` is called: "PTE", "PDE", ...
-const char* entry_name(unsigned level);
 
 }  // namespace mmusim::x86
 

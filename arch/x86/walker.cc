@@ -4,7 +4,6 @@
 
 #include "arch/x86/entry_bits.h"
 #include "arch/x86/entry_format.h"
-#include "arch/x86/steps.h"
 #include "base/error.h"
 
 namespace mmusim::x86 {
@@ -40,7 +39,7 @@ mmu::RadixFormat radix_format(const Options& options) {
   const pt::RadixGeometry geometry = radix_geometry(paging, options.gigabyte_pages);
   for (unsigned number = 0; number < format.count; ++number) {
     mmu::RadixLevel& level = format.levels[number];
-    level.name = entry_name(number);
+    level.kind = &entry_kind(number);
     level.shift = geometry[number].shift;
     level.index_bits = geometry[number].index_bits;
     if (number == 0) {
@@ -81,7 +80,7 @@ void Walker::load_pdptes(PhysAddr root) {
                  {.origin = mem::Origin::Walker,
                   .level = kPdpteLevel,
                   .dependent = false,
-                  .what = entry_name(kPdpteLevel)});
+                  .what = &entry_kind(kPdpteLevel)});
   }
 }
 
@@ -104,7 +103,7 @@ mmu::FaultReason Walker::pass_pdpte(VirtAddr va, mmu::WalkStart& start) {
   const uint64_t pdpte = pdptes_[va.value() >> k1G.log2()];
   if (path_->narrated())
     path_->remark(fmt::format("PDPTE register {}: {}", va.value() >> k1G.log2(),
-                              decode_entry(entry_name(kPdpteLevel), {&pdpte, 1})));
+                              entry_kind(kPdpteLevel).describe({&pdpte, 1})));
   if (PresentBit::get(pdpte) == 0) return mmu::FaultReason::NotPresent;
   if ((pdpte & (kPdpteReserved | radix_.format().reserved | NoExecuteBit::kMask)) != 0)
     return mmu::FaultReason::Malformed;

@@ -12,6 +12,8 @@ namespace mmusim {
 template <unsigned Low, unsigned Width = 1>
 struct BitField {
   static_assert(Width >= 1 && Low + Width <= 64);
+  static constexpr unsigned kLow = Low;
+  static constexpr unsigned kWidth = Width;
   static constexpr uint64_t kUnshifted = Width == 64 ? ~uint64_t{0} : (uint64_t{1} << Width) - 1;
   static constexpr uint64_t kMask = kUnshifted << Low;
   static constexpr uint64_t get(uint64_t word) { return (word >> Low) & kUnshifted; }

@@ -36,7 +36,7 @@ constexpr std::array<std::pair<Origin, const char*>, 3> kPriced = {
      {Origin::Kernel, "kernel at work on page tables"}}};
 
 std::string price_key(Origin origin) {
-  return fmt::format("cost.reference.{}", kOriginNames[static_cast<unsigned>(origin)]);
+  return fmt::format("cost.reference.{}", name_of(origin));
 }
 
 const char* cost_meaning(Origin origin) {
@@ -127,6 +127,10 @@ void ReferenceSink::declare(config::Schema& schema) {
 }
 
 ReferenceSink::ReferenceSink() = default;
+const char* name_of(Origin origin) {
+  return kOriginNames[static_cast<unsigned>(origin)];
+}
+
 ReferenceSink::~ReferenceSink() = default;
 
 ReferenceSink::ReferenceSink(const config::Config& config) : costs_(costs_of(config)) {
@@ -134,7 +138,7 @@ ReferenceSink::ReferenceSink(const config::Config& config) : costs_(costs_of(con
     caches_ = std::make_unique<CacheHierarchy>(CacheOptions::from(config));
 }
 
-const char* ReferenceSink::look_up(PhysAddr address, unsigned bytes, Touch touch) {
+Place ReferenceSink::look_up(PhysAddr address, unsigned bytes, Touch touch) {
   if (touch.origin == Origin::User && touch.fetch) ++user_fetches_;
   const Place place = caches_->look_up(address, bytes, touch);
   const uint64_t cost = cost_of(place);
@@ -144,7 +148,7 @@ const char* ReferenceSink::look_up(PhysAddr address, unsigned bytes, Touch touch
   } else {
     slowest_ = cost;
   }
-  return name_of(place);
+  return place;
 }
 
 uint64_t ReferenceSink::cost_of(Place place) const {

@@ -12,6 +12,7 @@
 #include <array>
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <string>
 
 #include "base/types.h"
@@ -32,6 +33,7 @@ enum class Origin : uint8_t {
   User,         // the program's own accesses; reported only when caches are simulated
 };
 inline constexpr unsigned kOrigins = 6;
+const char* name_of(Origin origin);  // "walker", "handler_code", ...
 
 // Cycles of one reference, by where it was served; and of the other events of a miss path.
 struct CostTable {
@@ -80,18 +82,19 @@ class ReferenceSink {
   ReferenceSink(const ReferenceSink&) = delete;
   ReferenceSink& operator=(const ReferenceSink&) = delete;
 
-  // One read or write of `bytes`, of one line of the machine that makes it. Where it was served
-  // ("l1" ... "memory"); empty without caches. Where the simulated caches have shorter lines it is
-  // looked up in each it reaches into, and named after the slowest.
-  const char* reference(PhysAddr address, unsigned bytes, bool write, Touch touch) {
+  // One read or write of `bytes`, of one line of the machine that makes it. Where it was served;
+  // nothing without caches. Where the simulated caches have shorter lines it is looked up in each
+  // it reaches into, and served by the slowest.
+  std::optional<Place> reference(PhysAddr address, unsigned bytes, bool write, Touch touch) {
     if (!write && is_part_of_write(touch.origin)) [[unlikely]]
-      return "";
+      return std::nullopt;
     touch.origin = by(touch.origin);
     ++counts_[static_cast<unsigned>(touch.origin)][touch.level & (kMaxLevels - 1)][write ? 1 : 0];
     if (touch.beside && caches_ == nullptr) [[unlikely]]
       overlapped_[static_cast<unsigned>(touch.origin)] +=
           costs_.reference[static_cast<unsigned>(touch.origin)];
-    return caches_ == nullptr ? "" : look_up(address, bytes, touch);
+    if (caches_ == nullptr) return std::nullopt;
+    return look_up(address, bytes, touch);
   }
   // `count` words of 8 bytes, `stride` bytes apart: the same as that many calls of reference().
   void reference_run(PhysAddr first, uint64_t stride, uint64_t count, bool write, Touch touch);
@@ -127,6 +130,8 @@ class ReferenceSink {
   // The bytes of a line of the first cache such a reference asks; what touches more is reported as
   // several references. REQUIRES: has_caches().
   [[nodiscard]] uint64_t line_bytes(Touch touch) const;
+  // Cycles of a reference served there.
+  [[nodiscard]] uint64_t cost_of(Place place) const;
 
   [[nodiscard]] uint64_t count(Origin origin, unsigned level, bool write) const {
     return counts_[static_cast<unsigned>(origin)][level][write ? 1 : 0];
@@ -146,8 +151,7 @@ class ReferenceSink {
   [[nodiscard]] bool is_part_of_write(Origin origin) const {
     return locked_ && origin == Origin::Kernel;
   }
-  const char* look_up(PhysAddr address, unsigned bytes, Touch touch);
-  [[nodiscard]] uint64_t cost_of(Place place) const;
+  Place look_up(PhysAddr address, unsigned bytes, Touch touch);
   void report_served(const std::string& name, Origin origin, stats::Report& report) const;
 
   CostTable costs_;

@@ -78,15 +78,23 @@ void MissPath::fetch(unsigned number, uint64_t instructions) {
 }
 
 void MissPath::show(PhysAddr address, unsigned bytes, bool write, std::span<const uint64_t> words,
-                    const Access& access, const char* served, std::string decoded) {
+                    const Access& access, std::optional<mem::Place> served) {
+  static constexpr WordKind kUnnamed;
+  const WordKind& kind = access.what == nullptr ? kUnnamed : *access.what;
+  show(address, bytes, write, words, access, served, kind.name, kind.describe(words));
+}
+
+void MissPath::show(PhysAddr address, unsigned bytes, bool write, std::span<const uint64_t> words,
+                    const Access& access, std::optional<mem::Place> served, const char* what,
+                    std::string fields) {
   narrator_->reference({.origin = access.origin,
                         .write = write,
                         .address = address,
                         .through = access.through,
                         .bytes = bytes,
-                        .what = access.what,
+                        .what = what,
                         .words = words,
-                        .decoded = std::move(decoded),
+                        .decoded = std::move(fields),
                         .served = served,
                         .beside = access.beside});
 }
@@ -105,17 +113,16 @@ void MissPath::read(const pt::PageTable& table, VirtAddr va, const pt::WalkStep&
                     Access access) {
   if (access.origin == mem::Origin::Handler && view_ != nullptr)
     access.through = view_->reach(step.address);
-  const char* const served = sink_->reference(step.address, step.bytes, false,
-                                              {.origin = access.origin,
-                                               .level = access.level,
-                                               .dependent = access.dependent,
-                                               .beside = access.beside});
+  const std::optional<mem::Place> served = sink_->reference(step.address, step.bytes, false,
+                                                            {.origin = access.origin,
+                                                             .level = access.level,
+                                                             .dependent = access.dependent,
+                                                             .beside = access.beside});
   if (narrator_ == nullptr) return;
   const std::array<uint64_t, 2> words = words_of(step);
   pt::WordText text = table.describe(step, va);
-  access.what = text.what;
   show(step.address, step.bytes, false,
-       std::span(words).first(step.bytes > sizeof(uint64_t) ? 2 : 1), access, served,
+       std::span(words).first(step.bytes > sizeof(uint64_t) ? 2 : 1), access, served, text.what,
        std::move(text.fields));
 }
 
@@ -137,7 +144,7 @@ void MissPath::tell_store(const pt::PageTable& table, VirtAddr va, mem::Origin w
   const std::array<uint64_t, 2> words = words_of(word);
   pt::WordText text = table.describe(word, va);
   show(word.address, word.bytes, true, std::span(words).first(1),
-       {.origin = who, .level = word.level, .what = text.what}, "", std::move(text.fields));
+       {.origin = who, .level = word.level}, std::nullopt, text.what, std::move(text.fields));
   if (const uint64_t others = made(who) - before - 1; others != 0)
     remark(fmt::format("and {} other references for that", others));
 }
@@ -160,13 +167,10 @@ pt::Status MissPath::install(pt::PageTable& table, VirtAddr va, const pt::Lookup
   const std::array<uint64_t, 2> values{found.entry, next};
   for (const bool write : {false, true}) {
     const unsigned which = write ? 1 : 0;
-    const Access access{.origin = kHandler,
-                        .level = word.level,
-                        .dependent = false,
-                        .through = through[which],
-                        .what = text.what};
-    show(word.address, word.bytes, write, std::span(&values[which], 1), access, "",
-         write ? text.fields : std::string());
+    const Access access{
+        .origin = kHandler, .level = word.level, .dependent = false, .through = through[which]};
+    show(word.address, word.bytes, write, std::span(&values[which], 1), access, std::nullopt,
+         text.what, write ? text.fields : std::string());
   }
   if (const uint64_t made = sink_->total(kHandler) - before; made > values.size())
     remark(fmt::format("and {} references to the entry's other words", made - values.size()));

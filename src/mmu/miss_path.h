@@ -24,6 +24,7 @@
 #include <vector>
 
 #include "base/types.h"
+#include "base/word_text.h"
 #include "mem/frames.h"
 #include "mem/sink.h"
 #include "pt/page_table.h"
@@ -54,8 +55,8 @@ struct Seen {
   const char* what = "";                 // "PGD entry", "VHPT tag", ...
   std::span<const uint64_t> words = {};  // read, or written: of 4 bytes or 8, or several of 8
   std::string decoded = {};              // their fields, where who keeps them says
-  const char* served = "";               // "l1" ... "memory"; empty where no caches are simulated
-  bool beside = false;                   // made at the same time as the one told before
+  std::optional<mem::Place> served = std::nullopt;  // by which cache; none where none are simulated
+  bool beside = false;                              // made at the same time as the one told before
 };
 
 class Narrator {
@@ -112,7 +113,7 @@ class MissPath {
     uint8_t level = 0;
     bool dependent = true;
     std::optional<VirtAddr> through = std::nullopt;
-    const char* what = "";
+    const WordKind* what = nullptr;
     bool beside = false;
   };
   // Reads or writes a word of 8 bytes of table memory. REQUIRES: the frame has contents.
@@ -130,14 +131,13 @@ class MissPath {
              Access access) {
     if (access.origin == mem::Origin::Handler && view_ != nullptr) [[unlikely]]
       access.through = view_->reach(address);
-    const char* const served = sink_->reference(address, bytes, write,
-                                                {.origin = access.origin,
-                                                 .level = access.level,
-                                                 .dependent = access.dependent,
-                                                 .beside = access.beside});
+    const std::optional<mem::Place> served = sink_->reference(address, bytes, write,
+                                                              {.origin = access.origin,
+                                                               .level = access.level,
+                                                               .dependent = access.dependent,
+                                                               .beside = access.beside});
     if (narrator_ != nullptr) [[unlikely]]
-      show(address, bytes, write, words, access, served,
-           decoder_ == nullptr ? "" : decoder_(access.what, words));
+      show(address, bytes, write, words, access, served);
   }
   void touch(PhysAddr address, unsigned bytes, bool write, uint64_t value, Access access) {
     touch(address, bytes, write, std::span(&value, 1), access);
@@ -180,9 +180,6 @@ class MissPath {
     last_ = number;
     if (narrator_ != nullptr) narrator_->resume(steps_[number]);
   }
-  // How words of tables that are no PageTables are shown; may be null.
-  using Decoder = std::string (*)(const char* what, std::span<const uint64_t> words);
-  void decode_with(Decoder decoder) { decoder_ = decoder; }
 
   [[nodiscard]] uint64_t taken(unsigned number) const { return taken_[number]; }
   // Of the miss path alone, or of the entries of page faults alone.
@@ -196,7 +193,10 @@ class MissPath {
   [[nodiscard]] std::array<uint64_t, 2> words_of(const pt::WalkStep& step) const;
   void watch() { watched_ = narrator_ != nullptr || view_ != nullptr || sink_->has_caches(); }
   void show(PhysAddr address, unsigned bytes, bool write, std::span<const uint64_t> words,
-            const Access& access, const char* served, std::string decoded);
+            const Access& access, std::optional<mem::Place> served);
+  void show(PhysAddr address, unsigned bytes, bool write, std::span<const uint64_t> words,
+            const Access& access, std::optional<mem::Place> served, const char* what,
+            std::string fields);
 
   std::span<const Step> steps_;
   mem::FrameMemory* frames_;
@@ -211,7 +211,6 @@ class MissPath {
   HandlerCode layout_;
   std::vector<Code> code_;
   Narrator* narrator_ = nullptr;
-  Decoder decoder_ = nullptr;
   HandlerView* view_ = nullptr;
   unsigned last_ = 0;
   bool watched_ = false;  // code fetches must be reported, or somebody listens or views

@@ -19,6 +19,7 @@
 #include <cstdint>
 
 #include "base/types.h"
+#include "base/word_text.h"
 #include "mmu/mmu.h"
 #include "pt/entry.h"
 #include "tlb/level.h"
@@ -31,8 +32,8 @@ inline constexpr unsigned kMostRadixLevels = 5;
 enum class Privilege : uint8_t { User, Kernel };
 
 struct RadixLevel {
-  const char* name = "";  // of an entry: "PTE", "PDE", ...
-  unsigned shift = 0;     // log2 of what an entry covers
+  const WordKind* kind = nullptr;  // of its entries: "PTE", "PDE", ...
+  unsigned shift = 0;              // log2 of what an entry covers
   unsigned index_bits = 0;
   // A present entry leads to a table if (entry & table_mask) == table_value; else it is a leaf.
   pt::Entry table_mask = 0;

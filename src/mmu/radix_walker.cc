@@ -49,7 +49,7 @@ void RadixWalker::set_bits(PhysAddr address, unsigned level, pt::Entry entry, pt
                {.origin = mem::Origin::Walker,
                 .level = static_cast<uint8_t>(level),
                 .dependent = false,
-                .what = format_.levels[level].name});
+                .what = format_.levels[level].kind});
 }
 
 WalkStart RadixWalker::begin(PhysAddr root, VirtAddr va, tlb::Space space) {
@@ -58,7 +58,7 @@ WalkStart RadixWalker::begin(PhysAddr root, VirtAddr va, tlb::Space space) {
   ++counters_.started[start.level];
   if (path_->narrated() && cached)
     path_->remark(fmt::format("{} know the {}: the walk begins below it", format_.caches,
-                              format_.levels[start.level + 1].name));
+                              format_.levels[start.level + 1].kind->name));
   return start;
 }
 
@@ -77,7 +77,7 @@ WalkResult RadixWalker::go_on(const WalkStart& start, VirtAddr va, tlb::Space sp
                  {.origin = mem::Origin::Walker,
                   .level = static_cast<uint8_t>(level),
                   .dependent = level != start.level,
-                  .what = at.name});
+                  .what = at.kind});
 
     if (!format_.is_present(entry)) return {.fault = FaultReason::NotPresent, .leaf = {}};
     const bool leaf = at.is_leaf(entry);

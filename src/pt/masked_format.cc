@@ -1,5 +1,7 @@
 #include "pt/masked_format.h"
 
+#include <fmt/format.h>
+
 namespace mmusim::pt {
 
 Entry MaskedFormat::bits_of(Rights given) const {
@@ -59,6 +61,13 @@ PhysAddr MaskedFormat::table_address(Entry e) const {
 
 bool MaskedFormat::is_leaf(Entry e, PageShift size) const {
   return size == page || (e & large_mask) != 0;
+}
+
+std::string MaskedFormat::describe(Entry e, PageShift size) const {
+  if (e == kNone) return "none";
+  if (!is_leaf(e, size) && (e & table_bits) == table_bits)
+    return fmt::format("table at {:#x}", table_address(e).value());
+  return fields_text(shown, e);
 }
 
 }  // namespace mmusim::pt

@@ -5,7 +5,11 @@
 #ifndef MMUSIM_PT_MASKED_FORMAT_H_
 #define MMUSIM_PT_MASKED_FORMAT_H_
 
+#include <span>
+#include <string>
+
 #include "base/types.h"
+#include "base/word_text.h"
 #include "pt/entry.h"
 
 namespace mmusim::pt {
@@ -28,6 +32,8 @@ class MaskedFormat : public EntryFormat {
   unsigned table_unit = 0;
   unsigned table_shift = 0;
 
+  std::span<const WordField> shown;  // of an entry, for people
+
   [[nodiscard]] bool is_global(Entry e) const { return (e & global_mask) != 0 && has_global(e); }
 
   // Leaves of programs are the user's, whether the fields say so or not; global ones are the
@@ -38,6 +44,7 @@ class MaskedFormat : public EntryFormat {
   [[nodiscard]] Entry make_table(PhysAddr next, PageShift covers) const override;
   [[nodiscard]] PhysAddr table_address(Entry e) const override;
   [[nodiscard]] bool is_leaf(Entry e, PageShift size) const override;
+  [[nodiscard]] std::string describe(Entry e, PageShift size) const override;
 
  protected:
   // By default what `rights` says; but the user's alone where `granted` is not set.

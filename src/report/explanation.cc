@@ -5,6 +5,8 @@
 #include <nlohmann/json.hpp>
 
 #include "base/units.h"
+#include "mem/cache.h"
+#include "mmu/miss_path.h"
 #include "report/wrap.h"
 
 namespace mmusim::report {
@@ -33,12 +35,12 @@ std::string margin(const Told& told) {
 
 std::string reference_text(const Told& told) {
   const std::string label =
-      fmt::format("{}   {} {:<7} {:<5} {}", margin(told), told.beside ? '+' : ' ', told.by,
-                  told.write ? "write" : "read", told.text);
+      fmt::format("{}   {} {:<7} {:<5} {}", margin(told), told.beside ? '+' : ' ',
+                  mem::name_of(told.by), told.write ? "write" : "read", told.text);
   const std::string padded = fmt::format("{:<{}}", label, kFound);
   std::string text = fmt::format("{:#x}", told.address.value());
   if (told.through) text += fmt::format(" through {:#x}", told.through->value());
-  if (!told.served.empty()) text += fmt::format(" [{}]", told.served);
+  if (told.served) text += fmt::format(" [{}]", mem::name_of(*told.served));
   text += " =";
   for (const uint64_t word : told.words)
     text += fmt::format(" {:#x}", word);
@@ -69,22 +71,22 @@ std::string legend(const sim::Explanation& explanation) {
                             kLabel);
   const auto& told = explanation.told;
   const auto any = [&](auto is) { return std::any_of(told.begin(), told.end(), is); };
-  const auto by = [&](const char* who) {
+  const auto by = [&](mem::Origin who) {
     return any([&](const Told& one) { return one.by == who; });
   };
   const auto line = [&](const char* label, const char* meaning) {
     text += beside(label, meaning, kLabel);
   };
-  if (by("walker")) line("walker", "a reference of the hardware's own");
-  if (by("handler")) line("handler", "... of a software miss handler's");
-  if (by("kernel")) line("kernel", "... of the kernel's, when it has fixed the fault");
+  if (by(mem::Origin::Walker)) line("walker", "a reference of the hardware's own");
+  if (by(mem::Origin::Handler)) line("handler", "... of a software miss handler's");
+  if (by(mem::Origin::Kernel)) line("kernel", "... of the kernel's, when it has fixed the fault");
   if (any([](const Told& one) { return one.beside; }))
     line("+", "at the same time as the one before: its cycles are those it takes longer");
   if (any([](const Told& one) { return one.kind == Told::Kind::Reference; }))
     line("0xA = 0xV", "physical address, and the word read or written: what is in it");
   if (any([](const Told& one) { return one.through.has_value(); }))
     line("through", "the virtual address the reference was made by");
-  if (any([](const Told& one) { return !one.served.empty(); }))
+  if (any([](const Told& one) { return one.served.has_value(); }))
     line("[l2]", "the cache that had it; none said: its cycles are the step's");
   return text;
 }
@@ -146,7 +148,7 @@ std::string explanation_json(const ExplanationHeading& heading, const sim::Expla
         if (told.cycles != 0) list.back()["cycles"] = told.cycles;
         break;
       case Told::Kind::Step:
-        list.push_back({{"step", told.step},
+        list.push_back({{"step", told.step->name},
                         {"what", told.text},
                         {"cycles", told.cycles},
                         {"instructions", told.instructions},
@@ -154,7 +156,7 @@ std::string explanation_json(const ExplanationHeading& heading, const sim::Expla
         break;
       case Told::Kind::Reference: {
         Json entry = {{told.write ? "write" : "read", told.text},
-                      {"by", told.by},
+                      {"by", mem::name_of(told.by)},
                       {"cycles", told.cycles},
                       {"physical", told.address.value()},
                       {"bytes", told.bytes},
@@ -162,7 +164,7 @@ std::string explanation_json(const ExplanationHeading& heading, const sim::Expla
         if (told.words.size() > 1) entry["words"] = told.words;
         if (told.through) entry["virtual"] = told.through->value();
         if (!told.decoded.empty()) entry["decoded"] = told.decoded;
-        if (!told.served.empty()) entry["served"] = told.served;
+        if (told.served) entry["served"] = mem::name_of(*told.served);
         if (told.beside) entry["beside"] = true;
         list.push_back(std::move(entry));
         break;

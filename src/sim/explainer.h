@@ -8,7 +8,6 @@
 #include <map>
 #include <optional>
 #include <string>
-#include <string_view>
 #include <utility>
 #include <vector>
 
@@ -39,15 +38,6 @@ Charged charged(Machine<Arch>& machine) {
   return sum;
 }
 
-// Cycles of one reference, told where it was served (mem/sink.h).
-inline uint64_t price_of(const mem::CostTable& costs, mem::Origin who, std::string_view served) {
-  if (served.empty()) return costs.reference[static_cast<unsigned>(who)];
-  if (served == "l1") return costs.l1;
-  if (served == "l1i") return costs.l1i;
-  if (served == "l2") return costs.l2;
-  return served == "l3" ? costs.l3 : costs.memory;
-}
-
 // Writes down what it hears, and what the machine was charged meanwhile.
 //
 // Each event's own price is known. What the machine was charged beside them is the kernel's, who is
@@ -74,7 +64,7 @@ class Scribe final : public mmu::Narrator {
     const uint64_t cycles = step.instructions * costs.instruction + (step.trap ? costs.trap : 0);
     settle({.kernel = 0, .miss = static_cast<int64_t>(cycles)});
     Told& told = add(Told::Kind::Step, step.what);
-    told.step = step.name;
+    told.step = &step;
     told.instructions = step.instructions;
     told.trap = step.trap;
     told.cycles = static_cast<int64_t>(cycles);
@@ -86,7 +76,7 @@ class Scribe final : public mmu::Narrator {
   void resume(const mmu::Step& step) override {
     for (size_t at = explanation_.told.size(); at-- > 0;) {
       const Told& told = explanation_.told[at];
-      if (told.kind != Told::Kind::Step || told.step != step.name) continue;
+      if (told.kind != Told::Kind::Step || told.step != &step) continue;
       last_step_ = at;
       break;
     }
@@ -94,9 +84,11 @@ class Scribe final : public mmu::Narrator {
   }
   void reference(const mmu::Seen& seen) override {
     const bool by_kernel = seen.origin == mem::Origin::Kernel;
-    const bool known = !sink_.has_caches() || *seen.served != '\0';
-    const auto price =
-        static_cast<int64_t>(known ? price_of(sink_.costs(), seen.origin, seen.served) : 0);
+    const mem::CostTable& costs = sink_.costs();
+    const auto price = static_cast<int64_t>(
+        seen.served          ? sink_.cost_of(*seen.served)
+        : sink_.has_caches() ? 0
+                             : costs.reference[static_cast<unsigned>(seen.origin)]);
     // Of those made at the same time the slowest is charged.
     const int64_t covered = seen.beside ? slowest_ : 0;
     const int64_t cycles = std::max<int64_t>(price - covered, 0);
@@ -105,7 +97,7 @@ class Scribe final : public mmu::Narrator {
     Told& told = add(Told::Kind::Reference, seen.what);
     told.cycles = cycles;
     told.write = seen.write;
-    told.by = by_kernel ? "kernel" : seen.origin == mem::Origin::Walker ? "walker" : "handler";
+    told.by = by_kernel || seen.origin == mem::Origin::Walker ? seen.origin : mem::Origin::Handler;
     told.address = seen.address;
     told.through = seen.through;
     told.bytes = seen.bytes;

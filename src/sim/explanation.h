@@ -8,6 +8,8 @@
 #include <vector>
 
 #include "base/types.h"
+#include "mem/cache.h"
+#include "mmu/miss_path.h"
 #include "mmu/mmu.h"
 
 namespace mmusim::sim {
@@ -35,18 +37,18 @@ struct Told {
   // tells of, and where there is no step, of the answer of a further TLB level.
   int64_t cycles = 0;
   // Of a step:
-  std::string step;  // its name
+  const mmu::Step* step = nullptr;
   uint64_t instructions = 0;
   bool trap = false;
   // Of a reference:
   bool write = false;
-  std::string by;  // "walker", "handler", "kernel"
+  mem::Origin by = mem::Origin::Handler;  // Walker, Handler or Kernel
   PhysAddr address;
   std::optional<VirtAddr> through;
   unsigned bytes = 0;
   std::vector<uint64_t> words;
   std::string decoded;
-  std::string served;
+  std::optional<mem::Place> served;
   bool beside = false;  // at the same time as the one told before
 };
 

@@ -2,9 +2,9 @@
 
 #include <algorithm>
 #include <cstring>
-#include <string_view>
 #include <utility>
 
+#include "mem/cache.h"
 #include "pt/conformance/verdict.h"
 
 namespace mmusim::pt::conformance {
@@ -35,8 +35,8 @@ void Inspection::keep(const MemoryWatch& watch) {
 }
 
 bool Inspection::told(PhysAddr address) {
-  return !lines_known_ || std::string_view(machine_.sink.reference(
-                              address, 1, false, {mem::Origin::User, 0, false})) == "l1";
+  return !lines_known_ || machine_.sink.reference(address, 1, false,
+                                                  {mem::Origin::User, 0, false}) == mem::Place::L1;
 }
 
 void Inspection::judge(const char* name) {

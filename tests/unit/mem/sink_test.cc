@@ -57,11 +57,11 @@ TEST(Sink, ALongLineIsLookedUpInEachOfTheCaches) {
     config::Schema schema;
     ReferenceSink sink(configured(schema, {{"cache.enabled", "true"}, {"cache.line", line}}));
     const Touch walker{.origin = Origin::Walker};
-    EXPECT_STREQ(sink.reference(PhysAddr(0x1020), 8, false, walker), "memory");
+    EXPECT_EQ(sink.reference(PhysAddr(0x1020), 8, false, walker), Place::Memory);
     // The slowest of the parts.
-    EXPECT_STREQ(sink.reference(PhysAddr(0x1000), 128, false, walker),
-                 lookups == 1 ? "l1" : "memory");
-    EXPECT_STREQ(sink.reference(PhysAddr(0x1000), 128, false, walker), "l1");
+    EXPECT_EQ(sink.reference(PhysAddr(0x1000), 128, false, walker),
+              lookups == 1 ? Place::L1 : Place::Memory);
+    EXPECT_EQ(sink.reference(PhysAddr(0x1000), 128, false, walker), Place::L1);
     EXPECT_EQ(sink.total(Origin::Walker), 3u);
     // Each counts once, where the slowest part was.
     const uint64_t from_memory = lookups == 1 ? 1 : 2;
@@ -148,9 +148,9 @@ TEST(Sink, FetchesOfTheProgramAreCountedApart) {
   const config::Config config = configured(schema, {{"cache.enabled", "true"}});
   ReferenceSink sink(config);
   const Touch fetch{.origin = Origin::User, .fetch = true};
-  EXPECT_STREQ(sink.reference(PhysAddr(0), 4, false, fetch), "memory");
-  EXPECT_STREQ(sink.reference(PhysAddr(4), 4, false, fetch), "l1i");
-  EXPECT_STREQ(sink.reference(PhysAddr(8), 4, false, {.origin = Origin::User}), "l2");
+  EXPECT_EQ(sink.reference(PhysAddr(0), 4, false, fetch), Place::Memory);
+  EXPECT_EQ(sink.reference(PhysAddr(4), 4, false, fetch), Place::L1I);
+  EXPECT_EQ(sink.reference(PhysAddr(8), 4, false, {.origin = Origin::User}), Place::L2);
   stats::Report report;
   sink.report(report);
   EXPECT_EQ(report.value("refs.user.reads"), 3u);

@@ -5,6 +5,7 @@
 #include <string>
 #include <vector>
 
+#include "mem/cache.h"
 #include "mmu/summary.h"
 #include "pt/conformance/test_format.h"
 #include "pt/plugin.h"
@@ -22,6 +23,9 @@ constexpr Step kSteps[] = {
     {kPageFault, "The kernel saves registers", 50, true, true},
 };
 
+constexpr WordField kSlotFields[] = {{.name = "low", .low = 0, .width = 4}};
+constexpr WordKind kSlot{.name = "slot", .fields = kSlotFields, .zero = "free"};
+
 class Listener final : public Narrator {
  public:
   void step(const Step& step) override { heard.push_back(std::string("step ") + step.name); }
@@ -34,7 +38,7 @@ class Listener final : public Narrator {
     heard.push_back(fmt::format("{} {} {:#x}={}{} {}{}", seen.write ? "store" : "load", seen.what,
                                 seen.address.value(), words,
                                 seen.through ? fmt::format(" at {:#x}", seen.through->value()) : "",
-                                seen.decoded, seen.served));
+                                seen.decoded, seen.served ? mem::name_of(*seen.served) : ""));
   }
   void remark(const std::string& text) override { heard.push_back(text); }
   std::vector<std::string> heard;
@@ -97,22 +101,19 @@ TEST_F(MissPathTest, PageFaultsAreCountedApart) {
 
 TEST_F(MissPathTest, ANarratorHearsAllInOrder) {
   MissPath path(kSteps, frames, sink, {PhysAddr(0x100)});
-  path.decode_with([](const char*, std::span<const uint64_t> words) {
-    return fmt::format("<{}>", words.front());
-  });
   Listener listener;
   path.step(kProbe);
   path.narrate(&listener);
   path.step(kWalk);
-  path.store(table, 5, {.through = VirtAddr(0xabc), .what = "slot"});
+  path.store(table, 5, {.through = VirtAddr(0xabc), .what = &kSlot});
   path.more_instructions(kWalk, 9);
   path.remark("done");
   path.narrate(nullptr);
   path.step(kInsert);
   EXPECT_EQ(listener.heard,
             (std::vector<std::string>{
-                "step walk", fmt::format("store slot {:#x}=0x5 at 0xabc <5>", table.value()), "+9",
-                "done"}));
+                "step walk", fmt::format("store slot {:#x}=0x5 at 0xabc low=5", table.value()),
+                "+9", "done"}));
 }
 
 // A handler's code and what it reads and writes are asked for before they are told; what hardware
@@ -140,16 +141,16 @@ TEST_F(MissPathTest, HandlersMaySeeMemoryThroughTranslations) {
   View view(path);
   path.view_by(&view);
   path.step(kInsert);  // after 6 instructions of the other one
-  path.store(table, 5, {.what = "slot"});
-  path.load(table, {.origin = mem::Origin::Walker, .what = "slot"});
+  path.store(table, 5, {.what = &kSlot});
+  path.load(table, {.origin = mem::Origin::Walker, .what = &kSlot});
   path.view_by(nullptr);
-  path.store(table, 6, {.what = "slot"});
+  path.store(table, 6, {.what = &kSlot});
   const std::string at = fmt::format("slot {:#x}", table.value());
   EXPECT_EQ(listener.heard, (std::vector<std::string>{
                                 "step insert", "fetch 2: 0x118+16", "step probe", "back in insert",
                                 "store " + at + "=0x5 at " +
-                                    fmt::format("{:#x}", 0xc000'0000 + table.value()) + " ",
-                                "load " + at + "=0x5 ", "store " + at + "=0x6 "}));
+                                    fmt::format("{:#x}", 0xc000'0000 + table.value()) + " low=5",
+                                "load " + at + "=0x5 low=5", "store " + at + "=0x6 low=6"}));
   EXPECT_EQ(path.taken(kProbe), 1u);
 }
 

@@ -13,6 +13,7 @@ namespace mmusim::mmu {
 namespace radix_walker_test {
 
 constexpr Step kSteps[] = {{"walk", "Hardware walks", 0}};
+constexpr WordKind kEntry{.name = "entry"};
 constexpr uint64_t kAll = ~uint64_t{0};
 constexpr VirtAddr kVa{0x4060'4ab8};  // indexes 1, 3, 4 where levels have 9 bits
 
@@ -45,9 +46,8 @@ RadixFormat by_fault() {
   format.contiguous = [](pt::Entry e, unsigned level) {
     return level == 0 && (e & kN) != 0 && (e >> 10 & 0xf) == 8 ? 4u : 0u;
   };
-  const char* const names[] = {"leaf", "middle", "top"};
   for (unsigned level = 0; level < 3; ++level)
-    format.levels[level] = {.name = names[level],
+    format.levels[level] = {.kind = &kEntry,
                             .shift = 12 + 9 * level,
                             .index_bits = 9,
                             .table_mask = kR | kW | kX,
@@ -87,14 +87,14 @@ RadixFormat with_refusals() {
   format.dirty = kWritten;
   format.sets_dirty = false;
   format.contiguous = [](pt::Entry e, unsigned) { return (e & kFour) != 0 ? 2u : 0u; };
-  format.levels[0] = {.name = "page",
+  format.levels[0] = {.kind = &kEntry,
                       .shift = 14,
                       .index_bits = 11,
                       .table_mask = kTable,
                       .table_value = 0,
                       .reserved_in_table = kAll};
   format.levels[1] = {
-      .name = "block", .shift = 25, .index_bits = 9, .table_mask = kTable, .table_value = kTable};
+      .kind = &kEntry, .shift = 25, .index_bits = 9, .table_mask = kTable, .table_value = kTable};
   return format;
 }
 
