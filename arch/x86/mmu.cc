@@ -13,94 +13,31 @@ namespace {
 
 // PCIDs are given out from 0 or 1 upwards and options.pcid_slots ends below this one: no key of a
 // loaded address space has it, so that no filter answers while none is loaded.
-constexpr uint64_t kNoContext = uint64_t{0xfff} << 52;
+constexpr Pcid kNoPcid = 0xfff;
 
 // Whether the hardware lets a user access of this kind through.
 constexpr bool user_may(Rights rights, AccessKind kind) {
   return rights.has(Rights::kUser) && rights.allows(kind);
 }
 
-// The leaf a TLB entry found at `va` was made from.
-tlb::Leaf leaf_of(const tlb::Payload& payload, VirtAddr va) {
-  const uint64_t into_leaf = align_down(va, payload.size).value() & payload.leaf.offset_mask();
-  return {.pfn = payload.pfn - (into_leaf >> 12),
-          .size = payload.leaf,
-          .rights = payload.rights,
-          .dirty = payload.dirty,
-          .global = payload.global};
-}
-
 }  // namespace
 
-void SideCounters::add(const SideCounters& o) {
-  misses += o.misses;
-  second_misses += o.second_misses;
-  retry_lookups += o.retry_lookups;
-  retry_misses += o.retry_misses;
-  retry_second_misses += o.retry_second_misses;
-  non_canonical += o.non_canonical;
-}
-
-void MmuCounters::add(const MmuCounters& o) {
-  for (size_t i = 0; i < accesses.size(); ++i)
-    accesses[i] += o.accesses[i];
-  for (size_t i = 0; i < sides.size(); ++i)
-    sides[i].add(o.sides[i]);
-  for (size_t i = 0; i < levels.size(); ++i) {
-    levels[i].fills += o.levels[i].fills;
-    levels[i].evictions += o.levels[i].evictions;
-    levels[i].invalidated += o.levels[i].invalidated;
-  }
-  dirty_assists += o.dirty_assists;
-  direct_lookups += o.direct_lookups;
-  direct_misses += o.direct_misses;
-  kmaps += o.kmaps;
-  for (size_t i = 0; i < faults.size(); ++i)
-    faults[i] += o.faults[i];
-  for (size_t i = 0; i < leaves.size(); ++i)
-    leaves[i] += o.leaves[i];
-  pdpte_reloads += o.pdpte_reloads;
-  pdpte_loads += o.pdpte_loads;
-  walker.add(o.walker);
-  native.add(o.native);
+void Mmu::Counters::add(const Counters& more) {
+  Cpu::Counters::add(more);
+  walker.add(more.walker);
+  pdpte_loads += more.pdpte_loads;
+  native.add(more.native);
 }
 
 Mmu::Mmu(const Options& options, mem::FrameMemory& frames, mem::ReferenceSink& sink,
          DirectMap* direct_map, CpuId id)
-    : paging_(options.paging),
-      l1i_(options.l1i, k4K, true),
-      l1d_(options.l1d, k4K, true),
-      path_(steps(options), frames, sink, {}),
+    : Cpu(options.levels(), options.tlb, {}, k4K, steps(options), frames, sink, {}),
+      paging_(options.paging),
       walker_(options, frames, path_),
-      fetch_filter_(&l1i_.filter()),
-      data_filter_(&l1d_.filter()),
-      context_(kNoContext),
       direct_map_(direct_map),
       id_(id) {
-  if (!options.l2.empty()) l2_.emplace(options.l2, k4K, false);
-  if (!options.l2i.empty()) l2i_.emplace(options.l2i, k4K, false);
-  tlb::Level* second = l2_ ? &*l2_ : nullptr;
-  sides_[0] = {.first = &l1i_,
-               .second = l2i_                 ? &*l2i_
-                         : options.l2_fetches ? second
-                                              : nullptr,
-               .counters = &counters_.sides[0],
-               .data = false,
-               .name = "first-level instruction TLB"};
-  sides_[1] = {.first = &l1d_,
-               .second = second,
-               .counters = &counters_.sides[1],
-               .data = true,
-               .name = "first-level data TLB"};
   if (options.native_walk) native_.emplace(radix_format(options), options.cached_tables(), path_);
-}
-
-template <class Action>
-void Mmu::on_every_level(Action action) {
-  action(l1i_);
-  action(l1d_);
-  if (l2_) action(*l2_);
-  if (l2i_) action(*l2i_);
+  unload();
 }
 
 mmu::Translation Mmu::access(VirtAddr va, AccessKind kind, bool retry) {
@@ -135,48 +72,31 @@ mmu::Translation Mmu::translate(VirtAddr va, AccessKind kind, bool retry) {
 }
 
 mmu::Translation Mmu::attempt(VirtAddr va, AccessKind kind, bool retry) {
-  Side& side = sides_[kind == AccessKind::Fetch ? 0 : 1];
+  const SideLevels& side = this->side(kind);
   if (retry) ++side.counters->retry_lookups;
   if (!paging_.has_address(va)) {
-    if (!retry) ++side.counters->non_canonical;
-    ++counters_.faults[static_cast<unsigned>(mmu::FaultReason::NonCanonical)];
-    return {.fault = mmu::FaultReason::NonCanonical, .pfn = {}, .size = {}, .rights = {}};
+    count_outside(side, retry);
+    return count_fault(mmu::FaultReason::NonCanonical);
   }
-  if (loaded_) {
-    const tlb::Level::Hit hit = side.first->find(va, pcid_);
-    if (path_.narrated()) remark_lookup(side.name, hit);
-    if (hit) {
-      side.first->touch(hit);
-      if (!user_may(hit.payload->rights, kind)) return fault(va, mmu::FaultReason::Protection);
-      if (writes(kind) && !hit.payload->dirty) return dirty_assist(side, va, kind, *hit.payload);
-      return finish(side, va, hit);
-    }
+  if (!loaded_) {
+    miss_first(side, retry);
+    miss_second(side, retry);
+    return refuse(va, mmu::FaultReason::NotPresent);
   }
-  return refill(side, va, kind, retry);
+  const Hit first = look_up(side, va, pcid_, retry);
+  const Hit hit = first ? first : look_up_second(side, va, pcid_, retry);
+  if (!hit) return refill(side, va, kind);
+  if (!user_may(hit.payload->rights, kind)) return refuse(va, mmu::FaultReason::Protection);
+  if (writes(kind) && !hit.payload->dirty) return dirty_assist(side, va, kind, *hit.payload);
+  return finish(side, va, first ? first : fill_first(side, va, pcid_, hit));
 }
 
-mmu::Translation Mmu::refill(Side& side, VirtAddr va, AccessKind kind, bool retry) {
-  ++(retry ? side.counters->retry_misses : side.counters->misses);
-  if (side.second != nullptr && loaded_) {
-    const tlb::Level::Hit hit = side.second->find(va, pcid_);
-    if (path_.narrated()) remark_lookup("second-level TLB", hit);
-    if (hit) {
-      side.second->touch(hit);
-      if (!user_may(hit.payload->rights, kind)) return fault(va, mmu::FaultReason::Protection);
-      if (writes(kind) && !hit.payload->dirty) return dirty_assist(side, va, kind, *hit.payload);
-      return finish(side, va, side.first->fill(va, pcid_, leaf_of(*hit.payload, va)));
-    }
-  }
-  if (side.second != nullptr)
-    ++(retry ? side.counters->retry_second_misses : side.counters->second_misses);
-  if (!loaded_) return fault(va, mmu::FaultReason::NotPresent);
-
+mmu::Translation Mmu::refill(const SideLevels& side, VirtAddr va, AccessKind kind) {
   path_.step(kWalkStep);
   const mmu::WalkResult walk = this->walk(va, kind);
-  if (walk.fault != mmu::FaultReason::None) return fault(va, walk.fault);
+  if (walk.fault != mmu::FaultReason::None) return refuse(va, walk.fault);
   ++counters_.leaves[paging_.level_of_size(walk.leaf.size)];
-  if (side.second != nullptr) side.second->fill(va, pcid_, walk.leaf);
-  return finish(side, va, side.first->fill(va, pcid_, walk.leaf));
+  return finish(side, va, fill(side, va, pcid_, walk.leaf));
 }
 
 mmu::WalkResult Mmu::walk(VirtAddr va, AccessKind kind) {
@@ -194,11 +114,12 @@ mmu::WalkResult Mmu::walk(VirtAddr va, AccessKind kind) {
 // A store found an entry with D = 0: the processor walks again to set D in memory, then in the
 // entries it has. An entry that no longer says what the page table says (the kernel may upgrade a
 // leaf without a flush) is replaced.
-mmu::Translation Mmu::dirty_assist(Side& side, VirtAddr va, AccessKind kind, tlb::Payload before) {
+mmu::Translation Mmu::dirty_assist(const SideLevels& side, VirtAddr va, AccessKind kind,
+                                   tlb::Payload before) {
   ++counters_.dirty_assists;
   path_.step(kAssistStep);
   const mmu::WalkResult walk = this->walk(va, kind);
-  if (walk.fault != mmu::FaultReason::None) return fault(va, walk.fault);
+  if (walk.fault != mmu::FaultReason::None) return refuse(va, walk.fault);
   const tlb::Leaf known = leaf_of(before, va);
   if (known.size == walk.leaf.size && known.pfn == walk.leaf.pfn &&
       known.rights == walk.leaf.rights && known.global == walk.leaf.global) {
@@ -208,7 +129,7 @@ mmu::Translation Mmu::dirty_assist(Side& side, VirtAddr va, AccessKind kind, tlb
     invalidate_faulting(va);
     if (side.second != nullptr) side.second->fill(va, pcid_, walk.leaf);
   }
-  tlb::Level::Hit hit = side.first->find(va, pcid_);
+  Hit hit = side.first->find(va, pcid_);
   if (!hit) hit = side.first->fill(va, pcid_, walk.leaf);
   return finish(side, va, hit);
 }
@@ -250,16 +171,16 @@ void Mmu::set_kmap(const DirectMap::Slot& slot, std::optional<PhysAddr> there) {
 }
 
 void Mmu::look_up_as_kernel(VirtAddr va) {
-  Side& side = sides_[1];
+  const SideLevels& side = this->side(mmu::kData);
   ++counters_.direct_lookups;
-  if (const tlb::Level::Hit hit = side.first->find(va, pcid_)) {
+  if (const Hit hit = side.first->find(va, pcid_)) {
     side.first->touch(hit);
     return;
   }
   if (side.second != nullptr) {
-    if (const tlb::Level::Hit hit = side.second->find(va, pcid_)) {
+    if (const Hit hit = side.second->find(va, pcid_)) {
       side.second->touch(hit);
-      side.first->fill(va, pcid_, leaf_of(*hit.payload, va));
+      fill_first(side, va, pcid_, hit);
       return;
     }
   }
@@ -268,44 +189,28 @@ void Mmu::look_up_as_kernel(VirtAddr va) {
   const mmu::WalkResult walk =
       walker_.walk(direct_map_->root(), va, pcid_, AccessKind::Load, Walks::Kernel);
   MMUSIM_ASSERT(walk.fault == mmu::FaultReason::None);
-  if (side.second != nullptr) side.second->fill(va, pcid_, walk.leaf);
-  side.first->fill(va, pcid_, walk.leaf);
+  fill(side, va, pcid_, walk.leaf);
 }
 
-void Mmu::remark_lookup(const char* level, const tlb::Level::Hit& hit) {
-  if (!hit) {
-    path_.remark(fmt::format("{}: miss", level));
-    return;
-  }
-  path_.remark(fmt::format("{}: hit, {} page in frame {:#x}{}", level,
-                           format_size(hit.payload->size.bytes()), hit.payload->pfn.value(),
-                           hit.payload->dirty ? ", D set" : ""));
+std::string Mmu::lookup_text(VirtAddr /*va*/, const Hit& hit) const {
+  if (!hit) return "miss";
+  return fmt::format("hit, {} page in frame {:#x}{}", format_size(hit.payload->size.bytes()),
+                     hit.payload->pfn.value(), hit.payload->dirty ? ", D set" : "");
 }
 
-void Mmu::mark_dirty(tlb::Level& level, VirtAddr va) {
-  const tlb::Level::Hit hit = level.find(va, pcid_);
+void Mmu::mark_dirty(tlb::Level& level, VirtAddr va) const {
+  const Hit hit = level.find(va, pcid_);
   if (hit) hit.payload->dirty = true;
 }
 
-mmu::Translation Mmu::finish(Side& side, VirtAddr va, const tlb::Level::Hit& hit) {
-  const tlb::Payload& payload = *hit.payload;
-  const bool user = payload.rights.has(Rights::kUser);
-  if (side.data)
-    side.first->filter_install(hit, key_of(va), user,
-                               user && payload.rights.has(Rights::kWrite) && payload.dirty);
-  else
-    side.first->filter_install(hit, key_of(va), user && payload.rights.has(Rights::kExec), false);
-  const uint64_t into_entry = va.value() & payload.size.offset_mask();
-  return {.fault = mmu::FaultReason::None,
-          .pfn = payload.pfn + (into_entry >> 12),
-          .size = payload.leaf,
-          .rights = payload.rights};
+mmu::Translation Mmu::finish(const SideLevels& side, VirtAddr va, const Hit& hit) {
+  const Rights rights = hit.payload->rights;
+  return Cpu::finish(side, va, hit, rights.has(Rights::kUser) ? rights : Rights());
 }
 
-mmu::Translation Mmu::fault(VirtAddr va, mmu::FaultReason reason) {
-  ++counters_.faults[static_cast<unsigned>(reason)];
+mmu::Translation Mmu::refuse(VirtAddr va, mmu::FaultReason reason) {
   invalidate_faulting(va);
-  return {.fault = reason, .pfn = {}, .size = {}, .rights = {}};
+  return count_fault(reason);
 }
 
 void Mmu::load(pt::RootToken root, Pcid pcid, mmu::Shadow* shadow, pt::PageTable* table) {
@@ -314,10 +219,9 @@ void Mmu::load(pt::RootToken root, Pcid pcid, mmu::Shadow* shadow, pt::PageTable
   table_ = table;
   root_ = root.address;
   pcid_ = pcid;
-  context_ = uint64_t{pcid} << 52;
   loaded_ = true;
   if (!native_) walker_.load_pdptes(root_);
-  ++generation_;
+  change_space(uint64_t{pcid} << kKeyPageBits);
 }
 
 void Mmu::reload() {
@@ -329,54 +233,37 @@ void Mmu::unload() {
   loaded_ = false;
   shadow_ = nullptr;
   table_ = nullptr;
-  context_ = kNoContext;
-  ++generation_;
+  change_space(uint64_t{kNoPcid} << kKeyPageBits);
 }
 
 void Mmu::invlpg(VirtAddr va) {
   on_every_level([&](tlb::Level& level) { level.invalidate_page(va, pcid_); });
   walker_.caches().invalidate_space(pcid_);
   if (native_) native_->cache().invalidate_space(pcid_);
-  ++generation_;
 }
 
 void Mmu::invalidate_faulting(VirtAddr va) {
   on_every_level([&](tlb::Level& level) { level.invalidate_page(va, pcid_); });
   walker_.caches().invalidate_address(va, pcid_);
   if (native_) native_->cache().invalidate_address(va, pcid_);
-  ++generation_;
 }
 
 void Mmu::invalidate_pcid(Pcid pcid) {
   on_every_level([&](tlb::Level& level) { level.invalidate_space(pcid); });
   walker_.caches().invalidate_space(pcid);
   if (native_) native_->cache().invalidate_space(pcid);
-  ++generation_;
 }
 
 void Mmu::invalidate_non_global() {
   on_every_level([](tlb::Level& level) { level.invalidate_non_global(); });
   walker_.caches().invalidate_all();
   if (native_) native_->cache().invalidate_all();
-  ++generation_;
 }
 
 void Mmu::invalidate_all() {
   on_every_level([](tlb::Level& level) { level.invalidate_all(); });
   walker_.caches().invalidate_all();
   if (native_) native_->cache().invalidate_all();
-  ++generation_;
-}
-
-void Mmu::for_each_entry(
-    const std::function<void(const char* where, const tlb::EntryView& entry)>& visit) const {
-  const auto level = [&visit](const char* where, const tlb::Level& entries) {
-    entries.for_each([&](const tlb::EntryView& entry) { visit(where, entry); });
-  };
-  level("l1i", l1i_);
-  level("l1d", l1d_);
-  if (l2_) level("l2", *l2_);
-  if (l2i_) level("l2i", *l2i_);
 }
 
 void Mmu::for_each_known_table(
@@ -387,19 +274,9 @@ void Mmu::for_each_known_table(
   });
 }
 
-MmuCounters Mmu::counters() const {
-  MmuCounters counters = counters_;
-  counters.walker = walker_.counters();
-  counters.pdpte_loads = walker_.pdpte_loads();
-  if (native_) counters.native = native_->counters();
-  const auto of = [](const tlb::Level& level) {
-    return LevelCounters{level.fills(), level.evictions(), level.invalidated()};
-  };
-  counters.levels[kL1I] = of(l1i_);
-  counters.levels[kL1D] = of(l1d_);
-  if (l2_) counters.levels[kL2] = of(*l2_);
-  if (l2i_) counters.levels[kL2I] = of(*l2i_);
-  return counters;
+Mmu::Counters Mmu::counters() const {
+  return {all_counters(), walker_.counters(), walker_.pdpte_loads(),
+          native_ ? native_->counters() : mmu::NativeWalkCounters{}};
 }
 
 }  // namespace mmusim::x86

@@ -1,26 +1,10 @@
 // One x86 CPU's memory management unit: two levels of TLBs, the paging-structure caches and the
 // page walker, in one address space at a time.
 //
-// **The hot path** is inline, for the replay loop:
-//
-//     if (!mmu.load_hits(va)) { auto t = mmu.access(va, AccessKind::Load, false); ... }
-//
-// load_hits (fetch_hits, store_hits, Hits) true: the access hit the first level with sufficient
-// rights (a store: with D set) and everything the hit does to the machine has been done, which is
-// to note the time of the use. False means only "not known here": access() does the whole of the
-// access, hit or miss, and nothing has been done before it. Calling access() without asking first
-// gives the same results, slower. Both look at the page of `va` only; an access that crosses into
-// another page is two.
-//
-// **Counting.** count(kind, n): the caller made n accesses of that kind; they are the lookups,
-// whatever the outcome, and the denominator of everything else. access() counts what is rare:
-// misses, walks, faults. Hits are lookups minus misses (minus the non-canonical, which no TLB
-// sees). An access that faults is a lookup and a miss (unless it hit an entry that refused it,
-// which is a hit); the access repeated after the kernel fixed it is made with retry = true and its
-// lookup and misses are counted apart, so that the ratio of misses to lookups is not distorted; the
-// caller does not count() it. Walks, table references and TLB fills of retries are in the same
-// counters as all others, since the machine makes them all the same. A store that hits an entry
-// with D = 0 is a hit; the walk it needs is a dirty assist.
+// **Counting** is as in mmu/levels.h and mmu/cpu.h; misses of a second level that a side has not
+// are counted nowhere. Hits are lookups minus misses (minus the non-canonical, which no TLB sees).
+// Walks and table references of retries are in the same counters as all others. A store that hits
+// an entry with D = 0 is a hit; the walk it needs is a dirty assist.
 //
 // **What is looked up when.** First-level arrays of the side; then the second level; then a walk.
 // A walk fills the second level, then the first; a second-level hit fills the first. Levels are
@@ -58,11 +42,11 @@
 #ifndef MMUSIM_ARCH_X86_MMU_H_
 #define MMUSIM_ARCH_X86_MMU_H_
 
-#include <algorithm>
 #include <array>
 #include <cstdint>
 #include <functional>
 #include <optional>
+#include <string>
 
 #include "arch/x86/direct_map.h"
 #include "arch/x86/options.h"
@@ -70,105 +54,57 @@
 #include "base/types.h"
 #include "mem/frames.h"
 #include "mem/sink.h"
+#include "mmu/cpu.h"
 #include "mmu/mmu.h"
 #include "mmu/native_walk.h"
 #include "mmu/shadow.h"
 #include "pt/page_table.h"
+#include "stats/count.h"
 #include "tlb/level.h"
 
 namespace mmusim::x86 {
 
-// What happened on one side (fetches, or data) or at all; by [retry] where a retry is apart.
-struct SideCounters {
-  uint64_t misses = 0;         // first level
-  uint64_t second_misses = 0;  // second level
-  uint64_t retry_lookups = 0;
-  uint64_t retry_misses = 0;
-  uint64_t retry_second_misses = 0;
-  uint64_t non_canonical = 0;
-  void add(const SideCounters& o);
+struct WalkCounts {
+  // Reported by who knows the way of paging (report.h).
+  stats::Count dirty_assists;
+  std::array<stats::Count, 3> leaves;  // found by walks after a miss, by level: 4K, 2M or 4M, 1G
+  stats::Count pdpte_reloads;          // CR3 loaded again because a PDPTE had changed
 };
-
-struct LevelCounters {
-  uint64_t fills = 0;
-  uint64_t evictions = 0;
-  uint64_t invalidated = 0;
+// Of the kernel's accesses.
+struct DirectCounts {
+  stats::Count direct_lookups{
+      "direct.lookups", "accesses",
+      "Lookups in the data TLB for the kernel's own accesses: two for each fault it fixed, to "
+      "the entry and to the page; in no other count of lookups."};
+  stats::Count direct_misses{"direct.misses", "accesses",
+                             "... that no level knew: walks of the kernel's tables.",
+                             "direct.lookups"};
 };
-
-// Order of MmuCounters::levels.
-enum : unsigned { kL1I, kL1D, kL2, kL2I, kLevels };
-
-struct MmuCounters {
-  std::array<uint64_t, 4> accesses{};  // by AccessKind, as count() was told
-  std::array<SideCounters, 2> sides;   // [0] fetches, [1] data
-  std::array<LevelCounters, kLevels> levels;
-  uint64_t dirty_assists = 0;
-  uint64_t direct_lookups = 0;  // of the kernel's accesses
-  uint64_t direct_misses = 0;   // ... that no level knew
-  uint64_t kmaps = 0;           // pages of highmem it mapped for them, and flushed
-  std::array<uint64_t, mmu::kFaultReasons> faults{};  // by FaultReason
-  std::array<uint64_t, 3> leaves{};  // found by walks after a miss, by level: of 4K, 2M or 4M, 1G
-  uint64_t pdpte_reloads = 0;        // CR3 loaded again because a PDPTE had changed
-  uint64_t pdpte_loads = 0;          // PDPTEs read into their registers
-  mmu::RadixWalkCounters walker;
-  mmu::NativeWalkCounters native;
-  void add(const MmuCounters& o);
+struct KmapCounts {
+  stats::Count kmaps{
+      "direct.kmaps", "events",
+      "Pages above 896 MiB the kernel mapped for such an access: a PTE written before and "
+      "cleared after it, two more of the lookups, and an INVLPG.",
+      "direct.lookups"};
 };
+struct MmuCounts : WalkCounts, DirectCounts, KmapCounts {};
 
-class Mmu {
+class Mmu final : public mmu::Cpu<k4K.log2(), MmuCounts> {
  public:
-  // `options`, `frames`, `sink` and `direct_map` must outlive it. Null: the kernel's accesses take
-  // no TLB entries. `id`: of the CPU, which has a place of its own in the kernel's mapping.
+  // `options`, `frames`, `sink` and `direct_map` must outlive it. Null: the kernel's accesses
+  // take no TLB entries. `id`: of the CPU, which has a place of its own in the kernel's mapping.
   Mmu(const Options& options, mem::FrameMemory& frames, mem::ReferenceSink& sink,
       DirectMap* direct_map = nullptr, CpuId id = CpuId(0));
-  Mmu(const Mmu&) = delete;
-  Mmu& operator=(const Mmu&) = delete;
 
-  // --- The program's accesses
-  // The hot path, for a loop to keep in registers: valid until the address space changes. The loop
-  // keeps the clock too: each `time` is greater than time() and than that of every earlier use
-  // (gaps do not matter; a repeated use of the page just used may repeat its time), and
-  // set_time() is told the last one before anything else of the Mmu is called.
-  class Hits {
-   public:
-    bool fetch(VirtAddr va, uint64_t time) const { return fetch_.hits(key(va), false, time); }
-    bool data(VirtAddr va, bool write, uint64_t time) const {
-      return data_.hits(key(va), write, time);
-    }
-
-   private:
-    friend class Mmu;
-    Hits(const Mmu& mmu)
-        : fetch_(mmu.fetch_filter_->view()),
-          data_(mmu.data_filter_->view()),
-          context_(mmu.context_) {}
-    [[nodiscard]] uint64_t key(VirtAddr va) const { return (va.value() >> 12) | context_; }
-    tlb::HitFilter::View fetch_;
-    tlb::HitFilter::View data_;
-    uint64_t context_;
+  // What walkers count themselves, too.
+  struct Counters : Cpu::Counters {
+    mmu::RadixWalkCounters walker;
+    uint64_t pdpte_loads = 0;  // PDPTEs read into their registers
+    mmu::NativeWalkCounters native;
+    void add(const Counters& more);
   };
-  [[nodiscard]] Hits hits() const { return Hits(*this); }
-  [[nodiscard]] uint64_t time() const {
-    return std::max(fetch_filter_->time(), data_filter_->time());
-  }
-  void set_time(uint64_t time) {
-    fetch_filter_->set_time(time);
-    data_filter_->set_time(time);
-  }
-
-  // The same one by one, with the Mmu's own clock.
-  bool fetch_hits(VirtAddr va) { return hits().fetch(va, fetch_filter_->tick()); }
-  bool load_hits(VirtAddr va) { return hits().data(va, false, data_filter_->tick()); }
-  bool store_hits(VirtAddr va) { return hits().data(va, true, data_filter_->tick()); }
 
   mmu::Translation access(VirtAddr va, AccessKind kind, bool retry);
-
-  void count(AccessKind kind, uint64_t n) { counters_.accesses[static_cast<unsigned>(kind)] += n; }
-
-  // Changes whenever a translation may have been taken away from this CPU other than by eviction
-  // (flush, page fault, change of address space): what was learnt from a hit before may no longer
-  // hold.
-  [[nodiscard]] uint64_t generation() const { return generation_; }
 
   // --- What the kernel does to this CPU (SDM 4.10.4.1). None of these counts anything.
   // MOV CR3 with bit 63 set: no invalidation, but the PDPTEs are loaded. `shadow`: what `root` is
@@ -193,8 +129,8 @@ class Mmu {
   // MOV CR3 where PCIDs are off.
   void invalidate_non_global();
   void invalidate_all();
-  // MOV CR3 with what it holds, where PCIDs are off: as invalidate_non_global(), and the PDPTEs are
-  // loaded anew.
+  // MOV CR3 with what it holds, where PCIDs are off: as invalidate_non_global(), and the PDPTEs
+  // are loaded anew.
   void reload();
   // Whether that would load other PDPTEs than there are.
   [[nodiscard]] bool pdptes_stale() const {
@@ -202,13 +138,8 @@ class Mmu {
   }
 
   [[nodiscard]] Pcid pcid() const { return pcid_; }
-  // Everything access() does from now on is told; null: no longer.
-  void narrate(mmu::Narrator* narrator) { path_.narrate(narrator); }
-  [[nodiscard]] const mmu::MissPath& path() const { return path_; }
 
   // --- For checks and reports
-  void for_each_entry(
-      const std::function<void(const char* where, const tlb::EntryView& entry)>& visit) const;
   void for_each_walk_cache_entry(const std::function<void(Pcid, PhysAddr)>& visit) const {
     walker_.caches().for_each(
         [&](tlb::Space space, PhysAddr table) { visit(static_cast<Pcid>(space), table); });
@@ -218,50 +149,30 @@ class Mmu {
   // The tables native walks may begin at, and what block of addresses each serves.
   void for_each_known_table(
       const std::function<void(Pcid, VirtAddr base, PhysAddr table)>& visit) const;
-  [[nodiscard]] MmuCounters counters() const;
+  [[nodiscard]] Counters counters() const;
 
  private:
-  struct Side {
-    tlb::Level* first = nullptr;
-    tlb::Level* second = nullptr;  // may be null; may be the other side's too
-    SideCounters* counters = nullptr;
-    bool data = false;
-    const char* name = "";  // of the first level, for narrators
-  };
-
-  [[nodiscard]] uint64_t key_of(VirtAddr va) const { return (va.value() >> 12) | context_; }
   // access(), but for what a page fault's entry takes.
   mmu::Translation translate(VirtAddr va, AccessKind kind, bool retry);
   mmu::Translation attempt(VirtAddr va, AccessKind kind, bool retry);
-  mmu::Translation refill(Side& side, VirtAddr va, AccessKind kind, bool retry);
-  mmu::Translation dirty_assist(Side& side, VirtAddr va, AccessKind kind, tlb::Payload before);
+  mmu::Translation refill(const SideLevels& side, VirtAddr va, AccessKind kind);
+  mmu::Translation dirty_assist(const SideLevels& side, VirtAddr va, AccessKind kind,
+                                tlb::Payload before);
   mmu::WalkResult walk(VirtAddr va, AccessKind kind);
   // What the kernel touches to fix a fault at `va`: the entry, and the page.
   void note_kernel_work(VirtAddr va);
   void touch_as_kernel(PhysAddr address);
   void look_up_as_kernel(VirtAddr va);
   void set_kmap(const DirectMap::Slot& slot, std::optional<PhysAddr> there);
-  mmu::Translation finish(Side& side, VirtAddr va, const tlb::Level::Hit& hit);
-  mmu::Translation fault(VirtAddr va, mmu::FaultReason reason);
-  void mark_dirty(tlb::Level& level, VirtAddr va);
-  void remark_lookup(const char* level, const tlb::Level::Hit& hit);
-
-  template <class Action>
-  void on_every_level(Action action);
+  mmu::Translation finish(const SideLevels& side, VirtAddr va, const Hit& hit);
+  // Not into the kernel yet: see access().
+  mmu::Translation refuse(VirtAddr va, mmu::FaultReason reason);
+  void mark_dirty(tlb::Level& level, VirtAddr va) const;
+  [[nodiscard]] std::string lookup_text(VirtAddr va, const Hit& hit) const override;
 
   Paging paging_;
-  tlb::Level l1i_;
-  tlb::Level l1d_;
-  std::optional<tlb::Level> l2_;
-  std::optional<tlb::Level> l2i_;
-  mmu::MissPath path_;
   Walker walker_;
   std::optional<mmu::NativeWalker> native_;
-  std::array<Side, 2> sides_;  // fetches, data
-
-  tlb::HitFilter* fetch_filter_;
-  tlb::HitFilter* data_filter_;
-  uint64_t context_;  // PCID, where keys have it: above the 52 bits of a page number
   Pcid pcid_ = 0;
   bool loaded_ = false;
   PhysAddr root_;
@@ -271,8 +182,6 @@ class Mmu {
   DirectMap* direct_map_;
   CpuId id_;
   pt::PageTable* table_ = nullptr;
-  uint64_t generation_ = 0;
-  MmuCounters counters_;
 };
 
 }  // namespace mmusim::x86

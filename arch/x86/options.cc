@@ -1,7 +1,10 @@
 #include "arch/x86/options.h"
 
 #include <algorithm>
+#include <array>
 #include <fmt/format.h>
+#include <iterator>
+#include <vector>
 
 #include "base/bits.h"
 #include "base/error.h"
@@ -10,30 +13,78 @@ namespace mmusim::x86 {
 
 namespace {
 
-struct ArrayKeys {
-  const char* prefix;
-  const char* what;
-  tlb::GeometryDefaults defaults;
-  std::vector<tlb::Geometry> Options::*level;
-};
+using mmu::Of;
 
-// In the order they are probed.
-constexpr unsigned kArrays = 10;
-const ArrayKeys kArrayKeys[kArrays] = {
-    {"tlb.l1i", "first-level instruction TLB", {128, 8, "4K"}, &Options::l1i},
-    {"tlb.l1i.large", "first-level instruction TLB for large pages", {8, 8, "2M"}, &Options::l1i},
-    {"tlb.l1i.huge", "first-level instruction TLB for huge pages", {0, 1, "1G"}, &Options::l1i},
-    {"tlb.l1d", "first-level data TLB", {64, 4, "4K"}, &Options::l1d},
-    {"tlb.l1d.large", "first-level data TLB for large pages", {32, 4, "2M"}, &Options::l1d},
-    {"tlb.l1d.huge", "first-level data TLB for huge pages", {4, 4, "1G"}, &Options::l1d},
-    {"tlb.l2",
-     "second-level TLB (data only where there is a tlb.l2i)",
-     {1536, 12, "4K,2M"},
-     &Options::l2},
-    {"tlb.l2.huge", "second-level TLB for huge pages", {16, 4, "1G"}, &Options::l2},
-    {"tlb.l2i", "second-level instruction TLB", {0, 8, "4K,2M"}, &Options::l2i},
-    {"tlb.l2i.huge", "second-level instruction TLB for huge pages", {0, 1, "1G"}, &Options::l2i},
-};
+// The addresses the last of these counts exist where addresses have a hole.
+constexpr mmu::LevelCount kFirstCounts[] = {
+    {Of::Lookups, "First-level lookups: one for each page that {} touch."},
+    {Of::Hits,
+     "Lookups that found the page, also those that were then refused or needed the dirty bit set."},
+    {Of::Misses},
+    {Of::Retries},
+    {Of::RetryMisses},
+    {Of::Fills},
+    {Of::Evictions},
+    {Of::Invalidated, "Entries removed by flushes and page faults."}};
+constexpr auto kLongFirstCounts = [] {
+  std::array<mmu::LevelCount, std::size(kFirstCounts) + 1> counts{};
+  std::copy_n(kFirstCounts, 3, counts.begin());
+  counts[3] = {Of::Outside, "Accesses to addresses that are not canonical, which no TLB sees.",
+               "non_canonical"};
+  std::copy(kFirstCounts + 3, std::end(kFirstCounts), counts.begin() + 4);
+  return counts;
+}();
+constexpr mmu::LevelCount kSecondCounts[] = {
+    {Of::Lookups, "Lookups in the second level: the first-level misses of {}."},
+    {Of::Hits},
+    {Of::Misses, "Lookups that did not find the page, so that a walk was needed."},
+    {Of::Retries, "Lookups for accesses repeated after a page fault; not among the lookups."},
+    {Of::RetryMisses},
+    {Of::Fills},
+    {Of::Evictions},
+    {Of::Invalidated, "Entries removed by flushes and page faults."}};
+
+constexpr std::array<mmu::LevelDecl, kLevels> tlbs_of(bool is_long, bool split) {
+  const std::span<const mmu::LevelCount> first =
+      is_long ? std::span<const mmu::LevelCount>(kLongFirstCounts) : kFirstCounts;
+  return {
+      {{.name = "l1i",
+        .shown = "first-level instruction TLB",
+        .fetches = true,
+        .whose = "instruction fetches",
+        .counts = first,
+        .arrays = {{{"tlb.l1i", "first-level instruction TLB", {128, 8, "4K"}},
+                    {"tlb.l1i.large", "first-level instruction TLB for large pages", {8, 8, "2M"}},
+                    {"tlb.l1i.huge", "first-level instruction TLB for huge pages", {0, 1, "1G"}}}}},
+       {.name = "l1d",
+        .shown = "first-level data TLB",
+        .data = true,
+        .whose = "loads, stores and modifies",
+        .counts = first,
+        .arrays = {{{"tlb.l1d", "first-level data TLB", {64, 4, "4K"}},
+                    {"tlb.l1d.large", "first-level data TLB for large pages", {32, 4, "2M"}},
+                    {"tlb.l1d.huge", "first-level data TLB for huge pages", {4, 4, "1G"}}}}},
+       {.name = "l2",
+        .shown = "second-level TLB",
+        .fetches = !split,
+        .data = true,
+        .second = true,
+        .whose = split ? "data accesses" : "fetches and data accesses",
+        .counts = kSecondCounts,
+        .arrays = {{{"tlb.l2",
+                     "second-level TLB (data only where there is a tlb.l2i)",
+                     {1536, 12, "4K,2M"}},
+                    {"tlb.l2.huge", "second-level TLB for huge pages", {16, 4, "1G"}}}}},
+       {.name = "l2i",
+        .shown = "second-level TLB",
+        .fetches = true,
+        .second = true,
+        .whose = "instruction fetches",
+        .counts = kSecondCounts,
+        .arrays = {
+            {{"tlb.l2i", "second-level instruction TLB", {0, 8, "4K,2M"}},
+             {"tlb.l2i.huge", "second-level instruction TLB for huge pages", {0, 1, "1G"}}}}}}};
+}
 
 struct WalkCacheKey {
   const char* name;
@@ -57,9 +108,11 @@ void require_base_pages(const std::vector<tlb::Geometry>& arrays, const char* ke
 
 }  // namespace
 
+constexpr std::array<std::array<std::array<mmu::LevelDecl, kLevels>, 2>, 2> kTlbs = {
+    {{tlbs_of(false, false), tlbs_of(false, true)}, {tlbs_of(true, false), tlbs_of(true, true)}}};
+
 void declare(config::Schema& schema) {
-  for (const ArrayKeys& array : kArrayKeys)
-    tlb::declare_geometry(schema, array.prefix, array.what, array.defaults);
+  mmu::declare_levels(schema, kTlbs[0][0]);
   for (const WalkCacheKey& cache : kWalkCacheKeys)
     schema.number(cache.name, cache.entries,
                   fmt::format("Entries of the {}, fully associative, LRU; 0: none.", cache.what), 0,
@@ -115,15 +168,13 @@ Options read_options(const config::Config& config, unsigned least, unsigned most
   options.physical_bits = std::min(static_cast<unsigned>(config.number("paging.physical_bits")),
                                    paging.most_physical_bits());
   // Entries for pages of a size the machine does not have stay empty.
-  for (const ArrayKeys& keys : kArrayKeys) {
-    const tlb::Geometry array = tlb::read_geometry(config, keys.prefix, {k4K, k2M, k4M, k1G});
-    if (array.exists()) (options.*keys.level).push_back(array);
+  for (const Level level : {kL1I, kL1D, kL2, kL2I}) {
+    const mmu::LevelDecl& decl = kTlbs[0][0][level];
+    options.tlb[level] = mmu::read_level(config, decl, {k4K, k2M, k4M, k1G});
+    if (!decl.second || !options.tlb[level].empty())
+      require_base_pages(options.tlb[level], decl.arrays.front().key);
   }
-  require_base_pages(options.l1i, "tlb.l1i");
-  require_base_pages(options.l1d, "tlb.l1d");
   options.l2_fetches = config.flag("tlb.l2.fetches");
-  if (!options.l2.empty()) require_base_pages(options.l2, "tlb.l2");
-  if (!options.l2i.empty()) require_base_pages(options.l2i, "tlb.l2i");
   for (const WalkCacheKey& cache : kWalkCacheKeys)
     options.walk_cache[cache.level] = static_cast<uint32_t>(config.number(cache.name));
   options.native_walk = config.choice("paging.walk") == "native";

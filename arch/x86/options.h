@@ -9,25 +9,30 @@
 #include <array>
 #include <cstdint>
 #include <numeric>
-#include <vector>
+#include <span>
 
 #include "arch/x86/entry_bits.h"
 #include "config/schema.h"
-#include "tlb/geometry.h"
+#include "mmu/levels.h"
 
 namespace mmusim::x86 {
+
+enum Level : unsigned { kL1I, kL1D, kL2, kL2I, kLevels };
+
+// [1]: of a machine whose addresses can be non-canonical; [][1]: whose second level is for data
+// alone, but for L2I.
+extern const std::array<std::array<std::array<mmu::LevelDecl, kLevels>, 2>, 2> kTlbs;
 
 struct Options {
   Paging paging;
   bool gigabyte_pages = true;
   unsigned physical_bits = 46;
 
-  // The arrays of a level are probed together; what one holds another may hold too.
-  std::vector<tlb::Geometry> l1i;
-  std::vector<tlb::Geometry> l1d;
-  std::vector<tlb::Geometry> l2;   // empty: no second level; for data only when l2i is not empty
-  std::vector<tlb::Geometry> l2i;  // empty: fetches use l2, if
-  bool l2_fetches = true;          // ... it is not for data only
+  // By Level. The arrays of a level are probed together; what one holds another may hold too. L2
+  // empty: no second level; it is for data only when L2I is not empty. That empty: fetches use L2,
+  // if
+  mmu::Arrays tlb;
+  bool l2_fetches = true;  // ... it is not for data only
 
   // The hardware walks the kernel's page table as it is, whatever it is, if that is not in its own
   // format; else a copy that is. Where it is, the machine clears this.
@@ -47,7 +52,11 @@ struct Options {
     return std::accumulate(walk_cache.begin(), walk_cache.begin() + paging.walked(), uint32_t{0});
   }
   // Whether what the second level does for fetches and for data is counted apart.
-  [[nodiscard]] bool split_l2() const { return !l2i.empty() || !l2_fetches; }
+  [[nodiscard]] bool split_l2() const { return !tlb[kL2I].empty() || !l2_fetches; }
+  // As this machine has and reports them.
+  [[nodiscard]] std::span<const mmu::LevelDecl> levels() const {
+    return kTlbs[paging.is_long() ? 1 : 0][split_l2() ? 1 : 0];
+  }
 };
 
 void declare(config::Schema& schema);

@@ -1,28 +1,19 @@
-// The counters of x86 MMUs and of flushes, each with its meaning and denominator.
+// Those counters of x86 MMUs whose names or meaning hang on the machine, and the order of all.
 #ifndef MMUSIM_ARCH_X86_REPORT_H_
 #define MMUSIM_ARCH_X86_REPORT_H_
 
 #include "arch/x86/mmu.h"
 #include "arch/x86/options.h"
-#include "mmu/miss_path.h"
-#include "mmu/summary.h"
+#include "mmu/shadow.h"
 #include "stats/report.h"
 
 namespace mmusim::x86 {
 
-struct FlushCounters;
-
-// tlb.*, walker.*, fault.*; `sum` is over all CPUs. Arrays the machine does not have are left out.
-void report_mmu(const Options& options, const MmuCounters& sum, stats::Report& report);
-// What the counters mmu.* are made of.
-mmu::Summary summary_of(const Options& options, const MmuCounters& sum,
-                        const FlushCounters& flushes, const mmu::ShadowCounters& shadows,
-                        const mmu::PathReport& path);
-// flush.*, switch.*
-// Of machines with several CPUs.
-void report_idle(const FlushCounters& flushes, stats::Report& report);
-void report_flushes(const Options& options, const FlushCounters& flushes, const MmuCounters& sum,
-                    stats::Report& report);
+// Page walks, of tables in x86's format and of others.
+uint64_t walks_of(const Mmu::Counters& sum);
+// tlb.*, walker.*, fault.*, direct.*; `sum` is over all CPUs. Arrays the machine does not have are
+// left out.
+void report_mmu(const Options& options, const Mmu::Counters& sum, stats::Report& report);
 // shadow.*
 void report_shadows(const mmu::ShadowCounters& shadows, stats::Report& report);
 

@@ -28,18 +28,15 @@ Options options_over(Options options, bool direct) {
 
 Tlbs::Tlbs(const Options& options, unsigned cpus, mem::FrameMemory& frames,
            mem::ReferenceSink& sink, bool direct)
-    : options_(options_over(options, direct)),
+    : Cpus(frames, sink),
+      options_(options_over(options, direct)),
       format_(options_.paging),
-      frames_(&frames),
-      sink_(&sink),
       shadow_maker_(direct || options_.native_walk
                         ? nullptr
                         : std::make_unique<mmu::Shadows>(
                               format_, radix_geometry(options_.paging, options_.gigabyte_pages),
                               k4K, "paging.levels", options_.shadow_prefill, kShadowSteps, frames,
-                              sink)),
-      cpus_(cpus) {
-  MMUSIM_ASSERT(cpus > 0);
+                              sink)) {
   if ((frames.total_frames() - 1) << k4K.log2() >> options.physical_bits != 0)
     throw UsageError(
         "mem.bytes",
@@ -52,31 +49,28 @@ Tlbs::Tlbs(const Options& options, unsigned cpus, mem::FrameMemory& frames,
                         : ""));
   if (!options_.paging.is_long()) frames.set_high_memory(PhysAddr(kLowmem));
   if (options_.direct_map) direct_map_.emplace(options_, frames, cpus);
-  for (uint32_t id = 0; id < cpus; ++id) {
-    Cpu& cpu = cpus_[id];
-    cpu.mmu = std::make_unique<Mmu>(options_, frames, sink, direct_map_ ? &*direct_map_ : nullptr,
-                                    CpuId(id));
+  make_cpus(cpus, [&](CpuId id) {
+    return std::make_unique<Mmu>(options_, frames, sink, direct_map_ ? &*direct_map_ : nullptr, id);
+  });
+  for (Cpu& cpu : cpus_)
     cpu.slots.resize(options_.pcid ? options_.pcid_slots : 1);
-  }
 }
 
 uint64_t Tlbs::generation_of(MmId mm) const {
-  const auto found = generations_.find(mm);
-  return found == generations_.end() ? 0 : found->second;
+  const Space* const space = find_space(mm);
+  return space == nullptr ? 0 : space->generation;
 }
 
-bool Tlbs::prepare_shadow(MmId mm, pt::PageTable& table) {
-  if (shadow_maker_ == nullptr || shadows_.contains(mm)) return true;
-  auto made = shadow_maker_->make(mm, table);
-  if (made == nullptr) return false;
-  shadows_.emplace(mm, std::move(made));
-  return true;
+bool Tlbs::prepare_shadow(MmId mm, Space& space, pt::PageTable& table) {
+  if (shadow_maker_ == nullptr || space.shadow != nullptr) return true;
+  space.shadow = shadow_maker_->make(mm, table);
+  return space.shadow != nullptr;
 }
 
 // The kernel's part of the tables hardware walks is in its own format, whatever programs' tables
 // are: the leaves are copied.
 void Tlbs::set_gate(VirtRange range, pt::PageTable& kernel_table) {
-  if (!direct_map_) direct_map_.emplace(options_, *frames_, cpus());
+  if (!direct_map_) direct_map_.emplace(options_, *frames_, static_cast<unsigned>(cpus_.size()));
   for (VirtAddr page = range.begin; page < range.end; page += k4K.bytes())
     direct_map_->add_user_page(page, kernel_table.peek(page).entry);
   for (Cpu& cpu : cpus_)
@@ -84,9 +78,9 @@ void Tlbs::set_gate(VirtRange range, pt::PageTable& kernel_table) {
 }
 
 bool Tlbs::activate(CpuId id, MmId mm, pt::PageTable& table) {
-  MMUSIM_ASSERT(id.value() < cpus_.size());
-  if (!prepare_shadow(mm, table)) return false;
-  Cpu& cpu = cpus_[id.value()];
+  Cpu& cpu = this->cpu(id);
+  Space& space = spaces_[mm];
+  if (!prepare_shadow(mm, space, table)) return false;
   const bool was_idle = std::exchange(cpu.idle, false);
   if (cpu.current == mm) {
     if (was_idle) resume(cpu);
@@ -94,13 +88,11 @@ bool Tlbs::activate(CpuId id, MmId mm, pt::PageTable& table) {
   }
   ++counters_.switches;
   cpu.current = mm;
-  std::vector<bool>& mask = masks_[mm];
-  mask.resize(cpus_.size());
-  mask[id.value()] = true;
-  const uint64_t generation = generation_of(mm);
-  const auto found = shadows_.find(mm);
-  mmu::Shadow* const shadow = found == shadows_.end() ? nullptr : found->second.get();
-  if (options_.paging.is_pae() && shadow == nullptr && !options_.native_walk) populate(mm, table);
+  space.table = &table;
+  space.ran_on |= bit_of(cpu);
+  const uint64_t generation = space.generation;
+  mmu::Shadow* const shadow = space.shadow.get();
+  if (options_.paging.is_pae() && shadow == nullptr && !options_.native_walk) populate(space);
   const pt::RootToken root =
       shadow == nullptr ? table.root() : pt::RootToken{.address = shadow->root(), .extra = 0};
 
@@ -140,13 +132,12 @@ bool Tlbs::activate(CpuId id, MmId mm, pt::PageTable& table) {
 }
 
 void Tlbs::idle(CpuId id) {
-  MMUSIM_ASSERT(id.value() < cpus_.size());
-  Cpu& cpu = cpus_[id.value()];
-  cpu.idle = cpu.current != kNobody;
+  Cpu& cpu = this->cpu(id);
+  cpu.idle = cpu.current != mmu::kNobody;
 }
 
 void Tlbs::resume(Cpu& cpu) {
-  Slot& slot = cpu.slots[cpu.current_slot];
+  Slots::Slot& slot = cpu.slots[cpu.current_slot];
   const uint64_t generation = generation_of(cpu.current);
   if (slot.generation == generation) return;
   slot.generation = generation;
@@ -155,21 +146,19 @@ void Tlbs::resume(Cpu& cpu) {
 }
 
 void Tlbs::leave(Cpu& cpu) {
-  cpu.current = kNobody;
   cpu.idle = false;
-  cpu.mmu->unload();
+  Cpus::leave(cpu);
 }
 
 // Raises the generation; `action` on each CPU that runs the address space, which thereby catches
 // up.
 template <class Action>
 void Tlbs::flush_now(MmId mm, bool freed_tables, Action action) {
-  const uint64_t generation = ++generations_[mm];
-  const auto mask = masks_.find(mm);
-  for (size_t id = 0; id < cpus_.size(); ++id) {
-    Cpu& cpu = cpus_[id];
+  Space& space = spaces_[mm];
+  const uint64_t generation = ++space.generation;
+  for (Cpu& cpu : cpus_) {
+    const bool here = &cpu == &this->here();
     if (cpu.current == mm) {
-      const bool here = id == asker().value();
       if (cpu.idle && !here && !freed_tables) {
         ++counters_.idle_spared;
         continue;
@@ -182,15 +171,15 @@ void Tlbs::flush_now(MmId mm, bool freed_tables, Action action) {
       }
       ++counters_.idle_left;
       leave(cpu);
-    } else if (freed_tables && mask != masks_.end() && mask->second[id]) {
-      mask->second[id] = false;
-      if (id != asker().value()) {
+    } else if (freed_tables && (space.ran_on & bit_of(cpu)) != 0) {
+      space.ran_on &= ~bit_of(cpu);
+      if (!here) {
         ++counters_.interrupts;
         ++counters_.strangers;
       }
     }
     if (!options_.pcid) continue;
-    for (const Slot& slot : cpu.slots)
+    for (const Slots::Slot& slot : cpu.slots)
       if (slot.mm == mm) ++counters_.deferred_flushes;
   }
 }
@@ -204,35 +193,23 @@ void Tlbs::flush_range(MmId mm, VirtRange range, PageShift stride, bool freed_ta
     return;
   }
   pt::Gather gather;
-  const auto shadow = shadows_.find(mm);
-  if (shadow != shadows_.end()) shadow->second->purge(range, gather);
+  if (const Space* const space = find_space(mm); space != nullptr && space->shadow != nullptr)
+    space->shadow->purge(range, gather);
   flush_hardware_range(mm, range, stride, gather.freed_tables() || why == mmu::RangeFlush::Change);
   gather.release_tables();
 }
 
 void Tlbs::flush_mm(MmId mm) {
   pt::Gather gather;
-  const auto shadow = shadows_.find(mm);
-  if (shadow != shadows_.end()) shadow->second->drop(gather);
+  if (const Space* const space = find_space(mm); space != nullptr && space->shadow != nullptr)
+    space->shadow->drop(gather);
   flush_hardware_mm(mm, /*freed_tables=*/true);
   gather.release_tables();
 }
 
-// Roots go too, but those a CPU has loaded.
 bool Tlbs::shrink() {
-  bool gave = false;
-  for (auto it = shadows_.begin(); it != shadows_.end();) {
-    const auto& [mm, shadow] = *it;
-    pt::Gather gather;
-    shadow->drop(gather);
-    const bool loaded = std::any_of(cpus_.begin(), cpus_.end(),
-                                    [mm = mm](const Cpu& cpu) { return cpu.current == mm; });
-    if (gather.freed_tables() || !loaded) flush_hardware_mm(mm, /*freed_tables=*/true);
-    gave = gave || gather.freed_tables() || !loaded;
-    gather.release_tables();
-    it = loaded ? std::next(it) : shadows_.erase(it);
-  }
-  return gave;
+  return drop_copies(&Space::shadow,
+                     [this](MmId mm, Space&) { flush_hardware_mm(mm, /*freed_tables=*/true); });
 }
 
 void Tlbs::flush_hardware_range(MmId mm, VirtRange range, PageShift stride, bool freed_tables) {
@@ -268,21 +245,19 @@ void Tlbs::flush_all(Mmu& mmu, Pcid pcid) {
 }
 
 // A directory there is no memory for now comes into being with its first page.
-void Tlbs::populate(MmId mm, pt::PageTable& table) {
-  if (!populated_.emplace(mm, &table).second) return;
+void Tlbs::populate(Space& space) const {
+  if (std::exchange(space.populated, true)) return;
   const VirtAddr top = address_layout(options_.paging).top;
   for (VirtAddr va{0}; va < top; va += k1G.bytes())
-    static_cast<void>(table.ensure(va, k2M));
+    static_cast<void>(space.table->ensure(va, k2M));
 }
 
-void Tlbs::mop_up(MmId mm) {
-  const auto populated = populated_.find(mm);
-  if (populated == populated_.end()) return;
+void Tlbs::mop_up(Space& space) const {
+  if (!space.populated) return;
   pt::Gather gather;
-  populated->second->trim({VirtAddr(0), address_layout(options_.paging).top}, VirtAddr(0),
-                          VirtAddr(0), gather);
+  space.table->trim({VirtAddr(0), address_layout(options_.paging).top}, VirtAddr(0), VirtAddr(0),
+                    gather);
   gather.release_tables();
-  populated_.erase(populated);
 }
 
 bool Tlbs::pdptes_stale(MmId mm) const {
@@ -291,8 +266,7 @@ bool Tlbs::pdptes_stale(MmId mm) const {
 }
 
 void Tlbs::flush_local_page(CpuId id, MmId mm, VirtAddr va, bool /*code*/) {
-  MMUSIM_ASSERT(id.value() < cpus_.size());
-  Cpu& cpu = cpus_[id.value()];
+  Cpu& cpu = this->cpu(id);
   if (cpu.current == mm) cpu.mmu->invalidate_faulting(va);
 }
 
@@ -300,8 +274,8 @@ std::optional<Tlbs::KnownTable> Tlbs::known_table(PhysAddr address, uint64_t byt
   std::optional<KnownTable> known;
   for (const Cpu& cpu : cpus_)
     cpu.mmu->for_each_known_table([&](Pcid pcid, VirtAddr base, PhysAddr table) {
-      const MmId mm = user_of(cpu, pcid);
-      if (mm != kNobody && table - address < bytes) known = {mm, base};
+      const MmId mm = user_of_pcid(cpu, pcid);
+      if (mm != mmu::kNobody && table - address < bytes) known = {mm, base};
     });
   return known;
 }
@@ -316,63 +290,44 @@ void Tlbs::table_freed(PhysAddr address, uint64_t bytes) {
 }
 
 void Tlbs::forget(MmId mm) {
-  for (size_t id = 0; id < cpus_.size(); ++id) {
-    Cpu& cpu = cpus_[id];
-    if (cpu.current == mm) {
-      // The last flush freed all tables: a CPU it spared is interrupted after all.
-      const bool behind = cpu.slots[cpu.current_slot].generation != generation_of(mm);
-      if (cpu.idle && behind && id != asker().value()) {
-        ++counters_.interrupts;
-        ++counters_.idle_left;
-      }
-      leave(cpu);
+  // The last flush freed all tables: a CPU it spared is interrupted after all.
+  for (const Cpu& cpu : cpus_)
+    if (cpu.current == mm && cpu.idle && &cpu != &here() &&
+        cpu.slots[cpu.current_slot].generation != generation_of(mm)) {
+      ++counters_.interrupts;
+      ++counters_.idle_left;
     }
-    for (Slot& slot : cpu.slots)
-      if (slot.mm == mm) slot = {};
-  }
-  generations_.erase(mm);
-  masks_.erase(mm);
-  mop_up(mm);
-  shadows_.erase(mm);
+  Cpus::forget(mm);
 }
 
-MmId Tlbs::user_of(const Cpu& cpu, Pcid pcid) const {
-  if (!options_.pcid && cpu.current == kNobody) return kNobody;
-  if (options_.pcid && (pcid == 0 || pcid > cpu.slots.size())) return kNobody;
-  const Slot& slot = cpu.slots[options_.pcid ? pcid - 1u : 0u];
-  if (slot.mm == kNobody || slot.generation != generation_of(slot.mm)) return kNobody;
+void Tlbs::release(MmId mm, Space& space) {
+  for (Cpu& cpu : cpus_) {
+    if (cpu.current == mmu::kNobody) cpu.idle = false;
+    for (Slots::Slot& slot : cpu.slots)
+      if (slot.mm == mm) slot = {};
+  }
+  mop_up(space);
+}
+
+MmId Tlbs::user_of_pcid(const Cpu& cpu, Pcid pcid) const {
+  if (!options_.pcid && cpu.current == mmu::kNobody) return mmu::kNobody;
+  if (options_.pcid && (pcid == 0 || pcid > cpu.slots.size())) return mmu::kNobody;
+  const Slots::Slot& slot = cpu.slots[options_.pcid ? pcid - 1u : 0u];
+  if (slot.mm == mmu::kNobody || slot.generation != generation_of(slot.mm)) return mmu::kNobody;
   return slot.mm;
 }
 
-void Tlbs::for_each_entry(const std::function<void(const mmu::CachedTranslation&)>& visit) const {
-  for (uint32_t id = 0; id < cpus_.size(); ++id) {
-    const Cpu& cpu = cpus_[id];
-    cpu.mmu->for_each_entry([&](const char* where, const tlb::EntryView& entry) {
-      if (direct_map_ && direct_map_->is_kernels(entry.base)) return;
-      // A global entry is of whoever runs.
-      const MmId mm =
-          entry.payload.global ? cpu.current : user_of(cpu, static_cast<Pcid>(entry.space));
-      if (mm == kNobody) return;
-      visit({.cpu = CpuId(id),
-             .mm = mm,
-             .base = entry.base,
-             .size = entry.payload.size,
-             .pfn = entry.payload.pfn,
-             .rights = entry.payload.rights,
-             .where = where});
-    });
-  }
-}
-
-std::vector<MmId> Tlbs::copied() const {
-  std::vector<MmId> all;
-  for (const auto& [mm, shadow] : shadows_)
-    all.push_back(mm);
-  return all;
+// A global entry is of whoever runs.
+std::optional<MmId> Tlbs::user_of(const Cpu& cpu, const tlb::EntryView& entry) const {
+  if (direct_map_ && direct_map_->is_kernels(entry.base)) return std::nullopt;
+  const MmId mm =
+      entry.payload.global ? cpu.current : user_of_pcid(cpu, static_cast<Pcid>(entry.space));
+  if (mm == mmu::kNobody) return std::nullopt;
+  return mm;
 }
 
 void Tlbs::for_each_copied(MmId mm, const TranslationVisit& visit) const {
-  shadows_.at(mm)->for_each([&](VirtAddr base, PageShift size, Pfn pfn, Rights rights) {
+  spaces_.at(mm).shadow->for_each([&](VirtAddr base, PageShift size, Pfn pfn, Rights rights) {
     visit({.cpu = CpuId(0),
            .mm = mm,
            .base = base,
@@ -387,27 +342,36 @@ bool Tlbs::walk_caches_reach(PhysAddr address, uint64_t bytes) const {
   bool reach = false;
   for (const Cpu& cpu : cpus_)
     cpu.mmu->for_each_walk_cache_entry([&](Pcid pcid, PhysAddr table) {
-      if (user_of(cpu, pcid) != kNobody && table - address < bytes) reach = true;
+      if (user_of_pcid(cpu, pcid) != mmu::kNobody && table - address < bytes) reach = true;
     });
   return reach;
 }
 
 void Tlbs::report(stats::Report& report) const {
-  MmuCounters sum;
-  mmu::PathReport path(steps(options_));
-  for (const Cpu& cpu : cpus_) {
-    sum.add(cpu.mmu->counters());
-    path.add(cpu.mmu->path());
-  }
+  const Mmu::Counters sum = counters();
+  const mmu::PathReport paths = this->paths(steps(options_));
   const mmu::ShadowCounters shadows =
       shadow_maker_ == nullptr ? mmu::ShadowCounters{} : shadow_maker_->counters();
-  mmu::Summary summary = summary_of(options_, sum, counters_, shadows, path);
-  summary.cpus = static_cast<unsigned>(cpus_.size());
+  mmu::Summary summary = summary_of(options_.levels(), options_.tlb, sum, paths);
+  summary.hardware_walks = walks_of(sum);
+  if (shadows.copies.peak_bytes != 0) {
+    summary.soft_lookups = summary.hardware_walks;
+    summary.soft_hits = summary.hardware_walks - shadows.lookups;
+  }
+  summary.soft_bytes = shadows.copies.peak_bytes;
+  summary.flushes = counters_.page_flushes + counters_.full_flushes;
+  summary.flushed_pages = counters_.invlpg;
+  summary.emptied = counters_.emptied;
+  summary.interrupts = counters_.interrupts;
   mmu::report_summary(summary, *sink_, report);
-  path.report(report);
+  paths.report(report);
   report_mmu(options_, sum, report);
-  report_flushes(options_, counters_, sum, report);
-  if (cpus_.size() > 1) report_idle(counters_, report);
+  stats::report<FlushCounts>(counters_, report);
+  if (options_.native_walk) stats::report<NativeFlushCounts>(counters_, report);
+  if (options_.paging.is_pae() && !options_.native_walk)
+    report.add("flush.pdpte_reloads", sum.pdpte_reloads, "events",
+               "Times CR3 was loaded again because the kernel had changed a PDPTE.");
+  if (cpus_.size() > 1) stats::report<IdleCounts>(counters_, report);
   report_shadows(shadows, report);
 }
 

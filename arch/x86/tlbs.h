@@ -58,10 +58,8 @@
 #define MMUSIM_ARCH_X86_TLBS_H_
 
 #include <cstdint>
-#include <map>
 #include <memory>
 #include <optional>
-#include <unordered_map>
 #include <vector>
 
 #include "arch/x86/entry_format.h"
@@ -69,39 +67,88 @@
 #include "arch/x86/options.h"
 #include "mem/frames.h"
 #include "mem/sink.h"
-#include "mmu/mmu.h"
+#include "mmu/cpus.h"
+#include "stats/count.h"
 
 namespace mmusim::x86 {
 
-struct FlushCounters {
-  uint64_t switches = 0;        // loads of another address space
-  uint64_t switches_kept = 0;   // ... that found their PCID up to date
-  uint64_t switches_stale = 0;  // ... that found it behind, and flushed it
-  uint64_t switches_taken = 0;  // ... that had to take a slot, flushing it (or, without PCIDs, all)
-  uint64_t page_flushes = 0;    // requests carried out page by page (flush_range)
-  uint64_t full_flushes = 0;    // requests carried out on the whole address space
-  uint64_t deferred_flushes = 0;    // slots of other CPUs left behind by a request
-  uint64_t invlpg = 0;              // instructions, on all CPUs
-  uint64_t pcid_invalidations = 0;  // whole-PCID flushes, on all CPUs, switches included
-  uint64_t emptied = 0;             // ... but of those that take a PCID for somebody else
-  uint64_t interrupts = 0;          // sent to other CPUs
-  uint64_t idle_spared = 0;         // idle CPUs a request left alone
-  uint64_t idle_left = 0;           // ... that had to leave the address space
-  uint64_t strangers = 0;           // interrupts to CPUs that run another by now
-  uint64_t replaced_tables = 0;     // flushes because a table a walk could begin at was freed
-  uint64_t idle_caught_up = 0;  // CPUs that came back from idling and had a flush to make up for
+struct FlushCounts {
+  stats::Count switches{"switch.loads", "events", "Loads of another address space."};
+  stats::Count switches_kept{
+      "switch.pcid_kept", "events",
+      "Switches that found their PCID's translations up to date and kept them.", "switch.loads"};
+  stats::Count switches_stale{"switch.pcid_stale", "events",
+                              "Switches that found their PCID behind a flush, and flushed it.",
+                              "switch.loads"};
+  stats::Count switches_taken{
+      "switch.pcid_taken", "events",
+      "Switches that had no PCID and took over a flushed one; all of them where PCIDs are "
+      "not used.",
+      "switch.loads"};
+  stats::Count page_flushes{"flush.by_page", "events", "Flush requests carried out page by page."};
+  stats::Count full_flushes{"flush.full", "events",
+                            "Flush requests carried out on the whole address space."};
+  stats::Count deferred_flushes{"flush.deferred", "events",
+                                "PCIDs that a request left to be flushed when next loaded."};
+  stats::Count invlpg{"flush.invlpg", "instructions", "INVLPG instructions, on all CPUs.",
+                      "flush.by_page"};
+  stats::Count pcid_invalidations{"flush.pcid_invalidations", "events",
+                                  "Whole PCIDs flushed, on all CPUs, by requests and by switches."};
+  stats::Count emptied;  // ... but of those that take a PCID for somebody else
+  stats::Count interrupts{"flush.interrupts", "events",
+                          "Inter-processor interrupts sent to make other CPUs flush."};
+};
+struct NativeFlushCounts {
+  stats::Count replaced_tables{
+      "flush.replaced_tables", "events",
+      "Flushes of a page because the page table replaced a table, of the same "
+      "translations, where a walk could have begun.",
+      "flush.by_page"};
+};
+// Where there are several CPUs.
+struct IdleCounts {
+  stats::Count idle_spared{"flush.idle_spared", "events",
+                           "Idle CPUs with the address space loaded that a request left alone."};
+  stats::Count idle_left{"flush.idle_left", "events",
+                         "... that were interrupted and left it, because page tables were freed."};
+  stats::Count strangers{
+      "flush.strangers", "events",
+      "Interrupts to CPUs that had loaded another address space since, and had nothing to "
+      "flush: because page tables were freed.",
+      "mmu.interrupts"};
+  stats::Count idle_caught_up{"flush.idle_caught_up", "events",
+                              "CPUs that flushed on coming back from idling.", "flush.idle_spared"};
+};
+struct TlbsCounts : FlushCounts, NativeFlushCounts, IdleCounts {};
+
+struct Space : mmu::Space {             // ran_on: mm_cpumask
+  uint64_t generation = 0;              // raised by each flush
+  std::unique_ptr<mmu::Shadow> shadow;  // where the hardware does not walk the kernel's table
+  bool populated = false;               // with page directories (PAE)
 };
 
-class Tlbs final : public mmu::TlbMaintenance {
+// A CPU's PCIDs.
+struct Slots {
+  struct Slot {
+    MmId mm = mmu::kNobody;
+    uint64_t generation = 0;
+  };
+  std::vector<Slot> slots;  // one only, with PCID 0, where PCIDs are not used
+  unsigned current_slot = 0;
+  unsigned next_slot = 0;
+  bool idle = false;  // with `current` loaded
+};
+
+class Tlbs final : public mmu::Cpus<Mmu, Space, Slots> {
  public:
   // `direct`: the kernel's page tables are in the hardware's own format. REQUIRES: cpus > 0. frames
   // and sink must outlive it.
   Tlbs(const Options& options, unsigned cpus, mem::FrameMemory& frames, mem::ReferenceSink& sink,
        bool direct = true);
+  // Copies go before what they share.
+  ~Tlbs() override { spaces_.clear(); }
 
-  [[nodiscard]] Mmu& mmu(CpuId cpu) { return *cpus_[cpu.value()].mmu; }
-  [[nodiscard]] unsigned cpus() const { return static_cast<unsigned>(cpus_.size()); }
-  [[nodiscard]] const FlushCounters& flush_counters() const { return counters_; }
+  [[nodiscard]] const TlbsCounts& flush_counters() const { return counters_; }
 
   void set_gate(VirtRange range, pt::PageTable& kernel_table) override;
   bool activate(CpuId cpu, MmId mm, pt::PageTable& table) override;
@@ -118,37 +165,24 @@ class Tlbs final : public mmu::TlbMaintenance {
   void forget(MmId mm) override;
   bool shrink() override;
 
-  void for_each_entry(
-      const std::function<void(const mmu::CachedTranslation&)>& visit) const override;
-  [[nodiscard]] std::vector<MmId> copied() const override;
+  [[nodiscard]] std::vector<MmId> copied() const override { return with_copy(&Space::shadow); }
   void for_each_copied(MmId mm, const TranslationVisit& visit) const override;
   [[nodiscard]] bool walk_caches_reach(PhysAddr address, uint64_t bytes) const override;
   void report(stats::Report& report) const override;
 
  private:
-  static constexpr MmId kNobody{~uint64_t{0}};
-  struct Slot {
-    MmId mm = kNobody;
-    uint64_t generation = 0;
-  };
-  struct Cpu {
-    std::unique_ptr<Mmu> mmu;
-    MmId current = kNobody;
-    std::vector<Slot> slots;  // one only, with PCID 0, where PCIDs are not used
-    unsigned current_slot = 0;
-    unsigned next_slot = 0;
-    bool idle = false;  // with `current` loaded
-  };
-
   [[nodiscard]] Pcid pcid_of(unsigned slot) const {
     return static_cast<Pcid>(options_.pcid ? slot + 1 : 0);
   }
   [[nodiscard]] uint64_t generation_of(MmId mm) const;
   // The address space that can use entries of this PCID; kNobody: none.
-  [[nodiscard]] MmId user_of(const Cpu& cpu, Pcid pcid) const;
+  [[nodiscard]] MmId user_of_pcid(const Cpu& cpu, Pcid pcid) const;
+  [[nodiscard]] std::optional<MmId> user_of(const Cpu& cpu,
+                                            const tlb::EntryView& entry) const override;
+  void release(MmId mm, Space& space) override;
   // Where the hardware cannot read the kernel's table: makes what it is given for the address
   // space. False: there is no memory for it.
-  bool prepare_shadow(MmId mm, pt::PageTable& table);
+  bool prepare_shadow(MmId mm, Space& space, pt::PageTable& table);
   void flush_hardware_range(MmId mm, VirtRange range, PageShift stride, bool freed_tables);
   void flush_hardware_mm(MmId mm, bool freed_tables);
   // The address space, and the block of addresses, of a table in that memory where a walk of some
@@ -158,28 +192,21 @@ class Tlbs final : public mmu::TlbMaintenance {
     VirtAddr base;
   };
   [[nodiscard]] std::optional<KnownTable> known_table(PhysAddr address, uint64_t bytes) const;
-  void populate(MmId mm, pt::PageTable& table);
-  void mop_up(MmId mm);
+  void populate(Space& space) const;
+  void mop_up(Space& space) const;
   [[nodiscard]] bool pdptes_stale(MmId mm) const;
   void flush_all(Mmu& mmu, Pcid pcid);
   // The CPU goes on in what it had loaded when it went idle.
   void resume(Cpu& cpu);
-  static void leave(Cpu& cpu);
+  void leave(Cpu& cpu);
   template <class Action>
   void flush_now(MmId mm, bool freed_tables, Action action);
 
   Options options_;
-  EntryFormat format_;  // of shadows
-  mem::FrameMemory* frames_;
-  const mem::ReferenceSink* sink_;
+  EntryFormat format_;                          // of shadows
   std::unique_ptr<mmu::Shadows> shadow_maker_;  // null: the hardware walks the kernel's tables
-  std::map<MmId, std::unique_ptr<mmu::Shadow>> shadows_;
   std::optional<DirectMap> direct_map_;
-  std::vector<Cpu> cpus_;
-  std::unordered_map<MmId, uint64_t> generations_;      // looked up only, never iterated
-  std::unordered_map<MmId, std::vector<bool>> masks_;   // likewise: mm_cpumask, by CPU
-  std::unordered_map<MmId, pt::PageTable*> populated_;  // likewise
-  FlushCounters counters_;
+  TlbsCounts counters_;
 };
 
 }  // namespace mmusim::x86

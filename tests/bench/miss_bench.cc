@@ -174,7 +174,7 @@ class Trace {
 };
 
 Levels levels_of(const x86::Options& o) {
-  return {o.l1i, o.l1d, o.l2i, o.l2};
+  return {o.tlb[x86::kL1I], o.tlb[x86::kL1D], o.tlb[x86::kL2I], o.tlb[x86::kL2]};
 }
 Levels levels_of(const ia64::Options& o) {
   return {o.tlb[ia64::kL1I], o.tlb[ia64::kL1D], o.tlb[ia64::kL2I], o.tlb[ia64::kL2D]};

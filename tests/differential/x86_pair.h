@@ -38,10 +38,10 @@ inline naive::MmuShape shape_of(const Options& options) {
       to.push_back(array);
     }
   };
-  convert(options.l1i, shape.l1i);
-  convert(options.l1d, shape.l1d);
-  convert(options.l2, shape.l2);
-  convert(options.l2i, shape.l2i);
+  convert(options.tlb[kL1I], shape.l1i);
+  convert(options.tlb[kL1D], shape.l1d);
+  convert(options.tlb[kL2], shape.l2);
+  convert(options.tlb[kL2I], shape.l2i);
   shape.walk_cache.assign(options.walk_cache.begin(), options.walk_cache.end());
   return shape;
 }
@@ -179,22 +179,22 @@ class Pair {
       ++fast_hits_;
       return outcome;
     }
-    const MmuCounters before = real_->counters();
+    const Mmu::Counters before = real_->counters();
     const mmu::Translation t = real_->access(va,
                                              kind == 'f'   ? AccessKind::Fetch
                                              : kind == 'l' ? AccessKind::Load
                                                            : AccessKind::Store,
                                              retry);
-    const MmuCounters after = real_->counters();
-    const SideCounters& b = before.sides[kind == 'f' ? 0 : 1];
-    const SideCounters& a = after.sides[kind == 'f' ? 0 : 1];
+    const Mmu::Counters after = real_->counters();
+    const mmu::SideCounters& b = before.sides[kind == 'f' ? 0 : 1];
+    const mmu::SideCounters& a = after.sides[kind == 'f' ? 0 : 1];
     EXPECT_EQ(a.retry_lookups - b.retry_lookups, retry ? 1u : 0u);
     const bool missed = retry ? a.retry_misses != b.retry_misses : a.misses != b.misses;
     const bool missed_again =
         retry ? a.retry_second_misses != b.retry_second_misses : a.second_misses != b.second_misses;
-    const bool one_level =
-        kind == 'f' ? options_.l2i.empty() && (options_.l2.empty() || !options_.l2_fetches)
-                    : options_.l2.empty();
+    const bool one_level = kind == 'f' ? options_.tlb[kL2I].empty() &&
+                                             (options_.tlb[kL2].empty() || !options_.l2_fetches)
+                                       : options_.tlb[kL2].empty();
     outcome.served = !missed ? '1' : missed_again || one_level ? 'w' : '2';
     if (t.fault == mmu::FaultReason::NotPresent) outcome.fault = 'n';
     if (t.fault == mmu::FaultReason::Protection) outcome.fault = 'p';

@@ -177,26 +177,26 @@ TEST_F(I386Options, WhatNeedsFourLevelsIsOff) {
 TEST_F(I386Options, Pentium4) {
   const Options options = machine("pentium4");
   EXPECT_EQ(options.paging.levels, 2u);
-  ASSERT_EQ(options.l1i.size(), 1u);
-  EXPECT_EQ(options.l1i[0].entries, 64u);
-  EXPECT_EQ(options.l1i[0].ways, 64u);
-  ASSERT_EQ(options.l1d.size(), 1u);
-  EXPECT_EQ(options.l1d[0].entries, 64u);
-  EXPECT_TRUE(options.l1d[0].holds(k4M));
-  EXPECT_TRUE(options.l2.empty());
+  ASSERT_EQ(options.tlb[kL1I].size(), 1u);
+  EXPECT_EQ(options.tlb[kL1I][0].entries, 64u);
+  EXPECT_EQ(options.tlb[kL1I][0].ways, 64u);
+  ASSERT_EQ(options.tlb[kL1D].size(), 1u);
+  EXPECT_EQ(options.tlb[kL1D][0].entries, 64u);
+  EXPECT_TRUE(options.tlb[kL1D][0].holds(k4M));
+  EXPECT_TRUE(options.tlb[kL2].empty());
 }
 
 TEST_F(I386Options, Core2) {
   const Options options = machine("core2");
   EXPECT_TRUE(options.paging.is_pae());
-  ASSERT_EQ(options.l1i.size(), 2u);
-  EXPECT_EQ(options.l1i[0].entries, 128u);
-  ASSERT_EQ(options.l1d.size(), 2u);
-  EXPECT_EQ(options.l1d[0].entries, 16u);
-  EXPECT_EQ(options.l1d[1].entries, 16u);
-  ASSERT_EQ(options.l2.size(), 2u);
-  EXPECT_EQ(options.l2[0].entries, 256u);
-  EXPECT_EQ(options.l2[1].entries, 32u);
+  ASSERT_EQ(options.tlb[kL1I].size(), 2u);
+  EXPECT_EQ(options.tlb[kL1I][0].entries, 128u);
+  ASSERT_EQ(options.tlb[kL1D].size(), 2u);
+  EXPECT_EQ(options.tlb[kL1D][0].entries, 16u);
+  EXPECT_EQ(options.tlb[kL1D][1].entries, 16u);
+  ASSERT_EQ(options.tlb[kL2].size(), 2u);
+  EXPECT_EQ(options.tlb[kL2][0].entries, 256u);
+  EXPECT_EQ(options.tlb[kL2][1].entries, 32u);
   EXPECT_FALSE(options.l2_fetches);
   EXPECT_EQ(options.physical_bits, 36u);
 }

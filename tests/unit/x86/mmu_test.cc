@@ -27,9 +27,9 @@ bool hits_fast(Mmu& mmu, uint64_t va, AccessKind kind) {
 // Whether the access was a first-level hit, a second-level hit or a walk: "1", "2", "w"; "f" for a
 // fault.
 std::string served(Mmu& mmu, uint64_t va, AccessKind kind = AccessKind::Load) {
-  const MmuCounters before = mmu.counters();
+  const Mmu::Counters before = mmu.counters();
   if (!reach(mmu, va, kind).ok()) return "f";
-  const MmuCounters after = mmu.counters();
+  const Mmu::Counters after = mmu.counters();
   const size_t side = kind == AccessKind::Fetch ? 0 : 1;
   if (after.sides[side].misses == before.sides[side].misses) return "1";
   return after.sides[side].second_misses == before.sides[side].second_misses ? "2" : "w";

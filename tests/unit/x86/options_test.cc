@@ -49,17 +49,17 @@ void expect_array(const tlb::Geometry& array, uint32_t entries, uint32_t ways,
 
 TEST_F(OptionsTest, SkylakeSpIsAsDocumentedAndTheDefault) {
   for (const Options& machine : {from_machine("skylake-sp"), from_text("")}) {
-    ASSERT_EQ(machine.l1i.size(), 2u);
-    expect_array(machine.l1i[0], 128, 8, {k4K});
-    expect_array(machine.l1i[1], 8, 8, {k2M});
-    ASSERT_EQ(machine.l1d.size(), 3u);
-    expect_array(machine.l1d[0], 64, 4, {k4K});
-    expect_array(machine.l1d[1], 32, 4, {k2M});
-    expect_array(machine.l1d[2], 4, 4, {k1G});
-    ASSERT_EQ(machine.l2.size(), 2u);
-    expect_array(machine.l2[0], 1536, 12, {k4K, k2M});
-    expect_array(machine.l2[1], 16, 4, {k1G});
-    EXPECT_TRUE(machine.l2i.empty());
+    ASSERT_EQ(machine.tlb[kL1I].size(), 2u);
+    expect_array(machine.tlb[kL1I][0], 128, 8, {k4K});
+    expect_array(machine.tlb[kL1I][1], 8, 8, {k2M});
+    ASSERT_EQ(machine.tlb[kL1D].size(), 3u);
+    expect_array(machine.tlb[kL1D][0], 64, 4, {k4K});
+    expect_array(machine.tlb[kL1D][1], 32, 4, {k2M});
+    expect_array(machine.tlb[kL1D][2], 4, 4, {k1G});
+    ASSERT_EQ(machine.tlb[kL2].size(), 2u);
+    expect_array(machine.tlb[kL2][0], 1536, 12, {k4K, k2M});
+    expect_array(machine.tlb[kL2][1], 16, 4, {k1G});
+    EXPECT_TRUE(machine.tlb[kL2I].empty());
     EXPECT_TRUE(machine.pcid);
     EXPECT_EQ(machine.pcid_slots, 6u);
     EXPECT_EQ(machine.flush_ceiling, 33u);
@@ -69,20 +69,20 @@ TEST_F(OptionsTest, SkylakeSpIsAsDocumentedAndTheDefault) {
 
 TEST_F(OptionsTest, Zen2) {
   const Options machine = from_machine("zen2");
-  ASSERT_EQ(machine.l1i.size(), 1u);
-  expect_array(machine.l1i[0], 64, 64, {k4K, k2M, k1G});
-  ASSERT_EQ(machine.l1d.size(), 1u);
-  expect_array(machine.l1d[0], 64, 64, {k4K, k2M, k1G});
-  ASSERT_EQ(machine.l2.size(), 1u);
-  expect_array(machine.l2[0], 2048, 16, {k4K, k2M});
-  ASSERT_EQ(machine.l2i.size(), 1u);
-  expect_array(machine.l2i[0], 512, 8, {k4K, k2M});
+  ASSERT_EQ(machine.tlb[kL1I].size(), 1u);
+  expect_array(machine.tlb[kL1I][0], 64, 64, {k4K, k2M, k1G});
+  ASSERT_EQ(machine.tlb[kL1D].size(), 1u);
+  expect_array(machine.tlb[kL1D][0], 64, 64, {k4K, k2M, k1G});
+  ASSERT_EQ(machine.tlb[kL2].size(), 1u);
+  expect_array(machine.tlb[kL2][0], 2048, 16, {k4K, k2M});
+  ASSERT_EQ(machine.tlb[kL2I].size(), 1u);
+  expect_array(machine.tlb[kL2I][0], 512, 8, {k4K, k2M});
   EXPECT_FALSE(machine.pcid);
 }
 
 TEST_F(OptionsTest, Tiny) {
   const Options machine = from_machine("tiny");
-  expect_array(machine.l1d[0], 4, 2, {k4K, k2M});
+  expect_array(machine.tlb[kL1D][0], 4, 2, {k4K, k2M});
   EXPECT_FALSE(machine.gigabyte_pages);
 }
 

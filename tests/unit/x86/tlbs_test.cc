@@ -48,7 +48,7 @@ class TlbsTest : public ::testing::Test {
     });
     return all;
   }
-  const FlushCounters& counters() { return tlbs.flush_counters(); }
+  const TlbsCounts& counters() { return tlbs.flush_counters(); }
 
   Machine machine;
   Tlbs tlbs;
