@@ -3,10 +3,31 @@
 #include <fmt/format.h>
 
 #include "base/error.h"
+#include "config/keys.h"
 
 namespace mmusim::alpha {
 
 namespace {
+
+const config::Keys<Options>& scalar_keys() {
+  static const config::Keys<Options> kKeys =
+      config::Keys<Options>()
+          .number("alpha.asn_bits", &Options::asn_bits,
+                  "Bits of an address space number: 7 on the 21164, 8 on the 21264. Linux gives "
+                  "out all of a CPU's numbers, then empties its TLBs and begins anew.",
+                  1, kMostAsnBits)
+          .flag("alpha.linear_table", &Options::linear_table,
+                "Whether PALcode loads entries from the linear virtual page table where the "
+                "kernel's page table is Linux's radix table; otherwise it searches the page "
+                "table.")
+          .choice("alpha.code_pages", &Options::code_takes_number,
+                  {{"tbis", false}, {"number", true}},
+                  "How a single page that may be executed is flushed: by tbis, as one of data; or "
+                  "as Linux does it, whose instruction cache is tagged with address space "
+                  "numbers: by a new number. (Of areas nobody recorded, data may seem "
+                  "executable.)");
+  return kKeys;
+}
 
 // What granularity hints can say.
 std::vector<PageShift> group_sizes() {
@@ -20,21 +41,11 @@ std::vector<PageShift> group_sizes() {
 
 void declare(config::Schema& schema) {
   mmu::declare_levels(schema, kTlbs);
-  schema.number("alpha.asn_bits", 8,
-                "Bits of an address space number: 7 on the 21164, 8 on the 21264. Linux gives out "
-                "all of a CPU's numbers, then empties its TLBs and begins anew.",
-                1, kMostAsnBits);
-  schema.flag("alpha.linear_table", true,
-              "Whether PALcode loads entries from the linear virtual page table where the kernel's "
-              "page table is Linux's radix table; otherwise it searches the page table.");
-  schema.choice("alpha.code_pages", "tbis", {"tbis", "number"},
-                "How a single page that may be executed is flushed: by tbis, as one of data; or as "
-                "Linux does it, whose instruction cache is tagged with address space numbers: by a "
-                "new number. (Of areas nobody recorded, data may seem executable.)");
+  scalar_keys().declare(schema);
 }
 
 Options read_options(const config::Config& config) {
-  Options options;
+  Options options = scalar_keys().read(config);
   for (const Level level : {kItb, kDtb}) {
     const mmu::ArrayDecl& keys = kTlbs[level].arrays.front();
     options.tlb[level] = mmu::read_level(config, kTlbs[level], group_sizes());
@@ -46,9 +57,6 @@ Options read_options(const config::Config& config) {
                        "no entry can hold the base page, which on every Alpha there is is 8K",
                        "name 8K among the sizes");
   }
-  options.most_asn = (Asn{1} << config.number("alpha.asn_bits")) - 1;
-  options.linear_table = config.flag("alpha.linear_table");
-  options.code_takes_number = config.choice("alpha.code_pages") == "number";
   return options;
 }
 

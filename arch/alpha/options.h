@@ -39,10 +39,12 @@ inline constexpr mmu::LevelDecl kTlbs[] = {
      .arrays = {{{"alpha.dtb", "data translation buffer (DTB)", kTlbDefaults}}}}};
 
 struct Options {
-  mmu::Arrays tlb;     // by Level, one array each
-  Asn most_asn = 255;  // MAX_ASN
+  mmu::Arrays tlb;  // by Level, one array each
+  unsigned asn_bits = kMostAsnBits;
   bool linear_table = true;
   bool code_takes_number = false;  // when a page of it is flushed
+
+  [[nodiscard]] Asn most_asn() const { return (Asn{1} << asn_bits) - 1; }  // MAX_ASN
 };
 
 void declare(config::Schema& schema);

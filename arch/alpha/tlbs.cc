@@ -36,7 +36,7 @@ Tlbs::Tlbs(const Options& options, unsigned cpus, mem::FrameMemory& frames,
 }
 
 Asn Tlbs::new_number(Cpu& cpu, MmId mm) {
-  if (cpu.next > options_.most_asn) {
+  if (cpu.next > options_.most_asn()) {
     ++counters_.roll_overs;
     cpu.mmu->invalidate_process();
     cpu.owners.fill(mmu::kNobody);

@@ -387,7 +387,7 @@ void Mmu::touch_identity(PhysAddr address) {
   }
   ++counters_.identity_misses;
   path_.step(kIdentity);
-  const PageShift granule(options_->granule);
+  const PageShift granule(options_->granule());
   data.fill(va, rid,
             {.pfn = Pfn((address.value() & ~granule.offset_mask()) >> kPage.log2()),
              .size = granule,

@@ -40,9 +40,10 @@ Mmu::Mmu(const Options& options, mem::FrameMemory& frames, mem::ReferenceSink& s
     vhpt_.emplace(hash_, options.vhpt_bytes, options.chains ? options.chain_entries : 0,
                   options.exchange, frames, sink, path_);
   for (unsigned region = kKernelRegion; region < kRegions; ++region)
-    registers_[region] = {.walker = region == kKernelRegion && options.walks(),
-                          .preferred = region == kKernelRegion ? kPage : PageShift(options.granule),
-                          .rid = rid_of(region_base(region), 0)};
+    registers_[region] = {
+        .walker = region == kKernelRegion && options.walks(),
+        .preferred = region == kKernelRegion ? kPage : PageShift(options.granule()),
+        .rid = rid_of(region_base(region), 0)};
   pin_kernel();
 }
 
@@ -60,7 +61,7 @@ void Mmu::pin_kernel() {
                      .extra = kEntryPresent | kEntryAccessed};
   };
   const PageShift image(kImageShift);
-  const PageShift granule(options_->granule);
+  const PageShift granule(options_->granule());
   const Rid kernel = registers_[kKernelRegion].rid;
   const Rid identity = registers_[kIdentityRegion].rid;
   const PhysAddr last(frames_->total_frames() * kPage.bytes() - 1);
@@ -75,11 +76,11 @@ void Mmu::pin_kernel() {
 
 Rid Mmu::rid_of(VirtAddr va, Context context) const {
   const Rid rid = context << 3 | region_of(va);
-  return options_->swap_rid ? exchange_bytes(rid) : rid;
+  return options_->swaps_rid() ? exchange_bytes(rid) : rid;
 }
 
 Context Mmu::context_of(Rid rid) const {
-  return (options_->swap_rid ? exchange_bytes(rid) : rid) >> 3;
+  return (options_->swaps_rid() ? exchange_bytes(rid) : rid) >> 3;
 }
 
 bool Mmu::implemented(VirtAddr va) const {

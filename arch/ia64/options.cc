@@ -6,6 +6,7 @@
 #include "base/bits.h"
 #include "base/error.h"
 #include "base/units.h"
+#include "config/keys.h"
 
 namespace mmusim::ia64 {
 
@@ -82,61 +83,87 @@ Pta Options::pta() const {
   return pta;
 }
 
+namespace {
+
+const config::Keys<Options>& scalar_keys() {
+  static const config::Keys<Options> kKeys =
+      config::Keys<Options>()
+          .choice("ia64.walker", &Options::walker,
+                  {{"long", Walker::Long},
+                   {"short", Walker::Short},
+                   {"off", Walker::Off},
+                   {"off-linux", Walker::OffAsLinux}},
+                  "The VHPT walker: long, it reads a hash table that handlers fill; short, a "
+                  "linear table at the end of each region (the page table's leaf tables, or a "
+                  "copy of them); off, handlers search the page table; off-linux, as Linux does "
+                  "it, by a load through the linear table that misses in turn.")
+          .size("ia64.vhpt.bytes", &Options::vhpt_bytes,
+                "Size of each CPU's long-format VHPT: a power of two, and a page size one "
+                "translation register can map. 0: as the LVHPT patches size it without NUMA, a "
+                "byte for each page of mem.bytes, 4M at least.",
+                0, uint64_t{1} << 32)
+          .flag("ia64.vhpt.chains", &Options::chains,
+                "Whether a long-format entry that must make room is kept on a collision chain of "
+                "its slot, which the handler searches before the page table.")
+          .flag("ia64.vhpt.exchange", &Options::exchange,
+                "Whether what is found on a chain changes places with what is in the slot, which "
+                "costs more references than a search of the page table; false: it stays there.")
+          .choice("ia64.vhpt.hash", &Options::folded_hash, {{"merced", false}, {"folded", true}},
+                  "The long format's index: Merced's published one, or one that pages at regular "
+                  "distances do not crowd.")
+          .number("ia64.vhpt.chain_entries", &Options::chain_entries,
+                  "Entries there are for all chains of a CPU, taken in turn.", 1, 1 << 20)
+          .number("ia64.levels", &Options::levels,
+                  "Levels of Linux's page table: 3 give user space 2^44 bytes in each region, 4 "
+                  "give 2^55.",
+                  3, 4)
+          .number("ia64.va_msb", &Options::va_msb,
+                  "Highest implemented bit of an address within its region (IMPL_VA_MSB).", 50, 60)
+          .rule("ia64.va_msb",
+                [](const Options& options) {
+                  if (options.levels < 4 || options.va_msb >= 55) return std::string();
+                  return fmt::format(
+                      "4 levels of page tables need 55 bits of address within a "
+                      "region, and the processor implements {}",
+                      options.va_msb + 1);
+                })
+          .number("ia64.rid_bits", &Options::rid_bits, "Implemented bits of a region identifier.",
+                  18, 24)
+          .choice("ia64.swap_rid", &Options::swap_rid,
+                  {{"auto", std::nullopt}, {"true", true}, {"false", false}},
+                  "Whether the kernel exchanges the two low bytes of region identifiers, as the "
+                  "LVHPT patches for Linux did to spread the hash; auto: in long format only, as "
+                  "they do.")
+          .number("ia64.itr", &Options::instruction_registers, "Instruction translation registers.",
+                  8, 64)
+          .number("ia64.dtr", &Options::data_registers, "Data translation registers.", 8, 64)
+          .flag("ia64.smp", &Options::smp,
+                "Whether handlers look at the entry again after inserting it, as an SMP kernel "
+                "must.")
+          .flag("ia64.identity", &Options::identity,
+                "Whether the kernel's own accesses to memory while it fixes a fault need "
+                "translations of region 7.")
+          .size("ia64.granule", &Options::granule_bytes,
+                "Page size of region 7, the kernel's view of physical memory: 16M or 64M.",
+                uint64_t{16} << 20, uint64_t{64} << 20)
+          .rule("ia64.granule", [](const Options& options) {
+            const uint64_t granule = options.granule_bytes;
+            return granule == uint64_t{16} << 20 || granule == uint64_t{64} << 20
+                       ? std::string()
+                       : fmt::format("{} is neither 16M nor 64M", format_size(granule));
+          });
+  return kKeys;
+}
+
+}  // namespace
+
 void declare(config::Schema& schema) {
   mmu::declare_levels(schema, kTlbs);
-  schema.choice(
-      "ia64.walker", "long", {"long", "short", "off", "off-linux"},
-      "The VHPT walker: long, it reads a hash table that handlers fill; short, a linear "
-      "table at the end of each region (the page table's leaf tables, or a copy of them); "
-      "off, handlers search the page table; off-linux, as Linux does it, by a load through the "
-      "linear table that misses in turn.");
-  schema.size("ia64.vhpt.bytes", 0,
-              "Size of each CPU's long-format VHPT: a power of two, and a page size one "
-              "translation register can map. 0: as the LVHPT patches size it without NUMA, a byte "
-              "for each page of mem.bytes, 4M at least.",
-              0, uint64_t{1} << 32);
-  schema.flag("ia64.vhpt.chains", false,
-              "Whether a long-format entry that must make room is kept on a collision chain of its "
-              "slot, which the handler searches before the page table.");
-  schema.flag("ia64.vhpt.exchange", false,
-              "Whether what is found on a chain changes places with what is in the slot, which "
-              "costs more references than a search of the page table; false: it stays there.");
-  schema.choice("ia64.vhpt.hash", "merced", {"merced", "folded"},
-                "The long format's index: Merced's published one, or one that pages at regular "
-                "distances do not crowd.");
-  schema.number("ia64.vhpt.chain_entries", 4096,
-                "Entries there are for all chains of a CPU, taken in turn.", 1, 1 << 20);
-  schema.number("ia64.levels", 3,
-                "Levels of Linux's page table: 3 give user space 2^44 bytes in each region, 4 give "
-                "2^55.",
-                3, 4);
-  schema.number("ia64.va_msb", 60,
-                "Highest implemented bit of an address within its region (IMPL_VA_MSB).", 50, 60);
-  schema.number("ia64.rid_bits", 24, "Implemented bits of a region identifier.", 18, 24);
-  schema.choice(
-      "ia64.swap_rid", "auto", {"auto", "true", "false"},
-      "Whether the kernel exchanges the two low bytes of region identifiers, as the LVHPT "
-      "patches for Linux did to spread the hash; auto: in long format only, as they do.");
-  schema.number("ia64.itr", 64, "Instruction translation registers.", 8, 64);
-  schema.number("ia64.dtr", 64, "Data translation registers.", 8, 64);
-  schema.flag(
-      "ia64.smp", true,
-      "Whether handlers look at the entry again after inserting it, as an SMP kernel must.");
-  schema.flag("ia64.identity", true,
-              "Whether the kernel's own accesses to memory while it fixes a fault need "
-              "translations of region 7.");
-  schema.size("ia64.granule", uint64_t{16} << 20,
-              "Page size of region 7, the kernel's view of physical memory: 16M or 64M.",
-              uint64_t{16} << 20, uint64_t{64} << 20);
+  scalar_keys().declare(schema);
 }
 
 Options read_options(const config::Config& config) {
-  Options options;
-  const std::string& walker = config.choice("ia64.walker");
-  options.walker = walker == "long"    ? Walker::Long
-                   : walker == "short" ? Walker::Short
-                   : walker == "off"   ? Walker::Off
-                                       : Walker::OffAsLinux;
+  Options options = scalar_keys().read(config);
   for (const Level level : {kL1I, kL1D, kL2I, kL2D}) {
     options.tlb[level] = mmu::read_level(config, kTlbs[level], insertable_sizes());
     require_page(options.tlb[level], kTlbs[level].arrays.front().key);
@@ -145,11 +172,10 @@ Options read_options(const config::Config& config) {
     if (options.tlb[level].empty())
       throw UsageError(fmt::format("{}.entries", kTlbs[level].arrays.front().key),
                        "there must be a first-level TLB");
-  take_registers(options, kL1I, kL2I, options.pinned_instruction(), config.number("ia64.itr"),
+  take_registers(options, kL1I, kL2I, options.pinned_instruction(), options.instruction_registers,
                  "ia64.itr");
-  take_registers(options, kL1D, kL2D, options.pinned_data(), config.number("ia64.dtr"), "ia64.dtr");
+  take_registers(options, kL1D, kL2D, options.pinned_data(), options.data_registers, "ia64.dtr");
 
-  options.vhpt_bytes = config.size("ia64.vhpt.bytes");
   // Of a machine whose memory is not told of, too.
   if (options.vhpt_bytes == 0)
     options.vhpt_bytes =
@@ -164,27 +190,6 @@ Options read_options(const config::Config& config) {
         fmt::format("{} is not a page size: one translation register maps the VHPT",
                     format_size(options.vhpt_bytes)),
         "take 64K, 256K, 1M, 4M, 16M, 64M, 256M, 1G or 4G, or 0 for the patches' rule");
-  options.chains = config.flag("ia64.vhpt.chains");
-  options.exchange = config.flag("ia64.vhpt.exchange");
-  options.folded_hash = config.choice("ia64.vhpt.hash") == "folded";
-  options.chain_entries = config.number("ia64.vhpt.chain_entries");
-  options.levels = static_cast<unsigned>(config.number("ia64.levels"));
-  options.va_msb = static_cast<unsigned>(config.number("ia64.va_msb"));
-  if (options.levels == 4 && options.va_msb < 55)
-    throw UsageError("ia64.va_msb",
-                     fmt::format("4 levels of page tables need 55 bits of address within a region, "
-                                 "and the processor implements {}",
-                                 options.va_msb + 1));
-  options.rid_bits = static_cast<unsigned>(config.number("ia64.rid_bits"));
-  const std::string& swap = config.choice("ia64.swap_rid");
-  options.swap_rid = swap == "auto" ? options.walker == Walker::Long : swap == "true";
-  options.smp = config.flag("ia64.smp");
-  options.identity = config.flag("ia64.identity");
-  const uint64_t granule = config.size("ia64.granule");
-  if (granule != uint64_t{16} << 20 && granule != uint64_t{64} << 20)
-    throw UsageError("ia64.granule",
-                     fmt::format("{} is neither 16M nor 64M", format_size(granule)));
-  options.granule = log2_floor(granule);
   return options;
 }
 

@@ -6,10 +6,12 @@
 #define MMUSIM_ARCH_IA64_OPTIONS_H_
 
 #include <cstdint>
+#include <optional>
 #include <vector>
 
 #include "arch/ia64/formats.h"
 #include "arch/ia64/hash.h"
+#include "base/bits.h"
 #include "config/schema.h"
 #include "mmu/levels.h"
 
@@ -78,11 +80,11 @@ enum class Walker : uint8_t {
 
 struct Options {
   Walker walker = Walker::Long;
-  uint64_t vhpt_bytes = 0;
+  uint64_t vhpt_bytes = 0;  // of a machine that is made, never 0
   bool chains = false;
   bool exchange = false;  // of what is found in a chain with what is in its slot
   bool folded_hash = false;
-  uint64_t chain_entries = 0;
+  uint64_t chain_entries = 4096;
 
   // By Level, one array each, if any. A side's last level holds the translation registers, and is
   // given here without what the kernel pins.
@@ -91,10 +93,12 @@ struct Options {
   unsigned levels = 3;
   unsigned va_msb = 60;
   unsigned rid_bits = 24;
-  bool swap_rid = false;
+  std::optional<bool> swap_rid;  // nothing: in long format only
   bool smp = true;
   bool identity = true;
-  unsigned granule = 24;
+  uint64_t granule_bytes = uint64_t{16} << 20;
+  unsigned instruction_registers = 64;
+  unsigned data_registers = 64;
 
   // Translation registers the kernel takes: its text (I and D), PAL code (I), its stack (D) and,
   // in long format, the VHPT (D).
@@ -108,6 +112,8 @@ struct Options {
             last(kL2I, kL2I, pinned_instruction()), last(kL2D, kL2D, pinned_data())};
   }
   [[nodiscard]] Pta pta() const;
+  [[nodiscard]] unsigned granule() const { return log2_floor(granule_bytes); }
+  [[nodiscard]] bool swaps_rid() const { return swap_rid.value_or(walker == Walker::Long); }
   [[nodiscard]] Hash hash() const { return {pta(), kPage, va_msb, folded_hash}; }
   // Whether the walker looks for anything.
   [[nodiscard]] bool walks() const { return walker == Walker::Long || walker == Walker::Short; }

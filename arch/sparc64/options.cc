@@ -9,6 +9,7 @@
 #include "arch/sparc64/formats.h"
 #include "base/error.h"
 #include "base/units.h"
+#include "config/keys.h"
 
 namespace mmusim::sparc64 {
 
@@ -77,60 +78,65 @@ std::vector<tlb::Geometry> read_side(const config::Config& config, const mmu::Le
   return arrays;
 }
 
-unsigned tsb_code(const config::Config& config, const char* key) {
-  const uint64_t bytes = config.size(key);
-  if (!is_power_of_two(bytes) || bytes < tsb::bytes_of(0) ||
-      bytes > tsb::bytes_of(tsb::kSizeCodes - 1))
-    throw UsageError(key,
-                     fmt::format("{} is not a size a TSB can have: 512 entries of 16 bytes times a "
-                                 "power of two up to 128, for the 3-bit size code of the TSB "
-                                 "register",
-                                 format_size(bytes)),
-                     "take 8K, 16K and so on up to 1M");
-  return log2_floor(bytes / tsb::bytes_of(0));
+std::string no_tsb_size(uint64_t bytes) {
+  if (is_power_of_two(bytes) && bytes >= tsb::bytes_of(0) &&
+      bytes <= tsb::bytes_of(tsb::kSizeCodes - 1))
+    return "";
+  return fmt::format(
+      "{} is not a size a TSB can have: 512 entries of 16 bytes times a power of two "
+      "up to 128, for the 3-bit size code of the TSB register",
+      format_size(bytes));
+}
+constexpr const char* kTsbSizes = "take 8K, 16K and so on up to 1M";
+
+const config::Keys<Options>& scalar_keys() {
+  static const config::Keys<Options> kKeys =
+      config::Keys<Options>()
+          .number("sparc64.image_entries", &Options::image_entries,
+                  "Locked 4M entries that map the kernel's image, on each side.", 1, 16)
+          .choice("sparc64.tsb", &Options::tsb,
+                  {{"none", TsbMode::None}, {"one", TsbMode::One}, {"two", TsbMode::Two}},
+                  "Translation storage buffers of an address space: none, handlers walk the page "
+                  "table; one, of all page sizes; two, as Linux: another one for huge pages, once "
+                  "there are any.")
+          .flag("sparc64.tsb.physical", &Options::tsb_physical,
+                "Whether handlers read TSBs by physical addresses (Linux does from UltraSPARC III "
+                "Cu on); else each takes a locked entry of the data TLB, once there is one.")
+          .size("sparc64.tsb.least", &Options::tsb_least, "Size of the smallest TSB: 8K to 1M.", 0,
+                uint64_t{1} << 46)
+          .size("sparc64.tsb.most", &Options::tsb_largest,
+                "Size up to which TSBs grow with resident memory: 8K to 1M.", 0, uint64_t{1} << 46)
+          .rule(
+              "sparc64.tsb.least", [](const Options& o) { return no_tsb_size(o.tsb_least); },
+              kTsbSizes)
+          .rule(
+              "sparc64.tsb.most", [](const Options& o) { return no_tsb_size(o.tsb_largest); },
+              kTsbSizes)
+          .rule("sparc64.tsb.most",
+                [](const Options& o) {
+                  return o.tsb_largest < o.tsb_least ? std::string("it is below sparc64.tsb.least")
+                                                     : std::string();
+                })
+          .flag("sparc64.linear_map", &Options::linear_map,
+                "Whether the kernel's own accesses while it fixes a fault, to the page and its "
+                "entry, take data-TLB entries of its linear mapping, 4M each.")
+          .number("sparc64.va_bits", &Options::va_bits,
+                  "Implemented bits of a virtual address; below 64 there is a hole in the middle.",
+                  44, 64)
+          .number("sparc64.physical_bits", &Options::physical_bits,
+                  "Implemented bits of a physical address; memory must not be larger.", 32, 43);
+  return kKeys;
 }
 
 }  // namespace
 
 void declare(config::Schema& schema) {
   mmu::declare_levels(schema, kTlbs);
-  schema.number("sparc64.image_entries", 2,
-                "Locked 4M entries that map the kernel's image, on each side.", 1, 16);
-  schema.choice("sparc64.tsb", "two", {"none", "one", "two"},
-                "Translation storage buffers of an address space: none, handlers walk the page "
-                "table; one, of all page sizes; two, as Linux: another one for huge pages, once "
-                "there are any.");
-  schema.flag("sparc64.tsb.physical", false,
-              "Whether handlers read TSBs by physical addresses (Linux does from UltraSPARC III Cu "
-              "on); else each takes a locked entry of the data TLB, once there is one.");
-  schema.size("sparc64.tsb.least", tsb::bytes_of(0), "Size of the smallest TSB: 8K to 1M.", 0,
-              uint64_t{1} << 46);
-  schema.size("sparc64.tsb.most", tsb::bytes_of(tsb::kSizeCodes - 1),
-              "Size up to which TSBs grow with resident memory: 8K to 1M.", 0, uint64_t{1} << 46);
-  schema.flag(
-      "sparc64.linear_map", true,
-      "Whether the kernel's own accesses while it fixes a fault, to the page and its entry, "
-      "take data-TLB entries of its linear mapping, 4M each.");
-  schema.number("sparc64.va_bits", 44,
-                "Implemented bits of a virtual address; below 64 there is a hole in the middle.",
-                44, 64);
-  schema.number("sparc64.physical_bits", 41,
-                "Implemented bits of a physical address; memory must not be larger.", 32, 43);
+  scalar_keys().declare(schema);
 }
 
 Options read_options(const config::Config& config) {
-  Options options;
-  options.image_entries = static_cast<unsigned>(config.number("sparc64.image_entries"));
-  const std::string& mode = config.choice("sparc64.tsb");
-  options.tsb = mode == "none" ? TsbMode::None : mode == "one" ? TsbMode::One : TsbMode::Two;
-  options.tsb_physical = config.flag("sparc64.tsb.physical");
-  options.tsb_first = tsb_code(config, "sparc64.tsb.least");
-  options.tsb_most = tsb_code(config, "sparc64.tsb.most");
-  if (options.tsb_most < options.tsb_first)
-    throw UsageError("sparc64.tsb.most", "it is below sparc64.tsb.least");
-  options.linear_map = config.flag("sparc64.linear_map");
-  options.va_bits = static_cast<unsigned>(config.number("sparc64.va_bits"));
-  options.physical_bits = static_cast<unsigned>(config.number("sparc64.physical_bits"));
+  Options options = scalar_keys().read(config);
   options.tlb[kItlb] = read_side(config, kTlbs[kItlb], options.locked_fetch());
   options.tlb[kDtlb] = read_side(config, kTlbs[kDtlb], options.locked_data());
   return options;

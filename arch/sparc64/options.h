@@ -9,6 +9,8 @@
 
 #include <cstdint>
 
+#include "arch/sparc64/formats.h"
+#include "base/bits.h"
 #include "config/schema.h"
 #include "mmu/levels.h"
 
@@ -53,8 +55,8 @@ struct Options {
   unsigned image_entries = 2;  // locked 4M entries of the kernel's image, on each side
   TsbMode tsb = TsbMode::Two;
   bool tsb_physical = false;
-  unsigned tsb_first = 0;  // size codes
-  unsigned tsb_most = 7;
+  uint64_t tsb_least = tsb::bytes_of(0);
+  uint64_t tsb_largest = tsb::bytes_of(tsb::kSizeCodes - 1);
   bool linear_map = true;
   unsigned va_bits = 44;
   unsigned physical_bits = 41;
@@ -62,6 +64,9 @@ struct Options {
   [[nodiscard]] unsigned tsb_count() const {
     return tsb == TsbMode::None ? 0 : tsb == TsbMode::One ? 1 : 2;
   }
+  // Size codes.
+  [[nodiscard]] unsigned tsb_first() const { return log2_floor(tsb_least / tsb::bytes_of(0)); }
+  [[nodiscard]] unsigned tsb_most() const { return log2_floor(tsb_largest / tsb::bytes_of(0)); }
   // Most locked entries there can be, in the fully associative TLBs.
   [[nodiscard]] unsigned locked_fetch() const { return image_entries; }
   [[nodiscard]] unsigned locked_data() const {

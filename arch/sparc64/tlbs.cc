@@ -145,16 +145,16 @@ bool Tlbs::grow(MmId mm, TsbSlot& slot, PageShift page, uint64_t resident_pages)
     const uint64_t entries = tsb::kLeastEntries << code;
     return entries - entries / 4;
   };
-  unsigned code = options_.tsb_first;
-  while (code < options_.tsb_most && limit_of(code) <= resident_pages)
+  unsigned code = options_.tsb_first();
+  while (code < options_.tsb_most() && limit_of(code) <= resident_pages)
     ++code;
-  uint64_t limit = code == options_.tsb_most ? kNoLimit : limit_of(code);
+  uint64_t limit = code == options_.tsb_most() ? kNoLimit : limit_of(code);
   std::optional<VirtAddr> map;
   if (!options_.tsb_physical) map = page == kPage ? kTsbMap : kHugeTsbMap;
   auto made = Tsb::make(*frames_, mm, code, page, map);
-  if (made == nullptr && slot.tsb == nullptr && code > options_.tsb_first) {
+  if (made == nullptr && slot.tsb == nullptr && code > options_.tsb_first()) {
     limit = kNoLimit;
-    made = Tsb::make(*frames_, mm, options_.tsb_first, page, map);
+    made = Tsb::make(*frames_, mm, options_.tsb_first(), page, map);
   }
   if (made == nullptr) {
     ++tsb_counters_.failed;

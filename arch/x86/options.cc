@@ -8,6 +8,7 @@
 
 #include "base/bits.h"
 #include "base/error.h"
+#include "config/keys.h"
 
 namespace mmusim::x86 {
 
@@ -90,14 +91,60 @@ struct WalkCacheKey {
   const char* name;
   const char* what;
   unsigned level;
-  uint64_t entries;
 };
 const WalkCacheKey kWalkCacheKeys[] = {
-    {"psc.pde.entries", "PDE cache (skips to the page table)", 1, 32},
-    {"psc.pdpte.entries", "PDPTE cache (skips to the page directory)", 2, 4},
-    {"psc.pml4e.entries", "PML4E cache (skips to the page-directory-pointer table)", 3, 2},
-    {"psc.pml5e.entries", "PML5E cache (five levels only)", 4, 2},
+    {"psc.pde.entries", "PDE cache (skips to the page table)", 1},
+    {"psc.pdpte.entries", "PDPTE cache (skips to the page directory)", 2},
+    {"psc.pml4e.entries", "PML4E cache (skips to the page-directory-pointer table)", 3},
+    {"psc.pml5e.entries", "PML5E cache (five levels only)", 4},
 };
+
+const config::Keys<Options>& scalar_keys() {
+  static const config::Keys<Options> kKeys = [] {
+    config::Keys<Options> keys;
+    for (const WalkCacheKey& cache : kWalkCacheKeys)
+      keys.number(
+          cache.name, [level = cache.level](auto& o) -> auto& { return o.walk_cache[level]; },
+          fmt::format("Entries of the {}, fully associative, LRU; 0: none.", cache.what), 0, 4096);
+    keys.flag("tlb.l2.fetches", &Options::l2_fetches,
+              "Whether fetches use the second-level TLB where there is no tlb.l2i.")
+        .number(
+            "paging.levels", [](auto& o) -> auto& { return o.paging.levels; },
+            "Levels of the page table: of x86_64 4 or 5, of i386 2 (10 + 10 bits) or 3 (PAE).", 2,
+            kMostLevels)
+        .choice("paging.walk", &Options::native_walk, {{"copy", false}, {"native", true}},
+                "Over a page table that is not in the hardware's format. copy: the hardware walks "
+                "a copy that is, filled by page faults; native: it walks the page table as it is, "
+                "with as many tables in one walk cache as the psc.* have entries, if the page "
+                "table has tables to remember.")
+        .flag("paging.gigabyte_pages", &Options::gigabyte_pages,
+              "Whether a PDPTE can map a 1G page (with 4 or 5 levels).")
+        .number("paging.physical_bits", &Options::physical_bits,
+                "Width of a physical address in bits (MAXPHYADDR), of which entries of 2 levels "
+                "hold 32; entries with address bits above it are malformed.",
+                32, 52)
+        .flag("x86.direct_map", &Options::direct_map,
+              "Whether the kernel's accesses to an entry and its page, for each fault it fixes, "
+              "are looked up in the data TLB, in its mapping of memory.")
+        .flag("x86.pcid", &Options::pcid,
+              "Whether the kernel uses PCIDs, which there are with 4 or 5 levels; without, every "
+              "switch of address space empties the TLBs of all but global entries.")
+        .number("x86.pcid_slots", &Options::pcid_slots,
+                "Address spaces each CPU keeps translations of (PCIDs in use); Linux: 6.", 1, 4094)
+        .number("x86.flush_ceiling", &Options::flush_ceiling,
+                "Pages up to which a range is flushed page by page with INVLPG, above which the "
+                "whole address space is flushed; Linux: 33.")
+        .number("x86.shadow.prefill", &Options::shadow_prefill,
+                "Pages, a power of two, of the aligned block around one put into the copy of a "
+                "page table the hardware cannot walk, of which those used before come along; 1: "
+                "none; KVM: 8.",
+                1, 64)
+        .power_of_two("x86.shadow.prefill", &Options::shadow_prefill,
+                      "blocks are found by bits of an address");
+    return keys;
+  }();
+  return kKeys;
+}
 
 void require_base_pages(const std::vector<tlb::Geometry>& arrays, const char* key) {
   if (std::none_of(arrays.begin(), arrays.end(),
@@ -113,50 +160,11 @@ constexpr std::array<std::array<std::array<mmu::LevelDecl, kLevels>, 2>, 2> kTlb
 
 void declare(config::Schema& schema) {
   mmu::declare_levels(schema, kTlbs[0][0]);
-  for (const WalkCacheKey& cache : kWalkCacheKeys)
-    schema.number(cache.name, cache.entries,
-                  fmt::format("Entries of the {}, fully associative, LRU; 0: none.", cache.what), 0,
-                  4096);
-  schema.flag("tlb.l2.fetches", true,
-              "Whether fetches use the second-level TLB where there is no tlb.l2i.");
-  schema.number("paging.levels", 4,
-                "Levels of the page table: of x86_64 4 or 5, of i386 2 (10 + 10 bits) or 3 (PAE).",
-                2, kMostLevels);
-  schema.choice(
-      "paging.walk", "copy", {"copy", "native"},
-      "Over a page table that is not in the hardware's format. copy: the hardware walks a "
-      "copy that is, filled by page faults; native: it walks the page table as it is, "
-      "with as many tables in one walk cache as the psc.* have entries, if the page table "
-      "has tables to remember.");
-  schema.flag("paging.gigabyte_pages", true,
-              "Whether a PDPTE can map a 1G page (with 4 or 5 levels).");
-  schema.number("paging.physical_bits", 46,
-                "Width of a physical address in bits (MAXPHYADDR), of which entries of 2 levels "
-                "hold 32; entries with address bits above it are malformed.",
-                32, 52);
-  schema.flag(
-      "x86.direct_map", true,
-      "Whether the kernel's accesses to an entry and its page, for each fault it fixes, are looked "
-      "up in the data TLB, in its mapping of memory.");
-  schema.flag("x86.pcid", true,
-              "Whether the kernel uses PCIDs, which there are with 4 or 5 levels; without, every "
-              "switch of address space empties the TLBs of all but global entries.");
-  schema.number("x86.pcid_slots", 6,
-                "Address spaces each CPU keeps translations of (PCIDs in use); Linux: 6.", 1, 4094);
-  schema.number("x86.flush_ceiling", 33,
-                "Pages up to which a range is flushed page by page with INVLPG, above which the "
-                "whole address space is flushed; Linux: 33.");
-  schema.number(
-      "x86.shadow.prefill", 1,
-      "Pages, a power of two, of the aligned block around one put into the copy of a page "
-      "table the hardware cannot walk, of which those used before come along; 1: none; "
-      "KVM: 8.",
-      1, 64);
+  scalar_keys().declare(schema);
 }
 
 Options read_options(const config::Config& config, unsigned least, unsigned most) {
-  Options options;
-  options.paging.levels = static_cast<unsigned>(config.number("paging.levels"));
+  Options options = scalar_keys().read(config);
   const Paging paging = options.paging;
   if (paging.levels < least || paging.levels > most)
     throw UsageError("paging.levels",
@@ -164,9 +172,9 @@ Options read_options(const config::Config& config, unsigned least, unsigned most
                                  "{} or {}",
                                  paging.levels, least, most),
                      "set paging.levels, or machine.arch: i386 has 2 or 3, x86_64 4 or 5");
-  options.gigabyte_pages = paging.is_long() && config.flag("paging.gigabyte_pages");
-  options.physical_bits = std::min(static_cast<unsigned>(config.number("paging.physical_bits")),
-                                   paging.most_physical_bits());
+  options.gigabyte_pages = paging.is_long() && options.gigabyte_pages;
+  options.pcid = paging.is_long() && options.pcid;
+  options.physical_bits = std::min(options.physical_bits, paging.most_physical_bits());
   // Entries for pages of a size the machine does not have stay empty.
   for (const Level level : {kL1I, kL1D, kL2, kL2I}) {
     const mmu::LevelDecl& decl = kTlbs[0][0][level];
@@ -174,17 +182,6 @@ Options read_options(const config::Config& config, unsigned least, unsigned most
     if (!decl.second || !options.tlb[level].empty())
       require_base_pages(options.tlb[level], decl.arrays.front().key);
   }
-  options.l2_fetches = config.flag("tlb.l2.fetches");
-  for (const WalkCacheKey& cache : kWalkCacheKeys)
-    options.walk_cache[cache.level] = static_cast<uint32_t>(config.number(cache.name));
-  options.native_walk = config.choice("paging.walk") == "native";
-  options.direct_map = config.flag("x86.direct_map");
-  options.pcid = paging.is_long() && config.flag("x86.pcid");
-  options.pcid_slots = static_cast<unsigned>(config.number("x86.pcid_slots"));
-  options.flush_ceiling = config.number("x86.flush_ceiling");
-  options.shadow_prefill = static_cast<unsigned>(config.number("x86.shadow.prefill"));
-  if (!is_power_of_two(options.shadow_prefill))
-    throw UsageError("x86.shadow.prefill", "a block is a power of two of pages");
   return options;
 }
 

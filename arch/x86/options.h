@@ -39,7 +39,7 @@ struct Options {
   bool native_walk = false;
 
   // Entries of the paging-structure cache of each level: [1] PDE, [2] PDPTE, [3] PML4E, [4] PML5E.
-  std::array<uint32_t, kMostLevels> walk_cache{};
+  std::array<uint32_t, kMostLevels> walk_cache = {0, 32, 4, 2, 2};
 
   bool direct_map = true;  // the kernel's own accesses take TLB entries
   bool pcid = true;

@@ -113,6 +113,12 @@ const std::string& Config::value_text(std::string_view name) const {
   return value(name, key->type).text;
 }
 
+std::string Config::place_of(std::string_view name) const {
+  const std::string& from = origin(name);
+  if (from.empty() || from == "default") return std::string(name);
+  return from == fmt::format("--{}", name) ? from : fmt::format("{}: {}", from, name);
+}
+
 const std::string& Config::origin(std::string_view name) const {
   const Key* key = schema_->find(name);
   MMUSIM_ASSERT(key != nullptr);

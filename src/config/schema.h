@@ -2,10 +2,9 @@
 // command line, checked, explained in --help and the reference, and written back as the effective
 // configuration.
 //
-// A key is "section.name" with as many dots as it likes (tlb.l2.entries). A module declares its
-// keys in a static function `declare(Schema&)` and reads them in a constructor or `from(const
-// Config&)`; nothing else knows them. Not thread-safe while being built; read-only use afterwards
-// is.
+// A key is "section.name" with as many dots as it likes (tlb.l2.entries). A module binds its keys
+// to the fields of a struct (config/keys.h); nothing else knows them. Not thread-safe while being
+// built; read-only use afterwards is.
 #ifndef MMUSIM_CONFIG_SCHEMA_H_
 #define MMUSIM_CONFIG_SCHEMA_H_
 
@@ -109,6 +108,9 @@ class Config {
 
   // The value as it would be written in a file. REQUIRES: declared.
   [[nodiscard]] const std::string& value_text(std::string_view name) const;
+
+  // For messages: the key, behind where its value was set if it was ("skylake.cfg:12: tlb.ways").
+  [[nodiscard]] std::string place_of(std::string_view name) const;
 
   // Where the value came from: "default", or what set() was told.
   [[nodiscard]] const std::string& origin(std::string_view name) const;

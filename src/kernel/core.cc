@@ -33,7 +33,7 @@ Core::Core(const config::Config& config, const Platform& platform_)
     : platform(platform_),
       settings(Settings::from(config, platform_)),
       sizes{.base = platform_.page, .huge = std::nullopt},
-      cache(*platform_.frames, settings.folio_pages, !settings.cold_files),
+      cache(*platform_.frames, uint64_t{1} << settings.folio_order, !settings.cold_files),
       pool(*platform_.frames),
       rmap(make_rmap(platform, settings)),
       swap(make_swap(platform, settings)),

@@ -34,7 +34,8 @@ VirtAddr address_of(const FaultContext& c, const Vma& vma, uint64_t index) {
 // window, of the table, the area or the file. Empty: it begins behind the end of the file.
 Window around(const FaultContext& c, const Vma& vma, VirtAddr page, const File& file) {
   const uint64_t span = c.core.table_span();
-  const uint64_t bytes = std::min(c.core.settings.fault_around_pages << c.core.page().log2(), span);
+  const uint64_t bytes = std::min(
+      block_of_pages(c.core.settings.fault_around, c.core.page()) << c.core.page().log2(), span);
   const VirtAddr table(page.value() & ~(span - 1));
   Window w{std::max(VirtAddr(page.value() & ~(bytes - 1)), vma.start), VirtAddr(0)};
   w.end = std::min({w.begin + bytes, table + span, vma.end});
@@ -191,7 +192,8 @@ uint64_t map_around(FaultContext& c, const Vma& vma, VirtAddr page, bool had_tab
 
 bool maps_around(const FaultContext& c, const File& file) {
   // The vdso has nothing that maps around a fault (Linux: special_mapping_vmops).
-  return c.core.settings.fault_around_pages > 1 && file.kind != FileKind::Vdso;
+  return block_of_pages(c.core.settings.fault_around, c.core.page()) > 1 &&
+         file.kind != FileKind::Vdso;
 }
 
 bool is_mapped(const FaultContext& c, VirtAddr page) {

@@ -18,7 +18,8 @@ Vma* imply_area(Core& core, AddressSpace& mm, VirtAddr va, AccessKind kind) {
   if (va < layout.lowest || va >= layout.top) return nullptr;
   if (mm.vmas.size() >= core.settings.max_map_count) return nullptr;
 
-  const uint64_t chunk = core.settings.implied_pages << core.page().log2();
+  const uint64_t chunk = block_of_pages(core.settings.implied_chunk, core.page())
+                         << core.page().log2();
   VirtRange range{VirtAddr(va.value() & ~(chunk - 1)), {}};
   range.end = range.begin + chunk;
   range.begin = std::max(range.begin, align_up(layout.lowest, core.page()));

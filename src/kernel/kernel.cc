@@ -1,5 +1,6 @@
 #include "kernel/kernel.h"
 
+#include "config/keys.h"
 #include "kernel/fault.h"
 #include "kernel/folio.h"
 #include "kernel/reclaim.h"
@@ -22,8 +23,8 @@ class Kernel::Impl {
 };
 
 void Kernel::declare(config::Schema& schema) {
-  Settings::declare(schema);
-  Scheduler::declare(schema);
+  Settings::keys().declare(schema);
+  SchedulerOptions::keys().declare(schema);
 }
 
 Kernel::Kernel(const config::Config& config, const Platform& platform)

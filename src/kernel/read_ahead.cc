@@ -19,7 +19,7 @@ class Reader {
         id_(id),
         file_(core.cache.file(id)),
         ahead_(file_.ahead),
-        most_(core.settings.readahead_pages) {}
+        most_(pages_of(core.settings.readahead, core.page())) {}
 
   // The page is not in memory. Like hit(): whether anything was read besides.
   bool miss(const Vma& vma, uint64_t index) {

@@ -5,25 +5,29 @@
 #include <numeric>
 
 #include "base/error.h"
+#include "config/keys.h"
 
 namespace mmusim::kernel {
 
-void Scheduler::declare(config::Schema& schema) {
-  schema.flag("sched.affinity", true,
-              "Threads go on where they ran last; false: on the next CPU at each turn.");
-  schema.flag(
-      "sched.recorded", true,
-      "With several CPUs, threads go on where the trace says they did, if it does (its CPU, "
-      "modulo the number there is); false: where the scheduler puts them.");
-  schema.choice("sched.between", "busy", {"busy", "idle"},
-                "With several CPUs, what a thread does between two of its turns: it runs on, and "
-                "flushes interrupt it; or it sleeps, and its CPU idles in lazy TLB mode.");
+const config::Keys<SchedulerOptions>& SchedulerOptions::keys() {
+  static const config::Keys<SchedulerOptions> kKeys =
+      config::Keys<SchedulerOptions>()
+          .flag("sched.affinity", &SchedulerOptions::affinity,
+                "Threads go on where they ran last; false: on the next CPU at each turn.")
+          .flag("sched.recorded", &SchedulerOptions::heeds_records,
+                "With several CPUs, threads go on where the trace says they did, if it does (its "
+                "CPU, modulo the number there is); false: where the scheduler puts them.")
+          .choice("sched.between", &SchedulerOptions::sleeps_between,
+                  {{"busy", false}, {"idle", true}},
+                  "With several CPUs, what a thread does between two of its turns: it runs on, "
+                  "and flushes interrupt it; or it sleeps, and its CPU idles in lazy TLB mode.");
+  return kKeys;
 }
 
-Scheduler::Scheduler(const config::Config& config, unsigned cpus)
-    : affinity_(config.flag("sched.affinity")),
-      heeds_records_(config.flag("sched.recorded")),
-      sleeps_between_(cpus > 1 && config.choice("sched.between") == "idle"),
+Scheduler::Scheduler(const SchedulerOptions& options, unsigned cpus)
+    : affinity_(options.affinity),
+      heeds_records_(options.heeds_records),
+      sleeps_between_(cpus > 1 && options.sleeps_between),
       load_(cpus),
       turns_(cpus) {
   MMUSIM_ASSERT(cpus > 0);

@@ -31,17 +31,25 @@
 #include <vector>
 
 #include "base/types.h"
-#include "config/schema.h"
+#include "config/forward.h"
 #include "stats/report.h"
 #include "trace/record.h"
 
 namespace mmusim::kernel {
 
+// The keys sched.*, but for who makes turns of his own (sched.quantum, sim/time_slices.h).
+struct SchedulerOptions {
+  bool affinity = true;
+  bool heeds_records = true;
+  bool sleeps_between = false;
+
+  static const config::Keys<SchedulerOptions>& keys();
+};
+
 class Scheduler {
  public:
-  static void declare(config::Schema& schema);  // sched.* keys
   // REQUIRES: cpus > 0.
-  Scheduler(const config::Config& config, unsigned cpus);
+  Scheduler(const SchedulerOptions& options, unsigned cpus);
 
   // It is the thread's turn: where it goes on. Wakes it; places one that is not known.
   CpuId turn(trace::ThreadId thread);

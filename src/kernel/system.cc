@@ -1,6 +1,7 @@
 #include "kernel/system.h"
 
 #include "base/error.h"
+#include "config/keys.h"
 #include "kernel/fork.h"
 #include "kernel/linux_abi.h"
 #include "kernel/reclaim.h"
@@ -18,6 +19,9 @@ namespace {
 }
 
 }  // namespace
+
+System::System(const config::Config& config, const Platform& platform)
+    : core(config, platform), scheduler(SchedulerOptions::keys().read(config), platform.cpus) {}
 
 System::Cpu& System::cpu_slot(CpuId cpu) {
   if (cpu.value() >= cpus_.size()) {

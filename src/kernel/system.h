@@ -33,8 +33,7 @@ struct Process {
 
 class System {
  public:
-  System(const config::Config& config, const Platform& platform)
-      : core(config, platform), scheduler(config, platform.cpus) {}
+  System(const config::Config& config, const Platform& platform);
 
   Core core;
   Scheduler scheduler;

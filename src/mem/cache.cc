@@ -6,6 +6,7 @@
 
 #include "base/bits.h"
 #include "base/error.h"
+#include "config/keys.h"
 
 namespace mmusim::mem {
 
@@ -19,16 +20,9 @@ std::string key_of(unsigned cache) {
   return fmt::format("cache.{}", name_of(static_cast<Place>(cache)));
 }
 
-struct Default {
-  const char* what;
-  uint64_t bytes;
-  uint64_t ways;
-};
-constexpr std::array<Default, kCaches> kDefaults = {
-    {{"the first-level data cache", uint64_t{32} << 10, 8},
-     {"the first-level instruction cache", uint64_t{32} << 10, 8},
-     {"the second-level cache", uint64_t{1} << 20, 16},
-     {"the third-level cache", uint64_t{16} << 20, 16}}};
+constexpr std::array<const char*, kCaches> kMeanings = {
+    "the first-level data cache", "the first-level instruction cache", "the second-level cache",
+    "the third-level cache"};
 
 }  // namespace
 
@@ -37,38 +31,40 @@ const char* name_of(Place place) {
   return kNames[static_cast<unsigned>(place)];
 }
 
-void CacheOptions::declare(config::Schema& schema) {
-  schema.size("cache.line", 64, "Bytes of a cache line where a cache has none of its own.",
-              kLeastLine, kMostLine);
-  for (unsigned i = 0; i < kCaches; ++i) {
-    const Default& d = kDefaults[i];
-    schema.size(key_of(i) + ".bytes", d.bytes, fmt::format("Size of {}; 0: none.", d.what), 0,
-                kLargestCache);
-    schema.number(key_of(i) + ".ways", d.ways, fmt::format("Associativity of {}.", d.what), 1,
-                  1024);
-    schema.size(key_of(i) + ".line", 0,
-                fmt::format("Bytes of a line of {}; 0: cache.line.", d.what), 0, kMostLine);
-  }
-  schema.choice("cache.walker", "l1", {"l1", "l2", "l3"},
+const config::Keys<CacheOptions>& CacheOptions::keys() {
+  static const config::Keys<CacheOptions> kKeys = [] {
+    config::Keys<CacheOptions> keys;
+    keys.flag("cache.enabled", &CacheOptions::enabled,
+              "Simulate data caches behind page-table references. Off: references are counted "
+              "alone.");
+    keys.size("cache.line", &CacheOptions::line,
+              "Bytes of a cache line where a cache has none of its own.", kLeastLine, kMostLine);
+    for (unsigned i = 0; i < kCaches; ++i) {
+      const char* const what = kMeanings[i];
+      keys.size(
+          key_of(i) + ".bytes", [i](auto& o) -> auto& { return o.caches[i].bytes; },
+          fmt::format("Size of {}; 0: none.", what), 0, kLargestCache);
+      keys.number(
+          key_of(i) + ".ways", [i](auto& o) -> auto& { return o.caches[i].ways; },
+          fmt::format("Associativity of {}.", what), 1, 1024);
+      keys.size(
+          key_of(i) + ".line", [i](auto& o) -> auto& { return o.caches[i].line; },
+          fmt::format("Bytes of a line of {}; 0: cache.line.", what), 0, kMostLine);
+    }
+    keys.choice("cache.walker", &CacheOptions::walker,
+                {{"l1", Place::L1}, {"l2", Place::L2}, {"l3", Place::L3}},
                 "The level a hardware page-table walker begins to look in.");
-}
-
-CacheOptions CacheOptions::from(const config::Config& config) {
-  CacheOptions options;
-  for (unsigned i = 0; i < kCaches; ++i) {
-    const uint64_t own = config.size(key_of(i) + ".line");
-    options.caches[i] = {.bytes = config.size(key_of(i) + ".bytes"),
-                         .ways = config.number(key_of(i) + ".ways"),
-                         .line = own != 0 ? own : config.size("cache.line")};
-  }
-  const std::string& walker = config.choice("cache.walker");
-  options.walker = walker == "l3" ? Place::L3 : walker == "l2" ? Place::L2 : Place::L1;
-  return options;
+    return keys;
+  }();
+  return kKeys;
 }
 
 CacheHierarchy::CacheHierarchy(const CacheOptions& options) {
-  for (unsigned i = 0; i < kCaches; ++i)
-    add(key_of(i).c_str(), options.caches[i], caches_[i]);
+  for (unsigned i = 0; i < kCaches; ++i) {
+    CacheGeometry cache = options.caches[i];
+    if (cache.line == 0) cache.line = options.line;
+    add(key_of(i).c_str(), cache, caches_[i]);
+  }
   data_ = make_way({Place::L1, Place::L2, Place::L3});
   fetch_ = make_way({Place::L1I, Place::L2, Place::L3});
   walk_ = options.walker == Place::L3   ? make_way({Place::L3})

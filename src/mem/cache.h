@@ -18,7 +18,7 @@
 #include <vector>
 
 #include "base/types.h"
-#include "config/schema.h"
+#include "config/forward.h"
 #include "mem/sink.h"
 
 namespace mmusim::mem {
@@ -33,15 +33,20 @@ const char* name_of(Place place);  // "l1", "l1i", "l2", "l3", "memory"
 struct CacheGeometry {
   uint64_t bytes = 0;  // 0: there is no such cache
   uint64_t ways = 1;
-  uint64_t line = 64;
+  uint64_t line = 0;  // 0: CacheOptions::line
 };
 
+// The keys cache.*.
 struct CacheOptions {
-  std::array<CacheGeometry, kCaches> caches;  // by Place
-  Place walker = Place::L1;                   // the first a hardware walker asks: L1, L2 or L3
+  std::array<CacheGeometry, kCaches> caches = {{{uint64_t{32} << 10, 8},
+                                                {uint64_t{32} << 10, 8},
+                                                {uint64_t{1} << 20, 16},
+                                                {uint64_t{16} << 20, 16}}};  // by Place
+  Place walker = Place::L1;  // the first a hardware walker asks: L1, L2 or L3
+  uint64_t line = 64;
+  bool enabled = false;
 
-  static void declare(config::Schema& schema);  // cache.*, but cache.enabled
-  static CacheOptions from(const config::Config& config);
+  static const config::Keys<CacheOptions>& keys();
 };
 
 class CacheHierarchy {

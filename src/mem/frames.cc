@@ -9,6 +9,7 @@
 #include <utility>
 
 #include "base/bits.h"
+#include "config/keys.h"
 #include "mem/word_arena.h"
 
 namespace mmusim::mem {
@@ -104,14 +105,28 @@ uint64_t FrameMemory::Chunk::lowest(unsigned order) const {
   return uint64_t{word} * 64 + bit;
 }
 
+namespace {
+
+struct MemoryOptions {
+  uint64_t bytes = uint64_t{16} << 30;
+};
+
+const config::Keys<MemoryOptions>& memory_keys() {
+  static const config::Keys<MemoryOptions> kKeys = config::Keys<MemoryOptions>().size(
+      "mem.bytes", &MemoryOptions::bytes,
+      "Size of the simulated physical memory. Costs the host nothing until it is used.",
+      uint64_t{1} << 20, kLargestMemory);
+  return kKeys;
+}
+
+}  // namespace
+
 void FrameMemory::declare(config::Schema& schema) {
-  schema.size("mem.bytes", uint64_t{16} << 30,
-              "Size of the simulated physical memory. Costs the host nothing until it is used.",
-              uint64_t{1} << 20, kLargestMemory);
+  memory_keys().declare(schema);
 }
 
 FrameMemory::FrameMemory(const config::Config& config, PageShift page)
-    : FrameMemory(config.size("mem.bytes"), page) {}
+    : FrameMemory(memory_keys().read(config).bytes, page) {}
 
 FrameMemory::FrameMemory(uint64_t bytes, PageShift page)
     : page_(page),

@@ -21,7 +21,7 @@
 
 #include "base/error.h"
 #include "base/types.h"
-#include "config/schema.h"
+#include "config/forward.h"
 #include "stats/report.h"
 
 namespace mmusim::mem {

@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "base/error.h"
+#include "config/keys.h"
 #include "mem/cache.h"
 
 namespace mmusim::mem {
@@ -35,10 +36,6 @@ constexpr std::array<std::pair<Origin, const char*>, 3> kPriced = {
      {Origin::Handler, "software TLB-miss handler"},
      {Origin::Kernel, "kernel at work on page tables"}}};
 
-std::string price_key(Origin origin) {
-  return fmt::format("cost.reference.{}", name_of(origin));
-}
-
 const char* cost_meaning(Origin origin) {
   switch (origin) {
     case Origin::Walker:
@@ -55,75 +52,62 @@ const char* cost_meaning(Origin origin) {
   return "0: these are counted with caches only.";
 }
 
-void declare_costs(config::Schema& schema) {
-  const CostTable costs;
-  constexpr uint64_t kMostCycles = 1'000'000;
-  const auto price = [&](const char* key, uint64_t cycles, const char* help) {
-    schema.number(key, cycles, help, 0, kMostCycles);
-  };
-  price("cost.l1", costs.l1, "Cycles of a reference served by the first-level data cache.");
-  price("cost.l1i", costs.l1i,
-        "Cycles of a fetch served by the first-level instruction cache, beside the instruction's "
-        "own.");
-  price("cost.l2", costs.l2, "Cycles of a reference served by the second-level cache.");
-  price("cost.l3", costs.l3, "Cycles of a reference served by the third-level cache.");
-  price("cost.memory", costs.memory, "Cycles of a reference served by memory.");
-  price("cost.reference", costs.reference.front(),
-        "Cycles of a table reference when no caches are simulated.");
-  for (const auto& [origin, who] : kPriced)
-    schema.number_or(price_key(origin), "same",
-                     fmt::format("... of one by the {}; same: as cost.reference.", who), 0,
-                     kMostCycles);
-  price("cost.walk", costs.walk, "Cycles of a hardware walk beside those of its references.");
-  price("cost.instruction", costs.instruction,
-        "Cycles of an instruction of a software TLB-miss handler, or of a page fault's entry.");
-  price("cost.trap", costs.trap,
-        "Cycles to enter a software TLB-miss handler, or the kernel's page-fault code, and to "
-        "return.");
-  price("cost.next_level", costs.next_level,
-        "Cycles of a first-level TLB miss that the next level answers.");
-  price("cost.flush.page", costs.flush_page,
-        "Cycles for a CPU to take one page out of its TLBs (INVLPG, ptc, tbis, ...).");
-  price("cost.flush.all", costs.flush_all,
-        "Cycles for a CPU to empty its TLBs, of an address space or whole.");
-  price("cost.interrupt", costs.interrupt,
-        "Cycles to make one other CPU flush by an interrupt, the waiting included.");
-  price("cost.broadcast", costs.broadcast,
-        "Cycles of a purge that the hardware sends to all CPUs, beside cost.flush.page.");
-  price("cost.context_switch", costs.context_switch,
-        "Cycles to go on with another thread on a CPU.");
-}
-
-CostTable costs_of(const config::Config& config) {
-  CostTable costs = {.l1 = config.number("cost.l1"),
-                     .l1i = config.number("cost.l1i"),
-                     .l2 = config.number("cost.l2"),
-                     .l3 = config.number("cost.l3"),
-                     .memory = config.number("cost.memory"),
-                     .reference = {},
-                     .walk = config.number("cost.walk"),
-                     .instruction = config.number("cost.instruction"),
-                     .trap = config.number("cost.trap"),
-                     .next_level = config.number("cost.next_level"),
-                     .flush_page = config.number("cost.flush.page"),
-                     .flush_all = config.number("cost.flush.all"),
-                     .interrupt = config.number("cost.interrupt"),
-                     .broadcast = config.number("cost.broadcast"),
-                     .context_switch = config.number("cost.context_switch")};
-  for (const auto& [origin, who] : kPriced)
-    costs.reference[static_cast<unsigned>(origin)] =
-        config.number_if(price_key(origin)).value_or(config.number("cost.reference"));
-  return costs;
-}
-
 }  // namespace
 
+uint64_t CostTable::uncached(Origin origin) const {
+  return is_of_tables(origin) ? reference_by[static_cast<unsigned>(origin)].value_or(reference) : 0;
+}
+
+const config::Keys<CostTable>& CostTable::keys() {
+  static const config::Keys<CostTable> kKeys = [] {
+    constexpr uint64_t kMost = 1'000'000;
+    config::Keys<CostTable> keys;
+    const auto price = [&](const char* key, uint64_t CostTable::*cycles, const char* help) {
+      keys.number(key, cycles, help, 0, kMost);
+    };
+    price("cost.l1", &CostTable::l1, "Cycles of a reference served by the first-level data cache.");
+    price("cost.l1i", &CostTable::l1i,
+          "Cycles of a fetch served by the first-level instruction cache, beside the instruction's "
+          "own.");
+    price("cost.l2", &CostTable::l2, "Cycles of a reference served by the second-level cache.");
+    price("cost.l3", &CostTable::l3, "Cycles of a reference served by the third-level cache.");
+    price("cost.memory", &CostTable::memory, "Cycles of a reference served by memory.");
+    price("cost.reference", &CostTable::reference,
+          "Cycles of a table reference when no caches are simulated.");
+    for (const auto& [origin, who] : kPriced)
+      keys.number_or(
+          fmt::format("cost.reference.{}", name_of(origin)), "same",
+          [index = static_cast<unsigned>(origin)](auto& c) -> auto& {
+            return c.reference_by[index];
+          },
+          fmt::format("... of one by the {}; same: as cost.reference.", who), 0, kMost);
+    price("cost.walk", &CostTable::walk,
+          "Cycles of a hardware walk beside those of its references.");
+    price("cost.instruction", &CostTable::instruction,
+          "Cycles of an instruction of a software TLB-miss handler, or of a page fault's entry.");
+    price("cost.trap", &CostTable::trap,
+          "Cycles to enter a software TLB-miss handler, or the kernel's page-fault code, and to "
+          "return.");
+    price("cost.next_level", &CostTable::next_level,
+          "Cycles of a first-level TLB miss that the next level answers.");
+    price("cost.flush.page", &CostTable::flush_page,
+          "Cycles for a CPU to take one page out of its TLBs (INVLPG, ptc, tbis, ...).");
+    price("cost.flush.all", &CostTable::flush_all,
+          "Cycles for a CPU to empty its TLBs, of an address space or whole.");
+    price("cost.interrupt", &CostTable::interrupt,
+          "Cycles to make one other CPU flush by an interrupt, the waiting included.");
+    price("cost.broadcast", &CostTable::broadcast,
+          "Cycles of a purge that the hardware sends to all CPUs, beside cost.flush.page.");
+    price("cost.context_switch", &CostTable::context_switch,
+          "Cycles to go on with another thread on a CPU.");
+    return keys;
+  }();
+  return kKeys;
+}
+
 void ReferenceSink::declare(config::Schema& schema) {
-  schema.flag("cache.enabled", false,
-              "Simulate data caches behind page-table references. Off: references are counted "
-              "alone.");
-  CacheOptions::declare(schema);
-  declare_costs(schema);
+  CacheOptions::keys().declare(schema);
+  CostTable::keys().declare(schema);
 }
 
 ReferenceSink::ReferenceSink() = default;
@@ -133,9 +117,10 @@ const char* name_of(Origin origin) {
 
 ReferenceSink::~ReferenceSink() = default;
 
-ReferenceSink::ReferenceSink(const config::Config& config) : costs_(costs_of(config)) {
-  if (config.flag("cache.enabled"))
-    caches_ = std::make_unique<CacheHierarchy>(CacheOptions::from(config));
+ReferenceSink::ReferenceSink(const config::Config& config)
+    : costs_(CostTable::keys().read(config)) {
+  const CacheOptions caches = CacheOptions::keys().read(config);
+  if (caches.enabled) caches_ = std::make_unique<CacheHierarchy>(caches);
 }
 
 Place ReferenceSink::look_up(PhysAddr address, unsigned bytes, Touch touch) {
@@ -200,8 +185,7 @@ uint64_t ReferenceSink::total(Origin origin) const {
 
 uint64_t ReferenceSink::cycles(Origin origin) const {
   const uint64_t overlapped = overlapped_[static_cast<unsigned>(origin)];
-  if (caches_ == nullptr)
-    return total(origin) * costs_.reference[static_cast<unsigned>(origin)] - overlapped;
+  if (caches_ == nullptr) return total(origin) * costs_.uncached(origin) - overlapped;
   uint64_t cycles = 0;
   for (unsigned i = 0; i < kPlaces; ++i) {
     const auto place = static_cast<Place>(i);

@@ -16,7 +16,7 @@
 #include <string>
 
 #include "base/types.h"
-#include "config/schema.h"
+#include "config/forward.h"
 #include "stats/report.h"
 
 namespace mmusim::mem {
@@ -42,9 +42,10 @@ struct CostTable {
   uint64_t l2 = 14;
   uint64_t l3 = 50;
   uint64_t memory = 200;
-  // When no caches are simulated, by who makes the reference; fetches and the program's own
-  // references are not counted then.
-  std::array<uint64_t, kOrigins> reference = {14, 14, 0, 0, 14, 0};
+  // When no caches are simulated: of any of a table, and where it has one of its own, by who makes
+  // it (see price_of()).
+  uint64_t reference = 14;
+  std::array<std::optional<uint64_t>, kOrigins> reference_by{};
   uint64_t walk = 0;          // of a hardware walk, beside its references
   uint64_t instruction = 1;   // of a software TLB-miss handler
   uint64_t trap = 20;         // into such a handler, or the kernel's page-fault code, and back
@@ -55,6 +56,12 @@ struct CostTable {
   uint64_t interrupt = 2000;       // one CPU made to flush by another, the waiting included
   uint64_t broadcast = 100;        // a purge the hardware sends to all CPUs
   uint64_t context_switch = 1500;  // a CPU goes on with another thread
+
+  // Of a reference when no caches are simulated. 0 for fetches and the program's own, which are
+  // not counted then.
+  [[nodiscard]] uint64_t uncached(Origin origin) const;
+
+  static const config::Keys<CostTable>& keys();  // cost.*
 };
 
 inline constexpr unsigned kMaxLevels =
@@ -91,8 +98,7 @@ class ReferenceSink {
     touch.origin = by(touch.origin);
     ++counts_[static_cast<unsigned>(touch.origin)][touch.level & (kMaxLevels - 1)][write ? 1 : 0];
     if (touch.beside && caches_ == nullptr) [[unlikely]]
-      overlapped_[static_cast<unsigned>(touch.origin)] +=
-          costs_.reference[static_cast<unsigned>(touch.origin)];
+      overlapped_[static_cast<unsigned>(touch.origin)] += costs_.uncached(touch.origin);
     if (caches_ == nullptr) return std::nullopt;
     return look_up(address, bytes, touch);
   }

@@ -15,6 +15,7 @@
 #include "mmu/miss_path.h"
 #include "sim/explanation.h"
 #include "sim/inspector.h"
+#include "sim/run_options.h"
 #include "stats/report.h"
 
 namespace mmusim::sim {
@@ -85,10 +86,9 @@ class Scribe final : public mmu::Narrator {
   void reference(const mmu::Seen& seen) override {
     const bool by_kernel = seen.origin == mem::Origin::Kernel;
     const mem::CostTable& costs = sink_.costs();
-    const auto price = static_cast<int64_t>(
-        seen.served          ? sink_.cost_of(*seen.served)
-        : sink_.has_caches() ? 0
-                             : costs.reference[static_cast<unsigned>(seen.origin)]);
+    const auto price = static_cast<int64_t>(seen.served          ? sink_.cost_of(*seen.served)
+                                            : sink_.has_caches() ? 0
+                                                                 : costs.uncached(seen.origin));
     // Of those made at the same time the slowest is charged.
     const int64_t covered = seen.beside ? slowest_ : 0;
     const int64_t cycles = std::max<int64_t>(price - covered, 0);
@@ -371,7 +371,7 @@ Explanation explain_miss_on(const config::Config& config, const workload::Plan* 
     misses = finder.misses();
   }
   if (found.access == 0)
-    throw Error(script != nullptr ? script->name() : config.text("run.trace"),
+    throw Error(script != nullptr ? script->name() : RunOptions::from(config).trace,
                 fmt::format("has only {} accesses that miss in all TLBs", misses),
                 question.pid ? "of this process" : "");
   Inspector<Arch> inspector(config, script, options);

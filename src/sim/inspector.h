@@ -13,6 +13,7 @@
 #include "sim/page_set.h"
 #include "sim/relocation/trace_source.h"
 #include "sim/replay_loop.h"
+#include "sim/run_options.h"
 #include "sim/workload/script_config.h"
 #include "sim/workload/simulator.h"
 
@@ -146,7 +147,7 @@ Moment find_moment_on(const config::Config& config, const Choice& choice,
   });
   if (choice.at) found = inspector.best(choice.pid);
   if (found) return *found;
-  throw Error(choice.script != nullptr ? choice.script->name() : config.text("run.trace"),
+  throw Error(choice.script != nullptr ? choice.script->name() : RunOptions::from(config).trace,
               choice.pid ? fmt::format("process {} has no pages there", choice.pid->value())
                          : "no process has pages there");
 }

@@ -14,6 +14,7 @@
 #include "pt/table_allocator.h"
 #include "sim/checker.h"
 #include "sim/contracts.h"
+#include "sim/run_options.h"
 #include "stats/report.h"
 
 namespace mmusim::sim {
@@ -48,8 +49,8 @@ class Machine {
             config, pt::Environment{&sink_, &tables_, &format_, Arch::geometry(options_), page()})),
         tlbs_(options_, cpus_of(config), frames_, sink_,
               hardware_reads(*factory_, Arch::geometry(options_))),
-        checker_(config.flag("run.check") ? std::make_unique<Checker>(tlbs_, format_, frames_)
-                                          : nullptr),
+        checker_(RunOptions::from(config).check ? std::make_unique<Checker>(tlbs_, format_, frames_)
+                                                : nullptr),
         kernel_(config, platform(cpus_of(config))) {
     check_reach(*factory_, Arch::layout(options_), Arch::kName);
     tables_.before_reuse(

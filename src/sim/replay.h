@@ -11,6 +11,7 @@
 #include "sim/replay_loop.h"
 #include "sim/replay_result.h"
 #include "sim/run_limit.h"
+#include "sim/run_options.h"
 
 namespace mmusim::sim {
 
@@ -31,7 +32,7 @@ class Replay {
         source_(config, Arch::kName, machine_.layout(), machine_.huge()),
         loop_(machine_.tlbs(), machine_.kernel(), machine_.sink(), machine_.checker(),
               machine_.page()),
-        limit_(config) {}
+        limit_(RunOptions::from(config).limit) {}
 
   ReplayResult run() {
     switch (options_.mode.value_or(

@@ -4,13 +4,11 @@
 
 #include <cstdint>
 
-#include "config/schema.h"
-
 namespace mmusim::sim {
 
 class RunLimit {
  public:
-  explicit RunLimit(const config::Config& config) : most_(config.count("run.limit")) {}
+  explicit RunLimit(uint64_t most) : most_(most) {}  // 0: no end
 
   // What has been replayed; an event counts as an instruction.
   void add(uint64_t instructions, uint64_t events) { done_ += instructions + events; }

@@ -6,6 +6,7 @@
 #include <string_view>
 
 #include "base/error.h"
+#include "config/keys.h"
 #include "kernel/kernel.h"
 #include "mem/frames.h"
 #include "mem/sink.h"
@@ -14,6 +15,7 @@
 #include "sim/architectures.h"
 #include "sim/machine.h"
 #include "sim/relocation/trace_source.h"
+#include "sim/run_options.h"
 
 namespace mmusim::sim {
 namespace {
@@ -48,16 +50,7 @@ void declare_plugins(config::Schema& schema, const std::vector<std::string>& plu
 }  // namespace
 
 void declare(config::Schema& schema, const std::vector<std::string>& plugins) {
-  schema.text("run.trace", "", "The trace (.mmt) to replay.");
-  schema.flag("run.check", false,
-              "Compare every translation with the page table, and every TLB entry after every "
-              "event. Slow.");
-  schema.count("run.limit", 0,
-               "Stop after about this many instructions, an event counting as one (at the end of a "
-               "batch); 0: replay all.");
-  schema.flag("run.accept_torn", false,
-              "Replay a torn trace up to its last whole chunk instead of refusing it.");
-  TraceSource::declare(schema);
+  RunOptions::keys().declare(schema);
   schema.text("machine.name", "default", "What results call the machine.");
   std::vector<std::string> names;
   for (const Architecture& a : all_architectures())

@@ -46,13 +46,6 @@ struct TimeSlices::Table {
   std::vector<trace::MemOp> ops;
 };
 
-void TimeSlices::declare(config::Schema& schema) {
-  schema.number("sched.quantum", 0,
-                "Instructions after which a thread's turn ends if another thread has something to "
-                "do before the next event; 0: turns are as recorded.",
-                0, kMostQuantum);
-}
-
 TimeSlices::TimeSlices(uint64_t quantum, std::function<bool(trace::Batch&)> recorded)
     : quantum_(quantum), recorded_(std::move(recorded)) {
   MMUSIM_ASSERT(quantum > 0);

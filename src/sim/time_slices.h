@@ -20,16 +20,12 @@
 #include <optional>
 #include <vector>
 
-#include "config/schema.h"
 #include "trace/record.h"
 
 namespace mmusim::sim {
 
 class TimeSlices {
  public:
-  static constexpr uint64_t kMostQuantum = 1'000'000;
-
-  static void declare(config::Schema& schema);  // sched.quantum
   // `recorded` gives the trace's batches in their order, as trace::Reader::next. REQUIRES: quantum
   // > 0.
   TimeSlices(uint64_t quantum, std::function<bool(trace::Batch&)> recorded);

@@ -2,23 +2,51 @@
 
 #include <algorithm>
 #include <fmt/format.h>
-#include <iterator>
 
 #include "base/bits.h"
 #include "base/error.h"
 #include "base/units.h"
+#include "config/keys.h"
 
 namespace mmusim::tlb {
 
 namespace {
 
-constexpr const char* kNames[] = {"lru", "plru", "fifo", "random", "used"};
-constexpr const char* kIndexNames[] = {"low", "xor"};
+const std::vector<config::Named<Replacement>> kReplacements = {{"lru", Replacement::Lru},
+                                                               {"plru", Replacement::Plru},
+                                                               {"fifo", Replacement::Fifo},
+                                                               {"random", Replacement::Random},
+                                                               {"used", Replacement::Used}};
 
-// "skylake.cfg:12: tlb.l1d.ways" reads better than either alone.
-std::string place_of(const config::Config& config, const std::string& key) {
-  const std::string& origin = config.origin(key);
-  return origin.empty() || origin == "default" ? key : origin + ": " + key;
+// A geometry as it is written: what its page sizes are depends on the machine.
+struct Written : Geometry {
+  std::string sizes;
+};
+
+config::Keys<Written> keys_of(const std::string& prefix, const std::string& what,
+                              const GeometryDefaults& defaults) {
+  Written standard;
+  standard.entries = defaults.entries;
+  standard.ways = defaults.ways;
+  standard.sizes = defaults.pages;
+  config::Keys<Written> keys(standard);
+  keys.number(prefix + ".entries", &Written::entries,
+              fmt::format("Entries of the {}; 0: there is none.", what), 0, Geometry::kMostEntries)
+      .number(prefix + ".ways", &Written::ways,
+              "Ways of each set (as many as entries: fully associative); entries / ways is a "
+              "power of two.",
+              1, Geometry::kMostEntries)
+      .text(prefix + ".pages", &Written::sizes,
+            "Page sizes its entries can have, separated by commas.")
+      .choice(prefix + ".replacement", &Written::replacement, kReplacements,
+              "Which entry of a full set makes room for a new one: lru, the one used longest ago; "
+              "plru, a tree of one-bit pointers; fifo, the one filled longest ago; random; used, "
+              "the first whose used bit is clear, all of which are cleared when none is.")
+      .number(prefix + ".seed", &Written::seed, "Seed of random replacement.")
+      .choice(prefix + ".index", &Written::index, {{"low", Index::Low}, {"xor", Index::Xor}},
+              "Which set a page is in, of 2^n: low, by the low n bits of the page number; xor, by "
+              "those XORed with the next n.");
+  return keys;
 }
 
 std::string list_of(const std::vector<PageShift>& sizes) {
@@ -39,7 +67,7 @@ std::string_view trimmed(std::string_view text) {
 }  // namespace
 
 const char* name_of(Replacement replacement) {
-  return kNames[static_cast<unsigned>(replacement)];
+  return kReplacements[static_cast<size_t>(replacement)].name;
 }
 
 bool Geometry::holds(PageShift size) const {
@@ -48,25 +76,7 @@ bool Geometry::holds(PageShift size) const {
 
 void declare_geometry(config::Schema& schema, const std::string& prefix, const std::string& what,
                       const GeometryDefaults& defaults) {
-  schema.number(prefix + ".entries", defaults.entries,
-                fmt::format("Entries of the {}; 0: there is none.", what), 0,
-                Geometry::kMostEntries);
-  schema.number(prefix + ".ways", defaults.ways,
-                "Ways of each set (as many as entries: fully associative); entries / ways is a "
-                "power of two.",
-                1, Geometry::kMostEntries);
-  schema.text(prefix + ".pages", defaults.pages,
-              "Page sizes its entries can have, separated by commas.");
-  schema.choice(
-      prefix + ".replacement", "lru", {std::begin(kNames), std::end(kNames)},
-      "Which entry of a full set makes room for a new one: lru, the one used longest ago; "
-      "plru, a tree of one-bit pointers; fifo, the one filled longest ago; random; used, "
-      "the first whose used bit is clear, all of which are cleared when none is.");
-  schema.number(prefix + ".seed", 1, "Seed of random replacement.");
-  schema.choice(
-      prefix + ".index", "low", {std::begin(kIndexNames), std::end(kIndexNames)},
-      "Which set a page is in, of 2^n: low, by the low n bits of the page number; xor, by "
-      "those XORed with the next n.");
+  keys_of(prefix, what, defaults).declare(schema);
 }
 
 std::vector<PageShift> parse_pages(std::string_view text, const std::vector<PageShift>& known,
@@ -94,33 +104,24 @@ std::vector<PageShift> parse_pages(std::string_view text, const std::vector<Page
 
 Geometry read_geometry(const config::Config& config, const std::string& prefix,
                        const std::vector<PageShift>& known) {
-  Geometry geometry;
-  const uint64_t entries = config.number(prefix + ".entries");
-  if (entries == 0) return geometry;
-  const uint64_t ways = config.number(prefix + ".ways");
-  const std::string where = place_of(config, prefix + ".ways");
+  const Written written = keys_of(prefix, "", {.entries = 0, .ways = 1, .pages = ""}).read(config);
+  if (!written.exists()) return {};
+  const uint32_t entries = written.entries;
+  const uint32_t ways = written.ways;
+  const std::string where = config.place_of(prefix + ".ways");
   if (ways > entries)
     throw UsageError(where, fmt::format("{} ways, but {}.entries is {}", ways, prefix, entries),
                      "use at most as many ways as entries; as many are fully associative");
   if (entries % ways != 0)
     throw UsageError(
         where, fmt::format("{}.entries = {} is not a multiple of {} ways", prefix, entries, ways));
-  if (!is_power_of_two(entries / ways))
+  if (!is_power_of_two(written.sets()))
     throw UsageError(where,
                      fmt::format("{} entries in {} ways make {} sets, which is not a power of two",
-                                 entries, ways, entries / ways),
+                                 entries, ways, written.sets()),
                      "change entries or ways");
-  geometry.entries = static_cast<uint32_t>(entries);
-  geometry.ways = static_cast<uint32_t>(ways);
-  geometry.seed = config.number(prefix + ".seed");
-  geometry.pages =
-      parse_pages(config.text(prefix + ".pages"), known, place_of(config, prefix + ".pages"));
-  const std::string& policy = config.choice(prefix + ".replacement");
-  for (unsigned i = 0; i < std::size(kNames); ++i)
-    if (policy == kNames[i]) geometry.replacement = static_cast<Replacement>(i);
-  const std::string& index = config.choice(prefix + ".index");
-  for (unsigned i = 0; i < std::size(kIndexNames); ++i)
-    if (index == kIndexNames[i]) geometry.index = static_cast<Index>(i);
+  Geometry geometry = written;
+  geometry.pages = parse_pages(written.sizes, known, config.place_of(prefix + ".pages"));
   return geometry;
 }
 

@@ -9,6 +9,7 @@
 #include <string>
 #include <vector>
 
+#include "config/schema.h"
 #include "mem/frames.h"
 #include "mem/sink.h"
 #include "mem/word_arena.h"

@@ -3,16 +3,11 @@
 
 #include "base/error.h"
 #include "base/units.h"
+#include "config/keys.h"
 #include "pt/gpt/gpt.h"
 
 namespace mmusim::pt::gpt {
 namespace {
-
-constexpr const char* kWidestKey = "pt.gpt.widest";
-constexpr const char* kInflateKey = "pt.gpt.inflate";
-constexpr const char* kHalveKey = "pt.gpt.halve";
-constexpr const char* kOrderKey = "pt.gpt.order";
-constexpr const char* kCollapseKey = "pt.gpt.collapse";
 
 class GptFactory final : public Factory {
  public:
@@ -36,43 +31,44 @@ class GptFactory final : public Factory {
   Commons commons_;
 };
 
-void declare(config::Schema& schema) {
-  const Policy policy;
-  schema.number(kWidestKey, policy.widest,
-                "log2 of the most slots a table of the guarded page table may have. 8: a 4 KiB "
-                "page; 12: 64 KiB, one level fewer for large dense spaces.",
-                1, kMostWidth);
-  schema.number(kInflateKey, policy.inflate,
-                "A table is doubled, swallowing tables below it, while at least this many per cent "
-                "of its slots would then be used.",
-                1, 100);
-  schema.number(kHalveKey, policy.halve,
-                "A table is halved while fewer than this many per cent of its slots are used; less "
-                "than pt.gpt.inflate.",
-                0, 99);
-  schema.number(kOrderKey, policy.order,
-                "0: the widths of tables follow what they hold. Otherwise no level compression: "
-                "every table has 2^order slots, as in the guarded page table of 2007 (8 for 4 KiB "
-                "pages); 1: a binary PATRICIA trie.",
-                0, kMostWidth);
-  schema.choice(kCollapseKey, "trim", {"trim", "eager"},
-                "When cleared slots go, and tables with them: trim, when the kernel trims after "
-                "munmap; eager, as soon as they are cleared.");
+const config::Keys<Policy>& policy_keys() {
+  static const config::Keys<Policy> kKeys =
+      config::Keys<Policy>()
+          .number("pt.gpt.widest", &Policy::widest,
+                  "log2 of the most slots a table of the guarded page table may have. 8: a 4 KiB "
+                  "page; 12: 64 KiB, one level fewer for large dense spaces.",
+                  1, kMostWidth)
+          .number("pt.gpt.inflate", &Policy::inflate,
+                  "A table is doubled, swallowing tables below it, while at least this many per "
+                  "cent of its slots would then be used.",
+                  1, 100)
+          .number("pt.gpt.halve", &Policy::halve,
+                  "A table is halved while fewer than this many per cent of its slots are used; "
+                  "less than pt.gpt.inflate.",
+                  0, 99)
+          .rule("pt.gpt.halve",
+                [](const Policy& policy) {
+                  if (policy.halve < policy.inflate) return std::string();
+                  return fmt::format(
+                      "{} per cent is not less than pt.gpt.inflate = {}: a table "
+                      "would be doubled and halved again for ever",
+                      policy.halve, policy.inflate);
+                })
+          .number("pt.gpt.order", &Policy::order,
+                  "0: the widths of tables follow what they hold. Otherwise no level compression: "
+                  "every table has 2^order slots, as in the guarded page table of 2007 (8 for 4 "
+                  "KiB pages); 1: a binary PATRICIA trie.",
+                  0, kMostWidth)
+          .choice("pt.gpt.collapse", &Policy::eager, {{"trim", false}, {"eager", true}},
+                  "When cleared slots go, and tables with them: trim, when the kernel trims after "
+                  "munmap; eager, as soon as they are cleared.");
+  return kKeys;
 }
 
 std::unique_ptr<Factory> make(const config::Config& config, const Environment& environment) {
   Rules rules;
   Policy& policy = rules.policy;
-  policy.widest = static_cast<unsigned>(config.number(kWidestKey));
-  policy.inflate = static_cast<unsigned>(config.number(kInflateKey));
-  policy.halve = static_cast<unsigned>(config.number(kHalveKey));
-  policy.order = static_cast<unsigned>(config.number(kOrderKey));
-  policy.eager = config.choice(kCollapseKey) == "eager";
-  if (policy.halve >= policy.inflate)
-    throw UsageError(kHalveKey,
-                     fmt::format("{} per cent is not less than {} = {}: a table would be doubled "
-                                 "and halved again for ever",
-                                 policy.halve, kInflateKey, policy.inflate));
+  policy = policy_keys().read(config);
   if (environment.page.log2() < kKeyBits - kMostGuardBits)
     throw UsageError("", fmt::format("a guarded page table has guards of at most {} bits: pages of "
                                      "{} bytes are too small for it",
@@ -101,7 +97,7 @@ std::unique_ptr<Factory> make(const config::Config& config, const Environment& e
 Backend backend() {
   return {.name = "gpt",
           .summary = "guarded page table: a trie with path and level compression",
-          .declare = declare,
+          .declare = [](config::Schema& schema) { policy_keys().declare(schema); },
           .make = make};
 }
 

@@ -1,7 +1,7 @@
 #include <algorithm>
 
 #include "base/bits.h"
-#include "base/error.h"
+#include "config/keys.h"
 #include "pt/hashed/hashed.h"
 
 namespace mmusim::pt::hashed {
@@ -46,12 +46,34 @@ class HashedFactory final : public Factory {
   std::weak_ptr<Store> shared_;  // of the tables there are, where one serves all
 };
 
-constexpr const char* kScopeHelp =
-    "space: each address space has a table of its own; global: one serves all, and its nodes say "
-    "whose they are.";
+// The keys pt.hashed.* and pt.clustered.*.
+struct Options {
+  bool global = false;
+  unsigned block = 16;
+};
 
-void declare_scope(config::Schema& schema, const char* key) {
-  schema.choice(key, "space", {"space", "global"}, kScopeHelp);
+config::Keys<Options> scope_key(const char* name) {
+  return config::Keys<Options>().choice(
+      name, &Options::global, {{"space", false}, {"global", true}},
+      "space: each address space has a table of its own; global: one serves all, and its nodes say "
+      "whose they are.");
+}
+
+const config::Keys<Options>& hashed_keys() {
+  static const config::Keys<Options> kKeys = scope_key("pt.hashed.scope");
+  return kKeys;
+}
+
+const config::Keys<Options>& clustered_keys() {
+  static const config::Keys<Options> kKeys =
+      config::Keys<Options>()
+          .number("pt.clustered.block", &Options::block,
+                  "Pages of a block, a power of two; at most what the next larger leaf covers.", 2,
+                  64)
+          .power_of_two("pt.clustered.block", &Options::block,
+                        "blocks are found by bits of a page's number")
+          .join(scope_key("pt.clustered.scope"));
+  return kKeys;
 }
 
 }  // namespace
@@ -59,33 +81,23 @@ void declare_scope(config::Schema& schema, const char* key) {
 Backend backend() {
   return {.name = "hashed",
           .summary = "hashed table with chains, a node per leaf; per address space or global",
-          .declare = [](config::Schema& schema) { declare_scope(schema, "pt.hashed.scope"); },
+          .declare = [](config::Schema& schema) { hashed_keys().declare(schema); },
           .make = [](const config::Config& config,
                      const Environment& environment) -> std::unique_ptr<Factory> {
             return std::make_unique<HashedFactory>(environment, 0,
-                                                   config.choice("pt.hashed.scope") == "global");
+                                                   hashed_keys().read(config).global);
           }};
 }
 
 Backend clustered_backend() {
   return {.name = "clustered",
           .summary = "hashed table whose nodes serve blocks of 2 to 64 pages",
-          .declare =
-              [](config::Schema& schema) {
-                schema.number("pt.clustered.block", 16,
-                              "Pages of a block, a power of two; at most what the next larger leaf "
-                              "covers.",
-                              2, 64);
-                declare_scope(schema, "pt.clustered.scope");
-              },
+          .declare = [](config::Schema& schema) { clustered_keys().declare(schema); },
           .make = [](const config::Config& config,
                      const Environment& environment) -> std::unique_ptr<Factory> {
-            const uint64_t block = config.number("pt.clustered.block");
-            if (!is_power_of_two(block))
-              throw UsageError("pt.clustered.block",
-                               fmt::format("a block has a power of two of pages, not {}", block));
-            return std::make_unique<HashedFactory>(environment, log2_floor(block),
-                                                   config.choice("pt.clustered.scope") == "global");
+            const Options options = clustered_keys().read(config);
+            return std::make_unique<HashedFactory>(environment, log2_floor(options.block),
+                                                   options.global);
           }};
 }
 

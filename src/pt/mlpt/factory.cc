@@ -1,3 +1,4 @@
+#include "config/keys.h"
 #include "pt/mlpt/mlpt.h"
 
 namespace mmusim::pt::mlpt {
@@ -28,21 +29,26 @@ class MlptFactory final : public Factory {
   Sharing sharing_;
 };
 
-void declare(config::Schema& schema) {
-  schema.text(kLevelsKey, "",
-              "Levels of the multi-level page table from the leaf level up, each as "
-              "shift:bits[:leaf], separated by commas: log2 of the bytes an entry covers, log2 of "
-              "a table's entries, whether entries may be leaves; the highest may be "
-              "shift:bits:region3, IA-64's 3 region bits in its index, or shift:bits:signed, for "
-              "sign-extended addresses. Empty: the architecture's own.");
+struct Options {
+  std::string levels;
+};
+
+const config::Keys<Options>& keys() {
+  static const config::Keys<Options> kKeys = config::Keys<Options>().text(
+      kLevelsKey, &Options::levels,
+      "Levels of the multi-level page table from the leaf level up, each as shift:bits[:leaf], "
+      "separated by commas: log2 of the bytes an entry covers, log2 of a table's entries, whether "
+      "entries may be leaves; the highest may be shift:bits:region3, IA-64's 3 region bits in its "
+      "index, or shift:bits:signed, for sign-extended addresses. Empty: the architecture's own.");
+  return kKeys;
 }
 
 std::unique_ptr<Factory> make(const config::Config& config, const Environment& environment) {
-  const std::string& text = config.text(kLevelsKey);
-  if (text.empty())
+  const std::string levels = keys().read(config).levels;
+  if (levels.empty())
     return std::make_unique<MlptFactory>(environment, environment.geometry,
                                          "the architecture's page-table levels");
-  return std::make_unique<MlptFactory>(environment, parse_levels(text), kLevelsKey);
+  return std::make_unique<MlptFactory>(environment, parse_levels(levels), kLevelsKey);
 }
 
 }  // namespace
@@ -50,7 +56,7 @@ std::unique_ptr<Factory> make(const config::Config& config, const Environment& e
 Backend backend() {
   return {.name = "mlpt",
           .summary = "multi-level radix table of 2 to 5 levels",
-          .declare = declare,
+          .declare = [](config::Schema& schema) { keys().declare(schema); },
           .make = make};
 }
 

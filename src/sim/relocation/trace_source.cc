@@ -2,7 +2,10 @@
 
 #include "base/error.h"
 #include "base/interrupt.h"
+#include "config/keys.h"
+#include "kernel/settings.h"
 #include "sim/run_limit.h"
+#include "sim/run_options.h"
 
 namespace mmusim::sim {
 
@@ -18,18 +21,17 @@ VirtAddr source_top(const trace::Header& header) {
   return VirtAddr(header.isa == "ia64" ? uint64_t{5} << 61 : uint64_t{1} << 63);
 }
 
-trace::Reader open(const config::Config& config) {
-  return trace::Reader(config.text("run.trace"),
-                       trace::ReaderOptions{config.flag("run.accept_torn")});
+trace::Reader open_trace(const RunOptions& run) {
+  return trace::Reader(run.trace, trace::ReaderOptions{run.accept_torn});
 }
 
 // Goes through the whole trace without a machine. Errors: those of relocating it.
-void require_fit(const config::Config& config, const RelocationSides& sides) {
-  trace::Reader reader = open(config);
+void require_fit(const RunOptions& run, const RelocationSides& sides) {
+  trace::Reader reader = open_trace(run);
   Relocator rehearsal(sides);
   trace::Batch batch;
   std::vector<trace::Event> events;
-  RunLimit limit(config);
+  RunLimit limit(run.limit);
   while (!limit.reached() && reader.next(batch)) {
     check_interrupt();
     events.clear();
@@ -44,15 +46,14 @@ void require_fit(const config::Config& config, const RelocationSides& sides) {
 
 // The same for addresses that stay as recorded: nothing may be accessed between the machine's user
 // addresses and the end of the recording's. Errors: Error naming the address.
-void require_reach(const config::Config& config, VirtAddr source_top, VirtAddr top,
-                   const char* arch) {
-  trace::Reader reader = open(config);
+void require_reach(const RunOptions& run, VirtAddr source_top, VirtAddr top, const char* arch) {
+  trace::Reader reader = open_trace(run);
   trace::Batch batch;
-  RunLimit limit(config);
+  RunLimit limit(run.limit);
   const auto check = [&](VirtAddr va) {
     if (va < top || va >= source_top) [[likely]]
       return;
-    throw Error(config.text("run.trace"),
+    throw Error(run.trace,
                 fmt::format("goes to {:#x}, but the user addresses of {} end at {:#x}", va.value(),
                             arch, top.value()),
                 "move it to where it fits with run.relocate = force");
@@ -70,49 +71,38 @@ void require_reach(const config::Config& config, VirtAddr source_top, VirtAddr t
 
 }  // namespace
 
-void TraceSource::declare(config::Schema& schema) {
-  TimeSlices::declare(schema);
-  schema.choice("run.relocate", "auto", {"auto", "off", "force"},
-                "Move the trace's addresses to where this architecture places programs. auto: if "
-                "the trace was recorded on another architecture or with another page size.");
-}
-
 void TraceSource::require_named(const config::Config& config) {
-  if (config.text("run.trace").empty())
+  if (RunOptions::from(config).trace.empty())
     throw UsageError("run.trace", "no trace is named",
                      "give one on the command line, or run.trace in the config");
 }
 
 TraceSource::TraceSource(const config::Config& config, const char* arch,
                          const mmu::AddressLayout& layout, std::optional<PageShift> huge)
-    : reader_(open(config)) {
-  if (const uint64_t quantum = config.number("sched.quantum"); quantum != 0)
-    slices_ = std::make_unique<TimeSlices>(quantum,
+    : reader_(open_trace(RunOptions::from(config))) {
+  const RunOptions run = RunOptions::from(config);
+  if (run.quantum != 0)
+    slices_ = std::make_unique<TimeSlices>(run.quantum,
                                            [this](trace::Batch& batch) { return recorded(batch); });
   const trace::Header& header = reader_.header();
-  const std::string& wish = config.choice("run.relocate");
   const bool differs = header.isa != arch || header.page != layout.page;
   const VirtAddr end = source_top(header);
   const bool smaller = layout.top < align_down(end, layout.page) - AddressMap::kWindow.bytes();
-  if (wish == "off" || (wish == "auto" && !differs)) {
-    if (smaller) require_reach(config, end, layout.top, arch);
+  if (run.relocate == Relocate::Off || (run.relocate == Relocate::Auto && !differs)) {
+    if (smaller) require_reach(run, end, layout.top, arch);
     return;
   }
   if (header.page.log2() > AddressMap::kWindow.log2() || header.page > layout.page) {
-    throw Error(config.text("run.trace"),
+    throw Error(run.trace,
                 fmt::format("recorded with pages of {} bytes, which this machine's of {} cannot "
                             "stand for",
                             header.page.bytes(), layout.page.bytes()),
                 "replay it as recorded with run.relocate = off");
   }
-  const RelocationSides sides{end,
-                              header.page,
-                              layout,
-                              static_cast<unsigned>(config.number("kernel.aslr")),
-                              config.number("kernel.aslr_seed"),
-                              huge,
-                              config.flag("kernel.special_pages")};
-  if (smaller) require_fit(config, sides);
+  const kernel::Settings kernel = kernel::Settings::keys().read(config);
+  const RelocationSides sides{end,  header.page,         layout, kernel.aslr_bits, kernel.aslr_seed,
+                              huge, kernel.special_pages};
+  if (smaller) require_fit(run, sides);
   relocator_ = std::make_unique<Relocator>(sides);
 }
 

@@ -12,7 +12,7 @@
 #include <optional>
 #include <vector>
 
-#include "config/schema.h"
+#include "config/forward.h"
 #include "mmu/layout.h"
 #include "sim/relocation/relocator.h"
 #include "sim/time_slices.h"
@@ -22,7 +22,6 @@ namespace mmusim::sim {
 
 class TraceSource {
  public:
-  static void declare(config::Schema& schema);  // run.relocate, sched.quantum
   // Errors: UsageError when run.trace is empty.
   static void require_named(const config::Config& config);
 

@@ -30,9 +30,9 @@ TEST(AlphaOptions, DefaultsAndRules) {
   const Options options = read("");
   EXPECT_EQ(options.tlb[kItb].front().entries, 128u);
   EXPECT_EQ(options.tlb[kDtb].front().pages.size(), 4u);
-  EXPECT_EQ(options.most_asn, 255u);
+  EXPECT_EQ(options.most_asn(), 255u);
   EXPECT_TRUE(options.linear_table);
-  EXPECT_EQ(read("[alpha]\nasn_bits = 7\n").most_asn, 127u);
+  EXPECT_EQ(read("[alpha]\nasn_bits = 7\n").most_asn(), 127u);
   refused("[alpha]\nasn_bits = 9\n", "alpha.asn_bits", "8");
   refused("[alpha.dtb]\nentries = 0\n", "alpha.dtb.entries", "there must be the data");
   refused("[alpha.itb]\npages = 64K\n", "alpha.itb.pages", "base page");

@@ -37,10 +37,10 @@ TEST(Ia64Options, Defaults) {
   EXPECT_EQ(options.tlb[kL2I].front().entries, 126u);
   EXPECT_EQ(read("[ia64]\nwalker = short\n").tlb[kL2D].front().entries, 126u);
   // The LVHPT patches exchange bytes, Linux's short format does not.
-  EXPECT_TRUE(options.swap_rid);
-  EXPECT_FALSE(read("[ia64]\nwalker = short\n").swap_rid);
-  EXPECT_TRUE(read("[ia64]\nwalker = short\nswap_rid = true\n").swap_rid);
-  EXPECT_FALSE(read("[ia64]\nswap_rid = false\n").swap_rid);
+  EXPECT_TRUE(options.swaps_rid());
+  EXPECT_FALSE(read("[ia64]\nwalker = short\n").swaps_rid());
+  EXPECT_TRUE(read("[ia64]\nwalker = short\nswap_rid = true\n").swaps_rid());
+  EXPECT_FALSE(read("[ia64]\nswap_rid = false\n").swaps_rid());
 }
 
 TEST(Ia64Options, Refused) {

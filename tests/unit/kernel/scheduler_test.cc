@@ -5,7 +5,7 @@
 #include <string>
 #include <vector>
 
-#include "config/schema.h"
+#include "config/keys.h"
 
 namespace mmusim::kernel {
 namespace scheduler_test {
@@ -16,11 +16,11 @@ trace::ThreadId thread(uint32_t tid) {
 
 class SchedulerTest : public ::testing::Test {
  protected:
-  SchedulerTest() { Scheduler::declare(schema_); }
+  SchedulerTest() { SchedulerOptions::keys().declare(schema_); }
   Scheduler make(unsigned cpus, bool affinity = true) {
     config::Config config(schema_);
     config.set("sched.affinity", affinity ? "true" : "false", "test");
-    return Scheduler(config, cpus);
+    return Scheduler(SchedulerOptions::keys().read(config), cpus);
   }
   static std::vector<uint32_t> turns(Scheduler& scheduler, const std::vector<uint32_t>& threads) {
     std::vector<uint32_t> cpus;

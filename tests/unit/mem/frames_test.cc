@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "base/random.h"
+#include "config/schema.h"
 
 namespace mmusim::mem {
 namespace frames_test {

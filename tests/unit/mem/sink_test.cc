@@ -4,6 +4,7 @@
 
 #include "base/error.h"
 #include "base/random.h"
+#include "config/schema.h"
 #include "mem/cache.h"
 
 namespace mmusim::mem {
@@ -102,7 +103,7 @@ TEST(Sink, KindsOfReferencesHavePricesOfTheirOwn) {
   again.load_text(config.effective(), "effective.cfg");
   EXPECT_EQ(again.effective(), config.effective());
   again.set("cost.reference", "30", "test");
-  EXPECT_EQ(ReferenceSink(again).costs().reference[static_cast<unsigned>(Origin::Kernel)], 30u);
+  EXPECT_EQ(ReferenceSink(again).costs().uncached(Origin::Kernel), 30u);
 }
 
 TEST(Sink, OfReferencesMadeAtTheSameTimeTheSlowestCounts) {
@@ -112,7 +113,7 @@ TEST(Sink, OfReferencesMadeAtTheSameTimeTheSlowestCounts) {
   for (const Touch& touch : {walker, beside, beside, walker})
     plain.reference(PhysAddr(0x1000), 8, false, touch);
   EXPECT_EQ(plain.total(Origin::Walker), 4u);
-  EXPECT_EQ(plain.cycles(Origin::Walker), 2 * plain.costs().reference[0]);
+  EXPECT_EQ(plain.cycles(Origin::Walker), 2 * plain.costs().uncached(Origin::Walker));
 
   config::Schema schema;
   ReferenceSink sink(configured(schema, {{"cache.enabled", "true"}}));

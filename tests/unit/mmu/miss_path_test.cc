@@ -5,6 +5,7 @@
 #include <string>
 #include <vector>
 
+#include "config/schema.h"
 #include "mem/cache.h"
 #include "mmu/summary.h"
 #include "pt/conformance/test_format.h"

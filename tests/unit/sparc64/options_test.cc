@@ -34,7 +34,7 @@ TEST(Sparc64Options, LockedEntries) {
   EXPECT_EQ(read("[sparc64.tsb]\nphysical = true\n").locked_data(), 2u);
   EXPECT_EQ(read("[sparc64]\ntsb = one\n").locked_data(), 3u);
   refused("[sparc64.dtlb]\nentries = 4\nways = 4\n", "leave none");
-  EXPECT_EQ(read("[sparc64.tsb]\nmost = 64K\n").tsb_most, 3u);
+  EXPECT_EQ(read("[sparc64.tsb]\nmost = 64K\n").tsb_most(), 3u);
 }
 
 TEST(Sparc64Options, TwoArraysOfOneSizeAreOneOfTwiceTheWays) {

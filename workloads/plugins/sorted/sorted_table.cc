@@ -14,6 +14,7 @@
 #include <algorithm>
 
 #include "base/bits.h"
+#include "config/keys.h"
 #include "pt/plugin_entry.h"
 #include "pt/table_allocator.h"
 
@@ -344,14 +345,24 @@ class SortedFactory final : public Factory {
   Shape shape_;
 };
 
+struct Options {
+  unsigned bits = 12;
+};
+
+const config::Keys<Options>& keys() {
+  static const config::Keys<Options> kKeys = config::Keys<Options>().number(
+      "pt.sorted.bits", &Options::bits, "Log2 of how many leaf tables an address space can have.",
+      4, 18);
+  return kKeys;
+}
+
 void declare(config::Schema& schema) {
-  schema.number("pt.sorted.bits", 12, "Log2 of how many leaf tables an address space can have.", 4,
-                18);
+  keys().declare(schema);
 }
 
 std::unique_ptr<Factory> make(const config::Config& config, const Environment& environment) {
   return std::make_unique<SortedFactory>(
-      Shape{.environment = environment, .records = uint64_t{1} << config.number("pt.sorted.bits")});
+      Shape{.environment = environment, .records = uint64_t{1} << keys().read(config).bits});
 }
 
 Backend backend() {

@@ -1,0 +1,35 @@
+#include "sim/run_options.h"
+
+#include "config/keys.h"
+
+namespace mmusim::sim {
+
+const config::Keys<RunOptions>& RunOptions::keys() {
+  constexpr uint64_t kMostQuantum = 1'000'000;
+  static const config::Keys<RunOptions> kKeys =
+      config::Keys<RunOptions>()
+          .text("run.trace", &RunOptions::trace, "The trace (.mmt) to replay.")
+          .flag("run.check", &RunOptions::check,
+                "Compare every translation with the page table, and every TLB entry after every "
+                "event. Slow.")
+          .count("run.limit", &RunOptions::limit,
+                 "Stop after about this many instructions, an event counting as one (at the end "
+                 "of a batch); 0: replay all.")
+          .flag("run.accept_torn", &RunOptions::accept_torn,
+                "Replay a torn trace up to its last whole chunk instead of refusing it.")
+          .number("sched.quantum", &RunOptions::quantum,
+                  "Instructions after which a thread's turn ends if another thread has something "
+                  "to do before the next event; 0: turns are as recorded.",
+                  0, kMostQuantum)
+          .choice("run.relocate", &RunOptions::relocate,
+                  {{"auto", Relocate::Auto}, {"off", Relocate::Off}, {"force", Relocate::Force}},
+                  "Move the trace's addresses to where this architecture places programs. auto: "
+                  "if the trace was recorded on another architecture or with another page size.");
+  return kKeys;
+}
+
+RunOptions RunOptions::from(const config::Config& config) {
+  return keys().read(config);
+}
+
+}  // namespace mmusim::sim

@@ -1,0 +1,30 @@
+// What of a run can be set beside its machine: the keys run.* and sched.quantum. Plain data.
+#ifndef MMUSIM_SIM_RUN_OPTIONS_H_
+#define MMUSIM_SIM_RUN_OPTIONS_H_
+
+#include <cstdint>
+#include <string>
+
+#include "config/forward.h"
+
+namespace mmusim::sim {
+
+// Whether a trace's addresses are moved: where machines differ, never, always.
+enum class Relocate : uint8_t { Auto, Off, Force };
+
+struct RunOptions {
+  std::string trace;
+  bool check = false;
+  uint64_t limit = 0;  // instructions, an event counting as one; 0: all
+  bool accept_torn = false;
+  uint64_t quantum = 0;  // 0: turns as recorded
+  Relocate relocate = Relocate::Auto;
+
+  static const config::Keys<RunOptions>& keys();
+  // REQUIRES: declared.
+  static RunOptions from(const config::Config& config);
+};
+
+}  // namespace mmusim::sim
+
+#endif  // MMUSIM_SIM_RUN_OPTIONS_H_
