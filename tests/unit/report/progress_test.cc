@@ -1,6 +1,8 @@
 #include "report/progress.h"
 
 #include <gtest/gtest.h>
+#include <string>
+#include <unistd.h>
 
 namespace mmusim::report {
 namespace progress_test {
@@ -45,6 +47,29 @@ std::string written(Progress::Style style) {
   EXPECT_EQ(std::fread(text.data(), 1, text.size(), file), text.size());
   std::fclose(file);
   return text;
+}
+
+// What is in the file by now, without the place the writer is at.
+std::string seen(std::FILE* file) {
+  std::string text(4096, '\0');
+  const ssize_t bytes = pread(fileno(file), text.data(), text.size(), 0);
+  text.resize(bytes < 0 ? 0 : static_cast<size_t>(bytes));
+  return text;
+}
+
+// The job goes on while a line is written beside it (what ThreadSanitizer looks at).
+TEST(Progress, ATerminalsLineIsRewrittenAndGoes) {
+  std::FILE* file = std::tmpfile();
+  {
+    Progress progress("job", "bytes", Progress::Style::Terminal, file);
+    for (uint64_t i = 0; seen(file).find("job: 50 %") == std::string::npos; ++i)
+      progress.update(500, 1000, i);
+  }
+  const std::string text = seen(file);
+  std::fclose(file);
+  EXPECT_EQ(text.rfind("\r\033[Kjob: ", 0), 0u) << text;
+  ASSERT_GE(text.size(), 4u);
+  EXPECT_EQ(text.substr(text.size() - 4), "\r\033[K");
 }
 
 // A job of a moment says nothing.
