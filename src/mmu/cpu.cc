@@ -52,16 +52,6 @@ void CpuBase::for_each_entry(const EntryVisit& visit) const {
       });
 }
 
-tlb::Leaf CpuBase::leaf_of(const tlb::Payload& entry, VirtAddr va) const {
-  const uint64_t into_leaf = align_down(va, entry.size).value() & entry.leaf.offset_mask();
-  return {.pfn = entry.pfn - (into_leaf >> page_.log2()),
-          .size = entry.leaf,
-          .rights = entry.rights,
-          .dirty = entry.dirty,
-          .global = entry.global,
-          .extra = entry.extra};
-}
-
 void CpuBase::remark_lookup(const char* level, VirtAddr va, const Hit& hit) {
   path_.remark(std::string(level) + ": " + lookup_text(va, hit));
 }

@@ -139,7 +139,15 @@ class CpuBase {
     return side.first->fill(va, space, leaf);
   }
   // The leaf an entry found at `va` was made from.
-  [[nodiscard]] tlb::Leaf leaf_of(const tlb::Payload& entry, VirtAddr va) const;
+  [[nodiscard]] tlb::Leaf leaf_of(const tlb::Payload& entry, VirtAddr va) const {
+    const uint64_t into_leaf = align_down(va, entry.size).value() & entry.leaf.offset_mask();
+    return {.pfn = entry.pfn - (into_leaf >> page_.log2()),
+            .size = entry.leaf,
+            .rights = entry.rights,
+            .dirty = entry.dirty,
+            .global = entry.global,
+            .extra = entry.extra};
+  }
 
   // Tells who listens that the level has the page, or has not. REQUIRES: somebody does.
   void remark_lookup(const char* level, VirtAddr va, const Hit& hit);
