@@ -10,7 +10,7 @@
 #include "cli/arguments.h"
 #include "cli/command.h"
 #include "cli/config_files.h"
-#include "cli/document_output.h"
+#include "cli/documents.h"
 #include "cli/output.h"
 #include "cli/refusals.h"
 #include "cli/simulate.h"
@@ -72,11 +72,8 @@ void compare(const Words& words) {
       ("check", "Compare every translation with the page table; sets run.check.")                 //
       ("limit", text_option("N"), "Stop after about N instructions and events; sets run.limit.")  //
       ("accept-torn", "Replay a torn trace as far as it goes; sets run.accept_torn.")             //
-      ("json", text_option("FILE"),                                                               //
-       "Write everything as JSON; - for stdout, in place of the tables.")                         //
-      ("csv", text_option("FILE"),
-       "Write the rates, a row a run, as comma-separated values; - for stdout.")  //
       ("quiet,q", "No progress on stderr.");
+  Documents::declare(arguments, "everything", "the rates, a row a run");
   declare_configuration_options(arguments);
   const config::Schema schema = simulation_schema(arguments, words);
   arguments.keys(schema);
@@ -103,9 +100,7 @@ void compare(const Words& words) {
     configs.push_back(&run.config);
   refuse_unread_keys(configs);
   comparison.base = base_of(arguments, comparison.runs);
-  DocumentOutput json(arguments);
-  DocumentOutput csv(arguments, "csv");
-  refuse_two_documents(json.to_stdout(), csv.to_stdout());
+  Documents documents(arguments);
 
   if (scripted) {
     const sim::workload::Plan plan = load_plan(source);
@@ -123,14 +118,9 @@ void compare(const Words& words) {
       run.report = std::move(result.report);
     }
   }
-  const std::string document = json.wanted() ? report::comparison_json(comparison) : "";
-  const std::string rows = csv.wanted() ? report::comparison_csv(comparison) : "";
-  csv.fill(rows);
-  json.write(document);
-  csv.commit();
-  print(json.to_stdout()  ? document
-        : csv.to_stdout() ? rows
-                          : report::comparison_table(comparison));
+  documents.write([&] { return report::comparison_json(comparison); },
+                  [&] { return report::comparison_csv(comparison); },
+                  [&] { return report::comparison_table(comparison); });
   Refusals refusals(scripted ? Refusals::Of::Script : Refusals::Of::Trace);
   bool checked = false;
   for (const report::ComparedRun& run : comparison.runs) {

@@ -11,7 +11,7 @@
 #include "base/units.h"
 #include "cli/arguments.h"
 #include "cli/command.h"
-#include "cli/document_output.h"
+#include "cli/documents.h"
 #include "cli/output.h"
 #include "cli/simulate.h"
 #include "report/explanation.h"
@@ -93,16 +93,16 @@ void explain(const Words& words) {
        "--va is where the machine has it, not where the recording had it.")  //
       ("first-miss", text_option("N")->implicit_value("1"),                  //
        "In place of --va: the N-th access of the program, the first if not said (--first-miss=3), "
-       "that no TLB can serve, when it comes.")                                               //
-      ("hot", "In place of --va: the last miss of the page that misses most often.")          //
-      ("machine,m", text_option("NAME|FILE"), "The machine; sets run.machine.")               //
-      ("page-table,p", text_option("KIND|FILE"),                                              //
-       "The kernel's page table, or the path of a plug-in; sets machine.page_table.")         //
-      ("pid", text_option("PID"), "The process, by the trace's number.")                      //
-      ("at", text_option("N"), "Look after about N instructions, or N steps of a script.")    //
-      ("json", text_option("FILE"), "Write it as JSON; - for stdout, in place of the text.")  //
-      ("accept-torn", "Replay a torn trace as far as it goes; sets run.accept_torn.")         //
+       "that no TLB can serve, when it comes.")                                             //
+      ("hot", "In place of --va: the last miss of the page that misses most often.")        //
+      ("machine,m", text_option("NAME|FILE"), "The machine; sets run.machine.")             //
+      ("page-table,p", text_option("KIND|FILE"),                                            //
+       "The kernel's page table, or the path of a plug-in; sets machine.page_table.")       //
+      ("pid", text_option("PID"), "The process, by the trace's number.")                    //
+      ("at", text_option("N"), "Look after about N instructions, or N steps of a script.")  //
+      ("accept-torn", "Replay a torn trace as far as it goes; sets run.accept_torn.")       //
       ("quiet,q", "No progress on stderr.");
+  Documents::declare(arguments, "it", "what happened, a row each");
   declare_configuration_options(arguments);
   const config::Schema schema = simulation_schema(arguments, words);
   arguments.keys(schema);
@@ -124,7 +124,7 @@ void explain(const Words& words) {
   if (!scripted) settings.push_back({"run.trace", heading.source, "the command line"});
   const config::Config config = simulation_config(arguments, schema, settings);
   refuse_unread_keys({&config});
-  DocumentOutput json(arguments);
+  Documents documents(arguments);
 
   sim::Choice choice;
   std::optional<sim::workload::Plan> script;
@@ -138,11 +138,10 @@ void explain(const Words& words) {
   heading.machine = config.text("machine.name");
   heading.arch = config.choice("machine.arch");
   heading.page_table = config.choice("machine.page_table");
-  const std::string document =
-      json.wanted() ? report::explanation_json(heading, explanation, provenance_of(config), config)
-                    : "";
-  json.write(document);
-  print(json.to_stdout() ? document : report::explanation_text(heading, explanation));
+  documents.write(
+      [&] { return report::explanation_json(heading, explanation, provenance_of(config), config); },
+      [&] { return report::explanation_csv(explanation); },
+      [&] { return report::explanation_text(heading, explanation); });
 }
 
 }  // namespace mmusim::cli

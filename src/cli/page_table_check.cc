@@ -7,7 +7,7 @@
 #include "base/interrupt.h"
 #include "cli/arguments.h"
 #include "cli/command.h"
-#include "cli/document_output.h"
+#include "cli/documents.h"
 #include "cli/output.h"
 #include "pt/conformance/check.h"
 #include "pt/plugin.h"
@@ -41,9 +41,8 @@ void declare_options(Arguments& arguments) {
        "to its end.")                                                                     //
       ("seconds", text_option("N"),                                                       //
        "Stop after so long, and say what was found by then; 300 if not given.")           //
-      ("json", text_option("FILE"),                                                       //
-       "Write the verdict as JSON; - for stdout, in place of the text.")                  //
       ("quiet,q", "No progress on stderr.");
+  Documents::declare(arguments, "the verdict", "the failures, a row each");
 }
 
 }  // namespace
@@ -70,7 +69,7 @@ void page_table_check(const Words& words) {
 
   const report::ConformanceHeading heading{.name = arguments.text("KIND|FILE"),
                                            .seed = arguments.number("seed", 1)};
-  DocumentOutput json(arguments);
+  Documents documents(arguments);
 
   pt::conformance::Options options;
   options.settings = config.effective();
@@ -90,9 +89,9 @@ void page_table_check(const Words& words) {
     options.progress = [&](uint64_t done) { progress.update(done, options.operations, done); };
     verdict = pt::conformance::check(*backend, options);
   }
-  const std::string document = report::conformance_json(heading, verdict);
-  json.write(document);
-  print(json.to_stdout() ? document : report::conformance_text(heading, verdict));
+  documents.write([&] { return report::conformance_json(heading, verdict); },
+                  [&] { return report::conformance_csv(verdict); },
+                  [&] { return report::conformance_text(heading, verdict); });
   try {
     check_interrupt();
   } catch (const Error& interrupted) {

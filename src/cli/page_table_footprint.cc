@@ -8,7 +8,7 @@
 #include "base/output_file.h"
 #include "cli/arguments.h"
 #include "cli/command.h"
-#include "cli/document_output.h"
+#include "cli/documents.h"
 #include "cli/output.h"
 #include "cli/simulate.h"
 #include "pt/drawing.h"
@@ -111,10 +111,9 @@ void page_table_footprint(const Words& words) {
       ("seed", text_option("N"), "Of random sets; 1 if not given.")                          //
       ("dot", text_option("FILE"),                                                           //
        "Draw the page table for Graphviz ('dot -Tsvg'); with one kind of page table only.")  //
-      ("json", text_option("FILE"),                                                          //
-       "Write the numbers as JSON; - for stdout, in place of the table.")                    //
       ("accept-torn", "Replay a torn trace as far as it goes; sets run.accept_torn.")        //
       ("quiet,q", "No progress on stderr.");
+  Documents::declare(arguments, "the numbers", "the numbers, a row a page table");
   declare_configuration_options(arguments);
   const config::Schema schema = simulation_schema(arguments, words);
   arguments.keys(schema);
@@ -144,7 +143,7 @@ void page_table_footprint(const Words& words) {
   // Opened before the work, so that a mistyped name does not cost it.
   std::unique_ptr<OutputFile> dot;
   if (arguments.has("dot")) dot = std::make_unique<OutputFile>(arguments.text("dot"));
-  DocumentOutput json(arguments);
+  Documents documents(arguments);
 
   config.set("machine.page_table", names.front(), "--page-tables");
   Source source(arguments, config);
@@ -166,11 +165,13 @@ void page_table_footprint(const Words& words) {
       if (dot) dot->write(pt::draw(seen.table, fmt::format("{}: {}", name, source_text)));
     });
   }
-  const std::string document =
-      report::footprint_json(heading, footprints, provenance_of(config, names), config);
-  json.write(document);
   if (dot) dot->commit();
-  print(json.to_stdout() ? document : report::footprint_table(heading, footprints));
+  documents.write(
+      [&] {
+        return report::footprint_json(heading, footprints, provenance_of(config, names), config);
+      },
+      [&] { return report::footprint_csv(footprints); },
+      [&] { return report::footprint_table(heading, footprints); });
 }
 
 }  // namespace mmusim::cli

@@ -14,7 +14,7 @@
 #include "base/interrupt.h"
 #include "base/output_file.h"
 #include "cli/config_files.h"
-#include "cli/document_output.h"
+#include "cli/documents.h"
 #include "cli/log.h"
 #include "cli/output.h"
 #include "cli/refusals.h"
@@ -70,30 +70,26 @@ class ResultFiles {
       : folder_(arguments.has("output")
                     ? std::optional<ResultFolder>(std::in_place, arguments.text("output"))
                     : std::optional<ResultFolder>()),
-        json_(arguments),
-        csv_(arguments, "csv") {
+        documents_(arguments) {
     if (folder_) {
       table_ = open(folder_->file("table.txt"));
       effective_ = open(folder_->file("effective.cfg"));
       results_ = open(folder_->file("results.json"));
     }
-    refuse_two_documents(json_.to_stdout(), csv_.to_stdout());
   }
 
   void write(const std::string& table, const std::string& effective, const std::string& json,
              const std::string& csv) {
     if (results_) results_->write(json);
-    json_.fill(json);
     if (table_) table_->write(table);
     if (effective_) effective_->write(effective);
-    csv_.fill(csv);
-    json_.commit();
+    documents_.fill([&] { return json; }, [&] { return csv; });
     for (OutputFile* file : {results_.get(), table_.get(), effective_.get()}) {
       if (file != nullptr) file->commit();
     }
-    csv_.commit();
+    documents_.commit();
     if (folder_) folder_->keep();
-    print(json_.to_stdout() ? json : csv_.to_stdout() ? csv : table);
+    documents_.print_or(table);
   }
 
  private:
@@ -105,8 +101,7 @@ class ResultFiles {
   std::unique_ptr<OutputFile> table_;
   std::unique_ptr<OutputFile> effective_;
   std::unique_ptr<OutputFile> results_;
-  DocumentOutput json_;
-  DocumentOutput csv_;
+  Documents documents_;
 };
 
 report::Heading heading_of(const config::Config& config, const sim::ReplayResult& result) {
@@ -127,6 +122,7 @@ report::Heading heading_of(const config::Config& config, const sim::ReplayResult
 
 void declare_simulation_options(Arguments& arguments) {
   declare_configuration_options(arguments);
+  Documents::declare(arguments, "the whole result", "the counters, a row each");
   arguments.options()                                                          //
       ("machine,m", text_option("NAME|FILE"),                                  //
        "The machine to simulate ('mmusim list machines'); sets run.machine.")  //
@@ -141,11 +137,7 @@ void declare_simulation_options(Arguments& arguments) {
       ("accept-torn", "Replay a torn trace as far as it goes; sets run.accept_torn.")  //
       ("output,o", text_option("DIR"),                                                 //
        "Write results.json, effective.cfg and table.txt into this folder.")            //
-      ("json", text_option("FILE"),                                                    //
-       "Write the whole result as JSON; - for stdout, in place of the table.")         //
-      ("csv", text_option("FILE"),
-       "Write the counters as comma-separated values; - for stdout.")  //
-      ("print-config", "Print the effective configuration and stop.")  //
+      ("print-config", "Print the effective configuration and stop.")                  //
       ("quiet,q", "No progress on stderr.");
 }
 

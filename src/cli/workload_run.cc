@@ -6,11 +6,12 @@
 #include "base/units.h"
 #include "cli/arguments.h"
 #include "cli/command.h"
-#include "cli/document_output.h"
+#include "cli/documents.h"
 #include "cli/log.h"
 #include "cli/output.h"
 #include "cli/refusals.h"
 #include "cli/simulate.h"
+#include "report/data_writers.h"
 #include "report/replay_table.h"
 #include "report/workload_table.h"
 #include "sim/workload/native.h"
@@ -68,31 +69,31 @@ void workload_simulate(const Words& words) {
                       "Runs a workload script on a simulated machine: what each measure of it "
                       "counted, and\nwhat its translations cost.");
   declare_options(arguments);
-  arguments.options()  //
-      ("json", text_option("FILE"),
-       "Write measures and counters as JSON; - for stdout, in place of the tables.");
+  Documents::declare(arguments, "measures and counters", "the measures, a row each");
   const config::Schema schema = simulation_schema(arguments, words);
   arguments.keys(schema);
   if (!arguments.parse(words)) return;
   const wl::Plan plan = load_plan(arguments.text("SCRIPT"));
   const config::Config config = wl::script_config(simulation_config(arguments, schema), plan);
   refuse_unread_keys({&config});
-  DocumentOutput json(arguments);
+  Documents documents(arguments);
   const wl::Simulated result = wl::simulate(config, plan);
-  const std::string document =
-      json.wanted() ? report::workload_json(plan, result.outcome, provenance_of(config), config,
-                                            result.report)
-                    : "";
-  json.write(document);
   report::Heading heading;
   heading.machine = config.text("machine.name");
   heading.arch = config.choice("machine.arch");
   heading.page_table = config.choice("machine.page_table");
   heading.program = plan.name();
   heading.checked = config.flag("run.check");
-  print(json.to_stdout() ? document
-                         : report::workload_table(plan, result.outcome) + "\n" +
-                               report::replay_table(heading, result.report));
+  documents.write(
+      [&] {
+        return report::workload_json(plan, result.outcome, provenance_of(config), config,
+                                     result.report);
+      },
+      [&] { return report::workload_csv(plan, result.outcome); },
+      [&] {
+        return report::workload_table(plan, result.outcome) + "\n" +
+               report::replay_table(heading, result.report);
+      });
   Refusals refusals(Refusals::Of::Script);
   refusals.look(plan.name(), result.report);
   refusals.answer(heading.checked);
@@ -104,14 +105,19 @@ void workload_native(const Words& words) {
                       "on one CPU, and\nprints what each measure counted.");
   arguments.positional("SCRIPT", 1);
   declare_native_options(arguments);
+  Documents::declare(arguments, "all it counted", "the measures, a row each");
   if (!arguments.parse(words)) return;
   const wl::Plan plan = load_plan(arguments.text("SCRIPT"));
   const wl::NativeOptions options = native_options(arguments);
+  Documents documents(arguments);
   note(fmt::format(
       "real processes on this computer: they may hold {} MiB of memory, and make files on "
       "disk in {}, which go with them",
       options.memory >> 20, options.directory));
-  print(report::workload_table(plan, wl::run_native(plan, options)));
+  const wl::Outcome outcome = wl::run_native(plan, options);
+  documents.write([&] { return report::json_of(report::workload_document(plan, outcome)); },
+                  [&] { return report::workload_csv(plan, outcome); },
+                  [&] { return report::workload_table(plan, outcome); });
 }
 
 void workload_check(const Words& words) {
@@ -129,6 +135,8 @@ void workload_check(const Words& words) {
       "given. Huge pages are off\non both sides, unless --thp or kernel.thp is given.");
   declare_options(arguments);
   declare_native_options(arguments);
+  Documents::declare(arguments, "all that was counted and differs",
+                     "the measures of both kernels, a row each");
   const config::Schema schema = simulation_schema(arguments, words);
   arguments.keys(schema);
   if (!arguments.parse(words)) return;
@@ -139,12 +147,21 @@ void workload_check(const Words& words) {
   // Who says that the simulated kernel has huge pages wants them on both sides.
   if (config.origin("kernel.thp") != "default" && config.choice("kernel.thp") != "disabled")
     options.huge_pages = true;
+  Documents documents(arguments);
   const wl::NativeFeatures features = wl::native_features(options);
-  print(report::workload_host(wl::imitate(config, features, plan), features, options));
+  const std::vector<report::Facts> host =
+      report::workload_host(wl::imitate(config, features, plan), features, options);
+  if (!documents.to_stdout()) print(report::workload_host_text(host));
   const wl::Outcome native = wl::run_native(plan, options);
   const wl::Outcome simulated = wl::simulate(config, plan).outcome;
-  print(report::workload_comparison(plan, simulated, native));
-  print(report::workload_verdict(plan, simulated, native, features.kernel));
+  const std::string verdict = report::workload_verdict(plan, simulated, native, features.kernel);
+  documents.write(
+      [&] {
+        return report::json_of(report::workload_check(host, plan, simulated, native, verdict),
+                               provenance_of(config), config);
+      },
+      [&] { return report::workload_check_csv(plan, simulated, native); },
+      [&] { return report::workload_comparison(plan, simulated, native) + verdict + "\n"; });
   const uint64_t differences = report::workload_differences(simulated, native);
   if (differences != 0)
     throw Error(plan.name(), fmt::format("simulated and real kernel differ in {} of {} measures "

@@ -10,11 +10,10 @@
 #include <vector>
 
 #include "base/error.h"
-#include "base/printable.h"
 #include "base/units.h"
+#include "report/data_writers.h"
 #include "report/prices.h"
-#include "report/text_table.h"
-#include "report/wrap.h"
+#include "report/text_writer.h"
 
 namespace mmusim::report {
 namespace {
@@ -27,24 +26,16 @@ uint64_t value_or_0(const Report& report, std::string_view name) {
   return counter == nullptr ? 0 : counter->value;
 }
 
-// One column of a table: the sum of counters, over 1000 units of work unless it is bytes.
-struct Column {
+// A column of rates: the sum of counters, over 1000 units of work unless it is bytes.
+struct Rate {
   const char* title;
-  const char* key;  // in the JSON's rates
+  const char* key;
   std::vector<const char*> counters;
-  bool bytes = false;
-
-  [[nodiscard]] uint64_t sum(const Report& report) const {
-    uint64_t all = 0;
-    for (const char* const counter : counters)
-      all += value_or_0(report, counter);
-    return all;
-  }
 };
 
 struct Group {
   const char* title;
-  std::vector<Column> columns;
+  std::vector<Rate> rates;
 };
 
 const std::vector<Group>& groups() {
@@ -71,8 +62,8 @@ const std::vector<Group>& groups() {
         {"TLBs emptied", "emptied", {"mmu.emptied"}},
         {"interrupts", "interrupts", {"mmu.interrupts"}}}},
       {"Memory at most",
-       {{"page tables", "page_table_bytes", {"kernel.page_tables.peak"}, true},
-        {"software TLB", "software_tlb_bytes", {"mmu.soft.bytes"}, true}}},
+       {{"page tables", "page_table_bytes", {"kernel.page_tables.peak"}},
+        {"software TLB", "software_tlb_bytes", {"mmu.soft.bytes"}}}},
   };
   return kGroups;
 }
@@ -89,42 +80,31 @@ Work work_of(const Report& report) {
           value_or_0(report, "mmu.fetch_lookups") + value_or_0(report, "mmu.data_lookups")};
 }
 
-double ratio(double part, double whole) {
-  return whole == 0 ? 0 : part / whole;
-}
-
-// Where table references of walker and handler were served; empty without caches.
-constexpr const char* kServed[] = {"l1", "l2", "l3", "memory"};
-bool has_caches(const Report& report) {
-  return report.find("refs.walker.served.l1") != nullptr;
-}
-uint64_t served(const Report& report, const char* where) {
-  return value_or_0(report, fmt::format("refs.walker.served.{}", where)) +
-         value_or_0(report, fmt::format("refs.handler.served.{}", where));
-}
-
-struct Part {
-  const char* counter;
-  const char* key;  // in the JSON's rates
-  const char* title;
-};
 // mmu.cycles, and what it is the sum of.
-constexpr Part kCycles[] = {{"mmu.cycles", "cycles", "total"},
-                            {"mmu.miss_cycles", "cycles_misses", "TLB misses"},
-                            {"mmu.cycles.faults", "cycles_faults", "fault entries"},
-                            {"mmu.cycles.kernel", "cycles_kernel", "kernel refs"},
-                            {"mmu.cycles.flushes", "cycles_flushes", "flushes"},
-                            {"mmu.cycles.interrupts", "cycles_interrupts", "interrupts"},
-                            {"mmu.cycles.broadcasts", "cycles_broadcasts", "broadcasts"}};
+const std::vector<Rate>& cycles() {
+  static const std::vector<Rate> kCycles = {
+      {"total", "cycles", {"mmu.cycles"}},
+      {"TLB misses", "cycles_misses", {"mmu.miss_cycles"}},
+      {"fault entries", "cycles_faults", {"mmu.cycles.faults"}},
+      {"kernel refs", "cycles_kernel", {"mmu.cycles.kernel"}},
+      {"flushes", "cycles_flushes", {"mmu.cycles.flushes"}},
+      {"interrupts", "cycles_interrupts", {"mmu.cycles.interrupts"}},
+      {"broadcasts", "cycles_broadcasts", {"mmu.cycles.broadcasts"}}};
+  return kCycles;
+}
 constexpr size_t kOfOneCpu = 5;  // what there is with one CPU
 // mmu.miss_cycles, likewise.
-constexpr Part kMissCycles[] = {{"mmu.miss_cycles", "cycles_misses", "total"},
-                                {"mmu.cycles.next_level", "cycles_next_level", "next level"},
-                                {"mmu.cycles.walks", "cycles_walks", "walks"},
-                                {"mmu.cycles.walker", "cycles_walker", "walker refs"},
-                                {"mmu.cycles.traps", "cycles_traps", "traps"},
-                                {"mmu.cycles.instructions", "cycles_instructions", "instr"},
-                                {"mmu.cycles.handler", "cycles_handler", "handler refs"}};
+const std::vector<Rate>& miss_cycles() {
+  static const std::vector<Rate> kMissCycles = {
+      {"total", "cycles_misses", {"mmu.miss_cycles"}},
+      {"next level", "cycles_next_level", {"mmu.cycles.next_level"}},
+      {"walks", "cycles_walks", {"mmu.cycles.walks"}},
+      {"walker refs", "cycles_walker", {"mmu.cycles.walker"}},
+      {"traps", "cycles_traps", {"mmu.cycles.traps"}},
+      {"instr", "cycles_instructions", {"mmu.cycles.instructions"}},
+      {"handler refs", "cycles_handler", {"mmu.cycles.handler"}}};
+  return kMissCycles;
+}
 
 bool has_several_cpus(const Comparison& comparison) {
   return std::any_of(comparison.runs.begin(), comparison.runs.end(), [](const ComparedRun& run) {
@@ -132,132 +112,191 @@ bool has_several_cpus(const Comparison& comparison) {
   });
 }
 
-std::span<const Part> cycles_of(const Comparison& comparison) {
-  return std::span(kCycles).first(has_several_cpus(comparison) ? std::size(kCycles) : kOfOneCpu);
-}
+// Cells of a row, column by column.
+class Columns {
+ public:
+  explicit Columns(const Comparison& comparison)
+      : comparison_(comparison), work_(work_of(comparison.runs.front().report)) {}
 
-size_t name_width(const Comparison& comparison) {
-  size_t width = 16;
-  for (const ComparedRun& run : comparison.runs)
-    width = std::max(width, run.name.size());
-  return width;
-}
-
-std::string group_text(const Comparison& comparison, const Group& group) {
-  const Work work = work_of(comparison.runs.front().report);
-  std::vector<std::string> heading{group.title};
-  for (const Column& column : group.columns)
-    heading.emplace_back(column.title);
-  TextTable table(heading, name_width(comparison));
-  for (const ComparedRun& run : comparison.runs) {
-    std::vector<std::string> cells{run.name};
-    for (const Column& column : group.columns) {
-      const uint64_t sum = column.sum(run.report);
-      cells.push_back(column.bytes ? readable_bytes(sum) : per_thousand(sum, work.amount));
-    }
-    table.row(cells);
+  void rate(const Rate& rate, const char* group, Column::For readers, bool strong = false) {
+    const Counter counter = any(rate.counters.front());
+    const bool bytes = counter.unit == "bytes";
+    const std::string unit =
+        bytes ? counter.unit : fmt::format("{} per 1000 {}", counter.unit, work_.unit);
+    add(Column{.key = rate.key,
+               .title = rate.title,
+               .unit = unit,
+               .meaning = counter.meaning,
+               .group = group,
+               .readers = readers,
+               .strong = strong},
+        [&](const ComparedRun& run) {
+          uint64_t sum = 0;
+          for (const char* const name : rate.counters)
+            sum += value_or_0(run.report, name);
+          return bytes ? Value(Bytes{sum}) : Value(Ratio{sum, work_.amount, kPerThousand});
+        });
   }
-  return "\n" + table.text();
-}
-
-std::string served_text(const Comparison& comparison) {
-  if (!has_caches(comparison.runs.front().report)) return "";
-  TextTable table({"Table refs served", "L1", "L2", "L3", "memory"}, name_width(comparison));
-  for (const ComparedRun& run : comparison.runs) {
-    uint64_t all = 0;
-    for (const char* const where : kServed)
-      all += served(run.report, where);
-    std::vector<std::string> cells{run.name};
-    for (const char* const where : kServed)
-      cells.push_back(percent(served(run.report, where), all));
-    table.row(cells);
+  // A sum and its parts, and the sum over the base's.
+  void sum(const char* group, std::span<const Rate> rates, bool told_elsewhere) {
+    for (const Rate& one : rates)
+      rate(one, group,
+           told_elsewhere && &one == rates.data() ? Column::For::People : Column::For::All,
+           &one == rates.data());
+    const char* const whole = rates.front().counters.front();
+    const uint64_t base = value_or_0(comparison_.runs[comparison_.base].report, whole);
+    add({.key = fmt::format("{}_relative", rates.front().key),
+         .title = "relative",
+         .unit = "times the base's",
+         .group = group,
+         .readers = Column::For::People},
+        [&](const ComparedRun& run) {
+          return Ratio{value_or_0(run.report, whole), base, Ratio::As::Times};
+        });
   }
-  return "\n" + table.text();
-}
-
-// The first part is what the last column relates to the base's.
-std::string cycles_text(const Comparison& comparison, const char* title,
-                        std::span<const Part> parts) {
-  const Work work = work_of(comparison.runs.front().report);
-  const auto whole = [&](const ComparedRun& run) {
-    return static_cast<double>(value_or_0(run.report, parts.front().counter));
-  };
-  const double base = whole(comparison.runs[comparison.base]);
-  std::vector<std::string> heading{title};
-  for (const Part& part : parts)
-    heading.emplace_back(part.title);
-  heading.emplace_back("relative");
-  TextTable table(heading, name_width(comparison));
-  for (const ComparedRun& run : comparison.runs) {
-    std::vector<std::string> cells{run.name};
-    for (const Part& part : parts)
-      cells.push_back(per_thousand(value_or_0(run.report, part.counter), work.amount));
-    cells.push_back(base == 0 ? "-" : fmt::format("{:.2f}", whole(run) / base));
-    table.row(cells);
+  // Where table references of walker and handler were served; empty without caches.
+  void served() {
+    if (comparison_.runs.front().report.find("refs.walker.served.l1") == nullptr) return;
+    struct Place {
+      const char* name;
+      const char* title;
+    };
+    constexpr Place kPlaces[] = {{"l1", "L1"}, {"l2", "L2"}, {"l3", "L3"}, {"memory", "memory"}};
+    const auto count = [](const Report& report, const char* where) {
+      return value_or_0(report, fmt::format("refs.walker.served.{}", where)) +
+             value_or_0(report, fmt::format("refs.handler.served.{}", where));
+    };
+    for (const Place& place : kPlaces)
+      add({.key = fmt::format("served_{}", place.name),
+           .title = place.title,
+           .unit = "of the references",
+           .group = "Table refs served",
+           .readers = Column::For::People},
+          [&](const ComparedRun& run) {
+            uint64_t all = 0;
+            for (const Place& other : kPlaces)
+              all += count(run.report, other.name);
+            return Ratio{count(run.report, place.name), all, Ratio::As::Share};
+          });
   }
-  return "\n" + table.text();
+  template <class Cell>
+  void add(Column column, Cell cell) {
+    table_.columns.push_back(std::move(column));
+    table_.rows.resize(comparison_.runs.size());
+    for (size_t i = 0; i < table_.rows.size(); ++i)
+      table_.rows[i].cells.emplace_back(cell(comparison_.runs[i]));
+  }
+  Table table() { return std::move(table_); }
+
+ private:
+  // As any of the runs reports it.
+  [[nodiscard]] Counter any(const char* name) const {
+    for (const ComparedRun& run : comparison_.runs)
+      if (const Counter* const found = run.report.find(name)) return *found;
+    return {};
+  }
+
+  static constexpr Ratio::As kPerThousand = Ratio::As::PerThousand;
+
+  const Comparison& comparison_;
+  Work work_;
+  Table table_{.id = "runs", .title = "Run"};
+};
+
+Column name_of_run() {
+  return {.key = "run", .align = Column::Align::Left, .names = true};
 }
 
-// Every rate of a run, by its name in JSON and CSV; bytes are as they are.
-std::vector<std::pair<std::string, double>> rates_of(const Comparison& comparison,
-                                                     const Report& report) {
-  const Work work = work_of(comparison.runs.front().report);
-  std::vector<std::pair<std::string, double>> rates;
-  const auto rate = [&](uint64_t count) {
-    return ratio(static_cast<double>(count) * 1000, static_cast<double>(work.amount));
-  };
+// A row a run, with all its rates.
+Table runs_of(const Comparison& comparison) {
+  Columns columns(comparison);
+  columns.add(name_of_run(), [](const ComparedRun& run) { return run.name; });
+  columns.add({.key = "work", .readers = Column::For::Programs},
+              [](const ComparedRun& run) { return work_of(run.report).amount; });
+  columns.add({.key = "unit", .readers = Column::For::Programs},
+              [](const ComparedRun& run) { return std::string(work_of(run.report).unit); });
   for (const Group& group : groups())
-    for (const Column& column : group.columns)
-      rates.emplace_back(column.key, column.bytes ? static_cast<double>(column.sum(report))
-                                                  : rate(column.sum(report)));
-  for (const Part& part : std::span(kMissCycles).subspan(1))
-    rates.emplace_back(part.key, rate(value_or_0(report, part.counter)));
-  for (const Part& part : cycles_of(comparison))
-    rates.emplace_back(part.key, rate(value_or_0(report, part.counter)));
+    for (const Rate& rate : group.rates)
+      columns.rate(rate, group.title, Column::For::All);
+  columns.served();
+  columns.sum("Cycles of TLB misses", miss_cycles(), true);
+  columns.sum("Cycles of translation",
+              std::span(cycles()).first(has_several_cpus(comparison) ? cycles().size() : kOfOneCpu),
+              false);
+  return columns.table();
+}
+
+// The rates of a run among what runs_of() made, by their names; bytes are as they are.
+std::vector<std::pair<std::string, double>> rates_of(const Table& table, const Row& row) {
+  std::vector<std::pair<std::string, double>> rates;
+  for (size_t i = 0; i < row.cells.size(); ++i) {
+    if (table.columns[i].readers == Column::For::People) continue;
+    if (const auto* const ratio = std::get_if<Ratio>(&row.cells[i]))
+      rates.emplace_back(table.columns[i].key, ratio->value().value_or(0));
+    if (const auto* const bytes = std::get_if<Bytes>(&row.cells[i]))
+      rates.emplace_back(table.columns[i].key, static_cast<double>(bytes->count));
+  }
   return rates;
 }
 
 // The runs from the fewest cycles of translation on; equal ones share a place.
-std::string ranking_text(const Comparison& comparison) {
+Table ranking_of(const Comparison& comparison) {
   const Work work = work_of(comparison.runs.front().report);
-  const auto cycles = [](const ComparedRun* run) { return value_or_0(run->report, "mmu.cycles"); };
+  const auto cycles_of = [](const ComparedRun* run) {
+    return value_or_0(run->report, "mmu.cycles");
+  };
   std::vector<const ComparedRun*> ranked;
   for (const ComparedRun& run : comparison.runs)
     ranked.push_back(&run);
   std::stable_sort(ranked.begin(), ranked.end(), [&](const ComparedRun* a, const ComparedRun* b) {
-    return cycles(a) < cycles(b);
+    return cycles_of(a) < cycles_of(b);
   });
-  const auto least = static_cast<double>(cycles(ranked.front()));
-  TextTable table({"Ranking", "place", "cycles", "of the first"}, name_width(comparison));
-  size_t place = 0;
+  Table table{
+      .id = "ranking",
+      .title = "Ranking",
+      .columns = {name_of_run(),
+                  {.key = "place", .title = "place"},
+                  {.key = "cycles",
+                   .title = "cycles",
+                   .unit = fmt::format("cycles per 1000 {}", work.unit)},
+                  {.key = "of_the_first", .title = "of the first", .unit = "times the first's"}}};
+  uint64_t place = 0;
   for (size_t i = 0; i < ranked.size(); ++i) {
-    if (i == 0 || cycles(ranked[i]) != cycles(ranked[i - 1])) place = i + 1;
-    const auto own = static_cast<double>(cycles(ranked[i]));
-    table.row({ranked[i]->name, fmt::format("{}", place),
-               per_thousand(cycles(ranked[i]), work.amount),
-               least == 0 ? "-" : fmt::format("{:.2f}", own / least)});
+    const uint64_t own = cycles_of(ranked[i]);
+    if (i == 0 || own != cycles_of(ranked[i - 1])) place = i + 1;
+    table.row({ranked[i]->name, place, Ratio{own, work.amount, Ratio::As::PerThousand},
+               Ratio{own, cycles_of(ranked.front()), Ratio::As::Times}});
   }
-  return "\n" + table.text();
+  return table;
 }
 
 }  // namespace
 
-std::string comparison_table(const Comparison& comparison) {
+Document comparison_document(const Comparison& comparison) {
   MMUSIM_ASSERT(comparison.base < comparison.runs.size());
   const Work work = work_of(comparison.runs.front().report);
-  constexpr size_t kIndent = 10;
-  std::string text = fmt::format("source    {}\n", printable(comparison.source));
-  if (!comparison.program.empty() && comparison.program != comparison.source)
-    text += beside("program", printable(comparison.program), kIndent);
-  text += fmt::format("work      {} {}; all numbers are per 1000 of them, but bytes\n",
-                      format_count(work.amount), work.unit);
-  text += fmt::format("relative  to {}\n", printable(comparison.runs[comparison.base].name));
-  for (const Group& group : groups())
-    text += group_text(comparison, group);
-  return text + served_text(comparison) +
-         cycles_text(comparison, "Cycles of TLB misses", kMissCycles) +
-         cycles_text(comparison, "Cycles of translation", cycles_of(comparison)) +
-         ranking_text(comparison) + prices_text(comparison);
+  Facts heading{.id = "heading"};
+  heading.add("source", "source", comparison.source);
+  if (comparison.program != comparison.source)
+    heading.add("program", "program", comparison.program);
+  heading.add("work", "work",
+              fmt::format("{} {}; all numbers are per 1000 of them, but bytes",
+                          format_count(work.amount), work.unit));
+  heading.add("base", "relative", fmt::format("to {}", comparison.runs[comparison.base].name));
+  return {.kind = "comparison",
+          .blocks = {heading, runs_of(comparison), ranking_of(comparison), prices_of(comparison)}};
+}
+
+std::string comparison_table(const Comparison& comparison) {
+  constexpr size_t kHeadingWidth = 10;
+  constexpr size_t kNameWidth = 16;
+  size_t name_width = kNameWidth;
+  for (const ComparedRun& run : comparison.runs)
+    name_width = std::max(name_width, run.name.size());
+  return text_of(comparison_document(comparison), {.styles = {{"heading", {.width = kHeadingWidth}},
+                                                              {"runs", {.width = name_width}},
+                                                              {"ranking", {.width = name_width}},
+                                                              {"prices", {.width = 12}}}});
 }
 
 std::string comparison_json(const Comparison& comparison) {
@@ -269,10 +308,12 @@ std::string comparison_json(const Comparison& comparison) {
                    {"per", {{"unit", work.unit}, {"amount", work.amount}, {"scale", 1000}}},
                    {"base", comparison.runs[comparison.base].name}};
   Json& list = document["runs"] = Json::array();
-  const auto base = rates_of(comparison, comparison.runs[comparison.base].report);
-  for (const ComparedRun& run : comparison.runs) {
+  const Table table = runs_of(comparison);
+  const auto base = rates_of(table, table.rows[comparison.base]);
+  for (size_t number = 0; number < comparison.runs.size(); ++number) {
+    const ComparedRun& run = comparison.runs[number];
     Json entry = {{"name", run.name}};
-    const auto rates = rates_of(comparison, run.report);
+    const auto rates = rates_of(table, table.rows[number]);
     for (size_t i = 0; i < rates.size(); ++i) {
       entry["rates"][rates[i].first] = rates[i].second;
       // Nothing over nothing is the same; something over nothing has no number.
@@ -291,18 +332,7 @@ std::string comparison_json(const Comparison& comparison) {
 }
 
 std::string comparison_csv(const Comparison& comparison) {
-  std::string text = "run,work,unit";
-  for (const auto& [key, rate] : rates_of(comparison, comparison.runs.front().report))
-    text += fmt::format(",{}", key);
-  text += "\n";
-  for (const ComparedRun& run : comparison.runs) {
-    const Work work = work_of(run.report);
-    text += fmt::format("{},{},{}", stats::csv_field(run.name), work.amount, work.unit);
-    for (const auto& [key, rate] : rates_of(comparison, run.report))
-      text += fmt::format(",{}", rate);
-    text += "\n";
-  }
-  return text;
+  return csv_of(runs_of(comparison));
 }
 
 }  // namespace mmusim::report

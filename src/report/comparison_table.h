@@ -13,6 +13,7 @@
 #include <vector>
 
 #include "config/schema.h"
+#include "report/table.h"
 #include "stats/report.h"
 #include "stats/results.h"
 
@@ -32,7 +33,9 @@ struct Comparison {
   size_t base = 0;  // the run the others are related to
 };
 
-// REQUIRES (both): base < runs.size().
+// REQUIRES (all): base < runs.size().
+// Tables of the runs' rates and of their ranking, and the prices.
+Document comparison_document(const Comparison& comparison);
 std::string comparison_table(const Comparison& comparison);
 // {"schema": 1, "source", "per", "base", "runs": [{"name", "rates", "relative", "result"}]};
 // "result" is the run's own document, as replay --json writes it. Described in

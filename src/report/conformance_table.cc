@@ -5,6 +5,8 @@
 #include <set>
 
 #include "base/units.h"
+#include "report/data_writers.h"
+#include "report/text_writer.h"
 #include "report/wrap.h"
 
 namespace mmusim::report {
@@ -64,15 +66,17 @@ std::string failure_text(const ConformanceHeading& heading, unsigned number,
 
 std::string conformance_text(const ConformanceHeading& heading, const Verdict& verdict) {
   constexpr size_t kVerdictWidth = 12;
-  std::string text = fmt::format("page table  {}\n", heading.name);
-  const auto line = [&](const char* label, const std::string& value) {
-    text += beside(label, value, kVerdictWidth);
-  };
-  line("promises",
-       fmt::format("{} cases on {} layouts of address spaces", verdict.promises, verdict.layouts));
-  line("random",
-       fmt::format("{} operations in {} runs, seeds from {}, against an ordered map",
-                   format_count(verdict.operations), format_count(verdict.runs), heading.seed));
+  const TextLayout layout{.styles = {{"facts", {.width = kVerdictWidth}}}};
+  Facts facts{.id = "facts"};
+  facts.add("page_table", "page table", heading.name);
+  facts.add(
+      "promises", "promises",
+      fmt::format("{} cases on {} layouts of address spaces", verdict.promises, verdict.layouts));
+  facts.add(
+      "random", "random",
+      fmt::format("{} operations in {} runs, seeds from {}, against an ordered map",
+                  format_count(verdict.operations), format_count(verdict.runs), heading.seed));
+  std::string text = text_of({"conformance", {facts}}, layout);
   unsigned number = 0;
   // The same case usually fails on every layout: one is enough to read.
   std::set<std::string> shown;
@@ -87,20 +91,48 @@ std::string conformance_text(const ConformanceHeading& heading, const Verdict& v
   if (alike != 0)
     text += fmt::format("\nand {} more failures of these cases, on other layouts\n", alike);
   const std::string until = end_text(verdict);
-  const auto not_done = [&](const std::string& what) {
-    text += "\n";
-    line("not done", what);
+  const auto last = [&](const char* label, const std::string& what) {
+    Facts end{.id = "facts"};
+    end.add(label, label, what);
+    text += "\n" + text_of({"conformance", {end}}, layout);
   };
-  if (!until.empty()) not_done(until);
+  if (!until.empty()) last("not done", until);
   if (!verdict.watched)
-    not_done(
-        "this host does not let memory be watched: words that are read and not named are not "
-        "found");
-  text += verdict.failures.empty()
-              ? fmt::format("\nverdict     every promise kept{}, nothing left behind\n",
-                            until.empty() ? "" : " so far")
-              : fmt::format("\nverdict     {} promises or runs broken\n", verdict.failures.size());
+    last("not done",
+         "this host does not let memory be watched: words that are read and not named are not "
+         "found");
+  last("verdict", verdict.failures.empty()
+                      ? fmt::format("every promise kept{}, nothing left behind",
+                                    until.empty() ? "" : " so far")
+                      : fmt::format("{} promises or runs broken", verdict.failures.size()));
   return text;
+}
+
+std::string conformance_csv(const Verdict& verdict) {
+  const auto text = [](const char* key, const char* meaning) {
+    return Column{.key = key, .title = key, .meaning = meaning, .align = Column::Align::Left};
+  };
+  Table table{.id = "failures",
+              .title = "Failures",
+              .columns = {text("part", "The case, or the run."),
+                          text("layout", ""),
+                          text("promise", ""),
+                          text("expected", ""),
+                          text("came", ""),
+                          text("after", "What was done last."),
+                          {.key = "seed", .title = "seed", .meaning = "Of a run."},
+                          {.key = "steps_at_first",
+                           .title = "steps at first",
+                           .meaning = "Of a run, before it was shortened."},
+                          text("steps", "Of a run, shortened.")}};
+  for (const Failure& failure : verdict.failures) {
+    const auto of_run = [&](auto value) { return failure.seed ? Value(value) : Value(); };
+    table.row({failure.part, failure.layout, failure.broken.promise, failure.broken.expected,
+               failure.broken.came, failure.after, of_run(failure.seed.value_or(0)),
+               of_run(uint64_t{failure.steps_at_first}),
+               of_run(fmt::format("{}", fmt::join(failure.steps, "; ")))});
+  }
+  return csv_of(table);
 }
 
 std::string conformance_json(const ConformanceHeading& heading, const Verdict& verdict) {

@@ -1,5 +1,5 @@
 // What the conformance kit found of a page table: as a marker would write it below an assignment,
-// and as JSON.
+// as JSON and as CSV.
 #ifndef MMUSIM_REPORT_CONFORMANCE_TABLE_H_
 #define MMUSIM_REPORT_CONFORMANCE_TABLE_H_
 
@@ -20,6 +20,8 @@ std::string conformance_text(const ConformanceHeading& heading,
 // src/report/README.md.
 std::string conformance_json(const ConformanceHeading& heading,
                              const pt::conformance::Verdict& verdict);
+// The failures, a row each.
+std::string conformance_csv(const pt::conformance::Verdict& verdict);
 
 }  // namespace mmusim::report
 

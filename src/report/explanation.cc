@@ -7,6 +7,9 @@
 #include "base/units.h"
 #include "mem/cache.h"
 #include "mmu/miss_path.h"
+#include "report/data_writers.h"
+#include "report/table.h"
+#include "report/text_writer.h"
 #include "report/wrap.h"
 
 namespace mmusim::report {
@@ -63,68 +66,136 @@ std::string told_text(const Told& told, unsigned& number) {
   return beside(fmt::format("{} {:>2}.", margin(told), ++number), text, kStep);
 }
 
-// What the columns and signs mean, as far as they are there.
-std::string legend(const sim::Explanation& explanation) {
-  std::string text = beside("cycles",
-                            "what a run charges (cost.*): of a step its instructions, its trap, "
-                            "its code's fetches; of a page fault the kernel's references",
-                            kLabel);
+// What the columns and signs of the text mean, as far as they are there.
+Facts legend_of(const sim::Explanation& explanation) {
+  Facts legend{.id = "legend"};
+  legend.add("cycles", "cycles",
+             "what a run charges (cost.*): of a step its instructions, its trap, its code's "
+             "fetches; of a page fault the kernel's references");
   const auto& told = explanation.told;
   const auto any = [&](auto is) { return std::any_of(told.begin(), told.end(), is); };
-  const auto by = [&](mem::Origin who) {
-    return any([&](const Told& one) { return one.by == who; });
+  const auto by = [&](mem::Origin who, const char* meaning) {
+    if (any([&](const Told& one) { return one.by == who; }))
+      legend.add(mem::name_of(who), mem::name_of(who), meaning);
   };
-  const auto line = [&](const char* label, const char* meaning) {
-    text += beside(label, meaning, kLabel);
-  };
-  if (by(mem::Origin::Walker)) line("walker", "a reference of the hardware's own");
-  if (by(mem::Origin::Handler)) line("handler", "... of a software miss handler's");
-  if (by(mem::Origin::Kernel)) line("kernel", "... of the kernel's, when it has fixed the fault");
+  by(mem::Origin::Walker, "a reference of the hardware's own");
+  by(mem::Origin::Handler, "... of a software miss handler's");
+  by(mem::Origin::Kernel, "... of the kernel's, when it has fixed the fault");
   if (any([](const Told& one) { return one.beside; }))
-    line("+", "at the same time as the one before: its cycles are those it takes longer");
+    legend.add("beside", "+",
+               "at the same time as the one before: its cycles are those it takes longer");
   if (any([](const Told& one) { return one.kind == Told::Kind::Reference; }))
-    line("0xA = 0xV", "physical address, and the word read or written: what is in it");
+    legend.add("word", "0xA = 0xV",
+               "physical address, and the word read or written: what is in it");
   if (any([](const Told& one) { return one.through.has_value(); }))
-    line("through", "the virtual address the reference was made by");
+    legend.add("through", "through", "the virtual address the reference was made by");
   if (any([](const Told& one) { return one.served.has_value(); }))
-    line("[l2]", "the cache that had it; none said: its cycles are the step's");
-  return text;
+    legend.add("served", "[l2]", "the cache that had it; none said: its cycles are the step's");
+  return legend;
+}
+
+Facts heading_facts(const ExplanationHeading& heading, const sim::Explanation& explanation) {
+  Facts facts{.id = "heading"};
+  facts.add(
+      "machine", "machine",
+      fmt::format("{} ({}), page table {}", heading.machine, heading.arch, heading.page_table));
+  facts.add("moment", "moment", fmt::format("{} of {}", heading.moment.text(), heading.source));
+  facts.add("miss", "miss", heading.miss);
+  std::string access =
+      fmt::format("{} at {:#x}", name_of(heading.question.kind), heading.question.va.value());
+  if (explanation.va != heading.question.va)
+    access += fmt::format(", which the machine has at {:#x}", explanation.va.value());
+  facts.add("access", "access", access);
+  facts.add("address", "address", fmt::format("{}", fmt::join(explanation.parts, ", ")));
+  return facts;
+}
+
+Facts outcome_facts(const sim::Explanation& explanation) {
+  uint64_t instructions = 0;
+  unsigned traps = 0;
+  for (const Told& told : explanation.told) {
+    instructions += told.instructions;
+    traps += told.trap ? 1 : 0;
+  }
+  Facts facts{.id = "outcome"};
+  facts.add("outcome", "outcome", outcome_text(explanation));
+  facts.add("took", "took",
+            fmt::format("{} cycles; references of walker {}, handler {}, kernel {}; {} handler "
+                        "instructions, {} traps, {} page faults",
+                        explanation.cycles, explanation.by_walker, explanation.by_handler,
+                        explanation.by_kernel, instructions, traps, explanation.faults));
+  return facts;
+}
+
+// All that was told, in order.
+Table told_of(const sim::Explanation& explanation) {
+  Table table{
+      .id = "told",
+      .title = "Told",
+      .columns = {
+          {.key = "number", .meaning = "Of a step.", .names = true},
+          {.key = "event", .title = "event", .meaning = "remark, step, read or write."},
+          {.key = "by", .title = "by", .meaning = "Who made the reference."},
+          {.key = "step", .title = "step", .meaning = "The name of a step."},
+          {.key = "what",
+           .title = "what",
+           .meaning = "The remark, what the step does, or what the reference is to.",
+           .align = Column::Align::Left},
+          {.key = "cycles", .title = "cycles", .unit = "cycles", .meaning = "A run's charge."},
+          {.key = "instructions", .title = "instructions", .unit = "instructions"},
+          {.key = "trap", .title = "trap"},
+          {.key = "beside",
+           .title = "beside",
+           .meaning = "Made at the same time as the one before."},
+          {.key = "physical", .title = "physical", .meaning = "The address."},
+          {.key = "virtual", .title = "virtual", .meaning = "The address it was made by."},
+          {.key = "bytes", .title = "bytes", .unit = "bytes"},
+          {.key = "words", .title = "words", .meaning = "What was read or written."},
+          {.key = "decoded", .title = "decoded", .align = Column::Align::Left},
+          {.key = "served", .title = "served", .meaning = "The cache that had it."}}};
+  uint64_t number = 0;
+  for (const Told& told : explanation.told) {
+    const bool step = told.kind == Told::Kind::Step;
+    const bool reference = told.kind == Told::Kind::Reference;
+    const auto of_step = [&](auto value) { return step ? Value(value) : Value(); };
+    const auto of_reference = [&](auto value) { return reference ? Value(value) : Value(); };
+    number += step ? 1 : 0;
+    table.row(
+        {of_step(number),
+         std::string(step         ? "step"
+                     : !reference ? "remark"
+                     : told.write ? "write"
+                                  : "read"),
+         of_reference(std::string(mem::name_of(told.by))),
+         step ? Value(std::string(told.step->name)) : Value(), told.text, told.cycles,
+         of_step(told.instructions), of_step(told.trap), of_reference(told.beside),
+         of_reference(told.address.value()), told.through ? Value(told.through->value()) : Value(),
+         of_reference(uint64_t{told.bytes}),
+         of_reference(fmt::format("{:#x}", fmt::join(told.words, " "))), of_reference(told.decoded),
+         told.served ? Value(std::string(mem::name_of(*told.served))) : Value()},
+        reference ? 1 : 0);
+  }
+  return table;
 }
 
 }  // namespace
 
 std::string explanation_text(const ExplanationHeading& heading,
                              const sim::Explanation& explanation) {
-  std::string text;
-  const auto line = [&](const char* label, const std::string& value) {
-    text += beside(label, value, kLabel);
-  };
-  line("machine",
-       fmt::format("{} ({}), page table {}", heading.machine, heading.arch, heading.page_table));
-  line("moment", fmt::format("{} of {}", heading.moment.text(), heading.source));
-  if (!heading.miss.empty()) line("miss", heading.miss);
-  std::string access =
-      fmt::format("{} at {:#x}", name_of(heading.question.kind), heading.question.va.value());
-  if (explanation.va != heading.question.va)
-    access += fmt::format(", which the machine has at {:#x}", explanation.va.value());
-  line("access", access);
-  line("address", fmt::format("{}", fmt::join(explanation.parts, ", ")));
+  TextLayout layout;
+  for (const char* const id : {"heading", "outcome", "legend"})
+    layout.styles[id].width = kLabel;
+  std::string text = text_of({"explanation", {heading_facts(heading, explanation)}}, layout);
   text += fmt::format("\n{:>{}}\n", "cycles", kCyclesWidth);
   unsigned number = 0;
-  uint64_t instructions = 0;
-  unsigned traps = 0;
-  for (const Told& told : explanation.told) {
+  for (const Told& told : explanation.told)
     text += told_text(told, number);
-    instructions += told.instructions;
-    traps += told.trap ? 1 : 0;
-  }
-  text += "\n";
-  line("outcome", outcome_text(explanation));
-  line("took", fmt::format("{} cycles; references of walker {}, handler {}, kernel {}; {} handler "
-                           "instructions, {} traps, {} page faults",
-                           explanation.cycles, explanation.by_walker, explanation.by_handler,
-                           explanation.by_kernel, instructions, traps, explanation.faults));
-  return text + "\n" + legend(explanation);
+  return text + "\n" +
+         text_of({"explanation", {outcome_facts(explanation), legend_of(explanation)}}, layout);
+}
+
+std::string explanation_csv(const sim::Explanation& explanation) {
+  return csv_of(told_of(explanation));
 }
 
 std::string explanation_json(const ExplanationHeading& heading, const sim::Explanation& explanation,

@@ -1,4 +1,5 @@
-// One translation step by step: for people (short enough to show in a lecture), and as JSON.
+// One translation step by step: for people (short enough to show in a lecture), as JSON
+// and as CSV.
 #ifndef MMUSIM_REPORT_EXPLANATION_H_
 #define MMUSIM_REPORT_EXPLANATION_H_
 
@@ -27,6 +28,9 @@ std::string explanation_text(const ExplanationHeading& heading,
 // src/report/README.md.
 std::string explanation_json(const ExplanationHeading& heading, const sim::Explanation& explanation,
                              const stats::Provenance& provenance, const config::Config& config);
+
+// What was told, a row each.
+std::string explanation_csv(const sim::Explanation& explanation);
 
 }  // namespace mmusim::report
 

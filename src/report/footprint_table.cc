@@ -1,107 +1,139 @@
 #include "report/footprint_table.h"
 
 #include <fmt/format.h>
-#include <functional>
 #include <nlohmann/json.hpp>
 #include <set>
+#include <utility>
 
 #include "base/units.h"
-#include "report/text_table.h"
-#include "report/wrap.h"
+#include "report/data_writers.h"
+#include "report/text_writer.h"
 
 namespace mmusim::report {
 
 namespace {
 
-constexpr size_t kClassWidth = 16;
-
-double over(uint64_t part, uint64_t whole) {
-  return whole == 0 ? 0 : static_cast<double>(part) / static_cast<double>(whole);
-}
-
-std::string sum_text(const std::vector<NamedFootprint>& all) {
-  std::vector<std::string> names{"Page table"};
+// What is told of each page table.
+Table footprints_of(const std::vector<NamedFootprint>& all) {
+  Table table{.id = "footprints",
+              .title = "Page table",
+              .columns = {{.key = "page_table", .align = Column::Align::Left, .names = true}}};
   for (const NamedFootprint& one : all)
-    names.push_back(one.name);
-  TextTable table(names, kLabelWidth);
-  const auto row = [&](const char* label,
-                       const std::function<std::string(const NamedFootprint&)>& cell) {
-    std::vector<std::string> cells{label};
-    for (const NamedFootprint& one : all)
-      cells.push_back(cell(one));
-    table.row(cells);
+    table.rows.push_back({.cells = {one.name}});
+  const auto add = [&](Column column, auto cell) {
+    table.columns.push_back(std::move(column));
+    for (size_t i = 0; i < all.size(); ++i)
+      table.rows[i].cells.emplace_back(cell(all[i]));
   };
-  const auto count = [&](const char* label, uint64_t pt::Footprint::*field) {
-    row(label, [&](const NamedFootprint& one) { return format_count(one.footprint.*field); });
+  const auto count = [&](Column column, uint64_t pt::Footprint::*field) {
+    add(std::move(column), [&](const NamedFootprint& one) { return one.footprint.*field; });
   };
-  count("pages mapped", &pt::Footprint::pages);
-  count("  by leaves", &pt::Footprint::leaves);
-  row("tables", [](const NamedFootprint& one) {
+  const auto bytes = [&](Column column, uint64_t pt::Footprint::*field) {
+    add(std::move(column), [&](const NamedFootprint& one) { return Bytes{one.footprint.*field}; });
+  };
+  const auto per_page = [&](Column column, uint64_t pt::Footprint::*field) {
+    add(std::move(column), [&](const NamedFootprint& one) {
+      return Ratio{one.footprint.*field, one.footprint.pages, Ratio::As::Times};
+    });
+  };
+  count({.key = "pages", .title = "pages mapped", .unit = "pages"}, &pt::Footprint::pages);
+  count({.key = "leaves", .title = "by leaves", .unit = "leaves", .depth = 1},
+        &pt::Footprint::leaves);
+  add({.key = "tables", .title = "tables", .unit = "tables"}, [](const NamedFootprint& one) {
     uint64_t tables = 0;
     for (const pt::TableClass& c : one.footprint.classes)
       tables += c.tables;
-    return format_count(tables);
+    return tables;
   });
-  row("memory",
-      [](const NamedFootprint& one) { return readable_bytes(one.footprint.table_bytes); });
-  row("  and its root",
-      [](const NamedFootprint& one) { return readable_bytes(one.footprint.root_bytes); });
-  row("bytes per mapped page", [](const NamedFootprint& one) {
-    return fmt::format("{:.2f}", over(one.footprint.table_bytes, one.footprint.pages));
-  });
-  row("words read per look-up", [](const NamedFootprint& one) {
-    return fmt::format("{:.2f}", over(one.footprint.words_total, one.footprint.pages));
-  });
-  row("  at most",
-      [](const NamedFootprint& one) { return std::to_string(one.footprint.words_most()); });
-  row("cache lines per look-up", [](const NamedFootprint& one) {
-    return fmt::format("{:.2f}", over(one.footprint.lines_total, one.footprint.pages));
-  });
-  count("cache lines, each page once", &pt::Footprint::lines_distinct);
-  count("tables resized or rebuilt", &pt::Footprint::restructures);
-  count("  entries rewritten by that", &pt::Footprint::entries_rewritten);
-  row("memory of all address spaces",
-      [](const NamedFootprint& one) { return readable_bytes(one.machine_bytes); });
-  row("  frames that hold it",
-      [](const NamedFootprint& one) { return readable_bytes(one.held_bytes); });
-  row("  lost to fragmentation", [](const NamedFootprint& one) {
-    return percent(one.held_bytes - one.machine_bytes, one.held_bytes);
-  });
-  return table.text();
+  bytes({.key = "table_bytes", .title = "memory", .unit = "bytes"}, &pt::Footprint::table_bytes);
+  bytes({.key = "root_bytes", .title = "and its root", .unit = "bytes", .depth = 1},
+        &pt::Footprint::root_bytes);
+  per_page({.key = "bytes_per_page", .title = "bytes per mapped page", .unit = "bytes per page"},
+           &pt::Footprint::table_bytes);
+  per_page({.key = "words_per_lookup",
+            .title = "words read per look-up",
+            .unit = "words",
+            .meaning = "Mean over a look-up of each page."},
+           &pt::Footprint::words_total);
+  add({.key = "words_at_most", .title = "at most", .unit = "words", .depth = 1},
+      [](const NamedFootprint& one) { return uint64_t{one.footprint.words_most()}; });
+  per_page({.key = "lines_per_lookup",
+            .title = "cache lines per look-up",
+            .unit = "cache lines",
+            .meaning = "Mean over a look-up of each page."},
+           &pt::Footprint::lines_total);
+  count({.key = "lines_each_page_once",
+         .title = "cache lines, each page once",
+         .unit = "cache lines",
+         .meaning = "Those that look-ups of all pages read at least once."},
+        &pt::Footprint::lines_distinct);
+  count({.key = "restructures", .title = "tables resized or rebuilt", .unit = "tables"},
+        &pt::Footprint::restructures);
+  count({.key = "entries_rewritten",
+         .title = "entries rewritten by that",
+         .unit = "entries",
+         .depth = 1},
+        &pt::Footprint::entries_rewritten);
+  add({.key = "machine_table_bytes",
+       .title = "memory of all address spaces",
+       .unit = "bytes",
+       .meaning = "Page tables of the whole machine at that moment."},
+      [](const NamedFootprint& one) { return Bytes{one.machine_bytes}; });
+  add({.key = "machine_held_bytes", .title = "frames that hold it", .unit = "bytes", .depth = 1},
+      [](const NamedFootprint& one) { return Bytes{one.held_bytes}; });
+  add({.key = "lost",
+       .title = "lost to fragmentation",
+       .unit = "of the frames",
+       .meaning = "The share of those frames that no table is in.",
+       .depth = 1},
+      [](const NamedFootprint& one) {
+        return Ratio{one.held_bytes - one.machine_bytes, one.held_bytes, Ratio::As::Share};
+      });
+  return table;
 }
 
 // The share of pages by words read.
-std::string depth_text(const std::vector<NamedFootprint>& all) {
-  std::vector<std::string> names{"Words read, share of pages"};
+Table depths_of(const std::vector<NamedFootprint>& all) {
   std::set<unsigned> depths;
-  for (const NamedFootprint& one : all) {
-    names.push_back(one.name);
+  for (const NamedFootprint& one : all)
     for (const auto& [words, pages] : one.footprint.words)
       depths.insert(words);
-  }
-  TextTable table(names, kLabelWidth);
-  for (const unsigned depth : depths) {
-    std::vector<std::string> cells{std::to_string(depth)};
-    for (const NamedFootprint& one : all) {
+  Table table{.id = "depths",
+              .title = "Words read, share of pages",
+              .columns = {{.key = "page_table", .align = Column::Align::Left, .names = true}}};
+  for (const unsigned depth : depths)
+    table.columns.push_back({.key = fmt::format("words_{}", depth),
+                             .title = std::to_string(depth),
+                             .unit = "of the pages"});
+  for (const NamedFootprint& one : all) {
+    std::vector<Value> cells{one.name};
+    for (const unsigned depth : depths) {
       const auto found = one.footprint.words.find(depth);
-      cells.push_back(
-          found == one.footprint.words.end() ? "" : percent(found->second, one.footprint.pages));
+      cells.push_back(found == one.footprint.words.end()
+                          ? Value()
+                          : Value(Ratio{found->second, one.footprint.pages, Ratio::As::Share}));
     }
-    table.row(cells);
+    table.row(std::move(cells));
   }
-  return table.text();
+  return table;
 }
 
-std::string class_text(const NamedFootprint& one) {
-  TextTable table({"Tables of " + one.name, "bytes each", "number", "memory", "leaves", "pointers",
-                   "slots in use"},
-                  kClassWidth);
-  for (const pt::TableClass& c : one.footprint.classes) {
-    table.row({fmt::format("level {}", c.level), format_count(c.bytes_each), format_count(c.tables),
-               readable_bytes(c.tables * c.bytes_each), format_count(c.leaves),
-               format_count(c.pointers), percent(c.leaves + c.pointers, c.tables * c.slots_each)});
-  }
-  return table.text();
+// Its tables, by level and size.
+Table classes_of(const NamedFootprint& one) {
+  Table table{.id = "tables." + one.name,
+              .title = "Tables of " + one.name,
+              .columns = {{.key = "level", .align = Column::Align::Left, .names = true},
+                          {.key = "bytes_each", .title = "bytes each", .unit = "bytes"},
+                          {.key = "tables", .title = "number", .unit = "tables"},
+                          {.key = "bytes", .title = "memory", .unit = "bytes"},
+                          {.key = "leaves", .title = "leaves", .unit = "entries"},
+                          {.key = "pointers", .title = "pointers", .unit = "entries"},
+                          {.key = "in_use", .title = "slots in use", .unit = "of the slots"}}};
+  for (const pt::TableClass& c : one.footprint.classes)
+    table.row({fmt::format("level {}", c.level), uint64_t{c.bytes_each}, uint64_t{c.tables},
+               Bytes{c.tables * c.bytes_each}, uint64_t{c.leaves}, uint64_t{c.pointers},
+               Ratio{c.leaves + c.pointers, c.tables * c.slots_each, Ratio::As::Share}});
+  return table;
 }
 
 std::string size_text(const NamedFootprint& one) {
@@ -114,18 +146,35 @@ std::string size_text(const NamedFootprint& one) {
 
 }  // namespace
 
+Document footprint_document(const FootprintHeading& heading,
+                            const std::vector<NamedFootprint>& footprints) {
+  Facts facts{.id = "heading"};
+  facts.add("machine", "machine", fmt::format("{} ({})", heading.machine, heading.arch));
+  facts.add("pages_of", "pages of", heading.source);
+  facts.add("moment", "", heading.what);
+  if (!footprints.empty() && footprints.front().footprint.leaves_by_size.size() > 1)
+    facts.add("leaves", "leaves", size_text(footprints.front()));
+  Document document{.kind = "footprint",
+                    .blocks = {facts, footprints_of(footprints), depths_of(footprints)}};
+  for (const NamedFootprint& one : footprints)
+    document.blocks.emplace_back(classes_of(one));
+  return document;
+}
+
 std::string footprint_table(const FootprintHeading& heading,
                             const std::vector<NamedFootprint>& footprints) {
-  constexpr size_t kIndent = 10;
-  std::string text = fmt::format("machine   {} ({})\n", heading.machine, heading.arch);
-  text += beside("pages of", heading.source, kIndent);
-  if (!heading.what.empty()) text += beside("", heading.what, kIndent);
-  if (!footprints.empty() && footprints.front().footprint.leaves_by_size.size() > 1)
-    text += beside("leaves", size_text(footprints.front()), kIndent);
-  text += "\n" + sum_text(footprints) + "\n" + depth_text(footprints);
+  constexpr size_t kHeadingWidth = 10;
+  constexpr size_t kClassWidth = 16;
+  constexpr TextStyle kDown{.as = TextStyle::As::Down, .width = kLabelWidth};
+  TextLayout layout{
+      .styles = {{"heading", {.width = kHeadingWidth}}, {"footprints", kDown}, {"depths", kDown}}};
   for (const NamedFootprint& one : footprints)
-    text += "\n" + class_text(one);
-  return text;
+    layout.styles["tables." + one.name].width = kClassWidth;
+  return text_of(footprint_document(heading, footprints), layout);
+}
+
+std::string footprint_csv(const std::vector<NamedFootprint>& footprints) {
+  return csv_of(footprints_of(footprints));
 }
 
 std::string footprint_json(const FootprintHeading& heading,

@@ -1,4 +1,4 @@
-// What page tables weigh, side by side: for people, and as JSON.
+// What page tables weigh, side by side: for people, as JSON and as CSV.
 #ifndef MMUSIM_REPORT_FOOTPRINT_TABLE_H_
 #define MMUSIM_REPORT_FOOTPRINT_TABLE_H_
 
@@ -8,6 +8,7 @@
 
 #include "config/schema.h"
 #include "pt/footprint.h"
+#include "report/table.h"
 #include "stats/results.h"
 
 namespace mmusim::report {
@@ -30,6 +31,9 @@ struct FootprintHeading {
   unsigned page = 12;  // log2 of the base page
 };
 
+// A table of the page tables' numbers, one of words read, and one of the tables of each.
+Document footprint_document(const FootprintHeading& heading,
+                            const std::vector<NamedFootprint>& footprints);
 std::string footprint_table(const FootprintHeading& heading,
                             const std::vector<NamedFootprint>& footprints);
 
@@ -37,6 +41,9 @@ std::string footprint_table(const FootprintHeading& heading,
 std::string footprint_json(const FootprintHeading& heading,
                            const std::vector<NamedFootprint>& footprints,
                            const stats::Provenance& provenance, const config::Config& config);
+
+// The numbers, a row a page table.
+std::string footprint_csv(const std::vector<NamedFootprint>& footprints);
 
 }  // namespace mmusim::report
 

@@ -3,9 +3,8 @@
 #include <algorithm>
 #include <array>
 #include <fmt/format.h>
+#include <span>
 #include <string_view>
-
-#include "report/wrap.h"
 
 namespace mmusim::report {
 
@@ -46,8 +45,8 @@ std::vector<Price> prices_of(const ComparedRun& run) {
   return prices;
 }
 
-std::string prices_text(const Comparison& comparison) {
-  std::string text = "\nPrices, in cycles\n";
+Facts prices_of(const Comparison& comparison) {
+  Facts facts{.id = "prices", .title = "Prices, in cycles"};
   std::vector<std::string> told;
   for (const ComparedRun& run : comparison.runs) {
     const std::string& machine = run.config.text("machine.name");
@@ -67,16 +66,19 @@ std::string prices_text(const Comparison& comparison) {
         own.push_back(std::move(word));
       }
     }
-    text += fmt::format("{}\n", machine);
-    const auto line = [&](const char* label, const std::vector<std::string>& words) {
-      constexpr size_t kIndent = 12;
-      if (!words.empty()) text += beside(label, fmt::format("{}", fmt::join(words, ", ")), kIndent);
+    facts.list.push_back({.key = machine, .label = machine});
+    const auto line = [&](const char* whose, const std::vector<std::string>& words) {
+      if (words.empty()) return;
+      facts.list.push_back({.key = fmt::format("{}.{}", machine, whose),
+                            .label = fmt::format("{}:", whose),
+                            .text = fmt::format("{}", fmt::join(words, ", ")),
+                            .depth = 1});
     };
-    line("  its own:", own);
-    line("  given:", given);
-    line("  default:", defaults);
+    line("its own", own);
+    line("given", given);
+    line("default", defaults);
   }
-  return text;
+  return facts;
 }
 
 }  // namespace mmusim::report

@@ -25,7 +25,7 @@ struct Price {
 std::vector<Price> prices_of(const ComparedRun& run);
 
 // A list for people, each machine once.
-std::string prices_text(const Comparison& comparison);
+Facts prices_of(const Comparison& comparison);
 
 }  // namespace mmusim::report
 

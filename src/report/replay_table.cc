@@ -5,10 +5,8 @@
 #include <string_view>
 #include <vector>
 
-#include "base/printable.h"
 #include "base/units.h"
-#include "report/text_table.h"
-#include "report/wrap.h"
+#include "report/text_writer.h"
 
 namespace mmusim::report {
 namespace {
@@ -16,89 +14,102 @@ namespace {
 using stats::Counter;
 using stats::Report;
 
-constexpr size_t kHeadingWidth = 10;
-
 uint64_t value_or(const Report& report, std::string_view name, uint64_t otherwise = 0) {
   const Counter* counter = report.find(name);
   return counter == nullptr ? otherwise : counter->value;
 }
 
-// A long command line is cut in the middle of nothing: its beginning says most.
-std::string shortened(const std::string& text, size_t width) {
-  std::string clean;
-  for (const char c : text)
-    clean += static_cast<unsigned char>(c) < ' ' ? ' ' : c;
-  return clean.size() <= width ? clean : clean.substr(0, width - 3) + "...";
-}
-
-std::string heading_text(const Heading& heading, const Report& report) {
-  std::string text;
-  const auto line = [&](const char* label, const std::string& value) {
-    if (!value.empty()) text += beside(label, printable(value), kHeadingWidth);
-  };
+// The heading, with what was replayed.
+Facts heading_of(const Heading& heading, const Report& report) {
+  Facts facts{.id = "heading"};
   std::string machine = heading.machine;
   if (!heading.arch.empty()) machine += fmt::format(" ({})", heading.arch);
   if (!heading.page_table.empty()) machine += fmt::format(", page table {}", heading.page_table);
   if (heading.checked) machine += ", every translation checked";
-  line("machine", machine);
-  line("trace",
-       heading.isa.empty() ? heading.trace : fmt::format("{} ({})", heading.trace, heading.isa));
-  line("program", shortened(printable(heading.program), kLineWidth - kHeadingWidth));
+  facts.add("machine", "machine", machine);
+  facts.add(
+      "trace", "trace",
+      heading.isa.empty() ? heading.trace : fmt::format("{} ({})", heading.trace, heading.isa));
+  if (!heading.program.empty())
+    facts.list.push_back(
+        {.key = "program", .label = "program", .text = heading.program, .shortened = true});
   if (report.find("run.instructions") != nullptr) {
     const uint64_t instructions = report.value("run.instructions");
     const uint64_t data = value_or(report, "run.loads") + value_or(report, "run.stores") +
                           value_or(report, "run.modifies");
-    line("replayed", fmt::format("{} instructions, {} references", format_count(instructions),
-                                 format_count(instructions + data)));
+    facts.add("replayed", "replayed",
+              fmt::format("{} instructions, {} references", format_count(instructions),
+                          format_count(instructions + data)));
   }
   if (value_or(report, "vhpt.crowded") != 0)
-    line(
-        "warning",
+    facts.add(
+        "warning", "warning",
         fmt::format("the hash reaches {} of the {} slots of the VHPT, where pages drive each other "
                     "out; try ia64.vhpt.hash=folded",
                     format_count(value_or(report, "vhpt.slots.reached")),
                     format_count(value_or(report, "vhpt.slots"))));
   if (report.find("kernel.forks") != nullptr) {
-    line("processes", fmt::format("{} forks, {} programs started, {} exits, {} thread switches",
-                                  format_count(value_or(report, "kernel.forks") +
-                                               value_or(report, "kernel.forks.shared")),
-                                  format_count(value_or(report, "kernel.execs")),
-                                  format_count(value_or(report, "kernel.exits")),
-                                  format_count(value_or(report, "kernel.switches"))));
+    facts.add("processes", "processes",
+              fmt::format("{} forks, {} programs started, {} exits, {} thread switches",
+                          format_count(value_or(report, "kernel.forks") +
+                                       value_or(report, "kernel.forks.shared")),
+                          format_count(value_or(report, "kernel.execs")),
+                          format_count(value_or(report, "kernel.exits")),
+                          format_count(value_or(report, "kernel.switches"))));
   }
-  line("note", heading.note);
-  return text;
+  facts.add("note", "note", heading.note);
+  return facts;
+}
+
+// What counts are, and over what, comes from the report.
+Column name_column(const char* key) {
+  return {.key = key, .align = Column::Align::Left, .names = true};
+}
+Column count_column(const char* key, const char* title, const char* unit) {
+  return {.key = key, .title = title, .unit = unit};
+}
+Column per_instructions_column() {
+  return {
+      .key = "per_1000_instructions", .title = "per 1000 instr", .unit = "per 1000 instructions"};
+}
+Ratio per_instructions(uint64_t count, const Report& report) {
+  return {count, value_or(report, "run.instructions"), Ratio::As::PerThousand};
 }
 
 // Every array that counts tlb.X.lookups and tlb.X.misses, in the report's order.
-std::string tlb_text(const Report& report) {
+Table tlbs_of(const Report& report) {
   constexpr std::string_view kPrefix = "tlb.";
   constexpr std::string_view kSuffix = ".lookups";
-  constexpr size_t kTlbWidth = 24;
-  TextTable table({"TLB", "lookups", "misses", "miss rate", "per 1000 instr"}, kTlbWidth);
-  const uint64_t instructions = value_or(report, "run.instructions");
+  Table table{.id = "tlbs",
+              .title = "TLB",
+              .columns = {name_column("tlb"), count_column("lookups", "lookups", "lookups"),
+                          count_column("misses", "misses", "lookups"),
+                          count_column("miss_rate", "miss rate", "misses per look-up"),
+                          per_instructions_column()}};
   for (const Counter& counter : report.counters()) {
     const std::string_view name = counter.name;
     if (!name.starts_with(kPrefix) || !name.ends_with(kSuffix)) continue;
     const std::string_view array = name.substr(0, name.size() - kSuffix.size());
     const Counter* misses = report.find(fmt::format("{}.misses", array));
     if (misses == nullptr) continue;
-    table.row({std::string(array.substr(kPrefix.size())), format_count(counter.value),
-               format_count(misses->value), percent(misses->value, counter.value),
-               per_thousand(misses->value, instructions)});
+    table.row({std::string(array.substr(kPrefix.size())), counter.value, misses->value,
+               Ratio{misses->value, counter.value, Ratio::As::Share},
+               per_instructions(misses->value, report)});
   }
-  return table.empty() ? "" : "\n" + table.text();
+  return table;
 }
 
 // Walks, and where they began: every walker.X with denominator walker.walks that counts walks.
-std::string walk_text(const Report& report) {
+Table walks_of(const Report& report) {
+  Table table{
+      .id = "walks",
+      .title = "Page walks",
+      .columns = {name_column("what"), count_column("count", "count", ""),
+                  count_column("per_walk", "per walk", "per walk"), per_instructions_column()}};
   const Counter* walks = report.find("walker.walks");
-  if (walks == nullptr) return "";
-  TextTable table({"Page walks", "count", "per walk", "per 1000 instr"}, kLabelWidth);
-  const uint64_t instructions = value_or(report, "run.instructions");
-  const auto row = [&](const std::string& label, uint64_t count) {
-    table.row({label, format_count(count), per_one(count, walks->value),
-               per_thousand(count, instructions)});
+  if (walks == nullptr) return table;
+  const auto row = [&](const std::string& label, uint64_t count, unsigned depth = 0) {
+    table.row({label, count, Ratio{count, walks->value}, per_instructions(count, report)}, depth);
   };
   row("walks", walks->value);
   for (const Counter& counter : report.counters()) {
@@ -107,81 +118,110 @@ std::string walk_text(const Report& report) {
     constexpr std::string_view kCacheHits = "_cache_hits";
     if (name.ends_with(kCacheHits)) {
       const std::string_view entry = name.substr(7, name.size() - 7 - kCacheHits.size());
-      row(fmt::format("  begun below a cached {}", entry), counter.value);
+      row(fmt::format("begun below a cached {}", entry), counter.value, 1);
     }
   }
   if (const Counter* root = report.find("walker.from_root"))
-    row("  begun at the root", root->value);
+    row("begun at the root", root->value, 1);
   if (const Counter* loads = report.find("walker.loads")) row("entries read", loads->value);
-  if (const Counter* updates = report.find("walker.updates")) {
+  if (const Counter* updates = report.find("walker.updates"))
     row("entries written (A/D bits)", updates->value);
-  }
-  return "\n" + table.text();
+  return table;
 }
 
-// Who made the references that went through the memory model, and, with caches, which of them
-// served what share of each.
-std::string reference_text(const Report& report) {
-  constexpr size_t kWhoWidth = 18;
-  const bool cached = report.find("refs.user.served.l1") != nullptr;
-  TextTable table({"Memory references", "reads", "writes", "cycles"}, kLabelWidth);
-  TextTable served({"Served by", "L1", "L1 instr", "L2", "L3", "memory"}, kWhoWidth);
-  for (const Counter& counter : report.counters()) {
-    const std::string_view name = counter.name;
-    if (!name.starts_with("refs.") || name.find('.', 5) != std::string_view::npos) continue;
-    if (counter.value == 0) continue;
-    const std::string who(name.substr(5));
-    const uint64_t cycles = value_or(report, fmt::format("{}.cycles", name));
-    table.row({who, format_count(value_or(report, fmt::format("{}.reads", name))),
-               format_count(value_or(report, fmt::format("{}.writes", name))),
-               cycles == 0 ? "-" : format_count(cycles)});
-    std::vector<std::string> shares{who};
-    for (const char* part : {"l1", "l1i", "l2", "l3", "memory"})
-      shares.push_back(
-          percent(value_or(report, fmt::format("{}.served.{}", name, part)), counter.value));
-    served.row(shares);
+// Those who made references that went through the memory model.
+std::vector<const Counter*> referrers_of(const Report& report) {
+  std::vector<const Counter*> who;
+  for (const Counter& counter : report.counters())
+    if (counter.name.starts_with("refs.") && counter.name.find('.', 5) == std::string::npos &&
+        counter.value != 0)
+      who.push_back(&counter);
+  return who;
+}
+
+Table references_of(const Report& report) {
+  Table table{.id = "references",
+              .title = "Memory references",
+              .columns = {name_column("by"), count_column("reads", "reads", "references"),
+                          count_column("writes", "writes", "references"),
+                          count_column("cycles", "cycles", "cycles")}};
+  for (const Counter* const who : referrers_of(report)) {
+    const auto part = [&](const char* name) {
+      return value_or(report, fmt::format("{}.{}", who->name, name));
+    };
+    const uint64_t cycles = part("cycles");
+    table.row({who->name.substr(5), part("reads"), part("writes"),
+               cycles == 0 ? Value(Unknown{}) : Value(cycles)});
   }
-  if (table.empty()) return "";
-  return "\n" + table.text() + (cached ? "\n" + served.text() : "");
+  return table;
+}
+
+// With caches: which of them served what share of each one's.
+Table served_of(const Report& report) {
+  const auto share = [](const char* key, const char* title) {
+    return count_column(key, title, "of the references");
+  };
+  Table table{.id = "served",
+              .title = "Served by",
+              .columns = {name_column("by"), share("l1", "L1"), share("l1i", "L1 instr"),
+                          share("l2", "L2"), share("l3", "L3"), share("memory", "memory")}};
+  if (report.find("refs.user.served.l1") == nullptr) return table;
+  for (const Counter* const who : referrers_of(report)) {
+    std::vector<Value> cells{who->name.substr(5)};
+    for (const Column& column : std::span(table.columns).subspan(1))
+      cells.emplace_back(Ratio{value_or(report, fmt::format("{}.served.{}", who->name, column.key)),
+                               who->value, Ratio::As::Share});
+    table.row(std::move(cells));
+  }
+  return table;
 }
 
 struct Line {
   const char* counter;
   const char* label;
   bool always;  // also where it is 0
+  unsigned depth = 0;
 };
 
-std::string list_text(const char* title, std::span<const Line> lines, const Report& report) {
-  TextTable table({title, "", ""}, kLabelWidth);
-  const uint64_t instructions = value_or(report, "run.instructions");
+Table list_of(const char* id, const char* title, std::span<const Line> lines,
+              const Report& report) {
+  Table table{.id = id,
+              .title = title,
+              .columns = {{.key = "counter", .readers = Column::For::Programs},
+                          name_column("what"),
+                          count_column("value", "", ""),
+                          {.key = "unit", .readers = Column::For::Programs},
+                          count_column("per_1000_instructions", "", "per 1000 instr")}};
   for (const Line& line : lines) {
     const Counter* counter = report.find(line.counter);
     if (counter == nullptr || (counter->value == 0 && !line.always)) continue;
     const bool bytes = counter->unit == "bytes";
-    const std::string rate = per_thousand(counter->value, instructions);
-    table.row({line.label, bytes ? readable_bytes(counter->value) : format_count(counter->value),
-               bytes || counter->value == 0 || rate == "-" ? "" : rate + " per 1000 instr"});
+    const Ratio rate = per_instructions(counter->value, report);
+    table.row(
+        {counter->name, line.label, bytes ? Value(Bytes{counter->value}) : Value(counter->value),
+         counter->unit, bytes || counter->value == 0 || rate.whole == 0 ? Value() : Value(rate)},
+        line.depth);
   }
-  return table.empty() ? "" : "\n" + table.text();
+  return table;
 }
 
 constexpr Line kKernelLines[] = {
     {"mmu.faults", "page faults, entries of", true},
-    {"mmu.faults.instructions", "  instructions of entries", false},
+    {"mmu.faults.instructions", "instructions of entries", false, 1},
     {"kernel.faults.minor", "minor faults", true},
-    {"kernel.faults.anon", "  new page", false},
-    {"kernel.faults.anon_zero", "  zero page", false},
-    {"kernel.faults.file_map", "  page of a file", false},
-    {"kernel.faults.file_private", "  private copy of a file's page", false},
-    {"kernel.faults.shared_write", "  write to shared memory", false},
-    {"kernel.faults.cow_copy", "  copy on write", false},
-    {"kernel.faults.cow_reuse", "  write to what was shared before", false},
-    {"kernel.faults.cow_zero", "  write to the zero page", false},
-    {"kernel.faults.spurious", "  spurious", false},
+    {"kernel.faults.anon", "new page", false, 1},
+    {"kernel.faults.anon_zero", "zero page", false, 1},
+    {"kernel.faults.file_map", "page of a file", false, 1},
+    {"kernel.faults.file_private", "private copy of a file's page", false, 1},
+    {"kernel.faults.shared_write", "write to shared memory", false, 1},
+    {"kernel.faults.cow_copy", "copy on write", false, 1},
+    {"kernel.faults.cow_reuse", "write to what was shared before", false, 1},
+    {"kernel.faults.cow_zero", "write to the zero page", false, 1},
+    {"kernel.faults.spurious", "spurious", false, 1},
     {"kernel.faults.major", "major faults", false},
     {"kernel.refused", "faults refused", false},
-    {"kernel.refused.no_place", "  no place in the page table", false},
-    {"kernel.refused.no_huge_page", "  no huge page left", false},
+    {"kernel.refused.no_place", "no place in the page table", false, 1},
+    {"kernel.refused.no_huge_page", "no huge page left", false, 1},
     {"kernel.no_memory", "faults without memory", false},
     {"kernel.calls.left_out", "calls of unknown kinds, left out", false},
     {"kernel.ignored.unsupported", "events not modelled, left out", false},
@@ -194,10 +234,10 @@ constexpr Line kKernelLines[] = {
 
 constexpr Line kFlushLines[] = {
     {"switch.loads", "address-space switches", false},
-    {"switch.pcid_kept", "  that kept their translations", false},
+    {"switch.pcid_kept", "that kept their translations", false, 1},
     {"flush.by_page", "flushes page by page", true},
     {"flush.full", "flushes of an address space", true},
-    {"flush.deferred", "  left for the next switch", false},
+    {"flush.deferred", "left for the next switch", false, 1},
     {"mmu.flushed_pages", "pages taken out of TLBs", true},
     {"mmu.emptied", "TLBs emptied", true},
     {"flush.interrupts", "flush interrupts", false},
@@ -205,12 +245,12 @@ constexpr Line kFlushLines[] = {
 
 constexpr Line kCycleLines[] = {
     {"mmu.miss_cycles", "TLB misses", true},
-    {"mmu.cycles.next_level", "  answered by the next level", false},
-    {"mmu.cycles.walks", "  walks, beside references", false},
-    {"mmu.cycles.walker", "  references of the walker", false},
-    {"mmu.cycles.traps", "  traps", false},
-    {"mmu.cycles.instructions", "  instructions of handlers", false},
-    {"mmu.cycles.handler", "  references of handlers", false},
+    {"mmu.cycles.next_level", "answered by the next level", false, 1},
+    {"mmu.cycles.walks", "walks, beside references", false, 1},
+    {"mmu.cycles.walker", "references of the walker", false, 1},
+    {"mmu.cycles.traps", "traps", false, 1},
+    {"mmu.cycles.instructions", "instructions of handlers", false, 1},
+    {"mmu.cycles.handler", "references of handlers", false, 1},
     {"mmu.cycles.faults", "entries of page faults", true},
     {"mmu.cycles.kernel", "references of the kernel", true},
     {"mmu.cycles.flushes", "flushes", true},
@@ -222,18 +262,18 @@ constexpr Line kCycleLines[] = {
 constexpr Line kCpuLines[] = {
     {"sched.cpus", "CPUs", true},
     {"sched.turns", "turns of threads", true},
-    {"sched.moved", "  on another CPU than their last", true},
+    {"sched.moved", "on another CPU than their last", true, 1},
     {"kernel.switches", "switches to another thread", true},
-    {"kernel.switches.cycles", "  cycles", true},
+    {"kernel.switches.cycles", "cycles", true, 1},
     {"mmu.interrupts", "interrupts to make others flush", true},
     {"mmu.broadcasts", "purges the hardware broadcast", false},
     {"flush.idle_spared", "idle CPUs left alone", false},
-    {"flush.idle_caught_up", "  that flushed when they came back", false},
+    {"flush.idle_caught_up", "that flushed when they came back", false, 1},
 };
 
 constexpr Line kShadowLines[] = {
     {"shadow.lookups", "faults shown to the page table", false},
-    {"shadow.fills", "  that it answered", false},
+    {"shadow.fills", "that it answered", false, 1},
     {"shadow.preloads", "entries put in by the kernel's faults", false},
     {"shadow.purged", "entries removed by flushes", false},
     {"shadow.dropped", "copies emptied whole", false},
@@ -249,14 +289,32 @@ constexpr Line kCheckLines[] = {
 
 }  // namespace
 
+Document replay_document(const Heading& heading, const Report& report) {
+  Document document{.kind = "replay",
+                    .blocks = {heading_of(heading, report), tlbs_of(report), walks_of(report),
+                               references_of(report), served_of(report),
+                               list_of("kernel", "Kernel", kKernelLines, report),
+                               list_of("flushes", "Switches and flushes", kFlushLines, report)}};
+  if (report.find("sched.cpus") != nullptr)
+    document.blocks.emplace_back(list_of("cpus", "CPUs", kCpuLines, report));
+  document.blocks.emplace_back(list_of("copy", "Copy the hardware walks", kShadowLines, report));
+  document.blocks.emplace_back(list_of("cycles", "Cycles of translation", kCycleLines, report));
+  document.blocks.emplace_back(list_of("checks", "Checks", kCheckLines, report));
+  return document;
+}
+
 std::string replay_table(const Heading& heading, const Report& report) {
-  return heading_text(heading, report) + tlb_text(report) + walk_text(report) +
-         reference_text(report) + list_text("Kernel", kKernelLines, report) +
-         list_text("Switches and flushes", kFlushLines, report) +
-         (report.find("sched.cpus") == nullptr ? "" : list_text("CPUs", kCpuLines, report)) +
-         list_text("Copy the hardware walks", kShadowLines, report) +
-         list_text("Cycles of translation", kCycleLines, report) +
-         list_text("Checks", kCheckLines, report);
+  constexpr size_t kHeadingWidth = 10;
+  constexpr size_t kTlbWidth = 24;
+  constexpr size_t kWhoWidth = 18;
+  TextLayout layout;
+  layout.styles = {{"heading", {.width = kHeadingWidth}},
+                   {"tlbs", {.width = kTlbWidth}},
+                   {"served", {.width = kWhoWidth}}};
+  for (const char* const id :
+       {"walks", "references", "kernel", "flushes", "cpus", "copy", "cycles", "checks"})
+    layout.styles[id].width = kLabelWidth;
+  return text_of(replay_document(heading, report), layout);
 }
 
 }  // namespace mmusim::report

@@ -1,11 +1,12 @@
 // The table a person reads after a replay: what was replayed, on what, and what its translations
 // cost. It prints what the report holds and leaves out what it does not, so every architecture uses
-// it. At most 100 columns.
+// it.
 #ifndef MMUSIM_REPORT_REPLAY_TABLE_H_
 #define MMUSIM_REPORT_REPLAY_TABLE_H_
 
 #include <string>
 
+#include "report/table.h"
 #include "stats/report.h"
 
 namespace mmusim::report {
@@ -22,6 +23,8 @@ struct Heading {
   bool checked = false;
 };
 
+// Tables of TLBs, walks, references, and lists of counters under a title.
+Document replay_document(const Heading& heading, const stats::Report& report);
 std::string replay_table(const Heading& heading, const stats::Report& report);
 
 }  // namespace mmusim::report

@@ -1,13 +1,15 @@
 #include "report/workload_table.h"
 
+#include <algorithm>
 #include <cstring>
 #include <fmt/format.h>
 #include <map>
 #include <nlohmann/json.hpp>
-#include <span>
+#include <utility>
+#include <vector>
 
-#include "report/text_table.h"
-#include "report/wrap.h"
+#include "report/data_writers.h"
+#include "report/text_writer.h"
 
 namespace mmusim::report {
 
@@ -23,21 +25,23 @@ constexpr size_t kMostFailures = 20;
 constexpr size_t kIndent = 4;  // of what goes on below a line
 
 struct Field {
-  const char* heading;
+  const char* title;
   const char* key;  // in JSON
+  const char* unit;
   int64_t Counted::*value;
   bool compared = true;
 };
+constexpr const char* kKib = "KiB";
 constexpr Field kFields[] = {
-    {"minor", "minor_faults", &Counted::minor_faults},
-    {"anon", "anonymous_kib", &Counted::anonymous},
-    {"file", "file_kib", &Counted::file},
-    {"tables", "tables_kib", &Counted::tables},
-    {"areas", "areas", &Counted::areas},
-    {"peak", "peak_kib", &Counted::peak, false},
-    {"pool", "pool_kib", &Counted::pool},
-    {"major", "major_faults", &Counted::major_faults},
-    {"swap", "swap_kib", &Counted::swap, false},
+    {"minor", "minor_faults", "faults", &Counted::minor_faults},
+    {"anon", "anonymous_kib", kKib, &Counted::anonymous},
+    {"file", "file_kib", kKib, &Counted::file},
+    {"tables", "tables_kib", kKib, &Counted::tables},
+    {"areas", "areas", "areas", &Counted::areas},
+    {"peak", "peak_kib", kKib, &Counted::peak, false},
+    {"pool", "pool_kib", kKib, &Counted::pool},
+    {"major", "major_faults", "faults", &Counted::major_faults},
+    {"swap", "swap_kib", kKib, &Counted::swap, false},
 };
 using Fields = std::vector<Field>;
 
@@ -55,27 +59,28 @@ Fields fields_of(const Plan& plan, std::initializer_list<const Outcome*> outcome
   return fields;
 }
 
-std::vector<std::string> heading(const Fields& fields) {
-  std::vector<std::string> row{"Measure", "process"};
-  for (const Field& field : fields)
-    row.emplace_back(field.heading);
-  return row;
-}
-
-constexpr size_t kNames = 2;  // columns that say what a row is
-
-// What the headings mean.
-std::string legend(const Fields& fields) {
+// A table of measures without rows, and what its columns mean. Programs get all fields.
+Table measures_of(const Fields& shown) {
+  Table table{.id = "measures",
+              .title = "Measure",
+              .columns = {{.key = "measure", .align = Column::Align::Left, .names = true},
+                          {.key = "process", .title = "process", .names = true}}};
   std::vector<const char*> kib;
   bool major = false;
-  for (const Field& field : fields) {
-    if (std::string_view(field.key).ends_with("_kib")) kib.push_back(field.heading);
+  for (const Field& field : kFields) {
+    const bool is_shown = std::any_of(shown.begin(), shown.end(),
+                                      [&](const Field& one) { return one.value == field.value; });
+    table.columns.push_back({.key = field.key,
+                             .title = field.title,
+                             .unit = field.unit,
+                             .readers = is_shown ? Column::For::All : Column::For::Programs});
+    if (!is_shown) continue;
+    if (field.unit == kKib) kib.push_back(field.title);
     major = major || field.value == &Counted::major_faults;
   }
-  return beside(
-      "",
-      fmt::format("minor{}: page faults; {}: KiB", major ? ", major" : "", fmt::join(kib, ", ")),
-      0);
+  table.notes.push_back(
+      fmt::format("minor{}: page faults; {}: KiB", major ? ", major" : "", fmt::join(kib, ", ")));
+  return table;
 }
 
 // What a result that is not success means.
@@ -90,12 +95,15 @@ std::string place(const Plan& plan, const Failure& step) {
                      sim::workload::name_of(step.kind));
 }
 
-std::vector<std::string> cells(const Plan& plan, const Fields& fields, size_t i,
-                               const Counted& counted) {
-  std::vector<std::string> row{plan.measures[i].name, plan.measures[i].process};
-  for (const Field& field : fields)
-    row.push_back(fmt::format("{}", counted.*field.value));
+std::vector<Value> cells(const Plan& plan, size_t i, const Counted& counted) {
+  std::vector<Value> row{plan.measures[i].name, plan.measures[i].process};
+  for (const Field& field : kFields)
+    row.emplace_back(counted.*field.value);
   return row;
+}
+
+Column at_column(const char* title = "") {
+  return {.key = "at", .title = title, .align = Column::Align::Left, .names = true};
 }
 
 // Where the kernel put what was left to it.
@@ -104,16 +112,34 @@ std::string offset_text(int64_t offset) {
                     : fmt::format("{:#x} above mmap_base", offset);
 }
 
-std::string places_text(const Plan& plan, const Outcome& outcome) {
-  std::string text;
-  size_t shown = 0;
-  for (const sim::workload::Placed& placed : outcome.places) {
-    if (++shown > kMostFailures)
-      return text + fmt::format("... and {} more places\n", outcome.places.size() - kMostFailures);
-    text += beside(place(plan, {placed.step, Step::Kind::Map, placed.at, 0}) + ":",
-                   offset_text(placed.offset), kIndent);
-  }
-  return text;
+std::string place(const Plan& plan, const sim::workload::Placed& placed) {
+  return place(plan, {placed.step, Step::Kind::Map, placed.at, 0});
+}
+
+Table places_of(const Plan& plan, const Outcome& outcome) {
+  Table table{
+      .id = "places",
+      .title = "places",
+      .columns = {at_column(),
+                  {.key = "from_mmap_base", .unit = "bytes", .readers = Column::For::Programs},
+                  {.key = "where", .readers = Column::For::People}}};
+  for (const sim::workload::Placed& placed : outcome.places)
+    table.row({place(plan, placed), placed.offset, offset_text(placed.offset)});
+  return table;
+}
+
+Table results_of(const Plan& plan, const Outcome& outcome) {
+  Table table{.id = "results",
+              .title = "results",
+              .columns = {at_column(),
+                          {.key = "result",
+                           .meaning = "-errno; of a touch the accesses refused.",
+                           .readers = Column::For::Programs},
+                          {.key = "meaning"}},
+              .left_out = outcome.failed - outcome.failures.size()};
+  for (const Failure& failure : outcome.failures)
+    table.row({place(plan, failure), failure.result, meaning(failure, failure.result)});
+  return table;
 }
 
 // Maps that have a place on both sides, and not the same.
@@ -143,10 +169,13 @@ bool agree(const Outcome& simulated, const Outcome& native, size_t measure) {
   return mine == real;
 }
 
-std::string difference_text(const std::string& where, const std::string& simulated,
-                            const std::string& real) {
-  return beside(fmt::format("DIFFERENCE {}:", where),
-                fmt::format("simulated {}, real {}", simulated, real), kIndent);
+// At these places of a script simulated and real kernel did different things.
+Table differences_at(const char* id, const char* title) {
+  return {.id = id,
+          .title = title,
+          .columns = {at_column("DIFFERENCE"),
+                      {.key = "simulated", .title = "simulated"},
+                      {.key = "real", .title = "real"}}};
 }
 
 // Steps with different results.
@@ -169,24 +198,93 @@ std::vector<Difference> result_differences(const Outcome& simulated, const Outco
   return differ;
 }
 
+// A table of measures as both kernels counted them, a row each, for programs.
+Table both_of(const Plan& plan, const Outcome& simulated, const Outcome& native) {
+  Table table = measures_of(fields_of(plan, {&simulated, &native}));
+  table.columns.push_back({.key = "kernel", .title = "kernel"});
+  table.columns.push_back({.key = "agrees",
+                           .title = "agrees",
+                           .meaning = "Whether all that is compared is the same on both."});
+  for (size_t i = 0; i < plan.measures.size(); ++i) {
+    const bool same = agree(simulated, native, i);
+    for (const Outcome* const outcome : {&simulated, &native}) {
+      std::vector<Value> row = cells(plan, i, outcome->measures[i]);
+      row.emplace_back(std::string(outcome == &simulated ? "simulated" : "real"));
+      row.emplace_back(same);
+      table.row(std::move(row), 0, !same);
+    }
+  }
+  return table;
+}
+
+// The same for people, who read one line where both agree.
+Table side_by_side(const Plan& plan, const Outcome& simulated, const Outcome& native) {
+  Table table = measures_of(fields_of(plan, {&simulated, &native}));
+  if (simulated.other_tables)
+    table.notes.emplace_back("tables: of another shape than the real kernel's, so not compared");
+  for (size_t i = 0; i < plan.measures.size(); ++i) {
+    const Counted& mine = simulated.measures[i];
+    const Counted& real = native.measures[i];
+    std::vector<Value> row = cells(plan, i, mine);
+    if (agree(simulated, native, i)) {
+      for (size_t f = 0; f < std::size(kFields); ++f)
+        if (const int64_t other = real.*kFields[f].value; mine.*kFields[f].value != other)
+          row[2 + f] = fmt::format("{} (real {})", mine.*kFields[f].value, other);
+      table.row(std::move(row));
+      continue;
+    }
+    row[1] = plan.measures[i].process + " simulated";
+    table.row(std::move(row));
+    row = cells(plan, i, real);
+    row[1] = plan.measures[i].process + " real";
+    table.row(std::move(row));
+    row = {std::string(), std::string("DIFFERENCE")};
+    for (const Field& field : kFields) {
+      const int64_t more = mine.*field.value - real.*field.value;
+      const bool compared =
+          field.compared && !(simulated.other_tables && field.value == &Counted::tables);
+      row.push_back(more == 0 || !compared ? Value() : Value(Change{more}));
+    }
+    table.row(std::move(row), 0, true);
+  }
+  return table;
+}
+
+Document check_document(const Plan& plan, const Outcome& simulated, const Outcome& native,
+                        Table measures) {
+  Table results = differences_at("results", "results");
+  for (const Difference& d : result_differences(simulated, native))
+    results.row({place(plan, d.step), meaning(d.step, d.simulated), meaning(d.step, d.native)});
+  Table places = differences_at("places", "places");
+  for (const PlaceDifference& d : place_differences(simulated, native))
+    places.row({place(plan, d.simulated), offset_text(d.simulated.offset), offset_text(d.native)});
+  return {.kind = "workload check",
+          .blocks = {std::move(measures), results, places},
+          .source = plan.name()};
+}
+
+TextLayout text_layout() {
+  constexpr TextStyle kList{.as = TextStyle::As::List, .width = kIndent, .most = kMostFailures};
+  return {.apart = false, .thousands = false, .styles = {{"places", kList}, {"results", kList}}};
+}
+
 }  // namespace
 
-std::string workload_table(const Plan& plan, const Outcome& outcome) {
-  const Fields fields = fields_of(plan, {&outcome});
-  TextTable table(heading(fields), 0, kNames);
+Document workload_document(const Plan& plan, const Outcome& outcome) {
+  Table measures = measures_of(fields_of(plan, {&outcome}));
   for (size_t i = 0; i < plan.measures.size(); ++i)
-    table.row(cells(plan, fields, i, outcome.measures[i]));
-  std::string text = table.empty() ? "" : table.text() + legend(fields);
-  text += places_text(plan, outcome);
-  size_t shown = 0;
-  for (const Failure& failure : outcome.failures) {
-    if (++shown > kMostFailures) {
-      text += fmt::format("... and {} more\n", outcome.failed - kMostFailures);
-      break;
-    }
-    text += beside(place(plan, failure) + ":", meaning(failure, failure.result), kIndent);
-  }
-  return text;
+    measures.row(cells(plan, i, outcome.measures[i]));
+  return {.kind = "workload",
+          .blocks = {std::move(measures), places_of(plan, outcome), results_of(plan, outcome)},
+          .source = plan.name()};
+}
+
+std::string workload_table(const Plan& plan, const Outcome& outcome) {
+  return text_of(workload_document(plan, outcome), text_layout());
+}
+
+std::string workload_csv(const Plan& plan, const Outcome& outcome) {
+  return csv_of(std::get<Table>(workload_document(plan, outcome).blocks.front()));
 }
 
 std::string workload_json(const Plan& plan, const Outcome& outcome,
@@ -205,8 +303,7 @@ std::string workload_json(const Plan& plan, const Outcome& outcome,
   if (plan.anywhere != 0) {
     Json& places = document["places"] = Json::array();
     for (const sim::workload::Placed& placed : outcome.places)
-      places.push_back({{"at", place(plan, {placed.step, Step::Kind::Map, placed.at, 0})},
-                        {"from_mmap_base", placed.offset}});
+      places.push_back({{"at", place(plan, placed)}, {"from_mmap_base", placed.offset}});
   }
   document["failed"] = outcome.failed;
   Json& failures = document["failures"] = Json::array();
@@ -217,71 +314,47 @@ std::string workload_json(const Plan& plan, const Outcome& outcome,
   return document.dump(2, ' ', false, Json::error_handler_t::replace) + "\n";
 }
 
-std::string workload_host(const sim::workload::Imitation& imitation,
-                          const sim::workload::NativeFeatures& features,
-                          const sim::workload::NativeOptions& options) {
-  std::string text = beside("",
-                            fmt::format("{}; huge pages: {}", features.kernel,
-                                        options.huge_pages ? features.huge_pages : "off"),
-                            0);
-  const auto add = [&](const char* how, const std::vector<std::string>& keys) {
-    if (!keys.empty())
-      text += beside(fmt::format("{}:", how), fmt::format("{}", fmt::join(keys, ", ")), kIndent);
+std::vector<Facts> workload_host(const sim::workload::Imitation& imitation,
+                                 const sim::workload::NativeFeatures& features,
+                                 const sim::workload::NativeOptions& options) {
+  Facts real{.id = "real"};
+  real.add("kernel", "",
+           fmt::format("{}; huge pages: {}", features.kernel,
+                       options.huge_pages ? features.huge_pages : "off"));
+  Facts keys{.id = "imitation"};
+  const auto add = [&](const char* key, const char* label, const std::vector<std::string>& words) {
+    keys.add(key, label, fmt::format("{}", fmt::join(words, ", ")));
   };
-  add("found by trying", imitation.found);
-  add("given", imitation.given);
-  add("assumed", imitation.assumed);
-  return text + "\n";
+  add("found", "found by trying:", imitation.found);
+  add("given", "given:", imitation.given);
+  add("assumed", "assumed:", imitation.assumed);
+  return {real, keys};
+}
+
+std::string workload_host_text(const std::vector<Facts>& host) {
+  Document document{.kind = "host"};
+  for (const Facts& facts : host)
+    document.blocks.emplace_back(facts);
+  return text_of(document, {.apart = false, .styles = {{"imitation", {.width = kIndent}}}}) + "\n";
 }
 
 std::string workload_comparison(const Plan& plan, const Outcome& simulated, const Outcome& native) {
-  const Fields fields = fields_of(plan, {&simulated, &native});
-  TextTable table(heading(fields), 0, kNames);
-  for (size_t i = 0; i < plan.measures.size(); ++i) {
-    const Counted& mine = simulated.measures[i];
-    const Counted& real = native.measures[i];
-    std::vector<std::string> row = cells(plan, fields, i, mine);
-    if (agree(simulated, native, i)) {
-      for (size_t f = 0; f < fields.size(); ++f)
-        if (mine.*fields[f].value != real.*fields[f].value)
-          row[2 + f] += fmt::format(" (real {})", real.*fields[f].value);
-      table.row(row);
-      continue;
-    }
-    row[1] += " simulated";
-    table.row(row);
-    row = cells(plan, fields, i, real);
-    row[1] += " real";
-    table.row(row);
-    row = {"", "DIFFERENCE"};
-    for (const Field& field : fields) {
-      const int64_t more = mine.*field.value - real.*field.value;
-      const bool compared =
-          field.compared && !(simulated.other_tables && field.value == &Counted::tables);
-      row.push_back(more == 0 || !compared ? "" : fmt::format("{:+}", more));
-    }
-    table.row(row);
-  }
-  std::string text = table.empty() ? "" : table.text() + legend(fields);
-  if (simulated.other_tables && !table.empty())
-    text += beside("", "tables: of another shape than the real kernel's, so not compared", 0);
-  size_t shown = 0;
-  const auto differences = result_differences(simulated, native);
-  for (const Difference& d : differences) {
-    if (++shown > kMostFailures) {
-      text += fmt::format("... and {} more\n", differences.size() - kMostFailures);
-      break;
-    }
-    text += difference_text(place(plan, d.step), meaning(d.step, d.simulated),
-                            meaning(d.step, d.native));
-  }
-  shown = 0;
-  for (const PlaceDifference& d : place_differences(simulated, native)) {
-    if (++shown > kMostFailures) break;
-    text += difference_text(place(plan, {d.simulated.step, Step::Kind::Map, d.simulated.at, 0}),
-                            offset_text(d.simulated.offset), offset_text(d.native));
-  }
-  return text;
+  return text_of(check_document(plan, simulated, native, side_by_side(plan, simulated, native)),
+                 text_layout());
+}
+
+Document workload_check(const std::vector<Facts>& host, const Plan& plan, const Outcome& simulated,
+                        const Outcome& native, const std::string& verdict) {
+  Document document = check_document(plan, simulated, native, both_of(plan, simulated, native));
+  document.blocks.insert(document.blocks.begin(), host.begin(), host.end());
+  Facts end{.id = "verdict"};
+  end.add("text", "", verdict);
+  document.blocks.emplace_back(end);
+  return document;
+}
+
+std::string workload_check_csv(const Plan& plan, const Outcome& simulated, const Outcome& native) {
+  return csv_of(both_of(plan, simulated, native));
 }
 
 std::string workload_verdict(const Plan& plan, const Outcome& simulated, const Outcome& native,
@@ -291,9 +364,9 @@ std::string workload_verdict(const Plan& plan, const Outcome& simulated, const O
   };
   const uint64_t differences = workload_differences(simulated, native);
   if (differences == 0)
-    return fmt::format("{} and {} agree with {}\n", many(plan.measures.size(), "measure"),
+    return fmt::format("{} and {} agree with {}", many(plan.measures.size(), "measure"),
                        many(plan.steps - 2 * plan.measures.size(), "result"), kernel);
-  return fmt::format("{} of {} and {} DIFFER from {}\n", differences,
+  return fmt::format("{} of {} and {} DIFFER from {}", differences,
                      many(plan.measures.size(), "measure"),
                      many(plan.steps - 2 * plan.measures.size(), "result"), kernel);
 }

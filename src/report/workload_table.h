@@ -1,10 +1,12 @@
-// What the measures of a workload script counted, for people.
+// What the measures of a workload script counted.
 #ifndef MMUSIM_REPORT_WORKLOAD_TABLE_H_
 #define MMUSIM_REPORT_WORKLOAD_TABLE_H_
 
 #include <cstdint>
 #include <string>
+#include <vector>
 
+#include "report/table.h"
 #include "sim/workload/native.h"
 #include "sim/workload/outcome.h"
 #include "sim/workload/plan.h"
@@ -12,7 +14,11 @@
 
 namespace mmusim::report {
 
+// Tables of the measures, of where segments were placed, and of results that are not success.
+Document workload_document(const sim::workload::Plan& plan, const sim::workload::Outcome& outcome);
 std::string workload_table(const sim::workload::Plan& plan, const sim::workload::Outcome& outcome);
+// The measures, a row each.
+std::string workload_csv(const sim::workload::Plan& plan, const sim::workload::Outcome& outcome);
 
 // The run's results document (stats/results.h) with "measures" and "failures" besides.
 std::string workload_json(const sim::workload::Plan& plan, const sim::workload::Outcome& outcome,
@@ -20,14 +26,22 @@ std::string workload_json(const sim::workload::Plan& plan, const sim::workload::
                           const stats::Report& report);
 
 // The kernel a script is compared with, and how the simulated one was made like it.
-std::string workload_host(const sim::workload::Imitation& imitation,
-                          const sim::workload::NativeFeatures& features,
-                          const sim::workload::NativeOptions& options);
+std::vector<Facts> workload_host(const sim::workload::Imitation& imitation,
+                                 const sim::workload::NativeFeatures& features,
+                                 const sim::workload::NativeOptions& options);
+std::string workload_host_text(const std::vector<Facts>& host);
 
 // Simulated and real side by side, differences marked.
 std::string workload_comparison(const sim::workload::Plan& plan,
                                 const sim::workload::Outcome& simulated,
                                 const sim::workload::Outcome& native);
+// The same for programs: a row for each kernel and measure, and what differs besides.
+Document workload_check(const std::vector<Facts>& host, const sim::workload::Plan& plan,
+                        const sim::workload::Outcome& simulated,
+                        const sim::workload::Outcome& native, const std::string& verdict);
+std::string workload_check_csv(const sim::workload::Plan& plan,
+                               const sim::workload::Outcome& simulated,
+                               const sim::workload::Outcome& native);
 // One line that says whether they agree.
 std::string workload_verdict(const sim::workload::Plan& plan,
                              const sim::workload::Outcome& simulated,

@@ -5,6 +5,7 @@
 #include <gtest/gtest.h>
 
 #include "mem/sink.h"
+#include "report/text_writer.h"
 
 namespace mmusim::report {
 namespace prices_test {
@@ -24,7 +25,9 @@ class Prices : public testing::Test {
     return {.name = "m/mlpt", .config = config, .provenance = {}, .report = {}};
   }
   static std::string text_of(std::vector<ComparedRun> runs) {
-    return prices_text({.source = "", .program = "", .runs = std::move(runs)});
+    return report::text_of(
+        {"test", {prices_of({.source = "", .program = "", .runs = std::move(runs)})}},
+        {.styles = {{"prices", {.width = 12}}}});
   }
 
  private:

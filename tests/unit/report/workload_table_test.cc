@@ -21,14 +21,14 @@ class Comparison : public ::testing::Test {
 
 TEST_F(Comparison, OneLineSaysThatAllAgrees) {
   EXPECT_EQ(workload_verdict(plan_, mine_, real_, "Linux 6.18"),
-            "2 measures and 3 results agree with Linux 6.18\n");
+            "2 measures and 3 results agree with Linux 6.18");
 }
 
 TEST_F(Comparison, DifferencesAreCountedAndShown) {
   real_.measures[0].minor_faults = 3;
   real_.add({2, Step::Kind::Touch, {2, 3}, 1});
   EXPECT_EQ(workload_verdict(plan_, mine_, real_, "Linux 6.18"),
-            "2 of 2 measures and 3 results DIFFER from Linux 6.18\n");
+            "2 of 2 measures and 3 results DIFFER from Linux 6.18");
   const std::string table = workload_comparison(plan_, mine_, real_);
   EXPECT_NE(table.find("one      main simulated      1"), std::string::npos) << table;
   EXPECT_NE(table.find("DIFFERENCE     -2"), std::string::npos) << table;

@@ -1,0 +1,110 @@
+#include "report/data_writers.h"
+
+#include <fmt/format.h>
+#include <nlohmann/json.hpp>
+#include <utility>
+
+namespace mmusim::report {
+namespace {
+
+using Json = nlohmann::ordered_json;
+
+struct CellJson {
+  Json operator()(std::monostate /*nothing*/) const { return nullptr; }
+  Json operator()(Unknown /*value*/) const { return nullptr; }
+  Json operator()(Bytes value) const { return value.count; }
+  Json operator()(Change value) const { return value.by; }
+  Json operator()(const Ratio& value) const {
+    const auto number = value.value();
+    return number ? Json(*number) : Json(nullptr);
+  }
+  template <class Plain>
+  Json operator()(const Plain& value) const {
+    return value;
+  }
+};
+
+struct CellCsv {
+  std::string operator()(std::monostate /*nothing*/) const { return ""; }
+  std::string operator()(Unknown /*value*/) const { return ""; }
+  std::string operator()(Bytes value) const { return fmt::format("{}", value.count); }
+  std::string operator()(Change value) const { return fmt::format("{}", value.by); }
+  std::string operator()(const Ratio& value) const {
+    const auto number = value.value();
+    return number ? fmt::format("{}", *number) : "";
+  }
+  std::string operator()(const std::string& value) const { return stats::csv_field(value); }
+  template <class Plain>
+  std::string operator()(const Plain& value) const {
+    return fmt::format("{}", value);
+  }
+};
+
+Json table_json(const Table& table) {
+  Json result = {{"id", table.id}, {"title", table.title}};
+  Json& columns = result["columns"] = Json::array();
+  for (const Column& column : table.columns)
+    if (column.readers != Column::For::People)
+      columns.push_back({{"key", column.key},
+                         {"title", column.title},
+                         {"unit", column.unit},
+                         {"meaning", column.meaning},
+                         {"group", column.group}});
+  Json& rows = result["rows"] = Json::array();
+  for (const Row& row : table.rows) {
+    Json entry = Json::object();
+    for (size_t i = 0; i < row.cells.size(); ++i)
+      if (table.columns[i].readers != Column::For::People)
+        entry[table.columns[i].key] = std::visit(CellJson{}, row.cells[i]);
+    rows.push_back(std::move(entry));
+  }
+  result["left_out"] = table.left_out;
+  result["notes"] = table.notes;
+  return result;
+}
+
+std::string document_json(const Document& document, Json head) {
+  head["document"] = document.kind;
+  head["source"] = document.source;
+  Json facts = Json::object();
+  Json tables = Json::array();
+  for (const auto& block : document.blocks) {
+    if (const auto* const table = std::get_if<Table>(&block)) tables.push_back(table_json(*table));
+    if (const auto* const list = std::get_if<Facts>(&block))
+      for (const Fact& fact : list->list)
+        facts[list->id][fact.key] = fact.text;
+  }
+  head["facts"] = std::move(facts);
+  head["tables"] = std::move(tables);
+  return head.dump(2, ' ', false, Json::error_handler_t::replace) + "\n";
+}
+
+}  // namespace
+
+std::string json_of(const Document& document) {
+  return document_json(document, {{"schema", stats::kResultsSchema}});
+}
+
+std::string json_of(const Document& document, const stats::Provenance& provenance,
+                    const config::Config& config) {
+  return document_json(document, stats::document_head(provenance, config));
+}
+
+std::string csv_of(const Table& table) {
+  std::string text;
+  const auto line = [&](auto field) {
+    std::string separator;
+    for (size_t i = 0; i < table.columns.size(); ++i) {
+      if (table.columns[i].readers == Column::For::People) continue;
+      text += separator + field(i);
+      separator = ",";
+    }
+    text += "\n";
+  };
+  line([&](size_t i) { return stats::csv_field(table.columns[i].key); });
+  for (const Row& row : table.rows)
+    line([&](size_t i) { return std::visit(CellCsv{}, row.cells[i]); });
+  return text;
+}
+
+}  // namespace mmusim::report

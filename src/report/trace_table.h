@@ -1,0 +1,20 @@
+// Where a trace comes from and how much it holds.
+#ifndef MMUSIM_REPORT_TRACE_TABLE_H_
+#define MMUSIM_REPORT_TRACE_TABLE_H_
+
+#include <string>
+
+#include "report/table.h"
+#include "trace/info.h"
+
+namespace mmusim::report {
+
+std::string trace_text(const std::string& path, const trace::Info& info);
+// A table of one row with all numbers and, where the records were read, one of events by kind.
+Document trace_document(const std::string& path, const trace::Info& info);
+// That row.
+std::string trace_csv(const std::string& path, const trace::Info& info);
+
+}  // namespace mmusim::report
+
+#endif  // MMUSIM_REPORT_TRACE_TABLE_H_
