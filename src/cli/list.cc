@@ -3,6 +3,7 @@
 #include "cli/command.h"
 #include "cli/config_files.h"
 #include "cli/configuration.h"
+#include "cli/documents.h"
 #include "cli/output.h"
 #include "cli/simulate.h"
 #include "config/options.h"
@@ -10,6 +11,7 @@
 #include "report/wrap.h"
 #include "sim/architectures.h"
 #include "sim/simulation.h"
+#include "stats/results.h"
 #include "trace/importer.h"
 
 namespace mmusim::cli {
@@ -69,13 +71,21 @@ void list_counters(const Words& words) {
   if (!arguments.parse(words)) return;
   const config::Config config = simulation_config(arguments, schema);
   refuse_unread_keys({&config});
+  Documents documents(arguments);
   const stats::Report catalog = sim::catalog(config);
-  for (const stats::Counter& counter : catalog.counters()) {
-    const std::string per =
-        counter.denominator.empty() ? "" : fmt::format(", per {}", counter.denominator);
-    print(report::beside(counter.name, fmt::format("({}{})", counter.unit, per), kIndent) +
-          report::beside("", counter.meaning, kIndent));
-  }
+  documents.write(
+      [&] { return stats::results_json(provenance_of(config), config, catalog); },
+      [&] { return stats::counters_csv(catalog); },
+      [&] {
+        std::string text;
+        for (const stats::Counter& counter : catalog.counters()) {
+          const std::string per =
+              counter.denominator.empty() ? "" : fmt::format(", per {}", counter.denominator);
+          text += report::beside(counter.name, fmt::format("({}{})", counter.unit, per), kIndent) +
+                  report::beside("", counter.meaning, kIndent);
+        }
+        return text;
+      });
 }
 
 void list_keys(const Words& words) {
