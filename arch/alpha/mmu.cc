@@ -91,11 +91,7 @@ pt::Entry Mmu::load_entry(VirtAddr va) {
     if (!page) return pt::kNone;
   }
   const PhysAddr word = frames_->address_of(page.payload->pfn) + (at.value() & kPage.offset_mask());
-  return path_.load(word, {.origin = mem::Origin::Handler,
-                           .level = 0,
-                           .dependent = true,
-                           .through = at,
-                           .what = &words::kLeafEntry});
+  return path_.load(word, {.through = at, .what = &words::kLeafEntry});
 }
 
 // The linear table's page at `table`: the root table's entry for it is known to be the root table,
@@ -106,11 +102,8 @@ Mmu::Hit Mmu::double_miss(VirtAddr va, VirtAddr table) {
   const auto words = path.steps();
   const auto read = [&](size_t i, const WordKind& what) {
     MMUSIM_ASSERT(i < words.size());
-    return path_.load(words[i].address, {.origin = mem::Origin::Handler,
-                                         .level = words[i].level,
-                                         .dependent = words[i].dependent,
-                                         .through = {},
-                                         .what = &what});
+    return path_.load(words[i].address,
+                      {.level = words[i].level, .dependent = words[i].dependent, .what = &what});
   };
   path_.step(kDouble);
   pt::Entry entry = read(0, words::kRootEntry);
@@ -128,7 +121,6 @@ Mmu::Hit Mmu::double_miss(VirtAddr va, VirtAddr table) {
                            .size = kPage,
                            .rights = kKernelRights,
                            .dirty = true,
-                           .global = false,
                            .extra = kEntryTable});
 }
 

@@ -28,13 +28,11 @@ inline constexpr mmu::LevelDecl kTlbs[] = {
     {.name = "itb",
      .shown = "ITB",
      .fetches = true,
-     .whose = "instruction fetches",
      .counts = kTlbCounts,
      .arrays = {{{"alpha.itb", "instruction translation buffer (ITB)", kTlbDefaults}}}},
     {.name = "dtb",
      .shown = "DTB",
      .data = true,
-     .whose = "loads, stores and modifies",
      .counts = kTlbCounts,
      .arrays = {{{"alpha.dtb", "data translation buffer (DTB)", kTlbDefaults}}}}};
 

@@ -9,8 +9,7 @@ namespace {
 constexpr uint64_t kPalCode = uint64_t{32} << 10;
 
 constexpr mmu::FaultDecl kFaults[] = {
-    {mmu::FaultReason::NotPresent,
-     "Page faults because there was no translation; retries included."},
+    {mmu::FaultReason::NotPresent},
     {mmu::FaultReason::Protection,
      "Page faults because the entry did not allow the access; retries included."},
     {mmu::FaultReason::NonCanonical, "Faults for addresses that are not user space's."},

@@ -117,11 +117,9 @@ Mmu::Hit Mmu::walk_short(const SideLevels& side, VirtAddr va, Rid rid) {
   }
   data.touch(table);
   const PhysAddr word = frames_->address_of(table.payload->pfn) + word_offset(*table.payload, iha);
-  const uint64_t translation = path_.load(word, {.origin = mem::Origin::Walker,
-                                                 .level = 0,
-                                                 .dependent = false,
-                                                 .through = iha,
-                                                 .what = &words::kPte});
+  const uint64_t translation = path_.load(
+      word,
+      {.origin = mem::Origin::Walker, .dependent = false, .through = iha, .what = &words::kPte});
   if (is_insertable(translation)) {
     ++counters_.walks_hit;
     if (PresentBit::get(translation) == 0) ++counters_.walks_absent;
@@ -130,11 +128,7 @@ Mmu::Hit Mmu::walk_short(const SideLevels& side, VirtAddr va, Rid rid) {
   ++counters_.walks_refused;
   // The handler reads the word by itself, and itc refuses it just so.
   path_.step(side.data ? kDataMiss : kInstructionMiss);
-  path_.load(word, {.origin = mem::Origin::Handler,
-                    .level = 0,
-                    .dependent = true,
-                    .through = iha,
-                    .what = &words::kPte});
+  path_.load(word, {.through = iha, .what = &words::kPte});
   miss_fault_ = mmu::FaultReason::Malformed;
   return {};
 }
@@ -157,7 +151,6 @@ Mmu::Hit Mmu::handle_short(const SideLevels& side, VirtAddr va, Rid rid, VirtAdd
                           .size = kPage,
                           .rights = kKernelRights,
                           .dirty = true,
-                          .global = false,
                           .extra = kEntryPresent | kEntryAccessed | kEntryTable});
   hit = insert(side, va, rid, found.translation, kPage);
   read_again(found, source, va, 2);
@@ -222,8 +215,7 @@ Mmu::Hit Mmu::set_bits(const SideLevels& side, VirtAddr va, Rid rid, bool dirty)
   } else if (options_->linear()) {
     word = read_linear(va, rid);
     // A copy is not where the bit is to be set.
-    if (linear_of(va) != nullptr)
-      word = {.found = search(table_of(va), va, step), .address = PhysAddr(0), .through = {}};
+    if (linear_of(va) != nullptr) word = {.found = search(table_of(va), va, step)};
   } else {
     word.found = search(table_of(va), va, step);
   }
@@ -267,16 +259,11 @@ Mmu::ReadWord Mmu::read_linear(VirtAddr va, Rid rid) {
     return {.found = {}, .address = at, .through = iha};
   }
   path_.step(kNestedMiss);
-  return {
-      .found = search(linear_source(va), va, kNestedMiss), .address = PhysAddr(0), .through = {}};
+  return {.found = search(linear_source(va), va, kNestedMiss)};
 }
 
 void Mmu::read_leaf(PhysAddr word, std::optional<VirtAddr> through) {
-  path_.load(word_at(word), {.origin = mem::Origin::Handler,
-                             .level = 0,
-                             .dependent = true,
-                             .through = through,
-                             .what = &words::kPte});
+  path_.load(word_at(word), {.through = through, .what = &words::kPte});
 }
 
 // --- Pieces
@@ -337,8 +324,7 @@ void Mmu::read_again(const Found& found, const pt::PageTable& table, VirtAddr va
   if (!options_->smp) return;
   const auto again = [&](const pt::WalkStep& word) {
     if (frames_->find_words(word_at(word.address)) != nullptr)
-      path_.read(table, va, word,
-                 {.origin = mem::Origin::Handler, .level = 0, .dependent = true, .through = {}});
+      path_.read(table, va, word, {.origin = mem::Origin::Handler});
   };
   again(found.word);
   if (words > 1) again(found.above);
@@ -354,12 +340,7 @@ void Mmu::read_again(const ReadWord& word, const pt::PageTable& table, VirtAddr 
 
 Mmu::Hit Mmu::insert(const SideLevels& side, VirtAddr va, Rid rid, uint64_t translation,
                      PageShift size) {
-  tlb::Leaf leaf{.pfn = Pfn(0),
-                 .size = size,
-                 .rights = rights_of(translation),
-                 .dirty = false,
-                 .global = false,
-                 .extra = 0};
+  tlb::Leaf leaf{.pfn = Pfn(0), .size = size, .rights = rights_of(translation)};
   if (PresentBit::get(translation) != 0) {
     leaf.pfn = Pfn((FrameField::get(translation) << 12 & ~size.offset_mask()) >> kPage.log2());
     leaf.dirty = DirtyBit::get(translation) != 0;
@@ -380,11 +361,7 @@ void Mmu::touch_identity(PhysAddr address) {
   const VirtAddr va = region_base(7) + address.value();
   const Rid rid = registers_[7].rid;
   tlb::Level& data = last_data_level();
-  const Hit hit = data.find(va, rid);
-  if (hit) {
-    data.touch(hit);
-    return;
-  }
+  if (use(data, va, rid)) return;
   ++counters_.identity_misses;
   path_.step(kIdentity);
   const PageShift granule(options_->granule());
@@ -393,7 +370,6 @@ void Mmu::touch_identity(PhysAddr address) {
              .size = granule,
              .rights = kKernelRights,
              .dirty = true,
-             .global = false,
              .extra = kEntryPresent | kEntryAccessed});
 }
 

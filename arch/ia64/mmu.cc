@@ -57,7 +57,6 @@ void Mmu::pin_kernel() {
                      .size = size,
                      .rights = Rights(Rights::kRead | Rights::kWrite | Rights::kExec),
                      .dirty = true,
-                     .global = false,
                      .extra = kEntryPresent | kEntryAccessed};
   };
   const PageShift image(kImageShift);
@@ -83,10 +82,10 @@ Context Mmu::context_of(Rid rid) const {
   return (options_->swaps_rid() ? exchange_bytes(rid) : rid) >> 3;
 }
 
-bool Mmu::implemented(VirtAddr va) const {
+bool Mmu::outside(VirtAddr va) const {
   constexpr unsigned kTop = kRegionShift;  // bits 60:va_msb all alike
   const uint64_t upper = va.value() << (64 - kTop) >> (64 - kTop) >> options_->va_msb;
-  return upper == 0 || upper == (uint64_t{1} << (kTop - options_->va_msb)) - 1;
+  return upper != 0 && upper != (uint64_t{1} << (kTop - options_->va_msb)) - 1;
 }
 
 bool Mmu::mappable(VirtAddr va) {
@@ -111,7 +110,7 @@ mmu::Translation Mmu::access(VirtAddr va, AccessKind kind, bool retry) {
     ++side.counters->retry_lookups;
     if (options_->identity && table_ != nullptr) note_kernel_work(va);
   }
-  if (!implemented(va)) {
+  if (outside(va)) {
     count_outside(side, retry);
     return fault(mmu::FaultReason::NonCanonical);
   }

@@ -142,7 +142,7 @@ class Mmu final : public mmu::Cpu<12, MmuCounts> {
     pt::WalkStep above{};  // ... and the one before
   };
 
-  [[nodiscard]] bool implemented(VirtAddr va) const;
+  [[nodiscard]] bool outside(VirtAddr va) const;
   // Whether Linux's page tables have a place for it; its handlers look at the unused bits first.
   bool mappable(VirtAddr va);
   [[nodiscard]] std::string lookup_text(VirtAddr va, const Hit& hit) const override;
@@ -165,7 +165,7 @@ class Mmu final : public mmu::Cpu<12, MmuCounts> {
   struct ReadWord {
     Found found;  // by a search; else `address` was known
     PhysAddr address{0};
-    std::optional<VirtAddr> through;  // of a virtual load
+    std::optional<VirtAddr> through = std::nullopt;  // of a virtual load
   };
   ReadWord read_linear(VirtAddr va, Rid rid);
   void read_again(const ReadWord& word, const pt::PageTable& table, VirtAddr va);

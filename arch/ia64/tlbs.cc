@@ -27,8 +27,7 @@ PageShift purge_size(uint64_t bytes) {
 constexpr uint64_t kVectorTable = uint64_t{32} << 10;
 
 constexpr mmu::FaultDecl kFaults[] = {
-    {mmu::FaultReason::NotPresent,
-     "Page faults because there was no translation; retries included."},
+    {mmu::FaultReason::NotPresent},
     {mmu::FaultReason::Protection,
      "Page faults because the access rights did not allow the access; retries included."},
     {mmu::FaultReason::NonCanonical,

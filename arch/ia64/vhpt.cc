@@ -45,25 +45,16 @@ LongVhpt::LongVhpt(const Hash& hash, uint64_t bytes, uint64_t chain_entries, boo
 }
 
 uint64_t LongVhpt::load(PhysAddr entry, unsigned offset, const WordKind& what, bool dependent) {
-  return path_->load(entry + offset, {.origin = mem::Origin::Handler,
-                                      .level = 0,
-                                      .dependent = dependent,
-                                      .through = {},
-                                      .what = &what});
+  return path_->load(entry + offset, {.dependent = dependent, .what = &what});
 }
 
 void LongVhpt::store(PhysAddr entry, unsigned offset, uint64_t value, const WordKind& what) {
-  path_->store(entry + offset, value,
-               {.origin = mem::Origin::Handler,
-                .level = 0,
-                .dependent = false,
-                .through = {},
-                .what = &what});
+  path_->store(entry + offset, value, {.dependent = false, .what = &what});
 }
 
 void LongVhpt::kernel_reference(PhysAddr address, bool write) {
   sink_->reference(address, sizeof(uint64_t), write,
-                   {.origin = mem::Origin::Kernel, .level = 0, .dependent = !write});
+                   {.origin = mem::Origin::Kernel, .dependent = !write});
 }
 
 void LongVhpt::kernel_store(PhysAddr entry, unsigned offset, uint64_t value) {
@@ -96,7 +87,6 @@ bool LongVhpt::look_up(VirtAddr va, Rid rid, Entry& entry) {
   const uint64_t tag = word(slot, kVhptTag);
   path_->touch(slot, 3 * sizeof(uint64_t), false, std::span(frames_->words(slot), 3),
                {.origin = mem::Origin::Walker,
-                .level = 0,
                 .dependent = false,
                 .through = hash_.thash(va, rid),
                 .what = &words::kVhptEntry});
@@ -255,7 +245,7 @@ void LongVhpt::clear() {
     word(at(slot), kVhptChain) = 0;
   }
   sink_->reference_run(base_ + kVhptTag, kVhptEntryBytes, owners_.size(), true,
-                       {.origin = mem::Origin::Kernel, .level = 0, .dependent = false});
+                       {.origin = mem::Origin::Kernel, .dependent = false});
   while (!used_.empty())
     release(used_.back());
   for (Owner& owner : pool_)

@@ -16,7 +16,7 @@ constexpr unsigned kMostAttempts = 64;
 constexpr uint64_t kSecond = 8;  // offset of an HPTE's second doubleword
 
 mmu::MissPath::Access by(mem::Origin origin, const WordKind& what, uint8_t group, bool dependent) {
-  return {.origin = origin, .level = group, .dependent = dependent, .through = {}, .what = &what};
+  return {.origin = origin, .level = group, .dependent = dependent, .what = &what};
 }
 mmu::MissPath::Access handler(const WordKind& what) {
   return by(mem::Origin::Handler, what, 0, false);
@@ -240,7 +240,7 @@ void Htab::invalidate(const Page& page, const std::function<void(PhysAddr)>& bef
   const auto reference = [&](bool write) {
     before(entry);
     sink_->reference(entry, sizeof(uint64_t), write,
-                     {.origin = mem::Origin::Kernel, .level = 0, .dependent = !write});
+                     {.origin = mem::Origin::Kernel, .dependent = !write});
   };
   reference(false);
   reference(true);  // locked

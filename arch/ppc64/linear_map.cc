@@ -9,12 +9,7 @@ namespace mmusim::ppc64 {
 namespace {
 
 tlb::Leaf leaf_of(Pfn first, Rights rights) {
-  return {.pfn = first,
-          .size = kLargePage,
-          .rights = rights,
-          .dirty = true,
-          .global = false,
-          .extra = 0};
+  return {.pfn = first, .size = kLargePage, .rights = rights, .dirty = true};
 }
 
 }  // namespace

@@ -13,9 +13,7 @@ tlb::Leaf hpte_leaf(uint64_t second, PageShift page) {
   return {.pfn = hpte_frame(second, page),
           .size = page,
           .rights = rights_of(second),
-          .dirty = hpte::Changed::get(second) != 0,
-          .global = false,
-          .extra = 0};
+          .dirty = hpte::Changed::get(second) != 0};
 }
 
 }  // namespace
@@ -157,11 +155,7 @@ void Mmu::hash_entry(VirtAddr va, const pt::Lookup& found, pt::Entry marked, Rig
   // stdcx. of the entry, busy. It is changed at the end only, when the HPTE's place is known: what
   // that reads stands for the ldarx, and what it writes for the store that unlocks.
   path_.touch(word.address, word.bytes, true, marked | pte::Busy::kMask,
-              {.origin = mem::Origin::Handler,
-               .level = word.level,
-               .dependent = false,
-               .through = {},
-               .what = &words::kBusyEntry});
+              {.level = word.level, .dependent = false, .what = &words::kBusyEntry});
   pt::Entry hashed = marked;
   if (rights.bits() != format_.parse_leaf(found.entry, found.size).rights.bits())
     hashed = format_.with_rights(hashed, rights);

@@ -13,8 +13,7 @@ constexpr uint64_t kHandlerBytes = uint64_t{16} << 10;
 constexpr VirtRange kUserSpace{VirtAddr(0), VirtAddr(uint64_t{1} << kUserBits)};
 
 constexpr mmu::FaultDecl kFaults[] = {
-    {mmu::FaultReason::NotPresent,
-     "Page faults because there was no translation; retries included."},
+    {mmu::FaultReason::NotPresent},
     {mmu::FaultReason::Protection,
      "Page faults because the page table did not allow the access; retries included."},
     {mmu::FaultReason::NonCanonical, "Faults for addresses that are not user space's."},

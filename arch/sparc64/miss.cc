@@ -17,11 +17,7 @@ enum : unsigned { kRootOffset = 0, kHugeOffset = 8, kHugeTempOffset = 16 };
 // What is in the block is known here; it is referenced for what that costs.
 void Mmu::touch_block(unsigned offset, bool write, uint64_t value) {
   path_.touch(shared_.cpu_block + offset, 8, write, value,
-              {.origin = mem::Origin::Handler,
-               .level = 0,
-               .dependent = false,
-               .through = {},
-               .what = offset == kRootOffset ? &words::kRoot : &words::kHuge});
+              {.dependent = false, .what = offset == kRootOffset ? &words::kRoot : &words::kHuge});
 }
 
 uint64_t Mmu::huge_register() const {
@@ -109,9 +105,7 @@ Mmu::Hit Mmu::load_tlb(const SideLevels& side, VirtAddr va, uint64_t word) {
                           {.pfn = Pfn(tte::Frame::get(word)),
                            .size = size_of(word),
                            .rights = side.data ? data_rights(word) : fetch_rights(),
-                           .dirty = tte::Writable::get(word) != 0,
-                           .global = false,
-                           .extra = 0});
+                           .dirty = tte::Writable::get(word) != 0});
 }
 
 Mmu::Hit Mmu::refuse(const SideLevels& side, mmu::FaultReason reason) {
@@ -142,11 +136,7 @@ void Mmu::touch_linear(PhysAddr address) {
   ++counters_.linear_lookups;
   const VirtAddr va = kLinearMap + address.value();
   tlb::Level& dtlb = level(kDtlb);
-  const Hit hit = dtlb.find(va, 0);
-  if (hit) {
-    dtlb.touch(hit);
-    return;
-  }
+  if (use(dtlb, va, 0)) return;
   ++counters_.linear_misses;
   path_.step(kKernelMiss);
   std::optional<uint64_t> found = shared_.kernel->probe(va, path_);
@@ -162,9 +152,7 @@ void Mmu::touch_linear(PhysAddr address) {
             {.pfn = Pfn(tte::Frame::get(*found)),
              .size = kLargePage,
              .rights = Rights(Rights::kRead | Rights::kWrite),
-             .dirty = true,
-             .global = false,
-             .extra = 0});
+             .dirty = true});
 }
 
 }  // namespace mmusim::sparc64

@@ -26,9 +26,7 @@ void Mmu::lock_image() {
     const tlb::Leaf leaf{.pfn = Pfn((kLargePage.bytes() + offset) >> kPage.log2()),
                          .size = kLargePage,
                          .rights = Rights(Rights::kRead | Rights::kWrite | Rights::kExec),
-                         .dirty = true,
-                         .global = false,
-                         .extra = 0};
+                         .dirty = true};
     level(kItlb).lock(i, kImage + offset, 0, leaf);
     level(kDtlb).lock(i, kImage + offset, 0, leaf);
   }
@@ -52,9 +50,7 @@ void Mmu::lock_tsb(unsigned slot, const Tsb& tsb) {
                     {.pfn = Pfn(tte::Frame::get(tsb.mapping_tte())),
                      .size = tsb.mapping_size(),
                      .rights = Rights(Rights::kRead | Rights::kWrite),
-                     .dirty = true,
-                     .global = false,
-                     .extra = 0});
+                     .dirty = true});
 }
 
 // Not sign-extended from the highest bit that processor and page table both have.

@@ -17,11 +17,7 @@ constexpr PageShift kByCode[tsb::kSizeCodes] = {kSizes[0], kSizes[1], kSizes[1],
 // The index is of the registers', not of something read before.
 mmu::MissPath::Access access(std::optional<VirtAddr> through, const WordKind& what,
                              bool dependent = false) {
-  return {.origin = mem::Origin::Handler,
-          .level = 0,
-          .dependent = dependent,
-          .through = through,
-          .what = &what};
+  return {.dependent = dependent, .through = through, .what = &what};
 }
 
 unsigned order_of(unsigned code) {

@@ -16,10 +16,7 @@
 // **Counting.** count(kind, n): the caller made n accesses of that kind, retries not among them;
 // access() counts what is rare. See levels.h.
 //
-// **Words.** find() looks and changes nothing, of a level and of a page table; look_up() is the
-// hardware's look-up in a level, counted, narrated, and a use if it hits. To walk, or to search, a
-// table is to report each word read to the sink: MissPath::walk(), and what architectures call so.
-// PageTable::walk() gives the words for somebody to report; peek() reports nothing.
+// **Words**: which of find, look up, walk and search report references is in README.md.
 //
 // Not thread-safe.
 #ifndef MMUSIM_MMU_CPU_H_
@@ -137,6 +134,12 @@ class CpuBase {
   static Hit fill(const SideLevels& side, VirtAddr va, tlb::Space space, const tlb::Leaf& leaf) {
     if (side.second != nullptr) side.second->fill(va, space, leaf);
     return side.first->fill(va, space, leaf);
+  }
+  // A use of the level's entry, if it has one, that is in no count of look-ups.
+  static bool use(tlb::Level& level, VirtAddr va, tlb::Space space) {
+    const Hit hit = level.find(va, space);
+    if (hit) level.touch(hit);
+    return static_cast<bool>(hit);
   }
   // The leaf an entry found at `va` was made from.
   [[nodiscard]] tlb::Leaf leaf_of(const tlb::Payload& entry, VirtAddr va) const {

@@ -59,6 +59,12 @@ std::array<uint64_t, std::size(kUsual)> values_of(const LevelDecl& level,
           entries.invalidated};
 }
 
+const char* whose(const LevelDecl& level) {
+  if (!level.data) return "instruction fetches";
+  if (!level.second) return "loads, stores and modifies";
+  return level.fetches ? "fetches and data accesses" : "data accesses";
+}
+
 const char* name_in_counters(FaultReason reason) {
   switch (reason) {
     case FaultReason::NotPresent:
@@ -128,7 +134,7 @@ void report_level(const LevelDecl& level, const LevelCounters& entries, const Cp
     const Usual& usual = kUsual[which];
     const char* const meaning = count.meaning != nullptr ? count.meaning : usual.meaning;
     report.add(name_of(count.of), values[which], usual.unit,
-               fmt::format(fmt::runtime(meaning), level.whose),
+               fmt::format(fmt::runtime(meaning), whose(level)),
                usual.denominator ? name_of(*usual.denominator) : "");
   }
 }

@@ -72,7 +72,8 @@ struct CpuCounters {
 // --- Declarations
 
 // A counter of a level, "tlb.<level>.<name>": which, and what the report says of it. "{}" stands
-// for whose accesses they are.
+// for whose accesses they are: of a first level "instruction fetches" or "loads, stores and
+// modifies", of a second "instruction fetches", "data accesses", or "fetches and data accesses".
 enum class Of : uint8_t {
   Lookups,
   Hits,
@@ -103,7 +104,6 @@ struct LevelDecl {
   bool fetches = false;    // which sides it serves; of two such levels the later one
   bool data = false;
   bool second = false;
-  const char* whose = "";
   std::span<const LevelCount> counts{};  // in the order of the report
   std::array<ArrayDecl, 3> arrays{};     // those with a key
 
@@ -136,7 +136,7 @@ void report_data_kinds(const std::string& name, const CpuCounters& sum, stats::R
 // fault.*: those an architecture can have, and what they mean there.
 struct FaultDecl {
   FaultReason reason;
-  const char* meaning;
+  const char* meaning = "Page faults because there was no translation; retries included.";
 };
 void report_faults(std::span<const FaultDecl> faults, const CpuCounters& sum,
                    stats::Report& report);

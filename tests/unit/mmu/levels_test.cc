@@ -61,7 +61,8 @@ TEST(Levels, AFirstLevelReportsItsSide) {
   EXPECT_EQ(report.value("tlb.l1i.hits"), 100u - 10u - 7u);
   EXPECT_EQ(report.value("tlb.l1i.not_there"), 7u);
   EXPECT_EQ(report.value("tlb.l1d.lookups"), 27u);
-  EXPECT_EQ(report.find("tlb.l1i.lookups")->meaning, "Of fetches.");
+  EXPECT_EQ(report.find("tlb.l1i.lookups")->meaning, "Of instruction fetches.");
+  EXPECT_EQ(report.find("tlb.l1d.lookups")->meaning, "Of loads, stores and modifies.");
   EXPECT_EQ(report.find("tlb.l1d.retry_misses")->denominator, "tlb.l1d.retries");
   EXPECT_EQ(report.find("tlb.l1i.fills"), nullptr);  // not asked for
 }
@@ -72,6 +73,7 @@ TEST(Levels, ASecondLevelOfBothSidesReportsBoth) {
   EXPECT_EQ(report.value("tlb.l2.lookups"), 16u);
   EXPECT_EQ(report.value("tlb.l2.misses"), 9u);
   EXPECT_EQ(report.value("tlb.l2.hits"), 7u);
+  EXPECT_EQ(report.find("tlb.l2.lookups")->meaning, "Of fetches and data accesses.");
   EXPECT_EQ(report.value("tlb.l2.retry_misses"), 1u);
   EXPECT_EQ(report.find("tlb.l2.retry_misses")->denominator, "");  // .retries are not told
   EXPECT_EQ(report.value("tlb.l2.evictions"), 3u);
