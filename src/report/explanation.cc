@@ -75,7 +75,7 @@ Facts legend_of(const sim::Explanation& explanation) {
   const auto& told = explanation.told;
   const auto any = [&](auto is) { return std::any_of(told.begin(), told.end(), is); };
   const auto by = [&](mem::Origin who, const char* meaning) {
-    if (any([&](const Told& one) { return one.by == who; }))
+    if (any([&](const Told& one) { return one.kind == Told::Kind::Reference && one.by == who; }))
       legend.add(mem::name_of(who), mem::name_of(who), meaning);
   };
   by(mem::Origin::Walker, "a reference of the hardware's own");
