@@ -66,8 +66,8 @@ inline constexpr std::array<mmu::Step, kSteps> kStepList = {{
     {"iaccvio", "IACCVIO: execution is not enabled; to the kernel", 28, true, true},  // assumed
     {"dfault_load", "DFAULT: reading is not enabled, or faults; to the kernel", 41, true, true},
     {"dfault_store", "DFAULT: writing is not enabled, or faults; to the kernel", 36, true, true},
-    {mmu::kPageFault, "entMM: registers are saved for the kernel's page-fault code, and restored",
-     82, false, true},
+    mmu::page_fault("entMM: registers are saved for the kernel's page-fault code, and restored", 82,
+                    false),
 }};
 
 }  // namespace mmusim::alpha

@@ -85,7 +85,7 @@ inline constexpr std::array<mmu::Step, kSteps> kStepList = {{
     {"vhpt_update", "The slot of the long-format VHPT is found and rewritten", 13},
     {"linear_fill", "The kernel's page table is searched and the linear table filled", 20, false,
      false, 35},  // assumed
-    {mmu::kPageFault, "Registers are saved; into the kernel's page-fault code", 120, false, true},
+    mmu::page_fault("Registers are saved; into the kernel's page-fault code", 120, false),
 }};
 
 // Of vhpt_translation, beyond its own, where the page is there: the linear table's page is

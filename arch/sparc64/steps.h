@@ -67,8 +67,8 @@ inline constexpr std::array<mmu::Step, kSteps> kStepList = {{
      19, true, true},
     {"itlb_fault", "No valid entry, or not executable: into the kernel's C code", 14, false, true},
     {"dtlb_fault", "No valid entry: into the kernel's C code", 19, false, true},
-    {mmu::kPageFault, "etrap and rtrap: registers are saved for the kernel's C code, and restored",
-     173, false, true},
+    mmu::page_fault("etrap and rtrap: registers are saved for the kernel's C code, and restored",
+                    173, false),
     {"update_mmu_cache", "The kernel puts a page it has just mapped into the TSB", 48},  // assumed
     {"ktlb_miss",
      "fast_data_access_MMU_miss (0x68), the kernel's linear mapping: its TSB is looked up", 20,

@@ -14,7 +14,7 @@ constexpr mmu::Step kSteps[] = {
     {"shadow.fill", "The handler puts the page into the copy", 30},
     {"shadow.join", "The handler takes a table of another copy, as the kernel's are shared", 40},
     {"shadow.prefill", "... and a page beside it that has been used already", 12},
-    {mmu::kPageFault, "Page fault: into the kernel's page-fault code and back", 60, true, true},
+    mmu::page_fault("Page fault: into the kernel's page-fault code and back", 60, true),
     {"direct_walk", "The hardware walks the kernel's tables, for an access of the kernel's", 0},
     {"kmap", "The kernel maps a page above its own memory, for the moment", 15, false, true},
     {"kunmap", "The kernel is done with it: PTE cleared, INVLPG", 15, false, true},

@@ -1,16 +1,14 @@
 #include "mmu/cpu.h"
 
-#include <string_view>
-
 #include "base/error.h"
 
 namespace mmusim::mmu {
 
 namespace {
 
-unsigned number_of(std::string_view name, std::span<const Step> steps) {
-  const auto found = std::find_if(steps.begin(), steps.end(),
-                                  [name](const Step& step) { return name == step.name; });
+unsigned page_fault_in(std::span<const Step> steps) {
+  const auto found =
+      std::find_if(steps.begin(), steps.end(), [](const Step& step) { return step.enters_kernel; });
   MMUSIM_ASSERT(found != steps.end());
   return static_cast<unsigned>(found - steps.begin());
 }
@@ -23,7 +21,7 @@ CpuBase::CpuBase(std::span<const LevelDecl> levels, const Arrays& arrays, const 
     : path_(steps, frames, sink, code),
       page_(page),
       decls_(levels),
-      page_fault_step_(number_of(kPageFault, steps)) {
+      page_fault_step_(page_fault_in(steps)) {
   MMUSIM_ASSERT(levels.size() <= kMostLevels);
   for (size_t i = 0; i < levels.size(); ++i)
     if (!arrays[i].empty()) levels_[i].emplace(arrays[i], page, !levels[i].second, locked[i]);

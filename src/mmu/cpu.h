@@ -74,7 +74,7 @@ class CpuBase {
   using Hit = tlb::Level::Hit;
 
   // `levels` as in levels.h, and what the machine has of each. `page`: the base page. One of
-  // `steps` is kPageFault. All but `arrays` must outlive it.
+  // `steps` is page_fault(). All but `arrays` must outlive it.
   CpuBase(std::span<const LevelDecl> levels, const Arrays& arrays, const Locked& locked,
           PageShift page, std::span<const Step> steps, mem::FrameMemory& frames,
           mem::ReferenceSink& sink, const HandlerCode& code);

@@ -5,7 +5,6 @@
 #include <cstddef>
 #include <cstring>
 #include <fmt/format.h>
-#include <string_view>
 #include <utility>
 
 #include "base/error.h"
@@ -228,7 +227,7 @@ void PathReport::add(const MissPath& path) {
 
 uint64_t PathReport::faults() const {
   for (size_t i = 0; i < steps_.size(); ++i)
-    if (steps_[i].fault && std::string_view(steps_[i].name) == kPageFault) return taken_[i];
+    if (steps_[i].enters_kernel) return taken_[i];
   return 0;
 }
 

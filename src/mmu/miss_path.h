@@ -9,7 +9,7 @@
 //
 // A miss path may end in the kernel's page-fault code. Steps that are only taken on the way there
 // and back are a page fault's, not a TLB miss's, and counted apart; the last of them has the same
-// name on every architecture, kPageFault, and is taken once for each fault.
+// name on every architecture, page_fault, and is taken once for each fault.
 //
 // A Narrator is told everything as it happens (mmusim explain): each step, each reference with its
 // addresses and what was read, and remarks. Without one a step costs an increment. Not thread-safe.
@@ -41,8 +41,12 @@ struct Step {
   // Instructions its code has, where its longest path is longer than `instructions`: what
   // more_instructions() adds up to there is fetched, what it adds beyond is a loop's.
   unsigned code = 0;
+  bool enters_kernel = false;  // is page_fault()
 };
-inline constexpr const char* kPageFault = "page_fault";
+// The step into the kernel's page-fault code; its name is the same on every architecture.
+constexpr Step page_fault(const char* what, unsigned instructions, bool trap, unsigned code = 0) {
+  return {"page_fault", what, instructions, trap, true, code, true};
+}
 
 // One reference as a Narrator hears of it.
 struct Seen {

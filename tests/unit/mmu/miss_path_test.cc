@@ -21,7 +21,7 @@ constexpr Step kSteps[] = {
     {"walk", "The handler walks the page table", 6, true},
     {"insert", "The handler inserts", 4},
     {"give_up", "The handler goes to the kernel", 9, false, true},
-    {kPageFault, "The kernel saves registers", 50, true, true},
+    page_fault("The kernel saves registers", 50, true),
 };
 
 constexpr WordField kSlotFields[] = {{.name = "low", .low = 0, .width = 4}};

@@ -62,7 +62,7 @@ inline Arrays toy_arrays() {
 }
 
 inline constexpr Step kToySteps[] = {{"handler", "A handler runs", 7, true},
-                                     {kPageFault, "The kernel is entered", 3, true, true}};
+                                     page_fault("The kernel is entered", 3, true)};
 
 struct ToyCounts {
   stats::Count handled{"toy.handled", "events", "Misses a handler answered."};
