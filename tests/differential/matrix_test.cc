@@ -25,6 +25,7 @@
 #include "sim/workload/script.h"
 #include "sim/workload/script_config.h"
 #include "tests/effort.h"
+#include "tests/machine_files.h"
 
 namespace mmusim::sim {
 namespace {
@@ -32,46 +33,21 @@ namespace {
 namespace fs = std::filesystem;
 using Counters = std::map<std::string, uint64_t>;
 
-const fs::path kMachines = MMUSIM_SOURCE_DIR "/configs/machines";
-const fs::path kVariants = MMUSIM_SOURCE_DIR "/tests/differential/variants";
 const fs::path kScripts = MMUSIM_SOURCE_DIR "/workloads/scripts";
 const char* const kTrace = MMUSIM_SOURCE_DIR "/workloads/traces/pipeline.mmt";
 
 constexpr unsigned kSteps = tests::kWholeEffort ? 160 : 40;   // of a history
 constexpr size_t kOneScriptIn = tests::kWholeEffort ? 1 : 5;  // that a cell runs
 
-struct Target {
-  std::string name;
-  std::vector<fs::path> configs;  // in the order they are loaded
-};
+struct Target : tests::MachineFiles {};
 void PrintTo(const Target& target, std::ostream* out) {
   *out << target.name;
 }
 
-std::vector<fs::path> files_of(const fs::path& folder) {
-  std::vector<fs::path> files;
-  for (const auto& entry : fs::directory_iterator(folder))
-    files.push_back(entry.path());
-  std::sort(files.begin(), files.end());
-  return files;
-}
-
-// A variant's first line names its machine: "# MACHINE: what is special".
-fs::path machine_of(const fs::path& variant) {
-  std::ifstream file(variant);
-  std::string hash;
-  std::string machine;
-  file >> hash >> machine;
-  machine.pop_back();  // the colon
-  return kMachines / (machine + ".cfg");
-}
-
 std::vector<Target> targets() {
   std::vector<Target> all;
-  for (const fs::path& machine : files_of(kMachines))
-    all.push_back({machine.stem(), {machine}});
-  for (const fs::path& variant : files_of(kVariants))
-    all.push_back({variant.stem(), {machine_of(variant), variant}});
+  for (tests::MachineFiles& machine : tests::machine_files())
+    all.push_back({std::move(machine)});
   return all;
 }
 
@@ -198,7 +174,7 @@ TEST_P(ScriptMatrix, EveryScriptPassesTheChecks) {
   // Where a sanitizer makes all slow each cell runs one script in so many, and neighbours others.
   const std::string cell = target_.name + backend_;
   size_t turn = std::accumulate(cell.begin(), cell.end(), size_t{0});
-  for (const fs::path& script : files_of(kScripts)) {
+  for (const fs::path& script : tests::files_of(kScripts)) {
     if (script.extension() != ".workload" || turn++ % kOneScriptIn != 0) continue;
     SCOPED_TRACE(script);
     config::Config config = config_of(schema_, target_, backend_);

@@ -1,38 +1,17 @@
 #include "tests/fuzz/machines.h"
 
-#include <algorithm>
 #include <array>
 #include <cstdio>
 #include <cstdlib>
-#include <filesystem>
 #include <fstream>
 #include <string_view>
 
 #include "pt/page_table.h"
 #include "sim/simulation.h"
+#include "tests/machine_files.h"
 
 namespace mmusim::fuzz {
 namespace {
-
-namespace fs = std::filesystem;
-
-std::vector<fs::path> files_of(const char* folder) {
-  std::vector<fs::path> files;
-  for (const auto& entry : fs::directory_iterator(fs::path(MMUSIM_SOURCE_DIR) / folder))
-    files.push_back(entry.path());
-  std::sort(files.begin(), files.end());
-  return files;
-}
-
-// A variant's first line names its machine: "# MACHINE: what is special".
-std::string machine_of(const fs::path& variant) {
-  std::ifstream file(variant);
-  std::string hash;
-  std::string machine;
-  file >> hash >> machine;
-  machine.pop_back();  // the colon
-  return machine;
-}
 
 struct Setting {
   const char* key;
@@ -99,22 +78,12 @@ const config::Schema& schema() {
 const std::vector<Machine>& machines() {
   static const std::vector<Machine> all = [] {
     std::vector<Machine> made;
-    const auto add = [&](const fs::path& file, const config::Config& base) {
-      made.push_back({file.stem(), base});
-      made.back().config.load(file);
-    };
-    for (const fs::path& file : files_of("configs/machines")) {
-      add(file, config::Config(schema()));
+    for (const tests::MachineFiles& machine : tests::machine_files()) {
+      made.push_back({machine.name, config::Config(schema())});
+      for (const auto& file : machine.configs)
+        made.back().config.load(file);
       made.back().config.set("mem.bytes", "24M", "tests/fuzz");
       made.back().config.set("run.check", "true", "tests/fuzz");
-    }
-    for (const fs::path& file : files_of("tests/differential/variants")) {
-      const std::string name = machine_of(file);
-      const auto base =
-          std::find_if(made.begin(), made.end(), [&](const Machine& m) { return m.name == name; });
-      const config::Config config = base->config;
-      add(file, config);
-      made.back().config.set("mem.bytes", "24M", "tests/fuzz");
     }
     return made;
   }();
