@@ -40,7 +40,7 @@ std::unique_ptr<Tsb> Tsb::make(mem::FrameMemory& frames, MmId owner, unsigned co
 }
 
 Tsb::~Tsb() {
-  frames_->free(frames_->frame_of(base_), order_of(code_));
+  take_apart([this] { frames_->free(frames_->frame_of(base_), order_of(code_)); });
 }
 
 PageShift Tsb::mapping_size() const {

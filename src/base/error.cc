@@ -1,7 +1,6 @@
 #include "base/error.h"
 
-#include <cstdio>
-#include <cstdlib>
+#include <utility>
 
 namespace mmusim {
 namespace {
@@ -13,6 +12,8 @@ std::string compose(const std::string& where, const std::string& what,
   return message;
 }
 
+thread_local std::string kept;
+
 }  // namespace
 
 Error::Error(const std::string& where, const std::string& what, const std::string& what_to_do,
@@ -20,9 +21,16 @@ Error::Error(const std::string& where, const std::string& what, const std::strin
     : std::runtime_error(compose(where, what, what_to_do)), exit_status_(exit_status) {}
 
 void assertion_failed(const char* expression, const char* file, int line) {
-  fmt::print(stderr, "mmusim: internal error: {} at {}:{}; please report this\n", expression, file,
-             line);
-  std::abort();
+  throw InternalError(
+      fmt::format("internal error: {} at {}:{}; please report this", expression, file, line));
+}
+
+void keep_failure(const InternalError& failure) {
+  if (kept.empty()) kept = failure.what();
+}
+
+std::string kept_failure() {
+  return std::exchange(kept, {});
 }
 
 }  // namespace mmusim

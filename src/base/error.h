@@ -3,7 +3,8 @@
 // mmusim::Error is thrown for bad input (a torn trace, a wrong key, a full disk) and caught once,
 // in cli/, which prints what() and exits with the error's status. It is never thrown for an
 // expected outcome (a page fault, a TLB miss): those are values. Assertions (MMUSIM_ASSERT) are for
-// bugs; no input may reach them.
+// bugs; no input may reach them. One that fails ends the run it is in, as an InternalError, and
+// leaves other runs of the program alone.
 #ifndef MMUSIM_BASE_ERROR_H_
 #define MMUSIM_BASE_ERROR_H_
 
@@ -34,7 +35,44 @@ class UsageError : public Error {
       : Error(where, what, what_to_do, kUsage) {}
 };
 
+// A bug of mmusim's or of a plug-in's. No Error: whoever makes the best of bad input must not make
+// anything of this.
+class InternalError : public std::logic_error {
+ public:
+  using std::logic_error::logic_error;
+};
+
+// Throws InternalError.
 [[noreturn]] void assertion_failed(const char* expression, const char* file, int line);
+
+// Keeps the first failure on this thread until kept_failure() is called, which returns what was
+// kept; empty: nothing.
+void keep_failure(const InternalError& failure);
+std::string kept_failure();
+
+// Does what a destructor has to do that takes simulated structures apart, which a bug may have
+// broken. It cannot throw: an assertion that fails is kept for who ends the run.
+template <class Work>
+void take_apart(Work work) noexcept {
+  try {
+    work();
+  } catch (const InternalError& failure) {
+    keep_failure(failure);
+  }
+}
+
+// Does one run's work among others'; what was wrong if it met a bug, else nothing.
+template <class Run>
+std::string failure_of(Run run) {
+  kept_failure();
+  try {
+    run();
+  } catch (const InternalError& failure) {
+    kept_failure();  // what followed from it
+    return failure.what();
+  }
+  return kept_failure();
+}
 
 }  // namespace mmusim
 

@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 #include <optional>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "base/error.h"
@@ -11,6 +12,7 @@
 #include "cli/command.h"
 #include "cli/config_files.h"
 #include "cli/documents.h"
+#include "cli/log.h"
 #include "cli/output.h"
 #include "cli/refusals.h"
 #include "cli/simulate.h"
@@ -52,6 +54,26 @@ size_t base_of(const Arguments& arguments, const std::vector<report::ComparedRun
                    fmt::format("they are {}", fmt::join(names, ", ")));
 }
 
+// Does each run by itself: one that meets a bug leaves the others as they are, and is told of.
+template <class Run>
+void run_each(report::Comparison& comparison, Run run) {
+  std::vector<report::ComparedRun> done;
+  size_t base = 0;  // where the one that was to be fails
+  for (size_t i = 0; i < comparison.runs.size(); ++i) {
+    report::ComparedRun& one = comparison.runs[i];
+    std::string why = failure_of([&] { run(one); });
+    if (why.empty()) {
+      if (i == comparison.base) base = done.size();
+      done.push_back(std::move(one));
+    } else {
+      error(fmt::format("{}: {}", one.name, why));
+      comparison.failed.push_back({std::move(one.name), std::move(why)});
+    }
+  }
+  comparison.runs = std::move(done);
+  comparison.base = base;
+}
+
 }  // namespace
 
 void compare(const Words& words) {
@@ -84,7 +106,7 @@ void compare(const Words& words) {
   const std::vector<TableChoice> tables = table_choices(arguments);
 
   // All configurations are made before the first run, so that a mistyped name does not cost one.
-  report::Comparison comparison{.source = source, .program = {}, .runs = {}};
+  report::Comparison comparison{.source = source, .program = {}, .runs = {}, .failed = {}};
   for (const std::string& machine : machines_of(arguments))
     for (const TableChoice& table : tables) {
       std::vector<Setting> settings = table.settings;
@@ -105,19 +127,24 @@ void compare(const Words& words) {
   if (scripted) {
     const sim::workload::Plan plan = load_plan(source);
     comparison.program = plan.name();
-    for (report::ComparedRun& run : comparison.runs) {
+    run_each(comparison, [&](report::ComparedRun& run) {
       run.config = sim::workload::script_config(run.config, plan);
       run.report = sim::workload::simulate(run.config, plan).report;
       run.provenance = provenance_of(run.config);
-    }
+    });
   } else {
-    for (report::ComparedRun& run : comparison.runs) {
+    run_each(comparison, [&](report::ComparedRun& run) {
       sim::ReplayResult result = replay_with_progress(run.config, run.name, arguments.has("quiet"));
       comparison.program = result.header.program;
       run.provenance = provenance_of(run.config, result);
       run.report = std::move(result.report);
-    }
+    });
   }
+  const auto failed = [&] {
+    return Error("", fmt::format("{} of {} runs failed", comparison.failed.size(),
+                                 comparison.failed.size() + comparison.runs.size()));
+  };
+  if (comparison.runs.empty()) throw failed();
   documents.write([&] { return report::comparison_json(comparison); },
                   [&] { return report::comparison_csv(comparison); },
                   [&] { return report::comparison_table(comparison); });
@@ -127,6 +154,7 @@ void compare(const Words& words) {
     refusals.look(run.name, run.report);
     checked = checked || run.config.flag("run.check");
   }
+  if (!comparison.failed.empty()) throw failed();
   refusals.answer(checked);
 }
 

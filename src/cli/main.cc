@@ -45,8 +45,9 @@ void run_command(const Words& words) {
 
 int guarded(const Words& words) {
   try {
-    run_command(words);
-    return 0;
+    const std::string failure = failure_of([&] { run_command(words); });
+    if (failure.empty()) return 0;
+    error(failure);
   } catch (const ClosedOutput&) {
     return 0;
   } catch (const Error& e) {

@@ -267,6 +267,8 @@ Table ranking_of(const Comparison& comparison) {
     table.row({ranked[i]->name, place, Ratio{own, work.amount, Ratio::As::PerThousand},
                Ratio{own, cycles_of(ranked.front()), Ratio::As::Times}});
   }
+  for (const FailedRun& run : comparison.failed)
+    table.row({run.name, {}, "failed", {}});
   return table;
 }
 
@@ -283,6 +285,9 @@ Document comparison_document(const Comparison& comparison) {
               fmt::format("{} {}; all numbers are per 1000 of them, but bytes",
                           format_count(work.amount), work.unit));
   heading.add("base", "relative", fmt::format("to {}", comparison.runs[comparison.base].name));
+  for (const FailedRun& run : comparison.failed)
+    heading.add(fmt::format("failed.{}", run.name), "failed",
+                fmt::format("{}: {}", run.name, run.why));
   return {.kind = "comparison",
           .blocks = {heading, runs_of(comparison), ranking_of(comparison), prices_of(comparison)}};
 }
@@ -292,6 +297,8 @@ std::string comparison_table(const Comparison& comparison) {
   constexpr size_t kNameWidth = 16;
   size_t name_width = kNameWidth;
   for (const ComparedRun& run : comparison.runs)
+    name_width = std::max(name_width, run.name.size());
+  for (const FailedRun& run : comparison.failed)
     name_width = std::max(name_width, run.name.size());
   return text_of(comparison_document(comparison), {.styles = {{"heading", {.width = kHeadingWidth}},
                                                               {"runs", {.width = name_width}},
@@ -307,6 +314,8 @@ std::string comparison_json(const Comparison& comparison) {
                    {"source", comparison.source},
                    {"per", {{"unit", work.unit}, {"amount", work.amount}, {"scale", 1000}}},
                    {"base", comparison.runs[comparison.base].name}};
+  for (const FailedRun& run : comparison.failed)
+    document["failed"].push_back({{"name", run.name}, {"why", run.why}});
   Json& list = document["runs"] = Json::array();
   const Table table = runs_of(comparison);
   const auto base = rates_of(table, table.rows[comparison.base]);

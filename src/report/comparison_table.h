@@ -26,10 +26,16 @@ struct ComparedRun {
   stats::Report report;
 };
 
+struct FailedRun {
+  std::string name;
+  std::string why;  // a bug that ended it
+};
+
 struct Comparison {
   std::string source;  // trace or script
   std::string program;
   std::vector<ComparedRun> runs;
+  std::vector<FailedRun> failed;
   size_t base = 0;  // the run the others are related to
 };
 
@@ -37,9 +43,9 @@ struct Comparison {
 // Tables of the runs' rates and of their ranking, and the prices.
 Document comparison_document(const Comparison& comparison);
 std::string comparison_table(const Comparison& comparison);
-// {"schema": 1, "source", "per", "base", "runs": [{"name", "rates", "relative", "result"}]};
-// "result" is the run's own document, as replay --json writes it. Described in
-// src/report/README.md.
+// {"schema": 1, "source", "per", "base", "failed": [{"name", "why"}],
+// "runs": [{"name", "rates", "relative", "result"}]}; "failed" where any did, "result" is the run's
+// own document, as replay --json writes it. Described in src/report/README.md.
 std::string comparison_json(const Comparison& comparison);
 
 // A row a run, with all of a run's rates; a first row names them.

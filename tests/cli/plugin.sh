@@ -110,6 +110,38 @@ status=0
 [[ $status -eq 1 ]]
 grep -q 'beyond_the_address_space' check.txt
 
+# One that breaks what the kernel model relies on, in the midst of a run: that run fails and says
+# where; those before and behind it are as if it had not been there.
+cp sorted_table.cc honest.cc
+sed 's|if (size != shape_.page()) .*|&\n    if (va.value() >> 32 != 0) return {Status::Changed, {}};|' honest.cc >sorted_table.cc
+cmake --build build >build.log 2>&1 || { cat build.log; exit 1; }
+cp build/libsorted.so ./libbroken.so
+mv honest.cc sorted_table.cc
+for work in "$trace --limit 20000" "$source/workloads/scripts/fork.workload"; do
+  # shellcheck disable=SC2086
+  "$program" compare $work -m skylake-sp -p mlpt,gpt -q --csv whole.csv >/dev/null
+  status=0
+  # shellcheck disable=SC2086
+  "$program" compare $work -m skylake-sp -p mlpt,./libbroken.so,gpt -q --csv rest.csv \
+    --base skylake-sp/gpt --json rest.json >table.txt 2>err.txt || status=$?
+  [[ $status -eq 1 && $(wc -l <err.txt) -eq 2 ]]
+  grep -q '^mmusim: error: skylake-sp/./libbroken.so: internal error: slot.status == .* at .*kernel/fault.cc:[0-9]*; please report this$' err.txt
+  grep -q '^mmusim: error: 1 of 3 runs failed$' err.txt
+  grep -qE '^skylake-sp/./libbroken.so .*failed' table.txt
+  grep -q '^relative  to skylake-sp/gpt$' table.txt
+  [[ $(grep -c '"name": "skylake-sp/./libbroken.so"' rest.json) -eq 1 ]]
+  cmp whole.csv rest.csv
+done
+# Where it was to be the base, the first that is left is; where nothing is left there are no results.
+status=0
+"$program" compare "$trace" --limit 20000 -m skylake-sp -p ./libbroken.so,gpt -q >table.txt 2>err.txt || status=$?
+[[ $status -eq 1 ]]
+grep -q '^relative  to skylake-sp/gpt$' table.txt
+status=0
+"$program" replay "$trace" --limit 20000 -m skylake-sp -p ./libbroken.so -q >table.txt 2>err.txt || status=$?
+[[ $status -eq 1 && ! -s table.txt && $(wc -l <err.txt) -eq 1 ]]
+grep -q '^mmusim: error: internal error: slot.status == ' err.txt
+
 # refused TEXT ARGUMENTS...: one line on stderr that holds TEXT, and status 2.
 refused() {
   local text=$1 status=0

@@ -2,6 +2,8 @@
 
 #include <algorithm>
 
+#include "base/error.h"
+
 namespace mmusim::pt::gpt {
 
 GptCursor::GptCursor(Gpt& table, VirtRange range, CursorMode mode)
@@ -15,7 +17,7 @@ GptCursor::GptCursor(Gpt& table, VirtRange range, CursorMode mode)
 }
 
 GptCursor::~GptCursor() {
-  settle_run();
+  take_apart([this] { settle_run(); });
 }
 
 void GptCursor::restart() {

@@ -35,8 +35,10 @@ Gpt::Gpt(const Environment& environment, const Rules& rules, Commons& commons, M
 }
 
 Gpt::~Gpt() {
-  discard_below(root_.load(), root_);
-  tables_.allocator().free(root_.address, kEntryBytes);
+  take_apart([this] {
+    discard_below(root_.load(), root_);
+    tables_.allocator().free(root_.address, kEntryBytes);
+  });
 }
 
 // --- Looking up

@@ -8,8 +8,10 @@ namespace mmusim::pt::gpt {
 
 Resizer::Draft::~Draft() {
   if (committed_) return;
-  for (const Sized& one : made_)
-    tables_.discard(one.table, one.width, place_.shared);
+  take_apart([this] {
+    for (const Sized& one : made_)
+      tables_.discard(one.table, one.width, place_.shared);
+  });
 }
 
 std::optional<Table> Resizer::Draft::allocate(unsigned width) {

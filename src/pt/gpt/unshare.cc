@@ -16,8 +16,10 @@ class Pieces {
  public:
   explicit Pieces(Tables& tables) : tables_(tables) {}
   ~Pieces() {
-    for (const PhysAddr piece : pieces_)
-      tables_.free_piece(piece, SharedRoot::kBytes);
+    take_apart([this] {
+      for (const PhysAddr piece : pieces_)
+        tables_.free_piece(piece, SharedRoot::kBytes);
+    });
   }
   Pieces(const Pieces&) = delete;
   Pieces& operator=(const Pieces&) = delete;

@@ -1,5 +1,7 @@
 #include "pt/gpt/walk.h"
 
+#include "base/error.h"
+
 namespace mmusim::pt::gpt {
 
 SteppingWalk::SteppingWalk(Gpt& table, VirtAddr va) : gpt_(table), va_(va) {
@@ -8,7 +10,7 @@ SteppingWalk::SteppingWalk(Gpt& table, VirtAddr va) : gpt_(table), va_(va) {
 }
 
 SteppingWalk::~SteppingWalk() {
-  gpt_.tables_.close_walk();
+  take_apart([this] { gpt_.tables_.close_walk(); });
 }
 
 bool SteppingWalk::step() {

@@ -21,16 +21,18 @@ Hashed::Hashed(const Environment& environment, const Rules& rules, MmId mm,
 
 // In a store of its own all goes together; from one for all the nodes must be taken out.
 Hashed::~Hashed() {
-  std::vector<Node> nodes;
-  store_->for_each([&](uint64_t, const Node& node) {
-    if (mine(node)) nodes.push_back(node);
+  take_apart([this] {
+    std::vector<Node> nodes;
+    store_->for_each([&](uint64_t, const Node& node) {
+      if (mine(node)) nodes.push_back(node);
+    });
+    if (rules_->global && !nodes.empty()) store_->touch_all();
+    for (const Node& node : nodes) {
+      const unsigned size_class = node.size_class();
+      if (rules_->global) store_->unlink(node);
+      release(node, size_class);
+    }
   });
-  if (rules_->global && !nodes.empty()) store_->touch_all();
-  for (const Node& node : nodes) {
-    const unsigned size_class = node.size_class();
-    if (rules_->global) store_->unlink(node);
-    release(node, size_class);
-  }
 }
 
 void Hashed::touch(PhysAddr address, bool write) const {

@@ -24,7 +24,7 @@ Store::Store(const Environment& environment, const Rules& rules, PhysAddr bucket
       log2_(environment.page.log2() - 3) {}
 
 Store::~Store() {
-  allocator_->free(array_, bytes());
+  take_apart([this] { allocator_->free(array_, bytes()); });
 }
 
 // Multiplication by 2^64 over the golden ratio (D. Knuth, TAOCP 3, 6.4); for the space, by another

@@ -37,8 +37,10 @@ Mlpt::Mlpt(const Environment& environment, const Shape& shape, MmId mm, PhysAddr
 }
 
 Mlpt::~Mlpt() {
-  free_below(root_, shape_->top(), 0);
-  allocator_->free(root_.address, shape_->level(shape_->top()).table_bytes);
+  take_apart([this] {
+    free_below(root_, shape_->top(), 0);
+    allocator_->free(root_.address, shape_->level(shape_->top()).table_bytes);
+  });
 }
 
 // `base`: the flat address the table begins at.

@@ -1,6 +1,10 @@
 #include "base/error.h"
 
+#include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <string>
+#include <thread>
+#include <type_traits>
 
 namespace mmusim {
 namespace error_test {
@@ -17,9 +21,59 @@ TEST(Error, ExitStatusTellsUsageFromFailure) {
   EXPECT_EQ(Error("f", "w", "", 130).exit_status(), 130);
 }
 
-TEST(AssertionDeathTest, NamesTheExpressionAndAborts) {
+void fail() {
   const int one = 1;
-  EXPECT_DEATH(MMUSIM_ASSERT(one == 2), "internal error: one == 2 at .*error_test");
+  MMUSIM_ASSERT(one == 2);
+}
+
+TEST(Assertion, NamesTheExpressionAndThePlace) {
+  try {
+    fail();
+    FAIL();
+  } catch (const InternalError& failure) {
+    EXPECT_THAT(failure.what(),
+                testing::MatchesRegex("internal error: one == 2 at .*error_test.*:[0-9]+; please "
+                                      "report this"));
+  }
+}
+
+TEST(Assertion, IsNoErrorOfTheUser) {
+  EXPECT_FALSE((std::is_base_of_v<Error, InternalError>));
+}
+
+struct Fragile {
+  bool broken = true;
+  ~Fragile() {
+    take_apart([this] { MMUSIM_ASSERT(!broken); });
+  }
+};
+
+TEST(Assertion, OfADestructorIsAFailureOfItsRun) {
+  EXPECT_EQ(failure_of([] { const Fragile whole{.broken = false}; }), "");
+  EXPECT_THAT(failure_of([] { const Fragile broken; }), testing::HasSubstr("!broken"));
+  EXPECT_EQ(failure_of([] {}), "") << "of the run before";
+}
+
+TEST(Assertion, WhatFollowsFromAFailureIsNotWhatIsSaid) {
+  const std::string failure = failure_of([] {
+    const Fragile one;
+    const Fragile other;
+    fail();
+  });
+  EXPECT_THAT(failure, testing::HasSubstr("one == 2"));
+  EXPECT_EQ(kept_failure(), "");
+}
+
+TEST(Assertion, ErrorsOfTheUserPassThroughARun) {
+  EXPECT_THROW(failure_of([] { throw UsageError("a", "b"); }), UsageError);
+}
+
+TEST(Assertion, EachThreadKeepsItsOwn) {
+  std::string other;
+  std::thread thread([&] { other = failure_of([] { const Fragile broken; }); });
+  thread.join();
+  EXPECT_THAT(other, testing::HasSubstr("!broken"));
+  EXPECT_EQ(kept_failure(), "");
 }
 
 }  // namespace error_test
