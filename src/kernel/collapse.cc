@@ -61,14 +61,14 @@ bool copy_into(FaultContext& c, const Vma& vma, VirtAddr base, Pfn first, ZapBat
   return true;
 }
 
-// Linux tries to fault in what is not present, which a guard refuses.
-bool has_guards(Core& core, AddressSpace& mm, VirtRange block) {
-  const pt::EntryFormat& format = *core.platform.format;
-  const auto cursor = mm.table->cursor(block);
+// Whether the page table has such an entry there: to some, a void ends at every page.
+template <class Test>
+bool has_entry(FaultContext& c, VirtRange block, Test test) {
+  const auto cursor = c.mm.table->cursor(block);
   pt::Run run;
   bool found = false;
   while (!found && cursor->next(run))
-    run.for_each([&](uint32_t, const pt::Entry& e) { found = found || is_guard(format, e); });
+    run.for_each([&](uint32_t, const pt::Entry& e) { found = found || test(e); });
   return found;
 }
 
@@ -89,16 +89,6 @@ bool read_back(FaultContext& c, Vma& vma, VirtAddr base) {
   return true;
 }
 
-// Whether the page table shows nothing at all there: to some, a void ends at every page.
-bool has_entries(FaultContext& c, VirtRange block) {
-  const auto cursor = c.mm.table->cursor(block);
-  pt::Run run;
-  bool found = false;
-  while (!found && cursor->next(run))
-    run.for_each([&](uint32_t, pt::Entry& e) { found = found || e != pt::kNone; });
-  return found;
-}
-
 Collapse collapse_block(FaultContext& c, Vma& vma, VirtAddr base) {
   const PageShift size = *c.core.huge();
   const pt::Lookup there = c.mm.table->find(base);
@@ -110,9 +100,13 @@ Collapse collapse_block(FaultContext& c, Vma& vma, VirtAddr base) {
     ++c.core.counters.huge_impossible;
     return Collapse::Failed;
   }
+  const VirtRange block{base, base + size.bytes()};
   // A leaf table that holds nothing is something, where there are such.
-  if (!there.has_slot && !has_entries(c, {base, base + size.bytes()})) return Collapse::Failed;
-  if (has_guards(c.core, c.mm, {base, base + size.bytes()})) return Collapse::Failed;
+  if (!there.has_slot && !has_entry(c, block, [](pt::Entry e) { return e != pt::kNone; }))
+    return Collapse::Failed;
+  // Linux tries to fault in what is not present, which a guard refuses.
+  if (has_entry(c, block, [&](pt::Entry e) { return is_guard(*c.core.platform.format, e); }))
+    return Collapse::Failed;
 
   if (c.core.swap != nullptr && !read_back(c, vma, base)) return Collapse::NoMemory;
   const auto pfn = c.core.page_frames.new_huge(c.mm);
