@@ -1,3 +1,4 @@
+// The list of commands, and how one is found by its name.
 #include <algorithm>
 #include <array>
 #include <fmt/format.h>

@@ -1,3 +1,4 @@
+// list: what there is to choose from: machines, page tables, keys, counters.
 #include <fmt/format.h>
 
 #include "cli/command.h"

@@ -1,3 +1,4 @@
+// page-table: the commands about page tables alone.
 #include "cli/command.h"
 #include "cli/output.h"
 

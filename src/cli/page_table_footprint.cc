@@ -1,3 +1,4 @@
+// page-table footprint: what page tables need for given memory, and a look-up of every page.
 #include <fmt/format.h>
 #include <memory>
 #include <optional>

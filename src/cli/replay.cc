@@ -1,3 +1,4 @@
+// replay: a trace on one machine.
 #include "cli/command.h"
 #include "cli/simulate.h"
 

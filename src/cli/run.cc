@@ -1,3 +1,4 @@
+// run: what a configuration file says.
 #include "cli/command.h"
 #include "cli/simulate.h"
 

@@ -1,3 +1,4 @@
+// trace: the commands about trace files.
 #include "cli/command.h"
 #include "cli/output.h"
 

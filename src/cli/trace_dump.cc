@@ -1,3 +1,4 @@
+// trace dump: the records of a trace as text.
 #include <cstdint>
 #include <fmt/format.h>
 #include <limits>

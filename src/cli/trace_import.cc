@@ -1,3 +1,4 @@
+// trace import: logs of other tools, as traces.
 #include <algorithm>
 #include <fmt/format.h>
 

@@ -1,3 +1,4 @@
+// trace info: what a trace says of itself, and holds.
 #include "cli/arguments.h"
 #include "cli/documents.h"
 #include "report/data_writers.h"

@@ -1,3 +1,4 @@
+// trace verify: whether a trace is whole and makes sense.
 #include <fmt/format.h>
 
 #include "base/interrupt.h"

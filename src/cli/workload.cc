@@ -1,3 +1,4 @@
+// workload: the commands about scripts.
 #include "cli/command.h"
 #include "cli/output.h"
 

@@ -1,3 +1,4 @@
+// Config: values from files and the command line, checked against the schema.
 #include <array>
 #include <cerrno>
 #include <cstdio>

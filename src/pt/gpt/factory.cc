@@ -1,3 +1,4 @@
+// The keys pt.gpt.*, and guarded page tables made of them.
 #include <fmt/format.h>
 #include <string>
 

@@ -1,3 +1,4 @@
+// The keys of hashed and clustered page tables, and tables made of them.
 #include <algorithm>
 
 #include "base/bits.h"

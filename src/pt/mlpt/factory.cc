@@ -1,3 +1,4 @@
+// The keys pt.mlpt.*, and multi-level page tables made of them.
 #include "config/keys.h"
 #include "pt/mlpt/mlpt.h"
 

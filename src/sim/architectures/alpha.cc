@@ -1,3 +1,4 @@
+// The line of Alpha.
 #include "arch/alpha/architecture.h"
 #include "sim/architectures/entry.h"
 

@@ -1,3 +1,4 @@
+// The line of IA-64.
 #include "arch/ia64/architecture.h"
 #include "sim/architectures/entry.h"
 

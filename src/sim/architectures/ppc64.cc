@@ -1,3 +1,4 @@
+// The line of 64-bit PowerPC.
 #include "arch/ppc64/architecture.h"
 #include "sim/architectures/entry.h"
 

@@ -1,3 +1,4 @@
+// The line of SPARC V9.
 #include "arch/sparc64/architecture.h"
 #include "sim/architectures/entry.h"
 

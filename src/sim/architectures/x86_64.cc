@@ -1,3 +1,4 @@
+// The line of x86-64.
 #include "arch/x86/architecture.h"
 #include "sim/architectures/entry.h"
 
