@@ -14,10 +14,10 @@ namespace page_frames_test {
 using namespace testing;
 
 // 16 MiB, huge pages of 64 KiB, and swap space.
-struct Parts {
+struct Frames {
   static constexpr PageShift kSmallHuge{16};
 
-  Parts() {
+  Frames() {
     platform.frames = &memory;
     platform.format = &format;
     platform.before_free = [this](Pfn first, unsigned order) {
@@ -46,7 +46,7 @@ struct Parts {
 };
 
 TEST(PageFrames, AFrameGoesWithItsLastReferenceAndIsForgottenEverywhere) {
-  Parts p;
+  Frames p;
   const Pfn pfn = *p.frames.new_anonymous(p.mm);
   p.rmap.pages.add(pfn, {.id = 1});
   const SlotId slot = *p.swap.allocate();
@@ -65,7 +65,7 @@ TEST(PageFrames, AFrameGoesWithItsLastReferenceAndIsForgottenEverywhere) {
 }
 
 TEST(PageFrames, AHugePageGoesAsOneBlockIfNobodyKeepsAPartOfIt) {
-  Parts p;
+  Frames p;
   const uint64_t before = p.memory.free_frames();
   const Pfn first = *p.frames.new_huge(p.mm);
   EXPECT_TRUE(p.frames.tracks_stores);
@@ -76,7 +76,7 @@ TEST(PageFrames, AHugePageGoesAsOneBlockIfNobodyKeepsAPartOfIt) {
 }
 
 TEST(PageFrames, OfAHugePageThePartSomebodyKeepsStays) {
-  Parts p;
+  Frames p;
   const uint64_t before = p.memory.free_frames();
   const Pfn first = *p.frames.new_huge(p.mm);
   ++p.memory.frame(first + 5).references;
@@ -93,7 +93,7 @@ TEST(PageFrames, OfAHugePageThePartSomebodyKeepsStays) {
 }
 
 TEST(PageFrames, ThereIsOnePageOfZerosOfEachSize) {
-  Parts p;
+  Frames p;
   const uint64_t before = p.memory.free_frames();
   EXPECT_EQ(*p.frames.zero_page(), *p.frames.zero_page());
   EXPECT_EQ(*p.frames.huge_zero_page(), *p.frames.huge_zero_page());
@@ -114,7 +114,7 @@ Vma area_of(FileId file, uint64_t pgoff, uint64_t pages) {
 }
 
 TEST(FileUse, AHiddenFileEndsWithItsLastUseAndItsPagesWithIt) {
-  Parts p;
+  Frames p;
   const uint64_t before = p.memory.free_frames();
   const FileId id = p.files.shared_memory(4 * kPage);
   EXPECT_EQ(p.cache.file(id).pages, 4u);
@@ -132,7 +132,7 @@ TEST(FileUse, AHiddenFileEndsWithItsLastUseAndItsPagesWithIt) {
 }
 
 TEST(FileUse, AFileOfUnknownLengthReachesAsFarAsItIsShown) {
-  Parts p;
+  Frames p;
   const FileId unknown = p.cache.named("unknown", FileKind::Regular);
   p.files.area_added(area_of(unknown, 3, 2), 2);
   EXPECT_EQ(p.cache.file(unknown).pages, 5u);
@@ -146,7 +146,7 @@ TEST(FileUse, AFileOfUnknownLengthReachesAsFarAsItIsShown) {
 }
 
 TEST(FileUse, WhatWasReclaimedIsReadBackAndItsSlotIsFree) {
-  Parts p;
+  Frames p;
   const FileId id = p.files.shared_memory(4 * kPage);
   const SlotId slot = *p.swap.allocate();
   p.swap.add(slot);
@@ -166,7 +166,7 @@ TEST(FileUse, WhatWasReclaimedIsReadBackAndItsSlotIsFree) {
 }
 
 TEST(FileUse, ADroppedSpanTakesItsSlotsAlongAndNoOthers) {
-  Parts p;
+  Frames p;
   const FileId id = p.files.shared_memory(8 * kPage);
   for (const unsigned index : {1u, 2u, 5u}) {
     const SlotId slot = *p.swap.allocate();
@@ -186,13 +186,13 @@ TEST(FileUse, ADroppedSpanTakesItsSlotsAlongAndNoOthers) {
 }
 
 TEST(FileUse, WhatThePoolCannotReserveLeavesNoFileBehind) {
-  Parts p;
+  Frames p;
   ASSERT_TRUE(p.pool.fill(2, p.sizes.huge_order()));
-  EXPECT_FALSE(p.files.pool_memory(3 * Parts::kSmallHuge.bytes(), false));
+  EXPECT_FALSE(p.files.pool_memory(3 * Frames::kSmallHuge.bytes(), false));
   EXPECT_EQ(p.cache.files(), 0u);
   EXPECT_EQ(p.counters.hugetlb_refused, 1u);
-  EXPECT_TRUE(p.files.pool_memory(3 * Parts::kSmallHuge.bytes(), true));
-  const auto reserved = p.files.pool_memory(2 * Parts::kSmallHuge.bytes(), false);
+  EXPECT_TRUE(p.files.pool_memory(3 * Frames::kSmallHuge.bytes(), true));
+  const auto reserved = p.files.pool_memory(2 * Frames::kSmallHuge.bytes(), false);
   ASSERT_TRUE(reserved);
   Vma owner = area_of(*reserved, 0, 32);
   owner.flags = kVmHugeTlb | kVmHugeOwner;

@@ -3,91 +3,19 @@
 #include "kernel/zap.h"
 
 #include <gtest/gtest.h>
-#include <memory>
-#include <string>
 #include <vector>
 
-#include "kernel/entries.h"
 #include "kernel/file_areas.h"
-#include "kernel/hardware.h"
 #include "kernel/huge_split.h"
-#include "kernel/spaces.h"
+#include "kernel/parts.h"
 
 namespace mmusim::kernel {
 namespace zap_test {
 
 using namespace testing;
 
-constexpr uint64_t kBase = 0x40000000;
-const std::string kLittle = "mem.bytes = 16M\n";
-const std::string kSwap = "kernel.swap_pages = 16\n";
-
-class Bench : public Hardware {
- public:
-  explicit Bench(const std::string& text = "") : Hardware(text), core(config(), platform) {
-    mm = make_space(core);
-    on_free = [this](Pfn, unsigned order) {
-      flushes_before_free = tlb.range_flushes + tlb.page_flushes + tlb.mm_flushes;
-      freed += uint64_t{1} << order;
-    };
-  }
-  ~Bench() {
-    tear_down(core, *mm);
-    core.drop_everything();
-  }
-  Bench(const Bench&) = delete;
-  Bench& operator=(const Bench&) = delete;
-
-  static VirtAddr at(uint64_t page) { return VirtAddr(kBase + page * kPage); }
-  static VirtRange span(uint64_t first, uint64_t end) { return {at(first), at(end)}; }
-
-  Vma& add_area(uint64_t first, uint64_t end, uint32_t flags, FileId file = FileId(0),
-                uint64_t pgoff = 0) {
-    Vma vma;
-    vma.start = at(first);
-    vma.end = at(end);
-    vma.flags = flags;
-    vma.file = file;
-    vma.pgoff = file == FileId(0) ? core.pages(vma.start.value()) : pgoff;
-    core.files.area_added(vma, end - first);
-    return mm->vmas.insert(vma);
-  }
-  void put(uint64_t page, pt::Entry e) {
-    const pt::Slot slot = mm->table->ensure(at(page), k4K);
-    ASSERT_EQ(mm->table->install(slot.handle, slot.entry, e), pt::Status::Ok);
-  }
-  // The area's page, which the TLB has too.
-  void show(const Vma& vma, uint64_t page, Pfn pfn, PageKind kind) {
-    put(page, format.make_leaf({.pfn = pfn,
-                                .size = k4K,
-                                .rights = leaf_rights(core, vma, true, true),
-                                .accessed = true}));
-    core.mapped(*mm, pfn, kind);
-    tlb.held[{CpuId(0), mm->id, at(page)}] = {pfn, Rights(Rights::kRead)};
-  }
-  Pfn show_anonymous(const Vma& vma, uint64_t page) {
-    const Pfn pfn = *core.page_frames.new_anonymous(*mm);
-    show(vma, page, pfn, PageKind::Anonymous);
-    return pfn;
-  }
-  Pfn show_file(const Vma& vma, uint64_t page) {
-    bool read = false;
-    const uint64_t index = vma.pgoff + core.pages(at(page) - vma.start);
-    const Pfn pfn = *core.files.page(vma.file, index, read);
-    ++frames->frame(pfn).references;
-    show(vma, page, pfn, PageKind::File);
-    return pfn;
-  }
-  pt::Entry entry(uint64_t page) { return mm->table->peek(at(page)).entry; }
-
-  Core core;
-  std::unique_ptr<AddressSpace> mm;
-  uint64_t freed = 0;
-  uint64_t flushes_before_free = 0;
-};
-
 TEST(ZapBatch, NothingIsFreedBeforeItsFlush) {
-  Bench b;
+  Parts b;
   const Vma& vma = b.add_area(0, 8, kVmRead | kVmWrite);
   const Pfn pfn = b.show_anonymous(vma, 3);
   ZapBatch batch(b.core, *b.mm);
@@ -104,7 +32,7 @@ TEST(ZapBatch, NothingIsFreedBeforeItsFlush) {
 }
 
 TEST(ZapBatch, SinglePagesAreFlushedOneByOne) {
-  Bench b;
+  Parts b;
   const Vma& vma = b.add_area(0, 8, kVmRead | kVmWrite);
   ZapBatch batch(b.core, *b.mm, ZapBatch::Scope::Pages);
   for (const unsigned page : {1u, 6u}) {
@@ -121,7 +49,7 @@ TEST(ZapBatch, SinglePagesAreFlushedOneByOne) {
 }
 
 TEST(ZapBatch, WhatOnlyLostRightsIsFlushedAndStays) {
-  Bench b;
+  Parts b;
   const Vma& vma = b.add_area(0, 8, kVmRead | kVmWrite);
   const Pfn pfn = b.show_anonymous(vma, 2);
   ZapBatch batch(b.core, *b.mm, ZapBatch::Scope::Protect);
@@ -133,7 +61,7 @@ TEST(ZapBatch, WhatOnlyLostRightsIsFlushedAndStays) {
 }
 
 TEST(ZapBatch, ALargeRangeIsFreedInPieces) {
-  Bench b;
+  Parts b;
   const uint64_t pages = 25000;
   const Vma& vma = b.add_area(0, pages, kVmRead | kVmWrite);
   for (uint64_t page = 0; page < pages; ++page)
@@ -149,7 +77,7 @@ TEST(ZapBatch, ALargeRangeIsFreedInPieces) {
 }
 
 TEST(ZapBatch, TablesGoAfterTheFlushThatSaysSo) {
-  Bench b;
+  Parts b;
   const Vma& vma = b.add_area(0, 8, kVmRead | kVmWrite);
   b.show_anonymous(vma, 0);
   const uint64_t with_tables = b.tables->bytes_in_use();
@@ -172,7 +100,7 @@ TEST(Zap, TakesWhatItIsAskedFor) {
                         Case{ZapPages::Contents, false, false, true, false, false},
                         Case{ZapPages::OfFile, false, true, true, true, true}}) {
     SCOPED_TRACE(static_cast<int>(c.which));
-    Bench b(kSwap);
+    Parts b(kSwap);
     const FileId file = b.core.cache.named("file", FileKind::Regular);
     Vma& vma = b.add_area(0, 8, kVmRead | kVmWrite, file);
     b.mm->vmas.set_anon(vma, AnonVmaId(1), AnonVmaId(1), 1);
@@ -203,7 +131,7 @@ TEST(Zap, TakesWhatItIsAskedFor) {
 }
 
 TEST(Zap, EverywhereReachesEachAddressSpaceAndThePartItShows) {
-  Bench b;
+  Parts b;
   const FileId file = b.core.cache.named("file", FileKind::Regular);
   const Vma& low = b.add_area(0, 4, kVmRead | kVmShared, file, 10);    // pages 10 to 13
   const Vma& high = b.add_area(16, 20, kVmRead | kVmShared, file, 0);  // pages 0 to 3
@@ -226,7 +154,7 @@ TEST(Zap, EverywhereReachesEachAddressSpaceAndThePartItShows) {
 }
 
 TEST(HugeSplit, UsesWhatWasSetAsideAndFlushesTheWhole) {
-  Bench b(kLittle);
+  Parts b(kLittle);
   const Vma& vma = b.add_area(0, 512, kVmRead | kVmWrite);
   const Pfn first = *b.core.page_frames.new_huge(*b.mm);
   ASSERT_TRUE(b.core.huge_leaves.add(*b.mm));
@@ -254,7 +182,7 @@ TEST(HugeSplit, UsesWhatWasSetAsideAndFlushesTheWhole) {
 }
 
 TEST(Spaces, AreMadeOfWhatSoftwareTlbsGiveBack) {
-  Bench b(kLittle);
+  Parts b(kLittle);
   std::vector<Pfn> others;
   while (const auto pfn = b.frames->allocate(0, mem::FrameUse::SoftTlb, 0))
     others.push_back(*pfn);
