@@ -19,15 +19,11 @@
 #ifndef MMUSIM_PT_PAGE_TABLE_H_
 #define MMUSIM_PT_PAGE_TABLE_H_
 
-#include <array>
-#include <cstddef>
 #include <cstdint>
-#include <cstring>
 #include <functional>
 #include <memory>
 #include <span>
 #include <string>
-#include <type_traits>
 #include <vector>
 
 #include "base/error.h"
@@ -35,6 +31,8 @@
 #include "mem/sink.h"
 #include "pt/entry.h"
 #include "pt/gather.h"
+#include "pt/run.h"
+#include "pt/walk_path.h"
 
 namespace mmusim::pt {
 
@@ -83,191 +81,10 @@ struct Lookup {
                                // as these do
 };
 
-// The table words one walk reads, in order: what a miss handler or a walker touches. Plain data of
-// fixed size, so that walks allocate nothing.
-struct WalkStep {
-  PhysAddr address;
-  // Where a walk may begin another time, for hardware that remembers tables (a paging-structure
-  // cache): every walk of an address in the aligned block of 2^serves bytes comes to the table at
-  // `table`, which this word is in, by the same steps as this one. That holds until the table's
-  // memory is freed, or the block is flushed with freed_tables. serves 0: no walk begins here.
-  PhysAddr table{};
-  uint8_t serves = 0;
-  uint8_t bytes = 8;      // at most 16, within one line
-  uint8_t level = 0;      // as in mem::Touch
-  bool dependent = true;  // its address came out of the step before
-  // Hardware can read it at the same time as the step before: its address is known as early, and
-  // no word read since decides whether it is wanted. Never of the first step, nor of a dependent
-  // one. False is what a search does whose next word hangs on the outcome of a comparison.
-  bool beside = false;
-  uint8_t part = 0;  // backend's, for describe(): what of its structures the word is
-};
-static_assert(std::is_trivially_copyable_v<WalkStep> && std::is_trivially_destructible_v<WalkStep>);
-// Such a word, for people.
-struct WordText {
-  const char* what = "page table";  // "PTE", "bucket", ...
-  std::string fields;               // what it says; empty: not known
-};
-class WalkPath {
- public:
-  // A guarded table over 64-bit addresses of 4 KiB pages has at most 52 levels, a root and, at
-  // each sharing point, an indirection; chains of a hashed table may be longer: what does not fit
-  // is counted.
-  static constexpr unsigned kMostSteps = 120;
-
-  void add(const WalkStep& step) {
-    if (count_ < kMostSteps) std::construct_at(&room_.steps[count_], step);
-    ++count_;
-  }
-  void add(PhysAddr address, unsigned bytes, unsigned level, bool dependent, unsigned part = 0) {
-    add({.address = address,
-         .bytes = static_cast<uint8_t>(bytes),
-         .level = static_cast<uint8_t>(level),
-         .dependent = dependent,
-         .part = static_cast<uint8_t>(part)});
-  }
-  void clear() { count_ = 0; }
-  // All steps taken, also those beyond kMostSteps.
-  [[nodiscard]] unsigned count() const { return count_; }
-  [[nodiscard]] std::span<const WalkStep> steps() const {
-    return {room_.steps.data(), count_ < kMostSteps ? count_ : kMostSteps};
-  }
-  void report(mem::ReferenceSink& sink, mem::Origin origin) const;
-
- private:
-  // Not written to until there are steps: clearing it would take longer than most walks.
-  union Room {
-    Room() {}
-    std::array<WalkStep, kMostSteps> steps;
-  };
-  Room room_;
-  unsigned count_ = 0;
-};
-
 struct Slot {  // what ensure() gives
   Status status = Status::Ok;
   Handle handle;
   Entry entry = kNone;  // what is there now
-};
-
-// Adjacent slots of one leaf size, `count` of them, mapping [start, start + count * size.bytes()).
-// Slots may hold kNone. Read and write entries with get/set: a leaf that is replicated over several
-// slots stays replicated, and 4-byte entries are widened.
-class Run {
- public:
-  VirtAddr start;
-  PageShift size;
-  uint32_t count = 0;
-  bool shared = false;  // as in Lookup
-
-  [[nodiscard]] Entry get(uint32_t i) const {
-    return load(words_ + static_cast<size_t>(i) * replicas_ * stride_);
-  }
-  void set(uint32_t i, Entry e) {
-    std::byte* word = words_ + static_cast<size_t>(i) * replicas_ * stride_;
-    for (uint32_t r = 0; r < replicas_; ++r)
-      store(word + static_cast<size_t>(r) * stride_, e);
-  }
-  [[nodiscard]] VirtAddr address(uint32_t i) const {
-    return start + (static_cast<uint64_t>(i) << size.log2());
-  }
-  // The loops over all entries, which keep in registers what get() and set() must look up each
-  // time: an order of magnitude, where little is done per entry. f(i, e) may change e.
-  template <class F>
-  void for_each(F f) {
-    if (plain()) {
-      Entry* const words = plain_words();
-      for (uint32_t i = 0; i < count; ++i)
-        f(i, words[i]);
-      return;
-    }
-    Run run = *this;  // whose fields no store into words can be taken to change
-    for (uint32_t i = 0; i < run.count; ++i) {
-      const Entry old = run.get(i);
-      Entry e = old;
-      f(i, e);
-      if (e != old) run.set(i, e);
-    }
-  }
-  // Two runs side by side: f(i, a, b). REQUIRES: equal counts.
-  template <class F>
-  static void for_each_pair(Run& first, Run& second, F f) {
-    MMUSIM_ASSERT(first.count == second.count);
-    if (first.plain() && second.plain()) {
-      Entry* const a = first.plain_words();
-      Entry* const b = second.plain_words();
-      const uint32_t count = first.count;
-      for (uint32_t i = 0; i < count; ++i)
-        f(i, a[i], b[i]);
-      return;
-    }
-    Run one = first;
-    Run two = second;
-    for (uint32_t i = 0; i < one.count; ++i) {
-      const Entry old_a = one.get(i);
-      const Entry old_b = two.get(i);
-      Entry a = old_a;
-      Entry b = old_b;
-      f(i, a, b);
-      if (a != old_a) one.set(i, a);
-      if (b != old_b) two.set(i, b);
-    }
-  }
-  // The same run from slot `first` on, `n` slots long.
-  [[nodiscard]] Run part(uint32_t first, uint32_t n) const;
-  // Reports `reads` and `writes` of this run's words to the sink (0 or count each, or in between
-  // where fewer were touched).
-  void report(mem::ReferenceSink& sink, mem::Origin origin, uint64_t reads, uint64_t writes) const;
-
-  // For backends: where the words are.
-  struct Place {
-    void* words = nullptr;    // on the host: the first slot's entry
-    PhysAddr address;         // the same, simulated
-    uint32_t stride = 8;      // bytes from slot to slot
-    uint32_t replicas = 1;    // slots per leaf
-    uint8_t entry_bytes = 8;  // 8, or 4
-    uint8_t level = 0;
-  };
-  void place(const Place& place) {
-    words_ = static_cast<std::byte*>(place.words);
-    stride_ = place.stride;
-    replicas_ = place.replicas;
-    narrow_ = place.entry_bytes == sizeof(uint32_t);
-    physical_ = place.address;
-    level_ = place.level;
-  }
-
- private:
-  // 8-byte entries one after the other.
-  [[nodiscard]] bool plain() const {
-    return stride_ == sizeof(Entry) && replicas_ == 1 && !narrow_;
-  }
-  [[nodiscard]] Entry* plain_words() const { return reinterpret_cast<Entry*>(words_); }
-  [[nodiscard]] Entry load(const std::byte* word) const {
-    if (narrow_) {
-      uint32_t e = 0;
-      std::memcpy(&e, word, sizeof e);
-      return e;
-    }
-    Entry e = kNone;
-    std::memcpy(&e, word, sizeof e);
-    return e;
-  }
-  void store(std::byte* word, Entry e) const {
-    if (narrow_) {
-      const auto low = static_cast<uint32_t>(e);
-      std::memcpy(word, &low, sizeof low);
-    } else {
-      std::memcpy(word, &e, sizeof e);
-    }
-  }
-
-  std::byte* words_ = nullptr;
-  uint32_t stride_ = 8;
-  uint32_t replicas_ = 1;
-  bool narrow_ = false;
-  PhysAddr physical_;
-  uint8_t level_ = 0;
 };
 
 enum class CursorMode : uint8_t {
