@@ -127,6 +127,7 @@ class Rights {
   enum Bit : uint8_t { kRead = 1, kWrite = 2, kExec = 4, kUser = 8 };
   constexpr Rights() = default;
   constexpr explicit Rights(unsigned bits) : bits_(static_cast<uint8_t>(bits)) {}
+  static constexpr Rights all() { return Rights(kRead | kWrite | kExec | kUser); }
   [[nodiscard]] constexpr bool has(Bit bit) const { return (bits_ & bit) != 0; }
   [[nodiscard]] constexpr Rights with(unsigned bits) const { return Rights(bits_ | bits); }
   [[nodiscard]] constexpr Rights without(unsigned bits) const { return Rights(bits_ & ~bits); }

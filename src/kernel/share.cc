@@ -11,7 +11,6 @@ namespace mmusim::kernel {
 
 namespace {
 
-constexpr Rights kAllRights{Rights::kRead | Rights::kWrite | Rights::kExec | Rights::kUser};
 constexpr unsigned kMostListed = 50;  // log2 of the largest block a message names
 constexpr uint32_t kAlike = kVmRights | kVmShared | kVmLocks | kVmImplied;
 
@@ -50,7 +49,8 @@ bool join_block(Core& core, AddressSpace& mm, const Vma& vma, VirtAddr block, Ad
     return false;
   pt::Run run;
   if (!other.table->cursor({there, there + size.bytes()})->next(run)) return false;
-  if (mm.table->share(block, *other.table, there, size, kAllRights) != pt::Status::Ok) return false;
+  if (mm.table->share(block, *other.table, there, size, Rights::all()) != pt::Status::Ok)
+    return false;
   account_block(core, mm, core.files.kind_of(vma), {block, block + size.bytes()}, 1);
   mm.shared_blocks.insert(block);
   other.shared_blocks.insert(there);

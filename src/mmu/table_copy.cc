@@ -31,8 +31,6 @@ void TableCopies::note_bytes() {
 
 namespace {
 
-constexpr Rights kAllRights{Rights::kRead | Rights::kWrite | Rights::kExec | Rights::kUser};
-
 using mem::ReferenceSink;
 
 }  // namespace
@@ -51,7 +49,7 @@ TableCopy::~TableCopy() {
 
 // Whoever has restricted rights has other entries, and shares with nobody.
 bool TableCopy::join(VirtAddr va, const pt::Lookup& found, mem::Origin who) {
-  if (!found.shared || found.mask != kAllRights) return false;
+  if (!found.shared || found.mask != Rights::all()) return false;
   const ReferenceSink::ActingAs acting(*copies_.environment_.sink, who);
   std::vector<pt::Sharer> users;
   const std::vector<PageShift> sizes = radix_.share_sizes();
@@ -65,9 +63,9 @@ bool TableCopy::join(VirtAddr va, const pt::Lookup& found, mem::Origin who) {
       TableCopy& copy = *other->second;
       const VirtAddr there = user.base + (block - found.tree_base);
       if (!copy.radix_.has_table(there, *size) ||
-          copy.original_.peek(user.base + (va - found.tree_base)).mask != kAllRights)
+          copy.original_.peek(user.base + (va - found.tree_base)).mask != Rights::all())
         continue;
-      if (radix_.share(block, copy.radix_, there, *size, kAllRights) != pt::Status::Ok) continue;
+      if (radix_.share(block, copy.radix_, there, *size, Rights::all()) != pt::Status::Ok) continue;
       ++copies_.counters.joined;
       copies_.note_bytes();
       return true;

@@ -7,8 +7,6 @@
 namespace mmusim::pt::conformance {
 namespace {
 
-constexpr Rights kAllRights{Rights::kRead | Rights::kWrite | Rights::kExec | Rights::kUser};
-
 bool copy_all(size_t /*range*/, Run& from, Run& to) {
   for (uint32_t i = 0; i < from.count; ++i)
     to.set(i, from.get(i));
@@ -62,7 +60,7 @@ void Model::share(const Operation& operation) {
       .mine = VirtAddr(address_of(operation.at) & ~size.offset_mask()),
       .theirs = VirtAddr(address_of(operation.to) & ~size.offset_mask()),
       .size = size,
-      .mask = random.below(4) == 0 ? Rights(Rights::kRead | Rights::kUser) : kAllRights};
+      .mask = random.below(4) == 0 ? Rights(Rights::kRead | Rights::kUser) : Rights::all()};
   for (const VirtAddr at : {block.mine, block.theirs})
     if (size.bytes() > machine_.room(at.value())) return;
   auto other = machine_.factory->create(MmId(2));
@@ -73,7 +71,7 @@ void Model::share(const Operation& operation) {
   const bool larger = !here.empty() && here[0].log2 > size.log2();
   const Status status = other->share(block.theirs, *table_, block.mine, size, block.mask);
   const bool refused =
-      status == Status::BadSize || (status == Status::NotSupported && block.mask != kAllRights);
+      status == Status::BadSize || (status == Status::NotSupported && block.mask != Rights::all());
   shared_ = true;
   if (status == Status::NoMemory) {
     expect_out_of_memory(status, promise::kSharing, "the status of share()");
@@ -107,7 +105,7 @@ void Model::share_block(PageTable& other, const Block& block, Random& random) {
         found.shared, promise::kSharing, [&] { return fmt::format("{:#x} shared", va.value()); },
         "not shared");
     expect(
-        found.mask == (by_other ? block.mask : kAllRights), promise::kSharing,
+        found.mask == (by_other ? block.mask : Rights::all()), promise::kSharing,
         [&] { return fmt::format("the rights given at {:#x}", va.value()); }, "others");
     if (found.entry != kNone) {
       Entry old = kNone;
@@ -147,7 +145,7 @@ void Model::part(PageTable& other, const Block& block, Random& random) {
     expect_same(left, Status::Ok, promise::kLeave, "the status of leave()");
     gather.release_tables();
     check_leaves(other, Oracle(), block.others());
-  } else if (how == 1 || (how == 2 && block.mask == kAllRights)) {
+  } else if (how == 1 || (how == 2 && block.mask == Rights::all())) {
     PageTable& leaver = how == 1 ? *table_ : other;
     const VirtAddr va = (how == 1 ? block.mine : block.theirs) + at;
     const Status status = leaver.unshare(va, copy_all);

@@ -132,7 +132,7 @@ class Gpt final : public PageTable {
     Place place;
     GuardedEntry entry;       // Leaf if the address is in one
     unsigned empty_log2 = 0;  // if not, or if it is empty: of the aligned void around the address
-    Rights mask{Rights::kRead | Rights::kWrite | Rights::kExec | Rights::kUser};
+    Rights mask = Rights::all();
     unsigned tree_log2 = 0;  // of what the last shared sub-tree on the way serves; 0: none
 
     [[nodiscard]] bool is_leaf() const { return entry.is(Kind::Leaf); }

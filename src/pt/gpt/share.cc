@@ -6,11 +6,6 @@
 #include "pt/gpt/shared_root.h"
 
 namespace mmusim::pt::gpt {
-namespace {
-
-constexpr Rights kAllRights{Rights::kRead | Rights::kWrite | Rights::kExec | Rights::kUser};
-
-}  // namespace
 
 uint64_t Gpt::owner_at(const Place& place) const {
   return place.shared ? kNested | place.within.value() : tables_.mm().value();
@@ -117,7 +112,7 @@ Status Gpt::share_from(uint64_t key, unsigned end, PhysAddr& root) {
   made->entry(content);
   if (!place.shared) change_account(content, true);
   const GuardedEntry user =
-      GuardedEntry::shared(behind(key, place.consumed), left, made->address(), kAllRights);
+      GuardedEntry::shared(behind(key, place.consumed), left, made->address(), Rights::all());
   change_owner(content, tables_.shared_root_of(place, user, key), owner,
                kNested | made->address().value());
   replace(path, path.size() - 1, user);

@@ -9,8 +9,6 @@
 namespace mmusim::pt::gpt {
 namespace {
 
-constexpr Rights kAllRights{Rights::kRead | Rights::kWrite | Rights::kExec | Rights::kUser};
-
 // The memory a change needs, all of it before anything is changed.
 class Pieces {
  public:
@@ -46,7 +44,7 @@ class Pieces {
 }  // namespace
 
 void Gpt::restrict_run(Run& run, Rights mask) const {
-  if (mask == kAllRights) return;
+  if (mask == Rights::all()) return;
   run.for_each([&](uint32_t, Entry& e) {
     if (!format_->is_present(e)) return;
     const Rights rights = format_->parse_leaf(e, run.size).rights;
@@ -84,7 +82,7 @@ void Gpt::take_over(const Path& path) {
   replace(
       path, path.size() - 1,
       content.is(Kind::Invalid) ? content : content.after_bits(user.guard(), user.guard_length()));
-  if (user.mask() != kAllRights) {
+  if (user.mask() != Rights::all()) {
     const unsigned end = place.consumed + user.guard_length();
     const uint64_t last = key + ((uint64_t{1} << (kKeyBits - end)) - 1);
     const auto leaves = cursor({VirtAddr(key), VirtAddr(last)}, CursorMode::Read);
@@ -185,7 +183,7 @@ Status Gpt::copy_shared(const Path& path, const RunCopier& copy) {
       made.entry(child.with_guard(0, 0));
       made.add_user(reserve.take(), others, root.offset_of(address));
       const GuardedEntry theirs =
-          GuardedEntry::shared(child.guard(), child.guard_length(), piece, kAllRights);
+          GuardedEntry::shared(child.guard(), child.guard_length(), piece, Rights::all());
       change_owner(made.entry(), tables_.shared_root_of(slot, theirs, address), others,
                    kNested | piece.value());
       slot.words[0] = theirs.head;

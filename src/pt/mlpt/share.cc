@@ -6,11 +6,6 @@
 #include "pt/mlpt/mlpt.h"
 
 namespace mmusim::pt::mlpt {
-namespace {
-
-constexpr Rights kAllRights{Rights::kRead | Rights::kWrite | Rights::kExec | Rights::kUser};
-
-}  // namespace
 
 Sharing::User Sharing::remove(PhysAddr table, const User& user) {
   const auto found = users_.find(table.value());
@@ -87,7 +82,7 @@ unsigned Mlpt::sharing_level(PageShift size) const {
 Status Mlpt::share(VirtAddr at, PageTable& source, VirtAddr from, PageShift size, Rights mask) {
   auto* other = dynamic_cast<Mlpt*>(&source);
   MMUSIM_ASSERT(other != nullptr && other->shape_ == shape_);
-  if (sharing_ == nullptr || mask != kAllRights) return Status::NotSupported;
+  if (sharing_ == nullptr || mask != Rights::all()) return Status::NotSupported;
   const unsigned level = sharing_level(size);
   if (level == 0) return Status::BadSize;
   if (!is_aligned(at, size) || !is_aligned(from, size)) return Status::BadAlign;
