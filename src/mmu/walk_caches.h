@@ -25,8 +25,7 @@
 
 namespace mmusim::mmu {
 
-inline constexpr Rights kWithoutRestriction{Rights::kRead | Rights::kWrite | Rights::kExec |
-                                            Rights::kUser};
+inline constexpr Rights kWithoutRestriction = Rights::all();
 
 struct WalkStart {
   unsigned level = 0;  // of the first entry to read

@@ -75,10 +75,7 @@ struct Lookup {
   // serves. sharers() says who has it, and where.
   VirtAddr tree_base;
   PageShift tree_size;
-  Rights mask{Rights::kRead | Rights::kWrite | Rights::kExec |
-              Rights::kUser};  // rights of the leaf
-                               // count only as far
-                               // as these do
+  Rights mask = Rights::all();  // rights of the leaf count only as far as these do
 };
 
 struct Slot {  // what ensure() gives
