@@ -14,6 +14,7 @@
 
 #include "arch/x86/entry_format.h"
 #include "base/random.h"
+#include "config/schema.h"
 #include "mem/frames.h"
 #include "pt/page_table.h"
 #include "pt/table_allocator.h"

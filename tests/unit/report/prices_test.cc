@@ -26,7 +26,7 @@ class Prices : public testing::Test {
   }
   static std::string text_of(std::vector<ComparedRun> runs) {
     return report::text_of(
-        {"test", {prices_of({.source = "", .program = "", .runs = std::move(runs)})}},
+        {"test", {prices_of({.source = "", .program = "", .runs = std::move(runs), .failed = {}})}},
         {.styles = {{"prices", {.width = 12}}}});
   }
 
