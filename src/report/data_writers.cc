@@ -7,19 +7,19 @@
 namespace mmusim::report {
 namespace {
 
-using Json = nlohmann::ordered_json;
+using OrderedJson = nlohmann::ordered_json;
 
 struct CellJson {
-  Json operator()(std::monostate /*nothing*/) const { return nullptr; }
-  Json operator()(Unknown /*value*/) const { return nullptr; }
-  Json operator()(Bytes value) const { return value.count; }
-  Json operator()(Change value) const { return value.by; }
-  Json operator()(const Ratio& value) const {
+  OrderedJson operator()(std::monostate /*nothing*/) const { return nullptr; }
+  OrderedJson operator()(Unknown /*value*/) const { return nullptr; }
+  OrderedJson operator()(Bytes value) const { return value.count; }
+  OrderedJson operator()(Change value) const { return value.by; }
+  OrderedJson operator()(const Ratio& value) const {
     const auto number = value.value();
-    return number ? Json(*number) : Json(nullptr);
+    return number ? OrderedJson(*number) : OrderedJson(nullptr);
   }
   template <class Plain>
-  Json operator()(const Plain& value) const {
+  OrderedJson operator()(const Plain& value) const {
     return value;
   }
 };
@@ -40,9 +40,9 @@ struct CellCsv {
   }
 };
 
-Json table_json(const Table& table) {
-  Json result = {{"id", table.id}, {"title", table.title}};
-  Json& columns = result["columns"] = Json::array();
+OrderedJson table_json(const Table& table) {
+  OrderedJson result = {{"id", table.id}, {"title", table.title}};
+  OrderedJson& columns = result["columns"] = OrderedJson::array();
   for (const Column& column : table.columns)
     if (column.readers != Column::For::People)
       columns.push_back({{"key", column.key},
@@ -50,9 +50,9 @@ Json table_json(const Table& table) {
                          {"unit", column.unit},
                          {"meaning", column.meaning},
                          {"group", column.group}});
-  Json& rows = result["rows"] = Json::array();
+  OrderedJson& rows = result["rows"] = OrderedJson::array();
   for (const Row& row : table.rows) {
-    Json entry = Json::object();
+    OrderedJson entry = OrderedJson::object();
     for (size_t i = 0; i < row.cells.size(); ++i)
       if (table.columns[i].readers != Column::For::People)
         entry[table.columns[i].key] = std::visit(CellJson{}, row.cells[i]);
@@ -63,11 +63,11 @@ Json table_json(const Table& table) {
   return result;
 }
 
-std::string document_json(const Document& document, Json head) {
+std::string document_json(const Document& document, OrderedJson head) {
   head["document"] = document.kind;
   head["source"] = document.source;
-  Json facts = Json::object();
-  Json tables = Json::array();
+  OrderedJson facts = OrderedJson::object();
+  OrderedJson tables = OrderedJson::array();
   for (const auto& block : document.blocks) {
     if (const auto* const table = std::get_if<Table>(&block)) tables.push_back(table_json(*table));
     if (const auto* const list = std::get_if<Facts>(&block))
@@ -76,7 +76,7 @@ std::string document_json(const Document& document, Json head) {
   }
   head["facts"] = std::move(facts);
   head["tables"] = std::move(tables);
-  return head.dump(2, ' ', false, Json::error_handler_t::replace) + "\n";
+  return head.dump(2, ' ', false, OrderedJson::error_handler_t::replace) + "\n";
 }
 
 }  // namespace

@@ -12,6 +12,7 @@
 // has a place, so that it does not matter where an architecture's regions and holes are. Not there:
 // leaves larger than a page, promotion, sharing; and when the directory is full, that is NoMemory.
 #include <algorithm>
+#include <functional>
 
 #include "base/bits.h"
 #include "config/keys.h"
@@ -239,8 +240,7 @@ class SortedTable final : public PageTable {
   }
   [[nodiscard]] uint64_t leaves(uint64_t i) const {
     const Entry* const words = &entry(record(i).table);
-    return static_cast<uint64_t>(
-        std::count_if(words, words + shape_.slots(), [](Entry e) { return e != kNone; }));
+    return shape_.slots() - static_cast<uint64_t>(std::count(words, words + shape_.slots(), kNone));
   }
 
   // What the kernel reads and writes is told to the machine.
@@ -345,28 +345,17 @@ class SortedFactory final : public Factory {
   Shape shape_;
 };
 
-struct Options {
-  unsigned bits = 12;
-};
-
-const config::Keys<Options>& keys() {
-  static const config::Keys<Options> kKeys = config::Keys<Options>().number(
-      "pt.sorted.bits", &Options::bits, "Log2 of how many leaf tables an address space can have.",
-      4, 18);
-  return kKeys;
-}
-
-void declare(config::Schema& schema) {
-  keys().declare(schema);
-}
+const config::Keys<unsigned> kBits = config::Keys<unsigned>(12).number(
+    "pt.sorted.bits", std::identity(), "Log2 of the most leaf tables of an address space.", 4, 18);
 
 std::unique_ptr<Factory> make(const config::Config& config, const Environment& environment) {
   return std::make_unique<SortedFactory>(
-      Shape{.environment = environment, .records = uint64_t{1} << keys().read(config).bits});
+      Shape{.environment = environment, .records = uint64_t{1} << kBits.read(config).bits});
 }
 
 Backend backend() {
-  return {"sorted", "sorted list of leaf tables, searched by halving", declare, make};
+  return {"sorted", "sorted list of leaf tables, searched by halving",
+          [](config::Schema& schema) { kBits.declare(schema); }, make};
 }
 
 }  // namespace
