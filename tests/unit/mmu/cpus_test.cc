@@ -36,6 +36,9 @@ class ToyTlbs final : public Cpus<ToyMmu, ToySpace> {
   ToyTlbs(unsigned cpus, mem::FrameMemory& frames, mem::ReferenceSink& sink) : Cpus(frames, sink) {
     make_cpus(cpus, [&](CpuId) { return std::make_unique<ToyMmu>(frames, sink); });
   }
+  ~ToyTlbs() override { spaces_.clear(); }  // copies write into `log`
+  ToyTlbs(const ToyTlbs&) = delete;
+  ToyTlbs& operator=(const ToyTlbs&) = delete;
   bool activate(CpuId id, MmId mm, pt::PageTable& /*table*/) override {
     run(id, mm);
     return true;
