@@ -350,7 +350,7 @@ const config::Keys<unsigned> kBits = config::Keys<unsigned>(12).number(
 
 std::unique_ptr<Factory> make(const config::Config& config, const Environment& environment) {
   return std::make_unique<SortedFactory>(
-      Shape{.environment = environment, .records = uint64_t{1} << kBits.read(config).bits});
+      Shape{.environment = environment, .records = uint64_t{1} << kBits.read(config)});
 }
 
 Backend backend() {
