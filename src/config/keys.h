@@ -63,49 +63,47 @@ class Keys {
 
   // REQUIRES (all): as Schema's; `most` fits the field.
   template <class Field>
-  Keys& number(std::string name, Field field, std::string help, uint64_t least = 0,
+  Keys& number(const std::string& name, Field field, const std::string& help, uint64_t least = 0,
                uint64_t most = most_of<Field>()) {
-    return integer<&Schema::number, &Config::number>(std::move(name), field, std::move(help), least,
-                                                     most);
+    return integer<&Schema::number, &Config::number>(name, field, help, least, most);
   }
   template <class Field>
-  Keys& count(std::string name, Field field, std::string help, uint64_t least = 0,
+  Keys& count(const std::string& name, Field field, const std::string& help, uint64_t least = 0,
               uint64_t most = most_of<Field>()) {
-    return integer<&Schema::count, &Config::count>(std::move(name), field, std::move(help), least,
-                                                   most);
+    return integer<&Schema::count, &Config::count>(name, field, help, least, most);
   }
   // Bytes.
   template <class Field>
-  Keys& size(std::string name, Field field, std::string help, uint64_t least = 0,
+  Keys& size(const std::string& name, Field field, const std::string& help, uint64_t least = 0,
              uint64_t most = most_of<Field>()) {
-    return integer<&Schema::size, &Config::size>(std::move(name), field, std::move(help), least,
-                                                 most);
+    return integer<&Schema::size, &Config::size>(name, field, help, least, most);
   }
   // A field that is a std::optional: nothing where `word` stands, which is the default.
   template <class Field>
-  Keys& number_or(std::string name, std::string word, Field field, std::string help,
-                  uint64_t least = 0, uint64_t most = std::numeric_limits<uint64_t>::max()) {
+  Keys& number_or(const std::string& name, const std::string& word, Field field,
+                  const std::string& help, uint64_t least = 0,
+                  uint64_t most = std::numeric_limits<uint64_t>::max()) {
     MMUSIM_ASSERT(!std::invoke(field, defaults_).has_value());
     return bind(
         [=](Schema& schema) { schema.number_or(name, word, help, least, most); },
         [=](const Config& config, T& out) { std::invoke(field, out) = config.number_if(name); });
   }
   template <class Field>
-  Keys& flag(std::string name, Field field, std::string help) {
+  Keys& flag(const std::string& name, Field field, const std::string& help) {
     return bind([=, value = std::invoke(field, defaults_)](
                     Schema& schema) { schema.flag(name, value, help); },
                 [=](const Config& config, T& out) { std::invoke(field, out) = config.flag(name); });
   }
   template <class Field>
-  Keys& text(std::string name, Field field, std::string help) {
+  Keys& text(const std::string& name, Field field, const std::string& help) {
     return bind([=, value = std::string(std::invoke(field, defaults_))](
                     Schema& schema) { schema.text(name, value, help); },
                 [=](const Config& config, T& out) { std::invoke(field, out) = config.text(name); });
   }
   // REQUIRES: the default is among the values.
   template <class Field>
-  Keys& choice(std::string name, Field field, std::vector<Named<ValueOf<Field>>> values,
-               std::string help) {
+  Keys& choice(const std::string& name, Field field, std::vector<Named<ValueOf<Field>>> values,
+               const std::string& help) {
     std::string standard;
     std::vector<std::string> names;
     for (const auto& [word, value] : values) {
@@ -128,7 +126,7 @@ class Keys {
   // What must hold of the values together: `problem(options)` says what is wrong with this key's,
   // "" that nothing is. `advice` may be empty.
   template <class Problem>
-  Keys& rule(std::string name, Problem problem, std::string advice = "") {
+  Keys& rule(const std::string& name, Problem problem, const std::string& advice = "") {
     return bind(nullptr, [=](const Config& config, T& out) {
       if (const std::string what = problem(std::as_const(out)); !what.empty())
         throw UsageError(config.place_of(name), what, advice);
@@ -136,7 +134,7 @@ class Keys {
   }
   // `why` follows what is wrong: "48 is not a power of two: `why`". 0 passes.
   template <class Field>
-  Keys& power_of_two(std::string name, Field field, const std::string& why) {
+  Keys& power_of_two(const std::string& name, Field field, const std::string& why) {
     return bind(nullptr, [=](const Config& config, T& out) {
       const uint64_t value = std::invoke(field, out);
       if (value != 0 && !is_power_of_two(value))
@@ -170,7 +168,8 @@ class Keys {
   }
 
   template <auto kDeclare, auto kRead, class Field>
-  Keys& integer(std::string name, Field field, std::string help, uint64_t least, uint64_t most) {
+  Keys& integer(const std::string& name, Field field, const std::string& help, uint64_t least,
+                uint64_t most) {
     MMUSIM_ASSERT(most <= most_of<Field>());
     return bind([=, value = uint64_t{std::invoke(field, defaults_)}](
                     Schema& schema) { (schema.*kDeclare)(name, value, help, least, most); },
