@@ -137,6 +137,7 @@ void page_table_footprint(const Words& words) {
     configs.push_back(config);
   }
   std::vector<const config::Config*> all;
+  all.reserve(configs.size());
   for (const config::Config& one : configs)
     all.push_back(&one);
   refuse_unread_keys(all);

@@ -183,9 +183,9 @@ sim::ReplayResult replay_with_progress(const config::Config& config, const std::
                                        bool quiet) {
   config::Config resolved = config;
   resolved.set(kTraceKey, file_named_by(config, kTraceKey), config.origin(kTraceKey));
-  const sim::ReplayResult result = with_progress(
-      title, quiet,
-      [&](const sim::ReplayOptions& options) { return sim::replay(resolved, options); });
+  sim::ReplayResult result = with_progress(title, quiet, [&](const sim::ReplayOptions& options) {
+    return sim::replay(resolved, options);
+  });
   if (result.torn) {
     warn(fmt::format("{}: the trace is torn; replayed up to its last whole chunk",
                      config.text("run.trace")));
