@@ -16,7 +16,7 @@ namespace {
 
 using mmu::Of;
 
-// The addresses the last of these counts exist where addresses have a hole.
+// With addresses of 32 bits; longer ones have a hole, whose addresses are counted too.
 constexpr mmu::LevelCount kFirstCounts[] = {
     {Of::Lookups, "First-level lookups: one for each page that {} touch."},
     {Of::Hits,

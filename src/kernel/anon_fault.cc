@@ -35,12 +35,7 @@ FaultOutcome map_anonymous(FaultContext& c, Vma& vma, const pt::Slot& slot, Acce
   } else {
     const auto pfn = c.core.page_frames.zero_page();
     if (!pfn) return FaultOutcome::NoMemory;
-    put_leaf(c, slot.handle, pt::kNone,
-             c.core.platform.format->make_leaf({.pfn = *pfn,
-                                                .size = c.core.page(),
-                                                .rights = leaf_rights(c.core, vma, false, false),
-                                                .accessed = true,
-                                                .special = true}));
+    put_leaf(c, slot.handle, pt::kNone, special_leaf(c.core, vma, *pfn));
     finish_fault(c, FaultCause::AnonymousZero, false);
   }
   if (vma.has(kVmImplied)) ++c.core.counters.implied_pages;

@@ -32,6 +32,15 @@ inline Rights leaf_rights(const Core& core, const Vma& vma, bool exclusive, bool
   return Rights(bits);
 }
 
+// A leaf for a frame that the kernel does not count: zeros, or a special mapping's.
+inline pt::Entry special_leaf(const Core& core, const Vma& vma, Pfn pfn) {
+  return core.platform.format->make_leaf({.pfn = pfn,
+                                          .size = core.page(),
+                                          .rights = leaf_rights(core, vma, false, false),
+                                          .accessed = true,
+                                          .special = true});
+}
+
 // Whether a huge leaf was found.
 inline bool is_huge(const Core& core, const pt::Lookup& found) {
   return found.entry != pt::kNone && core.huge() && found.size == *core.huge();

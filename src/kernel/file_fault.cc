@@ -210,12 +210,7 @@ FaultOutcome map_file(FaultContext& c, Vma& vma, VirtAddr page, const pt::Slot& 
   if (vma.has(kVmPfnMap)) {
     const auto pfn = read_file_page(c.core, vma, index, reading);
     if (!pfn) return FaultOutcome::NoMemory;
-    put_leaf(c, slot.handle, pt::kNone,
-             c.core.platform.format->make_leaf({.pfn = *pfn,
-                                                .size = c.core.page(),
-                                                .rights = leaf_rights(c.core, vma, false, false),
-                                                .accessed = true,
-                                                .special = true}));
+    put_leaf(c, slot.handle, pt::kNone, special_leaf(c.core, vma, *pfn));
     finish_fault(c, FaultCause::FileMap, false);
     return FaultOutcome::Fixed;
   }

@@ -64,12 +64,7 @@ void split_folio(Core& core, AddressSpace& mm, const FolioPlaces& places, Pfn fi
   for (const auto& [vma, part] : places.parts) {
     split_huge_page(core, mm, part.begin);
     if (vma->has(kVmLocked) || !zero) continue;
-    const pt::Entry leaf =
-        core.platform.format->make_leaf({.pfn = *zero,
-                                         .size = core.page(),
-                                         .rights = leaf_rights(core, *vma, false, false),
-                                         .accessed = true,
-                                         .special = true});
+    const pt::Entry leaf = special_leaf(core, *vma, *zero);
     each_leaf_of(core, mm, part, first, [&](pt::Run& run, uint32_t i, Pfn pfn) {
       mem::Frame& frame = frames.frame(pfn);
       if (frame.written) return;

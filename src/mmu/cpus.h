@@ -40,8 +40,6 @@ namespace mmusim::mmu {
 // No address space: what a CPU runs that runs none, and who owns a number nobody has.
 inline constexpr MmId kNobody{~uint64_t{0}};
 
-inline constexpr unsigned kMostCpus = 64;
-
 struct Space {
   pt::PageTable* table = nullptr;  // null: has not run yet
   uint64_t ran_on = 0;             // CPUs, a bit each; since when, the architecture says

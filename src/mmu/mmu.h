@@ -58,6 +58,9 @@ enum class RangeFlush : uint8_t {
   Change,
 };
 
+// Of a machine, so that a word has a bit for each.
+inline constexpr unsigned kMostCpus = 64;
+
 // All CPUs' TLBs as the kernel drives them. On return from a flush no TLB, walk cache or software
 // TLB can give a translation that the page table no longer has.
 //

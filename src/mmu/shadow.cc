@@ -6,12 +6,6 @@
 
 namespace mmusim::mmu {
 
-namespace {
-
-constexpr unsigned kAll = Rights::kRead | Rights::kWrite | Rights::kExec | Rights::kUser;
-
-}  // namespace
-
 std::unique_ptr<Shadow> Shadows::make(MmId mm, pt::PageTable& table) {
   auto copy = copies_.make(mm, table);
   return copy == nullptr ? nullptr : std::make_unique<Shadow>(*this, std::move(copy), table);
@@ -130,7 +124,7 @@ void Shadow::for_each(
     const std::function<void(VirtAddr base, PageShift size, Pfn pfn, Rights rights)>& visit) const {
   copy_->table().for_each_leaf([&](VirtAddr base, PageShift size, pt::Entry e) {
     const pt::LeafFields leaf = shared_.format_.parse_leaf(e, size);
-    visit(base, size, leaf.pfn, Rights(leaf.rights.bits() & kAll));
+    visit(base, size, leaf.pfn, leaf.rights);
   });
 }
 

@@ -25,12 +25,10 @@
 
 namespace mmusim::mmu {
 
-inline constexpr Rights kWithoutRestriction = Rights::all();
-
 struct WalkStart {
   unsigned level = 0;  // of the first entry to read
   PhysAddr table;      // that holds it
-  Rights rights = kWithoutRestriction;
+  Rights rights = Rights::all();
 };
 
 class WalkCaches {

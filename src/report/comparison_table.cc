@@ -334,7 +334,7 @@ std::string comparison_json(const Comparison& comparison) {
     for (const Price& price : prices_of(run))
       entry["prices"][price.key] = {
           {"cycles", price.cycles}, {"from", price.from}, {"remark", price.remark}};
-    entry["result"] = Json::parse(stats::results_json(run.provenance, run.config, run.report));
+    entry["result"] = stats::results_document(run.provenance, run.config, run.report);
     list.push_back(std::move(entry));
   }
   return document.dump(2, ' ', false, Json::error_handler_t::replace) + "\n";

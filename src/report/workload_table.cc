@@ -291,7 +291,7 @@ std::string workload_json(const Plan& plan, const Outcome& outcome,
                           const stats::Provenance& provenance, const config::Config& config,
                           const stats::Report& report) {
   using Json = nlohmann::ordered_json;
-  Json document = Json::parse(stats::results_json(provenance, config, report));
+  Json document = stats::results_document(provenance, config, report);
   document["script"] = plan.name();
   Json& measures = document["measures"] = Json::array();
   for (size_t i = 0; i < plan.measures.size(); ++i) {

@@ -10,6 +10,7 @@
 #include "kernel/kernel.h"
 #include "mem/frames.h"
 #include "mem/sink.h"
+#include "mmu/mmu.h"
 #include "pt/page_table.h"
 #include "pt/plugin.h"
 #include "sim/architectures.h"
@@ -19,8 +20,6 @@
 
 namespace mmusim::sim {
 namespace {
-
-constexpr uint64_t kMostCpus = 64;
 
 std::vector<std::string> names_of(void (*declare)(config::Schema&)) {
   config::Schema schema;
@@ -60,7 +59,7 @@ void declare(config::Schema& schema, const std::vector<std::string>& plugins) {
       "machine.cpus", 1,
       "CPUs, each with TLBs of its own. Who goes on when is the recording's to say; where, "
       "the scheduler's (sched.*).",
-      1, kMostCpus);
+      1, mmu::kMostCpus);
   std::vector<std::string> kinds;
   for (const pt::Backend& b : pt::backends())
     kinds.emplace_back(b.name);

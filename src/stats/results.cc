@@ -92,8 +92,8 @@ Json document_head(const Provenance& provenance, const config::Config& config) {
   return document;
 }
 
-std::string results_json(const Provenance& provenance, const config::Config& config,
-                         const Report& report) {
+Json results_document(const Provenance& provenance, const config::Config& config,
+                      const Report& report) {
   Json document = document_head(provenance, config);
   Json& counters = document["counters"] = Json::array();
   for (const Counter& counter : report.counters()) {
@@ -109,8 +109,15 @@ std::string results_json(const Provenance& provenance, const config::Config& con
                        {"denominator", ratio.denominator},
                        {"value", ratio.value}});
   }
+  return document;
+}
+
+std::string results_json(const Provenance& provenance, const config::Config& config,
+                         const Report& report) {
   // Names out of a trace may be any bytes; JSON takes UTF-8 only.
-  return document.dump(2, ' ', false, Json::error_handler_t::replace) + "\n";
+  return results_document(provenance, config, report)
+             .dump(2, ' ', false, Json::error_handler_t::replace) +
+         "\n";
 }
 
 std::string csv_field(std::string_view text) {

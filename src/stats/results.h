@@ -54,7 +54,9 @@ std::vector<Ratio> ratios(const Report& report);
 // How every result document begins: "schema" and "provenance", with the whole configuration.
 nlohmann::ordered_json document_head(const Provenance& provenance, const config::Config& config);
 
-// The whole document, with a line end.
+// The whole document, for who adds to it, and as text with a line end.
+nlohmann::ordered_json results_document(const Provenance& provenance, const config::Config& config,
+                                        const Report& report);
 std::string results_json(const Provenance& provenance, const config::Config& config,
                          const Report& report);
 

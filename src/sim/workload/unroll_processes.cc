@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 #include <memory>
 
+#include "mmu/mmu.h"
 #include "sim/workload/unroller.h"
 
 namespace mmusim::sim::workload {
@@ -10,7 +11,6 @@ namespace mmusim::sim::workload {
 namespace {
 
 constexpr size_t kMostProcesses = 256;
-constexpr uint64_t kMostCpus = 64;
 
 }  // namespace
 
@@ -131,7 +131,7 @@ void Unroller::exit(unsigned process, Position at) {
 
 void Unroller::pin(const Statement& s, unsigned process) {
   Step step;
-  step.other = static_cast<unsigned>(number(process, s.value, 0, kMostCpus - 1));
+  step.other = static_cast<unsigned>(number(process, s.value, 0, mmu::kMostCpus - 1));
   plan_.cpus = std::max(plan_.cpus, step.other + 1);
   emit(step, Step::Kind::Pin, process, s.at);
 }

@@ -85,12 +85,16 @@ TEST(Accounts, RootsAreInNoPeakOfTables) {
   EXPECT_EQ(c.counters.spaces_peak, 1u);
 }
 
-TEST(HugeLeaves, ALeafThatCannotBeSplitLaterIsNotMadeAndKeepsNothing) {
-  mem::FrameMemory frames(1 << 20, k4K);
-  pt::TableAllocator tables(frames);
+class HugeLeavesTest : public ::testing::Test {
+ protected:
+  mem::FrameMemory frames{1 << 20, k4K};
+  pt::TableAllocator tables{frames};
   Counters counters;
   const PageSizes sizes{.base = k4K, .huge = kHuge};
-  HugeLeaves leaves(tables, sizes, counters);
+  HugeLeaves leaves{tables, sizes, counters};
+};
+
+TEST_F(HugeLeavesTest, ALeafThatCannotBeSplitLaterIsNotMadeAndKeepsNothing) {
   leaves.set_reserve({.bytes = kPage, .blocks = 2});
   AddressSpace mm = space_of(1);
   ASSERT_TRUE(leaves.add(mm));
@@ -107,12 +111,7 @@ TEST(HugeLeaves, ALeafThatCannotBeSplitLaterIsNotMadeAndKeepsNothing) {
   EXPECT_EQ(counters.deposit_bytes, 0u);
 }
 
-TEST(HugeLeaves, NothingIsSetAsideForSharedMemoryAndThePool) {
-  mem::FrameMemory frames(1 << 20, k4K);
-  pt::TableAllocator tables(frames);
-  Counters counters;
-  const PageSizes sizes{.base = k4K, .huge = kHuge};
-  HugeLeaves leaves(tables, sizes, counters);
+TEST_F(HugeLeavesTest, NothingIsSetAsideForSharedMemoryAndThePool) {
   leaves.set_reserve({.bytes = kPage, .blocks = 1});
   AddressSpace mm = space_of(1);
   leaves.add_folio(mm);
