@@ -1,4 +1,4 @@
-// What an importer is: it turns the logs of some other recorder into one trace. Registry:
+// What an importer is: it turns what some other recorder wrote into one trace. Registry:
 // importers.cc.
 #ifndef MMUSIM_TRACE_IMPORTER_H_
 #define MMUSIM_TRACE_IMPORTER_H_
@@ -8,25 +8,31 @@
 #include <string>
 #include <vector>
 
+#include "config/schema.h"
 #include "trace/writer.h"
 
 namespace mmusim::trace {
 
+// What an importer left out, took for granted or could not tell, and how often: shown to the user.
+struct Remark {
+  std::string text;  // "references before the first thread marker, left out"
+  uint64_t count = 0;
+};
+
 struct ImportResult {
   Totals totals;
-  uint64_t input_lines = 0;
-  uint64_t input_bytes = 0;  // uncompressed
-  uint64_t skipped_lines =
-      0;  // lines of other tools or the program itself, recognised as not the recorder's
+  uint64_t input_records = 0;  // in the importer's unit
+  uint64_t input_bytes = 0;    // uncompressed
+  // Those of other tools or the program itself, recognised as not the recorder's; with `strict` off
+  // also those that cannot be understood.
+  uint64_t skipped_records = 0;
+  std::vector<Remark> remarks;        // those with a count of 0 are not shown
   std::vector<std::string> warnings;  // each a complete sentence
 };
 
 struct ImportOptions {
   bool strict =
-      true;  // a line that cannot be understood is an Error; otherwise it is counted as skipped
-  // Instructions one process runs before the next one's turn, where the logs do not say who ran
-  // when. Must not be 0.
-  uint64_t quantum = 100'000;
+      true;  // a record that cannot be understood is an Error; otherwise it is counted as skipped
   std::function<void(uint64_t bytes_done, uint64_t bytes_total)>
       progress;  // compressed bytes; may be empty
 };
@@ -34,12 +40,20 @@ struct ImportOptions {
 struct Importer {
   const char* name;     // "lackey"
   const char* summary;  // one line for `list formats`
+  const char* unit;     // what the input consists of: "lines", "records"
   const char* record;   // how to make a recording: a few lines
   const char* help;     // what to mind, and what the format does not tell
-  // Reads `logs` (plain or compressed with zstd, xz or gzip, told by their content) and writes the
-  // trace at `output`. Errors: Error naming file and line.
-  ImportResult (*import)(std::span<const std::string> logs, const std::string& output,
-                         const WriterOptions& writer, const ImportOptions& options);
+  // Whether the file at `path` looks like this format's, from how it begins. No two importers
+  // recognise one file. Errors: Error when it cannot be read.
+  bool (*recognises)(const std::string& path);
+  // Declares its keys, which all begin with its name and a dot.
+  void (*declare)(config::Schema& schema);
+  // Reads `inputs` (plain or compressed, told by their content) and writes the trace at `output`,
+  // which appears only if all went well. REQUIRES: `keys` is of a schema that declare() filled.
+  // Errors: Error naming file and place; UsageError for keys that do not go together.
+  ImportResult (*import)(std::span<const std::string> inputs, const std::string& output,
+                         const WriterOptions& writer, const ImportOptions& options,
+                         const config::Config& keys);
 };
 
 std::span<const Importer> importers();

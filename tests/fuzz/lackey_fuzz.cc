@@ -73,7 +73,7 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
     fds[i] = file_of((mode & 1) != 0 ? std::string(part) : header + std::string(part));
     paths.push_back(fmt::format("/proc/self/fd/{}", fds[i]));
   }
-  trace::ImportOptions options;
+  trace::lackey::Options options;
   options.strict = (mode & 2) != 0;
   options.quantum = 1 + (mode >> 4);
   try {

@@ -1,4 +1,4 @@
-// The registry of importers: every importer is named here.
+// The registry of importers: every importer is named here, and nowhere else.
 #include <array>
 
 #include "trace/import/lackey.h"
@@ -7,7 +7,7 @@
 namespace mmusim::trace {
 
 std::span<const Importer> importers() {
-  static const std::array<Importer, 1> all = {kLackeyImporter};
+  static const std::array all = {kLackeyImporter};
   return all;
 }
 

@@ -1,10 +1,13 @@
 #include "trace/import/lackey.h"
 
 #include <algorithm>
+#include <array>
 #include <set>
+#include <string_view>
 #include <utility>
 
 #include "base/error.h"
+#include "trace/import/byte_source.h"
 #include "trace/import/lackey_import.h"
 
 namespace mmusim::trace {
@@ -65,9 +68,9 @@ not.
 )";
 
 ImportResult import_lackey(std::span<const std::string> paths, const std::string& output,
-                           const WriterOptions& writer_options, const ImportOptions& options) {
+                           const WriterOptions& writer_options, const ImportOptions& options,
+                           const config::Config& keys) {
   if (paths.empty()) throw UsageError("", "no logs to import");
-  if (options.quantum == 0) throw UsageError("", "a turn of 0 instructions never ends");
   std::vector<lackey::Log> logs = lackey::open_logs(paths);
   // The process all others come from, as far as the logs tell.
   std::set<Pid> pids;
@@ -84,20 +87,55 @@ ImportResult import_lackey(std::span<const std::string> paths, const std::string
   header.notes =
       "Imported from lackey logs: the order between processes is one of several possible, the "
       "thread of a reference is a guess, program, stack and vdso areas are implied.";
+  lackey::Options chosen = lackey::Options::keys().read(keys);
+  static_cast<ImportOptions&>(chosen) = options;
   Writer writer(output, header, writer_options);
-  ImportResult result = lackey::Import<Writer>(std::move(logs), writer, options).run();
+  ImportResult result = lackey::Import<Writer>(std::move(logs), writer, chosen).run();
   writer.finish();
   result.totals = writer.totals();
   return result;
 }
 
+// Valgrind's first lines name the tool, behind the process id.
+bool recognises_lackey(const std::string& path) {
+  ByteSource source(path);
+  std::array<char, 512> start;
+  size_t bytes = 0;
+  while (bytes < start.size()) {
+    const size_t got = source.read(start.data() + bytes, start.size() - bytes);
+    if (got == 0) break;
+    bytes += got;
+  }
+  const std::string_view text(start.data(), bytes);
+  return text.starts_with("==") && text.find("== Lackey") != std::string_view::npos;
+}
+
+void declare_lackey(config::Schema& schema) {
+  lackey::Options::keys().declare(schema);
+}
+
 }  // namespace
+
+namespace lackey {
+
+const config::Keys<Options>& Options::keys() {
+  static const auto kKeys = config::Keys<Options>().count(
+      "lackey.quantum", &Options::quantum,
+      "Instructions one process runs before the next one's turn: the logs do not say who ran when.",
+      1);
+  return kKeys;
+}
+
+}  // namespace lackey
 
 const Importer kLackeyImporter = {
     .name = "lackey",
     .summary = "logs of valgrind --tool=lackey (x86-64), one per process image",
+    .unit = "lines",
     .record = kRecord,
     .help = kHelp,
+    .recognises = recognises_lackey,
+    .declare = declare_lackey,
     .import = import_lackey,
 };
 

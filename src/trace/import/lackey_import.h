@@ -27,6 +27,7 @@
 
 #include "base/error.h"
 #include "base/interrupt.h"
+#include "config/keys.h"
 #include "trace/import/lackey_line.h"
 #include "trace/import/lackey_log.h"
 #include "trace/import/lackey_process.h"
@@ -34,11 +35,17 @@
 
 namespace mmusim::trace::lackey {
 
+struct Options : ImportOptions {
+  // Instructions one process runs before the next one's turn, as the logs do not say who ran when.
+  uint64_t quantum = 100'000;
+  static const config::Keys<Options>& keys();
+};
+
 template <class Sink>
 class Import {
  public:
   // `logs` as open_logs() gives them.
-  Import(std::vector<Log> logs, Sink& sink, const ImportOptions& options)
+  Import(std::vector<Log> logs, Sink& sink, const Options& options)
       : logs_(std::move(logs)), sink_(sink), options_(options) {
     MMUSIM_ASSERT(options.quantum != 0);
   }
@@ -96,7 +103,7 @@ class Import {
 
   std::vector<Log> logs_;
   Sink& sink_;
-  const ImportOptions& options_;
+  const Options& options_;
   std::map<Pid, Task> tasks_;
   std::deque<Pid> ready_;
   size_t open_files_ = 0;

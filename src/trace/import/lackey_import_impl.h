@@ -123,7 +123,7 @@ bool Import<Sink>::references(Task& task, uint64_t& budget) {
     lines.consume(p);
     if (count != 0) task.process->past_references(last_instruction);
     task.line += count;
-    result_.input_lines += count;
+    result_.input_records += count;
     task.last_instruction = last_instruction;
     count = 0;
   };
@@ -174,7 +174,7 @@ bool Import<Sink>::other_line(Pid pid, Task& task, std::string_view text) {
     if (task.lines->begin() != task.lines->end()) task.lines->consume(text.data() + bytes);
     if (bytes == 0 || text[bytes - 1] != '\n') return;
     ++task.line;
-    ++result_.input_lines;
+    ++result_.input_records;
   };
   ReferenceLine ref;  // NOLINT: set by parse_reference where it is used
   if (text.ends_with('\n') && parse_reference(text.data(), ref) != nullptr) {
@@ -213,7 +213,7 @@ bool Import<Sink>::end_of_lines(Pid pid, Task& task) {
     refuse(task, fmt::format("a line longer than {} bytes", LineBuffer::kMaxLine));
     task.lines->skip_long_line();
     ++task.line;
-    ++result_.input_lines;
+    ++result_.input_records;
     return false;
   }
   const std::string tail(task.lines->tail());
@@ -248,7 +248,7 @@ bool Import<Sink>::open_next_log(Task& task) {
     task.lines = std::make_unique<LineBuffer>(log.path);
     task.line = 0;
   }
-  result_.input_lines += task.line;
+  result_.input_records += task.line;
   ++open_files_;
   const bool goes_on_from_fork = log.forked && task.by_fork && !task.begun;
   task.begun = true;
@@ -413,7 +413,7 @@ void Import<Sink>::refuse(const Task& task, const std::string& what) {
     throw Error(fmt::format("{}:{}", current_log(task).path, task.line + 1), what,
                 "--lenient skips such lines");
   }
-  ++result_.skipped_lines;
+  ++result_.skipped_records;
 }
 
 }  // namespace mmusim::trace::lackey

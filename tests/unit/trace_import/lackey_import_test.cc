@@ -4,6 +4,7 @@
 #include <map>
 
 #include "base/error.h"
+#include "import_with.h"
 #include "lackey_logs.h"
 #include "trace/reader.h"
 
@@ -23,8 +24,8 @@ TEST(LackeyImport, ReferencesAndTheEnd) {
   EXPECT_THAT(got.records, ElementsAre("7/7 exec prog [prog]", "7/7 I 401ab70,3",
                                        "7/7 S 1fff0006c8,8", "7/7 I 401ab73,5", "7/7 L 401b000,16",
                                        "7/7 M 401b010,4", "7/7 exit 768"));
-  EXPECT_EQ(got.result.input_lines, 6u + 5 + 1 + 2);
-  EXPECT_EQ(got.result.skipped_lines, 0u);
+  EXPECT_EQ(got.result.input_records, 6u + 5 + 1 + 2);
+  EXPECT_EQ(got.result.skipped_records, 0u);
   EXPECT_THAT(got.result.warnings, IsEmpty());
 }
 
@@ -220,7 +221,7 @@ TEST(LackeyImport, GarbageNamesFileAndLine) {
 }
 
 TEST(LackeyImport, GarbageIsSkippedIfAskedFor) {
-  ImportOptions options;
+  Options options;
   options.strict = false;
   const Imported got =
       import_one("I  04000000,1\nhello\n" + std::string(300'000, 'x') +
@@ -228,7 +229,7 @@ TEST(LackeyImport, GarbageIsSkippedIfAskedFor) {
                  options);
   EXPECT_THAT(got.records, ElementsAre("7/7 exec prog [prog]", "7/7 I 4000000,1", "7/7 I 4000001,2",
                                        "7/7 L 1000,4", "7/7 exit 0"));
-  EXPECT_EQ(got.result.skipped_lines, 3u);
+  EXPECT_EQ(got.result.skipped_records, 3u);
 }
 
 TEST(LackeyImport, FilesThatAreNoLogs) {
@@ -246,8 +247,7 @@ TEST(LackeyImport, WritesAContainer) {
   const TemporaryDirectory directory;
   const std::vector<std::string> logs = {directory.write(
       "a.7.1", header(7, "prog x") + "I  0401ab70,3\n S 1fff0006c8,8\n" + exit_group(7, 0))};
-  ASSERT_EQ(std::string(importers()[0].name), "lackey");
-  const ImportResult result = importers()[0].import(logs, directory.path("out.mmt"), {}, {});
+  const ImportResult result = import_with("lackey", logs, directory.path("out.mmt"));
   EXPECT_EQ(result.totals.instructions, 1u);
   EXPECT_EQ(result.totals.stores, 1u);
   EXPECT_EQ(result.totals.events, 2u);
@@ -262,7 +262,7 @@ TEST(LackeyImport, NothingIsLeftWhenAnImportFails) {
   const TemporaryDirectory directory;
   const std::vector<std::string> logs = {
       directory.write("a.7.1", header(7, "prog") + "I  0401ab70,3\ngarbage\n")};
-  EXPECT_THROW(importers()[0].import(logs, directory.path("out.mmt"), {}, {}), Error);
+  EXPECT_THROW(import_with("lackey", logs, directory.path("out.mmt")), Error);
   EXPECT_FALSE(std::filesystem::exists(directory.path("out.mmt")));
 }
 
@@ -303,7 +303,7 @@ TEST(LackeyImport, ReadsLinesThatEndInCarriageReturns) {
   const Imported other = import({directory.write("b.7.1", changed)});
   EXPECT_THAT(plain.records, SizeIs(testing::Ge(30000u)));
   EXPECT_EQ(other.records, plain.records);
-  EXPECT_EQ(other.result.input_lines, plain.result.input_lines);
+  EXPECT_EQ(other.result.input_records, plain.result.input_records);
 }
 
 TEST(LackeyLogs, OrderOfNames) {

@@ -49,13 +49,13 @@ inline std::string wait_lines(int pid, int child) {
       pid, child);
 }
 
-inline Imported import_one(const std::string& body, const ImportOptions& options = {}) {
+inline Imported import_one(const std::string& body, const Options& options = {}) {
   const TemporaryDirectory directory;
   return import({directory.write("a.7.1", header(7, "prog") + body)}, options);
 }
 
 inline Imported import_many(const std::map<std::string, std::string>& logs,
-                            const ImportOptions& options = {}) {
+                            const Options& options = {}) {
   const TemporaryDirectory directory;
   std::vector<std::string> paths;
   for (const auto& [name, content] : logs)

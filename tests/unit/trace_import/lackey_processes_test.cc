@@ -13,7 +13,7 @@ using ::testing::IsEmpty;
 
 // fork, exec in the child, and the wait; with turns of one instruction.
 TEST(LackeyProcesses, ForkExecWait) {
-  ImportOptions options;
+  Options options;
   options.quantum = 1;
   const Imported got = import_many(
       {{"a.7.1", header(7, "sh") + "I  00000001,1\n" + fork_line(7, 8) +

@@ -189,11 +189,11 @@ TEST(LackeyProperty, HistoriesComeBack) {
     std::vector<std::string> paths;
     for (const auto& [name, log] : history.logs)
       paths.push_back(directory.write(name, log));
-    ImportOptions options;
+    Options options;
     options.quantum = 1 + seed * seed % 300;
     const Imported got = import(paths, options);
     EXPECT_TRUE(got.result.warnings.empty()) << got.result.warnings.front();
-    EXPECT_EQ(got.result.skipped_lines, 0u);
+    EXPECT_EQ(got.result.skipped_records, 0u);
 
     std::map<int, std::vector<std::string>> by_process;
     std::map<int, size_t> born;

@@ -150,7 +150,7 @@ struct Imported {
   ImportResult result;
 };
 
-inline Imported import(const std::vector<std::string>& paths, const ImportOptions& options = {}) {
+inline Imported import(const std::vector<std::string>& paths, const Options& options = {}) {
   RecordingSink sink;
   ImportResult result = Import<RecordingSink>(open_logs(paths), sink, options).run();
   return {std::move(sink.records), std::move(result)};
