@@ -16,7 +16,9 @@
 #include "cli/output.h"
 #include "cli/refusals.h"
 #include "cli/simulate.h"
+#include "cli/trace_choices.h"
 #include "report/comparison_table.h"
+#include "sim/architectures.h"
 #include "sim/workload/script_config.h"
 #include "sim/workload/simulate.h"
 
@@ -30,15 +32,46 @@ constexpr const char* kCompareText =
     "instructions,\n"
     "table references, faults, flushes, memory and cycles, all over the same work. Keys given here "
     "hold for\n"
-    "every run.";
+    "every run.\n\n"
+    "Of several traces, of one program on several ISAs, each machine replays that of its own ISA, "
+    "or "
+    "the\n"
+    "nearest. All numbers are then per 1000 instructions of the base's run.";
 
-// Those named; else all machines there are that are no teaching models.
+constexpr const char* kCompared = "TRACE|SCRIPT";
+
+// Those named; else those that are given traces of their own, where there is no other; else all
+// machines there are that are no teaching models.
 Words machines_of(const Arguments& arguments) {
   if (arguments.has("machines")) return arguments.list("machines");
   Words names;
+  if (!arguments.has(kCompared)) {
+    for (const std::string& given : arguments.texts("trace"))
+      names.push_back(given.substr(0, given.find('=')));
+    return names;
+  }
   for (const ConfigFile& file : config_files("machines"))
     if (file.name != "tiny") names.push_back(file.name);
   return names;
+}
+
+// Gives each run the trace that is its machine's.
+void choose_traces(const Arguments& arguments, report::Comparison& comparison) {
+  if (arguments.has("run.trace"))
+    throw UsageError("--run.trace", "there are traces on the command line",
+                     "give each machine one with --trace MACHINE=FILE");
+  const Words traces = arguments.has(kCompared) ? arguments.texts(kCompared) : Words();
+  const TraceChoices choices(traces, arguments.has("trace") ? arguments.texts("trace") : Words(),
+                             machines_of(arguments));
+  for (report::ComparedRun& run : comparison.runs) {
+    const sim::Architecture& architecture = sim::architecture_of(run.config);
+    const ChosenTrace chosen = choices.choose(run.config.text("run.machine"), architecture.name,
+                                              architecture.layout(run.config).page);
+    run.config.set("run.trace", chosen.path, "the command line");
+    run.trace = {run.config.text("machine.name"), chosen.path, chosen.why};
+  }
+  comparison.traces = choices.paths();
+  comparison.source = fmt::format("{}", fmt::join(comparison.traces, ", "));
 }
 
 size_t base_of(const Arguments& arguments, const std::vector<report::ComparedRun>& runs) {
@@ -78,9 +111,10 @@ void run_each(report::Comparison& comparison, Run run) {
 
 void compare(const Words& words) {
   Arguments arguments(
-      "compare TRACE|SCRIPT [--machines NAME,...] [--page-tables KIND,...] [options]",
+      "compare TRACE|SCRIPT [TRACE ...] [--machines NAME,...] [--page-tables KIND,...] [options]",
       kCompareText);
-  arguments.positional("TRACE|SCRIPT", 1);
+  arguments.positional(kCompared, -1);
+  arguments.without_positional("trace");
   arguments.options()                                                         //
       ("machines,m", text_option("NAME|FILE,..."),                            //
        "The machines; all of 'mmusim list machines' but tiny if not given.")  //
@@ -88,7 +122,9 @@ void compare(const Words& words) {
        "The kinds of page table, or paths of plug-ins; mlpt if not given.")  //
       ("pair,k", boost::program_options::value<Words>()->value_name("\"KIND KEY=VALUE ...\""),
        "A page table with keys of its own, beside those of -p; may be given several times. Called "
-       "so, or, as \"NAME: KIND KEY=VALUE ...\", by that name.")                                  //
+       "so, or, as \"NAME: KIND KEY=VALUE ...\", by that name.")  //
+      ("trace,t", boost::program_options::value<Words>()->value_name("MACHINE=FILE"),
+       "The trace this machine replays, as -m has it; may be given several times.")               //
       ("base,b", text_option("MACHINE[/KIND]"),                                                   //
        "The run the relative column relates to; the first if not given.")                         //
       ("check", "Compare every translation with the page table; sets run.check.")                 //
@@ -101,7 +137,11 @@ void compare(const Words& words) {
   arguments.keys(schema);
   if (!arguments.parse(words)) return;
 
-  const std::string& source = arguments.text("TRACE|SCRIPT");
+  const Words sources = arguments.has(kCompared) ? arguments.texts(kCompared) : Words();
+  const bool several = sources.size() != 1 || arguments.has("trace");
+  if (several && std::any_of(sources.begin(), sources.end(), is_script))
+    throw UsageError("", "a script is compared by itself", "name one script, or only traces");
+  const std::string source = several ? "" : sources.front();
   const bool scripted = is_script(source);
   const std::vector<TableChoice> tables = table_choices(arguments);
 
@@ -112,11 +152,12 @@ void compare(const Words& words) {
       std::vector<Setting> settings = table.settings;
       settings.push_back({"run.machine", machine, "--machines"});
       settings.push_back({"machine.page_table", table.kind, "--page-tables"});
-      if (!scripted) settings.push_back({"run.trace", source, "the command line"});
+      if (!scripted && !several) settings.push_back({"run.trace", source, "the command line"});
       config::Config config = simulation_config(arguments, schema, settings);
       std::string name = fmt::format("{}/{}", config.text("machine.name"), table.name);
       comparison.runs.push_back({std::move(name), std::move(config), {}, {}});
     }
+  if (several) choose_traces(arguments, comparison);
   std::vector<const config::Config*> configs;
   for (const report::ComparedRun& run : comparison.runs)
     configs.push_back(&run.config);

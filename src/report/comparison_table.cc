@@ -80,6 +80,19 @@ Work work_of(const Report& report) {
           value_or_0(report, "mmu.fetch_lookups") + value_or_0(report, "mmu.data_lookups")};
 }
 
+bool has_traces(const Comparison& comparison) {
+  return !comparison.traces.empty();
+}
+
+// What everything is related to. Of one trace or script every run does the same work.
+Work common_work(const Comparison& comparison) {
+  return work_of(comparison.runs[has_traces(comparison) ? comparison.base : 0].report);
+}
+
+bool was_moved(const ComparedRun& run) {
+  return value_or_0(run.report, "relocation.active") != 0;
+}
+
 // mmu.cycles, and what it is the sum of.
 const std::vector<Rate>& cycles() {
   static const std::vector<Rate> kCycles = {
@@ -116,7 +129,7 @@ bool has_several_cpus(const Comparison& comparison) {
 class Columns {
  public:
   explicit Columns(const Comparison& comparison)
-      : comparison_(comparison), work_(work_of(comparison.runs.front().report)) {}
+      : comparison_(comparison), work_(common_work(comparison)) {}
 
   void rate(const Rate& rate, const char* group, Column::For readers, bool strong = false) {
     const Counter counter = any(rate.counters.front());
@@ -215,6 +228,17 @@ Table runs_of(const Comparison& comparison) {
               [](const ComparedRun& run) { return work_of(run.report).amount; });
   columns.add({.key = "unit", .readers = Column::For::Programs},
               [](const ComparedRun& run) { return std::string(work_of(run.report).unit); });
+  if (has_traces(comparison)) {
+    columns.add({.key = "trace", .readers = Column::For::Programs},
+                [](const ComparedRun& run) { return run.trace.path; });
+    columns.add({.key = "trace_isa", .readers = Column::For::Programs},
+                [](const ComparedRun& run) { return run.provenance.trace_isa; });
+    columns.add({.key = "trace_why", .readers = Column::For::Programs},
+                [](const ComparedRun& run) { return run.trace.why; });
+    columns.add({.key = "moved", .readers = Column::For::Programs}, was_moved);
+    columns.add({.key = "per", .readers = Column::For::Programs},
+                [&](const ComparedRun&) { return common_work(comparison).amount; });
+  }
   for (const Group& group : groups())
     for (const Rate& rate : group.rates)
       columns.rate(rate, group.title, Column::For::All);
@@ -239,9 +263,67 @@ std::vector<std::pair<std::string, double>> rates_of(const Table& table, const R
   return rates;
 }
 
+// Where there are several traces: which each machine had.
+Table traces_of(const Comparison& comparison) {
+  const uint64_t base = common_work(comparison).amount;
+  Table table{.id = "traces",
+              .title = "Trace",
+              .columns = {{.key = "machine", .align = Column::Align::Left, .names = true},
+                          {.key = "isa", .title = "of", .meaning = "The ISA it was recorded on."},
+                          {.key = "why", .title = "as", .meaning = "Why the machine has this one."},
+                          {.key = "addresses",
+                           .title = "addresses",
+                           .meaning = "As recorded, or moved into the machine's address space."},
+                          {.key = "instructions", .title = "instructions", .unit = "instructions"},
+                          {.key = "relative", .title = "relative", .unit = "times the base's"},
+                          {.key = "trace", .title = "trace", .align = Column::Align::Left}}};
+  std::vector<std::string> told;
+  for (const ComparedRun& run : comparison.runs) {
+    if (std::find(told.begin(), told.end(), run.trace.machine) != told.end()) continue;
+    told.push_back(run.trace.machine);
+    const uint64_t own = work_of(run.report).amount;
+    table.row({run.trace.machine, run.provenance.trace_isa, run.trace.why,
+               std::string(was_moved(run) ? "moved" : "as recorded"), own,
+               Ratio{own, base, Ratio::As::Times}, run.trace.path});
+  }
+  return table;
+}
+
+// What the command of a trace is called, wherever its program lies.
+std::string_view name_of(std::string_view command) {
+  const std::string_view path = command.substr(0, command.find(' '));
+  return path.substr(path.rfind('/') + 1);  // npos + 1 is 0
+}
+
+// Of several traces: all programs, those nobody has, and what makes their work another.
+void add_traces(const Comparison& comparison, Facts& heading) {
+  std::vector<std::string> programs;
+  std::vector<std::string_view> names;
+  bool stopped = false;
+  for (const ComparedRun& run : comparison.runs) {
+    const std::string& program = run.provenance.trace_program;
+    if (std::find(programs.begin(), programs.end(), program) == programs.end())
+      programs.push_back(program);
+    const std::string_view name = name_of(program);
+    if (std::find(names.begin(), names.end(), name) == names.end()) names.push_back(name);
+    stopped = stopped || run.provenance.stopped;
+  }
+  heading.add("program", "program", fmt::format("{}", fmt::join(programs, ", ")));
+  if (names.size() > 1)
+    heading.add("programs_differ", "", "these are different programs, whose work is not the same");
+  if (stopped)
+    heading.add("stopped", "",
+                "stopped at run.limit, by when different ISAs have not done the same work");
+  for (const std::string& path : comparison.traces)
+    if (std::none_of(comparison.runs.begin(), comparison.runs.end(),
+                     [&](const ComparedRun& run) { return run.trace.path == path; }))
+      heading.add(fmt::format("unused.{}", path), "not used",
+                  fmt::format("{}: no machine here is of its ISA, or needs it", path));
+}
+
 // The runs from the fewest cycles of translation on; equal ones share a place.
 Table ranking_of(const Comparison& comparison) {
-  const Work work = work_of(comparison.runs.front().report);
+  const Work work = common_work(comparison);
   const auto cycles_of = [](const ComparedRun* run) {
     return value_or_0(run->report, "mmu.cycles");
   };
@@ -276,20 +358,27 @@ Table ranking_of(const Comparison& comparison) {
 
 Document comparison_document(const Comparison& comparison) {
   MMUSIM_ASSERT(comparison.base < comparison.runs.size());
-  const Work work = work_of(comparison.runs.front().report);
+  const Work work = common_work(comparison);
   Facts heading{.id = "heading"};
   heading.add("source", "source", comparison.source);
-  if (comparison.program != comparison.source)
+  if (has_traces(comparison))
+    add_traces(comparison, heading);
+  else if (comparison.program != comparison.source)
     heading.add("program", "program", comparison.program);
-  heading.add("work", "work",
-              fmt::format("{} {}; all numbers are per 1000 of them, but bytes",
-                          format_count(work.amount), work.unit));
+  heading.add(
+      "work", "work",
+      fmt::format("{} {}{}; all numbers are per 1000 of them, but bytes", format_count(work.amount),
+                  work.unit, has_traces(comparison) ? " of the base" : ""));
   heading.add("base", "relative", fmt::format("to {}", comparison.runs[comparison.base].name));
   for (const FailedRun& run : comparison.failed)
     heading.add(fmt::format("failed.{}", run.name), "failed",
                 fmt::format("{}: {}", run.name, run.why));
-  return {.kind = "comparison",
-          .blocks = {heading, runs_of(comparison), ranking_of(comparison), prices_of(comparison)}};
+  Document document{.kind = "comparison", .blocks = {heading}};
+  if (has_traces(comparison)) document.blocks.emplace_back(traces_of(comparison));
+  document.blocks.emplace_back(runs_of(comparison));
+  document.blocks.emplace_back(ranking_of(comparison));
+  document.blocks.emplace_back(prices_of(comparison));
+  return document;
 }
 
 std::string comparison_table(const Comparison& comparison) {
@@ -301,6 +390,7 @@ std::string comparison_table(const Comparison& comparison) {
   for (const FailedRun& run : comparison.failed)
     name_width = std::max(name_width, run.name.size());
   return text_of(comparison_document(comparison), {.styles = {{"heading", {.width = kHeadingWidth}},
+                                                              {"traces", {.width = name_width}},
                                                               {"runs", {.width = name_width}},
                                                               {"ranking", {.width = name_width}},
                                                               {"prices", {.width = 12}}}});
@@ -309,11 +399,12 @@ std::string comparison_table(const Comparison& comparison) {
 std::string comparison_json(const Comparison& comparison) {
   MMUSIM_ASSERT(comparison.base < comparison.runs.size());
   using Json = nlohmann::ordered_json;
-  const Work work = work_of(comparison.runs.front().report);
+  const Work work = common_work(comparison);
   Json document = {{"schema", 1},
                    {"source", comparison.source},
                    {"per", {{"unit", work.unit}, {"amount", work.amount}, {"scale", 1000}}},
                    {"base", comparison.runs[comparison.base].name}};
+  if (has_traces(comparison)) document["traces"] = comparison.traces;
   for (const FailedRun& run : comparison.failed)
     document["failed"].push_back({{"name", run.name}, {"why", run.why}});
   Json& list = document["runs"] = Json::array();
@@ -322,6 +413,13 @@ std::string comparison_json(const Comparison& comparison) {
   for (size_t number = 0; number < comparison.runs.size(); ++number) {
     const ComparedRun& run = comparison.runs[number];
     Json entry = {{"name", run.name}};
+    if (has_traces(comparison)) {
+      entry["trace"] = {{"path", run.trace.path},
+                        {"isa", run.provenance.trace_isa},
+                        {"why", run.trace.why},
+                        {"moved", was_moved(run)}};
+      entry["work"] = work_of(run.report).amount;
+    }
     const auto rates = rates_of(table, table.rows[number]);
     for (size_t i = 0; i < rates.size(); ++i) {
       entry["rates"][rates[i].first] = rates[i].second;

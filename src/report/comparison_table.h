@@ -2,8 +2,9 @@
 // JSON.
 //
 // Everything is related to the same work: 1000 instructions of the program, or 1000 of its accesses
-// where a script has no instructions. What is compared are counters every architecture reports
-// under the same names (mmu.*, refs.*, kernel.*).
+// where a script has no instructions. Where each machine has a trace of its own, the work is the
+// program as a whole, and its measure the instructions the base run took for it. What is compared
+// are counters every architecture reports under the same names (mmu.*, refs.*, kernel.*).
 #ifndef MMUSIM_REPORT_COMPARISON_TABLE_H_
 #define MMUSIM_REPORT_COMPARISON_TABLE_H_
 
@@ -19,11 +20,19 @@
 
 namespace mmusim::report {
 
+// What is said of a run's trace where there are several.
+struct TraceUse {
+  std::string machine;  // "skylake-sp"
+  std::string path;
+  std::string why;  // the machine has this one: "its ISA", "the nearest", "given"
+};
+
 struct ComparedRun {
   std::string name;  // "skylake-sp/gpt"
   config::Config config;
   stats::Provenance provenance;
   stats::Report report;
+  TraceUse trace = {};  // where the comparison has several traces
 };
 
 struct FailedRun {
@@ -36,7 +45,8 @@ struct Comparison {
   std::string program;
   std::vector<ComparedRun> runs;
   std::vector<FailedRun> failed;
-  size_t base = 0;  // the run the others are related to
+  size_t base = 0;                       // the run the others are related to
+  std::vector<std::string> traces = {};  // all of them, where there are several
 };
 
 // REQUIRES (all): base < runs.size().
@@ -45,7 +55,8 @@ Document comparison_document(const Comparison& comparison);
 std::string comparison_table(const Comparison& comparison);
 // {"schema": 1, "source", "per", "base", "failed": [{"name", "why"}],
 // "runs": [{"name", "rates", "relative", "result"}]}; "failed" where any did, "result" is the run's
-// own document, as replay --json writes it. Described in src/report/README.md.
+// own document, as replay --json writes it; with several traces each run says its "trace" and its
+// "work". Described in src/report/README.md.
 std::string comparison_json(const Comparison& comparison);
 
 // A row a run, with all of a run's rates; a first row names them.
