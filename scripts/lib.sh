@@ -5,7 +5,8 @@
 run_packages=(
   cmake ninja-build g++ libc6-dev
   libboost-program-options-dev libfmt-dev libspdlog-dev nlohmann-json3-dev
-  libzstd-dev libxxhash-dev liblzma-dev zlib1g-dev librapidcheck-dev
+  libzstd-dev libxxhash-dev liblzma-dev zlib1g-dev liblz4-dev
+  libsnappy-dev libarchive-dev librapidcheck-dev
 )
 # Besides, to test: libraries, clang with its sanitizers and tools, and valgrind to record a trace.
 test_packages=(

@@ -13,4 +13,5 @@ configure_package_config_file(scripts/cmake/mmusimConfig.cmake.in
   "${PROJECT_BINARY_DIR}/mmusimConfig.cmake" INSTALL_DESTINATION ${mmusim_cmake_dir})
 write_basic_package_version_file("${PROJECT_BINARY_DIR}/mmusimConfigVersion.cmake" COMPATIBILITY SameMinorVersion)
 install(FILES "${PROJECT_BINARY_DIR}/mmusimConfig.cmake" "${PROJECT_BINARY_DIR}/mmusimConfigVersion.cmake"
-  scripts/cmake/MmusimPlugin.cmake scripts/cmake/FindZstd.cmake scripts/cmake/FindXxhash.cmake DESTINATION ${mmusim_cmake_dir})
+  scripts/cmake/MmusimPlugin.cmake scripts/cmake/FindZstd.cmake scripts/cmake/FindXxhash.cmake
+  scripts/cmake/FindLz4.cmake DESTINATION ${mmusim_cmake_dir})

@@ -1,7 +1,6 @@
 #include "trace/import/lackey.h"
 
 #include <algorithm>
-#include <array>
 #include <set>
 #include <string_view>
 #include <utility>
@@ -98,16 +97,8 @@ ImportResult import_lackey(std::span<const std::string> paths, const std::string
 
 // Valgrind's first lines name the tool, behind the process id.
 bool recognises_lackey(const std::string& path) {
-  ByteSource source(path);
-  std::array<char, 512> start;
-  size_t bytes = 0;
-  while (bytes < start.size()) {
-    const size_t got = source.read(start.data() + bytes, start.size() - bytes);
-    if (got == 0) break;
-    bytes += got;
-  }
-  const std::string_view text(start.data(), bytes);
-  return text.starts_with("==") && text.find("== Lackey") != std::string_view::npos;
+  const std::string text = start_of_content(path, 512);
+  return text.starts_with("==") && text.find("== Lackey") != std::string::npos;
 }
 
 void declare_lackey(config::Schema& schema) {
