@@ -39,6 +39,7 @@ void trace_info(const Words& words);
 void trace_dump(const Words& words);
 void trace_verify(const Words& words);
 void trace_import(const Words& words);
+void trace_export(const Words& words);
 void page_table(const Words& words);
 void page_table_check(const Words& words);
 void page_table_footprint(const Words& words);

@@ -16,7 +16,7 @@ std::span<const Command> commands() {
       {"compare", "Put machines and page tables side by side on a trace or script", compare},
       {"explain", "Show step by step what one translation does", explain},
       {"list", "List machines, page tables, formats, experiments, counters, keys", list},
-      {"trace", "Show, check and import traces", trace},
+      {"trace", "Show, check, import and export traces", trace},
       {"page-table", "Check page tables, and what they weigh", page_table},
       {"workload", "Run workload scripts, simulated and on this computer's kernel", workload},
   }};

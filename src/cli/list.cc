@@ -13,6 +13,7 @@
 #include "sim/architectures.h"
 #include "sim/simulation.h"
 #include "stats/results.h"
+#include "trace/exporter.h"
 #include "trace/importer.h"
 
 namespace mmusim::cli {
@@ -56,10 +57,15 @@ void list_architectures(const Words& words) {
 
 void list_formats(const Words& words) {
   Arguments arguments("list formats",
-                      "The recordings that 'mmusim trace import' can turn into a trace.");
+                      "The recordings that 'mmusim trace import' can turn into a trace, and what "
+                      "'mmusim trace export'\ncan make of one.");
   if (!arguments.parse(words)) return;
+  print("To import:\n");
   for (const trace::Importer& importer : trace::importers())
     print_item(importer.name, importer.summary);
+  print("\nTo export:\n");
+  for (const trace::Exporter& exporter : trace::exporters())
+    print_item(exporter.name, exporter.summary);
 }
 
 void list_counters(const Words& words) {
@@ -119,7 +125,7 @@ constexpr Command kLists[] = {
     {"machines", "Machines to simulate, for --machine", list_machines},
     {"page-tables", "Page tables of the simulated kernel, for --page-table", list_page_tables},
     {"architectures", "Architectures, for machine.arch", list_architectures},
-    {"formats", "Recordings that can be imported", list_formats},
+    {"formats", "Formats that can be imported or exported", list_formats},
     {"experiments", "Experiments, for 'mmusim run'", list_experiments},
     {"counters", "What a replay counts", list_counters},
     {"keys", "Configuration keys", list_keys},

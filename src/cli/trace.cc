@@ -10,6 +10,7 @@ constexpr Command kTraceCommands[] = {
     {"dump", "Its records, as text", trace_dump},
     {"verify", "Read it all and check everything", trace_verify},
     {"import", "Make a trace from another recorder's logs", trace_import},
+    {"export", "Write it in another tool's format", trace_export},
 };
 
 }  // namespace

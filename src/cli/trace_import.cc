@@ -6,9 +6,8 @@
 #include "base/interrupt.h"
 #include "base/units.h"
 #include "cli/arguments.h"
-#include "cli/log.h"
+#include "cli/formats.h"
 #include "cli/output.h"
-#include "config/nearest.h"
 #include "report/progress.h"
 #include "report/wrap.h"
 #include "trace/importer.h"
@@ -43,30 +42,6 @@ const trace::Importer& importer_of(const Words& paths) {
   return *found;
 }
 
-// Keys of other formats would do nothing.
-void refuse_foreign_keys(const config::Config& keys, const trace::Importer& importer) {
-  for (const config::Key& key : keys.schema().keys()) {
-    if (key.name.starts_with(fmt::format("{}.", importer.name))) continue;
-    if (keys.origin(key.name) == "default") continue;
-    throw UsageError(keys.place_of(key.name),
-                     fmt::format("is not a key of format {}", importer.name),
-                     fmt::format("see 'mmusim trace import --help-format {}'", importer.name));
-  }
-}
-
-const trace::Importer& importer_named(const std::string& name, const std::string& option) {
-  Words names;
-  for (const trace::Importer& importer : trace::importers()) {
-    if (name == importer.name) return importer;
-    names.emplace_back(importer.name);
-  }
-  const std::string hint = config::suggestion(name, names);
-  throw UsageError(option, fmt::format("unknown format '{}'", name),
-                   hint.empty() ? "'mmusim list formats' shows what there is" : hint);
-}
-
-constexpr const char* kFormatHelp = "help-format";
-
 std::string help_of_formats() {
   std::string text =
       "Turns what another recorder wrote into one trace. Several logs are several processes or "
@@ -79,18 +54,8 @@ std::string help_of_formats() {
 std::string help_of(const trace::Importer& importer) {
   config::Schema schema;
   importer.declare(schema);
-  std::string keys;
-  constexpr size_t kKeyIndent = 6;
-  for (const config::Key& key : schema.keys())
-    keys += report::beside(fmt::format("  --{} ({}):", key.name,
-                                       key.default_value.empty() ? "not set" : key.default_value),
-                           key.help, kKeyIndent) +
-            "\n";
-  if (!keys.empty()) keys = "\nOptions, with their defaults:\n" + keys;
-  return report::wrapped(fmt::format("{}: {}\n\n{}\n{}", importer.name, importer.summary,
-                                     importer.record, importer.help),
-                         report::kLineWidth) +
-         "\n" + keys;
+  return help_of_format(importer.name, importer.summary,
+                        fmt::format("{}\n{}", importer.record, importer.help), schema);
 }
 
 }  // namespace
@@ -113,19 +78,21 @@ void trace_import(const Words& words) {
   arguments.keys(schema);
   if (!arguments.parse(words)) return;
   if (arguments.has(kFormatHelp)) {
-    print(help_of(importer_named(arguments.text(kFormatHelp), fmt::format("--{}", kFormatHelp))));
+    print(help_of(format_named(trace::importers(), arguments.text(kFormatHelp),
+                               fmt::format("--{}", kFormatHelp))));
     return;
   }
   if (!arguments.has("output")) {
     throw UsageError("", "no output is named", "give -o FILE.mmt");
   }
 
-  const trace::Importer& importer = arguments.has("format")
-                                        ? importer_named(arguments.text("format"), "--format")
-                                        : importer_of(arguments.texts("LOG"));
+  const trace::Importer& importer =
+      arguments.has("format")
+          ? format_named(trace::importers(), arguments.text("format"), "--format")
+          : importer_of(arguments.texts("LOG"));
   config::Config keys(schema);
   arguments.apply_keys(keys);
-  refuse_foreign_keys(keys, importer);
+  refuse_foreign_keys(keys, importer.name, "import");
   trace::WriterOptions writer;
   const uint64_t level = arguments.number("level", static_cast<uint64_t>(writer.zstd_level));
   if (level < 1 || level > kMostLevel) {
@@ -147,10 +114,7 @@ void trace_import(const Words& words) {
     result =
         importer.import(arguments.texts("LOG"), arguments.text("output"), writer, options, keys);
   }
-  for (const std::string& warning : result.warnings)
-    warn(warning);
-  for (const trace::Remark& remark : result.remarks)
-    if (remark.count != 0) note(fmt::format("{}: {}", remark.text, format_count(remark.count)));
+  show_remarks(result.warnings, result.remarks);
   constexpr size_t kIndent = 4;
   print(report::beside(
       fmt::format("{}:", arguments.text("output")),

@@ -3,7 +3,7 @@
 #include <fmt/format.h>
 #include <iterator>
 
-#include "base/printable.h"
+#include "trace/event_text.h"
 
 namespace mmusim::trace {
 namespace {
@@ -14,113 +14,6 @@ template <class... Arguments>
 void add(Line& line, fmt::format_string<Arguments...> format, Arguments&&... arguments) {
   fmt::format_to(std::back_inserter(line), format, std::forward<Arguments>(arguments)...);
 }
-
-std::string quoted(std::string_view text) {
-  std::string out = "\"";
-  for (const char c : text) {
-    if (c == '"' || c == '\\') out += '\\';
-    out += c;
-  }
-  return printable(out) + '"';
-}
-
-std::string rights(uint32_t prot) {
-  std::string out = {(prot & 1) != 0 ? 'r' : '-', (prot & 2) != 0 ? 'w' : '-',
-                     (prot & 4) != 0 ? 'x' : '-'};
-  if ((prot & ~7u) != 0) out += fmt::format("+{:#x}", prot & ~7u);
-  return out;
-}
-
-// A result is an address or a negative error number.
-std::string address_result(int64_t result) {
-  return result < 0 && result > -4096 ? fmt::format("{}", result)
-                                      : fmt::format("{:#x}", static_cast<uint64_t>(result));
-}
-
-struct Describe {
-  Line& line;
-
-  void operator()(const ExecEvent& e) const {
-    add(line, " program={} brk={:#x} stack_top={:#x} arguments=[", quoted(e.program), e.brk.value(),
-        e.stack_top.value());
-    for (size_t i = 0; i < e.arguments.size(); ++i) {
-      add(line, "{}{}", i == 0 ? "" : " ", quoted(e.arguments[i]));
-    }
-    add(line, "] image=[");
-    for (size_t i = 0; i < e.image.size(); ++i) {
-      const ImageArea& area = e.image[i];
-      add(line, "{}{:#x}-{:#x} {} flags={:#x} offset={} {}", i == 0 ? "" : "; ",
-          area.range.begin.value(), area.range.end.value(), rights(area.prot), area.flags,
-          area.file_offset, quoted(area.name));
-    }
-    add(line, "]");
-  }
-  void operator()(const MmapEvent& e) const {
-    add(line, " hint={:#x} length={} prot={} flags={:#x} fd={} offset={} result={}", e.hint.value(),
-        e.length, rights(e.prot), e.flags, e.fd, e.offset, address_result(e.result));
-    if (!e.file.empty()) add(line, " file={}", quoted(e.file));
-  }
-  void operator()(const MunmapEvent& e) const {
-    add(line, " start={:#x} length={} result={}", e.start.value(), e.length, e.result);
-  }
-  void operator()(const MprotectEvent& e) const {
-    add(line, " start={:#x} length={} prot={} result={}", e.start.value(), e.length, rights(e.prot),
-        e.result);
-  }
-  void operator()(const MremapEvent& e) const {
-    add(line, " old_start={:#x} old_length={} new_length={} flags={:#x} new_hint={:#x} result={}",
-        e.old_start.value(), e.old_length, e.new_length, e.flags, e.new_hint.value(),
-        address_result(e.result));
-  }
-  void operator()(const BrkEvent& e) const {
-    add(line, " requested={:#x} result={:#x}", e.requested.value(), e.result.value());
-  }
-  void operator()(const MadviseEvent& e) const {
-    add(line, " start={:#x} length={} advice={} result={}", e.start.value(), e.length, e.advice,
-        e.result);
-  }
-  void operator()(const ForkEvent& e) const {
-    add(line, " child={}/{} clone_flags={:#x} shares_memory={}", e.child.pid.value(),
-        e.child.tid.value(), e.clone_flags, e.shares_memory ? "yes" : "no");
-  }
-  void operator()(const ExitEvent& e) const {
-    add(line, " status={} whole_process={}", e.status, e.whole_process ? "yes" : "no");
-  }
-  void operator()(const WaitEvent& e) const {
-    add(line, " child={} status={}", e.child.value(), e.status);
-  }
-  void operator()(const SwitchEvent& e) const { add(line, " cpu={}", e.cpu.value()); }
-  void operator()(const MarkerEvent& e) const { add(line, " text={}", quoted(e.text)); }
-  void operator()(const TruncateEvent& e) const {
-    add(line, " fd={} length={} result={}", e.fd, e.length, e.result);
-    if (!e.file.empty()) add(line, " file={}", quoted(e.file));
-  }
-  void operator()(const FallocateEvent& e) const {
-    add(line, " fd={} mode={:#x} offset={} length={} result={}", e.fd, e.mode, e.offset, e.length,
-        e.result);
-    if (!e.file.empty()) add(line, " file={}", quoted(e.file));
-  }
-  void operator()(const MsyncEvent& e) const {
-    add(line, " start={:#x} length={} flags={:#x} result={}", e.start.value(), e.length, e.flags,
-        e.result);
-  }
-  void operator()(const LockEvent& e) const {
-    static constexpr const char* kWhat[] = {"lock", "unlock", "lock-all", "unlock-all"};
-    add(line, " what={} start={:#x} length={} flags={:#x} result={}",
-        e.what < std::size(kWhat) ? kWhat[e.what] : "unknown", e.start.value(), e.length, e.flags,
-        e.result);
-  }
-  void operator()(const ThpEvent& e) const {
-    add(line, " disable={} flags={:#x} result={}", e.disable, e.flags, e.result);
-  }
-  void operator()(const ProcessMadviseEvent& e) const {
-    add(line, " target={} start={:#x} length={} advice={} result={}", e.target.value(),
-        e.start.value(), e.length, e.advice, e.result);
-  }
-  void operator()(const OtherCallEvent& e) const {
-    add(line, " name={} result={}", quoted(e.name), e.result);
-  }
-};
 
 class Dumper {
  public:
@@ -200,7 +93,7 @@ class Dumper {
 std::string describe(const Event& event) {
   Line line;
   add(line, "{:<6}", name_of(event));
-  std::visit(Describe{line}, event);
+  write_fields(line, event);
   return fmt::to_string(line);
 }
 

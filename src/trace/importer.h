@@ -9,15 +9,10 @@
 #include <vector>
 
 #include "config/schema.h"
+#include "trace/remark.h"
 #include "trace/writer.h"
 
 namespace mmusim::trace {
-
-// What an importer left out, took for granted or could not tell, and how often: shown to the user.
-struct Remark {
-  std::string text;  // "references before the first thread marker, left out"
-  uint64_t count = 0;
-};
 
 struct ImportResult {
   Totals totals;

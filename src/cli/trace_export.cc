@@ -1,0 +1,82 @@
+// trace export: a trace in the format of another tool.
+#include <fmt/format.h>
+
+#include "base/error.h"
+#include "base/interrupt.h"
+#include "base/units.h"
+#include "cli/arguments.h"
+#include "cli/formats.h"
+#include "cli/log.h"
+#include "cli/output.h"
+#include "report/progress.h"
+#include "trace/exporter.h"
+
+namespace mmusim::cli {
+namespace {
+
+std::string help_of_exporters() {
+  std::string text = "Writes a trace in the format of another tool, one of\n";
+  for (const trace::Exporter& exporter : trace::exporters())
+    text += fmt::format("\n  {}: {}", exporter.name, exporter.summary);
+  return text;
+}
+
+std::string help_of(const trace::Exporter& exporter) {
+  config::Schema schema;
+  exporter.declare(schema);
+  return help_of_format(exporter.name, exporter.summary, exporter.help, schema);
+}
+
+}  // namespace
+
+void trace_export(const Words& words) {
+  Arguments arguments("trace export --format NAME FILE.mmt -o FILE", help_of_exporters());
+  arguments.positional("FILE.mmt", 1);
+  arguments.without_positional(kFormatHelp);
+  arguments.options()(kFormatHelp, text_option("NAME"),
+                      "What becomes of a trace in a format, and what that cannot say.")(
+      "output,o", text_option("FILE"), "The file to write.")("format,f", text_option("NAME"),
+                                                             "The format to write.")(
+      "accept-torn", "Take a torn trace, up to its last whole chunk.")("quiet,q",
+                                                                       "No progress on stderr.");
+  config::Schema schema;
+  for (const trace::Exporter& exporter : trace::exporters())
+    exporter.declare(schema);
+  arguments.keys(schema);
+  if (!arguments.parse(words)) return;
+  if (arguments.has(kFormatHelp)) {
+    print(help_of(format_named(trace::exporters(), arguments.text(kFormatHelp),
+                               fmt::format("--{}", kFormatHelp))));
+    return;
+  }
+  if (!arguments.has("format"))
+    throw UsageError("", "no format is named", "give --format; --help lists them");
+  if (!arguments.has("output")) throw UsageError("", "no output is named", "give -o FILE");
+
+  const trace::Exporter& exporter =
+      format_named(trace::exporters(), arguments.text("format"), "--format");
+  config::Config keys(schema);
+  arguments.apply_keys(keys);
+  refuse_foreign_keys(keys, exporter.name, "export");
+  trace::ReaderOptions reader_options;
+  reader_options.accept_torn = arguments.has("accept-torn");
+  const std::string& path = arguments.text("FILE.mmt");
+  trace::Reader reader(path, reader_options);
+  trace::ExportResult result;
+  {
+    report::Progress progress(fmt::format("exporting {}", path), "bytes",
+                              arguments.has("quiet") ? report::Progress::Style::None
+                                                     : report::Progress::style_for_stderr());
+    trace::ExportOptions options;
+    options.progress = [&](uint64_t done, uint64_t total) { progress.update(done, total, done); };
+    result = exporter.write(reader, arguments.text("output"), options, keys);
+  }
+  show_remarks(result.warnings, result.remarks);
+  // On stderr: the trace may be going to stdout.
+  note(fmt::format(
+      "{}: {} {} of {} instructions, {} data accesses, {} events", arguments.text("output"),
+      format_count(result.output_records), exporter.unit, format_count(result.totals.instructions),
+      format_count(result.totals.data_accesses()), format_count(result.totals.events)));
+}
+
+}  // namespace mmusim::cli
