@@ -21,7 +21,6 @@ constexpr uint64_t kWaitExited = 4;
 constexpr uint64_t kWaitNoReap = 0x1000000;
 constexpr uint64_t kWaitForPid = 1;      // waitid's idtype P_PID
 constexpr uint64_t kMaxFd = 1 << 16;     // descriptors beyond are not followed
-constexpr size_t kMaxThreads = 32768;    // of one process
 constexpr size_t kMaxOpenFiles = 16384;  // of one process
 
 bool has(const Call& call, size_t arguments) {

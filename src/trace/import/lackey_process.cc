@@ -10,7 +10,6 @@ namespace mmusim::trace::lackey {
 namespace {
 
 // Beyond these a log is nonsense, and memory must not follow it.
-constexpr size_t kMaxThreads = 32768;
 constexpr size_t kMaxOpenText = 16384;
 constexpr size_t kMaxPending = 16;
 constexpr uint64_t kSyscallBytes = 2;  // of x86's system call instructions, all of them

@@ -48,6 +48,8 @@ constexpr int32_t status_of_exit(uint64_t code) {
 }
 inline constexpr int32_t kStatusKilled = 9;  // SIGKILL
 
+inline constexpr size_t kMaxThreads = 32768;  // of one process
+
 // The words of a "Command:" line; Valgrind puts a backslash before spaces that are part of a word.
 std::vector<std::string> split_command(std::string_view command);
 
