@@ -62,20 +62,42 @@ void OutputFile::on_leftover(std::function<void(const std::string& path)> hook) 
   leftover_hook() = std::move(hook);
 }
 
-OutputFile::OutputFile(std::string path) : path_(std::move(path)) {
+OutputFile::OutputFile(std::string path, Unfinished unfinished)
+    : path_(std::move(path)), unfinished_(unfinished) {
   struct stat existing {};
   const bool direct = stat(path_.c_str(), &existing) == 0 && !S_ISREG(existing.st_mode);
   if (direct) {
     file_ = std::fopen(path_.c_str(), "wb");
+  } else if (unfinished_ == Unfinished::Kept) {
+    open_partial();
   } else {
-    remove_leftovers(path_);
-    temporary_ = fmt::format("{}{}{}", path_, kMark, getpid());
-    file_ = std::fopen(temporary_.c_str(), "wbx");
+    open_temporary();
   }
   if (file_ == nullptr) throw Error(path_, fmt::format("cannot create: {}", std::strerror(errno)));
-  if (direct) return;
+}
+
+void OutputFile::open_temporary() {
+  remove_leftovers(path_);
+  temporary_ = fmt::format("{}{}{}", path_, kMark, getpid());
+  file_ = std::fopen(temporary_.c_str(), "wbx");
+  if (file_ == nullptr) return;
   doomed_.emplace(temporary_);
   static_cast<void>(flock(fileno(file_), LOCK_EX | LOCK_NB));  // not all file systems have locks
+}
+
+void OutputFile::open_partial() {
+  temporary_ = path_ + ".partial";
+  file_ = std::fopen(temporary_.c_str(), "ab");
+  if (file_ == nullptr) return;
+  if (flock(fileno(file_), LOCK_EX | LOCK_NB) != 0 && errno == EWOULDBLOCK) {
+    std::fclose(file_);
+    file_ = nullptr;
+    throw Error(temporary_, "is being written by another process");
+  }
+  if (ftruncate(fileno(file_), 0) != 0) {
+    std::fclose(file_);
+    file_ = nullptr;
+  }
 }
 
 OutputFile::~OutputFile() {
@@ -85,25 +107,34 @@ OutputFile::~OutputFile() {
 void OutputFile::discard() noexcept {
   if (file_ == nullptr) return;
   std::fclose(file_);
-  if (!temporary_.empty()) std::remove(temporary_.c_str());
+  const bool kept = unfinished_ == Unfinished::Kept && bytes_ != 0;
+  if (!temporary_.empty() && !kept) std::remove(temporary_.c_str());
   doomed_.reset();
   file_ = nullptr;
 }
 
+void OutputFile::cannot_write(int error) const {
+  const bool kept = unfinished_ == Unfinished::Kept && !temporary_.empty();
+  throw Error(path_, fmt::format("cannot write: {}", std::strerror(error)),
+              kept ? fmt::format("what was written before is in {}", temporary_)
+                   : std::string("nothing was kept"));
+}
+
 void OutputFile::write(const void* data, size_t bytes) {
   MMUSIM_ASSERT(file_ != nullptr);
-  if (bytes != 0 && std::fwrite(data, 1, bytes, file_) != bytes) {
-    throw Error(path_, fmt::format("cannot write: {}", std::strerror(errno)), "nothing was kept");
-  }
+  if (bytes != 0 && std::fwrite(data, 1, bytes, file_) != bytes) cannot_write(errno);
   bytes_ += bytes;
+}
+
+void OutputFile::flush() {
+  MMUSIM_ASSERT(file_ != nullptr);
+  if (std::fflush(file_) != 0) cannot_write(errno);
 }
 
 void OutputFile::commit() {
   MMUSIM_ASSERT(file_ != nullptr);
   const bool flushed = std::fflush(file_) == 0 && (temporary_.empty() || fsync(fileno(file_)) == 0);
-  const int error = errno;
-  if (!flushed)
-    throw Error(path_, fmt::format("cannot write: {}", std::strerror(error)), "nothing was kept");
+  if (!flushed) cannot_write(errno);
   if (!temporary_.empty() && std::rename(temporary_.c_str(), path_.c_str()) != 0) {
     throw Error(path_, fmt::format("cannot rename into place: {}", std::strerror(errno)));
   }

@@ -17,6 +17,11 @@ struct Command {
   void (*run)(const Words& words);  // Errors: Error, UsageError; ClosedOutput (see output.h)
 };
 
+// Thrown when all went well and the exit status is another program's. Not an Error: nothing is said.
+struct ProgramStatus {
+  int status;
+};
+
 // Registry: commands.cc.
 std::span<const Command> commands();
 
@@ -32,6 +37,7 @@ std::string list_of(std::span<const Command> from);
 void replay(const Words& words);
 void run(const Words& words);
 void compare(const Words& words);
+void record(const Words& words);
 void explain(const Words& words);
 void list(const Words& words);
 void trace(const Words& words);

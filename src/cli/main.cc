@@ -50,6 +50,8 @@ int guarded(const Words& words) {
     error(failure);
   } catch (const ClosedOutput&) {
     return 0;
+  } catch (const ProgramStatus& program) {
+    return program.status;
   } catch (const Error& e) {
     error(e.what());
     interruption_told();

@@ -132,8 +132,13 @@ uint32_t ChunkEncoder::add(const StaticBlock& block, uint64_t hash, const uint64
   return static_cast<uint32_t>(table_.size() - 1);
 }
 
-void ChunkEncoder::block(const StaticBlock& block, uint64_t hash, const uint64_t* addresses) {
+uint32_t ChunkEncoder::block(const StaticBlock& block, uint64_t hash, const uint64_t* addresses) {
   const uint32_t number = number_of(block, hash, addresses);
+  again(number, addresses);
+  return number;
+}
+
+void ChunkEncoder::again(uint32_t number, const uint64_t* addresses) {
   const Entry& entry = table_[number];
   numbers_.push_back(number);
   ByteBuffer& differences = streams_[static_cast<size_t>(Stream::Differences)];

@@ -20,8 +20,10 @@ class ChunkEncoder {
   void thread(ThreadId thread);
 
   // One executed block. REQUIRES: thread() was called since clear(); `block` keeps the limits of
-  // record.h. `hash` is any function of the whole content of `block`.
-  void block(const StaticBlock& block, uint64_t hash, const uint64_t* addresses);
+  // record.h. `hash` is any function of the whole content of `block`. Its number is returned.
+  uint32_t block(const StaticBlock& block, uint64_t hash, const uint64_t* addresses);
+  // The same for a block that has its number already, given since clear().
+  void again(uint32_t number, const uint64_t* addresses);
 
   // Errors: Error when the event exceeds the format's limits.
   void event(const Event& event);

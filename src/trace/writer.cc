@@ -2,10 +2,10 @@
 
 #include <algorithm>
 #include <utility>
-#include <zstd.h>
 
 #include "base/output_file.h"
 #include "trace/chunk_encoder.h"
+#include "trace/chunk_packer.h"
 #include "trace/format.h"
 
 namespace mmusim::trace {
@@ -29,22 +29,38 @@ constexpr uint64_t kSmallestChunk = 256;
 constexpr uint64_t kLargestChunk = uint64_t{24} << 20;
 static_assert(2 * kLargestChunk + 2 * kMaxEventBytes <= kMaxChunkBytes);
 
-struct FreeContext {
-  void operator()(ZSTD_CCtx* context) const { ZSTD_freeCCtx(context); }
-};
+// What the incremental hash of the block being made ends as.
+constexpr uint64_t finished(uint64_t hash) {
+  return hash ^ (hash >> 32);
+}
 
 }  // namespace
+
+uint64_t hash_of(const StaticBlock& block) {
+  uint64_t hash = mix(0, block.start.value());
+  unsigned op = 0;
+  for (unsigned i = 0; i < block.instructions; ++i) {
+    hash = mix(hash, block.lengths[i]);
+    for (; op < block.mem_ops && block.ops[op].instruction == i; ++op)
+      hash = mix(hash, mix_word(block.ops[op]));
+  }
+  return finished(hash);
+}
 
 class Writer::Impl {
  public:
   Impl(std::string path, const Header& header, const WriterOptions& options)
-      : options_(options), file_(std::move(path)), context_(ZSTD_createCCtx()) {
-    MMUSIM_ASSERT(context_ != nullptr);
+      : options_(options),
+        file_(std::move(path), options.keep_partial ? OutputFile::Unfinished::Kept
+                                                    : OutputFile::Unfinished::Removed),
+        packer_(options.zstd_level, options.compressors),
+        encoder_(std::make_unique<ChunkEncoder>()) {
     options_.chunk_bytes = std::clamp(options_.chunk_bytes, kSmallestChunk, kLargestChunk);
     ByteBuffer out;
     encode_header(out, header);
     header_hash_ = hash_bytes(out.bytes());
     file_.write(out.data(), out.size());
+    if (options_.keep_partial) file_.flush();
   }
 
   void thread(ThreadId thread) {
@@ -52,7 +68,7 @@ class Writer::Impl {
     end_block();
     thread_ = thread;
     has_thread_ = true;
-    encoder_.thread(thread);
+    encoder_->thread(thread);
   }
 
   void instruction(VirtAddr address, unsigned bytes) {
@@ -77,16 +93,30 @@ class Writer::Impl {
     hash_ = mix(hash_, mix_word(op));
   }
 
+  void block(KnownBlock& known, const uint64_t* addresses) {
+    MMUSIM_ASSERT(has_thread_);
+    if (instructions_ != 0) end_block();
+    if (known.chunk == chunk_) {
+      encoder_->again(known.number, addresses);
+    } else {
+      known.number = encoder_->block(known.block, known.hash, addresses);
+      known.chunk = chunk_;
+    }
+    close_chunk_if_full();
+  }
+
   void event(const Event& event) {
     MMUSIM_ASSERT(has_thread_);
     end_block();
-    encoder_.event(event);
+    encoder_->event(event);
     close_chunk_if_full();
   }
 
   void finish() {
     end_block();
-    if (!encoder_.empty()) write_chunk();
+    if (!encoder_->empty()) write_chunk();
+    while (const PackedChunk* chunk = packer_.next(true))
+      append(*chunk);
     ByteBuffer out;
     encode_index(out, file_.bytes_written(), header_hash_, index_);
     file_.write(out.data(), out.size());
@@ -95,7 +125,7 @@ class Writer::Impl {
 
   [[nodiscard]] Totals totals() const {
     Totals all = written_;
-    return all += encoder_.totals();
+    return all += encoder_->totals();
   }
   [[nodiscard]] uint64_t bytes_written() const { return file_.bytes_written(); }
 
@@ -125,7 +155,7 @@ class Writer::Impl {
                             ((next_ - 1) & kPageMask) != page_,
                             lengths_.data(),
                             ops_.data()};
-    encoder_.block(block, hash_ ^ (hash_ >> 32), addresses_.data());
+    encoder_->block(block, finished(hash_), addresses_.data());
     instructions_ = 0;
     mem_ops_ = 0;
     close_chunk_if_full();
@@ -135,19 +165,20 @@ class Writer::Impl {
   [[nodiscard]] uint64_t content_hash() const;
 
   void close_chunk_if_full() {
-    if (encoder_.full(options_.chunk_bytes)) write_chunk();
+    if (encoder_->full(options_.chunk_bytes)) write_chunk();
   }
 
   void write_chunk();
+  void append(const PackedChunk& chunk);
 
   WriterOptions options_;
   OutputFile file_;
-  std::unique_ptr<ZSTD_CCtx, FreeContext> context_;
+  ChunkPacker packer_;
   uint64_t header_hash_ = 0;
   std::vector<IndexEntry> index_;
-  ChunkEncoder encoder_;
-  Totals written_;  // in the chunks before
-  ByteBuffer compressed_;
+  std::unique_ptr<ChunkEncoder> encoder_;
+  uint64_t chunk_ = 1;  // the number of the chunk being made
+  Totals written_;      // in the chunks before
 
   ThreadId thread_{};
   bool has_thread_ = false;
@@ -211,43 +242,29 @@ void Writer::Impl::split_block() {
 }
 
 void Writer::Impl::write_chunk() {
-  encoder_.close();
-  ChunkHeader header;
-  header.totals = encoder_.totals();
-  header.static_blocks = encoder_.static_blocks();
-  StreamHasher raw_hash;
-  compressed_.clear();
-  for (size_t i = 0; i < kStreams; ++i) {
-    const auto raw = encoder_.stream(static_cast<Stream>(i));
-    raw_hash.add(raw);
-    compressed_.reserve(ZSTD_compressBound(raw.size()));
-    const size_t size =
-        ZSTD_compressCCtx(context_.get(), compressed_.end(), ZSTD_compressBound(raw.size()),
-                          raw.data(), raw.size(), options_.zstd_level);
-    if (ZSTD_isError(size) != 0) {
-      throw Error(file_.path(), fmt::format("cannot compress: {}", ZSTD_getErrorName(size)));
-    }
-    compressed_.set_end(compressed_.end() + size);
-    header.streams[i] = {static_cast<uint32_t>(raw.size()), static_cast<uint32_t>(size)};
-  }
-  header.raw_hash = raw_hash.digest();
-  header.payload_hash = hash_bytes(compressed_.bytes());
+  encoder_->close();
+  written_ += encoder_->totals();
+  packer_.give(encoder_);
+  ++chunk_;
+  if (has_thread_) encoder_->thread(thread_);
+  while (const PackedChunk* chunk = packer_.next(false))
+    append(*chunk);
+}
 
+void Writer::Impl::append(const PackedChunk& chunk) {
   IndexEntry entry;
   entry.offset = file_.bytes_written();
-  entry.bytes = ChunkHeader::kBytes + compressed_.size();
-  entry.raw_bytes = header.raw_bytes();
-  entry.totals = header.totals;
-  entry.raw_hash = header.raw_hash;
+  entry.bytes = ChunkHeader::kBytes + chunk.payload.size();
+  entry.raw_bytes = chunk.header.raw_bytes();
+  entry.totals = chunk.header.totals;
+  entry.raw_hash = chunk.header.raw_hash;
   index_.push_back(entry);
-  written_ += header.totals;
 
   ByteBuffer head;
-  encode_chunk_header(head, header);
+  encode_chunk_header(head, chunk.header);
   file_.write(head.data(), head.size());
-  file_.write(compressed_.data(), compressed_.size());
-  encoder_.clear();
-  if (has_thread_) encoder_.thread(thread_);
+  file_.write(chunk.payload.data(), chunk.payload.size());
+  if (options_.keep_partial) file_.flush();
 }
 
 Writer::Writer(std::string path, const Header& header, const WriterOptions& options)
@@ -264,6 +281,9 @@ void Writer::instruction(VirtAddr address, unsigned bytes) {
 }
 void Writer::access(AccessKind kind, VirtAddr address, unsigned bytes) {
   impl_->access(kind, address, bytes);
+}
+void Writer::block(KnownBlock& block, const uint64_t* addresses) {
+  impl_->block(block, addresses);
 }
 void Writer::event(const Event& event) {
   impl_->event(event);

@@ -2,8 +2,9 @@
 //
 // Instructions and their data accesses are given one by one in program order; the writer cuts them
 // into blocks, numbers the blocks and packs chunks. Memory is bounded by the chunk size, whatever
-// the length of the trace. The file appears under its name only when finish() succeeds. Not
-// thread-safe.
+// the length of the trace and the number of threads. The file appears under its name only when
+// finish() succeeds; where it is to be kept before (WriterOptions::keep_partial) it is FILE.partial
+// until then, a torn trace of all chunks but the last. Not thread-safe.
 #ifndef MMUSIM_TRACE_WRITER_H_
 #define MMUSIM_TRACE_WRITER_H_
 
@@ -18,7 +19,22 @@ struct WriterOptions {
   int zstd_level = 6;
   // Uncompressed bytes after which a chunk is closed; taken as the nearest of 256 to 24 MiB.
   uint64_t chunk_bytes = uint64_t{16} << 20;
+  // Threads that compress; 0: the caller's. The file is the same, whatever their number.
+  unsigned compressors = 0;
+  bool keep_partial = false;
 };
+
+// A block that is given again and again, kept by who gives it. REQUIRES: `block` keeps the limits
+// of record.h, and `hash` is hash_of() it.
+struct KnownBlock {
+  explicit KnownBlock(const StaticBlock& b) : block(b) {}
+  StaticBlock block;
+  uint64_t hash = 0;
+  // The writer's.
+  uint64_t chunk = 0;
+  uint32_t number = 0;
+};
+uint64_t hash_of(const StaticBlock& block);
 
 class Writer {
  public:
@@ -38,6 +54,10 @@ class Writer {
   // thread() or event(); kind is not Fetch; 1 <= bytes <= kMaxAccessBytes.
   void access(AccessKind kind, VirtAddr address, unsigned bytes);
 
+  // One executed block, with an address for each of its accesses. Instructions given one by one
+  // before are another. REQUIRES: thread() was called.
+  void block(KnownBlock& block, const uint64_t* addresses);
+
   // One event of the current thread. REQUIRES: thread() was called.
   void event(const Event& event);
 
@@ -46,6 +66,7 @@ class Writer {
 
   // Of all that was written; the block being made is not yet counted.
   [[nodiscard]] Totals totals() const;
+  // In the file; with compressors, less than that until finish().
   [[nodiscard]] uint64_t bytes_written() const;
 
  private:

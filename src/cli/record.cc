@@ -1,0 +1,139 @@
+// record: a program and its children, as a trace.
+#include <fmt/format.h>
+#include <thread>
+
+#include "base/error.h"
+#include "base/units.h"
+#include "cli/arguments.h"
+#include "cli/log.h"
+#include "cli/output.h"
+#include "cli/version.h"
+#include "record/recorder.h"
+#include "report/progress.h"
+#include "report/wrap.h"
+
+namespace mmusim::cli {
+namespace {
+
+constexpr uint64_t kMostLevel = 22;  // zstd's
+constexpr uint64_t kMostCompressors = 64;
+constexpr uint64_t kMostThreads = 100'000;
+
+const char* const kHelp =
+    "Runs PROGRAM and all its children under QEMU's user mode and writes what they do as a trace: "
+    "every\ninstruction, load and store, mmap, munmap, fork, exec and exit. The program's input, "
+    "output and exit\nstatus are its own. Needs the package qemu-user; programs of other "
+    "instruction sets need their libraries,\nor are linked statically.";
+
+uint64_t number_within(const Arguments& arguments, const char* option, uint64_t otherwise,
+                       uint64_t least, uint64_t most) {
+  const uint64_t value = arguments.number(option, otherwise);
+  if (value < least || value > most) {
+    throw UsageError(fmt::format("--{}", option),
+                     fmt::format("{} is out of range (it takes {} to {})", value, least, most));
+  }
+  return value;
+}
+
+// What follows "--" is the program's.
+Words take_command(Words& words) {
+  const auto separator = std::find(words.begin(), words.end(), "--");
+  if (separator == words.end()) return {};
+  Words command(separator + 1, words.end());
+  words.erase(separator, words.end());
+  return command;
+}
+
+record::RecordOptions options_of(const Arguments& arguments, Words command) {
+  record::RecordOptions options;
+  options.command = std::move(command);
+  if (!arguments.has("output")) throw UsageError("", "no output is named", "give -o FILE.mmt");
+  options.output = arguments.text("output");
+  if (options.command.empty())
+    throw UsageError("", "no program is named", "give it behind --: record -o FILE.mmt -- PROGRAM");
+  if (arguments.has("isa")) {
+    options.isa = arguments.text("isa");
+    if (record::isa_named(options.isa) == nullptr) {
+      std::string names;
+      for (const record::Isa& isa : record::isas())
+        names += fmt::format("{}{}", names.empty() ? "" : ", ", isa.name);
+      throw UsageError("--isa", fmt::format("'{}' cannot be recorded", options.isa),
+                       "what can be: " + names);
+    }
+  }
+  if (arguments.has("placement")) {
+    const std::string& placement = arguments.text("placement");
+    if (placement != "linux" && placement != "qemu")
+      throw UsageError("--placement", fmt::format("'{}' is neither linux nor qemu", placement));
+    options.linux_placement = placement == "linux";
+  }
+  if (arguments.has("qemu-arg")) options.qemu_arguments = arguments.texts("qemu-arg");
+  options.most_threads = static_cast<uint32_t>(
+      number_within(arguments, "most-threads", options.most_threads, 1, kMostThreads));
+  constexpr uint64_t kFast = 3;
+  options.writer.zstd_level =
+      static_cast<int>(number_within(arguments, "level", kFast, 1, kMostLevel));
+  const uint64_t cores = std::max(2u, std::thread::hardware_concurrency());
+  options.writer.compressors = static_cast<unsigned>(
+      number_within(arguments, "compressors", std::min<uint64_t>(cores, 4), 0, kMostCompressors));
+  options.version = version().number;
+  return options;
+}
+
+void say_result(const record::RecordOptions& options, const record::RecordResult& result) {
+  const record::Counts& counts = result.counts;
+  for (const std::string& text : counts.notes)
+    warn(text);
+  if (counts.unrecorded > counts.notes.size())
+    warn(fmt::format("... and {} more", format_count(counts.unrecorded - counts.notes.size())));
+  if (!result.cut_short.empty()) warn("the recording ended early: " + result.cut_short);
+  std::string extra;
+  const auto add = [&](uint64_t number, const char* what) {
+    if (number != 0) extra += fmt::format("; {} {}", format_count(number), what);
+  };
+  add(counts.repeats, "iterations of string instructions counted as part of one");
+  add(counts.unknown_ends, "processes whose end was not told, taken as killed");
+  add(counts.lost_words, "words lost of processes that were killed");
+  note(fmt::format(
+      "{}: {} instructions, {} data accesses of {} processes, {} programs and {} further threads; "
+      "{} bytes{}",
+      options.output, format_count(result.totals.instructions),
+      format_count(result.totals.data_accesses()), format_count(counts.processes),
+      format_count(counts.programs), format_count(counts.threads), format_count(result.file_bytes),
+      extra));
+}
+
+}  // namespace
+
+void record(const Words& given) {
+  Words words = given;
+  Words command = take_command(words);
+  Arguments arguments("record -o FILE.mmt [OPTIONS] -- PROGRAM [ARGUMENTS]", kHelp);
+  arguments.options()("output,o", text_option("FILE"), "The trace to write.")(
+      "isa", text_option("NAME"), "Refuse a program that is for another instruction set.")(
+      "placement", text_option("NAME"),
+      "Where mappings go: linux (top down, holes used again; the default) or qemu (QEMU's own).")(
+      "level", text_option("N"), "zstd's level, 1 (fast) to 22 (small); 3 if not given.")(
+      "compressors", text_option("N"),
+      "Threads that compress; as many as there are cores, at most 4, if not given. The file is the "
+      "same.")("most-threads", text_option("N"),
+               "Processes and threads that may live at one time (1024); more end the recording.")(
+      "qemu-arg", boost::program_options::value<Words>()->composing()->value_name("ARG"),
+      "An argument for QEMU (-cpu, ...); may be given several times.")(
+      "quiet,q", "No progress and no summary on stderr.");
+  if (!arguments.parse(words)) return;
+  const record::RecordOptions options = options_of(arguments, std::move(command));
+  record::RecordResult result;
+  {
+    report::Progress progress(fmt::format("recording {}", options.output), "instructions",
+                              arguments.has("quiet") ? report::Progress::Style::None
+                                                     : report::Progress::style_for_stderr());
+    result = record::record(options, [&](uint64_t instructions, size_t /*processes*/) {
+      progress.update(0, 0, instructions);
+    });
+  }
+  if (!arguments.has("quiet")) say_result(options, result);
+  if (result.status != 0) throw ProgramStatus{result.status};
+}
+
+}  // namespace mmusim::cli

@@ -1,0 +1,415 @@
+#include "record/collector.h"
+
+#include <algorithm>
+#include <array>
+#include <cerrno>
+#include <climits>
+#include <csignal>
+#include <cstring>
+#include <fcntl.h>
+#include <linux/futex.h>
+#include <poll.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+#include <utility>
+
+#include "base/error.h"
+#include "record/collector_state.h"
+
+namespace mmusim::record {
+namespace {
+
+constexpr uint64_t kMostJoined = 64;       // bytes: the widest vector
+constexpr uint64_t kWorthPunching = 8192;  // words; below, a ring's memory is kept for the next
+
+}  // namespace
+
+Collector::Collector(trace::Writer& writer, const Isa& isa, Share& share, int file)
+    : writer_(writer), isa_(isa), share_(share), file_(file), known_rings_(share.rings) {}
+
+Collector::~Collector() {
+  for (auto& [id, process] : processes_)
+    if (process->handle >= 0) close(process->handle);
+}
+
+RingHead& Collector::head(uint32_t ring) const {
+  char* const at = reinterpret_cast<char*>(&share_) + share_.heads_offset;
+  return reinterpret_cast<RingHead*>(at)[ring];
+}
+
+uint64_t* Collector::words(uint32_t ring) const {
+  char* const at = reinterpret_cast<char*>(&share_) + share_.words_offset;
+  return reinterpret_cast<uint64_t*>(at) + ring * kRingWords;
+}
+
+void Collector::free_ring(uint32_t ring) {
+  if (ring == kNoRing) return;
+  RingHead& it = head(ring);
+  if (it.written.load() > kWorthPunching) {
+    const auto at = static_cast<off_t>(share_.words_offset + ring * kRingWords * sizeof(uint64_t));
+    static_cast<void>(fallocate(file_, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, at,
+                                kRingWords * sizeof(uint64_t)));
+  }
+  known_rings_[ring] = false;
+  it.state.store(ring_state(0, RingState::Free));
+}
+
+bool Collector::find_rings() {
+  const uint32_t registrations = share_.registrations.load();
+  if (registrations == registrations_ && !look_again_) return true;
+  registrations_ = registrations;
+  look_again_ = false;
+  for (uint32_t ring = 0; ring < share_.rings; ++ring) {
+    if (known_rings_[ring]) continue;
+    const uint64_t state = head(ring).state.load();
+    switch (state_of(state)) {
+      case RingState::Claimed:
+        // Killed in between, or soon to be a thread's.
+        if (kill(static_cast<pid_t>(process_of(state)), 0) != 0 && errno == ESRCH)
+          free_ring(ring);
+        else
+          look_again_ = true;
+        break;
+      case RingState::Thread:
+      case RingState::Ended: {
+        auto stream = std::make_unique<Stream>();
+        stream->ring = ring;
+        stream->id = {Pid(process_of(state)), Tid(head(ring).thread.load())};
+        streams_.push_back(std::move(stream));
+        known_rings_[ring] = true;
+        break;
+      }
+      case RingState::Definitions:
+      case RingState::Free:
+        break;
+    }
+  }
+  return !look_again_;
+}
+
+bool Collector::collect() {
+  const uint64_t before = consumed_;
+  uint64_t certain = share_.sequence.load();
+  if (!find_rings()) certain = 0;
+  for (const auto& stream : streams_) {
+    RingHead& ring = head(stream->ring);
+    const bool dead = stream->process != nullptr && stream->process->dead;
+    stream->complete = dead || state_of(ring.state.load()) == RingState::Ended;
+    const uint64_t claim = ring.claim.load();
+    if (claim != 0 && !stream->complete) certain = std::min(certain, claim);
+    stream->there = ring.written.load();
+  }
+  for (size_t i = 0; i < streams_.size(); ++i)
+    parse(*streams_[i]);
+  for (;;) {
+    Stream* next = nullptr;
+    for (const auto& stream : streams_)
+      if (stream->at_number && !stream->sleeps &&
+          (next == nullptr || stream->number < next->number))
+        next = stream.get();
+    if (next == nullptr || next->number >= certain || !at_its_turn(*next)) break;
+    parse(*next);
+  }
+  give_back();
+  free_ended();
+  return consumed_ != before;
+}
+
+void Collector::give_back() {
+  for (const auto& stream : streams_) {
+    RingHead& ring = head(stream->ring);
+    const uint64_t consumed = ring.consumed.load(std::memory_order_relaxed);
+    if (consumed == stream->read) continue;
+    consumed_ += stream->read - consumed;
+    ring.consumed.store(stream->read);
+    if (ring.sleeps.load() != 0) {
+      ring.sleeps.store(0);
+      syscall(SYS_futex, &ring.sleeps, FUTEX_WAKE, INT_MAX, nullptr, nullptr, 0);
+    }
+  }
+  for (const auto& [id, process] : processes_)
+    read_definitions(*process);
+}
+
+// --- The words of a thread
+
+void Collector::parse(Stream& stream) {
+  if (stream.at_number && stream.is_event) fill_event(stream);
+  const uint64_t* const ring = words(stream.ring);
+  while (!stream.at_number && stream.read != stream.there)
+    one_word(stream, ring[stream.read++ & kRingMask]);
+}
+
+void Collector::one_word(Stream& stream, uint64_t word) {
+  if (stream.sized_word != 0) {
+    const uint64_t sized = std::exchange(stream.sized_word, 0);
+    add_access(stream, word, (sized >> kIndexShift) & kIndexMask, (sized >> kAddressShift & 1) != 0,
+               sized >> (kAddressShift + 1));
+    return;
+  }
+  const uint64_t tag = word & kTagMask;
+  if (tag <= kMostMemoryTag) {
+    add_access(stream, static_cast<uint64_t>(static_cast<int64_t>(word) >> kAddressShift),
+               (word >> kIndexShift) & kIndexMask, (tag & 1) != 0, uint64_t{1} << (tag >> 1));
+    return;
+  }
+  switch (tag) {
+    case kBlockTag:
+      begin_block(stream, word >> kTagBits);
+      return;
+    case kSizedTag:
+      stream.sized_word = word;
+      return;
+    case kHeadTag:
+      end_block(stream);
+      stream.at_number = true;
+      stream.is_event = false;
+      stream.number = word >> kTagBits;
+      return;
+    case kEventTag:
+      // The number behind it is there as soon as it is.
+      end_block(stream);
+      stream.at_number = true;
+      stream.is_event = true;
+      stream.kind = static_cast<EventKind>((word >> kIndexShift) & kIndexMask);
+      stream.event_size = word >> kAddressShift;
+      stream.number = words(stream.ring)[stream.read++ & kRingMask];
+      stream.event.clear();
+      fill_event(stream);
+      return;
+    default:
+      ++counts_.lost_words;
+  }
+}
+
+void Collector::fill_event(Stream& stream) {
+  const uint64_t* const ring = words(stream.ring);
+  while (stream.event.size() < stream.event_size && stream.read != stream.there)
+    stream.event.push_back(ring[stream.read++ & kRingMask]);
+}
+
+void Collector::begin_block(Stream& stream, uint64_t number) {
+  if (stream.process == nullptr) return;
+  Definition* definition = stream.process->definitions.find(number);
+  if (definition == nullptr) {
+    read_definitions(*stream.process);
+    definition = stream.process->definitions.find(number);
+  }
+  if (definition == nullptr) {
+    end_block(stream);
+    ++counts_.lost_words;
+    return;
+  }
+  constexpr size_t kRoomForIteration = 8;
+  if ((definition->flags & kRepeats) != 0 && stream.block != nullptr &&
+      stream.block->last_instruction() == definition->start &&
+      stream.accesses.size() + kRoomForIteration < trace::kMaxMemOps) {
+    ++counts_.repeats;
+    stream.index_base = stream.block->lengths.size() - 1;
+    stream.joins = false;
+    return;
+  }
+  end_block(stream);
+  stream.block = definition;
+}
+
+void Collector::add_access(Stream& stream, uint64_t address, uint64_t instruction, bool store,
+                           uint64_t bytes) {
+  if (stream.block == nullptr) return;
+  instruction += stream.index_base;
+  if (instruction >= stream.block->lengths.size() || bytes == 0) {
+    ++counts_.lost_words;
+    return;
+  }
+  const AccessKind kind = store ? AccessKind::Store : AccessKind::Load;
+  if (stream.joins) {
+    Access& last = stream.accesses.back();
+    if (last.instruction == instruction) {
+      const uint64_t last_address = stream.addresses.back();
+      if (last.kind == static_cast<uint8_t>(kind) && bytes == 8 && last.bytes % 8 == 0 &&
+          address == last_address + last.bytes && last.bytes + bytes <= kMostJoined) {
+        last.bytes += 8;
+        return;
+      }
+      // Read and written back: one access.
+      if (store && last.kind == static_cast<uint8_t>(AccessKind::Load) && last.bytes == bytes &&
+          last_address == address) {
+        last.kind = static_cast<uint8_t>(AccessKind::Modify);
+        return;
+      }
+    }
+  }
+  while (bytes != 0) {
+    const uint64_t piece = std::min<uint64_t>(bytes, trace::kMaxAccessBytes);
+    stream.accesses.push_back({static_cast<uint16_t>(instruction), static_cast<uint8_t>(kind), 1,
+                               static_cast<uint32_t>(piece)});
+    stream.addresses.push_back(address);
+    address += piece;
+    bytes -= piece;
+  }
+  stream.joins = true;
+}
+
+void Collector::end_block(Stream& stream) {
+  if (stream.block == nullptr) return;
+  Definition& definition = *stream.block;
+  if (!stream.ended) {
+    writer_.thread(stream.id);
+    const auto same = [&](const Shape& shape) {
+      return shape.accesses.size() == stream.accesses.size() &&
+             (stream.accesses.empty() || std::memcmp(shape.accesses.data(), stream.accesses.data(),
+                                                     stream.accesses.size() * sizeof(Access)) == 0);
+    };
+    Shape* shape = nullptr;
+    for (Shape& known : definition.shapes) {
+      if (!same(known)) continue;
+      shape = &known;
+      break;
+    }
+    if (shape == nullptr && definition.shapes.size() < kMostShapes) {
+      shape = &definition.shapes.emplace_back();
+      cut(definition, stream.accesses, *shape);
+    } else if (shape == nullptr) {
+      shape = &passing_;
+      cut(definition, stream.accesses, *shape);
+    }
+    const uint64_t* addresses = stream.addresses.data();
+    for (trace::KnownBlock& piece : shape->pieces) {
+      writer_.block(piece, addresses);
+      addresses += piece.block.mem_ops;
+    }
+  }
+  stream.block = nullptr;
+  stream.index_base = 0;
+  stream.joins = false;
+  stream.accesses.clear();
+  stream.addresses.clear();
+}
+
+void Collector::read_definitions(Process& process) {
+  if (process.definitions_ring == kNoRing) return;
+  RingHead& ring = head(process.definitions_ring);
+  const uint64_t there = ring.written.load();
+  if (process.definitions_read == there) return;
+  const uint64_t* const from = words(process.definitions_ring);
+  consumed_ += there - process.definitions_read;
+  std::vector<uint64_t>& pending = process.definition_words;
+  while (process.definitions_read != there)
+    pending.push_back(from[process.definitions_read++ & kRingMask]);
+  size_t used = 0;
+  while (const size_t count = process.definitions.add(std::span(pending).subspan(used)))
+    used += count;
+  pending.erase(pending.begin(), pending.begin() + static_cast<std::ptrdiff_t>(used));
+  ring.consumed.store(there);
+  if (ring.sleeps.load() != 0) {
+    ring.sleeps.store(0);
+    syscall(SYS_futex, &ring.sleeps, FUTEX_WAKE, INT_MAX, nullptr, nullptr, 0);
+  }
+}
+
+// --- Ends
+
+void Collector::look_for_ends() {
+  std::vector<pollfd> handles;
+  std::vector<Process*> owners;
+  for (auto& [id, process] : processes_) {
+    if (process->dead) continue;
+    if (process->handle < 0) {
+      process->handle = static_cast<int>(syscall(SYS_pidfd_open, id, 0));
+      if (process->handle < 0) {
+        process->dead = errno == ESRCH;
+        continue;
+      }
+    }
+    handles.push_back({process->handle, POLLIN, 0});
+    owners.push_back(process.get());
+  }
+  if (handles.empty() || poll(handles.data(), handles.size(), 0) <= 0) return;
+  for (size_t i = 0; i < handles.size(); ++i) {
+    if (handles[i].revents == 0) continue;
+    Process& process = *owners[i];
+    process.dead = true;
+    // A zombie's status is in the last field; its parent may have seen to it already.
+    std::array<char, 1024> text{};
+    const int file = open(fmt::format("/proc/{}/stat", process.id).c_str(), O_RDONLY | O_CLOEXEC);
+    const ssize_t got = file < 0 ? 0 : read(file, text.data(), text.size() - 1);
+    if (file >= 0) close(file);
+    std::string_view line(text.data(), got > 0 ? static_cast<size_t>(got) : 0);
+    while (!line.empty() && line.back() == '\n')
+      line.remove_suffix(1);
+    const size_t state = line.rfind(')');
+    const size_t last = line.rfind(' ');
+    if (state != std::string_view::npos && state + 2 < line.size() && line[state + 2] == 'Z' &&
+        last != std::string_view::npos)
+      process.status = std::atoi(line.data() + last + 1);
+  }
+}
+
+void Collector::ended(uint32_t id, int32_t status) {
+  const auto found = processes_.find(id);
+  if (found == processes_.end()) return;
+  found->second->dead = true;
+  found->second->status = status;
+}
+
+std::vector<uint32_t> Collector::processes() const {
+  std::vector<uint32_t> ids;
+  for (const auto& [id, process] : processes_)
+    if (!process->dead) ids.push_back(id);
+  return ids;
+}
+
+// Streams that are read to their end, and processes that have none any more.
+void Collector::free_ended() {
+  std::vector<Process*> gone;
+  for (size_t i = 0; i < streams_.size();) {
+    Stream& stream = *streams_[i];
+    Process* const process = stream.process;
+    const bool dead = process != nullptr && process->dead;
+    const bool cut_off = stream.at_number && stream.is_event && dead &&
+                         stream.event.size() < stream.event_size && stream.read == stream.there;
+    if (!stream.complete || stream.read != stream.there || (stream.at_number && !cut_off)) {
+      ++i;
+      continue;
+    }
+    release(stream);
+    streams_.erase(streams_.begin() + static_cast<std::ptrdiff_t>(i));
+  }
+  for (auto& [id, process] : processes_) {
+    if (!process->dead) continue;
+    const bool has_streams = std::any_of(streams_.begin(), streams_.end(), [&](const auto& stream) {
+      return stream->process == process.get();
+    });
+    if (!has_streams) gone.push_back(process.get());
+  }
+  for (Process* process : gone) {
+    finish(*process, process->status);
+    forget(*process);
+  }
+}
+
+void Collector::release(Stream& stream) {
+  end_block(stream);
+  if (stream.process != nullptr && !stream.ended && stream.process->threads > 0)
+    --stream.process->threads;
+  free_ring(stream.ring);
+}
+
+void Collector::forget(Process& process) {
+  constexpr size_t kMostGraves = 64;
+  if (process.handle >= 0) close(process.handle);
+  if (process.definitions_ring != kNoRing) {
+    free_ring(process.definitions_ring);
+    --definition_rings_;
+  }
+  if (graves_.size() >= kMostGraves) graves_.clear();
+  graves_[process.id] = std::move(process.definitions);
+  processes_.erase(process.id);
+}
+
+void Collector::note(const std::string& text) {
+  constexpr size_t kMostNotes = 10;
+  if (counts_.notes.size() < kMostNotes) counts_.notes.push_back(text);
+}
+
+}  // namespace mmusim::record

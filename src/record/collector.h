@@ -1,0 +1,108 @@
+// Reads the rings of all recorded threads (ring.h) and writes one trace of them, in the order of
+// their numbers. Knows nothing of starting and ending processes but what the rings and the kernel
+// say of them. Not thread-safe: one thread collects.
+#ifndef MMUSIM_RECORD_COLLECTOR_H_
+#define MMUSIM_RECORD_COLLECTOR_H_
+
+#include <cstdint>
+#include <map>
+#include <memory>
+#include <optional>
+#include <set>
+#include <string>
+#include <vector>
+
+#include "record/blocks.h"
+#include "record/events.h"
+#include "record/ring.h"
+#include "trace/writer.h"
+
+namespace mmusim::record {
+
+struct Counts {
+  uint64_t processes = 0;  // made by fork, and the first
+  uint64_t programs = 0;   // started: images
+  uint64_t threads = 0;    // made besides
+  uint64_t repeats = 0;    // iterations of repeated string instructions, counted as one instruction
+  uint64_t unrecorded = 0;         // programs that ran without being recorded
+  uint64_t unknown_ends = 0;       // processes whose end nobody told
+  uint64_t lost_words = 0;         // cannot be understood: a process was killed in the middle
+  std::vector<std::string> notes;  // sentences about single programs, the first few
+};
+
+class Collector {
+ public:
+  // `share` is the memory, `file` its descriptor. All three must outlive this.
+  Collector(trace::Writer& writer, const Isa& isa, Share& share, int file);
+  ~Collector();
+  Collector(const Collector&) = delete;
+  Collector& operator=(const Collector&) = delete;
+
+  // Takes what is there. False: there was nothing.
+  bool collect();
+  // Asks the kernel which processes have ended.
+  void look_for_ends();
+  // A process that was waited for here.
+  void ended(uint32_t process, int32_t status);
+
+  // Processes that are recorded now.
+  [[nodiscard]] size_t running() const { return processes_.size(); }
+  [[nodiscard]] std::vector<uint32_t> processes() const;
+  [[nodiscard]] size_t rings_in_use() const { return streams_.size() + definition_rings_; }
+  [[nodiscard]] const Counts& counts() const { return counts_; }
+
+ private:
+  struct Process;
+  struct Stream;
+
+  RingHead& head(uint32_t ring) const;
+  uint64_t* words(uint32_t ring) const;
+  void free_ring(uint32_t ring);
+
+  // False: somebody is about to take a ring and a number; no number is certain.
+  bool find_rings();
+  void release(Stream& stream);
+  void parse(Stream& stream);
+  void one_word(Stream& stream, uint64_t word);
+  void fill_event(Stream& stream);
+  void begin_block(Stream& stream, uint64_t number);
+  void add_access(Stream& stream, uint64_t address, uint64_t instruction, bool store,
+                  uint64_t bytes);
+  void end_block(Stream& stream);
+  void write(const Definition& definition, Shape& shape, const std::vector<uint64_t>& addresses);
+  // False: the event is not all there yet.
+  bool at_its_turn(Stream& stream);
+  void event(Stream& stream);
+  void start(Stream& stream, WordReader& words);
+  void call(Stream& stream, WordReader& words);
+  void wait(Stream& stream, uint32_t child, int32_t status, bool known);
+  void exit(Stream& stream, int32_t status, bool whole);
+  Process& announce(Process& parent, uint32_t parent_thread, uint32_t child, uint64_t flags);
+  Process& process(uint32_t id);
+  void read_definitions(Process& process);
+  void drop_image(Process& process, const Stream* except);
+  void finish(Process& process, std::optional<int32_t> status);
+  void forget(Process& process);
+  void free_ended();
+  void give_back();
+  void note(const std::string& text);
+
+  trace::Writer& writer_;
+  const Isa& isa_;
+  Share& share_;
+  int file_;
+  std::map<uint32_t, std::unique_ptr<Process>> processes_;
+  std::map<uint32_t, Definitions> graves_;  // of processes that ended: a child may still come
+  std::vector<std::unique_ptr<Stream>> streams_;
+  std::vector<bool> known_rings_;
+  uint32_t registrations_ = 0;
+  bool look_again_ = true;
+  size_t definition_rings_ = 0;
+  uint64_t consumed_ = 0;  // words, in all
+  Shape passing_;          // of blocks with too many shapes
+  Counts counts_;
+};
+
+}  // namespace mmusim::record
+
+#endif  // MMUSIM_RECORD_COLLECTOR_H_

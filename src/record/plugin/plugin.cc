@@ -1,0 +1,472 @@
+// The plug-in that `mmusim record` loads into QEMU's user-mode emulation: it writes what the
+// program does into the memory shared with the collector (record/ring.h). No file stays open and no
+// thread is started, so that the program's own descriptors and threads are what they were.
+#include <algorithm>
+#include <array>
+#include <atomic>
+#include <cstdlib>
+#include <cstring>
+#include <dlfcn.h>
+#include <mutex>
+#include <sched.h>
+#include <string_view>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include "record/plugin/exec.h"
+#include "record/plugin/guest.h"
+#include "record/plugin/image.h"
+#include "record/plugin/placement.h"
+#include "record/plugin/producer.h"
+#include "record/plugin/qemu_api.h"
+#include "record/plugin/x86.h"
+
+namespace mmusim::record::plugin {
+namespace {
+
+constexpr unsigned kMostCpus = 32768;
+constexpr size_t kMostCalls = 1024;
+
+struct alignas(64) Cpu {
+  Producer producer;
+  // The system call being made.
+  Call call = Call::None;
+  bool locked = false;  // it holds the process's lock until it returns
+  std::array<uint64_t, 8> arguments{};
+};
+
+Guest guest;
+Placement placement;
+Cpu cpus[kMostCpus];
+std::array<Call, kMostCalls> call_of{};
+std::array<uint8_t, size_t{1} << 18> tag_of{};  // by qemu_plugin_meminfo_t; 0xff: not known yet
+uint32_t next_block = 0;
+bool image_told = false;
+size_t arguments_at = 0;
+uint64_t program_bytes = 0;
+
+// Held by a system call that changes the address space from its beginning to its end, so that their
+// order in the trace is the one in which they took effect; and by a fork, so that none is under way
+// in the copy. A lock of its own, since it is released by the child too.
+class ProcessLock {
+ public:
+  void lock() {
+    while (taken_.exchange(true, std::memory_order_acquire))
+      sched_yield();
+  }
+  void unlock() { taken_.store(false, std::memory_order_release); }
+
+ private:
+  std::atomic<bool> taken_{false};
+};
+ProcessLock address_space_lock;
+std::mutex definitions_lock;  // QEMU translates in one thread at a time; this makes sure
+
+thread_local unsigned forking_cpu = kMostCpus;
+
+// --- What happens at every block and access
+
+std::atomic<unsigned> cpus_used{1};
+
+[[gnu::noinline]] void first_word(Cpu& cpu) {
+  const auto used = static_cast<unsigned>(&cpu - cpus) + 1;
+  unsigned before = cpus_used.load();
+  while (before < used && !cpus_used.compare_exchange_weak(before, used)) {
+  }
+  attach(cpu.producer, Birth{.kind = StartKind::Thread,
+                             .parent_process = static_cast<uint32_t>(getpid()),
+                             .parent_thread = 0,
+                             .clone_flags = 0});
+}
+
+// A number may come only before a block: its accesses follow it at once.
+[[gnu::noinline]] void need_room(Cpu& cpu, bool numbers) {
+  if (cpu.producer.head == nullptr)
+    first_word(cpu);
+  else
+    make_room(cpu.producer, numbers);
+}
+
+inline void put(Cpu& cpu, uint64_t word) {
+  if (__builtin_expect(cpu.producer.at == cpu.producer.limit, 0)) need_room(cpu, false);
+  cpu.producer.put(word);
+}
+
+void on_block(unsigned vcpu, void* word) {
+  Cpu& cpu = cpus[vcpu];
+  if (__builtin_expect(cpu.producer.at == cpu.producer.limit, 0)) need_room(cpu, true);
+  cpu.producer.put(reinterpret_cast<uint64_t>(word));
+}
+
+[[gnu::noinline]] uint8_t learn_tag(qemu_plugin_meminfo_t info) {
+  const auto tag = static_cast<uint8_t>(qemu_plugin_mem_size_shift(info) << 1 |
+                                        (qemu_plugin_mem_is_store(info) ? 1u : 0u));
+  if (info < tag_of.size()) tag_of[info] = tag;
+  return tag;
+}
+
+void on_access(unsigned vcpu, qemu_plugin_meminfo_t info, uint64_t address, void* index) {
+  Cpu& cpu = cpus[vcpu];
+  uint64_t tag = info < tag_of.size() ? tag_of[info] : 0xff;
+  if (__builtin_expect(tag == 0xff, 0)) tag = learn_tag(info);
+  const uint64_t low = tag | reinterpret_cast<uint64_t>(index);
+  if (__builtin_expect(fits_memory_word(address), 1)) {
+    put(cpu, memory_word(address, low));
+  } else {
+    const uint64_t bytes = uint64_t{1} << (tag >> 1);
+    put(cpu, kSizedTag | reinterpret_cast<uint64_t>(index) | (tag & 1) << kAddressShift |
+                 bytes << (kAddressShift + 1));
+    put(cpu, address);
+  }
+}
+
+// --- Translation
+
+void tell_image() {
+  image_told = true;
+  const std::vector<Region> regions = guest.regions();
+  placement.after_load(guest, regions);
+  put_event(cpus[0].producer, EventKind::Image, image_words(guest, regions, arguments_at));
+}
+
+uint64_t flags_of(qemu_plugin_tb* tb, size_t instructions) {
+  const std::string_view isa = guest.isa().name;
+  if (instructions == 1 && (isa == "x86_64" || isa == "i386")) {
+    const qemu_plugin_insn* insn = qemu_plugin_tb_get_insn(tb, 0);
+    std::array<uint8_t, 16> bytes{};
+    const size_t size = std::min(qemu_plugin_insn_size(insn), bytes.size());
+    if (guest.read(qemu_plugin_insn_vaddr(insn), bytes.data(), size) &&
+        repeats_string_instruction(bytes.data(), size, guest.isa().wide))
+      return kRepeats;
+  }
+  return 0;
+}
+
+void on_translation(qemu_plugin_id_t /*id*/, qemu_plugin_tb* tb) {
+  const std::scoped_lock lock(definitions_lock);
+  const size_t instructions = qemu_plugin_tb_n_insns(tb);
+  if (instructions == 0 || instructions > kMostInstructions) return;
+  qemu_plugin_insn* const first = qemu_plugin_tb_get_insn(tb, 0);
+  if (!image_told) {
+    guest.learn_base(qemu_plugin_insn_vaddr(first), qemu_plugin_insn_haddr(first));
+    tell_image();
+  }
+  std::array<uint64_t, definition_words(kMostInstructions)> words{};
+  const uint64_t number = next_block++;
+  words[0] = number | flags_of(tb, instructions) << 32 | uint64_t{instructions} << 48;
+  words[1] = qemu_plugin_insn_vaddr(first);
+  auto* const lengths = reinterpret_cast<uint8_t*>(words.data() + 2);
+  for (size_t i = 0; i < instructions; ++i) {
+    qemu_plugin_insn* const insn = qemu_plugin_tb_get_insn(tb, i);
+    lengths[i] = static_cast<uint8_t>(qemu_plugin_insn_size(insn));
+    // One registration for both kinds: QEMU 7.2 stops looking at the first that does not fit.
+    qemu_plugin_register_vcpu_mem_cb(insn, on_access, QEMU_PLUGIN_CB_NO_REGS, QEMU_PLUGIN_MEM_RW,
+                                     reinterpret_cast<void*>(i << kIndexShift));
+  }
+  define_block(words.data(), definition_words(instructions));
+  qemu_plugin_register_vcpu_tb_exec_cb(tb, on_block, QEMU_PLUGIN_CB_NO_REGS,
+                                       reinterpret_cast<void*>(kBlockTag | number << kTagBits));
+}
+
+// --- System calls
+
+Call call_numbered(int64_t number) {
+  return number >= 0 && static_cast<size_t>(number) < kMostCalls
+             ? call_of[static_cast<size_t>(number)]
+             : Call::None;
+}
+
+constexpr uint64_t kCloneVm = 0x100;
+constexpr uint64_t kCloneVfork = 0x4000;
+constexpr uint64_t kCloneThread = 0x10000;
+constexpr uint64_t kSigchld = 17;
+constexpr uint64_t kMapFixed = 0x10;
+constexpr uint64_t kMapAnonymous = 0x20;
+constexpr uint64_t kMapGrowsDown = 0x100;
+
+uint64_t generic_flags(uint64_t flags) {
+  const auto low = static_cast<uint32_t>(flags);
+  return guest.isa().mmap_flags != nullptr ? guest.isa().mmap_flags(low) : low;
+}
+
+// The old mmap of i386 has its arguments in memory.
+void fetch_old_arguments(Cpu& cpu) {
+  const uint64_t at = cpu.arguments[0];
+  for (unsigned i = 0; i < 6; ++i) {
+    uint64_t value = 0;
+    guest.read_number(at + 4 * i, 4, value);
+    cpu.arguments[i] = value;
+  }
+}
+
+void choose_place(const Cpu& cpu) {
+  const auto& a = cpu.arguments;
+  switch (cpu.call) {
+    case Call::Mmap:
+    case Call::Mmap2:
+    case Call::MmapOld: {
+      const uint64_t flags = generic_flags(a[3]);
+      if (a[0] == 0 && (flags & kMapFixed) == 0)
+        placement.choose(guest, a[1], (flags & (kMapAnonymous | kMapGrowsDown)) == kMapAnonymous);
+      break;
+    }
+    case Call::Mremap:
+      if ((a[3] & 2) == 0) placement.choose(guest, a[2], false);
+      break;
+    default:
+      break;
+  }
+}
+
+void note_place(const Cpu& cpu, int64_t result) {
+  if (result < 0 && result >= -4095) return;
+  const auto& a = cpu.arguments;
+  const uint64_t page = (uint64_t{1} << guest.isa().page_shift) - 1;
+  const auto whole = [page](uint64_t bytes) { return (bytes + page) & ~page; };
+  const uint64_t at = guest.value(static_cast<uint64_t>(result));
+  switch (cpu.call) {
+    case Call::Mmap:
+    case Call::Mmap2:
+    case Call::MmapOld:
+      placement.mapped(at, whole(a[1]));
+      break;
+    case Call::Munmap:
+      placement.unmapped(a[0], whole(a[1]));
+      break;
+    case Call::Mremap:
+      if ((a[3] & 4) == 0) placement.unmapped(a[0], whole(a[1]));
+      placement.mapped(at, whole(a[2]));
+      break;
+    default:
+      break;
+  }
+}
+
+bool makes_process(const Cpu& cpu, uint64_t& flags) {
+  if (cpu.call == Call::Fork)
+    flags = kSigchld;
+  else if (cpu.call == Call::Vfork)
+    flags = kCloneVm | kCloneVfork | kSigchld;
+  else if (cpu.call == Call::Clone)
+    flags = cpu.arguments[0];
+  else
+    return false;
+  return (flags & kCloneThread) == 0;
+}
+
+void on_call(qemu_plugin_id_t /*id*/, unsigned vcpu, int64_t number, uint64_t a1, uint64_t a2,
+             uint64_t a3, uint64_t a4, uint64_t a5, uint64_t a6, uint64_t a7, uint64_t a8) {
+  Cpu& cpu = cpus[vcpu];
+  if (cpu.producer.head == nullptr) first_word(cpu);
+  cpu.call = call_numbered(number);
+  cpu.arguments = {guest.value(a1), guest.value(a2), guest.value(a3), guest.value(a4),
+                   guest.value(a5), guest.value(a6), guest.value(a7), guest.value(a8)};
+  put_head(cpu.producer);
+  uint64_t flags = 0;
+  if (is_memory_call(cpu.call) || makes_process(cpu, flags)) {
+    address_space_lock.lock();
+    cpu.locked = true;
+    forking_cpu = vcpu;
+    if (cpu.call == Call::MmapOld) fetch_old_arguments(cpu);
+    choose_place(cpu);
+    return;
+  }
+  switch (cpu.call) {
+    case Call::Execve:
+      execute(guest, cpu.producer, a1, a2, a3);
+      break;
+    case Call::Exit:
+    case Call::ExitGroup:
+      put_event(cpu.producer, EventKind::Exit,
+                EventWords().word((a1 & 0xff) << 8).word(cpu.call == Call::ExitGroup ? 1 : 0));
+      break;
+    default:
+      break;
+  }
+}
+
+std::string file_name(uint64_t descriptor) {
+  std::array<char, 4096> name;
+  const std::string link = "/proc/self/fd/" + std::to_string(static_cast<int32_t>(descriptor));
+  const ssize_t bytes = readlink(link.c_str(), name.data(), name.size());
+  return bytes > 0 ? std::string(name.data(), static_cast<size_t>(bytes)) : std::string();
+}
+
+// The file a call is about.
+std::string name_for(const Cpu& cpu) {
+  const auto& a = cpu.arguments;
+  std::string path;
+  switch (cpu.call) {
+    case Call::Mmap:
+    case Call::Mmap2:
+    case Call::MmapOld:
+      return (generic_flags(a[3]) & kMapAnonymous) != 0 ? "" : file_name(a[4]);
+    case Call::Ftruncate:
+    case Call::Ftruncate64:
+    case Call::Fallocate:
+      return file_name(a[0]);
+    case Call::Truncate:
+    case Call::Truncate64:
+      guest.read_text(a[0], 4096, path);
+      return path;
+    default:
+      return path;
+  }
+}
+
+void put_call(Cpu& cpu, int64_t result, const std::array<uint64_t, 6>& arguments,
+              std::string_view name) {
+  EventWords words;
+  words.word(static_cast<uint64_t>(cpu.call)).word(static_cast<uint64_t>(result));
+  for (const uint64_t argument : arguments)
+    words.word(argument);
+  put_event(cpu.producer, EventKind::Call, words.text(name));
+}
+
+std::array<uint64_t, 6> first_six(const Cpu& cpu) {
+  std::array<uint64_t, 6> six{};
+  std::copy_n(cpu.arguments.begin(), six.size(), six.begin());
+  return six;
+}
+
+// Of a wait: the child, its status as wait4 gives it, 1 if the status is known.
+void put_wait(Cpu& cpu, int64_t result) {
+  if (result < 0) return;
+  const auto& a = cpu.arguments;
+  uint64_t child = static_cast<uint64_t>(result);
+  uint64_t status = 0;
+  uint64_t known = 0;
+  if (cpu.call == Call::Waitid) {
+    constexpr uint64_t kNoReap = 0x1000000;
+    constexpr uint64_t kExited = 1;  // CLD_EXITED; killed and dumped are 2 and 3
+    constexpr uint64_t kDumped = 3;
+    const uint64_t info = a[2];
+    const uint64_t fields = info + (guest.isa().wide ? 16 : 12);
+    uint64_t code = 0;
+    uint64_t value = 0;
+    if ((a[3] & kNoReap) != 0 || info == 0 || !guest.read_number(fields, 4, child) ||
+        !guest.read_number(info + 8, 4, code) || !guest.read_number(fields + 8, 4, value))
+      return;
+    if (child == 0 || code < kExited || code > kDumped) return;
+    status = code == kExited ? (value & 0xff) << 8 : (value & 0x7f) | (code == kDumped ? 0x80 : 0);
+    known = 1;
+  } else {
+    if (result == 0) return;
+    if (a[1] != 0 && guest.read_number(a[1], 4, status)) known = 1;
+    const bool stopped_or_continued = known != 0 && ((status & 0xff) == 0x7f || status == 0xffff);
+    if (stopped_or_continued) return;
+  }
+  put_call(cpu, 0, {child, status, known, 0, 0, 0}, "");
+}
+
+void on_return(qemu_plugin_id_t /*id*/, unsigned vcpu, int64_t /*number*/, int64_t result) {
+  Cpu& cpu = cpus[vcpu];
+  if (cpu.producer.head == nullptr) return;
+  if (!guest.isa().wide) {
+    const auto low = static_cast<int32_t>(result);
+    result = low < 0 && low >= -4095 ? low : static_cast<int64_t>(static_cast<uint32_t>(low));
+  }
+  uint64_t flags = 0;
+  if (is_memory_call(cpu.call)) {
+    note_place(cpu, result);
+    put_call(cpu, result, first_six(cpu), name_for(cpu));
+  } else if (cpu.call == Call::Wait4 || cpu.call == Call::Waitpid || cpu.call == Call::Waitid) {
+    put_wait(cpu, result);
+  } else if (makes_process(cpu, flags) || cpu.call == Call::Clone) {
+    if (result > 0)
+      put_call(cpu, result, {cpu.call == Call::Clone ? cpu.arguments[0] : flags, 0, 0, 0, 0, 0},
+               "");
+  } else {
+    put_head(cpu.producer);
+  }
+  if (cpu.locked) {
+    cpu.locked = false;
+    address_space_lock.unlock();
+  }
+  cpu.call = Call::None;
+}
+
+void on_thread_end(qemu_plugin_id_t /*id*/, unsigned vcpu) {
+  detach(cpus[vcpu].producer);
+}
+
+// --- fork
+
+uint32_t parent_process = 0;
+uint32_t parent_thread = 0;
+
+void before_fork() {
+  parent_process = static_cast<uint32_t>(getpid());
+  parent_thread = static_cast<uint32_t>(syscall(SYS_gettid));
+}
+
+// In the child, which has a copy of all rings' positions and one thread.
+void after_fork() {
+  if (forking_cpu >= kMostCpus) return;
+  Cpu& cpu = cpus[forking_cpu];
+  uint64_t flags = 0;
+  makes_process(cpu, flags);
+  forget_rings();
+  for (unsigned i = 0; i < cpus_used.load(); ++i)
+    if (i != forking_cpu) cpus[i] = Cpu{};
+  attach(cpu.producer, Birth{.kind = StartKind::Fork,
+                             .parent_process = parent_process,
+                             .parent_thread = parent_thread,
+                             .clone_flags = flags});
+}
+
+// --- Start
+
+uint64_t number_after(std::string_view argument, std::string_view name) {
+  return std::strtoull(argument.data() + name.size(), nullptr, 10);
+}
+
+int start(qemu_plugin_id_t id, const qemu_info_t& info, int count, char** arguments) {
+  const char* memory = nullptr;
+  for (int i = 0; i < count; ++i) {
+    const std::string_view argument = arguments[i];
+    if (argument.starts_with("memory=")) memory = arguments[i] + std::strlen("memory=");
+    if (argument.starts_with("arguments=")) arguments_at = number_after(argument, "arguments=");
+    if (argument.starts_with("bytes=")) program_bytes = number_after(argument, "bytes=");
+  }
+  const Isa* const isa = isa_of_target(info.target_name);
+  // Without the memory (another user, a root of its own) the program runs all the same.
+  if (isa == nullptr || memory == nullptr || !open_share(memory)) return 0;
+  guest.open(*isa);
+  for (const CallNumber& call : isa->calls)
+    if (call.number < kMostCalls) call_of[call.number] = call.call;
+  tag_of.fill(0xff);
+  attach(cpus[0].producer, Birth{.kind = StartKind::Image});
+  if (share()->linux_placement != 0) placement.before_load(guest, program_bytes);
+  pthread_atfork(before_fork, nullptr, after_fork);
+  qemu_plugin_register_vcpu_tb_trans_cb(id, on_translation);
+  qemu_plugin_register_vcpu_syscall_cb(id, on_call);
+  qemu_plugin_register_vcpu_syscall_ret_cb(id, on_return);
+  qemu_plugin_register_vcpu_exit_cb(id, on_thread_end);
+  return 0;
+}
+
+// What the interface is called by QEMU: version 1 up to 8.2, from 9.0 on 2 or more, which differ in
+// nothing that is used here.
+[[gnu::constructor]] void choose_version();
+
+}  // namespace
+}  // namespace mmusim::record::plugin
+
+extern "C" {
+[[gnu::visibility("default")]] int qemu_plugin_version = 1;
+[[gnu::visibility("default")]] int qemu_plugin_install(qemu_plugin_id_t id, const qemu_info_t* info,
+                                                       int argc, char** argv) {
+  return mmusim::record::plugin::start(id, *info, argc, argv);
+}
+}
+
+namespace mmusim::record::plugin {
+namespace {
+
+void choose_version() {
+  if (dlsym(RTLD_DEFAULT, "qemu_plugin_scoreboard_new") != nullptr) qemu_plugin_version = 2;
+}
+
+}  // namespace
+}  // namespace mmusim::record::plugin

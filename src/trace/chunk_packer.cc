@@ -1,0 +1,137 @@
+#include "trace/chunk_packer.h"
+
+#include <algorithm>
+#include <csignal>
+#include <utility>
+#include <zstd.h>
+
+#include "base/error.h"
+
+namespace mmusim::trace {
+
+struct ChunkPacker::Compressor {
+  Compressor() : context(ZSTD_createCCtx()) { MMUSIM_ASSERT(context != nullptr); }
+  ~Compressor() { ZSTD_freeCCtx(context); }
+  Compressor(const Compressor&) = delete;
+  Compressor& operator=(const Compressor&) = delete;
+
+  void pack(const ChunkEncoder& encoder, int level, PackedChunk& packed) const {
+    ChunkHeader& header = packed.header;
+    ByteBuffer& payload = packed.payload;
+    header = ChunkHeader();
+    header.totals = encoder.totals();
+    header.static_blocks = encoder.static_blocks();
+    StreamHasher raw_hash;
+    payload.clear();
+    for (size_t i = 0; i < kStreams; ++i) {
+      const auto raw = encoder.stream(static_cast<Stream>(i));
+      raw_hash.add(raw);
+      payload.reserve(ZSTD_compressBound(raw.size()));
+      const size_t size = ZSTD_compressCCtx(context, payload.end(), ZSTD_compressBound(raw.size()),
+                                            raw.data(), raw.size(), level);
+      if (ZSTD_isError(size) != 0)
+        throw Error("", fmt::format("cannot compress: {}", ZSTD_getErrorName(size)));
+      payload.set_end(payload.end() + size);
+      header.streams[i] = {static_cast<uint32_t>(raw.size()), static_cast<uint32_t>(size)};
+    }
+    header.raw_hash = raw_hash.digest();
+    header.payload_hash = hash_bytes(payload.bytes());
+  }
+
+  ZSTD_CCtx* context;
+};
+
+ChunkPacker::ChunkPacker(int zstd_level, unsigned threads) : level_(zstd_level) {
+  if (threads == 0) own_ = std::make_unique<Compressor>();
+  // Signals are for the thread that made this.
+  sigset_t all;
+  sigset_t before;
+  sigfillset(&all);
+  pthread_sigmask(SIG_SETMASK, &all, &before);
+  for (unsigned i = 0; i < threads; ++i)
+    threads_.emplace_back([this] { work(); });
+  pthread_sigmask(SIG_SETMASK, &before, nullptr);
+}
+
+ChunkPacker::~ChunkPacker() {
+  {
+    const std::scoped_lock lock(mutex_);
+    ending_ = true;
+  }
+  more_.notify_all();
+  for (std::thread& thread : threads_)
+    thread.join();
+}
+
+void ChunkPacker::work() {
+  const Compressor compressor;
+  std::unique_lock lock(mutex_);
+  for (;;) {
+    const auto open =
+        std::find_if(jobs_.begin(), jobs_.end(), [](const auto& job) { return !job->taken; });
+    if (ending_) return;
+    if (open == jobs_.end()) {
+      more_.wait(lock);
+      continue;
+    }
+    Job& job = **open;
+    job.taken = true;
+    lock.unlock();
+    try {
+      compressor.pack(*job.encoder, level_, job.packed);
+    } catch (...) {
+      job.failure = std::current_exception();
+    }
+    lock.lock();
+    job.done = true;
+    done_.notify_one();
+  }
+}
+
+// One more chunk than threads waits, so that none of them is idle while the next one is made.
+bool ChunkPacker::full() const {
+  const auto open =
+      std::count_if(jobs_.begin(), jobs_.end(), [](const auto& job) { return !job->done; });
+  return static_cast<size_t>(open) > threads_.size();
+}
+
+void ChunkPacker::give(std::unique_ptr<ChunkEncoder>& encoder) {
+  std::unique_lock lock(mutex_);
+  std::unique_ptr<Job> job;
+  if (idle_.empty()) {
+    job = std::make_unique<Job>();
+    job->encoder = std::make_unique<ChunkEncoder>();
+  } else {
+    job = std::move(idle_.back());
+    idle_.pop_back();
+    job->taken = job->done = false;
+    job->failure = nullptr;
+  }
+  std::swap(job->encoder, encoder);
+  encoder->clear();
+  if (own_ != nullptr) {
+    own_->pack(*job->encoder, level_, job->packed);
+    job->taken = job->done = true;
+    jobs_.push_back(std::move(job));
+    return;
+  }
+  jobs_.push_back(std::move(job));
+  more_.notify_one();
+  done_.wait(lock, [this] { return !full(); });
+}
+
+const PackedChunk* ChunkPacker::next(bool wait) {
+  std::unique_lock lock(mutex_);
+  if (handed_out_ != nullptr) idle_.push_back(std::move(handed_out_));
+  if (jobs_.empty()) return nullptr;
+  if (wait)
+    done_.wait(lock, [this] { return jobs_.front()->done; });
+  else if (!jobs_.front()->done)
+    return nullptr;
+  handed_out_ = std::move(jobs_.front());
+  jobs_.pop_front();
+  if (handed_out_->failure != nullptr) std::rethrow_exception(handed_out_->failure);
+  return &handed_out_->packed;
+}
+
+}  // namespace mmusim::trace
