@@ -1,13 +1,14 @@
 // The registry of importers: every importer is named here, and nowhere else.
 #include <array>
 
+#include "trace/import/drmemtrace.h"
 #include "trace/import/lackey.h"
 #include "trace/importer.h"
 
 namespace mmusim::trace {
 
 std::span<const Importer> importers() {
-  static const std::array all = {kLackeyImporter};
+  static const std::array all = {kLackeyImporter, kDrmemtraceImporter};
   return all;
 }
 
