@@ -41,7 +41,8 @@ What becomes of it:
     prctl(PR_SET_THP_DISABLE) become events where their arguments and results were recorded
     (-record_syscall). Where only their numbers were, they are recorded by name, and a replay counts
     them (kernel.calls.left_out): it implies areas as they are touched, and knows of no munmap.
-  - String instructions (rep) are one fetch with the accesses of all their rounds.
+  - String instructions (rep) are one fetch with the accesses of all their rounds; one more fetch for
+    every 255 accesses.
   - An instruction that loads and stores the same bytes is a load and a store.
   - A new window of recording and the end of filtering are markers in the trace.
 

@@ -3,7 +3,7 @@
 #ifndef MMUSIM_TRACE_IMPORT_DRMEMTRACE_THREADS_IMPL_H_
 #define MMUSIM_TRACE_IMPORT_DRMEMTRACE_THREADS_IMPL_H_
 
-#include "trace/import/drmemtrace_import.h"
+#include "trace/import/drmemtrace_import_class.h"
 
 namespace mmusim::trace::drmemtrace {
 

@@ -126,7 +126,7 @@ TEST(Drmemtrace, ManyFiles) {
     File file = File::of(7, 1000 + i);
     file.time(10 + i).instr(0x1000 + i, 1).time(1000 + i).instr(0x2000 + i, 1).exit(1000 + i);
     put(directory, fmt::format("drmemtrace.app.{}.1.trace.zip", 1000 + i),
-        packers::zip_of_one(file.footer().text));
+        i % 8 == 0 ? packers::zip_of_one(file.footer().text) : file.footer().text);
   }
   for (unsigned i = 0; i < kThreads; ++i)
     expected.push_back(fmt::format("7/{} I {:x},1", 1000 + i, 0x1000 + i));

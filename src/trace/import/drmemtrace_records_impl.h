@@ -1,10 +1,9 @@
-// The functions of drmemtrace_import.h's template but those of threads and calls
-// (drmemtrace_threads_impl.h); included there only.
-#ifndef MMUSIM_TRACE_IMPORT_DRMEMTRACE_IMPORT_IMPL_H_
-#define MMUSIM_TRACE_IMPORT_DRMEMTRACE_IMPORT_IMPL_H_
+// Those functions of drmemtrace_import.h's template that take records, up to those of threads and
+// calls (drmemtrace_threads_impl.h); included there only.
+#ifndef MMUSIM_TRACE_IMPORT_DRMEMTRACE_RECORDS_IMPL_H_
+#define MMUSIM_TRACE_IMPORT_DRMEMTRACE_RECORDS_IMPL_H_
 
-#include "trace/import/drmemtrace_import.h"
-#include "trace/import/drmemtrace_threads_impl.h"
+#include "trace/import/drmemtrace_import_class.h"
 
 namespace mmusim::trace::drmemtrace {
 
@@ -441,4 +440,4 @@ void Import<Sink>::refuse(const Stream& stream, const char* at, const std::strin
 
 }  // namespace mmusim::trace::drmemtrace
 
-#endif  // MMUSIM_TRACE_IMPORT_DRMEMTRACE_IMPORT_IMPL_H_
+#endif  // MMUSIM_TRACE_IMPORT_DRMEMTRACE_RECORDS_IMPL_H_
