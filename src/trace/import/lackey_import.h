@@ -68,6 +68,7 @@ class Import {
     bool by_fork = false;  // its birth is in the trace
     std::unique_ptr<LineBuffer> lines;
     uint64_t line = 0;  // lines read of the current log
+    std::string cut;    // the start of a line, up to a message; its rest comes behind that
     uint64_t last_instruction = 0;
     std::optional<Effect> waiting;
     std::vector<Pid> children;        // not yet reaped, in order of birth
@@ -86,6 +87,9 @@ class Import {
   void decide(Pid pid, Task& task);
   bool references(Task& task, uint64_t& budget);
   bool other_line(Pid pid, Task& task, std::string_view text);
+  bool whole_line(Pid pid, Task& task, std::string_view text, size_t kept);
+  bool is_reference(std::string_view text, ReferenceLine& ref) const;
+  void odd_reference(Task& task, const ReferenceLine& ref);
   bool end_of_lines(Pid pid, Task& task);
   void act(Pid pid, Task& task, Effect effect);
   void birth(Pid parent, Task& caller, const Effect& effect);
@@ -110,6 +114,7 @@ class Import {
   bool have_instruction_ = false;  // of the current thread, since the last event
   ThreadId current_{};
   std::vector<Effect> effects_;
+  std::string joined_;  // a line put together of two parts
   ImportResult result_;
   uint64_t stored_total_ = 0;
   uint64_t stored_done_ = 0;

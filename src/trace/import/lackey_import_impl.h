@@ -128,9 +128,10 @@ bool Import<Sink>::references(Task& task, uint64_t& budget) {
     count = 0;
   };
   bool have_instruction = have_instruction_;
+  bool cut = !task.cut.empty();
   while (p < end) {
     ReferenceLine ref;  // NOLINT: set by parse_reference where it is used
-    const char* const next = parse_reference(p, ref);
+    const char* const next = cut ? nullptr : parse_reference(p, ref);
     if (next != nullptr) [[likely]] {
       if (ref.kind == AccessKind::Fetch) {
         if (ref.size <= kMaxInstructionBytes) [[likely]] {
@@ -159,6 +160,8 @@ bool Import<Sink>::references(Task& task, uint64_t& budget) {
     have_instruction_ = have_instruction;
     const bool goes_on = other_line(pid, task, std::string_view(p, length));
     have_instruction = have_instruction_;
+    last_instruction = task.last_instruction;
+    cut = !task.cut.empty();
     p = lines.begin();
     if (!goes_on) return false;
   }
@@ -167,34 +170,61 @@ bool Import<Sink>::references(Task& task, uint64_t& budget) {
   return turn_over;
 }
 
-// A line (or the rest of one) that is not a plain reference. False: the process cannot go on now.
+// Whether `text` begins with a reference line. REQUIRES: 64 bytes behind it can be read.
+template <class Sink>
+bool Import<Sink>::is_reference(std::string_view text, ReferenceLine& ref) const {
+  return text.ends_with('\n') && parse_reference(text.data(), ref) != nullptr;
+}
+
+// A line (or the rest of one) that is not a plain reference, or the rest of one that a message cut.
+// False: the process cannot go on now.
 template <class Sink>
 bool Import<Sink>::other_line(Pid pid, Task& task, std::string_view text) {
+  if (task.cut.empty() || Process::is_message(text)) return whole_line(pid, task, text, 0);
+  ReferenceLine ref;  // NOLINT: set by parse_reference where it is used
+  if (text.starts_with("SYSCALL[") || is_reference(text, ref)) {
+    task.cut.clear();
+    refuse(task, "the rest of a line is missing that a message of Valgrind cut");
+    return whole_line(pid, task, text, 0);
+  }
+  const size_t kept = task.cut.size();
+  joined_ = std::exchange(task.cut, {});
+  joined_ += text;
+  const size_t bytes = joined_.size();
+  joined_.resize(bytes + LineBuffer::kPadding);
+  return whole_line(pid, task, std::string_view(joined_).substr(0, bytes), kept);
+}
+
+// The first `kept` bytes of `text` are of the line before.
+template <class Sink>
+bool Import<Sink>::whole_line(Pid pid, Task& task, std::string_view text, size_t kept) {
   const auto used_up = [&](size_t bytes) {
-    if (task.lines->begin() != task.lines->end()) task.lines->consume(text.data() + bytes);
+    if (task.lines->begin() != task.lines->end())
+      task.lines->consume(task.lines->begin() + (bytes - kept));
     if (bytes == 0 || text[bytes - 1] != '\n') return;
     ++task.line;
     ++result_.input_records;
   };
   ReferenceLine ref;  // NOLINT: set by parse_reference where it is used
-  if (text.ends_with('\n') && parse_reference(text.data(), ref) != nullptr) {
-    if (ref.kind == AccessKind::Fetch) {
-      refuse(task, fmt::format("an instruction of {} bytes", ref.size));
-    } else if (!have_instruction_) {
-      refuse(task, "a data access without an instruction before it");
-    } else {
-      for (uint32_t done = 0; done < ref.size; done += kMaxAccessBytes) {
-        sink_.access(ref.kind, VirtAddr(ref.address) + done,
-                     std::min<uint32_t>(kMaxAccessBytes, ref.size - done));
-      }
-    }
+  if (is_reference(text, ref)) {
+    odd_reference(task, ref);
     used_up(text.size());
     return true;
   }
   effects_.clear();
+  if (const size_t cut = task.process->cut_by_message(text); cut < text.size()) {
+    if (cut > LineBuffer::kMaxLine) {
+      refuse(task, fmt::format("a line longer than {} bytes", LineBuffer::kMaxLine));
+    } else {
+      task.cut = text.substr(0, cut);
+    }
+    task.process->line(text.substr(cut), effects_);
+    used_up(text.size());
+    return true;
+  }
   const size_t used = task.process->line(text, effects_);
-  if (used == 0) {
-    refuse(task, task.process->complaint());
+  if (used <= kept) {
+    refuse(task, used == 0 ? task.process->complaint() : "a line that a message cut goes on oddly");
     used_up(text.size());
     return true;
   }
@@ -204,6 +234,26 @@ bool Import<Sink>::other_line(Pid pid, Task& task, std::string_view text) {
   if (task.state != State::Ready || task.process->undecided()) return false;
   go_on(task);
   return true;
+}
+
+// A reference that the fast way does not take.
+template <class Sink>
+void Import<Sink>::odd_reference(Task& task, const ReferenceLine& ref) {
+  if (ref.kind == AccessKind::Fetch) {
+    if (ref.size > kMaxInstructionBytes)
+      return refuse(task, fmt::format("an instruction of {} bytes", ref.size));
+    sink_.instruction(VirtAddr(ref.address), ref.size);
+    task.last_instruction = ref.address;
+    task.process->past_references(ref.address);
+    have_instruction_ = true;
+  } else if (!have_instruction_) {
+    refuse(task, "a data access without an instruction before it");
+  } else {
+    for (uint32_t done = 0; done < ref.size; done += kMaxAccessBytes) {
+      sink_.access(ref.kind, VirtAddr(ref.address) + done,
+                   std::min<uint32_t>(kMaxAccessBytes, ref.size - done));
+    }
+  }
 }
 
 // The buffer has no more whole lines. True: the log has been closed.
@@ -216,8 +266,8 @@ bool Import<Sink>::end_of_lines(Pid pid, Task& task) {
     ++result_.input_records;
     return false;
   }
-  const std::string tail(task.lines->tail());
-  result_.input_bytes += tail.size();
+  result_.input_bytes += task.lines->tail().size();
+  const std::string tail = std::exchange(task.cut, {}) + std::string(task.lines->tail());
   if (!tail.empty()) {
     // A successful execve leaves its line so; everything else was cut off.
     effects_.clear();
@@ -231,6 +281,7 @@ bool Import<Sink>::end_of_lines(Pid pid, Task& task) {
                        current_log(task).path, task.line + 1));
     }
   }
+  task.process->close();
   task.lines.reset();
   --open_files_;
   task.last_instruction = 0;

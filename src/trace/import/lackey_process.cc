@@ -12,6 +12,8 @@ namespace {
 // Beyond these a log is nonsense, and memory must not follow it.
 constexpr size_t kMaxOpenText = 16384;
 constexpr size_t kMaxPending = 16;
+constexpr size_t kMaxMarks = 16;                          // of messages, in one line
+constexpr std::string_view kWaited = "... [async] --> ";  // its result
 constexpr uint64_t kSyscallBytes = 2;  // of x86's system call instructions, all of them
 
 }  // namespace
@@ -71,6 +73,12 @@ bool Process::in_execve() const {
          (open_->text.starts_with("sys_execve ") || open_->text.starts_with("sys_execveat "));
 }
 
+void Process::close() {
+  if (ended_ || !open_ || !open_->text.starts_with("exit_group(")) return;
+  const Call call = parse_call(open_->text);
+  if (call.complete && !call.arguments.empty()) ended_ = status_of_exit(call.arguments[0]);
+}
+
 size_t Process::refuse(const char* why) {
   complaint_ = why;
   return 0;
@@ -112,45 +120,85 @@ std::optional<Tid> Process::thread_numbered(uint32_t number) {
 
 size_t Process::line(std::string_view text, std::vector<Effect>& effects) {
   const bool first = std::exchange(log_start_, false);
-  if (text.starts_with('\n')) {  // the newline of a result that something was glued to
+  // The newline of a result that something was glued to.
+  const size_t blank = text.starts_with(" \n") && !half_lines_.empty() ? 1 : 0;
+  if (text.substr(blank).starts_with('\n')) {
     if (!half_lines_.empty()) {
       run(half_lines_.back());
       half_lines_.pop_back();
     }
-    return 1;
+    return blank + 1;
+  }
+  if (is_message(text) && begins_other_log(text)) {
+    return refuse(
+        "the log of another program begins here: each needs a file of its own "
+        "(--log-file=NAME.%p.%n)");
   }
   if (const size_t used = message(text)) {
     log_start_ = first;
     return used;
   }
   if (text.starts_with("SYSCALL[")) return call_line(text, effects);
+  if (continues_call(text)) return call_text(text, effects);
   if (text.starts_with(" --> ")) {
-    if (open_) return call_text(text, effects);
     // The child's side of a fork begins with the rest of the line that called it.
     const CallResult result = find_result(text);
     if (!first || result.outcome != Outcome::Success || result.value != 0) {
       return refuse("a result without a call");
     }
-    return result.end + (result.end < text.size() && text[result.end] == '\n' ? 1 : 0);
-  }
-  // A file name with a newline in it.
-  if (open_ && open_->text.size() + text.size() <= kMaxOpenText) {
-    const Call call = parse_call(open_->text);
-    if (call.has_path && !call.complete) return call_text(text, effects);
+    return finish_line(running_, {}, text, result.end);
   }
   return refuse("neither a reference nor a system call nor a message of Valgrind");
 }
 
+// Whether `text`, which begins a line, is more of the open call's: its result, what a message or a
+// newline in a file's name kept from the line before.
+bool Process::continues_call(std::string_view text) const {
+  if (!open_) return false;
+  if (open_->cut || text.starts_with(" --> ")) return true;
+  if (open_->text.size() + text.size() > kMaxOpenText) return false;
+  const Call call = parse_call(open_->text);
+  return call.has_path && !call.complete;
+}
+
+// Calls whose head is there go on by themselves: call_text() knows a message in them.
+size_t Process::cut_by_message(std::string_view text) const {
+  const size_t at = message_begin(text, 1);
+  if (at == std::string_view::npos || is_message(text)) return std::string_view::npos;
+  const std::string_view before = text.substr(0, at);
+  if (find_result(before).outcome != Outcome::None) return std::string_view::npos;
+  const std::optional<CallHead> head = parse_call_head(before);
+  if (head) {
+    // Where the result of a call that waited is cut, its line says nothing yet.
+    const std::string_view body = before.substr(head->bytes);
+    const bool result = body.starts_with(kWaited) || kWaited.starts_with(body);
+    return result ? at : std::string_view::npos;
+  }
+  if (!text.starts_with("SYSCALL[") && continues_call(text)) return std::string_view::npos;
+  return at;
+}
+
 // "==123== ", "--123-- " or "**123** ": what Valgrind says about the process.
-size_t Process::message(std::string_view text) {
+bool Process::is_message(std::string_view text) {
   if (text.size() < 5 || text[0] != text[1] ||
       (text[0] != '=' && text[0] != '-' && text[0] != '*')) {
-    return 0;
+    return false;
   }
   size_t at = 2;
   while (at < text.size() && text[at] >= '0' && text[at] <= '9')
     ++at;
-  if (at == 2 || at + 1 >= text.size() || text[at] != text[0] || text[at + 1] != text[0]) return 0;
+  return at != 2 && at + 1 < text.size() && text[at] == text[0] && text[at + 1] == text[0];
+}
+
+// Logs put into one file, one behind the other.
+bool Process::begins_other_log(std::string_view text) const {
+  const std::string_view mark("== Lackey, an example Valgrind tool");
+  const size_t at = text.find(mark);
+  return at != std::string_view::npos && text.substr(2, at - 2) != std::to_string(pid_.value());
+}
+
+size_t Process::message(std::string_view text) {
+  if (!is_message(text)) return 0;
   constexpr std::string_view kKilled = "Process terminating with default action of signal ";
   const size_t killed = text.find(kKilled);
   if (killed != std::string_view::npos) {
@@ -181,7 +229,7 @@ size_t Process::call_line(std::string_view text, std::vector<Effect>& effects) {
   if (!tid) return refuse("a system call of a thread that was never created");
   run(*tid);
   const std::string_view body = text.substr(head->bytes);
-  if (body.starts_with("... [async] --> ")) {
+  if (body.starts_with(kWaited)) {
     Thread& thread = threads_[*tid];
     while (!thread.pending.empty() && thread.pending.back().number != head->number) {
       thread.pending.pop_back();  // of a handler that was left by longjmp
@@ -202,17 +250,35 @@ size_t Process::call_line(std::string_view text, std::vector<Effect>& effects) {
   return used == 0 ? 0 : head->bytes + used;
 }
 
-// More text of the open call. A result may be in it, and something glued behind that.
-size_t Process::call_text(std::string_view text, std::vector<Effect>& effects) {
-  // A message may begin where the arguments end, the result then being on the next line. Elsewhere
-  // it is part of a file's name, or comes behind the result.
-  for (size_t at = message_begin(text, 0); at != std::string_view::npos;
-       at = message_begin(text, at + 1)) {
+// Where in `text`, more of the open call's, a message begins that is not part of a file's name and
+// not behind the result; npos if there is none.
+size_t Process::cut_in_call(std::string_view text) const {
+  const size_t first = message_begin(text, 0);
+  size_t looked_at = 0;
+  for (size_t at = first; at != std::string_view::npos && looked_at < kMaxMarks;
+       at = message_begin(text, at + 1), ++looked_at) {
     const std::string whole = open_->text + std::string(text.substr(0, at));
     if (find_result(whole).outcome != Outcome::None) break;
-    if (!parse_call(whole).complete) continue;
-    open_->text = whole;
-    return text.size();
+    if (parse_call(whole).complete) return at;
+  }
+  if (first == std::string_view::npos) return first;
+  const std::string whole = open_->text + std::string(text);
+  const CallResult result = find_result(whole);
+  const std::string_view call = std::string_view(whole).substr(
+      0, result.outcome == Outcome::None ? whole.size() : result.begin);
+  if (result.outcome != Outcome::None && result.begin < open_->text.size() + first)
+    return std::string_view::npos;
+  return parse_call(call).complete ? std::string_view::npos : first;
+}
+
+// More text of the open call. A result may be in it, and something glued behind that.
+size_t Process::call_text(std::string_view text, std::vector<Effect>& effects) {
+  const size_t cut = cut_in_call(text);
+  open_->cut = cut != std::string_view::npos;
+  if (open_->cut) {
+    if (open_->text.size() + cut > kMaxOpenText) return refuse("a system call of too many words");
+    open_->text += text.substr(0, cut);
+    return message(text.substr(cut)) == 0 ? 0 : text.size();
   }
   const size_t before = open_->text.size();
   if (before + text.size() > kMaxOpenText) return refuse("a system call of too many words");

@@ -67,6 +67,13 @@ class Process {
   // the end of the line, with its newline if it had one. Returns how many bytes were used (all, or
   // up to what is glued behind); 0 if it was not understood, with the reason in complaint().
   size_t line(std::string_view text, std::vector<Effect>& effects);
+
+  // Valgrind may begin to say something anywhere in a line of its own, which goes on behind the
+  // message's last line. Where the message in `text` begins, if what is before it is no whole line
+  // and must be put before the rest; npos: there is none, or line() knows what to do.
+  [[nodiscard]] size_t cut_by_message(std::string_view text) const;
+  // Whether all of `text` is a message.
+  [[nodiscard]] static bool is_message(std::string_view text);
   [[nodiscard]] const char* complaint() const { return complaint_; }
 
   // References were read, the last instruction at `address`: what comes later is not the start of
@@ -86,6 +93,8 @@ class Process {
 
   // At the end of a log: a successful execve leaves its line unfinished.
   [[nodiscard]] bool in_execve() const;
+  // The log is at its end: a call without a result may still have had one.
+  void close();
   // The status with which the process ended, if the log said so.
   [[nodiscard]] const std::optional<int32_t>& ended() const { return ended_; }
 
@@ -104,6 +113,7 @@ class Process {
     Tid tid;
     uint64_t number = 0;
     std::string text;
+    bool cut = false;  // a message came where it ended, it may go on with anything
   };
   struct File {
     std::shared_ptr<const std::string> path;
@@ -111,7 +121,10 @@ class Process {
   };
 
   size_t message(std::string_view text);
+  [[nodiscard]] bool begins_other_log(std::string_view text) const;
   [[nodiscard]] size_t message_begin(std::string_view text, size_t from) const;
+  [[nodiscard]] size_t cut_in_call(std::string_view text) const;
+  [[nodiscard]] bool continues_call(std::string_view text) const;
   size_t call_line(std::string_view text, std::vector<Effect>& effects);
   size_t call_text(std::string_view text, std::vector<Effect>& effects);
   bool settle(Tid tid, uint64_t number, const Call& call, const CallResult& result,

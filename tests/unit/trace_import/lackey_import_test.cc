@@ -289,6 +289,24 @@ TEST(LackeyImport, ReadsACallWithAMessageInIt) {
   EXPECT_THAT(imported.records, Contains(HasSubstr("a==7== b")));
 }
 
+// ... or a reference, a result, the start of a line.
+TEST(LackeyImport, ReadsAnyLineWithAMessageInIt) {
+  const std::string message = "--7-- Warning: one\n==7== two\n";
+  const Imported imported =
+      import_one("I  0401" + message + "ab70,3\n S 00001000,1" + message + "6\nSYSCALL[7,1](1" +
+                 message + "1) sys_munmap ( 0x1000, 4" + message + "096 )[sync] --> Succ" +
+                 message + "ess(0x0) \nSYSCALL[7,1](231) exit_group( 3 )\n");
+  EXPECT_THAT(imported.records,
+              ElementsAre("7/7 exec prog [prog]", "7/7 I 401ab70,3", "7/7 S 1000,16",
+                          "7/7 munmap 1000 4096 = 0", "7/7 exit 768"));
+  EXPECT_THAT(imported.result.warnings, IsEmpty());
+  EXPECT_EQ(imported.result.input_records, 6u + 4 + 10);
+  EXPECT_THAT(error_of("I  0401" + message + "I  04010000,1\n"),
+              HasSubstr("a.7.1:9: the rest of a line is missing"));
+  EXPECT_THAT(error_of("I  04010000,1\n==8== Lackey, an example Valgrind tool\n"),
+              HasSubstr("a.7.1:8: the log of another program begins here"));
+}
+
 // What an editor or a transfer does to a log.
 TEST(LackeyImport, ReadsLinesThatEndInCarriageReturns) {
   std::string log = header(7, "prog");
