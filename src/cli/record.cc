@@ -92,6 +92,8 @@ void say_result(const record::RecordOptions& options, const record::RecordResult
     if (number != 0) extra += fmt::format("; {} {}", format_count(number), what);
   };
   add(counts.repeats, "iterations of string instructions counted as part of one");
+  add(counts.windows, "register windows stored or loaded");
+  add(counts.unseen, "accesses left out, whose addresses QEMU does not show");
   add(counts.unknown_ends, "processes whose end was not told, taken as killed");
   add(counts.lost_words, "words lost of processes that were killed");
   note(fmt::format(

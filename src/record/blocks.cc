@@ -69,13 +69,14 @@ class Cutter {
 
 }  // namespace
 
-void cut(const Definition& definition, std::span<const Access> accesses, Shape& shape) {
+void cut(const Definition& definition, std::span<const Access> accesses, Shape& shape,
+         size_t instructions) {
   shape.accesses.assign(accesses.begin(), accesses.end());
   shape.ops.clear();
   shape.pieces.clear();
   Cutter cutter(definition, shape);
   size_t next = 0;
-  for (size_t i = 0; i < definition.lengths.size(); ++i) {
+  for (size_t i = 0; i < std::min(instructions, definition.lengths.size()); ++i) {
     cutter.instruction(i);
     for (; next < accesses.size() && accesses[next].instruction <= i; ++next)
       cutter.access(accesses[next]);

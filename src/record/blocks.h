@@ -48,9 +48,10 @@ struct Definition {
 // Shapes of one block beyond this are made anew each time.
 inline constexpr size_t kMostShapes = 16;
 
-// Cuts a block with these accesses into pieces that keep the limits of a trace. The shape refers to
-// `definition`.
-void cut(const Definition& definition, std::span<const Access> accesses, Shape& shape);
+// Cuts a block with these accesses into pieces that keep the limits of a trace; only its first
+// `instructions`, if a trap ended it. The shape refers to `definition`.
+void cut(const Definition& definition, std::span<const Access> accesses, Shape& shape,
+         size_t instructions = SIZE_MAX);
 
 class Definitions {
  public:

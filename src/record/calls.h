@@ -12,6 +12,10 @@ namespace mmusim::record {
 std::span<const CallNumber> x86_64_calls();
 std::span<const CallNumber> i386_calls();
 std::span<const CallNumber> generic_calls();  // aarch64, riscv64, loongarch64
+std::span<const CallNumber> arm_calls();      // EABI
+std::span<const CallNumber> sparc64_calls();
+std::span<const CallNumber> ppc64_calls();  // big and little endian
+std::span<const CallNumber> alpha_calls();
 
 }  // namespace mmusim::record
 

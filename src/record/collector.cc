@@ -143,6 +143,11 @@ void Collector::parse(Stream& stream) {
 void Collector::one_word(Stream& stream, uint64_t word) {
   if (stream.sized_word != 0) {
     const uint64_t sized = std::exchange(stream.sized_word, 0);
+    if ((sized & kTagMask) == kWindowTag) {
+      add_window(stream, word, (sized >> kIndexShift) & kIndexMask,
+                 (sized >> kAddressShift & 1) != 0);
+      return;
+    }
     add_access(stream, word, (sized >> kIndexShift) & kIndexMask, (sized >> kAddressShift & 1) != 0,
                sized >> (kAddressShift + 1));
     return;
@@ -158,7 +163,11 @@ void Collector::one_word(Stream& stream, uint64_t word) {
       begin_block(stream, word >> kTagBits);
       return;
     case kSizedTag:
+    case kWindowTag:
       stream.sized_word = word;
+      return;
+    case kCutTag:
+      cut_block(stream, (word >> kIndexShift) & kIndexMask);
       return;
     case kHeadTag:
       end_block(stream);
@@ -273,12 +282,51 @@ void Collector::end_block(Stream& stream) {
       shape = &passing_;
       cut(definition, stream.accesses, *shape);
     }
-    const uint64_t* addresses = stream.addresses.data();
-    for (trace::KnownBlock& piece : shape->pieces) {
-      writer_.block(piece, addresses);
-      addresses += piece.block.mem_ops;
-    }
+    write_pieces(*shape, stream.addresses.data());
   }
+  forget_block(stream);
+}
+
+void Collector::write_pieces(Shape& shape, const uint64_t* addresses) {
+  for (trace::KnownBlock& piece : shape.pieces) {
+    writer_.block(piece, addresses);
+    addresses += piece.block.mem_ops;
+  }
+}
+
+void Collector::cut_block(Stream& stream, size_t instructions) {
+  if (stream.block == nullptr) return;
+  while (!stream.accesses.empty() && stream.accesses.back().instruction >= instructions) {
+    stream.accesses.pop_back();
+    stream.addresses.pop_back();
+  }
+  if (!stream.ended) {
+    writer_.thread(stream.id);
+    cut(*stream.block, stream.accesses, passing_, instructions);
+    write_pieces(passing_, stream.addresses.data());
+  }
+  forget_block(stream);
+}
+
+// Each register by itself, as the kernel's handlers do it.
+void Collector::add_window(Stream& stream, uint64_t address, uint64_t instruction, bool store) {
+  constexpr unsigned kRegisters = 16;
+  constexpr uint32_t kBytes = 8;
+  if (stream.block == nullptr || instruction >= stream.block->lengths.size()) {
+    ++counts_.lost_words;
+    return;
+  }
+  ++counts_.windows;
+  const AccessKind kind = store ? AccessKind::Store : AccessKind::Load;
+  for (unsigned i = 0; i < kRegisters; ++i) {
+    stream.accesses.push_back(
+        {static_cast<uint16_t>(instruction), static_cast<uint8_t>(kind), 1, kBytes});
+    stream.addresses.push_back(address + uint64_t{kBytes} * i);
+  }
+  stream.joins = false;
+}
+
+void Collector::forget_block(Stream& stream) {
   stream.block = nullptr;
   stream.index_base = 0;
   stream.joins = false;

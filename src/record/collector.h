@@ -26,6 +26,8 @@ struct Counts {
   uint64_t repeats = 0;    // iterations of repeated string instructions, counted as one instruction
   uint64_t unrecorded = 0;         // programs that ran without being recorded
   uint64_t unknown_ends = 0;       // processes whose end nobody told
+  uint64_t unseen = 0;             // accesses that QEMU made somewhere it does not show
+  uint64_t windows = 0;            // SPARC: register windows stored to or loaded from a stack
   uint64_t lost_words = 0;         // cannot be understood: a process was killed in the middle
   std::vector<std::string> notes;  // sentences about single programs, the first few
 };
@@ -69,6 +71,11 @@ class Collector {
   void add_access(Stream& stream, uint64_t address, uint64_t instruction, bool store,
                   uint64_t bytes);
   void end_block(Stream& stream);
+  // A trap ended the block before one of its instructions.
+  void cut_block(Stream& stream, size_t instructions);
+  void add_window(Stream& stream, uint64_t address, uint64_t instruction, bool store);
+  static void forget_block(Stream& stream);
+  void write_pieces(Shape& shape, const uint64_t* addresses);
   void write(const Definition& definition, Shape& shape, const std::vector<uint64_t>& addresses);
   // False: the event is not all there yet.
   bool at_its_turn(Stream& stream);

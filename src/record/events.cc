@@ -33,20 +33,24 @@ uint64_t long_argument(const Isa& isa, const uint64_t* arguments, unsigned& at) 
   return low_first ? second << 32 | first : first << 32 | second;
 }
 
+// As asm-generic has it.
+uint32_t generic(uint32_t (*own)(uint32_t), uint64_t argument) {
+  return own != nullptr ? own(low(argument)) : low(argument);
+}
+
 trace::Event mmap_event(const Isa& isa, const MadeCall& call) {
   const auto& a = call.arguments;
-  const uint32_t flags = low(a[3]);
   return trace::MmapEvent{.hint = VirtAddr(a[0]),
                           .length = a[1],
                           .prot = low(a[2]),
-                          .flags = isa.mmap_flags != nullptr ? isa.mmap_flags(flags) : flags,
+                          .flags = generic(isa.mmap_flags, a[3]),
                           .fd = static_cast<int32_t>(low(a[4])),
                           .offset = call.call == Call::Mmap2 ? a[5] * kMmap2Unit : a[5],
                           .result = call.result,
                           .file = call.file};
 }
 
-trace::Event lock_event(const MadeCall& call) {
+trace::Event lock_event(const Isa& isa, const MadeCall& call) {
   trace::LockEvent event;
   event.result = call.result;
   const auto& a = call.arguments;
@@ -62,7 +66,7 @@ trace::Event lock_event(const MadeCall& call) {
       break;
     case Call::Mlockall:
       event.what = trace::LockEvent::LockAll;
-      event.flags = low(a[0]);
+      event.flags = generic(isa.lock_all_flags, a[0]);
       break;
     default:
       event.what = trace::LockEvent::UnlockAll;
@@ -160,13 +164,13 @@ std::optional<trace::Event> memory_event(const Isa& isa, const MadeCall& call) {
                                  isa.advice != nullptr ? isa.advice(low(a[2])) : low(a[2]),
                                  call.result};
     case Call::Msync:
-      return trace::MsyncEvent{VirtAddr(a[0]), a[1], low(a[2]), call.result};
+      return trace::MsyncEvent{VirtAddr(a[0]), a[1], generic(isa.sync_flags, a[2]), call.result};
     case Call::Mlock:
     case Call::Mlock2:
     case Call::Munlock:
     case Call::Mlockall:
     case Call::Munlockall:
-      return lock_event(call);
+      return lock_event(isa, call);
     case Call::Truncate:
     case Call::Ftruncate:
     case Call::Truncate64:

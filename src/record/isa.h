@@ -85,13 +85,18 @@ struct Isa {
   // null.
   const char* sysroot;
   std::span<const CallNumber> calls;
-  // mmap's flags and madvise's advice as asm-generic has them; null: they are.
-  uint32_t (*mmap_flags)(uint32_t flags);
-  uint32_t (*advice)(uint32_t advice);
   // Where Linux-like placement (plugin/placement.h) puts a position-independent program, and below
   // which address everything that mmap places; 0: QEMU's own places are kept.
   uint64_t program_at;
   uint64_t mmap_top;
+  // Where its Linux places mappings from here upwards instead; else 0.
+  uint64_t mmap_bottom = 0;
+  // mmap's flags, madvise's advice, msync's and mlockall's flags as asm-generic has them; null:
+  // they are (own_values.h).
+  uint32_t (*mmap_flags)(uint32_t flags) = nullptr;
+  uint32_t (*advice)(uint32_t advice) = nullptr;
+  uint32_t (*sync_flags)(uint32_t flags) = nullptr;
+  uint32_t (*lock_all_flags)(uint32_t flags) = nullptr;
 };
 
 std::span<const Isa> isas();

@@ -384,6 +384,7 @@ RecordResult Recording::run() {
   }
   RecordResult result;
   result.counts = collector_->counts();
+  result.counts.unseen = memory_->share().unseen.load();
   if (result.counts.programs == 0) {
     throw Error(fmt::format("qemu-{}", isa_->qemu),
                 "did not load the plug-in, or could not load the program; it said why above",

@@ -47,6 +47,12 @@ enum Tag : uint64_t {
   // An access as above (index in bits 7 to 15), of any size: bit 16: a store; from bit 17: its
   // bytes. The next word is its address.
   kSizedTag = 0x13,
+  // The block that was begun ended before one of its instructions (bits 7 to 15): a trap came, and
+  // the instruction is executed again in what follows.
+  kCutTag = 0x14,
+  // SPARC: a register window is stored or loaded (bits as in kSizedTag), 16 registers of 8 bytes.
+  // The next word is the address of the first.
+  kWindowTag = 0x15,
 };
 
 // Bits of a block's definition that say how it is to be read.
@@ -126,6 +132,7 @@ struct Share {
   std::atomic<uint32_t> collector_sleeps{0};
   std::atomic<uint32_t> registrations{0};  // changes when rings are taken
   std::atomic<uint32_t> starved{0};        // threads that find no free ring
+  std::atomic<uint64_t> unseen{0};         // accesses whose address could not be told
   std::atomic<uint32_t> stop{0};           // nothing is recorded any more
 
   // Texts, each ended by a 0: how a plug-in starts QEMU for a program that is executed.

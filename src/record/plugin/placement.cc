@@ -30,8 +30,14 @@ void Placement::block_place(uint64_t begin, uint64_t end) {
 
 void Placement::before_load(Guest& guest, uint64_t program_bytes) {
   const Isa& isa = guest.isa();
-  if (isa.mmap_top == 0 || !guest.can_place()) return;
+  if ((isa.mmap_top == 0 && isa.mmap_bottom == 0) || !guest.can_place()) return;
   on_ = true;
+  if (isa.mmap_bottom != 0) {  // and what is loaded goes up from there too
+    bottom_ = isa.mmap_bottom;
+    top_ = kHostTop;
+    guest.place_next_at(bottom_);
+    return;
+  }
   top_ = isa.mmap_top;
   guest.place_next_at(program_bytes != 0 ? isa.program_at : isa.mmap_top);
   if (!isa.wide) return;
@@ -73,19 +79,31 @@ void Placement::choose(Guest& guest, uint64_t bytes, bool huge) {
   const uint64_t page = uint64_t{1} << guest.isa().page_shift;
   bytes = (bytes + page - 1) & ~(page - 1);
   const uint64_t mask = huge && bytes % kHugePage == 0 ? ~(kHugePage - 1) : ~(page - 1);
+  const uint64_t place = bottom_ != 0 ? lowest_hole(bytes, mask) : highest_hole(bytes, mask);
+  if (place != 0) guest.place_next_at(place);
+}
+
+uint64_t Placement::highest_hole(uint64_t bytes, uint64_t mask) const {
   uint64_t end = top_;  // of the hole looked at
   for (auto area = taken_.rbegin();; ++area) {
-    const uint64_t begin = area == taken_.rend() ? page : area->second;
+    const uint64_t begin = area == taken_.rend() ? kPage : area->second;
     if (end > begin && end - begin >= bytes) {
       const uint64_t place = (end - bytes) & mask;
-      if (place >= begin) {
-        guest.place_next_at(place);
-        return;
-      }
+      if (place >= begin) return place;
     }
-    if (area == taken_.rend()) return;
+    if (area == taken_.rend()) return 0;
     end = std::min(end, area->first);
   }
+}
+
+uint64_t Placement::lowest_hole(uint64_t bytes, uint64_t mask) const {
+  uint64_t place = bottom_;
+  for (auto area = taken_.begin(); area != taken_.end(); ++area) {
+    if (area->second <= place) continue;
+    if (area->first >= place && area->first - place >= bytes) return place;
+    place = (area->second + ~mask) & mask;
+  }
+  return place < top_ && top_ - place >= bytes ? place : 0;
 }
 
 void Placement::mapped(uint64_t begin, uint64_t bytes) {

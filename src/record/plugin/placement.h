@@ -1,5 +1,6 @@
 // Where a program's mappings go that do not say where: as Linux places them (below a top, the
-// highest hole that fits, holes used again), not as QEMU does (upwards, holes left), since the
+// highest hole that fits, holes used again; on alpha and sparc64 the lowest from half the address
+// space up), not as QEMU does (upwards, holes left), since the
 // shape of page tables depends on it. QEMU cannot be told a place, but where it begins to look for
 // one: it takes the first it tries if nothing is there, and leaves the choice to the host's kernel,
 // which goes from the top downwards, if something is.
@@ -32,9 +33,13 @@ class Placement {
 
  private:
   void block_place(uint64_t begin, uint64_t end);
+  // 0: there is none.
+  [[nodiscard]] uint64_t highest_hole(uint64_t bytes, uint64_t mask) const;
+  [[nodiscard]] uint64_t lowest_hole(uint64_t bytes, uint64_t mask) const;
 
   bool on_ = false;
   uint64_t top_ = 0;
+  uint64_t bottom_ = 0;                 // 0: top down
   std::map<uint64_t, uint64_t> taken_;  // begin -> end, apart from each other, below top_
   std::vector<Region> blocked_;         // while loading
 };

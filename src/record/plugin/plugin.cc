@@ -8,10 +8,12 @@
 #include <cstring>
 #include <dlfcn.h>
 #include <mutex>
+#include <optional>
 #include <sched.h>
 #include <string_view>
 #include <sys/syscall.h>
 #include <unistd.h>
+#include <utility>
 
 #include "record/plugin/exec.h"
 #include "record/plugin/guest.h"
@@ -19,6 +21,8 @@
 #include "record/plugin/placement.h"
 #include "record/plugin/producer.h"
 #include "record/plugin/qemu_api.h"
+#include "record/plugin/registers.h"
+#include "record/plugin/unreported.h"
 #include "record/plugin/x86.h"
 
 namespace mmusim::record::plugin {
@@ -33,6 +37,13 @@ struct alignas(64) Cpu {
   Call call = Call::None;
   bool locked = false;  // it holds the process's lock until it returns
   std::array<uint64_t, 8> arguments{};
+  // What QEMU does not report (unreported.h).
+  GeneralRegisters registers;
+  RegisterWindows windows;
+  uint64_t zeroing = 0;  // a block of zeros is being written: ZeroWord; 0: none
+  uint64_t window_word =
+      0;                   // the instruction begun last that may store or load a window: WindowWord
+  uint64_t window_at = 0;  // words written then
 };
 
 Guest guest;
@@ -42,6 +53,7 @@ std::array<Call, kMostCalls> call_of{};
 std::array<uint8_t, size_t{1} << 18> tag_of{};  // by qemu_plugin_meminfo_t; 0xff: not known yet
 uint32_t next_block = 0;
 bool image_told = false;
+bool watches = false;  // for what QEMU does not report
 size_t arguments_at = 0;
 uint64_t program_bytes = 0;
 
@@ -79,8 +91,14 @@ std::atomic<unsigned> cpus_used{1};
                              .clone_flags = 0});
 }
 
+void tell_zeroed(Cpu& cpu);
+
 // A number may come only before a block: its accesses follow it at once.
 [[gnu::noinline]] void need_room(Cpu& cpu, bool numbers) {
+  if (cpu.zeroing != 0) {
+    tell_zeroed(cpu);
+    if (cpu.producer.at != cpu.producer.limit) return;
+  }
   if (cpu.producer.head == nullptr)
     first_word(cpu);
   else
@@ -120,6 +138,151 @@ void on_access(unsigned vcpu, qemu_plugin_meminfo_t info, uint64_t address, void
   }
 }
 
+// --- What QEMU does not report
+
+// What a callback is told of an instruction that writes a block of zeros, in a word: its place in
+// its block, its registers; the address is known when it has been executed.
+constexpr uint64_t kZeroing = uint64_t{1} << 63;
+constexpr uint64_t zero_word(size_t index, const Unreported& what) {
+  return kZeroing | uint64_t{index} << 16 | uint64_t{what.first} << 8 | what.second;
+}
+uint64_t zero_bytes = 0;  // of one block
+bool is_power = false;    // else aarch64
+
+// The instruction has been executed, and its registers are what they were then.
+void tell_zeroed(Cpu& cpu) {
+  const uint64_t word = std::exchange(cpu.zeroing, 0);
+  if (word == 0) return;
+  uint64_t address = 0;
+  for (const uint64_t number : {word >> 8 & 0xff, word & 0xff}) {
+    if (number == Unreported::kNoRegister) continue;
+    const std::optional<uint64_t> value =
+        cpu.registers.read(is_power, static_cast<unsigned>(number));
+    if (!value) {
+      share()->unseen.fetch_add(1, std::memory_order_relaxed);
+      return;
+    }
+    address += *value;
+  }
+  const uint64_t index = (word & ~kZeroing) >> 16;
+  put(cpu, kSizedTag | index << kIndexShift | uint64_t{1} << kAddressShift |
+               zero_bytes << (kAddressShift + 1));
+  put(cpu, address & ~(zero_bytes - 1));
+}
+
+void on_zeroing(unsigned vcpu, void* word) {
+  cpus[vcpu].zeroing = reinterpret_cast<uint64_t>(word);
+}
+// The last of its block: whatever is written next comes to need_room() first.
+void on_zeroing_last(unsigned vcpu, void* word) {
+  Cpu& cpu = cpus[vcpu];
+  if (stopped()) return;
+  cpu.zeroing = reinterpret_cast<uint64_t>(word);
+  cpu.producer.limit = cpu.producer.at;
+}
+void on_zeroed(unsigned vcpu, void* /*data*/) {
+  tell_zeroed(cpus[vcpu]);
+}
+
+// SPARC. An instruction that needs a window stored or loaded traps, QEMU does it, and the
+// instruction is executed again, at the beginning of another block. So it is one that begins twice
+// with nothing written in between.
+struct WindowBlock {  // one that begins with such an instruction
+  uint64_t word;
+  uint64_t start;
+  Unreported::Kind kind;
+};
+constexpr unsigned kWindowIndexBits = 10;
+constexpr uint64_t window_word(uint64_t address, size_t index) {
+  return address << kWindowIndexBits | index;
+}
+
+void on_window(unsigned vcpu, void* word) {
+  Cpu& cpu = cpus[vcpu];
+  cpu.window_word = reinterpret_cast<uint64_t>(word);
+  cpu.window_at = cpu.producer.at;
+}
+
+void put_window(Cpu& cpu, unsigned up, uint64_t index, bool store) {
+  const std::optional<uint64_t> place = cpu.windows.place(up);
+  if (!place) {
+    share()->unseen.fetch_add(1, std::memory_order_relaxed);
+    return;
+  }
+  put(cpu, kWindowTag | index << kIndexShift | (store ? uint64_t{1} << kAddressShift : 0));
+  put(cpu, *place);
+}
+
+constexpr unsigned kMostResident = 6;  // windows of callers in registers
+
+void on_window_block(unsigned vcpu, void* data) {
+  const WindowBlock& block = *static_cast<const WindowBlock*>(data);
+  Cpu& cpu = cpus[vcpu];
+  const bool again = cpu.window_at == cpu.producer.at && cpu.producer.head != nullptr &&
+                     cpu.window_word >> kWindowIndexBits == block.start;
+  if (again) {
+    const uint64_t index = cpu.window_word & ((uint64_t{1} << kWindowIndexBits) - 1);
+    put(cpu, kCutTag | index << kIndexShift);
+  }
+  on_block(vcpu, reinterpret_cast<void*>(block.word));
+  if (!again) return;
+  switch (block.kind) {
+    case Unreported::Kind::Save:
+      put_window(cpu, kMostResident, 0, true);
+      break;
+    case Unreported::Kind::Restore:
+      put_window(cpu, 1, 0, false);
+      break;
+    default:  // flushw: the oldest is gone by now
+      if (const auto resident = RegisterWindows::resident(); resident)
+        put_window(cpu, *resident + 1, 0, true);
+      break;
+  }
+}
+
+void on_flush(unsigned vcpu, void* index) {
+  Cpu& cpu = cpus[vcpu];
+  const auto resident = RegisterWindows::resident();
+  for (unsigned up = resident.value_or(0); up > 0; --up)
+    put_window(cpu, up, reinterpret_cast<uint64_t>(index), true);
+}
+
+Unreported unreported_at(const qemu_plugin_insn* insn) {
+  const void* const bytes = qemu_plugin_insn_haddr(insn);
+  if (bytes == nullptr || qemu_plugin_insn_size(insn) != sizeof(uint32_t)) return {};
+  uint32_t instruction = 0;
+  std::memcpy(&instruction, bytes, sizeof instruction);
+  // Code of aarch64 is little-endian, whatever its data are.
+  if (guest.isa().big_endian) instruction = __builtin_bswap32(instruction);
+  return unreported_of(guest.isa(), instruction);
+}
+
+void watch(qemu_plugin_tb* tb, size_t index, const Unreported& what) {
+  qemu_plugin_insn* const insn = qemu_plugin_tb_get_insn(tb, index);
+  const auto on_begin = [insn](qemu_plugin_vcpu_udata_cb_t call, uint64_t word) {
+    qemu_plugin_register_vcpu_insn_exec_cb(insn, call, QEMU_PLUGIN_CB_NO_REGS,
+                                           reinterpret_cast<void*>(word));
+  };
+  switch (what.kind) {
+    case Unreported::Kind::None:
+      break;
+    case Unreported::Kind::ZeroBlock: {
+      const bool last = index + 1 == qemu_plugin_tb_n_insns(tb);
+      on_begin(last ? on_zeroing_last : on_zeroing, zero_word(index, what));
+      if (!last)
+        qemu_plugin_register_vcpu_insn_exec_cb(qemu_plugin_tb_get_insn(tb, index + 1), on_zeroed,
+                                               QEMU_PLUGIN_CB_NO_REGS, nullptr);
+      break;
+    }
+    case Unreported::Kind::FlushTrap:
+      on_begin(on_flush, index);
+      break;
+    default:
+      on_begin(on_window, window_word(qemu_plugin_insn_vaddr(insn), index));
+      break;
+  }
+}
+
 // --- Translation
 
 void tell_image() {
@@ -156,16 +319,30 @@ void on_translation(qemu_plugin_id_t /*id*/, qemu_plugin_tb* tb) {
   words[0] = number | flags_of(tb, instructions) << 32 | uint64_t{instructions} << 48;
   words[1] = qemu_plugin_insn_vaddr(first);
   auto* const lengths = reinterpret_cast<uint8_t*>(words.data() + 2);
+  Unreported::Kind begins_with = Unreported::Kind::None;
   for (size_t i = 0; i < instructions; ++i) {
     qemu_plugin_insn* const insn = qemu_plugin_tb_get_insn(tb, i);
     lengths[i] = static_cast<uint8_t>(qemu_plugin_insn_size(insn));
     // One registration for both kinds: QEMU 7.2 stops looking at the first that does not fit.
     qemu_plugin_register_vcpu_mem_cb(insn, on_access, QEMU_PLUGIN_CB_NO_REGS, QEMU_PLUGIN_MEM_RW,
                                      reinterpret_cast<void*>(i << kIndexShift));
+    if (watches) {
+      const Unreported what = unreported_at(insn);
+      if (i == 0) begins_with = what.kind;
+      watch(tb, i, what);
+    }
   }
   define_block(words.data(), definition_words(instructions));
-  qemu_plugin_register_vcpu_tb_exec_cb(tb, on_block, QEMU_PLUGIN_CB_NO_REGS,
-                                       reinterpret_cast<void*>(kBlockTag | number << kTagBits));
+  const uint64_t word = kBlockTag | number << kTagBits;
+  const bool window = begins_with == Unreported::Kind::Save ||
+                      begins_with == Unreported::Kind::Restore ||
+                      begins_with == Unreported::Kind::FlushWindows;
+  if (window)  // as long as QEMU may execute it, that is for ever
+    qemu_plugin_register_vcpu_tb_exec_cb(tb, on_window_block, QEMU_PLUGIN_CB_NO_REGS,
+                                         new WindowBlock{word, words[1], begins_with});
+  else
+    qemu_plugin_register_vcpu_tb_exec_cb(tb, on_block, QEMU_PLUGIN_CB_NO_REGS,
+                                         reinterpret_cast<void*>(word));
 }
 
 // --- System calls
@@ -258,6 +435,7 @@ void on_call(qemu_plugin_id_t /*id*/, unsigned vcpu, int64_t number, uint64_t a1
              uint64_t a3, uint64_t a4, uint64_t a5, uint64_t a6, uint64_t a7, uint64_t a8) {
   Cpu& cpu = cpus[vcpu];
   if (cpu.producer.head == nullptr) first_word(cpu);
+  tell_zeroed(cpu);
   cpu.call = call_numbered(number);
   cpu.arguments = {guest.value(a1), guest.value(a2), guest.value(a3), guest.value(a4),
                    guest.value(a5), guest.value(a6), guest.value(a7), guest.value(a8)};
@@ -387,7 +565,9 @@ void on_return(qemu_plugin_id_t /*id*/, unsigned vcpu, int64_t /*number*/, int64
 }
 
 void on_thread_end(qemu_plugin_id_t /*id*/, unsigned vcpu) {
-  detach(cpus[vcpu].producer);
+  Cpu& cpu = cpus[vcpu];
+  detach(cpu.producer);
+  cpu = Cpu{};  // its number may be another's next
 }
 
 // --- fork
@@ -421,6 +601,18 @@ uint64_t number_after(std::string_view argument, std::string_view name) {
   return std::strtoull(argument.data() + name.size(), nullptr, 10);
 }
 
+// The CPU among the arguments QEMU was given; null: none.
+const char* model_asked_for() {
+  const char* at = share()->qemu_arguments;
+  const char* const end = at + kTextBytes;
+  while (at < end && *at != 0) {
+    const bool names = std::string_view(at) == "-cpu";
+    at += std::strlen(at) + 1;
+    if (names && at < end && *at != 0) return at;
+  }
+  return nullptr;
+}
+
 int start(qemu_plugin_id_t id, const qemu_info_t& info, int count, char** arguments) {
   const char* memory = nullptr;
   for (int i = 0; i < count; ++i) {
@@ -436,6 +628,9 @@ int start(qemu_plugin_id_t id, const qemu_info_t& info, int count, char** argume
   for (const CallNumber& call : isa->calls)
     if (call.number < kMostCalls) call_of[call.number] = call.call;
   tag_of.fill(0xff);
+  watches = has_unreported(*isa);
+  is_power = std::string_view(isa->name).starts_with("ppc64");
+  zero_bytes = zero_block_bytes(*isa, model_asked_for());
   attach(cpus[0].producer, Birth{.kind = StartKind::Image});
   if (share()->linux_placement != 0) placement.before_load(guest, program_bytes);
   pthread_atfork(before_fork, nullptr, after_fork);
