@@ -22,11 +22,12 @@ constexpr uint16_t kMachineRiscv = 243;
 constexpr uint64_t kProgram64 = 0x550000000000;
 constexpr uint64_t kTop64 = 0x7e7ff8000000;
 
-// As Linux has them with Sv39's addresses, and with the 46 bits of a hash page table.
+// A stack lies above the top, of up to 8 MiB: 32-bit kernels have 3 GiB for programs. As Linux has
+// them with Sv39's addresses, and with the 46 bits of a hash page table.
 constexpr uint64_t kProgramSv39 = 0x2aaaaaa000;
-constexpr uint64_t kTopSv39 = 0x3ffffff000;
+constexpr uint64_t kTopSv39 = 0x3fb7fff000;
 constexpr uint64_t kProgramPpc64 = 0x120000000;
-constexpr uint64_t kTopPpc64 = 0x3ffffffff000;
+constexpr uint64_t kTopPpc64 = 0x3fffb7fff000;
 // Half of the address space. SPARC's is at 0xfffff80000000000, where nothing can be in a process of
 // the host: this is as far from the program.
 constexpr uint64_t kBottomAlpha = 0x20000000000;
@@ -39,11 +40,11 @@ std::span<const Isa> isas() {
       {"x86_64", "x86_64", "x86_64", kMachineX86_64, true, false, 12, Pairs::Whole, nullptr,
        x86_64_calls(), kProgram64, kTop64},
       {"i386", "i386", "i386", kMachine386, false, false, 12, Pairs::LowFirst, nullptr,
-       i386_calls(), 0x56555000, 0xf7fff000},
+       i386_calls(), 0x400000, 0xb7fff000},
       {"aarch64", "aarch64", "aarch64", kMachineAarch64, true, false, 12, Pairs::Whole,
        "/usr/aarch64-linux-gnu", generic_calls(), kProgram64, kTop64},
       {"arm", "arm", "arm", kMachineArm, false, false, 12, Pairs::LowFirstAligned,
-       "/usr/arm-linux-gnueabihf", arm_calls(), 0x400000, 0xbefff000},
+       "/usr/arm-linux-gnueabihf", arm_calls(), 0x400000, 0xb6fff000},
       {"riscv64", "riscv64", "riscv64", kMachineRiscv, true, false, 12, Pairs::Whole,
        "/usr/riscv64-linux-gnu", generic_calls(), kProgramSv39, kTopSv39},
       {"ppc64", "ppc64", "ppc64", kMachinePpc64, true, true, 12, Pairs::Whole,
