@@ -45,9 +45,10 @@ const trace::Importer& importer_of(const Words& paths) {
 std::string help_of_formats() {
   std::string text =
       "Turns what another recorder wrote into one trace. Several logs are several processes or "
-      "threads\nof one recording.";
+      "threads\nof one recording. Formats ('mmusim trace import --help-format NAME' says how to "
+      "record, and\nwhat becomes of it):\n";
   for (const trace::Importer& importer : trace::importers())
-    text += fmt::format("\n\n{}: {}\n\n{}", importer.name, importer.summary, importer.record);
+    text += fmt::format("\n  {:<10} {}", importer.name, importer.summary);
   return text;
 }
 
@@ -64,8 +65,9 @@ void trace_import(const Words& words) {
   Arguments arguments("trace import [--format NAME] LOG... -o FILE.mmt", help_of_formats());
   arguments.positional("LOG", -1);
   arguments.without_positional(kFormatHelp);
-  arguments.options()(kFormatHelp, text_option("NAME"),
-                      "What becomes of the logs of a format, and what they do not tell.")(
+  arguments.options()(
+      kFormatHelp, text_option("NAME"),
+      "How to record logs of a format, what becomes of them, and what they do not tell.")(
       "output,o", text_option("FILE"), "The trace to write.")(
       "format,f", text_option("NAME"),
       "What the logs are ('mmusim list formats'); told by their content if not given.")(
@@ -93,12 +95,6 @@ void trace_import(const Words& words) {
   config::Config keys(schema);
   arguments.apply_keys(keys);
   refuse_foreign_keys(keys, importer.name, "import");
-  trace::WriterOptions writer;
-  const uint64_t level = arguments.number("level", static_cast<uint64_t>(writer.zstd_level));
-  if (level < 1 || level > kMostLevel) {
-    throw UsageError("--level", fmt::format("{} is out of range (it takes 1 to 22)", level));
-  }
-  writer.zstd_level = static_cast<int>(level);
 
   trace::ImportResult result;
   {

@@ -16,9 +16,10 @@ constexpr const char kDrmemtraceRecord[] =
 
     drrun -t drmemtrace -offline -outdir /tmp/traces \
           -record_syscall '9|6&11|2&10|3&25|5&12|1&28|3' -- COMMAND ARGS...
-    drrun -t drmemtrace -indir /tmp/traces/drmemtrace.COMMAND.*.dir   # makes the folder "trace"
-    mmusim trace import --format drmemtrace /tmp/traces/drmemtrace.*.dir -o NAME.mmt
+    drrun -t drmemtrace -indir /tmp/traces/drmemtrace.COMMAND.*.dir
+    mmusim trace import /tmp/traces/drmemtrace.COMMAND.*.dir -o NAME.mmt
 
+The second post-processes: it makes the folder "trace".
 (9 mmap, 11 munmap, 10 mprotect, 25 mremap, 12 brk, 28 madvise: numbers of x86-64, and how many
 arguments each has.)
 )";
@@ -234,7 +235,7 @@ Note note_of_marker(unsigned kind) {
 
 const Importer kDrmemtraceImporter = {
     .name = "drmemtrace",
-    .summary = "DynamoRIO's offline traces, of threads or cores, a directory or files",
+    .summary = "DynamoRIO's offline traces, a directory or files",
     .unit = "records",
     .record = kDrmemtraceRecord,
     .help = kDrmemtraceHelp,
