@@ -87,6 +87,12 @@ void trace_import(const Words& words) {
   if (!arguments.has("output")) {
     throw UsageError("", "no output is named", "give -o FILE.mmt");
   }
+  trace::WriterOptions writer;
+  const uint64_t level = arguments.number("level", static_cast<uint64_t>(writer.zstd_level));
+  if (level < 1 || level > kMostLevel) {
+    throw UsageError("--level", fmt::format("{} is out of range (it takes 1 to 22)", level));
+  }
+  writer.zstd_level = static_cast<int>(level);
 
   const trace::Importer& importer =
       arguments.has("format")
