@@ -289,27 +289,24 @@ Table traces_of(const Comparison& comparison) {
   return table;
 }
 
-// What the command of a trace is called, wherever its program lies.
-std::string_view name_of(std::string_view command) {
-  const std::string_view path = command.substr(0, command.find(' '));
-  return path.substr(path.rfind('/') + 1);  // npos + 1 is 0
+// The command of a trace, wherever its program lies.
+std::string without_folder(std::string_view command) {
+  const std::string_view program = command.substr(0, command.find(' '));
+  return std::string(command.substr(program.rfind('/') + 1));  // npos + 1 is 0
 }
 
 // Of several traces: all programs, those nobody has, and what makes their work another.
 void add_traces(const Comparison& comparison, Facts& heading) {
   std::vector<std::string> programs;
-  std::vector<std::string_view> names;
   bool stopped = false;
   for (const ComparedRun& run : comparison.runs) {
-    const std::string& program = run.provenance.trace_program;
+    std::string program = without_folder(run.provenance.trace_program);
     if (std::find(programs.begin(), programs.end(), program) == programs.end())
-      programs.push_back(program);
-    const std::string_view name = name_of(program);
-    if (std::find(names.begin(), names.end(), name) == names.end()) names.push_back(name);
+      programs.push_back(std::move(program));
     stopped = stopped || run.provenance.stopped;
   }
   heading.add("program", "program", fmt::format("{}", fmt::join(programs, ", ")));
-  if (names.size() > 1)
+  if (programs.size() > 1)
     heading.add("programs_differ", "", "these are different programs, whose work is not the same");
   if (stopped)
     heading.add("stopped", "",
