@@ -8,11 +8,12 @@ run_packages=(
   libzstd-dev libxxhash-dev liblzma-dev zlib1g-dev liblz4-dev
   libsnappy-dev libarchive-dev librapidcheck-dev
 )
-# Besides, to test: libraries, clang with its sanitizers and tools, and valgrind to record a trace.
+# Besides, to test: libraries, clang with its sanitizers and tools, valgrind and QEMU to record traces,
+# and the compiler of one instruction set that is not the host's, of the other byte order.
 test_packages=(
   libgtest-dev libgmock-dev libbenchmark-dev
   clang clang-format clang-tidy libclang-rt-14-dev llvm
-  valgrind zstd xz-utils
+  valgrind qemu-user gcc-sparc64-linux-gnu libc6-dev-sparc64-cross zstd xz-utils
 )
 
 say() { printf '%s\n' "$*" >&2; }
