@@ -37,6 +37,9 @@ class Documents {
   // Then nothing else may be printed there.
   [[nodiscard]] bool to_stdout() const { return json_.to_stdout || csv_.to_stdout; }
 
+  // Whether either is wanted.
+  [[nodiscard]] bool any() const { return json_.wanted || csv_.wanted; }
+
   // Makes what is wanted, with functions that return a text each, and writes or prints it. Files
   // appear when all are whole. Errors: as OutputFile and print().
   template <class Json, class Csv, class Text>

@@ -9,51 +9,119 @@
 #include "base/units.h"
 #include "cli/arguments.h"
 #include "cli/output.h"
+#include "cli/trace_part.h"
+#include "config/nearest.h"
 #include "trace/dump.h"
 
 namespace mmusim::cli {
 namespace {
 
+uint32_t parse_id(const std::string& option, const std::string& text, std::string_view id,
+                  const char* form) {
+  const auto value = parse_size(id);
+  if (!value || *value > std::numeric_limits<uint32_t>::max())
+    throw UsageError("--" + option, fmt::format("'{}' is not a {}", text, option),
+                     fmt::format("write {}", form));
+  return static_cast<uint32_t>(*value);
+}
+
 // "PID" or "PID/TID".
 trace::ThreadId parse_thread(const std::string& text) {
   const size_t slash = text.find('/');
-  const auto pid = parse_size(std::string_view(text).substr(0, slash));
-  const auto tid =
-      slash == std::string::npos ? pid : parse_size(std::string_view(text).substr(slash + 1));
-  constexpr uint64_t kMost = std::numeric_limits<uint32_t>::max();
-  if (!pid || !tid || *pid > kMost || *tid > kMost) {
-    throw UsageError("--thread", fmt::format("'{}' is not a thread", text), "write PID or PID/TID");
+  const std::string_view pid = std::string_view(text).substr(0, slash);
+  const std::string_view tid =
+      slash == std::string::npos ? pid : std::string_view(text).substr(slash + 1);
+  return {Pid(parse_id("thread", text, pid, "PID or PID/TID")),
+          Tid(parse_id("thread", text, tid, "PID or PID/TID"))};
+}
+
+// "ADDRESS" or "FIRST-LAST", both included.
+trace::AddressSpan parse_addresses(const std::string& text) {
+  const size_t dash = text.find('-');
+  const auto first = parse_size(std::string_view(text).substr(0, dash));
+  const auto last =
+      dash == std::string::npos ? first : parse_size(std::string_view(text).substr(dash + 1));
+  if (!first || !last)
+    throw UsageError("--addresses", fmt::format("'{}' is no range of addresses", text),
+                     "write 0xFIRST-0xLAST, or one address");
+  if (*first > *last)
+    throw UsageError("--addresses", fmt::format("'{}' ends before it begins", text),
+                     "write 0xFIRST-0xLAST");
+  return {VirtAddr(*first), VirtAddr(*last)};
+}
+
+trace::KindSet parse_kinds(const Words& names) {
+  trace::KindSet kinds = 0;
+  for (const std::string& name : names) {
+    const trace::KindSet one = name == "events" ? trace::kAllEvents : trace::kind_named(name);
+    if (one == 0) {
+      const std::string hint = config::suggestion(name, trace::kind_names());
+      throw UsageError("--kinds", fmt::format("unknown kind '{}'", name),
+                       hint.empty() ? "'mmusim trace dump --help' lists them" : hint);
+    }
+    kinds |= one;
   }
-  return {Pid(static_cast<uint32_t>(*pid)), Tid(static_cast<uint32_t>(*tid))};
+  return kinds;
+}
+
+trace::DumpOptions options_of(const Arguments& arguments) {
+  trace::DumpOptions options;
+  options.skip = arguments.number("skip", options.skip);
+  options.limit = arguments.number("limit", options.limit);
+  if (arguments.has("kinds")) options.kinds = parse_kinds(arguments.list("kinds"));
+  if (arguments.has("events")) options.kinds &= trace::kAllEvents;
+  if (options.kinds == 0)
+    throw UsageError("--events", "--kinds names no event", "give one of the two");
+  if (arguments.has("thread")) options.thread = parse_thread(arguments.text("thread"));
+  if (arguments.has("pid"))
+    options.pid = Pid(parse_id("pid", arguments.text("pid"), arguments.text("pid"), "a number"));
+  if (arguments.has("tid"))
+    options.tid = Tid(parse_id("tid", arguments.text("tid"), arguments.text("tid"), "a number"));
+  options.instructions = instruction_range(arguments);
+  if (arguments.has("addresses")) options.addresses = parse_addresses(arguments.text("addresses"));
+  options.numbered = arguments.has("numbers");
+  return options;
 }
 
 }  // namespace
 
 void trace_dump(const Words& words) {
-  Arguments arguments("trace dump FILE [options]",
-                      "Prints the records of a trace: instructions, data accesses and events.");
+  Arguments arguments(
+      "trace dump FILE [options]",
+      fmt::format("Prints the records of a trace: instructions, data accesses and events. Filters "
+                  "may be combined; a\nrecord is printed if all want it.\n\nKinds: {}.",
+                  fmt::join(trace::kind_names(), ", ")));
   arguments.positional("FILE", 1);
   arguments.options()("events", "Events alone, without instructions and data accesses.")(
+      "kinds", text_option("LIST"),
+      "Records of these kinds, with commas between them; 'events' are all events.")(
+      "pid", text_option("PID"), "Records of this process alone.")(
+      "tid", text_option("TID"), "Records of threads with this id alone.")(
       "thread", text_option("PID[/TID]"), "Records of this thread alone.")(
+      "addresses", text_option("FIRST-LAST"),
+      "Accesses that touch a byte of these addresses (both included), and events that are about "
+      "such memory.");
+  declare_instruction_range(arguments);
+  arguments.options()("numbers", "Begin each line with the number of its instruction.")(
       "skip", text_option("N"), "Leave out the first N lines.")("limit", text_option("N"),
                                                                 "Print at most N lines.")(
       "accept-torn", "Read a torn trace up to its last whole chunk.");
   if (!arguments.parse(words)) return;
 
-  trace::DumpOptions options;
-  options.skip = arguments.number("skip", options.skip);
-  options.limit = arguments.number("limit", options.limit);
-  options.events_only = arguments.has("events");
-  if (arguments.has("thread")) options.thread = parse_thread(arguments.text("thread"));
+  const trace::DumpOptions options = options_of(arguments);
   trace::ReaderOptions reader_options;
   reader_options.accept_torn = arguments.has("accept-torn");
   trace::Reader reader(arguments.text("FILE"), reader_options);
-  trace::dump(reader, options, [](std::string_view line) {
-    print(line);
-    print("\n");
-    check_interrupt();
-    return true;
-  });
+  check_range(reader, options.instructions, arguments.text("FILE"));
+  trace::dump(
+      reader, options,
+      [](std::string_view line) {
+        print(line);
+        print("\n");
+        check_interrupt();
+        return true;
+      },
+      check_interrupt);
 }
 
 }  // namespace mmusim::cli

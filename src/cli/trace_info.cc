@@ -1,27 +1,103 @@
 // trace info: what a trace says of itself, and holds.
+#include <algorithm>
+#include <fmt/format.h>
+#include <sys/ioctl.h>
+#include <unistd.h>
+
+#include "base/error.h"
+#include "base/interrupt.h"
 #include "cli/arguments.h"
 #include "cli/documents.h"
+#include "config/nearest.h"
 #include "report/data_writers.h"
+#include "report/progress.h"
 #include "report/trace_table.h"
 #include "trace/info.h"
 
 namespace mmusim::cli {
+namespace {
+
+constexpr unsigned kPlotWidth = 60;  // and its label, in a line of 80
+constexpr unsigned kBesidePlot = 20;
+
+// As wide as the terminal has room for; results in files do not depend on it.
+unsigned intervals_of(const Arguments& arguments, const Documents& documents) {
+  if (arguments.has("intervals")) {
+    const uint64_t number = arguments.number("intervals", kPlotWidth);
+    if (number == 0 || number > trace::kMostIntervals)
+      throw UsageError("--intervals", fmt::format("{} is out of range", number),
+                       fmt::format("it takes 1 to {}", trace::kMostIntervals));
+    return static_cast<unsigned>(number);
+  }
+  winsize size{};
+  if (documents.any() || ioctl(STDOUT_FILENO, TIOCGWINSZ, &size) != 0 || size.ws_col == 0)
+    return kPlotWidth;
+  return std::clamp(size.ws_col - std::min<unsigned>(kBesidePlot, size.ws_col), 10u,
+                    trace::kMostIntervals);
+}
+
+// Which table --csv writes.
+std::string table_of(const Arguments& arguments) {
+  static const Words kTables{"trace", "events", "sizes", "footprint", "processes", "intervals"};
+  if (!arguments.has("table")) return kTables.front();
+  const std::string& name = arguments.text("table");
+  if (!arguments.has("csv"))
+    throw UsageError("--table", "there is no --csv that it could be for", "give both");
+  if (std::find(kTables.begin(), kTables.end(), name) == kTables.end()) {
+    const std::string hint = config::suggestion(name, kTables);
+    throw UsageError("--table", fmt::format("unknown table '{}'", name),
+                     hint.empty() ? fmt::format("there are {}", fmt::join(kTables, ", ")) : hint);
+  }
+  if (name != kTables.front() && !arguments.has("scan"))
+    throw UsageError("--table", fmt::format("'{}' needs all records read", name), "give --scan");
+  return name;
+}
+
+}  // namespace
 
 void trace_info(const Words& words) {
-  Arguments arguments("trace info FILE [--scan] [--accept-torn]",
-                      "Prints where a trace comes from and how much it holds.");
+  Arguments arguments(
+      "trace info FILE [--scan] [--accept-torn]",
+      "Prints where a trace comes from and how much it holds. With --scan all records are read: "
+      "the "
+      "mix of accesses and their sizes, pages touched by page size (each once for each address "
+      "space), processes (pid, parent, what they ran and from which instruction to which), events "
+      "by kind, and references and working set over time.\n\n"
+      "Memory with --scan: 1.5 bytes for each page touched where they lie together, at most 130 "
+      "where each lies alone; 150 for each process.");
   arguments.positional("FILE", 1);
-  arguments.options()("scan", "Read all records, to tell processes, threads and events by kind.")(
-      "accept-torn", "Read a torn trace up to its last whole chunk.");
-  Documents::declare(arguments, "all of it", "all of it but events by kind, in a row");
+  arguments.options()("scan", "Read all records.")(
+      "intervals", text_option("N"),
+      fmt::format("With --scan: parts of the trace's time, 1 to {}; as many as the terminal has "
+                  "room for, or {}, if not given.",
+                  trace::kMostIntervals, kPlotWidth)
+          .c_str())("table", text_option("NAME"),
+                    "The table that --csv writes: trace (a row of all numbers, if not given), "
+                    "events, sizes, footprint, processes or intervals.")(
+      "accept-torn", "Read a torn trace up to its last whole chunk.")("quiet,q",
+                                                                      "No progress on stderr.");
+  Documents::declare(arguments, "all of it", "one table of it");
   if (!arguments.parse(words)) return;
   trace::ReaderOptions options;
   options.accept_torn = arguments.has("accept-torn");
   const std::string& path = arguments.text("FILE");
+  const std::string table = table_of(arguments);
   Documents documents(arguments);
-  const trace::Info info = trace::read_info(path, arguments.has("scan"), options);
+  const unsigned intervals = intervals_of(arguments, documents);
+  trace::Info info;
+  if (arguments.has("scan")) {
+    report::Progress progress(fmt::format("reading {}", path), "bytes",
+                              arguments.has("quiet") ? report::Progress::Style::None
+                                                     : report::Progress::style_for_stderr());
+    info = trace::survey_trace(path, intervals, options, [&](uint64_t done, uint64_t total) {
+      check_interrupt();
+      progress.update(done, total, done);
+    });
+  } else {
+    info = trace::read_info(path, false, options);
+  }
   documents.write([&] { return report::json_of(report::trace_document(path, info)); },
-                  [&] { return report::trace_csv(path, info); },
+                  [&] { return report::trace_csv(path, info, table); },
                   [&] { return report::trace_text(path, info); });
 }
 

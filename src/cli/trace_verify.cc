@@ -2,27 +2,35 @@
 #include <fmt/format.h>
 
 #include "base/interrupt.h"
-#include "base/units.h"
 #include "cli/arguments.h"
-#include "cli/output.h"
+#include "cli/documents.h"
+#include "report/data_writers.h"
 #include "report/progress.h"
-#include "report/wrap.h"
+#include "report/trace_tools_table.h"
 #include "trace/verify.h"
 
 namespace mmusim::cli {
 
 void trace_verify(const Words& words) {
-  Arguments arguments("trace verify FILE [--accept-torn]",
-                      "Reads a trace from end to end and checks checksums, index, counts and "
-                      "whether its history\nmakes sense. What is odd but no damage is a remark.");
+  Arguments arguments(
+      "trace verify FILE [--accept-torn]",
+      "Reads a trace from end to end and checks checksums, index, counts and whether its history "
+      "makes sense: threads run between fork and exit, parents wait for children that ended, "
+      "results are what Linux could have given, nothing is mapped over something else unasked, "
+      "and, "
+      "in processes whose image was recorded, each reference is in an area that allows it. Damage "
+      "is an error. What is odd but no damage is a remark: counted by kind, with the instruction "
+      "before which, or at which, it came first. Instructions are numbered from 0.");
   arguments.positional("FILE", 1);
   arguments.options()("accept-torn", "Take a torn trace, up to its last whole chunk.")(
       "quiet,q", "No progress on stderr.");
+  Documents::declare(arguments, "what was found", "the remarks");
   if (!arguments.parse(words)) return;
 
   const std::string& path = arguments.text("FILE");
   trace::ReaderOptions options;
   options.accept_torn = arguments.has("accept-torn");
+  Documents documents(arguments);
   trace::VerifyReport report;
   {
     report::Progress progress(fmt::format("verifying {}", path), "bytes",
@@ -33,22 +41,9 @@ void trace_verify(const Words& words) {
       progress.update(done, total, done);
     });
   }
-  constexpr size_t kIndent = 4;
-  for (const std::string& remark : report.remarks)
-    print(report::beside("remark:", remark, kIndent));
-  if (report.remark_count > report.remarks.size()) {
-    print(fmt::format("... and {} more remarks\n",
-                      format_count(report.remark_count - report.remarks.size())));
-  }
-  print(report::beside(
-      fmt::format("{}:", path),
-      fmt::format("{}: {} instructions, {} data accesses, {} events in {} chunks; hash {}",
-                  report.info.torn ? "torn, and sound as far as it goes" : "sound",
-                  format_count(report.info.totals.instructions),
-                  format_count(report.info.totals.data_accesses()),
-                  format_count(report.info.totals.events), format_count(report.info.chunks),
-                  report.info.content_hash),
-      kIndent));
+  documents.write([&] { return report::json_of(report::verify_document(path, report)); },
+                  [&] { return report::csv_of(report::remark_table(report)); },
+                  [&] { return report::verify_text(path, report); });
 }
 
 }  // namespace mmusim::cli

@@ -1,11 +1,15 @@
 #include "report/trace_table.h"
 
+#include <algorithm>
 #include <array>
 #include <fmt/format.h>
+#include <functional>
 #include <utility>
 #include <variant>
 
+#include "base/error.h"
 #include "base/units.h"
+#include "report/bars.h"
 #include "report/data_writers.h"
 #include "report/text_writer.h"
 
@@ -24,6 +28,24 @@ const EventNames& event_names() {
   static const EventNames kNames =
       names_of_events(std::make_index_sequence<std::variant_size_v<trace::Event>>());
   return kNames;
+}
+
+// For the side of a plot, in at most 10 characters.
+std::string short_count(uint64_t count) {
+  static constexpr std::array<const char*, 5> kUnits{"", " k", " M", " G", " T"};
+  auto value = static_cast<double>(count);
+  size_t unit = 0;
+  for (; value >= 1000 && unit + 1 < kUnits.size(); ++unit)
+    value /= 1000;
+  return unit == 0 ? fmt::format("{}", count) : fmt::format("{:.1f}{}", value, kUnits.at(unit));
+}
+std::string short_bytes(uint64_t bytes) {
+  static constexpr std::array<const char*, 5> kUnits{"B", "KiB", "MiB", "GiB", "TiB"};
+  auto value = static_cast<double>(bytes);
+  size_t unit = 0;
+  for (; value >= 1024 && unit + 1 < kUnits.size(); ++unit)
+    value /= 1024;
+  return fmt::format("{:.{}f} {}", value, unit == 0 || value >= 100 ? 0 : 1, kUnits.at(unit));
 }
 
 Table trace_row(const std::string& path, const trace::Info& info) {
@@ -60,7 +82,179 @@ Table trace_row(const std::string& path, const trace::Info& info) {
   scanned("processes", info.processes, "processes");
   scanned("threads", info.threads, "threads");
   scanned("thread_changes", info.thread_changes, "events");
+  const auto surveyed = [&](const char* key, uint64_t count, const char* unit,
+                            const char* meaning) {
+    add(key, info.survey ? Value(count) : Value(Unknown{}), unit, meaning);
+  };
+  const trace::Survey none;
+  const trace::Survey& survey = info.survey ? *info.survey : none;
+  surveyed("address_spaces", survey.spaces, "spaces", "Begun by exec or fork.");
+  surveyed("code_bytes", survey.code_bytes, "bytes", "Of all instructions.");
+  surveyed("straddling", survey.straddling, "accesses", "Over the end of a page of 4 KiB.");
   return table;
+}
+
+Table size_table(const trace::Survey& survey) {
+  Table table{.id = "sizes",
+              .title = "Data accesses of",
+              .columns = {{.key = "bytes", .unit = "bytes", .names = true},
+                          {.key = "loads", .title = "loads", .unit = "accesses"},
+                          {.key = "stores", .title = "stores", .unit = "accesses"},
+                          {.key = "modifies", .title = "modifies", .unit = "accesses"}}};
+  for (const trace::SizeMix& mix : survey.sizes)
+    table.row({uint64_t{mix.bytes}, mix.loads, mix.stores, mix.modifies});
+  return table;
+}
+
+Table footprint_table(const trace::Survey& survey) {
+  Table table{
+      .id = "footprint",
+      .title = "Pages touched, of",
+      .columns = {{.key = "page_bytes", .names = true},
+                  {.key = "code", .title = "code", .unit = "pages", .meaning = "Fetched from."},
+                  {.key = "data", .title = "data", .unit = "pages"},
+                  {.key = "pages",
+                   .title = "either",
+                   .unit = "pages",
+                   .meaning = "Each counted once for each address space."},
+                  {.key = "bytes", .title = "memory", .unit = "bytes"}}};
+  for (const trace::Footprint& footprint : survey.footprints)
+    table.row({Bytes{footprint.page.bytes()}, footprint.code, footprint.data, footprint.both,
+               Bytes{footprint.both * footprint.page.bytes()}});
+  return table;
+}
+
+Table process_table(const trace::Survey& survey) {
+  Table table{
+      .id = "processes",
+      .title = "Process",
+      .columns =
+          {{.key = "pid", .names = true},
+           {.key = "parent", .title = "parent"},
+           {.key = "instructions", .title = "instructions", .unit = "instructions"},
+           {.key = "references", .title = "references", .unit = "references"},
+           {.key = "threads", .title = "threads", .unit = "threads"},
+           {.key = "forks", .title = "forks", .unit = "processes"},
+           {.key = "execs", .title = "execs", .unit = "events"},
+           {.key = "events", .title = "events", .unit = "events", .readers = Column::For::Programs},
+           {.key = "first",
+            .title = "from",
+            .unit = "instructions",
+            .meaning = "Number of the instruction, of the whole trace, at its first record."},
+           {.key = "last", .title = "to", .unit = "instructions", .meaning = "... at its last."},
+           {.key = "ended", .title = "ended", .readers = Column::For::Programs},
+           {.key = "status",
+            .title = "status",
+            .meaning = "As wait4 gives it, where it ended.",
+            .readers = Column::For::Programs},
+           {.key = "program", .title = "program", .align = Column::Align::Left}},
+      .left_out = survey.processes_left_out};
+  for (const trace::ProcessLife& life : survey.processes)
+    table.row({uint64_t{life.pid.value()},
+               life.parent ? Value(uint64_t{life.parent->value()}) : Value(),
+               life.totals.instructions, life.totals.references(), life.threads, life.forks,
+               life.execs, life.totals.events, life.first, life.last, life.ended,
+               life.ended ? Value(int64_t{life.status}) : Value(), life.program});
+  return table;
+}
+
+// For people: those with most instructions, in order of appearance.
+Table busiest(const trace::Survey& survey) {
+  constexpr size_t kShown = 20;
+  Table table = process_table(survey);
+  if (table.rows.size() <= kShown) return table;
+  const auto instructions = [](const Row& row) { return std::get<uint64_t>(row.cells[2]); };
+  std::vector<uint64_t> counts;
+  for (const Row& row : table.rows)
+    counts.push_back(instructions(row));
+  std::nth_element(counts.begin(), counts.begin() + (kShown - 1), counts.end(), std::greater<>());
+  const uint64_t least = counts[kShown - 1];
+  const auto more = static_cast<size_t>(
+      std::count_if(counts.begin(), counts.end(), [&](uint64_t count) { return count > least; }));
+  std::vector<Row> rows;
+  size_t equal = 0;
+  for (Row& row : table.rows) {
+    const uint64_t count = instructions(row);
+    if (count > least || (count == least && equal++ < kShown - more))
+      rows.push_back(std::move(row));
+  }
+  const uint64_t others = std::exchange(table.left_out, 0) + table.rows.size() - rows.size();
+  table.notes.push_back(
+      fmt::format("... and {} more, none with more instructions", format_count(others)));
+  table.rows = std::move(rows);
+  return table;
+}
+
+Table interval_table(const trace::Survey& survey) {
+  Table table{.id = "intervals",
+              .title = "Interval",
+              .columns = {{.key = "first",
+                           .title = "from",
+                           .unit = "instructions",
+                           .meaning = "Number of its first instruction.",
+                           .names = true},
+                          {.key = "instructions", .title = "instructions", .unit = "instructions"},
+                          {.key = "references", .title = "references", .unit = "references"},
+                          {.key = "events", .title = "events", .unit = "events"},
+                          {.key = "working_set",
+                           .title = "working set",
+                           .unit = "bytes",
+                           .meaning = "Of the pages of 4 KiB touched in it."},
+                          {.key = "fresh",
+                           .title = "first touched",
+                           .unit = "bytes",
+                           .meaning = "... of these, those never touched before."}}};
+  for (const trace::Interval& one : survey.intervals)
+    table.row({one.first, one.instructions, one.references, one.events, Bytes{one.working_set},
+               Bytes{one.fresh}});
+  return table;
+}
+
+std::string mix_text(const trace::Totals& totals, const trace::Survey& survey) {
+  if (totals.instructions == 0) return "";
+  const auto per = [&](uint64_t count) {
+    return static_cast<double>(count) / static_cast<double>(totals.instructions);
+  };
+  return fmt::format(
+      "per instruction {:.3f} loads, {:.3f} stores, {:.3f} modifies, {:.2f} bytes of code; {} "
+      "accesses go over the end of a page of 4K",
+      per(totals.loads), per(totals.stores), per(totals.modifies), per(survey.code_bytes),
+      format_count(survey.straddling));
+}
+
+// A curve over the intervals, with what its top is beside it.
+std::string plot_text(const std::string& title, const std::string& top,
+                      const std::vector<uint64_t>& values) {
+  constexpr size_t kHeight = 6;
+  constexpr size_t kLabel = 10;
+  std::string text = "\n" + title + "\n";
+  const std::vector<std::string> lines = columns_plot(values, kHeight);
+  for (size_t i = 0; i < lines.size(); ++i) {
+    std::string line = fmt::format("{:>{}} |", i == 0 ? top : i + 1 == kHeight ? "0" : "", kLabel);
+    line += lines[i];
+    line.erase(line.find_last_not_of(' ') + 1);
+    text += line + "\n";
+  }
+  return text;
+}
+
+std::string plots_text(const trace::Survey& survey) {
+  std::vector<uint64_t> references;
+  std::vector<uint64_t> working_sets;
+  uint64_t most_references = 0;
+  uint64_t largest_set = 0;
+  for (const trace::Interval& one : survey.intervals) {
+    references.push_back(one.references);
+    working_sets.push_back(one.working_set);
+    most_references = std::max(most_references, one.references);
+    largest_set = std::max(largest_set, one.working_set);
+  }
+  const std::string time = fmt::format("{} intervals of {} instructions", survey.intervals.size(),
+                                       format_count(survey.intervals.front().instructions));
+  return plot_text(fmt::format("References in {}", time), short_count(most_references),
+                   references) +
+         plot_text(fmt::format("Working set in each, of pages of 4K"), short_bytes(largest_set),
+                   working_sets);
 }
 
 }  // namespace
@@ -104,7 +298,14 @@ std::string trace_text(const std::string& path, const trace::Info& info) {
     }
   }
   line("events", events);
-  return text_of({"trace", {facts}}, {.styles = {{"trace", {.width = 16}}}});
+  Document document{.kind = "trace", .blocks = {std::move(facts)}};
+  if (!info.survey) return text_of(document, {.styles = {{"trace", {.width = 16}}}});
+  const trace::Survey& survey = *info.survey;
+  std::get<Facts>(document.blocks.front()).add("mix", "mix", mix_text(info.totals, survey));
+  document.blocks.emplace_back(size_table(survey));
+  document.blocks.emplace_back(footprint_table(survey));
+  document.blocks.emplace_back(busiest(survey));
+  return text_of(document, {.styles = {{"trace", {.width = 16}}}}) + plots_text(survey);
 }
 
 Document trace_document(const std::string& path, const trace::Info& info) {
@@ -117,11 +318,21 @@ Document trace_document(const std::string& path, const trace::Info& info) {
   for (size_t kind = 0; kind < info.event_counts.size(); ++kind)
     events.row({std::string(event_names()[kind]), info.event_counts[kind]});
   document.blocks.emplace_back(std::move(events));
+  if (!info.survey) return document;
+  document.blocks.emplace_back(size_table(*info.survey));
+  document.blocks.emplace_back(footprint_table(*info.survey));
+  document.blocks.emplace_back(process_table(*info.survey));
+  document.blocks.emplace_back(interval_table(*info.survey));
   return document;
 }
 
-std::string trace_csv(const std::string& path, const trace::Info& info) {
-  return csv_of(trace_row(path, info));
+std::string trace_csv(const std::string& path, const trace::Info& info, const std::string& table) {
+  const Document document = trace_document(path, info);
+  for (const auto& block : document.blocks)
+    if (const auto* one = std::get_if<Table>(&block); one != nullptr && one->id == table)
+      return csv_of(*one);
+  MMUSIM_ASSERT(false);
+  return "";
 }
 
 }  // namespace mmusim::report

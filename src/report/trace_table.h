@@ -9,11 +9,14 @@
 
 namespace mmusim::report {
 
+// Where there is a survey, with its tables and two plots over time.
 std::string trace_text(const std::string& path, const trace::Info& info);
-// A table of one row with all numbers and, where the records were read, one of events by kind.
+// A table of one row with all numbers and, where the records were read, one of events by kind; of a
+// survey: `sizes`, `footprint`, `processes` and `intervals`.
 Document trace_document(const std::string& path, const trace::Info& info);
-// That row.
-std::string trace_csv(const std::string& path, const trace::Info& info);
+// One of these tables: "trace", "events", ... REQUIRES: trace_document() has it.
+std::string trace_csv(const std::string& path, const trace::Info& info,
+                      const std::string& table = "trace");
 
 }  // namespace mmusim::report
 

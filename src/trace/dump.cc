@@ -1,5 +1,6 @@
 #include "trace/dump.h"
 
+#include <algorithm>
 #include <fmt/format.h>
 #include <iterator>
 
@@ -15,54 +16,111 @@ void add(Line& line, fmt::format_string<Arguments...> format, Arguments&&... arg
   fmt::format_to(std::back_inserter(line), format, std::forward<Arguments>(arguments)...);
 }
 
+bool is_error(int64_t result) {
+  return result < 0 && result > -4096;
+}
+
+// Whether a call's range, or what it returned, is in the span.
+struct Concerns {
+  const AddressSpan& span;
+
+  [[nodiscard]] bool at(int64_t result, uint64_t bytes) const {
+    return !is_error(result) && span.touches(VirtAddr(static_cast<uint64_t>(result)), bytes);
+  }
+  bool operator()(const ExecEvent& e) const {
+    return std::any_of(e.image.begin(), e.image.end(), [&](const ImageArea& area) {
+      return !area.range.empty() && span.touches(area.range.begin, area.range.bytes());
+    });
+  }
+  bool operator()(const MmapEvent& e) const { return at(e.result, e.length); }
+  bool operator()(const MremapEvent& e) const {
+    return span.touches(e.old_start, e.old_length) || at(e.result, e.new_length);
+  }
+  bool operator()(const BrkEvent& e) const {
+    return span.touches(e.requested, 1) || span.touches(e.result, 1);
+  }
+  // All others that have a range have it in the same two fields.
+  template <class Call>
+  bool operator()(const Call& e) const {
+    if constexpr (requires { e.start; })
+      return span.touches(e.start, e.length);
+    else
+      return false;
+  }
+};
+
 class Dumper {
  public:
-  Dumper(const DumpOptions& options, const std::function<bool(std::string_view)>& line)
-      : options_(options), pass_(line), skip_(options.skip) {}
+  Dumper(const DumpOptions& options, uint64_t first,
+         const std::function<bool(std::string_view)>& line)
+      : options_(options), pass_(line), skip_(options.skip), at_(first) {}
 
   [[nodiscard]] uint64_t passed() const { return passed_; }
 
   // False: enough.
   bool batch(const Batch& batch) {
-    if (passed_ == options_.limit) return false;
-    if (options_.thread && *options_.thread != batch.thread) return true;
-    prefix_ = fmt::format("[{}/{}] ", batch.thread.pid.value(), batch.thread.tid.value());
-    if (batch.event != nullptr) {
-      if (skipped()) return true;
-      start();
-      fmt::format_to(std::back_inserter(line_), "{}", describe(*batch.event));
-      return end();
-    }
-    if (options_.events_only) return true;
-    if (batch.totals.references() <= skip_) {
-      skip_ -= batch.totals.references();
+    if (passed_ == options_.limit || at_ >= options_.instructions.to) return false;
+    const uint64_t first = at_;
+    at_ += batch.totals.instructions;
+    if (!wants(batch.thread) || (batch.event == nullptr && !may_hold_any(first, batch)))
       return true;
-    }
-    const uint64_t* address = batch.addresses;
-    for (const uint32_t number : batch.blocks) {
-      if (!block(batch.table[number], address)) return false;
-    }
-    return true;
+    prefix_ = fmt::format("[{}/{}] ", batch.thread.pid.value(), batch.thread.tid.value());
+    return batch.event != nullptr ? event(*batch.event, first) : blocks(batch, first);
   }
 
  private:
-  bool block(const StaticBlock& block, const uint64_t*& address) {
-    uint64_t pc = block.start.value();
-    unsigned op = 0;
-    for (unsigned i = 0; i < block.instructions; ++i) {
-      if (!reference(AccessKind::Fetch, pc, block.lengths[i])) return false;
-      pc += block.lengths[i];
-      for (; op < block.mem_ops && block.ops[op].instruction == i; ++op) {
-        if (!reference(block.ops[op].kind, *address++, block.ops[op].bytes)) return false;
-      }
+  [[nodiscard]] bool wants(ThreadId thread) const {
+    return (!options_.thread || *options_.thread == thread) &&
+           (!options_.pid || *options_.pid == thread.pid) &&
+           (!options_.tid || *options_.tid == thread.tid);
+  }
+
+  // Also takes what need not be looked at from what is to be skipped.
+  bool may_hold_any(uint64_t first, const Batch& batch) {
+    if ((options_.kinds & ~kAllEvents) == 0 || at_ <= options_.instructions.from) return false;
+    const bool whole = first >= options_.instructions.from && at_ <= options_.instructions.to;
+    const bool every = (options_.kinds | kAllEvents) == kAllKinds && !options_.addresses;
+    if (!whole || !every || batch.totals.references() > skip_) return true;
+    skip_ -= batch.totals.references();
+    return false;
+  }
+
+  bool event(const Event& event, uint64_t number) {
+    if (!options_.instructions.contains(number)) return true;
+    if ((options_.kinds & set_of_event(event.index())) == 0) return true;
+    if (options_.addresses && !concerns(event, *options_.addresses)) return true;
+    if (skipped()) return true;
+    start(number);
+    fmt::format_to(std::back_inserter(line_), "{}", describe(event));
+    return end();
+  }
+
+  bool blocks(const Batch& batch, uint64_t number) {
+    const uint64_t* address = batch.addresses;
+    for (const uint32_t which : batch.blocks) {
+      const StaticBlock& block = batch.table[which];
+      bool on = true;
+      walk_block(
+          block, address,
+          [&](unsigned i, VirtAddr pc, unsigned bytes) {
+            on = on && reference(number + i, AccessKind::Fetch, pc, bytes);
+          },
+          [&](unsigned i, const MemOp& op, VirtAddr to) {
+            on = on && reference(number + i, op.kind, to, op.bytes);
+          });
+      if (!on) return false;
+      number += block.instructions;
     }
     return true;
   }
 
-  bool reference(AccessKind kind, uint64_t address, unsigned bytes) {
+  bool reference(uint64_t number, AccessKind kind, VirtAddr address, unsigned bytes) {
+    if ((options_.kinds & set_of(kind)) == 0 || !options_.instructions.contains(number))
+      return true;
+    if (options_.addresses && !options_.addresses->touches(address, bytes)) return true;
     if (skipped()) return true;
-    start();
-    add(line_, "{:<6} {:#x} {}", name_of(kind), address, bytes);
+    start(number);
+    add(line_, "{:<6} {:#x} {}", name_of(kind), address.value(), bytes);
     return end();
   }
 
@@ -71,8 +129,9 @@ class Dumper {
     --skip_;
     return true;
   }
-  void start() {
+  void start(uint64_t number) {
     line_.clear();
+    if (options_.numbered) add(line_, "{} ", number);
     line_.append(prefix_.data(), prefix_.data() + prefix_.size());
   }
   bool end() {
@@ -83,6 +142,7 @@ class Dumper {
   const DumpOptions& options_;
   const std::function<bool(std::string_view)>& pass_;
   uint64_t skip_;
+  uint64_t at_;  // the number of the next instruction
   uint64_t passed_ = 0;
   std::string prefix_;
   Line line_;
@@ -97,13 +157,37 @@ std::string describe(const Event& event) {
   return fmt::to_string(line);
 }
 
+KindSet kind_named(std::string_view name) {
+  for (unsigned kind = 0; kind < 4; ++kind)
+    if (name == name_of(static_cast<AccessKind>(kind)))
+      return set_of(static_cast<AccessKind>(kind));
+  for (size_t kind = 0; kind < std::variant_size_v<Event>; ++kind)
+    if (name == event_kind_name(kind)) return set_of_event(kind);
+  return 0;
+}
+
+std::vector<std::string> kind_names() {
+  std::vector<std::string> names;
+  for (unsigned kind = 0; kind < 4; ++kind)
+    names.emplace_back(name_of(static_cast<AccessKind>(kind)));
+  for (size_t kind = 0; kind < std::variant_size_v<Event>; ++kind)
+    names.emplace_back(event_kind_name(kind));
+  return names;
+}
+
+bool concerns(const Event& event, const AddressSpan& span) {
+  return std::visit(Concerns{span}, event);
+}
+
 uint64_t dump(Reader& reader, const DumpOptions& options,
-              const std::function<bool(std::string_view)>& line) {
-  Dumper dumper(options, line);
+              const std::function<bool(std::string_view)>& line,
+              const std::function<void()>& turn) {
+  // Lines to be skipped are those of the part wanted, so what is before it may be left out unread.
+  Dumper dumper(options, reader.skip_to(options.instructions.from), line);
   Batch batch;
   if (options.limit == 0) return 0;
-  while (reader.next(batch) && dumper.batch(batch)) {
-  }
+  while (reader.next(batch) && dumper.batch(batch))
+    if (turn) turn();
   return dumper.passed();
 }
 

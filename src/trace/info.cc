@@ -76,4 +76,22 @@ Info read_info(const std::string& path, bool scan, const ReaderOptions& options)
   return info;
 }
 
+Info survey_trace(const std::string& path, unsigned intervals, const ReaderOptions& options,
+                  const std::function<void(uint64_t, uint64_t)>& progress) {
+  Reader reader(path, options);
+  const auto totals = reader.totals();
+  SurveyScan survey({.instructions = totals ? totals->instructions
+                                            : read_info(path, true, options).totals.instructions,
+                     .intervals = intervals});
+  InfoScan scan;
+  for (Batch batch; reader.next(batch);) {
+    scan.add(batch);
+    survey.add(batch);
+    if (progress) progress(reader.position(), reader.file_bytes());
+  }
+  Info info = scan.finish(reader);
+  info.survey = survey.finish();
+  return info;
+}
+
 }  // namespace mmusim::trace

@@ -3,12 +3,14 @@
 #define MMUSIM_TRACE_INFO_H_
 
 #include <array>
+#include <functional>
 #include <optional>
 #include <string>
 #include <vector>
 
 #include "trace/reader.h"
 #include "trace/record.h"
+#include "trace/survey.h"
 
 namespace mmusim::trace {
 
@@ -27,6 +29,7 @@ struct Info {
   uint64_t threads = 0;         // distinct (process, thread) ids, likewise
   uint64_t thread_changes = 0;  // times the trace goes on with another thread
   std::array<uint64_t, std::variant_size_v<Event>> event_counts{};  // by kind, as in Event
+  std::optional<Survey> survey{};                                   // where it was asked for
 
   [[nodiscard]] double bytes_per_instruction() const {
     return totals.instructions == 0
@@ -68,6 +71,11 @@ class InfoScan {
 // With `scan`, reads all records (memory: 8 bytes per thread ever seen); without, only header and
 // index, unless the file is torn. Errors: Error as Reader gives.
 Info read_info(const std::string& path, bool scan, const ReaderOptions& options = {});
+
+// The same with `survey`, of time in so many intervals; a torn file is read twice. `progress` is
+// called now and then with bytes of the file done and in all. Memory: that of a survey.
+Info survey_trace(const std::string& path, unsigned intervals, const ReaderOptions& options = {},
+                  const std::function<void(uint64_t, uint64_t)>& progress = {});
 
 }  // namespace mmusim::trace
 

@@ -16,7 +16,7 @@ namespace {
 constexpr const char* kTornAdvice =
     "the recording was cut short; --accept-torn reads what is there";
 
-struct FreeContext {
+struct FreeDecompressor {
   void operator()(ZSTD_DCtx* context) const { ZSTD_freeDCtx(context); }
 };
 
@@ -103,6 +103,19 @@ class Reader::Impl {
     }
   }
 
+  // The events at a chunk's end have the number of the next one's first instruction.
+  uint64_t skip_to(uint64_t instruction) {
+    MMUSIM_ASSERT(next_chunk_ == 0 && !in_chunk_);
+    uint64_t passed = 0;
+    for (; next_chunk_ < entries_.size(); ++next_chunk_) {
+      const IndexEntry& entry = entries_[next_chunk_];
+      if (instruction <= passed || entry.totals.instructions >= instruction - passed) break;
+      passed += entry.totals.instructions;
+      position_ = entry.offset + entry.bytes;
+    }
+    return passed;
+  }
+
   [[nodiscard]] const Header& header() const { return header_; }
   [[nodiscard]] std::optional<Totals> totals() const {
     if (torn_) return std::nullopt;
@@ -130,7 +143,7 @@ class Reader::Impl {
   }
 
   InputFile file_;
-  std::unique_ptr<ZSTD_DCtx, FreeContext> context_;
+  std::unique_ptr<ZSTD_DCtx, FreeDecompressor> context_;
   Header header_;
   uint64_t header_hash_ = 0;
   std::vector<IndexEntry> entries_;
@@ -271,6 +284,9 @@ const Header& Reader::header() const {
 }
 bool Reader::next(Batch& batch) {
   return impl_->next(batch);
+}
+uint64_t Reader::skip_to(uint64_t instruction) {
+  return impl_->skip_to(instruction);
 }
 std::optional<Totals> Reader::totals() const {
   return impl_->totals();

@@ -44,6 +44,11 @@ class Reader {
   // next call. Errors: Error naming path and byte offset of a damaged chunk.
   bool next(Batch& batch);
 
+  // Passes over whole chunks, unread, as long as all they hold, their events too, is numbered below
+  // `instruction`: how many instructions these are. 0 for a torn file, which has no index.
+  // REQUIRES: next() was not called.
+  uint64_t skip_to(uint64_t instruction);
+
   // Of the whole file, from the index; nothing for a torn file, whose totals are known only once
   // read.
   [[nodiscard]] std::optional<Totals> totals() const;

@@ -12,18 +12,51 @@
 
 namespace mmusim::trace {
 
+// What is odd but not damage. Imported traces may well have some: a recorder does not see
+// everything.
+enum class Oddity : uint8_t {
+  AfterEnd,
+  BornAlive,
+  NotBorn,
+  NeverRuns,
+  WaitsForStranger,
+  WaitsTooEarly,
+  OddImage,
+  OutsideAreas,
+  NoRight,
+  OddResult,
+  OddRange,
+  MappedOver,
+  MappedElsewhere,
+  MovedNothing,
+  OddBreak,
+  TooManyAreas,
+};
+inline constexpr size_t kOddities = 16;
+// For programs ("after_end"), and as a complete sentence.
+const char* key_of(Oddity oddity);
+const char* sentence_of(Oddity oddity);
+
+struct OddityRemark {
+  Oddity oddity{};
+  uint64_t count = 0;
+  uint64_t first = 0;   // the instruction's number (part.h)
+  std::string example;  // the first, as a complete sentence
+};
+
 struct VerifyReport {
-  Info info;  // scanned
-  // What is odd but not damage, each a complete sentence; at most kMaxRemarks, and how many there
-  // were. Imported traces may well have some: a recorder does not see everything.
-  static constexpr size_t kMaxRemarks = 20;
-  std::vector<std::string> remarks;
-  uint64_t remark_count = 0;
+  Info info;                          // scanned
+  std::vector<OddityRemark> remarks;  // of each kind that came, in order
+  uint64_t remark_count = 0;          // of all together
+  uint64_t references_checked = 0;    // whether they are in an area
 };
 
 // `progress`, if not empty, is called now and then with bytes of the file done and in all. Errors:
-// Error naming file and byte offset at the first damage. Memory: bounded by a chunk, and by the
-// number of threads in the trace.
+// Error naming file and byte offset at the first damage. Memory: bounded by a chunk, by the number
+// of threads in the trace, and by the areas of living processes (processes.h).
+//
+// Where the image of a process was recorded, each of its references is looked up in its areas,
+// which are followed through all events; stacks grow.
 VerifyReport verify(const std::string& path, const ReaderOptions& options = {},
                     const std::function<void(uint64_t, uint64_t)>& progress = {});
 

@@ -75,7 +75,7 @@ TEST(Dump, SkipsLimitsAndSelects) {
               ElementsAre("[10/10] load   0x9000 8", "[10/10] fetch  0x1003 2"));
   EXPECT_THAT(dump_lines(file.path(), {.skip = 100}), IsEmpty());
   EXPECT_THAT(dump_lines(file.path(), {.limit = 0}), IsEmpty());
-  EXPECT_EQ(dump_lines(file.path(), {.events_only = true}).size(), 5u);
+  EXPECT_EQ(dump_lines(file.path(), {.kinds = kAllEvents}).size(), 5u);
   EXPECT_THAT(dump_lines(file.path(), {.skip = 1, .limit = 1, .thread = kChild}),
               ElementsAre("[11/11] modify 0x9008 4"));
 }
@@ -168,7 +168,12 @@ TEST(Verify, AcceptsAGoodTrace) {
     done = d;
     all = a;
   });
-  EXPECT_THAT(report.remarks, IsEmpty());
+  // Its data are in no area of its image.
+  ASSERT_EQ(report.remarks.size(), 1u);
+  EXPECT_EQ(report.remarks[0].oddity, Oddity::OutsideAreas);
+  EXPECT_EQ(report.remarks[0].count, 2u);
+  EXPECT_EQ(report.remarks[0].first, 0u);
+  EXPECT_EQ(report.references_checked, 5u);
   EXPECT_EQ(report.info.totals.instructions, 3u);
   EXPECT_GT(done, 0u);
   EXPECT_EQ(all, report.info.file_bytes);
@@ -190,10 +195,13 @@ TEST(Verify, RemarksOnHistoriesThatMakeNoSense) {
   writer.instruction(VirtAddr(0x1000), 1);
   writer.finish();
   const VerifyReport report = verify(file.path());
-  EXPECT_EQ(report.remark_count, 3u);
-  EXPECT_THAT(report.remarks,
+  std::vector<std::string> examples;
+  for (const OddityRemark& remark : report.remarks)
+    examples.push_back(remark.example);
+  EXPECT_THAT(examples,
               UnorderedElementsAre("Thread 11/11 is born while it lives.",
-                                   "The image of process 10 has overlapping areas at 0x3000.",
+                                   "Thread 11/11, made there, never does anything.",
+                                   "The image of process 10 has overlapping areas at 0x1000.",
                                    "Thread 10/10 does something after its end."));
 }
 

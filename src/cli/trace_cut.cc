@@ -1,0 +1,60 @@
+// trace cut: a part of a trace, as one of its own.
+#include <fmt/format.h>
+
+#include "base/interrupt.h"
+#include "cli/arguments.h"
+#include "cli/documents.h"
+#include "cli/trace_part.h"
+#include "report/data_writers.h"
+#include "report/progress.h"
+#include "report/trace_tools_table.h"
+#include "trace/cut.h"
+
+namespace mmusim::cli {
+
+void trace_cut(const Words& words) {
+  Arguments arguments(
+      "trace cut FILE [--from N] [--to M] -o OUT.mmt",
+      "Writes the instructions from N to before M, with their data accesses and events, as a trace "
+      "of its own.\n\n"
+      "Events at its begin set up what was there before: each process with its parent and threads, "
+      "an exec with the image as it then is, mappings, the break, advice, locks, and children that "
+      "had ended and not been waited for. A marker event follows them, and the header's notes name "
+      "the whole trace. Shared memory and files without names get some.\n\n"
+      "Not carried over: which pages had been touched or were shared copy-on-write (a replay "
+      "faults them in again), what files held, guard pages, and areas that only references told "
+      "of. "
+      "Of a process whose image was not recorded no more is set up than its calls said.");
+  arguments.positional("FILE", 1);
+  arguments.options()("output,o", text_option("FILE"), "The trace to write.");
+  declare_instruction_range(arguments);
+  arguments.options()("accept-torn", "Read a torn trace up to its last whole chunk.")(
+      "quiet,q", "No progress on stderr.");
+  Documents::declare(arguments, "what was written", "the same, in a row");
+  if (!arguments.parse(words)) return;
+  if (!arguments.has("output")) throw UsageError("", "no output is named", "give -o FILE.mmt");
+  const trace::InstructionRange range = instruction_range(arguments);
+  if (range == trace::InstructionRange{})
+    throw UsageError("", "nothing says what to cut", "give --from, --to or both");
+
+  const std::string& path = arguments.text("FILE");
+  const std::string& output = arguments.text("output");
+  trace::ReaderOptions options;
+  options.accept_torn = arguments.has("accept-torn");
+  Documents documents(arguments);
+  trace::CutResult result;
+  {
+    report::Progress progress(fmt::format("cutting {}", path), "bytes",
+                              arguments.has("quiet") ? report::Progress::Style::None
+                                                     : report::Progress::style_for_stderr());
+    result = trace::cut(path, range, output, options, {}, [&](uint64_t done, uint64_t total) {
+      check_interrupt();
+      progress.update(done, total, done);
+    });
+  }
+  documents.write([&] { return report::json_of(report::cut_document(path, output, result)); },
+                  [&] { return report::csv_of(report::cut_table(output, result)); },
+                  [&] { return report::cut_text(output, result); });
+}
+
+}  // namespace mmusim::cli

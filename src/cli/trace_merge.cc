@@ -1,0 +1,64 @@
+// trace merge: several traces side by side in one.
+#include <fmt/format.h>
+
+#include "base/interrupt.h"
+#include "base/units.h"
+#include "cli/arguments.h"
+#include "cli/documents.h"
+#include "report/data_writers.h"
+#include "report/progress.h"
+#include "report/trace_tools_table.h"
+#include "trace/merge.h"
+
+namespace mmusim::cli {
+
+void trace_merge(const Words& words) {
+  trace::MergeOptions options;
+  Arguments arguments(
+      "trace merge FILE FILE... -o OUT.mmt",
+      fmt::format(
+          "Writes one trace in which the programs of several run in turns, as on one machine: each "
+          "turn is a number of instructions, with the events between them, and turns go round in "
+          "the order given until all traces have ended.\n\n"
+          "The traces must be of one ISA, byte order and page size. Processes and threads get ids "
+          "of their own: those of the second trace have {} added, those of the third twice as "
+          "much, "
+          "and so on. Files of one name are one file.",
+          format_count(trace::kMergeIdStep)));
+  arguments.positional("FILE", -1);
+  arguments.options()("output,o", text_option("FILE"), "The trace to write.")(
+      "quantum", text_option("N"),
+      fmt::format("Instructions of a turn; {} if not given.", format_count(options.quantum))
+          .c_str())("accept-torn", "Read torn traces up to their last whole chunk.")(
+      "quiet,q", "No progress on stderr.");
+  Documents::declare(arguments, "what was written", "a row for each trace");
+  if (!arguments.parse(words)) return;
+  if (!arguments.has("output")) throw UsageError("", "no output is named", "give -o FILE.mmt");
+  const Words& paths = arguments.texts("FILE");
+  if (paths.size() < 2 || paths.size() > trace::kMostMerged)
+    throw UsageError("",
+                     fmt::format("{} trace{} given", paths.size(), paths.size() == 1 ? "" : "s"),
+                     fmt::format("merge takes 2 to {}", trace::kMostMerged));
+  options.quantum = arguments.number("quantum", options.quantum);
+  if (options.quantum == 0) throw UsageError("--quantum", "a turn has at least 1 instruction");
+  options.reader.accept_torn = arguments.has("accept-torn");
+
+  const std::string& output = arguments.text("output");
+  Documents documents(arguments);
+  trace::MergeResult result;
+  {
+    report::Progress progress("merging", "bytes",
+                              arguments.has("quiet") ? report::Progress::Style::None
+                                                     : report::Progress::style_for_stderr());
+    options.progress = [&](uint64_t done, uint64_t total) {
+      check_interrupt();
+      progress.update(done, total, done);
+    };
+    result = trace::merge(paths, output, options);
+  }
+  documents.write([&] { return report::json_of(report::merge_document(output, result)); },
+                  [&] { return report::csv_of(report::merge_table(result)); },
+                  [&] { return report::merge_text(output, result); });
+}
+
+}  // namespace mmusim::cli
