@@ -425,10 +425,11 @@ void Collector::free_ended() {
   }
   for (auto& [id, process] : processes_) {
     if (!process->dead) continue;
+    Process* const own = process.get();
     const bool has_streams = std::any_of(streams_.begin(), streams_.end(), [&](const auto& stream) {
-      return stream->process == process.get();
+      return stream->process == own;
     });
-    if (!has_streams) gone.push_back(process.get());
+    if (!has_streams) gone.push_back(own);
   }
   for (Process* process : gone) {
     finish(*process, process->status);

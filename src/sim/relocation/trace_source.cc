@@ -15,7 +15,9 @@ namespace {
 VirtAddr source_top(const trace::Header& header) {
   if (header.isa == "x86_64") return VirtAddr(uint64_t{1} << 47);
   if (header.isa == "i386") return VirtAddr(0xffff'e000);  // on a 64-bit kernel; else 0xc0000000
-  if (header.isa == "ppc64") return VirtAddr(uint64_t{1} << 46);
+  if (header.isa == "arm") return VirtAddr(uint64_t{1} << 32);  // with its page of helpers
+  if (header.isa == "ppc64" || header.isa == "ppc64le") return VirtAddr(uint64_t{1} << 46);
+  if (header.isa == "aarch64") return VirtAddr(uint64_t{1} << 48);
   if (header.isa == "alpha") return VirtAddr(uint64_t{1} << 42);
   // IA-64 has region 4 begin at 2^63; elsewhere the upper half is the kernel's or a hole's end.
   return VirtAddr(header.isa == "ia64" ? uint64_t{5} << 61 : uint64_t{1} << 63);
