@@ -3,7 +3,6 @@
 #include <algorithm>
 
 #include "base/error.h"
-#include "record/ring.h"
 
 namespace mmusim::record {
 namespace {
@@ -69,6 +68,63 @@ class Cutter {
 
 }  // namespace
 
+Join join_of(const Access& last, uint64_t last_address, const Access& next, uint64_t address) {
+  constexpr uint64_t kMostJoined = 64;  // bytes: the widest vector
+  constexpr uint64_t kPart = 8;         // QEMU reports wider accesses in such parts
+  if (last.instruction != next.instruction) return Join::None;
+  if (last.kind == next.kind)
+    return next.bytes == kPart && last.bytes % kPart == 0 && address == last_address + last.bytes &&
+                   last.bytes + kPart <= kMostJoined
+               ? Join::Longer
+               : Join::None;
+  // Read and written back: one access.
+  const bool written_back = last.kind == static_cast<uint16_t>(AccessKind::Load) &&
+                            next.kind == static_cast<uint16_t>(AccessKind::Store) &&
+                            last.bytes == next.bytes && last_address == address;
+  return written_back ? Join::Modify : Join::None;
+}
+
+bool read_usual(const UsualBlock& block, const uint64_t* words, uint64_t* addresses) {
+  const size_t count = block.words;
+  const uint16_t* const expected = block.low();
+  uint64_t different = 0;
+  for (size_t i = 0; i < count; ++i) {
+    different |= (words[i] ^ expected[i]) & 0xffff;
+    addresses[i] = address_of(words[i]);
+  }
+  if (different != 0 || !block.joins) return different == 0;
+  const std::vector<Access>& accesses = block.shape->accesses;
+  size_t out = 0;
+  Access last;
+  for (size_t i = 0; i < count; ++i) {
+    const Access next = access_of(words[i]);
+    const Join join =
+        out == 0 ? Join::None : join_of(last, addresses[out - 1], next, address_of(words[i]));
+    if (join == Join::None) {
+      if ((out != 0 && !(last == accesses[out - 1])) || out == accesses.size()) return false;
+      addresses[out++] = address_of(words[i]);
+      last = next;
+    } else if (join == Join::Longer) {
+      last.bytes += next.bytes;
+    } else {
+      last.kind = static_cast<uint16_t>(AccessKind::Modify);
+    }
+  }
+  return out == accesses.size() && (out == 0 || last == accesses[out - 1]);
+}
+
+void Shape::make_usual() {
+  if (!plain || pieces.size() != 1 || words.size() > UINT16_MAX) return;
+  const size_t bytes = sizeof(UsualBlock) + words.size() * sizeof(uint16_t);
+  usual = std::make_unique<uint64_t[]>((bytes + 7) / 8);
+  auto* const block = new (usual.get()) UsualBlock;
+  block->words = static_cast<uint16_t>(words.size());
+  block->shape = this;
+  for (size_t i = 1; i < words.size(); ++i)
+    block->joins |= access_of(words[i - 1]).instruction == access_of(words[i]).instruction;
+  std::copy(words.begin(), words.end(), reinterpret_cast<uint16_t*>(block + 1));
+}
+
 void cut(const Definition& definition, std::span<const Access> accesses, Shape& shape,
          size_t instructions) {
   shape.accesses.assign(accesses.begin(), accesses.end());
@@ -95,11 +151,9 @@ size_t Definitions::add(std::span<const uint64_t> words) {
   const uint64_t number = static_cast<uint32_t>(words[0]);
   const uint64_t instructions = words[0] >> 48;
   const uint64_t count = definition_words(instructions);
-  if (instructions == 0 || instructions > kMostInstructions || number > by_number_.size())
+  if (instructions == 0 || instructions > kMostInstructions || number != by_number_.size())
     throw InternalError("the plug-in's definitions of blocks make no sense");
   if (words.size() < count) return 0;
-  // A child's first one may take the number of one that its parent added after the fork.
-  by_number_.resize(number);
   if (shared_) {
     stores_.push_back(std::make_shared<Store>());
     shared_ = false;
@@ -111,7 +165,7 @@ size_t Definitions::add(std::span<const uint64_t> words) {
   definition.lengths.assign(lengths, lengths + instructions);
   for (uint8_t& length : definition.lengths)
     length = static_cast<uint8_t>(std::clamp<unsigned>(length, 1, trace::kMaxInstructionBytes));
-  by_number_.push_back(&definition);
+  by_number_.push_back({&definition, nullptr});
   return count;
 }
 

@@ -13,6 +13,7 @@
 #include <span>
 #include <vector>
 
+#include "record/ring.h"
 #include "trace/writer.h"
 
 namespace mmusim::record {
@@ -20,23 +21,54 @@ namespace mmusim::record {
 // One access of a block, without its address: which instruction, what, how much.
 struct Access {
   uint16_t instruction = 0;
-  uint8_t kind = 0;   // AccessKind
-  uint8_t parts = 1;  // how many reports of QEMU's were joined to one
+  uint16_t kind = 0;  // AccessKind
   uint32_t bytes = 0;
   bool operator==(const Access&) const = default;
 };
 
+// Of a word with an access (ring.h).
+inline uint64_t address_of(uint64_t word) {
+  return static_cast<uint64_t>(static_cast<int64_t>(word) >> kAddressShift);
+}
+inline Access access_of(uint64_t word) {
+  const AccessKind kind = (word & 1) != 0 ? AccessKind::Store : AccessKind::Load;
+  return {static_cast<uint16_t>((word >> kIndexShift) & kIndexMask), static_cast<uint16_t>(kind),
+          uint32_t{1} << ((word & kTagMask) >> 1)};
+}
+
+struct Shape;
+
+// A shape of one piece, as the fast path wants it: all in one place, most of it in one line of a
+// cache.
+struct UsualBlock {
+  uint64_t chunk = 0;  // as in trace::KnownBlock
+  uint32_t number = 0;
+  uint16_t words = 0;  // of an execution, behind the first
+  bool joins = false;  // some of them are joined to one access, or may be
+  Shape* shape = nullptr;
+  // Behind it: the words, without their addresses.
+  [[nodiscard]] const uint16_t* low() const { return reinterpret_cast<const uint16_t*>(this + 1); }
+};
+
 struct Shape {
   std::vector<Access> accesses;
+  // The words of an execution that does just this, without their addresses; `plain`: there are
+  // such.
+  std::vector<uint16_t> words;
+  bool plain = false;
   std::vector<trace::MemOp> ops;          // of all pieces
   std::vector<trace::KnownBlock> pieces;  // in order
+  std::unique_ptr<uint64_t[]> usual;      // a UsualBlock; null: it has no such form
+
+  [[nodiscard]] UsualBlock* as_usual() { return reinterpret_cast<UsualBlock*>(usual.get()); }
+  void make_usual();
 };
 
 struct Definition {
   uint64_t start = 0;
   uint64_t flags = 0;  // BlockFlags
   std::vector<uint8_t> lengths;
-  std::deque<Shape> shapes;  // the first is the usual one
+  std::deque<Shape> shapes;
   [[nodiscard]] uint64_t last_instruction() const {
     uint64_t at = start;
     for (size_t i = 0; i + 1 < lengths.size(); ++i)
@@ -44,6 +76,15 @@ struct Definition {
     return at;
   }
 };
+
+// The addresses of the accesses that `words` are, which begin with the first access; false if they
+// are not what `shape` is. REQUIRES: shape.plain, as many words as it has, room for as many
+// addresses.
+bool read_usual(const UsualBlock& block, const uint64_t* words, uint64_t* addresses);
+
+// What may be said of two reports after one another by the same instruction.
+enum class Join : uint8_t { None, Longer, Modify };
+Join join_of(const Access& last, uint64_t last_address, const Access& next, uint64_t address);
 
 // Shapes of one block beyond this are made anew each time.
 inline constexpr size_t kMostShapes = 16;
@@ -61,7 +102,18 @@ class Definitions {
 
   // Null: not known.
   [[nodiscard]] Definition* find(uint64_t number) const {
-    return number < by_number_.size() ? by_number_[number] : nullptr;
+    return number < by_number_.size() ? by_number_[number].definition : nullptr;
+  }
+  // What the block did last, if it has such a form and repeats nothing; else null.
+  [[nodiscard]] UsualBlock* usual(uint64_t number) const {
+    return number < by_number_.size() ? by_number_[number].usual : nullptr;
+  }
+  // Of a block that is known.
+  void set_usual(uint64_t number, UsualBlock* usual) { by_number_[number].usual = usual; }
+
+  // Only those with lower numbers: a child does not have what its parent added after the fork.
+  void keep(uint64_t below) {
+    if (below < by_number_.size()) by_number_.resize(below);
   }
 
   // For the child of a fork. From here on the two do not see what the other adds.
@@ -71,7 +123,11 @@ class Definitions {
   using Store = std::deque<Definition>;
   std::vector<std::shared_ptr<Store>> stores_;  // the last one grows, unless it is shared
   bool shared_ = true;
-  std::vector<Definition*> by_number_;
+  struct Entry {
+    Definition* definition;
+    UsualBlock* usual;
+  };
+  std::vector<Entry> by_number_;
 };
 
 }  // namespace mmusim::record

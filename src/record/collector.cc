@@ -5,7 +5,6 @@
 #include <cerrno>
 #include <climits>
 #include <csignal>
-#include <cstring>
 #include <fcntl.h>
 #include <linux/futex.h>
 #include <poll.h>
@@ -19,7 +18,6 @@
 namespace mmusim::record {
 namespace {
 
-constexpr uint64_t kMostJoined = 64;       // bytes: the widest vector
 constexpr uint64_t kWorthPunching = 8192;  // words; below, a ring's memory is kept for the next
 
 }  // namespace
@@ -136,8 +134,63 @@ void Collector::give_back() {
 void Collector::parse(Stream& stream) {
   if (stream.at_number && stream.is_event) fill_event(stream);
   const uint64_t* const ring = words(stream.ring);
-  while (!stream.at_number && stream.read != stream.there)
-    one_word(stream, ring[stream.read++ & kRingMask]);
+  while (!stream.at_number && stream.read != stream.there) {
+    const uint64_t word = ring[stream.read & kRingMask];
+    if ((word & kTagMask) == kBlockTag && stream.sized_word == 0 && !continues(stream, word)) {
+      end_block(stream);
+      const uint64_t before = stream.read;
+      usual_blocks(stream);
+      if (stream.read != before) continue;
+    }
+    ++stream.read;
+    one_word(stream, word);
+  }
+}
+
+// Whether it may be a further iteration of the instruction that the block before it ends with.
+bool Collector::repeats(const Definitions& definitions, uint64_t number) {
+  const Definition* const next = definitions.find(number);
+  return next == nullptr || (next->flags & kRepeats) != 0;
+}
+
+bool Collector::continues(const Stream& stream, uint64_t word) {
+  return stream.block != nullptr && stream.process != nullptr &&
+         repeats(stream.process->definitions, word >> kTagBits);
+}
+
+void Collector::usual_blocks(Stream& stream) {
+  if (stream.process == nullptr || stream.ended) return;
+  const Definitions& definitions = stream.process->definitions;
+  const uint64_t begin = stream.read & kRingMask;
+  const uint64_t* const first = words(stream.ring) + begin;
+  const uint64_t* const end = first + std::min(stream.there - stream.read, kRingWords - begin);
+  const uint64_t* at = first;
+  writer_.thread(stream.id);
+  UsualBlock* block =
+      at != end && (*at & kTagMask) == kBlockTag ? definitions.usual(*at >> kTagBits) : nullptr;
+  while (block != nullptr && end - at > block->words + 1) {
+    // The word behind must show that there is no more: it begins a block, or is a number.
+    const uint64_t next = at[block->words + 1];
+    const uint64_t tag = next & kTagMask;
+    if (tag != kBlockTag && tag != kHeadTag && tag != kEventTag) break;
+    UsualBlock* following = nullptr;
+    if (tag == kBlockTag) {
+      following = definitions.usual(next >> kTagBits);
+      __builtin_prefetch(following);
+      // One that has no such form may be a further iteration of this one's last instruction.
+      if (following == nullptr && repeats(definitions, next >> kTagBits)) break;
+    }
+    if (!read_usual(*block, at + 1, addresses_.data())) break;
+    if (!writer_.again(block->chunk, block->number, addresses_.data())) {
+      trace::KnownBlock& piece = block->shape->pieces.front();
+      writer_.block(piece, addresses_.data());
+      block->chunk = piece.chunk;
+      block->number = piece.number;
+    }
+    at += block->words + 1;
+    block = following;
+  }
+  stream.read += static_cast<uint64_t>(at - first);
 }
 
 void Collector::one_word(Stream& stream, uint64_t word) {
@@ -148,14 +201,18 @@ void Collector::one_word(Stream& stream, uint64_t word) {
                  (sized >> kAddressShift & 1) != 0);
       return;
     }
-    add_access(stream, word, (sized >> kIndexShift) & kIndexMask, (sized >> kAddressShift & 1) != 0,
-               sized >> (kAddressShift + 1));
+    const AccessKind kind =
+        (sized >> kAddressShift & 1) != 0 ? AccessKind::Store : AccessKind::Load;
+    stream.plain = false;
+    add_access(stream, word,
+               {static_cast<uint16_t>((sized >> kIndexShift) & kIndexMask),
+                static_cast<uint16_t>(kind), static_cast<uint32_t>(sized >> (kAddressShift + 1))});
     return;
   }
   const uint64_t tag = word & kTagMask;
   if (tag <= kMostMemoryTag) {
-    add_access(stream, static_cast<uint64_t>(static_cast<int64_t>(word) >> kAddressShift),
-               (word >> kIndexShift) & kIndexMask, (tag & 1) != 0, uint64_t{1} << (tag >> 1));
+    if (stream.plain) stream.words.push_back(static_cast<uint16_t>(word));
+    add_access(stream, address_of(word), access_of(word));
     return;
   }
   switch (tag) {
@@ -216,82 +273,83 @@ void Collector::begin_block(Stream& stream, uint64_t number) {
     ++counts_.repeats;
     stream.index_base = stream.block->lengths.size() - 1;
     stream.joins = false;
+    stream.plain = false;
     return;
   }
   end_block(stream);
   stream.block = definition;
+  stream.block_number = number;
 }
 
-void Collector::add_access(Stream& stream, uint64_t address, uint64_t instruction, bool store,
-                           uint64_t bytes) {
+void Collector::add_access(Stream& stream, uint64_t address, Access access) {
   if (stream.block == nullptr) return;
-  instruction += stream.index_base;
-  if (instruction >= stream.block->lengths.size() || bytes == 0) {
+  const uint64_t instruction = access.instruction + stream.index_base;
+  if (instruction >= stream.block->lengths.size() || access.bytes == 0) {
     ++counts_.lost_words;
     return;
   }
-  const AccessKind kind = store ? AccessKind::Store : AccessKind::Load;
+  access.instruction = static_cast<uint16_t>(instruction);
   if (stream.joins) {
     Access& last = stream.accesses.back();
-    if (last.instruction == instruction) {
-      const uint64_t last_address = stream.addresses.back();
-      if (last.kind == static_cast<uint8_t>(kind) && bytes == 8 && last.bytes % 8 == 0 &&
-          address == last_address + last.bytes && last.bytes + bytes <= kMostJoined) {
-        last.bytes += 8;
-        return;
-      }
-      // Read and written back: one access.
-      if (store && last.kind == static_cast<uint8_t>(AccessKind::Load) && last.bytes == bytes &&
-          last_address == address) {
-        last.kind = static_cast<uint8_t>(AccessKind::Modify);
-        return;
-      }
-    }
+    const Join join = join_of(last, stream.addresses.back(), access, address);
+    if (join == Join::Longer) last.bytes += access.bytes;
+    if (join == Join::Modify) last.kind = static_cast<uint16_t>(AccessKind::Modify);
+    if (join != Join::None) return;
   }
-  while (bytes != 0) {
-    const uint64_t piece = std::min<uint64_t>(bytes, trace::kMaxAccessBytes);
-    stream.accesses.push_back({static_cast<uint16_t>(instruction), static_cast<uint8_t>(kind), 1,
-                               static_cast<uint32_t>(piece)});
+  while (access.bytes != 0) {
+    Access piece = access;
+    piece.bytes = std::min<uint32_t>(access.bytes, trace::kMaxAccessBytes);
+    stream.accesses.push_back(piece);
     stream.addresses.push_back(address);
-    address += piece;
-    bytes -= piece;
+    address += piece.bytes;
+    access.bytes -= piece.bytes;
   }
   stream.joins = true;
 }
 
-void Collector::end_block(Stream& stream) {
-  if (stream.block == nullptr) return;
+// The shape of what the block has just done; it becomes the usual one.
+Shape& Collector::shape_of(Stream& stream) {
   Definition& definition = *stream.block;
-  if (!stream.ended) {
-    writer_.thread(stream.id);
-    const auto same = [&](const Shape& shape) {
-      return shape.accesses.size() == stream.accesses.size() &&
-             (stream.accesses.empty() || std::memcmp(shape.accesses.data(), stream.accesses.data(),
-                                                     stream.accesses.size() * sizeof(Access)) == 0);
-    };
-    Shape* shape = nullptr;
-    for (Shape& known : definition.shapes) {
-      if (!same(known)) continue;
-      shape = &known;
-      break;
-    }
-    if (shape == nullptr && definition.shapes.size() < kMostShapes) {
-      shape = &definition.shapes.emplace_back();
-      cut(definition, stream.accesses, *shape);
-    } else if (shape == nullptr) {
-      shape = &passing_;
-      cut(definition, stream.accesses, *shape);
-    }
-    write_pieces(*shape, stream.addresses.data());
+  const auto found =
+      std::find_if(definition.shapes.begin(), definition.shapes.end(), [&](const Shape& known) {
+        return known.plain == stream.plain && known.accesses == stream.accesses &&
+               (!known.plain || known.words == stream.words);
+      });
+  const bool kept = found != definition.shapes.end() || definition.shapes.size() < kMostShapes;
+  if (found == definition.shapes.end()) {
+    Shape& shape = kept ? definition.shapes.emplace_back() : passing_;
+    cut(definition, stream.accesses, shape);
+    shape.plain = stream.plain;
+    shape.words = stream.words;
+    if (!kept) return shape;
+    shape.make_usual();
+    if (addresses_.size() < shape.words.size()) addresses_.resize(shape.words.size());
+    found_usual(stream, shape);
+    return shape;
   }
-  forget_block(stream);
+  found_usual(stream, *found);
+  return *found;
 }
 
-void Collector::write_pieces(Shape& shape, const uint64_t* addresses) {
+void Collector::found_usual(Stream& stream, Shape& shape) {
+  if ((stream.block->flags & kRepeats) == 0)
+    stream.process->definitions.set_usual(stream.block_number, shape.as_usual());
+}
+
+void Collector::write(Shape& shape, const uint64_t* addresses) {
   for (trace::KnownBlock& piece : shape.pieces) {
     writer_.block(piece, addresses);
     addresses += piece.block.mem_ops;
   }
+}
+
+void Collector::end_block(Stream& stream) {
+  if (stream.block == nullptr) return;
+  if (!stream.ended) {
+    writer_.thread(stream.id);
+    write(shape_of(stream), stream.addresses.data());
+  }
+  forget_block(stream);
 }
 
 void Collector::cut_block(Stream& stream, size_t instructions) {
@@ -303,7 +361,7 @@ void Collector::cut_block(Stream& stream, size_t instructions) {
   if (!stream.ended) {
     writer_.thread(stream.id);
     cut(*stream.block, stream.accesses, passing_, instructions);
-    write_pieces(passing_, stream.addresses.data());
+    write(passing_, stream.addresses.data());
   }
   forget_block(stream);
 }
@@ -320,16 +378,19 @@ void Collector::add_window(Stream& stream, uint64_t address, uint64_t instructio
   const AccessKind kind = store ? AccessKind::Store : AccessKind::Load;
   for (unsigned i = 0; i < kRegisters; ++i) {
     stream.accesses.push_back(
-        {static_cast<uint16_t>(instruction), static_cast<uint8_t>(kind), 1, kBytes});
+        {static_cast<uint16_t>(instruction), static_cast<uint16_t>(kind), kBytes});
     stream.addresses.push_back(address + uint64_t{kBytes} * i);
   }
   stream.joins = false;
+  stream.plain = false;
 }
 
 void Collector::forget_block(Stream& stream) {
   stream.block = nullptr;
   stream.index_base = 0;
   stream.joins = false;
+  stream.plain = true;
+  stream.words.clear();
   stream.accesses.clear();
   stream.addresses.clear();
 }

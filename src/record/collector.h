@@ -68,15 +68,19 @@ class Collector {
   void one_word(Stream& stream, uint64_t word);
   void fill_event(Stream& stream);
   void begin_block(Stream& stream, uint64_t number);
-  void add_access(Stream& stream, uint64_t address, uint64_t instruction, bool store,
-                  uint64_t bytes);
+  // Blocks that do what they usually do, as many as there are one after the other.
+  void usual_blocks(Stream& stream);
+  [[nodiscard]] static bool repeats(const Definitions& definitions, uint64_t number);
+  [[nodiscard]] static bool continues(const Stream& stream, uint64_t word);
+  void add_access(Stream& stream, uint64_t address, Access access);
   void end_block(Stream& stream);
   // A trap ended the block before one of its instructions.
   void cut_block(Stream& stream, size_t instructions);
   void add_window(Stream& stream, uint64_t address, uint64_t instruction, bool store);
   static void forget_block(Stream& stream);
-  void write_pieces(Shape& shape, const uint64_t* addresses);
-  void write(const Definition& definition, Shape& shape, const std::vector<uint64_t>& addresses);
+  Shape& shape_of(Stream& stream);
+  static void found_usual(Stream& stream, Shape& shape);
+  void write(Shape& shape, const uint64_t* addresses);
   // False: the event is not all there yet.
   bool at_its_turn(Stream& stream);
   void event(Stream& stream);
@@ -105,8 +109,9 @@ class Collector {
   uint32_t registrations_ = 0;
   bool look_again_ = true;
   size_t definition_rings_ = 0;
-  uint64_t consumed_ = 0;  // words, in all
-  Shape passing_;          // of blocks with too many shapes
+  uint64_t consumed_ = 0;            // words, in all
+  Shape passing_;                    // of blocks with too many shapes
+  std::vector<uint64_t> addresses_;  // room for those of any usual block
   Counts counts_;
 };
 

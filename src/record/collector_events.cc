@@ -111,6 +111,7 @@ void Collector::start(Stream& stream, WordReader& words) {
   const auto parent_thread = static_cast<uint32_t>(words.word());
   const uint64_t flags = words.word();
   const auto definitions = static_cast<uint32_t>(words.word());
+  const uint64_t first_block = words.word();
   stream.id = {Pid(id), Tid(thread)};
   const auto existing = processes_.find(id);
   const bool known = existing != processes_.end();
@@ -143,6 +144,7 @@ void Collector::start(Stream& stream, WordReader& words) {
   if (owner.definitions_ring != definitions && kind != StartKind::Thread) {
     owner.definitions_ring = definitions;
     owner.definitions_read = 0;
+    owner.definitions.keep(first_block);
     owner.definition_words.clear();
     known_rings_[definitions] = true;
     ++definition_rings_;

@@ -43,9 +43,12 @@ struct Collector::Stream {
 
   // The block being executed, and what it has accessed so far.
   Definition* block = nullptr;
-  uint64_t index_base = 0;  // of a repeated instruction: its place in the block
-  bool joins = false;       // the next access may belong to the last one
-  uint64_t sized_word = 0;  // the word before an address; 0: none
+  uint64_t block_number = 0;
+  uint64_t index_base = 0;      // of a repeated instruction: its place in the block
+  bool joins = false;           // the next access may belong to the last one
+  uint64_t sized_word = 0;      // the word before an address; 0: none
+  std::vector<uint16_t> words;  // as they came, without their addresses
+  bool plain = true;            // they are all there is
   std::vector<Access> accesses;
   std::vector<uint64_t> addresses;
 };

@@ -34,7 +34,7 @@ constexpr int kNotFound = 127;  // exit statuses, as a shell has them
 constexpr int kCannotRun = 126;
 constexpr const char* kPluginName = "mmusim-recorder.so";
 constexpr const char* kPluginVariable = "MMUSIM_RECORDER_PLUGIN";
-constexpr std::chrono::milliseconds kLookEvery{5};  // for processes that ended
+constexpr std::chrono::milliseconds kLookEvery{10};  // for processes that ended
 constexpr std::chrono::milliseconds kTellEvery{100};
 constexpr std::chrono::seconds kStarvation{2};  // so long a thread may find no ring
 
@@ -49,7 +49,10 @@ extern "C" void on_record_signal(int number, siginfo_t* info, void* /*context*/)
   from_terminal.store(info != nullptr && info->si_code == SI_KERNEL);
   signals_seen.fetch_add(1);
 }
-extern "C" void on_child_signal(int /*number*/) {}
+std::atomic<bool> child_ended{false};
+extern "C" void on_child_signal(int /*number*/) {
+  child_ended.store(true);
+}
 
 void handle_signals() {
   struct sigaction action {};
@@ -346,7 +349,7 @@ void Recording::watch_limits() {
 }
 
 void Recording::look_around() {
-  reap();
+  if (child_ended.exchange(false)) reap();
   collector_->look_for_ends();
   answer_signals();
   watch_limits();
@@ -374,11 +377,12 @@ RecordResult Recording::run() {
     const uint32_t bell = memory_->share().doorbell.load();
     const bool something = collector_->collect();
     const Clock::time_point now = Clock::now();
-    if (!something || now - looked > kLookEvery) {
+    if (now - looked > kLookEvery || (!something && child_ended.load())) {
       looked = now;
       look_around();
     }
     if (something) continue;
+    if (child_ended.load()) continue;
     if (first_ended_ && collector_->running() == 0 && !collector_->collect()) break;
     sleep_until_rung(bell);
   }

@@ -64,7 +64,7 @@ enum BlockFlag : uint64_t {
 
 enum class EventKind : uint8_t {
   // A thread is there: StartKind; process; thread; for Fork: process and thread that made it,
-  // its clone flags; ring of the process's definitions.
+  // its clone flags; ring of the process's definitions; the number of its first one.
   Start,
   Image,      // a blob: see Blob
   Call,       // Call; result; 6 arguments; blob: a file's name

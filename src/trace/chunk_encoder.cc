@@ -99,10 +99,8 @@ uint32_t ChunkEncoder::add(const StaticBlock& block, uint64_t hash, const uint64
               static_cast<uint32_t>(ops_.size()),
               block.instructions,
               block.mem_ops,
-              block.bytes,
-              0,
-              0,
-              0};
+              block.bytes};
+  Counts counts{entry.first_op, block.mem_ops, block.instructions, 0, 0};
   ByteBuffer& out = streams_[static_cast<size_t>(Stream::Dictionary)];
   out.signed_varint(static_cast<int64_t>(entry.start - previous_end_));
   previous_end_ = entry.start + block.bytes;
@@ -121,13 +119,13 @@ uint32_t ChunkEncoder::add(const StaticBlock& block, uint64_t hash, const uint64
     out.varint(zigzag(addresses[i] - first_addresses_.base(base)));
     first_addresses_.told(base, addresses[i]);
     last_address_.push_back(addresses[i]);
-    entry.loads += op.kind == AccessKind::Load ? 1 : 0;
-    entry.stores += op.kind == AccessKind::Store ? 1 : 0;
-    entry.modifies += op.kind == AccessKind::Modify ? 1 : 0;
+    if (op.kind == AccessKind::Load) ++counts.loads;
+    if (op.kind == AccessKind::Store) ++counts.stores;
   }
   lengths_.insert(lengths_.end(), block.lengths, block.lengths + block.instructions);
   ops_.insert(ops_.end(), block.ops, block.ops + block.mem_ops);
   table_.push_back(entry);
+  counts_.push_back(counts);
   if (table_.size() * 2 > slots_.size()) rehash(slots_.size() * 2);
   return static_cast<uint32_t>(table_.size() - 1);
 }
@@ -139,11 +137,13 @@ uint32_t ChunkEncoder::block(const StaticBlock& block, uint64_t hash, const uint
 }
 
 void ChunkEncoder::again(uint32_t number, const uint64_t* addresses) {
-  const Entry& entry = table_[number];
+  const Counts entry = counts_[number];
   numbers_.push_back(number);
   ByteBuffer& differences = streams_[static_cast<size_t>(Stream::Differences)];
   differences.reserve(size_t{entry.mem_ops} * kMaxDifferenceBytes);
+  widths_.reserve(entry.mem_ops);
   uint8_t* at = differences.end();
+  uint8_t* width_at = widths_.end();
   uint64_t* last = last_address_.data() + entry.first_op;
   for (unsigned i = 0; i < entry.mem_ops; ++i) {
     const uint64_t difference = addresses[i] - last[i];
@@ -152,15 +152,16 @@ void ChunkEncoder::again(uint32_t number, const uint64_t* addresses) {
     const uint64_t biased = difference + difference_bias(width);
     std::memcpy(at, &biased, sizeof biased);
     at += width;
-    widths_.push_back(static_cast<uint8_t>(width));
+    *width_at++ = static_cast<uint8_t>(width);
   }
   differences.set_end(at);
+  widths_.set_end(width_at);
   ++run_;
   ++totals_.blocks;
   totals_.instructions += entry.instructions;
   totals_.loads += entry.loads;
   totals_.stores += entry.stores;
-  totals_.modifies += entry.modifies;
+  totals_.modifies += uint64_t{entry.mem_ops} - entry.loads - entry.stores;
 }
 
 void ChunkEncoder::close() {
@@ -176,17 +177,18 @@ void ChunkEncoder::close() {
   numbers.set_end(at);
 
   ByteBuffer& widths = streams_[static_cast<size_t>(Stream::Widths)];
-  widths_.resize((widths_.size() + 1) / 2 * 2);
+  if (widths_.size() % 2 != 0) widths_.byte(0);
   widths.reserve(widths_.size() / 2);
   at = widths.end();
   for (size_t i = 0; i < widths_.size(); i += 2) {
-    *at++ = static_cast<uint8_t>(widths_[i] | widths_[i + 1] << 4);
+    *at++ = static_cast<uint8_t>(widths_.data()[i] | widths_.data()[i + 1] << 4);
   }
   widths.set_end(at);
 }
 
 void ChunkEncoder::clear() {
   table_.clear();
+  counts_.clear();
   slots_.assign(kFirstSlots, 0);
   lengths_.clear();
   ops_.clear();

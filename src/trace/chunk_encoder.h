@@ -51,7 +51,15 @@ class ChunkEncoder {
     uint8_t instructions;
     uint8_t mem_ops;
     uint32_t bytes;
-    uint32_t loads, stores, modifies;
+  };
+  // What executing a block again needs: eight bytes, so that those of large programs stay in a
+  // cache.
+  struct Counts {
+    uint32_t first_op;
+    uint8_t mem_ops;
+    uint8_t instructions;
+    uint8_t loads;
+    uint8_t stores;
   };
 
   uint32_t number_of(const StaticBlock& block, uint64_t hash, const uint64_t* addresses);
@@ -61,6 +69,7 @@ class ChunkEncoder {
   void end_run();
 
   std::vector<Entry> table_;
+  std::vector<Counts> counts_;   // by number, as table_
   std::vector<uint32_t> slots_;  // number + 1, or 0; open addressing, a power of two of them
   std::vector<uint8_t> lengths_;
   std::vector<MemOp> ops_;
@@ -74,7 +83,7 @@ class ChunkEncoder {
   uint64_t run_ = 0;               // blocks since the last item of the control stream
   Totals totals_;
   std::array<ByteBuffer, kStreams> streams_;  // Blocks and Widths are made by close()
-  std::vector<uint8_t> widths_;               // one per address
+  ByteBuffer widths_;                         // one per address
 };
 
 }  // namespace mmusim::trace

@@ -15,7 +15,8 @@ struct ChunkPacker::Compressor {
   Compressor(const Compressor&) = delete;
   Compressor& operator=(const Compressor&) = delete;
 
-  void pack(const ChunkEncoder& encoder, int level, PackedChunk& packed) const {
+  void pack(ChunkEncoder& encoder, int level, PackedChunk& packed) const {
+    encoder.close();
     ChunkHeader& header = packed.header;
     ByteBuffer& payload = packed.payload;
     header = ChunkHeader();

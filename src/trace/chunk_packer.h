@@ -1,6 +1,6 @@
-// Makes finished chunks of closed encoders: compresses and hashes their streams. On as many threads
-// as asked for, a chunk each; handed out in the order they were given, so that the file does not
-// depend on the number of threads. Used by one thread.
+// Makes finished chunks of full encoders: closes them, compresses and hashes their streams. On as
+// many threads as asked for, a chunk each; handed out in the order they were given, so that the
+// file does not depend on the number of threads. Used by one thread.
 #ifndef MMUSIM_TRACE_CHUNK_PACKER_H_
 #define MMUSIM_TRACE_CHUNK_PACKER_H_
 
@@ -31,8 +31,8 @@ class ChunkPacker {
   ChunkPacker(const ChunkPacker&) = delete;
   ChunkPacker& operator=(const ChunkPacker&) = delete;
 
-  // Takes a closed encoder and gives another, cleared one in its place. Waits while more chunks are
-  // under way than the threads need.
+  // Takes an encoder with a chunk and gives another, cleared one in its place. Waits while more
+  // chunks are under way than the threads need.
   void give(std::unique_ptr<ChunkEncoder>& encoder);
 
   // The next chunk, if it is ready; with `wait`, waits for it. Null: none. The caller may keep it

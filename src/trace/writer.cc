@@ -105,6 +105,13 @@ class Writer::Impl {
     close_chunk_if_full();
   }
 
+  bool again(uint64_t chunk, uint32_t number, const uint64_t* addresses) {
+    if (chunk != chunk_ || instructions_ != 0) return false;
+    encoder_->again(number, addresses);
+    close_chunk_if_full();
+    return true;
+  }
+
   void event(const Event& event) {
     MMUSIM_ASSERT(has_thread_);
     end_block();
@@ -242,7 +249,6 @@ void Writer::Impl::split_block() {
 }
 
 void Writer::Impl::write_chunk() {
-  encoder_->close();
   written_ += encoder_->totals();
   packer_.give(encoder_);
   ++chunk_;
@@ -284,6 +290,9 @@ void Writer::access(AccessKind kind, VirtAddr address, unsigned bytes) {
 }
 void Writer::block(KnownBlock& block, const uint64_t* addresses) {
   impl_->block(block, addresses);
+}
+bool Writer::again(uint64_t chunk, uint32_t number, const uint64_t* addresses) {
+  return impl_->again(chunk, number, addresses);
 }
 void Writer::event(const Event& event) {
   impl_->event(event);

@@ -58,6 +58,10 @@ class Writer {
   // before are another. REQUIRES: thread() was called.
   void block(KnownBlock& block, const uint64_t* addresses);
 
+  // The same, shorter, for a block that was given before in the chunk that is being made: the
+  // `chunk` and `number` it has since then. False: that chunk is finished; nothing was done.
+  bool again(uint64_t chunk, uint32_t number, const uint64_t* addresses);
+
   // One event of the current thread. REQUIRES: thread() was called.
   void event(const Event& event);
 

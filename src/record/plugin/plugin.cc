@@ -88,7 +88,8 @@ std::atomic<unsigned> cpus_used{1};
   attach(cpu.producer, Birth{.kind = StartKind::Thread,
                              .parent_process = static_cast<uint32_t>(getpid()),
                              .parent_thread = 0,
-                             .clone_flags = 0});
+                             .clone_flags = 0,
+                             .first_block = 0});
 }
 
 void tell_zeroed(Cpu& cpu);
@@ -592,7 +593,8 @@ void after_fork() {
   attach(cpu.producer, Birth{.kind = StartKind::Fork,
                              .parent_process = parent_process,
                              .parent_thread = parent_thread,
-                             .clone_flags = flags});
+                             .clone_flags = flags,
+                             .first_block = next_block});
 }
 
 // --- Start
@@ -631,7 +633,11 @@ int start(qemu_plugin_id_t id, const qemu_info_t& info, int count, char** argume
   watches = has_unreported(*isa);
   is_power = std::string_view(isa->name).starts_with("ppc64");
   zero_bytes = zero_block_bytes(*isa, model_asked_for());
-  attach(cpus[0].producer, Birth{.kind = StartKind::Image});
+  attach(cpus[0].producer, Birth{.kind = StartKind::Image,
+                                 .parent_process = 0,
+                                 .parent_thread = 0,
+                                 .clone_flags = 0,
+                                 .first_block = 0});
   if (share()->linux_placement != 0) placement.before_load(guest, program_bytes);
   pthread_atfork(before_fork, nullptr, after_fork);
   qemu_plugin_register_vcpu_tb_trans_cb(id, on_translation);

@@ -213,7 +213,8 @@ void attach(Producer& producer, const Birth& birth) {
                 .word(birth.parent_process)
                 .word(birth.parent_thread)
                 .word(birth.clone_flags)
-                .word(definitions_ring));
+                .word(definitions_ring)
+                .word(birth.first_block));
   // From here on it is the collector's to find.
   producer.head->state.store(ring_state(process, RingState::Thread));
   shared->registrations.fetch_add(1);

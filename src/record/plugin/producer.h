@@ -54,6 +54,7 @@ struct Birth {
   uint32_t parent_process = 0;
   uint32_t parent_thread = 0;
   uint64_t clone_flags = 0;
+  uint64_t first_block = 0;
 };
 void attach(Producer& producer, const Birth& birth);
 // The thread ends.
