@@ -1,13 +1,14 @@
 // The registry of exporters: every exporter is named here, and nowhere else.
 #include <array>
 
+#include "trace/export/drmemtrace.h"
 #include "trace/export/text.h"
 #include "trace/exporter.h"
 
 namespace mmusim::trace {
 
 std::span<const Exporter> exporters() {
-  static const std::array all = {kTextExporter};
+  static const std::array all = {kTextExporter, kDrmemtraceExporter};
   return all;
 }
 

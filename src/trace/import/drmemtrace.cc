@@ -29,7 +29,8 @@ constexpr const char kDrmemtraceHelp[] =
 i386, aarch64 and arm, and those with a synthetic instruction set (regdeps) that Google publishes.
 LOG is a file or a directory: that of a process, one with several of those, WORKLOAD or
 WORKLOAD/trace of Google's. Files of threads and of cores, zip, gzip, lz4, snappy, zstd, xz or plain,
-told by content. In directories, files that are no traces (schedules, v2p.textproto) are left out.
+told by content. In directories, files that are no traces (schedules, v2p.textproto) are left out. Tried on x86-64 traces of DynamoRIO's own tests; what is of other ISAs, and of regdeps,
+on traces made after its sources.
 
 What becomes of it:
   - The time stamps order the files: each goes on up to its next time stamp, always the one whose

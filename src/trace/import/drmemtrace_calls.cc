@@ -107,6 +107,12 @@ const CallType* call_of_kind(Isa isa, CallKind kind) {
   return nullptr;
 }
 
+const CallType* call_named(Isa isa, std::string_view name) {
+  for (const CallType& type : kCalls)
+    if (type.name == name && type.numbers[static_cast<size_t>(isa)] >= 0) return &type;
+  return nullptr;
+}
+
 std::optional<Event> memory_event(const Call& call, int64_t result) {
   if (call.given < call.type->arguments) return std::nullopt;
   const auto& a = call.arguments;

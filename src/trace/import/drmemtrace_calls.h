@@ -56,8 +56,9 @@ struct CallType {
 };
 // Null: of no interest.
 const CallType* call_type(Isa isa, uint64_t number);
-// In the order of the numbers of `isa`; for who writes traces.
+// For who writes traces. Null: the ISA has none.
 const CallType* call_of_kind(Isa isa, CallKind kind);
+const CallType* call_named(Isa isa, std::string_view name);
 
 constexpr bool changes_memory(CallKind kind) {
   return kind <= CallKind::OtherMemory;

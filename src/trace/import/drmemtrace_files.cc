@@ -22,6 +22,7 @@ constexpr size_t kKeptOpen = 16;        // files that stay open from looking at 
 
 constexpr const char* kTraceFolder = "trace";
 constexpr std::array kOtherFolders = {"raw", "aux", "kernel.raw"};
+constexpr std::array kSuffixes = {"trace", "memtrace", "zip", "gz", "lz4", "sz", "zst", "xz"};
 
 bool is_number(std::string_view text) {
   return !text.empty() &&
@@ -44,7 +45,8 @@ std::string name_in(const std::string& file_name) {
   if (parts.size() > 1 && parts.front() == "drmemtrace") parts.erase(parts.begin());
   std::string name;
   for (const std::string& part : parts) {
-    if (is_number(part) || (!name.empty() && (part == "trace" || part == "memtrace"))) break;
+    const bool suffix = std::find(kSuffixes.begin(), kSuffixes.end(), part) != kSuffixes.end();
+    if (is_number(part) || (suffix && !name.empty())) break;
     name += (name.empty() ? "" : ".") + part;
   }
   return name;

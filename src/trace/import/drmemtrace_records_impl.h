@@ -167,6 +167,8 @@ bool Import<Sink>::refill(Stream& stream) {
 
 template <class Sink>
 void Import<Sink>::ended(Stream& stream, const RecordBuffer& records) {
+  Thread* const last = stream.thread;
+  if (last != nullptr && last->begun && last->in_call) give_up_call(*last);
   std::string what;
   if (records.rest() != 0) {
     what = "ends in the middle of a record";

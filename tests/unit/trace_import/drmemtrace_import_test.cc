@@ -354,6 +354,20 @@ TEST(Drmemtrace, FilteredTracesGetFetches) {
   EXPECT_THAT(imported.result.warnings[0], HasSubstr("filtered"));
 }
 
+// A synthetic instruction set: encodings are longer or shorter than what is fetched.
+TEST(Drmemtrace, Regdeps) {
+  const TemporaryDirectory directory;
+  File file = File::of(7, 7, drmemtrace::kArchRegdeps | 0x200);
+  file.time(1).mark(drmemtrace::kCpuId, ~uint64_t{0}).add(drmemtrace::kEncoding, 8, 1);
+  file.add(drmemtrace::kEncoding, 4, 2).instr(0x1000, 3).read(0x10, 8).exit(7).footer();
+  EXPECT_THAT(import_one(file).records,
+              ElementsAre("7/7 exec app [app]", "7/7 I 1000,3", "7/7 L 10,8", "7/7 exit 0"));
+  const ImportResult result =
+      import_with("drmemtrace", {directory.write("t", file.text)}, directory.path("o.mmt"));
+  ASSERT_EQ(result.warnings.size(), 1u);
+  EXPECT_THAT(result.warnings[0], HasSubstr("x86_64 was assumed"));
+}
+
 TEST(Drmemtrace, Bundles) {
   File file = File::of(7, 7);
   file.time(1).instr(0x1000, 4).add(drmemtrace::kInstrBundle, 3, 0x05'01'02).read(0x10, 8);
@@ -370,6 +384,7 @@ TEST(Drmemtrace, TheNameOfTheProgram) {
   EXPECT_EQ(drmemtrace::program_of("/x/charlie/trace/4af0.77.memtrace.zip"), "charlie");
   EXPECT_EQ(drmemtrace::program_of("/x/chase.20190225.185346.memtrace.sz"), "chase");
   EXPECT_EQ(drmemtrace::program_of("/x/drmemtrace.a.1.2.dir/trace/drmemtrace.core.0.trace"), "a");
+  EXPECT_EQ(drmemtrace::program_of("/x/tiny.zst"), "tiny");
   EXPECT_EQ(drmemtrace::program_of("/x/123.456"), "123.456");
 }
 
