@@ -1,6 +1,7 @@
 // The registry of exporters: every exporter is named here, and nowhere else.
 #include <array>
 
+#include "trace/export/champsim.h"
 #include "trace/export/drmemtrace.h"
 #include "trace/export/text.h"
 #include "trace/exporter.h"
@@ -8,7 +9,7 @@
 namespace mmusim::trace {
 
 std::span<const Exporter> exporters() {
-  static const std::array all = {kTextExporter, kDrmemtraceExporter};
+  static const std::array all = {kTextExporter, kChampsimExporter, kDrmemtraceExporter};
   return all;
 }
 

@@ -17,7 +17,7 @@ constexpr const char* kHelp =
     R"(One line per instruction (f), data access (r, w, m) and event, behind a line that says what the
 header of the trace says:
 
-    trace isa=x86_64 page=4096 endian=little program="ls" recorder="..." notes=""
+    trace isa=x86_64 page=4096 endian=little program="ls" recorder="" notes=""
     7 7 exec program="/bin/ls" ...
     7 7 f 0x401000 5
     7 7 r 0x7ffe0010 8

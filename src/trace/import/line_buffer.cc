@@ -2,6 +2,7 @@
 
 #include <cstring>
 #include <string_view>
+#include <utility>
 
 #include "base/error.h"
 
@@ -26,18 +27,26 @@ bool LineBuffer::refill() {
       lines_end_ = static_cast<size_t>(static_cast<const char*>(newline) - buffer_.get()) + 1;
       return true;
     }
-    if (data_end_ > kMaxLine) {
+    if (data_end_ > max_line_) {
       too_long_ = true;
       return false;
     }
+    if (data_end_ > capacity_ / 2) grow();
   }
+}
+
+void LineBuffer::grow() {
+  auto bigger = std::make_unique_for_overwrite<char[]>(2 * capacity_ + kPadding);
+  std::memcpy(bigger.get(), buffer_.get(), data_end_);
+  buffer_ = std::move(bigger);
+  capacity_ *= 2;
 }
 
 // Some bytes more behind data_end_, as a log has them that no editor and no transfer has been at.
 bool LineBuffer::read_more() {
   const size_t old_end = data_end_;
   do {
-    const size_t got = source_.read(buffer_.get() + data_end_, kBytes - data_end_);
+    const size_t got = source_.read(buffer_.get() + data_end_, capacity_ - data_end_);
     if (got == 0) return data_end_ != old_end;
     data_end_ += got;
   } while (at_start_ && data_end_ < kByteOrderMark.size());

@@ -2,7 +2,8 @@
 // test for the buffer's end at each byte: [begin(), end()) holds only complete lines, each with its
 // newline, and kPadding bytes behind end() may be read (their content means nothing).
 //
-// Memory: one buffer of fixed size. Not thread-safe.
+// Memory: one buffer, of fixed size unless longer lines are asked for: then it grows with them. Not
+// thread-safe.
 #ifndef MMUSIM_TRACE_IMPORT_LINE_BUFFER_H_
 #define MMUSIM_TRACE_IMPORT_LINE_BUFFER_H_
 
@@ -20,8 +21,10 @@ class LineBuffer {
   static constexpr size_t kBytes = size_t{128} << 10;
   static constexpr size_t kMaxLine = size_t{64} << 10;
 
-  explicit LineBuffer(const std::string& path)
-      : source_(path), buffer_(std::make_unique_for_overwrite<char[]>(kBytes + kPadding)) {}
+  explicit LineBuffer(const std::string& path, size_t max_line = kMaxLine)
+      : source_(path),
+        max_line_(max_line),
+        buffer_(std::make_unique_for_overwrite<char[]>(kBytes + kPadding)) {}
 
   [[nodiscard]] const char* begin() const { return buffer_.get() + begin_; }
   [[nodiscard]] const char* end() const { return buffer_.get() + lines_end_; }
@@ -31,7 +34,7 @@ class LineBuffer {
   // Gets more lines. False: there are no more whole lines; see tail(). REQUIRES: begin() == end().
   bool refill();
   // After refill() gave false: what follows the last newline, empty in a well-ended file. Or the
-  // start of a line longer than kMaxLine, if too_long().
+  // start of a line longer than the limit, if too_long().
   [[nodiscard]] std::string_view tail() const { return {begin(), data_end_ - begin_}; }
   [[nodiscard]] bool too_long() const { return too_long_; }
   // Drops the rest of a line that is too long. REQUIRES: too_long().
@@ -42,9 +45,12 @@ class LineBuffer {
 
  private:
   bool read_more();
+  void grow();
   void drop_carriage_returns(size_t from);
 
   ByteSource source_;
+  size_t max_line_;
+  size_t capacity_ = kBytes;
   std::unique_ptr<char[]> buffer_;  // not cleared: most logs are shorter
   size_t begin_ = 0;                // first unused byte
   size_t lines_end_ = 0;            // behind the last newline

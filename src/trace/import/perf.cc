@@ -1,0 +1,270 @@
+#include "trace/import/perf.h"
+
+#include <fmt/format.h>
+
+#include "base/error.h"
+#include "config/keys.h"
+#include "trace/import/line_reader.h"
+#include "trace/import/perf_line.h"
+#include "trace/import/reference_stream.h"
+
+namespace mmusim::trace {
+namespace {
+
+constexpr const char* kPerfRecord =
+    R"(To record, with a PMU that gives addresses (perf mem), or page faults anywhere:
+
+    perf mem record -d -- COMMAND ARGS...
+    perf record -d -e page-faults -c 1 -- COMMAND ARGS...
+    perf script --show-mmap-events --show-task-events \
+                -F pid,tid,time,event,addr,ip > NAME.perf
+    mmusim trace import --format perf NAME.perf -o NAME.mmt
+)";
+
+constexpr const char* kPerfHelp =
+    R"(perf takes samples: of a program's references the trace has one in thousands, and no more can
+be learnt from it than from a sample. What it says of page tables (areas, pages touched) is of use;
+miss rates are not the program's.
+
+What becomes of it:
+  - A sample is a data access of --perf.access_bytes, made by an instruction of
+    --perf.instruction_bytes at its ip. Without an ip, or with one in the kernel, the thread's last
+    instruction is executed again, or one is assumed at --perf.code.
+  - The field data_src (put it between addr and ip) says whether it was a load or a store; else the
+    event's name does, if "load", "ldlat" or "store" is in it. All others, as page faults, are taken
+    for loads, or for fetches where address and ip are the same; they are counted.
+  - Mappings (with -d also those of data) are mmaps at their addresses, comm events of an exec are
+    execs, and tasks are forks and exits.
+
+Left out, and counted: samples without an address, or of the kernel's addresses; mappings of the
+kernel; changes of names. The format does not tell:
+  - munmap; and a change of rights shows as a new mapping, which loses its pages here.
+  - Flags of clone (a thread shares memory, a process does not), and statuses of exits (0).
+  - The ISA: --perf.isa says it.
+What `perf trace` prints has names in place of numbers, and no references; it is not read.
+)";
+
+struct PerfOptions {
+  std::string isa = "x86_64";
+  unsigned access_bytes = 8;
+  unsigned instruction_bytes = 4;
+  uint64_t code = 0x400000;
+  static const config::Keys<PerfOptions>& keys() {
+    static const auto kKeys =
+        config::Keys<PerfOptions>()
+            .text("perf.isa", &PerfOptions::isa, "The ISA of the machine perf ran on.")
+            .number("perf.access_bytes", &PerfOptions::access_bytes,
+                    "Bytes of a sample's data access, up to the end of its 64-byte line.", 1, 64)
+            .number("perf.instruction_bytes", &PerfOptions::instruction_bytes,
+                    "Bytes of its instruction.", 1, kMaxInstructionBytes)
+            .number("perf.code", &PerfOptions::code,
+                    "Where the instruction lies that is assumed for samples without any.");
+    return kKeys;
+  }
+};
+
+// Linux's values.
+constexpr uint32_t kMapShared = 1;
+constexpr uint32_t kMapPrivate = 2;
+constexpr uint32_t kMapFixed = 0x10;
+constexpr uint32_t kMapAnonymous = 0x20;
+constexpr uint64_t kCloneOfThread = 0x10100;  // CLONE_VM, CLONE_THREAD
+constexpr uint64_t kCloneOfProcess = 17;      // SIGCHLD
+constexpr int32_t kSomeFd = 3;                // which it was is not told
+
+class PerfImport {
+ public:
+  PerfImport(const std::string& path, Writer& writer, const ImportOptions& options,
+             const PerfOptions& chosen)
+      : lines_(path, options, result_),
+        chosen_(chosen),
+        stream_(writer, chosen.code, chosen.instruction_bytes) {}
+
+  ImportResult run() {
+    for (std::string_view text; lines_.next(text);) {
+      std::string_view rest = text;
+      const std::string_view first = next_word(rest);
+      if (first.empty() || first.starts_with('#')) continue;
+      const char* problem = nullptr;
+      const auto line = perf::parse_line(text, &problem);
+      if (line) problem = this->line(*line);
+      if (problem != nullptr) lines_.refuse(problem);
+    }
+    stream_.add_remarks(result_.remarks);
+    result_.remarks.push_back(
+        {"samples, of which nobody says whether they read or write, taken "
+         "for reads",
+         unknown_});
+    result_.remarks.push_back({"samples of the kernel's instructions", kernel_code_});
+    result_.remarks.push_back({"samples without an address, left out", without_address_});
+    result_.remarks.push_back({"samples of the kernel's addresses, left out", kernel_data_});
+    result_.remarks.push_back({"other records of perf's, left out", others_});
+    if (samples_ != 0)
+      result_.warnings.push_back(
+          "These are samples, a small part of the program's references: miss rates are not the "
+          "program's.");
+    return std::move(result_);
+  }
+
+ private:
+  static bool in_kernel(uint64_t address) { return address >> 63 != 0; }
+
+  const char* line(const perf::Line& line) {
+    if (line.event == "PERF_RECORD_MMAP" || line.event == "PERF_RECORD_MMAP2")
+      return mapping(line.rest);
+    if (line.event == "PERF_RECORD_COMM") return comm(line);
+    if (line.event == "PERF_RECORD_FORK" || line.event == "PERF_RECORD_EXIT")
+      return task(line.event.ends_with("FORK"), line.rest);
+    if (line.event.starts_with("PERF_RECORD_")) {
+      ++others_;
+      return nullptr;
+    }
+    const auto sample = perf::parse_sample(line);
+    if (!sample) return "a sample without addresses (perf script -F pid,tid,time,event,addr,ip)";
+    return this->sample(line.thread, *sample);
+  }
+
+  const char* sample(ThreadId thread, const perf::Sample& sample) {
+    ++samples_;
+    if (sample.address == 0) {
+      ++without_address_;
+      return nullptr;
+    }
+    if (in_kernel(sample.address)) {
+      ++kernel_data_;
+      return nullptr;
+    }
+    stream_.thread(thread);
+    const bool fetch =
+        sample.kind == AccessKind::Fetch || (!sample.kind && sample.ip == sample.address);
+    if (fetch) return stream_.instruction(sample.address, chosen_.instruction_bytes);
+    if (sample.ip && *sample.ip != 0) {
+      if (in_kernel(*sample.ip)) {
+        ++kernel_code_;
+      } else if (const char* problem = stream_.instruction(*sample.ip, chosen_.instruction_bytes)) {
+        return problem;
+      }
+    }
+    if (!sample.kind) ++unknown_;
+    constexpr uint64_t kLine = 64;
+    return stream_.access(sample.kind.value_or(AccessKind::Load), sample.address,
+                          std::min<uint64_t>(chosen_.access_bytes, kLine - sample.address % kLine));
+  }
+
+  const char* mapping(std::string_view rest) {
+    if (rest.starts_with(':')) rest.remove_prefix(1);
+    const auto found = perf::parse_mapping(rest);
+    if (!found) return "a mapping that makes no sense";
+    if (found->kernel || in_kernel(found->start.value())) {
+      ++others_;
+      return nullptr;
+    }
+    // "//anon", "[heap]", "[stack]"; "[vdso]" is no file either.
+    const bool anonymous = found->name.starts_with("//anon") || found->name.starts_with('[');
+    MmapEvent event;
+    event.hint = found->start;
+    event.length = found->length;
+    event.prot = found->prot;
+    event.flags = (found->shared ? kMapShared : kMapPrivate) | kMapFixed;
+    if (anonymous) event.flags |= kMapAnonymous;
+    event.fd = anonymous ? -1 : kSomeFd;
+    event.offset = anonymous ? 0 : found->offset;
+    event.result = static_cast<int64_t>(found->start.value());
+    if (!anonymous) event.file = found->name;
+    stream_.thread(found->thread);
+    stream_.event(event);
+    return nullptr;
+  }
+
+  // "PERF_RECORD_COMM exec: NAME:PID/TID", or without "exec" a change of a name.
+  const char* comm(const perf::Line& line) {
+    std::string_view rest = line.rest;
+    if (rest.starts_with(':')) {
+      ++others_;
+      return nullptr;
+    }
+    if (next_word(rest) != "exec:") return "a comm event that makes no sense";
+    const size_t colon = rest.rfind(':');
+    if (colon == std::string_view::npos || colon == 0) return "a comm event that makes no sense";
+    stream_.thread(line.thread);
+    stream_.event(
+        ExecEvent{std::string(rest.substr(1, colon - 1)), {}, {}, VirtAddr(0), VirtAddr(0)});
+    return nullptr;
+  }
+
+  const char* task(bool fork, std::string_view rest) {
+    const auto task = perf::parse_task(rest);
+    if (!task) return "a fork or exit that makes no sense";
+    if (fork) {
+      const bool thread = task->thread.pid == task->parent.pid;
+      stream_.thread(task->parent);
+      stream_.event(ForkEvent{task->thread, thread ? kCloneOfThread : kCloneOfProcess, thread});
+    } else {
+      stream_.thread(task->thread);
+      stream_.event(ExitEvent{0, task->thread.pid.value() == task->thread.tid.value()});
+    }
+    return nullptr;
+  }
+
+  ImportResult result_;
+  LineReader lines_;
+  const PerfOptions& chosen_;
+  ReferenceStream stream_;
+  uint64_t samples_ = 0;
+  uint64_t unknown_ = 0;
+  uint64_t kernel_code_ = 0;
+  uint64_t kernel_data_ = 0;
+  uint64_t without_address_ = 0;
+  uint64_t others_ = 0;
+};
+
+ImportResult import_perf(std::span<const std::string> paths, const std::string& output,
+                         const WriterOptions& writer_options, const ImportOptions& options,
+                         const config::Config& keys) {
+  const std::string& path = single_input(paths, "perf");
+  const PerfOptions chosen = PerfOptions::keys().read(keys);
+  Header header;
+  header.isa = chosen.isa;
+  header.program = path;
+  header.recorder = "perf script";
+  header.notes =
+      "Imported from samples of perf's: most references are not in it; sizes are assumed; munmap "
+      "is "
+      "not told.";
+  Writer writer(output, header, writer_options);
+  ImportResult result = PerfImport(path, writer, options, chosen).run();
+  writer.finish();
+  result.totals = writer.totals();
+  return result;
+}
+
+// The first line that is no comment is one of perf script's, with PID/TID.
+bool recognises_perf(const std::string& path) {
+  const std::string lines = first_lines(path);
+  std::string_view left = lines;
+  while (!left.empty()) {
+    const std::string_view line = left.substr(0, left.find('\n'));
+    left.remove_prefix(std::min(left.size(), line.size() + 1));
+    std::string_view rest = line;
+    const std::string_view first = next_word(rest);
+    if (first.empty() || first.starts_with('#')) continue;
+    const char* problem = nullptr;
+    return perf::parse_line(line, &problem).has_value();
+  }
+  return false;
+}
+
+}  // namespace
+
+const Importer kPerfImporter = {
+    .name = "perf",
+    .summary = "perf script's samples of addresses, mappings and tasks",
+    .unit = "lines",
+    .record = kPerfRecord,
+    .help = kPerfHelp,
+    .recognises = recognises_perf,
+    .declare = [](config::Schema& schema) { PerfOptions::keys().declare(schema); },
+    .import = import_perf,
+};
+
+}  // namespace mmusim::trace
