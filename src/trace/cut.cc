@@ -305,12 +305,8 @@ void StateWriter::check(const Process& process) {
 // One cut: first what leads up to it, then the part itself.
 class Cutter {
  public:
-  Cutter(Reader& reader, const InstructionRange& range, Writer& writer, std::string marker)
-      : reader_(reader),
-        range_(range),
-        writer_(writer),
-        marker_(std::move(marker)),
-        processes_(reader.header().page) {}
+  Cutter(PageShift page, const InstructionRange& range, Writer& writer, std::string marker)
+      : range_(range), writer_(writer), marker_(std::move(marker)), processes_(page) {}
 
   // False: the part is at its end.
   bool batch(const Batch& batch) {
@@ -392,7 +388,6 @@ class Cutter {
     return named;
   }
 
-  Reader& reader_;
   InstructionRange range_;
   Writer& writer_;
   std::string marker_;
@@ -436,7 +431,7 @@ CutResult cut(const std::string& path, const InstructionRange& range, const std:
   };
   if (const auto totals = reader.totals()) check_end(totals->instructions);
   Writer writer(output, header_of_part(reader, range), writer_options);
-  Cutter cutter(reader, range, writer,
+  Cutter cutter(reader.header().page, range, writer,
                 fmt::format("cut: instruction {} of the whole trace", range.from));
   for (Batch batch; reader.next(batch) && cutter.batch(batch);)
     if (progress) progress(reader.position(), reader.file_bytes());

@@ -143,7 +143,7 @@ TEST(CutReplay, LeavesTheAreasOfTheWhole) {
 TEST(CutReplay, OfARealTrace) {
   const Folder folder;
   const uint64_t all = trace::Reader(kPipeline).totals()->instructions;
-  for (const uint64_t part : {1, 2, 3}) {
+  for (const uint64_t part : {1u, 2u, 3u}) {
     const uint64_t to = all * part / 4 + 200000;
     trace::cut(kPipeline, {0, to}, folder.file("begin.mmt"));
     trace::cut(kPipeline, {to - 400000, to}, folder.file("part.mmt"));
@@ -192,7 +192,7 @@ TEST(ReuseReplay, ForetellsAnLruTlb) {
   }
   const trace::Stats stats = trace::read_stats(path, {.entries = {4, 16, 64}});
   const trace::Reuse& reuse = stats.pages.at(0);
-  for (const uint64_t entries : {4, 16, 64}) {
+  for (const uint64_t entries : {4u, 16u, 64u}) {
     const std::string number = std::to_string(entries);
     const auto counters = counters_of(path, {{"tlb.l1i.entries", number},
                                              {"tlb.l1i.ways", number},

@@ -191,7 +191,7 @@ TEST(Merge, TakesTurns) {
     parts.push_back(
         moved(testing::read_history(paths.back()), static_cast<uint32_t>(seed - 1) * kMergeIdStep));
   }
-  for (const uint64_t quantum : {1, 7, 100, 1000000}) {
+  for (const uint64_t quantum : {1u, 7u, 100u, 1000000u}) {
     // Plainly: so many instructions of each in turn, with what has their numbers.
     History expected;
     for (uint64_t from = 0, left = 3; left != 0; from += quantum) {

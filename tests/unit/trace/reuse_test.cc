@@ -48,7 +48,7 @@ TEST(LruStack, CountsPagesBetween) {
 
 // Round and round: each page comes again after all others.
 TEST(LruStack, RoundTrips) {
-  for (const uint64_t pages : {15, 16, 17, 63, 64, 65, 1000}) {
+  for (const uint64_t pages : {15u, 16u, 17u, 63u, 64u, 65u, 1000u}) {
     LruStack stack;
     for (uint64_t i = 0; i < 5 * pages; ++i)
       ASSERT_EQ(stack.access({i % pages, 3}), i < pages ? kFirst : pages - 1) << pages << " " << i;
@@ -76,7 +76,7 @@ TEST(LruStack, AgreesWithAList) {
 
 TEST(ReuseCounts, SortsDistancesIntoPowersOfTwo) {
   ReuseCounts counts(8);
-  for (const uint64_t distance : {0, 1, 2, 3, 4, 7, 8, 1000})
+  for (const uint64_t distance : {0u, 1u, 2u, 3u, 4u, 7u, 8u, 1000u})
     counts.add(distance);
   counts.add(kFirst);
   counts.repeat(5);

@@ -118,7 +118,7 @@ TEST(Survey, AgreesWithSets) {
       ++sizes[{h.kind, h.bytes}];
       const uint64_t last = h.address + h.bytes - 1;
       straddling += h.address >> 12 != last >> 12 ? 1 : 0;
-      for (const unsigned log2 : {12, 13, 14, 16, 21})
+      for (const unsigned log2 : {12u, 13u, 14u, 16u, 21u})
         for (const uint64_t address : {h.address, last})
           for (const int side : {code ? 0 : 1, 2})
             pages[{log2, side}].insert({space, address >> log2});
