@@ -9,6 +9,7 @@
 #include <tuple>
 
 #include "base/error.h"
+#include "base/interrupt.h"
 #include "trace/import/drmemtrace_format.h"
 
 namespace mmusim::trace::drmemtrace {
@@ -85,8 +86,10 @@ std::vector<fs::path> entries_of(const fs::path& directory) {
 
 class Search {
  public:
+  explicit Search(size_t most = SIZE_MAX) : most_(most) {}
+
   void directory(const fs::path& path, size_t depth) {
-    if (depth > kMostDepth) return;
+    if (depth > kMostDepth || found_.size() >= most_) return;
     std::error_code ignored;
     if (const fs::path traces = path / kTraceFolder; fs::is_directory(traces, ignored)) {
       directory(traces, depth + 1);
@@ -107,6 +110,8 @@ class Search {
 
  private:
   void file(const fs::path& path) {
+    if (found_.size() >= most_) return;
+    check_interrupt();
     if (!is_trace_file(path)) {
       ++left_out_;
       return;
@@ -116,6 +121,7 @@ class Search {
       throw Error(path.string(), fmt::format("is one file too many (more than {})", kMostFiles));
   }
 
+  size_t most_;  // files to look for
   std::vector<std::string> found_;
   uint64_t left_out_ = 0;
 };
@@ -185,7 +191,7 @@ std::string program_of(const std::string& path) {
 bool holds_trace(const std::string& path) {
   std::error_code ignored;
   if (!fs::is_directory(path, ignored)) return is_trace_file(path);
-  Search search;
+  Search search(1);
   search.directory(path, 0);
   return !search.found().empty();
 }
@@ -211,6 +217,7 @@ Recording open_recording(std::span<const std::string> paths) {
   }
   std::map<fs::path, size_t> images;
   for (const std::string& file : files) {
+    check_interrupt();
     Input input = open_input(file);
     const auto [image, is_new] = images.try_emplace(image_folder(file), images.size());
     if (is_new) recording.programs.push_back(program_of(file));

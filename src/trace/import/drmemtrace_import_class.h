@@ -82,7 +82,7 @@ class Import {
  private:
   static constexpr size_t kMaxOpenFiles = 200;
   static constexpr size_t kMostMakers = 4096;
-  static constexpr size_t kMostThreads = 4'000'000;
+  static constexpr size_t kMostThreads = 1'000'000;  // and processes
 
   struct Thread {
     ThreadId id{};
@@ -101,7 +101,13 @@ class Import {
     bool in_function = false;  // the function markers are of no system call
     int32_t status = 0;
   };
+  struct Ending {
+    ThreadId thread;
+    int32_t status = 0;
+  };
   struct Process {
+    // Its last thread ended while files of it had not begun: told once another thread has.
+    std::optional<Ending> lingering;
     bool begun = false;
     bool ended = false;
     size_t image = 0;
@@ -161,8 +167,11 @@ class Import {
   void become(Thread& thread);
   void begin(Thread& thread);
   void begin_program(Thread& thread, Process& process);
+  void begin_thread(Thread& thread, Process& process);
   bool begin_by_maker(Thread& thread, bool new_process);
+  void fork(ThreadId parent, const ForkEvent& event);
   void end_thread(Thread& thread);
+  void end_lingering(Process& process, bool whole_process);
   void emit(Thread& thread, const Event& event);
   void open_call(Thread& thread, uint64_t number);
   void give_up_call(Thread& thread);

@@ -63,6 +63,8 @@ ImportResult Import<Sink>::run() {
     if (open_files_ > kMaxOpenFiles) stream.input.records->source().release();
     turns.emplace(stream.time, chosen);
   }
+  for (auto& [pid, process] : processes_)
+    if (process.lingering) end_lingering(process, true);
   note(Note::Encodings, records_[kEncoding]);
   for (size_t i = 0; i < notes_.size(); ++i)
     result_.remarks.push_back({text_of(static_cast<Note>(i)), notes_[i]});

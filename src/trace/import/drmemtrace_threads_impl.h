@@ -50,6 +50,10 @@ void Import<Sink>::set_process(const Stream& stream, uint64_t raw_pid, const cha
     return;
   }
   const Pid pid(number_of(raw_pid));
+  processes_.try_emplace(pid);
+  if (processes_.size() > kMostThreads)
+    throw Error(stream.input.records->place_of(at),
+                fmt::format("more than {} processes", kMostThreads));
   if (thread_->has_process && thread_->id.pid == pid && thread_->image == stream.input.image)
     return;
   if (thread_->begun && thread_->id.pid != pid) end_thread(*thread_);  // its id is used again
@@ -104,10 +108,27 @@ void Import<Sink>::begin(Thread& thread) {
     begin_program(thread, process);
   } else if (process.ended || process.image != thread.image) {
     if (process.ended) note(Note::Revived);
+    process.lingering.reset();
     begin_program(thread, process);
-  } else if (new_thread && !begin_by_maker(thread, false)) {
-    note(Note::ThreadsFound);
+  } else if (new_thread) {
+    begin_thread(thread, process);
   }
+}
+
+template <class Sink>
+void Import<Sink>::begin_thread(Thread& thread, Process& process) {
+  if (process.lingering && process.lingering->thread == thread.id) {
+    process.lingering.reset();  // it had not ended
+    return;
+  }
+  if (!begin_by_maker(thread, false)) {
+    note(Note::ThreadsFound);
+    // A process of no threads would be none.
+    if (process.lingering)
+      fork(process.lingering->thread,
+           {.child = thread.id, .clone_flags = kThreadFlags, .shares_memory = true});
+  }
+  if (process.lingering) end_lingering(process, false);
 }
 
 template <class Sink>
@@ -126,7 +147,11 @@ void Import<Sink>::begin_program(Thread& thread, Process& process) {
 template <class Sink>
 bool Import<Sink>::begin_by_maker(Thread& thread, bool new_process) {
   const auto can_be = [&](const Maker& maker) {
-    if (maker.thread == &thread || !maker.thread->begun) return false;
+    if (maker.thread == &thread) return false;
+    if (!maker.thread->begun) {
+      const auto& lingering = processes_[maker.thread->id.pid].lingering;
+      if (!lingering || lingering->thread != maker.thread->id) return false;
+    }
     if (maker.child) return *maker.child == thread.raw_tid;
     if (!new_process && maker.thread->id.pid != thread.id.pid) return false;
     const bool fork = maker.kind == CallKind::Fork || maker.kind == CallKind::Vfork;
@@ -145,12 +170,17 @@ bool Import<Sink>::begin_by_maker(Thread& thread, bool new_process) {
                      : new_process                    ? kForkFlags
                                                       : kThreadFlags;
   fork.shares_memory = (fork.clone_flags & kCloneVm) != 0;
-  Thread& parent = *maker->thread;
+  const ThreadId parent = maker->thread->id;
   makers_.erase(maker);
-  sink_.thread(parent.id);
-  told_ = &parent;
-  sink_.event(fork);
+  this->fork(parent, fork);
   return true;
+}
+
+template <class Sink>
+void Import<Sink>::fork(ThreadId parent, const ForkEvent& event) {
+  sink_.thread(parent);
+  told_ = nullptr;
+  sink_.event(event);
 }
 
 template <class Sink>
@@ -168,8 +198,10 @@ void Import<Sink>::end_thread(Thread& thread) {
   Process& process = processes_[thread.id.pid];
   thread.begun = false;
   --process.live;
-  // Its threads that come, if any do, are in other files.
-  if (process.live == 0 && process.waiting != 0) return;
+  if (process.live == 0 && process.waiting != 0) {
+    process.lingering = {thread.id, thread.status};
+    return;
+  }
   if (process.live == 0) {
     process.ended = true;
     process.status = thread.status;
@@ -179,6 +211,16 @@ void Import<Sink>::end_thread(Thread& thread) {
   sink_.event(ExitEvent{.status = thread.status, .whole_process = process.live == 0});
   thread.length = 0;
   thread.pc_only = false;
+}
+
+template <class Sink>
+void Import<Sink>::end_lingering(Process& process, bool whole_process) {
+  const Ending ending = *std::exchange(process.lingering, std::nullopt);
+  process.ended = whole_process;
+  process.status = ending.status;
+  sink_.thread(ending.thread);
+  told_ = nullptr;
+  sink_.event(ExitEvent{.status = ending.status, .whole_process = whole_process});
 }
 
 template <class Sink>

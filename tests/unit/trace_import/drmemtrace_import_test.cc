@@ -319,6 +319,39 @@ TEST(Drmemtrace, ImagesAndWindows) {
   EXPECT_EQ(imported.count(Note::FilesLeftOut), 1u);
 }
 
+// As Google publishes its workloads.
+TEST(Drmemtrace, AWorkloadsFolder) {
+  const TemporaryDirectory directory;
+  std::filesystem::create_directories(directory.path("delta/trace"));
+  std::filesystem::create_directories(directory.path("delta/aux"));
+  put(directory, "delta/aux/v2p.textproto", "page_size: 0x200000");
+  for (const unsigned tid : {41u, 42u}) {
+    File file = File::of(40, tid, drmemtrace::kArchRegdeps);
+    file.time(tid).instr(0x1000 + tid, 3).exit(tid).footer();
+    const size_t cut = file.text.size() / 24 * 12;
+    put(directory, fmt::format("delta/trace/3f2a-11.{}.memtrace.zip", tid),
+        packers::zip(
+            {{"chunk.0000", file.text.substr(0, cut)}, {"chunk.0001", file.text.substr(cut)}}));
+  }
+  EXPECT_TRUE(drmemtrace::holds_trace(directory.path("delta")));
+  EXPECT_FALSE(drmemtrace::holds_trace(directory.path("delta/aux")));
+  EXPECT_THAT(import({directory.path("delta")}).records,
+              ElementsAre("40/41 exec delta [delta]", "40/41 I 1029,3",
+                          "40/41 fork 40/42 flags 3d0f00 shared", "40/41 exit 0 thread",
+                          "40/42 I 102a,3", "40/42 exit 0"));
+}
+
+// The process ends with its last thread, though a file of it is still to come, if that has nothing.
+TEST(Drmemtrace, AThreadThatDoesNothing) {
+  const TemporaryDirectory directory;
+  File a = File::of(7, 7);
+  a.time(1).instr(0x1000, 1).exit(7).footer();
+  const std::string second = directory.write("b", File::of(7, 8).time(2).exit(8).footer().text);
+  const Imported imported = import({directory.write("a", a.text), second});
+  EXPECT_THAT(imported.records, ElementsAre("7/7 exec a [a]", "7/7 I 1000,1", "7/7 exit 0"));
+  EXPECT_EQ(imported.count(Note::ThreadsWithout), 1u);
+}
+
 TEST(Drmemtrace, CoresWithThreadsThatMove) {
   const TemporaryDirectory directory;
   const uint64_t type = File::kArch | drmemtrace::kCoreSharded;
