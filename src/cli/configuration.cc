@@ -100,6 +100,16 @@ void declare_configuration_options(Arguments& arguments) {
                       "without this only the command line may name one.");
 }
 
+void declare_machine_options(Arguments& arguments) {
+  declare_configuration_options(arguments);
+  arguments.options()                                                          //
+      ("machine,m", text_option("NAME|FILE"),                                  //
+       "The machine to simulate ('mmusim list machines'); sets run.machine.")  //
+      ("page-table,p", text_option("KIND|FILE"),                               //
+       "The kernel's page table ('mmusim list page-tables'), or the path "     //
+       "of a plug-in; sets machine.page_table.");
+}
+
 std::string file_named_by(const config::Config& config, const char* key) {
   const std::string& path = config.value_text(key);
   const std::optional<std::string> folder = folder_of(config.origin(key));

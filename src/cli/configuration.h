@@ -13,6 +13,8 @@ namespace mmusim::cli {
 
 // --allow-plugins, which every command has that reads config files.
 void declare_configuration_options(Arguments& arguments);
+// ... and those that say which machine is simulated.
+void declare_machine_options(Arguments& arguments);
 
 // Every key: the simulation's, run.machine, which names the machine file, and those of the page
 // tables that are plug-ins. To know those, it takes a first look at `words` and at the files they

@@ -95,15 +95,12 @@ void explain(const Words& words) {
        "In place of --va: the N-th access of the program, the first if not said (--first-miss=3), "
        "that no TLB can serve, when it comes.")                                             //
       ("hot", "In place of --va: the last miss of the page that misses most often.")        //
-      ("machine,m", text_option("NAME|FILE"), "The machine; sets run.machine.")             //
-      ("page-table,p", text_option("KIND|FILE"),                                            //
-       "The kernel's page table, or the path of a plug-in; sets machine.page_table.")       //
       ("pid", text_option("PID"), "The process, by the trace's number.")                    //
       ("at", text_option("N"), "Look after about N instructions, or N steps of a script.")  //
       ("accept-torn", "Replay a torn trace as far as it goes; sets run.accept_torn.")       //
       ("quiet,q", "No progress on stderr.");
   Documents::declare(arguments, "it", "what happened, a row each");
-  declare_configuration_options(arguments);
+  declare_machine_options(arguments);
   const config::Schema schema = simulation_schema(arguments, words);
   arguments.keys(schema);
   if (!arguments.parse(words)) return;

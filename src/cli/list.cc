@@ -72,7 +72,8 @@ void list_counters(const Words& words) {
   Arguments arguments("list counters [--machine NAME|FILE] [options]",
                       "Every counter that a replay on this machine reports, with its unit, what it "
                       "is divided by, and its meaning.");
-  declare_simulation_options(arguments);
+  Documents::declare(arguments, "the counters, with values of 0,", "the counters, a row each");
+  declare_machine_options(arguments);
   const config::Schema schema = simulation_schema(arguments, words);
   arguments.keys(schema);
   if (!arguments.parse(words)) return;

@@ -121,14 +121,9 @@ report::Heading heading_of(const config::Config& config, const sim::ReplayResult
 }  // namespace
 
 void declare_simulation_options(Arguments& arguments) {
-  declare_configuration_options(arguments);
+  declare_machine_options(arguments);
   Documents::declare(arguments, "the whole result", "the counters, a row each");
-  arguments.options()                                                          //
-      ("machine,m", text_option("NAME|FILE"),                                  //
-       "The machine to simulate ('mmusim list machines'); sets run.machine.")  //
-      ("page-table,p", text_option("KIND|FILE"),                               //
-       "The kernel's page table ('mmusim list page-tables'), or the path "     //
-       "of a plug-in; sets machine.page_table.")                               //
+  arguments.options()  //
       ("check",
        "Compare every translation with the page table, and every TLB "                 //
        "entry after every event; sets run.check.")                                     //

@@ -26,13 +26,9 @@ namespace {
 namespace wl = sim::workload;
 
 void declare_options(Arguments& arguments) {
-  declare_configuration_options(arguments);
+  declare_machine_options(arguments);
   arguments.positional("SCRIPT", 1);
-  arguments.options()                                                                  //
-      ("machine,m", text_option("NAME|FILE"),                                          //
-       "The machine to simulate; sets run.machine.")                                   //
-      ("page-table,p", text_option("KIND|FILE"),                                       //
-       "The kernel's page table, or the path of a plug-in; sets machine.page_table.")  //
+  arguments.options()  //
       ("check", "Compare every translation with the page table; sets run.check.");
 }
 
