@@ -81,28 +81,43 @@ function(mmusim_loads_page_tables name)
 endfunction()
 
 # What all tests have in common is compiled once: a precompiled header, which asks that all are compiled alike. Of the
-# optimiser a test needs no more than -O1, and its compilation is most of what it costs.
-function(mmusim_test_settings name)
-  target_compile_options(${name} PRIVATE ${mmusim_warnings} ${mmusim_false_alarms} $<$<CONFIG:Release>:-O1>)
+# optimiser a test of one part needs nothing, as most of what it costs is its compilation; one that compares whole
+# machines by itself (OPTIMIZED) needs no more than -O1.
+function(mmusim_test_settings name optimized)
+  set(level -O0)
+  if(optimized)
+    set(level -O1)
+  endif()
+  target_compile_options(${name} PRIVATE ${mmusim_warnings} ${mmusim_false_alarms} $<$<NOT:$<CONFIG:Debug>>:${level}>)
   target_compile_definitions(${name} PRIVATE MMUSIM_SOURCE_DIR="${PROJECT_SOURCE_DIR}")
   target_link_libraries(${name} PRIVATE mmusim_options GTest::gtest GTest::gmock Boost::program_options fmt::fmt
     spdlog::spdlog)
 endfunction()
-function(mmusim_test_header)
-  # A program, since a library's flags (-fPIC) would not be those of the tests.
-  add_executable(mmusim_test_header "${PROJECT_SOURCE_DIR}/scripts/cmake/test_header.cc")
-  mmusim_test_settings(mmusim_test_header)
-  target_precompile_headers(mmusim_test_header PRIVATE <gmock/gmock.h> <gtest/gtest.h> <algorithm> <filesystem>
-    <functional> <map> <memory> <string> <vector>)
+function(mmusim_test_headers)
+  foreach(header mmusim_test_header mmusim_optimized_test_header)
+    # A program, since a library's flags (-fPIC) would not be those of the tests.
+    add_executable(${header} "${PROJECT_SOURCE_DIR}/scripts/cmake/test_header.cc")
+    string(FIND ${header} optimized optimized)
+    math(EXPR optimized "${optimized} + 1")
+    mmusim_test_settings(${header} ${optimized})
+    target_precompile_headers(${header} PRIVATE <gmock/gmock.h> <gtest/gtest.h> <algorithm> <filesystem>
+      <functional> <map> <memory> <string> <vector>)
+  endforeach()
 endfunction()
 
-# mmusim_test(<name> SOURCES ... DEPS <mmusim libraries> [LIBS ...] [LABELS ...]): a GoogleTest binary known to ctest.
+# mmusim_test(<name> SOURCES ... DEPS <mmusim libraries> [OPTIMIZED] [SHARDS <n>] [LIBS ...] [LABELS ...]): a GoogleTest
+# program, which ctest runs as a whole, since one process for each of two thousand cases would take longer than the
+# cases; a long one as so many tests (<name>.0, ...) that can run side by side.
 # Tests find data below ${MMUSIM_SOURCE_DIR} (a macro holding the path of the checkout).
 function(mmusim_test name)
-  cmake_parse_arguments(ARG "" "" "SOURCES;DEPS;LIBS;LABELS" ${ARGN})
+  cmake_parse_arguments(ARG "OPTIMIZED" "SHARDS" "SOURCES;DEPS;LIBS;LABELS" ${ARGN})
   add_executable(${name} ${ARG_SOURCES})
-  mmusim_test_settings(${name})
-  target_precompile_headers(${name} REUSE_FROM mmusim_test_header)
+  mmusim_test_settings(${name} ${ARG_OPTIMIZED})
+  if(ARG_OPTIMIZED)
+    target_precompile_headers(${name} REUSE_FROM mmusim_optimized_test_header)
+  else()
+    target_precompile_headers(${name} REUSE_FROM mmusim_test_header)
+  endif()
   foreach(dep ${ARG_DEPS})
     target_link_libraries(${name} PRIVATE mmusim_${dep})
   endforeach()
@@ -110,5 +125,15 @@ function(mmusim_test name)
   if(NOT ARG_LABELS)
     set(ARG_LABELS unit)  # an empty value would shift the properties behind it
   endif()
-  gtest_discover_tests(${name} DISCOVERY_TIMEOUT 60 PROPERTIES LABELS "${ARG_LABELS}" TIMEOUT 900)
+  if(NOT ARG_SHARDS)
+    add_test(NAME ${name} COMMAND ${name} --gtest_brief=1)
+    set_tests_properties(${name} PROPERTIES LABELS "${ARG_LABELS}" TIMEOUT 900)
+    return()
+  endif()
+  math(EXPR last "${ARG_SHARDS} - 1")
+  foreach(shard RANGE ${last})
+    add_test(NAME ${name}.${shard} COMMAND ${name} --gtest_brief=1)
+    set_tests_properties(${name}.${shard} PROPERTIES LABELS "${ARG_LABELS}" TIMEOUT 900 COST ${ARG_SHARDS}
+      ENVIRONMENT "GTEST_TOTAL_SHARDS=${ARG_SHARDS};GTEST_SHARD_INDEX=${shard}")
+  endforeach()
 endfunction()
