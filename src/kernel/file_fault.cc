@@ -88,8 +88,8 @@ class Mapper {
   }
 
   void map(const Window& window) {
-    // What the backend has slots for is filled in place, the rest page by page afterwards: making
-    // slots would disturb the cursor.
+    // What the backend has slots for is filled in place, the rest afterwards: making slots would
+    // disturb the cursor.
     std::vector<Window> without_slots;
     VirtAddr at = window.begin;
     const auto cursor = c_.mm.table->cursor({window.begin, window.end});
@@ -97,25 +97,36 @@ class Mapper {
     while (cursor->next(run)) {
       if (run.size != c_.core.page()) continue;  // an empty slot for more than a page
       if (run.start > at) without_slots.push_back({at, run.start});
-      uint64_t sets = 0;
-      for (uint32_t i = 0; i < run.count; ++i) {
-        if (run.get(i) != pt::kNone) continue;
-        if (const pt::Entry e = leaf(run.address(i)); e != pt::kNone) {
-          run.set(i, e);
-          ++sets;
-        }
-      }
-      run.report(*c_.core.platform.sink, mem::Origin::Kernel, run.count, sets);
+      fill(run);
       at = run.address(run.count);
     }
     if (at < window.end) without_slots.push_back({at, window.end});
     for (const Window& w : without_slots)
-      map_singly(w);
+      map_new(w);
   }
 
   [[nodiscard]] uint64_t mapped() const { return mapped_; }
 
  private:
+  void fill(pt::Run& run) {
+    uint64_t sets = 0;
+    for (uint32_t i = 0; i < run.count; ++i) {
+      if (run.get(i) != pt::kNone) continue;
+      if (const pt::Entry e = leaf(run.address(i)); e != pt::kNone) {
+        run.set(i, e);
+        ++sets;
+      }
+    }
+    run.report(*c_.core.platform.sink, mem::Origin::Kernel, run.count, sets);
+  }
+
+  // Whether leaf() has something for the page, if there is memory for it.
+  [[nodiscard]] bool is_wanted(VirtAddr page) const {
+    const uint64_t index = index_of(c_, vma_, page);
+    if (!file_.frame_of(index) && !file_.is_there(index)) return false;
+    return page == asked_ || !is_marked(file_, index);
+  }
+
   pt::Entry leaf(VirtAddr page) {
     const uint64_t index = index_of(c_, vma_, page);
     // New shared memory has no pages but those somebody touched. What read-ahead has marked is left
@@ -135,11 +146,18 @@ class Mapper {
     return c_.core.platform.format->make_leaf(fields_);
   }
 
-  void map_singly(const Window& w) {
-    for (VirtAddr page = w.begin; page < w.end; page += c_.core.page().bytes()) {
-      const pt::Slot slot = c_.mm.table->ensure(page, c_.core.page());
-      if (slot.status != pt::Status::Ok || slot.entry != pt::kNone) continue;
-      if (const pt::Entry e = leaf(page); e != pt::kNone) put_leaf(c_, slot.handle, pt::kNone, e);
+  // Slots only for pages that get an entry, those that lie side by side at once.
+  void map_new(const Window& w) {
+    const uint64_t bytes = c_.core.page().bytes();
+    for (VirtAddr page = w.begin; page < w.end; page += bytes) {
+      const VirtAddr begin = page;
+      while (page < w.end && is_wanted(page))
+        page += bytes;
+      if (page == begin) continue;
+      const auto builder = c_.mm.table->cursor({begin, page}, pt::CursorMode::Build);
+      pt::Run run;
+      while (builder->next(run))
+        if (run.size == c_.core.page()) fill(run);
     }
   }
 

@@ -305,6 +305,7 @@ struct Environment {
   RadixGeometry
       geometry;  // of the architecture: what a radix backend uses unless configured otherwise
   PageShift page{12};
+  unsigned cpus = 1;  // whose miss handlers may walk a table while the kernel changes it
 };
 // The factory, and what its Environment points to, must outlive the tables it made.
 class Factory {

@@ -46,7 +46,12 @@ class Machine {
         sink_(config),
         tables_(frames_),
         factory_(page_table_backend(config).make(
-            config, pt::Environment{&sink_, &tables_, &format_, Arch::geometry(options_), page()})),
+            config, pt::Environment{.sink = &sink_,
+                                    .allocator = &tables_,
+                                    .format = &format_,
+                                    .geometry = Arch::geometry(options_),
+                                    .page = page(),
+                                    .cpus = cpus_of(config)})),
         tlbs_(options_, cpus_of(config), frames_, sink_,
               hardware_reads(*factory_, Arch::geometry(options_))),
         checker_(RunOptions::from(config).check ? std::make_unique<Checker>(tlbs_, format_, frames_)

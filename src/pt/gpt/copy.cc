@@ -100,22 +100,30 @@ Status Gpt::copy_table(const Place& from, const GuardedEntry& e, const Place& to
   const unsigned end = from.consumed + e.guard_length();
   const unsigned slot_log2 = kKeyBits - end - e.width();
 
+  const auto key_of_slot = [&](uint64_t i) { return base | key_of(i, e.width()) >> end; };
+  const auto wanted = [&](uint64_t i) {
+    const uint64_t key = key_of_slot(i);
+    return copying.wants(key, last_of(key, slot_log2));
+  };
   Status status = Status::Ok;
   for (uint64_t i = 0; status == Status::Ok && i < e.slots();) {
-    const GuardedEntry child = source.get(i);
-    const uint64_t key = base | key_of(i, e.width()) >> end;
-    if (child.is(Kind::Leaf) && child.guard_length() == 0) {
-      uint64_t next = i;
-      while (next < e.slots() && source.get(next).head == child.head)
-        next += child.replicas();
-      status = copy_leaves(source, *table, i, next, tables_.slot_of(from, e, key), copying);
-      i = next;
-      continue;
-    }
-    if (!copying.wants(key, last_of(key, slot_log2))) {
+    if (!wanted(i)) {
       ++i;
       continue;
     }
+    const GuardedEntry child = source.get(i);
+    if (child.is(Kind::Leaf) && child.guard_length() == 0) {
+      const uint64_t first = i & ~(uint64_t{child.replicas()} - 1);
+      uint64_t next = first;
+      do
+        next += child.replicas();
+      while (next < e.slots() && wanted(next) && source.get(next).head == child.head);
+      status = copy_leaves(source, *table, first, next,
+                           tables_.slot_of(from, e, key_of_slot(first)), copying);
+      i = next;
+      continue;
+    }
+    const uint64_t key = key_of_slot(i);
     if (child.is(Kind::Invalid)) {
       tables_.touch_slots(source, i, 1, false, from.level());
     } else {

@@ -47,12 +47,33 @@ void GptCursor::settle_run() {
   restart();
 }
 
-void GptCursor::build(unsigned void_log2) {
-  const unsigned log2 = std::min(void_log2, gpt_.page_.log2() + gpt_.rules_->policy.widest);
-  const uint64_t end = leading(position_, kKeyBits - log2) + ((uint64_t{1} << log2) - 1);
-  for (uint64_t at = position_; status_ == Status::Ok; at += gpt_.page_.bytes()) {
-    status_ = gpt_.ensure(VirtAddr(at), gpt_.page_).status;
-    if (std::min(end, last_) - at < gpt_.page_.bytes()) break;
+Status GptCursor::build_one_by_one(uint64_t first, uint64_t last) {
+  for (uint64_t at = first;; at += gpt_.page_.bytes()) {
+    const Status status = gpt_.ensure(VirtAddr(at), gpt_.page_).status;
+    if (status != Status::Ok || last - at < gpt_.page_.bytes()) return status;
+  }
+}
+
+void GptCursor::build(unsigned void_log2, bool empty_leaf) {
+  const Policy& policy = gpt_.rules_->policy;
+  const unsigned page = gpt_.page_.log2();
+  const uint64_t first = leading(position_, kKeyBits - page);
+  const auto last_of = [first](unsigned log2) {
+    return leading(first, kKeyBits - log2) + ((uint64_t{1} << log2) - 1);
+  };
+  const unsigned most = std::min(void_log2, page + policy.widest);
+  if (empty_leaf || !policy.adaptive()) {
+    status_ = build_one_by_one(first, std::min(last_of(most), last_));
+  } else {
+    // The largest block whose table would be worth its slots.
+    unsigned log2 = page;
+    for (unsigned next = page + 1; next <= most; ++next) {
+      const uint64_t used = ((std::min(last_of(next), last_) - first) >> page) + 1;
+      if (used * 100 >= uint64_t{policy.inflate} << (next - page)) log2 = next;
+    }
+    const uint64_t last = std::min(last_of(log2), last_);
+    status_ = gpt_.ensure_pages(first, last, log2);
+    if (status_ == Status::NotSupported) status_ = build_one_by_one(first, last);
   }
   if (status_ != Status::Ok) done_ = true;
   restart();
@@ -110,7 +131,7 @@ bool GptCursor::next(Run& run) {
     if (e.is(Kind::Leaf) && e.matches(behind(position_, place.consumed))) {
       const unsigned log2 = kKeyBits - place.consumed - e.guard_length() + e.replicas_log2();
       if (!build || !e.is_empty_leaf() || log2 == gpt_.page_.log2()) return take_run(place, e, run);
-      this->build(log2);
+      this->build(log2, true);
       continue;
     }
     static_cast<void>(gpt_.tables_.read(place));

@@ -29,7 +29,9 @@ class GptCursor final : public Cursor {
   void pass(uint64_t begin, unsigned log2);
   void restart();
   // Slots for the pages of a void, up to its end or the next place where a full table could end.
-  void build(unsigned void_log2);
+  // `empty_leaf`: it is one leaf, without an entry.
+  void build(unsigned void_log2, bool empty_leaf = false);
+  [[nodiscard]] Status build_one_by_one(uint64_t first, uint64_t last);
   void settle_run();
   [[nodiscard]] bool take_run(const Place& place, const GuardedEntry& e, Run& run);
 

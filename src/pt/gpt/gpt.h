@@ -185,6 +185,10 @@ class Gpt final : public PageTable {
   // Gives up all tables below `e`, which stands at `place`; the entry itself is the caller's.
   // retire: there may be lookups, and nothing is shared. discard: there are none.
   void retire_below(const GuardedEntry& e, bool shared);
+  // Slots for the pages of [first, last], of the void that is the aligned block of 2^log2 bytes
+  // around them: in one descent, in one table. Ok; NoMemory; NotSupported: it takes several tables.
+  // REQUIRES: no more pages than the widest table has slots.
+  Status ensure_pages(uint64_t first, uint64_t last, unsigned log2);
   void discard_below(const GuardedEntry& e, const Place& place);
 
   // split: the entry for 2^bits equal parts of `fields`, at a place where `consumed` bits are used.
@@ -214,8 +218,7 @@ class Gpt final : public PageTable {
   };
   bool prune(const Place& place, const Trimming& trimming);
   bool prune_shared(const Place& place, uint64_t key, const Trimming& trimming, bool in_gap);
-  void prune_slots(const Place& place, const GuardedEntry& e, const Trimming& trimming,
-                   bool& changed);
+  Weight prune_slots(const Place& place, const GuardedEntry& e, const Trimming& trimming);
   void prune_range(uint64_t first, uint64_t last);
 
   // Sharing. An owner of a user record is an address space or an enclosing shared root.

@@ -138,7 +138,7 @@ void Gpt::retire_below(const GuardedEntry& e, bool shared) {
   const Table table = tables_.below(e);
   for (uint64_t i = 0; i < e.slots(); ++i)
     retire_below(table.get(i), shared);
-  tables_.retire(table, e.width(), shared);
+  tables_.retire(table, e.width(), shared, false);
 }
 
 // --- ensure
@@ -281,6 +281,66 @@ Slot Gpt::ensure(VirtAddr va, PageShift size) {
       if (make_in_slots(making, place, e, slot)) return slot;
     } else {
       path.push(tables_.slot_of(place, e, making.key));
+    }
+  }
+}
+
+// As ensure(), of which it is the part that meets nothing but a void; what it puts there is a
+// table, or slots of one that has them.
+Status Gpt::ensure_pages(uint64_t first, uint64_t last, unsigned log2) {
+  if (log2 == page_.log2()) return ensure(VirtAddr(first), page_).status;
+  const uint64_t pages = ((last - first) >> page_.log2()) + 1;
+  const unsigned width = log2 - page_.log2();
+  Making making;
+  making.key = leading(first, kKeyBits - log2);
+  making.end = kKeyBits - log2;
+  const uint64_t slot = (first - making.key) >> page_.log2();
+  const GuardedEntry empty = GuardedEntry::leaf(0, 0, 0, kNone);
+  Path& path = making.path;
+  path.push(root_);
+  while (true) {
+    const Place& place = path.back();
+    const GuardedEntry e = tables_.read(place);
+    const uint64_t rest = behind(making.key, place.consumed);
+    const unsigned left = making.end >= place.consumed ? making.end - place.consumed : 0;
+    const unsigned limit = std::min(e.guard_length(), left);
+    const unsigned common = std::min(e.common_with(rest), limit);
+    if (e.is(Kind::Invalid)) {
+      const auto table = tables_.allocate(width, place.shared);
+      if (!table) return Status::NoMemory;
+      for (uint64_t i = slot; i < slot + pages; ++i)
+        table->set(i, empty);
+      tables_.touch_slots(*table, slot, pages, true, place.level());
+      GuardedEntry made = GuardedEntry::internal(rest, left, width, table->address);
+      made.count(static_cast<uint32_t>(pages), 0);
+      replace(path, path.size() - 1, made);
+      tables_.moved(place.shared);
+      settle_above(path, making.least == 0 ? 0 : making.least - 1);
+      return Status::Ok;
+    }
+    if (common < limit) {
+      if (!cut(path, common)) return Status::NoMemory;
+      making.least = std::min(making.least, path.size() - 1);
+    } else if (e.is(Kind::Shared)) {
+      path.push(tables_.shared_root_of(place, e, making.key));
+    } else if (!e.is(Kind::Internal)) {
+      return Status::NotSupported;
+    } else if (making.end >= place.consumed + e.guard_length() + e.width()) {
+      path.push(tables_.slot_of(place, e, making.key));
+    } else if (place.consumed + e.guard_length() + e.width() == kKeyBits - page_.log2()) {
+      // The block is a part of a table whose slots are pages.
+      const Table table = tables_.below(e);
+      const uint64_t at = number_of(behind(first, place.consumed + e.guard_length()), e.width());
+      for (uint64_t i = at; i < at + pages; ++i)
+        table.set(i, empty);
+      tables_.touch_slots(table, at, pages, true, place.level());
+      tables_.write_counts(place,
+                           {.valid = e.valid() + static_cast<uint32_t>(pages), .full = e.full()});
+      path.push(tables_.slot_of(place, e, first));
+      settle_above(path, making.least == 0 ? 0 : making.least - 1);
+      return Status::Ok;
+    } else {
+      return Status::NotSupported;
     }
   }
 }

@@ -80,7 +80,7 @@ void Gpt::prune_range(uint64_t first, uint64_t last) {
   prune(root_, {.first = first, .last = last, .floor = first, .ceiling = last});
 }
 
-// The entry has been read.
+// The entry has been read. Whether it is another one now.
 bool Gpt::prune(const Place& place, const Trimming& trimming) {
   GuardedEntry e = place.load();
   if (e.is(Kind::Invalid)) return false;
@@ -97,10 +97,9 @@ bool Gpt::prune(const Place& place, const Trimming& trimming) {
   }
   if (e.is(Kind::Shared))
     return prune_shared(place, base, trimming, base >= trimming.floor && last <= trimming.ceiling);
-  bool changed = false;
-  prune_slots(place, e, trimming, changed);
-  if (!changed) return false;
-  const Weight weight = tables_.weigh(tables_.below(e), e.width());
+  const Weight before{.valid = e.valid(), .full = e.full()};
+  const Weight weight = prune_slots(place, e, trimming);
+  if (weight == before) return false;
   e.count(weight.valid, weight.full);
   tables_.touched(VirtAddr(std::max(base, trimming.first)));
   resizer_.settle(e, place, false);
@@ -129,9 +128,10 @@ bool Gpt::prune_shared(const Place& place, uint64_t key, const Trimming& trimmin
   return true;
 }
 
-void Gpt::prune_slots(const Place& place, const GuardedEntry& e, const Trimming& trimming,
-                      bool& changed) {
+// What the table of `e` counts then.
+Weight Gpt::prune_slots(const Place& place, const GuardedEntry& e, const Trimming& trimming) {
   const Table table = tables_.below(e);
+  Weight weight{.valid = e.valid(), .full = e.full()};
   const uint64_t base = place.base | e.guard() >> place.consumed;
   const unsigned end = place.consumed + e.guard_length();
   const unsigned slot_log2 = kKeyBits - end - e.width();
@@ -142,8 +142,12 @@ void Gpt::prune_slots(const Place& place, const GuardedEntry& e, const Trimming&
     const GuardedEntry child = table.get(i);
     if (!child.is(Kind::Leaf) || child.guard_length() != 0) {
       const uint64_t key = base | key_of(i, e.width()) >> end;
-      if (!child.is(Kind::Invalid) && prune(tables_.slot_of(place, e, key), trimming))
-        changed = true;
+      if (!child.is(Kind::Invalid) && prune(tables_.slot_of(place, e, key), trimming)) {
+        const Weight old = tables_.weigh(child, e.width());
+        const Weight now = tables_.weigh(table.get(i), e.width());
+        weight.valid += now.valid - old.valid;
+        weight.full += now.full - old.full;
+      }
       ++i;
       continue;
     }
@@ -157,10 +161,11 @@ void Gpt::prune_slots(const Place& place, const GuardedEntry& e, const Trimming&
         table.set(slot, {});
       tables_.touch_slots(table, i, count, true, place.level());
       tables_.moved(place.shared);
-      changed = true;
+      weight.valid -= static_cast<uint32_t>(count);
     }
     i += count;
   }
+  return weight;
 }
 
 }  // namespace mmusim::pt::gpt

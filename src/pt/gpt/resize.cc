@@ -1,5 +1,6 @@
 #include "pt/gpt/resize.h"
 
+#include <algorithm>
 #include <bit>
 
 #include "base/error.h"
@@ -20,29 +21,37 @@ std::optional<Table> Resizer::Draft::allocate(unsigned width) {
   return table;
 }
 
-void Resizer::Draft::commit() {
-  committed_ = true;
+// The slots written.
+uint64_t Resizer::Draft::touch_all() const {
   uint64_t written = 0;
   for (const Sized& one : made_) {
     const uint64_t slots = uint64_t{1} << one.width;
     tables_.touch_slots(one.table, 0, slots, true, place_.level());
     written += slots;
   }
-  for (const Sized& one : gone_) {
+  for (const Sized& one : gone_)
     tables_.touch_slots(one.table, 0, uint64_t{1} << one.width, false, place_.level());
-    tables_.retire(one.table, one.width, place_.shared);
-  }
-  tables_.restructured(written);
+  return written;
+}
+
+void Resizer::Draft::commit() {
+  committed_ = true;
+  tables_.restructured(touch_all());
+  for (const Sized& one : gone_)
+    tables_.retire(one.table, one.width, place_.shared, true);
   tables_.moved(place_.shared);
 }
 
-std::optional<GuardedEntry> Resizer::entry_for(const Table& table, uint64_t first, unsigned width,
-                                               Draft& draft) {
+void Resizer::Draft::waste() {
+  tables_.restructured(touch_all());
+}
+
+std::optional<GuardedEntry> Resizer::entry_alone(const Table& table, uint64_t first,
+                                                 unsigned width) {
   if (width == 0) return table.get(first);
-  const uint64_t slots = uint64_t{1} << width;
   uint32_t valid = 0;
   uint64_t found = 0;  // the first valid slot
-  for (uint64_t i = slots; i-- > 0;) {
+  for (uint64_t i = uint64_t{1} << width; i-- > 0;) {
     if (table.get(first + i).is(Kind::Invalid)) continue;
     ++valid;
     found = i;
@@ -56,10 +65,15 @@ std::optional<GuardedEntry> Resizer::entry_for(const Table& table, uint64_t firs
     return e.with_replicas(0).after_bits(key_of(found >> e.replicas_log2(), bits), bits);
   }
   if (valid == 1) return e.after_bits(key_of(found, width), width);
+  return std::nullopt;
+}
 
+std::optional<GuardedEntry> Resizer::entry_for(const Table& table, uint64_t first, unsigned width,
+                                               Draft& draft) {
+  if (const auto alone = entry_alone(table, first, width)) return alone;
   const auto fresh = draft.allocate(width);
   if (!fresh) return std::nullopt;
-  for (uint64_t i = 0; i < slots; ++i)
+  for (uint64_t i = 0; i < uint64_t{1} << width; ++i)
     fresh->set(i, table.get(first + i));
   GuardedEntry made = GuardedEntry::internal(0, 0, width, fresh->address);
   const Weight weight = tables_->weigh(*fresh, width);
@@ -67,50 +81,134 @@ std::optional<GuardedEntry> Resizer::entry_for(const Table& table, uint64_t firs
   return made;
 }
 
-void Resizer::finish(GuardedEntry& e, const Table& fresh, unsigned width, Draft& draft) {
+GuardedEntry Resizer::finished(const GuardedEntry& e, const Table& fresh, unsigned width,
+                               Draft& draft) {
   draft.give_up(tables_->below(e), e.width());
-  e = GuardedEntry::internal(e.guard(), e.guard_length(), width, fresh.address);
+  GuardedEntry made = GuardedEntry::internal(e.guard(), e.guard_length(), width, fresh.address);
   const Weight weight = tables_->weigh(fresh, width);
-  e.count(weight.valid, weight.full);
-  draft.commit();
+  made.count(weight.valid, weight.full);
+  return made;
 }
 
-// One slot becomes two: slot and slot + 1 of the fresh table.
-bool Resizer::double_slot(const GuardedEntry& child, const Table& fresh, uint64_t slot,
-                          Draft& draft) {
+bool Resizer::spread(const GuardedEntry& child, unsigned bits, const Table& fresh, uint64_t slot,
+                     Draft& draft) {
   if (child.is(Kind::Invalid)) return true;
-  if (child.guard_length() != 0) {
-    fresh.set(slot + number_of(child.guard(), 1), child.behind_bits(1));
+  const unsigned guarded = std::min(bits, child.guard_length());
+  const unsigned left = bits - guarded;
+  const uint64_t first = slot + (number_of(child.guard(), guarded) << left);
+  const GuardedEntry rest = child.behind_bits(guarded);
+  if (left == 0) {
+    fresh.set(first, rest);
     return true;
   }
+  const uint64_t count = uint64_t{1} << left;
   if (child.is(Kind::Leaf)) {
-    const GuardedEntry twice = child.with_replicas(child.replicas_log2() + 1);
-    fresh.set(slot, twice);
-    fresh.set(slot + 1, twice);
+    for (uint64_t i = 0; i < count; ++i)
+      fresh.set(first + i, rest.with_replicas(child.replicas_log2() + left));
     return true;
   }
-  // Two entries for one shared sub-tree, or half a one, cannot be.
+  // Several entries for one shared sub-tree, or one for a part of it, cannot be.
   if (child.is(Kind::Shared)) return false;
   const Table below = tables_->below(child);
-  const unsigned width = child.width() - 1;
-  for (uint64_t half = 0; half < 2; ++half) {
-    const auto e = entry_for(below, half << width, width, draft);
-    if (!e) return false;
-    fresh.set(slot + half, *e);
+  const unsigned width = child.width();
+  if (width <= left) {
+    for (uint64_t i = 0; i < child.slots(); ++i)
+      if (!spread(below.get(i), left - width, fresh, first + (i << (left - width)), draft))
+        return false;
+  } else {
+    for (uint64_t i = 0; i < count; ++i) {
+      const auto e = entry_for(below, i << (width - left), width - left, draft);
+      if (!e) return false;
+      fresh.set(first + i, *e);
+    }
   }
-  draft.give_up(below, child.width());
+  draft.give_up(below, width);
   return true;
 }
 
-bool Resizer::double_width(GuardedEntry& e, const Place& place) {
+std::optional<Weight> Resizer::weigh_spread(const GuardedEntry& child, unsigned bits,
+                                            unsigned width, uint8_t level) const {
+  if (child.is(Kind::Invalid)) return Weight{};
+  const unsigned guarded = std::min(bits, child.guard_length());
+  const unsigned left = bits - guarded;
+  if (left == 0) return tables_->weigh(child.behind_bits(guarded), width);
+  if (child.is(Kind::Leaf)) return Weight{.valid = uint32_t{1} << left, .full = 0};
+  if (child.is(Kind::Shared)) return std::nullopt;
+  return weigh_all(tables_->below(child), child.width(), left, width, level);
+}
+
+// All slots of a table, spread over 2^bits.
+std::optional<Weight> Resizer::weigh_all(const Table& table, unsigned table_width, unsigned bits,
+                                         unsigned width, uint8_t level) const {
+  tables_->touch_slots(table, 0, uint64_t{1} << table_width, false, level);
+  Weight sum;
+  const auto add = [&sum](const Weight& one) {
+    sum.valid += one.valid;
+    sum.full += one.full;
+  };
+  if (table_width > bits) {
+    const unsigned group = table_width - bits;
+    for (uint64_t i = 0; i < uint64_t{1} << bits; ++i) {
+      const auto alone = entry_alone(table, i << group, group);
+      add(alone ? tables_->weigh(*alone, width)
+                : Weight{.valid = 1, .full = group + width <= tables_->policy().widest ? 1U : 0U});
+    }
+    return sum;
+  }
+  for (uint64_t i = 0; i < uint64_t{1} << table_width; ++i) {
+    const auto one = weigh_spread(table.get(i), bits - table_width, width, level);
+    if (!one) return std::nullopt;
+    add(*one);
+  }
+  return sum;
+}
+
+unsigned Resizer::growth(const GuardedEntry& e, const Place& place, unsigned bits,
+                         Weight weight) const {
+  while (wants_doubling(e, place, e.width() + bits, weight)) {
+    const unsigned width = e.width() + ++bits;
+    const auto next = weigh_all(tables_->below(e), e.width(), width, width, place.level());
+    if (!next) return bits - 1;
+    weight = *next;
+  }
+  return bits;
+}
+
+std::optional<GuardedEntry> Resizer::wider(const GuardedEntry& e, unsigned bits, Draft& draft) {
   const Table old = tables_->below(e);
-  Draft draft(*tables_, place);
-  const auto fresh = draft.allocate(e.width() + 1);
-  if (!fresh) return false;
+  const auto fresh = draft.allocate(e.width() + bits);
+  if (!fresh) return std::nullopt;
   for (uint64_t i = 0; i < e.slots(); ++i)
-    if (!double_slot(old.get(i), *fresh, 2 * i, draft)) return false;
-  finish(e, *fresh, e.width() + 1, draft);
-  return true;
+    if (!spread(old.get(i), bits, *fresh, i << bits, draft)) return std::nullopt;
+  return finished(e, *fresh, e.width() + bits, draft);
+}
+
+bool Resizer::grow(GuardedEntry& e, const Place& place) {
+  if (!wants_doubling(e, place, e.width(), {.valid = e.valid(), .full = e.full()})) return false;
+  unsigned bits = 1;
+  {
+    Draft draft(*tables_, place);
+    const auto twice = wider(e, bits, draft);
+    if (!twice) return false;
+    const Weight weight{.valid = twice->valid(), .full = twice->full()};
+    if (!wants_doubling(e, place, twice->width(), weight)) {
+      draft.commit();
+      e = *twice;
+      return true;
+    }
+    draft.waste();
+    bits = growth(e, place, bits, weight);
+  }
+  // Without memory for so much, for as much as there is.
+  for (; bits != 0; --bits) {
+    Draft draft(*tables_, place);
+    const auto made = wider(e, bits, draft);
+    if (!made) continue;
+    draft.commit();
+    e = *made;
+    return true;
+  }
+  return false;
 }
 
 bool Resizer::fold(GuardedEntry& e, const Place& place, unsigned width) {
@@ -125,7 +223,8 @@ bool Resizer::fold(GuardedEntry& e, const Place& place, unsigned width) {
     if (!child) return false;
     fresh->set(i, *child);
   }
-  finish(e, *fresh, width, draft);
+  e = finished(e, *fresh, width, draft);
+  draft.commit();
   return true;
 }
 
@@ -162,11 +261,12 @@ bool Resizer::collapse(GuardedEntry& e, const Place& place) {
   return true;
 }
 
-bool Resizer::wants_doubling(const GuardedEntry& e, const Place& place) const {
+bool Resizer::wants_doubling(const GuardedEntry& e, const Place& place, unsigned width,
+                             Weight weight) const {
   const Policy& policy = tables_->policy();
-  return e.full() != 0 && e.width() < policy.widest &&
-         place.consumed + e.guard_length() + e.width() < policy.key_end &&
-         (e.valid() + e.full()) * uint64_t{100} >= policy.inflate * (e.slots() * 2);
+  return weight.full != 0 && width < policy.widest &&
+         place.consumed + e.guard_length() + width < policy.key_end &&
+         (weight.valid + weight.full) * uint64_t{100} >= policy.inflate * (uint64_t{2} << width);
 }
 
 bool Resizer::wants_halving(const GuardedEntry& e) const {
@@ -177,10 +277,7 @@ bool Resizer::settle(GuardedEntry& e, const Place& place, bool may_grow) {
   if (!e.is(Kind::Internal)) return false;
   if (collapse(e, place)) return true;
   if (!tables_->policy().adaptive()) return false;
-  bool grown = false;
-  while (may_grow && wants_doubling(e, place) && double_width(e, place))
-    grown = true;
-  if (grown) return true;
+  if (may_grow && grow(e, place)) return true;
   bool shrunk = false;
   while (wants_halving(e) && halve_width(e, place))
     shrunk = true;

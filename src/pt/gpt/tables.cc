@@ -10,7 +10,8 @@ Tables::Tables(const Environment& environment, const Policy& policy, Commons& co
       allocator_(environment.allocator),
       policy_(&policy),
       commons_(&commons),
-      mm_(mm) {}
+      mm_(mm),
+      other_cpus_(environment.cpus > 1) {}
 
 void Tables::account(unsigned width, bool shared, bool added) {
   const uint64_t bytes = bytes_of(width);
@@ -30,11 +31,13 @@ void Tables::discard(const Table& table, unsigned width, bool shared) {
   allocator_->free(table.address, bytes_of(width));
 }
 
-void Tables::retire(const Table& table, unsigned width, bool shared) {
-  const uint64_t slots = uint64_t{1} << width;
-  for (uint64_t i = 0; i < slots; ++i)
-    table.set(i, GuardedEntry::moved());
-  touch_slots(table, 0, slots, true, 0);
+void Tables::retire(const Table& table, unsigned width, bool shared, bool rebuilt) {
+  if (rebuilt && (other_cpus_ || commons_->open_walks != 0)) {
+    const uint64_t slots = uint64_t{1} << width;
+    for (uint64_t i = 0; i < slots; ++i)
+      table.set(i, GuardedEntry::moved());
+    touch_slots(table, 0, slots, true, 0);
+  }
   account(width, shared, false);
   release(table.address, bytes_of(width));
 }

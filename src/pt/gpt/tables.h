@@ -84,9 +84,11 @@ class Tables {
   [[nodiscard]] std::optional<Table> allocate(unsigned width, bool shared);
   // Takes back one at once: nothing ever led to it, or the address space is at its end.
   void discard(const Table& table, unsigned width, bool shared);
-  // One that nothing leads to any more: every slot becomes Moved, for lookups still inside, and the
-  // memory goes into the gather, if there is one, or when the last open walk ends.
-  void retire(const Table& table, unsigned width, bool shared);
+  // One that nothing leads to any more. The memory goes into the gather, if there is one, or when
+  // the last open walk ends. `rebuilt`: what it held is somewhere else now. Then every slot becomes
+  // Moved, if another CPU's handler or an open walk can be inside: a lookup would find what was
+  // right when it began, but a bit it sets would be lost.
+  void retire(const Table& table, unsigned width, bool shared, bool rebuilt);
   // Pieces that are no tables (shared roots and their users).
   [[nodiscard]] std::optional<PhysAddr> allocate_piece(uint64_t bytes);
   // To the gather or at the end of open walks, as retire().
@@ -206,6 +208,7 @@ class Tables {
   const Policy* policy_;
   Commons* commons_;
   MmId mm_;
+  bool other_cpus_;
   Gather* gather_ = nullptr;
   VirtAddr touched_;
   uint64_t bytes_ = 0;
