@@ -76,17 +76,27 @@ record::RecordOptions options_of(const Arguments& arguments, Words command) {
   const uint64_t cores = std::max(2u, std::thread::hardware_concurrency());
   options.writer.compressors = static_cast<unsigned>(
       number_within(arguments, "compressors", std::min<uint64_t>(cores, 4), 0, kMostCompressors));
+  if (arguments.has("chunk")) {
+    const std::optional<uint64_t> bytes = parse_size(arguments.text("chunk"));
+    if (!bytes || *bytes == 0)
+      throw UsageError("--chunk", fmt::format("'{}' is no size", arguments.text("chunk")));
+    options.writer.chunk_bytes = *bytes;
+  }
   options.version = version().number;
   return options;
 }
 
-void say_result(const record::RecordOptions& options, const record::RecordResult& result) {
+void say_what_is_missing(const record::RecordResult& result) {
   const record::Counts& counts = result.counts;
   for (const std::string& text : counts.notes)
     warn(text);
   if (counts.unrecorded > counts.notes.size())
     warn(fmt::format("... and {} more", format_count(counts.unrecorded - counts.notes.size())));
   if (!result.cut_short.empty()) warn("the recording ended early: " + result.cut_short);
+}
+
+void say_result(const record::RecordOptions& options, const record::RecordResult& result) {
+  const record::Counts& counts = result.counts;
   std::string extra;
   const auto add = [&](uint64_t number, const char* what) {
     if (number != 0) extra += fmt::format("; {} {}", format_count(number), what);
@@ -122,6 +132,9 @@ void record(const Words& given) {
                "Processes and threads that may live at one time (1024); more end the recording.")(
       "qemu-arg", boost::program_options::value<Words>()->composing()->value_name("ARG"),
       "An argument for QEMU (-cpu, ...); may be given several times.")(
+      "chunk", text_option("SIZE"),
+      "Bytes of a chunk before it is compressed (16M). What a recorder that is killed has not "
+      "written is at most the chunks being compressed and the last one.")(
       "quiet,q", "No progress and no summary on stderr.");
   if (!arguments.parse(words)) return;
   const record::RecordOptions options = options_of(arguments, std::move(command));
@@ -130,10 +143,13 @@ void record(const Words& given) {
     report::Progress progress(fmt::format("recording {}", options.output), "instructions",
                               arguments.has("quiet") ? report::Progress::Style::None
                                                      : report::Progress::style_for_stderr());
-    result = record::record(options, [&](uint64_t instructions, size_t /*processes*/) {
+    result = record::record(options, [&](uint64_t instructions, size_t processes) {
       progress.update(0, 0, instructions);
+      progress.beside(fmt::format("{} so far, {} {}", format_count(instructions), processes,
+                                  processes == 1 ? "process" : "processes"));
     });
   }
+  say_what_is_missing(result);
   if (!arguments.has("quiet")) say_result(options, result);
   if (result.status != 0) throw ProgramStatus{result.status};
 }

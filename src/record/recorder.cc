@@ -390,6 +390,7 @@ RecordResult Recording::run() {
   result.counts = collector_->counts();
   result.counts.unseen = memory_->share().unseen.load();
   if (result.counts.programs == 0) {
+    fs::remove(options_.output + ".partial");
     throw Error(fmt::format("qemu-{}", isa_->qemu),
                 "did not load the plug-in, or could not load the program; it said why above",
                 "QEMU 7.2 as in Debian 12 is what was tried", kCannotRun);

@@ -90,6 +90,7 @@ void Progress::write_lines() {
     last_items = items;
     const std::string line = progress_line(job_, seconds(now - start), done,
                                            total_.load(std::memory_order_relaxed), items, unit_) +
+                             (beside_.empty() ? "" : ", " + beside_) +
                              silence_text(seconds(now - news));
     if (style_ == Style::Terminal) {
       fmt::print(out_, "\r\033[K{}", line);

@@ -13,6 +13,7 @@
 #include <mutex>
 #include <string>
 #include <thread>
+#include <utility>
 
 namespace mmusim::report {
 
@@ -50,6 +51,11 @@ class Progress {
     total_.store(total, std::memory_order_relaxed);
     items_.store(items, std::memory_order_relaxed);
   }
+  // What else the line says at its end, from now on. Not for hot paths.
+  void beside(std::string text) {
+    const std::scoped_lock lock(mutex_);
+    beside_ = std::move(text);
+  }
 
  private:
   using Clock = std::chrono::steady_clock;
@@ -64,7 +70,8 @@ class Progress {
   std::atomic<uint64_t> done_{0};
   std::atomic<uint64_t> total_{0};
   std::atomic<uint64_t> items_{0};
-  std::mutex mutex_;  // of finished_
+  std::mutex mutex_;  // of finished_ and beside_
+  std::string beside_;
   std::condition_variable ended_;
   bool finished_ = false;
   std::thread writer_;  // last: it uses the others

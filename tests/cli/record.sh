@@ -1,0 +1,175 @@
+#!/usr/bin/env bash
+# Recordings made here and now, held against what can be counted by hand: instructions and accesses,
+# lives of processes, exit statuses; and what is left of them when the program, the user or a signal
+# ends one.
+#
+#   record.sh MMUSIM SOURCE_DIR
+set -euo pipefail
+program=$(readlink -f "$1")
+source=$(readlink -f "$2")
+command -v qemu-x86_64 >/dev/null || { echo "qemu-user is not installed"; exit 1; }
+work=$(mktemp -d)
+trap 'rm -rf "$work"' EXIT
+cd "$work"
+
+fail() {
+  echo "FAILED: $*" >&2
+  exit 1
+}
+# Runs a recording; its status must be the first argument. `said` holds stderr.
+record() {
+  local expected=$1 status=0
+  shift
+  "$program" record "$@" </dev/null >out.txt 2>said.txt || status=$?
+  said=$(cat said.txt)
+  [[ $status -eq $expected ]] || fail "record $*: status $status, not $expected: $said"
+}
+sound() {  # sound TRACE: whole, of a sensible history, and every reference where something is mapped
+  "$program" trace verify -q "$1" >verified.txt || fail "$1 is not sound: $(cat verified.txt)"
+  grep -q remark verified.txt && fail "$1: $(cat verified.txt)"
+  true
+}
+events() {  # events TRACE KIND: how many
+  "$program" trace dump --events "$1" | awk -v kind="$2" '$2 == kind' | wc -l
+}
+replays() {
+  "$program" replay "$1" --machine skylake-sp --check -q --csv counters.csv >/dev/null ||
+    fail "$1 cannot be replayed"
+}
+counter() { awk -F, -v name="$1" '$1 == name { print $2 }' counters.csv; }
+expect() {  # expect WHAT HAVE WANT
+  [[ $2 == "$3" ]] || fail "$1 is '$2', not '$3'"
+}
+
+# Every instruction and access, counted by hand.
+as -o counted.o "$source/tests/cli/data/counted.s"
+ld -o counted counted.o
+record 7 -o counted.mmt -- ./counted
+sound counted.mmt
+replays counted.mmt
+expect instructions "$(counter run.instructions)" 500009
+expect loads "$(counter run.loads)" 100001
+expect stores "$(counter run.stores)" 100100
+expect "read and written back" "$(counter run.modifies)" 100000
+expect "implied pages" "$(counter kernel.implied.pages)" 0
+
+# However many threads compress, the file is the same.
+for compressors in 0 1 3; do
+  record 7 -q --chunk 64K --compressors $compressors -o c$compressors.mmt -- ./counted
+  "$program" trace dump c$compressors.mmt | sed -E 's/^\[[0-9]+\/[0-9]+\]//' | md5sum >c$compressors.txt
+done
+cmp -s c0.txt c1.txt && cmp -s c0.txt c3.txt || fail "the traces differ by compressors"
+
+# A script: fork, exec, pipes, exit statuses, and what signals end. Its output is its own.
+cat >script <<'END'
+#!/bin/sh
+echo one two | cat | cat
+(exit 4)
+sh -c 'kill -SEGV $$' 2>/dev/null
+sh -c 'kill -KILL $$' 2>/dev/null
+./missing 2>/dev/null
+exit 5
+END
+chmod +x script
+ulimit -c 0
+record 5 -o script.mmt -- ./script
+expect output "$(cat out.txt)" "one two"
+sound script.mmt
+replays script.mmt
+# echo | cat | cat: three; then four more. Those that exec: the script, cat twice, sh twice.
+expect forks "$(events script.mmt fork)" 7
+expect execs "$(events script.mmt exec)" 5
+expect exits "$(events script.mmt exit)" 8
+for status in 0 1024 11 9 32512; do
+  "$program" trace dump --events script.mmt | grep -qE " wait .* status=$status\$" ||
+    fail "no wait has status $status"
+done
+"$program" trace dump --events script.mmt | grep -q 'arguments=\["/bin/sh" "./script"\]' ||
+  fail "the script's interpreter is not there"
+
+# Threads.
+cat >threads.c <<'END'
+#include <pthread.h>
+#include <sys/mman.h>
+static void* work(void* unused) {
+  char* p = mmap(0, 1 << 20, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+  for (int i = 0; i < 1 << 20; i += 4096) p[i] = 1;
+  munmap(p, 1 << 20);
+  return unused;
+}
+int main(void) {
+  pthread_t threads[8];
+  for (int i = 0; i < 8; ++i) pthread_create(&threads[i], 0, work, 0);
+  for (int i = 0; i < 8; ++i) pthread_join(threads[i], 0);
+  return 0;
+}
+END
+gcc -O1 -o threads threads.c -pthread
+record 0 -o threads.mmt -- ./threads
+sound threads.mmt
+replays threads.mmt
+expect "threads made" "$(events threads.mmt fork)" 8
+expect "threads ended" "$(events threads.mmt exit)" 9
+expect "implied pages" "$(counter kernel.implied.pages)" 0
+# 256 pages each, besides what the program needs anyway.
+[[ $(counter kernel.faults.anon) -ge 2048 ]] || fail "fewer new pages than were written"
+
+# A signal ends the program; what was recorded is whole.
+record 137 -o killed.mmt -- sh -c 'kill -KILL $$'
+sound killed.mmt
+expect exits "$(events killed.mmt exit)" 1
+
+# Ctrl-C ends the program, and the trace is whole.
+status=0
+timeout --preserve-status -s INT 2 "$program" record -q -o interrupted.mmt -- \
+  sh -c 'while :; do :; done' || status=$?
+expect status $status 130
+sound interrupted.mmt
+
+# The recorder is killed: the program goes on, and what there is can be read.
+"$program" record -q --chunk 64K -o torn.mmt -- sh -c 'while :; do :; done' &
+recorder=$!
+for _ in $(seq 300); do
+  [[ -e torn.mmt.partial && $(stat -c %s torn.mmt.partial) -gt 20000 ]] && break
+  sleep 0.1
+done
+child=$(cat /proc/$recorder/task/$recorder/children)
+kill -KILL $recorder
+wait $recorder 2>/dev/null || true
+kill -0 ${child% } || fail "the program ended with its recorder"
+kill -KILL ${child% }
+"$program" trace verify -q torn.mmt.partial 2>said.txt && fail "a torn trace is taken for whole"
+grep -q accept-torn said.txt || fail "no advice about a torn trace: $(cat said.txt)"
+"$program" trace verify -q --accept-torn torn.mmt.partial >/dev/null || fail "the torn trace is unsound"
+
+# More processes than may live at one time.
+record 137 --most-threads 8 -o many.mmt -- \
+  sh -c 'for i in 1 2 3 4 5 6 7 8 9 10 11 12; do sleep 60 & done; wait'
+[[ $said == *"more than 8 processes and threads"* ]] || fail "the limit is not told: $said"
+sound many.mmt
+
+# What cannot be recorded: one line, and no file.
+refused() {  # refused STATUS TEXT ARGUMENTS...
+  local status=$1 text=$2
+  shift 2
+  record "$status" -o refused.mmt "$@"
+  [[ $said == "mmusim: error: "*"$text"* && $(wc -l <said.txt) -eq 1 ]] || fail "record $*: $said"
+  compgen -G 'refused.mmt*' >/dev/null && fail "record $* left $(ls refused.mmt*)"
+  true
+}
+refused 127 "no such program" -- there-is-no-such-program
+refused 127 "No such file" -- ./missing
+echo "not a program" >text
+refused 126 "Permission denied" -- ./text
+chmod +x text
+refused 126 "neither an ELF program nor a script" -- ./text
+refused 126 "is a program for x86_64, not for sparc64" --isa sparc64 -- ./counted
+refused 2 "cannot be recorded" --isa vax -- ./counted
+refused 2 "no program is named"
+if [[ $(id -u) -eq 0 ]]; then
+  cp counted privileged
+  chown nobody privileged
+  chmod u+s privileged
+  refused 126 "rights of another user" -- ./privileged
+fi
+echo "recorded, replayed, interrupted and refused as it should be"
