@@ -89,6 +89,7 @@ class Collector {
   void wait(Stream& stream, uint32_t child, int32_t status, bool known);
   void exit(Stream& stream, int32_t status, bool whole);
   Process& announce(Process& parent, uint32_t parent_thread, uint32_t child, uint64_t flags);
+  void announce_thread(Process& process, uint32_t maker, uint32_t thread, uint64_t flags);
   Process& process(uint32_t id);
   void read_definitions(Process& process);
   void drop_image(Process& process, const Stream* except);

@@ -103,6 +103,14 @@ Collector::Process& Collector::announce(Process& parent, uint32_t parent_thread,
   return born;
 }
 
+// The same of a thread.
+void Collector::announce_thread(Process& process, uint32_t maker, uint32_t thread, uint64_t flags) {
+  if (process.announced.erase(thread) != 0) return;
+  process.announced.insert(thread);
+  writer_.thread({Pid(process.id), Tid(maker)});
+  writer_.event(trace::ForkEvent{{Pid(process.id), Tid(thread)}, flags, true});
+}
+
 void Collector::start(Stream& stream, WordReader& words) {
   const auto kind = static_cast<StartKind>(words.word());
   const auto id = static_cast<uint32_t>(words.word());
@@ -141,6 +149,8 @@ void Collector::start(Stream& stream, WordReader& words) {
   owner.exited = false;
   ++owner.threads;
   stream.process = &owner;
+  if (kind == StartKind::Thread && parent_thread != 0)
+    announce_thread(owner, parent_thread, thread, flags);
   if (owner.definitions_ring != definitions && kind != StartKind::Thread) {
     owner.definitions_ring = definitions;
     owner.definitions_read = 0;
@@ -165,6 +175,7 @@ void Collector::drop_image(Process& process, const Stream* except) {
     streams_.erase(streams_.begin() + static_cast<std::ptrdiff_t>(i));
   }
   process.threads = 0;
+  process.announced.clear();
   if (process.definitions_ring != kNoRing) {
     free_ring(process.definitions_ring);
     --definition_rings_;
@@ -183,8 +194,7 @@ void Collector::call(Stream& stream, WordReader& words) {
       const auto child = static_cast<uint32_t>(made.result);
       const uint64_t flags = a[0];
       if ((flags & kCloneThread) != 0) {
-        writer_.thread(stream.id);
-        writer_.event(trace::ForkEvent{{stream.id.pid, Tid(child)}, flags, true});
+        announce_thread(*stream.process, stream.id.tid.value(), child, flags);
       } else if (const auto found = processes_.find(child); found == processes_.end()) {
         announce(*stream.process, stream.id.tid.value(), child, flags);
       }

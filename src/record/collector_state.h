@@ -16,6 +16,7 @@ struct Collector::Process {
   uint64_t definitions_read = 0;
   std::vector<uint64_t> definition_words;  // of one that is not all there yet
   size_t threads = 0;                      // that have begun and not ended
+  std::set<uint32_t> announced;            // threads told of once: by themselves or their maker
   bool dead = false;                       // says the kernel
   bool exited = false;                     // says the trace
   bool started = false;                    // has a ring, or had one

@@ -37,6 +37,9 @@ struct alignas(64) Cpu {
   Call call = Call::None;
   bool locked = false;  // it holds the process's lock until it returns
   std::array<uint64_t, 8> arguments{};
+  // Which thread made this one, and how; 0: the first.
+  uint32_t maker = 0;
+  uint64_t clone_flags = 0;
   // What QEMU does not report (unreported.h).
   GeneralRegisters registers;
   RegisterWindows windows;
@@ -74,7 +77,7 @@ class ProcessLock {
 ProcessLock address_space_lock;
 std::mutex definitions_lock;  // QEMU translates in one thread at a time; this makes sure
 
-thread_local unsigned forking_cpu = kMostCpus;
+thread_local unsigned calling_cpu = kMostCpus;  // that made this thread's last system call
 
 // --- What happens at every block and access
 
@@ -87,8 +90,8 @@ std::atomic<unsigned> cpus_used{1};
   }
   attach(cpu.producer, Birth{.kind = StartKind::Thread,
                              .parent_process = static_cast<uint32_t>(getpid()),
-                             .parent_thread = 0,
-                             .clone_flags = 0,
+                             .parent_thread = cpu.maker,
+                             .clone_flags = cpu.clone_flags,
                              .first_block = 0});
 }
 
@@ -441,11 +444,11 @@ void on_call(qemu_plugin_id_t /*id*/, unsigned vcpu, int64_t number, uint64_t a1
   cpu.arguments = {guest.value(a1), guest.value(a2), guest.value(a3), guest.value(a4),
                    guest.value(a5), guest.value(a6), guest.value(a7), guest.value(a8)};
   put_head(cpu.producer);
+  calling_cpu = vcpu;
   uint64_t flags = 0;
   if (is_memory_call(cpu.call) || makes_process(cpu, flags)) {
     address_space_lock.lock();
     cpu.locked = true;
-    forking_cpu = vcpu;
     if (cpu.call == Call::MmapOld) fetch_old_arguments(cpu);
     choose_place(cpu);
     return;
@@ -565,6 +568,13 @@ void on_return(qemu_plugin_id_t /*id*/, unsigned vcpu, int64_t /*number*/, int64
   cpu.call = Call::None;
 }
 
+// Called in the thread that makes the new one, which may be heard of before the call returns.
+void on_thread(qemu_plugin_id_t /*id*/, unsigned vcpu) {
+  if (calling_cpu >= kMostCpus || vcpu >= kMostCpus) return;
+  cpus[vcpu].maker = static_cast<uint32_t>(syscall(SYS_gettid));
+  cpus[vcpu].clone_flags = cpus[calling_cpu].arguments[0];
+}
+
 void on_thread_end(qemu_plugin_id_t /*id*/, unsigned vcpu) {
   Cpu& cpu = cpus[vcpu];
   detach(cpu.producer);
@@ -583,13 +593,13 @@ void before_fork() {
 
 // In the child, which has a copy of all rings' positions and one thread.
 void after_fork() {
-  if (forking_cpu >= kMostCpus) return;
-  Cpu& cpu = cpus[forking_cpu];
+  if (calling_cpu >= kMostCpus) return;
+  Cpu& cpu = cpus[calling_cpu];
   uint64_t flags = 0;
   makes_process(cpu, flags);
   forget_rings();
   for (unsigned i = 0; i < cpus_used.load(); ++i)
-    if (i != forking_cpu) cpus[i] = Cpu{};
+    if (i != calling_cpu) cpus[i] = Cpu{};
   attach(cpu.producer, Birth{.kind = StartKind::Fork,
                              .parent_process = parent_process,
                              .parent_thread = parent_thread,
@@ -643,6 +653,7 @@ int start(qemu_plugin_id_t id, const qemu_info_t& info, int count, char** argume
   qemu_plugin_register_vcpu_tb_trans_cb(id, on_translation);
   qemu_plugin_register_vcpu_syscall_cb(id, on_call);
   qemu_plugin_register_vcpu_syscall_ret_cb(id, on_return);
+  qemu_plugin_register_vcpu_init_cb(id, on_thread);
   qemu_plugin_register_vcpu_exit_cb(id, on_thread_end);
   return 0;
 }
