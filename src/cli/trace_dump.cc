@@ -1,17 +1,22 @@
 // trace dump: the records of a trace as text.
+#include <algorithm>
 #include <cstdint>
 #include <fmt/format.h>
 #include <limits>
+#include <optional>
 #include <string_view>
 
 #include "base/error.h"
 #include "base/interrupt.h"
+#include "base/output_file.h"
 #include "base/units.h"
 #include "cli/arguments.h"
 #include "cli/output.h"
 #include "cli/trace_part.h"
 #include "config/nearest.h"
+#include "stats/results.h"
 #include "trace/dump.h"
+#include "trace/event_text.h"
 
 namespace mmusim::cli {
 namespace {
@@ -83,6 +88,42 @@ trace::DumpOptions options_of(const Arguments& arguments) {
   return options;
 }
 
+// A record a row; of events all but the kind in one field.
+std::string row_of(const trace::DumpRecord& record) {
+  const std::string head =
+      fmt::format("{},{},{},", record.number, record.thread.pid.value(), record.thread.tid.value());
+  if (record.event == nullptr)
+    return head + fmt::format("{},{:#x},{},\n", name_of(record.kind), record.address.value(),
+                              record.bytes);
+  fmt::memory_buffer fields;
+  trace::write_fields(fields, *record.event);
+  const std::string_view text(fields.data(), fields.size());
+  return head + fmt::format("{},,,{}\n", trace::name_of(*record.event),
+                            stats::csv_field(text.substr(std::min<size_t>(1, text.size()))));
+}
+
+// Row by row, so that a trace of any length may be written.
+void write_csv(trace::Reader& reader, const trace::DumpOptions& options, const std::string& path) {
+  std::optional<OutputFile> file;
+  if (path != "-") file.emplace(path);
+  const auto write = [&](const std::string& text) {
+    if (file)
+      file->write(text);
+    else
+      print(text);
+  };
+  write("instruction,pid,tid,kind,address,bytes,event\n");
+  trace::select_records(
+      reader, options,
+      [&](const trace::DumpRecord& record) {
+        write(row_of(record));
+        check_interrupt();
+        return true;
+      },
+      check_interrupt);
+  if (file) file->commit();
+}
+
 }  // namespace
 
 void trace_dump(const Words& words) {
@@ -105,6 +146,7 @@ void trace_dump(const Words& words) {
   arguments.options()("numbers", "Begin each line with the number of its instruction.")(
       "skip", text_option("N"), "Leave out the first N lines.")("limit", text_option("N"),
                                                                 "Print at most N lines.")(
+      "csv", text_option("FILE"), "Write a row for each record instead; - for stdout.")(
       "accept-torn", "Read a torn trace up to its last whole chunk.");
   if (!arguments.parse(words)) return;
 
@@ -113,6 +155,7 @@ void trace_dump(const Words& words) {
   reader_options.accept_torn = arguments.has("accept-torn");
   trace::Reader reader(arguments.text("FILE"), reader_options);
   check_range(reader, options.instructions, arguments.text("FILE"));
+  if (arguments.has("csv")) return write_csv(reader, options, arguments.text("csv"));
   trace::dump(
       reader, options,
       [](std::string_view line) {

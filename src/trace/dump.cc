@@ -49,11 +49,11 @@ struct Concerns {
   }
 };
 
-class Dumper {
+class Selector {
  public:
-  Dumper(const DumpOptions& options, uint64_t first,
-         const std::function<bool(std::string_view)>& line)
-      : options_(options), pass_(line), skip_(options.skip), at_(first) {}
+  Selector(const DumpOptions& options, uint64_t first,
+           const std::function<bool(const DumpRecord&)>& visit)
+      : options_(options), visit_(visit), skip_(options.skip), at_(first) {}
 
   [[nodiscard]] uint64_t passed() const { return passed_; }
 
@@ -64,7 +64,7 @@ class Dumper {
     at_ += batch.totals.instructions;
     if (!wants(batch.thread) || (batch.event == nullptr && !may_hold_any(first, batch)))
       return true;
-    prefix_ = fmt::format("[{}/{}] ", batch.thread.pid.value(), batch.thread.tid.value());
+    thread_ = batch.thread;
     return batch.event != nullptr ? event(*batch.event, first) : blocks(batch, first);
   }
 
@@ -89,10 +89,7 @@ class Dumper {
     if (!options_.instructions.contains(number)) return true;
     if ((options_.kinds & set_of_event(event.index())) == 0) return true;
     if (options_.addresses && !concerns(event, *options_.addresses)) return true;
-    if (skipped()) return true;
-    start(number);
-    fmt::format_to(std::back_inserter(line_), "{}", describe(event));
-    return end();
+    return pass({.number = number, .thread = thread_, .event = &event});
   }
 
   bool blocks(const Batch& batch, uint64_t number) {
@@ -118,34 +115,25 @@ class Dumper {
     if ((options_.kinds & set_of(kind)) == 0 || !options_.instructions.contains(number))
       return true;
     if (options_.addresses && !options_.addresses->touches(address, bytes)) return true;
-    if (skipped()) return true;
-    start(number);
-    add(line_, "{:<6} {:#x} {}", name_of(kind), address.value(), bytes);
-    return end();
+    return pass(
+        {.number = number, .thread = thread_, .kind = kind, .address = address, .bytes = bytes});
   }
 
-  bool skipped() {
-    if (skip_ == 0) return false;
-    --skip_;
-    return true;
-  }
-  void start(uint64_t number) {
-    line_.clear();
-    if (options_.numbered) add(line_, "{} ", number);
-    line_.append(prefix_.data(), prefix_.data() + prefix_.size());
-  }
-  bool end() {
+  bool pass(const DumpRecord& record) {
+    if (skip_ != 0) {
+      --skip_;
+      return true;
+    }
     ++passed_;
-    return pass_(std::string_view(line_.data(), line_.size())) && passed_ != options_.limit;
+    return visit_(record) && passed_ != options_.limit;
   }
 
   const DumpOptions& options_;
-  const std::function<bool(std::string_view)>& pass_;
+  const std::function<bool(const DumpRecord&)>& visit_;
   uint64_t skip_;
   uint64_t at_;  // the number of the next instruction
   uint64_t passed_ = 0;
-  std::string prefix_;
-  Line line_;
+  ThreadId thread_{};
 };
 
 }  // namespace
@@ -179,16 +167,35 @@ bool concerns(const Event& event, const AddressSpan& span) {
   return std::visit(Concerns{span}, event);
 }
 
+uint64_t select_records(Reader& reader, const DumpOptions& options,
+                        const std::function<bool(const DumpRecord&)>& visit,
+                        const std::function<void()>& turn) {
+  // Records to be skipped are of the part wanted, so what is before it may be left out unread.
+  Selector selector(options, reader.skip_to(options.instructions.from), visit);
+  Batch batch;
+  if (options.limit == 0) return 0;
+  while (reader.next(batch) && selector.batch(batch))
+    if (turn) turn();
+  return selector.passed();
+}
+
 uint64_t dump(Reader& reader, const DumpOptions& options,
               const std::function<bool(std::string_view)>& line,
               const std::function<void()>& turn) {
-  // Lines to be skipped are those of the part wanted, so what is before it may be left out unread.
-  Dumper dumper(options, reader.skip_to(options.instructions.from), line);
-  Batch batch;
-  if (options.limit == 0) return 0;
-  while (reader.next(batch) && dumper.batch(batch))
-    if (turn) turn();
-  return dumper.passed();
+  Line text;
+  return select_records(
+      reader, options,
+      [&](const DumpRecord& record) {
+        text.clear();
+        if (options.numbered) add(text, "{} ", record.number);
+        add(text, "[{}/{}] ", record.thread.pid.value(), record.thread.tid.value());
+        if (record.event != nullptr)
+          add(text, "{}", describe(*record.event));
+        else
+          add(text, "{:<6} {:#x} {}", name_of(record.kind), record.address.value(), record.bytes);
+        return line(std::string_view(text.data(), text.size()));
+      },
+      turn);
 }
 
 }  // namespace mmusim::trace

@@ -65,9 +65,23 @@ struct DumpOptions {
 // Whether the event says that it is about memory in the span.
 bool concerns(const Event& event, const AddressSpan& span);
 
-// Calls `line` with each line, without its line end; stops early when it returns false. Gives the
-// number of lines passed. `turn` is called now and then, lines or not. Errors: Error as Reader
-// gives.
+// One record: an event, or an instruction's fetch or data access.
+struct DumpRecord {
+  uint64_t number = 0;  // of its instruction (part.h)
+  ThreadId thread{};
+  const Event* event = nullptr;  // null: what follows
+  AccessKind kind{};
+  VirtAddr address{};
+  unsigned bytes = 0;
+};
+
+// Calls `visit` with each record wanted; stops early when it returns false. Gives the number
+// passed. `turn` is called now and then, records or not. Errors: Error as Reader gives.
+uint64_t select_records(Reader& reader, const DumpOptions& options,
+                        const std::function<bool(const DumpRecord&)>& visit,
+                        const std::function<void()>& turn = {});
+
+// The same with each as a line, without its line end.
 uint64_t dump(Reader& reader, const DumpOptions& options,
               const std::function<bool(std::string_view)>& line,
               const std::function<void()>& turn = {});
