@@ -68,9 +68,9 @@ bool Guest::read_text(uint64_t address, size_t limit, std::string& text) const {
     const size_t bytes =
         std::min<size_t>(kPage - (value(address) & (kPage - 1)), limit - text.size());
     if (!read(address, piece.data(), bytes)) return false;
-    const void* end = std::memchr(piece.data(), 0, bytes);
-    if (end != nullptr) {
-      text.append(piece.data(), static_cast<size_t>(static_cast<const char*>(end) - piece.data()));
+    char* const end = std::find(piece.data(), piece.data() + bytes, '\0');
+    if (end != piece.data() + bytes) {
+      text.append(piece.data(), end);
       return true;
     }
     text.append(piece.data(), bytes);

@@ -375,7 +375,7 @@ void fetch_old_arguments(Cpu& cpu) {
   const uint64_t at = cpu.arguments[0];
   for (unsigned i = 0; i < 6; ++i) {
     uint64_t value = 0;
-    guest.read_number(at + 4 * i, 4, value);
+    guest.read_number(at + uint64_t{4} * i, 4, value);
     cpu.arguments[i] = value;
   }
 }
