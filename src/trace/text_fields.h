@@ -9,6 +9,7 @@
 
 #include <cstdint>
 #include <fmt/format.h>
+#include <initializer_list>
 #include <iterator>
 #include <optional>
 #include <string>

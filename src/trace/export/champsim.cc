@@ -3,8 +3,11 @@
 #include <algorithm>
 #include <array>
 #include <cstring>
+#include <fmt/format.h>
 #include <optional>
+#include <vector>
 
+#include "base/error.h"
 #include "base/interrupt.h"
 #include "base/output_file.h"
 #include "config/keys.h"

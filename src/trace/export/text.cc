@@ -3,6 +3,10 @@
 #include <algorithm>
 #include <array>
 #include <charconv>
+#include <fmt/format.h>
+#include <iterator>
+#include <string>
+#include <vector>
 
 #include "base/interrupt.h"
 #include "base/output_file.h"

@@ -1,9 +1,11 @@
 #include "trace/import/dinero.h"
 
+#include <algorithm>
 #include <charconv>
 #include <filesystem>
 #include <fmt/format.h>
 #include <optional>
+#include <utility>
 
 #include "base/error.h"
 #include "config/keys.h"

@@ -6,6 +6,7 @@
 #define MMUSIM_TRACE_IMPORT_LINE_READER_H_
 
 #include <cstring>
+#include <span>
 #include <string>
 #include <string_view>
 

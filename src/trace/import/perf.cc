@@ -1,6 +1,9 @@
 #include "trace/import/perf.h"
 
+#include <algorithm>
 #include <fmt/format.h>
+#include <string>
+#include <utility>
 
 #include "base/error.h"
 #include "config/keys.h"

@@ -1,8 +1,13 @@
 #include "trace/import/text.h"
 
+#include <algorithm>
+#include <bit>
 #include <charconv>
+#include <fmt/format.h>
 #include <limits>
 #include <optional>
+#include <string>
+#include <utility>
 
 #include "base/bits.h"
 #include "base/error.h"

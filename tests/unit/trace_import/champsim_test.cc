@@ -188,7 +188,7 @@ TEST(Champsim, IsWrittenByteByByte) {
       record({.ip = 0x2000, .branch = true, .taken = true}) + record({.ip = 0x3000});
   for (size_t at = 0; at < expected.size(); at += 64)  // no registers, but for the jump's
     std::memset(expected.data() + at + 10, 0, 6);
-  for (const size_t jump : {2, 3}) {
+  for (const size_t jump : {size_t{2}, size_t{3}}) {
     expected[jump * 64 + 10] = 26;
     expected[jump * 64 + 12] = 26;
   }
