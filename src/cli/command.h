@@ -17,7 +17,8 @@ struct Command {
   void (*run)(const Words& words);  // Errors: Error, UsageError; ClosedOutput (see output.h)
 };
 
-// Thrown when all went well and the exit status is another program's. Not an Error: nothing is said.
+// Thrown when all went well and the exit status is another program's. Not an Error: nothing is
+// said.
 struct ProgramStatus {
   int status;
 };
