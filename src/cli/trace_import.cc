@@ -1,5 +1,6 @@
 // trace import: logs of other tools, as traces.
 #include <algorithm>
+#include <filesystem>
 #include <fmt/format.h>
 
 #include "base/error.h"
@@ -22,6 +23,15 @@ const trace::Importer& importer_of(const Words& paths) {
   const trace::Importer* found = nullptr;
   std::string found_in;
   for (const std::string& path : paths) {
+    // Looking at the start of a pipe takes it away.
+    std::error_code ignored;
+    const auto status = std::filesystem::status(path, ignored);
+    if (std::filesystem::is_fifo(status) || std::filesystem::is_character_file(status) ||
+        std::filesystem::is_socket(status)) {
+      throw UsageError(path,
+                       "its format cannot be told by its content, as it can be read only once",
+                       "name it with --format; 'mmusim list formats' shows what there is");
+    }
     const auto all = trace::importers();
     const auto importer = std::find_if(
         all.begin(), all.end(), [&](const trace::Importer& one) { return one.recognises(path); });

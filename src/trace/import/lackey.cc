@@ -6,8 +6,8 @@
 #include <utility>
 
 #include "base/error.h"
-#include "trace/import/byte_source.h"
 #include "trace/import/lackey_import.h"
+#include "trace/import/line_reader.h"
 
 namespace mmusim::trace {
 namespace {
@@ -97,7 +97,7 @@ ImportResult import_lackey(std::span<const std::string> paths, const std::string
 
 // Valgrind's first lines name the tool, behind the process id.
 bool recognises_lackey(const std::string& path) {
-  const std::string text = start_of_content(path, 512);
+  const std::string text = first_lines(path);
   return text.starts_with("==") && text.find("== Lackey") != std::string::npos;
 }
 

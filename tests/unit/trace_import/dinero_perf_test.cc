@@ -118,6 +118,10 @@ TEST(SmallFormats, AreToldFromEachOther) {
   EXPECT_EQ(recognised_as("1 1 exec program=\"a\"\n"), "text ");
   EXPECT_EQ(recognised_as(kPerf), "perf ");
   EXPECT_EQ(recognised_as("==7== Lackey, an example Valgrind tool\n"), "lackey ");
+  EXPECT_EQ(recognised_as("\xef\xbb\xbf==7== Lackey, an example Valgrind tool\r\n"), "lackey ");
+  EXPECT_EQ(recognised_as("\xef\xbb\xbf"
+                          "1 1 r 0x1000 8\r\n"),
+            "text ");
   EXPECT_EQ(recognised_as(""), "");
   EXPECT_EQ(recognised_as("hello\n"), "");
   EXPECT_EQ(recognised_as("traces are here\n"), "");
