@@ -20,6 +20,7 @@
 #include "mem/sink.h"
 #include "tests/differential/naive_mmu.h"
 #include "tests/differential/x86_pair.h"
+#include "tests/effort.h"
 
 namespace mmusim::x86 {
 namespace {
@@ -238,7 +239,7 @@ TEST_P(Machines, AgreeWithTheNaiveModelUnderEveryPolicy) {
       std::string(MMUSIM_SOURCE_DIR) + "/configs/machines/" + GetParam() + ".cfg";
   for (const char* policy : kPolicies) {
     SCOPED_TRACE(policy);
-    for (uint64_t seed = 1; seed <= 3; ++seed)
+    for (uint64_t seed = 1; seed <= tests::effort(3); ++seed)
       compare(
           [&](config::Config& config) {
             config.load(path);
@@ -279,7 +280,7 @@ void random_array(config::Config& config, Random& random, const std::string& pre
 }
 
 TEST_P(Geometries, AgreeWithTheNaiveModel) {
-  for (uint64_t seed = GetParam() * 12; seed < (GetParam() + 1) * 12; ++seed)
+  for (uint64_t seed = GetParam() * 12; seed < GetParam() * 12 + tests::effort(12); ++seed)
     compare(
         [seed](config::Config& config) {
           Random random(seed + 1000);
