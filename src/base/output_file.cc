@@ -107,17 +107,17 @@ OutputFile::~OutputFile() {
 void OutputFile::discard() noexcept {
   if (file_ == nullptr) return;
   std::fclose(file_);
-  const bool kept = unfinished_ == Unfinished::Kept && bytes_ != 0;
-  if (!temporary_.empty() && !kept) std::remove(temporary_.c_str());
+  const bool keeps = unfinished_ == Unfinished::Kept && bytes_ != 0;
+  if (!temporary_.empty() && !keeps) std::remove(temporary_.c_str());
   doomed_.reset();
   file_ = nullptr;
 }
 
 void OutputFile::cannot_write(int error) const {
-  const bool kept = unfinished_ == Unfinished::Kept && !temporary_.empty();
+  const bool keeps = unfinished_ == Unfinished::Kept && !temporary_.empty();
   throw Error(path_, fmt::format("cannot write: {}", std::strerror(error)),
-              kept ? fmt::format("what was written before is in {}", temporary_)
-                   : std::string("nothing was kept"));
+              keeps ? fmt::format("what was written before is in {}", temporary_)
+                    : std::string("nothing was kept"));
 }
 
 void OutputFile::write(const void* data, size_t bytes) {

@@ -88,8 +88,7 @@ ImportResult import_drmemtrace(std::span<const std::string> paths, const std::st
                                const WriterOptions& writer_options, const ImportOptions& options,
                                const config::Config& keys) {
   if (paths.empty()) throw UsageError("", "no traces to import");
-  drmemtrace::Options chosen = drmemtrace::Options::keys().read(keys);
-  static_cast<ImportOptions&>(chosen) = options;
+  const drmemtrace::Options chosen{options, drmemtrace::Chosen::keys().read(keys)};
   drmemtrace::Recording recording = drmemtrace::open_recording(paths);
   std::vector<std::string> warnings(1);
   const drmemtrace::Isa isa = isa_for(recording, chosen.isa, warnings[0]);
@@ -121,16 +120,16 @@ ImportResult import_drmemtrace(std::span<const std::string> paths, const std::st
 }
 
 void declare_drmemtrace(config::Schema& schema) {
-  drmemtrace::Options::keys().declare(schema);
+  drmemtrace::Chosen::keys().declare(schema);
 }
 
 }  // namespace
 
 namespace drmemtrace {
 
-const config::Keys<Options>& Options::keys() {
-  static const auto kKeys = config::Keys<Options>().choice(
-      "drmemtrace.isa", &Options::isa,
+const config::Keys<Chosen>& Chosen::keys() {
+  static const auto kKeys = config::Keys<Chosen>().choice(
+      "drmemtrace.isa", &Chosen::isa,
       {{"told", "told"},
        {"x86_64", "x86_64"},
        {"i386", "i386"},

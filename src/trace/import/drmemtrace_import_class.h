@@ -25,10 +25,11 @@
 
 namespace mmusim::trace::drmemtrace {
 
-struct Options : ImportOptions {
+struct Chosen {
   std::string isa = "told";  // or one that isa_named() knows
-  static const config::Keys<Options>& keys();
+  static const config::Keys<Chosen>& keys();
 };
+struct Options : ImportOptions, Chosen {};
 
 // What was left out, taken for granted or not told, by what a remark says of it.
 enum class Note : uint8_t {

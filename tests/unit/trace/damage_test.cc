@@ -4,9 +4,9 @@
 
 #include "base/error.h"
 #include "history.h"
+#include "tests/effort.h"
 #include "trace/format.h"
 #include "trace/verify.h"
-#include "tests/effort.h"
 
 namespace mmusim::trace {
 namespace damage_test {
