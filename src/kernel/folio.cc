@@ -58,7 +58,7 @@ FolioPlaces places_of_folio(Core& core, AddressSpace& mm, const Vma& vma, VirtAd
 
 void split_folio(Core& core, AddressSpace& mm, const FolioPlaces& places, Pfn first) {
   mem::FrameMemory& frames = *core.platform.frames;
-  const auto zero = core.settings.zero_page ? core.page_frames.zero_page() : std::nullopt;
+  const auto zero = core.settings.zero_split ? core.page_frames.zero_page() : std::nullopt;
   ZapBatch batch(core, mm);
   int64_t unused = 0;
   for (const auto& [vma, part] : places.parts) {

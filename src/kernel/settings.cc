@@ -46,6 +46,10 @@ const config::Keys<Settings>& Settings::keys() {
           .flag("kernel.zero_page", &Settings::zero_page,
                 "Reads of untouched private memory map a page of zeros that all share; false: a "
                 "page of their own (as Linux does for some virtual machines).")
+          .flag(
+              "kernel.zero_split", &Settings::zero_split,
+              "Pages of a huge page that hold only zeros become that page when it is split (Linux "
+              "6.12); false: they stay (as with some kernels without kernel.zero_page).")
           .size("kernel.shared_tables", &Settings::shared_table_bytes,
                 "Bytes of the blocks, a power of two, in which processes that map the same part "
                 "of a file alike share page tables; 0: none do. With mlpt what a table of some "

@@ -32,6 +32,7 @@ struct Settings {
   HugePages thp = HugePages::Advised;
   uint64_t hugetlb_pages = 0;
   bool zero_page = true;
+  bool zero_split = true;
   uint64_t shared_table_bytes = 0;  // of a block; 0: no tables are shared
   unsigned aslr_bits = 0;           // of the pages by which each program's mmap_base differs
   uint64_t aslr_seed = 1;

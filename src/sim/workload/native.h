@@ -51,6 +51,7 @@ struct NativeFeatures {
   std::string huge_pages;          // the host's setting: "madvise", ...
   bool pt_reclaim = false;         // kernel.pt_reclaim
   bool zero_page = true;           // kernel.zero_page
+  bool zero_split = true;          // kernel.zero_split; only known with huge pages
   uint64_t fault_around = 0;       // kernel.fault_around
   uint64_t max_map_count = 65530;  // kernel.max_map_count, less the areas a process has of its own
   uint64_t overcommit = 0;         // kernel.overcommit; 0: could not be found out

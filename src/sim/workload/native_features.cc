@@ -124,6 +124,14 @@ NativeFeatures native_features(const NativeOptions& options) {
   features.zero_page = basic.measures[1].anonymous == 0;
   features.fault_around = static_cast<uint64_t>(basic.measures[2].file) << 10;
 
+  if (options.huge_pages) {
+    const Outcome zeros = try_out("the test for zeros in huge pages",
+                                  "map a 2M\nadvise a hugepage\ntouch a write stride 64K\n"
+                                  "measure \"split\" { advise a[256K..260K] free }\n",
+                                  options);
+    if (zeros.failed == 0) features.zero_split = zeros.measures[0].anonymous < 0;
+  }
+
   // Pages that one fault of a shared write maps, at two places of two files.
   const Outcome folios = try_out("the test for large folios",
                                  "file big 4M disk\nmap b 4M shared file big\n"
@@ -171,6 +179,7 @@ Imitation imitate(config::Config& config, const NativeFeatures& features, const 
   const auto number = [&](const char* key) { return std::to_string(config.number(key)); };
   take("kernel.pt_reclaim", text_of(features.pt_reclaim), true, flag);
   take("kernel.zero_page", text_of(features.zero_page), true, flag);
+  take("kernel.zero_split", text_of(features.zero_split), features.uses_huge_pages, flag);
   take("kernel.fault_around", format_size(features.fault_around), features.fault_around != 0, size);
   take("kernel.max_map_count", std::to_string(features.max_map_count), true, number);
   take("kernel.overcommit", format_size(features.overcommit), features.overcommit != 0, size);

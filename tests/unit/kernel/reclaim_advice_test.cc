@@ -110,10 +110,20 @@ TEST(ReclaimAdvice, PopulatedPagesWereNotWritten) {
 }
 
 TEST(ReclaimAdvice, NoZeroPageNothingGoes) {
-  Script s("[kernel]\nimply = false\nzero_page = false\n");
+  Script s("[kernel]\nimply = false\nzero_page = false\nzero_split = false\n");
   s.map_huge(kBase, k2M);
   write_some(s);
   s.step("4K", [&] { s.advise(kBase, kPage, kAdviceFree); }, {});
+  s.unmap(kBase, k2M);
+  s.end();
+}
+
+// A kernel whose reads get pages of their own, and whose splits still know the page of zeros.
+TEST(ReclaimAdvice, NoZeroPageForReadsAndZerosGo) {
+  Script s("[kernel]\nimply = false\nzero_page = false\n");
+  s.map_huge(kBase, k2M);
+  write_some(s);
+  s.step("4K", [&] { s.advise(kBase, kPage, kAdviceFree); }, {.anon = -2048 + 64});
   s.unmap(kBase, k2M);
   s.end();
 }
