@@ -126,7 +126,9 @@ class ListReader {
     if (!at_text()) return std::nullopt;
     const size_t end = end_of_quoted(text_, at_);
     if (end == std::string_view::npos) return std::nullopt;
-    return unquoted(text_.substr(std::exchange(at_, end), end - at_));
+    const std::string_view quoted = text_.substr(at_, end - at_);
+    at_ = end;
+    return unquoted(quoted);
   }
   // Up to a blank, or to `until`.
   std::string_view word(char until) {

@@ -216,9 +216,13 @@ TEST(Merge, TakesTurns) {
     EXPECT_EQ(result.totals.references(), sum.references());
     EXPECT_EQ(result.totals.events, sum.events);
   }
-  // Of whatever wild events: none is lost.
-  testing::write_history(paths[0], testing::random_history({.seed = 9, .happenings = 2000}));
-  EXPECT_THROW(merge({paths[0], paths[1]}, file.path()), Error);  // ids of 32 bits
+  // An id that another trace's could not be told from.
+  testing::Happening last;
+  last.thread = {Pid(0xffffffff), Tid(1)};
+  last.address = 0x1000;
+  last.bytes = 3;
+  testing::write_history(paths[0], {last});
+  EXPECT_THROW(merge({paths[1], paths[0]}, file.path()), Error);
 }
 
 TEST(Merge, RefusesOtherMachines) {
