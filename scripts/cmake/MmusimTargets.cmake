@@ -93,16 +93,12 @@ function(mmusim_test_settings name optimized)
   target_link_libraries(${name} PRIVATE mmusim_options GTest::gtest GTest::gmock Boost::program_options fmt::fmt
     spdlog::spdlog)
 endfunction()
-function(mmusim_test_headers)
-  foreach(header mmusim_test_header mmusim_optimized_test_header)
-    # A program, since a library's flags (-fPIC) would not be those of the tests.
-    add_executable(${header} "${PROJECT_SOURCE_DIR}/scripts/cmake/test_header.cc")
-    string(FIND ${header} optimized optimized)
-    math(EXPR optimized "${optimized} + 1")
-    mmusim_test_settings(${header} ${optimized})
-    target_precompile_headers(${header} PRIVATE <gmock/gmock.h> <gtest/gtest.h> <algorithm> <filesystem>
-      <functional> <map> <memory> <string> <vector>)
-  endforeach()
+function(mmusim_test_header name optimized)
+  # A program, since a library's flags (-fPIC) would not be those of the tests.
+  add_executable(${name} "${PROJECT_SOURCE_DIR}/scripts/cmake/test_header.cc")
+  mmusim_test_settings(${name} ${optimized})
+  target_precompile_headers(${name} PRIVATE <gmock/gmock.h> <gtest/gtest.h> <algorithm> <filesystem>
+    <functional> <map> <memory> <string> <vector>)
 endfunction()
 
 # mmusim_test(<name> SOURCES ... DEPS <mmusim libraries> [OPTIMIZED] [SHARDS <n>] [LIBS ...] [LABELS ...]): a GoogleTest

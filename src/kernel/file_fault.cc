@@ -120,20 +120,20 @@ class Mapper {
     run.report(*c_.core.platform.sink, mem::Origin::Kernel, run.count, sets);
   }
 
-  // Whether leaf() has something for the page, if there is memory for it.
+  // New shared memory has no pages but those somebody touched. What read-ahead has marked is left
+  // out (Linux: next_uptodate_folio), so that a fault finds the mark.
+  [[nodiscard]] bool is_wanted(VirtAddr page, uint64_t index, bool has_frame) const {
+    return (has_frame || file_.is_there(index)) && (page == asked_ || !is_marked(file_, index));
+  }
   [[nodiscard]] bool is_wanted(VirtAddr page) const {
     const uint64_t index = index_of(c_, vma_, page);
-    if (!file_.frame_of(index) && !file_.is_there(index)) return false;
-    return page == asked_ || !is_marked(file_, index);
+    return is_wanted(page, index, file_.frame_of(index).has_value());
   }
 
   pt::Entry leaf(VirtAddr page) {
     const uint64_t index = index_of(c_, vma_, page);
-    // New shared memory has no pages but those somebody touched. What read-ahead has marked is left
-    // out (Linux: next_uptodate_folio), so that a fault finds the mark.
     const auto frame = file_.frame_of(index);
-    if (!frame && !file_.is_there(index)) return pt::kNone;
-    if (page != asked_ && is_marked(file_, index)) return pt::kNone;
+    if (!is_wanted(page, index, frame.has_value())) return pt::kNone;
     const auto pfn = frame ? frame : c_.core.cache.get(vma_.file, index);
     if (!pfn) return pt::kNone;
     ++c_.core.platform.frames->frame(*pfn).references;

@@ -26,15 +26,6 @@ struct Gpt::Copying {
   }
 };
 
-namespace {
-
-// The last address of an aligned block.
-uint64_t last_of(uint64_t base, unsigned log2) {
-  return log2 >= kKeyBits ? ~uint64_t{0} : base + ((uint64_t{1} << log2) - 1);
-}
-
-}  // namespace
-
 Status Gpt::copy_ranges(PageTable& to, std::span<const VirtRange> ranges, const RunCopier& copy) {
   auto* other = dynamic_cast<Gpt*>(&to);
   MMUSIM_ASSERT(other != nullptr && other != this && other->rules_ == rules_);
@@ -140,10 +131,7 @@ Status Gpt::copy_table(const Place& from, const GuardedEntry& e, const Place& to
     ++i;
   }
 
-  GuardedEntry made =
-      GuardedEntry::internal(e.guard(), e.guard_length(), e.width(), table->address);
-  const Weight weight = tables.weigh(*table, e.width());
-  made.count(weight.valid, weight.full);
+  GuardedEntry made = tables.entry_of(*table, e.width(), e.guard(), e.guard_length());
   copying.to.resizer_.settle(made, to, false);
   tables.write(to, made);
   return status;

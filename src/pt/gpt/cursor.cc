@@ -33,7 +33,7 @@ void GptCursor::seek(VirtAddr va) {
 }
 
 void GptCursor::pass(uint64_t begin, unsigned log2) {
-  const uint64_t last = log2 >= kKeyBits ? ~uint64_t{0} : begin + ((uint64_t{1} << log2) - 1);
+  const uint64_t last = last_of(begin, log2);
   if (last >= last_)
     done_ = true;
   else
@@ -58,20 +58,21 @@ void GptCursor::build(unsigned void_log2, bool empty_leaf) {
   const Policy& policy = gpt_.rules_->policy;
   const unsigned page = gpt_.page_.log2();
   const uint64_t first = leading(position_, kKeyBits - page);
-  const auto last_of = [first](unsigned log2) {
-    return leading(first, kKeyBits - log2) + ((uint64_t{1} << log2) - 1);
+  // Of the block around it that is to be built; not beyond the range.
+  const auto last_in = [&](unsigned log2) {
+    return std::min(last_of(leading(first, kKeyBits - log2), log2), last_);
   };
   const unsigned most = std::min(void_log2, page + policy.widest);
   if (empty_leaf || !policy.adaptive()) {
-    status_ = build_one_by_one(first, std::min(last_of(most), last_));
+    status_ = build_one_by_one(first, last_in(most));
   } else {
     // The largest block whose table would be worth its slots.
     unsigned log2 = page;
     for (unsigned next = page + 1; next <= most; ++next) {
-      const uint64_t used = ((std::min(last_of(next), last_) - first) >> page) + 1;
+      const uint64_t used = ((last_in(next) - first) >> page) + 1;
       if (used * 100 >= uint64_t{policy.inflate} << (next - page)) log2 = next;
     }
-    const uint64_t last = std::min(last_of(log2), last_);
+    const uint64_t last = last_in(log2);
     status_ = gpt_.ensure_pages(first, last, log2);
     if (status_ == Status::NotSupported) status_ = build_one_by_one(first, last);
   }
@@ -102,7 +103,7 @@ bool GptCursor::take_run(const Place& place, const GuardedEntry& e, Run& run) {
   if (mode_ == CursorMode::Zap && gpt_.rules_->policy.eager) {
     has_run_ = true;
     run_first_ = begin;
-    run_last_ = begin + (uint64_t{count - 1} << log2) + ((uint64_t{1} << log2) - 1);
+    run_last_ = last_of(begin + (uint64_t{count - 1} << log2), log2);
   }
   pass(begin + (uint64_t{count - 1} << log2), log2);
   return true;

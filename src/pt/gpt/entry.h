@@ -56,6 +56,11 @@ constexpr uint64_t key_of(uint64_t number, unsigned n) {
   return n == 0 ? 0 : number << (kKeyBits - n);
 }
 
+// The last address of the aligned block of 2^log2 bytes that begins at `base`.
+constexpr uint64_t last_of(uint64_t base, unsigned log2) {
+  return log2 >= kKeyBits ? ~uint64_t{0} : base + ((uint64_t{1} << log2) - 1);
+}
+
 enum class Kind : uint8_t { Invalid, Internal, Leaf, Shared };
 
 struct GuardedEntry {

@@ -175,20 +175,22 @@ class Gpt final : public PageTable {
   // Takes the leaf at the end of the path (its first replica) away.
   void remove_leaf(const Path& path);
 
-  // ensure()'s steps.
+  // ensure()'s steps. On: the way goes on below the entry; Stays: what is made comes to stand here.
   struct Making;
+  enum class Step : uint8_t { On, Stays, NoMemory };
+  [[nodiscard]] Step step_down(Making& making, GuardedEntry& e);
   [[nodiscard]] Slot made(const Making& making, const Place& place, bool settled);
   [[nodiscard]] bool make_in_slots(Making& making, const Place& parent, const GuardedEntry& e,
                                    Slot& slot);
+  // Slots for the pages of [first, last], of the void that is the aligned block of 2^log2 bytes
+  // around them: in one descent, in one table. Ok; NoMemory; NotSupported: it takes several tables.
+  // REQUIRES: no more pages than the widest table has slots.
+  Status ensure_pages(uint64_t first, uint64_t last, unsigned log2);
   [[nodiscard]] bool holds_leaves(const GuardedEntry& e) const;
   [[nodiscard]] bool is_empty(const GuardedEntry& e) const;
   // Gives up all tables below `e`, which stands at `place`; the entry itself is the caller's.
   // retire: there may be lookups, and nothing is shared. discard: there are none.
   void retire_below(const GuardedEntry& e, bool shared);
-  // Slots for the pages of [first, last], of the void that is the aligned block of 2^log2 bytes
-  // around them: in one descent, in one table. Ok; NoMemory; NotSupported: it takes several tables.
-  // REQUIRES: no more pages than the widest table has slots.
-  Status ensure_pages(uint64_t first, uint64_t last, unsigned log2);
   void discard_below(const GuardedEntry& e, const Place& place);
 
   // split: the entry for 2^bits equal parts of `fields`, at a place where `consumed` bits are used.

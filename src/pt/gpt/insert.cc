@@ -13,10 +13,10 @@ void Gpt::replace(const Path& path, unsigned i, const GuardedEntry& e) {
   if (place.top) return;
   const Place& parent = path[i - 1];
   const GuardedEntry above = parent.load();
-  const Weight old = tables_.weigh(before, above.width());
-  const Weight now = tables_.weigh(e, above.width());
-  tables_.write_counts(parent, {.valid = above.valid() + now.valid - old.valid,
-                                .full = above.full() + now.full - old.full});
+  Weight weight = Tables::counted(above);
+  weight -= tables_.weigh(before, above.width());
+  weight += tables_.weigh(e, above.width());
+  tables_.write_counts(parent, weight);
 }
 
 void Gpt::settle_above(const Path& path, unsigned least) {
@@ -88,10 +88,7 @@ bool Gpt::cut(const Path& path, unsigned common) {
       table->set(first + i, replica);
   }
   tables_.touch_slots(*table, 0, written, true, place.level());
-  GuardedEntry above = GuardedEntry::internal(e.guard(), at, width, table->address);
-  const Weight weight = tables_.weigh(*table, width);
-  above.count(weight.valid, weight.full);
-  replace(path, path.size() - 1, above);
+  replace(path, path.size() - 1, tables_.entry_of(*table, width, e.guard(), at));
   tables_.moved(place.shared);
   return true;
 }
@@ -143,12 +140,20 @@ void Gpt::retire_below(const GuardedEntry& e, bool shared) {
 
 // --- ensure
 
-// A slot in the making: the leaf wanted, and the way there.
+// A slot in the making: the leaf wanted, or the table of a block of them, and the way there.
 struct Gpt::Making {
   uint64_t key = 0;
   unsigned end = 0;  // how many bits of it count
   Path path;
   unsigned least = Path::kMost;  // the topmost entry of the path whose own form has changed
+
+  // What of the key has not been used on the way to `place`, and how many bits of that count.
+  [[nodiscard]] uint64_t rest(const Place& place) const { return behind(key, place.consumed); }
+  [[nodiscard]] unsigned left(const Place& place) const {
+    return end >= place.consumed ? end - place.consumed : 0;
+  }
+  // From where on the path is to be settled.
+  [[nodiscard]] unsigned least_settled() const { return least == 0 ? 0 : least - 1; }
 };
 
 // The slot at `place`, which holds the leaf or has just been given an empty one.
@@ -157,7 +162,7 @@ Slot Gpt::made(const Making& making, const Place& place, bool fresh) {
   found.place = place;
   if (fresh) {
     const uint64_t before = tables_.generation();
-    settle_above(making.path, making.least == 0 ? 0 : making.least - 1);
+    settle_above(making.path, making.least_settled());
     if (tables_.generation() != before) found = descend(making.key, [](const Place&) {});
   }
   found.entry = found.place.load();
@@ -200,12 +205,11 @@ bool Gpt::make_in_slots(Making& making, const Place& parent, const GuardedEntry&
       return true;
     }
   bool removed = false;
-  Weight weight{.valid = e.valid(), .full = e.full()};
+  Weight weight = Tables::counted(e);
   const auto weigh = [&](uint64_t i) { return tables_.weigh(table.get(i), e.width()); };
   for (uint64_t i = first; i < first + count; ++i) {
     const GuardedEntry old = table.get(i);
-    weight.valid -= weigh(i).valid;
-    weight.full -= weigh(i).full;
+    weight -= weigh(i);
     if (old.is(Kind::Invalid)) continue;
     removed = true;
     retire_below(old, place.shared);
@@ -213,14 +217,38 @@ bool Gpt::make_in_slots(Making& making, const Place& parent, const GuardedEntry&
   if (removed) tables_.moved(place.shared);
   for (uint64_t i = first; i < first + count; ++i) {
     table.set(i, GuardedEntry::leaf(0, 0, log2, kNone));
-    weight.valid += weigh(i).valid;
-    weight.full += weigh(i).full;
+    weight += weigh(i);
   }
   tables_.touch_slots(table, first, count, true, place.level());
   tables_.write_counts(parent, weight);
   making.path.push(place);
   slot = made(making, place, true);
   return true;
+}
+
+// Past the path's last entry, `e`, if what is made lies below it as a whole; a guard the way parts
+// from is cut first.
+Gpt::Step Gpt::step_down(Making& making, GuardedEntry& e) {
+  Path& path = making.path;
+  const Place& place = path.back();
+  e = tables_.read(place);
+  if (e.is(Kind::Invalid)) return Step::Stays;
+  const unsigned length = e.guard_length();
+  const unsigned limit = std::min(length, making.left(place));
+  const unsigned common = std::min(e.common_with(making.rest(place)), limit);
+  if (common < limit) {
+    if (!cut(path, common)) return Step::NoMemory;
+    making.least = std::min(making.least, path.size() - 1);
+    return Step::On;
+  }
+  if (e.is(Kind::Leaf) || length > making.left(place)) return Step::Stays;
+  if (e.is(Kind::Shared)) {
+    path.push(tables_.shared_root_of(place, e, making.key));
+    return Step::On;
+  }
+  if (making.end < place.consumed + length + e.width()) return Step::Stays;
+  path.push(tables_.slot_of(place, e, making.key));
+  return Step::On;
 }
 
 Slot Gpt::ensure(VirtAddr va, PageShift size) {
@@ -234,27 +262,19 @@ Slot Gpt::ensure(VirtAddr va, PageShift size) {
   Path& path = making.path;
   path.push(root_);
   while (true) {
+    GuardedEntry e;
+    const Step step = step_down(making, e);
+    if (step == Step::NoMemory) return {.status = Status::NoMemory, .handle = {}};
+    if (step == Step::On) continue;
     const Place& place = path.back();
-    const GuardedEntry e = tables_.read(place);
-    const uint64_t rest = behind(making.key, place.consumed);
-    const unsigned left = making.end >= place.consumed ? making.end - place.consumed : 0;
-    const GuardedEntry fresh = GuardedEntry::leaf(rest, left, 0, kNone);
-    const unsigned length = e.guard_length();
-    const unsigned limit = std::min(length, left);
-    const unsigned common = std::min(e.common_with(rest), limit);
-
+    const unsigned left = making.left(place);
+    const GuardedEntry fresh = GuardedEntry::leaf(making.rest(place), left, 0, kNone);
     if (e.is(Kind::Invalid)) {
       replace(path, path.size() - 1, fresh);
       return made(making, place, true);
     }
-    if (common < limit) {
-      // The way parts within the guard.
-      if (!cut(path, common)) return {.status = Status::NoMemory, .handle = {}};
-      making.least = std::min(making.least, path.size() - 1);
-      continue;
-    }
     if (e.is(Kind::Leaf)) {
-      const unsigned covered = place.consumed + length - e.replicas_log2();
+      const unsigned covered = place.consumed + e.guard_length() - e.replicas_log2();
       if (covered == making.end) return made(making, place, false);
       if (e.is_empty_leaf()) {  // of another size: it makes room
         remove_leaf(path);
@@ -266,7 +286,7 @@ Slot Gpt::ensure(VirtAddr va, PageShift size) {
       larger.entry = e;
       return {.status = Status::Overlap, .handle = handle_of(making.key, larger), .entry = e.body};
     }
-    if (length > left || (length == left && e.is(Kind::Internal))) {
+    if (e.guard_length() >= left) {
       // All of the trie here lies in the leaf wanted.
       if (holds_leaves(e)) return {.status = Status::Occupied, .handle = {}};
       retire_below(e, place.shared);
@@ -274,75 +294,52 @@ Slot Gpt::ensure(VirtAddr va, PageShift size) {
       replace(path, path.size() - 1, fresh);
       return made(making, place, true);
     }
-    if (e.is(Kind::Shared)) {
-      path.push(tables_.shared_root_of(place, e, making.key));
-    } else if (making.end < place.consumed + length + e.width()) {
-      Slot slot;
-      if (make_in_slots(making, place, e, slot)) return slot;
-    } else {
-      path.push(tables_.slot_of(place, e, making.key));
-    }
+    Slot slot;
+    if (make_in_slots(making, place, e, slot)) return slot;
   }
 }
 
-// As ensure(), of which it is the part that meets nothing but a void; what it puts there is a
-// table, or slots of one that has them.
 Status Gpt::ensure_pages(uint64_t first, uint64_t last, unsigned log2) {
   if (log2 == page_.log2()) return ensure(VirtAddr(first), page_).status;
   const uint64_t pages = ((last - first) >> page_.log2()) + 1;
-  const unsigned width = log2 - page_.log2();
   Making making;
   making.key = leading(first, kKeyBits - log2);
   making.end = kKeyBits - log2;
-  const uint64_t slot = (first - making.key) >> page_.log2();
-  const GuardedEntry empty = GuardedEntry::leaf(0, 0, 0, kNone);
   Path& path = making.path;
   path.push(root_);
-  while (true) {
-    const Place& place = path.back();
-    const GuardedEntry e = tables_.read(place);
-    const uint64_t rest = behind(making.key, place.consumed);
-    const unsigned left = making.end >= place.consumed ? making.end - place.consumed : 0;
-    const unsigned limit = std::min(e.guard_length(), left);
-    const unsigned common = std::min(e.common_with(rest), limit);
-    if (e.is(Kind::Invalid)) {
-      const auto table = tables_.allocate(width, place.shared);
-      if (!table) return Status::NoMemory;
-      for (uint64_t i = slot; i < slot + pages; ++i)
-        table->set(i, empty);
-      tables_.touch_slots(*table, slot, pages, true, place.level());
-      GuardedEntry made = GuardedEntry::internal(rest, left, width, table->address);
-      made.count(static_cast<uint32_t>(pages), 0);
-      replace(path, path.size() - 1, made);
-      tables_.moved(place.shared);
-      settle_above(path, making.least == 0 ? 0 : making.least - 1);
-      return Status::Ok;
-    }
-    if (common < limit) {
-      if (!cut(path, common)) return Status::NoMemory;
-      making.least = std::min(making.least, path.size() - 1);
-    } else if (e.is(Kind::Shared)) {
-      path.push(tables_.shared_root_of(place, e, making.key));
-    } else if (!e.is(Kind::Internal)) {
+  GuardedEntry e;
+  Step step = Step::On;
+  while (step == Step::On)
+    step = step_down(making, e);
+  if (step == Step::NoMemory) return Status::NoMemory;
+
+  const Place& place = path.back();
+  const auto fill = [&](const Table& table, uint64_t slot) {
+    for (uint64_t i = slot; i < slot + pages; ++i)
+      table.set(i, GuardedEntry::leaf(0, 0, 0, kNone));
+    tables_.touch_slots(table, slot, pages, true, place.level());
+  };
+  if (e.is(Kind::Invalid)) {
+    const unsigned width = log2 - page_.log2();
+    const auto table = tables_.allocate(width, place.shared);
+    if (!table) return Status::NoMemory;
+    fill(*table, (first - making.key) >> page_.log2());
+    replace(path, path.size() - 1,
+            tables_.entry_of(*table, width, making.rest(place), making.left(place)));
+    tables_.moved(place.shared);
+  } else {
+    // A part of a table whose slots are pages.
+    const unsigned before = place.consumed + e.guard_length();
+    if (!e.is(Kind::Internal) || before + e.width() != kKeyBits - page_.log2())
       return Status::NotSupported;
-    } else if (making.end >= place.consumed + e.guard_length() + e.width()) {
-      path.push(tables_.slot_of(place, e, making.key));
-    } else if (place.consumed + e.guard_length() + e.width() == kKeyBits - page_.log2()) {
-      // The block is a part of a table whose slots are pages.
-      const Table table = tables_.below(e);
-      const uint64_t at = number_of(behind(first, place.consumed + e.guard_length()), e.width());
-      for (uint64_t i = at; i < at + pages; ++i)
-        table.set(i, empty);
-      tables_.touch_slots(table, at, pages, true, place.level());
-      tables_.write_counts(place,
-                           {.valid = e.valid() + static_cast<uint32_t>(pages), .full = e.full()});
-      path.push(tables_.slot_of(place, e, first));
-      settle_above(path, making.least == 0 ? 0 : making.least - 1);
-      return Status::Ok;
-    } else {
-      return Status::NotSupported;
-    }
+    fill(tables_.below(e), number_of(behind(first, before), e.width()));
+    Weight weight = Tables::counted(e);
+    weight.valid += static_cast<uint32_t>(pages);
+    tables_.write_counts(place, weight);
+    path.push(tables_.slot_of(place, e, first));
   }
+  settle_above(path, making.least_settled());
+  return Status::Ok;
 }
 
 }  // namespace mmusim::pt::gpt

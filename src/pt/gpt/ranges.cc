@@ -86,8 +86,7 @@ bool Gpt::prune(const Place& place, const Trimming& trimming) {
   if (e.is(Kind::Invalid)) return false;
   const uint64_t base = place.base | e.guard() >> place.consumed;
   const unsigned end = place.consumed + e.guard_length();
-  const uint64_t last = end == 0 ? std::numeric_limits<uint64_t>::max()
-                                 : base + ((uint64_t{1} << (kKeyBits - end)) - 1);
+  const uint64_t last = last_of(base, kKeyBits - end);
   if (last < trimming.first || base > trimming.last) return false;
   if (e.is(Kind::Leaf)) {
     if (!e.is_empty_leaf() || base < trimming.floor || last > trimming.ceiling) return false;
@@ -97,9 +96,8 @@ bool Gpt::prune(const Place& place, const Trimming& trimming) {
   }
   if (e.is(Kind::Shared))
     return prune_shared(place, base, trimming, base >= trimming.floor && last <= trimming.ceiling);
-  const Weight before{.valid = e.valid(), .full = e.full()};
   const Weight weight = prune_slots(place, e, trimming);
-  if (weight == before) return false;
+  if (weight == Tables::counted(e)) return false;
   e.count(weight.valid, weight.full);
   tables_.touched(VirtAddr(std::max(base, trimming.first)));
   resizer_.settle(e, place, false);
@@ -131,7 +129,7 @@ bool Gpt::prune_shared(const Place& place, uint64_t key, const Trimming& trimmin
 // What the table of `e` counts then.
 Weight Gpt::prune_slots(const Place& place, const GuardedEntry& e, const Trimming& trimming) {
   const Table table = tables_.below(e);
-  Weight weight{.valid = e.valid(), .full = e.full()};
+  Weight weight = Tables::counted(e);
   const uint64_t base = place.base | e.guard() >> place.consumed;
   const unsigned end = place.consumed + e.guard_length();
   const unsigned slot_log2 = kKeyBits - end - e.width();
@@ -143,10 +141,8 @@ Weight Gpt::prune_slots(const Place& place, const GuardedEntry& e, const Trimmin
     if (!child.is(Kind::Leaf) || child.guard_length() != 0) {
       const uint64_t key = base | key_of(i, e.width()) >> end;
       if (!child.is(Kind::Invalid) && prune(tables_.slot_of(place, e, key), trimming)) {
-        const Weight old = tables_.weigh(child, e.width());
-        const Weight now = tables_.weigh(table.get(i), e.width());
-        weight.valid += now.valid - old.valid;
-        weight.full += now.full - old.full;
+        weight -= tables_.weigh(child, e.width());
+        weight += tables_.weigh(table.get(i), e.width());
       }
       ++i;
       continue;

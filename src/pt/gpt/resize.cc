@@ -75,19 +75,13 @@ std::optional<GuardedEntry> Resizer::entry_for(const Table& table, uint64_t firs
   if (!fresh) return std::nullopt;
   for (uint64_t i = 0; i < uint64_t{1} << width; ++i)
     fresh->set(i, table.get(first + i));
-  GuardedEntry made = GuardedEntry::internal(0, 0, width, fresh->address);
-  const Weight weight = tables_->weigh(*fresh, width);
-  made.count(weight.valid, weight.full);
-  return made;
+  return tables_->entry_of(*fresh, width);
 }
 
 GuardedEntry Resizer::finished(const GuardedEntry& e, const Table& fresh, unsigned width,
                                Draft& draft) {
   draft.give_up(tables_->below(e), e.width());
-  GuardedEntry made = GuardedEntry::internal(e.guard(), e.guard_length(), width, fresh.address);
-  const Weight weight = tables_->weigh(fresh, width);
-  made.count(weight.valid, weight.full);
-  return made;
+  return tables_->entry_of(fresh, width, e.guard(), e.guard_length());
 }
 
 bool Resizer::spread(const GuardedEntry& child, unsigned bits, const Table& fresh, uint64_t slot,
@@ -142,23 +136,20 @@ std::optional<Weight> Resizer::weigh_all(const Table& table, unsigned table_widt
                                          unsigned width, uint8_t level) const {
   tables_->touch_slots(table, 0, uint64_t{1} << table_width, false, level);
   Weight sum;
-  const auto add = [&sum](const Weight& one) {
-    sum.valid += one.valid;
-    sum.full += one.full;
-  };
   if (table_width > bits) {
     const unsigned group = table_width - bits;
     for (uint64_t i = 0; i < uint64_t{1} << bits; ++i) {
       const auto alone = entry_alone(table, i << group, group);
-      add(alone ? tables_->weigh(*alone, width)
-                : Weight{.valid = 1, .full = group + width <= tables_->policy().widest ? 1U : 0U});
+      sum += alone
+                 ? tables_->weigh(*alone, width)
+                 : Weight{.valid = 1, .full = group + width <= tables_->policy().widest ? 1U : 0U};
     }
     return sum;
   }
   for (uint64_t i = 0; i < uint64_t{1} << table_width; ++i) {
     const auto one = weigh_spread(table.get(i), bits - table_width, width, level);
     if (!one) return std::nullopt;
-    add(*one);
+    sum += *one;
   }
   return sum;
 }
@@ -184,13 +175,13 @@ std::optional<GuardedEntry> Resizer::wider(const GuardedEntry& e, unsigned bits,
 }
 
 bool Resizer::grow(GuardedEntry& e, const Place& place) {
-  if (!wants_doubling(e, place, e.width(), {.valid = e.valid(), .full = e.full()})) return false;
+  if (!wants_doubling(e, place, e.width(), Tables::counted(e))) return false;
   unsigned bits = 1;
   {
     Draft draft(*tables_, place);
     const auto twice = wider(e, bits, draft);
     if (!twice) return false;
-    const Weight weight{.valid = twice->valid(), .full = twice->full()};
+    const Weight weight = Tables::counted(*twice);
     if (!wants_doubling(e, place, twice->width(), weight)) {
       draft.commit();
       e = *twice;

@@ -80,9 +80,7 @@ void Tables::change_account(unsigned width, bool shared) {
 Weight Tables::weigh(const Table& table, unsigned width) const {
   Weight sum;
   for (uint64_t i = 0; i < uint64_t{1} << width; ++i) {
-    const Weight one = weigh(table.get(i), width);
-    sum.valid += one.valid;
-    sum.full += one.full;
+    sum += weigh(table.get(i), width);
   }
   return sum;
 }

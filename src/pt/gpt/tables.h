@@ -59,6 +59,16 @@ struct Weight {
   uint32_t valid = 0;
   uint32_t full = 0;
   bool operator==(const Weight&) const = default;
+  Weight& operator+=(const Weight& o) {
+    valid += o.valid;
+    full += o.full;
+    return *this;
+  }
+  Weight& operator-=(const Weight& o) {
+    valid -= o.valid;
+    full -= o.full;
+    return *this;
+  }
 };
 
 // What all tables of a machine have in common.
@@ -138,6 +148,16 @@ class Tables {
     return weight;
   }
   [[nodiscard]] Weight weigh(const Table& table, unsigned width) const;
+  // What an Internal entry counts of its table, by itself.
+  [[nodiscard]] static Weight counted(const GuardedEntry& e) { return {e.valid(), e.full()}; }
+  // The Internal entry that leads to the table as it is filled.
+  [[nodiscard]] GuardedEntry entry_of(const Table& table, unsigned width, uint64_t guard = 0,
+                                      unsigned length = 0) const {
+    GuardedEntry e = GuardedEntry::internal(guard, length, width, table.address);
+    const Weight weight = weigh(table, width);
+    e.count(weight.valid, weight.full);
+    return e;
+  }
 
   // Reported reads and writes.
   [[nodiscard]] GuardedEntry read(const Place& place) const {

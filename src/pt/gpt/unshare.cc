@@ -84,7 +84,7 @@ void Gpt::take_over(const Path& path) {
       content.is(Kind::Invalid) ? content : content.after_bits(user.guard(), user.guard_length()));
   if (user.mask() != Rights::all()) {
     const unsigned end = place.consumed + user.guard_length();
-    const uint64_t last = key + ((uint64_t{1} << (kKeyBits - end)) - 1);
+    const uint64_t last = last_of(key, kKeyBits - end);
     const auto leaves = cursor({VirtAddr(key), VirtAddr(last)}, CursorMode::Read);
     Run run;
     while (leaves->next(run)) {
@@ -234,11 +234,8 @@ Status Gpt::copy_shared(const Path& path, const RunCopier& copy) {
       i = next;
     }
     tables_.touch_slots(*table, 0, content.slots(), true, top.level());
-    mine = GuardedEntry::internal(content.guard(), content.guard_length(), content.width(),
-                                  table->address)
+    mine = tables_.entry_of(*table, content.width(), content.guard(), content.guard_length())
                .after_bits(user.guard(), user.guard_length());
-    const Weight weight = tables_.weigh(*table, content.width());
-    mine.count(weight.valid, weight.full);
     tables_.write_counts(top, tables_.weigh(old, content.width()));
   }
 

@@ -4,9 +4,8 @@
 // A table that is rebuilt has Moved in every slot from then on, and is not freed before the walk
 // has ended; so the walk, meeting Moved, starts again at the root. One that held nothing any more
 // and is dropped stays as it is, empty. An entry changed in place leads either to where it led or
-// to where it leads. Tables given to a Gather are under the kernel's
-// rule instead: its flush waits for the other processors. Not thread-safe: steps and changes take
-// turns.
+// to where it leads. Tables given to a Gather are under the kernel's rule instead: its flush waits
+// for the other processors. Not thread-safe: steps and changes take turns.
 #ifndef MMUSIM_PT_GPT_WALK_H_
 #define MMUSIM_PT_GPT_WALK_H_
 
