@@ -9,6 +9,7 @@
 #include "cli/command.h"
 #include "cli/documents.h"
 #include "cli/output.h"
+#include "cli/progress.h"
 #include "pt/conformance/check.h"
 #include "pt/plugin.h"
 #include "report/conformance_table.h"
@@ -84,8 +85,7 @@ void page_table_check(const Words& words) {
   pt::conformance::Verdict verdict;
   {
     report::Progress progress(fmt::format("checking {}", heading.name), "operations",
-                              arguments.has("quiet") ? report::Progress::Style::None
-                                                     : report::Progress::style_for_stderr());
+                              progress_style(arguments));
     options.progress = [&](uint64_t done) { progress.update(done, options.operations, done); };
     verdict = pt::conformance::check(*backend, options);
   }

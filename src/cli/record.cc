@@ -7,6 +7,8 @@
 #include "cli/arguments.h"
 #include "cli/log.h"
 #include "cli/output.h"
+#include "cli/progress.h"
+#include "cli/trace_files.h"
 #include "cli/version.h"
 #include "record/recorder.h"
 #include "report/progress.h"
@@ -56,8 +58,7 @@ Words take_command(Words& words) {
 record::RecordOptions options_of(const Arguments& arguments, Words command) {
   record::RecordOptions options;
   options.command = std::move(command);
-  if (!arguments.has("output")) throw UsageError("", "no output is named", "give -o FILE.mmt");
-  options.output = arguments.text("output");
+  options.output = output_of(arguments);
   if (options.command.empty())
     throw UsageError("", "no program is named", "give it behind --: record -o FILE.mmt -- PROGRAM");
   if (arguments.has("isa")) {
@@ -150,8 +151,7 @@ void record(const Words& given) {
   record::RecordResult result;
   {
     report::Progress progress(fmt::format("recording {}", options.output), "instructions",
-                              arguments.has("quiet") ? report::Progress::Style::None
-                                                     : report::Progress::style_for_stderr());
+                              progress_style(arguments));
     result = record::record(options, [&](uint64_t instructions, size_t processes) {
       progress.update(0, 0, instructions);
       progress.beside(fmt::format("{} so far, {} {}", format_count(instructions), processes,

@@ -1,12 +1,12 @@
 // trace cut: a part of a trace, as one of its own.
 #include <fmt/format.h>
 
-#include "base/interrupt.h"
 #include "cli/arguments.h"
 #include "cli/documents.h"
+#include "cli/progress.h"
+#include "cli/trace_files.h"
 #include "cli/trace_part.h"
 #include "report/data_writers.h"
-#include "report/progress.h"
 #include "report/trace_tools_table.h"
 #include "trace/cut.h"
 
@@ -32,26 +32,17 @@ void trace_cut(const Words& words) {
       "quiet,q", "No progress on stderr.");
   Documents::declare(arguments, "what was written", "the same, in a row");
   if (!arguments.parse(words)) return;
-  if (!arguments.has("output")) throw UsageError("", "no output is named", "give -o FILE.mmt");
+  const std::string& output = output_of(arguments);
   const trace::InstructionRange range = instruction_range(arguments);
   if (range == trace::InstructionRange{})
     throw UsageError("", "nothing says what to cut", "give --from, --to or both");
 
   const std::string& path = arguments.text("FILE");
-  const std::string& output = arguments.text("output");
-  trace::ReaderOptions options;
-  options.accept_torn = arguments.has("accept-torn");
   Documents documents(arguments);
-  trace::CutResult result;
-  {
-    report::Progress progress(fmt::format("cutting {}", path), "bytes",
-                              arguments.has("quiet") ? report::Progress::Style::None
-                                                     : report::Progress::style_for_stderr());
-    result = trace::cut(path, range, output, options, {}, [&](uint64_t done, uint64_t total) {
-      check_interrupt();
-      progress.update(done, total, done);
-    });
-  }
+  const trace::CutResult result =
+      with_bytes_progress(arguments, fmt::format("cutting {}", path), [&](const auto& progress) {
+        return trace::cut(path, range, output, reader_options(arguments), {}, progress);
+      });
   documents.write([&] { return report::json_of(report::cut_document(path, output, result)); },
                   [&] { return report::csv_of(report::cut_table(output, result)); },
                   [&] { return report::cut_text(output, result); });

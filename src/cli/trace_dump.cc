@@ -12,6 +12,7 @@
 #include "base/units.h"
 #include "cli/arguments.h"
 #include "cli/output.h"
+#include "cli/trace_files.h"
 #include "cli/trace_part.h"
 #include "config/nearest.h"
 #include "stats/results.h"
@@ -151,9 +152,7 @@ void trace_dump(const Words& words) {
   if (!arguments.parse(words)) return;
 
   const trace::DumpOptions options = options_of(arguments);
-  trace::ReaderOptions reader_options;
-  reader_options.accept_torn = arguments.has("accept-torn");
-  trace::Reader reader(arguments.text("FILE"), reader_options);
+  trace::Reader reader(arguments.text("FILE"), reader_options(arguments));
   check_range(reader, options.instructions, arguments.text("FILE"));
   if (arguments.has("csv")) return write_csv(reader, options, arguments.text("csv"));
   trace::dump(

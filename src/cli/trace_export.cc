@@ -2,13 +2,14 @@
 #include <fmt/format.h>
 
 #include "base/error.h"
-#include "base/interrupt.h"
 #include "base/units.h"
 #include "cli/arguments.h"
 #include "cli/formats.h"
 #include "cli/log.h"
 #include "cli/output.h"
-#include "report/progress.h"
+#include "cli/progress.h"
+#include "cli/trace_files.h"
+#include "report/trace_tools_table.h"
 #include "trace/exporter.h"
 
 namespace mmusim::cli {
@@ -51,32 +52,23 @@ void trace_export(const Words& words) {
   }
   if (!arguments.has("format"))
     throw UsageError("", "no format is named", "give --format; --help lists them");
-  if (!arguments.has("output")) throw UsageError("", "no output is named", "give -o FILE");
+  const std::string& output = output_of(arguments, "FILE");
 
   const trace::Exporter& exporter =
       format_named(trace::exporters(), arguments.text("format"), "--format");
   config::Config keys(schema);
   arguments.apply_keys(keys);
   refuse_foreign_keys(keys, exporter.name, "export");
-  trace::ReaderOptions reader_options;
-  reader_options.accept_torn = arguments.has("accept-torn");
   const std::string& path = arguments.text("FILE.mmt");
-  trace::Reader reader(path, reader_options);
-  trace::ExportResult result;
-  {
-    report::Progress progress(fmt::format("exporting {}", path), "bytes",
-                              arguments.has("quiet") ? report::Progress::Style::None
-                                                     : report::Progress::style_for_stderr());
-    trace::ExportOptions options;
-    options.progress = [&](uint64_t done, uint64_t total) { progress.update(done, total, done); };
-    result = exporter.write(reader, arguments.text("output"), options, keys);
-  }
+  trace::Reader reader(path, reader_options(arguments));
+  const trace::ExportResult result =
+      with_bytes_progress(arguments, fmt::format("exporting {}", path), [&](const auto& progress) {
+        return exporter.write(reader, output, {.progress = progress}, keys);
+      });
   show_remarks(result.warnings, result.remarks);
   // On stderr: the trace may be going to stdout.
-  note(fmt::format(
-      "{}: {} {} of {} instructions, {} data accesses, {} events", arguments.text("output"),
-      format_count(result.output_records), exporter.unit, format_count(result.totals.instructions),
-      format_count(result.totals.data_accesses()), format_count(result.totals.events)));
+  note(fmt::format("{}: {} {} of {}", output, format_count(result.output_records), exporter.unit,
+                   report::totals_text(result.totals)));
 }
 
 }  // namespace mmusim::cli

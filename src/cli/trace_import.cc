@@ -4,12 +4,13 @@
 #include <fmt/format.h>
 
 #include "base/error.h"
-#include "base/interrupt.h"
 #include "base/units.h"
 #include "cli/arguments.h"
 #include "cli/formats.h"
 #include "cli/output.h"
-#include "report/progress.h"
+#include "cli/progress.h"
+#include "cli/trace_files.h"
+#include "report/trace_tools_table.h"
 #include "report/wrap.h"
 #include "trace/importer.h"
 
@@ -94,9 +95,7 @@ void trace_import(const Words& words) {
                                fmt::format("--{}", kFormatHelp))));
     return;
   }
-  if (!arguments.has("output")) {
-    throw UsageError("", "no output is named", "give -o FILE.mmt");
-  }
+  const std::string& output = output_of(arguments);
   trace::WriterOptions writer;
   const uint64_t level = arguments.number("level", static_cast<uint64_t>(writer.zstd_level));
   if (level < 1 || level > kMostLevel) {
@@ -112,30 +111,18 @@ void trace_import(const Words& words) {
   arguments.apply_keys(keys);
   refuse_foreign_keys(keys, importer.name, "import");
 
-  trace::ImportResult result;
-  {
-    report::Progress progress("importing", "bytes",
-                              arguments.has("quiet") ? report::Progress::Style::None
-                                                     : report::Progress::style_for_stderr());
-    trace::ImportOptions options;
-    options.strict = !arguments.has("lenient");
-    options.progress = [&](uint64_t done, uint64_t total) {
-      check_interrupt();
-      progress.update(done, total, done);
-    };
-    result =
-        importer.import(arguments.texts("LOG"), arguments.text("output"), writer, options, keys);
-  }
+  const trace::ImportResult result =
+      with_bytes_progress(arguments, "importing", [&](const auto& progress) {
+        return importer.import(arguments.texts("LOG"), output, writer,
+                               {.strict = !arguments.has("lenient"), .progress = progress}, keys);
+      });
   show_remarks(result.warnings, result.remarks);
   constexpr size_t kIndent = 4;
-  print(report::beside(
-      fmt::format("{}:", arguments.text("output")),
-      fmt::format("{} instructions, {} data accesses, {} events from {} {} ({} skipped)",
-                  format_count(result.totals.instructions),
-                  format_count(result.totals.data_accesses()), format_count(result.totals.events),
-                  format_count(result.input_records), importer.unit,
-                  format_count(result.skipped_records)),
-      kIndent));
+  print(report::beside(fmt::format("{}:", output),
+                       fmt::format("{} from {} {} ({} skipped)", report::totals_text(result.totals),
+                                   format_count(result.input_records), importer.unit,
+                                   format_count(result.skipped_records)),
+                       kIndent));
 }
 
 }  // namespace mmusim::cli

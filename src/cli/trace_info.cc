@@ -5,12 +5,12 @@
 #include <unistd.h>
 
 #include "base/error.h"
-#include "base/interrupt.h"
 #include "cli/arguments.h"
 #include "cli/documents.h"
+#include "cli/progress.h"
+#include "cli/trace_files.h"
 #include "config/nearest.h"
 #include "report/data_writers.h"
-#include "report/progress.h"
 #include "report/trace_table.h"
 #include "trace/info.h"
 
@@ -78,21 +78,17 @@ void trace_info(const Words& words) {
                                                                       "No progress on stderr.");
   Documents::declare(arguments, "all of it", "one table of it");
   if (!arguments.parse(words)) return;
-  trace::ReaderOptions options;
-  options.accept_torn = arguments.has("accept-torn");
+  const trace::ReaderOptions options = reader_options(arguments);
   const std::string& path = arguments.text("FILE");
   const std::string table = table_of(arguments);
   Documents documents(arguments);
   const unsigned intervals = intervals_of(arguments, documents);
   trace::Info info;
   if (arguments.has("scan")) {
-    report::Progress progress(fmt::format("reading {}", path), "bytes",
-                              arguments.has("quiet") ? report::Progress::Style::None
-                                                     : report::Progress::style_for_stderr());
-    info = trace::survey_trace(path, intervals, options, [&](uint64_t done, uint64_t total) {
-      check_interrupt();
-      progress.update(done, total, done);
-    });
+    info =
+        with_bytes_progress(arguments, fmt::format("reading {}", path), [&](const auto& progress) {
+          return trace::survey_trace(path, intervals, options, progress);
+        });
   } else {
     info = trace::read_info(path, false, options);
   }

@@ -1,12 +1,12 @@
 // trace merge: several traces side by side in one.
 #include <fmt/format.h>
 
-#include "base/interrupt.h"
 #include "base/units.h"
 #include "cli/arguments.h"
 #include "cli/documents.h"
+#include "cli/progress.h"
+#include "cli/trace_files.h"
 #include "report/data_writers.h"
-#include "report/progress.h"
 #include "report/trace_tools_table.h"
 #include "trace/merge.h"
 
@@ -33,7 +33,7 @@ void trace_merge(const Words& words) {
       "quiet,q", "No progress on stderr.");
   Documents::declare(arguments, "what was written", "a row for each trace");
   if (!arguments.parse(words)) return;
-  if (!arguments.has("output")) throw UsageError("", "no output is named", "give -o FILE.mmt");
+  const std::string& output = output_of(arguments);
   const Words& paths = arguments.texts("FILE");
   if (paths.size() < 2 || paths.size() > trace::kMostMerged)
     throw UsageError("",
@@ -41,21 +41,14 @@ void trace_merge(const Words& words) {
                      fmt::format("merge takes 2 to {}", trace::kMostMerged));
   options.quantum = arguments.number("quantum", options.quantum);
   if (options.quantum == 0) throw UsageError("--quantum", "a turn has at least 1 instruction");
-  options.reader.accept_torn = arguments.has("accept-torn");
+  options.reader = reader_options(arguments);
 
-  const std::string& output = arguments.text("output");
   Documents documents(arguments);
-  trace::MergeResult result;
-  {
-    report::Progress progress("merging", "bytes",
-                              arguments.has("quiet") ? report::Progress::Style::None
-                                                     : report::Progress::style_for_stderr());
-    options.progress = [&](uint64_t done, uint64_t total) {
-      check_interrupt();
-      progress.update(done, total, done);
-    };
-    result = trace::merge(paths, output, options);
-  }
+  const trace::MergeResult result =
+      with_bytes_progress(arguments, "merging", [&](const auto& progress) {
+        options.progress = progress;
+        return trace::merge(paths, output, options);
+      });
   documents.write([&] { return report::json_of(report::merge_document(output, result)); },
                   [&] { return report::csv_of(report::merge_table(result)); },
                   [&] { return report::merge_text(output, result); });

@@ -3,12 +3,12 @@
 #include <fmt/format.h>
 
 #include "base/bits.h"
-#include "base/interrupt.h"
 #include "base/units.h"
 #include "cli/arguments.h"
 #include "cli/documents.h"
+#include "cli/progress.h"
+#include "cli/trace_files.h"
 #include "report/data_writers.h"
-#include "report/progress.h"
 #include "report/reuse_table.h"
 #include "trace/stats.h"
 
@@ -70,21 +70,15 @@ void trace_stats(const Words& words) {
   trace::StatsOptions options;
   if (arguments.has("pages")) options.pages = parse_pages(arguments.list("pages"));
   if (arguments.has("entries")) options.entries = parse_entries(arguments.list("entries"));
-  options.reader.accept_torn = arguments.has("accept-torn");
+  options.reader = reader_options(arguments);
 
   const std::string& path = arguments.text("FILE");
   Documents documents(arguments);
-  trace::Stats stats;
-  {
-    report::Progress progress(fmt::format("reading {}", path), "bytes",
-                              arguments.has("quiet") ? report::Progress::Style::None
-                                                     : report::Progress::style_for_stderr());
-    options.progress = [&](uint64_t done, uint64_t total) {
-      check_interrupt();
-      progress.update(done, total, done);
-    };
-    stats = trace::read_stats(path, options);
-  }
+  const trace::Stats stats =
+      with_bytes_progress(arguments, fmt::format("reading {}", path), [&](const auto& progress) {
+        options.progress = progress;
+        return trace::read_stats(path, options);
+      });
   documents.write([&] { return report::json_of(report::reuse_document(path, stats)); },
                   [&] { return report::csv_of(report::distance_table(stats)); },
                   [&] { return report::reuse_text(path, stats); });

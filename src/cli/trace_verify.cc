@@ -1,11 +1,11 @@
 // trace verify: whether a trace is whole and makes sense.
 #include <fmt/format.h>
 
-#include "base/interrupt.h"
 #include "cli/arguments.h"
 #include "cli/documents.h"
+#include "cli/progress.h"
+#include "cli/trace_files.h"
 #include "report/data_writers.h"
-#include "report/progress.h"
 #include "report/trace_tools_table.h"
 #include "trace/verify.h"
 
@@ -28,19 +28,11 @@ void trace_verify(const Words& words) {
   if (!arguments.parse(words)) return;
 
   const std::string& path = arguments.text("FILE");
-  trace::ReaderOptions options;
-  options.accept_torn = arguments.has("accept-torn");
   Documents documents(arguments);
-  trace::VerifyReport report;
-  {
-    report::Progress progress(fmt::format("verifying {}", path), "bytes",
-                              arguments.has("quiet") ? report::Progress::Style::None
-                                                     : report::Progress::style_for_stderr());
-    report = trace::verify(path, options, [&](uint64_t done, uint64_t total) {
-      check_interrupt();
-      progress.update(done, total, done);
-    });
-  }
+  const trace::VerifyReport report =
+      with_bytes_progress(arguments, fmt::format("verifying {}", path), [&](const auto& progress) {
+        return trace::verify(path, reader_options(arguments), progress);
+      });
   documents.write([&] { return report::json_of(report::verify_document(path, report)); },
                   [&] { return report::csv_of(report::remark_table(report)); },
                   [&] { return report::verify_text(path, report); });

@@ -3,7 +3,7 @@
 #include <algorithm>
 #include <array>
 #include <fmt/format.h>
-#include <functional>
+#include <numeric>
 #include <utility>
 #include <variant>
 
@@ -16,35 +16,27 @@
 namespace mmusim::report {
 namespace {
 
-using EventNames = std::array<const char*, std::variant_size_v<trace::Event>>;
-
-template <size_t... kKinds>
-EventNames names_of_events(std::index_sequence<kKinds...> /*kinds*/) {
-  return {trace::name_of(trace::Event(std::in_place_index<kKinds>))...};
-}
-
-// By kind, as in Event.
-const EventNames& event_names() {
-  static const EventNames kNames =
-      names_of_events(std::make_index_sequence<std::variant_size_v<trace::Event>>());
-  return kNames;
+// A number of some unit that is `step` times the one before, of `units` units.
+struct Scaled {
+  double value;
+  size_t unit = 0;
+};
+Scaled scaled(uint64_t count, double step, size_t units) {
+  Scaled out{static_cast<double>(count)};
+  for (; out.value >= step && out.unit + 1 < units; ++out.unit)
+    out.value /= step;
+  return out;
 }
 
 // For the side of a plot, in at most 10 characters.
 std::string short_count(uint64_t count) {
   static constexpr std::array<const char*, 5> kUnits{"", " k", " M", " G", " T"};
-  auto value = static_cast<double>(count);
-  size_t unit = 0;
-  for (; value >= 1000 && unit + 1 < kUnits.size(); ++unit)
-    value /= 1000;
+  const auto [value, unit] = scaled(count, 1000, kUnits.size());
   return unit == 0 ? fmt::format("{}", count) : fmt::format("{:.1f}{}", value, kUnits.at(unit));
 }
 std::string short_bytes(uint64_t bytes) {
   static constexpr std::array<const char*, 5> kUnits{"B", "KiB", "MiB", "GiB", "TiB"};
-  auto value = static_cast<double>(bytes);
-  size_t unit = 0;
-  for (; value >= 1024 && unit + 1 < kUnits.size(); ++unit)
-    value /= 1024;
+  const auto [value, unit] = scaled(bytes, 1024, kUnits.size());
   return fmt::format("{:.{}f} {}", value, unit == 0 || value >= 100 ? 0 : 1, kUnits.at(unit));
 }
 
@@ -163,21 +155,17 @@ Table busiest(const trace::Survey& survey) {
   constexpr size_t kShown = 20;
   Table table = process_table(survey);
   if (table.rows.size() <= kShown) return table;
-  const auto instructions = [](const Row& row) { return std::get<uint64_t>(row.cells[2]); };
-  std::vector<uint64_t> counts;
-  for (const Row& row : table.rows)
-    counts.push_back(instructions(row));
-  std::nth_element(counts.begin(), counts.begin() + (kShown - 1), counts.end(), std::greater<>());
-  const uint64_t least = counts[kShown - 1];
-  const auto more = static_cast<size_t>(
-      std::count_if(counts.begin(), counts.end(), [&](uint64_t count) { return count > least; }));
+  // Row by row as survey.processes; of equal ones the first.
+  std::vector<size_t> shown(table.rows.size());
+  std::iota(shown.begin(), shown.end(), size_t{0});
+  std::stable_sort(shown.begin(), shown.end(), [&](size_t a, size_t b) {
+    return survey.processes[a].totals.instructions > survey.processes[b].totals.instructions;
+  });
+  shown.resize(kShown);
+  std::sort(shown.begin(), shown.end());
   std::vector<Row> rows;
-  size_t equal = 0;
-  for (Row& row : table.rows) {
-    const uint64_t count = instructions(row);
-    if (count > least || (count == least && equal++ < kShown - more))
-      rows.push_back(std::move(row));
-  }
+  for (const size_t i : shown)
+    rows.push_back(std::move(table.rows[i]));
   const uint64_t others = std::exchange(table.left_out, 0) + table.rows.size() - rows.size();
   table.notes.push_back(
       fmt::format("... and {} more, none with more instructions", format_count(others)));
@@ -267,9 +255,7 @@ std::string trace_text(const std::string& path, const trace::Info& info) {
   };
   line("trace", path);
   line("program", info.header.program);
-  line("isa", fmt::format("{}, {}-endian, {} pages", info.header.isa,
-                          info.header.big_endian ? "big" : "little",
-                          format_size(info.header.page.bytes())));
+  line("isa", trace::machine_of(info.header));
   line("recorder", info.header.recorder);
   line("notes", info.header.notes);
   line("content hash", info.content_hash);
@@ -293,7 +279,7 @@ std::string trace_text(const std::string& path, const trace::Info& info) {
     for (size_t kind = 0; kind < info.event_counts.size(); ++kind) {
       if (info.event_counts[kind] == 0) continue;
       events += fmt::format("{}{} {}", separator, format_count(info.event_counts[kind]),
-                            event_names()[kind]);
+                            trace::event_kind_name(kind));
       separator = ", ";
     }
   }
@@ -316,7 +302,7 @@ Document trace_document(const std::string& path, const trace::Info& info) {
                .columns = {{.key = "kind", .align = Column::Align::Left, .names = true},
                            {.key = "count", .title = "number", .unit = "events"}}};
   for (size_t kind = 0; kind < info.event_counts.size(); ++kind)
-    events.row({std::string(event_names()[kind]), info.event_counts[kind]});
+    events.row({std::string(trace::event_kind_name(kind)), info.event_counts[kind]});
   document.blocks.emplace_back(std::move(events));
   if (!info.survey) return document;
   document.blocks.emplace_back(size_table(*info.survey));

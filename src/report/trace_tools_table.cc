@@ -12,12 +12,6 @@ namespace {
 
 constexpr size_t kToolIndent = 4;
 
-std::string totals_text(const trace::Totals& totals) {
-  return fmt::format("{} instructions, {} data accesses, {} events",
-                     format_count(totals.instructions), format_count(totals.data_accesses()),
-                     format_count(totals.events));
-}
-
 std::vector<Column> totals_columns() {
   return {{.key = "instructions", .title = "instructions", .unit = "instructions"},
           {.key = "data_accesses", .title = "data accesses", .unit = "accesses"},
@@ -26,10 +20,16 @@ std::vector<Column> totals_columns() {
 
 }  // namespace
 
+std::string totals_text(const trace::Totals& totals) {
+  return fmt::format("{} instructions, {} data accesses, {} events",
+                     format_count(totals.instructions), format_count(totals.data_accesses()),
+                     format_count(totals.events));
+}
+
 Table remark_table(const trace::VerifyReport& report) {
   Table table{
       .id = "remarks",
-      .title = "OddityRemark",
+      .title = "Remark",
       .columns = {{.key = "kind", .align = Column::Align::Left, .names = true},
                   {.key = "count", .title = "times", .unit = "remarks"},
                   {.key = "first_instruction",

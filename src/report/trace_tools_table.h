@@ -11,6 +11,9 @@
 
 namespace mmusim::report {
 
+// "1,000 instructions, 300 data accesses, 2 events".
+std::string totals_text(const trace::Totals& totals);
+
 // One row a kind of remark.
 Table remark_table(const trace::VerifyReport& report);
 Document verify_document(const std::string& path, const trace::VerifyReport& report);

@@ -23,11 +23,6 @@ const Area* AreaMap::find_from(VirtAddr at) const {
   return next == areas_.end() ? nullptr : &next->second;
 }
 
-const Area* AreaMap::find_before(VirtAddr at) const {
-  const auto next = areas_.lower_bound(at);
-  return next == areas_.begin() ? nullptr : &std::prev(next)->second;
-}
-
 bool AreaMap::overlaps(VirtRange range) const {
   const Area* const area = find_from(range.begin);
   return area != nullptr && area->range.begin < range.end;

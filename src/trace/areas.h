@@ -66,9 +66,8 @@ class AreaMap {
 
   // The area that holds `at`; null if none does.
   [[nodiscard]] const Area* find(VirtAddr at) const;
-  // The first that ends behind `at`, and the last that begins before it; null if there is none.
+  // The first that ends behind `at`; null if there is none.
   [[nodiscard]] const Area* find_from(VirtAddr at) const;
-  [[nodiscard]] const Area* find_before(VirtAddr at) const;
   [[nodiscard]] bool overlaps(VirtRange range) const;
   // Whether every byte is in some area.
   [[nodiscard]] bool covers(VirtRange range) const;

@@ -328,9 +328,7 @@ class Cutter {
         return;
       }
     } else {
-      Batch part = batch;
-      part.totals = before_part(batch);
-      processes_.ran(part);
+      processes_.ran(batch.thread, {batch.addresses, accesses_before(batch)});
       if (at_ + batch.totals.instructions <= range_.from) return;
     }
     begun_ = true;
@@ -342,19 +340,19 @@ class Cutter {
     ++result_.state_events;
   }
 
-  // The data accesses of a batch of blocks before the part's begin.
-  [[nodiscard]] Totals before_part(const Batch& batch) const {
-    if (at_ + batch.totals.instructions <= range_.from) return batch.totals;
-    Totals totals;
+  // How many data accesses of a batch of blocks lie before the part's begin.
+  [[nodiscard]] size_t accesses_before(const Batch& batch) const {
+    if (at_ + batch.totals.instructions <= range_.from) return batch.totals.data_accesses();
+    size_t accesses = 0;
     uint64_t number = at_;
     for (const uint32_t which : batch.blocks) {
       const StaticBlock& block = batch.table[which];
       for (unsigned op = 0; op < block.mem_ops; ++op)
-        if (number + block.ops[op].instruction < range_.from) ++totals.loads;
+        if (number + block.ops[op].instruction < range_.from) ++accesses;
       number += block.instructions;
       if (number >= range_.from) break;
     }
-    return totals;
+    return accesses;
   }
 
   void inside(const Batch& batch) {
@@ -400,7 +398,7 @@ class Cutter {
 
 Header header_of_part(const Reader& reader, const InstructionRange& range) {
   Header header = reader.header();
-  const std::string of = reader.torn() ? "of a torn trace" : "of trace " + reader.content_hash();
+  const std::string of = "of " + reader.identity();
   const std::string to =
       range.to == UINT64_MAX ? "to the end" : fmt::format("to {}", format_count(range.to));
   header.notes += fmt::format(

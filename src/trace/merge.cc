@@ -95,11 +95,6 @@ class Part {
   MergedTrace result_;
 };
 
-std::string machine_of(const Header& header) {
-  return fmt::format("{}, {}-endian, {} pages", header.isa, header.big_endian ? "big" : "little",
-                     format_size(header.page.bytes()));
-}
-
 void check_same_machine(const Part& first, const Part& other) {
   const std::string of_first = machine_of(first.reader().header());
   const std::string of_other = machine_of(other.reader().header());
@@ -122,8 +117,7 @@ Header merged_header(const std::vector<Part>& parts, uint64_t quantum) {
   size_t number = 0;
   for (const Part& part : parts) {
     const Header& its = part.reader().header();
-    const std::string of =
-        part.reader().torn() ? "a torn trace" : "trace " + part.reader().content_hash();
+    const std::string of = part.reader().identity();
     header.program += (number == 0 ? "" : " + ") + its.program.substr(0, share);
     header.notes += fmt::format(" {}: {}, recorded by {}", number, of, its.recorder);
     if (!its.notes.empty()) header.notes += ": " + its.notes;

@@ -395,16 +395,15 @@ void Processes::event(ThreadId thread, const Event& event) {
     note_areas(*now->second.space);
 }
 
-void Processes::ran(const Batch& batch) {
-  Space& space = *of(batch.thread).space;
+void Processes::ran(ThreadId thread, std::span<const uint64_t> addresses) {
+  Space& space = *of(thread).space;
   const VirtRange room = space.stack_room();
   if (room.empty()) return;
   const uint64_t low = room.begin.value();
   const uint64_t bytes = room.bytes();
   uint64_t least = bytes;
-  const uint64_t count = batch.totals.data_accesses();
-  for (uint64_t i = 0; i < count; ++i)
-    least = std::min(least, batch.addresses[i] - low);
+  for (const uint64_t address : addresses)
+    least = std::min(least, address - low);
   if (least < bytes) grow_stack(space, VirtAddr(low + least));
 }
 

@@ -13,6 +13,7 @@
 #include <memory>
 #include <optional>
 #include <set>
+#include <span>
 #include <string>
 #include <utility>
 #include <vector>
@@ -102,8 +103,8 @@ class Processes {
   [[nodiscard]] const std::map<Pid, Process>& all() const { return processes_; }
 
   void event(ThreadId thread, const Event& event);
-  // A run of blocks: the thread is there, and its stack may have grown.
-  void ran(const Batch& batch);
+  // The thread has made these data accesses, or none: it is there, and its stack may have grown.
+  void ran(ThreadId thread, std::span<const uint64_t> addresses);
   // The stack's area now begins with the page of `at`. REQUIRES: stack_room() has it.
   void grow_stack(Space& space, VirtAddr at);
 

@@ -63,6 +63,10 @@ class Reader {
   // Identity of the content: XXH3-128 over the chunk checksums and header, 32 hex digits. Equal for
   // equal content.
   [[nodiscard]] std::string content_hash() const;
+  // Which trace it is, for people: "trace HASH", or "a torn trace".
+  [[nodiscard]] std::string identity() const {
+    return torn() ? "a torn trace" : "trace " + content_hash();
+  }
 
  private:
   class Impl;

@@ -1,6 +1,9 @@
 #include "trace/record.h"
 
+#include <fmt/format.h>
+
 #include "base/error.h"
+#include "base/units.h"
 
 namespace mmusim::trace {
 
@@ -12,6 +15,11 @@ const char* event_kind_name(size_t kind) {
   static_assert(std::size(kNames) == std::variant_size_v<Event>);
   MMUSIM_ASSERT(kind < std::size(kNames));
   return kNames[kind];
+}
+
+std::string machine_of(const Header& header) {
+  return fmt::format("{}, {}-endian, {} pages", header.isa, header.big_endian ? "big" : "little",
+                     format_size(header.page.bytes()));
 }
 
 const char* name_of(const Event& event) {

@@ -227,6 +227,8 @@ struct Header {
   std::string notes;     // what the recorder could not tell
   bool operator==(const Header&) const = default;
 };
+// The machine it was recorded on, for people: "x86_64, little-endian, 4K pages".
+std::string machine_of(const Header& header);
 
 struct Totals {
   uint64_t instructions = 0;

@@ -8,22 +8,10 @@
 #include "trace/part.h"
 
 namespace mmusim::trace {
-namespace {
-
-// Odd; the high bits of the product depend on all bits.
-constexpr uint64_t kReuseMix = 0x9e3779b97f4a7c15u;
-
-size_t hash_of(uint64_t page, uint32_t space) {
-  const uint64_t mixed = (page ^ uint64_t{space} * 0xd6e8feb86659fd93u) * kReuseMix;
-  return static_cast<size_t>(mixed ^ mixed >> 29);
-}
-
-}  // namespace
-
 // The page's place, or the empty one where it would be.
 LruStack::Slot& LruStack::slot_of(SpacePage page) {
   const size_t mask = slots_.size() - 1;
-  size_t i = hash_of(page.page, page.space) & mask;
+  size_t i = SpacePageHash()(page) & mask;
   while (slots_[i].time != kEmpty && (slots_[i].page != page.page || slots_[i].space != page.space))
     i = (i + 1) & mask;
   return slots_[i];

@@ -17,13 +17,6 @@
 
 namespace mmusim::trace {
 
-// A page of an address space.
-struct SpacePage {
-  uint64_t page = 0;
-  uint32_t space = 0;
-  bool operator==(const SpacePage&) const = default;
-};
-
 class LruStack {
  public:
   static constexpr uint64_t kFirst = UINT64_MAX;

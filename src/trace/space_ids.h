@@ -4,6 +4,7 @@
 #ifndef MMUSIM_TRACE_SPACE_IDS_H_
 #define MMUSIM_TRACE_SPACE_IDS_H_
 
+#include <cstddef>
 #include <cstdint>
 #include <unordered_map>
 #include <variant>
@@ -11,6 +12,21 @@
 #include "trace/record.h"
 
 namespace mmusim::trace {
+
+// A page, or another piece of equal size, of an address space.
+struct SpacePage {
+  uint64_t page = 0;
+  uint32_t space = 0;
+  bool operator==(const SpacePage&) const = default;
+};
+struct SpacePageHash {
+  size_t operator()(const SpacePage& key) const noexcept {
+    // Odd; the high bits of a product depend on all bits.
+    const uint64_t mixed =
+        (key.page ^ uint64_t{key.space} * 0xd6e8feb86659fd93u) * 0x9e3779b97f4a7c15u;
+    return static_cast<size_t>(mixed ^ mixed >> 29);
+  }
+};
 
 class SpaceIds {
  public:

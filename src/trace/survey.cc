@@ -24,12 +24,6 @@ uint64_t any_of_groups(uint64_t bits, unsigned shift) {
 
 }  // namespace
 
-size_t SurveyScan::RegionHash::operator()(const RegionKey& key) const noexcept {
-  const uint64_t mixed =
-      (key.number ^ uint64_t{key.space} * 0xd6e8feb86659fd93u) * 0x9e3779b97f4a7c15u;
-  return static_cast<size_t>(mixed ^ mixed >> 31);
-}
-
 SurveyScan::SurveyScan(const SurveyOptions& options) {
   MMUSIM_ASSERT(options.intervals >= 1 && options.intervals <= kMostIntervals);
   const uint64_t all = options.instructions;
@@ -55,7 +49,7 @@ void SurveyScan::add(const Batch& batch) {
     if (at_ >= interval_end_) go_to(at_);
     ++now_.events;
     if (life != nullptr) ++life->totals.events;
-    event(batch.thread, *batch.event);
+    event(batch.thread, *batch.event, life);
     return;
   }
   space_ = spaces_.of(batch.thread.pid);
@@ -95,8 +89,8 @@ void SurveyScan::blocks(const Batch& batch) {
 }
 
 SurveyScan::Region& SurveyScan::region_of(uint64_t page) {
-  const RegionKey key{page / kRegionPages, space_};
-  Found& found = found_[(key.number ^ key.number >> 8) % found_.size()];
+  const SpacePage key{page / kRegionPages, space_};
+  Found& found = found_[(key.page ^ key.page >> 8) % found_.size()];
   if (found.region == nullptr || !(found.key == key)) found = {key, &regions_[key]};
   return *found.region;
 }
@@ -132,13 +126,13 @@ ProcessLife* SurveyScan::process(ThreadId thread) {
   Live& live = live_.at(thread.pid);
   if (live.place == SIZE_MAX) return nullptr;
   ProcessLife& life = survey_.processes[live.place];
-  if (live.threads.try_emplace(thread.tid).second) ++life.threads;
+  if (live.threads.insert(thread.tid).second) ++life.threads;
   return &life;
 }
 
-void SurveyScan::event(ThreadId thread, const Event& event) {
+// `life`: of the thread's process; null where there is no room for it.
+void SurveyScan::event(ThreadId thread, const Event& event, ProcessLife* life) {
   spaces_.event(thread, event);
-  ProcessLife* const life = process(thread);
   if (const auto* exec = std::get_if<ExecEvent>(&event)) {
     if (life == nullptr) return;
     ++life->execs;
@@ -170,7 +164,7 @@ void SurveyScan::count_pages() {
     bool code = false;
     bool data = false;
   };
-  std::unordered_map<RegionKey, Large, RegionHash> large;  // pages of more than a region
+  std::unordered_map<SpacePage, Large, SpacePageHash> large;  // pages of more than a region
   for (const unsigned log2 : kFootprintPages)
     survey_.footprints.push_back({.page = PageShift(log2)});
   const unsigned region_log2 = kBlockPage.log2() + log2_floor(kRegionPages);
@@ -178,7 +172,7 @@ void SurveyScan::count_pages() {
     for (Footprint& footprint : survey_.footprints) {
       const unsigned log2 = footprint.page.log2();
       if (log2 > region_log2) {
-        Large& page = large[{key.number >> (log2 - region_log2), key.space}];
+        Large& page = large[{key.page >> (log2 - region_log2), key.space}];
         page.code = page.code || region.code != 0;
         page.data = page.data || region.data != 0;
         continue;

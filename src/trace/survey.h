@@ -12,6 +12,7 @@
 #include <optional>
 #include <string>
 #include <unordered_map>
+#include <unordered_set>
 #include <vector>
 
 #include "trace/record.h"
@@ -95,22 +96,14 @@ class SurveyScan {
     std::array<uint8_t, kRegionPages>
         interval{};  // the last one it was touched in, from 1; 0: never
   };
-  struct RegionKey {
-    uint64_t number = 0;
-    uint32_t space = 0;
-    bool operator==(const RegionKey&) const = default;
-  };
-  struct RegionHash {
-    size_t operator()(const RegionKey& key) const noexcept;
-  };
   // What was looked up last.
   struct Found {
-    RegionKey key;
+    SpacePage key;
     Region* region = nullptr;
   };
 
   void blocks(const Batch& batch);
-  void event(ThreadId thread, const Event& event);
+  void event(ThreadId thread, const Event& event, ProcessLife* life);
   void touch(uint64_t page, bool code);
   Region& region_of(uint64_t page);
   void go_to(uint64_t instruction);
@@ -126,13 +119,13 @@ class SurveyScan {
 
   SpaceIds spaces_;
   uint32_t space_ = 0;
-  std::unordered_map<RegionKey, Region, RegionHash> regions_;
+  std::unordered_map<SpacePage, Region, SpacePageHash> regions_;
   std::array<Found, 256> found_{};
 
   std::array<std::array<uint64_t, kMaxAccessBytes + 1>, 4> sizes_{};  // by kind and bytes
   struct Live {
     size_t place;
-    std::unordered_map<Tid, bool> threads;
+    std::unordered_set<Tid> threads;
   };
   std::unordered_map<Pid, Live> live_;
   Survey survey_;

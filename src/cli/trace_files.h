@@ -1,0 +1,30 @@
+// What commands that read and write traces take: --accept-torn and --output.
+#ifndef MMUSIM_CLI_TRACE_FILES_H_
+#define MMUSIM_CLI_TRACE_FILES_H_
+
+#include <fmt/format.h>
+#include <string>
+
+#include "base/error.h"
+#include "cli/arguments.h"
+#include "trace/reader.h"
+
+namespace mmusim::cli {
+
+// REQUIRES: --accept-torn is declared.
+inline trace::ReaderOptions reader_options(const Arguments& arguments) {
+  trace::ReaderOptions options;
+  options.accept_torn = arguments.has("accept-torn");
+  return options;
+}
+
+// The file named with --output, of which `like` is an example. Errors: UsageError where none is.
+inline const std::string& output_of(const Arguments& arguments, const char* like = "FILE.mmt") {
+  if (!arguments.has("output"))
+    throw UsageError("", "no output is named", fmt::format("give -o {}", like));
+  return arguments.text("output");
+}
+
+}  // namespace mmusim::cli
+
+#endif  // MMUSIM_CLI_TRACE_FILES_H_
