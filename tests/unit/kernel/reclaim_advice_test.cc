@@ -123,7 +123,7 @@ TEST(ReclaimAdvice, NoZeroPageForReadsAndZerosGo) {
   Script s("[kernel]\nimply = false\nzero_page = false\n");
   s.map_huge(kBase, k2M);
   write_some(s);
-  s.step("4K", [&] { s.advise(kBase, kPage, kAdviceFree); }, {.anon = -2048 + 64});
+  s.step("4K", [&] { s.advise(kBase, kPage, kAdviceFree); }, {.anon = -2048 + 32 * 4});
   s.unmap(kBase, k2M);
   s.end();
 }
