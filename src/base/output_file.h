@@ -15,6 +15,7 @@
 #include <functional>
 #include <optional>
 #include <string>
+#include <string_view>
 
 #include "base/interrupt.h"
 
@@ -32,7 +33,7 @@ class OutputFile {
 
   // Appends. Errors: Error naming the path (disk full, quota).
   void write(const void* data, size_t bytes);
-  void write(const std::string& text) { write(text.data(), text.size()); }
+  void write(std::string_view text) { write(text.data(), text.size()); }
 
   // Hands what was written to the system, so that the process's end does not lose it. Errors: as
   // write().

@@ -2,6 +2,7 @@
 #include <algorithm>
 #include <cstdint>
 #include <fmt/format.h>
+#include <iterator>
 #include <limits>
 #include <optional>
 #include <string_view>
@@ -90,39 +91,79 @@ trace::DumpOptions options_of(const Arguments& arguments) {
 }
 
 // A record a row; of events all but the kind in one field.
-std::string row_of(const trace::DumpRecord& record) {
-  const std::string head =
-      fmt::format("{},{},{},", record.number, record.thread.pid.value(), record.thread.tid.value());
-  if (record.event == nullptr)
-    return head + fmt::format("{},{:#x},{},\n", name_of(record.kind), record.address.value(),
-                              record.bytes);
+void append_csv(fmt::memory_buffer& out, const trace::DumpRecord& record) {
+  fmt::format_to(std::back_inserter(out), "{},{},{},", record.number, record.thread.pid.value(),
+                 record.thread.tid.value());
+  if (record.event == nullptr) {
+    fmt::format_to(std::back_inserter(out), "{},{:#x},{},", name_of(record.kind),
+                   record.address.value(), record.bytes);
+    return;
+  }
   fmt::memory_buffer fields;
   trace::write_fields(fields, *record.event);
   const std::string_view text(fields.data(), fields.size());
-  return head + fmt::format("{},,,{}\n", trace::name_of(*record.event),
-                            stats::csv_field(text.substr(std::min<size_t>(1, text.size()))));
+  fmt::format_to(std::back_inserter(out), "{},,,{}", trace::name_of(*record.event),
+                 stats::csv_field(text.substr(std::min<size_t>(1, text.size()))));
 }
 
-// Row by row, so that a trace of any length may be written.
-void write_csv(trace::Reader& reader, const trace::DumpOptions& options, const std::string& path) {
-  std::optional<OutputFile> file;
-  if (path != "-") file.emplace(path);
-  const auto write = [&](const std::string& text) {
-    if (file)
-      file->write(text);
+// Where records go line by line, so that a trace of any length may be written: the file an option
+// names, or standard output.
+class LineOutput {
+ public:
+  using Append = void (*)(fmt::memory_buffer&, const trace::DumpRecord&);
+  // `head` comes before the first line. Errors: as OutputFile and print().
+  LineOutput(const std::string& path, std::string_view head, Append append) : append_(append) {
+    if (path != "-") file_.emplace(path);
+    write(head);
+  }
+  void record(const trace::DumpRecord& record) {
+    line_.clear();
+    append_(line_, record);
+    line_.push_back('\n');
+    write({line_.data(), line_.size()});
+  }
+  void commit() {
+    if (file_) file_->commit();
+  }
+
+ private:
+  void write(std::string_view text) {
+    if (file_)
+      file_->write(text);
     else
       print(text);
+  }
+
+  Append append_;
+  std::optional<OutputFile> file_;
+  fmt::memory_buffer line_;
+};
+
+void write_data(trace::Reader& reader, const trace::DumpOptions& options,
+                const Arguments& arguments) {
+  const auto to_stdout = [&](const char* option) {
+    return arguments.has(option) && arguments.text(option) == "-";
   };
-  write("instruction,pid,tid,kind,address,bytes,event\n");
+  if (to_stdout("json") && to_stdout("csv"))
+    throw UsageError("--csv", "both --json and --csv would go to stdout",
+                     "give one of them a file");
+  std::optional<LineOutput> json;
+  std::optional<LineOutput> csv;
+  if (arguments.has("json")) json.emplace(arguments.text("json"), "", trace::append_json);
+  if (arguments.has("csv"))
+    csv.emplace(arguments.text("csv"), "instruction,pid,tid,kind,address,bytes,event\n",
+                append_csv);
   trace::select_records(
       reader, options,
       [&](const trace::DumpRecord& record) {
-        write(row_of(record));
+        if (json) json->record(record);
+        if (csv) csv->record(record);
         check_interrupt();
         return true;
       },
       check_interrupt);
-  if (file) file->commit();
+  if (json) json->commit();
+  if (csv) csv->commit();
 }
 
 }  // namespace
@@ -131,7 +172,10 @@ void trace_dump(const Words& words) {
   Arguments arguments(
       "trace dump FILE [options]",
       fmt::format("Prints the records of a trace: instructions, data accesses and events. Filters "
-                  "may be combined; a\nrecord is printed if all want it.\n\nKinds: {}.",
+                  "may be combined; a\nrecord is printed if all want it.\n\nKinds: {}.\n\n"
+                  "A JSON object has instruction, pid, tid and kind; of an instruction or data "
+                  "access also address and bytes, of an event also event, an object of its fields. "
+                  "Addresses are strings (\"0x401000\"), and so are rights (\"rw-\").",
                   fmt::join(trace::kind_names(), ", ")));
   arguments.positional("FILE", 1);
   arguments.options()("events", "Events alone, without instructions and data accesses.")(
@@ -147,6 +191,8 @@ void trace_dump(const Words& words) {
   arguments.options()("numbers", "Begin each line with the number of its instruction.")(
       "skip", text_option("N"), "Leave out the first N lines.")("limit", text_option("N"),
                                                                 "Print at most N lines.")(
+      "json", text_option("FILE"),
+      "Write a JSON object for each record instead, each on a line of its own; - for stdout.")(
       "csv", text_option("FILE"), "Write a row for each record instead; - for stdout.")(
       "accept-torn", "Read a torn trace up to its last whole chunk.");
   if (!arguments.parse(words)) return;
@@ -154,7 +200,7 @@ void trace_dump(const Words& words) {
   const trace::DumpOptions options = options_of(arguments);
   trace::Reader reader(arguments.text("FILE"), reader_options(arguments));
   check_range(reader, options.instructions, arguments.text("FILE"));
-  if (arguments.has("csv")) return write_csv(reader, options, arguments.text("csv"));
+  if (arguments.has("json") || arguments.has("csv")) return write_data(reader, options, arguments);
   trace::dump(
       reader, options,
       [](std::string_view line) {

@@ -60,7 +60,7 @@ class Replayer {
   }
   bool executed(Call call, int64_t result) {
     ++core_.counters.calls[call];
-    if (result >= 0 || result < -4095) return true;
+    if (!trace::failed(result)) return true;
     ++core_.counters.failed_calls;
     return false;
   }

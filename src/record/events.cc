@@ -108,7 +108,7 @@ std::optional<trace::Event> other_event(const MadeCall& call) {
     if (a[0] != kPrSetThpDisable) return std::nullopt;
     return trace::ThpEvent{a[1] != 0 ? 1u : 0u, low(a[2]), call.result};
   }
-  const bool failed = call.result < 0 && call.result >= -4095;
+  const bool failed = trace::failed(call.result);
   if (call.call == Call::ProcessMadvise) {
     if (failed) return std::nullopt;
     return trace::OtherCallEvent{"process_madvise", call.result};

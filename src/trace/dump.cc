@@ -16,16 +16,12 @@ void add(Line& line, fmt::format_string<Arguments...> format, Arguments&&... arg
   fmt::format_to(std::back_inserter(line), format, std::forward<Arguments>(arguments)...);
 }
 
-bool is_error(int64_t result) {
-  return result < 0 && result > -4096;
-}
-
 // Whether a call's range, or what it returned, is in the span.
 struct Concerns {
   const AddressSpan& span;
 
   [[nodiscard]] bool at(int64_t result, uint64_t bytes) const {
-    return !is_error(result) && span.touches(VirtAddr(static_cast<uint64_t>(result)), bytes);
+    return !failed(result) && span.touches(VirtAddr(static_cast<uint64_t>(result)), bytes);
   }
   bool operator()(const ExecEvent& e) const {
     return std::any_of(e.image.begin(), e.image.end(), [&](const ImageArea& area) {
@@ -177,6 +173,19 @@ uint64_t select_records(Reader& reader, const DumpOptions& options,
   while (reader.next(batch) && selector.batch(batch))
     if (turn) turn();
   return selector.passed();
+}
+
+void append_json(fmt::memory_buffer& out, const DumpRecord& record) {
+  add(out, R"({{"instruction":{},"pid":{},"tid":{},"kind":"{}",)", record.number,
+      record.thread.pid.value(), record.thread.tid.value(),
+      record.event != nullptr ? name_of(*record.event) : name_of(record.kind));
+  if (record.event != nullptr) {
+    add(out, R"("event":{{)");
+    write_json_fields(out, *record.event);
+    add(out, "}}}}");
+  } else {
+    add(out, R"("address":"{:#x}","bytes":{}}})", record.address.value(), record.bytes);
+  }
 }
 
 uint64_t dump(Reader& reader, const DumpOptions& options,

@@ -12,6 +12,7 @@
 #ifndef MMUSIM_TRACE_DUMP_H_
 #define MMUSIM_TRACE_DUMP_H_
 
+#include <fmt/format.h>
 #include <functional>
 #include <optional>
 #include <string>
@@ -85,6 +86,10 @@ uint64_t select_records(Reader& reader, const DumpOptions& options,
 uint64_t dump(Reader& reader, const DumpOptions& options,
               const std::function<bool(std::string_view)>& line,
               const std::function<void()>& turn = {});
+
+// Appends the record as one JSON object, on one line, without its line end: "instruction", "pid",
+// "tid", "kind", and then "address" and "bytes", or the "event" with its fields (json_fields.h).
+void append_json(fmt::memory_buffer& out, const DumpRecord& record);
 
 // What dump() prints of an event, without the thread.
 std::string describe(const Event& event);

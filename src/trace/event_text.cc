@@ -4,6 +4,7 @@
 #include <type_traits>
 #include <utility>
 
+#include "trace/json_fields.h"
 #include "trace/text_fields.h"
 
 namespace mmusim::trace {
@@ -14,8 +15,8 @@ constexpr Field kNeeded = Field::Needed;
 template <class E, class Kind>
 concept Is = std::same_as<std::remove_const_t<E>, Kind>;
 
-// The fields of each kind, in the order in which they are written. `F` is a FieldWriter, and the
-// event const, or a FieldReader.
+// The fields of each kind, in the order in which they are written. `F` is a FieldWriter or a
+// JsonFieldWriter, and the event const, or a FieldReader.
 struct Fields {
   template <class F, Is<ExecEvent> E>
   static void visit(F& f, E& e) {
@@ -171,6 +172,11 @@ struct Defaults {
 
 void write_fields(fmt::memory_buffer& out, const Event& event) {
   FieldWriter writer(out);
+  std::visit([&](const auto& e) { Fields::visit(writer, e); }, event);
+}
+
+void write_json_fields(fmt::memory_buffer& out, const Event& event) {
+  JsonFieldWriter writer(out);
   std::visit([&](const auto& e) { Fields::visit(writer, e); }, event);
 }
 

@@ -20,6 +20,9 @@ namespace mmusim::trace {
 // Appends all fields of an event, each with a blank before it.
 void write_fields(fmt::memory_buffer& out, const Event& event);
 
+// Appends them as members of a JSON object, with commas between them (json_fields.h).
+void write_json_fields(fmt::memory_buffer& out, const Event& event);
+
 // The event of kind `name` ("mmap"), its fields as they are by default; nothing if there is none.
 std::optional<Event> event_named(std::string_view name);
 

@@ -83,11 +83,6 @@ struct Process {
   [[nodiscard]] ThreadId speaker() const { return {pid, threads.begin()->first}; }
 };
 
-// Whether a system call's result says that it failed.
-constexpr bool failed(int64_t result) {
-  return result < 0 && result >= -4095;
-}
-
 class Processes {
  public:
   static constexpr size_t kMostAreas = size_t{1} << 20;  // of all together

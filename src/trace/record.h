@@ -211,6 +211,15 @@ using Event = std::variant<ExecEvent, MmapEvent, MunmapEvent, MprotectEvent, Mre
                            TruncateEvent, FallocateEvent, MsyncEvent, LockEvent, ThpEvent,
                            ProcessMadviseEvent, OtherCallEvent>;
 
+// Whether a system call's result says that it failed.
+constexpr bool failed(int64_t result) {
+  return result < 0 && result >= -4095;
+}
+// A child's status as wait4 gives it, of what its program gave exit().
+constexpr int32_t status_of_exit(uint64_t code) {
+  return static_cast<int32_t>((code & 0xff) << 8);
+}
+
 // The event's name as `trace dump` prints it ("mmap", "fork", ...).
 const char* name_of(const Event& event);
 // The same from the place in the variant. REQUIRES: kind < std::variant_size_v<Event>.

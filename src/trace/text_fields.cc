@@ -12,13 +12,6 @@ namespace {
 
 constexpr size_t kMostFields = 16;  // more than any kind of event has
 
-std::string rights_text(uint32_t prot) {
-  std::string out = {(prot & 1) != 0 ? 'r' : '-', (prot & 2) != 0 ? 'w' : '-',
-                     (prot & 4) != 0 ? 'x' : '-'};
-  if ((prot & ~7u) != 0) out += fmt::format("+{:#x}", prot & ~7u);
-  return out;
-}
-
 // "rw-", also with what no letter stands for ("rw-+0x8").
 std::optional<uint32_t> parse_rights(std::string_view text) {
   constexpr std::string_view kLetters = "rwx";
@@ -183,6 +176,13 @@ std::string quoted_text(std::string_view text) {
   return printable(out) + '"';
 }
 
+std::string rights_text(uint32_t prot) {
+  std::string out = {(prot & 1) != 0 ? 'r' : '-', (prot & 2) != 0 ? 'w' : '-',
+                     (prot & 4) != 0 ? 'x' : '-'};
+  if ((prot & ~7u) != 0) out += fmt::format("+{:#x}", prot & ~7u);
+  return out;
+}
+
 bool is_plain_word(std::string_view text) {
   return !text.empty() && std::all_of(text.begin(), text.end(), [](char c) {
     return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || c == '_' ||
@@ -205,7 +205,7 @@ void FieldWriter::rights(const char* name, uint32_t value, Field) {
 }
 
 void FieldWriter::address_result(const char* name, int64_t value, Field) {
-  if (value < 0 && value > -4096) {
+  if (failed(value)) {
     number(name, value);
   } else {
     hex(name, static_cast<uint64_t>(value));

@@ -10,13 +10,10 @@
 namespace mmusim::sim {
 
 using trace::Event;
+using trace::failed;
 namespace abi = kernel::abi;
 
 namespace {
-
-bool failed(int64_t result) {
-  return result < 0 && result >= -4095;
-}
 
 // An address the kernel refuses on every architecture: aligned to nothing, outside user space.
 constexpr VirtAddr kNowhere{~uint64_t{0}};

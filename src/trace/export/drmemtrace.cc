@@ -240,10 +240,9 @@ class Export {
     file_.mark(drmemtrace::kFuncId,
                drmemtrace::kSyscallBase<Address> +
                    static_cast<uint64_t>(type->numbers[static_cast<size_t>(isa_)]));
-    const bool failed = result < 0 && result >= -4095;
     const auto value = static_cast<uint64_t>(result);
-    file_.mark(drmemtrace::kFuncRetval, failed ? static_cast<Address>(value) : value);
-    if (failed) file_.mark(drmemtrace::kSyscallFailed, static_cast<uint64_t>(-result));
+    file_.mark(drmemtrace::kFuncRetval, failed(result) ? static_cast<Address>(value) : value);
+    if (failed(result)) file_.mark(drmemtrace::kSyscallFailed, static_cast<uint64_t>(-result));
     ++result_.totals.events;
   }
 

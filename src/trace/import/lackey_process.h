@@ -42,11 +42,7 @@ struct Effect {
   bool vfork = false;
 };
 
-// Wait statuses, as wait4 gives them.
-constexpr int32_t status_of_exit(uint64_t code) {
-  return static_cast<int32_t>((code & 0xff) << 8);
-}
-inline constexpr int32_t kStatusKilled = 9;  // SIGKILL
+inline constexpr int32_t kStatusKilled = 9;  // as wait4 gives it: SIGKILL
 
 inline constexpr size_t kMaxThreads = 32768;  // of one process
 

@@ -1,6 +1,7 @@
 // dump's filters: by hand, and on random histories against a filter that looks at every line.
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <nlohmann/json.hpp>
 
 #include "history.h"
 #include "trace/dump.h"
@@ -12,6 +13,7 @@ using ::testing::ElementsAre;
 using testing::History;
 using ::testing::IsEmpty;
 using testing::TemporaryFile;
+using Json = nlohmann::ordered_json;
 
 std::vector<std::string> lines_of(const std::string& path, const DumpOptions& options) {
   Reader reader(path);
@@ -148,6 +150,74 @@ TEST(DumpFilter, KnowsWhatMemoryAnEventIsAbout) {
   EXPECT_EQ(kind_named("nothing"), 0u);
   for (const std::string& name : kind_names())
     EXPECT_NE(kind_named(name), 0u) << name;
+}
+
+Json json_of(const DumpRecord& record) {
+  fmt::memory_buffer out;
+  append_json(out, record);
+  const std::string text = fmt::to_string(out);
+  EXPECT_TRUE(std::all_of(text.begin(), text.end(), [](char c) { return c >= 32 && c < 127; }))
+      << text;
+  return Json::parse(text);
+}
+
+TEST(DumpJson, HasWhatARecordHas) {
+  const ThreadId thread{Pid(7), Tid(8)};
+  const auto event_json = [&](const Event& event) {
+    return json_of({.number = 5, .thread = thread, .event = &event}).at("event");
+  };
+  EXPECT_EQ(json_of({.number = 5,
+                     .thread = thread,
+                     .kind = AccessKind::Modify,
+                     .address = VirtAddr(UINT64_MAX),
+                     .bytes = 1}),
+            Json::parse(R"({"instruction": 5, "pid": 7, "tid": 8, "kind": "modify",
+                            "address": "0xffffffffffffffff", "bytes": 1})"));
+  const Event exit = ExitEvent{.status = -1, .whole_process = false};
+  EXPECT_EQ(json_of({.number = 5, .thread = thread, .event = &exit}),
+            Json::parse(R"({"instruction": 5, "pid": 7, "tid": 8, "kind": "exit",
+                            "event": {"status": -1, "whole_process": false}})"));
+  EXPECT_EQ(event_json(MmapEvent{VirtAddr(4096), UINT64_MAX, 11, 0x22, -1, 0, -12, ""}),
+            Json::parse(R"({"hint": "0x1000", "length": 18446744073709551615, "prot": "rw-+0x8",
+                            "flags": 34, "fd": -1, "offset": 0, "result": -12})"));
+  EXPECT_EQ(event_json(MmapEvent{VirtAddr(0), 1, 0, 2, 3, 4096, INT64_MIN, "a"}),
+            Json::parse(R"({"hint": "0x0", "length": 1, "prot": "---", "flags": 2, "fd": 3,
+                            "offset": 4096, "result": "0x8000000000000000", "file": "a"})"));
+  EXPECT_EQ(event_json(LockEvent{.what = LockEvent::LockAll, .flags = 2}),
+            Json::parse(R"({"what": "lock-all", "start": "0x0", "length": 0, "flags": 2,
+                            "result": 0})"));
+  EXPECT_EQ(event_json(LockEvent{.what = 9}).at("what"), 9);
+  EXPECT_EQ(event_json(ForkEvent{{Pid(1), Tid(2)}, 0x100, true}),
+            Json::parse(R"({"child": {"pid": 1, "tid": 2}, "clone_flags": 256,
+                            "shares_memory": true})"));
+  // Quotes, an escape, a letter beyond ASCII, a byte that is no UTF-8.
+  EXPECT_EQ(event_json(ExecEvent{"p\"\\",
+                                 {"", "\x1b[2J\u00e9"},
+                                 {{{VirtAddr(0x1000), VirtAddr(0x2000)}, 5, 2, 512, "\xff"}, {}},
+                                 VirtAddr(1),
+                                 VirtAddr(2)}),
+            Json::parse(R"({"program": "p\"\\", "brk": "0x1", "stack_top": "0x2",
+                            "arguments": ["", "\u001b[2J\u00e9"],
+                            "image": [{"begin": "0x1000", "end": "0x2000", "prot": "r-x",
+                                       "flags": 2, "offset": 512, "name": "\ufffd"},
+                                      {"begin": "0x0", "end": "0x0", "prot": "---",
+                                       "flags": 0, "offset": 0, "name": ""}]})"));
+}
+
+// Names of fields, in both notations.
+TEST(DumpJson, HasTheFieldsOfTheText) {
+  for (uint64_t seed = 1; seed <= 2000; ++seed) {
+    const Event event = testing::random_event(seed, seed % std::variant_size_v<Event>);
+    const Json fields = json_of({.event = &event}).at("event");
+    const std::string text = describe(event);
+    size_t at = 0;
+    for (const auto& [name, value] : fields.items()) {
+      at = text.find(" " + name + "=", at);
+      ASSERT_NE(at, std::string::npos) << name << " in " << text;
+      if (value.is_string() && value.get<std::string>().starts_with("0x"))
+        ASSERT_EQ(text.find(value.get<std::string>(), at), at + name.size() + 2) << text;
+    }
+  }
 }
 
 }  // namespace dump_filter_test
