@@ -53,6 +53,17 @@ expect stores "$(counter run.stores)" 100100
 expect "read and written back" "$(counter run.modifies)" 100000
 expect "implied pages" "$(counter kernel.implied.pages)" 0
 
+# At the end of a page.
+as -o page_end.o "$source/tests/cli/data/page_end.s"
+ld -o page_end page_end.o
+record 0 -o page_end.mmt -- ./page_end
+sound page_end.mmt
+replays page_end.mmt
+expect instructions "$(counter run.instructions)" 9009
+expect loads "$(counter run.loads)" 1002
+expect stores "$(counter run.stores)" 1002
+expect "read and written back" "$(counter run.modifies)" 1000
+
 # However many threads compress, the file is the same.
 for compressors in 0 1 3; do
   record 7 -q --chunk 64K --compressors $compressors -o c$compressors.mmt -- ./counted

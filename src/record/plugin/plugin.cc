@@ -296,9 +296,13 @@ void tell_image() {
   put_event(cpus[0].producer, EventKind::Image, image_words(guest, regions, arguments_at));
 }
 
-uint64_t flags_of(qemu_plugin_tb* tb, size_t instructions) {
+bool is_x86() {
   const std::string_view isa = guest.isa().name;
-  if (instructions == 1 && (isa == "x86_64" || isa == "i386")) {
+  return isa == "x86_64" || isa == "i386";
+}
+
+uint64_t flags_of(qemu_plugin_tb* tb, size_t instructions) {
+  if (instructions == 1 && is_x86()) {
     const qemu_plugin_insn* insn = qemu_plugin_tb_get_insn(tb, 0);
     std::array<uint8_t, 16> bytes{};
     const size_t size = std::min(qemu_plugin_insn_size(insn), bytes.size());
@@ -309,41 +313,66 @@ uint64_t flags_of(qemu_plugin_tb* tb, size_t instructions) {
   return 0;
 }
 
+// x86: an instruction that goes over the end of the page its block began in begins the next block;
+// QEMU 7.2 names it as the last of this one all the same, with as many bytes as it had read. Only
+// its execution tells it from one that belongs there.
+bool may_be_taken_back(qemu_plugin_tb* tb, size_t instructions) {
+  constexpr uint64_t kLongest = 15;  // bytes of an instruction
+  if (instructions < 2 || !is_x86()) return false;
+  const uint64_t last = qemu_plugin_insn_vaddr(qemu_plugin_tb_get_insn(tb, instructions - 1));
+  return ((last + kLongest) ^ qemu_plugin_tb_vaddr(tb)) >> guest.isa().page_shift != 0;
+}
+
+// Instructions `begin` to `end` of QEMU's block, as one of the trace's; the word that begins it.
+uint64_t define(qemu_plugin_tb* tb, size_t begin, size_t end, uint64_t flags) {
+  std::array<uint64_t, definition_words(kMostInstructions)> words{};
+  const uint64_t number = next_block++;
+  words[0] = number | flags << 32 | uint64_t{end - begin} << 48;
+  words[1] = qemu_plugin_insn_vaddr(qemu_plugin_tb_get_insn(tb, begin));
+  auto* const lengths = reinterpret_cast<uint8_t*>(words.data() + 2);
+  for (size_t i = begin; i < end; ++i)
+    lengths[i - begin] =
+        static_cast<uint8_t>(qemu_plugin_insn_size(qemu_plugin_tb_get_insn(tb, i)));
+  define_block(words.data(), definition_words(end - begin));
+  return kBlockTag | number << kTagBits;
+}
+
 void on_translation(qemu_plugin_id_t /*id*/, qemu_plugin_tb* tb) {
   const std::scoped_lock lock(definitions_lock);
   const size_t instructions = qemu_plugin_tb_n_insns(tb);
   if (instructions == 0 || instructions > kMostInstructions) return;
   qemu_plugin_insn* const first = qemu_plugin_tb_get_insn(tb, 0);
+  const uint64_t start = qemu_plugin_insn_vaddr(first);
   if (!image_told) {
-    guest.learn_base(qemu_plugin_insn_vaddr(first), qemu_plugin_insn_haddr(first));
+    guest.learn_base(start, qemu_plugin_insn_haddr(first));
     tell_image();
   }
-  std::array<uint64_t, definition_words(kMostInstructions)> words{};
-  const uint64_t number = next_block++;
-  words[0] = number | flags_of(tb, instructions) << 32 | uint64_t{instructions} << 48;
-  words[1] = qemu_plugin_insn_vaddr(first);
-  auto* const lengths = reinterpret_cast<uint8_t*>(words.data() + 2);
+  const size_t certain = may_be_taken_back(tb, instructions) ? instructions - 1 : instructions;
+  const uint64_t word = define(tb, 0, certain, flags_of(tb, instructions));
+  if (certain != instructions) {
+    qemu_plugin_register_vcpu_insn_exec_cb(
+        qemu_plugin_tb_get_insn(tb, certain), on_block, QEMU_PLUGIN_CB_NO_REGS,
+        reinterpret_cast<void*>(define(tb, certain, instructions, 0)));
+  }
   Unreported::Kind begins_with = Unreported::Kind::None;
   for (size_t i = 0; i < instructions; ++i) {
-    qemu_plugin_insn* const insn = qemu_plugin_tb_get_insn(tb, i);
-    lengths[i] = static_cast<uint8_t>(qemu_plugin_insn_size(insn));
+    const uint64_t index = i < certain ? i : i - certain;
     // One registration for both kinds: QEMU 7.2 stops looking at the first that does not fit.
-    qemu_plugin_register_vcpu_mem_cb(insn, on_access, QEMU_PLUGIN_CB_NO_REGS, QEMU_PLUGIN_MEM_RW,
-                                     reinterpret_cast<void*>(i << kIndexShift));
+    qemu_plugin_register_vcpu_mem_cb(qemu_plugin_tb_get_insn(tb, i), on_access,
+                                     QEMU_PLUGIN_CB_NO_REGS, QEMU_PLUGIN_MEM_RW,
+                                     reinterpret_cast<void*>(index << kIndexShift));
     if (watches) {
-      const Unreported what = unreported_at(insn);
+      const Unreported what = unreported_at(qemu_plugin_tb_get_insn(tb, i));
       if (i == 0) begins_with = what.kind;
       watch(tb, i, what);
     }
   }
-  define_block(words.data(), definition_words(instructions));
-  const uint64_t word = kBlockTag | number << kTagBits;
   const bool window = begins_with == Unreported::Kind::Save ||
                       begins_with == Unreported::Kind::Restore ||
                       begins_with == Unreported::Kind::FlushWindows;
   if (window)  // as long as QEMU may execute it, that is for ever
     qemu_plugin_register_vcpu_tb_exec_cb(tb, on_window_block, QEMU_PLUGIN_CB_NO_REGS,
-                                         new WindowBlock{word, words[1], begins_with});
+                                         new WindowBlock{word, start, begins_with});
   else
     qemu_plugin_register_vcpu_tb_exec_cb(tb, on_block, QEMU_PLUGIN_CB_NO_REGS,
                                          reinterpret_cast<void*>(word));

@@ -1,0 +1,87 @@
+#!/usr/bin/env bash
+# A recording's instructions, bytes loaded and stored, and pages, held against QEMU's own counters
+# (count_plugin.cc) and Valgrind's lackey.
+#
+#   record_counts.sh MMUSIM COUNT_PLUGIN TRACE_COUNTS SOURCE_DIR
+set -euo pipefail
+program=$(readlink -f "$1")
+plugin=$(readlink -f "$2")
+trace_counts=$(readlink -f "$3")
+source=$(readlink -f "$4")
+[[ $(uname -m) == x86_64 ]] || { echo "left out: not on this computer"; exit 0; }
+command -v valgrind >/dev/null || { echo "valgrind is not installed"; exit 1; }
+work=$(mktemp -d)
+trap 'rm -rf "$work"' EXIT
+cd "$work"
+
+fail() {
+  echo "FAILED: $*" >&2
+  exit 1
+}
+# The start of a program depends on its environment and CPU: the same for all. Valgrind's CPU is
+# Intel's and has no fast string instructions.
+alone() {
+  env -i LC_ALL=C PATH=/usr/bin:/bin \
+    GLIBC_TUNABLES=glibc.cpu.x86_rep_movsb_threshold=1000000000 "$@"
+}
+# counts PROGRAM [ARGUMENT]...: in trace.txt and qemu.txt.
+counts() {
+  alone qemu-x86_64 -cpu Haswell -plugin "$plugin",out=qemu.txt "$@" >out.txt 2>/dev/null
+  # At QEMU's own places, where the run above had it.
+  alone "$program" record --placement qemu --qemu-arg=-cpu --qemu-arg=Haswell -o t.mmt -- "$@" \
+    >recorded.txt 2>said.txt
+  cmp -s out.txt recorded.txt || fail "$1 prints something else when it is recorded"
+  # QEMU counts each iteration of a string instruction, and how it ends.
+  local repeats
+  repeats=$(sed -n 's/.*; \([0-9,]*\) iterations of string.*/\1/p' said.txt | tr -d ,)
+  "$trace_counts" t.mmt | awk -v repeats="${repeats:-0}" \
+    '$1 == "instructions" { $2 += repeats } { print }' >trace.txt
+}
+value() { awk -v name="$2" '$1 == name { print $2 }' "$1"; }
+close_to() {  # close_to WHAT HAVE WANT PARTS_OF_A_THOUSAND
+  awk -v have="$2" -v want="$3" -v most="$4" \
+    'BEGIN { d = have > want ? have - want : want - have; exit !(want > 0 && d * 1000 <= want * most) }' ||
+    fail "$1: $2, not $3 to within $4 of 1000"
+}
+
+gcc -std=gnu11 -O1 -static "$source/workloads/programs/sort.c" -o sort
+seq 300 -1 1 >lines.txt
+for command in "$PWD/sort 16K" "/usr/bin/sort lines.txt"; do
+  counts $command
+  diff qemu.txt trace.txt >difference.txt || fail "$command: QEMU, trace: $(head difference.txt)"
+done
+
+# Lackey sets its own variables, so the start differs: what one filling more takes is compared.
+# Without chasing, since instructions behind a branch count there even if they are not executed.
+references() {  # ... of t.mmt: one that is read and written back is two
+  "$program" trace info --scan t.mmt |
+    sed -n 's/^data accesses *\([0-9,]*\) (.* \([0-9,]*\) modifies).*/\1 \2/p' | tr -d , |
+    awk '{ print $1 + $2 }'
+}
+for fillings in 1 2; do
+  counts "$PWD/sort" 16K $fillings
+  own_instructions[fillings]=$(value trace.txt instructions)
+  own_references[fillings]=$(references)
+  alone valgrind --tool=lackey --vex-guest-chase=no --basic-counts=yes --trace-mem=yes \
+    --log-file=lackey.log "$PWD/sort" 16K $fillings >/dev/null
+  lackey_instructions[fillings]=$(sed -n 's/.*guest instrs: *//p' lackey.log | tr -d ,)
+  lackey_references[fillings]=$(awk '/^ [LSM] / { n += $1 == "M" ? 2 : 1 } END { print n }' lackey.log)
+done
+close_to "instructions of a filling" $((own_instructions[2] - own_instructions[1])) \
+  $((lackey_instructions[2] - lackey_instructions[1])) 1
+close_to "references of a filling" $((own_references[2] - own_references[1])) \
+  $((lackey_references[2] - lackey_references[1])) 20
+# Heap and stack lie elsewhere. Code that looks at CPU and environment is not all the same.
+end=$(nm sort | sed -n "s/^0*\(.*\)... . _end$/\1/p")
+own_pages() { awk -v end="$end" 'length($2) <= length(end) && ($2 "") < end' | sort -u; }
+awk '/^(I | [LSM]) / {
+       split($2, at, ",")
+       page = substr(at[1], 1, length(at[1]) - 3)
+       sub(/^0+/, "", page)
+       print ($1 == "I" ? "code " : "data ") page
+     }' lackey.log | own_pages >lackey.txt
+grep -E '^(code|data)' trace.txt | own_pages >own.txt
+same=$(comm -12 lackey.txt own.txt | wc -l)
+different=$(comm -3 lackey.txt own.txt | wc -l)
+[[ $same -ge 50 && $different -le 6 ]] || fail "pages: $same the same, not $(comm -3 lackey.txt own.txt)"
+echo "instructions, bytes and pages are those of QEMU; lackey: $same pages the same, $different not"
