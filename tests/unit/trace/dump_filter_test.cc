@@ -183,10 +183,10 @@ TEST(DumpJson, HasWhatARecordHas) {
   EXPECT_EQ(event_json(MmapEvent{VirtAddr(0), 1, 0, 2, 3, 4096, INT64_MIN, "a"}),
             Json::parse(R"({"hint": "0x0", "length": 1, "prot": "---", "flags": 2, "fd": 3,
                             "offset": 4096, "result": "0x8000000000000000", "file": "a"})"));
-  EXPECT_EQ(event_json(LockEvent{.what = LockEvent::LockAll, .flags = 2}),
+  EXPECT_EQ(event_json(LockEvent{LockEvent::LockAll, VirtAddr(0), 0, 2, 0}),
             Json::parse(R"({"what": "lock-all", "start": "0x0", "length": 0, "flags": 2,
                             "result": 0})"));
-  EXPECT_EQ(event_json(LockEvent{.what = 9}).at("what"), 9);
+  EXPECT_EQ(event_json(LockEvent{9, VirtAddr(0), 0, 0, 0}).at("what"), 9);
   EXPECT_EQ(event_json(ForkEvent{{Pid(1), Tid(2)}, 0x100, true}),
             Json::parse(R"({"child": {"pid": 1, "tid": 2}, "clone_flags": 256,
                             "shares_memory": true})"));
@@ -214,8 +214,9 @@ TEST(DumpJson, HasTheFieldsOfTheText) {
     for (const auto& [name, value] : fields.items()) {
       at = text.find(" " + name + "=", at);
       ASSERT_NE(at, std::string::npos) << name << " in " << text;
-      if (value.is_string() && value.get<std::string>().starts_with("0x"))
-        ASSERT_EQ(text.find(value.get<std::string>(), at), at + name.size() + 2) << text;
+      const bool is_address = value.is_string() && value.get<std::string>().starts_with("0x");
+      if (!is_address) continue;
+      ASSERT_EQ(text.find(value.get<std::string>(), at), at + name.size() + 2) << text;
     }
   }
 }
