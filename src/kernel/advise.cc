@@ -2,10 +2,10 @@
 
 #include <algorithm>
 
+#include "base/linux_abi.h"
 #include "kernel/collapse.h"
 #include "kernel/folio_split.h"
 #include "kernel/guard.h"
-#include "kernel/linux_abi.h"
 #include "kernel/mapping.h"
 #include "kernel/populate.h"
 #include "kernel/reclaim_advice.h"

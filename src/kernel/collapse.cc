@@ -3,12 +3,12 @@
 #include <algorithm>
 
 #include "base/error.h"
+#include "base/linux_abi.h"
 #include "kernel/entries.h"
 #include "kernel/fault.h"
 #include "kernel/huge.h"
 #include "kernel/huge_file.h"
 #include "kernel/huge_split.h"
-#include "kernel/linux_abi.h"
 #include "kernel/zap_batch.h"
 
 namespace mmusim::kernel {

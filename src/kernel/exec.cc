@@ -2,8 +2,8 @@
 
 #include <algorithm>
 
+#include "base/linux_abi.h"
 #include "kernel/fault.h"
-#include "kernel/linux_abi.h"
 #include "kernel/mapping.h"
 #include "kernel/special.h"
 

@@ -1,8 +1,8 @@
 #include "kernel/guard.h"
 
+#include "base/linux_abi.h"
 #include "kernel/entries.h"
 #include "kernel/fault_context.h"
-#include "kernel/linux_abi.h"
 #include "kernel/reclaim.h"
 #include "kernel/share.h"
 #include "kernel/zap.h"

@@ -4,9 +4,9 @@
 #include <vector>
 
 #include "base/error.h"
+#include "base/linux_abi.h"
 #include "kernel/entries.h"
 #include "kernel/huge_split.h"
-#include "kernel/linux_abi.h"
 #include "kernel/populate.h"
 #include "kernel/share.h"
 #include "kernel/zap.h"

@@ -3,8 +3,8 @@
 #include <algorithm>
 
 #include "base/error.h"
+#include "base/linux_abi.h"
 #include "kernel/huge_split.h"
-#include "kernel/linux_abi.h"
 #include "kernel/mapping.h"
 #include "kernel/reclaim.h"
 #include "kernel/share.h"

@@ -2,9 +2,9 @@
 
 #include <algorithm>
 
+#include "base/linux_abi.h"
 #include "kernel/anon_fault.h"
 #include "kernel/fault.h"
-#include "kernel/linux_abi.h"
 
 namespace mmusim::kernel {
 

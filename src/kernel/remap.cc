@@ -3,7 +3,7 @@
 #include <algorithm>
 #include <optional>
 
-#include "kernel/linux_abi.h"
+#include "base/linux_abi.h"
 #include "kernel/lock.h"
 #include "kernel/mapping.h"
 #include "kernel/move.h"

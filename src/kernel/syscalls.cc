@@ -3,9 +3,9 @@
 #include <algorithm>
 #include <vector>
 
+#include "base/linux_abi.h"
 #include "kernel/advise.h"
 #include "kernel/exec.h"
-#include "kernel/linux_abi.h"
 #include "kernel/lock.h"
 #include "kernel/mapping.h"
 #include "kernel/populate.h"

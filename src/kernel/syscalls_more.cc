@@ -1,5 +1,5 @@
 // Calls on files, and those that say something about a whole process.
-#include "kernel/linux_abi.h"
+#include "base/linux_abi.h"
 #include "kernel/syscalls.h"
 #include "kernel/truncate.h"
 #include "kernel/writeback.h"

@@ -1,9 +1,9 @@
 #include "kernel/system.h"
 
 #include "base/error.h"
+#include "base/linux_abi.h"
 #include "config/keys.h"
 #include "kernel/fork.h"
-#include "kernel/linux_abi.h"
 #include "kernel/reclaim.h"
 #include "kernel/spaces.h"
 #include "kernel/special.h"

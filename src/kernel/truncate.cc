@@ -2,7 +2,7 @@
 
 #include <algorithm>
 
-#include "kernel/linux_abi.h"
+#include "base/linux_abi.h"
 #include "kernel/zap.h"
 
 namespace mmusim::kernel {

@@ -3,8 +3,8 @@
 #include <algorithm>
 #include <vector>
 
+#include "base/linux_abi.h"
 #include "kernel/file_areas.h"
-#include "kernel/linux_abi.h"
 #include "kernel/zap_batch.h"
 
 namespace mmusim::kernel {

@@ -9,22 +9,10 @@
 #include <memory>
 #include <string>
 
+#include "base/linux_abi.h"
 #include "base/types.h"
 
 namespace mmusim::trace {
-
-// Linux's asm-generic numbers, as in record.h: those that tell areas apart.
-inline constexpr uint32_t kMapShared = 0x01;
-inline constexpr uint32_t kMapPrivate = 0x02;
-inline constexpr uint32_t kMapType = 0x0f;
-inline constexpr uint32_t kMapFixed = 0x10;
-inline constexpr uint32_t kMapAnonymous = 0x20;
-inline constexpr uint32_t kMapGrowsDown = 0x100;
-inline constexpr uint32_t kMapLocked = 0x2000;
-inline constexpr uint32_t kMapPopulate = 0x8000;
-inline constexpr uint32_t kMapNonBlock = 0x10000;
-inline constexpr uint32_t kMapHugeTlb = 0x40000;
-inline constexpr uint32_t kMapFixedNoReplace = 0x100000;
 
 // What madvise says of an area, as a set.
 enum Advised : uint32_t {
@@ -37,6 +25,22 @@ enum Advised : uint32_t {
   kAdvisedDontDump = 64,
   kAdvisedWipeOnFork = 128,
 };
+// Which advice sets each of them, which clears it, and what else setting it clears.
+struct AdvisedBy {
+  Advised bit;
+  abi::Advice with;
+  abi::Advice without;
+  uint32_t excludes;
+};
+inline constexpr AdvisedBy kAdvices[] = {
+    {kAdvisedRandom, abi::kAdviceRandom, abi::kAdviceNormal, kAdvisedSequential},
+    {kAdvisedSequential, abi::kAdviceSequential, abi::kAdviceNormal, kAdvisedRandom},
+    {kAdvisedDontFork, abi::kAdviceDontFork, abi::kAdviceDoFork, 0},
+    {kAdvisedMergeable, abi::kAdviceMergeable, abi::kAdviceUnmergeable, 0},
+    {kAdvisedHuge, abi::kAdviceHugePage, abi::kAdviceNoHugePage, kAdvisedNoHuge},
+    {kAdvisedNoHuge, abi::kAdviceNoHugePage, abi::kAdviceHugePage, kAdvisedHuge},
+    {kAdvisedDontDump, abi::kAdviceDontDump, abi::kAdviceDoDump, 0},
+    {kAdvisedWipeOnFork, abi::kAdviceWipeOnFork, abi::kAdviceKeepOnFork, 0}};
 
 struct Area {
   VirtRange range;
@@ -54,7 +58,7 @@ struct Area {
   Lock lock = Lock::None;
 
   [[nodiscard]] bool has(uint32_t flag) const { return (flags & flag) != 0; }
-  [[nodiscard]] bool is_shared() const { return (flags & kMapType) != kMapPrivate; }
+  [[nodiscard]] bool is_shared() const { return (flags & abi::kMapType) != abi::kMapPrivate; }
   [[nodiscard]] const std::string& name_text() const;
   // What is at `at` in the file.
   [[nodiscard]] uint64_t offset_at(VirtAddr at) const { return offset + (at - range.begin); }

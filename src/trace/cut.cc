@@ -8,12 +8,12 @@
 #include "trace/format.h"
 
 namespace mmusim::trace {
+
+using namespace abi;
+
 namespace {
 
-constexpr uint64_t kSigChild = 17;          // the clone flags of a plain fork
-constexpr uint64_t kCloneThread = 0x50f00;  // ... and of a thread whose call nobody saw
-constexpr uint32_t kWriteRight = 2;
-constexpr uint32_t kLockOnFault = 1, kLockAllFuture = 2, kLockAllOnFault = 4;
+constexpr uint64_t kSomeThread = 0x50f00;  // the clone flags of one whose call nobody saw
 // Of an exec's image, so that the event stays below the format's limit.
 constexpr size_t kMostImageBytes = kMaxEventBytes / 2;
 constexpr size_t kAreaBytes = 64;  // at most, but for the name
@@ -142,7 +142,7 @@ void StateWriter::begin(const Process& process) {
     for (const auto& [tid, thread] : parent.threads)
       if (tid != speaker.tid)
         say(speaker, ForkEvent{{parent.pid, tid},
-                               thread.clone_flags != 0 ? thread.clone_flags : kCloneThread,
+                               thread.clone_flags != 0 ? thread.clone_flags : kSomeThread,
                                true});
     // Who waits for vfork's child does nothing more, so these come last.
     for (const bool sharing : {false, true}) {
@@ -151,7 +151,7 @@ void StateWriter::begin(const Process& process) {
         if (child == nullptr || child->parent != parent.pid) continue;
         if ((child->space == parent.space) != sharing) continue;
         const ThreadId id = child->zombie ? ThreadId{pid, Tid(pid.value())} : child->speaker();
-        say(speaker, ForkEvent{id, sharing ? child->clone_flags : kSigChild, sharing});
+        say(speaker, ForkEvent{id, sharing ? child->clone_flags : kSignalChild, sharing});
         if (child->zombie) {
           ++result_.zombies;
           say(id, ExitEvent{child->status, true});
@@ -241,17 +241,8 @@ void StateWriter::map(const Process& process) {
 
 // One call for each kind of advice that differs.
 void StateWriter::advise(ThreadId thread, VirtRange range, uint32_t has, uint32_t wants) {
-  struct Choice {
-    uint32_t bit;
-    uint32_t with;     // advice that sets it
-    uint32_t without;  // and clears it
-  };
   // A clear bit of huge pages is set by the other and cannot be taken back: it comes with neither.
-  static constexpr Choice kChoices[] = {{kAdvisedRandom, 1, 0},     {kAdvisedSequential, 2, 0},
-                                        {kAdvisedDontFork, 10, 11}, {kAdvisedMergeable, 12, 13},
-                                        {kAdvisedHuge, 14, 15},     {kAdvisedNoHuge, 15, 14},
-                                        {kAdvisedDontDump, 16, 17}, {kAdvisedWipeOnFork, 18, 19}};
-  for (const Choice& choice : kChoices) {
+  for (const AdvisedBy& choice : kAdvices) {
     const bool is_set = (wants & choice.bit) != 0;
     if (((has ^ wants) & choice.bit) == 0 ||
         (!is_set && choice.bit >= kAdvisedHuge && choice.bit <= kAdvisedNoHuge))
@@ -271,8 +262,8 @@ void StateWriter::adjust(const Process& process) {
     });
   };
   each([&](VirtRange range, const Area& has, const Area& wants) {
-    const bool charge = wants.charged && !has.charged && (wants.prot & kWriteRight) == 0;
-    if (charge) say(thread, MprotectEvent{range.begin, range.bytes(), wants.prot | kWriteRight, 0});
+    const bool charge = wants.charged && !has.charged && (wants.prot & kProtWrite) == 0;
+    if (charge) say(thread, MprotectEvent{range.begin, range.bytes(), wants.prot | kProtWrite, 0});
     if (charge || has.prot != wants.prot)
       say(thread, MprotectEvent{range.begin, range.bytes(), wants.prot, 0});
   });
@@ -283,11 +274,11 @@ void StateWriter::adjust(const Process& process) {
     if (has.lock == wants.lock) return;
     const bool locks = wants.lock != Area::Lock::None;
     say(thread, LockEvent{locks ? LockEvent::Lock : LockEvent::Unlock, range.begin, range.bytes(),
-                          wants.lock == Area::Lock::OnFault ? kLockOnFault : 0, 0});
+                          wants.lock == Area::Lock::OnFault ? uint32_t{kMlockOnFault} : 0, 0});
   });
   if (wanted.lock_new != Area::Lock::None) {
-    const uint32_t how = wanted.lock_new == Area::Lock::OnFault ? kLockAllOnFault : 0;
-    say(thread, LockEvent{LockEvent::LockAll, VirtAddr(0), 0, kLockAllFuture | how, 0});
+    const uint32_t how = wanted.lock_new == Area::Lock::OnFault ? uint32_t{kMclOnFault} : 0;
+    say(thread, LockEvent{LockEvent::LockAll, VirtAddr(0), 0, kMclFuture | how, 0});
   }
   if (wanted.thp && made(process).thp != wanted.thp) say(thread, *wanted.thp);
 }

@@ -4,6 +4,7 @@
 #include <type_traits>
 #include <utility>
 
+#include "base/linux_abi.h"
 #include "trace/json_fields.h"
 #include "trace/text_fields.h"
 
@@ -159,11 +160,11 @@ Event event_of_kind(size_t kind, std::index_sequence<kKinds...>) {
 // What a call is that says nothing else.
 struct Defaults {
   void operator()(MmapEvent& e) const {
-    e.prot = 3;      // PROT_READ, PROT_WRITE
-    e.flags = 0x22;  // MAP_PRIVATE, MAP_ANONYMOUS
+    e.prot = abi::kProtRead | abi::kProtWrite;
+    e.flags = abi::kMapPrivate | abi::kMapAnonymous;
   }
-  void operator()(MremapEvent& e) const { e.flags = 1; }       // MREMAP_MAYMOVE
-  void operator()(ForkEvent& e) const { e.clone_flags = 17; }  // SIGCHLD
+  void operator()(MremapEvent& e) const { e.flags = abi::kRemapMayMove; }
+  void operator()(ForkEvent& e) const { e.clone_flags = abi::kSignalChild; }
   template <class Other>
   void operator()(Other&) const {}
 };

@@ -4,16 +4,14 @@
 #include <utility>
 
 namespace mmusim::trace {
+
+using namespace abi;
+
 namespace {
 
 constexpr uint32_t kMapHow =
     kMapFixed | kMapFixedNoReplace | kMapPopulate | kMapNonBlock | kMapLocked;
-constexpr uint32_t kMapNoReserve = 0x4000;
-constexpr uint32_t kProtWrite = 2;
-constexpr uint32_t kMremapDontUnmap = 4;
-constexpr uint32_t kMclCurrent = 1, kMclFuture = 2, kMclOnFault = 4, kMlockOnFault = 1;
-constexpr uint32_t kFallocateKeepSize = 1, kFallocatePunchHole = 2;
-constexpr unsigned kHugeShiftBit = 26, kHugeShiftMask = 0x3f, kUsualHugeShift = 21;
+constexpr unsigned kUsualHugeShift = 21;
 // As the kernel model has them: the stack an exec makes, how far it may grow, the gap below it.
 constexpr uint64_t kStackBegins = uint64_t{128} << 10;
 constexpr uint64_t kStackLimit = uint64_t{8} << 20;
@@ -29,37 +27,17 @@ struct AdviceEffect {
   uint32_t set;
 };
 std::optional<AdviceEffect> effect_of(uint32_t advice) {
-  constexpr uint32_t kPattern = kAdvisedRandom | kAdvisedSequential;
-  switch (advice) {
-    case 0:
-      return AdviceEffect{kPattern, 0};
-    case 1:
-      return AdviceEffect{kPattern, kAdvisedRandom};
-    case 2:
-      return AdviceEffect{kPattern, kAdvisedSequential};
-    case 10:
-      return AdviceEffect{0, kAdvisedDontFork};
-    case 11:
-      return AdviceEffect{kAdvisedDontFork, 0};
-    case 12:
-      return AdviceEffect{0, kAdvisedMergeable};
-    case 13:
-      return AdviceEffect{kAdvisedMergeable, 0};
-    case 14:
-      return AdviceEffect{kAdvisedNoHuge, kAdvisedHuge};
-    case 15:
-      return AdviceEffect{kAdvisedHuge, kAdvisedNoHuge};
-    case 16:
-      return AdviceEffect{0, kAdvisedDontDump};
-    case 17:
-      return AdviceEffect{kAdvisedDontDump, 0};
-    case 18:
-      return AdviceEffect{0, kAdvisedWipeOnFork};
-    case 19:
-      return AdviceEffect{kAdvisedWipeOnFork, 0};
-    default:
-      return std::nullopt;
+  AdviceEffect effect{};
+  for (const AdvisedBy& one : kAdvices) {
+    if (advice == one.with) {
+      effect.set |= one.bit;
+      effect.clear |= one.excludes;
+    } else if (advice == one.without) {
+      effect.clear |= one.bit;
+    }
   }
+  if ((effect.clear | effect.set) == 0) return std::nullopt;
+  return effect;
 }
 
 }  // namespace
@@ -113,7 +91,7 @@ class EventEffect {
   }
   void operator()(const FallocateEvent& e) {
     if (failed(e.result) || e.file.empty()) return;
-    if ((e.mode & (kFallocateKeepSize | kFallocatePunchHole)) != 0) return;
+    if ((e.mode & (kFallocKeepSize | kFallocPunchHole)) != 0) return;
     const auto known = all_.file_lengths_.find(e.file);
     if (known != all_.file_lengths_.end() && e.offset <= UINT64_MAX - e.length)
       known->second = std::max(known->second, e.offset + e.length);
@@ -224,7 +202,7 @@ void EventEffect::operator()(const MmapEvent& e) {
   auto range = called(e.result, VirtAddr(static_cast<uint64_t>(e.result)), e.length);
   if (!range) return;
   if ((e.flags & kMapHugeTlb) != 0) {
-    const unsigned told = e.flags >> kHugeShiftBit & kHugeShiftMask;
+    const unsigned told = e.flags >> kMapHugeShift & kMapHugeMask;
     const PageShift huge(told == 0 ? kUsualHugeShift : told);
     const VirtAddr end = align_up(range->end, huge);
     if (is_aligned(range->begin, huge) && range->end < end &&
@@ -276,7 +254,7 @@ void EventEffect::operator()(const MremapEvent& e) {
     if (space().areas.find(from->begin)->is_shared() && !to->overlaps(*from))
       move(*from, *to, true);
   } else if (target != e.old_start) {
-    if (!to->overlaps(*from)) move(*from, *to, (e.flags & kMremapDontUnmap) != 0);
+    if (!to->overlaps(*from)) move(*from, *to, (e.flags & kRemapDontUnmap) != 0);
   } else if (to->end < from->end) {
     space().areas.remove({to->end, from->end});
   } else if (to->end > from->end) {
@@ -298,7 +276,9 @@ void EventEffect::operator()(const BrkEvent& e) {
   const VirtAddr new_end = align_up(e.result, all_.page_);
   if (e.result < mine.brk_start || new_end < e.result) return;
   if (new_end > end) {
-    put({.range = {end, new_end}, .prot = 3, .flags = kMapPrivate | kMapAnonymous});
+    put({.range = {end, new_end},
+         .prot = kProtRead | kProtWrite,
+         .flags = kMapPrivate | kMapAnonymous});
   } else if (new_end < end) {
     mine.areas.remove({new_end, end});
   }

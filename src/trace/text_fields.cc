@@ -5,6 +5,7 @@
 #include <limits>
 #include <utility>
 
+#include "base/linux_abi.h"
 #include "base/printable.h"
 
 namespace mmusim::trace {
@@ -139,7 +140,6 @@ class ListReader {
 
 // "0x1000-0x2000 r-x flags=0x2 offset=0 "name""; what follows the rights may be left out.
 bool parse_area(ListReader& list, ImageArea& area) {
-  constexpr uint32_t kPrivate = 2;
   const auto begin = parse_number(list.word('-'));
   if (!begin || !list.skip('-')) return false;
   const auto end = parse_number(list.word(';'));
@@ -147,7 +147,7 @@ bool parse_area(ListReader& list, ImageArea& area) {
   if (!end || !prot) return false;
   area.range = {VirtAddr(*begin), VirtAddr(*end)};
   area.prot = *prot;
-  area.flags = kPrivate;
+  area.flags = abi::kMapPrivate;
   if (list.skip("flags=")) {
     const auto flags = parse_number(list.word(';'));
     if (!flags || *flags > std::numeric_limits<uint32_t>::max()) return false;

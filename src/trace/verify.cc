@@ -2,13 +2,15 @@
 
 #include <algorithm>
 #include <array>
-#include <limits>
+#include <optional>
 #include <unordered_map>
 
 #include "base/error.h"
+#include "base/linux_abi.h"
 #include "trace/dump.h"
 #include "trace/part.h"
 #include "trace/processes.h"
+#include "trace/text_fields.h"
 
 namespace mmusim::trace {
 namespace {
@@ -36,13 +38,10 @@ constexpr std::array<OddityText, kOddities> kOddityTexts{{
     {"too_many_areas", "A process has so many areas that they are no longer followed."},
 }};
 
-// Rights in `prot`, as Linux has them.
-constexpr uint32_t kRead = 1, kWrite = 2, kExecute = 4;
-
 bool allows(uint32_t prot, AccessKind kind) {
-  if (kind == AccessKind::Fetch) return (prot & kExecute) != 0;
+  if (kind == AccessKind::Fetch) return (prot & abi::kProtExec) != 0;
   // Whatever may be used may be read, as on most machines.
-  return (prot & (writes(kind) ? kWrite : kRead | kWrite | kExecute)) != 0;
+  return (prot & (writes(kind) ? uint32_t{abi::kProtWrite} : abi::kProtRights)) != 0;
 }
 
 // The largest number of an error on any of Linux's architectures, but for the one that MIPS has.
@@ -84,12 +83,12 @@ class Lives {
 
   // It does something; `event` or, where that is null, runs.
   void acts(ThreadId id, const Event* event, uint64_t number) {
-    if (event == nullptr && any_ && id == last_) return;
+    if (event == nullptr && id == last_) return;
     ended_within(id, number);
     const auto [thread, is_new] = threads_.try_emplace(key(id));
     if (is_new) {
       const bool begins = event != nullptr && std::holds_alternative<ExecEvent>(*event);
-      if (any_ && !begins)
+      if (threads_.size() > 1 && !begins)
         remarks_.add(Oddity::NotBorn, number, "Nothing says where thread {}/{} comes from.",
                      id.pid.value(), id.tid.value());
     } else if (thread->second.state == State::Ended) {
@@ -97,7 +96,6 @@ class Lives {
                    id.pid.value(), id.tid.value());
     }
     thread->second.state = State::Ran;
-    any_ = true;
     last_ = id;
   }
 
@@ -107,9 +105,7 @@ class Lives {
     } else if (const auto* exit = std::get_if<ExitEvent>(&event)) {
       threads_[key(id)].state = State::Ended;
       if (exit->whole_process) ended_.insert_or_assign(id.pid, true);
-      any_ = true;
-      last_ = {};  // a thread that acts now is looked up
-      last_.pid = Pid(std::numeric_limits<uint32_t>::max());
+      last_.reset();  // a thread that acts now is looked up
     }
   }
 
@@ -155,8 +151,7 @@ class Lives {
   Remarks& remarks_;
   std::unordered_map<uint64_t, Life> threads_;
   std::unordered_map<Pid, bool> ended_;  // processes, by exit; false: lives again
-  bool any_ = false;
-  ThreadId last_{};
+  std::optional<ThreadId> last_{};       // that acted, and has not ended
 };
 
 // What an event says against what is known before it.
@@ -243,7 +238,7 @@ void EventCheck::operator()(const MmapEvent& e) {
   const VirtAddr at(static_cast<uint64_t>(e.result));
   const auto range = all_.pages_of(at, e.length);
   if (!range) return add(Oddity::OddRange, e);
-  const bool fixed = (e.flags & kMapFixed) != 0;
+  const bool fixed = (e.flags & abi::kMapFixed) != 0;
   if (fixed && at != e.hint) add(Oddity::MappedElsewhere, e);
   if (!fixed && space_ != nullptr && space_->areas.overlaps(*range)) add(Oddity::MappedOver, e);
 }
@@ -260,10 +255,9 @@ void EventCheck::operator()(const MremapEvent& e) {
   if (!to || !from) return add(Oddity::OddRange, e);
   if (space_ == nullptr) return;
   if (space_->recorded && space_->areas.find(from->begin) == nullptr) add(Oddity::MovedNothing, e);
-  constexpr uint32_t kMremapFixed = 2;
   const VirtRange grown{std::max(from->end, to->begin), to->end};
   const VirtRange news = at == e.old_start ? grown : *to;
-  if ((e.flags & kMremapFixed) == 0 && !news.empty() && space_->areas.overlaps(news))
+  if ((e.flags & abi::kRemapFixed) == 0 && !news.empty() && space_->areas.overlaps(news))
     add(Oddity::MappedOver, e);
 }
 
@@ -368,10 +362,9 @@ class ReferenceCheck {
       }
       if (!allows(area->prot, kind)) {
         remarks_.add(Oddity::NoRight, number,
-                     "The {} of {:#x} by thread {}/{} is in an area with rights {}{}{}.",
-                     name_of(kind), (at + done).value(), thread_.pid.value(), thread_.tid.value(),
-                     (area->prot & kRead) != 0 ? 'r' : '-', (area->prot & kWrite) != 0 ? 'w' : '-',
-                     (area->prot & kExecute) != 0 ? 'x' : '-');
+                     "The {} of {:#x} by thread {}/{} is in an area with rights {}.", name_of(kind),
+                     (at + done).value(), thread_.pid.value(), thread_.tid.value(),
+                     rights_text(area->prot & abi::kProtRights));
         return;
       }
       known_.areas[known_.next] = {area->range.begin, area->range.bytes(), area->prot};

@@ -14,8 +14,8 @@
 #include <vector>
 
 #include "arch/x86/entry_format.h"
+#include "base/linux_abi.h"
 #include "kernel/kernel.h"
-#include "kernel/linux_abi.h"
 #include "kernel/syscalls.h"
 #include "sim/simulation.h"
 #include "sim/workload/simulate.h"
@@ -24,7 +24,7 @@ namespace {
 
 using namespace mmusim;
 using namespace mmusim::kernel;
-using namespace mmusim::kernel::abi;
+using namespace mmusim::abi;
 
 constexpr uint64_t kPage = 4096;
 constexpr uint64_t kBase = 0x100000000000;

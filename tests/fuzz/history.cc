@@ -4,14 +4,14 @@
 #include <iterator>
 #include <utility>
 
-#include "kernel/linux_abi.h"
+#include "base/linux_abi.h"
 #include "trace/chunk_encoder.h"
 
 namespace mmusim::fuzz {
 
 namespace {
 
-using namespace kernel::abi;
+using namespace abi;
 
 constexpr const char* kFiles[] = {"",          "",           "a",        "b",
                                   "/dev/zero", "/dev/shm/c", "/memfd:d", "[heap]"};

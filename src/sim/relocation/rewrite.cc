@@ -4,14 +4,13 @@
 #include <fmt/format.h>
 
 #include "base/error.h"
-#include "kernel/linux_abi.h"
+#include "base/linux_abi.h"
 #include "kernel/replay.h"
 
 namespace mmusim::sim {
 
 using trace::Event;
 using trace::failed;
-namespace abi = kernel::abi;
 
 namespace {
 

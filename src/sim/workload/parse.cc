@@ -8,8 +8,8 @@
 #include <utility>
 
 #include "base/error.h"
+#include "base/linux_abi.h"
 #include "config/nearest.h"
-#include "kernel/linux_abi.h"
 #include "sim/workload/lexer.h"
 #include "sim/workload/names.h"
 #include "sim/workload/script.h"
@@ -19,7 +19,7 @@ namespace mmusim::sim::workload {
 
 namespace {
 
-using namespace kernel::abi;
+using namespace abi;
 
 constexpr unsigned kMostBlocks = 64;
 

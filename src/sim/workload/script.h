@@ -80,7 +80,7 @@ struct Statement {
   std::optional<Expression> count;      // touch
   std::optional<Expression> seed;       // touch
   std::string file;                     // map: name; empty: anonymous
-  uint32_t prot = 0;                    // map, protect: kProt* of kernel/linux_abi.h
+  uint32_t prot = 0;                    // map, protect: kProt* of base/linux_abi.h
   uint32_t flags = 0;                   // map: kMap*; sync: kMs*; lockall: kMcl*; thp: kThpDisable*
   uint32_t advice = 0;                  // advise
   Order order = Order::Forward;         // touch

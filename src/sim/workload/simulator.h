@@ -8,7 +8,7 @@
 
 #include "base/error.h"
 #include "base/interrupt.h"
-#include "kernel/linux_abi.h"
+#include "base/linux_abi.h"
 #include "kernel/syscalls.h"
 #include "kernel/system.h"
 #include "sim/machine.h"
@@ -110,8 +110,7 @@ class Simulator {
         return sys.ftruncate(thread, files_[step.file - 1], step.offset);
       case Step::Kind::Hole:
         return sys.fallocate(thread, files_[step.file - 1],
-                             kernel::abi::kFallocPunchHole | kernel::abi::kFallocKeepSize,
-                             step.offset, step.bytes);
+                             abi::kFallocPunchHole | abi::kFallocKeepSize, step.offset, step.bytes);
       case Step::Kind::Sync:
         return sys.msync(thread, start, bytes, step.flags);
       case Step::Kind::LockAll:
@@ -128,12 +127,12 @@ class Simulator {
             sys.mremap(thread, start, bytes, step.target.bytes(), step.flags, step.target.begin));
       case Step::Kind::Break: {
         const auto wanted = static_cast<int64_t>(step.range.end.value());
-        return sys.brk(thread, step.range.end) == wanted ? 0 : -kernel::abi::kENOMEM;
+        return sys.brk(thread, step.range.end) == wanted ? 0 : -abi::kENOMEM;
       }
       case Step::Kind::Fork:
       case Step::Kind::Vfork:
       case Step::Kind::Thread: {
-        using namespace kernel::abi;
+        using namespace abi;
         // A thread of a script is a process that shares memory: its faults are its own.
         const uint64_t flags = step.kind == Step::Kind::Fork     ? 0
                                : step.kind == Step::Kind::Thread ? uint64_t{kCloneVm}
@@ -188,7 +187,7 @@ class Simulator {
   // that upper tables there are not freed with what the script maps.
   void furnish(unsigned process) {
     if (plan_.anywhere == 0 || machine_.layout().mmap_upward) return;
-    using namespace kernel::abi;
+    using namespace abi;
     machine_.kernel().syscalls().mmap(
         thread_of(process), mmap_base(process), machine_.page().bytes(), 0,
         kMapShared | kMapAnonymous | kMapFixedNoReplace | kMapNoReserve);

@@ -2,12 +2,12 @@
 #include <algorithm>
 #include <fmt/format.h>
 
-#include "kernel/linux_abi.h"
+#include "base/linux_abi.h"
 #include "sim/workload/unroller.h"
 
 namespace mmusim::sim::workload {
 
-using namespace kernel::abi;
+using namespace abi;
 
 unsigned Unroller::file(const std::string& name) {
   const auto found = std::find_if(plan_.files.begin(), plan_.files.end(),

@@ -1,10 +1,10 @@
 #include "sim/workload/words.h"
 
-#include "kernel/linux_abi.h"
+#include "base/linux_abi.h"
 
 namespace mmusim::sim::workload {
 
-using namespace kernel::abi;
+using namespace abi;
 
 const std::map<std::string, Verb, std::less<>>& verbs() {
   static const std::map<std::string, Verb, std::less<>> kVerbs = {

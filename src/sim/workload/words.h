@@ -12,7 +12,7 @@
 namespace mmusim::sim::workload {
 
 const std::map<std::string, Verb, std::less<>>& verbs();
-// MADV_* of kernel/linux_abi.h.
+// MADV_* of base/linux_abi.h.
 const std::map<std::string, uint32_t, std::less<>>& advices();
 
 }  // namespace mmusim::sim::workload

@@ -9,6 +9,7 @@
 
 #include "base/error.h"
 #include "base/interrupt.h"
+#include "base/linux_abi.h"
 #include "base/output_file.h"
 #include "trace/export/batch_walk.h"
 #include "trace/import/drmemtrace_calls.h"
@@ -36,7 +37,6 @@ using drmemtrace::Isa;
 
 constexpr uint64_t kExportedVersion = 4;
 constexpr size_t kExportBuffer = size_t{256} << 10;
-constexpr uint64_t kCloneSharesMemory = 0x100;
 
 // The records of one file; Address is as wide as the ISA's.
 template <class Address>
@@ -177,7 +177,7 @@ class Export {
   void operator()(const ProcessMadviseEvent&) { named("process_madvise"); }
   void operator()(const OtherCallEvent& e) { named(e.name); }
   void operator()(const ForkEvent& e) {
-    const uint64_t flags = e.clone_flags | (e.shares_memory ? kCloneSharesMemory : 0);
+    const uint64_t flags = e.clone_flags | (e.shares_memory ? uint64_t{abi::kCloneVm} : 0);
     call(CallKind::Clone, {flags}, e.child.tid.value());
     live_[e.child.pid].insert(e.child.tid);
   }

@@ -3,16 +3,13 @@
 #ifndef MMUSIM_TRACE_IMPORT_DRMEMTRACE_THREADS_IMPL_H_
 #define MMUSIM_TRACE_IMPORT_DRMEMTRACE_THREADS_IMPL_H_
 
+#include "base/linux_abi.h"
 #include "trace/import/drmemtrace_import_class.h"
 
 namespace mmusim::trace::drmemtrace {
 
-inline constexpr uint64_t kCloneVm = 0x100;
-inline constexpr uint64_t kCloneVfork = 0x4000;
-inline constexpr uint64_t kCloneThread = 0x10000;
 // What pthread_create asks for; of threads whose call's flags are not recorded.
 inline constexpr uint64_t kThreadFlags = 0x3d0f00;
-inline constexpr uint64_t kForkFlags = 17;  // SIGCHLD
 
 template <class Sink>
 void Import<Sink>::turn_to(Thread* thread) {
@@ -156,7 +153,7 @@ bool Import<Sink>::begin_by_maker(Thread& thread, bool new_process) {
     if (!new_process && maker.thread->id.pid != thread.id.pid) return false;
     const bool fork = maker.kind == CallKind::Fork || maker.kind == CallKind::Vfork;
     if (fork || maker.flags) {
-      const bool makes_process = fork || (*maker.flags & kCloneThread) == 0;
+      const bool makes_process = fork || (*maker.flags & abi::kCloneThread) == 0;
       return makes_process == new_process;
     }
     return true;
@@ -165,11 +162,12 @@ bool Import<Sink>::begin_by_maker(Thread& thread, bool new_process) {
   if (maker == makers_.end()) return false;
   ForkEvent fork;
   fork.child = thread.id;
-  fork.clone_flags = maker->flags                     ? *maker->flags
-                     : maker->kind == CallKind::Vfork ? kForkFlags | kCloneVm | kCloneVfork
-                     : new_process                    ? kForkFlags
-                                                      : kThreadFlags;
-  fork.shares_memory = (fork.clone_flags & kCloneVm) != 0;
+  fork.clone_flags = maker->flags ? *maker->flags
+                     : maker->kind == CallKind::Vfork
+                         ? abi::kSignalChild | abi::kCloneVm | abi::kCloneVfork
+                     : new_process ? abi::kSignalChild
+                                   : kThreadFlags;
+  fork.shares_memory = (fork.clone_flags & abi::kCloneVm) != 0;
   const ThreadId parent = maker->thread->id;
   makers_.erase(maker);
   this->fork(parent, fork);

@@ -1,16 +1,13 @@
 // The meaning of the system calls that matter to memory: their arguments and results as events.
 #include <utility>
 
+#include "base/linux_abi.h"
 #include "trace/import/lackey_process.h"
 
 namespace mmusim::trace::lackey {
 namespace {
 
 // Linux's values, asm-generic and x86.
-constexpr uint64_t kCloneVm = 0x100;
-constexpr uint64_t kCloneVfork = 0x4000;
-constexpr uint64_t kCloneThread = 0x10000;
-constexpr uint64_t kSigchld = 17;
 constexpr uint64_t kVforkNumber = 58;  // printed under the name sys_fork
 constexpr uint64_t kOpenCloexec = 02000000;
 constexpr uint64_t kFcntlDup = 0;
@@ -94,8 +91,9 @@ Process::Reading Process::process_event(Tid tid, uint64_t number, const Call& ca
     }
   } else if (call.name == "sys_fork" || call.name == "sys_vfork") {
     const bool vfork = call.name == "sys_vfork" || number == kVforkNumber;
-    return clone_event(tid, vfork ? kCloneVm | kCloneVfork | kSigchld : kSigchld, call, result,
-                       effects);
+    return clone_event(
+        tid, vfork ? abi::kCloneVm | abi::kCloneVfork | abi::kSignalChild : abi::kSignalChild, call,
+        result, effects);
   } else if (call.name == "sys_clone") {
     if (!has(call, 1)) return Reading::Wrong;
     return clone_event(tid, a[0], call, result, effects);
@@ -155,9 +153,10 @@ Process::Reading Process::clone_event(Tid tid, uint64_t flags, const Call& call,
   if (result.value > UINT32_MAX) return Reading::Wrong;
   const uint32_t id = call.created_child != 0 ? call.created_child : low(result.value);
   Effect effect{.thread = {pid_, tid}, .event = {}, .child = {}};
-  ForkEvent fork{
-      .child = {Pid(id), Tid(id)}, .clone_flags = flags, .shares_memory = (flags & kCloneVm) != 0};
-  if ((flags & kCloneThread) != 0) {
+  ForkEvent fork{.child = {Pid(id), Tid(id)},
+                 .clone_flags = flags,
+                 .shares_memory = (flags & abi::kCloneVm) != 0};
+  if ((flags & abi::kCloneThread) != 0) {
     if (threads_.size() >= kMaxThreads) return Reading::Wrong;
     fork.child.pid = pid_;
     threads_[Tid(id)];
@@ -165,7 +164,7 @@ Process::Reading Process::clone_event(Tid tid, uint64_t flags, const Call& call,
   } else {
     effect.then = Effect::Then::Birth;
     effect.child = Pid(id);
-    effect.vfork = (flags & kCloneVfork) != 0;
+    effect.vfork = (flags & abi::kCloneVfork) != 0;
   }
   effect.event = fork;
   effects.push_back(std::move(effect));

@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "base/error.h"
+#include "base/linux_abi.h"
 #include "config/keys.h"
 #include "trace/import/line_reader.h"
 #include "trace/import/perf_line.h"
@@ -66,14 +67,8 @@ struct PerfOptions {
   }
 };
 
-// Linux's values.
-constexpr uint32_t kMapShared = 1;
-constexpr uint32_t kMapPrivate = 2;
-constexpr uint32_t kMapFixed = 0x10;
-constexpr uint32_t kMapAnonymous = 0x20;
-constexpr uint64_t kCloneOfThread = 0x10100;  // CLONE_VM, CLONE_THREAD
-constexpr uint64_t kCloneOfProcess = 17;      // SIGCHLD
-constexpr int32_t kSomeFd = 3;                // which it was is not told
+constexpr uint64_t kCloneOfThread = abi::kCloneVm | abi::kCloneThread;
+constexpr int32_t kSomeFd = 3;  // which it was is not told
 
 class PerfImport {
  public:
@@ -168,8 +163,8 @@ class PerfImport {
     event.hint = found->start;
     event.length = found->length;
     event.prot = found->prot;
-    event.flags = (found->shared ? kMapShared : kMapPrivate) | kMapFixed;
-    if (anonymous) event.flags |= kMapAnonymous;
+    event.flags = (found->shared ? abi::kMapShared : abi::kMapPrivate) | abi::kMapFixed;
+    if (anonymous) event.flags |= abi::kMapAnonymous;
     event.fd = anonymous ? -1 : kSomeFd;
     event.offset = anonymous ? 0 : found->offset;
     event.result = static_cast<int64_t>(found->start.value());
@@ -201,7 +196,7 @@ class PerfImport {
     if (fork) {
       const bool thread = task->thread.pid == task->parent.pid;
       stream_.thread(task->parent);
-      stream_.event(ForkEvent{task->thread, thread ? kCloneOfThread : kCloneOfProcess, thread});
+      stream_.event(ForkEvent{task->thread, thread ? kCloneOfThread : abi::kSignalChild, thread});
     } else {
       stream_.thread(task->thread);
       stream_.event(ExitEvent{0, task->thread.pid.value() == task->thread.tid.value()});

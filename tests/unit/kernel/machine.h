@@ -11,10 +11,10 @@
 #include <set>
 #include <string>
 
+#include "base/linux_abi.h"
 #include "kernel/entries.h"
 #include "kernel/hardware.h"
 #include "kernel/kernel.h"
-#include "kernel/linux_abi.h"
 #include "kernel/syscalls.h"
 #include "kernel/system.h"
 

@@ -5,7 +5,7 @@
 #include <string>
 
 #include "base/error.h"
-#include "kernel/linux_abi.h"
+#include "base/linux_abi.h"
 #include "sim/simulation.h"
 #include "sim/workload/simulate.h"
 #include "trace/writer.h"
@@ -123,7 +123,7 @@ TEST_F(Cpus, PinNeedsTheCpu) {
   config_->set("machine.cpus", "2", "test");
   const Simulated result = run("pin 1\npin 2\nmap a 4K\ntouch a\n");
   ASSERT_EQ(result.outcome.failures.size(), 1u);
-  EXPECT_EQ(result.outcome.failures[0].result, -kernel::abi::kEINVAL);
+  EXPECT_EQ(result.outcome.failures[0].result, -abi::kEINVAL);
   EXPECT_EQ(result.outcome.failures[0].at.line, 2u);
 }
 

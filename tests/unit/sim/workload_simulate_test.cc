@@ -5,7 +5,7 @@
 #include <string>
 
 #include "base/error.h"
-#include "kernel/linux_abi.h"
+#include "base/linux_abi.h"
 #include "sim/simulation.h"
 #include "sim/workload/plan.h"
 #include "sim/workload/simulate.h"
@@ -58,7 +58,7 @@ TEST_F(SimulatedWorkload, CountsAndRefuses) {
             (Counted{.minor_faults = 16, .anonymous = 64, .file = 0, .tables = 12, .areas = 0}));
   ASSERT_EQ(result.outcome.failures.size(), 3u);
   EXPECT_EQ(result.outcome.failures[0], (Failure{6, Step::Kind::Touch, {}, 1}));  // the hole
-  EXPECT_EQ(result.outcome.failures[1].result, -kernel::abi::kENOMEM);
+  EXPECT_EQ(result.outcome.failures[1].result, -abi::kENOMEM);
   EXPECT_EQ(result.outcome.failures[2], (Failure{8, Step::Kind::Touch, {}, 1}));  // read-only
   EXPECT_EQ(result.report.value("run.stores"), 17u);
   EXPECT_EQ(result.report.value("access.refused"), 2u);
@@ -72,7 +72,7 @@ std::vector<std::pair<unsigned, int64_t>> failures_of(const Simulated& result) {
   return all;
 }
 using Failures = std::vector<std::pair<unsigned, int64_t>>;
-using namespace kernel::abi;
+using namespace abi;
 
 TEST_F(SimulatedWorkload, ResultsAreThoseOfLinux) {
   // simulate() in checking mode counts the frames at the end.
@@ -196,7 +196,7 @@ TEST_F(SimulatedWorkload, WithoutHugePagesThereIsNoCollapse) {
   const Outcome outcome = simulate(*config_, plan).outcome;
   EXPECT_EQ(outcome.measures.at(0).minor_faults, 512);
   ASSERT_EQ(outcome.failures.size(), 1u);
-  EXPECT_EQ(outcome.failures[0].result, -kernel::abi::kEINVAL);
+  EXPECT_EQ(outcome.failures[0].result, -abi::kEINVAL);
 }
 
 // Until exec or exit a vfork's child has its parent's memory, to write to and to map.

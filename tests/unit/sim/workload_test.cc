@@ -7,7 +7,7 @@
 #include <vector>
 
 #include "base/error.h"
-#include "kernel/linux_abi.h"
+#include "base/linux_abi.h"
 #include "sim/simulation.h"
 #include "sim/workload/native.h"
 #include "sim/workload/plan.h"
@@ -42,11 +42,10 @@ TEST(WorkloadScript, SegmentsHaveAddresses) {
   const auto steps = steps_of(text);
   ASSERT_EQ(steps.size(), 5u);
   EXPECT_EQ(steps[0].range, range(0, 8192));
-  EXPECT_EQ(steps[0].prot, kernel::abi::kProtRead | kernel::abi::kProtWrite);
+  EXPECT_EQ(steps[0].prot, abi::kProtRead | abi::kProtWrite);
   EXPECT_EQ(steps[1].range, range(64 << 10, (64 << 10) + (1 << 20)));
-  EXPECT_EQ(steps[1].flags,
-            kernel::abi::kMapShared | kernel::abi::kMapAnonymous | kernel::abi::kMapFixedNoReplace);
-  EXPECT_EQ(steps[1].prot, kernel::abi::kProtRead | kernel::abi::kProtExec);
+  EXPECT_EQ(steps[1].flags, abi::kMapShared | abi::kMapAnonymous | abi::kMapFixedNoReplace);
+  EXPECT_EQ(steps[1].prot, abi::kProtRead | abi::kProtExec);
   // Behind all there are: the next 2M, and 2M of a gap.
   EXPECT_EQ(steps[2].range, range(4 << 20, (4 << 20) + 4096));
   EXPECT_EQ(steps[2].file, 1u);
@@ -63,7 +62,7 @@ TEST(WorkloadScript, PlacesAreRelativeAndAligned) {
   constexpr uint64_t kG = 1 << 30;
   EXPECT_EQ(steps[1].range, range(kG + (1 << 20) + (64 << 10), kG + (1 << 20) + (72 << 10)));
   EXPECT_EQ(steps[2].range.begin, steps[1].range.begin - 4096);
-  EXPECT_NE(steps[2].flags & kernel::abi::kMapFixed, 0u);
+  EXPECT_NE(steps[2].flags & abi::kMapFixed, 0u);
   EXPECT_EQ(steps[3].range.begin, VirtAddr(kBase + 2 * kG));
   EXPECT_EQ(steps[6].range.begin, VirtAddr(kBase + 2 * kG + 4096 + 3 * (2 << 20)));
   EXPECT_EQ(steps[10].range.begin, VirtAddr(kBase + kG + 3 * 4096));
@@ -136,7 +135,7 @@ TEST(WorkloadScript, SegmentsThatTheKernelPlaces) {
   EXPECT_EQ(outcome.measures[0].minor_faults, 2);
   EXPECT_EQ(outcome.measures[1].minor_faults, 3);
   ASSERT_EQ(outcome.failures.size(), 2u);  // what was the end of a is e now
-  EXPECT_EQ(outcome.failures[0].result, -kernel::abi::kENOMEM);
+  EXPECT_EQ(outcome.failures[0].result, -abi::kENOMEM);
   EXPECT_EQ(outcome.failures[1].result, 4);
 }
 

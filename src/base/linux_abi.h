@@ -1,12 +1,12 @@
-// The numbers of Linux's system-call interface that the kernel model understands: asm-generic
-// values, which traces and workload scripts use on every ISA (include/uapi/asm-generic/mman*.h,
-// errno-base.h, linux/sched.h, linux/mman.h). Constants only.
-#ifndef MMUSIM_KERNEL_LINUX_ABI_H_
-#define MMUSIM_KERNEL_LINUX_ABI_H_
+// The numbers of Linux's system-call interface that traces, the kernel model and workload scripts
+// use on every ISA: asm-generic values (include/uapi/asm-generic/mman*.h, errno-base.h,
+// linux/sched.h, linux/mman.h). Constants only.
+#ifndef MMUSIM_BASE_LINUX_ABI_H_
+#define MMUSIM_BASE_LINUX_ABI_H_
 
 #include <cstdint>
 
-namespace mmusim::kernel::abi {
+namespace mmusim::abi {
 
 enum Prot : uint32_t {
   kProtRead = 1,
@@ -84,6 +84,9 @@ enum Falloc : uint32_t {
 // prctl(PR_SET_THP_DISABLE), Linux 6.18: but for areas advised to have huge pages.
 inline constexpr uint32_t kThpDisableExceptAdvised = 2;
 
+// SIGCHLD, in the low byte of clone's flags: what a child's end tells its parent.
+inline constexpr uint64_t kSignalChild = 17;
+
 enum Clone : uint64_t { kCloneVm = 0x100, kCloneVfork = 0x4000, kCloneThread = 0x10000 };
 
 // Negated, these are results.
@@ -105,6 +108,6 @@ enum ErrorNumber : int64_t {
   kEOPNOTSUPP = 95,
 };
 
-}  // namespace mmusim::kernel::abi
+}  // namespace mmusim::abi
 
-#endif  // MMUSIM_KERNEL_LINUX_ABI_H_
+#endif  // MMUSIM_BASE_LINUX_ABI_H_
