@@ -59,6 +59,13 @@ std::string first_lines(const std::string& path);
 // A file alone. Errors: UsageError if there are more, or none.
 const std::string& single_input(std::span<const std::string> paths, const char* format);
 
+// Without blanks and tabs at its ends.
+inline std::string_view trimmed(std::string_view text) {
+  const size_t begin = text.find_first_not_of(" \t");
+  if (begin == std::string_view::npos) return {};
+  return text.substr(begin, text.find_last_not_of(" \t") - begin + 1);
+}
+
 // Words between blanks and tabs: the next one of `text`, which moves behind it; empty at the end.
 inline std::string_view next_word(std::string_view& text) {
   size_t begin = 0;

@@ -9,28 +9,37 @@
 #include "base/linux_abi.h"
 #include "config/keys.h"
 #include "trace/import/line_reader.h"
+#include "trace/import/perf_calls.h"
 #include "trace/import/perf_line.h"
+#include "trace/import/perf_trace.h"
+#include "trace/import/perf_trace_line.h"
 #include "trace/import/reference_stream.h"
 
 namespace mmusim::trace {
 namespace {
 
 constexpr const char* kPerfRecord =
-    R"(To record, with a PMU that gives addresses (perf mem), or page faults anywhere:
+    R"(To record, with a PMU that gives addresses (perf mem), or page faults anywhere; system calls need
+the rights to trace, as root has them:
 
     perf mem record -d -- COMMAND ARGS...
-    perf record -d -e page-faults -c 1 -- COMMAND ARGS...
+    perf record -d -c 1 \
+        -e page-faults,raw_syscalls:sys_enter,raw_syscalls:sys_exit -- COMMAND
     perf script --show-mmap-events --show-task-events \
-                -F pid,tid,time,event,addr,ip > NAME.perf
+                -F pid,tid,time,event,addr,ip,trace > NAME.perf
     mmusim trace import --format perf NAME.perf -o NAME.mmt
+
+What perf trace prints is read too, and says less: neither processes nor what an exec maps.
+
+    perf trace -F all --syscalls --sort-events -o NAME.perf COMMAND ARGS...
 )";
 
 constexpr const char* kPerfHelp =
     R"(perf takes samples: of a program's references the trace has one in thousands, and no more can
-be learnt from it than from a sample. What it says of page tables (areas, pages touched) is of use;
-miss rates are not the program's.
+be learnt from it than from a sample. What it says of page tables (areas, pages touched, system
+calls) is of use; miss rates are not the program's.
 
-What becomes of it:
+What becomes of perf script's lines:
   - A sample is a data access of --perf.access_bytes, made by an instruction of
     --perf.instruction_bytes at its ip. Without an ip, or with one in the kernel, the thread's last
     instruction is executed again, or one is assumed at --perf.code.
@@ -39,13 +48,28 @@ What becomes of it:
     for loads, or for fetches where address and ip are the same; they are counted.
   - Mappings (with -d also those of data) are mmaps at their addresses, comm events of an exec are
     execs, and tasks are forks and exits.
+  - System calls (raw_syscalls) that change memory are events with their arguments and results; a
+    mapping that one makes is told once. They give forks their flags and exits their status, and
+    wait4 is a wait. Numbers of calls are those of --perf.isa: x86_64, i386, aarch64 or arm.
+
+What becomes of perf trace's lines:
+  - The same calls are events; page faults are loads, where perf prints an address and not a place
+    in a file, which is of memory without a file and of the stack.
+  - A thread is of the process whose call made it, or a process of its own where that was not seen
+    (perf trace -p, -a). A child of clone3 is taken for a thread if its first call is one that the C
+    library begins threads with (rseq, set_robust_list), else for a process.
+  - A process waited for that made no call to end itself was killed.
+  - An exec has the thread's name, of at most 14 characters. Names of files are those that perf
+    looked up; it does so late, and they can be another's.
+  - Advice that perf has no name for is a call known by its name alone.
 
 Left out, and counted: samples without an address, or of the kernel's addresses; mappings of the
-kernel; changes of names. The format does not tell:
-  - munmap; and a change of rights shows as a new mapping, which loses its pages here.
-  - Flags of clone (a thread shares memory, a process does not), and statuses of exits (0).
+kernel; changes of names; faults in files, and those of perf trace while a program is loaded. The
+format does not tell:
+  - Without system calls: munmap; a change of rights shows as a new mapping, which loses its pages;
+    flags of clone (a thread shares memory, a process does not); statuses of exits (0).
   - The ISA: --perf.isa says it.
-What `perf trace` prints has names in place of numbers, and no references; it is not read.
+What has no addresses (summaries, perf report, samples of instructions alone) is not read.
 )";
 
 struct PerfOptions {
@@ -70,25 +94,50 @@ struct PerfOptions {
 constexpr uint64_t kCloneOfThread = abi::kCloneVm | abi::kCloneThread;
 constexpr int32_t kSomeFd = 3;  // which it was is not told
 
+constexpr std::string_view kOwnFile = "PERFILE2";  // how perf.data begins
+
+bool is_summary(std::string_view text) {
+  return text.starts_with(" Summary of events:");
+}
+
 class PerfImport {
  public:
   PerfImport(const std::string& path, Writer& writer, const ImportOptions& options,
              const PerfOptions& chosen)
-      : lines_(path, options, result_),
+      : path_(path),
+        lines_(path, options, result_),
         chosen_(chosen),
-        stream_(writer, chosen.code, chosen.instruction_bytes) {}
+        stream_(writer, chosen.code, chosen.instruction_bytes),
+        trace_(stream_, chosen.access_bytes),
+        calls_(stream_, chosen.isa) {}
 
   ImportResult run() {
     for (std::string_view text; lines_.next(text);) {
       std::string_view rest = text;
       const std::string_view first = next_word(rest);
       if (first.empty() || first.starts_with('#')) continue;
+      if (first.starts_with(kOwnFile))
+        throw Error(path_, "is a file of perf's own", "print it with perf script");
+      summary_ = summary_ || is_summary(text);
+      if (summary_) {
+        ++others_;
+        continue;
+      }
       const char* problem = nullptr;
-      const auto line = perf::parse_line(text, &problem);
-      if (line) problem = this->line(*line);
+      if (const auto call = perf::parse_trace_line(text)) {
+        problem = trace_.line(*call);
+      } else {
+        const auto line = perf::parse_line(text, &problem);
+        if (line) problem = this->line(*line);
+      }
       if (problem != nullptr) lines_.refuse(problem);
     }
+    if (!stream_.used())
+      throw Error(path_, "nothing in it has an address",
+                  "'mmusim trace import --help-format perf' says how to record");
     stream_.add_remarks(result_.remarks);
+    trace_.add_remarks(result_.remarks);
+    calls_.add_remarks(result_.remarks);
     result_.remarks.push_back(
         {"samples, of which nobody says whether they read or write, taken "
          "for reads",
@@ -96,8 +145,10 @@ class PerfImport {
     result_.remarks.push_back({"samples of the kernel's instructions", kernel_code_});
     result_.remarks.push_back({"samples without an address, left out", without_address_});
     result_.remarks.push_back({"samples of the kernel's addresses, left out", kernel_data_});
+    result_.remarks.push_back(
+        {"mappings that are of calls which are there too, left out", of_calls_});
     result_.remarks.push_back({"other records of perf's, left out", others_});
-    if (samples_ != 0)
+    if (samples_ != 0 || trace_.faults() != 0)
       result_.warnings.push_back(
           "These are samples, a small part of the program's references: miss rates are not the "
           "program's.");
@@ -117,6 +168,8 @@ class PerfImport {
       ++others_;
       return nullptr;
     }
+    if (line.event == "raw_syscalls:sys_enter") return calls_.enter(line.thread, line.rest);
+    if (line.event == "raw_syscalls:sys_exit") return calls_.exit(line.thread, line.rest);
     const auto sample = perf::parse_sample(line);
     if (!sample) return "a sample without addresses (perf script -F pid,tid,time,event,addr,ip)";
     return this->sample(line.thread, *sample);
@@ -159,6 +212,10 @@ class PerfImport {
     }
     // "//anon", "[heap]", "[stack]"; "[vdso]" is no file either.
     const bool anonymous = found->name.starts_with("//anon") || found->name.starts_with('[');
+    if (calls_.tells_mapping(found->thread, anonymous ? "" : found->name)) {
+      ++of_calls_;
+      return nullptr;
+    }
     MmapEvent event;
     event.hint = found->start;
     event.length = found->length;
@@ -193,21 +250,30 @@ class PerfImport {
   const char* task(bool fork, std::string_view rest) {
     const auto task = perf::parse_task(rest);
     if (!task) return "a fork or exit that makes no sense";
+    const bool of_thread = task->thread.pid == task->parent.pid;
     if (fork) {
-      const bool thread = task->thread.pid == task->parent.pid;
+      const uint64_t flags =
+          calls_.fork(task->parent, of_thread)
+              .value_or(of_thread ? kCloneOfThread : uint64_t{abi::kSignalChild});
       stream_.thread(task->parent);
-      stream_.event(ForkEvent{task->thread, thread ? kCloneOfThread : abi::kSignalChild, thread});
+      stream_.event(ForkEvent{task->thread, flags, (flags & abi::kCloneVm) != 0});
     } else {
+      const bool whole = task->thread.pid.value() == task->thread.tid.value();
       stream_.thread(task->thread);
-      stream_.event(ExitEvent{0, task->thread.pid.value() == task->thread.tid.value()});
+      stream_.event(ExitEvent{calls_.ended(task->thread, whole), whole});
     }
     return nullptr;
   }
 
+  const std::string& path_;
   ImportResult result_;
   LineReader lines_;
   const PerfOptions& chosen_;
   ReferenceStream stream_;
+  perf::TraceImport trace_;
+  perf::ScriptCalls calls_;
+  bool summary_ = false;  // what follows is perf trace's summary
+  uint64_t of_calls_ = 0;
   uint64_t samples_ = 0;
   uint64_t unknown_ = 0;
   uint64_t kernel_code_ = 0;
@@ -224,11 +290,10 @@ ImportResult import_perf(std::span<const std::string> paths, const std::string& 
   Header header;
   header.isa = chosen.isa;
   header.program = path;
-  header.recorder = "perf script";
+  header.recorder = "perf";
   header.notes =
-      "Imported from samples of perf's: most references are not in it; sizes are assumed; munmap "
-      "is "
-      "not told.";
+      "Imported from samples of perf's: most references are not in it; sizes are assumed; without "
+      "system calls, munmap is not told.";
   Writer writer(output, header, writer_options);
   ImportResult result = PerfImport(path, writer, options, chosen).run();
   writer.finish();
@@ -236,8 +301,10 @@ ImportResult import_perf(std::span<const std::string> paths, const std::string& 
   return result;
 }
 
-// The first line that is no comment is one of perf script's, with PID/TID.
+// It is perf's own file, or the first line that is no comment is one of perf script's, with
+// PID/TID, or of perf trace's.
 bool recognises_perf(const std::string& path) {
+  if (start_of_content(path, kOwnFile.size()) == kOwnFile) return true;
   const std::string lines = first_lines(path);
   std::string_view left = lines;
   while (!left.empty()) {
@@ -247,7 +314,8 @@ bool recognises_perf(const std::string& path) {
     const std::string_view first = next_word(rest);
     if (first.empty() || first.starts_with('#')) continue;
     const char* problem = nullptr;
-    return perf::parse_line(line, &problem).has_value();
+    return is_summary(line) || perf::parse_trace_line(line).has_value() ||
+           perf::parse_line(line, &problem).has_value();
   }
   return false;
 }
@@ -256,7 +324,7 @@ bool recognises_perf(const std::string& path) {
 
 const Importer kPerfImporter = {
     .name = "perf",
-    .summary = "perf script's samples of addresses, mappings and tasks",
+    .summary = "perf script's samples, tasks and system calls; perf trace's calls",
     .unit = "lines",
     .record = kPerfRecord,
     .help = kPerfHelp,

@@ -45,12 +45,6 @@ bool is_time(std::string_view word) {
          digits(word.substr(dot + 1));
 }
 
-std::string_view trimmed(std::string_view text) {
-  const size_t begin = text.find_first_not_of(" \t");
-  if (begin == std::string_view::npos) return {};
-  return text.substr(begin, text.find_last_not_of(" \t") - begin + 1);
-}
-
 std::optional<AccessKind> kind_of(std::string_view text) {
   if (text.find("STORE") != std::string_view::npos || text.find("store") != std::string_view::npos)
     return AccessKind::Store;

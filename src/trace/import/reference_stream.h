@@ -53,6 +53,8 @@ class ReferenceStream {
     has_instruction_ = false;
   }
 
+  // Whether anything was.
+  [[nodiscard]] bool used() const { return has_thread_; }
   // What was assumed.
   void add_remarks(std::vector<Remark>& remarks) const;
 
