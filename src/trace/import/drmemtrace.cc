@@ -34,7 +34,7 @@ on traces made after its sources.
 
 What becomes of it:
   - The time stamps order the files: each goes on up to its next time stamp, always the one whose
-    last is earliest. cpu_schedule.bin and serial_schedule.bin say the same and are not read. Where
+    last is earliest, of equal ones the one on the lower CPU. cpu_schedule.bin and serial_schedule.bin say the same and are not read. Where
     the CPU is recorded, a switch is written when a thread comes to another.
   - A process begins with an exec of the name its files have. It is a fork if another was in a call
     of fork, vfork or clone; a thread is the earliest clone's that has not had its thread. Others

@@ -2,9 +2,9 @@
 //
 // Each file is a stream of records, of one thread or (core-sharded, or merged by DynamoRIO) of
 // several. The time stamps in them decide the order: the file goes on whose last time stamp is
-// least, up to its next one; of equal ones the one that began first, on the lower CPU. That is the
-// order of DynamoRIO's own schedule files, which are made of the same time stamps. The same files
-// always give the same order.
+// least, up to its next one; of equal ones the one on the lower CPU, of the lower thread. That is
+// the order of DynamoRIO's own schedule files, which are made of the same time stamps. The same
+// files always give the same order.
 //
 // Memory: a buffer of 96 KiB and the decompressor (0.4 MB for zip) for each file that has begun and
 // not ended, and some hundred bytes for each thread; not dependent on the length of the files.

@@ -11,6 +11,7 @@
 #include <optional>
 #include <queue>
 #include <string>
+#include <tuple>
 #include <unordered_map>
 #include <utility>
 #include <vector>
@@ -120,7 +121,8 @@ class Import {
     Input input;
     Thread* thread = nullptr;
     uint64_t time = 0;
-    uint64_t done = 0;  // stored bytes that progress knows of
+    uint64_t cpu = UINT64_MAX;  // of that time; not told
+    uint64_t done = 0;          // stored bytes that progress knows of
     bool begun = false;
     bool repeated_time = false;  // time and CPU that follow were said before
     uint16_t last_type = kHeader;

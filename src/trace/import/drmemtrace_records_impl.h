@@ -36,6 +36,7 @@ void Import<Sink>::plan(Recording& recording) {
     if (input.records) ++open_files_;
     Stream stream;
     stream.time = head.time.value_or(0);
+    stream.cpu = head.cpu;
     stream.input = std::move(input);
     streams_.push_back(std::move(stream));
   }
@@ -47,21 +48,26 @@ void Import<Sink>::plan(Recording& recording) {
 
 template <class Sink>
 ImportResult Import<Sink>::run() {
-  using Turn = std::pair<uint64_t, size_t>;  // time, and place among the files
+  // Time, CPU, thread, and place among the files.
+  using Turn = std::tuple<uint64_t, uint64_t, uint64_t, size_t>;
+  const auto turn_of = [&](size_t place) {
+    const Stream& stream = streams_[place];
+    return Turn(stream.time, stream.cpu, stream.input.head.thread.value_or(0), place);
+  };
   std::priority_queue<Turn, std::vector<Turn>, std::greater<>> turns;
   for (size_t i = 0; i < streams_.size(); ++i)
-    turns.emplace(streams_[i].time, i);
+    turns.push(turn_of(i));
   while (!turns.empty()) {
-    const size_t chosen = turns.top().second;
+    const size_t chosen = std::get<3>(turns.top());
     turns.pop();
     Stream& stream = streams_[chosen];
     bool more = true;
     do {
       more = segment(stream);
-    } while (more && (turns.empty() || Turn(stream.time, chosen) < turns.top()));
+    } while (more && (turns.empty() || turn_of(chosen) < turns.top()));
     if (!more) continue;
     if (open_files_ > kMaxOpenFiles) stream.input.records->source().release();
-    turns.emplace(stream.time, chosen);
+    turns.push(turn_of(chosen));
   }
   for (auto& [pid, process] : processes_)
     if (process.lingering) end_lingering(process, true);
@@ -96,6 +102,12 @@ bool Import<Sink>::segment(Stream& stream) {
     --open_files_;
   }
   return more;
+}
+
+// Of the time stamp before it, where it says so.
+template <class Address>
+uint64_t cpu_of(const Record& record) {
+  return record.type == kMarker && record.size == kCpuId ? record.value : UINT64_MAX;
 }
 
 template <class Sink>
@@ -143,8 +155,10 @@ bool Import<Sink>::segment_of(Stream& stream) {
         break;
       default:
         if (!other<Address>(stream, record, here)) break;
-        records.consume(at);
         count();
+        records.consume(at);
+        if (records.begin() == end && !refill(stream)) return false;
+        stream.cpu = cpu_of<Address>(load_record<Address>(records.begin()));
         return true;
     }
   }

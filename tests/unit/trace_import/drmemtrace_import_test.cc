@@ -117,6 +117,29 @@ TEST(Drmemtrace, TimeStampsOrderThreads) {
   EXPECT_EQ(imported.count(Note::ThreadsFound), 1u);
 }
 
+// As in DynamoRIO's schedule files: of equal times the lower CPU is first, then the lower thread.
+TEST(Drmemtrace, EqualTimesGoByCpuAndThread) {
+  const TemporaryDirectory directory;
+  const auto at = [](File& file, uint64_t time, uint64_t cpu, uint64_t pc) {
+    file.time(time).mark(drmemtrace::kCpuId, cpu).instr(pc, 1);
+  };
+  File a = File::of(7, 9);
+  File b = File::of(7, 8);
+  at(a, 10, 5, 0x100), at(b, 10, 3, 0x200);
+  at(a, 20, 1, 0x101), at(b, 20, 2, 0x201);
+  at(a, 30, 4, 0x102), at(b, 30, 4, 0x202);
+  a.time(40).instr(0x103, 1).exit(9).footer();  // of no CPU: last
+  at(b, 40, 5, 0x203);
+  b.exit(8).footer();
+  const std::string first = directory.write("drmemtrace.app.1.0001.trace", a.text);
+  const std::string second = directory.write("drmemtrace.app.2.0002.trace", b.text);
+  Records fetches;
+  for (const std::string& record : import({first, second}).records)
+    if (record.find(" I ") != std::string::npos) fetches.push_back(record.substr(6));
+  EXPECT_THAT(fetches,
+              ElementsAre("200,1", "100,1", "101,1", "201,1", "202,1", "102,1", "203,1", "103,1"));
+}
+
 // More files than are kept open: they are opened again when they begin.
 TEST(Drmemtrace, ManyFiles) {
   const TemporaryDirectory directory;
