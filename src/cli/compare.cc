@@ -68,7 +68,7 @@ void choose_traces(const Arguments& arguments, report::Comparison& comparison) {
     const ChosenTrace chosen = choices.choose(run.config.text("run.machine"), architecture.name,
                                               architecture.layout(run.config).page);
     run.config.set("run.trace", chosen.path, "the command line");
-    run.trace = {run.config.text("machine.name"), chosen.path, chosen.why};
+    run.trace = {chosen.path, chosen.why};
   }
   comparison.traces = choices.paths();
   comparison.source = fmt::format("{}", fmt::join(comparison.traces, ", "));

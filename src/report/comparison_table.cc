@@ -279,10 +279,11 @@ Table traces_of(const Comparison& comparison) {
                           {.key = "trace", .title = "trace", .align = Column::Align::Left}}};
   std::vector<std::string> told;
   for (const ComparedRun& run : comparison.runs) {
-    if (std::find(told.begin(), told.end(), run.trace.machine) != told.end()) continue;
-    told.push_back(run.trace.machine);
+    const std::string& machine = run.config.text("machine.name");
+    if (std::find(told.begin(), told.end(), machine) != told.end()) continue;
+    told.push_back(machine);
     const uint64_t own = work_of(run.report).amount;
-    table.row({run.trace.machine, run.provenance.trace_isa, run.trace.why,
+    table.row({machine, run.provenance.trace_isa, run.trace.why,
                std::string(was_moved(run) ? "moved" : "as recorded"), own,
                Ratio{own, base, Ratio::As::Times}, run.trace.path});
   }

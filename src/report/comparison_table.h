@@ -22,7 +22,6 @@ namespace mmusim::report {
 
 // What is said of a run's trace where there are several.
 struct TraceUse {
-  std::string machine;  // "skylake-sp"
   std::string path;
   std::string why;  // the machine has this one: "its ISA", "the nearest", "given"
 };

@@ -41,22 +41,6 @@ class CheckingSink {
   bool instruction_ = false;
 };
 
-// A file in memory; its path.
-class MemoryFile {
- public:
-  explicit MemoryFile(std::string_view content) : fd_(memfd_create("input", MFD_CLOEXEC)) {
-    require(fd_ >= 0 &&
-            write(fd_, content.data(), content.size()) == static_cast<ssize_t>(content.size()));
-  }
-  ~MemoryFile() { close(fd_); }
-  MemoryFile(const MemoryFile&) = delete;
-  MemoryFile& operator=(const MemoryFile&) = delete;
-  [[nodiscard]] std::string path() const { return "/proc/self/fd/" + std::to_string(fd_); }
-
- private:
-  int fd_;
-};
-
 }  // namespace mmusim::fuzz
 
 #endif  // MMUSIM_TESTS_FUZZ_CHECKING_SINK_H_

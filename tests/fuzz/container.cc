@@ -50,19 +50,4 @@ std::vector<uint8_t> container(const trace::Header& header, const Chunk& chunk) 
   return {out.bytes().begin(), out.bytes().end()};
 }
 
-MemoryFile::MemoryFile(std::span<const uint8_t> content)
-    : descriptor_(memfd_create("fuzz", MFD_CLOEXEC)) {
-  if (descriptor_ < 0 ||
-      write(descriptor_, content.data(), content.size()) != static_cast<ssize_t>(content.size()))
-    std::abort();
-}
-
-MemoryFile::~MemoryFile() {
-  close(descriptor_);
-}
-
-std::string MemoryFile::path() const {
-  return fmt::format("/proc/self/fd/{}", descriptor_);
-}
-
 }  // namespace mmusim::fuzz

@@ -23,18 +23,6 @@ struct Chunk {
 // wrong but what the streams say.
 std::vector<uint8_t> container(const trace::Header& header, const Chunk& chunk);
 
-class MemoryFile {
- public:
-  explicit MemoryFile(std::span<const uint8_t> content);
-  ~MemoryFile();
-  MemoryFile(const MemoryFile&) = delete;
-  MemoryFile& operator=(const MemoryFile&) = delete;
-  [[nodiscard]] std::string path() const;
-
- private:
-  int descriptor_;
-};
-
 }  // namespace mmusim::fuzz
 
 #endif  // MMUSIM_TESTS_FUZZ_CONTAINER_H_

@@ -4,10 +4,9 @@
 #include <cstdlib>
 #include <string>
 #include <string_view>
-#include <sys/mman.h>
-#include <unistd.h>
 
 #include "base/error.h"
+#include "memory_file.h"
 #include "trace/importer.h"
 
 namespace {
@@ -17,24 +16,6 @@ namespace trace = mmusim::trace;
 void require(bool condition) {
   if (!condition) std::abort();
 }
-
-// The file's content is the input but its first byte.
-class File {
- public:
-  explicit File(std::string_view content) : fd_(memfd_create("log", MFD_CLOEXEC)) {
-    require(fd_ >= 0 &&
-            write(fd_, content.data(), content.size()) == static_cast<ssize_t>(content.size()));
-    path_ = "/proc/self/fd/" + std::to_string(fd_);
-  }
-  ~File() { close(fd_); }
-  File(const File&) = delete;
-  File& operator=(const File&) = delete;
-  [[nodiscard]] const std::string& path() const { return path_; }
-
- private:
-  int fd_;
-  std::string path_;
-};
 
 const trace::Importer& importer_named(std::string_view name) {
   for (const trace::Importer& importer : trace::importers())
@@ -50,7 +31,9 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   constexpr const char* kFormats[] = {"text", "champsim", "dinero", "perf"};
   const uint8_t mode = data[0];
   const trace::Importer& importer = importer_named(kFormats[mode & 3]);
-  const File file(std::string_view(reinterpret_cast<const char*>(data) + 1, size - 1));
+  // All but the first byte.
+  const mmusim::fuzz::MemoryFile file(
+      std::string_view(reinterpret_cast<const char*>(data) + 1, size - 1));
   int owners = 0;
   for (const trace::Importer& one : trace::importers()) {
     try {

@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "checking_sink.h"
+#include "memory_file.h"
 #include "trace/import/lackey_import.h"
 
 namespace {

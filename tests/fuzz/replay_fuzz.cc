@@ -14,6 +14,7 @@
 #include "sim/simulation.h"
 #include "tests/fuzz/history.h"
 #include "tests/fuzz/machines.h"
+#include "tests/fuzz/memory_file.h"
 
 namespace mmusim::fuzz {
 namespace {

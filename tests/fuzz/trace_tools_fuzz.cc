@@ -7,6 +7,7 @@
 
 #include "base/error.h"
 #include "tests/fuzz/history.h"
+#include "tests/fuzz/memory_file.h"
 #include "trace/cut.h"
 #include "trace/dump.h"
 #include "trace/merge.h"

@@ -1,27 +1,36 @@
-// The records of a batch one by one, in the order in which they happened.
+// The batches of a trace, and the records of a batch one by one, in the order in which they
+// happened.
 #ifndef MMUSIM_TRACE_EXPORT_BATCH_WALK_H_
 #define MMUSIM_TRACE_EXPORT_BATCH_WALK_H_
 
-#include "trace/record.h"
+#include "base/interrupt.h"
+#include "trace/exporter.h"
+#include "trace/part.h"
+#include "trace/reader.h"
 
 namespace mmusim::trace {
+
+// Calls each(batch) for all that `reader` has not yet given, and says how far it is. Errors: Error
+// as Reader gives.
+template <class Each>
+void for_each_batch(Reader& reader, const ExportOptions& options, Each each) {
+  for (Batch batch; reader.next(batch);) {
+    each(batch);
+    check_interrupt();
+    if (options.progress) options.progress(reader.position(), reader.file_bytes());
+  }
+}
 
 // Calls instruction(address, bytes) and, for each of its data accesses, access(kind, address,
 // bytes). REQUIRES: the batch is a run of blocks.
 template <class Instruction, class Access>
 void walk(const Batch& batch, Instruction instruction, Access access) {
   const uint64_t* address = batch.addresses;
-  for (const uint32_t number : batch.blocks) {
-    const StaticBlock& block = batch.table[number];
-    uint64_t pc = block.start.value();
-    unsigned op = 0;
-    for (unsigned i = 0; i < block.instructions; ++i) {
-      instruction(pc, block.lengths[i]);
-      pc += block.lengths[i];
-      for (; op < block.mem_ops && block.ops[op].instruction == i; ++op)
-        access(block.ops[op].kind, *address++, block.ops[op].bytes);
-    }
-  }
+  for (const uint32_t number : batch.blocks)
+    walk_block(
+        batch.table[number], address,
+        [&](unsigned, VirtAddr pc, unsigned bytes) { instruction(pc.value(), bytes); },
+        [&](unsigned, const MemOp& op, VirtAddr to) { access(op.kind, to.value(), op.bytes); });
 }
 
 }  // namespace mmusim::trace

@@ -5,14 +5,12 @@
 #include <cstring>
 #include <fmt/format.h>
 #include <optional>
-#include <vector>
 
 #include "base/error.h"
-#include "base/interrupt.h"
-#include "base/output_file.h"
 #include "config/keys.h"
 #include "trace/champsim_record.h"
 #include "trace/export/batch_walk.h"
+#include "trace/export/buffered_file.h"
 
 namespace mmusim::trace {
 namespace {
@@ -47,7 +45,7 @@ struct ChampsimExportOptions {
 // Records on their way to the file. An instruction is written when the next one is known.
 class Records {
  public:
-  explicit Records(const std::string& path) : file_(path), buffer_(kBatch * Standard::kBytes) {}
+  explicit Records(const std::string& path) : file_(path) {}
 
   void instruction(uint64_t address, unsigned bytes) {
     if (has_) write(address != ip_ + bytes_);
@@ -76,7 +74,6 @@ class Records {
   }
   void finish() {
     pause();
-    flush();
     file_.commit();
   }
   [[nodiscard]] uint64_t bytes() const { return file_.bytes_written(); }
@@ -87,15 +84,12 @@ class Records {
   uint64_t jumps = 0;
 
  private:
-  static constexpr size_t kBatch = 4096;
-
   void split() {
     ++again;
     write(false);
   }
   void write(bool jump) {
-    if (used_ == buffer_.size()) flush();
-    uint8_t* const at = buffer_.data() + used_;
+    char* const at = file_.room(Standard::kBytes);
     std::memset(at, 0, Standard::kBytes);
     std::memcpy(at, &ip_, sizeof ip_);
     if (jump) {
@@ -107,19 +101,13 @@ class Records {
     }
     std::memcpy(at + Standard::kStoresAt, store_.data(), stores_ * sizeof store_[0]);
     std::memcpy(at + Standard::kLoadsAt, load_.data(), loads_ * sizeof load_[0]);
-    used_ += Standard::kBytes;
+    file_.put(at + Standard::kBytes);
     loads_ = 0;
     stores_ = 0;
     ++count;
   }
-  void flush() {
-    file_.write(buffer_.data(), used_);
-    used_ = 0;
-  }
 
-  OutputFile file_;
-  std::vector<uint8_t> buffer_;
-  size_t used_ = 0;
+  BufferedFile file_;
   bool has_ = false;
   uint64_t ip_ = 0;
   unsigned bytes_ = 0;
@@ -137,18 +125,16 @@ ExportResult write_champsim(Reader& reader, const std::string& output, const Exp
   uint64_t of_others = 0;
   uint64_t events = 0;
   ThreadId last{};
-  for (Batch batch; reader.next(batch);) {
-    check_interrupt();
-    if (options.progress) options.progress(reader.position(), reader.file_bytes());
+  for_each_batch(reader, options, [&](const Batch& batch) {
     if (batch.event != nullptr) {
       ++events;
       if (batch.thread == last) records.pause();
-      continue;
+      return;
     }
     if (!pid) pid = batch.thread.pid.value();
     if (batch.thread.pid.value() != *pid) {
       of_others += batch.totals.instructions;
-      continue;
+      return;
     }
     if (batch.thread != last) records.pause();
     last = batch.thread;
@@ -156,7 +142,7 @@ ExportResult write_champsim(Reader& reader, const std::string& output, const Exp
         batch, [&](uint64_t address, unsigned bytes) { records.instruction(address, bytes); },
         [&](AccessKind kind, uint64_t address, unsigned) { records.access(kind, address); });
     result.totals += batch.totals;
-  }
+  });
   if (result.totals.instructions == 0) {
     throw Error(pid ? fmt::format("process {}", *pid) : output,
                 "there are no instructions to write", "'mmusim trace dump' shows what there is");

@@ -8,10 +8,9 @@
 #include <set>
 
 #include "base/error.h"
-#include "base/interrupt.h"
 #include "base/linux_abi.h"
-#include "base/output_file.h"
 #include "trace/export/batch_walk.h"
+#include "trace/export/buffered_file.h"
 #include "trace/import/drmemtrace_calls.h"
 #include "trace/import/drmemtrace_format.h"
 
@@ -36,49 +35,38 @@ using drmemtrace::CallType;
 using drmemtrace::Isa;
 
 constexpr uint64_t kExportedVersion = 4;
-constexpr size_t kExportBuffer = size_t{256} << 10;
 
 // The records of one file; Address is as wide as the ISA's.
 template <class Address>
 class RecordFile {
  public:
-  explicit RecordFile(const std::string& path) : file_(path), buffer_(kExportBuffer) {}
+  explicit RecordFile(const std::string& path) : file_(path) {}
 
   void add(uint16_t type, unsigned size, uint64_t value) {
     constexpr size_t kBytes = drmemtrace::kRecordBytes<Address>;
-    if (buffer_.size() - used_ < kBytes) flush();
     if (value > static_cast<Address>(-1)) too_wide(value);
-    char* const at = buffer_.data() + used_;
+    char* const at = file_.room(kBytes);
     const auto narrow_size = static_cast<uint16_t>(size);
     const auto narrow = static_cast<Address>(value);
     std::memcpy(at, &type, 2);
     std::memcpy(at + 2, &narrow_size, 2);
     std::memcpy(at + 4, &narrow, sizeof narrow);
-    used_ += kBytes;
+    file_.put(at + kBytes);
     ++count_;
   }
   void mark(uint16_t kind, uint64_t value) { add(drmemtrace::kMarker, kind, value); }
-  void finish() {
-    flush();
-    file_.commit();
-  }
+  void finish() { file_.commit(); }
   [[nodiscard]] uint64_t count() const { return count_; }
   [[nodiscard]] uint64_t bytes() const { return file_.bytes_written(); }
 
  private:
-  void flush() {
-    file_.write(buffer_.data(), used_);
-    used_ = 0;
-  }
   [[noreturn]] void too_wide(uint64_t value) const {
     throw Error(file_.path(), fmt::format("the trace has {:#x}, which a record of {} bits cannot "
                                           "hold",
                                           value, 8 * sizeof(Address)));
   }
 
-  OutputFile file_;
-  std::vector<char> buffer_;
-  size_t used_ = 0;
+  BufferedFile file_;
   uint64_t count_ = 0;
 };
 
@@ -126,10 +114,9 @@ class Export {
   void operator()(const MarkerEvent&) { ++left_out_; }
   void operator()(const MmapEvent& e) {
     const CallKind kind = drmemtrace::is_64_bit(isa_) ? CallKind::Mmap : CallKind::MmapPages;
-    constexpr uint64_t kUnit = 4096;
     call(kind,
          {e.hint.value(), e.length, e.prot, e.flags, word(e.fd),
-          kind == CallKind::Mmap ? e.offset : e.offset / kUnit},
+          kind == CallKind::Mmap ? e.offset : e.offset / drmemtrace::kMmapUnit},
          e.result);
   }
   void operator()(const MunmapEvent& e) {
@@ -171,8 +158,7 @@ class Export {
     call(CallKind::Fallocate, {word(e.fd), e.mode, e.offset, e.length}, e.result);
   }
   void operator()(const ThpEvent& e) {
-    constexpr uint64_t kSetThpDisable = 41;
-    call(CallKind::Prctl, {kSetThpDisable, e.disable, e.flags}, e.result);
+    call(CallKind::Prctl, {drmemtrace::kPrSetThpDisable, e.disable, e.flags}, e.result);
   }
   void operator()(const ProcessMadviseEvent&) { named("process_madvise"); }
   void operator()(const OtherCallEvent& e) { named(e.name); }
@@ -276,11 +262,7 @@ template <class Address>
 ExportResult export_all(Reader& reader, const std::string& output, const ExportOptions& options,
                         Isa isa) {
   Export<Address> writer(output, reader.header(), isa);
-  for (Batch batch; reader.next(batch);) {
-    writer.batch(batch);
-    check_interrupt();
-    if (options.progress) options.progress(reader.position(), reader.file_bytes());
-  }
+  for_each_batch(reader, options, [&](const Batch& batch) { writer.batch(batch); });
   return writer.finish();
 }
 

@@ -6,12 +6,10 @@
 #include <fmt/format.h>
 #include <iterator>
 #include <string>
-#include <vector>
 
-#include "base/interrupt.h"
-#include "base/output_file.h"
 #include "trace/event_text.h"
 #include "trace/export/batch_walk.h"
+#include "trace/export/buffered_file.h"
 #include "trace/text_fields.h"
 
 namespace mmusim::trace {
@@ -30,20 +28,18 @@ header of the trace says:
 shipped trace takes 26 bytes; -o /dev/stdout gives them to a pipe.
 )";
 
-constexpr size_t kBufferBytes = size_t{256} << 10;
 constexpr size_t kLongestLine = 128;  // of an instruction or data access
 
 // Lines on their way to the file.
 class Lines {
  public:
-  explicit Lines(const std::string& path) : file_(path), buffer_(kBufferBytes) {}
+  explicit Lines(const std::string& path) : file_(path) {}
 
   void thread(ThreadId thread) {
     prefix_ = fmt::format("{} {} ", thread.pid.value(), thread.tid.value());
   }
   void reference(char kind, uint64_t address, unsigned bytes) {
-    if (buffer_.size() - used_ < kLongestLine) flush();
-    char* at = std::copy(prefix_.begin(), prefix_.end(), buffer_.data() + used_);
+    char* at = std::copy(prefix_.begin(), prefix_.end(), file_.room(kLongestLine));
     *at++ = kind;
     *at++ = ' ';
     *at++ = '0';
@@ -52,11 +48,10 @@ class Lines {
     *at++ = ' ';
     at = std::to_chars(at, at + 10, bytes).ptr;
     *at++ = '\n';
-    used_ = static_cast<size_t>(at - buffer_.data());
+    file_.put(at);
     ++count_;
   }
   void event(const Event& event) {
-    flush();
     fmt::memory_buffer line;
     fmt::format_to(std::back_inserter(line), "{}{}", prefix_, name_of(event));
     write_fields(line, event);
@@ -74,27 +69,18 @@ class Lines {
     fields.text("notes", header.notes);
     write(line);
   }
-  void finish() {
-    flush();
-    file_.commit();
-  }
+  void finish() { file_.commit(); }
   [[nodiscard]] uint64_t count() const { return count_; }
   [[nodiscard]] uint64_t bytes() const { return file_.bytes_written(); }
 
  private:
-  void flush() {
-    file_.write(buffer_.data(), used_);
-    used_ = 0;
-  }
   void write(fmt::memory_buffer& line) {
     line.push_back('\n');
     file_.write(line.data(), line.size());
     ++count_;
   }
 
-  OutputFile file_;
-  std::vector<char> buffer_;
-  size_t used_ = 0;
+  BufferedFile file_;
   std::string prefix_;
   uint64_t count_ = 0;
 };
@@ -109,7 +95,7 @@ ExportResult write_text(Reader& reader, const std::string& output, const ExportO
   Lines lines(output);
   lines.header(reader.header());
   ExportResult result;
-  for (Batch batch; reader.next(batch);) {
+  for_each_batch(reader, options, [&](const Batch& batch) {
     lines.thread(batch.thread);
     if (batch.event != nullptr) {
       lines.event(*batch.event);
@@ -125,9 +111,7 @@ ExportResult write_text(Reader& reader, const std::string& output, const ExportO
           });
       result.totals += batch.totals;
     }
-    check_interrupt();
-    if (options.progress) options.progress(reader.position(), reader.file_bytes());
-  }
+  });
   lines.finish();
   result.output_records = lines.count();
   result.output_bytes = lines.bytes();

@@ -156,6 +156,16 @@ size_t ByteSource::read_full(char* to, size_t bytes) {
   return done;
 }
 
+uint64_t ByteSource::stored_bytes() const {
+  std::error_code failed;
+  const uintmax_t bytes = seekable_ ? std::filesystem::file_size(path_, failed) : 0;
+  return failed ? 0 : bytes;
+}
+
+std::string base_name(const std::string& path) {
+  return std::filesystem::path(path).filename().string();
+}
+
 std::string start_of_content(const std::string& path, size_t bytes) {
   if (std::filesystem::is_directory(path)) return {};
   ByteSource source(path);

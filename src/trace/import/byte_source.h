@@ -37,6 +37,8 @@ class ByteSource : private StoredBytes {
   void release();
   [[nodiscard]] bool seekable() const { return seekable_; }
   [[nodiscard]] const std::string& path() const { return path_; }
+  // Of the file as stored; 0 where it has no size, as a pipe.
+  [[nodiscard]] uint64_t stored_bytes() const;
   [[nodiscard]] uint64_t stored_bytes_read() const { return stored_read_; }
   [[nodiscard]] bool compressed() const { return decompressor_ != nullptr || zip_ != nullptr; }
 
@@ -72,6 +74,9 @@ class ByteSource : private StoredBytes {
 // How the file's content begins, decompressed; nothing for a directory. Errors: Error when it
 // cannot be read.
 std::string start_of_content(const std::string& path, size_t bytes);
+
+// "trace.gz" of "a/trace.gz": what a program is called of which only a file's name is known.
+std::string base_name(const std::string& path);
 
 }  // namespace mmusim::trace
 

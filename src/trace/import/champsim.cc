@@ -4,7 +4,6 @@
 #include <array>
 #include <bitset>
 #include <cstring>
-#include <filesystem>
 #include <fmt/format.h>
 #include <vector>
 
@@ -14,6 +13,7 @@
 #include "trace/champsim_record.h"
 #include "trace/import/byte_source.h"
 #include "trace/import/line_reader.h"
+#include "trace/import/reference_stream.h"
 
 namespace mmusim::trace {
 namespace {
@@ -70,10 +70,6 @@ struct ChampsimOptions {
   }
 };
 
-std::string base_name(const std::string& path) {
-  return std::filesystem::path(path).filename().string();
-}
-
 uint64_t word_at(const uint8_t* at) {
   uint64_t value = 0;
   std::memcpy(&value, at, sizeof value);
@@ -105,10 +101,12 @@ class ChampsimImport {
  public:
   ChampsimImport(const std::string& path, Writer& writer, const ImportOptions& options,
                  const ChampsimOptions& chosen, ImportResult& result)
-      : source_(path), writer_(writer), options_(options), chosen_(chosen), result_(result) {
-    std::error_code ignored;
-    if (source_.seekable()) stored_bytes_ = std::filesystem::file_size(path, ignored);
-  }
+      : source_(path),
+        writer_(writer),
+        options_(options),
+        chosen_(chosen),
+        result_(result),
+        stored_bytes_(source_.stored_bytes()) {}
 
   void run() {
     // A record is read when the next one is there, too.
@@ -138,7 +136,6 @@ class ChampsimImport {
  private:
   static constexpr size_t kBatch = 4096;    // records read at a time
   static constexpr uint64_t kLongest = 15;  // bytes of an instruction that the next one tells
-  static constexpr uint64_t kLine = 64;
 
   size_t read(uint8_t* to, size_t bytes) {
     check_interrupt();
@@ -186,7 +183,7 @@ class ChampsimImport {
   void access(AccessKind kind, uint64_t address) {
     if (address == 0) return;
     ++accesses_;
-    const uint64_t left = kLine - address % kLine;
+    const uint64_t left = bytes_in_line(address);
     unsigned bytes = chosen_.access_bytes;
     if (bytes > left) [[unlikely]] {
       bytes = static_cast<unsigned>(left);
@@ -227,7 +224,7 @@ class ChampsimImport {
   const ChampsimOptions& chosen_;
   ImportResult& result_;
   BranchLengths lengths_;
-  uint64_t stored_bytes_ = 0;
+  uint64_t stored_bytes_;
   bool begun_ = false;
   unsigned space_ = 0;
   std::bitset<65536> seen_;

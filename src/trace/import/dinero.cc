@@ -1,8 +1,6 @@
 #include "trace/import/dinero.h"
 
 #include <algorithm>
-#include <charconv>
-#include <filesystem>
 #include <fmt/format.h>
 #include <optional>
 #include <utility>
@@ -12,6 +10,7 @@
 #include "trace/import/line_reader.h"
 #include "trace/import/reference_stream.h"
 #include "trace/import/text.h"
+#include "trace/import/words.h"
 
 namespace mmusim::trace {
 namespace {
@@ -60,11 +59,7 @@ struct DineroOptions {
 
 std::optional<uint64_t> din_number(std::string_view text) {
   if (text.starts_with("0x") || text.starts_with("0X")) text.remove_prefix(2);
-  uint64_t value = 0;
-  const char* const end = text.data() + text.size();
-  const auto [at, error] = std::from_chars(text.data(), end, value, 16);
-  if (error != std::errc() || at != end) return std::nullopt;
-  return value;
+  return whole_number(text, 16);
 }
 
 bool is_short_label(std::string_view word) {
@@ -83,8 +78,7 @@ class DineroImport {
         chosen_(chosen),
         stream_(writer, chosen.code, chosen.instruction_bytes) {
     stream_.thread({Pid(1), Tid(1)});
-    stream_.event(ExecEvent{
-        std::filesystem::path(path).filename().string(), {}, {}, VirtAddr(0), VirtAddr(0)});
+    stream_.event(ExecEvent{base_name(path), {}, {}, VirtAddr(0), VirtAddr(0)});
   }
 
   ImportResult run() {
@@ -130,8 +124,7 @@ class DineroImport {
       return stream_.instruction(address, chosen_.instruction_bytes);
     }
     ++assumed_;
-    constexpr uint64_t kLine = 64;
-    const uint64_t bytes = std::min<uint64_t>(chosen_.access_bytes, kLine - address % kLine);
+    const uint64_t bytes = std::min(chosen_.access_bytes, bytes_in_line(address));
     return stream_.access(label == '0' ? AccessKind::Load : AccessKind::Store, address, bytes);
   }
 
@@ -169,7 +162,7 @@ ImportResult import_dinero(std::span<const std::string> paths, const std::string
   const DineroOptions chosen = DineroOptions::keys().read(keys);
   Header header;
   header.isa = chosen.isa;
-  header.program = std::filesystem::path(path).filename().string();
+  header.program = base_name(path);
   header.recorder = "a trace for Dinero";
   header.notes = "Imported from a trace for Dinero: there are no system calls and areas.";
   Writer writer(output, header, writer_options);

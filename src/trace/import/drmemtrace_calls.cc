@@ -7,8 +7,6 @@ namespace mmusim::trace::drmemtrace {
 namespace {
 
 constexpr const char* kIsaNames[] = {"x86_64", "i386", "aarch64", "arm"};
-constexpr uint64_t kPrSetThpDisable = 41;
-constexpr uint64_t kMmapUnit = 4096;  // of mmap2's offset, on every ISA here
 
 using enum CallKind;
 
@@ -93,6 +91,10 @@ std::optional<Isa> isa_named(std::string_view name) {
   return static_cast<Isa>(found - std::begin(kIsaNames));
 }
 
+std::span<const CallType> call_types() {
+  return kCalls;
+}
+
 const CallType* call_type(Isa isa, uint64_t number) {
   for (const CallType& type : kCalls) {
     const int32_t known = type.numbers[static_cast<size_t>(isa)];
@@ -103,13 +105,13 @@ const CallType* call_type(Isa isa, uint64_t number) {
 
 const CallType* call_of_kind(Isa isa, CallKind kind) {
   for (const CallType& type : kCalls)
-    if (type.kind == kind && type.numbers[static_cast<size_t>(isa)] >= 0) return &type;
+    if (type.kind == kind && has(isa, type)) return &type;
   return nullptr;
 }
 
 const CallType* call_named(Isa isa, std::string_view name) {
   for (const CallType& type : kCalls)
-    if (type.name == name && type.numbers[static_cast<size_t>(isa)] >= 0) return &type;
+    if (type.name == name && has(isa, type)) return &type;
   return nullptr;
 }
 

@@ -8,6 +8,7 @@
 #include <array>
 #include <cstdint>
 #include <optional>
+#include <span>
 #include <string_view>
 
 #include "trace/record.h"
@@ -21,6 +22,9 @@ std::optional<Isa> isa_named(std::string_view name);
 constexpr bool is_64_bit(Isa isa) {
   return isa == Isa::X86_64 || isa == Isa::Aarch64;
 }
+
+inline constexpr uint64_t kPrSetThpDisable = 41;
+inline constexpr uint64_t kMmapUnit = 4096;  // of mmap2's offset, on every ISA here
 
 enum class CallKind : uint8_t {
   Mmap,
@@ -56,6 +60,11 @@ struct CallType {
 };
 // Null: of no interest.
 const CallType* call_type(Isa isa, uint64_t number);
+// All there are, and whether an ISA has one.
+std::span<const CallType> call_types();
+constexpr bool has(Isa isa, const CallType& type) {
+  return type.numbers[static_cast<size_t>(isa)] >= 0;
+}
 // For who writes traces. Null: the ISA has none.
 const CallType* call_of_kind(Isa isa, CallKind kind);
 const CallType* call_named(Isa isa, std::string_view name);

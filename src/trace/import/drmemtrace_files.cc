@@ -163,11 +163,7 @@ Input open_input(const std::string& path) {
   Input input;
   input.path = path;
   input.records = std::make_unique<RecordBuffer>(path);
-  std::error_code ignored;
-  if (input.records->source().seekable()) {
-    const uintmax_t bytes = fs::file_size(path, ignored);
-    if (!ignored) input.stored_bytes = bytes;
-  }
+  input.stored_bytes = input.records->source().stored_bytes();
   input.head = input.records->is_64_bit() ? read_head<uint64_t>(*input.records)
                                           : read_head<uint32_t>(*input.records);
   return input;

@@ -34,7 +34,6 @@ struct Head {
 struct Input {
   std::string path;
   size_t image = 0;  // files of one process image, and of no other, have the same
-  std::string program;
   uint64_t stored_bytes = 0;
   Head head;
   // Only of what cannot be opened twice (a pipe), or of few files.

@@ -1,24 +1,16 @@
 #include "trace/import/lackey_log.h"
 
 #include <algorithm>
-#include <charconv>
-#include <filesystem>
 #include <optional>
 #include <utility>
 
 #include "base/error.h"
+#include "trace/import/words.h"
 
 namespace mmusim::trace::lackey {
 namespace {
 
 constexpr size_t kMaxHeaderLines = 64;
-
-std::optional<uint64_t> whole_number(std::string_view text) {
-  uint64_t value = 0;
-  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
-  if (error != std::errc() || end != text.data() + text.size()) return std::nullopt;
-  return value;
-}
 
 // "==123== text" -> pid and text.
 std::optional<std::pair<uint32_t, std::string_view>> header_line(std::string_view line) {
@@ -30,13 +22,6 @@ std::optional<std::pair<uint32_t, std::string_view>> header_line(std::string_vie
   return std::pair(static_cast<uint32_t>(*pid), line.substr(close + 3));
 }
 
-std::string_view next_line(LineBuffer& lines) {
-  if (lines.begin() == lines.end() && !lines.refill()) return lines.tail();
-  const void* newline =
-      std::memchr(lines.begin(), '\n', static_cast<size_t>(lines.end() - lines.begin()));
-  return {lines.begin(), static_cast<size_t>(static_cast<const char*>(newline) - lines.begin())};
-}
-
 Log open_log(const std::string& path) {
   Log log;
   log.path = path;
@@ -45,7 +30,8 @@ Log open_log(const std::string& path) {
       "give logs of: valgrind --tool=lackey --trace-mem=yes --trace-syscalls=yes";
   bool lackey = false;
   while (log.kept_lines < kMaxHeaderLines) {
-    const std::string_view line = next_line(*lines);
+    const bool whole = lines->begin() != lines->end() || lines->refill();
+    const std::string_view line = whole ? lines->line() : lines->tail();
     const auto header = header_line(line);
     if (!header) {
       log.forked = line.starts_with(" --> ");
@@ -75,12 +61,8 @@ Log open_log(const std::string& path) {
     throw Error(path + ":1", empty ? "the log is empty" : "not a log of Valgrind's lackey tool",
                 kHint);
   }
-  if (lines->source().seekable()) {
-    std::error_code ignored;
-    log.stored_bytes = std::filesystem::file_size(path, ignored);
-  } else {
-    log.kept = std::move(lines);
-  }
+  log.stored_bytes = lines->source().stored_bytes();
+  if (!lines->source().seekable()) log.kept = std::move(lines);
   return log;
 }
 

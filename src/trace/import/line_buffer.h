@@ -7,6 +7,7 @@
 #ifndef MMUSIM_TRACE_IMPORT_LINE_BUFFER_H_
 #define MMUSIM_TRACE_IMPORT_LINE_BUFFER_H_
 
+#include <cstring>
 #include <memory>
 #include <string>
 #include <string_view>
@@ -28,6 +29,11 @@ class LineBuffer {
 
   [[nodiscard]] const char* begin() const { return buffer_.get() + begin_; }
   [[nodiscard]] const char* end() const { return buffer_.get() + lines_end_; }
+  // The first of them, without its newline. REQUIRES: begin() != end().
+  [[nodiscard]] std::string_view line() const {
+    const void* const newline = std::memchr(begin(), '\n', static_cast<size_t>(end() - begin()));
+    return {begin(), static_cast<size_t>(static_cast<const char*>(newline) - begin())};
+  }
   // Everything before `at` has been used. REQUIRES: begin() <= at <= end().
   void consume(const char* at) { begin_ = static_cast<size_t>(at - buffer_.get()); }
 

@@ -1,6 +1,5 @@
 #include "trace/import/line_reader.h"
 
-#include <filesystem>
 #include <fmt/format.h>
 
 #include "base/error.h"
@@ -10,10 +9,12 @@ namespace mmusim::trace {
 
 LineReader::LineReader(const std::string& path, const ImportOptions& options, ImportResult& result,
                        size_t max_line)
-    : path_(path), options_(options), result_(result), lines_(path, max_line), max_line_(max_line) {
-  std::error_code ignored;
-  if (lines_.source().seekable()) stored_bytes_ = std::filesystem::file_size(path, ignored);
-}
+    : path_(path),
+      options_(options),
+      result_(result),
+      lines_(path, max_line),
+      max_line_(max_line),
+      stored_bytes_(lines_.source().stored_bytes()) {}
 
 bool LineReader::refill() {
   check_interrupt();

@@ -5,7 +5,6 @@
 #ifndef MMUSIM_TRACE_IMPORT_LINE_READER_H_
 #define MMUSIM_TRACE_IMPORT_LINE_READER_H_
 
-#include <cstring>
 #include <span>
 #include <string>
 #include <string_view>
@@ -25,12 +24,9 @@ class LineReader {
   // until the next call. Errors: Error as ByteSource gives, or for a line that is too long.
   bool next(std::string_view& line) {
     if (lines_.begin() == lines_.end() && !refill()) return last(line);
-    const char* const begin = lines_.begin();
-    const auto* newline = static_cast<const char*>(
-        std::memchr(begin, '\n', static_cast<size_t>(lines_.end() - begin)));
-    line = std::string_view(begin, static_cast<size_t>(newline - begin));
+    line = lines_.line();
+    lines_.consume(line.data() + line.size() + 1);
     if (line.ends_with('\r')) line.remove_suffix(1);
-    lines_.consume(newline + 1);
     ++result_.input_records;
     return true;
   }
@@ -47,7 +43,7 @@ class LineReader {
   ImportResult& result_;
   LineBuffer lines_;
   size_t max_line_;
-  uint64_t stored_bytes_ = 0;
+  uint64_t stored_bytes_;
   bool ended_ = false;
   std::string unended_;  // a last line without an end
 };
@@ -58,26 +54,6 @@ std::string first_lines(const std::string& path);
 
 // A file alone. Errors: UsageError if there are more, or none.
 const std::string& single_input(std::span<const std::string> paths, const char* format);
-
-// Without blanks and tabs at its ends.
-inline std::string_view trimmed(std::string_view text) {
-  const size_t begin = text.find_first_not_of(" \t");
-  if (begin == std::string_view::npos) return {};
-  return text.substr(begin, text.find_last_not_of(" \t") - begin + 1);
-}
-
-// Words between blanks and tabs: the next one of `text`, which moves behind it; empty at the end.
-inline std::string_view next_word(std::string_view& text) {
-  size_t begin = 0;
-  while (begin < text.size() && (text[begin] == ' ' || text[begin] == '\t'))
-    ++begin;
-  size_t end = begin;
-  while (end < text.size() && text[end] != ' ' && text[end] != '\t')
-    ++end;
-  const std::string_view word = text.substr(begin, end - begin);
-  text.remove_prefix(end);
-  return word;
-}
 
 }  // namespace mmusim::trace
 

@@ -14,6 +14,7 @@
 #include "trace/import/perf_trace.h"
 #include "trace/import/perf_trace_line.h"
 #include "trace/import/reference_stream.h"
+#include "trace/import/words.h"
 
 namespace mmusim::trace {
 namespace {
@@ -113,22 +114,25 @@ class PerfImport {
 
   ImportResult run() {
     for (std::string_view text; lines_.next(text);) {
-      std::string_view rest = text;
-      const std::string_view first = next_word(rest);
-      if (first.empty() || first.starts_with('#')) continue;
-      if (first.starts_with(kOwnFile))
+      const size_t begin = text.find_first_not_of(" \t");
+      if (begin == std::string_view::npos || text[begin] == '#') continue;
+      if (text.starts_with(kOwnFile))
         throw Error(path_, "is a file of perf's own", "print it with perf script");
-      summary_ = summary_ || is_summary(text);
-      if (summary_) {
+      if (summary_ || is_summary(text)) {
+        summary_ = true;
         ++others_;
         continue;
       }
       const char* problem = nullptr;
-      if (const auto call = perf::parse_trace_line(text)) {
+      // What the last line was, the next one is as a rule.
+      if (std::optional<perf::Line> line; by_script_ && (line = perf::parse_line(text, &problem))) {
+        problem = this->line(*line);
+      } else if (const auto call = perf::parse_trace_line(text)) {
+        by_script_ = false;
         problem = trace_.line(*call);
-      } else {
-        const auto line = perf::parse_line(text, &problem);
-        if (line) problem = this->line(*line);
+      } else if (!by_script_ && (line = perf::parse_line(text, &problem))) {
+        by_script_ = true;
+        problem = this->line(*line);
       }
       if (problem != nullptr) lines_.refuse(problem);
     }
@@ -159,20 +163,26 @@ class PerfImport {
   static bool in_kernel(uint64_t address) { return address >> 63 != 0; }
 
   const char* line(const perf::Line& line) {
+    if (line.event.starts_with("PERF_RECORD_")) return record(line);
+    if (line.event == "raw_syscalls:sys_enter") return calls_.enter(line.thread, line.rest);
+    if (line.event == "raw_syscalls:sys_exit") return calls_.exit(line.thread, line.rest);
+    if (line.event != event_) {
+      event_ = line.event;
+      kind_ = perf::kind_of_event(event_);
+    }
+    const auto sample = perf::parse_sample(line, kind_);
+    if (!sample) return "a sample without addresses (perf script -F pid,tid,time,event,addr,ip)";
+    return this->sample(line.thread, *sample);
+  }
+
+  const char* record(const perf::Line& line) {
     if (line.event == "PERF_RECORD_MMAP" || line.event == "PERF_RECORD_MMAP2")
       return mapping(line.rest);
     if (line.event == "PERF_RECORD_COMM") return comm(line);
     if (line.event == "PERF_RECORD_FORK" || line.event == "PERF_RECORD_EXIT")
       return task(line.event.ends_with("FORK"), line.rest);
-    if (line.event.starts_with("PERF_RECORD_")) {
-      ++others_;
-      return nullptr;
-    }
-    if (line.event == "raw_syscalls:sys_enter") return calls_.enter(line.thread, line.rest);
-    if (line.event == "raw_syscalls:sys_exit") return calls_.exit(line.thread, line.rest);
-    const auto sample = perf::parse_sample(line);
-    if (!sample) return "a sample without addresses (perf script -F pid,tid,time,event,addr,ip)";
-    return this->sample(line.thread, *sample);
+    ++others_;
+    return nullptr;
   }
 
   const char* sample(ThreadId thread, const perf::Sample& sample) {
@@ -197,9 +207,8 @@ class PerfImport {
       }
     }
     if (!sample.kind) ++unknown_;
-    constexpr uint64_t kLine = 64;
     return stream_.access(sample.kind.value_or(AccessKind::Load), sample.address,
-                          std::min<uint64_t>(chosen_.access_bytes, kLine - sample.address % kLine));
+                          std::min(chosen_.access_bytes, bytes_in_line(sample.address)));
   }
 
   const char* mapping(std::string_view rest) {
@@ -272,7 +281,10 @@ class PerfImport {
   ReferenceStream stream_;
   perf::TraceImport trace_;
   perf::ScriptCalls calls_;
-  bool summary_ = false;  // what follows is perf trace's summary
+  bool by_script_ = true;           // the last line was perf script's
+  bool summary_ = false;            // what follows is perf trace's summary
+  std::string event_;               // of the last sample
+  std::optional<AccessKind> kind_;  // that its name tells
   uint64_t of_calls_ = 0;
   uint64_t samples_ = 0;
   uint64_t unknown_ = 0;

@@ -3,7 +3,7 @@
 #include <charconv>
 
 #include "base/linux_abi.h"
-#include "trace/import/line_reader.h"
+#include "trace/import/words.h"
 
 namespace mmusim::trace::perf {
 namespace {
@@ -14,12 +14,7 @@ using drmemtrace::CallKind;
 // "NR 9 ", which it takes away.
 std::optional<uint64_t> take_number(std::string_view& rest) {
   if (next_word(rest) != "NR") return std::nullopt;
-  const std::string_view word = next_word(rest);
-  uint64_t number = 0;
-  const char* const end = word.data() + word.size();
-  const auto [at, error] = std::from_chars(word.data(), end, number);
-  if (error != std::errc() || at != end) return std::nullopt;
-  return number;
+  return whole_number(next_word(rest));
 }
 
 constexpr const char* kNoArguments =
@@ -59,11 +54,8 @@ const char* ScriptCalls::enter(ThreadId thread, std::string_view rest) {
 const char* ScriptCalls::exit(ThreadId thread, std::string_view rest) {
   const auto number = take_number(rest);
   if (!number || next_word(rest) != "=") return kNoArguments;
-  const std::string_view word = next_word(rest);
-  int64_t result = 0;
-  const char* const end = word.data() + word.size();
-  const auto [at, error] = std::from_chars(word.data(), end, result);
-  if (error != std::errc() || at != end) return "a result that makes no sense";
+  const auto result = whole_number<int64_t>(next_word(rest));
+  if (!result) return "a result that makes no sense";
   const auto open = open_.find(key(thread));
   if (open == open_.end()) return nullptr;
   Open made = std::move(open->second);
@@ -72,13 +64,13 @@ const char* ScriptCalls::exit(ThreadId thread, std::string_view rest) {
   const CallKind kind = made.call.type->kind;
   std::optional<Event> event;
   if (drmemtrace::changes_memory(kind)) {
-    event = memory_event(made.call, result);
+    event = memory_event(made.call, *result);
     if (auto* const mmap = event ? std::get_if<MmapEvent>(&*event) : nullptr)
       mmap->file = std::move(made.file);
-    if (!event && !failed(result) && kind != CallKind::Prctl)
-      event = OtherCallEvent{made.call.type->name, result};
-  } else if (kind == CallKind::Wait4 && result > 0 && result <= UINT32_MAX) {
-    const Pid child(static_cast<uint32_t>(result));
+    if (!event && !failed(*result) && kind != CallKind::Prctl)
+      event = OtherCallEvent{made.call.type->name, *result};
+  } else if (kind == CallKind::Wait4 && *result > 0 && *result <= UINT32_MAX) {
+    const Pid child(static_cast<uint32_t>(*result));
     if (const auto found = ended_.find(child); found != ended_.end()) {
       event = WaitEvent{child, found->second};
       ended_.erase(found);

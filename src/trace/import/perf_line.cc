@@ -1,33 +1,23 @@
 #include "trace/import/perf_line.h"
 
 #include <algorithm>
-#include <charconv>
 
-#include "trace/import/line_reader.h"
+#include "trace/import/words.h"
 
 namespace mmusim::trace::perf {
 namespace {
 
-template <class Integer>
-std::optional<Integer> whole(std::string_view text, int base = 10) {
-  Integer value{};
-  const char* const end = text.data() + text.size();
-  const auto [at, error] = std::from_chars(text.data(), end, value, base);
-  if (error != std::errc() || at != end) return std::nullopt;
-  return value;
-}
-
 std::optional<uint64_t> hex(std::string_view text) {
   if (text.starts_with("0x")) text.remove_prefix(2);
-  return whole<uint64_t>(text, 16);
+  return whole_number(text, 16);
 }
 
 // "PID/TID", with `between` between them. The kernel's pid is -1.
 std::optional<ThreadId> thread_of(std::string_view text, char between) {
   const size_t at = text.find(between);
   if (at == std::string_view::npos) return std::nullopt;
-  const auto pid = whole<int32_t>(text.substr(0, at));
-  const auto tid = whole<int32_t>(text.substr(at + 1));
+  const auto pid = whole_number<int32_t>(text.substr(0, at));
+  const auto tid = whole_number<int32_t>(text.substr(at + 1));
   if (!pid || !tid) return std::nullopt;
   return ThreadId{Pid(static_cast<uint32_t>(*pid)), Tid(static_cast<uint32_t>(*tid))};
 }
@@ -45,7 +35,9 @@ bool is_time(std::string_view word) {
          digits(word.substr(dot + 1));
 }
 
-std::optional<AccessKind> kind_of(std::string_view text) {
+}  // namespace
+
+std::optional<AccessKind> kind_of_event(std::string_view text) {
   if (text.find("STORE") != std::string_view::npos || text.find("store") != std::string_view::npos)
     return AccessKind::Store;
   if (text.find("LOAD") != std::string_view::npos || text.find("load") != std::string_view::npos ||
@@ -54,8 +46,6 @@ std::optional<AccessKind> kind_of(std::string_view text) {
   if (text.find("EXEC") != std::string_view::npos) return AccessKind::Fetch;
   return std::nullopt;
 }
-
-}  // namespace
 
 std::optional<Line> parse_line(std::string_view text, const char** problem) {
   *problem = "no line of perf script: there is no time in it";
@@ -73,7 +63,7 @@ std::optional<Line> parse_line(std::string_view text, const char** problem) {
   Line line;
   line.thread = *id;
   std::string_view event = next_word(rest);
-  if (whole<uint64_t>(event)) event = next_word(rest);  // a period before it
+  if (whole_number(event)) event = next_word(rest);  // a period before it
   *problem = "no event behind the time";
   if (event.starts_with("PERF_RECORD_")) {
     const size_t end = event.find_first_of("(:");
@@ -91,16 +81,16 @@ std::optional<Line> parse_line(std::string_view text, const char** problem) {
   return line;
 }
 
-std::optional<Sample> parse_sample(const Line& line) {
+std::optional<Sample> parse_sample(const Line& line, std::optional<AccessKind> by_name) {
   Sample sample;
   std::string_view rest = line.rest;
   const auto address = hex(next_word(rest));
   if (!address) return std::nullopt;
   sample.address = *address;
-  sample.kind = kind_of(line.event);
+  sample.kind = by_name;
   const size_t source = rest.find("|OP ");
   if (source != std::string_view::npos)
-    sample.kind = kind_of(rest.substr(source, rest.find('|', source + 1) - source));
+    sample.kind = kind_of_event(rest.substr(source, rest.find('|', source + 1) - source));
   // The instruction is the last word. There may be none.
   const std::string_view words = trimmed(rest);
   const size_t blank = words.find_last_of(" \t");

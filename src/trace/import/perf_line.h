@@ -29,7 +29,9 @@ struct Sample {
   std::optional<uint64_t> ip;
   std::optional<AccessKind> kind;  // as far as the source of the data or the event's name tells
 };
-std::optional<Sample> parse_sample(const Line& line);
+// `by_name`: what kind_of_event() says of its event.
+std::optional<Sample> parse_sample(const Line& line, std::optional<AccessKind> by_name);
+std::optional<AccessKind> kind_of_event(std::string_view name);
 
 struct Mapping {
   ThreadId thread;

@@ -19,13 +19,18 @@ constexpr int32_t kKilled = 9;  // a status as wait4 gives it: SIGKILL
 // Names are the same on every ISA, and so is what they mean.
 const CallType* type_named(std::string_view name) {
   using drmemtrace::Isa;
-  for (const Isa isa : {Isa::X86_64, Isa::I386, Isa::Aarch64, Isa::Arm})
-    if (const CallType* const type = drmemtrace::call_named(isa, name)) return type;
-  return nullptr;
+  static const auto kTypes = [] {
+    std::unordered_map<std::string_view, const CallType*> types;
+    for (const Isa isa : {Isa::X86_64, Isa::I386, Isa::Aarch64, Isa::Arm})
+      for (const CallType& type : drmemtrace::call_types())
+        if (drmemtrace::has(isa, type)) types.emplace(type.name, &type);
+    return types;
+  }();
+  const auto found = kTypes.find(name);
+  return found == kTypes.end() ? nullptr : found->second;
 }
 
-bool makes_thread(std::string_view name) {
-  const CallType* const type = type_named(name);
+bool makes_thread(const CallType* type) {
   return type != nullptr && drmemtrace::makes_thread(type->kind);
 }
 
@@ -139,14 +144,13 @@ const char* TraceImport::fault(uint32_t tid, const TraceLine& line) {
   }
   stream_.thread({Pid(task.pid), Tid(tid)});
   ++faults_;
-  constexpr uint64_t kLine = 64;
-  return stream_.access(AccessKind::Load, *place,
-                        std::min<uint64_t>(access_bytes_, kLine - *place % kLine));
+  return stream_.access(AccessKind::Load, *place, std::min(access_bytes_, bytes_in_line(*place)));
 }
 
 const char* TraceImport::begun(uint32_t tid, const TraceLine& line) {
   Task& task = this->task(tid);
-  auto arguments = parse_trace_arguments(type_named(line.name), line.arguments);
+  const CallType* const type = type_named(line.name);
+  auto arguments = parse_trace_arguments(type, line.arguments);
   if (!arguments) return "arguments that make no sense";
   task.loading = false;
   bear(tid, task, line.name);
@@ -154,7 +158,7 @@ const char* TraceImport::begun(uint32_t tid, const TraceLine& line) {
   // What it points to goes with the line, and is of no use but for calls that end at once.
   arguments->file = arguments->filename = arguments->options = {};
   task.arguments = *arguments;
-  if (!makes_thread(line.name)) return nullptr;
+  if (!makes_thread(type)) return nullptr;
   if (makers_.size() == kMostMakers) makers_.pop_front();
   makers_.push_back(tid);
   return nullptr;
@@ -163,18 +167,19 @@ const char* TraceImport::begun(uint32_t tid, const TraceLine& line) {
 const char* TraceImport::finished(uint32_t tid, const TraceLine& line) {
   const auto result = parse_trace_result(line.result);
   if (!result) return "a result that makes no sense";
-  const std::string name(line.name);
+  const std::string_view name = line.name;
+  const CallType* const type = type_named(name);
   const bool continued = line.kind == TraceLine::Kind::Continued;
   Task& task = this->task(tid);
   TraceArguments arguments;
   const bool known = !continued || task.in == name;
   if (!continued) {
-    const auto parsed = parse_trace_arguments(type_named(name), line.arguments);
+    auto parsed = parse_trace_arguments(type, line.arguments);
     if (!parsed) return "arguments that make no sense";
     arguments = *parsed;
   } else if (known) {
     arguments = task.arguments;
-  } else if (makes_thread(name) && *result == 0 && !task.born) {
+  } else if (makes_thread(type) && *result == 0 && !task.born) {
     // The child's own return: often before anything is printed of its parent's call.
     task.loading = false;
     if (!task.parent) {
@@ -198,12 +203,11 @@ const char* TraceImport::finished(uint32_t tid, const TraceLine& line) {
                         VirtAddr(0)});
     return nullptr;
   }
-  const CallType* const type = type_named(name);
   if (type == nullptr) return nullptr;
   arguments.call.type = type;
   if (!known && drmemtrace::changes_memory(type->kind)) {
     ++calls_without_;
-    if (!failed(*result)) emit(tid, OtherCallEvent{name, *result});
+    if (!failed(*result)) emit(tid, OtherCallEvent{std::string(name), *result});
   } else if (drmemtrace::changes_memory(type->kind)) {
     return memory_call(tid, arguments, *result);
   } else if (drmemtrace::makes_thread(type->kind)) {
@@ -245,7 +249,7 @@ void TraceImport::exit(uint32_t tid, const TraceArguments& arguments, bool whole
   process.status = status;
 }
 
-void TraceImport::made(uint32_t parent, const std::string& name, const TraceArguments& arguments,
+void TraceImport::made(uint32_t parent, std::string_view name, const TraceArguments& arguments,
                        int64_t child) {
   if (child > kMostThreads) return;
   const auto tid = static_cast<uint32_t>(child);

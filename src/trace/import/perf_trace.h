@@ -11,6 +11,7 @@
 #include <deque>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <unordered_map>
 #include <vector>
 
@@ -54,8 +55,7 @@ class TraceImport {
   const char* finished(uint32_t tid, const TraceLine& line);
   const char* memory_call(uint32_t tid, const TraceArguments& arguments, int64_t result);
   void exit(uint32_t tid, const TraceArguments& arguments, bool whole_process);
-  void made(uint32_t parent, const std::string& name, const TraceArguments& arguments,
-            int64_t child);
+  void made(uint32_t parent, std::string_view name, const TraceArguments& arguments, int64_t child);
   void waited(uint32_t tid, const TraceArguments& arguments, int64_t child);
   // The task, which is there from now on.
   Task& task(uint32_t tid);

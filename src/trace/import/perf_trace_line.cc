@@ -7,8 +7,8 @@
 #include <span>
 
 #include "base/linux_abi.h"
-#include "trace/import/line_reader.h"
 #include "trace/import/perf_line.h"
+#include "trace/import/words.h"
 #include "trace/text_fields.h"
 
 namespace mmusim::trace::perf {
@@ -102,7 +102,7 @@ constexpr FlagName kCloneNames[] = {{"VM", abi::kCloneVm},
                                     {"NEWNET", 0x40000000},
                                     {"IO", 0x80000000}};
 // All others are of no interest.
-constexpr FlagName kOptionNames[] = {{"SET_THP_DISABLE", 41}};
+constexpr FlagName kOptionNames[] = {{"SET_THP_DISABLE", drmemtrace::kPrSetThpDisable}};
 
 // Names of a call's arguments, which are those of the kernel's tracepoints, by their place.
 struct ArgumentNames {
@@ -157,12 +157,15 @@ std::optional<uint64_t> signed_number(std::string_view text) {
 
 // "READ|WRITE|0x8"; newer perfs can write PROT_READ.
 std::optional<uint64_t> flag_value(std::string_view word, std::span<const FlagName> names) {
-  if (const auto number = signed_number(word)) return number;
+  const auto value_of = [&](std::string_view name) {
+    const auto found = std::find_if(names.begin(), names.end(),
+                                    [&](const FlagName& flag) { return flag.name == name; });
+    return found == names.end() ? std::nullopt : std::optional(found->value);
+  };
+  if (const auto value = value_of(word)) return value;
   for (const std::string_view prefix : {"MAP_", "PROT_", "MREMAP_", "MADV_", "CLONE_", "PR_"})
-    if (word.starts_with(prefix)) word.remove_prefix(prefix.size());
-  for (const FlagName& flag : names)
-    if (flag.name == word) return flag.value;
-  return std::nullopt;
+    if (word.starts_with(prefix)) return value_of(word.substr(prefix.size()));
+  return signed_number(word);
 }
 
 // How many characters of a thread's name perf prints.

@@ -16,6 +16,13 @@
 
 namespace mmusim::trace {
 
+// From there to the end of its cache line: the most that an access is taken to have of which only
+// the address is told.
+constexpr unsigned bytes_in_line(uint64_t address) {
+  constexpr unsigned kLine = 64;
+  return kLine - address % kLine;
+}
+
 class ReferenceStream {
  public:
   static constexpr uint64_t kMostBytes = uint64_t{16} << 20;  // of one access

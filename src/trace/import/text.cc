@@ -16,6 +16,7 @@
 #include "trace/format.h"
 #include "trace/import/line_reader.h"
 #include "trace/import/reference_stream.h"
+#include "trace/import/words.h"
 #include "trace/text_fields.h"
 
 namespace mmusim::trace {

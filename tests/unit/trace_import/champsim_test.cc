@@ -149,17 +149,8 @@ TEST(Champsim, IsToldByItsContent) {
 }
 
 std::string exported(const std::string& path, const Settings& settings, ExportResult* result) {
-  Reader reader(path);
   const testing::TemporaryFile out("x.champsim");
-  for (const Exporter& exporter : exporters()) {
-    if (std::string_view(exporter.name) != "champsim") continue;
-    config::Schema schema;
-    exporter.declare(schema);
-    config::Config keys(schema);
-    for (const auto& [name, value] : settings)
-      keys.set(name, value, "test");
-    *result = exporter.write(reader, out.path(), {}, keys);
-  }
+  *result = export_with("champsim", path, out.path(), settings);
   return testing::file_content(out.path());
 }
 

@@ -19,17 +19,6 @@ using lackey::TemporaryDirectory;
 using testing::ElementsAre;
 using Records = std::vector<std::string>;
 
-ExportResult export_to(const std::string& trace, const std::string& output) {
-  for (const Exporter& exporter : exporters()) {
-    if (std::string_view(exporter.name) != "drmemtrace") continue;
-    config::Schema schema;
-    exporter.declare(schema);
-    Reader reader(trace);
-    return exporter.write(reader, output, {}, config::Config(schema));
-  }
-  throw Error("drmemtrace", "no such exporter");
-}
-
 Records records_of(const std::string& trace) {
   Reader reader(trace);
   lackey::RecordingSink sink;
@@ -76,7 +65,7 @@ TEST(DrmemtraceExport, WhatTheFormatCannotSayIsCounted) {
   writer.event(ExitEvent{.status = 0x300, .whole_process = true});
   writer.finish();
   const std::string output = directory.path("app.trace");
-  const ExportResult result = export_to(trace, output);
+  const ExportResult result = export_with("drmemtrace", trace, output);
   EXPECT_EQ(result.totals.instructions, 2u);
   EXPECT_EQ(result.output_bytes, std::filesystem::file_size(output));
   EXPECT_EQ(result.output_records * 12, result.output_bytes);
@@ -98,13 +87,13 @@ TEST(DrmemtraceExport, OnlyOfIsasThatDynamorioHas) {
   const std::string trace = directory.path("t.mmt");
   Writer writer(trace, header_of("sparc64"));
   writer.finish();
-  EXPECT_THROW(export_to(trace, directory.path("o")), Error);
+  EXPECT_THROW(export_with("drmemtrace", trace, directory.path("o")), Error);
   EXPECT_FALSE(std::filesystem::exists(directory.path("o")));
   Writer wide(trace, header_of("i386"));
   wide.thread({Pid(7), Tid(7)});
   wide.instruction(VirtAddr(uint64_t{1} << 32), 4);
   wide.finish();
-  EXPECT_THROW(export_to(trace, directory.path("o")), Error);
+  EXPECT_THROW(export_with("drmemtrace", trace, directory.path("o")), Error);
   EXPECT_FALSE(std::filesystem::exists(directory.path("o")));
 }
 
@@ -272,7 +261,7 @@ TEST(DrmemtraceExport, ComesBackAsItWas) {
     for (uint64_t seed = 0; seed < 10; ++seed) {
       const std::string trace = directory.path("t.mmt");
       const History history(trace, isa, seed);
-      const ExportResult exported = export_to(trace, directory.path("app"));
+      const ExportResult exported = export_with("drmemtrace", trace, directory.path("app"));
       EXPECT_EQ(exported.remarks[1].count, 0u);
       const ImportResult imported =
           import_with("drmemtrace", {directory.path("app")}, directory.path("again.mmt"));

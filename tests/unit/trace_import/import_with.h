@@ -1,4 +1,4 @@
-// An importer run through the registry, as `trace import` does it.
+// Importers and exporters run through the registries, as the commands do it.
 #ifndef MMUSIM_TESTS_UNIT_TRACE_IMPORT_IMPORT_WITH_H_
 #define MMUSIM_TESTS_UNIT_TRACE_IMPORT_IMPORT_WITH_H_
 
@@ -9,7 +9,9 @@
 
 #include "base/error.h"
 #include "config/schema.h"
+#include "trace/exporter.h"
 #include "trace/importer.h"
+#include "trace/reader.h"
 
 namespace mmusim::trace {
 
@@ -26,6 +28,23 @@ inline ImportResult import_with(
     for (const auto& [name, value] : settings)
       keys.set(name, value, "test");
     return importer.import(inputs, output, {}, options, keys);
+  }
+  throw Error(std::string(format), "no such format");
+}
+
+// An exporter, likewise, of the whole trace.
+inline ExportResult export_with(
+    std::string_view format, const std::string& trace, const std::string& output,
+    const std::vector<std::pair<std::string, std::string>>& settings = {}) {
+  for (const Exporter& exporter : exporters()) {
+    if (format != exporter.name) continue;
+    config::Schema schema;
+    exporter.declare(schema);
+    config::Config keys(schema);
+    for (const auto& [name, value] : settings)
+      keys.set(name, value, "test");
+    Reader reader(trace);
+    return exporter.write(reader, output, {}, keys);
   }
   throw Error(std::string(format), "no such format");
 }

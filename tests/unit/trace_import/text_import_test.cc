@@ -15,16 +15,6 @@ using ::testing::HasSubstr;
 using testing::History;
 using testing::TemporaryFile;
 
-void export_text(const std::string& path, const std::string& output) {
-  Reader reader(path);
-  for (const Exporter& exporter : exporters()) {
-    if (std::string_view(exporter.name) != "text") continue;
-    config::Schema schema;
-    exporter.declare(schema);
-    exporter.write(reader, output, {}, config::Config(schema));
-  }
-}
-
 // The records of a trace made of `text`.
 History import(const std::string& text, ImportResult* result = nullptr,
                const ImportOptions& options = {}) {
@@ -67,7 +57,7 @@ TEST(TextImport, WhatWasExportedComesBack) {
     testing::write_history(file.path(), testing::random_history(shape));
     const std::string text = file.directory() + "/x.txt";
     const std::string again = file.directory() + "/again.mmt";
-    export_text(file.path(), text);
+    export_with("text", file.path(), text);
     const ImportResult result = import_with("text", {text}, again);
     EXPECT_EQ(testing::difference(testing::read_history(file.path()), testing::read_history(again)),
               "");
