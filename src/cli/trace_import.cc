@@ -12,6 +12,8 @@
 #include "cli/trace_files.h"
 #include "report/trace_tools_table.h"
 #include "report/wrap.h"
+#include "trace/format.h"
+#include "trace/import/byte_source.h"
 #include "trace/importer.h"
 
 namespace mmusim::cli {
@@ -37,6 +39,12 @@ const trace::Importer& importer_of(const Words& paths) {
     const auto importer = std::find_if(
         all.begin(), all.end(), [&](const trace::Importer& one) { return one.recognises(path); });
     if (importer == all.end()) {
+      const std::string_view own(reinterpret_cast<const char*>(trace::kFileMagic.data()),
+                                 trace::kFileMagic.size());
+      if (trace::start_of_content(path, own.size()) == own)
+        throw Error(path, "is a trace already, and need not be imported");
+      if (trace::is_compressed_twice(path))
+        throw Error(path, "is compressed twice", "decompress it once");
       throw Error(path, "is of no format that is told by its content",
                   "name it with --format; 'mmusim list formats' shows what there is");
     }

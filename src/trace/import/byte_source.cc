@@ -162,6 +162,11 @@ uint64_t ByteSource::stored_bytes() const {
   return failed ? 0 : bytes;
 }
 
+bool is_compressed_twice(const std::string& path) {
+  const std::string start = start_of_content(path, kMagicBytes);
+  return is_zip(start) || decompressor_for(start) != nullptr;
+}
+
 std::string base_name(const std::string& path) {
   return std::filesystem::path(path).filename().string();
 }

@@ -75,6 +75,9 @@ class ByteSource : private StoredBytes {
 // cannot be read.
 std::string start_of_content(const std::string& path, size_t bytes);
 
+// Whether what it decompresses to is compressed again. Errors: Error when it cannot be read.
+bool is_compressed_twice(const std::string& path);
+
 // "trace.gz" of "a/trace.gz": what a program is called of which only a file's name is known.
 std::string base_name(const std::string& path);
 

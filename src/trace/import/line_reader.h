@@ -31,6 +31,8 @@ class LineReader {
     return true;
   }
 
+  [[nodiscard]] const std::string& path() const { return path_; }
+
   // The line that next() gave cannot be understood. Errors: Error, or it is counted.
   void refuse(const std::string& what, const std::string& advice = "");
 

@@ -156,6 +156,7 @@ class TextImport {
       have_line_ = false;
       if (!reference()) other_line();
     }
+    if (result_.input_records == 0) throw Error(lines_.path(), "is empty");
     writer_.finish();
     result_.totals = writer_.totals();
     stream_.add_remarks(result_.remarks);
