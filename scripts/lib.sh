@@ -102,16 +102,14 @@ build() {
   ninja -C "$dir" "$@" </dev/null >&2
 }
 
-# clang-tidy of one file, remembered by its content and that of all headers.
-# Environment: stamps (a folder), headers (a hash), deadline (seconds since the epoch).
-tidy_stamp() {
-  printf '%s/%s' "$stamps" "$(printf '%s %s %s' "$1" "$headers" "$(sha256sum <"$1")" | sha256sum | cut -c1-32)"
-}
+# tidy_one "HASH ... FILE": clang-tidy of the file; if it finds nothing, the line is added to those of
+# clean files. One that is not done at the deadline is left for the next time.
+# Environment: clean (a file of such lines), deadline (seconds since the epoch).
 tidy_one() {
-  [[ $(date +%s) -lt $deadline ]] || return 0
-  if clang-tidy --quiet -p build/tidy "$1" 2>/dev/null; then
-    touch "$(tidy_stamp "$1")"
-  else
-    return 1
-  fi
+  local left=$((deadline - $(date +%s))) status=0
+  [[ $left -gt 0 ]] || return 0
+  timeout "$left" clang-tidy --quiet -p build/tidy "${1##* }" 2>/dev/null || status=$?
+  [[ $status -ne 124 ]] || return 0
+  [[ $status -eq 0 ]] || return 1
+  printf '%s\n' "$1" >>"$clean"
 }
