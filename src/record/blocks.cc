@@ -84,15 +84,8 @@ Join join_of(const Access& last, uint64_t last_address, const Access& next, uint
   return written_back ? Join::Modify : Join::None;
 }
 
-bool read_usual(const UsualBlock& block, const uint64_t* words, uint64_t* addresses) {
+bool join_usual(const UsualBlock& block, const uint64_t* words, uint64_t* addresses) {
   const size_t count = block.words;
-  const uint16_t* const expected = block.low();
-  uint64_t different = 0;
-  for (size_t i = 0; i < count; ++i) {
-    different |= (words[i] ^ expected[i]) & 0xffff;
-    addresses[i] = address_of(words[i]);
-  }
-  if (different != 0 || !block.joins) return different == 0;
   const std::vector<Access>& accesses = block.shape->accesses;
   size_t out = 0;
   Access last;
@@ -119,7 +112,12 @@ void Shape::make_usual() {
   usual = std::make_unique<uint64_t[]>((bytes + 7) / 8);
   auto* const block = new (usual.get()) UsualBlock;
   block->words = static_cast<uint16_t>(words.size());
+  block->accesses = static_cast<uint8_t>(accesses.size());
   block->shape = this;
+  for (size_t i = 0; i < std::min(words.size(), kWordsAtOnce); ++i) {
+    block->first_low |= uint64_t{words[i]} << (16 * i);
+    block->first_mask |= uint64_t{0xffff} << (16 * i);
+  }
   for (size_t i = 1; i < words.size(); ++i)
     block->joins |= access_of(words[i - 1]).instruction == access_of(words[i]).instruction;
   std::copy(words.begin(), words.end(), reinterpret_cast<uint16_t*>(block + 1));

@@ -7,6 +7,8 @@
 #ifndef MMUSIM_RECORD_BLOCKS_H_
 #define MMUSIM_RECORD_BLOCKS_H_
 
+#include <algorithm>
+#include <array>
 #include <cstdint>
 #include <deque>
 #include <memory>
@@ -38,13 +40,20 @@ inline Access access_of(uint64_t word) {
 
 struct Shape;
 
+// So many words are looked at at once, whether a block has as many or not: how many it has is hard
+// to predict.
+inline constexpr size_t kWordsAtOnce = 4;
+
 // A shape of one piece, as the fast path wants it: all in one place, most of it in one line of a
 // cache.
 struct UsualBlock {
-  uint64_t chunk = 0;  // as in trace::KnownBlock
+  uint64_t chunk = 0;      // as in trace::KnownBlock
+  uint64_t first_low = 0;  // of the first words what is not address, the first in the lowest bits
+  uint64_t first_mask = 0;
   uint32_t number = 0;
-  uint16_t words = 0;  // of an execution, behind the first
-  bool joins = false;  // some of them are joined to one access, or may be
+  uint16_t words = 0;    // of an execution, behind the first
+  uint8_t accesses = 0;  // that they are
+  bool joins = false;    // some of them are joined to one access, or may be
   Shape* shape = nullptr;
   // Behind it: the words, without their addresses.
   [[nodiscard]] const uint16_t* low() const { return reinterpret_cast<const uint16_t*>(this + 1); }
@@ -77,10 +86,53 @@ struct Definition {
   }
 };
 
+// For a block with joined accesses: makes the addresses of the words those of the accesses. False:
+// they are not joined as usual.
+bool join_usual(const UsualBlock& block, const uint64_t* words, uint64_t* addresses);
+
 // The addresses of the accesses that `words` are, which begin with the first access; false if they
-// are not what `shape` is. REQUIRES: shape.plain, as many words as it has, room for as many
-// addresses.
-bool read_usual(const UsualBlock& block, const uint64_t* words, uint64_t* addresses);
+// are not what `block` is. REQUIRES: as many words as it has, and kWordsAtOnce, can be read and as
+// many addresses written.
+inline bool read_usual(const UsualBlock& block, const uint64_t* words, uint64_t* addresses) {
+  uint64_t low = 0;
+  for (size_t i = 0; i < kWordsAtOnce; ++i) {
+    low |= (words[i] & 0xffff) << (16 * i);
+    addresses[i] = address_of(words[i]);
+  }
+  uint64_t different = (low ^ block.first_low) & block.first_mask;
+  for (size_t i = kWordsAtOnce; i < block.words; ++i) {
+    different |= (words[i] ^ block.low()[i]) & 0xffff;
+    addresses[i] = address_of(words[i]);
+  }
+  if (different != 0) return false;
+  return !block.joins || join_usual(block, words, addresses);
+}
+
+// Executions of usual blocks, to be written together. All but the last have numbers in the chunk.
+struct AgainBlocks {
+  static constexpr size_t kMost = 256;
+  std::array<UsualBlock*, kMost> blocks;
+  std::array<uint32_t, kMost> numbers;
+  std::vector<uint64_t> addresses = std::vector<uint64_t>(kMost * kWordsAtOnce);
+  size_t count = 0;
+  size_t accesses = 0;
+
+  // For any block of so many words.
+  void make_room(size_t words) {
+    words = 2 * std::max(words, kWordsAtOnce);
+    if (addresses.size() < words) addresses.resize(words);
+  }
+  [[nodiscard]] bool has_room(const UsualBlock& block) const {
+    return count != kMost &&
+           addresses.size() - accesses >= std::max<size_t>(block.words, kWordsAtOnce);
+  }
+  void add(UsualBlock& block) {
+    blocks[count] = &block;
+    numbers[count] = block.number;
+    ++count;
+    accesses += block.accesses;
+  }
+};
 
 // What may be said of two reports after one another by the same instruction.
 enum class Join : uint8_t { None, Longer, Modify };
@@ -107,6 +159,9 @@ class Definitions {
   // What the block did last, if it has such a form and repeats nothing; else null.
   [[nodiscard]] UsualBlock* usual(uint64_t number) const {
     return number < by_number_.size() ? by_number_[number].usual : nullptr;
+  }
+  void prefetch(uint64_t number) const {
+    if (number < by_number_.size()) __builtin_prefetch(&by_number_[number]);
   }
   // Of a block that is known.
   void set_usual(uint64_t number, UsualBlock* usual) { by_number_[number].usual = usual; }

@@ -166,9 +166,13 @@ void Collector::usual_blocks(Stream& stream) {
   const uint64_t* const end = first + std::min(stream.there - stream.read, kRingWords - begin);
   const uint64_t* at = first;
   writer_.thread(stream.id);
+  uint64_t chunk = writer_.chunk();
+  const uint64_t* looked = at;
   UsualBlock* block =
       at != end && (*at & kTagMask) == kBlockTag ? definitions.usual(*at >> kTagBits) : nullptr;
-  while (block != nullptr && end - at > block->words + 1) {
+  while (block != nullptr &&
+         static_cast<size_t>(end - at) > std::max<size_t>(block->words, kWordsAtOnce) + 1) {
+    if (at >= looked) looked = look_ahead(definitions, at, end);
     // The word behind must show that there is no more: it begins a block, or is a number.
     const uint64_t next = at[block->words + 1];
     const uint64_t tag = next & kTagMask;
@@ -176,21 +180,69 @@ void Collector::usual_blocks(Stream& stream) {
     UsualBlock* following = nullptr;
     if (tag == kBlockTag) {
       following = definitions.usual(next >> kTagBits);
-      __builtin_prefetch(following);
       // One that has no such form may be a further iteration of this one's last instruction.
       if (following == nullptr && repeats(definitions, next >> kTagBits)) break;
     }
-    if (!read_usual(*block, at + 1, addresses_.data())) break;
-    if (!writer_.again(block->chunk, block->number, addresses_.data())) {
-      trace::KnownBlock& piece = block->shape->pieces.front();
-      writer_.block(piece, addresses_.data());
-      block->chunk = piece.chunk;
-      block->number = piece.number;
+    if (!again_.has_room(*block)) {
+      write_again();
+      chunk = writer_.chunk();
+    }
+    if (!read_usual(*block, at + 1, again_.addresses.data() + again_.accesses)) break;
+    again_.add(*block);
+    if (block->chunk != chunk) {
+      write_again();
+      chunk = writer_.chunk();
     }
     at += block->words + 1;
     block = following;
   }
+  write_again();
   stream.read += static_cast<uint64_t>(at - first);
+}
+
+// Brings what is known of the blocks that come next into the caches, since large programs have more
+// than those hold. One block's place depends on the one before when they are read; here it does
+// not, so that many are fetched at the same time.
+const uint64_t* Collector::look_ahead(const Definitions& definitions, const uint64_t* at,
+                                      const uint64_t* end) {
+  constexpr size_t kWords = 256;
+  std::array<uint64_t, kWords + 1> numbers;
+  size_t count = 0;
+  end = at + std::min<size_t>(kWords, static_cast<size_t>(end - at));
+  for (; at != end; ++at) {
+    numbers[count] = *at >> kTagBits;
+    count += (*at & kTagMask) == kBlockTag ? 1 : 0;
+  }
+  for (size_t i = 0; i < count; ++i)
+    definitions.prefetch(numbers[i]);
+  for (size_t i = 0; i < count; ++i)
+    __builtin_prefetch(definitions.usual(numbers[i]));
+  return end;
+}
+
+void Collector::write_again() {
+  const size_t count = std::exchange(again_.count, 0);
+  const size_t accesses = std::exchange(again_.accesses, 0);
+  if (count == 0) return;
+  UsualBlock& last = *again_.blocks[count - 1];
+  const bool known = last.chunk == writer_.chunk();
+  const size_t written = known ? count : count - 1;
+  const size_t told = known ? accesses : accesses - last.accesses;
+  const uint64_t* addresses = again_.addresses.data();
+  size_t next = 0;
+  if (writer_.again({again_.numbers.data(), written}, {addresses, told})) {
+    next = written;
+    addresses += told;
+  }
+  // What may not fit in the chunk any more, and what has no number in it yet.
+  for (; next < count; ++next) {
+    UsualBlock& block = *again_.blocks[next];
+    trace::KnownBlock& piece = block.shape->pieces.front();
+    writer_.block(piece, addresses);
+    block.chunk = piece.chunk;
+    block.number = piece.number;
+    addresses += block.accesses;
+  }
 }
 
 void Collector::one_word(Stream& stream, uint64_t word) {
@@ -323,7 +375,7 @@ Shape& Collector::shape_of(Stream& stream) {
     shape.words = stream.words;
     if (!kept) return shape;
     shape.make_usual();
-    if (addresses_.size() < shape.words.size()) addresses_.resize(shape.words.size());
+    again_.make_room(shape.words.size());
     found_usual(stream, shape);
     return shape;
   }

@@ -70,6 +70,9 @@ class Collector {
   void begin_block(Stream& stream, uint64_t number);
   // Blocks that do what they usually do, as many as there are one after the other.
   void usual_blocks(Stream& stream);
+  static const uint64_t* look_ahead(const Definitions& definitions, const uint64_t* at,
+                                    const uint64_t* end);
+  void write_again();
   [[nodiscard]] static bool repeats(const Definitions& definitions, uint64_t number);
   [[nodiscard]] static bool continues(const Stream& stream, uint64_t word);
   void add_access(Stream& stream, uint64_t address, Access access);
@@ -110,9 +113,9 @@ class Collector {
   uint32_t registrations_ = 0;
   bool look_again_ = true;
   size_t definition_rings_ = 0;
-  uint64_t consumed_ = 0;            // words, in all
-  Shape passing_;                    // of blocks with too many shapes
-  std::vector<uint64_t> addresses_;  // room for those of any usual block
+  uint64_t consumed_ = 0;  // words, in all
+  Shape passing_;          // of blocks with too many shapes
+  AgainBlocks again_;
   Counts counts_;
 };
 

@@ -9,12 +9,21 @@ namespace {
 
 constexpr size_t kFirstSlots = size_t{1} << 14;
 
-// The fewest bytes that hold `difference` as a signed number; none for 0.
+// The fewest bytes that hold `difference` as a signed number; none for 0. Without a branch, since
+// which it is cannot be foreseen.
 unsigned difference_bytes(uint64_t difference) {
-  if (difference == 0) return 0;
   const uint64_t magnitude = difference ^ (0 - (difference >> 63));
-  return static_cast<unsigned>(72 - std::countl_zero(magnitude)) / 8;
+  const uint64_t is_something = (difference | (0 - difference)) >> 63;
+  return (static_cast<unsigned>(72 - std::countl_zero(magnitude | 1)) / 8) &
+         static_cast<unsigned>(0 - is_something);
 }
+
+constexpr auto kBias = [] {
+  std::array<uint64_t, kMaxDifferenceBytes + 1> bias{};
+  for (unsigned bytes = 0; bytes < bias.size(); ++bytes)
+    bias[bytes] = difference_bias(bytes);
+  return bias;
+}();
 
 }  // namespace
 
@@ -132,36 +141,61 @@ uint32_t ChunkEncoder::add(const StaticBlock& block, uint64_t hash, const uint64
 
 uint32_t ChunkEncoder::block(const StaticBlock& block, uint64_t hash, const uint64_t* addresses) {
   const uint32_t number = number_of(block, hash, addresses);
-  again(number, addresses);
+  again({&number, 1}, {addresses, block.mem_ops});
   return number;
 }
 
-void ChunkEncoder::again(uint32_t number, const uint64_t* addresses) {
-  const Counts entry = counts_[number];
-  numbers_.push_back(number);
+bool ChunkEncoder::has_room(uint64_t chunk_bytes, size_t blocks, size_t accesses) const {
+  const uint64_t most = blocks * sizeof(uint32_t) + accesses * (kMaxDifferenceBytes + 1) + 1;
+  return raw_bytes() + most < chunk_bytes && totals_.blocks + blocks < kMaxBlocksPerChunk;
+}
+
+// How many accesses a block has is hard to predict, so that as little as possible depends on it:
+// first all their places, then all accesses as if there were no blocks.
+void ChunkEncoder::again(std::span<const uint32_t> numbers, std::span<const uint64_t> addresses) {
+  constexpr size_t kAtOnce = 4;  // that many whether there are or not; few blocks have more
+  numbers_.insert(numbers_.end(), numbers.begin(), numbers.end());
+  if (places_.size() < addresses.size() + kAtOnce) places_.resize(addresses.size() + kAtOnce);
+  uint32_t* place = places_.data();
+  uint64_t instructions = 0;
+  uint64_t loads = 0;
+  uint64_t stores = 0;
+  for (const uint32_t number : numbers) {
+    const Counts entry = counts_[number];
+    for (unsigned i = 0; i < kAtOnce; ++i)
+      place[i] = entry.first_op + i;
+    for (unsigned i = kAtOnce; i < entry.mem_ops; ++i)
+      place[i] = entry.first_op + i;
+    place += entry.mem_ops;
+    instructions += entry.instructions;
+    loads += entry.loads;
+    stores += entry.stores;
+  }
+  MMUSIM_ASSERT(place == places_.data() + addresses.size());
+  run_ += numbers.size();
+  totals_.blocks += numbers.size();
+  totals_.instructions += instructions;
+  totals_.loads += loads;
+  totals_.stores += stores;
+  totals_.modifies += addresses.size() - loads - stores;
+
   ByteBuffer& differences = streams_[static_cast<size_t>(Stream::Differences)];
-  differences.reserve(size_t{entry.mem_ops} * kMaxDifferenceBytes);
-  widths_.reserve(entry.mem_ops);
+  differences.reserve(addresses.size() * kMaxDifferenceBytes);
+  widths_.reserve(addresses.size());
   uint8_t* at = differences.end();
   uint8_t* width_at = widths_.end();
-  uint64_t* last = last_address_.data() + entry.first_op;
-  for (unsigned i = 0; i < entry.mem_ops; ++i) {
-    const uint64_t difference = addresses[i] - last[i];
-    last[i] = addresses[i];
+  uint64_t* const last = last_address_.data();
+  for (size_t i = 0; i < addresses.size(); ++i) {
+    const uint64_t difference = addresses[i] - last[places_[i]];
+    last[places_[i]] = addresses[i];
     const unsigned width = difference_bytes(difference);
-    const uint64_t biased = difference + difference_bias(width);
+    const uint64_t biased = difference + kBias[width];
     std::memcpy(at, &biased, sizeof biased);
     at += width;
     *width_at++ = static_cast<uint8_t>(width);
   }
   differences.set_end(at);
   widths_.set_end(width_at);
-  ++run_;
-  ++totals_.blocks;
-  totals_.instructions += entry.instructions;
-  totals_.loads += entry.loads;
-  totals_.stores += entry.stores;
-  totals_.modifies += uint64_t{entry.mem_ops} - entry.loads - entry.stores;
 }
 
 void ChunkEncoder::close() {

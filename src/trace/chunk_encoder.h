@@ -4,6 +4,7 @@
 #define MMUSIM_TRACE_CHUNK_ENCODER_H_
 
 #include <array>
+#include <span>
 #include <vector>
 
 #include "trace/bytes.h"
@@ -22,8 +23,11 @@ class ChunkEncoder {
   // One executed block. REQUIRES: thread() was called since clear(); `block` keeps the limits of
   // record.h. `hash` is any function of the whole content of `block`. Its number is returned.
   uint32_t block(const StaticBlock& block, uint64_t hash, const uint64_t* addresses);
-  // The same for a block that has its number already, given since clear().
-  void again(uint32_t number, const uint64_t* addresses);
+  // The same for blocks that have their numbers already, given since clear(). `addresses` are those
+  // of the first, then those of the second, and so on.
+  void again(std::span<const uint32_t> numbers, std::span<const uint64_t> addresses);
+  // Whether full() stays false meanwhile, whatever the addresses are.
+  [[nodiscard]] bool has_room(uint64_t chunk_bytes, size_t blocks, size_t accesses) const;
 
   // Errors: Error when the event exceeds the format's limits.
   void event(const Event& event);
@@ -74,6 +78,7 @@ class ChunkEncoder {
   std::vector<uint8_t> lengths_;
   std::vector<MemOp> ops_;
   std::vector<uint64_t> last_address_;  // per static op
+  std::vector<uint32_t> places_;        // in last_address_, of the accesses being written
 
   ThreadId thread_{};
   bool has_thread_ = false;

@@ -97,7 +97,7 @@ class Writer::Impl {
     MMUSIM_ASSERT(has_thread_);
     if (instructions_ != 0) end_block();
     if (known.chunk == chunk_) {
-      encoder_->again(known.number, addresses);
+      encoder_->again({&known.number, 1}, {addresses, known.block.mem_ops});
     } else {
       known.number = encoder_->block(known.block, known.hash, addresses);
       known.chunk = chunk_;
@@ -105,10 +105,13 @@ class Writer::Impl {
     close_chunk_if_full();
   }
 
-  bool again(uint64_t chunk, uint32_t number, const uint64_t* addresses) {
-    if (chunk != chunk_ || instructions_ != 0) return false;
-    encoder_->again(number, addresses);
-    close_chunk_if_full();
+  [[nodiscard]] uint64_t chunk() const { return chunk_; }
+
+  bool again(std::span<const uint32_t> numbers, std::span<const uint64_t> addresses) {
+    if (instructions_ != 0 ||
+        !encoder_->has_room(options_.chunk_bytes, numbers.size(), addresses.size()))
+      return false;
+    encoder_->again(numbers, addresses);
     return true;
   }
 
@@ -291,8 +294,11 @@ void Writer::access(AccessKind kind, VirtAddr address, unsigned bytes) {
 void Writer::block(KnownBlock& block, const uint64_t* addresses) {
   impl_->block(block, addresses);
 }
-bool Writer::again(uint64_t chunk, uint32_t number, const uint64_t* addresses) {
-  return impl_->again(chunk, number, addresses);
+uint64_t Writer::chunk() const {
+  return impl_->chunk();
+}
+bool Writer::again(std::span<const uint32_t> numbers, std::span<const uint64_t> addresses) {
+  return impl_->again(numbers, addresses);
 }
 void Writer::event(const Event& event) {
   impl_->event(event);

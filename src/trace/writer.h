@@ -9,6 +9,7 @@
 #define MMUSIM_TRACE_WRITER_H_
 
 #include <memory>
+#include <span>
 #include <string>
 
 #include "trace/record.h"
@@ -58,9 +59,11 @@ class Writer {
   // before are another. REQUIRES: thread() was called.
   void block(KnownBlock& block, const uint64_t* addresses);
 
-  // The same, shorter, for a block that was given before in the chunk that is being made: the
-  // `chunk` and `number` it has since then. False: that chunk is finished; nothing was done.
-  bool again(uint64_t chunk, uint32_t number, const uint64_t* addresses);
+  // The chunk that is being made. A block that was given in it has its `number` until it ends.
+  [[nodiscard]] uint64_t chunk() const;
+  // The same, faster, for several blocks that have theirs, with the addresses of one behind those
+  // of the other. False: perhaps they do not all fit in this chunk; nothing was done.
+  bool again(std::span<const uint32_t> numbers, std::span<const uint64_t> addresses);
 
   // One event of the current thread. REQUIRES: thread() was called.
   void event(const Event& event);

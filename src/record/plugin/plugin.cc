@@ -53,7 +53,8 @@ Guest guest;
 Placement placement;
 Cpu cpus[kMostCpus];
 std::array<Call, kMostCalls> call_of{};
-std::array<uint8_t, size_t{1} << 18> tag_of{};  // by qemu_plugin_meminfo_t; 0xff: not known yet
+constexpr uint8_t kUnknownTag = 0xff;
+std::array<uint8_t, size_t{1} << 18> tag_of{};  // by qemu_plugin_meminfo_t
 uint32_t next_block = 0;
 bool image_told = false;
 bool watches = false;  // for what QEMU does not report
@@ -114,32 +115,50 @@ inline void put(Cpu& cpu, uint64_t word) {
   cpu.producer.put(word);
 }
 
-void on_block(unsigned vcpu, void* word) {
+// on_block() and on_access() are most of what the plug-in costs: whatever calls something else is a
+// function of its own, so that nothing needs saving in them.
+[[gnu::noinline]] void block_without_room(unsigned vcpu, void* word) {
   Cpu& cpu = cpus[vcpu];
-  if (__builtin_expect(cpu.producer.at == cpu.producer.limit, 0)) need_room(cpu, true);
+  need_room(cpu, true);
   cpu.producer.put(reinterpret_cast<uint64_t>(word));
 }
 
-[[gnu::noinline]] uint8_t learn_tag(qemu_plugin_meminfo_t info) {
+void on_block(unsigned vcpu, void* word) {
+  Cpu& cpu = cpus[vcpu];
+  if (__builtin_expect(cpu.producer.at == cpu.producer.limit, 0))
+    return block_without_room(vcpu, word);
+  cpu.producer.put(reinterpret_cast<uint64_t>(word));
+}
+
+uint8_t learn_tag(qemu_plugin_meminfo_t info) {
   const auto tag = static_cast<uint8_t>(qemu_plugin_mem_size_shift(info) << 1 |
                                         (qemu_plugin_mem_is_store(info) ? 1u : 0u));
   if (info < tag_of.size()) tag_of[info] = tag;
   return tag;
 }
 
-void on_access(unsigned vcpu, qemu_plugin_meminfo_t info, uint64_t address, void* index) {
+[[gnu::noinline]] void unusual_access(unsigned vcpu, qemu_plugin_meminfo_t info, uint64_t address,
+                                      void* index) {
   Cpu& cpu = cpus[vcpu];
-  uint64_t tag = info < tag_of.size() ? tag_of[info] : 0xff;
-  if (__builtin_expect(tag == 0xff, 0)) tag = learn_tag(info);
-  const uint64_t low = tag | reinterpret_cast<uint64_t>(index);
-  if (__builtin_expect(fits_memory_word(address), 1)) {
-    put(cpu, memory_word(address, low));
+  const uint64_t tag = learn_tag(info);
+  if (fits_memory_word(address)) {
+    put(cpu, memory_word(address, tag | reinterpret_cast<uint64_t>(index)));
   } else {
     const uint64_t bytes = uint64_t{1} << (tag >> 1);
     put(cpu, kSizedTag | reinterpret_cast<uint64_t>(index) | (tag & 1) << kAddressShift |
                  bytes << (kAddressShift + 1));
     put(cpu, address);
   }
+}
+
+void on_access(unsigned vcpu, qemu_plugin_meminfo_t info, uint64_t address, void* index) {
+  Cpu& cpu = cpus[vcpu];
+  const uint64_t tag = info < tag_of.size() ? tag_of[info] : kUnknownTag;
+  if (__builtin_expect(
+          tag == kUnknownTag || !fits_memory_word(address) || cpu.producer.at == cpu.producer.limit,
+          0))
+    return unusual_access(vcpu, info, address, index);
+  cpu.producer.put(memory_word(address, tag | reinterpret_cast<uint64_t>(index)));
 }
 
 // --- What QEMU does not report
@@ -668,7 +687,7 @@ int start(qemu_plugin_id_t id, const qemu_info_t& info, int count, char** argume
   guest.open(*isa);
   for (const CallNumber& call : isa->calls)
     if (call.number < kMostCalls) call_of[call.number] = call.call;
-  tag_of.fill(0xff);
+  tag_of.fill(kUnknownTag);
   watches = has_unreported(*isa);
   is_power = std::string_view(isa->name).starts_with("ppc64");
   zero_bytes = zero_block_bytes(*isa, model_asked_for());

@@ -24,8 +24,10 @@ struct Producer {
   uint64_t numbered = 0;     // ... when the last number was taken
 
   void put(uint64_t word) {
-    words[at & kRingMask] = word;
-    head->written.store(++at, std::memory_order_release);
+    const uint64_t place = at;  // a word stored may be `at`, for all the compiler knows
+    words[place & kRingMask] = word;
+    at = place + 1;
+    head->written.store(place + 1, std::memory_order_release);
   }
 };
 
