@@ -173,15 +173,15 @@ ImportResult import_dinero(std::span<const std::string> paths, const std::string
   return result;
 }
 
+}  // namespace
+
 // Plain text, too, may begin with two numbers.
-bool recognises_dinero(const std::string& path) {
-  const std::string lines = first_lines(path);
+bool begins_dinero(std::string_view lines) {
   if (begins_plain_text(lines)) return false;
-  std::string_view left = lines;
   size_t found = 0;
-  while (!left.empty()) {
-    std::string_view line = left.substr(0, left.find('\n'));
-    left.remove_prefix(std::min(left.size(), line.size() + 1));
+  while (!lines.empty()) {
+    std::string_view line = lines.substr(0, lines.find('\n'));
+    lines.remove_prefix(std::min(lines.size(), line.size() + 1));
     const std::string_view label = next_word(line);
     if (label.empty()) continue;
     if (!din_number(next_word(line))) return false;
@@ -192,15 +192,13 @@ bool recognises_dinero(const std::string& path) {
   return found != 0;
 }
 
-}  // namespace
-
 const Importer kDineroImporter = {
     .name = "dinero",
     .summary = "traces of the cache simulator Dinero (din), short and extended",
     .unit = "lines",
     .record = kDineroRecord,
     .help = kDineroHelp,
-    .recognises = recognises_dinero,
+    .recognises = [](const std::string& path) { return begins_dinero(first_lines(path)); },
     .declare = [](config::Schema& schema) { DineroOptions::keys().declare(schema); },
     .import = import_dinero,
 };

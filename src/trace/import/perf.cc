@@ -8,12 +8,14 @@
 #include "base/error.h"
 #include "base/linux_abi.h"
 #include "config/keys.h"
+#include "trace/import/dinero.h"
 #include "trace/import/line_reader.h"
 #include "trace/import/perf_calls.h"
 #include "trace/import/perf_line.h"
 #include "trace/import/perf_trace.h"
 #include "trace/import/perf_trace_line.h"
 #include "trace/import/reference_stream.h"
+#include "trace/import/text.h"
 #include "trace/import/words.h"
 
 namespace mmusim::trace {
@@ -97,8 +99,9 @@ constexpr int32_t kSomeFd = 3;  // which it was is not told
 
 constexpr std::string_view kOwnFile = "PERFILE2";  // how perf.data begins
 
-bool is_summary(std::string_view text) {
-  return text.starts_with(" Summary of events:");
+// `begin`: of its first word.
+bool is_summary(std::string_view text, size_t begin) {
+  return begin == 1 && text[begin] == 'S' && text.starts_with(" Summary of events:");
 }
 
 class PerfImport {
@@ -114,11 +117,13 @@ class PerfImport {
 
   ImportResult run() {
     for (std::string_view text; lines_.next(text);) {
-      const size_t begin = text.find_first_not_of(" \t");
-      if (begin == std::string_view::npos || text[begin] == '#') continue;
-      if (text.starts_with(kOwnFile))
+      size_t begin = 0;
+      while (begin < text.size() && is_blank(text[begin]))
+        ++begin;
+      if (begin == text.size() || text[begin] == '#') continue;
+      if (text.front() == kOwnFile.front() && text.starts_with(kOwnFile))
         throw Error(path_, "is a file of perf's own", "print it with perf script");
-      if (summary_ || is_summary(text)) {
+      if (summary_ || is_summary(text, begin)) {
         summary_ = true;
         ++others_;
         continue;
@@ -163,10 +168,10 @@ class PerfImport {
   static bool in_kernel(uint64_t address) { return address >> 63 != 0; }
 
   const char* line(const perf::Line& line) {
-    if (line.event.starts_with("PERF_RECORD_")) return record(line);
-    if (line.event == "raw_syscalls:sys_enter") return calls_.enter(line.thread, line.rest);
-    if (line.event == "raw_syscalls:sys_exit") return calls_.exit(line.thread, line.rest);
     if (line.event != event_) {
+      if (line.event.starts_with("PERF_RECORD_")) return record(line);
+      if (line.event == "raw_syscalls:sys_enter") return calls_.enter(line.thread, line.rest);
+      if (line.event == "raw_syscalls:sys_exit") return calls_.exit(line.thread, line.rest);
       event_ = line.event;
       kind_ = perf::kind_of_event(event_);
     }
@@ -318,6 +323,8 @@ ImportResult import_perf(std::span<const std::string> paths, const std::string& 
 bool recognises_perf(const std::string& path) {
   if (start_of_content(path, kOwnFile.size()) == kOwnFile) return true;
   const std::string lines = first_lines(path);
+  // A program may call itself anything, so that a line of another format could be perf script's.
+  if (lines.starts_with("==") || begins_plain_text(lines) || begins_dinero(lines)) return false;
   std::string_view left = lines;
   while (!left.empty()) {
     const std::string_view line = left.substr(0, left.find('\n'));
@@ -326,7 +333,7 @@ bool recognises_perf(const std::string& path) {
     const std::string_view first = next_word(rest);
     if (first.empty() || first.starts_with('#')) continue;
     const char* problem = nullptr;
-    return is_summary(line) || perf::parse_trace_line(line).has_value() ||
+    return is_summary(line, line.find(first)) || perf::parse_trace_line(line).has_value() ||
            perf::parse_line(line, &problem).has_value();
   }
   return false;

@@ -63,9 +63,10 @@ std::optional<Line> parse_line(std::string_view text, const char** problem) {
   Line line;
   line.thread = *id;
   std::string_view event = next_word(rest);
-  if (whole_number(event)) event = next_word(rest);  // a period before it
+  if (!event.empty() && event.front() <= '9' && whole_number(event))
+    event = next_word(rest);  // a period before it
   *problem = "no event behind the time";
-  if (event.starts_with("PERF_RECORD_")) {
+  if (event.starts_with('P') && event.starts_with("PERF_RECORD_")) {
     const size_t end = event.find_first_of("(:");
     line.event = event.substr(0, end);
     line.rest = end == std::string_view::npos
@@ -92,9 +93,7 @@ std::optional<Sample> parse_sample(const Line& line, std::optional<AccessKind> b
   if (source != std::string_view::npos)
     sample.kind = kind_of_event(rest.substr(source, rest.find('|', source + 1) - source));
   // The instruction is the last word. There may be none.
-  const std::string_view words = trimmed(rest);
-  const size_t blank = words.find_last_of(" \t");
-  const std::string_view last = words.substr(blank == std::string_view::npos ? 0 : blank + 1);
+  const std::string_view last = last_word(rest);
   if (last.empty()) return sample;
   sample.ip = hex(last);
   if (!sample.ip && source == std::string_view::npos) return std::nullopt;

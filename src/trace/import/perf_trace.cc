@@ -50,7 +50,11 @@ TraceImport::Task& TraceImport::task(uint32_t tid) {
 }
 
 void TraceImport::emit(uint32_t tid, const Event& event) {
-  const uint32_t pid = task(tid).pid;
+  emit(tid, task(tid), event);
+}
+
+void TraceImport::emit(uint32_t tid, const Task& task, const Event& event) {
+  const uint32_t pid = task.pid;
   if (processes_[pid].ended) {
     ++after_end_;
     return;
@@ -209,7 +213,7 @@ const char* TraceImport::finished(uint32_t tid, const TraceLine& line) {
     ++calls_without_;
     if (!failed(*result)) emit(tid, OtherCallEvent{std::string(name), *result});
   } else if (drmemtrace::changes_memory(type->kind)) {
-    return memory_call(tid, arguments, *result);
+    return memory_call(tid, task, arguments, *result);
   } else if (drmemtrace::makes_thread(type->kind)) {
     std::erase(makers_, tid);
     if (*result > 0) made(tid, name, arguments, *result);
@@ -221,8 +225,8 @@ const char* TraceImport::finished(uint32_t tid, const TraceLine& line) {
   return nullptr;
 }
 
-const char* TraceImport::memory_call(uint32_t tid, const TraceArguments& arguments,
-                                     int64_t result) {
+const char* TraceImport::memory_call(uint32_t tid, const Task& task,
+                                     const TraceArguments& arguments, int64_t result) {
   std::optional<Event> event;
   if (!arguments.lost) event = memory_event(arguments.call, result);
   if (!event) {
@@ -232,7 +236,7 @@ const char* TraceImport::memory_call(uint32_t tid, const TraceArguments& argumen
   if (auto* const mmap = std::get_if<MmapEvent>(&*event)) mmap->file = arguments.file;
   if (auto* const truncate = std::get_if<TruncateEvent>(&*event)) truncate->file = arguments.file;
   if (auto* const allocate = std::get_if<FallocateEvent>(&*event)) allocate->file = arguments.file;
-  emit(tid, *event);
+  emit(tid, task, *event);
   return nullptr;
 }
 

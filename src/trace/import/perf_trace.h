@@ -53,7 +53,8 @@ class TraceImport {
   const char* fault(uint32_t tid, const TraceLine& line);
   const char* begun(uint32_t tid, const TraceLine& line);
   const char* finished(uint32_t tid, const TraceLine& line);
-  const char* memory_call(uint32_t tid, const TraceArguments& arguments, int64_t result);
+  const char* memory_call(uint32_t tid, const Task& task, const TraceArguments& arguments,
+                          int64_t result);
   void exit(uint32_t tid, const TraceArguments& arguments, bool whole_process);
   void made(uint32_t parent, std::string_view name, const TraceArguments& arguments, int64_t child);
   void waited(uint32_t tid, const TraceArguments& arguments, int64_t child);
@@ -62,6 +63,7 @@ class TraceImport {
   // It does something, `call` or a fault, so it must be born.
   void bear(uint32_t tid, Task& task, std::string_view call);
   void emit(uint32_t tid, const Event& event);
+  void emit(uint32_t tid, const Task& task, const Event& event);
 
   ReferenceStream& stream_;
   unsigned access_bytes_;

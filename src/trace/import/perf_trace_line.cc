@@ -334,7 +334,7 @@ std::optional<TraceArguments> parse_trace_arguments(const drmemtrace::CallType* 
     if (text.starts_with('"')) {
       const size_t quote = text.find('"', 1);
       end = quote == std::string_view::npos ? quote : text.find(", ", quote);
-    } else if (const size_t path = text.find('<'); path < end) {
+    } else if (const size_t path = text.substr(0, end).find('<'); path != std::string_view::npos) {
       end = text.find(">, ", path);
       if (end != std::string_view::npos) ++end;
     }

@@ -10,20 +10,35 @@
 
 namespace mmusim::trace {
 
+constexpr bool is_blank(char c) {
+  return c == ' ' || c == '\t';
+}
+
 // Without blanks and tabs at its ends.
 inline std::string_view trimmed(std::string_view text) {
-  const size_t begin = text.find_first_not_of(" \t");
-  if (begin == std::string_view::npos) return {};
-  return text.substr(begin, text.find_last_not_of(" \t") - begin + 1);
+  while (!text.empty() && is_blank(text.front()))
+    text.remove_prefix(1);
+  while (!text.empty() && is_blank(text.back()))
+    text.remove_suffix(1);
+  return text;
+}
+
+// The last of the words between blanks and tabs; empty if there is none.
+inline std::string_view last_word(std::string_view text) {
+  text = trimmed(text);
+  size_t begin = text.size();
+  while (begin > 0 && !is_blank(text[begin - 1]))
+    --begin;
+  return text.substr(begin);
 }
 
 // Words between blanks and tabs: the next one of `text`, which moves behind it; empty at the end.
 inline std::string_view next_word(std::string_view& text) {
   size_t begin = 0;
-  while (begin < text.size() && (text[begin] == ' ' || text[begin] == '\t'))
+  while (begin < text.size() && is_blank(text[begin]))
     ++begin;
   size_t end = begin;
-  while (end < text.size() && text[end] != ' ' && text[end] != '\t')
+  while (end < text.size() && !is_blank(text[end]))
     ++end;
   const std::string_view word = text.substr(begin, end - begin);
   text.remove_prefix(end);

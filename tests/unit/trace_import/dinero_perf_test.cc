@@ -122,6 +122,10 @@ TEST(SmallFormats, AreToldFromEachOther) {
   EXPECT_EQ(recognised_as("\xef\xbb\xbf"
                           "1 1 r 0x1000 8\r\n"),
             "text ");
+  // What would be perf's, if a program had such a name.
+  EXPECT_EQ(recognised_as("trace isa=i386 program=\"7/7 1.5: e: 1 2\"\n"), "text ");
+  EXPECT_EQ(recognised_as("==7== Lackey, a tool 7/7 1.5: e: 1 2\n"), "lackey ");
+  EXPECT_EQ(recognised_as("1 1 7/7 1.5: e: 1 2\n"), "dinero ");
   EXPECT_EQ(recognised_as(""), "");
   EXPECT_EQ(recognised_as("hello\n"), "");
   EXPECT_EQ(recognised_as("traces are here\n"), "");
