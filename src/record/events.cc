@@ -144,7 +144,10 @@ MadeCall read_call(WordReader& words) {
   return made;
 }
 
-std::optional<trace::Event> memory_event(const Isa& isa, const MadeCall& call) {
+std::optional<trace::Event> memory_event(const Isa& isa, MadeCall call) {
+  // brk's is never an error.
+  if (isa.error != nullptr && call.call != Call::Brk && trace::failed(call.result))
+    call.result = -static_cast<int64_t>(isa.error(low(static_cast<uint64_t>(-call.result))));
   const auto& a = call.arguments;
   switch (call.call) {
     case Call::Mmap:

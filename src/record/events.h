@@ -34,7 +34,7 @@ struct MadeCall {
 MadeCall read_call(WordReader& words);
 
 // Nothing: the call is no event (a prctl about something else).
-std::optional<trace::Event> memory_event(const Isa& isa, const MadeCall& call);
+std::optional<trace::Event> memory_event(const Isa& isa, MadeCall call);
 
 trace::ExecEvent image_event(WordReader& words);
 

@@ -55,10 +55,10 @@ std::span<const Isa> isas() {
        nullptr, nullptr, high_lock_all_flags},
       {"sparc64", "sparc64", "sparc64", kMachineSparcV9, true, true, 13, Pairs::Whole,
        "/usr/sparc64-linux-gnu", sparc64_calls(), 0, 0, kBottomSparc64, sparc_mmap_flags, nullptr,
-       nullptr, high_lock_all_flags},
+       nullptr, high_lock_all_flags, sparc_error},
       {"alpha", "alpha", "alpha", kMachineAlpha, true, false, 13, Pairs::Whole,
        "/usr/alpha-linux-gnu", alpha_calls(), 0, 0, kBottomAlpha, alpha_mmap_flags, alpha_advice,
-       alpha_sync_flags, high_lock_all_flags},
+       alpha_sync_flags, high_lock_all_flags, alpha_error},
   };
   return kIsas;
 }

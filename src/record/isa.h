@@ -91,12 +91,13 @@ struct Isa {
   uint64_t mmap_top;
   // Where its Linux places mappings from here upwards instead; else 0.
   uint64_t mmap_bottom = 0;
-  // mmap's flags, madvise's advice, msync's and mlockall's flags as asm-generic has them; null:
-  // they are (own_values.h).
+  // mmap's flags, madvise's advice, msync's and mlockall's flags, and errors as asm-generic has
+  // them; null: they are (own_values.h).
   uint32_t (*mmap_flags)(uint32_t flags) = nullptr;
   uint32_t (*advice)(uint32_t advice) = nullptr;
   uint32_t (*sync_flags)(uint32_t flags) = nullptr;
   uint32_t (*lock_all_flags)(uint32_t flags) = nullptr;
+  uint32_t (*error)(uint32_t error) = nullptr;
 };
 
 std::span<const Isa> isas();

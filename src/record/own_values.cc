@@ -36,6 +36,25 @@ uint32_t translated(uint32_t flags, const std::array<Pair, N>& pairs) {
   return generic | flags;
 }
 
+// asm-generic's; up to 34 all ISAs agree, but for alpha's 11.
+constexpr uint32_t kTryAgain = 11;
+constexpr uint32_t kDeadlock = 35;
+constexpr uint32_t kNameTooLong = 36;
+constexpr uint32_t kNoLocks = 37;
+constexpr uint32_t kNoSystemCall = 38;
+constexpr uint32_t kLoop = 40;
+constexpr uint32_t kOverflow = 75;
+constexpr uint32_t kNotSupported = 95;
+constexpr uint32_t kStale = 116;
+constexpr uint32_t kQuota = 122;
+
+template <size_t N>
+uint32_t translated_error(uint32_t error, const std::array<Pair, N>& pairs) {
+  for (const Pair& pair : pairs)
+    if (pair.own == error) return pair.generic;
+  return error;
+}
+
 }  // namespace
 
 uint32_t alpha_mmap_flags(uint32_t flags) {
@@ -75,6 +94,33 @@ uint32_t alpha_advice(uint32_t advice) {
 uint32_t alpha_sync_flags(uint32_t flags) {
   static constexpr std::array<Pair, 2> kPairs = {{{2, 4}, {4, 2}}};  // MS_SYNC, MS_INVALIDATE
   return translated(flags, kPairs);
+}
+
+uint32_t alpha_error(uint32_t error) {
+  static constexpr std::array<Pair, 10> kPairs = {{{11, kDeadlock},
+                                                   {35, kTryAgain},
+                                                   {45, kNotSupported},
+                                                   {62, kLoop},
+                                                   {63, kNameTooLong},
+                                                   {69, kQuota},
+                                                   {70, kStale},
+                                                   {77, kNoLocks},
+                                                   {78, kNoSystemCall},
+                                                   {112, kOverflow}}};
+  return translated_error(error, kPairs);
+}
+
+uint32_t sparc_error(uint32_t error) {
+  static constexpr std::array<Pair, 9> kPairs = {{{45, kNotSupported},
+                                                  {62, kLoop},
+                                                  {63, kNameTooLong},
+                                                  {69, kQuota},
+                                                  {70, kStale},
+                                                  {78, kDeadlock},
+                                                  {79, kNoLocks},
+                                                  {90, kNoSystemCall},
+                                                  {92, kOverflow}}};
+  return translated_error(error, kPairs);
 }
 
 uint32_t high_lock_all_flags(uint32_t flags) {

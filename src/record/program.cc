@@ -149,6 +149,14 @@ std::string qemu_path(const Share& share, const Isa& isa) {
   return std::string(share.qemu_folder) + "/qemu-" + isa.qemu;
 }
 
+std::vector<std::string> further_arguments(const Share& share, const Isa& isa) {
+  const std::string prefix = std::string(isa.name) + ":";
+  std::vector<std::string> own;
+  for (const char* at = share.qemu_arguments; *at != 0; at += std::strlen(at) + 1)
+    if (std::strncmp(at, prefix.c_str(), prefix.size()) == 0) own.emplace_back(at + prefix.size());
+  return own;
+}
+
 std::vector<std::string> qemu_command(const Share& share, const Program& program,
                                       std::vector<std::string>& environment) {
   std::vector<std::string> command{qemu_path(share, *program.isa)};
@@ -156,8 +164,8 @@ std::vector<std::string> qemu_command(const Share& share, const Program& program
     command.emplace_back("-L");
     command.emplace_back(program.isa->sysroot);
   }
-  for (const char* at = share.qemu_arguments; *at != 0; at += std::strlen(at) + 1)
-    command.emplace_back(at);
+  for (std::string& argument : further_arguments(share, *program.isa))
+    command.push_back(std::move(argument));
   for (auto variable = environment.begin(); variable != environment.end();) {
     if (variable->compare(0, 3, "LD_") != 0) {
       ++variable;

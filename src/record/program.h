@@ -45,6 +45,9 @@ Resolution resolve(const std::string& path, std::vector<std::string> arguments, 
 std::vector<std::string> qemu_command(const Share& share, const Program& program,
                                       std::vector<std::string>& environment);
 
+// Of the further arguments for QEMU, those for this ISA's. Each is stored as ISA:ARGUMENT.
+std::vector<std::string> further_arguments(const Share& share, const Isa& isa);
+
 // The file of the QEMU that runs it.
 std::string qemu_path(const Share& share, const Isa& isa);
 

@@ -192,6 +192,18 @@ pid_t start(std::vector<std::string> command, std::vector<std::string> environme
   return child;
 }
 
+// Each with the ISA it is for.
+std::vector<std::string> of_isas(const std::vector<std::string>& arguments, const Isa& first) {
+  std::vector<std::string> all;
+  for (const std::string& argument : arguments) {
+    const size_t colon = argument.find(':');
+    const bool named =
+        colon != std::string::npos && isa_named(argument.substr(0, colon)) != nullptr;
+    all.push_back(named ? argument : fmt::format("{}:{}", first.name, argument));
+  }
+  return all;
+}
+
 trace::Header header_of(const RecordOptions& options, const Isa& isa) {
   trace::Header header;
   header.isa = isa.name;
@@ -227,7 +239,7 @@ class Recording {
     Share& share = memory_->share();
     share.linux_placement = options.linux_placement ? 1 : 0;
     const std::string folder = find_qemu_folder(std::string("qemu-") + isa_->qemu);
-    memory_->set_texts(find_plugin(), folder, options.qemu_arguments);
+    memory_->set_texts(find_plugin(), folder, of_isas(options.qemu_arguments, *isa_));
     std::vector<std::string> environment;
     for (char** variable = environ; *variable != nullptr; ++variable)
       environment.emplace_back(*variable);

@@ -17,6 +17,7 @@ struct RecordOptions {
   std::vector<std::string> command;  // the program, and its arguments
   std::string isa;                   // what the program must be; empty: any
   bool linux_placement = true;
+  // Further arguments for QEMU: ISA:ARGUMENT for that ISA's, ARGUMENT for the one of the program.
   std::vector<std::string> qemu_arguments;
   uint32_t most_threads = 1024;  // with processes: that live at one time
   trace::WriterOptions writer;

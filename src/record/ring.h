@@ -136,10 +136,11 @@ struct Share {
   std::atomic<uint32_t> stop{0};           // nothing is recorded any more
 
   // Texts, each ended by a 0: how a plug-in starts QEMU for a program that is executed.
-  char memory_path[256];            // this memory, as a file
-  char plugin_path[4096];           // the plug-in
-  char qemu_folder[4096];           // where qemu-* are
-  char qemu_arguments[kTextBytes];  // further arguments, one after the other; ended by an empty one
+  char memory_path[256];   // this memory, as a file
+  char plugin_path[4096];  // the plug-in
+  char qemu_folder[4096];  // where qemu-* are
+  // Further arguments, each ISA:ARGUMENT, one after the other; ended by an empty one.
+  char qemu_arguments[kTextBytes];
 };
 
 static_assert(std::atomic<uint64_t>::is_always_lock_free);

@@ -125,6 +125,16 @@ expect "implied pages" "$(counter kernel.implied.pages)" 0
 # 256 pages each, besides what the program needs anyway.
 [[ $(counter kernel.faults.anon) -ge 2048 ]] || fail "fewer new pages than were written"
 
+# mremap leaves and moves what Linux leaves and moves.
+gcc -O1 -o remap "$source/tests/cli/data/remap.c"
+./remap >native.txt
+record 0 -o remap.mmt -- ./remap
+cmp -s native.txt out.txt || fail "mremap: $(diff native.txt out.txt)"
+[[ $(grep -c stays out.txt) -ge 4 ]] || fail "what mremap may leave is moved: $(cat out.txt)"
+sound remap.mmt
+replays remap.mmt
+expect "implied pages" "$(counter kernel.implied.pages)" 0
+
 # A signal ends the program; what was recorded is whole.
 record 137 -o killed.mmt -- sh -c 'kill -KILL $$'
 sound killed.mmt
@@ -152,6 +162,13 @@ kill -KILL ${child% }
 "$program" trace verify -q torn.mmt.partial 2>said.txt && fail "a torn trace is taken for whole"
 grep -q accept-torn said.txt || fail "no advice about a torn trace: $(cat said.txt)"
 "$program" trace verify -q --accept-torn torn.mmt.partial >/dev/null || fail "the torn trace is unsound"
+
+# Arguments for QEMU are for that of the program, or of the ISA that is named.
+record 7 --qemu-arg=sparc64:-cpu --qemu-arg=sparc64:nonsense -o arguments.mmt -- ./counted
+for of in "" x86_64:; do
+  record 1 --qemu-arg=$of-cpu --qemu-arg=${of}nonsense -o arguments.mmt -- ./counted
+  [[ $said == *"CPU model 'nonsense'"* ]] || fail "the argument is not QEMU's: $said"
+done
 
 # More processes than may live at one time.
 record 137 --most-threads 8 -o many.mmt -- \

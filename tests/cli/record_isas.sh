@@ -61,7 +61,9 @@ check() {
 tried=
 [[ $(uname -m) != x86_64 ]] || check x86_64 zen2 cc
 while read -r name machine compiler flags; do
-  if command -v "$compiler" >/dev/null && command -v "qemu-$name" >/dev/null; then
+  # A cross compiler may be there without a library.
+  if command -v "$compiler" >/dev/null && command -v "qemu-$name" >/dev/null &&
+    echo '#include <stdio.h>' | "$compiler" -E - >/dev/null 2>&1; then
     check "$name" "$machine" "$compiler" $flags
   fi
 done <<'END'

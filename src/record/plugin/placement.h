@@ -26,6 +26,8 @@ class Placement {
   // The program is there, as `regions`.
   void after_load(Guest& guest, const std::vector<Region>& regions);
 
+  [[nodiscard]] bool on() const { return on_; }
+
   // The program asks for `bytes` anywhere; `huge`: at a multiple of 2 MiB if it asks for such.
   void choose(Guest& guest, uint64_t bytes, bool huge);
   void mapped(uint64_t begin, uint64_t bytes);

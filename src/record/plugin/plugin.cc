@@ -22,8 +22,10 @@
 #include "record/plugin/producer.h"
 #include "record/plugin/qemu_api.h"
 #include "record/plugin/registers.h"
+#include "record/plugin/remap.h"
 #include "record/plugin/unreported.h"
 #include "record/plugin/x86.h"
+#include "record/program.h"
 
 namespace mmusim::record::plugin {
 namespace {
@@ -412,6 +414,8 @@ constexpr uint64_t kSigchld = 17;
 constexpr uint64_t kMapFixed = 0x10;
 constexpr uint64_t kMapAnonymous = 0x20;
 constexpr uint64_t kMapGrowsDown = 0x100;
+constexpr uint64_t kRemapFixed = 2;
+constexpr uint64_t kRemapDontUnmap = 4;
 
 uint64_t generic_flags(uint64_t flags) {
   const auto low = static_cast<uint32_t>(flags);
@@ -440,7 +444,10 @@ void choose_place(const Cpu& cpu) {
       break;
     }
     case Call::Mremap:
-      if ((a[3] & 2) == 0) placement.choose(guest, a[2], false);
+      if ((a[3] & kRemapFixed) != 0) break;
+      stay_if_possible(placement.on() && guest.shares_host_addresses() &&
+                       (a[3] & kRemapDontUnmap) == 0);
+      placement.choose(guest, a[2], false);
       break;
     default:
       break;
@@ -463,7 +470,7 @@ void note_place(const Cpu& cpu, int64_t result) {
       placement.unmapped(a[0], whole(a[1]));
       break;
     case Call::Mremap:
-      if ((a[3] & 4) == 0) placement.unmapped(a[0], whole(a[1]));
+      if ((a[3] & kRemapDontUnmap) == 0) placement.unmapped(a[0], whole(a[1]));
       placement.mapped(at, whole(a[2]));
       break;
     default:
@@ -661,16 +668,11 @@ uint64_t number_after(std::string_view argument, std::string_view name) {
   return std::strtoull(argument.data() + name.size(), nullptr, 10);
 }
 
-// The CPU among the arguments QEMU was given; null: none.
-const char* model_asked_for() {
-  const char* at = share()->qemu_arguments;
-  const char* const end = at + kTextBytes;
-  while (at < end && *at != 0) {
-    const bool names = std::string_view(at) == "-cpu";
-    at += std::strlen(at) + 1;
-    if (names && at < end && *at != 0) return at;
-  }
-  return nullptr;
+// The CPU among the arguments QEMU was given; empty: none.
+std::string model_asked_for(const Isa& isa) {
+  const std::vector<std::string> arguments = further_arguments(*share(), isa);
+  const auto names = std::find(arguments.begin(), arguments.end(), "-cpu");
+  return names == arguments.end() || names + 1 == arguments.end() ? std::string() : names[1];
 }
 
 int start(qemu_plugin_id_t id, const qemu_info_t& info, int count, char** arguments) {
@@ -690,13 +692,16 @@ int start(qemu_plugin_id_t id, const qemu_info_t& info, int count, char** argume
   tag_of.fill(kUnknownTag);
   watches = has_unreported(*isa);
   is_power = std::string_view(isa->name).starts_with("ppc64");
-  zero_bytes = zero_block_bytes(*isa, model_asked_for());
+  zero_bytes = zero_block_bytes(*isa, model_asked_for(*isa));
   attach(cpus[0].producer, Birth{.kind = StartKind::Image,
                                  .parent_process = 0,
                                  .parent_thread = 0,
                                  .clone_flags = 0,
                                  .first_block = 0});
-  if (share()->linux_placement != 0) placement.before_load(guest, program_bytes);
+  if (share()->linux_placement != 0) {
+    placement.before_load(guest, program_bytes);
+    take_mremap();
+  }
   pthread_atfork(before_fork, nullptr, after_fork);
   qemu_plugin_register_vcpu_tb_trans_cb(id, on_translation);
   qemu_plugin_register_vcpu_syscall_cb(id, on_call);

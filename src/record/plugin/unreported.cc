@@ -64,10 +64,10 @@ Unreported unreported_of(const Isa& isa, uint32_t instruction) {
   return is_sparc(isa) ? of_sparc(instruction) : Unreported{};
 }
 
-uint64_t zero_block_bytes(const Isa& isa, const char* cpu) {
+uint64_t zero_block_bytes(const Isa& isa, std::string_view cpu) {
   if (is_power(isa)) return 128;
-  if (cpu == nullptr || std::string_view(cpu) == "max") return 512;
-  return std::string_view(cpu) == "a64fx" ? 256 : 64;
+  if (cpu.empty() || cpu == "max") return 512;
+  return cpu == "a64fx" ? 256 : 64;
 }
 
 }  // namespace mmusim::record::plugin

@@ -5,6 +5,7 @@
 #define MMUSIM_RECORD_PLUGIN_UNREPORTED_H_
 
 #include <cstdint>
+#include <string_view>
 
 #include "record/isa.h"
 
@@ -30,9 +31,9 @@ struct Unreported {
 bool has_unreported(const Isa& isa);
 // `instruction`: its four bytes as a number.
 Unreported unreported_of(const Isa& isa, uint32_t instruction);
-// How much a ZeroBlock writes, at a multiple of it. `cpu`: the model QEMU was asked for; null: its
+// How much a ZeroBlock writes, at a multiple of it. `cpu`: the model QEMU was asked for; empty: its
 // own choice.
-uint64_t zero_block_bytes(const Isa& isa, const char* cpu);
+uint64_t zero_block_bytes(const Isa& isa, std::string_view cpu);
 
 }  // namespace mmusim::record::plugin
 

@@ -33,5 +33,17 @@ TEST(OwnValues, OfOtherCalls) {
   EXPECT_EQ(high_lock_all_flags(0x2000 | 0x8000), 5U);  // current, on fault
 }
 
+TEST(OwnValues, OfErrors) {
+  EXPECT_EQ(alpha_error(12), 12U);  // no memory
+  EXPECT_EQ(alpha_error(35), 11U);  // again
+  EXPECT_EQ(alpha_error(11), 35U);  // deadlock
+  EXPECT_EQ(alpha_error(78), 38U);  // no such call
+  EXPECT_EQ(alpha_error(112), 75U);
+  EXPECT_EQ(sparc_error(11), 11U);  // again
+  EXPECT_EQ(sparc_error(78), 35U);
+  EXPECT_EQ(sparc_error(90), 38U);
+  EXPECT_EQ(sparc_error(45), 95U);  // not supported
+}
+
 }  // namespace own_values_test
 }  // namespace mmusim::record

@@ -50,7 +50,7 @@ TEST(Unreported, OthersReportAll) {
 }
 
 TEST(Unreported, BlocksOfZeros) {
-  EXPECT_EQ(zero_block_bytes(*isa_named("aarch64"), nullptr), 512U);
+  EXPECT_EQ(zero_block_bytes(*isa_named("aarch64"), ""), 512U);
   EXPECT_EQ(zero_block_bytes(*isa_named("aarch64"), "cortex-a72"), 64U);
   EXPECT_EQ(zero_block_bytes(*isa_named("aarch64"), "a64fx"), 256U);
   EXPECT_EQ(zero_block_bytes(*isa_named("ppc64"), "970_v2.2"), 128U);
