@@ -26,15 +26,11 @@ const char* const kHelp =
     "every\ninstruction, load and store, mmap, munmap, fork, exec and exit. The program's input, "
     "output and exit\nstatus are its own. Needs the package qemu-user; programs of other "
     "instruction sets need their libraries,\nor are linked statically.\n\nNot recorded: what the "
-    "kernel reads and writes for a "
-    "system call or a signal; programs with the rights\nof another user. Under QEMU a child of "
-    "vfork has "
-    "a copy of the memory. A fault in the middle of a block\nthat the program handles leaves the "
-    "rest of "
-    "that block in the trace. If the recorder is killed,\nFILE.mmt.partial stays, which "
-    "--accept-torn "
-    "reads. An exit status of 127 may also mean that PROGRAM is not\nthere, 126 that it cannot be "
-    "run.";
+    "kernel reads and writes for a system call or a signal; programs with the rights\nof another "
+    "user. Under QEMU a child of vfork has a copy of the memory. A fault in the middle of a block\n"
+    "leaves the rest of that block in the trace, unless the program is for x86-64 and handles it. "
+    "If the recorder\nis killed, FILE.mmt.partial stays, which --accept-torn reads. An exit status "
+    "of 127 may also mean that\nPROGRAM is not there, 126 that it cannot be run.";
 
 uint64_t number_within(const Arguments& arguments, const char* option, uint64_t otherwise,
                        uint64_t least, uint64_t most) {

@@ -248,6 +248,10 @@ void Collector::write_again() {
 void Collector::one_word(Stream& stream, uint64_t word) {
   if (stream.sized_word != 0) {
     const uint64_t sized = std::exchange(stream.sized_word, 0);
+    if ((sized & kTagMask) == kFaultTag) {
+      fault(stream, word);
+      return;
+    }
     if ((sized & kTagMask) == kWindowTag) {
       add_window(stream, word, (sized >> kIndexShift) & kIndexMask,
                  (sized >> kAddressShift & 1) != 0);
@@ -273,6 +277,7 @@ void Collector::one_word(Stream& stream, uint64_t word) {
       return;
     case kSizedTag:
     case kWindowTag:
+    case kFaultTag:
       stream.sized_word = word;
       return;
     case kCutTag:
@@ -416,6 +421,18 @@ void Collector::cut_block(Stream& stream, size_t instructions) {
     write(passing_, stream.addresses.data());
   }
   forget_block(stream);
+}
+
+// A repeated instruction has done some of its iterations, and stays.
+void Collector::fault(Stream& stream, uint64_t address) {
+  if (stream.block == nullptr || stream.index_base != 0 || (stream.block->flags & kRepeats) != 0)
+    return;
+  uint64_t at = stream.block->start;
+  for (size_t i = 0; i < stream.block->lengths.size(); at += stream.block->lengths[i++]) {
+    if (at != address) continue;
+    cut_block(stream, i);
+    return;
+  }
 }
 
 // Each register by itself, as the kernel's handlers do it.

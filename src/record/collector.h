@@ -79,6 +79,7 @@ class Collector {
   void end_block(Stream& stream);
   // A trap ended the block before one of its instructions.
   void cut_block(Stream& stream, size_t instructions);
+  void fault(Stream& stream, uint64_t address);
   void add_window(Stream& stream, uint64_t address, uint64_t instruction, bool store);
   static void forget_block(Stream& stream);
   Shape& shape_of(Stream& stream);

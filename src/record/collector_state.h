@@ -47,7 +47,7 @@ struct Collector::Stream {
   uint64_t block_number = 0;
   uint64_t index_base = 0;      // of a repeated instruction: its place in the block
   bool joins = false;           // the next access may belong to the last one
-  uint64_t sized_word = 0;      // the word before an address; 0: none
+  uint64_t sized_word = 0;      // the word before one without a tag; 0: none
   std::vector<uint16_t> words;  // as they came, without their addresses
   bool plain = true;            // they are all there is
   std::vector<Access> accesses;

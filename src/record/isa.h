@@ -56,6 +56,7 @@ enum class Call : uint8_t {
   Wait4,
   Waitpid,
   Waitid,
+  Sigaction,
 };
 inline constexpr Call kLastMemoryCall = Call::IoUringSetup;
 constexpr bool is_memory_call(Call call) {

@@ -53,6 +53,9 @@ enum Tag : uint64_t {
   // SPARC: a register window is stored or loaded (bits as in kSizedTag), 16 registers of 8 bytes.
   // The next word is the address of the first.
   kWindowTag = 0x15,
+  // An exception came at the instruction whose address is the next word. If that is one of the
+  // block that was begun, the block ended before it.
+  kFaultTag = 0x16,
 };
 
 // Bits of a block's definition that say how it is to be read.

@@ -53,6 +53,17 @@ expect stores "$(counter run.stores)" 100100
 expect "read and written back" "$(counter run.modifies)" 100000
 expect "implied pages" "$(counter kernel.implied.pages)" 0
 
+# Exceptions that the program handles, in the middle of blocks.
+as -o faults.o "$source/tests/cli/data/faults.s"
+ld -o faults faults.o
+record 0 -o faults.mmt -- ./faults
+sound faults.mmt
+replays faults.mmt
+expect instructions "$(counter run.instructions)" 1611
+expect loads "$(counter run.loads)" 100
+expect stores "$(counter run.stores)" 200
+expect "read and written back" "$(counter run.modifies)" 100
+
 # At the end of a page.
 as -o page_end.o "$source/tests/cli/data/page_end.s"
 ld -o page_end page_end.o

@@ -16,6 +16,7 @@
 #include <utility>
 
 #include "record/plugin/exec.h"
+#include "record/plugin/fault.h"
 #include "record/plugin/guest.h"
 #include "record/plugin/image.h"
 #include "record/plugin/placement.h"
@@ -53,6 +54,7 @@ struct alignas(64) Cpu {
 
 Guest guest;
 Placement placement;
+Handlers handlers;  // under the lock of definitions
 Cpu cpus[kMostCpus];
 std::array<Call, kMostCalls> call_of{};
 constexpr uint8_t kUnknownTag = 0xff;
@@ -272,6 +274,16 @@ void on_flush(unsigned vcpu, void* index) {
     put_window(cpu, up, reinterpret_cast<uint64_t>(index), true);
 }
 
+// A handler of signals begins: the block before may have been left in its middle.
+void on_handler(unsigned vcpu, void* word) {
+  Cpu& cpu = cpus[vcpu];
+  if (const std::optional<uint64_t> pc = faulted_at(guest); pc) {
+    put(cpu, kFaultTag);
+    put(cpu, *pc);
+  }
+  on_block(vcpu, word);
+}
+
 Unreported unreported_at(const qemu_plugin_insn* insn) {
   const void* const bytes = qemu_plugin_insn_haddr(insn);
   if (bytes == nullptr || qemu_plugin_insn_size(insn) != sizeof(uint32_t)) return {};
@@ -394,6 +406,9 @@ void on_translation(qemu_plugin_id_t /*id*/, qemu_plugin_tb* tb) {
   if (window)  // as long as QEMU may execute it, that is for ever
     qemu_plugin_register_vcpu_tb_exec_cb(tb, on_window_block, QEMU_PLUGIN_CB_NO_REGS,
                                          new WindowBlock{word, start, begins_with});
+  else if (handlers.has(start))
+    qemu_plugin_register_vcpu_tb_exec_cb(tb, on_handler, QEMU_PLUGIN_CB_NO_REGS,
+                                         reinterpret_cast<void*>(word));
   else
     qemu_plugin_register_vcpu_tb_exec_cb(tb, on_block, QEMU_PLUGIN_CB_NO_REGS,
                                          reinterpret_cast<void*>(word));
@@ -512,6 +527,11 @@ void on_call(qemu_plugin_id_t /*id*/, unsigned vcpu, int64_t number, uint64_t a1
     case Call::Execve:
       execute(guest, cpu.producer, a1, a2, a3);
       break;
+    case Call::Sigaction: {
+      const std::scoped_lock lock(definitions_lock);
+      handlers.add(guest, cpu.arguments[1]);
+      break;
+    }
     case Call::Exit:
     case Call::ExitGroup:
       put_event(cpu.producer, EventKind::Exit,
