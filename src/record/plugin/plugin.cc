@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <array>
 #include <atomic>
+#include <cstdio>
 #include <cstdlib>
 #include <cstring>
 #include <dlfcn.h>
@@ -695,7 +696,19 @@ std::string model_asked_for(const Isa& isa) {
   return names == arguments.end() || names + 1 == arguments.end() ? std::string() : names[1];
 }
 
+// From 7 on, callbacks have other arguments. QEMU itself sees to it that what was asked for is not
+// too old for it, but not always to this.
+constexpr int kNewestInterface = 6;
+
 int start(qemu_plugin_id_t id, const qemu_info_t& info, int count, char** arguments) {
+  if (info.version.cur > kNewestInterface || info.system_emulation) {
+    std::fprintf(
+        stderr,
+        "mmusim: this QEMU's interface for plug-ins is version %d%s; what can be served is "
+        "1 to %d, of user mode\n",
+        info.version.cur, info.system_emulation ? " of system emulation" : "", kNewestInterface);
+    return 1;
+  }
   const char* memory = nullptr;
   for (int i = 0; i < count; ++i) {
     const std::string_view argument = arguments[i];
@@ -731,8 +744,8 @@ int start(qemu_plugin_id_t id, const qemu_info_t& info, int count, char** argume
   return 0;
 }
 
-// What the interface is called by QEMU: version 1 up to 8.2, from 9.0 on 2 or more, which differ in
-// nothing that is used here.
+// Which version is asked for: 1, or 2 of QEMUs that have no older one any more. What is used here
+// is the same in versions 1 to 6.
 [[gnu::constructor]] void choose_version();
 
 }  // namespace
