@@ -1,14 +1,12 @@
 #include "trace/import/perf_line.h"
 
-#include <algorithm>
-
 #include "trace/import/words.h"
 
 namespace mmusim::trace::perf {
 namespace {
 
 std::optional<uint64_t> hex(std::string_view text) {
-  if (text.starts_with("0x")) text.remove_prefix(2);
+  if (text.size() > 2 && text[1] == 'x' && text[0] == '0') text.remove_prefix(2);
   return whole_number(text, 16);
 }
 
@@ -24,15 +22,16 @@ std::optional<ThreadId> thread_of(std::string_view text, char between) {
 
 // "3629.287413:"
 bool is_time(std::string_view word) {
-  if (!word.ends_with(':')) return false;
+  if (word.size() < 4 || word.back() != ':') return false;
   word.remove_suffix(1);
-  const size_t dot = word.find('.');
-  const auto digits = [](std::string_view text) {
-    return !text.empty() &&
-           std::all_of(text.begin(), text.end(), [](char c) { return c >= '0' && c <= '9'; });
-  };
-  return dot != std::string_view::npos && digits(word.substr(0, dot)) &&
-         digits(word.substr(dot + 1));
+  unsigned dots = 0;
+  for (const char c : word) {
+    if (c == '.')
+      ++dots;
+    else if (c < '0' || c > '9')
+      return false;
+  }
+  return dots == 1 && word.front() != '.' && word.back() != '.';
 }
 
 }  // namespace

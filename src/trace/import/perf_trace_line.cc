@@ -172,14 +172,15 @@ std::optional<uint64_t> flag_value(std::string_view word, std::span<const FlagNa
 constexpr size_t kMostCommand = 14;
 
 bool begins_body(std::string_view text) {
-  if (text.starts_with(" ... [") || text.starts_with("... [")) return true;
+  if (text.empty()) return false;
+  if (!is_name(text.front())) return text.starts_with(" ... [") || text.starts_with("... [");
   size_t end = 0;
   while (end < text.size() && is_name(text[end]))
     ++end;
   const std::string_view name = text.substr(0, end);
-  if (end == 0) return false;
-  if (name == "minfault" || name == "majfault") return text.substr(end).starts_with(" [");
-  return text.substr(end).starts_with('(');
+  if (end == text.size()) return false;
+  if (text[end] == '(') return true;
+  return (name == "minfault" || name == "majfault") && text.substr(end).starts_with(" [");
 }
 
 // Takes "NAME/TID " or "TID " from the begin of what stands behind the times.
@@ -213,7 +214,7 @@ void take_call(std::string_view body, TraceLine& line) {
   std::string_view call = trimmed(body);
   std::string_view result;
   TraceLine::Kind kind = TraceLine::Kind::Whole;
-  if (call.ends_with(" ...") || call.ends_with(")...")) {
+  if (call.ends_with('.') && (call.ends_with(" ...") || call.ends_with(")..."))) {
     kind = TraceLine::Kind::Begun;
     call.remove_suffix(3);
   } else if (call.ends_with(" =")) {
@@ -257,7 +258,7 @@ bool take_times(std::string_view& text) {
 
 std::optional<TraceLine> parse_trace_line(std::string_view text) {
   TraceLine line;
-  if (text.starts_with("LOST ") && text.ends_with(" events!")) {
+  if (text.starts_with('L') && text.starts_with("LOST ") && text.ends_with(" events!")) {
     line.kind = TraceLine::Kind::Lost;
     return line;
   }
@@ -265,12 +266,13 @@ std::optional<TraceLine> parse_trace_line(std::string_view text) {
   take_thread(text, line);
   std::string_view body = trimmed(text);
   constexpr std::string_view kContinued = "... [continued]: ";
-  if (body.starts_with(kContinued)) {
+  if (body.starts_with('.') && body.starts_with(kContinued)) {
     body.remove_prefix(kContinued.size());
     take_call(body, line);
     if (line.kind == TraceLine::Kind::Whole) line.kind = TraceLine::Kind::Continued;
     line.arguments = {};
-  } else if (body.starts_with("minfault [") || body.starts_with("majfault [")) {
+  } else if (body.starts_with('m') &&
+             (body.starts_with("minfault [") || body.starts_with("majfault ["))) {
     constexpr std::string_view kArrow = "] => ";
     const size_t arrow = body.find(kArrow);
     const size_t end = body.rfind(" (");
