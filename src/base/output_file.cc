@@ -113,6 +113,11 @@ void OutputFile::discard() noexcept {
   file_ = nullptr;
 }
 
+void OutputFile::abandon() noexcept {
+  unfinished_ = Unfinished::Removed;
+  discard();
+}
+
 void OutputFile::cannot_write(int error) const {
   const bool keeps = unfinished_ == Unfinished::Kept && !temporary_.empty();
   throw Error(path_, fmt::format("cannot write: {}", std::strerror(error)),

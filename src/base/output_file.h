@@ -43,6 +43,9 @@ class OutputFile {
   // untouched.
   void commit();
 
+  // Removes what was written, whatever was to become of it.
+  void abandon() noexcept;
+
   [[nodiscard]] const std::string& path() const { return path_; }
   [[nodiscard]] uint64_t bytes_written() const { return bytes_; }
   // The name it has until commit().

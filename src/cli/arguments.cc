@@ -180,7 +180,8 @@ Words Arguments::list(const std::string& name) const {
   }
 }
 
-uint64_t Arguments::number(const std::string& name, uint64_t otherwise) const {
+uint64_t Arguments::number(const std::string& name, uint64_t otherwise, uint64_t least,
+                           uint64_t most) const {
   if (!has(name)) return otherwise;
   const auto value = parse_count(text(name));
   if (!value) {
@@ -188,6 +189,10 @@ uint64_t Arguments::number(const std::string& name, uint64_t otherwise) const {
         "--" + name,
         fmt::format("'{}' is not a whole number (with K, M, G or T: of thousands, millions ...)",
                     text(name)));
+  }
+  if (*value < least || *value > most) {
+    throw UsageError("--" + name,
+                     fmt::format("{} is out of range (it takes {} to {})", *value, least, most));
   }
   return *value;
 }

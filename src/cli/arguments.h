@@ -39,8 +39,10 @@ class Arguments {
   [[nodiscard]] const Words& texts(const std::string& name) const;
   // The parts of a text between its commas.
   [[nodiscard]] Words list(const std::string& name) const;
-  // A whole number, or `otherwise` where the option is not given. Errors: UsageError.
-  [[nodiscard]] uint64_t number(const std::string& name, uint64_t otherwise) const;
+  // A whole number from `least` to `most`, or `otherwise` where the option is not given. Errors:
+  // UsageError.
+  [[nodiscard]] uint64_t number(const std::string& name, uint64_t otherwise, uint64_t least = 0,
+                                uint64_t most = UINT64_MAX) const;
 
   // Sets the keys given as options.
   void apply_keys(config::Config& config) const;

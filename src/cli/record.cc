@@ -32,16 +32,6 @@ const char* const kHelp =
     "If the recorder\nis killed, FILE.mmt.partial stays, which --accept-torn reads. An exit status "
     "of 127 may also mean that\nPROGRAM is not there, 126 that it cannot be run.";
 
-uint64_t number_within(const Arguments& arguments, const char* option, uint64_t otherwise,
-                       uint64_t least, uint64_t most) {
-  const uint64_t value = arguments.number(option, otherwise);
-  if (value < least || value > most) {
-    throw UsageError(fmt::format("--{}", option),
-                     fmt::format("{} is out of range (it takes {} to {})", value, least, most));
-  }
-  return value;
-}
-
 // What follows "--" is the program's.
 Words take_command(Words& words) {
   const auto separator = std::find(words.begin(), words.end(), "--");
@@ -59,13 +49,9 @@ record::RecordOptions options_of(const Arguments& arguments, Words command) {
     throw UsageError("", "no program is named", "give it behind --: record -o FILE.mmt -- PROGRAM");
   if (arguments.has("isa")) {
     options.isa = arguments.text("isa");
-    if (record::isa_named(options.isa) == nullptr) {
-      std::string names;
-      for (const record::Isa& isa : record::isas())
-        names += fmt::format("{}{}", names.empty() ? "" : ", ", isa.name);
+    if (record::isa_named(options.isa) == nullptr)
       throw UsageError("--isa", fmt::format("'{}' cannot be recorded", options.isa),
-                       "what can be: " + names);
-    }
+                       "what can be: " + record::isa_names());
   }
   if (arguments.has("placement")) {
     const std::string& placement = arguments.text("placement");
@@ -75,13 +61,12 @@ record::RecordOptions options_of(const Arguments& arguments, Words command) {
   }
   if (arguments.has("qemu-arg")) options.qemu_arguments = arguments.texts("qemu-arg");
   options.most_threads = static_cast<uint32_t>(
-      number_within(arguments, "most-threads", options.most_threads, 1, kMostThreads));
+      arguments.number("most-threads", options.most_threads, 1, kMostThreads));
   constexpr uint64_t kFast = 3;
-  options.writer.zstd_level =
-      static_cast<int>(number_within(arguments, "level", kFast, 1, kMostLevel));
+  options.writer.zstd_level = static_cast<int>(arguments.number("level", kFast, 1, kMostLevel));
   const uint64_t cores = std::max(2u, std::thread::hardware_concurrency());
   options.writer.compressors = static_cast<unsigned>(
-      number_within(arguments, "compressors", std::min<uint64_t>(cores, 4), 0, kMostCompressors));
+      arguments.number("compressors", std::min<uint64_t>(cores, 4), 0, kMostCompressors));
   if (arguments.has("chunk")) {
     const std::optional<uint64_t> bytes = parse_size(arguments.text("chunk"));
     if (!bytes || *bytes == 0)

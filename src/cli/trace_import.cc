@@ -105,11 +105,8 @@ void trace_import(const Words& words) {
   }
   const std::string& output = output_of(arguments);
   trace::WriterOptions writer;
-  const uint64_t level = arguments.number("level", static_cast<uint64_t>(writer.zstd_level));
-  if (level < 1 || level > kMostLevel) {
-    throw UsageError("--level", fmt::format("{} is out of range (it takes 1 to 22)", level));
-  }
-  writer.zstd_level = static_cast<int>(level);
+  writer.zstd_level = static_cast<int>(
+      arguments.number("level", static_cast<uint64_t>(writer.zstd_level), 1, kMostLevel));
 
   const trace::Importer& importer =
       arguments.has("format")

@@ -34,7 +34,7 @@ inline uint64_t address_of(uint64_t word) {
 }
 inline Access access_of(uint64_t word) {
   const AccessKind kind = (word & 1) != 0 ? AccessKind::Store : AccessKind::Load;
-  return {static_cast<uint16_t>((word >> kIndexShift) & kIndexMask), static_cast<uint16_t>(kind),
+  return {static_cast<uint16_t>(index_of(word)), static_cast<uint16_t>(kind),
           uint32_t{1} << ((word & kTagMask) >> 1)};
 }
 

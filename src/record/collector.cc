@@ -3,22 +3,27 @@
 #include <algorithm>
 #include <array>
 #include <cerrno>
-#include <climits>
 #include <csignal>
 #include <fcntl.h>
-#include <linux/futex.h>
-#include <poll.h>
-#include <sys/syscall.h>
 #include <unistd.h>
 #include <utility>
 
 #include "base/error.h"
 #include "record/collector_state.h"
+#include "record/futex.h"
 
 namespace mmusim::record {
 namespace {
 
 constexpr uint64_t kWorthPunching = 8192;  // words; below, a ring's memory is kept for the next
+
+// What is before `consumed` can be written anew.
+void give_room(RingHead& ring, uint64_t consumed) {
+  ring.consumed.store(consumed);
+  if (ring.sleeps.load() == 0) return;
+  ring.sleeps.store(0);
+  futex_wake(ring.sleeps);
+}
 
 }  // namespace
 
@@ -31,13 +36,11 @@ Collector::~Collector() {
 }
 
 RingHead& Collector::head(uint32_t ring) const {
-  char* const at = reinterpret_cast<char*>(&share_) + share_.heads_offset;
-  return reinterpret_cast<RingHead*>(at)[ring];
+  return heads_of(share_)[ring];
 }
 
 uint64_t* Collector::words(uint32_t ring) const {
-  char* const at = reinterpret_cast<char*>(&share_) + share_.words_offset;
-  return reinterpret_cast<uint64_t*>(at) + ring * kRingWords;
+  return words_of(share_, ring);
 }
 
 void Collector::free_ring(uint32_t ring) {
@@ -119,11 +122,7 @@ void Collector::give_back() {
     const uint64_t consumed = ring.consumed.load(std::memory_order_relaxed);
     if (consumed == stream->read) continue;
     consumed_ += stream->read - consumed;
-    ring.consumed.store(stream->read);
-    if (ring.sleeps.load() != 0) {
-      ring.sleeps.store(0);
-      syscall(SYS_futex, &ring.sleeps, FUTEX_WAKE, INT_MAX, nullptr, nullptr, 0);
-    }
+    give_room(ring, stream->read);
   }
   for (const auto& [id, process] : processes_)
     read_definitions(*process);
@@ -253,16 +252,14 @@ void Collector::one_word(Stream& stream, uint64_t word) {
       return;
     }
     if ((sized & kTagMask) == kWindowTag) {
-      add_window(stream, word, (sized >> kIndexShift) & kIndexMask,
-                 (sized >> kAddressShift & 1) != 0);
+      add_window(stream, word, index_of(sized), sized_is_store(sized));
       return;
     }
-    const AccessKind kind =
-        (sized >> kAddressShift & 1) != 0 ? AccessKind::Store : AccessKind::Load;
+    const AccessKind kind = sized_is_store(sized) ? AccessKind::Store : AccessKind::Load;
     stream.plain = false;
     add_access(stream, word,
-               {static_cast<uint16_t>((sized >> kIndexShift) & kIndexMask),
-                static_cast<uint16_t>(kind), static_cast<uint32_t>(sized >> (kAddressShift + 1))});
+               {static_cast<uint16_t>(index_of(sized)), static_cast<uint16_t>(kind),
+                static_cast<uint32_t>(sized_bytes(sized))});
     return;
   }
   const uint64_t tag = word & kTagMask;
@@ -281,7 +278,7 @@ void Collector::one_word(Stream& stream, uint64_t word) {
       stream.sized_word = word;
       return;
     case kCutTag:
-      cut_block(stream, (word >> kIndexShift) & kIndexMask);
+      cut_block(stream, index_of(word));
       return;
     case kHeadTag:
       end_block(stream);
@@ -294,7 +291,7 @@ void Collector::one_word(Stream& stream, uint64_t word) {
       end_block(stream);
       stream.at_number = true;
       stream.is_event = true;
-      stream.kind = static_cast<EventKind>((word >> kIndexShift) & kIndexMask);
+      stream.kind = static_cast<EventKind>(index_of(word));
       stream.event_size = word >> kAddressShift;
       stream.number = words(stream.ring)[stream.read++ & kRingMask];
       stream.event.clear();
@@ -478,117 +475,7 @@ void Collector::read_definitions(Process& process) {
   while (const size_t count = process.definitions.add(std::span(pending).subspan(used)))
     used += count;
   pending.erase(pending.begin(), pending.begin() + static_cast<std::ptrdiff_t>(used));
-  ring.consumed.store(there);
-  if (ring.sleeps.load() != 0) {
-    ring.sleeps.store(0);
-    syscall(SYS_futex, &ring.sleeps, FUTEX_WAKE, INT_MAX, nullptr, nullptr, 0);
-  }
-}
-
-// --- Ends
-
-void Collector::look_for_ends() {
-  std::vector<pollfd> handles;
-  std::vector<Process*> owners;
-  for (auto& [id, process] : processes_) {
-    if (process->dead) continue;
-    if (process->handle < 0) {
-      process->handle = static_cast<int>(syscall(SYS_pidfd_open, id, 0));
-      if (process->handle < 0) {
-        process->dead = errno == ESRCH;
-        continue;
-      }
-    }
-    handles.push_back({process->handle, POLLIN, 0});
-    owners.push_back(process.get());
-  }
-  if (handles.empty() || poll(handles.data(), handles.size(), 0) <= 0) return;
-  for (size_t i = 0; i < handles.size(); ++i) {
-    if (handles[i].revents == 0) continue;
-    Process& process = *owners[i];
-    process.dead = true;
-    // A zombie's status is in the last field; its parent may have seen to it already.
-    std::array<char, 1024> text{};
-    const int file = open(fmt::format("/proc/{}/stat", process.id).c_str(), O_RDONLY | O_CLOEXEC);
-    const ssize_t got = file < 0 ? 0 : read(file, text.data(), text.size() - 1);
-    if (file >= 0) close(file);
-    std::string_view line(text.data(), got > 0 ? static_cast<size_t>(got) : 0);
-    while (!line.empty() && line.back() == '\n')
-      line.remove_suffix(1);
-    const size_t state = line.rfind(')');
-    const size_t last = line.rfind(' ');
-    if (state != std::string_view::npos && state + 2 < line.size() && line[state + 2] == 'Z' &&
-        last != std::string_view::npos)
-      process.status = std::atoi(line.data() + last + 1);
-  }
-}
-
-void Collector::ended(uint32_t id, int32_t status) {
-  const auto found = processes_.find(id);
-  if (found == processes_.end()) return;
-  found->second->dead = true;
-  found->second->status = status;
-}
-
-std::vector<uint32_t> Collector::processes() const {
-  std::vector<uint32_t> ids;
-  for (const auto& [id, process] : processes_)
-    if (!process->dead) ids.push_back(id);
-  return ids;
-}
-
-// Streams that are read to their end, and processes that have none any more.
-void Collector::free_ended() {
-  std::vector<Process*> gone;
-  for (size_t i = 0; i < streams_.size();) {
-    Stream& stream = *streams_[i];
-    Process* const process = stream.process;
-    const bool dead = process != nullptr && process->dead;
-    const bool cut_off = stream.at_number && stream.is_event && dead &&
-                         stream.event.size() < stream.event_size && stream.read == stream.there;
-    if (!stream.complete || stream.read != stream.there || (stream.at_number && !cut_off)) {
-      ++i;
-      continue;
-    }
-    release(stream);
-    streams_.erase(streams_.begin() + static_cast<std::ptrdiff_t>(i));
-  }
-  for (auto& [id, process] : processes_) {
-    if (!process->dead) continue;
-    Process* const own = process.get();
-    const bool has_streams = std::any_of(streams_.begin(), streams_.end(), [&](const auto& stream) {
-      return stream->process == own;
-    });
-    if (!has_streams) gone.push_back(own);
-  }
-  for (Process* process : gone) {
-    finish(*process, process->status);
-    forget(*process);
-  }
-}
-
-void Collector::release(Stream& stream) {
-  end_block(stream);
-  if (stream.process != nullptr && !stream.ended && stream.process->threads > 0)
-    --stream.process->threads;
-  free_ring(stream.ring);
-}
-
-void Collector::forget(Process& process) {
-  constexpr size_t kMostGraves = 64;
-  if (process.handle >= 0) close(process.handle);
-  if (process.definitions_ring != kNoRing) {
-    free_ring(process.definitions_ring);
-    --definition_rings_;
-  }
-  if (graves_.size() >= kMostGraves) graves_.clear();
-  graves_[process.id] = std::move(process.definitions);
-  processes_.erase(process.id);
-}
-
-void Collector::note(const std::string& text) {
-  constexpr size_t kMostNotes = 10;
-  if (counts_.notes.size() < kMostNotes) counts_.notes.push_back(text);
+  give_room(ring, there);
 }
 
 }  // namespace mmusim::record

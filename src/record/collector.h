@@ -99,6 +99,9 @@ class Collector {
   void drop_image(Process& process, const Stream* except);
   void finish(Process& process, std::optional<int32_t> status);
   void forget(Process& process);
+  void bury(Process& process);  // both
+  void free_definitions(Process& process);
+  void wake_parent(Process& process);
   void free_ended();
   void give_back();
   void note(const std::string& text);

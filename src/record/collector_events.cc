@@ -1,17 +1,23 @@
 // What the collector makes of events: lives of processes and threads, changes of their memory.
 #include <algorithm>
+#include <array>
+#include <cerrno>
+#include <cstdlib>
+#include <fcntl.h>
+#include <poll.h>
+#include <string_view>
+#include <sys/syscall.h>
+#include <unistd.h>
 #include <utility>
 
 #include "base/error.h"
+#include "base/linux_abi.h"
 #include "record/collector.h"
 #include "record/collector_state.h"
 
 namespace mmusim::record {
 namespace {
 
-constexpr uint64_t kCloneVm = 0x100;
-constexpr uint64_t kCloneVfork = 0x4000;
-constexpr uint64_t kCloneThread = 0x10000;
 constexpr int32_t kStatusKilled = 9;
 
 }  // namespace
@@ -48,11 +54,7 @@ void Collector::event(Stream& stream) {
       writer_.thread(stream.id);
       writer_.event(image_event(words));
       Process& process = *stream.process;
-      if (process.sleeping_parent != 0) {
-        for (const auto& other : streams_)
-          if (other->id.tid.value() == process.sleeping_parent) other->sleeps = false;
-        process.sleeping_parent = 0;
-      }
+      wake_parent(process);
       break;
     }
     case EventKind::Call:
@@ -92,8 +94,8 @@ Collector::Process& Collector::announce(Process& parent, uint32_t parent_thread,
   born.definitions = parent.definitions.copy();
   const trace::ThreadId maker{Pid(parent.id), Tid(parent_thread)};
   writer_.thread(maker);
-  writer_.event(trace::ForkEvent{{Pid(child), Tid(child)}, flags, (flags & kCloneVm) != 0});
-  if ((flags & kCloneVfork) != 0) {
+  writer_.event(trace::ForkEvent{{Pid(child), Tid(child)}, flags, (flags & abi::kCloneVm) != 0});
+  if ((flags & abi::kCloneVfork) != 0) {
     for (const auto& stream : streams_) {
       if (stream->id != maker) continue;
       stream->sleeps = true;
@@ -127,8 +129,7 @@ void Collector::start(Stream& stream, WordReader& words) {
     // One of that number that has a ring already, or has ended, is not this one.
     if (known && (existing->second->started || existing->second->exited)) {
       drop_image(*existing->second, &stream);
-      finish(*existing->second, existing->second->status);
-      forget(*existing->second);
+      bury(*existing->second);
     }
     if (processes_.count(id) == 0) {
       const auto parent = processes_.find(parent_id);
@@ -176,11 +177,7 @@ void Collector::drop_image(Process& process, const Stream* except) {
   }
   process.threads = 0;
   process.announced.clear();
-  if (process.definitions_ring != kNoRing) {
-    free_ring(process.definitions_ring);
-    --definition_rings_;
-  }
-  process.definitions_ring = kNoRing;
+  free_definitions(process);
   process.definitions = Definitions();
 }
 
@@ -193,7 +190,7 @@ void Collector::call(Stream& stream, WordReader& words) {
     case Call::Clone: {
       const auto child = static_cast<uint32_t>(made.result);
       const uint64_t flags = a[0];
-      if ((flags & kCloneThread) != 0) {
+      if ((flags & abi::kCloneThread) != 0) {
         announce_thread(*stream.process, stream.id.tid.value(), child, flags);
       } else if (const auto found = processes_.find(child); found == processes_.end()) {
         announce(*stream.process, stream.id.tid.value(), child, flags);
@@ -221,8 +218,7 @@ void Collector::wait(Stream& stream, uint32_t child, int32_t status, bool known)
     if (known) ended.status = status;
     ended.dead = true;
     drop_image(ended, &stream);
-    finish(ended, ended.status);
-    forget(ended);
+    bury(ended);
   }
   writer_.thread(stream.id);
   writer_.event(trace::WaitEvent{Pid(child), status});
@@ -246,25 +242,139 @@ void Collector::exit(Stream& stream, int32_t status, bool whole) {
     }
   writer_.thread(stream.id);
   writer_.event(trace::ExitEvent{status, true});
-  if (process.sleeping_parent != 0) {
-    for (const auto& other : streams_)
-      if (other->id.tid.value() == process.sleeping_parent) other->sleeps = false;
-    process.sleeping_parent = 0;
-  }
+  wake_parent(process);
+}
+
+// Its parent, if it waits for this child of vfork, goes on.
+void Collector::wake_parent(Process& process) {
+  if (process.sleeping_parent == 0) return;
+  for (const auto& other : streams_)
+    if (other->id.tid.value() == process.sleeping_parent) other->sleeps = false;
+  process.sleeping_parent = 0;
 }
 
 // The end of a process that did not say so: a signal killed it.
 void Collector::finish(Process& process, std::optional<int32_t> status) {
-  if (process.sleeping_parent != 0) {
-    for (const auto& other : streams_)
-      if (other->id.tid.value() == process.sleeping_parent) other->sleeps = false;
-    process.sleeping_parent = 0;
-  }
+  wake_parent(process);
   if (process.exited) return;
   process.exited = true;
   if (!status) ++counts_.unknown_ends;
   writer_.thread({Pid(process.id), Tid(process.id)});
   writer_.event(trace::ExitEvent{status.value_or(kStatusKilled), true});
+}
+
+// --- Ends
+
+void Collector::look_for_ends() {
+  std::vector<pollfd> handles;
+  std::vector<Process*> owners;
+  for (auto& [id, process] : processes_) {
+    if (process->dead) continue;
+    if (process->handle < 0) {
+      process->handle = static_cast<int>(syscall(SYS_pidfd_open, id, 0));
+      if (process->handle < 0) {
+        process->dead = errno == ESRCH;
+        continue;
+      }
+    }
+    handles.push_back({process->handle, POLLIN, 0});
+    owners.push_back(process.get());
+  }
+  if (handles.empty() || poll(handles.data(), handles.size(), 0) <= 0) return;
+  for (size_t i = 0; i < handles.size(); ++i) {
+    if (handles[i].revents == 0) continue;
+    Process& process = *owners[i];
+    process.dead = true;
+    // A zombie's status is in the last field; its parent may have seen to it already.
+    std::array<char, 1024> text{};
+    const int file = open(fmt::format("/proc/{}/stat", process.id).c_str(), O_RDONLY | O_CLOEXEC);
+    const ssize_t got = file < 0 ? 0 : read(file, text.data(), text.size() - 1);
+    if (file >= 0) close(file);
+    std::string_view line(text.data(), got > 0 ? static_cast<size_t>(got) : 0);
+    while (!line.empty() && line.back() == '\n')
+      line.remove_suffix(1);
+    const size_t state = line.rfind(')');
+    const size_t last = line.rfind(' ');
+    if (state != std::string_view::npos && state + 2 < line.size() && line[state + 2] == 'Z' &&
+        last != std::string_view::npos)
+      process.status = std::atoi(line.data() + last + 1);
+  }
+}
+
+void Collector::ended(uint32_t id, int32_t status) {
+  const auto found = processes_.find(id);
+  if (found == processes_.end()) return;
+  found->second->dead = true;
+  found->second->status = status;
+}
+
+std::vector<uint32_t> Collector::processes() const {
+  std::vector<uint32_t> ids;
+  for (const auto& [id, process] : processes_)
+    if (!process->dead) ids.push_back(id);
+  return ids;
+}
+
+// Streams that are read to their end, and processes that have none any more.
+void Collector::free_ended() {
+  std::vector<Process*> gone;
+  for (size_t i = 0; i < streams_.size();) {
+    Stream& stream = *streams_[i];
+    Process* const process = stream.process;
+    const bool dead = process != nullptr && process->dead;
+    const bool cut_off = stream.at_number && stream.is_event && dead &&
+                         stream.event.size() < stream.event_size && stream.read == stream.there;
+    if (!stream.complete || stream.read != stream.there || (stream.at_number && !cut_off)) {
+      ++i;
+      continue;
+    }
+    release(stream);
+    streams_.erase(streams_.begin() + static_cast<std::ptrdiff_t>(i));
+  }
+  for (auto& [id, process] : processes_) {
+    if (!process->dead) continue;
+    Process* const own = process.get();
+    const bool has_streams = std::any_of(streams_.begin(), streams_.end(), [&](const auto& stream) {
+      return stream->process == own;
+    });
+    if (!has_streams) gone.push_back(own);
+  }
+  for (Process* process : gone) {
+    bury(*process);
+  }
+}
+
+void Collector::release(Stream& stream) {
+  end_block(stream);
+  if (stream.process != nullptr && !stream.ended && stream.process->threads > 0)
+    --stream.process->threads;
+  free_ring(stream.ring);
+}
+
+void Collector::bury(Process& process) {
+  finish(process, process.status);
+  forget(process);
+}
+
+void Collector::free_definitions(Process& process) {
+  if (process.definitions_ring == kNoRing) return;
+  free_ring(process.definitions_ring);
+  --definition_rings_;
+  process.definitions_ring = kNoRing;
+}
+
+void Collector::forget(Process& process) {
+  constexpr size_t kMostGraves = 64;
+  if (process.handle >= 0) close(process.handle);
+  free_definitions(process);
+  if (graves_.size() >= kMostGraves) graves_.clear();
+  graves_[process.id] = std::move(process.definitions);
+  processes_.erase(process.id);
+}
+
+void Collector::note(const std::string& text) {
+  constexpr size_t kMostNotes = 10;
+  if (counts_.notes.size() < kMostNotes) counts_.notes.push_back(text);
 }
 
 }  // namespace mmusim::record

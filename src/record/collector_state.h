@@ -6,8 +6,6 @@
 
 namespace mmusim::record {
 
-inline constexpr uint32_t kNoRing = UINT32_MAX;
-
 struct Collector::Process {
   uint32_t id = 0;
   int handle = -1;  // a pidfd: readable once the process has ended

@@ -145,6 +145,15 @@ Resolution resolve(const std::string& path, std::vector<std::string> arguments, 
   return {Refusal::TooManyScripts, ELOOP, path};
 }
 
+std::vector<char*> pointers(std::vector<std::string>& texts) {
+  std::vector<char*> all;
+  all.reserve(texts.size() + 1);
+  for (std::string& text : texts)
+    all.push_back(text.data());
+  all.push_back(nullptr);
+  return all;
+}
+
 std::string qemu_path(const Share& share, const Isa& isa) {
   return std::string(share.qemu_folder) + "/qemu-" + isa.qemu;
 }

@@ -48,6 +48,9 @@ std::vector<std::string> qemu_command(const Share& share, const Program& program
 // Of the further arguments for QEMU, those for this ISA's. Each is stored as ISA:ARGUMENT.
 std::vector<std::string> further_arguments(const Share& share, const Isa& isa);
 
+// As execve() takes them.
+std::vector<char*> pointers(std::vector<std::string>& texts);
+
 // The file of the QEMU that runs it.
 std::string qemu_path(const Share& share, const Isa& isa);
 

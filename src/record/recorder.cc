@@ -4,21 +4,19 @@
 #include <array>
 #include <cerrno>
 #include <chrono>
-#include <climits>
 #include <csignal>
 #include <cstring>
 #include <ctime>
 #include <fcntl.h>
 #include <filesystem>
-#include <linux/futex.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
-#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <thread>
 #include <unistd.h>
 
 #include "base/error.h"
+#include "record/futex.h"
 #include "record/program.h"
 #include "record/share_memory.h"
 
@@ -88,21 +86,28 @@ std::string find_plugin() {
               fmt::format("install mmusim anew, or set {}", kPluginVariable));
 }
 
+// Of PATH; an empty one is the current folder.
+std::vector<std::string> folders_of_path() {
+  const char* const path = std::getenv("PATH");
+  const std::string all = path != nullptr ? path : "/usr/local/bin:/usr/bin:/bin";
+  std::vector<std::string> folders;
+  for (size_t at = 0, end = 0; at <= all.size(); at = end + 1) {
+    end = std::min(all.find(':', at), all.size());
+    folders.push_back(end == at ? "." : all.substr(at, end - at));
+  }
+  return folders;
+}
+
 // The file that a shell would run.
 std::string find_program(const std::string& name) {
   if (name.find('/') != std::string::npos) return name;
-  const char* const path = std::getenv("PATH");
-  std::string rest = path != nullptr ? path : "/usr/local/bin:/usr/bin:/bin";
   std::string found;
-  for (size_t at = 0; at <= rest.size();) {
-    const size_t end = std::min(rest.find(':', at), rest.size());
-    const std::string folder = end == at ? "." : rest.substr(at, end - at);
+  for (const std::string& folder : folders_of_path()) {
     const std::string file = folder + "/" + name;
     if (access(file.c_str(), F_OK) == 0 && !fs::is_directory(file)) {
       if (access(file.c_str(), X_OK) == 0) return file;
       if (found.empty()) found = file;
     }
-    at = end + 1;
   }
   if (found.empty())
     throw Error(name, "there is no such program in the folders of PATH", "", kNotFound);
@@ -110,16 +115,10 @@ std::string find_program(const std::string& name) {
 }
 
 std::string find_qemu_folder(const std::string& qemu) {
-  const char* const path = std::getenv("PATH");
-  const std::string all = std::string(path != nullptr ? path : "") + ":/usr/bin:/usr/local/bin";
-  for (size_t at = 0; at <= all.size();) {
-    const size_t end = std::min(all.find(':', at), all.size());
-    const std::string folder = all.substr(at, end - at);
-    if (!folder.empty() && folder.front() == '/' &&
-        access((folder + "/" + qemu).c_str(), X_OK) == 0)
-      return folder;
-    at = end + 1;
-  }
+  std::vector<std::string> folders = folders_of_path();
+  folders.insert(folders.end(), {"/usr/bin", "/usr/local/bin"});
+  for (const std::string& folder : folders)
+    if (folder.front() == '/' && access((folder + "/" + qemu).c_str(), X_OK) == 0) return folder;
   throw Error(qemu, "is not installed", "type: sudo apt-get install qemu-user", kCannotRun);
 }
 
@@ -134,13 +133,9 @@ void refuse(const Resolution& resolution) {
     case Refusal::NotElf:
       throw Error(what, "cannot be run: neither an ELF program nor a script with a #! line", "",
                   kCannotRun);
-    case Refusal::ForeignIsa: {
-      std::string names;
-      for (const Isa& isa : isas())
-        names += fmt::format("{}{}", names.empty() ? "" : ", ", isa.name);
+    case Refusal::ForeignIsa:
       throw Error(what, "is for an instruction set that cannot be recorded",
-                  fmt::format("what can be: {}", names), kCannotRun);
-    }
+                  fmt::format("what can be: {}", isa_names()), kCannotRun);
     case Refusal::Privileged:
       throw Error(what,
                   "has the rights of another user or group (set-user-ID, set-group-ID), which it "
@@ -151,15 +146,6 @@ void refuse(const Resolution& resolution) {
     case Refusal::TooManyScripts:
       throw Error(what, "scripts that are each run by another, too many in a row", "", kCannotRun);
   }
-}
-
-std::vector<char*> pointers(std::vector<std::string>& texts) {
-  std::vector<char*> all;
-  all.reserve(texts.size() + 1);
-  for (std::string& text : texts)
-    all.push_back(text.data());
-  all.push_back(nullptr);
-  return all;
 }
 
 // Starts QEMU. Errors: Error if it cannot be.
@@ -221,6 +207,15 @@ trace::Header header_of(const RecordOptions& options, const Isa& isa) {
   return header;
 }
 
+// One descriptor per process is held while it lives. The program has started with the limit it
+// would have had.
+void raise_file_limit() {
+  rlimit limit{};
+  if (getrlimit(RLIMIT_NOFILE, &limit) != 0) return;
+  limit.rlim_cur = limit.rlim_max;
+  setrlimit(RLIMIT_NOFILE, &limit);
+}
+
 // One recording, from the start of the program to the end of its last child.
 class Recording {
  public:
@@ -250,15 +245,18 @@ class Recording {
     writer.keep_partial = true;
     writer_ = std::make_unique<trace::Writer>(options.output, header_of(options, *isa_), writer);
     collector_ = std::make_unique<Collector>(*writer_, *isa_, share, memory_->file());
-    raise_file_limit();
     prctl(PR_SET_CHILD_SUBREAPER, 1);
     handle_signals();
-    first_ = start(std::move(command), std::move(environment));
-    restore_file_limit();
+    try {
+      first_ = start(std::move(command), std::move(environment));
+    } catch (...) {
+      writer_->abandon();
+      throw;
+    }
+    raise_file_limit();
   }
   ~Recording() {
     if (memory_ != nullptr) memory_->stop();
-    restore_file_limit();
   }
   Recording(const Recording&) = delete;
   Recording& operator=(const Recording&) = delete;
@@ -266,20 +264,6 @@ class Recording {
   RecordResult run();
 
  private:
-  // One descriptor per process is held while it lives. The program starts with the limit it would
-  // have had.
-  void raise_file_limit() {
-    if (getrlimit(RLIMIT_NOFILE, &file_limit_) != 0) return;
-    has_file_limit_ = true;
-  }
-  void restore_file_limit() {
-    if (!has_file_limit_) return;
-    rlimit more = file_limit_;
-    more.rlim_cur = more.rlim_max;
-    setrlimit(RLIMIT_NOFILE, &more);
-    has_file_limit_ = false;
-  }
-
   void look_around();
   void reap();
   void answer_signals();
@@ -294,8 +278,6 @@ class Recording {
   std::unique_ptr<ShareMemory> memory_;
   std::unique_ptr<trace::Writer> writer_;
   std::unique_ptr<Collector> collector_;
-  rlimit file_limit_{};
-  bool has_file_limit_ = false;
   pid_t first_ = 0;
   bool first_ended_ = false;
   int first_status_ = 0;
@@ -376,9 +358,8 @@ void Recording::sleep_until_rung(uint32_t bell) {
   Share& share = memory_->share();
   share.collector_sleeps.store(1);
   if (share.doorbell.load() == bell) {
-    const timespec patience{
-        0, std::chrono::duration_cast<std::chrono::nanoseconds>(kLookEvery).count()};
-    syscall(SYS_futex, &share.doorbell, FUTEX_WAIT, bell, &patience, nullptr, 0);
+    futex_wait(share.doorbell, bell,
+               std::chrono::duration_cast<std::chrono::nanoseconds>(kLookEvery).count());
   }
   share.collector_sleeps.store(0);
 }
@@ -402,7 +383,7 @@ RecordResult Recording::run() {
   result.counts = collector_->counts();
   result.counts.unseen = memory_->share().unseen.load();
   if (result.counts.programs == 0) {
-    fs::remove(options_.output + ".partial");
+    writer_->abandon();
     throw Error(fmt::format("qemu-{}", isa_->qemu),
                 "did not load the plug-in, or could not load the program; it said why above",
                 "QEMU 7.2 as in Debian 12 is what was tried", kCannotRun);
@@ -418,6 +399,13 @@ RecordResult Recording::run() {
 }
 
 }  // namespace
+
+std::string isa_names() {
+  std::string names;
+  for (const Isa& isa : isas())
+    names += fmt::format("{}{}", names.empty() ? "" : ", ", isa.name);
+  return names;
+}
 
 RecordResult record(const RecordOptions& options, const RecordProgress& progress) {
   Recording recording(options, progress);

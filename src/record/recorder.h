@@ -33,6 +33,9 @@ struct RecordResult {
   std::string cut_short;  // why the recording ended before the program; empty: it did not
 };
 
+// Those that can be recorded, with commas between them.
+std::string isa_names();
+
 // Is told now and then how far it is.
 using RecordProgress = std::function<void(uint64_t instructions, size_t processes)>;
 

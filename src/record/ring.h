@@ -38,6 +38,10 @@ constexpr uint64_t memory_word(uint64_t address, uint64_t index_and_tag) {
   return address << kAddressShift | index_and_tag;
 }
 
+constexpr uint64_t index_of(uint64_t word) {
+  return (word >> kIndexShift) & kIndexMask;
+}
+
 enum Tag : uint64_t {
   kBlockTag = 0x10,  // a block begins; the other bits are its number
   kHeadTag = 0x11,   // the other bits are a sequence number: what follows is later than it
@@ -57,6 +61,18 @@ enum Tag : uint64_t {
   // block that was begun, the block ended before it.
   kFaultTag = 0x16,
 };
+
+// The first word of an access that does not fit in one, of kSizedTag or kWindowTag.
+constexpr uint64_t sized_word(Tag tag, uint64_t index, bool store, uint64_t bytes) {
+  return tag | index << kIndexShift | uint64_t{store} << kAddressShift |
+         bytes << (kAddressShift + 1);
+}
+constexpr bool sized_is_store(uint64_t word) {
+  return (word >> kAddressShift & 1) != 0;
+}
+constexpr uint64_t sized_bytes(uint64_t word) {
+  return word >> (kAddressShift + 1);
+}
 
 // Bits of a block's definition that say how it is to be read.
 enum BlockFlag : uint64_t {
@@ -90,6 +106,7 @@ constexpr uint64_t definition_words(uint64_t instructions) {
 
 inline constexpr uint64_t kRingWords = uint64_t{1} << 16;
 inline constexpr uint64_t kRingMask = kRingWords - 1;
+inline constexpr uint32_t kNoRing = UINT32_MAX;
 // After so many words a thread takes a number, so that threads that make no system calls are woven
 // into each other at least that finely.
 inline constexpr uint64_t kHeadEvery = kRingWords / 4;
@@ -99,7 +116,6 @@ enum class RingState : uint32_t { Free, Claimed, Thread, Definitions, Ended };
 struct RingHead {
   std::atomic<uint64_t> state{0};  // process << 32 | RingState
   std::atomic<uint32_t> thread{0};
-  std::atomic<uint32_t> peer{0};  // of a Thread: ring of its process's definitions
 
   alignas(64) std::atomic<uint64_t> written{0};  // words so far, by the producer
   std::atomic<uint64_t> claim{0};
@@ -123,7 +139,6 @@ inline constexpr size_t kTextBytes = 16384;
 struct Share {
   uint64_t magic = kShareMagic;
   uint32_t rings = 0;
-  uint32_t collector = 0;     // its process
   uint64_t heads_offset = 0;  // of RingHead[rings]
   uint64_t words_offset = 0;  // of uint64_t[rings][kRingWords]
   uint64_t bytes = 0;         // of all
@@ -145,6 +160,14 @@ struct Share {
   // Further arguments, each ISA:ARGUMENT, one after the other; ended by an empty one.
   char qemu_arguments[kTextBytes];
 };
+
+inline RingHead* heads_of(Share& share) {
+  return reinterpret_cast<RingHead*>(reinterpret_cast<char*>(&share) + share.heads_offset);
+}
+inline uint64_t* words_of(Share& share, uint32_t ring) {
+  char* const all = reinterpret_cast<char*>(&share) + share.words_offset;
+  return reinterpret_cast<uint64_t*>(all) + ring * kRingWords;
+}
 
 static_assert(std::atomic<uint64_t>::is_always_lock_free);
 static_assert(std::atomic<uint32_t>::is_always_lock_free);

@@ -40,7 +40,6 @@ ShareMemory::ShareMemory(uint32_t rings) {
   if (at == MAP_FAILED) refused("mmap");
   share_ = new (at) Share();
   share_->rings = rings;
-  share_->collector = static_cast<uint32_t>(getpid());
   share_->heads_offset = heads_at;
   share_->words_offset = words_at;
   share_->bytes = bytes;

@@ -133,6 +133,8 @@ class Writer::Impl {
     file_.commit();
   }
 
+  void abandon() { file_.abandon(); }
+
   [[nodiscard]] Totals totals() const {
     Totals all = written_;
     return all += encoder_->totals();
@@ -305,6 +307,9 @@ void Writer::event(const Event& event) {
 }
 void Writer::finish() {
   impl_->finish();
+}
+void Writer::abandon() {
+  impl_->abandon();
 }
 Totals Writer::totals() const {
   return impl_->totals();

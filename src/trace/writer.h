@@ -71,6 +71,9 @@ class Writer {
   // Writes what is pending, the index and the trailer, and makes the file appear.
   void finish();
 
+  // Removes what was written; nothing more may be.
+  void abandon();
+
   // Of all that was written; the block being made is not yet counted.
   [[nodiscard]] Totals totals() const;
   // In the file; with compressors, less than that until finish().

@@ -199,6 +199,10 @@ refused() {  # refused STATUS TEXT ARGUMENTS...
 refused 127 "no such program" -- there-is-no-such-program
 refused 127 "No such file" -- ./missing
 echo "not a program" >text
+mkdir bad
+cp text bad/qemu-x86_64
+chmod +x bad/qemu-x86_64
+PATH=$PWD/bad:$PATH refused 126 "cannot be started: Exec format error" -- ./counted
 refused 126 "Permission denied" -- ./text
 chmod +x text
 refused 126 "neither an ELF program nor a script" -- ./text

@@ -10,15 +10,6 @@ namespace {
 
 constexpr size_t kMostBytes = size_t{8} << 20;  // of arguments or environment; the kernel's is less
 
-std::vector<char*> pointers(std::vector<std::string>& texts) {
-  std::vector<char*> all;
-  all.reserve(texts.size() + 1);
-  for (std::string& text : texts)
-    all.push_back(text.data());
-  all.push_back(nullptr);
-  return all;
-}
-
 // Why a file that the kernel may well execute is not recorded; null: the system call will fail, and
 // says so itself.
 const char* why_unrecorded(const Resolution& resolution) {

@@ -25,10 +25,8 @@ int on_region(void* data, Address begin, Address end, unsigned long flags) {
 
 void Guest::open(const Isa& isa) {
   isa_ = &isa;
-  if (const void* base = dlsym(RTLD_DEFAULT, "guest_base"); base != nullptr) {
+  if (const void* base = dlsym(RTLD_DEFAULT, "guest_base"); base != nullptr)
     base_ = *static_cast<const unsigned long*>(base);
-    knows_base_ = true;
-  }
   next_start_ = dlsym(RTLD_DEFAULT, "mmap_next_start");
   reserved_ = static_cast<const unsigned long*>(dlsym(RTLD_DEFAULT, "reserved_va"));
   walk_ = dlsym(RTLD_DEFAULT, "walk_memory_regions");
@@ -39,7 +37,6 @@ void Guest::learn_base(uint64_t guest_address, const void* host_address) {
   // At install the symbol has not got its value yet.
   if (host_address == nullptr) return;
   base_ = reinterpret_cast<uint64_t>(host_address) - guest_address;
-  knows_base_ = true;
 }
 
 bool Guest::read(uint64_t address, void* into, size_t bytes) const {

@@ -55,7 +55,6 @@ class Guest {
  private:
   const Isa* isa_ = nullptr;
   uint64_t base_ = 0;
-  bool knows_base_ = false;
   void* next_start_ = nullptr;
   const unsigned long* reserved_ = nullptr;
   void* walk_ = nullptr;

@@ -149,9 +149,8 @@ uint8_t learn_tag(qemu_plugin_meminfo_t info) {
   if (fits_memory_word(address)) {
     put(cpu, memory_word(address, tag | reinterpret_cast<uint64_t>(index)));
   } else {
-    const uint64_t bytes = uint64_t{1} << (tag >> 1);
-    put(cpu, kSizedTag | reinterpret_cast<uint64_t>(index) | (tag & 1) << kAddressShift |
-                 bytes << (kAddressShift + 1));
+    put(cpu, sized_word(kSizedTag, index_of(reinterpret_cast<uint64_t>(index)), (tag & 1) != 0,
+                        uint64_t{1} << (tag >> 1)));
     put(cpu, address);
   }
 }
@@ -193,8 +192,7 @@ void tell_zeroed(Cpu& cpu) {
     address += *value;
   }
   const uint64_t index = (word & ~kZeroing) >> 16;
-  put(cpu, kSizedTag | index << kIndexShift | uint64_t{1} << kAddressShift |
-               zero_bytes << (kAddressShift + 1));
+  put(cpu, sized_word(kSizedTag, index, true, zero_bytes));
   put(cpu, address & ~(zero_bytes - 1));
 }
 
@@ -237,7 +235,7 @@ void put_window(Cpu& cpu, unsigned up, uint64_t index, bool store) {
     share()->unseen.fetch_add(1, std::memory_order_relaxed);
     return;
   }
-  put(cpu, kWindowTag | index << kIndexShift | (store ? uint64_t{1} << kAddressShift : 0));
+  put(cpu, sized_word(kWindowTag, index, store, 0));
   put(cpu, *place);
 }
 

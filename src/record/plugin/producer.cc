@@ -1,16 +1,16 @@
 #include "record/plugin/producer.h"
 
 #include <cerrno>
-#include <climits>
 #include <csignal>
 #include <cstring>
 #include <ctime>
 #include <fcntl.h>
-#include <linux/futex.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <unistd.h>
+
+#include "record/futex.h"
 
 namespace mmusim::record::plugin {
 namespace {
@@ -24,23 +24,7 @@ uint64_t void_words[kRingWords];  // the ring nobody reads
 RingHead void_head;
 
 Producer definitions;
-uint32_t definitions_ring = UINT32_MAX;
-
-RingHead* heads() {
-  return reinterpret_cast<RingHead*>(reinterpret_cast<char*>(shared) + shared->heads_offset);
-}
-uint64_t* words_of(uint32_t ring) {
-  return reinterpret_cast<uint64_t*>(reinterpret_cast<char*>(shared) + shared->words_offset) +
-         ring * kRingWords;
-}
-
-void futex_wake(std::atomic<uint32_t>& word) {
-  syscall(SYS_futex, &word, FUTEX_WAKE, INT_MAX, nullptr, nullptr, 0);
-}
-void futex_wait(std::atomic<uint32_t>& word, uint32_t value, long nanoseconds) {
-  const timespec patience{0, nanoseconds};
-  syscall(SYS_futex, &word, FUTEX_WAIT, value, &patience, nullptr, 0);
-}
+uint32_t definitions_ring = kNoRing;
 
 void ring_bell() {
   shared->doorbell.fetch_add(1);
@@ -67,10 +51,10 @@ void use_void(Producer& producer) {
 
 uint32_t take_ring(RingState state) {
   const auto process = static_cast<uint32_t>(getpid());
-  RingHead* const all = heads();
+  RingHead* const all = heads_of(*shared);
   bool told = false;
   for (;;) {
-    if (stopped()) return UINT32_MAX;
+    if (stopped()) return kNoRing;
     // Each begins to look at another place, so that they do not meet.
     const uint32_t begin = process % shared->rings;
     for (uint32_t i = 0; i < shared->rings; ++i) {
@@ -82,7 +66,6 @@ uint32_t take_ring(RingState state) {
       // Before a number is taken, so that the collector looks for it.
       shared->registrations.fetch_add(1);
       all[ring].thread.store(static_cast<uint32_t>(syscall(SYS_gettid)));
-      all[ring].peer.store(definitions_ring);
       all[ring].written.store(0);
       all[ring].consumed.store(0);
       all[ring].claim.store(0);
@@ -97,7 +80,7 @@ uint32_t take_ring(RingState state) {
     if (!told) shared->starved.fetch_add(1);
     told = true;
     ring_bell();
-    if (collector_gone()) return UINT32_MAX;
+    if (collector_gone()) return kNoRing;
     const timespec moment{0, 5'000'000};
     nanosleep(&moment, nullptr);
   }
@@ -105,23 +88,23 @@ uint32_t take_ring(RingState state) {
 
 void use_ring(Producer& producer, uint32_t ring) {
   producer = Producer{};
-  producer.words = words_of(ring);
-  producer.head = heads() + ring;
+  producer.words = words_of(*shared, ring);
+  producer.head = heads_of(*shared) + ring;
   producer.limit = kRingWords;
 }
 
-// Waits until a word can be written.
-void wait_for_room(Producer& producer) {
+// Waits until so many words can be written.
+void wait_for_room(Producer& producer, uint64_t words = 1) {
   RingHead& head = *producer.head;
   for (;;) {
     const uint64_t room_until = head.consumed.load(std::memory_order_acquire) + kRingWords;
-    if (producer.at < room_until) {
+    if (producer.at + words <= room_until) {
       producer.limit = room_until;
       return;
     }
     head.sleeps.store(1);
     ring_bell();
-    if (head.consumed.load() + kRingWords > producer.at) {
+    if (head.consumed.load() + kRingWords >= producer.at + words) {
       head.sleeps.store(0);
       continue;
     }
@@ -191,15 +174,15 @@ bool stopped() {
 }
 
 void attach(Producer& producer, const Birth& birth) {
-  if (definitions_ring == UINT32_MAX) {
+  if (definitions_ring == kNoRing) {
     definitions_ring = take_ring(RingState::Definitions);
-    if (definitions_ring == UINT32_MAX)
+    if (definitions_ring == kNoRing)
       use_void(definitions);
     else
       use_ring(definitions, definitions_ring);
   }
-  const uint32_t ring = definitions_ring == UINT32_MAX ? UINT32_MAX : take_ring(RingState::Thread);
-  if (ring == UINT32_MAX) {
+  const uint32_t ring = definitions_ring == kNoRing ? kNoRing : take_ring(RingState::Thread);
+  if (ring == kNoRing) {
     use_void(producer);
     return;
   }
@@ -229,7 +212,7 @@ void detach(Producer& producer) {
 
 void forget_rings() {
   definitions = Producer{};
-  definitions_ring = UINT32_MAX;
+  definitions_ring = kNoRing;
 }
 
 void make_room(Producer& producer, bool numbers) {
@@ -265,17 +248,7 @@ void put_event(Producer& producer, EventKind kind, const EventWords& words) {
   const std::vector<uint64_t>& all = words.words();
   // The head and its number are written together, so room for both is needed.
   if (producer.at == producer.limit) make_room(producer, false);
-  while (producer.limit - producer.at < 2 && producer.head != &void_head) {
-    const uint64_t room = producer.head->consumed.load(std::memory_order_acquire) + kRingWords;
-    if (room - producer.at >= 2) {
-      producer.limit = room;
-      break;
-    }
-    ring_bell();
-    const timespec moment{0, 100'000};
-    nanosleep(&moment, nullptr);
-    if (stopped() || collector_gone()) use_void(producer);
-  }
+  if (producer.limit - producer.at < 2) wait_for_room(producer, 2);
   put_number_word(producer,
                   kEventTag | static_cast<uint64_t>(kind) << kIndexShift |
                       static_cast<uint64_t>(all.size()) << kAddressShift,
