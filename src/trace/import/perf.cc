@@ -59,8 +59,9 @@ What becomes of perf trace's lines:
   - The same calls are events; page faults are loads, where perf prints an address and not a place
     in a file, which is of memory without a file and of the stack.
   - A thread is of the process whose call made it, or a process of its own where that was not seen
-    (perf trace -p, -a). A child of clone3 is taken for a thread if its first call is one that the C
-    library begins threads with (rseq, set_robust_list), else for a process.
+    (perf trace -p, -a); where perf watches one thread alone it does not name it, and it is 1. A
+    child of clone3 is taken for a thread if its first call is one that the C library begins threads
+    with (rseq, set_robust_list), else for a process.
   - A process waited for that made no call to end itself was killed.
   - An exec has the thread's name, of at most 14 characters. Names of files are those that perf
     looked up; it does so late, and they can be another's.
