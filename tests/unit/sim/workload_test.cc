@@ -12,6 +12,7 @@
 #include "sim/workload/native.h"
 #include "sim/workload/plan.h"
 #include "sim/workload/simulate.h"
+#include "tests/effort.h"
 
 namespace mmusim::sim::workload {
 namespace workload_test {
@@ -212,7 +213,6 @@ TEST(WorkloadScript, MistakesHaveAPlace) {
       {"userfault a", "t:1:1: no statement 'userfault'"},
       {"map a 4K extra", "t:1:10"},
       {"map a 60T", "a segment cannot end beyond 48T"},
-      {"repeat 1000000 { repeat 1000000 { fork c\nwait c } }", "more than 10000000 steps"},
   };
   for (const auto& [text, message] : cases) {
     try {
@@ -221,6 +221,18 @@ TEST(WorkloadScript, MistakesHaveAPlace) {
     } catch (const UsageError& error) {
       EXPECT_THAT(std::string(error.what()), testing::HasSubstr(message)) << text;
     }
+  }
+}
+
+TEST(WorkloadScript, HasNoMoreStepsThanAreAllowed) {
+  const uint64_t most = tests::kWholeEffort ? kMostSteps : kMostSteps / 100;
+  try {
+    static_cast<void>(
+        unroll(parse("repeat 1000000 { repeat 1000000 { fork c\nwait c } }", "t"), most));
+    ADD_FAILURE() << "it is taken";
+  } catch (const UsageError& error) {
+    EXPECT_THAT(std::string(error.what()),
+                testing::HasSubstr(fmt::format("more than {} steps", most)));
   }
 }
 

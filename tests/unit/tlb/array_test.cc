@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "base/random.h"
+#include "tests/effort.h"
 
 namespace mmusim::tlb {
 namespace array_test {
@@ -205,7 +206,7 @@ TEST(TlbArray, WideSetsAgreeWithASearchWayByWay) {
     std::vector<Way> model(ways * kSets);
     Random random(ways);
     uint64_t hits = 0;
-    for (uint64_t time = 1; time <= 100000; ++time) {
+    for (uint64_t time = 1; time <= tests::effort(100000); ++time) {
       const auto set = static_cast<uint32_t>(random.below(kSets));
       const auto begin = model.begin() + set * ways;
       // Half of them recent, half from a range that digests cannot tell apart.
@@ -235,7 +236,7 @@ TEST(TlbArray, WideSetsAgreeWithASearchWayByWay) {
       array.fill(way, tag, 'x', time);
       *victim = {tag, time};
     }
-    EXPECT_GT(hits, 1000u);
+    EXPECT_GT(hits, tests::effort(1000));
   }
 }
 

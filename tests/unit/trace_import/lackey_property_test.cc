@@ -11,6 +11,7 @@
 
 #include "base/random.h"
 #include "recording_sink.h"
+#include "tests/effort.h"
 
 namespace mmusim::trace::lackey {
 namespace lackey_property_test {
@@ -235,7 +236,7 @@ std::string first_difference(const ByProcess& expected, const ByProcess& got) {
 }
 
 TEST(LackeyProperty, HistoriesComeBack) {
-  for (uint64_t seed = 1; seed <= 30; ++seed) {
+  for (uint64_t seed = 1; seed <= tests::effort(30); ++seed) {
     SCOPED_TRACE(seed);
     const History history = Maker(seed).make();
     const TemporaryDirectory directory;

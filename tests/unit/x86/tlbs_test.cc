@@ -9,6 +9,7 @@
 
 #include "base/random.h"
 #include "stats/report.h"
+#include "tests/effort.h"
 #include "tests/unit/x86/machine.h"
 
 namespace mmusim::x86::testing {
@@ -393,7 +394,7 @@ TEST_F(WithoutPcids, FlushesReachTheCpusThatRunIt) {
 // table. (Page tables change under cached entries, as a kernel changes them: entry, then flush.)
 TEST(TlbsNoStaleTranslation, UnderRandomHistories) {
   for (const bool pcid : {true, false})
-    for (uint64_t seed = 1; seed <= 6; ++seed) {
+    for (uint64_t seed = 1; seed <= tests::effort(6); ++seed) {
       SCOPED_TRACE(::testing::Message() << "pcid " << pcid << ", seed " << seed);
       Machine machine(std::string("[x86]\npcid_slots = 3\nflush_ceiling = 4\npcid = ") +
                       (pcid ? "true\n" : "false\n"));
