@@ -34,17 +34,24 @@ constexpr uint64_t finished(uint64_t hash) {
   return hash ^ (hash >> 32);
 }
 
+// What it is for a whole one.
+uint64_t incremental_hash(uint64_t start, std::span<const uint8_t> lengths,
+                          std::span<const MemOp> ops) {
+  uint64_t hash = mix(0, start);
+  size_t op = 0;
+  for (size_t i = 0; i < lengths.size(); ++i) {
+    hash = mix(hash, lengths[i]);
+    for (; op < ops.size() && ops[op].instruction == i; ++op)
+      hash = mix(hash, mix_word(ops[op]));
+  }
+  return hash;
+}
+
 }  // namespace
 
 uint64_t hash_of(const StaticBlock& block) {
-  uint64_t hash = mix(0, block.start.value());
-  unsigned op = 0;
-  for (unsigned i = 0; i < block.instructions; ++i) {
-    hash = mix(hash, block.lengths[i]);
-    for (; op < block.mem_ops && block.ops[op].instruction == i; ++op)
-      hash = mix(hash, mix_word(block.ops[op]));
-  }
-  return finished(hash);
+  return finished(incremental_hash(block.start.value(), {block.lengths, block.instructions},
+                                   {block.ops, block.mem_ops}));
 }
 
 class Writer::Impl {
@@ -207,16 +214,8 @@ class Writer::Impl {
   std::array<uint64_t, kMaxMemOps> addresses_{};
 };
 
-// What the incremental hash of the block being made would be.
 uint64_t Writer::Impl::content_hash() const {
-  uint64_t hash = mix(0, start_);
-  unsigned op = 0;
-  for (unsigned i = 0; i < instructions_; ++i) {
-    hash = mix(hash, lengths_[i]);
-    for (; op < mem_ops_ && ops_[op].instruction == i; ++op)
-      hash = mix(hash, mix_word(ops_[op]));
-  }
-  return hash;
+  return incremental_hash(start_, {lengths_.data(), instructions_}, {ops_.data(), mem_ops_});
 }
 
 // The block has no room for one more access. Its last instruction moves, with its accesses, to a

@@ -6,14 +6,8 @@ set -euo pipefail
 program=$(readlink -f "$1")
 as_isa=$(readlink -f "$2")
 source=$(readlink -f "$3")
-work=$(mktemp -d)
-trap 'rm -rf "$work"' EXIT
-cd "$work"
+. "$(dirname "$0")/begin.sh"
 
-fail() {
-  echo "FAILED: $*" >&2
-  exit 1
-}
 # refused WORDS ARGUMENTS...: a usage error that has these words.
 refused() {
   local words=$1 status=0

@@ -5,14 +5,7 @@
 #   programs.sh SOURCE_DIR
 set -euo pipefail
 source=$(readlink -f "$1")
-work=$(mktemp -d)
-trap 'rm -rf "$work"' EXIT
-cd "$work"
-
-fail() {
-  echo "FAILED: $*" >&2
-  exit 1
-}
+. "$(dirname "$0")/begin.sh"
 
 # Program, size, work, what it prints. On nine instruction sets it was the same.
 expected="
@@ -63,7 +56,9 @@ done
 grep -q 'SIZE is too large' err || fail "gups of 100G says: $(cat err)"
 
 while read -r isa compiler flags; do
-  if command -v "$compiler" >/dev/null && command -v "qemu-$isa" >/dev/null; then
+  # A cross compiler may be there without a library.
+  if command -v "$compiler" >/dev/null && command -v "qemu-$isa" >/dev/null &&
+    echo '#include <stdio.h>' | "$compiler" -E - >/dev/null 2>&1; then
     run_all "$isa" "$compiler" $flags
   fi
 done <<'END'

@@ -8,14 +8,8 @@ set -euo pipefail
 program=$(readlink -f "$1")
 source=$(readlink -f "$2")
 command -v qemu-x86_64 >/dev/null || { echo "qemu-user is not installed"; exit 1; }
-work=$(mktemp -d)
-trap 'rm -rf "$work"' EXIT
-cd "$work"
+. "$(dirname "$0")/begin.sh"
 
-fail() {
-  echo "FAILED: $*" >&2
-  exit 1
-}
 # Runs a recording; its status must be the first argument. `said` holds stderr.
 record() {
   local expected=$1 status=0

@@ -6,14 +6,8 @@
 set -euo pipefail
 program=$(readlink -f "$1")
 source=$(readlink -f "$2")
-work=$(mktemp -d)
-trap 'rm -rf "$work"' EXIT
-cd "$work"
+. "$(dirname "$0")/begin.sh"
 
-fail() {
-  echo "FAILED: $*" >&2
-  exit 1
-}
 refused() {  # refused STATUS WORDS ARGUMENTS...
   local wanted=$1 words=$2 status=0
   shift 2

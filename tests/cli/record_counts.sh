@@ -10,14 +10,8 @@ trace_counts=$(readlink -f "$3")
 source=$(readlink -f "$4")
 [[ $(uname -m) == x86_64 ]] || { echo "left out: not on this computer"; exit 0; }
 command -v valgrind >/dev/null || { echo "valgrind is not installed"; exit 1; }
-work=$(mktemp -d)
-trap 'rm -rf "$work"' EXIT
-cd "$work"
+. "$(dirname "$0")/begin.sh"
 
-fail() {
-  echo "FAILED: $*" >&2
-  exit 1
-}
 # The start of a program depends on its environment and CPU: the same for all. Valgrind's CPU is
 # Intel's and has no fast string instructions.
 alone() {

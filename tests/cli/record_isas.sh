@@ -8,9 +8,7 @@ set -euo pipefail
 program=$(readlink -f "$1")
 recorded=$(readlink -f "$2")
 source=$(readlink -f "$3")
-work=$(mktemp -d)
-trap 'rm -rf "$work"' EXIT
-cd "$work"
+. "$(dirname "$0")/begin.sh"
 
 fail() {
   echo "FAILED: $isa: $*" >&2

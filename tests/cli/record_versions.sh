@@ -7,16 +7,10 @@ set -euo pipefail
 program=$(readlink -f "$1")
 fake=$(readlink -f "$2")
 [[ $(uname -m) == x86_64 ]] || { echo "left out: not on this computer"; exit 0; }
-work=$(mktemp -d)
-trap 'rm -rf "$work"' EXIT
-cd "$work"
+. "$(dirname "$0")/begin.sh"
 mkdir bin
 ln -s "$fake" bin/qemu-x86_64
 
-fail() {
-  echo "FAILED: $*" >&2
-  exit 1
-}
 record() {  # record STATUS MIN CUR
   local status=0
   FAKE_QEMU_VERSIONS="$2 $3" PATH=$PWD/bin:$PATH "$program" record -o t.mmt -- /bin/true \
