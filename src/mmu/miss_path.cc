@@ -104,7 +104,7 @@ pt::Lookup MissPath::walk(const pt::PageTable& table, VirtAddr va, unsigned numb
   for (const pt::WalkStep& step : path.steps())
     read(table, va, step,
          {.origin = mem::Origin::Handler, .level = step.level, .dependent = step.dependent});
-  more_instructions(number, uint64_t{path.count()} * table.handler_instructions());
+  more_instructions(number, path.instructions());
   return found;
 }
 
@@ -126,11 +126,14 @@ void MissPath::read(const pt::PageTable& table, VirtAddr va, const pt::WalkStep&
 }
 
 std::array<uint64_t, 2> MissPath::words_of(const pt::WalkStep& step) const {
-  const unsigned offset = step.address.value() % sizeof(uint64_t);
-  const uint64_t* const memory = frames_->find_words(step.address - offset);
-  MMUSIM_ASSERT(memory != nullptr);  // a page table's
   std::array<uint64_t, 2> words{};
-  std::memcpy(words.data(), reinterpret_cast<const std::byte*>(memory) + offset, step.bytes);
+  // Of several entries in a line the last, which is the one that counted.
+  const auto bytes = std::min<unsigned>(step.bytes, sizeof words);
+  const PhysAddr address = step.address + (step.bytes - bytes) / sizeof words * sizeof words;
+  const unsigned offset = address.value() % sizeof(uint64_t);
+  const uint64_t* const memory = frames_->find_words(address - offset);
+  MMUSIM_ASSERT(memory != nullptr);  // a page table's
+  std::memcpy(words.data(), reinterpret_cast<const std::byte*>(memory) + offset, bytes);
   return words;
 }
 

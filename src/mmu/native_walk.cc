@@ -82,7 +82,7 @@ void NativeWalkCounters::add(const NativeWalkCounters& o) {
 size_t NativeWalker::begin_at(TableCache::Table known, VirtAddr va) const {
   const auto steps = words_.steps();
   const auto first = std::find_if(steps.begin(), steps.end(), [&](const pt::WalkStep& step) {
-    return step.serves == known.serves && step.table == known.address;
+    return step.serves >= known.serves && step.table == known.address;  // it may serve more by now
   });
   if (first == steps.end())
     throw Error("check",

@@ -22,8 +22,10 @@
 #include <cstdint>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <span>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "base/error.h"
@@ -138,6 +140,8 @@ struct TableNode {
   VirtAddr base;        // of the address space it serves
   unsigned covers = 0;  // log2 of the bytes of address space it serves; 64: all
   uint32_t slots = 0;
+  bool indexed =
+      true;  // each slot is for an equal part of that; false: for any, and a leaf takes one
   uint32_t leaves = 0;  // slots that hold (a replica of) a leaf
   uint32_t tables = 0;  // slots that lead to another table
   PhysAddr parent;      // the table it hangs in; its own address for the root
@@ -277,10 +281,6 @@ class PageTable {
   // flush after a change must reach all of them.
   [[nodiscard]] virtual std::vector<Sharer> sharers(VirtAddr va) const;
 
-  // Instructions a software TLB-miss handler takes for each word walk() reads: to find it, load it
-  // and judge it. The default is a radix level's: shift, mask, load, test, branch.
-  [[nodiscard]] virtual unsigned handler_instructions() const { return 5; }
-
   // --- The whole
   [[nodiscard]] virtual RootToken root() const = 0;
   [[nodiscard]] virtual Stats stats() const = 0;           // walks the table to count leaves
@@ -306,7 +306,14 @@ struct Environment {
       geometry;  // of the architecture: what a radix backend uses unless configured otherwise
   PageShift page{12};
   unsigned cpus = 1;  // whose miss handlers may walk a table while the kernel changes it
+  std::string_view architecture = {};  // by name: whose miss handlers those are
 };
+// Tables replaced by one of another size or form, and the entries copied by that.
+struct Restructuring {
+  uint64_t tables = 0;
+  uint64_t entries = 0;
+};
+
 // The factory, and what its Environment points to, must outlive the tables it made.
 class Factory {
  public:
@@ -319,6 +326,9 @@ class Factory {
   [[nodiscard]] virtual bool can_map(VirtAddr /*va*/) const { return true; }
   // Table memory that belongs to no one table, as a hash all address spaces share.
   [[nodiscard]] virtual uint64_t common_bytes() const { return 0; }
+  // What changing their form has taken, of all its tables, also those that are gone; nothing: they
+  // do not.
+  [[nodiscard]] virtual std::optional<Restructuring> restructuring() const { return std::nullopt; }
 };
 // Registry: page_tables.cc, an explicit list.
 struct Backend {

@@ -20,11 +20,15 @@ struct WalkStep {
   // Where a walk may begin another time, for hardware that remembers tables (a paging-structure
   // cache): every walk of an address in the aligned block of 2^serves bytes comes to the table at
   // `table`, which this word is in, by the same steps as this one. That holds until the table's
-  // memory is freed, or the block is flushed with freed_tables. serves 0: no walk begins here.
+  // memory is freed, or the block is flushed with freed_tables; a table may come to serve a larger
+  // block. serves 0: no walk begins here.
   PhysAddr table{};
   uint8_t serves = 0;
-  uint8_t bytes = 8;      // at most 16, within one line
-  uint8_t level = 0;      // as in mem::Touch
+  uint8_t bytes = 8;  // at most 64, within one line
+  uint8_t level = 0;  // as in mem::Touch
+  // What a software miss handler takes to find this word, load it and judge it. The default is a
+  // radix level's: shift, mask, load, test, branch.
+  uint8_t instructions = 5;
   bool dependent = true;  // its address came out of the step before
   // Hardware can read it at the same time as the step before: its address is known as early, and
   // no word read since decides whether it is wanted. Never of the first step, nor of a dependent
@@ -50,7 +54,10 @@ class WalkPath {
   void add(const WalkStep& step) {
     if (count_ < kMostSteps) std::construct_at(&room_.steps[count_], step);
     ++count_;
+    instructions_ += step.instructions;
   }
+  // Instructions of the handler's that belong to no word: to begin, and at the end.
+  void charge(unsigned instructions) { instructions_ += instructions; }
   void add(PhysAddr address, unsigned bytes, unsigned level, bool dependent, unsigned part = 0) {
     add({.address = address,
          .bytes = static_cast<uint8_t>(bytes),
@@ -58,9 +65,10 @@ class WalkPath {
          .dependent = dependent,
          .part = static_cast<uint8_t>(part)});
   }
-  void clear() { count_ = 0; }
+  void clear() { count_ = instructions_ = 0; }
   // All steps taken, also those beyond kMostSteps.
   [[nodiscard]] unsigned count() const { return count_; }
+  [[nodiscard]] unsigned instructions() const { return instructions_; }
   [[nodiscard]] std::span<const WalkStep> steps() const {
     return {room_.steps.data(), count_ < kMostSteps ? count_ : kMostSteps};
   }
@@ -74,6 +82,7 @@ class WalkPath {
   };
   Room room_;
   unsigned count_ = 0;
+  unsigned instructions_ = 0;
 };
 
 }  // namespace mmusim::pt

@@ -51,7 +51,8 @@ class Machine {
                                     .format = &format_,
                                     .geometry = Arch::geometry(options_),
                                     .page = page(),
-                                    .cpus = cpus_of(config)})),
+                                    .cpus = cpus_of(config),
+                                    .architecture = Arch::kName})),
         tlbs_(options_, cpus_of(config), frames_, sink_,
               hardware_reads(*factory_, Arch::geometry(options_))),
         checker_(RunOptions::from(config).check ? std::make_unique<Checker>(tlbs_, format_, frames_)
@@ -97,6 +98,12 @@ class Machine {
     tlbs_.report(report);
     sink_.report(report);
     kernel_.report(report);
+    if (const auto changed = factory_->restructuring()) {
+      report.add("kernel.page_tables.rebuilt", changed->tables, "tables",
+                 "Page tables replaced by one of another size or form.");
+      report.add("kernel.page_tables.rewritten", changed->entries, "entries",
+                 "Entries copied by that.", "kernel.page_tables.rebuilt");
+    }
     frames_.report(report);
     if (checker_ != nullptr) checker_->report(report);
   }

@@ -56,7 +56,8 @@ class ArchWorld {
                                      .allocator = allocator_.get(),
                                      .format = format_.get(),
                                      .geometry = Arch::geometry(options_),
-                                     .page = page});
+                                     .page = page,
+                                     .architecture = Arch::kName});
     const pt::RadixGeometry* walkable = factory_->hardware_walkable();
     tlbs_ = std::make_unique<typename Arch::Tlbs>(
         options_, cpus, *frames_, *sink_,

@@ -50,7 +50,7 @@ uint64_t slots_taken(const TableNode& node, const std::vector<const TableNode*>&
   for (const OracleLeaf& leaf : oracle.within(range.begin.value(), range.end.value())) {
     if (below.hold(leaf)) continue;
     const unsigned slot_log2 = node.covers - slots_log2;
-    taken += leaf.log2 > slot_log2 ? uint64_t{1} << (leaf.log2 - slot_log2) : 1;
+    taken += node.indexed && leaf.log2 > slot_log2 ? uint64_t{1} << (leaf.log2 - slot_log2) : 1;
   }
   return taken;
 }

@@ -44,7 +44,6 @@ class Witness final : public PageTable {
   Status leave(VirtAddr va, Gather& gather) override;
   std::vector<Sharer> sharers(VirtAddr va) const override;
 
-  unsigned handler_instructions() const override { return table_->handler_instructions(); }
   RootToken root() const override { return table_->root(); }
   Stats stats() const override;
   uint64_t table_bytes() const override { return table_->table_bytes(); }

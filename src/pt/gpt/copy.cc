@@ -1,6 +1,8 @@
 // fork: the trie is cloned in one pass beside the list of ranges. What lies outside of them is left
-// out; tables get the width they have, and are brought into form when they are complete.
+// out: lines and arrays are made as large as what is wanted of them; tables get the width they
+// have, and are brought into form when they are complete.
 #include <algorithm>
+#include <array>
 
 #include "base/error.h"
 #include "pt/gpt/gpt.h"
@@ -36,48 +38,111 @@ Status Gpt::copy_ranges(PageTable& to, std::span<const VirtRange> ranges, const 
   return status;
 }
 
+// The runs of a leaf or of several, as far as they are wanted.
+Status Gpt::copy_run(Run& run, Run& twin, Copying& copying) {
+  const unsigned log2 = run.size.log2();
+  const uint64_t first = run.start.value();
+  const uint64_t last = last_of(run.address(run.count - 1).value(), log2);
+  for (size_t i = copying.from(first);
+       i < copying.ranges.size() && copying.ranges[i].begin.value() <= last; ++i) {
+    const uint64_t begin = std::max(first, copying.ranges[i].begin.value());
+    const uint64_t finish = std::min(last, copying.ranges[i].end.value() - 1);
+    const auto at = static_cast<uint32_t>((begin - first) >> log2);
+    const auto count = static_cast<uint32_t>((finish - first) >> log2) - at + 1;
+    Run source = run.part(at, count);
+    Run target = twin.part(at, count);
+    if (!copying.copy(i, source, target)) return Status::Stopped;
+  }
+  return Status::Ok;
+}
+
 // Copies what `from` leads to, as far as it is wanted, into the Invalid entry `to`.
 Status Gpt::copy_entry(const Place& from, const Place& to, Copying& copying) {
   const GuardedEntry e = tables_.read(from);
   if (e.is(Kind::Invalid)) return Status::Ok;
-  const uint64_t base = from.base | e.guard() >> from.consumed;
-  const unsigned end = from.consumed + e.guard_length();
-  if (!copying.wants(base, last_of(base, kKeyBits - end))) return Status::Ok;
+  const uint64_t base = from.base_of(e);
+  if (!copying.wants(base, last_of(base, kKeyBits - e.length()))) return Status::Ok;
 
   switch (e.kind()) {
     case Kind::Internal:
-      return copy_table(from, e, to, copying);
-    case Kind::Shared: {
-      // The copy is the new table's own.
-      const Status status = copy_entry(tables_.shared_root_of(from, e, base), to, copying);
-      const GuardedEntry below = to.load();
-      if (!below.is(Kind::Invalid))
-        copying.to.tables_.write(to, below.after_bits(e.guard(), e.guard_length()));
-      return status;
-    }
+      return e.is_line() ? copy_line(from, e, to, copying) : copy_table(from, e, to, copying);
+    case Kind::Shared:  // the copy is the new table's own
+      return copy_entry(tables_.shared_root_of(from, e), to, copying);
+    case Kind::Array:
+      return copy_array(from, e, to, copying);
     default:
       break;
   }
-  // A leaf with a table for itself, or none.
-  copying.to.tables_.write(to, GuardedEntry::leaf(e.guard(), e.guard_length(), 0, kNone));
-  const Table source{.address = from.address, .words = from.words};
-  const Table target{.address = to.address, .words = to.words};
-  Run run = run_of(source, 0, 1, e, from);
-  Run twin = run;
-  twin.shared = false;
-  twin.place({.words = target.words + 1,
-              .address = target.address + sizeof(uint64_t),
-              .stride = kEntryBytes,
-              .replicas = 1,
-              .entry_bytes = sizeof(Entry),
-              .level = to.level()});
-  Status status = Status::Ok;
-  for (size_t i = copying.from(base);
-       status == Status::Ok && i < copying.ranges.size() &&
-       copying.ranges[i].begin.value() <= last_of(base, kKeyBits - end);
-       ++i)
-    if (!copying.copy(i, run, twin)) status = Status::Stopped;
+  // A leaf with a place for itself.
+  copying.to.tables_.write(to, GuardedEntry::leaf(to.local(base), e.length(), kNone));
+  Run run = run_of({.address = from.address, .words = from.words}, 0, 1, e, from);
+  Run twin = copying.to.run_of({.address = to.address, .words = to.words}, 0, 1, to.load(), to);
+  const Status status = copy_run(run, twin, copying);
   if (to.words[1] == kNone) copying.to.tables_.write(to, {});
+  return status;
+}
+
+// Only the entries that are wanted; of one no line is made.
+Status Gpt::copy_line(const Place& from, const GuardedEntry& e, const Place& to, Copying& copying) {
+  Tables& tables = copying.to.tables_;
+  tables_.read_line(from, e, e.valid());
+  std::array<Place, kLineEntries> wanted;
+  unsigned count = 0;
+  for_each_child(from, e, [&](const Place& child, const GuardedEntry& there) {
+    const uint64_t base = child.base_of(there);
+    if (copying.wants(base, last_of(base, kKeyBits - there.length()))) wanted[count++] = child;
+  });
+  if (count == 0) return Status::Ok;
+  if (count == 1) return copy_entry(wanted[0], to, copying);
+  const unsigned room_log2 = count > 2 ? 2 : 1;
+  const auto table = tables.allocate(room_log2, to.shared);
+  if (!table) return Status::NoMemory;
+  GuardedEntry line =
+      GuardedEntry::internal(to.local(from.base_of(e)), e.length(), 0, table->address);
+  line.count(0, room_log2);
+  Status status = Status::Ok;
+  uint32_t used = 0;
+  for (unsigned i = 0; i < count && status == Status::Ok; ++i) {
+    const Place place = tables.entry_of_line(to, line, used);
+    status = copy_entry(wanted[i], place, copying);
+    if (!place.load().is(Kind::Invalid)) ++used;
+  }
+  line.count(used, room_log2);
+  copying.to.resizer_.settle(line, to, false);
+  tables.write(to, line);
+  return status;
+}
+
+// As large as what is wanted of it.
+Status Gpt::copy_array(const Place& from, const GuardedEntry& e, const Place& to,
+                       Copying& copying) {
+  Tables& tables = copying.to.tables_;
+  const uint64_t base = from.base_of(e);
+  const uint64_t last = last_of(base, kKeyBits - e.length());
+  size_t i = copying.from(base);
+  const uint64_t first_wanted = std::max(base, copying.ranges[i].begin.value());
+  uint64_t last_wanted = first_wanted;
+  for (; i < copying.ranges.size() && copying.ranges[i].begin.value() <= last; ++i)
+    last_wanted = std::min(last, copying.ranges[i].end.value() - 1);
+  const unsigned length =
+      std::min(common_bits(first_wanted, last_wanted), rules_->policy.key_end - 1);
+  const unsigned pages = rules_->policy.key_end - length;
+  const auto array = tables.allocate_array(pages, to.shared);
+  if (!array) return Status::NoMemory;
+  GuardedEntry made = GuardedEntry::array(to.local(first_wanted), length, array->address);
+  const uint64_t count = uint64_t{1} << pages;
+  const uint64_t first = page_in_array(leading(first_wanted, length), e);
+  Run run = run_of_array(tables_.below(e), first, static_cast<uint32_t>(count), e, from);
+  Run twin = copying.to.run_of_array(*array, 0, static_cast<uint32_t>(count), made, to);
+  const Status status = copy_run(run, twin, copying);
+  const auto used =
+      count - static_cast<uint64_t>(std::count(array->words, array->words + count, kNone));
+  if (used == 0) {
+    tables.discard_array(*array, pages, to.shared);
+    return status;
+  }
+  made.count(static_cast<uint32_t>(used), 0);
+  tables.write(to, made);
   return status;
 }
 
@@ -87,14 +152,14 @@ Status Gpt::copy_table(const Place& from, const GuardedEntry& e, const Place& to
   const auto table = tables.allocate(e.width(), to.shared);
   if (!table) return Status::NoMemory;
   const Table source = tables_.below(e);
-  const uint64_t base = from.base | e.guard() >> from.consumed;
-  const unsigned end = from.consumed + e.guard_length();
-  const unsigned slot_log2 = kKeyBits - end - e.width();
+  const uint64_t base = from.base_of(e);
+  const unsigned end = e.length() + e.width();
+  GuardedEntry made = GuardedEntry::internal(to.local(base), e.length(), e.width(), table->address);
 
-  const auto key_of_slot = [&](uint64_t i) { return base | key_of(i, e.width()) >> end; };
+  const auto key_of_slot = [&](uint64_t i) { return base | key_of(i, e.length(), e.width()); };
   const auto wanted = [&](uint64_t i) {
     const uint64_t key = key_of_slot(i);
-    return copying.wants(key, last_of(key, slot_log2));
+    return copying.wants(key, last_of(key, kKeyBits - end));
   };
   Status status = Status::Ok;
   for (uint64_t i = 0; status == Status::Ok && i < e.slots();) {
@@ -103,35 +168,28 @@ Status Gpt::copy_table(const Place& from, const GuardedEntry& e, const Place& to
       continue;
     }
     const GuardedEntry child = source.get(i);
-    if (child.is(Kind::Leaf) && child.guard_length() == 0) {
-      const uint64_t first = i & ~(uint64_t{child.replicas()} - 1);
+    if (child.is(Kind::Leaf) && child.length() <= end) {
+      const uint64_t replicas = uint64_t{1} << (end - child.length());
+      const uint64_t first = i & ~(replicas - 1);
       uint64_t next = first;
       do
-        next += child.replicas();
-      while (next < e.slots() && wanted(next) && source.get(next).head == child.head);
+        next += replicas;
+      while (next < e.slots() && wanted(next) && source.get(next).is(Kind::Leaf) &&
+             source.get(next).length() == child.length());
       status = copy_leaves(source, *table, first, next,
                            tables_.slot_of(from, e, key_of_slot(first)), copying);
       i = next;
       continue;
     }
     const uint64_t key = key_of_slot(i);
-    if (child.is(Kind::Invalid)) {
-      tables_.touch_slots(source, i, 1, false, from.level());
-    } else {
-      const Place slot{.words = table->words + 2 * i,
-                       .address = table->at(i),
-                       .base = key,
-                       .consumed = end + e.width(),
-                       .depth = to.depth + 1,
-                       .top = false,
-                       .shared = to.shared,
-                       .within = to.within};
-      status = copy_entry(tables_.slot_of(from, e, key), slot, copying);
-    }
+    if (child.is(Kind::Invalid))
+      tables_.touch_slots(source, i, 1, false, from.level);
+    else
+      status = copy_entry(tables_.slot_of(from, e, key), tables.slot_of(to, made, key), copying);
     ++i;
   }
 
-  GuardedEntry made = tables.entry_of(*table, e.width(), e.guard(), e.guard_length());
+  made = tables.entry_of(*table, e.width(), made.prefix(), e.length());
   copying.to.resizer_.settle(made, to, false);
   tables.write(to, made);
   return status;
@@ -141,29 +199,17 @@ Status Gpt::copy_table(const Place& from, const GuardedEntry& e, const Place& to
 Status Gpt::copy_leaves(const Table& from, const Table& to, uint64_t slot, uint64_t end,
                         const Place& place, Copying& copying) {
   const GuardedEntry e = from.get(slot);
-  const unsigned log2 = kKeyBits - place.consumed + e.replicas_log2();
-  const auto leaves = static_cast<uint32_t>((end - slot) >> e.replicas_log2());
-  Run run = run_of(from, slot, leaves, e, place);
-  Run twin = copying.to.run_of(to, slot, leaves, e, place);
-  twin.shared = false;
+  const unsigned replicas_log2 = place.replicas_log2(e);
+  const auto leaves = static_cast<uint32_t>((end - slot) >> replicas_log2);
   for (uint64_t i = slot; i < end; ++i)
-    to.set(i, {.head = e.head, .body = kNone});
-  copying.to.tables_.touch_slots(to, slot, end - slot, true, place.level());
-
-  const uint64_t first = run.start.value();
-  const uint64_t last = last_of(first + (uint64_t{leaves - 1} << log2), log2);
-  Status status = Status::Ok;
-  for (size_t i = copying.from(first);
-       status == Status::Ok && i < copying.ranges.size() && copying.ranges[i].begin.value() <= last;
-       ++i) {
-    const uint64_t begin = std::max(first, copying.ranges[i].begin.value());
-    const uint64_t finish = std::min(last, copying.ranges[i].end.value() - 1);
-    const auto at = static_cast<uint32_t>((begin - first) >> log2);
-    const auto count = static_cast<uint32_t>((finish - first) >> log2) - at + 1;
-    Run source = run.part(at, count);
-    Run target = twin.part(at, count);
-    if (!copying.copy(i, source, target)) status = Status::Stopped;
-  }
+    to.set(i, {.head = from.get(i).moved_by(place.difference).head, .body = kNone});
+  copying.to.tables_.touch_slots(to, slot, end - slot, true, place.level);
+  Place target = place;  // but that it is the new table's own
+  target.shared = false;
+  target.difference = 0;
+  Run run = run_of(from, slot, leaves, e, place);
+  Run twin = copying.to.run_of(to, slot, leaves, to.get(slot), target);
+  const Status status = copy_run(run, twin, copying);
   // Slots that were given nothing are not kept.
   for (uint64_t i = slot; i < end; ++i)
     if (to.words[2 * i + 1] == kNone) to.set(i, {});
@@ -179,15 +225,15 @@ Status Gpt::copy_into(Gpt& to, std::span<const VirtRange> ranges, const RunCopie
       for (uint32_t at = 0; at < run.count; ++at) {
         const Slot slot = to.ensure(run.address(at), run.size);
         if (slot.status != Status::Ok) return slot.status;
-        const Table there = to.replicas_of(slot.handle);
+        const Word there = Word::unpacked(slot.handle.place);
         Run leaf = run.part(at, 1);
         Run twin = leaf;
-        twin.place({.words = there.words + 1,
-                    .address = there.address + sizeof(uint64_t),
+        twin.place({.words = to.tables_.words(there.address),
+                    .address = there.address,
                     .stride = kEntryBytes,
-                    .replicas = there.get(0).replicas(),
+                    .replicas = uint32_t{1} << there.replicas_log2,
                     .entry_bytes = sizeof(Entry),
-                    .level = 0});
+                    .level = there.level});
         if (!copy(i, leaf, twin)) return Status::Stopped;
       }
     }

@@ -62,98 +62,123 @@ void GptCursor::build(unsigned void_log2, bool empty_leaf) {
   const auto last_in = [&](unsigned log2) {
     return std::min(last_of(leading(first, kKeyBits - log2), log2), last_);
   };
-  const unsigned most = std::min(void_log2, page + policy.widest);
-  if (empty_leaf || !policy.adaptive()) {
-    status_ = build_one_by_one(first, last_in(most));
+  if (empty_leaf || policy.most_array() == 0) {
+    status_ = build_one_by_one(first, last_in(std::min(void_log2, page + policy.widest)));
   } else {
-    // The largest block whose table would be worth its slots.
+    // The largest block whose array would be worth its slots.
     unsigned log2 = page;
-    for (unsigned next = page + 1; next <= most; ++next) {
+    for (unsigned next = page + 1; next <= std::min(void_log2, page + policy.most_array());
+         ++next) {
       const uint64_t used = ((last_in(next) - first) >> page) + 1;
       if (used * 100 >= uint64_t{policy.inflate} << (next - page)) log2 = next;
     }
-    const uint64_t last = last_in(log2);
-    status_ = gpt_.ensure_pages(first, last, log2);
-    if (status_ == Status::NotSupported) status_ = build_one_by_one(first, last);
+    status_ = gpt_.ensure_pages(first, last_in(log2), log2);
   }
   if (status_ != Status::Ok) done_ = true;
   restart();
 }
 
 // The run that begins with the leaf `e` at `place`.
-bool GptCursor::take_run(const Place& place, const GuardedEntry& e, Run& run) {
-  const unsigned log2 = kKeyBits - place.consumed - e.guard_length() + e.replicas_log2();
-  const uint64_t group = kEntryBytes << e.replicas_log2();
+void GptCursor::take_run(const Place& place, const GuardedEntry& e, Run& run) {
+  const unsigned log2 = kKeyBits - e.length();
+  const unsigned replicas_log2 = place.replicas_log2(e);
+  const uint64_t group = kEntryBytes << replicas_log2;
   const Table table = gpt_.tables_.at(PhysAddr(place.address.value() & ~(group - 1)));
+  const uint64_t begin = place.base_of(e);
   uint32_t count = 1;
-  uint64_t begin = 0;
-  if (place.top || e.guard_length() != 0) {
-    begin = place.base | e.guard() >> place.consumed;
-  } else {
-    begin = leading(place.base, kKeyBits - log2);
+  if (!place.top && !place.in_line && e.length() <= place.consumed) {
     const GuardedEntry above = path_.back().load();
     const uint64_t slot = (table.address - above.address()) / kEntryBytes;
     const uint64_t room =
-        std::min((above.slots() - slot) >> e.replicas_log2(), ((last_ - begin) >> log2) + 1);
-    while (count < room && table.get(uint64_t{count} << e.replicas_log2()).head == e.head)
+        std::min((above.slots() - slot) >> replicas_log2, ((last_ - begin) >> log2) + 1);
+    const auto next = [&] { return table.get(uint64_t{count} << replicas_log2); };
+    while (count < room && next().is(Kind::Leaf) && next().length() == e.length())
       ++count;
   }
   run = gpt_.run_of(table, 0, count, e, place);
-  run.start = VirtAddr(begin);
+  finish_run(begin, log2, count);
+}
+
+void GptCursor::take_array(const Place& place, const GuardedEntry& e, Run& run) {
+  const unsigned page = gpt_.page_.log2();
+  const uint64_t first = gpt_.page_in_array(position_, e);
+  const uint64_t begin = place.base_of(e) + (first << page);
+  const uint64_t count =
+      std::min((uint64_t{1} << gpt_.tables_.pages_log2(e)) - first, ((last_ - begin) >> page) + 1);
+  run = gpt_.run_of_array(gpt_.tables_.below(e), first, static_cast<uint32_t>(count), e, place);
+  finish_run(begin, page, static_cast<uint32_t>(count));
+}
+
+void GptCursor::finish_run(uint64_t begin, unsigned log2, uint32_t count) {
+  const uint64_t last = begin + (uint64_t{count - 1} << log2);
   if (mode_ == CursorMode::Zap && gpt_.rules_->policy.eager) {
     has_run_ = true;
     run_first_ = begin;
-    run_last_ = last_of(begin + (uint64_t{count - 1} << log2), log2);
+    run_last_ = last_of(last, log2);
   }
-  pass(begin + (uint64_t{count - 1} << log2), log2);
-  return true;
+  pass(last, log2);
 }
 
 bool GptCursor::next(Run& run) {
   settle_run();
+  const bool build = mode_ == CursorMode::Build;
+  // Of the void around the position.
+  const auto over_void = [&](unsigned log2) {
+    if (build)
+      this->build(log2);
+    else
+      pass(leading(position_, kKeyBits - log2), log2);
+  };
   while (!done_) {
     // Up to the lowest entry passed below which the position lies.
     while (path_.size() != 0) {
       const Place& above = path_.back();
       const GuardedEntry e = above.load();
-      const unsigned used = above.consumed + e.guard_length();
-      if (leading(position_, used) == (above.base | e.guard() >> above.consumed)) break;
+      if (leading(position_, e.length()) == above.base_of(e)) break;
       path_.pop();
     }
     Place place = gpt_.root_;
     if (path_.size() != 0) {
-      const GuardedEntry above = path_.back().load();
-      place = above.is(Kind::Shared) ? gpt_.tables_.shared_root_of(path_.back(), above, position_)
-                                     : gpt_.tables_.slot_of(path_.back(), above, position_);
+      const Place& parent = path_.back();
+      const GuardedEntry above = parent.load();
+      if (above.is(Kind::Shared)) {
+        place = gpt_.tables_.shared_root_of(parent, above);
+      } else if (above.is_line()) {
+        const Tables::Searched searched =
+            gpt_.tables_.search(above, parent.local(position_), kKeyBits);
+        gpt_.tables_.read_line(parent, above, searched.looked_at);
+        if (!searched.entry) {
+          over_void(kKeyBits - searched.common - 1);
+          continue;
+        }
+        place = gpt_.tables_.entry_of_line(parent, above, *searched.entry);
+      } else {
+        place = gpt_.tables_.slot_of(parent, above, position_);
+      }
     }
 
     const GuardedEntry e = place.load();
-    const bool build = mode_ == CursorMode::Build;
-    if (e.is(Kind::Leaf) && e.matches(behind(position_, place.consumed))) {
-      const unsigned log2 = kKeyBits - place.consumed - e.guard_length() + e.replicas_log2();
-      if (!build || !e.is_empty_leaf() || log2 == gpt_.page_.log2()) return take_run(place, e, run);
+    const bool agrees = !e.is(Kind::Invalid) && e.matches(place.local(position_));
+    if (e.is(Kind::Leaf) && agrees) {
+      const unsigned log2 = kKeyBits - e.length();
+      if (!build || !e.is_empty_leaf() || log2 == gpt_.page_.log2()) {
+        take_run(place, e, run);
+        return true;
+      }
       this->build(log2, true);
       continue;
     }
     static_cast<void>(gpt_.tables_.read(place));
-    if (e.is(Kind::Invalid)) {
-      if (build)
-        this->build(kKeyBits - place.consumed);
-      else
-        pass(place.base, kKeyBits - place.consumed);
-      continue;
+    if (e.is(Kind::Array) && agrees) {
+      take_array(place, e, run);
+      return true;
     }
-    const uint64_t rest = behind(position_, place.consumed);
-    if (!e.matches(rest)) {
-      const unsigned common = e.common_with(rest);
-      const unsigned empty_log2 = kKeyBits - place.consumed - common - 1;
-      if (build)
-        this->build(empty_log2);
-      else  // what the guard leads to lies before the position, or is met when this is passed
-        pass(leading(position_, kKeyBits - empty_log2), empty_log2);
-      continue;
-    }
-    path_.push(place);
+    if (e.is(Kind::Invalid))
+      over_void(kKeyBits - place.consumed);
+    else if (!agrees)  // what it leads to lies before the position, or is met when this is passed
+      over_void(kKeyBits - e.common_with(place.local(position_)) - 1);
+    else
+      path_.push(place);
   }
   return false;
 }

@@ -1,9 +1,9 @@
 // The GPT's cursor: keeps the tables on the path to its position, as long as the trie does not
 // change its form.
 //
-// A run is the leaves of one size that stand next to each other in one table; a leaf with a guard
-// is a run of its own. Entries passed on the way are reported as read, those of a run are not: its
-// slots are read once, by who has the run.
+// A run is the leaves of one size that stand next to each other in one table, or the pages of an
+// array; a leaf in a line, or smaller than its slot, is a run of its own. Entries passed on the way
+// are reported as read, those of a run are not: its slots are read once, by who has the run.
 #ifndef MMUSIM_PT_GPT_CURSOR_H_
 #define MMUSIM_PT_GPT_CURSOR_H_
 
@@ -33,7 +33,10 @@ class GptCursor final : public Cursor {
   void build(unsigned void_log2, bool empty_leaf = false);
   [[nodiscard]] Status build_one_by_one(uint64_t first, uint64_t last);
   void settle_run();
-  [[nodiscard]] bool take_run(const Place& place, const GuardedEntry& e, Run& run);
+  void take_run(const Place& place, const GuardedEntry& e, Run& run);
+  void take_array(const Place& place, const GuardedEntry& e, Run& run);
+  // Of `count` leaves of 2^log2 bytes.
+  void finish_run(uint64_t begin, unsigned log2, uint32_t count);
 
   Gpt& gpt_;
   uint64_t position_;

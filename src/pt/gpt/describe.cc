@@ -7,45 +7,60 @@
 namespace mmusim::pt::gpt {
 namespace {
 
-// Its bits as a number, and where the address, of which `rest` is next, differs.
-std::string guard_text(const GuardedEntry& e, uint64_t rest, unsigned consumed) {
-  if (e.guard_length() == 0) return "guard=none";
-  const unsigned common = e.common_with(rest);
-  return fmt::format("guard={:#x}/{} {}", number_of(e.guard(), e.guard_length()), e.guard_length(),
-                     common == e.guard_length()
-                         ? "agrees"
-                         : fmt::format("differs at bit {}", kKeyBits - 1 - consumed - common));
+// The addresses it is for, and where the address looked for differs.
+std::string prefix_text(const GuardedEntry& e, uint64_t local) {
+  if (e.length() == 0) return "prefix=none";
+  const unsigned common = e.common_with(local);
+  return fmt::format(
+      "prefix={:#x}/{} {}", e.prefix(), e.length(),
+      common == e.length() ? "agrees" : fmt::format("differs at bit {}", kKeyBits - 1 - common));
 }
 
 }  // namespace
 
-// A step's part is how many bits of the address were used on the way to it.
 WordText Gpt::describe(const WalkStep& step, VirtAddr va) const {
-  const GuardedEntry e = tables_.at(step.address).get(0);
-  const unsigned consumed = step.part;
-  const std::string guard = guard_text(e, behind(va.value(), consumed), consumed);
+  if (step.part == kWordPart) {
+    const Entry pte = *tables_.words(step.address);
+    return {.what = "GPT array",
+            .fields = pte == kNone ? "pte: none" : "pte: " + format_->describe(pte, page_)};
+  }
+  // Where addresses are those of a shared sub-tree's home, and what the walk found.
+  uint64_t local = va.value();
+  descend(va.value(), [&](const Load& load) {
+    if (load.address == step.address) local = load.local;
+  });
+  const bool line = step.bytes > kEntryBytes;
+  const GuardedEntry e = tables_.at(step.address).get(step.part - 1);
+  const std::string prefix = e.is(Kind::Invalid) ? "" : prefix_text(e, local);
   WordText text{.what = step.address == root_.address ? "GPT root" : "GPT entry", .fields = {}};
   switch (e.kind()) {
     case Kind::Invalid:
       text.fields = e.is_moved() ? "kind=moved: begin again at the root" : "kind=invalid";
       break;
     case Kind::Internal:
-      text.fields = fmt::format("kind=internal {} slots=2^{} table={:#x} valid={} full={}", guard,
-                                e.width(), e.address().value(), e.valid(), e.full());
+      text.fields = e.is_line()
+                        ? fmt::format("kind=internal {} line={:#x} entries={}", prefix,
+                                      e.address().value(), e.valid())
+                        : fmt::format("kind=internal {} slots=2^{} table={:#x} valid={} full={}",
+                                      prefix, e.width(), e.address().value(), e.valid(), e.full());
+      break;
+    case Kind::Array:
+      text.fields = fmt::format("kind=array {} pages=2^{} words={:#x} handed out={}", prefix,
+                                tables_.pages_log2(e), e.address().value(), e.valid());
       break;
     case Kind::Leaf: {
-      // A leaf that fills several slots has no guard, and its size goes by them.
-      const PageShift size(kKeyBits - consumed - e.guard_length() + e.replicas_log2());
-      text.fields = fmt::format("kind=leaf {} copies=2^{} covers={} pte: {}", guard,
-                                e.replicas_log2(), format_size(size.bytes()),
+      const PageShift size(kKeyBits - e.length());
+      text.fields = fmt::format("kind=leaf {} covers={} pte: {}", prefix, format_size(size.bytes()),
                                 e.body == kNone ? "none" : format_->describe(e.body, size));
       break;
     }
     case Kind::Shared:
-      text.fields = fmt::format("kind=shared {} root={:#x} rights={}{}", guard, e.address().value(),
-                                format_rights(e.mask()), e.mask().has(Rights::kUser) ? 'u' : '-');
+      text.fields =
+          fmt::format("kind=shared {} root={:#x} rights={}{}", prefix, e.address().value(),
+                      format_rights(e.mask()), e.mask().has(Rights::kUser) ? 'u' : '-');
       break;
   }
+  if (line) text.fields += fmt::format(" (entry {} of a line)", step.part);
   return text;
 }
 

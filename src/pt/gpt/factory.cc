@@ -1,4 +1,5 @@
 // The keys pt.gpt.*, and guarded page tables made of them.
+#include <algorithm>
 #include <fmt/format.h>
 #include <string>
 
@@ -22,9 +23,10 @@ class GptFactory final : public Factory {
   }
   const RadixGeometry* hardware_walkable() const override { return nullptr; }
   bool can_map(VirtAddr va) const override {
-    return number_of(va.value(), kKeyBits - rules_.address_bits) == 0;
+    return bits_of(va.value(), 0, kKeyBits - rules_.address_bits) == 0;
   }
   uint64_t common_bytes() const override { return commons_.bytes; }
+  std::optional<Restructuring> restructuring() const override { return commons_.restructuring; }
 
  private:
   Environment environment_;
@@ -60,6 +62,20 @@ const config::Keys<Policy>& policy_keys() {
                   "every table has 2^order slots, as in the guarded page table of 2007 (8 for 4 "
                   "KiB pages); 1: a binary PATRICIA trie.",
                   0, kMostWidth)
+          .flag(
+              "pt.gpt.lines", &Policy::lines,
+              "Up to four entries share one cache line where a table would be mostly empty; false: "
+              "tables of two slots part them, and there are no arrays. Not with pt.gpt.order.")
+          .number("pt.gpt.array", &Policy::array,
+                  "log2 of the most pages an array has: base pages side by side, 8 bytes each. At "
+                  "most what the machine's smallest superpage covers; 0: every page has an entry "
+                  "of its own.",
+                  0, kMostWidth)
+          .number(
+              "pt.gpt.dense", &Policy::dense,
+              "Pages become an array, and arrays a larger one, where at least this many per cent "
+              "of its slots will have been used.",
+              1, 100)
           .choice("pt.gpt.collapse", &Policy::eager, {{"trim", false}, {"eager", true}},
                   "When cleared slots go, and tables with them: trim, when the kernel trims after "
                   "munmap; eager, as soon as they are cleared.");
@@ -70,10 +86,11 @@ std::unique_ptr<Factory> make(const config::Config& config, const Environment& e
   Rules rules;
   Policy& policy = rules.policy;
   policy = policy_keys().read(config);
-  if (environment.page.log2() < kKeyBits - kMostGuardBits)
-    throw UsageError("", fmt::format("a guarded page table has guards of at most {} bits: pages of "
-                                     "{} bytes are too small for it",
-                                     kMostGuardBits, environment.page.bytes()));
+  if (environment.page.log2() < kKeyBits - kMostPrefix)
+    throw UsageError("",
+                     fmt::format("a guarded page table has prefixes of at most {} bits: pages of "
+                                 "{} bytes are too small for it",
+                                 kMostPrefix, environment.page.bytes()));
   const uint64_t memory = environment.allocator->frames().total_frames() << environment.page.log2();
   if (memory > uint64_t{1} << GuardedEntry::kAddressBits)
     throw UsageError(
@@ -86,10 +103,14 @@ std::unique_ptr<Factory> make(const config::Config& config, const Environment& e
   const RadixLevel& top = environment.geometry.back();
   rules.address_bits =
       top.region_bits != 0 ? kKeyBits : std::min(top.shift + top.index_bits, kKeyBits);
+  rules.handler = &handler_counts(environment.architecture);
   rules.largest = environment.page;
   for (const RadixLevel& level : environment.geometry)
-    if (level.leaf_allowed && level.shift > rules.largest.log2())
-      rules.largest = PageShift(level.shift);
+    if (level.leaf_allowed && level.shift > environment.page.log2()) {
+      // An array is in the way of a larger leaf, as a leaf table of a radix tree is.
+      policy.array = std::min(policy.array, level.shift - environment.page.log2());
+      rules.largest = std::max(rules.largest, PageShift(level.shift));
+    }
   return std::make_unique<GptFactory>(environment, rules);
 }
 

@@ -6,6 +6,7 @@
 #include <limits>
 
 #include "base/error.h"
+#include "pt/gpt/shared_root.h"
 
 namespace mmusim::pt::gpt {
 namespace {
@@ -32,6 +33,8 @@ Gpt::Gpt(const Environment& environment, const Rules& rules, Commons& commons, M
   root_.words = tables_.words(root);
   root_.address = root;
   root_.top = true;
+  root_.level = tables_.level_of(kKeyBits);
+  root_.copy = &at_hand_;
 }
 
 Gpt::~Gpt() {
@@ -43,13 +46,29 @@ Gpt::~Gpt() {
 
 // --- Looking up
 
-Handle Gpt::handle_of(uint64_t key, const Found& found) const {
-  const unsigned log2 = found.covers();
+Gpt::Word Gpt::word_of(uint64_t key, const Found& found) const {
+  const Place& place = found.place;
+  if (found.entry.is(Kind::Array))
+    return {.address = tables_.below(found.entry).word_at(page_in_array(key, found.entry)),
+            .in_array = true};
   // Tables are aligned to their size, so replicas are aligned to theirs.
-  const uint64_t group = kEntryBytes << found.entry.replicas_log2();
+  const unsigned log2 = place.replicas_log2(found.entry);
+  const uint64_t first = place.address.value() & ~((kEntryBytes << log2) - 1);
+  return {
+      .address = PhysAddr(first + sizeof(uint64_t)), .replicas_log2 = log2, .level = place.level};
+}
+
+Entry Gpt::pte_of(uint64_t key, const Found& found) const {
+  return found.entry.is(Kind::Array)
+             ? tables_.below(found.entry).words[page_in_array(key, found.entry)]
+             : found.entry.body;
+}
+
+Handle Gpt::handle_of(uint64_t key, const Found& found) const {
+  const unsigned log2 = covers(found);
   return {.base = VirtAddr(leading(key, kKeyBits - log2)),
           .size = PageShift(log2),
-          .place = found.place.address.value() & ~(group - 1),
+          .place = word_of(key, found).packed(),
           .generation = tables_.generation()};
 }
 
@@ -62,7 +81,7 @@ Lookup Gpt::lookup_of(VirtAddr va, const Found& found) const {
     result.tree_base = align_down(va, result.tree_size);
   }
   if (found.is_leaf()) {
-    result.entry = found.entry.body;
+    result.entry = pte_of(va.value(), found);
     const Handle handle = handle_of(va.value(), found);
     result.has_slot = result.entry != kNone || handle.size == page_;
     if (result.has_slot) result.handle = handle;
@@ -85,40 +104,79 @@ Lookup Gpt::nothing_beyond() const {
 }
 
 Lookup Gpt::walk(VirtAddr va, WalkPath& path) const {
-  if (number_of(va.value(), kKeyBits - rules_->address_bits) != 0) return nothing_beyond();
-  WalkStep step{.address = root_.address, .bytes = kEntryBytes, .dependent = false};
-  Found found;
-  found.place = root_;
-  while (true) {
-    const Place& place = found.place;
-    step.address = place.address;
-    step.level = place.level();
-    step.part = static_cast<uint8_t>(place.consumed);
-    path.add(step);
-    const GuardedEntry e = found.entry = place.load();
-    // A table, or a shared root, serves what agrees in all bits up to the guard's end.
-    step.table = e.address();
-    step.serves = static_cast<uint8_t>(kKeyBits - place.consumed - e.guard_length());
-    step.dependent = true;
-    if (!descend_one(va.value(), found)) return lookup_of(va, found);
-  }
+  if (bits_of(va.value(), 0, kKeyBits - rules_->address_bits) != 0) return nothing_beyond();
+  // A step is charged for the entry that led to it, and for those of a line that did not agree; the
+  // end for the entry that said so.
+  const HandlerCounts& costs = *rules_->handler;
+  const auto cost_of = [&](Kind kind) {
+    switch (kind) {
+      case Kind::Invalid:
+        return 0U;  // the root is the first
+      case Kind::Internal:
+        return costs.level;
+      case Kind::Shared:
+        return costs.shared;
+      case Kind::Leaf:
+        return costs.leaf;
+      case Kind::Array:
+        return costs.array;
+    }
+    return 0U;
+  };
+  const Found found = descend(va.value(), [&](const Load& load) {
+    path.add(
+        {.address = load.address,
+         .table = load.table,
+         .serves = static_cast<uint8_t>(load.serves),
+         .bytes = static_cast<uint8_t>(load.bytes),
+         .level = load.level,
+         .instructions =
+             static_cast<uint8_t>(cost_of(load.led_here) + (load.tested - 1) * costs.miss),
+         .dependent = load.dependent,
+         .part = static_cast<uint8_t>(load.led_here == Kind::Array ? kWordPart : load.tested)});
+  });
+  path.charge(costs.walk + (found.entry.is(Kind::Leaf)      ? costs.leaf
+                            : found.entry.is(Kind::Invalid) ? costs.miss
+                                                            : 0));
+  return lookup_of(va, found);
 }
 
 Lookup Gpt::find(VirtAddr va, mem::Origin origin) {
-  if (number_of(va.value(), kKeyBits - rules_->address_bits) != 0) return nothing_beyond();
-  return lookup_of(va, descend(va.value(), [&](const Place& place) {
+  if (bits_of(va.value(), 0, kKeyBits - rules_->address_bits) != 0) return nothing_beyond();
+  return lookup_of(va, descend(va.value(), [&](const Load& load) {
                      sink().reference(
-                         place.address, kEntryBytes, false,
-                         {.origin = origin, .level = place.level(), .dependent = place.depth != 0});
+                         load.address, load.bytes, false,
+                         {.origin = origin, .level = load.level, .dependent = load.dependent});
                    }));
 }
 
 Lookup Gpt::peek(VirtAddr va) const {
-  if (number_of(va.value(), kKeyBits - rules_->address_bits) != 0) return nothing_beyond();
-  return lookup_of(va, descend(va.value(), [](const Place&) {}));
+  if (bits_of(va.value(), 0, kKeyBits - rules_->address_bits) != 0) return nothing_beyond();
+  return lookup_of(va, descend(va.value()));
 }
 
 // --- One leaf through its handle
+
+namespace {
+
+// The words of a leaf: one, or that of each slot that holds it.
+template <class F>
+void for_each_word(uint64_t* first, unsigned replicas_log2, F f) {
+  for (uint64_t i = 0; i < uint64_t{1} << replicas_log2; ++i)
+    f(first[i * (kEntryBytes / sizeof(uint64_t))]);
+}
+
+}  // namespace
+
+Entry Gpt::write_word(const Word& word, Entry next) {
+  uint64_t* const first = tables_.words(word.address);
+  const Entry old = *first;
+  for_each_word(first, word.replicas_log2, [&](uint64_t& one) { one = next; });
+  sink().reference_run(word.address, word.replicas_log2 == 0 ? sizeof(Entry) : kEntryBytes,
+                       uint64_t{1} << word.replicas_log2, true,
+                       {.origin = mem::Origin::Kernel, .level = word.level, .dependent = false});
+  return old;
+}
 
 Status Gpt::install(const Handle& handle, Entry expected, Entry next) {
   if (!current(handle)) return Status::Moved;
@@ -127,47 +185,54 @@ Status Gpt::install(const Handle& handle, Entry expected, Entry next) {
     if ((format_->parse_leaf(next, handle.size).pfn.value() & (frames - 1)) != 0)
       return Status::BadAlign;
   }
-  const Table slots = replicas_of(handle);
-  tables_.touch_slots(slots, 0, 1, false, 0);
-  const GuardedEntry e = slots.get(0);
-  if (e.body != expected) return Status::Changed;
-  for (uint64_t i = 0; i < e.replicas(); ++i)
-    slots.set(i, {.head = e.head, .body = next});
-  tables_.touch_slots(slots, 0, e.replicas(), true, 0);
+  const Word word = Word::unpacked(handle.place);
+  sink().reference(word.address, sizeof(Entry), false,
+                   {.origin = mem::Origin::Kernel, .level = word.level, .dependent = false});
+  if (*tables_.words(word.address) != expected) return Status::Changed;
+  write_word(word, next);
   return Status::Ok;
 }
 
 Status Gpt::clear(const Handle& handle, Entry& old) {
   if (!current(handle)) return Status::Moved;
-  const Table slots = replicas_of(handle);
-  tables_.touch_slots(slots, 0, 1, false, 0);
-  const GuardedEntry e = slots.get(0);
-  old = e.body;
-  for (uint64_t i = 0; i < e.replicas(); ++i)
-    slots.set(i, {.head = e.head, .body = kNone});
-  tables_.touch_slots(slots, 0, e.replicas(), true, 0);
-  if (rules_->policy.eager) {
-    const Path path = path_to(handle.base.value());
-    remove_leaf(path);
-    settle_above(path, path.size());
-  }
+  const Word word = Word::unpacked(handle.place);
+  sink().reference(word.address, sizeof(Entry), false,
+                   {.origin = mem::Origin::Kernel, .level = word.level, .dependent = false});
+  old = write_word(word, kNone);
+  if (rules_->policy.eager)
+    prune_range(handle.base.value(), last_of(handle.base.value(), handle.size.log2()), false);
   return Status::Ok;
 }
 
 Run Gpt::run_of(const Table& table, uint64_t slot, uint32_t count, const GuardedEntry& leaf,
                 const Place& place) const {
-  const unsigned log2 = kKeyBits - place.consumed - leaf.guard_length() + leaf.replicas_log2();
   Run run;
-  run.start = VirtAddr(leading(place.base | leaf.guard() >> place.consumed, kKeyBits - log2));
-  run.size = PageShift(log2);
+  run.start = VirtAddr(place.base_of(leaf));
+  run.size = PageShift(kKeyBits - leaf.length());
   run.count = count;
   run.shared = place.shared;
   run.place({.words = table.words + 2 * slot + 1,
              .address = table.at(slot) + sizeof(uint64_t),
              .stride = kEntryBytes,
-             .replicas = leaf.replicas(),
+             .replicas = uint32_t{1} << place.replicas_log2(leaf),
              .entry_bytes = sizeof(Entry),
-             .level = place.level()});
+             .level = tables_.level_of(place, leaf)});
+  return run;
+}
+
+Run Gpt::run_of_array(const Table& words, uint64_t first, uint32_t count, const GuardedEntry& array,
+                      const Place& place) const {
+  Run run;
+  run.start = VirtAddr(place.base_of(array) + (first << page_.log2()));
+  run.size = page_;
+  run.count = count;
+  run.shared = place.shared;
+  run.place({.words = words.words + first,
+             .address = words.word_at(first),
+             .stride = sizeof(Entry),
+             .replicas = 1,
+             .entry_bytes = sizeof(Entry),
+             .level = 0});
   return run;
 }
 
@@ -175,29 +240,29 @@ Run Gpt::run_of(const Table& table, uint64_t slot, uint32_t count, const Guarded
 
 bool Gpt::visit_leaves(const Place& place, const LeafVisit& visit) const {
   const GuardedEntry e = place.load();
-  const unsigned end = place.consumed + e.guard_length();
   switch (e.kind()) {
     case Kind::Invalid:
       return true;
     case Kind::Leaf:
-      return e.body == kNone || visit(place.base | e.guard() >> place.consumed,
-                                      kKeyBits - end + e.replicas_log2(), e.body);
+      return e.body == kNone || visit(place.base_of(e), kKeyBits - e.length(), e.body);
     case Kind::Shared:
-      return visit_leaves(
-          tables_.shared_root_of(place, e, place.base | e.guard() >> place.consumed), visit);
+      return visit_leaves(tables_.shared_root_of(place, e), visit);
+    case Kind::Array: {
+      const Table words = tables_.below(e);
+      for (uint64_t i = 0; i < uint64_t{1} << tables_.pages_log2(e); ++i)
+        if (words.words[i] != kNone &&
+            !visit(place.base_of(e) + (i << page_.log2()), page_.log2(), words.words[i]))
+          return false;
+      return true;
+    }
     case Kind::Internal:
       break;
   }
-  const uint64_t base = place.base | e.guard() >> place.consumed;
-  const Table table = tables_.below(e);
-  for (uint64_t i = 0; i < e.slots();) {
-    const GuardedEntry child = table.get(i);
-    const uint64_t key = base | key_of(i, e.width()) >> end;
-    if (!child.is(Kind::Invalid) && !visit_leaves(tables_.slot_of(place, e, key), visit))
-      return false;
-    i += child.is(Kind::Leaf) ? child.replicas() : 1;
-  }
-  return true;
+  bool goes_on = true;
+  for_each_child(place, e, [&](const Place& child, const GuardedEntry&) {
+    goes_on = goes_on && visit_leaves(child, visit);
+  });
+  return goes_on;
 }
 
 Stats Gpt::stats() const {
@@ -215,27 +280,28 @@ void Gpt::visit_tables(const TableVisitor& visit) const {
   visit_below(root_, root_.address, 0, "", visit);
 }
 
-// A table, or the root or a shared root, which are tables of one slot.
+// A table, a line or an array; or the root or a shared root, which are tables of one slot.
 void Gpt::visit_below(const Place& place, PhysAddr parent, uint32_t slot, const std::string& link,
                       const TableVisitor& visit) const {
   const GuardedEntry e = place.load();
-  const uint64_t base = place.base | e.guard() >> place.consumed;
-  const unsigned end = place.consumed + e.guard_length();
-  const auto says = [](const GuardedEntry& entry) {
-    return entry.guard_length() == 0
-               ? std::string()
-               : fmt::format("guard {:0{}b}", number_of(entry.guard(), entry.guard_length()),
-                             entry.guard_length());
+  const auto holds = [](const GuardedEntry& entry) {
+    return entry.is(Kind::Leaf) && entry.body != kNone;
+  };
+  // The addresses it leads to, where they are not those of its slot.
+  const auto says = [&](const GuardedEntry& entry) {
+    if (place.guard_length(entry) == 0) return std::string();
+    return fmt::format("{:#x}..{:#x}", place.base_of(entry),
+                       last_of(place.base_of(entry), kKeyBits - entry.length()));
   };
   if (place.top) {
     TableNode node;
     node.address = place.address;
-    node.bytes = place.shared ? 2 * kEntryBytes : kEntryBytes;
+    node.bytes = place.shared ? SharedRoot::kBytes : kEntryBytes;
     node.base = VirtAddr(place.base);
     node.covers = kKeyBits - place.consumed;
     node.slots = 1;
-    node.leaves = e.is(Kind::Leaf) && e.body != kNone ? 1 : 0;
-    node.tables = e.is(Kind::Internal) || e.is(Kind::Shared) ? 1 : 0;
+    node.leaves = holds(e) ? 1 : 0;
+    node.tables = e.leads_on() ? 1 : 0;
     node.parent = parent;
     node.slot = slot;
     node.link = link;
@@ -244,33 +310,42 @@ void Gpt::visit_below(const Place& place, PhysAddr parent, uint32_t slot, const 
     slot = 0;
   }
   if (e.is(Kind::Shared))
-    return visit_below(tables_.shared_root_of(place, e, base), parent, slot,
+    return visit_below(tables_.shared_root_of(place, e), parent, slot,
                        says(e).empty() ? "shared" : "shared, " + says(e), visit);
-  if (!e.is(Kind::Internal)) return;
-  const Table table = tables_.below(e);
+  if (!e.is(Kind::Internal) && !e.is(Kind::Array)) return;
   TableNode node;
-  node.address = table.address;
-  node.bytes = Tables::bytes_of(e.width());
-  node.level = e.width();
-  node.base = VirtAddr(base);
-  node.covers = kKeyBits - end;
-  node.slots = static_cast<uint32_t>(e.slots());
+  node.address = e.address();
+  node.base = VirtAddr(place.base_of(e));
+  node.covers = kKeyBits - e.length();
   node.parent = parent;
   node.slot = slot;
   node.link = says(e);
+  if (e.is(Kind::Array)) {
+    const unsigned pages = tables_.pages_log2(e);
+    const uint64_t* words = tables_.below(e).words;
+    node.bytes = Tables::bytes_of_array(pages);
+    node.level = Tables::kArrays + pages;
+    node.slots = uint32_t{1} << pages;
+    node.leaves = node.slots - static_cast<uint32_t>(std::count(words, words + node.slots, kNone));
+    visit(node);
+    return;
+  }
+  node.bytes = Tables::bytes_of(e.room_log2());
+  node.level = e.room_log2();
+  node.slots = static_cast<uint32_t>(node.bytes / kEntryBytes);
+  node.indexed = !e.is_line();
+  const Table table = tables_.below(e);
   for (uint64_t i = 0; i < e.slots(); ++i) {
-    const GuardedEntry child = table.get(i);
-    node.leaves += child.is(Kind::Leaf) && child.body != kNone ? 1 : 0;
-    node.tables += child.is(Kind::Internal) || child.is(Kind::Shared) ? 1 : 0;
+    node.leaves += holds(table.get(i)) ? 1 : 0;
+    node.tables += table.get(i).leads_on() ? 1 : 0;
   }
   visit(node);
   if (node.tables == 0) return;
-  for (uint64_t i = 0; i < e.slots(); ++i) {
-    const GuardedEntry child = table.get(i);
-    if (!child.is(Kind::Internal) && !child.is(Kind::Shared)) continue;
-    visit_below(tables_.slot_of(place, e, base | key_of(i, e.width()) >> end), table.address,
-                static_cast<uint32_t>(i), "", visit);
-  }
+  for_each_child(place, e, [&](const Place& child, const GuardedEntry& there) {
+    if (there.leads_on())
+      visit_below(child, table.address,
+                  static_cast<uint32_t>((child.address - table.address) / kEntryBytes), "", visit);
+  });
 }
 
 Capabilities Gpt::capabilities() const {

@@ -1,4 +1,9 @@
-// Making slots and taking them away: where a guard is cut, where a leaf comes to stand.
+// Making slots and taking them away: where the way to an address ends, what comes to stand there,
+// and what that changes above.
+#include <algorithm>
+#include <array>
+#include <vector>
+
 #include "base/error.h"
 #include "pt/gpt/gpt.h"
 
@@ -8,14 +13,19 @@ namespace mmusim::pt::gpt {
 
 void Gpt::replace(const Path& path, unsigned i, const GuardedEntry& e) {
   const Place& place = path[i];
+  if (place.in_line) {
+    const Place& above = path[i - 1];
+    if (!e.is(Kind::Invalid)) return tables_.write(place, e);
+    return remove_from_line(above, (place.address - above.load().address()) / kEntryBytes);
+  }
   const GuardedEntry before = place.load();
   tables_.write(place, e);
   if (place.top) return;
   const Place& parent = path[i - 1];
   const GuardedEntry above = parent.load();
   Weight weight = Tables::counted(above);
-  weight -= tables_.weigh(before, above.width());
-  weight += tables_.weigh(e, above.width());
+  weight -= tables_.weigh(before, above.width(), place.consumed);
+  weight += tables_.weigh(e, above.width(), place.consumed);
   tables_.write_counts(parent, weight);
 }
 
@@ -30,36 +40,58 @@ void Gpt::settle_above(const Path& path, unsigned least) {
   }
 }
 
+Gpt::Way Gpt::go_down(Path& path, const GuardedEntry& e, uint64_t key, unsigned end,
+                      bool reported) const {
+  const Place& place = path.back();
+  if (e.is(Kind::Invalid)) return Way::Ends;
+  const uint64_t local = place.local(key);
+  if (e.common_with(local) < std::min(e.length(), end)) return Way::Parts;
+  if (e.is(Kind::Leaf) || e.is(Kind::Array) || e.length() > end) return Way::Ends;
+  if (e.is(Kind::Shared)) {
+    path.push(tables_.shared_root_of(place, e));
+    return Way::On;
+  }
+  if (e.length() == end) return Way::Ends;
+  if (e.is_line()) {
+    const Tables::Searched searched = tables_.search(e, local, end);
+    if (reported) tables_.read_line(place, e, searched.looked_at);
+    if (!searched.entry) return Way::Parts;
+    path.push(tables_.entry_of_line(place, e, *searched.entry));
+    return Way::On;
+  }
+  if (end < e.length() + e.width()) return Way::Ends;
+  path.push(tables_.slot_of(place, e, key));
+  return Way::On;
+}
+
 Path Gpt::path_to(uint64_t key) const {
   Path path;
   path.push(root_);
-  while (true) {
-    const GuardedEntry e = tables_.read(path.back());
-    if (!e.matches(behind(key, path.back().consumed))) return path;
-    if (e.is(Kind::Internal))
-      path.push(tables_.slot_of(path.back(), e, key));
-    else if (e.is(Kind::Shared))
-      path.push(tables_.shared_root_of(path.back(), e, key));
-    else
-      return path;
+  while (go_down(path, tables_.read(path.back()), key, kKeyBits, true) == Way::On) {
   }
+  return path;
 }
 
-void Gpt::remove_leaf(const Path& path) {
-  const Place& place = path.back();
+void Gpt::remove_leaf(Path& path) {
+  const Place place = path.back();
   const GuardedEntry e = place.load();
   MMUSIM_ASSERT(e.is(Kind::Leaf));
-  if (place.top) {
-    tables_.write(place, {});
+  const unsigned replicas_log2 = place.replicas_log2(e);
+  if (place.in_line) {
+    replace(path, path.size() - 1, {});
+    path.pop();
+  } else if (place.top || replicas_log2 == 0) {
+    replace(path, path.size() - 1, {});
   } else {
-    const uint64_t group = kEntryBytes << e.replicas_log2();
-    const Table slots = tables_.at(PhysAddr(place.address.value() & ~(group - 1)));
-    for (uint64_t i = 0; i < e.replicas(); ++i)
+    const uint64_t count = uint64_t{1} << replicas_log2;
+    const Table slots = tables_.at(PhysAddr(place.address.value() & ~(count * kEntryBytes - 1)));
+    for (uint64_t i = 0; i < count; ++i)
       slots.set(i, {});
-    tables_.touch_slots(slots, 0, e.replicas(), true, place.level());
+    tables_.touch_slots(slots, 0, count, true, place.level);
     const Place& parent = path[path.size() - 2];
     const GuardedEntry above = parent.load();
-    tables_.write_counts(parent, {.valid = above.valid() - e.replicas(), .full = above.full()});
+    tables_.write_counts(
+        parent, {.valid = above.valid() - static_cast<uint32_t>(count), .full = above.full()});
   }
   tables_.moved(place.shared);
 }
@@ -69,33 +101,155 @@ bool Gpt::cut(const Path& path, unsigned common) {
   const GuardedEntry e = place.load();
   const Policy& policy = rules_->policy;
   const unsigned at = policy.adaptive() ? common : common / policy.order * policy.order;
-  const unsigned width =
-      policy.adaptive() ? 1 : std::min(policy.order, policy.key_end - place.consumed - at);
+  const unsigned width = policy.adaptive() ? 1 : std::min(policy.order, policy.key_end - at);
   const auto table = tables_.allocate(width, place.shared);
   if (!table) return false;
-
-  const GuardedEntry old = e.behind_bits(at);
-  const unsigned length = old.guard_length();
-  uint64_t written = 1;
-  if (length >= width) {
-    table->set(number_of(old.guard(), width), old.behind_bits(width));
-  } else {  // a leaf larger than a slot
-    const unsigned log2 = width - length;
-    written = uint64_t{1} << log2;
-    const uint64_t first = number_of(old.guard(), length) << log2;
-    const GuardedEntry replica = old.with_guard(0, 0).with_replicas(old.replicas_log2() + log2);
-    for (uint64_t i = 0; i < written; ++i)
-      table->set(first + i, replica);
-  }
-  tables_.touch_slots(*table, 0, written, true, place.level());
-  replace(path, path.size() - 1, tables_.entry_of(*table, width, e.guard(), at));
+  const unsigned end = at + width;
+  const unsigned log2 = e.length() >= end ? 0 : end - e.length();  // a leaf larger than a slot
+  const uint64_t first = bits_of(e.prefix(), at, width);
+  const uint64_t written = uint64_t{1} << log2;
+  for (uint64_t i = 0; i < written; ++i)
+    table->set(first + i, e);
+  tables_.touch_slots(*table, first, written, true, tables_.level_of(kKeyBits - end));
+  replace(path, path.size() - 1, tables_.entry_of(*table, width, e.prefix(), at));
   tables_.moved(place.shared);
   return true;
 }
 
+// --- Lines
+
+void Gpt::append_to_line(const Place& place, const GuardedEntry& line, const GuardedEntry& fresh) {
+  MMUSIM_ASSERT(line.valid() < line.room());
+  tables_.write(tables_.entry_of_line(place, line, line.valid()), fresh);
+  tables_.write_counts(place, {.valid = line.valid() + 1, .full = line.full()});
+}
+
+void Gpt::remove_from_line(const Place& place, uint64_t i) {
+  const GuardedEntry line = place.load();
+  const Place last = tables_.entry_of_line(place, line, line.valid() - 1);
+  if (i + 1 != line.valid()) tables_.write(tables_.entry_of_line(place, line, i), last.load());
+  tables_.write(last, {});
+  tables_.write_counts(place, {.valid = line.valid() - 1, .full = line.full()});
+  tables_.moved(place.shared);
+}
+
+// What the line of `e` holds, and one more.
+std::vector<GuardedEntry> Gpt::with_one_more(const GuardedEntry& e,
+                                             const GuardedEntry& fresh) const {
+  std::vector<GuardedEntry> all;
+  for (uint64_t i = 0; i < e.valid(); ++i)
+    all.push_back(tables_.below(e).get(i));
+  all.push_back(fresh);
+  return all;
+}
+
+bool Gpt::put_beside(Path& path, const GuardedEntry& fresh, unsigned& least) {
+  const Place place = path.back();
+  const GuardedEntry e = place.load();
+  const unsigned common = std::min(e.common_with(fresh.prefix()), fresh.length());
+  const bool inside = e.is_line() && common == e.length();
+  const unsigned index = path.size() - 1;
+  if (inside && e.valid() < e.room()) {
+    append_to_line(place, e, fresh);
+    path.push(tables_.entry_of_line(place, e, e.valid()));
+    return true;
+  }
+  least = std::min(least, index);
+  if (e.is_line() && e.valid() < e.room()) {
+    // It only says less of what is in it.
+    tables_.write(tables_.entry_of_line(place, e, e.valid()), fresh);
+    GuardedEntry wider = e.with_prefix(e.prefix(), common);
+    wider.count(e.valid() + 1, e.full());
+    replace(path, index, wider);
+    path.push(tables_.entry_of_line(place, wider, e.valid()));
+    return true;
+  }
+  if (inside && e.room() == kLineEntries) return overflow(path, e, fresh);
+  std::optional<GuardedEntry> made;
+  if (e.is_line() && !inside) tables_.read_line(place, e, e.valid());
+  if (e.is_line() && e.room() < kLineEntries) {
+    made = resizer_.line_of(with_one_more(e, fresh), place, &e);
+  } else if (e.is_line()) {
+    made = resizer_.table_of(with_one_more(e, fresh), e, place);
+  }
+  if (!made && !inside) made = resizer_.line_of(std::array{e, fresh}, place);
+  if (!made) return false;
+  replace(path, index, *made);
+  tables_.moved(place.shared);
+  follow(path, place.base_of(fresh), fresh.length());
+  return true;
+}
+
+// Five entries for a line of four: a table, if they part well enough; otherwise the two that have
+// most in common get a line of their own.
+bool Gpt::overflow(Path& path, const GuardedEntry& line, const GuardedEntry& fresh) {
+  const Place place = path.back();
+  const unsigned index = path.size() - 1;
+  const std::vector<GuardedEntry> all = with_one_more(line, fresh);
+  if (const auto table = resizer_.table_of(all, line, place)) {
+    replace(path, index, *table);
+  } else {
+    unsigned a = 0;
+    unsigned b = 1;
+    unsigned most = 0;
+    for (unsigned i = 0; i < all.size(); ++i)
+      for (unsigned j = i + 1; j < all.size(); ++j) {
+        const unsigned common = common_bits(all[i].prefix(), all[j].prefix());
+        if (common <= most) continue;
+        most = common;
+        a = i;
+        b = j;
+      }
+    const Place at = tables_.entry_of_line(place, line, a);
+    if (all[a].is_line() && all[a].valid() < all[a].room()) {
+      tables_.write(tables_.entry_of_line(at, all[a], all[a].valid()), all[b]);
+      GuardedEntry wider = all[a].with_prefix(all[a].prefix(), most);
+      wider.count(all[a].valid() + 1, all[a].full());
+      tables_.write(at, wider);
+    } else {
+      const bool grows = all[a].is_line() && all[a].room() < kLineEntries;
+      if (grows) tables_.read_line(at, all[a], all[a].valid());
+      const auto made = grows ? resizer_.line_of(with_one_more(all[a], all[b]), place, &all[a])
+                              : resizer_.line_of(std::array{all[a], all[b]}, place);
+      if (!made) return false;
+      tables_.write(at, *made);
+    }
+    if (b != kLineEntries) tables_.write(tables_.entry_of_line(place, line, b), fresh);
+  }
+  tables_.moved(place.shared);
+  follow(path, place.base_of(fresh), fresh.length());
+  return true;
+}
+
+// In each line on the way, what covers most comes first: a walk that ends elsewhere is to look at
+// as few entries as can be, and most of the addresses are there.
+void Gpt::order_lines(uint64_t key) {
+  Path path;
+  path.push(root_);
+  while (go_down(path, path.back().load(), key, kKeyBits, false) == Way::On) {
+    const Place& place = path.back();
+    if (!place.in_line) continue;
+    const GuardedEntry e = place.load();
+    const Place first =
+        tables_.entry_of_line(path[path.size() - 2], path[path.size() - 2].load(), 0);
+    const GuardedEntry before = first.load();
+    if (first.address == place.address) continue;
+    tables_.write(place, before);
+    tables_.write(first, e);
+    tables_.moved(place.shared);
+    path.pop();
+    path.push(first);
+  }
+}
+
 // --- What is below an entry
 
-bool Gpt::holds_leaves(const GuardedEntry& e) const {
+bool Gpt::array_holds(const GuardedEntry& e, uint64_t first, uint64_t count) const {
+  const uint64_t* words = tables_.below(e).words + first;
+  return std::any_of(words, words + count, [](Entry word) { return word != kNone; });
+}
+
+bool Gpt::holds_leaves(const GuardedEntry& e, bool reported) const {
   switch (e.kind()) {
     case Kind::Invalid:
       return false;
@@ -103,27 +257,33 @@ bool Gpt::holds_leaves(const GuardedEntry& e) const {
       return e.body != kNone;
     case Kind::Shared:
       return true;  // whatever it holds, it is not this table's to take away
+    case Kind::Array: {
+      const uint64_t pages = uint64_t{1} << tables_.pages_log2(e);
+      const uint64_t* const words = tables_.below(e).words;
+      const uint64_t* const leaf =
+          std::find_if(words, words + pages, [](Entry word) { return word != kNone; });
+      const bool holds = leaf != words + pages;
+      if (reported)
+        tables_.touch_words(e.address(), holds ? static_cast<uint64_t>(leaf - words) + 1 : pages,
+                            false);
+      return holds;
+    }
     case Kind::Internal:
       break;
   }
   const Table table = tables_.below(e);
+  if (reported)
+    tables_.touch_slots(table, 0, e.slots(), false,
+                        tables_.level_of(kKeyBits - e.length() - e.width()));
   for (uint64_t i = 0; i < e.slots(); ++i)
-    if (holds_leaves(table.get(i))) return true;
+    if (holds_leaves(table.get(i), reported)) return true;
   return false;
 }
 
 // No leaf, in shared sub-trees neither.
 bool Gpt::is_empty(const GuardedEntry& e) const {
-  switch (e.kind()) {
-    case Kind::Invalid:
-      return true;
-    case Kind::Leaf:
-      return e.body == kNone;
-    case Kind::Shared:
-      return is_empty(tables_.at(e.address()).get(0));
-    case Kind::Internal:
-      break;
-  }
+  if (e.is(Kind::Shared)) return is_empty(tables_.at(e.address()).get(0));
+  if (!e.is(Kind::Internal)) return !holds_leaves(e, false);
   const Table table = tables_.below(e);
   for (uint64_t i = 0; i < e.slots(); ++i)
     if (!is_empty(table.get(i))) return false;
@@ -131,171 +291,199 @@ bool Gpt::is_empty(const GuardedEntry& e) const {
 }
 
 void Gpt::retire_below(const GuardedEntry& e, bool shared) {
+  if (e.is(Kind::Array))
+    return tables_.retire_array(tables_.below(e), tables_.pages_log2(e), shared, false);
   if (!e.is(Kind::Internal)) return;
   const Table table = tables_.below(e);
   for (uint64_t i = 0; i < e.slots(); ++i)
     retire_below(table.get(i), shared);
-  tables_.retire(table, e.width(), shared, false);
+  tables_.retire(table, e.room_log2(), shared, false);
 }
 
 // --- ensure
 
-// A slot in the making: the leaf wanted, or the table of a block of them, and the way there.
+// A slot in the making, and the way there.
 struct Gpt::Making {
   uint64_t key = 0;
   unsigned end = 0;  // how many bits of it count
   Path path;
   unsigned least = Path::kMost;  // the topmost entry of the path whose own form has changed
 
-  // What of the key has not been used on the way to `place`, and how many bits of that count.
-  [[nodiscard]] uint64_t rest(const Place& place) const { return behind(key, place.consumed); }
-  [[nodiscard]] unsigned left(const Place& place) const {
-    return end >= place.consumed ? end - place.consumed : 0;
-  }
   // From where on the path is to be settled.
   [[nodiscard]] unsigned least_settled() const { return least == 0 ? 0 : least - 1; }
 };
 
-// The slot at `place`, which holds the leaf or has just been given an empty one.
-Slot Gpt::made(const Making& making, const Place& place, bool fresh) {
+// The slot at the end of the path, which holds the leaf or has just been given an empty one.
+Slot Gpt::made(const Making& making, bool fresh) {
   Found found;
-  found.place = place;
+  found.place = making.path.back();
   if (fresh) {
     const uint64_t before = tables_.generation();
     settle_above(making.path, making.least_settled());
-    if (tables_.generation() != before) found = descend(making.key, [](const Place&) {});
+    if (rules_->policy.has_lines()) order_lines(making.key);
+    if (tables_.generation() != before) found = descend(making.key);
   }
   found.entry = found.place.load();
-  return {.status = Status::Ok, .handle = handle_of(making.key, found), .entry = found.entry.body};
+  return {.status = Status::Ok,
+          .handle = handle_of(making.key, found),
+          .entry = pte_of(making.key, found)};
 }
 
-// The leaf covers several slots of the table that `e` at `parent`, the path's last, leads to. True:
-// `slot` is the answer. False: an empty leaf larger than wanted was taken away; look again.
-bool Gpt::make_in_slots(Making& making, const Place& parent, const GuardedEntry& e, Slot& slot) {
-  const unsigned before = parent.consumed + e.guard_length();
-  const unsigned log2 = before + e.width() - making.end;
+Slot Gpt::occupied_by(const Making& making, const GuardedEntry& e) const {
+  Found larger;
+  larger.place = making.path.back();
+  larger.entry = e;
+  return {.status = Status::Overlap, .handle = handle_of(making.key, larger), .entry = e.body};
+}
+
+// The leaf covers several slots of the table that `e`, the path's last, leads to. True: `slot` is
+// the answer. False: an empty leaf larger than wanted was taken away; look again.
+bool Gpt::make_in_slots(Making& making, const GuardedEntry& e, Slot& slot) {
+  Path& path = making.path;
+  const Place parent = path.back();
+  const unsigned end = e.length() + e.width();
   const Place place = tables_.slot_of(parent, e, making.key);
   const Table table = tables_.below(e);
-  const uint64_t first = number_of(behind(making.key, before), e.width());
-  const uint64_t count = uint64_t{1} << log2;
-  tables_.touch_slots(table, first, count, false, place.level());
+  const uint64_t first = bits_of(making.key, e.length(), e.width());
+  const uint64_t count = uint64_t{1} << (end - making.end);
+  tables_.touch_slots(table, first, count, false, place.level);
 
   const GuardedEntry there = table.get(first);
-  if (there.is(Kind::Leaf) && there.guard_length() == 0 && there.replicas_log2() >= log2) {
-    making.path.push(place);
-    if (there.replicas_log2() == log2) {
-      slot = made(making, place, false);
+  if (there.is(Kind::Leaf) && there.length() <= making.end) {
+    path.push(place);
+    if (there.length() == making.end) {
+      slot = made(making, false);
       return true;
     }
     if (there.is_empty_leaf()) {
-      remove_leaf(making.path);
-      making.path.pop();
+      remove_leaf(path);
+      path.pop();
       return false;
     }
-    Found larger;
-    larger.place = place;
-    larger.entry = there;
-    slot = {
-        .status = Status::Overlap, .handle = handle_of(making.key, larger), .entry = there.body};
+    slot = occupied_by(making, there);
     return true;
   }
   for (uint64_t i = first; i < first + count; ++i)
-    if (holds_leaves(table.get(i))) {
+    if (holds_leaves(table.get(i), true)) {
       slot = {.status = Status::Occupied, .handle = {}};
       return true;
     }
   bool removed = false;
   Weight weight = Tables::counted(e);
-  const auto weigh = [&](uint64_t i) { return tables_.weigh(table.get(i), e.width()); };
+  const GuardedEntry fresh = GuardedEntry::leaf(place.local(making.key), making.end, kNone);
   for (uint64_t i = first; i < first + count; ++i) {
     const GuardedEntry old = table.get(i);
-    weight -= weigh(i);
-    if (old.is(Kind::Invalid)) continue;
-    removed = true;
+    weight -= tables_.weigh(old, e.width(), end);
+    if (!old.is(Kind::Invalid)) removed = true;
     retire_below(old, place.shared);
+    table.set(i, fresh);
+    weight += tables_.weigh(fresh, e.width(), end);
   }
   if (removed) tables_.moved(place.shared);
-  for (uint64_t i = first; i < first + count; ++i) {
-    table.set(i, GuardedEntry::leaf(0, 0, log2, kNone));
-    weight += weigh(i);
-  }
-  tables_.touch_slots(table, first, count, true, place.level());
+  tables_.touch_slots(table, first, count, true, place.level);
   tables_.write_counts(parent, weight);
-  making.path.push(place);
-  slot = made(making, place, true);
+  path.push(place);
+  slot = made(making, true);
   return true;
 }
 
-// Past the path's last entry, `e`, if what is made lies below it as a whole; a guard the way parts
-// from is cut first.
-Gpt::Step Gpt::step_down(Making& making, GuardedEntry& e) {
-  Path& path = making.path;
+// Whether entry `e`, as it stands there, lies in the block of the leaf.
+static bool lies_in(const GuardedEntry& e, const GuardedEntry& leaf) {
+  return e.length() >= leaf.length() && e.common_with(leaf.prefix()) >= leaf.length();
+}
+
+// What stands at the end of the path lies in the block of the leaf, in a line perhaps with others,
+// which go.
+void Gpt::put_leaf(Path& path, const GuardedEntry& leaf) {
+  const Place place = path.back();
+  tables_.moved(place.shared);
+  if (!place.in_line) {
+    retire_below(place.load(), place.shared);
+    return replace(path, path.size() - 1, leaf);
+  }
+  const Place line = path[path.size() - 2];
+  for (uint64_t i = line.load().valid(); i-- > 0;) {
+    const Place other = tables_.entry_of_line(line, line.load(), i);
+    if (!lies_in(other.load(), leaf)) continue;
+    retire_below(other.load(), line.shared);
+    if (other.address != place.address) remove_from_line(line, i);
+  }
+  tables_.write(place, leaf);  // the first of them, as search() has found it
+}
+
+// Whether there are leaves in that block.
+bool Gpt::block_holds_leaves(const Path& path, const GuardedEntry& leaf) const {
   const Place& place = path.back();
-  e = tables_.read(place);
-  if (e.is(Kind::Invalid)) return Step::Stays;
-  const unsigned length = e.guard_length();
-  const unsigned limit = std::min(length, making.left(place));
-  const unsigned common = std::min(e.common_with(making.rest(place)), limit);
-  if (common < limit) {
-    if (!cut(path, common)) return Step::NoMemory;
-    making.least = std::min(making.least, path.size() - 1);
-    return Step::On;
+  if (!place.in_line) return holds_leaves(place.load(), true);
+  const Place& line = path[path.size() - 2];
+  for (uint64_t i = 0; i < line.load().valid(); ++i) {
+    const GuardedEntry other = tables_.entry_of_line(line, line.load(), i).load();
+    if (lies_in(other, leaf) && holds_leaves(other, true)) return true;
   }
-  if (e.is(Kind::Leaf) || length > making.left(place)) return Step::Stays;
-  if (e.is(Kind::Shared)) {
-    path.push(tables_.shared_root_of(place, e, making.key));
-    return Step::On;
-  }
-  if (making.end < place.consumed + length + e.width()) return Step::Stays;
-  path.push(tables_.slot_of(place, e, making.key));
-  return Step::On;
+  return false;
 }
 
 Slot Gpt::ensure(VirtAddr va, PageShift size) {
   if (!size_offered(size)) return {.status = Status::BadSize, .handle = {}};
-  if (number_of(va.value(), kKeyBits - rules_->address_bits) != 0)
+  if (bits_of(va.value(), 0, kKeyBits - rules_->address_bits) != 0)
     return {.status = Status::NotSupported, .handle = {}};
 
+  constexpr Slot kNoMemory = {.status = Status::NoMemory, .handle = {}};
+  constexpr Slot kOccupied = {.status = Status::Occupied, .handle = {}};
   Making making;
   making.key = align_down(va, size).value();
   making.end = kKeyBits - size.log2();
   Path& path = making.path;
   path.push(root_);
   while (true) {
-    GuardedEntry e;
-    const Step step = step_down(making, e);
-    if (step == Step::NoMemory) return {.status = Status::NoMemory, .handle = {}};
-    if (step == Step::On) continue;
-    const Place& place = path.back();
-    const unsigned left = making.left(place);
-    const GuardedEntry fresh = GuardedEntry::leaf(making.rest(place), left, 0, kNone);
-    if (e.is(Kind::Invalid)) {
-      replace(path, path.size() - 1, fresh);
-      return made(making, place, true);
-    }
-    if (e.is(Kind::Leaf)) {
-      const unsigned covered = place.consumed + e.guard_length() - e.replicas_log2();
-      if (covered == making.end) return made(making, place, false);
-      if (e.is_empty_leaf()) {  // of another size: it makes room
-        remove_leaf(path);
+    const Place place = path.back();
+    const GuardedEntry e = tables_.read(place);
+    const GuardedEntry fresh = GuardedEntry::leaf(place.local(making.key), making.end, kNone);
+    const Way way = go_down(path, e, making.key, making.end, true);
+    if (way == Way::On) continue;
+    if (way == Way::Parts) {
+      if (!rules_->policy.has_lines()) {
+        if (!cut(path, std::min(e.common_with(fresh.prefix()), making.end))) return kNoMemory;
+        making.least = std::min(making.least, path.size() - 1);
         continue;
       }
-      if (covered > making.end) return {.status = Status::Occupied, .handle = {}};
-      Found larger;
-      larger.place = place;
-      larger.entry = e;
-      return {.status = Status::Overlap, .handle = handle_of(making.key, larger), .entry = e.body};
+      if (size == page_ && join_array(path, fresh, 1, making.least))
+        flatten(path, making.key);
+      else if (!put_beside(path, fresh, making.least))
+        return kNoMemory;
+      return made(making, true);
     }
-    if (e.guard_length() >= left) {
-      // All of the trie here lies in the leaf wanted.
-      if (holds_leaves(e)) return {.status = Status::Occupied, .handle = {}};
-      retire_below(e, place.shared);
-      tables_.moved(place.shared);
+    if (e.is(Kind::Invalid)) {
       replace(path, path.size() - 1, fresh);
-      return made(making, place, true);
+      return made(making, true);
+    }
+    if (e.is(Kind::Array) && size == page_) {
+      const uint64_t page = page_in_array(making.key, e);
+      tables_.touch_words(tables_.below(e).word_at(page), 1, false);
+      if (!array_holds(e, page, 1)) count_page(path);
+      return made(making, false);
+    }
+    if (e.is(Kind::Leaf) && e.length() == making.end) return made(making, false);
+    if (e.length() >= making.end) {
+      if (block_holds_leaves(path, fresh)) return kOccupied;
+      put_leaf(path, fresh);
+      return made(making, true);
+    }
+    if (e.is(Kind::Leaf)) {
+      if (!e.is_empty_leaf()) return occupied_by(making, e);
+      remove_leaf(path);  // it makes room
+      continue;
+    }
+    if (e.is(Kind::Array)) {
+      const uint64_t first = page_in_array(making.key, e);
+      const uint64_t pages = size.bytes() >> page_.log2();
+      tables_.touch_words(tables_.below(e).word_at(first), pages, false);
+      if (array_holds(e, first, pages)) return kOccupied;
+      if (!part_array(path, making.end)) return kNoMemory;
+      continue;
     }
     Slot slot;
-    if (make_in_slots(making, place, e, slot)) return slot;
+    if (make_in_slots(making, e, slot)) return slot;
   }
 }
 
@@ -308,35 +496,30 @@ Status Gpt::ensure_pages(uint64_t first, uint64_t last, unsigned log2) {
   Path& path = making.path;
   path.push(root_);
   GuardedEntry e;
-  Step step = Step::On;
-  while (step == Step::On)
-    step = step_down(making, e);
-  if (step == Step::NoMemory) return Status::NoMemory;
-
-  const Place& place = path.back();
-  const auto fill = [&](const Table& table, uint64_t slot) {
-    for (uint64_t i = slot; i < slot + pages; ++i)
-      table.set(i, GuardedEntry::leaf(0, 0, 0, kNone));
-    tables_.touch_slots(table, slot, pages, true, place.level());
-  };
-  if (e.is(Kind::Invalid)) {
-    const unsigned width = log2 - page_.log2();
-    const auto table = tables_.allocate(width, place.shared);
-    if (!table) return Status::NoMemory;
-    fill(*table, (first - making.key) >> page_.log2());
-    replace(path, path.size() - 1,
-            tables_.entry_of(*table, width, making.rest(place), making.left(place)));
-    tables_.moved(place.shared);
+  Way way = Way::On;
+  while (way == Way::On) {
+    e = tables_.read(path.back());
+    way = go_down(path, e, making.key, making.end, true);
+  }
+  const Place place = path.back();
+  MMUSIM_ASSERT(way == Way::Parts || e.is(Kind::Invalid));
+  const uint64_t local = place.local(making.key);
+  if (way == Way::Parts &&
+      join_array(path, GuardedEntry::array(local, making.end, {}), pages, making.least)) {
+    flatten(path, making.key);
   } else {
-    // A part of a table whose slots are pages.
-    const unsigned before = place.consumed + e.guard_length();
-    if (!e.is(Kind::Internal) || before + e.width() != kKeyBits - page_.log2())
-      return Status::NotSupported;
-    fill(tables_.below(e), number_of(behind(first, before), e.width()));
-    Weight weight = Tables::counted(e);
-    weight.valid += static_cast<uint32_t>(pages);
-    tables_.write_counts(place, weight);
-    path.push(tables_.slot_of(place, e, first));
+    const auto array = tables_.allocate_array(log2 - page_.log2(), place.shared);
+    if (!array) return Status::NoMemory;
+    GuardedEntry fresh = GuardedEntry::array(local, making.end, array->address);
+    fresh.count(static_cast<uint32_t>(pages), 0);
+    if (way == Way::Ends) {
+      replace(path, path.size() - 1, fresh);
+    } else if (!put_beside(path, fresh, making.least)) {
+      tables_.discard_array(*array, log2 - page_.log2(), place.shared);
+      return Status::NoMemory;
+    }
+    tables_.moved(place.shared);
+    if (rules_->policy.most_array() > log2 - page_.log2()) flatten(path, making.key);
   }
   settle_above(path, making.least_settled());
   return Status::Ok;

@@ -16,12 +16,22 @@ struct Policy {
   // (the last level as many as the address has bits left) and stands at a multiple of `order` bits,
   // as in the guarded page table of 2007; 1 is a binary PATRICIA trie.
   unsigned order = 0;
+  // Up to four entries that need no table share a line; otherwise a table of two slots parts two.
+  bool lines = true;
+  // log2 of the pages of the largest array: base pages side by side, a word each. 0: none; there
+  // are none without lines either.
+  unsigned array = 9;
+  // Pages become an array where at least this many per cent of its slots will be used.
+  unsigned dense = 25;
   // Cleared slots go at once, and not in trim() only.
   bool eager = false;
   // Bits of the key: the address without the offset in a base page.
-  unsigned key_end = kMostGuardBits;
+  unsigned key_end = kMostPrefix;
 
   [[nodiscard]] bool adaptive() const { return order == 0; }
+  [[nodiscard]] bool has_lines() const { return lines && adaptive(); }
+  // log2 of the pages of the largest array; 0: there are none.
+  [[nodiscard]] unsigned most_array() const { return has_lines() ? array : 0; }
 };
 
 }  // namespace mmusim::pt::gpt

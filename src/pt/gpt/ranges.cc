@@ -36,15 +36,7 @@ Status Gpt::move_range(VirtAddr from, VirtAddr to, uint64_t bytes, uint64_t& don
       }
       if (slot.status != Status::Ok) return slot.status;
       // The slot it came from may have changed place.
-      const Found source = descend(begin, [](const Place&) {});
-      Entry old = kNone;
-      const Handle old_place = handle_of(begin, source);
-      const Table slots = replicas_of(old_place);
-      const GuardedEntry e = slots.get(0);
-      old = e.body;
-      for (uint64_t i = 0; i < e.replicas(); ++i)
-        slots.set(i, {.head = e.head, .body = kNone});
-      tables_.touch_slots(slots, 0, e.replicas(), true, source.place.level());
+      const Entry old = write_word(word_of(begin, descend(begin)), kNone);
       const Status status = install(slot.handle, slot.entry, old);
       MMUSIM_ASSERT(status == Status::Ok);
       done += size.bytes();
@@ -75,28 +67,41 @@ void Gpt::trim(VirtRange range, VirtAddr floor, VirtAddr ceiling, Gather& gather
   tables_.gather_into(nullptr);
 }
 
-// What an eager table does when a Zap cursor has passed.
-void Gpt::prune_range(uint64_t first, uint64_t last) {
-  prune(root_, {.first = first, .last = last, .floor = first, .ceiling = last});
+// What an eager table does with what has been cleared, and what may be empty now around it.
+void Gpt::prune_range(uint64_t first, uint64_t last, bool leaves_shared) {
+  static_cast<void>(tables_.read(root_));
+  prune(root_, {.first = first,
+                .last = last,
+                .ceiling = std::numeric_limits<uint64_t>::max(),
+                .looks = true,
+                .leaves_shared = leaves_shared});
 }
 
 // The entry has been read. Whether it is another one now.
 bool Gpt::prune(const Place& place, const Trimming& trimming) {
   GuardedEntry e = place.load();
   if (e.is(Kind::Invalid)) return false;
-  const uint64_t base = place.base | e.guard() >> place.consumed;
-  const unsigned end = place.consumed + e.guard_length();
-  const uint64_t last = last_of(base, kKeyBits - end);
+  const uint64_t base = place.base_of(e);
+  const uint64_t last = last_of(base, kKeyBits - e.length());
   if (last < trimming.first || base > trimming.last) return false;
-  if (e.is(Kind::Leaf)) {
-    if (!e.is_empty_leaf() || base < trimming.floor || last > trimming.ceiling) return false;
+  const bool in_gap = base >= trimming.floor && last <= trimming.ceiling;
+  const bool in_range = base >= trimming.first && last <= trimming.last;
+  if (e.is(Kind::Shared))
+    return prune_shared(place, base, trimming,
+                        in_gap && trimming.leaves_shared && (in_range || !trimming.looks));
+  if (in_gap && (in_range || !e.is(Kind::Internal)) && !holds_leaves(e, trimming.looks)) {
+    // All that hangs in it goes.
+    if (e.is(Kind::Internal)) tables_.unlinked({VirtAddr(base), VirtAddr(last + 1)});
+    tables_.touched(VirtAddr(std::max(base, trimming.first)));
+    retire_below(e, place.shared);
     tables_.write(place, {});
     tables_.moved(place.shared);
     return true;
   }
-  if (e.is(Kind::Shared))
-    return prune_shared(place, base, trimming, base >= trimming.floor && last <= trimming.ceiling);
-  const Weight weight = prune_slots(place, e, trimming);
+  if (!e.is(Kind::Internal)) return false;
+  const Weight weight = e.is_line()
+                            ? Weight{.valid = prune_line(place, e, trimming), .full = e.full()}
+                            : prune_slots(place, e, trimming);
   if (weight == Tables::counted(e)) return false;
   e.count(weight.valid, weight.full);
   tables_.touched(VirtAddr(std::max(base, trimming.first)));
@@ -110,9 +115,12 @@ bool Gpt::prune(const Place& place, const Trimming& trimming) {
 bool Gpt::prune_shared(const Place& place, uint64_t key, const Trimming& trimming, bool in_gap) {
   const GuardedEntry user = place.load();
   const SharedRoot root(tables_, user.address());
+  tables_.touch_slots(tables_.at(user.address()), 0, SharedRoot::kBytes / kEntryBytes, false,
+                      place.level);
   const bool alone = root.users() == 1;
-  if (alone) prune(tables_.shared_root_of(place, user, key), trimming);
-  if (!in_gap || (alone ? holds_leaves(root.entry()) : !is_empty(root.entry()))) return false;
+  if (alone) prune(tables_.shared_root_of(place, user), trimming);
+  if (!in_gap || (alone ? holds_leaves(root.entry(), false) : !is_empty(root.entry())))
+    return false;
   if (alone) {
     tables_.touched(VirtAddr(std::max(key, trimming.first)));
     retire_below(root.entry(), true);
@@ -126,36 +134,56 @@ bool Gpt::prune_shared(const Place& place, uint64_t key, const Trimming& trimmin
   return true;
 }
 
+// How many entries the line has then: what is left of them moves together.
+uint32_t Gpt::prune_line(const Place& place, const GuardedEntry& e, const Trimming& trimming) {
+  tables_.read_line(place, e, e.valid());
+  uint32_t left = 0;
+  for (uint64_t i = 0; i < e.valid(); ++i) {
+    const Place from = tables_.entry_of_line(place, e, i);
+    prune(from, trimming);
+    const GuardedEntry there = from.load();
+    if (there.is(Kind::Invalid)) continue;
+    if (left != i) {
+      tables_.write(tables_.entry_of_line(place, e, left), there);
+      tables_.write(from, {});
+      tables_.moved(place.shared);
+    }
+    ++left;
+  }
+  return left;
+}
+
 // What the table of `e` counts then.
 Weight Gpt::prune_slots(const Place& place, const GuardedEntry& e, const Trimming& trimming) {
   const Table table = tables_.below(e);
   Weight weight = Tables::counted(e);
-  const uint64_t base = place.base | e.guard() >> place.consumed;
-  const unsigned end = place.consumed + e.guard_length();
-  const unsigned slot_log2 = kKeyBits - end - e.width();
+  const uint64_t base = place.base_of(e);
+  const unsigned end = e.length() + e.width();
+  const unsigned slot_log2 = kKeyBits - end;
   uint64_t i = trimming.first <= base ? 0 : (trimming.first - base) >> slot_log2;
   const uint64_t most = std::min(e.slots() - 1, (trimming.last - base) >> slot_log2);
-  tables_.touch_slots(table, i, most - i + 1, false, place.level());
+  tables_.touch_slots(table, i, most - i + 1, false, tables_.level_of(slot_log2));
   while (i <= most) {
-    const GuardedEntry child = table.get(i);
-    if (!child.is(Kind::Leaf) || child.guard_length() != 0) {
-      const uint64_t key = base | key_of(i, e.width()) >> end;
-      if (!child.is(Kind::Invalid) && prune(tables_.slot_of(place, e, key), trimming)) {
-        weight -= tables_.weigh(child, e.width());
-        weight += tables_.weigh(table.get(i), e.width());
+    const Place child = tables_.slot_of(place, e, base | key_of(i, e.length(), e.width()));
+    const GuardedEntry before = child.load();
+    const unsigned replicas_log2 = before.is(Kind::Leaf) ? child.replicas_log2(before) : 0;
+    if (replicas_log2 == 0) {
+      if (prune(child, trimming)) {
+        weight -= tables_.weigh(before, e.width(), end);
+        weight += tables_.weigh(child.load(), e.width(), end);
       }
       ++i;
       continue;
     }
-    // A leaf in one slot or several, of which the range may touch any.
-    const uint64_t count = child.replicas();
+    // A leaf in several slots, of which the range may touch any.
+    const uint64_t count = uint64_t{1} << replicas_log2;
     i &= ~(count - 1);
-    const uint64_t begin = base + (i << slot_log2);
-    const uint64_t finish = begin + ((count << slot_log2) - 1);
-    if (child.is_empty_leaf() && begin >= trimming.floor && finish <= trimming.ceiling) {
+    const uint64_t begin = child.base_of(before);
+    const uint64_t finish = last_of(begin, kKeyBits - before.length());
+    if (before.is_empty_leaf() && begin >= trimming.floor && finish <= trimming.ceiling) {
       for (uint64_t slot = i; slot < i + count; ++slot)
         table.set(slot, {});
-      tables_.touch_slots(table, i, count, true, place.level());
+      tables_.touch_slots(table, i, count, true, child.level);
       tables_.moved(place.shared);
       weight.valid -= static_cast<uint32_t>(count);
     }

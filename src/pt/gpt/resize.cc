@@ -1,6 +1,7 @@
 #include "pt/gpt/resize.h"
 
 #include <algorithm>
+#include <array>
 #include <bit>
 
 #include "base/error.h"
@@ -11,34 +12,79 @@ Resizer::Draft::~Draft() {
   if (committed_) return;
   take_apart([this] {
     for (const Sized& one : made_)
-      tables_.discard(one.table, one.width, place_.shared);
+      one.array ? tables_.discard_array(one.table, one.width, place_.shared)
+                : tables_.discard(one.table, one.width, place_.shared);
   });
 }
 
 std::optional<Table> Resizer::Draft::allocate(unsigned width) {
   const auto table = tables_.allocate(width, place_.shared);
-  if (table) made_.push_back({*table, width});
+  if (table) made_.push_back({*table, width, false});
   return table;
+}
+
+std::optional<Table> Resizer::Draft::allocate_array(unsigned pages) {
+  const auto array = tables_.allocate_array(pages, place_.shared);
+  if (array) made_.push_back({*array, pages, true});
+  return array;
+}
+
+bool Resizer::Draft::has_made(PhysAddr address) const {
+  return std::any_of(made_.begin(), made_.end(),
+                     [&](const Sized& one) { return one.table.address == address; });
+}
+
+void Resizer::Draft::take_back(PhysAddr address) {
+  const auto one = std::find_if(made_.begin(), made_.end(),
+                                [&](const Sized& sized) { return sized.table.address == address; });
+  tables_.discard(one->table, one->width, place_.shared);
+  made_.erase(one);
+}
+
+void Resizer::Draft::touch(const Sized& one, bool write) const {
+  const uint64_t slots = uint64_t{1} << one.width;
+  if (one.array) return tables_.touch_words(one.table.address, slots, write);
+  // Of a line only its entries; of a table all slots are at the level of the first that is used.
+  std::optional<uint8_t> level;
+  for (uint64_t i = 0; i < slots; ++i) {
+    const GuardedEntry e = one.table.get(i);
+    if (e.is(Kind::Invalid)) continue;
+    level = tables_.level_of(place_, e);
+    if (slots > kLineEntries) break;
+    tables_.touch_slots(one.table, i, 1, write, *level);
+  }
+  if (slots > kLineEntries)
+    tables_.touch_slots(one.table, 0, slots, write, level.value_or(place_.level));
 }
 
 // The slots written.
 uint64_t Resizer::Draft::touch_all() const {
   uint64_t written = 0;
   for (const Sized& one : made_) {
-    const uint64_t slots = uint64_t{1} << one.width;
-    tables_.touch_slots(one.table, 0, slots, true, place_.level());
-    written += slots;
+    touch(one, true);
+    written += uint64_t{1} << one.width;
   }
   for (const Sized& one : gone_)
-    tables_.touch_slots(one.table, 0, uint64_t{1} << one.width, false, place_.level());
+    touch(one, false);
   return written;
+}
+
+bool Resizer::Draft::saves_memory() const {
+  const auto bytes = [](const std::vector<Sized>& all) {
+    uint64_t sum = 0;
+    for (const Sized& one : all)
+      sum += one.array ? Tables::bytes_of_array(one.width) : Tables::bytes_of(one.width);
+    return sum;
+  };
+  return bytes(made_) <= bytes(gone_);
 }
 
 void Resizer::Draft::commit() {
   committed_ = true;
   tables_.restructured(touch_all());
   for (const Sized& one : gone_)
-    tables_.retire(one.table, one.width, place_.shared, true);
+    one.array ? tables_.retire_array(one.table, one.width, place_.shared, true)
+              : tables_.retire(one.table, one.width, place_.shared, true);
   tables_.moved(place_.shared);
 }
 
@@ -46,119 +92,266 @@ void Resizer::Draft::waste() {
   tables_.restructured(touch_all());
 }
 
-std::optional<GuardedEntry> Resizer::entry_alone(const Table& table, uint64_t first,
-                                                 unsigned width) {
-  if (width == 0) return table.get(first);
-  uint32_t valid = 0;
-  uint64_t found = 0;  // the first valid slot
-  for (uint64_t i = uint64_t{1} << width; i-- > 0;) {
-    if (table.get(first + i).is(Kind::Invalid)) continue;
-    ++valid;
-    found = i;
+// --- Lines
+
+std::optional<GuardedEntry> Resizer::line_of(std::span<const GuardedEntry> entries, Draft& draft) {
+  MMUSIM_ASSERT(entries.size() > 1 && entries.size() <= kLineEntries);
+  const unsigned room_log2 = entries.size() > 2 ? 2 : 1;
+  const auto table = draft.allocate(room_log2);
+  if (!table) return std::nullopt;
+  unsigned length = kKeyBits;
+  for (uint64_t i = 0; i < entries.size(); ++i) {
+    table->set(i, entries[i].followed(i + 1 < uint64_t{1} << room_log2));
+    length = std::min(length, common_bits(entries[i].prefix(), entries[0].prefix()));
   }
-  if (valid == 0) return GuardedEntry{};
-  const GuardedEntry e = table.get(first + found);
-  if (e.is(Kind::Leaf) && e.replicas_log2() >= width)
-    return e.with_replicas(e.replicas_log2() - width);
-  if (e.is(Kind::Leaf) && e.replicas() == valid) {
-    const unsigned bits = width - e.replicas_log2();
-    return e.with_replicas(0).after_bits(key_of(found >> e.replicas_log2(), bits), bits);
+  GuardedEntry line = GuardedEntry::internal(entries[0].prefix(), length, 0, table->address);
+  line.count(static_cast<uint32_t>(entries.size()), room_log2);
+  return line;
+}
+
+std::optional<GuardedEntry> Resizer::line_of(std::span<const GuardedEntry> entries,
+                                             const Place& place, const GuardedEntry* instead_of) {
+  Draft draft(*tables_, place);
+  const auto line = line_of(entries, draft);
+  if (!line) return std::nullopt;
+  if (instead_of != nullptr) draft.give_up(tables_->below(*instead_of), instead_of->room_log2());
+  draft.commit();
+  return line;
+}
+
+// Each slot a line's worth at most: that is what they came from.
+bool Resizer::put(const Slots& slots, const GuardedEntry& e, Draft& draft) {
+  const uint64_t slot = bits_of(e.prefix(), slots.length, slots.width);
+  const GuardedEntry there = slots.table.get(slot);
+  if (there.is(Kind::Invalid)) {
+    slots.table.set(slot, e.followed(false));
+    return true;
   }
-  if (valid == 1) return e.after_bits(key_of(found, width), width);
+  // A line that this draft has made for the slot takes it, too.
+  std::vector<GuardedEntry> all;
+  if (there.is_line() && draft.has_made(there.address())) {
+    for (uint64_t i = 0; i < there.valid(); ++i)
+      all.push_back(tables_->below(there).get(i));
+    draft.take_back(there.address());
+  } else {
+    all.push_back(there);
+  }
+  all.push_back(e);
+  const auto made = line_of(all, draft);
+  if (made) slots.table.set(slot, *made);
+  return made.has_value();
+}
+
+std::optional<GuardedEntry> Resizer::table_of(std::span<const GuardedEntry> entries,
+                                              const GuardedEntry& line, const Place& place) {
+  const Policy& policy = tables_->policy();
+  unsigned length = kKeyBits;
+  unsigned shortest = kKeyBits;
+  for (const GuardedEntry& e : entries) {
+    length = std::min({length, common_bits(e.prefix(), entries[0].prefix()), e.length()});
+    shortest = std::min(shortest, e.length());
+  }
+  for (unsigned width = std::min(3U, policy.widest); width > 1; --width) {
+    if (length + width > shortest) continue;
+    uint64_t slots = 0;
+    for (const GuardedEntry& e : entries)
+      slots |= uint64_t{1} << bits_of(e.prefix(), length, width);
+    if (static_cast<unsigned>(std::popcount(slots)) * 100 < std::max(policy.inflate, 50U) << width)
+      continue;
+    if (width == 2 && std::popcount(slots) < 3) continue;
+    Draft draft(*tables_, place);
+    const auto table = draft.allocate(width);
+    if (!table) return std::nullopt;
+    for (const GuardedEntry& e : entries)
+      if (!put({*table, length, width}, e, draft)) return std::nullopt;
+    draft.give_up(tables_->below(line), line.room_log2());
+    const GuardedEntry made = tables_->entry_of(*table, width, entries[0].prefix(), length);
+    draft.commit();
+    return made;
+  }
   return std::nullopt;
 }
 
+std::optional<GuardedEntry> Resizer::table_of_array(const GuardedEntry& array, unsigned end,
+                                                    const Place& place) {
+  const Policy& policy = tables_->policy();
+  const unsigned pages = tables_->pages_log2(array);
+  const unsigned width = std::min(policy.widest, std::min(end, policy.key_end) - array.length());
+  const unsigned length = array.length() + width;
+  const unsigned rest = pages - width;  // of the arrays below
+  const Table old = tables_->below(array);
+  Draft draft(*tables_, place);
+  const auto table = draft.allocate(width);
+  if (!table) return std::nullopt;
+  for (uint64_t i = 0; i < uint64_t{1} << width; ++i) {
+    const uint64_t* words = old.words + (i << rest);
+    const auto used = (uint64_t{1} << rest) - static_cast<uint64_t>(std::count(
+                                                  words, words + (uint64_t{1} << rest), kNone));
+    if (used == 0) continue;
+    const uint64_t prefix = array.prefix() | key_of(i, array.length(), width);
+    if (rest == 0) {
+      table->set(i, GuardedEntry::leaf(prefix, length, *words));
+      continue;
+    }
+    const auto part = draft.allocate_array(rest);
+    if (!part) return std::nullopt;
+    std::copy_n(words, uint64_t{1} << rest, part->words);
+    GuardedEntry e = GuardedEntry::array(prefix, length, part->address);
+    e.count(static_cast<uint32_t>(used), 0);
+    table->set(i, e);
+  }
+  draft.give_up_array(old, pages);
+  const GuardedEntry made = tables_->entry_of(*table, width, array.prefix(), array.length());
+  draft.commit();
+  return made;
+}
+
+// --- Parts of a table
+
+std::vector<GuardedEntry> Resizer::different(const Table& table, uint64_t first, unsigned width) {
+  std::vector<GuardedEntry> found;
+  for (uint64_t i = first; i < first + (uint64_t{1} << width); ++i) {
+    const GuardedEntry e = table.get(i);
+    if (e.is(Kind::Invalid) || (!found.empty() && found.back() == e)) continue;
+    found.push_back(e);
+    if (found.size() > kLineEntries) break;
+  }
+  return found;
+}
+
+// Whether so many entries, in a table of which so many slots would be used, rather make a line.
+bool Resizer::makes_line(size_t entries, uint64_t valid, unsigned width) const {
+  return tables_->policy().has_lines() && entries <= kLineEntries &&
+         (width == 1 || valid * 2 < uint64_t{1} << width);
+}
+
 std::optional<GuardedEntry> Resizer::entry_for(const Table& table, uint64_t first, unsigned width,
-                                               Draft& draft) {
-  if (const auto alone = entry_alone(table, first, width)) return alone;
+                                               unsigned length, Draft& draft) {
+  const std::vector<GuardedEntry> entries = different(table, first, width);
+  if (entries.empty()) return GuardedEntry{};
+  if (entries.size() == 1) return entries[0];
+  uint64_t valid = 0;
+  for (uint64_t i = 0; i < uint64_t{1} << width; ++i)
+    valid += table.get(first + i).is(Kind::Invalid) ? 0 : 1;
+  if (makes_line(entries.size(), valid, width)) return line_of(entries, draft);
   const auto fresh = draft.allocate(width);
   if (!fresh) return std::nullopt;
   for (uint64_t i = 0; i < uint64_t{1} << width; ++i)
     fresh->set(i, table.get(first + i));
-  return tables_->entry_of(*fresh, width);
+  return tables_->entry_of(*fresh, width, entries[0].prefix(), length);
 }
 
-GuardedEntry Resizer::finished(const GuardedEntry& e, const Table& fresh, unsigned width,
-                               Draft& draft) {
-  draft.give_up(tables_->below(e), e.width());
-  return tables_->entry_of(fresh, width, e.guard(), e.guard_length());
-}
-
-bool Resizer::spread(const GuardedEntry& child, unsigned bits, const Table& fresh, uint64_t slot,
-                     Draft& draft) {
+bool Resizer::spread(const GuardedEntry& child, const Slots& slots, Draft& draft) {
   if (child.is(Kind::Invalid)) return true;
-  const unsigned guarded = std::min(bits, child.guard_length());
-  const unsigned left = bits - guarded;
-  const uint64_t first = slot + (number_of(child.guard(), guarded) << left);
-  const GuardedEntry rest = child.behind_bits(guarded);
-  if (left == 0) {
-    fresh.set(first, rest);
-    return true;
-  }
+  const unsigned end = slots.end();
+  if (child.length() >= end) return put(slots, child, draft);
+  const unsigned left = end - child.length();
+  const uint64_t first = bits_of(child.prefix(), slots.length, slots.width);
   const uint64_t count = uint64_t{1} << left;
   if (child.is(Kind::Leaf)) {
     for (uint64_t i = 0; i < count; ++i)
-      fresh.set(first + i, rest.with_replicas(child.replicas_log2() + left));
+      slots.table.set(first + i, child.followed(false));
     return true;
   }
-  // Several entries for one shared sub-tree, or one for a part of it, cannot be.
-  if (child.is(Kind::Shared)) return false;
+  if (!child.is(Kind::Internal)) return false;
   const Table below = tables_->below(child);
   const unsigned width = child.width();
   if (width <= left) {
     for (uint64_t i = 0; i < child.slots(); ++i)
-      if (!spread(below.get(i), left - width, fresh, first + (i << (left - width)), draft))
-        return false;
+      if (!spread(below.get(i), slots, draft)) return false;
   } else {
     for (uint64_t i = 0; i < count; ++i) {
-      const auto e = entry_for(below, i << (width - left), width - left, draft);
+      const auto e = entry_for(below, i << (width - left), width - left, end, draft);
       if (!e) return false;
-      fresh.set(first + i, *e);
+      slots.table.set(first + i, *e);
     }
   }
-  draft.give_up(below, width);
+  draft.give_up(below, child.room_log2());
   return true;
 }
 
-std::optional<Weight> Resizer::weigh_spread(const GuardedEntry& child, unsigned bits,
-                                            unsigned width, uint8_t level) const {
+std::optional<Weight> Resizer::weigh_spread(const GuardedEntry& child, const Slots& slots) const {
   if (child.is(Kind::Invalid)) return Weight{};
-  const unsigned guarded = std::min(bits, child.guard_length());
-  const unsigned left = bits - guarded;
-  if (left == 0) return tables_->weigh(child.behind_bits(guarded), width);
-  if (child.is(Kind::Leaf)) return Weight{.valid = uint32_t{1} << left, .full = 0};
-  if (child.is(Kind::Shared)) return std::nullopt;
-  return weigh_all(tables_->below(child), child.width(), left, width, level);
+  const unsigned end = slots.end();
+  if (child.length() >= end) return tables_->weigh(child, slots.width, end);
+  if (child.is(Kind::Leaf)) return Weight{.valid = uint32_t{1} << (end - child.length())};
+  if (!child.is(Kind::Internal)) return std::nullopt;
+  return weigh_all(child, slots);
 }
 
-// All slots of a table, spread over 2^bits.
-std::optional<Weight> Resizer::weigh_all(const Table& table, unsigned table_width, unsigned bits,
-                                         unsigned width, uint8_t level) const {
-  tables_->touch_slots(table, 0, uint64_t{1} << table_width, false, level);
+// All that hangs in an entry which fewer bits lead to than to the slots.
+std::optional<Weight> Resizer::weigh_all(const GuardedEntry& e, const Slots& slots) const {
+  const Table table = tables_->below(e);
+  const unsigned end = slots.end();
+  tables_->touch_slots(table, 0, e.slots(), false, tables_->level_of(kKeyBits - e.length()));
+  const auto in_line_of_its_own = [&](unsigned length) {
+    return Weight{.valid = 1,
+                  .full = length == end && 1 + slots.width <= tables_->policy().widest ? 1U : 0U};
+  };
   Weight sum;
-  if (table_width > bits) {
-    const unsigned group = table_width - bits;
-    for (uint64_t i = 0; i < uint64_t{1} << bits; ++i) {
-      const auto alone = entry_alone(table, i << group, group);
-      sum += alone
-                 ? tables_->weigh(*alone, width)
-                 : Weight{.valid = 1, .full = group + width <= tables_->policy().widest ? 1U : 0U};
+  if (e.is_line()) {
+    for (uint64_t i = 0; i < e.valid(); ++i) {
+      const GuardedEntry one = table.get(i);
+      // The first of those that come into one slot counts for them all.
+      unsigned common = kKeyBits;
+      bool first = true;
+      for (uint64_t j = 0; j < e.valid() && one.length() >= end; ++j) {
+        const unsigned both = common_bits(table.get(j).prefix(), one.prefix());
+        if (j == i || both < end) continue;
+        first = first && j > i;
+        common = std::min(common, both);
+      }
+      if (!first) continue;
+      const auto weight =
+          common == kKeyBits ? weigh_spread(one, slots) : in_line_of_its_own(common);
+      if (!weight) return std::nullopt;
+      sum += *weight;
     }
     return sum;
   }
-  for (uint64_t i = 0; i < uint64_t{1} << table_width; ++i) {
-    const auto one = weigh_spread(table.get(i), bits - table_width, width, level);
-    if (!one) return std::nullopt;
-    sum += *one;
+  const unsigned left = end - e.length();
+  if (e.width() <= left) {
+    for (uint64_t i = 0; i < e.slots(); ++i) {
+      const GuardedEntry one = table.get(i);
+      // Of a leaf in several slots its share.
+      if (one.is(Kind::Leaf) && one.length() < e.length() + e.width()) {
+        sum.valid += uint32_t{1} << (left - e.width());
+        continue;
+      }
+      const auto weight = weigh_spread(one, slots);
+      if (!weight) return std::nullopt;
+      sum += *weight;
+    }
+    return sum;
+  }
+  const unsigned group = e.width() - left;
+  for (uint64_t i = 0; i < uint64_t{1} << left; ++i) {
+    const auto entries = different(table, i << group, group);
+    if (entries.empty()) continue;
+    if (entries.size() == 1) {
+      sum += tables_->weigh(entries[0], slots.width, end);
+      continue;
+    }
+    uint64_t valid = 0;
+    for (uint64_t j = 0; j < uint64_t{1} << group; ++j)
+      valid += table.get((i << group) + j).is(Kind::Invalid) ? 0 : 1;
+    if (makes_line(entries.size(), valid, group)) {
+      unsigned common = kKeyBits;
+      for (const GuardedEntry& one : entries)
+        common = std::min(common, common_bits(one.prefix(), entries[0].prefix()));
+      sum += in_line_of_its_own(common);
+    } else {
+      sum += Weight{.valid = 1, .full = group + slots.width <= tables_->policy().widest ? 1U : 0U};
+    }
   }
   return sum;
 }
 
-unsigned Resizer::growth(const GuardedEntry& e, const Place& place, unsigned bits,
-                         Weight weight) const {
-  while (wants_doubling(e, place, e.width() + bits, weight)) {
-    const unsigned width = e.width() + ++bits;
-    const auto next = weigh_all(tables_->below(e), e.width(), width, width, place.level());
+// --- Wider, narrower, gone
+
+unsigned Resizer::growth(const GuardedEntry& e, unsigned bits, Weight weight) const {
+  while (wants_doubling(e, e.width() + bits, weight)) {
+    const auto next = weigh_all(e, {.length = e.length(), .width = e.width() + ++bits});
     if (!next) return bits - 1;
     weight = *next;
   }
@@ -167,28 +360,38 @@ unsigned Resizer::growth(const GuardedEntry& e, const Place& place, unsigned bit
 
 std::optional<GuardedEntry> Resizer::wider(const GuardedEntry& e, unsigned bits, Draft& draft) {
   const Table old = tables_->below(e);
-  const auto fresh = draft.allocate(e.width() + bits);
+  const unsigned width = e.width() + bits;
+  const auto fresh = draft.allocate(width);
   if (!fresh) return std::nullopt;
   for (uint64_t i = 0; i < e.slots(); ++i)
-    if (!spread(old.get(i), bits, *fresh, i << bits, draft)) return std::nullopt;
-  return finished(e, *fresh, e.width() + bits, draft);
+    if (!spread(old.get(i), {*fresh, e.length(), width}, draft)) return std::nullopt;
+  draft.give_up(old, e.width());
+  return tables_->entry_of(*fresh, width, e.prefix(), e.length());
 }
 
 bool Resizer::grow(GuardedEntry& e, const Place& place) {
-  if (!wants_doubling(e, place, e.width(), Tables::counted(e))) return false;
+  if (!wants_doubling(e, e.width(), Tables::counted(e))) return false;
+  // What is as large as a slot, and not cut, forbids smaller ones.
+  const unsigned end = e.length() + e.width();
+  for (uint64_t i = 0; i < e.slots(); ++i) {
+    const GuardedEntry child = tables_->below(e).get(i);
+    if ((!child.is(Kind::Array) && !child.is(Kind::Shared)) || child.length() > end) continue;
+    tables_->touch_slots(tables_->below(e), 0, i + 1, false, tables_->level_of(kKeyBits - end));
+    return false;
+  }
   unsigned bits = 1;
   {
     Draft draft(*tables_, place);
     const auto twice = wider(e, bits, draft);
     if (!twice) return false;
     const Weight weight = Tables::counted(*twice);
-    if (!wants_doubling(e, place, twice->width(), weight)) {
+    if (!wants_doubling(e, twice->width(), weight)) {
       draft.commit();
       e = *twice;
       return true;
     }
     draft.waste();
-    bits = growth(e, place, bits, weight);
+    bits = growth(e, bits, weight);
   }
   // Without memory for so much, for as much as there is.
   for (; bits != 0; --bits) {
@@ -202,7 +405,7 @@ bool Resizer::grow(GuardedEntry& e, const Place& place) {
   return false;
 }
 
-bool Resizer::fold(GuardedEntry& e, const Place& place, unsigned width) {
+bool Resizer::fold(GuardedEntry& e, const Place& place, unsigned width, bool to_save) {
   MMUSIM_ASSERT(width >= 1 && width < e.width());
   const Table old = tables_->below(e);
   const unsigned rest = e.width() - width;
@@ -210,17 +413,30 @@ bool Resizer::fold(GuardedEntry& e, const Place& place, unsigned width) {
   const auto fresh = draft.allocate(width);
   if (!fresh) return false;
   for (uint64_t i = 0; i < uint64_t{1} << width; ++i) {
-    const auto child = entry_for(old, i << rest, rest, draft);
+    const auto child = entry_for(old, i << rest, rest, e.length() + width, draft);
     if (!child) return false;
     fresh->set(i, *child);
   }
-  e = finished(e, *fresh, width, draft);
+  draft.give_up(old, e.width());
+  if (to_save && !draft.saves_memory()) return false;
+  e = tables_->entry_of(*fresh, width, e.prefix(), e.length());
   draft.commit();
   return true;
 }
 
-bool Resizer::halve_width(GuardedEntry& e, const Place& place) {
-  return fold(e, place, e.width() - 1);
+bool Resizer::shrink(GuardedEntry& e, const Place& place) {
+  if (tables_->policy().has_lines() && e.valid() <= kLineEntries) {
+    const Table old = tables_->below(e);
+    const std::vector<GuardedEntry> entries = different(old, 0, e.width());
+    Draft draft(*tables_, place);
+    const auto line = line_of(entries, draft);
+    if (!line) return false;
+    draft.give_up(old, e.width());
+    draft.commit();
+    e = *line;
+    return true;
+  }
+  return fold(e, place, e.width() - 1, true);
 }
 
 // Nothing in it, or one thing only: no table is needed.
@@ -233,17 +449,13 @@ bool Resizer::collapse(GuardedEntry& e, const Place& place) {
     while (table.get(slot).is(Kind::Invalid))
       ++slot;
     only = table.get(slot);
-    const unsigned replicas_log2 = only.is(Kind::Leaf) ? only.replicas_log2() : 0;
-    if (e.valid() != uint32_t{1} << replicas_log2) {
-      Place looked_at = place;
-      ++looked_at.depth;
-      tables_->touch_slots(table, 0, slot + 1, false, looked_at.level());
+    const unsigned end = e.length() + e.width();
+    const uint32_t copies =
+        only.is(Kind::Leaf) && only.length() < end ? uint32_t{1} << (end - only.length()) : 1;
+    if (e.valid() != copies) {
+      tables_->touch_slots(table, 0, slot + 1, false, tables_->level_of(kKeyBits - end));
       return false;
     }
-    const unsigned bits = e.width() - replicas_log2;
-    if (only.is(Kind::Leaf)) only = only.with_replicas(0);
-    only = only.after_bits(key_of(slot >> replicas_log2, bits), bits)
-               .after_bits(e.guard(), e.guard_length());
   }
   Draft draft(*tables_, place);
   draft.give_up(table, e.width());
@@ -252,25 +464,58 @@ bool Resizer::collapse(GuardedEntry& e, const Place& place) {
   return true;
 }
 
-bool Resizer::wants_doubling(const GuardedEntry& e, const Place& place, unsigned width,
-                             Weight weight) const {
+// One entry is no line; and if most of what is in it are tables and lines, it may do as a table
+// that swallows them.
+bool Resizer::settle_line(GuardedEntry& e, const Place& place, bool may_grow) {
+  const Table line = tables_->below(e);
+  if (e.valid() > 2) {
+    if (!may_grow) return false;
+    std::array<GuardedEntry, kLineEntries> entries;
+    unsigned tables = 0;
+    for (uint64_t i = 0; i < e.valid(); ++i) {
+      entries[i] = line.get(i);
+      tables += entries[i].is(Kind::Internal) ? 1 : 0;
+    }
+    if (tables < 3) return false;
+    const auto table = table_of(std::span(entries).first(e.valid()), e, place);
+    if (!table) return false;
+    e = *table;
+    static_cast<void>(grow(e, place));
+    return true;
+  }
+  if (e.valid() == 2) {
+    if (e.room() == 2) return false;
+    const auto less = line_of(std::array{line.get(0), line.get(1)}, place, &e);
+    if (less) e = *less;
+    return less.has_value();
+  }
+  const GuardedEntry only = e.valid() == 0 ? GuardedEntry{} : line.get(0).followed(false);
+  Draft draft(*tables_, place);
+  draft.give_up(line, e.room_log2());
+  draft.commit();
+  e = only;
+  return true;
+}
+
+bool Resizer::wants_doubling(const GuardedEntry& e, unsigned width, Weight weight) const {
   const Policy& policy = tables_->policy();
-  return weight.full != 0 && width < policy.widest &&
-         place.consumed + e.guard_length() + width < policy.key_end &&
+  return weight.full != 0 && width < policy.widest && e.length() + width < policy.key_end &&
          (weight.valid + weight.full) * uint64_t{100} >= policy.inflate * (uint64_t{2} << width);
 }
 
 bool Resizer::wants_halving(const GuardedEntry& e) const {
-  return e.width() > 1 && e.valid() * uint64_t{100} < tables_->policy().halve * e.slots();
+  return e.is_table() && e.width() > 1 &&
+         e.valid() * uint64_t{100} < tables_->policy().halve * e.slots();
 }
 
 bool Resizer::settle(GuardedEntry& e, const Place& place, bool may_grow) {
   if (!e.is(Kind::Internal)) return false;
+  if (e.is_line()) return settle_line(e, place, may_grow);
   if (collapse(e, place)) return true;
   if (!tables_->policy().adaptive()) return false;
   if (may_grow && grow(e, place)) return true;
   bool shrunk = false;
-  while (wants_halving(e) && halve_width(e, place))
+  while (wants_halving(e) && shrink(e, place))
     shrunk = true;
   return shrunk;
 }

@@ -9,11 +9,14 @@
 // Rules and thresholds after the LPC-trie (S. Nilsson and G. Karlsson, "IP-Address Lookup Using
 // LC-Tries", 1999, and Linux's net/ipv4/fib_trie.c), with one difference: a table below counts as
 // full only if it could be swallowed whole without exceeding the widest width. Otherwise a table at
-// that width steals bits of wide ones below it and leaves a trail of thin ones.
+// that width steals bits of wide ones below it and leaves a trail of thin ones. A line counts as a
+// table of two slots: its entries come into the slots they belong to, those of one slot into a line
+// of that slot. Arrays and shared sub-trees are not cut: slots do not get smaller than they are.
 #ifndef MMUSIM_PT_GPT_RESIZE_H_
 #define MMUSIM_PT_GPT_RESIZE_H_
 
 #include <optional>
+#include <span>
 #include <vector>
 
 #include "pt/gpt/tables.h"
@@ -30,9 +33,25 @@ class Resizer {
   // is thrown away, and the width it comes to is counted out before the next is made.
   bool settle(GuardedEntry& e, const Place& place, bool may_grow);
 
+  // A line of entries, for a place above them; in place of another line, perhaps. Nothing: no
+  // memory, as below.
+  [[nodiscard]] std::optional<GuardedEntry> line_of(std::span<const GuardedEntry> entries,
+                                                    const Place& place,
+                                                    const GuardedEntry* instead_of = nullptr);
+  // A table in place of a line, for its entries and one more. Nothing: they would use too few of
+  // its slots.
+  [[nodiscard]] std::optional<GuardedEntry> table_of(std::span<const GuardedEntry> entries,
+                                                     const GuardedEntry& line, const Place& place);
+  // A table of leaves in place of an array or, if fewer than all bits of the address lead to a
+  // page, of the arrays that `end` bits lead to; or of larger ones where tables are not wide
+  // enough.
+  [[nodiscard]] std::optional<GuardedEntry> table_of_array(const GuardedEntry& array, unsigned end,
+                                                           const Place& place);
+
   // The table of `e` gets `width` bits, fewer than it has, and a level below it the rest; so that a
   // slot covers what a sub-tree to be shared covers.
-  bool fold(GuardedEntry& e, const Place& place, unsigned width);
+  // `to_save`: not if that would take more memory than it has.
+  bool fold(GuardedEntry& e, const Place& place, unsigned width, bool to_save = false);
 
  private:
   // Tables made and given up by one change, which happens whole or not at all.
@@ -44,7 +63,15 @@ class Resizer {
     Draft& operator=(const Draft&) = delete;
 
     [[nodiscard]] std::optional<Table> allocate(unsigned width);
-    void give_up(const Table& table, unsigned width) { gone_.push_back({table, width}); }
+    [[nodiscard]] std::optional<Table> allocate_array(unsigned pages);
+    void give_up(const Table& table, unsigned width) { gone_.push_back({table, width, false}); }
+    void give_up_array(const Table& array, unsigned pages) {
+      gone_.push_back({array, pages, true});
+    }
+    // A table of this draft's, which is not needed after all.
+    [[nodiscard]] bool has_made(PhysAddr address) const;
+    void take_back(PhysAddr address);
+    [[nodiscard]] bool saves_memory() const;
     void commit();
     // What was made is thrown away, but making it has cost what it cost.
     void waste();
@@ -53,6 +80,7 @@ class Resizer {
     struct Sized {
       Table table;
       unsigned width = 0;
+      bool array = false;
     };
     Tables& tables_;
     const Place& place_;
@@ -61,40 +89,47 @@ class Resizer {
     bool committed_ = false;
 
     uint64_t touch_all() const;
+    void touch(const Sized& one, bool write) const;
+  };
+  // The slots of a table: what it covers begins with so many bits, and so many follow.
+  struct Slots {
+    Table table{};
+    unsigned length = 0;
+    unsigned width = 0;
+    [[nodiscard]] unsigned end() const { return length + width; }
   };
 
   // Whether a table of `e`'s, of which that much counts at `width`, is to be doubled.
-  [[nodiscard]] bool wants_doubling(const GuardedEntry& e, const Place& place, unsigned width,
-                                    Weight weight) const;
+  [[nodiscard]] bool wants_doubling(const GuardedEntry& e, unsigned width, Weight weight) const;
   bool grow(GuardedEntry& e, const Place& place);
   // How many times `e` is to be doubled, which counts `weight` when doubled `bits` times. Each look
   // reads the tables that would be swallowed.
-  [[nodiscard]] unsigned growth(const GuardedEntry& e, const Place& place, unsigned bits,
-                                Weight weight) const;
+  [[nodiscard]] unsigned growth(const GuardedEntry& e, unsigned bits, Weight weight) const;
   [[nodiscard]] bool wants_halving(const GuardedEntry& e) const;
-  // `e` doubled so many times, in the draft. Nothing: no memory, or a shared sub-tree in the way.
+  // `e` doubled so many times, in the draft. Nothing: no memory, or what is not cut in the way.
   [[nodiscard]] std::optional<GuardedEntry> wider(const GuardedEntry& e, unsigned bits,
                                                   Draft& draft);
-  bool halve_width(GuardedEntry& e, const Place& place);
+  bool shrink(GuardedEntry& e, const Place& place);
   bool collapse(GuardedEntry& e, const Place& place);
-  // The entry for 2^width adjacent slots, if they need no table for themselves.
-  [[nodiscard]] static std::optional<GuardedEntry> entry_alone(const Table& table, uint64_t first,
-                                                               unsigned width);
-  // ... and a table for them if they need one. Nothing: no memory.
+  bool settle_line(GuardedEntry& e, const Place& place, bool may_grow);
+  // The different entries among 2^width adjacent slots, as many as a line has at most and one.
+  static std::vector<GuardedEntry> different(const Table& table, uint64_t first, unsigned width);
+  // The entry for 2^width adjacent slots, which `length` bits lead to, with a table or a line for
+  // them if they need one. Nothing: no memory.
   [[nodiscard]] std::optional<GuardedEntry> entry_for(const Table& table, uint64_t first,
-                                                      unsigned width, Draft& draft);
-  // A slot's entry spread over 2^bits slots, from `slot` of the fresh table on. False: no memory,
-  // or a shared sub-tree in the way.
-  [[nodiscard]] bool spread(const GuardedEntry& child, unsigned bits, const Table& fresh,
-                            uint64_t slot, Draft& draft);
-  // What it would count there, in a table of `width`, as spread() would leave it; what is read is
-  // reported. Nothing: a shared sub-tree is in the way.
-  [[nodiscard]] std::optional<Weight> weigh_spread(const GuardedEntry& child, unsigned bits,
-                                                   unsigned width, uint8_t level) const;
-  [[nodiscard]] std::optional<Weight> weigh_all(const Table& table, unsigned table_width,
-                                                unsigned bits, unsigned width, uint8_t level) const;
-  [[nodiscard]] GuardedEntry finished(const GuardedEntry& e, const Table& fresh, unsigned width,
-                                      Draft& draft);
+                                                      unsigned width, unsigned length,
+                                                      Draft& draft);
+  [[nodiscard]] bool makes_line(size_t entries, uint64_t valid, unsigned width) const;
+  [[nodiscard]] std::optional<GuardedEntry> line_of(std::span<const GuardedEntry> entries,
+                                                    Draft& draft);
+  // An entry comes into the slot it belongs to, beside what is there. False: no memory.
+  [[nodiscard]] bool put(const Slots& slots, const GuardedEntry& e, Draft& draft);
+  // What an entry covers is spread over the slots. False: no memory, or what is not cut.
+  [[nodiscard]] bool spread(const GuardedEntry& child, const Slots& slots, Draft& draft);
+  // What it would count there; what is read is reported. Nothing: what is not cut is in the way.
+  [[nodiscard]] std::optional<Weight> weigh_spread(const GuardedEntry& child,
+                                                   const Slots& slots) const;
+  [[nodiscard]] std::optional<Weight> weigh_all(const GuardedEntry& e, const Slots& slots) const;
 
   Tables* tables_;
 };

@@ -1,4 +1,4 @@
-// A shared root in simulated memory: 32 bytes, whose first two words are an ordinary entry, and the
+// A shared root in simulated memory: 64 bytes, whose first two words are an ordinary entry, and the
 // list of those who use it. Format in gpt.h.
 #ifndef MMUSIM_PT_GPT_SHARED_ROOT_H_
 #define MMUSIM_PT_GPT_SHARED_ROOT_H_
@@ -18,25 +18,30 @@ inline constexpr Owner kNested = Owner{1} << 63;
 
 class SharedRoot {
  public:
-  static constexpr uint64_t kBytes = 32;
+  static constexpr uint64_t kBytes = 64;
+  static constexpr uint64_t kRecordBytes = 32;
+  static constexpr unsigned kUsersWord = 3;
+  static constexpr unsigned kFirstRecord = 4;
   using Users = BitField<0, 32>;
   using Below = BitField<32, 8>;
 
   SharedRoot(Tables& tables, PhysAddr address)
       : tables_(&tables), address_(address), words_(tables.words(address)) {}
 
-  // `below`: bits of the key below the sharing point. Nothing: no memory.
-  static std::optional<SharedRoot> make(Tables& tables, unsigned below) {
+  // `below`: bits of the key below the sharing point; `home`: what prefixes there begin with.
+  // Nothing: no memory.
+  static std::optional<SharedRoot> make(Tables& tables, unsigned below, uint64_t home) {
     const auto piece = tables.allocate_piece(kBytes);
     if (!piece) return std::nullopt;
-    return in(tables, *piece, below);
+    return in(tables, *piece, below, home);
   }
   // In a piece that is there already.
-  static SharedRoot in(Tables& tables, PhysAddr piece, unsigned below) {
+  static SharedRoot in(Tables& tables, PhysAddr piece, unsigned below, uint64_t home) {
     const SharedRoot root(tables, piece);
     root.entry({});
-    root.words_[2] = Below::set(0, below);
-    root.words_[3] = 0;
+    root.words_[kUsersWord] = Below::set(0, below);
+    root.words_[kFirstRecord] = 0;
+    root.words_[kHomeWord] = leading(home, kKeyBits - below);
     return root;
   }
 
@@ -46,8 +51,10 @@ class SharedRoot {
     words_[0] = e.head;
     words_[1] = e.body;
   }
-  [[nodiscard]] uint64_t users() const { return Users::get(words_[2]); }
-  [[nodiscard]] unsigned below() const { return static_cast<unsigned>(Below::get(words_[2])); }
+  [[nodiscard]] uint64_t users() const { return Users::get(words_[kUsersWord]); }
+  [[nodiscard]] unsigned below() const {
+    return static_cast<unsigned>(Below::get(words_[kUsersWord]));
+  }
   // The part of an address that counts below here.
   [[nodiscard]] uint64_t offset_of(uint64_t key) const {
     return key & ((uint64_t{1} << below()) - 1);
@@ -55,27 +62,29 @@ class SharedRoot {
 
   // A record not in any list yet. Nothing: no memory.
   static std::optional<PhysAddr> make_record(Tables& tables) {
-    return tables.allocate_piece(kBytes);
+    return tables.allocate_piece(kRecordBytes);
   }
-  static void discard_record(Tables& tables, PhysAddr record) { tables.free_piece(record, kBytes); }
+  static void discard_record(Tables& tables, PhysAddr record) {
+    tables.free_piece(record, kRecordBytes);
+  }
   void add_user(PhysAddr record, Owner owner, uint64_t base) const {
     uint64_t* words = tables_->words(record);
     words[0] = owner;
     words[1] = base;
-    words[2] = words_[3];
-    words_[3] = record.value();
-    words_[2] = Users::set(words_[2], users() + 1);
+    words[2] = words_[kFirstRecord];
+    words_[kFirstRecord] = record.value();
+    words_[kUsersWord] = Users::set(words_[kUsersWord], users() + 1);
   }
   // REQUIRES: there is such a user.
   void remove_user(Owner owner, uint64_t base) const {
-    uint64_t* link = &words_[3];
+    uint64_t* link = &words_[kFirstRecord];
     while (*link != 0) {
       uint64_t* words = tables_->words(PhysAddr(*link));
       if (words[0] == owner && words[1] == base) {
         const PhysAddr record(*link);
         *link = words[2];
-        words_[2] = Users::set(words_[2], users() - 1);
-        tables_->free_piece(record, kBytes);
+        words_[kUsersWord] = Users::set(words_[kUsersWord], users() - 1);
+        tables_->free_piece(record, kRecordBytes);
         return;
       }
       link = &words[2];
@@ -83,7 +92,7 @@ class SharedRoot {
     MMUSIM_ASSERT(false);
   }
   void change_user(Owner owner, uint64_t base, Owner new_owner, uint64_t new_base) const {
-    for (uint64_t at = words_[3]; at != 0;) {
+    for (uint64_t at = words_[kFirstRecord]; at != 0;) {
       uint64_t* words = tables_->words(PhysAddr(at));
       if (words[0] == owner && words[1] == base) {
         words[0] = new_owner;
@@ -97,7 +106,7 @@ class SharedRoot {
   // f(owner, base) for each.
   template <class F>
   void for_each_user(F f) const {
-    for (uint64_t at = words_[3]; at != 0;) {
+    for (uint64_t at = words_[kFirstRecord]; at != 0;) {
       const uint64_t* words = tables_->words(PhysAddr(at));
       f(words[0], words[1]);
       at = words[2];

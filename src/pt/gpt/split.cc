@@ -9,77 +9,77 @@
 
 namespace mmusim::pt::gpt {
 
-// Without a guard. Without level compression tables stand at fixed places, and leaves that are not
-// cut there are replicated.
-std::optional<GuardedEntry> Gpt::parts(unsigned consumed, unsigned bits, LeafFields fields,
-                                       const Place& place) {
-  if (bits == 0) return GuardedEntry::leaf(0, 0, 0, format_->make_leaf(fields));
+// Without level compression tables stand at fixed places, and leaves that are not cut there are
+// replicated.
+std::optional<GuardedEntry> Gpt::parts(uint64_t prefix, unsigned length, unsigned bits,
+                                       LeafFields fields, const Place& place) {
+  if (bits == 0) return GuardedEntry::leaf(prefix, length, format_->make_leaf(fields));
   const Policy& policy = rules_->policy;
-  const unsigned width = policy.adaptive() ? std::min(bits, policy.widest)
-                                           : std::min(policy.order, policy.key_end - consumed);
+  const uint64_t frames = fields.size.bytes() >> page_.log2();
+  const unsigned in_array = fields.size == page_ ? policy.most_array() : 0;
+  if (bits <= in_array) {
+    const auto array = tables_.allocate_array(bits, place.shared);
+    if (!array) return std::nullopt;
+    const uint64_t pages = uint64_t{1} << bits;
+    for (uint64_t i = 0; i < pages; ++i, fields.pfn += frames)
+      array->words[i] = format_->make_leaf(fields);
+    tables_.touch_words(array->address, pages, true);
+    GuardedEntry made = GuardedEntry::array(prefix, length, array->address);
+    made.count(static_cast<uint32_t>(pages), 0);
+    return made;
+  }
+  const unsigned width = policy.adaptive() ? std::min(bits - in_array, policy.widest)
+                                           : std::min(policy.order, policy.key_end - length);
   const auto table = tables_.allocate(width, place.shared);
   if (!table) return std::nullopt;
-  GuardedEntry made = GuardedEntry::internal(0, 0, width, table->address);
+  const GuardedEntry made = GuardedEntry::internal(prefix, length, width, table->address);
 
   const unsigned log2 = width > bits ? width - bits : 0;  // of replicas
   const uint64_t slots = uint64_t{1} << width;
   for (uint64_t i = 0; i < slots; i += uint64_t{1} << log2) {
-    std::optional<GuardedEntry> part;
-    if (bits <= width) {
-      part = GuardedEntry::leaf(0, 0, log2, format_->make_leaf(fields));
-      fields.pfn += fields.size.bytes() >> page_.log2();
-    } else {
-      part = parts(consumed + width, bits - width, fields, place);
-      fields.pfn += fields.size.bytes() >> page_.log2() << (bits - width);
-    }
+    const auto part = parts(prefix | key_of(i, length, width), length + width - log2,
+                            bits <= width ? 0 : bits - width, fields, place);
     if (!part) {
       discard_below(made, place);
       return std::nullopt;
     }
+    fields.pfn += bits <= width ? frames : frames << (bits - width);
     for (uint64_t replica = 0; replica < uint64_t{1} << log2; ++replica)
       table->set(i + replica, *part);
   }
-  tables_.touch_slots(*table, 0, slots, true, place.level());
-  const Weight weight = tables_.weigh(*table, width);
-  made.count(weight.valid, weight.full);
-  return made;
+  tables_.touch_slots(*table, 0, slots, true, tables_.level_of(kKeyBits - length - width));
+  return tables_.entry_of(*table, width, prefix, length);
 }
 
 // What a leaf in one slot becomes when cut into 2^bits.
-std::optional<GuardedEntry> Gpt::split_entry(const GuardedEntry& leaf, unsigned bits,
+std::optional<GuardedEntry> Gpt::split_entry(uint64_t prefix, unsigned length, unsigned bits,
                                              LeafFields fields, const Place& place) {
   const Policy& policy = rules_->policy;
-  const unsigned length = leaf.guard_length();
   const unsigned beside = policy.adaptive() ? 0 : length % policy.order;
-  if (beside == 0) {
-    const auto made = parts(place.consumed + length, bits, fields, place);
-    if (!made) return std::nullopt;
-    return made->with_guard(leaf.guard(), length);
-  }
-  // The guard ends inside what must be one table's index: only some of its slots are used.
+  if (beside == 0) return parts(prefix, length, bits, fields, place);
+  // The prefix ends inside what must be one table's index: only some of its slots are used.
   const unsigned at = length - beside;
-  const unsigned width = std::min(policy.order, policy.key_end - place.consumed - at);
+  const unsigned width = std::min(policy.order, policy.key_end - at);
   const auto table = tables_.allocate(width, place.shared);
   if (!table) return std::nullopt;
-  GuardedEntry made = GuardedEntry::internal(leaf.guard(), at, width, table->address);
+  const GuardedEntry made = GuardedEntry::internal(prefix, at, width, table->address);
   const unsigned in_table = std::min(bits, width - beside);
   const unsigned log2 = width - beside - in_table;  // of replicas
-  const uint64_t first = number_of(behind(leaf.guard(), at), beside) << (width - beside);
+  const uint64_t first = bits_of(prefix, at, width);
   for (uint64_t i = 0; i < uint64_t{1} << in_table; ++i) {
-    auto part = parts(place.consumed + at + width, bits - in_table, fields, place);
+    const auto part = parts(prefix | key_of(i, length, in_table), length + in_table,
+                            bits - in_table, fields, place);
     if (!part) {
       discard_below(made, place);
       return std::nullopt;
     }
     fields.pfn += fields.size.bytes() >> page_.log2() << (bits - in_table);
-    if (log2 != 0) part = part->with_replicas(log2);
     for (uint64_t replica = 0; replica < uint64_t{1} << log2; ++replica)
       table->set(first + (i << log2) + replica, *part);
   }
-  tables_.touch_slots(*table, first, uint64_t{1} << (width - beside), true, place.level());
-  const Weight weight = tables_.weigh(*table, width);
-  made.count(weight.valid, weight.full);
-  return made;
+  tables_.touch_slots(*table, first, uint64_t{1} << (width - beside), true,
+                      tables_.level_of(kKeyBits - at - width));
+  return tables_.entry_of(*table, width, prefix, at);
 }
 
 Status Gpt::split(const Handle& handle, PageShift to) {
@@ -95,27 +95,30 @@ Status Gpt::split(const Handle& handle, PageShift to) {
   LeafFields fields = format_->parse_leaf(leaf.body, handle.size);
   fields.size = to;
   const unsigned bits = handle.size.log2() - to.log2();
-  const unsigned replicas_log2 = leaf.replicas_log2();
+  const unsigned replicas_log2 = place.replicas_log2(leaf);
+  const uint64_t replicas = uint64_t{1} << replicas_log2;
   const uint64_t frames = to.bytes() >> page_.log2();
-  const Table slots = tables_.at(PhysAddr(handle.place));
+  const Table slots = tables_.at(PhysAddr(place.address.value() & ~(replicas * kEntryBytes - 1)));
   if (bits <= replicas_log2) {  // in place: as many slots as before, for more leaves
     const unsigned log2 = replicas_log2 - bits;
-    for (uint64_t i = 0; i < leaf.replicas(); ++i) {
+    for (uint64_t i = 0; i < replicas; ++i) {
       LeafFields part = fields;
       part.pfn += (i >> log2) * frames;
-      slots.set(i, GuardedEntry::leaf(0, 0, log2, format_->make_leaf(part)));
+      slots.set(i, GuardedEntry::leaf(leaf.prefix() | key_of(i >> log2, leaf.length(), bits),
+                                      leaf.length() + bits, format_->make_leaf(part)));
     }
-    tables_.touch_slots(slots, 0, leaf.replicas(), true, place.level());
+    tables_.touch_slots(slots, 0, replicas, true, place.level);
     tables_.moved(place.shared);
     return Status::Ok;
   }
 
   // One entry for each slot, all made before the first is put in place.
   std::vector<GuardedEntry> made;
-  for (uint64_t i = 0; i < leaf.replicas(); ++i) {
+  for (uint64_t i = 0; i < replicas; ++i) {
     LeafFields part = fields;
     part.pfn += i * frames << (bits - replicas_log2);
-    const auto e = split_entry(leaf.with_replicas(0), bits - replicas_log2, part, place);
+    const auto e = split_entry(leaf.prefix() | key_of(i, leaf.length(), replicas_log2),
+                               leaf.length() + replicas_log2, bits - replicas_log2, part, place);
     if (!e) {
       for (const GuardedEntry& done : made)
         discard_below(done, place);
@@ -128,10 +131,11 @@ Status Gpt::split(const Handle& handle, PageShift to) {
   } else {
     for (uint64_t i = 0; i < made.size(); ++i)
       slots.set(i, made[i]);
-    tables_.touch_slots(slots, 0, made.size(), true, place.level());
+    tables_.touch_slots(slots, 0, made.size(), true, place.level);
     const Place& parent = path[path.size() - 2];
     const GuardedEntry above = parent.load();
-    tables_.write_counts(parent, tables_.weigh(tables_.below(above), above.width()));
+    tables_.write_counts(
+        parent, tables_.weigh(tables_.below(above), above.width(), above.length() + above.width()));
   }
   tables_.moved(place.shared);
   settle_above(path, path.size());
@@ -143,9 +147,9 @@ namespace {
 // The tables of a split: of each width so many.
 class TableCount {
  public:
-  void add(unsigned width, uint64_t count) {
-    bytes_ = std::max(bytes_, Tables::bytes_of(width));
-    groups_[Tables::bytes_of(width)] += count;
+  void add(uint64_t bytes, uint64_t count) {
+    bytes_ = std::max(bytes_, bytes);
+    groups_[bytes] += count;
   }
   [[nodiscard]] uint64_t largest() const { return bytes_; }
   // Pieces smaller than a page share pages with their like only.
@@ -170,17 +174,28 @@ SplitReserve Gpt::split_reserve(PageShift from, PageShift to) const {
   const unsigned bits = from.log2() - to.log2();
   std::vector<TableCount> ways;
   if (policy.adaptive()) {
+    const unsigned in_array = to == page_ ? policy.most_array() : 0;
     for (unsigned replicas = 0; replicas < bits; ++replicas) {
       TableCount& way = ways.emplace_back();
-      for (unsigned done = replicas; done < bits; done += policy.widest)
-        way.add(std::min(policy.widest, bits - done), uint64_t{1} << done);
+      unsigned done = replicas;
+      while (done < bits) {
+        const unsigned left = bits - done;
+        const uint64_t count = uint64_t{1} << done;
+        if (left <= in_array) {
+          way.add(Tables::bytes_of_array(left), count);
+          break;
+        }
+        const unsigned width = std::min(policy.widest, left - in_array);
+        way.add(Tables::bytes_of(width), count);
+        done += width;
+      }
     }
   } else {
     // Tables stand at fixed places. Replicas would only save the first of them.
     TableCount& way = ways.emplace_back();
     const unsigned begin = kKeyBits - from.log2();
     for (unsigned at = begin - begin % policy.order; at < begin + bits; at += policy.order)
-      way.add(std::min(policy.order, policy.key_end - at),
+      way.add(Tables::bytes_of(std::min(policy.order, policy.key_end - at)),
               at <= begin ? 1 : uint64_t{1} << (at - begin));
   }
   SplitReserve reserve{.bytes = page_.bytes(), .blocks = 0};
@@ -193,62 +208,90 @@ SplitReserve Gpt::split_reserve(PageShift from, PageShift to) const {
 
 Status Gpt::promote(VirtAddr va, PageShift to, Gather& gather) {
   if (!size_offered(to) || to == page_) return Status::BadSize;
-  if (number_of(va.value(), kKeyBits - rules_->address_bits) != 0) return Status::NotUniform;
+  if (bits_of(va.value(), 0, kKeyBits - rules_->address_bits) != 0) return Status::NotUniform;
   const uint64_t key = align_down(va, to).value();
   const unsigned end = kKeyBits - to.log2();
   if (!own_block(key, end)) return Status::NotUniform;
+  Joined joined(*format_, page_, to);
+  const auto joins = [&](const Place& place) {
+    return visit_leaves(place, [&](uint64_t, unsigned size, Entry entry) {
+      return joined.add(PageShift(size), entry);
+    });
+  };
   Path path;
   path.push(root_);
-  while (true) {
-    const Place& place = path.back();
-    const GuardedEntry e = tables_.read(place);
-    if (!e.matches(behind(key, place.consumed))) return Status::NotUniform;
-    if (e.is(Kind::Shared)) {
-      path.push(tables_.shared_root_of(place, e, key));
-      continue;
-    }
-    if (!e.is(Kind::Internal)) return Status::NotUniform;
-    const unsigned before = place.consumed + e.guard_length();
-    if (end >= before + e.width()) {
-      path.push(tables_.slot_of(place, e, key));
-      continue;
-    }
-    if (end < before) return Status::NotUniform;  // a trie smaller than the leaf: holes
-
-    // The slots that are to become one leaf: some of this table, or all.
-    const unsigned log2 = before + e.width() - end;
-    const uint64_t count = uint64_t{1} << log2;
-    const Table table = tables_.below(e);
-    const uint64_t first = number_of(behind(key, before), e.width());
-    tables_.touch_slots(table, first, count, false, place.level());
-    Joined joined(*format_, page_, to);
-    for (uint64_t i = first; i < first + count;) {
-      const GuardedEntry child = table.get(i);
-      const Place slot =
-          tables_.slot_of(place, e, leading(key, before) | key_of(i, e.width()) >> before);
-      if (child.is(Kind::Invalid) || !visit_leaves(slot, [&](uint64_t, unsigned size, Entry entry) {
-            return joined.add(PageShift(size), entry);
-          }))
+  Way way = Way::On;
+  GuardedEntry e;
+  while (way == Way::On) {
+    e = tables_.read(path.back());
+    way = go_down(path, e, key, end, true);
+    if (way != Way::Ends || !e.is(Kind::Array) || e.length() >= end) continue;
+    // Part of an array, which is to have a table above it then.
+    const uint64_t first = page_in_array(key, e);
+    const uint64_t pages = to.bytes() >> page_.log2();
+    tables_.touch_words(tables_.below(e).word_at(first), pages, false);
+    Joined part(*format_, page_, to);
+    for (uint64_t i = first; i < first + pages; ++i)
+      if (tables_.below(e).words[i] == kNone || !part.add(page_, tables_.below(e).words[i]))
         return Status::NotUniform;
-      i += child.is(Kind::Leaf) ? child.replicas() : 1;
+    if (!part.complete()) return Status::NotUniform;
+    if (!part_array(path, end)) return Status::NoMemory;
+    way = Way::On;
+  }
+  const Place place = path.back();
+  if (way == Way::Parts || e.is(Kind::Invalid) || e.is(Kind::Leaf)) return Status::NotUniform;
+  GuardedEntry leaf = GuardedEntry::leaf(place.local(key), end, kNone);
+
+  // What is to become one leaf: what hangs in one entry, in some of a line, in some slots of a
+  // table.
+  if (e.length() == end || place.in_line) {
+    const Place above = place.in_line ? path[path.size() - 2] : place;
+    if (place.in_line && e.length() > end) {
+      bool uniform = true;
+      for_each_child(above, above.load(), [&](const Place& child, const GuardedEntry& there) {
+        if (there.common_with(leaf.prefix()) >= end) uniform = uniform && joins(child);
+      });
+      if (!uniform) return Status::NotUniform;
+    } else if (e.length() != end || !joins(place)) {
+      return Status::NotUniform;
     }
     if (!joined.complete()) return Status::NotUniform;
-
+    leaf.body = joined.entry();
+    tables_.gather_into(&gather, VirtAddr(key));
+    put_leaf(path, leaf);
+  } else if (e.is_table() && e.length() < end) {
+    const unsigned slot_end = e.length() + e.width();
+    const uint64_t count = uint64_t{1} << (slot_end - end);
+    const Table table = tables_.below(e);
+    const uint64_t first = bits_of(key, e.length(), e.width());
+    const uint8_t level = tables_.level_of(kKeyBits - slot_end);
+    tables_.touch_slots(table, first, count, false, level);
+    for (uint64_t i = first; i < first + count;) {
+      const Place slot =
+          tables_.slot_of(place, e, place.base_of(e) | key_of(i, e.length(), e.width()));
+      const GuardedEntry child = slot.load();
+      if (child.is(Kind::Invalid) || !joins(slot)) return Status::NotUniform;
+      i += child.is(Kind::Leaf) ? uint64_t{1} << slot.replicas_log2(child) : 1;
+    }
+    if (!joined.complete()) return Status::NotUniform;
+    leaf.body = joined.entry();
     tables_.gather_into(&gather, VirtAddr(key));
     for (uint64_t i = first; i < first + count; ++i) {
       retire_below(table.get(i), place.shared);
-      table.set(i, GuardedEntry::leaf(0, 0, log2, joined.entry()));
+      table.set(i, leaf);
     }
-    tables_.touch_slots(table, first, count, true, place.level());
-    tables_.write_counts(place, tables_.weigh(table, e.width()));
+    tables_.touch_slots(table, first, count, true, level);
+    tables_.write_counts(place, tables_.weigh(table, e.width(), slot_end));
     path.push(tables_.slot_of(place, e, key));
-    settle_above(path, path.size());
-    tables_.gather_into(nullptr);
-    tables_.moved(place.shared);
-    gather.leaf(VirtAddr(key), joined.smallest());
-    gather.leaf(VirtAddr(key) + (to.bytes() - joined.smallest().bytes()), joined.smallest());
-    return Status::Ok;
+  } else {
+    return Status::NotUniform;
   }
+  settle_above(path, path.size());
+  tables_.gather_into(nullptr);
+  tables_.moved(place.shared);
+  gather.leaf(VirtAddr(key), joined.smallest());
+  gather.leaf(VirtAddr(key) + (to.bytes() - joined.smallest().bytes()), joined.smallest());
+  return Status::Ok;
 }
 
 }  // namespace mmusim::pt::gpt

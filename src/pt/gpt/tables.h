@@ -1,8 +1,9 @@
 // The tables of a guarded page table: their memory, their account, and reading and writing entries
 // so that every touched one is reported. What shape they have is decided elsewhere (resize.h).
 //
-// A table is 2^width 16-byte entries, width 1 to 12, so 32 bytes to 64 KiB, aligned to its size:
-// pieces of frames from the slab, or blocks of frames. Not thread-safe.
+// A table is 2^width 16-byte entries, width 1 to 12, so 32 bytes to 64 KiB; a line up to 4 entries
+// in 64 bytes; an array 2^n page-table entries of 8 bytes, at least 32 bytes. All are aligned to
+// their size: pieces of frames from the slab, or blocks of frames. Not thread-safe.
 #ifndef MMUSIM_PT_GPT_TABLES_H_
 #define MMUSIM_PT_GPT_TABLES_H_
 
@@ -35,22 +36,43 @@ struct Table {
     words[2 * slot + 1] = e.body;
   }
   [[nodiscard]] PhysAddr at(uint64_t slot) const { return address + slot * kEntryBytes; }
+  // Of an array.
+  [[nodiscard]] PhysAddr word_at(uint64_t page) const { return address + page * sizeof(Entry); }
 };
 
-// Where an entry is, and what was used of the address to get there.
+// Where an entry is, and what of the address leads there.
 struct Place {
   uint64_t* words = nullptr;
   PhysAddr address;
-  uint64_t base = 0;      // the address bits used so far, the others 0
-  unsigned consumed = 0;  // how many they are
-  unsigned depth = 0;     // entries passed on the way
-  bool top = false;       // the root, or a shared root: in no table that counts it
-  bool shared = false;    // in a shared sub-tree ...
-  PhysAddr within;        // ... of this shared root
+  uint64_t base = 0;        // the first address that comes here
+  unsigned consumed = 0;    // how many of its bits lead here
+  unsigned depth = 0;       // entries passed on the way
+  uint8_t level = 0;        // of the table it is in: level_of()
+  bool top = false;         // the root, or a shared root: in no table that counts it
+  bool in_line = false;     // an entry of a line, which `consumed` bits lead to ...
+  bool followed = false;    // ... and which has room for another behind it
+  bool shared = false;      // in a shared sub-tree ...
+  PhysAddr within;          // ... of this shared root
+  uint64_t difference = 0;  // what addresses here differ by from the prefixes that stand here
+  // Of an address space's root: the entry as handlers and the kernel have it at hand.
+  GuardedEntry* copy = nullptr;
 
-  [[nodiscard]] GuardedEntry load() const { return {.head = words[0], .body = words[1]}; }
-  [[nodiscard]] uint8_t level() const {
-    return static_cast<uint8_t>(std::min(depth, mem::kMaxLevels - 1));
+  // Whether it is at hand and need not be loaded: a root that leads on.
+  [[nodiscard]] bool at_hand() const { return copy != nullptr && copy->leads_on(); }
+  [[nodiscard]] GuardedEntry load() const {
+    return at_hand() ? *copy : GuardedEntry{.head = words[0], .body = words[1]};
+  }
+  // An address as prefixes here have it, and the other way round.
+  [[nodiscard]] uint64_t local(uint64_t key) const { return key ^ difference; }
+  // The first address below the entry that stands here.
+  [[nodiscard]] uint64_t base_of(const GuardedEntry& e) const { return e.prefix() ^ difference; }
+  // log2 of the slots that hold the leaf that stands here.
+  [[nodiscard]] unsigned replicas_log2(const GuardedEntry& leaf) const {
+    return in_line || leaf.length() >= consumed ? 0 : consumed - leaf.length();
+  }
+  // Bits of the prefix of what stands here that did not lead here.
+  [[nodiscard]] unsigned guard_length(const GuardedEntry& e) const {
+    return e.length() > consumed ? e.length() - consumed : 0;
   }
 };
 
@@ -71,9 +93,14 @@ struct Weight {
   }
 };
 
+// Of a shared root, behind its entry: what prefixes below it begin with. A walk reads both.
+inline constexpr unsigned kHomeWord = 2;
+inline constexpr unsigned kSharedRootRead = kEntryBytes + sizeof(uint64_t);
+
 // What all tables of a machine have in common.
 struct Commons {
   uint64_t bytes = 0;  // of shared sub-trees, which are nobody's
+  Restructuring restructuring;
   uint64_t epoch = 0;  // goes up when an entry in a shared sub-tree changes place
   // Lookups that go step by step and may be overtaken by changes (walk.h), and what they may still
   // be in.
@@ -83,97 +110,170 @@ struct Commons {
 
 class Tables {
  public:
+  // Stats::tables and TableNode::level: tables and lines by log2 of their entries, and from here on
+  // arrays by log2 of their pages.
+  static constexpr unsigned kArrays = kMostWidth + 1;
+
   // All must outlive this.
   Tables(const Environment& environment, const Policy& policy, Commons& commons, MmId mm);
   Tables(const Tables&) = delete;
   Tables& operator=(const Tables&) = delete;
 
-  static uint64_t bytes_of(unsigned width) { return kEntryBytes << width; }
+  // Of a table or line with room for 2^log2 entries.
+  static uint64_t bytes_of(unsigned log2) { return kEntryBytes << log2; }
+  static uint64_t bytes_of_array(unsigned pages) {
+    return std::max<uint64_t>(sizeof(Entry) << pages, 32);
+  }
+  // How many levels of a radix tree with tables of 512 slots, down to pages, are below a slot that
+  // covers 2^log2 bytes; at most what the sink tells apart. 0: a page.
+  [[nodiscard]] uint8_t level_of(unsigned log2) const {
+    const unsigned page = kKeyBits - policy_->key_end;
+    return static_cast<uint8_t>(
+        std::min((std::max(log2, page) - page + 8) / 9, mem::kMaxLevels - 1));
+  }
 
-  // An empty table that nothing leads to yet.
+  // As if of a table, which would part its entries in two bits.
+  [[nodiscard]] uint8_t level_of_line(const GuardedEntry& e) const {
+    return std::max<uint8_t>(level_of(kKeyBits - e.length() - 2), 1);
+  }
+  // Of a word that says this: 0 only where it is the entry of a page, or of a slot for one.
+  [[nodiscard]] uint8_t level_of(const Place& place, const GuardedEntry& e) const {
+    if (e.is(Kind::Leaf)) return level_of(kKeyBits - e.length());
+    return e.is(Kind::Invalid) ? place.level : std::max<uint8_t>(place.level, 1);
+  }
+
+  // An empty table or line that nothing leads to yet.
   [[nodiscard]] std::optional<Table> allocate(unsigned width, bool shared);
+  // An array of 2^pages words, all none.
+  [[nodiscard]] std::optional<Table> allocate_array(unsigned pages, bool shared);
   // Takes back one at once: nothing ever led to it, or the address space is at its end.
   void discard(const Table& table, unsigned width, bool shared);
+  void discard_array(const Table& array, unsigned pages, bool shared);
   // One that nothing leads to any more. The memory goes into the gather, if there is one, or when
   // the last open walk ends. `rebuilt`: what it held is somewhere else now. Then every slot becomes
   // Moved, if another CPU's handler or an open walk can be inside: a lookup would find what was
   // right when it began, but a bit it sets would be lost.
   void retire(const Table& table, unsigned width, bool shared, bool rebuilt);
+  // Likewise; each word becomes none. Who finds that looks again at the entry that led here.
+  void retire_array(const Table& array, unsigned pages, bool shared, bool rebuilt);
   // Pieces that are no tables (shared roots and their users).
   [[nodiscard]] std::optional<PhysAddr> allocate_piece(uint64_t bytes);
   // To the gather or at the end of open walks, as retire().
   void free_piece(PhysAddr piece, uint64_t bytes);
-  // A table becomes shared, or one's own again.
-  void change_account(unsigned width, bool shared);
+  // What an Internal or Array entry leads to becomes shared, or one's own again.
+  void change_account(const GuardedEntry& e, bool shared);
+  // log2 of the pages of an array.
+  [[nodiscard]] unsigned pages_log2(const GuardedEntry& array) const {
+    return policy_->key_end - array.length();
+  }
 
   [[nodiscard]] Table at(PhysAddr address) const {
     return {.address = address, .words = frames_->words(address)};
   }
   [[nodiscard]] Table below(const GuardedEntry& e) const { return at(e.address()); }
   [[nodiscard]] uint64_t* words(PhysAddr address) const { return frames_->words(address); }
-  // The slot `key` goes to from the Internal entry `e` at `parent`; the root a Shared one leads to.
+  // The slot `key` goes to from the table of `e` at `parent`.
   [[nodiscard]] Place slot_of(const Place& parent, const GuardedEntry& e, uint64_t key) const {
-    const unsigned before = parent.consumed + e.guard_length();
-    const uint64_t slot = number_of(behind(key, before), e.width());
-    const PhysAddr address = e.address() + slot * kEntryBytes;
-    return {.words = frames_->words(e.address()) + 2 * slot,
-            .address = address,
-            .base = leading(key, before + e.width()),
-            .consumed = before + e.width(),
-            .depth = parent.depth + 1,
-            .top = false,
-            .shared = parent.shared,
-            .within = parent.within};
+    const unsigned consumed = e.length() + e.width();
+    return below_at(parent, e.address(), bits_of(key, e.length(), e.width()),
+                    leading(key, consumed), consumed);
   }
-  [[nodiscard]] Place shared_root_of(const Place& user, const GuardedEntry& e, uint64_t key) const {
-    const unsigned before = user.consumed + e.guard_length();
-    return {.words = frames_->words(e.address()),
-            .address = e.address(),
-            .base = leading(key, before),
-            .consumed = before,
-            .depth = user.depth + 1,
-            .top = true,
-            .shared = true,
-            .within = e.address()};
+  // Entry `i` of the line of `e` at `parent`.
+  [[nodiscard]] Place entry_of_line(const Place& parent, const GuardedEntry& e, uint64_t i) const {
+    Place place = below_at(parent, e.address(), i, parent.base_of(e), e.length());
+    place.in_line = true;
+    place.followed = i + 1 < e.room();
+    place.level = level_of_line(e);
+    return place;
+  }
+  // Which entry of a line the key's way goes on in, if it is one of `end` bits: one that agrees
+  // with all of them, or to its own end.
+  struct Searched {
+    std::optional<uint64_t> entry;
+    unsigned looked_at = 1;  // entries read
+    unsigned common = 0;     // the most bits that any has in common with the key
+  };
+  [[nodiscard]] Searched search(const GuardedEntry& line, uint64_t local, unsigned end) const {
+    const Table table = below(line);
+    Searched result;
+    for (uint64_t i = 0; i < line.valid(); ++i) {
+      const GuardedEntry e = table.get(i);
+      if (e.is(Kind::Invalid)) continue;  // an overtaken walk may see one
+      const unsigned limit = std::min(e.length(), end);
+      const unsigned common = std::min(common_bits(e.prefix(), local), limit);
+      result.looked_at = static_cast<unsigned>(i) + 1;
+      result.common = std::max(result.common, common);
+      if (common == limit) {
+        result.entry = i;
+        break;
+      }
+    }
+    return result;
+  }
+  // The root a Shared entry leads to.
+  [[nodiscard]] Place shared_root_of(const Place& user, const GuardedEntry& e) const {
+    Place place = below_at(user, e.address(), 0, user.base_of(e), e.length());
+    place.top = true;
+    place.shared = true;
+    place.within = e.address();
+    place.difference = place.base ^ leading(place.words[kHomeWord], e.length());
+    return place;
   }
 
-  [[nodiscard]] Weight weigh(const GuardedEntry& e, unsigned width) const {
+  // What counts of an entry that `consumed` bits lead to, in a table of `width`.
+  [[nodiscard]] Weight weigh(const GuardedEntry& e, unsigned width, unsigned consumed) const {
     Weight weight;
     weight.valid = e.is(Kind::Invalid) ? 0 : 1;
     // The sum of the two widths is the same after a bit has gone from one to the other, so this
-    // does not change while a table swallows others.
-    weight.full =
-        e.is(Kind::Internal) && e.guard_length() == 0 && e.width() + width <= policy_->widest ? 1
-                                                                                              : 0;
+    // does not change while a table swallows others. A line is as narrow as a table can be.
+    weight.full = e.is(Kind::Internal) && e.length() == consumed &&
+                          std::max(e.width(), 1U) + width <= policy_->widest
+                      ? 1
+                      : 0;
     return weight;
   }
-  [[nodiscard]] Weight weigh(const Table& table, unsigned width) const;
+  [[nodiscard]] Weight weigh(const Table& table, unsigned width, unsigned consumed) const;
   // What an Internal entry counts of its table, by itself.
   [[nodiscard]] static Weight counted(const GuardedEntry& e) { return {e.valid(), e.full()}; }
   // The Internal entry that leads to the table as it is filled.
-  [[nodiscard]] GuardedEntry entry_of(const Table& table, unsigned width, uint64_t guard = 0,
-                                      unsigned length = 0) const {
-    GuardedEntry e = GuardedEntry::internal(guard, length, width, table.address);
-    const Weight weight = weigh(table, width);
+  [[nodiscard]] GuardedEntry entry_of(const Table& table, unsigned width, uint64_t prefix,
+                                      unsigned length) const {
+    GuardedEntry e = GuardedEntry::internal(prefix, length, width, table.address);
+    const Weight weight = weigh(table, width, length + width);
     e.count(weight.valid, weight.full);
     return e;
   }
 
-  // Reported reads and writes.
+  // Reported reads and writes. An entry of a line has been read with the line.
   [[nodiscard]] GuardedEntry read(const Place& place) const {
-    touch(place, kEntryBytes, false);
+    if (!place.in_line && !place.at_hand())
+      touch(place, place.shared && place.top ? kSharedRootRead : kEntryBytes, false);
     return place.load();
   }
+  // In a line all entries but the last that can be say that others follow, whether they do or not.
   void write(const Place& place, const GuardedEntry& e) const {
+    const GuardedEntry written = e.followed(place.followed);
+    place.words[0] = written.head;
+    place.words[1] = written.body;
+    if (place.copy != nullptr) *place.copy = written;
     touch(place, kEntryBytes, true);
-    place.words[0] = e.head;
-    place.words[1] = e.body;
   }
   void write_counts(const Place& place, Weight weight) const;
   void touch_slots(const Table& table, uint64_t first, uint64_t count, bool write,
                    uint8_t level) const {
     sink_->reference_run(table.at(first), kEntryBytes, count, write,
                          {.origin = mem::Origin::Kernel, .level = level, .dependent = false});
+  }
+  void touch_words(PhysAddr first, uint64_t count, bool write) const {
+    sink_->reference_run(first, sizeof(Entry), count, write,
+                         {.origin = mem::Origin::Kernel, .level = 0, .dependent = false});
+  }
+  // The first `count` entries of a line, in one reference.
+  void read_line(const Place& parent, const GuardedEntry& line, unsigned count) const {
+    sink_->reference(line.address(), static_cast<unsigned>(count * kEntryBytes), false,
+                     {.origin = mem::Origin::Kernel,
+                      .level = level_of_line(line),
+                      .dependent = parent.depth != 0});
   }
 
   // What a shared sub-tree served is no longer reached from here: told to the gather, if there is
@@ -198,6 +298,8 @@ class Tables {
   void restructured(uint64_t entries) {
     ++restructures_;
     entries_rewritten_ += entries;
+    ++commons_->restructuring.tables;
+    commons_->restructuring.entries += entries;
   }
 
   // Whether there are shared sub-trees on this machine.
@@ -215,10 +317,24 @@ class Tables {
   void touch(const Place& place, unsigned bytes, bool write) const {
     sink_->reference(place.address, bytes, write,
                      {.origin = mem::Origin::Kernel,
-                      .level = place.level(),
+                      .level = level_of(place, place.load()),
                       .dependent = !write && place.depth != 0});
   }
-  void account(unsigned width, bool shared, bool added);
+  [[nodiscard]] Place below_at(const Place& parent, PhysAddr table, uint64_t slot, uint64_t base,
+                               unsigned consumed) const {
+    return {.words = frames_->words(table) + 2 * slot,
+            .address = table + slot * kEntryBytes,
+            .base = base,
+            .consumed = consumed,
+            .depth = parent.depth + 1,
+            .level = level_of(kKeyBits - consumed),
+            .shared = parent.shared,
+            .within = parent.within,
+            .difference = parent.difference};
+  }
+  // Whether a walk may be in a table while it is replaced.
+  [[nodiscard]] bool overtaken() const { return other_cpus_ || commons_->open_walks != 0; }
+  void account(uint64_t bytes, unsigned index, bool shared, bool added);
   // Memory lookups may still be in.
   void release(PhysAddr address, uint64_t bytes);
 
@@ -235,7 +351,8 @@ class Tables {
   uint64_t generation_ = 0;
   uint64_t restructures_ = 0;
   uint64_t entries_rewritten_ = 0;
-  std::array<uint64_t, kMostWidth + 1> tables_{};  // by width
+  // By log2 of their entries, or kArrays + log2 of their pages.
+  std::array<uint64_t, 2 * (kMostWidth + 1)> tables_{};
 };
 
 }  // namespace mmusim::pt::gpt

@@ -15,30 +15,40 @@ class Pieces {
   explicit Pieces(Tables& tables) : tables_(tables) {}
   ~Pieces() {
     take_apart([this] {
-      for (const PhysAddr piece : pieces_)
+      for (const PhysAddr piece : roots_)
         tables_.free_piece(piece, SharedRoot::kBytes);
+      for (const PhysAddr piece : records_)
+        tables_.free_piece(piece, SharedRoot::kRecordBytes);
     });
   }
   Pieces(const Pieces&) = delete;
   Pieces& operator=(const Pieces&) = delete;
 
-  bool reserve(uint64_t count) {
+  bool reserve(uint64_t roots, uint64_t records) {
+    return reserve(roots_, roots, SharedRoot::kBytes) &&
+           reserve(records_, records, SharedRoot::kRecordBytes);
+  }
+  PhysAddr take_root() { return take(roots_); }
+  PhysAddr take_record() { return take(records_); }
+
+ private:
+  bool reserve(std::vector<PhysAddr>& pieces, uint64_t count, uint64_t bytes) {
     for (uint64_t i = 0; i < count; ++i) {
-      const auto piece = tables_.allocate_piece(SharedRoot::kBytes);
+      const auto piece = tables_.allocate_piece(bytes);
       if (!piece) return false;
-      pieces_.push_back(*piece);
+      pieces.push_back(*piece);
     }
     return true;
   }
-  PhysAddr take() {
-    const PhysAddr piece = pieces_.back();
-    pieces_.pop_back();
+  static PhysAddr take(std::vector<PhysAddr>& pieces) {
+    const PhysAddr piece = pieces.back();
+    pieces.pop_back();
     return piece;
   }
 
- private:
   Tables& tables_;
-  std::vector<PhysAddr> pieces_;
+  std::vector<PhysAddr> roots_;
+  std::vector<PhysAddr> records_;
 };
 
 }  // namespace
@@ -54,37 +64,36 @@ void Gpt::restrict_run(Run& run, Rights mask) const {
 
 void Gpt::discard_below(const GuardedEntry& e, const Place& place) {
   if (e.is(Kind::Shared)) return leave_root(e.address(), place);
+  if (e.is(Kind::Array))
+    return tables_.discard_array(tables_.below(e), tables_.pages_log2(e), place.shared);
   if (!e.is(Kind::Internal)) return;
-  const Table table = tables_.below(e);
-  const uint64_t base = place.base | e.guard() >> place.consumed;
-  const unsigned end = place.consumed + e.guard_length();
-  for (uint64_t i = 0; i < e.slots(); ++i) {
-    const GuardedEntry child = table.get(i);
-    if (child.is(Kind::Internal) || child.is(Kind::Shared))
-      discard_below(child, tables_.slot_of(place, e, base | key_of(i, e.width()) >> end));
-  }
-  tables_.discard(table, e.width(), place.shared);
+  for_each_child(place, e, [&](const Place& child, const GuardedEntry& there) {
+    discard_below(there, child);
+  });
+  tables_.discard(tables_.below(e), e.room_log2(), place.shared);
 }
 
-// The only user takes the sub-tree over as it is.
+// The only user takes the sub-tree over as it is, or as it would be at home here.
 void Gpt::take_over(const Path& path) {
   const Place& place = path.back();
   const GuardedEntry user = place.load();
-  const uint64_t key = place.base | user.guard() >> place.consumed;
+  const uint64_t key = place.base_of(user);
   const SharedRoot root(tables_, user.address());
-  const GuardedEntry content = root.entry();
-  const Place top = tables_.shared_root_of(place, user, key);
+  GuardedEntry content = root.entry();
+  const Place top = tables_.shared_root_of(place, user);
   const Owner owner = owner_at(place);
   change_owner(content, top, kNested | root.address().value(), owner);
   if (!place.shared) change_account(content, false);
+  const uint64_t difference = top.difference ^ place.difference;
+  if (difference != 0) {
+    change_prefixes(content, difference);
+    content = content.moved_by(difference);
+  }
   root.remove_user(owner, place.shared ? SharedRoot(tables_, place.within).offset_of(key) : key);
   root.free();
-  replace(
-      path, path.size() - 1,
-      content.is(Kind::Invalid) ? content : content.after_bits(user.guard(), user.guard_length()));
+  replace(path, path.size() - 1, content);
   if (user.mask() != Rights::all()) {
-    const unsigned end = place.consumed + user.guard_length();
-    const uint64_t last = last_of(key, kKeyBits - end);
+    const uint64_t last = last_of(key, kKeyBits - user.length());
     const auto leaves = cursor({VirtAddr(key), VirtAddr(last)}, CursorMode::Read);
     Run run;
     while (leaves->next(run)) {
@@ -114,9 +123,8 @@ Status Gpt::own_below(Path& path, uint64_t key, unsigned end) {
   const Place place = path.back();
   const GuardedEntry e = place.load();
   if (!e.is(Kind::Shared) && !e.is(Kind::Internal)) return Status::Ok;
-  const uint64_t base = place.base | e.guard() >> place.consumed;
-  const unsigned before = place.consumed + e.guard_length();
-  if (leading(base, std::min(before, end)) != leading(key, std::min(before, end)))
+  const unsigned before = e.length();
+  if (leading(place.base_of(e), std::min(before, end)) != leading(key, std::min(before, end)))
     return Status::Ok;
   const auto look_at = [&](const Place& next) {
     path.push(next);
@@ -125,18 +133,17 @@ Status Gpt::own_below(Path& path, uint64_t key, unsigned end) {
     return status;
   };
   if (e.is(Kind::Shared)) {
-    if (before < end) return look_at(tables_.shared_root_of(place, e, base));
+    if (before < end) return look_at(tables_.shared_root_of(place, e));
     if (SharedRoot(tables_, e.address()).users() != 1) return Status::Busy;
     take_over(path);
     return Status::Moved;
   }
-  for (uint64_t i = 0; i < e.slots(); ++i) {
-    const GuardedEntry child = tables_.below(e).get(i);
-    if (!child.is(Kind::Shared) && !child.is(Kind::Internal)) continue;
-    const Status status = look_at(tables_.slot_of(place, e, base | key_of(i, e.width()) >> before));
-    if (status != Status::Ok) return status;
-  }
-  return Status::Ok;
+  Status status = Status::Ok;
+  for_each_child(place, e, [&](const Place& child, const GuardedEntry& there) {
+    if (status == Status::Ok && (there.is(Kind::Shared) || there.is(Kind::Internal)))
+      status = look_at(child);
+  });
+  return status;
 }
 
 // One of several users gets a copy of the uppermost table; the tables below it become shared by
@@ -144,107 +151,130 @@ Status Gpt::own_below(Path& path, uint64_t key, unsigned end) {
 Status Gpt::copy_shared(const Path& path, const RunCopier& copy) {
   const Place& place = path.back();
   const GuardedEntry user = place.load();
-  const uint64_t key = place.base | user.guard() >> place.consumed;
+  const uint64_t key = place.base_of(user);
   const SharedRoot root(tables_, user.address());
   const GuardedEntry content = root.entry();
-  const Place top = tables_.shared_root_of(place, user, key);
+  const Place top = tables_.shared_root_of(place, user);
+  const uint64_t difference = top.difference ^ place.difference;
   const Owner owner = owner_at(place);
   const Owner others = kNested | root.address().value();
   const auto base_of = [&](uint64_t address) {
     return place.shared ? SharedRoot(tables_, place.within).offset_of(address) : address;
   };
+  const auto divides = [](const GuardedEntry& e) {
+    return e.is(Kind::Internal) || e.is(Kind::Array);
+  };
 
   // What memory it takes.
-  uint64_t pieces = content.is(Kind::Shared) ? 1 : 0;
-  std::optional<Table> table;
-  if (content.is(Kind::Internal)) {
-    const Table old = tables_.below(content);
-    for (uint64_t i = 0; i < content.slots(); ++i) {
-      const Kind kind = old.get(i).kind();
-      pieces += kind == Kind::Internal ? 3 : kind == Kind::Shared ? 1 : 0;
-    }
-  }
+  uint64_t roots = 0;
+  uint64_t records = content.is(Kind::Shared) ? 1 : 0;
+  for_each_child(top, content, [&](const Place&, const GuardedEntry& child) {
+    roots += divides(child) ? 1 : 0;
+    records += divides(child) ? 2 : child.is(Kind::Shared) ? 1 : 0;
+  });
   Pieces reserve(tables_);
-  if (!reserve.reserve(pieces)) return Status::NoMemory;
-  if (content.is(Kind::Internal)) {
-    table = tables_.allocate(content.width(), place.shared);
-    if (!table) return Status::NoMemory;
-  }
+  if (!reserve.reserve(roots, records)) return Status::NoMemory;
+  std::optional<Table> table;
+  if (content.is(Kind::Internal)) table = tables_.allocate(content.room_log2(), place.shared);
+  if (content.is(Kind::Array))
+    table = tables_.allocate_array(tables_.pages_log2(content), place.shared);
+  if (divides(content) && !table) return Status::NoMemory;
 
-  // A sub-tree of its own from one that hangs at `slot` of the old table. Returns this user's
-  // entry.
+  // A sub-tree of its own from one that hangs at `slot` of the old table, and that table's entry
+  // for it. Returns this user's entry.
   const auto divide = [&](const Place& slot) {
     const GuardedEntry child = slot.load();
-    const uint64_t address = slot.base | child.guard() >> slot.consumed;
-    if (child.is(Kind::Internal)) {
-      const PhysAddr piece = reserve.take();
+    const uint64_t address = slot.base_of(child);
+    if (divides(child)) {
+      const PhysAddr piece = reserve.take_root();
       const SharedRoot made =
-          SharedRoot::in(tables_, piece, kKeyBits - slot.consumed - child.guard_length());
-      made.entry(child.with_guard(0, 0));
-      made.add_user(reserve.take(), others, root.offset_of(address));
+          SharedRoot::in(tables_, piece, kKeyBits - child.length(), child.prefix());
+      made.entry(child.followed(false));
+      made.add_user(reserve.take_record(), others, root.offset_of(address));
       const GuardedEntry theirs =
-          GuardedEntry::shared(child.guard(), child.guard_length(), piece, Rights::all());
-      change_owner(made.entry(), tables_.shared_root_of(slot, theirs, address), others,
+          GuardedEntry::shared(child.prefix(), child.length(), piece, Rights::all());
+      change_owner(made.entry(), tables_.shared_root_of(slot, theirs), others,
                    kNested | piece.value());
-      slot.words[0] = theirs.head;
-      slot.words[1] = theirs.body;
-      tables_.touch_slots(tables_.at(piece), 0, 2, true, slot.level());
+      tables_.write(slot, theirs);
+      tables_.touch_slots(tables_.at(piece), 0, 3, true, slot.level);
     }
     const GuardedEntry now = slot.load();
-    SharedRoot(tables_, now.address()).add_user(reserve.take(), owner, base_of(address));
-    return GuardedEntry::shared(now.guard(), now.guard_length(), now.address(),
+    SharedRoot(tables_, now.address()).add_user(reserve.take_record(), owner, base_of(address));
+    return GuardedEntry::shared(now.prefix() ^ difference, now.length(), now.address(),
                                 Rights(now.mask().bits() & user.mask().bits()));
   };
 
   Status status = Status::Ok;
+  const auto copy_run = [&](Run from, Run to) {
+    to.shared = place.shared;
+    if (status == Status::Ok && !copy(0, from, to)) status = Status::Stopped;
+    restrict_run(to, user.mask());
+  };
   GuardedEntry mine;
   std::optional<Run> lone;  // of a leaf that is all there is
   if (content.is(Kind::Shared)) {
-    mine = divide(top).after_bits(user.guard(), user.guard_length());
+    mine = divide(top);
   } else if (content.is(Kind::Leaf)) {
-    mine = GuardedEntry::leaf(content.guard(), content.guard_length(), 0, kNone)
-               .after_bits(user.guard(), user.guard_length());
+    mine = GuardedEntry::leaf(content.prefix() ^ difference, content.length(), kNone);
     lone = run_of({.address = top.address, .words = top.words}, 0, 1, content, top);
+  } else if (content.is(Kind::Array)) {
+    mine = content.moved_by(difference);
+    mine = GuardedEntry::array(mine.prefix(), content.length(), table->address);
+    mine.count(content.valid(), 0);
+    const auto pages = uint32_t{1} << tables_.pages_log2(content);
+    copy_run(run_of_array(tables_.below(content), 0, pages, content, top),
+             run_of_array(*table, 0, pages, mine, place));
   } else if (content.is(Kind::Internal)) {
     const Table old = tables_.below(content);
-    const unsigned end = top.consumed + content.guard_length();
-    const uint64_t base = top.base | content.guard() >> top.consumed;
-    tables_.touch_slots(old, 0, content.slots(), false, top.level());
+    tables_.touch_slots(old, 0, content.slots(), false, top.level);
+    const auto written = [&](uint64_t slot, const GuardedEntry& e) {
+      table->set(slot, e.followed(content.is_line() && slot + 1 < content.room()));
+    };
     for (uint64_t i = 0; i < content.slots();) {
-      const GuardedEntry child = old.get(i);
-      const Place slot = tables_.slot_of(top, content, base | key_of(i, content.width()) >> end);
+      const Place slot = content.is_line()
+                             ? tables_.entry_of_line(top, content, i)
+                             : tables_.slot_of(top, content,
+                                               top.base_of(content) |
+                                                   key_of(i, content.length(), content.width()));
+      const GuardedEntry child = slot.load();
       if (!child.is(Kind::Leaf)) {
-        if (!child.is(Kind::Invalid)) table->set(i, divide(slot));
+        if (!child.is(Kind::Invalid)) written(i, divide(slot));
         ++i;
         continue;
       }
+      const uint64_t replicas = uint64_t{1} << slot.replicas_log2(child);
+      const bool alone = content.is_line() || child.length() > slot.consumed;
       uint64_t next = i;
-      while (next < content.slots() && old.get(next).head == child.head &&
-             (next == i || child.guard_length() == 0)) {
-        for (uint64_t replica = next; replica < next + child.replicas(); ++replica)
-          table->set(replica, {.head = child.head, .body = kNone});
-        next += child.replicas();
-      }
-      const auto leaves = static_cast<uint32_t>((next - i) >> child.replicas_log2());
-      Run from = run_of(old, i, leaves, child, slot);
-      Run to = run_of(*table, i, leaves, child, slot);
-      to.shared = place.shared;
-      if (status == Status::Ok && !copy(0, from, to)) status = Status::Stopped;
-      restrict_run(to, user.mask());
+      do {
+        for (uint64_t replica = next; replica < next + replicas; ++replica)
+          written(replica, {.head = old.get(replica).moved_by(difference).head, .body = kNone});
+        next += replicas;
+      } while (!alone && next < content.slots() && old.get(next).is(Kind::Leaf) &&
+               old.get(next).length() == child.length());
+      const auto leaves = static_cast<uint32_t>((next - i) / replicas);
+      Place target = slot;
+      target.difference = place.difference;
+      copy_run(run_of(old, i, leaves, child, slot),
+               run_of(*table, i, leaves, table->get(i), target));
       i = next;
     }
-    tables_.touch_slots(*table, 0, content.slots(), true, top.level());
-    mine = tables_.entry_of(*table, content.width(), content.guard(), content.guard_length())
-               .after_bits(user.guard(), user.guard_length());
-    tables_.write_counts(top, tables_.weigh(old, content.width()));
+    tables_.touch_slots(*table, 0, content.slots(), true, top.level);
+    mine = content.moved_by(difference);
+    if (content.is_line()) {
+      mine = GuardedEntry::internal(mine.prefix(), content.length(), 0, table->address);
+      mine.count(content.valid(), content.full());
+    } else {
+      mine = tables_.entry_of(*table, content.width(), mine.prefix(), content.length());
+      tables_.write_counts(top,
+                           tables_.weigh(old, content.width(), content.length() + content.width()));
+    }
   }
 
   root.remove_user(owner, base_of(key));
   replace(path, path.size() - 1, mine);
   if (lone) {
-    Run to = run_of({.address = place.address, .words = place.words}, 0, 1, mine, place);
-    if (!copy(0, *lone, to)) status = Status::Stopped;
-    restrict_run(to, user.mask());
+    Run to = run_of({.address = place.address, .words = place.words}, 0, 1, place.load(), place);
+    copy_run(*lone, to);
   }
   tables_.moved(false);
   tables_.moved(true);

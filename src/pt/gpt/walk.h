@@ -1,11 +1,13 @@
 // A lookup taken one entry at a time, which changes to the table may overtake: what a miss handler
 // without a lock does while another processor restructures the table.
 //
-// A table that is rebuilt has Moved in every slot from then on, and is not freed before the walk
-// has ended; so the walk, meeting Moved, starts again at the root. One that held nothing any more
-// and is dropped stays as it is, empty. An entry changed in place leads either to where it led or
-// to where it leads. Tables given to a Gather are under the kernel's rule instead: its flush waits
-// for the other processors. Not thread-safe: steps and changes take turns.
+// A table or line that is rebuilt has Moved in every slot from then on, an array no page in any,
+// and neither is freed before the walk has ended; so the walk, meeting Moved, or no page and
+// another entry than before where it came to the array, starts again at the root. A line, which is
+// one cache line, is read in one step: entries of it may change place. One that held nothing any
+// more and is dropped stays as it is, empty. An entry changed in place leads either to where it led
+// or to where it leads. Tables given to a Gather are under the kernel's rule instead: its flush
+// waits for the other processors. Not thread-safe: steps and changes take turns.
 #ifndef MMUSIM_PT_GPT_WALK_H_
 #define MMUSIM_PT_GPT_WALK_H_
 
@@ -28,9 +30,15 @@ class SteppingWalk {
   [[nodiscard]] unsigned restarts() const { return restarts_; }
 
  private:
+  void begin();
+  bool again();
+  void report(PhysAddr address, unsigned bytes) const;
+
   Gpt& gpt_;
   VirtAddr va_;
-  Gpt::Found found_;
+  Gpt::Found before_;  // the entry that led to the next load ...
+  Gpt::Load load_;     // ... which is this ...
+  Gpt::Found found_;   // ... and where it leads
   unsigned restarts_ = 0;
 };
 

@@ -17,7 +17,8 @@ TEST(MemoryModel, WithColdFilesAndNoFaultAround) {
 
 // Huge pages of 16 KiB, so that the small arena has many.
 constexpr PageShift k16K{14};
-const std::string kSmallHuge = "[pt.mlpt]\nlevels = 12:2:leaf,14:12:leaf,26:10,36:12\n";
+const std::string kSmallHuge =
+    "[pt.mlpt]\nlevels = 12:2:leaf,14:12:leaf,26:10,36:12\n[pt.gpt]\narray = 2\n";
 TEST(MemoryModel, WithHugePages) {
   for (const char* backend : {"mlpt", "gpt"}) {
     Counters total;
@@ -73,7 +74,8 @@ TEST(MemoryModel, WithSwapAndColdFiles) {
   expect_reclaim(total);
 }
 // Tables of a page at most: reclaim makes room, but not in one piece.
-const std::string kSmallTables = "[pt.mlpt]\nlevels = 12:2:leaf,14:9:leaf,23:9,32:9,41:6\n";
+const std::string kSmallTables =
+    "[pt.mlpt]\nlevels = 12:2:leaf,14:9:leaf,23:9,32:9,41:6\n[pt.gpt]\narray = 2\n";
 TEST(MemoryModel, WithSwapAndHugePages) {
   for (const auto& [backend, frames] : {std::pair{"mlpt", uint64_t{140}}, {"gpt", uint64_t{80}}}) {
     SCOPED_TRACE(backend);

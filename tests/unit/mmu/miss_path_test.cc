@@ -190,10 +190,12 @@ TEST_F(WalkedTable, OfSixteenBytes) {
   const auto heard =
       walk(pt::find_backend("gpt"), 8, {{.shift = 12, .index_bits = 9, .leaf_allowed = true}});
   ASSERT_EQ(heard.size(), 3u);
-  // A leaf (2) with a guard of 52 bits (0xd0), the page's number 1 at bit 12.
-  EXPECT_THAT(heard[0], testing::MatchesRegex("load GPT root 0x[0-9a-f]+=0x10d2,0x30002 kind=leaf "
-                                              "guard=0x1/52 agrees .* leaf of 4096 bytes"));
-  EXPECT_EQ(heard[1], "+14");
+  // A leaf (1 << 6) with a prefix of 52 bits (63 - 52 = 11), page 1, one to the right.
+  EXPECT_THAT(heard[0],
+              testing::MatchesRegex("load GPT root 0x[0-9a-f]+=0x800000000000084b,0x30002 "
+                                    "kind=leaf prefix=0x1000/52 agrees .* leaf of 4096 bytes"));
+  // x86's handler: 10 to begin and 30 for a leaf.
+  EXPECT_EQ(heard[1], "+40");
   EXPECT_EQ(heard[2], heard[0]);
 }
 

@@ -20,10 +20,12 @@ using testing::HasSubstr;
 constexpr VirtAddr kPlace{0x1000'0000'0000};
 
 struct Broken {
-  explicit Broken(const Backend& backend)
-      : machine(backend, layout_named("x86_64"), ""), table(machine.factory->create(MmId(1))) {
-    // Two, so that a guarded table has an inner node.
-    for (const VirtAddr page : {kPlace, kPlace + (uint64_t{1} << 20)}) {
+  explicit Broken(const Backend& backend, const char* settings = "")
+      : machine(backend, layout_named("x86_64"), settings),
+        table(machine.factory->create(MmId(1))) {
+    // Three, so that a guarded table has an inner node besides its root.
+    for (const VirtAddr page :
+         {kPlace, kPlace + (uint64_t{1} << 20), kPlace + (uint64_t{1} << 40)}) {
       const Slot slot = table->ensure(page, PageShift(12));
       const Entry leaf = machine.format.make_leaf(
           {.pfn = Pfn(512), .size = PageShift(12), .rights = Rights(Rights::kRead)});
@@ -48,14 +50,14 @@ TEST(BrokenTable, AnMlptIsAFailureOfTheRunThatTakesItApart) {
 }
 
 TEST(BrokenTable, AGptIsToo) {
-  Broken b(gpt::backend());
-  b.break_it(true, uint64_t{1} << 62);
+  Broken b(gpt::backend(), "[pt.gpt]\nlines = false\n");
+  b.break_it(true, uint64_t{1} << 41);
   EXPECT_THAT(failure_of([&] { b.table.reset(); }), HasSubstr("internal error"));
 }
 
 // The failure that ends a run goes past all that was open, which fails too.
 TEST(BrokenTable, WhatWasOpenDoesNotHideTheFirstFailure) {
-  Broken b(gpt::backend());
+  Broken b(gpt::backend(), "[pt.gpt]\nlines = false\n");
   const auto meet = [](bool good) { MMUSIM_ASSERT(good); };
   const std::string failure = failure_of([&] {
     const std::unique_ptr<PageTable> table = std::move(b.table);
@@ -65,7 +67,7 @@ TEST(BrokenTable, WhatWasOpenDoesNotHideTheFirstFailure) {
     run.set(0, kNone);
     WalkPath path;
     static_cast<void>(table->walk(kPlace, path));
-    b.machine.memory.words(path.steps().front().address)[1] ^= uint64_t{1} << 62;
+    b.machine.memory.words(path.steps().front().address)[1] ^= uint64_t{1} << 41;
     meet(false);
   });
   EXPECT_THAT(failure, HasSubstr("good"));

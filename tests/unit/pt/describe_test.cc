@@ -63,49 +63,65 @@ class DescribingGpt : public Describing {
   DescribingGpt() : Describing(gpt::backend()) {}
 };
 
-// Internal (1), a guard of 5 bits (0x14), 2^9 slots (0x800); the guard is 10110. The table at
-// 0x12340, 3 slots full (at bit 13), 0x105 valid. 12 bits of the address are used, so that its
-// bits 51:47 are compared.
+// A prefix of 17 bits, 0000'0000'0000'1011'0, one to the right; 2^9 slots (9 << 6); 63 - 17 - 9 =
+// 37 bits (0x25) behind the index. The table at 0x12340, 3 slots full (3 << 1), 0x105 << 43 valid.
 TEST_F(DescribingGpt, Internal) {
-  const std::vector<uint64_t> words = {0xb000'0000'0000'0815, 0x24'6800'6105};
-  EXPECT_EQ(
-      text(words, 12, 0x000b'0000'0000'0000),
-      "GPT entry: kind=internal guard=0x16/5 agrees slots=2^9 table=0x12340 valid=261 full=3");
-  EXPECT_EQ(text(words, 12, 0x000a'7fff'ffff'ffff),
-            "GPT entry: kind=internal guard=0x16/5 differs at bit 48 slots=2^9 table=0x12340 "
+  const std::vector<uint64_t> words = {0x0005'8000'0000'0265, 0x0008'2800'0001'2346};
+  EXPECT_EQ(text(words, 1, 0x000b'0000'0000'0000),
+            "GPT entry: kind=internal prefix=0xb000000000000/17 agrees slots=2^9 table=0x12340 "
             "valid=261 full=3");
+  EXPECT_EQ(text(words, 1, 0x000a'7fff'ffff'ffff),
+            "GPT entry: kind=internal prefix=0xb000000000000/17 differs at bit 48 slots=2^9 "
+            "table=0x12340 valid=261 full=3");
+  // No slots: a line. 63 - 17 = 46 (0x2e), 3 << 43 entries, in room for 2^2 (2 << 1).
+  EXPECT_EQ(text({0x0005'8000'0000'002e, 0x0000'1800'0001'2344}, 1, 0x000b'0000'0000'0000),
+            "GPT entry: kind=internal prefix=0xb000000000000/17 agrees line=0x12340 entries=3");
 }
 
-// Leaf (2). 8 slots of a page each hold it: 32K. With 40 bits used and a guard of 12 (0x30): 4K.
+// Leaf (1 << 6): 15 bits less than 64 are 32K, 63 - 49 = 14. The second of a line.
 TEST_F(DescribingGpt, Leaves) {
-  EXPECT_EQ(text({0x302, 0x77'0006}, 52, 0),
-            "GPT entry: kind=leaf guard=none copies=2^3 covers=32K pte: leaf of 32768 bytes");
-  EXPECT_EQ(text({0xabc0'0000'0000'0032, 0}, 40, 0xabc'123),
-            "GPT entry: kind=leaf guard=0xabc/12 agrees copies=2^0 covers=4K pte: none");
-  // The last bit of the guard is bit 12 of the address.
-  EXPECT_EQ(text({0xabc0'0000'0000'0032, 0}, 40, 0xabd'123),
-            "GPT entry: kind=leaf guard=0xabc/12 differs at bit 12 copies=2^0 covers=4K pte: none");
+  EXPECT_EQ(text({0x8000'0000'0000'004e, 0x77'0006}, 1, 0x4000),
+            "GPT entry: kind=leaf prefix=0x0/49 agrees covers=32K pte: leaf of 32768 bytes");
+  // The last bit of the prefix is bit 12 of the address.
+  EXPECT_EQ(text({0, 0, 0x8000'0000'0055'e04b, 0}, 2, 0xabd'123),
+            "GPT entry: kind=leaf prefix=0xabc000/52 differs at bit 12 covers=4K pte: none "
+            "(entry 2 of a line)");
+  EXPECT_EQ(text({0, 0, 0x8000'0000'0055'e04b, 0}, 2, 0xabc'123),
+            "GPT entry: kind=leaf prefix=0xabc000/52 agrees covers=4K pte: none "
+            "(entry 2 of a line)");
 }
 
 TEST_F(DescribingGpt, Others) {
-  EXPECT_EQ(text({0, 0}, 20, kBase), "GPT entry: kind=invalid");
-  // Invalid with a guard length of 63 (0xfc).
-  EXPECT_EQ(text({0xfc, 0}, 20, kBase), "GPT entry: kind=moved: begin again at the root");
-  // Shared (3): the root at 0x4040, for reading (1) by the user (8).
-  EXPECT_EQ(text({0x3, 0x8'0800'0009}, 20, kBase),
-            "GPT entry: kind=shared guard=none root=0x4040 rights=r--u");
+  EXPECT_EQ(text({0, 0}, 1, kBase), "GPT entry: kind=invalid");
+  EXPECT_EQ(text({0x8000'0000'0000'003f, 0}, 1, kBase),
+            "GPT entry: kind=moved: begin again at the root");
+  // Shared (2 << 6), 63 - 8 = 55 (0x37): the root at 0x4040, for reading (1) by the user (8).
+  EXPECT_EQ(text({0x8000'0000'0000'00b7, 0x4049}, 1, kBase),
+            "GPT entry: kind=shared prefix=0x0/8 agrees root=0x4040 rights=r--u");
+  // Array (3 << 6) of 2^3 pages, 5 << 43 handed out; a word of one.
+  EXPECT_EQ(text({0x8000'0000'0000'80ce, 0x0000'2800'0000'07c0}, 1, 0x12000),
+            "GPT entry: kind=array prefix=0x10000/49 agrees pages=2^3 words=0x7c0 handed out=5");
+  EXPECT_EQ(text({0}, 0, kBase), "GPT array: pte: none");
 }
 
-// A single page is in the root, all of its 52 bits a guard.
+// A single page is in the root, all of its 52 bits the prefix.
 TEST_F(DescribingGpt, AWalk) {
   map(kBase + 0x5000);
   EXPECT_EQ(walk(kBase + 0x5000),
-            (std::vector<std::string>{"GPT root: kind=leaf guard=0x100000005/52 agrees copies=2^0 "
+            (std::vector<std::string>{"GPT root: kind=leaf prefix=0x100000005000/52 agrees "
                                       "covers=4K pte: leaf of 4096 bytes"}));
   // 5 is 101, 4 is 100.
   EXPECT_EQ(walk(kBase + 0x4000),
-            (std::vector<std::string>{"GPT root: kind=leaf guard=0x100000005/52 differs at bit 12 "
-                                      "copies=2^0 covers=4K pte: leaf of 4096 bytes"}));
+            (std::vector<std::string>{"GPT root: kind=leaf prefix=0x100000005000/52 differs at bit "
+                                      "12 covers=4K pte: leaf of 4096 bytes"}));
+  // Another far away: a line of two, to which the root, which is at hand, leads.
+  map(kBase + 0x4000'0000);
+  EXPECT_EQ(walk(kBase + 0x5000),
+            (std::vector<std::string>{"GPT entry: kind=leaf prefix=0x100000005000/52 agrees "
+                                      "covers=4K pte: leaf of 4096 bytes (entry 2 of a line)"}));
+  // A page beside it: an array of eight, which three entries of a line lead to.
+  map(kBase + 0x4000'1000);
+  EXPECT_EQ(walk(kBase + 0x4000'0000).back(), "GPT array: pte: leaf of 4096 bytes");
 }
 
 using hashed::Part;

@@ -1,5 +1,7 @@
 // The bits of a guarded page table's entry, worked out by hand from the format in its header.
+#include <algorithm>
 #include <gtest/gtest.h>
+#include <optional>
 
 #include "base/random.h"
 #include "pt/gpt/entry.h"
@@ -8,65 +10,109 @@ namespace mmusim::pt::gpt {
 namespace gpt_entry_test {
 
 TEST(GuardedEntry, Bits) {
-  // Twelve bits of guard, 0xabc; kind 2; 12 << 2 = 0x30.
-  const GuardedEntry leaf = GuardedEntry::leaf(uint64_t{0xabc} << 52, 12, 0, 0x1234);
-  EXPECT_EQ(leaf.head, 0xabc0000000000032u);
+  // Prefix 0xabc of twelve bits, one to the right; kind 1 << 6; 63 - 12 = 51 = 0x33.
+  const GuardedEntry leaf = GuardedEntry::leaf(uint64_t{0xabc} << 52, 12, 0x1234);
+  EXPECT_EQ(leaf.head, 0xd5e0000000000073u);
   EXPECT_EQ(leaf.body, 0x1234u);
-  // 2^3 replicas: 3 << 8.
-  EXPECT_EQ(GuardedEntry::leaf(0, 0, 3, 5).head, 0x302u);
-  // Bits of the key beyond the guard do not get into the entry.
-  EXPECT_EQ(GuardedEntry::leaf(~uint64_t{0}, 1, 0, 0).head, 0x8000000000000006u);
+  EXPECT_EQ(leaf.followed(true).head, 0xd5e0000000000173u);
+  // Bits of the address beyond the prefix do not get into the entry: 7 bits, 63 - 7 = 0x38.
+  EXPECT_EQ(GuardedEntry::leaf(~uint64_t{0}, 7, 0).head, 0xff00000000000078u);
 
-  // Guard 101, 512 slots (9 - 1 = 8 << 8), kind 1, 3 << 2; 0x12340 >> 5 = 0x91a at bit 26.
+  // Prefix 101 and 512 slots: 9 << 6, and 63 - 3 - 9 = 51 bits behind the index.
   GuardedEntry table = GuardedEntry::internal(uint64_t{5} << 61, 3, 9, PhysAddr(0x12340));
-  EXPECT_EQ(table.head, 0xa00000000000080du);
-  EXPECT_EQ(table.body, 0x2468000000u);
-  table.count(5, 3);
-  EXPECT_EQ(table.body, 0x2468006005u);
-  table.count(4096, 4096);  // of 2^12 slots
+  EXPECT_EQ(table.head, 0x5000000000000273u);
+  EXPECT_EQ(table.body, 0x12340u);
+  // 5 << 43; 0x12 << 4 of 0x123 at bit 56, 3 << 1.
+  table.count(5, 0x123);
+  EXPECT_EQ(table.body, 0x1200280000012346u);
+  table.count(4096, 2048);
   EXPECT_EQ(table.valid(), 4096u);
-  EXPECT_EQ(table.full(), 4096u);
+  EXPECT_EQ(table.full(), 2048u);
   EXPECT_EQ(table.address(), PhysAddr(0x12340));
   EXPECT_EQ(table.slots(), 512u);
+  EXPECT_EQ(table.followed(true).body, table.body | 1);
 
-  // Read and user.
+  // A line at no prefix: no width, all 63 bits are behind.
+  GuardedEntry line = GuardedEntry::internal(0, 0, 0, PhysAddr(0x40));
+  EXPECT_EQ(line.head, 0x3fu);
+  line.count(3, 0);
+  EXPECT_TRUE(line.is_line());
+  EXPECT_EQ(line.slots(), 3u);
+  EXPECT_EQ(line.length(), 0u);
+
+  // An array of 2^3 pages: 49 bits of prefix, kind 3 << 6, 63 - 49 = 14.
+  const GuardedEntry array = GuardedEntry::array(0x10000, 49, PhysAddr(0x7c0));
+  EXPECT_EQ(array.head, 0x80000000000080ceu);
+  EXPECT_EQ(array.body, 0x7c0u);
+
+  // Read and user; kind 2 << 6, 63 - 8 = 0x37.
   const GuardedEntry shared =
-      GuardedEntry::shared(0, 0, PhysAddr(0x40), Rights(Rights::kRead | Rights::kUser));
-  EXPECT_EQ(shared.head, 0x3u);
-  EXPECT_EQ(shared.body, 0x8000009u);
+      GuardedEntry::shared(0, 8, PhysAddr(0x40), Rights(Rights::kRead | Rights::kUser));
+  EXPECT_EQ(shared.head, 0x80000000000000b7u);
+  EXPECT_EQ(shared.body, 0x49u);
 
-  EXPECT_EQ(GuardedEntry::moved().head, 0xfcu);
+  EXPECT_EQ(GuardedEntry::moved().head, 0x800000000000003fu);
   EXPECT_TRUE(GuardedEntry::moved().is_moved());
+  EXPECT_TRUE(GuardedEntry::moved().is(Kind::Invalid));
   EXPECT_FALSE(GuardedEntry().is_moved());
 }
 
-TEST(GuardedEntry, Guards) {
+TEST(GuardedEntry, Prefixes) {
   const uint64_t key = 0xdeadbeefcafe0000;
-  const GuardedEntry e = GuardedEntry::leaf(key, 40, 0, 1);
+  const GuardedEntry e = GuardedEntry::leaf(key, 40, 1);
   EXPECT_TRUE(e.matches(key));
   EXPECT_TRUE(e.matches(key ^ 0xffffff));    // the last 24 bits do not count
   EXPECT_FALSE(e.matches(key ^ 0x1000000));  // the 40th does
   EXPECT_EQ(e.common_with(key ^ 0x1000000), 39u);
   EXPECT_EQ(e.common_with(~key), 0u);
   EXPECT_EQ(e.common_with(key), 40u);
-  // No guard matches anything, though the word has other bits.
-  EXPECT_TRUE(GuardedEntry::leaf(0, 0, 3, 1).matches(~uint64_t{0}));
-  // Taking bits away and putting them back.
-  for (unsigned n = 0; n <= 40; ++n)
-    EXPECT_EQ(e.behind_bits(n).after_bits(key, n), e) << n;
+  // Of another block, and back.
+  EXPECT_EQ(e.moved_by(0xff0000000000000), GuardedEntry::leaf(key ^ 0xff0000000000000, 40, 1));
+  EXPECT_EQ(e.with_prefix(key, 30), GuardedEntry::leaf(key, 30, 1));
 }
 
-TEST(GuardedEntry, KeysComeBack) {
+// What the loop of a miss handler does with an entry: the next entry's number, or nothing.
+std::optional<uint64_t> handler_step(const GuardedEntry& e, uint64_t va) {
+  const uint64_t d = (va >> 1 | 1) ^ e.head;
+  const uint64_t index = d >> (e.head & 63);
+  if (index >> (e.head >> 6 & 63) != 0) return std::nullopt;
+  return index;
+}
+
+TEST(GuardedEntry, ALoopNeedsNoOtherTest) {
   Random random(1);
-  for (int i = 0; i < 10000; ++i) {
+  for (int i = 0; i < 100000; ++i) {
     const uint64_t key = random.next();
-    const auto length = static_cast<unsigned>(random.below(kMostGuardBits + 1));
-    const auto n = static_cast<unsigned>(random.below(length + 1));
-    const GuardedEntry e = GuardedEntry::leaf(key, length, 0, random.next());
-    ASSERT_EQ(e.guard_length(), length);
-    ASSERT_EQ(e.guard(), leading(key, length));
-    ASSERT_EQ(e.behind_bits(n).guard(), leading(behind(key, n), length - n));
-    ASSERT_EQ(key_of(number_of(key, n), n), leading(key, n));
+    const auto width = static_cast<unsigned>(random.below(kMostWidth + 1));
+    const auto length = static_cast<unsigned>(random.below(kMostPrefix + 1 - std::max(width, 1U)));
+    const GuardedEntry table = GuardedEntry::internal(key, length, width, PhysAddr(0x40));
+    ASSERT_EQ(table.length(), length);
+    ASSERT_EQ(table.width(), width);
+    ASSERT_EQ(table.prefix(), leading(key, length));
+    // An address that agrees in so many bits and no more, or in all.
+    const auto agrees = static_cast<unsigned>(random.below(65));
+    const uint64_t other = random.next();
+    const uint64_t va =
+        agrees == 64
+            ? leading(key, length) | (length == 0 ? other : other >> length)
+            : leading(key, agrees) | (~key & uint64_t{1} << (63 - agrees)) |
+                  (other << agrees >> agrees >> 1 << 1 & ((uint64_t{1} << (63 - agrees)) - 1));
+    const auto index = handler_step(table, va);
+    ASSERT_EQ(index.has_value(), table.matches(va)) << i;
+    if (index) {
+      ASSERT_EQ(*index, bits_of(va, length, width)) << i;
+    }
+    // The others end the loop, whatever the address.
+    const unsigned covered = std::max(length, kLeastStop);
+    ASSERT_FALSE(handler_step(GuardedEntry::leaf(key, covered, 1), key));
+    ASSERT_FALSE(handler_step(GuardedEntry::leaf(key, covered, 1).followed(true), key));
+    ASSERT_FALSE(
+        handler_step(GuardedEntry::array(key, covered, PhysAddr(0x40)).followed(true), key));
+    ASSERT_FALSE(
+        handler_step(GuardedEntry::shared(key, covered, PhysAddr(0x40), Rights::all()), key));
+    ASSERT_FALSE(handler_step(GuardedEntry::moved(), key));
+    ASSERT_FALSE(handler_step({}, key));
+    ASSERT_FALSE(handler_step({}, key & 1));
   }
 }
 

@@ -42,8 +42,8 @@ Measured measure(const std::vector<uint64_t>& pages, const char* settings) {
   for (const uint64_t page : pages) {
     WalkPath path;
     static_cast<void>(table->walk(VirtAddr(page << 12), path));
-    total += path.count() - 1;
-    result.most = std::max(result.most, path.count() - 1);
+    total += path.count();
+    result.most = std::max(result.most, path.count());
   }
   result.average = static_cast<double>(total) / static_cast<double>(pages.size());
   result.bytes = static_cast<double>(table->table_bytes()) / static_cast<double>(pages.size());
@@ -74,10 +74,11 @@ std::vector<uint64_t> scattered(unsigned bits, uint64_t count, uint64_t each) {
   return {pages.begin(), pages.end()};
 }
 
-constexpr const char* kWide = "[pt.gpt]\nwidest = 12\n";
-constexpr const char* kNine = "[pt.gpt]\nwidest = 9\n";
-constexpr const char* kReluctant = "[pt.gpt]\nwidest = 12\ninflate = 75\nhalve = 40\n";
-constexpr const char* kEager = "[pt.gpt]\nwidest = 12\ninflate = 30\nhalve = 12\n";
+constexpr const char* kWide = "[pt.gpt]\nwidest = 12\nlines = false\n";
+constexpr const char* kNine = "[pt.gpt]\nwidest = 9\nlines = false\n";
+constexpr const char* kReluctant =
+    "[pt.gpt]\nwidest = 12\nlines = false\ninflate = 75\nhalve = 40\n";
+constexpr const char* kEager = "[pt.gpt]\nwidest = 12\nlines = false\ninflate = 30\nhalve = 12\n";
 constexpr const char* kBinary = "[pt.gpt]\norder = 1\n";
 
 struct Expected {

@@ -173,6 +173,22 @@ TEST_F(GptShare, UnshareCopiesTheWayAndLeavesTheRest) {
   EXPECT_EQ(a_->stats().leaves, kPages - 1);
 }
 
+// Two blocks side by side, in which there is nothing, shared and one's own again: no table is left.
+TEST_F(GptShare, NothingIsLeftOfEmptyBlocks) {
+  for (const uint64_t block : {uint64_t{0}, k2M})
+    ASSERT_EQ(b_->share(VirtAddr(kBase + block), *a_, VirtAddr(kBase + block), PageShift(21), kAll),
+              Status::Ok);
+  for (PageTable* table : {b_.get(), a_.get()}) {
+    for (const uint64_t block : {uint64_t{0}, k2M})
+      ASSERT_EQ(table->unshare(VirtAddr(kBase + block), copy_all), Status::Ok);
+    Gather gather;
+    table->trim(machine_.everything(), VirtAddr(0), VirtAddr(0), gather);
+    gather.release_tables();
+    EXPECT_EQ(table->table_bytes(), 0u);
+  }
+  EXPECT_EQ(machine_.factory->common_bytes(), 0u);
+}
+
 TEST_F(GptShare, TheMaskStaysWithWhatBecomesOnesOwn) {
   const auto c = make(3);
   for (uint64_t i = 0; i < 8; ++i)

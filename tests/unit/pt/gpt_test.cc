@@ -16,17 +16,17 @@ class GptTest : public GptWorld {
  protected:
   GptTest() : table_(make(1)) {}
 
-  using Counts = std::array<uint64_t, 4>;  // by entries passed on the way
+  using Counts = std::array<uint64_t, 8>;  // by level
   template <class Work>
   void expect(const Work& work, const Counts& reads, const Counts& writes) {
     Counts r{};
     Counts w{};
-    for (unsigned l = 0; l < 4; ++l) {
+    for (unsigned l = 0; l < 8; ++l) {
       r[l] = machine_.sink.count(mem::Origin::Kernel, l, false);
       w[l] = machine_.sink.count(mem::Origin::Kernel, l, true);
     }
     work();
-    for (unsigned l = 0; l < 4; ++l) {
+    for (unsigned l = 0; l < 8; ++l) {
       EXPECT_EQ(machine_.sink.count(mem::Origin::Kernel, l, false) - r[l], reads[l]) << l;
       EXPECT_EQ(machine_.sink.count(mem::Origin::Kernel, l, true) - w[l], writes[l]) << l;
     }
@@ -35,26 +35,37 @@ class GptTest : public GptWorld {
   std::unique_ptr<PageTable> table_;
 };
 
-TEST_F(GptTest, TouchedEntries) {
+TEST_F(GptTest, TouchedWords) {
   const VirtAddr va(kBase);
-  // Empty: the root says so. The first page is the root's own leaf.
-  expect([&] { (void)table_->find(va); }, {1}, {});
-  expect([&] { (void)table_->ensure(va, machine_.page); }, {1}, {1});
+  // Empty: the root says so, of all 64 bits: 52 bits of pages, (52 + 8) / 9 = 6 levels. The first
+  // page is the root's own leaf.
+  expect([&] { (void)table_->find(va); }, {0, 0, 0, 0, 0, 0, 1}, {});
+  expect([&] { (void)table_->ensure(va, machine_.page); }, {0, 0, 0, 0, 0, 0, 1}, {1});
   EXPECT_EQ(map(*table_, kBase, leaf(1)), Status::Ok);
   expect([&] { (void)table_->find(va); }, {1}, {});
   EXPECT_EQ(table_->table_bytes(), 0u);
 
-  // The page beside it: the guards part in their last bit. The root is read, the old leaf goes into
-  // a slot of a new table of two and the root is written; then down again, root and slot; the new
-  // leaf is written, and counted in the root. Whether the first slot is all the table holds is
-  // looked at: no.
-  expect([&] { (void)table_->ensure(va + kPage, machine_.page); }, {2, 2}, {3, 1});
+  // One far away, which differs in bit 30: the root is read, both leaves are written into a line of
+  // two, the new one first (each is written there once more then), and the root leads to it.
+  expect([&] { (void)table_->ensure(va + (uint64_t{1} << 30), machine_.page); }, {1},
+         {4, 0, 0, 0, 0, 0, 1});
   EXPECT_EQ(table_->table_bytes(), 32u);
-  EXPECT_EQ(map(*table_, kBase + kPage, leaf(2)), Status::Ok);
-  expect([&] { EXPECT_EQ(table_->find(va + kPage).entry, leaf(2)); }, {1, 1}, {});
-  // A guard that differs ends it at the root.
-  expect([&] { (void)table_->find(va + 2 * kPage); }, {1}, {});
+  // Found in the first or the second of the line, in one load; the root is at hand.
+  expect([&] { (void)table_->find(va + (uint64_t{1} << 30)); }, {1}, {});
+  expect([&] { (void)table_->find(va); }, {1}, {});
+  // In neither: what the line is for parts at bit 30, below a slot of 2^29: (17 + 8) / 9 = 2.
+  expect([&] { (void)table_->find(va + kPage); }, {0, 0, 1}, {});
+  // A prefix that differs ends it at the root, which is no load.
+  expect([&] { (void)table_->find(va + (uint64_t{1} << 40)); }, {}, {});
+
+  // The page beside the first: one read of the line; an array of eight pages, of which two are a
+  // quarter, gets what the leaf said; the leaf's place says array, which comes first in the line.
+  expect([&] { (void)table_->ensure(va + kPage, machine_.page); }, {0, 0, 1}, {2, 0, 2});
+  EXPECT_EQ(table_->table_bytes(), 32u + 64u);
+  expect([&] { EXPECT_EQ(table_->find(va).entry, leaf(1)); }, {1, 0, 1}, {});
   expect([&] { (void)table_->peek(va); }, {}, {});
+  // A third page has its slot: the line and the slot are read, and the array counts it.
+  expect([&] { (void)table_->ensure(va + 2 * kPage, machine_.page); }, {1, 0, 1}, {0, 0, 1});
 }
 
 TEST_F(GptTest, Voids) {
@@ -73,30 +84,93 @@ TEST_F(GptTest, Voids) {
   }
 }
 
-TEST_F(GptTest, WidthsFollowWhatTablesHold) {
-  // 512 pages in order fill one table of 512 slots, each page two loads away.
+TEST_F(GptTest, PagesSideBySideAreAnArray) {
+  // 512 pages in order: one array of a word each, which is the only load.
   for (uint64_t i = 0; i < 512; ++i)
     ASSERT_EQ(map(*table_, kBase + i * kPage, leaf(i)), Status::Ok);
-  EXPECT_EQ(table_->table_bytes(), 8192u);
-  EXPECT_EQ(words(*table_, kBase + 5 * kPage), 2u);
+  EXPECT_EQ(table_->table_bytes(), 4096u);
+  EXPECT_EQ(words(*table_, kBase + 5 * kPage), 1u);
   const Stats full = table_->stats();
+  EXPECT_EQ(full.leaves, 512u);
+  // Made for 8, 32 and 128 pages before: 2, 8, 32 and 128 words were copied, and one leaf's.
+  EXPECT_EQ(full.entries_rewritten, 8u + 32u + 128u);
+  // It stays while it has a leaf.
+  Gather gather;
+  for (uint64_t i = 1; i < 512; ++i)
+    clear(*table_, kBase + i * kPage);
+  table_->trim(machine_.everything(), VirtAddr(0), VirtAddr(0), gather);
+  EXPECT_EQ(table_->table_bytes(), 4096u);
+  clear(*table_, kBase);
+  table_->trim(machine_.everything(), VirtAddr(0), VirtAddr(0), gather);
+  EXPECT_TRUE(gather.freed_tables());
+  gather.release_tables();
+  EXPECT_EQ(table_->table_bytes(), 0u);
+}
+
+// In whatever order they come: small arrays in a table, until it is dense enough for one array.
+TEST_F(GptTest, DenseInAnyOrder) {
+  for (const uint64_t count : {512u, 2048u}) {
+    const auto table = make(10 + count);
+    for (uint64_t i = 0; i < count; ++i)
+      ASSERT_EQ(map(*table, kBase + (i * 277 % count) * kPage, leaf(i)), Status::Ok);
+    EXPECT_EQ(table->stats().leaves, count);
+    // A table of four entries leads to four arrays of 512.
+    EXPECT_EQ(table->table_bytes(), count * 8 + (count == 512 ? 0 : 4 * 16)) << count;
+    EXPECT_EQ(words(*table, kBase), count == 512 ? 1u : 2u);
+  }
+}
+
+// Four entries share a line; the fifth makes a table of eight slots, of which five are used.
+TEST_F(GptTest, LinesBecomeTables) {
+  const auto at = [](uint64_t i) { return kBase + (i << 37); };
+  for (const uint64_t i : {0u, 2u, 4u, 6u})
+    ASSERT_EQ(map(*table_, at(i), leaf(i)), Status::Ok);
+  EXPECT_EQ(table_->table_bytes(), 64u);
+  EXPECT_EQ(words(*table_, at(2)), 1u);
+  ASSERT_EQ(map(*table_, at(7), leaf(7)), Status::Ok);
+  EXPECT_EQ(table_->table_bytes(), 128u);
+  EXPECT_EQ(words(*table_, at(2)), 1u);
+  // Where they do not part well, the two that have most in common get a line of their own: 40 bits
+  // and 37 parted above.
+  const auto table = make(2);
+  for (const uint64_t bit : {46u, 44u, 42u, 40u, 38u})
+    ASSERT_EQ(map(*table, kBase | uint64_t{1} << (bit - 20), leaf(bit)), Status::Ok);
+  EXPECT_EQ(table->table_bytes(), 64u + 32u);
+  for (const uint64_t bit : {46u, 44u, 42u, 40u, 38u})
+    EXPECT_EQ(at(0) == kBase ? GptWorld::at(*table, kBase | uint64_t{1} << (bit - 20)) : kNone,
+              leaf(bit));
+}
+
+class GptWithoutLines : public GptWorld {
+ protected:
+  GptWithoutLines() : GptWorld("[pt.gpt]\nlines = false\n") {}
+};
+
+TEST_F(GptWithoutLines, WidthsFollowWhatTablesHold) {
+  const auto table = make(1);
+  // 512 pages in order fill one table of 512 slots, to which the root leads.
+  for (uint64_t i = 0; i < 512; ++i)
+    ASSERT_EQ(map(*table, kBase + i * kPage, leaf(i)), Status::Ok);
+  EXPECT_EQ(table->table_bytes(), 8192u);
+  EXPECT_EQ(words(*table, kBase + 5 * kPage), 1u);
+  const Stats full = table->stats();
   EXPECT_EQ(full.leaves, 512u);
   EXPECT_EQ(full.tables.at(9), 1u);
   EXPECT_GT(full.restructures, 0u);
 
-  // With all but one in sixteen gone it is a table of 32.
+  // With all but one in sixteen gone it is a table of 128.
   for (uint64_t i = 0; i < 512; ++i)
-    if (i % 16 != 0) clear(*table_, kBase + i * kPage);
-  EXPECT_EQ(table_->table_bytes(), 8192u);  // until it is trimmed
+    if (i % 16 != 0) clear(*table, kBase + i * kPage);
+  EXPECT_EQ(table->table_bytes(), 8192u);  // until it is trimmed
   Gather gather;
-  table_->trim(machine_.everything(), VirtAddr(0), VirtAddr(0), gather);
+  table->trim(machine_.everything(), VirtAddr(0), VirtAddr(0), gather);
   EXPECT_TRUE(gather.freed_tables());
   gather.release_tables();
-  EXPECT_EQ(table_->stats().leaves, 32u);
+  EXPECT_EQ(table->stats().leaves, 32u);
   // Less than a quarter used: halved to 128 slots, of which a quarter is used.
-  EXPECT_EQ(table_->table_bytes(), 128u * 16);
+  EXPECT_EQ(table->table_bytes(), 128u * 16);
   for (uint64_t i = 0; i < 512; i += 16)
-    EXPECT_EQ(at(*table_, kBase + i * kPage), leaf(i));
+    EXPECT_EQ(at(*table, kBase + i * kPage), leaf(i));
 }
 
 TEST_F(GptTest, LeavesOfEverySizeAreReplicated) {
@@ -190,7 +264,7 @@ TEST_F(GptTest, BuildCursorMakesEverySlot) {
 
 class GptEager : public GptWorld {
  protected:
-  GptEager() : GptWorld("[pt.gpt]\ncollapse = eager\n") {}
+  GptEager() : GptWorld("[pt.gpt]\ncollapse = eager\nlines = false\n") {}
 };
 
 TEST_F(GptEager, ClearedSlotsGoAtOnce) {
@@ -217,16 +291,17 @@ TEST_F(GptEager, ClearedSlotsGoAtOnce) {
 
 // --- Lookups overtaken by changes
 
-TEST_F(GptTest, WalkStartsAgainWhenItsTableIsReplaced) {
+TEST_F(GptWithoutLines, WalkStartsAgainWhenItsTableIsReplaced) {
+  const auto table = make(1);
   for (uint64_t i = 0; i < 2; ++i)
-    ASSERT_EQ(map(*table_, kBase + i * kPage, leaf(i)), Status::Ok);
+    ASSERT_EQ(map(*table, kBase + i * kPage, leaf(i)), Status::Ok);
   const uint64_t before = machine_.allocator.bytes_in_use();
   {
-    gpt::SteppingWalk walk(guarded(*table_), VirtAddr(kBase + kPage));
+    gpt::SteppingWalk walk(guarded(*table), VirtAddr(kBase + kPage));
     ASSERT_TRUE(walk.step());  // the root: on to the table of two
     // Two more pages: a table of four replaces it.
     for (uint64_t i = 2; i < 4; ++i)
-      ASSERT_EQ(map(*table_, kBase + i * kPage, leaf(i)), Status::Ok);
+      ASSERT_EQ(map(*table, kBase + i * kPage, leaf(i)), Status::Ok);
     EXPECT_GT(machine_.allocator.bytes_in_use(), before + 32);  // the old one is still there
     while (walk.step()) {
     }
@@ -234,10 +309,29 @@ TEST_F(GptTest, WalkStartsAgainWhenItsTableIsReplaced) {
     EXPECT_EQ(walk.restarts(), 1u);
   }
   EXPECT_EQ(machine_.allocator.bytes_in_use(), 16u + 64u);
-  gpt::SteppingWalk undisturbed(guarded(*table_), VirtAddr(kBase));
+  gpt::SteppingWalk undisturbed(guarded(*table), VirtAddr(kBase));
   EXPECT_TRUE(undisturbed.step());
   EXPECT_FALSE(undisturbed.step());
   EXPECT_EQ(undisturbed.restarts(), 0u);
+}
+
+// An array cannot say that it has moved; that there is no page in it makes the walk look again.
+TEST_F(GptTest, WalkStartsAgainWhenItsArrayIsReplaced) {
+  for (uint64_t i = 0; i < 8; ++i)
+    ASSERT_EQ(map(*table_, kBase + i * kPage, leaf(i)), Status::Ok);
+  gpt::SteppingWalk walk(guarded(*table_), VirtAddr(kBase + kPage));
+  ASSERT_TRUE(walk.step());  // the root: on to the array of eight
+  ASSERT_EQ(map(*table_, kBase + 8 * kPage, leaf(8)), Status::Ok);
+  while (walk.step()) {
+  }
+  EXPECT_EQ(walk.result().entry, leaf(1));
+  EXPECT_EQ(walk.restarts(), 1u);
+  // None is none.
+  gpt::SteppingWalk none(guarded(*table_), VirtAddr(kBase + 30 * kPage));
+  while (none.step()) {
+  }
+  EXPECT_EQ(none.result().entry, kNone);
+  EXPECT_EQ(none.restarts(), 0u);
 }
 
 // Walks in the middle of random changes find every page that stays as it is.

@@ -205,26 +205,36 @@ TEST(NativeWalk, AGuardedTable) {
   World world("gpt", "[pt.gpt]\norder = 8\n");
   world.map(kVa, 0x100, kRW);
   EXPECT_EQ(world.take(kVa), World::in_turn(1));  // the root's guard is all of the page number
-  // The root leads to a table of the last 8 bits.
+  // The root, which is at hand, leads to a table of the last 8 bits.
   world.map(kVa + 0x1000, 0x101, kRW);
   world.map(kVa + 0x2000, 0x102, kRW);
-  EXPECT_EQ(world.take(kVa + 0x1000), World::in_turn(2));
+  EXPECT_EQ(world.take(kVa + 0x1000), World::in_turn(1));
   EXPECT_EQ(world.take(kVa + 0x2000), World::in_turn(1));
-  // A table above it, for bits 27 to 20: the table known still is where it was, and serves as much.
+  // A table above it, for bits 27 to 20. The other was the first, which is not worth knowing; now
+  // it is.
   world.map(kVa + (5 << 20), 0x103, kRW);
   world.map(kVa + 0x3000, 0x104, kRW);
-  EXPECT_EQ(world.take(kVa + 0x3000), World::in_turn(1));
-  EXPECT_EQ(world.take(kVa + (5 << 20)), World::in_turn(2));  // its guard has the rest
+  EXPECT_EQ(world.take(kVa + 0x3000), World::in_turn(2));
+  world.map(kVa + 0x4000, 0x105, kRW);
+  EXPECT_EQ(world.take(kVa + 0x4000), World::in_turn(1));
+  // Another above that, for bits 35 to 28: the table known is where it was, and serves as much.
+  world.map(kVa + (uint64_t{5} << 28), 0x106, kRW);
+  world.map(kVa + 0x5000, 0x107, kRW);
+  EXPECT_EQ(world.take(kVa + 0x5000), World::in_turn(1));
+  EXPECT_EQ(world.take(kVa + (uint64_t{5} << 28)), World::in_turn(1));  // its prefix has the rest
   EXPECT_EQ(world.counter("flush.replaced_tables"), 0u);
   // 16 bytes at once.
-  EXPECT_EQ(world.counter("walker.loads"), 7u);
+  EXPECT_EQ(world.counter("walker.loads"), 8u);
   EXPECT_EQ(world.counter("walker.beside"), 0u);
 }
 
 // A table that is replaced is known no longer, on any CPU, before its memory is used again.
 TEST(NativeWalk, AGuardedTableThatChangesItsForm) {
-  World world("gpt", "", 3);
+  World world("gpt", "[pt.gpt]\nlines = false\n", 3);
   const auto page = [](uint64_t i) { return kVa + i * 0x1000; };
+  // Another far away, so that the table in question is not the first.
+  for (const unsigned mm : {0u, 1u})
+    world.map(kVa + (uint64_t{1} << 40), 0x300 + mm, kRW, true, mm);
   world.map(page(0), 0x100, kRW);
   world.map(page(1), 0x101, kRW);
   world.map(page(0), 0x200, kRW, true, 1);
@@ -259,7 +269,7 @@ TEST(NativeWalk, CopiesOfALeafAreAllWritten) {
   World world("gpt", "[pt.gpt]\norder = 8\n");
   world.map(kVa, 0x1000, kRW, /*used=*/false, 0, PageShift(14));
   world.map(kVa + 0x4000, 0x300, kRW);
-  EXPECT_EQ(world.take(kVa + 0x3008, AccessKind::Store), (World::Took{2, 4, 6 * kReference}));
+  EXPECT_EQ(world.take(kVa + 0x3008, AccessKind::Store), (World::Took{1, 4, 5 * kReference}));
   EXPECT_EQ(world.counter("walker.updates"), 4u);
   EXPECT_EQ(world.counter("walker.dirty_set"), 1u);
   for (uint64_t page = 0; page < 4; ++page)
@@ -336,11 +346,10 @@ TEST(NativeWalk, WithPaeToo) {
   constexpr VirtAddr kLow{0x40000000};
   world.map(kLow, 0x100, kRW);
   world.map(kLow + 0x1000, 0x101, kRW, /*used=*/false);
-  EXPECT_EQ(world.take(kLow), WorldOf<I386>::in_turn(2));
+  EXPECT_EQ(world.take(kLow), WorldOf<I386>::in_turn(1));
   EXPECT_EQ(world.take(kLow + 0x1000), (WorldOf<I386>::Took{1, 1, 2 * kReference}));
   world.tlbs().flush_mm(MmId(0));
-  EXPECT_EQ(world.take(kLow), WorldOf<I386>::in_turn(2));
-  EXPECT_EQ(world.frames().words(world.table().root().address)[0] & 3, 1u);  // not a PDPTE's bits
+  EXPECT_EQ(world.take(kLow), WorldOf<I386>::in_turn(1));
 }
 
 TEST(NativeWalk, WithTwoLevelsOfFourBytes) {
