@@ -104,15 +104,16 @@ void page_table_footprint(const Words& words) {
   arguments.options()                                  //
       ("page-tables,p", text_option("KIND|FILE,..."),  //
        "The kinds of page table to compare, or paths of plug-ins; all of 'mmusim list page-tables' "
-       "if not given.")                                                                      //
-      ("machine,m", text_option("NAME|FILE"),                                                //
-       "The machine to replay on; sets run.machine.")                                        //
-      ("pid", text_option("PID"), "The process, by the trace's number.")                     //
-      ("at", text_option("N"), "Look after about N instructions, or N steps of a script.")   //
-      ("seed", text_option("N"), "Of random sets; 1 if not given.")                          //
-      ("dot", text_option("FILE"),                                                           //
-       "Draw the page table for Graphviz ('dot -Tsvg'); with one kind of page table only.")  //
-      ("accept-torn", "Replay a torn trace as far as it goes; sets run.accept_torn.")        //
+       "if not given.")                                                                     //
+      ("machine,m", text_option("NAME|FILE"),                                               //
+       "The machine to replay on; sets run.machine.")                                       //
+      ("pid", text_option("PID"), "The process, by the trace's number.")                    //
+      ("at", text_option("N"), "Look after about N instructions, or N steps of a script.")  //
+      ("seed", text_option("N"), "Of random sets; 1 if not given.")                         //
+      ("dot", text_option("FILE"),                                                          //
+       "Draw the page table for Graphviz ('dot -Tsvg'); with one kind of page table only. Of a "
+       "large one samples: of each table's children the first and the last few.")      //
+      ("accept-torn", "Replay a torn trace as far as it goes; sets run.accept_torn.")  //
       ("quiet,q", "No progress on stderr.");
   Documents::declare(arguments, "the numbers", "the numbers, a row a page table");
   declare_configuration_options(arguments);

@@ -1,8 +1,9 @@
 #include "pt/drawing.h"
 
+#include <algorithm>
 #include <fmt/format.h>
 #include <map>
-#include <set>
+#include <vector>
 
 #include "base/units.h"
 
@@ -37,6 +38,85 @@ std::string edge(const TableNode& node) {
                      node.address.value(), label);
 }
 
+// All tables, each with those that hang in it; a shared one hangs in several, and has its own once.
+struct Tree {
+  struct Table {
+    TableNode node;
+    std::vector<TableNode> children;
+  };
+  std::map<PhysAddr, Table> tables;
+  PhysAddr root;
+
+  explicit Tree(const PageTable& table) {
+    table.visit_tables([&](const TableNode& node) {
+      const bool fresh =
+          tables.try_emplace(node.address, Table{.node = node, .children = {}}).second;
+      if (node.parent == node.address)
+        root = node.address;
+      else if (fresh || node.parent != tables.at(node.address).node.parent)
+        tables.at(node.parent).children.push_back(node);
+    });
+  }
+};
+
+// What is not drawn below one table.
+struct LeftOut {
+  uint64_t tables = 0;
+  uint64_t bytes = 0;
+  uint64_t leaves = 0;
+
+  void add(const Tree& tree, const TableNode& node) {
+    ++tables;
+    bytes += node.bytes;
+    leaves += node.leaves;
+    for (const TableNode& child : tree.tables.at(node.address).children)
+      add(tree, child);
+  }
+};
+
+class Picture {
+ public:
+  // At most so many children of each table.
+  Picture(const Tree& tree, size_t most_children) : tree_(tree), most_children_(most_children) {
+    text_ = box(tree.tables.at(tree.root).node, true);
+    drawn_[tree.root] = true;
+    below(tree.root);
+  }
+  [[nodiscard]] size_t tables() const { return drawn_.size(); }
+  [[nodiscard]] const std::string& text() const { return text_; }
+
+ private:
+  void below(PhysAddr table) {
+    const std::vector<TableNode>& children = tree_.tables.at(table).children;
+    const size_t shown = std::min(children.size(), most_children_);
+    const size_t last = shown / 4;  // of those shown
+    LeftOut rest;
+    for (size_t i = 0; i < children.size(); ++i) {
+      const TableNode& child = children[i];
+      if (i >= shown - last && i < children.size() - last) {
+        rest.add(tree_, child);
+        continue;
+      }
+      const bool fresh = !drawn_[child.address];
+      drawn_[child.address] = true;
+      if (fresh) text_ += box(child, false);
+      text_ += edge(child);
+      if (fresh) below(child.address);
+    }
+    if (rest.tables == 0) return;
+    text_ += fmt::format(
+        "  more{0:x} [label=\"{1} more table{2}\\n{3}, {4} lea{5}\", style=dashed];\n"
+        "  t{0:x} -> more{0:x};\n",
+        table.value(), rest.tables, rest.tables == 1 ? "" : "s", format_size(rest.bytes),
+        rest.leaves, rest.leaves == 1 ? "f" : "ves");
+  }
+
+  const Tree& tree_;
+  size_t most_children_;
+  std::map<PhysAddr, bool> drawn_;
+  std::string text_;
+};
+
 }  // namespace
 
 std::string draw(const PageTable& table, const std::string& title, size_t most_tables) {
@@ -45,27 +125,13 @@ std::string draw(const PageTable& table, const std::string& title, size_t most_t
       "  node [shape=box, style=filled, fillcolor=\"#eeeeee\", fontname=Helvetica, fontsize=10];\n"
       "  edge [fontname=Helvetica, fontsize=9];\n",
       escaped(title));
-  std::set<PhysAddr> drawn;
-  std::map<PhysAddr, uint64_t> left_out;  // by the last table drawn above them
-  std::map<PhysAddr, PhysAddr> above;     // of a table left out
-  table.visit_tables([&](const TableNode& node) {
-    const bool root = node.parent == node.address;
-    if (drawn.size() < most_tables && (root || drawn.contains(node.parent))) {
-      const bool first = drawn.insert(node.address).second;
-      if (first) text += box(node, root);
-      if (!root) text += edge(node);
-      return;
-    }
-    const auto parent = above.find(node.parent);
-    const PhysAddr shown = parent == above.end() ? node.parent : parent->second;
-    above[node.address] = shown;
-    ++left_out[shown];
-  });
-  for (const auto& [address, count] : left_out)
-    text += fmt::format(
-        "  more{0:x} [label=\"{1} more table{2}\", style=dashed];\n  t{0:x} -> more{0:x};\n",
-        address.value(), count, count == 1 ? "" : "s");
-  return text + "}\n";
+  const Tree tree(table);
+  size_t most_children = tree.tables.size();
+  while (true) {
+    const Picture picture(tree, most_children);
+    if (picture.tables() <= most_tables || most_children == 1) return text + picture.text() + "}\n";
+    most_children = most_children > 16 ? 16 : most_children - 1;
+  }
 }
 
 }  // namespace mmusim::pt

@@ -1,5 +1,5 @@
 // A page table as a picture, for Graphviz: each table a box, each entry that leads to another an
-// edge with its slot and what it says (a guard, rights).
+// edge with its slot and what it says (addresses, rights).
 #ifndef MMUSIM_PT_DRAWING_H_
 #define MMUSIM_PT_DRAWING_H_
 
@@ -10,8 +10,9 @@
 
 namespace mmusim::pt {
 
-// The `dot` source. Tables beyond `most_tables` are left out and counted in a box of their own
-// below the table they hang in.
+// The `dot` source. Of a page table of more than `most_tables` tables, only samples are drawn: of
+// each table's children the first and the last few, as many as leaves room for all levels; the
+// others are counted, with what hangs in them, in a box of their own.
 std::string draw(const PageTable& table, const std::string& title, size_t most_tables = 120);
 
 }  // namespace mmusim::pt

@@ -153,7 +153,7 @@ void Gpt::flatten(Path& path, uint64_t key) {
     GuardedEntry above = parent.load();
     const Table table = tables_.below(above);
     const unsigned pages = rules_->policy.key_end - above.length();
-    if (above.valid() * 2 < above.slots()) return;
+    if (uint64_t{above.valid()} * 2 < above.slots()) return;
     uint64_t used = 0;
     if (pages > most) {
       // Slots as large as the largest array, if those around this one would make one. Not every

@@ -92,11 +92,17 @@ TEST_F(FootprintTest, Picture) {
   EXPECT_THAT(all, HasSubstr("0x10000000000 + 2M\\n512 slots, 4K\\n1 leaf\""));
   EXPECT_THAT(all, HasSubstr("[label=\"4\"];"));
   EXPECT_THAT(all, Not(HasSubstr("more")));
-  // Root, two above the leaf tables, two of those five.
+  // Root, two above the leaf tables, two of those five; the others are counted.
   const std::string some = draw(*table_, "", 5);
-  EXPECT_THAT(some, HasSubstr("3 more tables"));
+  EXPECT_THAT(some, HasSubstr("label=\"3 more tables\\n12K, 3 leaves\""));
   EXPECT_THAT(some, Not(HasSubstr("[label=\"4\"];")));
   EXPECT_EQ(std::count(some.begin(), some.end(), '>'), 4 + 1);
+  // Of four, the first three and the last.
+  const std::string four = draw(*table_, "", 7);
+  EXPECT_THAT(four, HasSubstr("label=\"1 more table\\n4K, 1 leaf\""));
+  EXPECT_THAT(four, HasSubstr("[label=\"2\"];"));
+  EXPECT_THAT(four, HasSubstr("[label=\"4\"];"));
+  EXPECT_THAT(four, Not(HasSubstr("[label=\"3\"];")));
 }
 
 }  // namespace footprint_test
