@@ -63,6 +63,7 @@ inline constexpr unsigned kLineEntries = 4;  // one cache line
 
 // The first n bits of a key, the others 0.
 constexpr uint64_t leading(uint64_t key, unsigned n) {
+  if (n >= kKeyBits) return key;
   return n == 0 ? 0 : key & ~uint64_t{0} << (kKeyBits - n);
 }
 // How many of the first bits two keys have in common.

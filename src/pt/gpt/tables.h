@@ -9,6 +9,7 @@
 
 #include <algorithm>
 #include <array>
+#include <cstddef>
 #include <cstdint>
 #include <optional>
 #include <vector>
@@ -352,7 +353,7 @@ class Tables {
   uint64_t restructures_ = 0;
   uint64_t entries_rewritten_ = 0;
   // By log2 of their entries, or kArrays + log2 of their pages.
-  std::array<uint64_t, 2 * (kMostWidth + 1)> tables_{};
+  std::array<uint64_t, size_t{2} * kArrays> tables_{};
 };
 
 }  // namespace mmusim::pt::gpt

@@ -242,7 +242,8 @@ Status Gpt::copy_shared(const Path& path, const RunCopier& copy) {
         ++i;
         continue;
       }
-      const uint64_t replicas = uint64_t{1} << slot.replicas_log2(child);
+      const unsigned replicas_log2 = slot.replicas_log2(child);
+      const uint64_t replicas = uint64_t{1} << replicas_log2;
       const bool alone = content.is_line() || child.length() > slot.consumed;
       uint64_t next = i;
       do {
@@ -251,7 +252,7 @@ Status Gpt::copy_shared(const Path& path, const RunCopier& copy) {
         next += replicas;
       } while (!alone && next < content.slots() && old.get(next).is(Kind::Leaf) &&
                old.get(next).length() == child.length());
-      const auto leaves = static_cast<uint32_t>((next - i) / replicas);
+      const auto leaves = static_cast<uint32_t>((next - i) >> replicas_log2);
       Place target = slot;
       target.difference = place.difference;
       copy_run(run_of(old, i, leaves, child, slot),
