@@ -192,6 +192,10 @@ void Gpt::flatten(Path& path, uint64_t key) {
 void Gpt::follow(Path& path, uint64_t key, unsigned end) const {
   while (go_down(path, path.back().load(), key, end, false) == Way::On) {
   }
+  // A leaf that several slots hold: the first.
+  const GuardedEntry e = path.back().load();
+  if (e.is_table() && e.length() < end && end < e.length() + e.width())
+    path.push(tables_.slot_of(path.back(), e, key));
 }
 
 bool Gpt::part_array(const Path& path, unsigned end) {

@@ -142,34 +142,31 @@ bool Resizer::put(const Slots& slots, const GuardedEntry& e, Draft& draft) {
   return made.has_value();
 }
 
+// As wide as one that began with two slots would become.
 std::optional<GuardedEntry> Resizer::table_of(std::span<const GuardedEntry> entries,
                                               const GuardedEntry& line, const Place& place) {
-  const Policy& policy = tables_->policy();
   unsigned length = kKeyBits;
-  unsigned shortest = kKeyBits;
-  for (const GuardedEntry& e : entries) {
+  for (const GuardedEntry& e : entries)
     length = std::min({length, common_bits(e.prefix(), entries[0].prefix()), e.length()});
-    shortest = std::min(shortest, e.length());
-  }
-  for (unsigned width = std::min(3U, policy.widest); width > 1; --width) {
-    if (length + width > shortest) continue;
-    uint64_t slots = 0;
-    for (const GuardedEntry& e : entries)
-      slots |= uint64_t{1} << bits_of(e.prefix(), length, width);
-    if (static_cast<unsigned>(std::popcount(slots)) * 100 < std::max(policy.inflate, 50U) << width)
-      continue;
-    if (width == 2 && std::popcount(slots) < 3) continue;
-    Draft draft(*tables_, place);
-    const auto table = draft.allocate(width);
-    if (!table) return std::nullopt;
-    for (const GuardedEntry& e : entries)
-      if (!put({*table, length, width}, e, draft)) return std::nullopt;
-    draft.give_up(tables_->below(line), line.room_log2());
-    const GuardedEntry made = tables_->entry_of(*table, width, entries[0].prefix(), length);
-    draft.commit();
-    return made;
-  }
-  return std::nullopt;
+  unsigned width = 0;
+  Weight weight;
+  do {
+    const auto next = weigh_entries(entries, {.length = length, .width = width + 1});
+    if (!next) break;
+    weight = *next;
+    ++width;
+  } while (wants_doubling(length, width, weight));
+  if (width < 2 || weight.valid < 3) return std::nullopt;
+
+  Draft draft(*tables_, place);
+  const auto table = draft.allocate(width);
+  if (!table) return std::nullopt;
+  for (const GuardedEntry& e : entries)
+    if (!spread(e, {*table, length, width}, draft)) return std::nullopt;
+  draft.give_up(tables_->below(line), line.room_log2());
+  const GuardedEntry made = tables_->entry_of(*table, width, entries[0].prefix(), length);
+  draft.commit();
+  return made;
 }
 
 std::optional<GuardedEntry> Resizer::table_of_array(const GuardedEntry& array, unsigned end,
@@ -279,36 +276,47 @@ std::optional<Weight> Resizer::weigh_spread(const GuardedEntry& child, const Slo
   return weigh_all(child, slots);
 }
 
+Weight Resizer::weigh_line(unsigned length, const Slots& slots) const {
+  const bool swallowed = length == slots.end() && 1 + slots.width <= tables_->policy().widest;
+  return {.valid = 1, .full = swallowed ? 1U : 0U};
+}
+
+// Those of a line, or what would be. Of those that come into one slot the first counts for them
+// all.
+std::optional<Weight> Resizer::weigh_entries(std::span<const GuardedEntry> entries,
+                                             const Slots& slots) const {
+  const unsigned end = slots.end();
+  Weight sum;
+  for (size_t i = 0; i < entries.size(); ++i) {
+    unsigned common = kKeyBits;
+    bool first = true;
+    for (size_t j = 0; j < entries.size() && entries[i].length() >= end; ++j) {
+      const unsigned both = common_bits(entries[j].prefix(), entries[i].prefix());
+      if (j == i || both < end) continue;
+      first = first && j > i;
+      common = std::min(common, both);
+    }
+    if (!first) continue;
+    const auto weight =
+        common == kKeyBits ? weigh_spread(entries[i], slots) : weigh_line(common, slots);
+    if (!weight) return std::nullopt;
+    sum += *weight;
+  }
+  return sum;
+}
+
 // All that hangs in an entry which fewer bits lead to than to the slots.
 std::optional<Weight> Resizer::weigh_all(const GuardedEntry& e, const Slots& slots) const {
   const Table table = tables_->below(e);
   const unsigned end = slots.end();
   tables_->touch_slots(table, 0, e.slots(), false, tables_->level_of(kKeyBits - e.length()));
-  const auto in_line_of_its_own = [&](unsigned length) {
-    return Weight{.valid = 1,
-                  .full = length == end && 1 + slots.width <= tables_->policy().widest ? 1U : 0U};
-  };
-  Weight sum;
   if (e.is_line()) {
-    for (uint64_t i = 0; i < e.valid(); ++i) {
-      const GuardedEntry one = table.get(i);
-      // The first of those that come into one slot counts for them all.
-      unsigned common = kKeyBits;
-      bool first = true;
-      for (uint64_t j = 0; j < e.valid() && one.length() >= end; ++j) {
-        const unsigned both = common_bits(table.get(j).prefix(), one.prefix());
-        if (j == i || both < end) continue;
-        first = first && j > i;
-        common = std::min(common, both);
-      }
-      if (!first) continue;
-      const auto weight =
-          common == kKeyBits ? weigh_spread(one, slots) : in_line_of_its_own(common);
-      if (!weight) return std::nullopt;
-      sum += *weight;
-    }
-    return sum;
+    std::array<GuardedEntry, kLineEntries> entries;
+    for (uint64_t i = 0; i < e.valid(); ++i)
+      entries[i] = table.get(i);
+    return weigh_entries(std::span(entries).first(e.valid()), slots);
   }
+  Weight sum;
   const unsigned left = end - e.length();
   if (e.width() <= left) {
     for (uint64_t i = 0; i < e.slots(); ++i) {
@@ -339,7 +347,7 @@ std::optional<Weight> Resizer::weigh_all(const GuardedEntry& e, const Slots& slo
       unsigned common = kKeyBits;
       for (const GuardedEntry& one : entries)
         common = std::min(common, common_bits(one.prefix(), entries[0].prefix()));
-      sum += in_line_of_its_own(common);
+      sum += weigh_line(common, slots);
     } else {
       sum += Weight{.valid = 1, .full = group + slots.width <= tables_->policy().widest ? 1U : 0U};
     }
@@ -350,7 +358,7 @@ std::optional<Weight> Resizer::weigh_all(const GuardedEntry& e, const Slots& slo
 // --- Wider, narrower, gone
 
 unsigned Resizer::growth(const GuardedEntry& e, unsigned bits, Weight weight) const {
-  while (wants_doubling(e, e.width() + bits, weight)) {
+  while (wants_doubling(e.length(), e.width() + bits, weight)) {
     const auto next = weigh_all(e, {.length = e.length(), .width = e.width() + ++bits});
     if (!next) return bits - 1;
     weight = *next;
@@ -370,7 +378,7 @@ std::optional<GuardedEntry> Resizer::wider(const GuardedEntry& e, unsigned bits,
 }
 
 bool Resizer::grow(GuardedEntry& e, const Place& place) {
-  if (!wants_doubling(e, e.width(), Tables::counted(e))) return false;
+  if (!wants_doubling(e.length(), e.width(), Tables::counted(e))) return false;
   // What is as large as a slot, and not cut, forbids smaller ones.
   const unsigned end = e.length() + e.width();
   for (uint64_t i = 0; i < e.slots(); ++i) {
@@ -385,7 +393,7 @@ bool Resizer::grow(GuardedEntry& e, const Place& place) {
     const auto twice = wider(e, bits, draft);
     if (!twice) return false;
     const Weight weight = Tables::counted(*twice);
-    if (!wants_doubling(e, twice->width(), weight)) {
+    if (!wants_doubling(e.length(), twice->width(), weight)) {
       draft.commit();
       e = *twice;
       return true;
@@ -497,9 +505,9 @@ bool Resizer::settle_line(GuardedEntry& e, const Place& place, bool may_grow) {
   return true;
 }
 
-bool Resizer::wants_doubling(const GuardedEntry& e, unsigned width, Weight weight) const {
+bool Resizer::wants_doubling(unsigned length, unsigned width, Weight weight) const {
   const Policy& policy = tables_->policy();
-  return weight.full != 0 && width < policy.widest && e.length() + width < policy.key_end &&
+  return weight.full != 0 && width < policy.widest && length + width < policy.key_end &&
          (weight.valid + weight.full) * uint64_t{100} >= policy.inflate * (uint64_t{2} << width);
 }
 

@@ -99,8 +99,8 @@ class Resizer {
     [[nodiscard]] unsigned end() const { return length + width; }
   };
 
-  // Whether a table of `e`'s, of which that much counts at `width`, is to be doubled.
-  [[nodiscard]] bool wants_doubling(const GuardedEntry& e, unsigned width, Weight weight) const;
+  // Whether a table behind so many bits, of which that much counts at `width`, is to be doubled.
+  [[nodiscard]] bool wants_doubling(unsigned length, unsigned width, Weight weight) const;
   bool grow(GuardedEntry& e, const Place& place);
   // How many times `e` is to be doubled, which counts `weight` when doubled `bits` times. Each look
   // reads the tables that would be swallowed.
@@ -130,6 +130,10 @@ class Resizer {
   [[nodiscard]] std::optional<Weight> weigh_spread(const GuardedEntry& child,
                                                    const Slots& slots) const;
   [[nodiscard]] std::optional<Weight> weigh_all(const GuardedEntry& e, const Slots& slots) const;
+  [[nodiscard]] std::optional<Weight> weigh_entries(std::span<const GuardedEntry> entries,
+                                                    const Slots& slots) const;
+  // Of a line whose entries have so many bits in common.
+  [[nodiscard]] Weight weigh_line(unsigned length, const Slots& slots) const;
 
   Tables* tables_;
 };

@@ -46,8 +46,13 @@ Status Gpt::isolate(uint64_t key, unsigned end, Path& path) {
       continue;
     }
     if (way == Way::Parts) {
-      if (rules_->policy.has_lines())
-        return put_beside(path, nothing, least) ? Status::Ok : Status::NoMemory;
+      if (rules_->policy.has_lines()) {
+        if (!put_beside(path, nothing, least)) return Status::NoMemory;
+        if (path.back().replicas_log2(path.back().load()) == 0) return Status::Ok;
+        while (path.size() > 1)  // in several slots of a table, which is to be folded
+          path.pop();
+        continue;
+      }
       if (!cut(path, std::min(e.common_with(nothing.prefix()), end))) return Status::NoMemory;
       continue;
     }

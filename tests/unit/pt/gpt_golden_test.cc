@@ -79,6 +79,8 @@ constexpr const char* kNine = "[pt.gpt]\nwidest = 9\nlines = false\n";
 constexpr const char* kReluctant =
     "[pt.gpt]\nwidest = 12\nlines = false\ninflate = 75\nhalve = 40\n";
 constexpr const char* kEager = "[pt.gpt]\nwidest = 12\nlines = false\ninflate = 30\nhalve = 12\n";
+// Lines and arrays, which that program did not have: worked out by hand where a set is said.
+constexpr const char* kDefault = "";
 constexpr const char* kBinary = "[pt.gpt]\norder = 1\n";
 
 struct Expected {
@@ -111,7 +113,9 @@ TEST(GptGolden, DenseTwoMegabytes) {
                                        {kNine, 16.00, 1, 1},
                                        {kReluctant, 16.00, 1, 1},
                                        {kEager, 16.00, 1, 1},
-                                       {kBinary, 31.94, 9, 9}});
+                                       {kBinary, 31.94, 9, 9},
+                                       // One array of 512 words.
+                                       {kDefault, 8.00, 1, 1}});
 }
 
 TEST(GptGolden, DenseGigabyte) {
@@ -121,13 +125,16 @@ TEST(GptGolden, DenseGigabyte) {
                          {kNine, 16.03, 2, 2},
                          {kReluctant, 16.02, 2.06, 3},
                          {kEager, 16.00, 2, 2},
-                         {kBinary, 32.00, 18, 18}});
+                         {kBinary, 32.00, 18, 18},
+                         // 512 of them, below a table of 512: 2 MiB and 8 KiB.
+                         {kDefault, 8.03, 2, 2}});
   // Mapped in any order.
   expect_exactly(shuffled(pages, 1), {{kWide, 16.25, 2, 2},
                                       {kNine, 16.03, 2, 2},
                                       {kReluctant, 16.12, 2, 2},
                                       {kEager, 16.25, 2, 2},
-                                      {kBinary, 32.00, 18, 18}});
+                                      {kBinary, 32.00, 18, 18},
+                                      {kDefault, 8.03, 2, 2}});
 }
 
 TEST(GptGolden, DenseFromAnOddPage) {
@@ -144,7 +151,10 @@ TEST(GptGolden, Stride) {
                                           {kNine, 16.42, 2, 2},
                                           {kReluctant, 16.38, 1, 1},
                                           {kEager, 16.38, 1, 1},
-                                          {kBinary, 31.97, 9.98, 10}});
+                                          {kBinary, 31.97, 9.98, 10},
+                                          // A table of 128, and below it tables of eight; its
+                                          // last three slots wait for the next pages.
+                                          {kDefault, 18.08, 2.01, 3}});
 }
 
 // The worst for any trie: each page needs a branch of its own.
