@@ -82,7 +82,7 @@ struct StreamSizes {
 };
 
 struct ChunkHeader {
-  static constexpr size_t kBytes = 4 + 4 + 6 * 8 + size_t{kStreams} * 8 + 3 * 8;
+  static constexpr size_t kBytes = 4 + 4 + size_t{6} * 8 + size_t{kStreams} * 8 + size_t{3} * 8;
 
   Totals totals;
   uint32_t static_blocks = 0;
