@@ -103,7 +103,7 @@ std::string find_program(const std::string& name) {
   if (name.find('/') != std::string::npos) return name;
   std::string found;
   for (const std::string& folder : folders_of_path()) {
-    const std::string file = folder + "/" + name;
+    std::string file = fs::path(folder) / name;
     if (access(file.c_str(), F_OK) == 0 && !fs::is_directory(file)) {
       if (access(file.c_str(), X_OK) == 0) return file;
       if (found.empty()) found = file;
@@ -118,7 +118,8 @@ std::string find_qemu_folder(const std::string& qemu) {
   std::vector<std::string> folders = folders_of_path();
   folders.insert(folders.end(), {"/usr/bin", "/usr/local/bin"});
   for (const std::string& folder : folders)
-    if (folder.front() == '/' && access((folder + "/" + qemu).c_str(), X_OK) == 0) return folder;
+    if (folder.front() == '/' && access((fs::path(folder) / qemu).c_str(), X_OK) == 0)
+      return folder;
   throw Error(qemu, "is not installed", "type: sudo apt-get install qemu-user", kCannotRun);
 }
 

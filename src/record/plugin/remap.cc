@@ -28,8 +28,9 @@ bool remap_in_place(uintptr_t old, size_t old_bytes, size_t bytes, uintptr_t pla
     return true;
   }
   if (shared != 0) {
-    mmap(at(place), shared, PROT_NONE,
-         MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_FIXED_NOREPLACE, -1, 0);
+    static_cast<void>(mmap(at(place), shared, PROT_NONE,
+                           MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_FIXED_NOREPLACE, -1,
+                           0));
   }
   return false;
 }
