@@ -32,7 +32,7 @@ ByteSource::ByteSource(std::string path) : path_(std::move(path)) {
     if (is_zip(start)) {
       StoredBytes& stored = *this;
       zip_ = std::make_unique<ZipMembers>(stored);
-      if (seekable_) seek(0);
+      if (seekable_) ByteSource::seek(0);
     } else {
       decompressor_ = decompressor_for(start);
       if (decompressor_ != nullptr) input_.resize(kInputBytes);

@@ -177,7 +177,7 @@ std::string program_of(const std::string& path) {
   const bool of_thread =
       parts.size() > 3 && parts[0] == "drmemtrace" && parts[1] != "core" && !is_number(parts[1]);
   if (!of_thread && file.parent_path().filename() == kTraceFolder) {
-    const std::string folder = name_in(image_folder(file).filename().string());
+    std::string folder = name_in(image_folder(file).filename().string());
     if (!folder.empty()) return folder;
   }
   const std::string name = name_in(file.filename().string());

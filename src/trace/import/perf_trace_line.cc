@@ -200,8 +200,7 @@ void take_thread(std::string_view& body, TraceLine& line) {
   };
   if (take(0)) return;
   // The name may have any characters in it.
-  for (size_t slash = body.find('/'); slash != std::string_view::npos && slash <= kMostCommand;
-       slash = body.find('/', slash + 1))
+  for (size_t slash = body.find('/'); slash <= kMostCommand; slash = body.find('/', slash + 1))
     if (take(slash + 1)) return;
 }
 

@@ -115,7 +115,7 @@ std::string read_header(std::string_view fields, Header& header) {
   reader.text("program", header.program);
   reader.text("recorder", header.recorder);
   reader.text("notes", header.notes);
-  if (const std::string problem = reader.problem(); !problem.empty()) return problem;
+  if (std::string problem = reader.problem(); !problem.empty()) return problem;
   if (!is_power_of_two(page)) return fmt::format("page={}: not a power of two", page);
   if (endian != "little" && endian != "big") return "endian= is little or big";
   header.page = PageShift(static_cast<unsigned>(std::countr_zero(page)));
