@@ -1,6 +1,6 @@
 // The numbers of Linux's system-call interface that traces, the kernel model and workload scripts
 // use on every ISA: asm-generic values (include/uapi/asm-generic/mman*.h, errno-base.h,
-// linux/sched.h, linux/mman.h). Constants only.
+// linux/sched.h, linux/mman.h).
 #ifndef MMUSIM_BASE_LINUX_ABI_H_
 #define MMUSIM_BASE_LINUX_ABI_H_
 
@@ -107,6 +107,12 @@ enum ErrorNumber : int64_t {
   kEOVERFLOW = 75,
   kEOPNOTSUPP = 95,
 };
+
+// Whether a system call's result says that it failed: it is an error's number, negated
+// (include/linux/err.h, MAX_ERRNO).
+constexpr bool failed(int64_t result) {
+  return result < 0 && result >= -4095;
+}
 
 }  // namespace mmusim::abi
 

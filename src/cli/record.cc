@@ -123,8 +123,7 @@ void record(const Words& given) {
                "Processes and threads that may live at one time (1024); more end the recording.")(
       "qemu-arg", boost::program_options::value<Words>()->composing()->value_name("ARG"),
       "An argument for the program's QEMU (-cpu, ...); may be given several times. ISA:ARG is for "
-      "the "
-      "QEMU of programs of another instruction set that it executes.")(
+      "the QEMU of programs of another instruction set that it executes.")(
       "chunk", text_option("SIZE"),
       "Bytes of a chunk before it is compressed (16M). What a recorder that is killed has not "
       "written is at most the chunks being compressed and the last one.")(

@@ -17,6 +17,7 @@
 #include <variant>
 #include <vector>
 
+#include "base/linux_abi.h"
 #include "base/types.h"
 
 namespace mmusim::trace {
@@ -212,9 +213,7 @@ using Event = std::variant<ExecEvent, MmapEvent, MunmapEvent, MprotectEvent, Mre
                            ProcessMadviseEvent, OtherCallEvent>;
 
 // Whether a system call's result says that it failed.
-constexpr bool failed(int64_t result) {
-  return result < 0 && result >= -4095;
-}
+using abi::failed;
 // A child's status as wait4 gives it, of what its program gave exit().
 constexpr int32_t status_of_exit(uint64_t code) {
   return static_cast<int32_t>((code & 0xff) << 8);

@@ -88,7 +88,7 @@ void choose_place(const Cpu& cpu) {
 }
 
 void note_place(const Cpu& cpu, int64_t result) {
-  if (result < 0 && result >= -4095) return;
+  if (abi::failed(result)) return;
   const auto& a = cpu.arguments;
   const uint64_t page = (uint64_t{1} << guest.isa().page_shift) - 1;
   const auto whole = [page](uint64_t bytes) { return (bytes + page) & ~page; };
@@ -246,7 +246,7 @@ void on_return(qemu_plugin_id_t /*id*/, unsigned vcpu, int64_t /*number*/, int64
   if (cpu.producer.head == nullptr) return;
   if (!guest.isa().wide) {
     const auto low = static_cast<int32_t>(result);
-    result = low < 0 && low >= -4095 ? low : static_cast<int64_t>(static_cast<uint32_t>(low));
+    result = abi::failed(low) ? low : static_cast<int64_t>(static_cast<uint32_t>(low));
   }
   uint64_t flags = 0;
   if (is_memory_call(cpu.call)) {

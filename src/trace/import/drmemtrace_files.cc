@@ -11,6 +11,7 @@
 #include "base/error.h"
 #include "base/interrupt.h"
 #include "trace/import/drmemtrace_format.h"
+#include "trace/import/words.h"
 
 namespace mmusim::trace::drmemtrace {
 namespace {
@@ -24,11 +25,6 @@ constexpr size_t kKeptOpen = 16;        // files that stay open from looking at 
 constexpr const char* kTraceFolder = "trace";
 constexpr std::array kOtherFolders = {"raw", "aux", "kernel.raw"};
 constexpr std::array kSuffixes = {"trace", "memtrace", "zip", "gz", "lz4", "sz", "zst", "xz"};
-
-bool is_number(std::string_view text) {
-  return !text.empty() &&
-         std::all_of(text.begin(), text.end(), [](char c) { return c >= '0' && c <= '9'; });
-}
 
 std::vector<std::string> parts_of(std::string_view name) {
   std::vector<std::string> parts;
@@ -47,7 +43,7 @@ std::string name_in(const std::string& file_name) {
   std::string name;
   for (const std::string& part : parts) {
     const bool suffix = std::find(kSuffixes.begin(), kSuffixes.end(), part) != kSuffixes.end();
-    if (is_number(part) || (suffix && !name.empty())) break;
+    if (is_digits(part) || (suffix && !name.empty())) break;
     name += (name.empty() ? "" : ".") + part;
   }
   return name;
@@ -175,7 +171,7 @@ std::string program_of(const std::string& path) {
   const fs::path file = fs::absolute(path).lexically_normal();
   const std::vector<std::string> parts = parts_of(file.filename().string());
   const bool of_thread =
-      parts.size() > 3 && parts[0] == "drmemtrace" && parts[1] != "core" && !is_number(parts[1]);
+      parts.size() > 3 && parts[0] == "drmemtrace" && parts[1] != "core" && !is_digits(parts[1]);
   if (!of_thread && file.parent_path().filename() == kTraceFolder) {
     std::string folder = name_in(image_folder(file).filename().string());
     if (!folder.empty()) return folder;

@@ -6,6 +6,8 @@
 #include <string>
 #include <utility>
 
+#include "trace/import/words.h"
+
 namespace mmusim::trace::lackey {
 namespace {
 
@@ -185,7 +187,7 @@ bool Process::is_message(std::string_view text) {
     return false;
   }
   size_t at = 2;
-  while (at < text.size() && text[at] >= '0' && text[at] <= '9')
+  while (at < text.size() && is_digit(text[at]))
     ++at;
   return at != 2 && at + 1 < text.size() && text[at] == text[0] && text[at + 1] == text[0];
 }

@@ -22,19 +22,16 @@ std::optional<ThreadId> thread_of(std::string_view text, char between) {
 
 // "3629.287413:"
 bool is_time(std::string_view word) {
-  if (word.size() < 4 || word.back() != ':') return false;
-  word.remove_suffix(1);
-  unsigned dots = 0;
-  for (const char c : word) {
-    if (c == '.')
-      ++dots;
-    else if (c < '0' || c > '9')
-      return false;
-  }
-  return dots == 1 && word.front() != '.' && word.back() != '.';
+  return word.ends_with(':') && is_seconds(word.substr(0, word.size() - 1));
 }
 
 }  // namespace
+
+bool is_seconds(std::string_view word) {
+  const size_t dot = word.find('.');
+  return dot != std::string_view::npos && is_digits(word.substr(0, dot)) &&
+         is_digits(word.substr(dot + 1));
+}
 
 std::optional<AccessKind> kind_of_event(std::string_view text) {
   if (text.find("STORE") != std::string_view::npos || text.find("store") != std::string_view::npos)

@@ -24,6 +24,9 @@ struct Line {
 // Nothing if it does not look like one; `problem` says why.
 std::optional<Line> parse_line(std::string_view text, const char** problem);
 
+// "3629.287413": how perf prints a time.
+bool is_seconds(std::string_view word);
+
 struct Sample {
   uint64_t address = 0;
   std::optional<uint64_t> ip;

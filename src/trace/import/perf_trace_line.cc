@@ -140,9 +140,6 @@ std::span<const FlagName> names_of(CallKind kind, std::string_view argument) {
   return {};
 }
 
-bool is_digit(char c) {
-  return c >= '0' && c <= '9';
-}
 bool is_name(char c) {
   return is_digit(c) || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || c == '_';
 }
@@ -236,13 +233,7 @@ void take_call(std::string_view body, TraceLine& line) {
 bool take_times(std::string_view& text) {
   text = trimmed(text);
   const std::string_view time = next_word(text);
-  const size_t dot = time.find('.');
-  const auto digits = [](std::string_view word) {
-    return !word.empty() && std::all_of(word.begin(), word.end(), is_digit);
-  };
-  const bool known =
-      dot != std::string_view::npos && digits(time.substr(0, dot)) && digits(time.substr(dot + 1));
-  if (!known && time != "?") return false;
+  if (time != "?" && !is_seconds(time)) return false;
   if (!text.starts_with(" (")) return false;
   const size_t end = text.find("): ");
   if (end == std::string_view::npos) return false;

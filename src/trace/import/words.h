@@ -2,6 +2,7 @@
 #ifndef MMUSIM_TRACE_IMPORT_WORDS_H_
 #define MMUSIM_TRACE_IMPORT_WORDS_H_
 
+#include <algorithm>
 #include <charconv>
 #include <cstdint>
 #include <optional>
@@ -12,6 +13,15 @@ namespace mmusim::trace {
 
 constexpr bool is_blank(char c) {
   return c == ' ' || c == '\t';
+}
+
+constexpr bool is_digit(char c) {
+  return c >= '0' && c <= '9';
+}
+
+// Digits, and nothing but.
+inline bool is_digits(std::string_view text) {
+  return !text.empty() && std::all_of(text.begin(), text.end(), is_digit);
 }
 
 // Without blanks and tabs at its ends.
