@@ -39,19 +39,18 @@ void Gpt::fill_array(const Table& array, unsigned pages, const GuardedEntry& e, 
     array.words[first] = e.body;
     tables_.touch_words(array.word_at(first), 1, true);
   } else if (e.is(Kind::Array)) {
-    const unsigned log2 = tables_.pages_log2(e);
-    const uint64_t count = uint64_t{1} << log2;
+    const uint64_t count = uint64_t{1} << tables_.pages_log2(e);
     const Table old = tables_.below(e);
     std::copy_n(old.words, count, array.words + first);
     tables_.touch_words(old.address, count, false);
     tables_.touch_words(array.word_at(first), count, true);
     tables_.restructured(count);
-    tables_.retire_array(old, log2, shared, true);
+    tables_.retire(e, shared, true);
   } else if (e.is_line()) {
     const Table line = tables_.below(e);
     for (uint64_t i = 0; i < e.valid(); ++i)
       fill_array(array, pages, line.get(i), shared);
-    tables_.retire(line, e.room_log2(), shared, true);
+    tables_.retire(e, shared, true);
   }
 }
 
@@ -93,12 +92,12 @@ bool Gpt::join_array(Path& path, const GuardedEntry& fresh, uint64_t pages, unsi
     joined = count;
   }
   if (width == 0) return false;
-  const auto array = tables_.allocate_array(width, place.shared);
+  const auto array = tables_.allocate(Shape::pages(width), place.shared);
   if (!array) return false;
 
   const unsigned length = policy.key_end - width;
-  GuardedEntry made = GuardedEntry::array(fresh.prefix(), length, array->address);
-  made.count(static_cast<uint32_t>(std::min(used, uint64_t{1} << width)), 0);
+  const GuardedEntry made = GuardedEntry::array(fresh.prefix(), length, array->address,
+                                                std::min(used, uint64_t{1} << width));
   const unsigned index = path.size() - 1;
   if (joined == entries) {
     fill_array(*array, width, e, place.shared);
@@ -131,16 +130,17 @@ bool Gpt::dense_slots(const Table& table, uint64_t first, unsigned width, unsign
   return used * 100 >= uint64_t{rules_->policy.dense} << pages;
 }
 
-std::optional<GuardedEntry> Gpt::array_of_slots(const Table& table, uint64_t first, unsigned width,
-                                                uint64_t prefix, unsigned pages, uint64_t used,
-                                                bool shared) {
-  const auto array = tables_.allocate_array(pages, shared);
+// The array in place of the table of `e`, of whose pages `used` were handed out.
+std::optional<GuardedEntry> Gpt::array_of(const GuardedEntry& e, uint64_t used, bool shared) {
+  const unsigned pages = rules_->policy.key_end - e.length();
+  const auto array = tables_.allocate(Shape::pages(pages), shared);
   if (!array) return std::nullopt;
-  for (uint64_t i = first; i < first + (uint64_t{1} << width); ++i)
-    fill_array(*array, pages, table.get(i), shared);
-  GuardedEntry made = GuardedEntry::array(prefix, rules_->policy.key_end - pages, array->address);
-  made.count(static_cast<uint32_t>(std::min(used, uint64_t{1} << pages)), 0);
-  return made;
+  for (uint64_t i = 0; i < e.slots(); ++i)
+    fill_array(*array, pages, tables_.below(e).get(i), shared);
+  tables_.retire(e, shared, true);
+  tables_.moved(shared);
+  return GuardedEntry::array(e.prefix(), e.length(), array->address,
+                             std::min(used, uint64_t{1} << pages));
 }
 
 void Gpt::flatten(Path& path, uint64_t key) {
@@ -168,21 +168,14 @@ void Gpt::flatten(Path& path, uint64_t key) {
       replace(path, path.size() - 1, above);
       path.push(tables_.slot_of(parent, above, parent.base_of(e)));
       const GuardedEntry group = path.back().load();
-      if (!group.is_table()) return follow(path, key, rules_->policy.key_end);
-      const auto made = array_of_slots(tables_.below(group), 0, group.width(), group.prefix(), most,
-                                       used, place.shared);
+      const auto made = group.is_table() ? array_of(group, used, place.shared) : std::nullopt;
       if (!made) return follow(path, key, rules_->policy.key_end);
-      tables_.retire(tables_.below(group), group.width(), place.shared, true);
       replace(path, path.size() - 1, *made);
-      tables_.moved(place.shared);
       return;
     }
     if (!dense_slots(table, 0, above.width(), pages, place.level, used)) return;
-    const auto made =
-        array_of_slots(table, 0, above.width(), above.prefix(), pages, used, place.shared);
+    const auto made = array_of(above, used, place.shared);
     if (!made) return;
-    tables_.retire(table, above.width(), place.shared, true);
-    tables_.moved(place.shared);
     path.pop();
     replace(path, path.size() - 1, *made);
   }

@@ -95,11 +95,10 @@ Status Gpt::copy_line(const Place& from, const GuardedEntry& e, const Place& to,
   if (count == 0) return Status::Ok;
   if (count == 1) return copy_entry(wanted[0], to, copying);
   const unsigned room_log2 = count > 2 ? 2 : 1;
-  const auto table = tables.allocate(room_log2, to.shared);
+  const auto table = tables.allocate(Shape::entries(room_log2), to.shared);
   if (!table) return Status::NoMemory;
   GuardedEntry line =
-      GuardedEntry::internal(to.local(from.base_of(e)), e.length(), 0, table->address);
-  line.count(0, room_log2);
+      GuardedEntry::line(to.local(from.base_of(e)), e.length(), table->address, 0, room_log2);
   Status status = Status::Ok;
   uint32_t used = 0;
   for (unsigned i = 0; i < count && status == Status::Ok; ++i) {
@@ -126,19 +125,18 @@ Status Gpt::copy_array(const Place& from, const GuardedEntry& e, const Place& to
     last_wanted = std::min(last, copying.ranges[i].end.value() - 1);
   const unsigned length =
       std::min(common_bits(first_wanted, last_wanted), rules_->policy.key_end - 1);
-  const unsigned pages = rules_->policy.key_end - length;
-  const auto array = tables.allocate_array(pages, to.shared);
+  const Shape shape = Shape::pages(rules_->policy.key_end - length);
+  const auto array = tables.allocate(shape, to.shared);
   if (!array) return Status::NoMemory;
   GuardedEntry made = GuardedEntry::array(to.local(first_wanted), length, array->address);
-  const uint64_t count = uint64_t{1} << pages;
+  const uint64_t count = uint64_t{1} << shape.log2;
   const uint64_t first = page_in_array(leading(first_wanted, length), e);
   Run run = run_of_array(tables_.below(e), first, static_cast<uint32_t>(count), e, from);
   Run twin = copying.to.run_of_array(*array, 0, static_cast<uint32_t>(count), made, to);
   const Status status = copy_run(run, twin, copying);
-  const auto used =
-      count - static_cast<uint64_t>(std::count(array->words, array->words + count, kNone));
+  const uint64_t used = array->leaves(0, count);
   if (used == 0) {
-    tables.discard_array(*array, pages, to.shared);
+    tables.discard(*array, shape, to.shared);
     return status;
   }
   made.count(static_cast<uint32_t>(used), 0);
@@ -149,7 +147,7 @@ Status Gpt::copy_array(const Place& from, const GuardedEntry& e, const Place& to
 Status Gpt::copy_table(const Place& from, const GuardedEntry& e, const Place& to,
                        Copying& copying) {
   Tables& tables = copying.to.tables_;
-  const auto table = tables.allocate(e.width(), to.shared);
+  const auto table = tables.allocate(Shape::entries(e.width()), to.shared);
   if (!table) return Status::NoMemory;
   const Table source = tables_.below(e);
   const uint64_t base = from.base_of(e);

@@ -114,8 +114,18 @@ struct GuardedEntry {
     return {.head = Width::set(leading(prefix, length) >> 1, width) | (63 - length - width),
             .body = table.value()};
   }
-  static constexpr GuardedEntry array(uint64_t prefix, unsigned length, PhysAddr table) {
-    return {.head = stop(kArray, prefix, length), .body = table.value()};
+  // Of `entries` in room for 2^room_log2.
+  static constexpr GuardedEntry line(uint64_t prefix, unsigned length, PhysAddr table,
+                                     uint32_t entries, unsigned room_log2) {
+    GuardedEntry e = internal(prefix, length, 0, table);
+    e.count(entries, room_log2);
+    return e;
+  }
+  static constexpr GuardedEntry array(uint64_t prefix, unsigned length, PhysAddr table,
+                                      uint64_t handed_out = 0) {
+    GuardedEntry e = {.head = stop(kArray, prefix, length), .body = table.value()};
+    e.count(static_cast<uint32_t>(handed_out), 0);
+    return e;
   }
   static constexpr GuardedEntry shared(uint64_t prefix, unsigned length, PhysAddr root,
                                        Rights mask) {

@@ -22,9 +22,7 @@ class GptFactory final : public Factory {
     return std::make_unique<Gpt>(environment_, rules_, commons_, mm, *root);
   }
   const RadixGeometry* hardware_walkable() const override { return nullptr; }
-  bool can_map(VirtAddr va) const override {
-    return bits_of(va.value(), 0, kKeyBits - rules_.address_bits) == 0;
-  }
+  bool can_map(VirtAddr va) const override { return rules_.have(va); }
   uint64_t common_bytes() const override { return commons_.bytes; }
   std::optional<Restructuring> restructuring() const override { return commons_.restructuring; }
 

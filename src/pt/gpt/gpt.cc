@@ -49,8 +49,7 @@ Gpt::~Gpt() {
 Gpt::Word Gpt::word_of(uint64_t key, const Found& found) const {
   const Place& place = found.place;
   if (found.entry.is(Kind::Array))
-    return {.address = tables_.below(found.entry).word_at(page_in_array(key, found.entry)),
-            .in_array = true};
+    return {.address = tables_.below(found.entry).word_at(page_in_array(key, found.entry))};
   // Tables are aligned to their size, so replicas are aligned to theirs.
   const unsigned log2 = place.replicas_log2(found.entry);
   const uint64_t first = place.address.value() & ~((kEntryBytes << log2) - 1);
@@ -104,7 +103,7 @@ Lookup Gpt::nothing_beyond() const {
 }
 
 Lookup Gpt::walk(VirtAddr va, WalkPath& path) const {
-  if (bits_of(va.value(), 0, kKeyBits - rules_->address_bits) != 0) return nothing_beyond();
+  if (!rules_->have(va)) return nothing_beyond();
   // A step is charged for the entry that led to it, and for those of a line that did not agree; the
   // end for the entry that said so.
   const HandlerCounts& costs = *rules_->handler;
@@ -142,7 +141,7 @@ Lookup Gpt::walk(VirtAddr va, WalkPath& path) const {
 }
 
 Lookup Gpt::find(VirtAddr va, mem::Origin origin) {
-  if (bits_of(va.value(), 0, kKeyBits - rules_->address_bits) != 0) return nothing_beyond();
+  if (!rules_->have(va)) return nothing_beyond();
   return lookup_of(va, descend(va.value(), [&](const Load& load) {
                      sink().reference(
                          load.address, load.bytes, false,
@@ -151,27 +150,24 @@ Lookup Gpt::find(VirtAddr va, mem::Origin origin) {
 }
 
 Lookup Gpt::peek(VirtAddr va) const {
-  if (bits_of(va.value(), 0, kKeyBits - rules_->address_bits) != 0) return nothing_beyond();
+  if (!rules_->have(va)) return nothing_beyond();
   return lookup_of(va, descend(va.value()));
 }
 
 // --- One leaf through its handle
 
-namespace {
-
-// The words of a leaf: one, or that of each slot that holds it.
-template <class F>
-void for_each_word(uint64_t* first, unsigned replicas_log2, F f) {
-  for (uint64_t i = 0; i < uint64_t{1} << replicas_log2; ++i)
-    f(first[i * (kEntryBytes / sizeof(uint64_t))]);
+Entry Gpt::read_word(const Word& word) const {
+  sink().reference(word.address, sizeof(Entry), false,
+                   {.origin = mem::Origin::Kernel, .level = word.level, .dependent = false});
+  return *tables_.words(word.address);
 }
 
-}  // namespace
-
 Entry Gpt::write_word(const Word& word, Entry next) {
+  constexpr uint64_t kStride = kEntryBytes / sizeof(Entry);
   uint64_t* const first = tables_.words(word.address);
   const Entry old = *first;
-  for_each_word(first, word.replicas_log2, [&](uint64_t& one) { one = next; });
+  for (uint64_t i = 0; i < uint64_t{1} << word.replicas_log2; ++i)
+    first[i * kStride] = next;
   sink().reference_run(word.address, word.replicas_log2 == 0 ? sizeof(Entry) : kEntryBytes,
                        uint64_t{1} << word.replicas_log2, true,
                        {.origin = mem::Origin::Kernel, .level = word.level, .dependent = false});
@@ -186,9 +182,7 @@ Status Gpt::install(const Handle& handle, Entry expected, Entry next) {
       return Status::BadAlign;
   }
   const Word word = Word::unpacked(handle.place);
-  sink().reference(word.address, sizeof(Entry), false,
-                   {.origin = mem::Origin::Kernel, .level = word.level, .dependent = false});
-  if (*tables_.words(word.address) != expected) return Status::Changed;
+  if (read_word(word) != expected) return Status::Changed;
   write_word(word, next);
   return Status::Ok;
 }
@@ -196,9 +190,8 @@ Status Gpt::install(const Handle& handle, Entry expected, Entry next) {
 Status Gpt::clear(const Handle& handle, Entry& old) {
   if (!current(handle)) return Status::Moved;
   const Word word = Word::unpacked(handle.place);
-  sink().reference(word.address, sizeof(Entry), false,
-                   {.origin = mem::Origin::Kernel, .level = word.level, .dependent = false});
-  old = write_word(word, kNone);
+  old = read_word(word);
+  write_word(word, kNone);
   if (rules_->policy.eager)
     prune_range(handle.base.value(), last_of(handle.base.value(), handle.size.log2()), false);
   return Status::Ok;
@@ -313,28 +306,24 @@ void Gpt::visit_below(const Place& place, PhysAddr parent, uint32_t slot, const 
     return visit_below(tables_.shared_root_of(place, e), parent, slot,
                        says(e).empty() ? "shared" : "shared, " + says(e), visit);
   if (!e.is(Kind::Internal) && !e.is(Kind::Array)) return;
+  const Shape shape = tables_.shape_of(e);
   TableNode node;
   node.address = e.address();
+  node.bytes = shape.bytes();
+  node.level = shape.index();
+  node.slots = uint32_t{1} << shape.log2;
   node.base = VirtAddr(place.base_of(e));
   node.covers = kKeyBits - e.length();
   node.parent = parent;
   node.slot = slot;
   node.link = says(e);
+  const Table table = tables_.below(e);
   if (e.is(Kind::Array)) {
-    const unsigned pages = tables_.pages_log2(e);
-    const uint64_t* words = tables_.below(e).words;
-    node.bytes = Tables::bytes_of_array(pages);
-    node.level = Tables::kArrays + pages;
-    node.slots = uint32_t{1} << pages;
-    node.leaves = node.slots - static_cast<uint32_t>(std::count(words, words + node.slots, kNone));
+    node.leaves = static_cast<uint32_t>(table.leaves(0, node.slots));
     visit(node);
     return;
   }
-  node.bytes = Tables::bytes_of(e.room_log2());
-  node.level = e.room_log2();
-  node.slots = static_cast<uint32_t>(node.bytes / kEntryBytes);
   node.indexed = !e.is_line();
-  const Table table = tables_.below(e);
   for (uint64_t i = 0; i < e.slots(); ++i) {
     node.leaves += holds(table.get(i)) ? 1 : 0;
     node.tables += table.get(i).leads_on() ? 1 : 0;

@@ -98,6 +98,11 @@ struct Rules {
   unsigned address_bits = 64;
   PageShift largest;                       // leaf
   const HandlerCounts* handler = nullptr;  // of the architecture's miss handler
+
+  // Whether the tables have a place for the address.
+  [[nodiscard]] bool have(VirtAddr va) const {
+    return bits_of(va.value(), 0, kKeyBits - address_bits) == 0;
+  }
 };
 
 class Gpt final : public PageTable {
@@ -149,17 +154,14 @@ class Gpt final : public PageTable {
     PhysAddr address;
     unsigned replicas_log2 = 0;  // so many slots hold it
     uint8_t level = 0;
-    bool in_array = false;
 
     [[nodiscard]] uint64_t packed() const {
-      return address.value() | uint64_t{replicas_log2} << 48 | uint64_t{level} << 56 |
-             (in_array ? uint64_t{1} << 63 : 0);
+      return address.value() | uint64_t{replicas_log2} << 48 | uint64_t{level} << 56;
     }
     static Word unpacked(uint64_t packed) {
       return {.address = PhysAddr(packed & ((uint64_t{1} << 48) - 1)),
               .replicas_log2 = static_cast<unsigned>(packed >> 48 & 0xff),
-              .level = static_cast<uint8_t>(packed >> 56 & 0x7f),
-              .in_array = packed >> 63 != 0};
+              .level = static_cast<uint8_t>(packed >> 56)};
     }
   };
 
@@ -208,6 +210,8 @@ class Gpt final : public PageTable {
   [[nodiscard]] uint64_t page_in_array(uint64_t key, const GuardedEntry& array) const {
     return bits_of(key, array.length(), tables_.pages_log2(array));
   }
+  // Reported, as all that a handle's word is read and written for.
+  [[nodiscard]] Entry read_word(const Word& word) const;
   // What stood there before.
   Entry write_word(const Word& word, Entry next);
   [[nodiscard]] Lookup lookup_of(VirtAddr va, const Found& found) const;
@@ -259,7 +263,13 @@ class Gpt final : public PageTable {
   void remove_from_line(const Place& place, uint64_t i);
   [[nodiscard]] std::vector<GuardedEntry> with_one_more(const GuardedEntry& e,
                                                         const GuardedEntry& fresh) const;
+  // In each line on the way the entry it goes on in comes first, as the one that something was last
+  // made in: who takes page faults is who takes TLB misses.
   void order_lines(uint64_t key);
+  // What stands at `place`, a line with room, holds one more: its entry, which says no more than
+  // what is in it has in common.
+  [[nodiscard]] GuardedEntry extend_line(const Place& place, const GuardedEntry& line,
+                                         const GuardedEntry& fresh);
   void append_to_line(const Place& place, const GuardedEntry& line, const GuardedEntry& fresh);
 
   // --- Arrays (arrays.cc)
@@ -274,10 +284,8 @@ class Gpt final : public PageTable {
   void flatten(Path& path, uint64_t key);
   [[nodiscard]] bool dense_slots(const Table& table, uint64_t first, unsigned width, unsigned pages,
                                  uint8_t level, uint64_t& used) const;
-  [[nodiscard]] std::optional<GuardedEntry> array_of_slots(const Table& table, uint64_t first,
-                                                           unsigned width, uint64_t prefix,
-                                                           unsigned pages, uint64_t used,
-                                                           bool shared);
+  [[nodiscard]] std::optional<GuardedEntry> array_of(const GuardedEntry& e, uint64_t used,
+                                                     bool shared);
   void follow(Path& path, uint64_t key, unsigned end) const;
   // The array at the end of the path becomes a table of leaves, or of arrays that `end` bits lead
   // to.
@@ -355,7 +363,6 @@ class Gpt final : public PageTable {
   // their addresses; a replicated leaf once.
   template <class F>
   void for_each_child(const Place& place, const GuardedEntry& e, F f) const;
-  void restrict_leaves(const GuardedEntry& e, Rights mask);
   void restrict_run(Run& run, Rights mask) const;
   void leave_root(PhysAddr root, const Place& place);
   [[nodiscard]] Path path_to_shared(uint64_t key, bool innermost) const;

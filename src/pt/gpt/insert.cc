@@ -102,7 +102,7 @@ bool Gpt::cut(const Path& path, unsigned common) {
   const Policy& policy = rules_->policy;
   const unsigned at = policy.adaptive() ? common : common / policy.order * policy.order;
   const unsigned width = policy.adaptive() ? 1 : std::min(policy.order, policy.key_end - at);
-  const auto table = tables_.allocate(width, place.shared);
+  const auto table = tables_.allocate(Shape::entries(width), place.shared);
   if (!table) return false;
   const unsigned end = at + width;
   const unsigned log2 = e.length() >= end ? 0 : end - e.length();  // a leaf larger than a slot
@@ -122,6 +122,14 @@ void Gpt::append_to_line(const Place& place, const GuardedEntry& line, const Gua
   MMUSIM_ASSERT(line.valid() < line.room());
   tables_.write(tables_.entry_of_line(place, line, line.valid()), fresh);
   tables_.write_counts(place, {.valid = line.valid() + 1, .full = line.full()});
+}
+
+GuardedEntry Gpt::extend_line(const Place& place, const GuardedEntry& line,
+                              const GuardedEntry& fresh) {
+  tables_.write(tables_.entry_of_line(place, line, line.valid()), fresh);
+  GuardedEntry wider = line.with_prefix(line.prefix(), line.common_with(fresh.prefix()));
+  wider.count(line.valid() + 1, line.full());
+  return wider;
 }
 
 void Gpt::remove_from_line(const Place& place, uint64_t i) {
@@ -156,10 +164,7 @@ bool Gpt::put_beside(Path& path, const GuardedEntry& fresh, unsigned& least) {
   }
   least = std::min(least, index);
   if (e.is_line() && e.valid() < e.room()) {
-    // It only says less of what is in it.
-    tables_.write(tables_.entry_of_line(place, e, e.valid()), fresh);
-    GuardedEntry wider = e.with_prefix(e.prefix(), common);
-    wider.count(e.valid() + 1, e.full());
+    const GuardedEntry wider = extend_line(place, e, fresh);
     replace(path, index, wider);
     path.push(tables_.entry_of_line(place, wider, e.valid()));
     return true;
@@ -202,10 +207,7 @@ bool Gpt::overflow(Path& path, const GuardedEntry& line, const GuardedEntry& fre
       }
     const Place at = tables_.entry_of_line(place, line, a);
     if (all[a].is_line() && all[a].valid() < all[a].room()) {
-      tables_.write(tables_.entry_of_line(at, all[a], all[a].valid()), all[b]);
-      GuardedEntry wider = all[a].with_prefix(all[a].prefix(), most);
-      wider.count(all[a].valid() + 1, all[a].full());
-      tables_.write(at, wider);
+      tables_.write(at, extend_line(at, all[a], all[b]));
     } else {
       const bool grows = all[a].is_line() && all[a].room() < kLineEntries;
       if (grows) tables_.read_line(at, all[a], all[a].valid());
@@ -221,8 +223,6 @@ bool Gpt::overflow(Path& path, const GuardedEntry& line, const GuardedEntry& fre
   return true;
 }
 
-// In each line on the way, what covers most comes first: a walk that ends elsewhere is to look at
-// as few entries as can be, and most of the addresses are there.
 void Gpt::order_lines(uint64_t key) {
   Path path;
   path.push(root_);
@@ -291,13 +291,11 @@ bool Gpt::is_empty(const GuardedEntry& e) const {
 }
 
 void Gpt::retire_below(const GuardedEntry& e, bool shared) {
-  if (e.is(Kind::Array))
-    return tables_.retire_array(tables_.below(e), tables_.pages_log2(e), shared, false);
-  if (!e.is(Kind::Internal)) return;
-  const Table table = tables_.below(e);
-  for (uint64_t i = 0; i < e.slots(); ++i)
-    retire_below(table.get(i), shared);
-  tables_.retire(table, e.room_log2(), shared, false);
+  if (!e.is(Kind::Internal) && !e.is(Kind::Array)) return;
+  if (e.is(Kind::Internal))
+    for (uint64_t i = 0; i < e.slots(); ++i)
+      retire_below(tables_.below(e).get(i), shared);
+  tables_.retire(e, shared, false);
 }
 
 // --- ensure
@@ -425,8 +423,7 @@ bool Gpt::block_holds_leaves(const Path& path, const GuardedEntry& leaf) const {
 
 Slot Gpt::ensure(VirtAddr va, PageShift size) {
   if (!size_offered(size)) return {.status = Status::BadSize, .handle = {}};
-  if (bits_of(va.value(), 0, kKeyBits - rules_->address_bits) != 0)
-    return {.status = Status::NotSupported, .handle = {}};
+  if (!rules_->have(va)) return {.status = Status::NotSupported, .handle = {}};
 
   constexpr Slot kNoMemory = {.status = Status::NoMemory, .handle = {}};
   constexpr Slot kOccupied = {.status = Status::Occupied, .handle = {}};
@@ -508,18 +505,18 @@ Status Gpt::ensure_pages(uint64_t first, uint64_t last, unsigned log2) {
       join_array(path, GuardedEntry::array(local, making.end, {}), pages, making.least)) {
     flatten(path, making.key);
   } else {
-    const auto array = tables_.allocate_array(log2 - page_.log2(), place.shared);
+    const Shape shape = Shape::pages(log2 - page_.log2());
+    const auto array = tables_.allocate(shape, place.shared);
     if (!array) return Status::NoMemory;
-    GuardedEntry fresh = GuardedEntry::array(local, making.end, array->address);
-    fresh.count(static_cast<uint32_t>(pages), 0);
+    const GuardedEntry fresh = GuardedEntry::array(local, making.end, array->address, pages);
     if (way == Way::Ends) {
       replace(path, path.size() - 1, fresh);
     } else if (!put_beside(path, fresh, making.least)) {
-      tables_.discard_array(*array, log2 - page_.log2(), place.shared);
+      tables_.discard(*array, shape, place.shared);
       return Status::NoMemory;
     }
     tables_.moved(place.shared);
-    if (rules_->policy.most_array() > log2 - page_.log2()) flatten(path, making.key);
+    if (rules_->policy.most_array() > shape.log2) flatten(path, making.key);
   }
   settle_above(path, making.least_settled());
   return Status::Ok;

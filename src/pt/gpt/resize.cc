@@ -11,80 +11,72 @@ namespace mmusim::pt::gpt {
 Resizer::Draft::~Draft() {
   if (committed_) return;
   take_apart([this] {
-    for (const Sized& one : made_)
-      one.array ? tables_.discard_array(one.table, one.width, place_.shared)
-                : tables_.discard(one.table, one.width, place_.shared);
+    for (const Made& one : made_)
+      tables_.discard(one.table, one.shape, place_.shared);
   });
 }
 
-std::optional<Table> Resizer::Draft::allocate(unsigned width) {
-  const auto table = tables_.allocate(width, place_.shared);
-  if (table) made_.push_back({*table, width, false});
+std::optional<Table> Resizer::Draft::allocate(Shape shape) {
+  const auto table = tables_.allocate(shape, place_.shared);
+  if (table) made_.push_back({*table, shape});
   return table;
-}
-
-std::optional<Table> Resizer::Draft::allocate_array(unsigned pages) {
-  const auto array = tables_.allocate_array(pages, place_.shared);
-  if (array) made_.push_back({*array, pages, true});
-  return array;
 }
 
 bool Resizer::Draft::has_made(PhysAddr address) const {
   return std::any_of(made_.begin(), made_.end(),
-                     [&](const Sized& one) { return one.table.address == address; });
+                     [&](const Made& one) { return one.table.address == address; });
 }
 
 void Resizer::Draft::take_back(PhysAddr address) {
   const auto one = std::find_if(made_.begin(), made_.end(),
-                                [&](const Sized& sized) { return sized.table.address == address; });
-  tables_.discard(one->table, one->width, place_.shared);
+                                [&](const Made& made) { return made.table.address == address; });
+  tables_.discard(one->table, one->shape, place_.shared);
   made_.erase(one);
 }
 
-void Resizer::Draft::touch(const Sized& one, bool write) const {
-  const uint64_t slots = uint64_t{1} << one.width;
-  if (one.array) return tables_.touch_words(one.table.address, slots, write);
+void Resizer::Draft::touch(const Table& table, Shape shape, bool write) const {
+  const uint64_t slots = uint64_t{1} << shape.log2;
+  if (shape.array) return tables_.touch_words(table.address, slots, write);
   // Of a line only its entries; of a table all slots are at the level of the first that is used.
   std::optional<uint8_t> level;
   for (uint64_t i = 0; i < slots; ++i) {
-    const GuardedEntry e = one.table.get(i);
+    const GuardedEntry e = table.get(i);
     if (e.is(Kind::Invalid)) continue;
     level = tables_.level_of(place_, e);
     if (slots > kLineEntries) break;
-    tables_.touch_slots(one.table, i, 1, write, *level);
+    tables_.touch_slots(table, i, 1, write, *level);
   }
   if (slots > kLineEntries)
-    tables_.touch_slots(one.table, 0, slots, write, level.value_or(place_.level));
+    tables_.touch_slots(table, 0, slots, write, level.value_or(place_.level));
 }
 
 // The slots written.
 uint64_t Resizer::Draft::touch_all() const {
   uint64_t written = 0;
-  for (const Sized& one : made_) {
-    touch(one, true);
-    written += uint64_t{1} << one.width;
+  for (const Made& one : made_) {
+    touch(one.table, one.shape, true);
+    written += uint64_t{1} << one.shape.log2;
   }
-  for (const Sized& one : gone_)
-    touch(one, false);
+  for (const GuardedEntry& e : gone_)
+    touch(tables_.below(e), tables_.shape_of(e), false);
   return written;
 }
 
 bool Resizer::Draft::saves_memory() const {
-  const auto bytes = [](const std::vector<Sized>& all) {
-    uint64_t sum = 0;
-    for (const Sized& one : all)
-      sum += one.array ? Tables::bytes_of_array(one.width) : Tables::bytes_of(one.width);
-    return sum;
-  };
-  return bytes(made_) <= bytes(gone_);
+  uint64_t made = 0;
+  uint64_t gone = 0;
+  for (const Made& one : made_)
+    made += one.shape.bytes();
+  for (const GuardedEntry& e : gone_)
+    gone += tables_.shape_of(e).bytes();
+  return made <= gone;
 }
 
 void Resizer::Draft::commit() {
   committed_ = true;
   tables_.restructured(touch_all());
-  for (const Sized& one : gone_)
-    one.array ? tables_.retire_array(one.table, one.width, place_.shared, true)
-              : tables_.retire(one.table, one.width, place_.shared, true);
+  for (const GuardedEntry& e : gone_)
+    tables_.retire(e, place_.shared, true);
   tables_.moved(place_.shared);
 }
 
@@ -97,16 +89,15 @@ void Resizer::Draft::waste() {
 std::optional<GuardedEntry> Resizer::line_of(std::span<const GuardedEntry> entries, Draft& draft) {
   MMUSIM_ASSERT(entries.size() > 1 && entries.size() <= kLineEntries);
   const unsigned room_log2 = entries.size() > 2 ? 2 : 1;
-  const auto table = draft.allocate(room_log2);
+  const auto table = draft.allocate(Shape::entries(room_log2));
   if (!table) return std::nullopt;
   unsigned length = kKeyBits;
   for (uint64_t i = 0; i < entries.size(); ++i) {
     table->set(i, entries[i].followed(i + 1 < uint64_t{1} << room_log2));
     length = std::min(length, common_bits(entries[i].prefix(), entries[0].prefix()));
   }
-  GuardedEntry line = GuardedEntry::internal(entries[0].prefix(), length, 0, table->address);
-  line.count(static_cast<uint32_t>(entries.size()), room_log2);
-  return line;
+  return GuardedEntry::line(entries[0].prefix(), length, table->address,
+                            static_cast<uint32_t>(entries.size()), room_log2);
 }
 
 std::optional<GuardedEntry> Resizer::line_of(std::span<const GuardedEntry> entries,
@@ -114,7 +105,7 @@ std::optional<GuardedEntry> Resizer::line_of(std::span<const GuardedEntry> entri
   Draft draft(*tables_, place);
   const auto line = line_of(entries, draft);
   if (!line) return std::nullopt;
-  if (instead_of != nullptr) draft.give_up(tables_->below(*instead_of), instead_of->room_log2());
+  if (instead_of != nullptr) draft.give_up(*instead_of);
   draft.commit();
   return line;
 }
@@ -159,11 +150,11 @@ std::optional<GuardedEntry> Resizer::table_of(std::span<const GuardedEntry> entr
   if (width < 2 || weight.valid < 3) return std::nullopt;
 
   Draft draft(*tables_, place);
-  const auto table = draft.allocate(width);
+  const auto table = draft.allocate(Shape::entries(width));
   if (!table) return std::nullopt;
   for (const GuardedEntry& e : entries)
     if (!spread(e, {*table, length, width}, draft)) return std::nullopt;
-  draft.give_up(tables_->below(line), line.room_log2());
+  draft.give_up(line);
   const GuardedEntry made = tables_->entry_of(*table, width, entries[0].prefix(), length);
   draft.commit();
   return made;
@@ -172,32 +163,28 @@ std::optional<GuardedEntry> Resizer::table_of(std::span<const GuardedEntry> entr
 std::optional<GuardedEntry> Resizer::table_of_array(const GuardedEntry& array, unsigned end,
                                                     const Place& place) {
   const Policy& policy = tables_->policy();
-  const unsigned pages = tables_->pages_log2(array);
   const unsigned width = std::min(policy.widest, std::min(end, policy.key_end) - array.length());
   const unsigned length = array.length() + width;
-  const unsigned rest = pages - width;  // of the arrays below
+  const unsigned rest = tables_->pages_log2(array) - width;  // of the arrays below
   const Table old = tables_->below(array);
   Draft draft(*tables_, place);
-  const auto table = draft.allocate(width);
+  const auto table = draft.allocate(Shape::entries(width));
   if (!table) return std::nullopt;
   for (uint64_t i = 0; i < uint64_t{1} << width; ++i) {
-    const uint64_t* words = old.words + (i << rest);
-    const auto used = (uint64_t{1} << rest) - static_cast<uint64_t>(std::count(
-                                                  words, words + (uint64_t{1} << rest), kNone));
+    const uint64_t first = i << rest;
+    const uint64_t used = old.leaves(first, uint64_t{1} << rest);
     if (used == 0) continue;
     const uint64_t prefix = array.prefix() | key_of(i, array.length(), width);
     if (rest == 0) {
-      table->set(i, GuardedEntry::leaf(prefix, length, *words));
+      table->set(i, GuardedEntry::leaf(prefix, length, old.words[first]));
       continue;
     }
-    const auto part = draft.allocate_array(rest);
+    const auto part = draft.allocate(Shape::pages(rest));
     if (!part) return std::nullopt;
-    std::copy_n(words, uint64_t{1} << rest, part->words);
-    GuardedEntry e = GuardedEntry::array(prefix, length, part->address);
-    e.count(static_cast<uint32_t>(used), 0);
-    table->set(i, e);
+    std::copy_n(old.words + first, uint64_t{1} << rest, part->words);
+    table->set(i, GuardedEntry::array(prefix, length, part->address, used));
   }
-  draft.give_up_array(old, pages);
+  draft.give_up(array);
   const GuardedEntry made = tables_->entry_of(*table, width, array.prefix(), array.length());
   draft.commit();
   return made;
@@ -231,7 +218,7 @@ std::optional<GuardedEntry> Resizer::entry_for(const Table& table, uint64_t firs
   for (uint64_t i = 0; i < uint64_t{1} << width; ++i)
     valid += table.get(first + i).is(Kind::Invalid) ? 0 : 1;
   if (makes_line(entries.size(), valid, width)) return line_of(entries, draft);
-  const auto fresh = draft.allocate(width);
+  const auto fresh = draft.allocate(Shape::entries(width));
   if (!fresh) return std::nullopt;
   for (uint64_t i = 0; i < uint64_t{1} << width; ++i)
     fresh->set(i, table.get(first + i));
@@ -263,7 +250,7 @@ bool Resizer::spread(const GuardedEntry& child, const Slots& slots, Draft& draft
       slots.table.set(first + i, *e);
     }
   }
-  draft.give_up(below, child.room_log2());
+  draft.give_up(child);
   return true;
 }
 
@@ -369,11 +356,11 @@ unsigned Resizer::growth(const GuardedEntry& e, unsigned bits, Weight weight) co
 std::optional<GuardedEntry> Resizer::wider(const GuardedEntry& e, unsigned bits, Draft& draft) {
   const Table old = tables_->below(e);
   const unsigned width = e.width() + bits;
-  const auto fresh = draft.allocate(width);
+  const auto fresh = draft.allocate(Shape::entries(width));
   if (!fresh) return std::nullopt;
   for (uint64_t i = 0; i < e.slots(); ++i)
     if (!spread(old.get(i), {*fresh, e.length(), width}, draft)) return std::nullopt;
-  draft.give_up(old, e.width());
+  draft.give_up(e);
   return tables_->entry_of(*fresh, width, e.prefix(), e.length());
 }
 
@@ -418,14 +405,14 @@ bool Resizer::fold(GuardedEntry& e, const Place& place, unsigned width, bool to_
   const Table old = tables_->below(e);
   const unsigned rest = e.width() - width;
   Draft draft(*tables_, place);
-  const auto fresh = draft.allocate(width);
+  const auto fresh = draft.allocate(Shape::entries(width));
   if (!fresh) return false;
   for (uint64_t i = 0; i < uint64_t{1} << width; ++i) {
     const auto child = entry_for(old, i << rest, rest, e.length() + width, draft);
     if (!child) return false;
     fresh->set(i, *child);
   }
-  draft.give_up(old, e.width());
+  draft.give_up(e);
   if (to_save && !draft.saves_memory()) return false;
   e = tables_->entry_of(*fresh, width, e.prefix(), e.length());
   draft.commit();
@@ -439,7 +426,7 @@ bool Resizer::shrink(GuardedEntry& e, const Place& place) {
     Draft draft(*tables_, place);
     const auto line = line_of(entries, draft);
     if (!line) return false;
-    draft.give_up(old, e.width());
+    draft.give_up(e);
     draft.commit();
     e = *line;
     return true;
@@ -466,7 +453,7 @@ bool Resizer::collapse(GuardedEntry& e, const Place& place) {
     }
   }
   Draft draft(*tables_, place);
-  draft.give_up(table, e.width());
+  draft.give_up(e);
   draft.commit();
   e = only;
   return true;
@@ -499,7 +486,7 @@ bool Resizer::settle_line(GuardedEntry& e, const Place& place, bool may_grow) {
   }
   const GuardedEntry only = e.valid() == 0 ? GuardedEntry{} : line.get(0).followed(false);
   Draft draft(*tables_, place);
-  draft.give_up(line, e.room_log2());
+  draft.give_up(e);
   draft.commit();
   e = only;
   return true;

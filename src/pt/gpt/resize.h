@@ -62,12 +62,9 @@ class Resizer {
     Draft(const Draft&) = delete;
     Draft& operator=(const Draft&) = delete;
 
-    [[nodiscard]] std::optional<Table> allocate(unsigned width);
-    [[nodiscard]] std::optional<Table> allocate_array(unsigned pages);
-    void give_up(const Table& table, unsigned width) { gone_.push_back({table, width, false}); }
-    void give_up_array(const Table& array, unsigned pages) {
-      gone_.push_back({array, pages, true});
-    }
+    [[nodiscard]] std::optional<Table> allocate(Shape shape);
+    // What the entry leads to.
+    void give_up(const GuardedEntry& e) { gone_.push_back(e); }
     // A table of this draft's, which is not needed after all.
     [[nodiscard]] bool has_made(PhysAddr address) const;
     void take_back(PhysAddr address);
@@ -77,19 +74,18 @@ class Resizer {
     void waste();
 
    private:
-    struct Sized {
+    struct Made {
       Table table;
-      unsigned width = 0;
-      bool array = false;
+      Shape shape;
     };
     Tables& tables_;
     const Place& place_;
-    std::vector<Sized> made_;
-    std::vector<Sized> gone_;
+    std::vector<Made> made_;
+    std::vector<GuardedEntry> gone_;
     bool committed_ = false;
 
     uint64_t touch_all() const;
-    void touch(const Sized& one, bool write) const;
+    void touch(const Table& table, Shape shape, bool write) const;
   };
   // The slots of a table: what it covers begins with so many bits, and so many follow.
   struct Slots {

@@ -12,15 +12,6 @@ uint64_t Gpt::owner_at(const Place& place) const {
   return place.shared ? kNested | place.within.value() : tables_.mm().value();
 }
 
-namespace {
-
-// The base a user record has: whole for an address space, an offset for an enclosing sub-tree.
-uint64_t record_base(Tables& tables, const Place& place, uint64_t key) {
-  return place.shared ? SharedRoot(tables, place.within).offset_of(key) : key;
-}
-
-}  // namespace
-
 // Whether nothing is mapped by it: an empty leaf may stand for nothing, in a line.
 static bool is_nothing(const GuardedEntry& e) {
   return e.is(Kind::Invalid) || e.is_empty_leaf();
@@ -184,7 +175,7 @@ Status Gpt::share(VirtAddr at, PageTable& source, VirtAddr from, PageShift size,
   if (!can_share(size)) return Status::BadSize;
   if (!is_aligned(at, size) || !is_aligned(from, size)) return Status::BadAlign;
   for (const VirtAddr va : {at, from})
-    if (bits_of(va.value(), 0, kKeyBits - rules_->address_bits) != 0) return Status::NotSupported;
+    if (!rules_->have(va)) return Status::NotSupported;
   const uint64_t key = at.value();
   const unsigned end = kKeyBits - size.log2();
 

@@ -121,6 +121,12 @@ class SharedRoot {
   uint64_t* words_;
 };
 
+// The base that the record of a user has whose entry is at `place`: whole for an address space, an
+// offset for an enclosing sub-tree.
+inline uint64_t record_base(Tables& tables, const Place& place, uint64_t key) {
+  return place.shared ? SharedRoot(tables, place.within).offset_of(key) : key;
+}
+
 }  // namespace mmusim::pt::gpt
 
 #endif  // MMUSIM_PT_GPT_SHARED_ROOT_H_

@@ -18,19 +18,17 @@ std::optional<GuardedEntry> Gpt::parts(uint64_t prefix, unsigned length, unsigne
   const uint64_t frames = fields.size.bytes() >> page_.log2();
   const unsigned in_array = fields.size == page_ ? policy.most_array() : 0;
   if (bits <= in_array) {
-    const auto array = tables_.allocate_array(bits, place.shared);
+    const auto array = tables_.allocate(Shape::pages(bits), place.shared);
     if (!array) return std::nullopt;
     const uint64_t pages = uint64_t{1} << bits;
     for (uint64_t i = 0; i < pages; ++i, fields.pfn += frames)
       array->words[i] = format_->make_leaf(fields);
     tables_.touch_words(array->address, pages, true);
-    GuardedEntry made = GuardedEntry::array(prefix, length, array->address);
-    made.count(static_cast<uint32_t>(pages), 0);
-    return made;
+    return GuardedEntry::array(prefix, length, array->address, pages);
   }
   const unsigned width = policy.adaptive() ? std::min(bits - in_array, policy.widest)
                                            : std::min(policy.order, policy.key_end - length);
-  const auto table = tables_.allocate(width, place.shared);
+  const auto table = tables_.allocate(Shape::entries(width), place.shared);
   if (!table) return std::nullopt;
   const GuardedEntry made = GuardedEntry::internal(prefix, length, width, table->address);
 
@@ -60,7 +58,7 @@ std::optional<GuardedEntry> Gpt::split_entry(uint64_t prefix, unsigned length, u
   // The prefix ends inside what must be one table's index: only some of its slots are used.
   const unsigned at = length - beside;
   const unsigned width = std::min(policy.order, policy.key_end - at);
-  const auto table = tables_.allocate(width, place.shared);
+  const auto table = tables_.allocate(Shape::entries(width), place.shared);
   if (!table) return std::nullopt;
   const GuardedEntry made = GuardedEntry::internal(prefix, at, width, table->address);
   const unsigned in_table = std::min(bits, width - beside);
@@ -182,11 +180,11 @@ SplitReserve Gpt::split_reserve(PageShift from, PageShift to) const {
         const unsigned left = bits - done;
         const uint64_t count = uint64_t{1} << done;
         if (left <= in_array) {
-          way.add(Tables::bytes_of_array(left), count);
+          way.add(Shape::pages(left).bytes(), count);
           break;
         }
         const unsigned width = std::min(policy.widest, left - in_array);
-        way.add(Tables::bytes_of(width), count);
+        way.add(Shape::entries(width).bytes(), count);
         done += width;
       }
     }
@@ -195,7 +193,7 @@ SplitReserve Gpt::split_reserve(PageShift from, PageShift to) const {
     TableCount& way = ways.emplace_back();
     const unsigned begin = kKeyBits - from.log2();
     for (unsigned at = begin - begin % policy.order; at < begin + bits; at += policy.order)
-      way.add(Tables::bytes_of(std::min(policy.order, policy.key_end - at)),
+      way.add(Shape::entries(std::min(policy.order, policy.key_end - at)).bytes(),
               at <= begin ? 1 : uint64_t{1} << (at - begin));
   }
   SplitReserve reserve{.bytes = page_.bytes(), .blocks = 0};
@@ -208,7 +206,7 @@ SplitReserve Gpt::split_reserve(PageShift from, PageShift to) const {
 
 Status Gpt::promote(VirtAddr va, PageShift to, Gather& gather) {
   if (!size_offered(to) || to == page_) return Status::BadSize;
-  if (bits_of(va.value(), 0, kKeyBits - rules_->address_bits) != 0) return Status::NotUniform;
+  if (!rules_->have(va)) return Status::NotUniform;
   const uint64_t key = align_down(va, to).value();
   const unsigned end = kKeyBits - to.log2();
   if (!own_block(key, end)) return Status::NotUniform;

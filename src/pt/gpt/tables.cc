@@ -13,54 +13,38 @@ Tables::Tables(const Environment& environment, const Policy& policy, Commons& co
       mm_(mm),
       other_cpus_(environment.cpus > 1) {}
 
-void Tables::account(uint64_t bytes, unsigned index, bool shared, bool added) {
+void Tables::account(Shape shape, bool shared, bool added) {
+  const uint64_t bytes = shape.bytes();
   (shared ? commons_->bytes : bytes_) += added ? bytes : -bytes;
-  if (!shared) tables_[index] += added ? 1 : -uint64_t{1};
+  if (!shared) tables_[shape.index()] += added ? 1 : -uint64_t{1};
 }
 
-std::optional<Table> Tables::allocate(unsigned width, bool shared) {
-  const auto address = allocator_->allocate(bytes_of(width), mm_);
+std::optional<Table> Tables::allocate(Shape shape, bool shared) {
+  const auto address = allocator_->allocate(shape.bytes(), mm_);
   if (!address) return std::nullopt;
-  account(bytes_of(width), width, shared, true);
+  account(shape, shared, true);
   return at(*address);
 }
 
-std::optional<Table> Tables::allocate_array(unsigned pages, bool shared) {
-  const auto address = allocator_->allocate(bytes_of_array(pages), mm_);
-  if (!address) return std::nullopt;
-  account(bytes_of_array(pages), kArrays + pages, shared, true);
-  return at(*address);
+void Tables::discard(const Table& table, Shape shape, bool shared) {
+  account(shape, shared, false);
+  allocator_->free(table.address, shape.bytes());
 }
 
-void Tables::discard(const Table& table, unsigned width, bool shared) {
-  account(bytes_of(width), width, shared, false);
-  allocator_->free(table.address, bytes_of(width));
-}
-
-void Tables::discard_array(const Table& array, unsigned pages, bool shared) {
-  account(bytes_of_array(pages), kArrays + pages, shared, false);
-  allocator_->free(array.address, bytes_of_array(pages));
-}
-
-void Tables::retire(const Table& table, unsigned width, bool shared, bool rebuilt) {
-  if (rebuilt && overtaken()) {
-    const uint64_t slots = bytes_of(width) / kEntryBytes;
-    for (uint64_t i = 0; i < slots; ++i)
+void Tables::retire(const GuardedEntry& e, bool shared, bool rebuilt) {
+  const Table table = below(e);
+  const Shape shape = shape_of(e);
+  const uint64_t count = uint64_t{1} << shape.log2;
+  if (rebuilt && overtaken() && shape.array) {
+    std::fill_n(table.words, count, kNone);
+    touch_words(table.address, count, true);
+  } else if (rebuilt && overtaken()) {
+    for (uint64_t i = 0; i < count; ++i)
       table.set(i, GuardedEntry::moved());
-    touch_slots(table, 0, slots, true, 0);
+    touch_slots(table, 0, count, true, 0);
   }
-  account(bytes_of(width), width, shared, false);
-  release(table.address, bytes_of(width));
-}
-
-void Tables::retire_array(const Table& array, unsigned pages, bool shared, bool rebuilt) {
-  if (rebuilt && overtaken()) {
-    const uint64_t count = uint64_t{1} << pages;
-    std::fill_n(array.words, count, kNone);
-    touch_words(array.address, count, true);
-  }
-  account(bytes_of_array(pages), kArrays + pages, shared, false);
-  release(array.address, bytes_of_array(pages));
+  account(shape, shared, false);
+  release(table.address, shape.bytes());
 }
 
 void Tables::release(PhysAddr address, uint64_t bytes) {
@@ -94,11 +78,8 @@ void Tables::free_piece(PhysAddr piece, uint64_t bytes) {
 }
 
 void Tables::change_account(const GuardedEntry& e, bool shared) {
-  const bool array = e.is(Kind::Array);
-  const uint64_t bytes = array ? bytes_of_array(pages_log2(e)) : bytes_of(e.room_log2());
-  const unsigned index = array ? kArrays + pages_log2(e) : e.room_log2();
-  account(bytes, index, !shared, false);
-  account(bytes, index, shared, true);
+  account(shape_of(e), !shared, false);
+  account(shape_of(e), shared, true);
 }
 
 Weight Tables::weigh(const Table& table, unsigned width, unsigned consumed) const {

@@ -1,9 +1,9 @@
 // The tables of a guarded page table: their memory, their account, and reading and writing entries
 // so that every touched one is reported. What shape they have is decided elsewhere (resize.h).
 //
-// A table is 2^width 16-byte entries, width 1 to 12, so 32 bytes to 64 KiB; a line up to 4 entries
-// in 64 bytes; an array 2^n page-table entries of 8 bytes, at least 32 bytes. All are aligned to
-// their size: pieces of frames from the slab, or blocks of frames. Not thread-safe.
+// A table is 2^width 16-byte entries, width 1 to 12, so 32 bytes to 64 KiB; a line has room for 2
+// or 4 of them; an array is 2^n page-table entries of 8 bytes, at least 32 bytes. All are aligned
+// to their size: pieces of frames from the slab, or blocks of frames. Not thread-safe.
 #ifndef MMUSIM_PT_GPT_TABLES_H_
 #define MMUSIM_PT_GPT_TABLES_H_
 
@@ -37,8 +37,26 @@ struct Table {
     words[2 * slot + 1] = e.body;
   }
   [[nodiscard]] PhysAddr at(uint64_t slot) const { return address + slot * kEntryBytes; }
-  // Of an array.
+  // Of an array. How many of its words are not none.
   [[nodiscard]] PhysAddr word_at(uint64_t page) const { return address + page * sizeof(Entry); }
+  [[nodiscard]] uint64_t leaves(uint64_t first, uint64_t count) const {
+    return count - static_cast<uint64_t>(std::count(words + first, words + first + count, kNone));
+  }
+};
+
+// What memory a table or a line takes, by log2 of the entries it has room for, or an array, by log2
+// of its pages.
+struct Shape {
+  unsigned log2 = 0;
+  bool array = false;
+
+  static constexpr Shape entries(unsigned log2) { return {log2, false}; }
+  static constexpr Shape pages(unsigned log2) { return {log2, true}; }
+  [[nodiscard]] constexpr uint64_t bytes() const {
+    return array ? std::max<uint64_t>(sizeof(Entry) << log2, 32) : kEntryBytes << log2;
+  }
+  // Stats::tables and TableNode::level: tables and lines by log2 of their entries, then arrays.
+  [[nodiscard]] constexpr unsigned index() const { return (array ? kMostWidth + 1 : 0) + log2; }
 };
 
 // Where an entry is, and what of the address leads there.
@@ -111,19 +129,14 @@ struct Commons {
 
 class Tables {
  public:
-  // Stats::tables and TableNode::level: tables and lines by log2 of their entries, and from here on
-  // arrays by log2 of their pages.
-  static constexpr unsigned kArrays = kMostWidth + 1;
-
   // All must outlive this.
   Tables(const Environment& environment, const Policy& policy, Commons& commons, MmId mm);
   Tables(const Tables&) = delete;
   Tables& operator=(const Tables&) = delete;
 
-  // Of a table or line with room for 2^log2 entries.
-  static uint64_t bytes_of(unsigned log2) { return kEntryBytes << log2; }
-  static uint64_t bytes_of_array(unsigned pages) {
-    return std::max<uint64_t>(sizeof(Entry) << pages, 32);
+  // Of what an Internal or Array entry leads to.
+  [[nodiscard]] Shape shape_of(const GuardedEntry& e) const {
+    return e.is(Kind::Array) ? Shape::pages(pages_log2(e)) : Shape::entries(e.room_log2());
   }
   // How many levels of a radix tree with tables of 512 slots, down to pages, are below a slot that
   // covers 2^log2 bytes; at most what the sink tells apart. 0: a page.
@@ -143,20 +156,16 @@ class Tables {
     return e.is(Kind::Invalid) ? place.level : std::max<uint8_t>(place.level, 1);
   }
 
-  // An empty table or line that nothing leads to yet.
-  [[nodiscard]] std::optional<Table> allocate(unsigned width, bool shared);
-  // An array of 2^pages words, all none.
-  [[nodiscard]] std::optional<Table> allocate_array(unsigned pages, bool shared);
+  // An empty one that nothing leads to yet.
+  [[nodiscard]] std::optional<Table> allocate(Shape shape, bool shared);
   // Takes back one at once: nothing ever led to it, or the address space is at its end.
-  void discard(const Table& table, unsigned width, bool shared);
-  void discard_array(const Table& array, unsigned pages, bool shared);
-  // One that nothing leads to any more. The memory goes into the gather, if there is one, or when
-  // the last open walk ends. `rebuilt`: what it held is somewhere else now. Then every slot becomes
-  // Moved, if another CPU's handler or an open walk can be inside: a lookup would find what was
-  // right when it began, but a bit it sets would be lost.
-  void retire(const Table& table, unsigned width, bool shared, bool rebuilt);
-  // Likewise; each word becomes none. Who finds that looks again at the entry that led here.
-  void retire_array(const Table& array, unsigned pages, bool shared, bool rebuilt);
+  void discard(const Table& table, Shape shape, bool shared);
+  // What `e` led to, and nothing leads to any more. The memory goes into the gather, if there is
+  // one, or when the last open walk ends. `rebuilt`: what it held is somewhere else now. Then every
+  // slot becomes Moved, if another CPU's handler or an open walk can be inside: a lookup would find
+  // what was right when it began, but a bit it sets would be lost. Words of an array become none:
+  // who finds that looks again at the entry that led here.
+  void retire(const GuardedEntry& e, bool shared, bool rebuilt);
   // Pieces that are no tables (shared roots and their users).
   [[nodiscard]] std::optional<PhysAddr> allocate_piece(uint64_t bytes);
   // To the gather or at the end of open walks, as retire().
@@ -335,7 +344,7 @@ class Tables {
   }
   // Whether a walk may be in a table while it is replaced.
   [[nodiscard]] bool overtaken() const { return other_cpus_ || commons_->open_walks != 0; }
-  void account(uint64_t bytes, unsigned index, bool shared, bool added);
+  void account(Shape shape, bool shared, bool added);
   // Memory lookups may still be in.
   void release(PhysAddr address, uint64_t bytes);
 
@@ -352,8 +361,7 @@ class Tables {
   uint64_t generation_ = 0;
   uint64_t restructures_ = 0;
   uint64_t entries_rewritten_ = 0;
-  // By log2 of their entries, or kArrays + log2 of their pages.
-  std::array<uint64_t, size_t{2} * kArrays> tables_{};
+  std::array<uint64_t, Shape::pages(kMostWidth).index() + 1> tables_{};  // by Shape::index()
 };
 
 }  // namespace mmusim::pt::gpt

@@ -64,13 +64,11 @@ void Gpt::restrict_run(Run& run, Rights mask) const {
 
 void Gpt::discard_below(const GuardedEntry& e, const Place& place) {
   if (e.is(Kind::Shared)) return leave_root(e.address(), place);
-  if (e.is(Kind::Array))
-    return tables_.discard_array(tables_.below(e), tables_.pages_log2(e), place.shared);
-  if (!e.is(Kind::Internal)) return;
+  if (!e.is(Kind::Internal) && !e.is(Kind::Array)) return;
   for_each_child(place, e, [&](const Place& child, const GuardedEntry& there) {
     discard_below(there, child);
   });
-  tables_.discard(tables_.below(e), e.room_log2(), place.shared);
+  tables_.discard(tables_.below(e), tables_.shape_of(e), place.shared);
 }
 
 // The only user takes the sub-tree over as it is, or as it would be at home here.
@@ -89,7 +87,7 @@ void Gpt::take_over(const Path& path) {
     change_prefixes(content, difference);
     content = content.moved_by(difference);
   }
-  root.remove_user(owner, place.shared ? SharedRoot(tables_, place.within).offset_of(key) : key);
+  root.remove_user(owner, record_base(tables_, place, key));
   root.free();
   replace(path, path.size() - 1, content);
   if (user.mask() != Rights::all()) {
@@ -158,9 +156,6 @@ Status Gpt::copy_shared(const Path& path, const RunCopier& copy) {
   const uint64_t difference = top.difference ^ place.difference;
   const Owner owner = owner_at(place);
   const Owner others = kNested | root.address().value();
-  const auto base_of = [&](uint64_t address) {
-    return place.shared ? SharedRoot(tables_, place.within).offset_of(address) : address;
-  };
   const auto divides = [](const GuardedEntry& e) {
     return e.is(Kind::Internal) || e.is(Kind::Array);
   };
@@ -175,10 +170,10 @@ Status Gpt::copy_shared(const Path& path, const RunCopier& copy) {
   Pieces reserve(tables_);
   if (!reserve.reserve(roots, records)) return Status::NoMemory;
   std::optional<Table> table;
-  if (content.is(Kind::Internal)) table = tables_.allocate(content.room_log2(), place.shared);
-  if (content.is(Kind::Array))
-    table = tables_.allocate_array(tables_.pages_log2(content), place.shared);
-  if (divides(content) && !table) return Status::NoMemory;
+  if (divides(content)) {
+    table = tables_.allocate(tables_.shape_of(content), place.shared);
+    if (!table) return Status::NoMemory;
+  }
 
   // A sub-tree of its own from one that hangs at `slot` of the old table, and that table's entry
   // for it. Returns this user's entry.
@@ -199,7 +194,8 @@ Status Gpt::copy_shared(const Path& path, const RunCopier& copy) {
       tables_.touch_slots(tables_.at(piece), 0, 3, true, slot.level);
     }
     const GuardedEntry now = slot.load();
-    SharedRoot(tables_, now.address()).add_user(reserve.take_record(), owner, base_of(address));
+    SharedRoot(tables_, now.address())
+        .add_user(reserve.take_record(), owner, record_base(tables_, place, address));
     return GuardedEntry::shared(now.prefix() ^ difference, now.length(), now.address(),
                                 Rights(now.mask().bits() & user.mask().bits()));
   };
@@ -218,9 +214,8 @@ Status Gpt::copy_shared(const Path& path, const RunCopier& copy) {
     mine = GuardedEntry::leaf(content.prefix() ^ difference, content.length(), kNone);
     lone = run_of({.address = top.address, .words = top.words}, 0, 1, content, top);
   } else if (content.is(Kind::Array)) {
-    mine = content.moved_by(difference);
-    mine = GuardedEntry::array(mine.prefix(), content.length(), table->address);
-    mine.count(content.valid(), 0);
+    mine = GuardedEntry::array(content.prefix() ^ difference, content.length(), table->address,
+                               content.valid());
     const auto pages = uint32_t{1} << tables_.pages_log2(content);
     copy_run(run_of_array(tables_.below(content), 0, pages, content, top),
              run_of_array(*table, 0, pages, mine, place));
@@ -260,18 +255,18 @@ Status Gpt::copy_shared(const Path& path, const RunCopier& copy) {
       i = next;
     }
     tables_.touch_slots(*table, 0, content.slots(), true, top.level);
-    mine = content.moved_by(difference);
+    const uint64_t prefix = content.prefix() ^ difference;
     if (content.is_line()) {
-      mine = GuardedEntry::internal(mine.prefix(), content.length(), 0, table->address);
-      mine.count(content.valid(), content.full());
+      mine = GuardedEntry::line(prefix, content.length(), table->address, content.valid(),
+                                content.room_log2());
     } else {
-      mine = tables_.entry_of(*table, content.width(), mine.prefix(), content.length());
+      mine = tables_.entry_of(*table, content.width(), prefix, content.length());
       tables_.write_counts(top,
                            tables_.weigh(old, content.width(), content.length() + content.width()));
     }
   }
 
-  root.remove_user(owner, base_of(key));
+  root.remove_user(owner, record_base(tables_, place, key));
   replace(path, path.size() - 1, mine);
   if (lone) {
     Run to = run_of({.address = place.address, .words = place.words}, 0, 1, place.load(), place);

@@ -119,7 +119,7 @@ TEST_F(DescribingGpt, AWalk) {
   EXPECT_EQ(walk(kBase + 0x5000),
             (std::vector<std::string>{"GPT entry: kind=leaf prefix=0x100000005000/52 agrees "
                                       "covers=4K pte: leaf of 4096 bytes (entry 2 of a line)"}));
-  // A page beside it: an array of eight, which three entries of a line lead to.
+  // A page beside it: the two go into an array.
   map(kBase + 0x4000'1000);
   EXPECT_EQ(walk(kBase + 0x4000'0000).back(), "GPT array: pte: leaf of 4096 bytes");
 }
