@@ -50,12 +50,7 @@ Rights rights_of(pt::Entry entry) {
 }
 
 pt::RadixGeometry radix_geometry() {
-  pt::RadixGeometry geometry;
-  for (unsigned level = 0; level < kLevels; ++level)
-    geometry.push_back({.shift = kPage.log2() + kIndexBits * level,
-                        .index_bits = kIndexBits,
-                        .leaf_allowed = level == 0});
-  return geometry;
+  return pt::uniform_geometry(kPage, kIndexBits, kLevels, 1);
 }
 
 mmu::AddressLayout address_layout() {

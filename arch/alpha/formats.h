@@ -55,8 +55,11 @@ inline constexpr uint64_t kTable = Valid::kMask | kDirtyBits | kAccessBits;  // 
 
 inline constexpr unsigned kHintBits = 3;  // a step of GH is eight times as many pages
 inline constexpr unsigned kMostHint = 3;
+constexpr PageShift group_size(uint64_t hint) {
+  return PageShift(kPage.log2() + kHintBits * static_cast<unsigned>(hint));
+}
 constexpr PageShift group_of(uint64_t entry) {
-  return PageShift(kPage.log2() + kHintBits * static_cast<unsigned>(pte::Hint::get(entry)));
+  return group_size(pte::Hint::get(entry));
 }
 // The largest group that fits in a leaf of this size.
 constexpr unsigned hint_for(PageShift leaf) {

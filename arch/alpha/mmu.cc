@@ -9,12 +9,6 @@
 
 namespace mmusim::alpha {
 
-namespace {
-
-constexpr Rights kKernelRights(Rights::kRead | Rights::kWrite);
-
-}  // namespace
-
 Mmu::Mmu(const Options& options, mem::FrameMemory& frames, mem::ReferenceSink& sink, bool linear,
          PhysAddr code)
     : Cpu(kTlbs, options.tlb, {}, kPage, kStepList, frames, sink, {.base = code}),
@@ -58,7 +52,8 @@ Mmu::Hit Mmu::refill(const SideLevels& side, VirtAddr va, AccessKind kind) {
   } else {
     const unsigned step = side.data ? kDtbWalk : kItbWalk;
     path_.step(step);
-    entry = entry_of(path_.walk(*table_, va, step), va);
+    const pt::Lookup found = path_.walk(*table_, va, step);
+    if (format_.is_present(found.entry)) entry = format_.part_of(found, va, kPage);
   }
   if (pte::Valid::get(entry) == 0) {
     path_.step(!side.data ? kInvalidFetch : writes(kind) ? kInvalidStore : kInvalidLoad);
@@ -116,23 +111,8 @@ Mmu::Hit Mmu::double_miss(VirtAddr va, VirtAddr table) {
     return {};
   }
   path_.step(kDoubleFill);
-  return level(kDtb).fill(table, asn_,
-                          {.pfn = Pfn(pte::Frame::get(entry)),
-                           .size = kPage,
-                           .rights = kKernelRights,
-                           .dirty = true,
-                           .extra = kEntryTable});
-}
-
-// What a search found, as an entry of the page at `va`: with the page's frame, and without the
-// rights a shared sub-tree keeps back.
-pt::Entry Mmu::entry_of(const pt::Lookup& found, VirtAddr va) const {
-  if (found.entry == pt::kNone || !format_.is_present(found.entry)) return pt::kNone;
-  const pt::LeafFields leaf = format_.parse_leaf(found.entry, found.size);
-  const Rights kept(leaf.rights.bits() & found.mask.bits());
-  const pt::Entry entry =
-      kept == leaf.rights ? found.entry : format_.with_rights(found.entry, kept);
-  return pte::Frame::set(entry, (leaf.pfn + ((va - found.base) >> kPage.log2())).value());
+  const PhysAddr there = frames_->address_of(Pfn(pte::Frame::get(entry)));
+  return level(kDtb).fill(table, asn_, kernel_leaf(there, kPage, 0, kEntryTable));
 }
 
 Mmu::Hit Mmu::insert(const SideLevels& side, VirtAddr va, pt::Entry entry) {

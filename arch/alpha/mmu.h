@@ -89,7 +89,6 @@ class Mmu final : public mmu::Cpu<kPage.log2(), MmuCounts> {
   Hit refill(const SideLevels& side, VirtAddr va, AccessKind kind);
   pt::Entry load_entry(VirtAddr va);
   Hit double_miss(VirtAddr va, VirtAddr table);
-  [[nodiscard]] pt::Entry entry_of(const pt::Lookup& found, VirtAddr va) const;
   Hit insert(const SideLevels& side, VirtAddr va, pt::Entry entry);
   void refuse(const tlb::Payload& entry, AccessKind kind);
   void note(Cause cause) { ++counters_.causes[static_cast<unsigned>(cause)]; }

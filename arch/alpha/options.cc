@@ -1,17 +1,13 @@
 #include "arch/alpha/options.h"
 
-#include <fmt/format.h>
-
-#include "base/error.h"
-#include "config/keys.h"
-
 namespace mmusim::alpha {
 
-namespace {
-
-const config::Keys<Options>& scalar_keys() {
+const config::Keys<Options>& Options::keys() {
+  // What granularity hints can say.
+  static const std::vector<PageShift> kGroups{group_size(0), group_size(1), group_size(2),
+                                              group_size(3)};
   static const config::Keys<Options> kKeys =
-      config::Keys<Options>()
+      mmu::level_keys(kTlbs, &Options::tlb, kGroups, kPage)
           .number("alpha.asn_bits", &Options::asn_bits,
                   "Bits of an address space number: 7 on the 21164, 8 on the 21264. Linux gives "
                   "out all of a CPU's numbers, then empties its TLBs and begins anew.",
@@ -27,37 +23,6 @@ const config::Keys<Options>& scalar_keys() {
                   "numbers: by a new number. (Of areas nobody recorded, data may seem "
                   "executable.)");
   return kKeys;
-}
-
-// What granularity hints can say.
-std::vector<PageShift> group_sizes() {
-  std::vector<PageShift> sizes;
-  for (unsigned hint = 0; hint <= kMostHint; ++hint)
-    sizes.emplace_back(kPage.log2() + kHintBits * hint);
-  return sizes;
-}
-
-}  // namespace
-
-void declare(config::Schema& schema) {
-  mmu::declare_levels(schema, kTlbs);
-  scalar_keys().declare(schema);
-}
-
-Options read_options(const config::Config& config) {
-  Options options = scalar_keys().read(config);
-  for (const Level level : {kItb, kDtb}) {
-    const mmu::ArrayDecl& keys = kTlbs[level].arrays.front();
-    options.tlb[level] = mmu::read_level(config, kTlbs[level], group_sizes());
-    if (options.tlb[level].empty())
-      throw UsageError(fmt::format("{}.entries", keys.key),
-                       fmt::format("there must be the {}", keys.what));
-    if (!options.tlb[level].front().holds(kPage))
-      throw UsageError(fmt::format("{}.pages", keys.key),
-                       "no entry can hold the base page, which on every Alpha there is is 8K",
-                       "name 8K among the sizes");
-  }
-  return options;
 }
 
 }  // namespace mmusim::alpha

@@ -1,12 +1,12 @@
 // What a simulated Alpha's MMU is made of: the keys alpha.*.
 //
-// Plain data, read-only after read_options(). The defaults are the 21264's, as in
+// Plain data, read-only once it is read. The defaults are the 21264's, as in
 // configs/machines/alpha-21264.cfg.
 #ifndef MMUSIM_ARCH_ALPHA_OPTIONS_H_
 #define MMUSIM_ARCH_ALPHA_OPTIONS_H_
 
 #include "arch/alpha/formats.h"
-#include "config/schema.h"
+#include "config/keys.h"
 #include "mmu/levels.h"
 
 namespace mmusim::alpha {
@@ -43,12 +43,8 @@ struct Options {
   bool code_takes_number = false;  // when a page of it is flushed
 
   [[nodiscard]] Asn most_asn() const { return (Asn{1} << asn_bits) - 1; }  // MAX_ASN
+  static const config::Keys<Options>& keys();
 };
-
-void declare(config::Schema& schema);
-
-// Errors: UsageError naming the key and the rule of the architecture that is broken.
-Options read_options(const config::Config& config);
 
 }  // namespace mmusim::alpha
 

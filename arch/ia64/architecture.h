@@ -2,33 +2,19 @@
 #ifndef MMUSIM_ARCH_IA64_ARCHITECTURE_H_
 #define MMUSIM_ARCH_IA64_ARCHITECTURE_H_
 
-#include "arch/ia64/entry_format.h"
-#include "arch/ia64/formats.h"
-#include "arch/ia64/mmu.h"
-#include "arch/ia64/options.h"
 #include "arch/ia64/tlbs.h"
+#include "mmu/architecture.h"
 
 namespace mmusim::ia64 {
 
-struct Architecture {
+struct Architecture : mmu::ArchitectureOf<Options, Tlbs, EntryFormat> {
   static constexpr const char* kName = "ia64";
   static constexpr const char* kSummary =
       "IA-64: regions, translation registers, VHPT in long or short format or none";
 
-  using Cpu = Mmu;
-  using Options = ia64::Options;
-  using Tlbs = ia64::Tlbs;
-  using Format = EntryFormat;
-
-  static void declare(config::Schema& schema) { ia64::declare(schema); }
-  static Options read_options(const config::Config& config) { return ia64::read_options(config); }
   static Format format(const Options& /*options*/) { return {}; }
-  static pt::RadixGeometry geometry(const Options& options) {
-    return radix_geometry(options.levels);
-  }
-  static mmu::AddressLayout layout(const Options& options) {
-    return address_layout(options.levels);
-  }
+  static pt::RadixGeometry geometry(const Options& o) { return radix_geometry(o.levels); }
+  static mmu::AddressLayout layout(const Options& o) { return address_layout(o.levels); }
 };
 
 }  // namespace mmusim::ia64

@@ -63,11 +63,7 @@ unsigned region_bits(unsigned levels) {
 }
 
 pt::RadixGeometry radix_geometry(unsigned levels) {
-  pt::RadixGeometry geometry;
-  for (unsigned level = 0; level < levels; ++level)
-    geometry.push_back({.shift = kPage.log2() + kIndexBits * level,
-                        .index_bits = kIndexBits,
-                        .leaf_allowed = level == 0});
+  pt::RadixGeometry geometry = pt::uniform_geometry(kPage, kIndexBits, levels, 1);
   geometry.back().region_bits = 3;
   return geometry;
 }

@@ -10,8 +10,6 @@ namespace mmusim::ia64 {
 
 namespace {
 
-constexpr Rights kKernelRights(Rights::kRead | Rights::kWrite);
-
 PhysAddr word_at(PhysAddr address) {
   return PhysAddr(address.value() & ~uint64_t{7});
 }
@@ -146,12 +144,9 @@ Mmu::Hit Mmu::handle_short(const SideLevels& side, VirtAddr va, Rid rid, VirtAdd
   }
   path_.more_instructions(kVhptTranslation, kVhptPresent);
   // Linux inserts the page first; were both in one array, the second might throw it out again.
-  last_data_level().fill(iha, rid,
-                         {.pfn = Pfn(found.word.address.value() >> kPage.log2()),
-                          .size = kPage,
-                          .rights = kKernelRights,
-                          .dirty = true,
-                          .extra = kEntryPresent | kEntryAccessed | kEntryTable});
+  last_data_level().fill(
+      iha, rid,
+      kernel_leaf(found.word.address, kPage, 0, kEntryPresent | kEntryAccessed | kEntryTable));
   hit = insert(side, va, rid, found.translation, kPage);
   read_again(found, source, va, 2);
   return hit;
@@ -290,26 +285,19 @@ Mmu::Found Mmu::found_at(Found found, const pt::WalkPath& path) {
   return found;
 }
 
-// What a handler makes of a leaf: the word as it is, but for rights a shared sub-tree keeps back,
-// and the page size out of its ignored bits; of a page too large to be inserted, the part around
-// the address.
+// What a handler makes of a leaf, of the page size in its ignored bits; of a page too large to be
+// inserted, the part around the address.
 Mmu::Found Mmu::found_of(const pt::Lookup& lookup, VirtAddr va) const {
   Found found;
   found.translation = lookup.entry;
   found.present = lookup.entry != pt::kNone && PresentBit::get(lookup.entry) != 0;
   if (!found.present) return found;
-  const Rights rights = rights_of(lookup.entry);
-  const Rights kept(rights.bits() & lookup.mask.bits());
-  if (kept != rights) found.translation = format_.with_rights(lookup.entry, kept);
-  found.present = PresentBit::get(found.translation) != 0;
   const PageShift leaf(static_cast<unsigned>(PageSizeField::get(lookup.entry)));
   found.size = kPage;
   for (const PageShift size : insertable_sizes())
     if (size <= leaf && size > found.size) found.size = size;
-  if (found.size != leaf) {
-    const uint64_t into_leaf = va.value() & leaf.offset_mask() & ~found.size.offset_mask();
-    found.translation += into_leaf;
-  }
+  found.translation = format_.part_of(lookup, va, found.size);
+  found.present = PresentBit::get(found.translation) != 0;
   return found;
 }
 
@@ -364,13 +352,9 @@ void Mmu::touch_identity(PhysAddr address) {
   if (use(data, va, rid)) return;
   ++counters_.identity_misses;
   path_.step(kIdentity);
-  const PageShift granule(options_->granule());
-  data.fill(va, rid,
-            {.pfn = Pfn((address.value() & ~granule.offset_mask()) >> kPage.log2()),
-             .size = granule,
-             .rights = kKernelRights,
-             .dirty = true,
-             .extra = kEntryPresent | kEntryAccessed});
+  data.fill(
+      va, rid,
+      kernel_leaf(address, PageShift(options_->granule()), 0, kEntryPresent | kEntryAccessed));
 }
 
 }  // namespace mmusim::ia64

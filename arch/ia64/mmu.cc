@@ -52,12 +52,8 @@ Mmu::Mmu(const Options& options, mem::FrameMemory& frames, mem::ReferenceSink& s
 void Mmu::pin_kernel() {
   tlb::Level& instructions = side(mmu::kFetches).last();
   tlb::Level& data = last_data_level();
-  const auto leaf = [](PhysAddr at, PageShift size) {
-    return tlb::Leaf{.pfn = Pfn((at.value() & ~size.offset_mask()) >> kPage.log2()),
-                     .size = size,
-                     .rights = Rights(Rights::kRead | Rights::kWrite | Rights::kExec),
-                     .dirty = true,
-                     .extra = kEntryPresent | kEntryAccessed};
+  const auto leaf = [this](PhysAddr at, PageShift size) {
+    return kernel_leaf(at, size, Rights::kExec, kEntryPresent | kEntryAccessed);
   };
   const PageShift image(kImageShift);
   const PageShift granule(options_->granule());

@@ -6,7 +6,6 @@
 #include "base/bits.h"
 #include "base/error.h"
 #include "base/units.h"
-#include "config/keys.h"
 
 namespace mmusim::ia64 {
 
@@ -38,13 +37,25 @@ void take_registers(Options& options, Level first, Level second, unsigned pinned
   array.ways -= pinned;
 }
 
-void require_page(const std::vector<tlb::Geometry>& level, const char* key) {
-  if (level.empty()) return;
-  for (const PageShift size : level.front().pages)
-    if (size <= kPage) return;
-  throw UsageError(fmt::format("{}.pages", key),
-                   fmt::format("no entry can hold the base page of {}, nor a part of it",
-                               format_size(kPage.bytes())));
+// What the kernel pins takes from the arrays, and the VHPT's size, where nobody says it, follows
+// from the memory, of a machine that has any.
+void settle(const config::Config& config, Options& options) {
+  take_registers(options, kL1I, kL2I, options.pinned_instruction(), options.instruction_registers,
+                 "ia64.itr");
+  take_registers(options, kL1D, kL2D, options.pinned_data(), options.data_registers, "ia64.dtr");
+  if (options.vhpt_bytes == 0)
+    options.vhpt_bytes =
+        vhpt_bytes_for(config.schema().find("mem.bytes") == nullptr ? 0 : config.size("mem.bytes"));
+}
+
+std::string no_vhpt_size(const Options& options) {
+  const auto& sizes = insertable_sizes();
+  if (options.walker != Walker::Long ||
+      (is_power_of_two(options.vhpt_bytes) &&
+       std::binary_search(sizes.begin(), sizes.end(), PageShift(log2_floor(options.vhpt_bytes)))))
+    return "";
+  return fmt::format("{} is not a page size: one translation register maps the VHPT",
+                     format_size(options.vhpt_bytes));
 }
 
 }  // namespace
@@ -83,11 +94,9 @@ Pta Options::pta() const {
   return pta;
 }
 
-namespace {
-
-const config::Keys<Options>& scalar_keys() {
+const config::Keys<Options>& Options::keys() {
   static const config::Keys<Options> kKeys =
-      config::Keys<Options>()
+      mmu::level_keys(kTlbs, &Options::tlb, insertable_sizes(), kPage)
           .choice("ia64.walker", &Options::walker,
                   {{"long", Walker::Long},
                    {"short", Walker::Short},
@@ -146,51 +155,17 @@ const config::Keys<Options>& scalar_keys() {
           .size("ia64.granule", &Options::granule_bytes,
                 "Page size of region 7, the kernel's view of physical memory: 16M or 64M.",
                 uint64_t{16} << 20, uint64_t{64} << 20)
-          .rule("ia64.granule", [](const Options& options) {
-            const uint64_t granule = options.granule_bytes;
-            return granule == uint64_t{16} << 20 || granule == uint64_t{64} << 20
-                       ? std::string()
-                       : fmt::format("{} is neither 16M nor 64M", format_size(granule));
-          });
+          .rule("ia64.granule",
+                [](const Options& options) {
+                  const uint64_t granule = options.granule_bytes;
+                  return granule == uint64_t{16} << 20 || granule == uint64_t{64} << 20
+                             ? std::string()
+                             : fmt::format("{} is neither 16M nor 64M", format_size(granule));
+                })
+          .part(nullptr, settle)
+          .rule("ia64.vhpt.bytes", no_vhpt_size,
+                "take 64K, 256K, 1M, 4M, 16M, 64M, 256M, 1G or 4G, or 0 for the patches' rule");
   return kKeys;
-}
-
-}  // namespace
-
-void declare(config::Schema& schema) {
-  mmu::declare_levels(schema, kTlbs);
-  scalar_keys().declare(schema);
-}
-
-Options read_options(const config::Config& config) {
-  Options options = scalar_keys().read(config);
-  for (const Level level : {kL1I, kL1D, kL2I, kL2D}) {
-    options.tlb[level] = mmu::read_level(config, kTlbs[level], insertable_sizes());
-    require_page(options.tlb[level], kTlbs[level].arrays.front().key);
-  }
-  for (const Level level : {kL1I, kL1D})
-    if (options.tlb[level].empty())
-      throw UsageError(fmt::format("{}.entries", kTlbs[level].arrays.front().key),
-                       "there must be a first-level TLB");
-  take_registers(options, kL1I, kL2I, options.pinned_instruction(), options.instruction_registers,
-                 "ia64.itr");
-  take_registers(options, kL1D, kL2D, options.pinned_data(), options.data_registers, "ia64.dtr");
-
-  // Of a machine whose memory is not told of, too.
-  if (options.vhpt_bytes == 0)
-    options.vhpt_bytes =
-        vhpt_bytes_for(config.schema().find("mem.bytes") == nullptr ? 0 : config.size("mem.bytes"));
-  const auto& sizes = insertable_sizes();
-  if (options.walker == Walker::Long &&
-      (!is_power_of_two(options.vhpt_bytes) ||
-       std::find(sizes.begin(), sizes.end(), PageShift(log2_floor(options.vhpt_bytes))) ==
-           sizes.end()))
-    throw UsageError(
-        "ia64.vhpt.bytes",
-        fmt::format("{} is not a page size: one translation register maps the VHPT",
-                    format_size(options.vhpt_bytes)),
-        "take 64K, 256K, 1M, 4M, 16M, 64M, 256M, 1G or 4G, or 0 for the patches' rule");
-  return options;
 }
 
 }  // namespace mmusim::ia64

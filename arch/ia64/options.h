@@ -1,6 +1,6 @@
 // What a simulated IA-64 machine's MMU is made of: the keys ia64.*.
 //
-// Plain data, read-only after read_options(). The defaults are Itanium 2's (Madison), as in
+// Plain data, read-only once it is read. The defaults are Itanium 2's (Madison), as in
 // configs/machines/itanium2-madison.cfg.
 #ifndef MMUSIM_ARCH_IA64_OPTIONS_H_
 #define MMUSIM_ARCH_IA64_OPTIONS_H_
@@ -12,7 +12,7 @@
 #include "arch/ia64/formats.h"
 #include "arch/ia64/hash.h"
 #include "base/bits.h"
-#include "config/schema.h"
+#include "config/keys.h"
 #include "mmu/levels.h"
 
 namespace mmusim::ia64 {
@@ -117,6 +117,8 @@ struct Options {
   [[nodiscard]] bool linear() const {
     return walker == Walker::Short || walker == Walker::OffAsLinux;
   }
+
+  static const config::Keys<Options>& keys();
 };
 
 // 4K to 4G: what itc takes.
@@ -125,11 +127,6 @@ const std::vector<PageShift>& insertable_sizes();
 // bytes, rounded down, up to a size that can be inserted, at least 4M (the LVHPT patches'
 // compute_vhpt_size_non_numa).
 uint64_t vhpt_bytes_for(uint64_t memory);
-
-void declare(config::Schema& schema);
-
-// Errors: UsageError naming the key and the rule of the architecture that is broken.
-Options read_options(const config::Config& config);
 
 }  // namespace mmusim::ia64
 

@@ -1,6 +1,7 @@
 #include "arch/ia64/tlbs.h"
 
 #include <algorithm>
+#include <fmt/format.h>
 
 #include "base/bits.h"
 #include "base/error.h"
@@ -40,10 +41,10 @@ constexpr mmu::FaultDecl kFaults[] = {
 
 Tlbs::Tlbs(const Options& options, unsigned cpus, mem::FrameMemory& frames,
            mem::ReferenceSink& sink, bool direct)
-    : Cpus(frames, sink), options_(options), contexts_(options.rid_bits) {
+    : Cpus(frames, sink), options_(options), contexts_(Context{1} << (options.rid_bits - 3)) {
   if (options_.walker == Walker::Short && !direct)
-    linear_tables_.emplace(format_, radix_geometry(options_.levels), kPage, "ia64.levels", frames,
-                           sink);
+    maker_.emplace(std::make_unique<EntryFormat>(), radix_geometry(options_.levels), kPage,
+                   "ia64.levels", frames, sink);
   const PhysAddr code = mmu::reserve(frames, kVectorTable, "the interruption vector table");
   make_cpus(cpus,
             [&](CpuId) { return std::make_unique<Mmu>(options_, frames, sink, direct, code); });
@@ -55,9 +56,9 @@ Context Tlbs::context(MmId mm) const {
 }
 
 void Tlbs::set_gate(VirtRange range, pt::PageTable& kernel_table) {
-  if (linear_tables_) {
+  if (maker_) {
     // Filled at once, as nothing of it ever goes.
-    gate_linear_ = linear_tables_->make(kernel::kKernelSpace, kernel_table);
+    gate_linear_ = maker_->make(kernel::kKernelSpace, kernel_table);
     bool room = gate_linear_ != nullptr;
     for (VirtAddr va = range.begin; room && va < range.end; va += kPage.bytes())
       room = gate_linear_->put_page(va, kernel_table.peek(va).entry, mem::Origin::Kernel);
@@ -71,8 +72,8 @@ bool Tlbs::activate(CpuId id, MmId mm, pt::PageTable& table) {
   Cpu& cpu = this->cpu(id);
   Space& space = spaces_[mm];
   if (cpu.current == mm && space.context != 0) return true;
-  if (linear_tables_ && space.linear == nullptr) {
-    space.linear = linear_tables_->make(mm, table);
+  if (maker_ && space.linear == nullptr) {
+    space.linear = maker_->make(mm, table);
     if (space.linear == nullptr) return false;
   }
   ++counters_.switches;
@@ -81,14 +82,34 @@ bool Tlbs::activate(CpuId id, MmId mm, pt::PageTable& table) {
   return true;
 }
 
+// After a wrap those given up since the last one are free, every CPU must empty its TLBs before it
+// next loads one, and the search begins at 300.
+Context Tlbs::take_context(MmId mm) {
+  constexpr Context kFirstAfterWrap = 300;
+  ++counters_.contexts;
+  std::optional<Context> context = contexts_.free_from(next_context_);
+  if (!context) {
+    ++counters_.wraps;
+    for (Cpu& cpu : cpus_)
+      cpu.wrapped = true;
+    contexts_.free_retired();
+    context = contexts_.free_from(kFirstAfterWrap);
+    if (!context) context = contexts_.free_from(1);
+    if (!context)
+      throw Error("",
+                  fmt::format("{} address spaces are alive, and each needs a region identifier "
+                              "of its own",
+                              (1u << (options_.rid_bits - 3)) - 1),
+                  "give the machine more with ia64.rid_bits");
+  }
+  contexts_.give(*context, mm);
+  next_context_ = *context + 1;
+  return *context;
+}
+
 void Tlbs::load(Cpu& cpu, MmId mm, Space& space) {
   if (space.context == 0) {
-    const Contexts::Given given = contexts_.give(mm);
-    ++counters_.contexts;
-    if (given.wrapped)
-      for (Cpu& other : cpus_)
-        other.wrapped = true;
-    space.context = given.context;
+    space.context = take_context(mm);
     space.ran_on = 0;
   }
   if (cpu.wrapped) {
@@ -108,18 +129,13 @@ void Tlbs::flush_range(MmId mm, VirtRange range, PageShift stride, bool freed_ta
   Space& space = *known;
   range = {align_down(range.begin, stride), align_up(range.end, stride)};
   const bool unmap = why == mmu::RangeFlush::Unmap || freed_tables;
-  if (space.linear == nullptr) {
-    flush_hardware_range(space, mm, range, unmap);
-    return;
-  }
-  pt::Gather gather;
-  space.linear->purge(range, gather);
-  if (gather.freed_tables()) {
-    range.begin = std::min(range.begin, gather.range().begin);
-    range.end = std::max(range.end, gather.range().end);
-  }
-  flush_hardware_range(space, mm, range, unmap || gather.freed_tables());
-  gather.release_tables();
+  purge_copy(space.linear.get(), range, [&](const pt::Gather& gather) {
+    if (gather.freed_tables()) {
+      range.begin = std::min(range.begin, gather.range().begin);
+      range.end = std::max(range.end, gather.range().end);
+    }
+    flush_hardware_range(space, mm, range, unmap || gather.freed_tables());
+  });
 }
 
 void Tlbs::flush_hardware_range(Space& space, MmId mm, VirtRange range, bool linear_too) {
@@ -160,34 +176,22 @@ void Tlbs::flush_everything() {
 }
 
 void Tlbs::flush_mm(MmId mm) {
-  Space* const known = find_space(mm);
-  if (known == nullptr) return;
-  Space& space = *known;
-  pt::Gather gather;
-  if (space.linear != nullptr) space.linear->drop(gather);
-  change_context(mm, space);
-  gather.release_tables();
+  if (Space* const space = find_space(mm))
+    drop_copy(space->linear.get(), [&](pt::Gather&) { change_context(mm, *space); });
 }
 
 void Tlbs::flush_dead(MmId mm) {
-  Space* const known = find_space(mm);
-  if (known == nullptr) return;
-  Space& space = *known;
-  pt::Gather gather;
-  if (space.linear != nullptr) space.linear->drop(gather);
-  if (space.context != 0) {
-    ++counters_.contexts_ended;
-    contexts_.give_up(space.context);
-    space.context = 0;
-  }
-  gather.release_tables();
+  if (Space* const space = find_space(mm))
+    drop_copy(space->linear.get(), [&](pt::Gather&) {
+      if (space->context != 0) ++counters_.contexts_ended;
+      give_up_context(*space);
+    });
 }
 
 void Tlbs::change_context(MmId mm, Space& space) {
   if (space.context == 0) return;
   ++counters_.context_flushes;
-  contexts_.give_up(space.context);
-  space.context = 0;
+  give_up_context(space);
   const bool alone = only_here(mm);
   if (!alone) counters_.interrupts += others(space.ran_on);
   for (Cpu& cpu : cpus_) {
@@ -214,8 +218,13 @@ void Tlbs::flush_local_page(CpuId /*cpu*/, MmId mm, VirtAddr va, bool /*code*/) 
   flush_hardware_range(space, mm, {page, page + kPage.bytes()}, /*linear_too=*/false);
 }
 
+void Tlbs::give_up_context(Space& space) {
+  if (space.context != 0) contexts_.retire(space.context);
+  space.context = 0;
+}
+
 void Tlbs::release(MmId /*mm*/, Space& space) {
-  if (space.context != 0) contexts_.give_up(space.context);
+  give_up_context(space);
 }
 
 std::optional<MmId> Tlbs::user_of_rid(const Cpu& cpu, Rid rid) const {
@@ -266,7 +275,7 @@ void Tlbs::report(stats::Report& report) const {
   Mmu::Counters sum = counters();
   sum.vhpt.crowded = sum.vhpt.are_crowded() ? 1 : 0;
   const mmu::PathReport paths = this->paths(kStepList);
-  const mmu::CopyCounters copies = linear_tables_ ? linear_tables_->counters : mmu::CopyCounters{};
+  const mmu::CopyCounters copies = maker_ ? maker_->counters : mmu::CopyCounters{};
   const bool hashed = options_.walker == Walker::Long;
   mmu::Summary summary = summary_of(kTlbs, options_.tlb, sum, paths);
   summary.hardware_walks = sum.walks;
@@ -285,32 +294,13 @@ void Tlbs::report(stats::Report& report) const {
   mmu::report_levels(kTlbs, options_.tlb, sum, report);
   stats::report<WalkerCounts>(sum, report);
   mmu::report_faults(kFaults, sum, report);
-  FlushCounts flushes = counters_;
-  flushes.wraps = contexts_.wraps();
-  stats::report(flushes, report);
+  stats::report(counters_, report);
   if (hashed) stats::report(sum.vhpt, report);
-  if (options_.walker == Walker::Short) report_linear(sum, copies, report);
+  if (options_.walker == Walker::Short) {
+    stats::report<LinearCounts>(sum, report);
+    copies.report("linear", report);
+  }
   paths.report(report);
-}
-
-void Tlbs::report_linear(const Mmu::Counters& sum, const mmu::CopyCounters& copies,
-                         stats::Report& report) const {
-  stats::report<LinearCounts>(sum, report);
-  report.add("linear.joined", copies.joined, "tables",
-             "Leaf tables taken from another address space's linear table, because the kernel's "
-             "tables of that block are shared (kernel.shared_tables).");
-  report.add("linear.left", copies.left, "tables",
-             "... and given up again by a flush of a range that touched their block.",
-             "linear.joined");
-  report.add("linear.purged", copies.purged, "entries",
-             "Words removed from copies by flushes of ranges.");
-  report.add("linear.dropped", copies.dropped, "events",
-             "Copies emptied whole by flushes of address spaces, or for want of memory.");
-  report.add("linear.bytes.peak", copies.peak_bytes, "bytes",
-             "Most memory the copies took at one time, beside the page tables' own.");
-  if (copies.no_room != 0)
-    report.add("linear.no_room", copies.no_room, "entries",
-               "Words there was no memory for in the copy, until the kernel had made some.");
 }
 
 }  // namespace mmusim::ia64

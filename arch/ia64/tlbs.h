@@ -2,7 +2,9 @@
 // arch/ia64/mm/tlb.c and include/asm/{mmu_context,tlb}.h, and the LVHPT patches for the long
 // format.
 //
-// **Contexts.** An address space gets one (contexts.h) when it is first loaded, and a new one when
+// **Contexts**, (context << 3) | region being the region's identifier, are given out from low to
+// high and not used again until there are none left (wrap_mmu_context). An address space gets one
+// when it is first loaded, and a new one when
 // it is loaded after flush_mm, which purges nothing. When contexts wrap, this CPU's TLBs and VHPT
 // are emptied at once, another CPU's when it next loads a context.
 //
@@ -31,7 +33,6 @@
 #include <optional>
 #include <vector>
 
-#include "arch/ia64/contexts.h"
 #include "arch/ia64/mmu.h"
 #include "arch/ia64/options.h"
 #include "mem/frames.h"
@@ -74,6 +75,7 @@ struct FlushCounts {
 
 // context 0: a new one when next loaded. ran_on: CPUs that have loaded the context.
 struct Space : mmu::Space {
+  using Maker = mmu::TableCopies;  // none where the walker can do without
   Context context = 0;
   std::unique_ptr<mmu::TableCopy> linear;
 };
@@ -88,9 +90,6 @@ class Tlbs final : public mmu::Cpus<Mmu, Space, Wrap> {
   // and sink must outlive it. Errors: Error when there is no memory for the VHPTs.
   Tlbs(const Options& options, unsigned cpus, mem::FrameMemory& frames, mem::ReferenceSink& sink,
        bool direct = true);
-  ~Tlbs() override { spaces_.clear(); }  // before what made their copies
-  Tlbs(const Tlbs&) = delete;
-  Tlbs& operator=(const Tlbs&) = delete;
 
   // 0: none now.
   [[nodiscard]] Context context(MmId mm) const;
@@ -123,20 +122,19 @@ class Tlbs final : public mmu::Cpus<Mmu, Space, Wrap> {
   }
 
   void load(Cpu& cpu, MmId mm, Space& space);
+  Context take_context(MmId mm);
   void change_context(MmId mm, Space& space);
+  void give_up_context(Space& space);
   void flush_hardware_range(Space& space, MmId mm, VirtRange range, bool linear_too);
   void purge_range(const Space& space, MmId mm, VirtRange range, bool table);
   void flush_everything();
   // The address space that can use entries with this RID on the CPU.
   [[nodiscard]] std::optional<MmId> user_of_rid(const Cpu& cpu, Rid rid) const;
-  void report_linear(const Mmu::Counters& sum, const mmu::CopyCounters& copies,
-                     stats::Report& report) const;
 
   Options options_;
-  EntryFormat format_;
-  std::optional<mmu::TableCopies> linear_tables_;  // none where the walker can do without
-  std::unique_ptr<mmu::TableCopy> gate_linear_;    // null where there are none, or no gate
-  Contexts contexts_;
+  std::unique_ptr<mmu::TableCopy> gate_linear_;  // null where there are none, or no gate
+  mmu::Numbers contexts_;
+  Context next_context_ = 1;
   FlushCounts counters_;
 };
 

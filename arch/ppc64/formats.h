@@ -50,9 +50,6 @@ struct PteForm {
   uint64_t hint = 0;         // all bits that say whether and where there is an HPTE
 
   [[nodiscard]] constexpr uint64_t frame_of(uint64_t entry) const { return entry >> frame_shift; }
-  [[nodiscard]] constexpr uint64_t with_frame(uint64_t entry, uint64_t frame) const {
-    return (entry & ((uint64_t{1} << frame_shift) - 1)) | frame << frame_shift;
-  }
 };
 inline constexpr PteForm kPte4K{.page = k4K,
                                 .hash_pte = uint64_t{1} << 10,

@@ -141,11 +141,11 @@ mmu::FaultReason Mmu::hash_page(VirtAddr va, AccessKind kind, unsigned step) {
   took(more::kAllowed + (form_->page == k64K ? more::kAllowed64K : 0));
   pt::Entry marked = found.entry | pte::Accessed::kMask;
   if (writes(kind) && !preloading) marked |= pte::Dirty::kMask;
-  hash_entry(va, found, marked, rights, words.steps().back());
+  hash_entry(va, found, marked, words.steps().back());
   return mmu::FaultReason::None;
 }
 
-void Mmu::hash_entry(VirtAddr va, const pt::Lookup& found, pt::Entry marked, Rights rights,
+void Mmu::hash_entry(VirtAddr va, const pt::Lookup& found, pt::Entry marked,
                      const pt::WalkStep& word) {
   const Htab::Page page = page_of(va);
   path_.step(kHashEntry);
@@ -156,12 +156,9 @@ void Mmu::hash_entry(VirtAddr va, const pt::Lookup& found, pt::Entry marked, Rig
   // that reads stands for the ldarx, and what it writes for the store that unlocks.
   path_.touch(word.address, word.bytes, true, marked | pte::Busy::kMask,
               {.level = word.level, .dependent = false, .what = &words::kBusyEntry});
-  pt::Entry hashed = marked;
-  if (rights.bits() != format_.parse_leaf(found.entry, found.size).rights.bits())
-    hashed = format_.with_rights(hashed, rights);
-  const Pfn frame = format_.parse_leaf(found.entry, found.size).pfn;
-  hashed = form_->with_frame(hashed, (frame + ((va - found.base) >> form_->page.log2())).value());
-  const uint64_t second = hpte_second(hashed, *form_);
+  pt::Lookup hashed = found;
+  hashed.entry = marked;
+  const uint64_t second = hpte_second(format_.part_of(hashed, va, form_->page), *form_);
 
   bool updated = false;
   if (htab_->hinted(page)) {

@@ -96,8 +96,7 @@ class Mmu final : public mmu::Cpu<k4K.log2(), MmuCounts> {
   // What the kernel finds in its own page table and hashes; None: done.
   mmu::FaultReason hash_page(VirtAddr va, AccessKind kind, unsigned step);
   // An HPTE for what was found, and the entry written: __hash_page_4K or __hash_page_64K.
-  void hash_entry(VirtAddr va, const pt::Lookup& found, pt::Entry marked, Rights rights,
-                  const pt::WalkStep& word);
+  void hash_entry(VirtAddr va, const pt::Lookup& found, pt::Entry marked, const pt::WalkStep& word);
   void make_segment(VirtAddr va, unsigned step);
   void preload(VirtAddr va, AccessKind kind);
   // What the kernel touches to fix a fault at `va`: the entry, and the page.

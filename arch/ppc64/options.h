@@ -1,6 +1,6 @@
 // What a simulated PowerPC machine's MMU is made of: the keys ppc64.*.
 //
-// Plain data, read-only after read_options(). The defaults are the PowerPC 970's, as in
+// Plain data, read-only once it is read. The defaults are the PowerPC 970's, as in
 // configs/machines/ppc970.cfg.
 #ifndef MMUSIM_ARCH_PPC64_OPTIONS_H_
 #define MMUSIM_ARCH_PPC64_OPTIONS_H_
@@ -8,7 +8,7 @@
 #include <cstdint>
 
 #include "arch/ppc64/formats.h"
-#include "config/schema.h"
+#include "config/keys.h"
 #include "mmu/levels.h"
 
 namespace mmusim::ppc64 {
@@ -55,6 +55,7 @@ inline constexpr mmu::LevelDecl kTlbs[] = {
      .fetches = true,
      .data = true,
      .second = true,
+     .needed = true,
      .counts = kTlbCounts,
      .arrays = {{{"ppc64.tlb", "TLB", {1024, 4, "4K,16M"}}}}}};
 
@@ -67,13 +68,9 @@ struct Options {
   bool coherent_icache = true;
   bool tlbie_lock = false;
   bool linear_map = true;  // the kernel's own accesses take entries of ERATs, SLB and TLB
+
+  static const config::Keys<Options>& keys();
 };
-
-void declare(config::Schema& schema);
-
-// Errors: UsageError naming the key and the rule; besides those of each array (see
-// tlb/geometry.h): all three arrays exist and hold the base page; the hash table is a power of two.
-Options read_options(const config::Config& config);
 
 }  // namespace mmusim::ppc64
 

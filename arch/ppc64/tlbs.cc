@@ -48,9 +48,10 @@ bool Tlbs::activate(CpuId id, MmId mm, pt::PageTable& table) {
   ++counters_.switches;
   Space& space = spaces_[mm];
   if (space.context == 0) {
-    const std::optional<Context> context = contexts_.take(mm);
+    const std::optional<Context> context = contexts_.free_from(1);
     if (!context)
       throw Error("", "there are more address spaces alive than PowerPC Linux has contexts");
+    contexts_.give(*context, mm);
     space.context = *context;
     ++counters_.contexts;
   }

@@ -17,7 +17,6 @@
 #ifndef MMUSIM_ARCH_PPC64_TLBS_H_
 #define MMUSIM_ARCH_PPC64_TLBS_H_
 
-#include "arch/ppc64/contexts.h"
 #include "arch/ppc64/htab.h"
 #include "arch/ppc64/mmu.h"
 #include "arch/ppc64/options.h"
@@ -84,7 +83,7 @@ class Tlbs final : public mmu::Cpus<Mmu, Space> {
 
   Options options_;
   Htab htab_;
-  Contexts contexts_;
+  mmu::Numbers contexts_{kLastUserContext + 1};
   FlushCounts counters_;
 };
 

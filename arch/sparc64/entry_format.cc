@@ -40,25 +40,15 @@ pt::Entry EntryFormat::completed(pt::Entry e) const {
 }
 
 std::optional<uint64_t> tte_of(const EntryFormat& format, const pt::Lookup& found, VirtAddr va) {
-  if (found.entry == pt::kNone || !format.is_present(found.entry)) return std::nullopt;
-  const pt::LeafFields leaf = format.parse_leaf(found.entry, found.size);
-  const Rights rights(leaf.rights.bits() & found.mask.bits());
-  uint64_t word = rights == leaf.rights ? found.entry : format.with_rights(found.entry, rights);
-  if (tte::Valid::get(word) == 0) return std::nullopt;
+  if (!format.is_present(found.entry)) return std::nullopt;
   const unsigned code = size_code_of(found.size);
-  const uint64_t into_leaf = align_down(va, kSizes[code]) - found.base;
-  word = tte::Size::set(word, code);
-  return tte::Frame::set(word, (leaf.pfn + (into_leaf >> kPage.log2())).value());
+  const uint64_t word = format.part_of(found, va, kSizes[code]);
+  if (tte::Valid::get(word) == 0) return std::nullopt;
+  return tte::Size::set(word, code);
 }
 
 pt::RadixGeometry radix_geometry() {
-  constexpr unsigned kIndexBits = 10;
-  constexpr unsigned kLevels = 4;
-  pt::RadixGeometry geometry;
-  for (unsigned level = 0; level < kLevels; ++level)
-    geometry.push_back({.shift = kPage.log2() + kIndexBits * level,
-                        .index_bits = kIndexBits,
-                        .leaf_allowed = level < 2});
+  pt::RadixGeometry geometry = pt::uniform_geometry(kPage, 10, 4, 2);
   geometry.back().region_bits = 1;
   geometry.back().sign_extended = true;
   return geometry;

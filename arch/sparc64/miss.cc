@@ -148,11 +148,7 @@ void Mmu::touch_linear(PhysAddr address) {
     shared_.kernel->insert(va, *found, path_);
   }
   path_.step(kDataLoad);
-  dtlb.fill(va, 0,
-            {.pfn = Pfn(tte::Frame::get(*found)),
-             .size = kLargePage,
-             .rights = Rights(Rights::kRead | Rights::kWrite),
-             .dirty = true});
+  dtlb.fill(va, 0, kernel_leaf(PhysAddr(tte::Frame::get(*found) << kPage.log2()), kLargePage));
 }
 
 }  // namespace mmusim::sparc64

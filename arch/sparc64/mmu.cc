@@ -23,10 +23,8 @@ Mmu::Mmu(const Options& options, mem::FrameMemory& frames, mem::ReferenceSink& s
 void Mmu::lock_image() {
   for (unsigned i = 0; i < options_->image_entries; ++i) {
     const uint64_t offset = uint64_t{i} << kLargePage.log2();
-    const tlb::Leaf leaf{.pfn = Pfn((kLargePage.bytes() + offset) >> kPage.log2()),
-                         .size = kLargePage,
-                         .rights = Rights(Rights::kRead | Rights::kWrite | Rights::kExec),
-                         .dirty = true};
+    const tlb::Leaf leaf =
+        kernel_leaf(PhysAddr(kLargePage.bytes() + offset), kLargePage, Rights::kExec);
     level(kItlb).lock(i, kImage + offset, 0, leaf);
     level(kDtlb).lock(i, kImage + offset, 0, leaf);
   }
@@ -47,10 +45,7 @@ void Mmu::lock_tsb(unsigned slot, const Tsb& tsb) {
   if (slot == 0) path_.more_instructions(kSwitchMap, more::kFirstMap);
   take_data_entries(place + 1);
   level(kDtlb).lock(place, align_down(tsb.mapped_at(), tsb.mapping_size()), 0,
-                    {.pfn = Pfn(tte::Frame::get(tsb.mapping_tte())),
-                     .size = tsb.mapping_size(),
-                     .rights = Rights(Rights::kRead | Rights::kWrite),
-                     .dirty = true});
+                    kernel_leaf(tsb.base(), tsb.mapping_size()));
 }
 
 // Not sign-extended from the highest bit that processor and page table both have.

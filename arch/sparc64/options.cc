@@ -6,10 +6,8 @@
 #include <string>
 #include <vector>
 
-#include "arch/sparc64/formats.h"
 #include "base/error.h"
 #include "base/units.h"
-#include "config/keys.h"
 
 namespace mmusim::sparc64 {
 
@@ -40,10 +38,10 @@ void add_set_array(std::vector<tlb::Geometry>& arrays, const tlb::Geometry& arra
 std::vector<tlb::Geometry> read_side(const config::Config& config, const mmu::LevelDecl& side,
                                      unsigned locked) {
   std::vector<tlb::Geometry> arrays;
-  const mmu::ArrayDecl& associative = side.arrays.front();
-  for (const mmu::ArrayDecl& set : std::span(side.arrays).subspan(1)) {
+  const tlb::ArrayDecl& associative = side.arrays.front();
+  for (const tlb::ArrayDecl& set : std::span(side.arrays).subspan(1)) {
     if (set.key == nullptr) continue;
-    const tlb::Geometry array = tlb::read_geometry(config, set.key, known_sizes());
+    const tlb::Geometry array = tlb::read_geometry(config, set, known_sizes());
     if (!array.exists()) continue;
     if (array.pages.size() != 1)
       throw UsageError(fmt::format("{}.pages", set.key),
@@ -53,7 +51,7 @@ std::vector<tlb::Geometry> read_side(const config::Config& config, const mmu::Le
     add_set_array(arrays, array, set.key);
   }
   const std::string prefix = associative.key;
-  tlb::Geometry array = tlb::read_geometry(config, prefix, known_sizes());
+  tlb::Geometry array = tlb::read_geometry(config, associative, known_sizes());
   if (!array.exists())
     throw UsageError(
         prefix + ".entries",
@@ -89,9 +87,12 @@ std::string no_tsb_size(uint64_t bytes) {
 }
 constexpr const char* kTsbSizes = "take 8K, 16K and so on up to 1M";
 
-const config::Keys<Options>& scalar_keys() {
+}  // namespace
+
+const config::Keys<Options>& Options::keys() {
   static const config::Keys<Options> kKeys =
       config::Keys<Options>()
+          .part([](config::Schema& schema) { mmu::declare_levels(schema, kTlbs); }, nullptr)
           .number("sparc64.image_entries", &Options::image_entries,
                   "Locked 4M entries that map the kernel's image, on each side.", 1, 16)
           .choice("sparc64.tsb", &Options::tsb,
@@ -124,22 +125,12 @@ const config::Keys<Options>& scalar_keys() {
                   "Implemented bits of a virtual address; below 64 there is a hole in the middle.",
                   44, 64)
           .number("sparc64.physical_bits", &Options::physical_bits,
-                  "Implemented bits of a physical address; memory must not be larger.", 32, 43);
+                  "Implemented bits of a physical address; memory must not be larger.", 32, 43)
+          .part(nullptr, [](const config::Config& config, Options& options) {
+            options.tlb[kItlb] = read_side(config, kTlbs[kItlb], options.locked_fetch());
+            options.tlb[kDtlb] = read_side(config, kTlbs[kDtlb], options.locked_data());
+          });
   return kKeys;
-}
-
-}  // namespace
-
-void declare(config::Schema& schema) {
-  mmu::declare_levels(schema, kTlbs);
-  scalar_keys().declare(schema);
-}
-
-Options read_options(const config::Config& config) {
-  Options options = scalar_keys().read(config);
-  options.tlb[kItlb] = read_side(config, kTlbs[kItlb], options.locked_fetch());
-  options.tlb[kDtlb] = read_side(config, kTlbs[kDtlb], options.locked_data());
-  return options;
 }
 
 }  // namespace mmusim::sparc64

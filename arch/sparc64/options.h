@@ -2,7 +2,7 @@
 //
 // Each side has a fully associative TLB, which holds the kernel's locked entries too, and may have
 // set-associative ones beside it, each of one page size (UltraSPARC III: T128, T512). Plain data,
-// read-only after read_options(). The defaults are UltraSPARC I's, as in
+// read-only once it is read. The defaults are UltraSPARC I's, as in
 // configs/machines/ultrasparc-i.cfg.
 #ifndef MMUSIM_ARCH_SPARC64_OPTIONS_H_
 #define MMUSIM_ARCH_SPARC64_OPTIONS_H_
@@ -11,7 +11,7 @@
 
 #include "arch/sparc64/formats.h"
 #include "base/bits.h"
-#include "config/schema.h"
+#include "config/keys.h"
 #include "mmu/levels.h"
 
 namespace mmusim::sparc64 {
@@ -72,15 +72,9 @@ struct Options {
   [[nodiscard]] unsigned locked_data() const {
     return image_entries + (tsb_physical ? 0 : tsb_count());
   }
+
+  static const config::Keys<Options>& keys();
 };
-
-void declare(config::Schema& schema);
-
-// Errors: UsageError naming the key and the rule of the architecture; besides those of each array
-// (see tlb/geometry.h): the array with locked entries is fully associative, holds 4M and has room
-// for more than them; each other one holds one page size; each side holds 8K; a TSB is a power of
-// two from 8K to 1M.
-Options read_options(const config::Config& config);
 
 }  // namespace mmusim::sparc64
 

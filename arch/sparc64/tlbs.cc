@@ -90,27 +90,33 @@ bool Tlbs::activate(CpuId id, MmId mm, pt::PageTable& table) {
 }
 
 void Tlbs::take_context(MmId mm, Space& space) {
-  std::optional<Context> context = contexts_.take(mm);
+  std::optional<Context> context = contexts_.free_from(last_context_ + 1);
+  if (!context) context = contexts_.free_from(1);
   if (!context) {
-    ++counters_.wraps;
-    std::vector<Space*> running;
-    std::vector<Context> kept;
-    for (const Cpu& cpu : cpus_) {
-      Space* const other = find_space(cpu.current);
-      if (other == nullptr || !is_valid(*other)) continue;
-      running.push_back(other);
-      kept.push_back(other->context);
-    }
-    contexts_.wrap(kept);
-    for (Space* other : running)
-      other->version = contexts_.version();
-    context = contexts_.take(mm);
+    wrap_contexts();
+    context = contexts_.free_from(1);
     MMUSIM_ASSERT(context.has_value());
   }
   ++counters_.contexts;
+  contexts_.give(*context, mm);
+  last_context_ = *context;
   space.context = *context;
-  space.version = contexts_.version();
+  space.version = version_;
   space.ran_on = 0;
+}
+
+void Tlbs::wrap_contexts() {
+  ++counters_.wraps;
+  std::vector<Context> kept;
+  for (const Cpu& cpu : cpus_) {
+    Space* const running = find_space(cpu.current);
+    if (running == nullptr || !is_valid(*running)) continue;
+    kept.push_back(running->context);
+  }
+  contexts_.keep_only(kept);
+  ++version_;
+  for (const Context context : kept)
+    find_space(contexts_.owner(context))->version = version_;
 }
 
 void Tlbs::load(Cpu& cpu, Space& space) {

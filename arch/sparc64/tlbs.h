@@ -1,9 +1,12 @@
 // All CPUs' TLBs and all address spaces' TSBs, as the simulated kernel drives them: what sparc64
 // Linux 4.13 does in arch/sparc/mm/{tlb,tsb,init_64}.c and include/asm/mmu_context_64.h.
 //
-// **Contexts** (contexts.h). A CPU that runs an address space for the first time under a number
-// demaps that number first, so that nothing is flushed when a number is given back or all are begun
-// anew.
+// **Contexts** are given out from the one after the last on to the end, then from 1. One is free
+// again when its address space ends. When none is free a new *version* begins: all are free but
+// those of the address spaces that are running at that moment, which keep theirs; all others must
+// take a new one when they next run (get_new_mmu_context, mmu_context_wrap). A CPU that runs an
+// address space for the first time under a number demaps that number first, so that nothing is
+// flushed when a number is given back or all are begun anew.
 //
 // **Flushes.** Linux flushes nothing by range: each change of a valid page-table entry puts the
 // page into a batch of at most 192 pages of one size, for which TSB entries are made invalid, and
@@ -32,7 +35,6 @@
 #include <utility>
 #include <vector>
 
-#include "arch/sparc64/contexts.h"
 #include "arch/sparc64/mmu.h"
 #include "arch/sparc64/options.h"
 #include "arch/sparc64/tsb.h"
@@ -128,9 +130,10 @@ class Tlbs final : public mmu::Cpus<Mmu, Space> {
   using Page = std::pair<VirtAddr, uint64_t>;  // base, and the TTE that was loaded
 
   [[nodiscard]] bool is_valid(const Space& space) const {
-    return space.context != 0 && space.version == contexts_.version();
+    return space.context != 0 && space.version == version_;
   }
   void take_context(MmId mm, Space& space);
+  void wrap_contexts();
   void load(Cpu& cpu, Space& space);
   void reload_everywhere(MmId mm, Space& space);
   // True: it has a larger one now.
@@ -149,7 +152,9 @@ class Tlbs final : public mmu::Cpus<Mmu, Space> {
   Options options_;
   EntryFormat format_;
   std::unique_ptr<Tsb> kernel_tsb_;
-  Contexts contexts_;
+  mmu::Numbers contexts_{Context{1} << kContextBits};
+  Context last_context_ = 0;
+  uint64_t version_ = 1;  // of contexts
   FlushCounts counters_;
   TsbCounts tsb_counters_;
 };

@@ -2,25 +2,17 @@
 #ifndef MMUSIM_ARCH_X86_ARCHITECTURE_H_
 #define MMUSIM_ARCH_X86_ARCHITECTURE_H_
 
-#include "arch/x86/entry_format.h"
-#include "arch/x86/mmu.h"
-#include "arch/x86/options.h"
 #include "arch/x86/tlbs.h"
+#include "mmu/architecture.h"
 
 namespace mmusim::x86 {
 
-struct Architecture {
+struct Architecture : mmu::ArchitectureOf<Options, Tlbs, EntryFormat> {
   static constexpr const char* kName = "x86_64";
   static constexpr const char* kSummary =
       "x86-64: hardware walker over 4 or 5 levels, paging-structure caches, PCIDs";
 
-  using Cpu = Mmu;
-  using Options = x86::Options;
-  using Tlbs = x86::Tlbs;
-  using Format = EntryFormat;
-
-  static void declare(config::Schema& schema) { x86::declare(schema); }
-  // Errors: as x86::read_options(), and for a number of levels this architecture has not.
+  // Errors: for a number of levels this architecture has not, too.
   static Options read_options(const config::Config& config) {
     return x86::read_options(config, 4, 5);
   }

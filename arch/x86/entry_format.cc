@@ -83,11 +83,8 @@ const WordKind& entry_kind(unsigned level) {
 }
 
 pt::RadixGeometry radix_geometry(Paging paging, bool gigabyte_pages) {
-  pt::RadixGeometry geometry;
-  for (unsigned level = 0; level < paging.levels; ++level)
-    geometry.push_back({.shift = paging.shift(level),
-                        .index_bits = paging.index_bits(),
-                        .leaf_allowed = level < 2 || (level == 2 && gigabyte_pages)});
+  pt::RadixGeometry geometry =
+      pt::uniform_geometry(k4K, paging.index_bits(), paging.levels, gigabyte_pages ? 3 : 2);
   if (paging.is_pae()) geometry.back() = {.shift = k1G.log2(), .index_bits = 2};
   return geometry;
 }

@@ -8,7 +8,6 @@
 
 #include "base/bits.h"
 #include "base/error.h"
-#include "config/keys.h"
 
 namespace mmusim::x86 {
 
@@ -95,9 +94,23 @@ const WalkCacheKey kWalkCacheKeys[] = {
     {"psc.pml5e.entries", "PML5E cache (five levels only)", 4},
 };
 
-const config::Keys<Options>& scalar_keys() {
+// What the way of paging has no use for is off. Entries for pages of a size the machine does not
+// have stay empty.
+void settle(const config::Config& /*config*/, Options& options) {
+  const Paging paging = options.paging;
+  options.gigabyte_pages = paging.is_long() && options.gigabyte_pages;
+  options.pcid = paging.is_long() && options.pcid;
+  options.physical_bits = std::min(options.physical_bits, paging.most_physical_bits());
+}
+
+}  // namespace
+
+constexpr std::array<std::array<std::array<mmu::LevelDecl, kLevels>, 2>, 2> kTlbs = {
+    {{tlbs_of(false, false), tlbs_of(false, true)}, {tlbs_of(true, false), tlbs_of(true, true)}}};
+
+const config::Keys<Options>& Options::keys() {
   static const config::Keys<Options> kKeys = [] {
-    config::Keys<Options> keys;
+    auto keys = mmu::level_keys(kTlbs[0][0], &Options::tlb, {k4K, k2M, k4M, k1G}, k4K);
     for (const WalkCacheKey& cache : kWalkCacheKeys)
       keys.number(
           cache.name, [level = cache.level](auto& o) -> auto& { return o.walk_cache[level]; },
@@ -136,48 +149,21 @@ const config::Keys<Options>& scalar_keys() {
                 "none; KVM: 8.",
                 1, 64)
         .power_of_two("x86.shadow.prefill", &Options::shadow_prefill,
-                      "blocks are found by bits of an address");
+                      "blocks are found by bits of an address")
+        .part(nullptr, settle);
     return keys;
   }();
   return kKeys;
 }
 
-void require_base_pages(const std::vector<tlb::Geometry>& arrays, const char* key) {
-  if (std::none_of(arrays.begin(), arrays.end(),
-                   [](const tlb::Geometry& array) { return array.holds(k4K); }))
-    throw UsageError(fmt::format("{}.pages", key), "no array of this level holds 4K pages",
-                     "every page must have a place: give one array 4K");
-}
-
-}  // namespace
-
-constexpr std::array<std::array<std::array<mmu::LevelDecl, kLevels>, 2>, 2> kTlbs = {
-    {{tlbs_of(false, false), tlbs_of(false, true)}, {tlbs_of(true, false), tlbs_of(true, true)}}};
-
-void declare(config::Schema& schema) {
-  mmu::declare_levels(schema, kTlbs[0][0]);
-  scalar_keys().declare(schema);
-}
-
 Options read_options(const config::Config& config, unsigned least, unsigned most) {
-  Options options = scalar_keys().read(config);
-  const Paging paging = options.paging;
-  if (paging.levels < least || paging.levels > most)
+  const Options options = Options::keys().read(config);
+  if (options.paging.levels < least || options.paging.levels > most)
     throw UsageError("paging.levels",
                      fmt::format("page tables of {} levels are not this architecture's, which have "
                                  "{} or {}",
-                                 paging.levels, least, most),
+                                 options.paging.levels, least, most),
                      "set paging.levels, or machine.arch: i386 has 2 or 3, x86_64 4 or 5");
-  options.gigabyte_pages = paging.is_long() && options.gigabyte_pages;
-  options.pcid = paging.is_long() && options.pcid;
-  options.physical_bits = std::min(options.physical_bits, paging.most_physical_bits());
-  // Entries for pages of a size the machine does not have stay empty.
-  for (const Level level : {kL1I, kL1D, kL2, kL2I}) {
-    const mmu::LevelDecl& decl = kTlbs[0][0][level];
-    options.tlb[level] = mmu::read_level(config, decl, {k4K, k2M, k4M, k1G});
-    if (!decl.second || !options.tlb[level].empty())
-      require_base_pages(options.tlb[level], decl.arrays.front().key);
-  }
   return options;
 }
 

@@ -1,7 +1,7 @@
 // What a simulated x86 machine's MMU is made of: the keys tlb.*, psc.*, paging.* and x86.*. What
 // the way of paging has no use for is off: PCIDs and 1G pages below four levels, for example.
 //
-// Plain data, read-only after read_options(). The defaults are Skylake-SP's, as in
+// Plain data, read-only once it is read. The defaults are Skylake-SP's, as in
 // configs/machines/skylake-sp.cfg.
 #ifndef MMUSIM_ARCH_X86_OPTIONS_H_
 #define MMUSIM_ARCH_X86_OPTIONS_H_
@@ -12,7 +12,7 @@
 #include <span>
 
 #include "arch/x86/entry_bits.h"
-#include "config/schema.h"
+#include "config/keys.h"
 #include "mmu/levels.h"
 
 namespace mmusim::x86 {
@@ -57,14 +57,13 @@ struct Options {
   [[nodiscard]] std::span<const mmu::LevelDecl> levels() const {
     return kTlbs[paging.is_long() ? 1 : 0][split_l2() ? 1 : 0];
   }
+
+  static const config::Keys<Options>& keys();
 };
 
-void declare(config::Schema& schema);
-
-// Errors: UsageError naming the key and the rule; besides those of each array (see
-// tlb/geometry.h): a level that exists has an array that holds 4K; the levels of the page table are
-// `least` to `most`, those of the architecture asked for.
-Options read_options(const config::Config& config, unsigned least = 2, unsigned most = kMostLevels);
+// As keys() reads them; the levels of the page table must be `least` to `most`, those of the
+// architecture asked for.
+Options read_options(const config::Config& config, unsigned least, unsigned most);
 
 }  // namespace mmusim::x86
 

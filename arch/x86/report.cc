@@ -140,34 +140,4 @@ void report_mmu(const Options& options, const Mmu::Counters& sum, stats::Report&
   if (!options.paging.is_long()) stats::report<KmapCounts>(sum, report);
 }
 
-void report_shadows(const mmu::ShadowCounters& shadows, stats::Report& report) {
-  report.add(
-      "shadow.lookups", shadows.lookups, "faults",
-      "Page faults for which the kernel's page table was looked up, because the hardware walks "
-      "a copy of it; 0 where it reads the page table itself.");
-  report.add("shadow.fills", shadows.fills, "faults",
-             "... that found what the access needed and put it into the copy.", "shadow.lookups");
-  report.add("shadow.dirty_fills", shadows.dirty_fills, "faults",
-             "Entries made writable at the first store to a page.", "shadow.fills");
-  report.add("shadow.preloads", shadows.preloads, "entries",
-             "Entries put into the copy by the kernel's own page-fault handling.");
-  report.add("shadow.prefills", shadows.prefills, "entries",
-             "Neighbours, used before, put into the copy along with those (x86.shadow.prefill).");
-  report.add("shadow.joined", shadows.copies.joined, "tables",
-             "Tables of the copy taken from another address space's, because the kernel's tables "
-             "of that block are shared (kernel.shared_tables).");
-  report.add("shadow.left", shadows.copies.left, "tables",
-             "... and given up again by a flush of a range that touched their block.",
-             "shadow.joined");
-  report.add("shadow.purged", shadows.copies.purged, "entries",
-             "Entries removed from the copy by flushes of ranges.");
-  report.add("shadow.dropped", shadows.copies.dropped, "events",
-             "Copies emptied whole by flushes of address spaces, or for want of memory.");
-  report.add("shadow.bytes.peak", shadows.copies.peak_bytes, "bytes",
-             "Most memory the copies took at one time, beside the page tables' own.");
-  if (shadows.copies.no_room != 0)
-    report.add("shadow.no_room", shadows.copies.no_room, "entries",
-               "Entries there was no memory for in the copy, until the kernel had made some.");
-}
-
 }  // namespace mmusim::x86

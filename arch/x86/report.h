@@ -4,7 +4,6 @@
 
 #include "arch/x86/mmu.h"
 #include "arch/x86/options.h"
-#include "mmu/shadow.h"
 #include "stats/report.h"
 
 namespace mmusim::x86 {
@@ -14,8 +13,6 @@ uint64_t walks_of(const Mmu::Counters& sum);
 // tlb.*, walker.*, fault.*, direct.*; `sum` is over all CPUs. Arrays the machine does not have are
 // left out.
 void report_mmu(const Options& options, const Mmu::Counters& sum, stats::Report& report);
-// shadow.*
-void report_shadows(const mmu::ShadowCounters& shadows, stats::Report& report);
 
 }  // namespace mmusim::x86
 

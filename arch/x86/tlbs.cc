@@ -28,15 +28,11 @@ Options options_over(Options options, bool direct) {
 
 Tlbs::Tlbs(const Options& options, unsigned cpus, mem::FrameMemory& frames,
            mem::ReferenceSink& sink, bool direct)
-    : Cpus(frames, sink),
-      options_(options_over(options, direct)),
-      format_(options_.paging),
-      shadow_maker_(direct || options_.native_walk
-                        ? nullptr
-                        : std::make_unique<mmu::Shadows>(
-                              format_, radix_geometry(options_.paging, options_.gigabyte_pages),
-                              k4K, "paging.levels", options_.shadow_prefill, kShadowSteps, frames,
-                              sink)) {
+    : Cpus(frames, sink), options_(options_over(options, direct)) {
+  if (!direct && !options_.native_walk)
+    maker_.emplace(std::make_unique<EntryFormat>(options_.paging),
+                   radix_geometry(options_.paging, options_.gigabyte_pages), k4K, "paging.levels",
+                   options_.shadow_prefill, kShadowSteps, frames, sink);
   if ((frames.total_frames() - 1) << k4K.log2() >> options.physical_bits != 0)
     throw UsageError(
         "mem.bytes",
@@ -61,9 +57,14 @@ uint64_t Tlbs::generation_of(MmId mm) const {
   return space == nullptr ? 0 : space->generation;
 }
 
+mmu::Shadow* Tlbs::shadow_of(MmId mm) const {
+  const Space* const space = find_space(mm);
+  return space == nullptr ? nullptr : space->shadow.get();
+}
+
 bool Tlbs::prepare_shadow(MmId mm, Space& space, pt::PageTable& table) {
-  if (shadow_maker_ == nullptr || space.shadow != nullptr) return true;
-  space.shadow = shadow_maker_->make(mm, table);
+  if (!maker_ || space.shadow != nullptr) return true;
+  space.shadow = maker_->make(mm, table);
   return space.shadow != nullptr;
 }
 
@@ -188,23 +189,17 @@ void Tlbs::flush_range(MmId mm, VirtRange range, PageShift stride, bool freed_ta
                        mmu::RangeFlush why) {
   // flush_tlb_range says that tables went, whatever it is called for.
   freed_tables = freed_tables || why == mmu::RangeFlush::Change;
-  if (shadow_maker_ == nullptr) {
-    flush_hardware_range(mm, range, stride, freed_tables);
-    return;
-  }
-  pt::Gather gather;
-  if (const Space* const space = find_space(mm); space != nullptr && space->shadow != nullptr)
-    space->shadow->purge(range, gather);
-  flush_hardware_range(mm, range, stride, gather.freed_tables() || why == mmu::RangeFlush::Change);
-  gather.release_tables();
+  // Where a copy is walked, its tables are meant.
+  purge_copy(shadow_of(mm), range, [&](const pt::Gather& gather) {
+    flush_hardware_range(
+        mm, range, stride,
+        maker_ ? gather.freed_tables() || why == mmu::RangeFlush::Change : freed_tables);
+  });
 }
 
 void Tlbs::flush_mm(MmId mm) {
-  pt::Gather gather;
-  if (const Space* const space = find_space(mm); space != nullptr && space->shadow != nullptr)
-    space->shadow->drop(gather);
-  flush_hardware_mm(mm, /*freed_tables=*/true);
-  gather.release_tables();
+  drop_copy(shadow_of(mm),
+            [&](const pt::Gather&) { flush_hardware_mm(mm, /*freed_tables=*/true); });
 }
 
 bool Tlbs::shrink() {
@@ -350,8 +345,7 @@ bool Tlbs::walk_caches_reach(PhysAddr address, uint64_t bytes) const {
 void Tlbs::report(stats::Report& report) const {
   const Mmu::Counters sum = counters();
   const mmu::PathReport paths = this->paths(steps(options_));
-  const mmu::ShadowCounters shadows =
-      shadow_maker_ == nullptr ? mmu::ShadowCounters{} : shadow_maker_->counters();
+  const mmu::ShadowCounters shadows = maker_ ? maker_->counters() : mmu::ShadowCounters{};
   mmu::Summary summary = summary_of(options_.levels(), options_.tlb, sum, paths);
   summary.hardware_walks = walks_of(sum);
   if (shadows.copies.peak_bytes != 0) {
@@ -372,7 +366,7 @@ void Tlbs::report(stats::Report& report) const {
     report.add("flush.pdpte_reloads", sum.pdpte_reloads, "events",
                "Times CR3 was loaded again because the kernel had changed a PDPTE.");
   if (cpus_.size() > 1) stats::report<IdleCounts>(counters_, report);
-  report_shadows(shadows, report);
+  shadows.report(report);
 }
 
 }  // namespace mmusim::x86

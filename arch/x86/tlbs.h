@@ -122,6 +122,7 @@ struct IdleCounts {
 struct TlbsCounts : FlushCounts, NativeFlushCounts, IdleCounts {};
 
 struct Space : mmu::Space {             // ran_on: mm_cpumask
+  using Maker = mmu::Shadows;           // none: the hardware walks the kernel's tables
   uint64_t generation = 0;              // raised by each flush
   std::unique_ptr<mmu::Shadow> shadow;  // where the hardware does not walk the kernel's table
   bool populated = false;               // with page directories (PAE)
@@ -145,8 +146,6 @@ class Tlbs final : public mmu::Cpus<Mmu, Space, Slots> {
   // and sink must outlive it.
   Tlbs(const Options& options, unsigned cpus, mem::FrameMemory& frames, mem::ReferenceSink& sink,
        bool direct = true);
-  // Copies go before what they share.
-  ~Tlbs() override { spaces_.clear(); }
 
   [[nodiscard]] const TlbsCounts& flush_counters() const { return counters_; }
 
@@ -180,6 +179,8 @@ class Tlbs final : public mmu::Cpus<Mmu, Space, Slots> {
   [[nodiscard]] std::optional<MmId> user_of(const Cpu& cpu,
                                             const tlb::EntryView& entry) const override;
   void release(MmId mm, Space& space) override;
+  // Null: it has none.
+  [[nodiscard]] mmu::Shadow* shadow_of(MmId mm) const;
   // Where the hardware cannot read the kernel's table: makes what it is given for the address
   // space. False: there is no memory for it.
   bool prepare_shadow(MmId mm, Space& space, pt::PageTable& table);
@@ -203,8 +204,6 @@ class Tlbs final : public mmu::Cpus<Mmu, Space, Slots> {
   void flush_now(MmId mm, bool freed_tables, Action action);
 
   Options options_;
-  EntryFormat format_;                          // of shadows
-  std::unique_ptr<mmu::Shadows> shadow_maker_;  // null: the hardware walks the kernel's tables
   std::optional<DirectMap> direct_map_;
   TlbsCounts counters_;
 };

@@ -117,6 +117,10 @@ class Keys {
                     if (chosen == word) std::invoke(field, out) = value;
                 });
   }
+  // What a part of the struct declares and reads by itself; either may be left out.
+  Keys& part(std::function<void(Schema&)> declare, std::function<void(const Config&, T&)> read) {
+    return bind(std::move(declare), std::move(read));
+  }
   // More of the struct's keys.
   Keys& join(const Keys& more) {
     bound_.insert(bound_.end(), more.bound_.begin(), more.bound_.end());
@@ -152,13 +156,13 @@ class Keys {
   [[nodiscard]] T read(const Config& config) const {
     T out = defaults_;
     for (const Bound& key : bound_)
-      key.read(config, out);
+      if (key.read) key.read(config, out);
     return out;
   }
 
  private:
   struct Bound {
-    std::function<void(Schema&)> declare;  // none: a rule
+    std::function<void(Schema&)> declare;  // none: a rule, or what is worked out at the end
     std::function<void(const Config&, T&)> read;
   };
 

@@ -152,6 +152,16 @@ class CpuBase {
             .extra = entry.extra};
   }
 
+  // ... and of a page of the kernel's own, around `at`, to read and write and what `more` says.
+  [[nodiscard]] tlb::Leaf kernel_leaf(PhysAddr at, PageShift size, unsigned more = 0,
+                                      uint8_t extra = 0) const {
+    return {.pfn = Pfn((at.value() & ~size.offset_mask()) >> page_.log2()),
+            .size = size,
+            .rights = Rights(Rights::kRead | Rights::kWrite | more),
+            .dirty = true,
+            .extra = extra};
+  }
+
   // Tells who listens that the level has the page, or has not. REQUIRES: somebody does.
   void remark_lookup(const char* level, VirtAddr va, const Hit& hit);
   // What it says then; "hit" or "miss" where an architecture has no more to say.

@@ -3,9 +3,9 @@
 // Cpus<...> and writes how address spaces are numbered and loaded, and how flushes are carried out.
 //
 // Mmu: of one CPU, derived from mmu::Cpu. Space: what is kept of an address space, derived from
-// mmu::Space. More: what is kept of a CPU, beside its Mmu and what it runs. Both outlive the
-// members of who derives: whose Spaces hold what such a member has made clears `spaces_` in its
-// destructor.
+// mmu::Space. More: what is kept of a CPU, beside its Mmu and what it runs. All outlive the members
+// of who derives; what Spaces hold and needs something of the machine's is made by Space::Maker,
+// which outlives them.
 //
 // Not thread-safe.
 #ifndef MMUSIM_MMU_CPUS_H_
@@ -30,6 +30,7 @@
 #include "mmu/levels.h"
 #include "mmu/miss_path.h"
 #include "mmu/mmu.h"
+#include "mmu/numbers.h"
 #include "mmu/summary.h"
 #include "pt/gather.h"
 #include "pt/page_table.h"
@@ -37,16 +38,14 @@
 
 namespace mmusim::mmu {
 
-// No address space: what a CPU runs that runs none, and who owns a number nobody has.
-inline constexpr MmId kNobody{~uint64_t{0}};
+struct NothingMore {};
 
 struct Space {
+  using Maker = NothingMore;       // of copies of page tables, for example; where there are any
   pt::PageTable* table = nullptr;  // null: has not run yet
   uint64_t ran_on = 0;             // CPUs, a bit each; since when, the architecture says
   bool shared = false;             // by several threads (TlbMaintenance::shared)
 };
-
-struct NothingMore {};
 
 // Memory for handlers' code or data, for as long as the machine lasts. Errors: Error when there is
 // none, naming `whose`.
@@ -167,6 +166,22 @@ class Cpus : public TlbMaintenance {
       if (space.*copy != nullptr) all.push_back(mm);
     return all;
   }
+  // Where there is a copy (else null), what is in `range` goes out of it, or all; then
+  // flush(gather) of the hardware's TLBs, and only then are the tables that were emptied freed.
+  template <class Copy, class Flush>
+  static void purge_copy(Copy* copy, VirtRange range, Flush flush) {
+    pt::Gather gather;
+    if (copy != nullptr) copy->purge(range, gather);
+    flush(gather);
+    gather.release_tables();
+  }
+  template <class Copy, class Flush>
+  static void drop_copy(Copy* copy, Flush flush) {
+    pt::Gather gather;
+    if (copy != nullptr) copy->drop(gather);
+    flush(gather);
+    gather.release_tables();
+  }
   // shrink(): all are emptied; their roots go too, but those a CPU has loaded. flush(mm, space)
   // before their memory is used again. Whether that was any memory.
   template <class Copy, class Flush>
@@ -222,6 +237,7 @@ class Cpus : public TlbMaintenance {
   mem::FrameMemory* frames_;
   mem::ReferenceSink* sink_;
   std::vector<Cpu> cpus_;
+  std::optional<typename SpaceT::Maker> maker_;  // nothing: this machine needs none
   std::map<MmId, SpaceT> spaces_;
 
  private:

@@ -5,6 +5,9 @@
 #include <fmt/format.h>
 #include <optional>
 
+#include "base/error.h"
+#include "base/units.h"
+
 namespace mmusim::mmu {
 
 namespace {
@@ -95,20 +98,36 @@ void CpuCounters::add(const CpuCounters& more) {
 
 void declare_levels(config::Schema& schema, std::span<const LevelDecl> levels) {
   for (const LevelDecl& level : levels)
-    for (const ArrayDecl& array : level.arrays)
-      if (array.key != nullptr)
-        tlb::declare_geometry(schema, array.key, array.what, array.defaults);
+    for (const tlb::ArrayDecl& array : level.arrays)
+      if (array.key != nullptr) tlb::declare_geometry(schema, array);
 }
 
-std::vector<tlb::Geometry> read_level(const config::Config& config, const LevelDecl& level,
-                                      const std::vector<PageShift>& known) {
-  std::vector<tlb::Geometry> arrays;
-  for (const ArrayDecl& decl : level.arrays) {
-    if (decl.key == nullptr) continue;
-    tlb::Geometry array = tlb::read_geometry(config, decl.key, known);
-    if (array.exists()) arrays.push_back(std::move(array));
+Arrays read_levels(const config::Config& config, std::span<const LevelDecl> levels,
+                   const std::vector<PageShift>& known, std::optional<PageShift> base) {
+  Arrays all;
+  for (size_t i = 0; i < levels.size(); ++i) {
+    const LevelDecl& level = levels[i];
+    for (const tlb::ArrayDecl& decl : level.arrays) {
+      if (decl.key == nullptr) continue;
+      tlb::Geometry array = tlb::read_geometry(config, decl, known);
+      if (array.exists()) all[i].push_back(std::move(array));
+    }
+    const tlb::ArrayDecl& first = level.arrays.front();
+    if (all[i].empty()) {
+      if (level.second && !level.needed) continue;
+      throw UsageError(config.place_of(fmt::format("{}.entries", first.key)),
+                       fmt::format("there must be the {}", first.what));
+    }
+    if (base && std::none_of(all[i].begin(), all[i].end(), [&](const tlb::Geometry& array) {
+          return array.pages.front() <= *base;
+        }))
+      throw UsageError(config.place_of(fmt::format("{}.pages", first.key)),
+                       fmt::format("no entry of the {} can hold the base page of {}{}", level.shown,
+                                   format_size(base->bytes()),
+                                   known.front() < *base ? ", nor a part of it" : ""),
+                       fmt::format("name {} among the sizes", format_size(base->bytes())));
   }
-  return arrays;
+  return all;
 }
 
 size_t level_of(std::span<const LevelDecl> levels, const Arrays& arrays, Side side, bool second) {

@@ -18,11 +18,13 @@
 #include <array>
 #include <cstddef>
 #include <cstdint>
+#include <optional>
 #include <span>
 #include <string>
 #include <vector>
 
 #include "base/types.h"
+#include "config/keys.h"
 #include "config/schema.h"
 #include "mmu/mmu.h"
 #include "mmu/summary.h"
@@ -91,21 +93,15 @@ struct LevelCount {
   const char* name = nullptr;     // likewise
 };
 
-// An array of a level, under the keys <key>.entries, .ways and so on.
-struct ArrayDecl {
-  const char* key = nullptr;
-  const char* what = "";  // completes "Entries of the ..."
-  tlb::GeometryDefaults defaults{};
-};
-
 struct LevelDecl {
   const char* name = "";   // where entries are (CachedTranslation), and in counters
   const char* shown = "";  // to narrators
   bool fetches = false;    // which sides it serves; of two such levels the later one
   bool data = false;
   bool second = false;
-  std::span<const LevelCount> counts{};  // in the order of the report
-  std::array<ArrayDecl, 3> arrays{};     // those with a key
+  bool needed = false;                     // though a second one: there must be an array
+  std::span<const LevelCount> counts{};    // in the order of the report
+  std::array<tlb::ArrayDecl, 3> arrays{};  // those with a key
 
   [[nodiscard]] bool serves(Side side) const { return side == kFetches ? fetches : data; }
 };
@@ -116,9 +112,23 @@ using Arrays = std::array<std::vector<tlb::Geometry>, kMostLevels>;
 using Locked = std::array<unsigned, kMostLevels>;
 
 void declare_levels(config::Schema& schema, std::span<const LevelDecl> levels);
-// The arrays of one that exist, in the order they are declared. Errors: see tlb::read_geometry().
-std::vector<tlb::Geometry> read_level(const config::Config& config, const LevelDecl& level,
-                                      const std::vector<PageShift>& known);
+// The arrays that exist, in the order they are declared. `known`: the page sizes entries can have.
+// `base`: each level holds pages of this size, or parts of them; nothing: who calls sees to it.
+// Errors: see tlb::read_geometry(); UsageError where a level that must be there has no array, or
+// one has none for base pages.
+Arrays read_levels(const config::Config& config, std::span<const LevelDecl> levels,
+                   const std::vector<PageShift>& known, std::optional<PageShift> base);
+// Both, as the first of the keys of an architecture's options.
+template <class Options>
+config::Keys<Options> level_keys(std::span<const LevelDecl> levels, Arrays Options::*arrays,
+                                 const std::vector<PageShift>& known,
+                                 std::optional<PageShift> base) {
+  return config::Keys<Options>().part(
+      [levels](config::Schema& schema) { declare_levels(schema, levels); },
+      [=](const config::Config& config, Options& options) {
+        options.*arrays = read_levels(config, levels, known, base);
+      });
+}
 
 // The level a side has, among those with arrays; kMostLevels: none.
 size_t level_of(std::span<const LevelDecl> levels, const Arrays& arrays, Side side, bool second);

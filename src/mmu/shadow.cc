@@ -12,8 +12,8 @@ std::unique_ptr<Shadow> Shadows::make(MmId mm, pt::PageTable& table) {
 }
 
 Shadow::Fill Shadow::fill(VirtAddr va, AccessKind kind, bool preload, MissPath& path) {
-  const pt::EntryFormat& format = shared_.format_;
-  ShadowCounters& counters = shared_.counters_;
+  const pt::EntryFormat& format = shared_.copies_.format();
+  ShadowCounts& counters = shared_.counters_;
   if (!preload) ++counters.lookups;
   pt::WalkPath words;
   const pt::Lookup found = kernel_table_.walk(va, words);
@@ -65,7 +65,7 @@ Shadow::Fill Shadow::fill(VirtAddr va, AccessKind kind, bool preload, MissPath& 
 // The part of the leaf `found` that the slot has room for, as an access of that kind leaves it.
 void Shadow::put(const pt::Slot& slot, VirtAddr va, const pt::Lookup& found,
                  const pt::WalkPath& words, AccessKind kind, mem::Origin who, MissPath& path) {
-  const pt::EntryFormat& format = shared_.format_;
+  const pt::EntryFormat& format = shared_.copies_.format();
   pt::LeafFields leaf = format.parse_leaf(found.entry, found.size);
   const Rights rights(leaf.rights.bits() & found.mask.bits());
   const bool mark = !leaf.accessed || (writes(kind) && !leaf.dirty);
@@ -91,7 +91,7 @@ void Shadow::put(const pt::Slot& slot, VirtAddr va, const pt::Lookup& found,
 // Only what has been used, as the accessed bit in the kernel's table would have to be set else.
 // What is read for it are the words of its look-up that were not read for the page before.
 void Shadow::prefill(VirtAddr va, const pt::WalkPath& words, mem::Origin who, MissPath& path) {
-  const pt::EntryFormat& format = shared_.format_;
+  const pt::EntryFormat& format = shared_.copies_.format();
   const PageShift size = shared_.copies_.page();
   const uint64_t bytes = uint64_t{shared_.prefill_} << size.log2();
   const VirtAddr begin(va.value() & ~(bytes - 1));
@@ -123,7 +123,7 @@ void Shadow::prefill(VirtAddr va, const pt::WalkPath& words, mem::Origin who, Mi
 void Shadow::for_each(
     const std::function<void(VirtAddr base, PageShift size, Pfn pfn, Rights rights)>& visit) const {
   copy_->table().for_each_leaf([&](VirtAddr base, PageShift size, pt::Entry e) {
-    const pt::LeafFields leaf = shared_.format_.parse_leaf(e, size);
+    const pt::LeafFields leaf = shared_.copies_.format().parse_leaf(e, size);
     visit(base, size, leaf.pfn, leaf.rights);
   });
 }

@@ -37,16 +37,34 @@
 #include "pt/entry.h"
 #include "pt/gather.h"
 #include "pt/page_table.h"
+#include "stats/count.h"
+#include "stats/report.h"
 
 namespace mmusim::mmu {
 
-struct ShadowCounters {
-  uint64_t lookups = 0;      // of the kernel's table, because a walk here faulted
-  uint64_t fills = 0;        // ... that found what the access needed
-  uint64_t preloads = 0;     // pages put here right after the kernel fixed a fault
-  uint64_t dirty_fills = 0;  // fills whose purpose was to let the first store through
-  uint64_t prefills = 0;     // neighbours put here with any of those
+struct ShadowCounts {
+  stats::Count lookups{
+      "shadow.lookups", "faults",
+      "Page faults for which the kernel's page table was looked up, because the hardware walks "
+      "a copy of it; 0 where it reads the page table itself."};
+  stats::Count fills{"shadow.fills", "faults",
+                     "... that found what the access needed and put it into the copy.",
+                     "shadow.lookups"};
+  stats::Count dirty_fills{"shadow.dirty_fills", "faults",
+                           "Entries made writable at the first store to a page.", "shadow.fills"};
+  stats::Count preloads{"shadow.preloads", "entries",
+                        "Entries put into the copy by the kernel's own page-fault handling."};
+  stats::Count prefills{
+      "shadow.prefills", "entries",
+      "Neighbours, used before, put into the copy along with those (x86.shadow.prefill)."};
+};
+struct ShadowCounters : ShadowCounts {
   CopyCounters copies;
+
+  void report(stats::Report& report) const {
+    stats::report<ShadowCounts>(*this, report);
+    copies.report("shadow", report);
+  }
 };
 
 // Numbers of the handler's steps in the architecture's list.
@@ -64,11 +82,10 @@ class Shadow;
 class Shadows {
  public:
   // As TableCopies. `prefill`: pages of a block, a power of two; 1: none but the one asked for.
-  Shadows(const pt::EntryFormat& format, pt::RadixGeometry geometry, PageShift page,
+  Shadows(std::unique_ptr<const pt::EntryFormat> format, pt::RadixGeometry geometry, PageShift page,
           const char* option, unsigned prefill, ShadowSteps steps, mem::FrameMemory& frames,
           mem::ReferenceSink& sink)
-      : format_(format),
-        copies_(format, std::move(geometry), page, option, frames, sink),
+      : copies_(std::move(format), std::move(geometry), page, option, frames, sink),
         prefill_(prefill),
         steps_(steps) {}
   Shadows(const Shadows&) = delete;
@@ -77,19 +94,14 @@ class Shadows {
   // An empty one; null when there is no memory for its root. `table`, the kernel's, must outlive
   // it.
   [[nodiscard]] std::unique_ptr<Shadow> make(MmId mm, pt::PageTable& table);
-  [[nodiscard]] ShadowCounters counters() const {
-    ShadowCounters all = counters_;
-    all.copies = copies_.counters;
-    return all;
-  }
+  [[nodiscard]] ShadowCounters counters() const { return {counters_, copies_.counters}; }
 
  private:
   friend class Shadow;
-  const pt::EntryFormat& format_;
   TableCopies copies_;
   unsigned prefill_;
   ShadowSteps steps_;
-  ShadowCounters counters_;
+  ShadowCounts counters_;
 };
 
 class Shadow {

@@ -1,6 +1,8 @@
 #include "mmu/table_copy.h"
 
 #include <algorithm>
+#include <fmt/format.h>
+#include <string>
 #include <utility>
 #include <vector>
 
@@ -8,15 +10,38 @@
 
 namespace mmusim::mmu {
 
-TableCopies::TableCopies(const pt::EntryFormat& format, pt::RadixGeometry geometry, PageShift page,
-                         const char* option, mem::FrameMemory& frames, mem::ReferenceSink& sink)
-    : allocator_(frames, mem::FrameUse::SoftTlb),
+void CopyCounters::report(const char* name, stats::Report& report) const {
+  const auto add = [&](const char* what, uint64_t value, const char* unit, const char* meaning,
+                       const std::string& denominator = "") {
+    report.add(fmt::format("{}.{}", name, what), value, unit, meaning, denominator);
+  };
+  add("joined", joined, "tables",
+      "Tables of a copy taken from another address space's, because the kernel's tables of that "
+      "block are shared (kernel.shared_tables).");
+  add("left", left, "tables",
+      "... and given up again by a flush of a range that touched their block.",
+      fmt::format("{}.joined", name));
+  add("purged", purged, "entries", "Entries removed from copies by flushes of ranges.");
+  add("dropped", dropped, "events",
+      "Copies emptied whole by flushes of address spaces, or for want of memory.");
+  add("bytes.peak", peak_bytes, "bytes",
+      "Most memory the copies took at one time, beside the page tables' own.");
+  if (no_room != 0)
+    add("no_room", no_room, "entries",
+        "Entries there was no memory for in the copy, until the kernel had made some.");
+}
+
+TableCopies::TableCopies(std::unique_ptr<const pt::EntryFormat> format, pt::RadixGeometry geometry,
+                         PageShift page, const char* option, mem::FrameMemory& frames,
+                         mem::ReferenceSink& sink)
+    : format_(std::move(format)),
+      allocator_(frames, mem::FrameUse::SoftTlb),
       environment_{.sink = &sink,
                    .allocator = &allocator_,
-                   .format = &format,
+                   .format = format_.get(),
                    .geometry = std::move(geometry),
                    .page = page},
-      shape_(environment_.geometry, page, option, format.entry_bytes) {}
+      shape_(environment_.geometry, page, option, format_->entry_bytes) {}
 
 std::unique_ptr<TableCopy> TableCopies::make(MmId mm, const pt::PageTable& original) {
   const auto root = allocator_.allocate(shape_.level(shape_.top()).table_bytes, mm);

@@ -37,6 +37,7 @@
 #include "pt/mlpt/mlpt.h"
 #include "pt/page_table.h"
 #include "pt/table_allocator.h"
+#include "stats/report.h"
 
 namespace mmusim::mmu {
 
@@ -47,6 +48,9 @@ struct CopyCounters {
   uint64_t joined = 0;      // tables taken from another copy, with what was in them
   uint64_t left = 0;        // ... and given up by a flush of any of it
   uint64_t peak_bytes = 0;  // of tables, roots included
+
+  // As <name>.joined and so on.
+  void report(const char* name, stats::Report& report) const;
 };
 
 class TableCopy;
@@ -54,9 +58,10 @@ class TableCopy;
 // What all copies of a machine share.
 class TableCopies {
  public:
-  // `format` must outlive it, as `frames` and `sink`. `option`: what gives the shape, for messages.
-  TableCopies(const pt::EntryFormat& format, pt::RadixGeometry geometry, PageShift page,
-              const char* option, mem::FrameMemory& frames, mem::ReferenceSink& sink);
+  // `frames` and `sink` must outlive it. `option`: what gives the shape, for messages.
+  TableCopies(std::unique_ptr<const pt::EntryFormat> format, pt::RadixGeometry geometry,
+              PageShift page, const char* option, mem::FrameMemory& frames,
+              mem::ReferenceSink& sink);
   TableCopies(const TableCopies&) = delete;
   TableCopies& operator=(const TableCopies&) = delete;
 
@@ -65,6 +70,7 @@ class TableCopies {
   [[nodiscard]] std::unique_ptr<TableCopy> make(MmId mm, const pt::PageTable& original);
   [[nodiscard]] const pt::RadixGeometry& geometry() const { return environment_.geometry; }
   [[nodiscard]] PageShift page() const { return environment_.page; }
+  [[nodiscard]] const pt::EntryFormat& format() const { return *format_; }
 
   CopyCounters counters;
 
@@ -72,6 +78,7 @@ class TableCopies {
   friend class TableCopy;
   void note_bytes();
 
+  std::unique_ptr<const pt::EntryFormat> format_;
   pt::TableAllocator allocator_;
   pt::Environment environment_;
   pt::mlpt::Shape shape_;

@@ -51,6 +51,14 @@ Entry MaskedFormat::with_rights(Entry e, Rights next) const {
   return completed(is_global(e) && has_global(changed) ? changed | global_mask : changed);
 }
 
+Entry MaskedFormat::part_of(const Lookup& found, VirtAddr va, PageShift part) const {
+  const LeafFields leaf = parse_leaf(found.entry, found.size);
+  const Rights kept(leaf.rights.bits() & found.mask.bits());
+  const Entry e = kept == leaf.rights ? found.entry : with_rights(found.entry, kept);
+  const Pfn frame = leaf.pfn + ((align_down(va, part) - found.base) >> page.log2());
+  return (e & ~pfn_mask) | (frame.value() << pfn_shift & pfn_mask);
+}
+
 Entry MaskedFormat::make_table(PhysAddr next, PageShift /*covers*/) const {
   return table_bits | (next.value() >> table_unit << table_shift & table_mask);
 }

@@ -11,6 +11,7 @@
 #include "base/types.h"
 #include "base/word_text.h"
 #include "pt/entry.h"
+#include "pt/page_table.h"
 
 namespace mmusim::pt {
 
@@ -45,6 +46,10 @@ class MaskedFormat : public EntryFormat {
   [[nodiscard]] PhysAddr table_address(Entry e) const override;
   [[nodiscard]] bool is_leaf(Entry e, PageShift size) const override;
   [[nodiscard]] std::string describe(Entry e, PageShift size) const override;
+
+  // What a miss handler makes of a leaf it has found: the entry of the part around `va`, of size
+  // `part`, without the rights a shared sub-tree keeps back. REQUIRES: present; part <= found.size.
+  [[nodiscard]] Entry part_of(const Lookup& found, VirtAddr va, PageShift part) const;
 
  protected:
   // By default what `rights` says; but the user's alone where `granted` is not set.

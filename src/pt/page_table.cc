@@ -32,6 +32,16 @@ const char* name_of(Status status) {
   return "?";
 }
 
+RadixGeometry uniform_geometry(PageShift page, unsigned index_bits, unsigned levels,
+                               unsigned leaves) {
+  RadixGeometry geometry;
+  for (unsigned level = 0; level < levels; ++level)
+    geometry.push_back({.shift = page.log2() + index_bits * level,
+                        .index_bits = index_bits,
+                        .leaf_allowed = level < leaves});
+  return geometry;
+}
+
 Lookup PageTable::find(VirtAddr va, mem::Origin origin) {
   WalkPath path;
   const Lookup found = walk(va, path);

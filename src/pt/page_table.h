@@ -192,6 +192,9 @@ struct RadixLevel {
   bool operator==(const RadixLevel&) const = default;
 };
 using RadixGeometry = std::vector<RadixLevel>;  // [0] is the leaf level
+// Of levels that all have so many index bits, from pages on; leaves on the `leaves` lowest.
+RadixGeometry uniform_geometry(PageShift page, unsigned index_bits, unsigned levels,
+                               unsigned leaves);
 
 class PageTable {
  public:

@@ -23,15 +23,16 @@ struct Written : Geometry {
   std::string sizes;
 };
 
-config::Keys<Written> keys_of(const std::string& prefix, const std::string& what,
-                              const GeometryDefaults& defaults) {
+config::Keys<Written> keys_of(const ArrayDecl& array) {
   Written standard;
-  standard.entries = defaults.entries;
-  standard.ways = defaults.ways;
-  standard.sizes = defaults.pages;
+  standard.entries = array.defaults.entries;
+  standard.ways = array.defaults.ways;
+  standard.sizes = array.defaults.pages;
   config::Keys<Written> keys(standard);
+  const std::string prefix = array.key;
   keys.number(prefix + ".entries", &Written::entries,
-              fmt::format("Entries of the {}; 0: there is none.", what), 0, Geometry::kMostEntries)
+              fmt::format("Entries of the {}; 0: there is none.", array.what), 0,
+              Geometry::kMostEntries)
       .number(prefix + ".ways", &Written::ways,
               "Ways of each set (as many as entries: fully associative); entries / ways is a "
               "power of two.",
@@ -74,9 +75,8 @@ bool Geometry::holds(PageShift size) const {
   return std::find(pages.begin(), pages.end(), size) != pages.end();
 }
 
-void declare_geometry(config::Schema& schema, const std::string& prefix, const std::string& what,
-                      const GeometryDefaults& defaults) {
-  keys_of(prefix, what, defaults).declare(schema);
+void declare_geometry(config::Schema& schema, const ArrayDecl& array) {
+  keys_of(array).declare(schema);
 }
 
 std::vector<PageShift> parse_pages(std::string_view text, const std::vector<PageShift>& known,
@@ -102,9 +102,10 @@ std::vector<PageShift> parse_pages(std::string_view text, const std::vector<Page
   return pages;
 }
 
-Geometry read_geometry(const config::Config& config, const std::string& prefix,
+Geometry read_geometry(const config::Config& config, const ArrayDecl& array,
                        const std::vector<PageShift>& known) {
-  const Written written = keys_of(prefix, "", {.entries = 0, .ways = 1, .pages = ""}).read(config);
+  const Written written = keys_of(array).read(config);
+  const std::string prefix = array.key;
   if (!written.exists()) return {};
   const uint32_t entries = written.entries;
   const uint32_t ways = written.ways;

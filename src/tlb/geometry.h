@@ -1,7 +1,7 @@
 // The shape of one TLB array: how many entries in how many ways, which page sizes, who is replaced.
 //
-// Declared once per array under a prefix ("tlb.l1d"): <prefix>.entries, .ways, .pages,
-// .replacement, .seed, .index. Plain data, read-only after from().
+// Declared once per array (ArrayDecl), under a key ("tlb.l1d"): <key>.entries, .ways, .pages,
+// .replacement, .seed, .index. Plain data, read-only once it has been read.
 #ifndef MMUSIM_TLB_GEOMETRY_H_
 #define MMUSIM_TLB_GEOMETRY_H_
 
@@ -48,20 +48,24 @@ struct Geometry {
   static constexpr uint32_t kMostEntries = 1u << 20;
 };
 
-// What declare() writes as the defaults.
+// What the keys are where nobody sets them.
 struct GeometryDefaults {
   uint32_t entries;
   uint32_t ways;  // at least 1; as many as entries: fully associative
   const char* pages;
 };
 
-// `what` completes "Entries of the ...".
-void declare_geometry(config::Schema& schema, const std::string& prefix, const std::string& what,
-                      const GeometryDefaults& defaults);
+struct ArrayDecl {
+  const char* key = nullptr;
+  const char* what = "";  // completes "Entries of the ..."
+  GeometryDefaults defaults{};
+};
+
+void declare_geometry(config::Schema& schema, const ArrayDecl& array);
 
 // Errors: UsageError naming the key and the rule: ways above entries, entries not a multiple of
 // ways, a number of sets that is not a power of two, a page size that is not in `known`.
-Geometry read_geometry(const config::Config& config, const std::string& prefix,
+Geometry read_geometry(const config::Config& config, const ArrayDecl& array,
                        const std::vector<PageShift>& known);
 
 // "4K,2M" -> shifts, ascending. Errors: UsageError with `where`.

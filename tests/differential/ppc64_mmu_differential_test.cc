@@ -40,12 +40,12 @@ class Pair {
         tables_(kSpaces) {
     config::Schema schema;
     mem::ReferenceSink::declare(schema);
-    declare(schema);
+    Options::keys().declare(schema);
     config::Config config(schema);
     const std::string text = mmusim::testing::machine_text(machine);
     config.load_text(text, machine);
     config.load_text(more, "more");
-    const Options options = read_options(config);
+    const Options options = Options::keys().read(config);
     page_ = options.page;
     naive::HashedShape shape;
     shape.ierat = mmusim::testing::naive_shape(options.tlb[kIerat].front());

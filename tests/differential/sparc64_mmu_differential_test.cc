@@ -40,11 +40,11 @@ class Pair {
         tables_(kSpaces) {
     config::Schema schema;
     mem::ReferenceSink::declare(schema);
-    declare(schema);
+    Options::keys().declare(schema);
     config::Config config(schema);
     config.load_text(mmusim::testing::machine_text(machine), machine);
     config.load_text(more, "more");
-    const Options options = read_options(config);
+    const Options options = Options::keys().read(config);
     naive::SoftShape shape;
     for (const tlb::Geometry& array : options.tlb[kItlb])
       shape.itlb.push_back(mmusim::testing::naive_shape(array));

@@ -53,12 +53,12 @@ class Pair {
   explicit Pair(const std::function<void(config::Config&)>& configure) {
     mem::FrameMemory::declare(schema_);
     mem::ReferenceSink::declare(schema_);
-    declare(schema_);
+    Options::keys().declare(schema_);
     schema_.text("machine.name", "", "As sim declares it.");
     schema_.text("machine.arch", "", "As sim declares it.");
     config_ = std::make_unique<config::Config>(schema_);
     configure(*config_);
-    options_ = read_options(*config_);
+    options_ = Options::keys().read(*config_);
     frames_ = std::make_unique<mem::FrameMemory>(*config_, k4K);
     sink_ = std::make_unique<mem::ReferenceSink>(*config_);
     real_ = std::make_unique<Mmu>(options_, *frames_, *sink_);

@@ -13,10 +13,10 @@ namespace options_test {
 
 Options read(const std::string& text) {
   config::Schema schema;
-  declare(schema);
+  Options::keys().declare(schema);
   config::Config config(schema);
   config.load_text(text, "test.cfg");
-  return read_options(config);
+  return Options::keys().read(config);
 }
 
 std::string refusal(const std::string& text) {
@@ -69,9 +69,9 @@ TEST(Ia64Options, TheVhptIsSizedByMemory) {
   sim::declare(schema);
   config::Config config(schema);
   config.load_text("[mem]\nbytes = 128G\n", "test.cfg");
-  EXPECT_EQ(read_options(config).vhpt_bytes, uint64_t{16} << 20);
+  EXPECT_EQ(Options::keys().read(config).vhpt_bytes, uint64_t{16} << 20);
   config.load_text("[ia64.vhpt]\nbytes = 1M\n", "test.cfg");
-  EXPECT_EQ(read_options(config).vhpt_bytes, uint64_t{1} << 20);
+  EXPECT_EQ(Options::keys().read(config).vhpt_bytes, uint64_t{1} << 20);
 }
 
 TEST(Ia64Options, ShippedMachines) {
@@ -82,7 +82,7 @@ TEST(Ia64Options, ShippedMachines) {
     config::Config config(schema);
     config.load(std::string(MMUSIM_SOURCE_DIR "/configs/machines/") + name + ".cfg");
     EXPECT_EQ(config.choice("machine.arch"), "ia64");
-    const Options options = read_options(config);
+    const Options options = Options::keys().read(config);
     EXPECT_EQ(options.tlb[kL2I].empty(), std::string(name) == "itanium-merced");
   }
 }

@@ -27,6 +27,7 @@ struct ToyCopy {
   bool has_tables = true;
 };
 struct ToySpace : Space {
+  using Maker = std::string;  // what copies write into
   std::unique_ptr<ToyCopy> copy;
 };
 constexpr uint8_t kTable = 1;  // in Payload::extra
@@ -35,10 +36,8 @@ class ToyTlbs final : public Cpus<ToyMmu, ToySpace> {
  public:
   ToyTlbs(unsigned cpus, mem::FrameMemory& frames, mem::ReferenceSink& sink) : Cpus(frames, sink) {
     make_cpus(cpus, [&](CpuId) { return std::make_unique<ToyMmu>(frames, sink); });
+    maker_.emplace();
   }
-  ~ToyTlbs() override { spaces_.clear(); }  // copies write into `log`
-  ToyTlbs(const ToyTlbs&) = delete;
-  ToyTlbs& operator=(const ToyTlbs&) = delete;
   bool activate(CpuId id, MmId mm, pt::PageTable& /*table*/) override {
     run(id, mm);
     return true;
@@ -55,24 +54,25 @@ class ToyTlbs final : public Cpus<ToyMmu, ToySpace> {
   void flush_local_page(CpuId, MmId, VirtAddr, bool) override {}
   void report(stats::Report& report) const override { paths(toy::kToySteps).report(report); }
   bool shrink() override {
-    return drop_copies(&ToySpace::copy,
-                       [&](MmId mm, ToySpace&) { log += " flush " + std::to_string(mm.value()); });
+    return drop_copies(&ToySpace::copy, [&](MmId mm, ToySpace&) {
+      log() += " flush " + std::to_string(mm.value());
+    });
   }
   std::vector<MmId> copied() const override { return with_copy(&ToySpace::copy); }
   void give_copy(MmId mm, bool tables) {
-    spaces_[mm].copy = std::make_unique<ToyCopy>(std::to_string(mm.value()), log);
+    spaces_[mm].copy = std::make_unique<ToyCopy>(std::to_string(mm.value()), log());
     spaces_[mm].copy->has_tables = tables;
   }
   bool alone(MmId mm) const { return only_here(mm); }
   uint64_t interrupts_for(MmId mm) const { return others(find_space(mm)->ran_on); }
   CpuCounters sum() const { return counters(); }
 
-  std::string log;
+  std::string& log() { return *maker_; }
 
  private:
   void release(MmId mm, ToySpace& /*space*/) override {
     EXPECT_FALSE(is_loaded(mm));
-    log += " release " + std::to_string(mm.value());
+    log() += " release " + std::to_string(mm.value());
   }
   std::optional<MmId> user_of(const Cpu& /*cpu*/, const tlb::EntryView& entry) const override {
     if (find_space(MmId(entry.space)) == nullptr) return std::nullopt;
@@ -130,11 +130,11 @@ TEST(Cpus, AForgottenSpaceIsLeftBeforeItIsReleased) {
   w.run(1, 1);
   w.run(2, 2);
   w.tlbs.forget(MmId(1));
-  EXPECT_EQ(w.tlbs.log, " release 1");
+  EXPECT_EQ(w.tlbs.log(), " release 1");
   EXPECT_FALSE(w.tlbs.mmu(CpuId(1)).loaded);
   EXPECT_TRUE(w.tlbs.mmu(CpuId(2)).loaded);
   w.tlbs.forget(MmId(1));  // nothing more
-  EXPECT_EQ(w.tlbs.log, " release 1");
+  EXPECT_EQ(w.tlbs.log(), " release 1");
 }
 
 TEST(Cpus, WhoAsksNeedsNoInterrupt) {
@@ -161,7 +161,7 @@ TEST(Cpus, ShrinkingKeepsTheRootsThatAreLoaded) {
   w.tlbs.give_copy(MmId(2), true);
   w.tlbs.give_copy(MmId(3), false);
   EXPECT_TRUE(w.tlbs.shrink());
-  EXPECT_EQ(w.tlbs.log, " drop 1 flush 1 drop 2 flush 2-2 drop 3");
+  EXPECT_EQ(w.tlbs.log(), " drop 1 flush 1 drop 2 flush 2-2 drop 3");
   EXPECT_THAT(w.tlbs.copied(), ElementsAre(MmId(1), MmId(3)));
 }
 

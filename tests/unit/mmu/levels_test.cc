@@ -1,7 +1,11 @@
 #include "mmu/levels.h"
 
+#include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <string>
+#include <utility>
 
+#include "base/error.h"
 #include "config/schema.h"
 #include "tests/unit/mmu/toy_cpu.h"
 
@@ -35,12 +39,46 @@ TEST(Levels, AreDeclaredAndReadByOneDeclaration) {
   declare_levels(schema, kToyLevels);
   config::Config config(schema);
   const std::vector<PageShift> known = {toy::k4K, toy::k64K};
-  EXPECT_EQ(read_level(config, kToyLevels[toy::kToyL1D], known).size(), 1u);
-  EXPECT_TRUE(read_level(config, kToyLevels[toy::kToyL2I], known).empty());
+  const Arrays plain = read_levels(config, kToyLevels, known, toy::k4K);
+  EXPECT_EQ(plain[toy::kToyL1D].size(), 1u);
+  EXPECT_TRUE(plain[toy::kToyL2I].empty());
   config.set("toy.l1d.large.entries", "2", "test");
-  const auto arrays = read_level(config, kToyLevels[toy::kToyL1D], known);
-  ASSERT_EQ(arrays.size(), 2u);
-  EXPECT_EQ(arrays[1].pages, std::vector{toy::k64K});
+  const Arrays large = read_levels(config, kToyLevels, known, toy::k4K);
+  ASSERT_EQ(large[toy::kToyL1D].size(), 2u);
+  EXPECT_EQ(large[toy::kToyL1D][1].pages, std::vector{toy::k64K});
+}
+
+TEST(Levels, ThatMustBeThereAreAndHoldBasePages) {
+  config::Schema schema;
+  declare_levels(schema, kToyLevels);
+  const std::vector<PageShift> known = {toy::k4K, toy::k64K};
+  const auto refusal = [&](std::initializer_list<std::pair<const char*, const char*>> settings,
+                           std::optional<PageShift> base) -> std::string {
+    config::Config config(schema);
+    for (const auto& [key, value] : settings)
+      config.set(key, value, "test");
+    try {
+      read_levels(config, kToyLevels, known, base);
+    } catch (const UsageError& error) {
+      return error.what();
+    }
+    return "accepted";
+  };
+  using ::testing::AllOf;
+  using ::testing::HasSubstr;
+  EXPECT_THAT(refusal({{"toy.l1i.entries", "0"}}, toy::k4K),
+              AllOf(HasSubstr("toy.l1i.entries"), HasSubstr("there must be the first-level")));
+  EXPECT_THAT(refusal({{"toy.l2.entries", "0"}}, toy::k4K), "accepted");
+  EXPECT_THAT(refusal({{"toy.l1i.pages", "64K"}}, toy::k4K),
+              AllOf(HasSubstr("toy.l1i.pages"), HasSubstr("base page of 4K")));
+  // Parts of a base page will do, and nobody asks where no base page is named.
+  EXPECT_THAT(refusal({{"toy.l1i.pages", "4K"}}, toy::k64K), "accepted");
+  EXPECT_THAT(refusal({{"toy.l1i.pages", "64K"}}, std::nullopt), "accepted");
+  // One array of a level is enough.
+  EXPECT_THAT(refusal({{"toy.l1d.entries", "0"}, {"toy.l1d.large.entries", "2"}}, toy::k64K),
+              "accepted");
+  EXPECT_THAT(refusal({{"toy.l1d.entries", "0"}, {"toy.l1d.large.entries", "2"}}, toy::k4K),
+              HasSubstr("toy.l1d.pages"));
 }
 
 TEST(Levels, TheLaterOfTwoServesASide) {

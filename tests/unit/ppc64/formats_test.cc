@@ -3,7 +3,6 @@
 
 #include <gtest/gtest.h>
 
-#include "arch/ppc64/contexts.h"
 #include "arch/ppc64/entry_format.h"
 #include "base/random.h"
 
@@ -183,25 +182,9 @@ TEST(Ppc64Formats, GeometryIs46Bits) {
   EXPECT_EQ(geometry[3].shift + geometry[3].index_bits, 46u);
 }
 
-// The lowest free number, and as many as Linux has: 2^19 - 5, the next four being the kernel's.
-TEST(Ppc64Contexts, LowestFirstUpToTheHighest) {
-  Contexts contexts;
-  for (uint64_t number = 1; number <= 0x7fffb; ++number)
-    ASSERT_EQ(contexts.take(MmId(number)), Context(number));
-  EXPECT_EQ(contexts.take(MmId(0x7fffc)), std::nullopt);
-  contexts.release(700);
-  contexts.release(3);
-  contexts.release(0x7fffb);
-  EXPECT_EQ(contexts.owner(3), mmu::kNobody);
-  EXPECT_EQ(contexts.take(MmId(1)), 3u);
-  EXPECT_EQ(contexts.take(MmId(2)), 700u);
-  EXPECT_EQ(contexts.take(MmId(9)), 0x7fffbu);
-  EXPECT_EQ(contexts.owner(0x7fffb), MmId(9));
-  EXPECT_EQ(contexts.take(MmId(3)), std::nullopt);
-}
-
-// Its VSIDs, and the kernel's first: proto-VSIDs of 37 bits (256M) and 25 (1T), multiplied modulo
-// 2^37 - 1 and 2^25 - 1 in long hand.
+// The highest context of user space, 2^19 - 5, the next four being the kernel's: its VSIDs, and
+// those of the kernel's first: proto-VSIDs of 37 bits (256M) and 25 (1T), multiplied modulo 2^37 -
+// 1 and 2^25 - 1 in long hand.
 TEST(Ppc64Formats, VsidsOfTheHighestContexts) {
   const auto by_division = [](uint64_t proto, unsigned bits) {
     return proto * 12538073 % ((uint64_t{1} << bits) - 1);  // of at most 61 bits

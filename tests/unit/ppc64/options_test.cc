@@ -10,10 +10,10 @@ namespace options_test {
 
 Options read(const std::string& text) {
   config::Schema schema;
-  declare(schema);
+  Options::keys().declare(schema);
   config::Config config(schema);
   config.load_text(text, "test.cfg");
-  return read_options(config);
+  return Options::keys().read(config);
 }
 
 void refused(const std::string& text, const std::string& part) {

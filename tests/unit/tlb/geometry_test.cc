@@ -10,13 +10,14 @@ namespace mmusim::tlb {
 namespace geometry_test {
 
 const std::vector<PageShift> kKnown{PageShift(12), PageShift(21)};
+constexpr ArrayDecl kArray{.key = "tlb.x", .what = "test array", .defaults = {64, 4, "4K"}};
 
 Geometry read(const std::string& text) {
   config::Schema schema;
-  declare_geometry(schema, "tlb.x", "test array", {64, 4, "4K"});
+  declare_geometry(schema, kArray);
   config::Config config(schema);
   config.load_text("[tlb.x]\n" + text, "x.cfg");
-  return read_geometry(config, "tlb.x", kKnown);
+  return read_geometry(config, kArray, kKnown);
 }
 
 std::string refusal(const std::string& text) {

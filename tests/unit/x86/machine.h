@@ -59,10 +59,10 @@ class Machine {
   explicit Machine(const std::string& text = "") {
     mem::FrameMemory::declare(schema_);
     mem::ReferenceSink::declare(schema_);
-    declare(schema_);
+    Options::keys().declare(schema_);
     config_ = std::make_unique<config::Config>(schema_);
     config_->load_text(text, "test.cfg");
-    options_ = read_options(*config_);
+    options_ = Options::keys().read(*config_);
     frames_ = std::make_unique<mem::FrameMemory>(*config_, k4K);
     sink_ = std::make_unique<mem::ReferenceSink>(*config_);
     path_ = std::make_unique<mmu::MissPath>(steps(options_), *frames_, *sink_, mmu::HandlerCode{});

@@ -13,7 +13,7 @@ namespace options_test {
 class OptionsTest : public ::testing::Test {
  protected:
   OptionsTest() {
-    declare(schema_);
+    Options::keys().declare(schema_);
     mem::ReferenceSink::declare(schema_);
     schema_.text("machine.name", "", "As sim declares it.");
     schema_.text("machine.arch", "", "As sim declares it.");
@@ -21,12 +21,12 @@ class OptionsTest : public ::testing::Test {
   Options from_text(const std::string& text) {
     config::Config config(schema_);
     config.load_text(text, "m.cfg");
-    return read_options(config);
+    return Options::keys().read(config);
   }
   Options from_machine(const std::string& name) {
     config::Config config(schema_);
     config.load(std::string(MMUSIM_SOURCE_DIR) + "/configs/machines/" + name + ".cfg");
-    return read_options(config);
+    return Options::keys().read(config);
   }
   std::string refusal(const std::string& text) {
     try {
