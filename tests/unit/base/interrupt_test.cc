@@ -49,6 +49,7 @@ TEST(InterruptDeathTest, EndsWhatDoesNotAsk) {
   for (const int signal : {SIGINT, SIGTERM, SIGHUP}) {
     EXPECT_EXIT(
         {
+          std::signal(SIGHUP, SIG_DFL);  // as it may not be here: nohup(1)
           catch_interrupts();
           OutputFile file((folder / "result").string());
           const RemovedWhenInterrupted made((folder / "folder").string());
