@@ -106,7 +106,7 @@ size_t ByteSource::read_zip(char* to, size_t bytes) {
   try {
     return zip_->read(to, bytes);
   } catch (const ZipMembers::Problem& problem) {
-    fail(offset_, problem.what);
+    fail(problem.offset, problem.what);
   }
 }
 

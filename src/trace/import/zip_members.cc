@@ -1,8 +1,10 @@
 #include "trace/import/zip_members.h"
 
+#include <algorithm>
 #include <archive.h>
 #include <archive_entry.h>
 #include <cerrno>
+#include <cstdint>
 #include <exception>
 #include <fmt/format.h>
 #include <utility>
@@ -11,6 +13,23 @@
 #include "base/error.h"
 
 namespace mmusim::trace {
+namespace {
+
+// The record an archive ends with: where in the file its list of members is, and, last, how long
+// the comment is that follows. Little-endian.
+constexpr size_t kEndBytes = 22;
+constexpr size_t kMostComment = 65535;
+constexpr std::string_view kEndMagic("PK\x05\x06", 4);
+constexpr uint64_t kElsewhere = 0xffffffff;  // ... in a record of zip64
+
+uint64_t number_at(std::string_view text, size_t at, size_t bytes) {
+  uint64_t number = 0;
+  for (size_t i = bytes; i-- > 0;)
+    number = number << 8 | static_cast<uint8_t>(text[at + i]);
+  return number;
+}
+
+}  // namespace
 
 // libarchive is C: what the source throws is kept here across it.
 struct ZipMembers::Impl {
@@ -38,8 +57,16 @@ struct ZipMembers::Impl {
   static la_ssize_t read_stored(archive*, void* self, const void** out) {
     Impl& impl = *static_cast<Impl*>(self);
     *out = impl.block.data();
-    return impl.guarded(
-        [&] { return impl.stored.read_some(impl.block.data(), impl.block.size()); });
+    return impl.guarded([&] { return impl.read_block(); });
+  }
+  // What cannot be looked at again is kept, as much as the archive's end may be.
+  size_t read_block() {
+    const size_t got = stored.read_some(block.data(), block.size());
+    if (!stored.can_seek()) {
+      tail.append(block.data(), got);
+      if (tail.size() > 2 * kMostTail) tail.erase(0, tail.size() - kMostTail);
+    }
+    return got;
   }
   static la_int64_t seek_stored(archive*, void* self, la_int64_t offset, int whence) {
     Impl& impl = *static_cast<Impl*>(self);
@@ -52,6 +79,34 @@ struct ZipMembers::Impl {
     });
   }
 
+  // The archive must be the whole file: libarchive is content with one somewhere in it.
+  void check_end() {
+    if (stored.can_seek()) {
+      const uint64_t size = stored.size();
+      stored.seek(size - std::min<uint64_t>(size, kMostTail));
+      while (const size_t got = stored.read_some(block.data(), block.size()))
+        tail.append(block.data(), got);
+    } else {
+      while (read_block() != 0) {
+      }
+    }
+    const uint64_t begin = stored.place() - tail.size();
+    for (size_t at = tail.rfind(kEndMagic); at != std::string::npos;
+         at = at == 0 ? std::string::npos : tail.rfind(kEndMagic, at - 1)) {
+      if (tail.size() - at < kEndBytes) continue;
+      const uint64_t bytes = number_at(tail, at + 12, 4);
+      const uint64_t list = number_at(tail, at + 16, 4);
+      const size_t end = at + kEndBytes + number_at(tail, at + 20, 2);
+      if (end > tail.size()) continue;
+      if (end < tail.size())
+        throw Problem{"something that is not the zip archive follows", begin + end};
+      if (list != kElsewhere && bytes != kElsewhere && list + bytes != begin + at)
+        throw Problem{"a zip archive that does not begin where the file does", 0};
+      return;
+    }
+    throw Problem{"damaged zip archive: its end is missing", stored.place()};
+  }
+
   // Of libarchive's verdict.
   void check(la_int64_t result) {
     if (thrown) std::rethrow_exception(std::exchange(thrown, nullptr));
@@ -59,11 +114,15 @@ struct ZipMembers::Impl {
     const char* const why = archive_error_string(reader);
     throw Problem{fmt::format("damaged zip archive{}: {}",
                               member.empty() ? "" : fmt::format(", member '{}'", member),
-                              why == nullptr ? "it cannot be read" : why)};
+                              why == nullptr ? "it cannot be read" : why),
+                  stored.place()};
   }
+
+  static constexpr size_t kMostTail = kEndBytes + kMostComment;
 
   StoredBytes& stored;
   std::vector<char> block;
+  std::string tail;  // the last bytes there were
   archive* reader = archive_read_new();
   std::exception_ptr thrown;
   std::string member;
@@ -90,9 +149,12 @@ size_t ZipMembers::read(char* to, size_t bytes) {
     }
     archive_entry* entry = nullptr;
     const int result = archive_read_next_header(zip.reader, &entry);
-    zip.ended = result == ARCHIVE_EOF;
-    if (zip.ended) break;
     zip.check(result);
+    if (result == ARCHIVE_EOF) {
+      zip.check_end();
+      zip.ended = true;
+      break;
+    }
     const char* const name = archive_entry_pathname(entry);
     zip.member = name == nullptr ? "" : name;
     zip.in_member = archive_entry_filetype(entry) == AE_IFREG;
@@ -102,7 +164,7 @@ size_t ZipMembers::read(char* to, size_t bytes) {
 
 bool is_zip(std::string_view start) {
   using namespace std::string_view_literals;
-  return start.starts_with("PK\x03\x04"sv) || start.starts_with("PK\x05\x06"sv);
+  return start.starts_with("PK\x03\x04"sv) || start.starts_with(kEndMagic);
 }
 
 }  // namespace mmusim::trace

@@ -1,5 +1,6 @@
 // The members of a zip archive, one after the other as one run of bytes, in the order in which they
-// lie in the file. Directories among them are nothing.
+// lie in the file. Directories among them are nothing. The archive is the whole file: bytes before
+// or behind it are an error, found at the end.
 //
 // Streams, by libarchive: holds one member's decompressor (about 0.4 MB). Not thread-safe.
 #ifndef MMUSIM_TRACE_IMPORT_ZIP_MEMBERS_H_
@@ -37,6 +38,7 @@ class ZipMembers {
 
   struct Problem {
     std::string what;
+    uint64_t offset;  // in the file as stored
   };
 
  private:

@@ -1,7 +1,11 @@
 // Compressed and plain files give the same bytes; damaged ones an Error.
 #include "trace/import/byte_source.h"
 
+#include <cstdio>
+#include <fmt/format.h>
 #include <gtest/gtest.h>
+#include <memory>
+#include <utility>
 
 #include "base/error.h"
 #include "base/random.h"
@@ -31,6 +35,14 @@ std::string read_all(const std::string& path, Random& random, bool release) {
   }
   EXPECT_EQ(source.read(all.data(), all.size()), 0u);  // the end stays the end
   return all;
+}
+
+// The same of a pipe, which nobody can look into before.
+std::string read_piped(const std::string& path) {
+  FILE* const pipe = popen(fmt::format("cat '{}'", path).c_str(), "r");
+  Random random(1);
+  const std::unique_ptr<FILE, int (*)(FILE*)> closed(pipe, pclose);
+  return read_all(fmt::format("/dev/fd/{}", fileno(pipe)), random, false);
 }
 
 std::string sample(size_t bytes, Random& random) {
@@ -109,6 +121,39 @@ TEST(ByteSource, DamagedArchivesAreErrors) {
     FAIL() << "nothing was noticed";
   } catch (const Error& error) {
     EXPECT_NE(std::string(error.what()).find("chunk.0000"), std::string::npos) << error.what();
+  }
+}
+
+// An archive is the whole file, whether the file can be read from its end or not.
+TEST(ByteSource, NothingIsBesideAnArchive) {
+  const lackey::TemporaryDirectory directory;
+  Random random(13);
+  const std::string text = sample(200'000, random);
+  const std::string packed = zip({{"a", text}, {"b", text}});
+  std::string commented = packed;
+  commented[packed.size() - 2] = 5;
+  commented += "PK\x05\x06!";
+  const std::string behind = fmt::format("byte {}: something", packed.size());
+  const std::pair<std::string, std::string> cases[] = {
+      {packed, ""},
+      {commented, ""},
+      {packed + "x", behind},
+      {packed + std::string(1000, '\0'), behind},
+      {packed + zip({{"c", text}}), "does not begin where the file does"},
+      {packed.substr(0, packed.size() - 1), "zip archive"},
+  };
+  for (const auto& [content, wanted] : cases) {
+    const std::string path = directory.write("z", content);
+    for (const bool piped : {false, true}) {
+      std::string said;
+      try {
+        EXPECT_TRUE((piped ? read_piped(path) : read_all(path, random, false)) == text + text);
+      } catch (const Error& error) {
+        said = error.what();
+      }
+      EXPECT_EQ(said.empty(), wanted.empty()) << said;
+      EXPECT_NE(said.find(wanted), std::string::npos) << said << " without " << wanted;
+    }
   }
 }
 
