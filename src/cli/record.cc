@@ -27,10 +27,9 @@ const char* const kHelp =
     "output and exit\nstatus are its own. Needs the package qemu-user; programs of other "
     "instruction sets need their libraries,\nor are linked statically.\n\nNot recorded: what the "
     "kernel reads and writes for a system call or a signal; programs with the rights\nof another "
-    "user. Under QEMU a child of vfork has a copy of the memory. A fault in the middle of a block\n"
-    "leaves the rest of that block in the trace, unless the program is for x86-64 and handles it. "
-    "If the recorder\nis killed, FILE.mmt.partial stays, which --accept-torn reads. An exit status "
-    "of 127 may also mean that\nPROGRAM is not there, 126 that it cannot be run.";
+    "user. Under QEMU a child of vfork has a copy of the memory. If the recorder is killed,\n"
+    "FILE.mmt.partial stays, which --accept-torn reads. An exit status of 127 may also mean that "
+    "PROGRAM is not\nthere, 126 that it cannot be run.";
 
 // What follows "--" is the program's.
 Words take_command(Words& words) {
@@ -83,6 +82,8 @@ void say_what_is_missing(const record::RecordResult& result) {
     warn(text);
   if (counts.unrecorded > counts.notes.size())
     warn(fmt::format("... and {} more", format_count(counts.unrecorded - counts.notes.size())));
+  if (counts.unwatched)
+    warn("this QEMU does not tell of exceptions: blocks that one ended are recorded whole");
   if (!result.cut_short.empty()) warn("the recording ended early: " + result.cut_short);
 }
 
@@ -95,6 +96,8 @@ void say_result(const record::RecordOptions& options, const record::RecordResult
   add(counts.repeats, "iterations of string instructions counted as part of one");
   add(counts.windows, "register windows stored or loaded");
   add(counts.unseen, "accesses left out, whose addresses QEMU does not show");
+  add(counts.unplaced,
+      "exceptions whose places QEMU does not show, behind which blocks were not cut");
   add(counts.unknown_ends, "processes whose end was not told, taken as killed");
   add(counts.lost_words, "words lost of processes that were killed");
   note(fmt::format(

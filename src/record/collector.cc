@@ -88,7 +88,7 @@ bool Collector::find_rings() {
   return !look_again_;
 }
 
-bool Collector::collect() {
+uint64_t Collector::collect() {
   const uint64_t before = consumed_;
   uint64_t certain = share_.sequence.load();
   if (!find_rings()) certain = 0;
@@ -113,7 +113,7 @@ bool Collector::collect() {
   }
   give_back();
   free_ended();
-  return consumed_ != before;
+  return consumed_ - before;
 }
 
 void Collector::give_back() {
@@ -420,14 +420,16 @@ void Collector::cut_block(Stream& stream, size_t instructions) {
   forget_block(stream);
 }
 
-// A repeated instruction has done some of its iterations, and stays.
+// A repeated instruction has done some of its iterations, and stays. A block that has done more
+// than what comes before the address has not been left there: the exception is of what should have
+// come next.
 void Collector::fault(Stream& stream, uint64_t address) {
   if (stream.block == nullptr || stream.index_base != 0 || (stream.block->flags & kRepeats) != 0)
     return;
   uint64_t at = stream.block->start;
   for (size_t i = 0; i < stream.block->lengths.size(); at += stream.block->lengths[i++]) {
     if (at != address) continue;
-    cut_block(stream, i);
+    if (stream.accesses.empty() || stream.accesses.back().instruction <= i) cut_block(stream, i);
     return;
   }
 }

@@ -27,6 +27,8 @@ struct Counts {
   uint64_t unrecorded = 0;         // programs that ran without being recorded
   uint64_t unknown_ends = 0;       // processes whose end nobody told
   uint64_t unseen = 0;             // accesses that QEMU made somewhere it does not show
+  bool unwatched = false;          // QEMU does not tell of exceptions
+  uint64_t unplaced = 0;           // exceptions QEMU does not show the place of
   uint64_t windows = 0;            // SPARC: register windows stored to or loaded from a stack
   uint64_t lost_words = 0;         // cannot be understood: a process was killed in the middle
   std::vector<std::string> notes;  // sentences about single programs, the first few
@@ -40,8 +42,8 @@ class Collector {
   Collector(const Collector&) = delete;
   Collector& operator=(const Collector&) = delete;
 
-  // Takes what is there. False: there was nothing.
-  bool collect();
+  // Takes what is there, and says how many words that was.
+  uint64_t collect();
   // Asks the kernel which processes have ended.
   void look_for_ends();
   // A process that was waited for here.

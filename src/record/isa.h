@@ -56,7 +56,6 @@ enum class Call : uint8_t {
   Wait4,
   Waitpid,
   Waitid,
-  Sigaction,
 };
 inline constexpr Call kLastMemoryCall = Call::IoUringSetup;
 constexpr bool is_memory_call(Call call) {
@@ -74,11 +73,12 @@ struct CallNumber {
 enum class Pairs : uint8_t { Whole, LowFirst, LowFirstAligned, HighFirst, HighFirstAligned };
 
 struct Isa {
-  const char* name;    // as a trace's header has it
-  const char* qemu;    // qemu-... that runs it
-  const char* target;  // what QEMU calls it (info->target_name)
-  uint16_t machine;    // e_machine
-  bool wide;           // ELF class: 64 bits
+  const char* name;      // as a trace's header has it
+  const char* qemu;      // qemu-... that runs it
+  const char* target;    // what QEMU calls it (info->target_name)
+  const char* pc_label;  // what stands before the program counter where QEMU writes registers
+  uint16_t machine;      // e_machine
+  bool wide;             // ELF class: 64 bits
   bool big_endian;
   uint8_t page_shift;  // of its Linux's base pages, as QEMU has them
   Pairs pairs;

@@ -34,6 +34,9 @@ constexpr const char* kPluginName = "mmusim-recorder.so";
 constexpr const char* kPluginVariable = "MMUSIM_RECORDER_PLUGIN";
 constexpr std::chrono::milliseconds kLookEvery{10};  // for processes that ended
 constexpr std::chrono::milliseconds kTellEvery{100};
+// So many words are worth looking for more at once; with fewer there is time until a ring is filled
+// so far that its producer says so. Looking all the time would slow the producers down.
+constexpr uint64_t kWorthCollecting = 4096;
 constexpr std::chrono::seconds kStarvation{2};  // so long a thread may find no ring
 
 // --- Signals: the program gets them too, or is sent them; what counts here is how often.
@@ -369,20 +372,21 @@ RecordResult Recording::run() {
   Clock::time_point looked;
   for (;;) {
     const uint32_t bell = memory_->share().doorbell.load();
-    const bool something = collector_->collect();
+    const uint64_t words = collector_->collect();
     const Clock::time_point now = Clock::now();
-    if (now - looked > kLookEvery || (!something && child_ended.load())) {
+    if (now - looked > kLookEvery || (words == 0 && child_ended.load())) {
       looked = now;
       look_around();
     }
-    if (something) continue;
-    if (child_ended.load()) continue;
-    if (first_ended_ && collector_->running() == 0 && !collector_->collect()) break;
+    if (words >= kWorthCollecting || child_ended.load()) continue;
+    if (first_ended_ && collector_->running() == 0 && collector_->collect() == 0) break;
     sleep_until_rung(bell);
   }
   RecordResult result;
   result.counts = collector_->counts();
   result.counts.unseen = memory_->share().unseen.load();
+  result.counts.unplaced = memory_->share().unplaced.load();
+  result.counts.unwatched = memory_->share().unwatched.load() != 0;
   if (result.counts.programs == 0) {
     writer_->abandon();
     throw Error(fmt::format("qemu-{}", isa_->qemu),

@@ -3,7 +3,8 @@
 // calls and other events of all processes into an order. Plain data; both sides include it.
 //
 // A ring has one producer (a thread of the recorded program) and one consumer (the collector). What
-// is written counts at once: a process that is killed leaves everything up to its last word.
+// is written counts when the next block begins, an exception or a system call comes: a process that
+// is killed leaves everything but, at most, its last block.
 //
 // Order. Whoever takes a number of `sequence` sets its ring's `claim` to a lower bound of it first
 // and clears it when the word with the number is written. The collector reads `sequence`, then
@@ -133,7 +134,7 @@ constexpr uint32_t process_of(uint64_t word) {
   return static_cast<uint32_t>(word >> 32);
 }
 
-inline constexpr uint64_t kShareMagic = 0x6d6d7573696d5231;  // with the layout's version at the end
+inline constexpr uint64_t kShareMagic = 0x6d6d7573696d5232;  // with the layout's version at the end
 inline constexpr size_t kTextBytes = 16384;
 
 struct Share {
@@ -151,6 +152,8 @@ struct Share {
   std::atomic<uint32_t> registrations{0};  // changes when rings are taken
   std::atomic<uint32_t> starved{0};        // threads that find no free ring
   std::atomic<uint64_t> unseen{0};         // accesses whose address could not be told
+  std::atomic<uint64_t> unplaced{0};       // exceptions of which it could not
+  std::atomic<uint32_t> unwatched{0};      // a QEMU does not tell of exceptions
   std::atomic<uint32_t> stop{0};           // nothing is recorded any more
 
   // Texts, each ended by a 0: how a plug-in starts QEMU for a program that is executed.

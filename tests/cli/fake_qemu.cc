@@ -4,7 +4,7 @@
 //   FAKE_QEMU_VERSIONS="MIN CUR" qemu-x86_64 ... -plugin FILE,NAME=VALUE,... ...
 //
 // MIN and CUR are the interface's oldest and newest versions. It executes one block three times:
-// two instructions of 4 bytes, of which the second loads 8 bytes.
+// two instructions of 4 bytes, of which the second loads 8 bytes. Then it exits.
 #include <algorithm>
 #include <array>
 #include <cstdint>
@@ -34,6 +34,7 @@ Callback block_begins;
 std::array<Callback, kInstructions> instruction_begins;
 qemu_plugin_vcpu_mem_cb_t accessed = nullptr;
 std::array<void*, kInstructions> access_data{};
+qemu_plugin_vcpu_syscall_cb_t called = nullptr;
 
 size_t index_of(const qemu_plugin_insn* insn) {
   return reinterpret_cast<uintptr_t>(insn) - 1;
@@ -74,6 +75,8 @@ void run() {
       if (callback.call != nullptr) callback.call(0, callback.data);
     accessed(0, kLoad8, reinterpret_cast<uint64_t>(&code), access_data[1]);
   }
+  constexpr int64_t kExitGroup = 231;
+  called(1, 0, kExitGroup, 0, 0, 0, 0, 0, 0, 0, 0);
 }
 
 }  // namespace
@@ -131,7 +134,9 @@ void qemu_plugin_register_vcpu_insn_exec_cb(qemu_plugin_insn* insn, qemu_plugin_
   mmusim::instruction_begins[mmusim::index_of(insn)] = {cb, data};
 }
 void qemu_plugin_register_vcpu_syscall_cb(qemu_plugin_id_t /*id*/,
-                                          qemu_plugin_vcpu_syscall_cb_t /*cb*/) {}
+                                          qemu_plugin_vcpu_syscall_cb_t cb) {
+  mmusim::called = cb;
+}
 void qemu_plugin_register_vcpu_syscall_ret_cb(qemu_plugin_id_t /*id*/,
                                               qemu_plugin_vcpu_syscall_ret_cb_t /*cb*/) {}
 }

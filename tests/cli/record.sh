@@ -58,6 +58,15 @@ expect loads "$(counter run.loads)" 100
 expect stores "$(counter run.stores)" 200
 expect "read and written back" "$(counter run.modifies)" 100
 
+# A block that changes its own code.
+as -o self.o "$source/tests/cli/data/self.s"
+ld -N -o self self.o 2>/dev/null
+record 0 -o self.mmt -- ./self
+sound self.mmt
+replays self.mmt
+expect instructions "$(counter run.instructions)" 54
+expect stores "$(counter run.stores)" 10
+
 # At the end of a page.
 as -o page_end.o "$source/tests/cli/data/page_end.s"
 ld -o page_end page_end.o

@@ -1,12 +1,13 @@
 // What a trace says of tests/cli/data/probes.c, for tests/cli/record_isas.sh:
 //
-//   recorded TRACE ZEROED PROBE MAPPED
+//   recorded TRACE ZEROED PROBE MAPPED CALM FAULTY
 //
 // (addresses as the program prints them) prints a line each of names and numbers. Of the first
 // process: how many bytes of the 40000 at ZEROED were stored; loads at PROBE; calls of mmap that
 // gave MAPPED, and of munmap of it; register windows stored and loaded (16 accesses of 8 bytes side
 // by side by one instruction), and how many were not loaded from where the last one not yet loaded
-// had been stored. Of all: forks, exits with status 7, loads at PROBE by others.
+// had been stored; instructions of the functions CALM and FAULTY, which are alike. Of all: forks,
+// exits with status 7, loads at PROBE and instructions of FAULTY by others.
 #include <cstdint>
 #include <cstdio>
 #include <exception>
@@ -24,8 +25,13 @@ constexpr unsigned kRegisterBytes = 8;
 
 class Probes {
  public:
-  Probes(uint64_t zeroed, uint64_t probe, uint64_t mapped)
-      : zeroed_(zeroed), probe_(probe), mapped_(mapped), stored_(kZeroed) {}
+  Probes(uint64_t zeroed, uint64_t probe, uint64_t mapped, uint64_t calm, uint64_t faulty)
+      : zeroed_(zeroed),
+        probe_(probe),
+        mapped_(mapped),
+        calm_(calm),
+        faulty_(faulty),
+        stored_(kZeroed) {}
 
   void take(const trace::Batch& batch) {
     if (first_ == Pid(0)) first_ = batch.thread.pid;
@@ -48,6 +54,9 @@ class Probes {
     line("munmaps", munmaps_);
     line("forks", forks_);
     line("sevens", sevens_);
+    line("calm", calm_instructions_);
+    line("faulty", faulty_instructions_);
+    line("child_faulty", child_faulty_);
     line("windows_stored", windows_stored_);
     line("windows_loaded", windows_loaded_);
     line("windows_astray", astray_);
@@ -78,6 +87,16 @@ class Probes {
       for (unsigned i = 0; i < block.mem_ops; ++i)
         access(block.ops[i], *address++, batch.thread.pid == first_);
       if (batch.thread.pid == first_) windows(block, own);
+      code(block, batch.thread.pid == first_);
+    }
+  }
+
+  // FAULTY comes right behind CALM in the program, and is as long.
+  void code(const trace::StaticBlock& block, bool first) {
+    uint64_t at = block.start.value();
+    for (unsigned i = 0; i < block.instructions; at += block.lengths[i++]) {
+      if (first && at - calm_ < faulty_ - calm_) ++calm_instructions_;
+      if (at - faulty_ < faulty_ - calm_) ++(first ? faulty_instructions_ : child_faulty_);
     }
   }
 
@@ -117,6 +136,11 @@ class Probes {
   uint64_t zeroed_;
   uint64_t probe_;
   uint64_t mapped_;
+  uint64_t calm_;
+  uint64_t faulty_;
+  uint64_t calm_instructions_ = 0;
+  uint64_t faulty_instructions_ = 0;
+  uint64_t child_faulty_ = 0;
   Pid first_{0};
   std::vector<bool> stored_;
   std::vector<uint64_t> in_memory_;  // windows
@@ -136,9 +160,11 @@ class Probes {
 
 int main(int argc, char** argv) {
   try {
-    if (argc != 5) throw std::invalid_argument("usage: recorded TRACE ZEROED PROBE MAPPED");
+    if (argc != 7)
+      throw std::invalid_argument("usage: recorded TRACE ZEROED PROBE MAPPED CALM FAULTY");
     mmusim::trace::Reader reader(argv[1]);
-    mmusim::Probes probes(std::stoull(argv[2]), std::stoull(argv[3]), std::stoull(argv[4]));
+    mmusim::Probes probes(std::stoull(argv[2]), std::stoull(argv[3]), std::stoull(argv[4]),
+                          std::stoull(argv[5]), std::stoull(argv[6]));
     mmusim::trace::Batch batch;
     while (reader.next(batch))
       probes.take(batch);

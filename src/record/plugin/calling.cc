@@ -37,8 +37,6 @@ class ProcessLock {
 };
 ProcessLock address_space_lock;
 
-thread_local unsigned calling_cpu = kMostCpus;  // that made this thread's last system call
-
 // Of a fork under way.
 uint32_t parent_process = 0;
 uint32_t parent_thread = 0;
@@ -213,7 +211,10 @@ void on_call(qemu_plugin_id_t /*id*/, unsigned vcpu, int64_t number, uint64_t a1
   cpu.arguments = {guest.value(a1), guest.value(a2), guest.value(a3), guest.value(a4),
                    guest.value(a5), guest.value(a6), guest.value(a7), guest.value(a8)};
   put_head(cpu.producer);
-  calling_cpu = vcpu;
+  if (cpu.unplaced) {  // that was it
+    cpu.unplaced = false;
+    share()->unplaced.fetch_sub(1, std::memory_order_relaxed);
+  }
   uint64_t flags = 0;
   if (is_memory_call(cpu.call) || makes_process(cpu, flags)) {
     address_space_lock.lock();
@@ -226,11 +227,6 @@ void on_call(qemu_plugin_id_t /*id*/, unsigned vcpu, int64_t number, uint64_t a1
     case Call::Execve:
       execute(guest, cpu.producer, a1, a2, a3);
       break;
-    case Call::Sigaction: {
-      const std::scoped_lock lock(definitions_lock);
-      handlers.add(guest, cpu.arguments[1]);
-      break;
-    }
     case Call::Exit:
     case Call::ExitGroup:
       put_event(cpu.producer, EventKind::Exit,
@@ -270,9 +266,9 @@ void on_return(qemu_plugin_id_t /*id*/, unsigned vcpu, int64_t /*number*/, int64
 
 // Called in the thread that makes the new one, which may be heard of before the call returns.
 void on_thread(qemu_plugin_id_t /*id*/, unsigned vcpu) {
-  if (calling_cpu >= kMostCpus || vcpu >= kMostCpus) return;
+  if (own_cpu == nullptr || vcpu >= kMostCpus) return;
   cpus[vcpu].maker = static_cast<uint32_t>(syscall(SYS_gettid));
-  cpus[vcpu].clone_flags = cpus[calling_cpu].arguments[0];
+  cpus[vcpu].clone_flags = own_cpu->arguments[0];
 }
 
 void on_thread_end(qemu_plugin_id_t /*id*/, unsigned vcpu) {
@@ -288,13 +284,13 @@ void before_fork() {
 
 // In the child, which has a copy of all rings' positions and one thread.
 void after_fork() {
-  if (calling_cpu >= kMostCpus) return;
-  Cpu& cpu = cpus[calling_cpu];
+  if (own_cpu == nullptr) return;
+  Cpu& cpu = *own_cpu;
   uint64_t flags = 0;
   makes_process(cpu, flags);
   forget_rings();
   for (unsigned i = 0; i < cpus_used.load(); ++i)
-    if (i != calling_cpu) cpus[i] = Cpu{};
+    if (cpus + i != own_cpu) cpus[i] = Cpu{};
   attach(cpu.producer, Birth{.kind = StartKind::Fork,
                              .parent_process = parent_process,
                              .parent_thread = parent_thread,

@@ -9,7 +9,6 @@
 #include <mutex>
 
 #include "record/isa.h"
-#include "record/plugin/fault.h"
 #include "record/plugin/guest.h"
 #include "record/plugin/placement.h"
 #include "record/plugin/producer.h"
@@ -18,6 +17,7 @@
 namespace mmusim::record::plugin {
 
 inline constexpr unsigned kMostCpus = 32768;
+inline constexpr unsigned kWindowIndexBits = 10;  // of Cpu::window_word
 
 struct alignas(64) Cpu {
   Producer producer;
@@ -31,7 +31,9 @@ struct alignas(64) Cpu {
   // What QEMU does not report (unreported.h).
   GeneralRegisters registers;
   RegisterWindows windows;
-  uint64_t zeroing = 0;  // a block of zeros is being written: ZeroWord; 0: none
+  ProgramCounter program_counter;
+  bool unplaced = false;  // an exception came, and where is not known
+  uint64_t zeroing = 0;   // a block of zeros is being written: ZeroWord; 0: none
   uint64_t window_word =
       0;                   // the instruction begun last that may store or load a window: WindowWord
   uint64_t window_at = 0;  // words written then
@@ -39,14 +41,15 @@ struct alignas(64) Cpu {
 
 extern Guest guest;
 extern Placement placement;
-extern Handlers handlers;  // under the lock of definitions
 extern std::mutex definitions_lock;
 extern uint32_t next_block;
 extern Cpu cpus[kMostCpus];
 extern std::atomic<unsigned> cpus_used;
+extern thread_local Cpu* own_cpu;  // of this thread; null: it has not written anything yet
 
 // A thread that has not written anything yet gets a ring.
 void first_word(Cpu& cpu);
+void put(Cpu& cpu, uint64_t word);
 // What the last instruction wrote without QEMU telling it, if it did.
 void tell_zeroed(Cpu& cpu);
 

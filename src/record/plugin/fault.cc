@@ -1,54 +1,60 @@
 #include "record/plugin/fault.h"
 
-#include <algorithm>
-#include <csignal>
-#include <string>
-#include <string_view>
+#include <array>
+#include <csetjmp>
+#include <optional>
 
-#include "record/plugin/registers.h"
+#include "record/plugin/cpu.h"
+#include "record/plugin/imports.h"
+#include "record/plugin/system_call.h"
 
 namespace mmusim::record::plugin {
 namespace {
 
-// Of x86-64's signal frames: siginfo's address is in RSI, ucontext's in RDX.
-constexpr uint64_t kCodeAt = 8;  // si_code, in siginfo
-constexpr uint64_t kPcAt = 168;  // uc_mcontext.gregs[REG_RIP], in ucontext
+// The instruction at `pc` asks for the system; false where it cannot be read.
+bool calls_at(uint64_t pc) {
+  std::array<uint8_t, kCallBytes> bytes{};
+  // x86's are of two bytes, and may be a page's last.
+  return (guest.read(pc, bytes.data(), kCallBytes) || guest.read(pc, bytes.data(), 2)) &&
+         asks_the_system(guest.isa(), bytes.data());
+}
 
-bool is_of_exceptions(uint64_t signal) {
-  return signal == SIGSEGV || signal == SIGBUS || signal == SIGFPE || signal == SIGILL ||
-         signal == SIGTRAP;
+// An instruction that needs a register window stored or loaded: what is executed next shows it.
+bool waits_for_window(const Cpu& cpu, uint64_t pc) {
+  return cpu.window_word != 0 && cpu.window_at == cpu.producer.at &&
+         cpu.window_word >> kWindowIndexBits == pc;
+}
+
+void write_exception() {
+  if (own_cpu == nullptr || stopped()) return;
+  Cpu& cpu = *own_cpu;
+  const std::optional<uint64_t> pc = cpu.program_counter.read(guest.isa());
+  if (!pc) {
+    cpu.unplaced = true;
+    share()->unplaced.fetch_add(1, std::memory_order_relaxed);
+    return;
+  }
+  if (calls_at(*pc) || waits_for_window(cpu, *pc)) return;
+  tell_zeroed(cpu);
+  put(cpu, kFaultTag);
+  put(cpu, *pc);
+  cpu.producer.publish();
+}
+
+// In place of the C library's. The `sigjmp_buf` is QEMU's.
+[[noreturn]] void jump(__jmp_buf_tag* to, int value) {
+  write_exception();
+  siglongjmp(to, value);
 }
 
 }  // namespace
 
-void Handlers::add(const Guest& guest, uint64_t action) {
-  uint64_t handler = 0;
-  constexpr uint64_t kIgnored = 1;  // and 0: as ever
-  if (std::string_view(guest.isa().name) != "x86_64" || action == 0 ||
-      !guest.read_number(action, sizeof handler, handler) || handler <= kIgnored || has(handler))
-    return;
-  addresses_.insert(std::upper_bound(addresses_.begin(), addresses_.end(), handler), handler);
-}
-
-bool Handlers::has(uint64_t address) const {
-  return std::binary_search(addresses_.begin(), addresses_.end(), address);
-}
-
-std::optional<uint64_t> faulted_at(const Guest& guest) {
-  const std::string registers = dumped_registers();
-  std::vector<uint64_t> found;
-  numbers_behind(registers, "RSI=", 1, found);
-  numbers_behind(registers, "RDX=", 1, found);
-  uint64_t signal = 0;
-  uint64_t code = 0;
-  uint64_t pc = 0;
-  if (found.size() != 2 || !guest.read_number(found[0], 4, signal) ||
-      !guest.read_number(found[0] + kCodeAt, 4, code) ||
-      !guest.read_number(found[1] + kPcAt, 8, pc))
-    return std::nullopt;
-  // Sent by a program, the code is 0 or negative.
-  if (!is_of_exceptions(signal) || static_cast<int32_t>(code) <= 0) return std::nullopt;
-  return pc;
+bool watch_exceptions() {
+  // One, or the other, which looks at the stack pointer first: as QEMU was compiled.
+  bool watched = false;
+  for (const char* const name : {"siglongjmp", "__longjmp_chk"})
+    watched |= replace_import(name, reinterpret_cast<void*>(&jump));
+  return watched;
 }
 
 }  // namespace mmusim::record::plugin

@@ -5,6 +5,7 @@
 #include <cerrno>
 #include <cstring>
 #include <dlfcn.h>
+#include <sys/mman.h>
 #include <sys/uio.h>
 #include <unistd.h>
 
@@ -13,11 +14,19 @@ namespace {
 
 constexpr uint64_t kPage = 4096;          // the least there is; where reading may fail
 constexpr unsigned long kWalkRights = 7;  // read, write, execute, as PROT_*
+// May be written to; QEMU only sees to it that it is told, since there is code that it has
+// translated.
+constexpr unsigned long kWalkWritable = 0x10;
 
 template <class Address>
 int on_region(void* data, Address begin, Address end, unsigned long flags) {
-  static_cast<std::vector<Region>*>(data)->push_back(
-      {begin, end, static_cast<uint32_t>(flags & kWalkRights)});
+  auto& regions = *static_cast<std::vector<Region>*>(data);
+  const auto rights = static_cast<uint32_t>(flags & kWalkRights) |
+                      ((flags & kWalkWritable) != 0 ? uint32_t{PROT_WRITE} : 0u);
+  if (!regions.empty() && regions.back().end == begin && regions.back().prot == rights)
+    regions.back().end = end;
+  else
+    regions.push_back({begin, end, rights});
   return 0;
 }
 

@@ -32,11 +32,11 @@ namespace mmusim::record::plugin {
 
 Guest guest;
 Placement placement;
-Handlers handlers;
 std::mutex definitions_lock;  // QEMU translates in one thread at a time; this makes sure
 uint32_t next_block = 0;
 Cpu cpus[kMostCpus];
 std::atomic<unsigned> cpus_used{1};
+thread_local Cpu* own_cpu = nullptr;
 
 namespace {
 
@@ -52,6 +52,7 @@ uint64_t program_bytes = 0;
 // --- What happens at every block and access
 
 void first_word(Cpu& cpu) {
+  own_cpu = &cpu;
   const auto used = static_cast<unsigned>(&cpu - cpus) + 1;
   unsigned before = cpus_used.load();
   while (before < used && !cpus_used.compare_exchange_weak(before, used)) {
@@ -77,10 +78,14 @@ namespace {
     make_room(cpu.producer, numbers);
 }
 
-inline void put(Cpu& cpu, uint64_t word) {
+}  // namespace
+
+void put(Cpu& cpu, uint64_t word) {
   if (__builtin_expect(cpu.producer.at == cpu.producer.limit, 0)) need_room(cpu, false);
   cpu.producer.put(word);
 }
+
+namespace {
 
 // on_block() and on_access() are most of what the plug-in costs: whatever calls something else is a
 // function of its own, so that nothing needs saving in them.
@@ -94,6 +99,7 @@ void on_block(unsigned vcpu, void* word) {
   Cpu& cpu = cpus[vcpu];
   if (__builtin_expect(cpu.producer.at == cpu.producer.limit, 0))
     return block_without_room(vcpu, word);
+  cpu.producer.publish();  // the block before
   cpu.producer.put(reinterpret_cast<uint64_t>(word));
 }
 
@@ -184,7 +190,6 @@ struct WindowBlock {  // one that begins with such an instruction
   uint64_t start;
   Unreported::Kind kind;
 };
-constexpr unsigned kWindowIndexBits = 10;
 constexpr uint64_t window_word(uint64_t address, size_t index) {
   return address << kWindowIndexBits | index;
 }
@@ -237,16 +242,6 @@ void on_flush(unsigned vcpu, void* index) {
   const auto resident = RegisterWindows::resident();
   for (unsigned up = resident.value_or(0); up > 0; --up)
     put_window(cpu, up, reinterpret_cast<uint64_t>(index), true);
-}
-
-// A handler of signals begins: the block before may have been left in its middle.
-void on_handler(unsigned vcpu, void* word) {
-  Cpu& cpu = cpus[vcpu];
-  if (const std::optional<uint64_t> pc = faulted_at(guest); pc) {
-    put(cpu, kFaultTag);
-    put(cpu, *pc);
-  }
-  on_block(vcpu, word);
 }
 
 Unreported unreported_at(const qemu_plugin_insn* insn) {
@@ -371,9 +366,6 @@ void on_translation(qemu_plugin_id_t /*id*/, qemu_plugin_tb* tb) {
   if (window)  // as long as QEMU may execute it, that is for ever
     qemu_plugin_register_vcpu_tb_exec_cb(tb, on_window_block, QEMU_PLUGIN_CB_NO_REGS,
                                          new WindowBlock{word, start, begins_with});
-  else if (handlers.has(start))
-    qemu_plugin_register_vcpu_tb_exec_cb(tb, on_handler, QEMU_PLUGIN_CB_NO_REGS,
-                                         reinterpret_cast<void*>(word));
   else
     qemu_plugin_register_vcpu_tb_exec_cb(tb, on_block, QEMU_PLUGIN_CB_NO_REGS,
                                          reinterpret_cast<void*>(word));
@@ -421,6 +413,7 @@ int start(qemu_plugin_id_t id, const qemu_info_t& info, int count, char** argume
   watches = has_unreported(*isa);
   is_power = std::string_view(isa->name).starts_with("ppc64");
   zero_bytes = zero_block_bytes(*isa, model_asked_for(*isa));
+  own_cpu = cpus;
   attach(cpus[0].producer, Birth{.kind = StartKind::Image,
                                  .parent_process = 0,
                                  .parent_thread = 0,
@@ -430,6 +423,7 @@ int start(qemu_plugin_id_t id, const qemu_info_t& info, int count, char** argume
     placement.before_load(guest, program_bytes);
     take_mremap();
   }
+  if (!watch_exceptions()) share()->unwatched.store(1);
   pthread_atfork(before_fork, nullptr, after_fork);
   qemu_plugin_register_vcpu_tb_trans_cb(id, on_translation);
   qemu_plugin_register_vcpu_syscall_cb(id, on_call);

@@ -121,18 +121,17 @@ void put_number_word(Producer& producer, uint64_t tag_and_bits, bool separate) {
     producer.put(tag_and_bits);
     return;
   }
+  // Both words of an event count at once, and before the number is not claimed any more.
   RingHead& head = *producer.head;
   head.claim.store(shared->sequence.load());
   const uint64_t number = shared->sequence.fetch_add(1);
   if (separate) {
-    // Both words count at once.
-    producer.words[producer.at & kRingMask] = tag_and_bits;
-    producer.words[(producer.at + 1) & kRingMask] = number;
-    producer.at += 2;
-    head.written.store(producer.at);
+    producer.put(tag_and_bits);
+    producer.put(number);
   } else {
     producer.put(tag_and_bits | number << kTagBits);
   }
+  head.written.store(producer.at);
   head.claim.store(0);
 }
 
@@ -205,8 +204,10 @@ void attach(Producer& producer, const Birth& birth) {
 }
 
 void detach(Producer& producer) {
-  if (producer.head != nullptr && producer.head != &void_head)
+  if (producer.head != nullptr && producer.head != &void_head) {
+    producer.publish();
     producer.head->state.store(ring_state(static_cast<uint32_t>(getpid()), RingState::Ended));
+  }
   producer = Producer{};
 }
 
@@ -216,6 +217,7 @@ void forget_rings() {
 }
 
 void make_room(Producer& producer, bool numbers) {
+  producer.publish();
   if (producer.at - producer.rung >= kRingBells) {
     producer.rung = producer.at;
     if (stopped()) {
@@ -257,6 +259,7 @@ void put_event(Producer& producer, EventKind kind, const EventWords& words) {
     if (producer.at == producer.limit) make_room(producer, false);
     producer.put(word);
   }
+  producer.publish();
   producer.numbered = producer.at;
 }
 
@@ -265,6 +268,7 @@ void define_block(const uint64_t* words, uint64_t count) {
     if (definitions.at == definitions.limit) make_room(definitions, false);
     definitions.put(words[i]);
   }
+  definitions.publish();
 }
 
 }  // namespace mmusim::record::plugin

@@ -23,12 +23,14 @@ struct Producer {
   uint64_t rung = 0;         // words written when the collector was last told
   uint64_t numbered = 0;     // ... when the last number was taken
 
+  // What is put counts from publish() on: once per block, since the collector's core has to give up
+  // its copy of `written` each time.
   void put(uint64_t word) {
     const uint64_t place = at;  // a word stored may be `at`, for all the compiler knows
     words[place & kRingMask] = word;
     at = place + 1;
-    head->written.store(place + 1, std::memory_order_release);
   }
+  void publish() const { head->written.store(at, std::memory_order_release); }
 };
 
 // Words of an event, then a blob.

@@ -1,5 +1,6 @@
 #include "record/plugin/registers.h"
 
+#include <algorithm>
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
@@ -20,6 +21,16 @@ DumpState dump_state() {
 void* current_cpu() {
   const void* const variable = dlsym(RTLD_DEFAULT, "thread_cpu");
   return variable != nullptr ? *static_cast<void* const*>(variable) : nullptr;
+}
+
+// `bytes` of QEMU's CPU, from so many on; it has it from malloc, as one object.
+uint64_t number_in_cpu(const void* cpu, size_t place, size_t bytes) {
+  uint64_t number = 0;
+  std::memcpy(&number, static_cast<const char*>(cpu) + place * bytes, bytes);
+  return number;
+}
+size_t cpu_bytes(void* cpu) {
+  return malloc_usable_size(cpu);
 }
 
 constexpr unsigned kWindows = 8;
@@ -65,10 +76,9 @@ void numbers_behind(std::string_view text, std::string_view label, size_t most,
 }
 
 const uint64_t* only_place_of(const std::vector<uint64_t>& words) {
-  const auto* const cpu = static_cast<const uint64_t*>(current_cpu());
+  auto* const cpu = static_cast<uint64_t*>(current_cpu());
   if (cpu == nullptr || words.empty()) return nullptr;
-  // QEMU has it from malloc, as one object.
-  const size_t count = malloc_usable_size(const_cast<uint64_t*>(cpu)) / sizeof(uint64_t);
+  const size_t count = cpu_bytes(cpu) / sizeof(uint64_t);
   const uint64_t* found = nullptr;
   for (size_t i = 0; i + words.size() <= count; ++i) {
     if (std::memcmp(cpu + i, words.data(), words.size() * sizeof(uint64_t)) != 0) continue;
@@ -76,6 +86,34 @@ const uint64_t* only_place_of(const std::vector<uint64_t>& words) {
     found = cpu + i;
   }
   return found;
+}
+
+std::optional<uint64_t> ProgramCounter::read(const Isa& isa) {
+  constexpr unsigned kSure = 4;  // times it was in one place only
+  const size_t bytes = isa.wide ? 8 : 4;
+  if (count_ == 1 && looked_ >= kSure) {
+    const void* const cpu = current_cpu();
+    return cpu != nullptr ? std::optional(number_in_cpu(cpu, places_.front(), bytes))
+                          : std::nullopt;
+  }
+  std::vector<uint64_t> found;
+  numbers_behind(dumped_registers(), isa.pc_label, 1, found);
+  if (found.empty()) return std::nullopt;
+  find(found.front(), bytes);
+  return found.front();
+}
+
+void ProgramCounter::find(uint64_t value, size_t bytes) {
+  void* const cpu = current_cpu();
+  if (looked_++ == 0) {
+    for (uint32_t place = 0; place < cpu_bytes(cpu) / bytes && count_ != places_.size(); ++place)
+      if (number_in_cpu(cpu, place, bytes) == value) places_[count_++] = place;
+    return;
+  }
+  const auto end = std::remove_if(places_.begin(), places_.begin() + count_, [&](uint32_t place) {
+    return number_in_cpu(cpu, place, bytes) != value;
+  });
+  count_ = static_cast<unsigned>(end - places_.begin());
 }
 
 std::optional<uint64_t> GeneralRegisters::read(bool power, unsigned number) {

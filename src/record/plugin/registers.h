@@ -6,12 +6,15 @@
 #ifndef MMUSIM_RECORD_PLUGIN_REGISTERS_H_
 #define MMUSIM_RECORD_PLUGIN_REGISTERS_H_
 
+#include <array>
 #include <cstddef>
 #include <cstdint>
 #include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
+
+#include "record/isa.h"
 
 namespace mmusim::record::plugin {
 
@@ -25,6 +28,22 @@ void numbers_behind(std::string_view text, std::string_view label, size_t most,
                     std::vector<uint64_t>& numbers);
 // The only place in QEMU's CPU that has these words one after the other; null: none, or several.
 const uint64_t* only_place_of(const std::vector<uint64_t>& words);
+
+// The address of the instruction that is executed.
+class ProgramCounter {
+ public:
+  // Nothing where it cannot be had.
+  std::optional<uint64_t> read(const Isa& isa);
+
+ private:
+  void find(uint64_t value, size_t bytes);
+
+  // Where in QEMU's CPU it may be, in units of its size: wherever it was each time it was looked
+  // for.
+  std::array<uint32_t, 8> places_{};
+  unsigned count_ = 0;
+  unsigned looked_ = 0;
+};
 
 // The general registers of aarch64 and ppc64.
 class GeneralRegisters {

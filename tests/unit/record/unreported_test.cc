@@ -1,6 +1,9 @@
 #include "record/plugin/unreported.h"
 
+#include <array>
 #include <gtest/gtest.h>
+
+#include "record/plugin/system_call.h"
 
 namespace mmusim::record::plugin {
 namespace unreported_test {
@@ -54,6 +57,33 @@ TEST(Unreported, BlocksOfZeros) {
   EXPECT_EQ(zero_block_bytes(*isa_named("aarch64"), "cortex-a72"), 64U);
   EXPECT_EQ(zero_block_bytes(*isa_named("aarch64"), "a64fx"), 256U);
   EXPECT_EQ(zero_block_bytes(*isa_named("ppc64"), "970_v2.2"), 128U);
+}
+
+// Encodings as Debian's assemblers give them, byte by byte.
+TEST(SystemCall, IsToldByItsLooks) {
+  struct Case {
+    const char* isa;
+    std::array<uint8_t, kCallBytes> bytes;
+    bool asks;
+  };
+  const Case cases[] = {
+      {"x86_64", {0x0f, 0x05, 0x48, 0x89}, true},    // syscall
+      {"i386", {0xcd, 0x80, 0x90, 0x90}, true},      // int $0x80
+      {"i386", {0x0f, 0x34, 0x90, 0x90}, true},      // sysenter
+      {"i386", {0xcd, 0x03, 0x90, 0x90}, false},     // int $3
+      {"x86_64", {0x0f, 0xb6, 0x05, 0x00}, false},   // movzbl
+      {"riscv64", {0x73, 0x00, 0x00, 0x00}, true},   // ecall
+      {"riscv64", {0x73, 0x00, 0x10, 0x00}, false},  // ebreak
+      {"ppc64", {0x44, 0x00, 0x00, 0x02}, true},     // sc
+      {"ppc64le", {0x02, 0x00, 0x00, 0x44}, true},
+      {"ppc64", {0x7c, 0x00, 0x07, 0xec}, false},    // dcbz
+      {"sparc64", {0x91, 0xd0, 0x20, 0x6d}, true},   // ta 0x6d
+      {"sparc64", {0x9d, 0xe3, 0xbf, 0x50}, false},  // save
+      {"aarch64", {0x01, 0x00, 0x00, 0xd4}, false},  // svc: the next instruction is named
+  };
+  for (const Case& one : cases)
+    EXPECT_EQ(asks_the_system(*isa_named(one.isa), one.bytes.data()), one.asks)
+        << one.isa << " " << unsigned{one.bytes[0]};
 }
 
 }  // namespace unreported_test
