@@ -129,11 +129,10 @@ WalkResult NativeWalker::walk(pt::PageTable& table, VirtAddr va, uint64_t space,
   const RadixFormat::Judged judged =
       format_.judge(found.entry, found.size, found.mask, kind, Privilege::User);
   if (judged.result.fault != FaultReason::None) return judged.result;
-  if (judged.to_set != 0) {
-    if ((judged.to_set & format_.accessed) != 0) ++counters_.accessed_set;
-    if ((judged.to_set & format_.dirty) != 0) ++counters_.dirty_set;
-    counters_.updates += path_->update(table, va, found, found.entry | judged.to_set);
-  }
+  if (judged.sets_accessed) ++counters_.accessed_set;
+  if (judged.sets_dirty) ++counters_.dirty_set;
+  if (judged.after != found.entry)
+    counters_.updates += path_->update(table, va, found, judged.after);
   const auto steps = words_.steps();
   for (size_t i = begun_ + 1; i < steps.size(); ++i)
     if (steps[i].serves != 0) cache_.fill(va, space, {steps[i].table, steps[i].serves});

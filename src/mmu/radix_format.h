@@ -10,6 +10,9 @@
 //   walker
 //     asks for them (RISC-V's Svade, ARM without hardware management); and whether pointers to
 //     tables have an accessed bit (x86);
+//   - whether a leaf may be one whose refusal of stores says that it is clean, which the walker
+//   takes
+//     back at the first store (ARM's DBM, with which AP[2] is cleared by hardware);
 //   - whether a leaf may say that it is one of several, aligned and side by side, that translate
 //     alike, so that a TLB can hold them as one (ARM's contiguous bit, RISC-V's Svnapot).
 #ifndef MMUSIM_MMU_RADIX_FORMAT_H_
@@ -77,6 +80,9 @@ struct RadixFormat {
   pt::Entry table_accessed = 0;  // set in pointers to tables that are used
   bool sets_accessed = true;     // the walker does it; else it faults where they are not set
   bool sets_dirty = true;        // likewise, at stores
+  // A leaf with all of these bits allows stores, whatever leaf_rights.write says: that says then
+  // whether it is dirty, and is made to by the first store. 0: there are no such leaves.
+  pt::Entry dirty_by_right = 0;
   // log2 of the leaves that the leaf `e` at `level` stands for, itself included; null: one. All of
   // them have the bits that say so.
   unsigned (*contiguous)(pt::Entry e, unsigned level) = nullptr;
@@ -91,27 +97,37 @@ struct RadixFormat {
 
   struct Judged {
     WalkResult result;
-    pt::Entry to_set = 0;  // accessed and dirty bits the walker sets now
+    pt::Entry after = 0;  // what the leaf says from now on: the walker's accessed and dirty bits
+    bool sets_accessed = false;
+    bool sets_dirty = false;
   };
   // What becomes of an access to the page of this size whose leaf is `e`, present and well-formed,
   // where the way to it leaves the rights `above`.
   [[nodiscard]] Judged judge(pt::Entry e, PageShift size, Rights above, AccessKind kind,
                              Privilege who) const {
-    const Rights rights(above.bits() & leaf_rights.of(e).bits());
+    const bool by_right = dirty_by_right != 0 && (e & dirty_by_right) == dirty_by_right;
+    const unsigned stores = by_right ? unsigned{Rights::kWrite} : 0u;
+    const Rights rights(above.bits() & (leaf_rights.of(e).bits() | stores));
     const bool allowed =
         rights.allows(kind) && (who == Privilege::Kernel || rights.has(Rights::kUser));
-    if (!allowed) return {.result = {.fault = FaultReason::Protection, .leaf = {}}};
-    const pt::Entry unaccessed = ~e & accessed;
-    const pt::Entry clean = writes(kind) ? ~e & dirty : 0;
-    if ((unaccessed != 0 && !sets_accessed) || (clean != 0 && !sets_dirty))
+    const bool is_dirty = by_right ? leaf_rights.write.hold(e) : (e & dirty) == dirty;
+    const bool uses = (e & accessed) != accessed;
+    const bool soils = writes(kind) && !is_dirty;
+    if (!allowed || (uses && !sets_accessed) || (soils && !sets_dirty))
       return {.result = {.fault = FaultReason::Protection, .leaf = {}}};
+    pt::Entry after = e | accessed;
+    if (soils)
+      after =
+          by_right ? (after & ~leaf_rights.write.mask()) | leaf_rights.write.set : after | dirty;
     return {.result = {.fault = FaultReason::None,
                        .leaf = {.pfn = Pfn(frame(e) & ~(size.offset_mask() >> page.log2())),
                                 .size = size,
                                 .rights = rights,
-                                .dirty = writes(kind) || (e & dirty) == dirty,
+                                .dirty = writes(kind) || is_dirty,
                                 .global = (e & global) != 0}},
-            .to_set = unaccessed | clean};
+            .after = after,
+            .sets_accessed = uses,
+            .sets_dirty = soils};
   }
 };
 

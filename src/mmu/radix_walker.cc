@@ -39,10 +39,9 @@ pt::Entry RadixWalker::read(const uint64_t* word, PhysAddr address) const {
   return entry;
 }
 
-void RadixWalker::set_bits(PhysAddr address, unsigned level, pt::Entry entry, pt::Entry bits) {
+void RadixWalker::write(PhysAddr address, unsigned level, pt::Entry next) {
   auto* const word =
       reinterpret_cast<std::byte*>(frames_->words(PhysAddr(address.value() & ~uint64_t{7})));
-  const pt::Entry next = entry | bits;
   std::memcpy(word + (address.value() & 7), &next, format_.entry_bytes);  // lower half first
   ++counters_.updates;
   path_->touch(address, format_.entry_bytes, true, next,
@@ -87,7 +86,7 @@ WalkResult RadixWalker::go_on(const WalkStart& start, VirtAddr va, tlb::Space sp
     if (!leaf) {
       if (const pt::Entry unset = ~entry & format_.table_accessed; unset != 0) {
         ++counters_.accessed_set[level];
-        set_bits(address, level, entry, unset);
+        write(address, level, entry | unset);
       }
       rights = Rights(rights.bits() & format_.table_rights.of(entry).bits());
       table = format_.table(entry);
@@ -99,11 +98,9 @@ WalkResult RadixWalker::go_on(const WalkStart& start, VirtAddr va, tlb::Space sp
     const RadixFormat::Judged judged =
         format_.judge(entry, PageShift(at.shift + beside), rights, kind, who);
     if (judged.result.fault != FaultReason::None) return judged.result;
-    if (judged.to_set != 0) {
-      if ((judged.to_set & format_.accessed) != 0) ++counters_.accessed_set[level];
-      if ((judged.to_set & format_.dirty) != 0) ++counters_.dirty_set;
-      set_bits(address, level, entry, judged.to_set);
-    }
+    if (judged.sets_accessed) ++counters_.accessed_set[level];
+    if (judged.sets_dirty) ++counters_.dirty_set;
+    if (judged.after != entry) write(address, level, judged.after);
     for (unsigned above = start.level; above > level; --above)
       caches_.fill(va, space, above, passed_[above].table, passed_[above].rights);
     return judged.result;

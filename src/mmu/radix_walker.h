@@ -72,7 +72,7 @@ class RadixWalker {
  private:
   [[nodiscard]] const uint64_t* word_of(PhysAddr address) const;
   [[nodiscard]] pt::Entry read(const uint64_t* word, PhysAddr address) const;
-  void set_bits(PhysAddr address, unsigned level, pt::Entry entry, pt::Entry bits);
+  void write(PhysAddr address, unsigned level, pt::Entry next);
 
   RadixFormat format_;
   mem::FrameMemory* frames_;

@@ -295,6 +295,99 @@ TEST_F(WithRefusals, TheWalkerSetsAccessedInTheLeafAloneAndTheKernelDirty) {
   EXPECT_EQ(walker.counters().dirty_set, 0u);
 }
 
+// The same with a bit by which a page that refuses stores says that it is clean, and nothing else
+// that does.
+constexpr uint64_t kStorable = uint64_t{1} << 53;
+
+RadixFormat cleared_means_dirty(bool by_walker) {
+  RadixFormat format = with_refusals();
+  format.dirty = 0;
+  format.dirty_by_right = kStorable;
+  format.sets_dirty = by_walker;
+  return format;
+}
+
+class ClearedMeansDirty : public World {
+ protected:
+  explicit ClearedMeansDirty(bool by_walker = true)
+      : World(cleared_means_dirty(by_walker), 14), pages(new_table()) {
+    word(root, 32) = pages.value() | kTable | kValid;
+    leaf() = kPage | kReadOnly | kStorable;
+  }
+  uint64_t& leaf() { return word(pages, 0x181); }
+  static constexpr uint64_t kPage =
+      uint64_t{0x77} << 14 | kTable | kValid | kUser | kNonGlobal | kAccessed;
+  static constexpr Rights kMay{Rights::kRead | Rights::kWrite | Rights::kExec | Rights::kUser};
+  PhysAddr pages;
+};
+
+TEST_F(ClearedMeansDirty, ALoadFindsACleanPageThatMayBeStoredTo) {
+  const WalkResult found = walk(kVa);
+  ASSERT_EQ(found.fault, FaultReason::None);
+  EXPECT_EQ(found.leaf.rights, kMay);
+  EXPECT_FALSE(found.leaf.dirty);
+  EXPECT_EQ(leaf(), kPage | kReadOnly | kStorable);
+  EXPECT_EQ(walker.counters().updates, 0u);
+}
+
+TEST_F(ClearedMeansDirty, TheFirstStoreTakesTheRefusalBackAndTheNextFindsItSo) {
+  for (int store = 0; store < 2; ++store) {
+    const WalkResult found = walk(kVa, AccessKind::Store);
+    ASSERT_EQ(found.fault, FaultReason::None);
+    EXPECT_EQ(found.leaf.rights, kMay);
+    EXPECT_TRUE(found.leaf.dirty);
+    EXPECT_EQ(leaf(), kPage | kStorable);
+    EXPECT_EQ(walker.counters().dirty_set, 1u);
+    EXPECT_EQ(walker.counters().updates, 1u);
+  }
+  EXPECT_TRUE(walk(kVa).leaf.dirty);
+}
+
+TEST_F(ClearedMeansDirty, AccessedIsSetInTheSameWrite) {
+  leaf() &= ~kAccessed;
+  EXPECT_EQ(fault(kVa, AccessKind::Store), FaultReason::None);
+  EXPECT_EQ(leaf(), kPage | kStorable);
+  EXPECT_EQ(walker.counters().accessed_set[0], 1u);
+  EXPECT_EQ(walker.counters().dirty_set, 1u);
+  EXPECT_EQ(walker.counters().updates, 1u);
+}
+
+TEST_F(ClearedMeansDirty, WithoutTheBitARefusalIsOneAndWhatMayBeStoredToIsDirty) {
+  leaf() = kPage | kReadOnly;
+  EXPECT_EQ(fault(kVa, AccessKind::Store), FaultReason::Protection);
+  EXPECT_EQ(leaf(), kPage | kReadOnly);
+  EXPECT_FALSE(walk(kVa).leaf.rights.has(Rights::kWrite));
+  leaf() = kPage;
+  EXPECT_EQ(walk(kVa).leaf.rights, kMay);
+  EXPECT_TRUE(walk(kVa).leaf.dirty);
+}
+
+TEST_F(ClearedMeansDirty, WhatItsTableRefusesOrIsNotTheUsersStaysClean) {
+  word(root, 32) |= kTablesReadOnly;
+  EXPECT_EQ(fault(kVa, AccessKind::Store), FaultReason::Protection);
+  EXPECT_FALSE(walk(kVa).leaf.rights.has(Rights::kWrite));
+  word(root, 32) &= ~kTablesReadOnly;
+  walker.caches().invalidate_all();
+  leaf() &= ~kUser;
+  EXPECT_EQ(fault(kVa, AccessKind::Store), FaultReason::Protection);
+  EXPECT_EQ(leaf(), (kPage & ~kUser) | kReadOnly | kStorable);
+  EXPECT_EQ(walker.counters().updates, 0u);
+}
+
+class ClearedByTheKernel : public ClearedMeansDirty {
+ protected:
+  ClearedByTheKernel() : ClearedMeansDirty(false) {}
+};
+
+TEST_F(ClearedByTheKernel, AStoreToACleanPageIsAFaultThatAsksForIt) {
+  EXPECT_EQ(fault(kVa, AccessKind::Store), FaultReason::Protection);
+  EXPECT_EQ(leaf(), kPage | kReadOnly | kStorable);
+  EXPECT_EQ(fault(kVa), FaultReason::None);
+  leaf() &= ~kReadOnly;
+  EXPECT_EQ(fault(kVa, AccessKind::Store), FaultReason::None);
+  EXPECT_EQ(walker.counters().updates, 0u);
+}
+
 // Page 0x181 is the second of the four from 0x180 on; block 32 the first of four of 32M.
 TEST_F(WithRefusals, FourLeavesAreOneAtEitherLevel) {
   word(pages, 0x181) = kPage | kFour;  // frame 0x77 is not the block's first, 0x74 is
