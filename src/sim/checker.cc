@@ -14,8 +14,8 @@ namespace {
 
 }  // namespace
 
-void Checker::compare(const char* where, const pt::PageTable& table, VirtAddr va, Pfn pfn,
-                      Rights rights) {
+pt::Lookup Checker::compare(const char* where, const pt::PageTable& table, VirtAddr va, Pfn pfn,
+                            Rights rights) {
   const pt::Lookup truth = table.peek(va);
   if (truth.entry == pt::kNone || !format_.is_present(truth.entry)) {
     violation(fmt::format(
@@ -41,6 +41,7 @@ void Checker::compare(const char* where, const pt::PageTable& table, VirtAddr va
     violation(fmt::format("{} translates {:#x} to frame {:#x}, which is free", where, va.value(),
                           pfn.value()));
   }
+  return truth;
 }
 
 void Checker::check_translation(CpuId cpu, VirtAddr va, AccessKind kind,
@@ -64,7 +65,14 @@ void Checker::check_entry(const mmu::CachedTranslation& entry) {
     violation(fmt::format("{} of CPU {} holds {:#x} of address space {}, which is gone",
                           entry.where, entry.cpu.value(), entry.base.value(), entry.mm.value()));
   }
-  compare(entry.where, *table, entry.base, entry.pfn, entry.rights);
+  // Leaf by leaf: each page of what the entry covers.
+  const VirtAddr end = entry.base + entry.size.bytes();
+  VirtAddr at = entry.base;
+  do {
+    const Pfn pfn = entry.pfn + ((at - entry.base) >> frames_.page().log2());
+    const pt::Lookup leaf = compare(entry.where, *table, at, pfn, entry.rights);
+    at = leaf.base + leaf.size.bytes();
+  } while (at < end && at > entry.base);
 }
 
 void Checker::check_copy(MmId mm) {

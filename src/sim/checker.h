@@ -9,8 +9,9 @@
 // - A frame about to be freed must not be reachable from any TLB, nor a table from any walk cache;
 //   no translation ever leads to a table.
 // A TLB entry may allow less than the page table (hardware finds out by a spurious fault), never
-// more, and never lead to another frame. A violation is an Error saying what was found: it is a
-// defect of the simulator (or of a page-table backend), caught at the reference that shows it.
+// more, and never lead to another frame, at any page it covers. A violation is an Error saying what
+// was found: it is a defect of the simulator (or of a page-table backend), caught at the reference
+// that shows it.
 #ifndef MMUSIM_SIM_CHECKER_H_
 #define MMUSIM_SIM_CHECKER_H_
 
@@ -74,7 +75,9 @@ class Checker {
   void find_reachable();
   [[nodiscard]] bool may_be_reachable(Pfn first, uint64_t count) const;
   void check_unreachable(Pfn first, uint64_t count);
-  void compare(const char* where, const pt::PageTable& table, VirtAddr va, Pfn pfn, Rights rights);
+  // The leaf at `va`, with which a translation that leads from there to `pfn` agrees.
+  pt::Lookup compare(const char* where, const pt::PageTable& table, VirtAddr va, Pfn pfn,
+                     Rights rights);
 
   const mmu::TlbMaintenance& tlbs_;
   const pt::EntryFormat& format_;
