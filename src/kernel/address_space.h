@@ -7,6 +7,7 @@
 
 #include <array>
 #include <cstdint>
+#include <map>
 #include <memory>
 #include <set>
 #include <vector>
@@ -45,11 +46,12 @@ class AddressSpace {
   enum class ThpDisabled : uint8_t { None, All, ExceptAdvised };
   ThpDisabled thp_disabled = ThpDisabled::None;
 
-  // Transparent huge pages: leaves of that size, and the table memory set aside so that each of
-  // them can be split (Linux: the deposited tables). core.h keeps them in step.
+  // Transparent huge pages: leaves of all sizes above the page, and the table memory set aside so
+  // that each of them can be split (Linux: the deposited tables). huge_leaves.h keeps them in step.
   uint64_t huge_leaves = 0;
-  uint64_t folio_leaves = 0;  // of these: of shared memory, for which nothing is set aside
-  std::vector<PhysAddr> deposits;
+  uint64_t huge_leaf_bytes = 0;  // they map
+  uint64_t folio_leaves = 0;     // of these: of shared memory, for which nothing is set aside
+  std::map<uint64_t, std::vector<PhysAddr>> deposits;  // by the bytes of each
   uint64_t deposit_bytes = 0;
   // Pages in swap space, as VmSwap counts them.
   uint64_t swapped = 0;

@@ -104,10 +104,10 @@ int64_t advise(FaultContext context, VirtRange range, uint32_t advice) {
       return set_flags(core, mm, range, 0, kVmWipeOnFork);
     // Known only to kernels that have huge pages.
     case kAdviceHugePage:
-      if (!core.huge()) return -kEINVAL;
+      if (!core.sizes.any()) return -kEINVAL;
       return set_flags(core, mm, range, kVmHugePage, kVmNoHugePage);
     case kAdviceNoHugePage:
-      if (!core.huge()) return -kEINVAL;
+      if (!core.sizes.any()) return -kEINVAL;
       return set_flags(core, mm, range, kVmNoHugePage, kVmHugePage);
     case kAdviceCollapse:
       return each_area(mm, range,

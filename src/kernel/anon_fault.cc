@@ -18,7 +18,7 @@ pt::Entry anonymous_leaf(const FaultContext& c, const Vma& vma, Pfn pfn) {
 }  // namespace
 
 void forget_store(Core& core, Pfn pfn) {
-  if (!core.huge() || core.settings.thp == HugePages::Disabled) return;
+  if (!core.sizes.any() || core.settings.thp == HugePages::Disabled) return;
   core.platform.frames->frame(pfn).written = false;
   core.page_frames.tracks_stores = true;
 }

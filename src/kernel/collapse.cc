@@ -57,7 +57,7 @@ bool copy_into(FaultContext& c, const Vma& vma, VirtAddr base, Pfn first, ZapBat
     run.report(*c.core.platform.sink, mem::Origin::Kernel, run.count, run.count);
   }
   c.core.accounts.add_rss(c.mm, PageKind::Anonymous, -were);
-  account_huge(c, vma, base, first);
+  account_huge(c, vma, base, *c.core.huge(), first);
   return true;
 }
 
@@ -92,7 +92,7 @@ bool read_back(FaultContext& c, Vma& vma, VirtAddr base) {
 Collapse collapse_block(FaultContext& c, Vma& vma, VirtAddr base) {
   const PageShift size = *c.core.huge();
   const pt::Lookup there = c.mm.table->find(base);
-  if (is_huge(c.core, there)) return Collapse::Done;
+  if (is_huge(c.core, there) && there.size == size) return Collapse::Done;
   const bool empty = there.entry == pt::kNone && there.empty.begin <= base &&
                      there.empty.end - base >= size.bytes();
   if (empty) return there.empty.bytes() > size.bytes() ? Collapse::Missing : Collapse::Failed;
@@ -109,16 +109,17 @@ Collapse collapse_block(FaultContext& c, Vma& vma, VirtAddr base) {
     return Collapse::Failed;
 
   if (c.core.swap != nullptr && !read_back(c, vma, base)) return Collapse::NoMemory;
-  const auto pfn = c.core.page_frames.new_huge(c.mm);
+  split_leaves_in(c.core, c.mm, block);
+  const auto pfn = c.core.page_frames.new_huge(c.mm, c.core.sizes.huge_order());
   if (!pfn) return Collapse::NoMemory;
   ZapBatch batch(c.core, c.mm, ZapBatch::Scope::Change);
-  if (!c.core.huge_leaves.add(c.mm)) {
-    c.core.page_frames.put_huge(*pfn);
+  if (!c.core.huge_leaves.add(c.mm, size)) {
+    c.core.page_frames.put_huge(*pfn, c.core.sizes.huge_order());
     return Collapse::NoMemory;
   }
   if (!copy_into(c, vma, base, *pfn, batch)) {
-    c.core.huge_leaves.remove(c.mm);
-    c.core.page_frames.put_huge(*pfn);
+    c.core.huge_leaves.remove(c.mm, size);
+    c.core.page_frames.put_huge(*pfn, c.core.sizes.huge_order());
     return Collapse::NoMemory;
   }
   const pt::Status status = batch.promote(base, size);

@@ -5,6 +5,7 @@
 #include <vector>
 
 #include "base/error.h"
+#include "base/units.h"
 
 namespace mmusim::kernel {
 
@@ -47,20 +48,46 @@ Core::Core(const config::Config& config, const Platform& platform_)
   if (swap != nullptr) cache.report_to(*rmap);
 }
 
-void Core::find_huge_size(const pt::PageTable& table) {
+void Core::find_sizes(const pt::PageTable& table) {
   const std::vector<PageShift> leaves = table.capabilities().leaf_sizes;
-  const bool has = platform.huge && *platform.huge > page() &&
-                   platform.huge->log2() - page().log2() <= mem::FrameMemory::kMaxOrder &&
-                   std::find(leaves.begin(), leaves.end(), *platform.huge) != leaves.end();
-  if (has) {
+  const auto has_leaf = [&](PageShift size) {
+    return std::find(leaves.begin(), leaves.end(), size) != leaves.end();
+  };
+  if (platform.huge && *platform.huge > page() &&
+      sizes.order(*platform.huge) <= mem::FrameMemory::kMaxOrder && has_leaf(*platform.huge))
     sizes.huge = platform.huge;
-    huge_leaves.set_reserve(table.split_reserve(*platform.huge, page()));
+  sizes.huge_when = settings.thp;
+  for (const SizeRule& rule : settings.size_rules) {
+    const HugePages when = rule.when.value_or(settings.thp);
+    if (rule.size == sizes.huge)
+      sizes.huge_when = settings.thp == HugePages::Disabled ? settings.thp : when;
+    else
+      add_block_size(rule.size, when, has_leaf(rule.size));
   }
+  if (sizes.huge) huge_leaves.set_reserve(*sizes.huge, table.split_reserve(*sizes.huge, page()));
+  for (const BlockSize& block : sizes.blocks)
+    if (block.leaf) huge_leaves.set_reserve(block.size, table.split_reserve(block.size, page()));
+  fill_pool();
+}
+
+void Core::add_block_size(PageShift size, HugePages when, bool has_leaf) {
+  if (settings.superpage_style == SuperpageStyle::Leaf && !has_leaf)
+    throw UsageError("kernel.superpage.style",
+                     fmt::format("the page table has no leaves of {}", format_size(size.bytes())),
+                     "another page table (machine.page_table) may have, or take it out of "
+                     "kernel.thp.sizes");
+  const bool used = when == HugePages::Always || when == HugePages::Advised;
+  if (!used || settings.thp == HugePages::Disabled) return;
+  const bool leaf = has_leaf && settings.superpage_style != SuperpageStyle::Base;
+  sizes.blocks.push_back({.size = size, .when = when, .leaf = leaf});
+}
+
+void Core::fill_pool() {
   if (settings.hugetlb_pages == 0) return;
-  if (!has)
+  if (!sizes.huge)
     throw UsageError("kernel.hugetlb_pages", "this machine's page table has no huge pages",
                      "leave it at 0");
-  if (!pool.fill(settings.hugetlb_pages, huge_order()))
+  if (!pool.fill(settings.hugetlb_pages, sizes.huge_order()))
     throw UsageError("kernel.hugetlb_pages",
                      fmt::format("there is no memory for {} huge pages of {} KiB",
                                  settings.hugetlb_pages, huge()->bytes() >> 10),

@@ -61,20 +61,20 @@ class Core {
   Random places;  // of their mmap_base
   [[nodiscard]] uint64_t spaces_made() const { return next_space.value() - 1; }
   // Once the first of them has a table: only that says what leaves it has. Errors: UsageError for
-  // huge pages that are asked for and cannot be had.
-  void find_huge_size(const pt::PageTable& table);
+  // huge pages and superpages that are asked for and cannot be had.
+  void find_sizes(const pt::PageTable& table);
   AnonVmaId new_anon_vma() { return AnonVmaId(next_anon_vma_++); }
 
   // --- Sizes
   [[nodiscard]] PageShift page() const { return sizes.base; }
   [[nodiscard]] uint64_t pages(uint64_t bytes) const { return sizes.pages(bytes); }
+  [[nodiscard]] uint64_t pages(PageShift size) const { return sizes.pages(size); }
   // What the smallest table of a radix backend covers, as Linux sizes its windows by it.
   [[nodiscard]] uint64_t table_span() const {
     return page().bytes() * (page().bytes() / platform.format->entry_bytes);
   }
   // Of huge pages, where architecture and page table both have leaves of it.
   [[nodiscard]] std::optional<PageShift> huge() const { return sizes.huge; }
-  [[nodiscard]] unsigned huge_order() const { return sizes.huge_order(); }
   [[nodiscard]] uint64_t huge_pages() const { return sizes.huge_pages(); }
 
   // Whether a leaf that can be read can refuse to be executed (not so in 32-bit paging without
@@ -107,6 +107,9 @@ class Core {
   void drop_everything();
 
  private:
+  void add_block_size(PageShift size, HugePages when, bool has_leaf);
+  void fill_pool();
+
   uint64_t next_anon_vma_ = 1;
   bool refuses_fetches_;
 };

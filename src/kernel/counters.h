@@ -4,6 +4,7 @@
 
 #include <array>
 #include <cstdint>
+#include <map>
 
 #include "kernel/address_space.h"
 
@@ -101,6 +102,15 @@ struct Counters {
   uint64_t fork_entries = 0;
   uint64_t fork_protected = 0;
   uint64_t stack_growths = 0;
+
+  // Of one size of superpages.
+  struct BySize {
+    uint64_t made = 0;       // by faults
+    uint64_t fallbacks = 0;  // faults that found no memory in one piece for it
+    uint64_t splits = 0;
+    uint64_t mapped = 0;  // bytes, by leaves of the size, now
+  };
+  std::map<PageShift, BySize> sizes;
 
   uint64_t huge_faults = 0;     // that mapped a huge page
   uint64_t huge_fallbacks = 0;  // that had to do with base pages for want of memory

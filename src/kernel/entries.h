@@ -41,16 +41,16 @@ inline pt::Entry special_leaf(const Core& core, const Vma& vma, Pfn pfn) {
                                           .special = true});
 }
 
-// Whether a huge leaf was found.
+// Whether a leaf larger than a page was found.
 inline bool is_huge(const Core& core, const pt::Lookup& found) {
-  return found.entry != pt::kNone && core.huge() && found.size == *core.huge();
+  return found.entry != pt::kNone && found.size != core.page();
 }
 
 // Whether the huge leaf shows a folio of shared memory.
-inline bool shows_huge_folio(const Core& core, pt::Entry leaf) {
+inline bool shows_huge_folio(const Core& core, pt::Entry leaf, PageShift size) {
   const pt::EntryFormat& format = *core.platform.format;
   if (format.is_special(leaf)) return false;
-  const Pfn first = format.parse_leaf(leaf, *core.huge()).pfn;
+  const Pfn first = format.parse_leaf(leaf, size).pfn;
   return core.platform.frames->frame(first).use == mem::FrameUse::File;
 }
 

@@ -4,6 +4,7 @@
 
 #include "base/error.h"
 #include "kernel/anon_fault.h"
+#include "kernel/block_fault.h"
 #include "kernel/entries.h"
 #include "kernel/file_fault.h"
 #include "kernel/huge.h"
@@ -95,6 +96,9 @@ FaultOutcome try_fault(FaultContext& c, Vma& vma, VirtAddr va, AccessKind kind, 
   const bool huge_wanted = !thp_disabled(c.mm, vma) && huge_allowed(c.core, vma, page);
   if (huge_wanted && !c.mm.table->find(page).has_slot) {
     if (const auto outcome = map_huge(c, vma, page, kind)) return *outcome;
+  }
+  if (!c.core.sizes.blocks.empty() && vma.is_anonymous() && !thp_disabled(c.mm, vma)) {
+    if (const auto outcome = map_block(c, vma, page, kind)) return *outcome;
   }
   if (!vma.is_anonymous()) {
     if (const auto outcome = map_huge_folio(c, vma, page, kind)) return *outcome;

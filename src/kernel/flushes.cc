@@ -45,12 +45,10 @@ void Flushes::resident(const AddressSpace& mm) {
   uint64_t pages = 0;
   for (unsigned kind = 0; kind < kPageKinds; ++kind)
     pages += mm.rss(static_cast<PageKind>(kind));
-  uint64_t huge_leaves = 0;
-  if (sizes_->huge) {
-    // Of the huge leaves those of zeros are not in RSS.
-    pages -= std::min(pages, mm.huge_leaves * sizes_->huge_pages());
-    huge_leaves = mm.huge_leaves + mm.hugetlb_pages / sizes_->huge_pages();
-  }
+  // Of the huge leaves those of zeros are not in RSS.
+  pages -= std::min(pages, sizes_->pages(mm.huge_leaf_bytes));
+  uint64_t huge_leaves = mm.huge_leaves;
+  if (sizes_->huge) huge_leaves += mm.hugetlb_pages / sizes_->huge_pages();
   tlbs_->resident(mm.id, pages, huge_leaves);
 }
 

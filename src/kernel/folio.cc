@@ -12,18 +12,19 @@ namespace {
 
 // visit(run, i, entry, frame) for each leaf of the range that shows a page of the folio.
 template <class Visit>
-void each_leaf_of(Core& core, AddressSpace& mm, VirtRange range, Pfn first, Visit visit) {
+void each_leaf_of(Core& core, AddressSpace& mm, VirtRange range, Pfn first, uint64_t pages,
+                  Visit visit) {
   each_leaf(core, mm, range, LeafReads::Told, [&](pt::Run& run, uint32_t i, Pfn pfn) {
-    if (pfn >= first && pfn < first + core.huge_pages()) visit(run, i, pfn);
+    if (pfn >= first && pfn < first + pages) visit(run, i, pfn);
   });
 }
 
 // Leaves that show base pages of it, in all address spaces.
-uint64_t mappings_of(const Core& core, Pfn first) {
+uint64_t mappings_of(const Core& core, Pfn first, uint64_t pages) {
   const mem::FrameMemory& frames = *core.platform.frames;
   uint64_t mappings = 0;
-  for (Pfn pfn = first; pfn < first + core.huge_pages(); pfn = pfn + 1)
-    if (frames.in_use(pfn) && frames.frame(pfn).large) mappings += frames.frame(pfn).mappings;
+  for (Pfn pfn = first; pfn < first + pages; pfn = pfn + 1)
+    if (frames.in_use(pfn) && frames.frame(pfn).folio != 0) mappings += frames.frame(pfn).mappings;
   return mappings;
 }
 
@@ -31,8 +32,9 @@ uint64_t mappings_of(const Core& core, Pfn first) {
 
 FolioPlaces places_of_folio(Core& core, AddressSpace& mm, const Vma& vma, VirtAddr page, Pfn pfn) {
   const Pfn first = first_of_folio(core, pfn);
+  const uint64_t pages = folio_pages(core, pfn);
   const uint64_t begin = vma.pgoff + core.pages(page - vma.start) - (pfn - first);
-  const uint64_t end = begin + core.huge_pages();
+  const uint64_t end = begin + pages;
   FolioPlaces places;
   uint64_t mapped = 0;
   for (const auto& entry : mm.vmas.areas()) {
@@ -46,18 +48,20 @@ FolioPlaces places_of_folio(Core& core, AddressSpace& mm, const Vma& vma, VirtAd
     };
     const VirtRange part{address(from), address(to)};
     uint64_t here = 0;
-    each_leaf_of(core, mm, part, first,
+    each_leaf_of(core, mm, part, first, pages,
                  [&](const pt::Run& run, uint32_t, Pfn) { here += core.pages(run.size.bytes()); });
     if (here == 0) continue;
     places.parts.emplace_back(&area, part);
     mapped += here;
   }
-  places.shared = mapped != mappings_of(core, first);
+  places.shared = mapped != mappings_of(core, first, pages);
   return places;
 }
 
-void split_folio(Core& core, AddressSpace& mm, const FolioPlaces& places, Pfn first) {
+void split_folio(Core& core, AddressSpace& mm, const FolioPlaces& places, Pfn pfn) {
   mem::FrameMemory& frames = *core.platform.frames;
+  const Pfn first = first_of_folio(core, pfn);
+  const uint64_t pages = folio_pages(core, pfn);
   const auto zero = core.settings.zero_split ? core.page_frames.zero_page() : std::nullopt;
   ZapBatch batch(core, mm);
   int64_t unused = 0;
@@ -65,18 +69,18 @@ void split_folio(Core& core, AddressSpace& mm, const FolioPlaces& places, Pfn fi
     split_huge_page(core, mm, part.begin);
     if (vma->has(kVmLocked) || !zero) continue;
     const pt::Entry leaf = special_leaf(core, *vma, *zero);
-    each_leaf_of(core, mm, part, first, [&](pt::Run& run, uint32_t i, Pfn pfn) {
-      mem::Frame& frame = frames.frame(pfn);
+    each_leaf_of(core, mm, part, first, pages, [&](pt::Run& run, uint32_t i, Pfn shown) {
+      mem::Frame& frame = frames.frame(shown);
       if (frame.written) return;
       run.set(i, leaf);
       run.part(i, 1).report(*core.platform.sink, mem::Origin::Kernel, 0, 1);
       --frame.mappings;
-      batch.add(run.address(i), run.size, pfn);
+      batch.add(run.address(i), run.size, shown);
       ++unused;
     });
   }
-  for (Pfn pfn = first; pfn < first + core.huge_pages(); pfn = pfn + 1)
-    if (frames.in_use(pfn)) frames.frame(pfn).large = false;
+  for (Pfn at = first; at < first + pages; at = at + 1)
+    if (frames.in_use(at)) frames.frame(at).folio = 0;
   if (unused != 0) core.accounts.add_rss(mm, PageKind::Anonymous, -unused);
   core.counters.huge_unused += static_cast<uint64_t>(unused);
   ++core.counters.folio_splits;

@@ -17,12 +17,15 @@
 
 namespace mmusim::kernel {
 
-// Whether the frame is part of a folio that was not split yet, and the first frame of that.
+// Whether the frame is part of a folio that was not split yet; how many it has, and the first.
 inline bool in_large_folio(const Core& core, Pfn pfn) {
-  return core.platform.frames->frame(pfn).large;
+  return core.platform.frames->frame(pfn).folio != 0;
+}
+inline uint64_t folio_pages(const Core& core, Pfn pfn) {
+  return uint64_t{1} << core.platform.frames->frame(pfn).folio;
 }
 inline Pfn first_of_folio(const Core& core, Pfn pfn) {
-  return Pfn(pfn.value() & ~(core.huge_pages() - 1));
+  return Pfn(pfn.value() & ~(folio_pages(core, pfn) - 1));
 }
 
 // Where an address space may show pages of a folio: parts of its areas.
@@ -33,8 +36,8 @@ struct FolioPlaces {
 // Of the folio of which `vma` shows the frame `pfn` at `page`. REQUIRES: in_large_folio().
 FolioPlaces places_of_folio(Core& core, AddressSpace& mm, const Vma& vma, VirtAddr page, Pfn pfn);
 
-// REQUIRES: nobody else shows its pages.
-void split_folio(Core& core, AddressSpace& mm, const FolioPlaces& places, Pfn first);
+// Of the frame's folio. REQUIRES: nobody else shows its pages.
+void split_folio(Core& core, AddressSpace& mm, const FolioPlaces& places, Pfn pfn);
 
 // Somebody stored to `va`, where that was allowed.
 void note_store(Core& core, const AddressSpace& mm, VirtAddr va);

@@ -97,14 +97,14 @@ class TableCopy {
     for (uint32_t i = 0; i < from.count && enough; ++i) {
       pt::Entry e = from.get(i);
       if (e == pt::kNone) continue;
-      if (!area.pool && shows_huge_folio(core_, e)) continue;  // can be faulted in again
+      if (!area.pool && shows_huge_folio(core_, e, from.size)) continue;  // can be faulted in again
       if (area.pool) {
         core_.huge_leaves.add_pool_pages(child_, 1);
-      } else if (!core_.huge_leaves.add(child_)) {
+      } else if (!core_.huge_leaves.add(child_, from.size)) {
         enough = false;
         break;
       }
-      if (!format.is_special(e)) share_frames(area, format.parse_leaf(e, from.size).pfn);
+      if (!format.is_special(e)) share_frames(area, format.parse_leaf(e, from.size).pfn, from.size);
       if (area.cow && format.is_writable(e)) {
         e = format.write_protected(e);
         from.set(i, e);
@@ -120,8 +120,8 @@ class TableCopy {
     return enough;
   }
 
-  void share_frames(const Area& area, Pfn first) {
-    const uint64_t counted = area.pool ? 1 : core_.huge_pages();
+  void share_frames(const Area& area, Pfn first, PageShift size) {
+    const uint64_t counted = area.pool ? 1 : core_.pages(size);
     for (uint64_t i = 0; i < counted; ++i) {
       mem::Frame& frame = core_.platform.frames->frame(first + i);
       ++frame.references;

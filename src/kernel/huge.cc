@@ -6,23 +6,20 @@
 
 namespace mmusim::kernel {
 
-namespace {
-
-pt::Entry huge_leaf(const FaultContext& c, const Vma& vma, Pfn pfn, bool zero) {
-  return c.core.platform.format->make_leaf({.pfn = pfn,
-                                            .size = *c.core.huge(),
-                                            .rights = leaf_rights(c.core, vma, !zero, !zero),
-                                            .accessed = true,
-                                            .dirty = !zero && vma.has(kVmWrite),
-                                            .special = zero});
+pt::Entry huge_leaf(const Core& core, const Vma& vma, PageShift size, Pfn pfn, bool zero) {
+  return core.platform.format->make_leaf({.pfn = pfn,
+                                          .size = size,
+                                          .rights = leaf_rights(core, vma, !zero, !zero),
+                                          .accessed = true,
+                                          .dirty = !zero && vma.has(kVmWrite),
+                                          .special = zero});
 }
 
-}  // namespace
-
-void account_huge(FaultContext& c, const Vma& vma, VirtAddr base, Pfn first) {
-  c.core.accounts.add_rss(c.mm, PageKind::Anonymous, static_cast<int64_t>(c.core.huge_pages()));
+void account_huge(FaultContext& c, const Vma& vma, VirtAddr base, PageShift size, Pfn first) {
+  const uint64_t pages = c.core.pages(size);
+  c.core.accounts.add_rss(c.mm, PageKind::Anonymous, static_cast<int64_t>(pages));
   if (c.core.swap == nullptr) return;
-  for (uint64_t i = 0; i < c.core.huge_pages(); ++i)
+  for (uint64_t i = 0; i < pages; ++i)
     c.core.rmap->add_anonymous(first + i, vma, base + (i << c.core.page().log2()));
 }
 
@@ -30,11 +27,11 @@ namespace {
 
 // A write to the huge zero page. False: no memory for a huge page.
 bool replace_zero(FaultContext& c, Vma& vma, const pt::Slot& slot) {
-  const auto pfn = c.core.page_frames.new_huge(c.mm);
+  const auto pfn = c.core.page_frames.new_huge(c.mm, c.core.sizes.order(slot.handle.size));
   if (!pfn) return false;
   prepare_anon(c.core, c.mm, vma);
-  put_leaf(c, slot.handle, slot.entry, huge_leaf(c, vma, *pfn, false));
-  account_huge(c, vma, slot.handle.base, *pfn);
+  put_leaf(c, slot.handle, slot.entry, huge_leaf(c.core, vma, slot.handle.size, *pfn, false));
+  account_huge(c, vma, slot.handle.base, slot.handle.size, *pfn);
   ZapBatch batch(c.core, c.mm, ZapBatch::Scope::Change);
   batch.weaken(slot.handle.base, slot.handle.size);
   batch.finish();
@@ -44,12 +41,12 @@ bool replace_zero(FaultContext& c, Vma& vma, const pt::Slot& slot) {
 }
 
 // Whether a huge page has no other user; it is marked so then.
-bool make_exclusive(Core& core, Pfn first) {
+bool make_exclusive(Core& core, Pfn first, uint64_t pages) {
   mem::FrameMemory& frames = *core.platform.frames;
   if (frames.frame(first).exclusive) return true;
-  for (uint64_t i = 0; i < core.huge_pages(); ++i)
+  for (uint64_t i = 0; i < pages; ++i)
     if (frames.frame(first + i).references != 1) return false;
-  for (uint64_t i = 0; i < core.huge_pages(); ++i)
+  for (uint64_t i = 0; i < pages; ++i)
     frames.frame(first + i).exclusive = true;
   return true;
 }
@@ -61,20 +58,23 @@ std::optional<FaultOutcome> map_huge(FaultContext& c, Vma& vma, VirtAddr page, A
   const pt::Slot slot = c.mm.table->ensure(page, *c.core.huge());
   if (slot.status != pt::Status::Ok || slot.entry != pt::kNone) return std::nullopt;
   const bool zero = !writes(kind) && c.core.settings.zero_page;
-  const auto pfn = zero ? c.core.page_frames.huge_zero_page() : c.core.page_frames.new_huge(c.mm);
+  const auto pfn = zero ? c.core.page_frames.huge_zero_page()
+                        : c.core.page_frames.new_huge(c.mm, c.core.sizes.huge_order());
   if (!pfn) {
     ++c.core.counters.huge_fallbacks;
+    ++c.core.counters.sizes[*c.core.huge()].fallbacks;
     return std::nullopt;
   }
-  if (!c.core.huge_leaves.add(c.mm)) {
-    if (!zero) c.core.page_frames.put_huge(*pfn);
+  if (!c.core.huge_leaves.add(c.mm, *c.core.huge())) {
+    if (!zero) c.core.page_frames.put_huge(*pfn, c.core.sizes.huge_order());
     return FaultOutcome::NoMemory;
   }
-  put_leaf(c, slot.handle, pt::kNone, huge_leaf(c, vma, *pfn, zero));
-  if (!zero) account_huge(c, vma, slot.handle.base, *pfn);
+  put_leaf(c, slot.handle, pt::kNone, huge_leaf(c.core, vma, slot.handle.size, *pfn, zero));
+  if (!zero) account_huge(c, vma, slot.handle.base, slot.handle.size, *pfn);
   if (vma.has(kVmImplied)) c.core.counters.implied_pages += c.core.huge_pages();
   finish_fault(c, zero ? FaultCause::AnonymousZero : FaultCause::Anonymous, false);
   ++c.core.counters.huge_faults;
+  ++c.core.counters.sizes[slot.handle.size].made;
   return FaultOutcome::Fixed;
 }
 
@@ -83,7 +83,7 @@ std::optional<FaultOutcome> fix_huge(FaultContext& c, Vma& vma, VirtAddr page, c
   const pt::EntryFormat& format = *c.core.platform.format;
   pt::LeafFields fields = format.parse_leaf(slot.entry, slot.handle.size);
   FaultCause cause = FaultCause::Spurious;
-  const bool of_file = shows_huge_folio(c.core, slot.entry);
+  const bool of_file = shows_huge_folio(c.core, slot.entry, slot.handle.size);
   bool exclusive =
       !fields.special && !of_file && c.core.platform.frames->frame(fields.pfn).exclusive;
   if (writes(kind) && !format.is_writable(slot.entry)) {
@@ -94,7 +94,7 @@ std::optional<FaultOutcome> fix_huge(FaultContext& c, Vma& vma, VirtAddr page, c
       return std::nullopt;
     }
     const bool shared = of_file && vma.is_shared();
-    exclusive = !of_file && make_exclusive(c.core, fields.pfn);
+    exclusive = !of_file && make_exclusive(c.core, fields.pfn, c.core.pages(slot.handle.size));
     if (!exclusive && !shared) {
       split_huge_leaf(c.core, c.mm, slot.handle, slot.entry);
       return std::nullopt;

@@ -1,6 +1,6 @@
-// Transparent huge pages: anonymous memory mapped by one leaf of Core::huge() (Linux:
-// mm/huge_memory.c; khugepaged, which makes them in the background, is not modelled). Those of
-// shared memory are in huge_file.h.
+// Transparent huge pages: anonymous memory mapped by one leaf of Core::huge(), and of other sizes
+// that kernel.thp.sizes names (block_fault.h) (Linux: mm/huge_memory.c; khugepaged, which makes
+// them in the background, is not modelled). Those of shared memory are in huge_file.h.
 //
 // With each such leaf goes the table memory that splitting it may need, so that munmap and the like
 // cannot fail (huge_leaves.h). No huge leaf lies across the border of an area. The frames of
@@ -16,14 +16,21 @@
 
 namespace mmusim::kernel {
 
+// Whether that is to be used in the area, by its advice.
+inline bool wants(HugePages when, const Vma& vma) {
+  return when == HugePages::Always || (when == HugePages::Advised && vma.has(kVmHugePage));
+}
+
+// Whether the aligned block of that size around `page` lies in the area.
+inline bool lies_in(const Vma& vma, VirtAddr page, PageShift size) {
+  const VirtAddr base = align_down(page, size);
+  return base >= vma.start && base < vma.end && vma.end - base >= size.bytes();
+}
+
 // Whether a fault at `page` may map a huge page: the setting, the area's advice, and room for it.
 inline bool huge_allowed(const Core& core, const Vma& vma, VirtAddr page) {
-  if (core.settings.thp != HugePages::Always &&
-      (core.settings.thp != HugePages::Advised || !vma.has(kVmHugePage)))
-    return false;
-  if (!core.huge() || !vma.is_anonymous() || vma.has(kVmNoHugePage)) return false;
-  const VirtAddr base = align_down(page, *core.huge());
-  return base >= vma.start && base < vma.end && vma.end - base >= core.huge()->bytes();
+  return wants(core.sizes.huge_when, vma) && core.huge() && vma.is_anonymous() &&
+         !vma.has(kVmNoHugePage) && lies_in(vma, page, *core.huge());
 }
 
 // Whether the process wants none there (prctl(PR_SET_THP_DISABLE)).
@@ -40,8 +47,11 @@ std::optional<FaultOutcome> map_huge(FaultContext& c, Vma& vma, VirtAddr page, A
 std::optional<FaultOutcome> fix_huge(FaultContext& c, Vma& vma, VirtAddr page, const pt::Slot& slot,
                                      AccessKind kind);
 
-// An anonymous huge page is mapped at `base` now.
-void account_huge(FaultContext& c, const Vma& vma, VirtAddr base, Pfn first);
+// A leaf for frames of private memory; `zero`: for those that are not counted.
+pt::Entry huge_leaf(const Core& core, const Vma& vma, PageShift size, Pfn pfn, bool zero);
+
+// Anonymous frames of that size are mapped at `base` now.
+void account_huge(FaultContext& c, const Vma& vma, VirtAddr base, PageShift size, Pfn first);
 
 }  // namespace mmusim::kernel
 

@@ -91,7 +91,7 @@ Collapse make_folio(Core& core, FileId id, const Folio& block) {
   for (uint64_t i = block.first; i < block.end; ++i) {
     bool read = false;
     if (!file.away.contains(i) || core.files.page(id, i, read)) continue;
-    core.page_frames.put_huge(*first);
+    core.page_frames.put_huge(*first, core.sizes.huge_order());
     return Collapse::NoMemory;
   }
   unmap_everywhere(core, id, block, ZapPages::OfFile);

@@ -2,45 +2,70 @@
 
 namespace mmusim::kernel {
 
-bool HugeLeaves::add(AddressSpace& mm) {
-  const size_t before = mm.deposits.size();
-  for (uint64_t i = 0; i < reserve_.blocks; ++i) {
-    const auto block = tables_->allocate(reserve_.bytes, mm.id);
-    if (!block) {
-      for (; mm.deposits.size() > before; mm.deposits.pop_back())
-        tables_->free(mm.deposits.back(), reserve_.bytes);
-      return false;
+namespace {
+
+uint64_t bytes_of(const pt::SplitReserve& reserve) {
+  uint64_t bytes = 0;
+  for (const pt::TableBlocks& blocks : reserve)
+    bytes += blocks.bytes * blocks.count;
+  return bytes;
+}
+
+}  // namespace
+
+void HugeLeaves::count(AddressSpace& mm, PageShift size, bool more) {
+  mm.huge_leaves += more ? 1 : -1;
+  mm.huge_leaf_bytes += more ? size.bytes() : -size.bytes();
+  counters_->huge_bytes += more ? size.bytes() : -size.bytes();
+  counters_->sizes[size].mapped += more ? size.bytes() : -size.bytes();
+}
+
+bool HugeLeaves::add(AddressSpace& mm, PageShift size) {
+  const pt::SplitReserve& reserve = reserves_.at(size);
+  for (size_t kind = 0; kind < reserve.size(); ++kind) {
+    for (uint64_t i = 0; i < reserve[kind].count; ++i) {
+      const auto block = tables_->allocate(reserve[kind].bytes, mm.id);
+      if (!block) {
+        give_back(mm, reserve[kind].bytes, i);
+        while (kind-- > 0)
+          give_back(mm, reserve[kind].bytes, reserve[kind].count);
+        return false;
+      }
+      mm.deposits[reserve[kind].bytes].push_back(*block);
     }
-    mm.deposits.push_back(*block);
   }
-  ++mm.huge_leaves;
-  mm.deposit_bytes += reserve_.blocks * reserve_.bytes;
-  counters_->deposit_bytes += reserve_.blocks * reserve_.bytes;
-  counters_->huge_bytes += sizes_->huge->bytes();
+  const uint64_t bytes = bytes_of(reserve);
+  mm.deposit_bytes += bytes;
+  counters_->deposit_bytes += bytes;
+  count(mm, size, true);
   return true;
 }
 
-void HugeLeaves::remove(AddressSpace& mm) {
-  for (uint64_t i = 0; i < reserve_.blocks; ++i) {
-    tables_->free(mm.deposits.back(), reserve_.bytes);
-    mm.deposits.pop_back();
+void HugeLeaves::remove(AddressSpace& mm, PageShift size) {
+  const pt::SplitReserve& reserve = reserves_.at(size);
+  for (const pt::TableBlocks& blocks : reserve)
+    give_back(mm, blocks.bytes, blocks.count);
+  const uint64_t bytes = bytes_of(reserve);
+  mm.deposit_bytes -= bytes;
+  counters_->deposit_bytes -= bytes;
+  count(mm, size, false);
+}
+
+void HugeLeaves::give_back(AddressSpace& mm, uint64_t bytes, uint64_t blocks) {
+  for (; blocks > 0; --blocks) {
+    tables_->free(mm.deposits[bytes].back(), bytes);
+    mm.deposits[bytes].pop_back();
   }
-  --mm.huge_leaves;
-  mm.deposit_bytes -= reserve_.blocks * reserve_.bytes;
-  counters_->deposit_bytes -= reserve_.blocks * reserve_.bytes;
-  counters_->huge_bytes -= sizes_->huge->bytes();
 }
 
 void HugeLeaves::add_folio(AddressSpace& mm) {
-  ++mm.huge_leaves;
   ++mm.folio_leaves;
-  counters_->huge_bytes += sizes_->huge->bytes();
+  count(mm, *sizes_->huge, true);
 }
 
 void HugeLeaves::remove_folio(AddressSpace& mm) {
-  --mm.huge_leaves;
   --mm.folio_leaves;
-  counters_->huge_bytes -= sizes_->huge->bytes();
+  count(mm, *sizes_->huge, false);
 }
 
 void HugeLeaves::add_pool_pages(AddressSpace& mm, int64_t huge) {

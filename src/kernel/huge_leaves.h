@@ -1,9 +1,10 @@
-// Huge leaves, counted, with the table memory that is set aside so that each private one can be
-// split (Linux: the deposited tables). Not thread-safe.
+// Huge leaves of all sizes, counted, with the table memory that is set aside so that each private
+// one can be split (Linux: the deposited tables). Not thread-safe.
 #ifndef MMUSIM_KERNEL_HUGE_LEAVES_H_
 #define MMUSIM_KERNEL_HUGE_LEAVES_H_
 
 #include <cstdint>
+#include <map>
 
 #include "kernel/address_space.h"
 #include "kernel/counters.h"
@@ -19,13 +20,14 @@ class HugeLeaves {
   HugeLeaves(pt::TableAllocator& tables, const PageSizes& sizes, Counters& counters)
       : tables_(&tables), sizes_(&sizes), counters_(&counters) {}
 
-  // What splitting one leaf may need, from now on. REQUIRES: there is no leaf yet.
-  void set_reserve(const pt::SplitReserve& reserve) { reserve_ = reserve; }
+  // What splitting one leaf of that size may need, from now on. REQUIRES: there is no such leaf
+  // yet.
+  void set_reserve(PageShift size, const pt::SplitReserve& reserve) { reserves_[size] = reserve; }
 
-  // One more, or one less, huge leaf in `mm`, with what must be set aside for splitting it. False:
-  // no memory.
-  bool add(AddressSpace& mm);
-  void remove(AddressSpace& mm);
+  // One more, or one less, leaf of that size in `mm`, with what must be set aside for splitting it.
+  // False: no memory.
+  bool add(AddressSpace& mm, PageShift size);
+  void remove(AddressSpace& mm, PageShift size);
   // The same for leaves of shared memory, with which nothing is set aside (huge_file.h).
   void add_folio(AddressSpace& mm);
   void remove_folio(AddressSpace& mm);
@@ -33,10 +35,13 @@ class HugeLeaves {
   void add_pool_pages(AddressSpace& mm, int64_t huge);
 
  private:
+  void count(AddressSpace& mm, PageShift size, bool more);
+  void give_back(AddressSpace& mm, uint64_t bytes, uint64_t blocks);
+
   pt::TableAllocator* tables_;
   const PageSizes* sizes_;
   Counters* counters_;
-  pt::SplitReserve reserve_;  // for one leaf
+  std::map<PageShift, pt::SplitReserve> reserves_;  // for one leaf of each size
 };
 
 }  // namespace mmusim::kernel

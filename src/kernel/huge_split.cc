@@ -41,11 +41,11 @@ void unmap_huge_folio(Core& core, AddressSpace& mm, const pt::Handle& handle, pt
 }
 
 void split_huge_leaf(Core& core, AddressSpace& mm, const pt::Handle& handle, pt::Entry entry) {
-  if (shows_huge_folio(core, entry)) {
+  if (shows_huge_folio(core, entry, handle.size)) {
     unmap_huge_folio(core, mm, handle, entry);
     return;
   }
-  core.huge_leaves.remove(mm);  // what was set aside is the split's now
+  core.huge_leaves.remove(mm, handle.size);  // what was set aside is the split's now
   const pt::Status status = mm.table->split(handle, core.page());
   if (status != pt::Status::Ok)
     throw Error("page table", fmt::format("cannot split a huge page: {}", name_of(status)),
@@ -53,6 +53,7 @@ void split_huge_leaf(Core& core, AddressSpace& mm, const pt::Handle& handle, pt:
   const VirtRange range{handle.base, handle.base + handle.size.bytes()};
   if (core.platform.format->is_special(entry)) use_small_zero_page(core, mm, range);
   ++core.counters.huge_splits;
+  ++core.counters.sizes[handle.size].splits;
   core.flushes.range(mm, range, core.page(), false, mmu::RangeFlush::Change);
 }
 
@@ -62,8 +63,10 @@ VirtAddr next_block(const pt::Lookup& found, VirtAddr at, PageShift size) {
 }
 
 void split_huge_at(Core& core, AddressSpace& mm, VirtAddr at) {
-  if (mm.huge_leaves == 0 || is_aligned(at, *core.huge())) return;
-  split_huge_page(core, mm, at);
+  if (mm.huge_leaves == 0 || is_aligned(at, core.sizes.largest())) return;
+  const pt::Lookup found = mm.table->find(at);
+  if (is_huge(core, found) && found.base != at)
+    split_huge_leaf(core, mm, found.handle, found.entry);
 }
 
 void split_huge_page(Core& core, AddressSpace& mm, VirtAddr at) {
@@ -71,29 +74,40 @@ void split_huge_page(Core& core, AddressSpace& mm, VirtAddr at) {
   if (is_huge(core, found)) split_huge_leaf(core, mm, found.handle, found.entry);
 }
 
+void split_leaves_in(Core& core, AddressSpace& mm, VirtRange range) {
+  if (mm.huge_leaves == 0 || core.sizes.blocks.empty()) return;
+  const PageShift step = core.sizes.smallest_leaf();
+  for (VirtAddr at = range.begin; at < range.end; at += step.bytes())
+    split_huge_page(core, mm, at);
+}
+
 void split_for_move(Core& core, AddressSpace& mm, VirtAddr from, VirtAddr to, uint64_t bytes) {
   if (mm.huge_leaves == 0) return;
-  const PageShift size = *core.huge();
-  const bool alike = ((from.value() ^ to.value()) & size.offset_mask()) == 0;
   // What a leaf of shared memory leaves behind is nothing to move, but Linux has made the tables
   // above its new place by then.
   const auto split = [&](const pt::Lookup& found) {
-    if (shows_huge_folio(core, found.entry))
-      static_cast<void>(mm.table->ensure(to + (std::max(from, found.base) - from), size));
+    if (shows_huge_folio(core, found.entry, found.size))
+      static_cast<void>(mm.table->ensure(to + (std::max(from, found.base) - from), found.size));
     const pt::Lookup now = mm.table->find(found.base);  // making a slot may have moved it
     split_huge_leaf(core, mm, now.handle, now.entry);
   };
   for (const VirtAddr border : {from, from + bytes}) {
-    if (is_aligned(border, size)) continue;
-    if (const pt::Lookup found = mm.table->find(border); is_huge(core, found)) split(found);
+    if (is_aligned(border, core.sizes.largest())) continue;
+    const pt::Lookup found = mm.table->find(border);
+    if (is_huge(core, found) && found.base != border) split(found);
   }
+  const PageShift step = core.sizes.smallest_leaf();
   VirtAddr next;
-  for (VirtAddr at = align_up(from, size); at < from + bytes; at = next) {
+  for (VirtAddr at = align_up(from, step); at < from + bytes; at = next) {
     const pt::Lookup found = mm.table->find(at);
-    next = next_block(found, at, size);
-    if (!is_huge(core, found)) continue;
+    if (!is_huge(core, found)) {
+      next = next_block(found, at, step);
+      continue;
+    }
+    next = found.base + found.size.bytes();
+    const bool alike = ((from.value() ^ to.value()) & found.size.offset_mask()) == 0;
     // Where a table stands at the target, or none can be had, the leaf cannot go there whole.
-    if (alike && mm.table->ensure(to + (at - from), size).status == pt::Status::Ok) continue;
+    if (alike && mm.table->ensure(to + (at - from), found.size).status == pt::Status::Ok) continue;
     split(found);
   }
 }

@@ -21,8 +21,11 @@ void split_huge_at(Core& core, AddressSpace& mm, VirtAddr at);
 // Splits the huge leaf around `at`, if there is one.
 void split_huge_page(Core& core, AddressSpace& mm, VirtAddr at);
 
+// Splits every huge leaf of the range, which none sticks out of.
+void split_leaves_in(Core& core, AddressSpace& mm, VirtRange range);
+
 // Before leaves of [from, from + bytes) move to `to`, where nothing is mapped: splits those that
-// cannot move whole.
+// cannot move whole. Not for the hugetlb pool's, which can.
 void split_for_move(Core& core, AddressSpace& mm, VirtAddr from, VirtAddr to, uint64_t bytes);
 
 // The block behind the one at `at`, where `found` was looked up; behind a void of several, the one

@@ -67,7 +67,7 @@ int64_t move_area(Core& core, AddressSpace& mm, VirtRange from, VirtRange to, bo
   const uint64_t earlier = widened(core, mm, *source, from, to);
   for (unsigned attempt = 0;; ++attempt) {
     leave_tables(core, mm, from);
-    split_for_move(core, mm, from.begin, to.begin, bytes);
+    if (!pool) split_for_move(core, mm, from.begin, to.begin, bytes);
     uint64_t done = 0;
     const pt::Status status =
         move_pages(core, mm, pool, from.begin - earlier, to.begin - earlier, bytes + earlier, done);

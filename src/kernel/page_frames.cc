@@ -32,16 +32,15 @@ void PageFrames::put(Pfn pfn) {
   ++counters_->frames_freed;
 }
 
-std::optional<Pfn> PageFrames::new_huge(const AddressSpace& mm) {
-  const auto first =
-      platform_->frames->allocate(sizes_->huge_order(), mem::FrameUse::Anonymous, mm.id.value());
+std::optional<Pfn> PageFrames::new_huge(const AddressSpace& mm, unsigned order) {
+  const auto first = platform_->frames->allocate(order, mem::FrameUse::Anonymous, mm.id.value());
   if (!first) return std::nullopt;
-  for (uint64_t i = 0; i < sizes_->huge_pages(); ++i) {
+  for (uint64_t i = 0; i < uint64_t{1} << order; ++i) {
     mem::Frame& frame = platform_->frames->frame(*first + i);
     frame.references = 1;
     frame.mappings = 1;
     frame.exclusive = true;
-    frame.large = true;
+    frame.folio = static_cast<uint8_t>(order);
   }
   tracks_stores = true;
   return first;
@@ -65,19 +64,19 @@ std::optional<Pfn> PageFrames::huge_zero_page() {
   return huge_zero_page_;
 }
 
-void PageFrames::put_huge(Pfn first) {
+void PageFrames::put_huge(Pfn first, unsigned order) {
   mem::FrameMemory& frames = *platform_->frames;
-  const uint64_t count = sizes_->huge_pages();
+  const uint64_t count = uint64_t{1} << order;
   uint64_t unused = 0;
   for (uint64_t i = 0; i < count; ++i)
     unused += frames.frame(first + i).references == 1 ? 1 : 0;
-  if (unused == count && frames.frame(first).order == sizes_->huge_order()) {
-    if (platform_->before_free) platform_->before_free(first, sizes_->huge_order());
+  if (unused == count && frames.frame(first).order == order) {
+    if (platform_->before_free) platform_->before_free(first, order);
     if (swap_ != nullptr) {
       for (uint64_t i = 0; i < count; ++i)
         rmap_->pages.remove(first + i);
     }
-    frames.free(first, sizes_->huge_order());
+    frames.free(first, order);
     counters_->frames_freed += count;
     return;
   }

@@ -40,14 +40,15 @@ class PageFrames {
   // drops it.
   void put(Pfn pfn);
 
-  // 2^PageSizes::huge_order() frames, exclusive, with a reference and a mapping each.
-  std::optional<Pfn> new_huge(const AddressSpace& mm);
-  // The same for shared memory: the cache's, with its reference each, and written to.
+  // 2^order frames, exclusive, with a reference and a mapping each.
+  std::optional<Pfn> new_huge(const AddressSpace& mm, unsigned order);
+  // 2^PageSizes::huge_order() for shared memory: the cache's, with its reference each, and written
+  // to.
   std::optional<Pfn> new_huge_folio(FileId file);
   // What untouched private memory reads from when it is mapped by a huge page.
   std::optional<Pfn> huge_zero_page();
-  // Drops one reference of each frame of a huge page, as put().
-  void put_huge(Pfn first);
+  // Drops one reference of each frame of a huge page of 2^order, as put().
+  void put_huge(Pfn first, unsigned order);
   // Drops one reference of a page of the hugetlb pool, which gets it back with the last.
   void put_pool_page(Pfn first);
 

@@ -2,21 +2,52 @@
 #ifndef MMUSIM_KERNEL_PAGE_SIZES_H_
 #define MMUSIM_KERNEL_PAGE_SIZES_H_
 
+#include <algorithm>
 #include <cstdint>
 #include <optional>
+#include <vector>
 
 #include "base/types.h"
+#include "kernel/superpages.h"
 
 namespace mmusim::kernel {
 
+// A size that faults of private memory may map besides `PageSizes::huge` (Linux: multi-size THP).
+struct BlockSize {
+  PageShift size;
+  HugePages when = HugePages::Never;  // never Disabled
+  bool leaf = false;                  // by one leaf; else by entries of base pages
+};
+
 struct PageSizes {
   PageShift base;
-  // Where architecture and page table both have leaves of it; known once there is a page table.
+  // Of huge pages: where architecture and page table both have leaves of it; known once there is a
+  // page table.
   std::optional<PageShift> huge;
+  // Where faults may map one of that size.
+  HugePages huge_when = HugePages::Never;
+  // The other ones that are to be used, ascending.
+  std::vector<BlockSize> blocks = {};
 
   [[nodiscard]] uint64_t pages(uint64_t bytes) const { return bytes >> base.log2(); }
+  [[nodiscard]] uint64_t pages(PageShift size) const { return pages(size.bytes()); }
+  [[nodiscard]] unsigned order(PageShift size) const { return size.log2() - base.log2(); }
+  // Whether there are huge pages of any size.
+  [[nodiscard]] bool any() const { return huge || !blocks.empty(); }
+  // Of all that leaves of private memory may have.
+  [[nodiscard]] PageShift largest() const {
+    PageShift most = huge.value_or(base);
+    if (!blocks.empty()) most = std::max(most, blocks.back().size);
+    return most;
+  }
+  // REQUIRES: there are such.
+  [[nodiscard]] PageShift smallest_leaf() const {
+    for (const BlockSize& block : blocks)
+      if (block.leaf) return huge ? std::min(block.size, *huge) : block.size;
+    return *huge;
+  }
   // REQUIRES: there are huge pages.
-  [[nodiscard]] unsigned huge_order() const { return huge->log2() - base.log2(); }
+  [[nodiscard]] unsigned huge_order() const { return order(*huge); }
   [[nodiscard]] uint64_t huge_pages() const { return uint64_t{1} << huge_order(); }
 };
 

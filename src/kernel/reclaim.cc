@@ -48,16 +48,14 @@ ZapBatch& Reclaimer::batch(AddressSpace& mm) {
   return *found;
 }
 
-bool Reclaimer::split_huge_leaves(Pfn pfn, Mappers& mappers) {
+void Reclaimer::split_huge_leaves(Pfn pfn, Mappers& mappers) {
   bool any = false;
   for (const Rmap::Mapper& m : mappers) {
     if (m.leaf.size == core_->page()) continue;
-    if (!core_->huge() || m.leaf.size != *core_->huge()) return false;
     split_huge_page(*core_, *m.mm, m.page);
     any = true;
   }
   if (any) mappers = core_->rmap->mappers(pfn);
-  return true;
 }
 
 bool Reclaimer::was_used(const Mappers& mappers) {
@@ -107,7 +105,7 @@ bool Reclaimer::evict(Pfn pfn, bool force) {
     return false;
   const FileId file(record->file ? static_cast<uint32_t>(record->id) : 0);
   const bool huge_folio = record->file && core_->cache.file(file).is_huge(record->index);
-  if (!huge_folio && !split_huge_leaves(pfn, mappers)) return false;
+  if (!huge_folio) split_huge_leaves(pfn, mappers);
   if (was_used(mappers) && !force) return false;
   if (huge_folio) {
     split_huge_folio(*core_, file, record->index);

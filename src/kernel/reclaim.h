@@ -39,7 +39,7 @@ class Reclaimer {
  private:
   using Mappers = std::vector<Rmap::Mapper>;
 
-  bool split_huge_leaves(Pfn pfn, Mappers& mappers);
+  void split_huge_leaves(Pfn pfn, Mappers& mappers);
   bool was_used(const Mappers& mappers);
   // Replaces all leaves by `next`; whether one was dirty.
   bool replace_leaves(Pfn pfn, const Mappers& mappers, PageKind kind, pt::Entry next);

@@ -56,7 +56,7 @@ class Adviser {
   std::vector<Covered> folios_in(VirtRange range) {
     std::vector<Covered> folios;
     each_leaf(core_, mm_, range, LeafReads::Untold, [&](const pt::Run& run, uint32_t i, Pfn pfn) {
-      if (!frame(pfn).large) return;
+      if (!in_large_folio(core_, pfn)) return;
       const VirtRange part = covered(run, i, range);
       const Pfn first = pfn + core_.pages(part.begin - run.address(i));
       if (folios.empty() ||
@@ -73,19 +73,20 @@ class Adviser {
       const Pfn first = first_of_folio(core_, folio.first.pfn);
       if (!met.insert(first).second) continue;
       const FolioPlaces places = places_of_folio(core_, mm_, vma_, folio.first.at, folio.first.pfn);
+      const uint64_t pages = folio_pages(core_, first);
       const bool whole =
-          folio.pages == core_.huge_pages() && is_aligned(folio.first.at, *core_.huge());
+          folio.pages == pages && (core_.pages(folio.first.at.value()) & (pages - 1)) == 0;
       if (places.shared)
         left_alone_.insert(first);
       else if (!whole)
-        split_folio(core_, mm_, places, first);
+        split_folio(core_, mm_, places, folio.first.pfn);
     }
   }
 
   bool is_left_alone(VirtAddr at, Pfn pfn) {
     const mem::Frame& shown = frame(pfn);
     if (shown.use == mem::FrameUse::File) return file_left_alone_.contains(index_of(at));
-    return shown.large && left_alone_.contains(first_of_folio(core_, pfn));
+    return shown.folio != 0 && left_alone_.contains(first_of_folio(core_, pfn));
   }
 
   // --- Folios of files
@@ -202,7 +203,7 @@ class Adviser {
       // A huge page that was split meanwhile has lost pages nobody wrote to.
       const pt::Lookup leaf = mm_.table->peek(page.at);
       if (leaf.entry == pt::kNone || format.is_special(leaf.entry)) continue;
-      if (leaf.size != core_.page() && shows_huge_folio(core_, leaf.entry)) {
+      if (leaf.size != core_.page() && shows_huge_folio(core_, leaf.entry, leaf.size)) {
         // The folio stays as it is, in the cache.
         unmap_huge_folio(core_, mm_, leaf.handle, leaf.entry);
         core_.counters.paged_out += core_.huge_pages();
@@ -220,9 +221,8 @@ class Adviser {
 
   void page_out_private(const Page& page, const pt::Lookup& leaf, ZapBatch& batch) {
     if (!frame(page.pfn).lazy) {
-      if (!frame(page.pfn).large) return;
-      const Pfn first = first_of_folio(core_, page.pfn);
-      split_folio(core_, mm_, places_of_folio(core_, mm_, vma_, page.at, page.pfn), first);
+      if (!in_large_folio(core_, page.pfn)) return;
+      split_folio(core_, mm_, places_of_folio(core_, mm_, vma_, page.at, page.pfn), page.pfn);
       return;
     }
     if (leaf.size != core_.page()) split_huge_page(core_, mm_, page.at);

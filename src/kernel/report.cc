@@ -1,5 +1,7 @@
 #include "kernel/report.h"
 
+#include "base/units.h"
+
 namespace mmusim::kernel {
 
 namespace {
@@ -73,6 +75,26 @@ void report_swap(const Core& core, Add add) {
       "Pages given up by madvise(FREE), reclaimed without being written.");
 }
 
+// Only where kernel.thp.sizes names some.
+template <class Add>
+void report_sizes(const Core& core, Add add) {
+  for (const SizeRule& rule : core.settings.size_rules) {
+    const auto found = core.counters.sizes.find(rule.size);
+    const Counters::BySize c =
+        found == core.counters.sizes.end() ? Counters::BySize{} : found->second;
+    const std::string name = "thp." + format_size(rule.size.bytes()) + ".";
+    add(name + "made", c.made, "faults", "Faults that mapped a block of this size.",
+        "kernel.thp.faults");
+    add(name + "fallbacks", c.fallbacks, "faults",
+        "Faults that found no memory in one piece for it, and went on with less.",
+        "kernel.thp.fallbacks");
+    add(name + "splits", c.splits, "pages", "Leaves of this size split into base pages.",
+        "kernel.thp.splits");
+    add(name + "mapped", c.mapped, "bytes", "Memory mapped by leaves of this size now.",
+        "kernel.thp.mapped");
+  }
+}
+
 }  // namespace
 
 void report_counters(const Core& core, stats::Report& report) {
@@ -122,7 +144,8 @@ void report_counters(const Core& core, stats::Report& report) {
   add("rss.total_peak", c.rss_total_peak * page, "bytes",
       "The most resident memory of all kinds together at any time.");
   add("thp.faults", c.huge_faults, "faults",
-      "Minor faults that mapped a transparent huge page of private memory, also of zeros.",
+      "Minor faults that mapped a transparent huge page of private memory, of any size, also of "
+      "zeros.",
       "kernel.faults.minor");
   add("thp.fallbacks", c.huge_fallbacks, "faults",
       "Faults that could have mapped a huge page, but for want of memory in one piece.");
@@ -145,6 +168,7 @@ void report_counters(const Core& core, stats::Report& report) {
   add("thp.mapped", c.huge_bytes, "bytes", "Memory mapped by transparent huge pages now.");
   add("thp.deposited", c.deposit_bytes, "bytes",
       "Page tables set aside now so that huge pages can be split.", "kernel.page_tables.bytes");
+  report_sizes(core, add);
   add("hugetlb.mapped", c.hugetlb_bytes, "bytes",
       "Memory of the hugetlb pool mapped now, all address spaces; not in the resident memory.");
   add("hugetlb.refused", c.hugetlb_refused, "calls",

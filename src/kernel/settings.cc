@@ -1,5 +1,9 @@
 #include "kernel/settings.h"
 
+#include <fmt/format.h>
+
+#include "base/error.h"
+#include "base/units.h"
 #include "config/keys.h"
 #include "kernel/platform.h"
 
@@ -39,6 +43,18 @@ const config::Keys<Settings>& Settings::keys() {
                   "Transparent huge pages: in no area, not even by madvise(COLLAPSE) "
                   "(PR_SET_THP_DISABLE); by COLLAPSE only; in areas advised so; in all anonymous "
                   "ones.")
+          .text("kernel.thp.sizes", &Settings::thp_sizes,
+                "Sizes of transparent huge pages, each with where faults may map it, as in "
+                "64K:always,1M:madvise,2M:inherit,4M:never (Linux 6.8; inherit, or nothing: as "
+                "kernel.thp says). A fault maps the largest block that fits. The size of "
+                "processor and page table inherits where it is not named.")
+          .choice("kernel.superpage.style", &Settings::superpage_style,
+                  {{"auto", SuperpageStyle::Auto},
+                   {"leaf", SuperpageStyle::Leaf},
+                   {"base", SuperpageStyle::Base}},
+                  "How the page table shows a block of kernel.thp.sizes: by one leaf of that "
+                  "size; by entries of base pages, a block of memory only; auto: by a leaf where "
+                  "the page table has it.")
           .number("kernel.hugetlb_pages", &Settings::hugetlb_pages,
                   "Huge pages in the pool for mmap with MAP_HUGETLB, taken from memory at the "
                   "start.",
@@ -85,10 +101,27 @@ const config::Keys<Settings>& Settings::keys() {
 }
 
 Settings Settings::from(const config::Config& config, const Platform& platform) {
-  const Settings s = keys().read(config);
+  Settings s = keys().read(config);
   const PageShift page = platform.page;
   if (s.shared_table_bytes != 0 && s.shared_table_bytes <= page.bytes())
     throw UsageError(config.place_of("kernel.shared_tables"), "a block is larger than a page");
+  const std::string sizes = config.place_of("kernel.thp.sizes");
+  s.size_rules = parse_sizes(s.thp_sizes, page, sizes);
+  constexpr const char* kSmaller = "leave it out of the list";
+  for (const SizeRule& rule : s.size_rules) {
+    const std::string named = format_size(rule.size.bytes());
+    if (rule.size.log2() - page.log2() > mem::FrameMemory::kMaxOrder)
+      throw UsageError(sizes,
+                       fmt::format("no memory can be had in one piece of {}: the allocator's "
+                                   "largest block has {}",
+                                   named, format_size(page.bytes() << mem::FrameMemory::kMaxOrder)),
+                       kSmaller);
+    if (rule.size.bytes() >> page.log2() > platform.frames->total_frames())
+      throw UsageError(sizes,
+                       fmt::format("{} is more than all memory, {} (mem.bytes)", named,
+                                   format_size(platform.frames->total_frames() << page.log2())),
+                       kSmaller);
+  }
   const mmu::AddressLayout& layout = platform.layout;
   const uint64_t room =
       layout.mmap_upward ? layout.top - layout.mmap_base : layout.mmap_base - layout.lowest;

@@ -7,18 +7,17 @@
 
 #include <algorithm>
 #include <cstdint>
+#include <string>
+#include <vector>
 
 #include "base/bits.h"
 #include "base/types.h"
 #include "config/forward.h"
+#include "kernel/superpages.h"
 
 namespace mmusim::kernel {
 
 struct Platform;
-
-// Where a fault may map a transparent huge page: nowhere, in areas advised so, in all. Disabled:
-// nowhere, and MADV_COLLAPSE makes none either.
-enum class HugePages : uint8_t { Disabled, Never, Advised, Always };
 
 struct Settings {
   bool imply = true;
@@ -30,6 +29,9 @@ struct Settings {
   uint64_t readahead = uint64_t{128} << 10;
   bool pt_reclaim = true;
   HugePages thp = HugePages::Advised;
+  std::string thp_sizes;             // as the user wrote them
+  std::vector<SizeRule> size_rules;  // the same, read
+  SuperpageStyle superpage_style = SuperpageStyle::Auto;
   uint64_t hugetlb_pages = 0;
   bool zero_page = true;
   bool zero_split = true;

@@ -19,7 +19,7 @@ std::unique_ptr<AddressSpace> make_space(Core& core) {
   if (table == nullptr) return nullptr;
   if (core.spaces_made() == 0) {
     choose_shared_blocks(core, *table);
-    core.find_huge_size(*table);
+    core.find_sizes(*table);
   }
   core.next_space = MmId(id.value() + 1);
   auto mm = std::make_unique<AddressSpace>(id, core.page(), std::move(table));

@@ -18,7 +18,7 @@ void zap_huge(ZapBatch& batch, const Vma& vma, pt::Run& run,
   Core& core = batch.core();
   const pt::EntryFormat& format = *core.platform.format;
   mem::FrameMemory& frames = *core.platform.frames;
-  const auto pages = static_cast<int64_t>(core.huge_pages());
+  const uint64_t pages = core.pages(run.size);
   uint64_t writes = 0;
   for (uint32_t i = 0; i < run.count; ++i) {
     const pt::Entry e = run.get(i);
@@ -26,9 +26,9 @@ void zap_huge(ZapBatch& batch, const Vma& vma, pt::Run& run,
     run.set(i, pt::kNone);
     ++writes;
     const Pfn first = format.parse_leaf(e, run.size).pfn;
-    if (!vma.has(kVmHugeTlb) && shows_huge_folio(core, e)) {
+    if (!vma.has(kVmHugeTlb) && shows_huge_folio(core, e, run.size)) {
       batch.add_huge_folio(run.address(i), e);
-      gone[static_cast<unsigned>(PageKind::Shmem)] += pages;
+      gone[static_cast<unsigned>(PageKind::Shmem)] += static_cast<int64_t>(pages);
       continue;
     }
     if (vma.has(kVmHugeTlb)) {
@@ -37,14 +37,14 @@ void zap_huge(ZapBatch& batch, const Vma& vma, pt::Run& run,
       batch.add_pool_page(run.address(i), run.size, first);
       continue;
     }
-    core.huge_leaves.remove(batch.mm());
+    core.huge_leaves.remove(batch.mm(), run.size);
     if (format.is_special(e)) {
       batch.weaken(run.address(i), run.size);
       continue;
     }
-    for (uint64_t page = 0; page < core.huge_pages(); ++page)
+    for (uint64_t page = 0; page < pages; ++page)
       --frames.frame(first + page).mappings;
-    gone[static_cast<unsigned>(PageKind::Anonymous)] += pages;
+    gone[static_cast<unsigned>(PageKind::Anonymous)] += static_cast<int64_t>(pages);
     batch.add_huge(run.address(i), run.size, first);
   }
   run.report(*core.platform.sink, mem::Origin::Kernel, run.count, writes);

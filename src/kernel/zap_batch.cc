@@ -43,7 +43,7 @@ void ZapBatch::add_huge_folio(VirtAddr va, pt::Entry leaf) {
   core_->huge_leaves.remove_folio(*mm_);
   for (uint64_t i = 0; i < core_->huge_pages(); ++i)
     --core_->platform.frames->frame(first + i).mappings;
-  huge_.push_back(first);
+  huge_.emplace_back(first, core_->sizes.huge_order());
 }
 
 void ZapBatch::flush() {
@@ -78,8 +78,8 @@ void ZapBatch::finish() {
   for (const Pfn pfn : pages_)
     core_->page_frames.put(pfn);
   pages_.clear();
-  for (const Pfn first : huge_)
-    core_->page_frames.put_huge(first);
+  for (const auto& [first, order] : huge_)
+    core_->page_frames.put_huge(first, order);
   huge_.clear();
   for (const Pfn first : pool_pages_)
     core_->page_frames.put_pool_page(first);

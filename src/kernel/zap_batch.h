@@ -52,7 +52,7 @@ class ZapBatch {
   // The same for a transparent huge page, by its first frame.
   void add_huge(VirtAddr va, PageShift size, Pfn first) {
     weaken(va, size);
-    huge_.push_back(first);
+    huge_.emplace_back(first, core_->sizes.order(size));
   }
   // The same for a page of the hugetlb pool, whose account it leaves as it is.
   void add_pool_page(VirtAddr va, PageShift size, Pfn pfn);
@@ -90,9 +90,9 @@ class ZapBatch {
   pt::Gather gather_;
   std::vector<std::pair<VirtAddr, PageShift>> leaves_;  // of Scope::Pages
   std::vector<Pfn> pages_;
-  std::vector<Pfn> huge_;        // first frames of transparent huge pages
-  std::vector<Pfn> pool_pages_;  // of pages of the hugetlb pool
-  std::vector<VirtAddr> spans_;  // leaf-table spans zap() went through
+  std::vector<std::pair<Pfn, unsigned>> huge_;  // first frames of transparent huge pages; orders
+  std::vector<Pfn> pool_pages_;                 // of pages of the hugetlb pool
+  std::vector<VirtAddr> spans_;                 // leaf-table spans zap() went through
 };
 
 }  // namespace mmusim::kernel

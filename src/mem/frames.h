@@ -34,9 +34,11 @@ inline constexpr unsigned kFrameUses = 6;
 struct Frame {
   FrameUse use = FrameUse::Free;
   uint8_t order = 0;  // of the block it was allocated in, and is freed with
+  // log2 of the frames of the large folio it is one of, as long as Linux treats it as one; 0: of
+  // none
+  uint8_t folio = 0;
   // anonymous, mapped by one process only (Linux: PageAnonExclusive)
   bool exclusive : 1 = false;
-  bool large : 1 = false;    // one of a huge page's, which Linux still treats as one folio
   bool written : 1 = false;  // anonymous: stored to since it was all zeros; file: dirty
   bool lazy : 1 = false;     // given up by MADV_FREE, unless dirty since
   uint32_t references = 0;

@@ -150,13 +150,13 @@ struct TableNode {
 };
 using TableVisitor = std::function<void(const TableNode&)>;
 
-// Table memory for a split in time of need: `blocks` times `bytes`, a power of two of at least a
-// page.
-struct SplitReserve {
+// Table memory for a split in time of need: of each size so many, sizes as TableAllocator has them.
+struct TableBlocks {
   uint64_t bytes = 0;
-  uint64_t blocks = 0;
-  bool operator==(const SplitReserve&) const = default;
+  uint64_t count = 0;
+  bool operator==(const TableBlocks&) const = default;
 };
+using SplitReserve = std::vector<TableBlocks>;
 
 // What a backend can do beyond base pages.
 struct Capabilities {
@@ -195,6 +195,14 @@ using RadixGeometry = std::vector<RadixLevel>;  // [0] is the leaf level
 // Of levels that all have so many index bits, from pages on; leaves on the `leaves` lowest.
 RadixGeometry uniform_geometry(PageShift page, unsigned index_bits, unsigned levels,
                                unsigned leaves);
+
+// The sizes above the page at which a radix table of that geometry may have leaves, ascending.
+inline std::vector<PageShift> leaf_sizes_of(const RadixGeometry& geometry, PageShift page) {
+  std::vector<PageShift> sizes;
+  for (const RadixLevel& level : geometry)
+    if (level.leaf_allowed && level.shift > page.log2()) sizes.emplace_back(level.shift);
+  return sizes;
+}
 
 class PageTable {
  public:
@@ -308,6 +316,10 @@ struct Environment {
   RadixGeometry
       geometry;  // of the architecture: what a radix backend uses unless configured otherwise
   PageShift page{12};
+  // Of leaves larger than a page, ascending, that this machine will ask tables for which are not
+  // bound to the geometry: those of its levels, and superpages of other sizes. Such a table maps
+  // all of them; which others it maps besides is its own affair (capabilities()).
+  std::vector<PageShift> leaf_sizes = {};
   unsigned cpus = 1;  // whose miss handlers may walk a table while the kernel changes it
   std::string_view architecture = {};  // by name: whose miss handlers those are
 };

@@ -8,6 +8,7 @@
 #include "base/bits.h"
 #include "config/schema.h"
 #include "kernel/kernel.h"
+#include "kernel/superpages.h"
 #include "mem/frames.h"
 #include "mem/sink.h"
 #include "pt/page_table.h"
@@ -51,6 +52,8 @@ class Machine {
                                     .format = &format_,
                                     .geometry = Arch::geometry(options_),
                                     .page = page(),
+                                    .leaf_sizes = kernel::leaf_sizes(
+                                        config, Arch::geometry(options_), page()),
                                     .cpus = cpus_of(config),
                                     .architecture = Arch::kName})),
         tlbs_(options_, cpus_of(config), frames_, sink_,

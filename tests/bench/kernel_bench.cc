@@ -58,6 +58,7 @@ struct Machine {
     environment.allocator = tables.get();
     environment.format = &format;
     environment.geometry = x86::radix_geometry({4}, true);
+    environment.leaf_sizes = pt::leaf_sizes_of(environment.geometry, environment.page);
     factory = pt::backends().front().make(*config, environment);
     Platform platform;
     platform.frames = frames.get();

@@ -37,7 +37,8 @@ struct Machine {
                    .allocator = &allocator,
                    .format = &format,
                    .geometry = x86::radix_geometry({4}, true),
-                   .page = kPage};
+                   .page = kPage,
+                   .leaf_sizes = pt::leaf_sizes_of(x86::radix_geometry({4}, true), kPage)};
     factory = backend.make(config, environment);
     table = factory->create(MmId(1));
   }

@@ -151,10 +151,12 @@ void Case::SplitReserveSuffices() {
   TableAllocator& allocator = machine_.allocator;
   const SplitReserve reserve = table->split_reserve(large, machine_.page);
   std::vector<std::pair<PhysAddr, uint64_t>> taken;
-  for (uint64_t i = 0; i < reserve.blocks; ++i) {
-    const auto block = allocator.allocate(reserve.bytes, MmId(1));
-    CHECK_TRUE(block.has_value());
-    taken.emplace_back(*block, reserve.bytes);
+  for (const TableBlocks& blocks : reserve) {
+    for (uint64_t i = 0; i < blocks.count; ++i) {
+      const auto block = allocator.allocate(blocks.bytes, MmId(1));
+      CHECK_TRUE(block.has_value());
+      taken.emplace_back(*block, blocks.bytes);
+    }
   }
   // All other frames are somebody else's, and then all pieces of those that tables have.
   std::vector<std::pair<Pfn, unsigned>> frames;

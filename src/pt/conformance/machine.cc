@@ -44,7 +44,8 @@ Machine::Machine(const Backend& backend, Layout address_space, const std::string
                  .allocator = &allocator,
                  .format = &format,
                  .geometry = layout.geometry,
-                 .page = page};
+                 .page = page,
+                 .leaf_sizes = leaf_sizes_of(layout.geometry, page)};
   factory = backend.make(config, environment);
 }
 

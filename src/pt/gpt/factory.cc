@@ -103,12 +103,11 @@ std::unique_ptr<Factory> make(const config::Config& config, const Environment& e
       top.region_bits != 0 ? kKeyBits : std::min(top.shift + top.index_bits, kKeyBits);
   rules.handler = &handler_counts(environment.architecture);
   rules.largest = environment.page;
-  for (const RadixLevel& level : environment.geometry)
-    if (level.leaf_allowed && level.shift > environment.page.log2()) {
-      // An array is in the way of a larger leaf, as a leaf table of a radix tree is.
-      policy.array = std::min(policy.array, level.shift - environment.page.log2());
-      rules.largest = std::max(rules.largest, PageShift(level.shift));
-    }
+  for (const PageShift size : environment.leaf_sizes) {
+    // An array is in the way of a larger leaf, as a leaf table of a radix tree is.
+    policy.array = std::min(policy.array, size.log2() - environment.page.log2());
+    rules.largest = std::max(rules.largest, size);
+  }
   return std::make_unique<GptFactory>(environment, rules);
 }
 

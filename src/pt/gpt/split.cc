@@ -150,6 +150,7 @@ class TableCount {
     groups_[bytes] += count;
   }
   [[nodiscard]] uint64_t largest() const { return bytes_; }
+  [[nodiscard]] const std::map<uint64_t, uint64_t>& groups() const { return groups_; }
   // Pieces smaller than a page share pages with their like only.
   [[nodiscard]] uint64_t blocks_of(uint64_t block) const {
     uint64_t blocks = 0;
@@ -196,12 +197,26 @@ SplitReserve Gpt::split_reserve(PageShift from, PageShift to) const {
       way.add(Shape::entries(std::min(policy.order, policy.key_end - at)).bytes(),
               at <= begin ? 1 : uint64_t{1} << (at - begin));
   }
-  SplitReserve reserve{.bytes = page_.bytes(), .blocks = 0};
+  // What each way needs, piece by piece, where that is less than a page.
+  std::map<uint64_t, uint64_t> pieces;
+  uint64_t total = 0;
+  for (const TableCount& way : ways)
+    for (const auto& [bytes, count] : way.groups())
+      pieces[bytes] = std::max(pieces[bytes], count);
+  for (const auto& [bytes, count] : pieces)
+    total += bytes * count;
+  if (total < page_.bytes()) {
+    SplitReserve reserve;
+    for (const auto& [bytes, count] : pieces)
+      reserve.push_back({.bytes = bytes, .count = count});
+    return reserve;
+  }
+  TableBlocks reserve{.bytes = page_.bytes(), .count = 0};
   for (const TableCount& way : ways)
     reserve.bytes = std::max(reserve.bytes, way.largest());
   for (const TableCount& way : ways)
-    reserve.blocks = std::max(reserve.blocks, way.blocks_of(reserve.bytes));
-  return reserve;
+    reserve.count = std::max(reserve.count, way.blocks_of(reserve.bytes));
+  return {reserve};
 }
 
 Status Gpt::promote(VirtAddr va, PageShift to, Gather& gather) {

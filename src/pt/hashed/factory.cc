@@ -13,9 +13,8 @@ class HashedFactory final : public Factory {
   HashedFactory(const Environment& environment, unsigned block_log2, bool global)
       : environment_(environment) {
     rules_.sizes.push_back(environment.page);
-    for (const RadixLevel& level : environment.geometry)
-      if (level.leaf_allowed && level.shift > environment.page.log2())
-        rules_.sizes.emplace_back(level.shift);
+    rules_.sizes.insert(rules_.sizes.end(), environment.leaf_sizes.begin(),
+                        environment.leaf_sizes.end());
     const RadixLevel& top = environment.geometry.back();
     // With regions, addresses have all 64 bits.
     const unsigned bits = top.region_bits != 0 ? 64 : top.shift + top.index_bits;

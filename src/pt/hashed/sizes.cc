@@ -54,7 +54,8 @@ Status Hashed::split(const Handle& handle, PageShift to) {
   return Status::Ok;
 }
 
-// Nodes of one size fill frames of their own (table_allocator.h).
+// Nodes of one size fill frames of their own (table_allocator.h); where they do not fill one, they
+// themselves are kept, so that many leaves share it.
 SplitReserve Hashed::split_reserve(PageShift from, PageShift to) const {
   const int found = rules_->class_of(to);
   if (found < 0 || to >= from || rules_->class_of(from) < 0) return {};
@@ -62,7 +63,8 @@ SplitReserve Hashed::split_reserve(PageShift from, PageShift to) const {
   const uint64_t nodes = uint64_t{1} << (from.log2() - rules_->span(target).log2());
   const uint64_t page = rules_->page().bytes();
   const uint64_t in_page = page / rules_->bytes(target);
-  return {.bytes = page, .blocks = (nodes + in_page - 1) / in_page};
+  if (nodes < in_page) return {{.bytes = rules_->bytes(target), .count = nodes}};
+  return {{.bytes = page, .count = (nodes + in_page - 1) / in_page}};
 }
 
 Status Hashed::promote(VirtAddr va, PageShift to, Gather& gather) {

@@ -266,15 +266,15 @@ Status Mlpt::split(const Handle& handle, PageShift to) {
 SplitReserve Mlpt::split_reserve(PageShift from, PageShift to) const {
   const int top = shape_->leaf_level(from);
   const int target = shape_->leaf_level(to);
-  SplitReserve reserve;
+  TableBlocks reserve;
   uint64_t needed = 1;
   for (int level = top - 1; target >= 0 && level >= target; --level) {
     const Shape::Level& shape = shape_->level(static_cast<unsigned>(level));
     reserve.bytes = std::max(reserve.bytes, shape.table_bytes);
-    reserve.blocks += needed;
+    reserve.count += needed;
     needed *= shape.entries;
   }
-  return reserve;
+  return {reserve};
 }
 
 PhysAddr Mlpt::fill_split(unsigned level, unsigned to_level, LeafFields fields, Reserve& tables,

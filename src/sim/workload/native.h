@@ -49,6 +49,7 @@ uint64_t huge_pages_free(std::istream&& meminfo);
 struct NativeFeatures {
   std::string kernel;              // "Linux 6.18.44"
   std::string huge_pages;          // the host's setting: "madvise", ...
+  std::string thp_sizes;           // kernel.thp.sizes: those of multi-size THP that are not "never"
   bool pt_reclaim = false;         // kernel.pt_reclaim
   bool zero_page = true;           // kernel.zero_page
   bool zero_split = true;          // kernel.zero_split; only known with huge pages

@@ -40,13 +40,35 @@ std::string first_line(const char* path) {
   return line;
 }
 
-std::string huge_page_setting() {
-  const std::string all = first_line("/sys/kernel/mm/transparent_hugepage/enabled");
+constexpr const char* kHugePages = "/sys/kernel/mm/transparent_hugepage/";
+
+// What is chosen of those a file of sysfs offers: "always [madvise] never".
+std::string chosen_in(const std::string& path) {
+  const std::string all = first_line(path.c_str());
   const size_t open = all.find('[');
   const size_t close = all.find(']');
   return open == std::string::npos || close == std::string::npos
              ? "none"
              : all.substr(open + 1, close - open - 1);
+}
+
+std::string huge_page_setting() {
+  return chosen_in(std::string(kHugePages) + "enabled");
+}
+
+// As kernel.thp.sizes has them (Linux 6.8 and later: hugepages-64kB/enabled, ...). What is not said
+// is as without the key: the size of a leaf above the leaf tables inherits, others are not used.
+std::string huge_page_sizes() {
+  const uint64_t own = std::strtoull(
+      first_line((std::string(kHugePages) + "hpage_pmd_size").c_str()).c_str(), nullptr, 10);
+  std::string sizes;
+  for (uint64_t bytes = uint64_t{8} << 10; bytes <= uint64_t{1} << 30; bytes *= 2) {
+    const std::string chosen =
+        chosen_in(fmt::format("{}hugepages-{}kB/enabled", kHugePages, bytes >> 10));
+    if (chosen == "none" || chosen == (bytes == own ? "inherit" : "never")) continue;
+    sizes += fmt::format("{}{}:{}", sizes.empty() ? "" : ",", format_size(bytes), chosen);
+  }
+  return sizes;
 }
 
 // Memory and swap space together, which heuristic overcommit compares with (/proc/meminfo); without
@@ -109,6 +131,7 @@ NativeFeatures native_features(const NativeOptions& options) {
   utsname name{};
   if (uname(&name) == 0) features.kernel = std::string(name.sysname) + " " + name.release;
   features.huge_pages = huge_page_setting();
+  features.thp_sizes = huge_page_sizes();
   features.uses_huge_pages = options.huge_pages;
 
   // What every host must be able to do comes first: if it cannot, this says so.
@@ -194,6 +217,9 @@ Imitation imitate(config::Config& config, const NativeFeatures& features, const 
                         features.huge_pages == "always";
   take("kernel.thp", features.uses_huge_pages && settable ? features.huge_pages : "disabled", true,
        [&](const char* key) { return config.choice(key); });
+  if (features.uses_huge_pages && !features.thp_sizes.empty())
+    take("kernel.thp.sizes", features.thp_sizes, true,
+         [&](const char* key) { return config.text(key); });
   if (plan.huge_pages != 0)
     take("kernel.hugetlb_pages", std::to_string(features.huge_pages_free), true, number);
   return imitation;

@@ -95,24 +95,24 @@ class HugeLeavesTest : public ::testing::Test {
 };
 
 TEST_F(HugeLeavesTest, ALeafThatCannotBeSplitLaterIsNotMadeAndKeepsNothing) {
-  leaves.set_reserve({.bytes = kPage, .blocks = 2});
+  leaves.set_reserve(kHuge, {{.bytes = kPage, .count = 2}});
   AddressSpace mm = space_of(1);
-  ASSERT_TRUE(leaves.add(mm));
+  ASSERT_TRUE(leaves.add(mm, kHuge));
   while (frames.free_frames() > 1)
     ASSERT_TRUE(frames.allocate(0, mem::FrameUse::Reserved, 0));
-  EXPECT_FALSE(leaves.add(mm));  // after it had the first of two blocks
+  EXPECT_FALSE(leaves.add(mm, kHuge));  // after it had the first of two blocks
   EXPECT_EQ(frames.free_frames(), 1u);
   EXPECT_EQ(mm.huge_leaves, 1u);
-  EXPECT_EQ(mm.deposits.size(), 2u);
+  EXPECT_EQ(mm.deposits[kPage].size(), 2u);
   EXPECT_EQ(mm.deposit_bytes, 2 * kPage);
   EXPECT_EQ(counters.huge_bytes, kHuge.bytes());
-  leaves.remove(mm);
+  leaves.remove(mm, kHuge);
   EXPECT_EQ(frames.free_frames(), 3u);
   EXPECT_EQ(counters.deposit_bytes, 0u);
 }
 
 TEST_F(HugeLeavesTest, NothingIsSetAsideForSharedMemoryAndThePool) {
-  leaves.set_reserve({.bytes = kPage, .blocks = 1});
+  leaves.set_reserve(kHuge, {{.bytes = kPage, .count = 1}});
   AddressSpace mm = space_of(1);
   leaves.add_folio(mm);
   leaves.add_pool_pages(mm, 2);
@@ -170,9 +170,11 @@ TEST(Flushes, HugePagesOfZerosAreLeavesButNotResident) {
   AddressSpace mm = space_of(1);
   mm.add_rss(PageKind::Anonymous, 512 + 3);
   mm.huge_leaves = 1;
+  mm.huge_leaf_bytes = kHuge.bytes();
   flushes.resident(mm);
   EXPECT_EQ(tlb.told[mm.id], (std::pair<uint64_t, uint64_t>{3, 1}));
   mm.huge_leaves = 2;  // one of zeros
+  mm.huge_leaf_bytes = 2 * kHuge.bytes();
   flushes.resident(mm);
   EXPECT_EQ(tlb.told[mm.id], (std::pair<uint64_t, uint64_t>{0, 2}));
   mm.hugetlb_pages = 1024;

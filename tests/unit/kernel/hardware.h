@@ -97,13 +97,14 @@ class HoardingTlb final : public mmu::TlbMaintenance {
     [[nodiscard]] uint64_t frames() const { return size.bytes() / kPage; }
   };
   std::map<Key, Held> held;
-  PageShift huge = kHuge;
-  // What a CPU looks an address up by.
+  // What a CPU looks an address up by: the last translation that begins before it, if it reaches so
+  // far.
   std::map<Key, Held>::iterator find(CpuId cpu, MmId mm, VirtAddr va) {
-    const auto small = held.find({cpu, mm, align_down(va, k4K)});
-    if (small != held.end() || align_down(va, k4K) == align_down(va, huge)) return small;
-    const auto large = held.find({cpu, mm, align_down(va, huge)});
-    return large != held.end() && large->second.size == huge ? large : held.end();
+    auto found = held.upper_bound({cpu, mm, va});
+    if (found == held.begin()) return held.end();
+    const auto& [key, translation] = *--found;
+    const bool covers = key.cpu == cpu && key.mm == mm && va - key.page < translation.size.bytes();
+    return covers ? found : held.end();
   }
   std::map<CpuId, std::pair<MmId, const pt::PageTable*>> active;
   uint64_t range_flushes = 0, page_flushes = 0, mm_flushes = 0, local_flushes = 0;
@@ -165,7 +166,6 @@ class Hardware {
   explicit Hardware(const std::string& text = "", const std::string& backend_name = "mlpt",
                     PageShift huge_size = kHuge, VirtAddr mmap_upward_from = VirtAddr(0))
       : huge(huge_size) {
-    tlb.huge = huge;
     mem::FrameMemory::declare(schema_);
     mem::ReferenceSink::declare(schema_);
     Kernel::declare(schema_);
@@ -182,6 +182,7 @@ class Hardware {
     environment.format = &format;
     environment.geometry = {{12, 9, true}, {21, 9, true}, {30, 9, true}, {39, 9, false}};
     environment.page = k4K;
+    environment.leaf_sizes = leaf_sizes(*config_, environment.geometry, k4K);
     for (const pt::Backend& backend : pt::backends())
       if (backend_name == backend.name) factory = backend.make(*config_, environment);
     platform.frames = frames.get();

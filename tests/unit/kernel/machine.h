@@ -57,12 +57,8 @@ class Machine : public Hardware {
         const pt::Lookup found = space->table->peek(va);
         if (found.entry != pt::kNone && format.is_present(found.entry)) {
           const pt::LeafFields leaf = format.parse_leaf(found.entry, found.size);
-          // A guarded table may have leaves of any size: larger than base pages, they are cut down.
-          const bool whole = found.size == huge;
-          const VirtAddr base = whole ? found.base : align_down(va, k4K);
           if (leaf.rights.bits() != 0)
-            tlb.held[{cpu, space->id, base}] = {leaf.pfn + (base - found.base) / kPage, leaf.rights,
-                                                whole ? huge : k4K};
+            tlb.held[{cpu, space->id, found.base}] = {leaf.pfn, leaf.rights, found.size};
           if (leaf.rights.allows(kind)) {
             mark(*space, va, format.accessed_mask | (writes(kind) ? format.dirty_mask : 0));
             if (writes(kind)) kernel->note_store(cpu, va);
@@ -110,6 +106,7 @@ class Machine : public Hardware {
       const pt::LeafFields leaf = format.parse_leaf(found.entry, found.size);
       ASSERT_EQ(leaf.pfn + (key.page - found.base) / kPage, held.pfn)
           << "stale frame at 0x" << std::hex << key.page.value();
+      ASSERT_LE(held.size, found.size) << "stale size at 0x" << std::hex << key.page.value();
       ASSERT_EQ(held.rights.bits() & ~leaf.rights.bits(), 0u)
           << "stale rights at 0x" << std::hex << key.page.value();
     }
@@ -131,7 +128,10 @@ class Machine : public Hardware {
       std::array<uint64_t, kPageKinds> rss{};
       uint64_t inside = 0;
       uint64_t huge_leaves = 0;
+      uint64_t huge_bytes = 0;
       uint64_t folio_leaves = 0;
+      std::map<uint64_t, uint64_t> deposits;  // blocks, by the bytes of each
+      uint64_t deposit_bytes = 0;
       uint64_t pooled = 0;
       uint64_t swapped = 0;
       for (const auto& [start, vma] : space.vmas.areas()) {
@@ -156,9 +156,20 @@ class Machine : public Hardware {
               continue;
             }
             if (run.size != k4K) {
-              ASSERT_EQ(run.size, huge);
               ++huge_leaves;
-              if (!vma.is_anonymous()) ++folio_leaves;
+              huge_bytes += run.size.bytes();
+              ASSERT_TRUE(vma.start <= run.address(i) &&
+                          run.address(i) + run.size.bytes() <= vma.end)
+                  << "a leaf across an area's border";
+              if (vma.is_anonymous()) {
+                for (const pt::TableBlocks& kept : space.table->split_reserve(run.size, k4K)) {
+                  deposits[kept.bytes] += kept.count;
+                  deposit_bytes += kept.count * kept.bytes;
+                }
+              } else {
+                ASSERT_EQ(run.size, huge);
+                ++folio_leaves;
+              }
             }
             if (format.is_special(e)) continue;
             for (uint64_t part = 1; part < run.size.bytes() / kPage; ++part) {
@@ -178,10 +189,10 @@ class Machine : public Hardware {
       ASSERT_EQ(folio_leaves, space.folio_leaves);
       ASSERT_EQ(swapped, space.swapped);
       ASSERT_EQ(space.hugetlb_pages, pooled * (huge.bytes() / kPage));
-      const pt::SplitReserve reserve = space.table->split_reserve(huge, k4K);
-      const uint64_t blocks = (huge_leaves - folio_leaves) * reserve.blocks;
-      ASSERT_EQ(space.deposits.size(), blocks);
-      ASSERT_EQ(space.deposit_bytes, blocks * reserve.bytes);
+      ASSERT_EQ(huge_bytes, space.huge_leaf_bytes);
+      for (const auto& [bytes, blocks] : space.deposits)
+        ASSERT_EQ(blocks.size(), deposits[bytes]);
+      ASSERT_EQ(space.deposit_bytes, deposit_bytes);
       for (unsigned k = 0; k < kPageKinds; ++k) {
         ASSERT_EQ(rss[k], space.rss(static_cast<PageKind>(k))) << "kind " << k;
         total[k] += rss[k];

@@ -42,9 +42,44 @@ TEST(MemoryModel, WithCollapsedPages) {
     EXPECT_GT(total.huge_shared_maps, 10u);
   }
 }
+// Blocks of all sizes up to that of the largest area, as leaves and as base entries.
+TEST(MemoryModel, WithBlocksOfManySizes) {
+  const std::string sizes =
+      "[kernel]\nimply = false\nthp = always\nthp.sizes = 8K,16K:always,32K,64K:madvise\n";
+  for (const auto& [backend, style] : {std::pair{"mlpt", ""},
+                                       {"gpt", ""},
+                                       {"gpt", "superpage.style = base\n"},
+                                       {"hashed", "superpage.style = leaf\n"},
+                                       {"clustered", ""}}) {
+    SCOPED_TRACE(std::string(backend) + style);
+    Counters total;
+    run_seeds(1100, 8, {sizes + style, backend}, &total);
+    if (!tests::kWholeEffort) continue;
+    EXPECT_GT(total.huge_faults, 150u);
+    if (std::string(backend) == "mlpt" || std::string(style) == "superpage.style = base\n")
+      EXPECT_EQ(total.huge_splits, 0u);
+    else
+      EXPECT_GT(total.huge_splits, 100u);
+  }
+}
 // The rule of fork before 2.6.14.
 TEST(MemoryModel, WhenForkCopiesAll) {
   run_seeds(500, 8, {"[kernel]\nimply = false\nfork_copy = all\n"});
+}
+
+// ... with the architecture's own among them, and collapses.
+TEST(MemoryModel, WithBlocksAroundTheHugePage) {
+  for (const char* backend : {"mlpt", "gpt"}) {
+    SCOPED_TRACE(backend);
+    Counters total;
+    run_seeds(1300, 8,
+              {kSmallHuge + "[kernel]\nimply = false\nthp = always\nthp.sizes = 8K,32K,64K\n",
+               backend, k16K},
+              &total);
+    if (!tests::kWholeEffort) continue;
+    EXPECT_GT(total.huge_faults, 200u);
+    EXPECT_GT(total.huge_splits, 100u);
+  }
 }
 
 // Fewer frames than the processes use, and swap space for what does not fit.
@@ -64,6 +99,17 @@ TEST(MemoryModel, WithSwapOnEveryPageTable) {
     Counters total;
     run_seeds(600, 8, {kFewFrames, backend.name, kHuge, 90}, &total);
     expect_reclaim(total);
+  }
+}
+TEST(MemoryModel, WithBlocksOfManySizesAndSwap) {
+  for (const char* backend : {"mlpt", "gpt", "hashed", "clustered"}) {
+    SCOPED_TRACE(backend);
+    Counters total;
+    run_seeds(1200, 6, {kFewFrames + "thp = always\nthp.sizes = 8K,16K,32K\n", backend, kHuge, 110},
+              &total);
+    expect_reclaim(total);
+    if (!tests::kWholeEffort) continue;
+    EXPECT_GT(total.huge_fallbacks, 100u);
   }
 }
 TEST(MemoryModel, WithSwapAndColdFiles) {

@@ -67,10 +67,10 @@ TEST(PageFrames, AFrameGoesWithItsLastReferenceAndIsForgottenEverywhere) {
 TEST(PageFrames, AHugePageGoesAsOneBlockIfNobodyKeepsAPartOfIt) {
   Frames p;
   const uint64_t before = p.memory.free_frames();
-  const Pfn first = *p.frames.new_huge(p.mm);
+  const Pfn first = *p.frames.new_huge(p.mm, 4);
   EXPECT_TRUE(p.frames.tracks_stores);
   EXPECT_EQ(p.memory.free_frames(), before - 16);
-  p.frames.put_huge(first);
+  p.frames.put_huge(first, 4);
   EXPECT_EQ(p.freed, (std::vector<std::pair<Pfn, unsigned>>{{first, 4}}));
   EXPECT_EQ(p.memory.free_frames(), before);
 }
@@ -78,9 +78,9 @@ TEST(PageFrames, AHugePageGoesAsOneBlockIfNobodyKeepsAPartOfIt) {
 TEST(PageFrames, OfAHugePageThePartSomebodyKeepsStays) {
   Frames p;
   const uint64_t before = p.memory.free_frames();
-  const Pfn first = *p.frames.new_huge(p.mm);
+  const Pfn first = *p.frames.new_huge(p.mm, 4);
   ++p.memory.frame(first + 5).references;
-  p.frames.put_huge(first);
+  p.frames.put_huge(first, 4);
   EXPECT_EQ(p.freed.size(), 15u);
   for (const auto& [pfn, order] : p.freed) {
     EXPECT_NE(pfn, first + 5);

@@ -156,8 +156,8 @@ TEST(Zap, EverywhereReachesEachAddressSpaceAndThePartItShows) {
 TEST(HugeSplit, UsesWhatWasSetAsideAndFlushesTheWhole) {
   Parts b(kLittle);
   const Vma& vma = b.add_area(0, 512, kVmRead | kVmWrite);
-  const Pfn first = *b.core.page_frames.new_huge(*b.mm);
-  ASSERT_TRUE(b.core.huge_leaves.add(*b.mm));
+  const Pfn first = *b.core.page_frames.new_huge(*b.mm, 9);
+  ASSERT_TRUE(b.core.huge_leaves.add(*b.mm, kHuge));
   const pt::Slot slot = b.mm->table->ensure(b.at(0), kHuge);
   ASSERT_EQ(b.mm->table->install(slot.handle, pt::kNone,
                                  b.format.make_leaf({.pfn = first,
@@ -174,7 +174,7 @@ TEST(HugeSplit, UsesWhatWasSetAsideAndFlushesTheWhole) {
   EXPECT_EQ(b.mm->huge_leaves, 1u);
   split_huge_at(b.core, *b.mm, b.at(100));
   EXPECT_EQ(b.mm->huge_leaves, 0u);
-  EXPECT_TRUE(b.mm->deposits.empty());
+  EXPECT_EQ(b.mm->deposit_bytes, 0u);
   EXPECT_TRUE(b.tlb.held.empty());
   EXPECT_EQ(b.mm->table->peek(b.at(100)).size, k4K);
   EXPECT_EQ(b.format.pfn_of(b.entry(100)), first + 100);

@@ -141,12 +141,12 @@ TEST(HashedTest, WhatRangesCost) {
 TEST(HashedTest, SplitTellsWhatItNeeds) {
   // 512 nodes of 24 bytes, 170 to a frame; 32 nodes of 144, 28 to a frame.
   EXPECT_EQ(hashed().table->split_reserve(PageShift(21), PageShift(12)),
-            (SplitReserve{.bytes = kPage, .blocks = 4}));
+            (SplitReserve{{.bytes = kPage, .count = 4}}));
   EXPECT_EQ(clustered().table->split_reserve(PageShift(21), PageShift(12)),
-            (SplitReserve{.bytes = kPage, .blocks = 2}));
+            (SplitReserve{{.bytes = kPage, .count = 2}}));
   EXPECT_EQ(clustered().table->split_reserve(PageShift(14), PageShift(12)), SplitReserve());
   EXPECT_EQ(clustered().table->split_reserve(PageShift(30), PageShift(21)),
-            (SplitReserve{.bytes = kPage, .blocks = 4}));
+            (SplitReserve{{.bytes = kPage, .count = 4}}));
 }
 
 TEST(ClusteredTest, NeighboursShareANode) {

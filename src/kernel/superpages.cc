@@ -1,0 +1,90 @@
+#include "kernel/superpages.h"
+
+#include <algorithm>
+#include <fmt/format.h>
+#include <string_view>
+
+#include "base/bits.h"
+#include "base/error.h"
+#include "base/units.h"
+#include "kernel/settings.h"
+
+namespace mmusim::kernel {
+
+namespace {
+
+constexpr const char* kSizesAdvice =
+    "write sizes with what they are for, as in 64K:always,1M:madvise,2M:inherit,4M:never";
+
+std::optional<HugePages> parse_rule(std::string_view word, const std::string& place) {
+  if (word == "inherit") return std::nullopt;
+  if (word == "always") return HugePages::Always;
+  if (word == "madvise") return HugePages::Advised;
+  if (word == "never") return HugePages::Never;
+  throw UsageError(place, fmt::format("'{}' does not say where a size may be used", word),
+                   kSizesAdvice);
+}
+
+PageShift parse_page_size(std::string_view word, PageShift page, const std::string& place,
+                          const char* advice) {
+  const auto bytes = parse_size(word);
+  if (!bytes) throw UsageError(place, fmt::format("'{}' is not a size", word), advice);
+  if (!is_power_of_two(*bytes))
+    throw UsageError(place, fmt::format("{} is not a power of two: no page has that size", word),
+                     advice);
+  if (*bytes <= page.bytes())
+    throw UsageError(place,
+                     fmt::format("{} is not larger than a page, which has {} on this machine", word,
+                                 format_size(page.bytes())),
+                     advice);
+  return PageShift(log2_floor(*bytes));
+}
+
+std::vector<std::string_view> items_of(std::string_view text) {
+  std::vector<std::string_view> items;
+  while (!text.empty()) {
+    const size_t comma = text.find(',');
+    items.push_back(text.substr(0, comma));
+    if (comma == std::string_view::npos) break;
+    text = text.substr(comma + 1);
+    if (text.empty()) items.push_back(text);
+  }
+  return items;
+}
+
+}  // namespace
+
+std::vector<SizeRule> parse_sizes(const std::string& text, PageShift page,
+                                  const std::string& place) {
+  std::vector<SizeRule> rules;
+  for (const std::string_view item : items_of(text)) {
+    const size_t colon = item.find(':');
+    const PageShift size = parse_page_size(item.substr(0, colon), page, place, kSizesAdvice);
+    const bool said = std::any_of(rules.begin(), rules.end(),
+                                  [&](const SizeRule& other) { return other.size == size; });
+    if (said)
+      throw UsageError(place, fmt::format("{} is named twice", format_size(size.bytes())),
+                       kSizesAdvice);
+    rules.push_back({size, colon == std::string_view::npos
+                               ? std::nullopt
+                               : parse_rule(item.substr(colon + 1), place)});
+  }
+  std::sort(rules.begin(), rules.end(),
+            [](const SizeRule& a, const SizeRule& b) { return a.size < b.size; });
+  return rules;
+}
+
+std::vector<PageShift> leaf_sizes(const config::Config& config, const pt::RadixGeometry& geometry,
+                                  PageShift page) {
+  std::vector<PageShift> sizes = pt::leaf_sizes_of(geometry, page);
+  const Settings settings = Settings::keys().read(config);
+  if (settings.superpage_style != SuperpageStyle::Base)
+    for (const SizeRule& rule :
+         parse_sizes(settings.thp_sizes, page, config.place_of("kernel.thp.sizes")))
+      sizes.push_back(rule.size);
+  std::sort(sizes.begin(), sizes.end());
+  sizes.erase(std::unique(sizes.begin(), sizes.end()), sizes.end());
+  return sizes;
+}
+
+}  // namespace mmusim::kernel

@@ -1,0 +1,47 @@
+// Superpages as a user asks for them: which sizes private memory may have (kernel.thp.sizes), how
+// they are mapped (kernel.superpage.style), and pools of them (kernel.hugetlb.pools).
+//
+// Plain data, read out of the keys' texts. Whether a machine can have what is asked for is for
+// Core::find_sizes() to say, once there is a page table.
+#ifndef MMUSIM_KERNEL_SUPERPAGES_H_
+#define MMUSIM_KERNEL_SUPERPAGES_H_
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "base/types.h"
+#include "config/forward.h"
+#include "pt/page_table.h"
+
+namespace mmusim::kernel {
+
+// Where a fault may map a transparent huge page: nowhere, in areas advised so, in all. Disabled:
+// nowhere, and MADV_COLLAPSE makes none either.
+enum class HugePages : uint8_t { Disabled, Never, Advised, Always };
+
+// How a page table shows a block of frames. Auto: by a leaf where the page table has leaves of the
+// size, else by base entries.
+enum class SuperpageStyle : uint8_t { Auto, Leaf, Base };
+
+// One size of kernel.thp.sizes. `when`: nothing where it goes by kernel.thp (Linux: inherit).
+struct SizeRule {
+  PageShift size;
+  std::optional<HugePages> when;
+};
+
+// "64K:always,1M:madvise,2M:inherit,4M:never"; a size alone inherits. In ascending order. Errors:
+// UsageError, naming `place`, for what is no such list, and for sizes that are no power of two or
+// not larger than `page`.
+std::vector<SizeRule> parse_sizes(const std::string& text, PageShift page,
+                                  const std::string& place);
+
+// The leaves a machine must ask its page tables for: those of the levels of `geometry`, and those
+// of the keys. REQUIRES: the kernel's keys are declared. Errors: as parse_sizes().
+std::vector<PageShift> leaf_sizes(const config::Config& config, const pt::RadixGeometry& geometry,
+                                  PageShift page);
+
+}  // namespace mmusim::kernel
+
+#endif  // MMUSIM_KERNEL_SUPERPAGES_H_
