@@ -3,11 +3,11 @@
 #include <fmt/format.h>
 #include <nlohmann/json.hpp>
 #include <set>
+#include <utility>
 
 #include "base/units.h"
 #include "report/data_writers.h"
 #include "report/text_writer.h"
-#include "report/wrap.h"
 
 namespace mmusim::report {
 namespace {
@@ -34,81 +34,35 @@ std::string end_text(const Verdict& verdict) {
   return "";
 }
 
-std::string failure_text(const ConformanceHeading& heading, unsigned number,
-                         const Failure& failure) {
-  constexpr size_t kIndent = 13;
-  std::string text =
-      fmt::format("\n{}. {}, on the layout '{}'\n", number, failure.part, failure.layout);
-  const auto line = [&](const char* label, const std::string& value) {
-    text += beside(fmt::format("   {}", label), value, kIndent);
-  };
-  line("promised", failure.broken.promise);
-  if (const std::string sentence = sentence_of(failure.part);
-      !sentence.empty() && sentence != failure.broken.promise)
-    line("case", sentence);
+// One of them, for people.
+Facts facts_of(const ConformanceHeading& heading, unsigned number, const Failure& failure) {
+  Facts facts{
+      .id = "failure",
+      .title = fmt::format("{}. {}, on the layout '{}'", number, failure.part, failure.layout)};
+  facts.add("promise", "promised", failure.broken.promise);
+  if (const std::string sentence = sentence_of(failure.part); sentence != failure.broken.promise)
+    facts.add("case", "case", sentence);
   if (failure.seed) {
-    line("done",
-         fmt::format("(the shortest of {} operations that shows it)", failure.steps_at_first));
-    size_t i = 0;
-    for (const std::string& step : failure.steps)
-      text += beside(fmt::format("{:{}}{:>2}.", "", kIndent, ++i), step, kIndent + 4);
+    facts.add("done", "done",
+              fmt::format("(the shortest of {} operations that shows it)", failure.steps_at_first));
+    unsigned step = 0;
+    for (const std::string& text : failure.steps)
+      facts.list.push_back({.key = fmt::format("done.{}", ++step), .text = text, .number = step});
   }
-  line("expected", failure.broken.expected);
-  line("came", failure.broken.came);
-  if (!failure.after.empty()) line("after", failure.after);
+  facts.add("expected", "expected", failure.broken.expected);
+  facts.add("came", "came", failure.broken.came);
+  facts.add("after", "after", failure.after);
   if (failure.seed)
-    text += fmt::format("   again     mmusim page-table check {} --seed {} --ops 1\n", heading.name,
-                        *failure.seed);
-  return text;
+    facts.list.push_back({.key = "again",
+                          .label = "again",
+                          .text = fmt::format("mmusim page-table check {} --seed {} --ops 1",
+                                              heading.name, *failure.seed),
+                          .unbroken = true});
+  return facts;
 }
 
-}  // namespace
-
-std::string conformance_text(const ConformanceHeading& heading, const Verdict& verdict) {
-  constexpr size_t kVerdictWidth = 12;
-  const TextLayout layout{.styles = {{"facts", {.width = kVerdictWidth}}}};
-  Facts facts{.id = "facts"};
-  facts.add("page_table", "page table", heading.name);
-  facts.add(
-      "promises", "promises",
-      fmt::format("{} cases on {} layouts of address spaces", verdict.promises, verdict.layouts));
-  facts.add(
-      "random", "random",
-      fmt::format("{} operations in {} runs, seeds from {}, against an ordered map",
-                  format_count(verdict.operations), format_count(verdict.runs), heading.seed));
-  std::string text = text_of({"conformance", {facts}}, layout);
-  unsigned number = 0;
-  // The same case usually fails on every layout: one is enough to read.
-  std::set<std::string> shown;
-  size_t alike = 0;
-  for (const Failure& failure : verdict.failures) {
-    if (!shown.insert(failure.part).second) {
-      ++alike;
-      continue;
-    }
-    text += failure_text(heading, ++number, failure);
-  }
-  if (alike != 0)
-    text += fmt::format("\nand {} more failures of these cases, on other layouts\n", alike);
-  const std::string until = end_text(verdict);
-  const auto last = [&](const char* label, const std::string& what) {
-    Facts end{.id = "facts"};
-    end.add(label, label, what);
-    text += "\n" + text_of({"conformance", {end}}, layout);
-  };
-  if (!until.empty()) last("not done", until);
-  if (!verdict.watched)
-    last("not done",
-         "this host does not let memory be watched: words that are read and not named are not "
-         "found");
-  last("verdict", verdict.failures.empty()
-                      ? fmt::format("every promise kept{}, nothing left behind",
-                                    until.empty() ? "" : " so far")
-                      : fmt::format("{} promises or runs broken", verdict.failures.size()));
-  return text;
-}
-
-std::string conformance_csv(const Verdict& verdict) {
+// For programs.
+Table failures_of(const Verdict& verdict) {
   const auto text = [](const char* key, const char* meaning) {
     return Column{.key = key, .title = key, .meaning = meaning, .align = Column::Align::Left};
   };
@@ -130,37 +84,76 @@ std::string conformance_csv(const Verdict& verdict) {
     table.row({failure.part, failure.layout, failure.broken.promise, failure.broken.expected,
                failure.broken.came, failure.after, of_run(failure.seed.value_or(0)),
                of_run(uint64_t{failure.steps_at_first}),
-               of_run(fmt::format("{}", fmt::join(failure.steps, "; ")))});
+               of_run(Lines{fmt::format("{}", fmt::join(failure.steps, "\n"))})});
   }
-  return csv_of(table);
+  return table;
+}
+
+Facts one_fact(const char* key, const char* label, std::string text) {
+  Facts facts{.id = "facts"};
+  facts.add(key, label, std::move(text));
+  return facts;
+}
+
+}  // namespace
+
+Document conformance_document(const ConformanceHeading& heading, const Verdict& verdict) {
+  Facts facts = one_fact("page_table", "page table", heading.name);
+  facts.add(
+      "promises", "promises",
+      fmt::format("{} cases on {} layouts of address spaces", verdict.promises, verdict.layouts));
+  facts.add(
+      "random", "random",
+      fmt::format("{} operations in {} runs, seeds from {}, against an ordered map",
+                  format_count(verdict.operations), format_count(verdict.runs), heading.seed));
+  Document document{.kind = "conformance", .blocks = {facts}};
+  // The same case usually fails on every layout: one is enough to read.
+  std::set<std::string> shown;
+  for (const Failure& failure : verdict.failures)
+    if (shown.insert(failure.part).second)
+      document.blocks.emplace_back(facts_of(heading, static_cast<unsigned>(shown.size()), failure));
+  if (const size_t alike = verdict.failures.size() - shown.size(); alike != 0) {
+    Facts more{.id = "alike"};
+    more.add("alike", "",
+             fmt::format("and {} more failures of these cases, on other layouts", alike));
+    document.blocks.emplace_back(more);
+  }
+  const std::string until = end_text(verdict);
+  if (!until.empty()) document.blocks.emplace_back(one_fact("until", "not done", until));
+  if (!verdict.watched)
+    document.blocks.emplace_back(
+        one_fact("unwatched", "not done",
+                 "this host does not let memory be watched: words that are read and not named are "
+                 "not found"));
+  document.blocks.emplace_back(one_fact(
+      "verdict", "verdict",
+      verdict.failures.empty()
+          ? fmt::format("every promise kept{}, nothing left behind", until.empty() ? "" : " so far")
+          : fmt::format("{} promises or runs broken", verdict.failures.size())));
+  return document;
+}
+
+std::string conformance_text(const ConformanceHeading& heading, const Verdict& verdict) {
+  return text_of(conformance_document(heading, verdict),
+                 {.styles = {{"facts", {.width = 12}}, {"failure", {.width = 13, .indent = 3}}}});
+}
+
+std::string conformance_csv(const Verdict& verdict) {
+  return csv_of(failures_of(verdict));
 }
 
 std::string conformance_json(const ConformanceHeading& heading, const Verdict& verdict) {
   using Json = nlohmann::ordered_json;
-  Json document = {{"schema", 1},
-                   {"page_table", heading.name},
-                   {"seed", heading.seed},
-                   {"promises", verdict.promises},
-                   {"layouts", verdict.layouts},
-                   {"runs", verdict.runs},
-                   {"operations", verdict.operations},
-                   {"complete", verdict.end == Verdict::End::Complete},
-                   {"watched", verdict.watched},
-                   {"failures", Json::array()}};
-  for (const Failure& failure : verdict.failures) {
-    Json entry = {{"part", failure.part},
-                  {"layout", failure.layout},
-                  {"promise", failure.broken.promise},
-                  {"expected", failure.broken.expected},
-                  {"came", failure.broken.came},
-                  {"after", failure.after}};
-    if (failure.seed) {
-      entry["seed"] = *failure.seed;
-      entry["steps_at_first"] = failure.steps_at_first;
-      entry["steps"] = failure.steps;
-    }
-    document["failures"].push_back(std::move(entry));
-  }
+  const Json document = {{"schema", 1},
+                         {"page_table", heading.name},
+                         {"seed", heading.seed},
+                         {"promises", verdict.promises},
+                         {"layouts", verdict.layouts},
+                         {"runs", verdict.runs},
+                         {"operations", verdict.operations},
+                         {"complete", verdict.end == Verdict::End::Complete},
+                         {"watched", verdict.watched},
+                         {"failures", rows_json(failures_of(verdict))}};
   return document.dump(2, ' ', false, Json::error_handler_t::replace) + "\n";
 }
 

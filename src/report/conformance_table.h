@@ -6,6 +6,7 @@
 #include <string>
 
 #include "pt/conformance/check.h"
+#include "report/table.h"
 
 namespace mmusim::report {
 
@@ -14,6 +15,9 @@ struct ConformanceHeading {
   uint64_t seed = 1;
 };
 
+// Facts of what was done, of each failure of another kind, and the verdict.
+Document conformance_document(const ConformanceHeading& heading,
+                              const pt::conformance::Verdict& verdict);
 std::string conformance_text(const ConformanceHeading& heading,
                              const pt::conformance::Verdict& verdict);
 // {"schema": 1, "page_table", "seed", counts, "failures": [...]}; described in

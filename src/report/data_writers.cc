@@ -18,6 +18,7 @@ struct CellJson {
     const auto number = value.value();
     return number ? OrderedJson(*number) : OrderedJson(nullptr);
   }
+  OrderedJson operator()(const Lines& value) const { return lines_of(value); }
   template <class Plain>
   OrderedJson operator()(const Plain& value) const {
     return value;
@@ -34,11 +35,27 @@ struct CellCsv {
     return number ? fmt::format("{}", *number) : "";
   }
   std::string operator()(const std::string& value) const { return stats::csv_field(value); }
+  std::string operator()(const Lines& value) const { return stats::csv_field(in_one_line(value)); }
   template <class Plain>
   std::string operator()(const Plain& value) const {
     return fmt::format("{}", value);
   }
 };
+
+// `all`: with null where a column does not concern the row.
+OrderedJson rows_of(const Table& table, bool all) {
+  OrderedJson rows = OrderedJson::array();
+  for (const Row& row : table.rows) {
+    OrderedJson entry = OrderedJson::object();
+    for (size_t i = 0; i < row.cells.size(); ++i) {
+      const bool concerns = !std::holds_alternative<std::monostate>(row.cells[i]);
+      if (table.columns[i].readers != Column::For::People && (all || concerns))
+        entry[table.columns[i].key] = std::visit(CellJson{}, row.cells[i]);
+    }
+    rows.push_back(std::move(entry));
+  }
+  return rows;
+}
 
 OrderedJson table_json(const Table& table) {
   OrderedJson result = {{"id", table.id}, {"title", table.title}};
@@ -50,14 +67,7 @@ OrderedJson table_json(const Table& table) {
                          {"unit", column.unit},
                          {"meaning", column.meaning},
                          {"group", column.group}});
-  OrderedJson& rows = result["rows"] = OrderedJson::array();
-  for (const Row& row : table.rows) {
-    OrderedJson entry = OrderedJson::object();
-    for (size_t i = 0; i < row.cells.size(); ++i)
-      if (table.columns[i].readers != Column::For::People)
-        entry[table.columns[i].key] = std::visit(CellJson{}, row.cells[i]);
-    rows.push_back(std::move(entry));
-  }
+  result["rows"] = rows_of(table, /*all=*/true);
   result["left_out"] = table.left_out;
   result["notes"] = table.notes;
   return result;
@@ -88,6 +98,10 @@ std::string json_of(const Document& document) {
 std::string json_of(const Document& document, const stats::Provenance& provenance,
                     const config::Config& config) {
   return document_json(document, stats::document_head(provenance, config));
+}
+
+nlohmann::ordered_json rows_json(const Table& table) {
+  return rows_of(table, /*all=*/false);
 }
 
 std::string csv_of(const Table& table) {

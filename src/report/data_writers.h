@@ -2,6 +2,7 @@
 #ifndef MMUSIM_REPORT_DATA_WRITERS_H_
 #define MMUSIM_REPORT_DATA_WRITERS_H_
 
+#include <nlohmann/json_fwd.hpp>
 #include <string>
 
 #include "config/schema.h"
@@ -15,6 +16,10 @@ std::string json_of(const Document& document);
 // ... and with the provenance of what was simulated.
 std::string json_of(const Document& document, const stats::Provenance& provenance,
                     const config::Config& config);
+
+// One table's rows, an object each by the columns' keys, without what does not concern a row: for
+// documents with a shape of their own.
+nlohmann::ordered_json rows_json(const Table& table);
 
 // One table, as RFC 4180 has it but for line ends: a line that names the columns, and a line a row.
 std::string csv_of(const Table& table);

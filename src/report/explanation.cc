@@ -10,7 +10,6 @@
 #include "report/data_writers.h"
 #include "report/table.h"
 #include "report/text_writer.h"
-#include "report/wrap.h"
 
 namespace mmusim::report {
 namespace {
@@ -24,23 +23,8 @@ std::string outcome_text(const sim::Explanation& explanation) {
                      format_rights(t.rights));
 }
 
-// Columns: cycles, the number of a step, what is within it, and what a reference found.
-constexpr size_t kCyclesWidth = 6;
-constexpr size_t kStep = kCyclesWidth + 5;
-constexpr size_t kFound = kStep + 27;  // ... and where it goes on below
-constexpr size_t kBelow = kStep + 6;
-constexpr size_t kLabel = 10;  // of the lines above and below
-
-std::string margin(const Told& told) {
-  return told.cycles == 0 ? std::string(kCyclesWidth, ' ')
-                          : fmt::format("{:>{}}", told.cycles, kCyclesWidth);
-}
-
-std::string reference_text(const Told& told) {
-  const std::string label =
-      fmt::format("{}   {} {:<7} {:<5} {}", margin(told), told.beside ? '+' : ' ',
-                  mem::name_of(told.by), told.write ? "write" : "read", told.text);
-  const std::string padded = fmt::format("{:<{}}", label, kFound);
+// What a reference found, for people.
+std::string found_text(const Told& told) {
   std::string text = fmt::format("{:#x}", told.address.value());
   if (told.through) text += fmt::format(" through {:#x}", told.through->value());
   if (told.served) text += fmt::format(" [{}]", mem::name_of(*told.served));
@@ -48,22 +32,17 @@ std::string reference_text(const Told& told) {
   for (const uint64_t word : told.words)
     text += fmt::format(" {:#x}", word);
   if (!told.decoded.empty()) text += fmt::format(": {}", told.decoded);
-  return beside(padded, text, kBelow);
+  return text;
 }
 
-std::string told_text(const Told& told, unsigned& number) {
-  switch (told.kind) {
-    case Told::Kind::Remark:
-      return beside(margin(told), told.text, kStep);
-    case Told::Kind::Reference:
-      return reference_text(told);
-    case Told::Kind::Step:
-      break;
-  }
-  std::string text = told.text;
-  if (told.instructions != 0)
-    text += fmt::format(" ({} instructions{})", told.instructions, told.trap ? ", a trap" : "");
-  return beside(fmt::format("{} {:>2}.", margin(told), ++number), text, kStep);
+// What happened, for people; of a reference without what it found.
+std::string said_text(const Told& told) {
+  if (told.kind == Told::Kind::Reference)
+    return fmt::format("{:<7} {:<5} {}", mem::name_of(told.by), told.write ? "write" : "read",
+                       told.text);
+  if (told.instructions == 0) return told.text;
+  return fmt::format("{} ({} instructions{})", told.text, told.instructions,
+                     told.trap ? ", a trap" : "");
 }
 
 // What the columns and signs of the text mean, as far as they are there.
@@ -127,7 +106,27 @@ Facts outcome_facts(const sim::Explanation& explanation) {
   return facts;
 }
 
-// All that was told, in order.
+// All that was told, in order, for people.
+Table story_of(const sim::Explanation& explanation) {
+  Table table{.id = "story",
+              .title = "Told",
+              .columns = {{.key = "cycles", .title = "cycles", .unit = "cycles"},
+                          {.key = "mark",
+                           .meaning = "The number of a step; + of a reference made "
+                                      "at the same time as the one before."},
+                          {.key = "what", .align = Column::Align::Left},
+                          {.key = "found", .align = Column::Align::Left}}};
+  unsigned number = 0;
+  for (const Told& told : explanation.told) {
+    std::string mark = told.beside ? "+" : "";
+    if (told.kind == Told::Kind::Step) mark = fmt::format("{}.", ++number);
+    table.row({told.cycles == 0 ? Value() : Value(told.cycles), mark, said_text(told),
+               told.kind == Told::Kind::Reference ? Value(found_text(told)) : Value()});
+  }
+  return table;
+}
+
+// ... and for programs.
 Table told_of(const sim::Explanation& explanation) {
   Table table{
       .id = "told",
@@ -182,16 +181,15 @@ Table told_of(const sim::Explanation& explanation) {
 
 std::string explanation_text(const ExplanationHeading& heading,
                              const sim::Explanation& explanation) {
-  TextLayout layout;
-  for (const char* const id : {"heading", "outcome", "legend"})
-    layout.styles[id].width = kLabel;
-  std::string text = text_of({"explanation", {heading_facts(heading, explanation)}}, layout);
-  text += fmt::format("\n{:>{}}\n", "cycles", kCyclesWidth);
-  unsigned number = 0;
-  for (const Told& told : explanation.told)
-    text += told_text(told, number);
-  return text + "\n" +
-         text_of({"explanation", {outcome_facts(explanation), legend_of(explanation)}}, layout);
+  constexpr TextStyle kLabels{.width = 10};
+  const TextLayout layout{.styles = {{"heading", kLabels},
+                                     {"story", {.as = TextStyle::As::Outline, .width = 38}},
+                                     {"outcome", kLabels},
+                                     {"legend", kLabels}}};
+  return text_of({"explanation",
+                  {heading_facts(heading, explanation), story_of(explanation),
+                   outcome_facts(explanation), legend_of(explanation)}},
+                 layout);
 }
 
 std::string explanation_csv(const sim::Explanation& explanation) {

@@ -48,6 +48,10 @@ Table footprints_of(const std::vector<NamedFootprint>& all) {
   bytes({.key = "table_bytes", .title = "memory", .unit = "bytes"}, &pt::Footprint::table_bytes);
   bytes({.key = "root_bytes", .title = "and its root", .unit = "bytes", .depth = 1},
         &pt::Footprint::root_bytes);
+  const Column::For programs = Column::For::Programs;
+  count({.key = "lookup_words", .unit = "words", .readers = programs}, &pt::Footprint::words_total);
+  count({.key = "lookup_lines", .unit = "cache lines", .readers = programs},
+        &pt::Footprint::lines_total);
   per_page({.key = "bytes_per_page", .title = "bytes per mapped page", .unit = "bytes per page"},
            &pt::Footprint::table_bytes);
   per_page({.key = "words_per_lookup",
@@ -81,6 +85,8 @@ Table footprints_of(const std::vector<NamedFootprint>& all) {
       [](const NamedFootprint& one) { return Bytes{one.machine_bytes}; });
   add({.key = "machine_held_bytes", .title = "frames that hold it", .unit = "bytes", .depth = 1},
       [](const NamedFootprint& one) { return Bytes{one.held_bytes}; });
+  add({.key = "machine_common_bytes", .unit = "bytes", .readers = programs},
+      [](const NamedFootprint& one) { return Bytes{one.common_bytes}; });
   add({.key = "lost",
        .title = "lost to fragmentation",
        .unit = "of the frames",
@@ -122,16 +128,22 @@ Table depths_of(const std::vector<NamedFootprint>& all) {
 Table classes_of(const NamedFootprint& one) {
   Table table{.id = "tables." + one.name,
               .title = "Tables of " + one.name,
-              .columns = {{.key = "level", .align = Column::Align::Left, .names = true},
+              .columns = {{.key = "name",
+                           .align = Column::Align::Left,
+                           .names = true,
+                           .readers = Column::For::People},
+                          {.key = "level", .readers = Column::For::Programs},
                           {.key = "bytes_each", .title = "bytes each", .unit = "bytes"},
+                          {.key = "slots_each", .unit = "slots", .readers = Column::For::Programs},
                           {.key = "tables", .title = "number", .unit = "tables"},
                           {.key = "bytes", .title = "memory", .unit = "bytes"},
                           {.key = "leaves", .title = "leaves", .unit = "entries"},
                           {.key = "pointers", .title = "pointers", .unit = "entries"},
                           {.key = "in_use", .title = "slots in use", .unit = "of the slots"}}};
   for (const pt::TableClass& c : one.footprint.classes)
-    table.row({fmt::format("level {}", c.level), uint64_t{c.bytes_each}, uint64_t{c.tables},
-               Bytes{c.tables * c.bytes_each}, uint64_t{c.leaves}, uint64_t{c.pointers},
+    table.row({fmt::format("level {}", c.level), uint64_t{c.level}, uint64_t{c.bytes_each},
+               uint64_t{c.slots_each}, uint64_t{c.tables}, Bytes{c.tables * c.bytes_each},
+               uint64_t{c.leaves}, uint64_t{c.pointers},
                Ratio{c.leaves + c.pointers, c.tables * c.slots_each, Ratio::As::Share}});
   return table;
 }
@@ -185,35 +197,13 @@ std::string footprint_json(const FootprintHeading& heading,
   document["source"] = {{"pages_of", heading.source},
                         {"moment", heading.what},
                         {"page_bytes", uint64_t{1} << heading.page}};
-  Json& list = document["footprints"] = Json::array();
-  for (const NamedFootprint& one : footprints) {
-    const pt::Footprint& f = one.footprint;
-    Json entry = {{"page_table", one.name},
-                  {"pages", f.pages},
-                  {"leaves", f.leaves},
-                  {"table_bytes", f.table_bytes},
-                  {"root_bytes", f.root_bytes},
-                  {"lookup_words", f.words_total},
-                  {"lookup_lines", f.lines_total},
-                  {"lines_each_page_once", f.lines_distinct},
-                  {"restructures", f.restructures},
-                  {"entries_rewritten", f.entries_rewritten},
-                  {"machine_table_bytes", one.machine_bytes},
-                  {"machine_held_bytes", one.held_bytes},
-                  {"machine_common_bytes", one.common_bytes}};
-    for (const auto& [log2, leaves] : f.leaves_by_size)
-      entry["leaves_by_bytes"][std::to_string(uint64_t{1} << log2)] = leaves;
-    for (const auto& [words, pages] : f.words)
-      entry["pages_by_words"][std::to_string(words)] = pages;
-    Json& classes = entry["tables"] = Json::array();
-    for (const pt::TableClass& c : f.classes)
-      classes.push_back({{"level", c.level},
-                         {"bytes_each", c.bytes_each},
-                         {"slots_each", c.slots_each},
-                         {"tables", c.tables},
-                         {"leaves", c.leaves},
-                         {"pointers", c.pointers}});
-    list.push_back(entry);
+  Json& list = document["footprints"] = rows_json(footprints_of(footprints));
+  for (size_t i = 0; i < footprints.size(); ++i) {
+    for (const auto& [log2, leaves] : footprints[i].footprint.leaves_by_size)
+      list[i]["leaves_by_bytes"][std::to_string(uint64_t{1} << log2)] = leaves;
+    for (const auto& [words, pages] : footprints[i].footprint.words)
+      list[i]["pages_by_words"][std::to_string(words)] = pages;
+    list[i]["tables"] = rows_json(classes_of(footprints[i]));
   }
   return document.dump(2, ' ', false, Json::error_handler_t::replace) + "\n";
 }

@@ -1,10 +1,29 @@
 #include "report/table.h"
 
+#include <algorithm>
 #include <utility>
 
 #include "base/error.h"
 
 namespace mmusim::report {
+
+std::vector<std::string> lines_of(const Lines& lines) {
+  std::vector<std::string> all;
+  size_t begin = 0;
+  while (begin < lines.text.size()) {
+    const size_t end = std::min(lines.text.find('\n', begin), lines.text.size());
+    all.push_back(lines.text.substr(begin, end - begin));
+    begin = end + 1;
+  }
+  return all;
+}
+
+std::string in_one_line(const Lines& lines) {
+  std::string text;
+  for (const std::string& line : lines_of(lines))
+    text += (text.empty() ? "" : "; ") + line;
+  return text;
+}
 
 std::optional<double> Ratio::value() const {
   if (whole == 0) return part == 0 ? std::optional(0.0) : std::nullopt;

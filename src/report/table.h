@@ -44,9 +44,17 @@ struct Ratio {
 // What nobody counted.
 struct Unknown {};
 
+// Several texts, in order, with line ends between them: told in one line, with semicolons.
+struct Lines {
+  std::string text = {};
+};
+
+std::vector<std::string> lines_of(const Lines& lines);
+std::string in_one_line(const Lines& lines);
+
 // Nothing at all (monostate) where a column does not concern the row.
 using Value = std::variant<std::monostate, Unknown, bool, uint64_t, int64_t, Bytes, Change, Ratio,
-                           std::string>;
+                           std::string, Lines>;
 
 struct Column {
   enum class Align : uint8_t { Left, Right };
@@ -89,6 +97,8 @@ struct Fact {
   std::string text = {};
   unsigned depth = 0;
   bool shortened = false;  // its beginning says enough to people
+  bool unbroken = false;   // stays in one line, however long: a command
+  unsigned number = 0;     // of a list that belongs to the fact before it, from 1 on; 0: it is none
 };
 
 struct Facts {

@@ -5,6 +5,7 @@
 #include <fmt/format.h>
 #include <utility>
 
+#include "base/error.h"
 #include "base/printable.h"
 #include "base/units.h"
 #include "report/wrap.h"
@@ -15,6 +16,9 @@ namespace {
 constexpr size_t kBetween = 2;     // blanks between columns
 constexpr size_t kDeeper = 2;      // ... before what is part of another
 constexpr size_t kLeastText = 24;  // columns that a text to be wrapped needs
+constexpr size_t kMark = 3;        // the second column of an outline
+constexpr size_t kBelow = 6;       // where what stands beside its text goes on below, further in
+constexpr size_t kNumber = 4;      // of a numbered fact
 
 // Enough digits to tell small numbers apart, not so many as to hide the large ones.
 std::string short_number(double value) {
@@ -70,6 +74,7 @@ struct CellText {
   std::string operator()(Change value) const { return fmt::format("{:+}", value.by); }
   std::string operator()(const Ratio& value) const { return ratio_text(value); }
   std::string operator()(const std::string& value) const { return printable(value); }
+  std::string operator()(const Lines& value) const { return printable(in_one_line(value)); }
 };
 
 // A column without a title has its unit behind each value.
@@ -258,11 +263,48 @@ std::string list_text(const Table& table, const TextStyle& style, bool thousands
   return text;
 }
 
+std::string outline_text(const Table& table, const TextStyle& style) {
+  const std::vector<size_t> shown = shown_columns(table);
+  MMUSIM_ASSERT(shown.size() == 4);
+  const auto cell = [&](const Row& row, size_t i) {
+    return cell_text(row.cells[shown[i]], table.columns[shown[i]], /*thousands=*/false);
+  };
+  const std::string& title = table.columns[shown.front()].title;
+  std::array<size_t, 2> widths{title.size(), kMark};
+  for (const Row& row : table.rows)
+    for (size_t i = 0; i < widths.size(); ++i)
+      widths[i] = std::max(widths[i], width_of(cell(row, i)));
+  const size_t begin = widths[0] + widths[1] + 2;
+  std::string text = padded(title, widths[0], Column::Align::Right) + "\n";
+  for (const Row& row : table.rows) {
+    const std::string margin = padded(cell(row, 0), widths[0], Column::Align::Right) + " " +
+                               padded(cell(row, 1), widths[1], Column::Align::Right);
+    if (const std::string last = cell(row, 3); last.empty())
+      text += beside(margin, cell(row, 2), begin);
+    else
+      text += beside(padded(margin + " " + cell(row, 2), style.width, Column::Align::Left), last,
+                     begin + kBelow);
+  }
+  return text;
+}
+
 std::string table_text(const Table& table, const TextStyle& style, bool thousands) {
   if (table.rows.empty()) return "";
-  std::string text = style.as == TextStyle::As::Down   ? down_text(table, style, thousands)
-                     : style.as == TextStyle::As::List ? list_text(table, style, thousands)
-                                                       : groups_text(table, style, thousands);
+  std::string text;
+  switch (style.as) {
+    case TextStyle::As::Columns:
+      text = groups_text(table, style, thousands);
+      break;
+    case TextStyle::As::Down:
+      text = down_text(table, style, thousands);
+      break;
+    case TextStyle::As::List:
+      text = list_text(table, style, thousands);
+      break;
+    case TextStyle::As::Outline:
+      text = outline_text(table, style);
+      break;
+  }
   const uint64_t more =
       table.rows.size() - std::min(style.most, table.rows.size()) + table.left_out;
   if (more != 0) text += fmt::format("... and {} more {}\n", more, table.title);
@@ -277,7 +319,15 @@ std::string facts_text(const Facts& facts, const TextStyle& style) {
     std::string said = printable(fact.text);
     const size_t most = kLineWidth - style.width;
     if (fact.shortened && said.size() > most) said = said.substr(0, most - 3) + "...";
-    text += beside(indented(printable(fact.label), fact.depth), said, style.width);
+    if (fact.number != 0) {
+      const std::string number = fmt::format("{:{}}{:>2}.", "", style.width, fact.number);
+      text += beside(number, said, style.width + kNumber);
+      continue;
+    }
+    const std::string label =
+        std::string(style.indent, ' ') + indented(printable(fact.label), fact.depth);
+    text += fact.unbroken ? padded(label, style.width, Column::Align::Left) + said + "\n"
+                          : beside(label, said, style.width);
   }
   return text;
 }

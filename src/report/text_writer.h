@@ -23,12 +23,16 @@ struct TextStyle {
     Columns,
     Down,  // each column a line, each row a column: for few things with many numbers
     List,  // a line a row: the first column, and what the others say of it
+    // What happened, a line a row: two columns in the margin, then what it was; the last column, if
+    // it has anything to say, beside that from column `width` on.
+    Outline,
   };
   As as = As::Columns;
   // The least width of the first column, so that several tables line up; of facts, where the texts
   // begin; of a list, where a row goes on below.
   size_t width = 0;
   size_t most = SIZE_MAX;  // rows
+  size_t indent = 0;       // of facts: blanks before their labels
 };
 
 struct TextLayout {

@@ -300,17 +300,9 @@ std::string workload_json(const Plan& plan, const Outcome& outcome,
       measure[field.key] = outcome.measures[i].*field.value;
     measures.push_back(std::move(measure));
   }
-  if (plan.anywhere != 0) {
-    Json& places = document["places"] = Json::array();
-    for (const sim::workload::Placed& placed : outcome.places)
-      places.push_back({{"at", place(plan, placed)}, {"from_mmap_base", placed.offset}});
-  }
+  if (plan.anywhere != 0) document["places"] = rows_json(places_of(plan, outcome));
   document["failed"] = outcome.failed;
-  Json& failures = document["failures"] = Json::array();
-  for (const Failure& failure : outcome.failures)
-    failures.push_back({{"at", place(plan, failure)},
-                        {"result", failure.result},
-                        {"meaning", meaning(failure, failure.result)}});
+  document["failures"] = rows_json(results_of(plan, outcome));
   return document.dump(2, ' ', false, Json::error_handler_t::replace) + "\n";
 }
 

@@ -47,6 +47,22 @@ TEST(DataWriters, CsvHasPlainNumbers) {
   EXPECT_EQ(csv_of(table), "k0,k1,k2,k3,k4,k5\ntrue,1234567,-7,3,0,0.3333333333333333\n");
 }
 
+TEST(DataWriters, RowsAloneLeaveOutWhatDoesNotConcernThem) {
+  Table table = example();
+  table.columns.push_back({.key = "steps"});
+  table.rows[0].cells.emplace_back(Lines{"map a\nunmap b"});
+  table.rows[1].cells.emplace_back(Lines{});
+  const Json rows = rows_json(table);
+  ASSERT_EQ(rows.size(), 2u);
+  EXPECT_EQ(rows[0]["steps"], Json::array({"map a", "unmap b"}));
+  EXPECT_EQ(rows[0]["work"], 4096);
+  EXPECT_FALSE(rows[0].contains("relative"));
+  EXPECT_EQ(rows[1]["steps"], Json::array());
+  EXPECT_EQ(rows[1]["misses"], nullptr);  // it has no value
+  EXPECT_FALSE(rows[1].contains("work"));
+  EXPECT_NE(csv_of(table).find(",map a; unmap b\n"), std::string::npos);
+}
+
 TEST(DataWriters, JsonHasColumnsWithUnitsAndRowsByKey) {
   Facts facts{.id = "heading"};
   facts.add("machine", "machine", "tiny");

@@ -46,6 +46,52 @@ TEST(TextWriter, AlignsColumns) {
             "  a longer name          5\n");
 }
 
+// Columns 0 to 5 and 7 to 9 are the margin; what happened begins at 11, what is beside it at 22,
+// and goes on at 17.
+TEST(TextWriter, AnOutlineHasAMarginAndWhatStandsBesideTheText) {
+  Table table{.columns = {{.key = "c", .title = "cycles"},
+                          {.key = "m"},
+                          {.key = "w", .align = Column::Align::Left},
+                          {.key = "f", .align = Column::Align::Left}}};
+  const TextStyle style{.as = TextStyle::As::Outline, .width = 21};
+  table.row({int64_t{1234}, std::string("9."), std::string("walk"), Value()});
+  table.row({Value(), std::string("+"), std::string("read x"), std::string("0x1 = 2")});
+  table.row({Value(), std::string(), std::string("a remark"), Value()});
+  EXPECT_EQ(text_of(table, style),
+            "cycles\n"
+            "  1234  9. walk\n"
+            "         + read x     0x1 = 2\n"
+            "           a remark\n");
+  const std::string sixty(60, 'w');
+  table.rows.clear();
+  table.row({Value(), std::string("100."), std::string("read x"), "0x1 " + sixty});
+  table.row({Value(), std::string("1."), "up " + sixty + " above", Value()});
+  EXPECT_EQ(text_of(table, style),
+            "cycles\n"
+            "       100. read x    0x1\n                  " +
+                sixty + "\n" + "         1. up " + sixty + "\n            above\n");
+}
+
+TEST(TextWriter, FactsAreIndentedNumberedOrStayInOneLine) {
+  Facts facts{.id = "f", .title = "1. it"};
+  facts.add("done", "done", "this:");
+  facts.list.push_back({.key = "done.1", .text = std::string(60, 'a') + " and so on", .number = 1});
+  facts.list.push_back({.key = "done.10", .text = "b", .number = 10});
+  facts.list.push_back({.key = "again",
+                        .label = "again",
+                        .text = std::string(50, 'c') + " " + std::string(50, 'd'),
+                        .unbroken = true});
+  EXPECT_EQ(report::text_of({"test", {facts}}, {.styles = {{"f", {.width = 13, .indent = 3}}}}),
+            "1. it\n"
+            "   done      this:\n"
+            "              1. " +
+                std::string(60, 'a') +
+                "\n                 and so on\n"
+                "             10. b\n"
+                "   again     " +
+                std::string(50, 'c') + " " + std::string(50, 'd') + "\n");
+}
+
 TEST(TextWriter, TooWideForALineIsCutBetweenColumns) {
   const std::string wide(35, 'w');
   Table table{.columns = {named("name"),
