@@ -68,6 +68,7 @@ class Model {
   [[nodiscard]] std::string describe_share(const Operation& operation) const;
   [[nodiscard]] Oracle seen_by_other(const Block& block) const;
   void share_block(PageTable& other, const Block& block, Random& random);
+  void put_beside(PageTable& actor, VirtRange block, Oracle& leaves, Random& random);
   void part(PageTable& other, const Block& block, Random& random);
 
   void check_address(uint64_t va);

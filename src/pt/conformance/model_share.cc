@@ -86,6 +86,35 @@ void Model::share(const Operation& operation) {
   check_account();
 }
 
+// Leaves that are not shared, near the block and side by side: a table that the block hangs in may
+// take another form with them.
+void Model::put_beside(PageTable& actor, VirtRange block, Oracle& leaves, Random& random) {
+  const PageShift size = sizes_[random.below(4) == 0 ? random.below(sizes_.size()) : 0];
+  const uint64_t step = std::max(size.bytes(), random.below(2) == 0 ? size.bytes() : block.bytes());
+  const uint64_t distance = step * (1 + random.below(uint64_t{1} << random.below(5)));
+  const bool below = random.below(2) == 0;
+  if (below ? block.begin - machine_.space_of(block.begin.value()).begin < distance
+            : machine_.room(block.begin.value()) <= distance)
+    return;
+  const VirtAddr begin = align_down(below ? block.begin - distance : block.begin + distance, size);
+  const uint64_t count = 1 + random.below(8);
+  for (uint64_t i = 0; i < count; ++i) {
+    const VirtAddr va = begin + i * step;
+    if (machine_.room(begin.value()) < i * step + size.bytes()) return;
+    if (va < block.end && block.begin < va + size.bytes()) continue;
+    if (!leaves.within(va.value(), (va + size.bytes()).value()).empty()) continue;
+    const Slot slot = actor.ensure(va, size);
+    // Empty tables may be in the way, or the block.
+    if (slot.status == Status::Occupied && size > sizes_[0]) continue;
+    if (slot.status != Status::Ok)
+      return expect_out_of_memory(slot.status, promise::kSharing, "the status of ensure()");
+    const Entry next = entry_for(size, random);
+    expect_same(actor.install(slot.handle, kNone, next), Status::Ok, promise::kSharing,
+                "the status of install()");
+    leaves.set({va.value(), size.log2(), next});
+  }
+}
+
 void Model::share_block(PageTable& other, const Block& block, Random& random) {
   const auto compare = [&] {
     check_leaves(*table_, oracle_, block.own());
@@ -94,11 +123,17 @@ void Model::share_block(PageTable& other, const Block& block, Random& random) {
   compare();
   const uint64_t pages = block.size.bytes() >> machine_.page.log2();
   const auto some_page = [&] { return random.below(pages) << machine_.page.log2(); };
-  const uint64_t steps = random.below(6);
+  Oracle others;  // its own leaves
+  const uint64_t steps = random.below(10);
   for (uint64_t step = 0; step < steps; ++step) {
     const uint64_t at = some_page();
     const bool by_other = random.below(2) == 0;
     PageTable& actor = by_other ? other : *table_;
+    if (random.below(3) != 0) {
+      put_beside(actor, by_other ? block.others() : block.own(), by_other ? others : oracle_,
+                 random);
+      continue;
+    }
     const VirtAddr va = (by_other ? block.theirs : block.mine) + at;
     const Lookup found = actor.find(va);
     expect(
@@ -126,6 +161,10 @@ void Model::share_block(PageTable& other, const Block& block, Random& random) {
     check_address((block.mine + at).value());
   }
   compare();
+  for (const OracleLeaf& leaf :
+       seen_by_other(block).within(block.others().begin.value(), block.others().end.value()))
+    others.set(leaf);
+  check_leaves(other, others, machine_.everything());
   const auto users = other.sharers(block.theirs);
   for (const uint64_t mm : {uint64_t{1}, uint64_t{2}})
     expect(std::any_of(users.begin(), users.end(),
