@@ -105,7 +105,7 @@ FaultOutcome try_fault(FaultContext& c, Vma& vma, VirtAddr va, AccessKind kind, 
   }
   // For files it matters whether there is a leaf table before one is made.
   const bool had_table = !vma.is_anonymous() && c.mm.table->peek(page).has_slot;
-  pt::Slot slot = c.mm.table->ensure(page, c.core.page());
+  pt::Slot slot = c.mm.table->ensure_in(vma.range(), page, c.core.page());
   if (slot.status == pt::Status::Overlap) {
     if (const auto outcome = fix_huge(c, vma, page, slot, kind)) return *outcome;
     if (behind_file) return fault_behind_file(c, vma, page, kind);

@@ -58,6 +58,10 @@ WordText PageTable::describe(const WalkStep& /*step*/, VirtAddr /*va*/) const {
   return {};
 }
 
+Slot PageTable::ensure_in(const VirtRange& /*area*/, VirtAddr va, PageShift size) {
+  return ensure(va, size);
+}
+
 Status PageTable::promote(VirtAddr /*va*/, PageShift /*to*/, Gather& /*gather*/) {
   return Status::NotSupported;
 }

@@ -227,6 +227,9 @@ class PageTable {
   // cannot fail for memory. Overlap: handle and entry are the larger leaf's. NotSupported: no such
   // address.
   virtual Slot ensure(VirtAddr va, PageShift size) = 0;
+  // The same, for a caller that may come to want slots of this size anywhere in `area`, which holds
+  // `va`: a hint, for a backend that can make several at once. The default takes none.
+  virtual Slot ensure_in(const VirtRange& area, VirtAddr va, PageShift size);
   // Replaces `expected` by `next`, all replicas. Ok, Changed, Moved, BadAlign.
   virtual Status install(const Handle& handle, Entry expected, Entry next) = 0;
   // Clears the slot; the old entry in `old`. Ok or Moved. The caller flushes. A backend may

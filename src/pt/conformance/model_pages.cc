@@ -13,7 +13,15 @@ void Model::map(const Operation& operation) {
   if (size.bytes() > machine_.room(base)) return;
   Random random(operation.salt);
   const auto there = oracle_.within(base, base + size.bytes());
-  const Slot slot = table_->ensure(VirtAddr(va), size);
+  // In an area of a few pages around it, or of none.
+  const unsigned area_log2 = sizes_[0].log2() + static_cast<unsigned>(operation.salt >> 16) % 8;
+  const VirtAddr area = align_down(VirtAddr(va), PageShift(area_log2));
+  const Slot slot =
+      operation.salt >> 31 != 0
+          ? table_->ensure(VirtAddr(va), size)
+          : table_->ensure_in(
+                {area, area + std::min(machine_.room(area.value()), PageShift(area_log2).bytes())},
+                VirtAddr(va), size);
   const std::string what = fmt::format("the status of ensure({:#x}, 2^{})", va, size.log2());
   if (slot.status == Status::NoMemory) {
     expect_out_of_memory(slot.status, promise::kEnsure, what);

@@ -79,6 +79,12 @@ Slot Witness::ensure(VirtAddr va, PageShift size) {
   return inspected("ensure()", reads, [&] { return table_->ensure(va, size); });
 }
 
+Slot Witness::ensure_in(const VirtRange& area, VirtAddr va, PageShift size) {
+  note("ensure_in", area.begin.value(), area.end.value(), va.value(), size.log2());
+  const bool reads = size == machine_.page;
+  return inspected("ensure_in()", reads, [&] { return table_->ensure_in(area, va, size); });
+}
+
 Status Witness::install(const Handle& handle, Entry expected, Entry next) {
   note("install", handle.base.value(), handle.size.log2(), expected, next);
   return inspected("install()", true, [&] { return table_->install(handle, expected, next); });

@@ -27,6 +27,7 @@ class Witness final : public PageTable {
   Lookup peek(VirtAddr va) const override;
   WordText describe(const WalkStep& step, VirtAddr va) const override;
   Slot ensure(VirtAddr va, PageShift size) override;
+  Slot ensure_in(const VirtRange& area, VirtAddr va, PageShift size) override;
   Status install(const Handle& handle, Entry expected, Entry next) override;
   Status clear(const Handle& handle, Entry& old) override;
   Status split(const Handle& handle, PageShift to) override;

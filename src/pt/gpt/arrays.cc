@@ -86,7 +86,8 @@ bool Gpt::join_array(Path& path, const GuardedEntry& fresh, uint64_t pages, unsi
       plain = plain_pages(entry(i), sum);
     }
     if (!plain) break;
-    if (sum * 100 < uint64_t{policy.dense} << next) continue;
+    const unsigned enough = count > joined ? policy.join : policy.dense;
+    if (sum * 100 < uint64_t{enough} << next) continue;
     width = next;
     used = sum;
     joined = count;
@@ -127,7 +128,7 @@ bool Gpt::dense_slots(const Table& table, uint64_t first, unsigned width, unsign
   used = 0;
   for (uint64_t i = first; i < first + (uint64_t{1} << width); ++i)
     if (!plain_pages(table.get(i), used)) return false;
-  return used * 100 >= uint64_t{rules_->policy.dense} << pages;
+  return used * 100 >= uint64_t{rules_->policy.join} << pages;
 }
 
 // The array in place of the table of `e`, of whose pages `used` were handed out.

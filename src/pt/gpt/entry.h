@@ -7,32 +7,28 @@
 //   head   63     0: Internal, or Invalid (all 0); 1: any other kind, where a walk's loop stops
 //          62:11  prefix: the address bits 63:12 that all below has in common; the bits behind its
 //                 length are 0
-//          Internal  10   0
-//                    9:6  log2 of the table's slots; 0: a line
-//                    5:0  shift: (address >> 1) >> shift is the index, with the prefix before it
-//          others    10:9 0
-//                    8    more: other entries of the line follow
-//                    7:6  kind: 0 Moved (shift 63: it agrees with all), 1 Leaf, 2 Shared, 3 Array
-//                    5:0  shift: the address has the prefix if all bits of
-//                         ((address ^ prefix) >> 1) >> shift but the uppermost are 0
+//          5:0    match: the address has the prefix if all bits of
+//                 ((address >> 1) ^ prefix) >> match are 0; so 63 - its length
+//          Internal  11:6 index: (address >> 1) >> index, without the prefix, is the slot. The same
+//                         as match: a line. (Bit 11 is no prefix's here: a table covers two pages.)
+//          others    10:6 kind: 0 Moved (match 63: it agrees with all), 1 Leaf, 2 Array, 4 Shared
 //   body   Leaf: the page-table entry, in the architecture's format; 0: a slot without a leaf
 //          Internal, Array
-//                    63:56, 4:1  `full`: slots whose table could be merged into this one; of a line
+//                    63     1: a line
+//                    62:56, 4:0  `full`: slots whose table could be merged into this one; of a line
 //                           log2 of the entries it has room for, 1 or 2
 //                    55:43  `valid`: slots that are not Invalid, entries of the line, or slots of
 //                           the array that were handed out
 //                    42:5   the table's address, in place
-//                    0      Internal: more
 //          Shared    42:5 the shared root's address, 3:0 this user's rights: read, write, exec,
 //          user Moved     0: the table is being rebuilt; who meets this starts again at the root
 //
-// The length of the prefix is 63 - shift, of an Internal 63 - shift - log2 of the slots. What the
-// shifts are good for is a miss handler's loop: with d = (address >> 1 | 1) ^ head, the index is
-// d >> shift, and the prefix agrees if nothing but the index is left of it. An Invalid entry agrees
-// with no address, since the lowest bit of d, which no prefix reaches, is then left; nor does one
-// of the other kinds, whose uppermost bit is set. So one branch ends the loop, whatever the reason.
-// (The loop takes bits 11:6 of the head for a width before it knows the kind, which is why entries
-// of the other kinds cover at most 2^57 bytes.)
+// What the shifts are good for is a miss handler's loop: with d = (address >> 1 | 1) ^ head, the
+// prefix agrees if d >> match is 0, and d >> index is the slot then. An Invalid entry agrees with
+// no address, since the lowest bit of d is left; nor does one of the other kinds, whose uppermost
+// bit is set. So one branch ends the loop, whatever the reason; and behind it, with the uppermost
+// bit taken away, the same test tells whether an entry of any kind agrees: so it does for those of
+// a line, one after the other.
 //
 // 52 bits of prefix are enough for pages of 4 KiB and more.
 //
@@ -56,7 +52,6 @@ namespace mmusim::pt::gpt {
 
 inline constexpr unsigned kKeyBits = 64;
 inline constexpr unsigned kMostPrefix = 52;
-inline constexpr unsigned kLeastStop = 7;   // bits of the prefix of all but Internal entries
 inline constexpr unsigned kMostWidth = 12;  // `valid` must hold 2^width
 inline constexpr uint64_t kEntryBytes = 16;
 inline constexpr unsigned kLineEntries = 4;  // one cache line
@@ -86,15 +81,13 @@ enum class Kind : uint8_t { Invalid, Internal, Leaf, Shared, Array };
 
 struct GuardedEntry {
   static constexpr uint64_t kStop = uint64_t{1} << 63;
-  static constexpr uint64_t kPrefixMask = ~uint64_t{0} >> 12 << 11;
-  using Shift = BitField<0, 6>;
-  using Width = BitField<6, 4>;      // Internal
-  using KindField = BitField<6, 2>;  // others
-  using More = BitField<8, 1>;       // others
-  using InternalMore = BitField<0, 1>;
-  using FullLow = BitField<1, 4>;
+  static constexpr uint64_t kLine = uint64_t{1} << 63;  // of the body
+  using Match = BitField<0, 6>;
+  using Index = BitField<6, 6>;      // Internal
+  using KindField = BitField<6, 5>;  // others
+  using FullLow = BitField<0, 5>;
   using Valid = BitField<43, 13>;
-  using FullHigh = BitField<56, 8>;
+  using FullHigh = BitField<56, 7>;
   using RightsField = BitField<0, 4>;
   static constexpr unsigned kAddressBits = 43;
   static constexpr uint64_t kAddressMask = ((uint64_t{1} << kAddressBits) - 1) & ~uint64_t{31};
@@ -106,13 +99,14 @@ struct GuardedEntry {
 
   // `prefix`: a key, of which the first `length` bits count.
   static constexpr GuardedEntry leaf(uint64_t prefix, unsigned length, Entry entry) {
-    return {.head = stop(kLeaf, prefix, length), .body = entry};
+    return stop(kLeaf, prefix, length, entry);
   }
   // width 0: a line.
   static constexpr GuardedEntry internal(uint64_t prefix, unsigned length, unsigned width,
                                          PhysAddr table) {
-    return {.head = Width::set(leading(prefix, length) >> 1, width) | (63 - length - width),
-            .body = table.value()};
+    const unsigned match = 63 - length;
+    return {.head = Index::set(leading(prefix, length) >> 1, match - width) | match,
+            .body = table.value() | (width == 0 ? kLine : 0)};
   }
   // Of `entries` in room for 2^room_log2.
   static constexpr GuardedEntry line(uint64_t prefix, unsigned length, PhysAddr table,
@@ -123,22 +117,29 @@ struct GuardedEntry {
   }
   static constexpr GuardedEntry array(uint64_t prefix, unsigned length, PhysAddr table,
                                       uint64_t handed_out = 0) {
-    GuardedEntry e = {.head = stop(kArray, prefix, length), .body = table.value()};
+    GuardedEntry e = stop(kArray, prefix, length, table.value());
     e.count(static_cast<uint32_t>(handed_out), 0);
     return e;
   }
   static constexpr GuardedEntry shared(uint64_t prefix, unsigned length, PhysAddr root,
                                        Rights mask) {
-    return {.head = stop(kShared, prefix, length),
-            .body = RightsField::set(root.value(), mask.bits())};
+    return stop(kShared, prefix, length, RightsField::set(root.value(), mask.bits()));
   }
   static constexpr GuardedEntry moved() { return {.head = kStop | 63, .body = 0}; }
 
   [[nodiscard]] constexpr Kind kind() const {
     if (head == 0) return Kind::Invalid;
     if ((head & kStop) == 0) return Kind::Internal;
-    constexpr Kind kKinds[] = {Kind::Invalid, Kind::Leaf, Kind::Shared, Kind::Array};
-    return kKinds[KindField::get(head)];
+    switch (KindField::get(head)) {
+      case kLeaf:
+        return Kind::Leaf;
+      case kArray:
+        return Kind::Array;
+      case kShared:
+        return Kind::Shared;
+      default:
+        return Kind::Invalid;
+    }
   }
   [[nodiscard]] constexpr bool is(Kind which) const { return kind() == which; }
   [[nodiscard]] constexpr bool is_moved() const { return head == moved().head; }
@@ -150,11 +151,8 @@ struct GuardedEntry {
   // A slot made for a leaf, and none in it.
   [[nodiscard]] constexpr bool is_empty_leaf() const { return is(Kind::Leaf) && body == kNone; }
   // Bits of the prefix. REQUIRES: not Invalid.
-  [[nodiscard]] constexpr unsigned length() const {
-    const auto shift = static_cast<unsigned>(Shift::get(head));
-    return 63 - shift - ((head & kStop) == 0 ? width() : 0);
-  }
-  [[nodiscard]] constexpr uint64_t prefix() const { return (head & kPrefixMask) << 1; }
+  [[nodiscard]] constexpr unsigned length() const { return 63 - match(); }
+  [[nodiscard]] constexpr uint64_t prefix() const { return (head & prefix_mask()) << 1; }
   // How many bits of the prefix the key has.
   [[nodiscard]] constexpr unsigned common_with(uint64_t key) const {
     return std::min(common_bits(prefix(), key), length());
@@ -162,7 +160,9 @@ struct GuardedEntry {
   [[nodiscard]] constexpr bool matches(uint64_t key) const { return common_with(key) == length(); }
 
   // Internal.
-  [[nodiscard]] constexpr unsigned width() const { return static_cast<unsigned>(Width::get(head)); }
+  [[nodiscard]] constexpr unsigned width() const {
+    return match() - static_cast<unsigned>(Index::get(head));
+  }
   // Of a table its slots, of a line its entries.
   [[nodiscard]] constexpr uint64_t slots() const {
     return width() == 0 ? valid() : uint64_t{1} << width();
@@ -173,10 +173,10 @@ struct GuardedEntry {
   // Internal and Array.
   [[nodiscard]] constexpr uint32_t valid() const { return static_cast<uint32_t>(Valid::get(body)); }
   [[nodiscard]] constexpr uint32_t full() const {
-    return static_cast<uint32_t>(FullHigh::get(body) << 4 | FullLow::get(body));
+    return static_cast<uint32_t>(FullHigh::get(body) << 5 | FullLow::get(body));
   }
   constexpr void count(uint32_t valid, uint32_t full) {
-    body = FullLow::set(FullHigh::set(Valid::set(body, valid), full >> 4), full & 15);
+    body = FullLow::set(FullHigh::set(Valid::set(body, valid), full >> 5), full & 31);
   }
   // Internal, Array: the table; Shared: the shared root.
   [[nodiscard]] constexpr PhysAddr address() const { return PhysAddr(body & kAddressMask); }
@@ -188,34 +188,29 @@ struct GuardedEntry {
   // The same entry with another prefix, which for a table or an array would be another block.
   [[nodiscard]] constexpr GuardedEntry with_prefix(uint64_t prefix, unsigned length) const {
     GuardedEntry e = *this;
-    const unsigned index = (head & kStop) == 0 ? width() : 0;
-    e.head = Shift::set((head & ~kPrefixMask) | leading(prefix, length) >> 1, 63 - length - index);
+    e.head = Match::set((head & ~prefix_mask()) | leading(prefix, length) >> 1, 63 - length);
+    if ((head & kStop) == 0) e.head = Index::set(e.head, 63 - length - width());
     return e;
   }
   // As it is called where addresses differ from those here by `difference`.
   [[nodiscard]] constexpr GuardedEntry moved_by(uint64_t difference) const {
     GuardedEntry e = *this;
-    if (!is(Kind::Invalid)) e.head ^= difference >> 1 & kPrefixMask;
-    return e;
-  }
-  // Whether a walk goes on to the next entry if this is not the one.
-  [[nodiscard]] constexpr GuardedEntry followed(bool more) const {
-    GuardedEntry e = *this;
-    if (is(Kind::Internal))
-      e.body = InternalMore::set(body, more ? 1 : 0);
-    else if (!is(Kind::Invalid))
-      e.head = More::set(head, more ? 1 : 0);
+    if (!is(Kind::Invalid)) e.head ^= difference >> 1 & prefix_mask();
     return e;
   }
 
  private:
   static constexpr uint64_t kLeaf = 1;
-  static constexpr uint64_t kShared = 2;
-  static constexpr uint64_t kArray = 3;
+  static constexpr uint64_t kArray = 2;
+  static constexpr uint64_t kShared = 4;
 
-  static constexpr uint64_t stop(uint64_t kind, uint64_t prefix, unsigned length) {
-    MMUSIM_ASSERT(length >= kLeastStop);
-    return KindField::set(kStop | leading(prefix, length) >> 1, kind) | (63 - length);
+  [[nodiscard]] constexpr unsigned match() const { return static_cast<unsigned>(Match::get(head)); }
+  [[nodiscard]] constexpr uint64_t prefix_mask() const {
+    return ~uint64_t{0} >> 12 << ((head & kStop) == 0 ? 12 : 11) & ~kStop;
+  }
+  static constexpr GuardedEntry stop(uint64_t kind, uint64_t prefix, unsigned length, Entry body) {
+    return {.head = KindField::set(kStop | leading(prefix, length) >> 1, kind) | (63 - length),
+            .body = body};
   }
 };
 

@@ -71,9 +71,19 @@ const config::Keys<Policy>& policy_keys() {
                   0, kMostWidth)
           .number(
               "pt.gpt.dense", &Policy::dense,
-              "Pages become an array, and arrays a larger one, where at least this many per cent "
-              "of its slots will have been used.",
+              "An array is made as large as leaves at least this many per cent of its slots used: "
+              "room for pages to come.",
               1, 100)
+          .number("pt.gpt.join", &Policy::join,
+                  "Pages and arrays with entries of their own become one array where at least this "
+                  "many per cent of its slots will be used; less: fewer levels, more memory.",
+                  1, 100)
+          .number(
+              "pt.gpt.grain", &Policy::grain,
+              "log2 of the pages of an array that is made whole at the first touch of its "
+              "block, where the mapping has all of it; at most pt.gpt.array. 0: arrays are made "
+              "of pages that are there.",
+              0, kMostWidth)
           .choice("pt.gpt.collapse", &Policy::eager, {{"trim", false}, {"eager", true}},
                   "When cleared slots go, and tables with them: trim, when the kernel trims after "
                   "munmap; eager, as soon as they are cleared.");

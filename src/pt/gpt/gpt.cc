@@ -53,8 +53,9 @@ Gpt::Word Gpt::word_of(uint64_t key, const Found& found) const {
   // Tables are aligned to their size, so replicas are aligned to theirs.
   const unsigned log2 = place.replicas_log2(found.entry);
   const uint64_t first = place.address.value() & ~((kEntryBytes << log2) - 1);
-  return {
-      .address = PhysAddr(first + sizeof(uint64_t)), .replicas_log2 = log2, .level = place.level};
+  return {.address = PhysAddr(first + sizeof(uint64_t)),
+          .replicas_log2 = log2,
+          .level = tables_.level_of(place, found.entry)};
 }
 
 Entry Gpt::pte_of(uint64_t key, const Found& found) const {
@@ -104,15 +105,16 @@ Lookup Gpt::nothing_beyond() const {
 
 Lookup Gpt::walk(VirtAddr va, WalkPath& path) const {
   if (!rules_->have(va)) return nothing_beyond();
-  // A step is charged for the entry that led to it, and for those of a line that did not agree; the
-  // end for the entry that said so.
+  // A step is charged for the entry that led to it, and a line for which of its entries it is; the
+  // end for the entry that said so. Where the root leads to a line, the walk begins there.
   const HandlerCounts& costs = *rules_->handler;
-  const auto cost_of = [&](Kind kind) {
-    switch (kind) {
+  const bool begins_in_line = root_.load().is_line();
+  const auto led_by = [&](const Load& load) {
+    switch (load.led_here) {
       case Kind::Invalid:
         return 0U;  // the root is the first
       case Kind::Internal:
-        return costs.level;
+        return begins_in_line && path.count() == 0 ? 0 : costs.level;
       case Kind::Shared:
         return costs.shared;
       case Kind::Leaf:
@@ -122,21 +124,28 @@ Lookup Gpt::walk(VirtAddr va, WalkPath& path) const {
     }
     return 0U;
   };
+  const auto of_line = [&](const Load& load) {
+    if (load.none) return costs.none_of[load.tested == 2 ? 0 : 1];
+    if (load.tested == 1) return 0U;
+    const bool internal = tables_.at(load.address).get(load.tested - 1).is(Kind::Internal);
+    return (internal ? costs.later_internal : costs.later)[load.tested - 2];
+  };
+  bool none = false;
   const Found found = descend(va.value(), [&](const Load& load) {
+    none = load.none;
     path.add(
         {.address = load.address,
          .table = load.table,
          .serves = static_cast<uint8_t>(load.serves),
          .bytes = static_cast<uint8_t>(load.bytes),
          .level = load.level,
-         .instructions =
-             static_cast<uint8_t>(cost_of(load.led_here) + (load.tested - 1) * costs.miss),
+         .instructions = static_cast<uint8_t>(led_by(load) + of_line(load)),
          .dependent = load.dependent,
          .part = static_cast<uint8_t>(load.led_here == Kind::Array ? kWordPart : load.tested)});
   });
-  path.charge(costs.walk + (found.entry.is(Kind::Leaf)      ? costs.leaf
-                            : found.entry.is(Kind::Invalid) ? costs.miss
-                                                            : 0));
+  path.charge(costs.walk);
+  if (found.entry.is(Kind::Leaf)) path.charge(costs.leaf);
+  if (found.entry.is(Kind::Invalid) && !none) path.charge(costs.nothing);
   return lookup_of(va, found);
 }
 

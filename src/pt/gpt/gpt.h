@@ -119,6 +119,7 @@ class Gpt final : public PageTable {
   Lookup peek(VirtAddr va) const override;
   WordText describe(const WalkStep& step, VirtAddr va) const override;
   Slot ensure(VirtAddr va, PageShift size) override;
+  Slot ensure_in(const VirtRange& area, VirtAddr va, PageShift size) override;
   Status install(const Handle& handle, Entry expected, Entry next) override;
   Status clear(const Handle& handle, Entry& old) override;
   Status split(const Handle& handle, PageShift to) override;
@@ -173,7 +174,8 @@ class Gpt final : public PageTable {
     bool dependent = true;
     PhysAddr table{};               // that it is in
     unsigned serves = 0;            // log2 of the bytes that come to this table
-    unsigned tested = 1;            // entries
+    unsigned tested = 1;            // entries: of a line up to the one that agrees, or all its room
+    bool none = false;              // a line of which none agrees
     Kind led_here = Kind::Invalid;  // what the entry before was
     uint64_t local = 0;             // the address, as prefixes here have it
   };
@@ -403,9 +405,10 @@ inline bool Gpt::descend_one(uint64_t key, Found& found, Load& load) const {
   if (e.is_line()) {
     const Tables::Searched searched = tables_.search(e, local, kKeyBits);
     load.address = e.address();
-    load.bytes = static_cast<unsigned>(searched.looked_at * kEntryBytes);
+    load.none = !searched.entry;
+    load.tested = load.none ? e.room() : searched.looked_at;
+    load.bytes = static_cast<unsigned>(load.tested * kEntryBytes);
     load.level = tables_.level_of_line(e);
-    load.tested = searched.looked_at;
     if (searched.entry) {
       place = tables_.entry_of_line(place, e, *searched.entry);
       load.level = tables_.level_of(place, place.load());

@@ -484,6 +484,22 @@ Slot Gpt::ensure(VirtAddr va, PageShift size) {
   }
 }
 
+Slot Gpt::ensure_in(const VirtRange& area, VirtAddr va, PageShift size) {
+  const unsigned grain = rules_->policy.most_grain();
+  const PageShift block(page_.log2() + grain);
+  const VirtAddr begin = align_down(va, block);
+  if (grain == 0 || size != page_ || !rules_->have(va) || begin < area.begin ||
+      area.end - begin < block.bytes())
+    return ensure(va, size);
+  const Found before = descend(va.value());
+  if (before.is_leaf() || before.empty_log2 < block.log2()) return ensure(va, size);
+  const uint64_t page = align_down(va, page_).value();
+  if (ensure_pages(page, page, block.log2()) != Status::Ok) return ensure(va, size);
+  order_lines(page);
+  const Found found = descend(page);
+  return {.status = Status::Ok, .handle = handle_of(page, found), .entry = pte_of(page, found)};
+}
+
 Status Gpt::ensure_pages(uint64_t first, uint64_t last, unsigned log2) {
   if (log2 == page_.log2()) return ensure(VirtAddr(first), page_).status;
   const uint64_t pages = ((last - first) >> page_.log2()) + 1;

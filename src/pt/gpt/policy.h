@@ -2,6 +2,8 @@
 #ifndef MMUSIM_PT_GPT_POLICY_H_
 #define MMUSIM_PT_GPT_POLICY_H_
 
+#include <algorithm>
+
 #include "pt/gpt/entry.h"
 
 namespace mmusim::pt::gpt {
@@ -21,8 +23,13 @@ struct Policy {
   // log2 of the pages of the largest array: base pages side by side, a word each. 0: none; there
   // are none without lines either.
   unsigned array = 9;
-  // Pages become an array where at least this many per cent of its slots will be used.
+  // An array is made as large as at least this many per cent of its slots will be used; where it
+  // takes in pages or arrays that had entries of their own, at least `join`.
   unsigned dense = 25;
+  unsigned join = 2;
+  // log2 of the pages of an array that is made at the first touch of its block, if all of that
+  // belongs to one area. 0: none is.
+  unsigned grain = 0;
   // Cleared slots go at once, and not in trim() only.
   bool eager = false;
   // Bits of the key: the address without the offset in a base page.
@@ -32,6 +39,7 @@ struct Policy {
   [[nodiscard]] bool has_lines() const { return lines && adaptive(); }
   // log2 of the pages of the largest array; 0: there are none.
   [[nodiscard]] unsigned most_array() const { return has_lines() ? array : 0; }
+  [[nodiscard]] unsigned most_grain() const { return std::min(grain, most_array()); }
 };
 
 }  // namespace mmusim::pt::gpt

@@ -93,7 +93,7 @@ std::optional<GuardedEntry> Resizer::line_of(std::span<const GuardedEntry> entri
   if (!table) return std::nullopt;
   unsigned length = kKeyBits;
   for (uint64_t i = 0; i < entries.size(); ++i) {
-    table->set(i, entries[i].followed(i + 1 < uint64_t{1} << room_log2));
+    table->set(i, entries[i]);
     length = std::min(length, common_bits(entries[i].prefix(), entries[0].prefix()));
   }
   return GuardedEntry::line(entries[0].prefix(), length, table->address,
@@ -115,7 +115,7 @@ bool Resizer::put(const Slots& slots, const GuardedEntry& e, Draft& draft) {
   const uint64_t slot = bits_of(e.prefix(), slots.length, slots.width);
   const GuardedEntry there = slots.table.get(slot);
   if (there.is(Kind::Invalid)) {
-    slots.table.set(slot, e.followed(false));
+    slots.table.set(slot, e);
     return true;
   }
   // A line that this draft has made for the slot takes it, too.
@@ -234,7 +234,7 @@ bool Resizer::spread(const GuardedEntry& child, const Slots& slots, Draft& draft
   const uint64_t count = uint64_t{1} << left;
   if (child.is(Kind::Leaf)) {
     for (uint64_t i = 0; i < count; ++i)
-      slots.table.set(first + i, child.followed(false));
+      slots.table.set(first + i, child);
     return true;
   }
   if (!child.is(Kind::Internal)) return false;
@@ -484,7 +484,7 @@ bool Resizer::settle_line(GuardedEntry& e, const Place& place, bool may_grow) {
     if (less) e = *less;
     return less.has_value();
   }
-  const GuardedEntry only = e.valid() == 0 ? GuardedEntry{} : line.get(0).followed(false);
+  const GuardedEntry only = e.valid() == 0 ? GuardedEntry{} : line.get(0);
   Draft draft(*tables_, place);
   draft.give_up(e);
   draft.commit();

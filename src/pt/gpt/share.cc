@@ -145,7 +145,7 @@ Status Gpt::share_from(uint64_t key, unsigned end, PhysAddr& root) {
   }
   const Owner owner = owner_at(place);
   made->add_user(*record, owner, record_base(tables_, place, key));
-  const GuardedEntry content = is_nothing(e) ? GuardedEntry{} : e.followed(false);
+  const GuardedEntry content = is_nothing(e) ? GuardedEntry{} : e;
   made->entry(content);
   if (!place.shared) change_account(content, true);
   const GuardedEntry user =
@@ -162,8 +162,7 @@ Status Gpt::share_from(uint64_t key, unsigned end, PhysAddr& root) {
 
 // Without level compression tables begin where they begin, and cannot be cut.
 bool Gpt::can_share(PageShift size) const {
-  if (size < page_ || size.log2() >= rules_->address_bits || size.log2() > kKeyBits - kLeastStop)
-    return false;
+  if (size < page_ || size.log2() >= rules_->address_bits) return false;
   const Policy& policy = rules_->policy;
   const unsigned end = kKeyBits - size.log2();
   return policy.adaptive() || end % policy.order == 0 || end == policy.key_end;

@@ -68,8 +68,7 @@ struct Place {
   unsigned depth = 0;       // entries passed on the way
   uint8_t level = 0;        // of the table it is in: level_of()
   bool top = false;         // the root, or a shared root: in no table that counts it
-  bool in_line = false;     // an entry of a line, which `consumed` bits lead to ...
-  bool followed = false;    // ... and which has room for another behind it
+  bool in_line = false;     // an entry of a line, which `consumed` bits lead to
   bool shared = false;      // in a shared sub-tree ...
   PhysAddr within;          // ... of this shared root
   uint64_t difference = 0;  // what addresses here differ by from the prefixes that stand here
@@ -192,7 +191,6 @@ class Tables {
   [[nodiscard]] Place entry_of_line(const Place& parent, const GuardedEntry& e, uint64_t i) const {
     Place place = below_at(parent, e.address(), i, parent.base_of(e), e.length());
     place.in_line = true;
-    place.followed = i + 1 < e.room();
     place.level = level_of_line(e);
     return place;
   }
@@ -206,9 +204,11 @@ class Tables {
   [[nodiscard]] Searched search(const GuardedEntry& line, uint64_t local, unsigned end) const {
     const Table table = below(line);
     Searched result;
-    for (uint64_t i = 0; i < line.valid(); ++i) {
+    // All its room: since an overtaken walk has read how many there are, there may be more or
+    // fewer.
+    for (uint64_t i = 0; i < line.room(); ++i) {
       const GuardedEntry e = table.get(i);
-      if (e.is(Kind::Invalid)) continue;  // an overtaken walk may see one
+      if (e.is(Kind::Invalid)) continue;
       const unsigned limit = std::min(e.length(), end);
       const unsigned common = std::min(common_bits(e.prefix(), local), limit);
       result.looked_at = static_cast<unsigned>(i) + 1;
@@ -260,12 +260,10 @@ class Tables {
       touch(place, place.shared && place.top ? kSharedRootRead : kEntryBytes, false);
     return place.load();
   }
-  // In a line all entries but the last that can be say that others follow, whether they do or not.
   void write(const Place& place, const GuardedEntry& e) const {
-    const GuardedEntry written = e.followed(place.followed);
-    place.words[0] = written.head;
-    place.words[1] = written.body;
-    if (place.copy != nullptr) *place.copy = written;
+    place.words[0] = e.head;
+    place.words[1] = e.body;
+    if (place.copy != nullptr) *place.copy = e;
     touch(place, kEntryBytes, true);
   }
   void write_counts(const Place& place, Weight weight) const;

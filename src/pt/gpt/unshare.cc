@@ -184,7 +184,7 @@ Status Gpt::copy_shared(const Path& path, const RunCopier& copy) {
       const PhysAddr piece = reserve.take_root();
       const SharedRoot made =
           SharedRoot::in(tables_, piece, kKeyBits - child.length(), child.prefix());
-      made.entry(child.followed(false));
+      made.entry(child);
       made.add_user(reserve.take_record(), others, root.offset_of(address));
       const GuardedEntry theirs =
           GuardedEntry::shared(child.prefix(), child.length(), piece, Rights::all());
@@ -222,9 +222,6 @@ Status Gpt::copy_shared(const Path& path, const RunCopier& copy) {
   } else if (content.is(Kind::Internal)) {
     const Table old = tables_.below(content);
     tables_.touch_slots(old, 0, content.slots(), false, top.level);
-    const auto written = [&](uint64_t slot, const GuardedEntry& e) {
-      table->set(slot, e.followed(content.is_line() && slot + 1 < content.room()));
-    };
     for (uint64_t i = 0; i < content.slots();) {
       const Place slot = content.is_line()
                              ? tables_.entry_of_line(top, content, i)
@@ -233,7 +230,7 @@ Status Gpt::copy_shared(const Path& path, const RunCopier& copy) {
                                                    key_of(i, content.length(), content.width()));
       const GuardedEntry child = slot.load();
       if (!child.is(Kind::Leaf)) {
-        if (!child.is(Kind::Invalid)) written(i, divide(slot));
+        if (!child.is(Kind::Invalid)) table->set(i, divide(slot));
         ++i;
         continue;
       }
@@ -243,7 +240,7 @@ Status Gpt::copy_shared(const Path& path, const RunCopier& copy) {
       uint64_t next = i;
       do {
         for (uint64_t replica = next; replica < next + replicas; ++replica)
-          written(replica, {.head = old.get(replica).moved_by(difference).head, .body = kNone});
+          table->set(replica, {.head = old.get(replica).moved_by(difference).head, .body = kNone});
         next += replicas;
       } while (!alone && next < content.slots() && old.get(next).is(Kind::Leaf) &&
                old.get(next).length() == child.length());

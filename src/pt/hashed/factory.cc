@@ -24,6 +24,7 @@ class HashedFactory final : public Factory {
                             ? block_log2
                             : std::min(block_log2, rules_.sizes[1].log2() - rules_.page().log2());
     rules_.global = global;
+    rules_.handler = handler_counts(environment.architecture, block_log2 != 0);
   }
 
   std::unique_ptr<PageTable> create(MmId mm) override {

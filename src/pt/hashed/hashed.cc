@@ -92,7 +92,8 @@ Lookup Hashed::walk(VirtAddr va, WalkPath& path) const {
   PageShift empty = va > rules_->last ? rules_->page() : rules_->span(0);
   if (node) {
     const uint32_t slot = slot_of(*node, va.value());
-    path.add(node_word(node->entry_at(slot), part_of(Part::Entry, node->size_class())));
+    path.add(node_word(node->entry_at(slot), part_of(Part::Entry, node->size_class()),
+                       rules_->handler.entry));
     found.entry = node->entry(slot);
     found.handle = handle_of(*node, slot);
     found.base = found.handle.base;

@@ -43,16 +43,27 @@ void Store::touch(PhysAddr address, bool write, Level level) const {
 std::optional<Node> Store::find(const Tag& tag, WalkPath& path) const {
   const uint64_t bucket = bucket_of(tag);
   const unsigned c = tag.size_class();
-  path.add(array_ + bucket * kWord, kWord, kBucketLevel, false, part_of(Part::Bucket, c));
+  const HandlerCounts& costs = rules_->handler;
+  const auto add = [&](PhysAddr address, Level level, bool dependent, Part part,
+                       uint8_t instructions) {
+    path.add({.address = address,
+              .bytes = kWord,
+              .level = level,
+              .instructions = instructions,
+              .dependent = dependent,
+              .part = static_cast<uint8_t>(part_of(part, c))});
+  };
+  add(array_ + bucket * kWord, kBucketLevel, false, Part::Bucket, costs.bucket);
   for (uint64_t at = heads_[bucket]; at != 0;) {
     const Node node = node_at(PhysAddr(at));
-    path.add(node.address, kWord, kNodeLevel, true, part_of(Part::Tag, c));
+    add(node.address, kNodeLevel, true, Part::Tag, 0);
     if (node.words[0] == tag.word) {
       if (!rules_->global) return node;
-      path.add(node_word(node.address + kWord, part_of(Part::Space, c)));
+      // Not compiled: a load, a comparison.
+      path.add(node_word(node.address + kWord, part_of(Part::Space, c), 3));
       if (node.words[1] == tag.space) return node;
     }
-    path.add(node_word(node.next_at(), part_of(Part::Next, c)));
+    path.add(node_word(node.next_at(), part_of(Part::Next, c), costs.node));
     at = node.next();
   }
   return std::nullopt;

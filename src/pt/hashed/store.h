@@ -24,6 +24,7 @@
 #include "base/types.h"
 #include "mem/frames.h"
 #include "mem/sink.h"
+#include "pt/hashed/handler_counts.h"
 #include "pt/page_table.h"
 #include "pt/table_allocator.h"
 
@@ -38,6 +39,7 @@ struct Rules {
   VirtAddr last;                 // highest address that can be mapped
   unsigned block_log2 = 0;       // of the pages a node of base pages serves
   bool global = false;           // one store for all address spaces
+  HandlerCounts handler{};       // of the architecture's miss handler
 
   [[nodiscard]] PageShift page() const { return sizes[0]; }
   // What a node of the class serves.
@@ -89,11 +91,13 @@ constexpr unsigned class_in(uint8_t value) {
 }
 
 // A step to a further word of the node whose tag was read before: it is where the node is, and can
-// be read along with it.
-inline WalkStep node_word(PhysAddr address, unsigned part) {
+// be read along with it. Instructions: as handler_counts.h has them, the tag's are in those of the
+// word that follows it.
+inline WalkStep node_word(PhysAddr address, unsigned part, uint8_t instructions) {
   return {.address = address,
           .bytes = kWord,
           .level = kNodeLevel,
+          .instructions = instructions,
           .dependent = false,
           .beside = true,
           .part = static_cast<uint8_t>(part)};

@@ -63,18 +63,19 @@ class DescribingGpt : public Describing {
   DescribingGpt() : Describing(gpt::backend()) {}
 };
 
-// A prefix of 17 bits, 0000'0000'0000'1011'0, one to the right; 2^9 slots (9 << 6); 63 - 17 - 9 =
-// 37 bits (0x25) behind the index. The table at 0x12340, 3 slots full (3 << 1), 0x105 << 43 valid.
+// A prefix of 17 bits, 0000'0000'0000'1011'0, one to the right; 63 - 17 = 46 (0x2e) bits behind it;
+// of 2^9 slots, 46 - 9 = 37 behind the index (37 << 6). The table at 0x12340, 3 slots full, 0x105
+// << 43 valid.
 TEST_F(DescribingGpt, Internal) {
-  const std::vector<uint64_t> words = {0x0005'8000'0000'0265, 0x0008'2800'0001'2346};
+  const std::vector<uint64_t> words = {0x0005'8000'0000'096e, 0x0008'2800'0001'2343};
   EXPECT_EQ(text(words, 1, 0x000b'0000'0000'0000),
             "GPT entry: kind=internal prefix=0xb000000000000/17 agrees slots=2^9 table=0x12340 "
             "valid=261 full=3");
   EXPECT_EQ(text(words, 1, 0x000a'7fff'ffff'ffff),
             "GPT entry: kind=internal prefix=0xb000000000000/17 differs at bit 48 slots=2^9 "
             "table=0x12340 valid=261 full=3");
-  // No slots: a line. 63 - 17 = 46 (0x2e), 3 << 43 entries, in room for 2^2 (2 << 1).
-  EXPECT_EQ(text({0x0005'8000'0000'002e, 0x0000'1800'0001'2344}, 1, 0x000b'0000'0000'0000),
+  // A line (1 << 63): none is index (46 << 6); 3 << 43 entries, in room for 2^2.
+  EXPECT_EQ(text({0x0005'8000'0000'0bae, 0x8000'1800'0001'2342}, 1, 0x000b'0000'0000'0000),
             "GPT entry: kind=internal prefix=0xb000000000000/17 agrees line=0x12340 entries=3");
 }
 
@@ -95,11 +96,11 @@ TEST_F(DescribingGpt, Others) {
   EXPECT_EQ(text({0, 0}, 1, kBase), "GPT entry: kind=invalid");
   EXPECT_EQ(text({0x8000'0000'0000'003f, 0}, 1, kBase),
             "GPT entry: kind=moved: begin again at the root");
-  // Shared (2 << 6), 63 - 8 = 55 (0x37): the root at 0x4040, for reading (1) by the user (8).
-  EXPECT_EQ(text({0x8000'0000'0000'00b7, 0x4049}, 1, kBase),
+  // Shared (4 << 6), 63 - 8 = 55 (0x37): the root at 0x4040, for reading (1) by the user (8).
+  EXPECT_EQ(text({0x8000'0000'0000'0137, 0x4049}, 1, kBase),
             "GPT entry: kind=shared prefix=0x0/8 agrees root=0x4040 rights=r--u");
-  // Array (3 << 6) of 2^3 pages, 5 << 43 handed out; a word of one.
-  EXPECT_EQ(text({0x8000'0000'0000'80ce, 0x0000'2800'0000'07c0}, 1, 0x12000),
+  // Array (2 << 6) of 2^3 pages, 5 << 43 handed out; a word of one.
+  EXPECT_EQ(text({0x8000'0000'0000'808e, 0x0000'2800'0000'07c0}, 1, 0x12000),
             "GPT entry: kind=array prefix=0x10000/49 agrees pages=2^3 words=0x7c0 handed out=5");
   EXPECT_EQ(text({0}, 0, kBase), "GPT array: pte: none");
 }

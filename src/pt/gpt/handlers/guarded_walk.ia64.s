@@ -1,27 +1,26 @@
-// guarded_walk.c by hand, for the one architecture without a compiler: instruction for instruction
-// what the loop compiled for SPARC does, with what IA-64 has of its own. `count` adds up its
-// instructions by label. The assembler holds the stops (;;) against the dependencies; nobody has run it.
+// guarded_walk.c by hand, for the one architecture without a compiler: what the walk compiled for
+// SPARC does, with what IA-64 has of its own. `count` adds up its instructions by label. The assembler
+// holds the stops (;;) against the dependencies; nobody has run it.
 //
-// Both words of an entry are read at once, as a bundle has room for two loads. A shift takes its whole
-// register, so that the two counts are cut out of the head. Arguments and result as in C.
+// A shift takes its whole register, so that the two counts are cut out of the head. Once the head is
+// read, `entry` is the address of the body. Arguments and result as in C.
         .explicit
         .text
 va      = r32
 root    = r33
-masks   = r34
+cpu     = r34
 key     = r14
 table_bits = r15
 allowed = r16
-entry   = r17       // of the body, once the head is read
+entry   = r17
 head    = r18
 body    = r19
 differs = r20
-shift   = r21
-width   = r22
-index   = r23
-table   = r24
-rest    = r25
-kind    = r26
+match   = r21
+index   = r22
+left    = r23
+rest    = r24
+table   = r25
 
         .global guarded_walk
         .proc guarded_walk
@@ -29,57 +28,161 @@ guarded_walk:
 walk:
         shr.u   key = va, 1
         dep.z   table_bits = -1, 5, 38
-        mov     allowed = -1
-        mov     entry = root ;;
-        or      key = 1, key ;;
+        mov     body = root ;;
+        or      key = 1, key
+        and     entry = table_bits, root ;;
 level:
         ld8     head = [entry], 8 ;;
-        ld8     body = [entry]
         xor     differs = key, head
-        and     shift = 63, head
-        extr.u  width = head, 6, 6 ;;
-        shr.u   index = differs, shift
+        and     match = 63, head ;;
+        shr.u   rest = differs, match ;;
+        cmp.eq  p6, p7 = 0, rest
+   (p7) br.cond.dpnt out ;;
+on:
+        ld8     body = [entry]
+        extr.u  index = head, 6, 6 ;;
+        shr.u   index = differs, index
         and     table = table_bits, body ;;
-        shr.u   rest = index, width ;;
-        cmp.eq  p6, p7 = 0, rest ;;
-   (p6) shladd  entry = index, 4, table
-   (p6) br.cond.dptk level ;;
+        shladd  entry = index, 4, table
+        br.cond.sptk level ;;
 out:
-        add     differs = differs, differs ;;   // bit 63 goes
-        shr.u   rest = differs, shift ;;
-        cmp.ltu p6, p7 = 1, rest
-   (p6) br.cond.dpnt miss ;;
-kind_of:
-        extr.u  kind = head, 6, 2
-        extr.u  index = differs, 14, 50 ;;      // pages of 16K
-        cmp.eq  p6, p7 = 3, kind
-        cmp.eq  p8, p9 = 1, kind
-   (p6) br.cond.dpnt array ;;
-leaf:
-        and     r8 = allowed, body
-   (p8) br.ret.dptk b0 ;;
-shared:
-        cmp.eq  p6, p7 = 0, kind
-        and     body = 15, body
-   (p6) br.cond.dpnt guarded_walk ;;            // Moved
-        shladd  body = body, 3, masks ;;
-        ld8     body = [body]
-        mov     entry = table ;;
-        and     allowed = allowed, body
-        br.cond.sptk level ;;
+        extr.u  left = differs, 0, 63 ;;        // bit 63 goes
+        shr.u   rest = left, match ;;
+        cmp.eq  p6, p7 = 0, rest
+   (p7) br.cond.dpnt miss ;;
+stop:
+        ld8     body = [entry]
+        tbit.z  p6, p7 = head, 7
+   (p6) br.cond.dpnt no_array ;;
 array:
+        and     table = table_bits, body
+        extr.u  index = left, 13, 50 ;;         // pages of 16K
         shladd  index = index, 3, table ;;
-        ld8     r8 = [index] ;;
-        and     r8 = r8, allowed
+        ld8     r8 = [index]
         br.ret.sptk b0 ;;
+no_array:
+        mov     r8 = body
+        tbit.nz p6, p7 = head, 6
+   (p6) br.ret.dptk b0 ;;
+        br.cond.sptk restricted ;;
 miss:
-        tbit.z  p8, p9 = head, 63               // an Internal?
         mov     r8 = 0
-        add     entry = 8, entry ;;
-   (p8) tbit.z.unc p6, p0 = body, 0
-   (p9) tbit.z.unc p7, p0 = head, 8 ;;
-   (p6) br.ret.dpnt b0
-   (p7) br.ret.dpnt b0
-        br.cond.sptk level ;;
-end:
+        tbit.z  p6, p7 = body, 63               // in no line
+   (p6) br.ret.dpnt b0 ;;
+second:
+        adds    entry = 8, entry ;;
+        ld8     head = [entry], 8 ;;
+        xor     differs = key, head
+        and     match = 63, head ;;
+        extr.u  left = differs, 0, 63 ;;
+        shr.u   rest = left, match ;;
+        cmp.eq  p6, p7 = 0, rest
+   (p6) br.cond.dptk found ;;
+room:
+        tbit.z  p6, p7 = body, 1                // of two
+   (p6) br.ret.dpnt b0 ;;
+third:
+        adds    entry = 8, entry ;;
+        ld8     head = [entry], 8 ;;
+        xor     differs = key, head
+        and     match = 63, head ;;
+        extr.u  left = differs, 0, 63 ;;
+        shr.u   rest = left, match ;;
+        cmp.eq  p6, p7 = 0, rest
+   (p6) br.cond.dptk found ;;
+fourth:
+        adds    entry = 8, entry ;;
+        ld8     head = [entry], 8 ;;
+        xor     differs = key, head
+        and     match = 63, head ;;
+        extr.u  left = differs, 0, 63 ;;
+        shr.u   rest = left, match ;;
+        cmp.eq  p6, p7 = 0, rest
+   (p6) br.cond.dptk found ;;
+none:
+        br.ret.sptk b0 ;;
+found:
+        tbit.z  p6, p7 = head, 63               // an Internal
+   (p6) br.cond.dpnt on
+        br.cond.sptk stop ;;
+
+// In a sub-tree that is shared, or after Moved. The tests of a line are the same.
+restricted:
+        mov     allowed = -1 ;;
+go_on:
+        tbit.z  p6, p7 = head, 8
+        and     index = 15, body
+        and     table = table_bits, body ;;
+   (p6) br.cond.dpnt again
+        adds    index = 1, index ;;
+        shladd  index = index, 3, cpu ;;
+        ld8     index = [index]
+        mov     body = 0
+        mov     entry = table ;;
+        and     allowed = allowed, index ;;
+below:
+        ld8     head = [entry], 8 ;;
+        xor     differs = key, head
+        and     match = 63, head ;;
+        shr.u   rest = differs, match ;;
+        cmp.eq  p6, p7 = 0, rest
+   (p7) br.cond.dpnt out_below ;;
+on_below:
+        ld8     body = [entry]
+        extr.u  index = head, 6, 6 ;;
+        shr.u   index = differs, index
+        and     table = table_bits, body ;;
+        shladd  entry = index, 4, table
+        br.cond.sptk below ;;
+out_below:
+        extr.u  left = differs, 0, 63 ;;
+        shr.u   rest = left, match ;;
+        cmp.eq  p6, p7 = 0, rest
+   (p7) br.cond.dpnt miss_below ;;
+stop_below:
+        ld8     body = [entry]
+        tbit.z  p6, p7 = head, 7
+   (p6) br.cond.dpnt no_array_below ;;
+array_below:
+        and     table = table_bits, body
+        extr.u  index = left, 13, 50 ;;
+        shladd  index = index, 3, table ;;
+        ld8     body = [index] ;;
+        and     r8 = allowed, body
+        br.ret.sptk b0 ;;
+no_array_below:
+        and     r8 = allowed, body
+        tbit.nz p6, p7 = head, 6
+   (p6) br.ret.dptk b0 ;;
+        br.cond.sptk go_on ;;
+miss_below:
+        mov     r8 = 0
+        mov     r9 = 3
+        tbit.z  p6, p7 = body, 63
+   (p6) br.ret.dpnt b0 ;;
+        tbit.z  p6, p7 = body, 1 ;;
+   (p6) mov     r9 = 1 ;;
+next_below:
+        adds    entry = 8, entry ;;
+        ld8     head = [entry], 8 ;;
+        xor     differs = key, head
+        and     match = 63, head ;;
+        extr.u  left = differs, 0, 63 ;;
+        shr.u   rest = left, match ;;
+        cmp.eq  p6, p7 = 0, rest
+        adds    r9 = -1, r9 ;;
+   (p6) br.cond.dptk found_below
+        cmp.ne  p6, p7 = 0, r9 ;;
+   (p6) br.cond.dptk next_below
+        br.ret.sptk b0 ;;
+found_below:
+        tbit.z  p6, p7 = head, 63
+   (p6) br.cond.dpnt on_below
+        br.cond.sptk stop_below ;;
+again:
+        ld8     root = [cpu] ;;
+        mov     body = root
+        and     entry = table_bits, root
+        mov     allowed = -1
+        br.cond.sptk below ;;
         .endp guarded_walk

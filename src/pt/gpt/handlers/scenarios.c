@@ -9,27 +9,35 @@
 #define VA (UINT64_C(0x12345000) >> PAGE_SHIFT << PAGE_SHIFT)
 #define ALIGNED __attribute__((aligned(64)))
 
-enum kind { MOVED, LEAF, SHARED, ARRAY };
-enum { NOTHING_MORE, MORE };
+enum kind { MOVED = 0, LEAF = 1 << 6, ARRAY = 1 << 7, SHARED = 1 << 8 };
 struct entry {
   uint64_t head, body;
 };
 
 static uint64_t prefix(uint64_t va, unsigned log2) { return va >> log2 << log2 >> 1; }
 
-// For a table of 2^width slots, each of which covers 2^log2 bytes. The bits that are the kernel's
-// own, its counts, are set: the walk must not be led astray by them.
-static struct entry internal(uint64_t va, unsigned log2, unsigned width, const void *table, int more) {
-  const struct entry e = {prefix(va, log2 + width) | width << 6 | (log2 - 1),
-                          (uintptr_t)table | UINT64_C(0x1fffff) << 43 | 0x1e | (unsigned)more};
+// The bits of a body that are the kernel's own, its counts, are set: the walk must not be led astray
+// by them.
+#define COUNTS (UINT64_C(0xfffff) << 43 | 0x1f)
+
+// For a table of 2^width slots, each of which covers 2^log2 bytes.
+static struct entry internal(uint64_t va, unsigned log2, unsigned width, const void *table) {
+  const struct entry e = {prefix(va, log2 + width) | (log2 - 1) << 6 | (log2 + width - 1),
+                          (uintptr_t)table | COUNTS};
   return e;
 }
-static struct entry stop(uint64_t va, unsigned log2, enum kind kind, uint64_t body, int more) {
-  const struct entry e = {TOP | prefix(va, log2) | (unsigned)more << 8 | kind << 6 | (log2 - 1), body};
+// For a line of two or four entries.
+static struct entry line_of(uint64_t va, unsigned log2, unsigned room, const struct entry *table) {
+  const struct entry e = {prefix(va, log2) | (log2 - 1) << 6 | (log2 - 1),
+                          TOP | (uintptr_t)table | room >> 1};
   return e;
 }
-static uint64_t array_body(const uint64_t *entries) {
-  return (uintptr_t)entries | UINT64_C(0x1fffff) << 43 | 0x1f;
+static struct entry stop(uint64_t va, unsigned log2, enum kind kind, uint64_t body) {
+  const struct entry e = {TOP | prefix(va, log2) | kind | (log2 - 1), body};
+  return e;
+}
+static struct entry array(uint64_t va, unsigned log2, const uint64_t *entries) {
+  return stop(va, log2, ARRAY, (uintptr_t)entries | COUNTS);
 }
 
 #define WALKED(name)
@@ -39,90 +47,164 @@ static void check(uint64_t found, uint64_t expected) {
   if (found != expected && !wrong) wrong = walked;
 }
 
-static uint64_t rights_masks[16];
-static struct entry root, first[4] ALIGNED, second[4] ALIGNED, third[4] ALIGNED, line[4] ALIGNED;
+static struct at_hand cpu;
+static struct entry root ALIGNED, first[4] ALIGNED, second[4] ALIGNED, third[4] ALIGNED, line[4] ALIGNED;
 static uint64_t entries[16] ALIGNED;
 
 static unsigned slot(uint64_t va, unsigned log2, unsigned width) {
   return (unsigned)(va >> log2 & ((1u << width) - 1));
 }
-static uint64_t look(uint64_t va) { return guarded_walk(va, &root.head, rights_masks); }
+// A root that leads to a line is not walked: the walk begins in the line.
+static uint64_t look(uint64_t va) {
+  const int begins_in_line = root.head != 0 && !(root.head & TOP) && root.body & TOP;
+  cpu.root = begins_in_line ? root.body : (uintptr_t)&root;
+  return guarded_walk(va, cpu.root, &cpu);
+}
 
 static void guarded(void) {
   const uint64_t pte = UINT64_C(0x123456789abcdef0), mask = UINT64_C(0xfffffffffffffff5);
-  const struct entry leaf = stop(VA, PAGE_SHIFT, LEAF, pte, NOTHING_MORE), none = {0, 0};
-  const struct entry line_node = internal(VA, PAGE_SHIFT + 10, 0, line, NOTHING_MORE);
+  const struct entry leaf = stop(VA, PAGE_SHIFT, LEAF, pte), none = {0, 0};
+  const struct entry pages = array(VA, PAGE_SHIFT + 4, entries);
+  const struct entry two = line_of(VA, PAGE_SHIFT + 10, 2, line), four = line_of(VA, PAGE_SHIFT + 10, 4, line);
+  const struct entry other_leaf = stop(VA ^ UINT64_C(1) << PAGE_SHIFT, PAGE_SHIFT, LEAF, 1);
   const unsigned upper = PAGE_SHIFT + 10, lower = PAGE_SHIFT + 7;
+  const struct entry table = internal(VA, lower, 2, second);
+  const struct entry other_table = internal(VA ^ UINT64_C(1) << (lower + 2), lower, 2, third);
   const unsigned in_first = slot(VA, upper, 2), in_second = slot(VA, lower, 2);
+  const uint64_t page = pte + 1 + slot(VA, PAGE_SHIFT, 4);
   unsigned i;
   for (i = 0; i < 16; ++i) {
-    rights_masks[i] = i == 5 ? mask : 0;
+    cpu.rights_masks[i] = i == 5 ? mask : 0;
     entries[i] = pte + i + 1;
   }
 
   root = leaf;
 WALKED("leaf")
   check(look(VA + 5), pte);
-  root = internal(VA, upper, 2, first, NOTHING_MORE);
+  root = internal(VA, upper, 2, first);
   first[in_first] = leaf;
 WALKED("level, leaf")
   check(look(VA), pte);
-  first[in_first] = internal(VA, lower, 2, second, MORE);
+  first[in_first] = table;
   second[in_second] = leaf;
 WALKED("level, level, leaf")
   check(look(VA), pte);
-  first[in_first] = stop(VA, PAGE_SHIFT + 4, ARRAY, array_body(entries), MORE);
+  first[in_first] = pages;
 WALKED("level, array")
-  check(look(VA), entries[slot(VA, PAGE_SHIFT, 4)]);
-  first[in_first] = stop(VA, lower, SHARED, (uintptr_t)&third[2] | 5, MORE);
+  check(look(VA), page);
+  first[in_first] = stop(VA, lower, SHARED, (uintptr_t)&third[2] | 5);
   third[2] = leaf;
 WALKED("level, shared, leaf")
   check(look(VA), pte & mask);
-  first[in_first] = line_node;
-  line[0] = internal(VA + (UINT64_C(1) << (lower + 2)), lower, 2, second, MORE);
-  line[1] = leaf;
-WALKED("level, level, miss of an internal, leaf")
-  check(look(VA), pte);
-  line[0] = stop(VA + (UINT64_C(1) << PAGE_SHIFT), PAGE_SHIFT, LEAF, 1, MORE);
-WALKED("level, level, miss of a stop, leaf")
-  check(look(VA), pte);
-  line[1] = internal(VA ^ UINT64_C(1) << 40, lower, 2, second, MORE);
-  line[2] = internal(VA, lower, 2, second, NOTHING_MORE);
-  second[in_second] = stop(VA, lower, SHARED, (uintptr_t)&third[2] | 5, NOTHING_MORE);
-  third[2] = internal(VA, lower - 2, 2, first, NOTHING_MORE);
-  first[slot(VA, lower - 2, 2)] = stop(VA, PAGE_SHIFT + 4, ARRAY, array_body(entries), NOTHING_MORE);
-  root = line_node;
-WALKED("all")
-  check(look(VA), entries[slot(VA, PAGE_SHIFT, 4)] & mask);
+  third[2] = pages;
+WALKED("level, shared, array")
+  check(look(VA), page & mask);
+  third[2] = table;
+WALKED("level, shared, level, leaf")
+  check(look(VA), pte & mask);
+  first[in_first] = none;
+WALKED("level, nothing")
+  check(look(VA), 0);
 
-  // Where nothing is. An Invalid root; a guard that differs; a line without an entry that agrees; no
-  // rights; the address next to a leaf, and far from it in the bits that only the prefix has.
+  // Lines, and in them what does not agree before what does.
+  root = four;
+  line[0] = pages;
+  line[1] = line[2] = line[3] = none;
+WALKED("line, array")
+  check(look(VA), page);
+  line[0] = leaf;
+WALKED("line, leaf")
+  check(look(VA), pte);
+  line[0] = table;
+WALKED("line, level, leaf")
+  check(look(VA), pte);
+  line[0] = other_leaf;
+  line[1] = pages;
+WALKED("line, second, array")
+  check(look(VA), page);
+  line[1] = leaf;
+WALKED("line, second, leaf")
+  check(look(VA), pte);
+  line[1] = table;
+WALKED("line, second, level, leaf")
+  check(look(VA), pte);
+  line[1] = other_table;
+  line[2] = pages;
+WALKED("line, third, array")
+  check(look(VA), page);
+  line[2] = leaf;
+WALKED("line, third, leaf")
+  check(look(VA), pte);
+  line[2] = table;
+WALKED("line, third, level, leaf")
+  check(look(VA), pte);
+  line[2] = other_leaf;
+  line[3] = pages;
+WALKED("line, fourth, array")
+  check(look(VA), page);
+  line[3] = leaf;
+WALKED("line, fourth, leaf")
+  check(look(VA), pte);
+  line[3] = table;
+WALKED("line, fourth, level, leaf")
+  check(look(VA), pte);
+  line[3] = other_table;
+WALKED("line, no four")
+  check(look(VA), 0);
+  root = two;
+WALKED("line, no two")
+  check(look(VA), 0);
+  root = internal(VA, upper, 2, first);
+  first[in_first] = four;
+  line[2] = table;
+  second[in_second] = stop(VA, lower, SHARED, (uintptr_t)&third[2] | 5);
+  third[2] = internal(VA, lower - 2, 2, first);
+  first[slot(VA, lower - 2, 2)] = pages;
+WALKED("all")
+  check(look(VA), page & mask);
+
+  // Where nothing is. An Invalid root; a guard that differs; no rights; the address next to a leaf,
+  // and far from it in the bits that only the prefix has.
   root = none;
   check(look(VA), 0);
   check(look(0), 0);
   root = leaf;
   check(look(VA + (UINT64_C(1) << PAGE_SHIFT)), 0);
   check(look(VA - 1), 0);
-  root = internal(VA, upper, 2, first, NOTHING_MORE);
+  root = internal(VA, upper, 2, first);
   first[in_first] = leaf;
   check(look(VA ^ UINT64_C(1) << 30), 0);
 #if !defined __i386__
   check(look(VA ^ UINT64_C(1) << 63), 0);
 #endif
-  first[in_first] = line_node;
-  line[0] = internal(VA ^ UINT64_C(1) << 40, lower, 2, second, MORE);
-  line[1] = stop(VA ^ UINT64_C(1) << 20, PAGE_SHIFT, LEAF, 1, MORE);
-  line[2] = stop(VA ^ UINT64_C(1) << 21, PAGE_SHIFT, LEAF, 1, NOTHING_MORE);
-  line[3] = leaf;
+  // In a line entries that differ in one bit only, and one behind the room.
+  first[in_first] = four;
+  line[0] = internal(VA ^ UINT64_C(1) << 30, lower, 2, second);
+  line[1] = stop(VA ^ UINT64_C(1) << 20, PAGE_SHIFT, LEAF, 1);
+  line[2] = stop(VA ^ UINT64_C(1) << 21, PAGE_SHIFT, LEAF, 1);
+  line[3] = none;
   check(look(VA), 0);
-  first[in_first] = stop(VA, lower, SHARED, (uintptr_t)&third[2] | 3, NOTHING_MORE);
+  first[in_first] = two;
+  line[2] = line[3] = leaf;
+  check(look(VA), 0);
+  line[1] = leaf;
+  check(look(VA), pte);
+  // A slot of a table is no line, even if leaves that agree are behind it; nor is a shared root.
+  first[in_first] = other_leaf;
+  first[(in_first + 1) & 3] = leaf;
+  check(look(VA), 0);
+  first[in_first] = stop(VA, lower, SHARED, (uintptr_t)&third[2] | 5);
+  third[2] = other_leaf;
+  third[3] = leaf;
+  check(look(VA), 0);
+  first[in_first] = stop(VA, lower, SHARED, (uintptr_t)&third[2] | 3);
   third[2] = leaf;
   check(look(VA), 0);
   // A leaf of many pages; all of an array.
-  root = stop(VA, PAGE_SHIFT + 8, LEAF, pte, NOTHING_MORE);
+  root = stop(VA, PAGE_SHIFT + 8, LEAF, pte);
   check(look(VA ^ UINT64_C(0xff) << PAGE_SHIFT), pte);
   check(look(VA ^ UINT64_C(0x100) << PAGE_SHIFT), 0);
-  root = stop(VA, PAGE_SHIFT + 4, ARRAY, array_body(entries), NOTHING_MORE);
+  root = pages;
   for (i = 0; i < 16; ++i)
     check(look((VA >> (PAGE_SHIFT + 4) << (PAGE_SHIFT + 4)) + ((uint64_t)i << PAGE_SHIFT)), entries[i]);
 }
