@@ -78,6 +78,8 @@ record::RecordOptions options_of(const Arguments& arguments, Words command) {
 
 void say_what_is_missing(const record::RecordResult& result) {
   const record::Counts& counts = result.counts;
+  for (const std::string& text : result.lacks)
+    warn(text);
   for (const std::string& text : counts.notes)
     warn(text);
   if (counts.unrecorded > counts.notes.size())

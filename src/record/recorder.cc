@@ -18,6 +18,7 @@
 #include "base/error.h"
 #include "record/futex.h"
 #include "record/program.h"
+#include "record/qemu_file.h"
 #include "record/share_memory.h"
 
 extern char** environ;
@@ -126,6 +127,36 @@ std::string find_qemu_folder(const std::string& qemu) {
   throw Error(qemu, "is not installed", "type: sudo apt-get install qemu-user", kCannotRun);
 }
 
+// Errors: Error if it can load no plug-in. What is not ELF at all is left to the system to refuse.
+QemuFile usable_qemu(const std::string& path) {
+  const QemuFile qemu = look_at_qemu(path);
+  if (qemu.is_elf && !qemu.plugins) {
+    throw Error(path,
+                "cannot load plug-ins, which recording takes: it was built without them, as "
+                "Debian 13's is",
+                "put the folder of another in front of PATH: Debian 12's qemu-user, or a QEMU "
+                "configured with --enable-plugins",
+                kCannotRun);
+  }
+  return qemu;
+}
+
+// Sentences about what a recording with it lacks.
+std::vector<std::string> lacks_of(const QemuFile& qemu, const RecordOptions& options) {
+  std::vector<std::string> lacks;
+  if (!qemu.memory)
+    lacks.emplace_back(
+        "this QEMU does not show what it has mapped for a program at its start: the trace has no "
+        "image, and a replay takes what is touched for mapped");
+  if (options.linux_placement && !qemu.placement)
+    lacks.emplace_back("this QEMU cannot be told where mappings go: their places are QEMU's");
+  if (!qemu.registers)
+    lacks.emplace_back(
+        "this QEMU does not show its registers: blocks that an exception ends are recorded whole, "
+        "blocks of zeros and register windows that are stored at once are missing");
+  return lacks;
+}
+
 void refuse(const Resolution& resolution) {
   const std::string& what = resolution.what;
   switch (resolution.refusal) {
@@ -194,7 +225,7 @@ std::vector<std::string> of_isas(const std::vector<std::string>& arguments, cons
   return all;
 }
 
-trace::Header header_of(const RecordOptions& options, const Isa& isa) {
+trace::Header header_of(const RecordOptions& options, const Isa& isa, const QemuFile& qemu) {
   trace::Header header;
   header.isa = isa.name;
   header.big_endian = isa.big_endian;
@@ -207,7 +238,7 @@ trace::Header header_of(const RecordOptions& options, const Isa& isa) {
   header.notes = fmt::format(
       "Placement of mappings: {}. What the kernel reads and writes for a system call is not "
       "recorded. A child of vfork has a copy of the memory while it is recorded.",
-      options.linux_placement ? "as Linux has it, below a fixed top" : "QEMU's");
+      options.linux_placement && qemu.placement ? "as Linux has it, below a fixed top" : "QEMU's");
   return header;
 }
 
@@ -237,7 +268,10 @@ class Recording {
     memory_ = std::make_unique<ShareMemory>(2 * options.most_threads);
     Share& share = memory_->share();
     share.linux_placement = options.linux_placement ? 1 : 0;
-    const std::string folder = find_qemu_folder(std::string("qemu-") + isa_->qemu);
+    const std::string qemu = std::string("qemu-") + isa_->qemu;
+    const std::string folder = find_qemu_folder(qemu);
+    const QemuFile abilities = usable_qemu(fs::path(folder) / qemu);
+    lacks_ = lacks_of(abilities, options);
     memory_->set_texts(find_plugin(), folder, of_isas(options.qemu_arguments, *isa_));
     std::vector<std::string> environment;
     for (char** variable = environ; *variable != nullptr; ++variable)
@@ -247,7 +281,8 @@ class Recording {
       throw UsageError("", "a variable LD_* of the environment has a comma in it", "unset it");
     trace::WriterOptions writer = options.writer;
     writer.keep_partial = true;
-    writer_ = std::make_unique<trace::Writer>(options.output, header_of(options, *isa_), writer);
+    writer_ = std::make_unique<trace::Writer>(options.output, header_of(options, *isa_, abilities),
+                                              writer);
     collector_ = std::make_unique<Collector>(*writer_, *isa_, share, memory_->file());
     prctl(PR_SET_CHILD_SUBREAPER, 1);
     handle_signals();
@@ -290,6 +325,7 @@ class Recording {
   Clock::time_point starving_since_;
   bool starving_ = false;
   std::string cut_short_;
+  std::vector<std::string> lacks_;
 };
 
 void Recording::reap() {
@@ -398,6 +434,7 @@ RecordResult Recording::run() {
   result.totals = writer_->totals();
   result.file_bytes = writer_->bytes_written();
   result.cut_short = cut_short_;
+  result.lacks = lacks_;
   result.status =
       WIFEXITED(first_status_) ? WEXITSTATUS(first_status_) : 128 + WTERMSIG(first_status_);
   return result;

@@ -30,7 +30,8 @@ struct RecordResult {
   trace::Totals totals;
   uint64_t file_bytes = 0;
   Counts counts;
-  std::string cut_short;  // why the recording ended before the program; empty: it did not
+  std::vector<std::string> lacks;  // sentences about what this QEMU does not show
+  std::string cut_short;           // why the recording ended before the program; empty: it did not
 };
 
 // Those that can be recorded, with commas between them.

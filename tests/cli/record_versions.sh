@@ -24,10 +24,19 @@ grep -qE '^instructions +6 in 3 blocks' info.txt || fail "not what was executed:
 grep -qE '^data accesses +3 \(3 loads' info.txt || fail "not what was accessed: $(cat info.txt)"
 rm t.mmt
 
+grep -q 'does not show what it has mapped' said.txt || fail "an image is missing in silence"
+grep -q 'cannot be told where mappings go' said.txt || fail "the places are not said to be QEMU's"
+grep -q 'Placement of mappings: QEMU' info.txt || fail "the places are not QEMU's: $(cat info.txt)"
+
 record 126 2 7
 grep -q 'version 7.*1 to 6' said.txt || fail "the version is not said: $(cat said.txt)"
 record 126 7 7
 grep -q 'version 2 is not in 7 to 7' said.txt || fail "QEMU does not refuse: $(cat said.txt)"
 grep -q '^mmusim: error: qemu-x86_64: did not load the plug-in' said.txt || fail "$(cat said.txt)"
 compgen -G 't.mmt*' >/dev/null && fail "$(ls t.mmt*) is left"
+
+# One that was built without plug-ins, as Debian 13's: any program is.
+ln -sf /bin/true bin/qemu-x86_64
+record 126 2 2
+grep -q '^mmusim: error: .*/bin/qemu-x86_64: cannot load plug-ins' said.txt || fail "$(cat said.txt)"
 echo "newer interfaces are served or refused"

@@ -62,6 +62,16 @@ void fetch_old_arguments(Cpu& cpu) {
   }
 }
 
+// How an area of `old_bytes` at `old` may stay where it is when it has `bytes`.
+Stay way_to_stay(uint64_t old, uint64_t old_bytes, uint64_t bytes, uint64_t flags) {
+  if (!placement.on() || (flags & abi::kRemapDontUnmap) != 0) return Stay::No;
+  if (guest.shares_host_addresses()) return Stay::Host;
+  const uint64_t page = (uint64_t{1} << guest.isa().page_shift) - 1;
+  const uint64_t old_end = (old + old_bytes + page) & ~page;
+  return !guest.isa().wide && guest.is_free(old_end, (old + bytes + page) & ~page) ? Stay::Reserved
+                                                                                   : Stay::No;
+}
+
 void choose_place(const Cpu& cpu) {
   const auto& a = cpu.arguments;
   switch (cpu.call) {
@@ -76,8 +86,7 @@ void choose_place(const Cpu& cpu) {
     }
     case Call::Mremap:
       if ((a[3] & abi::kRemapFixed) != 0) break;
-      stay_if_possible(placement.on() && guest.shares_host_addresses() &&
-                       (a[3] & abi::kRemapDontUnmap) == 0);
+      stay_if_possible(way_to_stay(a[0], a[1], a[2], a[3]));
       placement.choose(guest, a[2], false);
       break;
     default:

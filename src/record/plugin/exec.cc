@@ -40,7 +40,7 @@ void execute(const Guest& guest, Producer& producer, uint64_t path_at, uint64_t 
       !guest.read_texts(arguments_at, kMostBytes, arguments) ||
       !guest.read_texts(environment_at, kMostBytes, environment))
     return;
-  if (path == "/proc/self/exe" && guest.executable() != nullptr) path = guest.executable();
+  if (path == "/proc/self/exe" && !guest.executable().empty()) path = guest.executable();
   Program program;
   const Resolution resolution = resolve(path, std::move(arguments), program);
   if (resolution.refusal != Refusal::None) {

@@ -8,6 +8,7 @@
 #include <sys/mman.h>
 #include <sys/uio.h>
 #include <unistd.h>
+#include <utility>
 
 namespace mmusim::record::plugin {
 namespace {
@@ -32,14 +33,15 @@ int on_region(void* data, Address begin, Address end, unsigned long flags) {
 
 }  // namespace
 
-void Guest::open(const Isa& isa) {
+void Guest::open(const Isa& isa, std::string executable) {
   isa_ = &isa;
+  executable_ = std::move(executable);
   if (const void* base = dlsym(RTLD_DEFAULT, "guest_base"); base != nullptr)
     base_ = *static_cast<const unsigned long*>(base);
   next_start_ = dlsym(RTLD_DEFAULT, "mmap_next_start");
   reserved_ = static_cast<const unsigned long*>(dlsym(RTLD_DEFAULT, "reserved_va"));
   walk_ = dlsym(RTLD_DEFAULT, "walk_memory_regions");
-  exec_path_ = static_cast<char**>(dlsym(RTLD_DEFAULT, "exec_path"));
+  page_flags_ = dlsym(RTLD_DEFAULT, "page_get_flags");
 }
 
 void Guest::learn_base(uint64_t guest_address, const void* host_address) {
@@ -123,12 +125,17 @@ bool Guest::place_next_at(uint64_t address) {
   return true;
 }
 
-bool Guest::shares_host_addresses() const {
-  return isa_->wide && reserved_ != nullptr && *reserved_ == 0 && base_ == 0;
+bool Guest::is_free(uint64_t begin, uint64_t end) const {
+  constexpr uint64_t kEnd = uint64_t{1} << 32;
+  if (page_flags_ == nullptr || end > kEnd) return false;
+  const auto flags_of = reinterpret_cast<int (*)(uint32_t)>(page_flags_);
+  for (uint64_t page = begin; page < end; page += kPage)
+    if (flags_of(static_cast<uint32_t>(page)) != 0) return false;
+  return true;
 }
 
-const char* Guest::executable() const {
-  return exec_path_ != nullptr ? *exec_path_ : nullptr;
+bool Guest::shares_host_addresses() const {
+  return isa_->wide && reserved_ != nullptr && *reserved_ == 0 && base_ == 0;
 }
 
 }  // namespace mmusim::record::plugin

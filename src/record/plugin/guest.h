@@ -21,7 +21,7 @@ struct Region {
 class Guest {
  public:
   // Looks QEMU's symbols up.
-  void open(const Isa& isa);
+  void open(const Isa& isa, std::string executable);
   [[nodiscard]] const Isa& isa() const { return *isa_; }
 
   // Where QEMU does not say it: a guest address and the host's address of it.
@@ -47,10 +47,13 @@ class Guest {
   // QEMU begins to look here for a place when the program does not ask for one. False: it cannot be
   // told.
   bool place_next_at(uint64_t address);
+  // Nothing is mapped there, of a 32-bit program; false where QEMU does not say it.
+  [[nodiscard]] bool is_free(uint64_t begin, uint64_t end) const;
   [[nodiscard]] bool can_place() const { return next_start_ != nullptr; }
   // Addresses are the host's own, and a place that is taken makes the host's kernel choose.
   [[nodiscard]] bool shares_host_addresses() const;
-  [[nodiscard]] const char* executable() const;
+  // The file it was started from.
+  [[nodiscard]] const std::string& executable() const { return executable_; }
 
  private:
   const Isa* isa_ = nullptr;
@@ -58,7 +61,8 @@ class Guest {
   void* next_start_ = nullptr;
   const unsigned long* reserved_ = nullptr;
   void* walk_ = nullptr;
-  char** exec_path_ = nullptr;
+  void* page_flags_ = nullptr;
+  std::string executable_;
 };
 
 }  // namespace mmusim::record::plugin

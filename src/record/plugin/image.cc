@@ -117,7 +117,21 @@ void divide(const Guest& guest, Region region, const std::vector<HostMapping>& m
   }
 }
 
-void put_arguments(EventWords& words, size_t arguments_at) {
+void put_arguments(EventWords& words, const CommandLine& line) {
+  const std::vector<std::string>& arguments = line.arguments;
+  size_t bytes = 0;
+  size_t kept = 0;
+  while (kept < arguments.size() && kept < kMostArguments &&
+         (bytes += arguments[kept].size()) < kMostArgumentBytes)
+    ++kept;
+  words.text(line.program).word(kept);
+  for (size_t i = 0; i < kept; ++i)
+    words.text(arguments[i]);
+}
+
+}  // namespace
+
+CommandLine command_line(size_t arguments_at) {
   const std::string all = read_whole("/proc/self/cmdline");
   std::vector<std::string> parts;
   for (size_t at = 0; at < all.size();) {
@@ -125,29 +139,19 @@ void put_arguments(EventWords& words, size_t arguments_at) {
     parts.push_back(all.substr(at, end - at));
     at = end + 1;
   }
-  std::vector<std::string> arguments;
-  std::string program;
+  CommandLine line;
   if (parts.size() > arguments_at + 1) {
-    program = parts[arguments_at + 1];
+    line.program = parts[arguments_at + 1];
     parts.erase(parts.begin() + static_cast<std::ptrdiff_t>(arguments_at) + 1);
-    arguments.assign(parts.begin() + static_cast<std::ptrdiff_t>(arguments_at), parts.end());
+    line.arguments.assign(parts.begin() + static_cast<std::ptrdiff_t>(arguments_at), parts.end());
   }
-  size_t bytes = 0;
-  size_t kept = 0;
-  while (kept < arguments.size() && kept < kMostArguments &&
-         (bytes += arguments[kept].size()) < kMostArgumentBytes)
-    ++kept;
-  words.text(program).word(kept);
-  for (size_t i = 0; i < kept; ++i)
-    words.text(arguments[i]);
+  return line;
 }
-
-}  // namespace
 
 EventWords image_words(const Guest& guest, const std::vector<Region>& regions,
                        size_t arguments_at) {
   EventWords words;
-  put_arguments(words, arguments_at);
+  put_arguments(words, command_line(arguments_at));
   const std::vector<HostMapping> mappings = host_mappings();
   std::vector<Area> areas;
   for (const Region& region : regions)

@@ -5,12 +5,22 @@
 #ifndef MMUSIM_RECORD_PLUGIN_IMAGE_H_
 #define MMUSIM_RECORD_PLUGIN_IMAGE_H_
 
+#include <string>
+#include <vector>
+
 #include "record/plugin/guest.h"
 #include "record/plugin/producer.h"
 
 namespace mmusim::record::plugin {
 
-// `arguments_at`: which of QEMU's own arguments is the program's argv[0]; its file follows.
+// What QEMU was started for. `arguments_at`: which of its own arguments is the program's argv[0];
+// the program's file follows.
+struct CommandLine {
+  std::string program;                 // the file
+  std::vector<std::string> arguments;  // its argv
+};
+CommandLine command_line(size_t arguments_at);
+
 EventWords image_words(const Guest& guest, const std::vector<Region>& regions, size_t arguments_at);
 
 }  // namespace mmusim::record::plugin

@@ -407,7 +407,7 @@ int start(qemu_plugin_id_t id, const qemu_info_t& info, int count, char** argume
   const Isa* const isa = isa_of_target(info.target_name);
   // Without the memory (another user, a root of its own) the program runs all the same.
   if (isa == nullptr || memory == nullptr || !open_share(memory)) return 0;
-  guest.open(*isa);
+  guest.open(*isa, command_line(arguments_at).program);
   know_calls(*isa);
   tag_of.fill(kUnknownTag);
   watches = has_unreported(*isa);
