@@ -67,6 +67,19 @@ replays self.mmt
 expect instructions "$(counter run.instructions)" 54
 expect stores "$(counter run.stores)" 10
 
+# Minor faults as many as on this computer. Another kernel may map more or fewer pages around one.
+gcc -O1 -o minor_faults "$source/tests/cli/data/minor_faults.c"
+for run in "arena 1M 50" "sort 256K" "sparse 1M 1000"; do
+  read -r name arguments <<<"$run"
+  gcc -std=gnu11 -O2 -static -o "$name" "$source/workloads/programs/$name.c"
+  own=$(./minor_faults "./$name" $arguments)
+  record 0 -o "$name.mmt" -- "./$name" $arguments
+  replays "$name.mmt"
+  replayed=$(counter kernel.faults.minor)
+  [[ $own -ge 20 && $((replayed > own ? replayed - own : own - replayed)) -le $((own / 50 + 5)) ]] ||
+    fail "$run: $replayed minor faults replayed, $own here"
+done
+
 # At the end of a page.
 as -o page_end.o "$source/tests/cli/data/page_end.s"
 ld -o page_end page_end.o
