@@ -73,6 +73,7 @@ check_isa() {  # check_isa ISA COMPILER [FLAGS]...
   diff qemu.txt trace.txt >difference.txt || fail "$isa: QEMU, trace: $(head difference.txt)"
   tried+=" $isa"
 }
+lackey=
 tried=
 while read -r isa compiler flags; do
   # A cross compiler may be there without a library.
@@ -91,37 +92,46 @@ sparc64 sparc64-linux-gnu-gcc
 alpha alpha-linux-gnu-gcc -Wl,--no-relax
 END
 
-# Lackey sets its own variables, so the start differs: what one filling more takes is compared.
-# Without chasing, since instructions behind a branch count there even if they are not executed.
+# Lackey sets its own variables, so the start differs: what more work takes is compared. Without
+# chasing, since instructions behind a branch count there even if they are not executed.
 references() {  # ... of t.mmt: one that is read and written back is two
   "$program" trace info --scan t.mmt |
     sed -n 's/^data accesses *\([0-9,]*\) (.* \([0-9,]*\) modifies).*/\1 \2/p' | tr -d , |
     awk '{ print $1 + $2 }'
 }
-for fillings in 1 2; do
-  counts "$PWD/sort" 16K $fillings
-  own_instructions[fillings]=$(value trace.txt instructions)
-  own_references[fillings]=$(references)
-  alone valgrind --tool=lackey --vex-guest-chase=no --basic-counts=yes --trace-mem=yes \
-    --log-file=lackey.log "$PWD/sort" 16K $fillings >/dev/null
-  lackey_instructions[fillings]=$(sed -n 's/.*guest instrs: *//p' lackey.log | tr -d ,)
-  lackey_references[fillings]=$(awk '/^ [LSM] / { n += $1 == "M" ? 2 : 1 } END { print n }' lackey.log)
-done
-close_to "instructions of a filling" $((own_instructions[2] - own_instructions[1])) \
-  $((lackey_instructions[2] - lackey_instructions[1])) 1
-close_to "references of a filling" $((own_references[2] - own_references[1])) \
-  $((lackey_references[2] - lackey_references[1])) 20
-# Heap and stack lie elsewhere. Code that looks at CPU and environment is not all the same.
-end=$(nm sort | sed -n "s/^0*\(.*\)... . _end$/\1/p")
 own_pages() { awk -v end="$end" 'length($2) <= length(end) && ($2 "") < end' | sort -u; }
-awk '/^(I | [LSM]) / {
-       split($2, at, ",")
-       page = substr(at[1], 1, length(at[1]) - 3)
-       sub(/^0+/, "", page)
-       print ($1 == "I" ? "code " : "data ") page
-     }' lackey.log | own_pages >lackey.txt
-grep -E '^(code|data)' trace.txt | own_pages >own.txt
-same=$(comm -12 lackey.txt own.txt | wc -l)
-different=$(comm -3 lackey.txt own.txt | wc -l)
-[[ $same -ge 50 && $different -le 6 ]] || fail "pages: $same the same, not $(comm -3 lackey.txt own.txt)"
-echo "instructions, bytes and pages are those of QEMU (x86_64$tried); lackey: $same pages the same, $different not"
+while read -r name size less more; do
+  gcc -std=gnu11 -O1 -static "$source/workloads/programs/$name.c" -o "$name"
+  for work in "$less" "$more"; do
+    counts "$PWD/$name" "$size" "$work"
+    own_instructions[work]=$(value trace.txt instructions)
+    own_references[work]=$(references)
+    alone valgrind --tool=lackey --vex-guest-chase=no --basic-counts=yes --trace-mem=yes \
+      --log-file=lackey.log "$PWD/$name" "$size" "$work" >/dev/null
+    lackey_instructions[work]=$(sed -n 's/.*guest instrs: *//p' lackey.log | tr -d ,)
+    lackey_references[work]=$(awk '/^ [LSM] / { n += $1 == "M" ? 2 : 1 } END { print n }' lackey.log)
+  done
+  close_to "$name: instructions" $((own_instructions[more] - own_instructions[less])) \
+    $((lackey_instructions[more] - lackey_instructions[less])) 1
+  close_to "$name: references" $((own_references[more] - own_references[less])) \
+    $((lackey_references[more] - lackey_references[less])) 20
+  # Heap and stack lie elsewhere. Code that looks at CPU and environment is not all the same.
+  end=$(nm "$name" | sed -n "s/^0*\(.*\)... . _end$/\1/p")
+  awk '/^(I | [LSM]) / {
+         split($2, at, ",")
+         page = substr(at[1], 1, length(at[1]) - 3)
+         sub(/^0+/, "", page)
+         print ($1 == "I" ? "code " : "data ") page
+       }' lackey.log | own_pages >lackey.txt
+  grep -E '^(code|data)' trace.txt | own_pages >own.txt
+  same=$(comm -12 lackey.txt own.txt | wc -l)
+  different=$(comm -3 lackey.txt own.txt | wc -l)
+  [[ $same -ge 50 && $different -le 6 ]] ||
+    fail "$name: $same pages the same, not $(comm -3 lackey.txt own.txt)"
+  lackey+=" $name ($same pages the same, $different not)"
+done <<'END'
+sort 16K 1 2
+btree 64K 100 400
+sparse 1M 1000 4000
+END
+echo "instructions, bytes and pages are those of QEMU (x86_64$tried); lackey:$lackey"
