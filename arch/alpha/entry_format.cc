@@ -37,6 +37,18 @@ pt::Entry EntryFormat::size_bits(PageShift size) const {
   return pte::Hint::set(0, hint_for(size));
 }
 
+std::vector<PageShift> EntryFormat::hint_sizes() const {
+  std::vector<PageShift> sizes;
+  for (unsigned hint = 1; hint <= kMostHint; ++hint)
+    sizes.emplace_back(kPage.log2() + kHintBits * hint);
+  return sizes;
+}
+
+std::optional<PageShift> EntryFormat::hint_in(pt::Entry e) const {
+  if (pte::Hint::get(e) == 0) return std::nullopt;
+  return group_of(e);
+}
+
 std::string EntryFormat::describe(pt::Entry e, PageShift /*size*/) const {
   return words::kLeafEntry.describe({&e, 1});
 }

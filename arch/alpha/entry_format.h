@@ -26,9 +26,11 @@ class EntryFormat final : public pt::MaskedFormat {
 
   // An entry that points to a table has the same fields.
   [[nodiscard]] std::string describe(pt::Entry e, PageShift size) const override;
+  [[nodiscard]] std::vector<PageShift> hint_sizes() const override;
 
  protected:
   [[nodiscard]] pt::Entry size_bits(PageShift size) const override;
+  [[nodiscard]] std::optional<PageShift> hint_in(pt::Entry e) const override;
 };
 
 // What the hardware lets a user's access do: enabled, and without a fault-on bit.

@@ -9,6 +9,7 @@ namespace {
 
 constexpr unsigned kIndexBits = 11;  // 16 KiB of 8-byte entries
 constexpr uint64_t kUserLevel = 3;
+constexpr unsigned kMostHint = 32;  // Itanium 2 inserts pages of 4G
 }  // namespace
 
 EntryFormat::EntryFormat() {
@@ -41,6 +42,19 @@ Rights EntryFormat::granted_by(pt::Entry e) const {
 
 pt::Entry EntryFormat::size_bits(PageShift size) const {
   return PageSizeField::set(0, size.log2());
+}
+
+std::vector<PageShift> EntryFormat::hint_sizes() const {
+  std::vector<PageShift> sizes;
+  for (unsigned log2 = kPage.log2() + 1; log2 <= kMostHint; ++log2)
+    sizes.emplace_back(log2);
+  return sizes;
+}
+
+std::optional<PageShift> EntryFormat::hint_in(pt::Entry e) const {
+  const auto log2 = static_cast<unsigned>(PageSizeField::get(e));
+  if (log2 <= kPage.log2()) return std::nullopt;
+  return PageShift(log2);
 }
 
 Rights rights_of(uint64_t translation) {

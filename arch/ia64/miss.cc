@@ -147,7 +147,7 @@ Mmu::Hit Mmu::handle_short(const SideLevels& side, VirtAddr va, Rid rid, VirtAdd
   last_data_level().fill(
       iha, rid,
       kernel_leaf(found.word.address, kPage, 0, kEntryPresent | kEntryAccessed | kEntryTable));
-  hit = insert(side, va, rid, found.translation, kPage);
+  hit = insert(side, va, rid, base_page_of(found, va), kPage);
   read_again(found, source, va, 2);
   return hit;
 }
@@ -229,8 +229,8 @@ Mmu::Hit Mmu::set_bits(const SideLevels& side, VirtAddr va, Rid rid, bool dirty)
   MMUSIM_ASSERT(status == pt::Status::Ok);
   Found found = found_of(changed, va);
   if (place) vhpt_->update(*place, found.translation);
+  if (options_->linear()) found.translation = base_page_of(found, va);
   if (mmu::TableCopy* const linear = linear_of(va)) {
-    found.translation = base_page_of(found, va);
     // Or not: then the next walk finds nothing.
     const uint64_t before = path_.made(mem::Origin::Handler);
     if (linear->put_page(va, found.translation, mem::Origin::Handler))

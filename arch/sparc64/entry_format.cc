@@ -32,6 +32,15 @@ pt::Entry EntryFormat::size_bits(PageShift size) const {
   return MaskedFormat::size_bits(size) | tte::Size::set(0, size_code_of(size));
 }
 
+std::vector<PageShift> EntryFormat::hint_sizes() const {
+  return {kSizes.begin() + 1, kSizes.end()};
+}
+
+std::optional<PageShift> EntryFormat::hint_in(pt::Entry e) const {
+  if (tte::Size::get(e) == 0) return std::nullopt;
+  return size_of(e);
+}
+
 pt::Entry EntryFormat::completed(pt::Entry e) const {
   e &= ~(tte::Valid::kMask | tte::Writable::kMask);
   if (tte::Read::get(e) != 0 && tte::Accessed::get(e) != 0) e |= tte::Valid::kMask;
@@ -41,7 +50,8 @@ pt::Entry EntryFormat::completed(pt::Entry e) const {
 
 std::optional<uint64_t> tte_of(const EntryFormat& format, const pt::Lookup& found, VirtAddr va) {
   if (!format.is_present(found.entry)) return std::nullopt;
-  const unsigned code = size_code_of(found.size);
+  const unsigned code =
+      size_code_of(format.parse_leaf(found.entry, found.size).hint.value_or(found.size));
   const uint64_t word = format.part_of(found, va, kSizes[code]);
   if (tte::Valid::get(word) == 0) return std::nullopt;
   return tte::Size::set(word, code);

@@ -24,9 +24,11 @@ namespace mmusim::sparc64 {
 class EntryFormat final : public pt::MaskedFormat {
  public:
   EntryFormat();
+  [[nodiscard]] std::vector<PageShift> hint_sizes() const override;
 
  protected:
   [[nodiscard]] pt::Entry size_bits(PageShift size) const override;
+  [[nodiscard]] std::optional<PageShift> hint_in(pt::Entry e) const override;
   // V and W follow from the rest.
   [[nodiscard]] pt::Entry completed(pt::Entry e) const override;
 };

@@ -50,7 +50,8 @@ class AddressSpace {
   // that each of them can be split (Linux: the deposited tables). huge_leaves.h keeps them in step.
   uint64_t huge_leaves = 0;
   uint64_t huge_leaf_bytes = 0;  // they map
-  uint64_t folio_leaves = 0;     // of these: of shared memory, for which nothing is set aside
+  uint64_t groups = 0;           // of base entries that hint a superpage (hint_group.h)
+  uint64_t folio_leaves = 0;     // of the leaves: of shared memory, for which nothing is set aside
   std::map<uint64_t, std::vector<PhysAddr>> deposits;  // by the bytes of each
   uint64_t deposit_bytes = 0;
   // Pages in swap space, as VmSwap counts them.

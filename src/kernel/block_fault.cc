@@ -41,7 +41,7 @@ std::optional<FaultOutcome> map_leaf(FaultContext& c, const Vma& vma, VirtAddr b
 }
 
 std::optional<FaultOutcome> map_pages(FaultContext& c, const Vma& vma, VirtAddr base,
-                                      PageShift size, Pfn first) {
+                                      PageShift size, Pfn first, bool hinted) {
   {
     const auto builder = c.mm.table->cursor({base, base + size.bytes()}, pt::CursorMode::Build);
     pt::Run run;
@@ -50,15 +50,20 @@ std::optional<FaultOutcome> map_pages(FaultContext& c, const Vma& vma, VirtAddr 
     if (builder->status() == pt::Status::NoMemory) return FaultOutcome::NoMemory;
     if (builder->status() != pt::Status::Ok) return std::nullopt;
   }
+  const pt::EntryFormat& format = *c.core.platform.format;
+  pt::LeafFields fields =
+      format.parse_leaf(huge_leaf(c.core, vma, c.core.page(), first, false), c.core.page());
+  if (hinted) fields.hint = size;
   const auto cursor = c.mm.table->cursor({base, base + size.bytes()});
   pt::Run run;
   while (cursor->next(run)) {
     for (uint32_t i = 0; i < run.count; ++i) {
-      const Pfn pfn = first + c.core.pages(run.address(i) - base);
-      run.set(i, huge_leaf(c.core, vma, c.core.page(), pfn, false));
+      fields.pfn = first + c.core.pages(run.address(i) - base);
+      run.set(i, format.make_leaf(fields));
     }
     run.report(*c.core.platform.sink, mem::Origin::Kernel, 0, run.count);
   }
+  if (hinted) c.core.huge_leaves.add_group(c.mm, size);
   finish_block(c, vma, base, size, first);
   return FaultOutcome::Fixed;
 }
@@ -72,8 +77,9 @@ std::optional<FaultOutcome> map_one(FaultContext& c, const Vma& vma, VirtAddr ba
     ++c.core.counters.sizes[block.size].fallbacks;
     return std::nullopt;
   }
-  const auto outcome = block.leaf ? map_leaf(c, vma, base, block.size, *first)
-                                  : map_pages(c, vma, base, block.size, *first);
+  const auto outcome = block.is_leaf() ? map_leaf(c, vma, base, block.size, *first)
+                                       : map_pages(c, vma, base, block.size, *first,
+                                                   block.style == SuperpageStyle::Hint);
   if (outcome != FaultOutcome::Fixed) c.core.page_frames.put_huge(*first, order);
   return outcome;
 }

@@ -3,8 +3,9 @@
 //
 // A block is aligned in the address space as in memory, lies in one area, and where it goes there
 // must be nothing yet. Where no memory is free in one piece of that size the next smaller one is
-// tried, at last a page. It is mapped by one leaf of its size or by entries of base pages; of these
-// each has its own way from then on, and only their frames remember that they are one folio.
+// tried, at last a page. It is mapped by one leaf of its size, by a group of base entries that hint
+// it (hint_group.h), or by entries of base pages; of these each has its own way from then on, and
+// only their frames remember that they are one folio.
 #ifndef MMUSIM_KERNEL_BLOCK_FAULT_H_
 #define MMUSIM_KERNEL_BLOCK_FAULT_H_
 

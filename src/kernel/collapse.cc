@@ -109,7 +109,7 @@ Collapse collapse_block(FaultContext& c, Vma& vma, VirtAddr base) {
     return Collapse::Failed;
 
   if (c.core.swap != nullptr && !read_back(c, vma, base)) return Collapse::NoMemory;
-  split_leaves_in(c.core, c.mm, block);
+  split_superpages_in(c.core, c.mm, block);
   const auto pfn = c.core.page_frames.new_huge(c.mm, c.core.sizes.huge_order());
   if (!pfn) return Collapse::NoMemory;
   ZapBatch batch(c.core, c.mm, ZapBatch::Scope::Change);

@@ -66,20 +66,43 @@ void Core::find_sizes(const pt::PageTable& table) {
   }
   if (sizes.huge) huge_leaves.set_reserve(*sizes.huge, table.split_reserve(*sizes.huge, page()));
   for (const BlockSize& block : sizes.blocks)
-    if (block.leaf) huge_leaves.set_reserve(block.size, table.split_reserve(block.size, page()));
+    if (block.is_leaf())
+      huge_leaves.set_reserve(block.size, table.split_reserve(block.size, page()));
   fill_pool();
 }
 
+// The way blocks of that size are mapped; one that was asked for and cannot be is an error.
+SuperpageStyle Core::style_for(PageShift size, bool has_leaf) const {
+  const std::vector<PageShift> hints = platform.format->hint_sizes();
+  const bool has_hint = std::find(hints.begin(), hints.end(), size) != hints.end();
+  const std::string named = format_size(size.bytes());
+  switch (settings.superpage_style) {
+    case SuperpageStyle::Leaf:
+      if (has_leaf) return SuperpageStyle::Leaf;
+      throw UsageError("kernel.superpage.style",
+                       fmt::format("the page table has no leaves of {}", named),
+                       "another page table (machine.page_table) may have, or take it out of "
+                       "kernel.thp.sizes");
+    case SuperpageStyle::Hint:
+      if (has_hint) return SuperpageStyle::Hint;
+      throw UsageError(
+          "kernel.superpage.style",
+          fmt::format("entries of page tables cannot hint {} on this architecture", named),
+          "take it out of kernel.thp.sizes, or map it another way");
+    case SuperpageStyle::Base:
+      return SuperpageStyle::Base;
+    case SuperpageStyle::Auto:
+      break;
+  }
+  if (has_leaf) return SuperpageStyle::Leaf;
+  return has_hint ? SuperpageStyle::Hint : SuperpageStyle::Base;
+}
+
 void Core::add_block_size(PageShift size, HugePages when, bool has_leaf) {
-  if (settings.superpage_style == SuperpageStyle::Leaf && !has_leaf)
-    throw UsageError("kernel.superpage.style",
-                     fmt::format("the page table has no leaves of {}", format_size(size.bytes())),
-                     "another page table (machine.page_table) may have, or take it out of "
-                     "kernel.thp.sizes");
+  const SuperpageStyle style = style_for(size, has_leaf);
   const bool used = when == HugePages::Always || when == HugePages::Advised;
-  if (!used || settings.thp == HugePages::Disabled) return;
-  const bool leaf = has_leaf && settings.superpage_style != SuperpageStyle::Base;
-  sizes.blocks.push_back({.size = size, .when = when, .leaf = leaf});
+  if (used && settings.thp != HugePages::Disabled)
+    sizes.blocks.push_back({.size = size, .when = when, .style = style});
 }
 
 void Core::fill_pool() {

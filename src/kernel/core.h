@@ -107,6 +107,7 @@ class Core {
   void drop_everything();
 
  private:
+  [[nodiscard]] SuperpageStyle style_for(PageShift size, bool has_leaf) const;
   void add_block_size(PageShift size, HugePages when, bool has_leaf);
   void fill_pool();
 

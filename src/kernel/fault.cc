@@ -7,6 +7,7 @@
 #include "kernel/block_fault.h"
 #include "kernel/entries.h"
 #include "kernel/file_fault.h"
+#include "kernel/hint_group.h"
 #include "kernel/huge.h"
 #include "kernel/huge_file.h"
 #include "kernel/hugetlb_fault.h"
@@ -117,6 +118,10 @@ FaultOutcome try_fault(FaultContext& c, Vma& vma, VirtAddr va, AccessKind kind, 
     return FaultOutcome::Refused;
   }
   MMUSIM_ASSERT(slot.status == pt::Status::Ok);
+  if (const auto group = group_at(c.core, c.mm, page, slot.entry)) {
+    if (const auto outcome = fix_group(c, vma, *group, slot, kind)) return *outcome;
+    slot = c.mm.table->ensure(page, c.core.page());
+  }
   if (slot.entry != pt::kNone) return fix_present(c, vma, page, slot, kind, joined);
   if (vma.is_anonymous()) return map_anonymous(c, vma, slot, kind);
   return map_file(c, vma, page, slot, kind, had_table);

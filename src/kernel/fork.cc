@@ -4,6 +4,7 @@
 #include <vector>
 
 #include "kernel/entries.h"
+#include "kernel/hint_group.h"
 #include "kernel/spaces.h"
 
 namespace mmusim::kernel {
@@ -54,7 +55,7 @@ class TableCopy {
     mem::FrameMemory& frames = *core_.platform.frames;
     uint64_t parent_writes = 0;
     uint64_t child_writes = 0;
-    pt::Run::for_each_pair(from, to, [&](uint32_t, pt::Entry& mine, pt::Entry& copy) {
+    pt::Run::for_each_pair(from, to, [&](uint32_t i, pt::Entry& mine, pt::Entry& copy) {
       pt::Entry e = mine;
       if (e == pt::kNone) return;
       if (!format.is_present(e)) {
@@ -74,6 +75,8 @@ class TableCopy {
         if (anonymous) frame.exclusive = false;
         ++copied_[static_cast<unsigned>(anonymous ? PageKind::Anonymous : area.kind)];
       }
+      if (const auto group = group_from(core_, parent_, from.address(i), e))
+        core_.huge_leaves.add_group(child_, group->size);
       if (area.cow && format.is_writable(e)) {
         e = mine = format.write_protected(e);
         ++parent_writes;

@@ -1,6 +1,7 @@
 #include "kernel/huge.h"
 
 #include "kernel/entries.h"
+#include "kernel/hint_group.h"
 #include "kernel/huge_split.h"
 #include "kernel/zap_batch.h"
 
@@ -107,6 +108,35 @@ std::optional<FaultOutcome> fix_huge(FaultContext& c, Vma& vma, VirtAddr page, c
   const pt::Entry next = format.make_leaf(fields);
   if (next != slot.entry) put_leaf(c, slot.handle, slot.entry, next);
   c.core.flushes.local(c.cpu, c.mm, page);
+  finish_fault(c, cause, false);
+  return FaultOutcome::Fixed;
+}
+
+std::optional<FaultOutcome> fix_group(FaultContext& c, Vma& vma, const HintGroup& group,
+                                      const pt::Slot& slot, AccessKind kind) {
+  const pt::EntryFormat& format = *c.core.platform.format;
+  pt::LeafFields fields = format.parse_leaf(slot.entry, slot.handle.size);
+  const Pfn first = fields.pfn - c.core.pages(slot.handle.base - group.base);
+  bool exclusive = c.core.platform.frames->frame(first).exclusive;
+  FaultCause cause = FaultCause::Spurious;
+  if (writes(kind) && !format.is_writable(slot.entry)) {
+    exclusive = make_exclusive(c.core, first, c.core.pages(group.size));
+    if (!exclusive) {
+      split_group(c.core, c.mm, group);
+      return std::nullopt;
+    }
+    cause = FaultCause::CowReuse;
+  }
+  fields.accessed = true;
+  fields.dirty = fields.dirty || writes(kind);
+  const Rights rights = leaf_rights(c.core, vma, exclusive, fields.dirty);
+  if (format.with_rights(slot.entry, rights) != slot.entry)
+    set_group_rights(c.core, c.mm, group, rights);
+  fields.rights = rights;
+  const pt::Entry now = c.mm.table->find(slot.handle.base).entry;
+  const pt::Entry next = format.make_leaf(fields);
+  if (next != now) put_leaf(c, slot.handle, now, next);
+  c.core.flushes.local(c.cpu, c.mm, slot.handle.base);
   finish_fault(c, cause, false);
   return FaultOutcome::Fixed;
 }

@@ -47,6 +47,12 @@ std::optional<FaultOutcome> map_huge(FaultContext& c, Vma& vma, VirtAddr page, A
 std::optional<FaultOutcome> fix_huge(FaultContext& c, Vma& vma, VirtAddr page, const pt::Slot& slot,
                                      AccessKind kind);
 
+// A fault at an entry of a group, which holds `slot`. Nothing: it was split, and the fault is a
+// base page's now.
+struct HintGroup;
+std::optional<FaultOutcome> fix_group(FaultContext& c, Vma& vma, const HintGroup& group,
+                                      const pt::Slot& slot, AccessKind kind);
+
 // A leaf for frames of private memory; `zero`: for those that are not counted.
 pt::Entry huge_leaf(const Core& core, const Vma& vma, PageShift size, Pfn pfn, bool zero);
 

@@ -58,6 +58,18 @@ void HugeLeaves::give_back(AddressSpace& mm, uint64_t bytes, uint64_t blocks) {
   }
 }
 
+void HugeLeaves::add_group(AddressSpace& mm, PageShift size) {
+  ++mm.groups;
+  counters_->huge_bytes += size.bytes();
+  counters_->sizes[size].mapped += size.bytes();
+}
+
+void HugeLeaves::remove_group(AddressSpace& mm, PageShift size) {
+  --mm.groups;
+  counters_->huge_bytes -= size.bytes();
+  counters_->sizes[size].mapped -= size.bytes();
+}
+
 void HugeLeaves::add_folio(AddressSpace& mm) {
   ++mm.folio_leaves;
   count(mm, *sizes_->huge, true);

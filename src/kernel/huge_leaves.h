@@ -28,6 +28,9 @@ class HugeLeaves {
   // False: no memory.
   bool add(AddressSpace& mm, PageShift size);
   void remove(AddressSpace& mm, PageShift size);
+  // The same for groups of base entries (hint_group.h), for whose splitting nothing is needed.
+  void add_group(AddressSpace& mm, PageShift size);
+  void remove_group(AddressSpace& mm, PageShift size);
   // The same for leaves of shared memory, with which nothing is set aside (huge_file.h).
   void add_folio(AddressSpace& mm);
   void remove_folio(AddressSpace& mm);

@@ -4,6 +4,7 @@
 
 #include "base/error.h"
 #include "kernel/entries.h"
+#include "kernel/hint_group.h"
 #include "kernel/zap_batch.h"
 
 namespace mmusim::kernel {
@@ -63,53 +64,95 @@ VirtAddr next_block(const pt::Lookup& found, VirtAddr at, PageShift size) {
 }
 
 void split_huge_at(Core& core, AddressSpace& mm, VirtAddr at) {
-  if (mm.huge_leaves == 0 || is_aligned(at, core.sizes.largest())) return;
+  if (!has_superpages(mm) || is_aligned(at, core.sizes.largest())) return;
   const pt::Lookup found = mm.table->find(at);
-  if (is_huge(core, found) && found.base != at)
-    split_huge_leaf(core, mm, found.handle, found.entry);
+  if (is_huge(core, found)) {
+    if (found.base != at) split_huge_leaf(core, mm, found.handle, found.entry);
+  } else if (const auto group = group_of(core, mm, found); group && group->base != at) {
+    split_group(core, mm, *group);
+  }
 }
 
 void split_huge_page(Core& core, AddressSpace& mm, VirtAddr at) {
   const pt::Lookup found = mm.table->find(at);
-  if (is_huge(core, found)) split_huge_leaf(core, mm, found.handle, found.entry);
+  if (is_huge(core, found))
+    split_huge_leaf(core, mm, found.handle, found.entry);
+  else if (const auto group = group_of(core, mm, found))
+    split_group(core, mm, *group);
 }
 
-void split_leaves_in(Core& core, AddressSpace& mm, VirtRange range) {
-  if (mm.huge_leaves == 0 || core.sizes.blocks.empty()) return;
-  const PageShift step = core.sizes.smallest_leaf();
-  for (VirtAddr at = range.begin; at < range.end; at += step.bytes())
+void split_superpages_in(Core& core, AddressSpace& mm, VirtRange range) {
+  if (!has_superpages(mm) || core.sizes.blocks.empty()) return;
+  const PageShift step = core.sizes.smallest();
+  for (VirtAddr at = align_down(range.begin, step); at < range.end; at += step.bytes())
     split_huge_page(core, mm, at);
 }
 
-void split_for_move(Core& core, AddressSpace& mm, VirtAddr from, VirtAddr to, uint64_t bytes) {
-  if (mm.huge_leaves == 0) return;
+namespace {
+
+// Splits what cannot move whole for a move.
+class MoveSplitter {
+ public:
+  MoveSplitter(Core& core, AddressSpace& mm, VirtAddr from, VirtAddr to)
+      : core_(core), mm_(mm), from_(from), to_(to) {}
+
+  // What lies across the border.
+  void at_border(VirtAddr border) {
+    if (is_aligned(border, core_.sizes.largest())) return;
+    const pt::Lookup found = mm_.table->find(border);
+    if (is_huge(core_, found)) {
+      if (found.base != border) split(found);
+    } else if (const auto group = group_of(core_, mm_, found); group && group->base != border) {
+      split_group(core_, mm_, *group);
+    }
+  }
+
+  // What begins at `at`; where to go on, in steps of `step`.
+  VirtAddr inside(VirtAddr at, PageShift step) {
+    const pt::Lookup found = mm_.table->find(at);
+    if (is_huge(core_, found)) {
+      // Where a table stands at the target, or none can be had, the leaf cannot go there whole.
+      const bool whole = alike(found.size) &&
+                         mm_.table->ensure(to_ + (at - from_), found.size).status == pt::Status::Ok;
+      if (!whole) split(found);
+      return found.base + found.size.bytes();
+    }
+    const auto group = group_of(core_, mm_, found);
+    if (!group) return next_block(found, at, step);
+    if (!alike(group->size)) split_group(core_, mm_, *group);
+    return group->range().end;
+  }
+
+ private:
+  [[nodiscard]] bool alike(PageShift size) const {
+    return ((from_.value() ^ to_.value()) & size.offset_mask()) == 0;
+  }
+
   // What a leaf of shared memory leaves behind is nothing to move, but Linux has made the tables
   // above its new place by then.
-  const auto split = [&](const pt::Lookup& found) {
-    if (shows_huge_folio(core, found.entry, found.size))
-      static_cast<void>(mm.table->ensure(to + (std::max(from, found.base) - from), found.size));
-    const pt::Lookup now = mm.table->find(found.base);  // making a slot may have moved it
-    split_huge_leaf(core, mm, now.handle, now.entry);
-  };
-  for (const VirtAddr border : {from, from + bytes}) {
-    if (is_aligned(border, core.sizes.largest())) continue;
-    const pt::Lookup found = mm.table->find(border);
-    if (is_huge(core, found) && found.base != border) split(found);
+  void split(const pt::Lookup& found) {
+    if (shows_huge_folio(core_, found.entry, found.size))
+      static_cast<void>(mm_.table->ensure(to_ + (std::max(from_, found.base) - from_), found.size));
+    const pt::Lookup now = mm_.table->find(found.base);  // making a slot may have moved it
+    split_huge_leaf(core_, mm_, now.handle, now.entry);
   }
-  const PageShift step = core.sizes.smallest_leaf();
-  VirtAddr next;
-  for (VirtAddr at = align_up(from, step); at < from + bytes; at = next) {
-    const pt::Lookup found = mm.table->find(at);
-    if (!is_huge(core, found)) {
-      next = next_block(found, at, step);
-      continue;
-    }
-    next = found.base + found.size.bytes();
-    const bool alike = ((from.value() ^ to.value()) & found.size.offset_mask()) == 0;
-    // Where a table stands at the target, or none can be had, the leaf cannot go there whole.
-    if (alike && mm.table->ensure(to + (at - from), found.size).status == pt::Status::Ok) continue;
-    split(found);
-  }
+
+  Core& core_;
+  AddressSpace& mm_;
+  VirtAddr from_;
+  VirtAddr to_;
+};
+
+}  // namespace
+
+void split_for_move(Core& core, AddressSpace& mm, VirtAddr from, VirtAddr to, uint64_t bytes) {
+  if (!has_superpages(mm)) return;
+  MoveSplitter splitter(core, mm, from, to);
+  splitter.at_border(from);
+  splitter.at_border(from + bytes);
+  const PageShift step = core.sizes.smallest();
+  for (VirtAddr at = align_up(from, step); at < from + bytes;)
+    at = splitter.inside(at, step);
 }
 
 }  // namespace mmusim::kernel

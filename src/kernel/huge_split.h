@@ -1,6 +1,7 @@
-// Huge leaves that cannot stay whole (Linux: __split_huge_pmd): a private one becomes base pages,
-// with the table memory that was set aside for it; one of shared memory (huge_file.h) goes
-// altogether, and its pages are faulted in again.
+// Superpages that cannot stay whole (Linux: __split_huge_pmd): a private huge leaf becomes base
+// pages, with the table memory that was set aside for it; one of shared memory (huge_file.h) goes
+// altogether, and its pages are faulted in again; the entries of a group (hint_group.h) say no more
+// that they are one.
 #ifndef MMUSIM_KERNEL_HUGE_SPLIT_H_
 #define MMUSIM_KERNEL_HUGE_SPLIT_H_
 
@@ -15,17 +16,22 @@ namespace mmusim::kernel {
 // handle is fresh and holds `leaf`.
 void split_huge_leaf(Core& core, AddressSpace& mm, const pt::Handle& handle, pt::Entry leaf);
 
-// Splits the huge leaf that lies across `at`, if one does.
+// Whether there are any.
+inline bool has_superpages(const AddressSpace& mm) {
+  return mm.huge_leaves != 0 || mm.groups != 0;
+}
+
+// Splits the superpage that lies across `at`, if one does.
 void split_huge_at(Core& core, AddressSpace& mm, VirtAddr at);
 
-// Splits the huge leaf around `at`, if there is one.
+// Splits the superpage around `at`, if there is one.
 void split_huge_page(Core& core, AddressSpace& mm, VirtAddr at);
 
-// Splits every huge leaf of the range, which none sticks out of.
-void split_leaves_in(Core& core, AddressSpace& mm, VirtRange range);
+// Splits every superpage that reaches into the range, where kernel.thp.sizes may have made some.
+void split_superpages_in(Core& core, AddressSpace& mm, VirtRange range);
 
-// Before leaves of [from, from + bytes) move to `to`, where nothing is mapped: splits those that
-// cannot move whole. Not for the hugetlb pool's, which can.
+// Before leaves of [from, from + bytes) move to `to`, where nothing is mapped: splits superpages
+// that cannot move whole. Not for the hugetlb pool's, which can.
 void split_for_move(Core& core, AddressSpace& mm, VirtAddr from, VirtAddr to, uint64_t bytes);
 
 // The block behind the one at `at`, where `found` was looked up; behind a void of several, the one

@@ -15,8 +15,10 @@ namespace mmusim::kernel {
 // A size that faults of private memory may map besides `PageSizes::huge` (Linux: multi-size THP).
 struct BlockSize {
   PageShift size;
-  HugePages when = HugePages::Never;  // never Disabled
-  bool leaf = false;                  // by one leaf; else by entries of base pages
+  HugePages when = HugePages::Never;            // never Disabled
+  SuperpageStyle style = SuperpageStyle::Base;  // never Auto
+
+  [[nodiscard]] bool is_leaf() const { return style == SuperpageStyle::Leaf; }
 };
 
 struct PageSizes {
@@ -34,16 +36,17 @@ struct PageSizes {
   [[nodiscard]] unsigned order(PageShift size) const { return size.log2() - base.log2(); }
   // Whether there are huge pages of any size.
   [[nodiscard]] bool any() const { return huge || !blocks.empty(); }
-  // Of all that leaves of private memory may have.
+  // Of all that leaves of private memory may have, and groups.
   [[nodiscard]] PageShift largest() const {
     PageShift most = huge.value_or(base);
     if (!blocks.empty()) most = std::max(most, blocks.back().size);
     return most;
   }
   // REQUIRES: there are such.
-  [[nodiscard]] PageShift smallest_leaf() const {
+  [[nodiscard]] PageShift smallest() const {
     for (const BlockSize& block : blocks)
-      if (block.leaf) return huge ? std::min(block.size, *huge) : block.size;
+      if (block.style != SuperpageStyle::Base)
+        return huge ? std::min(block.size, *huge) : block.size;
     return *huge;
   }
   // REQUIRES: there are huge pages.

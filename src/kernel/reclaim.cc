@@ -4,6 +4,7 @@
 
 #include "base/error.h"
 #include "kernel/folio_split.h"
+#include "kernel/hint_group.h"
 #include "kernel/huge_split.h"
 #include "kernel/share.h"
 
@@ -51,7 +52,7 @@ ZapBatch& Reclaimer::batch(AddressSpace& mm) {
 void Reclaimer::split_huge_leaves(Pfn pfn, Mappers& mappers) {
   bool any = false;
   for (const Rmap::Mapper& m : mappers) {
-    if (m.leaf.size == core_->page()) continue;
+    if (m.leaf.size == core_->page() && !group_of(*core_, *m.mm, m.leaf)) continue;
     split_huge_page(*core_, *m.mm, m.page);
     any = true;
   }

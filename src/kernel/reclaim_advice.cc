@@ -22,6 +22,8 @@ class Adviser {
       : core_(core), mm_(mm), vma_(vma), advice_(advice) {}
 
   void run(VirtRange range) {
+    // Pages of a group are dirty together, and here each matters.
+    if (mm_.groups != 0) split_superpages_in(core_, mm_, range);
     if (core_.page_frames.tracks_stores) split_covered_in_part(range);
     if (advice_ != ReclaimAdvice::Free && has_file_folios()) leave_file_folios(range);
     walk(range);

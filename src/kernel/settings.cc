@@ -51,10 +51,12 @@ const config::Keys<Settings>& Settings::keys() {
           .choice("kernel.superpage.style", &Settings::superpage_style,
                   {{"auto", SuperpageStyle::Auto},
                    {"leaf", SuperpageStyle::Leaf},
+                   {"hint", SuperpageStyle::Hint},
                    {"base", SuperpageStyle::Base}},
                   "How the page table shows a block of kernel.thp.sizes: by one leaf of that "
-                  "size; by entries of base pages, a block of memory only; auto: by a leaf where "
-                  "the page table has it.")
+                  "size; by entries of base pages that hint the size to the TLB, where the "
+                  "architecture's have a place for it (Alpha, IA-64, SPARC); by entries that do "
+                  "not, a block of memory only; auto: the first of these that can be.")
           .number("kernel.hugetlb_pages", &Settings::hugetlb_pages,
                   "Huge pages in the pool for mmap with MAP_HUGETLB, taken from memory at the "
                   "start.",

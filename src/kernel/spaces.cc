@@ -48,7 +48,8 @@ void tear_down(Core& core, AddressSpace& mm) {
   core.accounts.note_vmas(mm);
   core.files.set_program(mm, FileId(0));
   core.platform.tlbs->forget(mm.id);
-  MMUSIM_ASSERT(mm.table->table_bytes() == 0 && mm.huge_leaves == 0 && mm.hugetlb_pages == 0);
+  MMUSIM_ASSERT(mm.table->table_bytes() == 0 && mm.huge_leaves == 0 && mm.groups == 0 &&
+                mm.hugetlb_pages == 0);
   core.spaces.erase(mm.id);
   core.accounts.space_gone(mm);
 }

@@ -78,7 +78,9 @@ std::vector<PageShift> leaf_sizes(const config::Config& config, const pt::RadixG
                                   PageShift page) {
   std::vector<PageShift> sizes = pt::leaf_sizes_of(geometry, page);
   const Settings settings = Settings::keys().read(config);
-  if (settings.superpage_style != SuperpageStyle::Base)
+  const bool leaves = settings.superpage_style == SuperpageStyle::Auto ||
+                      settings.superpage_style == SuperpageStyle::Leaf;
+  if (leaves)
     for (const SizeRule& rule :
          parse_sizes(settings.thp_sizes, page, config.place_of("kernel.thp.sizes")))
       sizes.push_back(rule.size);

@@ -21,9 +21,13 @@ namespace mmusim::kernel {
 // nowhere, and MADV_COLLAPSE makes none either.
 enum class HugePages : uint8_t { Disabled, Never, Advised, Always };
 
-// How a page table shows a block of frames. Auto: by a leaf where the page table has leaves of the
-// size, else by base entries.
-enum class SuperpageStyle : uint8_t { Auto, Leaf, Base };
+// How a page table shows a block of frames.
+enum class SuperpageStyle : uint8_t {
+  Auto,  // the first of these that processor and page table can do
+  Leaf,  // by one leaf of that size
+  Hint,  // by entries of base pages that say the size: a group (hint_group.h)
+  Base,  // by entries of base pages: nothing a TLB could see
+};
 
 // One size of kernel.thp.sizes. `when`: nothing where it goes by kernel.thp (Linux: inherit).
 struct SizeRule {

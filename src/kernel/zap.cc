@@ -5,6 +5,7 @@
 
 #include "kernel/entries.h"
 #include "kernel/file_areas.h"
+#include "kernel/hint_group.h"
 #include "kernel/huge_split.h"
 #include "kernel/share.h"
 
@@ -77,6 +78,8 @@ void zap(ZapBatch& batch, const Vma& vma, VirtRange range, ZapPages which) {
           (!format.is_present(e) || format.is_special(e) ||
            frames.frame(format.pfn_of(e)).use == mem::FrameUse::Anonymous))
         return;
+      if (const auto group = group_from(core, mm, run.address(i), e))
+        core.huge_leaves.remove_group(mm, group->size);
       entry = pt::kNone;
       ++writes;
       if (!format.is_present(e)) {

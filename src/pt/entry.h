@@ -11,7 +11,9 @@
 #define MMUSIM_PT_ENTRY_H_
 
 #include <cstdint>
+#include <optional>
 #include <string>
+#include <vector>
 
 #include "base/types.h"
 
@@ -28,6 +30,9 @@ struct LeafFields {
   bool dirty = false;
   bool global = false;
   bool special = false;  // maps a frame the kernel does not count (zero page, device)
+  // What the word of a base page says it is a part of: a superpage of this size, all of whose base
+  // pages have leaves side by side that agree but for their frames, which follow one another.
+  std::optional<PageShift> hint = std::nullopt;
 };
 
 // Where an entry says what may be done. A right is granted where all bits of one mask are set and
@@ -92,6 +97,8 @@ class EntryFormat {
   [[nodiscard]] virtual Entry make_leaf(const LeafFields& fields) const = 0;
   // REQUIRES: present.
   [[nodiscard]] virtual LeafFields parse_leaf(Entry e, PageShift size) const = 0;
+  // The superpages that words can hint, ascending; empty: none.
+  [[nodiscard]] virtual std::vector<PageShift> hint_sizes() const { return {}; }
   // The same leaf with other rights (mprotect); keeps accessed, dirty and the frame. REQUIRES:
   // present.
   [[nodiscard]] virtual Entry with_rights(Entry e, Rights rights) const = 0;

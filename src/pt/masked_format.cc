@@ -26,7 +26,8 @@ Entry MaskedFormat::size_bits(PageShift size) const {
 Entry MaskedFormat::make_leaf(const LeafFields& fields) const {
   const bool global = fields.global && global_mask != 0;
   Entry e = leaf_bits | bits_of(global ? fields.rights : fields.rights.with(Rights::kUser)) |
-            size_bits(fields.size) | (fields.pfn.value() << pfn_shift & pfn_mask);
+            size_bits(fields.hint.value_or(fields.size)) |
+            (fields.pfn.value() << pfn_shift & pfn_mask);
   if (fields.accessed) e |= accessed_mask;
   if (fields.dirty) e |= dirty_mask;
   if (fields.special) e |= special_mask;
@@ -42,7 +43,8 @@ LeafFields MaskedFormat::parse_leaf(Entry e, PageShift size) const {
           .accessed = is_accessed(e),
           .dirty = is_dirty(e),
           .global = is_global(e),
-          .special = is_special(e)};
+          .special = is_special(e),
+          .hint = size == page ? hint_in(e) : std::nullopt};
 }
 
 Entry MaskedFormat::with_rights(Entry e, Rights next) const {
@@ -55,8 +57,9 @@ Entry MaskedFormat::part_of(const Lookup& found, VirtAddr va, PageShift part) co
   const LeafFields leaf = parse_leaf(found.entry, found.size);
   const Rights kept(leaf.rights.bits() & found.mask.bits());
   const Entry e = kept == leaf.rights ? found.entry : with_rights(found.entry, kept);
-  const Pfn frame = leaf.pfn + ((align_down(va, part) - found.base) >> page.log2());
-  return (e & ~pfn_mask) | (frame.value() << pfn_shift & pfn_mask);
+  const uint64_t frame = (leaf.pfn + ((va - found.base) >> page.log2())).value() &
+                         ~(part.offset_mask() >> page.log2());
+  return (e & ~pfn_mask) | (frame << pfn_shift & pfn_mask);
 }
 
 Entry MaskedFormat::make_table(PhysAddr next, PageShift /*covers*/) const {

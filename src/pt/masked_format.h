@@ -48,14 +48,18 @@ class MaskedFormat : public EntryFormat {
   [[nodiscard]] std::string describe(Entry e, PageShift size) const override;
 
   // What a miss handler makes of a leaf it has found: the entry of the part around `va`, of size
-  // `part`, without the rights a shared sub-tree keeps back. REQUIRES: present; part <= found.size.
+  // `part`, without the rights a shared sub-tree keeps back. REQUIRES: present; the part is not
+  // larger than the leaf, or than the superpage it hints.
   [[nodiscard]] Entry part_of(const Lookup& found, VirtAddr va, PageShift part) const;
 
  protected:
   // By default what `rights` says; but the user's alone where `granted` is not set.
   [[nodiscard]] virtual Rights granted_by(Entry e) const;
-  // What a leaf says of its size: by default large_mask above base pages.
+  // What a leaf says of its size, or of that of the superpage it hints: by default large_mask above
+  // base pages.
   [[nodiscard]] virtual Entry size_bits(PageShift size) const;
+  // What a leaf of a base page hints; by default nothing.
+  [[nodiscard]] virtual std::optional<PageShift> hint_in(Entry /*e*/) const { return std::nullopt; }
   // The leaf with those bits set right that follow from others. By default there are none.
   [[nodiscard]] virtual Entry completed(Entry e) const { return e; }
 

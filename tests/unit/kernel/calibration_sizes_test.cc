@@ -11,9 +11,13 @@ namespace calibration_sizes_test {
 const std::string kSizes = "[kernel]\nthp.sizes = 16K:madvise,64K:madvise,256K:madvise\n";
 constexpr uint64_t k16K = 16 * kK, k64K = 64 * kK, k256K = 256 * kK;
 
-class Sizes : public ::testing::TestWithParam<const char*> {
+struct Way {
+  const char* page_table;
+  const char* style;
+};
+class Sizes : public ::testing::TestWithParam<Way> {
  protected:
-  Sizes() : s(kSizes, GetParam()) {}
+  Sizes() : s(kSizes + "superpage.style = " + GetParam().style + "\n", GetParam().page_table) {}
   // Bytes that faults mapped in blocks of that size.
   uint64_t made(uint64_t bytes) {
     const auto& sizes = s.m.counters().sizes;
@@ -117,8 +121,13 @@ TEST_P(Sizes, Moved) {
   s.end();
 }
 
-INSTANTIATE_TEST_SUITE_P(PageTables, Sizes, ::testing::Values("mlpt", "gpt", "hashed", "clustered"),
-                         [](const auto& which) { return std::string(which.param); });
+INSTANTIATE_TEST_SUITE_P(PageTables, Sizes,
+                         ::testing::Values(Way{"mlpt", "base"}, Way{"mlpt", "hint"},
+                                           Way{"gpt", "leaf"}, Way{"hashed", "leaf"},
+                                           Way{"clustered", "leaf"}, Way{"gpt", "hint"}),
+                         [](const auto& which) {
+                           return std::string(which.param.page_table) + "_" + which.param.style;
+                         });
 
 // With no memory in one piece of 256K, or of 64K.
 TEST(SizesWithoutMemory, FallDown) {
@@ -164,6 +173,7 @@ TEST(SizesAskedFor, ThatCannotBeHadAreRefusedByName) {
   expect(sizes("8M"), "the allocator's largest block has 4M");
   expect("[mem]\nbytes = 1M\n" + sizes("2M"), "2M is more than all memory");
   expect(sizes("64K") + "superpage.style = leaf\n", "the page table has no leaves of 64K");
+  expect(sizes("128K") + "superpage.style = hint\n", "cannot hint 128K");
   EXPECT_EQ(refusal(sizes("64K") + "superpage.style = leaf\n", "gpt"), "");
   EXPECT_EQ(refusal(sizes("64K:always,2M:never,16K") + "superpage.style = base\n"), "");
 }

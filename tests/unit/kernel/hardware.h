@@ -36,6 +36,7 @@ class ToyFormat final : public pt::EntryFormat {
                             kNoWrite = uint64_t{1} << 61, kExec = uint64_t{1} << 60,
                             kAccessed = uint64_t{1} << 59, kDirty = uint64_t{1} << 58,
                             kSpecial = uint64_t{1} << 57, kTable = uint64_t{1} << 56;
+  using Hint = BitField<48, 6>;  // log2 of the bytes of a superpage the entry is part of
   ToyFormat() {
     present_mask = kPresent;
     accessed_mask = kAccessed;
@@ -46,7 +47,8 @@ class ToyFormat final : public pt::EntryFormat {
   }
   pt::Entry make_leaf(const pt::LeafFields& f) const override {
     return with_rights(kPresent | f.pfn.value() | (f.accessed ? kAccessed : 0) |
-                           (f.dirty ? kDirty : 0) | (f.special ? kSpecial : 0),
+                           (f.dirty ? kDirty : 0) | (f.special ? kSpecial : 0) |
+                           (f.hint ? Hint::set(0, f.hint->log2()) : 0),
                        f.rights);
   }
   pt::LeafFields parse_leaf(pt::Entry e, PageShift size) const override {
@@ -59,7 +61,13 @@ class ToyFormat final : public pt::EntryFormat {
             .rights = Rights(bits),
             .accessed = is_accessed(e),
             .dirty = is_dirty(e),
-            .special = is_special(e)};
+            .special = is_special(e),
+            .hint = size == k4K && Hint::get(e) != 0
+                        ? std::optional(PageShift(static_cast<unsigned>(Hint::get(e))))
+                        : std::nullopt};
+  }
+  std::vector<PageShift> hint_sizes() const override {
+    return {PageShift(13), PageShift(14), PageShift(15), PageShift(16), PageShift(18)};
   }
   pt::Entry with_rights(pt::Entry e, Rights r) const override {
     e &= ~(kRead | kNoWrite | kExec);

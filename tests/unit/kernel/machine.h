@@ -57,8 +57,12 @@ class Machine : public Hardware {
         const pt::Lookup found = space->table->peek(va);
         if (found.entry != pt::kNone && format.is_present(found.entry)) {
           const pt::LeafFields leaf = format.parse_leaf(found.entry, found.size);
+          // The largest it may be.
+          const PageShift size = leaf.hint.value_or(found.size);
+          const VirtAddr base = align_down(found.base, size);
           if (leaf.rights.bits() != 0)
-            tlb.held[{cpu, space->id, found.base}] = {leaf.pfn, leaf.rights, found.size};
+            tlb.held[{cpu, space->id, base}] = {leaf.pfn - (found.base - base) / kPage, leaf.rights,
+                                                size};
           if (leaf.rights.allows(kind)) {
             mark(*space, va, format.accessed_mask | (writes(kind) ? format.dirty_mask : 0));
             if (writes(kind)) kernel->note_store(cpu, va);
@@ -100,16 +104,37 @@ class Machine : public Hardware {
     for (const auto& [key, held] : tlb.held) {
       const pt::PageTable* table = kernel->table_of(key.mm);
       ASSERT_NE(table, nullptr) << "the TLB holds a dead address space";
-      const pt::Lookup found = table->peek(key.page);
-      ASSERT_TRUE(found.entry != pt::kNone && format.is_present(found.entry))
-          << "stale: 0x" << std::hex << key.page.value();
-      const pt::LeafFields leaf = format.parse_leaf(found.entry, found.size);
-      ASSERT_EQ(leaf.pfn + (key.page - found.base) / kPage, held.pfn)
-          << "stale frame at 0x" << std::hex << key.page.value();
-      ASSERT_LE(held.size, found.size) << "stale size at 0x" << std::hex << key.page.value();
-      ASSERT_EQ(held.rights.bits() & ~leaf.rights.bits(), 0u)
-          << "stale rights at 0x" << std::hex << key.page.value();
+      for (uint64_t at = 0; at < held.size.bytes(); at += kPage) {
+        const VirtAddr page = key.page + at;
+        const pt::Lookup found = table->peek(page);
+        ASSERT_TRUE(found.entry != pt::kNone && format.is_present(found.entry))
+            << "stale: 0x" << std::hex << page.value();
+        const pt::LeafFields leaf = format.parse_leaf(found.entry, found.size);
+        ASSERT_EQ(leaf.pfn + (page - found.base) / kPage, held.pfn + at / kPage)
+            << "stale frame at 0x" << std::hex << page.value();
+        ASSERT_EQ(held.rights.bits() & ~leaf.rights.bits(), 0u)
+            << "stale rights at 0x" << std::hex << page.value();
+        ASSERT_LE(held.size, leaf.hint.value_or(found.size))
+            << "stale size at 0x" << std::hex << page.value();
+      }
     }
+  }
+
+  // A group's entries say the same of one aligned block, in one area.
+  void expect_group(const AddressSpace& space, const Vma& vma, VirtAddr base, PageShift size) {
+    ASSERT_TRUE(vma.start <= base && base + size.bytes() <= vma.end) << "across an area's border";
+    std::optional<pt::LeafFields> first;
+    for (uint64_t at = 0; at < size.bytes(); at += kPage) {
+      const pt::Lookup found = space.table->peek(base + at);
+      ASSERT_TRUE(found.entry != pt::kNone && format.is_present(found.entry)) << "a hole";
+      const pt::LeafFields leaf = format.parse_leaf(found.entry, found.size);
+      if (!first) first = leaf;
+      ASSERT_EQ(leaf.hint, size);
+      ASSERT_EQ(leaf.pfn, first->pfn + at / kPage);
+      ASSERT_EQ(leaf.rights, first->rights);
+      ASSERT_EQ(leaf.special, false);
+    }
+    ASSERT_EQ(first->pfn.value() % (size.bytes() / kPage), 0u);
   }
 
   // The accounts, from scratch: RSS of each space, mapping counts and references of each frame.
@@ -130,6 +155,7 @@ class Machine : public Hardware {
       uint64_t huge_leaves = 0;
       uint64_t huge_bytes = 0;
       uint64_t folio_leaves = 0;
+      uint64_t groups = 0;
       std::map<uint64_t, uint64_t> deposits;  // blocks, by the bytes of each
       uint64_t deposit_bytes = 0;
       uint64_t pooled = 0;
@@ -172,6 +198,12 @@ class Machine : public Hardware {
               }
             }
             if (format.is_special(e)) continue;
+            const auto hint = format.parse_leaf(e, run.size).hint;
+            if (hint) {
+              const VirtAddr base = align_down(run.address(i), *hint);
+              if (base == run.address(i)) ++groups;
+              expect_group(space, vma, base, *hint);
+            }
             for (uint64_t part = 1; part < run.size.bytes() / kPage; ++part) {
               ++mappings[format.pfn_of(e) + part];
               ++rss[static_cast<unsigned>(core.files.kind_of(vma))];
@@ -187,6 +219,7 @@ class Machine : public Hardware {
       ASSERT_EQ(inside, space.table->stats().leaves) << "leaves outside every area";
       ASSERT_EQ(huge_leaves, space.huge_leaves);
       ASSERT_EQ(folio_leaves, space.folio_leaves);
+      ASSERT_EQ(groups, space.groups);
       ASSERT_EQ(swapped, space.swapped);
       ASSERT_EQ(space.hugetlb_pages, pooled * (huge.bytes() / kPage));
       ASSERT_EQ(huge_bytes, space.huge_leaf_bytes);

@@ -46,17 +46,20 @@ TEST(MemoryModel, WithCollapsedPages) {
 TEST(MemoryModel, WithBlocksOfManySizes) {
   const std::string sizes =
       "[kernel]\nimply = false\nthp = always\nthp.sizes = 8K,16K:always,32K,64K:madvise\n";
-  for (const auto& [backend, style] : {std::pair{"mlpt", ""},
-                                       {"gpt", ""},
-                                       {"gpt", "superpage.style = base\n"},
-                                       {"hashed", "superpage.style = leaf\n"},
-                                       {"clustered", ""}}) {
+  const std::string base = "superpage.style = base\n", hint = "superpage.style = hint\n";
+  for (const auto& [backend, style] : {std::pair{"mlpt", base},
+                                       {"mlpt", std::string()},
+                                       {"gpt", std::string()},
+                                       {"gpt", base},
+                                       {"gpt", hint},
+                                       {"hashed", std::string("superpage.style = leaf\n")},
+                                       {"clustered", std::string()}}) {
     SCOPED_TRACE(std::string(backend) + style);
     Counters total;
     run_seeds(1100, 8, {sizes + style, backend}, &total);
     if (!tests::kWholeEffort) continue;
     EXPECT_GT(total.huge_faults, 150u);
-    if (std::string(backend) == "mlpt" || std::string(style) == "superpage.style = base\n")
+    if (style == base)
       EXPECT_EQ(total.huge_splits, 0u);
     else
       EXPECT_GT(total.huge_splits, 100u);

@@ -1,0 +1,62 @@
+#include "kernel/hint_group.h"
+
+namespace mmusim::kernel {
+
+namespace {
+
+// change(entry) for each entry of the group.
+template <class Change>
+void each_entry(Core& core, AddressSpace& mm, const HintGroup& group, Change change) {
+  const auto cursor = mm.table->cursor(group.range());
+  pt::Run run;
+  while (cursor->next(run)) {
+    uint64_t writes = 0;
+    for (uint32_t i = 0; i < run.count; ++i) {
+      const pt::Entry old = run.get(i);
+      const pt::Entry next = change(old);
+      if (next == old) continue;
+      run.set(i, next);
+      ++writes;
+    }
+    run.report(*core.platform.sink, mem::Origin::Kernel, run.count, writes);
+  }
+}
+
+}  // namespace
+
+std::optional<HintGroup> hinted_group(const Core& core, VirtAddr page, pt::Entry entry) {
+  const pt::EntryFormat& format = *core.platform.format;
+  if (entry == pt::kNone || !format.is_present(entry)) return std::nullopt;
+  const auto hint = format.parse_leaf(entry, core.page()).hint;
+  if (!hint) return std::nullopt;
+  return HintGroup{align_down(page, *hint), *hint};
+}
+
+void split_group(Core& core, AddressSpace& mm, const HintGroup& group) {
+  const pt::EntryFormat& format = *core.platform.format;
+  bool accessed = false;
+  bool dirty = false;
+  each_entry(core, mm, group, [&](pt::Entry e) {
+    accessed = accessed || format.is_accessed(e);
+    dirty = dirty || format.is_dirty(e);
+    return e;
+  });
+  each_entry(core, mm, group, [&](pt::Entry e) {
+    pt::LeafFields fields = format.parse_leaf(e, core.page());
+    fields.hint.reset();
+    fields.accessed = accessed;
+    fields.dirty = dirty;
+    return format.make_leaf(fields);
+  });
+  core.huge_leaves.remove_group(mm, group.size);
+  ++core.counters.huge_splits;
+  ++core.counters.sizes[group.size].splits;
+  core.flushes.range(mm, group.range(), core.page(), false, mmu::RangeFlush::Change);
+}
+
+void set_group_rights(Core& core, AddressSpace& mm, const HintGroup& group, Rights rights) {
+  each_entry(core, mm, group,
+             [&](pt::Entry e) { return core.platform.format->with_rights(e, rights); });
+}
+
+}  // namespace mmusim::kernel
