@@ -160,8 +160,8 @@ void page_table_footprint(const Words& words) {
     source.look(config, name, [&](const sim::Inspected& seen) {
       heading.page = seen.page.log2();
       footprints.push_back({.name = name,
-                            .footprint = pt::measure(seen.table, seen.page, seen.everything,
-                                                     config.size("cache.line")),
+                            .footprint = pt::measure(seen.table, seen.format, seen.page,
+                                                     seen.everything, config.size("cache.line")),
                             .machine_bytes = seen.allocator.bytes_in_use(),
                             .held_bytes = seen.allocator.held_bytes(),
                             .common_bytes = seen.common_bytes});

@@ -56,7 +56,8 @@ class AddressSpace {
   uint64_t deposit_bytes = 0;
   // Pages in swap space, as VmSwap counts them.
   uint64_t swapped = 0;
-  // Pages of the hugetlb pool mapped, in base pages; not in RSS.
+  // Leaves of the hugetlb pools, and what they map in base pages; not in RSS.
+  uint64_t hugetlb_leaves = 0;
   uint64_t hugetlb_pages = 0;
   // Blocks whose tables it uses with others, or once did (share.h).
   std::set<VirtAddr> shared_blocks;

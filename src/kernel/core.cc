@@ -35,14 +35,14 @@ Core::Core(const config::Config& config, const Platform& platform_)
       settings(Settings::from(config, platform_)),
       sizes{.base = platform_.page, .huge = std::nullopt},
       cache(*platform_.frames, uint64_t{1} << settings.folio_order, !settings.cold_files),
-      pool(*platform_.frames),
+      pools(*platform_.frames),
       rmap(make_rmap(platform, settings)),
       swap(make_swap(platform, settings)),
       flushes(*platform.tlbs, sizes, counters),
       accounts(*platform.tables, counters),
       huge_leaves(*platform.tables, sizes, counters),
-      page_frames(platform, sizes, pool, rmap.get(), swap.get(), counters),
-      files(platform, settings, sizes, cache, pool, page_frames, swap.get(), counters),
+      page_frames(platform, sizes, pools, rmap.get(), swap.get(), counters),
+      files(platform, settings, sizes, cache, pools, page_frames, swap.get(), counters),
       places(settings.aslr_seed),
       refuses_fetches_(can_refuse_fetches(platform)) {
   if (swap != nullptr) cache.report_to(*rmap);
@@ -68,7 +68,7 @@ void Core::find_sizes(const pt::PageTable& table) {
   for (const BlockSize& block : sizes.blocks)
     if (block.is_leaf())
       huge_leaves.set_reserve(block.size, table.split_reserve(block.size, page()));
-  fill_pool();
+  fill_pools(leaves);
 }
 
 // The way blocks of that size are mapped; one that was asked for and cannot be is an error.
@@ -105,16 +105,30 @@ void Core::add_block_size(PageShift size, HugePages when, bool has_leaf) {
     sizes.blocks.push_back({.size = size, .when = when, .style = style});
 }
 
-void Core::fill_pool() {
-  if (settings.hugetlb_pages == 0) return;
-  if (!sizes.huge)
+void Core::fill_pools(const std::vector<PageShift>& leaves) {
+  const auto fill = [&](const char* key, PageShift size, uint64_t count) {
+    if (!pools.add(size, sizes.order(size)).fill(count))
+      throw UsageError(
+          key,
+          fmt::format("there is no memory for {} huge pages of {} KiB", count, size.bytes() >> 10),
+          "give the machine more with mem.bytes");
+  };
+  if (settings.hugetlb_pages != 0 && !sizes.huge)
     throw UsageError("kernel.hugetlb_pages", "this machine's page table has no huge pages",
-                     "leave it at 0");
-  if (!pool.fill(settings.hugetlb_pages, sizes.huge_order()))
-    throw UsageError("kernel.hugetlb_pages",
-                     fmt::format("there is no memory for {} huge pages of {} KiB",
-                                 settings.hugetlb_pages, huge()->bytes() >> 10),
-                     "give the machine more with mem.bytes");
+                     "leave it at 0, or give a size with kernel.hugetlb.pools");
+  if (sizes.huge) fill("kernel.hugetlb_pages", *sizes.huge, settings.hugetlb_pages);
+  for (const PoolRule& rule : settings.pool_rules) {
+    const std::string named = format_size(rule.size.bytes());
+    if (rule.size == sizes.huge)
+      throw UsageError("kernel.hugetlb.pools",
+                       fmt::format("{} is the size of kernel.hugetlb_pages", named),
+                       "say there how many pages it has");
+    if (std::find(leaves.begin(), leaves.end(), rule.size) == leaves.end())
+      throw UsageError("kernel.hugetlb.pools",
+                       fmt::format("the page table has no leaves of {}", named),
+                       "gpt, hashed and clustered have: set machine.page_table");
+    fill("kernel.hugetlb.pools", rule.size, rule.pages);
+  }
 }
 
 std::optional<VirtRange> Core::user_range(VirtAddr start, uint64_t length) const {
@@ -139,7 +153,7 @@ void Core::drop_swap_entry(AddressSpace& mm, pt::Entry entry) {
 void Core::drop_everything() {
   files.drop_all();
   page_frames.free_zero_pages();
-  pool.drain();
+  pools.drain();
 }
 
 }  // namespace mmusim::kernel

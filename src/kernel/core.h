@@ -42,7 +42,7 @@ class Core {
   Counters counters;
   PageSizes sizes;
   PageCache cache;
-  HugePool pool;
+  HugePools pools;
   // Null where nothing asks for it: neither swap nor shared tables.
   std::unique_ptr<Rmap> rmap;
   // Null where kernel.swap_pages is 0: nothing is ever reclaimed.
@@ -72,6 +72,11 @@ class Core {
   // What the smallest table of a radix backend covers, as Linux sizes its windows by it.
   [[nodiscard]] uint64_t table_span() const {
     return page().bytes() * (page().bytes() / platform.format->entry_bytes);
+  }
+  // Of the hugetlb pool that mmap takes if no size is said; nothing: there is none.
+  [[nodiscard]] std::optional<PageShift> default_pool() const {
+    if (sizes.huge || pools.all().empty()) return sizes.huge;
+    return pools.all().front()->size();
   }
   // Of huge pages, where architecture and page table both have leaves of it.
   [[nodiscard]] std::optional<PageShift> huge() const { return sizes.huge; }
@@ -109,7 +114,7 @@ class Core {
  private:
   [[nodiscard]] SuperpageStyle style_for(PageShift size, bool has_leaf) const;
   void add_block_size(PageShift size, HugePages when, bool has_leaf);
-  void fill_pool();
+  void fill_pools(const std::vector<PageShift>& leaves);
 
   uint64_t next_anon_vma_ = 1;
   bool refuses_fetches_;

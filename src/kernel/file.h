@@ -58,8 +58,9 @@ struct File {
   int32_t fd = -1;     // of the mapping that first showed an unnamed file; -1: named
   uint64_t pages = 0;  // length
   bool length_known = false;
-  bool hidden = false;        // reachable only through its mappings
-  uint64_t mapped_pages = 0;  // in all areas together, and users; 0 drops a hidden file
+  bool hidden = false;            // reachable only through its mappings
+  std::optional<PageShift> pool;  // memory of the hugetlb pool of that size
+  uint64_t mapped_pages = 0;      // in all areas together, and users; 0 drops a hidden file
 
   uint64_t filled = 0;       // pages below it are there from the beginning, but for `absent`
   PageSpans absent;          // below `filled`: punched out or reclaimed since

@@ -23,7 +23,7 @@ void FileUse::area_added(const Vma& vma, uint64_t pages) {
 }
 
 void FileUse::area_removed(const Vma& vma, uint64_t pages) {
-  if (vma.has(kVmHugeOwner)) pool_->unreserve(vma.file, vma.pgoff, pages);
+  if (vma.has(kVmHugeOwner)) pools_->of(pool_page(vma)).unreserve(vma.file, vma.pgoff, pages);
   if (!vma.is_anonymous()) unuse(vma.file, pages);
 }
 
@@ -46,7 +46,10 @@ void FileUse::unuse(FileId id, uint64_t uses) {
   file.mapped_pages -= uses;
   if (file.mapped_pages != 0 || !file.hidden) return;
   drop_pages(id);
-  pool_->forget(id, [this](Pfn pfn) { frames_->put_pool_page(pfn); });
+  if (file.pool) {
+    const PageShift page = *file.pool;
+    pools_->of(page).forget(id, [&](Pfn pfn) { frames_->put_pool_page(pfn, page); });
+  }
   cache_->forget(id);
 }
 
@@ -58,9 +61,10 @@ FileId FileUse::shared_memory(uint64_t bytes) {
   return id;
 }
 
-std::optional<FileId> FileUse::pool_memory(uint64_t bytes, bool noreserve) {
+std::optional<FileId> FileUse::pool_memory(PageShift page, uint64_t bytes, bool noreserve) {
   const FileId file = shared_memory(bytes);
-  if (noreserve || pool_->reserve(file, 0, sizes_->pages(bytes))) return file;
+  cache_->file(file).pool = page;
+  if (noreserve || pools_->of(page).reserve(file, 0, sizes_->pages(bytes))) return file;
   cache_->forget(file);
   ++counters_->hugetlb_refused;
   return std::nullopt;

@@ -23,12 +23,13 @@ class FileUse {
  public:
   // All must outlive it. `swap` is null where nothing is reclaimed.
   FileUse(const Platform& platform, const Settings& settings, const PageSizes& sizes,
-          PageCache& cache, HugePool& pool, PageFrames& frames, SwapSpace* swap, Counters& counters)
+          PageCache& cache, HugePools& pools, PageFrames& frames, SwapSpace* swap,
+          Counters& counters)
       : platform_(&platform),
         settings_(&settings),
         sizes_(&sizes),
         cache_(&cache),
-        pool_(&pool),
+        pools_(&pools),
         frames_(&frames),
         swap_(swap),
         counters_(&counters) {}
@@ -47,9 +48,11 @@ class FileUse {
 
   // The hidden file behind new shared anonymous memory.
   FileId shared_memory(uint64_t bytes);
-  // That behind a mapping of so many bytes of the hugetlb pool, reserved unless `noreserve`.
-  // Nothing: the pool has not enough.
-  std::optional<FileId> pool_memory(uint64_t bytes, bool noreserve);
+  // That behind a mapping of so many bytes of the hugetlb pool of that size, reserved unless
+  // `noreserve`. Nothing: the pool has not enough. REQUIRES: there is such a pool.
+  std::optional<FileId> pool_memory(PageShift page, uint64_t bytes, bool noreserve);
+  // The pages of an area of such memory.
+  [[nodiscard]] PageShift pool_page(const Vma& vma) const { return *cache_->file(vma.file).pool; }
 
   // PageCache::get(), which reads back what was reclaimed, and then says so in `read`.
   std::optional<Pfn> page(FileId id, uint64_t index, bool& read);
@@ -66,7 +69,7 @@ class FileUse {
   const Settings* settings_;
   const PageSizes* sizes_;
   PageCache* cache_;
-  HugePool* pool_;
+  HugePools* pools_;
   PageFrames* frames_;
   SwapSpace* swap_;
   Counters* counters_;

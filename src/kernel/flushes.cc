@@ -47,9 +47,7 @@ void Flushes::resident(const AddressSpace& mm) {
     pages += mm.rss(static_cast<PageKind>(kind));
   // Of the huge leaves those of zeros are not in RSS.
   pages -= std::min(pages, sizes_->pages(mm.huge_leaf_bytes));
-  uint64_t huge_leaves = mm.huge_leaves;
-  if (sizes_->huge) huge_leaves += mm.hugetlb_pages / sizes_->huge_pages();
-  tlbs_->resident(mm.id, pages, huge_leaves);
+  tlbs_->resident(mm.id, pages, mm.huge_leaves + mm.hugetlb_leaves);
 }
 
 }  // namespace mmusim::kernel

@@ -102,7 +102,7 @@ class TableCopy {
       if (e == pt::kNone) continue;
       if (!area.pool && shows_huge_folio(core_, e, from.size)) continue;  // can be faulted in again
       if (area.pool) {
-        core_.huge_leaves.add_pool_pages(child_, 1);
+        core_.huge_leaves.add_pool_pages(child_, from.size, 1);
       } else if (!core_.huge_leaves.add(child_, from.size)) {
         enough = false;
         break;

@@ -80,10 +80,11 @@ void HugeLeaves::remove_folio(AddressSpace& mm) {
   count(mm, *sizes_->huge, false);
 }
 
-void HugeLeaves::add_pool_pages(AddressSpace& mm, int64_t huge) {
+void HugeLeaves::add_pool_pages(AddressSpace& mm, PageShift size, int64_t huge) {
   const auto added = static_cast<uint64_t>(huge);
-  mm.hugetlb_pages += added * sizes_->huge_pages();
-  counters_->hugetlb_bytes += added * sizes_->huge->bytes();
+  mm.hugetlb_leaves += added;
+  mm.hugetlb_pages += added * sizes_->pages(size);
+  counters_->hugetlb_bytes += added * size.bytes();
 }
 
 }  // namespace mmusim::kernel

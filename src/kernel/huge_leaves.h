@@ -34,8 +34,8 @@ class HugeLeaves {
   // The same for leaves of shared memory, with which nothing is set aside (huge_file.h).
   void add_folio(AddressSpace& mm);
   void remove_folio(AddressSpace& mm);
-  // So many more of pages of the hugetlb pool.
-  void add_pool_pages(AddressSpace& mm, int64_t huge);
+  // So many more pages of the hugetlb pool of that size.
+  void add_pool_pages(AddressSpace& mm, PageShift size, int64_t huge);
 
  private:
   void count(AddressSpace& mm, PageShift size, bool more);

@@ -1,25 +1,45 @@
 #include "kernel/huge_pool.h"
 
+#include <algorithm>
+
 #include "base/error.h"
 
 namespace mmusim::kernel {
 
-bool HugePool::fill(uint64_t count, unsigned order) {
-  order_ = order;
+bool HugePool::fill(uint64_t count) {
   for (; total_ < count; ++total_) {
-    const auto page = frames_->allocate(order, mem::FrameUse::Reserved, 0);
+    const auto page = frames_->reserve(size_.bytes(), mem::FrameUse::Reserved);
     if (!page) return false;
-    free_.insert(*page);
+    free_.insert(frames_->frame_of(*page));
   }
   return true;
 }
 
 void HugePool::drain() {
   MMUSIM_ASSERT(free_.size() == total_);
+  const unsigned piece = std::min(order_, mem::FrameMemory::kMaxOrder);
   for (const Pfn page : free_)
-    frames_->free(page, order_);
+    for (uint64_t i = 0; i < uint64_t{1} << order_; i += uint64_t{1} << piece)
+      frames_->free(page + i, piece);
   free_.clear();
   total_ = 0;
+}
+
+HugePool& HugePools::add(PageShift size, unsigned order) {
+  auto at = std::find_if(pools_.begin(), pools_.end(),
+                         [&](const auto& pool) { return pool->size() > size; });
+  return **pools_.insert(at, std::make_unique<HugePool>(*frames_, size, order));
+}
+
+HugePool* HugePools::find(PageShift size) {
+  for (const auto& pool : pools_)
+    if (pool->size() == size) return pool.get();
+  return nullptr;
+}
+
+void HugePools::drain() {
+  for (const auto& pool : pools_)
+    pool->drain();
 }
 
 bool HugePool::reserve(FileId file, uint64_t first, uint64_t pages) {

@@ -1,4 +1,5 @@
-// The hugetlb pool: huge pages set aside when the machine starts, for mmap with MAP_HUGETLB.
+// The hugetlb pools: huge pages set aside when the machine starts, for mmap with MAP_HUGETLB; one
+// for each size.
 //
 // A mapping reserves pool pages for all it maps (Linux: mm/hugetlb.c), so that its faults find one;
 // what has no reservation (MAP_NORESERVE, a forked child's copies) gets pages only while more are
@@ -11,6 +12,7 @@
 #include <cstdint>
 #include <functional>
 #include <map>
+#include <memory>
 #include <optional>
 #include <set>
 #include <vector>
@@ -23,10 +25,13 @@ namespace mmusim::kernel {
 
 class HugePool {
  public:
-  explicit HugePool(mem::FrameMemory& frames) : frames_(&frames) {}
+  // `order`: log2 of the frames of a page.
+  HugePool(mem::FrameMemory& frames, PageShift size, unsigned order)
+      : frames_(&frames), size_(size), order_(order) {}
+  [[nodiscard]] PageShift size() const { return size_; }
 
-  // Takes `count` blocks of 2^order frames; false: there is not so much memory.
-  bool fill(uint64_t count, unsigned order);
+  // Takes so many pages; false: there is not so much memory in such pieces.
+  bool fill(uint64_t count);
   // Gives the pool's memory back. REQUIRES: no page is in use.
   void drain();
 
@@ -57,11 +62,31 @@ class HugePool {
   };
 
   mem::FrameMemory* frames_;
-  unsigned order_ = 0;
+  PageShift size_;
+  unsigned order_;
   uint64_t total_ = 0;
   uint64_t reserved_ = 0;
   std::set<Pfn> free_;  // the lowest is given out first
   std::map<FileId, File> files_;
+};
+
+class HugePools {
+ public:
+  explicit HugePools(mem::FrameMemory& frames) : frames_(&frames) {}
+
+  // A pool, still empty. REQUIRES: there is none of this size.
+  HugePool& add(PageShift size, unsigned order);
+  // Null: there is none.
+  [[nodiscard]] HugePool* find(PageShift size);
+  // REQUIRES: there is one.
+  [[nodiscard]] HugePool& of(PageShift size) { return *find(size); }
+  [[nodiscard]] const std::vector<std::unique_ptr<HugePool>>& all() const { return pools_; }
+  // REQUIRES: no page is in use.
+  void drain();
+
+ private:
+  mem::FrameMemory* frames_;
+  std::vector<std::unique_ptr<HugePool>> pools_;  // ascending
 };
 
 }  // namespace mmusim::kernel

@@ -9,7 +9,7 @@ namespace {
 
 // A page for an untouched huge page. Nothing: the pool is empty.
 std::optional<Pfn> page_for(FaultContext& c, const Vma& vma, uint64_t index) {
-  HugePool& pool = c.core.pool;
+  HugePool& pool = c.core.pools.of(c.core.files.pool_page(vma));
   mem::FrameMemory& frames = *c.core.platform.frames;
   if (!vma.is_shared()) {
     const auto own = pool.take(vma.file, index, vma.has(kVmHugeOwner));
@@ -45,14 +45,14 @@ FaultOutcome map_page(FaultContext& c, Vma& vma, const pt::Slot& slot, AccessKin
                 .accessed = true,
                 .dirty = writes(kind)}));
   ++c.core.platform.frames->frame(*pfn).mappings;
-  c.core.huge_leaves.add_pool_pages(c.mm, 1);
+  c.core.huge_leaves.add_pool_pages(c.mm, slot.handle.size, 1);
   finish_fault(c, FaultCause::HugeTlb, false);
   return FaultOutcome::Fixed;
 }
 
 FaultOutcome copy_pool_page(FaultContext& c, Vma& vma, const pt::Slot& slot, Pfn old) {
   const uint64_t index = vma.pgoff + c.core.pages(slot.handle.base - vma.start);
-  const auto pfn = c.core.pool.take(vma.file, index, vma.has(kVmHugeOwner));
+  const auto pfn = c.core.pools.of(slot.handle.size).take(vma.file, index, vma.has(kVmHugeOwner));
   if (!pfn) return no_page(c);
   mem::FrameMemory& frames = *c.core.platform.frames;
   frames.frame(*pfn).exclusive = true;
@@ -75,7 +75,7 @@ FaultOutcome copy_pool_page(FaultContext& c, Vma& vma, const pt::Slot& slot, Pfn
 
 FaultOutcome hugetlb_fault(FaultContext& c, Vma& vma, VirtAddr va, AccessKind kind) {
   const pt::EntryFormat& format = *c.core.platform.format;
-  const pt::Slot slot = c.mm.table->ensure(va, *c.core.huge());
+  const pt::Slot slot = c.mm.table->ensure(va, c.core.files.pool_page(vma));
   if (slot.status == pt::Status::NotSupported) {  // no such address
     ++c.core.counters.refused_no_place;
     return FaultOutcome::Refused;

@@ -44,7 +44,7 @@ namespace {
 // Whether `at` lies within an area, and inside one of its pool's huge pages.
 bool inside_pool_page(const Core& core, AddressSpace& mm, VirtAddr at) {
   const Vma* vma = mm.vmas.find(at);
-  return vma != nullptr && vma->has(kVmHugeTlb) && !is_aligned(at, *core.huge());
+  return vma != nullptr && vma->has(kVmHugeTlb) && !is_aligned(at, core.files.pool_page(*vma));
 }
 
 // Divides the area around `at`, and a huge leaf that lies across. -EINVAL: not possible there.
@@ -256,7 +256,7 @@ int64_t drop_contents(Core& core, AddressSpace& mm, VirtRange range, bool locked
       break;
     }
     if (vma->has(kVmHugeTlb)) {
-      part.end = align_down(part.end, *core.huge());
+      part.end = align_down(part.end, core.files.pool_page(*vma));
       if (part.empty()) continue;
     }
     zap(batch, *vma, part, ZapPages::Contents);

@@ -1,6 +1,7 @@
 #include "kernel/move.h"
 
 #include <algorithm>
+#include <optional>
 
 #include "base/error.h"
 #include "base/linux_abi.h"
@@ -32,12 +33,12 @@ uint64_t widened(const Core& core, AddressSpace& mm, const Vma& source, VirtRang
   return alone ? below : 0;
 }
 
-// As PageTable::move_range(). The pool's pages move one by one, and nothing is made where there is
-// none (Linux: move_hugetlb_page_tables).
-pt::Status move_pages(Core& core, AddressSpace& mm, bool pool, VirtAddr from, VirtAddr to,
+// As PageTable::move_range(). Pages of a pool, by their size, move one by one, and nothing is made
+// where there is none (Linux: move_hugetlb_page_tables).
+pt::Status move_pages(AddressSpace& mm, std::optional<PageShift> pool, VirtAddr from, VirtAddr to,
                       uint64_t bytes, uint64_t& done) {
   if (!pool) return mm.table->move_range(from, to, bytes, done);
-  const uint64_t page = core.huge()->bytes();
+  const uint64_t page = pool->bytes();
   for (done = 0; done < bytes; done += page) {
     if (mm.table->find(from + done).entry == pt::kNone) continue;
     uint64_t moved = 0;
@@ -62,7 +63,8 @@ int64_t move_area(Core& core, AddressSpace& mm, VirtRange from, VirtRange to, bo
   target.pgoff = source->is_anonymous() && source->anon == AnonVmaId(0)
                      ? core.pages(to.begin.value())
                      : source->pgoff + core.pages(from.begin - source->start);
-  const bool pool = source->has(kVmHugeTlb);
+  const std::optional<PageShift> pool =
+      source->has(kVmHugeTlb) ? std::optional(core.files.pool_page(*source)) : std::nullopt;
   const uint64_t bytes = std::min(from.bytes(), to.bytes());
   const uint64_t earlier = widened(core, mm, *source, from, to);
   for (unsigned attempt = 0;; ++attempt) {
@@ -70,12 +72,12 @@ int64_t move_area(Core& core, AddressSpace& mm, VirtRange from, VirtRange to, bo
     if (!pool) split_for_move(core, mm, from.begin, to.begin, bytes);
     uint64_t done = 0;
     const pt::Status status =
-        move_pages(core, mm, pool, from.begin - earlier, to.begin - earlier, bytes + earlier, done);
+        move_pages(mm, pool, from.begin - earlier, to.begin - earlier, bytes + earlier, done);
     if (status == pt::Status::Ok) break;
     // Back again: the tables it came from still stand, so this needs no memory.
     uint64_t back = 0;
     const pt::Status undone =
-        move_pages(core, mm, pool, to.begin - earlier, from.begin - earlier, done, back);
+        move_pages(mm, pool, to.begin - earlier, from.begin - earlier, done, back);
     MMUSIM_ASSERT(undone == pt::Status::Ok);
     ZapBatch batch(core, mm);
     const Vma* below = mm.vmas.find_before(to.begin);
@@ -97,8 +99,7 @@ int64_t move_area(Core& core, AddressSpace& mm, VirtRange from, VirtRange to, bo
       mm.vmas.set_anon(old, AnonVmaId(0), AnonVmaId(0), 0);
   }
   // Whole tables may have changed place, so walk caches go too.
-  core.flushes.range(mm, {from.begin, from.begin + bytes},
-                     target.has(kVmHugeTlb) ? *core.huge() : core.page(), true,
+  core.flushes.range(mm, {from.begin, from.begin + bytes}, pool.value_or(core.page()), true,
                      mmu::RangeFlush::Change);
   core.accounts.note_tables();
   core.accounts.note_vmas(mm);

@@ -84,10 +84,10 @@ void PageFrames::put_huge(Pfn first, unsigned order) {
     put(first + i);
 }
 
-void PageFrames::put_pool_page(Pfn first) {
+void PageFrames::put_pool_page(Pfn first, PageShift size) {
   if (--platform_->frames->frame(first).references != 0) return;
-  if (platform_->before_free) platform_->before_free(first, sizes_->huge_order());
-  pool_->give_back(first);
+  if (platform_->before_free) platform_->before_free(first, sizes_->order(size));
+  pools_->of(size).give_back(first);
 }
 
 void PageFrames::free_zero_pages() {

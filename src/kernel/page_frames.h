@@ -19,11 +19,11 @@ namespace mmusim::kernel {
 class PageFrames {
  public:
   // All must outlive it. `rmap` and `swap` are null where nothing is reclaimed.
-  PageFrames(const Platform& platform, const PageSizes& sizes, HugePool& pool, Rmap* rmap,
+  PageFrames(const Platform& platform, const PageSizes& sizes, HugePools& pools, Rmap* rmap,
              SwapSpace* swap, Counters& counters)
       : platform_(&platform),
         sizes_(&sizes),
-        pool_(&pool),
+        pools_(&pools),
         rmap_(rmap),
         swap_(swap),
         counters_(&counters) {}
@@ -49,8 +49,9 @@ class PageFrames {
   std::optional<Pfn> huge_zero_page();
   // Drops one reference of each frame of a huge page of 2^order, as put().
   void put_huge(Pfn first, unsigned order);
-  // Drops one reference of a page of the hugetlb pool, which gets it back with the last.
-  void put_pool_page(Pfn first);
+  // Drops one reference of a page of the hugetlb pool of that size, which gets it back with the
+  // last.
+  void put_pool_page(Pfn first, PageShift size);
 
   // Nobody reads zeros any more.
   void free_zero_pages();
@@ -58,7 +59,7 @@ class PageFrames {
  private:
   const Platform* platform_;
   const PageSizes* sizes_;
-  HugePool* pool_;
+  HugePools* pools_;
   Rmap* rmap_;
   SwapSpace* swap_;
   Counters* counters_;

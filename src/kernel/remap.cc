@@ -66,7 +66,7 @@ class Remapper {
     const Vma* vma = area();
     if (vma == nullptr) return -kEFAULT;
     if (vma->has(kVmHugeTlb)) {
-      const PageShift huge = *core_.huge();
+      const PageShift huge = core_.files.pool_page(*vma);
       call_.old_length = align_up(VirtAddr(call_.old_length), huge).value();
       call_.new_length = align_up(VirtAddr(call_.new_length), huge).value();
       if (!is_aligned(call_.start, huge) || !is_aligned(call_.target, huge) || grows())
@@ -152,7 +152,8 @@ class Remapper {
         {.length = call_.new_length,
          .backing = backing_of(core_, *vma),
          .offset = vma->is_anonymous() ? 0 : (vma->pgoff + pages_before) << core_.page().log2(),
-         .hint = hint});
+         .hint = hint,
+         .pool = vma->has(kVmHugeTlb) ? core_.files.pool_page(*vma) : core_.page()});
     if (found) call_.target = *found;
     return found.has_value();
   }

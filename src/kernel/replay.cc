@@ -88,7 +88,7 @@ class Replayer {
   FileId file_of(const trace::MmapEvent& e, VirtRange range);
   // The file a call names that does not map it; 0: nobody has mapped it so far.
   FileId known_file(const std::string& name, int32_t fd);
-  void from_pool(Mapping& mapping, bool noreserve);
+  void from_pool(Mapping& mapping, uint32_t flags);
   void resize(VirtRange old_range, VirtRange new_range);
   [[nodiscard]] bool round_for_pool(const Vma& vma, VirtRange& from, VirtRange& to) const;
 
@@ -121,15 +121,19 @@ FileId Replayer::file_of(const trace::MmapEvent& e, VirtRange range) {
 
 // The recording had huge pages there. Where this machine's pool has none to give, it gets ordinary
 // ones.
-void Replayer::from_pool(Mapping& mapping, bool noreserve) {
-  if (!core_.huge() || !is_aligned(mapping.range.begin, *core_.huge())) return;
-  const VirtRange whole{mapping.range.begin, align_up(mapping.range.end, *core_.huge())};
+void Replayer::from_pool(Mapping& mapping, uint32_t flags) {
+  const unsigned log2 = flags >> kMapHugeShift & kMapHugeMask;
+  const bool has_said = log2 != 0 && core_.pools.find(PageShift(log2)) != nullptr;
+  const auto page = has_said ? std::optional(PageShift(log2)) : core_.default_pool();
+  const bool noreserve = (flags & kMapNoReserve) != 0;
+  if (!page || !is_aligned(mapping.range.begin, *page)) return;
+  const VirtRange whole{mapping.range.begin, align_up(mapping.range.end, *page)};
   if (whole.end > core_.platform.layout.top) return;
   // Larger huge pages than the recording's must not take what lies behind.
   if (!whole.empty() && mapping.range.end < whole.end &&
       mm().vmas.overlaps({mapping.range.end, whole.end}))
     return;
-  if (const auto file = core_.files.pool_memory(whole.bytes(), noreserve)) {
+  if (const auto file = core_.files.pool_memory(*page, whole.bytes(), noreserve)) {
     mapping.range = whole;
     mapping.file = *file;
     mapping.flags = pool_flags(mapping.flags, noreserve);
@@ -146,7 +150,7 @@ void Replayer::operator()(const trace::MmapEvent& e) {
   }
   Mapping mapping{*range, vm_flags(e.prot, e.flags) | mm().lock_flags, FileId(0),
                   has_file ? core_.pages(e.offset) : 0};
-  if (!has_file && (e.flags & kMapHugeTlb) != 0) from_pool(mapping, (e.flags & kMapNoReserve) != 0);
+  if (!has_file && (e.flags & kMapHugeTlb) != 0) from_pool(mapping, e.flags);
   if ((mapping.flags & kVmHugeTlb) == 0) mapping.file = file_of(e, *range);
   core_.files.pin(mapping.file);
   const bool fixed = (e.flags & (kMapFixed | kMapFixedNoReplace)) != 0;
@@ -183,7 +187,7 @@ void Replayer::resize(VirtRange old_range, VirtRange new_range) {
 
 // Both ranges in the pool's pages, as Linux rounds them. False: such memory cannot be remapped so.
 bool Replayer::round_for_pool(const Vma& vma, VirtRange& from, VirtRange& to) const {
-  const PageShift huge = *core_.huge();
+  const PageShift huge = core_.files.pool_page(vma);
   if (!is_aligned(from.begin, huge) || !is_aligned(to.begin, huge)) return false;
   from.end = align_up(from.end, huge);
   to.end = align_up(to.end, huge);

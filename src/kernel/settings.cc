@@ -61,6 +61,11 @@ const config::Keys<Settings>& Settings::keys() {
                   "Huge pages in the pool for mmap with MAP_HUGETLB, taken from memory at the "
                   "start.",
                   0, uint64_t{1} << 24)
+          .text(
+              "kernel.hugetlb.pools", &Settings::hugetlb_pools,
+              "Pools of huge pages of other sizes, each with so many pages, as in 64K:100,256M:2: "
+              "for mmap with MAP_HUGETLB and a size (MAP_HUGE_SHIFT). The page table needs leaves "
+              "of these sizes.")
           .flag("kernel.zero_page", &Settings::zero_page,
                 "Reads of untouched private memory map a page of zeros that all share; false: a "
                 "page of their own (as Linux does for some virtual machines).")
@@ -124,6 +129,15 @@ Settings Settings::from(const config::Config& config, const Platform& platform) 
                                    format_size(platform.frames->total_frames() << page.log2())),
                        kSmaller);
   }
+  const std::string pools = config.place_of("kernel.hugetlb.pools");
+  s.pool_rules = parse_pools(s.hugetlb_pools, page, pools);
+  for (const PoolRule& rule : s.pool_rules)
+    if (rule.size.bytes() >> page.log2() > platform.frames->total_frames())
+      throw UsageError(
+          pools,
+          fmt::format("{} is more than all memory, {} (mem.bytes)", format_size(rule.size.bytes()),
+                      format_size(platform.frames->total_frames() << page.log2())),
+          kSmaller);
   const mmu::AddressLayout& layout = platform.layout;
   const uint64_t room =
       layout.mmap_upward ? layout.top - layout.mmap_base : layout.mmap_base - layout.lowest;

@@ -33,6 +33,8 @@ struct Settings {
   std::vector<SizeRule> size_rules;  // the same, read
   SuperpageStyle superpage_style = SuperpageStyle::Auto;
   uint64_t hugetlb_pages = 0;
+  std::string hugetlb_pools;  // of other sizes, as the user wrote them
+  std::vector<PoolRule> pool_rules;
   bool zero_page = true;
   bool zero_split = true;
   uint64_t shared_table_bytes = 0;  // of a block; 0: no tables are shared

@@ -74,6 +74,28 @@ std::vector<SizeRule> parse_sizes(const std::string& text, PageShift page,
   return rules;
 }
 
+std::vector<PoolRule> parse_pools(const std::string& text, PageShift page,
+                                  const std::string& place) {
+  constexpr const char* kAdvice = "write sizes with how many pages each pool has, as in 64K:100";
+  constexpr uint64_t kMost = uint64_t{1} << 24;
+  std::vector<PoolRule> rules;
+  for (const std::string_view item : items_of(text)) {
+    const size_t colon = item.find(':');
+    const PageShift size = parse_page_size(item.substr(0, colon), page, place, kAdvice);
+    const auto pages = colon == std::string_view::npos ? std::optional<uint64_t>()
+                                                       : parse_count(item.substr(colon + 1));
+    if (!pages || *pages > kMost)
+      throw UsageError(place, fmt::format("'{}' does not say how many pages", item), kAdvice);
+    if (std::any_of(rules.begin(), rules.end(),
+                    [&](const PoolRule& other) { return other.size == size; }))
+      throw UsageError(place, fmt::format("{} is named twice", format_size(size.bytes())), kAdvice);
+    rules.push_back({size, *pages});
+  }
+  std::sort(rules.begin(), rules.end(),
+            [](const PoolRule& a, const PoolRule& b) { return a.size < b.size; });
+  return rules;
+}
+
 std::vector<PageShift> leaf_sizes(const config::Config& config, const pt::RadixGeometry& geometry,
                                   PageShift page) {
   std::vector<PageShift> sizes = pt::leaf_sizes_of(geometry, page);
@@ -84,6 +106,9 @@ std::vector<PageShift> leaf_sizes(const config::Config& config, const pt::RadixG
     for (const SizeRule& rule :
          parse_sizes(settings.thp_sizes, page, config.place_of("kernel.thp.sizes")))
       sizes.push_back(rule.size);
+  for (const PoolRule& rule :
+       parse_pools(settings.hugetlb_pools, page, config.place_of("kernel.hugetlb.pools")))
+    sizes.push_back(rule.size);
   std::sort(sizes.begin(), sizes.end());
   sizes.erase(std::unique(sizes.begin(), sizes.end()), sizes.end());
   return sizes;

@@ -41,6 +41,16 @@ struct SizeRule {
 std::vector<SizeRule> parse_sizes(const std::string& text, PageShift page,
                                   const std::string& place);
 
+// One size of kernel.hugetlb.pools.
+struct PoolRule {
+  PageShift size;
+  uint64_t pages = 0;
+};
+
+// "64K:100,256M:2". Ascending. Errors: as parse_sizes(), and for what is no count.
+std::vector<PoolRule> parse_pools(const std::string& text, PageShift page,
+                                  const std::string& place);
+
 // The leaves a machine must ask its page tables for: those of the levels of `geometry`, and those
 // of the keys. REQUIRES: the kernel's keys are declared. Errors: as parse_sizes().
 std::vector<PageShift> leaf_sizes(const config::Config& config, const pt::RadixGeometry& geometry,

@@ -60,16 +60,19 @@ int64_t Syscalls::do_mmap(Process& process, VirtAddr hint, uint64_t length, uint
   if (!anonymous && file == FileId(0)) return -kEINVAL;
   const bool shared = type != kMapPrivate;
   const bool pool = (flags & kMapHugeTlb) != 0;
+  PageShift page = core.page();
   if (pool) {
     const unsigned log2 = flags >> kMapHugeShift & kMapHugeMask;
-    if (!anonymous || !core.huge() || (log2 != 0 && log2 != core.huge()->log2())) return -kEINVAL;
-    length = align_up(VirtAddr(length), *core.huge()).value();
+    const auto wanted = log2 == 0 ? core.default_pool() : std::optional(PageShift(log2));
+    if (!anonymous || !wanted || core.pools.find(*wanted) == nullptr) return -kEINVAL;
+    page = *wanted;
+    length = align_up(VirtAddr(length), page).value();
     if (length > top) return -kENOMEM;
   }
 
   VirtAddr start = hint;
   if ((flags & (kMapFixed | kMapFixedNoReplace)) != 0) {
-    if (!is_aligned(start, pool ? *core.huge() : core.page())) return -kEINVAL;
+    if (!is_aligned(start, page)) return -kEINVAL;
     const auto range = core.user_range(start, length);
     if (!range) return -kENOMEM;
     if (start < core.platform.layout.lowest) return -kEPERM;
@@ -82,9 +85,12 @@ int64_t Syscalls::do_mmap(Process& process, VirtAddr hint, uint64_t length, uint
       const bool on_disk = core.cache.file(file).kind == FileKind::Regular;
       backing = on_disk ? Backing::Disk : Backing::SharedMemory;
     }
-    const auto found = unmapped_area(
-        core, mm,
-        {.length = length, .backing = backing, .offset = anonymous ? 0 : offset, .hint = hint});
+    const auto found = unmapped_area(core, mm,
+                                     {.length = length,
+                                      .backing = backing,
+                                      .offset = anonymous ? 0 : offset,
+                                      .hint = hint,
+                                      .pool = page});
     if (!found) return -kENOMEM;
     start = *found;
   }
@@ -101,7 +107,7 @@ int64_t Syscalls::do_mmap(Process& process, VirtAddr hint, uint64_t length, uint
   if (charged && !pool && !core.may_commit(length)) return -kENOMEM;
   if (pool) {
     const bool noreserve = (flags & kMapNoReserve) != 0;
-    const auto memory = core.files.pool_memory(length, noreserve);
+    const auto memory = core.files.pool_memory(page, length, noreserve);
     if (!memory) return -kENOMEM;
     file = *memory;
     area_flags = pool_flags(area_flags, noreserve);

@@ -57,7 +57,7 @@ bool could_be_huge(const Room& room, const Unplaced& wanted) {
 // Of the pool: the place is a multiple of the huge page (Linux: vm_unmapped_area with an
 // alignment).
 std::optional<VirtAddr> place_of_pool(const Room& room, const Unplaced& wanted) {
-  const PageShift huge = *room.huge;
+  const PageShift huge = wanted.pool;
   const VirtAddr hint = align_up(wanted.hint, huge);
   if (hint != VirtAddr(0) && has_room(room, hint, wanted.length)) return hint;
   const uint64_t slack = huge.bytes() - room.page.bytes();

@@ -30,6 +30,7 @@ struct Unplaced {
   Backing backing = Backing::Anonymous;
   uint64_t offset = 0;  // in the file, in bytes
   VirtAddr hint{};      // where it should go if there is room; 0: anywhere
+  PageShift pool{};     // of the pool: its pages
 };
 
 // What the place depends on of an address space: also of one that only plans.

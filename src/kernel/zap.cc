@@ -34,7 +34,7 @@ void zap_huge(ZapBatch& batch, const Vma& vma, pt::Run& run,
     }
     if (vma.has(kVmHugeTlb)) {
       --frames.frame(first).mappings;
-      core.huge_leaves.add_pool_pages(batch.mm(), -1);
+      core.huge_leaves.add_pool_pages(batch.mm(), run.size, -1);
       batch.add_pool_page(run.address(i), run.size, first);
       continue;
     }

@@ -33,7 +33,7 @@ void ZapBatch::reclaim_tables(VirtRange range) {
 
 void ZapBatch::add_pool_page(VirtAddr va, PageShift size, Pfn pfn) {
   weaken(va, size);
-  pool_pages_.push_back(pfn);
+  pool_pages_.emplace_back(pfn, size);
 }
 
 void ZapBatch::add_huge_folio(VirtAddr va, pt::Entry leaf) {
@@ -81,8 +81,8 @@ void ZapBatch::finish() {
   for (const auto& [first, order] : huge_)
     core_->page_frames.put_huge(first, order);
   huge_.clear();
-  for (const Pfn first : pool_pages_)
-    core_->page_frames.put_pool_page(first);
+  for (const auto& [first, size] : pool_pages_)
+    core_->page_frames.put_pool_page(first, size);
   pool_pages_.clear();
   if (gather_.freed_tables()) {
     core_->counters.tables_freed += gather_.tables().size();

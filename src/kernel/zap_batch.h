@@ -91,8 +91,8 @@ class ZapBatch {
   std::vector<std::pair<VirtAddr, PageShift>> leaves_;  // of Scope::Pages
   std::vector<Pfn> pages_;
   std::vector<std::pair<Pfn, unsigned>> huge_;  // first frames of transparent huge pages; orders
-  std::vector<Pfn> pool_pages_;                 // of pages of the hugetlb pool
-  std::vector<VirtAddr> spans_;                 // leaf-table spans zap() went through
+  std::vector<std::pair<Pfn, PageShift>> pool_pages_;  // of the hugetlb pools
+  std::vector<VirtAddr> spans_;                        // leaf-table spans zap() went through
 };
 
 }  // namespace mmusim::kernel

@@ -54,7 +54,8 @@ class Lines {
 
 }  // namespace
 
-Footprint measure(PageTable& table, PageShift page, VirtRange everything, uint64_t line) {
+Footprint measure(PageTable& table, const EntryFormat& format, PageShift page, VirtRange everything,
+                  uint64_t line) {
   Footprint result;
   const Stats stats = table.stats();
   result.leaves = stats.leaves;
@@ -71,7 +72,11 @@ Footprint measure(PageTable& table, PageShift page, VirtRange everything, uint64
   while (cursor->next(run)) {
     const uint64_t pages = run.size.bytes() >> page.log2();
     for (uint32_t i = 0; i < run.count; ++i) {
-      if (run.get(i) == kNone) continue;
+      const Entry entry = run.get(i);
+      if (entry == kNone) continue;
+      if (run.size == page && format.is_present(entry))
+        if (const auto hint = format.parse_leaf(entry, page).hint)
+          ++result.hints_by_size[hint->log2()];
       path.clear();
       static_cast<void>(table.walk(run.address(i), path));
       result.pages += pages;

@@ -33,6 +33,7 @@ struct Footprint {
   uint64_t restructures = 0;
   uint64_t entries_rewritten = 0;
   std::map<unsigned, uint64_t> leaves_by_size;  // log2 of bytes -> leaves
+  std::map<unsigned, uint64_t> hints_by_size;   // of these, base leaves: what they hint -> leaves
   std::vector<TableClass> classes;              // the root first
 
   // Lookups of every page once.
@@ -44,9 +45,10 @@ struct Footprint {
   [[nodiscard]] unsigned words_most() const { return words.empty() ? 0 : words.rbegin()->first; }
 };
 
-// `line`: bytes of a cache line, a power of two. Reads of the cursor are reported to the table's
-// sink as the kernel's.
-Footprint measure(PageTable& table, PageShift page, VirtRange everything, uint64_t line = 64);
+// `format`: of its entries. `line`: bytes of a cache line, a power of two. Reads of the cursor are
+// reported to the table's sink as the kernel's.
+Footprint measure(PageTable& table, const EntryFormat& format, PageShift page, VirtRange everything,
+                  uint64_t line = 64);
 
 }  // namespace mmusim::pt
 

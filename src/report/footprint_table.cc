@@ -156,6 +156,14 @@ std::string size_text(const NamedFootprint& one) {
   return text;
 }
 
+std::string hint_text(const NamedFootprint& one) {
+  std::string text;
+  for (const auto& [log2, leaves] : one.footprint.hints_by_size)
+    text += fmt::format("{}{} say {}", text.empty() ? "" : ", ", format_count(leaves),
+                        format_size(uint64_t{1} << log2));
+  return text;
+}
+
 }  // namespace
 
 Document footprint_document(const FootprintHeading& heading,
@@ -164,8 +172,18 @@ Document footprint_document(const FootprintHeading& heading,
   facts.add("machine", "machine", fmt::format("{} ({})", heading.machine, heading.arch));
   facts.add("pages_of", "pages of", heading.source);
   facts.add("moment", "", heading.what);
-  if (!footprints.empty() && footprints.front().footprint.leaves_by_size.size() > 1)
-    facts.add("leaves", "leaves", size_text(footprints.front()));
+  // Of the first, and of those in which it is otherwise: one's leaves may be another's groups.
+  for (const NamedFootprint& one : footprints) {
+    const NamedFootprint& first = footprints.front();
+    const bool is_first = &one == &first;
+    const std::string of = is_first ? "" : ", " + one.name;
+    if (one.footprint.leaves_by_size.size() > 1 &&
+        (is_first || one.footprint.leaves_by_size != first.footprint.leaves_by_size))
+      facts.add(is_first ? "leaves" : "leaves." + one.name, "leaves" + of, size_text(one));
+    if (!one.footprint.hints_by_size.empty() &&
+        (is_first || one.footprint.hints_by_size != first.footprint.hints_by_size))
+      facts.add(is_first ? "hints" : "hints." + one.name, "hints" + of, hint_text(one));
+  }
   Document document{.kind = "footprint",
                     .blocks = {facts, footprints_of(footprints), depths_of(footprints)}};
   for (const NamedFootprint& one : footprints)
@@ -201,6 +219,8 @@ std::string footprint_json(const FootprintHeading& heading,
   for (size_t i = 0; i < footprints.size(); ++i) {
     for (const auto& [log2, leaves] : footprints[i].footprint.leaves_by_size)
       list[i]["leaves_by_bytes"][std::to_string(uint64_t{1} << log2)] = leaves;
+    for (const auto& [log2, leaves] : footprints[i].footprint.hints_by_size)
+      list[i]["hints_by_bytes"][std::to_string(uint64_t{1} << log2)] = leaves;
     for (const auto& [words, pages] : footprints[i].footprint.words)
       list[i]["pages_by_words"][std::to_string(words)] = pages;
     list[i]["tables"] = rows_json(classes_of(footprints[i]));

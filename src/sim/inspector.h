@@ -110,6 +110,7 @@ class Inspector {
     const auto found = processes.find(pid);
     MMUSIM_ASSERT(found != processes.end() && found->second.mm != nullptr);
     look({.table = *found->second.mm->table,
+          .format = machine().format(),
           .allocator = machine().tables(),
           .common_bytes = machine().page_tables().common_bytes(),
           .page = machine().page(),
@@ -186,6 +187,7 @@ void inspect_set_on(const config::Config& config, const PageSet& set, const Insp
     if ((pfn & 0xffff) == 0) check_interrupt();
   }
   look({.table = *table,
+        .format = machine.format(),
         .allocator = machine.tables(),
         .common_bytes = machine.page_tables().common_bytes(),
         .page = page,

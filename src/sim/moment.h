@@ -36,6 +36,7 @@ struct Choice {
 
 struct Inspected {
   pt::PageTable& table;
+  const pt::EntryFormat& format;        // of its entries
   const pt::TableAllocator& allocator;  // of all page tables of the machine
   uint64_t common_bytes = 0;            // of tables that belong to no address space alone
   PageShift page;

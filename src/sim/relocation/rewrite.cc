@@ -179,7 +179,9 @@ void EventRewriter::mmap(Pid pid, RelocatedSpace& space, const trace::MmapEvent&
       const uint64_t mask = sides_.huge->offset_mask();
       room.end = room.begin + ((room.bytes() + mask) & ~mask);
     }
-    place_anywhere(pid, space, room, {.backing = backing, .offset = e.offset});
+    place_anywhere(
+        pid, space, room,
+        {.backing = backing, .offset = e.offset, .pool = sides_.huge.value_or(sides_.target.page)});
   }
   if (coarser()) space.parts.set(*range, e.prot);
   const Pages pages = pages_of(space, *range);

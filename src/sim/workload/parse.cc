@@ -164,7 +164,12 @@ class Parser {
     words.emplace_back("locked", flag(kMapLocked));
     words.emplace_back("noreserve", flag(kMapNoReserve));
     words.emplace_back("growsdown", flag(kMapGrowsDown));
-    words.emplace_back("hugetlb", flag(kMapHugeTlb));
+    words.emplace_back("hugetlb", [&] {
+      s.flags |= kMapHugeTlb;
+      const bool sized = !ends_statement() && !peek().quoted &&
+                         std::isdigit(static_cast<unsigned char>(peek().text[0])) != 0;
+      if (sized) s.pool_page = number("a page size");
+    });
     options(words);
     if (!said) s.prot = kProtRead | kProtWrite;
     if (s.offset && s.file.empty()) fail(s.at, "an offset without a file");

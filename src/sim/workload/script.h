@@ -76,6 +76,7 @@ struct Statement {
   std::optional<Expression> place;      // map, move, duplicate
   std::optional<Expression> alignment;  // map
   std::optional<Expression> offset;     // map: in the file
+  std::optional<Expression> pool_page;  // map: bytes of a huge page of the pool
   std::optional<Expression> stride;     // touch
   std::optional<Expression> count;      // touch
   std::optional<Expression> seed;       // touch

@@ -2,6 +2,7 @@
 #include <algorithm>
 #include <fmt/format.h>
 
+#include "base/bits.h"
 #include "base/linux_abi.h"
 #include "sim/workload/unroller.h"
 
@@ -104,8 +105,13 @@ void Unroller::map(const Statement& s, unsigned process) {
     if (!declared_files_.contains(file_name))
       f.bytes = std::max(f.bytes, std::min(kReach, step.offset + bytes));
   }
-  if ((s.flags & kMapHugeTlb) != 0 && plan_.huge_pages == 0)
+  if (s.pool_page) {
+    const uint64_t page = number(process, *s.pool_page, kScriptPage, uint64_t{1} << 40);
+    if (!is_power_of_two(page)) fail(s.pool_page->at(), "the size of a page is a power of two");
+    step.flags |= log2_floor(page) << kMapHugeShift;
+  } else if ((s.flags & kMapHugeTlb) != 0 && plan_.huge_pages == 0) {
     fail(s.at, "how many huge pages the pool has to have is not said", "'hugepages N' before this");
+  }
   const bool grows_down = (s.flags & kMapGrowsDown) != 0;
   add_segment(process, name, {start, bytes, grows_down});
   emit(step, Step::Kind::Map, process, s.at);

@@ -115,14 +115,14 @@ TEST_F(HugeLeavesTest, NothingIsSetAsideForSharedMemoryAndThePool) {
   leaves.set_reserve(kHuge, {{.bytes = kPage, .count = 1}});
   AddressSpace mm = space_of(1);
   leaves.add_folio(mm);
-  leaves.add_pool_pages(mm, 2);
+  leaves.add_pool_pages(mm, kHuge, 2);
   EXPECT_EQ(tables.bytes_in_use(), 0u);
   EXPECT_EQ(mm.folio_leaves, 1u);
   EXPECT_EQ(mm.hugetlb_pages, 1024u);
   EXPECT_EQ(counters.huge_bytes, kHuge.bytes());
   EXPECT_EQ(counters.hugetlb_bytes, 2 * kHuge.bytes());
   leaves.remove_folio(mm);
-  leaves.add_pool_pages(mm, -2);
+  leaves.add_pool_pages(mm, kHuge, -2);
   EXPECT_EQ(mm.huge_leaves, 0u);
   EXPECT_EQ(counters.huge_bytes + counters.hugetlb_bytes, 0u);
 }
@@ -177,7 +177,7 @@ TEST(Flushes, HugePagesOfZerosAreLeavesButNotResident) {
   mm.huge_leaf_bytes = 2 * kHuge.bytes();
   flushes.resident(mm);
   EXPECT_EQ(tlb.told[mm.id], (std::pair<uint64_t, uint64_t>{0, 2}));
-  mm.hugetlb_pages = 1024;
+  mm.hugetlb_leaves = 2;
   flushes.resident(mm);
   EXPECT_EQ(tlb.told[mm.id], (std::pair<uint64_t, uint64_t>{0, 4}));
 }

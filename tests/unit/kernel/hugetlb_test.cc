@@ -1,4 +1,6 @@
 // The hugetlb pool: reservations, faults, copies, and what is refused.
+#include <algorithm>
+
 #include "kernel/script.h"
 
 namespace mmusim::kernel::testing {
@@ -12,7 +14,9 @@ class HugeTlb : public ::testing::TestWithParam<const char*> {
   Script s{"[kernel]\nhugetlb_pages = 8\n", GetParam()};
   Syscalls& sys = s.m.sys();
 
-  [[nodiscard]] const HugePool& pool() const { return s.m.kernel->system().core.pool; }
+  [[nodiscard]] const HugePool& pool() const {
+    return *s.m.kernel->system().core.pools.all().front();
+  }
   int64_t mmap(uint64_t at, uint64_t length, uint32_t flags) {
     return sys.mmap(kP1, VirtAddr(at), length, kRw, flags | (at != 0 ? uint32_t{kMapFixed} : 0u));
   }
@@ -175,6 +179,86 @@ TEST(HugeTlbPool, RecordedMappings) {
   EXPECT_EQ(s.m.counters().hugetlb_refused, 1u);
   s.m.expect_accounts_agree();
   s.end();
+}
+
+// Pools of several sizes, one of which is larger than what the allocator has in one piece (4M
+// here).
+class PoolsOfSizes : public ::testing::TestWithParam<const char*> {
+ protected:
+  Script s{"[kernel]\nhugetlb_pages = 2\nhugetlb.pools = 64K:4,16M:2\n", GetParam()};
+
+  const HugePool& pool(uint64_t bytes) {
+    const auto& all = s.m.kernel->system().core.pools.all();
+    return **std::find_if(all.begin(), all.end(),
+                          [&](const auto& pool) { return pool->size().bytes() == bytes; });
+  }
+  int64_t map(uint64_t at, uint64_t length, unsigned log2, uint32_t more = 0) {
+    return s.m.sys().mmap(
+        kP1, VirtAddr(at), length, kRw,
+        kMapPrivate | kMapAnonymous | kMapFixed | kMapHugeTlb | log2 << kMapHugeShift | more,
+        FileId(0), 0);
+  }
+};
+
+TEST_P(PoolsOfSizes, GiveWhatTheFlagsSay) {
+  EXPECT_EQ(map(kBase, k2M, 0), static_cast<int64_t>(kBase));  // the machine's own
+  EXPECT_EQ(map(kBase + k2M, 100 * kK, 16), static_cast<int64_t>(kBase + k2M));
+  EXPECT_EQ(map(kBase + 16 * kM, 20 * kM, 24), static_cast<int64_t>(kBase + 16 * kM));
+  EXPECT_EQ(pool(64 * kK).reserved(), 2u);
+  EXPECT_EQ(pool(16 * kM).reserved(), 2u);
+  EXPECT_EQ(map(kBase + 256 * kM, kM, 20), -kEINVAL);            // no such pool
+  EXPECT_EQ(map(kBase + 256 * kM + 64 * kK, kM, 24), -kEINVAL);  // not aligned
+  EXPECT_EQ(map(kBase + 256 * kM, 256 * kK, 16), -kENOMEM);      // two are left
+  s.step("touch",
+         [&] {
+           s.write(kBase, 512);
+           s.write(kBase + k2M, 32);
+           s.write(kBase + 16 * kM, 8192);
+         },
+         {.faults = 1 + 2 + 2});
+  EXPECT_EQ(s.m.mm(1).hugetlb_leaves, 5u);
+  EXPECT_EQ(s.m.mm(1).hugetlb_pages, 512u + 32 + 8192);
+  EXPECT_EQ(pool(16 * kM).free(), 0u);
+  s.m.sys().fork(kP1, kP2);
+  s.m.expect_accounts_agree();
+  EXPECT_EQ(s.m.sys().munmap(kP1, VirtAddr(kBase + k2M), kPage), -kEINVAL);
+  s.unmap(kBase + k2M, 64 * kK);
+  EXPECT_EQ(pool(64 * kK).free(), 2u);  // the child's
+  s.m.sys().exit(kP2, 0);
+  EXPECT_EQ(pool(64 * kK).free(), 3u);
+  EXPECT_EQ(s.m.sys().mremap(kP1, VirtAddr(kBase + 16 * kM), 16 * kM, 16 * kM,
+                             kRemapMayMove | kRemapFixed, VirtAddr(kBase + 512 * kM)),
+            static_cast<int64_t>(kBase + 512 * kM));
+  // Nobody else has it any more.
+  s.step("touch what moved", [&] { s.write(kBase + 512 * kM, 4096); }, {.faults = 1});
+  s.end();
+}
+
+INSTANTIATE_TEST_SUITE_P(Backends, PoolsOfSizes, ::testing::Values("gpt", "hashed", "clustered"),
+                         [](const auto& which) { return std::string(which.param); });
+
+TEST(PoolsAskedFor, ThatCannotBeHadAreRefusedByName) {
+  const auto refusal = [](const std::string& pools, const std::string& backend) {
+    try {
+      Script s("[mem]\nbytes = 64M\n[kernel]\nhugetlb.pools = " + pools + "\n", backend);
+    } catch (const UsageError& e) {
+      return std::string(e.what());
+    }
+    return std::string();
+  };
+  const auto expect = [&](const std::string& pools, const std::string& words,
+                          const std::string& backend = "gpt") {
+    EXPECT_NE(refusal(pools, backend).find(words), std::string::npos) << refusal(pools, backend);
+  };
+  expect("64K:1", "the page table has no leaves of 64K", "mlpt");
+  expect("64K", "'64K' does not say how many pages");
+  expect("64K:many", "does not say how many");
+  expect("48K:1", "48K is not a power of two");
+  expect("64K:1,64K:2", "64K is named twice");
+  expect("128M:1", "128M is more than all memory");
+  expect("32M:2", "no memory for 2 huge pages of 32768 KiB");
+  expect("2M:1", "2M is the size of kernel.hugetlb_pages");
+  EXPECT_EQ(refusal("64K:10,1M:3", "hashed"), "");
 }
 
 }  // namespace hugetlb_test

@@ -159,6 +159,7 @@ class Machine : public Hardware {
       std::map<uint64_t, uint64_t> deposits;  // blocks, by the bytes of each
       uint64_t deposit_bytes = 0;
       uint64_t pooled = 0;
+      uint64_t pooled_pages = 0;
       uint64_t swapped = 0;
       for (const auto& [start, vma] : space.vmas.areas()) {
         ++vmas;
@@ -176,8 +177,9 @@ class Machine : public Hardware {
               continue;
             }
             if (vma.has(kVmHugeTlb)) {
-              ASSERT_EQ(run.size, huge);
+              ASSERT_EQ(run.size, core.files.pool_page(vma));
               ++pooled;
+              pooled_pages += run.size.bytes() / kPage;
               ++pool_mappings[format.pfn_of(e)];
               continue;
             }
@@ -221,7 +223,8 @@ class Machine : public Hardware {
       ASSERT_EQ(folio_leaves, space.folio_leaves);
       ASSERT_EQ(groups, space.groups);
       ASSERT_EQ(swapped, space.swapped);
-      ASSERT_EQ(space.hugetlb_pages, pooled * (huge.bytes() / kPage));
+      ASSERT_EQ(space.hugetlb_leaves, pooled);
+      ASSERT_EQ(space.hugetlb_pages, pooled_pages);
       ASSERT_EQ(huge_bytes, space.huge_leaf_bytes);
       for (const auto& [bytes, blocks] : space.deposits)
         ASSERT_EQ(blocks.size(), deposits[bytes]);

@@ -35,11 +35,12 @@ struct Frames {
   PageSizes sizes{.base = k4K, .huge = kSmallHuge};
   Counters counters;
   PageCache cache{memory, 1, true};
-  HugePool pool{memory};
+  HugePools pools{memory};
+  HugePool& pool = pools.add(kSmallHuge, 4);
   Rmap rmap{format, k4K};
   SwapSpace swap{format, 8};
-  PageFrames frames{platform, sizes, pool, &rmap, &swap, counters};
-  FileUse files{platform, settings, sizes, cache, pool, frames, &swap, counters};
+  PageFrames frames{platform, sizes, pools, &rmap, &swap, counters};
+  FileUse files{platform, settings, sizes, cache, pools, frames, &swap, counters};
   AddressSpace mm{MmId(1), k4K, nullptr};
   std::vector<std::pair<Pfn, unsigned>> freed;
   std::vector<PageTransfer> transfers;
@@ -187,12 +188,13 @@ TEST(FileUse, ADroppedSpanTakesItsSlotsAlongAndNoOthers) {
 
 TEST(FileUse, WhatThePoolCannotReserveLeavesNoFileBehind) {
   Frames p;
-  ASSERT_TRUE(p.pool.fill(2, p.sizes.huge_order()));
-  EXPECT_FALSE(p.files.pool_memory(3 * Frames::kSmallHuge.bytes(), false));
+  ASSERT_TRUE(p.pool.fill(2));
+  EXPECT_FALSE(p.files.pool_memory(Frames::kSmallHuge, 3 * Frames::kSmallHuge.bytes(), false));
   EXPECT_EQ(p.cache.files(), 0u);
   EXPECT_EQ(p.counters.hugetlb_refused, 1u);
-  EXPECT_TRUE(p.files.pool_memory(3 * Frames::kSmallHuge.bytes(), true));
-  const auto reserved = p.files.pool_memory(2 * Frames::kSmallHuge.bytes(), false);
+  EXPECT_TRUE(p.files.pool_memory(Frames::kSmallHuge, 3 * Frames::kSmallHuge.bytes(), true));
+  const auto reserved =
+      p.files.pool_memory(Frames::kSmallHuge, 2 * Frames::kSmallHuge.bytes(), false);
   ASSERT_TRUE(reserved);
   Vma owner = area_of(*reserved, 0, 32);
   owner.flags = kVmHugeTlb | kVmHugeOwner;

@@ -33,7 +33,9 @@ class FootprintTest : public testing::Test {
     ASSERT_EQ(slot.status, Status::Ok);
     ASSERT_EQ(table_->install(slot.handle, kNone, machine_.format.make_leaf(fields)), Status::Ok);
   }
-  Footprint measured() { return measure(*table_, PageShift(12), machine_.everything()); }
+  Footprint measured() {
+    return measure(*table_, machine_.format, PageShift(12), machine_.everything());
+  }
 
   Machine machine_;
   std::unique_ptr<PageTable> table_;
@@ -67,7 +69,9 @@ TEST_F(FootprintTest, DensePagesShareLines) {
   EXPECT_EQ(f.classes[3].tables, 2u);
   EXPECT_EQ(f.classes[3].leaves, 1024u);
   EXPECT_EQ(f.classes[2].pointers, 2u);
-  EXPECT_EQ(measure(*table_, PageShift(12), machine_.everything(), 4096).lines_distinct, 5u);
+  EXPECT_EQ(
+      measure(*table_, machine_.format, PageShift(12), machine_.everything(), 4096).lines_distinct,
+      5u);
 }
 
 TEST_F(FootprintTest, ALargeLeafCountsForItsPages) {
