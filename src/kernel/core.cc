@@ -71,31 +71,43 @@ void Core::find_sizes(const pt::PageTable& table) {
   fill_pools(leaves);
 }
 
+// Whether a TLB array holds pages larger than a base page that fit into one of that size.
+bool Core::a_tlb_holds(PageShift size) const {
+  const auto held = platform.tlbs->fills_by_size();
+  return held.empty() || std::any_of(held.begin(), held.end(), [&](const auto& of) {
+           return of.size > page() && of.size <= size;
+         });
+}
+
 // The way blocks of that size are mapped; one that was asked for and cannot be is an error.
 SuperpageStyle Core::style_for(PageShift size, bool has_leaf) const {
   const std::vector<PageShift> hints = platform.format->hint_sizes();
   const bool has_hint = std::find(hints.begin(), hints.end(), size) != hints.end();
-  const std::string named = format_size(size.bytes());
-  switch (settings.superpage_style) {
-    case SuperpageStyle::Leaf:
-      if (has_leaf) return SuperpageStyle::Leaf;
-      throw UsageError("kernel.superpage.style",
-                       fmt::format("the page table has no leaves of {}", named),
-                       "another page table (machine.page_table) may have, or take it out of "
-                       "kernel.thp.sizes");
-    case SuperpageStyle::Hint:
-      if (has_hint) return SuperpageStyle::Hint;
-      throw UsageError(
-          "kernel.superpage.style",
-          fmt::format("entries of page tables cannot hint {} on this architecture", named),
-          "take it out of kernel.thp.sizes, or map it another way");
-    case SuperpageStyle::Base:
-      return SuperpageStyle::Base;
-    case SuperpageStyle::Auto:
-      break;
+  const SuperpageStyle wanted = settings.superpage_style;
+  if (wanted == SuperpageStyle::Base) return wanted;
+  if (wanted == SuperpageStyle::Auto) {
+    if (!a_tlb_holds(size)) return SuperpageStyle::Base;
+    if (has_leaf) return SuperpageStyle::Leaf;
+    return has_hint ? SuperpageStyle::Hint : SuperpageStyle::Base;
   }
-  if (has_leaf) return SuperpageStyle::Leaf;
-  return has_hint ? SuperpageStyle::Hint : SuperpageStyle::Base;
+  const std::string named = format_size(size.bytes());
+  constexpr const char* kAdvice = "take it out of kernel.thp.sizes, or map it another way";
+  if (wanted == SuperpageStyle::Leaf && !has_leaf)
+    throw UsageError("kernel.superpage.style",
+                     fmt::format("the page table has no leaves of {}", named),
+                     "another page table (machine.page_table) may have, or take it out of "
+                     "kernel.thp.sizes");
+  if (wanted == SuperpageStyle::Hint && !has_hint)
+    throw UsageError(
+        "kernel.superpage.style",
+        fmt::format("entries of page tables cannot hint {} on this architecture", named), kAdvice);
+  if (!a_tlb_holds(size))
+    throw UsageError("kernel.superpage.style",
+                     fmt::format("no TLB of this machine holds pages larger than {} and not larger "
+                                 "than {} (tlb.*.pages)",
+                                 format_size(page().bytes()), named),
+                     kAdvice);
+  return wanted;
 }
 
 void Core::add_block_size(PageShift size, HugePages when, bool has_leaf) {

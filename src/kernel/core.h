@@ -112,6 +112,7 @@ class Core {
   void drop_everything();
 
  private:
+  [[nodiscard]] bool a_tlb_holds(PageShift size) const;
   [[nodiscard]] SuperpageStyle style_for(PageShift size, bool has_leaf) const;
   void add_block_size(PageShift size, HugePages when, bool has_leaf);
   void fill_pools(const std::vector<PageShift>& leaves);

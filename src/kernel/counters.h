@@ -111,6 +111,7 @@ struct Counters {
     uint64_t mapped = 0;  // bytes, by leaves of the size, now
   };
   std::map<PageShift, BySize> sizes;
+  uint64_t never_written = 0;  // pages of blocks that went without having been written
 
   uint64_t huge_faults = 0;     // that mapped a huge page
   uint64_t huge_fallbacks = 0;  // that had to do with base pages for want of memory

@@ -23,6 +23,7 @@ void PageFrames::put(Pfn pfn) {
     const uint64_t block = (uint64_t{1} << frame.order) - 1;
     platform_->frames->break_up(Pfn(pfn.value() & ~block), frame.order);
   }
+  note_bloat(frame);
   if (platform_->before_free) platform_->before_free(pfn, 0);
   if (swap_ != nullptr) {
     rmap_->pages.remove(pfn);
@@ -71,6 +72,8 @@ void PageFrames::put_huge(Pfn first, unsigned order) {
   for (uint64_t i = 0; i < count; ++i)
     unused += frames.frame(first + i).references == 1 ? 1 : 0;
   if (unused == count && frames.frame(first).order == order) {
+    for (uint64_t i = 0; i < count; ++i)
+      note_bloat(frames.frame(first + i));
     if (platform_->before_free) platform_->before_free(first, order);
     if (swap_ != nullptr) {
       for (uint64_t i = 0; i < count; ++i)

@@ -57,6 +57,12 @@ class PageFrames {
   void free_zero_pages();
 
  private:
+  // Of a frame that goes: whether a block had it for nothing.
+  void note_bloat(const mem::Frame& frame) {
+    if (frame.folio != 0 && !frame.written && frame.use == mem::FrameUse::Anonymous)
+      ++counters_->never_written;
+  }
+
   const Platform* platform_;
   const PageSizes* sizes_;
   HugePools* pools_;

@@ -78,21 +78,24 @@ void report_swap(const Core& core, Add add) {
 // Only where kernel.thp.sizes names some.
 template <class Add>
 void report_sizes(const Core& core, Add add) {
+  const Counters& all = core.counters;
   for (const SizeRule& rule : core.settings.size_rules) {
-    const auto found = core.counters.sizes.find(rule.size);
-    const Counters::BySize c =
-        found == core.counters.sizes.end() ? Counters::BySize{} : found->second;
+    const auto found = all.sizes.find(rule.size);
+    const Counters::BySize c = found == all.sizes.end() ? Counters::BySize{} : found->second;
     const std::string name = "thp." + format_size(rule.size.bytes()) + ".";
     add(name + "made", c.made, "faults", "Faults that mapped a block of this size.",
         "kernel.thp.faults");
     add(name + "fallbacks", c.fallbacks, "faults",
         "Faults that found no memory in one piece for it, and went on with less.",
         "kernel.thp.fallbacks");
-    add(name + "splits", c.splits, "pages", "Leaves of this size split into base pages.",
-        "kernel.thp.splits");
-    add(name + "mapped", c.mapped, "bytes", "Memory mapped by leaves of this size now.",
+    add(name + "splits", c.splits, "pages",
+        "Superpages of this size, leaves or groups, split into base pages.", "kernel.thp.splits");
+    add(name + "mapped", c.mapped, "bytes", "Memory mapped by superpages of this size now.",
         "kernel.thp.mapped");
   }
+  if (core.settings.size_rules.empty()) return;
+  add("thp.bloat", all.never_written * core.page().bytes(), "bytes",
+      "Memory of blocks, of all sizes, that has gone again without ever having been written.");
 }
 
 }  // namespace

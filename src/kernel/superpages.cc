@@ -96,6 +96,10 @@ std::vector<PoolRule> parse_pools(const std::string& text, PageShift page,
   return rules;
 }
 
+bool asks_for_superpages(const config::Config& config) {
+  return !config.text("kernel.thp.sizes").empty() || !config.text("kernel.hugetlb.pools").empty();
+}
+
 std::vector<PageShift> leaf_sizes(const config::Config& config, const pt::RadixGeometry& geometry,
                                   PageShift page) {
   std::vector<PageShift> sizes = pt::leaf_sizes_of(geometry, page);

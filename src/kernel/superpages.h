@@ -51,6 +51,9 @@ struct PoolRule {
 std::vector<PoolRule> parse_pools(const std::string& text, PageShift page,
                                   const std::string& place);
 
+// Whether the keys name superpages, of private memory or of a pool.
+bool asks_for_superpages(const config::Config& config);
+
 // The leaves a machine must ask its page tables for: those of the levels of `geometry`, and those
 // of the keys. REQUIRES: the kernel's keys are declared. Errors: as parse_sizes().
 std::vector<PageShift> leaf_sizes(const config::Config& config, const pt::RadixGeometry& geometry,

@@ -42,6 +42,15 @@ CpuBase::CpuBase(std::span<const LevelDecl> levels, const Arrays& arrays, const 
   data_filter_ = &sides_[kData].first->filter();
 }
 
+void CpuBase::for_each_size(const SizeVisit& visit) const {
+  const tlb::Level* seen = nullptr;
+  for (const SideLevels& side : sides_) {
+    if (&side.last() == seen) continue;
+    seen = &side.last();
+    seen->for_each_size(visit);
+  }
+}
+
 void CpuBase::for_each_entry(const EntryVisit& visit) const {
   for (size_t i = 0; i < decls_.size(); ++i)
     if (levels_[i])

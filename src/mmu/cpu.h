@@ -70,6 +70,10 @@ class CpuBase {
   using EntryVisit = std::function<void(const char* where, const tlb::EntryView& entry)>;
   void for_each_entry(const EntryVisit& visit) const;
 
+  // Of each side's last level (once where both have the same): page sizes, and entries put there.
+  using SizeVisit = std::function<void(PageShift size, uint64_t fills)>;
+  void for_each_size(const SizeVisit& visit) const;
+
  protected:
   using Hit = tlb::Level::Hit;
 

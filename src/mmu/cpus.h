@@ -71,6 +71,15 @@ class Cpus : public TlbMaintenance {
       if (!maps_table(entry.payload)) visit(translation(cpu, mm, where, entry));
     });
   }
+  [[nodiscard]] std::vector<TlbMaintenance::SizeFills> fills_by_size() const override {
+    std::map<PageShift, uint64_t> fills;
+    for (const Cpu& cpu : cpus_)
+      cpu.mmu->for_each_size([&](PageShift size, uint64_t count) { fills[size] += count; });
+    std::vector<TlbMaintenance::SizeFills> all;
+    for (const auto& [size, count] : fills)
+      all.push_back({size, count});
+    return all;
+  }
   [[nodiscard]] bool walk_caches_reach(PhysAddr address, uint64_t bytes) const override {
     bool reach = false;
     for_each_usable([&](CpuId, MmId, const char*, const tlb::EntryView& entry) {

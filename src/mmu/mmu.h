@@ -132,6 +132,14 @@ class TlbMaintenance {
   // The address spaces that have copies, in order, and what is in one.
   [[nodiscard]] virtual std::vector<MmId> copied() const { return {}; }
   virtual void for_each_copied(MmId /*mm*/, const TranslationVisit& /*visit*/) const {}
+  // The page sizes the last levels of the TLBs hold, ascending, and how many entries of each were
+  // put into them, all CPUs together: misses that found a translation, the kernel's own too. Empty:
+  // not known.
+  struct SizeFills {
+    PageShift size;
+    uint64_t fills = 0;
+  };
+  [[nodiscard]] virtual std::vector<SizeFills> fills_by_size() const { return {}; }
   // All of them.
   void for_each_translation(const TranslationVisit& visit) const {
     for_each_entry(visit);

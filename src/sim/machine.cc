@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include "base/error.h"
+#include "base/units.h"
 #include "pt/plugin.h"
 
 namespace mmusim::sim {
@@ -31,6 +32,23 @@ void check_reach(const pt::Factory& factory, const mmu::AddressLayout& layout, c
       fmt::format("this page table cannot map the user addresses of {}, which go up to {:#x}", arch,
                   layout.top.value() - 1),
       "give it more levels or bits");
+}
+
+void report_fills(const mmu::TlbMaintenance& tlbs, stats::Report& report) {
+  uint64_t all = 0;
+  uint64_t bytes = 0;
+  for (const auto& [size, fills] : tlbs.fills_by_size()) {
+    report.add("tlb.fills." + format_size(size.bytes()), fills, "entries",
+               "Entries of pages of this size that misses put into the last level of the TLBs, the "
+               "kernel's own too.",
+               "tlb.fills");
+    all += fills;
+    bytes += fills * size.bytes();
+  }
+  report.add("tlb.fills", all, "entries", "Entries of all sizes put there.");
+  report.add("tlb.fills.bytes", bytes, "bytes",
+             "What these entries cover together; by tlb.fills, the mean reach of one.",
+             "tlb.fills");
 }
 
 std::optional<PageShift> huge_page(const pt::RadixGeometry& geometry) {

@@ -36,6 +36,9 @@ void check_reach(const pt::Factory& factory, const mmu::AddressLayout& layout, c
 // The size of huge pages: a leaf of the level above the leaf tables, where there may be one.
 std::optional<PageShift> huge_page(const pt::RadixGeometry& geometry);
 
+// What of each page size misses have put into the TLBs, and how much these entries cover.
+void report_fills(const mmu::TlbMaintenance& tlbs, stats::Report& report);
+
 template <SimulatedArchitecture Arch>
 class Machine {
  public:
@@ -60,7 +63,8 @@ class Machine {
               hardware_reads(*factory_, Arch::geometry(options_))),
         checker_(RunOptions::from(config).check ? std::make_unique<Checker>(tlbs_, format_, frames_)
                                                 : nullptr),
-        kernel_(config, platform(cpus_of(config))) {
+        kernel_(config, platform(cpus_of(config))),
+        has_superpages_(kernel::asks_for_superpages(config)) {
     check_reach(*factory_, Arch::layout(options_), Arch::kName);
     tables_.before_reuse(
         [this](PhysAddr address, uint64_t bytes) { tlbs_.table_freed(address, bytes); });
@@ -101,6 +105,7 @@ class Machine {
     tlbs_.report(report);
     sink_.report(report);
     kernel_.report(report);
+    if (has_superpages_) report_fills(tlbs_, report);
     if (const auto changed = factory_->restructuring()) {
       report.add("kernel.page_tables.rebuilt", changed->tables, "tables",
                  "Page tables replaced by one of another size or form.");
@@ -146,6 +151,7 @@ class Machine {
   typename Arch::Tlbs tlbs_;
   std::unique_ptr<Checker> checker_;
   kernel::Kernel kernel_;
+  bool has_superpages_;  // asked for by keys
 };
 
 }  // namespace mmusim::sim

@@ -131,6 +131,14 @@ class Level {
   void for_each(const std::function<void(const EntryView&)>& visit) const;
 
   [[nodiscard]] uint64_t fills() const { return fills_; }
+  // visit(size, fills): for each page size an array holds, how many entries of it were put there.
+  template <class Visit>
+  void for_each_size(Visit visit) const {
+    for (const Bank& bank : banks_)
+      if (!bank.locked)
+        for (const Size& size : bank.sizes)
+          visit(size.size, size.fills);
+  }
   [[nodiscard]] uint64_t evictions() const { return evictions_; }
   [[nodiscard]] uint64_t invalidated() const { return invalidated_; }
 
@@ -154,6 +162,7 @@ class Level {
     PageShift size;
     uint32_t valid = 0;  // entries of it
     uint32_t globals = 0;
+    uint64_t fills = 0;
     // No entry lies outside [low, last], so that most addresses need no look at the array: entries
     // of an unusual size tend to lie together (a kernel's large pages, a program's huge ones).
     uint64_t low = 0;
@@ -167,6 +176,7 @@ class Level {
       low = valid == 0 ? base : std::min(low, base);
       last = valid == 0 ? end : std::max(last, end);
       ++valid;
+      ++fills;
     }
   };
   struct Bank {
