@@ -18,7 +18,7 @@
 #include "cli/simulate.h"
 #include "cli/trace_choices.h"
 #include "report/comparison_table.h"
-#include "sim/architectures.h"
+#include "sim/machine_options.h"
 #include "sim/workload/script_config.h"
 #include "sim/workload/simulate.h"
 

@@ -16,6 +16,7 @@
 #include "cli/simulate.h"
 #include "report/explanation.h"
 #include "sim/inspect.h"
+#include "sim/machine_options.h"
 
 namespace mmusim::cli {
 namespace {
@@ -132,9 +133,10 @@ void explain(const Words& words) {
   const sim::Explanation explanation = miss
                                            ? explain_miss(arguments, config, choice, quiet, heading)
                                            : explain_address(config, choice, quiet, heading);
-  heading.machine = config.text("machine.name");
-  heading.arch = config.choice("machine.arch");
-  heading.page_table = config.choice("machine.page_table");
+  const sim::MachineOptions machine = sim::MachineOptions::from(config);
+  heading.machine = machine.name;
+  heading.arch = machine.arch;
+  heading.page_table = machine.page_table;
   documents.write(
       [&] { return report::explanation_json(heading, explanation, provenance_of(config), config); },
       [&] { return report::explanation_csv(explanation); },

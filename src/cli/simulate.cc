@@ -21,6 +21,7 @@
 #include "cli/version.h"
 #include "pt/plugin.h"
 #include "report/replay_table.h"
+#include "sim/machine_options.h"
 #include "sim/simulation.h"
 #include "stats/results.h"
 
@@ -106,9 +107,10 @@ class ResultFiles {
 
 report::Heading heading_of(const config::Config& config, const sim::ReplayResult& result) {
   report::Heading h;
-  h.machine = config.text("machine.name");
-  h.arch = config.choice("machine.arch");
-  h.page_table = config.choice(kPageTableKey);
+  const sim::MachineOptions machine = sim::MachineOptions::from(config);
+  h.machine = machine.name;
+  h.arch = machine.arch;
+  h.page_table = machine.page_table;
   h.trace = config.text("run.trace");
   h.program = result.header.program;
   h.isa = result.header.isa;

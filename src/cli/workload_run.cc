@@ -14,6 +14,7 @@
 #include "report/data_writers.h"
 #include "report/replay_table.h"
 #include "report/workload_table.h"
+#include "sim/machine_options.h"
 #include "sim/workload/native.h"
 #include "sim/workload/native_memory.h"
 #include "sim/workload/plan.h"
@@ -75,9 +76,10 @@ void workload_simulate(const Words& words) {
   Documents documents(arguments);
   const wl::Simulated result = wl::simulate(config, plan);
   report::Heading heading;
-  heading.machine = config.text("machine.name");
-  heading.arch = config.choice("machine.arch");
-  heading.page_table = config.choice("machine.page_table");
+  const sim::MachineOptions machine = sim::MachineOptions::from(config);
+  heading.machine = machine.name;
+  heading.arch = machine.arch;
+  heading.page_table = machine.page_table;
   heading.program = plan.name();
   heading.checked = config.flag("run.check");
   documents.write(

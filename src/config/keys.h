@@ -117,6 +117,16 @@ class Keys {
                     if (chosen == word) std::invoke(field, out) = value;
                 });
   }
+  // One of the words, or a path: a text. REQUIRES: the default is among the words.
+  template <class Field>
+  Keys& choice_or_path(const std::string& name, Field field, const std::vector<std::string>& words,
+                       const std::string& help) {
+    return bind(
+        [=, value = std::string(std::invoke(field, defaults_))](Schema& schema) {
+          schema.choice_or_path(name, value, words, help);
+        },
+        [=](const Config& config, T& out) { std::invoke(field, out) = config.choice(name); });
+  }
   // What a part of the struct declares and reads by itself; either may be left out.
   Keys& part(std::function<void(Schema&)> declare, std::function<void(const Config&, T&)> read) {
     return bind(std::move(declare), std::move(read));

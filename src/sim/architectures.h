@@ -50,8 +50,6 @@ const Architecture& sparc64_architecture();
 const Architecture& x86_64_architecture();
 
 const std::vector<Architecture>& all_architectures();
-// The one machine.arch names. REQUIRES: the key was declared by declare().
-const Architecture& architecture_of(const config::Config& config);
 
 }  // namespace mmusim::sim
 

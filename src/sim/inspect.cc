@@ -1,6 +1,6 @@
 #include "sim/inspect.h"
 
-#include "sim/architectures.h"
+#include "sim/machine_options.h"
 #include "sim/relocation/trace_source.h"
 
 namespace mmusim::sim {

@@ -9,7 +9,7 @@
 namespace mmusim::sim {
 
 const pt::Backend& page_table_backend(const config::Config& config) {
-  const pt::Backend& backend = pt::find_backend(config.choice("machine.page_table"));
+  const pt::Backend& backend = pt::find_backend(MachineOptions::from(config).page_table);
   config::Schema own;
   backend.declare(own);
   for (const config::Key& key : own.keys())

@@ -15,6 +15,7 @@
 #include "pt/table_allocator.h"
 #include "sim/checker.h"
 #include "sim/contracts.h"
+#include "sim/machine_options.h"
 #include "sim/run_options.h"
 #include "stats/report.h"
 
@@ -25,10 +26,6 @@ const pt::Backend& page_table_backend(const config::Config& config);
 
 // Whether a hardware walker for `geometry` can read the tables `factory` makes.
 bool hardware_reads(const pt::Factory& factory, const pt::RadixGeometry& geometry);
-
-inline unsigned cpus_of(const config::Config& config) {
-  return static_cast<unsigned>(config.number("machine.cpus"));
-}
 
 // Errors: UsageError when those tables cannot map all of a user address space.
 void check_reach(const pt::Factory& factory, const mmu::AddressLayout& layout, const char* arch);
@@ -57,18 +54,18 @@ class Machine {
                                     .page = page(),
                                     .leaf_sizes = kernel::leaf_sizes(
                                         config, Arch::geometry(options_), page()),
-                                    .cpus = cpus_of(config),
+                                    .cpus = MachineOptions::from(config).cpus,
                                     .architecture = Arch::kName})),
-        tlbs_(options_, cpus_of(config), frames_, sink_,
+        tlbs_(options_, MachineOptions::from(config).cpus, frames_, sink_,
               hardware_reads(*factory_, Arch::geometry(options_))),
         checker_(RunOptions::from(config).check ? std::make_unique<Checker>(tlbs_, format_, frames_)
                                                 : nullptr),
-        kernel_(config, platform(cpus_of(config))),
+        kernel_(config, platform(MachineOptions::from(config).cpus)),
         has_superpages_(kernel::asks_for_superpages(config)) {
     check_reach(*factory_, Arch::layout(options_), Arch::kName);
     tables_.before_reuse(
         [this](PhysAddr address, uint64_t bytes) { tlbs_.table_freed(address, bytes); });
-    if (checker_ != nullptr) checker_->watch(kernel_, cpus_of(config));
+    if (checker_ != nullptr) checker_->watch(kernel_, MachineOptions::from(config).cpus);
     common_bytes_ = factory_->common_bytes();
   }
 

@@ -10,11 +10,10 @@
 #include "kernel/kernel.h"
 #include "mem/frames.h"
 #include "mem/sink.h"
-#include "mmu/mmu.h"
 #include "pt/page_table.h"
 #include "pt/plugin.h"
-#include "sim/architectures.h"
 #include "sim/machine.h"
+#include "sim/machine_options.h"
 #include "sim/relocation/trace_source.h"
 #include "sim/run_options.h"
 
@@ -50,21 +49,7 @@ void declare_plugins(config::Schema& schema, const std::vector<std::string>& plu
 
 void declare(config::Schema& schema, const std::vector<std::string>& plugins) {
   RunOptions::keys().declare(schema);
-  schema.text("machine.name", "default", "What results call the machine.");
-  std::vector<std::string> names;
-  for (const Architecture& a : all_architectures())
-    names.emplace_back(a.name);
-  schema.choice("machine.arch", names.front(), names, "The architecture of the MMU.");
-  schema.number(
-      "machine.cpus", 1,
-      "CPUs, each with TLBs of its own. Who goes on when is the recording's to say; where, "
-      "the scheduler's (sched.*).",
-      1, mmu::kMostCpus);
-  std::vector<std::string> kinds;
-  for (const pt::Backend& b : pt::backends())
-    kinds.emplace_back(b.name);
-  schema.choice_or_path("machine.page_table", kinds.front(), kinds,
-                        "The kernel's page table: a name, or the path of a plug-in.");
+  MachineOptions::keys().declare(schema);
   mem::FrameMemory::declare(schema);
   mem::ReferenceSink::declare(schema);
   for (const pt::Backend& b : pt::backends())

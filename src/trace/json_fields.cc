@@ -16,7 +16,7 @@ void JsonFieldWriter::text(const char* name, const std::string& value, Field) {
 }
 
 void JsonFieldWriter::rights(const char* name, uint32_t value, Field) {
-  add(R"({}"{}":"{}")", comma(), name, rights_text(value));
+  add(R"({}"{}":"{}")", comma(), name, prot_text(value));
 }
 
 void JsonFieldWriter::address_result(const char* name, int64_t value, Field) {
@@ -50,7 +50,7 @@ void JsonFieldWriter::areas(const char* name, const std::vector<ImageArea>& valu
   for (size_t i = 0; i < values.size(); ++i) {
     const ImageArea& area = values[i];
     add(R"({}{{"begin":"{:#x}","end":"{:#x}","prot":"{}","flags":{},"offset":{},"name":)",
-        i == 0 ? "" : ",", area.range.begin.value(), area.range.end.value(), rights_text(area.prot),
+        i == 0 ? "" : ",", area.range.begin.value(), area.range.end.value(), prot_text(area.prot),
         area.flags, area.file_offset);
     append_json_string(out_, area.name);
     add("}}");

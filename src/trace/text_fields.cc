@@ -7,6 +7,7 @@
 
 #include "base/linux_abi.h"
 #include "base/printable.h"
+#include "base/units.h"
 
 namespace mmusim::trace {
 namespace {
@@ -176,11 +177,10 @@ std::string quoted_text(std::string_view text) {
   return printable(out) + '"';
 }
 
-std::string rights_text(uint32_t prot) {
-  std::string out = {(prot & 1) != 0 ? 'r' : '-', (prot & 2) != 0 ? 'w' : '-',
-                     (prot & 4) != 0 ? 'x' : '-'};
-  if ((prot & ~7u) != 0) out += fmt::format("+{:#x}", prot & ~7u);
-  return out;
+// Bits as Rights has them.
+std::string prot_text(uint32_t prot) {
+  const std::string rights = format_rights(Rights(prot & 7));
+  return (prot & ~7u) == 0 ? rights : rights + fmt::format("+{:#x}", prot & ~7u);
 }
 
 bool is_plain_word(std::string_view text) {
@@ -201,7 +201,7 @@ std::optional<uint64_t> parse_number(std::string_view text) {
 }
 
 void FieldWriter::rights(const char* name, uint32_t value, Field) {
-  add(" {}={}", name, rights_text(value));
+  add(" {}={}", name, prot_text(value));
 }
 
 void FieldWriter::address_result(const char* name, int64_t value, Field) {
@@ -233,7 +233,7 @@ void FieldWriter::areas(const char* name, const std::vector<ImageArea>& values) 
   for (size_t i = 0; i < values.size(); ++i) {
     const ImageArea& area = values[i];
     add("{}{:#x}-{:#x} {} flags={:#x} offset={} {}", i == 0 ? "" : "; ", area.range.begin.value(),
-        area.range.end.value(), rights_text(area.prot), area.flags, area.file_offset,
+        area.range.end.value(), prot_text(area.prot), area.flags, area.file_offset,
         quoted_text(area.name));
   }
   add("]");

@@ -27,7 +27,7 @@ enum class Field : uint8_t { Optional, Needed };
 std::string quoted_text(std::string_view text);
 
 // "rw-", and behind + what no letter stands for ("rw-+0x8").
-std::string rights_text(uint32_t prot);
+std::string prot_text(uint32_t prot);
 
 // Letters, digits, - and _, and at least one of them.
 bool is_plain_word(std::string_view text);

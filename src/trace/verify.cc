@@ -364,7 +364,7 @@ class ReferenceCheck {
         remarks_.add(Oddity::NoRight, number,
                      "The {} of {:#x} by thread {}/{} is in an area with rights {}.", name_of(kind),
                      (at + done).value(), thread_.pid.value(), thread_.tid.value(),
-                     rights_text(area->prot & abi::kProtRights));
+                     prot_text(area->prot & abi::kProtRights));
         return;
       }
       known_.areas[known_.next] = {area->range.begin, area->range.bytes(), area->prot};

@@ -10,7 +10,7 @@
 #include <vector>
 
 #include "pt/conformance/layout.h"
-#include "sim/architectures.h"
+#include "sim/machine_options.h"
 #include "sim/simulation.h"
 
 namespace mmusim::pt::conformance {

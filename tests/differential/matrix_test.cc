@@ -20,7 +20,7 @@
 #include "base/error.h"
 #include "pt/page_table.h"
 #include "random_history.h"
-#include "sim/architectures.h"
+#include "sim/machine_options.h"
 #include "sim/simulation.h"
 #include "sim/workload/script.h"
 #include "sim/workload/script_config.h"

@@ -10,7 +10,7 @@
 
 #include "base/error.h"
 #include "pt/page_table.h"
-#include "sim/architectures.h"
+#include "sim/machine_options.h"
 #include "sim/simulation.h"
 #include "sim/workload/simulate.h"
 #include "tests/differential/random_script.h"

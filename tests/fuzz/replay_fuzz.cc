@@ -9,7 +9,7 @@
 #include <map>
 #include <string>
 
-#include "sim/architectures.h"
+#include "sim/machine_options.h"
 #include "sim/explain.h"
 #include "sim/simulation.h"
 #include "tests/fuzz/history.h"

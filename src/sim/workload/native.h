@@ -15,24 +15,11 @@
 #include <vector>
 
 #include "config/schema.h"
+#include "sim/workload/native_options.h"
 #include "sim/workload/outcome.h"
 #include "sim/workload/plan.h"
 
 namespace mmusim::sim::workload {
-
-// Areas that a process of a script has of its own, whatever this program has, so that the script's
-// may be as many as the kernel allows less these.
-inline constexpr uint64_t kNativeAreas = 128;
-// Below it the kernel places what a script leaves to it (map ... anywhere): as far below a multiple
-// of 1T as an x86-64 program's mmap_base without randomisation, so that upper tables lie alike.
-inline constexpr uint64_t kNativeMmapBase =
-    kBase + kHeap + kHeapReach + (uint64_t{3} << 40) - 0x8001000;
-
-struct NativeOptions {
-  bool huge_pages = false;             // as the host is set; else none (PR_SET_THP_DISABLE)
-  std::string directory = "/var/tmp";  // where the script's files on disk are made
-  uint64_t memory = 0;                 // its processes may hold; 0: default_native_memory()
-};
 
 // Errors: Error when processes cannot be made, one dies, they hold more memory than they may, or
 // the kernel lacks or forbids what is needed: its pool may have fewer huge pages than the script

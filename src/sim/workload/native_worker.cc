@@ -15,6 +15,8 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "sim/workload/touch.h"
+
 namespace mmusim::sim::workload {
 
 namespace {

@@ -21,7 +21,7 @@
 #include <vector>
 
 #include "sim/workload/channel.h"
-#include "sim/workload/native.h"
+#include "sim/workload/native_options.h"
 #include "sim/workload/outcome.h"
 #include "sim/workload/places.h"
 #include "sim/workload/plan.h"

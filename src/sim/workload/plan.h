@@ -131,12 +131,6 @@ Plan unroll(Script script, uint64_t most_steps = kMostSteps);
 // All steps, in order.
 void for_each_step(const Plan& plan, const std::function<void(const Step&)>& visit);
 
-// The addresses one touch accesses, in order.
-template <class Visit>
-void for_each_touch(const Step& step, Visit visit);
-
 }  // namespace mmusim::sim::workload
-
-#include "sim/workload/touch_inl.h"
 
 #endif  // MMUSIM_SIM_WORKLOAD_PLAN_H_

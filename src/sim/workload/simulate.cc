@@ -1,6 +1,6 @@
 #include "sim/workload/simulate.h"
 
-#include "sim/architectures.h"
+#include "sim/machine_options.h"
 #include "sim/workload/script_config.h"
 
 namespace mmusim::sim::workload {
@@ -8,8 +8,8 @@ namespace mmusim::sim::workload {
 Simulated simulate(const config::Config& config, const Plan& plan) {
   const config::Config own = script_config(config, plan);
   Simulated simulated = architecture_of(own).simulate(own, plan);
-  simulated.outcome.other_tables = own.choice("machine.arch") != "x86_64" ||
-                                   own.choice("machine.page_table") != "mlpt" ||
+  const MachineOptions machine = MachineOptions::from(own);
+  simulated.outcome.other_tables = machine.arch != "x86_64" || machine.page_table != "mlpt" ||
                                    own.origin("pt.mlpt.levels") != "default";
   return simulated;
 }

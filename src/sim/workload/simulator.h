@@ -17,6 +17,7 @@
 #include "sim/workload/outcome.h"
 #include "sim/workload/placement.h"
 #include "sim/workload/places.h"
+#include "sim/workload/touch.h"
 
 namespace mmusim::sim::workload {
 

@@ -2,7 +2,7 @@
 #include <filesystem>
 #include <gtest/gtest.h>
 
-#include "sim/architectures.h"
+#include "sim/machine_options.h"
 #include "sim/simulation.h"
 #include "sim/workload/simulate.h"
 #include "trace/writer.h"

@@ -12,6 +12,7 @@
 #include "sim/workload/native.h"
 #include "sim/workload/plan.h"
 #include "sim/workload/simulate.h"
+#include "sim/workload/touch.h"
 #include "tests/effort.h"
 
 namespace mmusim::sim::workload {

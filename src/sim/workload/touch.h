@@ -1,7 +1,6 @@
-// The order of a touch, the same for the simulated and the real kernel; included by plan.h. Needs
-// no memory.
-#ifndef MMUSIM_SIM_WORKLOAD_TOUCH_INL_H_
-#define MMUSIM_SIM_WORKLOAD_TOUCH_INL_H_
+// The order of a touch, the same for the simulated and the real kernel. Needs no memory.
+#ifndef MMUSIM_SIM_WORKLOAD_TOUCH_H_
+#define MMUSIM_SIM_WORKLOAD_TOUCH_H_
 
 #include "base/bits.h"
 #include "base/random.h"
@@ -42,6 +41,7 @@ class Permutation {
   unsigned half_;
 };
 
+// The addresses one touch accesses, in order.
 template <class Visit>
 void for_each_touch(const Step& step, Visit visit) {
   const uint64_t places = (step.range.bytes() + step.stride - 1) / step.stride;
@@ -69,4 +69,4 @@ void for_each_touch(const Step& step, Visit visit) {
 
 }  // namespace mmusim::sim::workload
 
-#endif  // MMUSIM_SIM_WORKLOAD_TOUCH_INL_H_
+#endif  // MMUSIM_SIM_WORKLOAD_TOUCH_H_
