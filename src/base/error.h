@@ -11,6 +11,7 @@
 #include <fmt/format.h>
 #include <stdexcept>
 #include <string>
+#include <type_traits>
 
 namespace mmusim {
 
@@ -58,6 +59,23 @@ void take_apart(Work work) noexcept {
     work();
   } catch (const InternalError& failure) {
     keep_failure(failure);
+  }
+}
+
+// Does a run, whose structures are gone when it returns: throws what their destructors have kept,
+// so that nobody makes anything of its results.
+template <class Run>
+auto to_its_end(Run run) {
+  const auto check = [] {
+    if (const std::string failure = kept_failure(); !failure.empty()) throw InternalError(failure);
+  };
+  if constexpr (std::is_void_v<decltype(run())>) {
+    run();
+    check();
+  } else {
+    auto result = run();
+    check();
+    return result;
   }
 }
 

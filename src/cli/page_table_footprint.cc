@@ -3,6 +3,7 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "base/error.h"
@@ -10,12 +11,14 @@
 #include "cli/arguments.h"
 #include "cli/command.h"
 #include "cli/documents.h"
+#include "cli/log.h"
 #include "cli/output.h"
 #include "cli/simulate.h"
 #include "pt/drawing.h"
 #include "pt/footprint.h"
 #include "report/footprint_table.h"
 #include "sim/inspect.h"
+#include "sim/machine_options.h"
 
 namespace mmusim::cli {
 namespace {
@@ -54,30 +57,31 @@ sim::Choice choice_of(const Arguments& arguments) {
 // Replays and inspections of one command, each shown as progress of its own.
 class Source {
  public:
-  Source(const Arguments& arguments, const config::Config& config)
-      : quiet_(arguments.has("quiet")) {
-    const std::string& text = arguments.text(kSource);
-    if (sim::is_page_set(text)) {
-      set_ = sim::parse_page_set(text, arguments.number("seed", 1));
+  explicit Source(const Arguments& arguments)
+      : text_(arguments.text(kSource)), quiet_(arguments.has("quiet")) {
+    if (sim::is_page_set(text_)) {
+      set_ = sim::parse_page_set(text_, arguments.number("seed", 1));
     } else {
-      sim::Choice choice = choice_of(arguments);
-      if (is_script(text)) choice.script = &script_.emplace(load_plan(text));
-      watched(fmt::format("looking through {}", text), [&](const sim::ReplayOptions& options) {
-        moment_ = sim::find_moment(config, choice, options);
-      });
-      what_ = moment_.text();
+      choice_ = choice_of(arguments);
+      if (is_script(text_)) choice_.script = &script_.emplace(load_plan(text_));
     }
   }
 
-  [[nodiscard]] const std::string& what() const { return what_; }
+  // When it is looked; after a look.
+  [[nodiscard]] std::string what() const { return moment_ ? moment_->text() : ""; }
 
   void look(const config::Config& config, const std::string& name, const sim::Inspection& look) {
     if (set_) {
       sim::inspect_set(config, *set_, look);
       return;
     }
+    // The same over every page table.
+    if (!moment_)
+      watched(fmt::format("looking through {}", text_), [&](const sim::ReplayOptions& options) {
+        moment_ = sim::find_moment(config, choice_, options);
+      });
     watched(fmt::format("replaying over {}", name), [&](const sim::ReplayOptions& options) {
-      sim::inspect(config, moment_, options, look);
+      sim::inspect(config, *moment_, options, look);
     });
   }
 
@@ -88,11 +92,12 @@ class Source {
     with_progress(title, quiet_ || script_, work);
   }
 
+  std::string text_;
   bool quiet_;
   std::optional<sim::PageSet> set_;
   std::optional<sim::workload::Plan> script_;
-  sim::Moment moment_;
-  std::string what_;
+  sim::Choice choice_;
+  std::optional<sim::Moment> moment_;
 };
 
 }  // namespace
@@ -148,33 +153,51 @@ void page_table_footprint(const Words& words) {
   if (arguments.has("dot")) dot = std::make_unique<OutputFile>(arguments.text("dot"));
   Documents documents(arguments);
 
-  config.set("machine.page_table", names.front(), "--page-tables");
-  Source source(arguments, config);
-  report::FootprintHeading heading{.machine = config.text("machine.name"),
-                                   .arch = config.choice("machine.arch"),
-                                   .source = source_text,
-                                   .what = source.what()};
+  Source source(arguments);
+  const sim::MachineOptions machine = sim::MachineOptions::from(config);
+  report::FootprintHeading heading{
+      .machine = machine.name, .arch = machine.arch, .source = source_text, .what = ""};
   std::vector<report::NamedFootprint> footprints;
+  std::vector<std::string> measured;
   for (const std::string& name : names) {
     config.set("machine.page_table", name, "--page-tables");
-    source.look(config, name, [&](const sim::Inspected& seen) {
-      heading.page = seen.page.log2();
-      footprints.push_back({.name = name,
-                            .footprint = pt::measure(seen.table, seen.format, seen.page,
-                                                     seen.everything, config.size("cache.line")),
-                            .machine_bytes = seen.allocator.bytes_in_use(),
-                            .held_bytes = seen.allocator.held_bytes(),
-                            .common_bytes = seen.common_bytes});
-      if (dot) dot->write(pt::draw(seen.table, fmt::format("{}: {}", name, source_text)));
+    std::optional<report::NamedFootprint> footprint;
+    std::string picture;
+    std::string why = failure_of([&] {
+      source.look(config, name, [&](const sim::Inspected& seen) {
+        heading.page = seen.page.log2();
+        footprint = {.name = name,
+                     .footprint = pt::measure(seen.table, seen.format, seen.page, seen.everything,
+                                              config.size("cache.line")),
+                     .machine_bytes = seen.allocator.bytes_in_use(),
+                     .held_bytes = seen.allocator.held_bytes(),
+                     .common_bytes = seen.common_bytes};
+        if (dot) picture = pt::draw(seen.table, fmt::format("{}: {}", name, source_text));
+      });
     });
+    if (why.empty()) {
+      footprints.push_back(std::move(footprint).value());
+      measured.push_back(name);
+      if (dot) dot->write(picture);
+    } else {
+      error(fmt::format("{}: {}", name, why));
+      heading.failed.push_back({name, std::move(why)});
+    }
   }
+  const auto failed = [&] {
+    return Error("",
+                 fmt::format("{} of {} page tables failed", heading.failed.size(), names.size()));
+  };
+  if (footprints.empty()) throw failed();
+  heading.what = source.what();
   if (dot) dot->commit();
   documents.write(
       [&] {
-        return report::footprint_json(heading, footprints, provenance_of(config, names), config);
+        return report::footprint_json(heading, footprints, provenance_of(config, measured), config);
       },
       [&] { return report::footprint_csv(footprints); },
       [&] { return report::footprint_table(heading, footprints); });
+  if (!heading.failed.empty()) throw failed();
 }
 
 }  // namespace mmusim::cli

@@ -19,6 +19,7 @@
 #ifndef MMUSIM_PT_PAGE_TABLE_H_
 #define MMUSIM_PT_PAGE_TABLE_H_
 
+#include <concepts>
 #include <cstdint>
 #include <functional>
 #include <memory>
@@ -35,6 +36,39 @@
 #include "pt/gather.h"
 #include "pt/run.h"
 #include "pt/walk_path.h"
+
+namespace mmusim::pt {
+
+class Cursor;
+class Factory;
+class PageTable;
+
+// How what a page table is made of is deleted: an assertion that fails in its destructor, which may
+// be a plug-in's, is kept for who ends the run (base/error.h), and ends no program.
+template <class Part>
+struct TakesApart {
+  constexpr TakesApart() noexcept = default;
+  template <std::derived_from<Part> Kind>
+  constexpr TakesApart(const std::default_delete<Kind>& /*of*/) noexcept {}
+  void operator()(Part* part) const noexcept {
+    take_apart([part] { delete part; });
+  }
+};
+
+}  // namespace mmusim::pt
+
+template <>
+struct std::default_delete<mmusim::pt::Cursor> : mmusim::pt::TakesApart<mmusim::pt::Cursor> {
+  using TakesApart::TakesApart;
+};
+template <>
+struct std::default_delete<mmusim::pt::Factory> : mmusim::pt::TakesApart<mmusim::pt::Factory> {
+  using TakesApart::TakesApart;
+};
+template <>
+struct std::default_delete<mmusim::pt::PageTable> : mmusim::pt::TakesApart<mmusim::pt::PageTable> {
+  using TakesApart::TakesApart;
+};
 
 namespace mmusim::pt {
 
@@ -100,7 +134,7 @@ enum class CursorMode : uint8_t {
 // backend that keeps counts of entries settles them then.
 class Cursor {
  public:
-  virtual ~Cursor() = default;
+  virtual ~Cursor() noexcept(false) = default;
 
   // Goes to the first run at or after the current position that has slots, skipping what the
   // backend knows to be empty in the largest steps it can. False: nothing is left in the range. A
@@ -208,7 +242,7 @@ class PageTable {
  public:
   // Gives back all table memory, without a flush: the address space is dead, and its leaves should
   // be gone (stats().leaves == 0), unless the whole machine is being taken down.
-  virtual ~PageTable() = default;
+  virtual ~PageTable() noexcept(false) = default;
   PageTable(const PageTable&) = delete;
   PageTable& operator=(const PageTable&) = delete;
 
@@ -335,7 +369,7 @@ struct Restructuring {
 // The factory, and what its Environment points to, must outlive the tables it made.
 class Factory {
  public:
-  virtual ~Factory() = default;
+  virtual ~Factory() noexcept(false) = default;
   // An empty table for address space `mm`; null when there is no memory for its root.
   [[nodiscard]] virtual std::unique_ptr<PageTable> create(MmId mm) = 0;
   // The radix geometry if a hardware walker can read its tables directly; null otherwise.

@@ -184,6 +184,9 @@ Document footprint_document(const FootprintHeading& heading,
         (is_first || one.footprint.hints_by_size != first.footprint.hints_by_size))
       facts.add(is_first ? "hints" : "hints." + one.name, "hints" + of, hint_text(one));
   }
+  for (const FailedFootprint& one : heading.failed)
+    facts.add(fmt::format("failed.{}", one.name), "failed",
+              fmt::format("{}: {}", one.name, one.why));
   Document document{.kind = "footprint",
                     .blocks = {facts, footprints_of(footprints), depths_of(footprints)}};
   for (const NamedFootprint& one : footprints)
@@ -215,6 +218,8 @@ std::string footprint_json(const FootprintHeading& heading,
   document["source"] = {{"pages_of", heading.source},
                         {"moment", heading.what},
                         {"page_bytes", uint64_t{1} << heading.page}};
+  for (const FailedFootprint& one : heading.failed)
+    document["failed"].push_back({{"name", one.name}, {"why", one.why}});
   Json& list = document["footprints"] = rows_json(footprints_of(footprints));
   for (size_t i = 0; i < footprints.size(); ++i) {
     for (const auto& [log2, leaves] : footprints[i].footprint.leaves_by_size)

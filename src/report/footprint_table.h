@@ -23,12 +23,19 @@ struct NamedFootprint {
   uint64_t common_bytes = 0;
 };
 
+// A page table that met a bug of mmusim's or of its own.
+struct FailedFootprint {
+  std::string name;
+  std::string why;
+};
+
 struct FootprintHeading {
   std::string machine;
   std::string arch;
   std::string source;  // trace or set
   std::string what;    // "process 12 after 1,000 instructions"
   unsigned page = 12;  // log2 of the base page
+  std::vector<FailedFootprint> failed = {};
 };
 
 // A table of the page tables' numbers, one of words read, and one of the tables of each.

@@ -1,5 +1,6 @@
 #include "sim/inspect.h"
 
+#include "base/error.h"
 #include "sim/machine_options.h"
 #include "sim/relocation/trace_source.h"
 
@@ -8,16 +9,16 @@ namespace mmusim::sim {
 Moment find_moment(const config::Config& config, const Choice& choice,
                    const ReplayOptions& options) {
   if (choice.script == nullptr) TraceSource::require_named(config);
-  return architecture_of(config).find_moment(config, choice, options);
+  return to_its_end([&] { return architecture_of(config).find_moment(config, choice, options); });
 }
 
 void inspect(const config::Config& config, const Moment& moment, const ReplayOptions& options,
              const Inspection& look) {
-  architecture_of(config).inspect(config, moment, options, look);
+  to_its_end([&] { architecture_of(config).inspect(config, moment, options, look); });
 }
 
 void inspect_set(const config::Config& config, const PageSet& set, const Inspection& look) {
-  architecture_of(config).inspect_set(config, set, look);
+  to_its_end([&] { architecture_of(config).inspect_set(config, set, look); });
 }
 
 }  // namespace mmusim::sim

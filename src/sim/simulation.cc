@@ -82,7 +82,7 @@ std::vector<const config::Key*> keys_read(const config::Config& config) {
 
 ReplayResult replay(const config::Config& config, const ReplayOptions& options) {
   TraceSource::require_named(config);
-  return architecture_of(config).replay(config, options);
+  return to_its_end([&] { return architecture_of(config).replay(config, options); });
 }
 
 stats::Report catalog(const config::Config& config) {

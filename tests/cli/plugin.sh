@@ -132,6 +132,50 @@ for work in "$trace --limit 20000" "$source/workloads/scripts/fork.workload"; do
   [[ $(grep -c '"name": "skylake-sp/./libbroken.so"' rest.json) -eq 1 ]]
   cmp whole.csv rest.csv
 done
+# One that does so in a destructor, when all is counted: nothing is made of what it counted.
+cp sorted_table.cc honest.cc
+sed 's|  ~SortedTable() override {|&\n    MMUSIM_ASSERT(count_ > 1000000);|' honest.cc >sorted_table.cc
+cmake --build build >build.log 2>&1 || { cat build.log; exit 1; }
+cp build/libsorted.so ./libdies.so
+mv honest.cc sorted_table.cc
+status=0
+"$program" compare "$trace" --limit 20000 -m skylake-sp -p mlpt,./libdies.so,gpt -q --csv rest.csv \
+  >table.txt 2>err.txt || status=$?
+[[ $status -eq 1 && $(wc -l <err.txt) -eq 2 ]]
+grep -q '^mmusim: error: skylake-sp/./libdies.so: internal error: count_ > 1000000 at .*sorted_table.cc' err.txt
+"$program" compare "$trace" --limit 20000 -m skylake-sp -p mlpt,gpt -q --csv whole.csv >/dev/null
+cmp whole.csv rest.csv
+for work in "replay $trace --limit 20000" "workload simulate $source/workloads/scripts/fork.workload" \
+  "explain one.workload --va 0x1000"; do
+  status=0
+  # shellcheck disable=SC2086
+  "$program" $work -m skylake-sp -p ./libdies.so >table.txt 2>err.txt || status=$?
+  [[ $status -eq 1 && ! -s table.txt ]]
+  grep -q '^mmusim: error: internal error: count_ > 1000000' err.txt
+done
+status=0
+"$program" page-table check ./libdies.so --ops 1 -q >check.txt 2>err.txt || status=$?
+[[ $status -eq 1 ]]
+grep -q 'count_ > 1000000' check.txt
+# Footprints, of a trace and of a set: the others' are as without it, also where it is the first.
+# footprint_fails WHICH WHAT SOURCE
+footprint_fails() {
+  local status=0
+  "$program" page-table footprint "$3" -p mlpt,gpt -q --csv whole.csv >/dev/null
+  "$program" page-table footprint "$3" -p "$1,mlpt,gpt" -q --csv rest.csv --json rest.json >rest.txt \
+    2>err.txt || status=$?
+  [[ $status -eq 1 && $(wc -l <err.txt) -eq 2 ]]
+  grep -q "^mmusim: error: $1: internal error: $2" err.txt
+  grep -q '^mmusim: error: 1 of 3 page tables failed$' err.txt
+  grep -q "\"name\": \"$1\"" rest.json
+  grep -q "^failed .*$1: internal error" rest.txt
+  cmp whole.csv rest.csv
+}
+footprint_fails ./libbroken.so 'slot.status == ' "$trace"
+footprint_fails ./libdies.so 'count_ > 1000000' dense:1M
+status=0
+"$program" page-table footprint "$trace" -p ./libbroken.so -q >table.txt 2>err.txt || status=$?
+[[ $status -eq 1 && ! -s table.txt ]]
 # Where it was to be the base, the first that is left is; where nothing is left there are no results.
 status=0
 "$program" compare "$trace" --limit 20000 -m skylake-sp -p ./libbroken.so,gpt -q >table.txt 2>err.txt || status=$?

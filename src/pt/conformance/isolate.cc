@@ -15,6 +15,7 @@
 #include <sys/resource.h>
 #include <sys/wait.h>
 #include <unistd.h>
+#include <utility>
 
 #include "base/error.h"
 #include "base/interrupt.h"
@@ -180,6 +181,9 @@ Broken unpack(const std::string& text) {
   } catch (...) {
     broken = {promise::kAlive, "no exception", "one of an unknown type"};
   }
+  // What a destructor met came before what it left behind.
+  if (std::string kept = kept_failure(); !kept.empty())
+    broken = {promise::kAlive, "no exception", std::move(kept)};
   if (broken) write_all(out, pack(*broken));
   ::_exit(broken ? 1 : 0);
 }

@@ -37,6 +37,27 @@ TEST(Assertion, NamesTheExpressionAndThePlace) {
   }
 }
 
+TEST(Assertion, KeptByADestructorLeavesNoResult) {
+  struct Whole {
+    bool broken = true;
+    ~Whole() {
+      take_apart([this] { MMUSIM_ASSERT(!broken); });
+    }
+  };
+  EXPECT_EQ(to_its_end([] {
+              const Whole whole{.broken = false};
+              return 5;
+            }),
+            5);
+  EXPECT_THROW(to_its_end([] {
+                 const Whole whole;
+                 return 5;
+               }),
+               InternalError);
+  EXPECT_THROW(to_its_end([] { const Whole whole; }), InternalError);
+  to_its_end([] {});  // nothing of theirs is left
+}
+
 TEST(Assertion, IsNoErrorOfTheUser) {
   EXPECT_FALSE((std::is_base_of_v<Error, InternalError>));
 }

@@ -73,5 +73,34 @@ TEST(BrokenTable, WhatWasOpenDoesNotHideTheFirstFailure) {
   EXPECT_THAT(failure, HasSubstr("good"));
 }
 
+// Of a plug-in's own, which knows nothing of take_apart().
+struct DyingFactory final : Factory {
+  ~DyingFactory() override { MMUSIM_ASSERT(whole); }
+  std::unique_ptr<PageTable> create(MmId /*mm*/) override { return nullptr; }
+  const RadixGeometry* hardware_walkable() const override { return nullptr; }
+  bool whole = false;
+};
+struct DyingCursor final : Cursor {
+  ~DyingCursor() override { MMUSIM_ASSERT(whole); }
+  bool next(Run& /*run*/) override { return false; }
+  void seek(VirtAddr /*va*/) override {}
+  bool whole = false;
+};
+
+TEST(BrokenTable, AnAssertionInADestructorOfItsOwnEndsNoProgram) {
+  EXPECT_THAT(failure_of([] { const std::unique_ptr<Factory> factory(new DyingFactory); }),
+              HasSubstr("whole"));
+  EXPECT_THAT(
+      failure_of([] { const std::unique_ptr<Cursor> cursor = std::make_unique<DyingCursor>(); }),
+      HasSubstr("whole"));
+  // Nor does it hide what was wrong before.
+  const auto meet = [](bool good) { MMUSIM_ASSERT(good); };
+  EXPECT_THAT(failure_of([&] {
+                const std::unique_ptr<Factory> factory = std::make_unique<DyingFactory>();
+                meet(false);
+              }),
+              HasSubstr("good"));
+}
+
 }  // namespace broken_test
 }  // namespace mmusim::pt
