@@ -265,8 +265,9 @@ class Gpt final : public PageTable {
   void remove_from_line(const Place& place, uint64_t i);
   [[nodiscard]] std::vector<GuardedEntry> with_one_more(const GuardedEntry& e,
                                                         const GuardedEntry& fresh) const;
-  // In each line on the way the entry it goes on in comes first, as the one that something was last
-  // made in: who takes page faults is who takes TLB misses.
+  // In each line on the way the entry it goes on in comes before the others, as the one that
+  // something was last made in: who takes page faults is who takes TLB misses. But tables and lines
+  // that serve more stay before it: most misses are theirs.
   void order_lines(uint64_t key);
   // What stands at `place`, a line with room, holds one more: its entry, which says no more than
   // what is in it has in common.

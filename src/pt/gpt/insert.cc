@@ -36,7 +36,8 @@ void Gpt::settle_above(const Path& path, unsigned least) {
     if (e.is(Kind::Shared)) return;
     const bool changed = resizer_.settle(e, path[i], true);
     if (changed) replace(path, i, e);
-    if (!changed && i <= least) return;
+    // A line may join what it has with a table in it that has grown.
+    if (!changed && i <= least && !path[i].in_line) return;
   }
 }
 
@@ -230,10 +231,14 @@ void Gpt::order_lines(uint64_t key) {
     const Place& place = path.back();
     if (!place.in_line) continue;
     const GuardedEntry e = place.load();
-    const Place first =
-        tables_.entry_of_line(path[path.size() - 2], path[path.size() - 2].load(), 0);
+    const Place line = path[path.size() - 2];
+    const auto entry = [&](uint64_t i) { return tables_.entry_of_line(line, line.load(), i); };
+    uint64_t i = 0;
+    while (entry(i).load().is(Kind::Internal) && entry(i).load().length() < e.length())
+      ++i;
+    const Place first = entry(i);
+    if (first.address >= place.address) continue;
     const GuardedEntry before = first.load();
-    if (first.address == place.address) continue;
     tables_.write(place, before);
     tables_.write(first, e);
     tables_.moved(place.shared);

@@ -160,6 +160,33 @@ std::optional<GuardedEntry> Resizer::table_of(std::span<const GuardedEntry> entr
   return made;
 }
 
+std::optional<GuardedEntry> Resizer::extended(const GuardedEntry& e,
+                                              std::span<const GuardedEntry> beside,
+                                              const Place& place) {
+  const unsigned width = e.width() + 1;
+  if (!e.is_table() || width > tables_->policy().widest ||
+      (e.valid() + beside.size()) * 100 < uint64_t{tables_->policy().inflate} << width)
+    return std::nullopt;
+  const unsigned length = e.length() - 1;
+  Draft draft(*tables_, place);
+  const auto table = draft.allocate(Shape::entries(width));
+  if (!table) return std::nullopt;
+  const uint64_t first = bits_of(e.prefix(), length, 1) << e.width();
+  for (uint64_t i = 0; i < e.slots(); ++i)
+    table->set(first + i, tables_->below(e).get(i));
+  for (const GuardedEntry& one : beside) {
+    const uint64_t slot = bits_of(one.prefix(), length, width);
+    if (e.common_with(one.prefix()) != length || one.length() < length + width ||
+        !table->get(slot).is(Kind::Invalid))
+      return std::nullopt;
+    table->set(slot, one);
+  }
+  draft.give_up(e);
+  const GuardedEntry made = tables_->entry_of(*table, width, e.prefix(), length);
+  draft.commit();
+  return made;
+}
+
 std::optional<GuardedEntry> Resizer::table_of_array(const GuardedEntry& array, unsigned end,
                                                     const Place& place) {
   const Policy& policy = tables_->policy();
@@ -371,10 +398,40 @@ bool Resizer::collapse(GuardedEntry& e, const Place& place) {
   return true;
 }
 
+bool Resizer::join_in_line(GuardedEntry& e, const Place& place) {
+  const Table line = tables_->below(e);
+  for (uint64_t i = 0; i < e.valid(); ++i) {
+    const GuardedEntry table = line.get(i);
+    if (!table.is_table()) continue;
+    std::vector<GuardedEntry> beside;
+    std::vector<uint64_t> from;
+    for (uint64_t other = 0; other < e.valid(); ++other)
+      if (other != i && table.common_with(line.get(other).prefix()) + 1 >= table.length()) {
+        beside.push_back(line.get(other));
+        from.push_back(other);
+      }
+    if (beside.empty()) continue;
+    const auto made = extended(table, beside, place);
+    if (!made) continue;
+    tables_->write(tables_->entry_of_line(place, e, i), *made);
+    for (; !from.empty(); from.pop_back()) {
+      const uint64_t last = e.valid() - 1;
+      if (from.back() != last)
+        tables_->write(tables_->entry_of_line(place, e, from.back()), line.get(last));
+      tables_->write(tables_->entry_of_line(place, e, last), {});
+      e.count(static_cast<uint32_t>(last), e.full());
+    }
+    return true;
+  }
+  return false;
+}
+
 // One entry is no line; and if most of what is in it are tables and lines, it may do as a table
 // that swallows them.
 bool Resizer::settle_line(GuardedEntry& e, const Place& place, bool may_grow) {
   const Table line = tables_->below(e);
+  const bool joined = may_grow && join_in_line(e, place);
+  if (joined && e.valid() > 1) return true;
   if (e.valid() > 2) {
     if (!may_grow) return false;
     std::array<GuardedEntry, kLineEntries> entries;

@@ -108,6 +108,13 @@ class Resizer {
   bool shrink(GuardedEntry& e, const Place& place);
   bool collapse(GuardedEntry& e, const Place& place);
   bool settle_line(GuardedEntry& e, const Place& place, bool may_grow);
+  // One table of the line becomes twice as wide and takes in what the line has beside it.
+  bool join_in_line(GuardedEntry& e, const Place& place);
+  // A table twice as wide in place of the table of `e`, with `beside`, all that is in the half that
+  // it has not. Nothing: too few of its slots would be used, or they are not a slot each.
+  [[nodiscard]] std::optional<GuardedEntry> extended(const GuardedEntry& e,
+                                                     std::span<const GuardedEntry> beside,
+                                                     const Place& place);
   // The different entries among 2^width adjacent slots, as many as a line has at most and one.
   static std::vector<GuardedEntry> different(const Table& table, uint64_t first, unsigned width);
   // The entry for 2^width adjacent slots, which `length` bits lead to, with a table or a line for

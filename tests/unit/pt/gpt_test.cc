@@ -131,6 +131,45 @@ TEST_F(GptTest, PagesApartAreAnArray) {
   EXPECT_EQ(table_->stats().leaves, 6u);
 }
 
+// A page in the other half of what a table of twice the slots would serve waits in a line with the
+// table until enough of those would be used.
+TEST_F(GptTest, ATableTakesInWhatIsBesideIt) {
+  const auto block = [](uint64_t i) { return kBase + (i << 21); };
+  for (const uint64_t i : {0, 1, 2, 3, 4})
+    ASSERT_EQ(map(*table_, block(i), leaf(i)), Status::Ok);
+  EXPECT_EQ(table_->table_bytes(), 8u * 16);
+  EXPECT_EQ(words(*table_, block(4)), 1u);
+  ASSERT_EQ(map(*table_, block(8), leaf(8)), Status::Ok);
+  ASSERT_EQ(map(*table_, block(9), leaf(9)), Status::Ok);
+  EXPECT_EQ(words(*table_, block(4)), 2u);
+  // 6 and 2 are half of 16.
+  ASSERT_EQ(map(*table_, block(5), leaf(5)), Status::Ok);
+  EXPECT_EQ(table_->table_bytes(), 16u * 16);
+  for (const uint64_t i : {0, 1, 2, 3, 4, 5, 8, 9}) {
+    EXPECT_EQ(at(*table_, block(i)), leaf(i)) << i;
+    EXPECT_EQ(words(*table_, block(i)), 1u) << i;
+  }
+  EXPECT_EQ(at(*table_, block(6)), kNone);
+  EXPECT_EQ(at(*table_, block(10)), kNone);
+}
+
+// The table stands first in a line, whatever was made last; what serves as much or less comes in
+// the order of making.
+TEST_F(GptTest, WhatServesMostComesFirst) {
+  for (uint64_t i = 0; i < 8; ++i)
+    ASSERT_EQ(map(*table_, kBase + (i << 21), leaf(i)), Status::Ok);
+  ASSERT_EQ(map(*table_, kBase ^ uint64_t{1} << 40, leaf(8)), Status::Ok);
+  ASSERT_EQ(map(*table_, kBase ^ uint64_t{1} << 41, leaf(9)), Status::Ok);
+  const auto entries_read = [&](uint64_t va) {
+    WalkPath path;
+    static_cast<void>(table_->walk(VirtAddr(va), path));
+    return path.steps()[0].bytes / 16;
+  };
+  EXPECT_EQ(entries_read(kBase), 1);
+  EXPECT_EQ(entries_read(kBase ^ uint64_t{1} << 41), 2);
+  EXPECT_EQ(entries_read(kBase ^ uint64_t{1} << 40), 3);
+}
+
 // In whatever order they come: small arrays in a table, until it is dense enough for one array.
 TEST_F(GptTest, DenseInAnyOrder) {
   for (const uint64_t count : {512u, 2048u}) {
