@@ -1,10 +1,11 @@
 // Arrays: base pages side by side, a page-table entry each.
 //
-// Pages become an array, and arrays a larger one, where at least pt.gpt.dense per cent of its slots
-// will have been handed out: as large a one as that allows, at once, so that pages which come one
-// after the other are copied a third of a time each. What an array counts is the slots that were
-// handed out since it was made; that of the largest is not kept up to date. Pages that come in any
-// order first fill tables of small arrays; when one fills its slot, the table is looked at.
+// Pages become an array, and arrays a larger one: as large as leaves at least pt.gpt.dense per cent
+// of its slots handed out, at once, so that pages which come one after the other are copied a third
+// of a time each; and larger, where that takes in pages or arrays that have entries of their own,
+// as long as that is pt.gpt.join per cent. What an array counts is the slots that were handed out
+// since it was made; that of the largest is not kept up to date. Pages that come in any order first
+// fill tables of small arrays; when one fills its slot, the table is looked at.
 //
 // An array goes back to a table only where a leaf of another size, or a sub-tree that is shared,
 // comes to stand in its midst.

@@ -13,7 +13,8 @@
 //   lookup: one 16-byte load per level, each within one cache line; of a line as many entries as it
 //           takes to find the one; the word of an array. The root's entry is no load: miss handlers
 //           have it at hand, in registers or with what else they save and keep for their CPU, as
-//           they have the address of a radix tree's root. Who changes the root writes it there too
+//           they have the address of a radix tree's root; of one that leads to a line its address,
+//           where their walk begins. Who changes the root writes it there too
 //           (on other CPUs not counted). A root that is a leaf, or nothing, is counted as a load.
 //   void:   an Invalid entry after n bits: 2^(64-n) bytes are empty; a prefix that agrees in d
 //   bits:

@@ -78,7 +78,8 @@ struct Place {
   // Whether it is at hand and need not be loaded: a root that leads on.
   [[nodiscard]] bool at_hand() const { return copy != nullptr && copy->leads_on(); }
   [[nodiscard]] GuardedEntry load() const {
-    return at_hand() ? *copy : GuardedEntry{.head = words[0], .body = words[1]};
+    if (copy != nullptr && copy->leads_on()) return *copy;
+    return {.head = words[0], .body = words[1]};
   }
   // An address as prefixes here have it, and the other way round.
   [[nodiscard]] uint64_t local(uint64_t key) const { return key ^ difference; }
