@@ -145,8 +145,10 @@ class ReplayLoop {
 
   // What the loop asks the TLBs and the clock it asks with are locals, so that they stay in
   // registers; whatever leaves the loop goes through slow_*, which hand the clock over and back.
+  // What they do may change the address space's number (Alpha, for a flush of a range within a
+  // fault), and with it what is asked.
   void fast_blocks(const trace::Batch& batch) {
-    const typename Cpu::Hits hits = cpu_->hits();
+    typename Cpu::Hits hits = cpu_->hits();
     const uint64_t page_bytes = page_.bytes();
     uint64_t time = cpu_->time();
     const uint64_t* addresses = batch.addresses;
@@ -155,7 +157,9 @@ class ReplayLoop {
       const uint64_t* const block_addresses = addresses;
       addresses += block.mem_ops;
       if (!hits.fetch(block.start, ++time) || block.crosses_page) [[unlikely]] {
-        if (slow_fetch(block, block_addresses, time)) continue;
+        const bool done = slow_fetch(block, block_addresses, time);
+        hits = cpu_->hits();
+        if (done) continue;
       }
       const trace::MemOp* const ops = block.ops;
       const unsigned count = block.mem_ops;
@@ -166,7 +170,9 @@ class ReplayLoop {
         const bool straddles = (va.value() & (page_bytes - 1)) + op.bytes > page_bytes;
         if (hit && !straddles) [[likely]]
           continue;
-        if (slow_data(block, block_addresses, i, time)) break;
+        const bool done = slow_data(block, block_addresses, i, time);
+        hits = cpu_->hits();
+        if (done) break;
       }
     }
     cpu_->set_time(time);
