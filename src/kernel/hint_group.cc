@@ -54,9 +54,16 @@ void split_group(Core& core, AddressSpace& mm, const HintGroup& group) {
   core.flushes.range(mm, group.range(), core.page(), false, mmu::RangeFlush::Change);
 }
 
-void set_group_rights(Core& core, AddressSpace& mm, const HintGroup& group, Rights rights) {
-  each_entry(core, mm, group,
-             [&](pt::Entry e) { return core.platform.format->with_rights(e, rights); });
+void upgrade_group(Core& core, AddressSpace& mm, const HintGroup& group, Rights rights,
+                   bool dirty) {
+  const pt::EntryFormat& format = *core.platform.format;
+  each_entry(core, mm, group, [&](pt::Entry e) {
+    pt::LeafFields fields = format.parse_leaf(e, core.page());
+    fields.rights = rights;
+    fields.accessed = true;
+    fields.dirty = fields.dirty || dirty;
+    return format.make_leaf(fields);
+  });
 }
 
 }  // namespace mmusim::kernel

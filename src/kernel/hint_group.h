@@ -44,8 +44,9 @@ inline std::optional<HintGroup> group_from(const Core& core, const AddressSpace&
 
 void split_group(Core& core, AddressSpace& mm, const HintGroup& group);
 
-// Gives all entries of the group these rights.
-void set_group_rights(Core& core, AddressSpace& mm, const HintGroup& group, Rights rights);
+// Gives all entries of the group these rights, and marks them accessed, and dirty if `dirty`, as
+// one leaf would be (Linux on arm64: contpte_ptep_set_access_flags).
+void upgrade_group(Core& core, AddressSpace& mm, const HintGroup& group, Rights rights, bool dirty);
 
 }  // namespace mmusim::kernel
 

@@ -127,15 +127,12 @@ std::optional<FaultOutcome> fix_group(FaultContext& c, Vma& vma, const HintGroup
     }
     cause = FaultCause::CowReuse;
   }
+  const bool dirty = fields.dirty || writes(kind);
+  const Rights rights = leaf_rights(c.core, vma, exclusive, dirty);
   fields.accessed = true;
-  fields.dirty = fields.dirty || writes(kind);
-  const Rights rights = leaf_rights(c.core, vma, exclusive, fields.dirty);
-  if (format.with_rights(slot.entry, rights) != slot.entry)
-    set_group_rights(c.core, c.mm, group, rights);
+  fields.dirty = dirty;
   fields.rights = rights;
-  const pt::Entry now = c.mm.table->find(slot.handle.base).entry;
-  const pt::Entry next = format.make_leaf(fields);
-  if (next != now) put_leaf(c, slot.handle, now, next);
+  if (format.make_leaf(fields) != slot.entry) upgrade_group(c.core, c.mm, group, rights, dirty);
   c.core.flushes.local(c.cpu, c.mm, slot.handle.base);
   finish_fault(c, cause, false);
   return FaultOutcome::Fixed;
