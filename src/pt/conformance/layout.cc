@@ -18,6 +18,14 @@ RadixGeometry power_64k() {
   return geometry;
 }
 
+// Of one architecture, with leaves of neighbouring sizes and of sizes far apart.
+Layout with_superpages() {
+  Layout layout("superpages", 14, "14:11:leaf,25:11,36:11:region3");
+  for (const unsigned log2 : {15U, 16U, 18U, 20U, 24U})
+    layout.superpages.emplace_back(log2);
+  return layout;
+}
+
 }  // namespace
 
 Layout::Layout(const char* layout_name, unsigned page_log2, RadixGeometry levels, unsigned bytes)
@@ -25,6 +33,13 @@ Layout::Layout(const char* layout_name, unsigned page_log2, RadixGeometry levels
 
 Layout::Layout(const char* layout_name, unsigned page_log2, std::string_view levels, unsigned bytes)
     : Layout(layout_name, page_log2, mlpt::parse_levels(levels), bytes) {}
+
+std::vector<PageShift> Layout::leaf_sizes() const {
+  std::vector<PageShift> sizes = leaf_sizes_of(geometry, page);
+  sizes.insert(sizes.end(), superpages.begin(), superpages.end());
+  std::sort(sizes.begin(), sizes.end());
+  return sizes;
+}
 
 std::vector<VirtRange> Layout::spaces() const {
   const RadixLevel& top = geometry.back();
@@ -60,6 +75,7 @@ const std::vector<Layout>& layouts() {
       // Of no architecture: levels of all sizes; all 64 bits.
       {"odd", 12, "12:3:leaf,15:2:leaf,17:4,21:5:leaf,26:6"},
       {"full64", 16, "16:12:leaf,28:12:leaf,40:12,52:12"},
+      with_superpages(),
   };
   return kLayouts;
 }

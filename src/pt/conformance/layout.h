@@ -26,6 +26,11 @@ struct Layout {
   PageShift page;
   RadixGeometry geometry;
   unsigned entry_bytes;
+  // Sizes of leaves that tables are asked for besides those of the geometry's levels.
+  std::vector<PageShift> superpages = {};
+
+  // All of them, ascending.
+  [[nodiscard]] std::vector<PageShift> leaf_sizes() const;
 
   // The ranges of addresses there are, ascending. Where a 64-bit space ends cannot be written: its
   // last page is left out.

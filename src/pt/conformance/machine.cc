@@ -45,7 +45,7 @@ Machine::Machine(const Backend& backend, Layout address_space, const std::string
                  .format = &format,
                  .geometry = layout.geometry,
                  .page = page,
-                 .leaf_sizes = leaf_sizes_of(layout.geometry, page)};
+                 .leaf_sizes = layout.leaf_sizes()};
   factory = backend.make(config, environment);
 }
 
