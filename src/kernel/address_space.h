@@ -49,15 +49,17 @@ class AddressSpace {
   // Transparent huge pages: leaves of all sizes above the page, and the table memory set aside so
   // that each of them can be split (Linux: the deposited tables). huge_leaves.h keeps them in step.
   uint64_t huge_leaves = 0;
-  uint64_t huge_leaf_bytes = 0;  // they map
-  uint64_t groups = 0;           // of base entries that hint a superpage (hint_group.h)
-  uint64_t folio_leaves = 0;     // of the leaves: of shared memory, for which nothing is set aside
+  uint64_t huge_leaf_bytes = 0;   // they map
+  uint64_t small_leaf_bytes = 0;  // of these: leaves smaller than the machine's own huge pages
+  uint64_t groups = 0;            // of base entries that hint a superpage (hint_group.h)
+  uint64_t folio_leaves = 0;      // of the leaves: of shared memory, for which nothing is set aside
   std::map<uint64_t, std::vector<PhysAddr>> deposits;  // by the bytes of each
   uint64_t deposit_bytes = 0;
   // Pages in swap space, as VmSwap counts them.
   uint64_t swapped = 0;
   // Leaves of the hugetlb pools, and what they map in base pages; not in RSS.
   uint64_t hugetlb_leaves = 0;
+  uint64_t small_hugetlb_bytes = 0;  // mapped by those smaller than the machine's huge pages
   uint64_t hugetlb_pages = 0;
   // Blocks whose tables it uses with others, or once did (share.h).
   std::set<VirtAddr> shared_blocks;

@@ -45,9 +45,14 @@ void Flushes::resident(const AddressSpace& mm) {
   uint64_t pages = 0;
   for (unsigned kind = 0; kind < kPageKinds; ++kind)
     pages += mm.rss(static_cast<PageKind>(kind));
-  // Of the huge leaves those of zeros are not in RSS.
-  pages -= std::min(pages, sizes_->pages(mm.huge_leaf_bytes));
-  tlbs_->resident(mm.id, pages, mm.huge_leaves + mm.hugetlb_leaves);
+  // Leaves of less than the machine's own huge pages are cached as base pages are. Of the huge ones
+  // those of zeros are not in RSS.
+  const uint64_t large = mm.huge_leaf_bytes - mm.small_leaf_bytes;
+  pages -= std::min(pages, sizes_->pages(large));
+  pages += sizes_->pages(mm.small_hugetlb_bytes);
+  const uint64_t pool = (mm.hugetlb_pages << sizes_->base.log2()) - mm.small_hugetlb_bytes;
+  const PageShift huge = sizes_->huge.value_or(sizes_->base);
+  tlbs_->resident(mm.id, pages, (large + pool) >> huge.log2());
 }
 
 }  // namespace mmusim::kernel

@@ -16,6 +16,7 @@ uint64_t bytes_of(const pt::SplitReserve& reserve) {
 void HugeLeaves::count(AddressSpace& mm, PageShift size, bool more) {
   mm.huge_leaves += more ? 1 : -1;
   mm.huge_leaf_bytes += more ? size.bytes() : -size.bytes();
+  if (sizes_->is_small(size)) mm.small_leaf_bytes += more ? size.bytes() : -size.bytes();
   counters_->huge_bytes += more ? size.bytes() : -size.bytes();
   counters_->sizes[size].mapped += more ? size.bytes() : -size.bytes();
 }
@@ -84,6 +85,7 @@ void HugeLeaves::add_pool_pages(AddressSpace& mm, PageShift size, int64_t huge) 
   const auto added = static_cast<uint64_t>(huge);
   mm.hugetlb_leaves += added;
   mm.hugetlb_pages += added * sizes_->pages(size);
+  if (sizes_->is_small(size)) mm.small_hugetlb_bytes += added * size.bytes();
   counters_->hugetlb_bytes += added * size.bytes();
 }
 

@@ -34,6 +34,8 @@ struct PageSizes {
   [[nodiscard]] uint64_t pages(uint64_t bytes) const { return bytes >> base.log2(); }
   [[nodiscard]] uint64_t pages(PageShift size) const { return pages(size.bytes()); }
   [[nodiscard]] unsigned order(PageShift size) const { return size.log2() - base.log2(); }
+  // Whether it is smaller than the machine's own huge pages.
+  [[nodiscard]] bool is_small(PageShift size) const { return huge && size < *huge; }
   // Whether there are huge pages of any size.
   [[nodiscard]] bool any() const { return huge || !blocks.empty(); }
   // Of all that leaves of private memory may have, and groups.

@@ -177,9 +177,27 @@ TEST(Flushes, HugePagesOfZerosAreLeavesButNotResident) {
   mm.huge_leaf_bytes = 2 * kHuge.bytes();
   flushes.resident(mm);
   EXPECT_EQ(tlb.told[mm.id], (std::pair<uint64_t, uint64_t>{0, 2}));
-  mm.hugetlb_leaves = 2;
+  mm.hugetlb_pages = 1024;
   flushes.resident(mm);
   EXPECT_EQ(tlb.told[mm.id], (std::pair<uint64_t, uint64_t>{0, 4}));
+}
+
+TEST(Flushes, SmallSuperpagesAreToldAsBasePages) {
+  HoardingTlb tlb;
+  Counters counters;
+  const PageSizes sizes{.base = k4K, .huge = kHuge};
+  mem::FrameMemory frames{1 << 20, k4K};
+  pt::TableAllocator tables{frames};
+  HugeLeaves leaves{tables, sizes, counters};
+  leaves.set_reserve(PageShift(16), {});
+  Flushes flushes(tlb, sizes, counters);
+  AddressSpace mm = space_of(1);
+  mm.add_rss(PageKind::Anonymous, 16 + 3);
+  ASSERT_TRUE(leaves.add(mm, PageShift(16)));
+  leaves.add_pool_pages(mm, PageShift(16), 2);
+  leaves.add_pool_pages(mm, PageShift(24), 1);  // eight huge pages' worth
+  flushes.resident(mm);
+  EXPECT_EQ(tlb.told[mm.id], (std::pair<uint64_t, uint64_t>{16 + 3 + 32, 8}));
 }
 
 }  // namespace accounts_test
