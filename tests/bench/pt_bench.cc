@@ -9,6 +9,7 @@
 #include <benchmark/benchmark.h>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -28,7 +29,7 @@ constexpr VirtAddr kBase{0x100000000000};
 constexpr uint64_t kGigabyte = uint64_t{1} << 30;
 
 struct Machine {
-  explicit Machine(const pt::Backend& backend)
+  explicit Machine(const pt::Backend& backend, std::optional<PageShift> superpage = {})
       : frames(uint64_t{64} << 30, kPage), allocator(frames) {
     for (const pt::Backend& b : pt::backends())
       b.declare(schema);
@@ -39,19 +40,20 @@ struct Machine {
                    .geometry = x86::radix_geometry({4}, true),
                    .page = kPage,
                    .leaf_sizes = pt::leaf_sizes_of(x86::radix_geometry({4}, true), kPage)};
+    if (superpage) environment.leaf_sizes.insert(environment.leaf_sizes.begin(), *superpage);
     factory = backend.make(config, environment);
     table = factory->create(MmId(1));
   }
-  void map(VirtAddr va, uint64_t pfn) {
-    const pt::Slot slot = table->ensure(va, kPage);
+  void map(VirtAddr va, uint64_t pfn, PageShift size = kPage) {
+    const pt::Slot slot = table->ensure(va, size);
     const Rights rights(Rights::kRead | Rights::kWrite | Rights::kUser);
     table->install(
         slot.handle, slot.entry,
-        format.make_leaf({.pfn = Pfn(pfn), .size = kPage, .rights = rights, .accessed = true}));
+        format.make_leaf({.pfn = Pfn(pfn), .size = size, .rights = rights, .accessed = true}));
   }
-  void map_dense(uint64_t bytes) {
-    for (uint64_t at = 0; at < bytes; at += kPage.bytes())
-      map(kBase + at, 1 + (at >> 12));
+  void map_dense(uint64_t bytes, PageShift size = kPage) {
+    for (uint64_t at = 0; at < bytes; at += size.bytes())
+      map(kBase + at, (size.bytes() + at) >> 12, size);
   }
 
   config::Schema schema;
@@ -103,9 +105,10 @@ void report_run(Machine& m, const pt::Run& from, const pt::Run& to) {
 }
 
 template <class CopyRun>
-void fork(benchmark::State& state, const pt::Backend& backend, CopyRun copy_run) {
-  Machine m(backend);
-  m.map_dense(kGigabyte);
+void fork(benchmark::State& state, const pt::Backend& backend, CopyRun copy_run,
+          std::optional<PageShift> superpage = {}) {
+  Machine m(backend, superpage);
+  m.map_dense(kGigabyte, superpage.value_or(kPage));
   const VirtRange range{kBase, kBase + kGigabyte};
   for (auto _ : state) {
     auto child = m.factory->create(MmId(2));
@@ -126,6 +129,16 @@ void fork_interface(benchmark::State& state, const pt::Backend& backend) {
   fork(state, backend, [](Machine& m, pt::Run& from, pt::Run& to) {
     pt::Run::for_each_pair(from, to, Protect{m.format});
   });
+}
+
+// The same gigabyte in leaves of 1M.
+void fork_superpages(benchmark::State& state, const pt::Backend& backend) {
+  fork(
+      state, backend,
+      [](Machine& m, pt::Run& from, pt::Run& to) {
+        pt::Run::for_each_pair(from, to, Protect{m.format});
+      },
+      PageShift(20));
 }
 
 void fork_call_per_entry(benchmark::State& state) {
@@ -200,6 +213,10 @@ void register_all() {
     benchmark::RegisterBenchmark(
         ("fork_interface/" + std::string(backend.name)).c_str(),
         [&backend](benchmark::State& state) { fork_interface(state, backend); });
+    if (std::string(backend.name) != "mlpt")
+      benchmark::RegisterBenchmark(
+          ("fork_superpages/" + std::string(backend.name)).c_str(),
+          [&backend](benchmark::State& state) { fork_superpages(state, backend); });
   }
   benchmark::RegisterBenchmark("fork_by_hand/mlpt", fork_by_hand);
   benchmark::RegisterBenchmark("fork_call_per_entry/mlpt", fork_call_per_entry);

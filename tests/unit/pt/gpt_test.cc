@@ -486,5 +486,47 @@ TEST_F(GptTest, WalksFindWhatStays) {
   EXPECT_GT(restarts, 100u) << "too tame to test anything";
 }
 
+// 64 GiB in leaves of 1M, on a machine with pages of 16K: entries of 16 bytes in tables of 512, and
+// the root at hand.
+TEST(GptSuperpages, MapADenseSpaceInLittle) {
+  conformance::Machine m(gpt::backend(), conformance::layout_named("superpages"));
+  constexpr PageShift kSuperpage(20);
+  constexpr uint64_t kLeaves = (uint64_t{64} << 30) >> 20;
+  const VirtAddr begin(uint64_t{1} << 36);
+  const auto table = m.factory->create(MmId(1));
+  for (uint64_t i = 0; i < kLeaves; ++i) {
+    const pt::Slot slot = table->ensure(begin + (i << 20), kSuperpage);
+    ASSERT_EQ(slot.status, Status::Ok);
+    const Entry leaf = m.format.make_leaf(
+        {.pfn = Pfn((i + 1) << 6), .size = kSuperpage, .rights = Rights(Rights::kRead)});
+    ASSERT_EQ(table->install(slot.handle, kNone, leaf), Status::Ok);
+  }
+  EXPECT_EQ(table->stats().leaves, kLeaves);
+  EXPECT_LT(table->table_bytes(), uint64_t{2} << 20);
+  Random random(1);
+  for (int i = 0; i < 1000; ++i) {
+    const uint64_t at = random.below(kLeaves << 20);
+    WalkPath path;
+    const Lookup found = table->walk(begin + at, path);
+    EXPECT_EQ(found.base, begin + (at >> 20 << 20));
+    EXPECT_LE(path.count(), 3u);
+  }
+  // A fork copies entry by entry: 64 times fewer than of base pages.
+  const uint64_t before = m.sink.total(mem::Origin::Kernel);
+  const auto child = m.factory->create(MmId(2));
+  const VirtRange range{begin, begin + (kLeaves << 20)};
+  uint64_t copied = 0;
+  const auto copy = [&](pt::Run& from, pt::Run& to) {
+    pt::Run::for_each_pair(from, to, [&](uint32_t, Entry& mine, Entry& twin) {
+      twin = mine;
+      ++copied;
+    });
+    return true;
+  };
+  ASSERT_EQ(conformance::copy_range(*table, *child, range, copy), Status::Ok);
+  EXPECT_EQ(copied, kLeaves);
+  EXPECT_LT(m.sink.total(mem::Origin::Kernel) - before, 4 * kLeaves);
+}
+
 }  // namespace gpt_test
 }  // namespace mmusim::pt
