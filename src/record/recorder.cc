@@ -108,7 +108,8 @@ std::string find_program(const std::string& name) {
   std::string found;
   for (const std::string& folder : folders_of_path()) {
     std::string file = fs::path(folder) / name;
-    if (access(file.c_str(), F_OK) == 0 && !fs::is_directory(file)) {
+    std::error_code ignored;
+    if (access(file.c_str(), F_OK) == 0 && !fs::is_directory(file, ignored)) {
       if (access(file.c_str(), X_OK) == 0) return file;
       if (found.empty()) found = file;
     }

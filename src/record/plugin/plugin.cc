@@ -215,8 +215,10 @@ constexpr unsigned kMostResident = 6;  // windows of callers in registers
 void on_window_block(unsigned vcpu, void* data) {
   const WindowBlock& block = *static_cast<const WindowBlock*>(data);
   Cpu& cpu = cpus[vcpu];
-  const bool again = cpu.window_at == cpu.producer.at && cpu.producer.head != nullptr &&
-                     cpu.window_word >> kWindowIndexBits == block.start;
+  if (cpu.producer.head == nullptr)  // the thread's first
+    return block_without_room(vcpu, reinterpret_cast<void*>(block.word));
+  const bool again =
+      cpu.window_at == cpu.producer.at && cpu.window_word >> kWindowIndexBits == block.start;
   if (again) {
     const uint64_t index = cpu.window_word & ((uint64_t{1} << kWindowIndexBits) - 1);
     put(cpu, kCutTag | index << kIndexShift);

@@ -191,8 +191,9 @@ bool holds_trace(const std::string& path) {
 Recording open_recording(std::span<const std::string> paths) {
   Recording recording;
   std::vector<std::string> files;
+  std::error_code ignored;  // what cannot be looked at is a file, and opening it says what is wrong
   for (const std::string& path : paths) {
-    if (!fs::is_directory(path)) {
+    if (!fs::is_directory(path, ignored)) {
       files.push_back(path);
       continue;
     }
@@ -200,7 +201,7 @@ Recording open_recording(std::span<const std::string> paths) {
     search.directory(path, 0);
     if (search.found().empty()) {
       throw Error(path, "holds no drmemtrace trace",
-                  fs::is_directory(fs::path(path) / "raw")
+                  fs::is_directory(fs::path(path) / "raw", ignored)
                       ? "let DynamoRIO post-process it first: drrun -t drmemtrace -indir DIRECTORY"
                       : "");
     }
