@@ -337,12 +337,15 @@ std::string facts_text(const Facts& facts, const TextStyle& style) {
 std::string text_of(const Document& document, const TextLayout& layout) {
   std::string text;
   for (const auto& block : document.blocks) {
-    const Table* const table = std::get_if<Table>(&block);
-    const Facts* const facts = std::get_if<Facts>(&block);
-    const auto found = layout.styles.find(table != nullptr ? table->id : facts->id);
-    const TextStyle style = found == layout.styles.end() ? TextStyle{} : found->second;
-    const std::string next =
-        table != nullptr ? table_text(*table, style, layout.thousands) : facts_text(*facts, style);
+    const auto style_of = [&](const std::string& id) {
+      const auto found = layout.styles.find(id);
+      return found == layout.styles.end() ? TextStyle{} : found->second;
+    };
+    std::string next;
+    if (const Table* const table = std::get_if<Table>(&block))
+      next = table_text(*table, style_of(table->id), layout.thousands);
+    else
+      next = facts_text(std::get<Facts>(block), style_of(std::get<Facts>(block).id));
     if (!next.empty() && !text.empty() && layout.apart) text += "\n";
     text += next;
   }
