@@ -21,10 +21,12 @@ if(MMUSIM_WERROR)
   list(APPEND mmusim_warnings -Werror)
 endif()
 
-# What runs once per command (COLD) costs a sanitizer's build more to optimise than it ever takes.
+# What runs once per command (COLD) costs more to optimise than it ever takes: under a sanitizer not at all, else a little.
 set(mmusim_cold_options)
 if(CMAKE_CXX_FLAGS MATCHES "-fsanitize")
   set(mmusim_cold_options -O0)
+elseif(CMAKE_BUILD_TYPE STREQUAL "Release")
+  set(mmusim_cold_options -O1)
 endif()
 
 # The headers nearly every file of src/ and arch/ reads, compiled once for all libraries: half of what a file costs is
@@ -126,6 +128,8 @@ function(mmusim_test name)
   cmake_parse_arguments(ARG "OPTIMIZED" "SHARDS" "SOURCES;DEPS;LIBS;LABELS" ${ARGN})
   add_executable(${name} ${ARG_SOURCES})
   mmusim_test_settings(${name} ${ARG_OPTIMIZED})
+  # All in one: what a file of tests costs is mostly the headers, and what of them is made anew for each.
+  set_target_properties(${name} PROPERTIES UNITY_BUILD_BATCH_SIZE 0)
   if(ARG_OPTIMIZED)
     target_precompile_headers(${name} REUSE_FROM mmusim_optimized_test_header)
   else()
