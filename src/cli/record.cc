@@ -24,12 +24,14 @@ constexpr uint64_t kMostThreads = 100'000;
 const char* const kHelp =
     "Runs PROGRAM and all its children under QEMU's user mode and writes what they do as a trace: "
     "every\ninstruction, load and store, mmap, munmap, fork, exec and exit. The program's input, "
-    "output and exit\nstatus are its own. Needs the package qemu-user; programs of other "
-    "instruction sets need their libraries,\nor are linked statically.\n\nNot recorded: what the "
-    "kernel reads and writes for a system call or a signal; programs with the rights\nof another "
-    "user. Under QEMU a child of vfork has a copy of the memory. If the recorder is killed,\n"
-    "FILE.mmt.partial stays, which --accept-torn reads. An exit status of 127 may also mean that "
-    "PROGRAM is not\nthere, 126 that it cannot be run.";
+    "output and exit\nstatus are its own. Needs a QEMU with plug-ins, as Debian 12's package "
+    "qemu-user; "
+    "programs of other\ninstruction sets need their libraries, or are linked statically.\n\nNot "
+    "recorded: what the kernel reads and writes for a system call or a signal; programs with the "
+    "rights\nof another user. Under QEMU a child of vfork has a copy of the memory. If the "
+    "recorder "
+    "is killed,\nFILE.mmt.partial stays, which --accept-torn reads. An exit status of 127 may also "
+    "mean that PROGRAM is not\nthere, 126 that it cannot be run.";
 
 // What follows "--" is the program's.
 Words take_command(Words& words) {
