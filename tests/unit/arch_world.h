@@ -52,12 +52,14 @@ class ArchWorld {
     allocator_ = std::make_unique<pt::TableAllocator>(*frames_);
     for (const pt::Backend& b : pt::backends())
       if (backend == b.name)
-        factory_ = b.make(*config_, {.sink = sink_.get(),
-                                     .allocator = allocator_.get(),
-                                     .format = format_.get(),
-                                     .geometry = Arch::geometry(options_),
-                                     .page = page,
-                                     .architecture = Arch::kName});
+        factory_ =
+            b.make(*config_, {.sink = sink_.get(),
+                              .allocator = allocator_.get(),
+                              .format = format_.get(),
+                              .geometry = Arch::geometry(options_),
+                              .page = page,
+                              .leaf_sizes = pt::leaf_sizes_of(Arch::geometry(options_), page),
+                              .architecture = Arch::kName});
     const pt::RadixGeometry* walkable = factory_->hardware_walkable();
     tlbs_ = std::make_unique<typename Arch::Tlbs>(
         options_, cpus, *frames_, *sink_,
