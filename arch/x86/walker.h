@@ -40,6 +40,11 @@ class Walker {
   mmu::WalkResult walk(PhysAddr root, VirtAddr va, Pcid pcid, AccessKind kind,
                        Walks walks = Walks::Program);
 
+  // A walk of the program's is to come (RadixWalker::expect()). With PAE the root is of no use.
+  void expect(PhysAddr root, VirtAddr va) {
+    if (!pae_) radix_.expect(root, va);
+  }
+
   // With PAE, to be called for each MOV CR3; nothing otherwise. Errors: Error when `root` is not
   // where CR3 could say, below 4 GiB.
   void load_pdptes(PhysAddr root);

@@ -62,6 +62,10 @@ class CpuBase {
   // hold.
   [[nodiscard]] uint64_t generation() const { return generation_; }
 
+  // Data at `va` will be accessed soon, and is not what the filter answers for: what the miss path
+  // will read may be brought into the host's caches. Nothing simulated changes.
+  void expect(VirtAddr /*va*/) {}
+
   // Everything access() does from now on is told; null: no longer.
   void narrate(Narrator* narrator) { path_.narrate(narrator); }
   [[nodiscard]] const MissPath& path() const { return path_; }
@@ -256,6 +260,8 @@ class Cpu : public CpuBase {
     bool data(VirtAddr va, bool write, uint64_t time) const {
       return data_.hits(key(va), write, time);
     }
+    // Whether a load would hit. Nothing is done.
+    [[nodiscard]] bool knows_data(VirtAddr va) const { return data_.knows(key(va)); }
 
    private:
     friend class Cpu;

@@ -98,6 +98,18 @@ void MissPath::show(PhysAddr address, unsigned bytes, bool write, std::span<cons
                         .beside = access.beside});
 }
 
+void MissPath::report(PhysAddr address, unsigned bytes, bool write, std::span<const uint64_t> words,
+                      Access access) {
+  if (access.origin == mem::Origin::Handler && view_ != nullptr)
+    access.through = view_->reach(address);
+  const std::optional<mem::Place> served = sink_->reference(address, bytes, write,
+                                                            {.origin = access.origin,
+                                                             .level = access.level,
+                                                             .dependent = access.dependent,
+                                                             .beside = access.beside});
+  if (narrator_ != nullptr) show(address, bytes, write, words, access, served);
+}
+
 pt::Lookup MissPath::walk(const pt::PageTable& table, VirtAddr va, unsigned number,
                           pt::WalkPath& path) {
   const pt::Lookup found = table.walk(va, path);

@@ -126,8 +126,8 @@ WalkResult NativeWalker::walk(pt::PageTable& table, VirtAddr va, uint64_t space,
   const pt::Lookup found = read(table, va, space);
   if (!format_.is_present(found.entry)) return {.fault = FaultReason::NotPresent, .leaf = {}};
   if ((found.entry & format_.reserved) != 0) return {.fault = FaultReason::Malformed, .leaf = {}};
-  const RadixFormat::Judged judged =
-      format_.judge(found.entry, found.size, found.mask, kind, Privilege::User);
+  const RadixFormat::Judged judged = format_.judge(found.entry, format_.leaf_rights.of(found.entry),
+                                                   found.size, found.mask, kind, Privilege::User);
   if (judged.result.fault != FaultReason::None) return judged.result;
   if (judged.sets_accessed) ++counters_.accessed_set;
   if (judged.sets_dirty) ++counters_.dirty_set;

@@ -102,12 +102,12 @@ struct RadixFormat {
     bool sets_dirty = false;
   };
   // What becomes of an access to the page of this size whose leaf is `e`, present and well-formed,
-  // where the way to it leaves the rights `above`.
-  [[nodiscard]] Judged judge(pt::Entry e, PageShift size, Rights above, AccessKind kind,
-                             Privilege who) const {
+  // and says the rights `says`, by leaf_rights, where the way to it leaves the rights `above`.
+  [[nodiscard]] Judged judge(pt::Entry e, Rights says, PageShift size, Rights above,
+                             AccessKind kind, Privilege who) const {
     const bool by_right = dirty_by_right != 0 && (e & dirty_by_right) == dirty_by_right;
     const unsigned stores = by_right ? unsigned{Rights::kWrite} : 0u;
-    const Rights rights(above.bits() & (leaf_rights.of(e).bits() | stores));
+    const Rights rights(above.bits() & (says.bits() | stores));
     const bool allowed =
         rights.allows(kind) && (who == Privilege::Kernel || rights.has(Rights::kUser));
     const bool is_dirty = by_right ? leaf_rights.write.hold(e) : (e & dirty) == dirty;

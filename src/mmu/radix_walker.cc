@@ -21,17 +21,20 @@ void RadixWalkCounters::add(const RadixWalkCounters& o) {
 
 RadixWalker::RadixWalker(const RadixFormat& format, std::span<const uint32_t> cached,
                          mem::FrameMemory& frames, MissPath& path)
-    : format_(format), frames_(&frames), path_(&path), caches_(cached, format) {
+    : format_(format),
+      leaf_rights_(format.leaf_rights),
+      table_rights_(format.table_rights),
+      frames_(&frames),
+      path_(&path),
+      caches_(cached, format) {
   MMUSIM_ASSERT(format.count > 0 && format.count <= kMostRadixLevels);
   MMUSIM_ASSERT(format.levels[0].reserved_in_table == ~pt::Entry{0});
 }
 
-// The 8 bytes an entry lies in; null outside table memory.
-const uint64_t* RadixWalker::word_of(PhysAddr address) const {
-  return frames_->find_words(PhysAddr(address.value() & ~uint64_t{7}));
-}
-
-pt::Entry RadixWalker::read(const uint64_t* word, PhysAddr address) const {
+// The entry at `address`, which is aligned to its size; nothing outside table memory.
+inline std::optional<pt::Entry> RadixWalker::read(PhysAddr address) const {
+  const uint64_t* const word = frames_->find_words(PhysAddr(address.value() & ~uint64_t{7}));
+  if (word == nullptr) return std::nullopt;
   if (format_.entry_bytes == sizeof(uint64_t)) return *word;
   uint32_t entry = 0;
   std::memcpy(&entry, reinterpret_cast<const std::byte*>(word) + (address.value() & 7),
@@ -48,6 +51,25 @@ void RadixWalker::write(PhysAddr address, unsigned level, pt::Entry next) {
                {.origin = mem::Origin::Walker,
                 .level = static_cast<uint8_t>(level),
                 .dependent = false,
+                .what = format_.levels[level].kind});
+}
+
+const std::byte* RadixWalker::leaf_table(PhysAddr root, VirtAddr va) const {
+  PhysAddr table = root;
+  for (unsigned level = format_.count - 1; level > 0; --level) {
+    const RadixLevel& at = format_.levels[level];
+    const std::optional<pt::Entry> entry = read(table + at.index(va) * format_.entry_bytes);
+    if (!entry || !format_.is_present(*entry) || at.is_leaf(*entry)) return nullptr;
+    table = format_.table(*entry);
+  }
+  return reinterpret_cast<const std::byte*>(frames_->find_words(table));
+}
+
+void RadixWalker::tell_read(PhysAddr address, unsigned level, pt::Entry entry, bool dependent) {
+  path_->touch(address, format_.entry_bytes, false, entry,
+               {.origin = mem::Origin::Walker,
+                .level = static_cast<uint8_t>(level),
+                .dependent = dependent,
                 .what = format_.levels[level].kind});
 }
 
@@ -68,15 +90,14 @@ WalkResult RadixWalker::go_on(const WalkStart& start, VirtAddr va, tlb::Space sp
   for (unsigned level = start.level;; --level) {
     const RadixLevel& at = format_.levels[level];
     const PhysAddr address = table + at.index(va) * format_.entry_bytes;
-    const uint64_t* const word = word_of(address);
-    if (word == nullptr) return {.fault = FaultReason::Malformed, .leaf = {}};
-    const pt::Entry entry = read(word, address);
+    const std::optional<pt::Entry> read = this->read(address);
+    if (!read) return {.fault = FaultReason::Malformed, .leaf = {}};
+    const pt::Entry entry = *read;
     ++counters_.loads[level];
-    path_->touch(address, format_.entry_bytes, false, entry,
-                 {.origin = mem::Origin::Walker,
-                  .level = static_cast<uint8_t>(level),
-                  .dependent = level != start.level,
-                  .what = at.kind});
+    if (path_->plain()) [[likely]]
+      path_->count(mem::Origin::Walker, level, /*write=*/false);
+    else
+      tell_read(address, level, entry, level != start.level);
 
     if (!format_.is_present(entry)) return {.fault = FaultReason::NotPresent, .leaf = {}};
     const bool leaf = at.is_leaf(entry);
@@ -88,15 +109,15 @@ WalkResult RadixWalker::go_on(const WalkStart& start, VirtAddr va, tlb::Space sp
         ++counters_.accessed_set[level];
         write(address, level, entry | unset);
       }
-      rights = Rights(rights.bits() & format_.table_rights.of(entry).bits());
+      rights = Rights(rights.bits() & table_rights_.of(entry).bits());
       table = format_.table(entry);
       passed_[level] = {level - 1, table, rights};
       continue;
     }
 
     const unsigned beside = format_.contiguous == nullptr ? 0 : format_.contiguous(entry, level);
-    const RadixFormat::Judged judged =
-        format_.judge(entry, PageShift(at.shift + beside), rights, kind, who);
+    const RadixFormat::Judged judged = format_.judge(
+        entry, leaf_rights_.of(entry), PageShift(at.shift + beside), rights, kind, who);
     if (judged.result.fault != FaultReason::None) return judged.result;
     if (judged.sets_accessed) ++counters_.accessed_set[level];
     if (judged.sets_dirty) ++counters_.dirty_set;

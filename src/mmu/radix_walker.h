@@ -23,7 +23,9 @@
 #define MMUSIM_MMU_RADIX_WALKER_H_
 
 #include <array>
+#include <cstddef>
 #include <cstdint>
+#include <optional>
 #include <span>
 
 #include "base/types.h"
@@ -64,22 +66,46 @@ class RadixWalker {
   WalkResult go_on(const WalkStart& start, VirtAddr va, tlb::Space space, AccessKind kind,
                    Privilege who);
 
+  // A walk of `va` is to come: asks the host for the entry it will end at. Nothing simulated
+  // changes.
+  void expect(PhysAddr root, VirtAddr va) {
+    const uint64_t region = va.value() >> format_.levels[1].shift;
+    Expected& known = expected_[region % kExpected];
+    if (known.region != region || known.root != root || known.words == nullptr) [[unlikely]]
+      known = {region, root, leaf_table(root, va)};
+    if (known.words != nullptr)
+      __builtin_prefetch(known.words + format_.levels[0].index(va) * format_.entry_bytes);
+  }
+
   [[nodiscard]] const RadixFormat& format() const { return format_; }
   [[nodiscard]] WalkCaches& caches() { return caches_; }
   [[nodiscard]] const WalkCaches& caches() const { return caches_; }
   [[nodiscard]] const RadixWalkCounters& counters() const { return counters_; }
 
  private:
-  [[nodiscard]] const uint64_t* word_of(PhysAddr address) const;
-  [[nodiscard]] pt::Entry read(const uint64_t* word, PhysAddr address) const;
+  [[nodiscard]] std::optional<pt::Entry> read(PhysAddr address) const;
+  void tell_read(PhysAddr address, unsigned level, pt::Entry entry, bool dependent);
   void write(PhysAddr address, unsigned level, pt::Entry next);
 
+  // Where the leaf tables are on the host that walks were expected in. May be out of date: it is
+  // good for a hint and no more.
+  struct Expected {
+    uint64_t region = ~uint64_t{0};
+    PhysAddr root;
+    const std::byte* words = nullptr;
+  };
+  static constexpr uint64_t kExpected = 256;
+  [[nodiscard]] const std::byte* leaf_table(PhysAddr root, VirtAddr va) const;
+
   RadixFormat format_;
+  pt::RightsReader leaf_rights_;
+  pt::RightsReader table_rights_;
   mem::FrameMemory* frames_;
   MissPath* path_;
   std::array<WalkStart, kMostRadixLevels> passed_;  // [level]: what its entry leads to, in a walk
   WalkCaches caches_;
   RadixWalkCounters counters_;
+  std::array<Expected, kExpected> expected_;
 };
 
 }  // namespace mmusim::mmu

@@ -1,22 +1,6 @@
 #include "mmu/walk_caches.h"
 
-#include "base/bits.h"
-
 namespace mmusim::mmu {
-
-namespace {
-
-// Address bits from the lowest cached level's reach up, those below the entry's own reach cleared.
-using PrefixField = BitField<0, 44>;
-using SpaceField = BitField<44, 16>;
-using ValidField = BitField<63>;
-
-}  // namespace
-
-uint64_t WalkCaches::tag_of(VirtAddr va, unsigned level, tlb::Space space) const {
-  const uint64_t prefix = va.value() >> shifts_[level] << (shifts_[level] - shifts_[1]);
-  return ValidField::set(SpaceField::set(PrefixField::set(0, prefix), space), 1);
-}
 
 WalkCaches::WalkCaches(std::span<const uint32_t> entries, const RadixFormat& format)
     : count_(format.count) {
@@ -46,10 +30,7 @@ void WalkCaches::fill(VirtAddr va, tlb::Space space, unsigned level, PhysAddr ta
                       Rights rights) {
   if (!caches_[level]) return;
   Array& cache = *caches_[level];
-  const uint64_t tag = tag_of(va, level, space);
-  uint32_t index = cache.find(0, tag);
-  if (index == Array::kNone) index = cache.victim(0);
-  cache.fill(index, tag, {table, rights}, ++clock_);
+  cache.fill(cache.victim(0), tag_of(va, level, space), {table, rights}, ++clock_);
 }
 
 template <class Predicate>

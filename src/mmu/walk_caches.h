@@ -18,6 +18,7 @@
 #include <optional>
 #include <span>
 
+#include "base/bits.h"
 #include "base/types.h"
 #include "mmu/radix_format.h"
 #include "tlb/array.h"
@@ -38,7 +39,8 @@ class WalkCaches {
 
   // The deepest start known for `va`; a use of that entry. `space` has 16 bits, here and below.
   std::optional<WalkStart> find(VirtAddr va, tlb::Space space);
-  // An entry at `level` (not 0) was read that leads to `table`.
+  // An entry at `level` (not 0) was read that leads to `table`. REQUIRES: its cache has none for it
+  // yet, which the find() before the walk has shown.
   void fill(VirtAddr va, tlb::Space space, unsigned level, PhysAddr table, Rights rights);
 
   void invalidate_address(VirtAddr va, tlb::Space space);  // what a walk of `va` would use
@@ -57,7 +59,15 @@ class WalkCaches {
   template <class Predicate>
   void remove_if(Predicate predicate);
 
-  [[nodiscard]] uint64_t tag_of(VirtAddr va, unsigned level, tlb::Space space) const;
+  // Address bits from the lowest cached level's reach up, those below the entry's own reach
+  // cleared.
+  using PrefixField = BitField<0, 44>;
+  using SpaceField = BitField<44, 16>;
+  using ValidField = BitField<63>;
+  [[nodiscard]] uint64_t tag_of(VirtAddr va, unsigned level, tlb::Space space) const {
+    const uint64_t prefix = va.value() >> shifts_[level] << (shifts_[level] - shifts_[1]);
+    return ValidField::set(SpaceField::set(PrefixField::set(0, prefix), space), 1);
+  }
 
   unsigned count_;                                   // levels
   std::array<unsigned, kMostRadixLevels> shifts_{};  // of them

@@ -61,6 +61,26 @@ struct RightsBits {
   }
 };
 
+// RightsBits for who asks for one entry after the other: most say what the one before said.
+class RightsReader {
+ public:
+  explicit RightsReader(const RightsBits& bits)
+      : bits_(bits), mask_(bits.mask()), rights_(bits.of(0)) {}
+  [[nodiscard]] Rights of(Entry e) {
+    if ((e & mask_) != last_) {
+      last_ = e & mask_;
+      rights_ = bits_.of(last_);
+    }
+    return rights_;
+  }
+
+ private:
+  RightsBits bits_;
+  Entry mask_;
+  Entry last_ = 0;
+  Rights rights_;
+};
+
 class EntryFormat {
  public:
   virtual ~EntryFormat() = default;

@@ -33,6 +33,8 @@ concept HitPath = std::copyable<Hits> &&
     requires(const Hits& hits, VirtAddr va, bool write, uint64_t time) {
   { hits.fetch(va, time) } -> std::same_as<bool>;
   { hits.data(va, write, time) } -> std::same_as<bool>;
+  // Whether a load would hit. Nothing is done.
+  { hits.knows_data(va) } -> std::same_as<bool>;
 };
 
 template <class Cpu>
@@ -47,6 +49,9 @@ concept ReplayedCpu = requires(Cpu& cpu, VirtAddr va, AccessKind kind, bool retr
   { cpu.store_hits(va) } -> std::same_as<bool>;
   // The whole access, miss path and all. `retry`: repeated after a fault, so counted apart.
   { cpu.access(va, kind, retry) } -> std::same_as<mmu::Translation>;
+  // Data there will be accessed soon, and is not known to hit. For the host: changes nothing
+  // simulated.
+  cpu.expect(va);
   cpu.count(kind, n);  // so many accesses, of which access() sees only those that miss
   // Changes whenever a translation may have been taken away other than by eviction.
   { cpu.generation() } -> std::same_as<uint64_t>;

@@ -15,6 +15,7 @@
 
 #include <algorithm>
 #include <array>
+#include <cstddef>
 #include <cstdint>
 #include <type_traits>
 #include <utility>
@@ -86,6 +87,7 @@ class ReplayLoop {
     cpu_->count(AccessKind::Load, batch.totals.loads);
     cpu_->count(AccessKind::Store, batch.totals.stores);
     cpu_->count(AccessKind::Modify, batch.totals.modifies);
+    addresses_end_ = batch.addresses + batch.totals.data_accesses();
     if constexpr (kMode == ReplayMode::Fast) {
       fast_blocks(batch);
     } else {
@@ -200,12 +202,22 @@ class ReplayLoop {
   [[gnu::noinline]] bool slow_data(const trace::StaticBlock& block, const uint64_t* addresses,
                                    unsigned i, uint64_t& time) {
     cpu_->set_time(time);
+    expect_misses(addresses + i + 1);
     const uint64_t generation = cpu_->generation();
     data_access<ReplayMode::Fast>(block.ops[i], VirtAddr(addresses[i]));
     const bool done = cpu_->generation() != generation;
     if (done) exact_block<ReplayMode::Fast>(block, addresses, block.ops[i].instruction + 1u, i + 1);
     time = cpu_->time();
     return done;
+  }
+
+  // Where one access missed the next ones may: while this one's miss is simulated, the host can
+  // fetch what theirs will read.
+  void expect_misses(const uint64_t* next) {
+    const typename Cpu::Hits hits = cpu_->hits();
+    const uint64_t* const end = next + std::min<ptrdiff_t>(kExpected, addresses_end_ - next);
+    for (; next < end; ++next)
+      if (!hits.knows_data(VirtAddr(*next))) cpu_->expect(VirtAddr(*next));
   }
 
   // From instruction `first_instruction` and data access `next_op` on; data accesses of earlier
@@ -328,12 +340,14 @@ class ReplayLoop {
   }
 
   static constexpr unsigned kMaxFaults = 8;
+  static constexpr ptrdiff_t kExpected = 4;  // data accesses ahead
 
   Tlbs& tlbs_;
   Cpu* cpu_ = &tlbs_.mmu(CpuId(0));
   CpuId id_{0};
   trace::ThreadId thread_{};  // whose turn it is
   AccessWatcher* watcher_ = nullptr;
+  const uint64_t* addresses_end_ = nullptr;  // of the batch
   kernel::Kernel& kernel_;
   mem::ReferenceSink& sink_;
   Checker* checker_;

@@ -57,6 +57,11 @@ class HitFilter {
       return true;
     }
 
+    // Whether a read would. Nothing is done.
+    [[nodiscard]] bool knows(uint64_t key) const {
+      return slots_[key & (kSlots - 1)].keys[0] == key;
+    }
+
    private:
     friend class HitFilter;
     explicit View(const HitFilter& filter) : slots_(filter.slots_.data()) {}

@@ -23,79 +23,91 @@ Level::Level(const std::vector<Geometry>& arrays, PageShift page, bool with_filt
     add(slots).locked = true;
   }
   for (const Geometry& geometry : arrays) {
-    Bank& bank = add(geometry);
+    add(geometry);
     const auto number = static_cast<uint32_t>(banks_.size() - 1);
-    for (const PageShift size : geometry.pages) {
-      bank.sizes.push_back({size});
-      const bool known = std::any_of(places_.begin(), places_.end(),
-                                     [&](const Place& place) { return place.size == size; });
-      if (!known) places_.push_back({size, number});
-    }
+    for (const PageShift size : geometry.pages)
+      sizes_.push_back({.size = size, .bank = number});
   }
-  std::sort(places_.begin(), places_.end(),
-            [](const Place& a, const Place& b) { return a.size > b.size; });
+  place_leaves();
   if (with_filter) filter_ = std::make_unique<HitFilter>(entries);
 }
 
-const Level::Place* Level::place_of(PageShift leaf) const {
-  for (const Place& place : places_)
-    if (place.size <= leaf) return &place;
-  return nullptr;
+void Level::place_leaves() {
+  places_.fill(kNowhere);
+  for (unsigned leaf = 0; leaf < places_.size(); ++leaf)
+    for (size_t i = 0; i < sizes_.size(); ++i) {
+      const Size& size = sizes_[i];
+      if (banks_[size.bank].locked || size.size > PageShift(leaf)) continue;
+      Place& place = places_[leaf];
+      if (place == kNowhere || sizes_[place].size < size.size) place = static_cast<Place>(i);
+    }
 }
 
-Level::Size& Level::size_in(Bank& bank, PageShift size) {
-  for (Size& known : bank.sizes)
-    if (known.size == size) return known;
-  bank.sizes.push_back({size});  // a locked entry may have any
-  return bank.sizes.back();
+Level::Size& Level::size_in(uint32_t bank, PageShift size) {
+  auto at = sizes_.begin();
+  for (; at != sizes_.end() && at->bank <= bank; ++at)
+    if (at->bank == bank && at->size == size) return *at;
+  const auto added =
+      sizes_.insert(at, {.size = size, .bank = bank});  // a locked entry may have any
+  place_leaves();
+  return *added;
 }
 
 Level::Hit Level::find(VirtAddr va, Space space) {
-  for (uint32_t b = 0; b < banks_.size(); ++b) {
-    Bank& bank = banks_[b];
-    for (const Size& size : bank.sizes) {
-      if (!size.may_have(va)) continue;
-      const uint32_t set = bank.set_of(va, size.size);
-      uint32_t index = bank.array.kNone;
-      if (size.valid != size.globals) index = bank.array.find(set, make_tag(va, size.size, space));
-      if (index == bank.array.kNone && size.globals != 0)
-        index = bank.array.find(set, make_tag(va, size.size, kEverySpace));
-      if (index != bank.array.kNone) return {b, index, &bank.array.payload(index)};
-    }
+  for (const Size& size : sizes_) {
+    if (!size.may_have(va)) continue;
+    Bank& bank = banks_[size.bank];
+    const uint32_t set = bank.set_of(va, size.size);
+    uint32_t index = bank.array.kNone;
+    if (size.valid != size.globals) index = bank.array.find(set, make_tag(va, size.size, space));
+    if (index == bank.array.kNone && size.globals != 0)
+      index = bank.array.find(set, make_tag(va, size.size, kEverySpace));
+    if (index != bank.array.kNone) return {size.bank, index, &bank.array.payload(index)};
   }
   return {};
 }
 
-Level::Hit Level::put(uint32_t number, uint32_t index, VirtAddr va, PageShift size, Space space,
-                      const Leaf& leaf) {
-  Bank& bank = banks_[number];
-  const uint64_t into_leaf = va.value() & leaf.size.offset_mask() & ~size.offset_mask();
+[[gnu::always_inline]] inline void Level::forget(Size& likely, uint32_t index) {
+  Bank& bank = banks_[likely.bank];
+  const Payload& payload = bank.array.payload(index);
+  if (filter_) filter_->drop(bank.first_entry + index);
+  Size& size = payload.size == likely.size ? likely : size_in(likely.bank, payload.size);
+  if (payload.global) --size.globals;
+  --size.valid;
+  if (payload.size != payload.leaf) --bank.fragments;
+}
+
+[[gnu::always_inline]] inline Level::Hit Level::put(Size& size, uint32_t index, VirtAddr va,
+                                                    Space space, const Leaf& leaf) {
+  Bank& bank = banks_[size.bank];
+  const uint64_t into_leaf = va.value() & leaf.size.offset_mask() & ~size.size.offset_mask();
   const Payload payload{.pfn = leaf.pfn + (into_leaf >> page_.log2()),
-                        .size = size,
+                        .size = size.size,
                         .leaf = leaf.size,
                         .rights = leaf.rights,
                         .dirty = leaf.dirty,
                         .global = leaf.global,
                         .extra = leaf.extra};
-  bank.array.fill(index, make_tag(va, size, leaf.global ? kEverySpace : space), payload, tick());
-  Size& of_size = size_in(bank, size);
-  of_size.add(va.value() & ~size.offset_mask());
-  if (leaf.global) ++of_size.globals;
-  if (size != leaf.size) ++bank.fragments;
-  return {number, index, &bank.array.payload(index)};
+  const Tag tag = make_tag(va, size.size, leaf.global ? kEverySpace : space);
+  bank.array.fill(index, tag, payload, tick());
+  size.add(tag.base);
+  if (leaf.global) ++size.globals;
+  if (size.size != leaf.size) ++bank.fragments;
+  return {size.bank, index, &bank.array.payload(index)};
 }
 
 Level::Hit Level::fill(VirtAddr va, Space space, const Leaf& leaf) {
-  const Place* const place = place_of(leaf.size);
-  MMUSIM_ASSERT(place != nullptr);
-  Bank& bank = banks_[place->bank];
-  const uint32_t index = bank.array.victim(bank.set_of(va, place->size));
+  const Place place = places_[leaf.size.log2()];
+  MMUSIM_ASSERT(place != kNowhere);
+  Size& size = sizes_[place];
+  Bank& bank = banks_[size.bank];
+  const uint32_t index = bank.array.victim(bank.set_of(va, size.size));
   if (bank.array.valid(index)) {
-    remove(bank, index);
+    forget(size, index);
     ++evictions_;
   }
   ++fills_;
-  return put(place->bank, index, va, place->size, space, leaf);
+  return put(size, index, va, space, leaf);
 }
 
 void Level::filter_clear() {
@@ -107,34 +119,30 @@ void Level::filter_clear() {
 void Level::lock(unsigned slot, VirtAddr va, Space space, const Leaf& leaf) {
   MMUSIM_ASSERT(banks_.front().locked && slot < banks_.front().array.entries());
   unlock(slot);
-  put(0, slot, va, leaf.size, space, leaf);
+  put(size_in(0, leaf.size), slot, va, space, leaf);
 }
 
 void Level::unlock(unsigned slot) {
   MMUSIM_ASSERT(banks_.front().locked && slot < banks_.front().array.entries());
-  if (banks_.front().array.valid(slot)) remove(banks_.front(), slot);
+  if (banks_.front().array.valid(slot)) remove(0, slot);
 }
 
 void Level::take_out(unsigned array, uint32_t ways) {
-  Bank& bank = banks_[array + (banks_.front().locked ? 1 : 0)];
+  const uint32_t number = array + (banks_.front().locked ? 1 : 0);
+  Bank& bank = banks_[number];
   MMUSIM_ASSERT(!bank.locked && ways < bank.array.ways());
   const uint32_t open = bank.array.ways() - ways;
   for (uint32_t index = 0; index < bank.array.entries(); ++index) {
     if (index % bank.array.ways() < open || !bank.array.valid(index)) continue;
-    remove(bank, index);
+    remove(number, index);
     ++evictions_;
   }
   bank.array.set_open_ways(open);
 }
 
-void Level::remove(Bank& bank, uint32_t index) {
-  const Payload& payload = bank.array.payload(index);
-  if (filter_) filter_->drop(bank.first_entry + index);
-  Size& size = size_in(bank, payload.size);
-  if (payload.global) --size.globals;
-  --size.valid;
-  if (payload.size != payload.leaf) --bank.fragments;
-  bank.array.invalidate(index);
+void Level::remove(uint32_t bank, uint32_t index) {
+  forget(size_in(bank, banks_[bank].array.payload(index).size), index);
+  banks_[bank].array.invalidate(index);
 }
 
 void Level::invalidate_page(VirtAddr va, Space space) {
@@ -147,18 +155,16 @@ void Level::invalidate_page(VirtAddr va, Space space) {
     });
     return;
   }
-  for (Bank& bank : banks_) {
-    if (bank.locked) continue;
-    for (const Size& size : bank.sizes) {
-      if (!size.may_have(va)) continue;
-      const uint32_t set = bank.set_of(va, size.size);
-      for (const Space owner : {space, kEverySpace}) {
-        if (owner == kEverySpace && size.globals == 0) continue;
-        const uint32_t index = bank.array.find(set, make_tag(va, size.size, owner));
-        if (index == bank.array.kNone) continue;
-        remove(bank, index);
-        ++invalidated_;
-      }
+  for (const Size& size : sizes_) {
+    Bank& bank = banks_[size.bank];
+    if (bank.locked || !size.may_have(va)) continue;
+    const uint32_t set = bank.set_of(va, size.size);
+    for (const Space owner : {space, kEverySpace}) {
+      if (owner == kEverySpace && size.globals == 0) continue;
+      const uint32_t index = bank.array.find(set, make_tag(va, size.size, owner));
+      if (index == bank.array.kNone) continue;
+      remove(size.bank, index);
+      ++invalidated_;
     }
   }
 }

@@ -88,7 +88,7 @@ class Level {
   // The hit is a use.
   void touch(const Hit& hit) { banks_[hit.bank].array.touch(hit.index, tick()); }
   // Whether some array can hold a leaf of this size, whole or in fragments.
-  [[nodiscard]] bool holds(PageShift leaf) const { return place_of(leaf) != nullptr; }
+  [[nodiscard]] bool holds(PageShift leaf) const { return places_[leaf.log2()] != kNowhere; }
   // Makes an entry for the leaf's part at `va`; a use. REQUIRES: holds(leaf.size).
   Hit fill(VirtAddr va, Space space, const Leaf& leaf);
   // Changed in place (dirty set, rights raised): what the filter knew is dropped.
@@ -134,10 +134,8 @@ class Level {
   // visit(size, fills): for each page size an array holds, how many entries of it were put there.
   template <class Visit>
   void for_each_size(Visit visit) const {
-    for (const Bank& bank : banks_)
-      if (!bank.locked)
-        for (const Size& size : bank.sizes)
-          visit(size.size, size.fills);
+    for (const Size& size : sizes_)
+      if (!banks_[size.bank].locked) visit(size.size, size.fills);
   }
   [[nodiscard]] uint64_t evictions() const { return evictions_; }
   [[nodiscard]] uint64_t invalidated() const { return invalidated_; }
@@ -160,6 +158,7 @@ class Level {
 
   struct Size {  // a page size an array holds
     PageShift size;
+    uint32_t bank = 0;
     uint32_t valid = 0;  // entries of it
     uint32_t globals = 0;
     uint64_t fills = 0;
@@ -184,7 +183,6 @@ class Level {
         : array(geometry), fold(geometry.index == Index::Xor ? log2_floor(geometry.sets()) : 0) {}
     TlbArray<Tag, Payload> array;
     uint32_t first_entry = 0;  // entries of the level are numbered through its banks
-    std::vector<Size> sizes;   // ascending
     uint32_t fragments = 0;
     bool locked = false;
     unsigned fold =
@@ -195,26 +193,29 @@ class Level {
       return static_cast<uint32_t>(page) & (array.sets() - 1);
     }
   };
-  struct Place {  // where leaves of at least this size go
-    PageShift size;
-    uint32_t bank = 0;
-  };
+  // Where leaves of a size go: sizes_[place], of an array; kNowhere: nowhere.
+  using Place = uint8_t;
+  static constexpr Place kNowhere = 0xff;
 
   [[nodiscard]] uint64_t tick() { return filter_ ? filter_->tick() : ++clock_; }
   [[nodiscard]] uint32_t entry_number(const Hit& hit) const {
     return banks_[hit.bank].first_entry + hit.index;
   }
-  [[nodiscard]] const Place* place_of(PageShift leaf) const;
-  Hit put(uint32_t bank, uint32_t index, VirtAddr va, PageShift size, Space space,
-          const Leaf& leaf);
-  static Size& size_in(Bank& bank, PageShift size);
-  void remove(Bank& bank, uint32_t index);
+  void place_leaves();
+  // Makes the entry `index` of the array that holds `size`, and where there was one it goes.
+  inline Hit put(Size& size, uint32_t index, VirtAddr va, Space space, const Leaf& leaf);
+  Size& size_in(uint32_t bank, PageShift size);
+  // What goes with an entry that is about to be emptied or overwritten. `likely`: a size of its
+  // array.
+  inline void forget(Size& likely, uint32_t index);
+  void remove(uint32_t bank, uint32_t index);
   template <class Predicate>
   void remove_if(Predicate predicate);
 
   PageShift page_;
   std::vector<Bank> banks_;
-  std::vector<Place> places_;  // sizes descending
+  std::vector<Size> sizes_;         // of all banks, in the order they are probed in
+  std::array<Place, 64> places_{};  // by log2 of the leaf's size
   std::unique_ptr<HitFilter> filter_;
   uint64_t clock_ = 0;  // used where there is no filter
   uint64_t fills_ = 0;
@@ -224,15 +225,12 @@ class Level {
 
 template <class Predicate>
 void Level::remove_if(Predicate predicate) {
-  for (Bank& bank : banks_) {
+  for (uint32_t number = 0; number < banks_.size(); ++number) {
+    const Bank& bank = banks_[number];
     if (bank.locked) continue;
-    uint32_t valid = 0;
-    for (const Size& size : bank.sizes)
-      valid += size.valid;
-    if (valid == 0) continue;
-    for (uint32_t index = 0; index < bank.array.entries(); ++index)
+    for (uint32_t index = 0; !bank.array.empty() && index < bank.array.entries(); ++index)
       if (bank.array.valid(index) && predicate(bank.array.tag(index), bank.array.payload(index))) {
-        remove(bank, index);
+        remove(number, index);
         ++invalidated_;
       }
   }

@@ -47,6 +47,7 @@ class OracleMmu {
     bool data(VirtAddr va, bool write, uint64_t time) const {
       return data_.hits(va.value() >> 12, write, time);
     }
+    bool knows_data(VirtAddr va) const { return data_.knows(va.value() >> 12); }
 
    private:
     friend class OracleMmu;
@@ -84,6 +85,7 @@ class OracleMmu {
             .rights = hit.payload->rights};
   }
 
+  void expect(VirtAddr /*va*/) {}
   void count(AccessKind kind, uint64_t n) { accesses_[static_cast<unsigned>(kind)] += n; }
   [[nodiscard]] uint64_t generation() const { return 0; }
 

@@ -24,6 +24,18 @@ TEST(HitFilter, WritesTheTimeOfUseThroughTheSlot) {
   EXPECT_EQ(stamps[0], 0u);
 }
 
+TEST(HitFilter, TellsWhatItKnowsWithoutAUse) {
+  HitFilter filter(1);
+  uint64_t stamp = 7;
+  EXPECT_FALSE(filter.view().knows(5));
+  filter.install(5, 0, &stamp, true, false);
+  EXPECT_TRUE(filter.view().knows(5));
+  EXPECT_FALSE(filter.view().knows(5 + HitFilter::kSlots));
+  EXPECT_EQ(stamp, 7u);
+  filter.drop(0);
+  EXPECT_FALSE(filter.view().knows(5));
+}
+
 TEST(HitFilter, AnEmptySlotMatchesNoKey) {
   HitFilter filter(1);
   for (uint64_t low = 0; low < HitFilter::kSlots; ++low)
