@@ -7,6 +7,7 @@
 #include "base/bits.h"
 #include "base/error.h"
 #include "base/units.h"
+#include "config/keys.h"
 #include "kernel/settings.h"
 
 namespace mmusim::kernel {
