@@ -16,8 +16,10 @@ namespace mmusim {
 namespace {
 
 static_assert(std::atomic<int>::is_always_lock_free);  // so that handlers may use them
+constexpr int kInterrupted = 128;  // exit status, with the signal's number added
 std::atomic<int> signal_seen{0};
 std::atomic<bool> told{false};
+std::atomic<const char*> what_is_said{"nothing was written"};
 timer_t deadline{};
 bool has_deadline = false;
 
@@ -28,9 +30,15 @@ extern "C" void on_deadline(int /*number*/) {
   for (auto* const remove : {unlink, rmdir})  // files first, so that their folders are empty
     for (const std::atomic<const char*>& slot : removed_paths)
       if (const char* const path = slot.load(); path != nullptr) static_cast<void>(remove(path));
-  constexpr std::string_view kMessage = "mmusim: error: interrupted (nothing was written)\n";
-  if (!told.load()) static_cast<void>(!write(STDERR_FILENO, kMessage.data(), kMessage.size()));
-  _exit(128 + signal_seen.load());
+  const auto say = [](std::string_view text) {
+    static_cast<void>(!write(STDERR_FILENO, text.data(), text.size()));
+  };
+  if (!told.load()) {
+    say("mmusim: error: interrupted (");
+    say(what_is_said.load());
+    say(")\n");
+  }
+  _exit(kInterrupted + signal_seen.load());
 }
 
 extern "C" void on_signal(int number) {
@@ -58,7 +66,15 @@ void catch_interrupts() {
 
 void check_interrupt() {
   const int signal = signal_seen.load(std::memory_order_relaxed);
-  if (signal != 0) throw Error("", "interrupted", "nothing was written", 128 + signal);
+  if (signal != 0) throw Error("", "interrupted", what_is_said.load(), kInterrupted + signal);
+}
+
+bool is_interruption(const Error& error) {
+  return error.exit_status() > kInterrupted;
+}
+
+void interruption_says(const char* what) {
+  what_is_said.store(what);
 }
 
 void interruption_told() {

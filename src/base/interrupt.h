@@ -11,6 +11,8 @@
 
 namespace mmusim {
 
+class Error;
+
 // From a signal to the end, for whatever asks check_interrupt() too seldom.
 constexpr std::chrono::milliseconds kPatience{400};
 
@@ -21,6 +23,13 @@ void catch_interrupts();
 // Throws Error (exit status 128 + the signal's number) if a signal has come since
 // catch_interrupts(). Cheap: one relaxed load.
 void check_interrupt();
+
+// Whether that is what was thrown.
+[[nodiscard]] bool is_interruption(const Error& error);
+
+// What is said of an interrupted program's work from now on; at first "nothing was written".
+// REQUIRES: the text lives until the end.
+void interruption_says(const char* what);
 
 // The user has been told of the interruption; should the end still take too long, it is silent.
 void interruption_told();

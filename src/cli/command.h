@@ -38,6 +38,7 @@ std::string list_of(std::span<const Command> from);
 void replay(const Words& words);
 void run(const Words& words);
 void compare(const Words& words);
+void sweep(const Words& words);
 void record(const Words& words);
 void explain(const Words& words);
 void list(const Words& words);

@@ -1,5 +1,6 @@
 // compare: a trace or script on several machines and page tables.
 #include <algorithm>
+#include <exception>
 #include <fmt/format.h>
 #include <optional>
 #include <string>
@@ -87,14 +88,15 @@ size_t base_of(const Arguments& arguments, const std::vector<report::ComparedRun
                    fmt::format("they are {}", fmt::join(names, ", ")));
 }
 
-// Does each run by itself: one that meets a bug leaves the others as they are, and is told of.
-template <class Run>
-void run_each(report::Comparison& comparison, Run run) {
+// Has each run filled in by itself: one that meets a bug leaves the others as they are, and is told
+// of.
+template <class Fill>
+void fill_each(report::Comparison& comparison, Fill fill) {
   std::vector<report::ComparedRun> done;
   size_t base = 0;  // where the one that was to be fails
   for (size_t i = 0; i < comparison.runs.size(); ++i) {
     report::ComparedRun& one = comparison.runs[i];
-    std::string why = failure_of([&] { run(one); });
+    std::string why = failure_of([&] { fill(i, one); });
     if (why.empty()) {
       if (i == comparison.base) base = done.size();
       done.push_back(std::move(one));
@@ -130,6 +132,7 @@ void compare(const Words& words) {
       ("check", "Compare every translation with the page table; sets run.check.")                 //
       ("limit", text_option("N"), "Stop after about N instructions and events; sets run.limit.")  //
       ("accept-torn", "Replay a torn trace as far as it goes; sets run.accept_torn.")             //
+      ("jobs,j", text_option("N"), "Threads, for traces; the host's cores if not given.")         //
       ("quiet,q", "No progress on stderr.");
   Documents::declare(arguments, "everything", "the rates, a row a run");
   declare_configuration_options(arguments);
@@ -137,6 +140,7 @@ void compare(const Words& words) {
   arguments.keys(schema);
   if (!arguments.parse(words)) return;
 
+  const unsigned jobs = jobs_of(arguments);
   const Words sources = arguments.has(kCompared) ? arguments.texts(kCompared) : Words();
   const bool several = sources.size() != 1 || arguments.has("trace");
   if (several && std::any_of(sources.begin(), sources.end(), is_script))
@@ -168,14 +172,17 @@ void compare(const Words& words) {
   if (scripted) {
     const sim::workload::Plan plan = load_plan(source);
     comparison.program = plan.name();
-    run_each(comparison, [&](report::ComparedRun& run) {
+    fill_each(comparison, [&](size_t, report::ComparedRun& run) {
       run.config = sim::workload::script_config(run.config, plan);
       run.report = sim::workload::simulate(run.config, plan).report;
       run.provenance = provenance_of(run.config);
     });
   } else {
-    run_each(comparison, [&](report::ComparedRun& run) {
-      sim::ReplayResult result = replay_with_progress(run.config, run.name, arguments.has("quiet"));
+    std::vector<sim::ReplayOutcome> outcomes =
+        replay_all_with_progress(configs, jobs, arguments.has("quiet"));
+    fill_each(comparison, [&](size_t i, report::ComparedRun& run) {
+      if (outcomes[i].failure != nullptr) std::rethrow_exception(outcomes[i].failure);
+      sim::ReplayResult& result = *outcomes[i].result;
       comparison.program = result.header.program;
       run.provenance = provenance_of(run.config, result);
       run.report = std::move(result.report);

@@ -37,14 +37,14 @@ std::string first_comment(const fs::path& path) {
 
 }  // namespace
 
-std::vector<ConfigFile> config_files(const std::string& kind) {
+std::vector<ConfigFile> config_files(const std::string& kind, const std::string& ending) {
   std::vector<fs::path> folders = data_folders();
   folders.insert(folders.begin(), fs::path("."));
   std::map<std::string, ConfigFile> found;
   for (const fs::path& folder : folders) {
     std::error_code error;
     for (const auto& entry : fs::directory_iterator(folder / "configs" / kind, error)) {
-      if (entry.path().extension() != ".cfg") continue;
+      if (entry.path().extension() != ending) continue;
       const std::string name = entry.path().stem().string();
       const std::string path = entry.path().lexically_normal().string();
       if (found.count(name) == 0) found[name] = {name, path, first_comment(entry.path())};
@@ -58,17 +58,22 @@ std::vector<ConfigFile> config_files(const std::string& kind) {
 }
 
 std::string find_config_file(const std::string& kind, const std::string& name_or_path,
-                             const std::string& option) {
-  if (name_or_path.find('/') != std::string::npos || name_or_path.ends_with(".cfg")) {
+                             const std::string& option, const std::vector<std::string>& endings) {
+  if (name_or_path.find('/') != std::string::npos || name_or_path.ends_with(".cfg") ||
+      name_or_path.ends_with(".sweep")) {
     return name_or_path;
   }
   std::vector<std::string> names;
-  for (const ConfigFile& file : config_files(kind)) {
-    if (file.name == name_or_path) return file.path;
-    names.push_back(file.name);
-  }
+  for (const std::string& ending : endings)
+    for (const ConfigFile& file : config_files(kind, ending)) {
+      if (file.name == name_or_path) return file.path;
+      names.push_back(file.name);
+    }
   const std::string hint = config::suggestion(name_or_path, names);
-  throw UsageError(option, fmt::format("no file '{}.cfg' in configs/{}", name_or_path, kind),
+  std::string files;
+  for (const std::string& ending : endings)
+    files += fmt::format("{}'{}{}'", files.empty() ? "" : " or ", name_or_path, ending);
+  throw UsageError(option, fmt::format("no file {} in configs/{}", files, kind),
                    hint.empty() ? fmt::format("'mmusim list {}' shows what there is", kind) : hint);
 }
 

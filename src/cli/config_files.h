@@ -10,18 +10,21 @@
 namespace mmusim::cli {
 
 struct ConfigFile {
-  std::string name;  // without folder and .cfg
+  std::string name;  // without folder and ending
   std::string path;
   std::string summary;  // its first comment line
 };
 
 // All files of a kind ("machines", "experiments"), by name; of equal names the first found.
-std::vector<ConfigFile> config_files(const std::string& kind);
+// `ending`: with its dot.
+std::vector<ConfigFile> config_files(const std::string& kind, const std::string& ending = ".cfg");
 
-// The path of the file that `name_or_path` means: a path if it holds a / or ends in .cfg, else a
-// name. Errors: UsageError naming `option`, with the nearest known name.
+// The path of the file that `name_or_path` means: a path if it holds a / or ends in .cfg or .sweep,
+// else a name, of a .cfg unless `endings` has others. Errors: UsageError naming `option`, with the
+// nearest known name.
 std::string find_config_file(const std::string& kind, const std::string& name_or_path,
-                             const std::string& option);
+                             const std::string& option,
+                             const std::vector<std::string>& endings = {".cfg"});
 
 // `path` as it is if it exists, else below each of `folder`, the installation and the source tree;
 // as it is if it is nowhere.

@@ -177,8 +177,7 @@ std::vector<TableChoice> table_choices(const Arguments& arguments) {
 }
 
 config::Config simulation_config(const Arguments& arguments, const config::Schema& schema,
-                                 const std::vector<Setting>& settings) {
-  std::string config_file;
+                                 const std::vector<Setting>& settings, std::string config_file) {
   if (arguments.has("CONFIG"))
     config_file = find_config_file("experiments", arguments.text("CONFIG"), "CONFIG");
   const auto layers = [&](config::Config& config) {

@@ -38,13 +38,14 @@ struct TableChoice {
 // UsageError for a --pair that cannot be read.
 std::vector<TableChoice> table_choices(const Arguments& arguments);
 
-// The configuration: defaults, under the machine file, under the argument CONFIG (if there is one),
-// under the argument TRACE (run.trace), under `settings`, under the command line. A plug-in's path
-// in a file is replaced by where the plug-in was found. Errors: UsageError, also for a key given
-// twice (--check and
+// The configuration: defaults, under the machine file, under `config_file` or else the argument
+// CONFIG (if there is one), under the argument TRACE (run.trace), under `settings`, under the
+// command line. A plug-in's path in a file is replaced by where the plug-in was found. Errors:
+// UsageError, also for a key given twice (--check and
 // --run.check), and for a plug-in a file names without --allow-plugins.
 config::Config simulation_config(const Arguments& arguments, const config::Schema& schema,
-                                 const std::vector<Setting>& settings = {});
+                                 const std::vector<Setting>& settings = {},
+                                 std::string config_file = "");
 
 // Errors: UsageError where somebody set a key that none of these runs reads.
 void refuse_unread_keys(const std::vector<const config::Config*>& runs);

@@ -26,19 +26,31 @@ void print_item(const std::string& name, const std::string& text) {
   print(report::beside(name, text, kNameWidth));
 }
 
+void print_files(const char* kind, const char* ending) {
+  for (const ConfigFile& file : config_files(kind, ending))
+    print_item(file.name, file.summary.empty() ? file.path : file.summary);
+}
+
 void list_files(const char* kind, const Words& words) {
   Arguments arguments(fmt::format("list {}", kind),
                       fmt::format("The files in configs/{}, by name.", kind));
   if (!arguments.parse(words)) return;
-  for (const ConfigFile& file : config_files(kind))
-    print_item(file.name, file.summary.empty() ? file.path : file.summary);
+  print_files(kind, ".cfg");
 }
 
 void list_machines(const Words& words) {
   list_files("machines", words);
 }
 void list_experiments(const Words& words) {
-  list_files("experiments", words);
+  Arguments arguments(
+      "list experiments",
+      "The files in configs/experiments, by name: those for 'mmusim run' (.cfg) and "
+      "those for 'mmusim sweep'\n(.sweep).");
+  if (!arguments.parse(words)) return;
+  print("To run:\n");
+  print_files("experiments", ".cfg");
+  print("\nTo sweep:\n");
+  print_files("experiments", ".sweep");
 }
 
 void list_page_tables(const Words& words) {
@@ -127,7 +139,7 @@ constexpr Command kLists[] = {
     {"page-tables", "Page tables of the simulated kernel, for --page-table", list_page_tables},
     {"architectures", "Architectures, for machine.arch", list_architectures},
     {"formats", "Formats that can be imported or exported", list_formats},
-    {"experiments", "Experiments, for 'mmusim run'", list_experiments},
+    {"experiments", "Experiments, for 'mmusim run' and 'mmusim sweep'", list_experiments},
     {"counters", "What a replay counts", list_counters},
     {"keys", "Configuration keys", list_keys},
 };

@@ -9,6 +9,9 @@
 namespace mmusim::cli {
 namespace {
 
+constexpr const char* kNoPlace = "kernel.refused.no_place";
+constexpr const char* kNoHugePage = "kernel.refused.no_huge_page";
+
 uint64_t value_of(const stats::Report& report, const char* name) {
   const stats::Counter* const counter = report.find(name);
   return counter == nullptr ? 0 : counter->value;
@@ -16,9 +19,13 @@ uint64_t value_of(const stats::Report& report, const char* name) {
 
 }  // namespace
 
+std::vector<std::string> Refusals::counters() {
+  return {kNoPlace, kNoHugePage};
+}
+
 void Refusals::look(const std::string& name, const stats::Report& report) {
-  const uint64_t no_place = value_of(report, "kernel.refused.no_place");
-  const uint64_t no_page = of_ == Of::Script ? 0 : value_of(report, "kernel.refused.no_huge_page");
+  const uint64_t no_place = value_of(report, kNoPlace);
+  const uint64_t no_page = of_ == Of::Script ? 0 : value_of(report, kNoHugePage);
   if (no_place != 0)
     warn(
         fmt::format("{}: {} references were refused that the program has a right to: its page "

@@ -5,6 +5,7 @@
 
 #include <cstdint>
 #include <string>
+#include <vector>
 
 #include "stats/report.h"
 
@@ -16,6 +17,8 @@ class Refusals {
   enum class Of : uint8_t { Trace, Script };
   explicit Refusals(Of of) : of_(of) {}
 
+  // Those it looks at.
+  static std::vector<std::string> counters();
   // Looks at a run's counters: some are a warning on stderr. `name`: of the run.
   void look(const std::string& name, const stats::Report& report);
   // Once all results are written. Errors: Error, if there were any and the runs were `checked`.

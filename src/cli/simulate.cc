@@ -176,17 +176,60 @@ sim::workload::Plan load_plan(const std::string& path) {
   return sim::workload::unroll(sim::workload::load(path));
 }
 
-sim::ReplayResult replay_with_progress(const config::Config& config, const std::string& title,
-                                       bool quiet) {
+namespace {
+
+// With run.trace as the path where the trace was found.
+config::Config resolved_of(const config::Config& config) {
   config::Config resolved = config;
   resolved.set(kTraceKey, file_named_by(config, kTraceKey), config.origin(kTraceKey));
+  return resolved;
+}
+
+void warn_of_torn(const config::Config& config, const sim::ReplayResult& result) {
+  if (result.torn)
+    warn(fmt::format("{}: the trace is torn; replayed up to its last whole chunk",
+                     config.text(kTraceKey)));
+}
+
+}  // namespace
+
+unsigned jobs_of(const Arguments& arguments) {
+  constexpr uint64_t kMostJobs = 1024;
+  return static_cast<unsigned>(arguments.number("jobs", sim::host_cores(), 1, kMostJobs));
+}
+
+std::vector<sim::ReplayOutcome> replay_all_with_progress(
+    const std::vector<const config::Config*>& configs, unsigned jobs, bool quiet) {
+  std::vector<config::Config> resolved;
+  resolved.reserve(configs.size());
+  std::vector<const config::Config*> each;
+  for (const config::Config* const config : configs) {
+    resolved.push_back(resolved_of(*config));
+    each.push_back(&resolved.back());
+  }
+  report::Progress progress(
+      fmt::format("{} runs", configs.size()), "references",
+      quiet ? report::Progress::Style::None : report::Progress::style_for_stderr());
+  std::vector<sim::ReplayOutcome> outcomes(configs.size());
+  sim::AllOptions options;
+  options.jobs = jobs;
+  options.done = [&](size_t i, sim::ReplayOutcome&& outcome) { outcomes[i] = std::move(outcome); };
+  options.progress = [&](const sim::AllProgress& now) {
+    progress.update(now.bytes_done, now.bytes_total, now.references);
+  };
+  sim::replay_all(each, options);
+  for (size_t i = 0; i < configs.size(); ++i)
+    if (outcomes[i].result) warn_of_torn(*configs[i], *outcomes[i].result);
+  return outcomes;
+}
+
+sim::ReplayResult replay_with_progress(const config::Config& config, const std::string& title,
+                                       bool quiet) {
+  const config::Config resolved = resolved_of(config);
   sim::ReplayResult result = with_progress(title, quiet, [&](const sim::ReplayOptions& options) {
     return sim::replay(resolved, options);
   });
-  if (result.torn) {
-    warn(fmt::format("{}: the trace is torn; replayed up to its last whole chunk",
-                     config.text("run.trace")));
-  }
+  warn_of_torn(config, result);
   return result;
 }
 

@@ -9,6 +9,7 @@
 #include "cli/configuration.h"
 #include "config/schema.h"
 #include "report/progress.h"
+#include "sim/replay_all.h"
 #include "sim/simulation.h"
 #include "sim/workload/plan.h"
 #include "stats/results.h"
@@ -47,6 +48,14 @@ auto with_progress(const std::string& title, bool quiet, Work work) {
 // of.
 sim::ReplayResult replay_with_progress(const config::Config& config, const std::string& title,
                                        bool quiet);
+
+// Replays each on so many threads, those that can share a pass in one, showing progress unless
+// `quiet`. As many outcomes as configurations, in their order. Torn traces are warned of.
+std::vector<sim::ReplayOutcome> replay_all_with_progress(
+    const std::vector<const config::Config*>& configs, unsigned jobs, bool quiet);
+
+// --jobs, or as many as the host has cores. REQUIRES: it is declared. Errors: UsageError.
+unsigned jobs_of(const Arguments& arguments);
 
 // Replays, prints the table and writes what was asked for. Errors: Error; then nothing was written.
 void simulate(const Arguments& arguments, const config::Config& config);

@@ -1,10 +1,4 @@
 // Config: values from files and the command line, checked against the schema.
-#include <array>
-#include <cerrno>
-#include <cstdio>
-#include <cstring>
-#include <memory>
-#include <sys/stat.h>
 #include <utility>
 
 #include "base/error.h"
@@ -14,31 +8,6 @@
 
 namespace mmusim::config {
 namespace {
-
-// A configuration is some kilobytes; what is longer is some other file, given by mistake.
-constexpr size_t kMostFileBytes = size_t{1} << 20;
-
-std::string read_file(const std::string& path) {
-  struct stat status {};
-  if (stat(path.c_str(), &status) == 0 && S_ISDIR(status.st_mode)) {
-    throw UsageError(path, "cannot read: it is a directory");
-  }
-  const std::unique_ptr<std::FILE, int (*)(std::FILE*)> file(std::fopen(path.c_str(), "rb"),
-                                                             &std::fclose);
-  if (!file) throw UsageError(path, fmt::format("cannot open: {}", std::strerror(errno)));
-  std::string text;
-  std::array<char, 4096> buffer{};
-  while (const size_t bytes = std::fread(buffer.data(), 1, buffer.size(), file.get())) {
-    text.append(buffer.data(), bytes);
-    if (text.size() > kMostFileBytes) {
-      throw UsageError(path, "too long for a configuration (more than 1 MiB)");
-    }
-  }
-  if (std::ferror(file.get()) != 0) {
-    throw UsageError(path, fmt::format("cannot read: {}", std::strerror(errno)));
-  }
-  return text;
-}
 
 std::string_view section_of(std::string_view name) {
   return name.substr(0, name.rfind('.'));
@@ -69,7 +38,7 @@ void Config::set(std::string_view name, std::string_view value, const std::strin
 }
 
 void Config::load(const std::string& path) {
-  load_text(read_file(path), path);
+  load_text(read_ini(path), path);
 }
 
 void Config::load_text(std::string_view text, const std::string& name) {

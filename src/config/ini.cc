@@ -1,13 +1,22 @@
 #include "config/ini.h"
 
+#include <array>
+#include <cerrno>
+#include <cstdio>
+#include <cstring>
 #include <map>
+#include <memory>
 #include <optional>
+#include <sys/stat.h>
 #include <utility>
 
 #include "base/error.h"
 
 namespace mmusim::config {
 namespace {
+
+// A configuration is some kilobytes; what is longer is some other file, given by mistake.
+constexpr size_t kMostFileBytes = size_t{1} << 20;
 
 constexpr std::string_view kBlank = " \t\r\f\v";
 constexpr std::string_view kByteOrderMark = "\xef\xbb\xbf";
@@ -154,6 +163,28 @@ std::vector<IniSetting> parse_ini(std::string_view text, const std::string& file
     text.remove_prefix(end == std::string_view::npos ? text.size() : end + 1);
   }
   return parser.take();
+}
+
+std::string read_ini(const std::string& path) {
+  struct stat status {};
+  if (stat(path.c_str(), &status) == 0 && S_ISDIR(status.st_mode)) {
+    throw UsageError(path, "cannot read: it is a directory");
+  }
+  const std::unique_ptr<std::FILE, int (*)(std::FILE*)> file(std::fopen(path.c_str(), "rb"),
+                                                             &std::fclose);
+  if (!file) throw UsageError(path, fmt::format("cannot open: {}", std::strerror(errno)));
+  std::string text;
+  std::array<char, 4096> buffer{};
+  while (const size_t bytes = std::fread(buffer.data(), 1, buffer.size(), file.get())) {
+    text.append(buffer.data(), bytes);
+    if (text.size() > kMostFileBytes) {
+      throw UsageError(path, "too long for a configuration (more than 1 MiB)");
+    }
+  }
+  if (std::ferror(file.get()) != 0) {
+    throw UsageError(path, fmt::format("cannot read: {}", std::strerror(errno)));
+  }
+  return text;
 }
 
 std::string ini_value(std::string_view value) {

@@ -15,6 +15,7 @@ struct SpecialArea {
   unsigned pages = 0;
   bool exec = false;  // else it is only read
   VirtAddr at{};      // 0: where mmap would put it, directly behind the one before
+  bool operator==(const SpecialArea&) const = default;
 };
 
 // A page of the kernel's that programs call, at an address that is the same for all of them and
@@ -26,6 +27,7 @@ struct Gate {
   // It is in the kernel's page table, and translated like any other page. Else nothing is mapped
   // there: a call faults, and the kernel does what was called.
   bool mapped = false;
+  bool operator==(const Gate&) const = default;
 };
 
 struct AddressLayout {
@@ -48,6 +50,8 @@ struct AddressLayout {
   bool fetches_fault_as_reads = false;
   Gate gate;                         // empty: there is none
   std::array<VirtRange, 4> holes{};  // what nobody may map between `lowest` and `top`
+  // Names by where they stand: two layouts of one architecture have the same.
+  bool operator==(const AddressLayout&) const = default;
 };
 
 }  // namespace mmusim::mmu

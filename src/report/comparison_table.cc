@@ -354,6 +354,21 @@ Table ranking_of(const Comparison& comparison) {
 
 }  // namespace
 
+std::vector<std::string> compared_counters() {
+  std::vector<std::string> names;
+  const auto add = [&](std::span<const Rate> rates) {
+    for (const Rate& rate : rates)
+      for (const char* const counter : rate.counters)
+        if (std::find(names.begin(), names.end(), counter) == names.end())
+          names.emplace_back(counter);
+  };
+  for (const Group& group : groups())
+    add(group.rates);
+  add(cycles());
+  add(miss_cycles());
+  return names;
+}
+
 Document comparison_document(const Comparison& comparison) {
   MMUSIM_ASSERT(comparison.base < comparison.runs.size());
   const Work work = common_work(comparison);

@@ -34,6 +34,9 @@ struct ComparedRun {
   TraceUse trace = {};  // where the comparison has several traces
 };
 
+// Names of all counters a comparison is made of, each once.
+std::vector<std::string> compared_counters();
+
 struct FailedRun {
   std::string name;
   std::string why;  // a bug that ended it

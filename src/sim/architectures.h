@@ -2,12 +2,14 @@
 #ifndef MMUSIM_SIM_ARCHITECTURES_H_
 #define MMUSIM_SIM_ARCHITECTURES_H_
 
+#include <memory>
 #include <vector>
 
 #include "config/schema.h"
 #include "mmu/layout.h"
 #include "pt/page_table.h"
 #include "sim/explanation.h"
+#include "sim/machine_run.h"
 #include "sim/moment.h"
 #include "sim/page_set.h"
 #include "sim/replay_result.h"
@@ -29,7 +31,8 @@ struct Architecture {
   void (*declare)(config::Schema&);
   mmu::AddressLayout (*layout)(const config::Config&);
   TableLayout (*tables)(const config::Config&);
-  ReplayResult (*replay)(const config::Config&, const ReplayOptions&);
+  // A machine for a replay. Errors: UsageError for a configuration no machine can have.
+  std::unique_ptr<MachineRun> (*make_run)(const config::Config&, const ReplayOptions&);
   stats::Report (*catalog)(const config::Config&);
   Moment (*find_moment)(const config::Config&, const Choice&, const ReplayOptions&);
   void (*inspect)(const config::Config&, const Moment&, const ReplayOptions&, const Inspection&);

@@ -26,7 +26,7 @@ class TracePlayer {
   TracePlayer(const config::Config& config, const ReplayOptions& options)
       : options_(options),
         machine_(config),
-        source_(config, Arch::kName, machine_.layout(), machine_.huge()),
+        source_(TraceRoute::of(config, Arch::kName, machine_.layout(), machine_.huge())),
         loop_(machine_.tlbs(), machine_.kernel(), machine_.sink(), machine_.checker(),
               machine_.page()) {}
 

@@ -1,17 +1,11 @@
-// Replays a trace on one machine of architecture Arch: opens it, drives the loop, collects the
-// report.
+// One machine of architecture Arch with its loop, as a replay drives it.
 #ifndef MMUSIM_SIM_REPLAY_H_
 #define MMUSIM_SIM_REPLAY_H_
 
-#include <cstdint>
-
-#include "base/interrupt.h"
 #include "sim/machine.h"
-#include "sim/relocation/trace_source.h"
+#include "sim/machine_run.h"
 #include "sim/replay_loop.h"
 #include "sim/replay_result.h"
-#include "sim/run_limit.h"
-#include "sim/run_options.h"
 
 namespace mmusim::sim {
 
@@ -24,66 +18,38 @@ inline ReplayMode mode_of(bool checked, bool has_caches) {
 }
 
 template <SimulatedArchitecture Arch>
-class Replay {
+class MachineRunOf final : public MachineRun {
  public:
-  Replay(const config::Config& config, const ReplayOptions& options)
-      : options_(options),
-        machine_(config),
-        source_(config, Arch::kName, machine_.layout(), machine_.huge()),
+  MachineRunOf(const config::Config& config, const ReplayOptions& options)
+      : machine_(config),
         loop_(machine_.tlbs(), machine_.kernel(), machine_.sink(), machine_.checker(),
               machine_.page()),
-        limit_(RunOptions::from(config).limit) {}
+        mode_(options.mode.value_or(
+            mode_of(machine_.checker() != nullptr, machine_.sink().has_caches()))) {}
 
-  ReplayResult run() {
-    switch (options_.mode.value_or(
-        mode_of(machine_.checker() != nullptr, machine_.sink().has_caches()))) {
+  void take(const trace::Batch& batch) override {
+    switch (mode_) {
       case ReplayMode::Fast:
-        all<ReplayMode::Fast>();
+        loop_.template run<ReplayMode::Fast>(batch);
         break;
       case ReplayMode::Exact:
-        all<ReplayMode::Exact>();
+        loop_.template run<ReplayMode::Exact>(batch);
         break;
       case ReplayMode::Full:
-        all<ReplayMode::Full>();
+        loop_.template run<ReplayMode::Full>(batch);
         break;
     }
-    report_totals(result_.totals, result_.report);
-    source_.report(result_.report);
-    loop_.counters().report(result_.report);
-    machine_.report(result_.report);
-    machine_.shut_down();
-    result_.header = source_.reader().header();
-    result_.trace_hash = source_.reader().content_hash();
-    result_.torn = source_.reader().torn();
-    return std::move(result_);
   }
+  void report(stats::Report& report) const override {
+    loop_.counters().report(report);
+    machine_.report(report);
+  }
+  void shut_down() override { machine_.shut_down(); }
 
  private:
-  template <ReplayMode kMode>
-  void all() {
-    trace::Batch batch;
-    while (source_.next(batch)) {
-      loop_.template run<kMode>(batch);
-      result_.totals += batch.totals;
-      if (batch.event != nullptr) ++result_.totals.events;
-      limit_.add(batch.totals.instructions, batch.event != nullptr ? 1 : 0);
-      if (limit_.reached()) {
-        result_.stopped = true;
-        break;
-      }
-      check_interrupt();
-      if (options_.progress)
-        options_.progress({result_.totals.references(), result_.totals.instructions,
-                           source_.reader().position(), source_.reader().file_bytes()});
-    }
-  }
-
-  ReplayOptions options_;
   Machine<Arch> machine_;
-  TraceSource source_;
   ReplayLoop<typename Arch::Tlbs> loop_;
-  RunLimit limit_;
-  ReplayResult result_;
+  ReplayMode mode_;
 };
 
 }  // namespace mmusim::sim

@@ -4,6 +4,7 @@
 #include <fmt/format.h>
 #include <set>
 #include <string_view>
+#include <utility>
 
 #include "base/error.h"
 #include "config/keys.h"
@@ -12,6 +13,7 @@
 #include "mem/sink.h"
 #include "pt/page_table.h"
 #include "pt/plugin.h"
+#include "sim/fan_out.h"
 #include "sim/machine.h"
 #include "sim/machine_options.h"
 #include "sim/relocation/trace_source.h"
@@ -82,7 +84,10 @@ std::vector<const config::Key*> keys_read(const config::Config& config) {
 
 ReplayResult replay(const config::Config& config, const ReplayOptions& options) {
   TraceSource::require_named(config);
-  return to_its_end([&] { return architecture_of(config).replay(config, options); });
+  const config::Config* const only = &config;
+  ReplayOutcome outcome = std::move(replay_together({&only, 1}, options).front());
+  if (outcome.failure != nullptr) std::rethrow_exception(outcome.failure);
+  return std::move(*outcome.result);
 }
 
 stats::Report catalog(const config::Config& config) {

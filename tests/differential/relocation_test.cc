@@ -10,9 +10,12 @@
 #include "arch/x86/architecture.h"
 #include "kernel/system.h"
 #include "random_history.h"
-#include "sim/replay.h"
+#include "sim/machine.h"
+#include "sim/relocation/relocator.h"
+#include "sim/replay_loop.h"
 #include "sim/simulation.h"
 #include "tests/effort.h"
+#include "trace/reader.h"
 
 namespace mmusim::sim {
 namespace {
@@ -24,6 +27,7 @@ config::Config configured(config::Schema& schema, const std::string& trace, cons
   declare(schema);
   config::Config config(schema);
   config.load(MMUSIM_SOURCE_DIR "/configs/machines/tiny.cfg");
+  config.set("machine.arch", Arch::kName, "test");
   if (std::is_same_v<Arch, x86::I386>) config.set("paging.levels", "3", "test");
   config.set("run.trace", trace, "test");
   config.set("run.relocate", relocate, "test");
@@ -36,7 +40,7 @@ std::map<std::string, uint64_t> run(const std::string& trace, const char* reloca
   config::Schema schema;
   const config::Config config = configured<Arch>(schema, trace, relocate, check);
   std::map<std::string, uint64_t> counters;
-  const ReplayResult result = Replay<Arch>(config, {}).run();
+  const ReplayResult result = replay(config, {});
   for (const auto& c : result.report.counters())
     counters[c.name] = c.value;
   return counters;

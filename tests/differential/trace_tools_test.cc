@@ -12,7 +12,8 @@
 #include "base/error.h"
 #include "kernel/system.h"
 #include "random_history.h"
-#include "sim/replay.h"
+#include "sim/machine.h"
+#include "sim/replay_loop.h"
 #include "sim/simulation.h"
 #include "trace/cut.h"
 #include "trace/merge.h"
@@ -54,7 +55,7 @@ std::map<std::string, uint64_t> counters_of(const std::string& trace, const Sett
   config::Schema schema;
   const config::Config config = configured(schema, trace, settings);
   std::map<std::string, uint64_t> counters;
-  const ReplayResult result = Replay<x86::Architecture>(config, {}).run();
+  const ReplayResult result = replay(config, {});
   for (const auto& c : result.report.counters())
     counters[c.name] = c.value;
   return counters;

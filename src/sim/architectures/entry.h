@@ -4,6 +4,8 @@
 #ifndef MMUSIM_SIM_ARCHITECTURES_ENTRY_H_
 #define MMUSIM_SIM_ARCHITECTURES_ENTRY_H_
 
+#include <memory>
+
 #include "sim/architectures.h"
 #include "sim/explainer.h"
 #include "sim/inspector.h"
@@ -27,7 +29,7 @@ const Architecture& architecture_entry() {
                            .entry_bytes = Arch::format(options).entry_bytes};
       },
       [](const config::Config& config, const ReplayOptions& options) {
-        return Replay<Arch>(config, options).run();
+        return std::unique_ptr<MachineRun>(std::make_unique<MachineRunOf<Arch>>(config, options));
       },
       [](const config::Config& config) {
         stats::Report report;

@@ -42,6 +42,8 @@ struct RelocationSides {
   bool specials = false;
   static constexpr VirtAddr kLowest{0x10000};
 
+  bool operator==(const RelocationSides&) const = default;
+
   [[nodiscard]] bool is_user(VirtAddr va) const { return va >= kLowest && va < source_top; }
   // Where an address outside user space goes: outside it goes on being.
   [[nodiscard]] static VirtAddr outside(VirtAddr va) {

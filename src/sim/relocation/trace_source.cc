@@ -23,17 +23,17 @@ VirtAddr source_top(const trace::Header& header) {
   return VirtAddr(header.isa == "ia64" ? uint64_t{5} << 61 : uint64_t{1} << 63);
 }
 
-trace::Reader open_trace(const RunOptions& run) {
-  return trace::Reader(run.trace, trace::ReaderOptions{run.accept_torn});
+trace::Reader open_trace(const TraceRoute& route) {
+  return trace::Reader(route.trace, trace::ReaderOptions{route.accept_torn});
 }
 
 // Goes through the whole trace without a machine. Errors: those of relocating it.
-void require_fit(const RunOptions& run, const RelocationSides& sides) {
-  trace::Reader reader = open_trace(run);
-  Relocator rehearsal(sides);
+void require_fit(const TraceRoute& route) {
+  trace::Reader reader = open_trace(route);
+  Relocator rehearsal(*route.moved);
   trace::Batch batch;
   std::vector<trace::Event> events;
-  RunLimit limit(run.limit);
+  RunLimit limit(route.limit);
   while (!limit.reached() && reader.next(batch)) {
     check_interrupt();
     events.clear();
@@ -48,16 +48,16 @@ void require_fit(const RunOptions& run, const RelocationSides& sides) {
 
 // The same for addresses that stay as recorded: nothing may be accessed between the machine's user
 // addresses and the end of the recording's. Errors: Error naming the address.
-void require_reach(const RunOptions& run, VirtAddr source_top, VirtAddr top, const char* arch) {
-  trace::Reader reader = open_trace(run);
+void require_reach(const TraceRoute& route) {
+  trace::Reader reader = open_trace(route);
   trace::Batch batch;
-  RunLimit limit(run.limit);
-  const auto check = [&](VirtAddr va) {
-    if (va < top || va >= source_top) [[likely]]
+  RunLimit limit(route.limit);
+  const auto check = [&narrow = *route.narrow, &route](VirtAddr va) {
+    if (va < narrow.top || va >= narrow.source_top) [[likely]]
       return;
-    throw Error(run.trace,
+    throw Error(route.trace,
                 fmt::format("goes to {:#x}, but the user addresses of {} end at {:#x}", va.value(),
-                            arch, top.value()),
+                            narrow.arch, narrow.top.value()),
                 "move it to where it fits with run.relocate = force");
   };
   while (!limit.reached() && reader.next(batch)) {
@@ -73,27 +73,21 @@ void require_reach(const RunOptions& run, VirtAddr source_top, VirtAddr top, con
 
 }  // namespace
 
-void TraceSource::require_named(const config::Config& config) {
-  if (RunOptions::from(config).trace.empty())
-    throw UsageError("run.trace", "no trace is named",
-                     "give one on the command line, or run.trace in the config");
-}
-
-TraceSource::TraceSource(const config::Config& config, const char* arch,
-                         const mmu::AddressLayout& layout, std::optional<PageShift> huge)
-    : reader_(open_trace(RunOptions::from(config))) {
+TraceRoute TraceRoute::of(const config::Config& config, const char* arch,
+                          const mmu::AddressLayout& layout, std::optional<PageShift> huge) {
   const RunOptions run = RunOptions::from(config);
-  if (run.quantum != 0)
-    slices_ = std::make_unique<TimeSlices>(run.quantum,
-                                           [this](trace::Batch& batch) { return recorded(batch); });
-  const trace::Header& header = reader_.header();
+  TraceRoute route{.trace = run.trace,
+                   .accept_torn = run.accept_torn,
+                   .limit = run.limit,
+                   .quantum = run.quantum,
+                   .moved = {},
+                   .narrow = {}};
+  const trace::Header header = open_trace(route).header();
   const bool differs = header.isa != arch || header.page != layout.page;
   const VirtAddr end = source_top(header);
-  const bool smaller = layout.top < align_down(end, layout.page) - AddressMap::kWindow.bytes();
-  if (run.relocate == Relocate::Off || (run.relocate == Relocate::Auto && !differs)) {
-    if (smaller) require_reach(run, end, layout.top, arch);
-    return;
-  }
+  if (layout.top < align_down(end, layout.page) - AddressMap::kWindow.bytes())
+    route.narrow = {.source_top = end, .top = layout.top, .arch = arch};
+  if (run.relocate == Relocate::Off || (run.relocate == Relocate::Auto && !differs)) return route;
   if (header.page.log2() > AddressMap::kWindow.log2() || header.page > layout.page) {
     throw Error(run.trace,
                 fmt::format("recorded with pages of {} bytes, which this machine's of {} cannot "
@@ -102,10 +96,28 @@ TraceSource::TraceSource(const config::Config& config, const char* arch,
                 "replay it as recorded with run.relocate = off");
   }
   const kernel::Settings kernel = kernel::Settings::keys().read(config);
-  const RelocationSides sides{end,  header.page,         layout, kernel.aslr_bits, kernel.aslr_seed,
-                              huge, kernel.special_pages};
-  if (smaller) require_fit(run, sides);
-  relocator_ = std::make_unique<Relocator>(sides);
+  route.moved = RelocationSides{
+      end, header.page, layout, kernel.aslr_bits, kernel.aslr_seed, huge, kernel.special_pages};
+  return route;
+}
+
+void TraceSource::require_named(const config::Config& config) {
+  if (RunOptions::from(config).trace.empty())
+    throw UsageError("run.trace", "no trace is named",
+                     "give one on the command line, or run.trace in the config");
+}
+
+TraceSource::TraceSource(const TraceRoute& route) : reader_(open_trace(route)) {
+  if (route.quantum != 0)
+    slices_ = std::make_unique<TimeSlices>(route.quantum,
+                                           [this](trace::Batch& batch) { return recorded(batch); });
+  if (route.narrow) {
+    if (route.moved)
+      require_fit(route);
+    else
+      require_reach(route);
+  }
+  if (route.moved) relocator_ = std::make_unique<Relocator>(*route.moved);
 }
 
 bool TraceSource::next_relocated(trace::Batch& batch) {

@@ -10,6 +10,7 @@
 
 #include <memory>
 #include <optional>
+#include <string>
 #include <vector>
 
 #include "config/forward.h"
@@ -20,14 +21,35 @@
 
 namespace mmusim::sim {
 
+// What decides how a machine sees a trace: two of the same route see the same batches.
+struct TraceRoute {
+  // `arch` is the machine's name as trace headers give it, `huge` the size of its huge pages.
+  // Errors: those of the reader; Error for pages larger than the machine's.
+  static TraceRoute of(const config::Config& config, const char* arch,
+                       const mmu::AddressLayout& layout, std::optional<PageShift> huge);
+
+  std::string trace;
+  bool accept_torn = false;
+  uint64_t limit = 0;    // of run.limit
+  uint64_t quantum = 0;  // 0: turns as recorded
+  std::optional<RelocationSides> moved;
+  // Of a machine whose addresses end before the recording's: where both do, and its name.
+  struct Narrow {
+    VirtAddr source_top;
+    VirtAddr top;
+    std::string arch;
+    bool operator==(const Narrow&) const = default;
+  };
+  std::optional<Narrow> narrow;
+  bool operator==(const TraceRoute&) const = default;
+};
+
 class TraceSource {
  public:
   // Errors: UsageError when run.trace is empty.
   static void require_named(const config::Config& config);
 
-  // `arch` is the machine's name as trace headers give it, `huge` the size of its huge pages.
-  TraceSource(const config::Config& config, const char* arch, const mmu::AddressLayout& layout,
-              std::optional<PageShift> huge);
+  explicit TraceSource(const TraceRoute& route);
   TraceSource(const TraceSource&) = delete;
   TraceSource& operator=(const TraceSource&) = delete;
 

@@ -1,0 +1,258 @@
+// sweep: many configurations, into one table.
+#include <algorithm>
+#include <fmt/format.h>
+#include <set>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "base/error.h"
+#include "base/interrupt.h"
+#include "base/output_file.h"
+#include "base/units.h"
+#include "cli/arguments.h"
+#include "cli/command.h"
+#include "cli/log.h"
+#include "cli/output.h"
+#include "cli/progress.h"
+#include "cli/refusals.h"
+#include "cli/simulate.h"
+#include "cli/sweep_points.h"
+#include "config/nearest.h"
+#include "report/comparison_table.h"
+#include "report/data_writers.h"
+#include "report/database_writer.h"
+#include "report/text_writer.h"
+#include "sim/fan_out.h"
+#include "sim/simulation.h"
+#include "sweep/estimate.h"
+#include "sweep/results.h"
+#include "sweep/store.h"
+
+namespace mmusim::cli {
+namespace {
+
+constexpr const char* kSweepText =
+    "Replays traces at every combination of what is varied (machines, page tables, values of keys) "
+    "and puts\n"
+    "all into one table, a row a run: DIR/results.csv and DIR/results.db (SQLite); each run's "
+    "whole "
+    "result is\n"
+    "in DIR/runs. Equal runs are done once, and what DIR has already is not done again: the same "
+    "command\n"
+    "goes on with a sweep that was interrupted. Results do not depend on --jobs.";
+
+// Stops where a point cannot be; else the counters there are.
+std::set<std::string> check_points(const SweepPoints& made) {
+  std::set<std::string> counters;
+  size_t impossible = made.impossible;
+  for (const sweep::Point& point : made.points) {
+    check_interrupt();
+    try {
+      const stats::Report catalog = sim::catalog(point.config);
+      config::Config config = point.config;
+      config.set("run.trace", point.trace, "the sweep");
+      static_cast<void>(sim::route_of(config));  // whether the machine can take the trace
+      for (const stats::Counter& counter : catalog.counters())
+        counters.insert(counter.name);
+    } catch (const Error& why) {
+      if (is_interruption(why)) throw;
+      ++impossible;
+      error(fmt::format("{}: {}", point.name, why.what()));
+    }
+  }
+  if (impossible != 0)
+    throw UsageError("",
+                     fmt::format("{} of {} points are impossible", impossible,
+                                 made.points.size() + made.impossible),
+                     "nothing was run");
+  return counters;
+}
+
+// Those of --counters or the .sweep file, where NAME* means all that begin so; else those of
+// compare. Errors: UsageError for one that no point has.
+Words chosen_counters(const Arguments& arguments, const SweepInput& input,
+                      const std::set<std::string>& known) {
+  std::vector<sweep::Said> said = input.described.counters;
+  if (arguments.has("counters")) {
+    said.clear();
+    for (const std::string& name : arguments.list("counters"))
+      said.push_back({name, "--counters"});
+  }
+  Words chosen;
+  const auto add = [&](const std::string& name) {
+    if (std::find(chosen.begin(), chosen.end(), name) == chosen.end()) chosen.push_back(name);
+  };
+  if (said.empty()) {
+    add("run.instructions");
+    for (const std::string& name : report::compared_counters())
+      if (known.count(name) != 0) add(name);
+  }
+  for (const sweep::Said& one : said) {
+    const bool many = one.text.ends_with('*');
+    const std::string begin = many ? one.text.substr(0, one.text.size() - 1) : one.text;
+    bool found = false;
+    for (const std::string& name : known)
+      if (many ? name.starts_with(begin) : name == begin) {
+        found = true;
+        add(name);
+      }
+    if (!found)
+      throw UsageError(one.where, fmt::format("no point has a counter '{}'", one.text),
+                       fmt::format("the nearest is '{}'; 'mmusim list counters' has all",
+                                   config::nearest(begin, Words(known.begin(), known.end()))));
+  }
+  return chosen;
+}
+
+void identify(std::vector<sweep::Point>& points) {
+  sweep::RunIds ids;
+  for (sweep::Point& point : points) {
+    check_interrupt();
+    sim::TraceSource::require_named(point.config);
+    point.id = ids.id_of(point.config, provenance_of(point.config), point.trace);
+  }
+}
+
+void write_file(const std::string& path, const std::string& content) {
+  OutputFile file(path);
+  file.write(content);
+  file.commit();
+}
+
+void dry_run(const Arguments& arguments, const std::vector<sweep::Point>& points, unsigned jobs) {
+  const std::vector<size_t> runs = sweep::distinct(points);
+  std::vector<size_t> missing;
+  for (const size_t i : runs)
+    if (!arguments.has("output") || !sweep::has_result(arguments.text("output"), points[i].id))
+      missing.push_back(i);
+  const sweep::Estimate estimate = sweep::estimate(points, missing, jobs);
+  report::Facts facts{.id = "sweep"};
+  facts.add("points", "points", format_count(points.size()));
+  facts.add("runs", "runs",
+            fmt::format("{}, of which {} are there already", format_count(runs.size()),
+                        format_count(runs.size() - missing.size())));
+  facts.add("time", "time",
+            estimate.seconds
+                ? fmt::format("about {} with {} jobs, by a probe of {} points, each run alone",
+                              report::format_duration(*estimate.seconds), jobs, estimate.probed)
+                : std::string("unknown: no probe came through, or a trace is torn"));
+  facts.add("memory", "memory",
+            fmt::format("at least {} MiB at a time, by the same", (estimate.bytes >> 20) + 1));
+  print(
+      report::text_of({.kind = "sweep", .blocks = {facts}}, {.styles = {{"sweep", {.width = 8}}}}));
+}
+
+struct Found {
+  std::vector<sweep::Outcome> outcomes;
+  size_t kept = 0;
+  size_t failed = 0;
+};
+
+Found run_points(const Arguments& arguments, const std::vector<sweep::Point>& points,
+                 const Words& counters, unsigned jobs, sweep::Store& store) {
+  interruption_says("what was finished is kept: the same command goes on from there");
+  report::Progress progress("sweeping", "references", progress_style(arguments));
+  sweep::SweepOptions options;
+  options.jobs = jobs;
+  options.counters = counters;
+  options.provenance = [](const config::Config& config, const sim::ReplayResult& result) {
+    return provenance_of(config, result);
+  };
+  options.warn = warn;
+  size_t told = SIZE_MAX;
+  options.progress = [&](const sweep::SweepProgress& now) {
+    progress.update(now.replays.bytes_done, now.replays.bytes_total, now.replays.references);
+    if (now.done == told) return;
+    told = now.done;
+    progress.beside(fmt::format("{} of {} runs{}", now.done, now.runs,
+                                now.failed == 0 ? "" : fmt::format(", {} failed", now.failed)));
+  };
+  Found found;
+  found.outcomes = sweep::run(points, store, options);
+  for (const size_t i : sweep::distinct(points)) {
+    found.kept += found.outcomes[i].is == sweep::Outcome::Is::Kept ? 1 : 0;
+    found.failed += found.outcomes[i].is == sweep::Outcome::Is::Failed ? 1 : 0;
+  }
+  return found;
+}
+
+void show(const std::string& folder, const report::Table& table, size_t runs, const Found& found) {
+  report::Facts facts{.id = "sweep"};
+  facts.add(
+      "runs", "runs",
+      fmt::format("{} for {} points: {} done now, {} found, {} failed", format_count(runs),
+                  format_count(table.rows.size()), format_count(runs - found.kept - found.failed),
+                  format_count(found.kept), format_count(found.failed)));
+  facts.add("results", "results", fmt::format("{0}/results.csv, {0}/results.db", folder));
+  facts.add("shown", "shown",
+            "misses of the first and the last level of TLBs, and cycles of translation, per 1000 "
+            "instructions");
+  constexpr size_t kMostRows = 200;
+  print(report::text_of({.kind = "sweep", .blocks = {facts, table}},
+                        {.styles = {{"sweep", {.width = 8}}, {"runs", {.most = kMostRows}}}}));
+}
+
+}  // namespace
+
+void sweep(const Words& words) {
+  Arguments arguments("sweep CONFIG|TRACE|SWEEP ... [--vary KEY=A,B,...] -o DIR [options]",
+                      kSweepText);
+  arguments.positional(kSwept, -1);
+  arguments.options()("output,o", text_option("DIR"),
+                      "The folder of the sweep; made if it is not there.")     //
+      ("jobs,j", text_option("N"), "Threads; the host's cores if not given.")  //
+      ("counters", text_option("NAME,..."),
+       "Counters that are columns of the table (mmu.* means all that begin so); those of compare "
+       "if not given. DIR/runs has all.")                                               //
+      ("dry-run,n", "Say how many runs there would be, and about how long, and stop.")  //
+      ("quiet,q", "No progress on stderr.");
+  declare_sweep_options(arguments);
+  const config::Schema schema = simulation_schema(arguments, words);
+  arguments.keys(schema);
+  if (!arguments.parse(words)) return;
+  const unsigned jobs = jobs_of(arguments);
+  if (!arguments.has("output") && !arguments.has("dry-run"))
+    throw UsageError("", "--output is missing", "name the folder of the sweep with -o DIR");
+
+  const SweepInput input = sweep_input(arguments);
+  SweepPoints made = sweep_points(arguments, schema, input);
+  std::vector<sweep::Point>& points = made.points;
+  identify(points);
+  const std::set<std::string> known = check_points(made);
+  std::vector<const config::Config*> configs;
+  for (const sweep::Point& point : points)
+    configs.push_back(&point.config);
+  refuse_unread_keys(configs);
+  const Words counters = chosen_counters(arguments, input, known);
+  if (arguments.has("dry-run")) {
+    dry_run(arguments, points, jobs);
+    return;
+  }
+
+  const std::string& folder = arguments.text("output");
+  sweep::Store store(folder, sweep::program_of(provenance_of(points.front().config)));
+  Words asked = counters;
+  for (const auto& more : {sweep::counters_shown(), Refusals::counters()})
+    for (const std::string& name : more)
+      if (std::find(asked.begin(), asked.end(), name) == asked.end()) asked.push_back(name);
+  const Found found = run_points(arguments, points, asked, jobs, store);
+
+  const report::Table table = sweep::results_table(points, found.outcomes, counters);
+  write_file(store.path_of("results.csv"), report::csv_of(table));
+  write_file(store.path_of("results.db"), report::database_of({&table, 1}));
+  const std::vector<size_t> runs = sweep::distinct(points);
+  show(folder, table, runs.size(), found);
+  Refusals refusals(Refusals::Of::Trace);
+  bool checked = false;
+  for (const size_t i : runs) {
+    refusals.look(points[i].name, found.outcomes[i].report);
+    checked = checked || points[i].config.flag("run.check");
+  }
+  if (found.failed != 0)
+    throw Error("", fmt::format("{} of {} runs failed", found.failed, runs.size()),
+                "results.csv says why; the same command tries them again");
+  refusals.answer(checked);
+}
+
+}  // namespace mmusim::cli

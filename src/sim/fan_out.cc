@@ -1,0 +1,153 @@
+#include "sim/fan_out.h"
+
+#include <algorithm>
+#include <memory>
+#include <utility>
+
+#include "base/error.h"
+#include "base/interrupt.h"
+#include "sim/architectures.h"
+#include "sim/machine.h"
+#include "sim/machine_options.h"
+#include "sim/machine_run.h"
+#include "sim/replay.h"
+#include "sim/run_limit.h"
+
+namespace mmusim::sim {
+namespace {
+
+// Several machines before one source.
+class FanOut {
+ public:
+  FanOut(std::span<const config::Config* const> configs, const ReplayOptions& options)
+      : options_(options), outcomes_(configs.size()) {
+    for (size_t i = 0; i < configs.size(); ++i) {
+      runs_.emplace_back();
+      attempt(i, [&] { runs_[i] = architecture_of(*configs[i]).make_run(*configs[i], options); });
+    }
+  }
+
+  // Whether any has not ended.
+  [[nodiscard]] bool any() const {
+    return std::any_of(runs_.begin(), runs_.end(), [](const auto& run) { return run != nullptr; });
+  }
+
+  std::vector<ReplayOutcome> through(const TraceRoute& route) {
+    TraceSource source(route);
+    trace::Totals totals;
+    const bool stopped = all(source, route, totals);
+    for (size_t i = 0; i < runs_.size(); ++i) {
+      if (runs_[i] == nullptr) continue;
+      ReplayResult result;
+      attempt(i, [&] {
+        report_totals(totals, result.report);
+        source.report(result.report);
+        runs_[i]->report(result.report);
+        runs_[i]->shut_down();
+      });
+      end(i);
+      if (outcomes_[i].failure != nullptr) continue;
+      result.totals = totals;
+      result.header = source.reader().header();
+      result.trace_hash = source.reader().content_hash();
+      result.torn = source.reader().torn();
+      result.stopped = stopped;
+      outcomes_[i].result = std::move(result);
+    }
+    return std::move(outcomes_);
+  }
+  // Those that have not ended do, all for the same reason.
+  std::vector<ReplayOutcome> fail(const std::exception_ptr& why) {
+    for (size_t i = 0; i < runs_.size(); ++i) {
+      if (runs_[i] == nullptr) continue;
+      outcomes_[i].failure = why;
+      end(i);
+    }
+    return std::move(outcomes_);
+  }
+
+ private:
+  // The whole trace, or what run.limit wants of it: whether that ended it.
+  bool all(TraceSource& source, const TraceRoute& route, trace::Totals& totals) {
+    trace::Batch batch;
+    RunLimit limit(route.limit);
+    while (any() && source.next(batch)) {
+      for (size_t i = 0; i < runs_.size(); ++i)
+        if (runs_[i] != nullptr) attempt(i, [&] { runs_[i]->take(batch); });
+      totals += batch.totals;
+      if (batch.event != nullptr) ++totals.events;
+      limit.add(batch.totals.instructions, batch.event != nullptr ? 1 : 0);
+      if (limit.reached()) return true;
+      check_interrupt();
+      if (options_.progress)
+        options_.progress({totals.references(), totals.instructions, source.reader().position(),
+                           source.reader().file_bytes()});
+    }
+    return false;
+  }
+
+  // Run `i` does something; if it fails, that is its end.
+  template <class Work>
+  void attempt(size_t i, Work work) {
+    try {
+      work();
+      return;
+    } catch (const Error& error) {
+      if (is_interruption(error)) throw;
+      outcomes_[i].failure = std::current_exception();
+    } catch (...) {
+      outcomes_[i].failure = std::current_exception();
+    }
+    end(i);
+  }
+  // Takes the machine apart, which is where a bug may show, too.
+  void end(size_t i) {
+    kept_failure();
+    runs_[i].reset();
+    const std::string why = kept_failure();
+    if (!why.empty() && outcomes_[i].failure == nullptr)
+      outcomes_[i].failure = std::make_exception_ptr(InternalError(why));
+  }
+
+  const ReplayOptions& options_;
+  std::vector<std::unique_ptr<MachineRun>> runs_;  // null: ended
+  std::vector<ReplayOutcome> outcomes_;
+};
+
+}  // namespace
+
+TraceRoute route_of(const config::Config& config) {
+  TraceSource::require_named(config);
+  const Architecture& architecture = architecture_of(config);
+  return TraceRoute::of(config, architecture.name, architecture.layout(config),
+                        huge_page(architecture.tables(config).geometry));
+}
+
+std::vector<std::vector<size_t>> groups_of(std::span<const TraceRoute> routes) {
+  std::vector<std::vector<size_t>> groups;
+  for (size_t i = 0; i < routes.size(); ++i) {
+    const auto same = std::find_if(groups.begin(), groups.end(), [&](const auto& group) {
+      return routes[group.front()] == routes[i];
+    });
+    if (same != groups.end())
+      same->push_back(i);
+    else
+      groups.push_back({i});
+  }
+  return groups;
+}
+
+std::vector<ReplayOutcome> replay_together(std::span<const config::Config* const> configs,
+                                           const ReplayOptions& options) {
+  FanOut machines(configs, options);
+  try {
+    return machines.any() ? machines.through(route_of(*configs.front())) : machines.fail(nullptr);
+  } catch (const Error& error) {
+    if (is_interruption(error)) throw;
+    return machines.fail(std::current_exception());
+  } catch (const std::exception&) {  // not what options.progress throws to end this
+    return machines.fail(std::current_exception());
+  }
+}
+
+}  // namespace mmusim::sim
