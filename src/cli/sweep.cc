@@ -34,13 +34,10 @@ namespace {
 
 constexpr const char* kSweepText =
     "Replays traces at every combination of what is varied (machines, page tables, values of keys) "
-    "and puts\n"
-    "all into one table, a row a run: DIR/results.csv and DIR/results.db (SQLite); each run's "
-    "whole "
-    "result is\n"
-    "in DIR/runs. Equal runs are done once, and what DIR has already is not done again: the same "
-    "command\n"
-    "goes on with a sweep that was interrupted. Results do not depend on --jobs.";
+    "and puts all into one table, a row a run: DIR/results.csv and DIR/results.db (SQLite); each "
+    "run's whole result is in DIR/runs. Equal runs are done once, and what DIR has already is not "
+    "done again: the same command goes on with a sweep that was interrupted. Results do not depend "
+    "on --jobs.";
 
 // Stops where a point cannot be; else the counters there are.
 std::set<std::string> check_points(const SweepPoints& made) {

@@ -70,6 +70,9 @@ class CpuBase {
   void narrate(Narrator* narrator) { path_.narrate(narrator); }
   [[nodiscard]] const MissPath& path() const { return path_; }
 
+  // Whether no first level serves both sides.
+  [[nodiscard]] bool has_first_level_each() const { return fetch_filter_ != data_filter_; }
+
   // All entries but locked ones. For checks.
   using EntryVisit = std::function<void(const char* where, const tlb::EntryView& entry)>;
   void for_each_entry(const EntryVisit& visit) const;

@@ -48,6 +48,7 @@ class Database {
   void table(const std::string& name, const std::vector<std::string>& columns, size_t rows,
              Row row) {
     std::vector<std::string> names;
+    names.reserve(columns.size());
     for (const std::string& column : columns)
       names.push_back(sql_name(column));
     run(fmt::format("CREATE TABLE {} ({})", sql_name(name), fmt::join(names, ", ")));

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <memory>
+#include <set>
 #include <utility>
 
 #include "base/error.h"
@@ -12,6 +13,7 @@
 #include "sim/machine_run.h"
 #include "sim/replay.h"
 #include "sim/run_limit.h"
+#include "sim/stretch.h"
 
 namespace mmusim::sim {
 namespace {
@@ -67,16 +69,16 @@ class FanOut {
   }
 
  private:
+  static constexpr size_t kTogether = 16;  // batches
+
   // The whole trace, or what run.limit wants of it: whether that ended it.
   bool all(TraceSource& source, const TraceRoute& route, trace::Totals& totals) {
-    trace::Batch batch;
     RunLimit limit(route.limit);
-    while (any() && source.next(batch)) {
-      for (size_t i = 0; i < runs_.size(); ++i)
-        if (runs_[i] != nullptr) attempt(i, [&] { runs_[i]->take(batch); });
-      totals += batch.totals;
-      if (batch.event != nullptr) ++totals.events;
-      limit.add(batch.totals.instructions, batch.event != nullptr ? 1 : 0);
+    choose_sifted();
+    Stretch stretch(runs_.size() > 1 ? kTogether : 1, sifted_.empty());
+    while (any() && stretch.next(source, limit)) {
+      take(stretch);
+      totals += stretch.totals();
       if (limit.reached()) return true;
       check_interrupt();
       if (options_.progress)
@@ -84,6 +86,32 @@ class FanOut {
                            source.reader().file_bytes()});
     }
     return false;
+  }
+
+  // A pass over a batch to find what matters pays where several need not do the rest.
+  void choose_sifted() {
+    constexpr size_t kPays = 2;
+    for (size_t i = 0; i < runs_.size(); ++i)
+      if (runs_[i] != nullptr && runs_[i]->sifts()) sifted_.insert(i);
+    if (sifted_.size() < kPays && options_.mode != ReplayMode::Sifted) sifted_.clear();
+  }
+
+  // All of the stretch by one machine, then by the next, so that what a machine is made of is in
+  // the host's caches for some time.
+  void take(const Stretch& stretch) {
+    for (size_t i = 0; i < runs_.size(); ++i) {
+      const bool sifted = sifted_.count(i) != 0;
+      for (const Stretch::Part& part : stretch.parts()) {
+        if (runs_[i] == nullptr) break;
+        attempt(i, [&] {
+          if (sifted && part.batch.event == nullptr)
+            runs_[i]->take_kept(part.batch, part.kept);
+          else
+            runs_[i]->take(part.batch);
+        });
+      }
+      check_interrupt();
+    }
   }
 
   // Run `i` does something; if it fails, that is its end.
@@ -111,6 +139,7 @@ class FanOut {
 
   const ReplayOptions& options_;
   std::vector<std::unique_ptr<MachineRun>> runs_;  // null: ended
+  std::set<size_t> sifted_;                        // runs that are given what it keeps
   std::vector<ReplayOutcome> outcomes_;
 };
 

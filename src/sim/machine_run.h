@@ -5,6 +5,9 @@
 #ifndef MMUSIM_SIM_MACHINE_RUN_H_
 #define MMUSIM_SIM_MACHINE_RUN_H_
 
+#include <span>
+
+#include "sim/sieve.h"
 #include "stats/report.h"
 #include "trace/record.h"
 
@@ -19,6 +22,9 @@ class MachineRun {
 
   // The batch's blocks are fetched and make their accesses, or its event happens. Errors: Error.
   virtual void take(const trace::Batch& batch) = 0;
+  // Whether it can do with what a Sieve keeps of a batch of blocks. Then take_kept() is take().
+  [[nodiscard]] virtual bool sifts() const = 0;
+  virtual void take_kept(const trace::Batch& batch, std::span<const Kept> kept) = 0;
   // What it has counted so far.
   virtual void report(stats::Report& report) const = 0;
   // Ends all processes. Errors: as Machine::shut_down().

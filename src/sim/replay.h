@@ -2,6 +2,8 @@
 #ifndef MMUSIM_SIM_REPLAY_H_
 #define MMUSIM_SIM_REPLAY_H_
 
+#include <span>
+
 #include "sim/machine.h"
 #include "sim/machine_run.h"
 #include "sim/replay_loop.h"
@@ -25,11 +27,14 @@ class MachineRunOf final : public MachineRun {
         loop_(machine_.tlbs(), machine_.kernel(), machine_.sink(), machine_.checker(),
               machine_.page()),
         mode_(options.mode.value_or(
-            mode_of(machine_.checker() != nullptr, machine_.sink().has_caches()))) {}
+            mode_of(machine_.checker() != nullptr, machine_.sink().has_caches()))),
+        sifts_((mode_ == ReplayMode::Fast || mode_ == ReplayMode::Sifted) &&
+               machine_.tlbs().mmu(CpuId(0)).has_first_level_each()) {}
 
   void take(const trace::Batch& batch) override {
     switch (mode_) {
       case ReplayMode::Fast:
+      case ReplayMode::Sifted:
         loop_.template run<ReplayMode::Fast>(batch);
         break;
       case ReplayMode::Exact:
@@ -39,6 +44,10 @@ class MachineRunOf final : public MachineRun {
         loop_.template run<ReplayMode::Full>(batch);
         break;
     }
+  }
+  [[nodiscard]] bool sifts() const override { return sifts_; }
+  void take_kept(const trace::Batch& batch, std::span<const Kept> kept) override {
+    loop_.run_kept(batch, kept);
   }
   void report(stats::Report& report) const override {
     loop_.counters().report(report);
@@ -50,6 +59,7 @@ class MachineRunOf final : public MachineRun {
   Machine<Arch> machine_;
   ReplayLoop<typename Arch::Tlbs> loop_;
   ReplayMode mode_;
+  bool sifts_;
 };
 
 }  // namespace mmusim::sim

@@ -9,6 +9,10 @@
 //    whose last instruction straddles pages, for the rest of a block in whose middle something was
 //    invalidated, and for everything when translations are checked or caches simulated.
 //
+// Beside other machines there is a third: run_kept(), with the same counts again, does what a Sieve
+// (sieve.h) keeps of a batch, and where something came between, the blocks behind, until the
+// machine is where the sieve takes it to be.
+//
 // What it asks of the TLBs is in contracts.h.
 #ifndef MMUSIM_SIM_REPLAY_LOOP_H_
 #define MMUSIM_SIM_REPLAY_LOOP_H_
@@ -17,6 +21,7 @@
 #include <array>
 #include <cstddef>
 #include <cstdint>
+#include <span>
 #include <type_traits>
 #include <utility>
 #include <variant>
@@ -29,7 +34,9 @@
 #include "mmu/mmu.h"
 #include "sim/checker.h"
 #include "sim/contracts.h"
+#include "sim/doubt.h"
 #include "sim/replay_result.h"
+#include "sim/sieve.h"
 #include "stats/report.h"
 #include "trace/record.h"
 
@@ -68,37 +75,23 @@ class ReplayLoop {
 
   template <ReplayMode kMode>
   void run(const trace::Batch& batch) {
-    if (batch.event != nullptr && std::holds_alternative<trace::SwitchEvent>(*batch.event)) {
-      kernel_.apply(id_, batch.thread, *batch.event);  // says where its turn will be
-      return;
-    }
-    take_turn(batch.thread);
-    if (batch.event != nullptr) {
-      kernel_.apply(id_, batch.thread, *batch.event);
-      if (checker_ != nullptr) checker_->check_after_event();
-      return;
-    }
-    counters_.fetches += batch.totals.instructions;
-    counters_.data_accesses += batch.totals.data_accesses();
-    cpu_->count(AccessKind::Fetch, batch.totals.instructions);
-    if (id_.value() >= counters_.instructions.size())
-      counters_.instructions.resize(id_.value() + 1);
-    counters_.instructions[id_.value()] += batch.totals.instructions;
-    cpu_->count(AccessKind::Load, batch.totals.loads);
-    cpu_->count(AccessKind::Store, batch.totals.stores);
-    cpu_->count(AccessKind::Modify, batch.totals.modifies);
-    addresses_end_ = batch.addresses + batch.totals.data_accesses();
-    if constexpr (kMode == ReplayMode::Fast) {
-      fast_blocks(batch);
-    } else {
-      const uint64_t* addresses = batch.addresses;
-      for (const uint32_t number : batch.blocks) {
-        exact_block<kMode>(batch.table[number], addresses, 0, 0);
-        addresses += batch.table[number].mem_ops;
+    run_by(batch, [&] {
+      if constexpr (kMode == ReplayMode::Fast) {
+        fast_blocks(batch);
+      } else {
+        const uint64_t* addresses = batch.addresses;
+        for (const uint32_t number : batch.blocks) {
+          exact_block<kMode>(batch.table[number], addresses, 0, 0);
+          addresses += batch.table[number].mem_ops;
+        }
       }
-    }
-    if (kernel_.tracks_stores()) [[unlikely]]
-      note_stores(batch);
+    });
+  }
+
+  // run<Fast>(), where `kept` is what a Sieve keeps of the batch. REQUIRES: a first level for each
+  // side; batch.event is null.
+  void run_kept(const trace::Batch& batch, std::span<const Kept> kept) {
+    run_by(batch, [&] { kept_blocks(batch, kept); });
   }
 
   // The thread goes on, on the CPU returned.
@@ -123,6 +116,34 @@ class ReplayLoop {
   void watch(AccessWatcher* watcher) { watcher_ = watcher; }
 
  private:
+  // A batch: its event, or its turn and counts, and its blocks by `blocks()`.
+  template <class Blocks>
+  void run_by(const trace::Batch& batch, Blocks blocks) {
+    if (batch.event != nullptr && std::holds_alternative<trace::SwitchEvent>(*batch.event)) {
+      kernel_.apply(id_, batch.thread, *batch.event);  // says where its turn will be
+      return;
+    }
+    take_turn(batch.thread);
+    if (batch.event != nullptr) {
+      kernel_.apply(id_, batch.thread, *batch.event);
+      if (checker_ != nullptr) checker_->check_after_event();
+      return;
+    }
+    counters_.fetches += batch.totals.instructions;
+    counters_.data_accesses += batch.totals.data_accesses();
+    cpu_->count(AccessKind::Fetch, batch.totals.instructions);
+    if (id_.value() >= counters_.instructions.size())
+      counters_.instructions.resize(id_.value() + 1);
+    counters_.instructions[id_.value()] += batch.totals.instructions;
+    cpu_->count(AccessKind::Load, batch.totals.loads);
+    cpu_->count(AccessKind::Store, batch.totals.stores);
+    cpu_->count(AccessKind::Modify, batch.totals.modifies);
+    addresses_end_ = batch.addresses + batch.totals.data_accesses();
+    blocks();
+    if (kernel_.tracks_stores()) [[unlikely]]
+      note_stores(batch);
+  }
+
   // Which pages the batch stored to, each told once or little more often.
   void note_stores(const trace::Batch& batch) {
     std::array<uint64_t, 256> told{};  // page numbers, at the place their low bits choose
@@ -150,34 +171,104 @@ class ReplayLoop {
   // What they do may change the address space's number (Alpha, for a flush of a range within a
   // fault), and with it what is asked.
   void fast_blocks(const trace::Batch& batch) {
-    typename Cpu::Hits hits = cpu_->hits();
-    const uint64_t page_bytes = page_.bytes();
+    const typename Cpu::Hits hits = cpu_->hits();
     uint64_t time = cpu_->time();
+    NoDoubt none;
     const uint64_t* addresses = batch.addresses;
     for (const uint32_t number : batch.blocks) {
       const trace::StaticBlock& block = batch.table[number];
-      const uint64_t* const block_addresses = addresses;
+      fast_block(hits, block, addresses, time, none);
       addresses += block.mem_ops;
-      if (!hits.fetch(block.start, ++time) || block.crosses_page) [[unlikely]] {
-        const bool done = slow_fetch(block, block_addresses, time);
-        hits = cpu_->hits();
-        if (done) continue;
-      }
-      const trace::MemOp* const ops = block.ops;
-      const unsigned count = block.mem_ops;
-      for (unsigned i = 0; i < count; ++i) {
-        const VirtAddr va(block_addresses[i]);
-        const trace::MemOp op = ops[i];
-        const bool hit = hits.data(va, op.kind != AccessKind::Load, ++time);
-        const bool straddles = (va.value() & (page_bytes - 1)) + op.bytes > page_bytes;
-        if (hit && !straddles) [[likely]]
-          continue;
-        const bool done = slow_data(block, block_addresses, i, time);
-        hits = cpu_->hits();
-        if (done) break;
-      }
     }
     cpu_->set_time(time);
+  }
+
+  template <class Tells>
+  [[gnu::always_inline]] void fast_block(const typename Cpu::Hits& hits,
+                                         const trace::StaticBlock& block, const uint64_t* addresses,
+                                         uint64_t& time, Tells& doubt) {
+    if (!hits.fetch(block.start, ++time) || block.crosses_page) [[unlikely]] {
+      const bool done = slow_fetch(block, addresses, time);
+      doubt.slow_fetch(block, done);
+      if (done) return;
+    } else {
+      doubt.fetched();
+    }
+    fast_ops(hits, block, addresses, 0, time, doubt);
+  }
+
+  // The data accesses of a block from `i` on.
+  template <class Tells>
+  [[gnu::always_inline]] void fast_ops(const typename Cpu::Hits& hits,
+                                       const trace::StaticBlock& block, const uint64_t* addresses,
+                                       unsigned i, uint64_t& time, Tells& doubt) {
+    const uint64_t page_bytes = page_.bytes();
+    const trace::MemOp* const ops = block.ops;
+    const unsigned count = block.mem_ops;
+    for (; i < count; ++i) {
+      const VirtAddr va(addresses[i]);
+      const trace::MemOp op = ops[i];
+      const bool hit = hits.data(va, op.kind != AccessKind::Load, ++time);
+      const bool straddles = (va.value() & (page_bytes - 1)) + op.bytes > page_bytes;
+      if (hit && !straddles) [[likely]] {
+        doubt.accessed(va, op, true);
+        continue;
+      }
+      if (slow_data(block, addresses, i, time)) {
+        doubt.all();
+        break;
+      }
+      doubt.accessed(va, op, false);
+    }
+  }
+
+  void kept_blocks(const trace::Batch& batch, std::span<const Kept> kept) {
+    const typename Cpu::Hits hits = cpu_->hits();
+    uint64_t time = cpu_->time();
+    for (size_t i = 0; i < kept.size();) {
+      const Kept& one = kept[i];
+      const bool hit = one.what == Kept::What::Load || one.what == Kept::What::Store
+                           ? hits.data(one.va, one.what == Kept::What::Store, ++time)
+                           : hits.fetch(one.va, ++time);
+      if (hit && !(one.crosses && straddles(batch, one))) [[likely]] {
+        ++i;
+        continue;
+      }
+      const uint32_t next = slow_kept(batch, one, hits, time);
+      while (i < kept.size() && kept[i].block < next)
+        ++i;
+    }
+    cpu_->set_time(time);
+  }
+
+  [[nodiscard]] bool straddles(const trace::Batch& batch, const Kept& kept) const {
+    if (kept.what == Kept::What::WholeBlock) return true;
+    const trace::MemOp& op = batch.table[batch.blocks[kept.block]].ops[kept.op];
+    return (kept.va.value() & page_.offset_mask()) + op.bytes > page_.bytes();
+  }
+
+  // A kept reference that is more than a plain hit, and all that follows up to a block's end, until
+  // nothing of what the sieve left out is in doubt. The block to go on with.
+  [[gnu::noinline]] uint32_t slow_kept(const trace::Batch& batch, const Kept& kept,
+                                       const typename Cpu::Hits& hits, uint64_t& time) {
+    const trace::StaticBlock& block = batch.table[batch.blocks[kept.block]];
+    const uint64_t* addresses = batch.addresses + kept.first;
+    const bool data = kept.what == Kept::What::Load || kept.what == Kept::What::Store;
+    const bool done =
+        data ? slow_data(block, addresses, kept.op, time) : slow_fetch(block, addresses, time);
+    Doubt doubt(kept);
+    if (block.crosses_page)
+      doubt.none();
+    else if (done)
+      doubt.all();
+    else
+      fast_ops(hits, block, addresses, data ? kept.op + 1u : 0, time, doubt);
+    uint32_t next = kept.block;
+    while (++next < batch.blocks.size() && doubt.any()) {
+      addresses += batch.table[batch.blocks[next - 1]].mem_ops;
+      fast_block(hits, batch.table[batch.blocks[next]], addresses, time, doubt);
+    }
+    return next;
   }
 
   // The block's first fetch was not a plain hit, or the block straddles pages. True: the whole

@@ -159,6 +159,7 @@ Axis parse_zip(const config::Schema& schema, const std::string& text, const std:
       words.back() += ' ' + word;
   }
   std::vector<std::pair<std::string, std::string>> lists;
+  lists.reserve(words.size());
   for (const std::string& word : words)
     lists.push_back(divided(word, where));
   if (lists.size() < 2)

@@ -261,6 +261,7 @@ void ChunkDecoder::decode_blocks(Batch& batch) {
   batch.table_serial = table_serial_;
   batch.blocks = std::span(blocks_).first(count);
   batch.addresses = addresses_.data();
+  batch.goes_on = run_ != 0;
 }
 
 // REQUIRES: op_numbers_ filled, and so many addresses left in the chunk.

@@ -263,6 +263,9 @@ struct Batch {
   const uint64_t* addresses =
       nullptr;    // their data addresses, in order: table[blocks[0]].mem_ops of them, then ...
   Totals totals;  // of this batch (events: 0)
+  // The next batch is more blocks of the same thread, with nothing between; `table` outlives that
+  // call of the reader's.
+  bool goes_on = false;
 };
 
 }  // namespace mmusim::trace

@@ -88,6 +88,7 @@ class OracleMmu {
   void expect(VirtAddr /*va*/) {}
   void count(AccessKind kind, uint64_t n) { accesses_[static_cast<unsigned>(kind)] += n; }
   [[nodiscard]] uint64_t generation() const { return 0; }
+  [[nodiscard]] bool has_first_level_each() const { return true; }
 
   [[nodiscard]] uint64_t first_misses() const { return first_misses_; }
   [[nodiscard]] uint64_t last_misses() const { return last_misses_; }

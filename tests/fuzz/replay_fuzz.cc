@@ -122,6 +122,7 @@ void run(Input input) {
   if (!both_ways) return;
   config.set("run.check", "false", "tests/fuzz");
   compare(full, replayed(config, sim::ReplayMode::Fast));
+  compare(full, replayed(config, sim::ReplayMode::Sifted));
 }
 
 }  // namespace

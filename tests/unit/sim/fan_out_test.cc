@@ -1,0 +1,170 @@
+// Several machines in a pass, against each by itself.
+#include "sim/fan_out.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+#include <map>
+#include <string>
+#include <vector>
+
+#include "base/error.h"
+#include "sim/replay_all.h"
+#include "sim/sieve.h"
+#include "sim/simulation.h"
+
+namespace mmusim::sim {
+namespace fan_out_test {
+
+using testing::ElementsAre;
+
+constexpr const char* kPipeline = MMUSIM_SOURCE_DIR "/workloads/traces/pipeline.mmt";
+using Counters = std::map<std::string, uint64_t>;
+
+Counters counters_of(const ReplayResult& result) {
+  Counters counters;
+  for (const stats::Counter& counter : result.report.counters())
+    counters[counter.name] = counter.value;
+  return counters;
+}
+
+config::Config configured(const config::Schema& schema, const std::string& machine) {
+  config::Config config(schema);
+  config.load(MMUSIM_SOURCE_DIR "/configs/machines/" + machine + ".cfg");
+  config.set("run.trace", kPipeline, "test");
+  config.set("run.limit", "1500000", "test");
+  return config;
+}
+
+// All machines, some twice with other keys, and two that come to nothing, in any number of threads.
+TEST(FanOut, EachIsAsAlone) {
+  config::Schema schema;
+  declare(schema);
+  std::vector<config::Config> configs;
+  for (const char* const machine : {"skylake-sp", "zen2", "core2", "tiny", "power8", "alpha-21264",
+                                    "ultrasparc-iii", "itanium2-madison", "pentium4"})
+    configs.push_back(configured(schema, machine));
+  configs.push_back(configured(schema, "skylake-sp"));
+  configs.back().set("tlb.l1d.replacement", "plru", "test");
+  configs.push_back(configured(schema, "skylake-sp"));
+  configs.back().set("run.check", "true", "test");
+  configs.push_back(configured(schema, "zen2"));
+  configs.back().set("mem.bytes", "1M", "test");  // too little
+  configs.push_back(configured(schema, "zen2"));
+  configs.back().set("run.trace", "no.mmt", "test");
+  std::vector<const config::Config*> each;
+  for (const config::Config& config : configs)
+    each.push_back(&config);
+  for (const unsigned jobs : {1U, 3U}) {
+    std::vector<ReplayOutcome> outcomes(configs.size());
+    unsigned done = 0;
+    AllOptions options;
+    options.jobs = jobs;
+    options.done = [&](size_t i, ReplayOutcome&& outcome) {
+      outcomes[i] = std::move(outcome);
+      ++done;
+    };
+    replay_all(each, options);
+    EXPECT_EQ(done, configs.size());
+    for (size_t i = 0; i < configs.size(); ++i) {
+      const std::string& name = configs[i].text("machine.name");
+      if (i + 2 < configs.size()) {
+        ASSERT_TRUE(outcomes[i].result) << name;
+        EXPECT_EQ(counters_of(*outcomes[i].result), counters_of(replay(configs[i], {}))) << name;
+      } else {
+        EXPECT_FALSE(outcomes[i].result);
+        EXPECT_THROW(std::rethrow_exception(outcomes[i].failure), Error);
+      }
+    }
+  }
+}
+
+TEST(FanOut, WhoSharesAPass) {
+  config::Schema schema;
+  declare(schema);
+  std::vector<TraceRoute> routes;
+  const auto add = [&](const char* machine, const char* key, const char* value) {
+    config::Config config = configured(schema, machine);
+    config.set(key, value, "test");
+    routes.push_back(route_of(config));
+  };
+  add("skylake-sp", "tlb.l2.entries", "1536");
+  add("power8", "run.limit", "7");
+  add("zen2", "machine.page_table", "gpt");
+  add("zen2", "run.limit", "7");
+  add("zen2", "sched.quantum", "1000");
+  add("zen2", "run.relocate", "force");
+  add("skylake-sp", "tlb.l2.entries", "768");
+  EXPECT_THAT(groups_of(routes), ElementsAre(ElementsAre(0, 2, 6), ElementsAre(1), ElementsAre(3),
+                                             ElementsAre(4), ElementsAre(5)));
+}
+
+TEST(FanOut, WhatIsThrownEndsAll) {
+  config::Schema schema;
+  declare(schema);
+  const config::Config config = configured(schema, "tiny");
+  const std::vector<const config::Config*> each(4, &config);
+  for (const unsigned jobs : {1U, 2U}) {
+    unsigned calls = 0;
+    AllOptions options;
+    options.jobs = jobs;
+    options.done = [&](size_t, ReplayOutcome&&) {
+      ++calls;
+      throw Error("x", "the disk is full");
+    };
+    EXPECT_THROW(replay_all(each, options), Error);
+    EXPECT_EQ(calls, 1U);
+  }
+}
+
+// What a sieve keeps, worked out by hand.
+TEST(Sieve, KeepsWhatMayMatter) {
+  using What = Kept::What;
+  constexpr AccessKind kLoad = AccessKind::Load;
+  constexpr AccessKind kStore = AccessKind::Store;
+  const uint8_t lengths[] = {4, 4};
+  const trace::MemOp ops[] = {{0, kLoad, 8}, {0, kLoad, 8}, {1, kStore, 8}, {1, kStore, 8}};
+  const auto block = [&](uint64_t start, uint8_t mem_ops, bool crosses) {
+    return trace::StaticBlock{.start = VirtAddr(start),
+                              .bytes = 8,
+                              .instructions = 2,
+                              .mem_ops = mem_ops,
+                              .crosses_page = crosses,
+                              .lengths = lengths,
+                              .ops = ops};
+  };
+  const std::vector<trace::StaticBlock> table = {block(0x1000, 4, false), block(0x1ff8, 0, false),
+                                                 block(0x1ffc, 2, true), block(0x3000, 2, false)};
+  const std::vector<uint32_t> blocks = {0, 1, 0, 2, 3, 1};
+  const std::vector<uint64_t> addresses = {
+      0x8000, 0x8008, 0x8010, 0x8018,  // a first load and a first store of one page
+      0x8ff8, 0x9000, 0x8000, 0x8ffc,  // none; another page; back; over its end
+      0x8000, 0x8008,                  // of a block over the end of its page, which is kept whole
+      0x8000, 0x8010};                 // nothing was known
+  trace::Batch batch;
+  batch.table = table;
+  batch.blocks = blocks;
+  batch.addresses = addresses.data();
+  batch.totals = {.instructions = 12, .blocks = 6, .loads = 8, .stores = 4};
+  struct Told {
+    uint32_t block;
+    What what;
+    unsigned op;
+    bool crosses;
+    unsigned data;
+    bool operator==(const Told&) const = default;
+  };
+  std::vector<Told> told;
+  Sieve sieve;
+  for (const Kept& kept : sieve.sift(batch))
+    told.push_back({kept.block, kept.what, kept.op, kept.crosses, kept.data});
+  const std::vector<Told> expected = {
+      {0, What::Fetch, 0, false, kSeenNothing},     {0, What::Load, 0, false, kSeenLoad},
+      {0, What::Store, 2, false, kSeenBoth},        {2, What::Load, 1, false, kSeenLoad},
+      {2, What::Store, 2, false, kSeenStore},       {2, What::Store, 3, true, kSeenNothing},
+      {3, What::WholeBlock, 0, true, kSeenNothing}, {4, What::Fetch, 0, false, kSeenNothing},
+      {4, What::Load, 0, false, kSeenLoad},         {5, What::Fetch, 0, false, kSeenLoad}};
+  EXPECT_TRUE(told == expected);
+}
+
+}  // namespace fan_out_test
+}  // namespace mmusim::sim
