@@ -39,6 +39,7 @@ void replay(const Words& words);
 void run(const Words& words);
 void compare(const Words& words);
 void sweep(const Words& words);
+void curve(const Words& words);
 void record(const Words& words);
 void explain(const Words& words);
 void list(const Words& words);

@@ -265,6 +265,10 @@ class Cpu : public CpuBase {
     }
     // Whether a load would hit. Nothing is done.
     [[nodiscard]] bool knows_data(VirtAddr va) const { return data_.knows(key(va)); }
+    // Either, without a branch for which: of data, or a fetch (then `write` is false).
+    bool one(bool data, bool write, VirtAddr va, uint64_t time) const {
+      return (data ? data_ : fetch_).hits(key(va), write, time);
+    }
 
    private:
     friend class Cpu;

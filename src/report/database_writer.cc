@@ -100,6 +100,7 @@ class Database {
     if (const auto number = value.value())
       require(sqlite3_bind_double(statement_.get(), place_, *number) == SQLITE_OK);
   }
+  void one(const Lines& value) { one(in_one_line(value)); }
   void one(const std::string& value) {
     using Json = nlohmann::json;
     const std::string json = Json(value).dump(-1, ' ', false, Json::error_handler_t::replace);

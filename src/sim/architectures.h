@@ -8,6 +8,7 @@
 #include "config/schema.h"
 #include "mmu/layout.h"
 #include "pt/page_table.h"
+#include "sim/curve/curve.h"
 #include "sim/explanation.h"
 #include "sim/machine_run.h"
 #include "sim/moment.h"
@@ -41,6 +42,7 @@ struct Architecture {
                          const ReplayOptions&);
   Explanation (*explain_miss)(const config::Config&, const workload::Plan*, const MissQuestion&,
                               const ReplayOptions&, Moment&);
+  Curves (*curves)(const config::Config&, const CurveOptions&, const ReplayOptions&);
   workload::Simulated (*simulate)(const config::Config&, const workload::Plan&);
 };
 

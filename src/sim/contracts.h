@@ -35,6 +35,7 @@ concept HitPath = std::copyable<Hits> &&
   { hits.data(va, write, time) } -> std::same_as<bool>;
   // Whether a load would hit. Nothing is done.
   { hits.knows_data(va) } -> std::same_as<bool>;
+  { hits.one(write, write, va, time) } -> std::same_as<bool>;  // either: of data, a store
 };
 
 template <class Cpu>

@@ -21,11 +21,11 @@ class Doubt {
  public:
   // Behind `kept`, which was no plain hit.
   explicit Doubt(const Kept& kept)
-      : page_(of_data(kept) ? page_of(kept.va) : kAny),
+      : page_(kept.is_data() ? page_of(kept.va) : kAny),
         seen_(kept.data),
         data_(kept.data),
-        fetch_(of_data(kept)) {
-    if (of_data(kept) && kept.crosses) page_ = kNone;
+        fetch_(kept.is_data()) {
+    if (kept.is_data() && kept.crosses) page_ = kNone;
   }
 
   [[nodiscard]] bool any() const { return fetch_ || data_ != 0; }
@@ -76,9 +76,6 @@ class Doubt {
   static constexpr uint64_t kAny = ~uint64_t{0};       // not known here which
   static constexpr uint64_t kNone = ~uint64_t{0} - 1;  // the sieve knows none
 
-  static bool of_data(const Kept& kept) {
-    return kept.what == Kept::What::Load || kept.what == Kept::What::Store;
-  }
   static uint64_t page_of(VirtAddr va) { return va.value() >> trace::kBlockPage.log2(); }
 
   uint64_t page_;  // of the data side, that the sieve knows

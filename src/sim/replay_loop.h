@@ -227,9 +227,7 @@ class ReplayLoop {
     uint64_t time = cpu_->time();
     for (size_t i = 0; i < kept.size();) {
       const Kept& one = kept[i];
-      const bool hit = one.what == Kept::What::Load || one.what == Kept::What::Store
-                           ? hits.data(one.va, one.what == Kept::What::Store, ++time)
-                           : hits.fetch(one.va, ++time);
+      const bool hit = hits.one(one.is_data(), one.what == Kept::What::Store, one.va, ++time);
       if (hit && !(one.crosses && straddles(batch, one))) [[likely]] {
         ++i;
         continue;
@@ -253,7 +251,7 @@ class ReplayLoop {
                                        const typename Cpu::Hits& hits, uint64_t& time) {
     const trace::StaticBlock& block = batch.table[batch.blocks[kept.block]];
     const uint64_t* addresses = batch.addresses + kept.first;
-    const bool data = kept.what == Kept::What::Load || kept.what == Kept::What::Store;
+    const bool data = kept.is_data();
     const bool done =
         data ? slow_data(block, addresses, kept.op, time) : slow_fetch(block, addresses, time);
     Doubt doubt(kept);

@@ -34,7 +34,8 @@ constexpr Seen seen_by(AccessKind kind) {
 }
 
 struct Kept {
-  enum class What : uint8_t { Fetch, Load, Store, WholeBlock };
+  enum class What : uint8_t { Fetch, WholeBlock, Load, Store };
+  [[nodiscard]] bool is_data() const { return what >= What::Load; }
 
   VirtAddr va;
   uint32_t block = 0;  // index into the batch's blocks

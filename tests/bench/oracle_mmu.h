@@ -48,6 +48,9 @@ class OracleMmu {
       return data_.hits(va.value() >> 12, write, time);
     }
     bool knows_data(VirtAddr va) const { return data_.knows(va.value() >> 12); }
+    bool one(bool of_data, bool write, VirtAddr va, uint64_t time) const {
+      return of_data ? data(va, write, time) : fetch(va, time);
+    }
 
    private:
     friend class OracleMmu;

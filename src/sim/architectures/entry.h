@@ -7,6 +7,7 @@
 #include <memory>
 
 #include "sim/architectures.h"
+#include "sim/curve/measure.h"
 #include "sim/explainer.h"
 #include "sim/inspector.h"
 #include "sim/machine.h"
@@ -44,6 +45,7 @@ const Architecture& architecture_entry() {
       inspect_set_on<Arch>,
       explain_on<Arch>,
       explain_miss_on<Arch>,
+      curves_on<Arch>,
       workload::simulate_on<Arch>};
   return kEntry;
 }

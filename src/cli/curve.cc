@@ -1,0 +1,93 @@
+// curve: what TLBs of every size would miss on a trace.
+#include "sim/curve/curve.h"
+
+#include <algorithm>
+#include <fmt/format.h>
+
+#include "base/bits.h"
+#include "base/error.h"
+#include "base/units.h"
+#include "cli/command.h"
+#include "cli/documents.h"
+#include "cli/simulate.h"
+#include "report/curve_table.h"
+#include "report/data_writers.h"
+
+namespace mmusim::cli {
+namespace {
+
+constexpr const char* kCurveText =
+    "Counts in one pass what LRU TLBs of 1 to 4096 sets and 1 to 64 ways would miss on a trace, "
+    "for fetches and for data, exactly. The trace goes through the kernel and the page tables of a "
+    "machine, whose own TLBs play no part: what is counted holds the program's pages only, all of "
+    "one size, knows any number of address spaces, and is flushed of what the kernel flushes. The "
+    "counts are those of replays on a machine of which that is true (one level of TLBs, no larger "
+    "pages). A real machine's kernel uses TLBs too, a miss handler's own pages are in them on "
+    "some, and numbers of address spaces and long flushes are limits that empty them more often. A "
+    "second level sees only what a first misses: of one the counts are true if it is told of every "
+    "use.";
+
+std::vector<PageShift> page_sizes(const Words& sizes) {
+  std::vector<PageShift> pages;
+  for (const std::string& text : sizes) {
+    const auto bytes = parse_size(text);
+    if (!bytes || !is_power_of_two(*bytes))
+      throw UsageError("--pages", fmt::format("'{}' is no page size", text),
+                       "it takes powers of two, with commas between them (4K,64K,2M)");
+    const PageShift page(log2_floor(*bytes));
+    if (std::find(pages.begin(), pages.end(), page) != pages.end())
+      throw UsageError("--pages", fmt::format("{} is there twice", text));
+    pages.push_back(page);
+  }
+  return pages;
+}
+
+}  // namespace
+
+void curve(const Words& words) {
+  Arguments arguments("curve TRACE [--pages 4K,64K,2M] [--machine NAME|FILE] [options]",
+                      kCurveText);
+  arguments.positional("TRACE", 1);
+  declare_machine_options(arguments);
+  arguments.options()  //
+      ("pages", text_option("LIST"),
+       "Page sizes, with commas between them; the machine's base page if not given. Every page is "
+       "taken to be of that size.")                                            //
+      ("unified,u", "Also of TLBs that serve both sides; that takes longer.")  //
+      ("limit", text_option("N"),
+       "Stop after about N instructions and events; sets run.limit.")                //
+      ("accept-torn", "Read a torn trace as far as it goes; sets run.accept_torn.")  //
+      ("quiet,q", "No progress on stderr.");
+  Documents::declare(arguments, "every count", "every count, a row each");
+  const config::Schema schema = simulation_schema(arguments, words);
+  arguments.keys(schema);
+  if (!arguments.parse(words)) return;
+  const config::Config config = simulation_config(arguments, schema);
+  refuse_unread_keys({&config});
+  sim::CurveOptions options{.pages = {}, .unified = arguments.has("unified")};
+  if (arguments.has("pages")) options.pages = page_sizes(arguments.list("pages"));
+
+  Documents documents(arguments);
+  const std::string& trace = arguments.text("TRACE");
+  const std::string& machine = config.text("machine.name");
+  const sim::Curves curves =
+      with_progress(fmt::format("measuring {}", trace), arguments.has("quiet"),
+                    [&](const sim::ReplayOptions& replay) {
+                      return sim::measure_curves(config, options, replay);
+                    });
+  stats::Provenance provenance = provenance_of(config);
+  provenance.trace_hash = curves.trace_hash;
+  provenance.trace_isa = curves.header.isa;
+  provenance.trace_program = curves.header.program;
+  provenance.trace_recorder = curves.header.recorder;
+  provenance.torn = curves.torn;
+  provenance.stopped = curves.stopped;
+  documents.write(
+      [&] {
+        return report::json_of(report::curve_document(trace, machine, curves), provenance, config);
+      },
+      [&] { return report::csv_of(report::curve_table(curves)); },
+      [&] { return report::curve_text(trace, machine, curves); });
+}
+
+}  // namespace mmusim::cli

@@ -1,0 +1,14 @@
+#include "sim/curve/curve.h"
+
+#include "sim/architectures.h"
+#include "sim/relocation/trace_source.h"
+
+namespace mmusim::sim {
+
+Curves measure_curves(const config::Config& config, const CurveOptions& curve,
+                      const ReplayOptions& options) {
+  TraceSource::require_named(config);
+  return architecture_of(config).curves(config, curve, options);
+}
+
+}  // namespace mmusim::sim

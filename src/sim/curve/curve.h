@@ -1,0 +1,59 @@
+// What TLBs of every size would miss on a trace: exact counts of one pass.
+//
+// The trace goes through a machine's kernel and page tables, whose TLBs are replaced by one that is
+// of every size at once (tlb/lru_family.h), holds nothing but the program's pages, all of one size,
+// and is flushed when the kernel says so, and of what it says. It knows any number of address
+// spaces.
+#ifndef MMUSIM_SIM_CURVE_CURVE_H_
+#define MMUSIM_SIM_CURVE_CURVE_H_
+
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "base/types.h"
+#include "config/forward.h"
+#include "sim/replay_result.h"
+#include "tlb/lru_family.h"
+
+namespace mmusim::sim {
+
+struct CurveOptions {
+  std::vector<PageShift> pages;  // none: the machine's base page
+  bool unified = false;          // also of both sides together, which takes longer
+};
+
+// Pages may be as large as this, and not smaller than the machine's.
+inline constexpr PageShift kLargestCurvePage{36};
+
+enum class CurveSide : uint8_t { Fetches, Data, Unified };
+const char* name_of(CurveSide side);
+
+struct Curve {
+  CurveSide side = CurveSide::Fetches;
+  PageShift page;
+  uint64_t lookups = 0;  // as a replay counts them
+  std::unique_ptr<tlb::LruFamily> family;
+
+  [[nodiscard]] uint64_t misses(unsigned log2_sets, unsigned ways) const {
+    return family->misses(log2_sets, ways);
+  }
+};
+
+struct Curves {
+  std::vector<Curve> curves;  // by page size as asked for, then by side
+  trace::Header header;
+  trace::Totals totals;
+  std::string trace_hash;
+  bool torn = false;
+  bool stopped = false;  // at run.limit
+};
+
+// Replays the trace run.trace names. Errors: as replay(); UsageError for a page size.
+Curves measure_curves(const config::Config& config, const CurveOptions& curve,
+                      const ReplayOptions& options);
+
+}  // namespace mmusim::sim
+
+#endif  // MMUSIM_SIM_CURVE_CURVE_H_

@@ -1,0 +1,217 @@
+#include "sim/curve/every_size.h"
+
+#include <algorithm>
+#include <bit>
+#include <fmt/format.h>
+
+#include "base/error.h"
+#include "base/units.h"
+
+namespace mmusim::sim {
+
+const char* name_of(CurveSide side) {
+  switch (side) {
+    case CurveSide::Fetches:
+      return "fetches";
+    case CurveSide::Data:
+      return "data";
+    case CurveSide::Unified:
+      break;
+  }
+  return "unified";
+}
+
+void PageStacks::access(PageNumbers& numbers, MmId mm, VirtAddr va, bool retry) {
+  const uint64_t page = numbers.of(mm, va, page_);
+  if (page == before_ && !retry) {
+    family_->count_second(static_cast<unsigned>(std::countr_zero(page ^ last_)));
+    std::swap(last_, before_);
+    settled_ = false;
+    return;
+  }
+  settle();
+  if (page != last_) before_ = std::exchange(last_, page);
+  if (retry)
+    family_->use(page);
+  else
+    family_->access(page);
+}
+
+void PageStacks::fault(PageNumbers& numbers, MmId mm, VirtAddr va, bool retry) {
+  const uint64_t page = numbers.of(mm, va, page_);
+  settle();
+  last_ = before_ = tlb::LruFamily::kNoPage;
+  if (!retry) family_->count(page);
+  family_->flush(page);
+}
+
+void PageStacks::settle() {
+  if (!settled_) family_->use(last_);
+  settled_ = true;
+}
+
+void PageStacks::flush_range(PageNumbers& numbers, MmId mm, VirtRange range) {
+  constexpr uint64_t kFew = 64;
+  settle();
+  last_ = before_ = tlb::LruFamily::kNoPage;
+  const VirtAddr first = align_down(range.begin, page_);
+  const uint64_t pages = ((range.end - 1).value() - first.value()) / page_.bytes() + 1;
+  if (pages <= kFew) {
+    for (uint64_t i = 0; i < pages; ++i)
+      family_->flush(numbers.of(mm, first + i * page_.bytes(), page_));
+    return;
+  }
+  family_->flush_if([&](uint64_t page) {
+    return numbers.space_of(page, page_) == mm &&
+           (numbers.base_of(page, page_) - first) / page_.bytes() < pages;
+  });
+}
+
+void PageStacks::flush_space(const PageNumbers& numbers, MmId mm) {
+  settle();
+  last_ = before_ = tlb::LruFamily::kNoPage;
+  family_->flush_if([&](uint64_t page) { return numbers.space_of(page, page_) == mm; });
+}
+
+Curve PageStacks::take(uint64_t lookups) {
+  settle();
+  return {.side = side_, .page = page_, .lookups = lookups, .family = std::move(family_)};
+}
+
+void EverySize::measure(const CurveOptions& options) {
+  pages_.log2 = page_.log2();
+  pages_.unified = options.unified;
+  std::vector<PageShift> sizes = options.pages;
+  if (sizes.empty()) sizes.push_back(page_);
+  for (const PageShift size : sizes) {
+    if (size < page_ || size > kLargestCurvePage)
+      throw UsageError(
+          "--pages",
+          fmt::format("{} is no page size of this machine's curves", format_size(size.bytes())),
+          fmt::format("they go from its base pages of {} to {}", format_size(page_.bytes()),
+                      format_size(kLargestCurvePage.bytes())));
+    stacks_.emplace_back(CurveSide::Fetches, size);
+    stacks_.emplace_back(CurveSide::Data, size);
+    if (options.unified) stacks_.emplace_back(CurveSide::Unified, size);
+  }
+}
+
+std::vector<Curve> EverySize::take() {
+  std::vector<Curve> curves;
+  for (PageStacks& stacks : stacks_) {
+    uint64_t lookups = 0;
+    if (stacks.takes(AccessKind::Fetch)) lookups += lookups_[0];
+    if (stacks.takes(AccessKind::Load)) lookups += lookups_[1];
+    curves.push_back(stacks.take(lookups));
+  }
+  return curves;
+}
+
+mmu::Translation EverySize::access(VirtAddr va, AccessKind kind, bool retry) {
+  const mmu::Translation found = translation_of(va, kind);
+  const bool plain =
+      kind == AccessKind::Fetch ? fetch_hits(va) : hits().data(va, kind != AccessKind::Load, 0);
+  if (plain && found.ok()) return found;
+  for (PageStacks& stacks : stacks_) {
+    if (!stacks.takes(kind)) continue;
+    if (found.ok())
+      stacks.access(numbers_, mm_, va, retry);
+    else
+      stacks.fault(numbers_, mm_, va, retry);
+  }
+  if (found.ok())
+    note_page(va, kind);
+  else
+    forget_known();
+  return found;
+}
+
+// The next access like it is known to change nothing.
+void EverySize::note_page(VirtAddr va, AccessKind kind) {
+  const uint64_t page = pages_.page(va);
+  pages_.last = page;
+  if (kind == AccessKind::Fetch) {
+    pages_.fetched = page;
+    return;
+  }
+  if (pages_.data != page) pages_.loaded = pages_.stored = false;
+  pages_.data = page;
+  (kind == AccessKind::Load ? pages_.loaded : pages_.stored) = true;
+}
+
+mmu::Translation EverySize::translation_of(VirtAddr va, AccessKind kind) {
+  const uint64_t page = pages_.page(va);
+  Leaf& leaf = leaves_[page % kLeaves];
+  const bool known = leaf.page == page && leaf.mm == mm_ && leaf.found.ok();
+  if (!known || !leaf.found.rights.allows(kind))
+    leaf = {.page = page, .mm = mm_, .found = look_in_table(va)};
+  mmu::Translation found = leaf.found;
+  if (found.ok() && !found.rights.allows(kind)) found.fault = mmu::FaultReason::Protection;
+  return found;
+}
+
+mmu::Translation EverySize::look_in_table(VirtAddr va) const {
+  mmu::Translation none{
+      .fault = mmu::FaultReason::NotPresent, .pfn = {}, .size = page_, .rights = {}};
+  const pt::PageTable* const table = gate_.contains(va) ? gate_table_ : table_;
+  if (table == nullptr || (table == table_ && va >= top_)) return none;
+  const pt::Lookup found = table->peek(va);
+  if (found.entry == pt::kNone || !format_.is_present(found.entry)) return none;
+  const pt::LeafFields fields = format_.parse_leaf(found.entry, found.size);
+  return {.fault = mmu::FaultReason::None,
+          .pfn = fields.pfn + ((va - found.base) >> page_.log2()),
+          .size = found.size,
+          .rights = fields.rights};
+}
+
+void EverySize::forget_known() {
+  pages_.fetched = pages_.data = pages_.last = LastPages::kNone;
+  pages_.loaded = pages_.stored = false;
+  ++generation_;
+}
+
+bool EverySize::activate(CpuId /*cpu*/, MmId mm, pt::PageTable& table) {
+  if (mm != mm_ || &table != table_) forget_known();
+  mm_ = mm;
+  table_ = &table;
+  if (stale_.erase(mm) != 0) flush_mm(mm);
+  return true;
+}
+
+// Whether the flush can wait: nobody uses those entries before the address space is loaded again.
+bool EverySize::waits(MmId mm) {
+  forget_known();
+  if (mm == mm_) return false;
+  stale_.insert(mm);
+  return true;
+}
+
+void EverySize::flush_range(MmId mm, VirtRange range, PageShift /*stride*/, bool /*freed_tables*/,
+                            mmu::RangeFlush /*why*/) {
+  if (waits(mm) || range.begin == range.end) return;
+  for (Leaf& leaf : leaves_)
+    if (leaf.mm == mm) leaf.page = LastPages::kNone;
+  for (PageStacks& stacks : stacks_)
+    stacks.flush_range(numbers_, mm, range);
+}
+
+void EverySize::flush_mm(MmId mm) {
+  if (waits(mm)) return;
+  for (Leaf& leaf : leaves_)
+    if (leaf.mm == mm) leaf.page = LastPages::kNone;
+  for (PageStacks& stacks : stacks_)
+    stacks.flush_space(numbers_, mm);
+}
+
+void EverySize::flush_local_page(CpuId /*cpu*/, MmId mm, VirtAddr va, bool /*code*/) {
+  const VirtAddr first = align_down(va, page_);
+  flush_range(mm, {first, first + page_.bytes()}, page_, false, mmu::RangeFlush::Unmap);
+}
+
+void EverySize::forget(MmId mm) {
+  forget_known();
+  stale_.erase(mm);
+  if (mm == mm_) table_ = nullptr;
+}
+
+}  // namespace mmusim::sim

@@ -1,0 +1,175 @@
+// TLBs of every size at once, as an MMU: what stands in a machine for the architecture's own where
+// curves are measured. It asks the kernel's page table for each page it does not remember, so the
+// kernel sees the faults it would see, and tells every family of every page looked up.
+//
+// Of an address space that is not loaded all goes when it is loaded again, whatever was flushed of
+// it, as with Linux's generations on x86; of a dead one nothing does, and it grows old.
+//
+// An access whose fault the kernel has yet to fix makes no entry, and leaves none: the access again
+// does. (x86 drops an entry that has faulted; elsewhere the kernel flushes it.)
+#ifndef MMUSIM_SIM_CURVE_EVERY_SIZE_H_
+#define MMUSIM_SIM_CURVE_EVERY_SIZE_H_
+
+#include <array>
+#include <cstdint>
+#include <memory>
+#include <set>
+#include <utility>
+#include <vector>
+
+#include "base/bits.h"
+#include "mem/frames.h"
+#include "mem/sink.h"
+#include "mmu/miss_path.h"
+#include "mmu/mmu.h"
+#include "pt/entry.h"
+#include "sim/curve/curve.h"
+#include "sim/curve/page_numbers.h"
+
+namespace mmusim::sim {
+
+// The pages of one size, of one side or both.
+class PageStacks {
+ public:
+  PageStacks(CurveSide side, PageShift page)
+      : side_(side), page_(page), family_(std::make_unique<tlb::LruFamily>()) {}
+
+  [[nodiscard]] bool takes(AccessKind kind) const {
+    return side_ == CurveSide::Unified ||
+           (side_ == CurveSide::Fetches) == (kind == AccessKind::Fetch);
+  }
+  // A look-up of the page; a retry makes an entry and is not counted.
+  void access(PageNumbers& numbers, MmId mm, VirtAddr va, bool retry);
+  // A look-up that faults.
+  void fault(PageNumbers& numbers, MmId mm, VirtAddr va, bool retry);
+  void flush_range(PageNumbers& numbers, MmId mm, VirtRange range);
+  void flush_space(const PageNumbers& numbers, MmId mm);
+
+  [[nodiscard]] Curve take(uint64_t lookups);
+
+ private:
+  // Two pages in turn are one of each side, most of the time: their order is put right only when a
+  // third comes.
+  void settle();
+
+  CurveSide side_;
+  PageShift page_;
+  std::unique_ptr<tlb::LruFamily> family_;
+  uint64_t last_ = tlb::LruFamily::kNoPage;
+  uint64_t before_ = tlb::LruFamily::kNoPage;
+  bool settled_ = true;
+};
+
+// The last page of each side, and what it may be used for again without telling anybody.
+struct LastPages {
+  static constexpr uint64_t kNone = ~uint64_t{0};
+
+  [[nodiscard]] uint64_t page(VirtAddr va) const { return va.value() >> log2; }
+  // Whether the other side came between, which matters where both share a TLB.
+  [[nodiscard]] bool between(uint64_t mine) const { return unified && last != mine; }
+
+  unsigned log2 = 12;
+  bool unified = false;
+  uint64_t fetched = kNone;
+  uint64_t data = kNone;
+  uint64_t last = kNone;  // of the two
+  bool loaded = false;    // `data` may be loaded from again
+  bool stored = false;    // ... stored to
+};
+
+class EverySize : public mmu::TlbMaintenance {
+ public:
+  // `format` must outlive it.
+  EverySize(const pt::EntryFormat& format, PageShift page, VirtAddr top)
+      : format_(format), page_(page), top_(top) {}
+
+  // Before the first access. Errors: UsageError for a page size no curve can have.
+  void measure(const CurveOptions& options);
+  // Once all is done.
+  std::vector<Curve> take();
+
+  // --- Of a Cpu (contracts.h)
+  class Hits {
+   public:
+    bool fetch(VirtAddr va, uint64_t /*time*/) const {
+      return pages_->page(va) == pages_->fetched && !pages_->between(pages_->fetched);
+    }
+    bool data(VirtAddr va, bool write, uint64_t /*time*/) const {
+      return pages_->page(va) == pages_->data && (write ? pages_->stored : pages_->loaded) &&
+             !pages_->between(pages_->data);
+    }
+    bool one(bool of_data, bool write, VirtAddr va, uint64_t time) const {
+      return of_data ? data(va, write, time) : fetch(va, time);
+    }
+
+   private:
+    friend class EverySize;
+    explicit Hits(const LastPages& pages) : pages_(&pages) {}
+    const LastPages* pages_;
+  };
+  EverySize& mmu(CpuId /*id*/) { return *this; }
+  [[nodiscard]] Hits hits() const { return Hits(pages_); }
+  [[nodiscard]] bool fetch_hits(VirtAddr va) const { return hits().fetch(va, 0); }
+  [[nodiscard]] bool load_hits(VirtAddr va) const { return hits().data(va, false, 0); }
+  [[nodiscard]] bool store_hits(VirtAddr va) const { return hits().data(va, true, 0); }
+  [[nodiscard]] uint64_t time() const { return 0; }
+  void set_time(uint64_t /*time*/) {}
+  void count(AccessKind kind, uint64_t n) { lookups_[kind == AccessKind::Fetch ? 0 : 1] += n; }
+  [[nodiscard]] uint64_t generation() const { return generation_; }
+  [[nodiscard]] bool has_first_level_each() const { return false; }
+  void narrate(mmu::Narrator* /*narrator*/) {}
+  mmu::Translation access(VirtAddr va, AccessKind kind, bool retry);
+
+  // --- Of TlbMaintenance
+  void set_gate(VirtRange range, pt::PageTable& kernel_table) override {
+    gate_ = range;
+    gate_table_ = &kernel_table;
+  }
+  bool activate(CpuId cpu, MmId mm, pt::PageTable& table) override;
+  using TlbMaintenance::flush_range;
+  void flush_range(MmId mm, VirtRange range, PageShift stride, bool freed_tables,
+                   mmu::RangeFlush why) override;
+  void flush_mm(MmId mm) override;
+  void flush_local_page(CpuId cpu, MmId mm, VirtAddr va, bool code) override;
+  void forget(MmId mm) override;
+  void for_each_entry(const TranslationVisit& /*visit*/) const override {}
+  [[nodiscard]] bool walk_caches_reach(PhysAddr /*address*/, uint64_t /*bytes*/) const override {
+    return false;
+  }
+  void report(stats::Report& /*report*/) const override {}
+
+ private:
+  // What the page table says of a page of an address space.
+  struct Leaf {
+    uint64_t page = LastPages::kNone;
+    MmId mm{};
+    mmu::Translation found;
+  };
+  static constexpr size_t kLeaves = 4096;
+
+  [[nodiscard]] mmu::Translation translation_of(VirtAddr va, AccessKind kind);
+  [[nodiscard]] mmu::Translation look_in_table(VirtAddr va) const;
+  [[nodiscard]] bool waits(MmId mm);
+  // Nothing that was learnt before need hold any longer.
+  void forget_known();
+  void note_page(VirtAddr va, AccessKind kind);
+
+  const pt::EntryFormat& format_;
+  PageShift page_;
+  VirtAddr top_;
+  VirtRange gate_{};
+  pt::PageTable* gate_table_ = nullptr;
+  MmId mm_{};
+  pt::PageTable* table_ = nullptr;
+  LastPages pages_;
+  std::vector<Leaf> leaves_ = std::vector<Leaf>(kLeaves);  // by the low bits of page numbers
+  std::set<MmId> stale_;  // not loaded, and flushed since they were
+  uint64_t generation_ = 0;
+  std::array<uint64_t, 2> lookups_{};  // of fetches, of data
+  PageNumbers numbers_;
+  std::vector<PageStacks> stacks_;
+};
+
+}  // namespace mmusim::sim
+
+#endif  // MMUSIM_SIM_CURVE_EVERY_SIZE_H_

@@ -1,0 +1,76 @@
+// Curves on the machine of one architecture.
+#ifndef MMUSIM_SIM_CURVE_MEASURE_H_
+#define MMUSIM_SIM_CURVE_MEASURE_H_
+
+#include <utility>
+
+#include "base/error.h"
+#include "base/interrupt.h"
+#include "sim/curve/curve.h"
+#include "sim/curve/every_size.h"
+#include "sim/machine.h"
+#include "sim/relocation/trace_source.h"
+#include "sim/replay_loop.h"
+#include "sim/run_limit.h"
+#include "sim/run_options.h"
+
+namespace mmusim::sim {
+
+// An architecture with EverySize in place of its TLBs.
+template <SimulatedArchitecture Arch>
+struct OfEverySize : Arch {
+  struct OwnFormat {
+    typename Arch::Format format;
+  };
+  class Tlbs final : OwnFormat, public EverySize {
+   public:
+    Tlbs(const typename Arch::Options& options, unsigned /*cpus*/, mem::FrameMemory& /*frames*/,
+         mem::ReferenceSink& /*sink*/, bool /*hardware_reads*/)
+        : OwnFormat{Arch::format(options)},
+          EverySize(OwnFormat::format, Arch::layout(options).page, Arch::layout(options).top) {}
+    Tlbs& mmu(CpuId /*id*/) { return *this; }
+  };
+};
+
+template <SimulatedArchitecture Arch>
+Curves curves_on(const config::Config& config, const CurveOptions& curve,
+                 const ReplayOptions& options) {
+  if (cpus_of(config) != 1)
+    throw UsageError(config.place_of("machine.cpus"), "a curve is of one CPU's TLBs");
+  if (RunOptions::from(config).check)
+    throw UsageError(config.place_of("run.check"), "a curve has no translations to check");
+  Machine<OfEverySize<Arch>> machine(config);
+  machine.tlbs().measure(curve);
+  const TraceRoute route = TraceRoute::of(config, Arch::kName, machine.layout(), machine.huge());
+  TraceSource source(route);
+  ReplayLoop<typename OfEverySize<Arch>::Tlbs> loop(machine.tlbs(), machine.kernel(),
+                                                    machine.sink(), nullptr, machine.page());
+  RunLimit limit(route.limit);
+  Curves result;
+  trace::Batch batch;
+  while (!limit.reached() && source.next(batch)) {
+    check_interrupt();
+    // Of both sides in one TLB each fetch matters, since data comes between.
+    if (curve.unified)
+      loop.template run<ReplayMode::Exact>(batch);
+    else
+      loop.template run<ReplayMode::Fast>(batch);
+    result.totals += batch.totals;
+    if (batch.event != nullptr) ++result.totals.events;
+    limit.add(batch.totals.instructions, batch.event != nullptr ? 1 : 0);
+    if (options.progress)
+      options.progress({result.totals.references(), result.totals.instructions,
+                        source.reader().position(), source.reader().file_bytes()});
+  }
+  result.stopped = limit.reached();
+  machine.shut_down();  // flushes, which count nothing
+  result.curves = machine.tlbs().take();
+  result.header = source.reader().header();
+  result.trace_hash = source.reader().content_hash();
+  result.torn = source.reader().torn();
+  return result;
+}
+
+}  // namespace mmusim::sim
+
+#endif  // MMUSIM_SIM_CURVE_MEASURE_H_
