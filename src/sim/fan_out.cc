@@ -118,7 +118,7 @@ class FanOut {
   template <class Work>
   void attempt(size_t i, Work work) {
     try {
-      work();
+      to_its_end(work);
       return;
     } catch (const Error& error) {
       if (is_interruption(error)) throw;

@@ -15,6 +15,7 @@
 #define MMUSIM_TLB_LRU_FAMILY_H_
 
 #include <array>
+#include <cstddef>
 #include <cstdint>
 #include <vector>
 

@@ -1,6 +1,7 @@
 #include "sim/curve/curve.h"
 
-#include "sim/architectures.h"
+#include "base/error.h"
+#include "sim/machine_options.h"
 #include "sim/relocation/trace_source.h"
 
 namespace mmusim::sim {
@@ -8,7 +9,7 @@ namespace mmusim::sim {
 Curves measure_curves(const config::Config& config, const CurveOptions& curve,
                       const ReplayOptions& options) {
   TraceSource::require_named(config);
-  return architecture_of(config).curves(config, curve, options);
+  return to_its_end([&] { return architecture_of(config).curves(config, curve, options); });
 }
 
 }  // namespace mmusim::sim

@@ -35,7 +35,7 @@ struct OfEverySize : Arch {
 template <SimulatedArchitecture Arch>
 Curves curves_on(const config::Config& config, const CurveOptions& curve,
                  const ReplayOptions& options) {
-  if (cpus_of(config) != 1)
+  if (MachineOptions::from(config).cpus != 1)
     throw UsageError(config.place_of("machine.cpus"), "a curve is of one CPU's TLBs");
   if (RunOptions::from(config).check)
     throw UsageError(config.place_of("run.check"), "a curve has no translations to check");
