@@ -1,5 +1,5 @@
 // curve: what TLBs of every size would miss on a trace.
-#include "sim/curve/curve.h"
+#include "sim/curve/measure_curves.h"
 
 #include <algorithm>
 #include <fmt/format.h>

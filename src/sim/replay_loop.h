@@ -171,7 +171,7 @@ class ReplayLoop {
   // What they do may change the address space's number (Alpha, for a flush of a range within a
   // fault), and with it what is asked.
   void fast_blocks(const trace::Batch& batch) {
-    const typename Cpu::Hits hits = cpu_->hits();
+    typename Cpu::Hits hits = cpu_->hits();
     uint64_t time = cpu_->time();
     NoDoubt none;
     const uint64_t* addresses = batch.addresses;
@@ -184,11 +184,11 @@ class ReplayLoop {
   }
 
   template <class Tells>
-  [[gnu::always_inline]] void fast_block(const typename Cpu::Hits& hits,
-                                         const trace::StaticBlock& block, const uint64_t* addresses,
-                                         uint64_t& time, Tells& doubt) {
+  [[gnu::always_inline]] void fast_block(typename Cpu::Hits& hits, const trace::StaticBlock& block,
+                                         const uint64_t* addresses, uint64_t& time, Tells& doubt) {
     if (!hits.fetch(block.start, ++time) || block.crosses_page) [[unlikely]] {
       const bool done = slow_fetch(block, addresses, time);
+      hits = cpu_->hits();
       doubt.slow_fetch(block, done);
       if (done) return;
     } else {
@@ -199,9 +199,9 @@ class ReplayLoop {
 
   // The data accesses of a block from `i` on.
   template <class Tells>
-  [[gnu::always_inline]] void fast_ops(const typename Cpu::Hits& hits,
-                                       const trace::StaticBlock& block, const uint64_t* addresses,
-                                       unsigned i, uint64_t& time, Tells& doubt) {
+  [[gnu::always_inline]] void fast_ops(typename Cpu::Hits& hits, const trace::StaticBlock& block,
+                                       const uint64_t* addresses, unsigned i, uint64_t& time,
+                                       Tells& doubt) {
     const uint64_t page_bytes = page_.bytes();
     const trace::MemOp* const ops = block.ops;
     const unsigned count = block.mem_ops;
@@ -214,7 +214,9 @@ class ReplayLoop {
         doubt.accessed(va, op, true);
         continue;
       }
-      if (slow_data(block, addresses, i, time)) {
+      const bool done = slow_data(block, addresses, i, time);
+      hits = cpu_->hits();
+      if (done) {
         doubt.all();
         break;
       }
@@ -223,7 +225,7 @@ class ReplayLoop {
   }
 
   void kept_blocks(const trace::Batch& batch, std::span<const Kept> kept) {
-    const typename Cpu::Hits hits = cpu_->hits();
+    typename Cpu::Hits hits = cpu_->hits();
     uint64_t time = cpu_->time();
     for (size_t i = 0; i < kept.size();) {
       const Kept& one = kept[i];
@@ -248,12 +250,13 @@ class ReplayLoop {
   // A kept reference that is more than a plain hit, and all that follows up to a block's end, until
   // nothing of what the sieve left out is in doubt. The block to go on with.
   [[gnu::noinline]] uint32_t slow_kept(const trace::Batch& batch, const Kept& kept,
-                                       const typename Cpu::Hits& hits, uint64_t& time) {
+                                       typename Cpu::Hits& hits, uint64_t& time) {
     const trace::StaticBlock& block = batch.table[batch.blocks[kept.block]];
     const uint64_t* addresses = batch.addresses + kept.first;
     const bool data = kept.is_data();
     const bool done =
         data ? slow_data(block, addresses, kept.op, time) : slow_fetch(block, addresses, time);
+    hits = cpu_->hits();
     Doubt doubt(kept);
     if (block.crosses_page)
       doubt.none();

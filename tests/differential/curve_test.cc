@@ -1,8 +1,6 @@
 // The counts of curves against replays on a machine that has nothing else in its TLBs: one level,
 // pages of 4K only, as many address-space numbers as anybody can want, and a kernel that flushes
 // page by page.
-#include "sim/curve/curve.h"
-
 #include <algorithm>
 #include <filesystem>
 #include <gtest/gtest.h>
@@ -14,6 +12,7 @@
 #include "base/random.h"
 #include "config/schema.h"
 #include "random_history.h"
+#include "sim/curve/measure_curves.h"
 #include "sim/simulation.h"
 #include "tests/effort.h"
 #include "trace/writer.h"

@@ -13,7 +13,6 @@
 #include <vector>
 
 #include "base/types.h"
-#include "config/forward.h"
 #include "sim/replay_result.h"
 #include "tlb/lru_family.h"
 
@@ -49,10 +48,6 @@ struct Curves {
   bool torn = false;
   bool stopped = false;  // at run.limit
 };
-
-// Replays the trace run.trace names. Errors: as replay(); UsageError for a page size.
-Curves measure_curves(const config::Config& config, const CurveOptions& curve,
-                      const ReplayOptions& options);
 
 }  // namespace mmusim::sim
 

@@ -1,4 +1,4 @@
-#include "sim/curve/curve.h"
+#include "sim/curve/measure_curves.h"
 
 #include "base/error.h"
 #include "sim/machine_options.h"
