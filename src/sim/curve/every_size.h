@@ -98,6 +98,7 @@ class EverySize : public mmu::TlbMaintenance {
       return pages_->page(va) == pages_->data && (write ? pages_->stored : pages_->loaded) &&
              !pages_->between(pages_->data);
     }
+    [[nodiscard]] bool knows_data(VirtAddr va) const { return data(va, false, 0); }
     bool one(bool of_data, bool write, VirtAddr va, uint64_t time) const {
       return of_data ? data(va, write, time) : fetch(va, time);
     }
@@ -118,6 +119,7 @@ class EverySize : public mmu::TlbMaintenance {
   [[nodiscard]] uint64_t generation() const { return generation_; }
   [[nodiscard]] bool has_first_level_each() const { return false; }
   void narrate(mmu::Narrator* /*narrator*/) {}
+  void expect(VirtAddr /*va*/) {}
   mmu::Translation access(VirtAddr va, AccessKind kind, bool retry);
 
   // --- Of TlbMaintenance
