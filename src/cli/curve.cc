@@ -1,6 +1,4 @@
 // curve: what TLBs of every size would miss on a trace.
-#include "sim/curve/measure_curves.h"
-
 #include <algorithm>
 #include <fmt/format.h>
 
@@ -12,6 +10,7 @@
 #include "cli/simulate.h"
 #include "report/curve_table.h"
 #include "report/data_writers.h"
+#include "sim/curve/measure_curves.h"
 
 namespace mmusim::cli {
 namespace {
