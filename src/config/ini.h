@@ -2,8 +2,8 @@
 //
 // A value runs to the end of its line or to a # that follows white space, without the white space
 // around it. In double quotes it is taken as it is, with \" \\ \n \r \t. A key before the first
-// section is written in full (tlb.l2.entries = 512); below [tlb.l2] it is just entries. Used by config/, and by
-// what has files of the same form.
+// section is written in full (tlb.l2.entries = 512); below [tlb.l2] it is just entries. Used by
+// config/, and by what has files of the same form.
 #ifndef MMUSIM_CONFIG_INI_H_
 #define MMUSIM_CONFIG_INI_H_
 
