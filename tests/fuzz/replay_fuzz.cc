@@ -9,8 +9,8 @@
 #include <map>
 #include <string>
 
-#include "sim/machine_options.h"
 #include "sim/explain.h"
+#include "sim/machine_options.h"
 #include "sim/simulation.h"
 #include "tests/fuzz/history.h"
 #include "tests/fuzz/machines.h"
