@@ -87,8 +87,7 @@ class AllReplays {
         return;
       } catch (...) {
         const std::scoped_lock lock(mutex_);
-        stop_ = true;
-        if (failure_ == nullptr) failure_ = std::current_exception();
+        end_by_failure();
         return;
       }
     }
@@ -103,8 +102,18 @@ class AllReplays {
     options.progress = [&](const ReplayProgress& p) { note_progress(number, p); };
     std::vector<ReplayOutcome> outcomes = replay_together(configs, options);
     const std::scoped_lock lock(mutex_);
-    for (size_t i = 0; i < pass.size() && !stop_; ++i)
-      options_.done(pass[i], std::move(outcomes[i]));
+    try {
+      for (size_t i = 0; i < pass.size() && !stop_; ++i)
+        options_.done(pass[i], std::move(outcomes[i]));
+    } catch (...) {  // before another thread has something to tell
+      end_by_failure();
+    }
+  }
+
+  // Ends all by what is being caught. REQUIRES: mutex_ is held.
+  void end_by_failure() {
+    stop_ = true;
+    if (failure_ == nullptr) failure_ = std::current_exception();
   }
 
   void note_progress(size_t number, const ReplayProgress& now) {
