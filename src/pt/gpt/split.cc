@@ -257,15 +257,16 @@ Status Gpt::promote(VirtAddr va, PageShift to, Gather& gather) {
 
   // What is to become one leaf: what hangs in one entry, in some of a line, in some slots of a
   // table.
-  if (e.length() == end || place.in_line) {
-    const Place above = place.in_line ? path[path.size() - 2] : place;
-    if (place.in_line && e.length() > end) {
+  const bool some_of_line = place.in_line && e.length() > end;
+  if (e.length() == end || some_of_line) {
+    if (some_of_line) {
+      const Place above = path[path.size() - 2];
       bool uniform = true;
       for_each_child(above, above.load(), [&](const Place& child, const GuardedEntry& there) {
         if (there.common_with(leaf.prefix()) >= end) uniform = uniform && joins(child);
       });
       if (!uniform) return Status::NotUniform;
-    } else if (e.length() != end || !joins(place)) {
+    } else if (!joins(place)) {
       return Status::NotUniform;
     }
     if (!joined.complete()) return Status::NotUniform;

@@ -404,6 +404,7 @@ inline void run_seeds(uint64_t first, uint64_t count, const Setup& setup,
     total->lazily_freed += run.counters().lazily_freed;
     total->reclaim_runs += run.counters().reclaim_runs;
     total->huge_faults += run.counters().huge_faults;
+    total->huge_fallbacks += run.counters().huge_fallbacks;
     total->huge_splits += run.counters().huge_splits;
     total->huge_collapses += run.counters().huge_collapses;
     total->huge_shared += run.counters().huge_shared;

@@ -58,11 +58,11 @@ TEST(MemoryModel, WithBlocksOfManySizes) {
     Counters total;
     run_seeds(1100, 8, {sizes + style, backend}, &total);
     if (!tests::kWholeEffort) continue;
-    EXPECT_GT(total.huge_faults, 150u);
+    EXPECT_GT(total.huge_faults, 100u);
     if (style == base)
       EXPECT_EQ(total.huge_splits, 0u);
     else
-      EXPECT_GT(total.huge_splits, 100u);
+      EXPECT_GT(total.huge_splits, 50u);
   }
 }
 // The rule of fork before 2.6.14.
@@ -110,9 +110,12 @@ TEST(MemoryModel, WithBlocksOfManySizesAndSwap) {
     Counters total;
     run_seeds(1200, 6, {kFewFrames + "thp = always\nthp.sizes = 8K,16K,32K\n", backend, kHuge, 110},
               &total);
-    expect_reclaim(total);
     if (!tests::kWholeEffort) continue;
-    EXPECT_GT(total.huge_fallbacks, 100u);
+    EXPECT_GT(total.swap_writes, 100u);
+    EXPECT_GT(total.swap_reads, 40u);
+    EXPECT_GT(total.files_dropped, 150u);
+    EXPECT_GT(total.reclaim_runs, 5u);
+    EXPECT_GT(total.huge_fallbacks, 15u);
   }
 }
 TEST(MemoryModel, WithSwapAndColdFiles) {
