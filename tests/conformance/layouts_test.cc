@@ -68,7 +68,7 @@ TEST(Layouts, AreThoseOfAllArchitectures) {
   // And no other, but the two of no architecture.
   for (const Layout& layout : layouts())
     EXPECT_EQ(used.count(&layout) == 0,
-              std::string_view("odd full64").find(layout.name) != std::string_view::npos)
+              std::string_view("odd full64 superpages").find(layout.name) != std::string_view::npos)
         << layout.name;
 }
 
