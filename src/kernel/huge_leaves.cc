@@ -14,11 +14,12 @@ uint64_t bytes_of(const pt::SplitReserve& reserve) {
 }  // namespace
 
 void HugeLeaves::count(AddressSpace& mm, PageShift size, bool more) {
-  mm.huge_leaves += more ? 1 : -1;
-  mm.huge_leaf_bytes += more ? size.bytes() : -size.bytes();
-  if (sizes_->is_small(size)) mm.small_leaf_bytes += more ? size.bytes() : -size.bytes();
-  counters_->huge_bytes += more ? size.bytes() : -size.bytes();
-  counters_->sizes[size].mapped += more ? size.bytes() : -size.bytes();
+  const uint64_t bytes = more ? size.bytes() : -size.bytes();
+  mm.huge_leaves += more ? uint64_t{1} : ~uint64_t{0};
+  mm.huge_leaf_bytes += bytes;
+  if (sizes_->is_small(size)) mm.small_leaf_bytes += bytes;
+  counters_->huge_bytes += bytes;
+  counters_->sizes[size].mapped += bytes;
 }
 
 bool HugeLeaves::add(AddressSpace& mm, PageShift size) {

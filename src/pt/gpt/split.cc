@@ -151,8 +151,9 @@ class TableCount {
   }
   [[nodiscard]] uint64_t largest() const { return bytes_; }
   [[nodiscard]] const std::map<uint64_t, uint64_t>& groups() const { return groups_; }
-  // Pieces smaller than a page share pages with their like only.
+  // Pieces smaller than a page share pages with their like only. REQUIRES: block is not 0.
   [[nodiscard]] uint64_t blocks_of(uint64_t block) const {
+    MMUSIM_ASSERT(block != 0);
     uint64_t blocks = 0;
     for (const auto& [bytes, count] : groups_)
       blocks += (bytes * count + block - 1) / block;
