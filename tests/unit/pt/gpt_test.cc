@@ -135,7 +135,7 @@ TEST_F(GptTest, PagesApartAreAnArray) {
 // table until enough of those would be used.
 TEST_F(GptTest, ATableTakesInWhatIsBesideIt) {
   const auto block = [](uint64_t i) { return kBase + (i << 21); };
-  for (const uint64_t i : {0, 1, 2, 3, 4})
+  for (uint64_t i = 0; i <= 4; ++i)
     ASSERT_EQ(map(*table_, block(i), leaf(i)), Status::Ok);
   EXPECT_EQ(table_->table_bytes(), 8u * 16);
   EXPECT_EQ(words(*table_, block(4)), 1u);
@@ -145,7 +145,7 @@ TEST_F(GptTest, ATableTakesInWhatIsBesideIt) {
   // 6 and 2 are half of 16.
   ASSERT_EQ(map(*table_, block(5), leaf(5)), Status::Ok);
   EXPECT_EQ(table_->table_bytes(), 16u * 16);
-  for (const uint64_t i : {0, 1, 2, 3, 4, 5, 8, 9}) {
+  for (const uint64_t i : {0U, 1U, 2U, 3U, 4U, 5U, 8U, 9U}) {
     EXPECT_EQ(at(*table_, block(i)), leaf(i)) << i;
     EXPECT_EQ(words(*table_, block(i)), 1u) << i;
   }

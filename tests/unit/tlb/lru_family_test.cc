@@ -95,8 +95,8 @@ class Both {
 
 TEST(LruFamily, ByHand) {
   LruFamily family;
-  for (const Page page : {0, 1, 0, 2, 1, 0})
-    family.access(static_cast<Page>(page));
+  for (const Page page : {0U, 1U, 0U, 2U, 1U, 0U})
+    family.access(page);
   // One set: places -, -, 1, -, 2, 2.
   EXPECT_EQ(family.misses(0, 1), 6U);
   EXPECT_EQ(family.misses(0, 2), 5U);
@@ -110,8 +110,8 @@ TEST(LruFamily, ByHand) {
 
 TEST(LruFamily, AFlushedPageLeavesAnEmptyWay) {
   LruFamily family;
-  for (const Page page : {1, 2, 3})
-    family.access(static_cast<Page>(page));
+  for (const Page page : {1U, 2U, 3U})
+    family.access(page);
   family.flush(3);   // places: hole, 2, 1
   family.access(1);  // hits with three ways; with two, 1 takes the empty one
   family.access(2);  // hits with two: it was not pushed out
