@@ -218,6 +218,7 @@ void sweep(const Words& words) {
   identify(points);
   const std::set<std::string> known = check_points(made);
   std::vector<const config::Config*> configs;
+  configs.reserve(points.size());
   for (const sweep::Point& point : points)
     configs.push_back(&point.config);
   refuse_unread_keys(configs);

@@ -76,6 +76,7 @@ class Cpus : public TlbMaintenance {
     for (const Cpu& cpu : cpus_)
       cpu.mmu->for_each_size([&](PageShift size, uint64_t count) { fills[size] += count; });
     std::vector<TlbMaintenance::SizeFills> all;
+    all.reserve(fills.size());
     for (const auto& [size, count] : fills)
       all.push_back({size, count});
     return all;
