@@ -16,6 +16,7 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <utility>
 
 #include "base/interrupt.h"
 
@@ -67,6 +68,13 @@ class OutputFile {
   std::optional<RemovedWhenInterrupted> doomed_;
   uint64_t bytes_ = 0;
 };
+
+// A file of this content. Errors: as OutputFile.
+inline void write_file(std::string path, std::string_view content) {
+  OutputFile file(std::move(path));
+  file.write(content);
+  file.commit();
+}
 
 }  // namespace mmusim
 

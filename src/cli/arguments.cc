@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "base/error.h"
+#include "base/text.h"
 #include "base/units.h"
 #include "cli/output.h"
 #include "config/nearest.h"
@@ -169,15 +170,12 @@ const Words& Arguments::texts(const std::string& name) const {
 Words Arguments::list(const std::string& name) const {
   const std::string& whole = text(name);
   Words parts;
-  size_t begin = 0;
-  while (true) {
-    const size_t comma = whole.find(',', begin);
-    parts.push_back(whole.substr(begin, comma - begin));
-    if (parts.back().empty())
+  for (const std::string_view item : list_items(whole)) {
+    if (item.empty())
       throw UsageError("--" + name, fmt::format("'{}' has an empty place in its list", whole));
-    if (comma == std::string::npos) return parts;
-    begin = comma + 1;
+    parts.emplace_back(item);
   }
+  return parts;
 }
 
 uint64_t Arguments::number(const std::string& name, uint64_t otherwise, uint64_t least,

@@ -74,16 +74,10 @@ void curve(const Words& words) {
                     [&](const sim::ReplayOptions& replay) {
                       return sim::measure_curves(config, options, replay);
                     });
-  stats::Provenance provenance = provenance_of(config);
-  provenance.trace_hash = curves.trace_hash;
-  provenance.trace_isa = curves.header.isa;
-  provenance.trace_program = curves.header.program;
-  provenance.trace_recorder = curves.header.recorder;
-  provenance.torn = curves.torn;
-  provenance.stopped = curves.stopped;
   documents.write(
       [&] {
-        return report::json_of(report::curve_document(trace, machine, curves), provenance, config);
+        return report::json_of(report::curve_document(trace, machine, curves),
+                               provenance_of(config, curves), config);
       },
       [&] { return report::csv_of(report::curve_table(curves)); },
       [&] { return report::curve_text(trace, machine, curves); });

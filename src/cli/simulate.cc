@@ -157,14 +157,14 @@ stats::Provenance provenance_of(const config::Config& config) {
   return provenance_of(config, Words{config.choice(kPageTableKey)});
 }
 
-stats::Provenance provenance_of(const config::Config& config, const sim::ReplayResult& result) {
+stats::Provenance provenance_of(const config::Config& config, const sim::Replayed& replayed) {
   stats::Provenance p = provenance_of(config);
-  p.trace_hash = result.trace_hash;
-  p.trace_isa = result.header.isa;
-  p.trace_program = result.header.program;
-  p.trace_recorder = result.header.recorder;
-  p.torn = result.torn;
-  p.stopped = result.stopped;
+  p.trace_hash = replayed.trace_hash;
+  p.trace_isa = replayed.header.isa;
+  p.trace_program = replayed.header.program;
+  p.trace_recorder = replayed.header.recorder;
+  p.torn = replayed.torn;
+  p.stopped = replayed.stopped;
   return p;
 }
 

@@ -24,7 +24,7 @@ stats::Provenance provenance_of(const config::Config& config);
 // ... where several page tables were used.
 stats::Provenance provenance_of(const config::Config& config, const Words& page_tables);
 // ... and with what is known of the trace.
-stats::Provenance provenance_of(const config::Config& config, const sim::ReplayResult& result);
+stats::Provenance provenance_of(const config::Config& config, const sim::Replayed& replayed);
 
 // Whether a file that could be a trace (.mmt) or a workload script (.workload) is the latter.
 bool is_script(const std::string& path);

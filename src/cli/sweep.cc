@@ -111,12 +111,6 @@ void identify(std::vector<sweep::Point>& points) {
   }
 }
 
-void write_file(const std::string& path, const std::string& content) {
-  OutputFile file(path);
-  file.write(content);
-  file.commit();
-}
-
 void dry_run(const Arguments& arguments, const std::vector<sweep::Point>& points, unsigned jobs) {
   const std::vector<size_t> runs = sweep::distinct(points);
   std::vector<size_t> missing;

@@ -63,14 +63,27 @@ VirtAddr next_block(const pt::Lookup& found, VirtAddr at, PageShift size) {
   return found.entry != pt::kNone ? next : std::max(next, align_down(found.empty.end, size));
 }
 
-void split_huge_at(Core& core, AddressSpace& mm, VirtAddr at) {
-  if (!has_superpages(mm) || is_aligned(at, core.sizes.largest())) return;
-  const pt::Lookup found = mm.table->find(at);
+namespace {
+
+// Splits what lies across the border: a leaf by split_leaf(found).
+template <class SplitLeaf>
+void split_across(Core& core, AddressSpace& mm, VirtAddr border, SplitLeaf split_leaf) {
+  if (is_aligned(border, core.sizes.largest())) return;
+  const pt::Lookup found = mm.table->find(border);
   if (is_huge(core, found)) {
-    if (found.base != at) split_huge_leaf(core, mm, found.handle, found.entry);
-  } else if (const auto group = group_of(core, mm, found); group && group->base != at) {
+    if (found.base != border) split_leaf(found);
+  } else if (const auto group = group_of(core, mm, found); group && group->base != border) {
     split_group(core, mm, *group);
   }
+}
+
+}  // namespace
+
+void split_huge_at(Core& core, AddressSpace& mm, VirtAddr at) {
+  if (!has_superpages(mm)) return;
+  split_across(core, mm, at, [&](const pt::Lookup& found) {
+    split_huge_leaf(core, mm, found.handle, found.entry);
+  });
 }
 
 void split_huge_page(Core& core, AddressSpace& mm, VirtAddr at) {
@@ -98,13 +111,7 @@ class MoveSplitter {
 
   // What lies across the border.
   void at_border(VirtAddr border) {
-    if (is_aligned(border, core_.sizes.largest())) return;
-    const pt::Lookup found = mm_.table->find(border);
-    if (is_huge(core_, found)) {
-      if (found.base != border) split(found);
-    } else if (const auto group = group_of(core_, mm_, found); group && group->base != border) {
-      split_group(core_, mm_, *group);
-    }
+    split_across(core_, mm_, border, [this](const pt::Lookup& found) { split(found); });
   }
 
   // What begins at `at`; where to go on, in steps of `step`.

@@ -112,32 +112,31 @@ Settings Settings::from(const config::Config& config, const Platform& platform) 
   const PageShift page = platform.page;
   if (s.shared_table_bytes != 0 && s.shared_table_bytes <= page.bytes())
     throw UsageError(config.place_of("kernel.shared_tables"), "a block is larger than a page");
+  constexpr const char* kSmaller = "leave it out of the list";
+  const auto refuse_more_than_memory = [&](const std::string& place, PageShift size) {
+    const uint64_t frames = platform.frames->total_frames();
+    if (size.bytes() >> page.log2() > frames)
+      throw UsageError(place,
+                       fmt::format("{} is more than all memory, {} (mem.bytes)",
+                                   format_size(size.bytes()), format_size(frames << page.log2())),
+                       kSmaller);
+  };
   const std::string sizes = config.place_of("kernel.thp.sizes");
   s.size_rules = parse_sizes(s.thp_sizes, page, sizes);
-  constexpr const char* kSmaller = "leave it out of the list";
   for (const SizeRule& rule : s.size_rules) {
-    const std::string named = format_size(rule.size.bytes());
     if (rule.size.log2() - page.log2() > mem::FrameMemory::kMaxOrder)
       throw UsageError(sizes,
                        fmt::format("no memory can be had in one piece of {}: the allocator's "
                                    "largest block has {}",
-                                   named, format_size(page.bytes() << mem::FrameMemory::kMaxOrder)),
+                                   format_size(rule.size.bytes()),
+                                   format_size(page.bytes() << mem::FrameMemory::kMaxOrder)),
                        kSmaller);
-    if (rule.size.bytes() >> page.log2() > platform.frames->total_frames())
-      throw UsageError(sizes,
-                       fmt::format("{} is more than all memory, {} (mem.bytes)", named,
-                                   format_size(platform.frames->total_frames() << page.log2())),
-                       kSmaller);
+    refuse_more_than_memory(sizes, rule.size);
   }
   const std::string pools = config.place_of("kernel.hugetlb.pools");
   s.pool_rules = parse_pools(s.hugetlb_pools, page, pools);
   for (const PoolRule& rule : s.pool_rules)
-    if (rule.size.bytes() >> page.log2() > platform.frames->total_frames())
-      throw UsageError(
-          pools,
-          fmt::format("{} is more than all memory, {} (mem.bytes)", format_size(rule.size.bytes()),
-                      format_size(platform.frames->total_frames() << page.log2())),
-          kSmaller);
+    refuse_more_than_memory(pools, rule.size);
   const mmu::AddressLayout& layout = platform.layout;
   const uint64_t room =
       layout.mmap_upward ? layout.top - layout.mmap_base : layout.mmap_base - layout.lowest;

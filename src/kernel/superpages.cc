@@ -6,6 +6,7 @@
 
 #include "base/bits.h"
 #include "base/error.h"
+#include "base/text.h"
 #include "base/units.h"
 #include "config/keys.h"
 #include "kernel/settings.h"
@@ -42,15 +43,21 @@ PageShift parse_page_size(std::string_view word, PageShift page, const std::stri
 }
 
 std::vector<std::string_view> items_of(std::string_view text) {
-  std::vector<std::string_view> items;
-  while (!text.empty()) {
-    const size_t comma = text.find(',');
-    items.push_back(text.substr(0, comma));
-    if (comma == std::string_view::npos) break;
-    text = text.substr(comma + 1);
-    if (text.empty()) items.push_back(text);
-  }
-  return items;
+  return text.empty() ? std::vector<std::string_view>() : list_items(text);
+}
+
+template <class Rule>
+void refuse_twice(const std::vector<Rule>& rules, PageShift size, const std::string& place,
+                  const char* advice) {
+  if (std::any_of(rules.begin(), rules.end(),
+                  [&](const Rule& other) { return other.size == size; }))
+    throw UsageError(place, fmt::format("{} is named twice", format_size(size.bytes())), advice);
+}
+
+template <class Rule>
+void sort_by_size(std::vector<Rule>& rules) {
+  std::sort(rules.begin(), rules.end(),
+            [](const Rule& a, const Rule& b) { return a.size < b.size; });
 }
 
 }  // namespace
@@ -61,17 +68,12 @@ std::vector<SizeRule> parse_sizes(const std::string& text, PageShift page,
   for (const std::string_view item : items_of(text)) {
     const size_t colon = item.find(':');
     const PageShift size = parse_page_size(item.substr(0, colon), page, place, kSizesAdvice);
-    const bool said = std::any_of(rules.begin(), rules.end(),
-                                  [&](const SizeRule& other) { return other.size == size; });
-    if (said)
-      throw UsageError(place, fmt::format("{} is named twice", format_size(size.bytes())),
-                       kSizesAdvice);
+    refuse_twice(rules, size, place, kSizesAdvice);
     rules.push_back({size, colon == std::string_view::npos
                                ? std::nullopt
                                : parse_rule(item.substr(colon + 1), place)});
   }
-  std::sort(rules.begin(), rules.end(),
-            [](const SizeRule& a, const SizeRule& b) { return a.size < b.size; });
+  sort_by_size(rules);
   return rules;
 }
 
@@ -87,13 +89,10 @@ std::vector<PoolRule> parse_pools(const std::string& text, PageShift page,
                                                        : parse_count(item.substr(colon + 1));
     if (!pages || *pages > kMost)
       throw UsageError(place, fmt::format("'{}' does not say how many pages", item), kAdvice);
-    if (std::any_of(rules.begin(), rules.end(),
-                    [&](const PoolRule& other) { return other.size == size; }))
-      throw UsageError(place, fmt::format("{} is named twice", format_size(size.bytes())), kAdvice);
+    refuse_twice(rules, size, place, kAdvice);
     rules.push_back({size, *pages});
   }
-  std::sort(rules.begin(), rules.end(),
-            [](const PoolRule& a, const PoolRule& b) { return a.size < b.size; });
+  sort_by_size(rules);
   return rules;
 }
 

@@ -50,9 +50,7 @@ class FanOut {
       end(i);
       if (outcomes_[i].failure != nullptr) continue;
       result.totals = totals;
-      result.header = source.reader().header();
-      result.trace_hash = source.reader().content_hash();
-      result.torn = source.reader().torn();
+      source.identify(result);
       result.stopped = stopped;
       outcomes_[i].result = std::move(result);
     }

@@ -258,12 +258,11 @@ class ReplayLoop {
         data ? slow_data(block, addresses, kept.op, time) : slow_fetch(block, addresses, time);
     hits = cpu_->hits();
     Doubt doubt(kept);
-    if (block.crosses_page)
-      doubt.none();
+    if (!data)
+      doubt.slow_fetch(block, done);
     else if (done)
       doubt.all();
-    else
-      fast_ops(hits, block, addresses, data ? kept.op + 1u : 0, time, doubt);
+    if (!done) fast_ops(hits, block, addresses, data ? kept.op + 1u : 0, time, doubt);
     uint32_t next = kept.block;
     while (++next < batch.blocks.size() && doubt.any()) {
       addresses += batch.table[batch.blocks[next - 1]].mem_ops;

@@ -32,13 +32,17 @@ struct ReplayOptions {
   std::optional<ReplayMode> mode;  // what the configuration asks for, if not given
 };
 
-struct ReplayResult {
-  stats::Report report;
+// Which trace, and what of it.
+struct Replayed {
   trace::Header header;
   trace::Totals totals;  // of what was replayed
   std::string trace_hash;
   bool torn = false;     // the trace was torn and replayed up to its last whole chunk
   bool stopped = false;  // run.limit was reached before the end of the trace
+};
+
+struct ReplayResult : Replayed {
+  stats::Report report;
 };
 
 }  // namespace mmusim::sim

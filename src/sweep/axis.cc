@@ -7,27 +7,11 @@
 #include <sstream>
 
 #include "base/error.h"
+#include "base/text.h"
 #include "base/units.h"
 
 namespace mmusim::sweep {
 namespace {
-
-std::string_view trimmed(std::string_view text) {
-  constexpr std::string_view kBlank = " \t";
-  const size_t begin = std::min(text.find_first_not_of(kBlank), text.size());
-  const size_t end = text.find_last_not_of(kBlank);
-  return end == std::string_view::npos ? "" : text.substr(begin, end - begin + 1);
-}
-
-std::vector<std::string_view> parts_of(std::string_view list) {
-  std::vector<std::string_view> parts;
-  while (true) {
-    const size_t comma = list.find(',');
-    parts.push_back(trimmed(list.substr(0, comma)));
-    if (comma == std::string_view::npos) return parts;
-    list.remove_prefix(comma + 1);
-  }
-}
 
 // "FIRST..LAST xN" or "FIRST..LAST +N".
 class Range {
@@ -116,7 +100,8 @@ std::pair<std::string, std::string> divided(const std::string& text, const std::
 std::vector<std::string> values_of(const config::Key& key, std::string_view list,
                                    const std::string& where) {
   std::vector<std::string> values;
-  for (const std::string_view part : parts_of(list)) {
+  for (const std::string_view item : list_items(list)) {
+    const std::string_view part = trimmed(item);
     if (part.empty())
       throw UsageError(where,
                        fmt::format("{}: '{}' has an empty place in its list", key.name, list));

@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include "base/error.h"
+#include "base/text.h"
 #include "config/ini.h"
 #include "config/nearest.h"
 
@@ -11,17 +12,11 @@ namespace {
 
 // The words between commas.
 void add_list(const Said& said, std::vector<Said>& list) {
-  std::string_view rest = said.text;
-  while (true) {
-    const size_t comma = rest.find(',');
-    std::string word(rest.substr(0, comma));
-    word.erase(0, word.find_first_not_of(" \t"));
-    word.erase(word.find_last_not_of(" \t") + 1);
+  for (const std::string_view item : list_items(said.text)) {
+    const std::string_view word = trimmed(item);
     if (word.empty())
       throw UsageError(said.where, fmt::format("'{}' has an empty place in its list", said.text));
-    list.push_back({std::move(word), said.where});
-    if (comma == std::string_view::npos) return;
-    rest.remove_prefix(comma + 1);
+    list.push_back({std::string(word), said.where});
   }
 }
 

@@ -112,9 +112,7 @@ Store::Store(std::string folder, const std::string& program) : folder_(std::move
   lock();
   check_what_is_there(program);  // another sweep may have begun it by now
   if (fs::exists(path_of(kStore), error)) return;
-  OutputFile file(path_of(kStore));
-  file.write(Json{{"schema", kStoreSchema}, {"program", program}}.dump(2) + "\n");
-  file.commit();
+  write_file(path_of(kStore), Json{{"schema", kStoreSchema}, {"program", program}}.dump(2) + "\n");
 }
 
 Store::~Store() {
@@ -188,9 +186,7 @@ bool Store::find(const std::string& id, stats::Report& report, const Warn& warn)
 }
 
 void Store::keep(const std::string& id, const std::string& result) const {
-  OutputFile file(path_of(name_of(id)));
-  file.write(result);
-  file.commit();
+  write_file(path_of(name_of(id)), result);
 }
 
 bool has_result(const std::string& folder, const std::string& id) {

@@ -20,9 +20,9 @@
 //           without one. When all have theirs they are cleared, as of the latest stamp.
 // The stamps of empty ways remain, since in a real tree an invalidation moves no pointer.
 //
-// **Digests.** A set is searched by digests of its tags, two bytes a way, eight ways at a time. So
-// a search reads little and branches once for each eight ways, unless a digest is the one wanted:
-// then its tag is compared, which lies beside the payload.
+// **Digests.** A set is searched by digests of its tags, two bytes a way, up to sixteen ways at a
+// time. So a search reads little and branches once for so many ways, unless a digest is the one
+// wanted: then its tag is compared, which lies beside the payload.
 //
 // Not thread-safe. No errors; out-of-range arguments are bugs.
 #ifndef MMUSIM_TLB_ARRAY_H_

@@ -5,6 +5,7 @@
 
 #include "base/bits.h"
 #include "base/error.h"
+#include "base/text.h"
 #include "base/units.h"
 #include "config/keys.h"
 
@@ -59,12 +60,6 @@ std::string list_of(const std::vector<PageShift>& sizes) {
   return text;
 }
 
-std::string_view trimmed(std::string_view text) {
-  const size_t first = text.find_first_not_of(" \t");
-  if (first == std::string_view::npos) return {};
-  return text.substr(first, text.find_last_not_of(" \t") - first + 1);
-}
-
 }  // namespace
 
 const char* name_of(Replacement replacement) {
@@ -82,9 +77,8 @@ void declare_geometry(config::Schema& schema, const ArrayDecl& array) {
 std::vector<PageShift> parse_pages(std::string_view text, const std::vector<PageShift>& known,
                                    const std::string& where) {
   std::vector<PageShift> pages;
-  while (true) {
-    const size_t comma = text.find(',');
-    const std::string_view word = trimmed(text.substr(0, comma));
+  for (const std::string_view item : list_items(text)) {
+    const std::string_view word = trimmed(item);
     const auto bytes = parse_size(word);
     const auto match = std::find_if(known.begin(), known.end(), [&](PageShift size) {
       return bytes.has_value() && size.bytes() == *bytes;
@@ -95,8 +89,6 @@ std::vector<PageShift> parse_pages(std::string_view text, const std::vector<Page
     if (std::find(pages.begin(), pages.end(), *match) != pages.end())
       throw UsageError(where, fmt::format("page size {} is given twice", word));
     pages.push_back(*match);
-    if (comma == std::string_view::npos) break;
-    text.remove_prefix(comma + 1);
   }
   std::sort(pages.begin(), pages.end());
   return pages;

@@ -55,13 +55,7 @@ done
 ./gups 100G 2>err && fail "gups of 100G runs"
 grep -q 'SIZE is too large' err || fail "gups of 100G says: $(cat err)"
 
-while read -r isa compiler flags; do
-  # A cross compiler may be there without a library.
-  if command -v "$compiler" >/dev/null && command -v "qemu-$isa" >/dev/null &&
-    echo '#include <stdio.h>' | "$compiler" -E - >/dev/null 2>&1; then
-    run_all "$isa" "$compiler" $flags
-  fi
-done <<'END'
+each_isa run_all <<'END'
 sparc64 sparc64-linux-gnu-gcc
 ppc64 powerpc64-linux-gnu-gcc
 alpha alpha-linux-gnu-gcc -Wl,--no-relax

@@ -75,13 +75,7 @@ check_isa() {  # check_isa ISA COMPILER [FLAGS]...
 }
 lackey=
 tried=
-while read -r isa compiler flags; do
-  # A cross compiler may be there without a library.
-  if command -v "$compiler" >/dev/null && command -v "qemu-$isa" >/dev/null &&
-    echo '#include <stdio.h>' | "$compiler" -E - >/dev/null 2>&1; then
-    check_isa "$isa" "$compiler" $flags
-  fi
-done <<'END'
+each_isa check_isa <<'END'
 i386 i686-linux-gnu-gcc
 aarch64 aarch64-linux-gnu-gcc
 arm arm-linux-gnueabihf-gcc

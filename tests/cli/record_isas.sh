@@ -20,10 +20,10 @@ expect() {  # expect NAME AT_LEAST [AT_MOST]
   [[ -n $have && $have -ge $2 && $have -le ${3:-$2} ]] || fail "$1 is $have, not $2${3:+ to $3}"
 }
 
-# check ISA MACHINE COMPILER [flags]: MACHINE is of this ISA, or - if there is none.
+# check ISA COMPILER MACHINE [flags]: MACHINE is of this ISA, or - if there is none.
 check() {
   isa=$1
-  local machine=$2 compiler=$3 words
+  local compiler=$2 machine=$3 words
   shift 3
   "$compiler" -std=gnu11 -O1 -static "$@" "$source/tests/cli/data/probes.c" -o probes ||
     fail "does not compile"
@@ -72,21 +72,15 @@ cc -O1 "$source/tests/cli/data/remap.c" -o native
 ./native >native.txt
 places='/next one/d'  # on SPARC and Alpha mappings go up
 tried=
-[[ $(uname -m) != x86_64 ]] || check x86_64 zen2 cc
-while read -r name machine compiler flags; do
-  # A cross compiler may be there without a library.
-  if command -v "$compiler" >/dev/null && command -v "qemu-$name" >/dev/null &&
-    echo '#include <stdio.h>' | "$compiler" -E - >/dev/null 2>&1; then
-    check "$name" "$machine" "$compiler" $flags
-  fi
-done <<'END'
-sparc64 ultrasparc-iii sparc64-linux-gnu-gcc
-ppc64 power8 powerpc64-linux-gnu-gcc
-ppc64le - powerpc64le-linux-gnu-gcc
-alpha alpha-21264 alpha-linux-gnu-gcc -Wl,--no-relax
-aarch64 - aarch64-linux-gnu-gcc
-arm - arm-linux-gnueabihf-gcc
-riscv64 - riscv64-linux-gnu-gcc
-i386 pentium4 i686-linux-gnu-gcc
+[[ $(uname -m) != x86_64 ]] || check x86_64 cc zen2
+each_isa check <<'END'
+sparc64 sparc64-linux-gnu-gcc ultrasparc-iii
+ppc64 powerpc64-linux-gnu-gcc power8
+ppc64le powerpc64le-linux-gnu-gcc -
+alpha alpha-linux-gnu-gcc alpha-21264 -Wl,--no-relax
+aarch64 aarch64-linux-gnu-gcc -
+arm arm-linux-gnueabihf-gcc -
+riscv64 riscv64-linux-gnu-gcc -
+i386 i686-linux-gnu-gcc pentium4
 END
 echo "recorded:$tried"

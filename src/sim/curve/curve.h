@@ -40,13 +40,8 @@ struct Curve {
   }
 };
 
-struct Curves {
+struct Curves : Replayed {
   std::vector<Curve> curves;  // by page size as asked for, then by side
-  trace::Header header;
-  trace::Totals totals;
-  std::string trace_hash;
-  bool torn = false;
-  bool stopped = false;  // at run.limit
 };
 
 }  // namespace mmusim::sim

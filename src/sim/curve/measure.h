@@ -13,6 +13,7 @@
 #include "sim/replay_loop.h"
 #include "sim/run_limit.h"
 #include "sim/run_options.h"
+#include "sim/stretch.h"
 
 namespace mmusim::sim {
 
@@ -47,17 +48,16 @@ Curves curves_on(const config::Config& config, const CurveOptions& curve,
                                                     machine.sink(), nullptr, machine.page());
   RunLimit limit(route.limit);
   Curves result;
-  trace::Batch batch;
-  while (!limit.reached() && source.next(batch)) {
+  Stretch stretch(1, /*whole=*/true);
+  while (!limit.reached() && stretch.next(source, limit)) {
     check_interrupt();
+    const trace::Batch& batch = stretch.parts().front().batch;
     // Of both sides in one TLB each fetch matters, since data comes between.
     if (curve.unified)
       loop.template run<ReplayMode::Exact>(batch);
     else
       loop.template run<ReplayMode::Fast>(batch);
-    result.totals += batch.totals;
-    if (batch.event != nullptr) ++result.totals.events;
-    limit.add(batch.totals.instructions, batch.event != nullptr ? 1 : 0);
+    result.totals += stretch.totals();
     if (options.progress)
       options.progress({result.totals.references(), result.totals.instructions,
                         source.reader().position(), source.reader().file_bytes()});
@@ -65,9 +65,7 @@ Curves curves_on(const config::Config& config, const CurveOptions& curve,
   result.stopped = limit.reached();
   machine.shut_down();  // flushes, which count nothing
   result.curves = machine.tlbs().take();
-  result.header = source.reader().header();
-  result.trace_hash = source.reader().content_hash();
-  result.torn = source.reader().torn();
+  source.identify(result);
   return result;
 }
 

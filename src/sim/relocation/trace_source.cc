@@ -143,4 +143,10 @@ void TraceSource::report(stats::Report& report) const {
                     relocator_ != nullptr ? relocator_->counters() : RelocationCounters{}, report);
 }
 
+void TraceSource::identify(Replayed& replayed) const {
+  replayed.header = reader_.header();
+  replayed.trace_hash = reader_.content_hash();
+  replayed.torn = reader_.torn();
+}
+
 }  // namespace mmusim::sim

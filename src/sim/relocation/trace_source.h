@@ -16,6 +16,7 @@
 #include "config/forward.h"
 #include "mmu/layout.h"
 #include "sim/relocation/relocator.h"
+#include "sim/replay_result.h"
 #include "sim/time_slices.h"
 #include "trace/reader.h"
 
@@ -63,6 +64,8 @@ class TraceSource {
     return relocator_ == nullptr ? va : relocator_->translate(pid, va, kind);
   }
   void report(stats::Report& report) const;
+  // The trace, for the result of who has read it. REQUIRES: it has read what it wants.
+  void identify(Replayed& replayed) const;
 
  private:
   // In the order of the recording.

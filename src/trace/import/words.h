@@ -9,6 +9,8 @@
 #include <string_view>
 #include <system_error>
 
+#include "base/text.h"
+
 namespace mmusim::trace {
 
 constexpr bool is_blank(char c) {
@@ -22,15 +24,6 @@ constexpr bool is_digit(char c) {
 // Digits, and nothing but.
 inline bool is_digits(std::string_view text) {
   return !text.empty() && std::all_of(text.begin(), text.end(), is_digit);
-}
-
-// Without blanks and tabs at its ends.
-inline std::string_view trimmed(std::string_view text) {
-  while (!text.empty() && is_blank(text.front()))
-    text.remove_prefix(1);
-  while (!text.empty() && is_blank(text.back()))
-    text.remove_suffix(1);
-  return text;
 }
 
 // The last of the words between blanks and tabs; empty if there is none.
