@@ -112,20 +112,23 @@ std::optional<MmId> Tlbs::user_of(const Cpu& cpu, const tlb::EntryView& entry) c
   return mm;
 }
 
-void Tlbs::report(stats::Report& report) const {
-  const Mmu::Counters sum = counters();
-  const mmu::PathReport paths = this->paths(kStepList);
-  mmu::Summary summary = summary_of(kTlbs, options_.tlb, sum, paths);
+mmu::Summary Tlbs::summary() const {
+  mmu::Summary summary = summary_of(kTlbs, options_.tlb, kStepList);
   summary.flushes = counters_.page_flushes + counters_.space_flushes;
   summary.flushed_pages = counters_.invalidates;
   summary.emptied = counters_.renewals + counters_.roll_overs;
   summary.interrupts = counters_.interrupts;
-  mmu::report_summary(summary, *sink_, report);
+  return summary;
+}
+
+void Tlbs::report(stats::Report& report) const {
+  const Mmu::Counters sum = counters();
+  mmu::report_summary(summary(), *sink_, report);
   mmu::report_levels(kTlbs, options_.tlb, sum, report);
   stats::report<MmuCounts>(sum, report);
   mmu::report_faults(kFaults, sum, report);
   stats::report(counters_, report);
-  paths.report(report);
+  paths(kStepList).report(report);
 }
 
 }  // namespace mmusim::alpha

@@ -83,6 +83,7 @@ class Tlbs final : public mmu::Cpus<Mmu, mmu::Space, Numbers> {
   void flush_mm(MmId mm) override;
   using mmu::TlbMaintenance::flush_local_page;
   void flush_local_page(CpuId cpu, MmId mm, VirtAddr va, bool code) override;
+  [[nodiscard]] mmu::Summary summary() const;
   void report(stats::Report& report) const override;
 
  private:

@@ -271,36 +271,40 @@ void Tlbs::for_each_copied(MmId mm, const TranslationVisit& visit) const {
   });
 }
 
-void Tlbs::report(stats::Report& report) const {
-  Mmu::Counters sum = counters();
-  sum.vhpt.crowded = sum.vhpt.are_crowded() ? 1 : 0;
-  const mmu::PathReport paths = this->paths(kStepList);
-  const mmu::CopyCounters copies = maker_ ? maker_->counters : mmu::CopyCounters{};
+mmu::Summary Tlbs::summary() const {
+  const Mmu::Counters sum = counters();
+  const uint64_t copies = maker_ ? maker_->counters.peak_bytes : 0;
   const bool hashed = options_.walker == Walker::Long;
-  mmu::Summary summary = summary_of(kTlbs, options_.tlb, sum, paths);
+  mmu::Summary summary = summary_of(kTlbs, options_.tlb, kStepList);
   summary.hardware_walks = sum.walks;
-  if (hashed || copies.peak_bytes != 0) {
+  if (hashed || copies != 0) {
     summary.soft_lookups = sum.walks;
     summary.soft_hits = sum.walks_hit - sum.walks_absent;
   }
-  summary.soft_bytes = hashed ? uint64_t{sum.vhpt.bytes} : copies.peak_bytes;
+  summary.soft_bytes = hashed ? uint64_t{sum.vhpt.bytes} : copies;
   summary.flushes = counters_.range_flushes + counters_.context_flushes + counters_.full_flushes;
   summary.flushed_pages = counters_.ptc_local + counters_.ptc_global;
   summary.emptied = counters_.emptied + counters_.wrap_purges;
   summary.interrupts = counters_.interrupts;
   summary.broadcasts = counters_.ptc_global;
-  mmu::report_summary(summary, *sink_, report);
+  return summary;
+}
+
+void Tlbs::report(stats::Report& report) const {
+  Mmu::Counters sum = counters();
+  sum.vhpt.crowded = sum.vhpt.are_crowded() ? 1 : 0;
+  mmu::report_summary(summary(), *sink_, report);
   mmu::report_data_kinds("tlb.l1d", sum, report);
   mmu::report_levels(kTlbs, options_.tlb, sum, report);
   stats::report<WalkerCounts>(sum, report);
   mmu::report_faults(kFaults, sum, report);
   stats::report(counters_, report);
-  if (hashed) stats::report(sum.vhpt, report);
+  if (options_.walker == Walker::Long) stats::report(sum.vhpt, report);
   if (options_.walker == Walker::Short) {
     stats::report<LinearCounts>(sum, report);
-    copies.report("linear", report);
+    (maker_ ? maker_->counters : mmu::CopyCounters{}).report("linear", report);
   }
-  paths.report(report);
+  paths(kStepList).report(report);
 }
 
 }  // namespace mmusim::ia64

@@ -111,6 +111,7 @@ class Tlbs final : public mmu::Cpus<Mmu, Space, Wrap> {
   void for_each_entry(const TranslationVisit& visit) const override;
   [[nodiscard]] std::vector<MmId> copied() const override { return with_copy(&Space::linear); }
   void for_each_copied(MmId mm, const TranslationVisit& visit) const override;
+  [[nodiscard]] mmu::Summary summary() const;
   void report(stats::Report& report) const override;
 
  private:

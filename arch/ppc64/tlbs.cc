@@ -132,26 +132,29 @@ void Tlbs::for_each_entry(const TranslationVisit& visit) const {
   });
 }
 
-void Tlbs::report(stats::Report& report) const {
-  const Mmu::Counters sum = counters();
-  const mmu::PathReport paths = this->paths(steps_of(options_.linear_map));
+mmu::Summary Tlbs::summary() const {
   const HtabCounts table = htab_.counters();
-  mmu::Summary summary = summary_of(kTlbs, options_.tlb, sum, paths);
-  summary.hardware_walks = table.lookups + sum.linear.tlb_misses;
+  mmu::Summary summary = summary_of(kTlbs, options_.tlb, steps_of(options_.linear_map));
+  summary.hardware_walks = table.lookups + counters().linear.tlb_misses;
   summary.soft_lookups = table.lookups;
   summary.soft_hits = table.primary_hits + table.secondary_hits;
   summary.soft_bytes = table.bytes;
   summary.flushes = counters_.requests;
   summary.flushed_pages = counters_.tlbie + counters_.tlbiel;
   summary.broadcasts = counters_.tlbie;
-  mmu::report_summary(summary, *sink_, report);
+  return summary;
+}
+
+void Tlbs::report(stats::Report& report) const {
+  const Mmu::Counters sum = counters();
+  mmu::report_summary(summary(), *sink_, report);
   mmu::report_levels(kTlbs, options_.tlb, sum, report);
   stats::report<HashCounts>(sum, report);
   mmu::report_faults(kFaults, sum, report);
   if (options_.linear_map) stats::report(sum.linear, report);
-  stats::report(table, report);
+  stats::report(htab_.counters(), report);
   stats::report(counters_, report);
-  paths.report(report);
+  paths(steps_of(options_.linear_map)).report(report);
 }
 
 }  // namespace mmusim::ppc64

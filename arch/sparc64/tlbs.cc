@@ -339,10 +339,9 @@ void Tlbs::for_each_entry(const TranslationVisit& visit) const {
     }
 }
 
-void Tlbs::report(stats::Report& report) const {
+mmu::Summary Tlbs::summary() const {
   const Mmu::Counters sum = counters();
-  const mmu::PathReport paths = this->paths(kStepList);
-  mmu::Summary summary = summary_of(kTlbs, options_.tlb, sum, paths);
+  mmu::Summary summary = summary_of(kTlbs, options_.tlb, kStepList);
   summary.soft_lookups = sum.tsb_lookups;
   summary.soft_hits = sum.tsb_hits + sum.huge_hits;
   summary.soft_bytes = tsb_counters_.bytes_peak;
@@ -350,14 +349,19 @@ void Tlbs::report(stats::Report& report) const {
   summary.flushed_pages = counters_.demaps;
   summary.emptied = counters_.context_demaps + counters_.end_demaps;
   summary.interrupts = counters_.cross_calls;
-  mmu::report_summary(summary, *sink_, report);
+  return summary;
+}
+
+void Tlbs::report(stats::Report& report) const {
+  const Mmu::Counters sum = counters();
+  mmu::report_summary(summary(), *sink_, report);
   mmu::report_levels(kTlbs, options_.tlb, sum, report);
   stats::report<LinearCounts>(sum, report);
   mmu::report_faults(kFaults, sum, report);
   stats::report<HandlerCounts>(sum, report);
   stats::report(tsb_counters_, report);
   stats::report(counters_, report);
-  paths.report(report);
+  paths(kStepList).report(report);
 }
 
 }  // namespace mmusim::sparc64

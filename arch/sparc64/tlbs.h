@@ -123,6 +123,7 @@ class Tlbs final : public mmu::Cpus<Mmu, Space> {
 
   void for_each_entry(const TranslationVisit& visit) const override;
   [[nodiscard]] bool walk_caches_reach(PhysAddr, uint64_t) const override { return false; }
+  [[nodiscard]] mmu::Summary summary() const;
   void report(stats::Report& report) const override;
 
  private:

@@ -342,12 +342,10 @@ bool Tlbs::walk_caches_reach(PhysAddr address, uint64_t bytes) const {
   return reach;
 }
 
-void Tlbs::report(stats::Report& report) const {
-  const Mmu::Counters sum = counters();
-  const mmu::PathReport paths = this->paths(steps(options_));
+mmu::Summary Tlbs::summary() const {
   const mmu::ShadowCounters shadows = maker_ ? maker_->counters() : mmu::ShadowCounters{};
-  mmu::Summary summary = summary_of(options_.levels(), options_.tlb, sum, paths);
-  summary.hardware_walks = walks_of(sum);
+  mmu::Summary summary = summary_of(options_.levels(), options_.tlb, steps(options_));
+  summary.hardware_walks = walks_of(counters());
   if (shadows.copies.peak_bytes != 0) {
     summary.soft_lookups = summary.hardware_walks;
     summary.soft_hits = summary.hardware_walks - shadows.lookups;
@@ -357,8 +355,13 @@ void Tlbs::report(stats::Report& report) const {
   summary.flushed_pages = counters_.invlpg;
   summary.emptied = counters_.emptied;
   summary.interrupts = counters_.interrupts;
-  mmu::report_summary(summary, *sink_, report);
-  paths.report(report);
+  return summary;
+}
+
+void Tlbs::report(stats::Report& report) const {
+  const Mmu::Counters sum = counters();
+  mmu::report_summary(summary(), *sink_, report);
+  paths(steps(options_)).report(report);
   report_mmu(options_, sum, report);
   stats::report<FlushCounts>(counters_, report);
   if (options_.native_walk) stats::report<NativeFlushCounts>(counters_, report);
@@ -366,7 +369,7 @@ void Tlbs::report(stats::Report& report) const {
     report.add("flush.pdpte_reloads", sum.pdpte_reloads, "events",
                "Times CR3 was loaded again because the kernel had changed a PDPTE.");
   if (cpus_.size() > 1) stats::report<IdleCounts>(counters_, report);
-  shadows.report(report);
+  (maker_ ? maker_->counters() : mmu::ShadowCounters{}).report(report);
 }
 
 }  // namespace mmusim::x86

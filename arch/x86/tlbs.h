@@ -167,6 +167,7 @@ class Tlbs final : public mmu::Cpus<Mmu, Space, Slots> {
   [[nodiscard]] std::vector<MmId> copied() const override { return with_copy(&Space::shadow); }
   void for_each_copied(MmId mm, const TranslationVisit& visit) const override;
   [[nodiscard]] bool walk_caches_reach(PhysAddr address, uint64_t bytes) const override;
+  [[nodiscard]] mmu::Summary summary() const;
   void report(stats::Report& report) const override;
 
  private:

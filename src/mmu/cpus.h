@@ -238,8 +238,8 @@ class Cpus : public TlbMaintenance {
   }
   // What all architectures count, as far as levels and miss paths tell; the rest is to be added.
   [[nodiscard]] Summary summary_of(std::span<const LevelDecl> levels, const Arrays& arrays,
-                                   const CpuCounters& sum, const PathReport& paths) const {
-    Summary summary = mmu::summary_of(levels, arrays, sum, paths);
+                                   std::span<const Step> steps) const {
+    Summary summary = mmu::summary_of(levels, arrays, counters(), paths(steps));
     summary.cpus = static_cast<unsigned>(cpus_.size());
     return summary;
   }

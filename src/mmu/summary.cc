@@ -6,64 +6,62 @@ namespace mmusim::mmu {
 
 namespace {
 
-// Adds the parts of mmu.cycles as they come.
-class Cycles {
- public:
-  explicit Cycles(stats::Report& report) : report_(&report) {}
-  void add(const char* part, uint64_t cycles, const char* meaning) {
-    report_->add(fmt::format("mmu.cycles.{}", part), cycles, "cycles", meaning, "mmu.cycles");
-    sum_ += cycles;
-  }
-  [[nodiscard]] uint64_t sum() const { return sum_; }
-
- private:
-  stats::Report* report_;
-  uint64_t sum_ = 0;
-};
-
 void report_cycles(const Summary& s, const mem::ReferenceSink& sink, stats::Report& report) {
-  const mem::CostTable& costs = sink.costs();
-  const uint64_t first = s.first_fetch_misses + s.first_data_misses;
-  const uint64_t last = s.last_fetch_misses + s.last_data_misses;
-  Cycles cycles(report);
-  cycles.add("next_level", (first - last) * costs.next_level,
-             "First-level misses that a further level answered, times cost.next_level.");
-  cycles.add("walks", s.hardware_walks * costs.walk, "mmu.walks times cost.walk.");
-  cycles.add("traps", s.traps * costs.trap, "mmu.traps times cost.trap.");
-  cycles.add("instructions", s.handler_instructions * costs.instruction,
-             "mmu.handler.instructions times cost.instruction.");
-  cycles.add("walker", sink.cycles(mem::Origin::Walker), "References of hardware walkers.");
-  cycles.add("handler", sink.cycles(mem::Origin::Handler) + sink.cycles(mem::Origin::HandlerCode),
-             "References of software handlers, their code included.");
-  report.add("mmu.miss_cycles", cycles.sum(), "cycles",
+  const Cycles cycles = cycles_of(s, sink);
+  const auto part = [&report](const char* name, uint64_t value, const char* meaning) {
+    report.add(fmt::format("mmu.cycles.{}", name), value, "cycles", meaning, "mmu.cycles");
+  };
+  part("next_level", cycles.next_level,
+       "First-level misses that a further level answered, times cost.next_level.");
+  part("walks", cycles.walks, "mmu.walks times cost.walk.");
+  part("traps", cycles.traps, "mmu.traps times cost.trap.");
+  part("instructions", cycles.instructions, "mmu.handler.instructions times cost.instruction.");
+  part("walker", cycles.walker, "References of hardware walkers.");
+  part("handler", cycles.handler, "References of software handlers, their code included.");
+  report.add("mmu.miss_cycles", cycles.misses(), "cycles",
              "What TLB misses cost: the sum of mmu.cycles.next_level, .walks, .traps, "
              ".instructions, .walker and .handler.",
              "mmu.cycles");
-  cycles.add("faults",
-             s.fault_traps * costs.trap + s.fault_instructions * costs.instruction +
-                 sink.cycles(mem::Origin::FaultCode),
-             "What entering the kernel's page-fault code and leaving it costs: mmu.faults.traps "
-             "times cost.trap, mmu.faults.instructions times cost.instruction, and with caches the "
-             "fetches of that code.");
-  cycles.add("kernel", sink.cycles(mem::Origin::Kernel),
-             "The kernel's references to page tables: faults, fork, munmap, ...");
-  cycles.add("flushes", s.flushed_pages * costs.flush_page + s.emptied * costs.flush_all,
-             "mmu.flushed_pages times cost.flush.page, and mmu.emptied times cost.flush.all.");
+  part("faults", cycles.faults,
+       "What entering the kernel's page-fault code and leaving it costs: mmu.faults.traps "
+       "times cost.trap, mmu.faults.instructions times cost.instruction, and with caches the "
+       "fetches of that code.");
+  part("kernel", cycles.kernel,
+       "The kernel's references to page tables: faults, fork, munmap, ...");
+  part("flushes", cycles.flushes,
+       "mmu.flushed_pages times cost.flush.page, and mmu.emptied times cost.flush.all.");
   if (s.cpus > 1) {
     report.add("mmu.broadcasts", s.broadcasts, "instructions",
                "Purges that the hardware sent to all CPUs by itself: ptc.ga, tlbie.",
                "mmu.flushes");
-    cycles.add("interrupts", s.interrupts * costs.interrupt,
-               "mmu.interrupts times cost.interrupt.");
-    cycles.add("broadcasts", s.broadcasts * costs.broadcast,
-               "mmu.broadcasts times cost.broadcast.");
+    part("interrupts", cycles.interrupts, "mmu.interrupts times cost.interrupt.");
+    part("broadcasts", cycles.broadcasts, "mmu.broadcasts times cost.broadcast.");
   }
-  report.add("mmu.cycles", cycles.sum(), "cycles",
+  report.add("mmu.cycles", cycles.all(), "cycles",
              "What translation cost: the sum of mmu.cycles.*. Of the kernel's work it holds the "
              "entries of faults and the references to page tables, not its instructions.");
 }
 
 }  // namespace
+
+Cycles cycles_of(const Summary& s, const mem::ReferenceSink& sink) {
+  using mem::Origin;
+  const mem::CostTable& costs = sink.costs();
+  const uint64_t first = s.first_fetch_misses + s.first_data_misses;
+  const uint64_t last = s.last_fetch_misses + s.last_data_misses;
+  return {.next_level = (first - last) * costs.next_level,
+          .walks = s.hardware_walks * costs.walk,
+          .traps = s.traps * costs.trap,
+          .instructions = s.handler_instructions * costs.instruction,
+          .walker = sink.cycles(Origin::Walker),
+          .handler = sink.cycles(Origin::Handler) + sink.cycles(Origin::HandlerCode),
+          .faults = s.fault_traps * costs.trap + s.fault_instructions * costs.instruction +
+                    sink.cycles(Origin::FaultCode),
+          .kernel = sink.cycles(Origin::Kernel),
+          .flushes = s.flushed_pages * costs.flush_page + s.emptied * costs.flush_all,
+          .interrupts = s.cpus > 1 ? s.interrupts * costs.interrupt : 0,
+          .broadcasts = s.cpus > 1 ? s.broadcasts * costs.broadcast : 0};
+}
 
 void report_summary(const Summary& s, const mem::ReferenceSink& sink, stats::Report& report) {
   report.add("mmu.fetch_lookups", s.fetch_lookups, "accesses",

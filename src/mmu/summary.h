@@ -51,6 +51,29 @@ struct Summary {
   }
 };
 
+// What that costs so far.
+struct Cycles {
+  uint64_t next_level = 0;  // first-level misses that a further level answered
+  uint64_t walks = 0;
+  uint64_t traps = 0;
+  uint64_t instructions = 0;  // of handlers
+  uint64_t walker = 0;        // references of hardware walkers
+  uint64_t handler = 0;       // references of handlers, their code included
+  uint64_t faults = 0;        // into the kernel's page-fault code, and back
+  uint64_t kernel = 0;        // references of the kernel
+  uint64_t flushes = 0;
+  uint64_t interrupts = 0;  // 0 where there is one CPU, as broadcasts
+  uint64_t broadcasts = 0;
+
+  [[nodiscard]] uint64_t misses() const {
+    return next_level + walks + traps + instructions + walker + handler;
+  }
+  // The kernel's work, but for entering it.
+  [[nodiscard]] uint64_t kernel_work() const { return kernel + flushes + interrupts + broadcasts; }
+  [[nodiscard]] uint64_t all() const { return misses() + faults + kernel_work(); }
+};
+Cycles cycles_of(const Summary& summary, const mem::ReferenceSink& sink);
+
 // Adds the counters mmu.*. Where there is one CPU nothing is said, or charged, of telling others.
 void report_summary(const Summary& summary, const mem::ReferenceSink& sink, stats::Report& report);
 

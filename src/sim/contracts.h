@@ -4,6 +4,7 @@
 //   HitPath              the first-level look-ups, for a loop to keep in registers
 //   ReplayedCpu          what the replay loop asks of the MMU of one CPU
 //   ReplayedTlbs         ... and of those of all CPUs
+//   PricedTlbs           ... and what explain does
 //   SimulatedArchitecture  one struct with all of it, which machines are made of
 //
 // arch/README.md says how to write one; arch/alpha is the smallest.
@@ -21,6 +22,7 @@
 #include "mmu/layout.h"
 #include "mmu/miss_path.h"
 #include "mmu/mmu.h"
+#include "mmu/summary.h"
 #include "pt/entry.h"
 #include "pt/page_table.h"
 
@@ -63,6 +65,12 @@ concept ReplayedCpu = requires(Cpu& cpu, VirtAddr va, AccessKind kind, bool retr
 template <class Tlbs>
 concept ReplayedTlbs = requires(Tlbs& tlbs, CpuId cpu) {
   requires ReplayedCpu<std::remove_reference_t<decltype(tlbs.mmu(cpu))>>;
+};
+
+// What `explain` asks besides: what all architectures count, for what translation has cost so far.
+template <class Tlbs>
+concept PricedTlbs = requires(const Tlbs& tlbs) {
+  { tlbs.summary() } -> std::same_as<mmu::Summary>;
 };
 
 template <class Arch>

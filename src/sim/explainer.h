@@ -13,10 +13,10 @@
 
 #include "base/error.h"
 #include "mmu/miss_path.h"
+#include "mmu/summary.h"
 #include "sim/explanation.h"
 #include "sim/inspector.h"
 #include "sim/run_options.h"
-#include "stats/report.h"
 
 namespace mmusim::sim {
 
@@ -28,15 +28,10 @@ struct Charged {
 
 // What the machine has been charged so far.
 template <SimulatedArchitecture Arch>
-Charged charged(Machine<Arch>& machine) {
-  stats::Report report;
-  machine.tlbs().report(report);
-  Charged sum;
-  for (const char* const part : {"kernel", "flushes", "interrupts", "broadcasts"})
-    if (const auto* const found = report.find(fmt::format("mmu.cycles.{}", part)))
-      sum.kernel += static_cast<int64_t>(found->value);
-  sum.miss = static_cast<int64_t>(report.value("mmu.cycles")) - sum.kernel;
-  return sum;
+requires PricedTlbs<typename Arch::Tlbs> Charged charged(Machine<Arch>& machine) {
+  const mmu::Cycles cycles = mmu::cycles_of(machine.tlbs().summary(), machine.sink());
+  return {.kernel = static_cast<int64_t>(cycles.kernel_work()),
+          .miss = static_cast<int64_t>(cycles.misses() + cycles.faults)};
 }
 
 // Writes down what it hears, and what the machine was charged meanwhile.
