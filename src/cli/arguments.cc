@@ -8,6 +8,7 @@
 #include "base/error.h"
 #include "base/text.h"
 #include "base/units.h"
+#include "cli/names.h"
 #include "cli/output.h"
 #include "config/nearest.h"
 #include "config/options.h"
@@ -25,7 +26,24 @@ constexpr const char* kKeyHelp = "--help-keys";
 // what is unambiguous today would not be tomorrow.
 constexpr int kStyle = po::command_line_style::unix_style & ~po::command_line_style::allow_guessing;
 
+// Where the help that is asked for goes, if not to standard output: see help_of(). The commands are
+// run one at a time.
+CommandHelp* wanted_help = nullptr;
+
 }  // namespace
+
+CommandHelp help_of(const Command& command) {
+  CommandHelp help;
+  wanted_help = &help;
+  try {
+    command.run({"--help"});
+  } catch (...) {
+    wanted_help = nullptr;
+    throw;
+  }
+  wanted_help = nullptr;
+  return help;
+}
 
 Arguments::Arguments(std::string usage, std::string text)
     : usage_(std::move(usage)),
@@ -93,6 +111,7 @@ bool Arguments::read(const Words& words) {
     po::variables_map values;
     po::store(parsed_, values);
     values_ = values;
+    find_positional();
   } catch (const po::unknown_option& error) {
     unknown(error.get_option_name());
   } catch (const po::too_many_positional_options_error&) {
@@ -105,7 +124,11 @@ bool Arguments::read(const Words& words) {
 
 bool Arguments::parse(const Words& words) {
   if (!read(words)) {
-    print(asked_);
+    if (wanted_help != nullptr) {
+      *wanted_help = described();
+    } else {
+      print(asked_);
+    }
     return false;
   }
   if (!required_.empty() && !has(required_) && (alone_.empty() || !has(alone_))) {
@@ -113,6 +136,13 @@ bool Arguments::parse(const Words& words) {
                      fmt::format("usage: mmusim {}", usage_));
   }
   return true;
+}
+
+void Arguments::find_positional() {
+  found_.clear();
+  if (required_.empty() || !has(required_)) return;
+  for (const std::string& word : values_[required_].as<Words>())
+    found_.push_back(find_named(required_, word, required_));
 }
 
 void Arguments::look(const Words& words) {
@@ -159,12 +189,13 @@ void Arguments::unknown(const std::string& option) const {
 
 const std::string& Arguments::text(const std::string& name) const {
   const boost::any& value = values_[name].value();
+  if (name == required_) return found_.front();
   if (const auto* one = boost::any_cast<std::string>(&value)) return *one;
   return texts(name).front();
 }
 
 const Words& Arguments::texts(const std::string& name) const {
-  return values_[name].as<Words>();
+  return name == required_ ? found_ : values_[name].as<Words>();
 }
 
 Words Arguments::list(const std::string& name) const {
@@ -199,24 +230,47 @@ void Arguments::apply_keys(config::Config& config) const {
   config::apply_options(parsed_, config);
 }
 
+CommandHelp Arguments::described() const {
+  CommandHelp help{.usage = usage_,
+                   .text = text_,
+                   .positional = required_,
+                   .options = {},
+                   .sections = sections()};
+  for (const auto& option : options_.options()) {
+    const std::string letter =
+        option->canonical_display_name(po::command_line_style::allow_dash_for_short);
+    help.options.push_back(
+        {.name = option->long_name(),
+         .letter = letter.starts_with("--") || !letter.starts_with('-') ? "" : letter.substr(1),
+         .value = option->semantic()->max_tokens() == 0 ? "" : option->semantic()->name(),
+         .text = option->description()});
+  }
+  return help;
+}
+
+Words Arguments::sections() const {
+  Words sections;
+  if (schema_ == nullptr) return sections;
+  for (const config::Key& key : schema_->keys()) {
+    const std::string section = first_part(key.name);
+    if (std::find(sections.begin(), sections.end(), section) == sections.end())
+      sections.push_back(section);
+  }
+  return sections;
+}
+
 std::string Arguments::help() const {
   std::ostringstream out;
   out << report::wrapped("usage: mmusim " + usage_, kWidth) << "\n\n"
       << report::wrapped(text_, kWidth) << "\n\n"
       << options_;
   if (schema_ == nullptr) return out.str();
-  Words sections;
-  for (const config::Key& key : schema_->keys()) {
-    const std::string section = first_part(key.name);
-    if (std::find(sections.begin(), sections.end(), section) == sections.end())
-      sections.push_back(section);
-  }
   out << "\n"
       << report::wrapped(
              fmt::format(
                  "Every configuration key is an option too (--tlb.l2.entries=512). {} SECTION "
                  "lists those of a section: {}.",
-                 kKeyHelp, fmt::join(sections, ", ")),
+                 kKeyHelp, fmt::join(sections(), ", ")),
              kWidth)
       << "\n";
   return out.str();

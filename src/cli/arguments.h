@@ -1,15 +1,36 @@
 // A command's arguments: what it takes is declared once, and from that parsed, checked and printed
-// by --help, and, as there are many, for the configuration keys by --help-keys [SECTION].
+// by --help, and, as there are many, for the configuration keys by --help-keys [SECTION]; and so
+// are the manual's pages and what a shell completes (manual.h, completion.h). What stands for an
+// argument or a value in the usage says what it may be: names of files, of one kind or several
+// (names.h), KIND (of page table), FORMAT, FILE, DIR; anything else is text.
 #ifndef MMUSIM_CLI_ARGUMENTS_H_
 #define MMUSIM_CLI_ARGUMENTS_H_
 
 #include <boost/program_options.hpp>
 #include <string>
+#include <vector>
 
 #include "cli/command.h"
 #include "config/schema.h"
 
 namespace mmusim::cli {
+
+// What a command says of itself.
+struct CommandHelp {
+  struct Option {
+    std::string name;    // without dashes
+    std::string letter;  // "": it has no short form
+    std::string value;   // what stands for it; "": it takes none
+    std::string text;
+  };
+  std::string usage;  // without "mmusim "
+  std::string text;
+  std::string positional;  // what stands for its arguments; "": it takes none
+  std::vector<Option> options;
+  std::vector<std::string> sections;  // of configuration keys that are options too
+};
+// What --help would say. Runs the command no further than there.
+CommandHelp help_of(const Command& command);
 
 class Arguments {
  public:
@@ -21,7 +42,8 @@ class Arguments {
     return options_.add_options();
   }
   // Arguments without a dash: `name` takes up to `most` of them (-1: any number), and at least one
-  // must be there.
+  // must be there. It is what stands for them in the usage: of kinds of files that have names
+  // ("TRACE|SCRIPT", see names.h), each is the path of the file.
   void positional(const std::string& name, int most);
   // Where this option is given, there need be none.
   void without_positional(const std::string& option) { alone_ = option; }
@@ -50,6 +72,9 @@ class Arguments {
  private:
   // False if the help was asked for; then nothing else is kept.
   [[nodiscard]] bool read(const Words& words);
+  void find_positional();
+  [[nodiscard]] CommandHelp described() const;
+  [[nodiscard]] Words sections() const;  // of keys, in order
   [[nodiscard]] std::string help() const;
   // Of the keys that begin so; of all for "". Errors: UsageError where there are none.
   [[nodiscard]] std::string key_help(const std::string& section) const;
@@ -60,6 +85,7 @@ class Arguments {
   boost::program_options::options_description options_;
   boost::program_options::options_description keys_;
   std::string asked_;  // what parse() prints in place of doing anything: one of the two
+  Words found_;        // the positional arguments, as paths where they were names
   boost::program_options::options_description hidden_;
   boost::program_options::positional_options_description positional_;
   std::string required_;

@@ -15,6 +15,9 @@ struct Command {
   const char* name;
   const char* summary;
   void (*run)(const Words& words);  // Errors: Error, UsageError; ClosedOutput (see output.h)
+  // Of a group of commands, which has no run(): what it holds, and what its help says below them.
+  std::span<const Command> (*commands)() = nullptr;
+  const char* more = "";
 };
 
 // Thrown when all went well and the exit status is another program's. Not an Error: nothing is
@@ -26,10 +29,9 @@ struct ProgramStatus {
 // Registry: commands.cc.
 std::span<const Command> commands();
 
-// Runs the command that the first word names. `group` says what is missing or unknown ("command",
-// "trace command") and `help` where to look. Errors: UsageError, and what the command throws.
-void dispatch(std::span<const Command> from, const Words& words, const char* group,
-              const char* help);
+// Runs the command that the first word names. `group`: what stands before it on the command line
+// ("", "trace"). Errors: UsageError, and what the command throws.
+void dispatch(std::span<const Command> from, const Words& words, const std::string& group = "");
 
 // The commands, one per line, for help texts.
 std::string list_of(std::span<const Command> from);
@@ -42,8 +44,6 @@ void sweep(const Words& words);
 void curve(const Words& words);
 void record(const Words& words);
 void explain(const Words& words);
-void list(const Words& words);
-void trace(const Words& words);
 void trace_info(const Words& words);
 void trace_dump(const Words& words);
 void trace_verify(const Words& words);
@@ -52,13 +52,19 @@ void trace_export(const Words& words);
 void trace_cut(const Words& words);
 void trace_merge(const Words& words);
 void trace_stats(const Words& words);
-void page_table(const Words& words);
 void page_table_check(const Words& words);
 void page_table_footprint(const Words& words);
-void workload(const Words& words);
 void workload_simulate(const Words& words);
 void workload_native(const Words& words);
 void workload_check(const Words& words);
+void completion(const Words& words);
+void manual(const Words& words);
+
+// list.cc, trace.cc, ...
+std::span<const Command> lists();
+std::span<const Command> trace_commands();
+std::span<const Command> page_table_commands();
+std::span<const Command> workload_commands();
 
 }  // namespace mmusim::cli
 

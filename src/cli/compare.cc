@@ -11,9 +11,9 @@
 #include "base/output_file.h"
 #include "cli/arguments.h"
 #include "cli/command.h"
-#include "cli/config_files.h"
 #include "cli/documents.h"
 #include "cli/log.h"
+#include "cli/names.h"
 #include "cli/output.h"
 #include "cli/refusals.h"
 #include "cli/simulate.h"
@@ -51,7 +51,7 @@ Words machines_of(const Arguments& arguments) {
       names.push_back(given.substr(0, given.find('=')));
     return names;
   }
-  for (const ConfigFile& file : config_files("machines"))
+  for (const NamedFile& file : named_files(kind_of_placeholder("MACHINE")))
     if (file.name != "tiny") names.push_back(file.name);
   return names;
 }
@@ -60,7 +60,7 @@ Words machines_of(const Arguments& arguments) {
 void choose_traces(const Arguments& arguments, report::Comparison& comparison) {
   if (arguments.has("run.trace"))
     throw UsageError("--run.trace", "there are traces on the command line",
-                     "give each machine one with --trace MACHINE=FILE");
+                     "give each machine one with --trace MACHINE=TRACE");
   const Words traces = arguments.has(kCompared) ? arguments.texts(kCompared) : Words();
   const TraceChoices choices(traces, arguments.has("trace") ? arguments.texts("trace") : Words(),
                              machines_of(arguments));
@@ -118,14 +118,14 @@ void compare(const Words& words) {
   arguments.positional(kCompared, -1);
   arguments.without_positional("trace");
   arguments.options()                                                         //
-      ("machines,m", text_option("NAME|FILE,..."),                            //
+      ("machines,m", text_option("MACHINE|FILE,..."),                         //
        "The machines; all of 'mmusim list machines' but tiny if not given.")  //
       ("page-tables,p", text_option("KIND|FILE,..."),
        "The kinds of page table, or paths of plug-ins; mlpt if not given.")  //
       ("pair,k", boost::program_options::value<Words>()->value_name("\"KIND KEY=VALUE ...\""),
        "A page table with keys of its own, beside those of -p; may be given several times. Called "
        "so, or, as \"NAME: KIND KEY=VALUE ...\", by that name.")  //
-      ("trace,t", boost::program_options::value<Words>()->value_name("MACHINE=FILE"),
+      ("trace,t", boost::program_options::value<Words>()->value_name("MACHINE=TRACE"),
        "The trace this machine replays, as -m has it; may be given several times.")               //
       ("base,b", text_option("MACHINE[/KIND]"),                                                   //
        "The run the relative column relates to; the first if not given.")                         //

@@ -11,7 +11,7 @@
 #include <utility>
 
 #include "base/error.h"
-#include "cli/config_files.h"
+#include "cli/names.h"
 #include "config/nearest.h"
 #include "pt/plugin.h"
 #include "sim/simulation.h"
@@ -81,7 +81,7 @@ config::Schema schema_with(const std::vector<std::string>& plugins) {
 
 std::string machine_file(const config::Config& config) {
   const std::string& machine = config.text(kMachineKey);
-  return machine.empty() ? "" : find_config_file("machines", machine, config.origin(kMachineKey));
+  return machine.empty() ? "" : find_named("MACHINE", machine, config.origin(kMachineKey));
 }
 
 // Whether whoever set the key expects it to matter: a machine file may say things for page tables
@@ -103,7 +103,7 @@ void declare_configuration_options(Arguments& arguments) {
 void declare_machine_options(Arguments& arguments) {
   declare_configuration_options(arguments);
   arguments.options()                                                          //
-      ("machine,m", text_option("NAME|FILE"),                                  //
+      ("machine,m", text_option("MACHINE|FILE"),                               //
        "The machine to simulate ('mmusim list machines'); sets run.machine.")  //
       ("page-table,p", text_option("KIND|FILE"),                               //
        "The kernel's page table ('mmusim list page-tables'), or the path "     //
@@ -111,7 +111,10 @@ void declare_machine_options(Arguments& arguments) {
 }
 
 std::string file_named_by(const config::Config& config, const char* key) {
-  const std::string& path = config.value_text(key);
+  const std::string& word = config.value_text(key);
+  const std::string path = key == std::string_view(kTraceKey) && !word.empty()
+                               ? find_named("TRACE", word, config.place_of(key))
+                               : word;
   const std::optional<std::string> folder = folder_of(config.origin(key));
   return folder ? find_data_file(path, *folder) : path;
 }
@@ -178,8 +181,7 @@ std::vector<TableChoice> table_choices(const Arguments& arguments) {
 
 config::Config simulation_config(const Arguments& arguments, const config::Schema& schema,
                                  const std::vector<Setting>& settings, std::string config_file) {
-  if (arguments.has("CONFIG"))
-    config_file = find_config_file("experiments", arguments.text("CONFIG"), "CONFIG");
+  if (arguments.has("CONFIG")) config_file = arguments.text("CONFIG");
   const auto layers = [&](config::Config& config) {
     if (!config_file.empty()) config.load(config_file);
     if (arguments.has("TRACE")) config.set(kTraceKey, arguments.text("TRACE"), "the command line");
@@ -193,7 +195,7 @@ config::Config simulation_config(const Arguments& arguments, const config::Schem
   const std::string& machine = named.text(kMachineKey);
   config::Config config(schema);
   if (!machine.empty()) {
-    config.load(find_config_file("machines", machine, named.origin(kMachineKey)));
+    config.load(find_named("MACHINE", machine, named.origin(kMachineKey)));
   }
   layers(config);
   find_plugin(arguments, config);

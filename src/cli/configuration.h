@@ -51,7 +51,7 @@ config::Config simulation_config(const Arguments& arguments, const config::Schem
 void refuse_unread_keys(const std::vector<const config::Config*>& runs);
 
 // The file that is the value of a key: one named in a config file may lie beside that file, or be
-// one of those shipped.
+// one of those shipped; a trace's name will do. Errors: UsageError for a name of none.
 std::string file_named_by(const config::Config& config, const char* key);
 
 }  // namespace mmusim::cli

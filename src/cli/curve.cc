@@ -44,7 +44,7 @@ std::vector<PageShift> page_sizes(const Words& sizes) {
 }  // namespace
 
 void curve(const Words& words) {
-  Arguments arguments("curve TRACE [--pages 4K,64K,2M] [--machine NAME|FILE] [options]",
+  Arguments arguments("curve TRACE [--pages 4K,64K,2M] [--machine MACHINE|FILE] [options]",
                       kCurveText);
   arguments.positional("TRACE", 1);
   declare_machine_options(arguments);

@@ -85,11 +85,12 @@ sim::Explanation explain_miss(const Arguments& arguments, const config::Config& 
 }  // namespace
 
 void explain(const Words& words) {
-  Arguments arguments("explain TRACE|SCRIPT --va ADDRESS [--access KIND] [options]", kExplainText);
+  Arguments arguments("explain TRACE|SCRIPT --va ADDRESS [--access ACCESS] [options]",
+                      kExplainText);
   arguments.positional(kSource, 1);
-  arguments.options()                                                                      //
-      ("va", text_option("ADDRESS"), "The virtual address.")                               //
-      ("access", text_option("KIND"), "fetch, load, store or modify; load if not given.")  //
+  arguments.options()                                                                        //
+      ("va", text_option("ADDRESS"), "The virtual address.")                                 //
+      ("access", text_option("ACCESS"), "fetch, load, store or modify; load if not given.")  //
       ("placed",
        "--va is where the machine has it, not where the recording had it.")  //
       ("first-miss", text_option("N")->implicit_value("1"),                  //

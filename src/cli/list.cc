@@ -2,9 +2,9 @@
 #include <fmt/format.h>
 
 #include "cli/command.h"
-#include "cli/config_files.h"
 #include "cli/configuration.h"
 #include "cli/documents.h"
+#include "cli/names.h"
 #include "cli/output.h"
 #include "cli/simulate.h"
 #include "config/options.h"
@@ -26,31 +26,34 @@ void print_item(const std::string& name, const std::string& text) {
   print(report::beside(name, text, kNameWidth));
 }
 
-void print_files(const char* kind, const char* ending) {
-  for (const ConfigFile& file : config_files(kind, ending))
+void print_files(const Kind& kind) {
+  for (const NamedFile& file : named_files(kind))
     print_item(file.name, file.summary.empty() ? file.path : file.summary);
 }
 
-void list_files(const char* kind, const Words& words) {
-  Arguments arguments(fmt::format("list {}", kind),
-                      fmt::format("The files in configs/{}, by name.", kind));
+void list_files(const char* placeholder, const Words& words) {
+  const Kind& kind = kind_of_placeholder(placeholder);
+  Arguments arguments(
+      fmt::format("list {}", kind.list),
+      fmt::format("The files in {} that end in {}, by name.", kind.folder, kind.ending));
   if (!arguments.parse(words)) return;
-  print_files(kind, ".cfg");
+  print_files(kind);
 }
 
 void list_machines(const Words& words) {
-  list_files("machines", words);
+  list_files("MACHINE", words);
+}
+void list_traces(const Words& words) {
+  list_files("TRACE", words);
+}
+void list_scripts(const Words& words) {
+  list_files("SCRIPT", words);
 }
 void list_experiments(const Words& words) {
-  Arguments arguments(
-      "list experiments",
-      "The files in configs/experiments, by name: those for 'mmusim run' (.cfg) and "
-      "those for 'mmusim sweep'\n(.sweep).");
-  if (!arguments.parse(words)) return;
-  print("To run:\n");
-  print_files("experiments", ".cfg");
-  print("\nTo sweep:\n");
-  print_files("experiments", ".sweep");
+  list_files("CONFIG", words);
+}
+void list_sweeps(const Words& words) {
+  list_files("SWEEP", words);
 }
 
 void list_page_tables(const Words& words) {
@@ -81,7 +84,7 @@ void list_formats(const Words& words) {
 }
 
 void list_counters(const Words& words) {
-  Arguments arguments("list counters [--machine NAME|FILE] [options]",
+  Arguments arguments("list counters [--machine MACHINE|FILE] [options]",
                       "Every counter that a replay on this machine reports, with its unit, what it "
                       "is divided by, and its meaning.");
   Documents::declare(arguments, "the counters, with values of 0,", "the counters, a row each");
@@ -109,11 +112,12 @@ void list_counters(const Words& words) {
 }
 
 void list_keys(const Words& words) {
-  Arguments arguments("list keys [--machine NAME|FILE] [--page-table KIND|FILE]",
+  Arguments arguments("list keys [--machine MACHINE|FILE] [--page-table KIND|FILE]",
                       "Every configuration key with its default, and its meaning. With --machine: "
                       "those this machine\n"
                       "reads, with its values.");
-  arguments.options()("machine,m", text_option("NAME|FILE"), "Only the keys of this machine.")  //
+  arguments.options()("machine,m", text_option("MACHINE|FILE"),
+                      "Only the keys of this machine.")  //
       ("page-table,p", text_option("KIND|FILE"),
        "With the keys of this page table, or of this plug-in.");
   declare_configuration_options(arguments);
@@ -136,24 +140,21 @@ void list_keys(const Words& words) {
 
 constexpr Command kLists[] = {
     {"machines", "Machines to simulate, for --machine", list_machines},
+    {"traces", "Traces that are shipped, to replay", list_traces},
+    {"scripts", "Workload scripts, for 'mmusim workload' and 'mmusim compare'", list_scripts},
     {"page-tables", "Page tables of the simulated kernel, for --page-table", list_page_tables},
     {"architectures", "Architectures, for machine.arch", list_architectures},
     {"formats", "Formats that can be imported or exported", list_formats},
-    {"experiments", "Experiments, for 'mmusim run' and 'mmusim sweep'", list_experiments},
+    {"experiments", "Experiments, for 'mmusim run'", list_experiments},
+    {"sweeps", "Descriptions of sweeps, for 'mmusim sweep'", list_sweeps},
     {"counters", "What a replay counts", list_counters},
     {"keys", "Configuration keys", list_keys},
 };
 
 }  // namespace
 
-void list(const Words& words) {
-  if (!words.empty() && (words.front() == "--help" || words.front() == "-h")) {
-    print("usage: mmusim list WHAT\n\n");
-    for (const Command& what : kLists)
-      print(fmt::format("  {:<14} {}\n", what.name, what.summary));
-    return;
-  }
-  dispatch(kLists, words, "list", "'mmusim list --help' shows what there is");
+std::span<const Command> lists() {
+  return kLists;
 }
 
 }  // namespace mmusim::cli

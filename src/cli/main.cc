@@ -38,7 +38,7 @@ void run_command(const Words& words) {
   } else if (words.front() == "--version" || words.front() == "version") {
     print(version_text());
   } else {
-    dispatch(commands(), words, "command", "'mmusim --help' lists them");
+    dispatch(commands(), words);
   }
   flush_output();
 }

@@ -1,6 +1,5 @@
 // page-table: the commands about page tables alone.
 #include "cli/command.h"
-#include "cli/output.h"
 
 namespace mmusim::cli {
 namespace {
@@ -13,13 +12,8 @@ constexpr Command kPageTableCommands[] = {
 
 }  // namespace
 
-void page_table(const Words& words) {
-  if (!words.empty() && (words.front() == "--help" || words.front() == "-h")) {
-    print("usage: mmusim page-table COMMAND [ARGUMENTS]\n\n" + list_of(kPageTableCommands));
-    return;
-  }
-  dispatch(kPageTableCommands, words, "page-table command",
-           "'mmusim page-table --help' lists them");
+std::span<const Command> page_table_commands() {
+  return kPageTableCommands;
 }
 
 }  // namespace mmusim::cli

@@ -110,7 +110,7 @@ void page_table_footprint(const Words& words) {
       ("page-tables,p", text_option("KIND|FILE,..."),  //
        "The kinds of page table to compare, or paths of plug-ins; all of 'mmusim list page-tables' "
        "if not given.")                                                                     //
-      ("machine,m", text_option("NAME|FILE"),                                               //
+      ("machine,m", text_option("MACHINE|FILE"),                                            //
        "The machine to replay on; sets run.machine.")                                       //
       ("pid", text_option("PID"), "The process, by the trace's number.")                    //
       ("at", text_option("N"), "Look after about N instructions, or N steps of a script.")  //

@@ -5,7 +5,7 @@
 namespace mmusim::cli {
 
 void replay(const Words& words) {
-  Arguments arguments("replay TRACE [--machine NAME|FILE] [--page-table KIND|FILE] [options]",
+  Arguments arguments("replay TRACE [--machine MACHINE|FILE] [--page-table KIND|FILE] [options]",
                       "Takes every reference and memory event of a trace (.mmt) through a "
                       "simulated machine and\nprints what its translations cost.");
   arguments.positional("TRACE", 1);

@@ -1,13 +1,10 @@
 #include "cli/sweep_points.h"
 
 #include <algorithm>
-#include <filesystem>
 #include <fmt/format.h>
-#include <system_error>
 #include <utility>
 
 #include "base/error.h"
-#include "cli/config_files.h"
 #include "cli/log.h"
 #include "cli/simulate.h"
 #include "pt/plugin.h"
@@ -16,12 +13,6 @@ namespace mmusim::cli {
 namespace {
 
 constexpr const char* kCommandLine = "the command line";
-
-bool names_trace(const std::string& word) {
-  std::error_code error;
-  return word.ends_with(".mmt") || word.find('/') != std::string::npos ||
-         std::filesystem::is_regular_file(word, error);
-}
 
 std::vector<sweep::Said> said_by(const Arguments& arguments, const char* option,
                                  const std::vector<sweep::Said>& otherwise) {
@@ -104,7 +95,7 @@ void declare_sweep_options(Arguments& arguments) {
        "times: every combination is a point.")  //
       ("zip,z", value<Words>()->value_name("\"KEY=A,B KEY=C,D\""),
        "Keys that go on together, as many values each. May be given several times.")              //
-      ("machines,m", text_option("NAME|FILE,..."), "The machines.")                               //
+      ("machines,m", text_option("MACHINE|FILE,..."), "The machines.")                            //
       ("page-tables,p", text_option("KIND|FILE,..."),                                             //
        "The kinds of page table, or paths of plug-ins.")                                          //
       ("pair,k", value<Words>()->value_name("\"KIND KEY=VALUE ...\""),                            //
@@ -121,17 +112,15 @@ SweepInput sweep_input(const Arguments& arguments) {
   for (const std::string& word : arguments.texts(kSwept)) {
     if (is_script(word))
       throw UsageError(word, "a sweep replays traces, no scripts", "compare runs scripts");
-    const bool is_file = word.ends_with(".cfg") || word.ends_with(".sweep");
-    if (!is_file && names_trace(word)) {
+    if (!word.ends_with(".cfg") && !word.ends_with(".sweep")) {
       input.traces.push_back({word, kCommandLine});
       continue;
     }
-    const std::string path = find_config_file("experiments", word, kSwept, Words{".sweep", ".cfg"});
-    std::string& place = path.ends_with(".sweep") ? sweep_file : input.config_file;
+    std::string& place = word.ends_with(".sweep") ? sweep_file : input.config_file;
     if (!place.empty())
       throw UsageError(word, fmt::format("{} is there already", place),
                        "a sweep has one config, and one .sweep file");
-    place = path;
+    place = word;
   }
   if (!sweep_file.empty()) input.described = sweep::load_description(sweep_file);
   if (input.traces.empty()) input.traces = input.described.traces;

@@ -1,6 +1,5 @@
 // trace: the commands about trace files.
 #include "cli/command.h"
-#include "cli/output.h"
 
 namespace mmusim::cli {
 namespace {
@@ -18,12 +17,8 @@ constexpr Command kTraceCommands[] = {
 
 }  // namespace
 
-void trace(const Words& words) {
-  if (!words.empty() && (words.front() == "--help" || words.front() == "-h")) {
-    print("usage: mmusim trace COMMAND [ARGUMENTS]\n\n" + list_of(kTraceCommands));
-    return;
-  }
-  dispatch(kTraceCommands, words, "trace command", "'mmusim trace --help' lists them");
+std::span<const Command> trace_commands() {
+  return kTraceCommands;
 }
 
 }  // namespace mmusim::cli

@@ -8,6 +8,7 @@
 #include <utility>
 
 #include "base/error.h"
+#include "cli/names.h"
 #include "config/nearest.h"
 #include "trace/reader.h"
 
@@ -38,14 +39,14 @@ std::vector<std::pair<std::string, std::string>> parsed(const Words& given, cons
   for (const std::string& text : given) {
     const size_t equals = text.find('=');
     if (equals == std::string::npos || equals == 0 || equals + 1 == text.size())
-      throw UsageError(kOption, fmt::format("'{}' is no MACHINE=FILE", text));
+      throw UsageError(kOption, fmt::format("'{}' is no MACHINE=TRACE", text));
     std::string machine = text.substr(0, equals);
     if (std::find(machines.begin(), machines.end(), machine) == machines.end())
       throw UsageError(kOption, fmt::format("'{}' is none of the machines", machine),
                        config::suggestion(machine, machines));
     if (std::any_of(pairs.begin(), pairs.end(), [&](const auto& p) { return p.first == machine; }))
       throw UsageError(kOption, fmt::format("'{}' gets two traces", machine));
-    std::string path = text.substr(equals + 1);
+    std::string path = find_named("TRACE", text.substr(equals + 1), kOption);
     static_cast<void>(header_of(path));
     pairs.emplace_back(std::move(machine), std::move(path));
   }

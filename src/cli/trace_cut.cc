@@ -14,7 +14,7 @@ namespace mmusim::cli {
 
 void trace_cut(const Words& words) {
   Arguments arguments(
-      "trace cut FILE [--from N] [--to M] -o OUT.mmt",
+      "trace cut TRACE [--from N] [--to M] -o OUT.mmt",
       "Writes the instructions from N to before M, with their data accesses and events, as a trace "
       "of its own.\n\n"
       "Events at its begin set up what was there before: each process with its parent and threads, "
@@ -25,7 +25,7 @@ void trace_cut(const Words& words) {
       "faults them in again), what files held, guard pages, and areas that only references told "
       "of. "
       "Of a process whose image was not recorded no more is set up than its calls said.");
-  arguments.positional("FILE", 1);
+  arguments.positional("TRACE", 1);
   arguments.options()("output,o", text_option("FILE"), "The trace to write.");
   declare_instruction_range(arguments);
   arguments.options()("accept-torn", "Read a torn trace up to its last whole chunk.")(
@@ -37,7 +37,7 @@ void trace_cut(const Words& words) {
   if (range == trace::InstructionRange{})
     throw UsageError("", "nothing says what to cut", "give --from, --to or both");
 
-  const std::string& path = arguments.text("FILE");
+  const std::string& path = arguments.text("TRACE");
   Documents documents(arguments);
   const trace::CutResult result =
       with_bytes_progress(arguments, fmt::format("cutting {}", path), [&](const auto& progress) {

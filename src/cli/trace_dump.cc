@@ -170,14 +170,14 @@ void write_data(trace::Reader& reader, const trace::DumpOptions& options,
 
 void trace_dump(const Words& words) {
   Arguments arguments(
-      "trace dump FILE [options]",
+      "trace dump TRACE [options]",
       fmt::format("Prints the records of a trace: instructions, data accesses and events. Filters "
                   "may be combined; a\nrecord is printed if all want it.\n\nKinds: {}.\n\n"
                   "A JSON object has instruction, pid, tid and kind; of an instruction or data "
                   "access also address and bytes, of an event also event, an object of its fields. "
                   "Addresses are strings (\"0x401000\"), and so are rights (\"rw-\").",
                   fmt::join(trace::kind_names(), ", ")));
-  arguments.positional("FILE", 1);
+  arguments.positional("TRACE", 1);
   arguments.options()("events", "Events alone, without instructions and data accesses.")(
       "kinds", text_option("LIST"),
       "Records of these kinds, with commas between them; 'events' are all events.")(
@@ -198,8 +198,8 @@ void trace_dump(const Words& words) {
   if (!arguments.parse(words)) return;
 
   const trace::DumpOptions options = options_of(arguments);
-  trace::Reader reader(arguments.text("FILE"), reader_options(arguments));
-  check_range(reader, options.instructions, arguments.text("FILE"));
+  trace::Reader reader(arguments.text("TRACE"), reader_options(arguments));
+  check_range(reader, options.instructions, arguments.text("TRACE"));
   if (arguments.has("json") || arguments.has("csv")) return write_data(reader, options, arguments);
   trace::dump(
       reader, options,

@@ -31,12 +31,12 @@ std::string help_of(const trace::Exporter& exporter) {
 }  // namespace
 
 void trace_export(const Words& words) {
-  Arguments arguments("trace export --format NAME FILE.mmt -o FILE", help_of_exporters());
-  arguments.positional("FILE.mmt", 1);
+  Arguments arguments("trace export --format FORMAT TRACE -o FILE", help_of_exporters());
+  arguments.positional("TRACE", 1);
   arguments.without_positional(kFormatHelp);
-  arguments.options()(kFormatHelp, text_option("NAME"),
+  arguments.options()(kFormatHelp, text_option("FORMAT"),
                       "What becomes of a trace in a format, and what that cannot say.")(
-      "output,o", text_option("FILE"), "The file to write.")("format,f", text_option("NAME"),
+      "output,o", text_option("FILE"), "The file to write.")("format,f", text_option("FORMAT"),
                                                              "The format to write.")(
       "accept-torn", "Take a torn trace, up to its last whole chunk.")("quiet,q",
                                                                        "No progress on stderr.");
@@ -59,7 +59,7 @@ void trace_export(const Words& words) {
   config::Config keys(schema);
   arguments.apply_keys(keys);
   refuse_foreign_keys(keys, exporter.name, "export");
-  const std::string& path = arguments.text("FILE.mmt");
+  const std::string& path = arguments.text("TRACE");
   trace::Reader reader(path, reader_options(arguments));
   const trace::ExportResult result =
       with_bytes_progress(arguments, fmt::format("exporting {}", path), [&](const auto& progress) {

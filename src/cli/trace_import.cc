@@ -81,14 +81,14 @@ std::string help_of(const trace::Importer& importer) {
 }  // namespace
 
 void trace_import(const Words& words) {
-  Arguments arguments("trace import [--format NAME] LOG... -o FILE.mmt", help_of_formats());
-  arguments.positional("LOG", -1);
+  Arguments arguments("trace import [--format FORMAT] FILE... -o FILE.mmt", help_of_formats());
+  arguments.positional("FILE", -1);
   arguments.without_positional(kFormatHelp);
   arguments.options()(
-      kFormatHelp, text_option("NAME"),
+      kFormatHelp, text_option("FORMAT"),
       "How to record logs of a format, what becomes of them, and what they do not tell.")(
       "output,o", text_option("FILE"), "The trace to write.")(
-      "format,f", text_option("NAME"),
+      "format,f", text_option("FORMAT"),
       "What the logs are ('mmusim list formats'); told by their content if not given.")(
       "lenient", "Skip records that cannot be understood, and count them, instead of stopping.")(
       "level", text_option("N"), "zstd's level, 1 (fast) to 22 (small).")("quiet,q",
@@ -111,14 +111,14 @@ void trace_import(const Words& words) {
   const trace::Importer& importer =
       arguments.has("format")
           ? format_named(trace::importers(), arguments.text("format"), "--format")
-          : importer_of(arguments.texts("LOG"));
+          : importer_of(arguments.texts("FILE"));
   config::Config keys(schema);
   arguments.apply_keys(keys);
   refuse_foreign_keys(keys, importer.name, "import");
 
   const trace::ImportResult result =
       with_bytes_progress(arguments, "importing", [&](const auto& progress) {
-        return importer.import(arguments.texts("LOG"), output, writer,
+        return importer.import(arguments.texts("FILE"), output, writer,
                                {.strict = !arguments.has("lenient"), .progress = progress}, keys);
       });
   show_remarks(result.warnings, result.remarks);

@@ -57,7 +57,7 @@ std::string table_of(const Arguments& arguments) {
 
 void trace_info(const Words& words) {
   Arguments arguments(
-      "trace info FILE [--scan] [--accept-torn]",
+      "trace info TRACE [--scan] [--accept-torn]",
       "Prints where a trace comes from and how much it holds. With --scan all records are read: "
       "the "
       "mix of accesses and their sizes, pages touched by page size (each once for each address "
@@ -65,7 +65,7 @@ void trace_info(const Words& words) {
       "by kind, and references and working set over time.\n\n"
       "Memory with --scan: 1.5 bytes for each page touched where they lie together, at most 130 "
       "where each lies alone; 150 for each process.");
-  arguments.positional("FILE", 1);
+  arguments.positional("TRACE", 1);
   arguments.options()("scan", "Read all records.")(
       "intervals", text_option("N"),
       fmt::format("With --scan: parts of the trace's time, 1 to {}; as many as the terminal has "
@@ -79,7 +79,7 @@ void trace_info(const Words& words) {
   Documents::declare(arguments, "all of it", "one table of it");
   if (!arguments.parse(words)) return;
   const trace::ReaderOptions options = reader_options(arguments);
-  const std::string& path = arguments.text("FILE");
+  const std::string& path = arguments.text("TRACE");
   const std::string table = table_of(arguments);
   Documents documents(arguments);
   const unsigned intervals = intervals_of(arguments, documents);

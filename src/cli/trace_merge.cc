@@ -15,7 +15,7 @@ namespace mmusim::cli {
 void trace_merge(const Words& words) {
   trace::MergeOptions options;
   Arguments arguments(
-      "trace merge FILE FILE... -o OUT.mmt",
+      "trace merge TRACE TRACE... -o OUT.mmt",
       fmt::format(
           "Writes one trace in which the programs of several run in turns, as on one machine: each "
           "turn is a number of instructions, with the events between them, and turns go round in "
@@ -25,7 +25,7 @@ void trace_merge(const Words& words) {
           "much, "
           "and so on. Files of one name are one file.",
           format_count(trace::kMergeIdStep)));
-  arguments.positional("FILE", -1);
+  arguments.positional("TRACE", -1);
   arguments.options()("output,o", text_option("FILE"), "The trace to write.")(
       "quantum", text_option("N"),
       fmt::format("Instructions of a turn; {} if not given.", format_count(options.quantum))
@@ -34,7 +34,7 @@ void trace_merge(const Words& words) {
   Documents::declare(arguments, "what was written", "a row for each trace");
   if (!arguments.parse(words)) return;
   const std::string& output = output_of(arguments);
-  const Words& paths = arguments.texts("FILE");
+  const Words& paths = arguments.texts("TRACE");
   if (paths.size() < 2 || paths.size() > trace::kMostMerged)
     throw UsageError("",
                      fmt::format("{} trace{} given", paths.size(), paths.size() == 1 ? "" : "s"),

@@ -49,7 +49,7 @@ std::vector<uint64_t> parse_entries(const Words& numbers) {
 
 void trace_stats(const Words& words) {
   Arguments arguments(
-      "trace stats FILE [--pages LIST] [--entries LIST]",
+      "trace stats TRACE [--pages LIST] [--entries LIST]",
       "Counts for each look-up of a page how many other pages were looked up since it was last "
       "(its "
       "LRU stack distance), for fetches, for data accesses, and for both together. From that "
@@ -57,7 +57,7 @@ void trace_stats(const Words& words) {
       "left it. As in a replay, each access looks up one page, or two where it goes over the end "
       "of one; pages of different address spaces are different.\n\n"
       "Memory: about 30 bytes for each page looked up, size and side.");
-  arguments.positional("FILE", 1);
+  arguments.positional("TRACE", 1);
   arguments.options()("pages", text_option("LIST"),
                       "Page sizes, with commas between them (4K,64K,2M); the recording's if not "
                       "given.")(
@@ -72,7 +72,7 @@ void trace_stats(const Words& words) {
   if (arguments.has("entries")) options.entries = parse_entries(arguments.list("entries"));
   options.reader = reader_options(arguments);
 
-  const std::string& path = arguments.text("FILE");
+  const std::string& path = arguments.text("TRACE");
   Documents documents(arguments);
   const trace::Stats stats =
       with_bytes_progress(arguments, fmt::format("reading {}", path), [&](const auto& progress) {

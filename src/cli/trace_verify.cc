@@ -13,7 +13,7 @@ namespace mmusim::cli {
 
 void trace_verify(const Words& words) {
   Arguments arguments(
-      "trace verify FILE [--accept-torn]",
+      "trace verify TRACE [--accept-torn]",
       "Reads a trace from end to end and checks checksums, index, counts and whether its history "
       "makes sense: threads run between fork and exit, parents wait for children that ended, "
       "results are what Linux could have given, nothing is mapped over something else unasked, "
@@ -21,13 +21,13 @@ void trace_verify(const Words& words) {
       "in processes whose image was recorded, each reference is in an area that allows it. Damage "
       "is an error. What is odd but no damage is a remark: counted by kind, with the instruction "
       "before which, or at which, it came first. Instructions are numbered from 0.");
-  arguments.positional("FILE", 1);
+  arguments.positional("TRACE", 1);
   arguments.options()("accept-torn", "Take a torn trace, up to its last whole chunk.")(
       "quiet,q", "No progress on stderr.");
   Documents::declare(arguments, "what was found", "the remarks");
   if (!arguments.parse(words)) return;
 
-  const std::string& path = arguments.text("FILE");
+  const std::string& path = arguments.text("TRACE");
   Documents documents(arguments);
   const trace::VerifyReport report =
       with_bytes_progress(arguments, fmt::format("verifying {}", path), [&](const auto& progress) {

@@ -1,6 +1,5 @@
 // workload: the commands about scripts.
 #include "cli/command.h"
-#include "cli/output.h"
 
 namespace mmusim::cli {
 namespace {
@@ -13,13 +12,8 @@ constexpr Command kWorkloadCommands[] = {
 
 }  // namespace
 
-void workload(const Words& words) {
-  if (!words.empty() && (words.front() == "--help" || words.front() == "-h")) {
-    print("usage: mmusim workload COMMAND SCRIPT [ARGUMENTS]\n\n" + list_of(kWorkloadCommands) +
-          "\nworkloads/README.md describes the language of scripts.\n");
-    return;
-  }
-  dispatch(kWorkloadCommands, words, "workload command", "'mmusim workload --help' lists them");
+std::span<const Command> workload_commands() {
+  return kWorkloadCommands;
 }
 
 }  // namespace mmusim::cli
