@@ -14,7 +14,7 @@ test_packages=(
   libgtest-dev libgmock-dev libbenchmark-dev
   clang clang-format clang-tidy libclang-rt-14-dev llvm
   valgrind qemu-user gcc-sparc64-linux-gnu libc6-dev-sparc64-cross zstd xz-utils
-  man-db zsh
+  man-db zsh pybind11-dev python3-dev python3-pandas
 )
 
 say() { printf '%s\n' "$*" >&2; }

@@ -1,5 +1,5 @@
 # Install rules, the exported package, so that another project can find_package(mmusim), and Debian packages (cpack). In
-# components, each a package: runtime (the program, its data, manual, completion), dev (headers, libraries).
+# components, each a package: runtime (the program, its data, manual, completion), dev (headers, libraries), python (the module).
 include(CMakePackageConfigHelpers)
 get_property(mmusim_libraries GLOBAL PROPERTY MMUSIM_LIBRARIES)
 install(TARGETS ${mmusim_libraries} mmusim_options mmusim_plugin EXPORT mmusimTargets
@@ -44,6 +44,9 @@ set(CPACK_PACKAGE_CONTACT "The mmusim authors <maintainers@mmusim.invalid>")
 set(CPACK_PACKAGING_INSTALL_PREFIX /usr)
 set(CPACK_STRIP_FILES ON)
 set(CPACK_COMPONENTS_ALL runtime dev)
+if(MMUSIM_BUILD_PYTHON)
+  list(APPEND CPACK_COMPONENTS_ALL python)
+endif()
 set(CPACK_DEB_COMPONENT_INSTALL ON)
 set(CPACK_DEBIAN_FILE_NAME DEB-DEFAULT)
 set(CPACK_DEBIAN_PACKAGE_SECTION science)
@@ -57,4 +60,13 @@ set(CPACK_DEBIAN_DEV_PACKAGE_SECTION libdevel)
 set(CPACK_DEBIAN_DEV_PACKAGE_DEPENDS "mmusim (= ${PROJECT_VERSION}), libboost-program-options-dev, libfmt-dev, libspdlog-dev, nlohmann-json3-dev, libzstd-dev, libxxhash-dev, liblzma-dev, zlib1g-dev, liblz4-dev, libsnappy-dev, libarchive-dev, libsqlite3-dev, librapidcheck-dev")
 set(CPACK_COMPONENT_DEV_DESCRIPTION
   "Headers and libraries: for page tables of one's own as plug-ins, and for programs\nthat use the simulator.")
+set(CPACK_DEBIAN_PYTHON_PACKAGE_NAME python3-mmusim)
+set(CPACK_DEBIAN_PYTHON_PACKAGE_SECTION python)
+set(CPACK_DEBIAN_PYTHON_PACKAGE_SHLIBDEPS ON)
+math(EXPR next "${Python_VERSION_MINOR} + 1")
+set(CPACK_DEBIAN_PYTHON_PACKAGE_DEPENDS
+  "mmusim (= ${PROJECT_VERSION}), python3 (>= ${Python_VERSION_MAJOR}.${Python_VERSION_MINOR}), python3 (<< ${Python_VERSION_MAJOR}.${next})")
+set(CPACK_DEBIAN_PYTHON_PACKAGE_RECOMMENDS "python3-pandas")
+set(CPACK_COMPONENT_PYTHON_DESCRIPTION
+  "Python module of mmusim: runs, comparisons, sweeps and curves as dictionaries\nand pandas frames; traces read and written.")
 include(CPack)

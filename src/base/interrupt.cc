@@ -64,6 +64,14 @@ void catch_interrupts() {
   if (std::signal(SIGHUP, on_signal) == SIG_IGN) std::signal(SIGHUP, SIG_IGN);
 }
 
+void interrupt() {
+  signal_seen.store(SIGINT);
+}
+
+void end_interruption() {
+  signal_seen.store(0);
+}
+
 void check_interrupt() {
   const int signal = signal_seen.load(std::memory_order_relaxed);
   if (signal != 0) throw Error("", "interrupted", what_is_said.load(), kInterrupted + signal);

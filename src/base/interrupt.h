@@ -20,8 +20,14 @@ constexpr std::chrono::milliseconds kPatience{400};
 // process, and start the clock. Call once, before there are threads.
 void catch_interrupts();
 
+// For a program that has signals of its own: check_interrupt() throws, from now on and in every
+// thread, as after a SIGINT; no clock is started. From any thread.
+void interrupt();
+// ... until this. REQUIRES: nothing is running that is to stop.
+void end_interruption();
+
 // Throws Error (exit status 128 + the signal's number) if a signal has come since
-// catch_interrupts(). Cheap: one relaxed load.
+// catch_interrupts(), or interrupt() was called. Cheap: one relaxed load.
 void check_interrupt();
 
 // Whether that is what was thrown.

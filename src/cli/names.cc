@@ -9,6 +9,7 @@
 #include <system_error>
 
 #include "base/error.h"
+#include "cli/embedded.h"
 #include "config/nearest.h"
 
 namespace mmusim::cli {
@@ -16,9 +17,12 @@ namespace {
 
 namespace fs = std::filesystem;
 
+std::string added_folder;
+
 // Folders with configs/ and workloads/ in them, besides the current one.
 std::vector<fs::path> data_folders() {
   std::vector<fs::path> folders;
+  if (!added_folder.empty()) folders.emplace_back(added_folder);
   std::error_code error;
   const fs::path program = fs::read_symlink("/proc/self/exe", error);
   if (!error) folders.push_back(program.parent_path().parent_path() / "share" / "mmusim");
@@ -59,6 +63,10 @@ bool is_path(const std::string& word, const std::vector<const Kind*>& found) {
 }
 
 }  // namespace
+
+void add_data_folder(const std::string& folder) {
+  added_folder = folder;
+}
 
 std::span<const Kind> kinds() {
   static constexpr std::array<Kind, 5> kKinds{{

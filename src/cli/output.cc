@@ -18,7 +18,16 @@ namespace {
   throw Error("standard output", fmt::format("cannot write: {}", std::strerror(errno)));
 }
 
+std::string* captured = nullptr;
+
 }  // namespace
+
+CapturedOutput::CapturedOutput(std::string& text) {
+  captured = &text;
+}
+CapturedOutput::~CapturedOutput() {
+  captured = nullptr;
+}
 
 void prepare_streams() {
   std::signal(SIGPIPE, SIG_IGN);
@@ -33,6 +42,10 @@ void prepare_streams() {
 void print(std::string_view text) {
   if (!is_printable(text)) {
     print(printable_lines(text));
+    return;
+  }
+  if (captured != nullptr) {
+    *captured += text;
     return;
   }
   if (std::fwrite(text.data(), 1, text.size(), stdout) != text.size()) fail();

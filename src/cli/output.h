@@ -3,6 +3,7 @@
 #ifndef MMUSIM_CLI_OUTPUT_H_
 #define MMUSIM_CLI_OUTPUT_H_
 
+#include <string>
 #include <string_view>
 
 namespace mmusim::cli {
@@ -18,6 +19,16 @@ void prepare_streams();
 // (base/printable.h). Errors (both): Error when standard output cannot be written; ClosedOutput.
 void print(std::string_view text);
 void flush_output();
+
+// While one lives, what is printed is added to a text in place of going to standard output.
+// REQUIRES: one at a time.
+class CapturedOutput {
+ public:
+  explicit CapturedOutput(std::string& text);
+  ~CapturedOutput();
+  CapturedOutput(const CapturedOutput&) = delete;
+  CapturedOutput& operator=(const CapturedOutput&) = delete;
+};
 
 }  // namespace mmusim::cli
 

@@ -14,24 +14,6 @@ namespace {
 
 constexpr size_t kMostFields = 16;  // more than any kind of event has
 
-// "rw-", also with what no letter stands for ("rw-+0x8").
-std::optional<uint32_t> parse_rights(std::string_view text) {
-  constexpr std::string_view kLetters = "rwx";
-  if (text.size() < 3) return std::nullopt;
-  uint32_t prot = 0;
-  for (size_t i = 0; i < 3; ++i) {
-    if (text[i] == kLetters[i]) {
-      prot |= 1u << i;
-    } else if (text[i] != '-') {
-      return std::nullopt;
-    }
-  }
-  if (text.size() == 3) return prot;
-  const auto more = text[3] == '+' ? parse_number(text.substr(4)) : std::nullopt;
-  if (!more || *more > std::numeric_limits<uint32_t>::max()) return std::nullopt;
-  return prot | static_cast<uint32_t>(*more);
-}
-
 // Where the quoted text at `at` ends, behind its closing quote; npos if it does not.
 size_t end_of_quoted(std::string_view text, size_t at) {
   for (++at; at < text.size(); ++at) {
@@ -181,6 +163,23 @@ std::string quoted_text(std::string_view text) {
 std::string prot_text(uint32_t prot) {
   const std::string rights = format_rights(Rights(prot & 7));
   return (prot & ~7u) == 0 ? rights : rights + fmt::format("+{:#x}", prot & ~7u);
+}
+
+std::optional<uint32_t> parse_rights(std::string_view text) {
+  constexpr std::string_view kLetters = "rwx";
+  if (text.size() < 3) return std::nullopt;
+  uint32_t prot = 0;
+  for (size_t i = 0; i < 3; ++i) {
+    if (text[i] == kLetters[i]) {
+      prot |= 1u << i;
+    } else if (text[i] != '-') {
+      return std::nullopt;
+    }
+  }
+  if (text.size() == 3) return prot;
+  const auto more = text[3] == '+' ? parse_number(text.substr(4)) : std::nullopt;
+  if (!more || *more > std::numeric_limits<uint32_t>::max()) return std::nullopt;
+  return prot | static_cast<uint32_t>(*more);
 }
 
 bool is_plain_word(std::string_view text) {

@@ -28,6 +28,8 @@ std::string quoted_text(std::string_view text);
 
 // "rw-", and behind + what no letter stands for ("rw-+0x8").
 std::string prot_text(uint32_t prot);
+// What that text says; nothing if it is none.
+std::optional<uint32_t> parse_rights(std::string_view text);
 
 // Letters, digits, - and _, and at least one of them.
 bool is_plain_word(std::string_view text);

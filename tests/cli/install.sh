@@ -27,7 +27,7 @@ cpack --config "$build/CPackConfig.cmake" -G DEB -B "$tmp/packages" >"$tmp/cpack
   cat "$tmp/cpack.log"
   exit 1
 }
-for package in mmusim mmusim-dev; do
+for package in $(cd "$tmp/packages" && printf '%s\n' *.deb | sed 's/_.*//'); do
   dpkg-deb -I "$tmp/packages/${package}_"*.deb >"$tmp/$package.txt"
   dpkg-deb -x "$tmp/packages/${package}_"*.deb "$tmp/root"
 done
@@ -41,6 +41,14 @@ unpacked=$tmp/root/usr
 grep -qF "trace     $unpacked/share/mmusim/workloads/traces/pipeline.mmt" replay.txt
 "$unpacked/bin/mmusim" record -o r.mmt -- true 2>recorded.txt
 "$unpacked/bin/mmusim" trace verify r.mmt >/dev/null
+# The Python module, where it was built: by the interpreter whose it is.
+if [[ -s $tmp/python3-mmusim.txt ]]; then
+  grep -qE '^ Depends: .*mmusim \(= .*python3 \(>= ' "$tmp/python3-mmusim.txt"
+  PYTHONPATH=$unpacked/lib/python3/dist-packages /usr/bin/python3 -c '
+import mmusim, sys
+path = mmusim.replay("pipeline", limit=1000)["provenance"]["trace"]["path"]
+assert path == sys.argv[1] + "/share/mmusim/workloads/traces/pipeline.mmt", path' "$unpacked"
+fi
 for file in share/man/man1/mmusim.1 share/man/man1/mmusim-trace-info.1 share/man/man5/mmusim-keys.5 \
   share/bash-completion/completions/mmusim share/zsh/vendor-completions/_mmusim \
   share/doc/mmusim/copyright lib/mmusim/mmusim-recorder.so include/mmusim/pt/plugin_entry.h \

@@ -1,0 +1,23 @@
+# Whether the Python module can be built, and is to be: MMUSIM_BUILD_PYTHON, on where pybind11 and Python's headers are.
+# Of a sanitizer's build it is none: an interpreter without it cannot load one.
+if(NOT DEFINED Python_EXECUTABLE AND EXISTS /usr/bin/python3)
+  set(Python_EXECUTABLE /usr/bin/python3)  # Debian's, whose pybind11 it is, and not a pyenv's that may be before it in PATH
+endif()
+set(mmusim_can_python OFF)
+if(NOT CMAKE_CXX_FLAGS MATCHES "-fsanitize")
+  find_package(Python 3.9 COMPONENTS Interpreter Development.Module QUIET)
+  if(Python_FOUND)
+    find_package(pybind11 2.10 CONFIG QUIET)
+  endif()
+  if(pybind11_FOUND)
+    set(mmusim_can_python ON)
+  endif()
+endif()
+option(MMUSIM_BUILD_PYTHON "Build the Python module (needs pybind11 and Python's headers)" ${mmusim_can_python})
+if(MMUSIM_BUILD_PYTHON AND NOT mmusim_can_python)
+  message(FATAL_ERROR "MMUSIM_BUILD_PYTHON needs pybind11 and Python's headers (pybind11-dev, python3-dev), and no sanitizer")
+elseif(MMUSIM_BUILD_PYTHON)
+  message(STATUS "Python module: for ${Python_EXECUTABLE}, ${Python_VERSION}")
+else()
+  message(STATUS "Python module: not built (pybind11-dev and python3-dev are not there, or it is turned off)")
+endif()
