@@ -29,7 +29,6 @@ struct OfEverySize : Arch {
          mem::ReferenceSink& /*sink*/, bool /*hardware_reads*/)
         : OwnFormat{Arch::format(options)},
           EverySize(OwnFormat::format, Arch::layout(options).page, Arch::layout(options).top) {}
-    Tlbs& mmu(CpuId /*id*/) { return *this; }
   };
 };
 
@@ -44,8 +43,9 @@ Curves curves_on(const config::Config& config, const CurveOptions& curve,
   machine.tlbs().measure(curve);
   const TraceRoute route = TraceRoute::of(config, Arch::kName, machine.layout(), machine.huge());
   TraceSource source(route);
-  ReplayLoop<typename OfEverySize<Arch>::Tlbs> loop(machine.tlbs(), machine.kernel(),
-                                                    machine.sink(), nullptr, machine.page());
+  // The same loop for all architectures.
+  ReplayLoop<EverySize> loop(machine.tlbs(), machine.kernel(), machine.sink(), nullptr,
+                             machine.page());
   RunLimit limit(route.limit);
   Curves result;
   Stretch stretch(1, /*whole=*/true);
