@@ -6,13 +6,14 @@ run_packages=(
   cmake ninja-build g++ libc6-dev
   libboost-program-options-dev libfmt-dev libspdlog-dev nlohmann-json3-dev
   libzstd-dev libxxhash-dev liblzma-dev zlib1g-dev liblz4-dev
-  libsnappy-dev libarchive-dev libsqlite3-dev librapidcheck-dev
+  libsnappy-dev libarchive-dev libsqlite3-dev librapidcheck-dev libjs-vega
 )
-# Besides, to test: libraries, clang with its sanitizers and tools, valgrind and QEMU to record traces,
-# and the compiler of one instruction set that is not the host's, of the other byte order.
+# Besides, to test: libraries, clang with its sanitizers and tools, a browser that looks at reports, valgrind and
+# QEMU to record traces, and the compiler of one instruction set that is not the host's, of the other byte order.
 test_packages=(
   libgtest-dev libgmock-dev libbenchmark-dev
   clang clang-format clang-tidy libclang-rt-14-dev llvm
+  chromium fonts-dejavu-core
   valgrind qemu-user gcc-sparc64-linux-gnu libc6-dev-sparc64-cross zstd xz-utils
   man-db zsh pybind11-dev python3-dev python3-pandas
 )

@@ -135,6 +135,7 @@ void compare(const Words& words) {
       ("jobs,j", text_option("N"), "Threads, for traces; the host's cores if not given.")         //
       ("quiet,q", "No progress on stderr.");
   Documents::declare(arguments, "everything", "the rates, a row a run");
+  Documents::declare_page(arguments);
   declare_configuration_options(arguments);
   const config::Schema schema = simulation_schema(arguments, words);
   arguments.keys(schema);

@@ -58,6 +58,7 @@ void curve(const Words& words) {
       ("accept-torn", "Read a torn trace as far as it goes; sets run.accept_torn.")  //
       ("quiet,q", "No progress on stderr.");
   Documents::declare(arguments, "every count", "every count, a row each");
+  Documents::declare_page(arguments);
   const config::Schema schema = simulation_schema(arguments, words);
   arguments.keys(schema);
   if (!arguments.parse(words)) return;

@@ -1,5 +1,5 @@
 // Where a command's results go besides, or in place of, what it prints for people: --json FILE and
-// --csv FILE, either of which may be - for standard output.
+// --csv FILE, and of some commands --html FILE; one of them may be - for standard output.
 #ifndef MMUSIM_CLI_DOCUMENTS_H_
 #define MMUSIM_CLI_DOCUMENTS_H_
 
@@ -11,6 +11,7 @@
 #include "base/output_file.h"
 #include "cli/arguments.h"
 #include "cli/output.h"
+#include "report/page.h"
 
 namespace mmusim::cli {
 
@@ -24,21 +25,35 @@ class Documents {
         ("csv", text_option("FILE"),
          fmt::format("Write {}, as comma-separated values; - for stdout.", rows).c_str());
   }
+  // Declares --html besides, for a command whose JSON a page can be made of (report/page.h).
+  static void declare_page(Arguments& arguments) {
+    arguments.options()("html", text_option("FILE"),
+                        "Write a page with figures and tables, as 'mmusim report' does.");
+  }
 
   // Makes the files, before the work, so that a mistyped name does not cost it. Errors: as
   // OutputFile; UsageError if both are for standard output.
   explicit Documents(const Arguments& arguments)
-      : json_(arguments, "json"), csv_(arguments, "csv") {
-    if (json_.to_stdout && csv_.to_stdout)
-      throw UsageError("--csv", "both --json and --csv would go to stdout",
-                       "give one of them a file");
+      : json_(arguments, "json"), csv_(arguments, "csv"), html_(arguments, "html") {
+    const Output* first = nullptr;
+    for (const Output* const output : {&json_, &csv_, &html_}) {
+      if (!output->to_stdout) continue;
+      if (first != nullptr)
+        throw UsageError(
+            "--" + output->option,
+            fmt::format("both --{} and --{} would go to stdout", first->option, output->option),
+            "give one of them a file");
+      first = output;
+    }
   }
 
   // Then nothing else may be printed there.
-  [[nodiscard]] bool to_stdout() const { return json_.to_stdout || csv_.to_stdout; }
+  [[nodiscard]] bool to_stdout() const {
+    return json_.to_stdout || csv_.to_stdout || html_.to_stdout;
+  }
 
-  // Whether either is wanted.
-  [[nodiscard]] bool any() const { return json_.wanted || csv_.wanted; }
+  // Whether any is wanted.
+  [[nodiscard]] bool any() const { return json_.wanted || csv_.wanted || html_.wanted; }
 
   // Makes what is wanted, with functions that return a text each, and writes or prints it. Files
   // appear when all are whole. Errors: as OutputFile and print().
@@ -52,20 +67,26 @@ class Documents {
   template <class Json, class Csv>
   void fill(Json json, Csv csv) {
     if (csv_.wanted) fill(csv_, csv());
-    if (json_.wanted) fill(json_, json());
+    if (!json_.wanted && !html_.wanted) return;
+    const std::string document = json();
+    if (html_.wanted) fill(html_, report::page_of_json(document));
+    if (json_.wanted) fill(json_, document);
   }
   void commit() {
-    for (Output* const output : {&json_, &csv_})
+    for (Output* const output : {&json_, &csv_, &html_})
       if (output->file) output->file->commit();
   }
   void print_or(const std::string& text) { print(to_stdout() ? printed_ : text); }
 
  private:
   struct Output {
-    Output(const Arguments& arguments, const char* option)
-        : wanted(arguments.has(option)), to_stdout(wanted && arguments.text(option) == "-") {
+    Output(const Arguments& arguments, const char* name)
+        : option(name),
+          wanted(arguments.has(option)),
+          to_stdout(wanted && arguments.text(option) == "-") {
       if (wanted && !to_stdout) file.emplace(arguments.text(option));
     }
+    std::string option;
     bool wanted;
     bool to_stdout;
     std::optional<OutputFile> file;
@@ -77,6 +98,7 @@ class Documents {
 
   Output json_;
   Output csv_;
+  Output html_;
   std::string printed_;  // what goes to standard output
 };
 

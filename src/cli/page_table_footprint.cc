@@ -121,6 +121,7 @@ void page_table_footprint(const Words& words) {
       ("accept-torn", "Replay a torn trace as far as it goes; sets run.accept_torn.")  //
       ("quiet,q", "No progress on stderr.");
   Documents::declare(arguments, "the numbers", "the numbers, a row a page table");
+  Documents::declare_page(arguments);
   declare_configuration_options(arguments);
   const config::Schema schema = simulation_schema(arguments, words);
   arguments.keys(schema);

@@ -125,6 +125,7 @@ report::Heading heading_of(const config::Config& config, const sim::ReplayResult
 void declare_simulation_options(Arguments& arguments) {
   declare_machine_options(arguments);
   Documents::declare(arguments, "the whole result", "the counters, a row each");
+  Documents::declare_page(arguments);
   arguments.options()  //
       ("check",
        "Compare every translation with the page table, and every TLB "                 //

@@ -1,6 +1,7 @@
 // sweep: many configurations, into one table.
 #include <algorithm>
 #include <fmt/format.h>
+#include <optional>
 #include <set>
 #include <string>
 #include <utility>
@@ -22,10 +23,12 @@
 #include "report/comparison_table.h"
 #include "report/data_writers.h"
 #include "report/database_writer.h"
+#include "report/page.h"
 #include "report/text_writer.h"
 #include "sim/fan_out.h"
 #include "sim/simulation.h"
 #include "sweep/estimate.h"
+#include "sweep/read_folder.h"
 #include "sweep/results.h"
 #include "sweep/store.h"
 
@@ -195,7 +198,9 @@ void sweep(const Words& words) {
       ("jobs,j", text_option("N"), "Threads; the host's cores if not given.")  //
       ("counters", text_option("NAME,..."),
        "Counters that are columns of the table (mmu.* means all that begin so); those of compare "
-       "if not given. DIR/runs has all.")                                               //
+       "if not given. DIR/runs has all.")  //
+      ("html", text_option("FILE"),
+       "Write a page about it with figures and tables, as 'mmusim report' does.")       //
       ("dry-run,n", "Say how many runs there would be, and about how long, and stop.")  //
       ("quiet,q", "No progress on stderr.");
   declare_sweep_options(arguments);
@@ -222,6 +227,8 @@ void sweep(const Words& words) {
     return;
   }
 
+  std::optional<OutputFile> page;
+  if (arguments.has("html")) page.emplace(arguments.text("html"));
   const std::string& folder = arguments.text("output");
   sweep::Store store(folder, sweep::program_of(provenance_of(points.front().config)));
   Words asked = counters;
@@ -233,6 +240,10 @@ void sweep(const Words& words) {
   const report::Table table = sweep::results_table(points, found.outcomes, counters);
   write_file(store.path_of("results.csv"), report::csv_of(table));
   write_file(store.path_of("results.db"), report::database_of({&table, 1}));
+  if (page) {
+    page->write(report::page_of(sweep::read_folder(folder, warn)));
+    page->commit();
+  }
   const std::vector<size_t> runs = sweep::distinct(points);
   show(folder, table, runs.size(), found);
   Refusals refusals(Refusals::Of::Trace);

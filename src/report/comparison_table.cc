@@ -13,6 +13,7 @@
 #include "base/units.h"
 #include "report/data_writers.h"
 #include "report/prices.h"
+#include "report/rates.h"
 #include "report/text_writer.h"
 
 namespace mmusim::report {
@@ -20,65 +21,6 @@ namespace {
 
 using stats::Counter;
 using stats::Report;
-
-uint64_t value_or_0(const Report& report, std::string_view name) {
-  const Counter* const counter = report.find(name);
-  return counter == nullptr ? 0 : counter->value;
-}
-
-// A column of rates: the sum of counters, over 1000 units of work unless it is bytes.
-struct Rate {
-  const char* title;
-  const char* key;
-  std::vector<const char*> counters;
-};
-
-struct Group {
-  const char* title;
-  std::vector<Rate> rates;
-};
-
-const std::vector<Group>& groups() {
-  static const std::vector<Group> kGroups = {
-      {"TLB misses",
-       {{"first I", "first_level_fetch_misses", {"mmu.first.fetch_misses"}},
-        {"first D", "first_level_data_misses", {"mmu.first.data_misses"}},
-        {"last I", "last_level_fetch_misses", {"mmu.last.fetch_misses"}},
-        {"last D", "last_level_data_misses", {"mmu.last.data_misses"}}}},
-      {"Miss path",
-       {{"walks", "walks", {"mmu.walks"}},
-        {"traps", "traps", {"mmu.traps"}},
-        {"handler instr", "handler_instructions", {"mmu.handler.instructions"}},
-        {"walker refs", "walker_references", {"refs.walker"}},
-        {"handler refs", "handler_references", {"refs.handler"}}}},
-      {"Kernel",
-       {{"faults", "faults", {"kernel.faults.minor", "kernel.faults.major"}},
-        {"entries", "fault_entries", {"mmu.faults"}},
-        {"entry instr", "fault_instructions", {"mmu.faults.instructions"}},
-        {"table refs", "kernel_references", {"refs.kernel"}}}},
-      {"Flushes",
-       {{"requests", "flushes", {"mmu.flushes"}},
-        {"pages", "flushed_pages", {"mmu.flushed_pages"}},
-        {"TLBs emptied", "emptied", {"mmu.emptied"}},
-        {"interrupts", "interrupts", {"mmu.interrupts"}}}},
-      {"Memory at most",
-       {{"page tables", "page_table_bytes", {"kernel.page_tables.peak"}},
-        {"software TLB", "software_tlb_bytes", {"mmu.soft.bytes"}}}},
-  };
-  return kGroups;
-}
-
-// What a run's work is measured in.
-struct Work {
-  const char* unit;
-  uint64_t amount;
-};
-Work work_of(const Report& report) {
-  const uint64_t instructions = value_or_0(report, "run.instructions");
-  if (instructions != 0) return {"instructions", instructions};
-  return {"accesses",
-          value_or_0(report, "mmu.fetch_lookups") + value_or_0(report, "mmu.data_lookups")};
-}
 
 bool has_traces(const Comparison& comparison) {
   return !comparison.traces.empty();
@@ -91,32 +33,6 @@ Work common_work(const Comparison& comparison) {
 
 bool was_moved(const ComparedRun& run) {
   return value_or_0(run.report, "relocation.active") != 0;
-}
-
-// mmu.cycles, and what it is the sum of.
-const std::vector<Rate>& cycles() {
-  static const std::vector<Rate> kCycles = {
-      {"total", "cycles", {"mmu.cycles"}},
-      {"TLB misses", "cycles_misses", {"mmu.miss_cycles"}},
-      {"fault entries", "cycles_faults", {"mmu.cycles.faults"}},
-      {"kernel refs", "cycles_kernel", {"mmu.cycles.kernel"}},
-      {"flushes", "cycles_flushes", {"mmu.cycles.flushes"}},
-      {"interrupts", "cycles_interrupts", {"mmu.cycles.interrupts"}},
-      {"broadcasts", "cycles_broadcasts", {"mmu.cycles.broadcasts"}}};
-  return kCycles;
-}
-constexpr size_t kOfOneCpu = 5;  // what there is with one CPU
-// mmu.miss_cycles, likewise.
-const std::vector<Rate>& miss_cycles() {
-  static const std::vector<Rate> kMissCycles = {
-      {"total", "cycles_misses", {"mmu.miss_cycles"}},
-      {"next level", "cycles_next_level", {"mmu.cycles.next_level"}},
-      {"walks", "cycles_walks", {"mmu.cycles.walks"}},
-      {"walker refs", "cycles_walker", {"mmu.cycles.walker"}},
-      {"traps", "cycles_traps", {"mmu.cycles.traps"}},
-      {"instr", "cycles_instructions", {"mmu.cycles.instructions"}},
-      {"handler refs", "cycles_handler", {"mmu.cycles.handler"}}};
-  return kMissCycles;
 }
 
 bool has_several_cpus(const Comparison& comparison) {
@@ -144,9 +60,7 @@ class Columns {
                .readers = readers,
                .strong = strong},
         [&](const ComparedRun& run) {
-          uint64_t sum = 0;
-          for (const char* const name : rate.counters)
-            sum += value_or_0(run.report, name);
+          const uint64_t sum = rate.of(run.report);
           return bytes ? Value(Bytes{sum}) : Value(Ratio{sum, work_.amount, kPerThousand});
         });
   }
@@ -239,13 +153,13 @@ Table runs_of(const Comparison& comparison) {
     columns.add({.key = "per", .readers = Column::For::Programs},
                 [&](const ComparedRun&) { return common_work(comparison).amount; });
   }
-  for (const Group& group : groups())
+  for (const RateGroup& group : rate_groups())
     for (const Rate& rate : group.rates)
       columns.rate(rate, group.title, Column::For::All);
   columns.served();
-  columns.sum("Cycles of TLB misses", miss_cycles(), true);
+  columns.sum("Cycles of TLB misses", miss_cycle_rates(), true);
   columns.sum("Cycles of translation",
-              std::span(cycles()).first(has_several_cpus(comparison) ? cycles().size() : kOfOneCpu),
+              cycle_rates().first(has_several_cpus(comparison) ? cycle_rates().size() : kOfOneCpu),
               false);
   return columns.table();
 }
@@ -362,10 +276,10 @@ std::vector<std::string> compared_counters() {
         if (std::find(names.begin(), names.end(), counter) == names.end())
           names.emplace_back(counter);
   };
-  for (const Group& group : groups())
+  for (const RateGroup& group : rate_groups())
     add(group.rates);
-  add(cycles());
-  add(miss_cycles());
+  add(cycle_rates());
+  add(miss_cycle_rates());
   return names;
 }
 

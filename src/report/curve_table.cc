@@ -70,7 +70,10 @@ Table curve_table(const sim::Curves& curves) {
                   {.key = "misses",
                    .unit = "look-ups",
                    .meaning = "Of an LRU TLB with those sets and ways that holds nothing else."},
-                  {.key = "miss_ratio", .meaning = "Misses over look-ups."}}};
+                  {.key = "miss_ratio", .meaning = "Misses over look-ups."},
+                  {.key = "misses_per_1000_instructions",
+                   .unit = "misses per 1000 instructions",
+                   .meaning = "Of the program's instructions."}}};
   for (const Curve& curve : curves.curves)
     for (unsigned log2 = 0; log2 < LruFamily::kSetCounts; ++log2)
       for (unsigned ways = 1;
@@ -78,7 +81,8 @@ Table curve_table(const sim::Curves& curves) {
         const uint64_t misses = curve.misses(log2, ways);
         table.row({std::string(sim::name_of(curve.side)), curve.page.bytes(), uint64_t{1} << log2,
                    uint64_t{ways}, uint64_t{ways} << log2, curve.lookups, misses,
-                   Ratio{misses, curve.lookups, Ratio::As::PerOne}});
+                   Ratio{misses, curve.lookups, Ratio::As::PerOne},
+                   Ratio{misses, curves.totals.instructions, Ratio::As::PerThousand}});
       }
   return table;
 }

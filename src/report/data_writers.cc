@@ -25,7 +25,7 @@ struct CellJson {
   }
 };
 
-struct CellCsv {
+struct PlainCell {
   std::string operator()(std::monostate /*nothing*/) const { return ""; }
   std::string operator()(Unknown /*value*/) const { return ""; }
   std::string operator()(Bytes value) const { return fmt::format("{}", value.count); }
@@ -34,8 +34,8 @@ struct CellCsv {
     const auto number = value.value();
     return number ? fmt::format("{}", *number) : "";
   }
-  std::string operator()(const std::string& value) const { return stats::csv_field(value); }
-  std::string operator()(const Lines& value) const { return stats::csv_field(in_one_line(value)); }
+  std::string operator()(const std::string& value) const { return value; }
+  std::string operator()(const Lines& value) const { return in_one_line(value); }
   template <class Plain>
   std::string operator()(const Plain& value) const {
     return fmt::format("{}", value);
@@ -104,6 +104,10 @@ nlohmann::ordered_json rows_json(const Table& table) {
   return rows_of(table, /*all=*/false);
 }
 
+std::string plain_text_of(const Value& value) {
+  return std::visit(PlainCell{}, value);
+}
+
 std::string csv_of(const Table& table) {
   std::string text;
   const auto line = [&](auto field) {
@@ -117,7 +121,7 @@ std::string csv_of(const Table& table) {
   };
   line([&](size_t i) { return stats::csv_field(table.columns[i].key); });
   for (const Row& row : table.rows)
-    line([&](size_t i) { return std::visit(CellCsv{}, row.cells[i]); });
+    line([&](size_t i) { return stats::csv_field(plain_text_of(row.cells[i])); });
   return text;
 }
 

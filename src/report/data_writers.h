@@ -21,6 +21,9 @@ std::string json_of(const Document& document, const stats::Provenance& provenanc
 // documents with a shape of their own.
 nlohmann::ordered_json rows_json(const Table& table);
 
+// A cell for programs: a number without separators or unit; "" where there is nothing.
+std::string plain_text_of(const Value& value);
+
 // One table, as RFC 4180 has it but for line ends: a line that names the columns, and a line a row.
 std::string csv_of(const Table& table);
 

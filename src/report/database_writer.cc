@@ -96,9 +96,11 @@ class Database {
   void one(int64_t value) { integer(value); }
   void one(Bytes value) { one(value.count); }
   void one(Change value) { integer(value.by); }
+  void one(double value) {
+    require(sqlite3_bind_double(statement_.get(), place_, value) == SQLITE_OK);
+  }
   void one(const Ratio& value) {
-    if (const auto number = value.value())
-      require(sqlite3_bind_double(statement_.get(), place_, *number) == SQLITE_OK);
+    if (const auto number = value.value()) one(*number);
   }
   void one(const Lines& value) { one(in_one_line(value)); }
   void one(const std::string& value) {

@@ -53,8 +53,9 @@ std::vector<std::string> lines_of(const Lines& lines);
 std::string in_one_line(const Lines& lines);
 
 // Nothing at all (monostate) where a column does not concern the row.
-using Value = std::variant<std::monostate, Unknown, bool, uint64_t, int64_t, Bytes, Change, Ratio,
-                           std::string, Lines>;
+// A double is a number out of a document that has no more of it.
+using Value = std::variant<std::monostate, Unknown, bool, uint64_t, int64_t, double, Bytes, Change,
+                           Ratio, std::string, Lines>;
 
 struct Column {
   enum class Align : uint8_t { Left, Right };

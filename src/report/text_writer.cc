@@ -70,12 +70,21 @@ struct CellText {
     return value < 0 ? "-" + (*this)(uint64_t{0} - static_cast<uint64_t>(value))
                      : (*this)(static_cast<uint64_t>(value));
   }
+  std::string operator()(double value) const { return fmt::format("{:.4g}", value); }
   std::string operator()(Bytes value) const { return readable_bytes(value.count); }
   std::string operator()(Change value) const { return fmt::format("{:+}", value.by); }
   std::string operator()(const Ratio& value) const { return ratio_text(value); }
   std::string operator()(const std::string& value) const { return printable(value); }
   std::string operator()(const Lines& value) const { return printable(in_one_line(value)); }
 };
+
+}  // namespace
+
+std::string text_of(const Value& value) {
+  return std::visit(CellText{/*thousands=*/true}, value);
+}
+
+namespace {
 
 // A column without a title has its unit behind each value.
 std::string cell_text(const Value& value, const Column& column, bool thousands) {

@@ -41,6 +41,9 @@ struct TextLayout {
   std::map<std::string, TextStyle> styles = {};  // by id
 };
 
+// A cell as people are told it, with separators and units of bytes.
+std::string text_of(const Value& value);
+
 // Blocks with nothing in them are left out. Without trailing blanks; with a line end, if anything.
 std::string text_of(const Document& document, const TextLayout& layout);
 

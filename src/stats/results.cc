@@ -4,6 +4,8 @@
 #include <nlohmann/json.hpp>
 #include <string_view>
 
+#include "base/error.h"
+
 namespace mmusim::stats {
 namespace {
 
@@ -118,6 +120,17 @@ std::string results_json(const Provenance& provenance, const config::Config& con
   return results_document(provenance, config, report)
              .dump(2, ' ', false, Json::error_handler_t::replace) +
          "\n";
+}
+
+void read_counters(const Json& document, Report& report) {
+  if (document.at("schema").get<unsigned>() != kResultsSchema)
+    throw Error("", "it has another schema");
+  for (const Json& counter : document.at("counters")) {
+    const auto name = counter.at("name").get<std::string>();
+    if (report.find(name) != nullptr) throw Error("", fmt::format("it has {} twice", name));
+    report.add(name, counter.at("value").get<uint64_t>(), counter.at("unit"), counter.at("meaning"),
+               counter.at("denominator"));
+  }
 }
 
 std::string csv_field(std::string_view text) {

@@ -60,6 +60,10 @@ nlohmann::ordered_json results_document(const Provenance& provenance, const conf
 std::string results_json(const Provenance& provenance, const config::Config& config,
                          const Report& report);
 
+// The counters of such a document, read again, into an empty report. Errors: Error for another
+// schema, or a counter that is there twice; nlohmann's exceptions where it is no such document.
+void read_counters(const nlohmann::ordered_json& document, Report& report);
+
 // A text as one field of a CSV line (RFC 4180).
 std::string csv_field(std::string_view text);
 // The counters alone as comma-separated values: name,value,unit,denominator,meaning.

@@ -7,7 +7,6 @@
 #include <filesystem>
 #include <fmt/format.h>
 #include <fstream>
-#include <iterator>
 #include <nlohmann/json.hpp>
 #include <sys/file.h>
 #include <system_error>
@@ -16,6 +15,7 @@
 #include <xxhash.h>
 
 #include "base/error.h"
+#include "base/input_file.h"
 #include "base/output_file.h"
 #include "trace/reader.h"
 
@@ -23,7 +23,7 @@ namespace mmusim::sweep {
 namespace {
 
 namespace fs = std::filesystem;
-using Json = nlohmann::json;
+using Json = nlohmann::ordered_json;
 
 constexpr unsigned kStoreSchema = 1;
 constexpr const char* kStore = "store.json";
@@ -36,13 +36,6 @@ std::string digits(XXH128_hash_t hash) {
 
 std::string hash_of(const std::string& text) {
   return digits(XXH3_128bits(text.data(), text.size()));
-}
-
-std::string read_all(const std::string& path) {
-  std::ifstream file(path, std::ios::binary);
-  std::string text((std::istreambuf_iterator<char>(file)), std::istreambuf_iterator<char>());
-  if (!file) throw Error(path, fmt::format("cannot read: {}", std::strerror(errno)));
-  return text;
 }
 
 // A torn trace is known by all of its bytes.
@@ -63,21 +56,10 @@ std::string hash_of_trace(const std::string& path) {
   return reader.torn() ? hash_of_file(path) : reader.content_hash();
 }
 
-void add_counters(const Json& result, stats::Report& report) {
-  if (result.at("schema").get<unsigned>() != stats::kResultsSchema)
-    throw Error("", "it has another schema");
-  for (const Json& counter : result.at("counters")) {
-    const auto name = counter.at("name").get<std::string>();
-    if (report.find(name) != nullptr) throw Error("", fmt::format("it has {} twice", name));
-    report.add(name, counter.at("value").get<uint64_t>(), counter.at("unit"), counter.at("meaning"),
-               counter.at("denominator"));
-  }
-}
-
 // Why the text is no result; "": it is one.
 std::string problem_of(const std::string& text, stats::Report& report) {
   try {
-    add_counters(Json::parse(text), report);
+    stats::read_counters(Json::parse(text), report);
     return "";
   } catch (const Json::exception& error) {
     return error.what();
@@ -136,7 +118,7 @@ void Store::check_what_is_there(const std::string& program) const {
   std::string writer;
   unsigned schema = 0;
   try {
-    const Json store = Json::parse(read_all(path));
+    const Json store = Json::parse(read_file(path));
     schema = store.at("schema").get<unsigned>();
     writer = store.at("program").get<std::string>();
   } catch (const Json::exception& why) {
@@ -169,7 +151,7 @@ bool Store::find(const std::string& id, stats::Report& report, const Warn& warn)
   if (!fs::exists(path, error)) return false;
   std::string problem;
   try {
-    problem = problem_of(read_all(path), report);
+    problem = problem_of(read_file(path), report);
   } catch (const Error& why) {
     problem = why.what();
   }

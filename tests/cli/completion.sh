@@ -16,7 +16,7 @@ cp "$(dirname "$tests")/../workloads/traces/pipeline.mmt" mine.mmt
 # A line as typed, up to where the key is pressed, and what it becomes, each of what it may become
 # for bash.
 cases='replay pip|pipeline
-re|replay record
+re|replay report record
 trace imp|import
 replay x --mach|--machine
 replay x -m zen|zen2

@@ -1,0 +1,97 @@
+#!/usr/bin/env bash
+# A report in a real browser: it loads without network or a word on the console, draws every figure, sorts, saves, and
+# nothing that a stranger named becomes markup.
+#
+#   report_page.sh MMUSIM SOURCE_DIR CHROMIUM
+set -eu
+mmusim=$(readlink -f "$1")
+source=$(readlink -f "$2")
+chromium=$3
+tmp=$(mktemp -d)
+trap 'rm -rf "$tmp"' EXIT
+cd "$tmp"
+fail() { printf '%s\n' "$*"; exit 1; }
+
+"$mmusim" trace import --quiet "$source/tests/cli/data/tiny.log" -o t.mmt >/dev/null 2>&1
+cp t.mmt '<img src=x onerror=boom>.mmt'
+"$mmusim" compare '<img src=x onerror=boom>.mmt' -m tiny,zen2 \
+  -k '</script><script>boom()//: gpt' -q --json compare.json >/dev/null
+"$mmusim" sweep t.mmt -m tiny -p mlpt,gpt -v 'tlb.l2.entries=8..64 x2' --tlb.l2.ways=4 -q -o sweep >/dev/null
+"$mmusim" curve t.mmt -q --json curve.json >/dev/null
+"$mmusim" page-table footprint dense:1M -p mlpt,gpt --json footprint.json >/dev/null
+"$mmusim" report compare.json sweep curve.json footprint.json -o page.html >/dev/null
+
+# What a person would look at and do, in words.
+cat >look.js <<'JS'
+<script>
+(function look() {
+  if (document.documentElement.dataset.drawn === undefined) return setTimeout(look, 20);
+  const said = [];
+  const say = (text) => said.push(text);
+  const figures = [...document.querySelectorAll("figure")];
+  say(`figures ${figures.length}`);
+  const hidden = figures.filter((figure) => {
+    const box = figure.querySelector("svg.marks")?.getBoundingClientRect();
+    const marks = [...figure.querySelectorAll("svg .mark-rect path, svg .mark-line path, svg .mark-symbol path")];
+    return !box || box.width < 200 || box.right > innerWidth || !marks.some((mark) => mark.getBoundingClientRect().width > 1);
+  });
+  say(`not to be seen ${hidden.map((figure) => figure.dataset.name).join(" ") || "none"}`);
+  say(`strange elements ${document.querySelectorAll("img, main script, svg script").length}`);
+  say(`without a name ${[...document.querySelectorAll("button, input")].filter((one) => !(one.textContent || one.getAttribute("aria-label"))).length}`);
+  const paper = () => getComputedStyle(document.querySelector("figure")).backgroundColor;
+  const light = paper();
+  document.querySelector(".theme").click();
+  document.querySelector(".theme").click();
+  const dark = paper();
+  say(`dark ${light !== dark && figures[0].querySelector("svg.marks").style.backgroundColor === dark}`);
+  const table = document.querySelector("#rates");
+  const column = [...table.tHead.rows[1].cells].findIndex((head) => head.dataset.key === "cycles");
+  const values = () => [...table.tBodies[0].rows].map((row) => Number(row.cells[column].dataset.value ?? row.cells[column].textContent));
+  const button = table.tHead.rows[1].cells[column].querySelector("button");
+  const sorted = (way) => values().every((value, i, all) => i === 0 || way * (value - all[i - 1]) >= 0);
+  button.click();
+  const up = sorted(1);
+  button.click();
+  say(`sorts ${up && sorted(-1) && !sorted(1)} ${button.parentNode.getAttribute("aria-sort")}`);
+  const saved = [];
+  URL.createObjectURL = (blob) => (saved.push(blob), "data:,");
+  HTMLAnchorElement.prototype.click = () => {};
+  figures[0].querySelectorAll(".tools button").forEach((one) => one.click());
+  setTimeout(async () => {
+    const texts = await Promise.all(saved.map((blob) => blob.text()));
+    const svg = texts.find((text) => text.startsWith("<svg"));
+    const read = new DOMParser().parseFromString(svg, "image/svg+xml");
+    say(`svg ${read.querySelector("parsererror") === null && read.querySelectorAll("pattern").length > 1}`);
+    const csv = texts.find((text) => text.startsWith("run,"));
+    say(`csv ${csv.split("\r\n").length - 1 === figures[0].querySelectorAll("tbody tr").length + 1}`);
+    document.title = "said";
+    const box = document.createElement("pre");
+    box.id = "said";
+    box.textContent = said.join("\n");
+    document.body.append(box);
+  }, 200);
+})();
+</script>
+JS
+sed '/<\/body>/e cat look.js' page.html >looked.html
+# No host is found, should the page ask for one.
+"$chromium" --headless --no-sandbox --disable-gpu --disable-dev-shm-usage --user-data-dir="$tmp/profile" --window-size=1000,900 \
+  --host-resolver-rules='MAP * ~NOTFOUND' --enable-logging=stderr --virtual-time-budget=10000 \
+  --dump-dom "file://$tmp/looked.html" >dom.html 2>log || fail "chromium: $(tail -n 5 log)"
+! grep ':CONSOLE' log || fail "the page complains"
+sed -n '/<pre id="said">/,/<\/pre>/p' dom.html | sed 's/<[^>]*>//g; /^$/d' >said
+diff - said <<'EOF' || fail "not what was expected (second column)"
+figures 9
+not to be seen none
+strange elements 0
+without a name 0
+dark true
+sorts true descending
+svg true
+csv true
+EOF
+# Names of the picture as a person reads them.
+grep -q '&lt;/script&gt;&lt;script&gt;boom()//' page.html || fail "the strange name is not there"
+for text in 'Cycles of translation' 'fault entries' 'Misses of LRU TLBs' 'entries in use'; do
+  grep -qF "$text" dom.html || fail "'$text' is not on the page"
+done
