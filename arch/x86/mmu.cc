@@ -40,8 +40,36 @@ Mmu::Mmu(const Options& options, mem::FrameMemory& frames, mem::ReferenceSink& s
   unload();
 }
 
+[[gnu::always_inline]] inline mmu::Translation Mmu::refill(const SideLevels& side, VirtAddr va,
+                                                           AccessKind kind) {
+  path_.step(kWalkStep);
+  const mmu::WalkResult walk = this->walk(va, kind);
+  if (walk.fault != mmu::FaultReason::None) return refuse(va, walk.fault);
+  ++counters_.leaves[paging_.level_of_size(walk.leaf.size)];
+  return finish(side, va, fill(side, va, pcid_, walk.leaf));
+}
+
+[[gnu::always_inline]] inline mmu::WalkResult Mmu::walk(VirtAddr va, AccessKind kind) {
+  if (gate_.contains(va)) [[unlikely]]
+    return walker_.walk(gate_root_, va, pcid_, kind, Walks::Gate);
+  if (native_) return native_->walk(*table_, va, pcid_, kind);
+  if (pdptes_stale()) {
+    path_.remark("a PDPTE has been changed: the kernel loads CR3 again");
+    ++counters_.pdpte_reloads;
+    reload();
+  }
+  return walker_.walk(root_, va, pcid_, kind);
+}
+
+[[gnu::always_inline]] inline mmu::Translation Mmu::finish(const SideLevels& side, VirtAddr va,
+                                                           const Hit& hit) {
+  const Rights rights = hit.payload->rights;
+  return Cpu::finish(side, va, hit, rights.has(Rights::kUser) ? rights : Rights());
+}
+
 mmu::Translation Mmu::access(VirtAddr va, AccessKind kind, bool retry) {
-  const mmu::Translation t = translate(va, kind, retry);
+  const mmu::Translation t =
+      shadow_ == nullptr && !retry ? attempt(va, kind, retry) : translate(va, kind, retry);
   // Where a copy has no room its own page fault goes on into the kernel.
   if (!t.ok() && t.fault != mmu::FaultReason::NoMemory) path_.step(kPageFaultStep);
   return t;
@@ -89,26 +117,6 @@ mmu::Translation Mmu::attempt(VirtAddr va, AccessKind kind, bool retry) {
   if (!user_may(hit.payload->rights, kind)) return refuse(va, mmu::FaultReason::Protection);
   if (writes(kind) && !hit.payload->dirty) return dirty_assist(side, va, kind, *hit.payload);
   return finish(side, va, first ? first : fill_first(side, va, pcid_, hit));
-}
-
-mmu::Translation Mmu::refill(const SideLevels& side, VirtAddr va, AccessKind kind) {
-  path_.step(kWalkStep);
-  const mmu::WalkResult walk = this->walk(va, kind);
-  if (walk.fault != mmu::FaultReason::None) return refuse(va, walk.fault);
-  ++counters_.leaves[paging_.level_of_size(walk.leaf.size)];
-  return finish(side, va, fill(side, va, pcid_, walk.leaf));
-}
-
-mmu::WalkResult Mmu::walk(VirtAddr va, AccessKind kind) {
-  if (gate_.contains(va)) [[unlikely]]
-    return walker_.walk(gate_root_, va, pcid_, kind, Walks::Gate);
-  if (native_) return native_->walk(*table_, va, pcid_, kind);
-  if (pdptes_stale()) {
-    path_.remark("a PDPTE has been changed: the kernel loads CR3 again");
-    ++counters_.pdpte_reloads;
-    reload();
-  }
-  return walker_.walk(root_, va, pcid_, kind);
 }
 
 // A store found an entry with D = 0: the processor walks again to set D in memory, then in the
@@ -201,11 +209,6 @@ std::string Mmu::lookup_text(VirtAddr /*va*/, const Hit& hit) const {
 void Mmu::mark_dirty(tlb::Level& level, VirtAddr va) const {
   const Hit hit = level.find(va, pcid_);
   if (hit) hit.payload->dirty = true;
-}
-
-mmu::Translation Mmu::finish(const SideLevels& side, VirtAddr va, const Hit& hit) {
-  const Rights rights = hit.payload->rights;
-  return Cpu::finish(side, va, hit, rights.has(Rights::kUser) ? rights : Rights());
 }
 
 mmu::Translation Mmu::refuse(VirtAddr va, mmu::FaultReason reason) {

@@ -158,16 +158,16 @@ class Mmu final : public mmu::Cpu<k4K.log2(), MmuCounts> {
   // access(), but for what a page fault's entry takes.
   mmu::Translation translate(VirtAddr va, AccessKind kind, bool retry);
   mmu::Translation attempt(VirtAddr va, AccessKind kind, bool retry);
-  mmu::Translation refill(const SideLevels& side, VirtAddr va, AccessKind kind);
+  inline mmu::Translation refill(const SideLevels& side, VirtAddr va, AccessKind kind);
   mmu::Translation dirty_assist(const SideLevels& side, VirtAddr va, AccessKind kind,
                                 tlb::Payload before);
-  mmu::WalkResult walk(VirtAddr va, AccessKind kind);
+  inline mmu::WalkResult walk(VirtAddr va, AccessKind kind);
   // What the kernel touches to fix a fault at `va`: the entry, and the page.
   void note_kernel_work(VirtAddr va);
   void touch_as_kernel(PhysAddr address);
   void look_up_as_kernel(VirtAddr va);
   void set_kmap(const DirectMap::Slot& slot, std::optional<PhysAddr> there);
-  mmu::Translation finish(const SideLevels& side, VirtAddr va, const Hit& hit);
+  inline mmu::Translation finish(const SideLevels& side, VirtAddr va, const Hit& hit);
   // Not into the kernel yet: see access().
   mmu::Translation refuse(VirtAddr va, mmu::FaultReason reason);
   void mark_dirty(tlb::Level& level, VirtAddr va) const;

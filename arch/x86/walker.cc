@@ -84,8 +84,7 @@ void Walker::load_pdptes(PhysAddr root) {
   }
 }
 
-bool Walker::pdptes_stale(PhysAddr root) const {
-  if (!pae_) return false;
+bool Walker::pdptes_differ(PhysAddr root) const {
   for (unsigned i = 0; i < kPdptes; ++i) {
     const uint64_t* word = frames_->find_words(root + i * kPdpteBytes);
     if (pdptes_[i] != (word == nullptr ? 0 : *word)) return true;
@@ -109,16 +108,6 @@ mmu::FaultReason Walker::pass_pdpte(VirtAddr va, mmu::WalkStart& start) {
     return mmu::FaultReason::Malformed;
   start.table = PhysAddr(pdpte & AddressBits::kMask);
   return mmu::FaultReason::None;
-}
-
-mmu::WalkResult Walker::walk(PhysAddr root, VirtAddr va, Pcid pcid, AccessKind kind, Walks walks) {
-  mmu::WalkStart start = radix_.begin(root, va, pcid);
-  if (pae_ && walks == Walks::Program && radix_.from_root(start)) {
-    const mmu::FaultReason fault = pass_pdpte(va, start);
-    if (fault != mmu::FaultReason::None) return {.fault = fault, .leaf = {}};
-  }
-  return radix_.go_on(start, va, pcid, kind,
-                      walks == Walks::Kernel ? mmu::Privilege::Kernel : mmu::Privilege::User);
 }
 
 }  // namespace mmusim::x86

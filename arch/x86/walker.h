@@ -38,7 +38,15 @@ class Walker {
   // REQUIRES: paging.has_address(va). With PAE the kernel's `root` is the page directory that the
   // last PDPTE register leads to, whatever is loaded.
   mmu::WalkResult walk(PhysAddr root, VirtAddr va, Pcid pcid, AccessKind kind,
-                       Walks walks = Walks::Program);
+                       Walks walks = Walks::Program) {
+    mmu::WalkStart start = radix_.begin(root, va, pcid);
+    if (pae_ && walks == Walks::Program && radix_.from_root(start)) {
+      const mmu::FaultReason fault = pass_pdpte(va, start);
+      if (fault != mmu::FaultReason::None) return {.fault = fault, .leaf = {}};
+    }
+    return radix_.go_on(start, va, pcid, kind,
+                        walks == Walks::Kernel ? mmu::Privilege::Kernel : mmu::Privilege::User);
+  }
 
   // A walk of the program's is to come (RadixWalker::expect()). With PAE the root is of no use.
   void expect(PhysAddr root, VirtAddr va) {
@@ -49,7 +57,7 @@ class Walker {
   // where CR3 could say, below 4 GiB.
   void load_pdptes(PhysAddr root);
   // Whether the words in memory differ from the registers. Never without PAE.
-  [[nodiscard]] bool pdptes_stale(PhysAddr root) const;
+  [[nodiscard]] bool pdptes_stale(PhysAddr root) const { return pae_ && pdptes_differ(root); }
   // Visits the tables the registers lead to.
   void for_each_pdpte(const std::function<void(PhysAddr)>& visit) const;
   // Entries read into the registers; not among the loads of walks.
@@ -60,6 +68,7 @@ class Walker {
   [[nodiscard]] const mmu::RadixWalkCounters& counters() const { return radix_.counters(); }
 
  private:
+  [[nodiscard]] bool pdptes_differ(PhysAddr root) const;
   [[nodiscard]] mmu::FaultReason pass_pdpte(VirtAddr va, mmu::WalkStart& start);
 
   mem::FrameMemory* frames_;

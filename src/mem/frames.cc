@@ -132,6 +132,8 @@ FrameMemory::FrameMemory(uint64_t bytes, PageShift page)
     : page_(page),
       total_(frames_of(bytes, page)),
       free_(total_ - 1),
+      words_(static_cast<uint64_t**>(new_contents(total_ * sizeof(uint64_t*))),
+             {total_ * sizeof(uint64_t*)}),
       chunks_((total_ + kChunkMask) >> kMaxOrder) {
   MMUSIM_ASSERT(total_ >= 2);
   zones_.push_back({0, OrderIndex(chunks_.size(), uint16_t{1} << kMaxOrder)});
@@ -166,14 +168,16 @@ void FrameMemory::set_high_memory(PhysAddr boundary) {
 }
 
 FrameMemory::~FrameMemory() {
-  for (auto& chunk : chunks_) {
-    if (chunk == nullptr) continue;
-    for (uint64_t i = 0; i < kChunkFrames; ++i)
-      if (chunk->words[i] != nullptr) {
-        const unsigned order = chunk->frames[i].order;
-        drop_contents(*chunk, i, order);
-      }
+  for (uint64_t number = 0; number < chunks_.size(); ++number) {
+    if (chunks_[number] == nullptr) continue;
+    const uint64_t begin = number << kMaxOrder;
+    for (uint64_t i = begin; i < std::min(begin + kChunkFrames, total_); ++i)
+      if (words_[i] != nullptr) drop_contents(Pfn(i), chunks_[number]->frames[i - begin].order);
   }
+}
+
+void FrameMemory::FreeWords::operator()(uint64_t** words) const {
+  delete_contents(words, bytes);
 }
 
 // Makes the records of a chunk that is whole and free.
@@ -224,7 +228,8 @@ std::optional<Pfn> FrameMemory::allocate(unsigned order, FrameUse use, uint64_t 
     frame.owner = owner;
   }
   chunk.frames[first].references = 1;
-  if (use == FrameUse::Table || use == FrameUse::SoftTlb) give_contents(chunk, first, order);
+  if (use == FrameUse::Table || use == FrameUse::SoftTlb)
+    give_contents(Pfn((number << kMaxOrder) + first), order);
 
   ++allocations_;
   free_ -= count;
@@ -272,7 +277,7 @@ void FrameMemory::free(Pfn pfn, unsigned order) {
   Chunk& chunk = *chunks_[number];
   const FrameUse use = chunk.frames[first].use;
   MMUSIM_ASSERT(chunk.frames[first].order == order && (first & (count - 1)) == 0);
-  if (chunk.words[first] != nullptr) drop_contents(chunk, first, order);
+  if (words_[pfn.value()] != nullptr) drop_contents(pfn, order);
   for (uint64_t i = 0; i < count; ++i)
     chunk.frames[first + i] = Frame{};
   free_ += count;
@@ -302,7 +307,7 @@ void FrameMemory::break_up(Pfn first, unsigned order) {
   }
 }
 
-void FrameMemory::give_contents(Chunk& chunk, uint64_t first, unsigned order) {
+void FrameMemory::give_contents(Pfn first, unsigned order) {
   const size_t bytes = page_.bytes() << order;
   WordArena* const arena = WordArena::current();
   void* memory = arena != nullptr ? arena->take(bytes) : nullptr;
@@ -312,18 +317,19 @@ void FrameMemory::give_contents(Chunk& chunk, uint64_t first, unsigned order) {
     memory = new_contents(bytes);
   auto* base = static_cast<uint64_t*>(memory);
   for (uint64_t i = 0; i < (uint64_t{1} << order); ++i)
-    chunk.words[first + i] = base + i * (page_.bytes() / sizeof(uint64_t));
-}  // NOLINT: the memory belongs to chunk.words[first] now, and goes in drop_contents()
+    words_[first.value() + i] = base + i * (page_.bytes() / sizeof(uint64_t));
+}  // NOLINT: the memory belongs to words_[first] now, and goes in drop_contents()
 
-void FrameMemory::drop_contents(Chunk& chunk, uint64_t first, unsigned order) {
+void FrameMemory::drop_contents(Pfn first, unsigned order) {
   const size_t bytes = page_.bytes() << order;
+  uint64_t* const memory = words_[first.value()];
   WordArena* const arena = WordArena::current();
-  if (arena != nullptr && arena->holds(chunk.words[first]))
-    arena->give_back(chunk.words[first], bytes);
+  if (arena != nullptr && arena->holds(memory))
+    arena->give_back(memory, bytes);
   else
-    delete_contents(chunk.words[first], bytes);
+    delete_contents(memory, bytes);
   for (uint64_t i = 0; i < (uint64_t{1} << order); ++i)
-    chunk.words[first + i] = nullptr;
+    words_[first.value() + i] = nullptr;
 }
 
 uint64_t FrameMemory::free_blocks(unsigned order) const {

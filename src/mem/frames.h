@@ -5,9 +5,11 @@
 // tables have contents (8-byte words, zero at first); a user page has none. Host memory is
 // proportional to the frames in use, not to the size of the simulated memory: the records of a
 // top-order block (a "chunk") come into being when the block is first broken into and go when it is
-// whole again. Deterministic: of the smallest order that suffices, the lowest-addressed block is
-// handed out; where there is high memory, of that which the use prefers. Buddy allocator after
-// Knuth, TAOCP vol. 1, 2.5, with Linux's orders 0..10. Not thread-safe.
+// whole again; where the contents of each frame are is in one array over all of memory, of which
+// the host has the pages that were written to. Deterministic: of the smallest order that suffices,
+// the lowest-addressed block is handed out; where there is high memory, of that which the use
+// prefers. Buddy allocator after Knuth, TAOCP vol. 1, 2.5, with Linux's orders 0..10. Not
+// thread-safe.
 #ifndef MMUSIM_MEM_FRAMES_H_
 #define MMUSIM_MEM_FRAMES_H_
 
@@ -176,7 +178,6 @@ class FrameMemory {
   // bitmap a mask of its words that are not zero.
   struct Chunk {
     std::array<Frame, kChunkFrames> frames{};
-    std::array<uint64_t*, kChunkFrames> words{};
     std::array<uint64_t, kBitWords> bits{};
     std::array<uint16_t, kMaxOrder + 1> occupied{};
     uint16_t orders = 0;  // of which there is a free block
@@ -190,9 +191,7 @@ class FrameMemory {
   [[nodiscard]] uint64_t* locate(PhysAddr address) const {
     const uint64_t pfn = address.value() >> page_.log2();
     if (pfn >= total_) return nullptr;
-    const Chunk* chunk = chunks_[pfn >> kMaxOrder].get();
-    if (chunk == nullptr) return nullptr;
-    uint64_t* base = chunk->words[pfn & kChunkMask];
+    uint64_t* base = words_[pfn];
     return base == nullptr ? nullptr : base + ((address.value() & page_.offset_mask()) >> 3);
   }
   Chunk& materialise(uint64_t number);
@@ -214,8 +213,8 @@ class FrameMemory {
     Zone& zone = zone_of(chunk);
     zone.orders.set(chunk - zone.first_chunk, orders);
   }
-  void give_contents(Chunk& chunk, uint64_t first, unsigned order);
-  void drop_contents(Chunk& chunk, uint64_t first, unsigned order);
+  void give_contents(Pfn first, unsigned order);
+  void drop_contents(Pfn first, unsigned order);
 
   PageShift page_;
   uint64_t total_ = 0;
@@ -226,7 +225,12 @@ class FrameMemory {
   uint64_t allocations_ = 0;
   uint64_t failures_ = 0;
   uint64_t live_chunks_ = 0;
-  std::vector<std::unique_ptr<Chunk>> chunks_;  // null: never broken into, or whole again
+  struct FreeWords {
+    size_t bytes = 0;
+    void operator()(uint64_t** words) const;
+  };
+  std::unique_ptr<uint64_t*[], FreeWords> words_;  // by frame; null: it has no contents
+  std::vector<std::unique_ptr<Chunk>> chunks_;     // null: never broken into, or whole again
   std::unique_ptr<Chunk> spare_;  // so that a block taken and given back does not cost its records
   std::vector<Zone> zones_;       // low memory, and high memory if there is any
 };

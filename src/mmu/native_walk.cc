@@ -127,8 +127,8 @@ WalkResult NativeWalker::walk(pt::PageTable& table, VirtAddr va, uint64_t space,
   if (!format_.is_present(found.entry)) return {.fault = FaultReason::NotPresent, .leaf = {}};
   if ((found.entry & format_.reserved) != 0) return {.fault = FaultReason::Malformed, .leaf = {}};
   const RadixFormat::Judged judged = format_.judge(found.entry, format_.leaf_rights.of(found.entry),
-                                                   found.size, found.mask, kind, Privilege::User);
-  if (judged.result.fault != FaultReason::None) return judged.result;
+                                                   found.mask, kind, Privilege::User);
+  if (!judged.allowed) return {.fault = FaultReason::Protection, .leaf = {}};
   if (judged.sets_accessed) ++counters_.accessed_set;
   if (judged.sets_dirty) ++counters_.dirty_set;
   if (judged.after != found.entry)
@@ -136,7 +136,7 @@ WalkResult NativeWalker::walk(pt::PageTable& table, VirtAddr va, uint64_t space,
   const auto steps = words_.steps();
   for (size_t i = begun_ + 1; i < steps.size(); ++i)
     if (steps[i].serves != 0) cache_.fill(va, space, {steps[i].table, steps[i].serves});
-  return judged.result;
+  return format_.result(found.entry, found.size, judged);
 }
 
 }  // namespace mmusim::mmu

@@ -95,16 +95,19 @@ struct RadixFormat {
     return PhysAddr(frame(e) << page.log2());
   }
 
+  // What becomes of an access to a leaf.
   struct Judged {
-    WalkResult result;
+    bool allowed = false;
+    Rights rights;
+    bool dirty = false;   // when the access is over
     pt::Entry after = 0;  // what the leaf says from now on: the walker's accessed and dirty bits
     bool sets_accessed = false;
     bool sets_dirty = false;
   };
-  // What becomes of an access to the page of this size whose leaf is `e`, present and well-formed,
-  // and says the rights `says`, by leaf_rights, where the way to it leaves the rights `above`.
-  [[nodiscard]] Judged judge(pt::Entry e, Rights says, PageShift size, Rights above,
-                             AccessKind kind, Privilege who) const {
+  // Of the leaf `e`, present and well-formed, that says the rights `says`, by leaf_rights, where
+  // the way to it leaves the rights `above`.
+  [[nodiscard]] Judged judge(pt::Entry e, Rights says, Rights above, AccessKind kind,
+                             Privilege who) const {
     const bool by_right = dirty_by_right != 0 && (e & dirty_by_right) == dirty_by_right;
     const unsigned stores = by_right ? unsigned{Rights::kWrite} : 0u;
     const Rights rights(above.bits() & (says.bits() | stores));
@@ -113,21 +116,26 @@ struct RadixFormat {
     const bool is_dirty = by_right ? leaf_rights.write.hold(e) : (e & dirty) == dirty;
     const bool uses = (e & accessed) != accessed;
     const bool soils = writes(kind) && !is_dirty;
-    if (!allowed || (uses && !sets_accessed) || (soils && !sets_dirty))
-      return {.result = {.fault = FaultReason::Protection, .leaf = {}}};
+    if (!allowed || (uses && !sets_accessed) || (soils && !sets_dirty)) return {};
     pt::Entry after = e | accessed;
     if (soils)
       after =
           by_right ? (after & ~leaf_rights.write.mask()) | leaf_rights.write.set : after | dirty;
-    return {.result = {.fault = FaultReason::None,
-                       .leaf = {.pfn = Pfn(frame(e) & ~(size.offset_mask() >> page.log2())),
-                                .size = size,
-                                .rights = rights,
-                                .dirty = writes(kind) || is_dirty,
-                                .global = (e & global) != 0}},
+    return {.allowed = true,
+            .rights = rights,
+            .dirty = writes(kind) || is_dirty,
             .after = after,
             .sets_accessed = uses,
             .sets_dirty = soils};
+  }
+  // ... and what the walk ends in where it is allowed.
+  [[nodiscard]] WalkResult result(pt::Entry e, PageShift size, const Judged& judged) const {
+    return {.fault = FaultReason::None,
+            .leaf = {.pfn = Pfn(frame(e) & ~(size.offset_mask() >> page.log2())),
+                     .size = size,
+                     .rights = judged.rights,
+                     .dirty = judged.dirty,
+                     .global = (e & global) != 0}};
   }
 };
 

@@ -29,6 +29,21 @@ RadixWalker::RadixWalker(const RadixFormat& format, std::span<const uint32_t> ca
       caches_(cached, format) {
   MMUSIM_ASSERT(format.count > 0 && format.count <= kMostRadixLevels);
   MMUSIM_ASSERT(format.levels[0].reserved_in_table == ~pt::Entry{0});
+  for (unsigned level = 0; level < format.count; ++level)
+    places_[level] = place_of(level);
+}
+
+RadixWalker::Place RadixWalker::place_of(unsigned level) const {
+  const RadixLevel& at = format_.levels[level];
+  const unsigned log2_bytes = log2_floor(format_.entry_bytes);
+  Place place{.shift = at.shift - log2_bytes,
+              .mask = ((uint64_t{1} << at.index_bits) - 1) << log2_bytes};
+  const pt::Entry must_be_0 = format_.reserved | at.reserved_in_table;
+  const pt::Entry usual = format_.present | at.table_value | format_.table_accessed;
+  if (at.is_leaf(usual) || (usual & must_be_0) != 0) return place;
+  place.usual_mask = usual | must_be_0 | at.table_mask;
+  place.usual = usual;
+  return place;
 }
 
 // The entry at `address`, which is aligned to its size; nothing outside table memory.
@@ -58,7 +73,7 @@ const std::byte* RadixWalker::leaf_table(PhysAddr root, VirtAddr va) const {
   PhysAddr table = root;
   for (unsigned level = format_.count - 1; level > 0; --level) {
     const RadixLevel& at = format_.levels[level];
-    const std::optional<pt::Entry> entry = read(table + at.index(va) * format_.entry_bytes);
+    const std::optional<pt::Entry> entry = read(table + places_[level].of(va));
     if (!entry || !format_.is_present(*entry) || at.is_leaf(*entry)) return nullptr;
     table = format_.table(*entry);
   }
@@ -73,14 +88,9 @@ void RadixWalker::tell_read(PhysAddr address, unsigned level, pt::Entry entry, b
                 .what = format_.levels[level].kind});
 }
 
-WalkStart RadixWalker::begin(PhysAddr root, VirtAddr va, tlb::Space space) {
-  const std::optional<WalkStart> cached = caches_.find(va, space);
-  const WalkStart start = cached.value_or(WalkStart{.level = format_.count - 1, .table = root});
-  ++counters_.started[start.level];
-  if (path_->narrated() && cached)
-    path_->remark(fmt::format("{} know the {}: the walk begins below it", format_.caches,
-                              format_.levels[start.level + 1].kind->name));
-  return start;
+void RadixWalker::remark_known(const WalkStart& start) {
+  path_->remark(fmt::format("{} know the {}: the walk begins below it", format_.caches,
+                            format_.levels[start.level + 1].kind->name));
 }
 
 WalkResult RadixWalker::go_on(const WalkStart& start, VirtAddr va, tlb::Space space,
@@ -88,8 +98,8 @@ WalkResult RadixWalker::go_on(const WalkStart& start, VirtAddr va, tlb::Space sp
   Rights rights = start.rights;
   PhysAddr table = start.table;
   for (unsigned level = start.level;; --level) {
-    const RadixLevel& at = format_.levels[level];
-    const PhysAddr address = table + at.index(va) * format_.entry_bytes;
+    const Place& place = places_[level];
+    const PhysAddr address = table + place.of(va);
     const std::optional<pt::Entry> read = this->read(address);
     if (!read) return {.fault = FaultReason::Malformed, .leaf = {}};
     const pt::Entry entry = *read;
@@ -99,32 +109,35 @@ WalkResult RadixWalker::go_on(const WalkStart& start, VirtAddr va, tlb::Space sp
     else
       tell_read(address, level, entry, level != start.level);
 
-    if (!format_.is_present(entry)) return {.fault = FaultReason::NotPresent, .leaf = {}};
-    const bool leaf = at.is_leaf(entry);
-    if ((entry & (format_.reserved | (leaf ? at.reserved_in_leaf : at.reserved_in_table))) != 0)
-      return {.fault = FaultReason::Malformed, .leaf = {}};
-
-    if (!leaf) {
-      if (const pt::Entry unset = ~entry & format_.table_accessed; unset != 0) {
+    const RadixLevel& at = format_.levels[level];
+    bool leaf = false;
+    if ((entry & place.usual_mask) != place.usual) {
+      if (!format_.is_present(entry)) return {.fault = FaultReason::NotPresent, .leaf = {}};
+      leaf = at.is_leaf(entry);
+      if ((entry & (format_.reserved | (leaf ? at.reserved_in_leaf : at.reserved_in_table))) != 0)
+        return {.fault = FaultReason::Malformed, .leaf = {}};
+      if (const pt::Entry unset = ~entry & format_.table_accessed; !leaf && unset != 0) {
         ++counters_.accessed_set[level];
         write(address, level, entry | unset);
       }
+    }
+    if (!leaf) {
       rights = Rights(rights.bits() & table_rights_.of(entry).bits());
       table = format_.table(entry);
       passed_[level] = {level - 1, table, rights};
       continue;
     }
 
-    const unsigned beside = format_.contiguous == nullptr ? 0 : format_.contiguous(entry, level);
-    const RadixFormat::Judged judged = format_.judge(
-        entry, leaf_rights_.of(entry), PageShift(at.shift + beside), rights, kind, who);
-    if (judged.result.fault != FaultReason::None) return judged.result;
+    const RadixFormat::Judged judged =
+        format_.judge(entry, leaf_rights_.of(entry), rights, kind, who);
+    if (!judged.allowed) return {.fault = FaultReason::Protection, .leaf = {}};
     if (judged.sets_accessed) ++counters_.accessed_set[level];
     if (judged.sets_dirty) ++counters_.dirty_set;
     if (judged.after != entry) write(address, level, judged.after);
     for (unsigned above = start.level; above > level; --above)
       caches_.fill(va, space, above, passed_[above].table, passed_[above].rights);
-    return judged.result;
+    const unsigned beside = format_.contiguous == nullptr ? 0 : format_.contiguous(entry, level);
+    return format_.result(entry, PageShift(at.shift + beside), judged);
   }
 }
 

@@ -59,7 +59,14 @@ class RadixWalker {
   }
   // The same in two steps, for who does not begin where `root` says: begin() counts the walk, and
   // with from_root() its start may be changed before it goes on.
-  WalkStart begin(PhysAddr root, VirtAddr va, tlb::Space space);
+  WalkStart begin(PhysAddr root, VirtAddr va, tlb::Space space) {
+    WalkStart start{.level = format_.count - 1, .table = root};
+    const bool known = caches_.find(va, space, start);
+    ++counters_.started[start.level];
+    if (known && path_->narrated()) [[unlikely]]
+      remark_known(start);
+    return start;
+  }
   [[nodiscard]] bool from_root(const WalkStart& start) const {
     return start.level == format_.count - 1;
   }
@@ -73,8 +80,7 @@ class RadixWalker {
     Expected& known = expected_[region % kExpected];
     if (known.region != region || known.root != root || known.words == nullptr) [[unlikely]]
       known = {region, root, leaf_table(root, va)};
-    if (known.words != nullptr)
-      __builtin_prefetch(known.words + format_.levels[0].index(va) * format_.entry_bytes);
+    if (known.words != nullptr) __builtin_prefetch(known.words + places_[0].of(va));
   }
 
   [[nodiscard]] const RadixFormat& format() const { return format_; }
@@ -83,6 +89,20 @@ class RadixWalker {
   [[nodiscard]] const RadixWalkCounters& counters() const { return counters_; }
 
  private:
+  // Of a level's entries.
+  struct Place {
+    unsigned shift = 0;
+    uint64_t mask = 0;
+    // A pointer to a table that is well-formed and has its accessed bit, as nearly all are:
+    // (entry & usual_mask) == usual.
+    pt::Entry usual_mask = 0;
+    pt::Entry usual = 1;  // with this mask: none
+
+    // Where in its table the entry for `va` is, in bytes.
+    [[nodiscard]] uint64_t of(VirtAddr va) const { return va.value() >> shift & mask; }
+  };
+  [[nodiscard]] Place place_of(unsigned level) const;
+  void remark_known(const WalkStart& start);
   [[nodiscard]] std::optional<pt::Entry> read(PhysAddr address) const;
   void tell_read(PhysAddr address, unsigned level, pt::Entry entry, bool dependent);
   void write(PhysAddr address, unsigned level, pt::Entry next);
@@ -98,6 +118,7 @@ class RadixWalker {
   [[nodiscard]] const std::byte* leaf_table(PhysAddr root, VirtAddr va) const;
 
   RadixFormat format_;
+  std::array<Place, kMostRadixLevels> places_;  // by level
   pt::RightsReader leaf_rights_;
   pt::RightsReader table_rights_;
   mem::FrameMemory* frames_;

@@ -9,28 +9,8 @@ WalkCaches::WalkCaches(std::span<const uint32_t> entries, const RadixFormat& for
     if (entries[level] == 0) continue;
     tlb::Geometry geometry;
     geometry.entries = geometry.ways = entries[level];
-    caches_[level].emplace(geometry);
+    caches_[level].emplace(geometry, tlb::Uses::Told);
   }
-}
-
-std::optional<WalkStart> WalkCaches::find(VirtAddr va, tlb::Space space) {
-  for (unsigned level = 1; level < count_; ++level) {
-    if (!caches_[level]) continue;
-    Array& cache = *caches_[level];
-    const uint32_t index = cache.find(0, tag_of(va, level, space));
-    if (index == Array::kNone) continue;
-    cache.touch(index, ++clock_);
-    const Payload& payload = cache.payload(index);
-    return WalkStart{level - 1, payload.table, payload.rights};
-  }
-  return std::nullopt;
-}
-
-void WalkCaches::fill(VirtAddr va, tlb::Space space, unsigned level, PhysAddr table,
-                      Rights rights) {
-  if (!caches_[level]) return;
-  Array& cache = *caches_[level];
-  cache.fill(cache.victim(0), tag_of(va, level, space), {table, rights}, ++clock_);
 }
 
 template <class Predicate>

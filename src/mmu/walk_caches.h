@@ -37,11 +37,30 @@ class WalkCaches {
   // `entries` by level: [1] is what leads to a table of leaves; [0] is of no account.
   WalkCaches(std::span<const uint32_t> entries, const RadixFormat& format);
 
-  // The deepest start known for `va`; a use of that entry. `space` has 16 bits, here and below.
-  std::optional<WalkStart> find(VirtAddr va, tlb::Space space);
+  // Whether a start is known for `va`; then `start` is the deepest, and that entry used. `space`
+  // has 16 bits, here and below.
+  bool find(VirtAddr va, tlb::Space space, WalkStart& start) {
+    for (unsigned level = 1; level < count_; ++level) {
+      if (!caches_[level]) continue;
+      Array& cache = *caches_[level];
+      const uint32_t index = cache.find(0, tag_of(va, level, space));
+      if (index == Array::kNone) continue;
+      cache.touch(index, ++clock_);
+      const Payload& payload = cache.payload(index);
+      start.level = level - 1;
+      start.table = payload.table;
+      start.rights = payload.rights;
+      return true;
+    }
+    return false;
+  }
   // An entry at `level` (not 0) was read that leads to `table`. REQUIRES: its cache has none for it
   // yet, which the find() before the walk has shown.
-  void fill(VirtAddr va, tlb::Space space, unsigned level, PhysAddr table, Rights rights);
+  void fill(VirtAddr va, tlb::Space space, unsigned level, PhysAddr table, Rights rights) {
+    if (!caches_[level]) return;
+    Array& cache = *caches_[level];
+    cache.fill(cache.victim(0), tag_of(va, level, space), {table, rights}, ++clock_);
+  }
 
   void invalidate_address(VirtAddr va, tlb::Space space);  // what a walk of `va` would use
   void invalidate_space(tlb::Space space);

@@ -202,15 +202,13 @@ class ReplayLoop {
   [[gnu::always_inline]] void fast_ops(typename Cpu::Hits& hits, const trace::StaticBlock& block,
                                        const uint64_t* addresses, unsigned i, uint64_t& time,
                                        Tells& doubt) {
-    const uint64_t page_bytes = page_.bytes();
     const trace::MemOp* const ops = block.ops;
     const unsigned count = block.mem_ops;
     for (; i < count; ++i) {
       const VirtAddr va(addresses[i]);
       const trace::MemOp op = ops[i];
       const bool hit = hits.data(va, op.kind != AccessKind::Load, ++time);
-      const bool straddles = (va.value() & (page_bytes - 1)) + op.bytes > page_bytes;
-      if (hit && !straddles) [[likely]] {
+      if (hit && !straddles(va, op)) [[likely]] {
         doubt.accessed(va, op, true);
         continue;
       }
@@ -243,8 +241,10 @@ class ReplayLoop {
 
   [[nodiscard]] bool straddles(const trace::Batch& batch, const Kept& kept) const {
     if (kept.what == Kept::What::WholeBlock) return true;
-    const trace::MemOp& op = batch.table[batch.blocks[kept.block]].ops[kept.op];
-    return (kept.va.value() & page_.offset_mask()) + op.bytes > page_.bytes();
+    return straddles(kept.va, batch.table[batch.blocks[kept.block]].ops[kept.op]);
+  }
+  [[nodiscard]] bool straddles(VirtAddr va, const trace::MemOp& op) const {
+    return (va.value() & page_.offset_mask()) + op.bytes > page_.bytes();
   }
 
   // A kept reference that is more than a plain hit, and all that follows up to a block's end, until
@@ -293,22 +293,29 @@ class ReplayLoop {
   [[gnu::noinline]] bool slow_data(const trace::StaticBlock& block, const uint64_t* addresses,
                                    unsigned i, uint64_t& time) {
     cpu_->set_time(time);
-    expect_misses(addresses + i + 1);
+    expect_misses(addresses + i);
     const uint64_t generation = cpu_->generation();
-    data_access<ReplayMode::Fast>(block.ops[i], VirtAddr(addresses[i]));
+    const trace::MemOp op = block.ops[i];
+    const VirtAddr va(addresses[i]);
+    if (straddles(va, op))
+      data_access<ReplayMode::Fast>(op, va);
+    else
+      miss<ReplayMode::Fast>(va, op.kind, op.bytes);
     const bool done = cpu_->generation() != generation;
-    if (done) exact_block<ReplayMode::Fast>(block, addresses, block.ops[i].instruction + 1u, i + 1);
+    if (done) exact_block<ReplayMode::Fast>(block, addresses, op.instruction + 1u, i + 1);
     time = cpu_->time();
     return done;
   }
 
   // Where one access missed the next ones may: while this one's miss is simulated, the host can
-  // fetch what theirs will read.
-  void expect_misses(const uint64_t* next) {
+  // fetch what theirs will read. Accesses to one page often come together.
+  void expect_misses(const uint64_t* at) {
     const typename Cpu::Hits hits = cpu_->hits();
-    const uint64_t* const end = next + std::min<ptrdiff_t>(kExpected, addresses_end_ - next);
-    for (; next < end; ++next)
-      if (!hits.knows_data(VirtAddr(*next))) cpu_->expect(VirtAddr(*next));
+    uint64_t before = *at++;
+    const uint64_t* const end = at + std::min<ptrdiff_t>(kExpected, addresses_end_ - at);
+    for (; at < end; before = *at++)
+      if ((before ^ *at) > page_.offset_mask() && !hits.knows_data(VirtAddr(*at)))
+        cpu_->expect(VirtAddr(*at));
   }
 
   // From instruction `first_instruction` and data access `next_op` on; data accesses of earlier

@@ -4,21 +4,24 @@
 // equality-comparable value whose default, Tag{}, is never looked up and marks an empty way; the
 // set number is passed in. `Payload` is what a hit gives.
 //
-// **Time stamps instead of policy state.** A use of an entry writes one number: the time of its
-// last use, from a counter that the caller raises at every use (touch(), or a HitFilter writing
-// through stamp()). Nothing else happens on a hit, whatever the policy; the policy is worked out
-// from the stamps when a victim is needed, which is rare:
+// **Time stamps instead of policy state.** Where a HitFilter does the hits (Uses::Stamped), a use
+// of an entry writes one number: the time of its last use, from a counter that the caller raises at
+// every use (touch(), or the filter through stamp()). Nothing else happens on a hit, whatever the
+// policy; the policy is worked out from the stamps when a victim is needed, which is rare:
 //   LRU     the way with the least stamp.
 //   PLRU    each node of the tree points away from the half of its ways that was used last, which
 //           is the half with the greatest stamp; the victim is found by following the pointers
 //           down. A node never used points to its lower half. A range of n ways halves into the
 //           first ceil(n/2) and the rest, so any number of ways has a tree; for a power of two it
 //           is the usual one.
-//   FIFO    the way with the least fill time.
 //   Random  below(ways) of the array's own generator, drawn only when a full set needs a victim.
 //   Used    a used bit is a stamp later than when the set's bits were last cleared; the first way
 //           without one. When all have theirs they are cleared, as of the latest stamp.
 // The stamps of empty ways remain, since in a real tree an invalidation moves no pointer.
+//
+// **Order.** Where each use is told by touch(), LRU keeps the ways of a set in the order of their
+// uses instead, in a ring; and FIFO, for which hits are nothing, in the order they were filled in.
+// Then no victim has to be looked for.
 //
 // **Digests.** A set is searched by digests of its tags, two bytes a way, up to sixteen ways at a
 // time. So a search reads little and branches once for so many ways, unless a digest is the one
@@ -42,26 +45,43 @@
 
 namespace mmusim::tlb {
 
+// Who says that an entry is used: touch() alone, or others too, through stamp().
+enum class Uses : uint8_t { Told, Stamped };
+
 template <class Tag, class Payload>
 class TlbArray {
  public:
   static constexpr uint32_t kNone = ~uint32_t{0};
 
   // REQUIRES: geometry.exists().
-  explicit TlbArray(const Geometry& geometry)
+  TlbArray(const Geometry& geometry, Uses uses)
       : ways_(geometry.ways),
         sets_(geometry.sets()),
         stride_((geometry.ways + kLanes - 1) / kLanes * kLanes),
-        way_bits_(static_cast<unsigned>(std::bit_width(geometry.ways - 1))),
+        groups_((geometry.ways + kGroup - 1) / kGroup),
+        full_(geometry.entries),
+        per_way_(((uint64_t{1} << kReciprocal) + ways_ - 1) / ways_),
         replacement_(geometry.replacement),
+        ring_(geometry.replacement == Replacement::Fifo ||
+              (geometry.replacement == Replacement::Lru && uses == Uses::Told)),
+        moves_on_use_(ring_ && geometry.replacement == Replacement::Lru),
         random_(geometry.seed),
         digests_(size_t{stride_} * sets_, kPadding),
         entries_(geometry.entries),
-        stamps_(geometry.entries, 0),
-        filled_(geometry.replacement == Replacement::Fifo ? geometry.entries : 0, 0),
+        stamps_(moves_on_use_ ? 0 : geometry.entries, 0),
+        bounds_(ring_ ? 0 : size_t{groups_} * sets_, 0),
+        links_(ring_ ? geometry.entries : 0),
+        oldest_(ring_ ? geometry.sets() : 0),
         cleared_(geometry.replacement == Replacement::Used ? geometry.sets() : 0, 0) {
+    for (uint32_t index = 0; index < links_.size(); ++index) {
+      const uint32_t way = index % ways_;
+      const uint32_t first = index - way;
+      links_[index] = {.older = first + (way + ways_ - 1) % ways_,
+                       .newer = first + (way + 1) % ways_};
+      if (way == 0) oldest_[first / ways_] = first;
+    }
     for (uint32_t index = 0; index < geometry.entries; ++index)
-      digest_at(index) = kEmpty;
+      digests_[digest_at(index)] = kEmpty;
   }
 
   [[nodiscard]] uint32_t entries() const { return static_cast<uint32_t>(entries_.size()); }
@@ -73,39 +93,56 @@ class TlbArray {
     return search(set, digest(tag), tag);
   }
 
+  // A fill of `set` is likely to come: asks the host for the entry that will give way, where that
+  // is known beforehand. Nothing changes.
+  void expect_fill(uint32_t set) const {
+    if (ring_) __builtin_prefetch(&entries_[oldest_[set]], 1);
+  }
+
   [[nodiscard]] bool empty() const { return valid_ == 0; }
-  [[nodiscard]] bool valid(uint32_t index) const { return !(entries_[index].tag == Tag{}); }
+  [[nodiscard]] bool valid(uint32_t index) const { return digests_[digest_at(index)] != kEmpty; }
   [[nodiscard]] const Tag& tag(uint32_t index) const { return entries_[index].tag; }
   [[nodiscard]] const Payload& payload(uint32_t index) const { return entries_[index].payload; }
   [[nodiscard]] Payload& payload(uint32_t index) { return entries_[index].payload; }
 
-  // Where an entry's time of last use is kept; stays valid as long as the array.
+  // Where an entry's time of last use is kept; stays valid as long as the array. REQUIRES: the uses
+  // are stamped.
   [[nodiscard]] uint64_t* stamp(uint32_t index) { return &stamps_[index]; }
   // `now` is greater than in every earlier call for this array.
-  void touch(uint32_t index, uint64_t now) { stamps_[index] = now; }
+  void touch(uint32_t index, uint64_t now) {
+    if (moves_on_use_)
+      make_newest(index);
+    else
+      stamps_[index] = now;
+  }
 
   // How many ways of each set are left to replacement; the last ones of a set hold what must stay.
-  // At first all. Who sets it has emptied those that are no longer. REQUIRES: at least 1.
-  void set_open_ways(uint32_t ways) { open_ways_ = ways; }
+  // At first all. Who sets it has emptied those that are no longer. REQUIRES: at least 1, and no
+  // more than there are.
+  void set_open_ways(uint32_t ways) {
+    for (uint32_t index = 0; index < links_.size(); ++index)
+      if (index % ways_ >= ways && index % ways_ < open_ways_) take_from_ring(index);
+    open_ways_ = ways;
+    full_ = sets_ * ways;
+  }
   [[nodiscard]] uint32_t open_ways() const { return open_ways_; }
 
   // The way of `set` a new entry goes to; draws a random number if that is the policy and the set
   // is full, and clears used bits. Does not empty it.
   [[nodiscard]] uint32_t victim(uint32_t set) {
     const uint32_t first = set * ways_;
-    if (valid_ != sets_ * open_ways_) {
+    if (valid_ != full_) {
       const uint32_t empty = search(set, kEmpty, Tag{});  // the lowest
       if (empty != kNone && empty - first < open_ways_) return empty;
     }
-    if (replacement_ == Replacement::Lru) [[likely]]
-      return oldest(stamps_, first);
+    if (ring_) return oldest_[set];
     switch (replacement_) {
       case Replacement::Lru:
-        break;
+        return longest_unused(set);
       case Replacement::Plru:
         return tree_victim(first);
       case Replacement::Fifo:
-        return oldest(filled_, first);
+        break;
       case Replacement::Random:
         return first + static_cast<uint32_t>(random_.below(open_ways_));
       case Replacement::Used:
@@ -116,18 +153,19 @@ class TlbArray {
 
   // A fill is a use.
   void fill(uint32_t index, const Tag& tag, const Payload& payload, uint64_t now) {
-    Entry& entry = entries_[index];
-    if (entry.tag == Tag{}) ++valid_;
-    entry = {tag, payload};
-    digest_at(index) = digest(tag);
-    stamps_[index] = now;
-    if (replacement_ == Replacement::Fifo) filled_[index] = now;
+    uint16_t& known = digests_[digest_at(index)];
+    if (known == kEmpty) ++valid_;
+    known = digest(tag);
+    entries_[index] = {tag, payload};
+    if (ring_) make_newest(index);
+    if (!moves_on_use_) stamps_[index] = now;
   }
 
   void invalidate(uint32_t index) {
-    if (valid(index)) --valid_;
+    uint16_t& known = digests_[digest_at(index)];
+    if (known != kEmpty) --valid_;
+    known = kEmpty;
     entries_[index].tag = Tag{};
-    digest_at(index) = kEmpty;
   }
 
  private:
@@ -138,6 +176,12 @@ class TlbArray {
     Tag tag;
     Payload payload;
   };
+  struct Links {  // in the ring of a set, in which the oldest comes after the newest
+    uint32_t older;
+    uint32_t newer;
+  };
+  static constexpr uint32_t kGroup = 16;       // ways
+  static constexpr unsigned kReciprocal = 43;  // exact for 2^20 entries, the most there are
 
   // Digests of tags are odd. An empty way's, and those behind the last way of a set, are not.
   static constexpr uint16_t kPadding = 0;
@@ -159,8 +203,13 @@ class TlbArray {
     }
     return static_cast<uint16_t>(mixed >> 48) | 1;
   }
-  [[nodiscard]] uint16_t& digest_at(uint32_t index) {
-    return digests_[stride_ == ways_ ? index : index / ways_ * stride_ + index % ways_];
+  // Where an entry's digest is.
+  [[nodiscard]] size_t digest_at(uint32_t index) const {
+    return stride_ == ways_ ? index : index + set_of(index) * (stride_ - ways_);
+  }
+  // index / ways_.
+  [[nodiscard]] uint32_t set_of(uint32_t index) const {
+    return static_cast<uint32_t>(index * per_way_ >> kReciprocal);
   }
 
   // The lowest way of `set` with this digest and tag; two words of digests at a time, where there
@@ -217,21 +266,63 @@ class TlbArray {
     return kNone;
   }
 
-  // The first of those with the least time. A way's number stands below its time, so that the least
-  // of these says both and no branch depends on which it is; in four strands, since one would wait
-  // for each compare. Times have 44 bits where sets are widest, else more.
-  [[nodiscard]] uint32_t oldest(const std::vector<uint64_t>& times, uint32_t first) const {
-    const uint64_t* const of_set = &times[first];
-    std::array<uint64_t, 4> least;
-    least.fill(~uint64_t{0});
-    uint32_t way = 0;
-    for (; way + 4 <= open_ways_; way += 4)
-      for (uint32_t strand = 0; strand < 4; ++strand)
-        least[strand] = std::min(least[strand], of_set[way + strand] << way_bits_ | (way + strand));
-    for (; way < open_ways_; ++way)
-      least[0] = std::min(least[0], of_set[way] << way_bits_ | way);
-    const uint64_t winner = std::min(std::min(least[0], least[1]), std::min(least[2], least[3]));
-    return first + static_cast<uint32_t>(winner & ((uint64_t{1} << way_bits_) - 1));
+  // The first of the least of `count` numbers. Its place stands below the number, so that the least
+  // of these says both and no branch depends on which it is; in two strands, since one would wait
+  // for each compare. Of 16 numbers 60 bits are compared, of the most there are 48.
+  static uint32_t least(const uint64_t* numbers, uint32_t count) {
+    const unsigned bits = count <= kGroup ? 4 : 16;
+    uint64_t even = numbers[0] << bits;
+    uint64_t odd = ~uint64_t{0};
+    uint32_t at = 1;
+    for (; at + 2 <= count; at += 2) {
+      odd = std::min(odd, numbers[at] << bits | at);
+      even = std::min(even, numbers[at + 1] << bits | (at + 1));
+    }
+    if (at < count) odd = std::min(odd, numbers[at] << bits | at);
+    return static_cast<uint32_t>(std::min(even, odd) & ((uint64_t{1} << bits) - 1));
+  }
+
+  // A set of many ways is looked through by groups: of each the least stamp is remembered that was
+  // seen in it. Stamps only grow, so none in the group is less; the group with the least of these
+  // bounds is looked through again, until that does not raise it above another's.
+  [[nodiscard]] uint32_t longest_unused(uint32_t set) {
+    const uint32_t first = set * ways_;
+    const uint64_t* const stamps = &stamps_[first];
+    if (open_ways_ <= kGroup) return first + least(stamps, open_ways_);
+    uint64_t* const bounds = &bounds_[size_t{set} * groups_];
+    uint32_t known = kNone;  // the group that has just been looked through
+    uint32_t way = 0;        // and its way with the least
+    for (;;) {
+      const uint32_t group = least(bounds, (open_ways_ + kGroup - 1) / kGroup);
+      if (group == known) return first + way;
+      const uint32_t begin = group * kGroup;
+      way = begin + least(stamps + begin, std::min(kGroup, open_ways_ - begin));
+      if (stamps[way] == bounds[group]) return first + way;
+      bounds[group] = stamps[way];
+      known = group;
+    }
+  }
+
+  void make_newest(uint32_t index) {
+    uint32_t& oldest = oldest_[set_of(index)];
+    const Links links = links_[index];
+    if (index == oldest) {  // the ring turns by one
+      oldest = links.newer;
+      return;
+    }
+    links_[links.older].newer = links.newer;
+    links_[links.newer].older = links.older;
+    const uint32_t newest = links_[oldest].older;
+    links_[index] = {.older = newest, .newer = oldest};
+    links_[newest].newer = index;
+    links_[oldest].older = index;
+  }
+  void take_from_ring(uint32_t index) {
+    const Links links = links_[index];
+    links_[links.older].newer = links.newer;
+    links_[links.newer].older = links.older;
+    uint32_t& oldest = oldest_[set_of(index)];
+    if (index == oldest) oldest = links.newer;
   }
 
   [[nodiscard]] uint64_t last_use(uint32_t first, uint32_t count) const {
@@ -266,15 +357,21 @@ class TlbArray {
   uint32_t ways_;
   uint32_t open_ways_ = ways_;
   uint32_t sets_;
-  uint32_t stride_;    // digests of a set
-  unsigned way_bits_;  // of a way's number
+  uint32_t stride_;  // digests of a set
+  uint32_t groups_;  // of a set
+  uint32_t full_;    // so many entries fill the open ways
   uint32_t valid_ = 0;
+  uint64_t per_way_;  // 2^kReciprocal / ways_, rounded up
   Replacement replacement_;
+  bool ring_;
+  bool moves_on_use_;
   Random random_;
   std::vector<uint16_t> digests_;  // of the tags, set by set, each padded to whole Lanes
   std::vector<Entry> entries_;
-  std::vector<uint64_t> stamps_;
-  std::vector<uint64_t> filled_;   // FIFO only
+  std::vector<uint64_t> stamps_;   // unless uses move entries in the ring
+  std::vector<uint64_t> bounds_;   // of groups; without a ring
+  std::vector<Links> links_;       // with a ring
+  std::vector<uint32_t> oldest_;   // by set, of its open ways; with a ring
   std::vector<uint64_t> cleared_;  // by set, when its used bits were; Used only
 };
 

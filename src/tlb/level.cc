@@ -12,7 +12,7 @@ Level::Level(const std::vector<Geometry>& arrays, PageShift page, bool with_filt
   uint32_t entries = 0;
   banks_.reserve(arrays.size() + 1);
   const auto add = [&](const Geometry& geometry) -> Bank& {
-    Bank& bank = banks_.emplace_back(geometry);
+    Bank& bank = banks_.emplace_back(geometry, with_filter ? Uses::Stamped : Uses::Told);
     bank.first_entry = entries;
     entries += geometry.entries;
     return bank;
@@ -26,7 +26,7 @@ Level::Level(const std::vector<Geometry>& arrays, PageShift page, bool with_filt
     add(geometry);
     const auto number = static_cast<uint32_t>(banks_.size() - 1);
     for (const PageShift size : geometry.pages)
-      sizes_.push_back({.size = size, .bank = number});
+      sizes_.emplace_back(size, number);
   }
   place_leaves();
   if (with_filter) filter_ = std::make_unique<HitFilter>(entries);
@@ -47,8 +47,7 @@ Level::Size& Level::size_in(uint32_t bank, PageShift size) {
   auto at = sizes_.begin();
   for (; at != sizes_.end() && at->bank <= bank; ++at)
     if (at->bank == bank && at->size == size) return *at;
-  const auto added =
-      sizes_.insert(at, {.size = size, .bank = bank});  // a locked entry may have any
+  const auto added = sizes_.emplace(at, size, bank);  // a locked entry may have any
   place_leaves();
   return *added;
 }
@@ -57,30 +56,33 @@ Level::Hit Level::find(VirtAddr va, Space space) {
   for (const Size& size : sizes_) {
     if (!size.may_have(va)) continue;
     Bank& bank = banks_[size.bank];
-    const uint32_t set = bank.set_of(va, size.size);
+    const uint32_t set = bank.set_of(va, size);
     uint32_t index = bank.array.kNone;
-    if (size.valid != size.globals) index = bank.array.find(set, make_tag(va, size.size, space));
-    if (index == bank.array.kNone && size.globals != 0)
-      index = bank.array.find(set, make_tag(va, size.size, kEverySpace));
+    if (size.own) index = bank.array.find(set, size.tag(va, space));
+    if (index == bank.array.kNone && size.globals)
+      index = bank.array.find(set, size.tag(va, kEverySpace));
     if (index != bank.array.kNone) return {size.bank, index, &bank.array.payload(index)};
+    bank.array.expect_fill(set);
   }
   return {};
 }
 
-[[gnu::always_inline]] inline void Level::forget(Size& likely, uint32_t index) {
-  Bank& bank = banks_[likely.bank];
-  const Payload& payload = bank.array.payload(index);
-  if (filter_) filter_->drop(bank.first_entry + index);
-  Size& size = payload.size == likely.size ? likely : size_in(likely.bank, payload.size);
-  if (payload.global) --size.globals;
-  --size.valid;
-  if (payload.size != payload.leaf) --bank.fragments;
+void Level::note_none(uint32_t bank) {
+  banks_[bank].fragments = false;
+  for (Size& size : sizes_)
+    if (size.bank == bank) size.forget_all();
+}
+
+void Level::note(uint32_t bank, uint32_t index) {
+  const Payload& payload = banks_[bank].array.payload(index);
+  size_in(bank, payload.size).add(banks_[bank].array.tag(index).base, payload.global);
+  if (payload.size != payload.leaf) banks_[bank].fragments = true;
 }
 
 [[gnu::always_inline]] inline Level::Hit Level::put(Size& size, uint32_t index, VirtAddr va,
                                                     Space space, const Leaf& leaf) {
   Bank& bank = banks_[size.bank];
-  const uint64_t into_leaf = va.value() & leaf.size.offset_mask() & ~size.size.offset_mask();
+  const uint64_t into_leaf = va.value() & leaf.size.offset_mask() & ~size.mask;
   const Payload payload{.pfn = leaf.pfn + (into_leaf >> page_.log2()),
                         .size = size.size,
                         .leaf = leaf.size,
@@ -88,11 +90,11 @@ Level::Hit Level::find(VirtAddr va, Space space) {
                         .dirty = leaf.dirty,
                         .global = leaf.global,
                         .extra = leaf.extra};
-  const Tag tag = make_tag(va, size.size, leaf.global ? kEverySpace : space);
+  const Tag tag = size.tag(va, leaf.global ? kEverySpace : space);
   bank.array.fill(index, tag, payload, tick());
-  size.add(tag.base);
-  if (leaf.global) ++size.globals;
-  if (size.size != leaf.size) ++bank.fragments;
+  size.add(tag.base, leaf.global);
+  ++size.fills;
+  if (size.size != leaf.size) bank.fragments = true;
   return {size.bank, index, &bank.array.payload(index)};
 }
 
@@ -101,12 +103,11 @@ Level::Hit Level::fill(VirtAddr va, Space space, const Leaf& leaf) {
   MMUSIM_ASSERT(place != kNowhere);
   Size& size = sizes_[place];
   Bank& bank = banks_[size.bank];
-  const uint32_t index = bank.array.victim(bank.set_of(va, size.size));
+  const uint32_t index = bank.array.victim(bank.set_of(va, size));
   if (bank.array.valid(index)) {
-    forget(size, index);
+    if (filter_) filter_->drop(bank.first_entry + index);
     ++evictions_;
   }
-  ++fills_;
   return put(size, index, va, space, leaf);
 }
 
@@ -141,13 +142,13 @@ void Level::take_out(unsigned array, uint32_t ways) {
 }
 
 void Level::remove(uint32_t bank, uint32_t index) {
-  forget(size_in(bank, banks_[bank].array.payload(index).size), index);
+  if (filter_) filter_->drop(banks_[bank].first_entry + index);
   banks_[bank].array.invalidate(index);
 }
 
 void Level::invalidate_page(VirtAddr va, Space space) {
-  const bool fragments = std::any_of(banks_.begin(), banks_.end(),
-                                     [](const Bank& bank) { return bank.fragments != 0; });
+  const bool fragments =
+      std::any_of(banks_.begin(), banks_.end(), [](const Bank& bank) { return bank.fragments; });
   if (fragments) {
     remove_if([&](const Tag& tag, const Payload& payload) {
       return (payload.global || space_of(tag) == space) &&
@@ -158,10 +159,10 @@ void Level::invalidate_page(VirtAddr va, Space space) {
   for (const Size& size : sizes_) {
     Bank& bank = banks_[size.bank];
     if (bank.locked || !size.may_have(va)) continue;
-    const uint32_t set = bank.set_of(va, size.size);
+    const uint32_t set = bank.set_of(va, size);
     for (const Space owner : {space, kEverySpace}) {
-      if (owner == kEverySpace && size.globals == 0) continue;
-      const uint32_t index = bank.array.find(set, make_tag(va, size.size, owner));
+      if (owner == kEverySpace && !size.globals) continue;
+      const uint32_t index = bank.array.find(set, size.tag(va, owner));
       if (index == bank.array.kNone) continue;
       remove(size.bank, index);
       ++invalidated_;

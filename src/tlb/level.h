@@ -130,7 +130,11 @@ class Level {
 
   void for_each(const std::function<void(const EntryView&)>& visit) const;
 
-  [[nodiscard]] uint64_t fills() const { return fills_; }
+  [[nodiscard]] uint64_t fills() const {
+    uint64_t sum = 0;
+    for_each_size([&](PageShift, uint64_t fills) { sum += fills; });
+    return sum;
+  }
   // visit(size, fills): for each page size an array holds, how many entries of it were put there.
   template <class Visit>
   void for_each_size(Visit visit) const {
@@ -150,47 +154,60 @@ class Level {
   };
   static constexpr unsigned kSpaceBits = 56;
   static constexpr Space kEverySpace = (Space{1} << kSpaceBits) - 1;
-  static Tag make_tag(VirtAddr va, PageShift size, Space space) {
-    return {va.value() & ~size.offset_mask(), space | uint64_t{size.log2()} << kSpaceBits};
-  }
   static VirtAddr base_of(const Tag& tag) { return VirtAddr(tag.base); }
   static Space space_of(const Tag& tag) { return tag.rest & kEverySpace; }
 
-  struct Size {  // a page size an array holds
-    PageShift size;
-    uint32_t bank = 0;
-    uint32_t valid = 0;  // entries of it
-    uint32_t globals = 0;
-    uint64_t fills = 0;
-    // No entry lies outside [low, last], so that most addresses need no look at the array: entries
-    // of an unusual size tend to lie together (a kernel's large pages, a program's huge ones).
-    uint64_t low = 0;
-    uint64_t last = 0;
+  // A page size an array holds. What it says of where entries of it are may be too much, never too
+  // little: it grows with each fill, and is found anew when all entries are looked through.
+  struct Size {
+    Size(PageShift shift, uint32_t of_bank)
+        : size(shift), bank(of_bank), mask(shift.offset_mask()), number(shift.log2()) {}
 
-    [[nodiscard]] bool may_have(VirtAddr va) const {
-      return valid != 0 && va.value() - low <= last - low;
+    PageShift size;
+    bool own = false;      // there may be entries of one address space
+    bool globals = false;  // ... and global ones
+    uint32_t bank;
+    uint64_t mask;    // of the bits within the page
+    uint64_t number;  // log2 of the size
+    uint64_t fills = 0;
+    // No entry lies outside [low, low + span], so that most addresses need no look at the array:
+    // entries of an unusual size tend to lie together (a kernel's large pages, a program's huge
+    // ones). Where there are none, it is the last byte of all addresses.
+    uint64_t low = ~uint64_t{0};
+    uint64_t span = 0;
+
+    [[nodiscard]] Tag tag(VirtAddr va, Space space) const {
+      return {va.value() & ~mask, space | number << kSpaceBits};
     }
-    void add(uint64_t base) {
-      const uint64_t end = base | size.offset_mask();
-      low = valid == 0 ? base : std::min(low, base);
-      last = valid == 0 ? end : std::max(last, end);
-      ++valid;
-      ++fills;
+    [[nodiscard]] bool may_have(VirtAddr va) const { return va.value() - low <= span; }
+    void add(uint64_t base, bool global) {
+      const uint64_t last = base | mask;
+      if (base - low > span || last - low > span) [[unlikely]] {
+        const bool none = !own && !globals;
+        const uint64_t end = none ? last : std::max(low + span, last);
+        low = none ? base : std::min(low, base);
+        span = end - low;
+      }
+      (global ? globals : own) = true;
+    }
+    void forget_all() {
+      own = globals = false;
+      low = ~uint64_t{0};
+      span = 0;
     }
   };
   struct Bank {
-    explicit Bank(const Geometry& geometry)
-        : array(geometry), fold(geometry.index == Index::Xor ? log2_floor(geometry.sets()) : 0) {}
+    Bank(const Geometry& geometry, Uses uses)
+        : array(geometry, uses),
+          fold(geometry.index == Index::Xor ? log2_floor(geometry.sets()) : 63) {}
     TlbArray<Tag, Payload> array;
     uint32_t first_entry = 0;  // entries of the level are numbered through its banks
-    uint32_t fragments = 0;
+    bool fragments = false;    // there may be some, as in Size
     bool locked = false;
-    unsigned fold =
-        0;  // the page number is XORed with itself shifted by so many bits; 0: it is not
-    [[nodiscard]] uint32_t set_of(VirtAddr va, PageShift size) const {
-      uint64_t page = va.value() >> size.log2();
-      if (fold != 0) page ^= page >> fold;
-      return static_cast<uint32_t>(page) & (array.sets() - 1);
+    unsigned fold;  // the page number is XORed with itself shifted by so many bits
+    [[nodiscard]] uint32_t set_of(VirtAddr va, const Size& size) const {
+      const uint64_t page = va.value() >> size.number;
+      return static_cast<uint32_t>(page ^ page >> fold) & (array.sets() - 1);
     }
   };
   // Where leaves of a size go: sizes_[place], of an array; kNowhere: nowhere.
@@ -205,9 +222,9 @@ class Level {
   // Makes the entry `index` of the array that holds `size`, and where there was one it goes.
   inline Hit put(Size& size, uint32_t index, VirtAddr va, Space space, const Leaf& leaf);
   Size& size_in(uint32_t bank, PageShift size);
-  // What goes with an entry that is about to be emptied or overwritten. `likely`: a size of its
-  // array.
-  inline void forget(Size& likely, uint32_t index);
+  // The bank and its sizes have none for the moment; ... and again what the entry is.
+  void note_none(uint32_t bank);
+  void note(uint32_t bank, uint32_t index);
   void remove(uint32_t bank, uint32_t index);
   template <class Predicate>
   void remove_if(Predicate predicate);
@@ -218,7 +235,6 @@ class Level {
   std::array<Place, 64> places_{};  // by log2 of the leaf's size
   std::unique_ptr<HitFilter> filter_;
   uint64_t clock_ = 0;  // used where there is no filter
-  uint64_t fills_ = 0;
   uint64_t evictions_ = 0;
   uint64_t invalidated_ = 0;
 };
@@ -227,12 +243,17 @@ template <class Predicate>
 void Level::remove_if(Predicate predicate) {
   for (uint32_t number = 0; number < banks_.size(); ++number) {
     const Bank& bank = banks_[number];
-    if (bank.locked) continue;
-    for (uint32_t index = 0; !bank.array.empty() && index < bank.array.entries(); ++index)
-      if (bank.array.valid(index) && predicate(bank.array.tag(index), bank.array.payload(index))) {
+    if (bank.locked || bank.array.empty()) continue;
+    note_none(number);
+    for (uint32_t index = 0; index < bank.array.entries(); ++index) {
+      if (!bank.array.valid(index)) continue;
+      if (predicate(bank.array.tag(index), bank.array.payload(index))) {
         remove(number, index);
         ++invalidated_;
+      } else {
+        note(number, index);
       }
+    }
   }
 }
 

@@ -27,7 +27,7 @@ Geometry geometry(uint32_t entries, uint32_t ways, Replacement replacement, uint
 // one character per letter: '.' for a hit, else the way filled.
 class OneSet {
  public:
-  explicit OneSet(const Geometry& g) : array_(g) {}
+  explicit OneSet(const Geometry& g, Uses uses = Uses::Stamped) : array_(g, uses) {}
   std::string run(const std::string& letters) {
     std::string result;
     for (const char letter : letters) {
@@ -57,8 +57,12 @@ class OneSet {
   uint64_t time_ = 0;
 };
 
-TEST(TlbArray, LeastRecentlyUsed) {
-  OneSet set(geometry(4, 4, Replacement::Lru));
+// Whoever says what is used.
+class TlbArrayUses : public testing::TestWithParam<Uses> {};
+INSTANTIATE_TEST_SUITE_P(Both, TlbArrayUses, testing::Values(Uses::Told, Uses::Stamped));
+
+TEST_P(TlbArrayUses, LeastRecentlyUsed) {
+  OneSet set(geometry(4, 4, Replacement::Lru), GetParam());
   EXPECT_EQ(set.run("abcd"), "0123");
   EXPECT_EQ(set.run("ab"), "..");
   EXPECT_EQ(set.run("e"), "2");    // c is the oldest
@@ -67,8 +71,8 @@ TEST(TlbArray, LeastRecentlyUsed) {
   EXPECT_EQ(set.contents(), "agef");
 }
 
-TEST(TlbArray, FirstInFirstOutIgnoresUses) {
-  OneSet set(geometry(3, 3, Replacement::Fifo));
+TEST_P(TlbArrayUses, FirstInFirstOutIgnoresUses) {
+  OneSet set(geometry(3, 3, Replacement::Fifo), GetParam());
   EXPECT_EQ(set.run("abc"), "012");
   EXPECT_EQ(set.run("aaab"), "....");
   EXPECT_EQ(set.run("d"), "0");
@@ -121,10 +125,10 @@ TEST(TlbArray, UsedBitsAreClearedWhenAllAreSet) {
   EXPECT_EQ(set.run("k"), "3");
 }
 
-TEST(TlbArray, ClosedWaysAreNobodysVictims) {
+TEST_P(TlbArrayUses, ClosedWaysAreNobodysVictims) {
   for (const Replacement replacement : {Replacement::Lru, Replacement::Plru, Replacement::Fifo,
                                         Replacement::Random, Replacement::Used}) {
-    Array array(geometry(8, 4, replacement));
+    Array array(geometry(8, 4, replacement), GetParam());
     array.set_open_ways(3);
     for (uint64_t tag = 1; tag <= 40; ++tag) {
       const uint32_t way = array.victim(1);
@@ -138,10 +142,10 @@ TEST(TlbArray, ClosedWaysAreNobodysVictims) {
   }
 }
 
-TEST(TlbArray, EmptyWaysAreTakenFirstLowestNumberFirst) {
+TEST_P(TlbArrayUses, EmptyWaysAreTakenFirstLowestNumberFirst) {
   for (const Replacement replacement : {Replacement::Lru, Replacement::Plru, Replacement::Fifo,
                                         Replacement::Random, Replacement::Used}) {
-    OneSet set(geometry(4, 4, replacement));
+    OneSet set(geometry(4, 4, replacement), GetParam());
     EXPECT_EQ(set.run("abcd"), "0123") << name_of(replacement);
     set.remove('d');
     set.remove('b');
@@ -172,7 +176,7 @@ TEST(TlbArray, RandomDrawsOnlyWhenTheSetIsFullAndRepeats) {
 }
 
 TEST(TlbArray, SetsAreSeparate) {
-  Array array(geometry(4, 2, Replacement::Lru));
+  Array array(geometry(4, 2, Replacement::Lru), Uses::Told);
   EXPECT_EQ(array.sets(), 2u);
   array.fill(array.victim(1), 7, 'x', 1);
   EXPECT_EQ(array.find(0, 7), Array::kNone);
@@ -186,7 +190,7 @@ TEST(TlbArray, SetsAreSeparate) {
 TEST(TlbArray, TimesMayBeLarge) {
   constexpr uint64_t kLate = uint64_t{1} << 43;
   for (const uint32_t ways : {4u, 12u, 1u << 17}) {
-    Array array(geometry(ways, ways, Replacement::Lru));
+    Array array(geometry(ways, ways, Replacement::Lru), Uses::Stamped);
     for (uint32_t way = 0; way < ways; ++way)
       array.fill(way, 1 + way, 'x', kLate + (way * 5 + 3) % ways);
     uint32_t expected = 0;
@@ -202,20 +206,22 @@ TEST(TlbArray, TakesAnyTag) {
     uint64_t high = 0, low = 0;
     bool operator==(const Wide&) const = default;
   };
-  TlbArray<Wide, int> array(geometry(2, 2, Replacement::Lru));
+  TlbArray<Wide, int> array(geometry(2, 2, Replacement::Lru), Uses::Told);
   array.fill(0, {1, 2}, 5, 1);
   EXPECT_EQ(array.find(0, {1, 2}), 0u);
   EXPECT_EQ(array.find(0, {2, 1}), (TlbArray<Wide, int>::kNone));
 }
 
 // Sets are searched by digests of two bytes, four, eight or sixteen at a time, and the oldest way
-// is found in strands: held against a search way by way, with so many tags that digests often agree
-// where tags do not.
-TEST(TlbArray, SetsAgreeWithASearchWayByWay) {
+// is found in a ring or by groups: held against a search way by way, with so many tags that digests
+// often agree where tags do not.
+TEST_P(TlbArrayUses, SetsAgreeWithASearchWayByWay) {
   for (const uint32_t ways :
        {1u, 2u, 3u, 4u, 5u, 7u, 8u, 11u, 12u, 13u, 16u, 17u, 28u, 31u, 40u, 64u, 99u, 128u}) {
     constexpr uint32_t kSets = 2;
-    Array array(geometry(ways * kSets, ways, Replacement::Lru));
+    const bool fifo = ways % 4 == 3;
+    Array array(geometry(ways * kSets, ways, fifo ? Replacement::Fifo : Replacement::Lru),
+                GetParam());
     struct Way {
       uint64_t tag = 0;
       uint64_t time = 0;
@@ -236,7 +242,7 @@ TEST(TlbArray, SetsAgreeWithASearchWayByWay) {
         ++hits;
         ASSERT_EQ(found, there - model.begin());
         array.touch(found, time);
-        there->time = time;
+        if (!fifo) there->time = time;
         if (random.below(8) == 0) {
           array.invalidate(found);
           there->tag = 0;
