@@ -52,6 +52,7 @@ class Case {
   void CursorsResume();
   void ClearingUnderACursor();
   void PromotionIsUndoneBySplit();
+  void PromotionOfSeveralSizes();
   void PromotionWantsUniformLeaves();
   void ForkThenUnmapInEitherOrder();
   void TrimKeepsToItsLimits();

@@ -189,6 +189,29 @@ void Case::PromotionIsUndoneBySplit() {
     CHECK_EQ(table->find(at + (i << machine_.page.log2())).entry, page_leaf(4 * parts + i));
 }
 
+// Of two sizes, the larger ones first: wherever a table keeps them, they are found in order.
+void Case::PromotionOfSeveralSizes() {
+  const auto table = machine_.factory->create(MmId(1));
+  const Capabilities can = table->capabilities();
+  if (!can.promotes || can.leaf_sizes.size() < 3) return;
+  const PageShift part = can.leaf_sizes[1];
+  const PageShift whole = can.leaf_sizes[2];
+  if (whole.log2() > machine_.page.log2() + 12) return;
+  const uint64_t pages = whole.bytes() >> machine_.page.log2();
+  const uint64_t in_part = part.bytes() >> machine_.page.log2();
+  const VirtAddr at(5 * whole.bytes());
+  const auto page = [&](uint64_t i) { return at + (i << machine_.page.log2()); };
+  for (uint64_t i = pages; i > in_part; i -= in_part)
+    map(*table, page(i - in_part), leaf(2 * pages + i - in_part, part), part);
+  for (uint64_t i = in_part; i > 0; --i)
+    map(*table, page(i - 1), page_leaf(2 * pages + i - 1));
+  Gather gather;
+  CHECK_EQ(table->promote(at, whole, gather), Status::Ok);
+  gather.release_tables();
+  CHECK_EQ(table->stats().leaves, uint64_t{1});
+  CHECK_EQ(table->find(page(pages - 1)).entry, leaf(2 * pages, whole));
+}
+
 void Case::PromotionWantsUniformLeaves() {
   const auto table = machine_.factory->create(MmId(1));
   const auto size = promotable(*table);

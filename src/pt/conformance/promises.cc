@@ -52,6 +52,8 @@ const std::vector<PromiseCase>& promise_cases() {
                   "clearing what a Zap cursor hands out never makes it lose its place"),
       MMUSIM_CASE(PromotionIsUndoneBySplit, "promotion_is_undone_by_split",
                   "split() after promote() gives the translations there were"),
+      MMUSIM_CASE(PromotionOfSeveralSizes, "promotion_of_several_sizes",
+                  "promote() makes one leaf of smaller ones, whatever their sizes"),
       MMUSIM_CASE(PromotionWantsUniformLeaves, "promotion_wants_uniform_leaves",
                   "promote() refuses holes, other frames and other rights"),
       MMUSIM_CASE(ForkThenUnmapInEitherOrder, "fork_then_unmap_in_either_order",

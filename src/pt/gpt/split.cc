@@ -253,12 +253,13 @@ Status Gpt::promote(VirtAddr va, PageShift to, Gather& gather) {
     way = Way::On;
   }
   const Place place = path.back();
-  if (way == Way::Parts || e.is(Kind::Invalid) || e.is(Kind::Leaf)) return Status::NotUniform;
+  const bool some_of_line = place.in_line && e.length() > end;
+  if (way == Way::Parts || e.is(Kind::Invalid) || (e.is(Kind::Leaf) && !some_of_line))
+    return Status::NotUniform;
   GuardedEntry leaf = GuardedEntry::leaf(place.local(key), end, kNone);
 
   // What is to become one leaf: what hangs in one entry, in some of a line, in some slots of a
   // table.
-  const bool some_of_line = place.in_line && e.length() > end;
   if (e.length() == end || some_of_line) {
     if (some_of_line) {
       const Place above = path[path.size() - 2];

@@ -297,6 +297,21 @@ PhysAddr Mlpt::fill_split(unsigned level, unsigned to_level, LeafFields fields, 
   return address;
 }
 
+bool Mlpt::join_below(const Table& table, unsigned level, Joined& joined) const {
+  const uint64_t entries = shape_->level(level).entries;
+  sink().reference_run(
+      table.address, word_bytes(), entries, false,
+      {.origin = mem::Origin::Kernel, .level = static_cast<uint8_t>(level), .dependent = false});
+  for (uint64_t i = 0; i < entries; ++i) {
+    const Entry e = word(table, i);
+    if (e == kNone) return false;
+    const bool fits = is_leaf(e, level) ? joined.add(shape_->size(level), e)
+                                        : join_below(below(table, e, level - 1), level - 1, joined);
+    if (!fits) return false;
+  }
+  return true;
+}
+
 Status Mlpt::promote(VirtAddr va, PageShift to, Gather& gather) {
   const int found = shape_->leaf_level(to);
   if (found <= 0) return Status::BadSize;
@@ -314,20 +329,13 @@ Status Mlpt::promote(VirtAddr va, PageShift to, Gather& gather) {
   const uint64_t index = shape_->index(va, level);
   const Table joining = below(table, word(table, index), level - 1);
   if (joining.tree != 0 || shares_below(joining, level - 1)) return Status::NotUniform;
-  const Shape::Level& parts = shape_->level(level - 1);
-  sink().reference_run(joining.address, word_bytes(), parts.entries, false,
-                       {.origin = mem::Origin::Kernel,
-                        .level = static_cast<uint8_t>(level - 1),
-                        .dependent = false});
   Joined joined(*format_, page_, to);
-  for (uint64_t i = 0; i < parts.entries; ++i) {
-    const Entry e = word(joining, i);
-    if (!is_leaf(e, level - 1) || !joined.add(shape_->size(level - 1), e))
-      return Status::NotUniform;
-  }
+  if (!join_below(joining, level - 1, joined)) return Status::NotUniform;
+  const VirtAddr base = align_down(va, to);
+  if (level > 1) unlink_below(joining, level - 1, shape_->flat_of(base), gather);
+  const Shape::Level& parts = shape_->level(level - 1);
   write(table, index, level, joined.entry());
   count_table(level - 1, false, false);
-  const VirtAddr base = align_down(va, to);
   gather.table({base, end_of(base, to.log2())}, shape_->size(level - 1),
                {.allocator = allocator_, .address = joining.address, .bytes = parts.table_bytes});
   ++generation_;

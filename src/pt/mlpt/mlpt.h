@@ -33,6 +33,7 @@
 #include <vector>
 
 #include "base/types.h"
+#include "pt/joined.h"
 #include "pt/mlpt/shape.h"
 #include "pt/mlpt/sharing.h"
 #include "pt/page_table.h"
@@ -191,6 +192,9 @@ class Mlpt final : public PageTable {
   PhysAddr copy_shared(const Table& table, unsigned level, uint64_t base, Reserve& reserve,
                        const RunCopier& copy, bool& going);
 
+  // Whether all of a table's leaves, and those of the tables below it, go on with what is joined;
+  // read and told.
+  bool join_below(const Table& table, unsigned level, Joined& joined) const;
   // Makes a table of level - 1 and links it into `parent`, a table of `level`.
   Status add_table(const Table& parent, uint64_t index, unsigned level);
   // The table of `level` that serves `va`, made if need be. Ok, NoMemory, Overlap, NotSupported.
