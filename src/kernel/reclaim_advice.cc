@@ -23,7 +23,7 @@ class Adviser {
 
   void run(VirtRange range) {
     // Pages of a group are dirty together, and here each matters.
-    if (mm_.groups != 0) split_superpages_in(core_, mm_, range);
+    if (mm_.groups != 0) split_superpages_in(core_, mm_, range, SplitCause::Advice);
     if (core_.page_frames.tracks_stores) split_covered_in_part(range);
     if (advice_ != ReclaimAdvice::Free && has_file_folios()) leave_file_folios(range);
     walk(range);
@@ -75,7 +75,7 @@ class Adviser {
       const Pfn first = first_of_folio(core_, folio.first.pfn);
       if (!met.insert(first).second) continue;
       const FolioPlaces places = places_of_folio(core_, mm_, vma_, folio.first.at, folio.first.pfn);
-      const uint64_t pages = folio_pages(core_, first);
+      const uint64_t pages = folio_pages(core_, folio.first.pfn);
       const bool whole =
           folio.pages == pages && (core_.pages(folio.first.at.value()) & (pages - 1)) == 0;
       if (places.shared)
@@ -227,7 +227,7 @@ class Adviser {
       split_folio(core_, mm_, places_of_folio(core_, mm_, vma_, page.at, page.pfn), page.pfn);
       return;
     }
-    if (leaf.size != core_.page()) split_huge_page(core_, mm_, page.at);
+    if (leaf.size != core_.page()) split_huge_page(core_, mm_, page.at, SplitCause::Advice);
     if (core_.platform.format->is_dirty(leaf.entry)) {
       frame(page.pfn).lazy = false;
       return;

@@ -105,6 +105,16 @@ TEST_P(Sizes, FoliosAreSplitByAdviceAboutAPart) {
   s.end();
 }
 
+// The frame that named the block is somebody else's or nobody's.
+TEST_P(Sizes, AdviceAboutWhatIsLeftOfABlock) {
+  s.map_huge(kBase, k256K);
+  s.write(kBase, 1);
+  s.unmap(kBase, kPage);
+  s.step("none of it was written: all goes", [&] { s.advise(kBase + k64K, k64K, kAdviceFree); },
+         {.anon = -252});
+  s.end();
+}
+
 TEST_P(Sizes, Moved) {
   s.map_huge(kBase, 512 * kK);
   s.write(kBase, 128);
