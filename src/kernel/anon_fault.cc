@@ -1,6 +1,7 @@
 #include "kernel/anon_fault.h"
 
 #include "kernel/entries.h"
+#include "kernel/superpage_policy.h"
 #include "kernel/zap_batch.h"
 
 namespace mmusim::kernel {
@@ -17,6 +18,22 @@ pt::Entry anonymous_leaf(const FaultContext& c, const Vma& vma, Pfn pfn) {
 
 }  // namespace
 
+namespace {
+
+// A frame for a new page of the area.
+std::optional<Pfn> new_page(FaultContext& c, const Vma& vma, VirtAddr page) {
+  if (c.core.policy != nullptr && vma.is_anonymous())
+    if (const auto pfn = c.core.policy->frame_for(c.mm, vma, page)) return pfn;
+  return c.core.page_frames.new_anonymous(c.mm);
+}
+
+// The last of what a fault does that mapped one.
+void tell_policy(FaultContext& c, const Vma& vma, VirtAddr page) {
+  if (c.core.policy != nullptr && vma.is_anonymous()) c.core.policy->populated(c.mm, vma, page);
+}
+
+}  // namespace
+
 void forget_store(Core& core, Pfn pfn) {
   if (!core.sizes.any() || core.settings.thp == HugePages::Disabled) return;
   core.platform.frames->frame(pfn).written = false;
@@ -25,13 +42,14 @@ void forget_store(Core& core, Pfn pfn) {
 
 FaultOutcome map_anonymous(FaultContext& c, Vma& vma, const pt::Slot& slot, AccessKind kind) {
   if (writes(kind) || !c.core.settings.zero_page) {
-    const auto pfn = c.core.page_frames.new_anonymous(c.mm);
+    const auto pfn = new_page(c, vma, slot.handle.base);
     if (!pfn) return FaultOutcome::NoMemory;
     prepare_anon(c.core, c.mm, vma);
     put_leaf(c, slot.handle, pt::kNone, anonymous_leaf(c, vma, *pfn));
     c.core.mapped_anonymous(c.mm, vma, slot.handle.base, *pfn);
     if (!writes(kind)) forget_store(c.core, *pfn);
     finish_fault(c, FaultCause::Anonymous, false);
+    tell_policy(c, vma, slot.handle.base);
   } else {
     const auto pfn = c.core.page_frames.zero_page();
     if (!pfn) return FaultOutcome::NoMemory;
@@ -44,7 +62,7 @@ FaultOutcome map_anonymous(FaultContext& c, Vma& vma, const pt::Slot& slot, Acce
 
 FaultOutcome copy_on_write(FaultContext& c, Vma& vma, VirtAddr page, const pt::Slot& slot) {
   const pt::EntryFormat& format = *c.core.platform.format;
-  const auto pfn = c.core.page_frames.new_anonymous(c.mm);
+  const auto pfn = new_page(c, vma, page);
   if (!pfn) return FaultOutcome::NoMemory;
   prepare_anon(c.core, c.mm, vma);
   put_leaf(c, slot.handle, slot.entry, anonymous_leaf(c, vma, *pfn));
@@ -66,6 +84,7 @@ FaultOutcome copy_on_write(FaultContext& c, Vma& vma, VirtAddr page, const pt::S
   c.core.mapped_anonymous(c.mm, vma, page, *pfn);
   batch.finish();
   finish_fault(c, cause, false);
+  tell_policy(c, vma, page);
   return FaultOutcome::Fixed;
 }
 

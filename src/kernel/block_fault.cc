@@ -22,7 +22,7 @@ bool is_empty(FaultContext& c, const pt::Lookup& found, VirtRange block) {
 }
 
 void finish_block(FaultContext& c, const Vma& vma, VirtAddr base, PageShift size, Pfn first) {
-  account_huge(c, vma, base, size, first);
+  account_huge(c.core, c.mm, vma, base, size, first);
   if (vma.has(kVmImplied)) c.core.counters.implied_pages += c.core.pages(size);
   finish_fault(c, FaultCause::Anonymous, false);
   ++c.core.counters.huge_faults;

@@ -9,57 +9,13 @@
 #include "kernel/huge.h"
 #include "kernel/huge_file.h"
 #include "kernel/huge_split.h"
-#include "kernel/zap_batch.h"
+#include "kernel/promotion.h"
 
 namespace mmusim::kernel {
 
 using namespace abi;
 
 namespace {
-
-// Gives every page of the block its part of the new huge page `first`, copying what is there.
-// False: no memory for slots; nothing has changed but tables.
-bool copy_into(FaultContext& c, const Vma& vma, VirtAddr base, Pfn first, ZapBatch& batch) {
-  const pt::EntryFormat& format = *c.core.platform.format;
-  const VirtRange block{base, base + c.core.huge()->bytes()};
-  {
-    const auto builder = c.mm.table->cursor(block, pt::CursorMode::Build);
-    pt::Run run;
-    while (builder->next(run)) {
-    }
-    if (builder->status() != pt::Status::Ok) return false;
-  }
-  pt::LeafFields fields{.pfn = first,
-                        .size = c.core.page(),
-                        .rights = leaf_rights(c.core, vma, true, true),
-                        .accessed = true,
-                        .dirty = true};
-  int64_t were = 0;
-  const auto cursor = c.mm.table->cursor(block);
-  pt::Run run;
-  while (cursor->next(run)) {
-    for (uint32_t i = 0; i < run.count; ++i) {
-      const pt::Entry old = run.get(i);
-      fields.pfn = first + c.core.pages(run.address(i) - base);
-      mem::Frame& copy = c.core.platform.frames->frame(fields.pfn);
-      run.set(i, format.make_leaf(fields));
-      if (old == pt::kNone) continue;
-      if (format.is_special(old)) {
-        batch.weaken(run.address(i), run.size);
-        continue;
-      }
-      const Pfn pfn = format.pfn_of(old);
-      copy.written = c.core.platform.frames->frame(pfn).written;
-      --c.core.platform.frames->frame(pfn).mappings;
-      batch.add(run.address(i), run.size, pfn);
-      ++were;
-    }
-    run.report(*c.core.platform.sink, mem::Origin::Kernel, run.count, run.count);
-  }
-  c.core.accounts.add_rss(c.mm, PageKind::Anonymous, -were);
-  account_huge(c, vma, base, *c.core.huge(), first);
-  return true;
-}
 
 // Whether the page table has such an entry there: to some, a void ends at every page.
 template <class Test>
@@ -109,24 +65,9 @@ Collapse collapse_block(FaultContext& c, Vma& vma, VirtAddr base) {
     return Collapse::Failed;
 
   if (c.core.swap != nullptr && !read_back(c, vma, base)) return Collapse::NoMemory;
-  split_superpages_in(c.core, c.mm, block);
-  const auto pfn = c.core.page_frames.new_huge(c.mm, c.core.sizes.huge_order());
-  if (!pfn) return Collapse::NoMemory;
-  ZapBatch batch(c.core, c.mm, ZapBatch::Scope::Change);
-  if (!c.core.huge_leaves.add(c.mm, size)) {
-    c.core.page_frames.put_huge(*pfn, c.core.sizes.huge_order());
-    return Collapse::NoMemory;
-  }
-  if (!copy_into(c, vma, base, *pfn, batch)) {
-    c.core.huge_leaves.remove(c.mm, size);
-    c.core.page_frames.put_huge(*pfn, c.core.sizes.huge_order());
-    return Collapse::NoMemory;
-  }
-  const pt::Status status = batch.promote(base, size);
-  MMUSIM_ASSERT(status == pt::Status::Ok);
-  batch.finish();
+  const BlockSize to{.size = size, .style = SuperpageStyle::Leaf};
+  if (promote_by_copy(c.core, c.mm, vma, base, to) != Promotion::Done) return Collapse::NoMemory;
   ++c.core.counters.huge_collapses;
-  c.core.accounts.note_tables();
   return Collapse::Done;
 }
 

@@ -6,6 +6,7 @@
 
 #include "base/error.h"
 #include "base/units.h"
+#include "kernel/superpage_policy.h"
 
 namespace mmusim::kernel {
 
@@ -48,6 +49,8 @@ Core::Core(const config::Config& config, const Platform& platform_)
   if (swap != nullptr) cache.report_to(*rmap);
 }
 
+Core::~Core() = default;
+
 void Core::find_sizes(const pt::PageTable& table) {
   const std::vector<PageShift> leaves = table.capabilities().leaf_sizes;
   const auto has_leaf = [&](PageShift size) {
@@ -68,7 +71,40 @@ void Core::find_sizes(const pt::PageTable& table) {
   for (const BlockSize& block : sizes.blocks)
     if (block.is_leaf())
       huge_leaves.set_reserve(block.size, table.split_reserve(block.size, page()));
+  if (settings.superpage_policy != SuperpagePolicyKind::Fault) leave_to_policy();
   fill_pools(leaves);
+}
+
+// What faults would map becomes what a policy may.
+void Core::leave_to_policy() {
+  constexpr const char* kKey = "kernel.superpage.policy";
+  const auto used = [](HugePages when) {
+    return when == HugePages::Always || when == HugePages::Advised;
+  };
+  for (BlockSize& block : sizes.blocks) {
+    if (block.style == SuperpageStyle::Base)
+      throw UsageError(
+          kKey,
+          fmt::format("base pages that are one block of {} look to TLBs as any others do here, so "
+                      "that nothing could be promoted",
+                      format_size(block.size.bytes())),
+          "take the size out of kernel.thp.sizes, or set another machine.page_table or "
+          "kernel.superpage.style");
+    sizes.candidates.push_back(block);
+    block.when = HugePages::Never;
+  }
+  if (sizes.huge && used(sizes.huge_when)) {
+    const BlockSize whole{
+        .size = *sizes.huge, .when = sizes.huge_when, .style = SuperpageStyle::Leaf};
+    const auto after =
+        std::find_if(sizes.candidates.begin(), sizes.candidates.end(),
+                     [&](const BlockSize& other) { return other.size > whole.size; });
+    sizes.candidates.insert(after, whole);
+    sizes.huge_when = HugePages::Never;
+  }
+  if (sizes.candidates.empty())
+    throw UsageError(kKey, "there is no size that superpages could have",
+                     "name some in kernel.thp.sizes, with 'always' or 'madvise'");
 }
 
 // Whether a TLB array holds pages larger than a base page that fit into one of that size.

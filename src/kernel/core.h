@@ -31,11 +31,14 @@
 
 namespace mmusim::kernel {
 
+class SuperpagePolicy;
+
 class Core {
  public:
   Core(const config::Config& config, const Platform& platform_);
   Core(const Core&) = delete;  // its parts know each other
   Core& operator=(const Core&) = delete;
+  ~Core();
 
   Platform platform;
   Settings settings;
@@ -52,6 +55,8 @@ class Core {
   HugeLeaves huge_leaves;
   PageFrames page_frames;
   FileUse files;
+  // Null where faults decide (kernel.superpage.policy=fault), and before there is a page table.
+  std::unique_ptr<SuperpagePolicy> policy;
 
   // --- Address spaces (spaces.h)
   std::map<MmId, AddressSpace*> spaces;  // alive
@@ -115,6 +120,7 @@ class Core {
   [[nodiscard]] bool a_tlb_holds(PageShift size) const;
   [[nodiscard]] SuperpageStyle style_for(PageShift size, bool has_leaf) const;
   void add_block_size(PageShift size, HugePages when, bool has_leaf);
+  void leave_to_policy();
   void fill_pools(const std::vector<PageShift>& leaves);
 
   uint64_t next_anon_vma_ = 1;

@@ -40,6 +40,18 @@ enum class Ignored : uint8_t {
   kCount,
 };
 
+// Why a superpage of private memory did not stay whole.
+enum class SplitCause : uint8_t {
+  Unmap,      // a part was unmapped, or its contents dropped
+  Protect,    // a part got other rights, or another area
+  Move,       // a part moved, or the whole to where it cannot be whole
+  Copy,       // a write to one that others hold
+  Advice,     // advice about a part
+  Reclaim,    // a page of it was taken back
+  Promotion,  // it became part of a larger one, by copying
+  kCount,
+};
+
 enum class Call : uint8_t {
   Mmap,
   Munmap,
@@ -107,11 +119,25 @@ struct Counters {
   struct BySize {
     uint64_t made = 0;       // by faults
     uint64_t fallbacks = 0;  // faults that found no memory in one piece for it
-    uint64_t splits = 0;
-    uint64_t mapped = 0;  // bytes, by leaves of the size, now
+    CountBy<SplitCause> splits;
+    uint64_t mapped = 0;     // bytes, by leaves of the size, now
+    uint64_t promoted = 0;   // made of what was mapped already (kernel.superpage.policy)
+    uint64_t copied = 0;     // of these: by copying it
+    uint64_t unfit = 0;      // tries that found that it cannot be
+    uint64_t no_memory = 0;  // ... no memory for it
   };
   std::map<PageShift, BySize> sizes;
-  uint64_t never_written = 0;  // pages of blocks that went without having been written
+  uint64_t promotion_copies = 0;  // base pages copied for promotions
+  // Blocks of frames set aside for later faults (kernel.superpage.policy=reserve).
+  uint64_t reservations = 0;           // made
+  uint64_t reservations_full = 0;      // of which all got used
+  uint64_t reservations_left = 0;      // ended early: unmapped, moved, or its process ended
+  uint64_t reservations_replaced = 0;  // ... a page of it was wanted a second time
+  uint64_t reservations_broken = 0;    // ... for want of memory
+  uint64_t reserved_pages = 0;         // set aside now
+  uint64_t scanned_pages = 0;          // found by scans (kernel.superpage.policy=promote)
+  uint64_t charged_misses = 0;         // charged to candidates (kernel.superpage.policy=online)
+  uint64_t never_written = 0;          // pages of blocks that went without having been written
 
   uint64_t huge_faults = 0;     // that mapped a huge page
   uint64_t huge_fallbacks = 0;  // that had to do with base pages for want of memory

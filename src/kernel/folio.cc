@@ -66,7 +66,7 @@ void split_folio(Core& core, AddressSpace& mm, const FolioPlaces& places, Pfn pf
   ZapBatch batch(core, mm);
   int64_t unused = 0;
   for (const auto& [vma, part] : places.parts) {
-    split_huge_page(core, mm, part.begin);
+    split_huge_page(core, mm, part.begin, SplitCause::Advice);
     if (vma->has(kVmLocked) || !zero) continue;
     const pt::Entry leaf = special_leaf(core, *vma, *zero);
     each_leaf_of(core, mm, part, first, pages, [&](pt::Run& run, uint32_t i, Pfn shown) {

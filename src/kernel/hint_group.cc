@@ -4,10 +4,10 @@ namespace mmusim::kernel {
 
 namespace {
 
-// change(entry) for each entry of the group.
+// change(entry) for each entry of the range.
 template <class Change>
-void each_entry(Core& core, AddressSpace& mm, const HintGroup& group, Change change) {
-  const auto cursor = mm.table->cursor(group.range());
+void each_entry(Core& core, AddressSpace& mm, const VirtRange& range, Change change) {
+  const auto cursor = mm.table->cursor(range);
   pt::Run run;
   while (cursor->next(run)) {
     uint64_t writes = 0;
@@ -32,16 +32,16 @@ std::optional<HintGroup> hinted_group(const Core& core, VirtAddr page, pt::Entry
   return HintGroup{align_down(page, *hint), *hint};
 }
 
-void split_group(Core& core, AddressSpace& mm, const HintGroup& group) {
+void split_group(Core& core, AddressSpace& mm, const HintGroup& group, SplitCause why) {
   const pt::EntryFormat& format = *core.platform.format;
   bool accessed = false;
   bool dirty = false;
-  each_entry(core, mm, group, [&](pt::Entry e) {
+  each_entry(core, mm, group.range(), [&](pt::Entry e) {
     accessed = accessed || format.is_accessed(e);
     dirty = dirty || format.is_dirty(e);
     return e;
   });
-  each_entry(core, mm, group, [&](pt::Entry e) {
+  each_entry(core, mm, group.range(), [&](pt::Entry e) {
     pt::LeafFields fields = format.parse_leaf(e, core.page());
     fields.hint.reset();
     fields.accessed = accessed;
@@ -50,14 +50,23 @@ void split_group(Core& core, AddressSpace& mm, const HintGroup& group) {
   });
   core.huge_leaves.remove_group(mm, group.size);
   ++core.counters.huge_splits;
-  ++core.counters.sizes[group.size].splits;
+  ++core.counters.sizes[group.size].splits[why];
   core.flushes.range(mm, group.range(), core.page(), false, mmu::RangeFlush::Change);
+}
+
+void set_hint(Core& core, AddressSpace& mm, const VirtRange& range, std::optional<PageShift> size) {
+  const pt::EntryFormat& format = *core.platform.format;
+  each_entry(core, mm, range, [&](pt::Entry e) {
+    pt::LeafFields fields = format.parse_leaf(e, core.page());
+    fields.hint = size;
+    return format.make_leaf(fields);
+  });
 }
 
 void upgrade_group(Core& core, AddressSpace& mm, const HintGroup& group, Rights rights,
                    bool dirty) {
   const pt::EntryFormat& format = *core.platform.format;
-  each_entry(core, mm, group, [&](pt::Entry e) {
+  each_entry(core, mm, group.range(), [&](pt::Entry e) {
     pt::LeafFields fields = format.parse_leaf(e, core.page());
     fields.rights = rights;
     fields.accessed = true;

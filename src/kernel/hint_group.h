@@ -42,7 +42,11 @@ inline std::optional<HintGroup> group_from(const Core& core, const AddressSpace&
   return group && group->base == page ? group : std::nullopt;
 }
 
-void split_group(Core& core, AddressSpace& mm, const HintGroup& group);
+void split_group(Core& core, AddressSpace& mm, const HintGroup& group, SplitCause why);
+
+// All entries of the range, which are pages of one aligned block, say from now on that they are
+// part of a superpage of that size, or nothing: of none. The caller counts it, and flushes.
+void set_hint(Core& core, AddressSpace& mm, const VirtRange& range, std::optional<PageShift> size);
 
 // Gives all entries of the group these rights, and marks them accessed, and dirty if `dirty`, as
 // one leaf would be (Linux on arm64: contpte_ptep_set_access_flags).

@@ -16,12 +16,13 @@ pt::Entry huge_leaf(const Core& core, const Vma& vma, PageShift size, Pfn pfn, b
                                           .special = zero});
 }
 
-void account_huge(FaultContext& c, const Vma& vma, VirtAddr base, PageShift size, Pfn first) {
-  const uint64_t pages = c.core.pages(size);
-  c.core.accounts.add_rss(c.mm, PageKind::Anonymous, static_cast<int64_t>(pages));
-  if (c.core.swap == nullptr) return;
+void account_huge(Core& core, AddressSpace& mm, const Vma& vma, VirtAddr base, PageShift size,
+                  Pfn first) {
+  const uint64_t pages = core.pages(size);
+  core.accounts.add_rss(mm, PageKind::Anonymous, static_cast<int64_t>(pages));
+  if (core.swap == nullptr) return;
   for (uint64_t i = 0; i < pages; ++i)
-    c.core.rmap->add_anonymous(first + i, vma, base + (i << c.core.page().log2()));
+    core.rmap->add_anonymous(first + i, vma, base + (i << core.page().log2()));
 }
 
 namespace {
@@ -32,7 +33,7 @@ bool replace_zero(FaultContext& c, Vma& vma, const pt::Slot& slot) {
   if (!pfn) return false;
   prepare_anon(c.core, c.mm, vma);
   put_leaf(c, slot.handle, slot.entry, huge_leaf(c.core, vma, slot.handle.size, *pfn, false));
-  account_huge(c, vma, slot.handle.base, slot.handle.size, *pfn);
+  account_huge(c.core, c.mm, vma, slot.handle.base, slot.handle.size, *pfn);
   ZapBatch batch(c.core, c.mm, ZapBatch::Scope::Change);
   batch.weaken(slot.handle.base, slot.handle.size);
   batch.finish();
@@ -71,7 +72,7 @@ std::optional<FaultOutcome> map_huge(FaultContext& c, Vma& vma, VirtAddr page, A
     return FaultOutcome::NoMemory;
   }
   put_leaf(c, slot.handle, pt::kNone, huge_leaf(c.core, vma, slot.handle.size, *pfn, zero));
-  if (!zero) account_huge(c, vma, slot.handle.base, slot.handle.size, *pfn);
+  if (!zero) account_huge(c.core, c.mm, vma, slot.handle.base, slot.handle.size, *pfn);
   if (vma.has(kVmImplied)) c.core.counters.implied_pages += c.core.huge_pages();
   finish_fault(c, zero ? FaultCause::AnonymousZero : FaultCause::Anonymous, false);
   ++c.core.counters.huge_faults;
@@ -91,13 +92,13 @@ std::optional<FaultOutcome> fix_huge(FaultContext& c, Vma& vma, VirtAddr page, c
     if (fields.special) {
       if (replace_zero(c, vma, slot)) return FaultOutcome::Fixed;
       ++c.core.counters.huge_fallbacks;
-      split_huge_leaf(c.core, c.mm, slot.handle, slot.entry);
+      split_huge_leaf(c.core, c.mm, slot.handle, slot.entry, SplitCause::Copy);
       return std::nullopt;
     }
     const bool shared = of_file && vma.is_shared();
     exclusive = !of_file && make_exclusive(c.core, fields.pfn, c.core.pages(slot.handle.size));
     if (!exclusive && !shared) {
-      split_huge_leaf(c.core, c.mm, slot.handle, slot.entry);
+      split_huge_leaf(c.core, c.mm, slot.handle, slot.entry, SplitCause::Copy);
       return std::nullopt;
     }
     cause = shared ? FaultCause::SharedMakeWritable : FaultCause::CowReuse;
@@ -122,7 +123,7 @@ std::optional<FaultOutcome> fix_group(FaultContext& c, Vma& vma, const HintGroup
   if (writes(kind) && !format.is_writable(slot.entry)) {
     exclusive = make_exclusive(c.core, first, c.core.pages(group.size));
     if (!exclusive) {
-      split_group(c.core, c.mm, group);
+      split_group(c.core, c.mm, group, SplitCause::Copy);
       return std::nullopt;
     }
     cause = FaultCause::CowReuse;

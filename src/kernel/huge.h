@@ -1,6 +1,6 @@
 // Transparent huge pages: anonymous memory mapped by one leaf of Core::huge(), and of other sizes
-// that kernel.thp.sizes names (block_fault.h) (Linux: mm/huge_memory.c; khugepaged, which makes
-// them in the background, is not modelled). Those of shared memory are in huge_file.h.
+// that kernel.thp.sizes names (block_fault.h) (Linux: mm/huge_memory.c). Those made later than
+// by faults: superpage_policy.h. Those of shared memory are in huge_file.h.
 //
 // With each such leaf goes the table memory that splitting it may need, so that munmap and the like
 // cannot fail (huge_leaves.h). No huge leaf lies across the border of an area. The frames of
@@ -57,7 +57,8 @@ std::optional<FaultOutcome> fix_group(FaultContext& c, Vma& vma, const HintGroup
 pt::Entry huge_leaf(const Core& core, const Vma& vma, PageShift size, Pfn pfn, bool zero);
 
 // Anonymous frames of that size are mapped at `base` now.
-void account_huge(FaultContext& c, const Vma& vma, VirtAddr base, PageShift size, Pfn first);
+void account_huge(Core& core, AddressSpace& mm, const Vma& vma, VirtAddr base, PageShift size,
+                  Pfn first);
 
 }  // namespace mmusim::kernel
 

@@ -41,7 +41,8 @@ void unmap_huge_folio(Core& core, AddressSpace& mm, const pt::Handle& handle, pt
   ++core.counters.huge_splits;
 }
 
-void split_huge_leaf(Core& core, AddressSpace& mm, const pt::Handle& handle, pt::Entry entry) {
+void split_huge_leaf(Core& core, AddressSpace& mm, const pt::Handle& handle, pt::Entry entry,
+                     SplitCause why) {
   if (shows_huge_folio(core, entry, handle.size)) {
     unmap_huge_folio(core, mm, handle, entry);
     return;
@@ -54,7 +55,7 @@ void split_huge_leaf(Core& core, AddressSpace& mm, const pt::Handle& handle, pt:
   const VirtRange range{handle.base, handle.base + handle.size.bytes()};
   if (core.platform.format->is_special(entry)) use_small_zero_page(core, mm, range);
   ++core.counters.huge_splits;
-  ++core.counters.sizes[handle.size].splits;
+  ++core.counters.sizes[handle.size].splits[why];
   core.flushes.range(mm, range, core.page(), false, mmu::RangeFlush::Change);
 }
 
@@ -67,38 +68,39 @@ namespace {
 
 // Splits what lies across the border: a leaf by split_leaf(found).
 template <class SplitLeaf>
-void split_across(Core& core, AddressSpace& mm, VirtAddr border, SplitLeaf split_leaf) {
+void split_across(Core& core, AddressSpace& mm, VirtAddr border, SplitCause why,
+                  SplitLeaf split_leaf) {
   if (is_aligned(border, core.sizes.largest())) return;
   const pt::Lookup found = mm.table->find(border);
   if (is_huge(core, found)) {
     if (found.base != border) split_leaf(found);
   } else if (const auto group = group_of(core, mm, found); group && group->base != border) {
-    split_group(core, mm, *group);
+    split_group(core, mm, *group, why);
   }
 }
 
 }  // namespace
 
-void split_huge_at(Core& core, AddressSpace& mm, VirtAddr at) {
+void split_huge_at(Core& core, AddressSpace& mm, VirtAddr at, SplitCause why) {
   if (!has_superpages(mm)) return;
-  split_across(core, mm, at, [&](const pt::Lookup& found) {
-    split_huge_leaf(core, mm, found.handle, found.entry);
+  split_across(core, mm, at, why, [&](const pt::Lookup& found) {
+    split_huge_leaf(core, mm, found.handle, found.entry, why);
   });
 }
 
-void split_huge_page(Core& core, AddressSpace& mm, VirtAddr at) {
+void split_huge_page(Core& core, AddressSpace& mm, VirtAddr at, SplitCause why) {
   const pt::Lookup found = mm.table->find(at);
   if (is_huge(core, found))
-    split_huge_leaf(core, mm, found.handle, found.entry);
+    split_huge_leaf(core, mm, found.handle, found.entry, why);
   else if (const auto group = group_of(core, mm, found))
-    split_group(core, mm, *group);
+    split_group(core, mm, *group, why);
 }
 
-void split_superpages_in(Core& core, AddressSpace& mm, VirtRange range) {
+void split_superpages_in(Core& core, AddressSpace& mm, VirtRange range, SplitCause why) {
   if (!has_superpages(mm) || core.sizes.blocks.empty()) return;
   const PageShift step = core.sizes.smallest();
   for (VirtAddr at = align_down(range.begin, step); at < range.end; at += step.bytes())
-    split_huge_page(core, mm, at);
+    split_huge_page(core, mm, at, why);
 }
 
 namespace {
@@ -111,7 +113,8 @@ class MoveSplitter {
 
   // What lies across the border.
   void at_border(VirtAddr border) {
-    split_across(core_, mm_, border, [this](const pt::Lookup& found) { split(found); });
+    split_across(core_, mm_, border, SplitCause::Move,
+                 [this](const pt::Lookup& found) { split(found); });
   }
 
   // What begins at `at`; where to go on, in steps of `step`.
@@ -126,7 +129,7 @@ class MoveSplitter {
     }
     const auto group = group_of(core_, mm_, found);
     if (!group) return next_block(found, at, step);
-    if (!alike(group->size)) split_group(core_, mm_, *group);
+    if (!alike(group->size)) split_group(core_, mm_, *group, SplitCause::Move);
     return group->range().end;
   }
 
@@ -141,7 +144,7 @@ class MoveSplitter {
     if (shows_huge_folio(core_, found.entry, found.size))
       static_cast<void>(mm_.table->ensure(to_ + (std::max(from_, found.base) - from_), found.size));
     const pt::Lookup now = mm_.table->find(found.base);  // making a slot may have moved it
-    split_huge_leaf(core_, mm_, now.handle, now.entry);
+    split_huge_leaf(core_, mm_, now.handle, now.entry, SplitCause::Move);
   }
 
   Core& core_;

@@ -14,7 +14,8 @@ namespace mmusim::kernel {
 
 // Splits a huge leaf and flushes it; of the huge zero page base zero pages are left. REQUIRES: the
 // handle is fresh and holds `leaf`.
-void split_huge_leaf(Core& core, AddressSpace& mm, const pt::Handle& handle, pt::Entry leaf);
+void split_huge_leaf(Core& core, AddressSpace& mm, const pt::Handle& handle, pt::Entry leaf,
+                     SplitCause why);
 
 // Whether there are any.
 inline bool has_superpages(const AddressSpace& mm) {
@@ -22,13 +23,13 @@ inline bool has_superpages(const AddressSpace& mm) {
 }
 
 // Splits the superpage that lies across `at`, if one does.
-void split_huge_at(Core& core, AddressSpace& mm, VirtAddr at);
+void split_huge_at(Core& core, AddressSpace& mm, VirtAddr at, SplitCause why);
 
 // Splits the superpage around `at`, if there is one.
-void split_huge_page(Core& core, AddressSpace& mm, VirtAddr at);
+void split_huge_page(Core& core, AddressSpace& mm, VirtAddr at, SplitCause why);
 
 // Splits every superpage that reaches into the range, where kernel.thp.sizes may have made some.
-void split_superpages_in(Core& core, AddressSpace& mm, VirtRange range);
+void split_superpages_in(Core& core, AddressSpace& mm, VirtRange range, SplitCause why);
 
 // Before leaves of [from, from + bytes) move to `to`, where nothing is mapped: splits superpages
 // that cannot move whole. Not for the hugetlb pool's, which can.

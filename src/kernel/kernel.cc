@@ -7,6 +7,7 @@
 #include "kernel/replay.h"
 #include "kernel/report.h"
 #include "kernel/special.h"
+#include "kernel/superpage_policy.h"
 #include "kernel/syscalls.h"
 #include "kernel/system.h"
 
@@ -77,6 +78,31 @@ bool Kernel::tracks_stores() const {
 void Kernel::note_store(CpuId cpu, VirtAddr va) {
   const AddressSpace* space = impl_->system.current(cpu);
   if (space != nullptr) kernel::note_store(impl_->system.core, *space, va);
+}
+
+bool Kernel::keeps_time() const {
+  return impl_->system.core.settings.superpage_policy == SuperpagePolicyKind::Promote;
+}
+
+void Kernel::ran(CpuId cpu, uint64_t instructions) {
+  Core& core = impl_->system.core;
+  if (core.policy == nullptr) return;
+  core.platform.tlbs->work_on(cpu);
+  core.policy->ran(instructions);
+}
+
+bool Kernel::counts_misses() const {
+  return impl_->system.core.settings.superpage_policy == SuperpagePolicyKind::Online;
+}
+
+void Kernel::missed(CpuId cpu, VirtAddr va) {
+  Core& core = impl_->system.core;
+  AddressSpace* mm = impl_->system.current(cpu);
+  if (core.policy == nullptr || mm == nullptr) return;
+  const Vma* vma = mm->vmas.find(va);
+  if (vma == nullptr) return;
+  core.platform.tlbs->work_on(cpu);
+  core.policy->missed(*mm, *vma, va);
 }
 
 const AddressSpace* Kernel::current(CpuId cpu) const {

@@ -46,6 +46,14 @@ class Kernel {
   [[nodiscard]] bool tracks_stores() const;
   void note_store(CpuId cpu, VirtAddr va);
 
+  // Whether time must be told, and TLB misses (kernel.superpage.policy): so many instructions more
+  // were executed, at the end of a batch; an access missed in the last level of the CPU's TLBs, and
+  // has succeeded since. Either may flush.
+  [[nodiscard]] bool keeps_time() const;
+  void ran(CpuId cpu, uint64_t instructions);
+  [[nodiscard]] bool counts_misses() const;
+  void missed(CpuId cpu, VirtAddr va);
+
   // System calls with Linux's own placement and results, for workload scripts (kernel/syscalls.h).
   [[nodiscard]] Syscalls& syscalls();
   // Processes and address spaces, for reports and tests (kernel/system.h).

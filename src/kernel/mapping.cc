@@ -48,9 +48,9 @@ bool inside_pool_page(const Core& core, AddressSpace& mm, VirtAddr at) {
 }
 
 // Divides the area around `at`, and a huge leaf that lies across. -EINVAL: not possible there.
-int64_t split_area(Core& core, AddressSpace& mm, VirtAddr at) {
+int64_t split_area(Core& core, AddressSpace& mm, VirtAddr at, SplitCause why) {
   if (inside_pool_page(core, mm, at)) return -kEINVAL;
-  if (mm.vmas.split(at)) split_huge_at(core, mm, at);
+  if (mm.vmas.split(at)) split_huge_at(core, mm, at, why);
   return 0;
 }
 
@@ -77,7 +77,8 @@ int64_t split_off(Core& core, AddressSpace& mm, VirtRange range, uint32_t flags)
     const Vma* there = mm.vmas.find(at);
     if (there == nullptr || there->start == at) continue;
     if (!joins && mm.vmas.size() >= core.settings.max_map_count) return -kENOMEM;
-    if (const int64_t result = split_area(core, mm, at); result != 0) return result;
+    if (const int64_t result = split_area(core, mm, at, SplitCause::Protect); result != 0)
+      return result;
   }
   return 0;
 }
@@ -130,7 +131,7 @@ int64_t unmap_range(Core& core, AddressSpace& mm, VirtRange range) {
     return -kENOMEM;
   // Where the end cannot be split the beginning stays so.
   for (const VirtAddr at : {range.begin, range.end}) {
-    if (const int64_t result = split_area(core, mm, at); result != 0) {
+    if (const int64_t result = split_area(core, mm, at, SplitCause::Unmap); result != 0) {
       core.accounts.note_vmas(mm);
       return result;
     }

@@ -9,6 +9,7 @@
 #include "kernel/mapping.h"
 #include "kernel/reclaim.h"
 #include "kernel/share.h"
+#include "kernel/superpage_policy.h"
 #include "kernel/zap_batch.h"
 
 namespace mmusim::kernel {
@@ -69,6 +70,7 @@ int64_t move_area(Core& core, AddressSpace& mm, VirtRange from, VirtRange to, bo
   const uint64_t earlier = widened(core, mm, *source, from, to);
   for (unsigned attempt = 0;; ++attempt) {
     leave_tables(core, mm, from);
+    if (core.policy != nullptr) core.policy->leaving(mm, from);
     if (!pool) split_for_move(core, mm, from.begin, to.begin, bytes);
     uint64_t done = 0;
     const pt::Status status =

@@ -47,6 +47,33 @@ std::optional<Pfn> PageFrames::new_huge(const AddressSpace& mm, unsigned order) 
   return first;
 }
 
+std::optional<Pfn> PageFrames::reserve(unsigned order) {
+  mem::FrameMemory& frames = *platform_->frames;
+  const auto first = frames.allocate(order, mem::FrameUse::Anonymous, 0);
+  if (!first) return std::nullopt;
+  frames.break_up(*first, order);
+  frames.frame(*first).references = 0;
+  const uint64_t count = uint64_t{1} << order;
+  for (uint64_t i = 0; i < count; ++i)
+    frames.reassign(*first + i, mem::FrameUse::Reserved, 0);
+  counters_->reserved_pages += count;
+  return first;
+}
+
+void PageFrames::claim(const AddressSpace& mm, Pfn reserved) {
+  platform_->frames->reassign(reserved, mem::FrameUse::Anonymous, mm.id.value());
+  mem::Frame& frame = platform_->frames->frame(reserved);
+  frame.references = 1;
+  frame.exclusive = true;
+  frame.written = true;  // is about to be
+  --counters_->reserved_pages;
+}
+
+void PageFrames::unreserve(Pfn reserved) {
+  platform_->frames->free(reserved, 0);
+  --counters_->reserved_pages;
+}
+
 std::optional<Pfn> PageFrames::new_huge_folio(FileId file) {
   const auto first =
       platform_->frames->allocate(sizes_->huge_order(), mem::FrameUse::File, file.value());

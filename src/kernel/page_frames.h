@@ -42,6 +42,11 @@ class PageFrames {
 
   // 2^order frames, exclusive, with a reference and a mapping each.
   std::optional<Pfn> new_huge(const AddressSpace& mm, unsigned order);
+  // 2^order frames that are nobody's yet, each of which becomes a page as new_anonymous() gives
+  // them, or goes back.
+  std::optional<Pfn> reserve(unsigned order);
+  void claim(const AddressSpace& mm, Pfn reserved);
+  void unreserve(Pfn reserved);
   // 2^PageSizes::huge_order() for shared memory: the cache's, with its reference each, and written
   // to.
   std::optional<Pfn> new_huge_folio(FileId file);

@@ -30,6 +30,9 @@ struct PageSizes {
   HugePages huge_when = HugePages::Never;
   // The other ones that are to be used, ascending.
   std::vector<BlockSize> blocks = {};
+  // What kernel.superpage.policy may make superpages of, with `huge` among them, ascending; no
+  // fault maps any then. Empty: faults do.
+  std::vector<BlockSize> candidates = {};
 
   [[nodiscard]] uint64_t pages(uint64_t bytes) const { return bytes >> base.log2(); }
   [[nodiscard]] uint64_t pages(PageShift size) const { return pages(size.bytes()); }

@@ -7,6 +7,7 @@
 #include "kernel/hint_group.h"
 #include "kernel/huge_split.h"
 #include "kernel/share.h"
+#include "kernel/superpage_policy.h"
 
 namespace mmusim::kernel {
 
@@ -36,6 +37,7 @@ uint64_t reclaim(Core& core, uint64_t target) {
 
 bool make_room(Core& core, unsigned attempt) {
   if (attempt >= kAttempts) return false;
+  if (core.policy != nullptr && core.policy->pressure()) return true;
   if (core.swap != nullptr) {
     ++core.counters.reclaim_runs;
     if (reclaim(core, kCluster << attempt) != 0) return true;
@@ -53,7 +55,7 @@ void Reclaimer::split_huge_leaves(Pfn pfn, Mappers& mappers) {
   bool any = false;
   for (const Rmap::Mapper& m : mappers) {
     if (m.leaf.size == core_->page() && !group_of(*core_, *m.mm, m.leaf)) continue;
-    split_huge_page(*core_, *m.mm, m.page);
+    split_huge_page(*core_, *m.mm, m.page, SplitCause::Reclaim);
     any = true;
   }
   if (any) mappers = core_->rmap->mappers(pfn);

@@ -1,5 +1,8 @@
 #include "kernel/report.h"
 
+#include <algorithm>
+#include <vector>
+
 #include "base/units.h"
 
 namespace mmusim::kernel {
@@ -75,27 +78,104 @@ void report_swap(const Core& core, Add add) {
       "Pages given up by madvise(FREE), reclaimed without being written.");
 }
 
-// Only where kernel.thp.sizes names some.
+constexpr Words kSplitCauses[] = {
+    {"unmap", "part of it was unmapped, or its contents dropped"},
+    {"protect", "part of it got other rights, or another area"},
+    {"move", "part of it moved, or all to where it cannot be whole"},
+    {"copy", "it was written to, and others held it too"},
+    {"advice", "part of it was advised something"},
+    {"reclaim", "a page of it was taken back"},
+    {"promotion", "it was copied into a larger one"},
+};
+static_assert(std::size(kSplitCauses) == static_cast<size_t>(SplitCause::kCount));
+
+// Those that kernel.thp.sizes names, and those a policy makes.
+std::vector<PageShift> reported_sizes(const Core& core) {
+  std::vector<PageShift> sizes;
+  for (const SizeRule& rule : core.settings.size_rules)
+    sizes.push_back(rule.size);
+  for (const BlockSize& size : core.sizes.candidates)
+    if (std::find(sizes.begin(), sizes.end(), size.size) == sizes.end()) sizes.push_back(size.size);
+  std::sort(sizes.begin(), sizes.end());
+  return sizes;
+}
+
 template <class Add>
 void report_sizes(const Core& core, Add add) {
   const Counters& all = core.counters;
-  for (const SizeRule& rule : core.settings.size_rules) {
-    const auto found = all.sizes.find(rule.size);
+  const bool at_faults = core.settings.superpage_policy == SuperpagePolicyKind::Fault;
+  const std::vector<PageShift> sizes = reported_sizes(core);
+  for (const PageShift size : sizes) {
+    const auto found = all.sizes.find(size);
     const Counters::BySize c = found == all.sizes.end() ? Counters::BySize{} : found->second;
-    const std::string name = "thp." + format_size(rule.size.bytes()) + ".";
-    add(name + "made", c.made, "faults", "Faults that mapped a block of this size.",
-        "kernel.thp.faults");
+    const std::string name = "thp." + format_size(size.bytes()) + ".";
+    if (at_faults)
+      add(name + "made", c.made, "faults", "Faults that mapped a block of this size.",
+          "kernel.thp.faults");
     add(name + "fallbacks", c.fallbacks, "faults",
         "Faults that found no memory in one piece for it, and went on with less.",
         "kernel.thp.fallbacks");
-    add(name + "splits", c.splits, "pages",
+    if (!at_faults) {
+      add(name + "promoted", c.promoted, "superpages",
+          "Superpages of this size made of what was mapped already (kernel.superpage.policy).");
+      add(name + "copied", c.copied, "superpages", "... by copying it into a new block.",
+          "kernel." + name + "promoted");
+      add(name + "unfit", c.unfit, "tries",
+          "Tries to make one that found too few pages, or such as cannot be part of one.");
+      add(name + "no_memory", c.no_memory, "tries",
+          "Tries that found no memory in one piece for it, or none for tables.");
+    }
+    uint64_t splits = 0;
+    for (const uint64_t value : c.splits.values)
+      splits += value;
+    add(name + "splits", splits, "pages",
         "Superpages of this size, leaves or groups, split into base pages.", "kernel.thp.splits");
+    for (size_t i = 0; i < std::size(kSplitCauses); ++i) {
+      add(name + "splits." + kSplitCauses[i].name, c.splits.values[i], "pages",
+          std::string("... because ") + kSplitCauses[i].meaning + ".", "kernel." + name + "splits");
+    }
     add(name + "mapped", c.mapped, "bytes", "Memory mapped by superpages of this size now.",
         "kernel.thp.mapped");
   }
-  if (core.settings.size_rules.empty()) return;
+  if (sizes.empty()) return;
   add("thp.bloat", all.never_written * core.page().bytes(), "bytes",
       "Memory of blocks, of all sizes, that has gone again without ever having been written.");
+}
+
+template <class Add>
+void report_policy(const Core& core, Add add) {
+  const Counters& c = core.counters;
+  const uint64_t page = core.page().bytes();
+  switch (core.settings.superpage_policy) {
+    case SuperpagePolicyKind::Fault:
+      return;
+    case SuperpagePolicyKind::Reserve:
+      add("superpage.reservations", c.reservations, "blocks",
+          "Blocks of frames set aside for the faults to come around a first one.");
+      add("superpage.reservations.full", c.reservations_full, "blocks",
+          "... of which every page got used.", "kernel.superpage.reservations");
+      add("superpage.reservations.left", c.reservations_left, "blocks",
+          "... that ended before because a part was unmapped or moved, or the process ended.",
+          "kernel.superpage.reservations");
+      add("superpage.reservations.replaced", c.reservations_replaced, "blocks",
+          "... because a page was wanted that had been used already (copy-on-write).",
+          "kernel.superpage.reservations");
+      add("superpage.reservations.broken", c.reservations_broken, "blocks",
+          "... because memory was short, the one used longest ago first.",
+          "kernel.superpage.reservations");
+      add("superpage.reserved", c.reserved_pages * page, "bytes",
+          "Memory set aside now, and not used.");
+      return;
+    case SuperpagePolicyKind::Promote:
+      add("superpage.scanned", c.scanned_pages, "pages", "Base pages that scans found.");
+      break;
+    case SuperpagePolicyKind::Online:
+      add("superpage.charges", c.charged_misses, "charges",
+          "TLB misses charged to superpages, to each size there might be.");
+      break;
+  }
+  add("superpage.copied", c.promotion_copies * page, "bytes",
+      "Memory copied so that superpages could be made of it.");
 }
 
 }  // namespace
@@ -172,6 +252,7 @@ void report_counters(const Core& core, stats::Report& report) {
   add("thp.deposited", c.deposit_bytes, "bytes",
       "Page tables set aside now so that huge pages can be split.", "kernel.page_tables.bytes");
   report_sizes(core, add);
+  report_policy(core, add);
   add("hugetlb.mapped", c.hugetlb_bytes, "bytes",
       "Memory of the hugetlb pool mapped now, all address spaces; not in the resident memory.");
   add("hugetlb.refused", c.hugetlb_refused, "calls",

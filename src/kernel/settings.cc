@@ -57,6 +57,31 @@ const config::Keys<Settings>& Settings::keys() {
                   "size; by entries of base pages that hint the size to the TLB, where the "
                   "architecture's have a place for it (Alpha, IA-64, SPARC); by entries that do "
                   "not, a block of memory only; auto: the first of these that can be.")
+          .choice("kernel.superpage.policy", &Settings::superpage_policy,
+                  {{"fault", SuperpagePolicyKind::Fault},
+                   {"reserve", SuperpagePolicyKind::Reserve},
+                   {"promote", SuperpagePolicyKind::Promote},
+                   {"online", SuperpagePolicyKind::Online}},
+                  "When superpages of private memory are made, of the sizes that kernel.thp.sizes "
+                  "and kernel.thp allow: fault: by the first fault, the largest that fits (Linux); "
+                  "reserve: the first fault sets frames aside, and what has been touched whole "
+                  "becomes a superpage (FreeBSD); promote: scans copy what is there for the most "
+                  "part into one (khugepaged); online: what has missed often enough is copied "
+                  "(Romer 1995). But with the first, faults map base pages.")
+          .number("kernel.superpage.populated", &Settings::superpage_populated,
+                  "Per cent of a superpage's base pages that must be there before it is promoted "
+                  "by kernel.superpage.policy promote or online; the others are filled with zeros.",
+                  1, 100)
+          .number("kernel.superpage.scan_interval", &Settings::superpage_scan_interval,
+                  "Instructions between two scans of kernel.superpage.policy=promote.", 1,
+                  uint64_t{1} << 50)
+          .number("kernel.superpage.scan_pages", &Settings::superpage_scan_pages,
+                  "Base pages one of these scans looks at, at most (khugepaged: pages_to_scan).", 1,
+                  uint64_t{1} << 40)
+          .number("kernel.superpage.misses", &Settings::superpage_misses,
+                  "TLB misses, for each of its base pages, after which kernel.superpage.policy="
+                  "online promotes a superpage: what copying one page costs over what a miss does.",
+                  1, uint64_t{1} << 32)
           .number("kernel.hugetlb_pages", &Settings::hugetlb_pages,
                   "Huge pages in the pool for mmap with MAP_HUGETLB, taken from memory at the "
                   "start.",

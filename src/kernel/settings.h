@@ -32,6 +32,11 @@ struct Settings {
   std::string thp_sizes;             // as the user wrote them
   std::vector<SizeRule> size_rules;  // the same, read
   SuperpageStyle superpage_style = SuperpageStyle::Auto;
+  SuperpagePolicyKind superpage_policy = SuperpagePolicyKind::Fault;
+  uint64_t superpage_populated = 90;              // per cent of its pages that must be there
+  uint64_t superpage_scan_interval = 10'000'000;  // instructions
+  uint64_t superpage_scan_pages = 4096;           // of one scan
+  uint64_t superpage_misses = 32;                 // for each page of a candidate
   uint64_t hugetlb_pages = 0;
   std::string hugetlb_pools;  // of other sizes, as the user wrote them
   std::vector<PoolRule> pool_rules;

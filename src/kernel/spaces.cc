@@ -6,6 +6,7 @@
 #include "base/error.h"
 #include "kernel/reclaim.h"
 #include "kernel/share.h"
+#include "kernel/superpage_policies.h"
 #include "kernel/zap.h"
 #include "mmu/random_base.h"
 
@@ -20,6 +21,7 @@ std::unique_ptr<AddressSpace> make_space(Core& core) {
   if (core.spaces_made() == 0) {
     choose_shared_blocks(core, *table);
     core.find_sizes(*table);
+    core.policy = make_superpage_policy(core);
   }
   core.next_space = MmId(id.value() + 1);
   auto mm = std::make_unique<AddressSpace>(id, core.page(), std::move(table));

@@ -29,6 +29,14 @@ enum class SuperpageStyle : uint8_t {
   Base,  // by entries of base pages: nothing a TLB could see
 };
 
+// When superpages of private memory are made (superpage_policy.h).
+enum class SuperpagePolicyKind : uint8_t {
+  Fault,    // by the first fault, as large as fits: none but faults decides
+  Reserve,  // when all their pages have been touched, in frames set aside for them by the first
+  Promote,  // when scans find enough of their pages there
+  Online,   // when their pages have missed in TLBs often enough
+};
+
 // One size of kernel.thp.sizes. `when`: nothing where it goes by kernel.thp (Linux: inherit).
 struct SizeRule {
   PageShift size;

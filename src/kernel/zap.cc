@@ -8,6 +8,7 @@
 #include "kernel/hint_group.h"
 #include "kernel/huge_split.h"
 #include "kernel/share.h"
+#include "kernel/superpage_policy.h"
 
 namespace mmusim::kernel {
 
@@ -60,8 +61,9 @@ void zap(ZapBatch& batch, const Vma& vma, VirtRange range, ZapPages which) {
   mem::FrameMemory& frames = *core.platform.frames;
   const PageKind file_kind = core.files.kind_of(vma);
   leave_tables(core, mm, range, batch);
-  split_huge_at(core, mm, range.begin);
-  split_huge_at(core, mm, range.end);
+  if (core.policy != nullptr) core.policy->leaving(mm, range);
+  split_huge_at(core, mm, range.begin, SplitCause::Unmap);
+  split_huge_at(core, mm, range.end, SplitCause::Unmap);
   std::array<int64_t, kPageKinds> gone{};
   const auto cursor = mm.table->cursor(range, pt::CursorMode::Zap);
   pt::Run run;

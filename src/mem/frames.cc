@@ -299,6 +299,14 @@ void FrameMemory::free(Pfn pfn, unsigned order) {
   set_orders(number, chunk.orders);
 }
 
+void FrameMemory::reassign(Pfn pfn, FrameUse use, uint64_t owner) {
+  Frame& changed = frame(pfn);
+  --in_[static_cast<unsigned>(changed.use)];
+  ++in_[static_cast<unsigned>(use)];
+  changed.use = use;
+  changed.owner = owner;
+}
+
 void FrameMemory::break_up(Pfn first, unsigned order) {
   for (uint64_t i = 0; i < uint64_t{1} << order; ++i) {
     Frame& part = frame(first + i);

@@ -115,6 +115,9 @@ class FrameMemory {
   // page.
   std::optional<PhysAddr> reserve(uint64_t bytes, FrameUse use);
 
+  // The frame is used for something else from now on. REQUIRES: it has no contents, before as
+  // after.
+  void reassign(Pfn pfn, FrameUse use, uint64_t owner);
   // From here on the block's frames are freed one by one: `order` of each becomes 0.
   // REQUIRES: as of free(); the frames have no contents.
   void break_up(Pfn first, unsigned order);

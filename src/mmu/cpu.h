@@ -62,6 +62,14 @@ class CpuBase {
   // hold.
   [[nodiscard]] uint64_t generation() const { return generation_; }
 
+  // Look-ups of that side that its last level did not answer, so far.
+  [[nodiscard]] uint64_t last_misses(AccessKind kind) const {
+    const SideLevels& side = sides_[side_of(kind)];
+    const SideCounters& c = *side.counters;
+    return side.second != nullptr ? c.second_misses + c.retry_second_misses
+                                  : c.misses + c.retry_misses;
+  }
+
   // Data at `va` will be accessed soon, and is not what the filter answers for: what the miss path
   // will read may be brought into the host's caches. Nothing simulated changes.
   void expect(VirtAddr /*va*/) {}

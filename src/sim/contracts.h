@@ -58,6 +58,8 @@ concept ReplayedCpu = requires(Cpu& cpu, VirtAddr va, AccessKind kind, bool retr
   cpu.count(kind, n);  // so many accesses, of which access() sees only those that miss
   // Whether no first level serves fetches and data.
   { cpu.has_first_level_each() } -> std::same_as<bool>;
+  // Look-ups of the kind's side that its last level did not answer, so far.
+  { cpu.last_misses(kind) } -> std::same_as<uint64_t>;
   // Changes whenever a translation may have been taken away other than by eviction.
   { cpu.generation() } -> std::same_as<uint64_t>;
 };

@@ -71,7 +71,13 @@ class ReplayLoop {
   // `checker` may be null. All must outlive the loop.
   ReplayLoop(Tlbs& tlbs, kernel::Kernel& kernel, mem::ReferenceSink& sink, Checker* checker,
              PageShift page)
-      : tlbs_(tlbs), kernel_(kernel), sink_(sink), checker_(checker), page_(page) {}
+      : tlbs_(tlbs),
+        kernel_(kernel),
+        sink_(sink),
+        checker_(checker),
+        page_(page),
+        keeps_time_(kernel.keeps_time()),
+        counts_misses_(kernel.counts_misses()) {}
 
   template <ReplayMode kMode>
   void run(const trace::Batch& batch) {
@@ -109,6 +115,7 @@ class ReplayLoop {
     cpu_->count(kind, 1);
     reference<kMode>(va, kind, bytes);
     if (writes(kind) && kernel_.tracks_stores()) kernel_.note_store(id_, va);
+    if (keeps_time_) kernel_.ran(id_, 1);
   }
 
   [[nodiscard]] const LoopCounters& counters() const { return counters_; }
@@ -142,6 +149,8 @@ class ReplayLoop {
     blocks();
     if (kernel_.tracks_stores()) [[unlikely]]
       note_stores(batch);
+    if (keeps_time_) [[unlikely]]
+      kernel_.ran(id_, batch.totals.instructions);
   }
 
   // Which pages the batch stored to, each told once or little more often.
@@ -377,6 +386,7 @@ class ReplayLoop {
   void miss(VirtAddr va, AccessKind kind, [[maybe_unused]] unsigned bytes) {
     if (watcher_ != nullptr) [[unlikely]]
       watcher_->before(id_, thread_, va, kind);
+    const uint64_t misses = counts_misses_ ? cpu_->last_misses(kind) : 0;
     mmu::Translation t = cpu_->access(va, kind, /*retry=*/false);
     if (!t.ok()) [[unlikely]]
       t = after_fault(va, kind, t);
@@ -388,6 +398,8 @@ class ReplayLoop {
       if (checker_ != nullptr) checker_->check_translation(id_, va, kind, t);
       if (sink_.has_caches()) touch_caches(va, kind, bytes, t);
     }
+    if (counts_misses_) [[unlikely]]
+      if (cpu_->last_misses(kind) != misses) kernel_.missed(id_, va);
   }
 
   // Lets the kernel fix the fault and tries again; gives up when it refuses. A fault may uncover
@@ -450,6 +462,8 @@ class ReplayLoop {
   mem::ReferenceSink& sink_;
   Checker* checker_;
   PageShift page_;
+  bool keeps_time_;
+  bool counts_misses_;
   LoopCounters counters_;
 };
 

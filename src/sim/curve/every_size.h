@@ -118,6 +118,9 @@ class EverySize : public mmu::TlbMaintenance {
   void count(AccessKind kind, uint64_t n) { lookups_[kind == AccessKind::Fetch ? 0 : 1] += n; }
   [[nodiscard]] uint64_t generation() const { return generation_; }
   [[nodiscard]] bool has_first_level_each() const { return false; }
+  [[nodiscard]] uint64_t last_misses(AccessKind /*kind*/) const {
+    return 0;
+  }  // each size has its own
   void narrate(mmu::Narrator* /*narrator*/) {}
   void expect(VirtAddr /*va*/) {}
   mmu::Translation access(VirtAddr va, AccessKind kind, bool retry);

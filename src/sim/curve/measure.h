@@ -39,6 +39,9 @@ Curves curves_on(const config::Config& config, const CurveOptions& curve,
     throw UsageError(config.place_of("machine.cpus"), "a curve is of one CPU's TLBs");
   if (RunOptions::from(config).check)
     throw UsageError(config.place_of("run.check"), "a curve has no translations to check");
+  if (config.choice("kernel.superpage.policy") == std::string("online"))
+    throw UsageError(config.place_of("kernel.superpage.policy"),
+                     "superpages by misses would hang on the size of the TLB, and a curve has all");
   Machine<OfEverySize<Arch>> machine(config);
   machine.tlbs().measure(curve);
   const TraceRoute route = TraceRoute::of(config, Arch::kName, machine.layout(), machine.huge());

@@ -105,6 +105,8 @@ class Run {
         for (int i = 0; i < 12; ++i)
           access();
     }
+    if (m_.kernel->keeps_time())
+      let_promote([this] { m_.kernel->ran(cpu_, 1 + random_.below(2000)); });
   }
 
   void check() {
@@ -240,9 +242,10 @@ class Run {
               hole ? -kENOMEM : 0);
   }
 
-  [[nodiscard]] Pfn frame_at(uint64_t page) const {
+  [[nodiscard]] Pfn frame_at(uint64_t page) const { return frame_at(pid_, page); }
+  [[nodiscard]] Pfn frame_at(uint32_t pid, uint64_t page) const {
     const pt::Lookup found =
-        m_.kernel->system().processes().at(Pid(pid_)).mm->table->peek(VirtAddr(page * kPage));
+        m_.kernel->system().processes().at(Pid(pid)).mm->table->peek(VirtAddr(page * kPage));
     if (!m_.format.is_present(found.entry)) return Pfn(0);
     return m_.format.pfn_of(found.entry) + (VirtAddr(page * kPage) - found.base) / kPage;
   }
@@ -275,6 +278,19 @@ class Run {
     for (const auto& [where, value] : of_files)
       if (const auto pfn = m_.kernel->system().core.cache.find(where.first, where.second))
         content_[*pfn] = value;
+  }
+
+  // What moves no contents but those it promotes, in any process.
+  template <class Promotes>
+  void let_promote(Promotes promotes) {
+    std::map<std::pair<uint32_t, uint64_t>, uint64_t> before;
+    for (const auto& [pid, space] : spaces_)
+      for (const auto& [page, what] : *space)
+        if (const auto held = content_.find(frame_at(pid, page)); held != content_.end())
+          before[{pid, page}] = held->second;
+    promotes();
+    for (const auto& [where, value] : before)
+      content_[frame_at(where.first, where.second)] = value;
   }
 
   // What the pages in the cache hold; the frames may change.
@@ -349,6 +365,13 @@ class Run {
     const auto held = m_.tlb.find(cpu_, m_.mm(pid_).id, va);
     ASSERT_NE(held, m_.tlb.held.end());
     ASSERT_EQ(held->second.pfn + (va - held->first.page) / kPage, pfn);
+    check_contents(page, pfn, kind);
+    if (m_.kernel->counts_misses()) let_promote([&] { m_.kernel->missed(cpu_, va); });
+  }
+
+  // ... of a page that was just accessed.
+  void check_contents(uint64_t page, Pfn pfn, AccessKind kind) {
+    const auto it = model().find(page);
     if (kind == AccessKind::Store) {
       const uint64_t value = ++last_value_;
       content_[pfn] = value;
@@ -411,6 +434,12 @@ inline void run_seeds(uint64_t first, uint64_t count, const Setup& setup,
     total->huge_shared_maps += run.counters().huge_shared_maps;
     total->tables_joined += run.counters().tables_joined;
     total->tables_left += run.counters().tables_left;
+    total->reservations += run.counters().reservations;
+    total->reservations_broken += run.counters().reservations_broken;
+    for (const auto& [size, counted] : run.counters().sizes) {
+      total->sizes[size].promoted += counted.promoted;
+      total->sizes[size].copied += counted.copied;
+    }
   }
 }
 

@@ -65,6 +65,43 @@ TEST(MemoryModel, WithBlocksOfManySizes) {
       EXPECT_GT(total.huge_splits, 50u);
   }
 }
+// Superpages made later than by faults; also where memory is short.
+uint64_t promoted(const Counters& total) {
+  uint64_t sum = 0;
+  for (const auto& [size, counted] : total.sizes)
+    sum += counted.promoted;
+  return sum;
+}
+TEST(MemoryModel, WithSuperpagesByPolicy) {
+  const std::string policies[] = {
+      "reserve\n", "promote\nsuperpage.scan_interval = 1000\nsuperpage.populated = 50\n",
+      "online\nsuperpage.misses = 1\nsuperpage.populated = 60\n"};
+  const std::string sizes =
+      "[kernel]\nimply = false\nthp.sizes = 8K:always,16K:always,32K:madvise\n";
+  uint64_t seed = 1400;
+  for (const auto& [backend, style] :
+       {std::pair{"mlpt", "hint"}, {"gpt", "leaf"}, {"hashed", "leaf"}, {"clustered", "leaf"}}) {
+    for (const std::string& policy : policies) {
+      for (const uint64_t frames : {uint64_t{0}, uint64_t{110}}) {
+        SCOPED_TRACE(std::string(backend) + " " + policy + std::to_string(frames));
+        Counters total;
+        const std::string memory =
+            frames == 0 ? std::string() : "[mem]\nbytes = 1M\n[kernel]\nswap_pages = 2048\n";
+        run_seeds(seed += 10, 3,
+                  {memory + sizes + "superpage.style = " + style + "\nsuperpage.policy = " + policy,
+                   backend, kHuge, frames},
+                  &total);
+        if (!tests::kWholeEffort) continue;
+        EXPECT_GT(promoted(total), 10u);
+        if (policy != "reserve\n") continue;
+        EXPECT_GT(total.reservations, 40u);
+        if (frames != 0) {
+          EXPECT_GT(total.reservations_broken, 5u);
+        }
+      }
+    }
+  }
+}
 // The rule of fork before 2.6.14.
 TEST(MemoryModel, WhenForkCopiesAll) {
   run_seeds(500, 8, {"[kernel]\nimply = false\nfork_copy = all\n"});

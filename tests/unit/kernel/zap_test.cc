@@ -170,9 +170,9 @@ TEST(HugeSplit, UsesWhatWasSetAsideAndFlushesTheWhole) {
   // Nothing else is left that a table could be made of.
   while (b.frames->allocate(0, mem::FrameUse::Reserved, 0)) {
   }
-  split_huge_at(b.core, *b.mm, b.at(512));  // its end: nothing lies across
+  split_huge_at(b.core, *b.mm, b.at(512), SplitCause::Unmap);  // its end: nothing lies across
   EXPECT_EQ(b.mm->huge_leaves, 1u);
-  split_huge_at(b.core, *b.mm, b.at(100));
+  split_huge_at(b.core, *b.mm, b.at(100), SplitCause::Unmap);
   EXPECT_EQ(b.mm->huge_leaves, 0u);
   EXPECT_EQ(b.mm->deposit_bytes, 0u);
   EXPECT_TRUE(b.tlb.held.empty());

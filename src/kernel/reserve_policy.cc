@@ -1,0 +1,115 @@
+#include "kernel/reserve_policy.h"
+
+#include <algorithm>
+
+#include "base/error.h"
+#include "kernel/entries.h"
+#include "kernel/promotion.h"
+
+namespace mmusim::kernel {
+
+void ReservePolicy::give_back(const Reservation& reservation) {
+  reservation.each_left([this](Pfn pfn) { core_->page_frames.unreserve(pfn); });
+}
+
+std::optional<Pfn> ReservePolicy::frames_for(const BlockSize& block) {
+  const unsigned order = core_->sizes.order(block.size);
+  auto first = core_->page_frames.reserve(order);
+  if (!first) {
+    if (const auto oldest = reservations_.remove_oldest(order)) {
+      ++core_->counters.reservations_broken;
+      give_back(*oldest);
+      first = core_->page_frames.reserve(order);
+    }
+  }
+  if (!first) ++core_->counters.sizes[block.size].fallbacks;
+  return first;
+}
+
+// Whether the block has pages that are this address space's alone: with them it would never be full
+// of what is reserved now.
+bool ReservePolicy::has_own_pages(AddressSpace& mm, const VirtRange& block) {
+  bool own = false;
+  each_leaf(*core_, mm, block, LeafReads::Told, [&](const pt::Run&, uint32_t, Pfn pfn) {
+    const mem::Frame& frame = core_->platform.frames->frame(pfn);
+    own = own || (frame.use == mem::FrameUse::Anonymous && frame.exclusive);
+  });
+  return own;
+}
+
+Reservation* ReservePolicy::reserve(AddressSpace& mm, const Vma& vma, VirtAddr page) {
+  const std::vector<BlockSize>& sizes = core_->sizes.candidates;
+  for (auto size = sizes.rbegin(); size != sizes.rend(); ++size) {
+    const VirtAddr base = align_down(page, size->size);
+    const VirtRange block{base, base + size->size.bytes()};
+    if (!may_promote(mm, vma, page, *size) || reservations_.any_in(mm.id, block)) continue;
+    if (has_own_pages(mm, block)) continue;
+    const auto first = frames_for(*size);
+    if (!first) continue;
+    ++core_->counters.reservations;
+    return &reservations_.add(mm.id, Reservation(base, size->size, *first, core_->page()));
+  }
+  return nullptr;
+}
+
+std::optional<Pfn> ReservePolicy::frame_for(AddressSpace& mm, const Vma& vma, VirtAddr page) {
+  Reservation* found = reservations_.around(mm.id, page);
+  std::optional<Pfn> pfn = found != nullptr ? found->take(page) : std::nullopt;
+  if (found != nullptr && !pfn) {
+    ++core_->counters.reservations_replaced;
+    give_back(reservations_.remove(mm.id, page));
+    found = nullptr;
+  }
+  if (found == nullptr) {
+    found = reserve(mm, vma, page);
+    if (found == nullptr) return std::nullopt;
+    pfn = found->take(page);
+  }
+  reservations_.renew(mm.id, *found);
+  core_->page_frames.claim(mm, *pfn);
+  return pfn;
+}
+
+void ReservePolicy::populated(AddressSpace& mm, const Vma& vma, VirtAddr page) {
+  const Reservation* reservation = reservations_.around(mm.id, page);
+  if (reservation == nullptr) return;
+  const BlockSize* largest = nullptr;
+  for (const BlockSize& size : core_->sizes.candidates) {
+    if (size.size > reservation->size() || !reservation->is_full(page, size.size)) break;
+    if (may_promote(mm, vma, page, size)) largest = &size;
+  }
+  if (largest != nullptr) {
+    Counters::BySize& counted = core_->counters.sizes[largest->size];
+    switch (promote_in_place(*core_, mm, align_down(page, largest->size), *largest)) {
+      case Promotion::Done:
+        ++counted.promoted;
+        break;
+      case Promotion::Unfit:
+        ++counted.unfit;
+        break;
+      case Promotion::NoMemory:
+        ++counted.no_memory;
+        break;
+    }
+  }
+  if (!reservation->is_full()) return;
+  ++core_->counters.reservations_full;
+  reservations_.remove(mm.id, page);
+}
+
+void ReservePolicy::leaving(AddressSpace& mm, const VirtRange& range) {
+  for (const Reservation& reservation : reservations_.remove_in(mm.id, range)) {
+    ++core_->counters.reservations_left;
+    give_back(reservation);
+  }
+}
+
+bool ReservePolicy::pressure() {
+  const auto oldest = reservations_.remove_oldest(0);
+  if (!oldest) return false;
+  ++core_->counters.reservations_broken;
+  give_back(*oldest);
+  return true;
+}
+
+}  // namespace mmusim::kernel
