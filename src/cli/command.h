@@ -55,6 +55,7 @@ void trace_merge(const Words& words);
 void trace_stats(const Words& words);
 void page_table_check(const Words& words);
 void page_table_footprint(const Words& words);
+void page_table_grade(const Words& words);
 void workload_simulate(const Words& words);
 void workload_native(const Words& words);
 void workload_check(const Words& words);

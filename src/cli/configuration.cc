@@ -70,15 +70,6 @@ void find_plugin(const Arguments& arguments, config::Config& config) {
   config.set(kPageTableKey, pt::is_plugin_path(path) ? path : "./" + path, origin);
 }
 
-config::Schema schema_with(const std::vector<std::string>& plugins) {
-  config::Schema schema;
-  schema.text(kMachineKey, "",
-              "The machine: the name of a file in configs/machines, or a path. Its keys are set "
-              "before those of the config and the command line.");
-  sim::declare(schema, plugins);
-  return schema;
-}
-
 std::string machine_file(const config::Config& config) {
   const std::string& machine = config.text(kMachineKey);
   return machine.empty() ? "" : find_named("MACHINE", machine, config.origin(kMachineKey));
@@ -119,8 +110,17 @@ std::string file_named_by(const config::Config& config, const char* key) {
   return folder ? find_data_file(path, *folder) : path;
 }
 
+config::Schema simulation_schema_with(const Words& plugins) {
+  config::Schema schema;
+  schema.text(kMachineKey, "",
+              "The machine: the name of a file in configs/machines, or a path. Its keys are set "
+              "before those of the config and the command line.");
+  sim::declare(schema, plugins);
+  return schema;
+}
+
 config::Schema simulation_schema(const Arguments& arguments, const Words& words) {
-  config::Schema known = schema_with({});
+  config::Schema known = simulation_schema_with({});
   known.pass_over("pt.");
   Arguments look = arguments;
   look.keys(known);
@@ -134,7 +134,7 @@ config::Schema simulation_schema(const Arguments& arguments, const Words& words)
   }
   std::vector<std::string> plugins;
   std::copy_if(names.begin(), names.end(), std::back_inserter(plugins), pt::is_plugin_path);
-  return schema_with(plugins);
+  return simulation_schema_with(plugins);
 }
 
 namespace {

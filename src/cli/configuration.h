@@ -21,6 +21,9 @@ void declare_machine_options(Arguments& arguments);
 // name; `arguments` says what options there are. Errors: UsageError.
 config::Schema simulation_schema(const Arguments& arguments, const Words& words);
 
+// The same with the keys of these plug-ins, and no look at anything.
+config::Schema simulation_schema_with(const Words& plugins);
+
 // A key a command sets itself, and the option its value comes from.
 struct Setting {
   std::string key;

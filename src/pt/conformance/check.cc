@@ -32,6 +32,10 @@ size_t length_of(uint64_t seed) {
   return round_of(seed) % 4 >= 2 ? 1500 : 150;
 }
 
+bool chosen(const std::vector<std::string>& names, const char* name) {
+  return names.empty() || std::find(names.begin(), names.end(), name) != names.end();
+}
+
 // Until when there is time, and what ended it.
 class Checking {
  public:
@@ -57,7 +61,9 @@ void Checking::promises(Verdict& verdict) {
   std::set<std::string_view> hung;
   for (const Layout& layout : layouts())
     for (const PromiseCase& promise : promise_cases()) {
-      if (hung.count(promise.name) != 0) continue;
+      if (hung.count(promise.name) != 0 || !chosen(options_.layouts, layout.name) ||
+          !chosen(options_.cases, promise.name))
+        continue;
       check_interrupt();
       Reached reached;
       const Clock::time_point begin = Clock::now();
@@ -142,6 +148,7 @@ void Checking::runs(Verdict& verdict) {
     const Outcome outcome = isolated(limits(), reached, [&](Reached& shared) {
       for (uint64_t i = 0; i < per_process && shared.operations < wanted; ++i) {
         shared.seed = seed + i;
+        if (!chosen(options_.layouts, layout_of(seed + i).name)) continue;
         const auto at = run_sequence(backend_, plan_of(seed + i), options_.settings, shared);
         if (at) throw at->broken;
       }

@@ -60,6 +60,9 @@ struct Options {
   std::chrono::milliseconds shortening{5000};   // of a run that failed
   unsigned most_failures = 3;                   // of random runs, before it ends
   std::function<void(uint64_t done)> progress;  // operations; may be empty
+  // By name, those alone; empty: all.
+  std::vector<std::string> layouts = {};
+  std::vector<std::string> cases = {};
 };
 
 struct Failure {

@@ -1,0 +1,62 @@
+#!/usr/bin/env bash
+# The assignment of workloads/course, marked: the solution earns all points, the template its few, half a
+# page table what its half keeps; and each fault planted in the solution costs points where it belongs, and
+# has a hint.
+#
+#   course.sh MMUSIM SOURCE_DIR CXX
+set -eu
+program=$(readlink -f "$1") source=$(readlink -f "$2") cxx=$3
+source "$(dirname "$(readlink -f "$0")")/begin.sh"
+course=$source/workloads/course
+
+# The header takes most of the time: compiled once.
+mkdir -p headers/pt
+"$cxx" -std=c++20 -fPIC -Wall -Wextra -Werror -I "$source/src" -x c++-header "$source/src/pt/simple_table.h" \
+  -o headers/pt/simple_table.h.gch
+built() {  # built NAME FILE
+  "$cxx" -std=c++20 -shared -fPIC -Wall -Wextra -Werror -I headers -I "$source/src" -o "$1.so" "$2" || fail "$1 does not compile"
+}
+# points NAME: of each stage and all, "25 15 ..."
+points() {
+  "$program" page-table grade "./$1.so" --ops 1000 -q --csv "$1.csv" --json "$1.json" >"$1.txt"
+  awk -F, 'NR > 1 { printf "%s%s", separator, $2; separator = " " }' "$1.csv"
+}
+
+built template "$course/template/my_table.cc"
+[[ $(points template) == '6 0 2 0 0 0 0 8' ]] || fail "the template: $(points template)"
+grep -q '^| 1. a translation | 25 ' "$course/README.md"
+grep -q '^The template says 8 points of 100' "$course/README.md"
+
+built solution "$course/solution/my_table.cc"
+[[ $(points solution) == '25 15 20 15 10 5 10 100' ]] || { cat solution.txt; fail "the solution: $(points solution)"; }
+! grep -q hint solution.txt
+"$program" replay pipeline -p ./solution.so --limit 1M --check -q >/dev/null
+
+# The first translation, in 60 lines that are no comment and not empty.
+built first "$source/tests/cli/data/course_first.cc"
+[[ $(points first) == 25\ * ]] || { cat first.txt; fail "the first translation: $(points first)"; }
+[[ $(grep -vcE '^[[:space:]]*(//.*)?$' "$source/tests/cli/data/course_first.cc") -le 60 ]]
+
+# planted NAME SED STAGES...: which stages are no longer whole; all others are, but for those that come of it
+# (5, 6 and 7, which ask for all).
+planted() {
+  local name=$1 change=$2 at=0 of earned
+  shift 2
+  sed -E "$change" "$course/solution/my_table.cc" >"$name.cc"
+  ! cmp -s "$name.cc" "$course/solution/my_table.cc" || fail "$name: nothing was changed"
+  built "$name" "$name.cc"
+  read -ra earned <<<"$(points "$name")"
+  for of in 25 15 20 15; do
+    if [[ " $* " == *" $((at + 1)) "* ]]; then
+      [[ ${earned[at]} -lt $of ]] || { cat "$name.txt"; fail "$name: stage $((at + 1)) is whole"; }
+    else
+      [[ ${earned[at]} -eq $of ]] || { cat "$name.txt"; fail "$name: stage $((at + 1)) has ${earned[at]}"; }
+    fi
+    at=$((at + 1))
+  done
+  grep -q '"hint": "[A-Z]' "$name.json" || fail "$name: no hint"
+}
+planted unnamed_word 's|path.add\(address, kWord, level, level != top_\);|if (level != 1) path.add(address, kWord, level, level != top_);|' 4
+planted wrong_unlink 's|table.parent \+ table.slot \* kWord|table.parent + (table.slot ^ 1) * kWord|' 3
+planted crashes 's|  bool unlink\(const Table& table\) override \{|&\n    __builtin_trap();|' 2 3 4
+echo good
