@@ -12,7 +12,7 @@ struct Architecture : mmu::ArchitectureOf<Options, Tlbs, EntryFormat> {
   static constexpr const char* kSummary =
       "IA-64: regions, translation registers, VHPT in long or short format or none";
 
-  static Format format(const Options& /*options*/) { return {}; }
+  static Format format(const Options& options) { return Format(options.refuses()); }
   static pt::RadixGeometry geometry(const Options& o) { return radix_geometry(o.levels); }
   static mmu::AddressLayout layout(const Options& o) { return address_layout(o.levels); }
 };

@@ -12,7 +12,7 @@ constexpr uint64_t kUserLevel = 3;
 constexpr unsigned kMostHint = 32;  // Itanium 2 inserts pages of 4G
 }  // namespace
 
-EntryFormat::EntryFormat() {
+EntryFormat::EntryFormat(bool refuses) : refuses_(refuses) {
   present_mask = PresentBit::kMask | ProtNoneBit::kMask;
   accessed_mask = AccessedBit::kMask;
   dirty_mask = DirtyBit::kMask;
@@ -41,7 +41,8 @@ Rights EntryFormat::granted_by(pt::Entry e) const {
 }
 
 pt::Entry EntryFormat::size_bits(PageShift size) const {
-  return PageSizeField::set(0, size.log2());
+  const pt::Entry bits = PageSizeField::set(0, size.log2());
+  return refuses_ && size > kPage ? MemoryAttributeField::set(bits, kRefusedAttribute) : bits;
 }
 
 std::vector<PageShift> EntryFormat::hint_sizes() const {

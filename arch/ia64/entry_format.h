@@ -24,13 +24,17 @@ namespace mmusim::ia64 {
 
 class EntryFormat final : public pt::MaskedFormat {
  public:
-  EntryFormat();
+  // `refuses`: superpages' words have an attribute by which the walker refuses them.
+  explicit EntryFormat(bool refuses = false);
   [[nodiscard]] std::vector<PageShift> hint_sizes() const override;
 
  protected:
   [[nodiscard]] Rights granted_by(pt::Entry e) const override;
   [[nodiscard]] pt::Entry size_bits(PageShift size) const override;
   [[nodiscard]] std::optional<PageShift> hint_in(pt::Entry e) const override;
+
+ private:
+  bool refuses_;
 };
 
 // What a user's access to a page of this privilege level and access rights may do (SDM vol. 2,

@@ -39,6 +39,16 @@ using ProtNoneBit = BitField<63>;       // Linux, in an entry that is not presen
 
 inline constexpr uint64_t kReservedInTranslation = uint64_t{1} << 1 | uint64_t{3} << 50;
 
+// A reserved attribute, by which a superpage's word is no walker's to insert.
+inline constexpr uint64_t kRefusedAttribute = 1;
+constexpr bool is_refused(uint64_t translation) {
+  return MemoryAttributeField::get(translation) == kRefusedAttribute;
+}
+// The word as a handler inserts it.
+constexpr uint64_t accepted(uint64_t translation) {
+  return is_refused(translation) ? MemoryAttributeField::set(translation, 0) : translation;
+}
+
 // Whether the hardware can insert the word: nothing but P counts where P is 0.
 constexpr bool is_insertable(uint64_t translation) {
   if (PresentBit::get(translation) == 0) return true;

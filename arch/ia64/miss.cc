@@ -93,9 +93,43 @@ Mmu::Hit Mmu::handle_long(const SideLevels& side, VirtAddr va, Rid rid) {
   const Found found = search(table_of(va), va, vhpt_->chains() ? kChainSearch : step);
   if (!found.present) return {};
   vhpt_->insert(va, rid, found.translation, found.size, found.word.address);
+  if (options_->superpage_fill == VhptFill::All) insert_other_parts(va, rid, found, step);
   const Hit hit = insert(side, va, rid, found.translation, found.size);
   read_again(found, table_of(va), va, 1);
   return hit;
+}
+
+// A table that has fewer slots than the superpage has parts gets no more of them than miss.
+template <class Visit>
+void Mmu::each_part(const Found& found, VirtAddr va, Visit visit) const {
+  const uint64_t parts = found.size.bytes() >> kPage.log2();
+  if (parts == 1 || parts > options_->vhpt_bytes / kVhptEntryBytes) return;
+  const VirtAddr first = align_down(va, found.size);
+  const uint64_t missed = (va - first) >> kPage.log2();
+  for (uint64_t i = 0; i < parts; ++i) {
+    // Linux's tables have a word for each.
+    const PhysAddr word =
+        direct_ ? found.word.address + (i - missed) * sizeof(uint64_t) : found.word.address;
+    visit(first + (i << kPage.log2()), word);
+  }
+}
+
+void Mmu::insert_other_parts(VirtAddr va, Rid rid, const Found& found, unsigned step) {
+  uint64_t inserted = 0;
+  each_part(found, va, [&](VirtAddr page, PhysAddr word) {
+    if (page == align_down(va, kPage)) return;
+    vhpt_->insert(page, rid, found.translation, found.size, word);
+    ++inserted;
+  });
+  path_.more_instructions(step, inserted * kVhptPart);
+}
+
+void Mmu::fill_by_kernel(VirtAddr va) {
+  const Found found = look(table_of(va), va);
+  if (!found.present) return;
+  each_part(found, va, [&](VirtAddr page, PhysAddr word) {
+    vhpt_->fill(page, rid_of(va), found.translation, found.size, word);
+  });
 }
 
 // --- Short format
@@ -124,9 +158,21 @@ Mmu::Hit Mmu::walk_short(const SideLevels& side, VirtAddr va, Rid rid) {
     return insert(side, va, rid, translation, kPage);  // also when P is 0
   }
   ++counters_.walks_refused;
-  // The handler reads the word by itself, and itc refuses it just so.
-  path_.step(side.data ? kDataMiss : kInstructionMiss);
+  const unsigned step = side.data ? kDataMiss : kInstructionMiss;
+  path_.step(step);
   path_.load(word, {.through = iha, .what = &words::kPte});
+  if (is_refused(translation)) {  // a superpage's: the handler knows its size
+    path_.more_instructions(step, kBuildItir);
+    pt::Lookup there;
+    there.entry = translation;
+    there.base = align_down(va, kPage);
+    there.size = kPage;
+    const Found found = found_of(there, va);
+    const Hit hit = insert_linear(side, va, rid, found);
+    if (options_->smp) read_leaf(word, iha);
+    return hit;
+  }
+  // itc refuses it just so.
   miss_fault_ = mmu::FaultReason::Malformed;
   return {};
 }
@@ -147,7 +193,7 @@ Mmu::Hit Mmu::handle_short(const SideLevels& side, VirtAddr va, Rid rid, VirtAdd
   last_data_level().fill(
       iha, rid,
       kernel_leaf(found.word.address, kPage, 0, kEntryPresent | kEntryAccessed | kEntryTable));
-  hit = insert(side, va, rid, base_page_of(found, va), kPage);
+  hit = insert_linear(side, va, rid, found);
   read_again(found, source, va, 2);
   return hit;
 }
@@ -159,7 +205,7 @@ bool Mmu::fill_linear(VirtAddr va) {
   const Found found = search(table_of(va), va, kLinearFill);
   if (!found.present) return false;
   mmu::TableCopy& linear = *linear_of(va);
-  const uint64_t word = base_page_of(found, va);
+  const uint64_t word = linear_word(found, va);
   linear.join(va, table_of(va).peek(va), mem::Origin::Handler);
   const uint64_t before = path_.made(mem::Origin::Handler);
   if (!linear.put_page(va, word, mem::Origin::Handler)) {
@@ -176,7 +222,7 @@ Mmu::Hit Mmu::page_not_present(const SideLevels& side, VirtAddr va, Rid rid) {
   path_.step(copied ? kPageNotPresentCopy : kPageNotPresent);
   purge_entries(va, rid);
   if (!copied || !fill_linear(va)) return {};
-  return insert(side, va, rid, look(linear_source(va), va).translation, kPage);
+  return insert_linear(side, va, rid, look(linear_source(va), va));
 }
 
 // --- Accessed and dirty bits
@@ -229,15 +275,15 @@ Mmu::Hit Mmu::set_bits(const SideLevels& side, VirtAddr va, Rid rid, bool dirty)
   MMUSIM_ASSERT(status == pt::Status::Ok);
   Found found = found_of(changed, va);
   if (place) vhpt_->update(*place, found.translation);
-  if (options_->linear()) found.translation = base_page_of(found, va);
   if (mmu::TableCopy* const linear = linear_of(va)) {
     // Or not: then the next walk finds nothing.
     const uint64_t before = path_.made(mem::Origin::Handler);
-    if (linear->put_page(va, found.translation, mem::Origin::Handler))
+    if (linear->put_page(va, linear_word(found, va), mem::Origin::Handler))
       path_.tell_store(linear->table(), va, mem::Origin::Handler, before);
   }
   drop_own();
-  const Hit hit = insert(side, va, rid, found.translation, options_->linear() ? kPage : found.size);
+  const Hit hit = options_->linear() ? insert_linear(side, va, rid, found)
+                                     : insert(side, va, rid, found.translation, found.size);
   read_again(word, table_of(va), va);
   return hit;
 }
@@ -296,7 +342,7 @@ Mmu::Found Mmu::found_of(const pt::Lookup& lookup, VirtAddr va) const {
   found.size = kPage;
   for (const PageShift size : insertable_sizes())
     if (size <= leaf && size > found.size) found.size = size;
-  found.translation = format_.part_of(lookup, va, found.size);
+  found.translation = accepted(format_.part_of(lookup, va, found.size));
   found.present = PresentBit::get(found.translation) != 0;
   return found;
 }
@@ -305,6 +351,18 @@ Mmu::Found Mmu::found_of(const pt::Lookup& lookup, VirtAddr va) const {
 uint64_t Mmu::base_page_of(const Found& found, VirtAddr va) const {
   const uint64_t into_part = va.value() & found.size.offset_mask() & ~kPage.offset_mask();
   return PageSizeField::set(found.translation, kPage.log2()) + into_part;
+}
+
+uint64_t Mmu::linear_word(const Found& found, VirtAddr va) const {
+  if (!options_->refuses() || found.size == kPage) return base_page_of(found, va);
+  const uint64_t into_part = va.value() & found.size.offset_mask() & ~kPage.offset_mask();
+  return MemoryAttributeField::set(found.translation, kRefusedAttribute) + into_part;
+}
+
+Mmu::Hit Mmu::insert_linear(const SideLevels& side, VirtAddr va, Rid rid, const Found& found) {
+  if (options_->refuses() && found.present)
+    return insert(side, va, rid, found.translation, found.size);
+  return insert(side, va, rid, base_page_of(found, va), kPage);
 }
 
 // An SMP kernel looks whether what it inserted is still so.

@@ -34,6 +34,7 @@ Mmu::Mmu(const Options& options, mem::FrameMemory& frames, mem::ReferenceSink& s
       frames_(&frames),
       direct_(direct),
       hash_(options.hash()),
+      format_(options.refuses()),
       tag_owners_(kTags, 0) {
   unload();
   if (options.walker == Walker::Long)
@@ -105,6 +106,8 @@ mmu::Translation Mmu::access(VirtAddr va, AccessKind kind, bool retry) {
   if (retry) {
     ++side.counters->retry_lookups;
     if (options_->identity && table_ != nullptr) note_kernel_work(va);
+    if (options_->superpage_fill == VhptFill::AtFault && vhpt_ && table_ != nullptr)
+      fill_by_kernel(va);
   }
   if (outside(va)) {
     count_outside(side, retry);

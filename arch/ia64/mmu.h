@@ -177,6 +177,15 @@ class Mmu final : public mmu::Cpu<12, MmuCounts> {
   [[nodiscard]] Found found_of(const pt::Lookup& lookup, VirtAddr va) const;
   [[nodiscard]] static Found found_at(Found found, const pt::WalkPath& path);
   [[nodiscard]] uint64_t base_page_of(const Found& found, VirtAddr va) const;
+  // The long format's entries of a superpage: visit(page, where its word is) for each base page of
+  // the part that is inserted.
+  template <class Visit>
+  void each_part(const Found& found, VirtAddr va, Visit visit) const;
+  void insert_other_parts(VirtAddr va, Rid rid, const Found& found, unsigned step);
+  void fill_by_kernel(VirtAddr va);
+  // The short format: what the linear table says of the page, and what its handlers insert of it.
+  [[nodiscard]] uint64_t linear_word(const Found& found, VirtAddr va) const;
+  Hit insert_linear(const SideLevels& side, VirtAddr va, Rid rid, const Found& found);
   void read_again(const Found& found, const pt::PageTable& table, VirtAddr va, unsigned words);
   Hit insert(const SideLevels& side, VirtAddr va, Rid rid, uint64_t translation, PageShift size);
   void touch_identity(PhysAddr address);

@@ -111,6 +111,25 @@ const config::Keys<Options>& Options::keys() {
                 "translation register can map. 0: as the LVHPT patches size it without NUMA, a "
                 "byte for each page of mem.bytes, 4M at least.",
                 0, uint64_t{1} << 32)
+          .choice(
+              "ia64.superpage.vhpt", &Options::superpage_fill,
+              {{"missed", VhptFill::Missed}, {"all", VhptFill::All}, {"fault", VhptFill::AtFault}},
+              "Which long-format entries a superpage gets, one for each of its base pages: "
+              "missed, the handler writes that of the page that missed; all, it writes all; "
+              "fault, the kernel writes all when it has mapped it (P. Chubb's three ways).")
+          .rule("ia64.superpage.vhpt",
+                [](const Options& options) {
+                  return options.superpage_fill == VhptFill::AtFault && options.chains
+                             ? std::string(
+                                   "collision chains (ia64.vhpt.chains) are handlers' "
+                                   "affair, and the kernel would have to lengthen them")
+                             : std::string();
+                })
+          .choice("ia64.superpage.short", &Options::refuse_superpages,
+                  {{"parts", false}, {"refuse", true}},
+                  "Superpages in the short format, whose walker knows one page size: parts, it "
+                  "inserts their base pages; refuse, their words have a memory attribute it must "
+                  "not insert, so that the TLB-miss handler inserts the whole (J. Marvin 2006).")
           .flag("ia64.vhpt.chains", &Options::chains,
                 "Whether a long-format entry that must make room is kept on a collision chain of "
                 "its slot, which the handler searches before the page table.")

@@ -74,9 +74,18 @@ enum class Walker : uint8_t {
   OffAsLinux,  // off; handlers read the linear table, which nothing maps: a nested miss each time
 };
 
+// Which entries of the long-format VHPT a superpage gets, which has one for each base page.
+enum class VhptFill : uint8_t {
+  Missed,   // its handler fills that of the page that missed
+  All,      // it fills all of them
+  AtFault,  // the kernel fills all of them when it has mapped the superpage
+};
+
 struct Options {
   Walker walker = Walker::Long;
   uint64_t vhpt_bytes = 0;  // of a machine that is made, never 0
+  VhptFill superpage_fill = VhptFill::Missed;
+  bool refuse_superpages = false;  // the short format's walker cannot insert their words
   bool chains = false;
   bool exchange = false;  // of what is found in a chain with what is in its slot
   bool folded_hash = false;
@@ -113,6 +122,8 @@ struct Options {
   [[nodiscard]] Hash hash() const { return {pta(), kPage, va_msb, folded_hash}; }
   // Whether the walker looks for anything.
   [[nodiscard]] bool walks() const { return walker == Walker::Long || walker == Walker::Short; }
+  // Whether words of superpages are such as the walker refuses.
+  [[nodiscard]] bool refuses() const { return walker == Walker::Short && refuse_superpages; }
   // Whether anybody reads the linear table, so that what it maps must be purged.
   [[nodiscard]] bool linear() const {
     return walker == Walker::Short || walker == Walker::OffAsLinux;

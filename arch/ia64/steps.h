@@ -92,6 +92,13 @@ inline constexpr std::array<mmu::Step, kSteps> kStepList = {{
 // inserted, and the entries looked at again.
 inline constexpr unsigned kVhptPresent = 14;
 
+// Of dtlb_miss and itlb_miss, where the word is a superpage's: ITIR is built of its size, and the
+// attribute put right. Assumed.
+inline constexpr unsigned kBuildItir = 5;
+// Of dtlb_miss_long and itlb_miss_long, for each further entry of a superpage: thash and ttag of
+// its page, four stores, the loop. Assumed.
+inline constexpr unsigned kVhptPart = 10;
+
 }  // namespace mmusim::ia64
 
 #endif  // MMUSIM_ARCH_IA64_STEPS_H_

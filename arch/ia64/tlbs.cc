@@ -43,8 +43,8 @@ Tlbs::Tlbs(const Options& options, unsigned cpus, mem::FrameMemory& frames,
            mem::ReferenceSink& sink, bool direct)
     : Cpus(frames, sink), options_(options), contexts_(Context{1} << (options.rid_bits - 3)) {
   if (options_.walker == Walker::Short && !direct)
-    maker_.emplace(std::make_unique<EntryFormat>(), radix_geometry(options_.levels), kPage,
-                   "ia64.levels", frames, sink);
+    maker_.emplace(std::make_unique<EntryFormat>(options_.refuses()),
+                   radix_geometry(options_.levels), kPage, "ia64.levels", frames, sink);
   const PhysAddr code = mmu::reserve(frames, kVectorTable, "the interruption vector table");
   make_cpus(cpus,
             [&](CpuId) { return std::make_unique<Mmu>(options_, frames, sink, direct, code); });

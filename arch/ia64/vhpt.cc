@@ -186,6 +186,18 @@ void LongVhpt::insert(VirtAddr va, Rid rid, uint64_t translation, PageShift size
   use(slot, align_down(va, kPage), rid);
 }
 
+void LongVhpt::fill(VirtAddr va, Rid rid, uint64_t translation, PageShift size, PhysAddr pte) {
+  ++counters_.inserts;
+  const uint32_t slot = slot_of(va, rid);
+  const PhysAddr entry = at(slot);
+  if (owners_[slot].used && word(entry, kVhptTag) != hash_.tag(va, rid)) ++counters_.replaced;
+  kernel_store(entry, 0, translation);
+  kernel_store(entry, kVhptItir, make_itir(size, rid));
+  kernel_store(entry, kVhptChain, pte.value());
+  kernel_store(entry, kVhptTag, hash_.tag(va, rid));
+  use(slot, align_down(va, kPage), rid);
+}
+
 std::optional<LongVhpt::Place> LongVhpt::probe(VirtAddr va, Rid rid) {
   const uint64_t wanted = hash_.tag(va, rid);
   const PhysAddr slot = at(slot_of(va, rid));

@@ -37,7 +37,8 @@ namespace mmusim::ia64 {
 struct VhptCounts {
   stats::Count lookups{"vhpt.lookups", "lookups", "Entries the walker read."};
   stats::Count hits{"vhpt.hits", "lookups", "... whose tag was the page's.", "vhpt.lookups"};
-  stats::Count inserts{"vhpt.inserts", "entries", "Entries handlers wrote."};
+  stats::Count inserts{"vhpt.inserts", "entries",
+                       "Entries handlers wrote, and the kernel (ia64.superpage.vhpt=fault)."};
   stats::Count replaced{"vhpt.replaced", "entries", "... over another page's.", "vhpt.inserts"};
   stats::Count slots{"vhpt.slots", "slots", "Slots of all CPUs' tables."};
   stats::Count reached{"vhpt.slots.reached", "slots", "... that were ever written.", "vhpt.slots"};
@@ -85,6 +86,8 @@ class LongVhpt {
   bool search_chain(VirtAddr va, Rid rid, Entry& entry);
   // A handler's insertion. `pte`: where the page table has the word.
   void insert(VirtAddr va, Rid rid, uint64_t translation, PageShift size, PhysAddr pte);
+  // The kernel's, of a page it has just mapped. REQUIRES: no chains.
+  void fill(VirtAddr va, Rid rid, uint64_t translation, PageShift size, PhysAddr pte);
   // The access- and dirty-bit handlers: the entry of this page, in its slot or on the slot's chain,
   // with its fourth word; and the store of the changed word.
   struct Place {

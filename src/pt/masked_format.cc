@@ -2,6 +2,8 @@
 
 #include <fmt/format.h>
 
+#include "base/units.h"
+
 namespace mmusim::pt {
 
 Entry MaskedFormat::bits_of(Rights given) const {
@@ -78,7 +80,13 @@ std::string MaskedFormat::describe(Entry e, PageShift size) const {
   if (e == kNone) return "none";
   if (!is_leaf(e, size) && (e & table_bits) == table_bits)
     return fmt::format("table at {:#x}", table_address(e).value());
-  return fields_text(shown, e);
+  std::string text = fields_text(shown, e);
+  if (const auto hint = size == page && is_present(e) ? hint_in(e) : std::nullopt) {
+    const uint64_t parts = hint->bytes() >> page.log2();
+    text += fmt::format(": {}, part {} of {}", format_size(hint->bytes()),
+                        (pfn_of(e).value() & (parts - 1)) + 1, parts);
+  }
+  return text;
 }
 
 }  // namespace mmusim::pt

@@ -410,6 +410,94 @@ TEST(Ia64Short, WithoutMemoryACopyGoesWithoutTheWord) {
   EXPECT_TRUE(world.access(kVa, AccessKind::Load).ok());
 }
 
+// Four pages that hint 64K, in frames from 0x40 on.
+constexpr VirtAddr kSuper = region_base(1);
+VirtAddr part(uint64_t i) {
+  return kSuper + i * kPage.bytes();
+}
+void map_superpage(World& world) {
+  for (uint64_t i = 0; i < 4; ++i) {
+    const pt::Slot slot = world.table().ensure(part(i), kPage);
+    const pt::Entry leaf = world.format().make_leaf({.pfn = Pfn(0x40 + i),
+                                                     .size = kPage,
+                                                     .rights = Rights(kRW),
+                                                     .accessed = true,
+                                                     .dirty = true,
+                                                     .hint = PageShift(16)});
+    ASSERT_EQ(world.table().install(slot.handle, slot.entry, leaf), pt::Status::Ok);
+  }
+}
+Cost load_part(World& world, uint64_t i, bool retry = false) {
+  return cost_of(world, [&] {
+    const mmu::Translation t = world.access(part(i), AccessKind::Load, retry);
+    ASSERT_TRUE(t.ok());
+    EXPECT_EQ(t.pfn, Pfn(0x40 + i));
+    EXPECT_EQ(t.size, PageShift(16));
+  });
+}
+const std::string kFill = "[ia64]\nidentity = false\n[ia64.superpage]\nvhpt = ";
+
+TEST(Ia64Superpages, EachPartMissesInTheVhptByItself) {
+  World world(kFill + "missed\n");
+  map_superpage(world);
+  EXPECT_EQ(load_part(world, 0), (Cost{50, 1, 1, 4, 4}));
+  EXPECT_EQ(load_part(world, 1), (Cost{}));  // the TLB has all of it
+  world.drop_tlbs();
+  EXPECT_EQ(load_part(world, 1), (Cost{50, 1, 1, 4, 4}));
+}
+
+TEST(Ia64Superpages, OrTheHandlerFillsAllSlots) {
+  World world(kFill + "all\n");
+  map_superpage(world);
+  // Of three slots more: 10 instructions and four stores each.
+  EXPECT_EQ(load_part(world, 0), (Cost{50 + 3 * 10, 1, 1, 4, 4 + 3 * 4}));
+  for (uint64_t i = 1; i < 4; ++i) {
+    world.drop_tlbs();
+    EXPECT_EQ(load_part(world, i), (Cost{0, 0, 1, 0, 0}));
+  }
+  // The fourth word of each leads to its own word in the page table.
+  const Hash& hash = world.mmu().hash();
+  const Rid rid = world.mmu().rid_of(kSuper);
+  const uint64_t* const words =
+      world.frames().words(world.mmu().vhpt()->base() + hash.offset(part(3), rid));
+  EXPECT_EQ(*world.frames().words(PhysAddr(words[3])), world.table().peek(part(3)).entry);
+  // A flush of all of it takes all four.
+  world.tlbs().flush_range(MmId(0), {kSuper, kSuper + 4 * kPage.bytes()}, kPage, false,
+                           mmu::RangeFlush::Change);
+  EXPECT_EQ(world.counter("vhpt.purged"), 4u);
+}
+
+TEST(Ia64Superpages, OrTheKernelDoesAtTheFault) {
+  World world(kFill + "fault\n");
+  map_superpage(world);
+  const uint64_t before = world.writes(mem::Origin::Kernel);
+  EXPECT_EQ(load_part(world, 2, /*retry=*/true), (Cost{0, 0, 1, 0, 0}));
+  EXPECT_EQ(world.writes(mem::Origin::Kernel) - before, 16u);
+  world.drop_tlbs();
+  EXPECT_EQ(load_part(world, 0), (Cost{0, 0, 1, 0, 0}));
+}
+
+TEST(Ia64Superpages, TheShortFormatsWalkerRefusesWhatItCannotInsert) {
+  for (const char* backend : {"mlpt", "gpt"}) {
+    SCOPED_TRACE(backend);
+    World world("[ia64]\nwalker = short\nidentity = false\n[ia64.superpage]\nshort = refuse\n",
+                backend);
+    map_superpage(world);
+    EXPECT_EQ(world.table().peek(kSuper).entry >> 2 & 7, 1u);  // a reserved attribute
+    const Cost first = load_part(world, 0);
+    if (backend == std::string("mlpt")) {
+      EXPECT_EQ(first, (Cost{41 + 15, 1, 0, 3 + 2, 0}));
+    }
+    EXPECT_EQ(load_part(world, 3), (Cost{}));
+    // The linear table's page is still in the DTLB: the walker reads the word, and so does the
+    // handler, twice.
+    world.mmu().purge({kSuper, kSuper + 4 * kPage.bytes()}, world.tlbs().context(MmId(0)));
+    EXPECT_EQ(load_part(world, 0), (Cost{16 + 5, 1, 1, 2, 0}));
+    EXPECT_EQ(load_part(world, 1), (Cost{}));
+    EXPECT_EQ(world.counter("walker.refused"), 1u);
+  }
+}
+
 TEST(Ia64Mmu, PartsOfPagesInTheFirstLevel) {
   World world;
   world.map(kVa, 0x77, kRW);
