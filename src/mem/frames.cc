@@ -32,7 +32,8 @@ uint64_t frames_of(uint64_t bytes, PageShift page) {
 constexpr uint64_t kLargestMemory = uint64_t{1} << 44;  // 16 TiB
 
 // Contents of so many bytes are mapped: zero already, and without host memory until touched, since
-// a hash table may be a large part of the simulated memory and all but empty.
+// a hash table may be a large part of the simulated memory and all but empty. In pages of the
+// host's that are small: a huge one would come for each word of a table whose words lie far apart.
 constexpr size_t kMapped = size_t{1} << 20;
 
 void* new_contents(size_t bytes) {
@@ -40,6 +41,7 @@ void* new_contents(size_t bytes) {
     void* const memory = mmap(nullptr, bytes, PROT_READ | PROT_WRITE,
                               MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
     if (memory == MAP_FAILED) throw std::bad_alloc();
+    static_cast<void>(madvise(memory, bytes, MADV_NOHUGEPAGE));  // a host without them refuses
     return memory;
   }
   void* const memory = ::operator new(bytes, kHostLine);

@@ -130,21 +130,19 @@ class MissPath {
     *frames_->words(address) = value;
     touch(address, sizeof value, true, value, access);
   }
-  // References are counted and no more: nobody listens or views, and there are no caches. Then
-  // count() is all of touch() for a reference of a walker's or handler's that is not `beside`.
-  [[nodiscard]] bool plain() const { return !watched_; }
-  void count(mem::Origin origin, unsigned level, bool write) {
-    sink_->count_plain(origin, level, write);
-  }
-  // Reports a reference made by other means, within a line, to one word or more.
-  void touch(PhysAddr address, unsigned bytes, bool write, std::span<const uint64_t> words,
-             const Access& access) {
-    if (plain() && !access.beside && access.origin != mem::Origin::Kernel) [[likely]]
-      count(access.origin, access.level, write);
+  // Reports a reference made by other means, within a line, to one word or more. Inline, so that
+  // what it is need not be put together where it is only counted: nobody listens or views, there
+  // are no caches, it is not made beside another one, and not the kernel's, for whom others may
+  // act.
+  [[gnu::always_inline]] void touch(PhysAddr address, unsigned bytes, bool write,
+                                    std::span<const uint64_t> words, const Access& access) {
+    if (!watched_ && !access.beside && access.origin != mem::Origin::Kernel) [[likely]]
+      sink_->count_plain(access.origin, access.level, write);
     else
       report(address, bytes, write, words, access);
   }
-  void touch(PhysAddr address, unsigned bytes, bool write, uint64_t value, const Access& access) {
+  [[gnu::always_inline]] void touch(PhysAddr address, unsigned bytes, bool write, uint64_t value,
+                                    const Access& access) {
     touch(address, bytes, write, std::span(&value, 1), access);
   }
 
@@ -192,8 +190,8 @@ class MissPath {
   [[nodiscard]] uint64_t traps(bool of_faults = false) const;
 
  private:
-  void report(PhysAddr address, unsigned bytes, bool write, std::span<const uint64_t> words,
-              Access access);
+  [[gnu::cold]] void report(PhysAddr address, unsigned bytes, bool write,
+                            std::span<const uint64_t> words, Access access);
   void show_step(unsigned number);
   void show_more(unsigned number, uint64_t instructions);
   void fetch(unsigned number, uint64_t instructions);

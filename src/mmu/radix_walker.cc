@@ -80,14 +80,6 @@ const std::byte* RadixWalker::leaf_table(PhysAddr root, VirtAddr va) const {
   return reinterpret_cast<const std::byte*>(frames_->find_words(table));
 }
 
-void RadixWalker::tell_read(PhysAddr address, unsigned level, pt::Entry entry, bool dependent) {
-  path_->touch(address, format_.entry_bytes, false, entry,
-               {.origin = mem::Origin::Walker,
-                .level = static_cast<uint8_t>(level),
-                .dependent = dependent,
-                .what = format_.levels[level].kind});
-}
-
 void RadixWalker::remark_known(const WalkStart& start) {
   path_->remark(fmt::format("{} know the {}: the walk begins below it", format_.caches,
                             format_.levels[start.level + 1].kind->name));
@@ -104,12 +96,13 @@ WalkResult RadixWalker::go_on(const WalkStart& start, VirtAddr va, tlb::Space sp
     if (!read) return {.fault = FaultReason::Malformed, .leaf = {}};
     const pt::Entry entry = *read;
     ++counters_.loads[level];
-    if (path_->plain()) [[likely]]
-      path_->count(mem::Origin::Walker, level, /*write=*/false);
-    else
-      tell_read(address, level, entry, level != start.level);
-
     const RadixLevel& at = format_.levels[level];
+    path_->touch(address, format_.entry_bytes, false, entry,
+                 {.origin = mem::Origin::Walker,
+                  .level = static_cast<uint8_t>(level),
+                  .dependent = level != start.level,
+                  .what = at.kind});
+
     bool leaf = false;
     if ((entry & place.usual_mask) != place.usual) {
       if (!format_.is_present(entry)) return {.fault = FaultReason::NotPresent, .leaf = {}};

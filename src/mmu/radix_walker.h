@@ -104,7 +104,6 @@ class RadixWalker {
   [[nodiscard]] Place place_of(unsigned level) const;
   void remark_known(const WalkStart& start);
   [[nodiscard]] std::optional<pt::Entry> read(PhysAddr address) const;
-  void tell_read(PhysAddr address, unsigned level, pt::Entry entry, bool dependent);
   void write(PhysAddr address, unsigned level, pt::Entry next);
 
   // Where the leaf tables are on the host that walks were expected in. May be out of date: it is

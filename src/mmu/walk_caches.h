@@ -59,7 +59,9 @@ class WalkCaches {
   void fill(VirtAddr va, tlb::Space space, unsigned level, PhysAddr table, Rights rights) {
     if (!caches_[level]) return;
     Array& cache = *caches_[level];
-    cache.fill(cache.victim(0), tag_of(va, level, space), {table, rights}, ++clock_);
+    Payload& payload = cache.fill(cache.victim(0), tag_of(va, level, space), ++clock_);
+    payload.table = table;
+    payload.rights = rights;
   }
 
   void invalidate_address(VirtAddr va, tlb::Space space);  // what a walk of `va` would use

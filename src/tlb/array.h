@@ -130,35 +130,32 @@ class TlbArray {
   // The way of `set` a new entry goes to; draws a random number if that is the policy and the set
   // is full, and clears used bits. Does not empty it.
   [[nodiscard]] uint32_t victim(uint32_t set) {
-    const uint32_t first = set * ways_;
     if (valid_ != full_) {
-      const uint32_t empty = search(set, kEmpty, Tag{});  // the lowest
-      if (empty != kNone && empty - first < open_ways_) return empty;
+      const uint32_t empty = first_empty(set);
+      if (empty != kNone) return empty;
     }
     if (ring_) return oldest_[set];
-    switch (replacement_) {
-      case Replacement::Lru:
-        return longest_unused(set);
-      case Replacement::Plru:
-        return tree_victim(first);
-      case Replacement::Fifo:
-        break;
-      case Replacement::Random:
-        return first + static_cast<uint32_t>(random_.below(open_ways_));
-      case Replacement::Used:
-        return first_unused(set);
-    }
-    return first;
+    if (replacement_ == Replacement::Lru) return longest_unused(set);
+    return victim_by_policy(set);
   }
 
-  // A fill is a use.
-  void fill(uint32_t index, const Tag& tag, const Payload& payload, uint64_t now) {
+  // A fill is a use. The payload is for who calls to set, after all else, so that what it is made
+  // of goes there and nowhere on the way.
+  Payload& fill(uint32_t index, const Tag& tag, uint64_t now) {
     uint16_t& known = digests_[digest_at(index)];
     if (known == kEmpty) ++valid_;
     known = digest(tag);
-    entries_[index] = {tag, payload};
-    if (ring_) make_newest(index);
+    Entry& entry = entries_[index];
+    entry.tag = tag;
+    if (ring_) {
+      uint32_t& oldest = oldest_[set_of(index)];
+      if (index == oldest)
+        oldest = links_[index].newer;  // the ring turns by one
+      else
+        make_newest(index);
+    }
     if (!moves_on_use_) stamps_[index] = now;
+    return entry.payload;
   }
 
   void invalidate(uint32_t index) {
@@ -266,6 +263,27 @@ class TlbArray {
     return kNone;
   }
 
+  // What is seldom asked for stays out of line, so that who asks has the registers.
+  [[nodiscard, gnu::noinline]] uint32_t first_empty(uint32_t set) const {
+    const uint32_t empty = search(set, kEmpty, Tag{});
+    return empty != kNone && empty - set * ways_ < open_ways_ ? empty : kNone;
+  }
+  [[nodiscard, gnu::noinline]] uint32_t victim_by_policy(uint32_t set) {
+    const uint32_t first = set * ways_;
+    switch (replacement_) {
+      case Replacement::Lru:
+      case Replacement::Fifo:
+        break;
+      case Replacement::Plru:
+        return tree_victim(first);
+      case Replacement::Random:
+        return first + static_cast<uint32_t>(random_.below(open_ways_));
+      case Replacement::Used:
+        return first_unused(set);
+    }
+    return first;
+  }
+
   // The first of the least of `count` numbers. Its place stands below the number, so that the least
   // of these says both and no branch depends on which it is; in two strands, since one would wait
   // for each compare. Of 16 numbers 60 bits are compared, of the most there are 48.
@@ -282,31 +300,34 @@ class TlbArray {
     return static_cast<uint32_t>(std::min(even, odd) & ((uint64_t{1} << bits) - 1));
   }
 
-  // A set of many ways is looked through by groups: of each the least stamp is remembered that was
-  // seen in it. Stamps only grow, so none in the group is less; the group with the least of these
-  // bounds is looked through again, until that does not raise it above another's.
   [[nodiscard]] uint32_t longest_unused(uint32_t set) {
     const uint32_t first = set * ways_;
     const uint64_t* const stamps = &stamps_[first];
     if (open_ways_ <= kGroup) return first + least(stamps, open_ways_);
+    return first + least_of_groups(set, stamps);
+  }
+  // A set of many ways is looked through by groups: of each the least stamp is remembered that was
+  // seen in it. Stamps only grow, so none in the group is less; the group with the least of these
+  // bounds is looked through again, until that does not raise it above another's.
+  [[nodiscard, gnu::noinline]] uint32_t least_of_groups(uint32_t set, const uint64_t* stamps) {
     uint64_t* const bounds = &bounds_[size_t{set} * groups_];
     uint32_t known = kNone;  // the group that has just been looked through
     uint32_t way = 0;        // and its way with the least
     for (;;) {
       const uint32_t group = least(bounds, (open_ways_ + kGroup - 1) / kGroup);
-      if (group == known) return first + way;
+      if (group == known) return way;
       const uint32_t begin = group * kGroup;
       way = begin + least(stamps + begin, std::min(kGroup, open_ways_ - begin));
-      if (stamps[way] == bounds[group]) return first + way;
+      if (stamps[way] == bounds[group]) return way;
       bounds[group] = stamps[way];
       known = group;
     }
   }
 
-  void make_newest(uint32_t index) {
+  [[gnu::noinline]] void make_newest(uint32_t index) {
     uint32_t& oldest = oldest_[set_of(index)];
     const Links links = links_[index];
-    if (index == oldest) {  // the ring turns by one
+    if (index == oldest) {
       oldest = links.newer;
       return;
     }

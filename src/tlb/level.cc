@@ -67,6 +67,13 @@ Level::Hit Level::find(VirtAddr va, Space space) {
   return {};
 }
 
+void Level::Size::widen(uint64_t base, uint64_t last) {
+  const bool none = !own && !globals;
+  const uint64_t end = none ? last : std::max(low + span, last);
+  low = none ? base : std::min(low, base);
+  span = end - low;
+}
+
 void Level::note_none(uint32_t bank) {
   banks_[bank].fragments = false;
   for (Size& size : sizes_)
@@ -82,20 +89,20 @@ void Level::note(uint32_t bank, uint32_t index) {
 [[gnu::always_inline]] inline Level::Hit Level::put(Size& size, uint32_t index, VirtAddr va,
                                                     Space space, const Leaf& leaf) {
   Bank& bank = banks_[size.bank];
-  const uint64_t into_leaf = va.value() & leaf.size.offset_mask() & ~size.mask;
-  const Payload payload{.pfn = leaf.pfn + (into_leaf >> page_.log2()),
-                        .size = size.size,
-                        .leaf = leaf.size,
-                        .rights = leaf.rights,
-                        .dirty = leaf.dirty,
-                        .global = leaf.global,
-                        .extra = leaf.extra};
   const Tag tag = size.tag(va, leaf.global ? kEverySpace : space);
-  bank.array.fill(index, tag, payload, tick());
   size.add(tag.base, leaf.global);
   ++size.fills;
   if (size.size != leaf.size) bank.fragments = true;
-  return {size.bank, index, &bank.array.payload(index)};
+  const uint64_t into_leaf = va.value() & leaf.size.offset_mask() & ~size.mask;
+  Payload& payload = bank.array.fill(index, tag, tick());
+  payload.pfn = leaf.pfn + (into_leaf >> page_.log2());
+  payload.size = size.size;
+  payload.leaf = leaf.size;
+  payload.rights = leaf.rights;
+  payload.dirty = leaf.dirty;
+  payload.global = leaf.global;
+  payload.extra = leaf.extra;
+  return {size.bank, index, &payload};
 }
 
 Level::Hit Level::fill(VirtAddr va, Space space, const Leaf& leaf) {

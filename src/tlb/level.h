@@ -182,14 +182,11 @@ class Level {
     [[nodiscard]] bool may_have(VirtAddr va) const { return va.value() - low <= span; }
     void add(uint64_t base, bool global) {
       const uint64_t last = base | mask;
-      if (base - low > span || last - low > span) [[unlikely]] {
-        const bool none = !own && !globals;
-        const uint64_t end = none ? last : std::max(low + span, last);
-        low = none ? base : std::min(low, base);
-        span = end - low;
-      }
+      if (base - low > span || last - low > span) [[unlikely]]
+        widen(base, last);
       (global ? globals : own) = true;
     }
+    void widen(uint64_t base, uint64_t last);
     void forget_all() {
       own = globals = false;
       low = ~uint64_t{0};

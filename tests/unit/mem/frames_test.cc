@@ -3,9 +3,11 @@
 
 #include <algorithm>
 #include <cstring>
+#include <fstream>
 #include <gtest/gtest.h>
 #include <map>
 #include <set>
+#include <unistd.h>
 #include <vector>
 
 #include "base/random.h"
@@ -349,6 +351,29 @@ TEST(Frames, LargeRunsAreReservedAligned) {
   EXPECT_EQ(memory.reserve(uint64_t{32} << 20, FrameUse::SoftTlb), PhysAddr(uint64_t{32} << 20));
   EXPECT_FALSE(memory.reserve(uint64_t{16} << 20, FrameUse::SoftTlb));
   EXPECT_EQ(memory.reserve(4096, FrameUse::SoftTlb), PhysAddr(4096));
+}
+
+uint64_t resident_bytes() {
+  uint64_t size = 0;
+  uint64_t resident = 0;
+  std::ifstream("/proc/self/statm") >> size >> resident;
+  return resident * static_cast<uint64_t>(sysconf(_SC_PAGESIZE));
+}
+
+// A hash table's words lie far apart: reading takes nothing of the host, writing what is written
+// to, however large the pages are that the host likes to give (with huge ones this took 256 MiB).
+TEST(Frames, ContentsTakeHostMemoryWhereTheyAreWritten) {
+  FrameMemory memory(uint64_t{16} << 30, kPage);
+  const PhysAddr table = *memory.reserve(256 * kMiB, FrameUse::SoftTlb);
+  const uint64_t before = resident_bytes();
+  uint64_t sum = 0;
+  for (uint64_t at = 0; at < 256 * kMiB; at += 4096)
+    sum += *memory.words(table + at);
+  EXPECT_EQ(sum, 0u);
+  EXPECT_LT(resident_bytes() - before, 4 * kMiB);
+  for (uint64_t at = 0; at < 256 * kMiB; at += 2 * kMiB)
+    *memory.words(table + at) = 1;
+  EXPECT_LT(resident_bytes() - before, 16 * kMiB);
 }
 
 }  // namespace frames_test
