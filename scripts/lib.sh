@@ -15,7 +15,7 @@ test_packages=(
   clang clang-format clang-tidy libclang-rt-14-dev llvm
   chromium fonts-dejavu-core
   valgrind qemu-user gcc-sparc64-linux-gnu libc6-dev-sparc64-cross zstd xz-utils
-  man-db zsh pybind11-dev python3-dev python3-pandas
+  man-db zsh pybind11-dev python3-dev python3-pandas slurm-wlm munge
 )
 
 say() { printf '%s\n' "$*" >&2; }

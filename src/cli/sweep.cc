@@ -1,5 +1,6 @@
 // sweep: many configurations, into one table.
 #include <algorithm>
+#include <filesystem>
 #include <fmt/format.h>
 #include <optional>
 #include <set>
@@ -18,6 +19,7 @@
 #include "cli/progress.h"
 #include "cli/refusals.h"
 #include "cli/simulate.h"
+#include "cli/slurm.h"
 #include "cli/sweep_points.h"
 #include "config/nearest.h"
 #include "report/comparison_table.h"
@@ -40,7 +42,10 @@ constexpr const char* kSweepText =
     "and puts all into one table, a row a run: DIR/results.csv and DIR/results.db (SQLite); each "
     "run's whole result is in DIR/runs. Equal runs are done once, and what DIR has already is not "
     "done again: the same command goes on with a sweep that was interrupted. Results do not depend "
-    "on --jobs.";
+    "on --jobs.\n\n"
+    "With --slurm a cluster does the runs; what Slurm was handed is looked at and finished by\n\n"
+    "    mmusim sweep status DIR\n"
+    "    mmusim sweep resume DIR [--slurm]";
 
 // Stops where a point cannot be; else the counters there are.
 std::set<std::string> check_points(const SweepPoints& made) {
@@ -137,6 +142,38 @@ void dry_run(const Arguments& arguments, const std::vector<sweep::Point>& points
       report::text_of({.kind = "sweep", .blocks = {facts}}, {.styles = {{"sweep", {.width = 8}}}}));
 }
 
+std::vector<size_t> missing_runs(const std::vector<sweep::Point>& points,
+                                 const std::string& folder) {
+  std::vector<size_t> missing;
+  for (const size_t i : sweep::distinct(points))
+    if (!sweep::has_result(folder, points[i].id)) missing.push_back(i);
+  return missing;
+}
+
+void say_status(const std::vector<sweep::Point>& points, const std::string& folder) {
+  const size_t runs = sweep::distinct(points).size();
+  const size_t missing = missing_runs(points, folder).size();
+  report::Facts facts{.id = "sweep"};
+  facts.add("runs", "runs",
+            fmt::format("{} for {} points: {} are there, {} missing", format_count(runs),
+                        format_count(points.size()), format_count(runs - missing),
+                        format_count(missing)));
+  if (const auto submitted = submitted_from(folder))
+    for (const std::string& job : submitted->jobs)
+      facts.add("slurm", "slurm", state_of_job(job));
+  print(
+      report::text_of({.kind = "sweep", .blocks = {facts}}, {.styles = {{"sweep", {.width = 8}}}}));
+}
+
+// The points of whose runs the share is made.
+std::vector<sweep::Point> points_of_share(const std::vector<sweep::Point>& points, Share share) {
+  std::vector<sweep::Point> chosen;
+  const std::vector<size_t> runs = sweep::distinct(points);
+  for (size_t i = share.number; i < runs.size(); i += share.of)
+    chosen.push_back(points[runs[i]]);
+  return chosen;
+}
+
 struct Found {
   std::vector<sweep::Outcome> outcomes;
   size_t kept = 0;
@@ -187,9 +224,7 @@ void show(const std::string& folder, const report::Table& table, size_t runs, co
                         {.styles = {{"sweep", {.width = 8}}, {"runs", {.most = kMostRows}}}}));
 }
 
-}  // namespace
-
-void sweep(const Words& words) {
+void do_sweep(const Words& words) {
   Arguments arguments("sweep CONFIG|TRACE|SWEEP ... [--vary KEY=A,B,...] -o DIR [options]",
                       kSweepText);
   arguments.positional(kSwept, -1);
@@ -204,6 +239,7 @@ void sweep(const Words& words) {
       ("dry-run,n", "Say how many runs there would be, and about how long, and stop.")  //
       ("quiet,q", "No progress on stderr.");
   declare_sweep_options(arguments);
+  declare_slurm_options(arguments);
   const config::Schema schema = simulation_schema(arguments, words);
   arguments.keys(schema);
   if (!arguments.parse(words)) return;
@@ -230,12 +266,43 @@ void sweep(const Words& words) {
   std::optional<OutputFile> page;
   if (arguments.has("html")) page.emplace(arguments.text("html"));
   const std::string& folder = arguments.text("output");
-  sweep::Store store(folder, sweep::program_of(provenance_of(points.front().config)));
+  if (arguments.has("status")) {
+    say_status(points, folder);
+    return;
+  }
+  const std::string program = sweep::program_of(provenance_of(points.front().config));
+  if (arguments.has("slurm")) {
+    // Looked at, and let go of before the first task may begin.
+    { const sweep::Store mine(folder, program); }
+    const size_t missing = missing_runs(points, folder).size();
+    if (missing != 0) submit_to_slurm(arguments, words, folder, missing);
+    if (missing == 0) say_status(points, folder);
+    return;
+  }
+  const std::optional<Share> share = share_of(arguments);
+  if (share) points = points_of_share(points, *share);
+  sweep::Store store(folder, program,
+                     share ? sweep::Store::Access::Shared : sweep::Store::Access::Alone);
   Words asked = counters;
   for (const auto& more : {sweep::counters_shown(), Refusals::counters()})
     for (const std::string& name : more)
       if (std::find(asked.begin(), asked.end(), name) == asked.end()) asked.push_back(name);
   const Found found = run_points(arguments, points, asked, jobs, store);
+  const auto refuse_failed = [&](size_t runs) {
+    if (found.failed != 0)
+      throw Error("", fmt::format("{} of {} runs failed", found.failed, runs),
+                  "results.csv says why; the same command tries them again");
+  };
+  if (share) {
+    for (size_t i = 0; i < points.size(); ++i)
+      if (found.outcomes[i].is == sweep::Outcome::Is::Failed)
+        error(fmt::format("{}: {}", points[i].name, found.outcomes[i].why));
+    print(fmt::format("share {} of {}: {} runs done now, {} found, {} failed\n", share->number,
+                      share->of, points.size() - found.kept - found.failed, found.kept,
+                      found.failed));
+    refuse_failed(points.size());
+    return;
+  }
 
   const report::Table table = sweep::results_table(points, found.outcomes, counters);
   write_file(store.path_of("results.csv"), report::csv_of(table));
@@ -252,10 +319,38 @@ void sweep(const Words& words) {
     refusals.look(points[i].name, found.outcomes[i].report);
     checked = checked || points[i].config.flag("run.check");
   }
-  if (found.failed != 0)
-    throw Error("", fmt::format("{} of {} runs failed", found.failed, runs.size()),
-                "results.csv says why; the same command tries them again");
+  refuse_failed(runs.size());
   refusals.answer(checked);
+}
+
+// 'sweep status DIR' and 'sweep resume DIR': the command that was handed to Slurm, again.
+Words again(const Words& words) {
+  const std::string& what = words.front();
+  if (words.size() < 2 || words[1].starts_with('-'))
+    throw UsageError("", "no folder is named", fmt::format("as in: mmusim sweep {} DIR", what));
+  const auto submitted = submitted_from(words[1]);
+  if (!submitted)
+    throw UsageError(words[1], "holds no sweep that was handed to Slurm",
+                     "one that was not goes on with its own command");
+  std::error_code error;
+  std::filesystem::current_path(submitted->folder, error);
+  if (error)
+    throw Error(submitted->folder,
+                fmt::format("cannot go to where the sweep was begun: {}", error.message()));
+  Words command = submitted->words;
+  command.insert(command.end(), words.begin() + 2, words.end());
+  if (what == "status") command.emplace_back("--status");
+  return command;
+}
+
+}  // namespace
+
+void sweep(const Words& words) {
+  if (!words.empty() && (words.front() == "status" || words.front() == "resume")) {
+    do_sweep(again(words));
+  } else {
+    do_sweep(words);
+  }
 }
 
 }  // namespace mmusim::cli

@@ -86,12 +86,13 @@ std::string RunIds::id_of(const config::Config& config, const stats::Provenance&
   return hash_of(text + config.effective());
 }
 
-Store::Store(std::string folder, const std::string& program) : folder_(std::move(folder)) {
+Store::Store(std::string folder, const std::string& program, Access access)
+    : folder_(std::move(folder)) {
   check_what_is_there(program);
   std::error_code error;
   fs::create_directories(path_of(kRuns), error);
   if (error) throw Error(folder_, fmt::format("cannot make the folder: {}", error.message()));
-  lock();
+  lock(access);
   check_what_is_there(program);  // another sweep may have begun it by now
   if (fs::exists(path_of(kStore), error)) return;
   write_file(path_of(kStore), Json{{"schema", kStoreSchema}, {"program", program}}.dump(2) + "\n");
@@ -135,11 +136,13 @@ void Store::check_what_is_there(const std::string& program) const {
                 "nothing in it was changed; name another folder, or go on with that program");
 }
 
-void Store::lock() {
+void Store::lock(Access access) {
   const std::string path = path_of(kLock);
   lock_ = open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0666);
   if (lock_ < 0) throw Error(path, fmt::format("cannot create: {}", std::strerror(errno)));
-  if (flock(lock_, LOCK_EX | LOCK_NB) == 0 || errno != EWOULDBLOCK) return;  // or has no locks
+  if (flock(lock_, (access == Access::Shared ? LOCK_SH : LOCK_EX) | LOCK_NB) == 0 ||
+      errno != EWOULDBLOCK)
+    return;  // or has no locks
   close(std::exchange(lock_, -1));
   throw Error(folder_, "another sweep is at work in it",
               "wait for its end, or name another folder");

@@ -11,6 +11,7 @@
 #ifndef MMUSIM_SWEEP_STORE_H_
 #define MMUSIM_SWEEP_STORE_H_
 
+#include <cstdint>
 #include <functional>
 #include <map>
 #include <string>
@@ -39,9 +40,11 @@ class RunIds {
 
 class Store {
  public:
+  // Who else may be at work in it: nobody, or others that share the sweep.
+  enum class Access : uint8_t { Alone, Shared };
   // Opens or makes it. Errors: Error for a folder that is another program's, another version's or
   // no sweep's, in use, or that cannot be made; then nothing was changed.
-  Store(std::string folder, const std::string& program);
+  Store(std::string folder, const std::string& program, Access access = Access::Alone);
   ~Store();
   Store(const Store&) = delete;
   Store& operator=(const Store&) = delete;
@@ -59,7 +62,7 @@ class Store {
 
  private:
   void check_what_is_there(const std::string& program) const;
-  void lock();
+  void lock(Access access);
 
   std::string folder_;
   int lock_ = -1;

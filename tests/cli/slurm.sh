@@ -1,0 +1,132 @@
+#!/usr/bin/env bash
+# A sweep on a cluster: Slurm's own daemons, brought up for this test on this host with two nodes of a CPU
+# each, and ended with it. 24 points are handed over; in the midst of them a task is killed, and its requeued
+# or missing runs are done by `sweep resume`; all results are byte for byte those of the local sweep. Nothing
+# of the system's own Slurm is touched: state, sockets, keys and ports are the test's.
+#
+#   slurm.sh MMUSIM SOURCE_DIR
+set -eu
+program=$(readlink -f "$1")
+source "$(dirname "$(readlink -f "$0")")/begin.sh"
+for tool in munged slurmctld slurmd sbatch squeue scancel; do
+  command -v "$tool" >/dev/null || PATH=$PATH:/usr/sbin:/sbin
+  command -v "$tool" >/dev/null || fail "$tool is not there: packages slurm-wlm and munge"
+done
+mmusim() { "$program" "$@"; }
+
+daemons=()
+started() { daemons+=("$!"); }
+ended() {
+  [[ ${#daemons[@]} -eq 0 ]] || kill "${daemons[@]}" 2>/dev/null || true
+  wait 2>/dev/null || true
+  rm -rf "$work"
+}
+trap ended EXIT
+
+# Ports that nobody listens at.
+port=$((20000 + $$ % 20000))
+while (exec 3<>"/dev/tcp/127.0.0.1/$port") 2>/dev/null || (exec 3<>"/dev/tcp/127.0.0.1/$((port + 1))") 2>/dev/null ||
+  (exec 3<>"/dev/tcp/127.0.0.1/$((port + 2))") 2>/dev/null; do
+  port=$((port + 3))
+done
+user=$(id -un)
+mkdir -m 755 munge state spool
+(umask 077 && head -c 128 /dev/urandom >munge.key)
+munged --force --foreground --key-file="$work/munge.key" --socket="$work/munge/socket" \
+  --pid-file="$work/munge/pid" --seed-file="$work/munge/seed" --num-threads=2 >munged.log 2>&1 &
+started
+cat >slurm.conf <<END
+ClusterName=mmusim
+SlurmctldHost=$(hostname)(127.0.0.1)
+SlurmctldPort=$port
+SlurmUser=$user
+SlurmdUser=$user
+AuthType=auth/munge
+AuthInfo=socket=$work/munge/socket
+CredType=cred/munge
+StateSaveLocation=$work/state
+SlurmdSpoolDir=$work/spool/%n
+SlurmctldPidFile=$work/slurmctld.pid
+SlurmdPidFile=$work/slurmd-%n.pid
+ProctrackType=proctrack/pgid
+TaskPlugin=task/none
+SelectType=select/cons_tres
+SelectTypeParameters=CR_CPU
+SchedulerParameters=batch_sched_delay=0,sched_interval=1
+JobAcctGatherType=jobacct_gather/none
+MpiDefault=none
+SwitchType=switch/none
+NodeName=n[1-2] NodeHostname=$(hostname) NodeAddr=127.0.0.1 Port=[$((port + 1))-$((port + 2))] CPUs=1
+PartitionName=all Nodes=n[1-2] Default=YES MaxTime=INFINITE State=UP
+END
+export SLURM_CONF=$work/slurm.conf
+# waited WHAT COMMAND...: until it is so.
+waited() {
+  local what=$1 i
+  shift
+  for ((i = 0; i < 600; ++i)); do
+    ! "$@" >/dev/null 2>&1 || return 0
+    sleep 0.1
+  done
+  tail -n 5 ./*.log
+  fail "$what"
+}
+waited "munged does not come up" test -S munge/socket
+slurmctld -D -i -c >slurmctld.log 2>&1 &
+started
+for node in n1 n2; do
+  slurmd -D -N "$node" >"$node.log" 2>&1 &
+  started
+done
+both_idle() { [[ $(sinfo -h -N -t idle -o %N | sort -u | wc -l) -eq 2 ]]; }
+waited "the nodes do not come up" both_idle
+
+# 24 points, of which each takes some seconds with --check at a limit, so that there is a midst.
+cat >points.sweep <<'END'
+[sweep]
+traces = pipeline
+machines = tiny, zen2
+page_tables = mlpt, gpt
+[set]
+run.limit = 2M
+run.check = true
+[vary]
+tlb.l2.entries = 64..2048 x2
+END
+mmusim sweep points.sweep -o local -q >/dev/null
+! mmusim sweep status local 2>err.txt || fail "a local sweep has a status of Slurm's"
+grep -q 'handed to Slurm' err.txt
+mmusim sweep points.sweep -o cluster --slurm --tasks 8 >submitted.txt
+grep -q '24 runs' submitted.txt
+done_some() { [[ $(find cluster/runs -name '*.json' | wc -l) -ge 2 ]]; }
+waited "no task does anything" done_some
+
+# A worker is killed, and the tasks that wait are cancelled, as when a cluster goes down.
+job=$(sed -n 's/^job *\([0-9]*\),.*/\1/p' submitted.txt)
+a_worker() { worker=$(pgrep -f "^$program sweep points.sweep -o cluster .*--share" | head -n 1) && [[ -n $worker ]]; }
+waited "no task is at work" a_worker
+kill -KILL "$worker"
+mmusim sweep status cluster >status.txt
+grep -qE '24 for 24 points: [0-9]+ are there' status.txt
+grep -qE "slurm +job $job: " status.txt
+scancel --state=PENDING "$job"
+# Beside a task nobody else writes the folder's table.
+! flock --shared cluster/lock "$program" sweep points.sweep -o cluster -q 2>err.txt || fail "two sweeps in one folder"
+grep -q 'another sweep is at work' err.txt
+no_job() { [[ -z $(squeue -h -j "$job" 2>/dev/null) ]]; }
+waited "the job does not end" no_job
+there=$(find cluster/runs -name '*.json' | wc -l)
+[[ $there -lt 24 ]] || fail "all was done before the worker was killed"
+mmusim sweep status cluster | grep -q "$there are there, $((24 - there)) missing"
+
+# What is missing is handed over again, and the table written when all is there.
+mmusim sweep resume cluster --slurm="--time=10" >again.txt
+grep -q "$((24 - there)) runs" again.txt
+all_done() { [[ $(find cluster/runs -name '*.json' | wc -l) -eq 24 ]]; }
+waited "the second job does not end" all_done
+job=$(sed -n 's/^job *\([0-9]*\),.*/\1/p' again.txt)
+waited "the second job does not end" no_job
+mmusim sweep resume cluster -q | grep -q '0 done now, 24 found, 0 failed'
+rm -r cluster/slurm
+diff -r local cluster
+echo good
