@@ -8,6 +8,7 @@
 
 #include "base/error.h"
 #include "base/output_file.h"
+#include "base/units.h"
 #include "cli/arguments.h"
 #include "cli/command.h"
 #include "cli/documents.h"
@@ -47,9 +48,17 @@ std::vector<std::string> page_tables(const Arguments& arguments) {
   return names;
 }
 
-sim::Choice choice_of(const Arguments& arguments) {
+uint32_t pid_of(const std::string& text) {
+  const auto number = parse_count(text);
+  if (!number || *number > UINT32_MAX)
+    throw UsageError("--pid", fmt::format("'{}' is no process", text.substr(0, 100)));
+  return static_cast<uint32_t>(*number);
+}
+
+// `pid`: null, the process with most pages.
+sim::Choice choice_of(const Arguments& arguments, const std::string* pid) {
   sim::Choice choice;
-  if (arguments.has("pid")) choice.pid = Pid(static_cast<uint32_t>(arguments.number("pid", 0)));
+  if (pid != nullptr) choice.pid = Pid(pid_of(*pid));
   if (arguments.has("at")) choice.at = arguments.number("at", 0);
   return choice;
 }
@@ -57,12 +66,12 @@ sim::Choice choice_of(const Arguments& arguments) {
 // Replays and inspections of one command, each shown as progress of its own.
 class Source {
  public:
-  explicit Source(const Arguments& arguments)
+  Source(const Arguments& arguments, const std::string* pid)
       : text_(arguments.text(kSource)), quiet_(arguments.has("quiet")) {
     if (sim::is_page_set(text_)) {
       set_ = sim::parse_page_set(text_, arguments.number("seed", 1));
     } else {
-      choice_ = choice_of(arguments);
+      choice_ = choice_of(arguments, pid);
       if (is_script(text_)) choice_.script = &script_.emplace(load_plan(text_));
     }
   }
@@ -109,15 +118,17 @@ void page_table_footprint(const Words& words) {
   arguments.options()                                  //
       ("page-tables,p", text_option("KIND|FILE,..."),  //
        "The kinds of page table to compare, or paths of plug-ins; all of 'mmusim list page-tables' "
-       "if not given.")                                                                     //
-      ("machine,m", text_option("MACHINE|FILE"),                                            //
-       "The machine to replay on; sets run.machine.")                                       //
-      ("pid", text_option("PID"), "The process, by the trace's number.")                    //
-      ("at", text_option("N"), "Look after about N instructions, or N steps of a script.")  //
-      ("seed", text_option("N"), "Of random sets; 1 if not given.")                         //
-      ("dot", text_option("FILE"),                                                          //
-       "Draw the page table for Graphviz ('dot -Tsvg'); with one kind of page table only. Of a "
-       "large one samples: of each table's children the first and the last few.")      //
+       "if not given.")                                //
+      ("machine,m", text_option("MACHINE|FILE"),       //
+       "The machine to replay on; sets run.machine.")  //
+      ("pid", text_option("PID,..."),
+       "The process, by the trace's number; of several the first, and --dot draws them all.")  //
+      ("at", text_option("N"), "Look after about N instructions, or N steps of a script.")     //
+      ("seed", text_option("N"), "Of random sets; 1 if not given.")                            //
+      ("dot", text_option("FILE"),                                                             //
+       "Draw the page table for Graphviz ('dot -Tsvg'); several kinds and processes side by side. "
+       "Of a large one samples: of each table's children the first and the last few, and all "
+       "counted by level.")                                                            //
       ("accept-torn", "Replay a torn trace as far as it goes; sets run.accept_torn.")  //
       ("quiet,q", "No progress on stderr.");
   Documents::declare(arguments, "the numbers", "the numbers, a row a page table");
@@ -132,8 +143,6 @@ void page_table_footprint(const Words& words) {
   if (is_set && (arguments.has("pid") || arguments.has("at")))
     throw UsageError("--pid, --at", "a set of pages has no processes and no instructions");
   const std::vector<std::string> names = page_tables(arguments);
-  if (arguments.has("dot") && names.size() != 1)
-    throw UsageError("--dot", "one picture is of one page table", "name one with --page-tables");
   std::vector<Setting> settings;
   if (!is_set && !is_script(source_text))
     settings.push_back({"run.trace", source_text, "the command line"});
@@ -154,16 +163,26 @@ void page_table_footprint(const Words& words) {
   if (arguments.has("dot")) dot = std::make_unique<OutputFile>(arguments.text("dot"));
   Documents documents(arguments);
 
-  Source source(arguments);
+  const Words pids = arguments.has("pid") ? arguments.list("pid") : Words();
+  Source source(arguments, pids.empty() ? nullptr : pids.data());
+  if (pids.size() > 1 && !dot)
+    throw UsageError("--pid", "the numbers are those of one process", "several are for --dot");
   const sim::MachineOptions machine = sim::MachineOptions::from(config);
   report::FootprintHeading heading{
       .machine = machine.name, .arch = machine.arch, .source = source_text, .what = ""};
   std::vector<report::NamedFootprint> footprints;
   std::vector<std::string> measured;
+  std::vector<std::string> parts;  // of the picture
   for (const std::string& name : names) {
     config.set("machine.page_table", name, "--page-tables");
     std::optional<report::NamedFootprint> footprint;
-    std::string picture;
+    std::vector<std::string> drawn;
+    const auto draw = [&](const pt::PageTable& table, const Source& of) {
+      drawn.push_back(pt::draw_part(
+          table,
+          fmt::format("{}: {}{}{}", name, source_text, of.what().empty() ? "" : " ", of.what()),
+          parts.size() + drawn.size()));
+    };
     std::string why = failure_of([&] {
       source.look(config, name, [&](const sim::Inspected& seen) {
         heading.page = seen.page.log2();
@@ -173,13 +192,17 @@ void page_table_footprint(const Words& words) {
                      .machine_bytes = seen.allocator.bytes_in_use(),
                      .held_bytes = seen.allocator.held_bytes(),
                      .common_bytes = seen.common_bytes};
-        if (dot) picture = pt::draw(seen.table, fmt::format("{}: {}", name, source_text));
+        if (dot) draw(seen.table, source);
       });
+      for (size_t i = 1; i < pids.size(); ++i) {
+        Source other(arguments, &pids[i]);
+        other.look(config, name, [&](const sim::Inspected& seen) { draw(seen.table, other); });
+      }
     });
     if (why.empty()) {
       footprints.push_back(std::move(footprint).value());
       measured.push_back(name);
-      if (dot) dot->write(picture);
+      parts.insert(parts.end(), drawn.begin(), drawn.end());
     } else {
       error(fmt::format("{}: {}", name, why));
       heading.failed.push_back({name, std::move(why)});
@@ -191,7 +214,10 @@ void page_table_footprint(const Words& words) {
   };
   if (footprints.empty()) throw failed();
   heading.what = source.what();
-  if (dot) dot->commit();
+  if (dot) {
+    dot->write(pt::picture_of(parts));
+    dot->commit();
+  }
   documents.write(
       [&] {
         return report::footprint_json(heading, footprints, provenance_of(config, measured), config);

@@ -20,22 +20,27 @@ std::string escaped(const std::string& text) {
   return result;
 }
 
-std::string box(const TableNode& node, bool root) {
+// A table's name in the source; `part` keeps those of several page tables apart.
+std::string name_of(const std::string& part, PhysAddr table) {
+  return fmt::format("{}t{:x}", part, table.value());
+}
+
+std::string box(const std::string& part, const TableNode& node, bool root) {
   std::string label = root ? "root\\n" : "";
   label += fmt::format("{:#x}", node.base.value());
   if (node.covers < 64) label += fmt::format(" + {}", format_size(uint64_t{1} << node.covers));
   label += fmt::format("\\n{} slots, {}", node.slots, format_size(node.bytes));
   if (node.leaves != 0)
     label += fmt::format("\\n{} {}", node.leaves, node.leaves == 1 ? "leaf" : "leaves");
-  return fmt::format("  t{:x} [label=\"{}\"{}];\n", node.address.value(), label,
+  return fmt::format("  {} [label=\"{}\"{}];\n", name_of(part, node.address), label,
                      node.tables == 0 && node.leaves != 0 ? ", fillcolor=\"#dcebdc\"" : "");
 }
 
-std::string edge(const TableNode& node) {
+std::string edge(const std::string& part, const TableNode& node) {
   std::string label = std::to_string(node.slot);
   if (!node.link.empty()) label += "\\n" + escaped(node.link);
-  return fmt::format("  t{:x} -> t{:x} [label=\"{}\"];\n", node.parent.value(),
-                     node.address.value(), label);
+  return fmt::format("  {} -> {} [label=\"{}\"];\n", name_of(part, node.parent),
+                     name_of(part, node.address), label);
 }
 
 // All tables, each with those that hang in it; a shared one hangs in several, and has its own once.
@@ -77,8 +82,9 @@ struct LeftOut {
 class Picture {
  public:
   // At most so many children of each table.
-  Picture(const Tree& tree, size_t most_children) : tree_(tree), most_children_(most_children) {
-    text_ = box(tree.tables.at(tree.root).node, true);
+  Picture(const Tree& tree, const std::string& part, size_t most_children)
+      : tree_(tree), part_(part), most_children_(most_children) {
+    text_ = box(part, tree.tables.at(tree.root).node, true);
     drawn_[tree.root] = true;
     below(tree.root);
   }
@@ -99,39 +105,71 @@ class Picture {
       }
       const bool fresh = !drawn_[child.address];
       drawn_[child.address] = true;
-      if (fresh) text_ += box(child, false);
-      text_ += edge(child);
+      if (fresh) text_ += box(part_, child, false);
+      text_ += edge(part_, child);
       if (fresh) below(child.address);
     }
     if (rest.tables == 0) return;
     text_ += fmt::format(
-        "  more{0:x} [label=\"{1} more table{2}\\n{3}, {4} lea{5}\", style=dashed];\n"
-        "  t{0:x} -> more{0:x};\n",
-        table.value(), rest.tables, rest.tables == 1 ? "" : "s", format_size(rest.bytes),
+        "  more_{0} [label=\"{1} more table{2}\\n{3}, {4} lea{5}\", style=dashed];\n"
+        "  {0} -> more_{0};\n",
+        name_of(part_, table), rest.tables, rest.tables == 1 ? "" : "s", format_size(rest.bytes),
         rest.leaves, rest.leaves == 1 ? "f" : "ves");
   }
 
   const Tree& tree_;
+  const std::string& part_;
   size_t most_children_;
   std::map<PhysAddr, bool> drawn_;
   std::string text_;
 };
 
+// What there is in all, where not all is drawn.
+std::string levels_box(const std::string& part, const Tree& tree) {
+  std::map<unsigned, LeftOut> levels;
+  for (const auto& [address, table] : tree.tables) {
+    LeftOut& level = levels[table.node.level];
+    ++level.tables;
+    level.bytes += table.node.bytes;
+    level.leaves += table.node.leaves;
+  }
+  std::string label = "all of it:\\l";
+  for (auto level = levels.rbegin(); level != levels.rend(); ++level) {
+    const LeftOut& all = level->second;
+    label += fmt::format("level {}: {} table{}, {}", level->first, format_count(all.tables),
+                         all.tables == 1 ? "" : "s", format_size(all.bytes));
+    if (all.leaves != 0) label += fmt::format(", {} leaves", format_count(all.leaves));
+    label += "\\l";
+  }
+  return fmt::format("  {}levels [label=\"{}\", shape=note];\n", part, label);
+}
+
 }  // namespace
 
-std::string draw(const PageTable& table, const std::string& title, size_t most_tables) {
-  std::string text = fmt::format(
-      "digraph page_table {{\n  label=\"{}\"; labelloc=t; rankdir=TB; fontname=Helvetica;\n"
-      "  node [shape=box, style=filled, fillcolor=\"#eeeeee\", fontname=Helvetica, fontsize=10];\n"
-      "  edge [fontname=Helvetica, fontsize=9];\n",
-      escaped(title));
+std::string draw_part(const PageTable& table, const std::string& title, size_t number,
+                      size_t most_tables) {
+  const std::string part = fmt::format("p{}_", number);
+  const std::string head = fmt::format("  subgraph cluster_{} {{\n  label=\"{}\"; color=white;\n",
+                                       number, escaped(title));
   const Tree tree(table);
   size_t most_children = tree.tables.size();
   while (true) {
-    const Picture picture(tree, most_children);
-    if (picture.tables() <= most_tables || most_children == 1) return text + picture.text() + "}\n";
+    const Picture picture(tree, part, most_children);
+    const bool all = picture.tables() == tree.tables.size();
+    if (picture.tables() <= most_tables || most_children == 1)
+      return head + (all ? "" : levels_box(part, tree)) + picture.text() + "  }\n";
     most_children = most_children > 16 ? 16 : most_children - 1;
   }
+}
+
+std::string picture_of(std::span<const std::string> parts) {
+  std::string text =
+      "digraph page_tables {\n  labelloc=t; rankdir=TB; fontname=Helvetica;\n"
+      "  node [shape=box, style=filled, fillcolor=\"#eeeeee\", fontname=Helvetica, fontsize=10];\n"
+      "  edge [fontname=Helvetica, fontsize=9];\n";
+  for (const std::string& part : parts)
+    text += part;
+  return text + "}\n";
 }
 
 }  // namespace mmusim::pt

@@ -90,23 +90,31 @@ TEST_F(FootprintTest, ALargeLeafCountsForItsPages) {
 TEST_F(FootprintTest, Picture) {
   for (uint64_t i = 0; i < 5; ++i)
     map(kBase + i * k2M);
-  const std::string all = draw(*table_, "five \"pages\"");
+  const std::string all = draw_part(*table_, "five \"pages\"");
   EXPECT_THAT(all, HasSubstr("label=\"five \\\"pages\\\"\""));
   EXPECT_THAT(all, HasSubstr("root\\n0x0 + 256T\\n512 slots, 4K\""));
   EXPECT_THAT(all, HasSubstr("0x10000000000 + 2M\\n512 slots, 4K\\n1 leaf\""));
   EXPECT_THAT(all, HasSubstr("[label=\"4\"];"));
   EXPECT_THAT(all, Not(HasSubstr("more")));
+  EXPECT_THAT(all, Not(HasSubstr("all of it")));
   // Root, two above the leaf tables, two of those five; the others are counted.
-  const std::string some = draw(*table_, "", 5);
+  const std::string some = draw_part(*table_, "", 0, 5);
   EXPECT_THAT(some, HasSubstr("label=\"3 more tables\\n12K, 3 leaves\""));
   EXPECT_THAT(some, Not(HasSubstr("[label=\"4\"];")));
   EXPECT_EQ(std::count(some.begin(), some.end(), '>'), 4 + 1);
+  EXPECT_THAT(some, HasSubstr("level 1: 1 table, 4K\\llevel 0: 5 tables, 20K, 5 leaves\\l"));
   // Of four, the first three and the last.
-  const std::string four = draw(*table_, "", 7);
+  const std::string four = draw_part(*table_, "", 1, 7);
   EXPECT_THAT(four, HasSubstr("label=\"1 more table\\n4K, 1 leaf\""));
   EXPECT_THAT(four, HasSubstr("[label=\"2\"];"));
   EXPECT_THAT(four, HasSubstr("[label=\"4\"];"));
   EXPECT_THAT(four, Not(HasSubstr("[label=\"3\"];")));
+  // Side by side, each table has a name of its own.
+  const std::string both = picture_of(std::vector{all, four});
+  EXPECT_THAT(both, HasSubstr("subgraph cluster_0 {"));
+  EXPECT_THAT(both, HasSubstr("subgraph cluster_1 {"));
+  EXPECT_THAT(all, Not(HasSubstr("p1_")));
+  EXPECT_THAT(four, Not(HasSubstr("p0_")));
 }
 
 }  // namespace footprint_test
