@@ -53,7 +53,11 @@ class AddressSpace {
   uint64_t small_leaf_bytes = 0;  // of these: leaves smaller than the machine's own huge pages
   uint64_t groups = 0;            // of base entries that hint a superpage (hint_group.h)
   uint64_t folio_leaves = 0;      // of the leaves: of shared memory, for which nothing is set aside
-  std::map<uint64_t, std::vector<PhysAddr>> deposits;  // by the bytes of each
+  struct Deposit {
+    uint64_t count = 0;
+    std::vector<PhysAddr> blocks;  // of a page or more; smaller pieces are reserved only
+  };
+  std::map<uint64_t, Deposit> deposits;  // by the bytes of each
   uint64_t deposit_bytes = 0;
   // Pages in swap space, as VmSwap counts them.
   uint64_t swapped = 0;

@@ -124,15 +124,14 @@ class TableCopy {
   }
 
   void share_frames(const Area& area, Pfn first, PageShift size) {
-    const uint64_t counted = area.pool ? 1 : core_.pages(size);
-    for (uint64_t i = 0; i < counted; ++i) {
-      mem::Frame& frame = core_.platform.frames->frame(first + i);
+    // Of a page of the pool the first stands for all.
+    const unsigned order = area.pool ? 0 : core_.sizes.order(size);
+    for (mem::Frame& frame : core_.platform.frames->block(first, order)) {
       ++frame.references;
       ++frame.mappings;
       frame.exclusive = false;
     }
-    if (!area.pool)
-      copied_[static_cast<unsigned>(PageKind::Anonymous)] += static_cast<int64_t>(counted);
+    if (!area.pool) copied_[static_cast<unsigned>(PageKind::Anonymous)] += int64_t{1} << order;
   }
 
   Core& core_;

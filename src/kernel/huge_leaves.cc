@@ -22,19 +22,45 @@ void HugeLeaves::count(AddressSpace& mm, PageShift size, bool more) {
   counters_->sizes[size].mapped += bytes;
 }
 
+bool HugeLeaves::set_aside(AddressSpace& mm, uint64_t bytes, uint64_t count) {
+  AddressSpace::Deposit& deposit = mm.deposits[bytes];
+  if (bytes < sizes_->base.bytes()) {
+    if (!tables_->reserve(bytes, count)) return false;
+    deposit.count += count;
+    return true;
+  }
+  for (uint64_t i = 0; i < count; ++i) {
+    const auto block = tables_->allocate(bytes, mm.id);
+    if (!block) {
+      give_back(mm, bytes, i);
+      return false;
+    }
+    deposit.blocks.push_back(*block);
+    ++deposit.count;
+  }
+  return true;
+}
+
+void HugeLeaves::give_back(AddressSpace& mm, uint64_t bytes, uint64_t count) {
+  AddressSpace::Deposit& deposit = mm.deposits[bytes];
+  deposit.count -= count;
+  if (bytes < sizes_->base.bytes()) {
+    tables_->unreserve(bytes, count);
+    return;
+  }
+  for (; count > 0; --count) {
+    tables_->free(deposit.blocks.back(), bytes);
+    deposit.blocks.pop_back();
+  }
+}
+
 bool HugeLeaves::add(AddressSpace& mm, PageShift size) {
   const pt::SplitReserve& reserve = reserves_.at(size);
   for (size_t kind = 0; kind < reserve.size(); ++kind) {
-    for (uint64_t i = 0; i < reserve[kind].count; ++i) {
-      const auto block = tables_->allocate(reserve[kind].bytes, mm.id);
-      if (!block) {
-        give_back(mm, reserve[kind].bytes, i);
-        while (kind-- > 0)
-          give_back(mm, reserve[kind].bytes, reserve[kind].count);
-        return false;
-      }
-      mm.deposits[reserve[kind].bytes].push_back(*block);
-    }
+    if (set_aside(mm, reserve[kind].bytes, reserve[kind].count)) continue;
+    while (kind-- > 0)
+      give_back(mm, reserve[kind].bytes, reserve[kind].count);
+    return false;
   }
   const uint64_t bytes = bytes_of(reserve);
   mm.deposit_bytes += bytes;
@@ -51,13 +77,6 @@ void HugeLeaves::remove(AddressSpace& mm, PageShift size) {
   mm.deposit_bytes -= bytes;
   counters_->deposit_bytes -= bytes;
   count(mm, size, false);
-}
-
-void HugeLeaves::give_back(AddressSpace& mm, uint64_t bytes, uint64_t blocks) {
-  for (; blocks > 0; --blocks) {
-    tables_->free(mm.deposits[bytes].back(), bytes);
-    mm.deposits[bytes].pop_back();
-  }
 }
 
 void HugeLeaves::add_group(AddressSpace& mm, PageShift size) {

@@ -39,7 +39,9 @@ class HugeLeaves {
 
  private:
   void count(AddressSpace& mm, PageShift size, bool more);
-  void give_back(AddressSpace& mm, uint64_t bytes, uint64_t blocks);
+  // So many blocks of table memory; false: there is not enough, and nothing has changed.
+  bool set_aside(AddressSpace& mm, uint64_t bytes, uint64_t count);
+  void give_back(AddressSpace& mm, uint64_t bytes, uint64_t count);
 
   pt::TableAllocator* tables_;
   const PageSizes* sizes_;

@@ -1,5 +1,8 @@
 #include "kernel/page_frames.h"
 
+#include <algorithm>
+#include <span>
+
 namespace mmusim::kernel {
 
 std::optional<Pfn> PageFrames::new_anonymous(const AddressSpace& mm) {
@@ -94,24 +97,27 @@ std::optional<Pfn> PageFrames::huge_zero_page() {
 
 void PageFrames::put_huge(Pfn first, unsigned order) {
   mem::FrameMemory& frames = *platform_->frames;
-  const uint64_t count = uint64_t{1} << order;
-  uint64_t unused = 0;
-  for (uint64_t i = 0; i < count; ++i)
-    unused += frames.frame(first + i).references == 1 ? 1 : 0;
-  if (unused == count && frames.frame(first).order == order) {
-    for (uint64_t i = 0; i < count; ++i)
-      note_bloat(frames.frame(first + i));
+  const std::span<mem::Frame> block = frames.block(first, order);
+  const bool last = std::all_of(block.begin(), block.end(),
+                                [](const mem::Frame& frame) { return frame.references == 1; });
+  if (last && block.front().order == order) {
+    for (const mem::Frame& frame : block)
+      note_bloat(frame);
     if (platform_->before_free) platform_->before_free(first, order);
     if (swap_ != nullptr) {
-      for (uint64_t i = 0; i < count; ++i)
+      for (uint64_t i = 0; i < block.size(); ++i)
         rmap_->pages.remove(first + i);
     }
     frames.free(first, order);
-    counters_->frames_freed += count;
+    counters_->frames_freed += block.size();
     return;
   }
-  for (uint64_t i = 0; i < count; ++i)
-    put(first + i);
+  for (uint64_t i = 0; i < block.size(); ++i) {
+    if (block[i].references > 1)
+      --block[i].references;
+    else
+      put(first + i);
+  }
 }
 
 void PageFrames::put_pool_page(Pfn first, PageShift size) {

@@ -44,8 +44,8 @@ void zap_huge(ZapBatch& batch, const Vma& vma, pt::Run& run,
       batch.weaken(run.address(i), run.size);
       continue;
     }
-    for (uint64_t page = 0; page < pages; ++page)
-      --frames.frame(first + page).mappings;
+    for (mem::Frame& frame : frames.block(first, core.sizes.order(run.size)))
+      --frame.mappings;
     gone[static_cast<unsigned>(PageKind::Anonymous)] += static_cast<int64_t>(pages);
     batch.add_huge(run.address(i), run.size, first);
   }

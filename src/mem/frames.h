@@ -18,6 +18,7 @@
 #include <cstdint>
 #include <memory>
 #include <optional>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -130,6 +131,13 @@ class FrameMemory {
   [[nodiscard]] const Frame& frame(Pfn pfn) const {
     MMUSIM_ASSERT(in_use(pfn));
     return chunks_[pfn.value() >> kMaxOrder]->frames[pfn.value() & kChunkMask];
+  }
+  // The records of an aligned block, in order. REQUIRES: all its frames are in use; order <=
+  // kMaxOrder.
+  [[nodiscard]] std::span<Frame> block(Pfn first, unsigned order) {
+    MMUSIM_ASSERT(in_use(first) && (first.value() & ((uint64_t{1} << order) - 1)) == 0);
+    return {&chunks_[first.value() >> kMaxOrder]->frames[first.value() & kChunkMask],
+            size_t{1} << order};
   }
   // Any number may be asked; frame 0 counts as in use.
   [[nodiscard]] bool in_use(Pfn pfn) const {

@@ -33,16 +33,9 @@ std::optional<PhysAddr> TableAllocator::allocate(uint64_t bytes, MmId owner) {
 std::optional<PhysAddr> TableAllocator::allocate_piece(uint64_t bytes) {
   MMUSIM_ASSERT(bytes != 0 && bytes % sizeof(uint64_t) == 0);
   Slab& slab = slabs_[bytes];
-  if (slab.partial.empty()) {
-    const auto frame = frames_->allocate(0, use_, 0);
-    if (!frame) return std::nullopt;
-    slab_frames_[*frame] = {
-        .piece = bytes, .in_use = 0, .taken = std::vector<uint64_t>((pieces_of(bytes) + 63) / 64)};
-    slab.partial.insert(*frame);
-    ++slab.frames;
-    held_bytes_ += frames_->page().bytes();
-  }
+  if (spare_pieces(slab, bytes) == 0 && !add_frame(slab, bytes)) return std::nullopt;
   const Pfn pfn = *slab.partial.begin();
+  slab.empty.erase(pfn);
   SlabFrame& frame = slab_frames_.find(pfn)->second;
   size_t word = 0;
   while (frame.taken[word] == ~uint64_t{0})
@@ -55,6 +48,53 @@ std::optional<PhysAddr> TableAllocator::allocate_piece(uint64_t bytes) {
   uint64_t* words = frames_->words(address);
   std::fill(words, words + bytes / sizeof(uint64_t), 0);
   return address;
+}
+
+bool TableAllocator::add_frame(Slab& slab, uint64_t bytes) {
+  const auto frame = frames_->allocate(0, use_, 0);
+  if (!frame) return false;
+  slab_frames_[*frame] = {
+      .piece = bytes, .in_use = 0, .taken = std::vector<uint64_t>((pieces_of(bytes) + 63) / 64)};
+  slab.partial.insert(*frame);
+  slab.empty.insert(*frame);
+  ++slab.frames;
+  held_bytes_ += frames_->page().bytes();
+  return true;
+}
+
+// Frames without a piece in use go, but for those that what is reserved may need.
+void TableAllocator::drop_spare_frames(Slab& slab, uint64_t bytes) {
+  while (!slab.empty.empty() && spare_pieces(slab, bytes) >= pieces_of(bytes)) {
+    const Pfn pfn = *slab.empty.rbegin();
+    slab.empty.erase(pfn);
+    slab.partial.erase(pfn);
+    --slab.frames;
+    slab_frames_.erase(pfn);
+    give_back(pfn, 0);
+  }
+}
+
+bool TableAllocator::reserve(uint64_t bytes, uint64_t count) {
+  if (fail_after_ != 0 && --fail_after_ == 0) return false;
+  Slab& slab = slabs_[bytes];
+  while (spare_pieces(slab, bytes) < count) {
+    if (!add_frame(slab, bytes)) {
+      drop_spare_frames(slab, bytes);
+      return false;
+    }
+  }
+  slab.reserved += count;
+  bytes_in_use_ += bytes * count;
+  allocations_ += count;
+  return true;
+}
+
+void TableAllocator::unreserve(uint64_t bytes, uint64_t count) {
+  Slab& slab = slabs_[bytes];
+  MMUSIM_ASSERT(slab.reserved >= count);
+  slab.reserved -= count;
+  bytes_in_use_ -= bytes * count;
+  drop_spare_frames(slab, bytes);
 }
 
 void TableAllocator::free(PhysAddr address, uint64_t bytes) {
@@ -95,10 +135,8 @@ bool TableAllocator::free_piece(PhysAddr address, uint64_t bytes) {
   --slab.in_use;
   slab.partial.insert(pfn);
   if (--frame.in_use == 0) {
-    slab.partial.erase(pfn);
-    --slab.frames;
-    slab_frames_.erase(found);
-    give_back(pfn, 0);
+    slab.empty.insert(pfn);
+    drop_spare_frames(slab, bytes);
   }
   return true;
 }
@@ -114,8 +152,9 @@ std::vector<TableAllocator::Use> TableAllocator::uses() const {
   std::vector<Use> all;
   for (const auto& [bytes, slab] : slabs_)
     if (slab.frames != 0)
-      all.push_back(
-          {.bytes = bytes, .in_use = slab.in_use, .capacity = slab.frames * pieces_of(bytes)});
+      all.push_back({.bytes = bytes,
+                     .in_use = slab.in_use + slab.reserved,
+                     .capacity = slab.frames * pieces_of(bytes)});
   return all;
 }
 

@@ -38,6 +38,12 @@ class TableAllocator {
   std::optional<PhysAddr> allocate(uint64_t bytes, MmId owner);
   // REQUIRES: allocated here, with this size (else misuse()).
   void free(PhysAddr address, uint64_t bytes);
+  // Makes sure of so many allocations of that size to come, which count as in use from now on, but
+  // have no place yet; false: there is no memory. Before they are made, room for them is given up.
+  // REQUIRES: bytes is a multiple of 8 below the base page.
+  bool reserve(uint64_t bytes, uint64_t count);
+  // REQUIRES: as many are reserved.
+  void unreserve(uint64_t bytes, uint64_t count);
   // Called with each block of frames just before it is given back; for checks that nothing reaches
   // it any more.
   void before_free(std::function<void(PhysAddr address, uint64_t bytes)> hook) {
@@ -76,8 +82,10 @@ class TableAllocator {
   };
   struct Slab {
     std::set<Pfn> partial;  // frames with a free piece
+    std::set<Pfn> empty;    // ... of which all are: kept for what is reserved
     uint64_t frames = 0;
     uint64_t in_use = 0;
+    uint64_t reserved = 0;  // of the free ones
   };
 
   [[nodiscard]] unsigned order_of(uint64_t bytes) const;
@@ -85,6 +93,11 @@ class TableAllocator {
     return static_cast<uint32_t>(frames_->page().bytes() / bytes);
   }
   std::optional<PhysAddr> allocate_piece(uint64_t bytes);
+  [[nodiscard]] uint64_t spare_pieces(const Slab& slab, uint64_t bytes) const {
+    return slab.frames * pieces_of(bytes) - slab.in_use - slab.reserved;
+  }
+  bool add_frame(Slab& slab, uint64_t bytes);
+  void drop_spare_frames(Slab& slab, uint64_t bytes);
   [[nodiscard]] bool free_piece(PhysAddr address, uint64_t bytes);
   void give_back(Pfn first, unsigned order);
 

@@ -11,6 +11,7 @@
 #include <sys/mman.h>
 #include <sys/wait.h>
 #include <unistd.h>
+#include <utility>
 #include <vector>
 
 #include "arch/x86/entry_format.h"
@@ -158,11 +159,15 @@ void host_write_faults(benchmark::State& state) {
 BENCHMARK(host_write_faults)->Arg(1024)->Arg(65536);
 
 // A script on a whole machine, made anew each time; `counter` of its report is what is counted.
-void script(benchmark::State& state, const std::string& text, const char* counter) {
+using Settings = std::vector<std::pair<std::string, std::string>>;
+void script(benchmark::State& state, const std::string& text, const char* counter,
+            const std::string& machine = "skylake-sp", const Settings& settings = {}) {
   config::Schema schema;
   sim::declare(schema);
   config::Config config(schema);
-  config.load(MMUSIM_SOURCE_DIR "/configs/machines/skylake-sp.cfg");
+  config.load(MMUSIM_SOURCE_DIR "/configs/machines/" + machine + ".cfg");
+  for (const auto& [key, value] : settings)
+    config.set(key, value, "bench");
   const sim::workload::Plan plan = sim::workload::unroll(sim::workload::parse(text, "bench"));
   uint64_t counted = 0;
   for (auto _ : state)
@@ -213,6 +218,21 @@ void fork_exit(benchmark::State& state) {
 void fork_exit_rewrite(benchmark::State& state) {
   fork_and_exit(state, true);
 }
+// The same of a whole machine of 8 GiB, in base pages or in leaves of 1M (a guarded table, IA-64):
+// what a fork is of it, and a child's end.
+void machine_fork(benchmark::State& state, const char* sizes) {
+  script(state, "map a 8G align 1M\ntouch a write stride 16K\nrepeat 64 { fork { } }",
+         "kernel.forks", "itanium2-madison",
+         {{"machine.page_table", "gpt"}, {"kernel.thp.sizes", sizes}});
+}
+void machine_fork_base(benchmark::State& state) {
+  machine_fork(state, "");
+}
+void machine_fork_superpages(benchmark::State& state) {
+  machine_fork(state, "1M:always");
+}
+BENCHMARK(machine_fork_base)->Unit(benchmark::kMillisecond);
+BENCHMARK(machine_fork_superpages)->Unit(benchmark::kMillisecond);
 BENCHMARK(fork_exit)->Arg(1024)->Arg(65536)->Arg(1 << 20);
 BENCHMARK(fork_exit_rewrite)->Arg(65536);
 

@@ -103,7 +103,7 @@ TEST_F(HugeLeavesTest, ALeafThatCannotBeSplitLaterIsNotMadeAndKeepsNothing) {
   EXPECT_FALSE(leaves.add(mm, kHuge));  // after it had the first of two blocks
   EXPECT_EQ(frames.free_frames(), 1u);
   EXPECT_EQ(mm.huge_leaves, 1u);
-  EXPECT_EQ(mm.deposits[kPage].size(), 2u);
+  EXPECT_EQ(mm.deposits[kPage].count, 2u);
   EXPECT_EQ(mm.deposit_bytes, 2 * kPage);
   EXPECT_EQ(counters.huge_bytes, kHuge.bytes());
   leaves.remove(mm, kHuge);

@@ -226,8 +226,8 @@ class Machine : public Hardware {
       ASSERT_EQ(space.hugetlb_leaves, pooled);
       ASSERT_EQ(space.hugetlb_pages, pooled_pages);
       ASSERT_EQ(huge_bytes, space.huge_leaf_bytes);
-      for (const auto& [bytes, blocks] : space.deposits)
-        ASSERT_EQ(blocks.size(), deposits[bytes]);
+      for (const auto& [bytes, deposit] : space.deposits)
+        ASSERT_EQ(deposit.count, deposits[bytes]);
       ASSERT_EQ(space.deposit_bytes, deposit_bytes);
       for (unsigned k = 0; k < kPageKinds; ++k) {
         ASSERT_EQ(rss[k], space.rss(static_cast<PageKind>(k))) << "kind " << k;

@@ -52,6 +52,40 @@ TEST(TableAllocator, FailsWhenMemoryIsExhausted) {
   EXPECT_EQ(allocator.bytes_in_use(), 255 * 4096u);
 }
 
+// 256 pages, one of them nobody's, and pieces of 1K, four in each.
+TEST(TableAllocator, WhatIsReservedCanBeHadThoughMemoryIsExhausted) {
+  mem::FrameMemory memory(uint64_t{1} << 20, PageShift(12));
+  TableAllocator allocator(memory);
+  const PhysAddr first = *allocator.allocate(1024, MmId(1));
+  EXPECT_TRUE(allocator.reserve(1024, 5));  // three are in the same frame
+  EXPECT_EQ(allocator.held_bytes(), 2 * 4096u);
+  EXPECT_EQ(allocator.bytes_in_use(), 6 * 1024u);
+  EXPECT_EQ(allocator.allocations(), 6u);
+  for (int i = 0; i < 2; ++i)
+    EXPECT_TRUE(allocator.allocate(1024, MmId(1)));  // the last two that nobody reserved
+  while (memory.allocate(0, mem::FrameUse::Anonymous, 1)) {
+  }
+  EXPECT_FALSE(allocator.allocate(1024, MmId(1)));
+  EXPECT_FALSE(allocator.reserve(1024, 1));
+  allocator.unreserve(1024, 5);
+  std::vector<PhysAddr> had;
+  for (int i = 0; i < 5; ++i)
+    had.push_back(*allocator.allocate(1024, MmId(1)));
+  EXPECT_FALSE(allocator.allocate(1024, MmId(1)));
+  for (const PhysAddr piece : had)
+    allocator.free(piece, 1024);
+  allocator.free(first, 1024);
+  EXPECT_EQ(allocator.bytes_in_use(), 2 * 1024u);
+  // Empty frames are kept for what is reserved, and no longer.
+  EXPECT_FALSE(allocator.reserve(1024, 7));  // of two frames two pieces are in use
+  EXPECT_EQ(allocator.held_bytes(), 4096u);
+  EXPECT_TRUE(allocator.reserve(1024, 6));
+  EXPECT_EQ(allocator.held_bytes(), 2 * 4096u);
+  allocator.unreserve(1024, 6);
+  EXPECT_EQ(allocator.held_bytes(), 4096u);
+  EXPECT_EQ(allocator.misuse(), "");
+}
+
 TEST(TableAllocator, SmallPiecesShareFrames) {
   mem::FrameMemory memory(uint64_t{1} << 20, PageShift(12));
   TableAllocator allocator(memory);
