@@ -40,13 +40,15 @@ struct VhptCounts {
   stats::Count inserts{"vhpt.inserts", "entries",
                        "Entries handlers wrote, and the kernel (ia64.superpage.vhpt=fault)."};
   stats::Count replaced{"vhpt.replaced", "entries", "... over another page's.", "vhpt.inserts"};
-  stats::Count slots{"vhpt.slots", "slots", "Slots of all CPUs' tables."};
-  stats::Count reached{"vhpt.slots.reached", "slots", "... that were ever written.", "vhpt.slots"};
-  stats::Count crowded{"vhpt.crowded", "yes or no",
-                       "Whether pages drove each other out of few slots while most were never "
-                       "used: more than half of 1000 inserts or more replaced another page's "
-                       "entry, and less than an eighth of the slots were reached. Another "
-                       "ia64.vhpt.hash, or chains, would tell."};
+  stats::Count slots = stats::Count::state("vhpt.slots", "slots", "Slots of all CPUs' tables.");
+  stats::Count reached = stats::Count::state("vhpt.slots.reached", "slots",
+                                             "... that were ever written.", "vhpt.slots");
+  stats::Count crowded =
+      stats::Count::state("vhpt.crowded", "yes or no",
+                          "Whether pages drove each other out of few slots while most were never "
+                          "used: more than half of 1000 inserts or more replaced another page's "
+                          "entry, and less than an eighth of the slots were reached. Another "
+                          "ia64.vhpt.hash, or chains, would tell.");
   stats::Count chain_looks{"vhpt.chain_looks", "entries",
                            "Entries of collision chains compared; 0 without chains."};
   stats::Count chain_hits{"vhpt.chain_hits", "lookups", "Searches of a chain that found the page."};
@@ -54,7 +56,7 @@ struct VhptCounts {
                                "Entries of chains that made room for another slot's."};
   stats::Count purged{"vhpt.purged", "entries", "Entries removed by flushes.", "vhpt.inserts"};
   stats::Count cleared{"vhpt.cleared", "events", "Times a whole table was cleared."};
-  stats::Count bytes{"vhpt.bytes", "bytes", "Memory of all CPUs' tables."};
+  stats::Count bytes = stats::Count::state("vhpt.bytes", "bytes", "Memory of all CPUs' tables.");
 
   // Of all CPUs' together: the answer to `crowded`.
   [[nodiscard]] bool are_crowded() const {

@@ -61,10 +61,12 @@ struct HtabCounts {
                                   "Pages flushed whose entry had been evicted."};
   stats::Count referenced_set{"htab.referenced_set", "bits", "R bits set by hardware."};
   stats::Count changed_set{"htab.changed_set", "bits", "C bits set by hardware."};
-  stats::Count used{"htab.used", "entries", "Entries in use, but for bolted ones."};
-  stats::Count used_peak{"htab.used.peak", "entries", "... at most."};
-  stats::Count bolted{"htab.bolted", "entries", "Entries of the kernel's linear map."};
-  stats::Count bytes{"htab.bytes", "bytes", "Size of the hash table."};
+  stats::Count used =
+      stats::Count::state("htab.used", "entries", "Entries in use, but for bolted ones.");
+  stats::Count used_peak = stats::Count::state("htab.used.peak", "entries", "... at most.");
+  stats::Count bolted =
+      stats::Count::state("htab.bolted", "entries", "Entries of the kernel's linear map.");
+  stats::Count bytes = stats::Count::state("htab.bytes", "bytes", "Size of the hash table.");
 };
 
 class Htab {

@@ -52,8 +52,9 @@ struct TsbCounts {
   stats::Count copied{"tsb.copied", "entries", "Entries put at new places by that."};
   stats::Count failed{"tsb.failed", "events",
                       "Times there was no memory for a TSB, so that the old one stays for good."};
-  stats::Count bytes{"tsb.bytes", "bytes", "Memory of all address spaces' TSBs."};
-  stats::Count bytes_peak{"tsb.bytes.peak", "bytes", "... at most."};
+  stats::Count bytes =
+      stats::Count::state("tsb.bytes", "bytes", "Memory of all address spaces' TSBs.");
+  stats::Count bytes_peak = stats::Count::state("tsb.bytes.peak", "bytes", "... at most.");
 };
 
 struct FlushCounts {

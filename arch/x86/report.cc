@@ -48,8 +48,8 @@ void report_native_walker(const Options& options, const Mmu::Counters& sum, stat
              "Page-table words read by walks.", "walker.walks");
   report.add("walker.beside", native.beside, "references",
              "... at the same time as the one before.", "walker.loads");
-  report.add("walker.longest", native.longest, "references",
-             "Most words one walk of a program's page table read.");
+  report.state("walker.longest", native.longest, "references",
+               "Most words one walk of a program's page table read.");
   report.add("walker.table_cache_hits", native.from_table, "walks",
              "Walks that began at a table found in the walk cache.", "walker.walks");
   report.add("walker.from_root", native.walks - native.from_table, "walks",

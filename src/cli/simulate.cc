@@ -124,7 +124,8 @@ report::Heading heading_of(const config::Config& config, const sim::ReplayResult
 
 void declare_simulation_options(Arguments& arguments) {
   declare_machine_options(arguments);
-  Documents::declare(arguments, "the whole result", "the counters, a row each");
+  Documents::declare(arguments, "the whole result",
+                     "the counters, a row each (with run.interval, a row an interval)");
   Documents::declare_page(arguments);
   arguments.options()  //
       ("check",
@@ -245,7 +246,8 @@ void simulate(const Arguments& arguments, const config::Config& config) {
       config, fmt::format("replaying {}", config.text("run.trace")), arguments.has("quiet"));
   files.write(report::replay_table(heading_of(config, result), result.report), config.effective(),
               stats::results_json(provenance_of(config, result), config, result.report),
-              stats::counters_csv(result.report));
+              result.report.intervals() ? stats::intervals_csv(*result.report.intervals())
+                                        : stats::counters_csv(result.report));
   Refusals refusals(Refusals::Of::Trace);
   refusals.look(config.text("run.trace"), result.report);
   refusals.answer(config.flag("run.check"));

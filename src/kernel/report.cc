@@ -53,14 +53,14 @@ constexpr const char* kKinds[] = {"anon", "file", "shmem"};
 static_assert(std::size(kKinds) == kPageKinds);
 
 // Only where there is swap space.
-template <class Add>
-void report_swap(const Core& core, Add add) {
+template <class Add, class State>
+void report_swap(const Core& core, Add add, State state) {
   const Counters& c = core.counters;
   const uint64_t page = core.page().bytes();
-  add("swap.in_use", core.swap->in_use() * page, "bytes", "Swap space in use now.");
-  add("swap.peak", core.swap->peak() * page, "bytes", "The most swap space in use at any time.");
-  add("swap.entries", c.swapped, "entries",
-      "Page-table entries that name a page in swap space now (the sum of VmSwap).");
+  state("swap.in_use", core.swap->in_use() * page, "bytes", "Swap space in use now.");
+  state("swap.peak", core.swap->peak() * page, "bytes", "The most swap space in use at any time.");
+  state("swap.entries", c.swapped, "entries",
+        "Page-table entries that name a page in swap space now (the sum of VmSwap).");
   add("swap.writes", c.swap_writes, "pages", "Pages written to swap space.");
   add("swap.reads", c.swap_reads, "pages", "Pages read back from swap space (major faults).",
       "kernel.faults.major");
@@ -100,8 +100,8 @@ std::vector<PageShift> reported_sizes(const Core& core) {
   return sizes;
 }
 
-template <class Add>
-void report_sizes(const Core& core, Add add) {
+template <class Add, class State>
+void report_sizes(const Core& core, Add add, State state) {
   const Counters& all = core.counters;
   const bool at_faults = core.settings.superpage_policy == SuperpagePolicyKind::Fault;
   const std::vector<PageShift> sizes = reported_sizes(core);
@@ -134,16 +134,16 @@ void report_sizes(const Core& core, Add add) {
       add(name + "splits." + kSplitCauses[i].name, c.splits.values[i], "pages",
           std::string("... because ") + kSplitCauses[i].meaning + ".", "kernel." + name + "splits");
     }
-    add(name + "mapped", c.mapped, "bytes", "Memory mapped by superpages of this size now.",
-        "kernel.thp.mapped");
+    state(name + "mapped", c.mapped, "bytes", "Memory mapped by superpages of this size now.",
+          "kernel.thp.mapped");
   }
   if (sizes.empty()) return;
   add("thp.bloat", all.never_written * core.page().bytes(), "bytes",
       "Memory of blocks, of all sizes, that has gone again without ever having been written.");
 }
 
-template <class Add>
-void report_policy(const Core& core, Add add) {
+template <class Add, class State>
+void report_policy(const Core& core, Add add, State state) {
   const Counters& c = core.counters;
   const uint64_t page = core.page().bytes();
   switch (core.settings.superpage_policy) {
@@ -163,8 +163,8 @@ void report_policy(const Core& core, Add add) {
       add("superpage.reservations.broken", c.reservations_broken, "blocks",
           "... because memory was short, the one used longest ago first.",
           "kernel.superpage.reservations");
-      add("superpage.reserved", c.reserved_pages * page, "bytes",
-          "Memory set aside now, and not used.");
+      state("superpage.reserved", c.reserved_pages * page, "bytes",
+            "Memory set aside now, and not used.");
       return;
     case SuperpagePolicyKind::Promote:
       add("superpage.scanned", c.scanned_pages, "pages", "Base pages that scans found.");
@@ -187,6 +187,10 @@ void report_counters(const Core& core, stats::Report& report) {
   const auto add = [&](const std::string& name, uint64_t value, const char* unit,
                        const std::string& meaning, const std::string& denominator = "") {
     report.add(prefix + name, value, unit, meaning, denominator);
+  };
+  const auto state = [&](const std::string& name, uint64_t value, const char* unit,
+                         const std::string& meaning, const std::string& denominator = "") {
+    report.state(prefix + name, value, unit, meaning, denominator);
   };
 
   add("faults.minor", c.minor, "faults",
@@ -219,13 +223,13 @@ void report_counters(const Core& core, stats::Report& report) {
   add("no_memory", c.no_memory, "faults", "Faults that found no free frame: skipped.");
 
   for (unsigned k = 0; k < kPageKinds; ++k) {
-    add(std::string("rss.") + kKinds[k], c.rss[k] * page, "bytes",
-        std::string("Resident memory of that kind now, all address spaces."));
-    add(std::string("rss.") + kKinds[k] + "_peak", c.rss_peak[k] * page, "bytes",
-        std::string("The most resident memory of that kind at any time."));
+    state(std::string("rss.") + kKinds[k], c.rss[k] * page, "bytes",
+          std::string("Resident memory of that kind now, all address spaces."));
+    state(std::string("rss.") + kKinds[k] + "_peak", c.rss_peak[k] * page, "bytes",
+          std::string("The most resident memory of that kind at any time."));
   }
-  add("rss.total_peak", c.rss_total_peak * page, "bytes",
-      "The most resident memory of all kinds together at any time.");
+  state("rss.total_peak", c.rss_total_peak * page, "bytes",
+        "The most resident memory of all kinds together at any time.");
   add("thp.faults", c.huge_faults, "faults",
       "Minor faults that mapped a transparent huge page of private memory, of any size, also of "
       "zeros.",
@@ -248,45 +252,45 @@ void report_counters(const Core& core, stats::Report& report) {
       "have "
       "no huge pages, the page table makes none of base pages, or tables are shared "
       "(kernel.shared_tables).");
-  add("thp.mapped", c.huge_bytes, "bytes", "Memory mapped by transparent huge pages now.");
-  add("thp.deposited", c.deposit_bytes, "bytes",
-      "Page tables set aside now so that huge pages can be split.", "kernel.page_tables.bytes");
-  report_sizes(core, add);
-  report_policy(core, add);
-  add("hugetlb.mapped", c.hugetlb_bytes, "bytes",
-      "Memory of the hugetlb pool mapped now, all address spaces; not in the resident memory.");
+  state("thp.mapped", c.huge_bytes, "bytes", "Memory mapped by transparent huge pages now.");
+  state("thp.deposited", c.deposit_bytes, "bytes",
+        "Page tables set aside now so that huge pages can be split.", "kernel.page_tables.bytes");
+  report_sizes(core, add, state);
+  report_policy(core, add, state);
+  state("hugetlb.mapped", c.hugetlb_bytes, "bytes",
+        "Memory of the hugetlb pool mapped now, all address spaces; not in the resident memory.");
   add("hugetlb.refused", c.hugetlb_refused, "calls",
       "Mappings the hugetlb pool had too few pages for; recorded ones got ordinary pages.");
   if (core.swap != nullptr)
-    report_swap(core, add);
+    report_swap(core, add, state);
   else
     add("paged_out", c.paged_out, "pages",
         "Pages unmapped by madvise(PAGEOUT), without swap space.");
   const uint64_t tables = core.platform.tables->bytes_in_use() - c.root_bytes;
-  add("page_tables.bytes", tables, "bytes",
-      "Page tables now, without roots, all address spaces (the sum of VmPTE).");
-  add("page_tables.peak", c.table_bytes_peak, "bytes",
-      "The most bytes of page tables, without roots, at the end of any fault or fork.");
-  add("page_tables.roots", c.root_bytes, "bytes", "Roots of page tables now.");
+  state("page_tables.bytes", tables, "bytes",
+        "Page tables now, without roots, all address spaces (the sum of VmPTE).");
+  state("page_tables.peak", c.table_bytes_peak, "bytes",
+        "The most bytes of page tables, without roots, at the end of any fault or fork.");
+  state("page_tables.roots", c.root_bytes, "bytes", "Roots of page tables now.");
   add("page_tables.allocated", core.platform.tables->allocations(), "tables",
       "Page tables made, roots included.");
   add("page_tables.freed", c.tables_freed, "tables", "Page tables freed, without roots.",
       "kernel.page_tables.allocated");
   if (core.settings.shared_table_bytes != 0) {
-    add("page_tables.block", core.settings.shared_table_bytes, "bytes",
-        "Of the blocks in which page tables are shared.");
+    state("page_tables.block", core.settings.shared_table_bytes, "bytes",
+          "Of the blocks in which page tables are shared.");
     add("page_tables.joined", c.tables_joined, "blocks",
         "Times a fault found its block in another process's tables (kernel.shared_tables).");
     add("page_tables.left", c.tables_left, "blocks",
         "Times a process no longer shared the tables of a block, to change or unmap something.");
   }
-  add("page_cache", core.cache.cached_pages() * page, "bytes", "Pages of files in memory now.");
+  state("page_cache", core.cache.cached_pages() * page, "bytes", "Pages of files in memory now.");
   add("frames_freed", c.frames_freed, "frames", "Frames of pages given back.");
 
-  add("spaces", c.spaces, "address spaces", "Address spaces alive now.");
-  add("spaces_peak", c.spaces_peak, "address spaces", "The most address spaces alive.");
-  add("vmas", c.vmas, "areas", "Areas (VMAs) now, all address spaces.");
-  add("vmas_peak", c.vmas_peak, "areas", "The most areas at any time.");
+  state("spaces", c.spaces, "address spaces", "Address spaces alive now.");
+  state("spaces_peak", c.spaces_peak, "address spaces", "The most address spaces alive.");
+  state("vmas", c.vmas, "areas", "Areas (VMAs) now, all address spaces.");
+  state("vmas_peak", c.vmas_peak, "areas", "The most areas at any time.");
   add("stack_growths", c.stack_growths, "faults", "Faults that lowered the start of a stack.");
 
   add("forks", c.forks, "forks", "Forks that copied an address space.");

@@ -127,7 +127,7 @@ void Scheduler::ended(trace::ThreadId thread) {
 void Scheduler::report(stats::Report& report) const {
   if (cpus() == 1) return;
   const uint64_t turns = std::accumulate(turns_.begin(), turns_.end(), uint64_t{0});
-  report.add("sched.cpus", cpus(), "CPUs", "CPUs of the machine.");
+  report.state("sched.cpus", cpus(), "CPUs", "CPUs of the machine.");
   report.add("sched.turns", turns, "turns",
              "Times that another thread than before went on, here or elsewhere.");
   for (uint32_t cpu = 0; cpu < cpus(); ++cpu)

@@ -357,8 +357,8 @@ uint64_t FrameMemory::free_blocks(unsigned order) const {
 }
 
 void FrameMemory::report(stats::Report& report) const {
-  report.add("mem.frames.total", total_, "frames", "Frames of the simulated physical memory.");
-  report.add("mem.frames.free", free_, "frames", "Frames free at the end.", "mem.frames.total");
+  report.state("mem.frames.total", total_, "frames", "Frames of the simulated physical memory.");
+  report.state("mem.frames.free", free_, "frames", "Frames free at the end.", "mem.frames.total");
   constexpr std::array<std::pair<FrameUse, const char*>, 5> kUses = {
       {{FrameUse::Reserved, "reserved"},
        {FrameUse::Anonymous, "anonymous"},
@@ -366,13 +366,13 @@ void FrameMemory::report(stats::Report& report) const {
        {FrameUse::Table, "table"},
        {FrameUse::SoftTlb, "soft_tlb"}}};
   for (const auto& [use, name] : kUses)
-    report.add(std::string("mem.frames.") + name, frames_in(use), "frames",
-               std::string("Frames in use at the end, by what for: ") + name + ".",
+    report.state(std::string("mem.frames.") + name, frames_in(use), "frames",
+                 std::string("Frames in use at the end, by what for: ") + name + ".",
+                 "mem.frames.total");
+  report.state("mem.frames.peak", peak_, "frames", "Most frames in use at one time, of any kind.",
                "mem.frames.total");
-  report.add("mem.frames.peak", peak_, "frames", "Most frames in use at one time, of any kind.",
-             "mem.frames.total");
-  report.add("mem.frames.peak_table", peak_tables_, "frames",
-             "Most frames in use for page tables at one time.", "mem.frames.total");
+  report.state("mem.frames.peak_table", peak_tables_, "frames",
+               "Most frames in use for page tables at one time.", "mem.frames.total");
   report.add("mem.allocations", allocations_, "events", "Blocks the frame allocator handed out.");
   report.add("mem.failures", failures_, "events",
              "Requests the frame allocator refused since memory was exhausted or in pieces.",

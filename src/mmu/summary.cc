@@ -96,8 +96,8 @@ void report_summary(const Summary& s, const mem::ReferenceSink& sink, stats::Rep
       "Lookups of the software TLB: VHPT, hash table, TSB, or the radix copy a walker reads.");
   report.add("mmu.soft.hits", s.soft_hits, "lookups", "... that found the page.",
              "mmu.soft.lookups");
-  report.add("mmu.soft.bytes", s.soft_bytes, "bytes",
-             "Most memory of the software TLB, beside the page tables' own.");
+  report.state("mmu.soft.bytes", s.soft_bytes, "bytes",
+               "Most memory of the software TLB, beside the page tables' own.");
   report.add("mmu.flushes", s.flushes, "events", "Flushes the kernel asked for.");
   report.add("mmu.flushed_pages", s.flushed_pages, "pages",
              "Single pages purged by them, on all CPUs.", "mmu.flushes");

@@ -24,8 +24,8 @@ void CopyCounters::report(const char* name, stats::Report& report) const {
   add("purged", purged, "entries", "Entries removed from copies by flushes of ranges.");
   add("dropped", dropped, "events",
       "Copies emptied whole by flushes of address spaces, or for want of memory.");
-  add("bytes.peak", peak_bytes, "bytes",
-      "Most memory the copies took at one time, beside the page tables' own.");
+  report.state(fmt::format("{}.bytes.peak", name), peak_bytes, "bytes",
+               "Most memory the copies took at one time, beside the page tables' own.");
   if (no_room != 0)
     add("no_room", no_room, "entries",
         "Entries there was no memory for in the copy, until the kernel had made some.");

@@ -296,6 +296,11 @@ Document comparison_document(const Comparison& comparison) {
       "work", "work",
       fmt::format("{} {}{}; all numbers are per 1000 of them, but bytes", format_count(work.amount),
                   work.unit, has_traces(comparison) ? " of the base" : ""));
+  for (const ComparedRun& run : comparison.runs)
+    if (const uint64_t left_out = value_or_0(run.report, "run.warmup.instructions"); left_out != 0)
+      heading.add(
+          fmt::format("warmup.{}", run.name), "warm-up",
+          fmt::format("{}: {} instructions before, not counted", run.name, format_count(left_out)));
   heading.add("base", "relative", fmt::format("to {}", comparison.runs[comparison.base].name));
   for (const FailedRun& run : comparison.failed)
     heading.add(fmt::format("failed.{}", run.name), "failed",

@@ -314,6 +314,7 @@ std::string page_of(ReadResults results) {
   Sections sections;
   sections.add("costs", "What translation costs", html_of_all(bar_figures(results.runs)));
   sections.add("sweeps", "Against what varies", html_of_all(sweep_figures(results.runs)));
+  sections.add("time", "Over time", html_of_all(time_figures(results.runs)));
   add_documents(results, sections);
   std::string tables = failures_of(results);
   if (results.runs.size() == 1) tables += html_of(counters_table(results.runs.front()));

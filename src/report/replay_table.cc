@@ -41,6 +41,9 @@ Facts heading_of(const Heading& heading, const Report& report) {
               fmt::format("{} instructions, {} references", format_count(instructions),
                           format_count(instructions + data)));
   }
+  if (const uint64_t left_out = value_or(report, "run.warmup.instructions"); left_out != 0)
+    facts.add("warmup", "warm-up",
+              fmt::format("{} instructions before, not counted", format_count(left_out)));
   if (value_or(report, "vhpt.crowded") != 0)
     facts.add(
         "warning", "warning",

@@ -240,7 +240,88 @@ Figure lines_of(const Plane& plane, const Metric& metric, const std::string& x,
   return figure;
 }
 
+// --- over time
+
+struct OverTime {
+  const char* id;
+  const char* title;
+  std::vector<const char*> counters;  // sums per 1000 instructions, or states
+  bool state = false;
+};
+const std::vector<OverTime>& over_time() {
+  static const std::vector<OverTime> kOverTime = {
+      {"misses-over-time",
+       "Misses of the last level over time",
+       {"mmu.last.fetch_misses", "mmu.last.data_misses"}},
+      {"cycles-over-time", "Cycles of translation over time", {"mmu.cycles"}},
+      {"faults-over-time", "Page faults over time", {"kernel.faults.minor", "kernel.faults.major"}},
+      {"memory-over-time",
+       "Resident memory over time",
+       {"kernel.rss.anon", "kernel.rss.file", "kernel.rss.shmem"},
+       true},
+      {"tables-over-time", "Page tables over time", {"kernel.page_tables.bytes"}, true}};
+  return kOverTime;
+}
+
+uint64_t value_at(const stats::Intervals& intervals, const OverTime& what, size_t place) {
+  uint64_t sum = 0;
+  for (const stats::Intervals::Series& series : intervals.series)
+    for (const char* const counter : what.counters)
+      if (series.name == counter) sum += series.values[place];
+  return sum;
+}
+
+// Lines of some runs: each has its own places.
+Figure figure_over_time(const std::vector<const ReadRun*>& runs, const OverTime& what) {
+  Figure figure{.kind = Figure::Kind::Lines,
+                .x = {.title = "instructions"},
+                .y = {.title = what.state ? "bytes" : "per 1000 instructions", .bytes = what.state},
+                .caption = what.state ? "At the end of each interval."
+                                      : "In each interval, told at its end."};
+  Table& table = figure.table;
+  table.id = what.id;
+  table.title = what.title;
+  table.columns.push_back({.key = "instructions", .title = "instructions", .names = true});
+  std::map<uint64_t, std::vector<Value>> rows;
+  for (size_t i = 0; i < runs.size(); ++i) {
+    table.columns.push_back(part(runs[i]->name, runs[i]->name, figure.y.title));
+    const stats::Intervals& intervals = *runs[i]->report.intervals();
+    uint64_t before = 0;
+    for (size_t place = 0; place < intervals.instructions.size(); ++place) {
+      const uint64_t at = intervals.instructions[place];
+      std::vector<Value>& cells = rows[at];
+      cells.resize(runs.size());
+      const uint64_t value = value_at(intervals, what, place);
+      cells[i] = what.state ? Value(Bytes{value})
+                            : Value(Ratio{value, at - before, Ratio::As::PerThousand});
+      before = at;
+    }
+  }
+  for (auto& [at, cells] : rows) {
+    cells.insert(cells.begin(), at);
+    table.row(std::move(cells));
+  }
+  return figure;
+}
+
 }  // namespace
+
+std::vector<Figure> time_figures(const std::vector<ReadRun>& runs) {
+  std::vector<const ReadRun*> list;
+  for (const ReadRun& run : runs)
+    if (run.report.intervals()) list.push_back(&run);
+  const size_t all = list.size();
+  list.resize(std::min(all, kMostLines));
+  std::vector<Figure> figures;
+  if (list.empty()) return figures;
+  for (const OverTime& what : over_time()) {
+    Figure figure = figure_over_time(list, what);
+    if (list.size() < all)
+      figure.caption += fmt::format(" The first {} of {} runs.", list.size(), format_count(all));
+    figures.push_back(std::move(figure));
+  }
+  return figures;
+}
 
 std::vector<Figure> bar_figures(const std::vector<ReadRun>& runs) {
   std::vector<Figure> figures;

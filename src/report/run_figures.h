@@ -18,6 +18,9 @@ std::vector<Figure> bar_figures(const std::vector<ReadRun>& runs);
 // for all else that differs; for each trace.
 std::vector<Figure> sweep_figures(const std::vector<ReadRun>& runs);
 
+// Of runs with intervals: how misses, faults, cycles and memory go on over the run.
+std::vector<Figure> time_figures(const std::vector<ReadRun>& runs);
+
 // A row for each run: what varies, and all rates.
 Table rates_table(const std::vector<ReadRun>& runs);
 

@@ -8,6 +8,7 @@
 #include "base/error.h"
 #include "base/interrupt.h"
 #include "sim/architectures.h"
+#include "sim/looks.h"
 #include "sim/machine.h"
 #include "sim/machine_options.h"
 #include "sim/machine_run.h"
@@ -37,14 +38,25 @@ class FanOut {
   std::vector<ReplayOutcome> through(const TraceRoute& route) {
     TraceSource source(route);
     trace::Totals totals;
-    const bool stopped = all(source, route, totals);
+    Looks looks(route.warmup, route.interval);
+    std::vector<CountersOverTime> over_time(runs_.size(), CountersOverTime(looks));
+    const auto report = [&](size_t i) {
+      stats::Report now;
+      report_totals(totals, now);
+      source.report(now);
+      runs_[i]->report(now);
+      return now;
+    };
+    const bool stopped = all(source, route, totals, looks, [&] {
+      for (size_t i = 0; i < runs_.size(); ++i)
+        if (runs_[i] != nullptr)
+          attempt(i, [&] { over_time[i].look(report(i), totals.instructions); });
+    });
     for (size_t i = 0; i < runs_.size(); ++i) {
       if (runs_[i] == nullptr) continue;
       ReplayResult result;
       attempt(i, [&] {
-        report_totals(totals, result.report);
-        source.report(result.report);
-        runs_[i]->report(result.report);
+        result.report = over_time[i].result(report(i), totals.instructions);
         runs_[i]->shut_down();
       });
       end(i);
@@ -69,14 +81,21 @@ class FanOut {
  private:
   static constexpr size_t kTogether = 16;  // batches
 
-  // The whole trace, or what run.limit wants of it: whether that ended it.
-  bool all(TraceSource& source, const TraceRoute& route, trace::Totals& totals) {
+  // The whole trace, or what run.limit wants of it: whether that ended it. `look` is called where
+  // counters are looked at.
+  template <class Look>
+  bool all(TraceSource& source, const TraceRoute& route, trace::Totals& totals, Looks& looks,
+           Look look) {
     RunLimit limit(route.limit);
     choose_sifted();
     Stretch stretch(runs_.size() > 1 ? kTogether : 1, sifted_.empty());
-    while (any() && stretch.next(source, limit)) {
+    while (any() && stretch.next(source, limit, looks, totals.instructions)) {
       take(stretch);
       totals += stretch.totals();
+      if (looks.due(totals.instructions)) {
+        looks.made(totals.instructions);
+        look();
+      }
       if (limit.reached()) return true;
       check_interrupt();
       if (options_.progress)

@@ -3,12 +3,14 @@
 #include "base/error.h"
 #include "sim/machine_options.h"
 #include "sim/relocation/trace_source.h"
+#include "sim/run_options.h"
 
 namespace mmusim::sim {
 
 Moment find_moment(const config::Config& config, const Choice& choice,
                    const ReplayOptions& options) {
   if (choice.script == nullptr) TraceSource::require_named(config);
+  RunOptions::refuse_looks(config, "one moment is looked at, and no part of a run");
   return to_its_end([&] { return architecture_of(config).find_moment(config, choice, options); });
 }
 

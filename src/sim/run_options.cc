@@ -1,5 +1,6 @@
 #include "sim/run_options.h"
 
+#include "base/error.h"
 #include "config/keys.h"
 
 namespace mmusim::sim {
@@ -15,6 +16,13 @@ const config::Keys<RunOptions>& RunOptions::keys() {
           .count("run.limit", &RunOptions::limit,
                  "Stop after about this many instructions, an event counting as one (at the end "
                  "of a batch); 0: replay all.")
+          .count("run.warmup", &RunOptions::warmup,
+                 "Leave about this many instructions at the start out of the counts (up to the end "
+                 "of a batch). What is in TLBs, memory and page tables by then stays; sizes and "
+                 "peaks are of the whole run.")
+          .count("run.interval", &RunOptions::interval,
+                 "Tell counters for about every so many instructions too (to the end of a batch), "
+                 "in --json as intervals, and in --csv, a row each; 0: of the whole only.")
           .flag("run.accept_torn", &RunOptions::accept_torn,
                 "Replay a torn trace up to its last whole chunk instead of refusing it.")
           .number("sched.quantum", &RunOptions::quantum,
@@ -26,6 +34,11 @@ const config::Keys<RunOptions>& RunOptions::keys() {
                   "Move the trace's addresses to where this architecture places programs. auto: "
                   "if the trace was recorded on another architecture or with another page size.");
   return kKeys;
+}
+
+void RunOptions::refuse_looks(const config::Config& config, const std::string& why) {
+  for (const char* const key : {"run.warmup", "run.interval"})
+    if (config.count(key) != 0) throw UsageError(config.place_of(key), why);
 }
 
 RunOptions RunOptions::from(const config::Config& config) {

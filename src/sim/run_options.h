@@ -15,7 +15,9 @@ enum class Relocate : uint8_t { Auto, Off, Force };
 struct RunOptions {
   std::string trace;
   bool check = false;
-  uint64_t limit = 0;  // instructions, an event counting as one; 0: all
+  uint64_t limit = 0;     // instructions, an event counting as one; 0: all
+  uint64_t warmup = 0;    // instructions at the start that are not counted
+  uint64_t interval = 0;  // instructions after which counters are looked at; 0: at the end only
   bool accept_torn = false;
   uint64_t quantum = 0;  // 0: turns as recorded
   Relocate relocate = Relocate::Auto;
@@ -23,6 +25,9 @@ struct RunOptions {
   static const config::Keys<RunOptions>& keys();
   // REQUIRES: declared.
   static RunOptions from(const config::Config& config);
+  // For what counts no part of a run by itself. Errors: UsageError where run.warmup or run.interval
+  // is set, with `why`.
+  static void refuse_looks(const config::Config& config, const std::string& why);
 };
 
 }  // namespace mmusim::sim

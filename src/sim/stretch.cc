@@ -2,7 +2,7 @@
 
 namespace mmusim::sim {
 
-bool Stretch::next(TraceSource& source, RunLimit& limit) {
+bool Stretch::next(TraceSource& source, RunLimit& limit, const Looks& looks, uint64_t before) {
   parts_.clear();
   totals_ = {};
   for (Slot& slot : slots_) {
@@ -14,7 +14,7 @@ bool Stretch::next(TraceSource& source, RunLimit& limit) {
     if (part.batch.event != nullptr) ++totals_.events;
     limit.add(part.batch.totals.instructions, part.batch.event != nullptr ? 1 : 0);
     parts_.push_back(part);
-    if (!part.batch.goes_on || limit.reached()) break;
+    if (!part.batch.goes_on || limit.reached() || looks.due(before + totals_.instructions)) break;
   }
   return !parts_.empty();
 }

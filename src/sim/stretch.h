@@ -11,6 +11,7 @@
 #include <span>
 #include <vector>
 
+#include "sim/looks.h"
 #include "sim/relocation/trace_source.h"
 #include "sim/run_limit.h"
 #include "sim/sieve.h"
@@ -28,9 +29,10 @@ class Stretch {
   // At most so many batches at a time. REQUIRES: most > 0.
   Stretch(size_t most, bool whole) : slots_(most), whole_(whole) {}
 
-  // The next ones, up to the limit, which is told of them; false at the end of the trace. They live
-  // until the next call. Errors: the source's.
-  bool next(TraceSource& source, RunLimit& limit);
+  // The next ones, up to the limit, which is told of them, or to where counters are looked at;
+  // `before` is the instructions so far. False at the end of the trace. They live until the next
+  // call. Errors: the source's.
+  bool next(TraceSource& source, RunLimit& limit, const Looks& looks, uint64_t before);
 
   [[nodiscard]] std::span<const Part> parts() const { return parts_; }
   // Of all of them, events included.

@@ -11,7 +11,7 @@
 //
 // so that a counter is added, summed over CPUs and reported by the one line that declares it. A
 // Count is used as the integer it is, but not assigned from another one; one without a name is not
-// reported by itself.
+// reported by itself. What is no sum is declared with Count::state().
 #ifndef MMUSIM_STATS_COUNT_H_
 #define MMUSIM_STATS_COUNT_H_
 
@@ -32,11 +32,18 @@ struct Count {
   const char* meaning = "";
   const char* denominator = "";
   uint64_t value = 0;
+  CounterKind kind = CounterKind::Sum;
 
   Count() = default;
   constexpr Count(const char* of_name, const char* of_unit, const char* what,
                   const char* divided_by = "")
       : name(of_name), unit(of_unit), meaning(what), denominator(divided_by) {}
+  static constexpr Count state(const char* of_name, const char* of_unit, const char* what,
+                               const char* divided_by = "") {
+    Count count(of_name, of_unit, what, divided_by);
+    count.kind = CounterKind::State;
+    return count;
+  }
   Count(const Count&) = default;
   // It would take the other's name along: the number is what is meant (b.value).
   Count& operator=(const Count&) = delete;
@@ -75,7 +82,8 @@ template <MadeOfCounts Counts>
 void report(const Counts& counts, Report& report) {
   for (const Count& count : list(counts))
     if (*count.name != '\0')
-      report.add(count.name, count.value, count.unit, count.meaning, count.denominator);
+      report.put(
+          {count.name, count.value, count.unit, count.meaning, count.denominator, count.kind});
 }
 
 }  // namespace mmusim::stats

@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 #include <nlohmann/json.hpp>
 #include <string_view>
+#include <utility>
 
 #include "base/error.h"
 
@@ -40,6 +41,26 @@ Json json_of(const config::Config& config) {
     }
   }
   return values;
+}
+
+Json json_of(const Intervals& intervals) {
+  Json series = Json::object();
+  for (const Intervals::Series& one : intervals.series)
+    series[one.name] = one.values;
+  return {{"every", intervals.every},
+          {"instructions", intervals.instructions},
+          {"counters", std::move(series)}};
+}
+
+Intervals read_intervals(const Json& json) {
+  Intervals intervals{.every = json.at("every").get<uint64_t>(),
+                      .instructions = json.at("instructions").get<std::vector<uint64_t>>()};
+  for (const auto& [name, values] : json.at("counters").items()) {
+    intervals.series.push_back({name, values.get<std::vector<uint64_t>>()});
+    if (intervals.series.back().values.size() != intervals.instructions.size())
+      throw Error("", fmt::format("{} has not as many values as there are intervals", name));
+  }
+  return intervals;
 }
 
 // Every random choice of a run starts from a key called "....seed".
@@ -103,7 +124,8 @@ Json results_document(const Provenance& provenance, const config::Config& config
                         {"value", counter.value},
                         {"unit", counter.unit},
                         {"meaning", counter.meaning},
-                        {"denominator", counter.denominator}});
+                        {"denominator", counter.denominator},
+                        {"kind", name_of(counter.kind)}});
   }
   Json& derived = document["ratios"] = Json::array();
   for (const Ratio& ratio : ratios(report)) {
@@ -111,6 +133,7 @@ Json results_document(const Provenance& provenance, const config::Config& config
                        {"denominator", ratio.denominator},
                        {"value", ratio.value}});
   }
+  if (const auto& intervals = report.intervals()) document["intervals"] = json_of(*intervals);
   return document;
 }
 
@@ -128,9 +151,12 @@ void read_counters(const Json& document, Report& report) {
   for (const Json& counter : document.at("counters")) {
     const auto name = counter.at("name").get<std::string>();
     if (report.find(name) != nullptr) throw Error("", fmt::format("it has {} twice", name));
-    report.add(name, counter.at("value").get<uint64_t>(), counter.at("unit"), counter.at("meaning"),
-               counter.at("denominator"));
+    report.put({name, counter.at("value").get<uint64_t>(), counter.at("unit"),
+                counter.at("meaning"), counter.at("denominator"),
+                counter.value("kind", "sum") == "state" ? CounterKind::State : CounterKind::Sum});
   }
+  if (document.contains("intervals"))
+    report.set_intervals(read_intervals(document.at("intervals")));
 }
 
 std::string csv_field(std::string_view text) {
@@ -149,6 +175,20 @@ std::string counters_csv(const Report& report) {
     text += fmt::format("{},{},{},{},{}\n", csv_field(counter.name), counter.value,
                         csv_field(counter.unit), csv_field(counter.denominator),
                         csv_field(counter.meaning));
+  }
+  return text;
+}
+
+std::string intervals_csv(const Intervals& intervals) {
+  std::string text = "instructions";
+  for (const Intervals::Series& one : intervals.series)
+    text += "," + csv_field(one.name);
+  text += "\n";
+  for (size_t i = 0; i < intervals.instructions.size(); ++i) {
+    text += fmt::format("{}", intervals.instructions[i]);
+    for (const Intervals::Series& one : intervals.series)
+      text += fmt::format(",{}", one.values[i]);
+    text += "\n";
   }
   return text;
 }

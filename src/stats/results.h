@@ -68,6 +68,8 @@ void read_counters(const nlohmann::ordered_json& document, Report& report);
 std::string csv_field(std::string_view text);
 // The counters alone as comma-separated values: name,value,unit,denominator,meaning.
 std::string counters_csv(const Report& report);
+// A line an interval: the instructions by which it ended, and a column for each counter.
+std::string intervals_csv(const Intervals& intervals);
 
 }  // namespace mmusim::stats
 

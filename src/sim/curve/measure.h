@@ -42,6 +42,7 @@ Curves curves_on(const config::Config& config, const CurveOptions& curve,
   if (config.choice("kernel.superpage.policy") == std::string("online"))
     throw UsageError(config.place_of("kernel.superpage.policy"),
                      "superpages by misses would hang on the size of the TLB, and a curve has all");
+  RunOptions::refuse_looks(config, "a curve counts all of a trace");
   Machine<OfEverySize<Arch>> machine(config);
   machine.tlbs().measure(curve);
   const TraceRoute route = TraceRoute::of(config, Arch::kName, machine.layout(), machine.huge());
@@ -52,7 +53,8 @@ Curves curves_on(const config::Config& config, const CurveOptions& curve,
   RunLimit limit(route.limit);
   Curves result;
   Stretch stretch(1, /*whole=*/true);
-  while (!limit.reached() && stretch.next(source, limit)) {
+  const Looks whole(0, 0);
+  while (!limit.reached() && stretch.next(source, limit, whole, 0)) {
     check_interrupt();
     const trace::Batch& batch = stretch.parts().front().batch;
     // Of both sides in one TLB each fetch matters, since data comes between.

@@ -143,8 +143,8 @@ void Relocator::event(trace::ThreadId thread, const trace::Event& event,
 }
 
 void report_relocation(bool active, const RelocationCounters& counters, stats::Report& report) {
-  report.add("relocation.active", active ? 1 : 0, "flag",
-             "1 if the trace's addresses were moved to this architecture's address space.");
+  report.state("relocation.active", active ? 1 : 0, "flag",
+               "1 if the trace's addresses were moved to this architecture's address space.");
   report.add("relocation.areas", counters.areas, "areas",
              "Source areas given a place: recorded mappings, images, heap growth, stacks, and "
              "64 KiB windows of references nothing explains.");

@@ -79,6 +79,8 @@ TraceRoute TraceRoute::of(const config::Config& config, const char* arch,
   TraceRoute route{.trace = run.trace,
                    .accept_torn = run.accept_torn,
                    .limit = run.limit,
+                   .warmup = run.warmup,
+                   .interval = run.interval,
                    .quantum = run.quantum,
                    .moved = {},
                    .narrow = {}};

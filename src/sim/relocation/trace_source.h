@@ -31,7 +31,9 @@ struct TraceRoute {
 
   std::string trace;
   bool accept_torn = false;
-  uint64_t limit = 0;    // of run.limit
+  uint64_t limit = 0;   // of run.limit
+  uint64_t warmup = 0;  // of run.warmup and run.interval: where they are looked at
+  uint64_t interval = 0;
   uint64_t quantum = 0;  // 0: turns as recorded
   std::optional<RelocationSides> moved;
   // Of a machine whose addresses end before the recording's: where both do, and its name.

@@ -2,9 +2,12 @@
 
 #include <string>
 
+#include "sim/run_options.h"
+
 namespace mmusim::sim::workload {
 
 config::Config script_config(const config::Config& config, const Plan& plan) {
+  RunOptions::refuse_looks(config, "a script has no instructions to go by; it has measures");
   config::Config own = config;
   own.set("kernel.imply", "false", "workload scripts");
   if (plan.huge_pages != 0 && own.origin("kernel.hugetlb_pages") == "default")

@@ -1,0 +1,69 @@
+// Looks at a run's counters on its way: at the end of what is not to be counted (run.warmup), and
+// after every so many instructions (run.interval).
+//
+// A look is made at the end of the first batch by which the instructions are reached, so a stretch
+// of batches ends there, whoever shares it (stretch.h). Not thread-safe.
+#ifndef MMUSIM_SIM_LOOKS_H_
+#define MMUSIM_SIM_LOOKS_H_
+
+#include <cstdint>
+#include <map>
+#include <optional>
+#include <string>
+
+#include "stats/report.h"
+
+namespace mmusim::sim {
+
+// When: the same for all machines of a pass.
+class Looks {
+ public:
+  Looks(uint64_t warmup, uint64_t interval) : warmup_(warmup), interval_(interval) {
+    next_ = warmup != 0 ? warmup : interval;
+  }
+
+  [[nodiscard]] bool due(uint64_t instructions) const {
+    return next_ != 0 && instructions >= next_;
+  }
+  // REQUIRES: due(instructions). Says when the next one is.
+  void made(uint64_t instructions);
+  // Instructions not counted; nothing: there is more to leave out.
+  [[nodiscard]] std::optional<uint64_t> left_out() const { return left_out_; }
+
+  [[nodiscard]] uint64_t warmup() const { return warmup_; }
+  [[nodiscard]] uint64_t interval() const { return interval_; }
+
+ private:
+  uint64_t warmup_;
+  uint64_t interval_;
+  uint64_t next_;  // 0: none
+  std::optional<uint64_t> left_out_ = warmup_ == 0 ? std::optional<uint64_t>(0) : std::nullopt;
+};
+
+// What one machine's counters were at them.
+class CountersOverTime {
+ public:
+  explicit CountersOverTime(const Looks& looks) : looks_(looks) {}
+
+  // At a look, or at the end: `now` is all that was counted since the run began. REQUIRES: what is
+  // left out is over, or is by this look.
+  void look(stats::Report now, uint64_t instructions);
+  // The result: what `end` has more than was left out, with the intervals. Errors: Error where the
+  // run ended before there was anything to count.
+  stats::Report result(stats::Report end, uint64_t instructions);
+
+ private:
+  void add_interval(const stats::Report& now, uint64_t instructions);
+
+  const Looks& looks_;
+  bool counting_ = false;  // what is not to be counted is over
+  stats::Report first_;    // where counting began
+  stats::Report last_;     // at the last look
+  uint64_t last_instructions_ = 0;
+  stats::Intervals intervals_;
+  std::map<std::string, size_t> places_;  // of series
+};
+
+}  // namespace mmusim::sim
+
+#endif  // MMUSIM_SIM_LOOKS_H_

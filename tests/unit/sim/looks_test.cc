@@ -1,0 +1,146 @@
+// Counters over time: held against runs that end, or begin to count, at the same place.
+#include "sim/looks.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+#include <map>
+#include <regex>
+#include <string>
+#include <vector>
+
+#include "base/error.h"
+#include "sim/replay_all.h"
+#include "sim/simulation.h"
+#include "tests/machine_files.h"
+
+namespace mmusim::sim {
+namespace looks_test {
+
+constexpr const char* kPipeline = MMUSIM_SOURCE_DIR "/workloads/traces/pipeline.mmt";
+
+config::Config configured(const config::Schema& schema, const tests::MachineFiles& files,
+                          uint64_t warmup, uint64_t interval, uint64_t limit) {
+  config::Config config(schema);
+  for (const auto& file : files.configs)
+    config.load(file);
+  config.set("run.trace", kPipeline, "test");
+  config.set("run.warmup", std::to_string(warmup), "test");
+  config.set("run.interval", std::to_string(interval), "test");
+  config.set("run.limit", std::to_string(limit), "test");
+  return config;
+}
+
+std::map<std::string, std::vector<uint64_t>> series_of(const stats::Report& report) {
+  std::map<std::string, std::vector<uint64_t>> all;
+  for (const stats::Intervals::Series& series : report.intervals()->series)
+    all[series.name] = series.values;
+  return all;
+}
+
+// What a run counted up to the end of interval `last`, by its intervals.
+uint64_t up_to(const stats::Counter& counter, const std::vector<uint64_t>& values, size_t last) {
+  if (counter.kind == stats::CounterKind::State) return values[last];
+  uint64_t sum = 0;
+  for (size_t i = 0; i <= last; ++i)
+    sum += values[i];
+  return sum;
+}
+
+// Every machine, in one pass of them all: at the end of any interval the counters are those of a
+// run by itself that run.limit stops there, states too; and at the last one, those of the whole.
+TEST(Looks, IntervalsAddUpToRunsThatEndThere) {
+  config::Schema schema;
+  declare(schema);
+  constexpr uint64_t kLimit = 400'000;
+  std::vector<config::Config> configs;
+  std::vector<tests::MachineFiles> machines = tests::machine_files();
+  configs.reserve(machines.size());
+  std::vector<const config::Config*> each;
+  for (const tests::MachineFiles& machine : machines)
+    each.push_back(&configs.emplace_back(configured(schema, machine, 0, 150'000, kLimit)));
+  std::vector<ReplayOutcome> outcomes(each.size());
+  AllOptions options;
+  options.done = [&](size_t i, ReplayOutcome&& outcome) { outcomes[i] = std::move(outcome); };
+  replay_all(each, options);
+  for (size_t i = 0; i < machines.size(); ++i) {
+    SCOPED_TRACE(machines[i].name);
+    ASSERT_TRUE(outcomes[i].result);
+    const stats::Report& report = outcomes[i].result->report;
+    const auto& instructions = report.intervals()->instructions;
+    ASSERT_GE(instructions.size(), 3U);
+    EXPECT_EQ(instructions.back(), report.value("run.instructions"));
+    const auto series = series_of(report);
+    constexpr size_t kSecond = 1;
+    const auto& events = series.at("run.events");
+    const stats::Report stopped =
+        replay(configured(schema, machines[i], 0, 0,
+                          instructions[kSecond] + events[0] + events[kSecond]),
+               {})
+            .report;
+    for (const stats::Counter& counter : report.counters()) {
+      const auto found = series.find(counter.name);
+      if (found == series.end()) {
+        EXPECT_EQ(counter.value, 0U) << counter.name;
+        continue;
+      }
+      EXPECT_EQ(up_to(counter, found->second, found->second.size() - 1), counter.value)
+          << counter.name;
+      const stats::Counter* const then = stopped.find(counter.name);
+      EXPECT_EQ(up_to(counter, found->second, kSecond), then == nullptr ? 0 : then->value)
+          << counter.name;
+    }
+  }
+}
+
+// What a warm-up leaves out and what is counted are the whole; and intervals begin behind it.
+TEST(Looks, WhatIsLeftOutAndTheRestAreTheWhole) {
+  config::Schema schema;
+  declare(schema);
+  const tests::MachineFiles zen2{"zen2", {MMUSIM_SOURCE_DIR "/configs/machines/zen2.cfg"}};
+  constexpr uint64_t kLimit = 400'000;
+  const stats::Report whole = replay(configured(schema, zen2, 0, 0, kLimit), {}).report;
+  const stats::Report rest = replay(configured(schema, zen2, 100'000, 100'000, kLimit), {}).report;
+  const uint64_t left_out = rest.value("run.warmup.instructions");
+  EXPECT_GE(left_out, 100'000U);
+  EXPECT_EQ(rest.value("run.instructions") + left_out, whole.value("run.instructions"));
+  EXPECT_EQ(rest.intervals()->instructions.back(), rest.value("run.instructions"));
+  EXPECT_EQ(whole.find("run.warmup.instructions"), nullptr);
+  // The first part by itself: the same batches, with the events there are in them.
+  uint64_t limit = left_out;
+  stats::Report first = replay(configured(schema, zen2, 0, 0, limit), {}).report;
+  while (first.value("run.instructions") < left_out)
+    first = replay(configured(schema, zen2, 0, 0, limit = left_out + first.value("run.events")), {})
+                .report;
+  for (const stats::Counter& counter : whole.counters()) {
+    const uint64_t before = counter.kind == stats::CounterKind::Sum ? first.value(counter.name) : 0;
+    EXPECT_EQ(rest.value(counter.name) + before, counter.value) << counter.name;
+  }
+}
+
+TEST(Looks, NothingIsLeftToCount) {
+  config::Schema schema;
+  declare(schema);
+  const tests::MachineFiles tiny{"tiny", {MMUSIM_SOURCE_DIR "/configs/machines/tiny.cfg"}};
+  EXPECT_THROW(replay(configured(schema, tiny, 100'000, 0, 20'000), {}), Error);
+}
+
+// By what they mean, whatever the machine: no sum is called "now", or "the most".
+TEST(Looks, WhatIsAStateSaysSo) {
+  config::Schema schema;
+  declare(schema);
+  const std::regex state(R"(\bnow\b|at the end\b|^The most|^Most |\bat most\b|_peak$|\.peak$)");
+  for (const tests::MachineFiles& machine : tests::machine_files()) {
+    config::Config config = configured(schema, machine, 0, 0, 0);
+    config.set("kernel.swap_pages", "1000", "test");
+    const stats::Report report = catalog(config);
+    for (const stats::Counter& counter : report.counters()) {
+      const bool says_so =
+          std::regex_search(counter.meaning, state) || std::regex_search(counter.name, state);
+      if (!says_so || counter.meaning.starts_with("Batches of at most")) continue;
+      EXPECT_EQ(counter.kind, stats::CounterKind::State) << counter.name;
+    }
+  }
+}
+
+}  // namespace looks_test
+}  // namespace mmusim::sim
