@@ -91,6 +91,14 @@ class Htab {
 
   // The hardware's search. Sets R, and C for a store the entry allows.
   std::optional<uint64_t> search(const Page& page, bool write, mmu::MissPath& path);
+  // Such a search is to come: asks the host for the page's primary group. Nothing simulated
+  // changes.
+  void expect(const Page& page) const {
+    const mem::FrameMemory& frames = *frames_;
+    const uint64_t* const words = frames.words(at(group_of(page, Group::Primary) * hpte::kGroup));
+    __builtin_prefetch(words);
+    __builtin_prefetch(words + hpte::kGroup);  // the other half of its 128 bytes
+  }
   // ... for an address of the linear map: its entry, which is always there, in the primary group.
   // Not in the counters.
   uint64_t search_linear(VirtAddr va, mmu::MissPath& path);

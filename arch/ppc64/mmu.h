@@ -61,6 +61,9 @@ class Mmu final : public mmu::Cpu<k4K.log2(), MmuCounts> {
   Mmu(const Options& options, Htab& htab, mem::FrameMemory& frames, mem::ReferenceSink& sink,
       PhysAddr code, Invalidate invalidate);
 
+  void expect(VirtAddr va) {
+    if (table_ != nullptr && is_user(va)) htab_->expect(page_of(va));
+  }
   mmu::Translation access(VirtAddr va, AccessKind kind, bool retry);
 
   // Changes also when a translation may have been taken away by the kernel's code where that is

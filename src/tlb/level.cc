@@ -67,23 +67,20 @@ Level::Hit Level::find(VirtAddr va, Space space) {
   return {};
 }
 
-void Level::Size::widen(uint64_t base, uint64_t last) {
-  const bool none = !own && !globals;
+void Level::Extent::widen(uint64_t first, uint64_t last) {
+  const bool none = low == ~uint64_t{0};
   const uint64_t end = none ? last : std::max(low + span, last);
-  low = none ? base : std::min(low, base);
+  low = std::min(low, first);
   span = end - low;
 }
 
-void Level::note_none(uint32_t bank) {
-  banks_[bank].fragments = false;
-  for (Size& size : sizes_)
-    if (size.bank == bank) size.forget_all();
-}
-
-void Level::note(uint32_t bank, uint32_t index) {
-  const Payload& payload = banks_[bank].array.payload(index);
-  size_in(bank, payload.size).add(banks_[bank].array.tag(index).base, payload.global);
-  if (payload.size != payload.leaf) banks_[bank].fragments = true;
+void Level::note_empty(uint32_t bank) {
+  banks_[bank].fragments = {};
+  for (Size& size : sizes_) {
+    if (size.bank != bank) continue;
+    size.own = size.globals = false;
+    size.extent = {};
+  }
 }
 
 [[gnu::always_inline]] inline Level::Hit Level::put(Size& size, uint32_t index, VirtAddr va,
@@ -92,7 +89,8 @@ void Level::note(uint32_t bank, uint32_t index) {
   const Tag tag = size.tag(va, leaf.global ? kEverySpace : space);
   size.add(tag.base, leaf.global);
   ++size.fills;
-  if (size.size != leaf.size) bank.fragments = true;
+  if (size.size != leaf.size) [[unlikely]]
+    bank.fragments.add(va.value() & ~leaf.size.offset_mask(), va.value() | leaf.size.offset_mask());
   const uint64_t into_leaf = va.value() & leaf.size.offset_mask() & ~size.mask;
   Payload& payload = bank.array.fill(index, tag, tick());
   payload.pfn = leaf.pfn + (into_leaf >> page_.log2());
@@ -154,8 +152,9 @@ void Level::remove(uint32_t bank, uint32_t index) {
 }
 
 void Level::invalidate_page(VirtAddr va, Space space) {
-  const bool fragments =
-      std::any_of(banks_.begin(), banks_.end(), [](const Bank& bank) { return bank.fragments; });
+  const bool fragments = std::any_of(banks_.begin(), banks_.end(), [va](const Bank& bank) {
+    return bank.fragments.has(va.value());
+  });
   if (fragments) {
     remove_if([&](const Tag& tag, const Payload& payload) {
       return (payload.global || space_of(tag) == space) &&

@@ -157,8 +157,23 @@ class Level {
   static VirtAddr base_of(const Tag& tag) { return VirtAddr(tag.base); }
   static Space space_of(const Tag& tag) { return tag.rest & kEverySpace; }
 
-  // A page size an array holds. What it says of where entries of it are may be too much, never too
-  // little: it grows with each fill, and is found anew when all entries are looked through.
+  // Where there may be something: nothing lies outside [low, low + span]. At first, where there is
+  // nothing, it is the last byte of all addresses. It only grows, until an array is empty.
+  struct Extent {
+    uint64_t low = ~uint64_t{0};
+    uint64_t span = 0;
+
+    [[nodiscard]] bool has(uint64_t va) const { return va - low <= span; }
+    void add(uint64_t first, uint64_t last) {
+      if (!has(first) || !has(last)) [[unlikely]]
+        widen(first, last);
+    }
+    void widen(uint64_t first, uint64_t last);
+  };
+
+  // A page size an array holds. Of where entries of it are it may say too much, never too little,
+  // so that most addresses need no look at the array: entries of an unusual size tend to lie
+  // together (a kernel's large pages, a program's huge ones).
   struct Size {
     Size(PageShift shift, uint32_t of_bank)
         : size(shift), bank(of_bank), mask(shift.offset_mask()), number(shift.log2()) {}
@@ -170,27 +185,15 @@ class Level {
     uint64_t mask;    // of the bits within the page
     uint64_t number;  // log2 of the size
     uint64_t fills = 0;
-    // No entry lies outside [low, low + span], so that most addresses need no look at the array:
-    // entries of an unusual size tend to lie together (a kernel's large pages, a program's huge
-    // ones). Where there are none, it is the last byte of all addresses.
-    uint64_t low = ~uint64_t{0};
-    uint64_t span = 0;
+    Extent extent;
 
     [[nodiscard]] Tag tag(VirtAddr va, Space space) const {
       return {va.value() & ~mask, space | number << kSpaceBits};
     }
-    [[nodiscard]] bool may_have(VirtAddr va) const { return va.value() - low <= span; }
+    [[nodiscard]] bool may_have(VirtAddr va) const { return extent.has(va.value()); }
     void add(uint64_t base, bool global) {
-      const uint64_t last = base | mask;
-      if (base - low > span || last - low > span) [[unlikely]]
-        widen(base, last);
+      extent.add(base, base | mask);
       (global ? globals : own) = true;
-    }
-    void widen(uint64_t base, uint64_t last);
-    void forget_all() {
-      own = globals = false;
-      low = ~uint64_t{0};
-      span = 0;
     }
   };
   struct Bank {
@@ -199,7 +202,7 @@ class Level {
           fold(geometry.index == Index::Xor ? log2_floor(geometry.sets()) : 63) {}
     TlbArray<Tag, Payload> array;
     uint32_t first_entry = 0;  // entries of the level are numbered through its banks
-    bool fragments = false;    // there may be some, as in Size
+    Extent fragments;          // of leaves that are not whole
     bool locked = false;
     unsigned fold;  // the page number is XORed with itself shifted by so many bits
     [[nodiscard]] uint32_t set_of(VirtAddr va, const Size& size) const {
@@ -219,9 +222,8 @@ class Level {
   // Makes the entry `index` of the array that holds `size`, and where there was one it goes.
   inline Hit put(Size& size, uint32_t index, VirtAddr va, Space space, const Leaf& leaf);
   Size& size_in(uint32_t bank, PageShift size);
-  // The bank and its sizes have none for the moment; ... and again what the entry is.
-  void note_none(uint32_t bank);
-  void note(uint32_t bank, uint32_t index);
+  // The bank is empty.
+  void note_empty(uint32_t bank);
   void remove(uint32_t bank, uint32_t index);
   template <class Predicate>
   void remove_if(Predicate predicate);
@@ -241,16 +243,12 @@ void Level::remove_if(Predicate predicate) {
   for (uint32_t number = 0; number < banks_.size(); ++number) {
     const Bank& bank = banks_[number];
     if (bank.locked || bank.array.empty()) continue;
-    note_none(number);
-    for (uint32_t index = 0; index < bank.array.entries(); ++index) {
-      if (!bank.array.valid(index)) continue;
-      if (predicate(bank.array.tag(index), bank.array.payload(index))) {
+    for (uint32_t index = 0; index < bank.array.entries(); ++index)
+      if (bank.array.valid(index) && predicate(bank.array.tag(index), bank.array.payload(index))) {
         remove(number, index);
         ++invalidated_;
-      } else {
-        note(number, index);
       }
-    }
+    if (bank.array.empty()) note_empty(number);
   }
 }
 
