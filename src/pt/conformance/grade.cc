@@ -83,6 +83,7 @@ constexpr unsigned kLayoutPoints = 5;
 constexpr const char* kRandomHint =
     "Do by hand, on paper, the operations it was shortened to: 'mmusim page-table check' prints "
     "them.";
+constexpr const char* kLater = "It is looked at once stages 1 to 5 are whole.";
 constexpr const char* kLayoutHint =
     "Not every machine has 4 KiB pages and 48 bits: page(), machine().geometry, and 64 bits where "
     "addresses have regions or a sign.";
@@ -114,6 +115,11 @@ void count(Stage& stage) {
 
 }  // namespace
 
+bool are_whole(const std::vector<Stage>& stages) {
+  return std::all_of(stages.begin(), stages.end(),
+                     [](const Stage& stage) { return stage.whole(); });
+}
+
 std::vector<Stage> grade(const Backend& backend, const Options& options) {
   std::vector<Stage> stages;
   Options own = options;
@@ -133,7 +139,6 @@ std::vector<Stage> grade(const Backend& backend, const Options& options) {
     count(stage);
     stages.push_back(std::move(stage));
   }
-  const bool translates = stages.front().earned > 0;
   own.cases.clear();
 
   Stage random{.name = "5. in any order",
@@ -146,6 +151,8 @@ std::vector<Stage> grade(const Backend& backend, const Options& options) {
   count(random);
   stages.push_back(std::move(random));
 
+  // What is not sound on one layout would be found to be so, and to hang, on thirteen more.
+  const bool sound = are_whole(stages);
   Stage everywhere{.name = "6. every machine",
                    .about = "the same on the address spaces of all architectures",
                    .points = kLayoutPoints,
@@ -156,11 +163,10 @@ std::vector<Stage> grade(const Backend& backend, const Options& options) {
     Verdict verdict;
     own.layouts = {layout.name};
     own.operations = kLayoutOperations;
-    // What holds nothing is empty everywhere.
-    if (translates) check_promises(backend, own, verdict);
-    if (translates && verdict.failures.empty()) check_runs(backend, own, verdict);
-    GradedCase one = graded(layout.name, verdict, kLayoutHint);
-    one.kept = one.kept && translates;
+    if (sound) check_promises(backend, own, verdict);
+    if (sound && verdict.failures.empty()) check_runs(backend, own, verdict);
+    GradedCase one = sound ? graded(layout.name, verdict, kLayoutHint)
+                           : GradedCase{.name = layout.name, .hint = kLater};
     everywhere.cases.push_back(std::move(one));
   }
   count(everywhere);

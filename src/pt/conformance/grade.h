@@ -35,6 +35,8 @@ struct Stage {
   [[nodiscard]] bool whole() const { return earned == points; }
 };
 
+bool are_whole(const std::vector<Stage>& stages);
+
 // All stages that need no machine to run on: 90 points. Options: settings, seed, operations,
 // budget. Errors: as check().
 std::vector<Stage> grade(const Backend& backend, const Options& options);
