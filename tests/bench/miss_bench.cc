@@ -236,7 +236,10 @@ void misses(benchmark::State& state, const char* name) {
   trace.write(path, Arch::kName, page);
   trace.warm_up(exact, page);
   trace.play(tlb_only);
-  const uint64_t misses_before = oracle.last_misses();
+  const auto last_misses = [&oracle] {
+    return oracle.last_misses(AccessKind::Fetch) + oracle.last_misses(AccessKind::Load);
+  };
+  const uint64_t misses_before = last_misses();
   Times file;
   Times loop;
   double references = 0;
@@ -249,7 +252,7 @@ void misses(benchmark::State& state, const char* name) {
   file.report(state, "", references);
   loop.report(state, "loop_", references);
   state.counters["misses"] =
-      100 * static_cast<double>(oracle.last_misses() - misses_before) / (2 * references);
+      100 * static_cast<double>(last_misses() - misses_before) / (2 * references);
 }
 
 void skylake_sp(benchmark::State& state) {

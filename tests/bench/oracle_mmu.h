@@ -79,7 +79,8 @@ class OracleMmu {
       first.touch(hit);
     } else {
       ++first_misses_;
-      hit = refill(first, !data && second_fetch_ ? second_fetch_ : second_, va);
+      hit = refill(first, !data && second_fetch_ ? second_fetch_ : second_, va,
+                   last_misses_[data ? 1 : 0]);
     }
     first.filter_install(hit, va.value() >> 12, true, data);
     return {.fault = mmu::FaultReason::None,
@@ -94,10 +95,14 @@ class OracleMmu {
   [[nodiscard]] bool has_first_level_each() const { return true; }
 
   [[nodiscard]] uint64_t first_misses() const { return first_misses_; }
-  [[nodiscard]] uint64_t last_misses() const { return last_misses_; }
+  // Of the kind's side.
+  [[nodiscard]] uint64_t last_misses(AccessKind kind) const {
+    return last_misses_[kind == AccessKind::Fetch ? 0 : 1];
+  }
 
  private:
-  tlb::Level::Hit refill(tlb::Level& first, std::optional<tlb::Level>& second, VirtAddr va) {
+  tlb::Level::Hit refill(tlb::Level& first, std::optional<tlb::Level>& second, VirtAddr va,
+                         uint64_t& last_misses) {
     const tlb::Leaf leaf{
         .pfn = Pfn(va.value() >> page_.log2()),
         .size = page_,
@@ -113,7 +118,7 @@ class OracleMmu {
       }
       second->fill(va, 0, leaf);
     }
-    ++last_misses_;
+    ++last_misses;
     return first.fill(va, 0, leaf);
   }
 
@@ -123,7 +128,7 @@ class OracleMmu {
   std::optional<tlb::Level> second_fetch_;
   std::array<uint64_t, 4> accesses_{};
   uint64_t first_misses_ = 0;
-  uint64_t last_misses_ = 0;
+  std::array<uint64_t, 2> last_misses_{};  // by side
 };
 
 }  // namespace mmusim::bench
