@@ -136,6 +136,7 @@ void compare(const Words& words) {
       ("quiet,q", "No progress on stderr.");
   Documents::declare(arguments, "everything", "the rates, a row a run");
   Documents::declare_page(arguments);
+  Documents::declare_plot(arguments);
   declare_configuration_options(arguments);
   const config::Schema schema = simulation_schema(arguments, words);
   arguments.keys(schema);
@@ -194,9 +195,10 @@ void compare(const Words& words) {
                                  comparison.failed.size() + comparison.runs.size()));
   };
   if (comparison.runs.empty()) throw failed();
-  documents.write([&] { return report::comparison_json(comparison); },
-                  [&] { return report::comparison_csv(comparison); },
-                  [&] { return report::comparison_table(comparison); });
+  const auto json = [&] { return report::comparison_json(comparison); };
+  documents.write(
+      json, [&] { return report::comparison_csv(comparison); },
+      [&] { return report::comparison_table(comparison) + Documents::plots(arguments, json); });
   Refusals refusals(scripted ? Refusals::Of::Script : Refusals::Of::Trace);
   bool checked = false;
   for (const report::ComparedRun& run : comparison.runs) {

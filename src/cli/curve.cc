@@ -59,6 +59,7 @@ void curve(const Words& words) {
       ("quiet,q", "No progress on stderr.");
   Documents::declare(arguments, "every count", "every count, a row each");
   Documents::declare_page(arguments);
+  Documents::declare_plot(arguments);
   const config::Schema schema = simulation_schema(arguments, words);
   arguments.keys(schema);
   if (!arguments.parse(words)) return;
@@ -75,13 +76,15 @@ void curve(const Words& words) {
                     [&](const sim::ReplayOptions& replay) {
                       return sim::measure_curves(config, options, replay);
                     });
+  const auto json = [&] {
+    return report::json_of(report::curve_document(trace, machine, curves),
+                           provenance_of(config, curves), config);
+  };
   documents.write(
+      json, [&] { return report::csv_of(report::curve_table(curves)); },
       [&] {
-        return report::json_of(report::curve_document(trace, machine, curves),
-                               provenance_of(config, curves), config);
-      },
-      [&] { return report::csv_of(report::curve_table(curves)); },
-      [&] { return report::curve_text(trace, machine, curves); });
+        return report::curve_text(trace, machine, curves) + Documents::plots(arguments, json);
+      });
 }
 
 }  // namespace mmusim::cli

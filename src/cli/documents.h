@@ -12,6 +12,7 @@
 #include "cli/arguments.h"
 #include "cli/output.h"
 #include "report/page.h"
+#include "report/text_plot.h"
 
 namespace mmusim::cli {
 
@@ -29,6 +30,15 @@ class Documents {
   static void declare_page(Arguments& arguments) {
     arguments.options()("html", text_option("FILE"),
                         "Write a page with figures and tables, as 'mmusim report' does.");
+  }
+  // Declares --plot, for a command that prints what page and plots are made of.
+  static void declare_plot(Arguments& arguments) {
+    arguments.options()("plot", "Print the figures of such a page too, in characters.");
+  }
+  // What they are; "" where they are not asked for. `json` gives the command's document.
+  template <class Json>
+  static std::string plots(const Arguments& arguments, Json json) {
+    return arguments.has("plot") ? report::plots_of_json(json()) : "";
   }
 
   // Makes the files, before the work, so that a mistyped name does not cost it. Errors: as

@@ -26,6 +26,7 @@
 #include "report/data_writers.h"
 #include "report/database_writer.h"
 #include "report/page.h"
+#include "report/text_plot.h"
 #include "report/text_writer.h"
 #include "sim/fan_out.h"
 #include "sim/simulation.h"
@@ -236,6 +237,7 @@ void do_sweep(const Words& words) {
        "if not given. DIR/runs has all.")  //
       ("html", text_option("FILE"),
        "Write a page about it with figures and tables, as 'mmusim report' does.")       //
+      ("plot", "Print figures of it too, in characters.")                               //
       ("dry-run,n", "Say how many runs there would be, and about how long, and stop.")  //
       ("quiet,q", "No progress on stderr.");
   declare_sweep_options(arguments);
@@ -313,6 +315,7 @@ void do_sweep(const Words& words) {
   }
   const std::vector<size_t> runs = sweep::distinct(points);
   show(folder, table, runs.size(), found);
+  if (arguments.has("plot")) print(report::plots_of(sweep::read_folder(folder, warn)));
   Refusals refusals(Refusals::Of::Trace);
   bool checked = false;
   for (const size_t i : runs) {

@@ -4,14 +4,25 @@
 #include <utility>
 #include <variant>
 
-#include "report/data_writers.h"
-
 namespace mmusim::report {
 namespace {
 
+struct Number {
+  std::optional<double> operator()(std::monostate /*nothing*/) const { return std::nullopt; }
+  std::optional<double> operator()(Unknown /*value*/) const { return std::nullopt; }
+  std::optional<double> operator()(const std::string& /*text*/) const { return std::nullopt; }
+  std::optional<double> operator()(const Lines& /*text*/) const { return std::nullopt; }
+  std::optional<double> operator()(Bytes value) const { return static_cast<double>(value.count); }
+  std::optional<double> operator()(Change value) const { return static_cast<double>(value.by); }
+  std::optional<double> operator()(const Ratio& value) const { return value.value(); }
+  template <class Plain>
+  std::optional<double> operator()(Plain value) const {
+    return static_cast<double>(value);
+  }
+};
+
 bool says_something(const Value& value) {
-  const std::string text = plain_text_of(value);
-  return !text.empty() && text != "0";
+  return number_of(value).value_or(0) != 0;
 }
 
 bool is_there(const Value& value) {
@@ -19,6 +30,10 @@ bool is_there(const Value& value) {
 }
 
 }  // namespace
+
+std::optional<double> number_of(const Value& value) {
+  return std::visit(Number{}, value);
+}
 
 Figure without_nothing(Figure figure) {
   Table& table = figure.table;

@@ -6,6 +6,7 @@
 #define MMUSIM_REPORT_FIGURE_H_
 
 #include <cstdint>
+#include <optional>
 #include <string>
 
 #include "report/table.h"
@@ -30,6 +31,9 @@ struct Figure {
   Axis y = {};  // of lines only
   std::string caption = {};
 };
+
+// What a cell measures; nothing where it has no number.
+std::optional<double> number_of(const Value& value);
 
 // Without the columns in which nothing but 0 stands, and without rows that are empty.
 Figure without_nothing(Figure figure);

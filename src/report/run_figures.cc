@@ -155,7 +155,7 @@ const std::vector<Metric>& metrics() {
   return kMetrics;
 }
 
-std::optional<uint64_t> number_of(const std::string& text) {
+std::optional<uint64_t> whole_number(const std::string& text) {
   if (text.empty() || text.find_first_not_of("0123456789") != std::string::npos) return {};
   return parse_count(text);
 }
@@ -190,7 +190,7 @@ Plane plane_of(const std::vector<const ReadRun*>& runs, const std::string& x,
                const std::vector<std::string>& others) {
   Plane plane;
   for (const ReadRun* const run : runs) {
-    const auto place = number_of(run->value(x));
+    const auto place = whole_number(run->value(x));
     if (!place) continue;
     const std::string line = label_of(*run, false, others);
     if (std::find(plane.lines.begin(), plane.lines.end(), line) == plane.lines.end())
@@ -376,7 +376,7 @@ Table rates_table(const std::vector<ReadRun>& runs) {
     table.columns.push_back({.key = key, .title = key, .group = "What varies"});
     for (size_t i = 0; i < runs.size(); ++i) {
       const std::string text = runs[i].value(key);
-      const auto number = number_of(text);
+      const auto number = whole_number(text);
       table.rows[i].cells.push_back(number ? Value(*number) : Value(text));
     }
   }
