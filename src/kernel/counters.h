@@ -121,6 +121,7 @@ struct Counters {
     uint64_t fallbacks = 0;  // faults that found no memory in one piece for it
     CountBy<SplitCause> splits;
     uint64_t mapped = 0;     // bytes, by leaves of the size, now
+    uint64_t cow = 0;        // copied whole by a write (kernel.superpage.cow)
     uint64_t promoted = 0;   // made of what was mapped already (kernel.superpage.policy)
     uint64_t copied = 0;     // of these: by copying it
     uint64_t unfit = 0;      // tries that found that it cannot be

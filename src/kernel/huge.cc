@@ -53,6 +53,67 @@ bool make_exclusive(Core& core, Pfn first, uint64_t pages) {
   return true;
 }
 
+// A write to a superpage that others hold too, whose frames begin at `old`: a new block of its own.
+// Nothing: one base page is to be copied.
+std::optional<Pfn> block_to_copy_to(FaultContext& c, Vma& vma, PageShift size, Pfn old) {
+  if (!c.core.settings.superpage_cow_whole) return std::nullopt;
+  const unsigned order = c.core.sizes.order(size);
+  const auto first = c.core.page_frames.new_huge(c.mm, order);
+  if (!first) {
+    ++c.core.counters.sizes[size].fallbacks;
+    return first;
+  }
+  prepare_anon(c.core, c.mm, vma);
+  mem::FrameMemory& frames = *c.core.platform.frames;
+  for (uint64_t i = 0; i < c.core.pages(size); ++i) {
+    frames.frame(*first + i).written = frames.frame(old + i).written;
+    --frames.frame(old + i).mappings;
+  }
+  c.core.accounts.add_rss(c.mm, PageKind::Anonymous, -static_cast<int64_t>(c.core.pages(size)));
+  ++c.core.counters.sizes[size].cow;
+  return first;
+}
+
+bool copy_leaf(FaultContext& c, Vma& vma, const pt::Slot& slot, Pfn old) {
+  const PageShift size = slot.handle.size;
+  const auto first = block_to_copy_to(c, vma, size, old);
+  if (!first) return false;
+  put_leaf(c, slot.handle, slot.entry, huge_leaf(c.core, vma, size, *first, false));
+  account_huge(c.core, c.mm, vma, slot.handle.base, size, *first);
+  ZapBatch batch(c.core, c.mm, ZapBatch::Scope::Change);
+  batch.add_huge(slot.handle.base, size, old);
+  batch.finish();
+  finish_fault(c, FaultCause::CowCopy, false);
+  return true;
+}
+
+bool copy_group(FaultContext& c, Vma& vma, const HintGroup& group, Pfn old) {
+  const auto first = block_to_copy_to(c, vma, group.size, old);
+  if (!first) return false;
+  const pt::EntryFormat& format = *c.core.platform.format;
+  pt::LeafFields fields =
+      format.parse_leaf(huge_leaf(c.core, vma, c.core.page(), *first, false), c.core.page());
+  fields.hint = group.size;
+  ZapBatch batch(c.core, c.mm, ZapBatch::Scope::Change);
+  {
+    const auto cursor = c.mm.table->cursor(group.range());
+    pt::Run run;
+    while (cursor->next(run)) {
+      for (uint32_t i = 0; i < run.count; ++i) {
+        const uint64_t page = c.core.pages(run.address(i) - group.base);
+        fields.pfn = *first + page;
+        run.set(i, format.make_leaf(fields));
+        batch.add(run.address(i), run.size, old + page);
+      }
+      run.report(*c.core.platform.sink, mem::Origin::Kernel, 0, run.count);
+    }
+  }
+  account_huge(c.core, c.mm, vma, group.base, group.size, *first);
+  batch.finish();
+  finish_fault(c, FaultCause::CowCopy, false);
+  return true;
+}
+
 }  // namespace
 
 std::optional<FaultOutcome> map_huge(FaultContext& c, Vma& vma, VirtAddr page, AccessKind kind) {
@@ -98,6 +159,7 @@ std::optional<FaultOutcome> fix_huge(FaultContext& c, Vma& vma, VirtAddr page, c
     const bool shared = of_file && vma.is_shared();
     exclusive = !of_file && make_exclusive(c.core, fields.pfn, c.core.pages(slot.handle.size));
     if (!exclusive && !shared) {
+      if (!of_file && copy_leaf(c, vma, slot, fields.pfn)) return FaultOutcome::Fixed;
       split_huge_leaf(c.core, c.mm, slot.handle, slot.entry, SplitCause::Copy);
       return std::nullopt;
     }
@@ -123,6 +185,7 @@ std::optional<FaultOutcome> fix_group(FaultContext& c, Vma& vma, const HintGroup
   if (writes(kind) && !format.is_writable(slot.entry)) {
     exclusive = make_exclusive(c.core, first, c.core.pages(group.size));
     if (!exclusive) {
+      if (copy_group(c, vma, group, first)) return FaultOutcome::Fixed;
       split_group(c.core, c.mm, group, SplitCause::Copy);
       return std::nullopt;
     }

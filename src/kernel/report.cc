@@ -115,6 +115,10 @@ void report_sizes(const Core& core, Add add, State state) {
     add(name + "fallbacks", c.fallbacks, "faults",
         "Faults that found no memory in one piece for it, and went on with less.",
         "kernel.thp.fallbacks");
+    if (core.settings.superpage_cow_whole)
+      add(name + "cow", c.cow, "faults",
+          "Writes to one that others held too, for which all of it was copied.",
+          "kernel.faults.cow_copy");
     if (!at_faults) {
       add(name + "promoted", c.promoted, "superpages",
           "Superpages of this size made of what was mapped already (kernel.superpage.policy).");

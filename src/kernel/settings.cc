@@ -68,6 +68,12 @@ const config::Keys<Settings>& Settings::keys() {
                   "becomes a superpage (FreeBSD); promote: scans copy what is there for the most "
                   "part into one (khugepaged); online: what has missed often enough is copied "
                   "(Romer 1995). But with the first, faults map base pages.")
+          .choice(
+              "kernel.superpage.cow", &Settings::superpage_cow_whole,
+              {{"page", false}, {"whole", true}},
+              "A write to a superpage of private memory that others hold too: page, it is split "
+              "and one base page copied (Linux); whole, all of it is copied and stays one, if "
+              "there is memory in one piece.")
           .number("kernel.superpage.populated", &Settings::superpage_populated,
                   "Per cent of a superpage's base pages that must be there before it is promoted "
                   "by kernel.superpage.policy promote or online; the others are filled with zeros.",

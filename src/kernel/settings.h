@@ -32,6 +32,7 @@ struct Settings {
   std::string thp_sizes;             // as the user wrote them
   std::vector<SizeRule> size_rules;  // the same, read
   SuperpageStyle superpage_style = SuperpageStyle::Auto;
+  bool superpage_cow_whole = false;
   SuperpagePolicyKind superpage_policy = SuperpagePolicyKind::Fault;
   uint64_t superpage_populated = 90;              // per cent of its pages that must be there
   uint64_t superpage_scan_interval = 10'000'000;  // instructions

@@ -290,7 +290,7 @@ class Run {
           before[{pid, page}] = held->second;
     promotes();
     for (const auto& [where, value] : before)
-      content_[frame_at(where.first, where.second)] = value;
+      if (const Pfn pfn = frame_at(where.first, where.second); pfn != Pfn(0)) content_[pfn] = value;
   }
 
   // What the pages in the cache hold; the frames may change.
@@ -348,7 +348,10 @@ class Run {
     const Pfn old = frame_at(page);
     const bool was_away = old == Pfn(0) && is_away(page);
     transferred_ = Pfn(0);
-    const Result result = m_.access(thread(), va, kind, cpu_);
+    Result result = Result::Ok;
+    const auto make = [&] { result = m_.access(thread(), va, kind, cpu_); };
+    // A write may copy more than the page.
+    m_.kernel->system().core.settings.superpage_cow_whole ? let_promote(make) : make();
     ASSERT_EQ(result, allowed ? Result::Ok : Result::Refused) << "page " << page - kArena / kPage;
     if (!allowed) return;
     const Pfn pfn = frame_at(page);
@@ -439,6 +442,7 @@ inline void run_seeds(uint64_t first, uint64_t count, const Setup& setup,
     for (const auto& [size, counted] : run.counters().sizes) {
       total->sizes[size].promoted += counted.promoted;
       total->sizes[size].copied += counted.copied;
+      total->sizes[size].cow += counted.cow;
     }
   }
 }

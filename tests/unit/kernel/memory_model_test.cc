@@ -102,6 +102,20 @@ TEST(MemoryModel, WithSuperpagesByPolicy) {
     }
   }
 }
+TEST(MemoryModel, WithBlocksCopiedWhole) {
+  for (const auto& [backend, style] : {std::pair{"mlpt", "hint"}, {"gpt", "leaf"}}) {
+    SCOPED_TRACE(backend);
+    Counters total;
+    run_seeds(1700, 4,
+              {"[kernel]\nimply = false\nthp.sizes = 8K:always,32K:always\nsuperpage.cow = whole\n"
+               "superpage.style = " +
+                   std::string(style) + "\n",
+               backend},
+              &total);
+    if (!tests::kWholeEffort) continue;
+    EXPECT_GT(total.sizes[PageShift(13)].cow + total.sizes[PageShift(15)].cow, 10u);
+  }
+}
 // The rule of fork before 2.6.14.
 TEST(MemoryModel, WhenForkCopiesAll) {
   run_seeds(500, 8, {"[kernel]\nimply = false\nfork_copy = all\n"});

@@ -213,6 +213,37 @@ TEST_P(Policies, MissesAreChargedUntilTheyPayForACopy) {
   s.end();
 }
 
+TEST_P(Policies, CopiedWholeByAWrite) {
+  Script& s = start("[kernel]\nthp.sizes = 64K:always\nsuperpage.cow = whole\n");
+  s.map(kBase, 3 * k64K);
+  s.write(kBase, 32);  // two blocks
+  const Pfn shared = frame_at(kBase);
+  s.m.sys().fork(kP1, kP2);
+  s.step("one page of the first", [&] { s.write(kBase + 3 * kPage, 1); }, {.faults = 1});
+  s.step("the rest is copied", [&] { s.write(kBase, 16); }, {});
+  EXPECT_NE(frame_at(kBase), shared);
+  EXPECT_EQ(of(k64K).cow, 1u);
+  EXPECT_EQ(of(k64K).mapped, 4 * k64K);
+  s.step(
+      "the child is the last user of its block", [&] { s.write(kBase, 16, kP2); }, {.faults = 1},
+      2);
+  s.step(
+      "and copies the other", [&] { s.write(kBase + k64K, 16, kP2); }, {.faults = 1}, 2);
+  EXPECT_EQ(of(k64K).cow, 2u);
+  EXPECT_EQ(s.m.counters().huge_splits, 0u);
+  // Without memory in one piece for another copy: a page of it.
+  s.write(kBase + 2 * k64K, 1);
+  s.m.sys().fork(kP1, thread_of(3));
+  std::vector<Pfn> taken;
+  while (const auto block = s.m.frames->allocate(4, mem::FrameUse::Reserved, 0))
+    taken.push_back(*block);
+  s.step("no block is free", [&] { s.write(kBase + 2 * k64K, 1); }, {.faults = 1});
+  EXPECT_EQ(of(k64K).splits[SplitCause::Copy], 1u);
+  for (const Pfn block : taken)
+    s.m.frames->free(block, 4);
+  s.end();
+}
+
 INSTANTIATE_TEST_SUITE_P(PageTables, Policies,
                          ::testing::Values(Way{"mlpt", "hint"}, Way{"gpt", "leaf"},
                                            Way{"hashed", "leaf"}, Way{"clustered", "leaf"}),
