@@ -27,6 +27,7 @@ inline const std::vector<Variant>& variants() {
       {"fixed", "gpt", "[pt.gpt]\norder = 8\n"},
       {"eager", "gpt", "[pt.gpt]\ncollapse = eager\n"},
       {"grain", "gpt", "[pt.gpt]\ngrain = 3\njoin = 20\n"},
+      {"by_misses", "gpt", "[pt.gpt]\nrestructure = by_misses\n"},
       {"global", "hashed", "[pt.hashed]\nscope = global\n"},
       {"two", "clustered", "[pt.clustered]\nblock = 2\n"},
       {"sixty_four", "clustered", "[pt.clustered]\nblock = 64\n"},

@@ -5,7 +5,9 @@
 // of a time each; and larger, where that takes in pages or arrays that have entries of their own,
 // as long as that is pt.gpt.join per cent. What an array counts is the slots that were handed out
 // since it was made; that of the largest is not kept up to date. Pages that come in any order first
-// fill tables of small arrays; when one fills its slot, the table is looked at.
+// fill tables of small arrays; when one fills its slot, or is used by a quarter, half or all, what
+// is beside it is looked at. Arrays of more than 2^9 pages are made of what takes half as much at
+// least.
 //
 // An array goes back to a table only where a leaf of another size, or a sub-tree that is shared,
 // comes to stand in its midst.
@@ -16,13 +18,15 @@
 
 namespace mmusim::pt::gpt {
 
-bool Gpt::plain_pages(const GuardedEntry& e, uint64_t& pages) const {
+bool Gpt::plain_pages(const GuardedEntry& e, Pages& pages) const {
   if (e.is(Kind::Leaf)) {
-    ++pages;
+    ++pages.used;
+    ++pages.slots;
     return e.length() == rules_->policy.key_end;
   }
   if (e.is(Kind::Array)) {
-    pages += e.valid();
+    pages.used += e.valid();
+    pages.slots += uint64_t{1} << tables_.pages_log2(e);
     return true;
   }
   if (!e.is_line()) return e.is(Kind::Invalid);
@@ -55,7 +59,8 @@ void Gpt::fill_array(const Table& array, unsigned pages, const GuardedEntry& e, 
   }
 }
 
-bool Gpt::join_array(Path& path, const GuardedEntry& fresh, uint64_t pages, unsigned& least) {
+bool Gpt::join_array(Path& path, const GuardedEntry& fresh, uint64_t pages, unsigned& least,
+                     unsigned least_width) {
   const Policy& policy = rules_->policy;
   const Place place = path.back();
   const GuardedEntry e = place.load();
@@ -75,10 +80,11 @@ bool Gpt::join_array(Path& path, const GuardedEntry& fresh, uint64_t pages, unsi
   unsigned width = 0;
   uint64_t used = 0;
   uint64_t joined = 0;  // how many entries
-  for (unsigned next = policy.key_end - nearest; next <= policy.most_array(); ++next) {
+  for (unsigned next = std::max(policy.key_end - nearest, least_width); next <= most_array();
+       ++next) {
     const unsigned length = policy.key_end - next;
     if (length < least_length) break;
-    uint64_t sum = pages;
+    Pages sum{.used = pages, .slots = pages};
     uint64_t count = 0;
     bool plain = true;
     for (uint64_t i = 0; i < entries && plain; ++i) {
@@ -87,10 +93,10 @@ bool Gpt::join_array(Path& path, const GuardedEntry& fresh, uint64_t pages, unsi
       plain = plain_pages(entry(i), sum);
     }
     if (!plain) break;
-    const unsigned enough = count > joined ? policy.join : policy.dense;
-    if (sum * 100 < uint64_t{enough} << next) continue;
+    if (least_width != 0 && count < 2) continue;
+    if (!policy.worth(next, sum, count > joined)) continue;
     width = next;
-    used = sum;
+    used = sum.used;
     joined = count;
   }
   if (width == 0) return false;
@@ -124,12 +130,12 @@ bool Gpt::join_array(Path& path, const GuardedEntry& fresh, uint64_t pages, unsi
 // Whether the slots of a table are plain pages, dense enough for an array; what is read of them is
 // reported.
 bool Gpt::dense_slots(const Table& table, uint64_t first, unsigned width, unsigned pages,
-                      uint8_t level, uint64_t& used) const {
+                      uint8_t level, Pages& used) const {
   tables_.touch_slots(table, first, uint64_t{1} << width, false, level);
-  used = 0;
+  used = {};
   for (uint64_t i = first; i < first + (uint64_t{1} << width); ++i)
     if (!plain_pages(table.get(i), used)) return false;
-  return used * 100 >= uint64_t{rules_->policy.join} << pages;
+  return rules_->policy.worth(pages, used, true);
 }
 
 // The array in place of the table of `e`, of whose pages `used` were handed out.
@@ -146,7 +152,7 @@ std::optional<GuardedEntry> Gpt::array_of(const GuardedEntry& e, uint64_t used, 
 }
 
 void Gpt::flatten(Path& path, uint64_t key) {
-  const unsigned most = rules_->policy.most_array();
+  const unsigned most = most_array();
   while (path.size() > 1) {
     const Place place = path.back();
     const GuardedEntry e = place.load();
@@ -156,27 +162,26 @@ void Gpt::flatten(Path& path, uint64_t key) {
     const Table table = tables_.below(above);
     const unsigned pages = rules_->policy.key_end - above.length();
     if (uint64_t{above.valid()} * 2 < above.slots()) return;
-    uint64_t used = 0;
+    Pages used;
     if (pages > most) {
-      // Slots as large as the largest array, if those around this one would make one. Not every
-      // slot looks.
+      // Slots as large as the largest array, if those around this one would make one.
       const unsigned rest = most - tables_.pages_log2(e);
       const uint64_t slot = (place.address - table.address) / kEntryBytes;
       const uint64_t first = slot >> rest << rest;
-      if (rest == 0 || rest >= above.width() || slot % 8 != 7 % (uint64_t{1} << rest)) return;
+      if (rest == 0 || rest >= above.width()) return;
       if (!dense_slots(table, first, rest, most, place.level, used)) return;
       if (!resizer_.fold(above, parent, above.width() - rest)) return;
       path.pop();
       replace(path, path.size() - 1, above);
       path.push(tables_.slot_of(parent, above, parent.base_of(e)));
       const GuardedEntry group = path.back().load();
-      const auto made = group.is_table() ? array_of(group, used, place.shared) : std::nullopt;
+      const auto made = group.is_table() ? array_of(group, used.used, place.shared) : std::nullopt;
       if (!made) return follow(path, key, rules_->policy.key_end);
       replace(path, path.size() - 1, *made);
       return;
     }
     if (!dense_slots(table, 0, above.width(), pages, place.level, used)) return;
-    const auto made = array_of(above, used, place.shared);
+    const auto made = array_of(above, used.used, place.shared);
     if (!made) return;
     path.pop();
     replace(path, path.size() - 1, *made);
@@ -201,12 +206,31 @@ bool Gpt::part_array(const Path& path, unsigned end) {
   return true;
 }
 
-void Gpt::count_page(const Path& path) {
+bool Gpt::count_page(const Path& path) {
   const Place& place = path.back();
   const GuardedEntry e = place.load();
   const unsigned pages = tables_.pages_log2(e);
-  if (pages >= rules_->policy.most_array() || e.valid() >= uint64_t{1} << pages) return;
-  tables_.write_counts(place, {.valid = e.valid() + 1, .full = 0});
+  const uint64_t slots = uint64_t{1} << pages;
+  if (pages >= most_array() || e.valid() >= slots) return false;
+  const uint64_t used = e.valid() + 1;
+  tables_.write_counts(place, {.valid = static_cast<uint32_t>(used), .full = 0});
+  return used == slots || used * 2 == slots || used * 4 == slots;
+}
+
+bool Gpt::grow_array(Path& path, uint64_t key, unsigned& least) {
+  const Place place = path.back();
+  const GuardedEntry e = place.load();
+  const uint64_t before = tables_.generation();
+  if (place.in_line) {
+    path.pop();
+    const unsigned wider = tables_.pages_log2(e) + 1;
+    if (!join_array(path, e, 0, least, wider)) {
+      path.push(place);
+      return false;
+    }
+  }
+  flatten(path, key);
+  return tables_.generation() != before;
 }
 
 }  // namespace mmusim::pt::gpt

@@ -31,6 +31,8 @@ struct Gpt::Copying {
 Status Gpt::copy_ranges(PageTable& to, std::span<const VirtRange> ranges, const RunCopier& copy) {
   auto* other = dynamic_cast<Gpt*>(&to);
   MMUSIM_ASSERT(other != nullptr && other != this && other->rules_ == rules_);
+  const Changing changing(*other);
+  other->meets_leaves_ = meets_leaves_;
   if (!other->root_.load().is(Kind::Invalid)) return copy_into(*other, ranges, copy);
   Copying copying{.to = *other, .ranges = ranges, .copy = copy};
   const Status status = copy_entry(root_, other->root_, copying);
@@ -139,7 +141,7 @@ Status Gpt::copy_array(const Place& from, const GuardedEntry& e, const Place& to
     tables.discard(*array, shape, to.shared);
     return status;
   }
-  made.count(static_cast<uint32_t>(used), 0);
+  made.count_pages(used);
   tables.write(to, made);
   return status;
 }

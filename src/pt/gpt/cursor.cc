@@ -62,13 +62,12 @@ void GptCursor::build(unsigned void_log2, bool empty_leaf) {
   const auto last_in = [&](unsigned log2) {
     return std::min(last_of(leading(first, kKeyBits - log2), log2), last_);
   };
-  if (empty_leaf || policy.most_array() == 0) {
+  if (empty_leaf || gpt_.most_array() == 0) {
     status_ = build_one_by_one(first, last_in(std::min(void_log2, page + policy.widest)));
   } else {
     // The largest block whose array would be worth its slots.
     unsigned log2 = page;
-    for (unsigned next = page + 1; next <= std::min(void_log2, page + policy.most_array());
-         ++next) {
+    for (unsigned next = page + 1; next <= std::min(void_log2, page + gpt_.most_array()); ++next) {
       const uint64_t used = ((last_in(next) - first) >> page) + 1;
       if (used * 100 >= uint64_t{policy.inflate} << (next - page)) log2 = next;
     }

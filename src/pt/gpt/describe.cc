@@ -26,27 +26,35 @@ WordText Gpt::describe(const WalkStep& step, VirtAddr va) const {
   }
   // Where addresses are those of a shared sub-tree's home, and what the walk found.
   uint64_t local = va.value();
-  descend(va.value(), [&](const Load& load) {
+  look_up(va.value(), [&](const Load& load) {
     if (load.address == step.address) local = load.local;
   });
   const bool line = step.bytes > kEntryBytes;
   const GuardedEntry e = tables_.at(step.address).get(step.part - 1);
   const std::string prefix = e.is(Kind::Invalid) ? "" : prefix_text(e, local);
-  WordText text{.what = step.address == root_.address ? "GPT root" : "GPT entry", .fields = {}};
+  const bool copy = top_.has(step.address);  // which does not say what is counted
+  WordText text{.what = step.address == root_.address ? "GPT root"
+                        : copy                        ? "GPT top"
+                                                      : "GPT entry",
+                .fields = {}};
   switch (e.kind()) {
     case Kind::Invalid:
       text.fields = e.is_moved() ? "kind=moved: begin again at the root" : "kind=invalid";
       break;
     case Kind::Internal:
-      text.fields = e.is_line()
-                        ? fmt::format("kind=internal {} line={:#x} entries={}", prefix,
-                                      e.address().value(), e.valid())
-                        : fmt::format("kind=internal {} slots=2^{} table={:#x} valid={} full={}",
-                                      prefix, e.width(), e.address().value(), e.valid(), e.full());
+      if (e.is_line()) {
+        text.fields = fmt::format("kind=internal {} line={:#x}", prefix, e.address().value());
+        if (!copy) text.fields += fmt::format(" entries={}", e.valid());
+      } else {
+        text.fields = fmt::format("kind=internal {} slots=2^{} table={:#x}", prefix, e.width(),
+                                  e.address().value());
+        if (!copy) text.fields += fmt::format(" valid={} full={}", e.valid(), e.full());
+      }
       break;
     case Kind::Array:
-      text.fields = fmt::format("kind=array {} pages=2^{} words={:#x} handed out={}", prefix,
-                                tables_.pages_log2(e), e.address().value(), e.valid());
+      text.fields = fmt::format("kind=array {} pages=2^{} words={:#x}", prefix,
+                                tables_.pages_log2(e), e.address().value());
+      if (!copy) text.fields += fmt::format(" handed out={}", e.valid());
       break;
     case Kind::Leaf: {
       const PageShift size(kKeyBits - e.length());

@@ -24,7 +24,7 @@ Slot Gpt::made(const Making& making, bool fresh) {
   found.place = making.path.back();
   if (fresh) {
     const uint64_t before = tables_.generation();
-    settle_above(making.path, making.least_settled());
+    settle_in_time(making.path, making.key, making.least_settled());
     if (rules_->policy.has_lines()) order_lines(making.key);
     if (tables_.generation() != before) found = descend(making.key);
   }
@@ -85,6 +85,7 @@ bool Gpt::make_in_slots(Making& making, const GuardedEntry& e, Slot& slot) {
     weight += tables_.weigh(fresh, e.width(), end);
   }
   if (removed) tables_.moved(place.shared);
+  tables_.changes_top();
   tables_.touch_slots(table, first, count, true, place.level);
   tables_.write_counts(parent, weight);
   path.push(place);
@@ -129,9 +130,13 @@ bool Gpt::block_holds_leaves(const Path& path, const GuardedEntry& leaf) const {
 }
 
 Slot Gpt::ensure(VirtAddr va, PageShift size) {
+  const Changing changing(*this);
   if (!size_offered(size)) return {.status = Status::BadSize, .handle = {}};
   if (!rules_->have(va)) return {.status = Status::NotSupported, .handle = {}};
 
+  if (due_.size() >= kMostDue || (rules_->policy.restructure == Restructure::ByMisses &&
+                                  walks_since_ >= kWalksPaid * due_.size()))
+    catch_up();
   constexpr Slot kNoMemory = {.status = Status::NoMemory, .handle = {}};
   constexpr Slot kOccupied = {.status = Status::Occupied, .handle = {}};
   Making making;
@@ -164,8 +169,11 @@ Slot Gpt::ensure(VirtAddr va, PageShift size) {
     if (e.is(Kind::Array) && size == page_) {
       const uint64_t page = page_in_array(making.key, e);
       tables_.touch_words(tables_.below(e).word_at(page), 1, false);
-      if (!array_holds(e, page, 1)) count_page(path);
-      return made(making, false);
+      const bool due = !array_holds(e, page, 1) && count_page(path);
+      if (due && rules_->policy.restructure != Restructure::AtOnce) put_off(making.key);
+      const bool grown = due && rules_->policy.restructure == Restructure::AtOnce &&
+                         grow_array(path, making.key, making.least);
+      return made(making, grown);
     }
     if (e.is(Kind::Leaf) && e.length() == making.end) return made(making, false);
     if (e.length() >= making.end) {
@@ -183,6 +191,7 @@ Slot Gpt::ensure(VirtAddr va, PageShift size) {
       const uint64_t pages = size.bytes() >> page_.log2();
       tables_.touch_words(tables_.below(e).word_at(first), pages, false);
       if (array_holds(e, first, pages)) return kOccupied;
+      meets_leaves_ = true;
       if (!part_array(path, making.end)) return kNoMemory;
       continue;
     }
@@ -192,7 +201,8 @@ Slot Gpt::ensure(VirtAddr va, PageShift size) {
 }
 
 Slot Gpt::ensure_in(const VirtRange& area, VirtAddr va, PageShift size) {
-  const unsigned grain = rules_->policy.most_grain();
+  const Changing changing(*this);
+  const unsigned grain = std::min(rules_->policy.grain, most_array());
   const PageShift block(page_.log2() + grain);
   const VirtAddr begin = align_down(va, block);
   if (grain == 0 || size != page_ || !rules_->have(va) || begin < area.begin ||
@@ -208,6 +218,7 @@ Slot Gpt::ensure_in(const VirtRange& area, VirtAddr va, PageShift size) {
 }
 
 Status Gpt::ensure_pages(uint64_t first, uint64_t last, unsigned log2) {
+  const Changing changing(*this);
   if (log2 == page_.log2()) return ensure(VirtAddr(first), page_).status;
   const uint64_t pages = ((last - first) >> page_.log2()) + 1;
   Making making;
@@ -239,9 +250,9 @@ Status Gpt::ensure_pages(uint64_t first, uint64_t last, unsigned log2) {
       return Status::NoMemory;
     }
     tables_.moved(place.shared);
-    if (rules_->policy.most_array() > shape.log2) flatten(path, making.key);
+    if (most_array() > shape.log2) flatten(path, making.key);
   }
-  settle_above(path, making.least_settled());
+  settle_in_time(path, making.key, making.least_settled());
   return Status::Ok;
 }
 

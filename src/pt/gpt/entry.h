@@ -53,6 +53,7 @@ namespace mmusim::pt::gpt {
 inline constexpr unsigned kKeyBits = 64;
 inline constexpr unsigned kMostPrefix = 52;
 inline constexpr unsigned kMostWidth = 12;  // `valid` must hold 2^width
+inline constexpr unsigned kMostArray = 13;  // so many pages take as much as a table may
 inline constexpr uint64_t kEntryBytes = 16;
 inline constexpr unsigned kLineEntries = 4;  // one cache line
 
@@ -118,7 +119,7 @@ struct GuardedEntry {
   static constexpr GuardedEntry array(uint64_t prefix, unsigned length, PhysAddr table,
                                       uint64_t handed_out = 0) {
     GuardedEntry e = stop(kArray, prefix, length, table.value());
-    e.count(static_cast<uint32_t>(handed_out), 0);
+    e.count_pages(handed_out);
     return e;
   }
   static constexpr GuardedEntry shared(uint64_t prefix, unsigned length, PhysAddr root,
@@ -178,11 +179,24 @@ struct GuardedEntry {
   constexpr void count(uint32_t valid, uint32_t full) {
     body = FullLow::set(FullHigh::set(Valid::set(body, valid), full >> 5), full & 31);
   }
+  // Array: as many as can be said, one less than all of the largest.
+  constexpr void count_pages(uint64_t handed_out) {
+    count(static_cast<uint32_t>(std::min(handed_out, (uint64_t{1} << kMostArray) - 1)), 0);
+  }
   // Internal, Array: the table; Shared: the shared root.
   [[nodiscard]] constexpr PhysAddr address() const { return PhysAddr(body & kAddressMask); }
   // Shared.
   [[nodiscard]] constexpr Rights mask() const {
     return Rights(static_cast<uint8_t>(RightsField::get(body)));
+  }
+
+  // What a walk needs of it: not what an Internal or Array counts. Of a leaf the word is left out.
+  [[nodiscard]] constexpr GuardedEntry without_counts() const {
+    GuardedEntry e = *this;
+    if (is(Kind::Internal)) e.count(0, is_line() ? full() : 0);
+    if (is(Kind::Array)) e.count(0, 0);
+    if (is(Kind::Leaf)) e.body = 0;
+    return e;
   }
 
   // The same entry with another prefix, which for a table or an array would be another block.

@@ -64,11 +64,12 @@ const config::Keys<Policy>& policy_keys() {
               "pt.gpt.lines", &Policy::lines,
               "Up to four entries share one cache line where a table would be mostly empty; false: "
               "tables of two slots part them, and there are no arrays. Not with pt.gpt.order.")
-          .number("pt.gpt.array", &Policy::array,
-                  "log2 of the most pages an array has: base pages side by side, 8 bytes each. At "
-                  "most what the machine's smallest superpage covers; 0: every page has an entry "
-                  "of its own.",
-                  0, kMostWidth)
+          .number(
+              "pt.gpt.array", &Policy::array,
+              "log2 of the most pages an array has: base pages side by side, 8 bytes each. Where "
+              "superpages come, what the smallest covers; 0: every page has an entry of its "
+              "own.",
+              0, kMostArray)
           .number(
               "pt.gpt.dense", &Policy::dense,
               "An array is made as large as leaves at least this many per cent of its slots used: "
@@ -84,6 +85,18 @@ const config::Keys<Policy>& policy_keys() {
               "block, where the mapping has all of it; at most pt.gpt.array. 0: arrays are made "
               "of pages that are there.",
               0, kMostWidth)
+          .number("pt.gpt.top", &Policy::top,
+                  "log2 of the most slots of the top: copies of the uppermost entries, indexed by "
+                  "those bits of the address that part them best, where miss handlers' walks "
+                  "begin. 2 to 8; 0: none, they begin at the root. Not without pt.gpt.lines.",
+                  0, kMostTop)
+          .choice("pt.gpt.restructure", &Policy::restructure,
+                  {{"at_once", Restructure::AtOnce},
+                   {"deferred", Restructure::Deferred},
+                   {"by_misses", Restructure::ByMisses}},
+                  "When tables get the width that suits what they hold, and arrays take in what is "
+                  "beside them: as that changes; when 64 places are due; or when the table was "
+                  "walked 64 times for each that is, if that is before.")
           .choice("pt.gpt.collapse", &Policy::eager, {{"trim", false}, {"eager", true}},
                   "When cleared slots go, and tables with them: trim, when the kernel trims after "
                   "munmap; eager, as soon as they are cleared.");
@@ -113,9 +126,9 @@ std::unique_ptr<Factory> make(const config::Config& config, const Environment& e
       top.region_bits != 0 ? kKeyBits : std::min(top.shift + top.index_bits, kKeyBits);
   rules.handler = &handler_counts(environment.architecture);
   rules.largest = environment.page;
+  policy.leaf_array = policy.array;
   for (const PageShift size : environment.leaf_sizes) {
-    // An array is in the way of a larger leaf, as a leaf table of a radix tree is.
-    policy.array = std::min(policy.array, size.log2() - environment.page.log2());
+    policy.leaf_array = std::min(policy.leaf_array, size.log2() - environment.page.log2());
     rules.largest = std::max(rules.largest, size);
   }
   return std::make_unique<GptFactory>(environment, rules);

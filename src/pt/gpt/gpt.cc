@@ -29,7 +29,8 @@ Gpt::Gpt(const Environment& environment, const Rules& rules, Commons& commons, M
       format_(environment.format),
       page_(environment.page),
       tables_(environment, rules.policy, commons, mm),
-      resizer_(tables_) {
+      resizer_(tables_),
+      top_(tables_) {
   root_.words = tables_.words(root);
   root_.address = root;
   root_.top = true;
@@ -39,6 +40,7 @@ Gpt::Gpt(const Environment& environment, const Rules& rules, Commons& commons, M
 
 Gpt::~Gpt() {
   take_apart([this] {
+    top_.discard();
     discard_below(root_.load(), root_);
     tables_.allocator().free(root_.address, kEntryBytes);
   });
@@ -106,15 +108,14 @@ Lookup Gpt::nothing_beyond() const {
 Lookup Gpt::walk(VirtAddr va, WalkPath& path) const {
   if (!rules_->have(va)) return nothing_beyond();
   // A step is charged for the entry that led to it, and a line for which of its entries it is; the
-  // end for the entry that said so. Where the root leads to a line, the walk begins there.
+  // end for the entry that said so.
   const HandlerCounts& costs = *rules_->handler;
-  const bool begins_in_line = root_.load().is_line();
   const auto led_by = [&](const Load& load) {
     switch (load.led_here) {
       case Kind::Invalid:
-        return 0U;  // the root is the first
+        return 0U;  // the first
       case Kind::Internal:
-        return begins_in_line && path.count() == 0 ? 0 : costs.level;
+        return costs.level;
       case Kind::Shared:
         return costs.shared;
       case Kind::Leaf:
@@ -131,7 +132,7 @@ Lookup Gpt::walk(VirtAddr va, WalkPath& path) const {
     return (internal ? costs.later_internal : costs.later)[load.tested - 2];
   };
   bool none = false;
-  const Found found = descend(va.value(), [&](const Load& load) {
+  const Found found = look_up(va.value(), [&](const Load& load) {
     none = load.none;
     path.add(
         {.address = load.address,
@@ -143,6 +144,7 @@ Lookup Gpt::walk(VirtAddr va, WalkPath& path) const {
          .dependent = load.dependent,
          .part = static_cast<uint8_t>(load.led_here == Kind::Array ? kWordPart : load.tested)});
   });
+  ++walks_since_;
   path.charge(costs.walk);
   if (found.entry.is(Kind::Leaf)) path.charge(costs.leaf);
   if (found.entry.is(Kind::Invalid) && !none) path.charge(costs.nothing);
@@ -151,7 +153,7 @@ Lookup Gpt::walk(VirtAddr va, WalkPath& path) const {
 
 Lookup Gpt::find(VirtAddr va, mem::Origin origin) {
   if (!rules_->have(va)) return nothing_beyond();
-  return lookup_of(va, descend(va.value(), [&](const Load& load) {
+  return lookup_of(va, look_up(va.value(), [&](const Load& load) {
                      sink().reference(
                          load.address, load.bytes, false,
                          {.origin = origin, .level = load.level, .dependent = load.dependent});
@@ -160,7 +162,7 @@ Lookup Gpt::find(VirtAddr va, mem::Origin origin) {
 
 Lookup Gpt::peek(VirtAddr va) const {
   if (!rules_->have(va)) return nothing_beyond();
-  return lookup_of(va, descend(va.value()));
+  return lookup_of(va, look_up(va.value(), [](const Load&) {}));
 }
 
 // --- One leaf through its handle
@@ -196,7 +198,17 @@ Status Gpt::install(const Handle& handle, Entry expected, Entry next) {
   return Status::Ok;
 }
 
+void Gpt::refresh_top(Top::May may) {
+  if (refreshing_) return;
+  refreshing_ = true;
+  while (tables_.take_stale_top())
+    top_.refresh(root_, may);
+  refreshing_ = false;
+  if (may != Top::May::Grow && !top_.exists()) tables_.changes_top();  // next time
+}
+
 Status Gpt::clear(const Handle& handle, Entry& old) {
+  const Changing changing(*this, Top::May::Stay);
   if (!current(handle)) return Status::Moved;
   const Word word = Word::unpacked(handle.place);
   old = read_word(word);
@@ -282,6 +294,22 @@ void Gpt::visit_tables(const TableVisitor& visit) const {
   visit_below(root_, root_.address, 0, "", visit);
 }
 
+// As if it stood between the root and what that leads to.
+void Gpt::visit_top(const TableVisitor& visit) const {
+  TableNode node;
+  node.address = top_.table().address;
+  node.bytes = top_.shape().bytes();
+  node.level = top_.shape().index();
+  node.covers = kKeyBits;
+  node.slots = uint32_t{1} << top_.shape().log2;
+  node.indexed = false;
+  node.tables = 1;
+  node.parent = root_.address;
+  node.link =
+      top_.lines().empty() ? "top" : fmt::format("top, {} lines in it", top_.lines().size());
+  visit(node);
+}
+
 // A table, a line or an array; or the root or a shared root, which are tables of one slot.
 void Gpt::visit_below(const Place& place, PhysAddr parent, uint32_t slot, const std::string& link,
                       const TableVisitor& visit) const {
@@ -310,6 +338,10 @@ void Gpt::visit_below(const Place& place, PhysAddr parent, uint32_t slot, const 
     visit(node);
     parent = place.address;
     slot = 0;
+    if (!place.shared && top_.exists()) {
+      visit_top(visit);
+      parent = top_.table().address;
+    }
   }
   if (e.is(Kind::Shared))
     return visit_below(tables_.shared_root_of(place, e), parent, slot,

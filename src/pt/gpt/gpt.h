@@ -10,15 +10,14 @@
 // (arrays.cc). A leaf covers any power of two of pages. A leaf larger than a slot is held by all
 // the slots it covers ("replicas").
 //
-//   lookup: one 16-byte load per level, each within one cache line; of a line as many entries as it
-//           takes to find the one; the word of an array. The root's entry is no load: miss handlers
-//           have it at hand, in registers or with what else they save and keep for their CPU, as
-//           they have the address of a radix tree's root; of one that leads to a line its address,
-//           where their walk begins. Who changes the root writes it there too
-//           (on other CPUs not counted). A root that is a leaf, or nothing, is counted as a load.
+//   lookup: begins at a slot of the top (top.h), or of the root's table, or at the root, which miss
+//           handlers have at hand as they have the address of a radix tree's root. Then one 16-byte
+//           load per level, each within one cache line; of a line as many entries as it takes to
+//           find the one; the word of an array. A root that is a leaf, or nothing, is a load.
 //   void:   an Invalid entry after n bits: 2^(64-n) bytes are empty; a prefix that agrees in d
 //   bits:
-//           2^(64-d-1) are. So a gap of any size is passed in one step.
+//           2^(64-d-1) are. So a gap of any size is passed in one step; where a walk ends in the
+//           top, it is told as far as other addresses come to the same slot.
 //
 // ensure() makes an empty leaf: a slot; an array has one for each of its pages. Empty leaves, and
 // arrays that hold none, go in trim(), as Linux's tables do, or with pt.gpt.collapse=eager as soon
@@ -67,6 +66,7 @@
 #include "pt/gpt/policy.h"
 #include "pt/gpt/resize.h"
 #include "pt/gpt/tables.h"
+#include "pt/gpt/top.h"
 #include "pt/page_table.h"
 
 namespace mmusim::pt::gpt {
@@ -187,23 +187,28 @@ class Gpt final : public PageTable {
     unsigned empty_log2 = 0;  // if not, or if it is empty: of the aligned void around the address
     Rights mask = Rights::all();
     unsigned tree_log2 = 0;  // of what the last shared sub-tree on the way serves; 0: none
+    // log2 of the block that comes to the slot of the top where the walk began.
+    unsigned begun_in = kKeyBits;
 
     [[nodiscard]] bool is_leaf() const { return entry.is(Kind::Leaf) || entry.is(Kind::Array); }
   };
   // Goes on from found.entry, just loaded from found.place. The next load, or nothing: it was the
   // last. The load of an array's word is the last, too: found stays at the array's entry.
   bool descend_one(uint64_t key, Found& found, Load& load) const;
+  // From the root, as the kernel does while it changes something.
+  [[nodiscard]] Found descend(uint64_t key) const;
+  // Where a miss handler's walk begins: at a slot of the top; of the root's table, whose prefix
+  // that of any entry in it has; or at the root, which is no load if it is at hand.
+  [[nodiscard]] Load begin(uint64_t key, Found& found) const;
+  // Hardware's later walks of a block of 2^log2 bytes at a table that serves it: not with tops,
+  // which come to lead past tables that walks went through.
+  [[nodiscard]] unsigned begins_at(unsigned log2) const {
+    return rules_->policy.most_top() != 0 ? 0 : log2;
+  }
   template <class Note>
-  Found descend(uint64_t key, Note note) const;
-  [[nodiscard]] Found descend(uint64_t key) const {
-    return descend(key, [](const Load&) {});
-  }
-  [[nodiscard]] Load first_load() const {
-    return {.address = root_.address,
-            .level = tables_.level_of(root_, root_.load()),
-            .dependent = false,
-            .table = {}};
-  }
+  Found look_up(uint64_t key, Note note) const;
+  // Mask and place of the index are in the word the handler has at hand.
+  static constexpr unsigned kMostAtHand = 11;
   // log2 of the bytes the leaf at `key` covers; its word; its entry. REQUIRES: found.is_leaf().
   [[nodiscard]] unsigned covers(const Found& found) const {
     return found.entry.is(Kind::Array) ? page_.log2() : kKeyBits - found.entry.length();
@@ -241,6 +246,10 @@ class Gpt final : public PageTable {
   // After the last entry of the path changed: applies the rules to those above it, upwards until
   // nothing changes; at least down to index `least`.
   void settle_above(const Path& path, unsigned least);
+  // The same as the policy says: at once, or later. catch_up: now what was put off.
+  void settle_in_time(const Path& path, uint64_t key, unsigned least);
+  void put_off(uint64_t key);
+  void catch_up();
   // The path to the leaf, array or void at `key`, read and reported. If no entry of a line has the
   // address, the line's own is the last.
   [[nodiscard]] Path path_to(uint64_t key) const;
@@ -277,25 +286,29 @@ class Gpt final : public PageTable {
   void append_to_line(const Place& place, const GuardedEntry& line, const GuardedEntry& fresh);
 
   // --- Arrays (arrays.cc)
+  [[nodiscard]] unsigned most_array() const { return rules_->policy.most_array(meets_leaves_); }
   // Whether `e` is base pages only, and so many slots of them were handed out.
-  [[nodiscard]] bool plain_pages(const GuardedEntry& e, uint64_t& pages) const;
+  [[nodiscard]] bool plain_pages(const GuardedEntry& e, Pages& pages) const;
   void fill_array(const Table& array, unsigned pages, const GuardedEntry& e, bool shared);
   // An array in which the block of `fresh`, `pages` of which will be used, lies with what is near
   // where the path parts from the key. False: it would not be dense, or there is no memory.
   [[nodiscard]] bool join_array(Path& path, const GuardedEntry& fresh, uint64_t pages,
-                                unsigned& least);
+                                unsigned& least, unsigned least_width = 0);
   // Tables of arrays that have become dense become one.
   void flatten(Path& path, uint64_t key);
   [[nodiscard]] bool dense_slots(const Table& table, uint64_t first, unsigned width, unsigned pages,
-                                 uint8_t level, uint64_t& used) const;
+                                 uint8_t level, Pages& used) const;
   [[nodiscard]] std::optional<GuardedEntry> array_of(const GuardedEntry& e, uint64_t used,
                                                      bool shared);
   void follow(Path& path, uint64_t key, unsigned end) const;
   // The array at the end of the path becomes a table of leaves, or of arrays that `end` bits lead
   // to.
   [[nodiscard]] bool part_array(const Path& path, unsigned end);
-  // A slot of the array at the path's last entry is handed out.
-  void count_page(const Path& path);
+  // A slot of the array at the path's last entry is handed out. Whether that is the time to see if
+  // it should be larger: it is used by a quarter, by half, or all.
+  [[nodiscard]] bool count_page(const Path& path);
+  // Such an array takes in what is near it, if that is dense. `least` as in put_beside().
+  [[nodiscard]] bool grow_array(Path& path, uint64_t key, unsigned& least);
 
   // ensure()'s steps.
   struct Making;
@@ -327,6 +340,7 @@ class Gpt final : public PageTable {
   // A leaf met below `place`: its address, size and entry. Stops at false.
   using LeafVisit = std::function<bool(uint64_t base, unsigned log2, Entry entry)>;
   bool visit_leaves(const Place& place, const LeafVisit& visit) const;
+  void visit_top(const TableVisitor& visit) const;
   void visit_below(const Place& place, PhysAddr parent, uint32_t slot, const std::string& link,
                    const TableVisitor& visit) const;
 
@@ -379,10 +393,29 @@ class Gpt final : public PageTable {
   const Rules* rules_;
   const EntryFormat* format_;
   PageShift page_;
+  // Begins and ends what may change the trie: the top is brought up to date at the end.
+  class Changing {
+   public:
+    explicit Changing(Gpt& table, Top::May may = Top::May::Grow) : table_(table), may_(may) {}
+    ~Changing() { table_.refresh_top(may_); }
+    Changing(const Changing&) = delete;
+    Changing& operator=(const Changing&) = delete;
+
+   private:
+    Gpt& table_;
+    Top::May may_;
+  };
+  void refresh_top(Top::May may);
+
   Tables tables_;
   Resizer resizer_;
+  Top top_;
   Place root_;
-  GuardedEntry at_hand_;  // the root's
+  GuardedEntry at_hand_;              // the root's
+  std::vector<uint64_t> due_;         // where restructuring was put off
+  mutable uint64_t walks_since_ = 0;  // the first of those
+  bool refreshing_ = false;           // the top; memory for it may be had by changing this table
+  bool meets_leaves_ = false;         // an array was in the way of a leaf of another size
 };
 
 inline bool Gpt::descend_one(uint64_t key, Found& found, Load& load) const {
@@ -399,23 +432,25 @@ inline bool Gpt::descend_one(uint64_t key, Found& found, Load& load) const {
   const uint64_t local = place.local(key);
   const unsigned common = e.common_with(local);
   if (common < e.length()) {
-    found.empty_log2 = kKeyBits - common - 1;
+    // In the top other slots may have what is beside it.
+    found.empty_log2 = std::min(kKeyBits - common - 1, found.begun_in);
     found.entry = {};
     return false;
   }
-  load.serves = kKeyBits - e.length();
+  load.serves = begins_at(kKeyBits - e.length());
   if (e.is_line()) {
     const Tables::Searched searched = tables_.search(e, local, kKeyBits);
     load.address = e.address();
+    const bool in_top = top_.has(load.address);
     load.none = !searched.entry;
     load.tested = load.none ? e.room() : searched.looked_at;
     load.bytes = static_cast<unsigned>(load.tested * kEntryBytes);
-    load.level = tables_.level_of_line(e);
+    load.level = in_top ? root_.level : tables_.level_of_line(e);
     if (searched.entry) {
       place = tables_.entry_of_line(place, e, *searched.entry);
-      load.level = tables_.level_of(place, place.load());
+      if (!in_top) load.level = tables_.level_of(place, place.load());
     } else {
-      found.empty_log2 = kKeyBits - searched.common - 1;
+      found.empty_log2 = std::min(kKeyBits - searched.common - 1, found.begun_in);
       found.entry = {};
     }
     return true;
@@ -426,7 +461,7 @@ inline bool Gpt::descend_one(uint64_t key, Found& found, Load& load) const {
       break;
     case Kind::Shared:
       found.mask = Rights(found.mask.bits() & e.mask().bits());
-      found.tree_log2 = load.serves;
+      found.tree_log2 = kKeyBits - e.length();
       place = tables_.shared_root_of(place, e);
       load.local = place.local(key);
       load.bytes = kSharedRootRead;
@@ -446,19 +481,50 @@ inline bool Gpt::descend_one(uint64_t key, Found& found, Load& load) const {
   return true;
 }
 
+inline Gpt::Load Gpt::begin(uint64_t key, Found& found) const {
+  const GuardedEntry root = root_.load();
+  Load load{.dependent = false, .local = key};
+  if (top_.exists()) {
+    found.place = top_.slot_of(key);
+    found.begun_in = top_.granule();
+    load.table = top_.table().address;
+    load.level = found.place.level;
+  } else if (rules_->policy.has_lines() && root.is_table() && root.width() > 1 &&
+             root.width() <= kMostAtHand) {
+    found.place = tables_.slot_of(root_, root, key);
+    load.table = root.address();
+    load.serves = begins_at(kKeyBits - root.length());
+    load.level = tables_.level_of(found.place, found.place.load());
+  } else {
+    found.place = root_;
+    load.level = tables_.level_of(root_, root);
+  }
+  load.address = found.place.address;
+  return load;
+}
+
 template <class Note>
-Gpt::Found Gpt::descend(uint64_t key, Note note) const {
+Gpt::Found Gpt::look_up(uint64_t key, Note note) const {
   Found found;
-  found.place = root_;
-  Load load = first_load();
-  load.local = key;
-  if (!root_.at_hand()) note(load);
-  found.entry = root_.load();
+  Load load = begin(key, found);
+  if (!found.place.at_hand()) note(load);
+  found.entry = found.place.load();
   while (descend_one(key, found, load)) {
     note(load);
     if (!found.entry.is(Kind::Internal) && !found.entry.is(Kind::Shared)) break;
     found.entry = found.place.load();
   }
+  return found;
+}
+
+inline Gpt::Found Gpt::descend(uint64_t key) const {
+  Found found;
+  Load load;
+  found.place = root_;
+  found.entry = root_.load();
+  while (descend_one(key, found, load) &&
+         (found.entry.is(Kind::Internal) || found.entry.is(Kind::Shared)))
+    found.entry = found.place.load();
   return found;
 }
 

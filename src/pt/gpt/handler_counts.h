@@ -3,10 +3,10 @@
 // again.
 //
 // A walk takes `walk`, `level` for each Internal entry that agrees with the address (but for the
-// root's, if that leads to a line), `shared` for each Shared entry, and at its end `leaf`, `array`,
-// or, where it ends at an entry that leads nowhere, `nothing`. In a line the second, third and
-// fourth entry take `later` more than the first, or `later_internal`; `none_of` is what a line of
-// two takes, and of four, none of which agrees.
+// root's, if the walk begins at a slot of the top or of the root's table), `shared` for each Shared
+// entry, and at its end `leaf`, `array`, or, where it ends at an entry that leads nowhere,
+// `nothing`. In a line the second, third and fourth entry take `later` more than the first, or
+// `later_internal`; `none_of` is what a line of two takes, and of four, none of which agrees.
 #ifndef MMUSIM_PT_GPT_HANDLER_COUNTS_H_
 #define MMUSIM_PT_GPT_HANDLER_COUNTS_H_
 
@@ -26,11 +26,11 @@ struct ArchitectureCounts {
   HandlerCounts counts;
 };
 inline constexpr std::array<ArchitectureCounts, 5> kHandlerCounts = {{
-    {"alpha", {8, 10, 15, 13, 44, 11, {10, 18, 23}, {14, 21, 26}, {17, 28}}},
-    {"ia64", {5, 12, 18, 17, 29, 13, {14, 24, 32}, {17, 27, 35}, {23, 40}}},
-    {"ppc64", {9, 11, 17, 14, 50, 13, {11, 20, 26}, {16, 24, 30}, {19, 33}}},
-    {"sparc64", {8, 10, 15, 15, 48, 12, {11, 19, 25}, {14, 21, 27}, {20, 31}}},
-    {"x86", {9, 14, 20, 19, 63, 17, {14, 27, 36}, {20, 32, 41}, {28, 47}}},
+    {"alpha", {12, 10, 15, 13, 44, 11, {10, 18, 23}, {14, 21, 26}, {17, 28}}},
+    {"ia64", {10, 12, 18, 17, 29, 13, {14, 24, 32}, {17, 27, 35}, {23, 40}}},
+    {"ppc64", {14, 11, 17, 14, 50, 13, {11, 20, 26}, {16, 24, 30}, {19, 33}}},
+    {"sparc64", {12, 10, 15, 15, 48, 12, {11, 19, 25}, {14, 21, 27}, {20, 31}}},
+    {"x86", {16, 14, 20, 19, 63, 17, {14, 27, 36}, {20, 32, 41}, {28, 47}}},
 }};
 
 // Of any other architecture (x86_64, i386, what is to come) those of x86, the highest.

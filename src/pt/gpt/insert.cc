@@ -2,6 +2,7 @@
 // and what that changes above.
 #include <algorithm>
 #include <array>
+#include <utility>
 #include <vector>
 
 #include "base/error.h"
@@ -38,6 +39,25 @@ void Gpt::settle_above(const Path& path, unsigned least) {
     if (changed) replace(path, i, e);
     // A line may join what it has with a table in it that has grown.
     if (!changed && i <= least && !path[i].in_line) return;
+  }
+}
+
+void Gpt::settle_in_time(const Path& path, uint64_t key, unsigned least) {
+  if (rules_->policy.restructure == Restructure::AtOnce) return settle_above(path, least);
+  put_off(key);
+}
+
+void Gpt::put_off(uint64_t key) {
+  if (due_.empty()) walks_since_ = 0;
+  due_.push_back(key);
+}
+
+void Gpt::catch_up() {
+  for (const uint64_t key : std::exchange(due_, {})) {
+    Path path = path_to(key);
+    unsigned least = path.size();
+    if (path.back().load().is(Kind::Array)) static_cast<void>(grow_array(path, key, least));
+    settle_above(path, 0);
   }
 }
 
@@ -232,6 +252,7 @@ void Gpt::order_lines(uint64_t key) {
     if (!place.in_line) continue;
     const GuardedEntry e = place.load();
     const Place line = path[path.size() - 2];
+    if (top_.repeats(line.load().address())) continue;
     const auto entry = [&](uint64_t i) { return tables_.entry_of_line(line, line.load(), i); };
     uint64_t i = 0;
     while (entry(i).load().is(Kind::Internal) && entry(i).load().length() < e.length())

@@ -13,6 +13,7 @@ namespace mmusim::pt::gpt {
 // needs no memory.
 
 Status Gpt::move_range(VirtAddr from, VirtAddr to, uint64_t bytes, uint64_t& done) {
+  const Changing changing(*this);
   MMUSIM_ASSERT(is_aligned(from, page_) && is_aligned(to, page_) &&
                 (bytes & page_.offset_mask()) == 0);
   done = 0;
@@ -64,11 +65,13 @@ void Gpt::trim(VirtRange range, VirtAddr floor, VirtAddr ceiling, Gather& gather
   tables_.gather_into(&gather, range.begin);
   static_cast<void>(tables_.read(root_));
   prune(root_, trimming);
+  refresh_top(Top::May::Move);
   tables_.gather_into(nullptr);
 }
 
 // What an eager table does with what has been cleared, and what may be empty now around it.
 void Gpt::prune_range(uint64_t first, uint64_t last, bool leaves_shared) {
+  const Changing changing(*this, Top::May::Stay);
   static_cast<void>(tables_.read(root_));
   prune(root_, {.first = first,
                 .last = last,

@@ -169,8 +169,10 @@ bool Gpt::can_share(PageShift size) const {
 }
 
 Status Gpt::share(VirtAddr at, PageTable& source, VirtAddr from, PageShift size, Rights mask) {
+  const Changing changing(*this);
   auto* other = dynamic_cast<Gpt*>(&source);
   MMUSIM_ASSERT(other != nullptr && other->rules_ == rules_);
+  const Changing changing_other(*other);
   if (!can_share(size)) return Status::BadSize;
   if (!is_aligned(at, size) || !is_aligned(from, size)) return Status::BadAlign;
   for (const VirtAddr va : {at, from})
@@ -232,6 +234,7 @@ void Gpt::leave_root(PhysAddr address, const Place& place) {
 }
 
 Status Gpt::leave(VirtAddr va, Gather& gather) {
+  const Changing changing(*this);
   const Path path = path_to_shared(va.value(), false);
   if (path.size() == 0) return Status::NotSupported;
   const Place& place = path.back();

@@ -16,7 +16,7 @@ std::optional<GuardedEntry> Gpt::parts(uint64_t prefix, unsigned length, unsigne
   if (bits == 0) return GuardedEntry::leaf(prefix, length, format_->make_leaf(fields));
   const Policy& policy = rules_->policy;
   const uint64_t frames = fields.size.bytes() >> page_.log2();
-  const unsigned in_array = fields.size == page_ ? policy.most_array() : 0;
+  const unsigned in_array = fields.size == page_ ? policy.most_array(true) : 0;
   if (bits <= in_array) {
     const auto array = tables_.allocate(Shape::pages(bits), place.shared);
     if (!array) return std::nullopt;
@@ -81,6 +81,7 @@ std::optional<GuardedEntry> Gpt::split_entry(uint64_t prefix, unsigned length, u
 }
 
 Status Gpt::split(const Handle& handle, PageShift to) {
+  const Changing changing(*this, Top::May::Stay);
   if (!current(handle)) return Status::Moved;
   if (!size_offered(to) || to >= handle.size) return Status::BadSize;
   const Path path = path_to(handle.base.value());
@@ -129,6 +130,7 @@ Status Gpt::split(const Handle& handle, PageShift to) {
   } else {
     for (uint64_t i = 0; i < made.size(); ++i)
       slots.set(i, made[i]);
+    tables_.changes_top();
     tables_.touch_slots(slots, 0, made.size(), true, place.level);
     const Place& parent = path[path.size() - 2];
     const GuardedEntry above = parent.load();
@@ -174,7 +176,7 @@ SplitReserve Gpt::split_reserve(PageShift from, PageShift to) const {
   const unsigned bits = from.log2() - to.log2();
   std::vector<TableCount> ways;
   if (policy.adaptive()) {
-    const unsigned in_array = to == page_ ? policy.most_array() : 0;
+    const unsigned in_array = to == page_ ? policy.most_array(true) : 0;
     for (unsigned replicas = 0; replicas < bits; ++replicas) {
       TableCount& way = ways.emplace_back();
       unsigned done = replicas;
@@ -221,6 +223,7 @@ SplitReserve Gpt::split_reserve(PageShift from, PageShift to) const {
 }
 
 Status Gpt::promote(VirtAddr va, PageShift to, Gather& gather) {
+  const Changing changing(*this, Top::May::Stay);
   if (!size_offered(to) || to == page_) return Status::BadSize;
   if (!rules_->have(va)) return Status::NotUniform;
   const uint64_t key = align_down(va, to).value();
@@ -249,6 +252,7 @@ Status Gpt::promote(VirtAddr va, PageShift to, Gather& gather) {
       if (tables_.below(e).words[i] == kNone || !part.add(page_, tables_.below(e).words[i]))
         return Status::NotUniform;
     if (!part.complete()) return Status::NotUniform;
+    meets_leaves_ = true;
     if (!part_array(path, end)) return Status::NoMemory;
     way = Way::On;
   }
@@ -296,6 +300,7 @@ Status Gpt::promote(VirtAddr va, PageShift to, Gather& gather) {
       retire_below(table.get(i), place.shared);
       table.set(i, leaf);
     }
+    tables_.changes_top();
     tables_.touch_slots(table, first, count, true, level);
     tables_.write_counts(place, tables_.weigh(table, e.width(), slot_end));
     path.push(tables_.slot_of(place, e, key));

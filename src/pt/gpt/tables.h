@@ -12,6 +12,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <optional>
+#include <utility>
 #include <vector>
 
 #include "base/types.h"
@@ -261,7 +262,10 @@ class Tables {
       touch(place, place.shared && place.top ? kSharedRootRead : kEntryBytes, false);
     return place.load();
   }
-  void write(const Place& place, const GuardedEntry& e) const {
+  void write(const Place& place, const GuardedEntry& e) {
+    if (!place.shared && stands_in_top(place) &&
+        place.load().without_counts() != e.without_counts())
+      changes_top();
     place.words[0] = e.head;
     place.words[1] = e.body;
     if (place.copy != nullptr) *place.copy = e;
@@ -303,6 +307,16 @@ class Tables {
 
   // An entry has changed place: handles are stale.
   void moved(bool shared) { ++(shared ? commons_->epoch : generation_); }
+  // The top (top.h) is to be brought up to date: the root has changed, or what it repeats.
+  void changes_top() { top_is_stale_ = true; }
+  // Which lines and tables that is.
+  struct Memory {
+    PhysAddr address;
+    uint64_t bytes = 0;
+  };
+  [[nodiscard]] std::vector<Memory>& repeated() { return repeated_; }
+  // Whether it was, till now.
+  [[nodiscard]] bool take_stale_top() { return std::exchange(top_is_stale_, false); }
   [[nodiscard]] uint64_t generation() const { return generation_ + commons_->epoch; }
   void restructured(uint64_t entries) {
     ++restructures_;
@@ -323,6 +337,13 @@ class Tables {
   [[nodiscard]] TableAllocator& allocator() const { return *allocator_; }
 
  private:
+  [[nodiscard]] bool stands_in_top(const Place& place) const {
+    return place.copy != nullptr ||
+           std::any_of(repeated_.begin(), repeated_.end(), [&](const Memory& memory) {
+             return place.address >= memory.address &&
+                    place.address - memory.address < memory.bytes;
+           });
+  }
   void touch(const Place& place, unsigned bytes, bool write) const {
     sink_->reference(place.address, bytes, write,
                      {.origin = mem::Origin::Kernel,
@@ -354,13 +375,15 @@ class Tables {
   Commons* commons_;
   MmId mm_;
   bool other_cpus_;
+  bool top_is_stale_ = false;
+  std::vector<Memory> repeated_;
   Gather* gather_ = nullptr;
   VirtAddr touched_;
   uint64_t bytes_ = 0;
   uint64_t generation_ = 0;
   uint64_t restructures_ = 0;
   uint64_t entries_rewritten_ = 0;
-  std::array<uint64_t, Shape::pages(kMostWidth).index() + 1> tables_{};  // by Shape::index()
+  std::array<uint64_t, Shape::pages(kMostArray).index() + 1> tables_{};  // by Shape::index()
 };
 
 }  // namespace mmusim::pt::gpt

@@ -275,12 +275,21 @@ Status Gpt::copy_shared(const Path& path, const RunCopier& copy) {
 }
 
 Status Gpt::unshare(VirtAddr va, const RunCopier& copy) {
+  const Changing changing(*this);
   while (true) {
-    const Path path = path_to_shared(va.value(), false);
+    Path path = path_to_shared(va.value(), false);
     if (path.size() == 0) return Status::Ok;
     const GuardedEntry user = path.back().load();
     if (SharedRoot(tables_, user.address()).users() == 1) {
       take_over(path);
+      continue;
+    }
+    // Of a large array only a part is to be copied: all that share it have a table from now on.
+    const Place top = tables_.shared_root_of(path.back(), user);
+    const GuardedEntry content = top.load();
+    if (content.is(Kind::Array) && tables_.pages_log2(content) > kSmallArray) {
+      path.push(top);
+      if (!part_array(path, rules_->policy.key_end - kSmallArray)) return Status::NoMemory;
       continue;
     }
     const Status status = copy_shared(path, copy);

@@ -15,9 +15,8 @@ SteppingWalk::~SteppingWalk() {
 
 void SteppingWalk::begin() {
   found_ = {};
-  found_.place = gpt_.root_;
+  load_ = gpt_.begin(va_.value(), found_);
   before_ = found_;
-  load_ = gpt_.first_load();
 }
 
 bool SteppingWalk::again() {

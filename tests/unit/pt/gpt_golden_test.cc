@@ -126,15 +126,15 @@ TEST(GptGolden, DenseGigabyte) {
                          {kReluctant, 16.02, 2.06, 3},
                          {kEager, 16.00, 2, 2},
                          {kBinary, 32.00, 18, 18},
-                         // 512 of them, below a table of 512: 2 MiB and 8 KiB.
-                         {kDefault, 8.03, 2, 2}});
+                         // 32 of 8192, below a table of 32: 2 MiB and 512 bytes.
+                         {kDefault, 8.00, 2, 2}});
   // Mapped in any order.
   expect_exactly(shuffled(pages, 1), {{kWide, 16.25, 2, 2},
                                       {kNine, 16.03, 2, 2},
                                       {kReluctant, 16.12, 2, 2},
                                       {kEager, 16.25, 2, 2},
                                       {kBinary, 32.00, 18, 18},
-                                      {kDefault, 8.03, 2, 2}});
+                                      {kDefault, 8.00, 2, 2}});
 }
 
 TEST(GptGolden, DenseFromAnOddPage) {
@@ -153,8 +153,9 @@ TEST(GptGolden, Stride) {
                                           {kEager, 16.38, 1, 1},
                                           {kBinary, 31.97, 9.98, 10},
                                           // A table of 128, and below it tables of eight; its
-                                          // last three slots wait for the next pages.
-                                          {kDefault, 18.08, 2.01, 3}});
+                                          // last three slots wait for the next pages. And a top
+                                          // of four slots, 64 bytes.
+                                          {kDefault, 18.14, 2.02, 4}});
 }
 
 // The worst for any trie: each page needs a branch of its own.

@@ -14,7 +14,7 @@ namespace gpt_test {
 
 class GptTest : public GptWorld {
  protected:
-  GptTest() : table_(make(1)) {}
+  explicit GptTest(const char* settings = "") : GptWorld(settings), table_(make(1)) {}
 
   using Counts = std::array<uint64_t, 8>;  // by level
   template <class Work>
@@ -35,7 +35,12 @@ class GptTest : public GptWorld {
   std::unique_ptr<PageTable> table_;
 };
 
-TEST_F(GptTest, TouchedWords) {
+class GptWithoutTop : public GptTest {
+ protected:
+  GptWithoutTop() : GptTest("[pt.gpt]\ntop = 0\n") {}
+};
+
+TEST_F(GptWithoutTop, TouchedWords) {
   const VirtAddr va(kBase);
   // Empty: the root says so, of all 64 bits: 52 bits of pages, (52 + 8) / 9 = 6 levels. The first
   // page is the root's own leaf.
@@ -113,7 +118,7 @@ TEST_F(GptTest, PagesSideBySideAreAnArray) {
 }
 
 // Pages apart from each other become one array where two in a hundred of its slots are used.
-TEST_F(GptTest, PagesApartAreAnArray) {
+TEST_F(GptWithoutTop, PagesApartAreAnArray) {
   ASSERT_EQ(map(*table_, kBase, leaf(1)), Status::Ok);
   ASSERT_EQ(map(*table_, kBase + 60 * kPage, leaf(2)), Status::Ok);
   EXPECT_EQ(table_->table_bytes(), 64 * sizeof(Entry));
@@ -155,7 +160,7 @@ TEST_F(GptTest, ATableTakesInWhatIsBesideIt) {
 
 // The table stands first in a line, whatever was made last; what serves as much or less comes in
 // the order of making.
-TEST_F(GptTest, WhatServesMostComesFirst) {
+TEST_F(GptWithoutTop, WhatServesMostComesFirst) {
   for (uint64_t i = 0; i < 8; ++i)
     ASSERT_EQ(map(*table_, kBase + (i << 21), leaf(i)), Status::Ok);
   ASSERT_EQ(map(*table_, kBase ^ uint64_t{1} << 40, leaf(8)), Status::Ok);
@@ -170,6 +175,41 @@ TEST_F(GptTest, WhatServesMostComesFirst) {
   EXPECT_EQ(entries_read(kBase ^ uint64_t{1} << 40), 3);
 }
 
+// Four places of two pages each, and a top of the two bits that part them: bits 32 and 33 of what
+// is added to kBase. Without one, a line of four.
+TEST_F(GptTest, ATopPartsWhatIsFarApart) {
+  constexpr std::array<uint64_t, 4> kPlaces = {0, uint64_t{1} << 32, uint64_t{5} << 33,
+                                               uint64_t{7} << 32};
+  for (const uint64_t place : kPlaces)
+    for (const uint64_t page : {uint64_t{0}, kPage})
+      ASSERT_EQ(map(*table_, kBase + place + page, leaf(place >> 32)), Status::Ok);
+  const uint64_t arrays = 4 * 8 * sizeof(Entry);
+  EXPECT_EQ(table_->table_bytes(), arrays + 4 * 16 + 4 * 16);
+  for (const uint64_t place : kPlaces) {
+    // One slot, and the word of the array.
+    WalkPath path;
+    EXPECT_EQ(table_->walk(VirtAddr(kBase + place), path).entry, leaf(place >> 32));
+    EXPECT_EQ(path.count(), 2u) << place;
+    EXPECT_EQ(path.steps()[0].bytes, 16u);
+    // Beside them there is nothing, as far as others come to the slot.
+    const Lookup none = table_->peek(VirtAddr(kBase + place + (uint64_t{1} << 20)));
+    EXPECT_EQ(none.entry, kNone);
+    EXPECT_EQ(none.empty.bytes(), uint64_t{1} << 20);
+    EXPECT_EQ(words(*table_, kBase + place + (uint64_t{1} << 20)), 1u);
+  }
+  // A slot of four leads to nothing where the bits are those of a place, and the rest is not.
+  EXPECT_EQ(at(*table_, kBase + (uint64_t{1} << 40)), kNone);
+  EXPECT_EQ(words(*table_, kBase + (uint64_t{1} << 40)), 1u);
+  // It goes with what it parts.
+  for (const uint64_t place : kPlaces)
+    for (const uint64_t page : {uint64_t{0}, kPage})
+      clear(*table_, kBase + place + page);
+  Gather gather;
+  table_->trim(machine_.everything(), VirtAddr(0), VirtAddr(0), gather);
+  gather.release_tables();
+  EXPECT_EQ(table_->table_bytes(), 0u);
+}
+
 // In whatever order they come: small arrays in a table, until it is dense enough for one array.
 TEST_F(GptTest, DenseInAnyOrder) {
   for (const uint64_t count : {512u, 2048u}) {
@@ -177,14 +217,13 @@ TEST_F(GptTest, DenseInAnyOrder) {
     for (uint64_t i = 0; i < count; ++i)
       ASSERT_EQ(map(*table, kBase + (i * 277 % count) * kPage, leaf(i)), Status::Ok);
     EXPECT_EQ(table->stats().leaves, count);
-    // A table of four entries leads to four arrays of 512.
-    EXPECT_EQ(table->table_bytes(), count * 8 + (count == 512 ? 0 : 4 * 16)) << count;
-    EXPECT_EQ(words(*table, kBase), count == 512 ? 1u : 2u);
+    EXPECT_EQ(table->table_bytes(), count * 8) << count;
+    EXPECT_EQ(words(*table, kBase), 1u);
   }
 }
 
 // Four entries share a line; the fifth makes a table of eight slots, of which five are used.
-TEST_F(GptTest, LinesBecomeTables) {
+TEST_F(GptWithoutTop, LinesBecomeTables) {
   const auto address = [](uint64_t i) { return kBase + (i << 37); };
   for (const uint64_t i : {0u, 2u, 4u, 6u})
     ASSERT_EQ(map(*table_, address(i), leaf(i)), Status::Ok);

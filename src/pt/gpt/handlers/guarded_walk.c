@@ -2,9 +2,11 @@
 // Of the page table of the address: 0 where there is none, and where the caller must look again with
 // locks.
 //
-// `root` is what the handler has at hand, with the other words the kernel keeps for its CPU: the body
-// of the root's entry if that leads to a line, where the walk begins then; otherwise the address of
-// a copy of the entry.
+// `root` is what the handler has at hand, with the other words the kernel keeps for its CPU:
+//   5:0    five less than the lowest bit of the address that picks a slot of the top
+//   42:6   the address of the top; of the root's table, if there is no top; or of a copy of the root's
+//          entry
+//   62:52  as many ones as such bits; none of a copy. The others are 0.
 //
 // The table does not change on the way: see "What the loop relies on" in the README.
 #include "architecture.inc"
@@ -23,6 +25,10 @@ struct entry {
 
 #define AT(body) ((const struct entry *)(uintptr_t)((body) & table_bits))
 
+// Of the top the slot the address comes to: the bits are moved to where they are bytes.
+#define BEGIN(key, root) \
+  ((const struct entry *)((const char *)AT(root) + (uintptr_t)((key) >> ((root) & 63) & (root) >> 48)))
+
 static uint64_t REST(guarded_walk)(uint64_t key, const struct entry *entry, const struct at_hand *cpu);
 
 // In a sub-tree that is shared the rights are restricted, to which most walks never come: they are a
@@ -32,7 +38,7 @@ go_down(uint64_t key, uint64_t body, const struct entry *entry, const struct at_
   uint64_t table_bits = 0x7ffffffffe0;  // bits 42:5
   uint64_t allowed = ~UINT64_C(0), head, differs, left;
   HIDE(table_bits);
-  if (!restricted) entry = AT(body);
+  if (!restricted) entry = BEGIN(key, body);
   for (;;) {
     head = entry->head;
     differs = key ^ head;
@@ -85,7 +91,7 @@ go_down(uint64_t key, uint64_t body, const struct entry *entry, const struct at_
     } else {
       allowed = ~UINT64_C(0);
       body = cpu->root;
-      entry = AT(body);
+      entry = BEGIN(key, body);
     }
   }
 }

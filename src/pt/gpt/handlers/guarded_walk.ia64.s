@@ -28,9 +28,14 @@ guarded_walk:
 walk:
         shr.u   key = va, 1
         dep.z   table_bits = -1, 5, 38
+        and     match = 63, root
+        shr.u   index = root, 48                // as many ones as bits pick the slot
         mov     body = root ;;
         or      key = 1, key
-        and     entry = table_bits, root ;;
+        and     table = table_bits, root ;;
+        shr.u   rest = key, match ;;
+        and     index = index, rest ;;
+        add     entry = index, table ;;
 level:
         ld8     head = [entry], 8 ;;
         xor     differs = key, head
@@ -181,8 +186,13 @@ found_below:
         br.cond.sptk stop_below ;;
 again:
         ld8     root = [cpu] ;;
+        and     match = 63, root
+        shr.u   index = root, 48
         mov     body = root
-        and     entry = table_bits, root
-        mov     allowed = -1
+        and     table = table_bits, root
+        mov     allowed = -1 ;;
+        shr.u   rest = key, match ;;
+        and     index = index, rest ;;
+        add     entry = index, table
         br.cond.sptk below ;;
         .endp guarded_walk

@@ -54,10 +54,17 @@ static uint64_t entries[16] ALIGNED;
 static unsigned slot(uint64_t va, unsigned log2, unsigned width) {
   return (unsigned)(va >> log2 & ((1u << width) - 1));
 }
-// A root that leads to a line is not walked: the walk begins in the line.
+// What the handler has at hand of a top, or a table, of 2^width slots of which bits from `log2` on pick
+// one, and of a copy of the root.
+static uint64_t at_hand(const struct entry *table, unsigned log2, unsigned width) {
+  return ((UINT64_C(1) << width) - 1) << 52 | (uintptr_t)table | (log2 - 5);
+}
 static uint64_t look(uint64_t va) {
-  const int begins_in_line = root.head != 0 && !(root.head & TOP) && root.body & TOP;
-  cpu.root = begins_in_line ? root.body : (uintptr_t)&root;
+  cpu.root = (uintptr_t)&root;
+  return guarded_walk(va, cpu.root, &cpu);
+}
+static uint64_t look_from(uint64_t root_word, uint64_t va) {
+  cpu.root = root_word;
   return guarded_walk(va, cpu.root, &cpu);
 }
 
@@ -105,6 +112,21 @@ WALKED("level, shared, level, leaf")
   first[in_first] = none;
 WALKED("level, nothing")
   check(look(VA), 0);
+
+  // From a top, of which bits in the midst of the address pick the slot.
+  first[in_first] = leaf;
+WALKED("top, leaf")
+  check(look_from(at_hand(first, upper, 2), VA), pte);
+  first[in_first] = pages;
+WALKED("top, array")
+  check(look_from(at_hand(first, upper, 2), VA), page);
+  first[in_first] = table;
+WALKED("top, level, leaf")
+  check(look_from(at_hand(first, upper, 2), VA), pte);
+  first[in_first] = other_leaf;
+WALKED("top, nothing")
+  check(look_from(at_hand(first, upper, 2), VA), 0);
+  first[in_first] = none;
 
   // Lines, and in them what does not agree before what does.
   root = four;
@@ -200,6 +222,11 @@ WALKED("all")
   first[in_first] = stop(VA, lower, SHARED, (uintptr_t)&third[2] | 3);
   third[2] = leaf;
   check(look(VA), 0);
+  // What comes to a slot of the top and is not for it; and Moved there, which leads to the root.
+  first[in_first] = leaf;
+  check(look_from(at_hand(first, upper, 2), VA ^ UINT64_C(1) << (upper + 2)), 0);
+  first[in_first ^ 1] = none;
+  check(look_from(at_hand(first, upper, 2), VA ^ UINT64_C(1) << upper), 0);
   // A leaf of many pages; all of an array.
   root = stop(VA, PAGE_SHIFT + 8, LEAF, pte);
   check(look(VA ^ UINT64_C(0xff) << PAGE_SHIFT), pte);
