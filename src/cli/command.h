@@ -52,6 +52,7 @@ void trace_import(const Words& words);
 void trace_export(const Words& words);
 void trace_cut(const Words& words);
 void trace_merge(const Words& words);
+void trace_prepare(const Words& words);
 void trace_stats(const Words& words);
 void page_table_check(const Words& words);
 void page_table_footprint(const Words& words);

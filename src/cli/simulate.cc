@@ -24,6 +24,7 @@
 #include "sim/machine_options.h"
 #include "sim/simulation.h"
 #include "stats/results.h"
+#include "trace/reader.h"
 
 namespace mmusim::cli {
 namespace po = boost::program_options;
@@ -167,6 +168,10 @@ stats::Provenance provenance_of(const config::Config& config, const sim::Replaye
   p.trace_recorder = replayed.header.recorder;
   p.torn = replayed.torn;
   p.stopped = replayed.stopped;
+  p.chunks_whole = replayed.streams.chunks[static_cast<size_t>(trace::References::All)];
+  p.chunks_pages = replayed.streams.chunks[static_cast<size_t>(trace::References::Any)];
+  p.chunks_sets = replayed.streams.chunks[static_cast<size_t>(trace::References::Sets)];
+  p.page_fallbacks = replayed.streams.fallbacks;
   return p;
 }
 

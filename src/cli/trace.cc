@@ -11,6 +11,7 @@ constexpr Command kTraceCommands[] = {
     {"stats", "How pages are reused, and what TLBs of any size would miss", trace_stats},
     {"cut", "A part of it, as a trace of its own", trace_cut},
     {"merge", "Several traces side by side in one", trace_merge},
+    {"prepare", "Add what makes its replays faster", trace_prepare},
     {"import", "Make a trace from another recorder's logs", trace_import},
     {"export", "Write it in another tool's format", trace_export},
 };

@@ -78,6 +78,19 @@ class CpuBase {
   void narrate(Narrator* narrator) { path_.narrate(narrator); }
   [[nodiscard]] const MissPath& path() const { return path_; }
 
+  // ... of one side's first level alone.
+  [[nodiscard]] uint64_t time_of(bool data) const {
+    return (data ? data_filter_ : fetch_filter_)->time();
+  }
+
+  // Whether base pages are of `page` and such with numbers that differ modulo `sets` never share a
+  // set of a first level.
+  [[nodiscard]] bool tells_apart(PageShift page, uint64_t sets) const {
+    return page_ == page && std::all_of(sides_.begin(), sides_.end(), [sets](const auto& side) {
+             return side.first->tells_apart(sets);
+           });
+  }
+
   // Whether no first level serves both sides.
   [[nodiscard]] bool has_first_level_each() const { return fetch_filter_ != data_filter_; }
 
@@ -115,6 +128,10 @@ class CpuBase {
   [[nodiscard]] SideLevels& side(Side which) { return sides_[which]; }
   // REQUIRES: the machine has it.
   [[nodiscard]] tlb::Level& level(size_t number) { return *levels_[number]; }
+
+  [[nodiscard]] const tlb::Level& first_of(bool data) const {
+    return *sides_[data ? kData : kFetches].first;
+  }
 
   // A look-up in the side's first level.
   Hit look_up(const SideLevels& side, VirtAddr va, tlb::Space space, bool retry) {
@@ -290,6 +307,19 @@ class Cpu : public CpuBase {
     uint64_t key_tag_;
   };
   [[nodiscard]] Hits hits() const { return Hits(*this); }
+  // Whether accesses to the page, reads and where asked writes, are known to hit, and what they hit
+  // is what was used last of the whole first level. By the Mmu's own clock.
+  [[nodiscard]] bool used_last(VirtAddr va, bool data, bool write) const {
+    const tlb::HitFilter& filter = data ? *data_filter_ : *fetch_filter_;
+    return filter.knows_latest(va.value() >> kKeyShift | key_tag_, write);
+  }
+  // Whether they are known to hit the entry of their set that was used last, so that one more
+  // changes nothing.
+  [[nodiscard]] bool settled(VirtAddr va, bool data, bool write) const {
+    const tlb::Level& first = first_of(data);
+    const auto entry = first.filter().entry_of(va.value() >> kKeyShift | key_tag_, write);
+    return entry && first.is_latest(*entry);
+  }
   // The same one by one, with the Mmu's own clock.
   bool fetch_hits(VirtAddr va) { return hits().fetch(va, fetch_filter_->tick()); }
   bool load_hits(VirtAddr va) { return hits().data(va, false, data_filter_->tick()); }
@@ -305,9 +335,10 @@ class Cpu : public CpuBase {
   // The access is allowed what `rights` say: the next ones like it hit the filter.
   Translation finish(const SideLevels& side, VirtAddr va, const Hit& hit, Rights rights) {
     const tlb::Payload& entry = *hit.payload;
-    side.first->filter_install(hit, va.value() >> kKeyShift | key_tag_,
-                               rights.has(side.data ? Rights::kRead : Rights::kExec),
-                               side.data && rights.has(Rights::kWrite) && entry.dirty);
+    // Who may write may read: page streams leave out reads behind writes.
+    const bool readable = rights.has(side.data ? Rights::kRead : Rights::kExec);
+    side.first->filter_install(hit, va.value() >> kKeyShift | key_tag_, readable,
+                               side.data && readable && rights.has(Rights::kWrite) && entry.dirty);
     const uint64_t into_entry = va.value() & entry.size.offset_mask();
     return {.fault = FaultReason::None,
             .pfn = entry.pfn + (into_entry >> page_.log2()),

@@ -176,4 +176,39 @@ std::string merge_text(const std::string& output, const trace::MergeResult& resu
          beside(fmt::format("{}:", output), totals_text(result.totals), kToolIndent);
 }
 
+Table prepare_table(const std::string& output, const trace::PrepareResult& result) {
+  Table table{.id = "prepared", .title = "Trace"};
+  table.columns = {{.key = "path", .align = Column::Align::Left, .names = true},
+                   {.key = "bytes_before", .title = "before", .unit = "bytes"},
+                   {.key = "bytes", .title = "now", .unit = "bytes"},
+                   {.key = "chunks", .title = "chunks", .unit = "chunks"},
+                   {.key = "sets",
+                    .title = "for sets",
+                    .unit = "chunks",
+                    .meaning = "With what is enough for first-level TLBs with sets."},
+                   {.key = "pages",
+                    .title = "for any",
+                    .unit = "chunks",
+                    .meaning = "With what any first-level TLB needs, too."}};
+  table.row({output, result.bytes_before, result.bytes_after, result.chunks, result.for_sets,
+             result.for_any});
+  return table;
+}
+
+Document prepare_document(const std::string& path, const std::string& output,
+                          const trace::PrepareResult& result) {
+  return {.kind = "prepare", .blocks = {prepare_table(output, result)}, .source = path};
+}
+
+std::string prepare_text(const std::string& output, const trace::PrepareResult& result) {
+  return beside(
+      fmt::format("{}:", output),
+      fmt::format("{} bytes, {} before; of {} chunks {} have page streams, {} of them for any "
+                  "first-level TLB",
+                  format_count(result.bytes_after), format_count(result.bytes_before),
+                  format_count(result.chunks), format_count(result.for_sets),
+                  format_count(result.for_any)),
+      kToolIndent);
+}
+
 }  // namespace mmusim::report

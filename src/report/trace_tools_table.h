@@ -1,4 +1,4 @@
-// What verify, cut and merge found and made: as tables, and as text.
+// What verify, cut, merge and prepare found and made: as tables, and as text.
 #ifndef MMUSIM_REPORT_TRACE_TOOLS_TABLE_H_
 #define MMUSIM_REPORT_TRACE_TOOLS_TABLE_H_
 
@@ -7,6 +7,7 @@
 #include "report/table.h"
 #include "trace/cut.h"
 #include "trace/merge.h"
+#include "trace/prepare.h"
 #include "trace/verify.h"
 
 namespace mmusim::report {
@@ -29,6 +30,12 @@ std::string cut_text(const std::string& output, const trace::CutResult& result);
 Table merge_table(const trace::MergeResult& result);
 Document merge_document(const std::string& output, const trace::MergeResult& result);
 std::string merge_text(const std::string& output, const trace::MergeResult& result);
+
+// One row.
+Table prepare_table(const std::string& output, const trace::PrepareResult& result);
+Document prepare_document(const std::string& path, const std::string& output,
+                          const trace::PrepareResult& result);
+std::string prepare_text(const std::string& output, const trace::PrepareResult& result);
 
 }  // namespace mmusim::report
 

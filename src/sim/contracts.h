@@ -5,6 +5,7 @@
 //   ReplayedCpu          what the replay loop asks of the MMU of one CPU
 //   ReplayedTlbs         ... and of those of all CPUs
 //   PricedTlbs           ... and what explain does
+//   PagedTlbs            ... and, besides, for a trace's page streams
 //   SimulatedArchitecture  one struct with all of it, which machines are made of
 //
 // arch/README.md says how to write one; arch/alpha is the smallest.
@@ -73,6 +74,16 @@ concept ReplayedTlbs = requires(Tlbs& tlbs, CpuId cpu) {
 template <class Tlbs>
 concept PricedTlbs = requires(const Tlbs& tlbs) {
   { tlbs.summary() } -> std::same_as<mmu::Summary>;
+};
+
+// What replays from page streams ask besides; see mmu/cpu.h.
+template <class Tlbs>
+concept PagedTlbs = ReplayedTlbs<Tlbs> &&
+    requires(Tlbs& tlbs, CpuId cpu, VirtAddr va, bool which, PageShift page, uint64_t sets) {
+  { tlbs.mmu(cpu).tells_apart(page, sets) } -> std::same_as<bool>;
+  { tlbs.mmu(cpu).used_last(va, which, which) } -> std::same_as<bool>;
+  { tlbs.mmu(cpu).settled(va, which, which) } -> std::same_as<bool>;
+  { tlbs.mmu(cpu).time_of(which) } -> std::same_as<uint64_t>;
 };
 
 template <class Arch>

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <memory>
+#include <optional>
 #include <set>
 #include <utility>
 
@@ -12,6 +13,7 @@
 #include "sim/machine.h"
 #include "sim/machine_options.h"
 #include "sim/machine_run.h"
+#include "sim/page_columns.h"
 #include "sim/replay.h"
 #include "sim/run_limit.h"
 #include "sim/stretch.h"
@@ -37,6 +39,8 @@ class FanOut {
 
   std::vector<ReplayOutcome> through(const TraceRoute& route) {
     TraceSource source(route);
+    columns_.emplace(source.reader());
+    choose_stream(route);
     trace::Totals totals;
     Looks looks(route.warmup, route.interval);
     std::vector<CountersOverTime> over_time(runs_.size(), CountersOverTime(looks));
@@ -63,6 +67,7 @@ class FanOut {
       if (outcomes_[i].failure != nullptr) continue;
       result.totals = totals;
       source.identify(result);
+      result.streams = {source.reader().chunks_given(), columns_->uses()};
       result.stopped = stopped;
       outcomes_[i].result = std::move(result);
     }
@@ -89,8 +94,9 @@ class FanOut {
     RunLimit limit(route.limit);
     choose_sifted();
     Stretch stretch(runs_.size() > 1 ? kTogether : 1, sifted_.empty());
-    while (any() && stretch.next(source, limit, looks, totals.instructions)) {
-      take(stretch);
+    while (any() && want_references(source, route.stream) &&
+           stretch.next(source, limit, looks, totals.instructions)) {
+      take(stretch, source.reader().given());
       totals += stretch.totals();
       if (looks.due(totals.instructions)) {
         looks.made(totals.instructions);
@@ -105,6 +111,35 @@ class FanOut {
     return false;
   }
 
+  // Page streams are for one machine that sees the whole trace as it was recorded.
+  void choose_stream(const TraceRoute& route) {
+    by_pages_ = false;
+    if (!any() || route.stream == StreamChoice::Full) return;
+    const bool whole = runs_.size() == 1 && !route.moved && route.limit == 0 &&
+                       route.quantum == 0 && route.warmup == 0 && route.interval == 0;
+    by_pages_ = whole && runs_.front()->needs() != trace::References::All;
+    if (!by_pages_ && route.stream == StreamChoice::Pages)
+      throw UsageError("run.stream",
+                       "this run needs every reference of the trace, not only those of its page "
+                       "streams",
+                       "leave run.stream at auto");
+  }
+  // Says which those of the next chunk are to be. True, so that it may stand in a condition.
+  bool want_references(TraceSource& source, StreamChoice choice) {
+    if (!by_pages_ || runs_.front() == nullptr) return true;
+    trace::Reader& reader = source.reader();
+    const trace::References needed = runs_.front()->needs();
+    const bool pays = choice == StreamChoice::Pages || columns_->pay();
+    reader.want(pays ? needed : trace::References::All);
+    if (choice == StreamChoice::Pages && needed != trace::References::All &&
+        reader.chunks_read() != 0 && reader.given() == trace::References::All &&
+        reader.chunks()[reader.chunks_read() - 1].totals.blocks != 0)
+      throw Error(reader.path(), "a chunk has no page stream for such a first-level TLB",
+                  "mmusim trace prepare adds page streams where they take little; run.stream = "
+                  "auto does without");
+    return true;
+  }
+
   // A pass over a batch to find what matters pays where several need not do the rest.
   void choose_sifted() {
     constexpr size_t kPays = 2;
@@ -115,13 +150,15 @@ class FanOut {
 
   // All of the stretch by one machine, then by the next, so that what a machine is made of is in
   // the host's caches for some time.
-  void take(const Stretch& stretch) {
+  void take(const Stretch& stretch, trace::References given) {
     for (size_t i = 0; i < runs_.size(); ++i) {
       const bool sifted = sifted_.count(i) != 0;
       for (const Stretch::Part& part : stretch.parts()) {
         if (runs_[i] == nullptr) break;
         attempt(i, [&] {
-          if (sifted && part.batch.event == nullptr)
+          if (part.batch.of_pages)
+            runs_[i]->take_pages(part.batch, *columns_, given == trace::References::Sets);
+          else if (sifted && part.batch.event == nullptr)
             runs_[i]->take_kept(part.batch, part.kept);
           else
             runs_[i]->take(part.batch);
@@ -157,6 +194,8 @@ class FanOut {
   const ReplayOptions& options_;
   std::vector<std::unique_ptr<MachineRun>> runs_;  // null: ended
   std::set<size_t> sifted_;                        // runs that are given what it keeps
+  std::optional<PageColumns> columns_;
+  bool by_pages_ = false;  // page streams are read, where there are any
   std::vector<ReplayOutcome> outcomes_;
 };
 

@@ -7,8 +7,10 @@
 
 #include <span>
 
+#include "sim/page_columns.h"
 #include "sim/sieve.h"
 #include "stats/report.h"
+#include "trace/reader.h"
 #include "trace/record.h"
 
 namespace mmusim::sim {
@@ -25,6 +27,11 @@ class MachineRun {
   // Whether it can do with what a Sieve keeps of a batch of blocks. Then take_kept() is take().
   [[nodiscard]] virtual bool sifts() const = 0;
   virtual void take_kept(const trace::Batch& batch, std::span<const Kept> kept) = 0;
+  // Which references it needs of the chunks to come. Where these are of page streams,
+  // take_pages() of what a chunk's keeps is take() of its blocks; `sets`: it is what it keeps for
+  // sets.
+  [[nodiscard]] virtual trace::References needs() const = 0;
+  virtual void take_pages(const trace::Batch& batch, PageColumns& columns, bool sets) = 0;
   // What it has counted so far.
   virtual void report(stats::Report& report) const = 0;
   // Ends all processes. Errors: as Machine::shut_down().

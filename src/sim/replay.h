@@ -20,6 +20,7 @@ inline ReplayMode mode_of(bool checked, bool has_caches) {
 }
 
 template <SimulatedArchitecture Arch>
+requires PagedTlbs<typename Arch::Tlbs>
 class MachineRunOf final : public MachineRun {
  public:
   MachineRunOf(const config::Config& config, const ReplayOptions& options)
@@ -29,7 +30,9 @@ class MachineRunOf final : public MachineRun {
         mode_(options.mode.value_or(
             mode_of(machine_.checker() != nullptr, machine_.sink().has_caches()))),
         sifts_((mode_ == ReplayMode::Fast || mode_ == ReplayMode::Sifted) &&
-               machine_.tlbs().mmu(CpuId(0)).has_first_level_each()) {}
+               machine_.tlbs().mmu(CpuId(0)).has_first_level_each()),
+        tells_apart_(
+            machine_.tlbs().mmu(CpuId(0)).tells_apart(trace::kBlockPage, trace::kPageSets)) {}
 
   void take(const trace::Batch& batch) override {
     switch (mode_) {
@@ -49,6 +52,15 @@ class MachineRunOf final : public MachineRun {
   void take_kept(const trace::Batch& batch, std::span<const Kept> kept) override {
     loop_.run_kept(batch, kept);
   }
+  [[nodiscard]] trace::References needs() const override {
+    if (mode_ != ReplayMode::Fast || !sifts_ || loop_.needs_columns(false))
+      return trace::References::All;
+    return tells_apart_ && !loop_.needs_columns(true) ? trace::References::Sets
+                                                      : trace::References::Any;
+  }
+  void take_pages(const trace::Batch& batch, PageColumns& columns, bool sets) override {
+    loop_.run_pages(batch, columns, sets);
+  }
   void report(stats::Report& report) const override {
     loop_.counters().report(report);
     machine_.report(report);
@@ -60,6 +72,7 @@ class MachineRunOf final : public MachineRun {
   ReplayLoop<typename Arch::Tlbs> loop_;
   ReplayMode mode_;
   bool sifts_;
+  bool tells_apart_;
 };
 
 }  // namespace mmusim::sim

@@ -2,6 +2,7 @@
 #ifndef MMUSIM_SIM_REPLAY_RESULT_H_
 #define MMUSIM_SIM_REPLAY_RESULT_H_
 
+#include <array>
 #include <cstdint>
 #include <functional>
 #include <optional>
@@ -32,6 +33,13 @@ struct ReplayOptions {
   std::optional<ReplayMode> mode;  // what the configuration asks for, if not given
 };
 
+// From how many chunks of a trace's came what was replayed, by trace::References, and how often a
+// machine that was given page streams went back to the columns.
+struct StreamUse {
+  std::array<uint64_t, 3> chunks{};
+  uint64_t fallbacks = 0;
+};
+
 // Which trace, and what of it.
 struct Replayed {
   trace::Header header;
@@ -39,6 +47,7 @@ struct Replayed {
   std::string trace_hash;
   bool torn = false;     // the trace was torn and replayed up to its last whole chunk
   bool stopped = false;  // run.limit was reached before the end of the trace
+  StreamUse streams;
 };
 
 struct ReplayResult : Replayed {

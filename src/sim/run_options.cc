@@ -32,7 +32,15 @@ const config::Keys<RunOptions>& RunOptions::keys() {
           .choice("run.relocate", &RunOptions::relocate,
                   {{"auto", Relocate::Auto}, {"off", Relocate::Off}, {"force", Relocate::Force}},
                   "Move the trace's addresses to where this architecture places programs. auto: "
-                  "if the trace was recorded on another architecture or with another page size.");
+                  "if the trace was recorded on another architecture or with another page size.")
+          .choice("run.stream", &RunOptions::stream,
+                  {{"auto", StreamChoice::Auto},
+                   {"full", StreamChoice::Full},
+                   {"pages", StreamChoice::Pages}},
+                  "Which of a trace's streams are replayed, with the same counters: all of its "
+                  "references (full), or only those that can matter to a first-level TLB (pages), "
+                  "which a trace may have beside them (trace prepare). auto: these where machine, "
+                  "run and trace allow it. pages: an error where they do not.");
   return kKeys;
 }
 

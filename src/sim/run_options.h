@@ -12,6 +12,9 @@ namespace mmusim::sim {
 // Whether a trace's addresses are moved: where machines differ, never, always.
 enum class Relocate : uint8_t { Auto, Off, Force };
 
+// Which streams of a trace are replayed: its columns, its page streams, or these where they can be.
+enum class StreamChoice : uint8_t { Auto, Full, Pages };
+
 struct RunOptions {
   std::string trace;
   bool check = false;
@@ -21,6 +24,7 @@ struct RunOptions {
   bool accept_torn = false;
   uint64_t quantum = 0;  // 0: turns as recorded
   Relocate relocate = Relocate::Auto;
+  StreamChoice stream = StreamChoice::Auto;
 
   static const config::Keys<RunOptions>& keys();
   // REQUIRES: declared.

@@ -105,7 +105,12 @@ Json document_head(const Provenance& provenance, const config::Config& config) {
         {"program", provenance.trace_program},
         {"recorder", provenance.trace_recorder},
         {"torn", provenance.torn},
-        {"stopped", provenance.stopped}}},
+        {"stopped", provenance.stopped},
+        {"chunks",
+         {{"whole", provenance.chunks_whole},
+          {"pages", provenance.chunks_pages},
+          {"sets", provenance.chunks_sets},
+          {"fallbacks", provenance.page_fallbacks}}}}},
   };
   Json& plugins = document["provenance"]["plugins"] = Json::array();
   for (const Provenance::Plugin& plugin : provenance.plugins)

@@ -32,6 +32,12 @@ struct Provenance {
   std::string trace_recorder;  // what recorded it
   bool torn = false;           // the trace was incomplete, and replayed as far as it goes
   bool stopped = false;        // the replay was ended early by run.limit
+  // Of its chunks, how many were replayed whole, and from page streams: what any first-level TLB
+  // needs, and what is enough for one with sets; how often that went back to the whole.
+  uint64_t chunks_whole = 0;
+  uint64_t chunks_pages = 0;
+  uint64_t chunks_sets = 0;
+  uint64_t page_fallbacks = 0;
 
   struct Plugin {
     std::string path;  // as machine.page_table has it

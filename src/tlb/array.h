@@ -116,6 +116,11 @@ class TlbArray {
       stamps_[index] = now;
   }
 
+  // Whether the way at `index` is that of its set used last: using it again changes nothing.
+  [[nodiscard]] bool is_latest(uint32_t index) const {
+    return stamps_[index] == last_use(index / ways_ * ways_, ways_);
+  }
+
   // How many ways of each set are left to replacement; the last ones of a set hold what must stay.
   // At first all. Who sets it has emptied those that are no longer. REQUIRES: at least 1, and no
   // more than there are.

@@ -19,6 +19,7 @@
 
 #include <array>
 #include <cstdint>
+#include <optional>
 #include <vector>
 
 namespace mmusim::tlb {
@@ -88,6 +89,18 @@ class HitFilter {
       first_slot_[entry] = static_cast<uint16_t>(index);
     }
     slot.keys = {readable ? key : empty_key(index), writable ? key : empty_key(index)};
+  }
+
+  // Whether an access to `key` is known to hit the entry that was used last of all.
+  [[nodiscard]] bool knows_latest(uint64_t key, bool write) const {
+    return entry_of(key, write) && *slots_[key & (kSlots - 1)].stamp == clock_;
+  }
+
+  // The entry that an access to `key` is known to hit.
+  [[nodiscard]] std::optional<uint32_t> entry_of(uint64_t key, bool write) const {
+    const Slot& slot = slots_[key & (kSlots - 1)];
+    if (slot.keys[0] != key || (write && slot.keys[1] != key)) return std::nullopt;
+    return slot.entry;
   }
 
   // `entry` is about to be emptied or changed.

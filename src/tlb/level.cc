@@ -211,4 +211,18 @@ void Level::for_each(const std::function<void(const EntryView&)>& visit) const {
       }
 }
 
+bool Level::is_latest(uint32_t entry) const {
+  for (const Bank& bank : banks_)
+    if (entry - bank.first_entry < bank.array.entries())
+      return bank.array.is_latest(entry - bank.first_entry);
+  return false;
+}
+
+bool Level::tells_apart(uint64_t sets) const {
+  const Place place = places_[page_.log2()];
+  if (place == kNowhere) return false;
+  const Bank& bank = banks_[sizes_[place].bank];
+  return sizes_[place].size == page_ && bank.fold == Bank::kNoFold && bank.array.sets() % sets == 0;
+}
+
 }  // namespace mmusim::tlb

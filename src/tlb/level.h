@@ -101,6 +101,11 @@ class Level {
                      writable);
   }
   [[nodiscard]] HitFilter& filter() { return *filter_; }
+  [[nodiscard]] const HitFilter& filter() const { return *filter_; }
+  // Whether an entry, as the filter numbers it, is the one of its set used last.
+  [[nodiscard]] bool is_latest(uint32_t entry) const;
+  // Whether base pages whose numbers differ modulo `sets` are never in one set.
+  [[nodiscard]] bool tells_apart(uint64_t sets) const;
   // The filter forgets everything: for who has more address spaces than keys can tell apart.
   void filter_clear();
 
@@ -197,9 +202,10 @@ class Level {
     }
   };
   struct Bank {
+    static constexpr unsigned kNoFold = 63;  // leaves nothing of a page's number
     Bank(const Geometry& geometry, Uses uses)
         : array(geometry, uses),
-          fold(geometry.index == Index::Xor ? log2_floor(geometry.sets()) : 63) {}
+          fold(geometry.index == Index::Xor ? log2_floor(geometry.sets()) : kNoFold) {}
     TlbArray<Tag, Payload> array;
     uint32_t first_entry = 0;  // entries of the level are numbered through its banks
     Extent fragments;          // of leaves that are not whole

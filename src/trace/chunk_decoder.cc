@@ -1,8 +1,7 @@
 #include "trace/chunk_decoder.h"
 
 #include <algorithm>
-
-#include "trace/event_codec.h"
+#include <optional>
 
 namespace mmusim::trace {
 
@@ -24,17 +23,25 @@ constexpr auto kWidths = [] {
   return widths;
 }();
 
-// Sum of all nibbles; more than `limit` if one exceeds kMaxDifferenceBytes.
-uint64_t sum_of_widths(std::span<const uint8_t> pairs, uint64_t limit) {
-  uint64_t sum = 0;
-  unsigned wrong = 0;
-  for (const uint8_t pair : pairs) {
-    const unsigned low = pair & 15u;
-    const unsigned high = pair >> 4;
-    sum += low + high;
-    wrong |= (low + 7u) | (high + 7u);
+// How many nibbles are 1 to kMaxDifferenceBytes each, by value; or nothing if one is larger.
+std::optional<std::array<uint64_t, kMaxDifferenceBytes + 1>> count_widths(
+    std::span<const uint8_t> pairs) {
+  std::array<std::array<uint64_t, 256>, 4> counts{};  // side by side, for the host's sake
+  size_t i = 0;
+  for (; i + 4 <= pairs.size(); i += 4)
+    for (size_t k = 0; k < 4; ++k)
+      ++counts[k][pairs[i + k]];
+  for (; i < pairs.size(); ++i)
+    ++counts[0][pairs[i]];
+  std::array<uint64_t, kMaxDifferenceBytes + 1> widths{};
+  for (unsigned pair = 0; pair < 256; ++pair) {
+    const uint64_t count = counts[0][pair] + counts[1][pair] + counts[2][pair] + counts[3][pair];
+    if (count == 0) continue;
+    if ((pair & 15u) > kMaxDifferenceBytes || pair >> 4 > kMaxDifferenceBytes) return std::nullopt;
+    widths[pair & 15u] += count;
+    widths[pair >> 4] += count;
   }
-  return (wrong & 16u) != 0 ? limit + 1 : sum;
+  return widths;
 }
 
 template <class Number>
@@ -61,8 +68,7 @@ void widen(const uint8_t* from, uint32_t* to, size_t count) {
 }  // namespace
 
 ChunkDecoder::ChunkDecoder()
-    : control_({}, place_, ""),
-      blocks_(kBatchBlocks),
+    : blocks_(kBatchBlocks),
       op_numbers_(kBatchAddresses + kMaxMemOps + kSlack),
       addresses_(kBatchAddresses + kMaxMemOps + kSlack) {}
 
@@ -70,15 +76,11 @@ void ChunkDecoder::open(const ChunkHeader& header, const RawStreams& raw, const 
   place_ = place;
   header_ = header;
   raw_ = raw;
-  control_ = ByteReader(raw_[Stream::Control], place_, name_of(Stream::Control));
-  has_thread_ = false;
   done_ = Totals{};
   read_dictionary();
   ++table_serial_;
   check_streams();
-  next_difference_ = raw_[Stream::Differences].data();
-  run_ = control_.varint();
-  item_due_ = !control_.at_end();
+  control_.open(raw_[Stream::Control], place_);
 }
 
 // After this, no block number is out of range, and as long as no more addresses are taken than the
@@ -98,10 +100,17 @@ void ChunkDecoder::check_streams() {
   if (widths.size() != (addresses + 1) / 2 || (addresses % 2 != 0 && widths.back() > 15)) {
     fail("the stream of address widths does not have as many as the chunk");
   }
-  const uint64_t bytes_left = raw_[Stream::Differences].size();
-  if (sum_of_widths(widths, bytes_left) != bytes_left) {
-    fail("the streams of address widths and differences do not fit together");
+  const auto counts = count_widths(widths);
+  const uint8_t* at = raw_[Stream::Differences].data();
+  const uint8_t* const end = at + raw_[Stream::Differences].size();
+  next_difference_.fill(at);
+  for (uint64_t width = 0; counts && width <= kMaxDifferenceBytes; ++width) {
+    if (header_.by_width) next_difference_[width] = at;
+    if (width * (*counts)[width] > static_cast<uint64_t>(end - at)) break;
+    at += width * (*counts)[width];
+    if (width == kMaxDifferenceBytes && at == end) return;
   }
+  fail("the streams of address widths and differences do not fit together");
 }
 
 void ChunkDecoder::read_static_block(ByteReader& in, uint64_t& previous_end,
@@ -177,44 +186,26 @@ void ChunkDecoder::read_dictionary() {
 
 bool ChunkDecoder::next(Batch& batch) {
   batch = Batch{};
-  while (run_ == 0) {
-    if (!item_due_) {
+  while (control_.run() == 0) {
+    if (!control_.item_due()) {
       if (done_ != header_.totals) fail("the chunk's totals do not match its records");
       return false;
     }
-    take_item(batch);
-    if (batch.event != nullptr) return true;
+    control_.take_item(batch);
+    if (batch.event == nullptr) continue;
+    ++done_.events;
+    return true;
   }
-  if (!has_thread_) control_.fail("blocks before any thread");
-  batch.thread = thread_;
+  batch.thread = control_.thread();
   decode_blocks(batch);
   return true;
 }
 
-// Takes one item of the control stream, an event or a change of thread, and the run that follows.
-void ChunkDecoder::take_item(Batch& batch) {
-  const uint8_t kind = control_.byte();
-  if (kind == kThreadItem) {
-    const auto pid = control_.varint_up_to(UINT32_MAX, "a process id");
-    const auto tid = control_.varint_up_to(UINT32_MAX, "a thread id");
-    thread_ = {Pid(static_cast<uint32_t>(pid)), Tid(static_cast<uint32_t>(tid))};
-    has_thread_ = true;
-  } else {
-    if (!has_thread_) control_.fail("an event before any thread");
-    event_ = decode_event(kind, control_);
-    ++done_.events;
-    batch.thread = thread_;
-    batch.event = &event_;
-  }
-  run_ = control_.varint();
-  item_due_ = !control_.at_end();
-}
-
 void ChunkDecoder::decode_blocks(Batch& batch) {
-  if (run_ > header_.totals.blocks - done_.blocks) {
+  if (control_.run() > header_.totals.blocks - done_.blocks) {
     control_.fail("a run of more blocks than the chunk has");
   }
-  const size_t limit = std::min<uint64_t>(run_, kBatchBlocks);
+  const size_t limit = std::min<uint64_t>(control_.run(), kBatchBlocks);
   const uint8_t* numbers = raw_[Stream::Blocks].data();
   if (block_number_bytes(header_.static_blocks) == sizeof(uint16_t)) {
     widen<uint16_t>(numbers + done_.blocks * sizeof(uint16_t), blocks_.data(), limit);
@@ -255,18 +246,25 @@ void ChunkDecoder::decode_blocks(Batch& batch) {
   }
   decode_addresses(addresses);
 
-  run_ -= count;
+  control_.take_blocks(count);
   done_ += totals;
   batch.table = table_;
   batch.table_serial = table_serial_;
   batch.blocks = std::span(blocks_).first(count);
   batch.addresses = addresses_.data();
-  batch.goes_on = run_ != 0;
+  batch.goes_on = control_.run() != 0;
 }
 
 // REQUIRES: op_numbers_ filled, and so many addresses left in the chunk.
 void ChunkDecoder::decode_addresses(size_t count) {
-  const uint8_t* from = next_difference_;
+  if (header_.by_width)
+    decode_addresses_by_width(count);
+  else
+    decode_addresses_in_order(count);
+}
+
+void ChunkDecoder::decode_addresses_in_order(size_t count) {
+  const uint8_t* from = next_difference_[0];
   const uint32_t* op_number = op_numbers_.data();
   uint64_t* last = last_address_.data();
   uint64_t* to = addresses_.data();
@@ -290,7 +288,56 @@ void ChunkDecoder::decode_addresses(size_t count) {
     one(pair >> 4);
   }
   if (count != 0) one(*widths & 15u);
-  next_difference_ = from;
+  next_difference_[0] = from;
+}
+
+// Nearly all differences have no byte, one or two: where those are read is kept in registers, and
+// only the rest takes a branch.
+void ChunkDecoder::decode_addresses_by_width(size_t count) {
+  const uint8_t* one_byte = next_difference_[1];
+  const uint8_t* two_bytes = next_difference_[2];
+  const uint32_t* op_number = op_numbers_.data();
+  uint64_t* last = last_address_.data();
+  uint64_t* to = addresses_.data();
+  const auto any = [&](unsigned width) {
+    const uint8_t*& from = width == 1 ? one_byte : width == 2 ? two_bytes : next_difference_[width];
+    uint64_t biased;
+    std::memcpy(&biased, from, sizeof biased);
+    from += width;
+    uint64_t& address = last[*op_number++];
+    address += (biased & kWidths[width].mask) - kWidths[width].bias;
+    *to++ = address;
+  };
+  const auto narrow = [&](unsigned width) {
+    uint16_t biased;
+    std::memcpy(&biased, width == 2 ? two_bytes : one_byte, sizeof biased);
+    one_byte += width & 1u;
+    two_bytes += width & 2u;
+    uint64_t& address = last[*op_number++];
+    address += (biased & kWidths[width].mask) - kWidths[width].bias;
+    *to++ = address;
+  };
+  const uint64_t first = done_.data_accesses();
+  const uint8_t* widths = raw_[Stream::Widths].data() + first / 2;
+  if (first % 2 != 0 && count != 0) {
+    any(*widths++ >> 4);
+    --count;
+  }
+  for (; count >= 2; count -= 2) {
+    const unsigned pair = *widths++;
+    const unsigned low = pair & 15u;
+    const unsigned high = pair >> 4;
+    if (((pair + 0x11u) & 0xccu) == 0) [[likely]] {
+      narrow(low);
+      narrow(high);
+    } else {
+      any(low);
+      any(high);
+    }
+  }
+  if (count != 0) any(*widths & 15u);
+  next_difference_[1] = one_byte;
+  next_difference_[2] = two_bytes;
 }
 
 }  // namespace mmusim::trace

@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "trace/bytes.h"
+#include "trace/control_reader.h"
 #include "trace/format.h"
 #include "trace/record.h"
 
@@ -17,7 +18,7 @@ namespace mmusim::trace {
 
 // The uncompressed streams of a chunk, each followed by kPadding readable bytes.
 struct RawStreams {
-  static constexpr size_t kPadding = 32;
+  static constexpr size_t kPadding = kStreamPadding;
   std::array<std::span<const uint8_t>, kStreams> streams;
 
   [[nodiscard]] std::span<const uint8_t> operator[](Stream which) const {
@@ -57,15 +58,16 @@ class ChunkDecoder {
   void read_dictionary();
   void read_static_block(ByteReader& in, uint64_t& previous_end, FirstAddresses& first_addresses);
   void check_streams();
-  void take_item(Batch& batch);
   void decode_blocks(Batch& batch);
   void decode_addresses(size_t count);
+  void decode_addresses_in_order(size_t count);
+  void decode_addresses_by_width(size_t count);
   [[noreturn]] void fail(const char* what) const { damaged(place_, what); }
 
   Place place_;
   ChunkHeader header_;
   RawStreams raw_;
-  ByteReader control_;
+  ControlReader control_;
 
   std::vector<StaticBlock> table_;
   std::vector<BlockShape> shapes_;
@@ -73,16 +75,12 @@ class ChunkDecoder {
   std::vector<MemOp> ops_;
   std::vector<uint64_t> last_address_;  // by static access
 
-  ThreadId thread_{};
-  bool has_thread_ = false;
-  uint64_t run_ = 0;       // blocks before the next item of the control stream
-  bool item_due_ = false;  // an item follows the run
   uint64_t table_serial_ = 0;
   Totals done_;
-  const uint8_t* next_difference_ = nullptr;
+  // The next difference of each width; where they stand in order, of any in the first.
+  std::array<const uint8_t*, 16> next_difference_{};
 
   // Of the batch.
-  Event event_;
   std::vector<uint32_t> blocks_;
   std::vector<uint32_t> op_numbers_;  // the static access of each address
   std::vector<uint64_t> addresses_;

@@ -1,6 +1,7 @@
 #include "trace/chunk_encoder.h"
 
 #include <algorithm>
+#include <numeric>
 
 #include "trace/event_codec.h"
 
@@ -37,7 +38,8 @@ uint64_t ChunkEncoder::raw_bytes() const {
   return streams_[static_cast<size_t>(Stream::Dictionary)].size() +
          streams_[static_cast<size_t>(Stream::Control)].size() +
          numbers_.size() * block_number_bytes(table_.size()) + widths_.size() / 2 +
-         streams_[static_cast<size_t>(Stream::Differences)].size();
+         std::accumulate(differences_.begin(), differences_.end(), uint64_t{0},
+                         [](uint64_t sum, const ByteBuffer& of) { return sum + of.size(); });
 }
 
 bool ChunkEncoder::full(uint64_t chunk_bytes) const {
@@ -179,10 +181,13 @@ void ChunkEncoder::again(std::span<const uint32_t> numbers, std::span<const uint
   totals_.stores += stores;
   totals_.modifies += addresses.size() - loads - stores;
 
-  ByteBuffer& differences = streams_[static_cast<size_t>(Stream::Differences)];
-  differences.reserve(addresses.size() * kMaxDifferenceBytes);
+  // Each difference is written in eight bytes, of which the next one takes what is too much.
+  std::array<uint8_t*, kMaxDifferenceBytes + 1> at;
+  for (unsigned width = 0; width < at.size(); ++width) {
+    differences_[width].reserve(addresses.size() * width + kMaxDifferenceBytes);
+    at[width] = differences_[width].end();
+  }
   widths_.reserve(addresses.size());
-  uint8_t* at = differences.end();
   uint8_t* width_at = widths_.end();
   uint64_t* const last = last_address_.data();
   for (size_t i = 0; i < addresses.size(); ++i) {
@@ -190,11 +195,12 @@ void ChunkEncoder::again(std::span<const uint32_t> numbers, std::span<const uint
     last[places_[i]] = addresses[i];
     const unsigned width = difference_bytes(difference);
     const uint64_t biased = difference + kBias[width];
-    std::memcpy(at, &biased, sizeof biased);
-    at += width;
+    std::memcpy(at[width], &biased, sizeof biased);
+    at[width] += width;
     *width_at++ = static_cast<uint8_t>(width);
   }
-  differences.set_end(at);
+  for (unsigned width = 0; width < at.size(); ++width)
+    differences_[width].set_end(at[width]);
   widths_.set_end(width_at);
 }
 
@@ -218,6 +224,12 @@ void ChunkEncoder::close() {
     *at++ = static_cast<uint8_t>(widths_.data()[i] | widths_.data()[i + 1] << 4);
   }
   widths.set_end(at);
+
+  ByteBuffer& differences = streams_[static_cast<size_t>(Stream::Differences)];
+  for (const ByteBuffer& of_width : differences_)
+    differences.append(of_width.data(), of_width.size());
+  for (ByteBuffer& stream : streams_)
+    stream.reserve(kStreamPadding);
 }
 
 void ChunkEncoder::clear() {
@@ -236,6 +248,8 @@ void ChunkEncoder::clear() {
   totals_ = Totals{};
   for (ByteBuffer& stream : streams_)
     stream.clear();
+  for (ByteBuffer& of_width : differences_)
+    of_width.clear();
 }
 
 }  // namespace mmusim::trace

@@ -32,7 +32,7 @@ class ChunkEncoder {
   // Errors: Error when the event exceeds the format's limits.
   void event(const Event& event);
 
-  // Ends the chunk: the streams are complete then.
+  // Ends the chunk: the streams are complete then, each followed by kStreamPadding readable bytes.
   void close();
 
   // Forgets everything, for the next chunk.
@@ -87,8 +87,11 @@ class ChunkEncoder {
   std::vector<uint32_t> numbers_;  // of the blocks executed
   uint64_t run_ = 0;               // blocks since the last item of the control stream
   Totals totals_;
-  std::array<ByteBuffer, kStreams> streams_;  // Blocks and Widths are made by close()
-  ByteBuffer widths_;                         // one per address
+  // Blocks, Widths and Differences are made by close().
+  std::array<ByteBuffer, kStreams> streams_;
+  ByteBuffer widths_;  // one per address
+  // By width.
+  std::array<ByteBuffer, kMaxDifferenceBytes + 1> differences_;
 };
 
 }  // namespace mmusim::trace

@@ -3,47 +3,41 @@
 #include <algorithm>
 #include <csignal>
 #include <utility>
-#include <zstd.h>
 
 #include "base/error.h"
+#include "trace/compressor.h"
+#include "trace/page_packer.h"
 
 namespace mmusim::trace {
 
-struct ChunkPacker::Compressor {
-  Compressor() : context(ZSTD_createCCtx()) { MMUSIM_ASSERT(context != nullptr); }
-  ~Compressor() { ZSTD_freeCCtx(context); }
-  Compressor(const Compressor&) = delete;
-  Compressor& operator=(const Compressor&) = delete;
+struct ChunkPacker::Worker {
+  explicit Worker(const PackOptions& options)
+      : level(options.zstd_level), pages(options.page_percent) {}
 
-  void pack(ChunkEncoder& encoder, int level, PackedChunk& packed) const {
+  void pack(ChunkEncoder& encoder, PackedChunk& packed) {
     encoder.close();
     ChunkHeader& header = packed.header;
     ByteBuffer& payload = packed.payload;
     header = ChunkHeader();
     header.totals = encoder.totals();
     header.static_blocks = encoder.static_blocks();
-    StreamHasher raw_hash;
+    RawStreams raw;
     payload.clear();
     for (size_t i = 0; i < kStreams; ++i) {
-      const auto raw = encoder.stream(static_cast<Stream>(i));
-      raw_hash.add(raw);
-      payload.reserve(ZSTD_compressBound(raw.size()));
-      const size_t size = ZSTD_compressCCtx(context, payload.end(), ZSTD_compressBound(raw.size()),
-                                            raw.data(), raw.size(), level);
-      if (ZSTD_isError(size) != 0)
-        throw Error("", fmt::format("cannot compress: {}", ZSTD_getErrorName(size)));
-      payload.set_end(payload.end() + size);
-      header.streams[i] = {static_cast<uint32_t>(raw.size()), static_cast<uint32_t>(size)};
+      raw.streams[i] = encoder.stream(static_cast<Stream>(i));
+      header.streams[i] = compressor.append(raw.streams[i], level, payload);
     }
-    header.raw_hash = raw_hash.digest();
-    header.payload_hash = hash_bytes(payload.bytes());
+    header.raw_hash = hash_of_streams(raw.streams, header.by_width);
+    pages.add(raw, {"a chunk just made", 0}, header, payload);
   }
 
-  ZSTD_CCtx* context;
+  int level;
+  Compressor compressor;
+  PagePacker pages;
 };
 
-ChunkPacker::ChunkPacker(int zstd_level, unsigned threads) : level_(zstd_level) {
-  if (threads == 0) own_ = std::make_unique<Compressor>();
+ChunkPacker::ChunkPacker(const PackOptions& options, unsigned threads) : options_(options) {
+  if (threads == 0) own_ = std::make_unique<Worker>(options);
   // Signals are for the thread that made this.
   sigset_t all;
   sigset_t before;
@@ -65,7 +59,7 @@ ChunkPacker::~ChunkPacker() {
 }
 
 void ChunkPacker::work() {
-  const Compressor compressor;
+  Worker worker(options_);
   std::unique_lock lock(mutex_);
   for (;;) {
     const auto open =
@@ -79,7 +73,7 @@ void ChunkPacker::work() {
     job.taken = true;
     lock.unlock();
     try {
-      compressor.pack(*job.encoder, level_, job.packed);
+      worker.pack(*job.encoder, job.packed);
     } catch (...) {
       job.failure = std::current_exception();
     }
@@ -111,7 +105,7 @@ void ChunkPacker::give(std::unique_ptr<ChunkEncoder>& encoder) {
   std::swap(job->encoder, encoder);
   encoder->clear();
   if (own_ != nullptr) {
-    own_->pack(*job->encoder, level_, job->packed);
+    own_->pack(*job->encoder, job->packed);
     job->taken = job->done = true;
     jobs_.push_back(std::move(job));
     return;
@@ -121,7 +115,7 @@ void ChunkPacker::give(std::unique_ptr<ChunkEncoder>& encoder) {
   done_.wait(lock, [this] { return !full(); });
 }
 
-const PackedChunk* ChunkPacker::next(bool wait) {
+PackedChunk* ChunkPacker::next(bool wait) {
   std::unique_lock lock(mutex_);
   if (handed_out_ != nullptr) idle_.push_back(std::move(handed_out_));
   if (jobs_.empty()) return nullptr;

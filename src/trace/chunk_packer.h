@@ -1,4 +1,5 @@
-// Makes finished chunks of full encoders: closes them, compresses and hashes their streams. On as
+// Makes finished chunks of full encoders: closes them, compresses and hashes their streams, and
+// adds page streams. On as
 // many threads as asked for, a chunk each; handed out in the order they were given, so that the
 // file does not depend on the number of threads. Used by one thread.
 #ifndef MMUSIM_TRACE_CHUNK_PACKER_H_
@@ -23,10 +24,15 @@ struct PackedChunk {
   ByteBuffer payload;
 };
 
+struct PackOptions {
+  int zstd_level = 0;
+  unsigned page_percent = 0;  // as PagePacker's
+};
+
 class ChunkPacker {
  public:
   // `threads` may be 0: then give() itself does the work.
-  ChunkPacker(int zstd_level, unsigned threads);
+  ChunkPacker(const PackOptions& options, unsigned threads);
   ~ChunkPacker();
   ChunkPacker(const ChunkPacker&) = delete;
   ChunkPacker& operator=(const ChunkPacker&) = delete;
@@ -37,7 +43,7 @@ class ChunkPacker {
 
   // The next chunk, if it is ready; with `wait`, waits for it. Null: none. The caller may keep it
   // until the next call. Errors: Error when it could not be compressed.
-  const PackedChunk* next(bool wait);
+  PackedChunk* next(bool wait);
 
  private:
   struct Job {
@@ -47,13 +53,13 @@ class ChunkPacker {
     bool taken = false;
     bool done = false;
   };
-  struct Compressor;
+  struct Worker;
 
   void work();
   [[nodiscard]] bool full() const;
 
-  int level_;
-  std::unique_ptr<Compressor> own_;  // where there are no threads
+  PackOptions options_;
+  std::unique_ptr<Worker> own_;  // where there are no threads
   std::deque<std::unique_ptr<Job>>
       jobs_;  // in order; those before taken_ ones are handed out first
   std::vector<std::unique_ptr<Job>> idle_;

@@ -52,6 +52,12 @@ const char* name_of(Stream stream) {
   return kNames[static_cast<size_t>(stream)];
 }
 
+const char* name_of(PageStream stream) {
+  static constexpr const char* kNames[] = {"stream of runs", "page stream", "stream of returns"};
+  static_assert(std::size(kNames) == kPageStreams);
+  return kNames[static_cast<size_t>(stream)];
+}
+
 namespace {
 uint64_t distance(uint64_t a, uint64_t b) {
   const uint64_t difference = a - b;
@@ -78,9 +84,16 @@ void FirstAddresses::told(unsigned which, uint64_t address) {
   used_[replaced] = ++now_;
 }
 
-uint64_t ChunkHeader::payload_bytes() const {
+uint64_t ChunkHeader::columns_bytes() const {
   uint64_t sum = 0;
   for (const StreamSizes& stream : streams)
+    sum += stream.compressed;
+  return sum;
+}
+
+uint64_t ChunkHeader::payload_bytes() const {
+  uint64_t sum = columns_bytes();
+  for (const StreamSizes& stream : page_streams)
     sum += stream.compressed;
   return sum;
 }
@@ -96,22 +109,19 @@ uint64_t hash_bytes(std::span<const uint8_t> bytes) {
   return XXH3_64bits(bytes.data(), bytes.size());
 }
 
-struct StreamHasher::State {
-  XXH3_state_t xxh;
-};
-
-StreamHasher::StreamHasher() : state_(std::make_unique<State>()) {
-  XXH3_64bits_reset(&state_->xxh);
-}
-StreamHasher::~StreamHasher() = default;
-void StreamHasher::add(std::span<const uint8_t> bytes) {
-  if (!bytes.empty()) XXH3_64bits_update(&state_->xxh, bytes.data(), bytes.size());
-}
-uint64_t StreamHasher::digest() const {
-  return XXH3_64bits_digest(&state_->xxh);
+uint64_t hash_of_streams(std::span<const std::span<const uint8_t>> streams, bool by_width) {
+  XXH3_state_t state;
+  XXH3_64bits_reset(&state);
+  for (const auto stream : streams)
+    if (!stream.empty()) XXH3_64bits_update(&state, stream.data(), stream.size());
+  const uint8_t coding = 1;
+  if (by_width) XXH3_64bits_update(&state, &coding, 1);
+  return XXH3_64bits_digest(&state);
 }
 
-void encode_header(ByteBuffer& out, const Header& header) {
+namespace {
+
+void encode_header(ByteBuffer& out, const Header& header, uint32_t version) {
   for (const std::string* text : {&header.isa, &header.program, &header.recorder, &header.notes}) {
     if (text->size() > kMaxHeaderText) {
       throw Error("trace header", fmt::format("a text of {} bytes is too long", text->size()),
@@ -126,10 +136,28 @@ void encode_header(ByteBuffer& out, const Header& header) {
   body.text(header.recorder);
   body.text(header.notes);
   out.append(kFileMagic.data(), kFileMagic.size());
-  out.fixed(kFormatVersion);
+  out.fixed(version);
   out.fixed(static_cast<uint32_t>(body.size()));
   out.append(body.data(), body.size());
   out.fixed(hash_bytes(out.bytes()));
+}
+
+}  // namespace
+
+void encode_header(ByteBuffer& out, const Header& header) {
+  encode_header(out, header, kFormatVersion);
+}
+
+uint64_t identity_of(const Header& header) {
+  ByteBuffer bytes;
+  encode_header(bytes, header, 1);
+  return hash_bytes(bytes.bytes());
+}
+
+uint32_t version_of(std::span<const uint8_t> prefix) {
+  uint32_t version;
+  std::memcpy(&version, prefix.data() + kFileMagic.size(), sizeof version);
+  return version;
 }
 
 uint64_t header_bytes(std::span<const uint8_t> prefix, const Place& place) {
@@ -140,10 +168,10 @@ uint64_t header_bytes(std::span<const uint8_t> prefix, const Place& place) {
   }
   ByteReader in(prefix.subspan(kFileMagic.size()), place, "file header");
   const auto version = in.fixed<uint32_t>();
-  if (version != kFormatVersion) {
+  if (version == 0 || version > kFormatVersion) {
     throw Error(fmt::format("{}: byte 8", place.path),
-                fmt::format("trace format version {}, but this program reads version {}", version,
-                            kFormatVersion));
+                fmt::format("trace format version {}, but this program reads versions 1 to {}",
+                            version, kFormatVersion));
   }
   const auto body = in.fixed<uint32_t>();
   if (body > kMaxHeaderBytes) in.fail(fmt::format("a header of {} bytes is too long", body));
@@ -171,28 +199,40 @@ Header decode_header(std::span<const uint8_t> bytes, const Place& place) {
   return header;
 }
 
+namespace {
+constexpr uint32_t kByWidth = 1;  // of a chunk's flags
+}  // namespace
+
 void encode_chunk_header(ByteBuffer& out, const ChunkHeader& header) {
   ByteBuffer fields;
   fields.fixed(kChunkMagic);
   fields.fixed(header.static_blocks);
   encode_totals(fields, header.totals);
-  for (const StreamSizes& stream : header.streams) {
+  const auto sizes = [&](const StreamSizes& stream) {
     fields.fixed(stream.raw);
     fields.fixed(stream.compressed);
-  }
+    fields.fixed(stream.hash);
+  };
+  std::for_each(header.streams.begin(), header.streams.end(), sizes);
+  std::for_each(header.page_streams.begin(), header.page_streams.end(), sizes);
+  fields.fixed(header.digests.all);
+  fields.fixed(header.digests.left_out);
+  fields.fixed(header.digests.left_out_last);
+  fields.fixed(header.by_width ? kByWidth : uint32_t{0});
+  fields.fixed(uint32_t{0});
   fields.fixed(header.raw_hash);
-  fields.fixed(header.payload_hash);
   fields.fixed(hash_bytes(fields.bytes()));
   MMUSIM_ASSERT(fields.size() == ChunkHeader::kBytes);
   out.append(fields.data(), fields.size());
 }
 
-ChunkHeader decode_chunk_header(std::span<const uint8_t> bytes, const Place& place) {
+ChunkHeader decode_chunk_header(std::span<const uint8_t> bytes, uint32_t version,
+                                const Place& place) {
   ByteReader in(bytes, place, "chunk header");
   if (in.fixed<uint32_t>() != kChunkMagic) in.fail("no chunk begins here");
   ByteReader fields = in;
-  in.take(ChunkHeader::kBytes - sizeof(uint32_t) - sizeof(uint64_t));
-  if (in.fixed<uint64_t>() != hash_bytes(bytes.first(ChunkHeader::kBytes - sizeof(uint64_t)))) {
+  in.take(bytes.size() - sizeof(uint32_t) - sizeof(uint64_t));
+  if (in.fixed<uint64_t>() != hash_bytes(bytes.first(bytes.size() - sizeof(uint64_t)))) {
     in.fail("the checksum of the chunk header does not match");
   }
   ChunkHeader header;
@@ -200,13 +240,38 @@ ChunkHeader decode_chunk_header(std::span<const uint8_t> bytes, const Place& pla
   header.totals = decode_totals(fields);
   check_totals(header.totals, fields);
   if (header.static_blocks > kMaxStaticBlocks) fields.fail("too many static blocks");
-  for (StreamSizes& stream : header.streams) {
+  const auto sizes = [&](StreamSizes& stream) {
     stream.raw = fields.fixed<uint32_t>();
     stream.compressed = fields.fixed<uint32_t>();
-  }
+    if (version != 1) stream.hash = fields.fixed<uint64_t>();
+  };
+  std::for_each(header.streams.begin(), header.streams.end(), sizes);
   if (header.raw_bytes() > kMaxChunkBytes) fields.fail("a chunk is larger than the limit");
+  if (version == 1) {
+    header.by_width = false;
+    header.raw_hash = fields.fixed<uint64_t>();
+    header.payload_hash = fields.fixed<uint64_t>();
+    return header;
+  }
+  std::for_each(header.page_streams.begin(), header.page_streams.end(), sizes);
+  uint64_t page_bytes = 0;
+  for (const StreamSizes& stream : header.page_streams) {
+    page_bytes += stream.raw;
+    if (stream.compressed == 0 && stream.raw != 0) fields.fail("a page stream out of nothing");
+  }
+  if (page_bytes > kMaxPageStreamBytes) fields.fail("page streams are larger than the limit");
+  if ((header.page_streams[1].compressed != 0) != header.has_pages() ||
+      (header.has_returns() && !header.has_pages())) {
+    fields.fail("a page stream stands alone");
+  }
+  header.digests.all = fields.fixed<uint64_t>();
+  header.digests.left_out = fields.fixed<uint64_t>();
+  header.digests.left_out_last = fields.fixed<uint64_t>();
+  if (!header.has_pages() && header.digests != PageDigests{}) fields.fail("digests of nothing");
+  const auto flags = fields.fixed<uint32_t>();
+  if (flags > kByWidth || fields.fixed<uint32_t>() != 0) fields.fail("an unknown flag");
+  header.by_width = flags != 0;
   header.raw_hash = fields.fixed<uint64_t>();
-  header.payload_hash = fields.fixed<uint64_t>();
   return header;
 }
 
@@ -248,7 +313,7 @@ std::vector<IndexEntry> decode_index(std::span<const uint8_t> bytes, const Place
     entry.totals = decode_totals(in);
     entry.raw_hash = in.fixed<uint64_t>();
     check_totals(entry.totals, in);
-    if (entry.offset != next || entry.bytes < ChunkHeader::kBytes ||
+    if (entry.offset != next || entry.bytes < chunk_header_bytes(1) ||
         entry.bytes > place.offset - next || entry.raw_bytes > kMaxChunkBytes) {
       in.fail("a chunk is not where the index puts it");
     }
@@ -258,9 +323,9 @@ std::vector<IndexEntry> decode_index(std::span<const uint8_t> bytes, const Place
   return entries;
 }
 
-std::string content_hash(uint64_t header_hash, std::span<const IndexEntry> entries) {
+std::string content_hash(uint64_t header, std::span<const IndexEntry> entries) {
   ByteBuffer bytes;
-  bytes.fixed(header_hash);
+  bytes.fixed(header);
   for (const IndexEntry& entry : entries)
     bytes.fixed(entry.raw_hash);
   const XXH128_hash_t hash = XXH3_128bits(bytes.data(), bytes.size());

@@ -14,7 +14,7 @@
 
 namespace mmusim::trace {
 
-inline constexpr uint32_t kFormatVersion = 1;
+inline constexpr uint32_t kFormatVersion = 2;  // what is written; 1 is read as well
 
 // The first byte is not ASCII and a line end of each kind follows, so that a file sent through
 // something that takes it for text is not mistaken for a trace.
@@ -36,10 +36,18 @@ inline constexpr uint64_t kMaxEventBytes = uint64_t{8} << 20;
 inline constexpr uint64_t kMaxTextBytes = uint64_t{1} << 20;  // one string of an event
 inline constexpr uint64_t kMaxListItems = uint64_t{1} << 16;  // arguments, areas of an exec
 
-// The streams of a chunk, each its own zstd frame.
+// The streams of a chunk that say all of it, each its own zstd frame.
 enum class Stream : uint8_t { Dictionary, Control, Blocks, Widths, Differences };
 inline constexpr size_t kStreams = 5;
 const char* name_of(Stream stream);
+
+// Those beside them, which say again what can matter to a first-level TLB (page_stream.h).
+enum class PageStream : uint8_t { Runs, Pages, Returns };
+inline constexpr size_t kPageStreams = 3;
+const char* name_of(PageStream stream);
+// Behind each uncompressed stream, so many bytes may be read.
+inline constexpr size_t kStreamPadding = 32;
+inline constexpr uint64_t kMaxPageStreamBytes = uint64_t{64} << 20;  // uncompressed, of a chunk
 
 // Items of the control stream are events, by their kind, and this one: the thread changes.
 inline constexpr uint8_t kThreadItem = 0xff;
@@ -79,19 +87,43 @@ class FirstAddresses {
 struct StreamSizes {
   uint32_t raw = 0;
   uint32_t compressed = 0;
+  uint64_t hash = 0;  // XXH3-64 of the compressed bytes; version 1 has none
 };
 
+// Sums over references, by which page streams and columns are held together (page_stream.h).
+struct PageDigests {
+  uint64_t all = 0;
+  uint64_t left_out = 0;       // by what is kept for sets
+  uint64_t left_out_last = 0;  // by what is kept for any first level
+  bool operator==(const PageDigests&) const = default;
+};
+
+// How many bytes a chunk's header has in a file of that version.
+constexpr size_t chunk_header_bytes(uint32_t version) {
+  constexpr size_t kCommon = 4 + 4 + size_t{6} * 8 + 8 + 8;  // of every version
+  return version == 1 ? kCommon + size_t{kStreams} * 8 + 8
+                      : kCommon + (kStreams + kPageStreams) * size_t{16} + size_t{3} * 8 + 8;
+}
+
 struct ChunkHeader {
-  static constexpr size_t kBytes = 4 + 4 + size_t{6} * 8 + size_t{kStreams} * 8 + size_t{3} * 8;
+  static constexpr size_t kBytes = chunk_header_bytes(kFormatVersion);
 
   Totals totals;
   uint32_t static_blocks = 0;
+  // Differences of one byte stand before those of two, and so on; else all in order of accesses.
+  bool by_width = true;
   std::array<StreamSizes, kStreams> streams{};
-  uint64_t raw_hash = 0;      // XXH3-64 of the uncompressed streams, in order
-  uint64_t payload_hash = 0;  // XXH3-64 of the compressed streams, in order
+  std::array<StreamSizes, kPageStreams> page_streams{};  // empty: there are none
+  PageDigests digests;
+  uint64_t raw_hash = 0;      // XXH3-64 of the uncompressed streams, in order, and of by_width
+  uint64_t payload_hash = 0;  // version 1: XXH3-64 of the compressed streams, in order
 
-  [[nodiscard]] uint64_t payload_bytes() const;
-  [[nodiscard]] uint64_t raw_bytes() const;
+  [[nodiscard]] uint64_t columns_bytes() const;  // compressed
+  [[nodiscard]] uint64_t payload_bytes() const;  // with page streams
+  [[nodiscard]] uint64_t raw_bytes() const;      // without
+  // Whether what is kept for sets is there; and with what any first level needs besides.
+  [[nodiscard]] bool has_pages() const { return page_streams[0].compressed != 0; }
+  [[nodiscard]] bool has_returns() const { return page_streams[2].compressed != 0; }
 };
 
 // One chunk as the index has it.
@@ -111,20 +143,8 @@ inline constexpr size_t kIndexFixedBytes = 4 + 4 + 8;   // magic, zero, header h
 
 uint64_t hash_bytes(std::span<const uint8_t> bytes);  // XXH3-64
 
-// XXH3-64 of pieces put together.
-class StreamHasher {
- public:
-  StreamHasher();
-  ~StreamHasher();
-  StreamHasher(const StreamHasher&) = delete;
-  StreamHasher& operator=(const StreamHasher&) = delete;
-  void add(std::span<const uint8_t> bytes);
-  [[nodiscard]] uint64_t digest() const;
-
- private:
-  struct State;
-  std::unique_ptr<State> state_;
-};
+// A chunk's ChunkHeader::raw_hash.
+uint64_t hash_of_streams(std::span<const std::span<const uint8_t>> streams, bool by_width);
 
 // Each encode_* appends; each decode_* checks everything it can alone.
 void encode_header(ByteBuffer& out, const Header& header);
@@ -132,9 +152,15 @@ void encode_header(ByteBuffer& out, const Header& header);
 Header decode_header(std::span<const uint8_t> bytes, const Place& place);
 // Checks magic and version of the prefix, and gives the size of the whole header.
 uint64_t header_bytes(std::span<const uint8_t> prefix, const Place& place);
+// REQUIRES: header_bytes() has taken it.
+uint32_t version_of(std::span<const uint8_t> prefix);
+// What a trace's identity knows its header by, whatever the version of its file.
+uint64_t identity_of(const Header& header);
 
 void encode_chunk_header(ByteBuffer& out, const ChunkHeader& header);
-ChunkHeader decode_chunk_header(std::span<const uint8_t> bytes, const Place& place);
+// REQUIRES: chunk_header_bytes(version) bytes.
+ChunkHeader decode_chunk_header(std::span<const uint8_t> bytes, uint32_t version,
+                                const Place& place);
 
 void encode_index(ByteBuffer& out, uint64_t index_offset, uint64_t header_hash,
                   std::span<const IndexEntry> entries);  // and trailer
@@ -142,8 +168,8 @@ void encode_index(ByteBuffer& out, uint64_t index_offset, uint64_t header_hash,
 std::vector<IndexEntry> decode_index(std::span<const uint8_t> bytes, const Place& place,
                                      uint64_t header_hash, uint64_t first_chunk);
 
-// 32 hex digits. See Reader::content_hash().
-std::string content_hash(uint64_t header_hash, std::span<const IndexEntry> entries);
+// 32 hex digits. See Reader::content_hash(). `header`: identity_of() it.
+std::string content_hash(uint64_t header, std::span<const IndexEntry> entries);
 
 }  // namespace mmusim::trace
 

@@ -1,5 +1,6 @@
 #include "trace/reader.h"
 
+#include <algorithm>
 #include <cerrno>
 #include <fcntl.h>
 #include <sys/stat.h>
@@ -9,6 +10,8 @@
 
 #include "trace/chunk_decoder.h"
 #include "trace/format.h"
+#include "trace/page_stream.h"
+#include "trace/stored_chunk.h"
 
 namespace mmusim::trace {
 namespace {
@@ -93,14 +96,45 @@ class Reader::Impl {
 
   bool next(Batch& batch) {
     for (;;) {
-      if (in_chunk_ && decoder_.next(batch)) return true;
+      if (in_chunk_ && (given_ == References::All ? decoder_.next(batch) : pages_.next(batch)))
+        return true;
       in_chunk_ = false;
       if (!open_chunk()) {
         batch = Batch{};
         return false;
       }
+      read_chunk();
+      pass_chunk();
+      ++chunks_given_[static_cast<size_t>(given_)];
       in_chunk_ = true;
     }
+  }
+
+  void want(References which) { wanted_ = which; }
+  [[nodiscard]] References given() const { return given_; }
+  [[nodiscard]] const std::array<uint64_t, 3>& chunks_given() const { return chunks_given_; }
+  [[nodiscard]] uint64_t chunks_read() const { return next_chunk_; }
+  [[nodiscard]] const std::string& path() const { return file_.path(); }
+
+  bool next_columns(Batch& batch) {
+    MMUSIM_ASSERT(in_chunk_ && given_ != References::All);
+    if (!columns_open_) read_columns();
+    columns_open_ = true;
+    while (decoder_.next(batch))
+      if (batch.event == nullptr) return true;
+    return false;
+  }
+
+  bool next_stored(StoredChunk& chunk) {
+    if (!open_chunk()) return false;
+    read_columns();
+    chunk = {.place = place_, .header = chunk_, .payload = {}, .raw = streams_, .pages = {}};
+    read_page_streams(chunk.pages, true);
+    const auto payload = compressed_.get(chunk_.payload_bytes());
+    file_.read(payload_at_, payload);
+    chunk.payload = payload;
+    pass_chunk();
+    return true;
   }
 
   // The events at a chunk's end have the number of the next one's first instruction.
@@ -129,14 +163,21 @@ class Reader::Impl {
   [[nodiscard]] uint64_t position() const { return position_; }
   [[nodiscard]] uint64_t file_bytes() const { return file_.bytes(); }
   [[nodiscard]] std::string content_hash() const {
-    return trace::content_hash(header_hash_, entries_);
+    return trace::content_hash(identity_of(header_), entries_);
   }
 
  private:
   void read_header();
   bool read_index();
   bool open_chunk();
-  void read_chunk(const ChunkHeader& header);
+  void pass_chunk();
+  void read_chunk();
+  void read_columns();
+  using PageSpans = std::array<std::span<const uint8_t>, kPageStreams>;
+  void read_page_streams(PageSpans& streams, bool returns);
+  std::span<const uint8_t> read_compressed(uint64_t at, const StreamSizes& sizes);
+  std::span<const uint8_t> decompress(std::span<const uint8_t> from, const StreamSizes& sizes,
+                                      std::span<uint8_t> into, const char* name);
   void add_chunk(const IndexEntry& entry) {
     entries_.push_back(entry);
     chunks_.push_back({entry.offset, entry.bytes, entry.raw_bytes, entry.totals});
@@ -145,6 +186,7 @@ class Reader::Impl {
   InputFile file_;
   std::unique_ptr<ZSTD_DCtx, FreeDecompressor> context_;
   Header header_;
+  uint32_t version_ = 0;
   uint64_t header_hash_ = 0;
   std::vector<IndexEntry> entries_;
   std::vector<ChunkInfo> chunks_;
@@ -153,9 +195,22 @@ class Reader::Impl {
   uint64_t position_ = 0;  // of the next chunk
   size_t next_chunk_ = 0;
   bool in_chunk_ = false;
+  References wanted_ = References::All;
+  References given_ = References::All;
+  std::array<uint64_t, 3> chunks_given_{};  // by References
+  bool columns_open_ = false;
+
+  // The chunk being read.
+  Place place_;
+  ChunkHeader chunk_;
+  uint64_t payload_at_ = 0;
+  RawStreams streams_;
   Scratch compressed_;
   Scratch raw_;
+  Scratch raw_pages_;
+  std::vector<uint8_t> control_;
   ChunkDecoder decoder_;
+  PageDecoder pages_;
 };
 
 void Reader::Impl::read_header() {
@@ -170,6 +225,7 @@ void Reader::Impl::read_header() {
   bytes.resize(size);
   file_.read(0, bytes);
   header_ = decode_header(bytes, place);
+  version_ = version_of(bytes);
   header_hash_ = hash_bytes(bytes);
   position_ = size;
 }
@@ -201,15 +257,16 @@ bool Reader::Impl::read_index() {
   return true;
 }
 
-// Reads the next chunk into the decoder; false at the end of the trace, or of what is left of it.
+// Reads the next chunk's header; false at the end of the trace, or of what is left of it.
 bool Reader::Impl::open_chunk() {
   if (!torn_ && next_chunk_ == entries_.size()) {
     position_ = file_.bytes();
     return false;
   }
-  const Place place{file_.path(), position_};
+  place_ = {file_.path(), position_};
   const uint64_t left = file_.bytes() - position_;
-  std::array<uint8_t, ChunkHeader::kBytes> bytes;
+  const size_t size = chunk_header_bytes(version_);
+  std::array<uint8_t, std::max(chunk_header_bytes(1), ChunkHeader::kBytes)> bytes;
   if (torn_) {
     // A chunk, or the index that a torn trailer should follow.
     uint32_t magic = 0;
@@ -217,60 +274,113 @@ bool Reader::Impl::open_chunk() {
       file_.read(position_, std::span(bytes).first(sizeof magic));
       std::memcpy(&magic, bytes.data(), sizeof magic);
     }
-    if (left < ChunkHeader::kBytes || magic == kIndexMagic) return false;
+    if (left < size || magic == kIndexMagic) return false;
   }
-  file_.read(position_, bytes);
-  const ChunkHeader header = decode_chunk_header(bytes, place);
+  file_.read(position_, std::span(bytes).first(size));
+  chunk_ = decode_chunk_header(std::span(bytes).first(size), version_, place_);
+  payload_at_ = position_ + size;
   IndexEntry entry;
   entry.offset = position_;
-  entry.bytes = ChunkHeader::kBytes + header.payload_bytes();
-  entry.raw_bytes = header.raw_bytes();
-  entry.totals = header.totals;
-  entry.raw_hash = header.raw_hash;
+  entry.bytes = size + chunk_.payload_bytes();
+  entry.raw_bytes = chunk_.raw_bytes();
+  entry.totals = chunk_.totals;
+  entry.raw_hash = chunk_.raw_hash;
   if (torn_) {
     if (entry.bytes > left) return false;
     add_chunk(entry);
   } else if (!(entry == entries_[next_chunk_])) {
-    damaged(place, "the chunk is not the one the index names");
+    damaged(place_, "the chunk is not the one the index names");
   }
-  read_chunk(header);
-  position_ += entry.bytes;
-  ++next_chunk_;
   return true;
 }
 
-void Reader::Impl::read_chunk(const ChunkHeader& header) {
-  const Place place{file_.path(), position_};
-  const auto payload = compressed_.get(header.payload_bytes());
-  file_.read(position_ + ChunkHeader::kBytes, payload);
-  if (hash_bytes(payload) != header.payload_hash) {
-    damaged(place, "the checksum of the chunk does not match");
+void Reader::Impl::pass_chunk() {
+  position_ = payload_at_ + chunk_.payload_bytes();
+  ++next_chunk_;
+}
+
+// Opens the decoder that gives what is wanted of the chunk.
+void Reader::Impl::read_chunk() {
+  columns_open_ = false;
+  given_ = wanted_;
+  if (given_ == References::Any && !chunk_.has_returns()) given_ = References::All;
+  if (given_ == References::Sets && !chunk_.has_pages()) given_ = References::All;
+  if (given_ == References::All) {
+    read_columns();
+    return;
   }
-  const auto raw = raw_.get(header.raw_bytes() + kStreams * RawStreams::kPadding);
-  RawStreams streams;
-  StreamHasher hasher;
+  PageSpans pages;
+  read_page_streams(pages, given_ == References::Any);
+  // The control stream stands behind the dictionary.
+  const StreamSizes& sizes = chunk_.streams[static_cast<size_t>(Stream::Control)];
+  const auto from = read_compressed(
+      payload_at_ + chunk_.streams[static_cast<size_t>(Stream::Dictionary)].compressed, sizes);
+  control_.resize(sizes.raw + RawStreams::kPadding);
+  const auto control = decompress(from, sizes, control_, name_of(Stream::Control));
+  pages_.open(chunk_, control, pages, given_ == References::Any, place_);
+}
+
+// One stream of the chunk. Version 1 has a checksum for all together only.
+std::span<const uint8_t> Reader::Impl::read_compressed(uint64_t at, const StreamSizes& sizes) {
+  const auto bytes = compressed_.get(sizes.compressed);
+  file_.read(at, bytes);
+  if (hash_bytes(bytes) != sizes.hash) damaged(place_, "the checksum of the chunk does not match");
+  return bytes;
+}
+
+// `into` has room for the padding, too.
+std::span<const uint8_t> Reader::Impl::decompress(std::span<const uint8_t> from,
+                                                  const StreamSizes& sizes, std::span<uint8_t> into,
+                                                  const char* name) {
+  const size_t got =
+      ZSTD_decompressDCtx(context_.get(), into.data(), sizes.raw, from.data(), from.size());
+  if (ZSTD_isError(got) != 0 || got != sizes.raw) {
+    damaged(place_, fmt::format("the {} cannot be decompressed: {}", name,
+                                ZSTD_isError(got) != 0 ? ZSTD_getErrorName(got) : "too short"));
+  }
+  std::fill_n(into.data() + got, RawStreams::kPadding, uint8_t{0});
+  return into.first(got);
+}
+
+// Those the chunk has; what stands for returns only if they are wanted.
+void Reader::Impl::read_page_streams(PageSpans& streams, bool returns) {
+  uint64_t at = payload_at_ + chunk_.columns_bytes();
+  size_t bytes = 0;
+  for (const StreamSizes& sizes : chunk_.page_streams)
+    bytes += sizes.raw + RawStreams::kPadding;
+  auto into = raw_pages_.get(bytes);
+  for (size_t i = 0; i < kPageStreams; ++i) {
+    const StreamSizes& sizes = chunk_.page_streams[i];
+    if (sizes.compressed == 0 || (i == static_cast<size_t>(PageStream::Returns) && !returns)) break;
+    streams[i] =
+        decompress(read_compressed(at, sizes), sizes, into, name_of(static_cast<PageStream>(i)));
+    at += sizes.compressed;
+    into = into.subspan(sizes.raw + RawStreams::kPadding);
+  }
+}
+
+void Reader::Impl::read_columns() {
+  const auto payload = compressed_.get(chunk_.columns_bytes());
+  file_.read(payload_at_, payload);
+  if (version_ == 1 && hash_bytes(payload) != chunk_.payload_hash)
+    damaged(place_, "the checksum of the chunk does not match");
+  const auto raw = raw_.get(chunk_.raw_bytes() + kStreams * RawStreams::kPadding);
   size_t from = 0;
   size_t to = 0;
   for (size_t i = 0; i < kStreams; ++i) {
-    const auto into = raw.subspan(to, header.streams[i].raw);
-    const auto source = payload.subspan(from, header.streams[i].compressed);
-    const size_t got =
-        ZSTD_decompressDCtx(context_.get(), into.data(), into.size(), source.data(), source.size());
-    if (ZSTD_isError(got) != 0 || got != into.size()) {
-      damaged(place,
-              fmt::format("the {} cannot be decompressed: {}", name_of(static_cast<Stream>(i)),
-                          ZSTD_isError(got) != 0 ? ZSTD_getErrorName(got) : "too short"));
-    }
-    std::fill_n(into.data() + into.size(), RawStreams::kPadding, uint8_t{0});
-    streams.streams[i] = into;
-    hasher.add(into);
-    from += source.size();
-    to += into.size() + RawStreams::kPadding;
+    const StreamSizes& sizes = chunk_.streams[i];
+    const auto source = payload.subspan(from, sizes.compressed);
+    if (version_ != 1 && hash_bytes(source) != sizes.hash)
+      damaged(place_, "the checksum of the chunk does not match");
+    const auto into = decompress(source, sizes, raw.subspan(to), name_of(static_cast<Stream>(i)));
+    streams_.streams[i] = into;
+    from += sizes.compressed;
+    to += sizes.raw + RawStreams::kPadding;
   }
-  if (hasher.digest() != header.raw_hash) {
-    damaged(place, "the checksum of the chunk's content does not match");
+  if (hash_of_streams(streams_.streams, chunk_.by_width) != chunk_.raw_hash) {
+    damaged(place_, "the checksum of the chunk's content does not match");
   }
-  decoder_.open(header, streams, place);
+  decoder_.open(chunk_, streams_, place_);
 }
 
 Reader::Reader(std::string path, const ReaderOptions& options)
@@ -284,6 +394,27 @@ const Header& Reader::header() const {
 }
 bool Reader::next(Batch& batch) {
   return impl_->next(batch);
+}
+void Reader::want(References which) {
+  impl_->want(which);
+}
+References Reader::given() const {
+  return impl_->given();
+}
+uint64_t Reader::chunks_read() const {
+  return impl_->chunks_read();
+}
+const std::string& Reader::path() const {
+  return impl_->path();
+}
+const std::array<uint64_t, 3>& Reader::chunks_given() const {
+  return impl_->chunks_given();
+}
+bool Reader::next_columns(Batch& batch) {
+  return impl_->next_columns(batch);
+}
+bool Reader::next_stored(StoredChunk& chunk) {
+  return impl_->next_stored(chunk);
 }
 uint64_t Reader::skip_to(uint64_t instruction) {
   return impl_->skip_to(instruction);

@@ -7,6 +7,7 @@
 #ifndef MMUSIM_TRACE_READER_H_
 #define MMUSIM_TRACE_READER_H_
 
+#include <array>
 #include <memory>
 #include <optional>
 #include <string>
@@ -21,6 +22,16 @@ struct ReaderOptions {
   // Without it such a file is an Error that says so.
   bool accept_torn = false;
 };
+
+// Which of a chunk's streams batches come from.
+enum class References : uint8_t {
+  All,   // the columns: blocks with their accesses
+  Any,   // page streams: what can matter to a first level of any form
+  Sets,  // ... to one whose sets are told apart by kPageSets
+};
+
+// A chunk as it stands in the file (stored_chunk.h).
+struct StoredChunk;
 
 struct ChunkInfo {
   uint64_t offset = 0;  // of the chunk in the file
@@ -43,6 +54,23 @@ class Reader {
   // The next batch; false at the end of the trace. The batch and all it points to live until the
   // next call. Errors: Error naming path and byte offset of a damaged chunk.
   bool next(Batch& batch);
+
+  // From the next chunk on batches are of these, or of what says more where a chunk has not got
+  // them. At first All.
+  void want(References which);
+  // Of the chunk the last batch is of.
+  [[nodiscard]] References given() const;
+  // How many chunks were begun.
+  [[nodiscard]] uint64_t chunks_read() const;
+  [[nodiscard]] const std::string& path() const;
+  // Of how many chunks batches were given so far, by what they were of.
+  [[nodiscard]] const std::array<uint64_t, 3>& chunks_given() const;
+  // Of a chunk whose page streams are being read: the columns beside them, from the chunk's
+  // beginning, batch by batch; events are passed over. False at its end. Such a batch lives until
+  // the next call; next() may be called between. REQUIRES: given() is not All.
+  bool next_columns(Batch& batch);
+  // Instead of next(): the next chunk, whole. It lives until the next call.
+  bool next_stored(StoredChunk& chunk);
 
   // Passes over whole chunks, unread, as long as all they hold, their events too, is numbered below
   // `instruction`: how many instructions these are. 0 for a torn file, which has no index.

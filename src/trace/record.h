@@ -251,6 +251,37 @@ struct Totals {
   Totals& operator+=(const Totals& o);
 };
 
+// A reference as page streams have it: its 4 KiB page and what it is, in a word.
+class PageRef {
+ public:
+  constexpr PageRef() = default;
+  // `va`: anywhere in the page. `crosses`: it goes on in the next one.
+  constexpr PageRef(VirtAddr va, AccessKind kind, bool crosses)
+      : word_((va.value() & ~kBlockPage.offset_mask()) | static_cast<uint64_t>(kind) |
+              (crosses ? kCrosses : 0)) {}
+
+  [[nodiscard]] constexpr VirtAddr page() const {
+    return VirtAddr(word_ & ~kBlockPage.offset_mask());
+  }
+  [[nodiscard]] constexpr uint64_t number() const { return word_ >> kBlockPage.log2(); }
+  [[nodiscard]] constexpr AccessKind kind() const { return static_cast<AccessKind>(word_ & 3); }
+  [[nodiscard]] constexpr bool is_data() const { return (word_ & 3) != 0; }
+  [[nodiscard]] constexpr bool writes() const { return (word_ & 2) != 0; }
+  [[nodiscard]] constexpr bool crosses() const { return (word_ & kCrosses) != 0; }
+  [[nodiscard]] constexpr uint64_t word() const { return word_; }
+  bool operator==(const PageRef&) const = default;
+
+ private:
+  static constexpr uint64_t kCrosses = 4;
+  uint64_t word_ = 0;
+};
+static_assert(static_cast<unsigned>(AccessKind::Fetch) == 0 &&
+              static_cast<unsigned>(AccessKind::Store) == 2 &&
+              static_cast<unsigned>(AccessKind::Modify) == 3);
+
+// By so many numbers page streams for sets tell pages apart: their numbers' lowest bits.
+inline constexpr uint64_t kPageSets = 16;
+
 // What a reader hands out: either a run of block records of one thread, or one event. Valid until
 // the next call.
 struct Batch {
@@ -266,6 +297,13 @@ struct Batch {
   // The next batch is more blocks of the same thread, with nothing between; `table` outlives that
   // call of the reader's.
   bool goes_on = false;
+
+  // Instead of blocks, of a page stream: what is kept of them. The totals are those of the whole
+  // run of blocks, in the first batch of it.
+  bool of_pages = false;
+  std::span<const PageRef> pages;
+  bool run_begins = false;  // with this batch
+  uint64_t first_page = 0;  // how many were kept in the chunk before
 };
 
 }  // namespace mmusim::trace

@@ -9,6 +9,7 @@
 #include "base/linux_abi.h"
 #include "trace/dump.h"
 #include "trace/part.h"
+#include "trace/prepare.h"
 #include "trace/processes.h"
 #include "trace/text_fields.h"
 
@@ -435,6 +436,7 @@ VerifyReport verify(const std::string& path, const ReaderOptions& options,
     throw Error(path, "the totals of the index do not match the records");
   }
   remarks.take(report);
+  check_page_streams(path, options, progress);
   return report;
 }
 

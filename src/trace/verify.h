@@ -1,5 +1,6 @@
 // Reads a trace from end to end and makes sure of everything that can be: checksums, index against
-// content, record counts, and that the history makes sense. For `trace verify`.
+// content, record counts, that page streams say what the columns say, and that the history makes
+// sense. For `trace verify`.
 #ifndef MMUSIM_TRACE_VERIFY_H_
 #define MMUSIM_TRACE_VERIFY_H_
 

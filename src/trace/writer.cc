@@ -7,6 +7,7 @@
 #include "trace/chunk_encoder.h"
 #include "trace/chunk_packer.h"
 #include "trace/format.h"
+#include "trace/page_packer.h"
 
 namespace mmusim::trace {
 namespace {
@@ -60,7 +61,8 @@ class Writer::Impl {
       : options_(options),
         file_(std::move(path), options.keep_partial ? OutputFile::Unfinished::Kept
                                                     : OutputFile::Unfinished::Removed),
-        packer_(options.zstd_level, options.compressors),
+        packer_({options.zstd_level, options.page_percent}, options.compressors),
+        allowance_(options.page_percent),
         encoder_(std::make_unique<ChunkEncoder>()) {
     options_.chunk_bytes = std::clamp(options_.chunk_bytes, kSmallestChunk, kLargestChunk);
     ByteBuffer out;
@@ -132,7 +134,7 @@ class Writer::Impl {
   void finish() {
     end_block();
     if (!encoder_->empty()) write_chunk();
-    while (const PackedChunk* chunk = packer_.next(true))
+    while (PackedChunk* chunk = packer_.next(true))
       append(*chunk);
     ByteBuffer out;
     encode_index(out, file_.bytes_written(), header_hash_, index_);
@@ -188,11 +190,12 @@ class Writer::Impl {
   }
 
   void write_chunk();
-  void append(const PackedChunk& chunk);
+  void append(PackedChunk& chunk);
 
   WriterOptions options_;
   OutputFile file_;
   ChunkPacker packer_;
+  PageAllowance allowance_;
   uint64_t header_hash_ = 0;
   std::vector<IndexEntry> index_;
   std::unique_ptr<ChunkEncoder> encoder_;
@@ -257,11 +260,12 @@ void Writer::Impl::write_chunk() {
   packer_.give(encoder_);
   ++chunk_;
   if (has_thread_) encoder_->thread(thread_);
-  while (const PackedChunk* chunk = packer_.next(false))
+  while (PackedChunk* chunk = packer_.next(false))
     append(*chunk);
 }
 
-void Writer::Impl::append(const PackedChunk& chunk) {
+void Writer::Impl::append(PackedChunk& chunk) {
+  allowance_.trim(chunk.header, chunk.payload);
   IndexEntry entry;
   entry.offset = file_.bytes_written();
   entry.bytes = ChunkHeader::kBytes + chunk.payload.size();

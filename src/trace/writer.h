@@ -16,6 +16,8 @@
 
 namespace mmusim::trace {
 
+inline constexpr unsigned kPagePercent = 30;
+
 struct WriterOptions {
   int zstd_level = 6;
   // Uncompressed bytes after which a chunk is closed; taken as the nearest of 256 to 24 MiB.
@@ -23,6 +25,8 @@ struct WriterOptions {
   // Threads that compress; 0: the caller's. The file is the same, whatever their number.
   unsigned compressors = 0;
   bool keep_partial = false;
+  // Page streams are made where they take at most so many percent of the rest; 0: none.
+  unsigned page_percent = kPagePercent;
 };
 
 // A block that is given again and again, kept by who gives it. REQUIRES: `block` keeps the limits

@@ -2,6 +2,8 @@
 //   bare_loop    the same references as an array of 8-byte records in memory, through the same
 //                TLBs, nothing around it;
 //   decode_only  the container read to its end, every address looked at, nothing simulated.
+// A replay is of all references; "pages" is one from page streams, where machine and trace allow
+// it, of a copy of the trace in $TMPDIR that is prepared for it.
 // The traces are those of $MMUSIM_BENCH_TRACE, between colons, or the shipped one; the machines
 // those of $MMUSIM_BENCH_MACHINES, between commas, or skylake-sp, whose TLBs the bare loop has. The
 // bare loop reads at most $MMUSIM_BENCH_RECORDS records (default 256 M, 2 GiB of memory) from the
@@ -22,11 +24,13 @@
 #include <map>
 #include <sstream>
 #include <string>
+#include <unistd.h>
 #include <vector>
 
 #include "bare_tlb.h"
 #include "config/schema.h"
 #include "sim/simulation.h"
+#include "trace/prepare.h"
 #include "trace/reader.h"
 
 namespace mmusim::bench {
@@ -131,13 +135,31 @@ void decode_only(benchmark::State& state, const std::string& trace, Best& best) 
   });
 }
 
+// A copy of a trace with page streams, as long as this lives.
+class Prepared {
+ public:
+  explicit Prepared(const std::string& trace)
+      : path_(std::filesystem::temp_directory_path() /
+              fmt::format("mmusim_bench_{}_{}.mmt", getpid(), std::hash<std::string>()(trace))) {
+    trace::prepare(trace, path_);
+  }
+  ~Prepared() { std::filesystem::remove(path_); }
+  Prepared(const Prepared&) = delete;
+  Prepared& operator=(const Prepared&) = delete;
+  [[nodiscard]] const std::string& path() const { return path_; }
+
+ private:
+  std::string path_;
+};
+
 void replay(benchmark::State& state, const std::string& trace, const std::string& machine,
-            Best& best) {
+            const char* stream, Best& best) {
   config::Schema schema;
   sim::declare(schema);
   config::Config config(schema);
   config.load(std::string(MMUSIM_SOURCE_DIR "/configs/machines/") + machine + ".cfg");
   config.set("run.trace", trace, "bench");
+  config.set("run.stream", stream, "bench");
   measure(state, best, [&] {
     const sim::ReplayResult result = sim::replay(config, {});
     const auto references = static_cast<double>(result.totals.references());
@@ -205,9 +227,14 @@ int main(int argc, char** argv) {
     };
     add("bare_loop", [trace](auto& state, Best& best) { bare_loop(state, trace, best); });
     add("decode_only", [trace](auto& state, Best& best) { decode_only(state, trace, best); });
-    for (const std::string& machine : listed("MMUSIM_BENCH_MACHINES", ',', "skylake-sp"))
-      add("replay/" + machine,
-          [trace, machine](auto& state, Best& best) { replay(state, trace, machine, best); });
+    for (const std::string& machine : listed("MMUSIM_BENCH_MACHINES", ',', "skylake-sp")) {
+      add("replay/" + machine, [trace, machine](auto& state, Best& best) {
+        replay(state, trace, machine, "full", best);
+      });
+      add("pages/" + machine, [trace, machine](auto& state, Best& best) {
+        replay(state, Prepared(trace).path(), machine, "auto", best);
+      });
+    }
   }
   benchmark::Initialize(&argc, argv);
   if (benchmark::ReportUnrecognizedArguments(argc, argv)) return 1;

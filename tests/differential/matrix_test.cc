@@ -2,9 +2,10 @@
 // of configs/machines, or one of them with the settings of a file of variants/, and a page table.
 //
 // In each cell, whatever makes replay fast gives the same counts as the plain way: a trace taken
-// block by block (Fast), only what a sieve keeps of it (Sifted), reference by reference (Exact),
-// and with each translation compared with the page table (Full, under run.check) reports the same
-// numbers, each and every one. And what the kernel does is the same over each page table.
+// block by block (Fast), only what a sieve keeps of it (Sifted), from its page streams where the
+// machine can (run.stream), reference by reference (Exact), and with each translation compared with
+// the page table (Full, under run.check) reports the same numbers, each and every one. And what the
+// kernel does is the same over each page table.
 #include <algorithm>
 #include <cctype>
 #include <filesystem>
@@ -26,6 +27,8 @@
 #include "sim/workload/script_config.h"
 #include "tests/effort.h"
 #include "tests/machine_files.h"
+#include "trace/cut.h"
+#include "trace/reader.h"
 
 namespace mmusim::sim {
 namespace {
@@ -92,14 +95,21 @@ class Replays : public testing::Test {
   Replays() { declare(schema_); }
 
   [[nodiscard]] Counters run(const Target& target, const std::string& backend,
-                             const std::string& trace, ReplayMode mode, uint64_t limit) const {
+                             const std::string& trace, ReplayMode mode) const {
     config::Config config = config_of(schema_, target, backend);
     config.set("run.trace", trace, "test");
     config.set("run.check", mode == ReplayMode::Full ? "true" : "false", "test");
-    config.set("run.limit", std::to_string(limit), "test");
+    config.set("run.stream", "full", "test");
     ReplayOptions options;
     options.mode = mode;
     return counters_of(replay(config, options).report);
+  }
+  // From page streams, as far as machine and trace allow.
+  [[nodiscard]] ReplayResult run_pages(const Target& target, const std::string& backend,
+                                       const std::string& trace) const {
+    config::Config config = config_of(schema_, target, backend);
+    config.set("run.trace", trace, "test");
+    return replay(config, {});
   }
 
   config::Schema schema_;
@@ -118,15 +128,16 @@ class Matrix : public Replays, public testing::WithParamInterface<Row> {
  protected:
   [[nodiscard]] const Target& target() const { return GetParam().target; }
 
-  void expect_same_all_ways(const std::string& trace, uint64_t limit = 0) {
-    const Counters over_mlpt = run(target(), "mlpt", trace, ReplayMode::Fast, limit);
+  void expect_same_all_ways(const std::string& trace) {
+    const Counters over_mlpt = run(target(), "mlpt", trace, ReplayMode::Fast);
     for (const std::string& backend : GetParam().backends) {
       SCOPED_TRACE(backend);
       const Counters fast =
-          backend == "mlpt" ? over_mlpt : run(target(), backend, trace, ReplayMode::Fast, limit);
-      EXPECT_EQ(fast, run(target(), backend, trace, ReplayMode::Exact, limit));
-      EXPECT_EQ(fast, run(target(), backend, trace, ReplayMode::Sifted, limit));
-      EXPECT_EQ(fast, run(target(), backend, trace, ReplayMode::Full, limit));
+          backend == "mlpt" ? over_mlpt : run(target(), backend, trace, ReplayMode::Fast);
+      EXPECT_EQ(fast, run(target(), backend, trace, ReplayMode::Exact));
+      EXPECT_EQ(fast, run(target(), backend, trace, ReplayMode::Sifted));
+      EXPECT_EQ(fast, run(target(), backend, trace, ReplayMode::Full));
+      EXPECT_EQ(fast, counters_of(run_pages(target(), backend, trace).report));
       misses_[backend] += fast.at("mmu.last.data_misses");
       expect_kernel_as_over_mlpt(fast, over_mlpt);
     }
@@ -184,8 +195,42 @@ TEST_P(Matrix, RandomHistoriesCountTheSameEitherWay) {
 }
 
 TEST_P(Matrix, TheShippedTraceCountsTheSameEitherWay) {
-  expect_same_all_ways(kTrace, std::max<uint64_t>(3000 * kSteps, 300'000));
+  const fs::path path =
+      fs::temp_directory_path() / ("mmusim_matrix_cut_" + std::to_string(getpid()) + ".mmt");
+  trace::cut(kTrace, {0, std::max<uint64_t>(3000 * kSteps, 300'000)}, path, {},
+             {.page_percent = 100'000});
+  expect_same_all_ways(path);
   expect_misses_above(kSteps / 2u);
+  fs::remove(path);
+}
+
+// What the comparisons above are worth: machines of each kind are given page streams, those for
+// sets where the sets of first levels allow it, and go back to the columns now and then.
+TEST_F(Replays, UsePageStreamsWhereTheyCan) {
+  const fs::path path =
+      fs::temp_directory_path() / ("mmusim_pages_" + std::to_string(getpid()) + ".mmt");
+  const std::map<std::string, trace::References> expected = {
+      {"skylake-sp", trace::References::Sets}, {"core2", trace::References::Any},
+      {"alpha-21264", trace::References::Any}, {"itanium2-madison", trace::References::Any},
+      {"ppc970", trace::References::Any},      {"ultrasparc-iii", trace::References::Any}};
+  uint64_t fallbacks = 0;
+  size_t found = 0;
+  for (const Target& target : targets()) {
+    const auto kind = expected.find(target.name);
+    if (kind == expected.end()) continue;
+    ++found;
+    const config::Config config = config_of(schema_, target, "mlpt");
+    const Architecture& architecture = architecture_of(config);
+    differential::RandomHistory(
+        31, differential::places_of(architecture.name, architecture.layout(config)))
+        .write(path, kSteps);
+    const StreamUse use = run_pages(target, "mlpt", path).streams;
+    EXPECT_GT(use.chunks.at(static_cast<size_t>(kind->second)), 0u) << target.name;
+    fallbacks += use.fallbacks;
+  }
+  fs::remove(path);
+  EXPECT_EQ(found, expected.size());
+  EXPECT_GT(fallbacks, 0u);
 }
 
 // Every workload script on one machine of each architecture.

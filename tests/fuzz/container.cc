@@ -1,16 +1,15 @@
 #include "tests/fuzz/container.h"
 
-#include <cstdlib>
-#include <fmt/format.h>
-#include <sys/mman.h>
-#include <unistd.h>
-#include <zstd.h>
+#include "base/error.h"
+#include "trace/compressor.h"
+#include "trace/page_packer.h"
 
 namespace mmusim::fuzz {
 
 namespace {
 
 constexpr int kLevel = 1;
+constexpr unsigned kPercent = 100'000;  // always
 
 }  // namespace
 
@@ -22,21 +21,21 @@ std::vector<uint8_t> container(const trace::Header& header, const Chunk& chunk) 
   trace::ChunkHeader head;
   head.totals = chunk.totals;
   head.static_blocks = chunk.static_blocks;
-  trace::StreamHasher raw_hash;
-  std::vector<uint8_t> payload;
+  const trace::Compressor compressor;
+  std::array<std::vector<uint8_t>, trace::kStreams> padded = chunk.streams;
+  trace::RawStreams raw;
+  trace::ByteBuffer payload;
   for (size_t i = 0; i < trace::kStreams; ++i) {
-    const std::vector<uint8_t>& raw = chunk.streams[i];
-    raw_hash.add(raw);
-    const size_t at = payload.size();
-    payload.resize(at + ZSTD_compressBound(raw.size()));
-    const size_t size =
-        ZSTD_compress(payload.data() + at, payload.size() - at, raw.data(), raw.size(), kLevel);
-    if (ZSTD_isError(size) != 0) std::abort();
-    payload.resize(at + size);
-    head.streams[i] = {static_cast<uint32_t>(raw.size()), static_cast<uint32_t>(size)};
+    const size_t size = padded[i].size();
+    padded[i].resize(size + trace::RawStreams::kPadding);
+    raw.streams[i] = std::span(padded[i]).first(size);
+    head.streams[i] = compressor.append(raw.streams[i], kLevel, payload);
   }
-  head.raw_hash = raw_hash.digest();
-  head.payload_hash = trace::hash_bytes(payload);
+  head.raw_hash = trace::hash_of_streams(raw.streams, head.by_width);
+  try {
+    trace::PagePacker(kPercent).add(raw, {}, head, payload);
+  } catch (const Error&) {
+  }
 
   trace::IndexEntry entry;
   entry.offset = out.size();

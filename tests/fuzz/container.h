@@ -20,7 +20,7 @@ struct Chunk {
 };
 
 // The whole file, of one chunk. Every size and checksum is right, so that a reader finds nothing
-// wrong but what the streams say.
+// wrong but what the streams say. Where these can be read, there are page streams of them.
 std::vector<uint8_t> container(const trace::Header& header, const Chunk& chunk);
 
 }  // namespace mmusim::fuzz

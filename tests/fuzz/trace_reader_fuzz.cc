@@ -1,6 +1,6 @@
 // Any bytes as a trace file: batches or Error, nothing else. The file's checksums stop nearly every
 // mutation at the door, so what is behind them gets bytes of its own: the raw streams of a chunk,
-// made of the input, or good streams with the input as edits.
+// made of the input, or good streams, its page streams too, with the input as edits.
 #include <algorithm>
 #include <array>
 #include <cstdint>
@@ -12,6 +12,7 @@
 #include "trace/chunk_decoder.h"
 #include "trace/chunk_encoder.h"
 #include "trace/dump.h"
+#include "trace/page_stream.h"
 #include "trace/reader.h"
 
 namespace mmusim::trace {
@@ -38,7 +39,7 @@ struct Chunk {
   std::array<std::vector<uint8_t>, kStreams> streams;
 };
 
-void decode(Chunk& chunk) {
+RawStreams padded(Chunk& chunk) {
   RawStreams raw;
   for (size_t i = 0; i < kStreams; ++i) {
     auto& stream = chunk.streams.at(i);
@@ -46,6 +47,11 @@ void decode(Chunk& chunk) {
     stream.resize(size + RawStreams::kPadding);
     raw.streams.at(i) = std::span(stream).first(size);
   }
+  return raw;
+}
+
+void decode(Chunk& chunk) {
+  const RawStreams raw = padded(chunk);
   static ChunkDecoder decoder;
   uint64_t sum = 0;
   try {
@@ -119,23 +125,63 @@ Chunk good_chunk() {
   return chunk;
 }
 
+// What to do, place and value are bytes 1 to 3.
+void edit(std::vector<uint8_t>& stream, std::span<const uint8_t> bytes) {
+  if (stream.empty()) return;
+  const auto at = stream.begin() + bytes[2] % static_cast<ptrdiff_t>(stream.size());
+  if (bytes[1] % 8 == 0) {
+    stream.insert(at, bytes[3]);
+  } else if (bytes[1] % 8 == 1) {
+    stream.erase(at);
+  } else {
+    *at = bytes[3];
+  }
+}
+
 // The input is a list of edits: stream, what to do, place, value.
 void fuzz_edits(std::span<const uint8_t> bytes) {
   static const Chunk good = good_chunk();
   Chunk chunk = good;
-  for (; bytes.size() >= 4; bytes = bytes.subspan(4)) {
-    auto& stream = chunk.streams.at(bytes[0] % kStreams);
-    if (stream.empty()) continue;
-    const auto at = stream.begin() + bytes[2] % static_cast<ptrdiff_t>(stream.size());
-    if (bytes[1] % 8 == 0) {
-      stream.insert(at, bytes[3]);
-    } else if (bytes[1] % 8 == 1) {
-      stream.erase(at);
-    } else {
-      *at = bytes[3];
+  for (; bytes.size() >= 4; bytes = bytes.subspan(4))
+    edit(chunk.streams.at(bytes[0] % kStreams), bytes);
+  decode(chunk);
+}
+
+// The same for the page streams of a good chunk.
+void fuzz_pages(std::span<const uint8_t> bytes) {
+  static const Chunk good = good_chunk();
+  Chunk chunk = good;
+  RawStreams raw = padded(chunk);
+  static ChunkDecoder columns;
+  static PageStreamMaker maker;
+  static PageStreams made;
+  static PageDecoder decoder;
+  columns.open(chunk.header, raw, {"fuzz", 0});
+  maker.make(columns, made);
+  chunk.header.digests = made.digests;
+  std::array<std::vector<uint8_t>, kPageStreams> streams;
+  for (size_t i = 0; i < kPageStreams; ++i)
+    streams.at(i).assign(made.streams.at(i).bytes().begin(), made.streams.at(i).bytes().end());
+  for (; bytes.size() >= 4; bytes = bytes.subspan(4))
+    edit(streams.at(bytes[0] % kPageStreams), bytes);
+  PageDecoder::Raw pages;
+  for (size_t i = 0; i < kPageStreams; ++i) {
+    auto& stream = streams.at(i);
+    const size_t size = stream.size();
+    stream.resize(size + RawStreams::kPadding);
+    pages.at(i) = std::span(stream).first(size);
+  }
+  uint64_t sum = 0;
+  for (const bool any : {false, true}) {
+    try {
+      decoder.open(chunk.header, raw[Stream::Control], pages, any, {"fuzz", 0});
+      for (Batch batch; decoder.next(batch);)
+        for (const PageRef ref : batch.pages)
+          sum += ref.word();
+    } catch (const Error&) {
     }
   }
-  decode(chunk);
+  touched = sum;
 }
 
 }  // namespace
@@ -148,8 +194,10 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
     mmusim::trace::fuzz_file(bytes, (data[0] & 4) != 0);
   } else if ((data[0] & 3) == 1) {
     mmusim::trace::fuzz_chunk(bytes);
-  } else {
+  } else if ((data[0] & 3) == 2) {
     mmusim::trace::fuzz_edits(bytes);
+  } else {
+    mmusim::trace::fuzz_pages(bytes);
   }
   return 0;
 }

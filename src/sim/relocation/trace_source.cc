@@ -82,6 +82,7 @@ TraceRoute TraceRoute::of(const config::Config& config, const char* arch,
                    .warmup = run.warmup,
                    .interval = run.interval,
                    .quantum = run.quantum,
+                   .stream = run.stream,
                    .moved = {},
                    .narrow = {}};
   const trace::Header header = open_trace(route).header();

@@ -17,6 +17,7 @@
 #include "mmu/layout.h"
 #include "sim/relocation/relocator.h"
 #include "sim/replay_result.h"
+#include "sim/run_options.h"
 #include "sim/time_slices.h"
 #include "trace/reader.h"
 
@@ -35,6 +36,7 @@ struct TraceRoute {
   uint64_t warmup = 0;  // of run.warmup and run.interval: where they are looked at
   uint64_t interval = 0;
   uint64_t quantum = 0;  // 0: turns as recorded
+  StreamChoice stream = StreamChoice::Auto;
   std::optional<RelocationSides> moved;
   // Of a machine whose addresses end before the recording's: where both do, and its name.
   struct Narrow {
@@ -60,6 +62,7 @@ class TraceSource {
     return slices_ == nullptr ? recorded(batch) : slices_->next(batch);
   }
   [[nodiscard]] const trace::Reader& reader() const { return reader_; }
+  [[nodiscard]] trace::Reader& reader() { return reader_; }
   // Where a process's address of the recording lies on the machine; one that lies nowhere yet is
   // placed as a reference of `kind` would place it.
   [[nodiscard]] VirtAddr placed(Pid pid, VirtAddr va, AccessKind kind) {

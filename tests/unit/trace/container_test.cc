@@ -3,6 +3,7 @@
 
 #include "history.h"
 #include "second_reader.h"
+#include "trace/prepare.h"
 
 namespace mmusim::trace {
 namespace container_test {
@@ -50,7 +51,8 @@ TEST_P(RoundTrip, GivesTheSameHistory) {
     SCOPED_TRACE(::testing::Message() << "seed " << seed);
     const History history = testing::random_history(shape);
     const TemporaryFile file;
-    testing::write_history(file.path(), history, {.zstd_level = 1, .chunk_bytes = c.chunk_bytes});
+    testing::write_history(file.path(), history,
+                           {.zstd_level = 1, .chunk_bytes = c.chunk_bytes, .page_percent = 10'000});
     const History back = without_repeats(testing::read_history(file.path()));
     ASSERT_EQ(difference(history, back), "");
     const testing::SecondReading second =
@@ -58,6 +60,8 @@ TEST_P(RoundTrip, GivesTheSameHistory) {
     ASSERT_EQ(difference(history, without_repeats(second.history)), "");
     EXPECT_EQ(second.header, testing::test_header());
     EXPECT_EQ(second.totals, Reader(file.path()).totals());
+    EXPECT_GE(second.page_streams, 1u);
+    check_page_streams(file.path(), {});
   }
 }
 

@@ -6,6 +6,7 @@
 #include "history.h"
 #include "tests/effort.h"
 #include "trace/format.h"
+#include "trace/prepare.h"
 #include "trace/verify.h"
 
 namespace mmusim::trace {
@@ -25,7 +26,8 @@ class DamageTest : public ::testing::Test {
   DamageTest() {
     history_ = testing::random_history(
         {.seed = 5, .happenings = 300, .threads = 2, .code_blocks = 6, .events_per_mille = 15});
-    testing::write_history(file_.path(), history_, {.zstd_level = 3, .chunk_bytes = 256});
+    testing::write_history(file_.path(), history_,
+                           {.zstd_level = 3, .chunk_bytes = 256, .page_percent = 1000});
     good_ = testing::file_content(file_.path());
     Reader reader(file_.path());
     chunks_ = reader.chunks();
@@ -36,6 +38,7 @@ class DamageTest : public ::testing::Test {
     testing::write_file(file_.path(), content);
     try {
       history_read_ = testing::read_history(file_.path(), {.accept_torn = torn});
+      check_page_streams(file_.path(), {.accept_torn = torn});
       return "";
     } catch (const Error& e) {
       return e.what();
@@ -146,8 +149,8 @@ TEST_F(DamageTest, SaysWhatIsWrong) {
   EXPECT_THAT(error_of("hello, world, this is no trace"),
               AllOf(names_the_place(), HasSubstr("not a mmusim trace")));
   std::string future = good_;
-  future[8] = 2;
-  EXPECT_THAT(error_of(future), AllOf(names_the_place(), HasSubstr("version 2")));
+  future[8] = 3;
+  EXPECT_THAT(error_of(future), AllOf(names_the_place(), HasSubstr("version 3")));
   EXPECT_THAT(error_of(good_ + "x"), AllOf(names_the_place(), HasSubstr("index")));
   std::string damaged_chunk = good_;
   const uint64_t at = chunks_[1].offset + chunks_[1].compressed_bytes - 3;

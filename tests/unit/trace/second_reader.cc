@@ -291,21 +291,143 @@ Event read_event(uint64_t kind, Cursor& in) {
   }
 }
 
+// A reference as page streams see it.
+struct Unit {
+  uint64_t page;
+  AccessKind kind;
+  bool crosses;
+  bool operator==(const Unit&) const = default;
+};
+struct UnitRun {
+  Totals totals;
+  std::vector<Unit> units;
+};
+
+uint64_t digest(const Unit& unit) {
+  const uint64_t word =
+      unit.page * 4096 + static_cast<uint64_t>(unit.kind) + (unit.crosses ? 4 : 0);
+  const uint64_t product = word * 0x9e3779b97f4a7c15;
+  return product ^ (product / 4294967296);
+}
+
+// What a page stream keeps of a run, by looking back from each reference: to the last one of its
+// side to the page, through those that are alike modulo `sets`.
+std::vector<Unit> kept(const UnitRun& run, uint64_t sets) {
+  std::vector<Unit> result;
+  for (size_t i = 0; i < run.units.size(); ++i) {
+    const Unit& unit = run.units[i];
+    const bool fetch = unit.kind == AccessKind::Fetch;
+    bool known = false;
+    for (size_t k = i; k-- > 0 && !known;) {
+      const Unit& before = run.units[k];
+      if ((before.kind == AccessKind::Fetch) != fetch) continue;
+      if (before.crosses &&
+          (before.page % sets == unit.page % sets || (before.page + 1) % sets == unit.page % sets))
+        break;
+      if (before.crosses || before.page % sets != unit.page % sets) continue;
+      if (before.page != unit.page) break;
+      known = !writes(unit.kind) || writes(before.kind);
+    }
+    if (!known || unit.crosses) result.push_back(unit);
+  }
+  return result;
+}
+
+// The page streams of a chunk against what its columns say.
+void read_pages(const std::array<std::string, 3>& streams, bool returns,
+                const std::array<uint64_t, 3>& digests, const std::vector<UnitRun>& chunk) {
+  Cursor runs(streams[0]);
+  Cursor pages(streams[1]);
+  Cursor back(streams[2]);
+  std::vector<Unit> named;
+  uint64_t page = 0;
+  const uint64_t count = pages.u();
+  while (named.size() < count) {
+    const uint64_t what = pages.fixed(1);
+    page += static_cast<uint64_t>(pages.s());
+    named.push_back({page, static_cast<AccessKind>(what % 4), what / 4 == 1});
+  }
+  uint64_t all = 0;
+  uint64_t of_sets = 0;
+  uint64_t of_any = 0;
+  for (const UnitRun& run : chunk) {
+    if (run.units.empty()) continue;
+    for (const Unit& unit : run.units)
+      all += digest(unit);
+    require(runs.u() == run.totals.instructions && runs.u() == run.totals.loads &&
+                runs.u() == run.totals.stores && runs.u() == run.totals.modifies,
+            "totals of a run");
+    const uint64_t for_sets = runs.u();
+    const uint64_t for_any = runs.u();
+    std::vector<Unit> sets;
+    while (sets.size() < for_sets)
+      sets.push_back(named.at(pages.fixed(count <= 65536 ? 2 : 4)));
+    require(sets == kept(run, 16), "what is kept for sets");
+    for (const Unit& unit : sets)
+      of_sets += digest(unit);
+    const std::vector<Unit> any = kept(run, 1);
+    require(any.size() == for_any, "how many are kept for any first level");
+    for (const Unit& unit : any)
+      of_any += digest(unit);
+    size_t next = 0;
+    for (uint64_t i = 0; returns && i < for_any; ++i) {
+      const uint64_t what = back.fixed(1);
+      if (what == 64) {
+        require(sets.at(next++) == any.at(i), "a next page");
+        continue;
+      }
+      require(
+          static_cast<AccessKind>(what / 16) == any.at(i).kind && what % 16 == any.at(i).page % 16,
+          "a return");
+      const bool fetch = any.at(i).kind == AccessKind::Fetch;
+      size_t k = next;
+      while (k > 0 && ((sets.at(k - 1).kind == AccessKind::Fetch) != fetch ||
+                       sets.at(k - 1).page % 16 != what % 16))
+        --k;
+      require(k > 0 && sets.at(k - 1).page == any.at(i).page, "where a return goes");
+    }
+  }
+  require(runs.at_end() && pages.at_end() && back.at_end(), "page streams too long");
+  require(digests == std::array{all, all - of_sets, all - of_any}, "digests");
+}
+
 class ChunkReading {
  public:
-  ChunkReading(const std::array<std::string, 5>& streams, uint64_t static_blocks, History& history)
-      : codes_(read_dictionary(streams[0], static_blocks)),
+  ChunkReading(const std::array<std::string, 5>& streams, uint64_t static_blocks, bool by_width,
+               History& history)
+      : by_width_(by_width),
+        codes_(read_dictionary(streams[0], static_blocks)),
         control_(streams[1]),
         numbers_(streams[2]),
         widths_(streams[3]),
         differences_(streams[4]),
         number_bytes_(static_blocks <= 65536 ? 2 : 4),
-        history_(history) {}
+        history_(history) {
+    if (!by_width_) return;
+    std::array<uint64_t, 9> counts{};
+    for (const char pair : streams[3]) {
+      ++counts.at(static_cast<unsigned char>(pair) % 16);
+      ++counts.at(static_cast<unsigned char>(pair) / 16);
+    }
+    uint64_t at = 0;
+    for (size_t width = 1; width <= 8; ++width) {
+      of_width_.push_back(Cursor(streams[4].substr(at, width * counts.at(width))));
+      at += width * counts.at(width);
+    }
+    require(at == streams[4].size(), "differences");
+  }
 
   Totals run() {
     for (;;) {
+      const Totals before = totals_;
+      runs_.emplace_back();
       for (uint64_t n = control_.u(); n > 0; --n)
         block();
+      Totals& totals = runs_.back().totals;
+      totals.instructions = totals_.instructions - before.instructions;
+      totals.loads = totals_.loads - before.loads;
+      totals.stores = totals_.stores - before.stores;
+      totals.modifies = totals_.modifies - before.modifies;
       if (control_.at_end()) break;
       const uint64_t kind = control_.fixed(1);
       if (kind == 255) {
@@ -323,9 +445,13 @@ class ChunkReading {
       history_.push_back(h);
       ++totals_.events;
     }
-    require(numbers_.at_end() && widths_.at_end() && differences_.at_end(), "streams too long");
+    require(numbers_.at_end() && widths_.at_end() && (by_width_ || differences_.at_end()),
+            "streams too long");
+    for (const Cursor& of : of_width_)
+      require(of.at_end(), "too many differences");
     return totals_;
   }
+  [[nodiscard]] const std::vector<UnitRun>& runs() const { return runs_; }
 
  private:
   void block() {
@@ -335,12 +461,14 @@ class ChunkReading {
     ++totals_.blocks;
     for (unsigned i = 0; i < code.lengths.size(); ++i) {
       history_.push_back({thread_, false, AccessKind::Fetch, pc, code.lengths[i], Event{}});
+      unit(AccessKind::Fetch, pc, code.lengths[i], i == 0);
       ++totals_.instructions;
       pc += code.lengths[i];
       for (; access < code.accesses.size() && code.accesses[access].instruction == i; ++access) {
         Access& a = code.accesses[access];
         a.last += difference();
         history_.push_back({thread_, false, a.kind, a.last, a.bytes, Event{}});
+        unit(a.kind, a.last, a.bytes, true);
         totals_.loads += a.kind == AccessKind::Load ? 1 : 0;
         totals_.stores += a.kind == AccessKind::Store ? 1 : 0;
         totals_.modifies += a.kind == AccessKind::Modify ? 1 : 0;
@@ -348,14 +476,24 @@ class ChunkReading {
     }
   }
 
+  // Of a block's fetches the first is one, and one that crosses.
+  void unit(AccessKind kind, uint64_t address, unsigned bytes, bool counts) {
+    const bool crosses = address % 4096 + bytes > 4096;
+    if (counts || crosses) runs_.back().units.push_back({address / 4096, kind, crosses});
+  }
+
   uint64_t difference() {
     if (!half_) pair_ = widths_.fixed(1);
     const auto width = static_cast<unsigned>(half_ ? pair_ / 16 : pair_ % 16);
     half_ = !half_;
     if (width == 0) return 0;
-    return differences_.fixed(width) - (uint64_t{1} << (8 * width - 1));
+    Cursor& from = by_width_ ? of_width_.at(width - 1) : differences_;
+    return from.fixed(width) - (uint64_t{1} << (8 * width - 1));
   }
 
+  bool by_width_;
+  std::vector<Cursor> of_width_;
+  std::vector<UnitRun> runs_;
   std::vector<Code> codes_;
   Cursor control_;
   Cursor numbers_;
@@ -376,9 +514,10 @@ std::string decompress(const std::string& frame, uint64_t size) {
   return out;
 }
 
-Header read_header(Cursor& in, const std::string& content) {
+Header read_header(Cursor& in, const std::string& content, uint64_t& version) {
   require(in.take(8) == std::string("\xcdMMT\r\n\x1a\n"), "magic");
-  require(in.fixed(4) == 1, "version");
+  version = in.fixed(4);
+  require(version == 1 || version == 2, "version");
   const uint64_t body = in.fixed(4);
   Cursor fields(in.take(body));
   Header header;
@@ -398,7 +537,8 @@ Header read_header(Cursor& in, const std::string& content) {
 SecondReading read_by_the_book(const std::string& content) {
   SecondReading result;
   Cursor in(content);
-  result.header = read_header(in, content);
+  uint64_t version = 0;
+  result.header = read_header(in, content, version);
   const uint64_t header_bytes = in.at();
 
   Cursor trailer(content.substr(content.size() - 32));
@@ -424,27 +564,49 @@ SecondReading read_by_the_book(const std::string& content) {
     require(in.take(4) == "CHNK", "chunk magic");
     const uint64_t static_blocks = in.fixed(4);
     require(read_totals(in) == totals, "totals");
-    std::array<uint64_t, 5> raw{};
-    std::array<uint64_t, 5> packed{};
-    for (size_t i = 0; i < 5; ++i) {
-      raw[i] = in.fixed(4);
-      packed[i] = in.fixed(4);
+    const size_t stored = version == 1 ? 5 : 8;
+    std::array<uint64_t, 8> raw{};
+    std::array<uint64_t, 8> packed{};
+    std::array<uint64_t, 8> hash{};
+    for (size_t i = 0; i < stored; ++i) {
+      raw.at(i) = in.fixed(4);
+      packed.at(i) = in.fixed(4);
+      if (version == 2) hash.at(i) = in.fixed(8);
+    }
+    std::array<uint64_t, 3> digests{};
+    uint64_t flags = 0;
+    if (version == 2) {
+      for (uint64_t& one : digests)
+        one = in.fixed(8);
+      flags = in.fixed(4);
+      require(in.fixed(4) == 0, "reserved");
     }
     require(in.fixed(8) == content_hash, "content hash");
-    const uint64_t payload_hash = in.fixed(8);
+    const uint64_t payload_hash = version == 1 ? in.fixed(8) : 0;
     require(xxh3(content.substr(offset, in.at() - offset)) == in.fixed(8), "chunk header hash");
     std::array<std::string, 5> streams;
     std::string payload;
     std::string all;
-    for (size_t i = 0; i < 5; ++i) {
-      const std::string frame = in.take(packed[i]);
+    std::array<std::string, 3> pages;
+    for (size_t i = 0; i < stored; ++i) {
+      const std::string frame = in.take(packed.at(i));
+      require(version == 1 || frame.empty() || xxh3(frame) == hash.at(i), "hash of a stream");
+      if (i >= 5) {
+        if (!frame.empty()) pages.at(i - 5) = decompress(frame, raw.at(i));
+        continue;
+      }
       payload += frame;
-      streams[i] = decompress(frame, raw[i]);
-      all += streams[i];
+      streams.at(i) = decompress(frame, raw.at(i));
+      all += streams.at(i);
     }
-    require(xxh3(payload) == payload_hash && xxh3(all) == content_hash, "hashes");
+    require(version == 2 || xxh3(payload) == payload_hash, "hash of the streams");
     require(in.at() == offset + bytes && all.size() == raw_bytes, "chunk size");
-    require(ChunkReading(streams, static_blocks, result.history).run() == totals, "totals");
+    if (flags == 1) all += '\1';
+    require(xxh3(all) == content_hash, "hash of the content");
+    ChunkReading reading(streams, static_blocks, flags == 1, result.history);
+    require(reading.run() == totals, "totals");
+    result.page_streams += packed.at(6) != 0 ? 1 : 0;
+    if (packed.at(6) != 0) read_pages(pages, packed.at(7) != 0, digests, reading.runs());
     result.totals += totals;
   }
   require(in.at() == index_offset, "chunks end at the index");

@@ -14,6 +14,7 @@ struct SecondReading {
   Header header;
   History history;
   Totals totals;
+  size_t page_streams = 0;  // chunks that have some, which were read as well
 };
 
 // Throws std::runtime_error on anything unexpected.

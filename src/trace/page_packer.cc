@@ -1,0 +1,55 @@
+#include "trace/page_packer.h"
+
+#include "trace/compressor.h"
+
+namespace mmusim::trace {
+namespace {
+
+// Page numbers repeat over long distances; what zstd's faster levels leave of that is a fifth.
+constexpr int kLevel = 9;
+
+}  // namespace
+
+struct PagePacker::Compressor : trace::Compressor {};
+
+PagePacker::PagePacker(unsigned percent)
+    : percent_(percent), compressor_(std::make_unique<Compressor>()) {}
+PagePacker::~PagePacker() = default;
+
+void PagePacker::add(const RawStreams& raw, const Place& place, ChunkHeader& header,
+                     ByteBuffer& payload) {
+  if (percent_ == 0 || header.totals.blocks == 0) return;
+  decoder_.open(header, raw, place);
+  maker_.make(decoder_, streams_);
+  if (streams_.too_large) return;
+  const uint64_t most = header.columns_bytes() * percent_ / 100 * 2;
+  const size_t begin = payload.size();
+  size_t good = begin;  // up to here it is within that
+  std::array<StreamSizes, kPageStreams> sizes{};
+  for (size_t i = 0; i < kPageStreams; ++i) {
+    sizes[i] = compressor_->append(streams_.streams[i].bytes(), kLevel, payload);
+    if (payload.size() - begin > most) break;
+    if (i == static_cast<size_t>(PageStream::Runs)) continue;  // means nothing alone
+    good = payload.size();
+    std::copy_n(sizes.begin(), i + 1, header.page_streams.begin());
+  }
+  payload.set_end(payload.data() + good);
+  if (good != begin) header.digests = streams_.digests;
+}
+
+void PageAllowance::trim(ChunkHeader& header, ByteBuffer& payload) {
+  columns_ += header.columns_bytes();
+  const uint64_t room = columns_ * percent_ / 100 - pages_;
+  auto& streams = header.page_streams;
+  auto& returns = streams[static_cast<size_t>(PageStream::Returns)];
+  const auto taken = [&] { return header.payload_bytes() - header.columns_bytes(); };
+  if (taken() > room) returns = {};
+  if (taken() > room) {
+    streams = {};
+    header.digests = {};
+  }
+  pages_ += taken();
+  payload.set_end(payload.data() + header.payload_bytes());
+}
+
+}  // namespace mmusim::trace

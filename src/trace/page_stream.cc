@@ -1,0 +1,353 @@
+#include "trace/page_stream.h"
+
+#include <algorithm>
+
+namespace mmusim::trace {
+namespace {
+
+// A return: the set in the low bits, the kind above. This one instead says that the next page is
+// one of those kept for sets.
+constexpr unsigned kSetBits = 4;
+static_assert(kPageSets == 1u << kSetBits);
+constexpr uint8_t kNext = 4u << kSetBits;
+
+constexpr uint64_t set_of(uint64_t page) {
+  return page & (kPageSets - 1);
+}
+
+constexpr size_t kFirstSlots = size_t{1} << 13;
+
+// What a page is stored as beside its distance: the kind, and whether the reference crosses.
+constexpr uint8_t kKindMask = 3;
+constexpr uint8_t kCrossing = 4;
+
+constexpr uint8_t seen_by(PageRef ref) {
+  return ref.writes() ? SeenPage::kUsed | SeenPage::kWritten : SeenPage::kUsed;
+}
+
+void see(SeenPage& seen, PageRef ref) {
+  if (seen.page == ref.number())
+    seen.seen |= seen_by(ref);
+  else
+    seen = {ref.number(), seen_by(ref)};
+}
+
+}  // namespace
+
+Needed PageSieve::take_other(PageRef ref) {
+  const SeenPage& slot = slots_[ref.is_data() ? 1 : 0][set_of(ref.number())];
+  const uint8_t needs = ref.writes() ? SeenPage::kWritten : SeenPage::kUsed;
+  const bool sets = ref.crosses() || slot.page != ref.number() || (slot.seen & needs) == 0;
+  kept(ref, sets);
+  return sets ? Needed::BySets : Needed::ByAny;
+}
+
+// An access that crosses uses two pages, or, where pages are larger, one; whichever is used last
+// of its set then is not told.
+void PageSieve::kept(PageRef ref, bool sets) {
+  const size_t side = ref.is_data() ? 1 : 0;
+  if (ref.crosses()) {
+    last_[side] = {};
+    slots_[side][set_of(ref.number())] = {};
+    slots_[side][set_of(ref.number() + 1)] = {};
+    return;
+  }
+  see(last_[side], ref);
+  if (sets) see(slots_[side][set_of(ref.number())], ref);
+}
+
+SeenPage PageSieve::last_of(std::span<const PageRef> kept, bool data, const SeenPage& before) {
+  SeenPage found;
+  for (size_t i = kept.size(); i-- > 0;) {
+    const PageRef ref = kept[i];
+    if (ref.is_data() != data) continue;
+    if (ref.crosses() || (found.page != SeenPage::kNone && found.page != ref.number()))
+      return found;
+    see(found, ref);
+  }
+  if (found.page == SeenPage::kNone) return before;
+  if (found.page == before.page) found.seen |= before.seen;
+  return found;
+}
+
+void PageStreamMaker::rehash(size_t slots) {
+  slots_.assign(slots, 0);
+  for (uint32_t i = 0; i < refs_.size(); ++i) {
+    size_t slot = digest_of(refs_[i]) & (slots - 1);
+    while (slots_[slot] != 0)
+      slot = (slot + 1) & (slots - 1);
+    slots_[slot] = i + 1;
+  }
+}
+
+uint32_t PageStreamMaker::number_of(PageRef ref) {
+  const size_t mask = slots_.size() - 1;
+  for (size_t slot = digest_of(ref) & mask;; slot = (slot + 1) & mask) {
+    const uint32_t found = slots_[slot];
+    if (found != 0 && refs_[found - 1] == ref) return found - 1;
+    if (found != 0) continue;
+    refs_.push_back(ref);
+    slots_[slot] = static_cast<uint32_t>(refs_.size());
+    if (refs_.size() * 2 > slots_.size()) rehash(slots_.size() * 2);
+    return static_cast<uint32_t>(refs_.size() - 1);
+  }
+}
+
+void PageStreamMaker::make(ChunkDecoder& columns, PageStreams& out) {
+  refs_.clear();
+  numbers_.clear();
+  rehash(kFirstSlots);
+  for (ByteBuffer& stream : out.streams)
+    stream.clear();
+  out.digests = {};
+  out.too_large = false;
+  ByteBuffer& runs = out.streams[static_cast<size_t>(PageStream::Runs)];
+  ByteBuffer& pages = out.streams[static_cast<size_t>(PageStream::Pages)];
+  ByteBuffer& returns = out.streams[static_cast<size_t>(PageStream::Returns)];
+
+  uint64_t all = 0;
+  uint64_t for_sets = 0;
+  uint64_t for_any = 0;
+  Totals run;
+  size_t run_numbers = 0;
+  size_t run_returns = 0;
+  sieve_.forget();
+  for (Batch batch; columns.next(batch);) {
+    if (batch.event != nullptr) continue;
+    run += batch.totals;
+    const size_t most = batch.blocks.size() * 2 + batch.totals.data_accesses();
+    returns.reserve(most);
+    uint8_t* at = returns.end();
+    sieve_.sift(batch, [&](PageRef ref, Needed needed, uint32_t /*block*/, unsigned /*op*/) {
+      const uint64_t digest = digest_of(ref);
+      all += digest;
+      if (needed == Needed::ByNobody) [[likely]]
+        return;
+      for_any += digest;
+      if (needed == Needed::BySets) {
+        for_sets += digest;
+        numbers_.push_back(number_of(ref));
+        *at++ = kNext;
+      } else {
+        *at++ = static_cast<uint8_t>(static_cast<unsigned>(ref.kind()) << kSetBits |
+                                     set_of(ref.number()));
+      }
+    });
+    returns.set_end(at);
+    if (!batch.goes_on) {
+      runs.varint(run.instructions);
+      runs.varint(run.loads);
+      runs.varint(run.stores);
+      runs.varint(run.modifies);
+      runs.varint(numbers_.size() - run_numbers);
+      runs.varint(returns.size() - run_returns);
+      run = {};
+      run_numbers = numbers_.size();
+      run_returns = returns.size();
+      sieve_.forget();
+    }
+    if (numbers_.size() * sizeof(uint32_t) + returns.size() > kMaxPageStreamBytes) {
+      out.too_large = true;
+      return;
+    }
+  }
+  out.digests = {.all = all, .left_out = all - for_sets, .left_out_last = all - for_any};
+
+  pages.varint(refs_.size());
+  uint64_t before = 0;
+  for (const PageRef ref : refs_) {
+    pages.byte(
+        static_cast<uint8_t>(static_cast<unsigned>(ref.kind()) | (ref.crosses() ? kCrossing : 0u)));
+    pages.signed_varint(static_cast<int64_t>(ref.number() - before));
+    before = ref.number();
+  }
+  const size_t bytes = block_number_bytes(refs_.size());
+  pages.reserve(numbers_.size() * bytes + sizeof(uint32_t));
+  uint8_t* at = pages.end();
+  for (const uint32_t number : numbers_) {
+    std::memcpy(at, &number, sizeof number);
+    at += bytes;
+  }
+  pages.set_end(at);
+  uint64_t size = 0;
+  for (const ByteBuffer& stream : out.streams)
+    size += stream.size();
+  out.too_large = size > kMaxPageStreamBytes;
+}
+
+void PageDecoder::open(const ChunkHeader& header, std::span<const uint8_t> control, const Raw& raw,
+                       bool any, const Place& place) {
+  place_ = place;
+  header_ = header;
+  any_ = any;
+  control_.open(control, place_);
+  runs_ = ByteReader(raw[static_cast<size_t>(PageStream::Runs)], place_, name_of(PageStream::Runs));
+  numbers_ = raw[static_cast<size_t>(PageStream::Pages)];
+  const auto returns = raw[static_cast<size_t>(PageStream::Returns)];
+  returns_ = returns.data();
+  returns_left_ = any ? returns.size() : 0;
+  if (any && std::any_of(returns.begin(), returns.end(), [](uint8_t r) { return r > kNext; }))
+    fail("the stream of returns has one of no kind");
+  read_pages();
+  pages_ = {};
+  run_begins_ = false;
+  left_ = 0;
+  done_ = {};
+  kept_ = 0;
+  digest_sum_ = 0;
+}
+
+void PageDecoder::read_pages() {
+  ByteReader in(numbers_, place_, name_of(PageStream::Pages));
+  const uint64_t count = in.varint_up_to(in.left() / 2, "the number of pages");
+  refs_.clear();
+  digest_.clear();
+  uint64_t page = 0;
+  for (uint64_t i = 0; i < count; ++i) {
+    const uint8_t what = in.byte();
+    if (what > (kKindMask | kCrossing)) in.fail("a page of no kind");
+    page += static_cast<uint64_t>(in.signed_varint());
+    if (page > ~uint64_t{0} >> kBlockPage.log2()) in.fail("a page beyond the address space");
+    const PageRef ref(VirtAddr(page << kBlockPage.log2()),
+                      static_cast<AccessKind>(what & kKindMask), (what & kCrossing) != 0);
+    refs_.push_back(ref);
+    digest_.push_back(digest_of(ref));
+  }
+  numbers_ = numbers_.subspan(in.position());
+  number_bytes_ = block_number_bytes(count);
+  next_number_ = 0;
+  if (numbers_.size() % number_bytes_ != 0) in.fail("half a page number");
+  const size_t numbers = numbers_.size() / number_bytes_;
+  uint64_t largest = 0;
+  for (size_t i = 0; i < numbers; ++i) {
+    uint32_t number = 0;
+    std::memcpy(&number, numbers_.data() + i * number_bytes_, number_bytes_);
+    largest = std::max<uint64_t>(largest, number);
+  }
+  if (numbers != 0 && largest >= count) in.fail("a number of no page");
+}
+
+// The blocks up to the next item, of which what is kept is there.
+void PageDecoder::begin_run() {
+  run_ = {};
+  run_.blocks = control_.run();
+  control_.take_blocks(run_.blocks);
+  const uint64_t most = header_.totals.references();
+  run_.instructions = runs_.varint_up_to(most, "the instructions of a run");
+  run_.loads = runs_.varint_up_to(most, "the loads of a run");
+  run_.stores = runs_.varint_up_to(most, "the stores of a run");
+  run_.modifies = runs_.varint_up_to(most, "the read-modify-writes of a run");
+  const uint64_t numbers =
+      runs_.varint_up_to(numbers_.size() / number_bytes_ - next_number_, "the pages of a run");
+  const uint64_t returns = runs_.varint_up_to(any_ ? returns_left_ : most * 2, "what a run keeps");
+  done_ += run_;
+  if (numbers == 0) runs_.fail("a run of blocks that keeps nothing");
+  left_ = numbers;
+  if (any_) {
+    if (static_cast<uint64_t>(std::count(returns_, returns_ + returns, kNext)) != numbers)
+      runs_.fail("a run whose pages and returns do not fit together");
+    returns_left_ -= returns;
+    left_ = returns;
+  }
+  run_begins_ = true;
+}
+
+void PageDecoder::check_end() const {
+  if (done_ != header_.totals) fail("the chunk's totals do not match those of its page stream");
+  if (!runs_.at_end() || returns_left_ != 0 || next_number_ * number_bytes_ != numbers_.size())
+    fail("the page stream has more than the chunk's runs");
+  const PageDigests& digests = header_.digests;
+  if (digest_sum_ + (any_ ? digests.left_out_last : digests.left_out) != digests.all)
+    fail("the page stream is not what its digest says");
+}
+
+bool PageDecoder::next(Batch& batch) {
+  batch = Batch{};
+  while (left_ == 0) {
+    if (control_.run() != 0) {
+      static_cast<void>(control_.thread());
+      begin_run();
+      break;
+    }
+    if (!control_.item_due()) {
+      check_end();
+      return false;
+    }
+    control_.take_item(batch);
+    if (batch.event == nullptr) continue;
+    ++done_.events;
+    return true;
+  }
+  batch.thread = control_.thread();
+  const size_t count = std::min<uint64_t>(left_, kBatchRefs);
+  if (any_)
+    decode_returns(count);
+  else
+    decode(count);
+  left_ -= count;
+  batch.of_pages = true;
+  batch.pages = std::span(batch_).first(count);
+  batch.first_page = kept_;
+  batch.run_begins = run_begins_;
+  batch.goes_on = left_ != 0;
+  if (run_begins_) batch.totals = run_;
+  run_begins_ = false;
+  kept_ += count;
+  return true;
+}
+
+// REQUIRES: so many numbers are left.
+void PageDecoder::decode(size_t count) {
+  const PageRef* const refs = refs_.data();
+  const uint64_t* const digests = digest_.data();
+  PageRef* const to = batch_.data();
+  uint64_t sum = 0;
+  const auto all = [&](auto number) {
+    const uint8_t* const from = numbers_.data() + next_number_ * sizeof number;
+    for (size_t i = 0; i < count; ++i) {
+      std::memcpy(&number, from + i * sizeof number, sizeof number);
+      to[i] = refs[number];
+      sum += digests[number];
+    }
+  };
+  if (number_bytes_ == sizeof(uint16_t))
+    all(uint16_t{});
+  else
+    all(uint32_t{});
+  next_number_ += count;
+  digest_sum_ += sum;
+}
+
+// REQUIRES: so many returns are left, and a number for each that wants one.
+void PageDecoder::decode_returns(size_t count) {
+  PageRef* const to = batch_.data();
+  const uint8_t* const from = returns_;
+  uint64_t sum = 0;
+  const auto all = [&](auto number) {
+    const uint8_t* numbers = numbers_.data() + next_number_ * sizeof number;
+    for (size_t i = 0; i < count; ++i) {
+      const uint8_t what = from[i];
+      if (what == kNext) {
+        std::memcpy(&number, numbers, sizeof number);
+        numbers += sizeof number;
+        const PageRef ref = refs_[number];
+        pages_[ref.is_data() ? 1 : 0][set_of(ref.number())] = ref.page().value();
+        to[i] = ref;
+      } else {
+        const auto kind = static_cast<AccessKind>(what >> kSetBits);
+        to[i] =
+            PageRef(VirtAddr(pages_[kind == AccessKind::Fetch ? 0 : 1][set_of(what)]), kind, false);
+      }
+      sum += digest_of(to[i]);
+    }
+    next_number_ = static_cast<uint64_t>(numbers - numbers_.data()) / sizeof number;
+  };
+  if (number_bytes_ == sizeof(uint16_t))
+    all(uint16_t{});
+  else
+    all(uint32_t{});
+  returns_ += count;
+  digest_sum_ += sum;
+}
+
+}  // namespace mmusim::trace
