@@ -71,7 +71,7 @@ void TraceChoices::refuse_twins() const {
         throw UsageError("",
                          fmt::format("{} and {} are both of {}", traces_[j].path, traces_[i].path,
                                      traces_[i].isa),
-                         "name one of each ISA, and with --trace MACHINE=FILE what else there is");
+                         "name one of each ISA, and with --trace MACHINE=TRACE what else there is");
 }
 
 ChosenTrace TraceChoices::choose(const std::string& machine, const std::string& isa,

@@ -23,7 +23,7 @@ struct ChosenTrace {
 
 class TraceChoices {
  public:
-  // `traces`, as the command line names them; `given`: MACHINE=FILE each, of which `machines` are
+  // `traces`, as the command line names them; `given`: MACHINE=TRACE each, of which `machines` are
   // the names as --machines has them. Errors: UsageError where two traces are of one ISA, and what
   // is given is not for one of the machines, or twice for the same; Error for a file that is no
   // trace.

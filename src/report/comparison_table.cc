@@ -19,6 +19,8 @@
 namespace mmusim::report {
 namespace {
 
+using Json = nlohmann::ordered_json;
+
 using stats::Counter;
 using stats::Report;
 
@@ -330,7 +332,6 @@ std::string comparison_table(const Comparison& comparison) {
 
 std::string comparison_json(const Comparison& comparison) {
   MMUSIM_ASSERT(comparison.base < comparison.runs.size());
-  using Json = nlohmann::ordered_json;
   const Work work = common_work(comparison);
   Json document = {{"schema", 1},
                    {"source", comparison.source},

@@ -12,6 +12,8 @@
 namespace mmusim::report {
 namespace {
 
+using Json = nlohmann::ordered_json;
+
 using pt::conformance::Failure;
 using pt::conformance::Verdict;
 
@@ -143,7 +145,6 @@ std::string conformance_csv(const Verdict& verdict) {
 }
 
 std::string conformance_json(const ConformanceHeading& heading, const Verdict& verdict) {
-  using Json = nlohmann::ordered_json;
   const Json document = {{"schema", 1},
                          {"page_table", heading.name},
                          {"seed", heading.seed},

@@ -104,9 +104,9 @@ class Database {
   }
   void one(const Lines& value) { one(in_one_line(value)); }
   void one(const std::string& value) {
-    using Json = nlohmann::json;
-    const std::string json = Json(value).dump(-1, ' ', false, Json::error_handler_t::replace);
-    text(Json::parse(json).get<std::string>());
+    const std::string json =
+        nlohmann::json(value).dump(-1, ' ', false, nlohmann::json::error_handler_t::replace);
+    text(nlohmann::json::parse(json).get<std::string>());
   }
   void integer(int64_t value) {
     require(sqlite3_bind_int64(statement_.get(), place_, value) == SQLITE_OK);

@@ -14,6 +14,8 @@
 namespace mmusim::report {
 namespace {
 
+using Json = nlohmann::ordered_json;
+
 using sim::Told;
 
 std::string outcome_text(const sim::Explanation& explanation) {
@@ -198,7 +200,6 @@ std::string explanation_csv(const sim::Explanation& explanation) {
 
 std::string explanation_json(const ExplanationHeading& heading, const sim::Explanation& explanation,
                              const stats::Provenance& provenance, const config::Config& config) {
-  using Json = nlohmann::ordered_json;
   Json document = stats::document_head(provenance, config);
   document["question"] = {
       {"va", heading.question.va.value()},   {"access", name_of(heading.question.kind)},

@@ -13,6 +13,8 @@ namespace mmusim::report {
 
 namespace {
 
+using Json = nlohmann::ordered_json;
+
 // What is told of each page table.
 Table footprints_of(const std::vector<NamedFootprint>& all) {
   Table table{.id = "footprints",
@@ -213,7 +215,6 @@ std::string footprint_csv(const std::vector<NamedFootprint>& footprints) {
 std::string footprint_json(const FootprintHeading& heading,
                            const std::vector<NamedFootprint>& footprints,
                            const stats::Provenance& provenance, const config::Config& config) {
-  using Json = nlohmann::ordered_json;
   Json document = stats::document_head(provenance, config);
   document["source"] = {{"pages_of", heading.source},
                         {"moment", heading.what},

@@ -15,6 +15,8 @@ namespace mmusim::report {
 
 namespace {
 
+using Json = nlohmann::ordered_json;
+
 using sim::workload::Counted;
 using sim::workload::Failure;
 using sim::workload::Outcome;
@@ -290,7 +292,6 @@ std::string workload_csv(const Plan& plan, const Outcome& outcome) {
 std::string workload_json(const Plan& plan, const Outcome& outcome,
                           const stats::Provenance& provenance, const config::Config& config,
                           const stats::Report& report) {
-  using Json = nlohmann::ordered_json;
   Json document = stats::results_document(provenance, config, report);
   document["script"] = plan.name();
   Json& measures = document["measures"] = Json::array();

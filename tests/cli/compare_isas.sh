@@ -88,12 +88,12 @@ expect power8 "trace trace_why moved" "ppcle.mmt given true"
 refused 'both of sparc64' x86.mmt sparc.mmt other.mmt -m zen2
 refused 'is none of the machines' x86.mmt sparc.mmt -m zen2 -t zen=x86.mmt
 refused "did you mean 'zen2'" x86.mmt sparc.mmt -m zen2 -t zen=x86.mmt
-refused 'is no MACHINE=FILE' x86.mmt sparc.mmt -m zen2 -t zen2
+refused 'is no MACHINE=TRACE' x86.mmt sparc.mmt -m zen2 -t zen2
 refused 'gets two traces' x86.mmt -m zen2 -t zen2=x86.mmt -t zen2=sparc.mmt
 refused 'no trace for machine power8' -m zen2,power8 -t zen2=x86.mmt
 refused 'a script is compared by itself' x86.mmt s.workload -m zen2
 refused 'TRACE|SCRIPT is missing' -m zen2
-refused '--trace MACHINE=FILE' x86.mmt sparc.mmt -m zen2 --run.trace=x86.mmt
+refused '--trace MACHINE=TRACE' x86.mmt sparc.mmt -m zen2 --run.trace=x86.mmt
 status=0
 "$program" compare x86.mmt nowhere.mmt -q -m zen2 >out.txt 2>err.txt || status=$?
 [[ $status -eq 1 && ! -s out.txt ]] && grep -q 'nowhere.mmt' err.txt || fail "a missing trace"
