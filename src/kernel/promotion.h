@@ -33,9 +33,10 @@ Promotion promote_in_place(Core& core, AddressSpace& mm, VirtAddr base, const Bl
 Promotion promote_by_copy(Core& core, AddressSpace& mm, const Vma& vma, VirtAddr base,
                           const BlockSize& to);
 
+class Survey;
+
 // In place if that can be, else by copying where `populated` per cent of its pages are there, all
 // of them this address space's alone. Counted.
-class Survey;
 Promotion promote(Core& core, AddressSpace& mm, const Vma& vma, const Survey& survey, VirtAddr base,
                   const BlockSize& to);
 

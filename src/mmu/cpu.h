@@ -51,6 +51,10 @@ class CpuBase {
   [[nodiscard]] uint64_t time() const {
     return std::max(fetch_filter_->time(), data_filter_->time());
   }
+  // ... of one side's first level alone.
+  [[nodiscard]] uint64_t time_of(bool data) const {
+    return (data ? data_filter_ : fetch_filter_)->time();
+  }
   void set_time(uint64_t time) {
     fetch_filter_->set_time(time);
     data_filter_->set_time(time);
@@ -77,11 +81,6 @@ class CpuBase {
   // Everything access() does from now on is told; null: no longer.
   void narrate(Narrator* narrator) { path_.narrate(narrator); }
   [[nodiscard]] const MissPath& path() const { return path_; }
-
-  // ... of one side's first level alone.
-  [[nodiscard]] uint64_t time_of(bool data) const {
-    return (data ? data_filter_ : fetch_filter_)->time();
-  }
 
   // Whether base pages are of `page` and such with numbers that differ modulo `sets` never share a
   // set of a first level.

@@ -118,7 +118,7 @@ class TlbArray {
 
   // Whether the way at `index` is that of its set used last: using it again changes nothing.
   [[nodiscard]] bool is_latest(uint32_t index) const {
-    return stamps_[index] == last_use(index / ways_ * ways_, ways_);
+    return stamps_[index] == last_use(set_of(index) * ways_, ways_);
   }
 
   // How many ways of each set are left to replacement; the last ones of a set hold what must stay.
