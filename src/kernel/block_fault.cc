@@ -71,7 +71,7 @@ std::optional<FaultOutcome> map_pages(FaultContext& c, const Vma& vma, VirtAddr 
 std::optional<FaultOutcome> map_one(FaultContext& c, const Vma& vma, VirtAddr base,
                                     const BlockSize& block) {
   const unsigned order = c.core.sizes.order(block.size);
-  const auto first = c.core.page_frames.new_huge(c.mm, order);
+  const auto first = c.core.page_frames.new_huge(c.mm, order, block.is_leaf());
   if (!first) {
     ++c.core.counters.huge_fallbacks;
     ++c.core.counters.sizes[block.size].fallbacks;
@@ -80,7 +80,7 @@ std::optional<FaultOutcome> map_one(FaultContext& c, const Vma& vma, VirtAddr ba
   const auto outcome = block.is_leaf() ? map_leaf(c, vma, base, block.size, *first)
                                        : map_pages(c, vma, base, block.size, *first,
                                                    block.style == SuperpageStyle::Hint);
-  if (outcome != FaultOutcome::Fixed) c.core.page_frames.put_huge(*first, order);
+  if (outcome != FaultOutcome::Fixed) c.core.page_frames.discard_huge(*first, order);
   return outcome;
 }
 

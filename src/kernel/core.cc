@@ -39,10 +39,11 @@ Core::Core(const config::Config& config, const Platform& platform_)
       pools(*platform_.frames),
       rmap(make_rmap(platform, settings)),
       swap(make_swap(platform, settings)),
+      counts(*platform.frames),
       flushes(*platform.tlbs, sizes, counters),
       accounts(*platform.tables, counters),
       huge_leaves(*platform.tables, sizes, counters),
-      page_frames(platform, sizes, pools, rmap.get(), swap.get(), counters),
+      page_frames(platform, sizes, pools, rmap.get(), swap.get(), counts, counters),
       files(platform, settings, sizes, cache, pools, page_frames, swap.get(), counters),
       places(settings.aslr_seed),
       refuses_fetches_(can_refuse_fetches(platform)) {
@@ -71,8 +72,35 @@ void Core::find_sizes(const pt::PageTable& table) {
   for (const BlockSize& block : sizes.blocks)
     if (block.is_leaf())
       huge_leaves.set_reserve(block.size, table.split_reserve(block.size, page()));
+  find_parts(table, leaves);
   if (settings.superpage_policy != SuperpagePolicyKind::Fault) leave_to_policy();
   fill_pools(leaves);
+}
+
+// What superpages may be demoted to.
+void Core::find_parts(const pt::PageTable& table, const std::vector<PageShift>& leaves) {
+  const auto add = [this](std::vector<PageShift>& parts, PageShift size) {
+    if (size > page() && size < sizes.largest() && a_tlb_holds(size)) parts.push_back(size);
+  };
+  switch (settings.superpage_demotion) {
+    case SuperpageDemotion::Base:
+      return;
+    case SuperpageDemotion::Binary:
+      for (const PageShift size : leaves)
+        add(sizes.leaf_parts, size);
+      for (const PageShift size : platform.format->hint_sizes())
+        add(sizes.hint_parts, size);
+      break;
+    case SuperpageDemotion::Step:
+      for (const BlockSize& block : sizes.blocks)
+        if (block.style != SuperpageStyle::Base)
+          add(block.is_leaf() ? sizes.leaf_parts : sizes.hint_parts, block.size);
+      if (sizes.huge) add(sizes.leaf_parts, *sizes.huge);
+      std::sort(sizes.leaf_parts.begin(), sizes.leaf_parts.end());
+      break;
+  }
+  for (const PageShift size : sizes.leaf_parts)
+    huge_leaves.set_reserve(size, table.split_reserve(size, page()));
 }
 
 // What faults would map becomes what a policy may.

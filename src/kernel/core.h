@@ -11,6 +11,7 @@
 #include <map>
 #include <memory>
 #include <optional>
+#include <vector>
 
 #include "base/random.h"
 #include "base/types.h"
@@ -19,6 +20,7 @@
 #include "kernel/counters.h"
 #include "kernel/file_use.h"
 #include "kernel/flushes.h"
+#include "kernel/frame_counts.h"
 #include "kernel/huge_leaves.h"
 #include "kernel/huge_pool.h"
 #include "kernel/page_cache.h"
@@ -50,6 +52,7 @@ class Core {
   std::unique_ptr<Rmap> rmap;
   // Null where kernel.swap_pages is 0: nothing is ever reclaimed.
   std::unique_ptr<SwapSpace> swap;
+  FrameCounts counts;
   Flushes flushes;
   Accounts accounts;
   HugeLeaves huge_leaves;
@@ -120,6 +123,7 @@ class Core {
   [[nodiscard]] bool a_tlb_holds(PageShift size) const;
   [[nodiscard]] SuperpageStyle style_for(PageShift size, bool has_leaf) const;
   void add_block_size(PageShift size, HugePages when, bool has_leaf);
+  void find_parts(const pt::PageTable& table, const std::vector<PageShift>& leaves);
   void leave_to_policy();
   void fill_pools(const std::vector<PageShift>& leaves);
 

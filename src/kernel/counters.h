@@ -120,12 +120,15 @@ struct Counters {
     uint64_t made = 0;       // by faults
     uint64_t fallbacks = 0;  // faults that found no memory in one piece for it
     CountBy<SplitCause> splits;
-    uint64_t mapped = 0;     // bytes, by leaves of the size, now
-    uint64_t cow = 0;        // copied whole by a write (kernel.superpage.cow)
-    uint64_t promoted = 0;   // made of what was mapped already (kernel.superpage.policy)
-    uint64_t copied = 0;     // of these: by copying it
-    uint64_t unfit = 0;      // tries that found that it cannot be
-    uint64_t no_memory = 0;  // ... no memory for it
+    uint64_t parts = 0;           // that demotions of larger ones left
+    uint64_t mapped = 0;          // bytes, by leaves of the size, now
+    uint64_t swapped_whole = 0;   // into slots side by side
+    uint64_t swap_fallbacks = 0;  // there were none such: page by page
+    uint64_t cow = 0;             // copied whole by a write (kernel.superpage.cow)
+    uint64_t promoted = 0;        // made of what was mapped already (kernel.superpage.policy)
+    uint64_t copied = 0;          // of these: by copying it
+    uint64_t unfit = 0;           // tries that found that it cannot be
+    uint64_t no_memory = 0;       // ... no memory for it
   };
   std::map<PageShift, BySize> sizes;
   uint64_t promotion_copies = 0;  // base pages copied for promotions

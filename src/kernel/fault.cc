@@ -38,8 +38,7 @@ void refresh_leaf(FaultContext& c, const Vma& vma, VirtAddr page, const pt::Slot
 // Of a page that is not marked exclusive. Those who hold its swap slot are users too.
 bool is_last_user(const Core& core, pt::Entry entry) {
   const Pfn pfn = core.platform.format->pfn_of(entry);
-  return core.platform.frames->frame(pfn).references == 1 &&
-         (core.swap == nullptr || !core.swap->slot_behind(pfn));
+  return core.counts.references(pfn) == 1 && (core.swap == nullptr || !core.swap->slot_behind(pfn));
 }
 
 FaultOutcome refuse_guarded(const FaultContext& c) {

@@ -19,12 +19,23 @@ void each_leaf_of(Core& core, AddressSpace& mm, VirtRange range, Pfn first, uint
   });
 }
 
+// Those that show several pages of it; not another's, whose pages may lie among its own.
+void split_leaves_of(Core& core, AddressSpace& mm, VirtRange part, Pfn first, uint64_t pages) {
+  if (!has_superpages(mm)) return;
+  std::vector<VirtAddr> large;
+  each_leaf_of(core, mm, part, first, pages, [&](const pt::Run& run, uint32_t i, Pfn) {
+    if (run.size != core.page()) large.push_back(run.address(i));
+  });
+  for (const VirtAddr at : large)
+    split_huge_page(core, mm, at, apart_to(core.page()), SplitCause::Advice);
+}
+
 // Leaves that show base pages of it, in all address spaces.
 uint64_t mappings_of(const Core& core, Pfn first, uint64_t pages) {
   const mem::FrameMemory& frames = *core.platform.frames;
   uint64_t mappings = 0;
   for (Pfn pfn = first; pfn < first + pages; pfn = pfn + 1)
-    if (frames.in_use(pfn) && frames.frame(pfn).folio != 0) mappings += frames.frame(pfn).mappings;
+    if (frames.in_use(pfn) && frames.frame(pfn).folio != 0) mappings += core.counts.mappings(pfn);
   return mappings;
 }
 
@@ -66,7 +77,7 @@ void split_folio(Core& core, AddressSpace& mm, const FolioPlaces& places, Pfn pf
   ZapBatch batch(core, mm);
   int64_t unused = 0;
   for (const auto& [vma, part] : places.parts) {
-    split_huge_page(core, mm, part.begin, SplitCause::Advice);
+    split_leaves_of(core, mm, part, first, pages);
     if (vma->has(kVmLocked) || !zero) continue;
     const pt::Entry leaf = special_leaf(core, *vma, *zero);
     each_leaf_of(core, mm, part, first, pages, [&](pt::Run& run, uint32_t i, Pfn shown) {

@@ -91,22 +91,33 @@ class TableCopy {
     core_.counters.fork_entries += child_writes;
   }
 
-  // Huge leaves; false: no memory for what must be set aside with one.
+  // Whether the child needs the leaf: not one it can fault in again.
+  [[nodiscard]] bool is_copied(const Area& area, pt::Entry leaf, PageShift size) const {
+    return leaf != pt::kNone && (area.pool || !shows_huge_folio(core_, leaf, size));
+  }
+
+  // Counts the leaves of the run as the child's; false: no memory for what must be set aside with
+  // them.
+  bool add_leaves(const Area& area, const pt::Run& from) {
+    uint64_t leaves = 0;
+    for (uint32_t i = 0; i < from.count; ++i)
+      leaves += is_copied(area, from.get(i), from.size) ? 1 : 0;
+    if (area.pool) {
+      core_.huge_leaves.add_pool_pages(child_, from.size, static_cast<int64_t>(leaves));
+      return true;
+    }
+    return leaves == 0 || core_.huge_leaves.add(child_, from.size, leaves);
+  }
+
+  // Huge leaves; false: as add_leaves().
   bool copy_huge(const Area& area, pt::Run& from, pt::Run& to) {
     const pt::EntryFormat& format = *core_.platform.format;
     uint64_t parent_writes = 0;
     uint64_t child_writes = 0;
-    bool enough = true;
-    for (uint32_t i = 0; i < from.count && enough; ++i) {
+    if (!add_leaves(area, from)) return false;
+    for (uint32_t i = 0; i < from.count; ++i) {
       pt::Entry e = from.get(i);
-      if (e == pt::kNone) continue;
-      if (!area.pool && shows_huge_folio(core_, e, from.size)) continue;  // can be faulted in again
-      if (area.pool) {
-        core_.huge_leaves.add_pool_pages(child_, from.size, 1);
-      } else if (!core_.huge_leaves.add(child_, from.size)) {
-        enough = false;
-        break;
-      }
+      if (!is_copied(area, e, from.size)) continue;
       if (!format.is_special(e)) share_frames(area, format.parse_leaf(e, from.size).pfn, from.size);
       if (area.cow && format.is_writable(e)) {
         e = format.write_protected(e);
@@ -120,18 +131,20 @@ class TableCopy {
     to.report(*core_.platform.sink, mem::Origin::Kernel, 0, child_writes);
     core_.counters.fork_protected += parent_writes;
     core_.counters.fork_entries += child_writes;
-    return enough;
+    return true;
   }
 
   void share_frames(const Area& area, Pfn first, PageShift size) {
-    // Of a page of the pool the first stands for all.
-    const unsigned order = area.pool ? 0 : core_.sizes.order(size);
-    for (mem::Frame& frame : core_.platform.frames->block(first, order)) {
+    if (area.pool) {  // the first stands for all
+      mem::Frame& frame = core_.platform.frames->frame(first);
       ++frame.references;
       ++frame.mappings;
       frame.exclusive = false;
+      return;
     }
-    if (!area.pool) copied_[static_cast<unsigned>(PageKind::Anonymous)] += int64_t{1} << order;
+    const unsigned order = core_.sizes.order(size);
+    core_.counts.map(first, order);
+    copied_[static_cast<unsigned>(PageKind::Anonymous)] += int64_t{1} << order;
   }
 
   Core& core_;

@@ -4,7 +4,7 @@ namespace mmusim::kernel {
 
 namespace {
 
-// change(entry) for each entry of the range.
+// change(page, entry) for each entry of the range.
 template <class Change>
 void each_entry(Core& core, AddressSpace& mm, const VirtRange& range, Change change) {
   const auto cursor = mm.table->cursor(range);
@@ -13,7 +13,7 @@ void each_entry(Core& core, AddressSpace& mm, const VirtRange& range, Change cha
     uint64_t writes = 0;
     for (uint32_t i = 0; i < run.count; ++i) {
       const pt::Entry old = run.get(i);
-      const pt::Entry next = change(old);
+      const pt::Entry next = change(run.address(i), old);
       if (next == old) continue;
       run.set(i, next);
       ++writes;
@@ -32,23 +32,30 @@ std::optional<HintGroup> hinted_group(const Core& core, VirtAddr page, pt::Entry
   return HintGroup{align_down(page, *hint), *hint};
 }
 
-void split_group(Core& core, AddressSpace& mm, const HintGroup& group, SplitCause why) {
+void split_group(Core& core, AddressSpace& mm, const HintGroup& group,
+                 const std::vector<HintGroup>& left, SplitCause why) {
   const pt::EntryFormat& format = *core.platform.format;
   bool accessed = false;
   bool dirty = false;
-  each_entry(core, mm, group.range(), [&](pt::Entry e) {
+  each_entry(core, mm, group.range(), [&](VirtAddr, pt::Entry e) {
     accessed = accessed || format.is_accessed(e);
     dirty = dirty || format.is_dirty(e);
     return e;
   });
-  each_entry(core, mm, group.range(), [&](pt::Entry e) {
+  auto part = left.begin();
+  each_entry(core, mm, group.range(), [&](VirtAddr page, pt::Entry e) {
     pt::LeafFields fields = format.parse_leaf(e, core.page());
+    while (part != left.end() && part->range().end <= page)
+      ++part;
     fields.hint.reset();
+    if (part != left.end() && part->base <= page) fields.hint = part->size;
     fields.accessed = accessed;
     fields.dirty = dirty;
     return format.make_leaf(fields);
   });
   core.huge_leaves.remove_group(mm, group.size);
+  for (const HintGroup& smaller : left)
+    core.huge_leaves.add_group(mm, smaller.size);
   ++core.counters.huge_splits;
   ++core.counters.sizes[group.size].splits[why];
   core.flushes.range(mm, group.range(), core.page(), false, mmu::RangeFlush::Change);
@@ -56,7 +63,7 @@ void split_group(Core& core, AddressSpace& mm, const HintGroup& group, SplitCaus
 
 void set_hint(Core& core, AddressSpace& mm, const VirtRange& range, std::optional<PageShift> size) {
   const pt::EntryFormat& format = *core.platform.format;
-  each_entry(core, mm, range, [&](pt::Entry e) {
+  each_entry(core, mm, range, [&](VirtAddr, pt::Entry e) {
     pt::LeafFields fields = format.parse_leaf(e, core.page());
     fields.hint = size;
     return format.make_leaf(fields);
@@ -66,7 +73,7 @@ void set_hint(Core& core, AddressSpace& mm, const VirtRange& range, std::optiona
 void upgrade_group(Core& core, AddressSpace& mm, const HintGroup& group, Rights rights,
                    bool dirty) {
   const pt::EntryFormat& format = *core.platform.format;
-  each_entry(core, mm, group.range(), [&](pt::Entry e) {
+  each_entry(core, mm, group.range(), [&](VirtAddr, pt::Entry e) {
     pt::LeafFields fields = format.parse_leaf(e, core.page());
     fields.rights = rights;
     fields.accessed = true;

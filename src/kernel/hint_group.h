@@ -3,13 +3,14 @@
 //
 // All entries of a group agree in rights and attributes, but for accessed and dirty, and their
 // frames are those of one aligned block in order. A group lies in one area. Whoever changes a part
-// of one splits it before: the entries say base pages then, each accessed or dirty if any was, and
-// the whole is flushed. No memory is needed for that.
+// of one splits it before (demotion.h): the entries say smaller groups or base pages then, each
+// accessed or dirty if any was, and the whole is flushed. No memory is needed for that.
 #ifndef MMUSIM_KERNEL_HINT_GROUP_H_
 #define MMUSIM_KERNEL_HINT_GROUP_H_
 
 #include <cstdint>
 #include <optional>
+#include <vector>
 
 #include "base/types.h"
 #include "kernel/core.h"
@@ -42,7 +43,9 @@ inline std::optional<HintGroup> group_from(const Core& core, const AddressSpace&
   return group && group->base == page ? group : std::nullopt;
 }
 
-void split_group(Core& core, AddressSpace& mm, const HintGroup& group, SplitCause why);
+// Instead of the group its entries say the smaller ones in `left`, in order, and else base pages.
+void split_group(Core& core, AddressSpace& mm, const HintGroup& group,
+                 const std::vector<HintGroup>& left, SplitCause why);
 
 // All entries of the range, which are pages of one aligned block, say from now on that they are
 // part of a superpage of that size, or nothing: of none. The caller counts it, and flushes.

@@ -1,8 +1,8 @@
 #include "kernel/huge.h"
 
+#include "kernel/demotion.h"
 #include "kernel/entries.h"
 #include "kernel/hint_group.h"
-#include "kernel/huge_split.h"
 #include "kernel/zap_batch.h"
 
 namespace mmusim::kernel {
@@ -29,7 +29,7 @@ namespace {
 
 // A write to the huge zero page. False: no memory for a huge page.
 bool replace_zero(FaultContext& c, Vma& vma, const pt::Slot& slot) {
-  const auto pfn = c.core.page_frames.new_huge(c.mm, c.core.sizes.order(slot.handle.size));
+  const auto pfn = c.core.page_frames.new_huge(c.mm, c.core.sizes.order(slot.handle.size), true);
   if (!pfn) return false;
   prepare_anon(c.core, c.mm, vma);
   put_leaf(c, slot.handle, slot.entry, huge_leaf(c.core, vma, slot.handle.size, *pfn, false));
@@ -42,33 +42,27 @@ bool replace_zero(FaultContext& c, Vma& vma, const pt::Slot& slot) {
   return true;
 }
 
-// Whether a huge page has no other user; it is marked so then.
-bool make_exclusive(Core& core, Pfn first, uint64_t pages) {
-  mem::FrameMemory& frames = *core.platform.frames;
-  if (frames.frame(first).exclusive) return true;
-  for (uint64_t i = 0; i < pages; ++i)
-    if (frames.frame(first + i).references != 1) return false;
-  for (uint64_t i = 0; i < pages; ++i)
-    frames.frame(first + i).exclusive = true;
-  return true;
+// Whether a superpage has no other user; it is marked so then.
+bool make_exclusive(Core& core, Pfn first, PageShift size) {
+  return core.counts.is_exclusive(first) || core.counts.claim(first, core.sizes.order(size));
 }
 
 // A write to a superpage that others hold too, whose frames begin at `old`: a new block of its own.
 // Nothing: one base page is to be copied.
-std::optional<Pfn> block_to_copy_to(FaultContext& c, Vma& vma, PageShift size, Pfn old) {
+std::optional<Pfn> block_to_copy_to(FaultContext& c, Vma& vma, PageShift size, Pfn old,
+                                    bool one_leaf) {
   if (!c.core.settings.superpage_cow_whole) return std::nullopt;
   const unsigned order = c.core.sizes.order(size);
-  const auto first = c.core.page_frames.new_huge(c.mm, order);
+  const auto first = c.core.page_frames.new_huge(c.mm, order, one_leaf);
   if (!first) {
     ++c.core.counters.sizes[size].fallbacks;
     return first;
   }
   prepare_anon(c.core, c.mm, vma);
   mem::FrameMemory& frames = *c.core.platform.frames;
-  for (uint64_t i = 0; i < c.core.pages(size); ++i) {
+  for (uint64_t i = 0; i < c.core.pages(size); ++i)
     frames.frame(*first + i).written = frames.frame(old + i).written;
-    --frames.frame(old + i).mappings;
-  }
+  c.core.counts.unmap(old, order);
   c.core.accounts.add_rss(c.mm, PageKind::Anonymous, -static_cast<int64_t>(c.core.pages(size)));
   ++c.core.counters.sizes[size].cow;
   return first;
@@ -76,7 +70,7 @@ std::optional<Pfn> block_to_copy_to(FaultContext& c, Vma& vma, PageShift size, P
 
 bool copy_leaf(FaultContext& c, Vma& vma, const pt::Slot& slot, Pfn old) {
   const PageShift size = slot.handle.size;
-  const auto first = block_to_copy_to(c, vma, size, old);
+  const auto first = block_to_copy_to(c, vma, size, old, true);
   if (!first) return false;
   put_leaf(c, slot.handle, slot.entry, huge_leaf(c.core, vma, size, *first, false));
   account_huge(c.core, c.mm, vma, slot.handle.base, size, *first);
@@ -88,7 +82,7 @@ bool copy_leaf(FaultContext& c, Vma& vma, const pt::Slot& slot, Pfn old) {
 }
 
 bool copy_group(FaultContext& c, Vma& vma, const HintGroup& group, Pfn old) {
-  const auto first = block_to_copy_to(c, vma, group.size, old);
+  const auto first = block_to_copy_to(c, vma, group.size, old, false);
   if (!first) return false;
   const pt::EntryFormat& format = *c.core.platform.format;
   pt::LeafFields fields =
@@ -122,14 +116,14 @@ std::optional<FaultOutcome> map_huge(FaultContext& c, Vma& vma, VirtAddr page, A
   if (slot.status != pt::Status::Ok || slot.entry != pt::kNone) return std::nullopt;
   const bool zero = !writes(kind) && c.core.settings.zero_page;
   const auto pfn = zero ? c.core.page_frames.huge_zero_page()
-                        : c.core.page_frames.new_huge(c.mm, c.core.sizes.huge_order());
+                        : c.core.page_frames.new_huge(c.mm, c.core.sizes.huge_order(), true);
   if (!pfn) {
     ++c.core.counters.huge_fallbacks;
     ++c.core.counters.sizes[*c.core.huge()].fallbacks;
     return std::nullopt;
   }
   if (!c.core.huge_leaves.add(c.mm, *c.core.huge())) {
-    if (!zero) c.core.page_frames.put_huge(*pfn, c.core.sizes.huge_order());
+    if (!zero) c.core.page_frames.discard_huge(*pfn, c.core.sizes.huge_order());
     return FaultOutcome::NoMemory;
   }
   put_leaf(c, slot.handle, pt::kNone, huge_leaf(c.core, vma, slot.handle.size, *pfn, zero));
@@ -147,20 +141,21 @@ std::optional<FaultOutcome> fix_huge(FaultContext& c, Vma& vma, VirtAddr page, c
   pt::LeafFields fields = format.parse_leaf(slot.entry, slot.handle.size);
   FaultCause cause = FaultCause::Spurious;
   const bool of_file = shows_huge_folio(c.core, slot.entry, slot.handle.size);
-  bool exclusive =
-      !fields.special && !of_file && c.core.platform.frames->frame(fields.pfn).exclusive;
+  bool exclusive = !fields.special && !of_file && c.core.counts.is_exclusive(fields.pfn);
   if (writes(kind) && !format.is_writable(slot.entry)) {
     if (fields.special) {
       if (replace_zero(c, vma, slot)) return FaultOutcome::Fixed;
       ++c.core.counters.huge_fallbacks;
-      split_huge_leaf(c.core, c.mm, slot.handle, slot.entry, SplitCause::Copy);
+      demote_leaf(c.core, c.mm, slot.handle, slot.entry, apart_around(page, c.core.page()),
+                  SplitCause::Copy);
       return std::nullopt;
     }
     const bool shared = of_file && vma.is_shared();
-    exclusive = !of_file && make_exclusive(c.core, fields.pfn, c.core.pages(slot.handle.size));
+    exclusive = !of_file && make_exclusive(c.core, fields.pfn, slot.handle.size);
     if (!exclusive && !shared) {
       if (!of_file && copy_leaf(c, vma, slot, fields.pfn)) return FaultOutcome::Fixed;
-      split_huge_leaf(c.core, c.mm, slot.handle, slot.entry, SplitCause::Copy);
+      demote_leaf(c.core, c.mm, slot.handle, slot.entry, apart_around(page, c.core.page()),
+                  SplitCause::Copy);
       return std::nullopt;
     }
     cause = shared ? FaultCause::SharedMakeWritable : FaultCause::CowReuse;
@@ -180,13 +175,14 @@ std::optional<FaultOutcome> fix_group(FaultContext& c, Vma& vma, const HintGroup
   const pt::EntryFormat& format = *c.core.platform.format;
   pt::LeafFields fields = format.parse_leaf(slot.entry, slot.handle.size);
   const Pfn first = fields.pfn - c.core.pages(slot.handle.base - group.base);
-  bool exclusive = c.core.platform.frames->frame(first).exclusive;
+  bool exclusive = c.core.counts.is_exclusive(first);
   FaultCause cause = FaultCause::Spurious;
   if (writes(kind) && !format.is_writable(slot.entry)) {
-    exclusive = make_exclusive(c.core, first, c.core.pages(group.size));
+    exclusive = make_exclusive(c.core, first, group.size);
     if (!exclusive) {
       if (copy_group(c, vma, group, first)) return FaultOutcome::Fixed;
-      split_group(c.core, c.mm, group, SplitCause::Copy);
+      demote_group(c.core, c.mm, group, apart_around(slot.handle.base, c.core.page()),
+                   SplitCause::Copy);
       return std::nullopt;
     }
     cause = FaultCause::CowReuse;

@@ -37,11 +37,7 @@ bool map_leaf(FaultContext& c, const Vma& vma, VirtAddr base, bool write) {
                                             .rights = leaf_rights(core, vma, false, write),
                                             .accessed = true,
                                             .dirty = write}));
-  for (uint64_t i = 0; i < core.huge_pages(); ++i) {
-    mem::Frame& frame = core.platform.frames->frame(first + i);
-    ++frame.references;
-    ++frame.mappings;
-  }
+  core.counts.map(first, core.sizes.huge_order());
   core.huge_leaves.add_folio(c.mm);
   core.accounts.add_rss(c.mm, PageKind::Shmem, static_cast<int64_t>(core.huge_pages()));
   ++core.counters.huge_shared_maps;

@@ -13,9 +13,9 @@ uint64_t bytes_of(const pt::SplitReserve& reserve) {
 
 }  // namespace
 
-void HugeLeaves::count(AddressSpace& mm, PageShift size, bool more) {
-  const uint64_t bytes = more ? size.bytes() : -size.bytes();
-  mm.huge_leaves += more ? uint64_t{1} : ~uint64_t{0};
+void HugeLeaves::count(AddressSpace& mm, PageShift size, int64_t leaves) {
+  const uint64_t bytes = static_cast<uint64_t>(leaves) << size.log2();
+  mm.huge_leaves += static_cast<uint64_t>(leaves);
   mm.huge_leaf_bytes += bytes;
   if (sizes_->is_small(size)) mm.small_leaf_bytes += bytes;
   counters_->huge_bytes += bytes;
@@ -54,29 +54,29 @@ void HugeLeaves::give_back(AddressSpace& mm, uint64_t bytes, uint64_t count) {
   }
 }
 
-bool HugeLeaves::add(AddressSpace& mm, PageShift size) {
+bool HugeLeaves::add(AddressSpace& mm, PageShift size, uint64_t leaves) {
   const pt::SplitReserve& reserve = reserves_.at(size);
   for (size_t kind = 0; kind < reserve.size(); ++kind) {
-    if (set_aside(mm, reserve[kind].bytes, reserve[kind].count)) continue;
+    if (set_aside(mm, reserve[kind].bytes, leaves * reserve[kind].count)) continue;
     while (kind-- > 0)
-      give_back(mm, reserve[kind].bytes, reserve[kind].count);
+      give_back(mm, reserve[kind].bytes, leaves * reserve[kind].count);
     return false;
   }
-  const uint64_t bytes = bytes_of(reserve);
+  const uint64_t bytes = leaves * bytes_of(reserve);
   mm.deposit_bytes += bytes;
   counters_->deposit_bytes += bytes;
-  count(mm, size, true);
+  count(mm, size, static_cast<int64_t>(leaves));
   return true;
 }
 
-void HugeLeaves::remove(AddressSpace& mm, PageShift size) {
+void HugeLeaves::remove(AddressSpace& mm, PageShift size, uint64_t leaves) {
   const pt::SplitReserve& reserve = reserves_.at(size);
   for (const pt::TableBlocks& blocks : reserve)
-    give_back(mm, blocks.bytes, blocks.count);
-  const uint64_t bytes = bytes_of(reserve);
+    give_back(mm, blocks.bytes, leaves * blocks.count);
+  const uint64_t bytes = leaves * bytes_of(reserve);
   mm.deposit_bytes -= bytes;
   counters_->deposit_bytes -= bytes;
-  count(mm, size, false);
+  count(mm, size, -static_cast<int64_t>(leaves));
 }
 
 void HugeLeaves::add_group(AddressSpace& mm, PageShift size) {
@@ -93,12 +93,12 @@ void HugeLeaves::remove_group(AddressSpace& mm, PageShift size) {
 
 void HugeLeaves::add_folio(AddressSpace& mm) {
   ++mm.folio_leaves;
-  count(mm, *sizes_->huge, true);
+  count(mm, *sizes_->huge, 1);
 }
 
 void HugeLeaves::remove_folio(AddressSpace& mm) {
   --mm.folio_leaves;
-  count(mm, *sizes_->huge, false);
+  count(mm, *sizes_->huge, -1);
 }
 
 void HugeLeaves::add_pool_pages(AddressSpace& mm, PageShift size, int64_t huge) {

@@ -24,10 +24,10 @@ class HugeLeaves {
   // yet.
   void set_reserve(PageShift size, const pt::SplitReserve& reserve) { reserves_[size] = reserve; }
 
-  // One more, or one less, leaf of that size in `mm`, with what must be set aside for splitting it.
-  // False: no memory.
-  bool add(AddressSpace& mm, PageShift size);
-  void remove(AddressSpace& mm, PageShift size);
+  // So many more, or fewer, leaves of that size in `mm`, with what must be set aside for splitting
+  // them. False: no memory for all of them, and nothing has changed.
+  bool add(AddressSpace& mm, PageShift size, uint64_t leaves = 1);
+  void remove(AddressSpace& mm, PageShift size, uint64_t leaves = 1);
   // The same for groups of base entries (hint_group.h), for whose splitting nothing is needed.
   void add_group(AddressSpace& mm, PageShift size);
   void remove_group(AddressSpace& mm, PageShift size);
@@ -38,7 +38,7 @@ class HugeLeaves {
   void add_pool_pages(AddressSpace& mm, PageShift size, int64_t huge);
 
  private:
-  void count(AddressSpace& mm, PageShift size, bool more);
+  void count(AddressSpace& mm, PageShift size, int64_t leaves);
   // So many blocks of table memory; false: there is not enough, and nothing has changed.
   bool set_aside(AddressSpace& mm, uint64_t bytes, uint64_t count);
   void give_back(AddressSpace& mm, uint64_t bytes, uint64_t count);

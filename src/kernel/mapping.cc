@@ -107,7 +107,7 @@ void reprotect(Core& core, AddressSpace& mm, const Vma& vma, VirtRange range, Za
         const Pfn pfn =
             run.size == core.page() ? format.pfn_of(e) : format.parse_leaf(e, run.size).pfn;
         const mem::Frame& frame = core.platform.frames->frame(pfn);
-        exclusive = frame.use == mem::FrameUse::Anonymous && frame.exclusive;
+        exclusive = frame.use == mem::FrameUse::Anonymous && core.counts.is_exclusive(pfn);
       }
       const Rights rights = leaf_rights(core, vma, exclusive, format.is_dirty(e));
       const pt::Entry next = format.with_rights(e, rights);

@@ -1,6 +1,5 @@
 #include "kernel/page_frames.h"
 
-#include <algorithm>
 #include <span>
 
 namespace mmusim::kernel {
@@ -20,8 +19,12 @@ std::optional<Pfn> PageFrames::zero_page() {
 }
 
 void PageFrames::put(Pfn pfn) {
-  mem::Frame& frame = platform_->frames->frame(pfn);
-  if (--frame.references != 0) return;
+  --platform_->frames->frame(pfn).references;
+  if (counts_->references(pfn) == 0) free(pfn);
+}
+
+void PageFrames::free(Pfn pfn) {
+  const mem::Frame& frame = platform_->frames->frame(pfn);
   if (frame.order != 0) {  // of a huge page, whose frames go one by one from here on
     const uint64_t block = (uint64_t{1} << frame.order) - 1;
     platform_->frames->break_up(Pfn(pfn.value() & ~block), frame.order);
@@ -36,18 +39,24 @@ void PageFrames::put(Pfn pfn) {
   ++counters_->frames_freed;
 }
 
-std::optional<Pfn> PageFrames::new_huge(const AddressSpace& mm, unsigned order) {
+std::optional<Pfn> PageFrames::new_huge(const AddressSpace& mm, unsigned order, bool one_leaf) {
   const auto first = platform_->frames->allocate(order, mem::FrameUse::Anonymous, mm.id.value());
   if (!first) return std::nullopt;
-  for (uint64_t i = 0; i < uint64_t{1} << order; ++i) {
-    mem::Frame& frame = platform_->frames->frame(*first + i);
+  for (mem::Frame& frame : platform_->frames->block(*first, order)) {
+    frame.folio = static_cast<uint8_t>(order);
+    if (one_leaf) continue;
     frame.references = 1;
     frame.mappings = 1;
     frame.exclusive = true;
-    frame.folio = static_cast<uint8_t>(order);
   }
+  if (one_leaf) counts_->start(*first, order);
   tracks_stores = true;
   return first;
+}
+
+void PageFrames::discard_huge(Pfn first, unsigned order) {
+  counts_->unmap(first, order);
+  put_huge(first, order);
 }
 
 std::optional<Pfn> PageFrames::reserve(unsigned order) {
@@ -97,10 +106,13 @@ std::optional<Pfn> PageFrames::huge_zero_page() {
 
 void PageFrames::put_huge(Pfn first, unsigned order) {
   mem::FrameMemory& frames = *platform_->frames;
+  if (!counts_->drop(first, order)) return;
   const std::span<mem::Frame> block = frames.block(first, order);
-  const bool last = std::all_of(block.begin(), block.end(),
-                                [](const mem::Frame& frame) { return frame.references == 1; });
-  if (last && block.front().order == order) {
+  const auto is_unused = [this, first](uint64_t i) { return counts_->references(first + i) == 0; };
+  uint64_t unused = 0;
+  while (unused < block.size() && is_unused(unused))
+    ++unused;
+  if (unused == block.size() && block.front().order == order) {
     for (const mem::Frame& frame : block)
       note_bloat(frame);
     if (platform_->before_free) platform_->before_free(first, order);
@@ -112,12 +124,8 @@ void PageFrames::put_huge(Pfn first, unsigned order) {
     counters_->frames_freed += block.size();
     return;
   }
-  for (uint64_t i = 0; i < block.size(); ++i) {
-    if (block[i].references > 1)
-      --block[i].references;
-    else
-      put(first + i);
-  }
+  for (uint64_t i = 0; i < block.size(); ++i)
+    if (is_unused(i)) free(first + i);
 }
 
 void PageFrames::put_pool_page(Pfn first, PageShift size) {

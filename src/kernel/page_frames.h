@@ -1,5 +1,5 @@
 // The frames of programs' pages: where they come from, and how they go when nobody has a reference
-// any more. Who shows them is counted elsewhere (mem::Frame::mappings). Not thread-safe.
+// any more. Who shows them is counted elsewhere (frame_counts.h). Not thread-safe.
 #ifndef MMUSIM_KERNEL_PAGE_FRAMES_H_
 #define MMUSIM_KERNEL_PAGE_FRAMES_H_
 
@@ -8,6 +8,7 @@
 #include "base/types.h"
 #include "kernel/address_space.h"
 #include "kernel/counters.h"
+#include "kernel/frame_counts.h"
 #include "kernel/huge_pool.h"
 #include "kernel/page_sizes.h"
 #include "kernel/platform.h"
@@ -20,13 +21,14 @@ class PageFrames {
  public:
   // All must outlive it. `rmap` and `swap` are null where nothing is reclaimed.
   PageFrames(const Platform& platform, const PageSizes& sizes, HugePools& pools, Rmap* rmap,
-             SwapSpace* swap, Counters& counters)
+             SwapSpace* swap, FrameCounts& counts, Counters& counters)
       : platform_(&platform),
         sizes_(&sizes),
         pools_(&pools),
         rmap_(rmap),
         swap_(swap),
-        counters_(&counters) {}
+        counters_(&counters),
+        counts_(&counts) {}
 
   // Whether somebody must say which pages are stored to (kernel/folio.h): once there was a huge
   // page, or what could become one was made without being written.
@@ -40,8 +42,11 @@ class PageFrames {
   // drops it.
   void put(Pfn pfn);
 
-  // 2^order frames, exclusive, with a reference and a mapping each.
-  std::optional<Pfn> new_huge(const AddressSpace& mm, unsigned order);
+  // 2^order frames, exclusive, with a reference and a mapping each: those of one leaf, or of leaves
+  // of base pages.
+  std::optional<Pfn> new_huge(const AddressSpace& mm, unsigned order, bool one_leaf);
+  // Frees what it gave, and no leaf ever mapped.
+  void discard_huge(Pfn first, unsigned order);
   // 2^order frames that are nobody's yet, each of which becomes a page as new_anonymous() gives
   // them, or goes back.
   std::optional<Pfn> reserve(unsigned order);
@@ -52,7 +57,7 @@ class PageFrames {
   std::optional<Pfn> new_huge_folio(FileId file);
   // What untouched private memory reads from when it is mapped by a huge page.
   std::optional<Pfn> huge_zero_page();
-  // Drops one reference of each frame of a huge page of 2^order, as put().
+  // Drops one reference of each frame of what one leaf of 2^order mapped, as put().
   void put_huge(Pfn first, unsigned order);
   // Drops one reference of a page of the hugetlb pool of that size, which gets it back with the
   // last.
@@ -62,6 +67,8 @@ class PageFrames {
   void free_zero_pages();
 
  private:
+  // Frees a frame to which there is no reference.
+  void free(Pfn pfn);
   // Of a frame that goes: whether a block had it for nothing.
   void note_bloat(const mem::Frame& frame) {
     if (frame.folio != 0 && !frame.written && frame.use == mem::FrameUse::Anonymous)
@@ -74,6 +81,7 @@ class PageFrames {
   Rmap* rmap_;
   SwapSpace* swap_;
   Counters* counters_;
+  FrameCounts* counts_;
   std::optional<Pfn> zero_page_;
   std::optional<Pfn> huge_zero_page_;
 };

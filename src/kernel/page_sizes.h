@@ -33,6 +33,10 @@ struct PageSizes {
   // What kernel.superpage.policy may make superpages of, with `huge` among them, ascending; no
   // fault maps any then. Empty: faults do.
   std::vector<BlockSize> candidates = {};
+  // What superpages may be demoted to, leaves and groups, ascending (kernel.superpage.demote);
+  // empty: to base pages.
+  std::vector<PageShift> leaf_parts = {};
+  std::vector<PageShift> hint_parts = {};
 
   [[nodiscard]] uint64_t pages(uint64_t bytes) const { return bytes >> base.log2(); }
   [[nodiscard]] uint64_t pages(PageShift size) const { return pages(size.bytes()); }
@@ -47,12 +51,16 @@ struct PageSizes {
     if (!blocks.empty()) most = std::max(most, blocks.back().size);
     return most;
   }
+  // Whether private memory may have superpages of other sizes.
+  [[nodiscard]] bool any_besides_huge() const { return !blocks.empty() || !leaf_parts.empty(); }
   // REQUIRES: there are such.
   [[nodiscard]] PageShift smallest() const {
+    PageShift least = huge.value_or(largest());
     for (const BlockSize& block : blocks)
-      if (block.style != SuperpageStyle::Base)
-        return huge ? std::min(block.size, *huge) : block.size;
-    return *huge;
+      if (block.style != SuperpageStyle::Base) least = std::min(least, block.size);
+    for (const auto* parts : {&leaf_parts, &hint_parts})
+      if (!parts->empty()) least = std::min(least, parts->front());
+    return least;
   }
   // REQUIRES: there are huge pages.
   [[nodiscard]] unsigned huge_order() const { return order(*huge); }

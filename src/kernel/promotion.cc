@@ -44,7 +44,7 @@ class Parts {
     if (!fit_) return;
     const Pfn pfn = format.parse_leaf(e, run.size).pfn;
     const mem::Frame& frame = core.platform.frames->frame(pfn);
-    fit_ = frame.use == mem::FrameUse::Anonymous && frame.exclusive;
+    fit_ = frame.use == mem::FrameUse::Anonymous && core.counts.is_exclusive(pfn);
     if (!begun_) first_ = pfn;
     begun_ = true;
     if (run.size != core.page()) ++leaves_[run.size];
@@ -108,9 +108,13 @@ bool copy_into(Core& core, AddressSpace& mm, const Vma& vma, VirtAddr base, cons
 
 }  // namespace
 
-bool may_promote(const AddressSpace& mm, const Vma& vma, VirtAddr page, const BlockSize& to) {
+bool may_have_superpages(const AddressSpace& mm, const Vma& vma, const BlockSize& to) {
   return vma.is_anonymous() && !vma.has(kVmNoHugePage | kVmHugeTlb | kVmPfnMap) &&
-         wants(to.when, vma) && !thp_disabled(mm, vma) && lies_in(vma, page, to.size);
+         wants(to.when, vma) && !thp_disabled(mm, vma);
+}
+
+bool may_promote(const AddressSpace& mm, const Vma& vma, VirtAddr page, const BlockSize& to) {
+  return may_have_superpages(mm, vma, to) && lies_in(vma, page, to.size);
 }
 
 Promotion promote_in_place(Core& core, AddressSpace& mm, VirtAddr base, const BlockSize& to) {
@@ -129,6 +133,7 @@ Promotion promote_in_place(Core& core, AddressSpace& mm, VirtAddr base, const Bl
       MMUSIM_ASSERT(status == pt::Status::NoMemory);
       return Promotion::NoMemory;
     }
+    core.counts.join(parts.first(), core.sizes.order(to.size));
     for (const auto& [size, count] : parts.leaves())
       for (uint64_t i = 0; i < count; ++i)
         core.huge_leaves.remove(mm, size);
@@ -153,16 +158,16 @@ Promotion promote_by_copy(Core& core, AddressSpace& mm, const Vma& vma, VirtAddr
                           const BlockSize& to) {
   split_superpages_in(core, mm, {base, base + to.size.bytes()}, SplitCause::Promotion);
   const unsigned order = core.sizes.order(to.size);
-  const auto first = core.page_frames.new_huge(mm, order);
+  const auto first = core.page_frames.new_huge(mm, order, false);
   if (!first) return Promotion::NoMemory;
   ZapBatch batch(core, mm, ZapBatch::Scope::Change);
   if (to.is_leaf() && !core.huge_leaves.add(mm, to.size)) {
-    core.page_frames.put_huge(*first, order);
+    core.page_frames.discard_huge(*first, order);
     return Promotion::NoMemory;
   }
   if (!copy_into(core, mm, vma, base, to, *first, batch)) {
     if (to.is_leaf()) core.huge_leaves.remove(mm, to.size);
-    core.page_frames.put_huge(*first, order);
+    core.page_frames.discard_huge(*first, order);
     return Promotion::NoMemory;
   }
   pt::Status status = pt::Status::Ok;
@@ -171,7 +176,10 @@ Promotion promote_by_copy(Core& core, AddressSpace& mm, const Vma& vma, VirtAddr
   else
     core.huge_leaves.add_group(mm, to.size);
   // Without memory for the leaf's table the pages have moved, and are base pages still.
-  if (status != pt::Status::Ok) core.huge_leaves.remove(mm, to.size);
+  if (status != pt::Status::Ok)
+    core.huge_leaves.remove(mm, to.size);
+  else if (to.is_leaf())
+    core.counts.join(*first, order);
   batch.finish();
   core.accounts.note_tables();
   return status == pt::Status::Ok ? Promotion::Done : Promotion::NoMemory;
@@ -212,7 +220,8 @@ Survey::Survey(Core& core, AddressSpace& mm, const VirtRange& range)
       if (format.is_present(e) && !format.is_special(e)) {
         const pt::LeafFields leaf = format.parse_leaf(e, run.size);
         const mem::Frame& frame = core.platform.frames->frame(leaf.pfn);
-        if (frame.use == mem::FrameUse::Anonymous && frame.exclusive) place.page = Page::There;
+        if (frame.use == mem::FrameUse::Anonymous && core.counts.is_exclusive(leaf.pfn))
+          place.page = Page::There;
         place.size = leaf.hint.value_or(run.size);
       }
       // A leaf may stick out of the range.

@@ -23,7 +23,8 @@ enum class Promotion : uint8_t {
   NoMemory,  // for the block, or for tables
 };
 
-// Whether the area may have superpages of that size, and one around `page` lies in it.
+// Whether the area may have superpages of that size; and one around `page` lies in it.
+bool may_have_superpages(const AddressSpace& mm, const Vma& vma, const BlockSize& to);
 bool may_promote(const AddressSpace& mm, const Vma& vma, VirtAddr page, const BlockSize& to);
 
 // Of what is in the block at `base`, to size `to`. REQUIRES, here and below: may_promote() there.

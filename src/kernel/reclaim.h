@@ -5,7 +5,14 @@
 // Else every leaf that shows it is taken away, found by the reverse map; file pages are dropped
 // (written first if dirty), anonymous and shared ones go to swap space. Flushes are one per address
 // space for the whole batch, and nothing is freed before them. Locked pages, those with references
-// that no leaf explains, the hugetlb pool and tables stay. Huge pages are split first.
+// that no leaf explains, the hugetlb pool and tables stay.
+//
+// A folio of private memory goes as a whole, unused if none of its pages was used, into slots side
+// by side; the superpages that show it are split for the entries that name them (Linux 6.10;
+// kernel.superpage.swap). Where there are no such slots it is divided first; of one of which a part
+// has gone, been given up (MADV_FREE) or is in swap space already, pages go one by one. They come
+// back one by one (as in Linux, but from memory like zram). Huge pages of shared memory are split
+// first.
 //
 // It runs only between operations on page tables, never inside of one: whoever found no memory
 // leaves everything as it was, asks for room and tries again. Deterministic.
@@ -15,9 +22,11 @@
 #include <cstdint>
 #include <map>
 #include <memory>
+#include <optional>
 #include <vector>
 
 #include "kernel/core.h"
+#include "kernel/demotion.h"
 #include "kernel/zap_batch.h"
 
 namespace mmusim::kernel {
@@ -31,15 +40,27 @@ class Reclaimer {
  public:
   explicit Reclaimer(Core& core) : core_(&core) {}
 
-  // Takes the page from all who map it, if that is possible. `force`: even if it was just used.
-  bool evict(Pfn pfn, bool force);
+  // Takes the page from all who map it, if that is possible, with it all of the folio of private
+  // memory it is one of; how many pages. `force`: even if one was just used.
+  uint64_t evict(Pfn pfn, bool force);
   // Flushes and frees; evict() must be followed by it.
   void finish();
 
  private:
   using Mappers = std::vector<Rmap::Mapper>;
 
-  void split_huge_leaves(Pfn pfn, Mappers& mappers);
+  // All who map the page; nothing: they are not all known, or it has to stay.
+  std::optional<Mappers> mappers_of(Pfn pfn);
+  bool evict_page(Pfn pfn, bool force);
+  [[nodiscard]] bool is_whole_folio(Pfn first, uint64_t pages) const;
+  // Nothing: it does not go as a whole.
+  std::optional<uint64_t> evict_folio(Pfn first, uint64_t pages, bool force);
+  // Its pages are single ones from now on. `shown`: one of them, and who shows it.
+  void divide_folio(Pfn first, uint64_t pages, Pfn shown, const Rmap::Mapper& mapper);
+  void write_out(Pfn pfn, const Mappers& mappers, SlotId slot);
+
+  // Superpages that show the page; all of them become base pages, or as far as they must.
+  void split_huge_leaves(Pfn pfn, Mappers& mappers, bool all);
   bool was_used(const Mappers& mappers);
   // Replaces all leaves by `next`; whether one was dirty.
   bool replace_leaves(Pfn pfn, const Mappers& mappers, PageKind kind, pt::Entry next);

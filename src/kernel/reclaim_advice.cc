@@ -1,6 +1,7 @@
 #include "kernel/reclaim_advice.h"
 
 #include <algorithm>
+#include <map>
 #include <set>
 #include <utility>
 #include <vector>
@@ -41,10 +42,13 @@ class Adviser {
     VirtAddr at;
     Pfn pfn;
   };
-  // Of a folio the part of the range that shows it.
+  // A folio, and what of it the range shows. Of another's pages nothing can be asked once one has
+  // been split, since it may have lost them.
   struct Covered {
-    Page first;
-    uint64_t pages = 0;
+    Pfn folio;
+    uint64_t pages = 0;  // it has
+    Page first;          // shown
+    uint64_t shown = 0;
   };
 
   mem::Frame& frame(Pfn pfn) { return core_.platform.frames->frame(pfn); }
@@ -55,32 +59,35 @@ class Adviser {
             std::min(run.address(i) + run.size.bytes(), range.end)};
   }
 
+  // By their first pages in the range; pages of one may lie among another's.
   std::vector<Covered> folios_in(VirtRange range) {
     std::vector<Covered> folios;
+    std::map<Pfn, size_t> known;
     each_leaf(core_, mm_, range, LeafReads::Untold, [&](const pt::Run& run, uint32_t i, Pfn pfn) {
       if (!in_large_folio(core_, pfn)) return;
       const VirtRange part = covered(run, i, range);
-      const Pfn first = pfn + core_.pages(part.begin - run.address(i));
-      if (folios.empty() ||
-          first_of_folio(core_, folios.back().first.pfn) != first_of_folio(core_, first))
-        folios.push_back({{part.begin, first}, 0});
-      folios.back().pages += core_.pages(part.bytes());
+      const Page page{part.begin, pfn + core_.pages(part.begin - run.address(i))};
+      const Pfn folio = first_of_folio(core_, page.pfn);
+      const auto [place, is_new] = known.emplace(folio, folios.size());
+      if (is_new) folios.push_back({folio, folio_pages(core_, page.pfn), page});
+      folios[place->second].shown += core_.pages(part.bytes());
     });
     return folios;
   }
 
+  // Whether all of it is shown, in one leaf table.
+  [[nodiscard]] bool is_whole(const Covered& folio) const {
+    const uint64_t span = core_.table_span();
+    const uint64_t bytes = folio.pages << core_.page().log2();
+    return folio.shown == folio.pages && (folio.first.at.value() & (span - 1)) + bytes <= span;
+  }
+
   void split_covered_in_part(VirtRange range) {
-    std::set<Pfn> met;  // pages of one folio may lie among another's
     for (const Covered& folio : folios_in(range)) {
-      const Pfn first = first_of_folio(core_, folio.first.pfn);
-      if (!met.insert(first).second) continue;
       const FolioPlaces places = places_of_folio(core_, mm_, vma_, folio.first.at, folio.first.pfn);
-      const uint64_t pages = folio_pages(core_, folio.first.pfn);
-      const bool whole =
-          folio.pages == pages && (core_.pages(folio.first.at.value()) & (pages - 1)) == 0;
       if (places.shared)
-        left_alone_.insert(first);
-      else if (!whole)
+        left_alone_.insert(folio.folio);
+      else if (!is_whole(folio))
         split_folio(core_, mm_, places, folio.first.pfn);
     }
   }
@@ -125,7 +132,7 @@ class Adviser {
       if (folio.pages() == 1) continue;
       uint64_t mappings = 0;
       for (uint64_t i = folio.first; i < folio.end; ++i)
-        if (const auto pfn = file.frame_of(i)) mappings += frame(*pfn).mappings;
+        if (const auto pfn = file.frame_of(i)) mappings += core_.counts.mappings(*pfn);
       if (shown != folio.pages() || mappings != shown) file_left_alone_.add(folio);
     }
   }
@@ -136,11 +143,11 @@ class Adviser {
     if (is_left_alone(at, pfn) || page.use == mem::FrameUse::Reserved) return false;
     if (advice_ == ReclaimAdvice::Free) {
       if (core_.swap != nullptr) {
-        if (core_.swap->slot_behind(pfn) && page.mappings != 1) return false;
+        if (core_.swap->slot_behind(pfn) && core_.counts.mappings(pfn) != 1) return false;
         core_.swap->forget(pfn);
       }
       page.lazy = true;
-    } else if (page.mappings != 1 || shared_table) {
+    } else if (core_.counts.mappings(pfn) != 1 || shared_table) {
       return false;
     }
     found_.push_back({at, pfn});
@@ -227,7 +234,8 @@ class Adviser {
       split_folio(core_, mm_, places_of_folio(core_, mm_, vma_, page.at, page.pfn), page.pfn);
       return;
     }
-    if (leaf.size != core_.page()) split_huge_page(core_, mm_, page.at, SplitCause::Advice);
+    if (leaf.size != core_.page())
+      split_huge_page(core_, mm_, page.at, apart_to(core_.page()), SplitCause::Advice);
     if (core_.platform.format->is_dirty(leaf.entry)) {
       frame(page.pfn).lazy = false;
       return;

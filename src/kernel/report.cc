@@ -89,14 +89,17 @@ constexpr Words kSplitCauses[] = {
 };
 static_assert(std::size(kSplitCauses) == static_cast<size_t>(SplitCause::kCount));
 
-// Those that kernel.thp.sizes names, and those a policy makes.
+// Those that kernel.thp.sizes names, and those a policy or a demotion makes.
 std::vector<PageShift> reported_sizes(const Core& core) {
   std::vector<PageShift> sizes;
   for (const SizeRule& rule : core.settings.size_rules)
     sizes.push_back(rule.size);
   for (const BlockSize& size : core.sizes.candidates)
     if (std::find(sizes.begin(), sizes.end(), size.size) == sizes.end()) sizes.push_back(size.size);
+  for (const auto* parts : {&core.sizes.leaf_parts, &core.sizes.hint_parts})
+    sizes.insert(sizes.end(), parts->begin(), parts->end());
   std::sort(sizes.begin(), sizes.end());
+  sizes.erase(std::unique(sizes.begin(), sizes.end()), sizes.end());
   return sizes;
 }
 
@@ -119,6 +122,12 @@ void report_sizes(const Core& core, Add add, State state) {
       add(name + "cow", c.cow, "faults",
           "Writes to one that others held too, for which all of it was copied.",
           "kernel.faults.cow_copy");
+    if (core.swap != nullptr && core.settings.superpage_swap_whole) {
+      add(name + "swapped", c.swapped_whole, "blocks",
+          "Blocks of this size that went to swap space as a whole.");
+      add(name + "swap_fallbacks", c.swap_fallbacks, "blocks",
+          "... that were divided first, since there were no free slots side by side.");
+    }
     if (!at_faults) {
       add(name + "promoted", c.promoted, "superpages",
           "Superpages of this size made of what was mapped already (kernel.superpage.policy).");
@@ -133,11 +142,16 @@ void report_sizes(const Core& core, Add add, State state) {
     for (const uint64_t value : c.splits.values)
       splits += value;
     add(name + "splits", splits, "pages",
-        "Superpages of this size, leaves or groups, split into base pages.", "kernel.thp.splits");
+        "Superpages of this size, leaves or groups, split into base pages, or demoted to smaller "
+        "ones.",
+        "kernel.thp.splits");
     for (size_t i = 0; i < std::size(kSplitCauses); ++i) {
       add(name + "splits." + kSplitCauses[i].name, c.splits.values[i], "pages",
           std::string("... because ") + kSplitCauses[i].meaning + ".", "kernel." + name + "splits");
     }
+    if (core.settings.superpage_demotion != SuperpageDemotion::Base)
+      add(name + "parts", c.parts, "superpages",
+          "Superpages of this size that demotions of larger ones left (kernel.superpage.demote).");
     state(name + "mapped", c.mapped, "bytes", "Memory mapped by superpages of this size now.",
           "kernel.thp.mapped");
   }
@@ -240,7 +254,8 @@ void report_counters(const Core& core, stats::Report& report) {
       "kernel.faults.minor");
   add("thp.fallbacks", c.huge_fallbacks, "faults",
       "Faults that could have mapped a huge page, but for want of memory in one piece.");
-  add("thp.splits", c.huge_splits, "pages", "Huge pages split into base pages.");
+  add("thp.splits", c.huge_splits, "pages",
+      "Huge pages split into base pages, or demoted to smaller ones.");
   add("thp.folio_splits", c.folio_splits, "pages",
       "Huge pages taken apart for madvise(FREE, COLD, PAGEOUT), frame by frame.");
   add("thp.unused", c.huge_unused, "pages",

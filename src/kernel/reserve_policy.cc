@@ -32,9 +32,25 @@ bool ReservePolicy::has_own_pages(AddressSpace& mm, const VirtRange& block) {
   bool own = false;
   each_leaf(*core_, mm, block, LeafReads::Told, [&](const pt::Run&, uint32_t, Pfn pfn) {
     const mem::Frame& frame = core_->platform.frames->frame(pfn);
-    own = own || (frame.use == mem::FrameUse::Anonymous && frame.exclusive);
+    own = own || (frame.use == mem::FrameUse::Anonymous && core_->counts.is_exclusive(pfn));
   });
   return own;
+}
+
+// Whether the block may be reserved: it lies in the area; or reaches beyond where that can grow, a
+// stack or the heap, into what is nobody's, and is not larger than the area is now.
+bool ReservePolicy::may_reserve(AddressSpace& mm, const Vma& vma, VirtAddr page,
+                                const BlockSize& size) const {
+  if (may_promote(mm, vma, page, size)) return true;
+  if (!may_have_superpages(mm, vma, size) || size.size.bytes() > vma.range().bytes()) return false;
+  const VirtAddr base = align_down(page, size.size);
+  const VirtRange below{base, std::max(base, vma.start)};
+  const VirtAddr end = base + size.size.bytes();
+  const VirtRange above{std::min(end, vma.end), end};
+  const bool is_heap = mm.brk != VirtAddr(0) && align_up(mm.brk, core_->page()) == vma.end;
+  if (!below.empty() && (!vma.has(kVmGrowsDown) || mm.vmas.overlaps({base, vma.start})))
+    return false;
+  return above.empty() || (is_heap && !mm.vmas.overlaps({vma.end, end}));
 }
 
 Reservation* ReservePolicy::reserve(AddressSpace& mm, const Vma& vma, VirtAddr page) {
@@ -42,7 +58,7 @@ Reservation* ReservePolicy::reserve(AddressSpace& mm, const Vma& vma, VirtAddr p
   for (auto size = sizes.rbegin(); size != sizes.rend(); ++size) {
     const VirtAddr base = align_down(page, size->size);
     const VirtRange block{base, base + size->size.bytes()};
-    if (!may_promote(mm, vma, page, *size) || reservations_.any_in(mm.id, block)) continue;
+    if (!may_reserve(mm, vma, page, *size) || reservations_.any_in(mm.id, block)) continue;
     if (has_own_pages(mm, block)) continue;
     const auto first = frames_for(*size);
     if (!first) continue;

@@ -9,8 +9,9 @@
 // that was used longest ago gives back what nobody has touched. A reservation also ends when a part
 // of it is unmapped or moved, or when one of its pages is wanted anew.
 //
-// As the paper has it, but for: reservations never reach behind an area's end, also where that
-// could grow; no page daemon demotes superpages, nor does a first write to a clean one.
+// A reservation reaches beyond the area where that can grow, a stack or the heap, but is not larger
+// than the area is. As the paper has it, but that no page daemon demotes superpages, nor a first
+// write to a clean one.
 #ifndef MMUSIM_KERNEL_RESERVE_POLICY_H_
 #define MMUSIM_KERNEL_RESERVE_POLICY_H_
 
@@ -30,6 +31,8 @@ class ReservePolicy final : public SuperpagePolicy {
   bool pressure() override;
 
  private:
+  [[nodiscard]] bool may_reserve(AddressSpace& mm, const Vma& vma, VirtAddr page,
+                                 const BlockSize& size) const;
   // Null: no block there can be reserved.
   Reservation* reserve(AddressSpace& mm, const Vma& vma, VirtAddr page);
   std::optional<Pfn> frames_for(const BlockSize& block);

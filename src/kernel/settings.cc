@@ -74,6 +74,21 @@ const config::Keys<Settings>& Settings::keys() {
               "A write to a superpage of private memory that others hold too: page, it is split "
               "and one base page copied (Linux); whole, all of it is copied and stays one, if "
               "there is memory in one piece.")
+          .choice("kernel.superpage.swap", &Settings::superpage_swap_whole,
+                  {{"split", false}, {"whole", true}},
+                  "How a block of private memory is reclaimed: split, page by page; whole, all of "
+                  "it, into swap slots side by side, if there are such (Linux 6.10; of huge pages "
+                  "4.13).")
+          .choice(
+              "kernel.superpage.demote", &Settings::superpage_demotion,
+              {{"base", SuperpageDemotion::Base},
+               {"binary", SuperpageDemotion::Binary},
+               {"step", SuperpageDemotion::Step}},
+              "What a superpage of private memory becomes of which a part is unmapped, "
+              "protected, moved, copied or reclaimed: base: base pages (Linux); binary: halves, "
+              "halved again around the part, of the sizes that page table or entry format "
+              "have and TLBs can use; step: superpages of the next smaller size of "
+              "kernel.thp.sizes and huge pages, divided again around the part (FreeBSD).")
           .number("kernel.superpage.populated", &Settings::superpage_populated,
                   "Per cent of a superpage's base pages that must be there before it is promoted "
                   "by kernel.superpage.policy promote or online; the others are filled with zeros.",

@@ -29,6 +29,13 @@ enum class SuperpageStyle : uint8_t {
   Base,  // by entries of base pages: nothing a TLB could see
 };
 
+// What is left of one of which a part changes (demotion.h).
+enum class SuperpageDemotion : uint8_t {
+  Base,    // base pages
+  Binary,  // halves, and halves of these, as far as they do not change
+  Step,    // superpages of the next smaller size that is configured
+};
+
 // When superpages of private memory are made (superpage_policy.h).
 enum class SuperpagePolicyKind : uint8_t {
   Fault,    // by the first fault, as large as fits: none but faults decides

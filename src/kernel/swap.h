@@ -4,7 +4,8 @@
 // A page read back for one of several holders is remembered as its slot's copy, so that the next
 // holder gets the same frame without another read (Linux: the swap cache). The memory keeps no
 // reference on the frame: it ends when the frame is freed, or nobody holds the slot any more. The
-// lowest free slot is given out. Not thread-safe. Deterministic.
+// lowest free slot is given out (Linux: by clusters, one for each order, which keeps runs longer).
+// Not thread-safe. Deterministic.
 #ifndef MMUSIM_KERNEL_SWAP_H_
 #define MMUSIM_KERNEL_SWAP_H_
 
@@ -28,6 +29,8 @@ class SwapSpace {
 
   // A slot with one holder less than it will have: add() each. Nothing when all are in use.
   std::optional<SlotId> allocate();
+  // 2^order side by side, the first a multiple of as many: the lowest there are. Nothing: none.
+  std::optional<SlotId> allocate(unsigned order);
   // One holder more; one less, the last of which frees the slot.
   void add(SlotId slot) { ++slots_.at(slot.value()).holders; }
   void drop(SlotId slot);
@@ -48,6 +51,10 @@ class SwapSpace {
   [[nodiscard]] uint64_t peak() const { return peak_; }
 
  private:
+  // The lowest aligned `count` from which on all are free.
+  [[nodiscard]] std::optional<uint64_t> free_run(uint64_t count) const;
+  void take(uint64_t slot);
+
   struct Slot {
     uint64_t holders = 0;
     std::optional<Pfn> copy;

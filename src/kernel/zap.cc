@@ -22,6 +22,7 @@ void zap_huge(ZapBatch& batch, const Vma& vma, pt::Run& run,
   mem::FrameMemory& frames = *core.platform.frames;
   const uint64_t pages = core.pages(run.size);
   uint64_t writes = 0;
+  uint64_t private_leaves = 0;
   for (uint32_t i = 0; i < run.count; ++i) {
     const pt::Entry e = run.get(i);
     if (e == pt::kNone) continue;
@@ -39,16 +40,16 @@ void zap_huge(ZapBatch& batch, const Vma& vma, pt::Run& run,
       batch.add_pool_page(run.address(i), run.size, first);
       continue;
     }
-    core.huge_leaves.remove(batch.mm(), run.size);
+    ++private_leaves;
     if (format.is_special(e)) {
       batch.weaken(run.address(i), run.size);
       continue;
     }
-    for (mem::Frame& frame : frames.block(first, core.sizes.order(run.size)))
-      --frame.mappings;
+    core.counts.unmap(first, core.sizes.order(run.size));
     gone[static_cast<unsigned>(PageKind::Anonymous)] += static_cast<int64_t>(pages);
     batch.add_huge(run.address(i), run.size, first);
   }
+  if (private_leaves != 0) core.huge_leaves.remove(batch.mm(), run.size, private_leaves);
   run.report(*core.platform.sink, mem::Origin::Kernel, run.count, writes);
 }
 

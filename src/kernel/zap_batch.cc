@@ -41,8 +41,7 @@ void ZapBatch::add_huge_folio(VirtAddr va, pt::Entry leaf) {
   const Pfn first = format.parse_leaf(leaf, *core_->huge()).pfn;
   weaken(va, *core_->huge());
   core_->huge_leaves.remove_folio(*mm_);
-  for (uint64_t i = 0; i < core_->huge_pages(); ++i)
-    --core_->platform.frames->frame(first + i).mappings;
+  core_->counts.unmap(first, core_->sizes.huge_order());
   huge_.emplace_back(first, core_->sizes.huge_order());
 }
 

@@ -250,10 +250,10 @@ class Machine : public Hardware {
     uint64_t anonymous = 0;
     for (const auto& [pfn, count] : mappings) {
       const mem::Frame& frame = frames->frame(pfn);
-      ASSERT_EQ(frame.mappings, count);
+      ASSERT_EQ(core.counts.mappings(pfn), count);
       const bool anon = frame.use == mem::FrameUse::Anonymous;
-      ASSERT_EQ(frame.references, anon ? count : count + 1);
-      if (frame.exclusive) {
+      ASSERT_EQ(core.counts.references(pfn), anon ? count : count + 1);
+      if (anon && core.counts.is_exclusive(pfn)) {
         ASSERT_EQ(count, 1u);
       }
       anonymous += anon ? 1 : 0;

@@ -442,6 +442,7 @@ inline void run_seeds(uint64_t first, uint64_t count, const Setup& setup,
     for (const auto& [size, counted] : run.counters().sizes) {
       total->sizes[size].promoted += counted.promoted;
       total->sizes[size].copied += counted.copied;
+      total->sizes[size].parts += counted.parts;
       total->sizes[size].cow += counted.cow;
     }
   }

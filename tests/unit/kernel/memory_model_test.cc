@@ -65,6 +65,33 @@ TEST(MemoryModel, WithBlocksOfManySizes) {
       EXPECT_GT(total.huge_splits, 50u);
   }
 }
+// What is left of superpages that change in part; also where memory is short.
+TEST(MemoryModel, WithDemotedSuperpages) {
+  const std::string sizes =
+      "[kernel]\nimply = false\nthp.sizes = 8K:always,16K:always,64K:always\n";
+  uint64_t seed = 1800;
+  for (const auto& [backend, style] :
+       {std::pair{"mlpt", "hint"}, {"gpt", "leaf"}, {"hashed", "leaf"}, {"clustered", "leaf"}}) {
+    for (const char* kind : {"binary", "step"}) {
+      for (const uint64_t frames : {uint64_t{0}, uint64_t{110}}) {
+        SCOPED_TRACE(std::string(backend) + " " + kind + " " + std::to_string(frames));
+        Counters total;
+        const std::string memory =
+            frames == 0 ? std::string() : "[mem]\nbytes = 1M\n[kernel]\nswap_pages = 2048\n";
+        run_seeds(
+            seed += 10, 3,
+            {memory + sizes + "superpage.style = " + style + "\nsuperpage.demote = " + kind + "\n",
+             backend, kHuge, frames},
+            &total);
+        if (!tests::kWholeEffort) continue;
+        uint64_t parts = 0;
+        for (const auto& [size, counted] : total.sizes)
+          parts += counted.parts;
+        EXPECT_GT(parts, 0u);
+      }
+    }
+  }
+}
 // Superpages made later than by faults; also where memory is short.
 uint64_t promoted(const Counters& total) {
   uint64_t sum = 0;

@@ -80,6 +80,23 @@ TEST_P(PartOfHugePage, LockedPagesStay) {
 INSTANTIATE_TEST_SUITE_P(Advice, PartOfHugePage,
                          ::testing::Values(kAdviceFree, kAdviceCold, kAdvicePageOut));
 
+// What is left of a huge page around a block of another size, which the advice covers whole.
+TEST_P(PartOfHugePage, AroundAnotherBlock) {
+  Script s("[kernel]\nimply = false\nthp.sizes = 64K:always\n");
+  s.map_huge(kBase, 2 * kM);
+  write_some(s);
+  s.advise(kBase + kM, 64 * kK, kAdviceDontNeed);
+  s.step("a block there", [&] { s.write(kBase + kM, 1); }, {.faults = 1, .anon = 64});
+  const bool out = GetParam() == kAdvicePageOut;  // which splits whole ones, too
+  s.step("256K around it", [&] { s.advise(kBase + kM - 128 * kK, 256 * kK, GetParam()); },
+         {.anon = -4 * 15 * (out ? 32 : 31)});
+  s.step("the block", [&] { s.write(kBase + kM, 16); },
+         {.faults = out ? 15 : 0, .anon = out ? 60 : 0});
+  EXPECT_EQ(s.m.counters().folio_splits, out ? 2u : 1u);
+  s.unmap(kBase, 2 * kM);
+  s.end();
+}
+
 TEST(ReclaimAdvice, WholeHugePages) {
   Script s;
   s.map_huge(kBase, 4 * kM);

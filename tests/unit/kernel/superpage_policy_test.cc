@@ -244,6 +244,27 @@ TEST_P(Policies, CopiedWholeByAWrite) {
   s.end();
 }
 
+// Of a stack of 64K the next 64K are reserved with the first page of them, as large as it is.
+TEST_P(Policies, ReservationsReachToWhereAStackGrows) {
+  Script& s = start(policy("reserve"));
+  s.map(kBase + k64K, k64K, kRw, kMapPrivate | kMapAnonymous | kMapGrowsDown);
+  s.write(kBase + 2 * k64K - kPage, 1);
+  EXPECT_EQ(counters().reservations, 1u);
+  s.step("a page below", [&] { s.write(kBase + k64K - kPage, 1); }, {.faults = 1, .anon = 4});
+  EXPECT_EQ(counters().reservations, 2u);
+  EXPECT_EQ(counters().reserved_pages, 30u);
+  const Pfn first = frame_at(kBase + k64K - kPage) - 15;
+  for (uint64_t page = 15; page-- > 0;)
+    s.write(kBase + page * kPage, 1);
+  EXPECT_EQ(frame_at(kBase), first);
+  EXPECT_EQ(of(k64K).promoted, 1u);
+  // Another area is in the way of a third.
+  s.map(kBase - k64K, k16K);
+  s.m.expect_accounts_agree();
+  s.unmap(kBase - k64K, 3 * k64K);
+  s.end();
+}
+
 INSTANTIATE_TEST_SUITE_P(PageTables, Policies,
                          ::testing::Values(Way{"mlpt", "hint"}, Way{"gpt", "leaf"},
                                            Way{"hashed", "leaf"}, Way{"clustered", "leaf"}),

@@ -1,4 +1,9 @@
 // Swap and reclaim, with counts worked out by hand.
+#include <algorithm>
+#include <optional>
+#include <vector>
+
+#include "base/random.h"
 #include "kernel/machine.h"
 
 namespace mmusim::kernel::testing {
@@ -232,6 +237,151 @@ TEST_F(FullSwapTest, OutOfFramesAndSwap) {
   ASSERT_EQ(m.sys().munmap(kParent, VirtAddr(kHere), 2 * kPage), 0);
   store_pages(6, 8);
   EXPECT_EQ(m.mm(1).rss(PageKind::Anonymous) + m.mm(1).swapped, 6u);
+}
+
+// Blocks of 64K in swap space.
+struct BlockWay {
+  const char* page_table;
+  const char* style;
+};
+class SwappedBlocks : public ::testing::TestWithParam<BlockWay> {
+ protected:
+  Machine& start(uint64_t swap_pages, const std::string& more = "") {
+    m_.emplace(settings(swap_pages) +
+                   "thp.sizes = 64K:always\nsuperpage.style = " + GetParam().style + "\n" + more,
+               GetParam().page_table);
+    m_->kernel->run(CpuId(0), kParent);
+    EXPECT_EQ(m_->sys().mmap(kParent, VirtAddr(kHere), 32 * kPage, kReadWrite,
+                             kMapPrivate | kMapAnonymous | kMapFixed, FileId(0), 0),
+              static_cast<int64_t>(kHere));
+    EXPECT_EQ(m_->store(kParent, kHere + 3 * kPage), Result::Ok);
+    EXPECT_EQ(m_->mm(1).rss(PageKind::Anonymous), 16u);
+    return *m_;
+  }
+  int64_t page_out(uint64_t pages) {
+    return m_->sys().madvise(kParent, VirtAddr(kHere), pages * kPage, kAdvicePageOut);
+  }
+  SlotId slot_at(uint64_t page) {
+    return m_->kernel->system().core.swap->slot_of(
+        m_->mm(1).table->peek(VirtAddr(kHere + page * kPage)).entry);
+  }
+  [[nodiscard]] Counters::BySize counted() const { return m_->counters().sizes.at(PageShift(16)); }
+  void finish() {
+    m_->expect_accounts_agree();
+    m_->expect_no_stale_translation();
+    m_->expect_nothing_leaks();
+  }
+
+ private:
+  std::optional<Machine> m_;
+};
+
+TEST_P(SwappedBlocks, GoWholeAndComeBackByPages) {
+  Machine& m = start(200);
+  EXPECT_EQ(page_out(16), 0);
+  EXPECT_EQ(counted().swapped_whole, 1u);
+  EXPECT_EQ(m.counters().swap_writes, 16u);
+  EXPECT_EQ(m.counters().folio_splits, 0u);
+  EXPECT_EQ(m.mm(1).rss(PageKind::Anonymous), 0u);
+  EXPECT_EQ(m.mm(1).swapped, 16u);
+  EXPECT_EQ(slot_at(0), SlotId(16));
+  EXPECT_EQ(slot_at(15), SlotId(31));
+  EXPECT_EQ(m.load(kParent, kHere + 5 * kPage), Result::Ok);
+  EXPECT_EQ(m.counters().major, 1u);
+  EXPECT_EQ(m.mm(1).swapped, 15u);
+  // 32 to 47, since 21 alone is free below; a child's page keeps the next block.
+  EXPECT_EQ(m.store(kParent, kHere + 16 * kPage), Result::Ok);
+  m.sys().clone(kParent, kChild, 0);
+  EXPECT_EQ(m.sys().madvise(kParent, VirtAddr(kHere + 16 * kPage), 16 * kPage, kAdvicePageOut), 0);
+  EXPECT_EQ(counted().swapped_whole, 1u);
+  m.sys().exit(kChild, 0, true);
+  EXPECT_EQ(m.sys().madvise(kParent, VirtAddr(kHere + 16 * kPage), 16 * kPage, kAdvicePageOut), 0);
+  EXPECT_EQ(counted().swapped_whole, 2u);
+  EXPECT_EQ(slot_at(16), SlotId(32));
+  finish();
+}
+
+TEST_P(SwappedBlocks, AreDividedWhereNoSlotsLieSideBySide) {
+  Machine& m = start(30);  // of which none from 16 to 31 but the last is there
+  EXPECT_EQ(page_out(16), 0);
+  EXPECT_EQ(counted().swapped_whole, 0u);
+  EXPECT_EQ(counted().swap_fallbacks, 1u);
+  EXPECT_EQ(m.counters().folio_splits, 1u);
+  EXPECT_EQ(m.counters().huge_unused, 15u);  // nobody had written to them
+  EXPECT_EQ(m.counters().swap_writes, 1u);
+  EXPECT_EQ(m.mm(1).swapped, 1u);
+  finish();
+}
+
+TEST_P(SwappedBlocks, AreDividedIfAsked) {
+  Machine& m = start(200, "superpage.swap = split\n");
+  EXPECT_EQ(page_out(16), 0);
+  EXPECT_EQ(counted().swapped_whole, 0u);
+  EXPECT_EQ(m.mm(1).swapped, 16u);
+  EXPECT_EQ(slot_at(0), SlotId(1));
+  finish();
+}
+
+// A page of one used gives all of it another turn.
+TEST_P(SwappedBlocks, AreReclaimedWhole) {
+  Machine& m = start(200);
+  uint64_t used = 16;
+  std::vector<Pfn> taken;
+  while (m.frames->free_frames() > 4)
+    taken.push_back(*m.frames->allocate(0, mem::FrameUse::Reserved, 0));
+  while (m.counters().reclaim_runs == 0 && used < 32)
+    EXPECT_EQ(m.store(kParent, kHere + used++ * kPage), Result::Ok);
+  EXPECT_EQ(m.counters().reclaim_runs, 1u);
+  EXPECT_EQ(counted().swapped_whole, 1u);
+  EXPECT_EQ(slot_at(0), SlotId(16));
+  EXPECT_EQ(slot_at(15), SlotId(31));
+  for (const Pfn pfn : taken)
+    m.frames->free(pfn, 0);
+  finish();
+}
+
+INSTANTIATE_TEST_SUITE_P(PageTables, SwappedBlocks,
+                         ::testing::Values(BlockWay{"mlpt", "base"}, BlockWay{"mlpt", "hint"},
+                                           BlockWay{"gpt", "leaf"}, BlockWay{"hashed", "leaf"},
+                                           BlockWay{"clustered", "leaf"}),
+                         [](const auto& way) {
+                           return std::string(way.param.page_table) + "_" + way.param.style;
+                         });
+
+// Slots side by side, against a search of all.
+TEST(Swap, TheLowestSlotsSideBySide) {
+  const ToyFormat format;
+  constexpr uint64_t kSlots = 70;
+  SwapSpace swap(format, kSlots);
+  std::vector<bool> used(kSlots + 1);
+  used[0] = true;
+  std::vector<uint64_t> held;
+  Random random(7);
+  for (int i = 0; i < 3000; ++i) {
+    if (!held.empty() && random.below(2) == 0) {
+      const size_t which = random.below(held.size());
+      swap.drop(SlotId(held[which]));
+      used[held[which]] = false;
+      held.erase(held.begin() + static_cast<int64_t>(which));
+      continue;
+    }
+    const auto order = static_cast<unsigned>(random.below(5));
+    const uint64_t count = uint64_t{1} << order;
+    uint64_t wanted = 0;
+    for (uint64_t first = 0; wanted == 0 && first + count <= kSlots + 1; first += count)
+      if (std::none_of(used.begin() + static_cast<int64_t>(first),
+                       used.begin() + static_cast<int64_t>(first + count),
+                       [](bool slot) { return slot; }))
+        wanted = first;
+    const auto got = swap.allocate(order);
+    ASSERT_EQ(got ? got->value() : 0, wanted) << i;
+    for (uint64_t slot = wanted; got && slot < wanted + count; ++slot) {
+      swap.add(SlotId(slot));
+      used[slot] = true;
+      held.push_back(slot);
+    }
+    ASSERT_EQ(swap.in_use(), held.size());
+  }
 }
 
 // Only what the program has said it can do without goes.

@@ -410,5 +410,47 @@ TEST(NoMemoryForHugePages, UnmappingAPartNeedsNone) {
   }
 }
 
+// The same for every page table, superpages of other sizes, other changes of a part, and whatever
+// is left of them: what smaller superpages would need is had, or they are base pages.
+TEST(NoMemoryForHugePages, ChangingAPartNeedsNone) {
+  using Change = int64_t (*)(Machine & m, VirtAddr part);
+  constexpr Change kChanges[] = {
+      [](Machine& m, VirtAddr part) { return m.sys().munmap(kP1, part, kPage); },
+      [](Machine& m, VirtAddr part) { return m.sys().mprotect(kP1, part, kPage, kProtRead); },
+      [](Machine& m, VirtAddr part) { return m.sys().madvise(kP1, part, kPage, kAdviceDontNeed); },
+      [](Machine& m, VirtAddr part) { return m.sys().madvise(kP1, part, kPage, kAdviceCold); }};
+  const std::string sizes = "thp.sizes = 16K:always,64K:always,256K:always\n";
+  for (const auto& [backend, more] : std::vector<std::pair<const char*, std::string>>{
+           {"mlpt", "thp = always\n"},
+           {"mlpt", sizes + "superpage.style = hint\n"},
+           {"gpt", "thp = always\n" + sizes},
+           {"gpt", sizes + "[pt.gpt]\norder = 4\ncollapse = eager\n"},
+           {"gpt", sizes + "[pt.gpt]\nwidest = 12\n"},
+           {"hashed", sizes},
+           {"clustered", sizes}}) {
+    for (const char* demote : {"base", "binary", "step"}) {
+      for (size_t which = 0; which < std::size(kChanges); ++which) {
+        SCOPED_TRACE(std::string(backend) + " " + more + demote + " " + std::to_string(which));
+        Machine m(std::string("[mem]\nbytes = 8M\n[kernel]\nimply = false\novercommit = 1G\n"
+                              "superpage.demote = ") +
+                      demote + "\n" + more,
+                  backend);
+        const uint64_t bytes = 16 << 20;
+        ASSERT_GT(m.sys().mmap(kP1, VirtAddr(kBase), bytes, kRw, kFixedAnon), 0);
+        uint64_t at = kBase;
+        while (m.store(kP1, at) == Result::Ok)
+          at += kPage;
+        EXPECT_EQ(m.frames->free_frames(), 0u);
+        for (uint64_t part = kBase; part < at; part += 256 << 10)
+          ASSERT_EQ(kChanges[which](m, VirtAddr(part + 5 * kPage)), 0);
+        EXPECT_GT(m.counters().huge_splits, 0u);
+        m.expect_no_stale_translation();
+        m.expect_accounts_agree();
+        m.expect_nothing_leaks();
+      }
+    }
+  }
+}
+
 }  // namespace syscalls_test
 }  // namespace mmusim::kernel::testing

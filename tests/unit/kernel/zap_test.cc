@@ -156,7 +156,7 @@ TEST(Zap, EverywhereReachesEachAddressSpaceAndThePartItShows) {
 TEST(HugeSplit, UsesWhatWasSetAsideAndFlushesTheWhole) {
   Parts b(kLittle);
   const Vma& vma = b.add_area(0, 512, kVmRead | kVmWrite);
-  const Pfn first = *b.core.page_frames.new_huge(*b.mm, 9);
+  const Pfn first = *b.core.page_frames.new_huge(*b.mm, 9, true);
   ASSERT_TRUE(b.core.huge_leaves.add(*b.mm, kHuge));
   const pt::Slot slot = b.mm->table->ensure(b.at(0), kHuge);
   ASSERT_EQ(b.mm->table->install(slot.handle, pt::kNone,
