@@ -307,10 +307,10 @@ class Cpu : public CpuBase {
   };
   [[nodiscard]] Hits hits() const { return Hits(*this); }
   // Whether accesses to the page, reads and where asked writes, are known to hit, and what they hit
-  // is what was used last of the whole first level. By the Mmu's own clock.
-  [[nodiscard]] bool used_last(VirtAddr va, bool data, bool write) const {
+  // was used last at `time`.
+  [[nodiscard]] bool used_at(VirtAddr va, bool data, bool write, uint64_t time) const {
     const tlb::HitFilter& filter = data ? *data_filter_ : *fetch_filter_;
-    return filter.knows_latest(va.value() >> kKeyShift | key_tag_, write);
+    return filter.used_at(va.value() >> kKeyShift | key_tag_, write, time);
   }
   // Whether they are known to hit the entry of their set that was used last, so that one more
   // changes nothing.

@@ -78,10 +78,10 @@ concept PricedTlbs = requires(const Tlbs& tlbs) {
 
 // What replays from page streams ask besides; see mmu/cpu.h.
 template <class Tlbs>
-concept PagedTlbs = ReplayedTlbs<Tlbs> &&
-    requires(Tlbs& tlbs, CpuId cpu, VirtAddr va, bool which, PageShift page, uint64_t sets) {
+concept PagedTlbs = ReplayedTlbs<Tlbs> && requires(Tlbs& tlbs, CpuId cpu, VirtAddr va, bool which,
+                                                   PageShift page, uint64_t sets, uint64_t time) {
   { tlbs.mmu(cpu).tells_apart(page, sets) } -> std::same_as<bool>;
-  { tlbs.mmu(cpu).used_last(va, which, which) } -> std::same_as<bool>;
+  { tlbs.mmu(cpu).used_at(va, which, which, time) } -> std::same_as<bool>;
   { tlbs.mmu(cpu).settled(va, which, which) } -> std::same_as<bool>;
   { tlbs.mmu(cpu).time_of(which) } -> std::same_as<uint64_t>;
 };

@@ -7,12 +7,11 @@
 #define MMUSIM_SIM_FAN_OUT_H_
 
 #include <cstddef>
-#include <exception>
-#include <optional>
 #include <span>
 #include <vector>
 
 #include "config/schema.h"
+#include "sim/machine_runs.h"
 #include "sim/relocation/trace_source.h"
 #include "sim/replay_result.h"
 
@@ -25,12 +24,6 @@ TraceRoute route_of(const config::Config& config);
 // Numbers of those that can share a pass, each number once: in the order of each group's first, and
 // within a group in order.
 std::vector<std::vector<size_t>> groups_of(std::span<const TraceRoute> routes);
-
-// One of several replays.
-struct ReplayOutcome {
-  std::optional<ReplayResult> result;
-  std::exception_ptr failure;  // what ended it, where there is no result
-};
 
 // As many outcomes as configurations, in their order. REQUIRES: all have the same route. Errors:
 // Error when interrupted, and what options.progress throws that is no std::exception; all else that

@@ -5,10 +5,10 @@
 #ifndef MMUSIM_SIM_MACHINE_RUN_H_
 #define MMUSIM_SIM_MACHINE_RUN_H_
 
-#include <span>
+#include <cstdint>
 
 #include "sim/page_columns.h"
-#include "sim/sieve.h"
+#include "sim/sifted.h"
 #include "stats/report.h"
 #include "trace/reader.h"
 #include "trace/record.h"
@@ -24,14 +24,21 @@ class MachineRun {
 
   // The batch's blocks are fetched and make their accesses, or its event happens. Errors: Error.
   virtual void take(const trace::Batch& batch) = 0;
-  // Whether it can do with what a Sieve keeps of a batch of blocks. Then take_kept() is take().
-  [[nodiscard]] virtual bool sifts() const = 0;
-  virtual void take_kept(const trace::Batch& batch, std::span<const Kept> kept) = 0;
-  // Which references it needs of the chunks to come. Where these are of page streams,
-  // take_pages() of what a chunk's keeps is take() of its blocks; `sets`: it is what it keeps for
-  // sets.
+  // Whether it can do with what a Sifter keeps of batches of blocks, and if so with what any first
+  // level needs or with what is for sets. Then take_sifted() is take().
+  [[nodiscard]] virtual trace::References sifts() const = 0;
+  virtual void take_sifted(const trace::Batch& batch, const Sifted& sifted, bool sets) = 0;
+  // Which references it needs of the chunks to come.
   [[nodiscard]] virtual trace::References needs() const = 0;
-  virtual void take_pages(const trace::Batch& batch, PageColumns& columns, bool sets) = 0;
+  // Where these are of page streams: take_pages() of what a chunk's keeps is take() of its blocks;
+  // `sets`: it is what it keeps for sets. False: it waits for columns, those wanted(), and is to be
+  // given them, one batch after the other, and nothing else until take_columns() is true; that also
+  // takes what is left of `batch`, the one it waits in, or was to take next.
+  virtual bool take_pages(const trace::Batch& batch, bool sets) = 0;
+  virtual bool take_columns(const PageColumns& columns, const trace::Batch& batch, bool sets) = 0;
+  [[nodiscard]] virtual const ColumnsWanted& wanted() const = 0;
+  // How often it began to wait.
+  [[nodiscard]] virtual uint64_t waits() const = 0;
   // What it has counted so far.
   virtual void report(stats::Report& report) const = 0;
   // Ends all processes. Errors: as Machine::shut_down().

@@ -1,7 +1,5 @@
 #include "sim/page_columns.h"
 
-#include <optional>
-
 #include "base/error.h"
 
 namespace mmusim::sim {
@@ -14,54 +12,29 @@ namespace {
 
 }  // namespace
 
-void PageColumns::enter_chunk() {
-  if (chunk_ == reader_.chunks_read()) return;
-  chunk_ = reader_.chunks_read();
-  least_ =
-      reader_.given() == trace::References::Sets ? trace::Needed::BySets : trace::Needed::ByAny;
+void PageColumns::enter_chunk(trace::References given) {
+  sets_ = given == trace::References::Sets;
+  for (const bool sets : {false, true})
+    sifted_.kept(sets) = {.wanted = sets == sets_, .refs = {}, .at = {}};
   batch_ = {};
-  sieve_.forget();
+  number_ = 0;
+  sifter_.forget();
   kept_ = 0;
-  blocks_read_ = 0;
-}
-
-template <class Visit>
-void PageColumns::read(Visit visit) {
-  if (!batch_.goes_on) sieve_.forget();
-  if (!reader_.next_columns(batch_)) at_odds(reader_);
-  const uint64_t few = reader_.chunks()[chunk_ - 1].totals.blocks / 8;
-  const bool were_few = blocks_read_ <= few;
-  blocks_read_ += batch_.blocks.size();
-  if (were_few && blocks_read_ > few) ++read_;
-  sieve_.sift(batch_, [&](trace::PageRef ref, trace::Needed needed, uint32_t block, unsigned op) {
-    if (needed < least_) [[likely]]
-      return;
-    visit(ref, block, op);
-    ++kept_;
-  });
-}
-
-PageColumns::At PageColumns::seek(uint64_t n, trace::PageRef ref) {
-  enter_chunk();
-  ++uses_;
-  std::optional<At> found;
-  MMUSIM_ASSERT(n >= kept_);
-  while (!found) {
-    bool same = true;
-    read([&](trace::PageRef here, uint32_t block, unsigned op) {
-      if (kept_ != n) return;
-      same = here == ref;
-      found = At{.block = block, .address = 0, .op = op};
-    });
-    if (!same) at_odds(reader_);
-  }
-  for (uint32_t i = 0; i < found->block; ++i)
-    found->address += batch_.table[batch_.blocks[i]].mem_ops;
-  return *found;
+  blocks_ = 0;
 }
 
 void PageColumns::next() {
-  read([](trace::PageRef /*ref*/, uint32_t /*block*/, unsigned /*op*/) {});
+  if (!reader_.next_columns(batch_)) at_odds(reader_);
+  ++number_;
+  blocks_ += batch_.blocks.size();
+  sifter_.sift(batch_, sifted_);
+  kept_ += here().refs.size();
+}
+
+Sifted::At PageColumns::find(const ColumnsWanted& wanted) const {
+  const size_t number = wanted.number - (kept_ - here().refs.size());
+  if (!(here().refs[number] == wanted.ref)) at_odds(reader_);
+  return here().at[number];
 }
 
 }  // namespace mmusim::sim

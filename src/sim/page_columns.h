@@ -1,6 +1,7 @@
-// The columns beside a page stream that is being replayed, for a machine that needs at some point
-// what the stream leaves out: batches of blocks from there on, and what the stream would have said
-// of them. Columns are decompressed only if asked for, and read forward only.
+// The columns beside a page stream that is being replayed, for machines that need at some point
+// what the stream leaves out: batches of blocks, and what the stream keeps of them. One for all
+// machines of a pass: columns are decompressed only if asked for, and read forward only, so who
+// goes on has asked all that wait whether they still want the batch.
 //
 // Not thread-safe. Errors: those of the reader; Error where columns and page stream are at odds.
 #ifndef MMUSIM_SIM_PAGE_COLUMNS_H_
@@ -8,54 +9,64 @@
 
 #include <cstdint>
 
+#include "sim/sifted.h"
 #include "trace/page_stream.h"
 #include "trace/reader.h"
 #include "trace/record.h"
 
 namespace mmusim::sim {
 
+// From where a machine needs the columns.
+enum class ColumnsFrom : uint8_t {
+  Reference,        // one of those the page stream keeps, with which a run of blocks begins
+  BehindReference,  // behind one, which has been done
+  Batch,            // the begin of a batch of theirs
+};
+struct ColumnsWanted {
+  ColumnsFrom from = ColumnsFrom::Batch;
+  uint64_t number = 0;  // of the reference or the batch, in its chunk
+  trace::PageRef ref;   // BehindReference: what the page stream says of it
+};
+
 class PageColumns {
  public:
-  // `reader` is being read with page streams wanted, and must outlive this.
+  // `reader` must outlive this.
   explicit PageColumns(trace::Reader& reader) : reader_(reader) {}
 
-  // Where a reference is.
-  struct At {
-    uint32_t block = 0;    // index into the batch's
-    uint64_t address = 0;  // the block's first, among the batch's
-    unsigned op = 0;       // as PageSieve has it
-  };
-  // Goes to the batch with the reference that is number `n` of those the page stream of this chunk
-  // keeps; `ref` is what it says of it. REQUIRES: n >= kept(), if this chunk's were asked for.
-  At seek(uint64_t n, trace::PageRef ref);
-  // Goes on to the next batch. REQUIRES: batch().goes_on.
+  // The reader has begun a chunk of which it gives page streams, of these.
+  void enter_chunk(trace::References given);
+  // Goes to the next batch. REQUIRES: there is none yet, or batch().goes_on, or the page stream has
+  // more than kept().
   void next();
 
-  [[nodiscard]] const trace::Batch& batch() const { return batch_; }
-  // How many references the page stream keeps up to the batch's end; what is known behind it.
-  [[nodiscard]] uint64_t kept() const { return kept_; }
-  [[nodiscard]] const trace::PageSieve& sieve() const { return sieve_; }
+  // Whether the batch is, or has, what is wanted.
+  [[nodiscard]] bool have(const ColumnsWanted& wanted) const {
+    if (wanted.from == ColumnsFrom::Batch) return number_ == wanted.number;
+    return kept_ - here().refs.size() <= wanted.number && wanted.number < kept_;
+  }
+  // Where a reference is. REQUIRES: have(wanted), which is behind a reference.
+  [[nodiscard]] Sifted::At find(const ColumnsWanted& wanted) const;
 
-  // How often they were asked for.
-  [[nodiscard]] uint64_t uses() const { return uses_; }
-  // Whether page streams may pay: not for seven chunks behind one of which more than an eighth of
-  // the columns had to be read nevertheless.
-  [[nodiscard]] bool pay() const { return 8 * read_ <= reader_.chunks_read(); }
+  // The batch, and its number in the chunk, from 1; 0: there is none yet.
+  [[nodiscard]] const trace::Batch& batch() const { return batch_; }
+  [[nodiscard]] uint64_t number() const { return number_; }
+  // How many references the page stream keeps, and how many blocks there are, up to its end; what
+  // is known behind it.
+  [[nodiscard]] uint64_t kept() const { return kept_; }
+  [[nodiscard]] uint64_t blocks() const { return blocks_; }
+  [[nodiscard]] const trace::PageSieve& sieve() const { return sifted_.behind; }
 
  private:
-  void enter_chunk();
-  template <class Visit>
-  void read(Visit visit);
+  [[nodiscard]] const Sifted::Kept& here() const { return sifted_.kept(sets_); }
 
   trace::Reader& reader_;
-  uint64_t chunk_ = ~uint64_t{0};  // by its number; the one entered
-  trace::Needed least_{};          // that the stream keeps
+  bool sets_ = false;  // what the stream keeps is for sets
   trace::Batch batch_;
-  trace::PageSieve sieve_;
+  uint64_t number_ = 0;
+  Sifter sifter_;
+  Sifted sifted_;
   uint64_t kept_ = 0;
-  uint64_t uses_ = 0;
-  uint64_t blocks_read_ = 0;  // of this chunk
-  uint64_t read_ = 0;         // chunks of which more than an eighth of the columns were
+  uint64_t blocks_ = 0;
 };
 
 }  // namespace mmusim::sim

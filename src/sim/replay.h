@@ -2,11 +2,9 @@
 #ifndef MMUSIM_SIM_REPLAY_H_
 #define MMUSIM_SIM_REPLAY_H_
 
-#include <span>
-
 #include "sim/machine.h"
 #include "sim/machine_run.h"
-#include "sim/replay_loop.h"
+#include "sim/page_loop.h"
 #include "sim/replay_result.h"
 
 namespace mmusim::sim {
@@ -48,19 +46,25 @@ class MachineRunOf final : public MachineRun {
         break;
     }
   }
-  [[nodiscard]] bool sifts() const override { return sifts_; }
-  void take_kept(const trace::Batch& batch, std::span<const Kept> kept) override {
-    loop_.run_kept(batch, kept);
-  }
-  [[nodiscard]] trace::References needs() const override {
-    if (mode_ != ReplayMode::Fast || !sifts_ || loop_.needs_columns(false))
-      return trace::References::All;
+  [[nodiscard]] trace::References sifts() const override {
+    if (!sifts_ || loop_.needs_columns(false)) return trace::References::All;
     return tells_apart_ && !loop_.needs_columns(true) ? trace::References::Sets
                                                       : trace::References::Any;
   }
-  void take_pages(const trace::Batch& batch, PageColumns& columns, bool sets) override {
-    loop_.run_pages(batch, columns, sets);
+  void take_sifted(const trace::Batch& batch, const Sifted& sifted, bool sets) override {
+    loop_.run_sifted(batch, sifted, sets);
   }
+  [[nodiscard]] trace::References needs() const override {
+    return mode_ == ReplayMode::Fast ? sifts() : trace::References::All;
+  }
+  bool take_pages(const trace::Batch& batch, bool sets) override {
+    return loop_.run_pages(batch, sets);
+  }
+  bool take_columns(const PageColumns& columns, const trace::Batch& batch, bool sets) override {
+    return loop_.run_columns(columns, batch, sets);
+  }
+  [[nodiscard]] const ColumnsWanted& wanted() const override { return loop_.wanted(); }
+  [[nodiscard]] uint64_t waits() const override { return loop_.waits(); }
   void report(stats::Report& report) const override {
     loop_.counters().report(report);
     machine_.report(report);
@@ -69,7 +73,7 @@ class MachineRunOf final : public MachineRun {
 
  private:
   Machine<Arch> machine_;
-  ReplayLoop<typename Arch::Tlbs> loop_;
+  PageLoop<typename Arch::Tlbs> loop_;
   ReplayMode mode_;
   bool sifts_;
   bool tells_apart_;

@@ -9,16 +9,7 @@
 //    whose last instruction straddles pages, for the rest of a block in whose middle something was
 //    invalidated, and for everything when translations are checked or caches simulated.
 //
-// Beside other machines there is a third: run_kept(), with the same counts again, does what a Sieve
-// (sieve.h) keeps of a batch, and where something came between, the blocks behind, until the
-// machine is where the sieve takes it to be.
-//
-// From a trace's page streams a fourth, run_pages(): what a stream keeps of a run of blocks, one
-// look-up for each. What it leaves out would change nothing as long as the pages it takes to be
-// known (trace/page_stream.h) are known to hit, each as the entry of its set that was used last.
-// That is asked after every reference that was more than a plain hit: of its own page, and of all
-// others if it touched anything else. Where it is not so, the columns are replayed from there until
-// it is, at the end of a batch (page_columns.h).
+// A third, by what can matter to a first-level TLB only, is page_loop.h.
 //
 // What it asks of the TLBs is in contracts.h.
 #ifndef MMUSIM_SIM_REPLAY_LOOP_H_
@@ -41,12 +32,8 @@
 #include "mmu/mmu.h"
 #include "sim/checker.h"
 #include "sim/contracts.h"
-#include "sim/doubt.h"
-#include "sim/page_columns.h"
 #include "sim/replay_result.h"
-#include "sim/sieve.h"
 #include "stats/report.h"
-#include "trace/page_stream.h"
 #include "trace/record.h"
 
 namespace mmusim::sim {
@@ -103,30 +90,6 @@ class ReplayLoop {
     });
   }
 
-  // run<Fast>(), where `kept` is what a Sieve keeps of the batch. REQUIRES: a first level for each
-  // side; batch.event is null.
-  void run_kept(const trace::Batch& batch, std::span<const Kept> kept) {
-    run_by(batch, [&] { kept_blocks(batch, kept); });
-  }
-
-  // What a page stream keeps of a run of blocks; `sets`: for sets. The same counts as run<Fast>()
-  // of the blocks. REQUIRES: a first level for each side, and with `sets` such as tells_apart().
-  void run_pages(const trace::Batch& batch, PageColumns& columns, bool sets) {
-    if (batch.run_begins) {
-      run_begins(batch);
-      known_.forget();
-      data_ = fetched_ = {};
-      done_to_ = batch.first_page;
-    }
-    // Every store has to be noted, or pages differ in size: none is left out.
-    if (batch.run_begins && needs_columns(sets)) run_from_columns(batch, columns);
-    pages(batch, columns, sets);
-  }
-  // Whether page streams are of no more use, or of none for sets.
-  [[nodiscard]] bool needs_columns(bool sets) const {
-    return keeps_time_ || kernel_.tracks_stores() || (sets && mixed_sizes_);
-  }
-
   // The thread goes on, on the CPU returned.
   CpuId take_turn(trace::ThreadId thread) {
     thread_ = thread;
@@ -149,7 +112,7 @@ class ReplayLoop {
   // Null, as at first: nobody. Must outlive its use. It may end the replay by throwing.
   void watch(AccessWatcher* watcher) { watcher_ = watcher; }
 
- private:
+ protected:
   // A batch: its event, or its turn and counts, and its blocks by `blocks()`.
   template <class Blocks>
   void run_by(const trace::Batch& batch, Blocks blocks) {
@@ -184,152 +147,6 @@ class ReplayLoop {
     cpu_->count(AccessKind::Modify, totals.modifies);
   }
 
-  void run_begins(const trace::Batch& batch) {
-    take_turn(batch.thread);
-    count(batch.totals);
-  }
-
-  // What of the batch has not been replayed from the columns.
-  void pages(const trace::Batch& batch, PageColumns& columns, bool sets) {
-    const std::span<const trace::PageRef> refs = batch.pages;
-    typename Cpu::Hits hits = cpu_->hits();
-    uint64_t time = cpu_->time();
-    size_t i = std::min<uint64_t>(done_to_ - std::min(done_to_, batch.first_page), refs.size());
-    size_t known_to = i;  // in known_, or data_ and fetched_
-    while (i < refs.size()) {
-      const trace::PageRef ref = refs[i++];
-      const bool hit = hits.one(ref.is_data(), ref.writes(), ref.page(), ++time);
-      if (hit && !ref.crosses()) [[likely]]
-        continue;
-      const Doubts doubts = slow_page(ref, refs.subspan(i), time, sets);
-      hits = cpu_->hits();
-      if (!doubts.fetched && !doubts.data) [[likely]]
-        continue;
-      learn(refs.subspan(known_to, i - known_to), sets);
-      known_to = i;
-      if (!needs_columns(sets) && settled(doubts, sets)) continue;
-      rest_from_columns(batch.first_page + i - 1, ref, columns, sets);
-      hits = cpu_->hits();
-      time = cpu_->time();
-      i = known_to = std::min<uint64_t>(done_to_ - batch.first_page, refs.size());
-    }
-    learn(refs.subspan(known_to), sets);
-    cpu_->set_time(time);
-  }
-
-  struct Doubts {  // on which sides what is taken to be known may not be settled
-    bool fetched = true;
-    bool data = true;
-  };
-  // A reference of a page stream that is more than a plain hit.
-  [[gnu::noinline]] Doubts slow_page(trace::PageRef ref, std::span<const trace::PageRef> next,
-                                     uint64_t& time, bool sets) {
-    cpu_->set_time(time);
-    expect_misses(next);
-    const uint64_t generation = cpu_->generation();
-    const bool data = ref.is_data();
-    if (ref.crosses())
-      reference<ReplayMode::Fast>(ref.page() + trace::kBlockPage.offset_mask(), ref.kind(), 2);
-    else
-      miss<ReplayMode::Fast>(ref.page(), ref.kind(), 1);
-    const bool kept = cpu_->generation() == generation && !needs_columns(sets);
-    // The one use of its side there was is the reference's, or it is the last of several and only
-    // its page is taken to be known there.
-    const bool own = kept && !ref.crosses() && cpu_->used_last(ref.page(), data, ref.writes()) &&
-                     (!sets || cpu_->time_of(data) == time + 1);
-    const bool other = kept && cpu_->time_of(!data) == time;
-    time = cpu_->time();
-    return data ? Doubts{.fetched = !other, .data = !own} : Doubts{.fetched = !own, .data = !other};
-  }
-
-  // As the other: where data will be that misses.
-  void expect_misses(std::span<const trace::PageRef> next) {
-    const typename Cpu::Hits hits = cpu_->hits();
-    const size_t count = std::min<size_t>(kExpected, next.size());
-    for (const trace::PageRef ref : next.first(count))
-      if (ref.is_data() && !hits.knows_data(ref.page())) cpu_->expect(ref.page());
-  }
-
-  // What the stream takes to be known behind some more of it.
-  void learn(std::span<const trace::PageRef> refs, bool sets) {
-    if (sets) {
-      for (const trace::PageRef ref : refs)
-        known_.kept(ref, true);
-      return;
-    }
-    for (const bool data : {false, true}) {
-      trace::SeenPage& known = data ? data_ : fetched_;
-      known = trace::PageSieve::last_of(refs, data, known);
-    }
-  }
-
-  // Whether what is in doubt of that would change nothing now.
-  [[nodiscard]] bool settled(const Doubts& doubts, bool sets) const {
-    const auto side = [&](bool data, const trace::SeenPage& last) {
-      const auto would = [this, data](const trace::SeenPage& seen) {
-        return seen.page == trace::SeenPage::kNone ||
-               cpu_->settled(VirtAddr(seen.page << trace::kBlockPage.log2()), data,
-                             (seen.seen & trace::SeenPage::kWritten) != 0);
-      };
-      const auto& slots = known_.slots(data);
-      return sets ? std::all_of(slots.begin(), slots.end(), would) : would(last);
-    };
-    return (!doubts.data || side(true, data_)) && (!doubts.fetched || side(false, fetched_));
-  }
-
-  // A whole run of blocks, of which `pages` is the first batch, from the columns.
-  void run_from_columns(const trace::Batch& pages, PageColumns& columns) {
-    columns.seek(pages.first_page, pages.pages.front());
-    column_blocks(columns.batch());
-    while (columns.batch().goes_on) {
-      columns.next();
-      column_blocks(columns.batch());
-    }
-    done_to_ = columns.kept();
-  }
-
-  // What is behind the reference that is number `n` of those the page stream keeps, which has been
-  // done, until all is settled behind a batch, or to the end of the run.
-  [[gnu::noinline]] void rest_from_columns(uint64_t n, trace::PageRef ref, PageColumns& columns,
-                                           bool sets) {
-    const PageColumns::At at = columns.seek(n, ref);
-    rest_of_batch(columns.batch(), at);
-    while (true) {
-      done_to_ = columns.kept();
-      known_ = columns.sieve();
-      data_ = known_.last(true);
-      fetched_ = known_.last(false);
-      if (!columns.batch().goes_on || (!needs_columns(sets) && settled({}, sets))) return;
-      columns.next();
-      column_blocks(columns.batch());
-    }
-  }
-
-  void column_blocks(const trace::Batch& batch) {
-    addresses_end_ = batch.addresses + batch.totals.data_accesses();
-    fast_blocks(batch, 0, batch.addresses);
-    if (kernel_.tracks_stores()) note_stores(batch);
-  }
-
-  void rest_of_batch(const trace::Batch& batch, const PageColumns::At& at) {
-    const trace::StaticBlock& block = batch.table[batch.blocks[at.block]];
-    const uint64_t* const addresses = batch.addresses + at.address;
-    addresses_end_ = batch.addresses + batch.totals.data_accesses();
-    unsigned instruction = 1;  // the next one
-    unsigned op = 0;           // likewise
-    if (at.op == trace::PageSieve::kLastFetch) {
-      instruction = block.instructions;
-      while (op < block.mem_ops && block.ops[op].instruction + 1u < block.instructions)
-        ++op;
-    } else if (at.op != trace::PageSieve::kFetch) {
-      instruction = block.ops[at.op].instruction + 1u;
-      op = at.op + 1;
-    }
-    exact_block<ReplayMode::Fast>(block, addresses, instruction, op);
-    fast_blocks(batch, at.block + 1, addresses + block.mem_ops);
-    if (kernel_.tracks_stores()) note_stores(batch);
-  }
-
   // Which pages the batch stored to, each told once or little more often.
   void note_stores(const trace::Batch& batch) {
     std::array<uint64_t, 256> told{};  // page numbers, at the place their low bits choose
@@ -360,101 +177,37 @@ class ReplayLoop {
   void fast_blocks(const trace::Batch& batch, size_t first, const uint64_t* addresses) {
     typename Cpu::Hits hits = cpu_->hits();
     uint64_t time = cpu_->time();
-    NoDoubt none;
     for (const uint32_t number : batch.blocks.subspan(first)) {
       const trace::StaticBlock& block = batch.table[number];
-      fast_block(hits, block, addresses, time, none);
+      fast_block(hits, block, addresses, time);
       addresses += block.mem_ops;
     }
     cpu_->set_time(time);
   }
 
-  template <class Tells>
   [[gnu::always_inline]] void fast_block(typename Cpu::Hits& hits, const trace::StaticBlock& block,
-                                         const uint64_t* addresses, uint64_t& time, Tells& doubt) {
+                                         const uint64_t* addresses, uint64_t& time) {
     if (!hits.fetch(block.start, ++time) || block.crosses_page) [[unlikely]] {
       const bool done = slow_fetch(block, addresses, time);
       hits = cpu_->hits();
-      doubt.slow_fetch(block, done);
       if (done) return;
-    } else {
-      doubt.fetched();
     }
-    fast_ops(hits, block, addresses, 0, time, doubt);
-  }
-
-  // The data accesses of a block from `i` on.
-  template <class Tells>
-  [[gnu::always_inline]] void fast_ops(typename Cpu::Hits& hits, const trace::StaticBlock& block,
-                                       const uint64_t* addresses, unsigned i, uint64_t& time,
-                                       Tells& doubt) {
     const trace::MemOp* const ops = block.ops;
     const unsigned count = block.mem_ops;
-    for (; i < count; ++i) {
+    for (unsigned i = 0; i < count; ++i) {
       const VirtAddr va(addresses[i]);
       const trace::MemOp op = ops[i];
       const bool hit = hits.data(va, op.kind != AccessKind::Load, ++time);
-      if (hit && !straddles(va, op)) [[likely]] {
-        doubt.accessed(va, op, true);
+      if (hit && !straddles(va, op)) [[likely]]
         continue;
-      }
       const bool done = slow_data(block, addresses, i, time);
       hits = cpu_->hits();
-      if (done) {
-        doubt.all();
-        break;
-      }
-      doubt.accessed(va, op, false);
+      if (done) break;
     }
   }
 
-  void kept_blocks(const trace::Batch& batch, std::span<const Kept> kept) {
-    typename Cpu::Hits hits = cpu_->hits();
-    uint64_t time = cpu_->time();
-    for (size_t i = 0; i < kept.size();) {
-      const Kept& one = kept[i];
-      const bool hit = hits.one(one.is_data(), one.what == Kept::What::Store, one.va, ++time);
-      if (hit && !(one.crosses && straddles(batch, one))) [[likely]] {
-        ++i;
-        continue;
-      }
-      const uint32_t next = slow_kept(batch, one, hits, time);
-      while (i < kept.size() && kept[i].block < next)
-        ++i;
-    }
-    cpu_->set_time(time);
-  }
-
-  [[nodiscard]] bool straddles(const trace::Batch& batch, const Kept& kept) const {
-    if (kept.what == Kept::What::WholeBlock) return true;
-    return straddles(kept.va, batch.table[batch.blocks[kept.block]].ops[kept.op]);
-  }
   [[nodiscard]] bool straddles(VirtAddr va, const trace::MemOp& op) const {
     return (va.value() & page_.offset_mask()) + op.bytes > page_.bytes();
-  }
-
-  // A kept reference that is more than a plain hit, and all that follows up to a block's end, until
-  // nothing of what the sieve left out is in doubt. The block to go on with.
-  [[gnu::noinline]] uint32_t slow_kept(const trace::Batch& batch, const Kept& kept,
-                                       typename Cpu::Hits& hits, uint64_t& time) {
-    const trace::StaticBlock& block = batch.table[batch.blocks[kept.block]];
-    const uint64_t* addresses = batch.addresses + kept.first;
-    const bool data = kept.is_data();
-    const bool done =
-        data ? slow_data(block, addresses, kept.op, time) : slow_fetch(block, addresses, time);
-    hits = cpu_->hits();
-    Doubt doubt(kept);
-    if (!data)
-      doubt.slow_fetch(block, done);
-    else if (done)
-      doubt.all();
-    if (!done) fast_ops(hits, block, addresses, data ? kept.op + 1u : 0, time, doubt);
-    uint32_t next = kept.block;
-    while (++next < batch.blocks.size() && doubt.any()) {
-      addresses += batch.table[batch.blocks[next - 1]].mem_ops;
-      fast_block(hits, batch.table[batch.blocks[next]], addresses, time, doubt);
-    }
-    return next;
   }
 
   // The block's first fetch was not a plain hit, or the block straddles pages. True: the whole
@@ -645,12 +398,6 @@ class ReplayLoop {
   bool counts_misses_;
   LoopCounters counters_;
   bool mixed_sizes_ = false;  // a page larger than the base page was accessed
-
-  // Of the run of blocks a page stream is of.
-  uint64_t done_to_ = 0;    // references of the stream, as they are numbered in a chunk
-  trace::PageSieve known_;  // what the stream takes to be known, for sets
-  trace::SeenPage data_;    // ... for any first level
-  trace::SeenPage fetched_;
 };
 
 }  // namespace mmusim::sim

@@ -23,7 +23,7 @@ struct ReplayProgress {
 // How each reference is taken (replay_loop.h).
 enum class ReplayMode : uint8_t {
   Fast,    // blocks at once
-  Sifted,  // Fast, of what a sieve keeps where it may be used (sieve.h); same counts
+  Sifted,  // Fast, of what a sieve keeps where it may be used (sifted.h); same counts
   Exact,   // every reference by itself; same counts
   Full,    // Exact, with each translation shown to the checker and each access to the caches
 };

@@ -2,24 +2,31 @@
 
 namespace mmusim::sim {
 
-bool Stretch::next(TraceSource& source, RunLimit& limit, const Looks& looks, uint64_t before) {
+void Stretch::begin() {
   parts_.clear();
   totals_ = {};
-  for (Slot& slot : slots_) {
-    Part part;
-    if (!source.next(part.batch)) break;
-    if (part.batch.goes_on && slots_.size() > 1) keep(slot, part.batch);
-    if (part.batch.event == nullptr && !whole_) part.kept = slot.sieve.sift(part.batch);
-    totals_ += part.batch.totals;
-    if (part.batch.event != nullptr) ++totals_.events;
-    limit.add(part.batch.totals.instructions, part.batch.event != nullptr ? 1 : 0);
-    parts_.push_back(part);
-    if (!part.batch.goes_on || limit.reached() || looks.due(before + totals_.instructions)) break;
+}
+
+void Stretch::add(Slot& slot, trace::Batch& batch) {
+  if (batch.goes_on && slots_.size() > 1) keep(slot, batch);
+  Part part{.batch = batch};
+  if (sifts_ && batch.event == nullptr) {
+    sifter_.sift(batch, slot.sifted);
+    part.sifted = &slot.sifted;
   }
-  return !parts_.empty();
+  totals_ += batch.totals;
+  if (batch.event != nullptr) ++totals_.events;
+  parts_.push_back(part);
 }
 
 void Stretch::keep(Slot& slot, trace::Batch& batch) {
+  if (batch.of_pages) {
+    slot.pages.assign(batch.pages.begin(), batch.pages.end());
+    batch.pages = slot.pages;
+    slot.known = *batch.known;
+    batch.known = &slot.known;
+    return;
+  }
   slot.blocks.assign(batch.blocks.begin(), batch.blocks.end());
   slot.addresses.assign(batch.addresses, batch.addresses + batch.totals.data_accesses());
   batch.blocks = slot.blocks;

@@ -2,7 +2,7 @@
 //
 // A batch of a reader's lives until the next one; these are copied, but for their tables of static
 // blocks, which stay as long as batches go on from one another (trace::Batch::goes_on). With each
-// is what a Sieve keeps of it. Not thread-safe.
+// can be what is to be Sifted of it. Not thread-safe.
 #ifndef MMUSIM_SIM_STRETCH_H_
 #define MMUSIM_SIM_STRETCH_H_
 
@@ -12,9 +12,9 @@
 #include <vector>
 
 #include "sim/looks.h"
-#include "sim/relocation/trace_source.h"
 #include "sim/run_limit.h"
-#include "sim/sieve.h"
+#include "sim/sifted.h"
+#include "trace/page_stream.h"
 #include "trace/record.h"
 
 namespace mmusim::sim {
@@ -23,18 +23,46 @@ class Stretch {
  public:
   struct Part {
     trace::Batch batch;
-    std::span<const Kept> kept = {};  // of a run of blocks, where sifted
+    const Sifted* sifted = nullptr;  // of a batch of blocks, where that is wanted
   };
 
   // At most so many batches at a time. REQUIRES: most > 0.
-  Stretch(size_t most, bool whole) : slots_(most), whole_(whole) {}
+  explicit Stretch(size_t most) : slots_(most) {}
+  // From a run of blocks' begin on: batches of blocks are sifted for what any first level needs,
+  // for sets, or both; at first for neither.
+  void want_sifted(bool any, bool sets) {
+    sifts_ = any || sets;
+    for (Slot& slot : slots_) {
+      slot.sifted.kept(false).wanted = any;
+      slot.sifted.kept(true).wanted = sets;
+    }
+  }
 
-  // The next ones, up to the limit, which is told of them, or to where counters are looked at;
-  // `before` is the instructions so far. False at the end of the trace. They live until the next
-  // call. Errors: the source's.
-  bool next(TraceSource& source, RunLimit& limit, const Looks& looks, uint64_t before);
+  // The next ones of those next(trace::Batch&) gives, as long as it is true, up to the limit, which
+  // is told of them, or to where counters are looked at; `before` is the instructions so far. False
+  // where there are no more. They live until the next call. Errors: next()'s.
+  template <class Next>
+  bool next(Next next, RunLimit& limit, const Looks& looks, uint64_t before) {
+    begin();
+    for (Slot& slot : slots_) {
+      trace::Batch batch;
+      if (!next(batch)) break;
+      const bool goes_on = batch.goes_on;
+      add(slot, batch);
+      limit.add(batch.totals.instructions, batch.event != nullptr ? 1 : 0);
+      if (!goes_on || limit.reached() || looks.due(before + totals_.instructions)) break;
+    }
+    return !parts_.empty();
+  }
+  template <class Next>
+  bool next(Next next) {
+    RunLimit none(0);
+    return this->next(next, none, Looks(0, 0), 0);
+  }
 
   [[nodiscard]] std::span<const Part> parts() const { return parts_; }
+  // Whether the next will begin within a run of blocks.
+  [[nodiscard]] bool goes_on() const { return parts_.back().batch.goes_on; }
   // Of all of them, events included.
   [[nodiscard]] const trace::Totals& totals() const { return totals_; }
 
@@ -42,12 +70,17 @@ class Stretch {
   struct Slot {
     std::vector<uint32_t> blocks;
     std::vector<uint64_t> addresses;
-    Sieve sieve;
+    std::vector<trace::PageRef> pages;
+    trace::PageSieve known;
+    Sifted sifted;
   };
+  void begin();
+  void add(Slot& slot, trace::Batch& batch);
   static void keep(Slot& slot, trace::Batch& batch);
 
   std::vector<Slot> slots_;
-  bool whole_;  // nobody wants them sifted
+  bool sifts_ = false;
+  Sifter sifter_;
   std::vector<Part> parts_;
   trace::Totals totals_;
 };

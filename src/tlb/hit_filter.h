@@ -91,9 +91,9 @@ class HitFilter {
     slot.keys = {readable ? key : empty_key(index), writable ? key : empty_key(index)};
   }
 
-  // Whether an access to `key` is known to hit the entry that was used last of all.
-  [[nodiscard]] bool knows_latest(uint64_t key, bool write) const {
-    return entry_of(key, write) && *slots_[key & (kSlots - 1)].stamp == clock_;
+  // Whether an access to `key` is known to hit, and what it hits was used last at `time`.
+  [[nodiscard]] bool used_at(uint64_t key, bool write, uint64_t time) const {
+    return entry_of(key, write) && *slots_[key & (kSlots - 1)].stamp == time;
   }
 
   // The entry that an access to `key` is known to hit.

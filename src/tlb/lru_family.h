@@ -9,14 +9,23 @@
 // TLB of the family is what one with those sets and ways would be, flushes and all, where an empty
 // way is taken before another page goes.
 //
-// A page that is first in its set is first in every smaller set it is in; so most look-ups end
-// early. Memory: 4 MiB. Not thread-safe.
+// **Recent pages.** Most look-ups are of one of the few pages used last, so these are in a list of
+// their own, the last used first. A recent page's place in the stack of its set is the number of
+// pages above it in the list that are in the set: those used since then, with nothing else above
+// and no hole between, since flushes empty the list. So such a look-up changes the list alone. In a
+// stack the recent pages of its set come first, in any order; a page that leaves the list is put
+// behind them, and one that comes to it in front.
+//
+// A page that is first in its set is first in every smaller set it is in; so look-ups end early.
+// Memory: 4 MiB. Not thread-safe.
 #ifndef MMUSIM_TLB_LRU_FAMILY_H_
 #define MMUSIM_TLB_LRU_FAMILY_H_
 
 #include <array>
+#include <bit>
 #include <cstddef>
 #include <cstdint>
+#include <utility>
 #include <vector>
 
 namespace mmusim::tlb {
@@ -36,35 +45,30 @@ class LruFamily {
   // Looks the page up, and makes it the last used. The first is counted.
   void access(Page page) {
     ++counted_;
-    for (unsigned k = 0; k < kSetCounts; ++k) {
-      const unsigned place = use(k, page);
-      if (place == 0) {
-        ++first_[k];
-        return;
-      }
-      if (place < kMostWays) ++found_[k][place];
+    if (recent_[0] == page) {
+      ++first_[0];
+    } else if (recent_[1] == page) {
+      ++second_[shared(page, recent_[0])];
+      std::swap(recent_[0], recent_[1]);
+    } else {
+      access_other(page);
     }
-  }
-  // The page used last but one is looked up, and counted, and nothing moves: who calls it sees to
-  // the order (use()) before anything else. They share sets of up to 2^log2_sets.
-  void count_second(unsigned log2_sets) {
-    ++counted_;
-    for (unsigned k = 0; k <= log2_sets && k < kSetCounts; ++k)
-      ++found_[k][1];
-    if (log2_sets < kLog2MostSets) ++first_[log2_sets + 1];
   }
   // Only looked up, and counted.
   void count(Page page);
   // Only made the last used.
-  void use(Page page) {
-    for (unsigned k = 0; k < kSetCounts; ++k)
-      if (use(k, page) == 0) return;
+  void use(Page page);
+
+  // Whether the page is the one used last: one more use would change nothing.
+  [[nodiscard]] bool is_last(Page page) const {
+    return page == (recents_ != 0 ? recent_[0] : stacks_[0].pages[0]);
   }
 
   void flush(Page page);
   // All for which gone(page).
   template <class Gone>
   void flush_if(Gone gone) {
+    settle();
     for (Stacks& stacks : stacks_)
       for (size_t set = 0; set < stacks.lengths.size(); ++set)
         for (unsigned place = 0; place < stacks.lengths[set]; ++place) {
@@ -77,18 +81,46 @@ class LruFamily {
   [[nodiscard]] uint64_t misses(unsigned log2_sets, unsigned ways) const;
 
  private:
+  static constexpr unsigned kMostRecent = 32;
+  static_assert(kMostRecent <= kMostWays);
+
   struct Stacks {                  // of one number of sets
     std::vector<Page> pages;       // kMostWays of each set; kNoPage: a hole
     std::vector<uint8_t> lengths;  // places of each set that were ever taken
+
+    [[nodiscard]] Page* of(size_t set) { return &pages[set * kMostWays]; }
+    [[nodiscard]] const Page* of(size_t set) const { return &pages[set * kMostWays]; }
   };
 
-  // The page's place, which is 0 from now on; kMostWays: it had none.
+  // Log2 of the most sets of which two pages share one, up to kLog2MostSets.
+  static unsigned shared(Page a, Page b) {
+    return static_cast<unsigned>(std::countr_zero((a ^ b) | Page{1} << kLog2MostSets));
+  }
+  // For 2^k sets, by k: how many pages share the set of some page.
+  using Sharers = std::array<uint8_t, 16>;
+  [[nodiscard]] Sharers sharers(Page page, unsigned of_recent) const;
+
+  void access_other(Page page);
+  // Its place in the list; how many there are if it is not there.
+  [[nodiscard]] unsigned find_recent(Page page) const;
+  void make_first(unsigned place, Page page);
+  // A page that is not recent becomes so; counted or not.
+  void enter(Page page, bool counted);
+  // The list's last page leaves it.
+  void leave();
+  // The list is emptied, and stacks are in order.
+  void settle();
+  // In one stack: the page's place, which is 0 from now on; kMostWays: it had none.
   unsigned use(unsigned k, Page page);
 
   std::array<Stacks, kSetCounts> stacks_;
+  std::array<Page, kMostRecent> recent_;  // kNoPage behind the last
+  unsigned recents_ = 0;
   uint64_t counted_ = 0;
-  // Look-ups that found the page first from sets of 2^k on; and in another place.
+  // Look-ups that found the page first from sets of 2^k on; second up to sets of 2^k, and from
+  // there on first; and in another place.
   std::array<uint64_t, kSetCounts> first_{};
+  std::array<uint64_t, kSetCounts> second_{};
   std::array<std::array<uint64_t, kMostWays>, kSetCounts> found_{};
 };
 

@@ -6,6 +6,7 @@
 #ifndef MMUSIM_TRACE_BYTES_H_
 #define MMUSIM_TRACE_BYTES_H_
 
+#include <algorithm>
 #include <bit>
 #include <cstdint>
 #include <cstring>
@@ -38,6 +39,20 @@ inline uint8_t* put_varint(uint8_t* at, uint64_t value) {
   }
   *at++ = static_cast<uint8_t>(value);
   return at;
+}
+
+// Whether all numbers of that many bytes, two or four, are below the limit.
+inline bool all_below(std::span<const uint8_t> numbers, size_t bytes, uint64_t limit) {
+  const auto all = [&](auto number) {
+    uint32_t largest = 0;
+    const size_t count = numbers.size() / sizeof number;
+    for (size_t i = 0; i < count; ++i) {
+      std::memcpy(&number, numbers.data() + i * sizeof number, sizeof number);
+      largest = std::max<uint32_t>(largest, number);
+    }
+    return count == 0 || largest < limit;
+  };
+  return bytes == sizeof(uint16_t) ? all(uint16_t{}) : all(uint32_t{});
 }
 
 // Output. Hot paths call reserve() once and then write through end() and set_end().

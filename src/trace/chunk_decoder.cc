@@ -45,18 +45,6 @@ std::optional<std::array<uint64_t, kMaxDifferenceBytes + 1>> count_widths(
 }
 
 template <class Number>
-bool all_below(std::span<const uint8_t> numbers, uint32_t limit) {
-  uint32_t largest = 0;
-  const size_t count = numbers.size() / sizeof(Number);
-  for (size_t i = 0; i < count; ++i) {
-    Number number;
-    std::memcpy(&number, numbers.data() + i * sizeof number, sizeof number);
-    largest = std::max<uint32_t>(largest, number);
-  }
-  return count == 0 || largest < limit;
-}
-
-template <class Number>
 void widen(const uint8_t* from, uint32_t* to, size_t count) {
   for (size_t i = 0; i < count; ++i) {
     Number number;
@@ -91,10 +79,7 @@ void ChunkDecoder::check_streams() {
   if (numbers.size() != header_.totals.blocks * bytes) {
     fail("the block stream does not have as many blocks as the chunk");
   }
-  const bool in_range = bytes == sizeof(uint16_t)
-                            ? all_below<uint16_t>(numbers, header_.static_blocks)
-                            : all_below<uint32_t>(numbers, header_.static_blocks);
-  if (!in_range) fail("a block is not in the dictionary");
+  if (!all_below(numbers, bytes, header_.static_blocks)) fail("a block is not in the dictionary");
   const auto widths = raw_[Stream::Widths];
   const uint64_t addresses = header_.totals.data_accesses();
   if (widths.size() != (addresses + 1) / 2 || (addresses % 2 != 0 && widths.back() > 15)) {

@@ -22,7 +22,7 @@ constexpr uint8_t kKindMask = 3;
 constexpr uint8_t kCrossing = 4;
 
 constexpr uint8_t seen_by(PageRef ref) {
-  return ref.writes() ? SeenPage::kUsed | SeenPage::kWritten : SeenPage::kUsed;
+  return static_cast<uint8_t>(SeenPage::kUsed | (ref.writes() ? SeenPage::kWritten : 0u));
 }
 
 void see(SeenPage& seen, PageRef ref) {
@@ -56,18 +56,31 @@ void PageSieve::kept(PageRef ref, bool sets) {
   if (sets) see(slots_[side][set_of(ref.number())], ref);
 }
 
+// Of the page a slot knows nothing more is kept than a first write, so what is known is the page of
+// the last reference, and that it was written if this one writes.
+void PageSieve::learn(std::span<const PageRef> kept, bool sets) {
+  if (!sets) {
+    for (const bool data : {false, true})
+      last_[data ? 1 : 0] = last_of(kept, data, last(data));
+    return;
+  }
+  for (const PageRef ref : kept) {
+    if (ref.crosses()) [[unlikely]]
+      this->kept(ref, true);
+    else
+      slots_[ref.is_data() ? 1 : 0][set_of(ref.number())] = {ref.number(), seen_by(ref)};
+  }
+}
+
+// What is known of one side behind references kept for any, in order, if `before` was in front of
+// them.
 SeenPage PageSieve::last_of(std::span<const PageRef> kept, bool data, const SeenPage& before) {
-  SeenPage found;
   for (size_t i = kept.size(); i-- > 0;) {
     const PageRef ref = kept[i];
     if (ref.is_data() != data) continue;
-    if (ref.crosses() || (found.page != SeenPage::kNone && found.page != ref.number()))
-      return found;
-    see(found, ref);
+    return ref.crosses() ? SeenPage{} : SeenPage{ref.number(), seen_by(ref)};
   }
-  if (found.page == SeenPage::kNone) return before;
-  if (found.page == before.page) found.seen |= before.seen;
-  return found;
+  return before;
 }
 
 void PageStreamMaker::rehash(size_t slots) {
@@ -217,14 +230,7 @@ void PageDecoder::read_pages() {
   number_bytes_ = block_number_bytes(count);
   next_number_ = 0;
   if (numbers_.size() % number_bytes_ != 0) in.fail("half a page number");
-  const size_t numbers = numbers_.size() / number_bytes_;
-  uint64_t largest = 0;
-  for (size_t i = 0; i < numbers; ++i) {
-    uint32_t number = 0;
-    std::memcpy(&number, numbers_.data() + i * number_bytes_, number_bytes_);
-    largest = std::max<uint64_t>(largest, number);
-  }
-  if (numbers != 0 && largest >= count) in.fail("a number of no page");
+  if (!all_below(numbers_, number_bytes_, count)) in.fail("a number of no page");
 }
 
 // The blocks up to the next item, of which what is kept is there.
@@ -279,6 +285,10 @@ bool PageDecoder::next(Batch& batch) {
     return true;
   }
   batch.thread = control_.thread();
+  if (run_begins_)
+    known_.forget();
+  else
+    known_.learn(given_, !any_);
   const size_t count = std::min<uint64_t>(left_, kBatchRefs);
   if (any_)
     decode_returns(count);
@@ -286,7 +296,8 @@ bool PageDecoder::next(Batch& batch) {
     decode(count);
   left_ -= count;
   batch.of_pages = true;
-  batch.pages = std::span(batch_).first(count);
+  batch.pages = given_ = std::span(batch_).first(count);
+  batch.known = &known_;
   batch.first_page = kept_;
   batch.run_begins = run_begins_;
   batch.goes_on = left_ != 0;

@@ -74,15 +74,11 @@ class PageSieve {
     }
   }
 
-  // The same for a reference that is known to be kept for sets, or for any (`sets` false): what is
-  // known behind it.
-  void kept(PageRef ref, bool sets);
+  // The same for references of which is known that they are kept, and of what: what is known behind
+  // them. Where it is for sets, slots() are right from then on, and else last().
+  void learn(std::span<const PageRef> kept, bool sets);
 
-  // What is known of one side behind references kept for any, in order, if `before` was in front of
-  // them.
-  static SeenPage last_of(std::span<const PageRef> kept, bool data, const SeenPage& before);
-
-  // What is known behind what was sifted.
+  // What is known behind what was sifted or learnt.
   [[nodiscard]] const SeenPage& last(bool data) const { return last_[data ? 1 : 0]; }
   [[nodiscard]] const std::array<SeenPage, kPageSets>& slots(bool data) const {
     return slots_[data ? 1 : 0];
@@ -108,6 +104,8 @@ class PageSieve {
     return take_other(ref);
   }
   Needed take_other(PageRef ref);
+  void kept(PageRef ref, bool sets);
+  static SeenPage last_of(std::span<const PageRef> kept, bool data, const SeenPage& before);
 
   std::array<SeenPage, 2> last_{};
   std::array<std::array<SeenPage, kPageSets>, 2> slots_{};
@@ -182,6 +180,8 @@ class PageDecoder {
   uint64_t digest_sum_ = 0;
 
   std::vector<PageRef> batch_ = std::vector<PageRef>(kBatchRefs);
+  std::span<const PageRef> given_;  // what the last batch had of it
+  PageSieve known_;                 // in front of that
 };
 
 // What a reference is in a digest: sums of these tell streams apart.

@@ -96,30 +96,40 @@ class Reader::Impl {
 
   bool next(Batch& batch) {
     for (;;) {
-      if (in_chunk_ && (given_ == References::All ? decoder_.next(batch) : pages_.next(batch)))
-        return true;
-      in_chunk_ = false;
-      if (!open_chunk()) {
+      if (in_chunk_ && next_of_chunk(batch)) return true;
+      if (!next_chunk()) {
         batch = Batch{};
         return false;
       }
-      read_chunk();
-      pass_chunk();
-      ++chunks_given_[static_cast<size_t>(given_)];
-      in_chunk_ = true;
+      begin(References::All);
     }
   }
 
-  void want(References which) { wanted_ = which; }
-  [[nodiscard]] References given() const { return given_; }
-  [[nodiscard]] const std::array<uint64_t, 3>& chunks_given() const { return chunks_given_; }
+  bool next_chunk() {
+    in_chunk_ = false;
+    return open_chunk();
+  }
+  [[nodiscard]] References offers(References which) const {
+    const bool has = which == References::Any ? chunk_.has_returns() : chunk_.has_pages();
+    return has ? which : References::All;
+  }
+  [[nodiscard]] const Totals& chunk_totals() const { return chunk_.totals; }
+  void begin(References which) {
+    given_ = offers(which);
+    read_chunk();
+    if (!in_chunk_) pass_chunk();
+    in_chunk_ = true;
+  }
+  bool next_of_chunk(Batch& batch) {
+    return given_ == References::All ? decoder_.next(batch) : pages_.next(batch);
+  }
+
   [[nodiscard]] uint64_t chunks_read() const { return next_chunk_; }
   [[nodiscard]] const std::string& path() const { return file_.path(); }
 
   bool next_columns(Batch& batch) {
     MMUSIM_ASSERT(in_chunk_ && given_ != References::All);
-    if (!columns_open_) read_columns();
-    columns_open_ = true;
+    if (!columns_begun_) open_columns();
     while (decoder_.next(batch))
       if (batch.event == nullptr) return true;
     return false;
@@ -127,7 +137,7 @@ class Reader::Impl {
 
   bool next_stored(StoredChunk& chunk) {
     if (!open_chunk()) return false;
-    read_columns();
+    open_columns();
     chunk = {.place = place_, .header = chunk_, .payload = {}, .raw = streams_, .pages = {}};
     read_page_streams(chunk.pages, true);
     const auto payload = compressed_.get(chunk_.payload_bytes());
@@ -173,6 +183,7 @@ class Reader::Impl {
   void pass_chunk();
   void read_chunk();
   void read_columns();
+  void open_columns();
   using PageSpans = std::array<std::span<const uint8_t>, kPageStreams>;
   void read_page_streams(PageSpans& streams, bool returns);
   std::span<const uint8_t> read_compressed(uint64_t at, const StreamSizes& sizes);
@@ -195,12 +206,11 @@ class Reader::Impl {
   uint64_t position_ = 0;  // of the next chunk
   size_t next_chunk_ = 0;
   bool in_chunk_ = false;
-  References wanted_ = References::All;
   References given_ = References::All;
-  std::array<uint64_t, 3> chunks_given_{};  // by References
-  bool columns_open_ = false;
 
   // The chunk being read.
+  bool columns_read_ = false;   // its columns are uncompressed, and whole
+  bool columns_begun_ = false;  // ... and being decoded
   Place place_;
   ChunkHeader chunk_;
   uint64_t payload_at_ = 0;
@@ -263,6 +273,7 @@ bool Reader::Impl::open_chunk() {
     position_ = file_.bytes();
     return false;
   }
+  columns_read_ = columns_begun_ = false;
   place_ = {file_.path(), position_};
   const uint64_t left = file_.bytes() - position_;
   const size_t size = chunk_header_bytes(version_);
@@ -299,14 +310,11 @@ void Reader::Impl::pass_chunk() {
   ++next_chunk_;
 }
 
-// Opens the decoder that gives what is wanted of the chunk.
+// Opens the decoder that gives what was chosen of the chunk.
 void Reader::Impl::read_chunk() {
-  columns_open_ = false;
-  given_ = wanted_;
-  if (given_ == References::Any && !chunk_.has_returns()) given_ = References::All;
-  if (given_ == References::Sets && !chunk_.has_pages()) given_ = References::All;
+  columns_begun_ = false;
   if (given_ == References::All) {
-    read_columns();
+    open_columns();
     return;
   }
   PageSpans pages;
@@ -359,6 +367,13 @@ void Reader::Impl::read_page_streams(PageSpans& streams, bool returns) {
   }
 }
 
+void Reader::Impl::open_columns() {
+  if (!columns_read_) read_columns();
+  columns_read_ = true;
+  decoder_.open(chunk_, streams_, place_);
+  columns_begun_ = true;
+}
+
 void Reader::Impl::read_columns() {
   const auto payload = compressed_.get(chunk_.columns_bytes());
   file_.read(payload_at_, payload);
@@ -380,7 +395,6 @@ void Reader::Impl::read_columns() {
   if (hash_of_streams(streams_.streams, chunk_.by_width) != chunk_.raw_hash) {
     damaged(place_, "the checksum of the chunk's content does not match");
   }
-  decoder_.open(chunk_, streams_, place_);
 }
 
 Reader::Reader(std::string path, const ReaderOptions& options)
@@ -395,20 +409,26 @@ const Header& Reader::header() const {
 bool Reader::next(Batch& batch) {
   return impl_->next(batch);
 }
-void Reader::want(References which) {
-  impl_->want(which);
+bool Reader::next_chunk() {
+  return impl_->next_chunk();
 }
-References Reader::given() const {
-  return impl_->given();
+References Reader::offers(References which) const {
+  return impl_->offers(which);
+}
+const Totals& Reader::chunk_totals() const {
+  return impl_->chunk_totals();
+}
+void Reader::begin(References which) {
+  impl_->begin(which);
+}
+bool Reader::next_of_chunk(Batch& batch) {
+  return impl_->next_of_chunk(batch);
 }
 uint64_t Reader::chunks_read() const {
   return impl_->chunks_read();
 }
 const std::string& Reader::path() const {
   return impl_->path();
-}
-const std::array<uint64_t, 3>& Reader::chunks_given() const {
-  return impl_->chunks_given();
 }
 bool Reader::next_columns(Batch& batch) {
   return impl_->next_columns(batch);

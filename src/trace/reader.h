@@ -55,19 +55,23 @@ class Reader {
   // next call. Errors: Error naming path and byte offset of a damaged chunk.
   bool next(Batch& batch);
 
-  // From the next chunk on batches are of these, or of what says more where a chunk has not got
-  // them. At first All.
-  void want(References which);
-  // Of the chunk the last batch is of.
-  [[nodiscard]] References given() const;
+  // --- Chunk by chunk, for who wants some of a chunk's streams only, or several one after the
+  // other. Goes to the next chunk; false at the end of the trace.
+  bool next_chunk();
+  // What begin(which) would give of it: that, or all where the chunk has not got it; and its
+  // totals.
+  [[nodiscard]] References offers(References which) const;
+  [[nodiscard]] const Totals& chunk_totals() const;
+  // Begins the chunk, or begins it again.
+  void begin(References which);
+  // Its next batch; false at its end.
+  bool next_of_chunk(Batch& batch);
   // How many chunks were begun.
   [[nodiscard]] uint64_t chunks_read() const;
   [[nodiscard]] const std::string& path() const;
-  // Of how many chunks batches were given so far, by what they were of.
-  [[nodiscard]] const std::array<uint64_t, 3>& chunks_given() const;
   // Of a chunk whose page streams are being read: the columns beside them, from the chunk's
   // beginning, batch by batch; events are passed over. False at its end. Such a batch lives until
-  // the next call; next() may be called between. REQUIRES: given() is not All.
+  // the next call; next_of_chunk() may be called between. REQUIRES: it was begun, of page streams.
   bool next_columns(Batch& batch);
   // Instead of next(): the next chunk, whole. It lives until the next call.
   bool next_stored(StoredChunk& chunk);

@@ -15,6 +15,7 @@
 #include "sim/curve/measure_curves.h"
 #include "sim/simulation.h"
 #include "tests/effort.h"
+#include "trace/reader.h"
 #include "trace/writer.h"
 
 namespace mmusim::sim {
@@ -43,6 +44,23 @@ class CurveReplay : public testing::Test {
                                                           {"x86.flush_ceiling", "1000000"}})
       config.set(key, value, "test");
     return config;
+  }
+
+  // All counts from page streams against those of all references. How many chunks had some.
+  uint64_t compare_streams(const std::string& trace, const CurveOptions& options) const {
+    config::Config config = machine(trace, 0);
+    const Curves pages = measure_curves(config, options, {});
+    config.set("run.stream", "full", "test");
+    const Curves full = measure_curves(config, options, {});
+    EXPECT_EQ(pages.curves.size(), full.curves.size());
+    for (size_t i = 0; i < full.curves.size(); ++i) {
+      EXPECT_EQ(pages.curves[i].lookups, full.curves[i].lookups);
+      for (unsigned log2 = 0; log2 < tlb::LruFamily::kSetCounts; ++log2)
+        for (unsigned ways = 1; ways <= tlb::LruFamily::kMostWays; ++ways)
+          EXPECT_EQ(pages.curves[i].misses(log2, ways), full.curves[i].misses(log2, ways))
+              << i << ": " << (1U << log2) << " sets of " << ways;
+    }
+    return pages.streams.chunks[static_cast<size_t>(trace::References::Any)];
   }
 
   // Some geometries at random.
@@ -77,6 +95,15 @@ TEST_F(CurveReplay, RandomHistories) {
     differential::RandomHistory(seed).write(trace_, 200);
     compare(trace_, seed, 3);
   }
+}
+
+TEST_F(CurveReplay, PageStreamsCountTheSame) {
+  uint64_t of_pages = 0;
+  for (uint64_t seed = 21; seed <= 23; ++seed) {
+    differential::RandomHistory(seed).write(trace_, 200);
+    of_pages += compare_streams(trace_, {.pages = {PageShift(12), PageShift(16)}});
+  }
+  EXPECT_GT(of_pages, 0u);
 }
 
 TEST_F(CurveReplay, OfARealTrace) {

@@ -7,6 +7,7 @@
 // the page table (Full, under run.check) reports the same numbers, each and every one. And what the
 // kernel does is the same over each page table.
 #include <algorithm>
+#include <array>
 #include <cctype>
 #include <filesystem>
 #include <fstream>
@@ -22,6 +23,7 @@
 #include "pt/page_table.h"
 #include "random_history.h"
 #include "sim/machine_options.h"
+#include "sim/replay_all.h"
 #include "sim/simulation.h"
 #include "sim/workload/script.h"
 #include "sim/workload/script_config.h"
@@ -231,6 +233,53 @@ TEST_F(Replays, UsePageStreamsWhereTheyCan) {
   fs::remove(path);
   EXPECT_EQ(found, expected.size());
   EXPECT_GT(fallbacks, 0u);
+}
+
+// Machines of one architecture in a pass, which share what is decoded of page streams and columns,
+// and each of which goes back to these when it has to, are as alone: counters, which streams they
+// took, and how often they went back.
+TEST_F(Replays, TogetherFromPageStreamsAreAsAlone) {
+  const fs::path path =
+      fs::temp_directory_path() / ("mmusim_together_" + std::to_string(getpid()) + ".mmt");
+  std::map<std::string, std::vector<config::Config>> by_architecture;
+  for (const Target& target : targets()) {
+    config::Config config = config_of(schema_, target, "mlpt");
+    config.set("run.trace", path.string(), "test");
+    by_architecture[config.choice("machine.arch")].push_back(std::move(config));
+  }
+  std::array<uint64_t, 3> chunks{};
+  uint64_t fallbacks = 0;
+  for (const auto& [name, configs] : by_architecture) {
+    const Architecture& architecture = architecture_of(configs.front());
+    differential::RandomHistory(
+        33, differential::places_of(architecture.name, architecture.layout(configs.front())))
+        .write(path, kSteps);
+    std::vector<const config::Config*> each;
+    for (const config::Config& config : configs)
+      each.push_back(&config);
+    AllOptions options;
+    std::vector<ReplayOutcome> outcomes(configs.size());
+    options.done = [&](size_t i, ReplayOutcome&& outcome) { outcomes[i] = std::move(outcome); };
+    replay_all(each, options);
+    for (size_t i = 0; i < configs.size(); ++i) {
+      SCOPED_TRACE(testing::Message()
+                   << name << " " << i << " " << configs[i].text("machine.name"));
+      ASSERT_TRUE(outcomes[i].result);
+      const ReplayResult alone = replay(configs[i], {});
+      EXPECT_EQ(counters_of(alone.report), counters_of(outcomes[i].result->report));
+      EXPECT_EQ(alone.streams.chunks, outcomes[i].result->streams.chunks);
+      EXPECT_EQ(alone.streams.fallbacks, outcomes[i].result->streams.fallbacks);
+      EXPECT_EQ(alone.totals, outcomes[i].result->totals);
+      for (size_t kind = 0; kind < chunks.size(); ++kind)
+        chunks[kind] += alone.streams.chunks[kind];
+      fallbacks += alone.streams.fallbacks;
+    }
+  }
+  fs::remove(path);
+  // What this is worth.
+  for (const uint64_t some : chunks)
+    EXPECT_GT(some, 0u);
+  EXPECT_GT(fallbacks, 100u);
 }
 
 // Every workload script on one machine of each architecture.

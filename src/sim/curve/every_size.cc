@@ -23,14 +23,6 @@ const char* name_of(CurveSide side) {
 
 void PageStacks::access(PageNumbers& numbers, MmId mm, VirtAddr va, bool retry) {
   const uint64_t page = numbers.of(mm, va, page_);
-  if (page == before_ && !retry) {
-    family_->count_second(static_cast<unsigned>(std::countr_zero(page ^ last_)));
-    std::swap(last_, before_);
-    settled_ = false;
-    return;
-  }
-  settle();
-  if (page != last_) before_ = std::exchange(last_, page);
   if (retry)
     family_->use(page);
   else
@@ -39,21 +31,12 @@ void PageStacks::access(PageNumbers& numbers, MmId mm, VirtAddr va, bool retry) 
 
 void PageStacks::fault(PageNumbers& numbers, MmId mm, VirtAddr va, bool retry) {
   const uint64_t page = numbers.of(mm, va, page_);
-  settle();
-  last_ = before_ = tlb::LruFamily::kNoPage;
   if (!retry) family_->count(page);
   family_->flush(page);
 }
 
-void PageStacks::settle() {
-  if (!settled_) family_->use(last_);
-  settled_ = true;
-}
-
 void PageStacks::flush_range(PageNumbers& numbers, MmId mm, VirtRange range) {
   constexpr uint64_t kFew = 64;
-  settle();
-  last_ = before_ = tlb::LruFamily::kNoPage;
   const VirtAddr first = align_down(range.begin, page_);
   const uint64_t pages = ((range.end - 1).value() - first.value()) / page_.bytes() + 1;
   if (pages <= kFew) {
@@ -68,13 +51,10 @@ void PageStacks::flush_range(PageNumbers& numbers, MmId mm, VirtRange range) {
 }
 
 void PageStacks::flush_space(const PageNumbers& numbers, MmId mm) {
-  settle();
-  last_ = before_ = tlb::LruFamily::kNoPage;
   family_->flush_if([&](uint64_t page) { return numbers.space_of(page, page_) == mm; });
 }
 
 Curve PageStacks::take(uint64_t lookups) {
-  settle();
   return {.side = side_, .page = page_, .lookups = lookups, .family = std::move(family_)};
 }
 
@@ -120,14 +100,25 @@ mmu::Translation EverySize::access(VirtAddr va, AccessKind kind, bool retry) {
       stacks.fault(numbers_, mm_, va, retry);
   }
   if (found.ok())
-    note_page(va, kind);
+    note_page(va, kind, found.rights);
   else
     forget_known();
   return found;
 }
 
+// What is asked where what was known has been forgotten.
+bool EverySize::would_change_nothing(VirtAddr va, bool data, bool write) {
+  const mmu::Translation found = look_in_table(va);
+  const AccessKind reads = data ? AccessKind::Load : AccessKind::Fetch;
+  return found.ok() && found.rights.allows(reads) &&
+         (!write || found.rights.allows(AccessKind::Store)) &&
+         std::all_of(stacks_.begin(), stacks_.end(), [&](const PageStacks& stacks) {
+           return !stacks.takes(reads) || stacks.is_last(numbers_, mm_, va);
+         });
+}
+
 // The next access like it is known to change nothing.
-void EverySize::note_page(VirtAddr va, AccessKind kind) {
+void EverySize::note_page(VirtAddr va, AccessKind kind, Rights rights) {
   const uint64_t page = pages_.page(va);
   pages_.last = page;
   if (kind == AccessKind::Fetch) {
@@ -136,7 +127,8 @@ void EverySize::note_page(VirtAddr va, AccessKind kind) {
   }
   if (pages_.data != page) pages_.loaded = pages_.stored = false;
   pages_.data = page;
-  (kind == AccessKind::Load ? pages_.loaded : pages_.stored) = true;
+  pages_.loaded = pages_.loaded || rights.allows(AccessKind::Load);
+  pages_.stored = pages_.stored || kind != AccessKind::Load;
 }
 
 mmu::Translation EverySize::translation_of(VirtAddr va, AccessKind kind) {

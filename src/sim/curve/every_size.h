@@ -42,22 +42,19 @@ class PageStacks {
   void access(PageNumbers& numbers, MmId mm, VirtAddr va, bool retry);
   // A look-up that faults.
   void fault(PageNumbers& numbers, MmId mm, VirtAddr va, bool retry);
+  // Whether the page is first in all stacks.
+  [[nodiscard]] bool is_last(PageNumbers& numbers, MmId mm, VirtAddr va) const {
+    return family_->is_last(numbers.of(mm, va, page_));
+  }
   void flush_range(PageNumbers& numbers, MmId mm, VirtRange range);
   void flush_space(const PageNumbers& numbers, MmId mm);
 
   [[nodiscard]] Curve take(uint64_t lookups);
 
  private:
-  // Two pages in turn are one of each side, most of the time: their order is put right only when a
-  // third comes.
-  void settle();
-
   CurveSide side_;
   PageShift page_;
   std::unique_ptr<tlb::LruFamily> family_;
-  uint64_t last_ = tlb::LruFamily::kNoPage;
-  uint64_t before_ = tlb::LruFamily::kNoPage;
-  bool settled_ = true;
 };
 
 // The last page of each side, and what it may be used for again without telling anybody.
@@ -113,11 +110,23 @@ class EverySize : public mmu::TlbMaintenance {
   [[nodiscard]] bool fetch_hits(VirtAddr va) const { return hits().fetch(va, 0); }
   [[nodiscard]] bool load_hits(VirtAddr va) const { return hits().data(va, false, 0); }
   [[nodiscard]] bool store_hits(VirtAddr va) const { return hits().data(va, true, 0); }
-  [[nodiscard]] uint64_t time() const { return 0; }
-  void set_time(uint64_t /*time*/) {}
+  // No entry has one: it only tells the loop that nothing else was used.
+  [[nodiscard]] uint64_t time() const { return time_; }
+  [[nodiscard]] uint64_t time_of(bool /*data*/) const { return time_; }
+  void set_time(uint64_t time) { time_ = time; }
   void count(AccessKind kind, uint64_t n) { lookups_[kind == AccessKind::Fetch ? 0 : 1] += n; }
   [[nodiscard]] uint64_t generation() const { return generation_; }
-  [[nodiscard]] bool has_first_level_each() const { return false; }
+  [[nodiscard]] bool has_first_level_each() const { return !pages_.unified; }
+  // Sets of one are among those it has.
+  [[nodiscard]] bool tells_apart(PageShift /*page*/, uint64_t /*sets*/) const { return false; }
+  // Whether the page is first in all its stacks, and accesses to it are allowed.
+  [[nodiscard]] bool settled(VirtAddr va, bool data, bool write) {
+    return (hits().one(data, write, va, 0) && (!write || pages_.loaded)) ||
+           would_change_nothing(va, data, write);
+  }
+  [[nodiscard]] bool used_at(VirtAddr va, bool data, bool write, uint64_t /*time*/) {
+    return settled(va, data, write);
+  }
   [[nodiscard]] uint64_t last_misses(AccessKind /*kind*/) const {
     return 0;
   }  // each size has its own
@@ -154,10 +163,11 @@ class EverySize : public mmu::TlbMaintenance {
 
   [[nodiscard]] mmu::Translation translation_of(VirtAddr va, AccessKind kind);
   [[nodiscard]] mmu::Translation look_in_table(VirtAddr va) const;
+  [[nodiscard]] bool would_change_nothing(VirtAddr va, bool data, bool write);
   [[nodiscard]] bool waits(MmId mm);
   // Nothing that was learnt before need hold any longer.
   void forget_known();
-  void note_page(VirtAddr va, AccessKind kind);
+  void note_page(VirtAddr va, AccessKind kind, Rights rights);
 
   const pt::EntryFormat& format_;
   PageShift page_;
@@ -170,6 +180,7 @@ class EverySize : public mmu::TlbMaintenance {
   std::vector<Leaf> leaves_ = std::vector<Leaf>(kLeaves);  // by the low bits of page numbers
   std::set<MmId> stale_;  // not loaded, and flushed since they were
   uint64_t generation_ = 0;
+  uint64_t time_ = 0;
   std::array<uint64_t, 2> lookups_{};  // of fetches, of data
   PageNumbers numbers_;
   std::vector<PageStacks> stacks_;

@@ -2,18 +2,17 @@
 #ifndef MMUSIM_SIM_CURVE_MEASURE_H_
 #define MMUSIM_SIM_CURVE_MEASURE_H_
 
+#include <memory>
 #include <utility>
 
 #include "base/error.h"
-#include "base/interrupt.h"
 #include "sim/curve/curve.h"
 #include "sim/curve/every_size.h"
 #include "sim/machine.h"
+#include "sim/page_loop.h"
 #include "sim/relocation/trace_source.h"
-#include "sim/replay_loop.h"
-#include "sim/run_limit.h"
 #include "sim/run_options.h"
-#include "sim/stretch.h"
+#include "sim/trace_pass.h"
 
 namespace mmusim::sim {
 
@@ -32,6 +31,49 @@ struct OfEverySize : Arch {
   };
 };
 
+// Its side of the pass, with a loop that is the same for all architectures.
+template <SimulatedArchitecture Arch>
+class CurveRun final : public MachineRun {
+ public:
+  CurveRun(const config::Config& config, const CurveOptions& curve)
+      : machine_(config),
+        loop_(machine_.tlbs(), machine_.kernel(), machine_.sink(), nullptr, machine_.page()),
+        unified_(curve.unified) {
+    machine_.tlbs().measure(curve);
+  }
+  // Of both sides in one TLB each fetch matters, since data comes between.
+  void take(const trace::Batch& batch) override {
+    if (unified_)
+      loop_.template run<ReplayMode::Exact>(batch);
+    else
+      loop_.template run<ReplayMode::Fast>(batch);
+  }
+  [[nodiscard]] trace::References sifts() const override { return trace::References::All; }
+  void take_sifted(const trace::Batch& batch, const Sifted& /*sifted*/, bool /*sets*/) override {
+    take(batch);
+  }
+  [[nodiscard]] trace::References needs() const override {
+    return unified_ || loop_.needs_columns(false) ? trace::References::All : trace::References::Any;
+  }
+  bool take_pages(const trace::Batch& batch, bool sets) override {
+    return loop_.run_pages(batch, sets);
+  }
+  bool take_columns(const PageColumns& columns, const trace::Batch& batch, bool sets) override {
+    return loop_.run_columns(columns, batch, sets);
+  }
+  [[nodiscard]] const ColumnsWanted& wanted() const override { return loop_.wanted(); }
+  [[nodiscard]] uint64_t waits() const override { return loop_.waits(); }
+  void report(stats::Report& /*report*/) const override {}
+  void shut_down() override { machine_.shut_down(); }
+
+  [[nodiscard]] Machine<OfEverySize<Arch>>& machine() { return machine_; }
+
+ private:
+  Machine<OfEverySize<Arch>> machine_;
+  PageLoop<EverySize> loop_;
+  bool unified_;
+};
+
 template <SimulatedArchitecture Arch>
 Curves curves_on(const config::Config& config, const CurveOptions& curve,
                  const ReplayOptions& options) {
@@ -43,32 +85,21 @@ Curves curves_on(const config::Config& config, const CurveOptions& curve,
     throw UsageError(config.place_of("kernel.superpage.policy"),
                      "superpages by misses would hang on the size of the TLB, and a curve has all");
   RunOptions::refuse_looks(config, "a curve counts all of a trace");
-  Machine<OfEverySize<Arch>> machine(config);
-  machine.tlbs().measure(curve);
+  auto owned = std::make_unique<CurveRun<Arch>>(config, curve);
+  CurveRun<Arch>& run = *owned;
+  Machine<OfEverySize<Arch>>& machine = run.machine();
   const TraceRoute route = TraceRoute::of(config, Arch::kName, machine.layout(), machine.huge());
   TraceSource source(route);
-  // The same loop for all architectures.
-  ReplayLoop<EverySize> loop(machine.tlbs(), machine.kernel(), machine.sink(), nullptr,
-                             machine.page());
-  RunLimit limit(route.limit);
+  MachineRuns runs(std::move(owned));
+  TracePass pass(runs, source, route, options);
+  Looks whole(0, 0);
+  pass.run(whole, [] {});
+  runs.throw_failure(0);
   Curves result;
-  Stretch stretch(1, /*whole=*/true);
-  const Looks whole(0, 0);
-  while (!limit.reached() && stretch.next(source, limit, whole, 0)) {
-    check_interrupt();
-    const trace::Batch& batch = stretch.parts().front().batch;
-    // Of both sides in one TLB each fetch matters, since data comes between.
-    if (curve.unified)
-      loop.template run<ReplayMode::Exact>(batch);
-    else
-      loop.template run<ReplayMode::Fast>(batch);
-    result.totals += stretch.totals();
-    if (options.progress)
-      options.progress({result.totals.references(), result.totals.instructions,
-                        source.reader().position(), source.reader().file_bytes()});
-  }
-  result.stopped = limit.reached();
-  machine.shut_down();  // flushes, which count nothing
+  result.totals = pass.totals();
+  result.stopped = pass.stopped();
+  result.streams = pass.streams_of(0);
+  run.shut_down();  // flushes, which count nothing
   result.curves = machine.tlbs().take();
   source.identify(result);
   return result;

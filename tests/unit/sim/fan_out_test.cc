@@ -9,7 +9,6 @@
 
 #include "base/error.h"
 #include "sim/replay_all.h"
-#include "sim/sieve.h"
 #include "sim/simulation.h"
 
 namespace mmusim::sim {
@@ -40,8 +39,9 @@ TEST(FanOut, EachIsAsAlone) {
   config::Schema schema;
   declare(schema);
   std::vector<config::Config> configs;
-  for (const char* const machine : {"skylake-sp", "zen2", "core2", "tiny", "power8", "alpha-21264",
-                                    "ultrasparc-iii", "itanium2-madison", "pentium4"})
+  for (const char* const machine :
+       {"skylake-sp", "zen2", "core2", "tiny", "power8", "ppc970", "alpha-21164", "alpha-21264",
+        "ultrasparc-iii", "itanium2-madison", "pentium4"})
     configs.push_back(configured(schema, machine));
   configs.push_back(configured(schema, "skylake-sp"));
   configs.back().set("tlb.l1d.replacement", "plru", "test");
@@ -114,56 +114,6 @@ TEST(FanOut, WhatIsThrownEndsAll) {
     EXPECT_THROW(replay_all(each, options), Error);
     EXPECT_EQ(calls, 1U);
   }
-}
-
-// What a sieve keeps, worked out by hand.
-TEST(Sieve, KeepsWhatMayMatter) {
-  using What = Kept::What;
-  constexpr AccessKind kLoad = AccessKind::Load;
-  constexpr AccessKind kStore = AccessKind::Store;
-  const uint8_t lengths[] = {4, 4};
-  const trace::MemOp ops[] = {{0, kLoad, 8}, {0, kLoad, 8}, {1, kStore, 8}, {1, kStore, 8}};
-  const auto block = [&](uint64_t start, uint8_t mem_ops, bool crosses) {
-    return trace::StaticBlock{.start = VirtAddr(start),
-                              .bytes = 8,
-                              .instructions = 2,
-                              .mem_ops = mem_ops,
-                              .crosses_page = crosses,
-                              .lengths = lengths,
-                              .ops = ops};
-  };
-  const std::vector<trace::StaticBlock> table = {block(0x1000, 4, false), block(0x1ff8, 0, false),
-                                                 block(0x1ffc, 2, true), block(0x3000, 2, false)};
-  const std::vector<uint32_t> blocks = {0, 1, 0, 2, 3, 1};
-  const std::vector<uint64_t> addresses = {
-      0x8000, 0x8008, 0x8010, 0x8018,  // a first load and a first store of one page
-      0x8ff8, 0x9000, 0x8000, 0x8ffc,  // none; another page; back; over its end
-      0x8000, 0x8008,                  // of a block over the end of its page, which is kept whole
-      0x8000, 0x8010};                 // nothing was known
-  trace::Batch batch;
-  batch.table = table;
-  batch.blocks = blocks;
-  batch.addresses = addresses.data();
-  batch.totals = {.instructions = 12, .blocks = 6, .loads = 8, .stores = 4};
-  struct Told {
-    uint32_t block;
-    What what;
-    unsigned op;
-    bool crosses;
-    unsigned data;
-    bool operator==(const Told&) const = default;
-  };
-  std::vector<Told> told;
-  Sieve sieve;
-  for (const Kept& kept : sieve.sift(batch))
-    told.push_back({kept.block, kept.what, kept.op, kept.crosses, kept.data});
-  const std::vector<Told> expected = {
-      {0, What::Fetch, 0, false, kSeenNothing},     {0, What::Load, 0, false, kSeenLoad},
-      {0, What::Store, 2, false, kSeenBoth},        {2, What::Load, 1, false, kSeenLoad},
-      {2, What::Store, 2, false, kSeenStore},       {2, What::Store, 3, true, kSeenNothing},
-      {3, What::WholeBlock, 0, true, kSeenNothing}, {4, What::Fetch, 0, false, kSeenNothing},
-      {4, What::Load, 0, false, kSeenLoad},         {5, What::Fetch, 0, false, kSeenLoad}};
-  EXPECT_TRUE(told == expected);
 }
 
 }  // namespace fan_out_test

@@ -1,0 +1,264 @@
+// The replay loop with two further ways through a trace, with the same counts: by page streams
+// (trace/page_stream.h), and by what such a stream would keep of batches of blocks (sifted.h). Both
+// make one look-up for each reference that is kept of a run of blocks.
+//
+// What is left out would change nothing as long as the pages it takes to be known are known to
+// hit, each as the entry of its set that was used last. That is asked after every reference that
+// was more than a plain hit: of its own page, and of all others if it touched anything else. Where
+// it is not so, all references are done from there, until it is, at the end of a batch. Of a page
+// stream they are in the columns (page_columns.h). The loop does not fetch these by itself: several
+// machines may want some, and columns are read once, forward. So it stops, says what it waits for,
+// and is given them.
+#ifndef MMUSIM_SIM_PAGE_LOOP_H_
+#define MMUSIM_SIM_PAGE_LOOP_H_
+
+#include <algorithm>
+#include <array>
+#include <cstddef>
+#include <cstdint>
+#include <span>
+
+#include "sim/contracts.h"
+#include "sim/page_columns.h"
+#include "sim/replay_loop.h"
+#include "sim/sifted.h"
+#include "trace/page_stream.h"
+#include "trace/record.h"
+
+namespace mmusim::sim {
+
+template <PagedTlbs Tlbs>
+class PageLoop : public ReplayLoop<Tlbs> {
+  using Base = ReplayLoop<Tlbs>;
+  using typename Base::Cpu;
+
+ public:
+  using Base::Base;
+
+  // What a page stream keeps of a run of blocks; `sets`: for sets. The same counts as run<Fast>()
+  // of the blocks. False: it waits for columns, and all that is behind does with it. REQUIRES: a
+  // first level for each side, and with `sets` such as tells_apart(); it does not wait.
+  bool run_pages(const trace::Batch& batch, bool sets) {
+    if (batch.run_begins) {
+      Base::take_turn(batch.thread);
+      Base::count(batch.totals);
+      known_.forget();
+      known_to_ = done_to_ = batch.first_page;
+      // Every store has to be noted, or pages differ in size: none is left out.
+      if (needs_columns(sets)) {
+        wanted_ = {ColumnsFrom::Reference, batch.first_page, {}};
+        ++waits_;
+        return false;
+      }
+    }
+    return pages_of(batch, sets);
+  }
+  // A batch of blocks, with what is kept of it. The same counts as run<Fast>(). REQUIRES: as
+  // run_pages(), with `sets` the same in all of a run of blocks; what it asks for was wanted.
+  void run_sifted(const trace::Batch& batch, const Sifted& sifted, bool sets) {
+    Base::run_by(batch, [&] {
+      const Sifted::Kept& kept = sifted.kept(sets);
+      if (sifted.run_begins) {
+        known_.forget();
+        known_to_ = done_to_ = 0;
+        unsettled_ = false;
+      }
+      if (unsettled_ || needs_columns(sets)) {
+        Base::fast_blocks(batch, 0, batch.addresses);
+      } else {
+        done_to_ = kept.first;
+        if (pages({kept.refs, kept.first, &sifted.before}, sets)) return;
+        rest_of_blocks(batch, kept.at[wanted_.number - kept.first]);
+      }
+      known_ = sifted.behind;
+      known_to_ = kept.first + kept.refs.size();
+      unsettled_ = needs_columns(sets) || !settled({}, sets);
+    });
+  }
+  // Whether page streams are of no more use, or of none for sets.
+  [[nodiscard]] bool needs_columns(bool sets) const {
+    return keeps_time_ || kernel_.tracks_stores() || (sets && mixed_sizes_);
+  }
+
+  // What it waits for.
+  [[nodiscard]] const ColumnsWanted& wanted() const { return wanted_; }
+  // How often it began to.
+  [[nodiscard]] uint64_t waits() const { return waits_; }
+  // The columns' batch, from where it waits, and then of `batch`, which it waits in or was to do
+  // next, what has not been done. As run_pages(). REQUIRES: columns.have(wanted()).
+  bool run_columns(const PageColumns& columns, const trace::Batch& batch, bool sets) {
+    const trace::Batch& blocks = columns.batch();
+    if (wanted_.from == ColumnsFrom::BehindReference)
+      rest_of_batch(blocks, columns.find(wanted_));
+    else
+      column_blocks(blocks);
+    known_to_ = done_to_ = columns.kept();
+    known_ = columns.sieve();
+    if (blocks.goes_on && (needs_columns(sets) || !settled({}, sets))) {
+      wanted_ = {ColumnsFrom::Batch, columns.number() + 1, {}};
+      return false;
+    }
+    return pages_of(batch, sets);
+  }
+
+ private:
+  using Base::cpu_;
+  using Base::keeps_time_;
+  using Base::kernel_;
+  using Base::mixed_sizes_;
+
+  bool pages_of(const trace::Batch& batch, bool sets) {
+    if (pages({batch.pages, batch.first_page, batch.known}, sets)) return true;
+    ++waits_;
+    return false;
+  }
+
+  // What is kept of some of a run of blocks.
+  struct Pages {
+    std::span<const trace::PageRef> refs;
+    uint64_t first;                 // its number, from the run's or the chunk's begin
+    const trace::PageSieve* known;  // in front of that
+  };
+
+  // What of them has not been done. False: more than these is to be done behind the reference that
+  // is wanted_.
+  bool pages(const Pages& some, bool sets) {
+    const std::span<const trace::PageRef> refs = some.refs;
+    typename Cpu::Hits hits = cpu_->hits();
+    uint64_t time = cpu_->time();
+    size_t i = std::min<uint64_t>(done_to_ - std::min(done_to_, some.first), refs.size());
+    while (i < refs.size()) {
+      const trace::PageRef ref = refs[i++];
+      const bool hit = hits.one(ref.is_data(), ref.writes(), ref.page(), ++time);
+      if (hit && !ref.crosses()) [[likely]]
+        continue;
+      const Doubts doubts = slow_page(ref, refs.subspan(i), time, sets);
+      hits = cpu_->hits();
+      if (!doubts.fetched && !doubts.data) [[likely]]
+        continue;
+      learn(some, i, sets);
+      if (!needs_columns(sets) && settled(doubts, sets)) continue;
+      cpu_->set_time(time);
+      wanted_ = {ColumnsFrom::BehindReference, some.first + i - 1, ref};
+      return false;
+    }
+    cpu_->set_time(time);
+    return true;
+  }
+
+  struct Doubts {  // on which sides what is taken to be known may not be settled
+    bool fetched = true;
+    bool data = true;
+  };
+  // A reference of a page stream that is more than a plain hit.
+  [[gnu::noinline]] Doubts slow_page(trace::PageRef ref, std::span<const trace::PageRef> next,
+                                     uint64_t& time, bool sets) {
+    cpu_->set_time(time);
+    expect_misses(next);
+    const uint64_t generation = cpu_->generation();
+    const bool data = ref.is_data();
+    if (ref.crosses())
+      Base::template reference<ReplayMode::Fast>(ref.page() + trace::kBlockPage.offset_mask(),
+                                                 ref.kind(), 2);
+    else
+      Base::template miss<ReplayMode::Fast>(ref.page(), ref.kind(), 1);
+    const bool kept = cpu_->generation() == generation && !needs_columns(sets);
+    const bool own = kept && used_its_own(ref, time, sets);
+    const bool other = kept && cpu_->time_of(!data) == time;
+    time = cpu_->time();
+    return data ? Doubts{.fetched = !other, .data = !own} : Doubts{.fetched = !own, .data = !other};
+  }
+
+  // Whether all uses of the reference's side since `before` were its own: as many as it has pages,
+  // each of its page; or, where only the last page used is taken to be known, the last of them.
+  // What crosses into another page leaves none known then.
+  [[nodiscard]] bool used_its_own(trace::PageRef ref, uint64_t before, bool sets) const {
+    const bool data = ref.is_data();
+    const auto used = [&](VirtAddr page, uint64_t time) {
+      return cpu_->used_at(page, data, ref.writes(), time);
+    };
+    const uint64_t now = cpu_->time_of(data);
+    if (!ref.crosses()) return used(ref.page(), now) && (!sets || now == before + 1);
+    if (!sets) return true;
+    return now == before + 2 && used(ref.page(), before + 1) &&
+           used(ref.page() + trace::kBlockPage.bytes(), now);
+  }
+
+  // As ReplayLoop's: where data will be that misses.
+  void expect_misses(std::span<const trace::PageRef> next) {
+    const typename Cpu::Hits hits = cpu_->hits();
+    const size_t count = std::min<size_t>(Base::kExpected, next.size());
+    for (const trace::PageRef ref : next.first(count))
+      if (ref.is_data() && !hits.knows_data(ref.page())) cpu_->expect(ref.page());
+  }
+
+  // What is taken to be known in front of the `to`th of them.
+  void learn(const Pages& some, size_t to, bool sets) {
+    if (known_to_ < some.first) {
+      known_ = *some.known;
+      known_to_ = some.first;
+    }
+    const size_t from = known_to_ - some.first;
+    known_.learn(some.refs.subspan(from, to - from), sets);
+    known_to_ = some.first + to;
+  }
+
+  // Whether what is in doubt of that would change nothing now.
+  [[nodiscard]] bool settled(const Doubts& doubts, bool sets) const {
+    const auto side = [&](bool data) {
+      const auto would = [this, data](const trace::SeenPage& seen) {
+        return seen.page == trace::SeenPage::kNone ||
+               cpu_->settled(VirtAddr(seen.page << trace::kBlockPage.log2()), data,
+                             (seen.seen & trace::SeenPage::kWritten) != 0);
+      };
+      const auto& slots = known_.slots(data);
+      return sets ? std::all_of(slots.begin(), slots.end(), would) : would(known_.last(data));
+    };
+    return (!doubts.data || side(true)) && (!doubts.fetched || side(false));
+  }
+
+  void column_blocks(const trace::Batch& batch) {
+    Base::addresses_end_ = batch.addresses + batch.totals.data_accesses();
+    Base::fast_blocks(batch, 0, batch.addresses);
+    if (kernel_.tracks_stores()) Base::note_stores(batch);
+  }
+
+  void rest_of_batch(const trace::Batch& batch, const Sifted::At& at) {
+    Base::addresses_end_ = batch.addresses + batch.totals.data_accesses();
+    rest_of_blocks(batch, at);
+    if (kernel_.tracks_stores()) Base::note_stores(batch);
+  }
+  // What is behind a reference.
+  [[gnu::noinline]] void rest_of_blocks(const trace::Batch& batch, const Sifted::At& at) {
+    const trace::StaticBlock& block = batch.table[batch.blocks[at.block]];
+    const uint64_t* addresses = batch.addresses;
+    for (const uint32_t number : batch.blocks.first(at.block))
+      addresses += batch.table[number].mem_ops;
+    unsigned instruction = 1;  // the next one
+    unsigned op = 0;           // likewise
+    if (at.op == trace::PageSieve::kLastFetch) {
+      instruction = block.instructions;
+      while (op < block.mem_ops && block.ops[op].instruction + 1u < block.instructions)
+        ++op;
+    } else if (at.op != trace::PageSieve::kFetch) {
+      instruction = block.ops[at.op].instruction + 1u;
+      op = at.op + 1;
+    }
+    Base::template exact_block<ReplayMode::Fast>(block, addresses, instruction, op);
+    Base::fast_blocks(batch, at.block + 1, addresses + block.mem_ops);
+  }
+
+  ColumnsWanted wanted_;
+  uint64_t waits_ = 0;
+
+  // Of the run of blocks a page stream is of.
+  uint64_t done_to_ = 0;    // references of the stream, as they are numbered in a chunk
+  trace::PageSieve known_;  // what the stream takes to be known in front of number known_to_
+  uint64_t known_to_ = 0;
+
+  bool unsettled_ = false;  // behind the last batch that was sifted, what is taken to be known
+};
+
+}  // namespace mmusim::sim
+
+#endif  // MMUSIM_SIM_PAGE_LOOP_H_

@@ -1,0 +1,91 @@
+#include "sim/page_pass.h"
+
+#include <algorithm>
+
+#include "base/error.h"
+#include "base/interrupt.h"
+
+namespace mmusim::sim {
+
+void PagePass::enter_chunk(std::span<const size_t> group, trace::References given) {
+  group_ = group;
+  sets_ = given == trace::References::Sets;
+  columns_.enter_chunk(given);
+  damage_ = nullptr;
+  for (State& state : states_) {
+    state.waits = false;
+    state.much = false;
+  }
+}
+
+void PagePass::take(const Stretch& stretch) {
+  for (const size_t i : group_) {
+    states_[i].part = 0;
+    if (!states_[i].waits) go_on(i, stretch);
+    check_interrupt();
+  }
+  while (true) {
+    if (columns_.number() != 0 && damage_ == nullptr)
+      for (const size_t i : group_)
+        give_columns(i, stretch);
+    const bool any = std::any_of(group_.begin(), group_.end(),
+                                 [&](size_t i) { return runs_[i] != nullptr && states_[i].waits; });
+    if (!any || (damage_ == nullptr && columns_reach_end(stretch))) return;
+    check_interrupt();
+    next_columns();
+  }
+}
+
+void PagePass::next_columns() {
+  try {
+    if (damage_ == nullptr) columns_.next();
+  } catch (const Error& error) {
+    if (is_interruption(error)) throw;
+    damage_ = std::current_exception();
+  }
+  if (damage_ == nullptr) return;
+  for (const size_t i : group_)
+    if (runs_[i] != nullptr && states_[i].waits)
+      runs_.attempt(i, [&] { std::rethrow_exception(damage_); });
+}
+
+void PagePass::go_on(size_t i, const Stretch& stretch) {
+  State& state = states_[i];
+  for (; state.part < stretch.parts().size() && !state.waits; ++state.part) {
+    if (runs_[i] == nullptr) return;
+    const trace::Batch& batch = stretch.parts()[state.part].batch;
+    runs_.attempt(i, [&] {
+      if (batch.of_pages)
+        state.waits = !runs_[i]->take_pages(batch, sets_);
+      else
+        runs_[i]->take(batch);
+    });
+    if (state.waits) return;
+  }
+}
+
+// The batch that is there, if the machine waits for it.
+void PagePass::give_columns(size_t i, const Stretch& stretch) {
+  State& state = states_[i];
+  if (runs_[i] == nullptr || !state.waits || !columns_.have(runs_[i]->wanted())) return;
+  const uint64_t few = reader_.chunk_totals().blocks / 8;
+  if (!state.much && columns_.blocks() > few) {
+    state.much = true;
+    ++state.chunks_read;
+  }
+  runs_.attempt(i, [&] {
+    state.waits = !runs_[i]->take_columns(columns_, stretch.parts()[state.part].batch, sets_);
+  });
+  if (runs_[i] == nullptr || state.waits) return;
+  ++state.part;
+  go_on(i, stretch);
+}
+
+// A run of blocks may go on behind the last reference that is kept of it.
+bool PagePass::columns_reach_end(const Stretch& stretch) const {
+  const trace::Batch& last = stretch.parts().back().batch;
+  if (columns_.kept() < last.first_page + last.pages.size()) return false;
+  return last.goes_on || !columns_.batch().goes_on;
+}
+
+}  // namespace mmusim::sim

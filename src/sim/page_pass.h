@@ -1,0 +1,68 @@
+// Several machines through the page streams of a chunk, each going back to the columns where it has
+// to (page_loop.h): all of a stretch by one machine until it waits, and then by the next; after
+// that the columns go forward a batch at a time, for those that wait, until each is at the
+// stretch's end or the columns are. So columns are decoded at most once, whoever wants them, and
+// nothing of them is kept.
+//
+// Says too which machines page streams do not pay for. Not thread-safe.
+#ifndef MMUSIM_SIM_PAGE_PASS_H_
+#define MMUSIM_SIM_PAGE_PASS_H_
+
+#include <cstddef>
+#include <cstdint>
+#include <exception>
+#include <span>
+#include <vector>
+
+#include "sim/machine_runs.h"
+#include "sim/page_columns.h"
+#include "sim/stretch.h"
+#include "trace/reader.h"
+
+namespace mmusim::sim {
+
+class PagePass {
+ public:
+  // Both must outlive it.
+  PagePass(MachineRuns& runs, trace::Reader& reader)
+      : runs_(runs), columns_(reader), reader_(reader), states_(runs.size()) {}
+
+  // The reader has begun a chunk of page streams, of these, for machines `group`.
+  void enter_chunk(std::span<const size_t> group, trace::References given);
+  // All machines do the stretch; one that waits for columns beyond its end does so with the next.
+  void take(const Stretch& stretch);
+
+  // Whether page streams may pay for the machine: not for seven chunks behind one of which more
+  // than an eighth of the columns had to be read nevertheless.
+  [[nodiscard]] bool pays(size_t i) const {
+    return 8 * states_[i].chunks_read <= reader_.chunks_read();
+  }
+
+ private:
+  struct State {  // of a machine
+    bool waits = false;
+    size_t part = 0;           // of the stretch, that it is in
+    bool much = false;         // more than an eighth of this chunk's columns were read for it
+    uint64_t chunks_read = 0;  // of which that was so
+  };
+
+  // From where it is to the stretch's end, or to where it waits.
+  void go_on(size_t i, const Stretch& stretch);
+  void give_columns(size_t i, const Stretch& stretch);
+  // To their next batch. Where they are damaged, that is the end of those that wait.
+  void next_columns();
+  // Whether the columns are at the stretch's end.
+  [[nodiscard]] bool columns_reach_end(const Stretch& stretch) const;
+
+  MachineRuns& runs_;
+  PageColumns columns_;
+  trace::Reader& reader_;
+  std::vector<State> states_;
+  std::span<const size_t> group_;
+  bool sets_ = false;
+  std::exception_ptr damage_;  // of this chunk's columns
+};
+
+}  // namespace mmusim::sim
+
+#endif  // MMUSIM_SIM_PAGE_PASS_H_
