@@ -6,7 +6,7 @@ run_packages=(
   cmake ninja-build g++ libc6-dev
   libboost-program-options-dev libfmt-dev libspdlog-dev nlohmann-json3-dev
   libzstd-dev libxxhash-dev liblzma-dev zlib1g-dev liblz4-dev
-  libsnappy-dev libarchive-dev libsqlite3-dev librapidcheck-dev libjs-vega
+  libsnappy-dev libarchive-dev libsqlite3-dev libdw-dev librapidcheck-dev libjs-vega
 )
 # Besides, to test: libraries, clang with its sanitizers and tools, a browser that looks at reports, valgrind and
 # QEMU to record traces, and the compiler of one instruction set that is not the host's, of the other byte order.

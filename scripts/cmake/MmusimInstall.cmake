@@ -13,7 +13,7 @@ configure_package_config_file(scripts/cmake/mmusimConfig.cmake.in
 write_basic_package_version_file("${PROJECT_BINARY_DIR}/mmusimConfigVersion.cmake" COMPATIBILITY SameMinorVersion)
 install(FILES "${PROJECT_BINARY_DIR}/mmusimConfig.cmake" "${PROJECT_BINARY_DIR}/mmusimConfigVersion.cmake"
   scripts/cmake/MmusimPlugin.cmake scripts/cmake/FindZstd.cmake scripts/cmake/FindXxhash.cmake
-  scripts/cmake/FindLz4.cmake DESTINATION ${mmusim_cmake_dir} COMPONENT dev)
+  scripts/cmake/FindLz4.cmake scripts/cmake/FindElfutils.cmake DESTINATION ${mmusim_cmake_dir} COMPONENT dev)
 
 install(TARGETS mmusim RUNTIME DESTINATION ${CMAKE_INSTALL_BINDIR} COMPONENT runtime)
 install(DIRECTORY configs workloads DESTINATION ${CMAKE_INSTALL_DATADIR}/mmusim COMPONENT runtime)
@@ -40,7 +40,15 @@ install(FILES "${mmusim_documents}/zsh" DESTINATION ${CMAKE_INSTALL_DATADIR}/zsh
 
 # Debian packages: cpack -G DEB.
 set(CPACK_PACKAGE_VENDOR "mmusim")
-set(CPACK_PACKAGE_CONTACT "The mmusim authors <maintainers@mmusim.invalid>")
+set(MMUSIM_MAINTAINER "" CACHE STRING "Whom packages name as their maintainer: Name <address>; who made the last commit, if empty")
+set(CPACK_PACKAGE_CONTACT "${MMUSIM_MAINTAINER}")
+if(NOT CPACK_PACKAGE_CONTACT)
+  execute_process(COMMAND git log -1 "--format=%an <%ae>" WORKING_DIRECTORY "${PROJECT_SOURCE_DIR}"
+    OUTPUT_VARIABLE CPACK_PACKAGE_CONTACT OUTPUT_STRIP_TRAILING_WHITESPACE ERROR_QUIET)
+endif()
+if(NOT CPACK_PACKAGE_CONTACT)  # no checkout
+  set(CPACK_PACKAGE_CONTACT "The mmusim authors <mmusim@localhost>")
+endif()
 set(CPACK_PACKAGING_INSTALL_PREFIX /usr)
 set(CPACK_STRIP_FILES ON)
 set(CPACK_COMPONENTS_ALL runtime dev)
@@ -57,7 +65,7 @@ set(CPACK_COMPONENT_RUNTIME_DESCRIPTION
   "Replays what real programs did through simulated MMUs, over page tables that\ncan be swapped, and says what their translations cost.")
 set(CPACK_DEBIAN_DEV_PACKAGE_NAME mmusim-dev)
 set(CPACK_DEBIAN_DEV_PACKAGE_SECTION libdevel)
-set(CPACK_DEBIAN_DEV_PACKAGE_DEPENDS "mmusim (= ${PROJECT_VERSION}), libboost-program-options-dev, libfmt-dev, libspdlog-dev, nlohmann-json3-dev, libzstd-dev, libxxhash-dev, liblzma-dev, zlib1g-dev, liblz4-dev, libsnappy-dev, libarchive-dev, libsqlite3-dev, librapidcheck-dev")
+set(CPACK_DEBIAN_DEV_PACKAGE_DEPENDS "mmusim (= ${PROJECT_VERSION}), libboost-program-options-dev, libfmt-dev, libspdlog-dev, nlohmann-json3-dev, libzstd-dev, libxxhash-dev, liblzma-dev, zlib1g-dev, liblz4-dev, libsnappy-dev, libarchive-dev, libsqlite3-dev, libdw-dev, librapidcheck-dev")
 set(CPACK_COMPONENT_DEV_DESCRIPTION
   "Headers and libraries: for page tables of one's own as plug-ins, and for programs\nthat use the simulator.")
 set(CPACK_DEBIAN_PYTHON_PACKAGE_NAME python3-mmusim)

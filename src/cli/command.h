@@ -42,6 +42,7 @@ void run(const Words& words);
 void compare(const Words& words);
 void sweep(const Words& words);
 void curve(const Words& words);
+void profile(const Words& words);
 void report(const Words& words);
 void record(const Words& words);
 void explain(const Words& words);

@@ -11,12 +11,13 @@
 namespace mmusim::cli {
 
 std::span<const Command> commands() {
-  static constexpr std::array<Command, 14> kCommands{{
+  static constexpr std::array<Command, 15> kCommands{{
       {"replay", "Replay a recorded trace through a simulated machine", replay},
       {"run", "Run an experiment that a config file describes", run},
       {"compare", "Put machines and page tables side by side on a trace or script", compare},
       {"sweep", "Run many configurations on all cores, into one table", sweep},
       {"curve", "Count what TLBs of every size would miss on a trace", curve},
+      {"profile", "Show where TLB misses, walks and faults come from", profile},
       {"report", "Make a page with figures and tables of results", report},
       {"record", "Run a program under QEMU and record what it does as a trace", record},
       {"explain", "Show step by step what one translation does", explain},

@@ -126,13 +126,13 @@ void compare(const Words& words) {
        "A page table with keys of its own, beside those of -p; may be given several times. Called "
        "so, or, as \"NAME: KIND KEY=VALUE ...\", by that name.")  //
       ("trace,t", boost::program_options::value<Words>()->value_name("MACHINE=TRACE"),
-       "The trace this machine replays, as -m has it; may be given several times.")               //
-      ("base,b", text_option("MACHINE[/KIND]"),                                                   //
-       "The run the relative column relates to; the first if not given.")                         //
-      ("check", "Compare every translation with the page table; sets run.check.")                 //
-      ("limit", text_option("N"), "Stop after about N instructions and events; sets run.limit.")  //
-      ("accept-torn", "Replay a torn trace as far as it goes; sets run.accept_torn.")             //
-      ("jobs,j", text_option("N"), "Threads, for traces; the host's cores if not given.")         //
+       "The trace this machine replays, as -m has it; may be given several times.")         //
+      ("base,b", text_option("MACHINE[/KIND]"),                                             //
+       "The run the relative column relates to; the first if not given.")                   //
+      ("check", "Compare every translation with the page table; sets run.check.")           //
+      ("limit", text_option("N"), "Stop after N instructions and events; sets run.limit.")  //
+      ("accept-torn", "Replay a torn trace as far as it goes; sets run.accept_torn.")       //
+      ("jobs,j", text_option("N"), "Threads, for traces; the host's cores if not given.")   //
       ("quiet,q", "No progress on stderr.");
   Documents::declare(arguments, "everything", "the rates, a row a run");
   Documents::declare_page(arguments);

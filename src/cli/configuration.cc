@@ -182,9 +182,15 @@ std::vector<TableChoice> table_choices(const Arguments& arguments) {
 config::Config simulation_config(const Arguments& arguments, const config::Schema& schema,
                                  const std::vector<Setting>& settings, std::string config_file) {
   if (arguments.has("CONFIG")) config_file = arguments.text("CONFIG");
+  std::string trace;
+  if (arguments.has("TRACE")) trace = arguments.text("TRACE");
+  if (arguments.has(kTraceOrConfig)) {
+    const std::string& path = arguments.text(kTraceOrConfig);
+    (path.ends_with(".cfg") ? config_file : trace) = path;
+  }
   const auto layers = [&](config::Config& config) {
     if (!config_file.empty()) config.load(config_file);
-    if (arguments.has("TRACE")) config.set(kTraceKey, arguments.text("TRACE"), "the command line");
+    if (!trace.empty()) config.set(kTraceKey, trace, "the command line");
     for (const Setting& setting : settings)
       config.set(setting.key, setting.value, setting.where);
     apply_short_options(arguments, config);

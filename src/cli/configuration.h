@@ -41,10 +41,14 @@ struct TableChoice {
 // UsageError for a --pair that cannot be read.
 std::vector<TableChoice> table_choices(const Arguments& arguments);
 
+// An argument that is either.
+inline constexpr const char* kTraceOrConfig = "TRACE|CONFIG";
+
 // The configuration: defaults, under the machine file, under `config_file` or else the argument
 // CONFIG (if there is one), under the argument TRACE (run.trace), under `settings`, under the
-// command line. A plug-in's path in a file is replaced by where the plug-in was found. Errors:
-// UsageError, also for a key given twice (--check and
+// command line. kTraceOrConfig is a CONFIG if its ending is .cfg. A plug-in's path in a file is
+// replaced by where the plug-in was found. Errors: UsageError, also for a key given twice (--check
+// and
 // --run.check), and for a plug-in a file names without --allow-plugins.
 config::Config simulation_config(const Arguments& arguments, const config::Schema& schema,
                                  const std::vector<Setting>& settings = {},

@@ -54,7 +54,7 @@ void curve(const Words& words) {
        "taken to be of that size.")                                            //
       ("unified,u", "Also of TLBs that serve both sides; that takes longer.")  //
       ("limit", text_option("N"),
-       "Stop after about N instructions and events; sets run.limit.")                //
+       "Stop after N instructions and events; sets run.limit.")                      //
       ("accept-torn", "Read a torn trace as far as it goes; sets run.accept_torn.")  //
       ("quiet,q", "No progress on stderr.");
   Documents::declare(arguments, "every count", "every count, a row each");

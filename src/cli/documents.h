@@ -1,5 +1,6 @@
 // Where a command's results go besides, or in place of, what it prints for people: --json FILE and
-// --csv FILE, and of some commands --html FILE; one of them may be - for standard output.
+// --csv FILE, and of some commands --csv-intervals FILE and --html FILE; one of them may be - for
+// standard output.
 #ifndef MMUSIM_CLI_DOCUMENTS_H_
 #define MMUSIM_CLI_DOCUMENTS_H_
 
@@ -44,9 +45,12 @@ class Documents {
   // Makes the files, before the work, so that a mistyped name does not cost it. Errors: as
   // OutputFile; UsageError if both are for standard output.
   explicit Documents(const Arguments& arguments)
-      : json_(arguments, "json"), csv_(arguments, "csv"), html_(arguments, "html") {
+      : json_(arguments, "json"),
+        csv_(arguments, "csv"),
+        intervals_(arguments, "csv-intervals"),
+        html_(arguments, "html") {
     const Output* first = nullptr;
-    for (const Output* const output : {&json_, &csv_, &html_}) {
+    for (const Output* const output : {&json_, &csv_, &intervals_, &html_}) {
       if (!output->to_stdout) continue;
       if (first != nullptr)
         throw UsageError(
@@ -59,11 +63,13 @@ class Documents {
 
   // Then nothing else may be printed there.
   [[nodiscard]] bool to_stdout() const {
-    return json_.to_stdout || csv_.to_stdout || html_.to_stdout;
+    return json_.to_stdout || csv_.to_stdout || intervals_.to_stdout || html_.to_stdout;
   }
 
   // Whether any is wanted.
-  [[nodiscard]] bool any() const { return json_.wanted || csv_.wanted || html_.wanted; }
+  [[nodiscard]] bool any() const {
+    return json_.wanted || csv_.wanted || intervals_.wanted || html_.wanted;
+  }
 
   // Makes what is wanted, with functions that return a text each, and writes or prints it. Files
   // appear when all are whole. Errors: as OutputFile and print().
@@ -82,8 +88,13 @@ class Documents {
     if (html_.wanted) fill(html_, report::page_of_json(document));
     if (json_.wanted) fill(json_, document);
   }
+  // --csv-intervals, for a command that declares it.
+  template <class Csv>
+  void fill_intervals(Csv csv) {
+    if (intervals_.wanted) fill(intervals_, csv());
+  }
   void commit() {
-    for (Output* const output : {&json_, &csv_, &html_})
+    for (Output* const output : {&json_, &csv_, &intervals_, &html_})
       if (output->file) output->file->commit();
   }
   void print_or(const std::string& text) { print(to_stdout() ? printed_ : text); }
@@ -108,6 +119,7 @@ class Documents {
 
   Output json_;
   Output csv_;
+  Output intervals_;
   Output html_;
   std::string printed_;  // what goes to standard output
 };

@@ -81,11 +81,12 @@ class ResultFiles {
   }
 
   void write(const std::string& table, const std::string& effective, const std::string& json,
-             const std::string& csv) {
+             const stats::Report& report) {
     if (results_) results_->write(json);
     if (table_) table_->write(table);
     if (effective_) effective_->write(effective);
-    documents_.fill([&] { return json; }, [&] { return csv; });
+    documents_.fill([&] { return json; }, [&] { return stats::counters_csv(report); });
+    documents_.fill_intervals([&] { return stats::intervals_csv(*report.intervals()); });
     for (OutputFile* file : {results_.get(), table_.get(), effective_.get()}) {
       if (file != nullptr) file->commit();
     }
@@ -125,15 +126,17 @@ report::Heading heading_of(const config::Config& config, const sim::ReplayResult
 
 void declare_simulation_options(Arguments& arguments) {
   declare_machine_options(arguments);
-  Documents::declare(arguments, "the whole result",
-                     "the counters, a row each (with run.interval, a row an interval)");
+  Documents::declare(arguments, "the whole result", "the counters, a row each");
   Documents::declare_page(arguments);
   arguments.options()  //
+      ("csv-intervals", text_option("FILE"),
+       "With run.interval: write the counters of each interval, a row each, as comma-separated "
+       "values; - for stdout.")  //
       ("check",
        "Compare every translation with the page table, and every TLB "                 //
        "entry after every event; sets run.check.")                                     //
       ("limit", text_option("N"),                                                      //
-       "Stop after about N instructions and events; sets run.limit.")                  //
+       "Stop after N instructions and events; sets run.limit.")                        //
       ("accept-torn", "Replay a torn trace as far as it goes; sets run.accept_torn.")  //
       ("output,o", text_option("DIR"),                                                 //
        "Write results.json, effective.cfg and table.txt into this folder.")            //
@@ -231,9 +234,10 @@ std::vector<sim::ReplayOutcome> replay_all_with_progress(
 }
 
 sim::ReplayResult replay_with_progress(const config::Config& config, const std::string& title,
-                                       bool quiet) {
+                                       bool quiet, sim::Profiler* profiler) {
   const config::Config resolved = resolved_of(config);
-  sim::ReplayResult result = with_progress(title, quiet, [&](const sim::ReplayOptions& options) {
+  sim::ReplayResult result = with_progress(title, quiet, [&](sim::ReplayOptions& options) {
+    options.profiler = profiler;
     return sim::replay(resolved, options);
   });
   warn_of_torn(config, result);
@@ -246,13 +250,14 @@ void simulate(const Arguments& arguments, const config::Config& config) {
     return;
   }
   refuse_unread_keys({&config});
+  if (arguments.has("csv-intervals") && config.count("run.interval") == 0)
+    throw UsageError("--csv-intervals", "there are no intervals", "run.interval=N makes some");
   ResultFiles files(arguments);
   const sim::ReplayResult result = replay_with_progress(
       config, fmt::format("replaying {}", config.text("run.trace")), arguments.has("quiet"));
   files.write(report::replay_table(heading_of(config, result), result.report), config.effective(),
               stats::results_json(provenance_of(config, result), config, result.report),
-              result.report.intervals() ? stats::intervals_csv(*result.report.intervals())
-                                        : stats::counters_csv(result.report));
+              result.report);
   Refusals refusals(Refusals::Of::Trace);
   refusals.look(config.text("run.trace"), result.report);
   refusals.answer(config.flag("run.check"));

@@ -45,9 +45,9 @@ auto with_progress(const std::string& title, bool quiet, Work work) {
 }
 
 // Replays, showing progress under `title` unless `quiet`. A torn trace that is accepted is warned
-// of.
+// of. `profiler`: as ReplayOptions has it.
 sim::ReplayResult replay_with_progress(const config::Config& config, const std::string& title,
-                                       bool quiet);
+                                       bool quiet, sim::Profiler* profiler = nullptr);
 
 // Replays each on so many threads, those that can share a pass in one, showing progress unless
 // `quiet`. As many outcomes as configurations, in their order. Torn traces are warned of.

@@ -94,14 +94,14 @@ void declare_sweep_options(Arguments& arguments) {
        "A key, and the values it takes; 64..4096 x2 and 4..16 +4 are ranges. May be given several "
        "times: every combination is a point.")  //
       ("zip,z", value<Words>()->value_name("\"KEY=A,B KEY=C,D\""),
-       "Keys that go on together, as many values each. May be given several times.")              //
-      ("machines,m", text_option("MACHINE|FILE,..."), "The machines.")                            //
-      ("page-tables,p", text_option("KIND|FILE,..."),                                             //
-       "The kinds of page table, or paths of plug-ins.")                                          //
-      ("pair,k", value<Words>()->value_name("\"KIND KEY=VALUE ...\""),                            //
-       "A page table with keys of its own, beside those of -p. May be given several times.")      //
-      ("check", "Compare every translation with the page table; sets run.check.")                 //
-      ("limit", text_option("N"), "Stop after about N instructions and events; sets run.limit.")  //
+       "Keys that go on together, as many values each. May be given several times.")          //
+      ("machines,m", text_option("MACHINE|FILE,..."), "The machines.")                        //
+      ("page-tables,p", text_option("KIND|FILE,..."),                                         //
+       "The kinds of page table, or paths of plug-ins.")                                      //
+      ("pair,k", value<Words>()->value_name("\"KIND KEY=VALUE ...\""),                        //
+       "A page table with keys of its own, beside those of -p. May be given several times.")  //
+      ("check", "Compare every translation with the page table; sets run.check.")             //
+      ("limit", text_option("N"), "Stop after N instructions and events; sets run.limit.")    //
       ("accept-torn", "Replay a torn trace as far as it goes; sets run.accept_torn.");
   declare_configuration_options(arguments);
 }

@@ -28,21 +28,28 @@ Exceptions& exceptions() {
   return *kAll;
 }
 
-// `details`: what was said of parts of a run, besides.
-void set_error(const py::object& kind, const char* text, const std::vector<std::string>& details) {
+// What a trace's texts bring need not be UTF-8.
+py::str text_of(const std::string& printed) {
+  return py::reinterpret_steal<py::str>(
+      PyUnicode_DecodeUTF8(printed.data(), static_cast<Py_ssize_t>(printed.size()), "replace"));
+}
+
+// Besides, what was said of parts of a run, and printed of the others.
+void set_error(const py::object& kind, const char* text, const cli::Said& said) {
   const py::object error = kind(text);
-  error.attr("details") = py::cast(details);
+  error.attr("details") = py::cast(said.errors);
+  error.attr("printed") = text_of(said.printed);
   PyErr_SetObject(kind.ptr(), error.ptr());
 }
 
-void translate(const std::exception_ptr& failure, const std::vector<std::string>& details) {
+void translate(const std::exception_ptr& failure, const cli::Said& said) {
   try {
     std::rethrow_exception(failure);
   } catch (const Error& error) {
     const bool usage = error.exit_status() == Error::kUsage;
-    set_error(usage ? exceptions().usage : exceptions().error, error.what(), details);
+    set_error(usage ? exceptions().usage : exceptions().error, error.what(), said);
   } catch (const InternalError& error) {
-    set_error(exceptions().internal, error.what(), details);
+    set_error(exceptions().internal, error.what(), said);
   }
 }
 
@@ -52,6 +59,8 @@ py::object new_exception(py::module_& module, const char* name, const py::object
   content["__doc__"] = doc;
   content["__module__"] = "mmusim";
   content["details"] = py::tuple();
+  content["printed"] = "";
+  content["result"] = py::none();
   py::object made = py::module_::import("builtins").attr("type")(name, bases, content);
   module.attr(name) = made;
   return made;
@@ -60,15 +69,11 @@ py::object new_exception(py::module_& module, const char* name, const py::object
 py::tuple run_command(const std::vector<std::string>& words) {
   Outcome outcome = run(words);
   if (outcome.failure != nullptr) {
-    translate(outcome.failure, outcome.said.errors);
+    translate(outcome.failure, outcome.said);
     if (PyErr_Occurred() != nullptr) throw py::error_already_set();
     std::rethrow_exception(outcome.failure);  // of the library's kinds, which pybind11 knows
   }
-  // What a trace's texts bring need not be UTF-8.
-  return py::make_tuple(py::reinterpret_steal<py::str>(PyUnicode_DecodeUTF8(
-                            outcome.said.printed.data(),
-                            static_cast<Py_ssize_t>(outcome.said.printed.size()), "replace")),
-                        outcome.said.warnings, outcome.said.errors);
+  return py::make_tuple(text_of(outcome.said.printed), outcome.said.warnings, outcome.said.errors);
 }
 
 // Page tables that are plug-ins call what this module holds, so its symbols are made everybody's;

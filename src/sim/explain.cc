@@ -3,6 +3,7 @@
 #include "base/error.h"
 #include "sim/machine_options.h"
 #include "sim/relocation/trace_source.h"
+#include "sim/run_options.h"
 
 namespace mmusim::sim {
 
@@ -16,6 +17,7 @@ Explanation explain_miss(const config::Config& config, const workload::Plan* scr
                          const MissQuestion& question, const ReplayOptions& options,
                          Moment& moment) {
   if (script == nullptr) TraceSource::require_named(config);
+  RunOptions::refuse_parts(config, "one access is looked at, and no part of a run");
   return to_its_end([&] {
     return architecture_of(config).explain_miss(config, script, question, options, moment);
   });

@@ -285,11 +285,11 @@ class MissFinder final : public AccessWatcher {
   MissFinder(Machine<Arch>& machine, const MissQuestion& question)
       : machine_(machine), question_(question) {}
 
-  void before(CpuId cpu, trace::ThreadId thread, VirtAddr va, AccessKind /*kind*/) override {
-    cpu_ = cpu;
-    page_ = {thread.pid, va.value() >> machine_.page().log2()};
+  void before(const WatchedAccess& access) override {
+    cpu_ = access.cpu;
+    page_ = {access.thread.pid, access.va.value() >> machine_.page().log2()};
     ear_.heard = false;
-    machine_.tlbs().mmu(cpu).narrate(&ear_);
+    machine_.tlbs().mmu(cpu_).narrate(&ear_);
   }
   void fault(mmu::FaultReason /*reason*/, kernel::FaultOutcome /*outcome*/) override {}
   void after(const mmu::Translation& /*translation*/) override {
@@ -331,8 +331,8 @@ class AccessWriter final : public AccessWatcher {
  public:
   AccessWriter(Machine<Arch>& machine, uint64_t number) : writer_(machine), left_(number) {}
 
-  void before(CpuId cpu, trace::ThreadId /*thread*/, VirtAddr va, AccessKind kind) override {
-    if (--left_ == 0) writer_.begin(cpu, va, kind);
+  void before(const WatchedAccess& access) override {
+    if (--left_ == 0) writer_.begin(access.cpu, access.va, access.kind);
   }
   void fault(mmu::FaultReason reason, kernel::FaultOutcome outcome) override {
     if (left_ == 0) writer_.fault(reason, outcome);

@@ -9,6 +9,7 @@
 #include "sim/architectures.h"
 #include "sim/looks.h"
 #include "sim/machine_options.h"
+#include "sim/profile/profiler.h"
 #include "sim/replay.h"
 #include "sim/trace_pass.h"
 
@@ -18,6 +19,7 @@ namespace {
 void through(MachineRuns& runs, const TraceRoute& route, const ReplayOptions& options) {
   TraceSource source(route);
   TracePass pass(runs, source, route, options);
+  if (options.profiler != nullptr) options.profiler->follow(source);
   Looks looks(route.warmup, route.interval);
   std::vector<CountersOverTime> over_time(runs.size(), CountersOverTime(looks));
   const auto report = [&](size_t i) {
@@ -38,6 +40,7 @@ void through(MachineRuns& runs, const TraceRoute& route, const ReplayOptions& op
     runs.attempt(i, [&] {
       result.report = over_time[i].result(report(i), pass.totals().instructions);
       result.streams = pass.streams_of(i);
+      if (options.profiler != nullptr) options.profiler->end();
       runs[i]->shut_down();
     });
     if (!runs.end(i)) continue;

@@ -10,7 +10,7 @@ namespace mmusim::sim {
 Moment find_moment(const config::Config& config, const Choice& choice,
                    const ReplayOptions& options) {
   if (choice.script == nullptr) TraceSource::require_named(config);
-  RunOptions::refuse_looks(config, "one moment is looked at, and no part of a run");
+  RunOptions::refuse_parts(config, "one moment is looked at, and no part of a run");
   return to_its_end([&] { return architecture_of(config).find_moment(config, choice, options); });
 }
 

@@ -1,8 +1,8 @@
 // Looks at a run's counters on its way: at the end of what is not to be counted (run.warmup), and
 // after every so many instructions (run.interval).
 //
-// A look is made at the end of the first batch by which the instructions are reached, so a stretch
-// of batches ends there, whoever shares it (stretch.h). Not thread-safe.
+// A look is made where exactly so many instructions have been replayed: batches are cut there
+// (batch_cut.h), and a stretch of them ends, whoever shares it (stretch.h). Not thread-safe.
 #ifndef MMUSIM_SIM_LOOKS_H_
 #define MMUSIM_SIM_LOOKS_H_
 
@@ -24,6 +24,14 @@ class Looks {
 
   [[nodiscard]] bool due(uint64_t instructions) const {
     return next_ != 0 && instructions >= next_;
+  }
+  // Instructions up to the next look, at least one.
+  [[nodiscard]] uint64_t left(uint64_t instructions) const {
+    return next_ > instructions ? next_ - instructions : UINT64_MAX;
+  }
+  // Where the next one is; nothing: there is none.
+  [[nodiscard]] std::optional<uint64_t> next() const {
+    return next_ == 0 ? std::nullopt : std::optional(next_);
   }
   // REQUIRES: due(instructions). Says when the next one is.
   void made(uint64_t instructions);

@@ -157,6 +157,7 @@ class PageLoop : public ReplayLoop<Tlbs> {
     expect_misses(next);
     const uint64_t generation = cpu_->generation();
     const bool data = ref.is_data();
+    Base::block_ = nullptr;
     if (ref.crosses())
       Base::template reference<ReplayMode::Fast>(ref.page() + trace::kBlockPage.offset_mask(),
                                                  ref.kind(), 2);

@@ -2,9 +2,14 @@
 #ifndef MMUSIM_SIM_REPLAY_H_
 #define MMUSIM_SIM_REPLAY_H_
 
+#include <memory>
+
+#include "kernel/system.h"
+#include "mmu/summary.h"
 #include "sim/machine.h"
 #include "sim/machine_run.h"
 #include "sim/page_loop.h"
+#include "sim/profile/profiler.h"
 #include "sim/replay_result.h"
 
 namespace mmusim::sim {
@@ -16,6 +21,23 @@ void report_totals(const trace::Totals& totals, stats::Report& report);
 inline ReplayMode mode_of(bool checked, bool has_caches) {
   return checked || has_caches ? ReplayMode::Full : ReplayMode::Fast;
 }
+
+// What a machine has counted, for a profile.
+template <SimulatedArchitecture Arch>
+requires PricedTlbs<typename Arch::Tlbs>
+class MeterOf final : public ProfileMeter {
+ public:
+  // Both must outlive it.
+  MeterOf(Machine<Arch>& machine, const LoopCounters& loop) : machine_(machine), loop_(loop) {}
+  [[nodiscard]] ProfileCounts read() const override {
+    return profile_counts(machine_.tlbs().summary(), machine_.sink(),
+                          machine_.kernel().system().core.counters, loop_);
+  }
+
+ private:
+  Machine<Arch>& machine_;
+  const LoopCounters& loop_;
+};
 
 template <SimulatedArchitecture Arch>
 requires PagedTlbs<typename Arch::Tlbs>
@@ -30,21 +52,22 @@ class MachineRunOf final : public MachineRun {
         sifts_((mode_ == ReplayMode::Fast || mode_ == ReplayMode::Sifted) &&
                machine_.tlbs().mmu(CpuId(0)).has_first_level_each()),
         tells_apart_(
-            machine_.tlbs().mmu(CpuId(0)).tells_apart(trace::kBlockPage, trace::kPageSets)) {}
+            machine_.tlbs().mmu(CpuId(0)).tells_apart(trace::kBlockPage, trace::kPageSets)) {
+    if (options.profiler == nullptr) return;
+    profiler_ = options.profiler;
+    meter_ = std::make_unique<MeterOf<Arch>>(machine_, loop_.counters());
+    const kernel::Kernel& kernel = machine_.kernel();
+    profiler_->begin(*meter_,
+                     kernel.keeps_time() || kernel.counts_misses() || kernel.tracks_stores(),
+                     machine_.page());
+    loop_.watch(profiler_);
+  }
 
   void take(const trace::Batch& batch) override {
-    switch (mode_) {
-      case ReplayMode::Fast:
-      case ReplayMode::Sifted:
-        loop_.template run<ReplayMode::Fast>(batch);
-        break;
-      case ReplayMode::Exact:
-        loop_.template run<ReplayMode::Exact>(batch);
-        break;
-      case ReplayMode::Full:
-        loop_.template run<ReplayMode::Full>(batch);
-        break;
-    }
+    if (profiler_ != nullptr && batch.event != nullptr) profiler_->before_event();
+    take_plain(batch);
+    if (profiler_ != nullptr && batch.event != nullptr)
+      profiler_->after_event(batch.thread, *batch.event);
   }
   [[nodiscard]] trace::References sifts() const override {
     if (!sifts_ || loop_.needs_columns(false)) return trace::References::All;
@@ -55,7 +78,9 @@ class MachineRunOf final : public MachineRun {
     loop_.run_sifted(batch, sifted, sets);
   }
   [[nodiscard]] trace::References needs() const override {
-    return mode_ == ReplayMode::Fast ? sifts() : trace::References::All;
+    // A profile tells of instructions, and page streams do not.
+    const bool may = mode_ == ReplayMode::Fast && profiler_ == nullptr;
+    return may ? sifts() : trace::References::All;
   }
   bool take_pages(const trace::Batch& batch, bool sets) override {
     return loop_.run_pages(batch, sets);
@@ -72,11 +97,28 @@ class MachineRunOf final : public MachineRun {
   void shut_down() override { machine_.shut_down(); }
 
  private:
+  void take_plain(const trace::Batch& batch) {
+    switch (mode_) {
+      case ReplayMode::Fast:
+      case ReplayMode::Sifted:
+        loop_.template run<ReplayMode::Fast>(batch);
+        break;
+      case ReplayMode::Exact:
+        loop_.template run<ReplayMode::Exact>(batch);
+        break;
+      case ReplayMode::Full:
+        loop_.template run<ReplayMode::Full>(batch);
+        break;
+    }
+  }
+
   Machine<Arch> machine_;
   PageLoop<typename Arch::Tlbs> loop_;
   ReplayMode mode_;
   bool sifts_;
   bool tells_apart_;
+  Profiler* profiler_ = nullptr;  // null: nobody asks
+  std::unique_ptr<MeterOf<Arch>> meter_;
 };
 
 }  // namespace mmusim::sim

@@ -4,6 +4,13 @@
 
 namespace mmusim::sim {
 
+VirtAddr WatchedAccess::pc() const {
+  VirtAddr at = block->start;
+  for (unsigned i = 0; i < instruction; ++i)
+    at += block->lengths[i];
+  return at;
+}
+
 void LoopCounters::report(stats::Report& report) const {
   report.add(
       "access.fetches", fetches, "lookups",

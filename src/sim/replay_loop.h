@@ -49,11 +49,25 @@ struct LoopCounters {
   void report(stats::Report& report) const;
 };
 
+// An access as an AccessWatcher is told of it.
+struct WatchedAccess {
+  CpuId cpu;
+  trace::ThreadId thread;
+  VirtAddr va;
+  AccessKind kind = AccessKind::Load;
+  // The instruction that makes it: of a block; null: an access of no trace, or of a page stream.
+  const trace::StaticBlock* block = nullptr;
+  unsigned instruction = 0;
+
+  // Where that begins. REQUIRES: there is a block.
+  [[nodiscard]] VirtAddr pc() const;
+};
+
 // Sees the accesses that are more than a plain hit of the first level, before and after.
 class AccessWatcher {
  public:
   virtual ~AccessWatcher() = default;
-  virtual void before(CpuId cpu, trace::ThreadId thread, VirtAddr va, AccessKind kind) = 0;
+  virtual void before(const WatchedAccess& access) = 0;
   // A fault on the way, and what the kernel makes of it.
   virtual void fault(mmu::FaultReason reason, kernel::FaultOutcome outcome) = 0;
   virtual void after(const mmu::Translation& translation) = 0;
@@ -103,6 +117,7 @@ class ReplayLoop {
   void access(VirtAddr va, AccessKind kind, unsigned bytes) {
     ++(kind == AccessKind::Fetch ? counters_.fetches : counters_.data_accesses);
     cpu_->count(kind, 1);
+    block_ = nullptr;
     reference<kMode>(va, kind, bytes);
     if (writes(kind) && kernel_.tracks_stores()) kernel_.note_store(id_, va);
     if (keeps_time_) kernel_.ran(id_, 1);
@@ -219,6 +234,7 @@ class ReplayLoop {
     if (block.crosses_page) {
       exact_block<ReplayMode::Fast>(block, addresses, 0, 0);
     } else {
+      goes_to(block, 0);
       miss<ReplayMode::Fast>(block.start, AccessKind::Fetch, 1);
       // Refused: so may be each fetch that follows.
       done = !cpu_->fetch_hits(block.start);
@@ -236,6 +252,7 @@ class ReplayLoop {
     const uint64_t generation = cpu_->generation();
     const trace::MemOp op = block.ops[i];
     const VirtAddr va(addresses[i]);
+    goes_to(block, op.instruction);
     if (straddles(va, op))
       data_access<ReplayMode::Fast>(op, va);
     else
@@ -263,6 +280,7 @@ class ReplayLoop {
   void exact_block(const trace::StaticBlock& block, const uint64_t* addresses,
                    unsigned first_instruction, unsigned next_op) {
     while (next_op < block.mem_ops && block.ops[next_op].instruction < first_instruction) {
+      goes_to(block, block.ops[next_op].instruction);
       data_access<kMode>(block.ops[next_op], VirtAddr(addresses[next_op]));
       ++next_op;
     }
@@ -270,12 +288,19 @@ class ReplayLoop {
     for (unsigned i = 0; i < first_instruction && i < block.instructions; ++i)
       pc += block.lengths[i];
     for (unsigned i = first_instruction; i < block.instructions; ++i) {
+      goes_to(block, i);
       reference<kMode>(pc, AccessKind::Fetch, block.lengths[i]);
       for (; next_op < block.mem_ops && block.ops[next_op].instruction == i; ++next_op) {
         data_access<kMode>(block.ops[next_op], VirtAddr(addresses[next_op]));
       }
       pc += block.lengths[i];
     }
+  }
+
+  // That instruction makes the accesses that follow: for who watches.
+  void goes_to(const trace::StaticBlock& block, unsigned instruction) {
+    block_ = &block;
+    instruction_ = instruction;
   }
 
   template <ReplayMode kMode>
@@ -315,7 +340,12 @@ class ReplayLoop {
   template <ReplayMode kMode>
   void miss(VirtAddr va, AccessKind kind, [[maybe_unused]] unsigned bytes) {
     if (watcher_ != nullptr) [[unlikely]]
-      watcher_->before(id_, thread_, va, kind);
+      watcher_->before({.cpu = id_,
+                        .thread = thread_,
+                        .va = va,
+                        .kind = kind,
+                        .block = block_,
+                        .instruction = instruction_});
     const uint64_t misses = counts_misses_ ? cpu_->last_misses(kind) : 0;
     mmu::Translation t = cpu_->access(va, kind, /*retry=*/false);
     if (!t.ok()) [[unlikely]]
@@ -389,6 +419,8 @@ class ReplayLoop {
   CpuId id_{0};
   trace::ThreadId thread_{};  // whose turn it is
   AccessWatcher* watcher_ = nullptr;
+  const trace::StaticBlock* block_ = nullptr;  // as WatchedAccess has it
+  unsigned instruction_ = 0;
   const uint64_t* addresses_end_ = nullptr;  // of the batch
   kernel::Kernel& kernel_;
   mem::ReferenceSink& sink_;

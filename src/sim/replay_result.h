@@ -28,9 +28,14 @@ enum class ReplayMode : uint8_t {
   Full,    // Exact, with each translation shown to the checker and each access to the caches
 };
 
+class Profiler;
+
 struct ReplayOptions {
   std::function<void(const ReplayProgress&)> progress;  // called now and then; may be empty
   std::optional<ReplayMode> mode;  // what the configuration asks for, if not given
+  // Of a replay on one machine: who is told where what it counts comes from (profile/profiler.h).
+  // Null: nobody. Must outlive the replay.
+  Profiler* profiler = nullptr;
 };
 
 // From how many chunks of a trace's came what was replayed, by trace::References, and how often a

@@ -13,6 +13,8 @@ class RunLimit {
   // What has been replayed; an event counts as an instruction.
   void add(uint64_t instructions, uint64_t events) { done_ += instructions + events; }
   [[nodiscard]] bool reached() const { return most_ != 0 && done_ >= most_; }
+  // Instructions there may be yet. REQUIRES: it is not reached.
+  [[nodiscard]] uint64_t left() const { return most_ == 0 ? UINT64_MAX : most_ - done_; }
 
  private:
   uint64_t most_;  // 0: all

@@ -14,15 +14,15 @@ const config::Keys<RunOptions>& RunOptions::keys() {
                 "Compare every translation with the page table, and every TLB entry after every "
                 "event. Slow.")
           .count("run.limit", &RunOptions::limit,
-                 "Stop after about this many instructions, an event counting as one (at the end "
-                 "of a batch); 0: replay all.")
+                 "Stop after this many instructions, an event counting as one; 0: replay all.")
           .count("run.warmup", &RunOptions::warmup,
-                 "Leave about this many instructions at the start out of the counts (up to the end "
-                 "of a batch). What is in TLBs, memory and page tables by then stays; sizes and "
+                 "Leave this many instructions at the start out of the counts. What is in TLBs, "
+                 "memory and page tables by then stays; sizes and "
                  "peaks are of the whole run.")
-          .count("run.interval", &RunOptions::interval,
-                 "Tell counters for about every so many instructions too (to the end of a batch), "
-                 "in --json as intervals, and in --csv, a row each; 0: of the whole only.")
+          .count(
+              "run.interval", &RunOptions::interval,
+              "Tell counters for every so many instructions too, in --json as intervals, and with "
+              "--csv-intervals, a row each; 0: of the whole only.")
           .flag("run.accept_torn", &RunOptions::accept_torn,
                 "Replay a torn trace up to its last whole chunk instead of refusing it.")
           .number("sched.quantum", &RunOptions::quantum,
@@ -44,9 +44,23 @@ const config::Keys<RunOptions>& RunOptions::keys() {
   return kKeys;
 }
 
+void RunOptions::refuse(const config::Config& config, std::initializer_list<const char*> wanted,
+                        const std::string& why) {
+  for (const char* const name : wanted) {
+    const config::Key* const key = config.schema().find(name);
+    if (config.value_text(name) != key->default_value) throw UsageError(config.place_of(name), why);
+  }
+}
+
 void RunOptions::refuse_looks(const config::Config& config, const std::string& why) {
-  for (const char* const key : {"run.warmup", "run.interval"})
-    if (config.count(key) != 0) throw UsageError(config.place_of(key), why);
+  refuse(config, {"run.warmup", "run.interval"}, why);
+}
+
+void RunOptions::refuse_parts(const config::Config& config, const std::string& why) {
+  refuse_looks(config, why);
+  refuse(config, {"run.limit"}, why);
+  if (from(config).stream == StreamChoice::Pages)
+    throw UsageError(config.place_of("run.stream"), "every reference is needed for this");
 }
 
 RunOptions RunOptions::from(const config::Config& config) {

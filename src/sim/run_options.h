@@ -3,6 +3,7 @@
 #define MMUSIM_SIM_RUN_OPTIONS_H_
 
 #include <cstdint>
+#include <initializer_list>
 #include <string>
 
 #include "config/forward.h"
@@ -29,9 +30,15 @@ struct RunOptions {
   static const config::Keys<RunOptions>& keys();
   // REQUIRES: declared.
   static RunOptions from(const config::Config& config);
+  // For what can make nothing of some of these. Errors: UsageError where one of them is not as by
+  // default, with `why`.
+  static void refuse(const config::Config& config, std::initializer_list<const char*> wanted,
+                     const std::string& why);
   // For what counts no part of a run by itself. Errors: UsageError where run.warmup or run.interval
   // is set, with `why`.
   static void refuse_looks(const config::Config& config, const std::string& why);
+  // For what looks at one point of a trace: also run.limit, and page streams.
+  static void refuse_parts(const config::Config& config, const std::string& why);
 };
 
 }  // namespace mmusim::sim

@@ -6,6 +6,7 @@
 #ifndef MMUSIM_SIM_STRETCH_H_
 #define MMUSIM_SIM_STRETCH_H_
 
+#include <algorithm>
 #include <cstddef>
 #include <cstdint>
 #include <span>
@@ -38,15 +39,17 @@ class Stretch {
     }
   }
 
-  // The next ones of those next(trace::Batch&) gives, as long as it is true, up to the limit, which
-  // is told of them, or to where counters are looked at; `before` is the instructions so far. False
-  // where there are no more. They live until the next call. Errors: next()'s.
+  // The next ones of those next(trace::Batch&, most instructions) gives, as long as it is true, up
+  // to the limit, which is told of them, or to where counters are looked at; `before` is the
+  // instructions so far. False where there are no more. They live until the next call. REQUIRES:
+  // the limit is not reached. Errors: next()'s.
   template <class Next>
   bool next(Next next, RunLimit& limit, const Looks& looks, uint64_t before) {
     begin();
     for (Slot& slot : slots_) {
       trace::Batch batch;
-      if (!next(batch)) break;
+      const uint64_t most = std::min(limit.left(), looks.left(before + totals_.instructions));
+      if (!next(batch, most)) break;
       const bool goes_on = batch.goes_on;
       add(slot, batch);
       limit.add(batch.totals.instructions, batch.event != nullptr ? 1 : 0);
@@ -54,10 +57,12 @@ class Stretch {
     }
     return !parts_.empty();
   }
+  // All of those next(trace::Batch&) gives.
   template <class Next>
   bool next(Next next) {
     RunLimit none(0);
-    return this->next(next, none, Looks(0, 0), 0);
+    const auto whole = [&next](trace::Batch& batch, uint64_t /*most*/) { return next(batch); };
+    return this->next(whole, none, Looks(0, 0), 0);
   }
 
   [[nodiscard]] std::span<const Part> parts() const { return parts_; }

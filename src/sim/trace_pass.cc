@@ -5,6 +5,8 @@
 
 #include "base/error.h"
 #include "base/interrupt.h"
+#include "sim/batch_cut.h"
+#include "sim/profile/profiler.h"
 #include "sim/run_limit.h"
 
 namespace mmusim::sim {
@@ -33,7 +35,7 @@ void TracePass::run(Looks& looks, const std::function<void()>& look) {
 bool TracePass::may_give_pages() {
   if (route_.stream == StreamChoice::Full) return false;
   const bool whole = !route_.moved && route_.limit == 0 && route_.quantum == 0 &&
-                     route_.warmup == 0 && route_.interval == 0;
+                     route_.warmup == 0 && route_.interval == 0 && options_.profiler == nullptr;
   if (route_.stream == StreamChoice::Auto) return whole;
   for (const size_t i : all_) {
     if (runs_[i] == nullptr || (whole && runs_[i]->needs() != trace::References::All)) continue;
@@ -50,7 +52,10 @@ bool TracePass::may_give_pages() {
 void TracePass::as_they_come(Looks& looks, const std::function<void()>& look) {
   RunLimit limit(route_.limit);
   Stretch stretch(runs_.size() > 1 ? kTogether : 1);
-  const auto next = [this](trace::Batch& batch) { return source_.next(batch); };
+  BatchCut cut;
+  const auto next = [this, &cut](trace::Batch& batch, uint64_t most) {
+    return cut.next(source_, batch, most);
+  };
   bool goes_on = false;
   while (runs_.any()) {
     if (!goes_on) choose_sifted(all_, stretch);
@@ -59,8 +64,10 @@ void TracePass::as_they_come(Looks& looks, const std::function<void()>& look) {
     take(all_, stretch);
     totals_ += stretch.totals();
     if (looks.due(totals_.instructions)) {
+      const bool begins = !looks.left_out();
       looks.made(totals_.instructions);
       look();
+      if (begins && options_.profiler != nullptr && runs_.any()) options_.profiler->forget();
     }
     stopped_ = limit.reached();
     if (stopped_) break;

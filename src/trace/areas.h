@@ -47,6 +47,9 @@ struct Area {
   uint32_t prot = 0;
   uint32_t flags = 0;   // MAP_*, without those that only say how to map
   uint64_t offset = 0;  // in the file, of range.begin
+  // Where the mapping began that it is a part of, and whether that was asked for there.
+  VirtAddr origin{};
+  bool placed = false;
   // The file, or [stack] and the like; null: none.
   std::shared_ptr<const std::string> name{};
   // Memory with no name that several areas may show: shared, or of an unnamed file. 0: none.

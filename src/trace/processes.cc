@@ -117,6 +117,8 @@ class EventEffect {
   void put(Area area) {
     area.lock = space().lock_new;
     if ((area.flags & kMapLocked) != 0) area.lock = Area::Lock::Locked;
+    area.placed = area.placed || (area.flags & (kMapFixed | kMapFixedNoReplace)) != 0;
+    area.origin = area.range.begin;
     area.flags &= ~kMapHow;
     area.charged = is_charged(area.prot, area.flags);
     space().areas.put(area);
@@ -150,6 +152,7 @@ void EventEffect::operator()(const ExecEvent& e) {
   for (const ImageArea& image : e.image) {
     if (image.range.empty() || fresh.areas.overlaps(image.range)) continue;
     Area area{.range = image.range, .prot = image.prot, .flags = image.flags};
+    area.placed = true;
     area.offset = image.file_offset;
     area.name = all_.name(image.name);
     if (image.name.starts_with("[stack")) area.flags |= kMapGrowsDown;
@@ -240,6 +243,8 @@ void EventEffect::move(VirtRange from, VirtRange to, bool keep) {
     const VirtAddr end = last ? to.end : std::min(to.end, begin + piece.range.bytes());
     if (begin >= end) break;
     piece.range = {begin, end};
+    piece.origin = to.begin;
+    piece.placed = false;
     space().areas.put(piece);
   }
 }

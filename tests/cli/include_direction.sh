@@ -8,7 +8,7 @@ set -u
 cd "$1" || exit 1
 
 # Folders with the same number may not include each other, but where `also` has FROM:TO.
-ranks='base=0 config=1 mem=2 trace=2 stats=2 record=3 pt=3 tlb=4 mmu=5 kernel=6 arch=7 sim=8 report=9 sweep=10 cli=11 python=12'
+ranks='base=0 symbols=1 config=1 mem=2 trace=2 stats=2 record=3 pt=3 tlb=4 mmu=5 kernel=6 arch=7 sim=8 report=9 sweep=10 cli=11 python=12'
 also='mem:stats'
 
 {

@@ -62,6 +62,20 @@ class Results(unittest.TestCase):
         self.assertEqual(curve.json, said.stdout)
         self.assertEqual(set(curve.frame().page_bytes), {4096, 2 << 20})
 
+    def test_profile(self):
+        profile = mmusim.profile("pipeline", sort=["mapping", "process,page"], by="misses", top=20,
+                                 machine="zen2", limit=100_000)
+        said = program("profile", "pipeline", "--sort=mapping", "--sort=process,page",
+                       "--by=misses", "--top=20", "-m", "zen2", "--limit=100000", "-q", "--json=-")
+        self.assertEqual(profile.json, said.stdout)
+        run = mmusim.replay("pipeline", machine="zen2", limit=100_000)
+        self.assertEqual(profile.total["miss_cycles"], run.counters["mmu.miss_cycles"])
+        for sort in "mapping", "page,process":
+            self.assertEqual(profile.frame(sort)["misses"].sum(), profile.total["misses"])
+        self.assertEqual(len(profile.frame("process,page")), 21)
+        with self.assertRaises(mmusim.UsageError):
+            profile.rows("pc")
+
     def test_sweep(self):
         sweep = mmusim.sweep("pipeline", output="there", machines="tiny", limit=50_000,
                              vary={"tlb.l2.entries": [64, 128]},
@@ -189,6 +203,12 @@ class Running(unittest.TestCase):
                         f"-I{SOURCE}/src", "broken.cc"], check=True)
         with self.assertRaisesRegex(mmusim.InternalError, "config.text"):
             mmusim.replay("pipeline", page_table="./broken.so", limit=1000)
+        # The others' results come with the error.
+        with self.assertRaisesRegex(mmusim.Error, "1 of 2 runs failed") as caught:
+            mmusim.compare("pipeline", machines="tiny", page_tables=["mlpt", "./broken.so"],
+                           limit=1000)
+        self.assertEqual([run["name"] for run in caught.exception.result["runs"]], ["tiny/mlpt"])
+        self.assertIn("config.text", caught.exception.result["failed"][0]["why"])
         self.assertGreater(mmusim.replay("pipeline", limit=1000).counters["run.instructions"], 0)
 
 

@@ -4,7 +4,7 @@
     >>> result = mmusim.replay("pipeline", machine="zen2", keys={"tlb.l2.entries": 1024})
     >>> result.counters["mmu.cycles"]
 
-replay(), compare(), sweep() and curve() do what the program's commands of these names do, with the
+replay(), compare(), sweep(), curve() and profile() do what the program's commands of these names do, with the
 same results, byte for byte: a result is a dictionary, the document that ``--json`` writes, and its
 frame() is a pandas DataFrame (where pandas is installed). Traces are read and written with Trace
 and TraceWriter.
@@ -33,9 +33,9 @@ if TYPE_CHECKING:
     import pandas
 
 __all__ = [
-    "Comparison", "Curve", "Error", "InternalError", "MmusimWarning", "Record", "Result", "Sweep",
-    "Trace", "TraceWriter", "UsageError", "compare", "curve", "machines", "page_tables", "replay",
-    "sweep", "traces",
+    "Comparison", "Curve", "Error", "InternalError", "MmusimWarning", "Profile", "Record", "Result",
+    "Sweep", "Trace", "TraceWriter", "UsageError", "compare", "curve", "machines", "page_tables",
+    "profile", "replay", "sweep", "traces",
 ]
 
 __version__ = _mmusim.version()[0]
@@ -152,6 +152,34 @@ class Curve(dict):  # type: ignore[type-arg]
         return _pandas().DataFrame(self.rows)
 
 
+class Profile(dict):  # type: ignore[type-arg]
+    """Where misses, walks and faults come from: the document that ``mmusim profile --json`` writes."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__(json.loads(text))
+        self.json = text
+
+    def rows(self, sort: str | None = None) -> list[dict[str, Any]]:
+        """The rows of the table that `sort` names, as profile() was given it; the first if None."""
+        tables = self["tables"]
+        if sort is None:
+            return tables[0]["rows"]
+        wanted = set(sort.split(","))
+        for table in tables:
+            if table["id"] != "total" and set(table["id"].removeprefix("by_").split("_")) == wanted:
+                return table["rows"]
+        raise UsageError(f"the profile has no table by {sort}")
+
+    @property
+    def total(self) -> dict[str, Any]:
+        """What all rows of a table come to."""
+        return self["tables"][-1]["rows"][0]
+
+    def frame(self, sort: str | None = None) -> pandas.DataFrame:
+        """The same, a row each."""
+        return _pandas().DataFrame(self.rows(sort))
+
+
 class Sweep:
     """The folder of a sweep, as sweep() or ``mmusim sweep -o`` left it."""
 
@@ -237,7 +265,8 @@ def compare(
 
     Of several traces, of one program on several instruction sets, each machine replays that of its
     own. pairs: page tables with keys of their own, as "gpt paging.walk=native". base: the run the
-    others are related to. A run that meets a bug is an Error, whose details say which.
+    others are related to. Where runs fail, an Error is raised, whose details say which and why; its
+    result is the Comparison of the others, if there are any, else None.
     """
     sources = [traces] if isinstance(traces, (str, os.PathLike)) else list(traces)
     words = _Words(["compare", *map(_argument, sources), "--json=-"])
@@ -251,7 +280,11 @@ def compare(
     words.flag("accept-torn", accept_torn)
     words.option("jobs", jobs)
     words.keys(keys)
-    return Comparison(words.run())
+    try:
+        return Comparison(words.run())
+    except Error as error:
+        error.result = Comparison(error.printed) if error.printed else None
+        raise
 
 
 def curve(
@@ -278,6 +311,37 @@ def curve(
     words.flag("accept-torn", accept_torn)
     words.keys(keys)
     return Curve(words.run())
+
+
+def profile(
+    trace: Path,
+    *,
+    sort: str | Sequence[str] = ("process", "mapping", "page"),
+    by: str = "cycles",
+    top: int | None = None,
+    machine: Path | None = None,
+    page_table: Path | None = None,
+    keys: Keys | None = None,
+    limit: int | None = None,
+    accept_torn: bool = False,
+) -> Profile:
+    """Says where a trace's TLB misses, walks and faults come from.
+
+    sort: what rows are told apart by, a table each: "process", "mapping", "page", "pc", or several
+    with commas between them, as "process,mapping". by: what shares are of, and rows sorted by:
+    "cycles", "misses", "walks", "traps", "references", "faults". top: at most so many rows of each.
+    """
+    words = _Words(["profile", _argument(trace), "--json=-"])
+    for one in [sort] if isinstance(sort, str) else sort:
+        words.option("sort", one)
+    words.option("by", by)
+    words.option("top", top)
+    words.names("machine", machine)
+    words.names("page-table", page_table)
+    words.option("limit", limit)
+    words.flag("accept-torn", accept_torn)
+    words.keys(keys)
+    return Profile(words.run())
 
 
 def _axis(key: str, values: object) -> str:

@@ -2,6 +2,8 @@ from typing import Any
 
 class Error(RuntimeError):
     details: list[str]
+    printed: str
+    result: Any
 
 class UsageError(Error, ValueError): ...
 class InternalError(Error): ...

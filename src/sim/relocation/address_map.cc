@@ -121,6 +121,12 @@ std::optional<uint64_t> AddressMap::distance(VirtAddr source) const {
   return it->second.distance;
 }
 
+std::optional<VirtAddr> AddressMap::source_of(VirtAddr target) const {
+  for (const auto& [begin, run] : runs_)
+    if (target.value() - (begin + run.distance) < run.end - begin) return target - run.distance;
+  return std::nullopt;
+}
+
 std::optional<Zone> AddressMap::zone_near(VirtAddr source) const {
   const uint64_t at = source.value();
   const auto above = runs_.upper_bound(at);

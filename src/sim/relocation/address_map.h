@@ -52,6 +52,8 @@ class AddressMap {
 
   // Target minus source, modulo 2^64, of a placed address; nothing for any other.
   [[nodiscard]] std::optional<uint64_t> distance(VirtAddr source) const;
+  // What lies at a target address; nothing where nothing does. Looks at every run.
+  [[nodiscard]] std::optional<VirtAddr> source_of(VirtAddr target) const;
   // Places what of `source` has no place yet, in one piece where possible. False: some of it fits
   // nowhere. REQUIRES: not empty.
   [[nodiscard]] bool place(VirtRange source, Zone zone);

@@ -69,6 +69,17 @@ VirtAddr Relocator::find_or_place(Pid pid, Space& space, VirtAddr va, AccessKind
   return va + *distance;
 }
 
+std::optional<VirtAddr> Relocator::recorded_at(Pid pid, VirtAddr target) const {
+  const auto found = spaces_.find(pid);
+  if (found == spaces_.end()) return std::nullopt;
+  const Space& space = *found->second;
+  if (const auto known = space.looked_back.find(page_of(target)); known != space.looked_back.end())
+    return target - known->second;
+  const auto source = space.here.map.source_of(target);
+  if (source) space.looked_back.emplace(page_of(target), target - *source);
+  return source;
+}
+
 void Relocator::move_blocks(Space& space, const trace::Batch& batch) {
   if (space.serial != batch.table_serial || space.blocks.size() < batch.table.size()) {
     if (space.serial != batch.table_serial) space.blocks.clear();
@@ -135,6 +146,7 @@ void Relocator::event(trace::ThreadId thread, const trace::Event& event,
     spaces_[pid] = std::make_shared<Space>(empty_map());
   }
   Space& space = space_of(pid);
+  space.looked_back.clear();
   rewriter_.rewrite(pid, space.here, event, out);
   for (const VirtRange& range : space.here.map.take_released())
     forget(space, range);

@@ -17,7 +17,9 @@
 #include <cstdint>
 #include <map>
 #include <memory>
+#include <optional>
 #include <set>
+#include <unordered_map>
 #include <vector>
 
 #include "base/random.h"
@@ -42,6 +44,9 @@ class Relocator {
 
   // Where an address of a process lies now; places it if need be, as a reference of `kind` would.
   [[nodiscard]] VirtAddr translate(Pid pid, VirtAddr va, AccessKind kind);
+  // Where the recording had what a process has at an address of the machine now; nothing where it
+  // has nothing.
+  [[nodiscard]] std::optional<VirtAddr> recorded_at(Pid pid, VirtAddr target) const;
   // The address space of a process, for tests; null if nothing was heard of it.
   [[nodiscard]] const RelocatedSpace* space(Pid pid) const;
 
@@ -67,6 +72,8 @@ class Relocator {
     uint64_t serial = 0;
     std::vector<trace::StaticBlock> blocks;
     std::set<uint64_t> code;  // pages, as in Known, that moved blocks lie in
+    // What recorded_at() has found since the last event: distances, by pages of the target.
+    mutable std::unordered_map<uint64_t, uint64_t> looked_back;
   };
 
   static size_t slot_of(uint64_t page) {

@@ -123,6 +123,19 @@ TraceSource::TraceSource(const TraceRoute& route) : reader_(open_trace(route)) {
   if (route.moved) relocator_ = std::make_unique<Relocator>(*route.moved);
 }
 
+void TraceSource::hear_it(const trace::Batch& batch) {
+  if (slices_ == nullptr)
+    listener_->recorded(batch.thread, *batch.event);
+  else
+    kept_.emplace_back(batch.thread, *batch.event);
+}
+
+void TraceSource::tell_kept() {
+  for (const auto& [thread, event] : kept_)
+    listener_->recorded(thread, event);
+  kept_.clear();
+}
+
 bool TraceSource::next_relocated(trace::Batch& batch) {
   while (next_event_ == events_.size()) {
     if (!reader_.next(batch)) return false;
@@ -133,6 +146,7 @@ bool TraceSource::next_relocated(trace::Batch& batch) {
     events_.clear();
     next_event_ = 0;
     thread_ = batch.thread;
+    hear(batch);
     relocator_->event(thread_, *batch.event, events_);
   }
   batch = trace::Batch{};

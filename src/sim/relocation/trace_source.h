@@ -11,6 +11,7 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "config/forward.h"
@@ -49,6 +50,13 @@ struct TraceRoute {
   bool operator==(const TraceRoute&) const = default;
 };
 
+// Hears the events of a recording, as recorded, before what they become for the machine.
+class RecordedEvents {
+ public:
+  virtual ~RecordedEvents() = default;
+  virtual void recorded(trace::ThreadId thread, const trace::Event& event) = 0;
+};
+
 class TraceSource {
  public:
   // Errors: UsageError when run.trace is empty.
@@ -59,7 +67,18 @@ class TraceSource {
   TraceSource& operator=(const TraceSource&) = delete;
 
   bool next(trace::Batch& batch) {
-    return slices_ == nullptr ? recorded(batch) : slices_->next(batch);
+    if (slices_ == nullptr) return recorded(batch);
+    if (!slices_->next(batch)) return false;
+    if (batch.event != nullptr) tell_kept();
+    return true;
+  }
+  // Null, as at first: nobody. Must outlive its use.
+  void tell(RecordedEvents* listener) { listener_ = listener; }
+  // Whether addresses are not the recording's; what the recording had where a process has an
+  // address of the machine; nothing where it had nothing, or that is over.
+  [[nodiscard]] bool moves() const { return relocator_ != nullptr; }
+  [[nodiscard]] std::optional<VirtAddr> recorded_at(Pid pid, VirtAddr va) const {
+    return relocator_ == nullptr ? va : relocator_->recorded_at(pid, va);
   }
   [[nodiscard]] const trace::Reader& reader() const { return reader_; }
   [[nodiscard]] trace::Reader& reader() { return reader_; }
@@ -75,10 +94,19 @@ class TraceSource {
  private:
   // In the order of the recording.
   bool recorded(trace::Batch& batch) {
-    if (relocator_ == nullptr) [[likely]]
-      return reader_.next(batch);
+    if (relocator_ == nullptr) [[likely]] {
+      if (!reader_.next(batch)) return false;
+      if (batch.event != nullptr) hear(batch);
+      return true;
+    }
     return next_relocated(batch);
   }
+  void hear(const trace::Batch& batch) {
+    if (listener_ != nullptr) [[unlikely]]
+      hear_it(batch);
+  }
+  void hear_it(const trace::Batch& batch);
+  void tell_kept();
   bool next_relocated(trace::Batch& batch);
 
   trace::Reader reader_;
@@ -87,6 +115,9 @@ class TraceSource {
   std::vector<trace::Event> events_;      // made of one recorded event; from next_event_ on to do
   size_t next_event_ = 0;
   trace::ThreadId thread_;  // whose they are
+  RecordedEvents* listener_ = nullptr;
+  // Heard, but behind what is still to be given out (time slices read ahead).
+  std::vector<std::pair<trace::ThreadId, trace::Event>> kept_;
 };
 
 }  // namespace mmusim::sim
