@@ -126,6 +126,14 @@ constexpr const char* kZshMiddle = R"sh(      FILE) _files; continue ;;
   done
 }
 
+# Keys of configurations, as options.
+_mmusim_key() {
+  [[ $PREFIX == --*.* && $PREFIX != *=* ]] || return 1
+  local -a keys
+  keys=(${(f)"$(_call_program keys $service list keys | sed -n 's/^\([^ ]*\) = .*/--\1=/p')"})
+  compadd -S '' -a keys
+}
+
 _mmusim() {
   local command=$words[2]
   local -a below
@@ -223,7 +231,9 @@ std::string zsh_completion(const std::vector<DescribedCommand>& commands) {
   text += "  esac\n  shift words\n  ((CURRENT--))\n  case $command in\n";
   for (const DescribedCommand& command : commands) {
     if (command.group) continue;
-    text += fmt::format("    {})\n      _arguments \\\n", quoted(command.name));
+    text += fmt::format("    {})\n", quoted(command.name));
+    if (!command.help.sections.empty()) text += "      _mmusim_key && return\n";
+    text += "      _arguments \\\n";
     for (const CommandHelp::Option& option : command.help.options)
       text += zsh_option(option);
     const std::string& positional = command.help.positional;
