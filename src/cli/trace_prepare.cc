@@ -22,7 +22,7 @@ void trace_prepare(const Words& words) {
           "What is recorded, imported, cut or merged has page streams already. Together they take "
           "at "
           "most {} % of the rest: chunks for which there is no room are left as they are, or get "
-          "those for TLBs with sets only. Files so made are of format version 2, which older "
+          "those for TLBs with sets only. Files so made are of format version 3, which older "
           "programs refuse.",
           trace::kPagePercent));
   arguments.positional("FILE", 1);

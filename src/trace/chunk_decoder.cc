@@ -23,9 +23,19 @@ constexpr auto kWidths = [] {
   return widths;
 }();
 
-// How many nibbles are 1 to kMaxDifferenceBytes each, by value; or nothing if one is larger.
+// Whether both of a pair are among what nearly all are: no byte, one or two, or a repetition.
+constexpr auto kUsualPair = [] {
+  std::array<bool, 256> usual{};
+  const auto is_usual = [](unsigned width) { return width <= 2 || width >= kRepeatCode; };
+  for (unsigned pair = 0; pair < 256; ++pair)
+    usual[pair] = is_usual(pair & 15u) && is_usual(pair >> 4);
+  return usual;
+}();
+
+// How many nibbles are 1 to kMaxDifferenceBytes each, by value; or nothing if one is none of these
+// and, unless `repeats`, no repetition.
 std::optional<std::array<uint64_t, kMaxDifferenceBytes + 1>> count_widths(
-    std::span<const uint8_t> pairs) {
+    std::span<const uint8_t> pairs, bool repeats) {
   std::array<std::array<uint64_t, 256>, 4> counts{};  // side by side, for the host's sake
   size_t i = 0;
   for (; i + 4 <= pairs.size(); i += 4)
@@ -33,15 +43,18 @@ std::optional<std::array<uint64_t, kMaxDifferenceBytes + 1>> count_widths(
       ++counts[k][pairs[i + k]];
   for (; i < pairs.size(); ++i)
     ++counts[0][pairs[i]];
-  std::array<uint64_t, kMaxDifferenceBytes + 1> widths{};
+  std::array<uint64_t, 16> widths{};
   for (unsigned pair = 0; pair < 256; ++pair) {
     const uint64_t count = counts[0][pair] + counts[1][pair] + counts[2][pair] + counts[3][pair];
     if (count == 0) continue;
-    if ((pair & 15u) > kMaxDifferenceBytes || pair >> 4 > kMaxDifferenceBytes) return std::nullopt;
     widths[pair & 15u] += count;
     widths[pair >> 4] += count;
   }
-  return widths;
+  for (unsigned width = kMaxDifferenceBytes + 1; width < widths.size(); ++width)
+    if (widths[width] != 0 && !(repeats && width >= kRepeatCode)) return std::nullopt;
+  std::array<uint64_t, kMaxDifferenceBytes + 1> stored{};
+  std::copy_n(widths.begin(), stored.size(), stored.begin());
+  return stored;
 }
 
 template <class Number>
@@ -85,12 +98,14 @@ void ChunkDecoder::check_streams() {
   if (widths.size() != (addresses + 1) / 2 || (addresses % 2 != 0 && widths.back() > 15)) {
     fail("the stream of address widths does not have as many as the chunk");
   }
-  const auto counts = count_widths(widths);
+  const auto counts = count_widths(widths, header_.coding == DifferenceCoding::Repeats);
   const uint8_t* at = raw_[Stream::Differences].data();
   const uint8_t* const end = at + raw_[Stream::Differences].size();
   next_difference_.fill(at);
+  stored_ = {};
+  stored_count_ = 0;
   for (uint64_t width = 0; counts && width <= kMaxDifferenceBytes; ++width) {
-    if (header_.by_width) next_difference_[width] = at;
+    if (header_.coding != DifferenceCoding::InOrder) next_difference_[width] = at;
     if (width * (*counts)[width] > static_cast<uint64_t>(end - at)) break;
     at += width * (*counts)[width];
     if (width == kMaxDifferenceBytes && at == end) return;
@@ -242,10 +257,10 @@ void ChunkDecoder::decode_blocks(Batch& batch) {
 
 // REQUIRES: op_numbers_ filled, and so many addresses left in the chunk.
 void ChunkDecoder::decode_addresses(size_t count) {
-  if (header_.by_width)
-    decode_addresses_by_width(count);
-  else
+  if (header_.coding == DifferenceCoding::InOrder)
     decode_addresses_in_order(count);
+  else
+    decode_addresses_by_width(count);
 }
 
 void ChunkDecoder::decode_addresses_in_order(size_t count) {
@@ -276,31 +291,49 @@ void ChunkDecoder::decode_addresses_in_order(size_t count) {
   next_difference_[0] = from;
 }
 
-// Nearly all differences have no byte, one or two: where those are read is kept in registers, and
-// only the rest takes a branch.
+// Nearly all differences have no byte, one or two, or are repeated: where those are read is kept in
+// registers, and only the rest takes a branch. What is stored is put where repetitions look for it,
+// and stays there if it was.
 void ChunkDecoder::decode_addresses_by_width(size_t count) {
   const uint8_t* one_byte = next_difference_[1];
   const uint8_t* two_bytes = next_difference_[2];
   const uint32_t* op_number = op_numbers_.data();
   uint64_t* last = last_address_.data();
   uint64_t* to = addresses_.data();
+  uint64_t* const stored = stored_.data();
+  size_t stored_count = stored_count_;
+  constexpr size_t kMask = kStored - 1;
+  // `code` - kRepeatCode + 1 before the next one's place.
+  const auto repeated = [&](unsigned code) {
+    return stored[(stored_count + kRepeatCode - 1 - code) & kMask];
+  };
+  const auto take = [&](uint64_t difference, bool is_stored) {
+    stored[stored_count & kMask] = difference;
+    stored_count += is_stored ? 1 : 0;
+    uint64_t& address = last[*op_number++];
+    address += difference;
+    *to++ = address;
+  };
   const auto any = [&](unsigned width) {
+    if (width >= kRepeatCode) {
+      take(repeated(width), false);
+      return;
+    }
     const uint8_t*& from = width == 1 ? one_byte : width == 2 ? two_bytes : next_difference_[width];
     uint64_t biased;
     std::memcpy(&biased, from, sizeof biased);
     from += width;
-    uint64_t& address = last[*op_number++];
-    address += (biased & kWidths[width].mask) - kWidths[width].bias;
-    *to++ = address;
+    take((biased & kWidths[width].mask) - kWidths[width].bias, width != 0);
   };
-  const auto narrow = [&](unsigned width) {
+  const auto usual = [&](unsigned width) {
     uint16_t biased;
     std::memcpy(&biased, width == 2 ? two_bytes : one_byte, sizeof biased);
-    one_byte += width & 1u;
-    two_bytes += width & 2u;
-    uint64_t& address = last[*op_number++];
-    address += (biased & kWidths[width].mask) - kWidths[width].bias;
-    *to++ = address;
+    const unsigned bytes = width & ~(width >> 2) & 3u;  // 0 of repetitions
+    one_byte += bytes & 1u;
+    two_bytes += bytes & 2u;
+    const uint64_t is_repeated = 0 - uint64_t{width >> 3};
+    take(((biased & kWidths[width].mask) - kWidths[width].bias) + (repeated(width) & is_repeated),
+         bytes != 0);
   };
   const uint64_t first = done_.data_accesses();
   const uint8_t* widths = raw_[Stream::Widths].data() + first / 2;
@@ -310,19 +343,18 @@ void ChunkDecoder::decode_addresses_by_width(size_t count) {
   }
   for (; count >= 2; count -= 2) {
     const unsigned pair = *widths++;
-    const unsigned low = pair & 15u;
-    const unsigned high = pair >> 4;
-    if (((pair + 0x11u) & 0xccu) == 0) [[likely]] {
-      narrow(low);
-      narrow(high);
+    if (kUsualPair[pair]) [[likely]] {
+      usual(pair & 15u);
+      usual(pair >> 4);
     } else {
-      any(low);
-      any(high);
+      any(pair & 15u);
+      any(pair >> 4);
     }
   }
   if (count != 0) any(*widths & 15u);
   next_difference_[1] = one_byte;
   next_difference_[2] = two_bytes;
+  stored_count_ = stored_count;
 }
 
 }  // namespace mmusim::trace

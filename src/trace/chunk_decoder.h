@@ -80,6 +80,12 @@ class ChunkDecoder {
   // The next difference of each width; where they stand in order, of any in the first.
   std::array<const uint8_t*, 16> next_difference_{};
 
+  // The differences stored last, each in the place of its number, modulo their count.
+  static constexpr size_t kStored = 8;
+  static_assert(kStored > kRepeatable);
+  std::array<uint64_t, kStored> stored_{};
+  size_t stored_count_ = 0;
+
   // Of the batch.
   std::vector<uint32_t> blocks_;
   std::vector<uint32_t> op_numbers_;  // the static access of each address

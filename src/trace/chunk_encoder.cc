@@ -190,15 +190,27 @@ void ChunkEncoder::again(std::span<const uint32_t> numbers, std::span<const uint
   widths_.reserve(addresses.size());
   uint8_t* width_at = widths_.end();
   uint64_t* const last = last_address_.data();
+  auto [first, second, third, fourth] = stored_;
   for (size_t i = 0; i < addresses.size(); ++i) {
     const uint64_t difference = addresses[i] - last[places_[i]];
     last[places_[i]] = addresses[i];
     const unsigned width = difference_bytes(difference);
-    const uint64_t biased = difference + kBias[width];
-    std::memcpy(at[width], &biased, sizeof biased);
-    at[width] += width;
-    *width_at++ = static_cast<uint8_t>(width);
+    const unsigned same = (difference == first ? 1u : 0u) | (difference == second ? 2u : 0u) |
+                          (difference == third ? 4u : 0u) | (difference == fourth ? 8u : 0u);
+    const bool repeated = same != 0 && width != 0;
+    const unsigned bytes = repeated ? 0 : width;
+    const uint64_t biased = difference + kBias[bytes];
+    std::memcpy(at[bytes], &biased, sizeof biased);
+    at[bytes] += bytes;
+    const auto code = kRepeatCode + static_cast<unsigned>(std::countr_zero(same | 16u));
+    *width_at++ = static_cast<uint8_t>(repeated ? code : width);
+    const bool stored = bytes != 0;
+    fourth = stored ? third : fourth;
+    third = stored ? second : third;
+    second = stored ? first : second;
+    first = stored ? difference : first;
   }
+  stored_ = {first, second, third, fourth};
   for (unsigned width = 0; width < at.size(); ++width)
     differences_[width].set_end(at[width]);
   widths_.set_end(width_at);
@@ -241,6 +253,7 @@ void ChunkEncoder::clear() {
   last_address_.clear();
   numbers_.clear();
   widths_.clear();
+  stored_ = {};
   has_thread_ = false;
   previous_end_ = 0;
   first_addresses_ = FirstAddresses{};

@@ -89,7 +89,8 @@ class ChunkEncoder {
   Totals totals_;
   // Blocks, Widths and Differences are made by close().
   std::array<ByteBuffer, kStreams> streams_;
-  ByteBuffer widths_;  // one per address
+  ByteBuffer widths_;                           // one per address
+  std::array<uint64_t, kRepeatable> stored_{};  // the differences stored last, the latest first
   // By width.
   std::array<ByteBuffer, kMaxDifferenceBytes + 1> differences_;
 };

@@ -12,7 +12,7 @@ namespace mmusim::trace {
 
 struct ChunkPacker::Worker {
   explicit Worker(const PackOptions& options)
-      : level(options.zstd_level), pages(options.page_percent) {}
+      : level(options.zstd_level), pages(options.page_percent, level) {}
 
   void pack(ChunkEncoder& encoder, PackedChunk& packed) {
     encoder.close();
@@ -27,7 +27,7 @@ struct ChunkPacker::Worker {
       raw.streams[i] = encoder.stream(static_cast<Stream>(i));
       header.streams[i] = compressor.append(raw.streams[i], level, payload);
     }
-    header.raw_hash = hash_of_streams(raw.streams, header.by_width);
+    header.raw_hash = hash_of_streams(raw.streams, header.coding);
     pages.add(raw, {"a chunk just made", 0}, header, payload);
   }
 

@@ -109,13 +109,14 @@ uint64_t hash_bytes(std::span<const uint8_t> bytes) {
   return XXH3_64bits(bytes.data(), bytes.size());
 }
 
-uint64_t hash_of_streams(std::span<const std::span<const uint8_t>> streams, bool by_width) {
+uint64_t hash_of_streams(std::span<const std::span<const uint8_t>> streams,
+                         DifferenceCoding coding) {
   XXH3_state_t state;
   XXH3_64bits_reset(&state);
   for (const auto stream : streams)
     if (!stream.empty()) XXH3_64bits_update(&state, stream.data(), stream.size());
-  const uint8_t coding = 1;
-  if (by_width) XXH3_64bits_update(&state, &coding, 1);
+  const auto byte = static_cast<uint8_t>(coding);
+  if (coding != DifferenceCoding::InOrder) XXH3_64bits_update(&state, &byte, 1);
   return XXH3_64bits_digest(&state);
 }
 
@@ -199,10 +200,6 @@ Header decode_header(std::span<const uint8_t> bytes, const Place& place) {
   return header;
 }
 
-namespace {
-constexpr uint32_t kByWidth = 1;  // of a chunk's flags
-}  // namespace
-
 void encode_chunk_header(ByteBuffer& out, const ChunkHeader& header) {
   ByteBuffer fields;
   fields.fixed(kChunkMagic);
@@ -218,7 +215,7 @@ void encode_chunk_header(ByteBuffer& out, const ChunkHeader& header) {
   fields.fixed(header.digests.all);
   fields.fixed(header.digests.left_out);
   fields.fixed(header.digests.left_out_last);
-  fields.fixed(header.by_width ? kByWidth : uint32_t{0});
+  fields.fixed(static_cast<uint32_t>(header.coding));
   fields.fixed(uint32_t{0});
   fields.fixed(header.raw_hash);
   fields.fixed(hash_bytes(fields.bytes()));
@@ -248,7 +245,7 @@ ChunkHeader decode_chunk_header(std::span<const uint8_t> bytes, uint32_t version
   std::for_each(header.streams.begin(), header.streams.end(), sizes);
   if (header.raw_bytes() > kMaxChunkBytes) fields.fail("a chunk is larger than the limit");
   if (version == 1) {
-    header.by_width = false;
+    header.coding = DifferenceCoding::InOrder;
     header.raw_hash = fields.fixed<uint64_t>();
     header.payload_hash = fields.fixed<uint64_t>();
     return header;
@@ -268,9 +265,11 @@ ChunkHeader decode_chunk_header(std::span<const uint8_t> bytes, uint32_t version
   header.digests.left_out = fields.fixed<uint64_t>();
   header.digests.left_out_last = fields.fixed<uint64_t>();
   if (!header.has_pages() && header.digests != PageDigests{}) fields.fail("digests of nothing");
-  const auto flags = fields.fixed<uint32_t>();
-  if (flags > kByWidth || fields.fixed<uint32_t>() != 0) fields.fail("an unknown flag");
-  header.by_width = flags != 0;
+  const auto newest = version == 2 ? DifferenceCoding::ByWidth : DifferenceCoding::Repeats;
+  const auto coding = fields.fixed<uint32_t>();
+  if (coding > static_cast<uint32_t>(newest)) fields.fail("an unknown coding of differences");
+  if (fields.fixed<uint32_t>() != 0) fields.fail("a word that must be zero is not");
+  header.coding = static_cast<DifferenceCoding>(coding);
   header.raw_hash = fields.fixed<uint64_t>();
   return header;
 }

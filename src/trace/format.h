@@ -14,7 +14,7 @@
 
 namespace mmusim::trace {
 
-inline constexpr uint32_t kFormatVersion = 2;  // what is written; 1 is read as well
+inline constexpr uint32_t kFormatVersion = 3;  // what is written; 1 and 2 are read as well
 
 // The first byte is not ASCII and a line end of each kind follows, so that a file sent through
 // something that takes it for text is not mistaken for a trace.
@@ -65,6 +65,16 @@ constexpr uint64_t difference_bias(unsigned bytes) {
   return bytes == 0 ? 0 : uint64_t{1} << (8 * bytes - 1);
 }
 
+// How a chunk's differences are stored.
+enum class DifferenceCoding : uint8_t {
+  InOrder,  // of accesses
+  ByWidth,  // those of one byte before those of two, and so on
+  Repeats,  // the same, and one that is among the last few stored is not stored again
+};
+// In the place of a width: the difference is the one stored last, or up to three before it.
+inline constexpr unsigned kRepeatCode = 12;
+inline constexpr unsigned kRepeatable = 4;
+
 // First addresses of static accesses are told as differences from one of a few that were told
 // before, since programs touch a few regions in turn.
 class FirstAddresses {
@@ -110,12 +120,11 @@ struct ChunkHeader {
 
   Totals totals;
   uint32_t static_blocks = 0;
-  // Differences of one byte stand before those of two, and so on; else all in order of accesses.
-  bool by_width = true;
+  DifferenceCoding coding = DifferenceCoding::Repeats;
   std::array<StreamSizes, kStreams> streams{};
   std::array<StreamSizes, kPageStreams> page_streams{};  // empty: there are none
   PageDigests digests;
-  uint64_t raw_hash = 0;      // XXH3-64 of the uncompressed streams, in order, and of by_width
+  uint64_t raw_hash = 0;      // XXH3-64 of the uncompressed streams, in order, and of coding
   uint64_t payload_hash = 0;  // version 1: XXH3-64 of the compressed streams, in order
 
   [[nodiscard]] uint64_t columns_bytes() const;  // compressed
@@ -144,7 +153,8 @@ inline constexpr size_t kIndexFixedBytes = 4 + 4 + 8;   // magic, zero, header h
 uint64_t hash_bytes(std::span<const uint8_t> bytes);  // XXH3-64
 
 // A chunk's ChunkHeader::raw_hash.
-uint64_t hash_of_streams(std::span<const std::span<const uint8_t>> streams, bool by_width);
+uint64_t hash_of_streams(std::span<const std::span<const uint8_t>> streams,
+                         DifferenceCoding coding);
 
 // Each encode_* appends; each decode_* checks everything it can alone.
 void encode_header(ByteBuffer& out, const Header& header);

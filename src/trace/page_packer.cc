@@ -3,17 +3,11 @@
 #include "trace/compressor.h"
 
 namespace mmusim::trace {
-namespace {
-
-// Page numbers repeat over long distances; what zstd's faster levels leave of that is a fifth.
-constexpr int kLevel = 9;
-
-}  // namespace
 
 struct PagePacker::Compressor : trace::Compressor {};
 
-PagePacker::PagePacker(unsigned percent)
-    : percent_(percent), compressor_(std::make_unique<Compressor>()) {}
+PagePacker::PagePacker(unsigned percent, int level)
+    : percent_(percent), level_(level), compressor_(std::make_unique<Compressor>()) {}
 PagePacker::~PagePacker() = default;
 
 void PagePacker::add(const RawStreams& raw, const Place& place, ChunkHeader& header,
@@ -27,7 +21,7 @@ void PagePacker::add(const RawStreams& raw, const Place& place, ChunkHeader& hea
   size_t good = begin;  // up to here it is within that
   std::array<StreamSizes, kPageStreams> sizes{};
   for (size_t i = 0; i < kPageStreams; ++i) {
-    sizes[i] = compressor_->append(streams_.streams[i].bytes(), kLevel, payload);
+    sizes[i] = compressor_->append(streams_.streams[i].bytes(), level_, payload);
     if (payload.size() - begin > most) break;
     if (i == static_cast<size_t>(PageStream::Runs)) continue;  // means nothing alone
     good = payload.size();

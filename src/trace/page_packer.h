@@ -13,8 +13,8 @@ namespace mmusim::trace {
 class PagePacker {
  public:
   // `percent` of the compressed columns is what they may take of a whole file; a chunk of which
-  // they take more than twice as much gets none. 0: there are none.
-  explicit PagePacker(unsigned percent);
+  // they take more than twice as much gets none. 0: there are none. `level`: zstd's.
+  PagePacker(unsigned percent, int level);
   ~PagePacker();
   PagePacker(const PagePacker&) = delete;
   PagePacker& operator=(const PagePacker&) = delete;
@@ -29,6 +29,7 @@ class PagePacker {
   struct Compressor;
 
   unsigned percent_;
+  int level_;
   std::unique_ptr<Compressor> compressor_;
   ChunkDecoder decoder_;
   PageStreamMaker maker_;

@@ -29,7 +29,7 @@ PrepareResult prepare(const std::string& path, const std::string& output, unsign
                       const std::function<void(uint64_t, uint64_t)>& progress) {
   Reader reader(path);
   OutputFile file(output);
-  PagePacker pages(percent);
+  PagePacker pages(percent, WriterOptions{}.zstd_level);
   PageAllowance allowance(percent);
   PrepareResult result;
   std::vector<IndexEntry> index;

@@ -392,7 +392,7 @@ void Reader::Impl::read_columns() {
     from += sizes.compressed;
     to += sizes.raw + RawStreams::kPadding;
   }
-  if (hash_of_streams(streams_.streams, chunk_.by_width) != chunk_.raw_hash) {
+  if (hash_of_streams(streams_.streams, chunk_.coding) != chunk_.raw_hash) {
     damaged(place_, "the checksum of the chunk's content does not match");
   }
 }

@@ -16,7 +16,7 @@
 
 namespace mmusim::trace {
 
-inline constexpr unsigned kPagePercent = 30;
+inline constexpr unsigned kPagePercent = 40;
 
 struct WriterOptions {
   int zstd_level = 6;

@@ -26,8 +26,8 @@ sound() {  # sound TRACE: whole, of a sensible history, and every reference wher
 events() {  # events TRACE KIND: how many
   "$program" trace dump --events "$1" | awk -v kind="$2" '$2 == kind' | wc -l
 }
-replays() {
-  "$program" replay "$1" --machine skylake-sp --check -q --csv counters.csv >/dev/null ||
+replays() {  # replays TRACE [OPTION]...
+  "$program" replay "$@" --machine skylake-sp --check -q --csv counters.csv >/dev/null ||
     fail "$1 cannot be replayed"
 }
 counter() { awk -F, -v name="$1" '$1 == name { print $2 }' counters.csv; }
@@ -69,12 +69,13 @@ expect stores "$(counter run.stores)" 10
 
 # Minor faults as many as on this computer. Another kernel may map more or fewer pages around one.
 gcc -O1 -o minor_faults "$source/tests/cli/data/minor_faults.c"
+zero_page=$(./minor_faults)
 for run in "arena 1M 50" "sort 256K" "sparse 1M 1000"; do
   read -r name arguments <<<"$run"
   gcc -std=gnu11 -O2 -static -o "$name" "$source/workloads/programs/$name.c"
   own=$(./minor_faults "./$name" $arguments)
   record 0 -o "$name.mmt" -- "./$name" $arguments
-  replays "$name.mmt"
+  replays "$name.mmt" --kernel.zero_page="$zero_page"
   replayed=$(counter kernel.faults.minor)
   [[ $own -ge 20 && $((replayed > own ? replayed - own : own - replayed)) -le $((own / 50 + 5)) ]] ||
     fail "$run: $replayed minor faults replayed, $own here"
@@ -97,6 +98,12 @@ for compressors in 0 1 3; do
   "$program" trace dump c$compressors.mmt | sed -E 's/^\[[0-9]+\/[0-9]+\]//' | md5sum >c$compressors.txt
 done
 cmp -s c0.txt c1.txt && cmp -s c0.txt c3.txt || fail "the traces differ by compressors"
+# Page streams are left out where they are not wanted, and can be added.
+record 7 -q --chunk 64K --pages 0 -o bare.mmt -- ./counted
+bare=$(stat -c %s bare.mmt)
+[ "$bare" -lt "$(stat -c %s c0.mmt)" ] || fail "page streams that are not wanted"
+"$program" trace prepare -q bare.mmt >/dev/null
+[ "$bare" -lt "$(stat -c %s bare.mmt)" ] || fail "no page streams could be added"
 
 # A script: fork, exec, pipes, exit statuses, and what signals end. Its output is its own.
 cat >script <<'END'

@@ -31,9 +31,9 @@ std::vector<uint8_t> container(const trace::Header& header, const Chunk& chunk) 
     raw.streams[i] = std::span(padded[i]).first(size);
     head.streams[i] = compressor.append(raw.streams[i], kLevel, payload);
   }
-  head.raw_hash = trace::hash_of_streams(raw.streams, head.by_width);
+  head.raw_hash = trace::hash_of_streams(raw.streams, head.coding);
   try {
-    trace::PagePacker(kPercent).add(raw, {}, head, payload);
+    trace::PagePacker(kPercent, kLevel).add(raw, {}, head, payload);
   } catch (const Error&) {
   }
 

@@ -149,8 +149,8 @@ TEST_F(DamageTest, SaysWhatIsWrong) {
   EXPECT_THAT(error_of("hello, world, this is no trace"),
               AllOf(names_the_place(), HasSubstr("not a mmusim trace")));
   std::string future = good_;
-  future[8] = 3;
-  EXPECT_THAT(error_of(future), AllOf(names_the_place(), HasSubstr("version 3")));
+  future[8] = static_cast<char>(kFormatVersion + 1);
+  EXPECT_THAT(error_of(future), AllOf(names_the_place(), HasSubstr("version 4")));
   EXPECT_THAT(error_of(good_ + "x"), AllOf(names_the_place(), HasSubstr("index")));
   std::string damaged_chunk = good_;
   const uint64_t at = chunks_[1].offset + chunks_[1].compressed_bytes - 3;

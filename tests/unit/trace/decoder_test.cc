@@ -70,6 +70,7 @@ class ChunkUnderTest {
       return e.what();
     }
   }
+  void set_coding(DifferenceCoding coding) { header_.coding = coding; }
   ChunkDecoder& opened() {
     decoder_.open(header_, raw_, {"FILE", 4711});
     return decoder_;
@@ -190,8 +191,8 @@ INSTANTIATE_TEST_SUITE_P(Ways, WrongChunk,
                                                        }},
                                              WrongCase{"WidthNine", "fit together",
                                                        [](Chunk& c) { c.widths[0] = 0x91; }},
-                                             WrongCase{"WidthFifteen", "fit together",
-                                                       [](Chunk& c) { c.widths[1] = 0x0f; }},
+                                             WrongCase{"WidthEleven", "fit together",
+                                                       [](Chunk& c) { c.widths[1] = 0x0b; }},
                                              WrongCase{"WidthsShort", "address widths",
                                                        [](Chunk& c) { c.widths.pop_back(); }},
                                              WrongCase{"WidthsLong", "address widths",
@@ -253,6 +254,39 @@ INSTANTIATE_TEST_SUITE_P(Ways, WrongChunk,
 
 TEST(ChunkDecoder, AGoodChunkHasNoError) {
   EXPECT_EQ(ChunkUnderTest(good_chunk()).error(), "");
+}
+
+// One load goes on by 1, 2, 300, -1 and 70000; then by the last four of these, the latest first; by
+// 0; by 5, and by what was stored before that. In a chunk that has stored one difference only,
+// those before it are 0.
+TEST(ChunkDecoder, RepeatsWhatWasStoredLast) {
+  const auto chunk_of = [](Bytes widths, Bytes differences, unsigned accesses) {
+    Chunk chunk = good_chunk();
+    chunk.totals = {.instructions = accesses, .blocks = accesses, .loads = accesses};
+    chunk.static_blocks = 1;
+    chunk.dictionary = {0x80, 0x40, 1, 1, 3, 0, 28, 0, 0};
+    chunk.control = {0, 0xff, 5, 6, static_cast<uint8_t>(accesses)};
+    chunk.numbers.assign(2 * size_t{accesses}, 0);
+    chunk.widths = std::move(widths);
+    chunk.differences = std::move(differences);
+    return chunk;
+  };
+  const Chunk many = chunk_of({0x11, 0x12, 0xc3, 0xed, 0x0f, 0xd1},
+                              {0x81, 0x82, 0x7f, 0x85, 0x2c, 0x81, 0x70, 0x11, 0x81}, 12);
+  ChunkUnderTest good(many);
+  Batch batch;
+  ASSERT_TRUE(good.opened().next(batch));
+  EXPECT_THAT(
+      std::vector<uint64_t>(batch.addresses, batch.addresses + 12),
+      ElementsAre(1, 3, 303, 302, 70302, 140302, 140301, 140601, 140603, 140603, 140608, 210608));
+  EXPECT_EQ(good.error(), "");
+  ChunkUnderTest few(chunk_of({0xd1, 0xfe}, {0x81}, 4));
+  ASSERT_TRUE(few.opened().next(batch));
+  EXPECT_THAT(std::vector<uint64_t>(batch.addresses, batch.addresses + 4), ElementsAre(1, 1, 1, 1));
+  EXPECT_EQ(few.error(), "");
+  ChunkUnderTest old(many);
+  old.set_coding(DifferenceCoding::ByWidth);
+  EXPECT_THAT(old.error(), HasSubstr("fit together"));
 }
 
 TEST(ChunkDecoder, AnOddNumberOfAccessesLeavesHalfAByteThatMustBeZero) {

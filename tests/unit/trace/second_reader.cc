@@ -393,9 +393,10 @@ void read_pages(const std::array<std::string, 3>& streams, bool returns,
 
 class ChunkReading {
  public:
-  ChunkReading(const std::array<std::string, 5>& streams, uint64_t static_blocks, bool by_width,
+  ChunkReading(const std::array<std::string, 5>& streams, uint64_t static_blocks, uint64_t coding,
                History& history)
-      : by_width_(by_width),
+      : by_width_(coding != 0),
+        repeats_(coding == 2),
         codes_(read_dictionary(streams[0], static_blocks)),
         control_(streams[1]),
         numbers_(streams[2]),
@@ -404,7 +405,7 @@ class ChunkReading {
         number_bytes_(static_blocks <= 65536 ? 2 : 4),
         history_(history) {
     if (!by_width_) return;
-    std::array<uint64_t, 9> counts{};
+    std::array<uint64_t, 16> counts{};
     for (const char pair : streams[3]) {
       ++counts.at(static_cast<unsigned char>(pair) % 16);
       ++counts.at(static_cast<unsigned char>(pair) / 16);
@@ -487,11 +488,19 @@ class ChunkReading {
     const auto width = static_cast<unsigned>(half_ ? pair_ / 16 : pair_ % 16);
     half_ = !half_;
     if (width == 0) return 0;
+    if (width >= 12) {
+      require(repeats_, "a repetition");
+      const size_t back = width - 12;
+      return back < stored_.size() ? stored_.at(stored_.size() - 1 - back) : 0;
+    }
     Cursor& from = by_width_ ? of_width_.at(width - 1) : differences_;
-    return from.fixed(width) - (uint64_t{1} << (8 * width - 1));
+    stored_.push_back(from.fixed(width) - (uint64_t{1} << (8 * width - 1)));
+    return stored_.back();
   }
 
   bool by_width_;
+  bool repeats_;
+  std::vector<uint64_t> stored_;  // all differences that stand in the chunk
   std::vector<Cursor> of_width_;
   std::vector<UnitRun> runs_;
   std::vector<Code> codes_;
@@ -517,7 +526,7 @@ std::string decompress(const std::string& frame, uint64_t size) {
 Header read_header(Cursor& in, const std::string& content, uint64_t& version) {
   require(in.take(8) == std::string("\xcdMMT\r\n\x1a\n"), "magic");
   version = in.fixed(4);
-  require(version == 1 || version == 2, "version");
+  require(version >= 1 && version <= 3, "version");
   const uint64_t body = in.fixed(4);
   Cursor fields(in.take(body));
   Header header;
@@ -571,14 +580,15 @@ SecondReading read_by_the_book(const std::string& content) {
     for (size_t i = 0; i < stored; ++i) {
       raw.at(i) = in.fixed(4);
       packed.at(i) = in.fixed(4);
-      if (version == 2) hash.at(i) = in.fixed(8);
+      if (version != 1) hash.at(i) = in.fixed(8);
     }
     std::array<uint64_t, 3> digests{};
-    uint64_t flags = 0;
-    if (version == 2) {
+    uint64_t coding = 0;
+    if (version != 1) {
       for (uint64_t& one : digests)
         one = in.fixed(8);
-      flags = in.fixed(4);
+      coding = in.fixed(4);
+      require(coding < version, "coding");
       require(in.fixed(4) == 0, "reserved");
     }
     require(in.fixed(8) == content_hash, "content hash");
@@ -599,11 +609,11 @@ SecondReading read_by_the_book(const std::string& content) {
       streams.at(i) = decompress(frame, raw.at(i));
       all += streams.at(i);
     }
-    require(version == 2 || xxh3(payload) == payload_hash, "hash of the streams");
+    require(version != 1 || xxh3(payload) == payload_hash, "hash of the streams");
     require(in.at() == offset + bytes && all.size() == raw_bytes, "chunk size");
-    if (flags == 1) all += '\1';
+    if (coding != 0) all += static_cast<char>(coding);
     require(xxh3(all) == content_hash, "hash of the content");
-    ChunkReading reading(streams, static_blocks, flags == 1, result.history);
+    ChunkReading reading(streams, static_blocks, coding, result.history);
     require(reading.run() == totals, "totals");
     result.page_streams += packed.at(6) != 0 ? 1 : 0;
     if (packed.at(6) != 0) read_pages(pages, packed.at(7) != 0, digests, reading.runs());
