@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "kernel/entries.h"
+#include "kernel/hint_group.h"
 #include "kernel/huge_split.h"
 #include "kernel/zap_batch.h"
 
@@ -19,12 +20,13 @@ void each_leaf_of(Core& core, AddressSpace& mm, VirtRange range, Pfn first, uint
   });
 }
 
-// Those that show several pages of it; not another's, whose pages may lie among its own.
-void split_leaves_of(Core& core, AddressSpace& mm, VirtRange part, Pfn first, uint64_t pages) {
+// Superpages that show pages of it, leaves and groups; not another's, which may lie among its own.
+void split_superpages_of(Core& core, AddressSpace& mm, VirtRange part, Pfn first, uint64_t pages) {
   if (!has_superpages(mm)) return;
   std::vector<VirtAddr> large;
   each_leaf_of(core, mm, part, first, pages, [&](const pt::Run& run, uint32_t i, Pfn) {
-    if (run.size != core.page()) large.push_back(run.address(i));
+    if (run.size != core.page() || group_from(core, mm, run.address(i), run.get(i)))
+      large.push_back(run.address(i));
   });
   for (const VirtAddr at : large)
     split_huge_page(core, mm, at, apart_to(core.page()), SplitCause::Advice);
@@ -77,7 +79,7 @@ void split_folio(Core& core, AddressSpace& mm, const FolioPlaces& places, Pfn pf
   ZapBatch batch(core, mm);
   int64_t unused = 0;
   for (const auto& [vma, part] : places.parts) {
-    split_leaves_of(core, mm, part, first, pages);
+    split_superpages_of(core, mm, part, first, pages);
     if (vma->has(kVmLocked) || !zero) continue;
     const pt::Entry leaf = special_leaf(core, *vma, *zero);
     each_leaf_of(core, mm, part, first, pages, [&](pt::Run& run, uint32_t i, Pfn shown) {

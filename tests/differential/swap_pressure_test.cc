@@ -2,10 +2,12 @@
 // accesses refused, areas, and how many private pages it has in memory or out of it, is what it
 // would be in much memory, whatever the page table. No translation is stale, and no frame is left
 // over at the end (run.check). Fewer where a sanitizer makes all slow.
+#include <fmt/format.h>
 #include <gtest/gtest.h>
 #include <map>
 #include <ostream>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "base/error.h"
@@ -46,8 +48,10 @@ config::Config config_of(const config::Schema& schema, const TestedMachine& mach
   return config;
 }
 
+using Settings = std::vector<std::pair<std::string, std::string>>;
+
 Seen run(const config::Schema& schema, const TestedMachine& machine, const std::string& page_table,
-         const char* memory, const Plan& plan) {
+         const char* memory, const Plan& plan, const Settings& settings = {}) {
   config::Config config = config_of(schema, machine);
   config.set("machine.page_table", page_table, "test");
   config.set("mem.bytes", memory, "test");
@@ -56,6 +60,8 @@ Seen run(const config::Schema& schema, const TestedMachine& machine, const std::
   config.set("ia64.vhpt.bytes", "256K", "test");
   config.set("kernel.swap_pages", "1000000", "test");
   config.set("run.check", "true", "test");
+  for (const auto& [key, value] : settings)
+    config.set(key, value, "test");
   const uint64_t page = architecture_of(config).layout(config).page.bytes();
   const Simulated result = simulate(config, plan);
   Seen seen;
@@ -107,6 +113,43 @@ INSTANTIATE_TEST_SUITE_P(
       return std::string(one.param.arch) + (value == nullptr ? "" : "_") +
              (value == nullptr ? "" : value);
     });
+
+// The same with superpages, whatever is left of them where a part changes; how many private pages a
+// program has depends on the memory there is then. Not where there are huge pages of one size above
+// the leaf tables: advice to make one fails for want of memory in one piece.
+TEST_P(SwapPressure, NorAreSuperpages) {
+  const std::string arch = GetParam().arch;
+  if (arch == "x86_64" || arch == "i386") GTEST_SKIP();
+  config::Schema schema;
+  declare(schema);
+  config::Config machine = config_of(schema, GetParam());
+  const uint64_t page = architecture_of(machine).layout(machine).page.bytes();
+  const Settings sizes = {
+      {"kernel.thp", "always"},
+      {"kernel.thp.sizes", fmt::format("{}:always,{}:always", 8 * page, 64 * page)}};
+  uint64_t swapped_out = 0;
+  for (uint64_t seed = 101; seed < 101 + kScripts / 4; ++seed) {
+    const std::string script =
+        differential::RandomScript(seed,
+                                   {.lock = false, .free = false, .huge = true, .most_pages = 11})
+            .text(60);
+    SCOPED_TRACE(testing::Message() << "seed " << seed << "\n" << script);
+    const Plan plan = unroll(parse(script, "seed " + std::to_string(seed)));
+    const Seen much = run(schema, GetParam(), "mlpt", "1G", plan, sizes);
+    for (const char* demotion : {"base", "binary", "step"}) {
+      Settings little_sizes = sizes;
+      little_sizes.emplace_back("kernel.superpage.demote", demotion);
+      const pt::Backend& backend = pt::backends()[(seed + demotion[1]) % pt::backends().size()];
+      SCOPED_TRACE(testing::Message() << backend.name << " " << demotion);
+      const Seen little = run(schema, GetParam(), backend.name, "3M", plan, little_sizes);
+      EXPECT_EQ(little.failures, much.failures);
+      EXPECT_EQ(little.areas, much.areas);
+      swapped_out += little.swapped_out;
+      if (HasFailure()) return;
+    }
+  }
+  EXPECT_GT(swapped_out, 0u) << "there was memory enough";
+}
 
 // Without swap space: a copy of the page table for the hardware gives way to what the program
 // needs.

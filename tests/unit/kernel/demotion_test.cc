@@ -114,6 +114,21 @@ TEST_P(Demotions, ChangedRightsAndMoves) {
   }
 }
 
+// Advice divides the folio, and so all that is left of the superpage, also in other areas.
+TEST_P(Demotions, AdviceAboutAPartLeavesBasePages) {
+  for (const std::string kind : {"base", "step", "binary"}) {
+    SCOPED_TRACE(kind);
+    Script& s = start(kind);
+    s.unmap(kBase + 5 * kPage, kPage);
+    s.step("of 15 pages one was written", [&] { s.advise(kBase, 2 * kPage, kAdviceCold); },
+           {.anon = -56});
+    EXPECT_EQ(left(), (Left{0, 0, 0, 0}));
+    s.step("read", [&] { s.read(kBase + 8 * kPage, 8); }, {});
+    s.unmap(kBase, 4 * k64K);
+    s.end();
+  }
+}
+
 INSTANTIATE_TEST_SUITE_P(PageTables, Demotions,
                          ::testing::Values(Way{"mlpt", "hint", true}, Way{"gpt", "leaf", true},
                                            Way{"gpt", "hint", true}, Way{"hashed", "leaf", false},
