@@ -12,8 +12,10 @@ struct Architecture : mmu::ArchitectureOf<Options, Tlbs, EntryFormat> {
   static constexpr const char* kSummary =
       "64-bit PowerPC: SLB, ERATs, hashed page table as a cache of the kernel's";
 
-  static Format format(const Options& options) { return Format(options.page); }
-  static pt::RadixGeometry geometry(const Options& options) { return radix_geometry(options.page); }
+  static Format format(const Options& options) { return {options.page, options.mpss}; }
+  static pt::RadixGeometry geometry(const Options& options) {
+    return radix_geometry(options.page, options.mpss);
+  }
   static mmu::AddressLayout layout(const Options& options) { return address_layout(options.page); }
 };
 

@@ -6,14 +6,18 @@
 
 namespace mmusim::ppc64 {
 
-EntryFormat::EntryFormat(PageShift base) {
+// Set in pointers to tables, which where leaves may stand too must be told from what is not
+// present; in leaves it is of the hint.
+constexpr pt::Entry kTablePointer = uint64_t{1} << 63;
+
+EntryFormat::EntryFormat(PageShift base, bool mpss) : hints_(mpss) {
   const PteForm& form = pte_form(base);
-  present_mask = pte::Present::kMask;
+  present_mask = pte::Present::kMask | (mpss ? kTablePointer : 0);
   accessed_mask = pte::Accessed::kMask;
   dirty_mask = pte::Dirty::kMask;
   special_mask = form.special;
   write_mask = pte::Write::kMask;
-  pfn_mask = ~pt::Entry{0} << form.frame_shift;
+  pfn_mask = form.frame_mask();
   pfn_shift = form.frame_shift;
   page = base;
   leaf_bits = pte::Present::kMask | pte::Coherent::kMask;
@@ -28,7 +32,27 @@ EntryFormat::EntryFormat(PageShift base) {
   shown = words::entry_fields(base);
 }
 
-pt::RadixGeometry radix_geometry(PageShift page) {
+pt::Entry EntryFormat::size_bits(PageShift size) const {
+  const pt::Entry bits = MaskedFormat::size_bits(size);
+  return hints_ && size <= kLargePage ? pte::Order::set(bits, size.log2() - page.log2()) : bits;
+}
+
+// No page is larger than 16M.
+std::vector<PageShift> EntryFormat::hint_sizes() const {
+  std::vector<PageShift> sizes;
+  if (hints_)
+    for (unsigned log2 = page.log2() + 1; log2 <= kLargePage.log2(); ++log2)
+      sizes.emplace_back(log2);
+  return sizes;
+}
+
+std::optional<PageShift> EntryFormat::hint_in(pt::Entry e) const {
+  const auto order = static_cast<unsigned>(pte::Order::get(e));
+  if (order == 0) return std::nullopt;
+  return PageShift(page.log2() + order);
+}
+
+pt::RadixGeometry radix_geometry(PageShift page, bool mpss) {
   // With 64K pages, tables are smaller than a page: half of a leaf table's 4K is for what Linux
   // keeps of pages hashed in pieces.
   struct Level {
@@ -41,10 +65,11 @@ pt::RadixGeometry radix_geometry(PageShift page) {
   pt::RadixGeometry geometry;
   unsigned shift = page.log2();
   for (const Level& level : levels) {
-    geometry.push_back({.shift = shift,
-                        .index_bits = level.index_bits,
-                        .leaf_allowed = geometry.empty(),
-                        .table_log2 = level.table_log2});
+    geometry.push_back(
+        {.shift = shift,
+         .index_bits = level.index_bits,
+         .leaf_allowed = geometry.empty() || (mpss && PageShift(shift) == kLargePage),
+         .table_log2 = level.table_log2});
     shift += level.index_bits;
   }
   return geometry;

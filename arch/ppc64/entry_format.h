@@ -8,9 +8,15 @@
 // kernel keeps them neither in make_leaf() nor, here, in with_rights(): set_pte_at() in Linux takes
 // them out too.
 //
+// With `mpss` (options.h) leaves of base pages can hint a superpage, in bits that are the
+// simulator's own: Linux says it by leaves of 16M only.
+//
 // Stateless apart from the masks; safe to share between threads.
 #ifndef MMUSIM_ARCH_PPC64_ENTRY_FORMAT_H_
 #define MMUSIM_ARCH_PPC64_ENTRY_FORMAT_H_
+
+#include <optional>
+#include <vector>
 
 #include "arch/ppc64/formats.h"
 #include "mmu/layout.h"
@@ -21,11 +27,21 @@ namespace mmusim::ppc64 {
 
 class EntryFormat final : public pt::MaskedFormat {
  public:
-  explicit EntryFormat(PageShift page);
+  EntryFormat(PageShift page, bool mpss);
+
+  [[nodiscard]] std::vector<PageShift> hint_sizes() const override;
+
+ protected:
+  [[nodiscard]] pt::Entry size_bits(PageShift size) const override;
+  [[nodiscard]] std::optional<PageShift> hint_in(pt::Entry e) const override;
+
+ private:
+  bool hints_;
 };
 
-// Of Linux 3.12, 46 bits in all: with 4K pages 9, 7, 9 and 9; with 64K pages 12, 10 and 8.
-pt::RadixGeometry radix_geometry(PageShift page);
+// Of Linux 3.12, 46 bits in all: with 4K pages 9, 7, 9 and 9; with 64K pages 12, 10 and 8, where a
+// table of 10 bits may have huge pages, of 16M, if segments of 64K may.
+pt::RadixGeometry radix_geometry(PageShift page, bool mpss);
 
 // Where Linux places things in a 64-bit process when nothing is randomised.
 mmu::AddressLayout address_layout(PageShift page);

@@ -8,6 +8,8 @@
 #define MMUSIM_ARCH_PPC64_FORMATS_H_
 
 #include <cstdint>
+#include <iterator>
+#include <optional>
 
 #include "base/bits.h"
 #include "base/types.h"
@@ -36,20 +38,28 @@ using Write = BitField<9>;
 using Busy = BitField<11>;                     // locked by a handler
 using Slot = BitField<12, 3>;                  // in its group: the hint ...
 using Secondary = BitField<15>;                // ... of where
+using Order = BitField<60, 4>;                 // the simulator's own: log2 of the base pages of the
+                                               // superpage that this is one of; 0: of none
 inline constexpr uint64_t kHpteFlags = 0x1fe;  // bits 8:1, which an HPTE has in the same places
 }  // namespace pte
 
 // Where a page-table entry has the rest. With 64K pages, bits 27:12 are one for each 4K piece that
 // is hashed by itself; a page hashed whole has the first of them, and the hint in the others'
-// place.
+// place. pte::Order takes four bits of Linux's frame numbers, which no memory here is large enough
+// to need.
 struct PteForm {
   PageShift page;
   uint64_t hash_pte = 0;  // an HPTE may exist
   uint64_t special = 0;
-  unsigned frame_shift = 0;  // of the frame's number, in base pages, up to bit 63
+  unsigned frame_shift = 0;  // of the frame's number, in base pages, up to bit 59
   uint64_t hint = 0;         // all bits that say whether and where there is an HPTE
 
-  [[nodiscard]] constexpr uint64_t frame_of(uint64_t entry) const { return entry >> frame_shift; }
+  [[nodiscard]] constexpr uint64_t frame_mask() const {
+    return ~pte::Order::kMask >> frame_shift << frame_shift;
+  }
+  [[nodiscard]] constexpr uint64_t frame_of(uint64_t entry) const {
+    return (entry & frame_mask()) >> frame_shift;
+  }
 };
 inline constexpr PteForm kPte4K{.page = k4K,
                                 .hash_pte = uint64_t{1} << 10,
@@ -82,12 +92,46 @@ using Referenced = BitField<8>;
 using Changed = BitField<7>;
 using Coherent = BitField<4>;  // M of WIMG
 using NoExecute = BitField<2>;
-using Protection = BitField<0, 2>;       // PP
-inline constexpr uint64_t kPage64K = 1;  // LP, under RPN bits 3:0, of a page of 64K
+using Protection = BitField<0, 2>;  // PP
 inline constexpr uint64_t kBytes = 16;
 inline constexpr unsigned kGroup = 8;  // HPTEs of a PTEG
 inline constexpr uint64_t kGroupBytes = kGroup * kBytes;
 }  // namespace hpte
+
+// --- Page sizes. A segment has a base page size, by which virtual pages are numbered and hashed.
+// An HPTE of it may be of a larger actual size where the processor can have several sizes in a
+// segment (MPSS): then there is one for each base page touched, all with the one frame. Which sizes
+// it is, L and LP say together. As POWER7 and POWER8 have them; up to the 970 the first of each
+// base page.
+struct PageEncoding {
+  PageShift base;
+  PageShift actual;
+  uint64_t code = 0;  // LP, as far as the actual page has bits of the RPN for it
+
+  [[nodiscard]] constexpr uint64_t mask() const {
+    const unsigned bits = actual.log2() - k4K.log2();
+    return (uint64_t{1} << (bits < 8 ? bits : 8)) - 1;
+  }
+};
+inline constexpr PageEncoding kPageEncodings[] = {
+    {k4K, k4K, 0},     {k4K, k64K, 0x7},        {k4K, kLargePage, 0x38},
+    {k64K, k64K, 0x1}, {k64K, kLargePage, 0x8}, {kLargePage, kLargePage, 0}};
+// Null: no HPTE can be so.
+constexpr const PageEncoding* encoding_of(PageShift base, PageShift actual) {
+  for (const PageEncoding& one : kPageEncodings)
+    if (one.base == base && one.actual == actual) return &one;
+  return nullptr;
+}
+// What an HPTE says of its page's size, if it is in a segment of that base page; nothing: it is in
+// another's.
+constexpr std::optional<PageShift> actual_page(uint64_t first, uint64_t second, PageShift base) {
+  if (hpte::Large::get(first) == 0) return base == k4K ? std::optional(k4K) : std::nullopt;
+  for (const PageEncoding& one : kPageEncodings)
+    if (one.base == base && one.actual != k4K &&
+        (hpte::Frame::get(second) & one.mask()) == one.code)
+      return one.actual;
+  return std::nullopt;
+}
 
 // --- SLB entry, as slbmte takes it
 namespace slb {
@@ -169,17 +213,19 @@ constexpr uint64_t hpte_flags(uint64_t entry) {
   if (pte::User::get(entry) != 0 && !writable) flags |= 1;
   return flags | hpte::Changed::kMask;
 }
-constexpr uint64_t hpte_second(uint64_t entry, const PteForm& form) {
+// `entry`: of the part of `actual` size, which the form's base pages can have.
+constexpr uint64_t hpte_second(uint64_t entry, const PteForm& form, PageShift actual) {
   const uint64_t frame = form.frame_of(entry) << (form.page.log2() - k4K.log2());
-  return hpte::Frame::set(hpte_flags(entry), form.page == k64K ? frame | hpte::kPage64K : frame);
+  return hpte::Frame::set(hpte_flags(entry), frame | encoding_of(form.page, actual)->code);
 }
-// The frame of an HPTE, in base pages.
-constexpr Pfn hpte_frame(uint64_t second, PageShift page) {
-  return Pfn(hpte::Frame::get(second) >> (page.log2() - k4K.log2()));
+// The first frame of an HPTE's page, in base pages.
+constexpr Pfn hpte_frame(uint64_t second, PageShift actual, PageShift base) {
+  const uint64_t first = hpte::Frame::get(second) >> (actual.log2() - k4K.log2());
+  return Pfn(first << (actual.log2() - base.log2()));
 }
-// L of an HPTE of a base page.
-constexpr uint64_t hpte_large(PageShift page) {
-  return page == k4K ? 0 : hpte::Large::kMask;
+// L of an HPTE of a page of that actual size.
+constexpr uint64_t hpte_large(PageShift actual) {
+  return actual == k4K ? 0 : hpte::Large::kMask;
 }
 
 // What user code may do by an HPTE (Kp = 1, and PP has bit 0 of its three clear).

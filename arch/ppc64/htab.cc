@@ -84,47 +84,48 @@ uint64_t Htab::timebase() {
   return time_ >> 32;
 }
 
-std::optional<uint64_t> Htab::search(const Page& page, bool write, mmu::MissPath& path) {
+std::optional<Htab::Found> Htab::search(const Page& page, bool write, mmu::MissPath& path) {
   ++counters_.lookups;
   for (const Group group : {Group::Primary, Group::Secondary}) {
-    const auto found = search_group(group_of(page, group), group, first_of(page, group),
+    const auto found = search_group(group_of(page, group), group, first_of(page, group), page_,
                                     counters_.words.value, path);
     if (!found) continue;
     ++(group == Group::Primary ? counters_.primary_hits : counters_.secondary_hits);
     ++counters_.words;
-    const uint64_t old = word(*found);
+    const uint64_t old = word(found->second);
     uint64_t second = old | hpte::Referenced::kMask;
     if (write && rights_of(old).has(Rights::kWrite)) second |= hpte::Changed::kMask;
     if (second != old) {
       counters_.referenced_set += hpte::Referenced::get(old ^ second);
       counters_.changed_set += hpte::Changed::get(old ^ second);
-      path.store(*found, second,
+      path.store(found->second, second,
                  by(mem::Origin::Walker, words::kSecond, static_cast<uint8_t>(group), true));
     }
-    return second;
+    return Found{second, found->actual};
   }
   return std::nullopt;
 }
 
-std::optional<PhysAddr> Htab::search_group(uint64_t number, Group group, uint64_t wanted,
-                                           uint64_t& compared, mmu::MissPath& path) {
-  constexpr uint64_t kMatched =
-      hpte::kCompared | hpte::Large::kMask | hpte::Hash::kMask | hpte::Valid::kMask;
+std::optional<Htab::Place> Htab::search_group(uint64_t number, Group group, uint64_t wanted,
+                                              PageShift base, uint64_t& compared,
+                                              mmu::MissPath& path) {
+  constexpr uint64_t kMatched = hpte::kCompared | hpte::Hash::kMask | hpte::Valid::kMask;
   const uint64_t first_slot = number * hpte::kGroup;
   const uint64_t* const words = frames_->words(at(first_slot));  // the group is in one frame
   path.touch(at(first_slot), hpte::kGroupBytes, false, words[0],
              by(mem::Origin::Walker, words::kGroup, static_cast<uint8_t>(group), false));
   for (uint64_t i = 0; i < hpte::kGroup; ++i) {
     const uint64_t first = words[2 * i];
-    const bool matches = (first & kMatched) == wanted;
+    const auto actual =
+        (first & kMatched) == wanted ? actual_page(first, words[2 * i + 1], base) : std::nullopt;
     ++compared;
     if (path.narrated()) {
       path.remark(fmt::format("place {}: {}", i, fields_text(words::kFirstFields, first)));
-      if (matches)
+      if (actual)
         path.remark(fmt::format("  it is the page's: {}",
                                 fields_text(words::kSecondFields, words[2 * i + 1])));
     }
-    if (matches) return at(first_slot + i) + kSecond;
+    if (actual) return Place{at(first_slot + i) + kSecond, *actual};
   }
   return std::nullopt;
 }
@@ -132,22 +133,21 @@ std::optional<PhysAddr> Htab::search_group(uint64_t number, Group group, uint64_
 // R and C are set, so that nothing is written.
 uint64_t Htab::search_linear(VirtAddr va, mmu::MissPath& path) {
   const Segment segment = linear_segment(va, tera_segments_);
-  const uint64_t wanted =
-      compared_of(va, segment, kLargePage) | hpte::Large::kMask | hpte::Valid::kMask;
+  const uint64_t wanted = compared_of(va, segment, kLargePage) | hpte::Valid::kMask;
   uint64_t compared = 0;
   const auto found = search_group(hash_of(va, segment, kLargePage) & mask_, Group::Primary, wanted,
-                                  compared, path);
+                                  kLargePage, compared, path);
   MMUSIM_ASSERT(found.has_value());
-  return word(*found);
+  return word(found->second);
 }
 
-unsigned Htab::insert(const Page& page, uint64_t second, mmu::MissPath& path) {
+unsigned Htab::insert(const Page& page, const Found& made, mmu::MissPath& path) {
   ++counters_.inserts;
   path.step(kInsert);
-  if (page_ == k64K) path.more_instructions(kInsert, more::kLargeInsert);
+  if (made.actual != k4K) path.more_instructions(kInsert, more::kLargeInsert);
   for (unsigned attempt = 0; attempt < kMostAttempts; ++attempt) {
     for (const Group group : {Group::Primary, Group::Secondary}) {
-      const auto place = take_place(page, group, second, path);
+      const auto place = take_place(page, group, made, path);
       path.more_instructions(kInsert, place ? *place * more::kTakenPlace : more::kFullGroup);
       if (!place) continue;
       const unsigned hint = *place | (group == Group::Secondary ? 8u : 0u);
@@ -165,7 +165,7 @@ unsigned Htab::insert(const Page& page, uint64_t second, mmu::MissPath& path) {
 
 // The first free place of the group, as native_hpte_insert takes it: under the lock bit, the second
 // doubleword first, and the first one, which also unlocks, last.
-std::optional<unsigned> Htab::take_place(const Page& page, Group group, uint64_t second,
+std::optional<unsigned> Htab::take_place(const Page& page, Group group, const Found& made,
                                          mmu::MissPath& path) {
   const uint64_t first_slot = group_of(page, group) * hpte::kGroup;
   for (unsigned i = 0; i < hpte::kGroup; ++i) {
@@ -174,8 +174,8 @@ std::optional<unsigned> Htab::take_place(const Page& page, Group group, uint64_t
     if (hpte::Valid::get(old) != 0) continue;
     path.store(entry, old | hpte::Lock::kMask, handler(words::kFirst));
     path.load(entry, handler(words::kFirst));  // once more, now that nobody else may change it
-    path.store(entry + kSecond, second, handler(words::kSecond));
-    path.store(entry, first_of(page, group), handler(words::kFirst));
+    path.store(entry + kSecond, made.second, handler(words::kSecond));
+    path.store(entry, first_of(page, group) | hpte_large(made.actual), handler(words::kFirst));
     used_[first_slot + i] = {.context = page.context, .page = page.base};
     return i;
   }
@@ -267,9 +267,12 @@ std::vector<VirtAddr> Htab::hinted_pages(Context context, VirtRange range) const
 }
 
 void Htab::for_each(
-    const std::function<void(Context context, VirtAddr page, uint64_t second)>& visit) const {
-  for (const auto& [slot, owner] : used_)
-    visit(owner.context, owner.page, *frames_->words(at(slot) + kSecond));
+    const std::function<void(Context context, VirtAddr page, const Found& entry)>& visit) const {
+  for (const auto& [slot, owner] : used_) {
+    const uint64_t* const words = frames_->words(at(slot));
+    const uint64_t second = words[kSecond / sizeof(uint64_t)];
+    visit(owner.context, owner.page, {second, *actual_page(words[0], second, page_)});
+  }
 }
 
 }  // namespace mmusim::ppc64

@@ -9,6 +9,9 @@
 // flushes after it has changed entries, so that the hints are kept here as well, by address; a
 // flush takes them away. A page never has two entries.
 //
+// Where a segment may have pages larger than its base page (formats.h), such a page has an entry
+// for each base page of it that was touched, each with its own hint: "page" is a base page below.
+//
 // A group is one line of the processor, 128 bytes: the hardware's search of it is one reference,
 // however many of its words are compared; those are counted beside it. The handlers' loads and
 // stores are of words, in the order of Linux 3.12, arch/powerpc/mm/hash_native_64.c, an atomic one
@@ -89,8 +92,13 @@ class Htab {
     Segment segment;
   };
 
+  // What an entry says: its second doubleword, and the size it has.
+  struct Found {
+    uint64_t second = 0;
+    PageShift actual;
+  };
   // The hardware's search. Sets R, and C for a store the entry allows.
-  std::optional<uint64_t> search(const Page& page, bool write, mmu::MissPath& path);
+  std::optional<Found> search(const Page& page, bool write, mmu::MissPath& path);
   // Such a search is to come: asks the host for the page's primary group. Nothing simulated
   // changes.
   void expect(const Page& page) const {
@@ -103,7 +111,7 @@ class Htab {
   // Not in the counters.
   uint64_t search_linear(VirtAddr va, mmu::MissPath& path);
   // The kernel's: the four bits of the hint. Evicts where both groups are full.
-  unsigned insert(const Page& page, uint64_t second, mmu::MissPath& path);
+  unsigned insert(const Page& page, const Found& made, mmu::MissPath& path);
   // Changes protection where the hint leads to the page's entry. REQUIRES: hinted().
   bool update(const Page& page, uint64_t second, mmu::MissPath& path);
   // Takes the entry away, if the hint still leads to it, and the hint. The references are the
@@ -118,7 +126,7 @@ class Htab {
 
   // Entries in use that are not bolted.
   void for_each(
-      const std::function<void(Context context, VirtAddr page, uint64_t second)>& visit) const;
+      const std::function<void(Context context, VirtAddr page, const Found& entry)>& visit) const;
 
   [[nodiscard]] PhysAddr base() const { return base_; }
   [[nodiscard]] uint64_t bytes() const { return bytes_; }
@@ -137,9 +145,9 @@ class Htab {
   };
   enum class Group : uint8_t { Primary, Secondary };
 
-  // The first doubleword of the page's entry, if it is valid.
+  // The first doubleword of the page's entry, if it is valid, but for L.
   [[nodiscard]] uint64_t first_of(const Page& page, Group group) const {
-    return compared_of(page.base, page.segment, page_) | hpte_large(page_) | hpte::Valid::kMask |
+    return compared_of(page.base, page.segment, page_) | hpte::Valid::kMask |
            (group == Group::Secondary ? hpte::Hash::kMask : 0);
   }
   [[nodiscard]] uint64_t group_of(const Page& page, Group group) const {
@@ -153,11 +161,15 @@ class Htab {
   [[nodiscard]] PhysAddr at(uint64_t slot) const { return base_ + slot * hpte::kBytes; }
   [[nodiscard]] uint64_t& word(PhysAddr address) { return *frames_->words(address); }
   [[nodiscard]] uint64_t timebase();
-  // The hardware's search of one group for an entry with that first doubleword: the second one's
-  // address. Adds to `compared` how many it looked at.
-  std::optional<PhysAddr> search_group(uint64_t number, Group group, uint64_t wanted,
-                                       uint64_t& compared, mmu::MissPath& path);
-  std::optional<unsigned> take_place(const Page& page, Group group, uint64_t second,
+  struct Place {
+    PhysAddr second;  // of the entry's second doubleword
+    PageShift actual;
+  };
+  // The hardware's search of one group for an entry with that first doubleword, but for L, of a
+  // segment of that base page. Adds to `compared` how many it looked at.
+  std::optional<Place> search_group(uint64_t number, Group group, uint64_t wanted, PageShift base,
+                                    uint64_t& compared, mmu::MissPath& path);
+  std::optional<unsigned> take_place(const Page& page, Group group, const Found& made,
                                      mmu::MissPath& path);
   void evict(const Page& page, mmu::MissPath& path);
   void bolt_linear_map();

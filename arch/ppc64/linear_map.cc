@@ -63,8 +63,8 @@ void LinearMap::refill(tlb::Level& erat, VirtAddr va) {
   parts_.path.step(kLinearWalk);
   const uint64_t second = parts_.htab.search_linear(va, parts_.path);
   const unsigned exec = hpte::NoExecute::get(second) != 0 ? 0 : Rights::kExec;
-  const tlb::Leaf leaf =
-      leaf_of(hpte_frame(second, parts_.page), Rights(Rights::kRead | Rights::kWrite | exec));
+  const tlb::Leaf leaf = leaf_of(hpte_frame(second, kLargePage, parts_.page),
+                                 Rights(Rights::kRead | Rights::kWrite | exec));
   parts_.tlb.fill(va, kLinearSpace, leaf);
   erat.fill(va, kLinearSpace, leaf);
 }

@@ -9,11 +9,11 @@ namespace {
 
 constexpr VirtAddr kProgramBase(0x10000000);  // where Linux puts a program
 
-tlb::Leaf hpte_leaf(uint64_t second, PageShift page) {
-  return {.pfn = hpte_frame(second, page),
-          .size = page,
-          .rights = rights_of(second),
-          .dirty = hpte::Changed::get(second) != 0};
+tlb::Leaf hpte_leaf(const Htab::Found& entry, PageShift page) {
+  return {.pfn = hpte_frame(entry.second, entry.actual, page),
+          .size = entry.actual,
+          .rights = rights_of(entry.second),
+          .dirty = hpte::Changed::get(entry.second) != 0};
 }
 
 }  // namespace
@@ -25,7 +25,8 @@ Mmu::Mmu(const Options& options, Htab& htab, mem::FrameMemory& frames, mem::Refe
       options_(&options),
       htab_(&htab),
       frames_(&frames),
-      format_(options.page),
+      format_(options.page, options.mpss),
+      actual_pages_(actual_pages(options)),
       form_(&pte_form(options.page)),
       broadcast_(std::move(invalidate)),
       slb_(options.slb_entries, options.tera_segments, options.page) {
@@ -105,12 +106,12 @@ Mmu::Hit Mmu::translate(const SideLevels& side, VirtAddr va, AccessKind kind, bo
   if (first && missed && !hit) miss_second(side, retry);
 
   path_.step(kWalk);
-  const std::optional<uint64_t> second = htab_->search(page_of(va), write, path_);
-  if (!second) return {};
+  const std::optional<Htab::Found> found = htab_->search(page_of(va), write, path_);
+  if (!found) return {};
   // An entry that has no C yet goes.
   if (!missed) side.first->invalidate_page(va, context_);
   if (hit) tlb.invalidate_page(va, context_);
-  return fill(side, va, context_, hpte_leaf(*second, options_->page));
+  return fill(side, va, context_, hpte_leaf(*found, options_->page));
 }
 
 void Mmu::make_segment(VirtAddr va, unsigned step) {
@@ -118,7 +119,16 @@ void Mmu::make_segment(VirtAddr va, unsigned step) {
   path_.more_instructions(step, slb_.fill(va, context_));
 }
 
-// do_hash_page's C part. A larger leaf is hashed in base pages as they are touched.
+PageShift Mmu::actual_of(const pt::Lookup& found) const {
+  if (actual_pages_.size() == 1) return form_->page;
+  const PageShift most = format_.parse_leaf(found.entry, found.size).hint.value_or(found.size);
+  PageShift actual = form_->page;
+  for (const PageShift size : actual_pages_)
+    if (size <= most) actual = size;
+  return actual;
+}
+
+// do_hash_page's C part. A larger leaf is hashed piece by piece as its base pages are touched.
 mmu::FaultReason Mmu::hash_page(VirtAddr va, AccessKind kind, unsigned step) {
   path_.step(step);
   path_.more_instructions(step, more::segment_of(va, options_->tera_segments));
@@ -158,7 +168,9 @@ void Mmu::hash_entry(VirtAddr va, const pt::Lookup& found, pt::Entry marked,
               {.level = word.level, .dependent = false, .what = &words::kBusyEntry});
   pt::Lookup hashed = found;
   hashed.entry = marked;
-  const uint64_t second = hpte_second(format_.part_of(hashed, va, form_->page), *form_);
+  const PageShift actual = actual_of(hashed);
+  const uint64_t second = hpte_second(format_.part_of(hashed, va, actual), *form_, actual);
+  if (actual != form_->page) ++counters_.pieces;
 
   bool updated = false;
   if (htab_->hinted(page)) {
@@ -170,7 +182,7 @@ void Mmu::hash_entry(VirtAddr va, const pt::Lookup& found, pt::Entry marked,
       path_.more_instructions(kUpdatePp, more::kTlbieLock);
   }
   if (!updated) {
-    const unsigned hint = htab_->insert(page, second, path_);
+    const unsigned hint = htab_->insert(page, {second, actual}, path_);
     if (found.size == form_->page && !found.shared) {
       marked = (marked & ~form_->hint) | form_->hash_pte;
       marked = pte::Slot::set(marked, hint & 7);
@@ -183,12 +195,14 @@ void Mmu::hash_entry(VirtAddr va, const pt::Lookup& found, pt::Entry marked,
   MMUSIM_ASSERT(status == pt::Status::Ok);
 }
 
-// update_mmu_cache: only pages the fault has marked accessed.
+// update_mmu_cache: only pages the fault has marked accessed. A huge page is left to the first hash
+// fault (update_mmu_cache_pmd).
 void Mmu::preload(VirtAddr va, AccessKind kind) {
   const pt::Lookup found = table_->peek(va);
   if (found.entry == pt::kNone || !format_.is_present(found.entry) ||
       !format_.is_accessed(found.entry))
     return;
+  if (found.size != form_->page && actual_of(found) != form_->page) return;
   if (hash_page(va, kind, kHashPreload) == mmu::FaultReason::None) ++counters_.preloads;
 }
 

@@ -21,6 +21,7 @@
 #include <cstdint>
 #include <functional>
 #include <optional>
+#include <vector>
 
 #include "arch/ppc64/entry_format.h"
 #include "arch/ppc64/formats.h"
@@ -44,6 +45,10 @@ struct HashCounts {
                            "Storage interrupts (0x300, 0x400): no usable entry in the hash table."};
   stats::Count hash_faults_fixed{
       "hash.fixed", "faults", "... that the kernel's page table had the answer to.", "hash.faults"};
+  stats::Count pieces{
+      "hash.pieces", "pages",
+      "Base pages hashed, by hash faults and by the kernel, as parts of a page of a "
+      "larger actual size (ppc64.mpss)."};
   stats::Count preloads{"hash.preloads", "pages",
                         "Pages the kernel hashed right after a page fault."};
 };
@@ -98,6 +103,8 @@ class Mmu final : public mmu::Cpu<k4K.log2(), MmuCounts> {
   Hit translate(const SideLevels& side, VirtAddr va, AccessKind kind, bool first, bool retry);
   // What the kernel finds in its own page table and hashes; None: done.
   mmu::FaultReason hash_page(VirtAddr va, AccessKind kind, unsigned step);
+  // The size of the HPTE's page for what was found.
+  [[nodiscard]] PageShift actual_of(const pt::Lookup& found) const;
   // An HPTE for what was found, and the entry written: __hash_page_4K or __hash_page_64K.
   void hash_entry(VirtAddr va, const pt::Lookup& found, pt::Entry marked, const pt::WalkStep& word);
   void make_segment(VirtAddr va, unsigned step);
@@ -110,6 +117,7 @@ class Mmu final : public mmu::Cpu<k4K.log2(), MmuCounts> {
   Htab* htab_;
   const mem::FrameMemory* frames_;
   EntryFormat format_;
+  std::vector<PageShift> actual_pages_;  // ascending, the base page first
   const PteForm* form_;
   Invalidate broadcast_;
   Slb slb_;

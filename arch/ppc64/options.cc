@@ -30,6 +30,12 @@ const config::Keys<Options>& Options::keys() {
                     "Base page of the kernel and of its user segments. 64K needs a processor whose "
                     "ERATs and TLB hold such pages (from POWER5+ on).")
             .flag(
+                "ppc64.mpss", &Options::mpss,
+                "Whether a segment may have pages larger than its base page (multiple page sizes "
+                "per segment; from POWER7 on): superpages of 64K and 16M in segments of 4K, of "
+                "16M in segments of 64K, as far as the TLB holds them. A kernel of 64K pages then "
+                "has huge pages of 16M.")
+            .flag(
                 "ppc64.linear_map", &Options::linear_map,
                 "Whether the kernel's handlers and its own accesses to tables and pages, for "
                 "faults and flushes, are looked up in ERATs, SLB and TLB, in its linear map of all "
@@ -69,6 +75,16 @@ const config::Keys<Options>& Options::keys() {
     return keys;
   }();
   return kKeys;
+}
+
+std::vector<PageShift> actual_pages(const Options& options) {
+  std::vector<PageShift> sizes = {options.page};
+  if (!options.mpss) return sizes;
+  for (const PageEncoding& one : kPageEncodings)
+    if (one.base == options.page && one.actual != one.base &&
+        options.tlb[kTlb].front().holds(one.actual))
+      sizes.push_back(one.actual);
+  return sizes;
 }
 
 }  // namespace mmusim::ppc64

@@ -6,6 +6,7 @@
 #define MMUSIM_ARCH_PPC64_OPTIONS_H_
 
 #include <cstdint>
+#include <vector>
 
 #include "arch/ppc64/formats.h"
 #include "config/keys.h"
@@ -64,6 +65,7 @@ struct Options {
   unsigned slb_entries = 64;
   bool tera_segments = false;
   PageShift page = k4K;
+  bool mpss = false;        // pages larger than a segment's base page
   uint64_t htab_bytes = 0;  // 0: by Linux's rule
   bool coherent_icache = true;
   bool tlbie_lock = false;
@@ -71,6 +73,10 @@ struct Options {
 
   static const config::Keys<Options>& keys();
 };
+
+// The page sizes HPTEs may have, ascending, the base page first: with mpss those besides that can
+// be encoded and the TLB holds.
+std::vector<PageShift> actual_pages(const Options& options);
 
 }  // namespace mmusim::ppc64
 

@@ -121,13 +121,13 @@ std::optional<MmId> Tlbs::user_of(const Cpu& /*cpu*/, const tlb::EntryView& entr
 
 void Tlbs::for_each_entry(const TranslationVisit& visit) const {
   Cpus::for_each_entry(visit);
-  htab_.for_each([&](Context context, VirtAddr page, uint64_t second) {
+  htab_.for_each([&](Context context, VirtAddr page, const Htab::Found& entry) {
     visit({.cpu = CpuId(0),
            .mm = contexts_.owner(context),
-           .base = page,
-           .size = options_.page,
-           .pfn = hpte_frame(second, options_.page),
-           .rights = rights_of(second),
+           .base = align_down(page, entry.actual),
+           .size = entry.actual,
+           .pfn = hpte_frame(entry.second, entry.actual, options_.page),
+           .rights = rights_of(entry.second),
            .where = "hash table"});
   });
 }

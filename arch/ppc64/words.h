@@ -24,7 +24,7 @@ inline constexpr WordField kEntryFieldsOf[] = {
     field<pte::Slot>("slot"),
     field<pte::Secondary>("secondary"),
     field<BitField<log2_floor(Form.special)>>("special"),
-    field<BitField<Form.frame_shift, 64 - Form.frame_shift>>("rpn", WordField::As::Hex)};
+    field<BitField<Form.frame_shift, 60 - Form.frame_shift>>("rpn", WordField::As::Hex)};
 constexpr std::span<const WordField> entry_fields(PageShift page) {
   if (page == k64K) return kEntryFieldsOf<kPte64K>;
   return kEntryFieldsOf<kPte4K>;

@@ -36,11 +36,29 @@ void HashedMmu::load(Table* table, unsigned context) {
   make_segment(0x1000'0000);
 }
 
-void HashedMmu::fill(Array& array, const ArrayShape& shape, const Entry& entry) const {
+Page* HashedMmu::find(Table& table, uint64_t va, uint64_t* base) {
+  auto found = table.upper_bound(va);
+  if (found == table.begin()) return nullptr;
+  --found;
+  if (floor_to(va, found->second.size) != found->first) return nullptr;
+  if (base != nullptr) *base = found->first;
+  return &found->second;
+}
+
+unsigned HashedMmu::actual_of(const Page& page) const {
+  unsigned actual = shape_.page;
+  for (const unsigned size : shape_.actual)
+    if (size <= page.size) actual = size;
+  return actual;
+}
+
+// The part of the entry's page around the address that the array can hold.
+void HashedMmu::fill(Array& array, const ArrayShape& shape, const Entry& entry, uint64_t va) {
   Entry part = entry;
   part.size = 0;
   for (const unsigned size : shape.sizes)
-    if (size <= shape_.page) part.size = std::max(part.size, size);
+    if (size <= entry.leaf) part.size = std::max(part.size, size);
+  part.base = floor_to(va, part.size);
   array.fill(part);
 }
 
@@ -52,47 +70,46 @@ Entry* HashedMmu::translate(uint64_t va, char kind, bool first, HashedOutcome& o
   if (make_segment(va)) ++outcome.segment_misses;
   if (const Entry* hit = tlb_.find(va, context_)) {
     const Entry whole = *hit;
-    fill(erat, shape, whole);
+    fill(erat, shape, whole, va);
     return erat.peek(va, context_);
   }
   if (first) ++outcome.tlb_misses;
   ++outcome.searches;
   const auto found = hashed_.find({context_, base(va)});
   if (found == hashed_.end()) return nullptr;
-  fill(tlb_, shape_.tlb, found->second);
-  fill(erat, shape, found->second);
+  fill(tlb_, shape_.tlb, found->second, va);
+  fill(erat, shape, found->second, va);
   return erat.peek(va, context_);
 }
 
 // '-': done.
 char HashedMmu::hash(uint64_t va, char kind, bool ahead, HashedOutcome& outcome) {
-  const auto found = table_->find(base(va));
-  if (found == table_->end()) return 'n';
-  Page& page = found->second;
+  Page* const found = find(*table_, va);
+  if (found == nullptr) return 'n';
+  Page& page = *found;
   if (!ahead && ((kind == 's' && !page.write) || (kind == 'f' && !page.execute))) return 'p';
   page.accessed = true;
   if (!ahead && kind == 's') page.dirty = true;
   Entry entry;
   entry.valid = true;
-  entry.base = base(va);
-  entry.leaf = shape_.page;
+  entry.leaf = actual_of(page);
   entry.pcid = context_;
-  entry.pfn = page.pfn;
   entry.write = page.write && page.dirty;  // the first store to a clean page is a hash fault
   entry.execute = page.execute;
-  const bool there = hashed_.count({context_, entry.base}) != 0;
+  const bool there = hashed_.count({context_, base(va)}) != 0;
   if (there) invalidate(va, context_);
   ++(there ? outcome.updates : outcome.inserts);
   // A page never changes its frame without a flush, which takes the entry away.
-  hashed_[{context_, entry.base}] = entry;
+  hashed_[{context_, base(va)}] = entry;
   return '-';
 }
 
 HashedOutcome HashedMmu::access(uint64_t va, char kind, bool retry) {
   HashedOutcome outcome;
   if (retry) {
-    const auto found = table_->find(base(va));
-    if (found != table_->end() && found->second.accessed) hash(va, kind, true, outcome);
+    const Page* const found = find(*table_, va);
+    if (found != nullptr && found->accessed && actual_of(*found) == shape_.page)
+      hash(va, kind, true, outcome);
   }
   for (bool first = true;; first = false) {
     const Entry* entry = translate(va, kind, first, outcome);
@@ -104,13 +121,23 @@ HashedOutcome HashedMmu::access(uint64_t va, char kind, bool retry) {
   }
 }
 
+// With all that was made of the same page.
 void HashedMmu::invalidate(uint64_t va, unsigned context) {
   for (Array* array : {&ierat_, &derat_, &tlb_})
-    if (Entry* entry = array->peek(va, context)) entry->valid = false;
+    for (auto& set : array->sets)
+      for (Entry& entry : set)
+        if (entry.valid && entry.pcid == context &&
+            floor_to(entry.base, entry.leaf) == floor_to(va, entry.leaf))
+          entry.valid = false;
 }
 
-void HashedMmu::flush(uint64_t va, unsigned context) {
-  if (hashed_.erase({context, base(va)}) != 0) invalidate(va, context);
+void HashedMmu::flush(uint64_t va, unsigned size, unsigned context) {
+  const uint64_t first = floor_to(va, size);
+  for (auto at = hashed_.lower_bound({context, first});
+       at != hashed_.end() && at->first.first == context &&
+       at->first.second < first + (uint64_t{1} << size);
+       at = hashed_.erase(at))
+    invalidate(at->first.second, context);
 }
 
 }  // namespace mmusim::naive

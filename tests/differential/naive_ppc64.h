@@ -1,6 +1,7 @@
 // A second PowerPC MMU, as plain as can be, out of the arrays of naive_mmu.h: ERATs, SLB, TLB, and
 // a hash table that is a map, in which there is always room. The kernel's own accesses take no
-// entries (ppc64.linear_map = false).
+// entries (ppc64.linear_map = false). A page that is larger than the base page is hashed by the
+// base pages of it that are touched, each entry giving the largest page there can be.
 //
 // It works out what the README of arch/ppc64 says an access does, and shares nothing with src/tlb
 // or arch/ppc64.
@@ -21,6 +22,8 @@ struct HashedShape {
   unsigned slb_entries = 64;
   bool tera_segments = false;
   unsigned page = 12;  // log2 of a base page
+  // Log2 of the sizes that pages of such a segment can have, ascending, the base page first.
+  std::vector<unsigned> actual;
 };
 
 // What one access does, the repetitions after hash faults included.
@@ -41,8 +44,11 @@ class HashedMmu {
   explicit HashedMmu(const HashedShape& shape);
   void load(Table* table, unsigned context);
   HashedOutcome access(uint64_t va, char kind, bool retry);
-  // The page's translation is no longer: what the kernel does after it has changed the table.
-  void flush(uint64_t va, unsigned context);
+  // The translation of a page of 2^size bytes is no longer: what the kernel does after it has
+  // changed the table.
+  void flush(uint64_t va, unsigned size, unsigned context);
+  // The page that has the address; null: none.
+  static Page* find(Table& table, uint64_t va, uint64_t* base = nullptr);
 
  private:
   Entry* translate(uint64_t va, char kind, bool first, HashedOutcome& outcome);
@@ -51,7 +57,8 @@ class HashedMmu {
   bool make_segment(uint64_t va);
   [[nodiscard]] uint64_t segment(uint64_t va) const;
   [[nodiscard]] uint64_t base(uint64_t va) const { return va >> shape_.page << shape_.page; }
-  void fill(Array& array, const ArrayShape& shape, const Entry& entry) const;
+  [[nodiscard]] unsigned actual_of(const Page& page) const;
+  static void fill(Array& array, const ArrayShape& shape, const Entry& entry, uint64_t va);
 
   HashedShape shape_;
   Array ierat_, derat_, tlb_;

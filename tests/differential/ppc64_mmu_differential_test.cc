@@ -54,11 +54,13 @@ class Pair {
     shape.slb_entries = options.slb_entries;
     shape.tera_segments = options.tera_segments;
     shape.page = page_.log2();
+    for (const PageShift size : actual_pages(options))
+      shape.actual.push_back(size.log2());
+    huge_ = radix_geometry(page_, options.mpss)[1].leaf_allowed;
     naive_ = std::make_unique<naive::HashedMmu>(shape);
     naive_->load(tables_.data(), 0);
   }
 
-  [[nodiscard]] PageShift page() const { return page_; }
   [[nodiscard]] unsigned current() const { return current_; }
   void load(unsigned space) {
     if (space == current_) return;
@@ -66,27 +68,41 @@ class Pair {
     world_.run(space);
     naive_->load(&tables_[space], space);
   }
-  [[nodiscard]] naive::Page* find(uint64_t va) {
-    const auto found = tables_[current_].find(base(va));
-    return found == tables_[current_].end() ? nullptr : &found->second;
+  [[nodiscard]] naive::Page* find(uint64_t va, uint64_t* base = nullptr) {
+    return naive::HashedMmu::find(tables_[current_], va, base);
   }
-  // In the address space that runs; flushed where there was something.
+  // Of what is mapped there: so that no block has pages of two sizes, every third block of 16M is
+  // one page, where there are such.
+  [[nodiscard]] PageShift size_at(uint64_t va) const {
+    return huge_ && (va >> kLargePage.log2()) % 3 == 1 ? kLargePage : page_;
+  }
+  // In the address space that runs; flushed where there was something. `pfn`: a base page's; a
+  // larger page takes more.
   void map(uint64_t va, uint64_t pfn, unsigned rights, bool used) {
     const bool there = find(va) != nullptr;
-    world_.map(VirtAddr(base(va)), pfn, rights, used, current_);
+    const PageShift size = size_at(va);
+    const uint64_t base = naive::floor_to(va, size.log2());
     naive::Page page;
-    page.pfn = pfn;
-    page.size = page_.log2();
+    page.pfn = size == page_ ? pfn : pfn << (size.log2() - page_.log2());
+    world_.map(VirtAddr(base), page.pfn, rights, used, current_, size);
+    page.size = size.log2();
     page.write = (rights & Rights::kWrite) != 0;
     page.execute = (rights & Rights::kExec) != 0;
     page.accessed = page.dirty = used;
-    tables_[current_][base(va)] = page;
+    tables_[current_][base] = page;
     if (there) flush(va);
   }
+  // The same page with other rights.
+  void protect(uint64_t va, unsigned rights) {
+    const naive::Page page = *find(va);
+    map(va, page.size == page_.log2() ? page.pfn : page.pfn >> (page.size - page_.log2()), rights,
+        true);
+  }
   void unmap(uint64_t va) {
-    if (find(va) == nullptr) return;
-    world_.unmap(VirtAddr(base(va)), current_);
-    tables_[current_].erase(base(va));
+    uint64_t base = 0;
+    if (find(va, &base) == nullptr) return;
+    world_.unmap(VirtAddr(base), current_);
+    tables_[current_].erase(base);
     flush(va);
   }
 
@@ -99,11 +115,11 @@ class Pair {
   World& world() { return world_; }
 
  private:
-  [[nodiscard]] uint64_t base(uint64_t va) const { return va & ~page_.offset_mask(); }
   void flush(uint64_t va) {
-    world_.tlbs().flush_range(
-        MmId(current_), {VirtAddr(base(va)), VirtAddr(base(va)) + page_.bytes()}, page_, false);
-    naive_->flush(va, current_);
+    const PageShift size = size_at(va);
+    const VirtAddr base(naive::floor_to(va, size.log2()));
+    world_.tlbs().flush_range(MmId(current_), {base, base + size.bytes()}, size, false);
+    naive_->flush(va, size.log2(), current_);
   }
   naive::HashedOutcome real(uint64_t address, char kind, bool retry,
                             const naive::HashedOutcome& expected) {
@@ -140,13 +156,16 @@ class Pair {
     if (t.fault == mmu::FaultReason::NotPresent) o.fault = 'n';
     if (t.fault == mmu::FaultReason::Protection) o.fault = 'p';
     if (t.ok() && expected.fault == '-') {
-      EXPECT_EQ(t.pfn.value(), find(address)->pfn);
+      uint64_t base = 0;
+      const naive::Page* const page = find(address, &base);
+      EXPECT_EQ(t.pfn.value(), page->pfn + ((address - base) >> page_.log2()));
     }
     return o;
   }
 
   World world_;
   PageShift page_;
+  bool huge_ = false;  // there are huge pages
   std::unique_ptr<naive::HashedMmu> naive_;
   std::vector<naive::HashedMmu::Table> tables_;
   unsigned current_ = 0;
@@ -182,7 +201,7 @@ TEST_P(Ppc64MmuDifferential, AgreesOnGeneratedStreams) {
     // Few segments with many pages each, and many with one; from 1T up too.
     for (unsigned i = 0; i < 300; ++i)
       places.push_back(random.below(3) == 0 ? random.below(uint64_t{1} << 46)
-                                            : 0x1000'0000 + random.below(uint64_t{1} << 24));
+                                            : 0x1000'0000 + random.below(uint64_t{1} << 26));
     uint64_t next_pfn = 0x100;
     size_t point = 0;
     for (unsigned i = 0; i < 30'000 && !HasFailure(); ++i) {
@@ -193,8 +212,7 @@ TEST_P(Ppc64MmuDifferential, AgreesOnGeneratedStreams) {
       if (random.below(300) == 0) pair.load(static_cast<unsigned>(random.below(kSpaces)));
       if (random.below(150) == 0) pair.unmap(va);
       if (random.below(150) == 0 && pair.find(va) != nullptr)
-        pair.map(va, pair.find(va)->pfn, kR | (random.below(2) == 0 ? 0u : unsigned{Rights::kExec}),
-                 true);
+        pair.protect(va, kR | (random.below(2) == 0 ? 0u : unsigned{Rights::kExec}));
       const char kind = dice % 10 < 3 ? 'f' : dice % 10 < 8 ? 'l' : 's';
       if (pair.access(va, kind, false).fault == '-' || random.below(4) == 0) continue;
       pair.map(va, next_pfn++, kRWX, random.below(2) == 0);

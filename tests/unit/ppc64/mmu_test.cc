@@ -1,6 +1,9 @@
 // Paths of a PowerPC machine, counted by hand: 64 MB of memory, a hash table of 256K (2048 groups),
 // whose 4 bolted entries stand in other groups than those used here.
+#include <algorithm>
+#include <fmt/format.h>
 #include <gtest/gtest.h>
+#include <string>
 #include <vector>
 
 #include "machine.h"
@@ -300,10 +303,12 @@ TEST(Ppc64Htab, HardwareSetsReferencedAndChanged) {
   Htab& htab = world.tlbs().htab();
   mmu::MissPath path(kStepList, world.frames(), world.sink(), {.base = PhysAddr(0x1000)});
   const Htab::Page page{1, kVa, user_segment(kVa, 1, false)};
-  htab.insert(page, 0x100ull << 12 | 2, path);  // R and C clear, as Linux never leaves them
-  EXPECT_EQ(htab.search(page, false, path), 0x100ull << 12 | 0x102);
-  EXPECT_EQ(htab.search(page, true, path), 0x100ull << 12 | 0x182);
-  EXPECT_EQ(htab.search(page, true, path), 0x100ull << 12 | 0x182);
+  // R and C clear, as Linux never leaves them.
+  htab.insert(page, {0x100ull << 12 | 2, k4K}, path);
+  const auto search = [&](bool write) { return htab.search(page, write, path)->second; };
+  EXPECT_EQ(search(false), 0x100ull << 12 | 0x102);
+  EXPECT_EQ(search(true), 0x100ull << 12 | 0x182);
+  EXPECT_EQ(search(true), 0x100ull << 12 | 0x182);
   EXPECT_EQ(htab.counters().referenced_set, 1u);
   EXPECT_EQ(htab.counters().changed_set, 1u);
 }
@@ -357,6 +362,142 @@ TEST(Ppc64Mmu, NeighboursOf64K) {
     EXPECT_EQ(group_of_64k(va), group_of_64k(kVa) ^ i);
     const PhysAddr entry = world.tlbs().htab().base() + group_of_64k(va) * 128;
     EXPECT_EQ(*world.frames().words(entry + 8) >> 16, 0x100 + i);
+  }
+}
+
+// --- Pages larger than the base page of their segment (MPSS)
+
+constexpr VirtAddr kHuge(0x2000'0000);
+constexpr uint64_t k16MFrames64K = 0x100;  // base pages of 64K in 16M, and such a frame
+
+// A kernel of 64K pages, 128M of memory, and a leaf of 16M, as Linux has one.
+constexpr const char* kMpss64K =
+    "[ppc64]\npage = 64K\nmpss = true\n[ppc64.ierat]\npages = 64K\n[ppc64.derat]\npages = 64K\n"
+    "[ppc64.tlb]\npages = 4K,64K,16M\n[mem]\nbytes = 128M\n";
+
+// An entry for each 64K touched, each saying 16M and its first frame; but one entry of the TLB.
+TEST(Ppc64Mpss, AnEntryOf16MForEach64KThatIsHashed) {
+  World world(kMpss64K);
+  world.map(kHuge, k16MFrames64K, kRW, true, 0, kLargePage);
+  ASSERT_EQ(world.access(kHuge + 0x5'1234, AccessKind::Load).pfn, Pfn(k16MFrames64K + 5));
+  EXPECT_EQ(world.counter("htab.inserts"), 1u);
+  EXPECT_EQ(world.counter("hash.pieces"), 1u);
+  const PhysAddr entry =
+      world.tlbs().htab().base() + group_of_64k(kHuge + 0x5'0000) * hpte::kGroupBytes;
+  EXPECT_EQ(*world.frames().words(entry),
+            compared_of(kHuge + 0x5'0000, user_segment(kHuge, 1, false), k64K) | 4 | 1);
+  EXPECT_EQ(*world.frames().words(entry + 8), 0x100ull << 16 | 8 << 12 | 0x196);
+  // All else is the TLB's; the ERAT has parts of 64K.
+  for (const unsigned piece : {6u, 7u, 255u})
+    ASSERT_EQ(world.access(kHuge + (uint64_t{piece} << 16), AccessKind::Store).pfn,
+              Pfn(k16MFrames64K + piece));
+  EXPECT_EQ(world.counter("htab.inserts"), 1u);
+  EXPECT_EQ(world.counter("htab.lookups"), 2u);
+  EXPECT_EQ(world.counter("tlb.derat.misses"), 4u);
+  EXPECT_EQ(world.counter("mmu.last.data_misses"), 1u);
+  // The other side's ERAT comes to the same entry, and may not.
+  EXPECT_EQ(world.access(kHuge + 0x8'0000, AccessKind::Fetch).fault, mmu::FaultReason::Protection);
+}
+
+// A flush goes to each piece hashed, and takes all of it; one of a piece that is not takes nothing.
+TEST(Ppc64Mpss, FlushesGoToThePiecesThatAreHashed) {
+  World world(std::string(kMpss64K) +
+              "[ppc64.tlb]\nentries = 1\nways = 1\n[ppc64.derat]\nentries = 1\nways = 1\n");
+  world.map(kHuge, k16MFrames64K, kRW, true, 0, kLargePage);
+  const VirtAddr other(0x1000'0000);
+  world.map(other, 0x80, kRW);
+  for (const unsigned piece : {3u, 4u, 200u}) {
+    ASSERT_TRUE(world.access(kHuge + (uint64_t{piece} << 16), AccessKind::Load).ok());
+    ASSERT_EQ(world.access(other, AccessKind::Load).fault,
+              mmu::FaultReason::None);  // its entry makes room in the TLB
+  }
+  EXPECT_EQ(world.tlbs().htab().used(), 4u);
+  EXPECT_EQ(world.reachable().at(kHuge.value()), k16MFrames64K);  // all three give the whole
+  world.unmap(kHuge);
+  world.tlbs().flush_range(MmId(0), {kHuge, kHuge + kLargePage.bytes()}, kLargePage, false);
+  EXPECT_EQ(world.counter("flush.tlbiel"), 3u);
+  EXPECT_EQ(world.counter("htab.invalidated"), 3u);
+  EXPECT_EQ(world.reachable(), (std::map<uint64_t, uint64_t>{{other.value(), 0x80}}));
+  for (const unsigned piece : {3u, 4u, 5u, 200u})
+    EXPECT_EQ(world.access(kHuge + (uint64_t{piece} << 16), AccessKind::Load).fault,
+              mmu::FaultReason::NotPresent);
+}
+
+// What the TLB has of a clean page is read-only for all its pieces. A store at a piece never hashed
+// makes that piece's entry, which mends nothing; the fault after it finds the entry and has the
+// TLB's removed, as in Linux. A store at one that was hashed is one fault.
+TEST(Ppc64Mpss, TheFirstStoreToACleanPage) {
+  for (const bool hashed : {false, true}) {
+    SCOPED_TRACE(hashed);
+    World world(kMpss64K);
+    world.map(kHuge, k16MFrames64K, kRW, /*used=*/false, 0, kLargePage);
+    ASSERT_TRUE(world.access(kHuge, AccessKind::Load).ok());
+    const VirtAddr at = kHuge + (hashed ? 0 : 0x7'0000);
+    const uint64_t faults = world.counter("hash.faults");
+    const mmu::Translation t = world.access(at, AccessKind::Store);
+    ASSERT_TRUE(t.ok());
+    EXPECT_TRUE(t.rights.has(Rights::kWrite));
+    EXPECT_EQ(world.counter("hash.faults") - faults, hashed ? 1u : 2u);
+    EXPECT_EQ(world.counter("htab.updates"), 1u);
+    EXPECT_EQ(world.counter("htab.inserts"), hashed ? 1u : 2u);
+    EXPECT_TRUE(world.format().is_dirty(world.table().peek(kHuge).entry));
+    // Now it is writable everywhere, without another search.
+    const uint64_t searches = world.counter("htab.lookups");
+    ASSERT_TRUE(world.access(kHuge + 0x20'0000, AccessKind::Store).ok());
+    EXPECT_EQ(world.counter("htab.lookups"), searches);
+  }
+}
+
+// Of a huge page nothing is hashed ahead of the access that is repeated (update_mmu_cache_pmd).
+TEST(Ppc64Mpss, HugePagesAreHashedLazily) {
+  World world(kMpss64K);
+  EXPECT_FALSE(world.access(kHuge, AccessKind::Store).ok());
+  world.map(kHuge, k16MFrames64K, kRW, true, 0, kLargePage);
+  ASSERT_TRUE(world.access(kHuge, AccessKind::Store, /*retry=*/true).ok());
+  EXPECT_EQ(world.counter("hash.preloads"), 0u);
+  EXPECT_EQ(world.counter("hash.faults"), 2u);
+}
+
+// Groups of base pages that hint: the largest page that can be encoded and the TLB holds.
+TEST(Ppc64Mpss, HintsInSegmentsOf4K) {
+  struct Case {
+    const char* tlb;
+    PageShift hint;
+    PageShift actual;
+  };
+  for (const Case& one :
+       {Case{"4K,64K,16M", k64K, k64K}, Case{"4K,64K,16M", kLargePage, kLargePage},
+        Case{"4K,64K,16M", PageShift(20), k64K}, Case{"4K,64K,16M", PageShift(15), k4K},
+        Case{"4K,64K", kLargePage, k64K}, Case{"4K,16M", k64K, k4K}}) {
+    SCOPED_TRACE(::testing::Message() << one.tlb << ' ' << one.hint.log2());
+    World world(fmt::format("[ppc64]\nmpss = true\n[ppc64.tlb]\npages = {}\n", one.tlb));
+    const uint64_t pages = one.hint.bytes() >> 12;
+    for (uint64_t i = 0; i < pages; ++i) {
+      const pt::Slot slot = world.table().ensure(kHuge + (i << 12), k4K);
+      ASSERT_EQ(slot.status, pt::Status::Ok);
+      const pt::Entry leaf = world.format().make_leaf({.pfn = Pfn(0x1000 + i),
+                                                       .size = k4K,
+                                                       .rights = Rights(kRW),
+                                                       .accessed = true,
+                                                       .dirty = true,
+                                                       .hint = one.hint});
+      ASSERT_EQ(world.table().install(slot.handle, slot.entry, leaf), pt::Status::Ok);
+    }
+    const uint64_t step = std::max<uint64_t>(pages / 8, 1);
+    uint64_t misses = 0;
+    uint64_t last = ~uint64_t{0};
+    for (uint64_t i = 0; i < pages; i += step) {
+      ASSERT_EQ(world.access(kHuge + (i << 12), AccessKind::Load).pfn, Pfn(0x1000 + i));
+      const uint64_t part = (i << 12) >> one.actual.log2();
+      if (part != last) ++misses;
+      last = part;
+    }
+    EXPECT_EQ(world.counter("mmu.last.data_misses"), misses);
+    for (const auto& [base, pfn] : world.reachable())
+      EXPECT_EQ(pfn, 0x1000 + (base - kHuge.value()) / 4096);
+    EXPECT_EQ(world.counter("hash.pieces"), one.actual == k4K ? 0u : misses);
+    world.tlbs().flush_range(MmId(0), {kHuge, kHuge + one.hint.bytes()}, k4K, false);
+    EXPECT_TRUE(world.reachable().empty());
   }
 }
 
