@@ -14,7 +14,9 @@ struct Architecture : mmu::ArchitectureOf<Options, Tlbs, EntryFormat> {
 
   static Format format(const Options& options) { return Format(options.refuses()); }
   static pt::RadixGeometry geometry(const Options& o) { return radix_geometry(o.levels); }
-  static mmu::AddressLayout layout(const Options& o) { return address_layout(o.levels); }
+  static mmu::AddressLayout layout(const Options& o) {
+    return address_layout(o.levels, o.huge_page());
+  }
 };
 
 }  // namespace mmusim::ia64

@@ -83,13 +83,13 @@ pt::RadixGeometry radix_geometry(unsigned levels) {
   return geometry;
 }
 
-mmu::AddressLayout address_layout(unsigned levels) {
+mmu::AddressLayout address_layout(unsigned levels, std::optional<PageShift> huge) {
   const uint64_t region = uint64_t{1} << region_bits(levels);
   mmu::AddressLayout layout;
   layout.page = kPage;
   layout.lowest = VirtAddr(0x10000);
   // The end of what can be mapped of region 4, the last one of user space.
-  layout.top = region_base(4) + region;
+  layout.top = region_base(kHugeRegion) + region;
   // Region 3 holds data and, at its end, the stack.
   layout.stack_top = region_base(3) + (region - kPage.bytes());
   // Region 1 holds what is mapped. Linux fills it from the bottom up; here, as everywhere, from the
@@ -103,6 +103,7 @@ mmu::AddressLayout address_layout(unsigned levels) {
   layout.gate = {.range = {region_base(5), region_base(5) + (uint64_t{128} << 10)},
                  .readable = true,
                  .mapped = true};
+  if (huge) layout.huge_region = {.range = {region_base(kHugeRegion), layout.top}, .page = *huge};
   for (unsigned r = 0; r < layout.holes.size(); ++r)
     layout.holes[r] = {region_base(r) + region, region_base(r + 1)};
   return layout;

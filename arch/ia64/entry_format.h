@@ -16,6 +16,8 @@
 #ifndef MMUSIM_ARCH_IA64_ENTRY_FORMAT_H_
 #define MMUSIM_ARCH_IA64_ENTRY_FORMAT_H_
 
+#include <optional>
+
 #include "mmu/layout.h"
 #include "pt/masked_format.h"
 #include "pt/page_table.h"
@@ -47,8 +49,8 @@ pt::RadixGeometry radix_geometry(unsigned levels);
 // log2 of the bytes of a region that user space may use.
 unsigned region_bits(unsigned levels);
 
-// Where Linux places things when nothing is randomised.
-mmu::AddressLayout address_layout(unsigned levels);
+// Where Linux places things when nothing is randomised. `huge`: of region 4's pages.
+mmu::AddressLayout address_layout(unsigned levels, std::optional<PageShift> huge = std::nullopt);
 
 }  // namespace mmusim::ia64
 

@@ -18,6 +18,7 @@ namespace mmusim::ia64 {
 
 inline constexpr PageShift kPage{14};  // Linux's base page here; one of 4K, 8K, 16K, 64K
 inline constexpr unsigned kRegions = 8;
+inline constexpr unsigned kHugeRegion = 4;  // the one that Linux has hugetlb pages in
 inline constexpr unsigned kRegionShift = 61;
 
 using Rid = uint32_t;  // at most 24 bits

@@ -13,7 +13,9 @@
 #ifndef MMUSIM_ARCH_IA64_HASH_H_
 #define MMUSIM_ARCH_IA64_HASH_H_
 
+#include <array>
 #include <cstdint>
+#include <optional>
 
 #include "arch/ia64/formats.h"
 #include "base/bits.h"
@@ -23,12 +25,20 @@ namespace mmusim::ia64 {
 class Hash {
  public:
   // `va_msb`: the highest implemented bit of an address within its region (IMPL_VA_MSB).
-  constexpr Hash(const Pta& pta, PageShift preferred, unsigned va_msb, bool folded = false)
-      : pta_(pta), preferred_(preferred), va_mask_((uint64_t{2} << va_msb) - 1), folded_(folded) {}
+  // `preferred`: the page size of all regions but that of huge pages, which has `huge`.
+  constexpr Hash(const Pta& pta, PageShift preferred, unsigned va_msb, bool folded = false,
+                 std::optional<PageShift> huge = std::nullopt)
+      : pta_(pta), va_mask_((uint64_t{2} << va_msb) - 1), folded_(folded) {
+    preferred_.fill(preferred);
+    preferred_[kHugeRegion] = huge.value_or(preferred);
+  }
 
+  [[nodiscard]] constexpr PageShift preferred(VirtAddr va) const {
+    return preferred_[region_of(va)];
+  }
   // The hashed page number: of the preferred page size, without the region.
   [[nodiscard]] constexpr uint64_t hpn(VirtAddr va) const {
-    return (va.value() & va_mask_) >> preferred_.log2();
+    return (va.value() & va_mask_) >> preferred(va).log2();
   }
   [[nodiscard]] constexpr uint64_t tag(VirtAddr va, Rid rid) const {
     return hpn(va) ^ uint64_t { rid } << kRidShift;
@@ -60,7 +70,7 @@ class Hash {
   [[nodiscard]] constexpr uint64_t size_mask() const { return (uint64_t{1} << pta_.size) - 1; }
 
   Pta pta_;
-  PageShift preferred_;
+  std::array<PageShift, kRegions> preferred_{};
   uint64_t va_mask_;
   bool folded_;
 };

@@ -52,7 +52,7 @@ Mmu::Hit Mmu::alternate_as_linux(const SideLevels& side, VirtAddr va, Rid rid) {
   if (!mappable(va)) return {};
   const ReadWord word = read_linear(va, rid);
   if (!word.found.present) return {};
-  const Hit hit = insert(side, va, rid, base_page_of(word.found, va), kPage);
+  const Hit hit = insert_linear(side, va, rid, word.found);
   read_again(word, table_of(va), va);
   return hit;
 }
@@ -102,15 +102,16 @@ Mmu::Hit Mmu::handle_long(const SideLevels& side, VirtAddr va, Rid rid) {
 // A table that has fewer slots than the superpage has parts gets no more of them than miss.
 template <class Visit>
 void Mmu::each_part(const Found& found, VirtAddr va, Visit visit) const {
-  const uint64_t parts = found.size.bytes() >> kPage.log2();
+  const PageShift page = hash_.preferred(va);
+  const uint64_t parts = found.size <= page ? 1 : found.size.bytes() >> page.log2();
   if (parts == 1 || parts > options_->vhpt_bytes / kVhptEntryBytes) return;
   const VirtAddr first = align_down(va, found.size);
-  const uint64_t missed = (va - first) >> kPage.log2();
+  const uint64_t missed = (va - first) >> page.log2();
   for (uint64_t i = 0; i < parts; ++i) {
     // Linux's tables have a word for each.
     const PhysAddr word =
         direct_ ? found.word.address + (i - missed) * sizeof(uint64_t) : found.word.address;
-    visit(first + (i << kPage.log2()), word);
+    visit(first + (i << page.log2()), word);
   }
 }
 
@@ -155,7 +156,7 @@ Mmu::Hit Mmu::walk_short(const SideLevels& side, VirtAddr va, Rid rid) {
   if (is_insertable(translation)) {
     ++counters_.walks_hit;
     if (PresentBit::get(translation) == 0) ++counters_.walks_absent;
-    return insert(side, va, rid, translation, kPage);  // also when P is 0
+    return insert(side, va, rid, translation, hash_.preferred(va));  // also when P is 0
   }
   ++counters_.walks_refused;
   const unsigned step = side.data ? kDataMiss : kInstructionMiss;
@@ -360,8 +361,8 @@ uint64_t Mmu::linear_word(const Found& found, VirtAddr va) const {
 }
 
 Mmu::Hit Mmu::insert_linear(const SideLevels& side, VirtAddr va, Rid rid, const Found& found) {
-  if (options_->refuses() && found.present)
-    return insert(side, va, rid, found.translation, found.size);
+  const bool whole = options_->refuses() || hash_.preferred(va) != kPage;
+  if (whole && found.present) return insert(side, va, rid, found.translation, found.size);
   return insert(side, va, rid, base_page_of(found, va), kPage);
 }
 

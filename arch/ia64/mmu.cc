@@ -144,7 +144,7 @@ void Mmu::load(Context context, pt::PageTable& table, mmu::TableCopy* linear) {
   linear_ = linear;
   for (unsigned region = 0; region < kUserRegions; ++region)
     registers_[region] = {.walker = options_->walks(),
-                          .preferred = kPage,
+                          .preferred = hash_.preferred(region_base(region)),
                           .rid = rid_of(region_base(region), context)};
   // What the filters know under this tag may be another context's.
   const uint64_t tag = context % kTags;
@@ -179,15 +179,16 @@ void Mmu::purge(VirtRange range, Context context) {
 void Mmu::purge_vhpt(VirtRange range, Context context) {
   if (!vhpt_ || range.empty()) return;
   const Rid rid = rid_of(range.begin, context);
-  const VirtAddr first = align_down(range.begin, kPage);
-  const uint64_t pages = ((range.end - 1 - first) >> kPage.log2()) + 1;
+  const PageShift page = hash_.preferred(range.begin);
+  const VirtAddr first = align_down(range.begin, page);
+  const uint64_t pages = ((range.end - 1 - first) >> page.log2()) + 1;
   // More pages than slots: each slot would be written, some more than once.
   if (pages > vhpt_->bytes() / kVhptEntryBytes) {
     vhpt_->clear();
     return;
   }
   for (uint64_t i = 0; i < pages; ++i)
-    vhpt_->purge(first + (i << kPage.log2()), rid);
+    vhpt_->purge(first + (i << page.log2()), rid);
 }
 
 void Mmu::purge_entries(VirtAddr va, Rid rid) {

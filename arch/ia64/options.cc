@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <fmt/format.h>
+#include <utility>
 
 #include "base/bits.h"
 #include "base/error.h"
@@ -56,6 +57,23 @@ std::string no_vhpt_size(const Options& options) {
     return "";
   return fmt::format("{} is not a page size: one translation register maps the VHPT",
                      format_size(options.vhpt_bytes));
+}
+
+std::string no_huge_page(const Options& options) {
+  const auto huge = options.huge_page();
+  if (!huge) return "";
+  const std::string named = format_size(options.hugetlb_bytes);
+  const auto& sizes = insertable_sizes();
+  if (!is_power_of_two(options.hugetlb_bytes) || *huge <= kPage ||
+      !std::binary_search(sizes.begin(), sizes.end(), *huge))
+    return fmt::format("{} is no size of pages larger than the base page that can be inserted",
+                       named);
+  for (const auto& [first, second] : {std::pair(kL1I, kL2I), std::pair(kL1D, kL2D)}) {
+    const Level last = options.tlb[second].empty() ? first : second;
+    if (!options.tlb[last].front().holds(*huge))
+      return fmt::format("the {} does not hold pages of {}", kTlbs[last].shown, named);
+  }
+  return "";
 }
 
 }  // namespace
@@ -155,6 +173,12 @@ const config::Keys<Options>& Options::keys() {
                       "region, and the processor implements {}",
                       options.va_msb + 1);
                 })
+          .size("ia64.hugetlb_page", &Options::hugetlb_bytes,
+                "Preferred page size of region 4 (Linux: hugepagesz=), in which then lies the "
+                "memory of the hugetlb pool of that size, and nothing else. 0: the base page, as "
+                "in all other regions.",
+                0, uint64_t{1} << 32)
+          .rule("ia64.hugetlb_page", no_huge_page, "take 64K, 256K, 1M, 4M, 16M, 64M, 256M, 1G, 4G")
           .number("ia64.rid_bits", &Options::rid_bits, "Implemented bits of a region identifier.",
                   18, 24)
           .choice("ia64.swap_rid", &Options::swap_rid,

@@ -98,6 +98,7 @@ struct Options {
   unsigned levels = 3;
   unsigned va_msb = 60;
   unsigned rid_bits = 24;
+  uint64_t hugetlb_bytes = 0;    // of region 4's pages; 0: such as all others
   std::optional<bool> swap_rid;  // nothing: in long format only
   bool smp = true;
   bool identity = true;
@@ -119,7 +120,12 @@ struct Options {
   [[nodiscard]] Pta pta() const;
   [[nodiscard]] unsigned granule() const { return log2_floor(granule_bytes); }
   [[nodiscard]] bool swaps_rid() const { return swap_rid.value_or(walker == Walker::Long); }
-  [[nodiscard]] Hash hash() const { return {pta(), kPage, va_msb, folded_hash}; }
+  // Of region 4, if it is another than the base page.
+  [[nodiscard]] std::optional<PageShift> huge_page() const {
+    if (hugetlb_bytes == 0) return std::nullopt;
+    return PageShift(log2_floor(hugetlb_bytes));
+  }
+  [[nodiscard]] Hash hash() const { return {pta(), kPage, va_msb, folded_hash, huge_page()}; }
   // Whether the walker looks for anything.
   [[nodiscard]] bool walks() const { return walker == Walker::Long || walker == Walker::Short; }
   // Whether words of superpages are such as the walker refuses.

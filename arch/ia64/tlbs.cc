@@ -42,6 +42,11 @@ constexpr mmu::FaultDecl kFaults[] = {
 Tlbs::Tlbs(const Options& options, unsigned cpus, mem::FrameMemory& frames,
            mem::ReferenceSink& sink, bool direct)
     : Cpus(frames, sink), options_(options), contexts_(Context{1} << (options.rid_bits - 3)) {
+  if (options_.walker == Walker::Short && !direct && options_.huge_page())
+    throw UsageError("ia64.hugetlb_page",
+                     "over this page table the short format's linear table is a copy, which knows "
+                     "base pages only",
+                     "set machine.page_table = mlpt, or another ia64.walker");
   if (options_.walker == Walker::Short && !direct)
     maker_.emplace(std::make_unique<EntryFormat>(options_.refuses()),
                    radix_geometry(options_.levels), kPage, "ia64.levels", frames, sink);
@@ -214,8 +219,9 @@ void Tlbs::flush_local_page(CpuId /*cpu*/, MmId mm, VirtAddr va, bool /*code*/) 
   if (known == nullptr) return;
   Space& space = *known;
   if (space.linear != nullptr) space.linear->forget(va);
-  const VirtAddr page = align_down(va, kPage);
-  flush_hardware_range(space, mm, {page, page + kPage.bytes()}, /*linear_too=*/false);
+  const PageShift size = cpus_.front().mmu->hash().preferred(va);
+  const VirtAddr page = align_down(va, size);
+  flush_hardware_range(space, mm, {page, page + size.bytes()}, /*linear_too=*/false);
 }
 
 void Tlbs::give_up_context(Space& space) {

@@ -6,6 +6,7 @@
 
 #include "base/error.h"
 #include "base/units.h"
+#include "kernel/pool_page.h"
 #include "kernel/superpage_policy.h"
 
 namespace mmusim::kernel {
@@ -182,8 +183,8 @@ void Core::add_block_size(PageShift size, HugePages when, bool has_leaf) {
 }
 
 void Core::fill_pools(const std::vector<PageShift>& leaves) {
-  const auto fill = [&](const char* key, PageShift size, uint64_t count) {
-    if (!pools.add(size, sizes.order(size)).fill(count))
+  const auto fill = [&](const char* key, PageShift size, PageShift leaf, uint64_t count) {
+    if (!pools.add(size, sizes.order(size), leaf).fill(count))
       throw UsageError(
           key,
           fmt::format("there is no memory for {} huge pages of {} KiB", count, size.bytes() >> 10),
@@ -192,18 +193,22 @@ void Core::fill_pools(const std::vector<PageShift>& leaves) {
   if (settings.hugetlb_pages != 0 && !sizes.huge)
     throw UsageError("kernel.hugetlb_pages", "this machine's page table has no huge pages",
                      "leave it at 0, or give a size with kernel.hugetlb.pools");
-  if (sizes.huge) fill("kernel.hugetlb_pages", *sizes.huge, settings.hugetlb_pages);
+  if (sizes.huge) fill("kernel.hugetlb_pages", *sizes.huge, *sizes.huge, settings.hugetlb_pages);
   for (const PoolRule& rule : settings.pool_rules) {
     const std::string named = format_size(rule.size.bytes());
     if (rule.size == sizes.huge)
       throw UsageError("kernel.hugetlb.pools",
                        fmt::format("{} is the size of kernel.hugetlb_pages", named),
                        "say there how many pages it has");
-    if (std::find(leaves.begin(), leaves.end(), rule.size) == leaves.end())
-      throw UsageError("kernel.hugetlb.pools",
-                       fmt::format("the page table has no leaves of {}", named),
-                       "gpt, hashed and clustered have: set machine.page_table");
-    fill("kernel.hugetlb.pools", rule.size, rule.pages);
+    const auto leaf = pool_leaf(*this, leaves, rule.size);
+    if (!leaf)
+      throw UsageError(
+          "kernel.hugetlb.pools",
+          fmt::format("the page table has no leaves of {}, and entries of smaller ones "
+                      "cannot hint it on this machine",
+                      named),
+          "gpt, hashed and clustered have: set machine.page_table");
+    fill("kernel.hugetlb.pools", rule.size, *leaf, rule.pages);
   }
 }
 
@@ -214,6 +219,14 @@ std::optional<VirtRange> Core::user_range(VirtAddr start, uint64_t length) const
   const VirtAddr end = align_up(start + length, page());
   if (end.value() > top || end <= start) return std::nullopt;
   return VirtRange{start, end};
+}
+
+bool Core::may_hold(VirtRange range, std::optional<PageShift> pool) const {
+  const mmu::HugeRegion& region = platform.layout.huge_region;
+  if (region.range.empty()) return true;
+  if (pool == region.page)
+    return region.range.begin <= range.begin && range.end <= region.range.end;
+  return !range.overlaps(region.range);
 }
 
 bool Core::may_commit(uint64_t bytes) const {

@@ -84,6 +84,8 @@ class Core {
   // Of the hugetlb pool that mmap takes if no size is said; nothing: there is none.
   [[nodiscard]] std::optional<PageShift> default_pool() const {
     if (sizes.huge || pools.all().empty()) return sizes.huge;
+    const mmu::HugeRegion& region = platform.layout.huge_region;
+    if (!region.range.empty() && pools.find(region.page) != nullptr) return region.page;
     return pools.all().front()->size();
   }
   // Of huge pages, where architecture and page table both have leaves of it.
@@ -95,6 +97,9 @@ class Core {
   [[nodiscard]] bool refuses_fetches() const { return refuses_fetches_; }
   // [start, start + length rounded up to pages) if it lies in user space and does not wrap.
   [[nodiscard]] std::optional<VirtRange> user_range(VirtAddr start, uint64_t length) const;
+  // Whether pages of a pool of that size, or if none is named others, may be mapped in the range:
+  // not so of what is in the layout's huge region and of another size, nor the other way round.
+  [[nodiscard]] bool may_hold(VirtRange range, std::optional<PageShift> pool) const;
   // Whether one call may ask for so many bytes more of private or shared memory: for no more than
   // there is in all (Linux: OVERCOMMIT_GUESS, since 5.4).
   [[nodiscard]] bool may_commit(uint64_t bytes) const;

@@ -5,6 +5,7 @@
 
 #include "kernel/entries.h"
 #include "kernel/hint_group.h"
+#include "kernel/pool_page.h"
 #include "kernel/spaces.h"
 
 namespace mmusim::kernel {
@@ -25,14 +26,14 @@ class TableCopy {
       : core_(core), parent_(parent), child_(child) {}
 
   void add(const Vma& vma) {
-    areas_.push_back(
-        {.cow = !vma.is_shared(), .pool = vma.has(kVmHugeTlb), .kind = core_.files.kind_of(vma)});
+    areas_.push_back({.vma = &vma, .cow = !vma.is_shared(), .kind = core_.files.kind_of(vma)});
     ranges_.push_back(vma.range());
   }
 
   bool run() {
     const pt::Status status = parent_.table->copy_ranges(
         *child_.table, ranges_, [this](size_t area, pt::Run& from, pt::Run& to) {
+          if (areas_[area].vma->has(kVmHugeTlb)) return copy_pool(areas_[area], from, to);
           if (from.size != core_.page()) return copy_huge(areas_[area], from, to);
           copy_run(areas_[area], from, to);
           return true;
@@ -45,8 +46,8 @@ class TableCopy {
 
  private:
   struct Area {
+    const Vma* vma;
     bool cow;
-    bool pool;  // of the hugetlb pool
     PageKind kind;
   };
 
@@ -85,40 +86,26 @@ class TableCopy {
       copy = e & ~format.accessed_mask;
       ++child_writes;
     });
-    from.report(*core_.platform.sink, mem::Origin::Kernel, from.count, parent_writes);
-    to.report(*core_.platform.sink, mem::Origin::Kernel, 0, child_writes);
-    core_.counters.fork_protected += parent_writes;
-    core_.counters.fork_entries += child_writes;
+    note_copies(from, parent_writes, to, child_writes);
   }
 
-  // Whether the child needs the leaf: not one it can fault in again.
-  [[nodiscard]] bool is_copied(const Area& area, pt::Entry leaf, PageShift size) const {
-    return leaf != pt::kNone && (area.pool || !shows_huge_folio(core_, leaf, size));
-  }
-
-  // Counts the leaves of the run as the child's; false: no memory for what must be set aside with
-  // them.
-  bool add_leaves(const Area& area, const pt::Run& from) {
-    uint64_t leaves = 0;
-    for (uint32_t i = 0; i < from.count; ++i)
-      leaves += is_copied(area, from.get(i), from.size) ? 1 : 0;
-    if (area.pool) {
-      core_.huge_leaves.add_pool_pages(child_, from.size, static_cast<int64_t>(leaves));
-      return true;
-    }
-    return leaves == 0 || core_.huge_leaves.add(child_, from.size, leaves);
-  }
-
-  // Huge leaves; false: as add_leaves().
-  bool copy_huge(const Area& area, pt::Run& from, pt::Run& to) {
+  // Leaves of the hugetlb pool. A page's first frame stands for all, and the first leaf for the
+  // others.
+  bool copy_pool(const Area& area, pt::Run& from, pt::Run& to) {
     const pt::EntryFormat& format = *core_.platform.format;
     uint64_t parent_writes = 0;
     uint64_t child_writes = 0;
-    if (!add_leaves(area, from)) return false;
     for (uint32_t i = 0; i < from.count; ++i) {
       pt::Entry e = from.get(i);
-      if (!is_copied(area, e, from.size)) continue;
-      if (!format.is_special(e)) share_frames(area, format.parse_leaf(e, from.size).pfn, from.size);
+      if (e == pt::kNone) continue;
+      const PoolPage page = pool_page_at(core_, *area.vma, from.address(i));
+      if (from.address(i) == page.base) {
+        core_.huge_leaves.add_pool_pages(child_, page.size, 1);
+        mem::Frame& frame = core_.platform.frames->frame(format.parse_leaf(e, from.size).pfn);
+        ++frame.references;
+        ++frame.mappings;
+        frame.exclusive = false;
+      }
       if (area.cow && format.is_writable(e)) {
         e = format.write_protected(e);
         from.set(i, e);
@@ -127,24 +114,50 @@ class TableCopy {
       to.set(i, e & ~format.accessed_mask);
       ++child_writes;
     }
+    note_copies(from, parent_writes, to, child_writes);
+    return true;
+  }
+
+  // Whether the child needs the leaf: not one it can fault in again.
+  [[nodiscard]] bool is_copied(pt::Entry leaf, PageShift size) const {
+    return leaf != pt::kNone && !shows_huge_folio(core_, leaf, size);
+  }
+
+  // Huge leaves of other areas; false: no memory for what must be set aside with them.
+  bool copy_huge(const Area& area, pt::Run& from, pt::Run& to) {
+    const pt::EntryFormat& format = *core_.platform.format;
+    uint64_t parent_writes = 0;
+    uint64_t child_writes = 0;
+    uint64_t leaves = 0;
+    for (uint32_t i = 0; i < from.count; ++i)
+      leaves += is_copied(from.get(i), from.size) ? 1 : 0;
+    if (leaves != 0 && !core_.huge_leaves.add(child_, from.size, leaves)) return false;
+    for (uint32_t i = 0; i < from.count; ++i) {
+      pt::Entry e = from.get(i);
+      if (!is_copied(e, from.size)) continue;
+      if (!format.is_special(e)) {
+        const unsigned order = core_.sizes.order(from.size);
+        core_.counts.map(format.parse_leaf(e, from.size).pfn, order);
+        copied_[static_cast<unsigned>(PageKind::Anonymous)] += int64_t{1} << order;
+      }
+      if (area.cow && format.is_writable(e)) {
+        e = format.write_protected(e);
+        from.set(i, e);
+        ++parent_writes;
+      }
+      to.set(i, e & ~format.accessed_mask);
+      ++child_writes;
+    }
+    note_copies(from, parent_writes, to, child_writes);
+    return true;
+  }
+
+  void note_copies(const pt::Run& from, uint64_t parent_writes, const pt::Run& to,
+                   uint64_t child_writes) {
     from.report(*core_.platform.sink, mem::Origin::Kernel, from.count, parent_writes);
     to.report(*core_.platform.sink, mem::Origin::Kernel, 0, child_writes);
     core_.counters.fork_protected += parent_writes;
     core_.counters.fork_entries += child_writes;
-    return true;
-  }
-
-  void share_frames(const Area& area, Pfn first, PageShift size) {
-    if (area.pool) {  // the first stands for all
-      mem::Frame& frame = core_.platform.frames->frame(first);
-      ++frame.references;
-      ++frame.mappings;
-      frame.exclusive = false;
-      return;
-    }
-    const unsigned order = core_.sizes.order(size);
-    core_.counts.map(first, order);
-    copied_[static_cast<unsigned>(PageKind::Anonymous)] += int64_t{1} << order;
   }
 
   Core& core_;

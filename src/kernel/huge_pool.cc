@@ -25,13 +25,13 @@ void HugePool::drain() {
   total_ = 0;
 }
 
-HugePool& HugePools::add(PageShift size, unsigned order) {
+HugePool& HugePools::add(PageShift size, unsigned order, PageShift leaf) {
   auto at = std::find_if(pools_.begin(), pools_.end(),
                          [&](const auto& pool) { return pool->size() > size; });
-  return **pools_.insert(at, std::make_unique<HugePool>(*frames_, size, order));
+  return **pools_.insert(at, std::make_unique<HugePool>(*frames_, size, order, leaf));
 }
 
-HugePool* HugePools::find(PageShift size) {
+HugePool* HugePools::find(PageShift size) const {
   for (const auto& pool : pools_)
     if (pool->size() == size) return pool.get();
   return nullptr;

@@ -25,10 +25,11 @@ namespace mmusim::kernel {
 
 class HugePool {
  public:
-  // `order`: log2 of the frames of a page.
-  HugePool(mem::FrameMemory& frames, PageShift size, unsigned order)
-      : frames_(&frames), size_(size), order_(order) {}
+  // `order`: log2 of the frames of a page. `leaf`: of the leaves that show one (pool_page.h).
+  HugePool(mem::FrameMemory& frames, PageShift size, unsigned order, PageShift leaf)
+      : frames_(&frames), size_(size), order_(order), leaf_(leaf) {}
   [[nodiscard]] PageShift size() const { return size_; }
+  [[nodiscard]] PageShift leaf() const { return leaf_; }
 
   // Takes so many pages; false: there is not so much memory in such pieces.
   bool fill(uint64_t count);
@@ -64,6 +65,7 @@ class HugePool {
   mem::FrameMemory* frames_;
   PageShift size_;
   unsigned order_;
+  PageShift leaf_;
   uint64_t total_ = 0;
   uint64_t reserved_ = 0;
   std::set<Pfn> free_;  // the lowest is given out first
@@ -75,11 +77,12 @@ class HugePools {
   explicit HugePools(mem::FrameMemory& frames) : frames_(&frames) {}
 
   // A pool, still empty. REQUIRES: there is none of this size.
-  HugePool& add(PageShift size, unsigned order);
+  HugePool& add(PageShift size, unsigned order, PageShift leaf);
   // Null: there is none.
-  [[nodiscard]] HugePool* find(PageShift size);
+  [[nodiscard]] HugePool* find(PageShift size) const;
   // REQUIRES: there is one.
   [[nodiscard]] HugePool& of(PageShift size) { return *find(size); }
+  [[nodiscard]] PageShift leaf_of(PageShift size) const { return find(size)->leaf(); }
   [[nodiscard]] const std::vector<std::unique_ptr<HugePool>>& all() const { return pools_; }
   // REQUIRES: no page is in use.
   void drain();

@@ -16,6 +16,7 @@ uint32_t flag_for(AccessKind kind) {
 Vma* imply_area(Core& core, AddressSpace& mm, VirtAddr va, AccessKind kind) {
   const mmu::AddressLayout& layout = core.platform.layout;
   if (va < layout.lowest || va >= layout.top) return nullptr;
+  if (layout.huge_region.range.contains(va)) return nullptr;  // no page of it would fit there
   if (mm.vmas.size() >= core.settings.max_map_count) return nullptr;
 
   const uint64_t chunk = block_of_pages(core.settings.implied_chunk, core.page())

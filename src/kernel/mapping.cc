@@ -160,6 +160,9 @@ int64_t unmap_range(Core& core, AddressSpace& mm, VirtRange range) {
 int64_t map_area(Core& core, AddressSpace& mm, const Mapping& mapping) {
   // Linux lets mmap go one past the limit.
   if (mm.vmas.size() > core.settings.max_map_count) return -kENOMEM;
+  const bool pool = (mapping.flags & kVmHugeTlb) != 0;
+  if (!core.may_hold(mapping.range, pool ? core.cache.file(mapping.file).pool : std::nullopt))
+    return -kEINVAL;
   if (const int64_t result = unmap_range(core, mm, mapping.range); result != 0) return result;
   Vma vma;
   vma.start = mapping.range.begin;

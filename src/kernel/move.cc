@@ -44,7 +44,14 @@ pt::Status move_pages(AddressSpace& mm, std::optional<PageShift> pool, VirtAddr 
     if (mm.table->find(from + done).entry == pt::kNone) continue;
     uint64_t moved = 0;
     const pt::Status status = mm.table->move_range(from + done, to + done, page, moved);
-    if (status != pt::Status::Ok) return status;
+    if (status == pt::Status::Ok) continue;
+    // Of one that several leaves show, some may have moved: back, which needs no memory.
+    uint64_t back = 0;
+    if (moved != 0) {
+      const pt::Status undone = mm.table->move_range(to + done, from + done, moved, back);
+      MMUSIM_ASSERT(undone == pt::Status::Ok);
+    }
+    return status;
   }
   return pt::Status::Ok;
 }

@@ -98,7 +98,7 @@ class Remapper {
       call_.target = target + (last_end ? vma->start - *last_end : 0);
       last_end = vma->end;
       if (const int64_t result = prepare(); result != 0) return result;
-      if (const int64_t result = move_to(); result < 0) return result;
+      if (const int64_t result = move_to(); failed(result)) return result;
       target = call_.target + call_.new_length;
     }
     return last_end ? place(whole.target) : -kEFAULT;
@@ -108,7 +108,7 @@ class Remapper {
   int64_t move_to() {
     if (fixed()) {
       const auto to = core_.user_range(call_.target, call_.new_length);
-      if (!to) return -kEINVAL;
+      if (!to || !core_.may_hold(*to, pool_of_area())) return -kEINVAL;
       if (const int64_t result = unmap_range(core_, mm_, *to); result != 0) return result;
       if (area() == nullptr) return -kEFAULT;
     }
@@ -153,9 +153,14 @@ class Remapper {
          .backing = backing_of(core_, *vma),
          .offset = vma->is_anonymous() ? 0 : (vma->pgoff + pages_before) << core_.page().log2(),
          .hint = hint,
-         .pool = vma->has(kVmHugeTlb) ? core_.files.pool_page(*vma) : core_.page()});
+         .pool = pool_of_area().value_or(core_.page())});
     if (found) call_.target = *found;
     return found.has_value();
+  }
+
+  [[nodiscard]] std::optional<PageShift> pool_of_area() {
+    const Vma* vma = area();
+    return vma->has(kVmHugeTlb) ? std::optional(core_.files.pool_page(*vma)) : std::nullopt;
   }
 
   [[nodiscard]] bool may_charge() const {

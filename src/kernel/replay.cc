@@ -128,7 +128,7 @@ void Replayer::from_pool(Mapping& mapping, uint32_t flags) {
   const bool noreserve = (flags & kMapNoReserve) != 0;
   if (!page || !is_aligned(mapping.range.begin, *page)) return;
   const VirtRange whole{mapping.range.begin, align_up(mapping.range.end, *page)};
-  if (whole.end > core_.platform.layout.top) return;
+  if (whole.end > core_.platform.layout.top || !core_.may_hold(whole, *page)) return;
   // Larger huge pages than the recording's must not take what lies behind.
   if (!whole.empty() && mapping.range.end < whole.end &&
       mm().vmas.overlaps({mapping.range.end, whole.end}))

@@ -55,7 +55,8 @@ const config::Keys<Settings>& Settings::keys() {
                    {"base", SuperpageStyle::Base}},
                   "How the page table shows a block of kernel.thp.sizes: by one leaf of that "
                   "size; by entries of base pages that hint the size to the TLB, where the "
-                  "architecture's have a place for it (Alpha, IA-64, SPARC); by entries that do "
+                  "architecture's have a place for it (Alpha, IA-64, SPARC, PowerPC with "
+                  "ppc64.mpss); by entries that do "
                   "not, a block of memory only; auto: the first of these that can be.")
           .choice("kernel.superpage.policy", &Settings::superpage_policy,
                   {{"fault", SuperpagePolicyKind::Fault},
@@ -110,8 +111,10 @@ const config::Keys<Settings>& Settings::keys() {
           .text(
               "kernel.hugetlb.pools", &Settings::hugetlb_pools,
               "Pools of huge pages of other sizes, each with so many pages, as in 64K:100,256M:2: "
-              "for mmap with MAP_HUGETLB and a size (MAP_HUGE_SHIFT). The page table needs leaves "
-              "of these sizes.")
+              "for mmap with MAP_HUGETLB and a size (MAP_HUGE_SHIFT). The page table shows them by "
+              "leaves of these sizes, or else, where the architecture's entries can hint the size, "
+              "by entries of base pages, or, above the machine's own huge page, by several of "
+              "these.")
           .flag("kernel.zero_page", &Settings::zero_page,
                 "Reads of untouched private memory map a page of zeros that all share; false: a "
                 "page of their own (as Linux does for some virtual machines).")

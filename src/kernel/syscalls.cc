@@ -33,7 +33,7 @@ Process& Syscalls::caller(trace::ThreadId thread) {
 
 int64_t Syscalls::count(Call call, int64_t result) {
   ++system_->core.counters.calls[call];
-  if (result < 0) ++system_->core.counters.failed_calls;
+  if (failed(result)) ++system_->core.counters.failed_calls;
   return result;
 }
 

@@ -14,8 +14,10 @@ struct Gap {
 };
 std::optional<Gap> find_gap(const Room& room, uint64_t bytes) {
   const mmu::AddressLayout& layout = room.layout;
+  const VirtRange& huge = layout.huge_region.range;
+  const VirtAddr top = huge.empty() ? layout.top : huge.begin;
   const auto upward_from = [&](VirtAddr low) -> std::optional<Gap> {
-    const auto found = room.areas.lowest_gap(bytes, low, layout.top, layout.stack_gap);
+    const auto found = room.areas.lowest_gap(bytes, low, top, layout.stack_gap);
     if (!found) return std::nullopt;
     return Gap{*found, true};
   };
@@ -29,6 +31,8 @@ std::optional<Gap> find_gap(const Room& room, uint64_t bytes) {
 // Whether [at, at + length) is free, with the guard gap of a stack above it.
 bool has_room(const Room& room, VirtAddr at, uint64_t length) {
   const uint64_t top = room.layout.top.value();
+  const VirtRange& huge = room.layout.huge_region.range;
+  if (!huge.empty() && at + length > huge.begin) return false;
   if (!is_aligned(at, room.page) || length > top || at.value() > top - length) return false;
   const Vma* above = room.areas.find_from(at);
   if (above == nullptr) return true;
@@ -58,6 +62,13 @@ bool could_be_huge(const Room& room, const Unplaced& wanted) {
 // alignment).
 std::optional<VirtAddr> place_of_pool(const Room& room, const Unplaced& wanted) {
   const PageShift huge = wanted.pool;
+  const mmu::HugeRegion& region = room.layout.huge_region;
+  if (!region.range.empty() && region.page == huge) {
+    // From the region's beginning up, or from what would be liked in it.
+    const VirtAddr from =
+        region.range.contains(wanted.hint) ? align_up(wanted.hint, huge) : region.range.begin;
+    return room.areas.lowest_gap(wanted.length, from, region.range.end, 0);
+  }
   const VirtAddr hint = align_up(wanted.hint, huge);
   if (hint != VirtAddr(0) && has_room(room, hint, wanted.length)) return hint;
   const uint64_t slack = huge.bytes() - room.page.bytes();

@@ -4,7 +4,9 @@
 // mmap_base up, as the architecture has it. Guard gaps below areas that grow down stay free. What
 // could be huge pages is aligned so that it can: private anonymous memory of whole huge pages
 // (Linux 6.7 and later) and, by their offset, files on a disk with a huge page's worth of contents,
-// as ext4, XFS and Btrfs have it (thp_get_unmapped_area); memory of the hugetlb pool must be.
+// as ext4, XFS and Btrfs have it (thp_get_unmapped_area); memory of the hugetlb pool must be. Where
+// the layout has a huge region, which is the last of user space, that of its size goes there, from
+// the beginning up (Linux on IA-64: hugetlb_get_unmapped_area), and nothing else does.
 #ifndef MMUSIM_KERNEL_UNMAPPED_AREA_H_
 #define MMUSIM_KERNEL_UNMAPPED_AREA_H_
 

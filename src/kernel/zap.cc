@@ -2,11 +2,13 @@
 
 #include <algorithm>
 #include <array>
+#include <optional>
 
 #include "kernel/entries.h"
 #include "kernel/file_areas.h"
 #include "kernel/hint_group.h"
 #include "kernel/huge_split.h"
+#include "kernel/pool_page.h"
 #include "kernel/share.h"
 #include "kernel/superpage_policy.h"
 
@@ -14,12 +16,31 @@ namespace mmusim::kernel {
 
 namespace {
 
-// Huge leaves, of one kind or the other; adds the pages of RSS they had to what is gone.
-void zap_huge(ZapBatch& batch, const Vma& vma, pt::Run& run,
-              std::array<int64_t, kPageKinds>& gone) {
+// Leaves of the hugetlb pool. Its pages go with the first leaf met; `page`: the last of them, of
+// which the leaves may go on in the next run.
+void zap_pool(ZapBatch& batch, const Vma& vma, pt::Run& run, std::optional<VirtAddr>& page) {
+  Core& core = batch.core();
+  uint64_t writes = 0;
+  for (uint32_t i = 0; i < run.count; ++i) {
+    const pt::Entry e = run.get(i);
+    if (e == pt::kNone) continue;
+    run.set(i, pt::kNone);
+    ++writes;
+    const PoolPage whole = pool_page_at(core, vma, run.address(i));
+    if (page == whole.base) continue;
+    page = whole.base;
+    const Pfn first = first_frame(core, whole, run.address(i), e);
+    --core.platform.frames->frame(first).mappings;
+    core.huge_leaves.add_pool_pages(batch.mm(), whole.size, -1);
+    batch.add_pool_page(whole.base, whole.size, first);
+  }
+  run.report(*core.platform.sink, mem::Origin::Kernel, run.count, writes);
+}
+
+// Huge leaves of other areas; adds the pages of RSS they had to what is gone.
+void zap_huge(ZapBatch& batch, pt::Run& run, std::array<int64_t, kPageKinds>& gone) {
   Core& core = batch.core();
   const pt::EntryFormat& format = *core.platform.format;
-  mem::FrameMemory& frames = *core.platform.frames;
   const uint64_t pages = core.pages(run.size);
   uint64_t writes = 0;
   uint64_t private_leaves = 0;
@@ -29,15 +50,9 @@ void zap_huge(ZapBatch& batch, const Vma& vma, pt::Run& run,
     run.set(i, pt::kNone);
     ++writes;
     const Pfn first = format.parse_leaf(e, run.size).pfn;
-    if (!vma.has(kVmHugeTlb) && shows_huge_folio(core, e, run.size)) {
+    if (shows_huge_folio(core, e, run.size)) {
       batch.add_huge_folio(run.address(i), e);
       gone[static_cast<unsigned>(PageKind::Shmem)] += static_cast<int64_t>(pages);
-      continue;
-    }
-    if (vma.has(kVmHugeTlb)) {
-      --frames.frame(first).mappings;
-      core.huge_leaves.add_pool_pages(batch.mm(), run.size, -1);
-      batch.add_pool_page(run.address(i), run.size, first);
       continue;
     }
     ++private_leaves;
@@ -68,9 +83,14 @@ void zap(ZapBatch& batch, const Vma& vma, VirtRange range, ZapPages which) {
   std::array<int64_t, kPageKinds> gone{};
   const auto cursor = mm.table->cursor(range, pt::CursorMode::Zap);
   pt::Run run;
+  std::optional<VirtAddr> pool_page;
   while (cursor->next(run)) {
+    if (vma.has(kVmHugeTlb)) {
+      zap_pool(batch, vma, run, pool_page);
+      continue;
+    }
     if (run.size != core.page()) {
-      zap_huge(batch, vma, run, gone);
+      zap_huge(batch, run, gone);
       continue;
     }
     uint64_t writes = 0;

@@ -51,6 +51,17 @@ void CpuBase::for_each_size(const SizeVisit& visit) const {
   }
 }
 
+void CpuBase::for_each_last_entry(const std::function<void(const tlb::EntryView&)>& visit) const {
+  const tlb::Level* seen = nullptr;
+  for (const SideLevels& side : sides_) {
+    if (&side.last() == seen) continue;
+    seen = &side.last();
+    seen->for_each([&](const tlb::EntryView& entry) {
+      if (!entry.locked) visit(entry);
+    });
+  }
+}
+
 void CpuBase::for_each_entry(const EntryVisit& visit) const {
   for (size_t i = 0; i < decls_.size(); ++i)
     if (levels_[i])

@@ -100,6 +100,8 @@ class CpuBase {
   // Of each side's last level (once where both have the same): page sizes, and entries put there.
   using SizeVisit = std::function<void(PageShift size, uint64_t fills)>;
   void for_each_size(const SizeVisit& visit) const;
+  // ... and the entries they have, but for locked ones.
+  void for_each_last_entry(const std::function<void(const tlb::EntryView&)>& visit) const;
 
  protected:
   using Hit = tlb::Level::Hit;

@@ -109,6 +109,14 @@ class Cpus : public TlbMaintenance {
       cpus_[id].mmu = make(CpuId(id));
   }
 
+  void for_each_last_entry(CpuId id, const TlbMaintenance::SizeVisit& visit) const override {
+    const Cpu& cpu = cpus_[id.value()];
+    cpu.mmu->for_each_last_entry([&](const tlb::EntryView& entry) {
+      const auto mm = user_of(cpu, entry);
+      if (mm && *mm != kNobody && !maps_table(entry.payload)) visit(entry.payload.size);
+    });
+  }
+
   // --- For who derives to say
   // What an address space that has died had, but for CPUs: these have left it by now.
   virtual void release(MmId /*mm*/, SpaceT& /*space*/) {}

@@ -30,6 +30,15 @@ struct Gate {
   bool operator==(const Gate&) const = default;
 };
 
+// Addresses of which the hardware is told one page size for all (IA-64: a region's preferred one):
+// memory of the hugetlb pool of that size lies there, that of others elsewhere, and nothing else
+// may be mapped there.
+struct HugeRegion {
+  VirtRange range;
+  PageShift page{12};
+  bool operator==(const HugeRegion&) const = default;
+};
+
 struct AddressLayout {
   PageShift page{12};
   VirtAddr lowest{0x10000};  // mmap_min_addr
@@ -49,6 +58,7 @@ struct AddressLayout {
   // only).
   bool fetches_fault_as_reads = false;
   Gate gate;                         // empty: there is none
+  HugeRegion huge_region;            // likewise
   std::array<VirtRange, 4> holes{};  // what nobody may map between `lowest` and `top`
   // Names by where they stand: two layouts of one architecture have the same.
   bool operator==(const AddressLayout&) const = default;

@@ -20,4 +20,13 @@ const char* name_of(FaultReason reason) {
   return "?";
 }
 
+void TlbMaintenance::look_at_reach(CpuId cpu) {
+  ++reach_.samples;
+  reach_.last = 0;
+  for_each_last_entry(cpu, [this](PageShift size) {
+    reach_.bytes[size] += size.bytes();
+    reach_.last += size.bytes();
+  });
+}
+
 }  // namespace mmusim::mmu

@@ -8,6 +8,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <functional>
+#include <map>
 #include <vector>
 
 #include "base/types.h"
@@ -140,6 +141,22 @@ class TlbMaintenance {
     uint64_t fills = 0;
   };
   [[nodiscard]] virtual std::vector<SizeFills> fills_by_size() const { return {}; }
+
+  // --- TLB reach, where somebody wants to know: what the entries of a CPU's last levels that are
+  // of address spaces cover, looked at at every 64th miss of theirs, of all CPUs together.
+  struct Reach {
+    uint64_t samples = 0;
+    std::map<PageShift, uint64_t> bytes;  // by the entries' size, of all samples together
+    uint64_t last = 0;                    // of all sizes, at the last sample
+  };
+  void watch_reach() { watches_reach_ = true; }
+  [[nodiscard]] bool watches_reach() const { return watches_reach_; }
+  // An access missed in the last level of the CPU's TLBs, and has succeeded since.
+  void note_miss(CpuId cpu) {
+    if (++misses_ % kReachInterval == 0) look_at_reach(cpu);
+  }
+  [[nodiscard]] const Reach& reach() const { return reach_; }
+
   // All of them.
   void for_each_translation(const TranslationVisit& visit) const {
     for_each_entry(visit);
@@ -153,9 +170,18 @@ class TlbMaintenance {
 
  protected:
   [[nodiscard]] CpuId asker() const { return asker_; }
+  // visit(size), for each entry of the CPU's last levels by which an address space can translate.
+  using SizeVisit = std::function<void(PageShift)>;
+  virtual void for_each_last_entry(CpuId /*cpu*/, const SizeVisit& /*visit*/) const {}
 
  private:
+  static constexpr uint64_t kReachInterval = 64;
+  void look_at_reach(CpuId cpu);
+
   CpuId asker_{0};
+  bool watches_reach_ = false;
+  uint64_t misses_ = 0;
+  Reach reach_;
 };
 
 }  // namespace mmusim::mmu

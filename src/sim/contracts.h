@@ -67,6 +67,9 @@ concept ReplayedCpu = requires(Cpu& cpu, VirtAddr va, AccessKind kind, bool retr
 
 template <class Tlbs>
 concept ReplayedTlbs = requires(Tlbs& tlbs, CpuId cpu) {
+  // Whether each miss of a CPU's last level is to be told, when the access has succeeded.
+  { tlbs.watches_reach() } -> std::same_as<bool>;
+  tlbs.note_miss(cpu);
   requires ReplayedCpu<std::remove_reference_t<decltype(tlbs.mmu(cpu))>>;
 };
 

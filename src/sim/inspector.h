@@ -125,7 +125,7 @@ class Inspector {
   }
   // Where the machine has an address of the recording, or of the script, now.
   [[nodiscard]] VirtAddr placed(Pid pid, VirtAddr va, AccessKind kind) {
-    return script_ ? workload::Placement(machine().layout()).at(va) : trace_->placed(pid, va, kind);
+    return script_ ? script_->placement().at(va) : trace_->placed(pid, va, kind);
   }
   [[nodiscard]] const Moment& now() const { return now_; }
 

@@ -1,10 +1,12 @@
 #include "sim/machine.h"
 
 #include <fmt/format.h>
+#include <utility>
 
 #include "base/error.h"
 #include "base/units.h"
 #include "pt/plugin.h"
+#include "pt/scaled_region.h"
 
 namespace mmusim::sim {
 
@@ -32,6 +34,33 @@ void check_reach(const pt::Factory& factory, const mmu::AddressLayout& layout, c
       fmt::format("this page table cannot map the user addresses of {}, which go up to {:#x}", arch,
                   layout.top.value() - 1),
       "give it more levels or bits");
+}
+
+std::unique_ptr<pt::Factory> with_huge_region(std::unique_ptr<pt::Factory> tables,
+                                              const mmu::AddressLayout& layout,
+                                              mem::ReferenceSink& sink) {
+  const mmu::HugeRegion& region = layout.huge_region;
+  if (region.range.empty() || tables->hardware_walkable() == nullptr) return tables;
+  return pt::with_scaled_region(
+      std::move(tables), {.range = region.range, .leaf = region.page, .page = layout.page}, sink);
+}
+
+void report_reach(const mmu::TlbMaintenance::Reach& reach, stats::Report& report) {
+  uint64_t all = 0;
+  for (const auto& [size, bytes] : reach.bytes) {
+    report.add("tlb.reach.bytes." + format_size(size.bytes()), bytes, "bytes",
+               "... by entries of pages of this size.", "tlb.reach.bytes");
+    all += bytes;
+  }
+  report.add(
+      "tlb.reach.samples", reach.samples, "samples",
+      "Times the reach of the last level of the TLBs was looked at: every 64th of its misses "
+      "that found a translation.");
+  report.add("tlb.reach.bytes", all, "bytes",
+             "What its entries that programs could use covered, of all samples together; by "
+             "tlb.reach.samples, the mean TLB reach.",
+             "tlb.reach.samples");
+  report.state("tlb.reach.last", reach.last, "bytes", "... of the last sample.");
 }
 
 void report_fills(const mmu::TlbMaintenance& tlbs, stats::Report& report) {

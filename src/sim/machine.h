@@ -35,6 +35,14 @@ std::optional<PageShift> huge_page(const pt::RadixGeometry& geometry);
 
 // What of each page size misses have put into the TLBs, and how much these entries cover.
 void report_fills(const mmu::TlbMaintenance& tlbs, stats::Report& report);
+// How much of memory they have reached.
+void report_reach(const mmu::TlbMaintenance::Reach& reach, stats::Report& report);
+
+// The same tables, but where the layout has a huge region of a size they have no leaves of, and
+// hardware walks them, with that region scaled (pt/scaled_region.h).
+std::unique_ptr<pt::Factory> with_huge_region(std::unique_ptr<pt::Factory> tables,
+                                              const mmu::AddressLayout& layout,
+                                              mem::ReferenceSink& sink);
 
 template <SimulatedArchitecture Arch>
 class Machine {
@@ -46,22 +54,25 @@ class Machine {
         frames_(config, page()),
         sink_(config),
         tables_(frames_),
-        factory_(page_table_backend(config).make(
-            config, pt::Environment{.sink = &sink_,
-                                    .allocator = &tables_,
-                                    .format = &format_,
-                                    .geometry = Arch::geometry(options_),
-                                    .page = page(),
-                                    .leaf_sizes = kernel::leaf_sizes(
-                                        config, Arch::geometry(options_), page()),
-                                    .cpus = MachineOptions::from(config).cpus,
-                                    .architecture = Arch::kName})),
+        factory_(with_huge_region(
+            page_table_backend(config).make(
+                config, pt::Environment{.sink = &sink_,
+                                        .allocator = &tables_,
+                                        .format = &format_,
+                                        .geometry = Arch::geometry(options_),
+                                        .page = page(),
+                                        .leaf_sizes = kernel::leaf_sizes(
+                                            config, Arch::geometry(options_), page()),
+                                        .cpus = MachineOptions::from(config).cpus,
+                                        .architecture = Arch::kName}),
+            Arch::layout(options_), sink_)),
         tlbs_(options_, MachineOptions::from(config).cpus, frames_, sink_,
               hardware_reads(*factory_, Arch::geometry(options_))),
         checker_(RunOptions::from(config).check ? std::make_unique<Checker>(tlbs_, format_, frames_)
                                                 : nullptr),
         kernel_(config, platform(MachineOptions::from(config).cpus)),
         has_superpages_(kernel::asks_for_superpages(config)) {
+    if (has_superpages_) tlbs_.watch_reach();
     check_reach(*factory_, Arch::layout(options_), Arch::kName);
     tables_.before_reuse(
         [this](PhysAddr address, uint64_t bytes) { tlbs_.table_freed(address, bytes); });
@@ -102,7 +113,10 @@ class Machine {
     tlbs_.report(report);
     sink_.report(report);
     kernel_.report(report);
-    if (has_superpages_) report_fills(tlbs_, report);
+    if (has_superpages_) {
+      report_fills(tlbs_, report);
+      report_reach(tlbs_.reach(), report);
+    }
     if (const auto changed = factory_->restructuring()) {
       report.add("kernel.page_tables.rebuilt", changed->tables, "tables",
                  "Page tables replaced by one of another size or form.");

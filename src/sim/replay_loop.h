@@ -87,7 +87,8 @@ class ReplayLoop {
         checker_(checker),
         page_(page),
         keeps_time_(kernel.keeps_time()),
-        counts_misses_(kernel.counts_misses()) {}
+        watches_reach_(tlbs.watches_reach()),
+        counts_misses_(watches_reach_ || kernel.counts_misses()) {}
 
   template <ReplayMode kMode>
   void run(const trace::Batch& batch) {
@@ -361,7 +362,13 @@ class ReplayLoop {
       if (sink_.has_caches()) touch_caches(va, kind, bytes, t);
     }
     if (counts_misses_) [[unlikely]]
-      if (cpu_->last_misses(kind) != misses) kernel_.missed(id_, va);
+      if (cpu_->last_misses(kind) != misses) missed(va);
+  }
+
+  // An access at `va` did so in the last level, and has succeeded since.
+  void missed(VirtAddr va) {
+    if (watches_reach_) tlbs_.note_miss(id_);
+    if (kernel_.counts_misses()) kernel_.missed(id_, va);
   }
 
   // Lets the kernel fix the fault and tries again; gives up when it refuses. A fault may uncover
@@ -427,6 +434,7 @@ class ReplayLoop {
   Checker* checker_;
   PageShift page_;
   bool keeps_time_;
+  bool watches_reach_;
   bool counts_misses_;
   LoopCounters counters_;
   bool mixed_sizes_ = false;  // a page larger than the base page was accessed

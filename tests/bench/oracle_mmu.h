@@ -38,6 +38,8 @@ class OracleMmu {
 
   // It is every CPU's.
   OracleMmu& mmu(CpuId) { return *this; }
+  [[nodiscard]] bool watches_reach() const { return false; }
+  void note_miss(CpuId) {}
 
   class Hits {
    public:

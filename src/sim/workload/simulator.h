@@ -70,6 +70,7 @@ class Simulator {
 
   [[nodiscard]] Machine<Arch>& machine() { return machine_; }
   [[nodiscard]] ReplayLoop<typename Arch::Tlbs>& loop() { return loop_; }
+  [[nodiscard]] const Placement& placement() const { return placement_; }
 
  private:
   static trace::ThreadId thread_of(unsigned process) {
@@ -91,7 +92,8 @@ class Simulator {
     const trace::ThreadId thread = thread_of(step.process);
     const VirtAddr start = step.range.begin;
     const uint64_t bytes = step.range.bytes();
-    const auto failure = [](int64_t result) { return std::min<int64_t>(result, 0); };
+    // An address may have its highest bit set.
+    const auto failure = [](int64_t result) { return abi::failed(result) ? result : 0; };
     switch (step.kind) {
       case Step::Kind::Map:
         return failure(map(step, start));
@@ -202,7 +204,7 @@ class Simulator {
 
   int64_t map_anywhere(const Step& step, uint64_t number) {
     const int64_t result = map(step, VirtAddr(0));
-    if (result < 0) return result;
+    if (abi::failed(result)) return result;
     const VirtAddr start(static_cast<uint64_t>(result));
     places_[step.process]->put(step.range, start);
     result_.outcome.places.push_back(

@@ -215,7 +215,8 @@ TEST_P(PoolsOfSizes, GiveWhatTheFlagsSay) {
            s.write(kBase + k2M, 32);
            s.write(kBase + 16 * kM, 8192);
          },
-         {.faults = 1 + 2 + 2});
+         // A multi-level table has two upper tables, and a leaf table for the entries of 64K.
+         {.faults = 1 + 2 + 2, .tables = GetParam() == std::string("mlpt") ? 12 : 0});
   EXPECT_EQ(s.m.mm(1).hugetlb_leaves, 5u);
   EXPECT_EQ(s.m.mm(1).hugetlb_pages, 512u + 32 + 8192);
   EXPECT_EQ(pool(16 * kM).free(), 0u);
@@ -234,7 +235,9 @@ TEST_P(PoolsOfSizes, GiveWhatTheFlagsSay) {
   s.end();
 }
 
-INSTANTIATE_TEST_SUITE_P(Backends, PoolsOfSizes, ::testing::Values("gpt", "hashed", "clustered"),
+// On the multi-level one by 16 entries of base pages, and by 8 leaves of 2M.
+INSTANTIATE_TEST_SUITE_P(Backends, PoolsOfSizes,
+                         ::testing::Values("mlpt", "gpt", "hashed", "clustered"),
                          [](const auto& which) { return std::string(which.param); });
 
 TEST(PoolsAskedFor, ThatCannotBeHadAreRefusedByName) {
@@ -250,7 +253,10 @@ TEST(PoolsAskedFor, ThatCannotBeHadAreRefusedByName) {
                           const std::string& backend = "gpt") {
     EXPECT_NE(refusal(pools, backend).find(words), std::string::npos) << refusal(pools, backend);
   };
-  expect("64K:1", "the page table has no leaves of 64K", "mlpt");
+  expect("128K:1",
+         "the page table has no leaves of 128K, and entries of smaller ones cannot hint it",
+         "mlpt");
+  EXPECT_EQ(refusal("64K:1,4M:1", "mlpt"), "");
   expect("64K", "'64K' does not say how many pages");
   expect("64K:many", "does not say how many");
   expect("48K:1", "48K is not a power of two");

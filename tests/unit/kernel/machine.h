@@ -15,6 +15,7 @@
 #include "kernel/entries.h"
 #include "kernel/hardware.h"
 #include "kernel/kernel.h"
+#include "kernel/pool_page.h"
 #include "kernel/syscalls.h"
 #include "kernel/system.h"
 
@@ -137,6 +138,23 @@ class Machine : public Hardware {
     ASSERT_EQ(first->pfn.value() % (size.bytes() / kPage), 0u);
   }
 
+  bool pool_pages_are_whole() {
+    for (const auto& [pid, process] : kernel->system().processes()) {
+      if (process.mm == nullptr) continue;
+      for (const auto& [start, vma] : process.mm->vmas.areas()) {
+        if (!vma.has(kVmHugeTlb)) continue;
+        const PoolPage page = pool_page_at(kernel->system().core, vma, vma.start);
+        for (VirtAddr at = vma.start; at < vma.end; at += page.leaf.bytes()) {
+          const VirtAddr first = align_down(at, page.size);
+          if ((process.mm->table->peek(at).entry == pt::kNone) !=
+              (process.mm->table->peek(first).entry == pt::kNone))
+            return false;
+        }
+      }
+    }
+    return true;
+  }
+
   // The accounts, from scratch: RSS of each space, mapping counts and references of each frame.
   void expect_accounts_agree() {
     std::map<Pfn, uint32_t> mappings;
@@ -177,10 +195,19 @@ class Machine : public Hardware {
               continue;
             }
             if (vma.has(kVmHugeTlb)) {
-              ASSERT_EQ(run.size, core.files.pool_page(vma));
+              // All leaves of a page agree.
+              const PoolPage page = pool_page_at(core, vma, run.address(i));
+              ASSERT_EQ(run.size, page.leaf);
+              const pt::LeafFields leaf = format.parse_leaf(e, run.size);
+              const pt::Lookup first = space.table->peek(page.base);
+              ASSERT_EQ(leaf.hint, page.leaf == k4K ? std::optional(page.size) : std::nullopt);
+              ASSERT_EQ(leaf.pfn,
+                        format.pfn_of(first.entry) + (run.address(i) - page.base) / kPage);
+              ASSERT_EQ(leaf.rights, format.parse_leaf(first.entry, run.size).rights);
+              if (run.address(i) != page.base) continue;
               ++pooled;
-              pooled_pages += run.size.bytes() / kPage;
-              ++pool_mappings[format.pfn_of(e)];
+              pooled_pages += page.size.bytes() / kPage;
+              ++pool_mappings[leaf.pfn];
               continue;
             }
             if (run.size != k4K) {
@@ -245,6 +272,8 @@ class Machine : public Hardware {
       for (const auto& [slot, holders] : slots)
         ASSERT_EQ(core.swap->holders(slot), holders) << "slot " << slot.value();
     }
+    // No page lacks a leaf.
+    ASSERT_TRUE(pool_pages_are_whole());
     for (const auto& [pfn, count] : pool_mappings)
       ASSERT_EQ(frames->frame(pfn).mappings, count);
     uint64_t anonymous = 0;

@@ -38,7 +38,7 @@ struct Frames {
   Counters counters;
   PageCache cache{memory, 1, true};
   HugePools pools{memory};
-  HugePool& pool = pools.add(kSmallHuge, 4);
+  HugePool& pool = pools.add(kSmallHuge, 4, kSmallHuge);
   Rmap rmap{format, k4K};
   SwapSpace swap{format, 8};
   FrameCounts counts{memory};

@@ -22,7 +22,7 @@ Step touch(uint64_t place, uint64_t bytes) {
 }
 
 TEST(Placement, StaysWhereThereIsRoom) {
-  const Placement placement(user_space(0x7ffffffff000));
+  Placement placement(user_space(0x7ffffffff000));
   EXPECT_EQ(placement.placed(touch(4096, 8192)).range, touch(4096, 8192).range);
   EXPECT_EQ(placement.heap(), VirtAddr(kBase + kHeap));
 }
@@ -30,7 +30,7 @@ TEST(Placement, StaysWhereThereIsRoom) {
 // 3 GiB: an eighth is 384 MiB, so that segments begin at a multiple of 256 MiB, and the heap at the
 // first one from five eighths, 1.875 GiB (and the lowest 64 KiB), on: 2 GiB.
 TEST(Placement, MovesIntoASmallSpace) {
-  const Placement placement(user_space(3 * kG));
+  Placement placement(user_space(3 * kG));
   EXPECT_EQ(placement.at(VirtAddr(0)), VirtAddr(0x1000'0000));
   EXPECT_EQ(placement.heap(), VirtAddr(2 * kG));
   EXPECT_EQ(placement.placed(touch(4096, 8192)).range,
@@ -47,7 +47,7 @@ TEST(Placement, ChoosesTheLargestPartWithoutAHole) {
   mmu::AddressLayout layout = user_space(100 * kG);
   layout.holes[0] = {VirtAddr(4 * kG), VirtAddr(8 * kG)};
   layout.holes[1] = {VirtAddr(72 * kG), VirtAddr(96 * kG)};
-  const Placement placement(layout);
+  Placement placement(layout);
   EXPECT_EQ(placement.at(VirtAddr(0)), VirtAddr(8 * kG));
   EXPECT_EQ(placement.heap(), VirtAddr(48 * kG));
 }
