@@ -18,8 +18,15 @@ constexpr auto kShares = [] {
   return shares;
 }();
 
-using Bytes __attribute__((vector_size(16))) = uint8_t;
-static_assert(sizeof(Bytes) == sizeof(kShares[0]));
+// Of some page, for 2^k sets, by k: how many others share its set.
+using Sharers __attribute__((vector_size(16))) = uint8_t;
+static_assert(sizeof(Sharers) == sizeof(kShares[0]));
+
+void add(Sharers& sum, unsigned log2) {
+  Sharers shares;
+  std::memcpy(&shares, kShares[log2].data(), sizeof shares);
+  sum += shares;
+}
 
 }  // namespace
 
@@ -31,83 +38,58 @@ LruFamily::LruFamily() {
   recent_.fill(kNoPage);
 }
 
-LruFamily::Sharers LruFamily::sharers(Page page, unsigned of_recent) const {
-  Bytes sum{};
-  for (unsigned i = 0; i < of_recent; ++i) {
-    Bytes shares;
-    std::memcpy(&shares, kShares[shared(page, recent_[i])].data(), sizeof shares);
-    sum += shares;
-  }
-  return std::bit_cast<Sharers>(sum);
-}
-
-unsigned LruFamily::find_recent(Page page) const {
-  unsigned place = 0;
-  while (place < recents_ && recent_[place] != page)
-    ++place;
-  return place;
-}
-
-void LruFamily::make_first(unsigned place, Page page) {
-  std::memmove(&recent_[1], recent_.data(), place * sizeof(Page));
-  recent_[0] = page;
-}
-
-void LruFamily::access_other(Page page) {
-  const unsigned place = find_recent(page);
-  if (place == recents_) {
-    enter(page, true);
-    return;
-  }
-  const Sharers above = sharers(page, place);
-  make_first(place, page);
-  for (unsigned k = 0; k < kSetCounts; ++k) {
-    if (above[k] == 0) {
-      ++first_[k];
+void LruFamily::use_other(Page page, bool counted) {
+  // Those above it in the list move down, all of them if it is not there.
+  Sharers above{};
+  Page moved = page;
+  for (unsigned place = 0; place < recents_; ++place) {
+    const Page here = std::exchange(recent_[place], moved);
+    if (here == page) {
+      for (unsigned k = 0; counted && k < kSetCounts; ++k) {
+        if (above[k] == 0) {
+          ++first_[k];
+          return;
+        }
+        ++found_[k][above[k]];
+      }
       return;
     }
-    ++found_[k][above[k]];
+    moved = here;
+    add(above, shared(page, here));
   }
-}
-
-void LruFamily::enter(Page page, bool counted) {
-  if (recents_ == kMostRecent) leave();
+  if (recents_ < kMostRecent)
+    recent_[recents_++] = moved;
+  else
+    leave(moved, std::span(recent_).subspan(1));
   for (unsigned k = 0; k < kSetCounts; ++k) {
     const unsigned place = use(k, page);
     if (place == 0) {
       if (counted) ++first_[k];
-      break;
+      return;
     }
     if (counted && place < kMostWays) ++found_[k][place];
   }
-  make_first(recents_++, page);
 }
 
 // Of the recent pages of its set it becomes the last.
-void LruFamily::leave() {
-  const Page page = recent_[--recents_];
-  const Sharers others = sharers(page, recents_);
-  for (unsigned k = 0; k < kSetCounts && others[k] != 0; ++k) {
+void LruFamily::leave(Page page, std::span<const Page> others) {
+  Sharers sharers{};
+  for (const Page other : others)
+    add(sharers, shared(page, other));
+  for (unsigned k = 0; k < kSetCounts && sharers[k] != 0; ++k) {
     Page* const places = stacks_[k].of(page & ((size_t{1} << k) - 1));
-    Page* const last = places + others[k];
+    Page* const last = places + sharers[k];
     Page* const at = std::find(places, last, page);
     std::move(at + 1, last + 1, at);
     *last = page;
   }
-  recent_[recents_] = kNoPage;
 }
 
 void LruFamily::settle() {
-  while (recents_ > 0)
-    leave();
-}
-
-void LruFamily::use(Page page) {
-  const unsigned place = find_recent(page);
-  if (place == recents_)
-    enter(page, false);
-  else
-    make_first(place, page);
+  while (recents_ > 0) {
+    const Page page = std::exchange(recent_[--recents_], kNoPage);
+    leave(page, std::span(recent_).first(recents_));
+  }
 }
 
 unsigned LruFamily::use(unsigned k, Page page) {

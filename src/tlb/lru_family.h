@@ -25,6 +25,7 @@
 #include <bit>
 #include <cstddef>
 #include <cstdint>
+#include <span>
 #include <utility>
 #include <vector>
 
@@ -51,13 +52,13 @@ class LruFamily {
       ++second_[shared(page, recent_[0])];
       std::swap(recent_[0], recent_[1]);
     } else {
-      access_other(page);
+      use_other(page, true);
     }
   }
   // Only looked up, and counted.
   void count(Page page);
   // Only made the last used.
-  void use(Page page);
+  void use(Page page) { use_other(page, false); }
 
   // Whether the page is the one used last: one more use would change nothing.
   [[nodiscard]] bool is_last(Page page) const {
@@ -96,18 +97,10 @@ class LruFamily {
   static unsigned shared(Page a, Page b) {
     return static_cast<unsigned>(std::countr_zero((a ^ b) | Page{1} << kLog2MostSets));
   }
-  // For 2^k sets, by k: how many pages share the set of some page.
-  using Sharers = std::array<uint8_t, 16>;
-  [[nodiscard]] Sharers sharers(Page page, unsigned of_recent) const;
-
-  void access_other(Page page);
-  // Its place in the list; how many there are if it is not there.
-  [[nodiscard]] unsigned find_recent(Page page) const;
-  void make_first(unsigned place, Page page);
-  // A page that is not recent becomes so; counted or not.
-  void enter(Page page, bool counted);
-  // The list's last page leaves it.
-  void leave();
+  // Looked up, counted or not, and made the last used.
+  void use_other(Page page, bool counted);
+  // A page has left the list, in which these others are that the stacks have too.
+  void leave(Page page, std::span<const Page> others);
   // The list is emptied, and stacks are in order.
   void settle();
   // In one stack: the page's place, which is 0 from now on; kMostWays: it had none.

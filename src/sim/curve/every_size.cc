@@ -21,14 +21,6 @@ const char* name_of(CurveSide side) {
   return "unified";
 }
 
-void PageStacks::access(PageNumbers& numbers, MmId mm, VirtAddr va, bool retry) {
-  const uint64_t page = numbers.of(mm, va, page_);
-  if (retry)
-    family_->use(page);
-  else
-    family_->access(page);
-}
-
 void PageStacks::fault(PageNumbers& numbers, MmId mm, VirtAddr va, bool retry) {
   const uint64_t page = numbers.of(mm, va, page_);
   if (!retry) family_->count(page);
@@ -89,9 +81,7 @@ std::vector<Curve> EverySize::take() {
 
 mmu::Translation EverySize::access(VirtAddr va, AccessKind kind, bool retry) {
   const mmu::Translation found = translation_of(va, kind);
-  const bool plain =
-      kind == AccessKind::Fetch ? fetch_hits(va) : hits().data(va, kind != AccessKind::Load, 0);
-  if (plain && found.ok()) return found;
+  if (pages_.known(va, kind) && found.ok()) return found;
   for (PageStacks& stacks : stacks_) {
     if (!stacks.takes(kind)) continue;
     if (found.ok())

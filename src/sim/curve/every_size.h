@@ -39,7 +39,13 @@ class PageStacks {
            (side_ == CurveSide::Fetches) == (kind == AccessKind::Fetch);
   }
   // A look-up of the page; a retry makes an entry and is not counted.
-  void access(PageNumbers& numbers, MmId mm, VirtAddr va, bool retry);
+  void access(PageNumbers& numbers, MmId mm, VirtAddr va, bool retry) {
+    const uint64_t page = numbers.of(mm, va, page_);
+    if (retry)
+      family_->use(page);
+    else
+      family_->access(page);
+  }
   // A look-up that faults.
   void fault(PageNumbers& numbers, MmId mm, VirtAddr va, bool retry);
   // Whether the page is first in all stacks.
@@ -62,8 +68,13 @@ struct LastPages {
   static constexpr uint64_t kNone = ~uint64_t{0};
 
   [[nodiscard]] uint64_t page(VirtAddr va) const { return va.value() >> log2; }
-  // Whether the other side came between, which matters where both share a TLB.
-  [[nodiscard]] bool between(uint64_t mine) const { return unified && last != mine; }
+  // Whether an access is known to change nothing. Where both sides share a TLB, the other must not
+  // have come between.
+  [[nodiscard]] bool known(VirtAddr va, AccessKind kind) const {
+    const uint64_t mine = kind == AccessKind::Fetch ? fetched : data;
+    return page(va) == mine && (!unified || last == mine) &&
+           (kind == AccessKind::Fetch || (kind == AccessKind::Load ? loaded : stored));
+  }
 
   unsigned log2 = 12;
   bool unified = false;
@@ -88,28 +99,26 @@ class EverySize : public mmu::TlbMaintenance {
   // --- Of a Cpu (contracts.h)
   class Hits {
    public:
-    bool fetch(VirtAddr va, uint64_t /*time*/) const {
-      return pages_->page(va) == pages_->fetched && !pages_->between(pages_->fetched);
-    }
+    bool fetch(VirtAddr va, uint64_t /*time*/) const { return all_->hit(va, AccessKind::Fetch); }
     bool data(VirtAddr va, bool write, uint64_t /*time*/) const {
-      return pages_->page(va) == pages_->data && (write ? pages_->stored : pages_->loaded) &&
-             !pages_->between(pages_->data);
+      return all_->hit(va, write ? AccessKind::Store : AccessKind::Load);
     }
-    [[nodiscard]] bool knows_data(VirtAddr va) const { return data(va, false, 0); }
+    // Nothing has to be expected of those that are not.
+    [[nodiscard]] bool knows_data(VirtAddr /*va*/) const { return true; }
     bool one(bool of_data, bool write, VirtAddr va, uint64_t time) const {
       return of_data ? data(va, write, time) : fetch(va, time);
     }
 
    private:
     friend class EverySize;
-    explicit Hits(const LastPages& pages) : pages_(&pages) {}
-    const LastPages* pages_;
+    explicit Hits(EverySize& all) : all_(&all) {}
+    EverySize* all_;
   };
   EverySize& mmu(CpuId /*id*/) { return *this; }
-  [[nodiscard]] Hits hits() const { return Hits(pages_); }
-  [[nodiscard]] bool fetch_hits(VirtAddr va) const { return hits().fetch(va, 0); }
-  [[nodiscard]] bool load_hits(VirtAddr va) const { return hits().data(va, false, 0); }
-  [[nodiscard]] bool store_hits(VirtAddr va) const { return hits().data(va, true, 0); }
+  [[nodiscard]] Hits hits() { return Hits(*this); }
+  [[nodiscard]] bool fetch_hits(VirtAddr va) { return hits().fetch(va, 0); }
+  [[nodiscard]] bool load_hits(VirtAddr va) { return hits().data(va, false, 0); }
+  [[nodiscard]] bool store_hits(VirtAddr va) { return hits().data(va, true, 0); }
   // No entry has one: it only tells the loop that nothing else was used.
   [[nodiscard]] uint64_t time() const { return time_; }
   [[nodiscard]] uint64_t time_of(bool /*data*/) const { return time_; }
@@ -121,7 +130,10 @@ class EverySize : public mmu::TlbMaintenance {
   [[nodiscard]] bool tells_apart(PageShift /*page*/, uint64_t /*sets*/) const { return false; }
   // Whether the page is first in all its stacks, and accesses to it are allowed.
   [[nodiscard]] bool settled(VirtAddr va, bool data, bool write) {
-    return (hits().one(data, write, va, 0) && (!write || pages_.loaded)) ||
+    const AccessKind kind = !data   ? AccessKind::Fetch
+                            : write ? AccessKind::Store
+                                    : AccessKind::Load;
+    return (pages_.known(va, kind) && (!write || pages_.loaded)) ||
            would_change_nothing(va, data, write);
   }
   [[nodiscard]] bool used_at(VirtAddr va, bool data, bool write, uint64_t /*time*/) {
@@ -161,6 +173,18 @@ class EverySize : public mmu::TlbMaintenance {
   };
   static constexpr size_t kLeaves = 4096;
 
+  // An access of which is remembered that it is allowed; false, and nothing done: it is not.
+  bool hit(VirtAddr va, AccessKind kind) {
+    if (pages_.known(va, kind)) return true;
+    const Leaf& leaf = leaves_[pages_.page(va) % kLeaves];
+    if (leaf.page != pages_.page(va) || leaf.mm != mm_ || !leaf.found.ok() ||
+        !leaf.found.rights.allows(kind))
+      return false;
+    for (PageStacks& stacks : stacks_)
+      if (stacks.takes(kind)) stacks.access(numbers_, mm_, va, false);
+    note_page(va, kind, leaf.found.rights);
+    return true;
+  }
   [[nodiscard]] mmu::Translation translation_of(VirtAddr va, AccessKind kind);
   [[nodiscard]] mmu::Translation look_in_table(VirtAddr va) const;
   [[nodiscard]] bool would_change_nothing(VirtAddr va, bool data, bool write);
