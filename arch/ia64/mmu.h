@@ -85,6 +85,9 @@ class Mmu final : public mmu::Cpu<12, MmuCounts> {
   Mmu(const Options& options, mem::FrameMemory& frames, mem::ReferenceSink& sink, bool direct,
       PhysAddr code);
 
+  [[gnu::always_inline]] void expect(VirtAddr va) {
+    if (vhpt_) vhpt_->expect(va, rid_of(va));
+  }
   mmu::Translation access(VirtAddr va, AccessKind kind, bool retry);
 
   // --- What the kernel does to this CPU

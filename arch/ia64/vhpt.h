@@ -82,6 +82,10 @@ class LongVhpt {
   [[nodiscard]] bool chains() const { return !pool_.empty(); }
   [[nodiscard]] const VhptCounts& counters() const { return counters_; }
 
+  // It will be read: asks the host for the entry. Nothing simulated changes.
+  [[gnu::always_inline]] void expect(VirtAddr va, Rid rid) const {
+    __builtin_prefetch(frames_->words(at(slot_of(va, rid))));
+  }
   // The walker's read: one reference to the entry's line. False: another tag.
   bool look_up(VirtAddr va, Rid rid, Entry& entry);
   // A handler's search of the chain.

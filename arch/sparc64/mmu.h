@@ -85,6 +85,9 @@ class Mmu final : public mmu::Cpu<kPage.log2(), MmuCounts> {
   Mmu(const Options& options, mem::FrameMemory& frames, mem::ReferenceSink& sink,
       const Shared& shared, NeedHuge need_huge);
 
+  [[gnu::always_inline]] void expect(VirtAddr va) {
+    if (space_.base != nullptr) space_.base->expect(va);
+  }
   mmu::Translation access(VirtAddr va, AccessKind kind, bool retry);
 
   // --- What the kernel does to this CPU

@@ -211,14 +211,25 @@ std::vector<Tlbs::Page> Tlbs::changed_pages(const Space& space, VirtRange range)
   constexpr uint64_t kWhereAndWhat = tte::Frame::kMask | tte::Size::kMask;
   constexpr uint64_t kMore = tte::Writable::kMask | tte::Exec::kMask;
   std::vector<Page> pages;
-  for (auto it = space.loaded.lower_bound(align_down(range.begin, kLargePage));
-       it != space.loaded.end() && it->first < range.end; ++it) {
-    const auto& [base, loaded] = *it;
-    if (base + size_of(loaded).bytes() <= range.begin) continue;
+  const auto look_at = [&](const Page& page) {
+    const auto& [base, loaded] = page;
     const std::optional<uint64_t> now = tte_of(format_, space.table->peek(base), base);
     if (!now || ((*now ^ loaded) & kWhereAndWhat) != 0 || (loaded & ~*now & kMore) != 0)
-      pages.emplace_back(base, loaded);
+      pages.push_back(page);
+  };
+  // Those that begin before the range, the largest first.
+  VirtAddr before = range.begin;
+  for (size_t i = std::size(kSizes); i-- > 1;) {
+    const VirtAddr base = align_down(range.begin, kSizes[i]);
+    if (base == before || base == range.begin) continue;
+    before = base;
+    const auto page = space.loaded.find(base);
+    if (page != space.loaded.end() && base + size_of(page->second).bytes() > range.begin)
+      look_at(*page);
   }
+  for (auto page = space.loaded.lower_bound(range.begin);
+       page != space.loaded.end() && page->first < range.end; ++page)
+    look_at(*page);
   return pages;
 }
 

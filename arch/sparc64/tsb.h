@@ -53,6 +53,10 @@ class Tsb {
   [[nodiscard]] PageShift mapping_size() const;
   [[nodiscard]] uint64_t mapping_tte() const;
 
+  // The entry of `va` will be looked at: asks the host for it. Nothing simulated changes.
+  [[gnu::always_inline]] void expect(VirtAddr va) const {
+    __builtin_prefetch(frames_->words(entry_of(va)));
+  }
   // A handler's look at the entry of `va`: its TTE, if the tag is the page's.
   std::optional<uint64_t> probe(VirtAddr va, mmu::MissPath& path) const;
   // A handler's, or the kernel's: the entry of `va`, whatever was there.

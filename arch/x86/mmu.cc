@@ -40,13 +40,14 @@ Mmu::Mmu(const Options& options, mem::FrameMemory& frames, mem::ReferenceSink& s
   unload();
 }
 
-[[gnu::always_inline]] inline mmu::Translation Mmu::refill(const SideLevels& side, VirtAddr va,
-                                                           AccessKind kind) {
+[[gnu::always_inline]] inline mmu::FaultReason Mmu::refill(const SideLevels& side, VirtAddr va,
+                                                           AccessKind kind, Hit& hit) {
   path_.step(kWalkStep);
   const mmu::WalkResult walk = this->walk(va, kind);
-  if (walk.fault != mmu::FaultReason::None) return refuse(va, walk.fault);
+  if (walk.fault != mmu::FaultReason::None) return walk.fault;
   ++counters_.leaves[paging_.level_of_size(walk.leaf.size)];
-  return finish(side, va, fill(side, va, pcid_, walk.leaf));
+  hit = fill(side, va, pcid_, walk.leaf);
+  return mmu::FaultReason::None;
 }
 
 [[gnu::always_inline]] inline mmu::WalkResult Mmu::walk(VirtAddr va, AccessKind kind) {
@@ -69,7 +70,7 @@ Mmu::Mmu(const Options& options, mem::FrameMemory& frames, mem::ReferenceSink& s
 
 mmu::Translation Mmu::access(VirtAddr va, AccessKind kind, bool retry) {
   const mmu::Translation t =
-      shadow_ == nullptr && !retry ? attempt(va, kind, retry) : translate(va, kind, retry);
+      shadow_ == nullptr && !retry ? attempt(va, kind, false) : translate(va, kind, retry);
   // Where a copy has no room its own page fault goes on into the kernel.
   if (!t.ok() && t.fault != mmu::FaultReason::NoMemory) path_.step(kPageFaultStep);
   return t;
@@ -77,29 +78,32 @@ mmu::Translation Mmu::access(VirtAddr va, AccessKind kind, bool retry) {
 
 mmu::Translation Mmu::translate(VirtAddr va, AccessKind kind, bool retry) {
   if (retry && direct_map_ != nullptr && table_ != nullptr) note_kernel_work(va);
-  if (shadow_ == nullptr) return attempt(va, kind, retry);
-  if (retry) shadow_->fill(va, kind, /*preload=*/true, path_);
-  const mmu::Translation t = attempt(va, kind, retry);
-  if (t.fault != mmu::FaultReason::NotPresent && t.fault != mmu::FaultReason::Protection) return t;
-  switch (shadow_->fill(va, kind, /*preload=*/false, path_)) {
-    case mmu::Shadow::Fill::Done:
-      return attempt(va, kind, /*retry=*/true);
-    case mmu::Shadow::Fill::NoRoom:
-      return {.fault = mmu::FaultReason::NoMemory, .pfn = {}, .size = {}, .rights = {}};
-    case mmu::Shadow::Fill::Refused:
-      break;
-    case mmu::Shadow::Fill::Forbidden: {
-      // That the copy has nothing there says nothing: the kernel, which takes a fetch of what is
-      // not there for a read, must not take this one so.
-      mmu::Translation forbidden = t;
-      if (kind == AccessKind::Fetch) forbidden.fault = mmu::FaultReason::Protection;
-      return forbidden;
+  if (retry && shadow_ != nullptr) shadow_->fill(va, kind, /*preload=*/true, path_);
+  for (bool filled = false;; filled = true) {
+    const mmu::Translation t = attempt(va, kind, retry || filled);
+    if (filled || shadow_ == nullptr ||
+        (t.fault != mmu::FaultReason::NotPresent && t.fault != mmu::FaultReason::Protection))
+      return t;
+    switch (shadow_->fill(va, kind, /*preload=*/false, path_)) {
+      case mmu::Shadow::Fill::Done:
+        break;
+      case mmu::Shadow::Fill::NoRoom:
+        return {.fault = mmu::FaultReason::NoMemory, .pfn = {}, .size = {}, .rights = {}};
+      case mmu::Shadow::Fill::Refused:
+        return t;
+      case mmu::Shadow::Fill::Forbidden: {
+        // That the copy has nothing there says nothing: the kernel, which takes a fetch of what is
+        // not there for a read, must not take this one so.
+        mmu::Translation forbidden = t;
+        if (kind == AccessKind::Fetch) forbidden.fault = mmu::FaultReason::Protection;
+        return forbidden;
+      }
     }
   }
-  return t;
 }
 
-mmu::Translation Mmu::attempt(VirtAddr va, AccessKind kind, bool retry) {
+[[gnu::always_inline]] inline mmu::Translation Mmu::attempt(VirtAddr va, AccessKind kind,
+                                                            bool retry) {
   const SideLevels& side = this->side(kind);
   if (retry) ++side.counters->retry_lookups;
   if (!paging_.has_address(va)) {
@@ -111,12 +115,17 @@ mmu::Translation Mmu::attempt(VirtAddr va, AccessKind kind, bool retry) {
     miss_second(side, retry);
     return refuse(va, mmu::FaultReason::NotPresent);
   }
-  const Hit first = look_up(side, va, pcid_, retry);
+  Hit first = look_up(side, va, pcid_, retry);
   const Hit hit = first ? first : look_up_second(side, va, pcid_, retry);
-  if (!hit) return refill(side, va, kind);
-  if (!user_may(hit.payload->rights, kind)) return refuse(va, mmu::FaultReason::Protection);
-  if (writes(kind) && !hit.payload->dirty) return dirty_assist(side, va, kind, *hit.payload);
-  return finish(side, va, first ? first : fill_first(side, va, pcid_, hit));
+  if (!hit) {
+    const mmu::FaultReason fault = refill(side, va, kind, first);
+    if (fault != mmu::FaultReason::None) return refuse(va, fault);
+  } else {
+    if (!user_may(hit.payload->rights, kind)) return refuse(va, mmu::FaultReason::Protection);
+    if (writes(kind) && !hit.payload->dirty) return dirty_assist(side, va, kind, *hit.payload);
+    if (!first) first = fill_first(side, va, pcid_, hit);
+  }
+  return finish(side, va, first);
 }
 
 // A store found an entry with D = 0: the processor walks again to set D in memory, then in the

@@ -155,10 +155,11 @@ class Mmu final : public mmu::Cpu<k4K.log2(), MmuCounts> {
   [[nodiscard]] Counters counters() const;
 
  private:
-  // access(), but for what a page fault's entry takes.
-  mmu::Translation translate(VirtAddr va, AccessKind kind, bool retry);
-  mmu::Translation attempt(VirtAddr va, AccessKind kind, bool retry);
-  inline mmu::Translation refill(const SideLevels& side, VirtAddr va, AccessKind kind);
+  // access(), but for what a page fault's entry takes: after a fault, or over a copy.
+  [[gnu::noinline]] mmu::Translation translate(VirtAddr va, AccessKind kind, bool retry);
+  inline mmu::Translation attempt(VirtAddr va, AccessKind kind, bool retry);
+  // Walks, and fills the levels: `hit` is the first one's entry.
+  inline mmu::FaultReason refill(const SideLevels& side, VirtAddr va, AccessKind kind, Hit& hit);
   mmu::Translation dirty_assist(const SideLevels& side, VirtAddr va, AccessKind kind,
                                 tlb::Payload before);
   inline mmu::WalkResult walk(VirtAddr va, AccessKind kind);

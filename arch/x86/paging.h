@@ -49,7 +49,10 @@ struct Paging {
   }
   // Level at which a page of this size is a leaf.
   [[nodiscard]] constexpr unsigned level_of_size(PageShift size) const {
-    return (size.log2() - 12) / index_bits();
+    unsigned level = 0;
+    for (const unsigned above : {1u, 2u})  // the highest that has leaves
+      level += size.log2() >= shift(above) ? 1 : 0;
+    return level;
   }
 
   // Whether there is such an address: with four or five levels, canonical (all bits from the

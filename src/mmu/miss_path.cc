@@ -113,9 +113,14 @@ void MissPath::report(PhysAddr address, unsigned bytes, bool write, std::span<co
 pt::Lookup MissPath::walk(const pt::PageTable& table, VirtAddr va, unsigned number,
                           pt::WalkPath& path) {
   const pt::Lookup found = table.walk(va, path);
-  for (const pt::WalkStep& step : path.steps())
-    read(table, va, step,
-         {.origin = mem::Origin::Handler, .level = step.level, .dependent = step.dependent});
+  for (const pt::WalkStep& step : path.steps()) {
+    const Access access{
+        .origin = mem::Origin::Handler, .level = step.level, .dependent = step.dependent};
+    if (only_counts(access)) [[likely]]
+      sink_->count_plain(access.origin, access.level, false);
+    else
+      read(table, va, step, access);
+  }
   more_instructions(number, path.instructions());
   return found;
 }

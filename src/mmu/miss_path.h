@@ -121,29 +121,32 @@ class MissPath {
     bool beside = false;
   };
   // Reads or writes a word of 8 bytes of table memory. REQUIRES: the frame has contents.
-  uint64_t load(PhysAddr address, const Access& access) {
+  [[gnu::always_inline]] uint64_t load(PhysAddr address, Access access) {
     const uint64_t value = *frames_->words(address);
     touch(address, sizeof value, false, value, access);
     return value;
   }
-  void store(PhysAddr address, uint64_t value, const Access& access) {
+  [[gnu::always_inline]] void store(PhysAddr address, uint64_t value, Access access) {
     *frames_->words(address) = value;
     touch(address, sizeof value, true, value, access);
   }
-  // Reports a reference made by other means, within a line, to one word or more. Inline, so that
-  // what it is need not be put together where it is only counted: nobody listens or views, there
-  // are no caches, it is not made beside another one, and not the kernel's, for whom others may
-  // act.
+  // Reports a reference made by other means, within a line, to one word or more. Inline, and what
+  // it is handed over by value, so that it need not be put together where it is only counted:
+  // nobody listens or views, there are no caches, it is not made beside another one, and not the
+  // kernel's, for whom others may act.
   [[gnu::always_inline]] void touch(PhysAddr address, unsigned bytes, bool write,
-                                    std::span<const uint64_t> words, const Access& access) {
-    if (!watched_ && !access.beside && access.origin != mem::Origin::Kernel) [[likely]]
+                                    std::span<const uint64_t> words, Access access) {
+    if (only_counts(access)) [[likely]]
       sink_->count_plain(access.origin, access.level, write);
     else
       report(address, bytes, write, words, access);
   }
   [[gnu::always_inline]] void touch(PhysAddr address, unsigned bytes, bool write, uint64_t value,
-                                    const Access& access) {
-    touch(address, bytes, write, std::span(&value, 1), access);
+                                    Access access) {
+    if (only_counts(access)) [[likely]]
+      sink_->count_plain(access.origin, access.level, write);
+    else
+      report_word(address, bytes, write, value, access);
   }
 
   // The kernel's page table, walked by a handler: every word the backend reads is a load of the
@@ -190,8 +193,15 @@ class MissPath {
   [[nodiscard]] uint64_t traps(bool of_faults = false) const;
 
  private:
+  [[nodiscard]] bool only_counts(const Access& access) const {
+    return !watched_ && !access.beside && access.origin != mem::Origin::Kernel;
+  }
   [[gnu::cold]] void report(PhysAddr address, unsigned bytes, bool write,
                             std::span<const uint64_t> words, Access access);
+  [[gnu::cold]] void report_word(PhysAddr address, unsigned bytes, bool write, uint64_t value,
+                                 Access access) {
+    report(address, bytes, write, std::span(&value, 1), access);
+  }
   void show_step(unsigned number);
   void show_more(unsigned number, uint64_t instructions);
   void fetch(unsigned number, uint64_t instructions);

@@ -136,7 +136,7 @@ WalkResult NativeWalker::walk(pt::PageTable& table, VirtAddr va, uint64_t space,
   const auto steps = words_.steps();
   for (size_t i = begun_ + 1; i < steps.size(); ++i)
     if (steps[i].serves != 0) cache_.fill(va, space, {steps[i].table, steps[i].serves});
-  return format_.result(found.entry, found.size, judged);
+  return format_.result(found.entry, found.size, judged.rights, judged.dirty);
 }
 
 }  // namespace mmusim::mmu

@@ -129,12 +129,12 @@ struct RadixFormat {
             .sets_dirty = soils};
   }
   // ... and what the walk ends in where it is allowed.
-  [[nodiscard]] WalkResult result(pt::Entry e, PageShift size, const Judged& judged) const {
+  [[nodiscard]] WalkResult result(pt::Entry e, PageShift size, Rights rights, bool is_dirty) const {
     return {.fault = FaultReason::None,
             .leaf = {.pfn = Pfn(frame(e) & ~(size.offset_mask() >> page.log2())),
                      .size = size,
-                     .rights = judged.rights,
-                     .dirty = judged.dirty,
+                     .rights = rights,
+                     .dirty = is_dirty,
                      .global = (e & global) != 0}};
   }
 };

@@ -1,9 +1,9 @@
 #include "mmu/radix_walker.h"
 
+#include <bit>
 #include <cstddef>
 #include <cstring>
 #include <fmt/format.h>
-#include <optional>
 
 #include "base/error.h"
 
@@ -37,20 +37,28 @@ RadixWalker::Place RadixWalker::place_of(unsigned level) const {
   const RadixLevel& at = format_.levels[level];
   const unsigned log2_bytes = log2_floor(format_.entry_bytes);
   Place place{.shift = at.shift - log2_bytes,
-              .mask = ((uint64_t{1} << at.index_bits) - 1) << log2_bytes};
-  const pt::Entry must_be_0 = format_.reserved | at.reserved_in_table;
-  const pt::Entry usual = format_.present | at.table_value | format_.table_accessed;
-  if (at.is_leaf(usual) || (usual & must_be_0) != 0) return place;
-  place.usual_mask = usual | must_be_0 | at.table_mask;
-  place.usual = usual;
+              .mask = ((uint64_t{1} << at.index_bits) - 1) << log2_bytes,
+              .table = {},
+              .leaf = {}};
+  const pt::Entry pointer = format_.present | at.table_value | format_.table_accessed;
+  const pt::Entry not_in_table = format_.reserved | at.reserved_in_table;
+  if (!at.is_leaf(pointer) && (pointer & not_in_table) == 0)
+    place.table = {.mask = pointer | not_in_table | at.table_mask, .value = pointer};
+  // Where nothing is a pointer to a table; or one bit tells.
+  const bool always = (at.table_value & ~at.table_mask) != 0;
+  const pt::Entry told = always ? 0 : at.table_mask;
+  const pt::Entry leaf = format_.present | format_.accessed | (told & ~at.table_value);
+  const pt::Entry not_in_leaf = format_.reserved | at.reserved_in_leaf;
+  if ((always || std::has_single_bit(told)) && (leaf & not_in_leaf) == 0 &&
+      format_.dirty_by_right == 0)
+    place.leaf = {.mask = leaf | not_in_leaf | told, .value = leaf};
   return place;
 }
 
-// The entry at `address`, which is aligned to its size; nothing outside table memory.
-inline std::optional<pt::Entry> RadixWalker::read(PhysAddr address) const {
-  const uint64_t* const word = frames_->find_words(PhysAddr(address.value() & ~uint64_t{7}));
-  if (word == nullptr) return std::nullopt;
-  if (format_.entry_bytes == sizeof(uint64_t)) return *word;
+// The entry at `address`, which is aligned to its size, in `word`.
+inline pt::Entry RadixWalker::entry_in(const uint64_t* word, PhysAddr address) const {
+  if (format_.entry_bytes == sizeof(uint64_t)) [[likely]]
+    return *word;
   uint32_t entry = 0;
   std::memcpy(&entry, reinterpret_cast<const std::byte*>(word) + (address.value() & 7),
               sizeof entry);
@@ -73,9 +81,12 @@ const std::byte* RadixWalker::leaf_table(PhysAddr root, VirtAddr va) const {
   PhysAddr table = root;
   for (unsigned level = format_.count - 1; level > 0; --level) {
     const RadixLevel& at = format_.levels[level];
-    const std::optional<pt::Entry> entry = read(table + places_[level].of(va));
-    if (!entry || !format_.is_present(*entry) || at.is_leaf(*entry)) return nullptr;
-    table = format_.table(*entry);
+    const PhysAddr address = table + places_[level].of(va);
+    const uint64_t* const word = word_at(address);
+    if (word == nullptr) return nullptr;
+    const pt::Entry entry = entry_in(word, address);
+    if (!format_.is_present(entry) || at.is_leaf(entry)) return nullptr;
+    table = format_.table(entry);
   }
   return reinterpret_cast<const std::byte*>(frames_->find_words(table));
 }
@@ -87,51 +98,67 @@ void RadixWalker::remark_known(const WalkStart& start) {
 
 WalkResult RadixWalker::go_on(const WalkStart& start, VirtAddr va, tlb::Space space,
                               AccessKind kind, Privilege who) {
+  const unsigned first = start.level;
   Rights rights = start.rights;
   PhysAddr table = start.table;
-  for (unsigned level = start.level;; --level) {
+  for (unsigned level = first;; --level) {
     const Place& place = places_[level];
     const PhysAddr address = table + place.of(va);
-    const std::optional<pt::Entry> read = this->read(address);
-    if (!read) return {.fault = FaultReason::Malformed, .leaf = {}};
-    const pt::Entry entry = *read;
+    const uint64_t* const word = word_at(address);
+    if (word == nullptr) [[unlikely]]
+      return {.fault = FaultReason::Malformed, .leaf = {}};
+    const pt::Entry entry = entry_in(word, address);
     ++counters_.loads[level];
     const RadixLevel& at = format_.levels[level];
     path_->touch(address, format_.entry_bytes, false, entry,
                  {.origin = mem::Origin::Walker,
                   .level = static_cast<uint8_t>(level),
-                  .dependent = level != start.level,
+                  .dependent = level != first,
                   .what = at.kind});
 
-    bool leaf = false;
-    if ((entry & place.usual_mask) != place.usual) {
+    if (!place.table.is(entry)) {
+      if (place.leaf.is(entry)) [[likely]] {
+        const bool dirty = (entry & format_.dirty) == format_.dirty;
+        const Rights all(rights.bits() & leaf_rights_.of(entry).bits());
+        const bool allowed =
+            all.allows(kind) && (who == Privilege::Kernel || all.has(Rights::kUser));
+        if (allowed && (dirty || !writes(kind))) [[likely]]
+          return arrive(level, first, va, space, entry, all, dirty);
+      }
       if (!format_.is_present(entry)) return {.fault = FaultReason::NotPresent, .leaf = {}};
-      leaf = at.is_leaf(entry);
+      const bool leaf = at.is_leaf(entry);
       if ((entry & (format_.reserved | (leaf ? at.reserved_in_leaf : at.reserved_in_table))) != 0)
         return {.fault = FaultReason::Malformed, .leaf = {}};
-      if (const pt::Entry unset = ~entry & format_.table_accessed; !leaf && unset != 0) {
+      if (leaf) return judge(address, level, first, va, space, entry, rights, kind, who);
+      if (const pt::Entry unset = ~entry & format_.table_accessed; unset != 0) {
         ++counters_.accessed_set[level];
         write(address, level, entry | unset);
       }
     }
-    if (!leaf) {
-      rights = Rights(rights.bits() & table_rights_.of(entry).bits());
-      table = format_.table(entry);
-      passed_[level] = {level - 1, table, rights};
-      continue;
-    }
-
-    const RadixFormat::Judged judged =
-        format_.judge(entry, leaf_rights_.of(entry), rights, kind, who);
-    if (!judged.allowed) return {.fault = FaultReason::Protection, .leaf = {}};
-    if (judged.sets_accessed) ++counters_.accessed_set[level];
-    if (judged.sets_dirty) ++counters_.dirty_set;
-    if (judged.after != entry) write(address, level, judged.after);
-    for (unsigned above = start.level; above > level; --above)
-      caches_.fill(va, space, above, passed_[above].table, passed_[above].rights);
-    const unsigned beside = format_.contiguous == nullptr ? 0 : format_.contiguous(entry, level);
-    return format_.result(entry, PageShift(at.shift + beside), judged);
+    rights = Rights(rights.bits() & table_rights_.of(entry).bits());
+    table = format_.table(entry);
+    passed_[level] = {table, level - 1, rights};
   }
+}
+
+WalkResult RadixWalker::judge(PhysAddr address, unsigned level, unsigned first, VirtAddr va,
+                              tlb::Space space, pt::Entry entry, Rights above, AccessKind kind,
+                              Privilege who) {
+  const RadixFormat::Judged judged = format_.judge(entry, leaf_rights_.of(entry), above, kind, who);
+  if (!judged.allowed) return {.fault = FaultReason::Protection, .leaf = {}};
+  if (judged.sets_accessed) ++counters_.accessed_set[level];
+  if (judged.sets_dirty) ++counters_.dirty_set;
+  if (judged.after != entry) write(address, level, judged.after);
+  return arrive(level, first, va, space, entry, judged.rights, judged.dirty);
+}
+
+[[gnu::always_inline]] inline WalkResult RadixWalker::arrive(unsigned level, unsigned first,
+                                                             VirtAddr va, tlb::Space space,
+                                                             pt::Entry entry, Rights rights,
+                                                             bool dirty) {
+  if (level != first) caches_.fill(va, space, first, level, passed_);
+  const unsigned beside = format_.contiguous == nullptr ? 0 : format_.contiguous(entry, level);
+  return format_.result(entry, PageShift(format_.levels[level].shift + beside), rights, dirty);
 }
 
 }  // namespace mmusim::mmu

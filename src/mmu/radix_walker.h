@@ -25,7 +25,6 @@
 #include <array>
 #include <cstddef>
 #include <cstdint>
-#include <optional>
 #include <span>
 
 #include "base/types.h"
@@ -60,7 +59,7 @@ class RadixWalker {
   // The same in two steps, for who does not begin where `root` says: begin() counts the walk, and
   // with from_root() its start may be changed before it goes on.
   WalkStart begin(PhysAddr root, VirtAddr va, tlb::Space space) {
-    WalkStart start{.level = format_.count - 1, .table = root};
+    WalkStart start{.table = root, .level = format_.count - 1};
     const bool known = caches_.find(va, space, start);
     ++counters_.started[start.level];
     if (known && path_->narrated()) [[unlikely]]
@@ -93,17 +92,31 @@ class RadixWalker {
   struct Place {
     unsigned shift = 0;
     uint64_t mask = 0;
-    // A pointer to a table that is well-formed and has its accessed bit, as nearly all are:
-    // (entry & usual_mask) == usual.
-    pt::Entry usual_mask = 0;
-    pt::Entry usual = 1;  // with this mask: none
+    // What nearly all entries are, as (entry & mask) == value.
+    struct Usual {
+      pt::Entry mask = 0;
+      pt::Entry value = 1;  // with this mask: none
+      [[nodiscard]] bool is(pt::Entry entry) const { return (entry & mask) == value; }
+    };
+    Usual table;  // a pointer to a table, well-formed and with its accessed bit
+    Usual leaf;   // a leaf, well-formed and with its accessed bit
 
     // Where in its table the entry for `va` is, in bytes.
     [[nodiscard]] uint64_t of(VirtAddr va) const { return va.value() >> shift & mask; }
   };
   [[nodiscard]] Place place_of(unsigned level) const;
+  // A walk that began at level `first` has come to a leaf, well-formed: what is to be said of it,
+  // and what follows where the access is allowed.
+  WalkResult judge(PhysAddr address, unsigned level, unsigned first, VirtAddr va, tlb::Space space,
+                   pt::Entry entry, Rights above, AccessKind kind, Privilege who);
+  WalkResult arrive(unsigned level, unsigned first, VirtAddr va, tlb::Space space, pt::Entry entry,
+                    Rights rights, bool dirty);
   void remark_known(const WalkStart& start);
-  [[nodiscard]] std::optional<pt::Entry> read(PhysAddr address) const;
+  // The word that has the entry at `address`; null outside table memory.
+  [[nodiscard]] const uint64_t* word_at(PhysAddr address) const {
+    return frames_->find_words(PhysAddr(address.value() & ~uint64_t{7}));
+  }
+  [[nodiscard]] pt::Entry entry_in(const uint64_t* word, PhysAddr address) const;
   void write(PhysAddr address, unsigned level, pt::Entry next);
 
   // Where the leaf tables are on the host that walks were expected in. May be out of date: it is

@@ -1,37 +1,36 @@
 #include "mmu/walk_caches.h"
 
+#include "base/error.h"
+
 namespace mmusim::mmu {
 
-WalkCaches::WalkCaches(std::span<const uint32_t> entries, const RadixFormat& format)
-    : count_(format.count) {
-  for (unsigned level = 1; level < count_; ++level) {
-    shifts_[level] = format.levels[level].shift;
+WalkCaches::WalkCaches(std::span<const uint32_t> entries, const RadixFormat& format) {
+  for (unsigned level = 1; level < format.count; ++level) {
     if (entries[level] == 0) continue;
+    // So that no bit of an address is lost in a tag.
+    MMUSIM_ASSERT(format.levels[level].shift > kSpaceBits);
     tlb::Geometry geometry;
     geometry.entries = geometry.ways = entries[level];
-    caches_[level].emplace(geometry, tlb::Uses::Told);
+    caches_.emplace_back(level, format.levels[level].shift, geometry);
   }
 }
 
 template <class Predicate>
 void WalkCaches::remove_if(Predicate predicate) {
-  for (std::optional<Array>& cache : caches_) {
-    if (!cache) continue;
-    for (uint32_t index = 0; index < cache->entries(); ++index)
-      if (cache->valid(index) && predicate(cache->tag(index))) cache->invalidate(index);
-  }
+  for (Cache& cache : caches_)
+    for (uint32_t index = 0; index < cache.array.entries(); ++index)
+      if (cache.array.valid(index) && predicate(cache.array.tag(index))) cache.invalidate(index);
 }
 
 void WalkCaches::invalidate_address(VirtAddr va, tlb::Space space) {
-  for (unsigned level = 1; level < count_; ++level) {
-    if (!caches_[level]) continue;
-    const uint32_t index = caches_[level]->find(0, tag_of(va, level, space));
-    if (index != Array::kNone) caches_[level]->invalidate(index);
+  for (Cache& cache : caches_) {
+    const uint32_t index = cache.array.find(0, cache.tag_of(va, space));
+    if (index != Array::kNone) cache.invalidate(index);
   }
 }
 
 void WalkCaches::invalidate_space(tlb::Space space) {
-  remove_if([space](uint64_t tag) { return SpaceField::get(tag) == space; });
+  remove_if([space](uint64_t tag) { return Cache::space_of(tag) == space; });
 }
 
 void WalkCaches::invalidate_all() {
@@ -39,12 +38,10 @@ void WalkCaches::invalidate_all() {
 }
 
 void WalkCaches::for_each(const std::function<void(tlb::Space, PhysAddr)>& visit) const {
-  for (const std::optional<Array>& cache : caches_) {
-    if (!cache) continue;
-    for (uint32_t index = 0; index < cache->entries(); ++index)
-      if (cache->valid(index))
-        visit(SpaceField::get(cache->tag(index)), cache->payload(index).table);
-  }
+  for (const Cache& cache : caches_)
+    for (uint32_t index = 0; index < cache.array.entries(); ++index)
+      if (cache.array.valid(index))
+        visit(Cache::space_of(cache.array.tag(index)), cache.array.payload(index).table);
 }
 
 }  // namespace mmusim::mmu

@@ -8,17 +8,18 @@
 // off.
 //
 // A lookup takes the deepest match, which is the only one used. Entries are made by a walk that
-// ended well, for the entries it read in memory, root first (see radix_walker.h). Not thread-safe.
+// ended well, for the entries it read in memory, root first (see radix_walker.h). The entry of a
+// cache that was used last is known by its tag: most walks, of the upper levels nearly all, begin
+// at that one again, which is then not looked for, nor does the use change anything. Not
+// thread-safe.
 #ifndef MMUSIM_MMU_WALK_CACHES_H_
 #define MMUSIM_MMU_WALK_CACHES_H_
 
-#include <array>
 #include <cstdint>
 #include <functional>
-#include <optional>
 #include <span>
+#include <vector>
 
-#include "base/bits.h"
 #include "base/types.h"
 #include "mmu/radix_format.h"
 #include "tlb/array.h"
@@ -27,8 +28,8 @@
 namespace mmusim::mmu {
 
 struct WalkStart {
-  unsigned level = 0;  // of the first entry to read
-  PhysAddr table;      // that holds it
+  PhysAddr table;      // that holds the first entry to read
+  unsigned level = 0;  // of that entry
   Rights rights = Rights::all();
 };
 
@@ -40,28 +41,37 @@ class WalkCaches {
   // Whether a start is known for `va`; then `start` is the deepest, and that entry used. `space`
   // has 16 bits, here and below.
   bool find(VirtAddr va, tlb::Space space, WalkStart& start) {
-    for (unsigned level = 1; level < count_; ++level) {
-      if (!caches_[level]) continue;
-      Array& cache = *caches_[level];
-      const uint32_t index = cache.find(0, tag_of(va, level, space));
-      if (index == Array::kNone) continue;
-      cache.touch(index, ++clock_);
-      const Payload& payload = cache.payload(index);
-      start.level = level - 1;
+    for (Cache& cache : caches_) {
+      const uint64_t tag = cache.tag_of(va, space);
+      if (tag != cache.latest) {
+        const uint32_t index = cache.array.find(0, tag);
+        if (index == Array::kNone) continue;
+        cache.array.touch(index, ++clock_);
+        cache.used(tag, index);
+      }
+      const Payload& payload = cache.array.payload(cache.latest_index);
+      start.level = cache.level - 1;
       start.table = payload.table;
       start.rights = payload.rights;
       return true;
     }
     return false;
   }
-  // An entry at `level` (not 0) was read that leads to `table`. REQUIRES: its cache has none for it
-  // yet, which the find() before the walk has shown.
-  void fill(VirtAddr va, tlb::Space space, unsigned level, PhysAddr table, Rights rights) {
-    if (!caches_[level]) return;
-    Array& cache = *caches_[level];
-    Payload& payload = cache.fill(cache.victim(0), tag_of(va, level, space), ++clock_);
-    payload.table = table;
-    payload.rights = rights;
+  // A walk read the entries of level `first` and of those below, down to a leaf at level `leaf`:
+  // what each of them led to is in `passed`, by level. REQUIRES: their caches have none for it yet,
+  // which the find() before the walk has shown.
+  void fill(VirtAddr va, tlb::Space space, unsigned first, unsigned leaf,
+            std::span<const WalkStart> passed) {
+    for (auto cache = caches_.rbegin(); cache != caches_.rend(); ++cache) {
+      if (cache->level > first) continue;
+      if (cache->level <= leaf) return;
+      const uint64_t tag = cache->tag_of(va, space);
+      const uint32_t index = cache->array.victim(0);
+      Payload& payload = cache->array.fill(0, index, tag, ++clock_);
+      payload.table = passed[cache->level].table;
+      payload.rights = passed[cache->level].rights;
+      cache->used(tag, index);
+    }
   }
 
   void invalidate_address(VirtAddr va, tlb::Space space);  // what a walk of `va` would use
@@ -77,22 +87,37 @@ class WalkCaches {
   };
   using Array = tlb::TlbArray<uint64_t, Payload>;
 
+  // Of the entries at one level. Tags: the address bits from the entry's reach up, the space, and a
+  // bit that no empty way has.
+  struct Cache {
+    Cache(unsigned at_level, unsigned reach, const tlb::Geometry& geometry)
+        : level(at_level), shift(reach), array(geometry, tlb::Uses::Told) {}
+
+    unsigned level;
+    unsigned shift;       // log2 of what an entry reaches
+    uint64_t latest = 0;  // tag of the entry used last; 0: not known
+    uint32_t latest_index = 0;
+    Array array;
+
+    [[nodiscard]] uint64_t tag_of(VirtAddr va, tlb::Space space) const {
+      return va.value() >> shift << (kSpaceBits + 1) | space << 1 | 1;
+    }
+    [[nodiscard]] static uint16_t space_of(uint64_t tag) { return static_cast<uint16_t>(tag >> 1); }
+    void used(uint64_t tag, uint32_t index) {
+      latest = tag;
+      latest_index = index;
+    }
+    void invalidate(uint32_t index) {
+      array.invalidate(index);
+      latest = 0;
+    }
+  };
+  static constexpr unsigned kSpaceBits = 16;
+
   template <class Predicate>
   void remove_if(Predicate predicate);
 
-  // Address bits from the lowest cached level's reach up, those below the entry's own reach
-  // cleared.
-  using PrefixField = BitField<0, 44>;
-  using SpaceField = BitField<44, 16>;
-  using ValidField = BitField<63>;
-  [[nodiscard]] uint64_t tag_of(VirtAddr va, unsigned level, tlb::Space space) const {
-    const uint64_t prefix = va.value() >> shifts_[level] << (shifts_[level] - shifts_[1]);
-    return ValidField::set(SpaceField::set(PrefixField::set(0, prefix), space), 1);
-  }
-
-  unsigned count_;                                   // levels
-  std::array<unsigned, kMostRadixLevels> shifts_{};  // of them
-  std::array<std::optional<Array>, kMostRadixLevels> caches_;
+  std::vector<Cache> caches_;  // those there are, the deepest first
   uint64_t clock_ = 0;
 };
 

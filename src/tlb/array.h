@@ -23,8 +23,8 @@
 // uses instead, in a ring; and FIFO, for which hits are nothing, in the order they were filled in.
 // Then no victim has to be looked for.
 //
-// **Digests.** A set is searched by digests of its tags, two bytes a way, up to sixteen ways at a
-// time. So a search reads little and branches once for so many ways, unless a digest is the one
+// **Digests.** A set is searched by digests of its tags, two bytes a way, eight or sixteen ways at
+// a time. So a search reads little and branches once for so many ways, unless a digest is the one
 // wanted: then its tag is compared, which lies beside the payload.
 //
 // Not thread-safe. No errors; out-of-range arguments are bugs.
@@ -58,6 +58,7 @@ class TlbArray {
       : ways_(geometry.ways),
         sets_(geometry.sets()),
         stride_((geometry.ways + kLanes - 1) / kLanes * kLanes),
+        padding_(stride_ - ways_),
         groups_((geometry.ways + kGroup - 1) / kGroup),
         full_(geometry.entries),
         per_way_(((uint64_t{1} << kReciprocal) + ways_ - 1) / ways_),
@@ -94,13 +95,16 @@ class TlbArray {
   }
 
   // A fill of `set` is likely to come: asks the host for the entry that will give way, where that
-  // is known beforehand. Nothing changes.
-  void expect_fill(uint32_t set) const {
+  // is known beforehand. Nothing changes. Always inline: a function that does nothing else has no
+  // effect in the compiler's eyes, which leaves out calls of it.
+  [[gnu::always_inline]] void expect_fill(uint32_t set) const {
     if (ring_) __builtin_prefetch(&entries_[oldest_[set]], 1);
   }
 
   [[nodiscard]] bool empty() const { return valid_ == 0; }
   [[nodiscard]] bool valid(uint32_t index) const { return digests_[digest_at(index)] != kEmpty; }
+  // Fills of ways that were empty; of the others each has thrown an entry out.
+  [[nodiscard]] uint64_t fills_of_empty() const { return fills_of_empty_; }
   [[nodiscard]] const Tag& tag(uint32_t index) const { return entries_[index].tag; }
   [[nodiscard]] const Payload& payload(uint32_t index) const { return entries_[index].payload; }
   [[nodiscard]] Payload& payload(uint32_t index) { return entries_[index].payload; }
@@ -144,16 +148,19 @@ class TlbArray {
     return victim_by_policy(set);
   }
 
-  // A fill is a use. The payload is for who calls to set, after all else, so that what it is made
-  // of goes there and nowhere on the way.
-  Payload& fill(uint32_t index, const Tag& tag, uint64_t now) {
-    uint16_t& known = digests_[digest_at(index)];
-    if (known == kEmpty) ++valid_;
+  // Makes the entry `index`, of `set`. A fill is a use. The payload is for who calls to set, after
+  // all else, so that what it is made of goes there and nowhere on the way.
+  Payload& fill(uint32_t set, uint32_t index, const Tag& tag, uint64_t now) {
+    uint16_t& known = digests_[index + set * padding_];
+    if (known == kEmpty) [[unlikely]] {
+      ++valid_;
+      ++fills_of_empty_;
+    }
     known = digest(tag);
     Entry& entry = entries_[index];
     entry.tag = tag;
     if (ring_) {
-      uint32_t& oldest = oldest_[set_of(index)];
+      uint32_t& oldest = oldest_[set];
       if (index == oldest)
         oldest = links_[index].newer;  // the ring turns by one
       else
@@ -188,7 +195,7 @@ class TlbArray {
   // Digests of tags are odd. An empty way's, and those behind the last way of a set, are not.
   static constexpr uint16_t kPadding = 0;
   static constexpr uint16_t kEmpty = 2;
-  static constexpr uint32_t kLanes = 4;  // digests in a word
+  static constexpr uint32_t kLanes = 8;  // digests that are compared at once
   static constexpr uint32_t kLaneBits = 16;
   using Words __attribute__((vector_size(16))) = uint64_t;
   using Lanes __attribute__((vector_size(16))) = uint16_t;
@@ -207,63 +214,49 @@ class TlbArray {
   }
   // Where an entry's digest is.
   [[nodiscard]] size_t digest_at(uint32_t index) const {
-    return stride_ == ways_ ? index : index + set_of(index) * (stride_ - ways_);
+    return padding_ == 0 ? index : index + set_of(index) * padding_;
   }
   // index / ways_.
   [[nodiscard]] uint32_t set_of(uint32_t index) const {
     return static_cast<uint32_t>(index * per_way_ >> kReciprocal);
   }
 
-  // The lowest way of `set` with this digest and tag; two words of digests at a time, where there
-  // are two, and four where there are.
-  [[nodiscard]] uint32_t search(uint32_t set, uint16_t digest, const Tag& tag) const {
+  // The lowest way of `set` with this digest and tag.
+  [[nodiscard]] uint32_t search(uint32_t set, uint16_t digest, Tag tag) const {
     const uint16_t* const digests = &digests_[size_t{set} * stride_];
     const Lanes wanted = Lanes{} + digest;
-    const auto equal = [&](uint32_t way) {
-      Lanes found;
-      std::memcpy(&found, digests + way, sizeof found);
-      return reinterpret_cast<Words>(found == wanted);
-    };
     uint32_t way = 0;
-    for (; way + 4 * kLanes <= stride_; way += 4 * kLanes) {
-      const Words first = equal(way);
-      const Words second = equal(way + 2 * kLanes);
-      const Words any = first | second;
-      if ((any[0] | any[1]) == 0) [[likely]]
-        continue;
-      const uint32_t index = pick(set, way, {first[0], first[1], second[0], second[1]}, tag);
-      if (index != kNone) return index;
-    }
-    if (way + 2 * kLanes <= stride_) {
-      const Words found = equal(way);
-      if ((found[0] | found[1]) != 0) {
-        const uint32_t index = pick(set, way, {found[0], found[1]}, tag);
-        if (index != kNone) return index;
-      }
-      way += 2 * kLanes;
+    for (; way + 2 * kLanes <= stride_; way += 2 * kLanes) {
+      const Words found = equal(digests + way, wanted) | equal(digests + way + kLanes, wanted);
+      if ((found[0] | found[1]) != 0) [[unlikely]]
+        return pick(set, way, digest, tag);
     }
     if (way == stride_) return kNone;
-    uint64_t word = 0;
-    std::memcpy(&word, digests + way, sizeof word);
-    // The highest bit of each lane that is zero, and perhaps of others above it: the tag decides.
-    constexpr uint64_t kOnes = 0x0001000100010001;
-    word ^= digest * kOnes;
-    const uint64_t zeros = (word - kOnes) & ~word & (kOnes << (kLaneBits - 1));
-    return zeros == 0 ? kNone : pick(set, way, {zeros}, tag);
+    const Words found = equal(digests + way, wanted);
+    if ((found[0] | found[1]) == 0) [[likely]]
+      return kNone;
+    return pick(set, way, digest, tag);
   }
-  // The lowest of the ways from `way` on whose lane is not 0 and whose tag is this. Out of line, so
-  // that search() has the registers.
-  [[nodiscard, gnu::noinline]] uint32_t pick(uint32_t set, uint32_t way,
-                                             const std::array<uint64_t, 4>& words,
-                                             const Tag& tag) const {
-    for (uint64_t lanes : words) {
-      while (lanes != 0) {
-        const uint32_t lane = static_cast<uint32_t>(std::countr_zero(lanes)) / kLaneBits;
-        const uint32_t index = set * ways_ + way + lane;
-        if (way + lane < ways_ && entries_[index].tag == tag) return index;
-        lanes &= ~(uint64_t{0xffff} << lane * kLaneBits);
-      }
-      way += kLanes;
+  static Words equal(const uint16_t* digests, Lanes wanted) {
+    Lanes found;
+    std::memcpy(&found, digests, sizeof found);
+    return reinterpret_cast<Words>(found == wanted);
+  }
+  // The lowest of the ways from `way` on, a multiple of kLanes. Out of line, so that search() has
+  // the registers.
+  [[nodiscard, gnu::noinline]] uint32_t pick(uint32_t set, uint32_t way, uint16_t digest,
+                                             Tag tag) const {
+    constexpr uint32_t kInWord = kLanes / 2;
+    const uint16_t* const digests = &digests_[size_t{set} * stride_];
+    for (; way < stride_; way += kLanes) {
+      const Words found = equal(digests + way, Lanes{} + digest);
+      for (const uint32_t word : {0u, 1u})
+        for (uint64_t lanes = found[word]; lanes != 0;) {
+          const uint32_t lane = static_cast<uint32_t>(std::countr_zero(lanes)) / kLaneBits;
+          const uint32_t index = set * ways_ + way + word * kInWord + lane;
+          if (entries_[index].tag == tag) return index;
+          lanes &= ~(uint64_t{0xffff} << lane * kLaneBits);
+        }
     }
     return kNone;
   }
@@ -383,10 +376,12 @@ class TlbArray {
   uint32_t ways_;
   uint32_t open_ways_ = ways_;
   uint32_t sets_;
-  uint32_t stride_;  // digests of a set
-  uint32_t groups_;  // of a set
-  uint32_t full_;    // so many entries fill the open ways
+  uint32_t stride_;   // digests of a set
+  uint32_t padding_;  // ... of which so many are behind those of its ways
+  uint32_t groups_;   // of a set
+  uint32_t full_;     // so many entries fill the open ways
   uint32_t valid_ = 0;
+  uint64_t fills_of_empty_ = 0;
   uint64_t per_way_;  // 2^kReciprocal / ways_, rounded up
   Replacement replacement_;
   bool ring_;

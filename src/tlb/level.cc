@@ -26,7 +26,7 @@ Level::Level(const std::vector<Geometry>& arrays, PageShift page, bool with_filt
     add(geometry);
     const auto number = static_cast<uint32_t>(banks_.size() - 1);
     for (const PageShift size : geometry.pages)
-      sizes_.emplace_back(size, number);
+      sizes_.emplace_back(size, banks_.back(), number);
   }
   place_leaves();
   if (with_filter) filter_ = std::make_unique<HitFilter>(entries);
@@ -37,7 +37,7 @@ void Level::place_leaves() {
   for (unsigned leaf = 0; leaf < places_.size(); ++leaf)
     for (size_t i = 0; i < sizes_.size(); ++i) {
       const Size& size = sizes_[i];
-      if (banks_[size.bank].locked || size.size > PageShift(leaf)) continue;
+      if (size.bank->locked || size.size > PageShift(leaf)) continue;
       Place& place = places_[leaf];
       if (place == kNowhere || sizes_[place].size < size.size) place = static_cast<Place>(i);
     }
@@ -45,9 +45,9 @@ void Level::place_leaves() {
 
 Level::Size& Level::size_in(uint32_t bank, PageShift size) {
   auto at = sizes_.begin();
-  for (; at != sizes_.end() && at->bank <= bank; ++at)
-    if (at->bank == bank && at->size == size) return *at;
-  const auto added = sizes_.emplace(at, size, bank);  // a locked entry may have any
+  for (; at != sizes_.end() && at->bank_number <= bank; ++at)
+    if (at->bank_number == bank && at->size == size) return *at;
+  const auto added = sizes_.emplace(at, size, banks_[bank], bank);  // a locked entry may have any
   place_leaves();
   return *added;
 }
@@ -55,14 +55,15 @@ Level::Size& Level::size_in(uint32_t bank, PageShift size) {
 Level::Hit Level::find(VirtAddr va, Space space) {
   for (const Size& size : sizes_) {
     if (!size.may_have(va)) continue;
-    Bank& bank = banks_[size.bank];
-    const uint32_t set = bank.set_of(va, size);
-    uint32_t index = bank.array.kNone;
-    if (size.own) index = bank.array.find(set, size.tag(va, space));
-    if (index == bank.array.kNone && size.globals)
-      index = bank.array.find(set, size.tag(va, kEverySpace));
-    if (index != bank.array.kNone) return {size.bank, index, &bank.array.payload(index)};
-    bank.array.expect_fill(set);
+    auto& array = size.bank->array;
+    const uint32_t set = size.set_of(va);
+    uint32_t index = array.kNone;
+    if (size.own) index = array.find(set, size.tag(va, space));
+    if (size.globals && index == array.kNone) [[unlikely]]
+      index = array.find(set, size.tag(va, kEverySpace));
+    if (index != array.kNone) [[unlikely]]
+      return {size.bank_number, index, &array.payload(index)};
+    array.expect_fill(set);
   }
   return {};
 }
@@ -77,43 +78,48 @@ void Level::Extent::widen(uint64_t first, uint64_t last) {
 void Level::note_empty(uint32_t bank) {
   banks_[bank].fragments = {};
   for (Size& size : sizes_) {
-    if (size.bank != bank) continue;
+    if (size.bank_number != bank) continue;
     size.own = size.globals = false;
     size.extent = {};
   }
 }
 
-[[gnu::always_inline]] inline Level::Hit Level::put(Size& size, uint32_t index, VirtAddr va,
-                                                    Space space, const Leaf& leaf) {
-  Bank& bank = banks_[size.bank];
+[[gnu::always_inline]] inline Level::Hit Level::put(Size& size, uint32_t set, uint32_t index,
+                                                    VirtAddr va, Space space, const Leaf& leaf) {
+  Bank& bank = *size.bank;
   const Tag tag = size.tag(va, leaf.global ? kEverySpace : space);
   size.add(tag.base, leaf.global);
-  ++size.fills;
-  if (size.size != leaf.size) [[unlikely]]
-    bank.fragments.add(va.value() & ~leaf.size.offset_mask(), va.value() | leaf.size.offset_mask());
-  const uint64_t into_leaf = va.value() & leaf.size.offset_mask() & ~size.mask;
-  Payload& payload = bank.array.fill(index, tag, tick());
-  payload.pfn = leaf.pfn + (into_leaf >> page_.log2());
+  uint64_t into_leaf = 0;  // in frames
+  if (size.size != leaf.size) [[unlikely]] {
+    const uint64_t mask = leaf.size.offset_mask();
+    bank.fragments.add(tag.base & ~mask, tag.base | mask);
+    into_leaf = (tag.base & mask) >> page_.log2();
+  }
+  uint64_t now = 0;
+  if (filter_) {
+    filter_->drop(bank.first_entry + index);
+    now = filter_->tick();
+  } else {
+    now = ++clock_;
+  }
+  Payload& payload = bank.array.fill(set, index, tag, now);
+  payload.pfn = leaf.pfn + into_leaf;
   payload.size = size.size;
   payload.leaf = leaf.size;
   payload.rights = leaf.rights;
   payload.dirty = leaf.dirty;
   payload.global = leaf.global;
   payload.extra = leaf.extra;
-  return {size.bank, index, &payload};
+  return {size.bank_number, index, &payload};
 }
 
 Level::Hit Level::fill(VirtAddr va, Space space, const Leaf& leaf) {
   const Place place = places_[leaf.size.log2()];
   MMUSIM_ASSERT(place != kNowhere);
   Size& size = sizes_[place];
-  Bank& bank = banks_[size.bank];
-  const uint32_t index = bank.array.victim(bank.set_of(va, size));
-  if (bank.array.valid(index)) {
-    if (filter_) filter_->drop(bank.first_entry + index);
-    ++evictions_;
-  }
-  return put(size, index, va, space, leaf);
+  Bank& bank = *size.bank;
+  const uint32_t set = size.set_of(va);
+  return put(size, set, bank.array.victim(set), va, space, leaf);
 }
 
 void Level::filter_clear() {
@@ -125,7 +131,7 @@ void Level::filter_clear() {
 void Level::lock(unsigned slot, VirtAddr va, Space space, const Leaf& leaf) {
   MMUSIM_ASSERT(banks_.front().locked && slot < banks_.front().array.entries());
   unlock(slot);
-  put(size_in(0, leaf.size), slot, va, space, leaf);
+  put(size_in(0, leaf.size), 0, slot, va, space, leaf);
 }
 
 void Level::unlock(unsigned slot) {
@@ -141,7 +147,7 @@ void Level::take_out(unsigned array, uint32_t ways) {
   for (uint32_t index = 0; index < bank.array.entries(); ++index) {
     if (index % bank.array.ways() < open || !bank.array.valid(index)) continue;
     remove(number, index);
-    ++evictions_;
+    ++taken_out_;
   }
   bank.array.set_open_ways(open);
 }
@@ -163,14 +169,14 @@ void Level::invalidate_page(VirtAddr va, Space space) {
     return;
   }
   for (const Size& size : sizes_) {
-    Bank& bank = banks_[size.bank];
+    Bank& bank = *size.bank;
     if (bank.locked || !size.may_have(va)) continue;
-    const uint32_t set = bank.set_of(va, size);
+    const uint32_t set = size.set_of(va);
     for (const Space owner : {space, kEverySpace}) {
       if (owner == kEverySpace && !size.globals) continue;
       const uint32_t index = bank.array.find(set, size.tag(va, owner));
       if (index == bank.array.kNone) continue;
-      remove(size.bank, index);
+      remove(size.bank_number, index);
       ++invalidated_;
     }
   }
@@ -221,8 +227,8 @@ bool Level::is_latest(uint32_t entry) const {
 bool Level::tells_apart(uint64_t sets) const {
   const Place place = places_[page_.log2()];
   if (place == kNowhere) return false;
-  const Bank& bank = banks_[sizes_[place].bank];
-  return sizes_[place].size == page_ && bank.fold == Bank::kNoFold && bank.array.sets() % sets == 0;
+  const Bank& bank = *sizes_[place].bank;
+  return sizes_[place].size == page_ && bank.index == Index::Low && bank.array.sets() % sets == 0;
 }
 
 }  // namespace mmusim::tlb

@@ -59,8 +59,8 @@ struct Payload {
   PageShift leaf;  // of the leaf it is made from
   Rights rights;
   bool dirty = false;
-  bool global = false;
   uint8_t extra = 0;
+  bool global = false;
 };
 
 struct EntryView {  // for checks
@@ -144,9 +144,14 @@ class Level {
   template <class Visit>
   void for_each_size(Visit visit) const {
     for (const Size& size : sizes_)
-      if (!banks_[size.bank].locked) visit(size.size, size.fills);
+      if (!size.bank->locked) visit(size.size, size.fills);
   }
-  [[nodiscard]] uint64_t evictions() const { return evictions_; }
+  [[nodiscard]] uint64_t evictions() const {
+    uint64_t sum = taken_out_ + fills();
+    for (const Bank& bank : banks_)
+      if (!bank.locked) sum -= bank.array.fills_of_empty();
+    return sum;
+  }
   [[nodiscard]] uint64_t invalidated() const { return invalidated_; }
 
  private:
@@ -176,44 +181,58 @@ class Level {
     void widen(uint64_t first, uint64_t last);
   };
 
+  struct Bank {
+    Bank(const Geometry& geometry, Uses uses) : array(geometry, uses), index(geometry.index) {}
+    TlbArray<Tag, Payload> array;
+    uint32_t first_entry = 0;  // entries of the level are numbered through its banks
+    Index index;
+    bool locked = false;
+    Extent fragments;  // of leaves that are not whole
+  };
   // A page size an array holds. Of where entries of it are it may say too much, never too little,
   // so that most addresses need no look at the array: entries of an unusual size tend to lie
   // together (a kernel's large pages, a program's huge ones).
   struct Size {
-    Size(PageShift shift, uint32_t of_bank)
-        : size(shift), bank(of_bank), mask(shift.offset_mask()), number(shift.log2()) {}
+    static constexpr uint8_t kNoFold = 63;  // leaves nothing of a page's number
+    Size(PageShift page_size, Bank& of, uint32_t number)
+        : extent(),
+          bank(&of),
+          bank_number(number),
+          sets(of.array.sets() - 1),
+          log2(static_cast<uint8_t>(page_size.log2())),
+          fold(of.index == Index::Xor ? static_cast<uint8_t>(log2_floor(of.array.sets()))
+                                      : kNoFold),
+          size(page_size),
+          page(~page_size.offset_mask()),
+          in_tag(uint64_t{page_size.log2()} << kSpaceBits) {}
 
+    Extent extent;
+    Bank* bank;
+    uint32_t bank_number;
+    uint32_t sets;  // of the array, less 1
+    uint8_t log2;
+    uint8_t fold;  // the page number is XORed with itself shifted by so many bits
     PageShift size;
     bool own = false;      // there may be entries of one address space
     bool globals = false;  // ... and global ones
-    uint32_t bank;
-    uint64_t mask;    // of the bits within the page
-    uint64_t number;  // log2 of the size
+    uint64_t page;         // masks the address of the page
+    uint64_t in_tag;       // the size, as tags have it
     uint64_t fills = 0;
-    Extent extent;
 
     [[nodiscard]] Tag tag(VirtAddr va, Space space) const {
-      return {va.value() & ~mask, space | number << kSpaceBits};
+      return {va.value() & page, space | in_tag};
+    }
+    [[nodiscard]] uint32_t set_of(VirtAddr va) const {
+      const uint64_t number = va.value() >> log2;
+      return static_cast<uint32_t>(number ^ number >> fold) & sets;
     }
     [[nodiscard]] bool may_have(VirtAddr va) const { return extent.has(va.value()); }
+    // An entry is made.
     void add(uint64_t base, bool global) {
-      extent.add(base, base | mask);
+      ++fills;
+      if (!extent.has(base)) [[unlikely]]  // it has a page whole, or not at all
+        extent.widen(base, base | ~page);
       (global ? globals : own) = true;
-    }
-  };
-  struct Bank {
-    static constexpr unsigned kNoFold = 63;  // leaves nothing of a page's number
-    Bank(const Geometry& geometry, Uses uses)
-        : array(geometry, uses),
-          fold(geometry.index == Index::Xor ? log2_floor(geometry.sets()) : kNoFold) {}
-    TlbArray<Tag, Payload> array;
-    uint32_t first_entry = 0;  // entries of the level are numbered through its banks
-    Extent fragments;          // of leaves that are not whole
-    bool locked = false;
-    unsigned fold;  // the page number is XORed with itself shifted by so many bits
-    [[nodiscard]] uint32_t set_of(VirtAddr va, const Size& size) const {
-      const uint64_t page = va.value() >> size.number;
-      return static_cast<uint32_t>(page ^ page >> fold) & (array.sets() - 1);
     }
   };
   // Where leaves of a size go: sizes_[place], of an array; kNowhere: nowhere.
@@ -225,8 +244,9 @@ class Level {
     return banks_[hit.bank].first_entry + hit.index;
   }
   void place_leaves();
-  // Makes the entry `index` of the array that holds `size`, and where there was one it goes.
-  inline Hit put(Size& size, uint32_t index, VirtAddr va, Space space, const Leaf& leaf);
+  // Makes the entry `index`, of `set`, of the array that holds `size`; where there was one it goes.
+  inline Hit put(Size& size, uint32_t set, uint32_t index, VirtAddr va, Space space,
+                 const Leaf& leaf);
   Size& size_in(uint32_t bank, PageShift size);
   // The bank is empty.
   void note_empty(uint32_t bank);
@@ -235,12 +255,12 @@ class Level {
   void remove_if(Predicate predicate);
 
   PageShift page_;
-  std::vector<Bank> banks_;
+  std::vector<Bank> banks_;         // never more than there was room for at first
   std::vector<Size> sizes_;         // of all banks, in the order they are probed in
   std::array<Place, 64> places_{};  // by log2 of the leaf's size
   std::unique_ptr<HitFilter> filter_;
   uint64_t clock_ = 0;  // used where there is no filter
-  uint64_t evictions_ = 0;
+  uint64_t taken_out_ = 0;
   uint64_t invalidated_ = 0;
 };
 

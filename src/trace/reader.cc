@@ -1,6 +1,7 @@
 #include "trace/reader.h"
 
 #include <algorithm>
+#include <bit>
 #include <cerrno>
 #include <fcntl.h>
 #include <sys/stat.h>
@@ -60,14 +61,16 @@ class InputFile {
   uint64_t bytes_ = 0;
 };
 
-// A buffer that grows and is not cleared when it does.
+// A buffer that grows and is not cleared when it does. By powers of two, so that chunks that are a
+// little larger each do not make the host map new memory each time; it has only what was used.
 class Scratch {
  public:
   std::span<uint8_t> get(size_t bytes) {
     if (bytes > capacity_) {
       data_.reset();
-      data_ = std::make_unique_for_overwrite<uint8_t[]>(bytes);
-      capacity_ = bytes;
+      const size_t capacity = std::bit_ceil(bytes);
+      data_ = std::make_unique_for_overwrite<uint8_t[]>(capacity);
+      capacity_ = capacity;
     }
     return {data_.get(), bytes};
   }

@@ -38,7 +38,7 @@ class OneSet {
         continue;
       }
       const uint32_t way = array_.victim(0);
-      array_.fill(way, tag(letter), ++time_) = letter;
+      array_.fill(0, way, tag(letter), ++time_) = letter;
       result += static_cast<char>(way < 10 ? '0' + way : 'a' + way - 10);
     }
     return result;
@@ -137,7 +137,7 @@ TEST_P(TlbArrayUses, ClosedWaysAreNobodysVictims) {
       if (tag <= 3) {
         EXPECT_EQ(way, 3 + tag);
       }
-      array.fill(way, tag, tag) = 'x';
+      array.fill(1, way, tag, tag) = 'x';
     }
   }
 }
@@ -178,7 +178,7 @@ TEST(TlbArray, RandomDrawsOnlyWhenTheSetIsFullAndRepeats) {
 TEST(TlbArray, SetsAreSeparate) {
   Array array(geometry(4, 2, Replacement::Lru), Uses::Told);
   EXPECT_EQ(array.sets(), 2u);
-  array.fill(array.victim(1), 7, 1) = 'x';
+  array.fill(1, array.victim(1), 7, 1) = 'x';
   EXPECT_EQ(array.find(0, 7), Array::kNone);
   EXPECT_EQ(array.find(1, 7), 2u);
   EXPECT_EQ(array.victim(0), 0u);
@@ -192,7 +192,7 @@ TEST(TlbArray, TimesMayBeLarge) {
   for (const uint32_t ways : {4u, 12u, 1u << 17}) {
     Array array(geometry(ways, ways, Replacement::Lru), Uses::Stamped);
     for (uint32_t way = 0; way < ways; ++way)
-      array.fill(way, 1 + way, kLate + (way * 5 + 3) % ways) = 'x';
+      array.fill(0, way, 1 + way, kLate + (way * 5 + 3) % ways) = 'x';
     uint32_t expected = 0;
     while ((expected * 5 + 3) % ways != 0)
       ++expected;
@@ -207,7 +207,7 @@ TEST(TlbArray, TakesAnyTag) {
     bool operator==(const Wide&) const = default;
   };
   TlbArray<Wide, int> array(geometry(2, 2, Replacement::Lru), Uses::Told);
-  array.fill(0, {1, 2}, 1) = 5;
+  array.fill(0, 0, {1, 2}, 1) = 5;
   EXPECT_EQ(array.find(0, {1, 2}), 0u);
   EXPECT_EQ(array.find(0, {2, 1}), (TlbArray<Wide, int>::kNone));
 }
@@ -256,7 +256,7 @@ TEST_P(TlbArrayUses, SetsAgreeWithASearchWayByWay) {
                                   [](const Way& a, const Way& b) { return a.time < b.time; });
       const uint32_t way = array.victim(set);
       ASSERT_EQ(way, victim - model.begin());
-      array.fill(way, tag, time) = 'x';
+      array.fill(set, way, tag, time) = 'x';
       *victim = {tag, time};
     }
     EXPECT_GT(hits, tests::effort(500));
