@@ -48,6 +48,16 @@ Facts heading_of(const std::string& trace, const std::string& machine, const sim
   heading.add("trace", "trace", trace);
   if (curves.header.program != trace) heading.add("program", "program", curves.header.program);
   heading.add("machine", "machine", fmt::format("{}, whose own TLBs play no part", machine));
+  if (curves.behind) {
+    const auto text = [](const sim::FirstLevel& level) {
+      return fmt::format("{} entries in {} way{}", level.sets * level.ways, level.ways,
+                         level.ways == 1 ? "" : "s");
+    };
+    heading.add("behind", "behind",
+                fmt::format("first levels (LRU) of {} for fetches and {} for data, whose misses "
+                            "are the look-ups here",
+                            text(curves.behind->front()), text(curves.behind->back())));
+  }
   heading.add("work", "work",
               fmt::format("{} instructions; all numbers are misses per 1000 of them",
                           format_count(curves.totals.instructions)));
@@ -61,19 +71,21 @@ Facts heading_of(const std::string& trace, const std::string& machine, const sim
 Table curve_table(const sim::Curves& curves) {
   Table table{
       .id = "curves",
-      .columns = {{.key = "side", .align = Column::Align::Left, .names = true},
-                  {.key = "page_bytes", .unit = "bytes", .names = true},
-                  {.key = "sets", .names = true},
-                  {.key = "ways", .names = true},
-                  {.key = "entries", .unit = "entries", .meaning = "Sets times ways."},
-                  {.key = "lookups", .unit = "look-ups"},
-                  {.key = "misses",
-                   .unit = "look-ups",
-                   .meaning = "Of an LRU TLB with those sets and ways that holds nothing else."},
-                  {.key = "miss_ratio", .meaning = "Misses over look-ups."},
-                  {.key = "misses_per_1000_instructions",
-                   .unit = "misses per 1000 instructions",
-                   .meaning = "Of the program's instructions."}}};
+      .columns = {
+          {.key = "side", .align = Column::Align::Left, .names = true},
+          {.key = "page_bytes", .unit = "bytes", .names = true},
+          {.key = "sets", .names = true},
+          {.key = "ways", .names = true},
+          {.key = "entries", .unit = "entries", .meaning = "Sets times ways."},
+          {.key = "lookups", .unit = "look-ups"},
+          {.key = "misses",
+           .unit = "look-ups",
+           .meaning = "Of an LRU TLB with those sets and ways that holds nothing else; of a second "
+                      "level, where the heading says what it is behind."},
+          {.key = "miss_ratio", .meaning = "Misses over look-ups."},
+          {.key = "misses_per_1000_instructions",
+           .unit = "misses per 1000 instructions",
+           .meaning = "Of the program's instructions."}}};
   for (const Curve& curve : curves.curves)
     for (unsigned log2 = 0; log2 < LruFamily::kSetCounts; ++log2)
       for (unsigned ways = 1;

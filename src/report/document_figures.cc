@@ -44,7 +44,7 @@ std::vector<OneCurve> curves_of(const Json& rows) {
   return curves;
 }
 
-Figure figure_of(const OneCurve& curve) {
+Figure figure_of(const OneCurve& curve, bool second) {
   constexpr uint64_t kWays[] = {1, 2, 4, 8, 16, 32};
   const std::string unit = "misses per 1000 instructions";
   Figure figure{.kind = Figure::Kind::Lines,
@@ -52,8 +52,8 @@ Figure figure_of(const OneCurve& curve) {
                 .y = {.title = unit, .logarithmic = true}};
   Table& table = figure.table;
   table.id = fmt::format("curve-{}-{}", curve.side, format_size(curve.page));
-  table.title =
-      fmt::format("Misses of LRU TLBs: {}, {} pages", curve.side, format_size(curve.page));
+  table.title = fmt::format("Misses of {}LRU TLBs: {}, {} pages", second ? "second-level " : "",
+                            curve.side, format_size(curve.page));
   table.columns = {{.key = "entries", .title = "entries", .names = true}};
   for (const uint64_t ways : kWays)
     table.columns.push_back({.key = fmt::format("ways_{}", ways),
@@ -107,10 +107,11 @@ bool is_curves(const ReadDocument& document) {
 
 std::vector<Figure> curve_figures(const ReadDocument& document) {
   std::vector<Figure> figures;
+  const bool second = document.json.at("facts").at("heading").contains("behind");
   for (const Json& table : document.json.at("tables"))
     if (table.at("id") == "curves")
       for (const OneCurve& curve : curves_of(table.at("rows")))
-        figures.push_back(without_nothing(figure_of(curve)));
+        figures.push_back(without_nothing(figure_of(curve, second)));
   return figures;
 }
 

@@ -2,6 +2,7 @@
 // pages of 4K only, as many address-space numbers as anybody can want, and a kernel that flushes
 // page by page.
 #include <algorithm>
+#include <array>
 #include <filesystem>
 #include <gtest/gtest.h>
 #include <string>
@@ -89,6 +90,45 @@ class CurveReplay : public testing::Test {
   config::Schema schema_;
   std::string trace_;
 };
+
+// Second levels, of a side each or of both, behind first levels: some geometries of all at random.
+TEST_F(CurveReplay, BehindFirstLevels) {
+  Random random(5);
+  const auto below = [&](uint64_t n) { return static_cast<unsigned>(random.below(n)); };
+  for (uint64_t seed = 21; seed < (tests::kWholeEffort ? 33 : 25); ++seed) {
+    differential::RandomHistory(seed).write(trace_, 200);
+    config::Config config = machine(trace_, 0);
+    const auto set = [&](const std::string& level, unsigned sets, unsigned ways) {
+      config.set("tlb." + level + ".ways", std::to_string(ways), "test");
+      config.set("tlb." + level + ".entries", std::to_string(ways * sets), "test");
+      config.set("tlb." + level + ".pages", "4K", "test");
+    };
+    const std::array<FirstLevel, 2> first = {
+        {{1U << below(4), 1 + below(4)}, {1U << below(4), 1 + below(4)}}};
+    const Curves curves =
+        measure_curves(config, {.pages = {}, .unified = true, .behind = first}, {});
+    ASSERT_EQ(curves.curves.size(), 3U);
+    set("l1i", first[0].sets, first[0].ways);
+    set("l1d", first[1].sets, first[1].ways);
+    const unsigned log2 = below(6);
+    const unsigned ways = 1 + below(12);
+    const std::string what = std::to_string(1U << log2) + " sets of " + std::to_string(ways) +
+                             ", seed " + std::to_string(seed);
+    const auto expect = [&](CurveSide side, const stats::Report& report, const std::string& level) {
+      const Curve& curve = curves.curves[static_cast<size_t>(side)];
+      ASSERT_EQ(curve.side, side);
+      EXPECT_EQ(curve.lookups, report.value("tlb." + level + ".lookups")) << level << ", " << what;
+      EXPECT_EQ(curve.misses(log2, ways), report.value("tlb." + level + ".misses"))
+          << level << ", " << what;
+    };
+    set("l2", 1U << log2, ways);
+    expect(CurveSide::Unified, replay(config, {}).report, "l2");
+    set("l2i", 1U << log2, ways);
+    const stats::Report apart = replay(config, {}).report;
+    expect(CurveSide::Fetches, apart, "l2i");
+    expect(CurveSide::Data, apart, "l2");
+  }
+}
 
 TEST_F(CurveReplay, RandomHistories) {
   for (uint64_t seed = 1; seed <= (tests::kWholeEffort ? 12 : 4); ++seed) {

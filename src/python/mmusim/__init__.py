@@ -292,6 +292,7 @@ def curve(
     *,
     pages: str | Sequence[int | str] | None = None,
     unified: bool = False,
+    behind: str | None = None,
     machine: Path | None = None,
     keys: Keys | None = None,
     limit: int | None = None,
@@ -300,12 +301,14 @@ def curve(
     """Counts what LRU TLBs of every size would miss on a trace, in one pass.
 
     pages: sizes of pages, as [4096, "2M"]; each page is taken to be of that size. unified: also of
-    TLBs for fetches and data together.
+    TLBs for fetches and data together. behind: of second levels, behind first levels of so many
+    entries and ways, as "128:8,64:4" (of fetches, of data).
     """
     words = _Words(["curve", _argument(trace), "--json=-"])
     if pages is not None:
         words.option("pages", pages if isinstance(pages, str) else ",".join(map(str, pages)))
     words.flag("unified", unified)
+    words.option("behind", behind)
     words.names("machine", machine)
     words.option("limit", limit)
     words.flag("accept-torn", accept_torn)

@@ -21,38 +21,83 @@ const char* name_of(CurveSide side) {
   return "unified";
 }
 
-void PageStacks::fault(PageNumbers& numbers, MmId mm, VirtAddr va, bool retry) {
-  const uint64_t page = numbers.of(mm, va, page_);
-  if (!retry) family_->count(page);
-  family_->flush(page);
+PageTlbs::PageTlbs(PageShift page, const CurveOptions& options) : page_(page) {
+  for (const CurveSide side : {CurveSide::Fetches, CurveSide::Data, CurveSide::Unified})
+    if (side != CurveSide::Unified || options.unified)
+      stacks_.push_back({side, std::make_unique<tlb::LruFamily>()});
+  if (!options.behind) return;
+  for (const FirstLevel& level : *options.behind)
+    first_.emplace_back(level.sets, level.ways);
 }
 
-void PageStacks::flush_range(PageNumbers& numbers, MmId mm, VirtRange range) {
+void PageTlbs::fault(PageNumbers& numbers, MmId mm, VirtAddr va, AccessKind kind, bool retry) {
+  const uint64_t page = numbers.of(mm, va, page_);
+  const bool data = is_data(kind);
+  const bool found = !first_.empty() && first_[data ? 1 : 0].has(page);
+  if (!found && !retry) {
+    ++first_misses_[data ? 1 : 0];
+    for (const Stacks& stacks : stacks_)
+      if (stacks.take(data)) stacks.family->count(page);
+  }
+  flush(page);
+}
+
+bool PageTlbs::is_last(PageNumbers& numbers, MmId mm, VirtAddr va, AccessKind kind) const {
+  const uint64_t page = numbers.of(mm, va, page_);
+  const bool data = is_data(kind);
+  if (!first_.empty()) return first_[data ? 1 : 0].is_last(page);
+  return std::all_of(stacks_.begin(), stacks_.end(), [&](const Stacks& stacks) {
+    return !stacks.take(data) || stacks.family->is_last(page);
+  });
+}
+
+void PageTlbs::flush(uint64_t page) {
+  for (tlb::LruSets& first : first_)
+    first.flush(page);
+  for (const Stacks& stacks : stacks_)
+    stacks.family->flush(page);
+}
+
+template <class Gone>
+void PageTlbs::flush_if(Gone gone) {
+  for (tlb::LruSets& first : first_)
+    first.flush_if(gone);
+  for (const Stacks& stacks : stacks_)
+    stacks.family->flush_if(gone);
+}
+
+void PageTlbs::flush_range(PageNumbers& numbers, MmId mm, VirtRange range) {
   constexpr uint64_t kFew = 64;
   const VirtAddr first = align_down(range.begin, page_);
   const uint64_t pages = ((range.end - 1).value() - first.value()) / page_.bytes() + 1;
   if (pages <= kFew) {
     for (uint64_t i = 0; i < pages; ++i)
-      family_->flush(numbers.of(mm, first + i * page_.bytes(), page_));
+      flush(numbers.of(mm, first + i * page_.bytes(), page_));
     return;
   }
-  family_->flush_if([&](uint64_t page) {
+  flush_if([&](uint64_t page) {
     return numbers.space_of(page, page_) == mm &&
            (numbers.base_of(page, page_) - first) / page_.bytes() < pages;
   });
 }
 
-void PageStacks::flush_space(const PageNumbers& numbers, MmId mm) {
-  family_->flush_if([&](uint64_t page) { return numbers.space_of(page, page_) == mm; });
+void PageTlbs::flush_space(const PageNumbers& numbers, MmId mm) {
+  flush_if([&](uint64_t page) { return numbers.space_of(page, page_) == mm; });
 }
 
-Curve PageStacks::take(uint64_t lookups) {
-  return {.side = side_, .page = page_, .lookups = lookups, .family = std::move(family_)};
+void PageTlbs::take(const std::array<uint64_t, 2>& lookups, std::vector<Curve>& curves) {
+  const std::array<uint64_t, 2>& told = first_.empty() ? lookups : first_misses_;
+  for (Stacks& stacks : stacks_)
+    curves.push_back(
+        {.side = stacks.side,
+         .page = page_,
+         .lookups = (stacks.take(false) ? told[0] : 0) + (stacks.take(true) ? told[1] : 0),
+         .family = std::move(stacks.family)});
 }
 
 void EverySize::measure(const CurveOptions& options) {
   pages_.log2 = page_.log2();
-  pages_.unified = options.unified;
+  pages_.unified = options.shared();
   std::vector<PageShift> sizes = options.pages;
   if (sizes.empty()) sizes.push_back(page_);
   for (const PageShift size : sizes) {
@@ -62,32 +107,25 @@ void EverySize::measure(const CurveOptions& options) {
           fmt::format("{} is no page size of this machine's curves", format_size(size.bytes())),
           fmt::format("they go from its base pages of {} to {}", format_size(page_.bytes()),
                       format_size(kLargestCurvePage.bytes())));
-    stacks_.emplace_back(CurveSide::Fetches, size);
-    stacks_.emplace_back(CurveSide::Data, size);
-    if (options.unified) stacks_.emplace_back(CurveSide::Unified, size);
+    sizes_.emplace_back(size, options);
   }
 }
 
 std::vector<Curve> EverySize::take() {
   std::vector<Curve> curves;
-  for (PageStacks& stacks : stacks_) {
-    uint64_t lookups = 0;
-    if (stacks.takes(AccessKind::Fetch)) lookups += lookups_[0];
-    if (stacks.takes(AccessKind::Load)) lookups += lookups_[1];
-    curves.push_back(stacks.take(lookups));
-  }
+  for (PageTlbs& size : sizes_)
+    size.take(lookups_, curves);
   return curves;
 }
 
 mmu::Translation EverySize::access(VirtAddr va, AccessKind kind, bool retry) {
   const mmu::Translation found = translation_of(va, kind);
   if (pages_.known(va, kind) && found.ok()) return found;
-  for (PageStacks& stacks : stacks_) {
-    if (!stacks.takes(kind)) continue;
+  for (PageTlbs& size : sizes_) {
     if (found.ok())
-      stacks.access(numbers_, mm_, va, retry);
+      size.access(numbers_, mm_, va, kind, retry);
     else
-      stacks.fault(numbers_, mm_, va, retry);
+      size.fault(numbers_, mm_, va, kind, retry);
   }
   if (found.ok())
     note_page(va, kind, found.rights);
@@ -102,9 +140,8 @@ bool EverySize::would_change_nothing(VirtAddr va, bool data, bool write) {
   const AccessKind reads = data ? AccessKind::Load : AccessKind::Fetch;
   return found.ok() && found.rights.allows(reads) &&
          (!write || found.rights.allows(AccessKind::Store)) &&
-         std::all_of(stacks_.begin(), stacks_.end(), [&](const PageStacks& stacks) {
-           return !stacks.takes(reads) || stacks.is_last(numbers_, mm_, va);
-         });
+         std::all_of(sizes_.begin(), sizes_.end(),
+                     [&](const PageTlbs& size) { return size.is_last(numbers_, mm_, va, reads); });
 }
 
 // The next access like it is known to change nothing.
@@ -173,16 +210,16 @@ void EverySize::flush_range(MmId mm, VirtRange range, PageShift /*stride*/, bool
   if (waits(mm) || range.begin == range.end) return;
   for (Leaf& leaf : leaves_)
     if (leaf.mm == mm) leaf.page = LastPages::kNone;
-  for (PageStacks& stacks : stacks_)
-    stacks.flush_range(numbers_, mm, range);
+  for (PageTlbs& size : sizes_)
+    size.flush_range(numbers_, mm, range);
 }
 
 void EverySize::flush_mm(MmId mm) {
   if (waits(mm)) return;
   for (Leaf& leaf : leaves_)
     if (leaf.mm == mm) leaf.page = LastPages::kNone;
-  for (PageStacks& stacks : stacks_)
-    stacks.flush_space(numbers_, mm);
+  for (PageTlbs& size : sizes_)
+    size.flush_space(numbers_, mm);
 }
 
 void EverySize::flush_local_page(CpuId /*cpu*/, MmId mm, VirtAddr va, bool /*code*/) {

@@ -25,42 +25,60 @@
 #include "pt/entry.h"
 #include "sim/curve/curve.h"
 #include "sim/curve/page_numbers.h"
+#include "tlb/lru_sets.h"
 
 namespace mmusim::sim {
 
-// The pages of one size, of one side or both.
-class PageStacks {
+// All TLBs of pages of one size: those of every size, and the first levels they stand behind.
+class PageTlbs {
  public:
-  PageStacks(CurveSide side, PageShift page)
-      : side_(side), page_(page), family_(std::make_unique<tlb::LruFamily>()) {}
+  PageTlbs(PageShift page, const CurveOptions& options);
 
-  [[nodiscard]] bool takes(AccessKind kind) const {
-    return side_ == CurveSide::Unified ||
-           (side_ == CurveSide::Fetches) == (kind == AccessKind::Fetch);
-  }
   // A look-up of the page; a retry makes an entry and is not counted.
-  void access(PageNumbers& numbers, MmId mm, VirtAddr va, bool retry) {
+  void access(PageNumbers& numbers, MmId mm, VirtAddr va, AccessKind kind, bool retry) {
     const uint64_t page = numbers.of(mm, va, page_);
-    if (retry)
-      family_->use(page);
-    else
-      family_->access(page);
+    const bool data = is_data(kind);
+    if (!first_.empty()) {
+      if (first_[data ? 1 : 0].use(page)) return;
+      if (!retry) ++first_misses_[data ? 1 : 0];
+    }
+    for (const Stacks& stacks : stacks_) {
+      if (!stacks.take(data)) continue;
+      if (retry)
+        stacks.family->use(page);
+      else
+        stacks.family->access(page);
+    }
   }
   // A look-up that faults.
-  void fault(PageNumbers& numbers, MmId mm, VirtAddr va, bool retry);
-  // Whether the page is first in all stacks.
-  [[nodiscard]] bool is_last(PageNumbers& numbers, MmId mm, VirtAddr va) const {
-    return family_->is_last(numbers.of(mm, va, page_));
-  }
+  void fault(PageNumbers& numbers, MmId mm, VirtAddr va, AccessKind kind, bool retry);
+  // Whether another look-up would change nothing: the page is first wherever it is looked up first.
+  [[nodiscard]] bool is_last(PageNumbers& numbers, MmId mm, VirtAddr va, AccessKind kind) const;
   void flush_range(PageNumbers& numbers, MmId mm, VirtRange range);
   void flush_space(const PageNumbers& numbers, MmId mm);
 
-  [[nodiscard]] Curve take(uint64_t lookups);
+  // Once all is done. `lookups`: of the program, by fetches and data.
+  void take(const std::array<uint64_t, 2>& lookups, std::vector<Curve>& curves);
 
  private:
-  CurveSide side_;
+  struct Stacks {
+    CurveSide side;
+    std::unique_ptr<tlb::LruFamily> family;
+
+    [[nodiscard]] bool take(bool data) const {
+      return side == CurveSide::Unified || (side == CurveSide::Data) == data;
+    }
+  };
+  static constexpr bool is_data(AccessKind kind) { return kind != AccessKind::Fetch; }
+
+  void flush(uint64_t page);
+  template <class Gone>
+  void flush_if(Gone gone);
+
   PageShift page_;
-  std::unique_ptr<tlb::LruFamily> family_;
+  std::vector<tlb::LruSets> first_;  // of fetches and of data, or none
+  std::array<uint64_t, 2> first_misses_{};
+  std::vector<Stacks> stacks_;
 };
 
 // The last page of each side, and what it may be used for again without telling anybody.
@@ -68,8 +86,8 @@ struct LastPages {
   static constexpr uint64_t kNone = ~uint64_t{0};
 
   [[nodiscard]] uint64_t page(VirtAddr va) const { return va.value() >> log2; }
-  // Whether an access is known to change nothing. Where both sides share a TLB, the other must not
-  // have come between.
+  // Whether an access is known to change nothing. Where both sides share the TLB looked up first,
+  // the other must not have come between.
   [[nodiscard]] bool known(VirtAddr va, AccessKind kind) const {
     const uint64_t mine = kind == AccessKind::Fetch ? fetched : data;
     return page(va) == mine && (!unified || last == mine) &&
@@ -207,7 +225,7 @@ class EverySize : public mmu::TlbMaintenance {
   uint64_t time_ = 0;
   std::array<uint64_t, 2> lookups_{};  // of fetches, of data
   PageNumbers numbers_;
-  std::vector<PageStacks> stacks_;
+  std::vector<PageTlbs> sizes_;
 };
 
 }  // namespace mmusim::sim

@@ -38,12 +38,12 @@ class CurveRun final : public MachineRun {
   CurveRun(const config::Config& config, const CurveOptions& curve)
       : machine_(config),
         loop_(machine_.tlbs(), machine_.kernel(), machine_.sink(), nullptr, machine_.page()),
-        unified_(curve.unified) {
+        shared_(curve.shared()) {
     machine_.tlbs().measure(curve);
   }
   // Of both sides in one TLB each fetch matters, since data comes between.
   void take(const trace::Batch& batch) override {
-    if (unified_)
+    if (shared_)
       loop_.template run<ReplayMode::Exact>(batch);
     else
       loop_.template run<ReplayMode::Fast>(batch);
@@ -53,7 +53,7 @@ class CurveRun final : public MachineRun {
     take(batch);
   }
   [[nodiscard]] trace::References needs() const override {
-    return unified_ || loop_.needs_columns(false) ? trace::References::All : trace::References::Any;
+    return shared_ || loop_.needs_columns(false) ? trace::References::All : trace::References::Any;
   }
   bool take_pages(const trace::Batch& batch, bool sets) override {
     return loop_.run_pages(batch, sets);
@@ -71,7 +71,7 @@ class CurveRun final : public MachineRun {
  private:
   Machine<OfEverySize<Arch>> machine_;
   PageLoop<EverySize> loop_;
-  bool unified_;
+  bool shared_;
 };
 
 template <SimulatedArchitecture Arch>
@@ -101,6 +101,7 @@ Curves curves_on(const config::Config& config, const CurveOptions& curve,
   result.streams = pass.streams_of(0);
   run.shut_down();  // flushes, which count nothing
   result.curves = machine.tlbs().take();
+  result.behind = curve.behind;
   source.identify(result);
   return result;
 }

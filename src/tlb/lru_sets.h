@@ -1,0 +1,63 @@
+// One set-associative LRU TLB that holds page numbers and nothing else: a first level in front of
+// those that are measured at all sizes (lru_family.h).
+//
+// An empty way is taken before another page goes. Not thread-safe.
+#ifndef MMUSIM_TLB_LRU_SETS_H_
+#define MMUSIM_TLB_LRU_SETS_H_
+
+#include <algorithm>
+#include <cstddef>
+#include <cstdint>
+#include <vector>
+
+namespace mmusim::tlb {
+
+class LruSets {
+ public:
+  // As LruFamily has them: the low bits are the page number's.
+  using Page = uint64_t;
+  static constexpr Page kNoPage = ~uint64_t{0};
+
+  // REQUIRES: `sets` is a power of two; `ways` is not 0.
+  LruSets(size_t sets, size_t ways) : ways_(ways), mask_(sets - 1), pages_(sets * ways, kNoPage) {}
+
+  // Looks the page up and makes it the last used of its set. Whether it was there.
+  bool use(Page page) {
+    Page* const set = &pages_[(page & mask_) * ways_];
+    Page* const end = set + ways_;
+    Page* place = std::find(set, end, page);
+    const bool found = place != end;
+    // Those used since then move down: over its place, over an empty way, or over the end.
+    if (!found) place = std::min(std::find(set, end, kNoPage), end - 1);
+    std::move_backward(set, place, place + 1);
+    *set = page;
+    return found;
+  }
+  [[nodiscard]] bool has(Page page) const {
+    const Page* const set = &pages_[(page & mask_) * ways_];
+    return std::find(set, set + ways_, page) != set + ways_;
+  }
+
+  // Whether it is the last used of its set.
+  [[nodiscard]] bool is_last(Page page) const { return pages_[(page & mask_) * ways_] == page; }
+
+  void flush(Page page) {
+    Page* const set = &pages_[(page & mask_) * ways_];
+    std::replace(set, set + ways_, page, kNoPage);
+  }
+  // All for which gone(page).
+  template <class Gone>
+  void flush_if(Gone gone) {
+    for (Page& page : pages_)
+      if (page != kNoPage && gone(page)) page = kNoPage;
+  }
+
+ private:
+  size_t ways_;
+  Page mask_;
+  std::vector<Page> pages_;  // `ways_` of each set, the last used first; kNoPage: an empty way
+};
+
+}  // namespace mmusim::tlb
+
+#endif  // MMUSIM_TLB_LRU_SETS_H_
