@@ -198,8 +198,8 @@ class EverySize : public mmu::TlbMaintenance {
     if (leaf.page != pages_.page(va) || leaf.mm != mm_ || !leaf.found.ok() ||
         !leaf.found.rights.allows(kind))
       return false;
-    for (PageStacks& stacks : stacks_)
-      if (stacks.takes(kind)) stacks.access(numbers_, mm_, va, false);
+    for (PageTlbs& size : sizes_)
+      size.access(numbers_, mm_, va, kind, false);
     note_page(va, kind, leaf.found.rights);
     return true;
   }
