@@ -413,6 +413,7 @@ TEST(SharedCopies, PassTheChecksAndAreSmaller) {
     for (const bool shared : {false, true}) {
       config::Config one = config_of(schema, target, "gpt");
       one.set("run.check", "true", "test");
+      one.set("sched.quantum", "0", "test");  // of some variants; a script has no instructions
       one.set("kernel.shared_tables", shared ? std::to_string(leaf_span(one)) : "0", "test");
       const workload::Simulated simulated =
           architecture_of(one).simulate(workload::script_config(one, plan), plan);
@@ -440,6 +441,7 @@ TEST(NativeWalks, OfSharedTablesPassTheChecks) {
       config::Config config = config_of(schema, target, backend);
       config.set("run.check", "true", "test");
       config.set("kernel.shared_tables", "32M", "test");
+      config.set("sched.quantum", "0", "test");
       config.set("pt.gpt.top", top, "test");
       config.set("pt.mlpt.levels", "12:13:leaf,25:13,38:10", "test");
       if (config.number("paging.levels") == 3)

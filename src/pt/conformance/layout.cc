@@ -9,9 +9,9 @@
 namespace mmusim::pt::conformance {
 namespace {
 
-// Linux with 64 KiB pages on PowerPC: tables smaller than a page.
+// Linux with 64 KiB pages on PowerPC: tables smaller than a page, and leaves of 16M.
 RadixGeometry power_64k() {
-  RadixGeometry geometry = mlpt::parse_levels("16:8:leaf,24:10,34:12");
+  RadixGeometry geometry = mlpt::parse_levels("16:8:leaf,24:10:leaf,34:12");
   geometry[0].table_log2 = 12;
   geometry[1].table_log2 = 13;
   geometry[2].table_log2 = 15;
