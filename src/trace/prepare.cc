@@ -29,7 +29,8 @@ PrepareResult prepare(const std::string& path, const std::string& output, unsign
                       const std::function<void(uint64_t, uint64_t)>& progress) {
   Reader reader(path);
   OutputFile file(output);
-  PagePacker pages(percent, WriterOptions{}.zstd_level);
+  constexpr int kLevel = 9;  // made once, for a file that stays; nothing waits for it as writers do
+  PagePacker pages(percent, kLevel);
   PageAllowance allowance(percent);
   PrepareResult result;
   std::vector<IndexEntry> index;
