@@ -33,7 +33,10 @@ class TableCopy {
   bool run() {
     const pt::Status status = parent_.table->copy_ranges(
         *child_.table, ranges_, [this](size_t area, pt::Run& from, pt::Run& to) {
-          if (areas_[area].vma->has(kVmHugeTlb)) return copy_pool(areas_[area], from, to);
+          if (areas_[area].vma->has(kVmHugeTlb)) {
+            copy_pool(areas_[area], from, to);
+            return true;
+          }
           if (from.size != core_.page()) return copy_huge(areas_[area], from, to);
           copy_run(areas_[area], from, to);
           return true;
@@ -89,14 +92,27 @@ class TableCopy {
     note_copies(from, parent_writes, to, child_writes);
   }
 
+  // A leaf of a huge page as both have it from now on; whether the parent's changes.
+  bool copy_leaf(const Area& area, pt::Run& from, pt::Run& to, uint32_t i) const {
+    const pt::EntryFormat& format = *core_.platform.format;
+    pt::Entry e = from.get(i);
+    const bool changes = area.cow && format.is_writable(e);
+    if (changes) {
+      e = format.write_protected(e);
+      from.set(i, e);
+    }
+    to.set(i, e & ~format.accessed_mask);
+    return changes;
+  }
+
   // Leaves of the hugetlb pool. A page's first frame stands for all, and the first leaf for the
   // others.
-  bool copy_pool(const Area& area, pt::Run& from, pt::Run& to) {
+  void copy_pool(const Area& area, pt::Run& from, pt::Run& to) {
     const pt::EntryFormat& format = *core_.platform.format;
     uint64_t parent_writes = 0;
     uint64_t child_writes = 0;
     for (uint32_t i = 0; i < from.count; ++i) {
-      pt::Entry e = from.get(i);
+      const pt::Entry e = from.get(i);
       if (e == pt::kNone) continue;
       const PoolPage page = pool_page_at(core_, *area.vma, from.address(i));
       if (from.address(i) == page.base) {
@@ -106,16 +122,10 @@ class TableCopy {
         ++frame.mappings;
         frame.exclusive = false;
       }
-      if (area.cow && format.is_writable(e)) {
-        e = format.write_protected(e);
-        from.set(i, e);
-        ++parent_writes;
-      }
-      to.set(i, e & ~format.accessed_mask);
+      parent_writes += copy_leaf(area, from, to, i) ? 1 : 0;
       ++child_writes;
     }
     note_copies(from, parent_writes, to, child_writes);
-    return true;
   }
 
   // Whether the child needs the leaf: not one it can fault in again.
@@ -133,19 +143,14 @@ class TableCopy {
       leaves += is_copied(from.get(i), from.size) ? 1 : 0;
     if (leaves != 0 && !core_.huge_leaves.add(child_, from.size, leaves)) return false;
     for (uint32_t i = 0; i < from.count; ++i) {
-      pt::Entry e = from.get(i);
+      const pt::Entry e = from.get(i);
       if (!is_copied(e, from.size)) continue;
       if (!format.is_special(e)) {
         const unsigned order = core_.sizes.order(from.size);
         core_.counts.map(format.parse_leaf(e, from.size).pfn, order);
         copied_[static_cast<unsigned>(PageKind::Anonymous)] += int64_t{1} << order;
       }
-      if (area.cow && format.is_writable(e)) {
-        e = format.write_protected(e);
-        from.set(i, e);
-        ++parent_writes;
-      }
-      to.set(i, e & ~format.accessed_mask);
+      parent_writes += copy_leaf(area, from, to, i) ? 1 : 0;
       ++child_writes;
     }
     note_copies(from, parent_writes, to, child_writes);

@@ -6,9 +6,8 @@
 
 #include "kernel/system.h"
 #include "mmu/summary.h"
+#include "sim/loop_run.h"
 #include "sim/machine.h"
-#include "sim/machine_run.h"
-#include "sim/page_loop.h"
 #include "sim/profile/profiler.h"
 #include "sim/replay_result.h"
 
@@ -41,12 +40,13 @@ class MeterOf final : public ProfileMeter {
 
 template <SimulatedArchitecture Arch>
 requires PagedTlbs<typename Arch::Tlbs>
-class MachineRunOf final : public MachineRun {
+class MachineRunOf final : public LoopRun<Arch> {
+  using LoopRun<Arch>::machine_;
+  using LoopRun<Arch>::loop_;
+
  public:
   MachineRunOf(const config::Config& config, const ReplayOptions& options)
-      : machine_(config),
-        loop_(machine_.tlbs(), machine_.kernel(), machine_.sink(), machine_.checker(),
-              machine_.page()),
+      : LoopRun<Arch>(config),
         mode_(options.mode.value_or(
             mode_of(machine_.checker() != nullptr, machine_.sink().has_caches()))),
         sifts_((mode_ == ReplayMode::Fast || mode_ == ReplayMode::Sifted) &&
@@ -82,19 +82,10 @@ class MachineRunOf final : public MachineRun {
     const bool may = mode_ == ReplayMode::Fast && profiler_ == nullptr;
     return may ? sifts() : trace::References::All;
   }
-  bool take_pages(const trace::Batch& batch, bool sets) override {
-    return loop_.run_pages(batch, sets);
-  }
-  bool take_columns(const PageColumns& columns, const trace::Batch& batch, bool sets) override {
-    return loop_.run_columns(columns, batch, sets);
-  }
-  [[nodiscard]] const ColumnsWanted& wanted() const override { return loop_.wanted(); }
-  [[nodiscard]] uint64_t waits() const override { return loop_.waits(); }
   void report(stats::Report& report) const override {
     loop_.counters().report(report);
     machine_.report(report);
   }
-  void shut_down() override { machine_.shut_down(); }
 
  private:
   void take_plain(const trace::Batch& batch) {
@@ -112,8 +103,6 @@ class MachineRunOf final : public MachineRun {
     }
   }
 
-  Machine<Arch> machine_;
-  PageLoop<typename Arch::Tlbs> loop_;
   ReplayMode mode_;
   bool sifts_;
   bool tells_apart_;

@@ -8,8 +8,8 @@
 #include "base/error.h"
 #include "sim/curve/curve.h"
 #include "sim/curve/every_size.h"
+#include "sim/loop_run.h"
 #include "sim/machine.h"
-#include "sim/page_loop.h"
 #include "sim/relocation/trace_source.h"
 #include "sim/run_options.h"
 #include "sim/trace_pass.h"
@@ -33,12 +33,14 @@ struct OfEverySize : Arch {
 
 // Its side of the pass, with a loop that is the same for all architectures.
 template <SimulatedArchitecture Arch>
-class CurveRun final : public MachineRun {
+class CurveRun final : public LoopRun<OfEverySize<Arch>, EverySize> {
+  using Base = LoopRun<OfEverySize<Arch>, EverySize>;
+  using Base::loop_;
+  using Base::machine_;
+
  public:
   CurveRun(const config::Config& config, const CurveOptions& curve)
-      : machine_(config),
-        loop_(machine_.tlbs(), machine_.kernel(), machine_.sink(), nullptr, machine_.page()),
-        shared_(curve.shared()) {
+      : Base(config), shared_(curve.shared()) {
     machine_.tlbs().measure(curve);
   }
   // Of both sides in one TLB each fetch matters, since data comes between.
@@ -55,22 +57,11 @@ class CurveRun final : public MachineRun {
   [[nodiscard]] trace::References needs() const override {
     return shared_ || loop_.needs_columns(false) ? trace::References::All : trace::References::Any;
   }
-  bool take_pages(const trace::Batch& batch, bool sets) override {
-    return loop_.run_pages(batch, sets);
-  }
-  bool take_columns(const PageColumns& columns, const trace::Batch& batch, bool sets) override {
-    return loop_.run_columns(columns, batch, sets);
-  }
-  [[nodiscard]] const ColumnsWanted& wanted() const override { return loop_.wanted(); }
-  [[nodiscard]] uint64_t waits() const override { return loop_.waits(); }
   void report(stats::Report& /*report*/) const override {}
-  void shut_down() override { machine_.shut_down(); }
 
   [[nodiscard]] Machine<OfEverySize<Arch>>& machine() { return machine_; }
 
  private:
-  Machine<OfEverySize<Arch>> machine_;
-  PageLoop<EverySize> loop_;
   bool shared_;
 };
 

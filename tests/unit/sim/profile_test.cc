@@ -13,6 +13,7 @@
 #include "sim/profile/profiler.h"
 #include "sim/simulation.h"
 #include "tests/machine_files.h"
+#include "tests/unit/sim/trace_by_hand.h"
 #include "trace/writer.h"
 
 namespace mmusim::sim {
@@ -45,22 +46,8 @@ ReplayOptions watched_by(Profiler& profiler) {
   return options;
 }
 
-class Profiled : public testing::Test {
+class Profiled : public tests::TraceByHand {
  protected:
-  Profiled()
-      : path_((std::filesystem::temp_directory_path() /
-               (std::string("mmusim_profile_") +
-                testing::UnitTest::GetInstance()->current_test_info()->name() + ".mmt"))
-                  .string()) {
-    trace::Header header;
-    header.isa = "x86_64";
-    header.program = "by hand";
-    writer_ = std::make_unique<trace::Writer>(path_, header);
-    declare(schema_);
-  }
-  ~Profiled() override { std::filesystem::remove(path_); }
-
-  void thread(uint32_t pid) { writer_->thread({Pid(pid), Tid(pid)}); }
   // A program with text, data, zeros, a heap of a page and a stack.
   void exec(const std::string& program) {
     const auto area = [](uint64_t begin, uint64_t pages, uint32_t prot, uint64_t offset,
@@ -89,19 +76,13 @@ class Profiled : public testing::Test {
     event.result = static_cast<int64_t>(start);
     writer_->event(event);
   }
-  void fetch(uint64_t address) { writer_->instruction(VirtAddr(address), 4); }
-  void load(uint64_t address) { writer_->access(AccessKind::Load, VirtAddr(address), 8); }
-  void store(uint64_t address) { writer_->access(AccessKind::Store, VirtAddr(address), 8); }
 
   Profile run(const std::vector<unsigned>& tables,
               const std::function<void(config::Config&)>& configure = {}) {
-    if (writer_ != nullptr) writer_->finish();
-    writer_.reset();
-    config::Config config(schema_);
+    config::Config config = config_of_trace();
     // Else the kernel's own pages are walked for, too.
     config.set("x86.direct_map", "false", "test");
     if (configure) configure(config);
-    config.set("run.trace", path_, "test");
     Profiler profiler(tables);
     replay(config, watched_by(profiler));
     return profiler.take();
@@ -136,10 +117,6 @@ class Profiled : public testing::Test {
     store(0x10001000);  // mapped
     load(0x20000000);   // nobody knows what is there
   }
-
-  std::string path_;
-  std::unique_ptr<trace::Writer> writer_;
-  config::Schema schema_;
 };
 
 TEST_F(Profiled, MappingsByHand) {

@@ -7,6 +7,7 @@
 
 #include "base/error.h"
 #include "sim/simulation.h"
+#include "tests/unit/sim/trace_by_hand.h"
 #include "trace/writer.h"
 
 namespace mmusim::sim {
@@ -14,22 +15,8 @@ namespace replay_test {
 
 constexpr uint64_t kPage = 4096;
 
-class SmallTrace : public testing::Test {
+class SmallTrace : public tests::TraceByHand {
  protected:
-  SmallTrace()
-      : path_((std::filesystem::temp_directory_path() /
-               (std::string("mmusim_sim_") +
-                testing::UnitTest::GetInstance()->current_test_info()->name() + ".mmt"))
-                  .string()) {
-    trace::Header header;
-    header.isa = "x86_64";
-    header.program = "by hand";
-    writer_ = std::make_unique<trace::Writer>(path_, header);
-    declare(schema_);
-  }
-  ~SmallTrace() override { std::filesystem::remove(path_); }
-
-  void thread(uint32_t pid) { writer_->thread({Pid(pid), Tid(pid)}); }
   void map(uint64_t start, uint64_t pages, uint32_t prot) {
     trace::MmapEvent event;
     event.hint = VirtAddr(start);
@@ -39,29 +26,13 @@ class SmallTrace : public testing::Test {
     event.result = static_cast<int64_t>(start);
     writer_->event(event);
   }
-  void fetch(uint64_t address, unsigned bytes = 4) {
-    writer_->instruction(VirtAddr(address), bytes);
-  }
-  void load(uint64_t address, unsigned bytes = 8) {
-    writer_->access(AccessKind::Load, VirtAddr(address), bytes);
-  }
-  void store(uint64_t address, unsigned bytes = 8) {
-    writer_->access(AccessKind::Store, VirtAddr(address), bytes);
-  }
 
   stats::Report run(bool check = true, const std::function<void(config::Config&)>& configure = {}) {
-    if (writer_ != nullptr) writer_->finish();
-    writer_.reset();
-    config::Config config(schema_);
-    config.set("run.trace", path_, "test");
+    config::Config config = config_of_trace();
     config.set("run.check", check ? "true" : "false", "test");
     if (configure) configure(config);
     return replay(config, {}).report;
   }
-
-  std::string path_;
-  std::unique_ptr<trace::Writer> writer_;
-  config::Schema schema_;
 };
 
 TEST_F(SmallTrace, CountsWhatAProgramDoes) {

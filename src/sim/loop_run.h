@@ -1,0 +1,39 @@
+// A machine of architecture Arch and the loop that drives it: what a replay and a measurement of
+// curves have in common.
+#ifndef MMUSIM_SIM_LOOP_RUN_H_
+#define MMUSIM_SIM_LOOP_RUN_H_
+
+#include "sim/machine.h"
+#include "sim/machine_run.h"
+#include "sim/page_loop.h"
+
+namespace mmusim::sim {
+
+// `Tlbs`: those of the machine, or what they are derived from, if the loop is to be the same for
+// several.
+template <SimulatedArchitecture Arch, class Tlbs = typename Arch::Tlbs>
+class LoopRun : public MachineRun {
+ public:
+  bool take_pages(const trace::Batch& batch, bool sets) final {
+    return loop_.run_pages(batch, sets);
+  }
+  bool take_columns(const PageColumns& columns, const trace::Batch& batch, bool sets) final {
+    return loop_.run_columns(columns, batch, sets);
+  }
+  [[nodiscard]] const ColumnsWanted& wanted() const final { return loop_.wanted(); }
+  [[nodiscard]] uint64_t waits() const final { return loop_.waits(); }
+  void shut_down() final { machine_.shut_down(); }
+
+ protected:
+  explicit LoopRun(const config::Config& config)
+      : machine_(config),
+        loop_(machine_.tlbs(), machine_.kernel(), machine_.sink(), machine_.checker(),
+              machine_.page()) {}
+
+  Machine<Arch> machine_;
+  PageLoop<Tlbs> loop_;
+};
+
+}  // namespace mmusim::sim
+
+#endif  // MMUSIM_SIM_LOOP_RUN_H_
