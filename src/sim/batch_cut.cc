@@ -6,10 +6,10 @@
 
 namespace mmusim::sim {
 
-bool BatchCut::next(TraceSource& source, trace::Batch& batch, uint64_t most) {
+bool BatchCut::next(const Source& source, trace::Batch& batch, uint64_t most) {
   MMUSIM_ASSERT(most > 0);
   if (!has_rest_) {
-    if (!source.next(rest_)) return false;
+    if (!source(rest_)) return false;
     if (rest_.event != nullptr || rest_.of_pages || rest_.totals.instructions <= most) {
       batch = rest_;
       return true;

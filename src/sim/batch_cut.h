@@ -7,20 +7,22 @@
 #define MMUSIM_SIM_BATCH_CUT_H_
 
 #include <cstdint>
+#include <functional>
 #include <optional>
 #include <vector>
 
-#include "sim/relocation/trace_source.h"
 #include "trace/record.h"
 
 namespace mmusim::sim {
 
 class BatchCut {
  public:
+  // Gives the next batch; false where there is none.
+  using Source = std::function<bool(trace::Batch&)>;
   // The source's next batch, or, of a run of blocks, what of it has at most so many instructions;
   // then the rest. It lives until the next call. Page streams are not cut. REQUIRES: most > 0.
   // Errors: the source's.
-  bool next(TraceSource& source, trace::Batch& batch, uint64_t most);
+  bool next(const Source& source, trace::Batch& batch, uint64_t most);
 
  private:
   struct Piece {  // of a block

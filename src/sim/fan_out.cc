@@ -29,8 +29,8 @@ void through(MachineRuns& runs, const TraceRoute& route, const ReplayOptions& op
     runs[i]->report(now);
     return now;
   };
-  pass.run(looks, [&] {
-    for (size_t i = 0; i < runs.size(); ++i)
+  pass.run(looks, [&](std::span<const size_t> group) {
+    for (const size_t i : group)
       if (runs[i] != nullptr)
         runs.attempt(i, [&] { over_time[i].look(report(i), pass.totals().instructions); });
   });

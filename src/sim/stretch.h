@@ -57,13 +57,6 @@ class Stretch {
     }
     return !parts_.empty();
   }
-  // All of those next(trace::Batch&) gives.
-  template <class Next>
-  bool next(Next next) {
-    RunLimit none(0);
-    const auto whole = [&next](trace::Batch& batch, uint64_t /*most*/) { return next(batch); };
-    return this->next(whole, none, Looks(0, 0), 0);
-  }
 
   [[nodiscard]] std::span<const Part> parts() const { return parts_; }
   // Whether the next will begin within a run of blocks.

@@ -5,9 +5,7 @@
 
 #include "base/error.h"
 #include "base/interrupt.h"
-#include "sim/batch_cut.h"
 #include "sim/profile/profiler.h"
-#include "sim/run_limit.h"
 
 namespace mmusim::sim {
 
@@ -23,20 +21,25 @@ TracePass::TracePass(MachineRuns& runs, TraceSource& source, const TraceRoute& r
   std::iota(all_.begin(), all_.end(), size_t{0});
 }
 
-void TracePass::run(Looks& looks, const std::function<void()>& look) {
-  if (may_give_pages())
-    by_chunks();
-  else
-    as_they_come(looks, look);
+void TracePass::run(Looks& looks, const Look& look) {
+  Way way{looks, look, RunLimit(route_.limit)};
+  if (may_give_pages()) {
+    by_chunks(way);
+    return;
+  }
+  batches(
+      all_, [this](trace::Batch& batch) { return source_.next(batch); }, way);
+  for (auto& chunks : chunks_)
+    chunks[static_cast<size_t>(trace::References::All)] = source_.reader().chunks_read();
 }
 
-// Page streams are for machines that see the whole trace as it was recorded. Those that are to have
-// them and cannot end here.
+// Page streams are for machines that see a trace as it was recorded. Those that are to have them
+// and cannot end here.
 bool TracePass::may_give_pages() {
   if (route_.stream == StreamChoice::Full) return false;
-  const bool whole = !route_.moved && route_.limit == 0 && route_.quantum == 0 &&
-                     route_.warmup == 0 && route_.interval == 0 && options_.profiler == nullptr;
-  if (route_.stream == StreamChoice::Auto) return whole;
+  const bool as_recorded = !route_.moved && route_.quantum == 0 && options_.profiler == nullptr;
+  if (route_.stream == StreamChoice::Auto) return as_recorded;
+  const bool whole = as_recorded && route_.limit == 0 && route_.warmup == 0 && route_.interval == 0;
   for (const size_t i : all_) {
     if (runs_[i] == nullptr || (whole && runs_[i]->needs() != trace::References::All)) continue;
     runs_.attempt(i, [] {
@@ -49,60 +52,48 @@ bool TracePass::may_give_pages() {
   return whole;
 }
 
-void TracePass::as_they_come(Looks& looks, const std::function<void()>& look) {
-  RunLimit limit(route_.limit);
-  Stretch stretch(runs_.size() > 1 ? kTogether : 1);
-  BatchCut cut;
-  const auto next = [this, &cut](trace::Batch& batch, uint64_t most) {
-    return cut.next(source_, batch, most);
-  };
-  bool goes_on = false;
-  while (runs_.any()) {
-    if (!goes_on) choose_sifted(all_, stretch);
-    if (!stretch.next(next, limit, looks, totals_.instructions)) break;
-    goes_on = stretch.goes_on();
-    take(all_, stretch);
-    totals_ += stretch.totals();
-    if (looks.due(totals_.instructions)) {
-      const bool begins = !looks.left_out();
-      looks.made(totals_.instructions);
-      look();
-      if (begins && options_.profiler != nullptr && runs_.any()) options_.profiler->forget();
-    }
-    stopped_ = limit.reached();
-    if (stopped_) break;
-    between_stretches();
-  }
-  for (auto& chunks : chunks_)
-    chunks[static_cast<size_t>(trace::References::All)] = source_.reader().chunks_read();
-}
-
-// Each chunk for those who need the same of it, one kind after the other.
-void TracePass::by_chunks() {
+// Each chunk for those who need the same of it, one kind after the other, from the same place on.
+void TracePass::by_chunks(Way& way) {
   trace::Reader& reader = source_.reader();
   PagePass pages(runs_, reader);
-  while (runs_.any() && reader.next_chunk()) {
-    std::array<std::vector<size_t>, kKinds> groups;
+  while (runs_.any() && !stopped_ && reader.next_chunk()) {
+    std::array<Group, kKinds> groups;
+    const bool cut = is_cut(way);
     for (const size_t i : all_) {
       if (runs_[i] == nullptr) continue;
       runs_.attempt(i, [&] {
-        const auto kind = static_cast<size_t>(chosen(pages, i));
+        const auto kind = static_cast<size_t>(cut ? trace::References::All : chosen(pages, i));
         groups[kind].push_back(i);
         ++chunks_[i][kind];
       });
     }
-    bool counted = true;  // by the first
+    const trace::Totals before = totals_;
+    const Looks looks = way.looks;
+    const RunLimit limit = way.limit;
+    told_ = true;
     for (size_t kind = 0; kind < kKinds; ++kind) {
       if (groups[kind].empty()) continue;
+      totals_ = before;
+      way.looks = looks;
+      way.limit = limit;
+      stopped_ = false;
       const auto which = static_cast<trace::References>(kind);
       reader.begin(which);
       if (which == trace::References::All)
-        chunk_of_columns(groups[kind], counted);
+        batches(
+            groups[kind], [&](trace::Batch& batch) { return reader.next_of_chunk(batch); }, way);
       else
-        chunk_of_pages(groups[kind], which, pages, counted);
-      counted = false;
+        chunk_of_pages(groups[kind], which, pages, way);
+      told_ = false;
     }
   }
+}
+
+// Whether counters are looked at, or the replay ends, within the chunk that is next.
+bool TracePass::is_cut(const Way& way) const {
+  const trace::Totals& chunk = source_.reader().chunk_totals();
+  return way.looks.left(totals_.instructions) < chunk.instructions ||
+         way.limit.left() < chunk.instructions + chunk.events;
 }
 
 // What the machine is given of the chunk.
@@ -119,40 +110,58 @@ trace::References TracePass::chosen(const PagePass& pages, size_t i) const {
   return offered;
 }
 
-void TracePass::chunk_of_columns(const std::vector<size_t>& group, bool counted) {
+// Batches as they come, cut where counters are looked at and where the replay ends.
+void TracePass::batches(const Group& group, const BatchCut::Source& source, Way& way) {
   Stretch stretch(group.size() > 1 ? kTogether : 1);
-  choose_sifted(group, stretch);
-  chunk(stretch, counted, [&] { take(group, stretch); });
-}
-
-void TracePass::chunk_of_pages(const std::vector<size_t>& group, trace::References which,
-                               PagePass& pages, bool counted) {
-  Stretch stretch(group.size() > 1 ? kPagesTogether : 1);
-  pages.enter_chunk(group, which);
-  chunk(stretch, counted, [&] { pages.take(stretch); });
-}
-
-template <class Take>
-void TracePass::chunk(Stretch& stretch, bool counted, Take take) {
-  const auto next = [this](trace::Batch& batch) { return source_.reader().next_of_chunk(batch); };
-  while (runs_.any() && stretch.next(next)) {
-    take();
-    if (counted) totals_ += stretch.totals();
-    between_stretches();
+  BatchCut cut;
+  const auto next = [&](trace::Batch& batch, uint64_t most) {
+    return cut.next(source, batch, most);
+  };
+  bool goes_on = false;
+  while (runs_.any() && !stopped_) {
+    if (!goes_on) choose_sifted(group, stretch);
+    if (!stretch.next(next, way.limit, way.looks, totals_.instructions)) break;
+    goes_on = stretch.goes_on();
+    take(group, stretch);
+    passed(group, stretch, way);
   }
 }
 
-void TracePass::between_stretches() const {
+void TracePass::chunk_of_pages(const Group& group, trace::References which, PagePass& pages,
+                               Way& way) {
+  trace::Reader& reader = source_.reader();
+  Stretch stretch(group.size() > 1 ? kPagesTogether : 1);
+  pages.enter_chunk(group, which);
+  const auto next = [&](trace::Batch& batch, uint64_t /*most*/) {
+    return reader.next_of_chunk(batch);
+  };
+  while (runs_.any() && stretch.next(next, way.limit, way.looks, totals_.instructions)) {
+    pages.take(stretch);
+    passed(group, stretch, way);
+  }
+}
+
+void TracePass::passed(const Group& group, const Stretch& stretch, Way& way) {
+  totals_ += stretch.totals();
+  // The totals of a page stream's batch are those of the run it begins.
+  const bool there = !stretch.parts().back().batch.of_pages || !stretch.goes_on();
+  if (there && way.looks.due(totals_.instructions)) {
+    const bool begins = !way.looks.left_out();
+    way.looks.made(totals_.instructions);
+    way.look(group);
+    if (begins && options_.profiler != nullptr && runs_.any()) options_.profiler->forget();
+  }
+  stopped_ = there && way.limit.reached();
   check_interrupt();
+  if (stopped_ || !told_ || !options_.progress) return;
   const trace::Reader& reader = source_.reader();
-  if (options_.progress)
-    options_.progress(
-        {totals_.references(), totals_.instructions, reader.position(), reader.file_bytes()});
+  options_.progress(
+      {totals_.references(), totals_.instructions, reader.position(), reader.file_bytes()});
 }
 
 // By machine, what of the batches to come it is given. Looking through them for what matters pays
 // where several need not do the rest.
-void TracePass::choose_sifted(const std::vector<size_t>& group, Stretch& stretch) {
+void TracePass::choose_sifted(const Group& group, Stretch& stretch) {
   constexpr size_t kPays = 2;
   std::array<size_t, kKinds> wanted{};
   for (const size_t i : group) {
@@ -172,7 +181,7 @@ void TracePass::choose_sifted(const std::vector<size_t>& group, Stretch& stretch
 
 // All of the stretch by one machine, then by the next, so that what a machine is made of is in the
 // host's caches for some time.
-void TracePass::take(const std::vector<size_t>& group, const Stretch& stretch) {
+void TracePass::take(const Group& group, const Stretch& stretch) {
   for (const size_t i : group) {
     for (const Stretch::Part& part : stretch.parts()) {
       if (runs_[i] == nullptr) break;

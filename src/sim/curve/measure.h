@@ -3,6 +3,7 @@
 #define MMUSIM_SIM_CURVE_MEASURE_H_
 
 #include <memory>
+#include <span>
 #include <utility>
 
 #include "base/error.h"
@@ -84,7 +85,7 @@ Curves curves_on(const config::Config& config, const CurveOptions& curve,
   MachineRuns runs(std::move(owned));
   TracePass pass(runs, source, route, options);
   Looks whole(0, 0);
-  pass.run(whole, [] {});
+  pass.run(whole, [](std::span<const size_t>) {});
   runs.throw_failure(0);
   Curves result;
   result.totals = pass.totals();

@@ -2,18 +2,22 @@
 #include "sim/looks.h"
 
 #include <filesystem>
+#include <fmt/format.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 #include <map>
 #include <regex>
 #include <string>
+#include <unistd.h>
 #include <vector>
 
 #include "base/error.h"
 #include "sim/replay_all.h"
 #include "sim/simulation.h"
+#include "tests/differential/random_history.h"
 #include "tests/machine_files.h"
 #include "trace/cut.h"
+#include "trace/reader.h"
 
 namespace mmusim::sim {
 namespace looks_test {
@@ -145,6 +149,66 @@ TEST(Looks, AreWhereATraceThatIsCutThereEnds) {
         const auto found = series.find(counter.name);
         EXPECT_EQ(found == series.end() ? 0 : found->second.front(), counter.value) << counter.name;
       }
+    }
+  }
+  std::filesystem::remove(path);
+}
+
+// Of a trace with many chunks: those without a look come from page streams, the others from the
+// columns, and what is counted is what a run of all references counts; in one pass of machines that
+// are given different streams, too.
+TEST(Looks, PageStreamsBetweenThemCountTheSame) {
+  const std::string path =
+      (std::filesystem::temp_directory_path() / fmt::format("mmusim_looks_{}.mmt", getpid()))
+          .string();
+  differential::RandomHistory(11).write(path, 350);
+  const uint64_t all = trace::Reader(path).totals()->instructions;
+  ASSERT_GT(trace::Reader(path).chunks().size(), 5U);
+  config::Schema schema;
+  declare(schema);
+  struct Case {
+    uint64_t warmup, interval, limit;
+  };
+  const uint64_t first = trace::Reader(path).chunks().front().totals.instructions;
+  for (const Case& c :
+       {Case{all / 2, all / 3, 0}, Case{0, 0, all / 2 + 7}, Case{first, all / 2, all - 100}}) {
+    SCOPED_TRACE(fmt::format("{} {} {}", c.warmup, c.interval, c.limit));
+    std::vector<config::Config> configs;
+    for (const char* const machine : {"skylake-sp", "zen2", "tiny"})
+      for (const char* const stream : {"auto", "full"}) {
+        const tests::MachineFiles files{
+            machine, {std::string(MMUSIM_SOURCE_DIR "/configs/machines/") + machine + ".cfg"}};
+        configs.push_back(configured(schema, files, c.warmup, c.interval, c.limit));
+        configs.back().set("run.trace", path, "test");
+        configs.back().set("run.stream", stream, "test");
+      }
+    std::vector<const config::Config*> each;
+    for (const config::Config& config : configs)
+      each.push_back(&config);
+    std::vector<ReplayOutcome> outcomes(each.size());
+    AllOptions options;
+    options.done = [&](size_t i, ReplayOutcome&& outcome) { outcomes[i] = std::move(outcome); };
+    replay_all(each, options);
+    for (size_t i = 0; i < each.size(); i += 2) {
+      ASSERT_TRUE(outcomes[i].result && outcomes[i + 1].result);
+      const ReplayResult& some = *outcomes[i].result;
+      const ReplayResult& full = *outcomes[i + 1].result;
+      const auto& chunks = some.streams.chunks;
+      if (i == 0) {  // it has two first levels with sets
+        EXPECT_GT(chunks[1] + chunks[2], 0U);
+        EXPECT_GT(chunks[0], 0U);
+      }
+      EXPECT_EQ(full.streams.chunks[1] + full.streams.chunks[2], 0U);
+      EXPECT_EQ(some.totals, full.totals);
+      EXPECT_EQ(some.stopped, full.stopped);
+      EXPECT_EQ(some.stopped, c.limit != 0);
+      ASSERT_EQ(some.report.counters().size(), full.report.counters().size());
+      for (const stats::Counter& counter : full.report.counters())
+        EXPECT_EQ(some.report.value(counter.name), counter.value) << counter.name;
+      ASSERT_EQ(some.report.intervals().has_value(), c.interval != 0);
+      if (c.interval == 0) continue;
+      EXPECT_EQ(some.report.intervals()->instructions, full.report.intervals()->instructions);
+      EXPECT_EQ(series_of(some.report), series_of(full.report));
     }
   }
   std::filesystem::remove(path);
