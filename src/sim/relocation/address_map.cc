@@ -113,12 +113,19 @@ void AddressMap::vacate(uint64_t begin, uint64_t end) {
   }
 }
 
-std::optional<uint64_t> AddressMap::distance(VirtAddr source) const {
+std::optional<AddressMap::Piece> AddressMap::run_of(VirtAddr source) const {
   auto it = runs_.upper_bound(source.value());
   if (it == runs_.begin()) return std::nullopt;
   --it;
-  if (source.value() >= it->second.end) return std::nullopt;
-  return it->second.distance;
+  const Run& run = it->second;
+  if (source.value() >= run.end) return std::nullopt;
+  return Piece{{VirtAddr(it->first), VirtAddr(run.end)}, VirtAddr(it->first + run.distance)};
+}
+
+std::optional<uint64_t> AddressMap::distance(VirtAddr source) const {
+  const auto run = run_of(source);
+  if (!run) return std::nullopt;
+  return run->target - run->source.begin;
 }
 
 std::optional<VirtAddr> AddressMap::source_of(VirtAddr target) const {

@@ -52,6 +52,9 @@ class AddressMap {
 
   // Target minus source, modulo 2^64, of a placed address; nothing for any other.
   [[nodiscard]] std::optional<uint64_t> distance(VirtAddr source) const;
+  // The run an address lies in; nothing for one that is not placed. It stays as it is, or grows,
+  // until something of it is released.
+  [[nodiscard]] std::optional<Piece> run_of(VirtAddr source) const;
   // What lies at a target address; nothing where nothing does. Looks at every run.
   [[nodiscard]] std::optional<VirtAddr> source_of(VirtAddr target) const;
   // Places what of `source` has no place yet, in one piece where possible. False: some of it fits

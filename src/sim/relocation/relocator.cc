@@ -20,6 +20,7 @@ void Relocator::forget(Space& space, VirtRange range) const {
   const uint64_t end = page_of(range.end);
   for (Known& known : space.known)
     if (known.page >= first && known.page < end) known = {};
+  space.run = {};
   const auto code = space.code.lower_bound(first);
   if (code == space.code.end() || *code >= end) return;
   space.code.clear();
@@ -66,6 +67,9 @@ VirtAddr Relocator::find_or_place(Pid pid, Space& space, VirtAddr va, AccessKind
     here.map.place_beside({next, next + AddressMap::kWindow.bytes()});
   }
   space.known[slot_of(page_of(va))] = {page_of(va), *distance};
+  const auto run = here.map.run_of(va);
+  if (run && sides_.is_user(run->source.begin) && sides_.is_user(run->source.end - 1))
+    space.run = *run;
   return va + *distance;
 }
 
@@ -125,9 +129,16 @@ trace::Batch Relocator::references(const trace::Batch& batch) {
   uint64_t* const to = addresses_.data();
   for (uint64_t i = 0; i < count; ++i) {
     const uint64_t page = from[i] >> shift;
-    const Known& known = space.known[slot_of(page)];
-    const bool plain = known.page == page && (from[i] & kOffset) < kOffset + 1 - kTail;
-    to[i] = plain ? from[i] + known.distance : find_or_place_data(space, batch, i).value();
+    Known& known = space.known[slot_of(page)];
+    if ((from[i] & kOffset) < kOffset + 1 - kTail) [[likely]] {
+      if (known.page != page && space.run.source.contains(VirtAddr(from[i])))
+        known = {page, space.run.target - space.run.source.begin};
+      if (known.page == page) [[likely]] {
+        to[i] = from[i] + known.distance;
+        continue;
+      }
+    }
+    to[i] = find_or_place_data(space, batch, i).value();
   }
   trace::Batch moved = batch;
   moved.table = space.blocks;

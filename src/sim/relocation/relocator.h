@@ -8,7 +8,8 @@
 // first store of a program is to its stack, what lies near something belongs to it, what is fetched
 // is program, the rest mappings. With kernel.aslr each program's mappings begin elsewhere.
 //
-// Cost: a compare and an add per data access, a look-up per block. Not thread-safe. Deterministic:
+// Cost: a compare and an add per data access whose page, or the run it lies in, was met not long
+// ago; a look-up per block. Not thread-safe. Deterministic:
 // the same trace gives the same places.
 #ifndef MMUSIM_SIM_RELOCATION_RELOCATOR_H_
 #define MMUSIM_SIM_RELOCATION_RELOCATOR_H_
@@ -68,6 +69,9 @@ class Relocator {
 
     RelocatedSpace here;
     std::array<Known, kKnown> known;
+    // The run an address was looked for in last, of user addresses; where many pages are in use,
+    // most are in one or two.
+    AddressMap::Piece run{};
     // Blocks of the table `serial` names, moved; one that was not met yet has no instructions.
     uint64_t serial = 0;
     std::vector<trace::StaticBlock> blocks;

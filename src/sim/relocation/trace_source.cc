@@ -27,27 +27,8 @@ trace::Reader open_trace(const TraceRoute& route) {
   return trace::Reader(route.trace, trace::ReaderOptions{route.accept_torn});
 }
 
-// Goes through the whole trace without a machine. Errors: those of relocating it.
-void require_fit(const TraceRoute& route) {
-  trace::Reader reader = open_trace(route);
-  Relocator rehearsal(*route.moved);
-  trace::Batch batch;
-  std::vector<trace::Event> events;
-  RunLimit limit(route.limit);
-  while (!limit.reached() && reader.next(batch)) {
-    check_interrupt();
-    events.clear();
-    if (batch.event != nullptr) {
-      rehearsal.event(batch.thread, *batch.event, events);
-    } else {
-      static_cast<void>(rehearsal.references(batch));
-    }
-    limit.add(batch.totals.instructions, events.size());
-  }
-}
-
-// The same for addresses that stay as recorded: nothing may be accessed between the machine's user
-// addresses and the end of the recording's. Errors: Error naming the address.
+// Nothing may be accessed between the machine's user addresses and the end of the recording's,
+// where addresses stay as recorded. Errors: Error naming the address.
 void require_reach(const TraceRoute& route) {
   trace::Reader reader = open_trace(route);
   trace::Batch batch;
@@ -88,9 +69,11 @@ TraceRoute TraceRoute::of(const config::Config& config, const char* arch,
   const trace::Header header = open_trace(route).header();
   const bool differs = header.isa != arch || header.page != layout.page;
   const VirtAddr end = source_top(header);
-  if (layout.top < align_down(end, layout.page) - AddressMap::kWindow.bytes())
-    route.narrow = {.source_top = end, .top = layout.top, .arch = arch};
-  if (run.relocate == Relocate::Off || (run.relocate == Relocate::Auto && !differs)) return route;
+  if (run.relocate == Relocate::Off || (run.relocate == Relocate::Auto && !differs)) {
+    if (layout.top < align_down(end, layout.page) - AddressMap::kWindow.bytes())
+      route.narrow = {.source_top = end, .top = layout.top, .arch = arch};
+    return route;
+  }
   if (header.page.log2() > AddressMap::kWindow.log2() || header.page > layout.page) {
     throw Error(run.trace,
                 fmt::format("recorded with pages of {} bytes, which this machine's of {} cannot "
@@ -114,12 +97,7 @@ TraceSource::TraceSource(const TraceRoute& route) : reader_(open_trace(route)) {
   if (route.quantum != 0)
     slices_ = std::make_unique<TimeSlices>(route.quantum,
                                            [this](trace::Batch& batch) { return recorded(batch); });
-  if (route.narrow) {
-    if (route.moved)
-      require_fit(route);
-    else
-      require_reach(route);
-  }
+  if (route.narrow) require_reach(route);
   if (route.moved) relocator_ = std::make_unique<Relocator>(*route.moved);
 }
 

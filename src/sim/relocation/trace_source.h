@@ -2,9 +2,10 @@
 // where source and target differ, a relocation, and where turns are to be shorter, time slices.
 //
 // Without one next() is the reader's, batch for batch. Errors in the constructor: those of the
-// reader; and when the machine's address space is smaller than the recording's, Error if the trace
-// does not fit, or not where it was recorded if it is to stay there: it is read once for that
-// before anything runs.
+// reader; and when the machine's address space is smaller than the recording's and addresses stay
+// as recorded, Error if one is where the machine's programs have none: the trace is read once for
+// that before anything runs. Of next(): those of the reader and of the relocation, at the first
+// place that does not fit.
 #ifndef MMUSIM_SIM_RELOCATION_TRACE_SOURCE_H_
 #define MMUSIM_SIM_RELOCATION_TRACE_SOURCE_H_
 
@@ -39,7 +40,8 @@ struct TraceRoute {
   uint64_t quantum = 0;  // 0: turns as recorded
   StreamChoice stream = StreamChoice::Auto;
   std::optional<RelocationSides> moved;
-  // Of a machine whose addresses end before the recording's: where both do, and its name.
+  // Where addresses stay as recorded, of a machine whose addresses end before the recording's:
+  // where both do, and its name.
   struct Narrow {
     VirtAddr source_top;
     VirtAddr top;

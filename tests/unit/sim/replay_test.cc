@@ -219,7 +219,7 @@ TEST_F(SmallMachine, HugePagesAreOfWhatAPdeMaps) {
   }
 }
 
-TEST_F(SmallMachine, WhatDoesNotFitIsRefusedBeforeTheRun) {
+TEST_F(SmallMachine, WhatDoesNotFitIsRefused) {
   thread(1);
   map(0x400000, 1, 5);
   fetch(0x400000);
