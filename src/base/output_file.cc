@@ -122,7 +122,7 @@ void OutputFile::cannot_write(int error) const {
   const bool keeps = unfinished_ == Unfinished::Kept && !temporary_.empty();
   throw Error(path_, fmt::format("cannot write: {}", std::strerror(error)),
               keeps ? fmt::format("what was written before is in {}", temporary_)
-                    : std::string("nothing was kept"));
+                    : std::string("nothing of it was kept"));
 }
 
 void OutputFile::write(const void* data, size_t bytes) {

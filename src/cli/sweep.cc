@@ -201,7 +201,13 @@ Found run_points(const Arguments& arguments, const std::vector<sweep::Point>& po
                                 now.failed == 0 ? "" : fmt::format(", {} failed", now.failed)));
   };
   Found found;
-  found.outcomes = sweep::run(points, store, options);
+  try {
+    found.outcomes = sweep::run(points, store, options);
+  } catch (const Error& error) {
+    if (!is_interruption(error))
+      warn("runs that were finished are kept: the same command goes on from there");
+    throw;
+  }
   for (const size_t i : sweep::distinct(points)) {
     found.kept += found.outcomes[i].is == sweep::Outcome::Is::Kept ? 1 : 0;
     found.failed += found.outcomes[i].is == sweep::Outcome::Is::Failed ? 1 : 0;

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <fmt/format.h>
 #include <map>
+#include <optional>
 #include <tuple>
 #include <utility>
 
@@ -241,6 +242,20 @@ void add_rows(Table& table, unsigned columns, const Profile& profile, const Prof
   table.left_out += rows.left_out;
 }
 
+// Of what is counted by mapping or page, what no event of the trace tells the place of.
+std::optional<uint64_t> unknown_of(const Profile& profile, ProfileMeasure measure) {
+  for (const ProfileTable& table : profile.tables) {
+    if ((table.by & (sim::kByMapping | sim::kByPage)) == 0) continue;
+    uint64_t sum = 0;
+    for (const auto& [key, counts] : table.rows)
+      if (key.mapping != ProfileKey::kNone &&
+          profile.mappings[key.mapping].kind == sim::ProfiledMapping::Kind::Unknown)
+        sum += amount_of(measure, counts);
+    return sum;
+  }
+  return std::nullopt;
+}
+
 Facts heading_of(const ProfileHeading& h, const Profile& profile, const ProfileView& view) {
   Facts facts{.id = "heading"};
   facts.add("machine", "machine",
@@ -272,6 +287,14 @@ Facts heading_of(const ProfileHeading& h, const Profile& profile, const ProfileV
         fmt::format("of {} accesses the recording's address is not known any more; theirs are "
                     "the machine's",
                     format_count(profile.unplaced)));
+  if (const uint64_t unknown = unknown_of(profile, view.measure).value_or(0); unknown != 0)
+    facts.add(
+        "unknown", "note",
+        fmt::format("{:.3g} % is [unknown]: no event of the trace tells what is there. 'mmusim "
+                    "record' tells of all that a program begins with; lackey's log and most "
+                    "imports do not",
+                    100 * static_cast<double>(unknown) /
+                        static_cast<double>(amount_of(view.measure, profile.total))));
   if (profile.unfollowed)
     facts.add("unfollowed", "note",
               "the trace has more areas than are followed; what is not is unknown");
