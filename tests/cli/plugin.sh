@@ -24,6 +24,15 @@ cd "$tmp/mine"
   exit 1
 }
 cp build/libsorted.so .
+# Those below are of the same headers, which are compiled once. compiled NAME SOURCE FLAGS...
+mkdir "$tmp/headers"
+grep -h '^#include' sorted_table.cc >"$tmp/headers/all.h"
+compiled() {
+  local name=$1 source=$2
+  shift 2
+  "$cxx" -std=c++20 -shared -fPIC -I "$tmp/prefix/include/mmusim" -include "$tmp/headers/all.h" -o "$name" "$@" "$source"
+}
+"$cxx" -std=c++20 -fPIC -I "$tmp/prefix/include/mmusim" -x c++-header -o "$tmp/headers/all.h.gch" "$tmp/headers/all.h"
 # As its README says.
 [[ $(grep -vcE '^[[:space:]]*(//.*)?$' sorted_table.cc) -lt 300 ]]
 # It links nothing of mmusim and leaves nothing behind that the program has not.
@@ -91,11 +100,8 @@ grep -q 'every promise kept' check.txt
 
 # One that has no place for high addresses, and does not say so: a warning and a line of the table;
 # with --check a failure, once all is written. The kit convicts it.
-cp sorted_table.cc honest.cc
-sed 's|if (size != shape_.page()) .*|&\n    if (va.value() >> 32 != 0) return {Status::NotSupported, {}};|' honest.cc >sorted_table.cc
-cmake --build build >build.log 2>&1 || { cat build.log; exit 1; }
-cp build/libsorted.so ./librefuses.so
-mv honest.cc sorted_table.cc
+sed 's|if (size != shape_.page()) .*|&\n    if (va.value() >> 32 != 0) return {Status::NotSupported, {}};|' sorted_table.cc >variant.cc
+compiled ./librefuses.so variant.cc
 "$program" replay "$trace" -m skylake-sp -p ./librefuses.so -q --limit 100000 >table.txt 2>err.txt
 grep -q 'warning: .* references were refused that the program has a right to' err.txt
 grep -qE 'no place in the page table +[1-9]' table.txt
@@ -112,11 +118,8 @@ grep -q 'beyond_the_address_space' check.txt
 
 # One that breaks what the kernel model relies on, in the midst of a run: that run fails and says
 # where; those before and behind it are as if it had not been there.
-cp sorted_table.cc honest.cc
-sed 's|if (size != shape_.page()) .*|&\n    if (va.value() >> 32 != 0) return {Status::Changed, {}};|' honest.cc >sorted_table.cc
-cmake --build build >build.log 2>&1 || { cat build.log; exit 1; }
-cp build/libsorted.so ./libbroken.so
-mv honest.cc sorted_table.cc
+sed 's|if (size != shape_.page()) .*|&\n    if (va.value() >> 32 != 0) return {Status::Changed, {}};|' sorted_table.cc >variant.cc
+compiled ./libbroken.so variant.cc
 for work in "$trace --limit 20000" "$source/workloads/scripts/fork.workload"; do
   # shellcheck disable=SC2086
   "$program" compare $work -m skylake-sp -p mlpt,gpt -q --csv whole.csv >/dev/null
@@ -133,16 +136,13 @@ for work in "$trace --limit 20000" "$source/workloads/scripts/fork.workload"; do
   cmp whole.csv rest.csv
 done
 # One that does so in a destructor, when all is counted: nothing is made of what it counted.
-cp sorted_table.cc honest.cc
-sed 's|  ~SortedTable() override {|&\n    MMUSIM_ASSERT(count_ > 1000000);|' honest.cc >sorted_table.cc
-cmake --build build >build.log 2>&1 || { cat build.log; exit 1; }
-cp build/libsorted.so ./libdies.so
-mv honest.cc sorted_table.cc
+sed 's|  ~SortedTable() override {|&\n    MMUSIM_ASSERT(count_ > 1000000);|' sorted_table.cc >variant.cc
+compiled ./libdies.so variant.cc
 status=0
 "$program" compare "$trace" --limit 20000 -m skylake-sp -p mlpt,./libdies.so,gpt -q --csv rest.csv \
   >table.txt 2>err.txt || status=$?
 [[ $status -eq 1 && $(wc -l <err.txt) -eq 2 ]]
-grep -q '^mmusim: error: skylake-sp/./libdies.so: internal error: count_ > 1000000 at .*sorted_table.cc' err.txt
+grep -q '^mmusim: error: skylake-sp/./libdies.so: internal error: count_ > 1000000 at .*variant.cc' err.txt
 "$program" compare "$trace" --limit 20000 -m skylake-sp -p mlpt,gpt -q --csv whole.csv >/dev/null
 cmp whole.csv rest.csv
 for work in "replay $trace --limit 20000" "workload simulate $source/workloads/scripts/fork.workload" \
@@ -261,9 +261,7 @@ std::unique_ptr<pt::Factory> make(const config::Config&, const pt::Environment&)
 pt::Backend backend() { return BACKEND; }
 MMUSIM_PAGE_TABLE_PLUGIN(backend)
 END
-described() {
-  "$cxx" -std=c++20 -shared -fPIC -o "$1" -I "$tmp/prefix/include/mmusim" -DBACKEND="$2" described.cc
-}
+described() { compiled "$1" described.cc -DBACKEND="$2"; }
 described clash.so '{"mlpt", "a name that is taken", none, make}'
 refused "mmusim has a page table 'mlpt' of its own" replay "$trace" -p ./clash.so
 described prefix.so '{"mine", "a key of another", elsewhere, make}'

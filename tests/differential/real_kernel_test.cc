@@ -123,7 +123,7 @@ TEST_F(RealKernel, CountedByHand) {
 }
 
 TEST_F(RealKernel, RandomScripts) {
-  random_scripts(abilities(), 200);
+  random_scripts(abilities(), 100);
 }
 
 // Files on disk, which come in folios, and files that change under their mappings.
@@ -132,14 +132,14 @@ TEST_F(RealKernel, RandomScriptsOfFiles) {
   differential::Abilities with_files = abilities();
   with_files.disk = true;
   with_files.change_files = true;
-  random_scripts(with_files, 60);
+  random_scripts(with_files, 40);
 }
 
 // Upper tables that hold nothing, and are made all the same.
 TEST_F(RealKernel, RandomFarScripts) {
   differential::Abilities abilities = this->abilities();
   abilities.far = true;
-  random_scripts(abilities, 60);
+  random_scripts(abilities, 40);
 }
 
 // Where the kernel puts what it is left to put.
@@ -147,7 +147,7 @@ TEST_F(RealKernel, RandomPlaces) {
   differential::Abilities abilities = this->abilities();
   abilities.anywhere = true;
   abilities.pool = features().huge_pages_free >= differential::RandomScript::kHugePages;
-  random_scripts(abilities, 60);
+  random_scripts(abilities, 40);
 }
 
 // Where the computer has a pool of huge pages (vm.nr_hugepages).
@@ -184,7 +184,7 @@ TEST_F(RealKernelWithHugePages, RandomScripts) {
   differential::Abilities with = abilities();
   with.huge = true;
   with.most_pages = 11;
-  random_scripts(with, 200);
+  random_scripts(with, 100);
 }
 
 // Shared memory that madvise(COLLAPSE) makes huge, and what becomes of it.
@@ -195,7 +195,7 @@ TEST_F(RealKernelWithHugePages, RandomScriptsOfSharedMemory) {
   with.huge_files = true;
   with.change_files = true;
   with.most_pages = 11;
-  random_scripts(with, 60);
+  random_scripts(with, 40);
 }
 
 TEST_F(RealKernelWithHugePages, ScriptFiles) {

@@ -33,6 +33,9 @@ namespace mmusim::sim::workload {
 namespace {
 
 constexpr uint64_t kMostOfOwn = uint64_t{1} << 32;
+// Larger than the code and constants of anything a worker calls; smaller than what a library brings
+// along that it does not (libicudata's 31 MB, which libarchive needs), for each process again.
+constexpr uint64_t kMostToRead = uint64_t{16} << 20;
 constexpr int kFillFlags = MAP_SHARED | MAP_ANONYMOUS | MAP_NORESERVE;  // merges with nothing
 // Up to here a table of x86-64's third level serves what lies on both sides of the base.
 constexpr uint64_t kBorder = (kNativeMmapBase | ((uint64_t{1} << 39) - 1)) + 1;
@@ -205,10 +208,11 @@ void Worker::fault_in_own_memory() {
     // Not to be faulted in: vvar, vsyscall.
     const bool special =
         std::strstr(rights, "[vv") != nullptr || std::strstr(rights, "[vs") != nullptr;
-    const bool huge = to - from > kMostOfOwn;  // reserved, not used
+    const bool writable = rights[1] == 'w';
+    const bool huge = to - from > (writable ? kMostOfOwn : kMostToRead);  // reserved, not used
     if (of_script || special || huge || rights[0] != 'r') return;
     void* const at = reinterpret_cast<void*>(from);  // NOLINT: that is the point
-    const int advice = rights[1] == 'w' ? MADV_POPULATE_WRITE : MADV_POPULATE_READ;
+    const int advice = writable ? MADV_POPULATE_WRITE : MADV_POPULATE_READ;
     const bool done = madvise(at, to - from, advice) == 0;
     if (!done && errno == EINVAL) fatal("fault in memory (madvise MADV_POPULATE_*, of Linux 5.14)");
     if (done && advice == MADV_POPULATE_WRITE)

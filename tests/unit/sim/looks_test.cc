@@ -59,7 +59,7 @@ TEST(Looks, IntervalsAddUpToRunsThatEndThere) {
   declare(schema);
   constexpr uint64_t kLimit = 400'000;
   std::vector<config::Config> configs;
-  std::vector<tests::MachineFiles> machines = tests::machine_files();
+  std::vector<tests::MachineFiles> machines = tests::machine_files_by_effort();
   configs.reserve(machines.size());
   std::vector<const config::Config*> each;
   for (const tests::MachineFiles& machine : machines)
@@ -226,7 +226,7 @@ TEST(Looks, WhatIsAStateSaysSo) {
   config::Schema schema;
   declare(schema);
   const std::regex state(R"(\bnow\b|at the end\b|^The most|^Most |\bat most\b|_peak$|\.peak$)");
-  for (const tests::MachineFiles& machine : tests::machine_files()) {
+  for (const tests::MachineFiles& machine : tests::machine_files_by_effort()) {
     config::Config config = configured(schema, machine, 0, 0, 0);
     config.set("kernel.swap_pages", "1000", "test");
     const stats::Report report = catalog(config);

@@ -279,7 +279,7 @@ uint64_t sum_of(const stats::Report& report, const std::array<const char*, 2>& n
 TEST(Profiles, RowsAddUpToTheCountersOfTheSameRun) {
   config::Schema schema;
   declare(schema);
-  std::vector<tests::MachineFiles> machines = tests::machine_files();
+  std::vector<tests::MachineFiles> machines = tests::machine_files_by_effort();
   for (const tests::MachineFiles& machine : machines) {
     SCOPED_TRACE(machine.name);
     config::Config config(schema);
