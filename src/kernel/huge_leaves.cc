@@ -30,7 +30,7 @@ bool HugeLeaves::set_aside(AddressSpace& mm, uint64_t bytes, uint64_t count) {
     return true;
   }
   for (uint64_t i = 0; i < count; ++i) {
-    const auto block = tables_->allocate(bytes, mm.id);
+    const auto block = tables_->set_aside(bytes, mm.id);
     if (!block) {
       give_back(mm, bytes, i);
       return false;

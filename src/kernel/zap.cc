@@ -2,6 +2,8 @@
 
 #include <algorithm>
 #include <array>
+#include <cstdint>
+#include <map>
 #include <optional>
 
 #include "kernel/entries.h"
@@ -37,8 +39,14 @@ void zap_pool(ZapBatch& batch, const Vma& vma, pt::Run& run, std::optional<VirtA
   run.report(*core.platform.sink, mem::Origin::Kernel, run.count, writes);
 }
 
-// Huge leaves of other areas; adds the pages of RSS they had to what is gone.
-void zap_huge(ZapBatch& batch, pt::Run& run, std::array<int64_t, kPageKinds>& gone) {
+// What has gone: pages of RSS, and private memory's huge leaves by size.
+struct Gone {
+  std::array<int64_t, kPageKinds> pages{};
+  std::map<PageShift, uint64_t> leaves;
+};
+
+// Huge leaves of other areas.
+void zap_huge(ZapBatch& batch, pt::Run& run, Gone& gone) {
   Core& core = batch.core();
   const pt::EntryFormat& format = *core.platform.format;
   const uint64_t pages = core.pages(run.size);
@@ -52,7 +60,7 @@ void zap_huge(ZapBatch& batch, pt::Run& run, std::array<int64_t, kPageKinds>& go
     const Pfn first = format.parse_leaf(e, run.size).pfn;
     if (shows_huge_folio(core, e, run.size)) {
       batch.add_huge_folio(run.address(i), e);
-      gone[static_cast<unsigned>(PageKind::Shmem)] += static_cast<int64_t>(pages);
+      gone.pages[static_cast<unsigned>(PageKind::Shmem)] += static_cast<int64_t>(pages);
       continue;
     }
     ++private_leaves;
@@ -61,10 +69,10 @@ void zap_huge(ZapBatch& batch, pt::Run& run, std::array<int64_t, kPageKinds>& go
       continue;
     }
     core.counts.unmap(first, core.sizes.order(run.size));
-    gone[static_cast<unsigned>(PageKind::Anonymous)] += static_cast<int64_t>(pages);
+    gone.pages[static_cast<unsigned>(PageKind::Anonymous)] += static_cast<int64_t>(pages);
     batch.add_huge(run.address(i), run.size, first);
   }
-  if (private_leaves != 0) core.huge_leaves.remove(batch.mm(), run.size, private_leaves);
+  if (private_leaves != 0) gone.leaves[run.size] += private_leaves;
   run.report(*core.platform.sink, mem::Origin::Kernel, run.count, writes);
 }
 
@@ -80,7 +88,7 @@ void zap(ZapBatch& batch, const Vma& vma, VirtRange range, ZapPages which) {
   if (core.policy != nullptr) core.policy->leaving(mm, range);
   split_huge_at(core, mm, range.begin, SplitCause::Unmap);
   split_huge_at(core, mm, range.end, SplitCause::Unmap);
-  std::array<int64_t, kPageKinds> gone{};
+  Gone gone;
   const auto cursor = mm.table->cursor(range, pt::CursorMode::Zap);
   pt::Run run;
   std::optional<VirtAddr> pool_page;
@@ -114,8 +122,8 @@ void zap(ZapBatch& batch, const Vma& vma, VirtRange range, ZapPages which) {
       mem::Frame& frame = frames.frame(pfn);
       --frame.mappings;
       if (frame.use == mem::FrameUse::File && format.is_dirty(e)) frame.written = true;
-      ++gone[static_cast<unsigned>(frame.use == mem::FrameUse::Anonymous ? PageKind::Anonymous
-                                                                         : file_kind)];
+      ++gone.pages[static_cast<unsigned>(frame.use == mem::FrameUse::Anonymous ? PageKind::Anonymous
+                                                                               : file_kind)];
       batch.add(run.address(i), run.size, pfn);
     });
     run.report(*core.platform.sink, mem::Origin::Kernel, run.count, writes);
@@ -124,8 +132,10 @@ void zap(ZapBatch& batch, const Vma& vma, VirtRange range, ZapPages which) {
     if (batch.is_full()) batch.finish();
   }
   for (unsigned k = 0; k < kPageKinds; ++k) {
-    if (gone[k] != 0) core.accounts.add_rss(mm, static_cast<PageKind>(k), -gone[k]);
+    if (gone.pages[k] != 0) core.accounts.add_rss(mm, static_cast<PageKind>(k), -gone.pages[k]);
   }
+  for (const auto& [size, leaves] : gone.leaves)
+    core.huge_leaves.remove(mm, size, leaves);
 }
 
 void unmap_everywhere(Core& core, FileId file, PageSpan span, ZapPages which) {

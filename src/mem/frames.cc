@@ -199,7 +199,7 @@ FrameMemory::Chunk& FrameMemory::materialise(uint64_t number) {
   return *slot;
 }
 
-std::optional<Pfn> FrameMemory::allocate(unsigned order, FrameUse use, uint64_t owner) {
+std::optional<Pfn> FrameMemory::allocate_bare(unsigned order, FrameUse use, uint64_t owner) {
   MMUSIM_ASSERT(order <= kMaxOrder && use != FrameUse::Free);
   const bool prefers_high = use == FrameUse::Anonymous || use == FrameUse::File;
   const Zone* zone = prefers_high ? &zones_.back() : &zones_.front();
@@ -230,8 +230,6 @@ std::optional<Pfn> FrameMemory::allocate(unsigned order, FrameUse use, uint64_t 
     frame.owner = owner;
   }
   chunk.frames[first].references = 1;
-  if (use == FrameUse::Table || use == FrameUse::SoftTlb)
-    give_contents(Pfn((number << kMaxOrder) + first), order);
 
   ++allocations_;
   free_ -= count;
@@ -317,7 +315,9 @@ void FrameMemory::break_up(Pfn first, unsigned order) {
   }
 }
 
-void FrameMemory::give_contents(Pfn first, unsigned order) {
+void FrameMemory::give_contents(Pfn first) {
+  MMUSIM_ASSERT(words_[first.value()] == nullptr);
+  const unsigned order = frame(first).order;
   const size_t bytes = page_.bytes() << order;
   WordArena* const arena = WordArena::current();
   void* memory = arena != nullptr ? arena->take(bytes) : nullptr;

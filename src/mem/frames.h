@@ -2,7 +2,8 @@
 // contents of those frames that hold tables.
 //
 // Frames are numbered from 0 in units of the base page; frame 0 is reserved. Only frames in use as
-// tables have contents (8-byte words, zero at first); a user page has none. Host memory is
+// tables have contents (8-byte words, zero at first), those set aside for tables to come when they
+// are first used; a user page has none. Host memory is
 // proportional to the frames in use, not to the size of the simulated memory: the records of a
 // top-order block (a "chunk") come into being when the block is first broken into and go when it is
 // whole again; where the contents of each frame are is in one array over all of memory, of which
@@ -107,7 +108,15 @@ class FrameMemory {
 
   // 2^order frames, aligned to their size, references = 1 in the first; nothing when memory is
   // exhausted. REQUIRES: order <= kMaxOrder; use is not Free.
-  std::optional<Pfn> allocate(unsigned order, FrameUse use, uint64_t owner);
+  std::optional<Pfn> allocate(unsigned order, FrameUse use, uint64_t owner) {
+    const auto first = allocate_bare(order, use, owner);
+    if (first && (use == FrameUse::Table || use == FrameUse::SoftTlb)) give_contents(*first);
+    return first;
+  }
+  // The same, without contents: of a table, give_contents() before its words are asked for.
+  std::optional<Pfn> allocate_bare(unsigned order, FrameUse use, uint64_t owner);
+  // Zeroed contents for a block without. REQUIRES: `first` was allocated, and is a table's.
+  void give_contents(Pfn first);
   // REQUIRES: `first` was allocated with this order and is not free. Drops contents.
   void free(Pfn first, unsigned order);
   // What a machine sets aside when it starts (a hash table): `bytes` of contiguous memory, aligned
@@ -138,6 +147,15 @@ class FrameMemory {
     MMUSIM_ASSERT(in_use(first) && (first.value() & ((uint64_t{1} << order) - 1)) == 0);
     return {&chunks_[first.value() >> kMaxOrder]->frames[first.value() & kChunkMask],
             size_t{1} << order};
+  }
+  // visit(frame) for each frame in use, in order. Takes as long as there are chunks in memory.
+  template <class Visit>
+  void each_in_use(Visit visit) const {
+    for (const auto& chunk : chunks_) {
+      if (chunk == nullptr) continue;
+      for (const Frame& frame : chunk->frames)
+        if (frame.use != FrameUse::Free) visit(frame);
+    }
   }
   // Any number may be asked; frame 0 counts as in use.
   [[nodiscard]] bool in_use(Pfn pfn) const {
@@ -224,7 +242,6 @@ class FrameMemory {
     Zone& zone = zone_of(chunk);
     zone.orders.set(chunk - zone.first_chunk, orders);
   }
-  void give_contents(Pfn first, unsigned order);
   void drop_contents(Pfn first, unsigned order);
 
   PageShift page_;

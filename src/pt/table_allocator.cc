@@ -16,18 +16,29 @@ unsigned TableAllocator::order_of(uint64_t bytes) const {
 }
 
 std::optional<PhysAddr> TableAllocator::allocate(uint64_t bytes, MmId owner) {
-  if (fail_after_ != 0 && --fail_after_ == 0) return std::nullopt;
-  std::optional<PhysAddr> address;
-  if (bytes < frames_->page().bytes()) {
-    address = allocate_piece(bytes);
-  } else if (const auto first = frames_->allocate(order_of(bytes), use_, owner.value())) {
-    address = frames_->address_of(*first);
-    held_bytes_ += bytes;
+  if (bytes >= frames_->page().bytes()) {
+    const auto block = set_aside(bytes, owner);
+    if (block) frames_->give_contents(frames_->frame_of(*block));
+    return block;
   }
-  if (!address) return std::nullopt;
-  bytes_in_use_ += bytes;
-  ++allocations_;
-  return address;
+  if (fail_after_ != 0 && --fail_after_ == 0) return std::nullopt;
+  const auto piece = allocate_piece(bytes);
+  if (piece) account(bytes);
+  return piece;
+}
+
+std::optional<PhysAddr> TableAllocator::set_aside(uint64_t bytes, MmId owner) {
+  if (fail_after_ != 0 && --fail_after_ == 0) return std::nullopt;
+  const auto first = frames_->allocate_bare(order_of(bytes), use_, owner.value());
+  if (!first) return std::nullopt;
+  held_bytes_ += bytes;
+  account(bytes);
+  return frames_->address_of(*first);
+}
+
+void TableAllocator::account(uint64_t bytes, uint64_t allocations) {
+  bytes_in_use_ += bytes * allocations;
+  allocations_ += allocations;
 }
 
 std::optional<PhysAddr> TableAllocator::allocate_piece(uint64_t bytes) {
@@ -35,8 +46,12 @@ std::optional<PhysAddr> TableAllocator::allocate_piece(uint64_t bytes) {
   Slab& slab = slabs_[bytes];
   if (spare_pieces(slab, bytes) == 0 && !add_frame(slab, bytes)) return std::nullopt;
   const Pfn pfn = *slab.partial.begin();
-  slab.empty.erase(pfn);
   SlabFrame& frame = slab_frames_.find(pfn)->second;
+  if (frame.in_use == 0) {
+    slab.empty.erase(pfn);
+    if (!frame.has_contents) frames_->give_contents(pfn);
+    frame.has_contents = true;
+  }
   size_t word = 0;
   while (frame.taken[word] == ~uint64_t{0})
     ++word;
@@ -51,10 +66,10 @@ std::optional<PhysAddr> TableAllocator::allocate_piece(uint64_t bytes) {
 }
 
 bool TableAllocator::add_frame(Slab& slab, uint64_t bytes) {
-  const auto frame = frames_->allocate(0, use_, 0);
+  const auto frame = frames_->allocate_bare(0, use_, 0);
   if (!frame) return false;
-  slab_frames_[*frame] = {
-      .piece = bytes, .in_use = 0, .taken = std::vector<uint64_t>((pieces_of(bytes) + 63) / 64)};
+  slab_frames_[*frame] = {.piece = bytes,
+                          .taken = std::vector<uint64_t>((pieces_of(bytes) + 63) / 64)};
   slab.partial.insert(*frame);
   slab.empty.insert(*frame);
   ++slab.frames;
@@ -74,18 +89,17 @@ void TableAllocator::drop_spare_frames(Slab& slab, uint64_t bytes) {
   }
 }
 
-bool TableAllocator::reserve(uint64_t bytes, uint64_t count) {
+bool TableAllocator::reserve(uint64_t bytes, uint64_t pieces) {
   if (fail_after_ != 0 && --fail_after_ == 0) return false;
   Slab& slab = slabs_[bytes];
-  while (spare_pieces(slab, bytes) < count) {
+  while (spare_pieces(slab, bytes) < pieces) {
     if (!add_frame(slab, bytes)) {
       drop_spare_frames(slab, bytes);
       return false;
     }
   }
-  slab.reserved += count;
-  bytes_in_use_ += bytes * count;
-  allocations_ += count;
+  slab.reserved += pieces;
+  account(bytes, pieces);
   return true;
 }
 

@@ -36,12 +36,14 @@ class TableAllocator {
   // Zeroed table memory; nothing when memory is exhausted. REQUIRES: bytes is a multiple of 8 below
   // the base page, or a power of two from there up to 2^kMaxOrder pages.
   std::optional<PhysAddr> allocate(uint64_t bytes, MmId owner);
+  // The same of a page or more, without contents: to be kept, and freed.
+  std::optional<PhysAddr> set_aside(uint64_t bytes, MmId owner);
   // REQUIRES: allocated here, with this size (else misuse()).
   void free(PhysAddr address, uint64_t bytes);
   // Makes sure of so many allocations of that size to come, which count as in use from now on, but
   // have no place yet; false: there is no memory. Before they are made, room for them is given up.
   // REQUIRES: bytes is a multiple of 8 below the base page.
-  bool reserve(uint64_t bytes, uint64_t count);
+  bool reserve(uint64_t bytes, uint64_t pieces);
   // REQUIRES: as many are reserved.
   void unreserve(uint64_t bytes, uint64_t count);
   // Called with each block of frames just before it is given back; for checks that nothing reaches
@@ -78,6 +80,7 @@ class TableAllocator {
   struct SlabFrame {
     uint64_t piece = 0;  // bytes
     uint32_t in_use = 0;
+    bool has_contents = false;    // not before its first piece is wanted
     std::vector<uint64_t> taken;  // a bit per piece
   };
   struct Slab {
@@ -93,6 +96,7 @@ class TableAllocator {
     return static_cast<uint32_t>(frames_->page().bytes() / bytes);
   }
   std::optional<PhysAddr> allocate_piece(uint64_t bytes);
+  void account(uint64_t bytes, uint64_t allocations = 1);
   [[nodiscard]] uint64_t spare_pieces(const Slab& slab, uint64_t bytes) const {
     return slab.frames * pieces_of(bytes) - slab.in_use - slab.reserved;
   }

@@ -183,6 +183,13 @@ TEST(Frames, TablesHaveContentsUserPagesHaveNone) {
   EXPECT_EQ(memory.find_words(memory.address_of(page)), nullptr);
   EXPECT_EQ(memory.find_words(base + 41), nullptr);
   EXPECT_EQ(memory.find_words(PhysAddr(0)), nullptr);
+  const Pfn bare = *memory.allocate_bare(1, FrameUse::Table, 1);
+  const PhysAddr at = memory.address_of(bare);
+  EXPECT_EQ(memory.find_words(at), nullptr);
+  memory.give_contents(bare);
+  EXPECT_EQ(memory.words(at + 4096), memory.words(at) + 512);
+  EXPECT_EQ(*memory.words(at + 2 * 4096 - 8), 0u);
+  memory.free(*memory.allocate_bare(3, FrameUse::Table, 1), 3);
   EXPECT_EQ(memory.find_words(PhysAddr(~uint64_t{7})), nullptr);
   EXPECT_EQ(memory.find_words(PhysAddr(16 * kMiB)), nullptr);
   memory.free(table, 2);

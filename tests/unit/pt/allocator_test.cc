@@ -86,6 +86,33 @@ TEST(TableAllocator, WhatIsReservedCanBeHadThoughMemoryIsExhausted) {
   EXPECT_EQ(allocator.misuse(), "");
 }
 
+// 3 pieces of 1K, and a block of a page, which nobody wrote to.
+TEST(TableAllocator, WhatIsSetAsideHasContentsOnceItIsUsed) {
+  mem::FrameMemory memory(uint64_t{1} << 20, PageShift(12));
+  TableAllocator allocator(memory);
+  EXPECT_TRUE(allocator.reserve(1024, 3));
+  const PhysAddr block = *allocator.set_aside(4096, MmId(1));
+  EXPECT_EQ(allocator.bytes_in_use(), 3 * 1024 + 4096u);
+  EXPECT_EQ(memory.frames_in(mem::FrameUse::Table), 2u);
+  for (uint64_t frame = 1; frame < 256; ++frame)
+    EXPECT_EQ(memory.find_words(PhysAddr(frame * 4096)), nullptr);
+  allocator.unreserve(1024, 2);
+  const PhysAddr first = *allocator.allocate(1024, MmId(1));
+  const PhysAddr second = *allocator.allocate(1024, MmId(1));
+  EXPECT_EQ(memory.frames_in(mem::FrameUse::Table), 2u);
+  *memory.words(first) = 7;
+  EXPECT_EQ(*memory.words(second), 0u);
+  allocator.free(first, 1024);
+  allocator.free(second, 1024);
+  const PhysAddr again = *allocator.allocate(1024, MmId(1));  // of the frame that was kept
+  EXPECT_EQ(*memory.words(again), 0u);
+  allocator.free(again, 1024);
+  allocator.unreserve(1024, 1);
+  allocator.free(block, 4096);
+  EXPECT_EQ(memory.frames_in(mem::FrameUse::Table), 0u);
+  EXPECT_EQ(allocator.misuse(), "");
+}
+
 TEST(TableAllocator, SmallPiecesShareFrames) {
   mem::FrameMemory memory(uint64_t{1} << 20, PageShift(12));
   TableAllocator allocator(memory);
