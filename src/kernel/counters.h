@@ -124,6 +124,7 @@ struct Counters {
     uint64_t mapped = 0;          // bytes, by leaves of the size, now
     uint64_t swapped_whole = 0;   // into slots side by side
     uint64_t swap_fallbacks = 0;  // there were none such: page by page
+    uint64_t swapped_back = 0;    // ... and from there, by one fault
     uint64_t cow = 0;             // copied whole by a write (kernel.superpage.cow)
     uint64_t promoted = 0;        // made of what was mapped already (kernel.superpage.policy)
     uint64_t copied = 0;          // of these: by copying it

@@ -86,6 +86,14 @@ void PageFrames::unreserve(Pfn reserved) {
   --counters_->reserved_pages;
 }
 
+std::array<uint64_t, mem::FrameMemory::kMaxOrder + 1> PageFrames::never_written() const {
+  std::array<uint64_t, mem::FrameMemory::kMaxOrder + 1> frames{};
+  platform_->frames->each_in_use([&](const mem::Frame& frame) {
+    if (is_bloat(frame)) ++frames[frame.folio];
+  });
+  return frames;
+}
+
 std::optional<Pfn> PageFrames::new_huge_folio(FileId file) {
   const auto first =
       platform_->frames->allocate(sizes_->huge_order(), mem::FrameUse::File, file.value());

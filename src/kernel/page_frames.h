@@ -3,6 +3,8 @@
 #ifndef MMUSIM_KERNEL_PAGE_FRAMES_H_
 #define MMUSIM_KERNEL_PAGE_FRAMES_H_
 
+#include <array>
+#include <cstdint>
 #include <optional>
 
 #include "base/types.h"
@@ -66,13 +68,19 @@ class PageFrames {
   // Nobody reads zeros any more.
   void free_zero_pages();
 
+  // Frames of blocks that were never written, by order of the block, as far as stores are tracked.
+  [[nodiscard]] std::array<uint64_t, mem::FrameMemory::kMaxOrder + 1> never_written() const;
+
  private:
   // Frees a frame to which there is no reference.
   void free(Pfn pfn);
-  // Of a frame that goes: whether a block had it for nothing.
+  // Whether a block has the frame for nothing.
+  static bool is_bloat(const mem::Frame& frame) {
+    return frame.folio != 0 && !frame.written && frame.use == mem::FrameUse::Anonymous;
+  }
+  // Of a frame that goes.
   void note_bloat(const mem::Frame& frame) {
-    if (frame.folio != 0 && !frame.written && frame.use == mem::FrameUse::Anonymous)
-      ++counters_->never_written;
+    if (is_bloat(frame)) ++counters_->never_written;
   }
 
   const Platform* platform_;

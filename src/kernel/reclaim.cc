@@ -104,7 +104,8 @@ bool Reclaimer::replace_leaves(Pfn pfn, const Mappers& mappers, PageKind kind, p
 uint64_t Reclaimer::evict(Pfn pfn, bool force) {
   const PageRecord* record = core_->rmap->pages.find(pfn);
   if (record == nullptr) return 0;
-  if (!record->file && in_large_folio(*core_, pfn) && core_->settings.superpage_swap_whole) {
+  if (!record->file && in_large_folio(*core_, pfn) &&
+      core_->settings.superpage_swap != SuperpageSwap::Split) {
     const Pfn first = first_of_folio(*core_, pfn);
     if (const auto evicted = evict_folio(first, folio_pages(*core_, pfn), force)) return *evicted;
     if (core_->rmap->pages.find(pfn) == nullptr) return 0;  // it held zeros

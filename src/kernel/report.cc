@@ -108,6 +108,8 @@ void report_sizes(const Core& core, Add add, State state) {
   const Counters& all = core.counters;
   const bool at_faults = core.settings.superpage_policy == SuperpagePolicyKind::Fault;
   const std::vector<PageShift> sizes = reported_sizes(core);
+  if (sizes.empty()) return;
+  const auto unwritten = core.page_frames.never_written();
   for (const PageShift size : sizes) {
     const auto found = all.sizes.find(size);
     const Counters::BySize c = found == all.sizes.end() ? Counters::BySize{} : found->second;
@@ -122,11 +124,14 @@ void report_sizes(const Core& core, Add add, State state) {
       add(name + "cow", c.cow, "faults",
           "Writes to one that others held too, for which all of it was copied.",
           "kernel.faults.cow_copy");
-    if (core.swap != nullptr && core.settings.superpage_swap_whole) {
+    if (core.swap != nullptr && core.settings.superpage_swap != SuperpageSwap::Split) {
       add(name + "swapped", c.swapped_whole, "blocks",
           "Blocks of this size that went to swap space as a whole.");
       add(name + "swap_fallbacks", c.swap_fallbacks, "blocks",
           "... that were divided first, since there were no free slots side by side.");
+      if (core.settings.superpage_swap == SuperpageSwap::Both)
+        add(name + "swapped_back", c.swapped_back, "faults",
+            "Faults that read a block of this size back as a whole.", "kernel.faults.swap_in");
     }
     if (!at_faults) {
       add(name + "promoted", c.promoted, "superpages",
@@ -154,8 +159,10 @@ void report_sizes(const Core& core, Add add, State state) {
           "Superpages of this size that demotions of larger ones left (kernel.superpage.demote).");
     state(name + "mapped", c.mapped, "bytes", "Memory mapped by superpages of this size now.",
           "kernel.thp.mapped");
+    state(name + "bloat", unwritten[core.sizes.order(size)] * core.page().bytes(), "bytes",
+          "Memory of blocks of this size, there now, that was never written.",
+          "mem.frames.anonymous");
   }
-  if (sizes.empty()) return;
   add("thp.bloat", all.never_written * core.page().bytes(), "bytes",
       "Memory of blocks, of all sizes, that has gone again without ever having been written.");
 }

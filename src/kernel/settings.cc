@@ -75,11 +75,14 @@ const config::Keys<Settings>& Settings::keys() {
               "A write to a superpage of private memory that others hold too: page, it is split "
               "and one base page copied (Linux); whole, all of it is copied and stays one, if "
               "there is memory in one piece.")
-          .choice("kernel.superpage.swap", &Settings::superpage_swap_whole,
-                  {{"split", false}, {"whole", true}},
+          .choice("kernel.superpage.swap", &Settings::superpage_swap,
+                  {{"split", SuperpageSwap::Split},
+                   {"whole", SuperpageSwap::Whole},
+                   {"both", SuperpageSwap::Both}},
                   "How a block of private memory is reclaimed: split, page by page; whole, all of "
                   "it, into swap slots side by side, if there are such (Linux 6.10; of huge pages "
-                  "4.13).")
+                  "4.13); both: and read back as one by the first fault, where nobody else holds "
+                  "its slots (Linux 6.14, from swap space in memory).")
           .choice(
               "kernel.superpage.demote", &Settings::superpage_demotion,
               {{"base", SuperpageDemotion::Base},

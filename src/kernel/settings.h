@@ -33,7 +33,7 @@ struct Settings {
   std::vector<SizeRule> size_rules;  // the same, read
   SuperpageStyle superpage_style = SuperpageStyle::Auto;
   bool superpage_cow_whole = false;
-  bool superpage_swap_whole = true;
+  SuperpageSwap superpage_swap = SuperpageSwap::Whole;
   SuperpageDemotion superpage_demotion = SuperpageDemotion::Base;
   SuperpagePolicyKind superpage_policy = SuperpagePolicyKind::Fault;
   uint64_t superpage_populated = 90;              // per cent of its pages that must be there

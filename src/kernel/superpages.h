@@ -44,6 +44,13 @@ enum class SuperpagePolicyKind : uint8_t {
   Online,   // when their pages have missed in TLBs often enough
 };
 
+// How blocks of private memory go to swap space and come back.
+enum class SuperpageSwap : uint8_t {
+  Split,  // page by page
+  Whole,  // out in one piece, and back page by page
+  Both,   // back in one piece too
+};
+
 // One size of kernel.thp.sizes. `when`: nothing where it goes by kernel.thp (Linux: inherit).
 struct SizeRule {
   PageShift size;

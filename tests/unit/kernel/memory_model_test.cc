@@ -69,20 +69,22 @@ TEST(MemoryModel, WithBlocksOfManySizes) {
 TEST(MemoryModel, WithDemotedSuperpages) {
   const std::string sizes =
       "[kernel]\nimply = false\nthp.sizes = 8K:always,16K:always,64K:always\n";
+  const std::string kinds[] = {"binary", "step"};
   uint64_t seed = 1800;
   for (const auto& [backend, style] :
        {std::pair{"mlpt", "hint"}, {"gpt", "leaf"}, {"hashed", "leaf"}, {"clustered", "leaf"}}) {
-    for (const char* kind : {"binary", "step"}) {
+    for (const std::string& kind : kinds) {
       for (const uint64_t frames : {uint64_t{0}, uint64_t{110}}) {
-        SCOPED_TRACE(std::string(backend) + " " + kind + " " + std::to_string(frames));
+        SCOPED_TRACE(backend + (" " + kind) + " " + std::to_string(frames));
         Counters total;
         const std::string memory =
             frames == 0 ? std::string() : "[mem]\nbytes = 1M\n[kernel]\nswap_pages = 2048\n";
-        run_seeds(
-            seed += 10, 3,
-            {memory + sizes + "superpage.style = " + style + "\nsuperpage.demote = " + kind + "\n",
-             backend, kHuge, frames},
-            &total);
+        const std::string swap = kind == kinds[0] ? "whole" : "both";
+        run_seeds(seed += 10, 3,
+                  {memory + sizes + "superpage.style = " + style + "\nsuperpage.demote = " + kind +
+                       "\nsuperpage.swap = " + swap + "\n",
+                   backend, kHuge, frames},
+                  &total);
         if (!tests::kWholeEffort) continue;
         uint64_t parts = 0;
         for (const auto& [size, counted] : total.sizes)

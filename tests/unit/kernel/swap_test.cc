@@ -301,6 +301,39 @@ TEST_P(SwappedBlocks, GoWholeAndComeBackByPages) {
   finish();
 }
 
+// A fault brings all of one back, if all of it is away, and nobody else has slots of it.
+TEST_P(SwappedBlocks, ComeBackWholeIfAsked) {
+  Machine& m = start(200, "superpage.swap = both\n");
+  EXPECT_EQ(page_out(16), 0);
+  EXPECT_EQ(m.store(kParent, kHere + 5 * kPage), Result::Ok);
+  EXPECT_EQ(counted().swapped_back, 1u);
+  EXPECT_EQ(m.counters().major, 1u);
+  EXPECT_EQ(m.counters().swap_reads, 16u);
+  EXPECT_EQ(m.mm(1).rss(PageKind::Anonymous), 16u);
+  EXPECT_EQ(m.mm(1).swapped, 0u);
+  EXPECT_EQ(m.kernel->system().core.swap->in_use(), 0u);
+  const bool is_superpage = GetParam().style != std::string("base");
+  EXPECT_EQ(counted().mapped, is_superpage ? 16 * kPage : 0);
+  const pt::Lookup found = m.mm(1).table->peek(VirtAddr(kHere + 9 * kPage));
+  EXPECT_EQ(found.size, PageShift(GetParam().style == std::string("leaf") ? 16 : 12));
+  // It goes as a whole again, and with a page of it unmapped comes back by pages.
+  EXPECT_EQ(page_out(16), 0);
+  EXPECT_EQ(counted().swapped_whole, 2u);
+  EXPECT_EQ(m.sys().munmap(kParent, VirtAddr(kHere + 15 * kPage), kPage), 0);
+  EXPECT_EQ(m.load(kParent, kHere + 5 * kPage), Result::Ok);
+  EXPECT_EQ(m.mm(1).rss(PageKind::Anonymous), 1u);
+  EXPECT_EQ(m.mm(1).swapped, 14u);
+  // Nor where a child has the slots too: it and its parent share what each reads.
+  EXPECT_EQ(m.store(kParent, kHere + 16 * kPage), Result::Ok);
+  EXPECT_EQ(m.sys().madvise(kParent, VirtAddr(kHere + 16 * kPage), 16 * kPage, kAdvicePageOut), 0);
+  m.sys().clone(kParent, kChild, 0);
+  EXPECT_EQ(m.store(kParent, kHere + 20 * kPage), Result::Ok);
+  EXPECT_EQ(counted().swapped_back, 1u);
+  EXPECT_EQ(m.mm(1).rss(PageKind::Anonymous), 2u);
+  m.sys().exit(kChild, 0, true);
+  finish();
+}
+
 TEST_P(SwappedBlocks, AreDividedWhereNoSlotsLieSideBySide) {
   Machine& m = start(30);  // of which none from 16 to 31 but the last is there
   EXPECT_EQ(page_out(16), 0);
