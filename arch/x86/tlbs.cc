@@ -207,10 +207,20 @@ bool Tlbs::shrink() {
                      [this](MmId mm, Space&) { flush_hardware_mm(mm, /*freed_tables=*/true); });
 }
 
-void Tlbs::flush_hardware_range(MmId mm, VirtRange range, PageShift stride, bool freed_tables) {
+// What an INVLPG takes away for sure of a leaf of that size. Where a copy is walked, the TLBs have
+// pages of the hardware's own, of the largest size that is not larger.
+PageShift Tlbs::flushed_size(PageShift leaf) const {
+  if (!maker_) return leaf;
+  const unsigned level = options_.paging.level_of_size(leaf);
+  const bool has_it = level < 2 || (options_.paging.is_long() && options_.gigabyte_pages);
+  return PageShift(options_.paging.shift(has_it ? level : 1));
+}
+
+void Tlbs::flush_hardware_range(MmId mm, VirtRange range, PageShift leaf, bool freed_tables) {
   if (range.empty() && !freed_tables) return;
-  const VirtAddr begin = align_down(range.begin, stride);
-  const uint64_t pages = range.empty() ? 0 : (align_up(range.end, stride) - begin) >> stride.log2();
+  const PageShift stride = flushed_size(leaf);
+  const VirtAddr begin = align_down(range.begin, leaf);
+  const uint64_t pages = range.empty() ? 0 : (align_up(range.end, leaf) - begin) >> stride.log2();
   // Every INVLPG empties the paging-structure caches of its PCID, so that freed tables need nothing
   // more, if there is a page to flush.
   if (pages == 0 || pages > options_.flush_ceiling || pdptes_stale(mm)) {

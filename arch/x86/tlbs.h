@@ -185,7 +185,9 @@ class Tlbs final : public mmu::Cpus<Mmu, Space, Slots> {
   // Where the hardware cannot read the kernel's table: makes what it is given for the address
   // space. False: there is no memory for it.
   bool prepare_shadow(MmId mm, Space& space, pt::PageTable& table);
-  void flush_hardware_range(MmId mm, VirtRange range, PageShift stride, bool freed_tables);
+  [[nodiscard]] PageShift flushed_size(PageShift leaf) const;
+  // Of leaves that are at least so big.
+  void flush_hardware_range(MmId mm, VirtRange range, PageShift leaf, bool freed_tables);
   void flush_hardware_mm(MmId mm, bool freed_tables);
   // The address space, and the block of addresses, of a table in that memory where a walk of some
   // CPU could begin.

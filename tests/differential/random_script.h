@@ -17,7 +17,8 @@ namespace mmusim::differential {
 class RandomScript {
  public:
   RandomScript(uint64_t seed, Abilities abilities) : state_(seed, abilities) {
-    if (abilities.pool) state_.text += fmt::format("hugepages {}\n", kHugePages);
+    if (abilities.pool && abilities.pool_page == kHugePage)
+      state_.text += fmt::format("hugepages {}\n", kHugePages);
     if (abilities.fill_areas != 0)
       state_.text += fmt::format(
           "map filler {}K at 16T noreserve\n"

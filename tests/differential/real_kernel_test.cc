@@ -183,6 +183,7 @@ TEST_F(RealKernelWithHugePages, RandomScripts) {
   if (!has_huge_pages()) return;
   differential::Abilities with = abilities();
   with.huge = true;
+  with.collapse = true;
   with.most_pages = 11;
   random_scripts(with, 100);
 }
@@ -192,6 +193,7 @@ TEST_F(RealKernelWithHugePages, RandomScriptsOfSharedMemory) {
   if (!has_huge_pages()) return;
   differential::Abilities with = abilities();
   with.huge = true;
+  with.collapse = true;
   with.huge_files = true;
   with.change_files = true;
   with.most_pages = 11;

@@ -59,7 +59,7 @@ inline constexpr AdviceKind kAdviceKinds[] = {
     {"guard-install", 3, &Abilities::guards},
     {"guard-remove", 1, &Abilities::guards},
     {"hugepage", 8, &Abilities::huge},
-    {"collapse", 4, &Abilities::huge},
+    {"collapse", 4, &Abilities::collapse},
     {"free", 3, &Abilities::huge},
     {"cold", 2, &Abilities::huge},
     {"pageout", 3, &Abilities::huge},

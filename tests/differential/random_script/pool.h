@@ -10,21 +10,21 @@
 
 namespace mmusim::differential {
 
-inline constexpr uint64_t kPagesOfHuge = 512;
-
 inline bool may_use_pool(const State& state, const Segments& /*segments*/) {
   return state.abilities.pool;
 }
 
 // In pages: mostly near multiples of a huge page.
 inline uint64_t some_pool_length(State& state) {
-  const uint64_t whole = (1 + state.below(4)) * kPagesOfHuge;
+  const uint64_t huge = state.abilities.pool_page;
+  const uint64_t whole = (1 + state.below(4)) * huge;
   if (state.chance(2)) return whole;
-  return state.chance(2) ? whole - state.below(kPagesOfHuge) : whole + 1 - state.below(3);
+  return state.chance(2) ? whole - state.below(huge) : whole + 1 - state.below(3);
 }
 inline uint64_t some_pool_place(State& state, const Segments& segments, uint64_t pages) {
   const uint64_t start = state.some_place(segments, pages);
-  return state.chance(8) ? start : start / kPagesOfHuge * kPagesOfHuge;
+  const uint64_t huge = state.abilities.pool_page;
+  return state.chance(8) ? start : start / huge * huge;
 }
 
 inline std::string map_pool(State& state, Segments& segments) {
@@ -33,6 +33,8 @@ inline std::string map_pool(State& state, Segments& segments) {
   const uint64_t start = some_pool_place(state, segments, pages);
   std::string text =
       fmt::format("map {} {}K at {}K hugetlb", name, State::kib(pages), State::kib(start));
+  if (state.abilities.pool_page != kHugePage)
+    text += fmt::format(" {}K", State::kib(state.abilities.pool_page));
   if (state.chance(3)) text += " shared";
   if (state.chance(4)) text += " noreserve";
   if (state.chance(4)) text += " over";

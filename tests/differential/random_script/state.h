@@ -16,6 +16,8 @@
 
 namespace mmusim::differential {
 
+inline constexpr uint64_t kHugePage = 512;
+
 // What the scripts may do that not every computer or configuration allows, one line for each.
 struct Abilities {
   bool lock = true;
@@ -23,14 +25,16 @@ struct Abilities {
   bool free = true;   // advice to give pages up if memory is short
   bool disk = false;  // files on disk
   bool change_files = false;
-  bool guards = false;       // advice to guard pages
-  bool huge = false;         // advice about huge pages
-  bool huge_files = false;   // shared memory that lies so that it can be huge
-  unsigned most_pages = 10;  // of a segment: log2
-  bool pool = false;         // huge pages of the kernel's pool
-  bool anywhere = false;     // segments that the kernel places
-  bool far = false;          // places whole upper tables apart
-  uint64_t fill_areas = 0;   // areas that are there before, so that the limit is near
+  bool guards = false;             // advice to guard pages
+  bool huge = false;               // advice about huge pages
+  bool collapse = false;           // ... to make them at once, which fails for want of memory
+  bool huge_files = false;         // shared memory that lies so that it can be huge
+  unsigned most_pages = 10;        // of a segment: log2
+  bool pool = false;               // huge pages of the kernel's pool
+  uint64_t pool_page = kHugePage;  // ... of that size
+  bool anywhere = false;           // segments that the kernel places
+  bool far = false;                // places whole upper tables apart
+  uint64_t fill_areas = 0;         // areas that are there before, so that the limit is near
 };
 
 struct Segment {
