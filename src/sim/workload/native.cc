@@ -88,6 +88,7 @@ class Coordinator {
     results_ = Channel::make();
     successions_ = Channel::make();
     shares_memory_.assign(plan.processes, false);
+    parents_.assign(plan.processes, 0);
     ThreadRooms rooms;
     Worker worker(options, plan_, files_.fds(), channels_, results_, successions_, rooms);
     rooms.furnish(plan_, worker);
@@ -109,7 +110,7 @@ class Coordinator {
 
   Outcome run() {
     outcome_.measures.resize(plan_.measures.size());
-    hear(0, 1);  // it is ready
+    hear(0, 1, pids_[0]);  // it is ready
     for_each_step(plan_, [&](const Step& step) {
       ++number_;
       if (pids_[step.process] == 0) return;  // its fork failed
@@ -156,25 +157,28 @@ class Coordinator {
         !channels_[process].put(batch_.data(), batch_.size() * sizeof(Step)))
       fail("lost the processes");
     int awaited = 1;
+    pid_t last = pids_[process];  // to say something
     if (shares_memory_[process] && leaves_memory(batch_.back())) {
       shares_memory_[process] = false;
       ++awaited;  // the parent, which goes on
+      last = pids_[parents_[process]];
       if (batch_.back().kind == Step::Kind::Exec) {
         ++awaited;  // the successor
         pids_[process] = spare_;
       }
     }
-    hear(process, awaited);
+    if (batch_.back().kind == Step::Kind::Vfork) parents_[batch_.back().other] = process;
+    hear(process, awaited, last);
     if (batch_.back().kind == Step::Kind::Wait) pids_[batch_.back().other] = 0;
     batch_.clear();
   }
 
   // Takes in what the process and those it makes say, until it and so many in all, and those it
-  // makes, are done or ready.
-  void hear(unsigned process, int awaited) {
+  // makes, are done or ready. `last`: one that does not end before.
+  void hear(unsigned process, int awaited, pid_t last) {
     unsigned speaker = process;
     for (bool said = false; awaited > 0 || !said;) {
-      const Answer answer = next_answer(process);
+      const Answer answer = next_answer(last);
       switch (answer.kind) {
         case Answer::Kind::Done:
           --awaited;
@@ -219,12 +223,12 @@ class Coordinator {
     measure = step.kind == Step::Kind::Begin ? now : now - measure;
   }
 
-  Answer next_answer(unsigned process) {
+  Answer next_answer(pid_t last) {
     constexpr int kMilliseconds = 50;
-    while (true) {
+    for (bool died = false; true; died = is_dead(last)) {
       memory_.check(pids_);
       pollfd wait{.fd = results_.read_end, .events = POLLIN, .revents = 0};
-      const int ready = poll(&wait, 1, kMilliseconds);
+      const int ready = poll(&wait, 1, died ? 0 : kMilliseconds);
       check_interrupt();
       if (ready > 0) {
         Answer answer;
@@ -232,7 +236,8 @@ class Coordinator {
         fail("lost the processes");
       }
       if (ready < 0 && errno != EINTR) fail("cannot wait for the processes");
-      if (is_dead(pids_[process]))
+      // What it said before its end may have come after the look before: one that exits says so.
+      if (died && ready == 0)
         throw Error("native", "a process of the script died", "killed, or out of memory?");
     }
   }
@@ -255,6 +260,7 @@ class Coordinator {
   Channel successions_;
   std::vector<pid_t> pids_;  // by process; 0: does not exist
   pid_t spare_ = 0;
+  std::vector<unsigned> parents_;    // of vforks, by child
   std::vector<bool> shares_memory_;  // by process: a vfork's child, whose parent waits
   std::vector<Step> batch_;          // what one process is told next
   uint64_t number_ = 0;
