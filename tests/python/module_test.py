@@ -45,6 +45,18 @@ class Results(unittest.TestCase):
         self.assertEqual(frame.loc["tlb.l1d.misses", "value"], result.counters["tlb.l1d.misses"])
         self.assertGreater(result.counters["tlb.l1d.misses"], 0)
 
+    def test_intervals(self):
+        result = mmusim.replay("pipeline", machine="tiny", limit=50_000,
+                               keys={"run.interval": "20K"})
+        frame = result.frame("intervals")
+        self.assertEqual(list(frame.index[:2]), [20_000, 40_000])
+        self.assertEqual(len(frame), 3)
+        self.assertEqual(frame["mmu.cycles"].sum(), result.counters["mmu.cycles"])
+        with self.assertRaisesRegex(ValueError, "no intervals"):
+            mmusim.replay("pipeline", machine="tiny", limit=1000).frame("intervals")
+        with self.assertRaisesRegex(ValueError, "not 'rates'"):
+            result.frame("rates")
+
     def test_compare(self):
         compared = mmusim.compare("pipeline", machines=["tiny", "zen2"], page_tables=["mlpt", "gpt"],
                                   pairs=["native: gpt paging.walk=native"], limit=50_000, jobs=2)

@@ -116,9 +116,18 @@ class Result(dict):  # type: ignore[type-arg]
         """The effective configuration."""
         return self["provenance"]["config"]
 
-    def frame(self) -> pandas.DataFrame:
-        """A row a counter, by its name: value, unit, meaning, denominator."""
-        return _pandas().DataFrame(self["counters"]).set_index("name")
+    def frame(self, of: str = "counters") -> pandas.DataFrame:
+        """`of`: "counters", a row a counter, by its name: value, unit, meaning, denominator; or
+        "intervals", of a run with run.interval, a row an interval, by the instructions it ended
+        after, and a column a counter (those that are 0 throughout are left out)."""
+        if of == "counters":
+            return _pandas().DataFrame(self["counters"]).set_index("name")
+        if of != "intervals":
+            raise ValueError(f"a run's frame is of 'counters' or 'intervals', not {of!r}")
+        if "intervals" not in self:
+            raise ValueError("the run has no intervals (keys={'run.interval': ...})")
+        index = _pandas().Index(self["intervals"]["instructions"], name="instructions")
+        return _pandas().DataFrame(self["intervals"]["counters"], index=index)
 
 
 class Comparison(dict):  # type: ignore[type-arg]
