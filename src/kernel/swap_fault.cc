@@ -35,7 +35,7 @@ std::optional<SlotId> slots_of_block(FaultContext& c, VirtAddr base, PageShift s
     if (i < run.count) return std::nullopt;
   }
   const uint64_t pages = c.core.pages(size);
-  if (found != pages || first->value() % pages != 0) return std::nullopt;
+  if (found != pages || (first->value() & (pages - 1)) != 0) return std::nullopt;
   return first;
 }
 

@@ -141,6 +141,7 @@ class Matrix : public Replays, public testing::WithParamInterface<Row> {
       EXPECT_EQ(fast, run(target(), backend, trace, ReplayMode::Full));
       EXPECT_EQ(fast, counters_of(run_pages(target(), backend, trace).report));
       misses_[backend] += fast.at("mmu.last.data_misses");
+      pool_faults_ += fast.at("kernel.faults.hugetlb");
       expect_kernel_as_over_mlpt(fast, over_mlpt);
     }
   }
@@ -176,8 +177,11 @@ class Matrix : public Replays, public testing::WithParamInterface<Row> {
       EXPECT_GT(misses, least) << backend << ": this is too tame to test anything";
   }
 
+  [[nodiscard]] uint64_t pool_faults() const { return pool_faults_; }
+
  private:
   std::map<std::string, uint64_t> misses_;  // by page table
+  uint64_t pool_faults_ = 0;
 };
 
 TEST_P(Matrix, RandomHistoriesCountTheSameEitherWay) {
@@ -193,6 +197,8 @@ TEST_P(Matrix, RandomHistoriesCountTheSameEitherWay) {
     expect_same_all_ways(path);
   }
   expect_misses_above(3u * kSteps);
+  const bool has_pool = !layout.huge_region.range.empty();
+  EXPECT_EQ(pool_faults() > 10, has_pool);
   fs::remove(path);
 }
 

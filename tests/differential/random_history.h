@@ -27,6 +27,7 @@ class RandomHistory {
     uint64_t code = 0x400000;
     uint64_t stack = 0x7fff00000000;
     uint64_t top = uint64_t{1} << 47;  // of what may be mapped
+    mmu::HugeRegion pool = {};         // of pages of a pool, where there is such a region
   };
   explicit RandomHistory(uint64_t seed) : RandomHistory(seed, Places()) {}
   RandomHistory(uint64_t seed, const Places& places) : random_(seed), places_(places) {}
@@ -85,13 +86,19 @@ class RandomHistory {
   }
 
   void map(trace::Writer& writer, Process& process) {
-    const uint64_t pages = 1 + random_.below(random_.below(4) == 0 ? 1200 : 30);
-    const uint64_t start = places_.areas + random_.below(1 << 16) * page_bytes();
+    uint64_t pages = 1 + random_.below(random_.below(4) == 0 ? 1200 : 30);
+    uint64_t start = places_.areas + random_.below(1 << 16) * page_bytes();
     trace::MmapEvent event;
+    if (!places_.pool.range.empty() && random_.below(3) == 0) {
+      const PageShift page = places_.pool.page;
+      pages = (1 + random_.below(4)) * page.bytes() / page_bytes();
+      start = places_.pool.range.begin.value() + random_.below(16) * page.bytes();
+      event.flags = 0x40000 | page.log2() << 26;  // of the pool of that size
+    }
     event.hint = VirtAddr(start);
     event.length = pages * page_bytes();
     event.prot = random_.below(8) == 0 ? 1 : 3;
-    event.flags = 0x22 | 0x10;  // private, anonymous, fixed
+    event.flags |= 0x22 | 0x10;  // private, anonymous, fixed
     event.result = static_cast<int64_t>(start);
     writer.event(event);
     process.areas.push_back({start, pages});
@@ -197,6 +204,7 @@ inline RandomHistory::Places places_of(const char* isa, const mmu::AddressLayout
   places.code = layout.program_base.value();
   places.stack = (layout.stack_top - (1 << 20)).value();
   places.top = layout.top.value();
+  places.pool = layout.huge_region;
   return places;
 }
 
