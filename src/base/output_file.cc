@@ -67,7 +67,7 @@ OutputFile::OutputFile(std::string path, Unfinished unfinished)
   struct stat existing {};
   const bool direct = stat(path_.c_str(), &existing) == 0 && !S_ISREG(existing.st_mode);
   if (direct) {
-    file_ = std::fopen(path_.c_str(), "wb");
+    file_ = std::fopen(path_.c_str(), "wbe");
   } else if (unfinished_ == Unfinished::Kept) {
     open_partial();
   } else {
@@ -79,7 +79,7 @@ OutputFile::OutputFile(std::string path, Unfinished unfinished)
 void OutputFile::open_temporary() {
   remove_leftovers(path_);
   temporary_ = fmt::format("{}{}{}", path_, kMark, getpid());
-  file_ = std::fopen(temporary_.c_str(), "wbx");
+  file_ = std::fopen(temporary_.c_str(), "wbxe");
   if (file_ == nullptr) return;
   doomed_.emplace(temporary_);
   static_cast<void>(flock(fileno(file_), LOCK_EX | LOCK_NB));  // not all file systems have locks
@@ -87,7 +87,7 @@ void OutputFile::open_temporary() {
 
 void OutputFile::open_partial() {
   temporary_ = path_ + ".partial";
-  file_ = std::fopen(temporary_.c_str(), "ab");
+  file_ = std::fopen(temporary_.c_str(), "abe");
   if (file_ == nullptr) return;
   if (flock(fileno(file_), LOCK_EX | LOCK_NB) != 0 && errno == EWOULDBLOCK) {
     std::fclose(file_);

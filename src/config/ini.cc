@@ -170,7 +170,7 @@ std::string read_ini(const std::string& path) {
   if (stat(path.c_str(), &status) == 0 && S_ISDIR(status.st_mode)) {
     throw UsageError(path, "cannot read: it is a directory");
   }
-  const std::unique_ptr<std::FILE, int (*)(std::FILE*)> file(std::fopen(path.c_str(), "rb"),
+  const std::unique_ptr<std::FILE, int (*)(std::FILE*)> file(std::fopen(path.c_str(), "rbe"),
                                                              &std::fclose);
   if (!file) throw UsageError(path, fmt::format("cannot open: {}", std::strerror(errno)));
   std::string text;

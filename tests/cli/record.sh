@@ -47,6 +47,11 @@ expect stores "$(counter run.stores)" 100100
 expect "read and written back" "$(counter run.modifies)" 100000
 expect "implied pages" "$(counter kernel.implied.pages)" 0
 
+# The program's descriptors are its own: nothing of the recorder's is open in it.
+record 0 -o descriptors.mmt -- ls /proc/self/fd
+ls /proc/self/fd </dev/null >own.txt 2>/dev/null
+expect descriptors "$(cat out.txt)" "$(cat own.txt)"
+
 # Exceptions that the program handles, in the middle of blocks.
 as -o faults.o "$source/tests/cli/data/faults.s"
 ld -o faults faults.o
