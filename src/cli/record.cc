@@ -126,7 +126,7 @@ void record(const Words& given) {
       "isa", text_option("NAME"), "Refuse a program that is for another instruction set.")(
       "placement", text_option("NAME"),
       "Where mappings go: linux (top down, holes used again; the default) or qemu (QEMU's own).")(
-      "level", text_option("N"), "zstd's level, 1 (fast) to 22 (small); 6 if not given.")(
+      "level", text_option("N"), "zstd's level, 1 (fast) to 22 (small); 5 if not given.")(
       "compressors", text_option("N"),
       "Threads that compress; as many as there are cores, at most 4, if not given. The file is the "
       "same.")(

@@ -212,7 +212,7 @@ class PageLoop : public ReplayLoop<Tlbs> {
                cpu_->settled(VirtAddr(seen.page << trace::kBlockPage.log2()), data,
                              (seen.seen & trace::SeenPage::kWritten) != 0);
       };
-      const auto& slots = known_.slots(data);
+      const auto slots = known_.slots(data);
       return sets ? std::all_of(slots.begin(), slots.end(), would) : would(known_.last(data));
     };
     return (!doubts.data || side(true)) && (!doubts.fetched || side(false));
@@ -237,11 +237,11 @@ class PageLoop : public ReplayLoop<Tlbs> {
       addresses += batch.table[number].mem_ops;
     unsigned instruction = 1;  // the next one
     unsigned op = 0;           // likewise
-    if (at.op == trace::PageSieve::kLastFetch) {
+    if (at.op == trace::kLastFetchOp) {
       instruction = block.instructions;
       while (op < block.mem_ops && block.ops[op].instruction + 1u < block.instructions)
         ++op;
-    } else if (at.op != trace::PageSieve::kFetch) {
+    } else if (at.op != trace::kFetchOp) {
       instruction = block.ops[at.op].instruction + 1u;
       op = at.op + 1;
     }

@@ -9,11 +9,14 @@
 #include <algorithm>
 #include <bit>
 #include <cstdint>
+#include <cstdlib>
 #include <cstring>
 #include <memory>
+#include <new>
 #include <span>
 #include <string>
 #include <string_view>
+#include <sys/mman.h>
 
 #include "base/error.h"
 
@@ -53,6 +56,24 @@ inline bool all_below(std::span<const uint8_t> numbers, size_t bytes, uint64_t l
     return count == 0 || largest < limit;
   };
   return bytes == sizeof(uint16_t) ? all(uint16_t{}) : all(uint32_t{});
+}
+
+// Memory that may be tens of MiB: from one huge page on it is in such, where the host has some to
+// give (README.md has what faults took without).
+struct FreeBytes {
+  void operator()(uint8_t* bytes) const { std::free(bytes); }
+};
+using LargeBytes = std::unique_ptr<uint8_t[], FreeBytes>;
+inline constexpr size_t kHugePage = size_t{2} << 20;  // x86-64's and ARM's with 4K pages
+
+// REQUIRES: `bytes` is a power of two.
+inline LargeBytes large_bytes(size_t bytes) {
+  const bool large = bytes >= kHugePage;
+  LargeBytes all(
+      static_cast<uint8_t*>(large ? std::aligned_alloc(kHugePage, bytes) : std::malloc(bytes)));
+  if (all == nullptr) throw std::bad_alloc();
+  if (large) static_cast<void>(madvise(all.get(), bytes, MADV_HUGEPAGE));  // it may say no
+  return all;
 }
 
 // Output. Hot paths call reserve() once and then write through end() and set_end().
@@ -96,13 +117,13 @@ class ByteBuffer {
  private:
   void grow(size_t more) {
     const size_t capacity = std::bit_ceil(size_ + more + 64);
-    auto bigger = std::make_unique_for_overwrite<uint8_t[]>(capacity);
+    LargeBytes bigger = large_bytes(capacity);
     if (size_ != 0) std::memcpy(bigger.get(), data_.get(), size_);
     data_ = std::move(bigger);
     capacity_ = capacity;
   }
 
-  std::unique_ptr<uint8_t[]> data_;
+  LargeBytes data_;
   size_t size_ = 0;
   size_t capacity_ = 0;
 };

@@ -26,9 +26,20 @@ constexpr auto kBias = [] {
   return bias;
 }();
 
+// What a run of blocks has.
+Totals since(const Totals& begin, const Totals& end) {
+  Totals run;
+  run.instructions = end.instructions - begin.instructions;
+  run.loads = end.loads - begin.loads;
+  run.stores = end.stores - begin.stores;
+  run.modifies = end.modifies - begin.modifies;
+  return run;
+}
+
 }  // namespace
 
-ChunkEncoder::ChunkEncoder() : slots_(kFirstSlots) {}
+ChunkEncoder::ChunkEncoder(bool pages)
+    : slots_(kFirstSlots), pages_(pages ? std::make_unique<PageStreamMaker>() : nullptr) {}
 
 std::span<const uint8_t> ChunkEncoder::stream(Stream which) const {
   return streams_[static_cast<size_t>(which)].bytes();
@@ -51,6 +62,8 @@ bool ChunkEncoder::full(uint64_t chunk_bytes) const {
 
 void ChunkEncoder::end_run() {
   streams_[static_cast<size_t>(Stream::Control)].varint(run_);
+  if (run_ != 0 && pages_ != nullptr) pages_->end_run(since(run_begin_, totals_));
+  run_begin_ = totals_;
   run_ = 0;
 }
 
@@ -137,6 +150,7 @@ uint32_t ChunkEncoder::add(const StaticBlock& block, uint64_t hash, const uint64
   ops_.insert(ops_.end(), block.ops, block.ops + block.mem_ops);
   table_.push_back(entry);
   counts_.push_back(counts);
+  if (pages_ != nullptr) fetches_.emplace_back(block.start, AccessKind::Fetch, block.crosses_page);
   if (table_.size() * 2 > slots_.size()) rehash(slots_.size() * 2);
   return static_cast<uint32_t>(table_.size() - 1);
 }
@@ -152,23 +166,68 @@ bool ChunkEncoder::has_room(uint64_t chunk_bytes, size_t blocks, size_t accesses
   return raw_bytes() + most < chunk_bytes && totals_.blocks + blocks < kMaxBlocksPerChunk;
 }
 
+// A block whose last instruction crosses, and the places of its references from `begin` on, where
+// its fetch is. Where the next block's are.
+size_t ChunkEncoder::place_crossing(const Counts& block, size_t begin, uint32_t* accesses) {
+  if (block.instructions == 1) return begin + 1 + block.mem_ops;
+  const MemOp* const ops = ops_.data() + block.first_op;
+  size_t before = 0;  // of the accesses, those in front of the second fetch
+  while (before < block.mem_ops && ops[before].instruction + 1u < block.instructions)
+    ++before;
+  const PageRef second = refs_[begin];
+  refs_[begin] = PageRef(second.page(), AccessKind::Fetch, false);
+  refs_[begin + 1 + before] = second;
+  for (size_t i = before; i < block.mem_ops; ++i)
+    ++accesses[i];
+  return begin + 2 + block.mem_ops;
+}
+
+void ChunkEncoder::again(std::span<const uint32_t> numbers, std::span<const uint64_t> addresses) {
+  if (pages_ != nullptr)
+    put<true>(numbers, addresses);
+  else
+    put<false>(numbers, addresses);
+}
+
 // How many accesses a block has is hard to predict, so that as little as possible depends on it:
 // first all their places, then all accesses as if there were no blocks.
-void ChunkEncoder::again(std::span<const uint32_t> numbers, std::span<const uint64_t> addresses) {
+template <bool kPages>
+void ChunkEncoder::put(std::span<const uint32_t> numbers, std::span<const uint64_t> addresses) {
   constexpr size_t kAtOnce = 4;  // that many whether there are or not; few blocks have more
   numbers_.insert(numbers_.end(), numbers.begin(), numbers.end());
   if (places_.size() < addresses.size() + kAtOnce) places_.resize(addresses.size() + kAtOnce);
   uint32_t* place = places_.data();
+  if constexpr (kPages) {
+    const size_t most = 2 * numbers.size() + addresses.size();
+    if (refs_.size() < most) refs_.resize(most);
+    if (ref_places_.size() < addresses.size() + kAtOnce)
+      ref_places_.resize(addresses.size() + kAtOnce);
+  }
+  uint32_t* ref_place = ref_places_.data();
+  size_t refs = 0;
   uint64_t instructions = 0;
   uint64_t loads = 0;
   uint64_t stores = 0;
   for (const uint32_t number : numbers) {
     const Counts entry = counts_[number];
-    for (unsigned i = 0; i < kAtOnce; ++i)
-      place[i] = entry.first_op + i;
-    for (unsigned i = kAtOnce; i < entry.mem_ops; ++i)
-      place[i] = entry.first_op + i;
+    const auto all = [&entry](uint32_t* to, uint32_t first) {
+      for (unsigned i = 0; i < kAtOnce; ++i)
+        to[i] = first + i;
+      for (unsigned i = kAtOnce; i < entry.mem_ops; ++i)
+        to[i] = first + i;
+    };
+    all(place, entry.first_op);
     place += entry.mem_ops;
+    if constexpr (kPages) {
+      const PageRef fetch = fetches_[number];
+      refs_[refs] = fetch;
+      all(ref_place, static_cast<uint32_t>(refs + 1));
+      if (fetch.crosses()) [[unlikely]]
+        refs = place_crossing(entry, refs, ref_place);
+      else
+        refs += 1 + entry.mem_ops;
+      ref_place += entry.mem_ops;
+    }
     instructions += entry.instructions;
     loads += entry.loads;
     stores += entry.stores;
@@ -189,11 +248,22 @@ void ChunkEncoder::again(std::span<const uint32_t> numbers, std::span<const uint
   }
   widths_.reserve(addresses.size());
   uint8_t* width_at = widths_.end();
+  // In registers: a byte written might be any of these, for all a compiler knows.
+  const uint32_t* const places = places_.data();
+  const uint32_t* const ref_places = ref_places_.data();
+  const MemOp* const ops = ops_.data();
+  PageRef* const row = refs_.data();
   uint64_t* const last = last_address_.data();
   auto [first, second, third, fourth] = stored_;
   for (size_t i = 0; i < addresses.size(); ++i) {
-    const uint64_t difference = addresses[i] - last[places_[i]];
-    last[places_[i]] = addresses[i];
+    const uint64_t address = addresses[i];
+    const uint64_t difference = address - last[places[i]];
+    last[places[i]] = address;
+    if constexpr (kPages) {
+      const MemOp op = ops[places[i]];
+      const bool crosses = (address & kBlockPage.offset_mask()) + op.bytes > kBlockPage.bytes();
+      row[ref_places[i]] = PageRef(VirtAddr(address), op.kind, crosses);
+    }
     const unsigned width = difference_bytes(difference);
     const unsigned same = (difference == first ? 1u : 0u) | (difference == second ? 2u : 0u) |
                           (difference == third ? 4u : 0u) | (difference == fourth ? 8u : 0u);
@@ -214,6 +284,7 @@ void ChunkEncoder::again(std::span<const uint32_t> numbers, std::span<const uint
   for (unsigned width = 0; width < at.size(); ++width)
     differences_[width].set_end(at[width]);
   widths_.set_end(width_at);
+  if constexpr (kPages) pages_->take(std::span(refs_).first(refs));
 }
 
 void ChunkEncoder::close() {
@@ -244,9 +315,18 @@ void ChunkEncoder::close() {
     stream.reserve(kStreamPadding);
 }
 
+bool ChunkEncoder::page_streams(PageStreams& out) {
+  if (pages_ == nullptr) return false;
+  pages_->finish(out);
+  return true;
+}
+
 void ChunkEncoder::clear() {
   table_.clear();
   counts_.clear();
+  fetches_.clear();
+  if (pages_ != nullptr) pages_->begin();
+  run_begin_ = Totals{};
   slots_.assign(kFirstSlots, 0);
   lengths_.clear();
   ops_.clear();

@@ -4,18 +4,21 @@
 #define MMUSIM_TRACE_CHUNK_ENCODER_H_
 
 #include <array>
+#include <memory>
 #include <span>
 #include <vector>
 
 #include "trace/bytes.h"
 #include "trace/format.h"
+#include "trace/page_stream.h"
 #include "trace/record.h"
 
 namespace mmusim::trace {
 
 class ChunkEncoder {
  public:
-  ChunkEncoder();
+  // `pages`: makes page streams besides, of the references as they come.
+  explicit ChunkEncoder(bool pages = false);
 
   // The thread of what follows. Cheap when it does not change.
   void thread(ThreadId thread);
@@ -34,6 +37,8 @@ class ChunkEncoder {
 
   // Ends the chunk: the streams are complete then, each followed by kStreamPadding readable bytes.
   void close();
+  // The page streams of a chunk that was closed; once. False: none were asked for.
+  bool page_streams(PageStreams& out);
 
   // Forgets everything, for the next chunk.
   void clear();
@@ -66,6 +71,9 @@ class ChunkEncoder {
     uint8_t stores;
   };
 
+  template <bool kPages>
+  void put(std::span<const uint32_t> numbers, std::span<const uint64_t> addresses);
+  size_t place_crossing(const Counts& block, size_t begin, uint32_t* accesses);
   uint32_t number_of(const StaticBlock& block, uint64_t hash, const uint64_t* addresses);
   uint32_t add(const StaticBlock& block, uint64_t hash, const uint64_t* addresses);
   bool same(const Entry& entry, const StaticBlock& block) const;
@@ -79,6 +87,12 @@ class ChunkEncoder {
   std::vector<MemOp> ops_;
   std::vector<uint64_t> last_address_;  // per static op
   std::vector<uint32_t> places_;        // in last_address_, of the accesses being written
+
+  std::unique_ptr<PageStreamMaker> pages_;  // null: there are none
+  std::vector<PageRef> fetches_;            // by number: that of the block's begin, or what crosses
+  std::vector<PageRef> refs_;               // of the blocks being written, in order
+  std::vector<uint32_t> ref_places_;        // in refs_, of their accesses
+  Totals run_begin_;                        // totals_ when the run of blocks began
 
   ThreadId thread_{};
   bool has_thread_ = false;

@@ -25,15 +25,16 @@ struct ChunkPacker::Worker {
     payload.clear();
     for (size_t i = 0; i < kStreams; ++i) {
       raw.streams[i] = encoder.stream(static_cast<Stream>(i));
-      header.streams[i] = compressor.append(raw.streams[i], level, payload);
+      header.streams[i] = compressor.append(raw.streams[i], static_cast<Stream>(i), level, payload);
     }
     header.raw_hash = hash_of_streams(raw.streams, header.coding);
-    pages.add(raw, {"a chunk just made", 0}, header, payload);
+    if (encoder.page_streams(made)) pages.add(made, header, payload);
   }
 
   int level;
   Compressor compressor;
   PagePacker pages;
+  PageStreams made;
 };
 
 ChunkPacker::ChunkPacker(const PackOptions& options, unsigned threads) : options_(options) {
@@ -90,12 +91,16 @@ bool ChunkPacker::full() const {
   return static_cast<size_t>(open) > threads_.size();
 }
 
+std::unique_ptr<ChunkEncoder> ChunkPacker::make_encoder() const {
+  return std::make_unique<ChunkEncoder>(options_.page_percent != 0);
+}
+
 void ChunkPacker::give(std::unique_ptr<ChunkEncoder>& encoder) {
   std::unique_lock lock(mutex_);
   std::unique_ptr<Job> job;
   if (idle_.empty()) {
     job = std::make_unique<Job>();
-    job->encoder = std::make_unique<ChunkEncoder>();
+    job->encoder = make_encoder();
   } else {
     job = std::move(idle_.back());
     idle_.pop_back();

@@ -1,7 +1,6 @@
-// Makes finished chunks of full encoders: closes them, compresses and hashes their streams, and
-// adds page streams. On as
-// many threads as asked for, a chunk each; handed out in the order they were given, so that the
-// file does not depend on the number of threads. Used by one thread.
+// Makes finished chunks of full encoders: closes them, compresses and hashes their streams, page
+// streams too. On as many threads as asked for, a chunk each; handed out in the order they were
+// given, so that the file does not depend on the number of threads. Used by one thread.
 #ifndef MMUSIM_TRACE_CHUNK_PACKER_H_
 #define MMUSIM_TRACE_CHUNK_PACKER_H_
 
@@ -36,6 +35,9 @@ class ChunkPacker {
   ~ChunkPacker();
   ChunkPacker(const ChunkPacker&) = delete;
   ChunkPacker& operator=(const ChunkPacker&) = delete;
+
+  // An encoder as give() wants it.
+  [[nodiscard]] std::unique_ptr<ChunkEncoder> make_encoder() const;
 
   // Takes an encoder with a chunk and gives another, cleared one in its place. Waits while more
   // chunks are under way than the threads need.

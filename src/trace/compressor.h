@@ -1,4 +1,9 @@
 // A zstd compressor, kept from stream to stream. Not thread-safe.
+//
+// zstd's levels do not know what they are given: block numbers repeat in long runs, widths in runs
+// of half bytes, differences in short ones. At its levels that search (5 to 12), matches are looked
+// for anywhere in a stream, and are at least as long as is worth while in its kind (README.md, "Why
+// it looks like this", has what that gains).
 #ifndef MMUSIM_TRACE_COMPRESSOR_H_
 #define MMUSIM_TRACE_COMPRESSOR_H_
 
@@ -11,6 +16,27 @@
 
 namespace mmusim::trace {
 
+// How a kind of stream repeats.
+struct Repeats {
+  int shortest = 0;    // bytes of a match; 0: the level's
+  int search_log = 0;  // zstd's searchLog, at levels that have less; 0: the level's
+};
+constexpr Repeats repeats_of(Stream stream) {
+  switch (stream) {
+    case Stream::Blocks:
+      return {.shortest = 6, .search_log = 4};
+    case Stream::Widths:
+      return {.shortest = 6};
+    case Stream::Differences:
+      return {.shortest = 4};
+    default:
+      return {};
+  }
+}
+constexpr Repeats repeats_of(PageStream stream) {
+  return stream == PageStream::Runs ? Repeats{} : Repeats{.shortest = 6};
+}
+
 class Compressor {
  public:
   Compressor() : context_(ZSTD_createCCtx()) { MMUSIM_ASSERT(context_ != nullptr); }
@@ -19,10 +45,20 @@ class Compressor {
   Compressor& operator=(const Compressor&) = delete;
 
   // Appends one frame. Errors: Error where it cannot be compressed.
-  StreamSizes append(std::span<const uint8_t> raw, int level, ByteBuffer& out) const {
+  template <class StreamKind>
+  StreamSizes append(std::span<const uint8_t> raw, StreamKind kind, int level,
+                     ByteBuffer& out) const {
     const size_t room = ZSTD_compressBound(raw.size());
     out.reserve(room);
-    const size_t size = ZSTD_compressCCtx(context_, out.end(), room, raw.data(), raw.size(), level);
+    ZSTD_CCtx_reset(context_, ZSTD_reset_session_and_parameters);
+    set(ZSTD_c_compressionLevel, level);
+    if (level >= kFirstSearching && level <= kLastSearching) {
+      const Repeats repeats = repeats_of(kind);
+      set(ZSTD_c_windowLog, kWindowLog);
+      set(ZSTD_c_minMatch, repeats.shortest);
+      if (level < kSearchesAsMuch) set(ZSTD_c_searchLog, repeats.search_log);
+    }
+    const size_t size = ZSTD_compress2(context_, out.end(), room, raw.data(), raw.size());
     if (ZSTD_isError(size) != 0)
       throw Error("", fmt::format("cannot compress: {}", ZSTD_getErrorName(size)));
     const std::span<const uint8_t> frame(out.end(), size);
@@ -31,6 +67,15 @@ class Compressor {
   }
 
  private:
+  static constexpr int kFirstSearching = 5;
+  static constexpr int kSearchesAsMuch = 9;
+  static constexpr int kLastSearching = 12;
+  static constexpr int kWindowLog = 24;  // of a whole chunk; zstd takes less for less
+
+  void set(ZSTD_cParameter which, int value) const {
+    MMUSIM_ASSERT(ZSTD_isError(ZSTD_CCtx_setParameter(context_, which, value)) == 0);
+  }
+
   ZSTD_CCtx* context_;
 };
 

@@ -10,25 +10,22 @@ PagePacker::PagePacker(unsigned percent, int level)
     : percent_(percent), level_(level), compressor_(std::make_unique<Compressor>()) {}
 PagePacker::~PagePacker() = default;
 
-void PagePacker::add(const RawStreams& raw, const Place& place, ChunkHeader& header,
-                     ByteBuffer& payload) {
-  if (percent_ == 0 || header.totals.blocks == 0) return;
-  decoder_.open(header, raw, place);
-  maker_.make(decoder_, streams_);
-  if (streams_.too_large) return;
+void PagePacker::add(const PageStreams& streams, ChunkHeader& header, ByteBuffer& payload) {
+  if (percent_ == 0 || header.totals.blocks == 0 || streams.too_large) return;
   const uint64_t most = header.columns_bytes() * percent_ / 100 * 2;
   const size_t begin = payload.size();
   size_t good = begin;  // up to here it is within that
   std::array<StreamSizes, kPageStreams> sizes{};
   for (size_t i = 0; i < kPageStreams; ++i) {
-    sizes[i] = compressor_->append(streams_.streams[i].bytes(), level_, payload);
+    sizes[i] = compressor_->append(streams.streams[i].bytes(), static_cast<PageStream>(i), level_,
+                                   payload);
     if (payload.size() - begin > most) break;
     if (i == static_cast<size_t>(PageStream::Runs)) continue;  // means nothing alone
     good = payload.size();
     std::copy_n(sizes.begin(), i + 1, header.page_streams.begin());
   }
   payload.set_end(payload.data() + good);
-  if (good != begin) header.digests = streams_.digests;
+  if (good != begin) header.digests = streams.digests;
 }
 
 void PageAllowance::trim(ChunkHeader& header, ByteBuffer& payload) {

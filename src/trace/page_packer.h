@@ -4,7 +4,6 @@
 
 #include <memory>
 
-#include "trace/chunk_decoder.h"
 #include "trace/format.h"
 #include "trace/page_stream.h"
 
@@ -19,11 +18,10 @@ class PagePacker {
   PagePacker(const PagePacker&) = delete;
   PagePacker& operator=(const PagePacker&) = delete;
 
-  // `header` and `payload` are those of a packed chunk without page streams, `raw` what was packed.
-  // Appended are those for sets and for any first level, or those for sets, or none: PageAllowance
-  // says whether they stay. Errors: Error
-  // for columns that are damaged, naming `place`.
-  void add(const RawStreams& raw, const Place& place, ChunkHeader& header, ByteBuffer& payload);
+  // `header` and `payload` are those of a packed chunk without page streams, `streams` its page
+  // streams. Appended are those for sets and for any first level, or those for sets, or none:
+  // PageAllowance says whether they stay.
+  void add(const PageStreams& streams, ChunkHeader& header, ByteBuffer& payload);
 
  private:
   struct Compressor;
@@ -31,9 +29,6 @@ class PagePacker {
   unsigned percent_;
   int level_;
   std::unique_ptr<Compressor> compressor_;
-  ChunkDecoder decoder_;
-  PageStreamMaker maker_;
-  PageStreams streams_;
 };
 
 // Keeps page streams within their share of a file, whose chunks it is shown in order.

@@ -21,64 +21,39 @@ constexpr size_t kFirstSlots = size_t{1} << 13;
 constexpr uint8_t kKindMask = 3;
 constexpr uint8_t kCrossing = 4;
 
-constexpr uint8_t seen_by(PageRef ref) {
-  return static_cast<uint8_t>(SeenPage::kUsed | (ref.writes() ? SeenPage::kWritten : 0u));
-}
-
-void see(SeenPage& seen, PageRef ref) {
-  if (seen.page == ref.number())
-    seen.seen |= seen_by(ref);
-  else
-    seen = {ref.number(), seen_by(ref)};
-}
-
 }  // namespace
-
-Needed PageSieve::take_other(PageRef ref) {
-  const SeenPage& slot = slots_[ref.is_data() ? 1 : 0][set_of(ref.number())];
-  const uint8_t needs = ref.writes() ? SeenPage::kWritten : SeenPage::kUsed;
-  const bool sets = ref.crosses() || slot.page != ref.number() || (slot.seen & needs) == 0;
-  kept(ref, sets);
-  return sets ? Needed::BySets : Needed::ByAny;
-}
 
 // An access that crosses uses two pages, or, where pages are larger, one; whichever is used last
 // of its set then is not told.
-void PageSieve::kept(PageRef ref, bool sets) {
+void PageSieve::cross(PageRef ref) {
   const size_t side = ref.is_data() ? 1 : 0;
-  if (ref.crosses()) {
-    last_[side] = {};
-    slots_[side][set_of(ref.number())] = {};
-    slots_[side][set_of(ref.number() + 1)] = {};
-    return;
-  }
-  see(last_[side], ref);
-  if (sets) see(slots_[side][set_of(ref.number())], ref);
+  last_[side] = {};
+  slots_[side][set_of(ref)] = {};
+  slots_[side][(set_of(ref) + 1) & (kPageSets - 1)] = {};
 }
 
 // Of the page a slot knows nothing more is kept than a first write, so what is known is the page of
 // the last reference, and that it was written if this one writes.
 void PageSieve::learn(std::span<const PageRef> kept, bool sets) {
   if (!sets) {
-    for (const bool data : {false, true})
-      last_[data ? 1 : 0] = last_of(kept, data, last(data));
+    for (const size_t side : {size_t{0}, size_t{1}})
+      last_[side] = last_of(kept, side != 0, last_[side]);
     return;
   }
   for (const PageRef ref : kept) {
     if (ref.crosses()) [[unlikely]]
-      this->kept(ref, true);
+      cross(ref);
     else
-      slots_[ref.is_data() ? 1 : 0][set_of(ref.number())] = {ref.number(), seen_by(ref)};
+      slots_[ref.is_data() ? 1 : 0][set_of(ref)] = used(ref);
   }
 }
 
 // What is known of one side behind references kept for any, in order, if `before` was in front of
 // them.
-SeenPage PageSieve::last_of(std::span<const PageRef> kept, bool data, const SeenPage& before) {
+PageSieve::Known PageSieve::last_of(std::span<const PageRef> kept, bool data, Known before) {
   for (size_t i = kept.size(); i-- > 0;) {
     const PageRef ref = kept[i];
-    if (ref.is_data() != data) continue;
-    return ref.crosses() ? SeenPage{} : SeenPage{ref.number(), seen_by(ref)};
+    if (ref.is_data() == data) return ref.crosses() ? Known{} : used(ref);
   }
   return before;
 }
@@ -106,66 +81,81 @@ uint32_t PageStreamMaker::number_of(PageRef ref) {
   }
 }
 
-void PageStreamMaker::make(ChunkDecoder& columns, PageStreams& out) {
-  refs_.clear();
-  numbers_.clear();
-  rehash(kFirstSlots);
+void PageStreamMaker::begin() {
+  runs_.clear();
+  returns_.clear();
+  kept_.clear();
+  too_large_ = false;
+  all_ = 0;
+  left_out_last_ = 0;
+  run_kept_ = 0;
+  run_returns_ = 0;
+  sieve_.forget();
+}
+
+// Which references are kept cannot be foreseen, so all are written, and the next one takes the
+// place of one that is not kept.
+void PageStreamMaker::take(std::span<const PageRef> refs) {
+  if (too_large_) return;
+  kept_.reserve(refs.size() * sizeof(PageRef));
+  returns_.reserve(refs.size());
+  uint8_t* at = returns_.end();
+  auto* kept = reinterpret_cast<PageRef*>(kept_.end());
+  uint64_t all = 0;
+  uint64_t spared = 0;
+  for (const PageRef ref : refs) {
+    PageSieve::Spared by{};
+    if (ref.crosses()) [[unlikely]]
+      sieve_.cross(ref);
+    else
+      by = sieve_.spare(ref);
+    const uint64_t digest = digest_of(ref);
+    all += digest;
+    spared += digest & (0 - by.by_any);
+    const uint64_t back = static_cast<uint64_t>(ref.kind()) << kSetBits | set_of(ref.number());
+    // kNext, or back: without a branch.
+    *at = static_cast<uint8_t>(kNext ^ ((kNext ^ back) & (0 - by.by_sets)));
+    at += 1 - by.by_any;
+    *kept = ref;
+    kept += 1 - by.by_sets;
+  }
+  returns_.set_end(at);
+  kept_.set_end(reinterpret_cast<const uint8_t*>(kept));
+  all_ += all;
+  left_out_last_ += spared;
+  too_large_ = this->kept().size() * sizeof(uint32_t) + returns_.size() > kMaxPageStreamBytes;
+}
+
+void PageStreamMaker::end_run(const Totals& run) {
+  runs_.varint(run.instructions);
+  runs_.varint(run.loads);
+  runs_.varint(run.stores);
+  runs_.varint(run.modifies);
+  runs_.varint(kept().size() - run_kept_);
+  runs_.varint(returns_.size() - run_returns_);
+  run_kept_ = kept().size();
+  run_returns_ = returns_.size();
+  sieve_.forget();
+}
+
+void PageStreamMaker::finish(PageStreams& out) {
   for (ByteBuffer& stream : out.streams)
     stream.clear();
   out.digests = {};
-  out.too_large = false;
-  ByteBuffer& runs = out.streams[static_cast<size_t>(PageStream::Runs)];
-  ByteBuffer& pages = out.streams[static_cast<size_t>(PageStream::Pages)];
-  ByteBuffer& returns = out.streams[static_cast<size_t>(PageStream::Returns)];
-
-  uint64_t all = 0;
+  out.too_large = too_large_;
+  if (too_large_) return;
+  refs_.clear();
+  rehash(kFirstSlots);
+  numbers_.clear();
+  numbers_.reserve(kept().size());
   uint64_t for_sets = 0;
-  uint64_t for_any = 0;
-  Totals run;
-  size_t run_numbers = 0;
-  size_t run_returns = 0;
-  sieve_.forget();
-  for (Batch batch; columns.next(batch);) {
-    if (batch.event != nullptr) continue;
-    run += batch.totals;
-    const size_t most = batch.blocks.size() * 2 + batch.totals.data_accesses();
-    returns.reserve(most);
-    uint8_t* at = returns.end();
-    sieve_.sift(batch, [&](PageRef ref, Needed needed, uint32_t /*block*/, unsigned /*op*/) {
-      const uint64_t digest = digest_of(ref);
-      all += digest;
-      if (needed == Needed::ByNobody) [[likely]]
-        return;
-      for_any += digest;
-      if (needed == Needed::BySets) {
-        for_sets += digest;
-        numbers_.push_back(number_of(ref));
-        *at++ = kNext;
-      } else {
-        *at++ = static_cast<uint8_t>(static_cast<unsigned>(ref.kind()) << kSetBits |
-                                     set_of(ref.number()));
-      }
-    });
-    returns.set_end(at);
-    if (!batch.goes_on) {
-      runs.varint(run.instructions);
-      runs.varint(run.loads);
-      runs.varint(run.stores);
-      runs.varint(run.modifies);
-      runs.varint(numbers_.size() - run_numbers);
-      runs.varint(returns.size() - run_returns);
-      run = {};
-      run_numbers = numbers_.size();
-      run_returns = returns.size();
-      sieve_.forget();
-    }
-    if (numbers_.size() * sizeof(uint32_t) + returns.size() > kMaxPageStreamBytes) {
-      out.too_large = true;
-      return;
-    }
+  for (const PageRef ref : kept()) {
+    for_sets += digest_of(ref);
+    numbers_.push_back(number_of(ref));
   }
-  out.digests = {.all = all, .left_out = all - for_sets, .left_out_last = all - for_any};
+  out.digests = {.all = all_, .left_out = all_ - for_sets, .left_out_last = left_out_last_};
 
+  ByteBuffer& pages = out.streams[static_cast<size_t>(PageStream::Pages)];
   pages.varint(refs_.size());
   uint64_t before = 0;
   for (const PageRef ref : refs_) {
@@ -182,10 +172,30 @@ void PageStreamMaker::make(ChunkDecoder& columns, PageStreams& out) {
     at += bytes;
   }
   pages.set_end(at);
+  std::swap(out.streams[static_cast<size_t>(PageStream::Runs)], runs_);
+  std::swap(out.streams[static_cast<size_t>(PageStream::Returns)], returns_);
   uint64_t size = 0;
   for (const ByteBuffer& stream : out.streams)
     size += stream.size();
   out.too_large = size > kMaxPageStreamBytes;
+}
+
+void PageStreamMaker::make(ChunkDecoder& columns, PageStreams& out) {
+  begin();
+  Totals run;
+  for (Batch batch; columns.next(batch);) {
+    if (batch.event != nullptr) continue;
+    run += batch.totals;
+    of_batch_.clear();
+    each_reference(batch, [this](PageRef ref, uint32_t /*block*/, unsigned /*op*/) {
+      of_batch_.push_back(ref);
+    });
+    take(of_batch_);
+    if (batch.goes_on) continue;
+    end_run(run);
+    run = {};
+  }
+  finish(out);
 }
 
 void PageDecoder::open(const ChunkHeader& header, std::span<const uint8_t> control, const Raw& raw,

@@ -24,11 +24,11 @@
 
 namespace mmusim::trace {
 
-// By whom a reference is needed.
+// By whom a reference is needed. The numbers count: by nobody, by the first, by both.
 enum class Needed : uint8_t {
-  ByNobody,
-  ByAny,   // by a first level of any form
-  BySets,  // by one whose sets are told apart by kPageSets, too
+  ByNobody = 0,
+  ByAny = 1,   // by a first level of any form
+  BySets = 2,  // by one whose sets are told apart by kPageSets, too
 };
 
 // What is known of one page.
@@ -40,6 +40,38 @@ struct SeenPage {
   uint8_t seen = 0;
 };
 
+// In the numbering of references within a block: its first fetch, and that of an instruction that
+// crosses into another page, which is the block's last. All else are its accesses.
+inline constexpr unsigned kFetchOp = kMaxMemOps;
+inline constexpr unsigned kLastFetchOp = kMaxMemOps + 1;
+
+// visit(PageRef, block, op) for each reference of a run of blocks, in order, but for fetches behind
+// a block's first: those from its page are one with it. `block` is an index into the batch's
+// blocks; `op` one of the block's accesses, kFetchOp or kLastFetchOp.
+template <class Visit>
+void each_reference(const Batch& batch, Visit visit) {
+  const uint64_t* addresses = batch.addresses;
+  const auto data = [&](const StaticBlock& block, uint32_t index, unsigned op) {
+    const uint64_t va = addresses[op];
+    const bool crosses = (va & kBlockPage.offset_mask()) + block.ops[op].bytes > kBlockPage.bytes();
+    visit(PageRef(VirtAddr(va), block.ops[op].kind, crosses), index, op);
+  };
+  for (uint32_t i = 0; i < batch.blocks.size(); ++i) {
+    const StaticBlock& block = batch.table[batch.blocks[i]];
+    const bool alone = block.crosses_page && block.instructions == 1;
+    if (!alone) visit(PageRef(block.start, AccessKind::Fetch, false), i, kFetchOp);
+    unsigned op = 0;
+    if (block.crosses_page) [[unlikely]] {
+      for (; op < block.mem_ops && block.ops[op].instruction + 1u < block.instructions; ++op)
+        data(block, i, op);
+      visit(PageRef(block.start, AccessKind::Fetch, true), i, kLastFetchOp);
+    }
+    for (; op < block.mem_ops; ++op)
+      data(block, i, op);
+    addresses += block.mem_ops;
+  }
+}
+
 // Says of each reference by whom it is needed.
 class PageSieve {
  public:
@@ -49,29 +81,45 @@ class PageSieve {
     slots_ = {};
   }
 
-  // visit(PageRef, Needed, block, op) for each reference of a run of blocks, in order, but for
-  // fetches behind a block's first: those from its page are one with it. `block` is an index into
-  // the batch's blocks; `op` one of the block's accesses, kFetch, or kLastFetch: that of an
-  // instruction that crosses into another page, which is the block's last.
-  static constexpr unsigned kFetch = kMaxMemOps;
-  static constexpr unsigned kLastFetch = kMaxMemOps + 1;
+  // Whether the next reference, which does not cross, is needed by nobody, and whether it is not
+  // needed by sets: 0 or 1. Without branches, since which references are kept cannot be foreseen:
+  // what is known is written whether it changes or not. Of a page that its side used last, its slot
+  // knows as much.
+  struct Spared {
+    uint64_t by_any;
+    uint64_t by_sets;
+  };
+  [[gnu::always_inline]] Spared spare(PageRef ref) {
+    const uint64_t page = ref.page().value();
+    const uint64_t kind = static_cast<uint64_t>(ref.kind());
+    const size_t side = ref.is_data() ? 1 : 0;
+    Known& last = last_[side];
+    Known& slot = slots_[side][set_of(ref)];
+    const uint64_t last_seen = seen_of(last, page);
+    const uint64_t slot_seen = seen_of(slot, page);
+    const Known now = page | SeenPage::kUsed | (kind & SeenPage::kWritten);
+    last = now | last_seen;
+    slot = now | slot_seen;
+    const uint64_t needs = kind >> 1;  // the number of a bit
+    return {last_seen >> needs & 1, slot_seen >> needs & 1};
+  }
+  // One that crosses, which is kept.
+  void cross(PageRef ref);
+
+  [[gnu::always_inline]] Needed take(PageRef ref) {
+    if (ref.crosses()) [[unlikely]] {
+      cross(ref);
+      return Needed::BySets;
+    }
+    const Spared spared = spare(ref);
+    return static_cast<Needed>(2 - spared.by_any - spared.by_sets);
+  }
+
+  // visit(PageRef, Needed, block, op) for each, as each_reference() has them.
   template <class Visit>
   void sift(const Batch& batch, Visit visit) {
-    const uint64_t* addresses = batch.addresses;
-    for (uint32_t i = 0; i < batch.blocks.size(); ++i) {
-      const StaticBlock& block = batch.table[batch.blocks[i]];
-      const bool alone = block.crosses_page && block.instructions == 1;
-      if (!alone) one({block.start, AccessKind::Fetch, false}, i, kFetch, visit);
-      unsigned op = 0;
-      if (block.crosses_page) [[unlikely]] {
-        for (; op < block.mem_ops && block.ops[op].instruction + 1u < block.instructions; ++op)
-          data(block, addresses, i, op, visit);
-        one({block.start, AccessKind::Fetch, true}, i, kLastFetch, visit);
-      }
-      for (; op < block.mem_ops; ++op)
-        data(block, addresses, i, op, visit);
-      addresses += block.mem_ops;
-    }
+    each_reference(
+        batch, [&](PageRef ref, uint32_t block, unsigned op) { visit(ref, take(ref), block, op); });
   }
 
   // The same for references of which is known that they are kept, and of what: what is known behind
@@ -79,36 +127,36 @@ class PageSieve {
   void learn(std::span<const PageRef> kept, bool sets);
 
   // What is known behind what was sifted or learnt.
-  [[nodiscard]] const SeenPage& last(bool data) const { return last_[data ? 1 : 0]; }
-  [[nodiscard]] const std::array<SeenPage, kPageSets>& slots(bool data) const {
-    return slots_[data ? 1 : 0];
+  [[nodiscard]] SeenPage last(bool data) const { return seen_page(last_[data ? 1 : 0]); }
+  [[nodiscard]] std::array<SeenPage, kPageSets> slots(bool data) const {
+    std::array<SeenPage, kPageSets> all;
+    for (size_t i = 0; i < kPageSets; ++i)
+      all[i] = seen_page(slots_[data ? 1 : 0][i]);
+    return all;
   }
 
  private:
-  template <class Visit>
-  [[gnu::always_inline]] void data(const StaticBlock& block, const uint64_t* addresses,
-                                   uint32_t index, unsigned op, Visit& visit) {
-    const uint64_t va = addresses[op];
-    const bool crosses = (va & kBlockPage.offset_mask()) + block.ops[op].bytes > kBlockPage.bytes();
-    one({VirtAddr(va), block.ops[op].kind, crosses}, index, op, visit);
+  // A page's address and, in the low bits, what was seen of it; 0 bits: nothing is known.
+  using Known = uint64_t;
+  static constexpr Known kSeenBits = SeenPage::kUsed | SeenPage::kWritten;
+  static constexpr uint64_t set_of(PageRef ref) { return ref.number() & (kPageSets - 1); }
+  // Of this page: 0 where another one is known. Compilers make branches of comparisons.
+  static constexpr uint64_t seen_of(Known known, uint64_t page) {
+    const uint64_t difference = known ^ page;
+    const auto same = static_cast<int64_t>(difference / (kSeenBits + 1) - 1) >> 63;  // -1 or 0
+    return difference & static_cast<uint64_t>(same);
   }
-  template <class Visit>
-  [[gnu::always_inline]] void one(PageRef ref, uint32_t block, unsigned op, Visit& visit) {
-    visit(ref, take(ref), block, op);
+  static constexpr SeenPage seen_page(Known known) {
+    const auto seen = static_cast<uint8_t>(known & kSeenBits);
+    return seen == 0 ? SeenPage{} : SeenPage{known >> kBlockPage.log2(), seen};
   }
-  [[gnu::always_inline]] Needed take(PageRef ref) {
-    const SeenPage& last = last_[ref.is_data() ? 1 : 0];
-    const uint8_t needs = ref.writes() ? SeenPage::kWritten : SeenPage::kUsed;
-    if (last.page == ref.number() && (last.seen & needs) != 0 && !ref.crosses()) [[likely]]
-      return Needed::ByNobody;
-    return take_other(ref);
+  static constexpr Known used(PageRef ref) {
+    return ref.page().value() | SeenPage::kUsed | (ref.writes() ? SeenPage::kWritten : 0u);
   }
-  Needed take_other(PageRef ref);
-  void kept(PageRef ref, bool sets);
-  static SeenPage last_of(std::span<const PageRef> kept, bool data, const SeenPage& before);
+  static Known last_of(std::span<const PageRef> kept, bool data, Known before);
 
-  std::array<SeenPage, 2> last_{};
-  std::array<std::array<SeenPage, kPageSets>, 2> slots_{};
+  std::array<Known, 2> last_{};
+  std::array<std::array<Known, kPageSets>, 2> slots_{};
 };
 
 // The page streams of a chunk, uncompressed.
@@ -118,19 +166,43 @@ struct PageStreams {
   bool too_large = false;  // more than the format's limit: nothing else is said
 };
 
-// Makes them of all batches of an opened chunk. Keeps its tables from chunk to chunk.
+// Makes them of a chunk's references, as they come or of a chunk that is there. Keeps its tables
+// from chunk to chunk.
 class PageStreamMaker {
  public:
+  // A chunk begins.
+  void begin();
+  // References of a run of blocks, in order, as each_reference() has them.
+  void take(std::span<const PageRef> refs);
+  // The run ends, of which these are the totals. It had blocks.
+  void end_run(const Totals& run);
+  // The chunk ends, behind a run's end.
+  void finish(PageStreams& out);
+
+  // All of this, of an opened chunk.
   void make(ChunkDecoder& columns, PageStreams& out);
 
  private:
+  [[nodiscard]] std::span<const PageRef> kept() const {
+    return {reinterpret_cast<const PageRef*>(kept_.data()), kept_.size() / sizeof(PageRef)};
+  }
   uint32_t number_of(PageRef ref);
   void rehash(size_t slots);
 
   PageSieve sieve_;
+  ByteBuffer runs_;
+  ByteBuffer returns_;
+  ByteBuffer kept_;  // PageRefs, for sets
+  bool too_large_ = false;
+  uint64_t all_ = 0;  // digests
+  uint64_t left_out_last_ = 0;
+  size_t run_kept_ = 0;  // kept() when the run began
+  size_t run_returns_ = 0;
+
   std::vector<PageRef> refs_;      // by number, in the order of their first use
   std::vector<uint32_t> slots_;    // number + 1, or 0; open addressing, a power of two of them
   std::vector<uint32_t> numbers_;  // of what is kept for sets
+  std::vector<PageRef> of_batch_;  // make()'s
 };
 
 // Reads them back: batches of PageRefs, and events.

@@ -32,6 +32,9 @@ PrepareResult prepare(const std::string& path, const std::string& output, unsign
   constexpr int kLevel = 9;  // made once, for a file that stays; nothing waits for it as writers do
   PagePacker pages(percent, kLevel);
   PageAllowance allowance(percent);
+  ChunkDecoder columns;
+  PageStreamMaker maker;
+  PageStreams made;
   PrepareResult result;
   std::vector<IndexEntry> index;
   ByteBuffer out;
@@ -42,7 +45,11 @@ PrepareResult prepare(const std::string& path, const std::string& output, unsign
   ByteBuffer payload;
   for (StoredChunk chunk; reader.next_stored(chunk);) {
     copy_columns(chunk, header, payload);
-    pages.add(chunk.raw, chunk.place, header, payload);
+    if (percent != 0 && header.totals.blocks != 0) {
+      columns.open(header, chunk.raw, chunk.place);
+      maker.make(columns, made);
+      pages.add(made, header, payload);
+    }
     allowance.trim(header, payload);
     index.push_back({.offset = file.bytes_written(),
                      .bytes = ChunkHeader::kBytes + payload.size(),

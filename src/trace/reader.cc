@@ -3,10 +3,7 @@
 #include <algorithm>
 #include <bit>
 #include <cerrno>
-#include <cstdlib>
 #include <fcntl.h>
-#include <new>
-#include <sys/mman.h>
 #include <sys/stat.h>
 #include <unistd.h>
 #include <utility>
@@ -75,20 +72,14 @@ class Scratch {
       data_.reset();
       capacity_ = 0;
       const size_t capacity = std::max(std::bit_ceil(bytes), kHugePage);
-      data_.reset(static_cast<uint8_t*>(std::aligned_alloc(kHugePage, capacity)));
-      if (data_ == nullptr) throw std::bad_alloc();
-      static_cast<void>(madvise(data_.get(), capacity, MADV_HUGEPAGE));  // it may say no
+      data_ = large_bytes(capacity);
       capacity_ = capacity;
     }
     return {data_.get(), bytes};
   }
 
  private:
-  static constexpr size_t kHugePage = size_t{2} << 20;  // x86-64's and ARM's with 4K pages
-  struct Free {
-    void operator()(uint8_t* data) const { std::free(data); }
-  };
-  std::unique_ptr<uint8_t[], Free> data_;
+  LargeBytes data_;
   size_t capacity_ = 0;
 };
 

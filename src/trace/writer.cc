@@ -63,7 +63,7 @@ class Writer::Impl {
                                                     : OutputFile::Unfinished::Removed),
         packer_({options.zstd_level, options.page_percent}, options.compressors),
         allowance_(options.page_percent),
-        encoder_(std::make_unique<ChunkEncoder>()) {
+        encoder_(packer_.make_encoder()) {
     options_.chunk_bytes = std::clamp(options_.chunk_bytes, kSmallestChunk, kLargestChunk);
     ByteBuffer out;
     encode_header(out, header);

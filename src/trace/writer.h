@@ -19,7 +19,7 @@ namespace mmusim::trace {
 inline constexpr unsigned kPagePercent = 40;
 
 struct WriterOptions {
-  int zstd_level = 6;
+  int zstd_level = 5;
   // Uncompressed bytes after which a chunk is closed; taken as the nearest of 256 to 24 MiB.
   uint64_t chunk_bytes = uint64_t{16} << 20;
   // Threads that compress; 0: the caller's. The file is the same, whatever their number.

@@ -29,11 +29,16 @@ std::vector<uint8_t> container(const trace::Header& header, const Chunk& chunk) 
     const size_t size = padded[i].size();
     padded[i].resize(size + trace::RawStreams::kPadding);
     raw.streams[i] = std::span(padded[i]).first(size);
-    head.streams[i] = compressor.append(raw.streams[i], kLevel, payload);
+    head.streams[i] =
+        compressor.append(raw.streams[i], static_cast<trace::Stream>(i), kLevel, payload);
   }
   head.raw_hash = trace::hash_of_streams(raw.streams, head.coding);
   try {
-    trace::PagePacker(kPercent, kLevel).add(raw, {}, head, payload);
+    trace::ChunkDecoder columns;
+    trace::PageStreams made;
+    columns.open(head, raw, {});
+    trace::PageStreamMaker().make(columns, made);
+    trace::PagePacker(kPercent, kLevel).add(made, head, payload);
   } catch (const Error&) {
   }
 

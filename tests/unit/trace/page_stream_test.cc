@@ -11,20 +11,21 @@ namespace mmusim::trace {
 namespace page_stream_test {
 
 using ::testing::ElementsAre;
+using ::testing::ElementsAreArray;
 
 // A chunk being made, and its page streams.
 class Made {
  public:
   Made() { encoder_.thread({Pid(1), Tid(1)}); }
 
-  // A block of two instructions of `length` bytes together, the first of which makes these
-  // accesses.
+  // A block of two instructions of `length` bytes together, or one.
   void block(uint64_t start, const std::vector<MemOp>& ops, const std::vector<uint64_t>& addresses,
-             uint8_t length = 4) {
-    const std::array<uint8_t, 2> lengths = {2, static_cast<uint8_t>(length - 2)};
+             uint8_t length = 4, uint8_t instructions = 2) {
+    const auto rest = static_cast<uint8_t>(length - 2);
+    const std::array<uint8_t, 2> lengths = {instructions == 1 ? length : uint8_t{2}, rest};
     const StaticBlock block{VirtAddr(start),
                             length,
-                            2,
+                            instructions,
                             static_cast<uint8_t>(ops.size()),
                             (start & 4095) + length > 4096,
                             lengths.data(),
@@ -43,6 +44,12 @@ class Made {
     ChunkDecoder columns;
     columns.open(header_, raw, {"FILE", 0});
     PageStreamMaker().make(columns, made_);
+    PageStreams as_encoded;
+    ASSERT_TRUE(encoder_.page_streams(as_encoded));
+    EXPECT_EQ(as_encoded.digests, made_.digests);
+    for (size_t i = 0; i < kPageStreams; ++i)
+      EXPECT_THAT(as_encoded.streams.at(i).bytes(), ElementsAreArray(made_.streams.at(i).bytes()))
+          << i;
     header_.digests = made_.digests;
     for (size_t i = 0; i < kPageStreams; ++i)
       streams[i].assign(made_.streams[i].bytes().begin(), made_.streams[i].bytes().end());
@@ -70,7 +77,7 @@ class Made {
   std::array<std::vector<uint8_t>, kPageStreams> streams;
 
  private:
-  ChunkEncoder encoder_;
+  ChunkEncoder encoder_{true};
   ChunkHeader header_;
   PageStreams made_;
 };
@@ -113,6 +120,29 @@ TEST(PageStream, KeepsWhatIsNotOfThePageReferencedLast) {
                           0x1000 | kFetch, 0x31000 | kLoad, 0x31000 | kLoad | kCross,
                           0x31000 | kStore, 0x32000 | kLoad, 0x1000 | kFetch | kCross,
                           0x2000 | kFetch, 0x32000 | kModify, 0x1000 | kFetch, 0x40000 | kLoad));
+}
+
+// Where the fetch of an instruction that crosses stands among the accesses: finish() holds what
+// the encoder makes as it goes against what is made of the columns.
+TEST(PageStream, ACrossingFetchStandsInFrontOfItsInstructionsAccesses) {
+  const MemOp second_load{1, AccessKind::Load, 8};
+  const MemOp second_store{1, AccessKind::Store, 8};
+  Made made;
+  made.block(0x1ffc, {kALoad, second_load, second_store}, {0x30000, 0x41000, 0x52000}, 6);
+  made.block(0x1ffc, {second_load}, {0x63000}, 6);
+  made.block(0x1ffc, {}, {}, 6);
+  made.block(0x2ffe, {kALoad, kAStore}, {0x30000, 0x41000}, 4, 1);  // alone
+  made.block(0x3000, {kALoad, kALoad, kALoad, kALoad, kALoad, kAStore},
+             {0x30000, 0x30ffc, 0x31000, 0x52000, 0x63000, 0x74000});
+  made.finish();
+  EXPECT_THAT(
+      made.read(true),
+      ElementsAre(0x1000 | kFetch, 0x30000 | kLoad, 0x1000 | kFetch | kCross, 0x41000 | kLoad,
+                  0x52000 | kStore, 0x1000 | kFetch, 0x1000 | kFetch | kCross, 0x63000 | kLoad,
+                  0x1000 | kFetch, 0x1000 | kFetch | kCross, 0x2000 | kFetch | kCross,
+                  0x30000 | kLoad, 0x41000 | kStore, 0x3000 | kFetch, 0x30000 | kLoad,
+                  0x30000 | kLoad | kCross, 0x31000 | kLoad, 0x52000 | kLoad, 0x63000 | kLoad,
+                  0x74000 | kStore));
 }
 
 // Whatever byte of a stream is another: what is read is the same, or an error.
