@@ -22,6 +22,12 @@ class LoopRun : public MachineRun {
   }
   [[nodiscard]] const ColumnsWanted& wanted() const final { return loop_.wanted(); }
   [[nodiscard]] uint64_t waits() const final { return loop_.waits(); }
+  void survey(bool on) final {
+    surveys_ = on;
+    loop_.begin_survey();
+  }
+  [[nodiscard]] bool surveys() const final { return surveys_; }
+  [[nodiscard]] uint64_t columns_needed() const final { return loop_.columns_needed(); }
   void shut_down() final { machine_.shut_down(); }
 
  protected:
@@ -32,6 +38,9 @@ class LoopRun : public MachineRun {
 
   Machine<Arch> machine_;
   PageLoop<Tlbs> loop_;
+
+ private:
+  bool surveys_ = false;
 };
 
 }  // namespace mmusim::sim

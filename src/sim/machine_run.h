@@ -39,6 +39,13 @@ class MachineRun {
   [[nodiscard]] virtual const ColumnsWanted& wanted() const = 0;
   // How often it began to wait.
   [[nodiscard]] virtual uint64_t waits() const = 0;
+  // Whether it seldom has to. Of another it can be found out, by giving it batches to come sifted,
+  // whoever else is in the pass: how many instructions there are, from survey() on, to the end of
+  // the last that needed more than what is kept.
+  [[nodiscard]] virtual bool seldom_waits() const = 0;
+  virtual void survey(bool on) = 0;
+  [[nodiscard]] virtual bool surveys() const = 0;
+  [[nodiscard]] virtual uint64_t columns_needed() const = 0;
   // What it has counted so far.
   virtual void report(stats::Report& report) const = 0;
   // Ends all processes. Errors: as Machine::shut_down().

@@ -56,6 +56,7 @@ class PageLoop : public ReplayLoop<Tlbs> {
   // A batch of blocks, with what is kept of it. The same counts as run<Fast>(). REQUIRES: as
   // run_pages(), with `sets` the same in all of a run of blocks; what it asks for was wanted.
   void run_sifted(const trace::Batch& batch, const Sifted& sifted, bool sets) {
+    bool all = true;  // what is kept was enough
     Base::run_by(batch, [&] {
       const Sifted::Kept& kept = sifted.kept(sets);
       if (sifted.run_begins) {
@@ -64,17 +65,27 @@ class PageLoop : public ReplayLoop<Tlbs> {
         unsettled_ = false;
       }
       if (unsettled_ || needs_columns(sets)) {
+        all = false;
         Base::fast_blocks(batch, 0, batch.addresses);
       } else {
         done_to_ = kept.first;
-        if (pages({kept.refs, kept.first, &sifted.before}, sets)) return;
+        all = pages({kept.refs, kept.first, &sifted.before}, sets);
+        if (all) return;
         rest_of_blocks(batch, kept.at[wanted_.number - kept.first]);
       }
       known_ = sifted.behind;
       known_to_ = kept.first + kept.refs.size();
       unsettled_ = needs_columns(sets) || !settled({}, sets);
     });
+    if (!all) columns_needed_ = Base::counters_.fetches - survey_begins_;
   }
+  // From here on it is noted to where batches that are sifted need more than what is kept of them:
+  // how many instructions there are to the end of the last of these.
+  void begin_survey() {
+    survey_begins_ = Base::counters_.fetches;
+    columns_needed_ = 0;
+  }
+  [[nodiscard]] uint64_t columns_needed() const { return columns_needed_; }
   // Whether page streams are of no more use, or of none for sets.
   [[nodiscard]] bool needs_columns(bool sets) const {
     return keeps_time_ || kernel_.tracks_stores() || (sets && mixed_sizes_);
@@ -219,13 +230,13 @@ class PageLoop : public ReplayLoop<Tlbs> {
   }
 
   void column_blocks(const trace::Batch& batch) {
-    Base::addresses_end_ = batch.addresses + batch.totals.data_accesses();
+    Base::enter_addresses(batch);
     Base::fast_blocks(batch, 0, batch.addresses);
     if (kernel_.tracks_stores()) Base::note_stores(batch);
   }
 
   void rest_of_batch(const trace::Batch& batch, const Sifted::At& at) {
-    Base::addresses_end_ = batch.addresses + batch.totals.data_accesses();
+    Base::enter_addresses(batch);
     rest_of_blocks(batch, at);
     if (kernel_.tracks_stores()) Base::note_stores(batch);
   }
@@ -257,7 +268,9 @@ class PageLoop : public ReplayLoop<Tlbs> {
   trace::PageSieve known_;  // what the stream takes to be known in front of number known_to_
   uint64_t known_to_ = 0;
 
-  bool unsettled_ = false;  // behind the last batch that was sifted, what is taken to be known
+  uint64_t survey_begins_ = 0;   // instructions
+  uint64_t columns_needed_ = 0;  // likewise
+  bool unsettled_ = false;       // behind the last batch that was sifted, what is taken to be known
 };
 
 }  // namespace mmusim::sim

@@ -12,10 +12,35 @@ void PagePass::enter_chunk(std::span<const size_t> group, trace::References give
   sets_ = given == trace::References::Sets;
   columns_.enter_chunk(given);
   damage_ = nullptr;
-  for (State& state : states_) {
+  for (State& state : states_)
     state.waits = false;
-    state.much = false;
+}
+
+bool PagePass::pays(size_t i) {
+  State& state = states_[i];
+  const MachineRun& run = *runs_[i];
+  if (state.had_pages) {
+    if (state.late) state.columns_left = kPause;
+    return !state.late;
   }
+  if (state.columns_left != 0) --state.columns_left;
+  if (state.columns_left != 0) return false;
+  if (run.seldom_waits()) return true;
+  const bool few = state.surveyed && run.columns_needed() <= state.instructions / kFew;
+  if (state.surveyed && !few) state.columns_left = kPause;
+  return few;
+}
+
+void PagePass::give(size_t i, trace::References given) {
+  State& state = states_[i];
+  MachineRun& run = *runs_[i];
+  state.had_pages = given != trace::References::All;
+  // Not in all chunks, since to sift them takes longer; nor of a trace without page streams.
+  state.surveyed = !state.had_pages && state.columns_left <= 1 && !run.seldom_waits() &&
+                   reader_.offers(run.needs()) != trace::References::All;
+  state.instructions = reader_.chunk_totals().instructions;
+  state.late = false;
+  run.survey(state.surveyed);
 }
 
 void PagePass::take(const Stretch& stretch) {
@@ -68,11 +93,7 @@ void PagePass::go_on(size_t i, const Stretch& stretch) {
 void PagePass::give_columns(size_t i, const Stretch& stretch) {
   State& state = states_[i];
   if (runs_[i] == nullptr || !state.waits || !columns_.have(runs_[i]->wanted())) return;
-  const uint64_t few = reader_.chunk_totals().blocks / 8;
-  if (!state.much && columns_.blocks() > few) {
-    state.much = true;
-    ++state.chunks_read;
-  }
+  if (columns_.blocks() > reader_.chunk_totals().blocks / kFew) state.late = true;
   runs_.attempt(i, [&] {
     state.waits = !runs_[i]->take_columns(columns_, stretch.parts()[state.part].batch, sets_);
   });

@@ -4,7 +4,9 @@
 // stretch's end or the columns are. So columns are decoded at most once, whoever wants them, and
 // nothing of them is kept.
 //
-// Says too which machines page streams do not pay for. Not thread-safe.
+// Says too which machines page streams do not pay for: going back takes all columns from the
+// chunk's begin to where a machine does, and that soon takes longer than what is saved. Not
+// thread-safe.
 #ifndef MMUSIM_SIM_PAGE_PASS_H_
 #define MMUSIM_SIM_PAGE_PASS_H_
 
@@ -32,19 +34,26 @@ class PagePass {
   // All machines do the stretch; one that waits for columns beyond its end does so with the next.
   void take(const Stretch& stretch);
 
-  // Whether page streams may pay for the machine: not for seven chunks behind one of which more
-  // than an eighth of the columns had to be read nevertheless.
-  [[nodiscard]] bool pays(size_t i) const {
-    return 8 * states_[i].chunks_read <= reader_.chunks_read();
-  }
+  // Whether page streams are likely to pay for the machine in the chunk that comes: if of the one
+  // before few of the columns had to be read. Who seldom goes back begins with page streams. Any
+  // other has columns first, and behind that chunk it is known how far they would have had to be
+  // read. Behind one where that was too far it has columns for seven, and is surveyed again. To be
+  // asked once a chunk, and then told what the machine is given.
+  [[nodiscard]] bool pays(size_t i);
+  void give(size_t i, trace::References given);
 
  private:
   struct State {  // of a machine
     bool waits = false;
-    size_t part = 0;           // of the stretch, that it is in
-    bool much = false;         // more than an eighth of this chunk's columns were read for it
-    uint64_t chunks_read = 0;  // of which that was so
+    size_t part = 0;            // of the stretch, that it is in
+    bool had_pages = false;     // of the last chunk
+    bool surveyed = false;      // ... columns, of which it is known how many it would have needed
+    uint64_t instructions = 0;  // ... that it has
+    bool late = false;          // ... more than a few columns were read for it
+    unsigned columns_left = 0;  // chunks
   };
+  static constexpr uint64_t kFew = 4;    // one part in so many
+  static constexpr unsigned kPause = 7;  // chunks
 
   // From where it is to the stretch's end, or to where it waits.
   void go_on(size_t i, const Stretch& stretch);

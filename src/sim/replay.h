@@ -82,6 +82,8 @@ class MachineRunOf final : public LoopRun<Arch> {
     const bool may = mode_ == ReplayMode::Fast && profiler_ == nullptr;
     return may ? sifts() : trace::References::All;
   }
+  // What else goes through the TLBs meets one of sixteen pages that are known, or the one.
+  [[nodiscard]] bool seldom_waits() const override { return tells_apart_; }
   void report(stats::Report& report) const override {
     loop_.counters().report(report);
     machine_.report(report);

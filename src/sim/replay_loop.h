@@ -143,7 +143,7 @@ class ReplayLoop {
       return;
     }
     count(batch.totals);
-    addresses_end_ = batch.addresses + batch.totals.data_accesses();
+    enter_addresses(batch);
     blocks();
     if (kernel_.tracks_stores()) [[unlikely]]
       note_stores(batch);
@@ -264,15 +264,21 @@ class ReplayLoop {
     return done;
   }
 
+  // Blocks of the batch are to be done.
+  void enter_addresses(const trace::Batch& batch) {
+    expected_ = batch.addresses;
+    addresses_end_ = batch.addresses + batch.totals.data_accesses();
+  }
+
   // Where one access missed the next ones may: while this one's miss is simulated, the host can
-  // fetch what theirs will read. Accesses to one page often come together.
+  // fetch what theirs will read. Each is looked at once; accesses to one page often come together.
   void expect_misses(const uint64_t* at) {
     const typename Cpu::Hits hits = cpu_->hits();
-    uint64_t before = *at++;
-    const uint64_t* const end = at + std::min<ptrdiff_t>(kExpected, addresses_end_ - at);
-    for (; at < end; before = *at++)
-      if ((before ^ *at) > page_.offset_mask() && !hits.knows_data(VirtAddr(*at)))
+    const uint64_t* const end = at + std::min<ptrdiff_t>(kExpected + 1, addresses_end_ - at);
+    for (at = std::max(at + 1, expected_); at < end; ++at)
+      if ((at[-1] ^ *at) > page_.offset_mask() && !hits.knows_data(VirtAddr(*at)))
         cpu_->expect(VirtAddr(*at));
+    expected_ = at;
   }
 
   // From instruction `first_instruction` and data access `next_op` on; data accesses of earlier
@@ -428,6 +434,7 @@ class ReplayLoop {
   AccessWatcher* watcher_ = nullptr;
   const trace::StaticBlock* block_ = nullptr;  // as WatchedAccess has it
   unsigned instruction_ = 0;
+  const uint64_t* expected_ = nullptr;       // up to there in the batch misses have been expected
   const uint64_t* addresses_end_ = nullptr;  // of the batch
   kernel::Kernel& kernel_;
   mem::ReferenceSink& sink_;

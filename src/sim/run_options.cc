@@ -40,7 +40,8 @@ const config::Keys<RunOptions>& RunOptions::keys() {
                   "Which of a trace's streams are replayed, with the same counters: all of its "
                   "references (full), or only those that can matter to a first-level TLB (pages), "
                   "which a trace may have beside them (trace prepare). auto: these where machine, "
-                  "run and trace allow it. pages: an error where they do not.");
+                  "run and trace allow it and it is likely to pay. pages: an error where they do "
+                  "not.");
   return kKeys;
 }
 

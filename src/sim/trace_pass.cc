@@ -97,11 +97,15 @@ bool TracePass::is_cut(const Way& way) const {
 }
 
 // What the machine is given of the chunk.
-trace::References TracePass::chosen(const PagePass& pages, size_t i) const {
+trace::References TracePass::chosen(PagePass& pages, size_t i) const {
   const trace::Reader& reader = source_.reader();
   const trace::References needed = runs_[i]->needs();
-  if (route_.stream == StreamChoice::Auto && !pages.pays(i)) return trace::References::All;
-  const trace::References offered = reader.offers(needed);
+  trace::References offered = reader.offers(needed);
+  if (route_.stream == StreamChoice::Auto) {
+    if (!pages.pays(i)) offered = trace::References::All;
+    pages.give(i, offered);
+    return offered;
+  }
   if (route_.stream == StreamChoice::Pages && offered != needed &&
       reader.chunk_totals().blocks != 0)
     throw Error(reader.path(), "a chunk has no page stream for such a first-level TLB",
@@ -160,18 +164,20 @@ void TracePass::passed(const Group& group, const Stretch& stretch, Way& way) {
 }
 
 // By machine, what of the batches to come it is given. Looking through them for what matters pays
-// where several need not do the rest.
+// where several need not do the rest, and tells of one that is surveyed how much of it it needs.
 void TracePass::choose_sifted(const Group& group, Stretch& stretch) {
   constexpr size_t kPays = 2;
   std::array<size_t, kKinds> wanted{};
+  bool surveyed = false;
   for (const size_t i : group) {
     if (runs_[i] == nullptr) continue;
     sifted_[i] = runs_[i]->sifts();
+    surveyed = surveyed || runs_[i]->surveys();
     ++wanted[static_cast<size_t>(sifted_[i])];
   }
   size_t any = wanted[static_cast<size_t>(trace::References::Any)];
   size_t sets = wanted[static_cast<size_t>(trace::References::Sets)];
-  if (any + sets < kPays && options_.mode != ReplayMode::Sifted) {
+  if (any + sets < kPays && !surveyed && options_.mode != ReplayMode::Sifted) {
     any = sets = 0;
     for (const size_t i : group)
       sifted_[i] = trace::References::All;

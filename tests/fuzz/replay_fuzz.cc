@@ -123,6 +123,10 @@ void run(Input input) {
   if (!both_ways) return;
   config.set("run.check", "false", "tests/fuzz");
   compare(full, replayed(config, sim::ReplayMode::Fast));
+  // From page streams, whether they pay or not; nothing where the machine needs more.
+  config.set("run.stream", "pages", "tests/fuzz");
+  if (const Counters pages = replayed(config, sim::ReplayMode::Fast); !pages.empty())
+    compare(full, pages);
   config.set("run.stream", "full", "tests/fuzz");
   compare(full, replayed(config, sim::ReplayMode::Fast));
   compare(full, replayed(config, sim::ReplayMode::Sifted));

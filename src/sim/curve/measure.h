@@ -58,6 +58,8 @@ class CurveRun final : public LoopRun<OfEverySize<Arch>, EverySize> {
   [[nodiscard]] trace::References needs() const override {
     return shared_ || loop_.needs_columns(false) ? trace::References::All : trace::References::Any;
   }
+  // Nothing else goes through these TLBs.
+  [[nodiscard]] bool seldom_waits() const override { return true; }
   void report(stats::Report& /*report*/) const override {}
 
   [[nodiscard]] Machine<OfEverySize<Arch>>& machine() { return machine_; }
