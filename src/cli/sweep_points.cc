@@ -2,6 +2,8 @@
 
 #include <algorithm>
 #include <fmt/format.h>
+#include <set>
+#include <string>
 #include <utility>
 
 #include "base/error.h"
@@ -28,6 +30,7 @@ std::vector<sweep::Said> said_by(const Arguments& arguments, const char* option,
 using Choice = std::vector<Setting>;
 std::vector<Choice> choices_of(const std::vector<sweep::Said>& said, const char* key) {
   std::vector<Choice> choices;
+  choices.reserve(said.size());
   for (const sweep::Said& one : said)
     choices.push_back({{key, one.text, one.where}});
   if (choices.empty()) choices.emplace_back();
@@ -143,6 +146,7 @@ SweepPoints sweep_points(const Arguments& arguments, const config::Schema& schem
     common.push_back({key, said.text, said.where});
 
   SweepPoints result;
+  std::set<std::string> told;  // once of all points that cannot be for the same reason
   const auto add = [&](Choice settings, const std::vector<sweep::Setting>& varied) {
     for (const sweep::Setting& setting : varied)
       settings.push_back({setting.key, setting.value, "the sweep"});
@@ -156,7 +160,7 @@ SweepPoints sweep_points(const Arguments& arguments, const config::Schema& schem
     } catch (const UsageError& why) {
       if (varied.empty()) throw;  // it is not what varies that is wrong
       ++result.impossible;
-      error(why.what());
+      if (told.insert(why.what()).second) error(why.what());
     }
   };
   for (const Choice& trace : traces)

@@ -21,8 +21,8 @@ std::string format_duration(double seconds) {
 
 std::string format_rate(double per_second) {
   if (per_second < 1e3) return fmt::format("{:.0f}", per_second);
-  if (per_second < 1e6) return fmt::format("{:.3g} thousand", per_second / 1e3);
-  if (per_second < 1e9) return fmt::format("{:.3g} million", per_second / 1e6);
+  if (per_second < 999.5e3) return fmt::format("{:.3g} thousand", per_second / 1e3);
+  if (per_second < 999.5e6) return fmt::format("{:.3g} million", per_second / 1e6);
   return fmt::format("{:.3g} billion", per_second / 1e9);
 }
 

@@ -26,7 +26,7 @@ constexpr size_t kLine = kLineWidth;
 
 std::string number_text(const Axis& axis, double value) {
   if (axis.bytes) return text_of(Value(Bytes{static_cast<uint64_t>(std::llround(value))}));
-  if (value >= 1000) return format_count(static_cast<uint64_t>(std::llround(value)));
+  if (value >= 999.5) return format_count(static_cast<uint64_t>(std::llround(value)));
   return fmt::format("{:.3g}", value);
 }
 

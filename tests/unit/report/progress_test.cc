@@ -20,6 +20,8 @@ TEST(Progress, Rates) {
   EXPECT_EQ(format_rate(850), "850");
   EXPECT_EQ(format_rate(12345), "12.3 thousand");
   EXPECT_EQ(format_rate(4.56e6), "4.56 million");
+  EXPECT_EQ(format_rate(999'600), "1 million");
+  EXPECT_EQ(format_rate(999.7e6), "1 billion");
   EXPECT_EQ(format_rate(7.89e9), "7.89 billion");
 }
 
