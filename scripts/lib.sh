@@ -80,11 +80,8 @@ configure() {
   if [[ -f $dir/build.ninja && $(cat "$dir/.configured" 2>/dev/null) == "$wanted" ]]; then
     return
   fi
-  local made_for
-  made_for=$(sed -n 's/^CMAKE_HOME_DIRECTORY:INTERNAL=//p' "$dir/CMakeCache.txt" 2>/dev/null || true)
-  if [[ -n $made_for && $made_for != "$root" ]]; then
-    rm -f "$dir/CMakeCache.txt"
-  fi
+  # Anew: CMake forgets what a preset says where a cache was made with another compiler's name.
+  rm -f "$dir/CMakeCache.txt"
   say "Configuring build/$preset"
   mkdir -p "$dir"
   rm -f "$dir/.configured"
