@@ -34,7 +34,8 @@ namespace {
 
 constexpr uint64_t kMostOfOwn = uint64_t{1} << 32;
 // Larger than the code and constants of anything a worker calls; smaller than what a library brings
-// along that it does not (libicudata's 31 MB, which libarchive needs), for each process again.
+// along that it does not (libicudata's 31 MB, which libarchive needs), for each process again. All
+// the same mlockall would fault it in.
 constexpr uint64_t kMostToRead = uint64_t{16} << 20;
 constexpr int kFillFlags = MAP_SHARED | MAP_ANONYMOUS | MAP_NORESERVE;  // merges with nothing
 // Up to here a table of x86-64's third level serves what lies on both sides of the base.
@@ -209,7 +210,8 @@ void Worker::fault_in_own_memory() {
     const bool special =
         std::strstr(rights, "[vv") != nullptr || std::strstr(rights, "[vs") != nullptr;
     const bool writable = rights[1] == 'w';
-    const bool huge = to - from > (writable ? kMostOfOwn : kMostToRead);  // reserved, not used
+    const bool huge =  // reserved, not used
+        to - from > (writable || plan_.locks ? kMostOfOwn : kMostToRead);
     if (of_script || special || huge || rights[0] != 'r') return;
     void* const at = reinterpret_cast<void*>(from);  // NOLINT: that is the point
     const int advice = writable ? MADV_POPULATE_WRITE : MADV_POPULATE_READ;
