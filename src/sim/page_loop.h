@@ -223,8 +223,9 @@ class PageLoop : public ReplayLoop<Tlbs> {
                cpu_->settled(VirtAddr(seen.page << trace::kBlockPage.log2()), data,
                              (seen.seen & trace::SeenPage::kWritten) != 0);
       };
+      if (!sets) return would(known_.last(data));
       const auto slots = known_.slots(data);
-      return sets ? std::all_of(slots.begin(), slots.end(), would) : would(known_.last(data));
+      return std::all_of(slots.begin(), slots.end(), would);
     };
     return (!doubts.data || side(true)) && (!doubts.fetched || side(false));
   }

@@ -26,8 +26,8 @@ bool PagePass::pays(size_t i) {
   if (state.columns_left != 0) --state.columns_left;
   if (state.columns_left != 0) return false;
   if (run.seldom_waits()) return true;
-  const bool few = state.surveyed && run.columns_needed() <= state.instructions / kFew;
-  if (state.surveyed && !few) state.columns_left = kPause;
+  const bool few = run.surveys() && run.columns_needed() <= state.instructions / kFew;
+  if (run.surveys() && !few) state.columns_left = kPause;
   return few;
 }
 
@@ -35,12 +35,11 @@ void PagePass::give(size_t i, trace::References given) {
   State& state = states_[i];
   MachineRun& run = *runs_[i];
   state.had_pages = given != trace::References::All;
-  // Not in all chunks, since to sift them takes longer; nor of a trace without page streams.
-  state.surveyed = !state.had_pages && state.columns_left <= 1 && !run.seldom_waits() &&
-                   reader_.offers(run.needs()) != trace::References::All;
   state.instructions = reader_.chunk_totals().instructions;
   state.late = false;
-  run.survey(state.surveyed);
+  // Not in all chunks, since to sift them takes longer; nor of a trace without page streams.
+  run.survey(!state.had_pages && state.columns_left <= 1 && !run.seldom_waits() &&
+             reader_.offers(run.needs()) != trace::References::All);
 }
 
 void PagePass::take(const Stretch& stretch) {

@@ -47,7 +47,6 @@ class PagePass {
     bool waits = false;
     size_t part = 0;            // of the stretch, that it is in
     bool had_pages = false;     // of the last chunk
-    bool surveyed = false;      // ... columns, of which it is known how many it would have needed
     uint64_t instructions = 0;  // ... that it has
     bool late = false;          // ... more than a few columns were read for it
     unsigned columns_left = 0;  // chunks

@@ -11,7 +11,7 @@ PagePacker::PagePacker(unsigned percent, int level)
 PagePacker::~PagePacker() = default;
 
 void PagePacker::add(const PageStreams& streams, ChunkHeader& header, ByteBuffer& payload) {
-  if (percent_ == 0 || header.totals.blocks == 0 || streams.too_large) return;
+  if (header.totals.blocks == 0 || streams.too_large) return;
   const uint64_t most = header.columns_bytes() * percent_ / 100 * 2;
   const size_t begin = payload.size();
   size_t good = begin;  // up to here it is within that

@@ -15,7 +15,7 @@ constexpr uint64_t set_of(uint64_t page) {
   return page & (kPageSets - 1);
 }
 
-constexpr size_t kFirstSlots = size_t{1} << 13;
+constexpr size_t kFirstRefSlots = size_t{1} << 13;
 
 // What a page is stored as beside its distance: the kind, and whether the reference crosses.
 constexpr uint8_t kKindMask = 3;
@@ -145,7 +145,7 @@ void PageStreamMaker::finish(PageStreams& out) {
   out.too_large = too_large_;
   if (too_large_) return;
   refs_.clear();
-  rehash(kFirstSlots);
+  rehash(kFirstRefSlots);
   numbers_.clear();
   numbers_.reserve(kept().size());
   uint64_t for_sets = 0;
