@@ -183,7 +183,10 @@ struct Found {
 
 Found run_points(const Arguments& arguments, const std::vector<sweep::Point>& points,
                  const Words& counters, unsigned jobs, sweep::Store& store) {
-  interruption_says("what was finished is kept: the same command goes on from there");
+  interruption_says(
+      "runs that were at their end are kept, those that share a pass end together; the same "
+      "command "
+      "goes on from there");
   report::Progress progress("sweeping", "references", progress_style(arguments));
   sweep::SweepOptions options;
   options.jobs = jobs;
@@ -204,9 +207,9 @@ Found run_points(const Arguments& arguments, const std::vector<sweep::Point>& po
   try {
     found.outcomes = sweep::run(points, store, options);
   } catch (const Error& error) {
-    if (!is_interruption(error))
-      warn("runs that were finished are kept: the same command goes on from there");
-    throw;
+    if (is_interruption(error)) throw;
+    throw Error("", error.what(), "runs that were finished are kept: the same command goes on",
+                error.exit_status());
   }
   for (const size_t i : sweep::distinct(points)) {
     found.kept += found.outcomes[i].is == sweep::Outcome::Is::Kept ? 1 : 0;

@@ -1,6 +1,7 @@
 #include "report/page.h"
 
 #include <algorithm>
+#include <cctype>
 #include <cmath>
 #include <fmt/format.h>
 #include <nlohmann/json.hpp>
@@ -277,12 +278,17 @@ std::string document_of(const ReadDocument& document) {
   return html;
 }
 
+// What a document is, and of which file where it was one of several.
+std::string heading_of(std::string title, const ReadDocument& document) {
+  if (!title.empty()) title.front() = static_cast<char>(std::toupper(title.front()));
+  return document.file.empty() ? title : fmt::format("{}: {}", title, stem_of(document.file));
+}
+
 void add_documents(const ReadResults& results, Sections& sections) {
   size_t number = 0;
-  const auto add = [&](const ReadDocument& document, const char* title, auto content) {
+  const auto add = [&](const ReadDocument& document, const std::string& title, auto content) {
     try {
-      sections.add(fmt::format("document-{}", ++number),
-                   fmt::format("{}: {}", title, stem_of(document.file)), content());
+      sections.add(fmt::format("document-{}", ++number), heading_of(title, document), content());
     } catch (const Json::exception&) {
       throw Error(document.file, "is not as mmusim writes it");
     } catch (const Error& error) {
@@ -298,7 +304,7 @@ void add_documents(const ReadResults& results, Sections& sections) {
         return html + html_of_all(curve_figures(document));
       });
     else
-      add(document, document.json.value("document", "Tables").c_str(),
+      add(document, document.json.value("document", "tables"),
           [&] { return document_of(document); });
   for (const ReadDocument& document : results.footprints)
     add(document, "Footprint", [&] {
@@ -346,6 +352,9 @@ std::string page_of(ReadResults results) {
 std::string page_of_json(const std::string& document) {
   ReadResults results;
   read_results(document, "results", results);
+  for (auto* const list : {&results.footprints, &results.documents})
+    for (ReadDocument& own : *list)
+      own.file.clear();
   return page_of(std::move(results));
 }
 

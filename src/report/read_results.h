@@ -36,7 +36,7 @@ struct ReadRun {
 
 // A document that is no run.
 struct ReadDocument {
-  std::string file;
+  std::string file;  // "": of the command that makes the page
   nlohmann::ordered_json json;
 };
 

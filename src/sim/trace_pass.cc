@@ -163,10 +163,11 @@ void TracePass::passed(const Group& group, const Stretch& stretch, Way& way) {
       {totals_.references(), totals_.instructions, reader.position(), reader.file_bytes()});
 }
 
-// By machine, what of the batches to come it is given. Looking through them for what matters pays
-// where several need not do the rest, and tells of one that is surveyed how much of it it needs.
+// By machine, what of the batches to come it is given. Looking through them for what matters takes
+// as long as all references take two machines; and it tells of one that is surveyed how much of it
+// it needs.
 void TracePass::choose_sifted(const Group& group, Stretch& stretch) {
-  constexpr size_t kPays = 2;
+  constexpr size_t kPays = 3;
   std::array<size_t, kKinds> wanted{};
   bool surveyed = false;
   for (const size_t i : group) {

@@ -49,9 +49,9 @@ class TracePass {
   [[nodiscard]] StreamUse streams_of(size_t i) const { return {chunks_[i], runs_[i]->waits()}; }
 
  private:
-  static constexpr size_t kTogether = 16;       // batches of blocks
-  static constexpr size_t kPagesTogether = 64;  // ... of page streams
-  static constexpr size_t kKinds = 3;           // of References
+  static constexpr size_t kTogether = 16;        // batches of blocks
+  static constexpr size_t kPagesTogether = 256;  // ... of page streams
+  static constexpr size_t kKinds = 3;            // of References
 
   // Up to where, and who looks on the way.
   struct Way {

@@ -36,7 +36,7 @@ class HitFilter {
   };
 
  public:
-  static constexpr unsigned kLog2Slots = 10;
+  static constexpr unsigned kLog2Slots = 11;
   static constexpr uint64_t kSlots = uint64_t{1} << kLog2Slots;
   static_assert(kSlots < kNoSlot);
 

@@ -1,6 +1,7 @@
 #include "tlb/lru_family.h"
 
 #include <algorithm>
+#include <bit>
 #include <cstddef>
 #include <cstring>
 
@@ -28,6 +29,19 @@ void add(Sharers& sum, unsigned log2) {
   sum += shares;
 }
 
+// visit(k, how many) for each k, up to the first with none, of which it is told too: fewer sets are
+// shared by as many at least. By words, since to ask a vector for one element is to store it all.
+template <class Visit>
+void each(const Sharers& sharers, Visit visit) {
+  unsigned k = 0;
+  for (uint64_t word : std::bit_cast<std::array<uint64_t, 2>>(sharers))
+    for (unsigned i = 0; i < sizeof word && k < LruFamily::kSetCounts; ++i, ++k, word >>= 8) {
+      const auto many = static_cast<unsigned>(word & 0xff);
+      visit(k, many);
+      if (many == 0) return;
+    }
+}
+
 }  // namespace
 
 LruFamily::LruFamily() {
@@ -45,13 +59,9 @@ void LruFamily::use_other(Page page, bool counted) {
   for (unsigned place = 0; place < recents_; ++place) {
     const Page here = std::exchange(recent_[place], moved);
     if (here == page) {
-      for (unsigned k = 0; counted && k < kSetCounts; ++k) {
-        if (above[k] == 0) {
-          ++first_[k];
-          return;
-        }
-        ++found_[k][above[k]];
-      }
+      if (counted)
+        each(above,
+             [this](unsigned k, unsigned many) { ++(many == 0 ? first_[k] : found_[k][many]); });
       return;
     }
     moved = here;
@@ -76,13 +86,15 @@ void LruFamily::leave(Page page, std::span<const Page> others) {
   Sharers sharers{};
   for (const Page other : others)
     add(sharers, shared(page, other));
-  for (unsigned k = 0; k < kSetCounts && sharers[k] != 0; ++k) {
-    Page* const places = stacks_[k].of(page & ((size_t{1} << k) - 1));
-    Page* const last = places + sharers[k];
-    Page* const at = std::find(places, last, page);
-    std::move(at + 1, last + 1, at);
-    *last = page;
-  }
+  each(sharers, [&](unsigned k, unsigned many) {
+    Page* place = stacks_[k].of(page & ((size_t{1} << k) - 1)) + many;
+    // Those behind it, among the recent pages of the set, move up.
+    for (Page moved = page;; --place) {
+      const Page here = std::exchange(*place, moved);
+      if (here == page) return;
+      moved = here;
+    }
+  });
 }
 
 void LruFamily::settle() {
@@ -98,27 +110,26 @@ unsigned LruFamily::use(unsigned k, Page page) {
   Page* const places = stacks.of(set);
   if (places[0] == page) return 0;
   uint8_t& length = stacks.lengths[set];
-  unsigned hole = kMostWays;
-  unsigned place = 0;
-  while (place < length && places[place] != page) {
-    if (places[place] == kNoPage && hole == kMostWays) hole = place;
-    ++place;
+  // Those above it move down: into its own place, into a hole, or over the end.
+  Page moved = page;
+  for (unsigned place = 0; place < length; ++place) {
+    const Page here = std::exchange(places[place], moved);
+    if (here == page) return place;
+    if (here == kNoPage) [[unlikely]]
+      return leave_hole(places, place + 1, length, page);
+    moved = here;
   }
-  const bool found = place < length;
-  // Those above move down: into the hole, into the page's own place, or over the end.
-  unsigned into = found ? place : length;
-  if (hole < into) {
-    if (found) places[place] = kNoPage;
-    into = hole;
-  } else if (!found) {
-    if (length < kMostWays)
-      ++length;
-    else
-      into = kMostWays - 1;
-  }
-  std::move_backward(places, places + into, places + into + 1);
-  places[0] = page;
-  return found ? place : kMostWays;
+  if (length < kMostWays) places[length++] = moved;
+  return kMostWays;
+}
+
+// Its place, from `from` on, which is a hole from now on; kMostWays: it has none.
+unsigned LruFamily::leave_hole(Page* places, unsigned from, unsigned length, Page page) {
+  Page* const end = places + length;
+  Page* const place = std::find(places + from, end, page);
+  if (place == end) return kMostWays;
+  *place = kNoPage;
+  return static_cast<unsigned>(place - places);
 }
 
 void LruFamily::count(Page page) {

@@ -105,6 +105,7 @@ class LruFamily {
   void settle();
   // In one stack: the page's place, which is 0 from now on; kMostWays: it had none.
   unsigned use(unsigned k, Page page);
+  static unsigned leave_hole(Page* places, unsigned from, unsigned length, Page page);
 
   std::array<Stacks, kSetCounts> stacks_;
   std::array<Page, kMostRecent> recent_;  // kNoPage behind the last

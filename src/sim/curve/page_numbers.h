@@ -35,13 +35,16 @@ class PageNumbers {
   static constexpr uint64_t kPart = uint64_t{1} << kLog2Part;
 
   uint32_t part(MmId mm, uint64_t high) {
-    if (mm == last_.first && high == last_.second) return last_number_;
+    if (mm != last_.first || high != last_.second) [[unlikely]]
+      go_to(mm, high);
+    return last_number_;
+  }
+  [[gnu::noinline]] void go_to(MmId mm, uint64_t high) {
     const auto [place, fresh] =
         numbers_.try_emplace({mm, high}, static_cast<uint32_t>(parts_.size()));
     if (fresh) parts_.emplace_back(mm, high);
     last_ = {mm, high};
     last_number_ = place->second;
-    return last_number_;
   }
 
   std::map<std::pair<MmId, uint64_t>, uint32_t> numbers_;
