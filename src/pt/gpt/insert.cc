@@ -196,7 +196,7 @@ bool Gpt::put_beside(Path& path, const GuardedEntry& fresh, unsigned& least) {
   if (e.is_line() && e.room() < kLineEntries) {
     made = resizer_.line_of(with_one_more(e, fresh), place, &e);
   } else if (e.is_line()) {
-    made = resizer_.table_of(with_one_more(e, fresh), e, place);
+    made = resizer_.table_of(with_one_more(e, fresh), place, &e);
   }
   if (!made && !inside) made = resizer_.line_of(std::array{e, fresh}, place);
   if (!made) return false;
@@ -212,7 +212,7 @@ bool Gpt::overflow(Path& path, const GuardedEntry& line, const GuardedEntry& fre
   const Place place = path.back();
   const unsigned index = path.size() - 1;
   const std::vector<GuardedEntry> all = with_one_more(line, fresh);
-  if (const auto table = resizer_.table_of(all, line, place)) {
+  if (const auto table = resizer_.table_of(all, place, &line)) {
     replace(path, index, *table);
   } else {
     unsigned a = 0;

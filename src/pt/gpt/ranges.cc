@@ -26,10 +26,9 @@ Status Gpt::move_range(VirtAddr from, VirtAddr to, uint64_t bytes, uint64_t& don
       continue;
     }
     // The largest leaf that fits at both ends.
-    const uint64_t begin = found.base.value();
     const VirtAddr target = to + done;
     const PageShift size = found.size;
-    if (begin == at.value() && size.bytes() <= left && is_aligned(target, size)) {
+    if (found.base == at && size.bytes() <= left && is_aligned(target, size)) {
       Slot slot = ensure(target, size);
       if (slot.status == Status::Occupied) {  // by a shared sub-tree without leaves
         prune_range(target.value(), target.value() + size.offset_mask());
@@ -37,7 +36,9 @@ Status Gpt::move_range(VirtAddr from, VirtAddr to, uint64_t bytes, uint64_t& don
       }
       if (slot.status != Status::Ok) return slot.status;
       // The slot it came from may have changed place.
-      const Entry old = write_word(word_of(begin, descend(begin)), kNone);
+      const Handle from_now =
+          current(found.handle) ? found.handle : find(at, mem::Origin::Kernel).handle;
+      const Entry old = write_word(Word::unpacked(from_now.place), kNone);
       const Status status = install(slot.handle, slot.entry, old);
       MMUSIM_ASSERT(status == Status::Ok);
       done += size.bytes();

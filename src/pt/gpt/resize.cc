@@ -135,7 +135,7 @@ bool Resizer::put(const Slots& slots, const GuardedEntry& e, Draft& draft) {
 
 // As wide as one that began with two slots would become.
 std::optional<GuardedEntry> Resizer::table_of(std::span<const GuardedEntry> entries,
-                                              const GuardedEntry& line, const Place& place) {
+                                              const Place& place, const GuardedEntry* instead_of) {
   unsigned length = kKeyBits;
   for (const GuardedEntry& e : entries)
     length = std::min({length, common_bits(e.prefix(), entries[0].prefix()), e.length()});
@@ -154,7 +154,7 @@ std::optional<GuardedEntry> Resizer::table_of(std::span<const GuardedEntry> entr
   if (!table) return std::nullopt;
   for (const GuardedEntry& e : entries)
     if (!spread(e, {*table, length, width}, draft)) return std::nullopt;
-  draft.give_up(line);
+  if (instead_of != nullptr) draft.give_up(*instead_of);
   const GuardedEntry made = tables_->entry_of(*table, width, entries[0].prefix(), length);
   draft.commit();
   return made;
@@ -317,7 +317,11 @@ bool Resizer::grow(GuardedEntry& e, const Place& place) {
   {
     Draft draft(*tables_, place);
     const auto twice = wider(e, bits, draft);
-    if (!twice) return false;
+    if (!twice) {  // what was read for nothing
+      tables_->touch_slots(tables_->below(e), 0, e.slots(), false,
+                           tables_->level_of(kKeyBits - end));
+      return false;
+    }
     const Weight weight = Tables::counted(*twice);
     if (!wants_doubling(e.length(), twice->width(), weight)) {
       draft.commit();
@@ -352,7 +356,11 @@ bool Resizer::fold(GuardedEntry& e, const Place& place, unsigned width, bool to_
     fresh->set(i, *child);
   }
   draft.give_up(e);
-  if (to_save && !draft.saves_memory()) return false;
+  if (to_save && !draft.saves_memory()) {
+    tables_->touch_slots(old, 0, e.slots(), false,
+                         tables_->level_of(kKeyBits - e.length() - e.width()));
+    return false;
+  }
   e = tables_->entry_of(*fresh, width, e.prefix(), e.length());
   draft.commit();
   return true;
@@ -414,14 +422,51 @@ bool Resizer::join_in_line(GuardedEntry& e, const Place& place) {
     const auto made = extended(table, beside, place);
     if (!made) continue;
     tables_->write(tables_->entry_of_line(place, e, i), *made);
-    for (; !from.empty(); from.pop_back()) {
-      const uint64_t last = e.valid() - 1;
-      if (from.back() != last)
-        tables_->write(tables_->entry_of_line(place, e, from.back()), line.get(last));
-      tables_->write(tables_->entry_of_line(place, e, last), {});
-      e.count(static_cast<uint32_t>(last), e.full());
-    }
+    take_out(e, place, std::move(from));
     return true;
+  }
+  return false;
+}
+
+void Resizer::take_out(GuardedEntry& e, const Place& place, std::vector<uint64_t> numbers) {
+  const Table line = tables_->below(e);
+  for (; !numbers.empty(); numbers.pop_back()) {
+    const uint64_t last = e.valid() - 1;
+    if (numbers.back() != last)
+      tables_->write(tables_->entry_of_line(place, e, numbers.back()), line.get(last));
+    tables_->write(tables_->entry_of_line(place, e, last), {});
+    e.count(static_cast<uint32_t>(last), e.full());
+  }
+}
+
+// What fills a line in order parts badly from what filled it before: beside a table that is as wide
+// as can be, a fifth entry would make no table with the others, and lines in lines would come of
+// it.
+bool Resizer::gather_superpages(GuardedEntry& e, const Place& place) {
+  const Table line = tables_->below(e);
+  const auto is_superpage = [&](const GuardedEntry& one) {
+    return one.is(Kind::Leaf) && one.length() < tables_->policy().key_end;
+  };
+  for (uint64_t first = 0; first < e.valid(); ++first) {
+    if (!is_superpage(line.get(first))) continue;
+    for (uint64_t second = 0; second < e.valid(); ++second) {
+      if (second == first) continue;
+      const unsigned common = line.get(first).common_with(line.get(second).prefix());
+      std::vector<GuardedEntry> near;
+      std::vector<uint64_t> from;
+      for (uint64_t i = 0; i < e.valid(); ++i)
+        if (line.get(first).common_with(line.get(i).prefix()) >= common) {
+          near.push_back(line.get(i));
+          from.push_back(i);
+        }
+      if (near.size() == e.valid()) continue;  // the whole line, to which other rules apply
+      const auto made = table_of(near, place);
+      if (!made) continue;
+      tables_->write(tables_->entry_of_line(place, e, from.front()), *made);
+      from.erase(from.begin());
+      take_out(e, place, std::move(from));
+      return true;
+    }
   }
   return false;
 }
@@ -430,7 +475,7 @@ bool Resizer::join_in_line(GuardedEntry& e, const Place& place) {
 // that swallows them.
 bool Resizer::settle_line(GuardedEntry& e, const Place& place, bool may_grow) {
   const Table line = tables_->below(e);
-  const bool joined = may_grow && join_in_line(e, place);
+  const bool joined = may_grow && (join_in_line(e, place) || gather_superpages(e, place));
   if (joined && e.valid() > 1) return true;
   if (e.valid() > 2) {
     if (!may_grow) return false;
@@ -441,7 +486,7 @@ bool Resizer::settle_line(GuardedEntry& e, const Place& place, bool may_grow) {
       tables += entries[i].is(Kind::Internal) ? 1 : 0;
     }
     if (tables < 3) return false;
-    const auto table = table_of(std::span(entries).first(e.valid()), e, place);
+    const auto table = table_of(std::span(entries).first(e.valid()), place, &e);
     if (!table) return false;
     e = *table;
     static_cast<void>(grow(e, place));

@@ -38,10 +38,11 @@ class Resizer {
   [[nodiscard]] std::optional<GuardedEntry> line_of(std::span<const GuardedEntry> entries,
                                                     const Place& place,
                                                     const GuardedEntry* instead_of = nullptr);
-  // A table in place of a line, for its entries and one more. Nothing: they would use too few of
-  // its slots.
+  // A table for entries of a line, or its entries and one more; in place of that line, if it holds
+  // them all. Nothing: they would use too few of its slots.
   [[nodiscard]] std::optional<GuardedEntry> table_of(std::span<const GuardedEntry> entries,
-                                                     const GuardedEntry& line, const Place& place);
+                                                     const Place& place,
+                                                     const GuardedEntry* instead_of = nullptr);
   // A table of leaves in place of an array or, if fewer than all bits of the address lead to a
   // page, of the arrays that `end` bits lead to; or of larger ones where tables are not wide
   // enough.
@@ -110,6 +111,10 @@ class Resizer {
   bool settle_line(GuardedEntry& e, const Place& place, bool may_grow);
   // One table of the line becomes twice as wide and takes in what the line has beside it.
   bool join_in_line(GuardedEntry& e, const Place& place);
+  // Superpages that lie side by side in the line, or in lines in it, get a table of their own.
+  bool gather_superpages(GuardedEntry& e, const Place& place);
+  // Takes entries of the line at `place` out of it, by number, ascending; the last ones fill up.
+  void take_out(GuardedEntry& e, const Place& place, std::vector<uint64_t> numbers);
   // A table twice as wide in place of the table of `e`, with `beside`, all that is in the half that
   // it has not. Nothing: too few of its slots would be used, or they are not a slot each.
   [[nodiscard]] std::optional<GuardedEntry> extended(const GuardedEntry& e,

@@ -1,6 +1,7 @@
 // What only the guarded page table promises: which entries are touched, how large voids are, what
 // form it takes, and that lookups overtaken by a change start again.
 #include <array>
+#include <fmt/format.h>
 #include <gtest/gtest.h>
 #include <map>
 #include <vector>
@@ -525,7 +526,13 @@ TEST_F(GptTest, WalksFindWhatStays) {
   EXPECT_GT(restarts, 100u) << "too tame to test anything";
 }
 
-void map_dense_superpages(bool lines) {
+// In which order the leaves come.
+struct Order {
+  const char* name;
+  uint64_t (*place)(uint64_t i, uint64_t leaves);
+};
+
+void map_dense_superpages(bool lines, const Order& order) {
   conformance::Machine m(gpt::backend(), conformance::layout_named("superpages"),
                          lines ? "" : "[pt.gpt]\nlines = false\n");
   constexpr PageShift kSuperpage(20);
@@ -533,10 +540,11 @@ void map_dense_superpages(bool lines) {
   const VirtAddr begin(uint64_t{1} << 36);
   const auto table = m.factory->create(MmId(1));
   for (uint64_t i = 0; i < kLeaves; ++i) {
-    const pt::Slot slot = table->ensure(begin + (i << 20), kSuperpage);
+    const uint64_t place = order.place(i, kLeaves);
+    const pt::Slot slot = table->ensure(begin + (place << 20), kSuperpage);
     ASSERT_EQ(slot.status, Status::Ok);
     const Entry leaf = m.format.make_leaf(
-        {.pfn = Pfn((i + 1) << 6), .size = kSuperpage, .rights = Rights(Rights::kRead)});
+        {.pfn = Pfn((place + 1) << 6), .size = kSuperpage, .rights = Rights(Rights::kRead)});
     ASSERT_EQ(table->install(slot.handle, kNone, leaf), Status::Ok);
   }
   EXPECT_EQ(table->stats().leaves, kLeaves);
@@ -547,9 +555,7 @@ void map_dense_superpages(bool lines) {
     WalkPath path;
     const Lookup found = table->walk(begin + at, path);
     EXPECT_EQ(found.base, begin + (at >> 20 << 20));
-    if (!lines) {
-      EXPECT_EQ(path.count(), 2u);
-    }
+    EXPECT_EQ(path.count(), 2u);
   }
   // A fork copies entry by entry: 64 times fewer than of base pages.
   const uint64_t before = m.sink.total(mem::Origin::Kernel);
@@ -569,12 +575,57 @@ void map_dense_superpages(bool lines) {
 }
 
 // 64 GiB in leaves of 1M, on a machine with pages of 16K: entries of 16 bytes, and the root at
-// hand. Without lines they fill tables of 512 and 128 slots, so that two words are read; with lines
-// small tables stay, and it is more.
+// hand. They fill tables of 512 and 128 slots, so that two words are read.
 TEST(GptSuperpages, MapADenseSpaceInLittle) {
-  for (const bool lines : {false, true}) {
-    SCOPED_TRACE(lines);
-    map_dense_superpages(lines);
+  constexpr Order kOrders[] = {
+      {"in order", [](uint64_t i, uint64_t) { return i; }},
+      {"from the end", [](uint64_t i, uint64_t leaves) { return leaves - 1 - i; }},
+      {"anywhere", [](uint64_t i, uint64_t leaves) { return i * 7919 % leaves; }},
+  };
+  for (const bool lines : {false, true})
+    for (const Order& order : kOrders) {
+      SCOPED_TRACE(fmt::format("{}, lines: {}", order.name, lines));
+      map_dense_superpages(lines, order);
+    }
+}
+
+// Beside tables that are as wide as can be, and smaller pages, in lines: those of the next table
+// find together, also where they come out of base pages.
+TEST(GptSuperpages, FindTogetherInLines) {
+  conformance::Machine m(gpt::backend(), conformance::layout_named("superpages"), "");
+  constexpr PageShift kSuperpage(15);
+  for (const bool promoted : {false, true}) {
+    SCOPED_TRACE(promoted);
+    const auto table = m.factory->create(MmId(1));
+    const auto map = [&](VirtAddr va, PageShift size, uint64_t pfn) {
+      const pt::Slot slot = table->ensure(va, size);
+      ASSERT_EQ(slot.status, Status::Ok);
+      ASSERT_EQ(table->install(slot.handle, slot.entry,
+                               m.format.make_leaf({.pfn = Pfn(pfn), .size = size, .rights = kAll})),
+                Status::Ok);
+    };
+    map(VirtAddr(uint64_t{1} << 40), PageShift(14), 1);
+    constexpr uint64_t kLeaves = 3 * 512;
+    const VirtAddr begin(uint64_t{1} << 36);
+    for (uint64_t i = 0; i < kLeaves; ++i) {
+      const VirtAddr at = begin + (i << 15);
+      if (!promoted) {
+        map(at, kSuperpage, 2 * (i + 1));
+        continue;
+      }
+      for (uint64_t page = 0; page < 2; ++page)
+        map(at + (page << 14), PageShift(14), 2 * (i + 1) + page);
+      Gather gather;
+      ASSERT_EQ(table->promote(at, kSuperpage, gather), Status::Ok);
+      gather.release_tables();
+    }
+    uint64_t tables = 0;
+    table->visit_tables([&](const TableNode& node) {
+      if (node.leaves == 512 && node.indexed) ++tables;
+    });
+    EXPECT_EQ(tables, 3u);
+    for (uint64_t i = 0; i < kLeaves; ++i)
+      EXPECT_EQ(table->peek(begin + (i << 15)).size, kSuperpage);
   }
 }
 
