@@ -160,7 +160,8 @@ void check_tables_walked(const Machine& machine, const PageTable& table, VirtAdd
   };
   const TableNode* before = nullptr;
   unsigned level = 0;
-  for (const WalkStep& step : path.steps()) {
+  const auto steps = path.steps();
+  for (const WalkStep& step : steps) {
     const TableNode* const node = node_at(step.address);
     if (found.entry != kNone && holds(machine, step, found.entry))
       expect(
@@ -170,8 +171,14 @@ void check_tables_walked(const Machine& machine, const PageTable& table, VirtAdd
           },
           [&] { return node == nullptr ? std::string("none") : text_of(*node); });
     if (node == nullptr) continue;
-    // Where tables have any width, two of them may lie within what is one level of others.
-    const bool within_one = before != nullptr && slot_log2(*before) < slot_log2(*node) + kLevelBits;
+    // Where tables have any width, two of them may lie within what is one level of others. Of a
+    // leaf that several slots hold all of them say what it covers, of an empty one too; and what
+    // leads on from a slot for a page, to a page that is shared, is more than a page's entry.
+    const unsigned covers =
+        found.entry == kNone ? log2_floor(found.empty.bytes()) : found.size.log2();
+    const unsigned least = &step == &steps.back() ? covers : machine.page.log2() + 1;
+    const unsigned below = std::max(slot_log2(*node), least);
+    const bool within_one = before != nullptr && slot_log2(*before) < below + kLevelBits;
     const bool told_apart = before == nullptr || before->level == node->level ||
                             (within_one && level != 0) || level != step.level ||
                             level == mem::kMaxLevels - 1;
