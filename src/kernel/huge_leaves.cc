@@ -25,7 +25,7 @@ void HugeLeaves::count(AddressSpace& mm, PageShift size, int64_t leaves) {
 bool HugeLeaves::set_aside(AddressSpace& mm, uint64_t bytes, uint64_t count) {
   AddressSpace::Deposit& deposit = mm.deposits[bytes];
   if (bytes < sizes_->base.bytes()) {
-    if (!tables_->reserve(bytes, count)) return false;
+    if (!tables_->reserve_pieces(bytes, count)) return false;
     deposit.count += count;
     return true;
   }
@@ -45,7 +45,7 @@ void HugeLeaves::give_back(AddressSpace& mm, uint64_t bytes, uint64_t count) {
   AddressSpace::Deposit& deposit = mm.deposits[bytes];
   deposit.count -= count;
   if (bytes < sizes_->base.bytes()) {
-    tables_->unreserve(bytes, count);
+    tables_->unreserve_pieces(bytes, count);
     return;
   }
   for (; count > 0; --count) {

@@ -89,21 +89,21 @@ void TableAllocator::drop_spare_frames(Slab& slab, uint64_t bytes) {
   }
 }
 
-bool TableAllocator::reserve(uint64_t bytes, uint64_t pieces) {
+bool TableAllocator::reserve_pieces(uint64_t bytes, uint64_t count) {
   if (fail_after_ != 0 && --fail_after_ == 0) return false;
   Slab& slab = slabs_[bytes];
-  while (spare_pieces(slab, bytes) < pieces) {
+  while (spare_pieces(slab, bytes) < count) {
     if (!add_frame(slab, bytes)) {
       drop_spare_frames(slab, bytes);
       return false;
     }
   }
-  slab.reserved += pieces;
-  account(bytes, pieces);
+  slab.reserved += count;
+  account(bytes, count);
   return true;
 }
 
-void TableAllocator::unreserve(uint64_t bytes, uint64_t count) {
+void TableAllocator::unreserve_pieces(uint64_t bytes, uint64_t count) {
   Slab& slab = slabs_[bytes];
   MMUSIM_ASSERT(slab.reserved >= count);
   slab.reserved -= count;

@@ -43,9 +43,9 @@ class TableAllocator {
   // Makes sure of so many allocations of that size to come, which count as in use from now on, but
   // have no place yet; false: there is no memory. Before they are made, room for them is given up.
   // REQUIRES: bytes is a multiple of 8 below the base page.
-  bool reserve(uint64_t bytes, uint64_t pieces);
+  bool reserve_pieces(uint64_t bytes, uint64_t count);
   // REQUIRES: as many are reserved.
-  void unreserve(uint64_t bytes, uint64_t count);
+  void unreserve_pieces(uint64_t bytes, uint64_t count);
   // Called with each block of frames just before it is given back; for checks that nothing reaches
   // it any more.
   void before_free(std::function<void(PhysAddr address, uint64_t bytes)> hook) {

@@ -57,7 +57,7 @@ TEST(TableAllocator, WhatIsReservedCanBeHadThoughMemoryIsExhausted) {
   mem::FrameMemory memory(uint64_t{1} << 20, PageShift(12));
   TableAllocator allocator(memory);
   const PhysAddr first = *allocator.allocate(1024, MmId(1));
-  EXPECT_TRUE(allocator.reserve(1024, 5));  // three are in the same frame
+  EXPECT_TRUE(allocator.reserve_pieces(1024, 5));  // three are in the same frame
   EXPECT_EQ(allocator.held_bytes(), 2 * 4096u);
   EXPECT_EQ(allocator.bytes_in_use(), 6 * 1024u);
   EXPECT_EQ(allocator.allocations(), 6u);
@@ -66,8 +66,8 @@ TEST(TableAllocator, WhatIsReservedCanBeHadThoughMemoryIsExhausted) {
   while (memory.allocate(0, mem::FrameUse::Anonymous, 1)) {
   }
   EXPECT_FALSE(allocator.allocate(1024, MmId(1)));
-  EXPECT_FALSE(allocator.reserve(1024, 1));
-  allocator.unreserve(1024, 5);
+  EXPECT_FALSE(allocator.reserve_pieces(1024, 1));
+  allocator.unreserve_pieces(1024, 5);
   std::vector<PhysAddr> had;
   for (int i = 0; i < 5; ++i)
     had.push_back(*allocator.allocate(1024, MmId(1)));
@@ -77,11 +77,11 @@ TEST(TableAllocator, WhatIsReservedCanBeHadThoughMemoryIsExhausted) {
   allocator.free(first, 1024);
   EXPECT_EQ(allocator.bytes_in_use(), 2 * 1024u);
   // Empty frames are kept for what is reserved, and no longer.
-  EXPECT_FALSE(allocator.reserve(1024, 7));  // of two frames two pieces are in use
+  EXPECT_FALSE(allocator.reserve_pieces(1024, 7));  // of two frames two pieces are in use
   EXPECT_EQ(allocator.held_bytes(), 4096u);
-  EXPECT_TRUE(allocator.reserve(1024, 6));
+  EXPECT_TRUE(allocator.reserve_pieces(1024, 6));
   EXPECT_EQ(allocator.held_bytes(), 2 * 4096u);
-  allocator.unreserve(1024, 6);
+  allocator.unreserve_pieces(1024, 6);
   EXPECT_EQ(allocator.held_bytes(), 4096u);
   EXPECT_EQ(allocator.misuse(), "");
 }
@@ -90,13 +90,13 @@ TEST(TableAllocator, WhatIsReservedCanBeHadThoughMemoryIsExhausted) {
 TEST(TableAllocator, WhatIsSetAsideHasContentsOnceItIsUsed) {
   mem::FrameMemory memory(uint64_t{1} << 20, PageShift(12));
   TableAllocator allocator(memory);
-  EXPECT_TRUE(allocator.reserve(1024, 3));
+  EXPECT_TRUE(allocator.reserve_pieces(1024, 3));
   const PhysAddr block = *allocator.set_aside(4096, MmId(1));
   EXPECT_EQ(allocator.bytes_in_use(), 3 * 1024 + 4096u);
   EXPECT_EQ(memory.frames_in(mem::FrameUse::Table), 2u);
   for (uint64_t frame = 1; frame < 256; ++frame)
     EXPECT_EQ(memory.find_words(PhysAddr(frame * 4096)), nullptr);
-  allocator.unreserve(1024, 2);
+  allocator.unreserve_pieces(1024, 2);
   const PhysAddr first = *allocator.allocate(1024, MmId(1));
   const PhysAddr second = *allocator.allocate(1024, MmId(1));
   EXPECT_EQ(memory.frames_in(mem::FrameUse::Table), 2u);
@@ -107,7 +107,7 @@ TEST(TableAllocator, WhatIsSetAsideHasContentsOnceItIsUsed) {
   const PhysAddr again = *allocator.allocate(1024, MmId(1));  // of the frame that was kept
   EXPECT_EQ(*memory.words(again), 0u);
   allocator.free(again, 1024);
-  allocator.unreserve(1024, 1);
+  allocator.unreserve_pieces(1024, 1);
   allocator.free(block, 4096);
   EXPECT_EQ(memory.frames_in(mem::FrameUse::Table), 0u);
   EXPECT_EQ(allocator.misuse(), "");
