@@ -190,9 +190,11 @@ void Core::fill_pools(const std::vector<PageShift>& leaves) {
           fmt::format("there is no memory for {} huge pages of {} KiB", count, size.bytes() >> 10),
           "give the machine more with mem.bytes");
   };
-  if (settings.hugetlb_pages != 0 && !sizes.huge)
-    throw UsageError("kernel.hugetlb_pages", "this machine's page table has no huge pages",
-                     "leave it at 0, or give a size with kernel.hugetlb.pools");
+  if (settings.hugetlb_pages != 0 && !sizes.huge && settings.pool_rules.empty())
+    throw UsageError("kernel.hugetlb_pages",
+                     "this machine's page table has no huge pages of a size of its own",
+                     "leave it at 0, or give a size with kernel.hugetlb.pools: the smallest is "
+                     "what is mapped then where no size is said");
   if (sizes.huge) fill("kernel.hugetlb_pages", *sizes.huge, *sizes.huge, settings.hugetlb_pages);
   for (const PoolRule& rule : settings.pool_rules) {
     const std::string named = format_size(rule.size.bytes());
@@ -208,7 +210,9 @@ void Core::fill_pools(const std::vector<PageShift>& leaves) {
                       "cannot hint it on this machine",
                       named),
           "gpt, hashed and clustered have: set machine.page_table");
-    fill("kernel.hugetlb.pools", rule.size, *leaf, rule.pages);
+    const bool stands_in = !sizes.huge && &rule == &settings.pool_rules.front();
+    fill("kernel.hugetlb.pools", rule.size, *leaf,
+         stands_in ? std::max(rule.pages, settings.hugetlb_pages) : rule.pages);
   }
 }
 

@@ -109,7 +109,9 @@ const config::Keys<Settings>& Settings::keys() {
                   1, uint64_t{1} << 32)
           .number("kernel.hugetlb_pages", &Settings::hugetlb_pages,
                   "Huge pages in the pool for mmap with MAP_HUGETLB, taken from memory at the "
-                  "start.",
+                  "start. Where the machine has no huge pages of a size of its own: as many at "
+                  "least in the smallest of kernel.hugetlb.pools, which is mapped there where no "
+                  "size is said.",
                   0, uint64_t{1} << 24)
           .text(
               "kernel.hugetlb.pools", &Settings::hugetlb_pools,

@@ -241,6 +241,24 @@ TEST_F(SimulatedWorkload, HugePagesOfThePool) {
   EXPECT_THROW(simulate(*config_, plan), UsageError);
 }
 
+// A machine without huge pages of a size of its own: those of the smallest pool there is, which is
+// as large as the script says at least.
+TEST_F(SimulatedWorkload, HugePagesWhereThereAreOnlyPoolsOfOtherSizes) {
+  const Plan plan = plan_of(
+      "hugepages 3\nmap a 192K hugetlb\nmeasure \"fill\" { touch a write }\n"
+      "map b 512K hugetlb 512K\nmap c 64K hugetlb\n");
+  config_->set("machine.arch", "alpha", "test");
+  EXPECT_THROW(simulate(*config_, plan), UsageError);
+  for (const char* pools : {"64K:1,512K:1", "64K:3,512K:1"}) {
+    config_->set("kernel.hugetlb.pools", pools, "test");
+    const Simulated result = simulate(*config_, plan);
+    EXPECT_EQ(failures_of(result), (Failures{{5, -kENOMEM}})) << pools;
+    EXPECT_EQ(result.outcome.measures.at(0).pool, 192) << pools;
+  }
+  config_->set("kernel.hugetlb.pools", "64K:4,512K:1", "test");
+  EXPECT_TRUE(failures_of(simulate(*config_, plan)).empty());
+}
+
 // Each process has a copy of its page table there: an event must not cost a look at all of them.
 TEST_F(SimulatedWorkload, CheckingCopiesGrowsWithTheStepsAlone) {
   config_->set("machine.page_table", "gpt", "test");
