@@ -18,21 +18,15 @@ pt::Entry anonymous_leaf(const FaultContext& c, const Vma& vma, Pfn pfn) {
 
 }  // namespace
 
-namespace {
-
-// A frame for a new page of the area.
 std::optional<Pfn> new_page(FaultContext& c, const Vma& vma, VirtAddr page) {
   if (c.core.policy != nullptr && vma.is_anonymous())
     if (const auto pfn = c.core.policy->frame_for(c.mm, vma, page)) return pfn;
   return c.core.page_frames.new_anonymous(c.mm);
 }
 
-// The last of what a fault does that mapped one.
 void tell_policy(FaultContext& c, const Vma& vma, VirtAddr page) {
   if (c.core.policy != nullptr && vma.is_anonymous()) c.core.policy->populated(c.mm, vma, page);
 }
-
-}  // namespace
 
 void forget_store(Core& core, Pfn pfn) {
   if (!core.sizes.any() || core.settings.thp == HugePages::Disabled) return;

@@ -3,6 +3,8 @@
 #ifndef MMUSIM_KERNEL_ANON_FAULT_H_
 #define MMUSIM_KERNEL_ANON_FAULT_H_
 
+#include <optional>
+
 #include "base/types.h"
 #include "kernel/fault_context.h"
 
@@ -16,6 +18,12 @@ FaultOutcome copy_on_write(FaultContext& c, Vma& vma, VirtAddr page, const pt::S
 
 // A page of its own for an untouched page of a private file area.
 FaultOutcome install_private_copy(FaultContext& c, Vma& vma, const pt::Slot& slot, bool major);
+
+// A frame for a new page of the area, of those that are set aside for it if there are any. Nothing:
+// no frame is free.
+std::optional<Pfn> new_page(FaultContext& c, const Vma& vma, VirtAddr page);
+// The last of what a fault does that mapped one.
+void tell_policy(FaultContext& c, const Vma& vma, VirtAddr page);
 
 // The page was made, and is all zeros still.
 void forget_store(Core& core, Pfn pfn);

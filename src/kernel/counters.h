@@ -135,8 +135,9 @@ struct Counters {
   uint64_t promotion_copies = 0;  // base pages copied for promotions
   // Blocks of frames set aside for later faults (kernel.superpage.policy=reserve).
   uint64_t reservations = 0;           // made
-  uint64_t reservations_full = 0;      // of which all got used
-  uint64_t reservations_left = 0;      // ended early: unmapped, moved, or its process ended
+  uint64_t reservations_full = 0;      // all of one was in use, each time
+  uint64_t reservations_returned = 0;  // pages that were given up, and went back to their places
+  uint64_t reservations_left = 0;      // ended: all unmapped, a part moved, or its process gone
   uint64_t reservations_replaced = 0;  // ... a page of it was wanted a second time
   uint64_t reservations_broken = 0;    // ... for want of memory
   uint64_t reserved_pages = 0;         // set aside now

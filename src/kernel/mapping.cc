@@ -180,6 +180,7 @@ int64_t protect_range(FaultContext context, VirtRange range, uint32_t prot, bool
   Core& core = context.core;
   AddressSpace& mm = context.mm;
   std::vector<VirtRange> fault_in;
+  std::vector<VirtRange> changed;
   int64_t result = 0;
   ZapBatch batch(core, mm, ZapBatch::Scope::Protect);
   VirtAddr at = range.begin;
@@ -213,9 +214,13 @@ int64_t protect_range(FaultContext context, VirtRange range, uint32_t prot, bool
     vma.flags = flags;
     reprotect(core, mm, vma, part, batch);
     merge_ends(mm, part);
+    changed.push_back(part);
   }
   batch.finish();
   core.accounts.note_vmas(mm);
+  if (core.policy != nullptr)
+    for (const VirtRange& part : changed)
+      core.policy->reprotected(mm, *mm.vmas.find(part.begin), part);
   for (const VirtRange& part : fault_in)
     static_cast<void>(populate(context, part));
   return result;

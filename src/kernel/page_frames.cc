@@ -24,7 +24,7 @@ void PageFrames::put(Pfn pfn) {
 }
 
 void PageFrames::free(Pfn pfn) {
-  const mem::Frame& frame = platform_->frames->frame(pfn);
+  mem::Frame& frame = platform_->frames->frame(pfn);
   if (frame.order != 0) {  // of a huge page, whose frames go one by one from here on
     const uint64_t block = (uint64_t{1} << frame.order) - 1;
     platform_->frames->break_up(Pfn(pfn.value() & ~block), frame.order);
@@ -35,8 +35,15 @@ void PageFrames::free(Pfn pfn) {
     rmap_->pages.remove(pfn);
     swap_->forget(pfn);
   }
-  platform_->frames->free(pfn, 0);
   ++counters_->frames_freed;
+  if (wants_back && frame.use == mem::FrameUse::Anonymous && wants_back(pfn)) {
+    platform_->frames->reassign(pfn, mem::FrameUse::Reserved, 0);
+    frame.folio = 0;
+    frame.exclusive = frame.written = frame.lazy = false;
+    ++counters_->reserved_pages;
+    return;
+  }
+  platform_->frames->free(pfn, 0);
 }
 
 std::optional<Pfn> PageFrames::new_huge(const AddressSpace& mm, unsigned order, bool one_leaf) {

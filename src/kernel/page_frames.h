@@ -5,6 +5,7 @@
 
 #include <array>
 #include <cstdint>
+#include <functional>
 #include <optional>
 
 #include "base/types.h"
@@ -35,6 +36,9 @@ class PageFrames {
   // Whether somebody must say which pages are stored to (kernel/folio.h): once there was a huge
   // page, or what could become one was made without being written.
   bool tracks_stores = false;
+  // Asked, if it is set, for each frame of private memory that is about to be free: true if it is
+  // to be set aside again, as reserve() does it.
+  std::function<bool(Pfn)> wants_back;
 
   // Nothing, here and below: no frame is free.
   std::optional<Pfn> new_anonymous(const AddressSpace& mm);

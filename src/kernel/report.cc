@@ -178,12 +178,15 @@ void report_policy(const Core& core, Add add, State state) {
       add("superpage.reservations", c.reservations, "blocks",
           "Blocks of frames set aside for the faults to come around a first one.");
       add("superpage.reservations.full", c.reservations_full, "blocks",
-          "... of which every page got used.", "kernel.superpage.reservations");
+          "Times that every page of one was in use.", "kernel.superpage.reservations");
+      add("superpage.reservations.returned", c.reservations_returned, "pages",
+          "Pages of these that were given up, and whose frames stay for the next fault there.");
       add("superpage.reservations.left", c.reservations_left, "blocks",
-          "... that ended before because a part was unmapped or moved, or the process ended.",
+          "... that ended because no page of it was in use, a part was moved, or the process "
+          "ended.",
           "kernel.superpage.reservations");
       add("superpage.reservations.replaced", c.reservations_replaced, "blocks",
-          "... because a page was wanted that had been used already (copy-on-write).",
+          "... because a page was wanted whose frame somebody else had (copy-on-write).",
           "kernel.superpage.reservations");
       add("superpage.reservations.broken", c.reservations_broken, "blocks",
           "... because memory was short, the one used longest ago first.",

@@ -18,6 +18,13 @@ std::optional<Pfn> Reservation::take(VirtAddr page) {
   return first_ + place;
 }
 
+void Reservation::give_back(Pfn pfn) {
+  const uint64_t place = pfn.value() - first_.value();
+  MMUSIM_ASSERT(places_[place]);
+  places_[place] = false;
+  --taken_;
+}
+
 namespace {
 
 bool all_are(const std::vector<bool>& places, uint64_t first, uint64_t count, bool taken) {
@@ -55,6 +62,16 @@ Reservation* Reservations::around(MmId mm, VirtAddr page) {
   return found == all_.end() ? nullptr : &all_.at(found->first).reservation;
 }
 
+Reservation* Reservations::of_frame(Pfn pfn, MmId& mm) {
+  auto at = by_frame_.upper_bound(pfn);
+  if (at == by_frame_.begin()) return nullptr;
+  --at;
+  Reservation& reservation = all_.at(at->second).reservation;
+  if (reservation.last() < pfn) return nullptr;
+  mm = at->second.mm;
+  return &reservation;
+}
+
 bool Reservations::any_in(MmId mm, const VirtRange& range) const {
   return first_in(mm, range) != all_.end();
 }
@@ -64,32 +81,37 @@ Reservation& Reservations::add(MmId mm, const Reservation& reservation) {
   MMUSIM_ASSERT(!any_in(mm, reservation.range()));
   const auto [added, fresh] = all_.insert({key, {reservation, ++clock_}});
   by_age_[clock_] = key;
+  by_frame_[reservation.first()] = key;
   return added->second.reservation;
 }
 
 void Reservations::renew(MmId mm, const Reservation& reservation) {
   Held& held = all_.at({mm, reservation.range().begin});
   by_age_.erase(held.age);
+  held.age = 0;
+  if (reservation.is_full()) return;
   held.age = ++clock_;
   by_age_[held.age] = {mm, reservation.range().begin};
+}
+
+Reservation Reservations::take_out(All::const_iterator at) {
+  Reservation removed = at->second.reservation;
+  by_age_.erase(at->second.age);
+  by_frame_.erase(removed.first());
+  all_.erase(at);
+  return removed;
 }
 
 Reservation Reservations::remove(MmId mm, VirtAddr page) {
   const auto found = first_in(mm, {page, page + 1});
   MMUSIM_ASSERT(found != all_.end());
-  Reservation removed = found->second.reservation;
-  by_age_.erase(found->second.age);
-  all_.erase(found);
-  return removed;
+  return take_out(found);
 }
 
 std::vector<Reservation> Reservations::remove_in(MmId mm, const VirtRange& range) {
   std::vector<Reservation> removed;
-  for (auto at = first_in(mm, range); at != all_.end(); at = first_in(mm, range)) {
-    removed.push_back(at->second.reservation);
-    by_age_.erase(at->second.age);
-    all_.erase(at);
-  }
+  for (auto at = first_in(mm, range); at != all_.end(); at = first_in(mm, range))
+    removed.push_back(take_out(at));
   return removed;
 }
 

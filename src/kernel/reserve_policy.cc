@@ -1,12 +1,23 @@
 #include "kernel/reserve_policy.h"
 
 #include <algorithm>
+#include <utility>
+#include <vector>
 
 #include "base/error.h"
 #include "kernel/entries.h"
+#include "kernel/hint_group.h"
 #include "kernel/promotion.h"
 
 namespace mmusim::kernel {
+
+ReservePolicy::ReservePolicy(Core& core) : core_(&core) {
+  core.page_frames.wants_back = [this](Pfn pfn) { return take_back(pfn); };
+}
+
+ReservePolicy::~ReservePolicy() {
+  core_->page_frames.wants_back = nullptr;
+}
 
 void ReservePolicy::give_back(const Reservation& reservation) {
   reservation.each_left([this](Pfn pfn) { core_->page_frames.unreserve(pfn); });
@@ -82,8 +93,39 @@ std::optional<Pfn> ReservePolicy::frame_for(AddressSpace& mm, const Vma& vma, Vi
     pfn = found->take(page);
   }
   reservations_.renew(mm.id, *found);
+  if (found->is_full()) ++core_->counters.reservations_full;
   core_->page_frames.claim(mm, *pfn);
   return pfn;
+}
+
+bool ReservePolicy::take_back(Pfn pfn) {
+  MmId mm;
+  Reservation* reservation = reservations_.of_frame(pfn, mm);
+  if (reservation == nullptr) return false;
+  if (reservation->taken() == 1) {
+    ++core_->counters.reservations_left;
+    give_back(reservations_.remove(mm, reservation->range().begin));
+    return false;
+  }
+  reservation->give_back(pfn);
+  reservations_.renew(mm, *reservation);
+  ++core_->counters.reservations_returned;
+  return true;
+}
+
+void ReservePolicy::promote(AddressSpace& mm, VirtAddr page, const BlockSize& size) {
+  Counters::BySize& counted = core_->counters.sizes[size.size];
+  switch (promote_in_place(*core_, mm, align_down(page, size.size), size)) {
+    case Promotion::Done:
+      ++counted.promoted;
+      break;
+    case Promotion::Unfit:
+      ++counted.unfit;
+      break;
+    case Promotion::NoMemory:
+      ++counted.no_memory;
+      break;
+  }
 }
 
 void ReservePolicy::populated(AddressSpace& mm, const Vma& vma, VirtAddr page) {
@@ -94,23 +136,41 @@ void ReservePolicy::populated(AddressSpace& mm, const Vma& vma, VirtAddr page) {
     if (size.size > reservation->size() || !reservation->is_full(page, size.size)) break;
     if (may_promote(mm, vma, page, size)) largest = &size;
   }
-  if (largest != nullptr) {
-    Counters::BySize& counted = core_->counters.sizes[largest->size];
-    switch (promote_in_place(*core_, mm, align_down(page, largest->size), *largest)) {
-      case Promotion::Done:
-        ++counted.promoted;
-        break;
-      case Promotion::Unfit:
-        ++counted.unfit;
-        break;
-      case Promotion::NoMemory:
-        ++counted.no_memory;
-        break;
+  if (largest != nullptr) promote(mm, page, *largest);
+}
+
+namespace {
+
+// Of what is mapped there: a leaf's or a group's.
+PageShift mapped_size(const Core& core, const AddressSpace& mm, VirtAddr page) {
+  const pt::Lookup found = mm.table->peek(page);
+  if (found.entry == pt::kNone) return core.page();
+  const auto group = group_of(core, mm, found);
+  return group ? group->size : found.size;
+}
+
+}  // namespace
+
+// What was split where rights differed, and is alike again: of each size what is whole, the largest
+// first.
+void ReservePolicy::reprotected(AddressSpace& mm, const Vma& vma, const VirtRange& range) {
+  std::vector<std::pair<VirtAddr, const BlockSize*>> blocks;
+  const std::vector<BlockSize>& sizes = core_->sizes.candidates;
+  reservations_.each_in(mm.id, range, [&](const Reservation& reservation) {
+    const VirtAddr end = std::min(range.end, reservation.range().end);
+    for (VirtAddr at = std::max(range.begin, reservation.range().begin); at < end;) {
+      const auto fits = [&](const BlockSize& size) {
+        return size.size <= reservation.size() && reservation.is_full(at, size.size) &&
+               may_promote(mm, vma, at, size);
+      };
+      const auto largest = std::find_if(sizes.rbegin(), sizes.rend(), fits);
+      const PageShift size = largest == sizes.rend() ? core_->page() : largest->size;
+      if (largest != sizes.rend()) blocks.emplace_back(at, &*largest);
+      at = align_down(at, size) + size.bytes();
     }
-  }
-  if (!reservation->is_full()) return;
-  ++core_->counters.reservations_full;
-  reservations_.remove(mm.id, page);
+  });
+  for (const auto& [at, size] : blocks)
+    if (mapped_size(*core_, mm, at) < size->size) promote(mm, at, *size);
 }
 
 void ReservePolicy::leaving(AddressSpace& mm, const VirtRange& range) {

@@ -37,6 +37,7 @@ void tear_down(Core& core, AddressSpace& mm) {
   ZapBatch batch(core, mm, ZapBatch::Scope::WholeSpace);
   std::vector<Vma> all;
   all.reserve(mm.vmas.size());
+  if (core.policy != nullptr) core.policy->leaving(mm, {VirtAddr(0), VirtAddr(~uint64_t{0})});
   mm.vmas.for_each([&](Vma& vma) {
     zap(batch, vma, vma.range());
     all.push_back(vma);

@@ -32,8 +32,10 @@ class SuperpagePolicy {
   }
   // A fault has mapped it, and is done but for this.
   virtual void populated(AddressSpace& /*mm*/, const Vma& /*vma*/, VirtAddr /*page*/) {}
-  // What is mapped in the range is about to go, or to move elsewhere.
+  // What is mapped in the range is about to move elsewhere, or to go with its address space.
   virtual void leaving(AddressSpace& /*mm*/, const VirtRange& /*range*/) {}
+  // What is mapped in the range, an area's, has other rights now.
+  virtual void reprotected(AddressSpace& /*mm*/, const Vma& /*vma*/, const VirtRange& /*range*/) {}
   // No frame is free. Whether some were given back.
   virtual bool pressure() { return false; }
   // An access in the area missed in the last level of the TLBs, and has succeeded since.

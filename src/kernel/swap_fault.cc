@@ -4,6 +4,7 @@
 #include <optional>
 #include <vector>
 
+#include "kernel/anon_fault.h"
 #include "kernel/entries.h"
 #include "kernel/huge.h"
 #include "kernel/promotion.h"
@@ -109,7 +110,9 @@ FaultOutcome swap_in(FaultContext& c, const Vma& vma, VirtAddr page, const pt::S
   const auto copy = swap.copy_of(from);
   const bool exclusive = writes(kind) || (swap.holders(from) == 1 && !copy);
   const bool shares = copy && !exclusive;
-  const auto pfn = shares ? copy : c.core.page_frames.new_anonymous(c.mm);
+  const auto pfn = shares      ? copy
+                   : exclusive ? new_page(c, vma, page)
+                               : c.core.page_frames.new_anonymous(c.mm);
   if (!pfn) return FaultOutcome::NoMemory;
   mem::Frame& frame = c.core.platform.frames->frame(*pfn);
   frame.exclusive = exclusive;
@@ -131,6 +134,7 @@ FaultOutcome swap_in(FaultContext& c, const Vma& vma, VirtAddr page, const pt::S
   c.core.accounts.add_swapped(c.mm, -1);
   ++(copy ? c.core.counters.swap_hits : c.core.counters.swap_reads);
   finish_fault(c, FaultCause::SwapIn, !copy);
+  if (exclusive) tell_policy(c, vma, page);
   return FaultOutcome::Fixed;
 }
 

@@ -85,7 +85,6 @@ void zap(ZapBatch& batch, const Vma& vma, VirtRange range, ZapPages which) {
   mem::FrameMemory& frames = *core.platform.frames;
   const PageKind file_kind = core.files.kind_of(vma);
   leave_tables(core, mm, range, batch);
-  if (core.policy != nullptr) core.policy->leaving(mm, range);
   split_huge_at(core, mm, range.begin, SplitCause::Unmap);
   split_huge_at(core, mm, range.end, SplitCause::Unmap);
   Gone gone;

@@ -91,13 +91,75 @@ TEST_P(Policies, ReservationsFitAreasAndEndWithThem) {
   s.write(kBase + 4 * k64K, 1);
   s.write(kBase + 5 * k64K, 1);
   EXPECT_EQ(counters().reserved_pages, 30u);
-  s.step("a page unmapped ends the one around it",
-         [&] { s.unmap(kBase + 4 * k64K + kPage, kPage); }, {.areas = 1});
+  s.step("a page unmapped that is not in use", [&] { s.unmap(kBase + 4 * k64K + kPage, kPage); },
+         {.areas = 1});
+  EXPECT_EQ(counters().reservations_left, 0u);
+  s.step("and the one that is: the reservation ends", [&] { s.unmap(kBase + 4 * k64K, kPage); },
+         {.anon = -4, .areas = -1});
   EXPECT_EQ(counters().reservations_left, 1u);
   EXPECT_EQ(counters().reserved_pages, 15u);
   s.m.sys().exit(kP1, 0);
-  EXPECT_EQ(counters().reservations_left, 2u);
+  EXPECT_EQ(counters().reservations_left, 5u);
   EXPECT_EQ(counters().reserved_pages, 0u);
+  s.end();
+}
+
+// FreeBSD: frames stay with their reservation, and what is populated again is promoted again.
+TEST_P(Policies, WhatIsWholeAgainIsPromotedAgain) {
+  Script& s = start(policy("reserve"));
+  s.map(kBase, k64K);
+  s.write(kBase, 16);
+  const Pfn first = frame_at(kBase);
+  EXPECT_EQ(of(k64K).promoted, 1u);
+  s.step("two pages given up", [&] { s.advise(kBase + 5 * kPage, 2 * kPage, kAdviceDontNeed); },
+         {.anon = -8});
+  EXPECT_EQ(of(k64K).splits[SplitCause::Unmap], 1u);
+  EXPECT_EQ(counters().reservations_returned, 2u);
+  EXPECT_EQ(counters().reserved_pages, 2u);
+  s.step("one is back where it was", [&] { s.write(kBase + 6 * kPage, 1); },
+         {.faults = 1, .anon = 4});
+  EXPECT_EQ(frame_at(kBase + 6 * kPage), first + 6);
+  EXPECT_EQ(of(k64K).promoted, 1u);
+  s.step("and the other: all is whole", [&] { s.write(kBase + 5 * kPage, 1); },
+         {.faults = 1, .anon = 4});
+  EXPECT_EQ(of(k64K).promoted, 2u);
+  EXPECT_EQ(of(k64K).mapped, k64K);
+  EXPECT_EQ(counters().reservations_full, 2u);
+  EXPECT_EQ(counters().reserved_pages, 0u);
+
+  s.step("a part unmapped, and mapped again",
+         [&] {
+           s.unmap(kBase + k16K, k16K);
+           s.map(kBase + k16K, k16K);
+         },
+         {.anon = -16});
+  EXPECT_EQ(counters().reserved_pages, 4u);
+  s.step("is touched", [&] { s.write(kBase + k16K, 4); }, {.faults = 4, .anon = 16});
+  EXPECT_EQ(frame_at(kBase + k16K), first + 4);
+  EXPECT_EQ(of(k64K).promoted, 3u);
+  EXPECT_EQ(of(k64K).mapped, k64K);
+  s.end();
+}
+
+// Rights that differ split it; with the same again it is one, without a fault.
+TEST_P(Policies, RightsThatAreAlikeAgainPromoteAgain) {
+  Script& s = start(policy("reserve"));
+  s.map(kBase, 2 * k64K);
+  s.write(kBase, 32);
+  EXPECT_EQ(of(k64K).mapped, 2 * k64K);
+  s.step("a page read-only",
+         [&] { s.m.sys().mprotect(kP1, VirtAddr(kBase) + 3 * kPage, kPage, kProtRead); },
+         {.areas = 2});
+  EXPECT_EQ(of(k64K).mapped, k64K);
+  EXPECT_EQ(of(k64K).splits[SplitCause::Protect], 1u);
+  s.step("and writable again",
+         [&] { s.m.sys().mprotect(kP1, VirtAddr(kBase) + 3 * kPage, kPage, kRw); }, {.areas = -2});
+  EXPECT_EQ(of(k64K).promoted, 3u);
+  EXPECT_EQ(of(k64K).mapped, 2 * k64K);
+  s.step("all read-only: nothing is split, nothing promoted",
+         [&] { s.m.sys().mprotect(kP1, VirtAddr(kBase), 2 * k64K, kProtRead); }, {});
+  EXPECT_EQ(of(k64K).promoted, 3u);
+  EXPECT_EQ(of(k64K).unfit, 0u);
   s.end();
 }
 
@@ -316,6 +378,18 @@ TEST(ReservationsByAge, TheOldestWithRoomGoesFirst) {
   EXPECT_EQ(all.remove_oldest(2)->range().begin, at(1));
   all.renew(mm, oldest);
   EXPECT_EQ(all.remove_oldest(0)->range().begin, at(2));
+  MmId whose;
+  EXPECT_EQ(all.of_frame(Pfn(67), whose)->range().begin, at(0));
+  EXPECT_EQ(whose, mm);
+  EXPECT_EQ(all.of_frame(Pfn(68), whose), nullptr);
+  for (const uint64_t page : {0, 2, 3})
+    static_cast<void>(oldest.take(at(0) + page * kPage));
+  all.renew(mm, oldest);
+  EXPECT_TRUE(oldest.is_full());
+  EXPECT_EQ(all.remove_oldest(0), std::nullopt);  // what is full has nothing to give
+  oldest.give_back(Pfn(66));
+  all.renew(mm, oldest);
+  EXPECT_TRUE(oldest.has_left(0));
   EXPECT_EQ(all.remove_in(mm, {at(0) + 3 * kPage, at(1)}).size(), 1u);
   EXPECT_EQ(all.remove_oldest(0), std::nullopt);
 }
