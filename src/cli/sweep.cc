@@ -52,6 +52,7 @@ constexpr const char* kSweepText =
 std::set<std::string> check_points(const SweepPoints& made) {
   std::set<std::string> counters;
   size_t impossible = made.impossible;
+  std::vector<std::pair<std::string, std::vector<std::string>>> reasons;  // with the points' names
   for (const sweep::Point& point : made.points) {
     check_interrupt();
     try {
@@ -64,9 +65,15 @@ std::set<std::string> check_points(const SweepPoints& made) {
     } catch (const Error& why) {
       if (is_interruption(why)) throw;
       ++impossible;
-      error(fmt::format("{}: {}", point.name, why.what()));
+      const auto known = std::find_if(reasons.begin(), reasons.end(),
+                                      [&](const auto& one) { return one.first == why.what(); });
+      (known != reasons.end() ? *known : reasons.emplace_back(why.what(), Words()))
+          .second.push_back(point.name);
     }
   }
+  for (const auto& [why, names] : reasons)
+    error(fmt::format("{}{}: {}", names.front(),
+                      names.size() == 1 ? "" : fmt::format(" and {} more", names.size() - 1), why));
   if (impossible != 0)
     throw UsageError("",
                      fmt::format("{} of {} points are impossible", impossible,

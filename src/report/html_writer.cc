@@ -1,5 +1,6 @@
 #include "report/html_writer.h"
 
+#include <algorithm>
 #include <fmt/format.h>
 #include <variant>
 
@@ -148,8 +149,11 @@ std::string html_of(const Facts& facts) {
 }
 
 std::string html_of(const Table& table) {
-  return fmt::format("<div class=\"table\">\n{}{}</div>\n", table_with_caption(table),
-                     notes_of(table));
+  // More columns than there is room for on paper, unless it lies on its side.
+  constexpr auto kWide = 10;
+  const bool wide = std::count_if(table.columns.begin(), table.columns.end(), is_shown) > kWide;
+  return fmt::format("<div class=\"table{}\">\n{}{}</div>\n", wide ? " wide" : "",
+                     table_with_caption(table), notes_of(table));
 }
 
 std::string html_of(const Figure& figure) {

@@ -16,7 +16,7 @@ fail() { printf '%s\n' "$*"; exit 1; }
 cp t.mmt '<img src=x onerror=boom>.mmt'
 "$mmusim" compare '<img src=x onerror=boom>.mmt' -m tiny,zen2 \
   -k '</script><script>boom()//: gpt' -q --json compare.json >/dev/null
-"$mmusim" sweep t.mmt -m tiny -p mlpt,gpt -v 'tlb.l2.entries=8..64 x2' --tlb.l2.ways=4 -q -o sweep >/dev/null
+"$mmusim" sweep t.mmt -m tiny -p mlpt,gpt -v tlb.l2.entries=8,16,64 -v cost.walk=1,10 --tlb.l2.ways=4 --run.interval=2 -q -o sweep >/dev/null
 "$mmusim" curve t.mmt -q --json curve.json >/dev/null
 "$mmusim" page-table footprint dense:1M -p mlpt,gpt --json footprint.json >/dev/null
 "$mmusim" report compare.json sweep curve.json footprint.json -o page.html >/dev/null
@@ -64,6 +64,17 @@ cat >look.js <<'JS'
     say(`svg ${read.querySelector("parsererror") === null && read.querySelectorAll("pattern").length > 1}`);
     const csv = texts.find((text) => text.startsWith("run,"));
     say(`csv ${csv.split("\r\n").length - 1 === figures[0].querySelectorAll("tbody tr").length + 1}`);
+    // However wide the page is, no text of a figure ends behind it.
+    const cut = new Set();
+    for (let width = 480; width <= 960; width += 20) {
+      document.querySelector("main").style.maxWidth = `${width}px`;
+      await new Promise((done) => setTimeout(done, 100));
+      for (const figure of figures) {
+        const right = figure.querySelector("svg.marks").getBoundingClientRect().right;
+        if ([...figure.querySelectorAll("svg text")].some((text) => text.getBoundingClientRect().right > right + 1)) cut.add(figure.dataset.name);
+      }
+    }
+    say(`cut off ${[...cut].join(" ") || "none"}`);
     document.title = "said";
     const box = document.createElement("pre");
     box.id = "said";
@@ -81,7 +92,7 @@ sed '/<\/body>/e cat look.js' page.html >looked.html
 ! grep ':CONSOLE' log || fail "the page complains"
 sed -n '/<pre id="said">/,/<\/pre>/p' dom.html | sed 's/<[^>]*>//g; /^$/d' >said
 diff - said <<'EOF' || fail "not what was expected (second column)"
-figures 9
+figures 14
 not to be seen none
 strange elements 0
 without a name 0
@@ -89,6 +100,7 @@ dark true
 sorts true descending
 svg true
 csv true
+cut off none
 EOF
 # Names of the picture as a person reads them.
 grep -q '&lt;/script&gt;&lt;script&gt;boom()//' page.html || fail "the strange name is not there"

@@ -80,9 +80,11 @@ const charts = (() => {
       text: { font },
     };
   }
-  function legend(data, width, scales) {
+  // It begins where the axis does, `left` of the width.
+  function legend(data, left, width, scales) {
     const each = widest(data.series, 12.5) + 50;
-    return { ...scales, orient: "top", direction: "horizontal", columns: Math.max(1, Math.min(data.series.length, Math.floor(width / each))), labelLimit: width - 40 };
+    const room = width - left;
+    return { ...scales, orient: "top", direction: "horizontal", columns: Math.max(1, Math.min(data.series.length, Math.floor(room / each))), labelLimit: room - 40 };
   }
   function head(data, width, theme) {
     return {
@@ -139,7 +141,7 @@ const charts = (() => {
           encode: { labels: { update: { text: { signal: data.x.bytes ? "mmBytes(datum.value)" : "mmCount(datum.value)" } } } } },
         ...(narrow ? [] : [{ orient: "left", scale: "y", domain: false, ticks: false, labelLimit: width * 0.4 }]),
       ],
-      legends: data.series.length > 1 ? [legend(data, width, { fill: "fill", symbolType: "square" })] : [],
+      legends: data.series.length > 1 ? [legend(data, left, width, { fill: "fill", symbolType: "square" })] : [],
       marks: [
         { type: "rect", from: { data: "parts" }, encode: {
           enter: {
@@ -171,6 +173,7 @@ const charts = (() => {
     }));
     const some = points.map((point) => point.y);
     const dotted = data.rows.length <= 40;
+    const left = widest(some.map(shown(data.y)), 12) + 40;  // of labels, and the title beside them
     const places = data.rows.map((row) => row.name).filter((x) => x > 0);
     const every = Math.max(1, Math.ceil(places.length / Math.max(2, Math.floor(width / 64))));
     const domain = (log, values) => (values.length === 0 ? [log ? 1 : 0, log ? 10 : 1] : log ? [Math.min(...values), Math.max(...values)] : null);
@@ -198,7 +201,7 @@ const charts = (() => {
           ...(data.y.log ? { values: powers } : data.y.bytes ? { values: byteTicks(Math.max(0, ...some), 6) } : { tickCount: 6 }),
           encode: { labels: { update: { text: { signal: data.y.bytes ? "mmBytes(datum.value)" : "mmCount(datum.value)" } } } } },
       ],
-      legends: data.series.length > 1 ? [legend(data, width, { stroke: "colour", ...(dotted ? { shape: "shape" } : { strokeDash: "dash", symbolType: "stroke" }), symbolFillColor: "transparent", symbolStrokeWidth: 2 })] : [],
+      legends: data.series.length > 1 ? [legend(data, left, width, { stroke: "colour", ...(dotted ? { shape: "shape" } : { strokeDash: "dash", symbolType: "stroke" }), symbolFillColor: "transparent", symbolStrokeWidth: 2 })] : [],
       marks: [{
         type: "group", from: { facet: { name: "line", data: "points", groupby: "series" } },
         marks: [
