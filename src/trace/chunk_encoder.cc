@@ -10,13 +10,10 @@ namespace {
 
 constexpr size_t kFirstSlots = size_t{1} << 14;
 
-// The fewest bytes that hold `difference` as a signed number; none for 0. Without a branch, since
-// which it is cannot be foreseen.
+// The fewest bytes that hold `difference`, which is not 0, as a signed number.
 unsigned difference_bytes(uint64_t difference) {
   const uint64_t magnitude = difference ^ (0 - (difference >> 63));
-  const uint64_t is_something = (difference | (0 - difference)) >> 63;
-  return (static_cast<unsigned>(72 - std::countl_zero(magnitude | 1)) / 8) &
-         static_cast<unsigned>(0 - is_something);
+  return static_cast<unsigned>(72 - std::countl_zero(magnitude | 1)) / 8;
 }
 
 constexpr auto kBias = [] {
@@ -240,21 +237,24 @@ void ChunkEncoder::put(std::span<const uint32_t> numbers, std::span<const uint64
   totals_.stores += stores;
   totals_.modifies += addresses.size() - loads - stores;
 
-  // Each difference is written in eight bytes, of which the next one takes what is too much.
-  std::array<uint8_t*, kMaxDifferenceBytes + 1> at;
-  for (unsigned width = 0; width < at.size(); ++width) {
-    differences_[width].reserve(addresses.size() * width + kMaxDifferenceBytes);
-    at[width] = differences_[width].end();
-  }
-  widths_.reserve(addresses.size());
-  uint8_t* width_at = widths_.end();
+  put_addresses<kPages>(addresses);
+  if constexpr (kPages) pages_->take(std::span(refs_).first(refs));
+}
+
+// Three steps, so that one access waits for as little as possible of what comes of the one before:
+// most differences are 0, and of the others most are repeated.
+template <bool kPages>
+void ChunkEncoder::put_addresses(std::span<const uint64_t> addresses) {
+  if (addresses.empty()) return;
+  if (moved_.size() < addresses.size()) moved_.resize(addresses.size());
   // In registers: a byte written might be any of these, for all a compiler knows.
   const uint32_t* const places = places_.data();
   const uint32_t* const ref_places = ref_places_.data();
   const MemOp* const ops = ops_.data();
   PageRef* const row = refs_.data();
   uint64_t* const last = last_address_.data();
-  auto [first, second, third, fourth] = stored_;
+  Moved* const moved = moved_.data();
+  size_t count = 0;
   for (size_t i = 0; i < addresses.size(); ++i) {
     const uint64_t address = addresses[i];
     const uint64_t difference = address - last[places[i]];
@@ -264,27 +264,48 @@ void ChunkEncoder::put(std::span<const uint32_t> numbers, std::span<const uint64
       const bool crosses = (address & kBlockPage.offset_mask()) + op.bytes > kBlockPage.bytes();
       row[ref_places[i]] = PageRef(VirtAddr(address), op.kind, crosses);
     }
+    moved[count] = {difference, i};
+    count += difference != 0 ? 1 : 0;
+  }
+  widths_.reserve(addresses.size());
+  std::memset(widths_.end(), 0, addresses.size());
+  put_differences(std::span(moved, count), widths_.end());
+  widths_.set_end(widths_.end() + addresses.size());
+}
+
+// Of none that is 0. Those that are to be stored take the place of others.
+void ChunkEncoder::put_differences(std::span<Moved> moved, uint8_t* widths) {
+  auto [first, second, third, fourth] = stored_;
+  size_t count = 0;
+  for (const auto [difference, access] : moved) {
     const unsigned width = difference_bytes(difference);
     const unsigned same = (difference == first ? 1u : 0u) | (difference == second ? 2u : 0u) |
                           (difference == third ? 4u : 0u) | (difference == fourth ? 8u : 0u);
-    const bool repeated = same != 0 && width != 0;
-    const unsigned bytes = repeated ? 0 : width;
-    const uint64_t biased = difference + kBias[bytes];
-    std::memcpy(at[bytes], &biased, sizeof biased);
-    at[bytes] += bytes;
     const auto code = kRepeatCode + static_cast<unsigned>(std::countr_zero(same | 16u));
-    *width_at++ = static_cast<uint8_t>(repeated ? code : width);
-    const bool stored = bytes != 0;
+    const bool stored = same == 0;
+    widths[access] = static_cast<uint8_t>(stored ? width : code);
+    moved[count] = {difference, width};
+    count += stored ? 1 : 0;
     fourth = stored ? third : fourth;
     third = stored ? second : third;
     second = stored ? first : second;
     first = stored ? difference : first;
   }
   stored_ = {first, second, third, fourth};
+
+  // Each is written in eight bytes, of which the next one takes what is too much.
+  std::array<uint8_t*, kMaxDifferenceBytes + 1> at;
+  for (unsigned width = 0; width < at.size(); ++width) {
+    differences_[width].reserve(count * width + kMaxDifferenceBytes);
+    at[width] = differences_[width].end();
+  }
+  for (const auto [difference, width] : moved.first(count)) {
+    const uint64_t biased = difference + kBias[width];
+    std::memcpy(at[width], &biased, sizeof biased);
+    at[width] += width;
+  }
   for (unsigned width = 0; width < at.size(); ++width)
     differences_[width].set_end(at[width]);
-  widths_.set_end(width_at);
-  if constexpr (kPages) pages_->take(std::span(refs_).first(refs));
 }
 
 void ChunkEncoder::close() {

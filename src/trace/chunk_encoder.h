@@ -71,8 +71,18 @@ class ChunkEncoder {
     uint8_t stores;
   };
 
+  // An access that does not go where it went the last time: how far from there, and which of those
+  // being written it is; or, once that has been looked at, how many bytes that takes.
+  struct Moved {
+    uint64_t difference;
+    uint64_t access_or_width;
+  };
+
   template <bool kPages>
   void put(std::span<const uint32_t> numbers, std::span<const uint64_t> addresses);
+  template <bool kPages>
+  void put_addresses(std::span<const uint64_t> addresses);
+  void put_differences(std::span<Moved> moved, uint8_t* widths);
   size_t place_crossing(const Counts& block, size_t begin, uint32_t* accesses);
   uint32_t number_of(const StaticBlock& block, uint64_t hash, const uint64_t* addresses);
   uint32_t add(const StaticBlock& block, uint64_t hash, const uint64_t* addresses);
@@ -87,6 +97,7 @@ class ChunkEncoder {
   std::vector<MemOp> ops_;
   std::vector<uint64_t> last_address_;  // per static op
   std::vector<uint32_t> places_;        // in last_address_, of the accesses being written
+  std::vector<Moved> moved_;            // of these
 
   std::unique_ptr<PageStreamMaker> pages_;  // null: there are none
   std::vector<PageRef> fetches_;            // by number: that of the block's begin, or what crosses

@@ -28,8 +28,49 @@ constexpr uint8_t kCrossing = 4;
 void PageSieve::cross(PageRef ref) {
   const size_t side = ref.is_data() ? 1 : 0;
   last_[side] = {};
+  cross_slots(ref);
+}
+
+void PageSieve::cross_slots(PageRef ref) {
+  const size_t side = ref.is_data() ? 1 : 0;
   slots_[side][set_of(ref)] = {};
   slots_[side][(set_of(ref) + 1) & (kPageSets - 1)] = {};
+}
+
+// What is known of a side is kept in two parts, so that one reference waits for as little as
+// possible of what comes of the one before: its page, and whether that was written.
+size_t PageSieve::needed_by_any(std::span<const PageRef> refs, PageRef* needed) {
+  struct Side {
+    uint64_t page = SeenPage::kNone;
+    uint64_t written = 0;
+  };
+  const auto side_of = [](Known known) {
+    return (known & kSeenBits) == 0 ? Side{} : Side{known & ~kSeenBits, known >> 1 & 1};
+  };
+  const auto known_of = [](Side side) {
+    return side.page == SeenPage::kNone ? Known{} : side.page | SeenPage::kUsed | side.written << 1;
+  };
+  static_assert(SeenPage::kWritten == 2);
+  Side fetched = side_of(last_[0]);
+  Side data = side_of(last_[1]);
+  size_t count = 0;
+  for (const PageRef ref : refs) {
+    const uint64_t page = ref.page().value();
+    const uint64_t writes = needs(ref);
+    const uint64_t is_data = ref.is_data() ? 1 : 0;
+    const uint64_t stays = ref.crosses() ? 0 : 1;
+    // Both sides are looked at, so that there is no branch.
+    const uint64_t same_data = is_data & (page == data.page ? 1 : 0);
+    const uint64_t same_fetched = (is_data ^ 1) & (page == fetched.page ? 1 : 0);
+    const uint64_t written = (same_data & data.written) | (same_fetched & fetched.written);
+    needed[count] = ref;
+    count += 1 ^ (stays & (same_data | same_fetched) & (written | (writes ^ 1)));
+    const uint64_t now = stays != 0 ? page : SeenPage::kNone;
+    data = is_data != 0 ? Side{now, written | writes} : data;
+    fetched = is_data != 0 ? fetched : Side{now, written | writes};
+  }
+  last_ = {known_of(fetched), known_of(data)};
+  return count;
 }
 
 // Of the page a slot knows nothing more is kept than a first write, so what is known is the page of
@@ -87,7 +128,7 @@ void PageStreamMaker::begin() {
   kept_.clear();
   too_large_ = false;
   all_ = 0;
-  left_out_last_ = 0;
+  for_any_ = 0;
   run_kept_ = 0;
   run_returns_ = 0;
   sieve_.forget();
@@ -97,32 +138,31 @@ void PageStreamMaker::begin() {
 // place of one that is not kept.
 void PageStreamMaker::take(std::span<const PageRef> refs) {
   if (too_large_) return;
-  kept_.reserve(refs.size() * sizeof(PageRef));
-  returns_.reserve(refs.size());
+  for (const PageRef ref : refs)
+    all_ += digest_of(ref);
+  if (needed_.size() < refs.size()) needed_.resize(refs.size());
+  const std::span needed(needed_.data(), sieve_.needed_by_any(refs, needed_.data()));
+  kept_.reserve(needed.size() * sizeof(PageRef));
+  returns_.reserve(needed.size());
   uint8_t* at = returns_.end();
   auto* kept = reinterpret_cast<PageRef*>(kept_.end());
-  uint64_t all = 0;
-  uint64_t spared = 0;
-  for (const PageRef ref : refs) {
-    PageSieve::Spared by{};
+  uint64_t for_any = 0;
+  for (const PageRef ref : needed) {
+    uint64_t spared = 0;
     if (ref.crosses()) [[unlikely]]
-      sieve_.cross(ref);
+      sieve_.cross_slots(ref);
     else
-      by = sieve_.spare(ref);
-    const uint64_t digest = digest_of(ref);
-    all += digest;
-    spared += digest & (0 - by.by_any);
+      spared = sieve_.spare_by_slot(ref);
+    for_any += digest_of(ref);
     const uint64_t back = static_cast<uint64_t>(ref.kind()) << kSetBits | set_of(ref.number());
     // kNext, or back: without a branch.
-    *at = static_cast<uint8_t>(kNext ^ ((kNext ^ back) & (0 - by.by_sets)));
-    at += 1 - by.by_any;
+    *at++ = static_cast<uint8_t>(kNext ^ ((kNext ^ back) & (0 - spared)));
     *kept = ref;
-    kept += 1 - by.by_sets;
+    kept += 1 - spared;
   }
+  for_any_ += for_any;
   returns_.set_end(at);
   kept_.set_end(reinterpret_cast<const uint8_t*>(kept));
-  all_ += all;
-  left_out_last_ += spared;
   too_large_ = this->kept().size() * sizeof(uint32_t) + returns_.size() > kMaxPageStreamBytes;
 }
 
@@ -153,7 +193,7 @@ void PageStreamMaker::finish(PageStreams& out) {
     for_sets += digest_of(ref);
     numbers_.push_back(number_of(ref));
   }
-  out.digests = {.all = all_, .left_out = all_ - for_sets, .left_out_last = left_out_last_};
+  out.digests = {.all = all_, .left_out = all_ - for_sets, .left_out_last = all_ - for_any_};
 
   ByteBuffer& pages = out.streams[static_cast<size_t>(PageStream::Pages)];
   pages.varint(refs_.size());

@@ -90,19 +90,22 @@ class PageSieve {
     uint64_t by_sets;
   };
   [[gnu::always_inline]] Spared spare(PageRef ref) {
-    const uint64_t page = ref.page().value();
-    const uint64_t kind = static_cast<uint64_t>(ref.kind());
-    const size_t side = ref.is_data() ? 1 : 0;
-    Known& last = last_[side];
-    Known& slot = slots_[side][set_of(ref)];
-    const uint64_t last_seen = seen_of(last, page);
-    const uint64_t slot_seen = seen_of(slot, page);
-    const Known now = page | SeenPage::kUsed | (kind & SeenPage::kWritten);
-    last = now | last_seen;
-    slot = now | slot_seen;
-    const uint64_t needs = kind >> 1;  // the number of a bit
-    return {last_seen >> needs & 1, slot_seen >> needs & 1};
+    Known& last = last_[ref.is_data() ? 1 : 0];
+    const uint64_t seen = seen_of(last, ref.page().value());
+    last = used(ref) | seen;
+    return {seen >> needs(ref) & 1, spare_by_slot(ref)};
   }
+  // The same in two steps, for many at once, which is faster: those that are needed by somebody go
+  // to `needed`, in order, which has room for all. How many these are. Each of them is then to be
+  // given to one of the two below.
+  size_t needed_by_any(std::span<const PageRef> refs, PageRef* needed);
+  [[gnu::always_inline]] uint64_t spare_by_slot(PageRef ref) {
+    Known& slot = slots_[ref.is_data() ? 1 : 0][set_of(ref)];
+    const uint64_t seen = seen_of(slot, ref.page().value());
+    slot = used(ref) | seen;
+    return seen >> needs(ref) & 1;
+  }
+  void cross_slots(PageRef ref);
   // One that crosses, which is kept.
   void cross(PageRef ref);
 
@@ -151,8 +154,11 @@ class PageSieve {
     return seen == 0 ? SeenPage{} : SeenPage{known >> kBlockPage.log2(), seen};
   }
   static constexpr Known used(PageRef ref) {
-    return ref.page().value() | SeenPage::kUsed | (ref.writes() ? SeenPage::kWritten : 0u);
+    return ref.page().value() | SeenPage::kUsed |
+           (static_cast<uint64_t>(ref.kind()) & SeenPage::kWritten);
   }
+  // The number of the bit that is to be seen.
+  static constexpr uint64_t needs(PageRef ref) { return static_cast<uint64_t>(ref.kind()) >> 1; }
   static Known last_of(std::span<const PageRef> kept, bool data, Known before);
 
   std::array<Known, 2> last_{};
@@ -195,10 +201,11 @@ class PageStreamMaker {
   ByteBuffer kept_;  // PageRefs, for sets
   bool too_large_ = false;
   uint64_t all_ = 0;  // digests
-  uint64_t left_out_last_ = 0;
+  uint64_t for_any_ = 0;
   size_t run_kept_ = 0;  // kept() when the run began
   size_t run_returns_ = 0;
 
+  std::vector<PageRef> needed_;    // by any, of those being taken
   std::vector<PageRef> refs_;      // by number, in the order of their first use
   std::vector<uint32_t> slots_;    // number + 1, or 0; open addressing, a power of two of them
   std::vector<uint32_t> numbers_;  // of what is kept for sets
