@@ -53,6 +53,12 @@ struct Importer {
 
 std::span<const Importer> importers();
 
+// For importers, at their end: finishes the trace, whose totals are the result's then. Errors:
+// Error naming `input` where nothing came of it that a replay could do: no instruction, nor, where
+// `events_do` (those of the input, not the importer's own), an event.
+void finish_import(Writer& writer, ImportResult& result, const std::string& input,
+                   const char* format, bool events_do = false);
+
 }  // namespace mmusim::trace
 
 #endif  // MMUSIM_TRACE_IMPORTER_H_

@@ -148,6 +148,9 @@ class Writer::Impl {
     Totals all = written_;
     return all += encoder_->totals();
   }
+  [[nodiscard]] bool has_instructions() const {
+    return instructions_ != 0 || totals().instructions != 0;
+  }
   [[nodiscard]] uint64_t bytes_written() const { return file_.bytes_written(); }
 
  private:
@@ -316,6 +319,9 @@ void Writer::abandon() {
 }
 Totals Writer::totals() const {
   return impl_->totals();
+}
+bool Writer::has_instructions() const {
+  return impl_->has_instructions();
 }
 uint64_t Writer::bytes_written() const {
   return impl_->bytes_written();

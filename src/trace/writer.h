@@ -80,6 +80,8 @@ class Writer {
 
   // Of all that was written; the block being made is not yet counted.
   [[nodiscard]] Totals totals() const;
+  // Whether any was given.
+  [[nodiscard]] bool has_instructions() const;
   // In the file; with compressors, less than that until finish().
   [[nodiscard]] uint64_t bytes_written() const;
 

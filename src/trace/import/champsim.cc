@@ -154,6 +154,9 @@ class ChampsimImport {
     const uint8_t taken = at[champsim::kTakenAt];
     if ((branch | taken) > 1) [[unlikely]]
       return refuse("not a record: what says whether a branch was taken is neither 0 nor 1");
+    // As where a copy of the file that was cut short is filled up.
+    if (ip == 0) [[unlikely]]
+      return refuse("not a record: its instruction is at address 0");
     const unsigned bytes = length(ip, next, branch != 0, taken != 0);
     // Data accesses do not leave their lines.
     if (ip + (bytes - 1) < ip) [[unlikely]]
@@ -255,8 +258,7 @@ ImportResult import_champsim(std::span<const std::string> paths, const std::stri
   }
   if (result.input_records == 0)
     throw Error(path, "holds no records", "see 'mmusim trace import --help-format champsim'");
-  writer.finish();
-  result.totals = writer.totals();
+  finish_import(writer, result, path, "champsim");
   return result;
 }
 

@@ -167,9 +167,8 @@ ImportResult import_dinero(std::span<const std::string> paths, const std::string
   header.notes = "Imported from a trace for Dinero: there are no system calls and areas.";
   Writer writer(output, header, writer_options);
   ImportResult result = DineroImport(path, writer, options, chosen).run();
-  if (writer.totals().events == 1 && result.input_records == 0) throw Error(path, "is empty");
-  writer.finish();
-  result.totals = writer.totals();
+  if (result.input_records == 0) throw Error(path, "is empty");
+  finish_import(writer, result, path, "dinero");
   return result;
 }
 

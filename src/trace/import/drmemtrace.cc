@@ -110,11 +110,11 @@ ImportResult import_drmemtrace(std::span<const std::string> paths, const std::st
       "Imported from drmemtrace: processes begin without areas, which are implied; the order "
       "between "
       "threads is that of their time stamps.";
+  const std::string input = recording.inputs.front().path;
   Writer writer(output, header, writer_options);
   drmemtrace::Import<Writer> import(std::move(recording), isa, writer, chosen);
   ImportResult result = import.run();
-  writer.finish();
-  result.totals = writer.totals();
+  finish_import(writer, result, input, "drmemtrace", true);
   result.warnings.insert(result.warnings.begin(), warnings.begin(), warnings.end());
   return result;
 }

@@ -88,10 +88,10 @@ ImportResult import_lackey(std::span<const std::string> paths, const std::string
       "thread of a reference is a guess, program, stack and vdso areas are implied.";
   lackey::Options chosen = lackey::Options::keys().read(keys);
   static_cast<ImportOptions&>(chosen) = options;
+  const std::string input = first->path;
   Writer writer(output, header, writer_options);
   ImportResult result = lackey::Import<Writer>(std::move(logs), writer, chosen).run();
-  writer.finish();
-  result.totals = writer.totals();
+  finish_import(writer, result, input, "lackey");
   return result;
 }
 

@@ -314,8 +314,7 @@ ImportResult import_perf(std::span<const std::string> paths, const std::string& 
       "system calls, munmap is not told.";
   Writer writer(output, header, writer_options);
   ImportResult result = PerfImport(path, writer, options, chosen).run();
-  writer.finish();
-  result.totals = writer.totals();
+  finish_import(writer, result, path, "perf", true);
   return result;
 }
 

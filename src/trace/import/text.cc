@@ -157,8 +157,7 @@ class TextImport {
       if (!reference()) other_line();
     }
     if (result_.input_records == 0) throw Error(lines_.path(), "is empty");
-    writer_.finish();
-    result_.totals = writer_.totals();
+    finish_import(writer_, result_, lines_.path(), "text", true);
     stream_.add_remarks(result_.remarks);
     return std::move(result_);
   }

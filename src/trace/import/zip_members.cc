@@ -111,10 +111,12 @@ struct ZipMembers::Impl {
   void check(la_int64_t result) {
     if (thrown) std::rethrow_exception(std::exchange(thrown, nullptr));
     if (result >= ARCHIVE_OK) return;
-    const char* const why = archive_error_string(reader);
+    const char* const told = archive_error_string(reader);
+    std::string_view why = told == nullptr ? "it cannot be read" : told;
+    while (why.ends_with('\n'))  // some do
+      why.remove_suffix(1);
     throw Problem{fmt::format("damaged zip archive{}: {}",
-                              member.empty() ? "" : fmt::format(", member '{}'", member),
-                              why == nullptr ? "it cannot be read" : why),
+                              member.empty() ? "" : fmt::format(", member '{}'", member), why),
                   stored.place()};
   }
 

@@ -157,6 +157,24 @@ TEST(ByteSource, NothingIsBesideAnArchive) {
   }
 }
 
+// What libarchive says of it ends a line.
+TEST(ByteSource, ASizeThatIsNotTheMembersIsAnErrorOfOneLine) {
+  const lackey::TemporaryDirectory directory;
+  Random random(14);
+  std::string packed = zip_of_one(sample(20'000, random));
+  const size_t listed = packed.rfind("PK\x01\x02");
+  ASSERT_NE(listed, std::string::npos);
+  ++packed[22];  // the size, in front of the member
+  ++packed[listed + 24];
+  try {
+    read_all(directory.write("z", packed), random, false);
+    ADD_FAILURE() << "no error";
+  } catch (const Error& error) {
+    EXPECT_NE(std::string(error.what()).find("wrong size"), std::string::npos) << error.what();
+    EXPECT_EQ(std::string(error.what()).find('\n'), std::string::npos) << error.what();
+  }
+}
+
 TEST(ByteSource, SnappyChecksumsAreLookedAt) {
   const lackey::TemporaryDirectory directory;
   Random random(12);

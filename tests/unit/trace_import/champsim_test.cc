@@ -124,6 +124,8 @@ TEST(Champsim, RefusesWithTheRecord) {
   EXPECT_THAT(small_error("champsim", record({.ip = UINT64_MAX - 1})),
               HasSubstr("in: record 0 (byte 0): an instruction that wraps"));
   EXPECT_THAT(small_error("champsim", ""), HasSubstr("in: holds no records"));
+  EXPECT_THAT(small_error("champsim", good + std::string(64, '\0')),
+              HasSubstr("in: record 2 (byte 128): not a record: its instruction is at address 0"));
   ImportOptions lenient;
   lenient.strict = false;
   const SmallImport got = import_small("champsim", bad + "torn", {}, lenient);
