@@ -247,7 +247,8 @@ Status LyingTable::split(const Handle& handle, PageShift to) {
   while (lies(Lie::HangInSplit))
     std::this_thread::yield();
   if (lies(Lie::SplitSaysOk) && to < handle.size) return Status::Ok;
-  const Status status = honest_->split(handle, to);
+  const Status status =
+      honest_->split(handle, lies(Lie::SplitToPages) && to < handle.size ? page() : to);
   if (status == Status::Ok) split_ = handle;
   if (lies(Lie::SplitForgetsLast) && status == Status::Ok) {
     Entry old = kNone;

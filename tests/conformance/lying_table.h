@@ -79,6 +79,7 @@ enum class Lie : uint8_t {
   // --- Sizes
   SplitForgetsLast,  // split() loses the last page
   SplitSaysOk,       // split() does nothing and says Ok
+  SplitToPages,      // split() makes base pages, whatever it is asked for
   ReserveNothing,    // split_reserve() says that nothing is needed
   PromoteAnything,   // promote() says Ok of what is not uniform
   // --- What operations report

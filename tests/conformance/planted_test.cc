@@ -83,6 +83,7 @@ const std::vector<Planted>& planted() {
       {LIE(DoubleFree), {kFrees}},
       {LIE(SplitForgetsLast), {kSplit, "split_without_memory"}},
       {LIE(SplitSaysOk), {kSplit, "split_without_memory"}},
+      {LIE(SplitToPages), {"split_to_each_size"}},
       {LIE(ReserveNothing), {"split_reserve_suffices"}},
       {LIE(PromoteAnything), {"promotion_wants_uniform_leaves"}},
       {LIE(SilentEnsure), {kReported}, false, true},

@@ -51,6 +51,7 @@ class Case {
   void CursorMeetsStraddlingLeavesOnce();
   void CursorsResume();
   void ClearingUnderACursor();
+  void SplitToEachSize();
   void PromotionIsUndoneBySplit();
   void PromotionOfSeveralSizes();
   void PromotionWantsUniformLeaves();

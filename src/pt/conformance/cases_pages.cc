@@ -162,6 +162,58 @@ void Case::KeptEntries() {
   CHECK_EQ(seen, kept.size());
 }
 
+// A leaf of each size into those of each smaller one: beside it stand one of its own size and one
+// of the size below, without a gap, and behind these a page.
+void Case::SplitToEachSize() {
+  const auto sizes = machine_.factory->create(MmId(1))->capabilities().leaf_sizes;
+  constexpr unsigned kMostParts = 9;  // log2
+  for (size_t from = 1; from < sizes.size(); ++from) {
+    const PageShift size = sizes[from];
+    const VirtAddr at(2 * size.bytes());
+    const VirtAddr behind = at + 2 * size.bytes();
+    if (machine_.room(0) <= behind.value()) return;
+    const uint64_t frames = size.bytes() >> machine_.page.log2();
+    const PageShift below = sizes[from - 1];
+    for (const PageShift to : sizes) {
+      if (to >= size || size.log2() - to.log2() > kMostParts) continue;
+      const auto table = machine_.factory->create(MmId(1));
+      const std::vector<std::pair<VirtAddr, PageShift>> beside = {
+          {at - below.bytes(), below}, {at + size.bytes(), size}, {behind, machine_.page}};
+      map(*table, at, leaf(8 * frames, size), size);
+      for (const auto& [va, other] : beside)
+        map(*table, va, leaf(4 * frames, other), other);
+      CHECK_EQ(table->split(handle_at(*table, at), to), Status::Ok);
+      const uint64_t parts = size.bytes() >> to.log2();
+      const uint64_t each = to.bytes() >> machine_.page.log2();
+      for (uint64_t i = 0; i < parts; ++i) {
+        const Lookup found = table->find(at + (i << to.log2()) + (to.bytes() - 1));
+        CHECK_EQ(found.size, to);
+        CHECK_EQ(found.base, at + (i << to.log2()));
+        CHECK_EQ(found.entry, leaf(8 * frames + i * each, to));
+      }
+      for (const auto& [va, other] : beside) {
+        CHECK_EQ(table->find(va).size, other);
+        CHECK_EQ(table->find(va).entry, leaf(4 * frames, other));
+      }
+      CHECK_EQ(table->stats().leaves, parts + beside.size());
+      VirtAddr last(0);
+      uint64_t seen = 0;
+      each_run(*table->cursor(machine_.everything()), [&](Run& run) {
+        for (uint32_t i = 0; i < run.count; ++i) {
+          if (run.get(i) == kNone) continue;
+          CHECK_TRUE(seen == 0 || last < run.address(i));
+          last = run.address(i);
+          ++seen;
+          run.set(i, kNone);
+        }
+        return true;
+      });
+      CHECK_EQ(seen, parts + beside.size());
+      expect_clean(*table);
+    }
+  }
+}
+
 // Blocks of the second leaf size, if it is not too many pages.
 std::optional<PageShift> Case::promotable(PageTable& table) const {
   const Capabilities can = table.capabilities();

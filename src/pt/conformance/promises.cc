@@ -50,6 +50,8 @@ const std::vector<PromiseCase>& promise_cases() {
                   "a cursor that seeks after changes from elsewhere goes on by address"),
       MMUSIM_CASE(ClearingUnderACursor, "clearing_under_a_cursor",
                   "clearing what a Zap cursor hands out never makes it lose its place"),
+      MMUSIM_CASE(SplitToEachSize, "split_to_each_size",
+                  "split() gives leaves of the size asked for, and leaves what stands beside"),
       MMUSIM_CASE(PromotionIsUndoneBySplit, "promotion_is_undone_by_split",
                   "split() after promote() gives the translations there were"),
       MMUSIM_CASE(PromotionOfSeveralSizes, "promotion_of_several_sizes",
