@@ -132,7 +132,7 @@ Status Gpt::copy_array(const Place& from, const GuardedEntry& e, const Place& to
   if (!array) return Status::NoMemory;
   GuardedEntry made = GuardedEntry::array(to.local(first_wanted), length, array->address);
   const uint64_t count = uint64_t{1} << shape.log2;
-  const uint64_t first = page_in_array(leading(first_wanted, length), e);
+  const uint64_t first = tables_.page_in_array(leading(first_wanted, length), e);
   Run run = run_of_array(tables_.below(e), first, static_cast<uint32_t>(count), e, from);
   Run twin = copying.to.run_of_array(*array, 0, static_cast<uint32_t>(count), made, to);
   const Status status = copy_run(run, twin, copying);
@@ -225,7 +225,7 @@ Status Gpt::copy_into(Gpt& to, std::span<const VirtRange> ranges, const RunCopie
       for (uint32_t at = 0; at < run.count; ++at) {
         const Slot slot = to.ensure(run.address(at), run.size);
         if (slot.status != Status::Ok) return slot.status;
-        const Word there = Word::unpacked(slot.handle.place);
+        const LeafWord there = LeafWord::unpacked(slot.handle.place);
         Run leaf = run.part(at, 1);
         Run twin = leaf;
         twin.place({.words = to.tables_.words(there.address),

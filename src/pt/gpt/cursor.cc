@@ -100,7 +100,7 @@ void GptCursor::take_run(const Place& place, const GuardedEntry& e, Run& run) {
 
 void GptCursor::take_array(const Place& place, const GuardedEntry& e, Run& run) {
   const unsigned page = gpt_.page_.log2();
-  const uint64_t first = gpt_.page_in_array(position_, e);
+  const uint64_t first = gpt_.tables_.page_in_array(position_, e);
   const uint64_t begin = place.base_of(e) + (first << page);
   const uint64_t count =
       std::min((uint64_t{1} << gpt_.tables_.pages_log2(e)) - first, ((last_ - begin) >> page) + 1);

@@ -26,7 +26,7 @@ WordText Gpt::describe(const WalkStep& step, VirtAddr va) const {
   }
   // Where addresses are those of a shared sub-tree's home, and what the walk found.
   uint64_t local = va.value();
-  look_up(va.value(), [&](const Load& load) {
+  descent_.look_up(va.value(), [&](const Load& load) {
     if (load.address == step.address) local = load.local;
   });
   const bool line = step.bytes > kEntryBytes;

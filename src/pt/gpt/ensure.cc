@@ -26,7 +26,7 @@ Slot Gpt::made(const Making& making, bool fresh) {
     const uint64_t before = tables_.generation();
     settle_in_time(making.path, making.key, making.least_settled());
     if (rules_->policy.has_lines()) order_lines(making.key);
-    if (tables_.generation() != before) found = descend(making.key);
+    if (tables_.generation() != before) found = descent_.of_kernel(making.key);
   }
   found.entry = found.place.load();
   return {.status = Status::Ok,
@@ -167,7 +167,7 @@ Slot Gpt::ensure(VirtAddr va, PageShift size) {
       return made(making, true);
     }
     if (e.is(Kind::Array) && size == page_) {
-      const uint64_t page = page_in_array(making.key, e);
+      const uint64_t page = tables_.page_in_array(making.key, e);
       tables_.touch_words(tables_.below(e).word_at(page), 1, false);
       const bool due = !array_holds(e, page, 1) && count_page(path);
       if (due && rules_->policy.restructure != Restructure::AtOnce) put_off(making.key);
@@ -187,7 +187,7 @@ Slot Gpt::ensure(VirtAddr va, PageShift size) {
       continue;
     }
     if (e.is(Kind::Array)) {
-      const uint64_t first = page_in_array(making.key, e);
+      const uint64_t first = tables_.page_in_array(making.key, e);
       const uint64_t pages = size.bytes() >> page_.log2();
       tables_.touch_words(tables_.below(e).word_at(first), pages, false);
       if (array_holds(e, first, pages)) return kOccupied;
@@ -208,12 +208,12 @@ Slot Gpt::ensure_in(const VirtRange& area, VirtAddr va, PageShift size) {
   if (grain == 0 || size != page_ || !rules_->have(va) || begin < area.begin ||
       area.end - begin < block.bytes())
     return ensure(va, size);
-  const Found before = descend(va.value());
+  const Found before = descent_.of_kernel(va.value());
   if (before.is_leaf() || before.empty_log2 < block.log2()) return ensure(va, size);
   const uint64_t page = align_down(va, page_).value();
   if (ensure_pages(page, page, block.log2()) != Status::Ok) return ensure(va, size);
   order_lines(page);
-  const Found found = descend(page);
+  const Found found = descent_.of_kernel(page);
   return {.status = Status::Ok, .handle = handle_of(page, found), .entry = pte_of(page, found)};
 }
 

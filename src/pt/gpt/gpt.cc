@@ -30,7 +30,8 @@ Gpt::Gpt(const Environment& environment, const Rules& rules, Commons& commons, M
       page_(environment.page),
       tables_(environment, rules.policy, commons, mm),
       resizer_(tables_),
-      top_(tables_) {
+      top_(tables_),
+      descent_(rules, tables_, top_, root_) {
   root_.words = tables_.words(root);
   root_.address = root;
   root_.top = true;
@@ -48,10 +49,10 @@ Gpt::~Gpt() {
 
 // --- Looking up
 
-Gpt::Word Gpt::word_of(uint64_t key, const Found& found) const {
+LeafWord Gpt::word_of(uint64_t key, const Found& found) const {
   const Place& place = found.place;
   if (found.entry.is(Kind::Array))
-    return {.address = tables_.below(found.entry).word_at(page_in_array(key, found.entry))};
+    return {.address = tables_.below(found.entry).word_at(tables_.page_in_array(key, found.entry))};
   // Tables are aligned to their size, so replicas are aligned to theirs.
   const unsigned log2 = place.replicas_log2(found.entry);
   const uint64_t first = place.address.value() & ~((kEntryBytes << log2) - 1);
@@ -62,7 +63,7 @@ Gpt::Word Gpt::word_of(uint64_t key, const Found& found) const {
 
 Entry Gpt::pte_of(uint64_t key, const Found& found) const {
   return found.entry.is(Kind::Array)
-             ? tables_.below(found.entry).words[page_in_array(key, found.entry)]
+             ? tables_.below(found.entry).words[tables_.page_in_array(key, found.entry)]
              : found.entry.body;
 }
 
@@ -132,7 +133,7 @@ Lookup Gpt::walk(VirtAddr va, WalkPath& path) const {
     return (internal ? costs.later_internal : costs.later)[load.tested - 2];
   };
   bool none = false;
-  const Found found = look_up(va.value(), [&](const Load& load) {
+  const Found found = descent_.look_up(va.value(), [&](const Load& load) {
     none = load.none;
     path.add(
         {.address = load.address,
@@ -153,27 +154,26 @@ Lookup Gpt::walk(VirtAddr va, WalkPath& path) const {
 
 Lookup Gpt::find(VirtAddr va, mem::Origin origin) {
   if (!rules_->have(va)) return nothing_beyond();
-  return lookup_of(va, look_up(va.value(), [&](const Load& load) {
-                     sink().reference(
-                         load.address, load.bytes, false,
-                         {.origin = origin, .level = load.level, .dependent = load.dependent});
-                   }));
+  return lookup_of(va, descent_.look_up(va.value(), [&](const Load& load) {
+    sink().reference(load.address, load.bytes, false,
+                     {.origin = origin, .level = load.level, .dependent = load.dependent});
+  }));
 }
 
 Lookup Gpt::peek(VirtAddr va) const {
   if (!rules_->have(va)) return nothing_beyond();
-  return lookup_of(va, look_up(va.value(), [](const Load&) {}));
+  return lookup_of(va, descent_.look_up(va.value(), [](const Load&) {}));
 }
 
 // --- One leaf through its handle
 
-Entry Gpt::read_word(const Word& word) const {
+Entry Gpt::read_word(const LeafWord& word) const {
   sink().reference(word.address, sizeof(Entry), false,
                    {.origin = mem::Origin::Kernel, .level = word.level, .dependent = false});
   return *tables_.words(word.address);
 }
 
-Entry Gpt::write_word(const Word& word, Entry next) {
+Entry Gpt::write_word(const LeafWord& word, Entry next) {
   constexpr uint64_t kStride = kEntryBytes / sizeof(Entry);
   uint64_t* const first = tables_.words(word.address);
   const Entry old = *first;
@@ -192,7 +192,7 @@ Status Gpt::install(const Handle& handle, Entry expected, Entry next) {
     if ((format_->parse_leaf(next, handle.size).pfn.value() & (frames - 1)) != 0)
       return Status::BadAlign;
   }
-  const Word word = Word::unpacked(handle.place);
+  const LeafWord word = LeafWord::unpacked(handle.place);
   if (read_word(word) != expected) return Status::Changed;
   write_word(word, next);
   return Status::Ok;
@@ -210,7 +210,7 @@ void Gpt::refresh_top(Top::May may) {
 Status Gpt::clear(const Handle& handle, Entry& old) {
   const Changing changing(*this, Top::May::Stay);
   if (!current(handle)) return Status::Moved;
-  const Word word = Word::unpacked(handle.place);
+  const LeafWord word = LeafWord::unpacked(handle.place);
   old = read_word(word);
   write_word(word, kNone);
   if (rules_->policy.eager)

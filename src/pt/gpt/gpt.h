@@ -26,17 +26,9 @@
 // do; handles are Moved then. promote() and clearing need no memory. Changes of form are optional:
 // without memory the table stays in the form it has.
 //
-// Shared sub-trees (share.cc): the entries of all users lead to one shared root, 64 bytes:
-//   words 0, 1  an ordinary entry, for the bits below the sharing point
-//   word  2     home: what the prefixes below here begin with. A walk that comes through a user's
-//               entry goes on with these bits in place of the address's own
-//   word  3     31:0 users, 39:32 bits below the sharing point
-//   word  4     address of the first user record
-//   words 5-7   0
-// A user record: address space, or bit 63 and the address of the shared root this one hangs in;
-// base address; address of the next record; 0. The shared root costs a lookup one more load; in
-// return, what is below it may take any form without its users' entries being touched. Their memory
-// is in Factory::common_bytes().
+// Shared sub-trees (share.cc): the entries of all users lead to one shared root (shared_root.h).
+// That costs a lookup one more load; in return, what is below it may take any form without its
+// users' entries being touched. Their memory is in Factory::common_bytes().
 //
 // What is reported to the sink: 16 bytes for an entry read or written, 8 for a count or a leaf's
 // word, and a line as one read of as many entries as are looked at. A write of both words is one
@@ -61,10 +53,11 @@
 #include <vector>
 
 #include "base/types.h"
+#include "pt/gpt/descent.h"
 #include "pt/gpt/entry.h"
-#include "pt/gpt/handler_counts.h"
-#include "pt/gpt/policy.h"
+#include "pt/gpt/path.h"
 #include "pt/gpt/resize.h"
+#include "pt/gpt/rules.h"
 #include "pt/gpt/tables.h"
 #include "pt/gpt/top.h"
 #include "pt/page_table.h"
@@ -72,39 +65,6 @@
 namespace mmusim::pt::gpt {
 
 Backend backend();
-
-// The entries passed from the root to one place.
-class Path {
- public:
-  // Each level below the root uses a bit at least; sharing points pass one entry more, using none.
-  static constexpr unsigned kMost = 2 * (kMostPrefix + 1) + 2;
-
-  void push(const Place& place) {
-    MMUSIM_ASSERT(count_ < kMost);
-    places_[count_++] = place;
-  }
-  void pop() { --count_; }
-  [[nodiscard]] unsigned size() const { return count_; }
-  [[nodiscard]] const Place& operator[](unsigned i) const { return places_[i]; }
-  [[nodiscard]] const Place& back() const { return places_[count_ - 1]; }
-
- private:
-  std::array<Place, kMost> places_;
-  unsigned count_ = 0;
-};
-
-// What all tables of a factory agree on.
-struct Rules {
-  Policy policy;
-  unsigned address_bits = 64;
-  PageShift largest;                       // leaf
-  const HandlerCounts* handler = nullptr;  // of the architecture's miss handler
-
-  // Whether the tables have a place for the address.
-  [[nodiscard]] bool have(VirtAddr va) const {
-    return bits_of(va.value(), 0, kKeyBits - address_bits) == 0;
-  }
-};
 
 class Gpt final : public PageTable {
  public:
@@ -151,77 +111,16 @@ class Gpt final : public PageTable {
   // WalkStep::part: a word of an array; otherwise how many entries of a line were tested.
   static constexpr unsigned kWordPart = 0;
 
-  // Where the word of a leaf is: what a handle's `place` says.
-  struct Word {
-    PhysAddr address;
-    unsigned replicas_log2 = 0;  // so many slots hold it
-    uint8_t level = 0;
-
-    [[nodiscard]] uint64_t packed() const {
-      return address.value() | uint64_t{replicas_log2} << 48 | uint64_t{level} << 56;
-    }
-    static Word unpacked(uint64_t packed) {
-      return {.address = PhysAddr(packed & ((uint64_t{1} << 48) - 1)),
-              .replicas_log2 = static_cast<unsigned>(packed >> 48 & 0xff),
-              .level = static_cast<uint8_t>(packed >> 56)};
-    }
-  };
-
-  // One load of a descent.
-  struct Load {
-    PhysAddr address{};
-    unsigned bytes = kEntryBytes;
-    uint8_t level = 0;
-    bool dependent = true;
-    PhysAddr table{};               // that it is in
-    unsigned serves = 0;            // log2 of the bytes that come to this table
-    unsigned tested = 1;            // entries: of a line up to the one that agrees, or all its room
-    bool none = false;              // a line of which none agrees
-    Kind led_here = Kind::Invalid;  // what the entry before was
-    uint64_t local = 0;             // the address, as prefixes here have it
-  };
-  // Where a descent ended.
-  struct Found {
-    Place place;              // of the entry
-    GuardedEntry entry;       // Leaf or Array if the address is in one, else Invalid
-    unsigned empty_log2 = 0;  // if not, or if it is empty: of the aligned void around the address
-    Rights mask = Rights::all();
-    unsigned tree_log2 = 0;  // of what the last shared sub-tree on the way serves; 0: none
-    // log2 of the block that comes to the slot of the top where the walk began.
-    unsigned begun_in = kKeyBits;
-
-    [[nodiscard]] bool is_leaf() const { return entry.is(Kind::Leaf) || entry.is(Kind::Array); }
-  };
-  // Goes on from found.entry, just loaded from found.place. The next load, or nothing: it was the
-  // last. The load of an array's word is the last, too: found stays at the array's entry.
-  bool descend_one(uint64_t key, Found& found, Load& load) const;
-  // From the root, as the kernel does while it changes something.
-  [[nodiscard]] Found descend(uint64_t key) const;
-  // Where a miss handler's walk begins: at a slot of the top; of the root's table, whose prefix
-  // that of any entry in it has; or at the root, which is no load if it is at hand.
-  [[nodiscard]] Load begin(uint64_t key, Found& found) const;
-  // Hardware's later walks of a block of 2^log2 bytes at a table that serves it: not with tops,
-  // which come to lead past tables that walks went through.
-  [[nodiscard]] unsigned begins_at(unsigned log2) const {
-    return rules_->policy.most_top() != 0 ? 0 : log2;
-  }
-  template <class Note>
-  Found look_up(uint64_t key, Note note) const;
-  // Mask and place of the index are in the word the handler has at hand.
-  static constexpr unsigned kMostAtHand = 11;
   // log2 of the bytes the leaf at `key` covers; its word; its entry. REQUIRES: found.is_leaf().
   [[nodiscard]] unsigned covers(const Found& found) const {
     return found.entry.is(Kind::Array) ? page_.log2() : kKeyBits - found.entry.length();
   }
-  [[nodiscard]] Word word_of(uint64_t key, const Found& found) const;
+  [[nodiscard]] LeafWord word_of(uint64_t key, const Found& found) const;
   [[nodiscard]] Entry pte_of(uint64_t key, const Found& found) const;
-  [[nodiscard]] uint64_t page_in_array(uint64_t key, const GuardedEntry& array) const {
-    return bits_of(key, array.length(), tables_.pages_log2(array));
-  }
   // Reported, as all that a handle's word is read and written for.
-  [[nodiscard]] Entry read_word(const Word& word) const;
+  [[nodiscard]] Entry read_word(const LeafWord& word) const;
   // What stood there before.
-  Entry write_word(const Word& word, Entry next);
+  Entry write_word(const LeafWord& word, Entry next);
   [[nodiscard]] Lookup lookup_of(VirtAddr va, const Found& found) const;
   [[nodiscard]] Lookup nothing_beyond() const;
   [[nodiscard]] Handle handle_of(uint64_t key, const Found& found) const;
@@ -411,122 +310,13 @@ class Gpt final : public PageTable {
   Resizer resizer_;
   Top top_;
   Place root_;
+  Descent descent_;
   GuardedEntry at_hand_;              // the root's
   std::vector<uint64_t> due_;         // where restructuring was put off
   mutable uint64_t walks_since_ = 0;  // the first of those
   bool refreshing_ = false;           // the top; memory for it may be had by changing this table
   bool meets_leaves_ = false;         // an array was in the way of a leaf of another size
 };
-
-inline bool Gpt::descend_one(uint64_t key, Found& found, Load& load) const {
-  const GuardedEntry e = found.entry;
-  Place& place = found.place;
-  load = {.dependent = !place.at_hand(),
-          .table = e.address(),
-          .led_here = e.kind(),
-          .local = place.local(key)};
-  if (e.is(Kind::Invalid)) {
-    found.empty_log2 = kKeyBits - place.consumed;
-    return false;
-  }
-  const uint64_t local = place.local(key);
-  const unsigned common = e.common_with(local);
-  if (common < e.length()) {
-    // In the top other slots may have what is beside it.
-    found.empty_log2 = std::min(kKeyBits - common - 1, found.begun_in);
-    found.entry = {};
-    return false;
-  }
-  load.serves = begins_at(kKeyBits - e.length());
-  if (e.is_line()) {
-    const Tables::Searched searched = tables_.search(e, local, kKeyBits);
-    load.address = e.address();
-    const bool in_top = top_.has(load.address);
-    load.none = !searched.entry;
-    load.tested = load.none ? e.room() : searched.looked_at;
-    load.bytes = static_cast<unsigned>(load.tested * kEntryBytes);
-    load.level = in_top ? root_.level : tables_.level_of_line(e);
-    if (searched.entry) {
-      place = tables_.entry_of_line(place, e, *searched.entry);
-      if (!in_top) load.level = tables_.level_of(place, place.load());
-    } else {
-      found.empty_log2 = std::min(kKeyBits - searched.common - 1, found.begun_in);
-      found.entry = {};
-    }
-    return true;
-  }
-  switch (e.kind()) {
-    case Kind::Internal:
-      place = tables_.slot_of(place, e, key);
-      break;
-    case Kind::Shared:
-      found.mask = Rights(found.mask.bits() & e.mask().bits());
-      found.tree_log2 = kKeyBits - e.length();
-      place = tables_.shared_root_of(place, e);
-      load.local = place.local(key);
-      load.bytes = kSharedRootRead;
-      break;
-    case Kind::Leaf:
-      found.empty_log2 = kKeyBits - e.length();
-      return false;
-    default:  // an array, whose word is the last load
-      load.address = tables_.below(e).word_at(page_in_array(key, e));
-      load.bytes = sizeof(Entry);
-      load.level = 0;
-      found.empty_log2 = page_.log2();
-      return true;
-  }
-  load.address = place.address;
-  load.level = tables_.level_of(place, place.load());
-  return true;
-}
-
-inline Gpt::Load Gpt::begin(uint64_t key, Found& found) const {
-  const GuardedEntry root = root_.load();
-  Load load{.dependent = false, .local = key};
-  if (top_.exists()) {
-    found.place = top_.slot_of(key);
-    found.begun_in = top_.granule();
-    load.table = top_.table().address;
-    load.level = found.place.level;
-  } else if (rules_->policy.has_lines() && root.is_table() && root.width() > 1 &&
-             root.width() <= kMostAtHand) {
-    found.place = tables_.slot_of(root_, root, key);
-    load.table = root.address();
-    load.serves = begins_at(kKeyBits - root.length());
-    load.level = tables_.level_of(found.place, found.place.load());
-  } else {
-    found.place = root_;
-    load.level = tables_.level_of(root_, root);
-  }
-  load.address = found.place.address;
-  return load;
-}
-
-template <class Note>
-Gpt::Found Gpt::look_up(uint64_t key, Note note) const {
-  Found found;
-  Load load = begin(key, found);
-  if (!found.place.at_hand()) note(load);
-  found.entry = found.place.load();
-  while (descend_one(key, found, load)) {
-    note(load);
-    if (!found.entry.is(Kind::Internal) && !found.entry.is(Kind::Shared)) break;
-    found.entry = found.place.load();
-  }
-  return found;
-}
-
-inline Gpt::Found Gpt::descend(uint64_t key) const {
-  Found found;
-  Load load;
-  found.place = root_;
-  found.entry = root_.load();
-  while (descend_one(key, found, load) &&
-         (found.entry.is(Kind::Internal) || found.entry.is(Kind::Shared)))
-    found.entry = found.place.load();
-  return found;
-}
 
 template <class F>
 void Gpt::for_each_child(const Place& place, const GuardedEntry& e, F f) const {

@@ -38,7 +38,7 @@ Status Gpt::move_range(VirtAddr from, VirtAddr to, uint64_t bytes, uint64_t& don
       // The slot it came from may have changed place.
       const Handle from_now =
           current(found.handle) ? found.handle : find(at, mem::Origin::Kernel).handle;
-      const Entry old = write_word(Word::unpacked(from_now.place), kNone);
+      const Entry old = write_word(LeafWord::unpacked(from_now.place), kNone);
       const Status status = install(slot.handle, slot.entry, old);
       MMUSIM_ASSERT(status == Status::Ok);
       done += size.bytes();

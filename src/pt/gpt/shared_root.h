@@ -1,5 +1,13 @@
-// A shared root in simulated memory: 64 bytes, whose first two words are an ordinary entry, and the
-// list of those who use it. Format in gpt.h.
+// A shared root in simulated memory, where the entries of all users of a shared sub-tree lead to:
+// 64 bytes,
+//   words 0, 1  an ordinary entry, for the bits below the sharing point
+//   word  2     home: what the prefixes below here begin with. A walk that comes through a user's
+//               entry goes on with these bits in place of the address's own
+//   word  3     31:0 users, 39:32 bits below the sharing point
+//   word  4     address of the first user record
+//   words 5-7   0
+// and the list of those who use it. A user record: address space, or bit 63 and the address of the
+// shared root this one hangs in; base address; address of the next record; 0.
 #ifndef MMUSIM_PT_GPT_SHARED_ROOT_H_
 #define MMUSIM_PT_GPT_SHARED_ROOT_H_
 

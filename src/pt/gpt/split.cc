@@ -244,7 +244,7 @@ Status Gpt::promote(VirtAddr va, PageShift to, Gather& gather) {
     way = go_down(path, e, key, end, true);
     if (way != Way::Ends || !e.is(Kind::Array) || e.length() >= end) continue;
     // Part of an array, which is to have a table above it then.
-    const uint64_t first = page_in_array(key, e);
+    const uint64_t first = tables_.page_in_array(key, e);
     const uint64_t pages = to.bytes() >> page_.log2();
     tables_.touch_words(tables_.below(e).word_at(first), pages, false);
     Joined part(*format_, page_, to);

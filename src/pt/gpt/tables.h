@@ -177,6 +177,10 @@ class Tables {
   [[nodiscard]] unsigned pages_log2(const GuardedEntry& array) const {
     return policy_->key_end - array.length();
   }
+  // Which of them the address is in.
+  [[nodiscard]] uint64_t page_in_array(uint64_t key, const GuardedEntry& array) const {
+    return bits_of(key, array.length(), pages_log2(array));
+  }
 
   [[nodiscard]] Table at(PhysAddr address) const {
     return {.address = address, .words = frames_->words(address)};

@@ -15,7 +15,7 @@ SteppingWalk::~SteppingWalk() {
 
 void SteppingWalk::begin() {
   found_ = {};
-  load_ = gpt_.begin(va_.value(), found_);
+  load_ = gpt_.descent_.begin(va_.value(), found_);
   before_ = found_;
 }
 
@@ -47,13 +47,13 @@ bool SteppingWalk::step() {
     // What is in the line now, which is read as a whole.
     if (gpt_.tables_.below(before_.entry).get(0).is_moved()) return again();
     found_ = before_;
-    gpt_.descend_one(key, found_, load_);
+    gpt_.descent_.go_on(key, found_, load_);
     if (found_.entry.is(Kind::Invalid)) return false;
   }
   found_.entry = found_.place.load();
   if (found_.entry.is_moved()) return again();
   before_ = found_;
-  return gpt_.descend_one(key, found_, load_);
+  return gpt_.descent_.go_on(key, found_, load_);
 }
 
 Lookup SteppingWalk::result() const {
