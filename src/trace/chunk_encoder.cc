@@ -165,8 +165,12 @@ bool ChunkEncoder::has_room(uint64_t chunk_bytes, size_t blocks, size_t accesses
 
 // A block whose last instruction crosses, and the places of its references from `begin` on, where
 // its fetch is. Where the next block's are.
-size_t ChunkEncoder::place_crossing(const Counts& block, size_t begin, uint32_t* accesses) {
-  if (block.instructions == 1) return begin + 1 + block.mem_ops;
+size_t ChunkEncoder::place_crossing(const Counts& block, size_t begin, uint32_t* accesses,
+                                    LastPage& fetched) {
+  if (block.instructions == 1) {
+    spared_[begin] = static_cast<uint8_t>(fetched.spare(refs_[begin]));
+    return begin + 1 + block.mem_ops;
+  }
   const MemOp* const ops = ops_.data() + block.first_op;
   size_t before = 0;  // of the accesses, those in front of the second fetch
   while (before < block.mem_ops && ops[before].instruction + 1u < block.instructions)
@@ -174,6 +178,8 @@ size_t ChunkEncoder::place_crossing(const Counts& block, size_t begin, uint32_t*
   const PageRef second = refs_[begin];
   refs_[begin] = PageRef(second.page(), AccessKind::Fetch, false);
   refs_[begin + 1 + before] = second;
+  for (const size_t at : {begin, begin + 1 + before})
+    spared_[at] = static_cast<uint8_t>(fetched.spare(refs_[at]));
   for (size_t i = before; i < block.mem_ops; ++i)
     ++accesses[i];
   return begin + 2 + block.mem_ops;
@@ -196,12 +202,16 @@ void ChunkEncoder::put(std::span<const uint32_t> numbers, std::span<const uint64
   uint32_t* place = places_.data();
   if constexpr (kPages) {
     const size_t most = 2 * numbers.size() + addresses.size();
-    if (refs_.size() < most) refs_.resize(most);
+    if (refs_.size() < most) {
+      refs_.resize(most);
+      spared_.resize(most);
+    }
     if (ref_places_.size() < addresses.size() + kAtOnce)
       ref_places_.resize(addresses.size() + kAtOnce);
   }
   uint32_t* ref_place = ref_places_.data();
   size_t refs = 0;
+  LastPage fetched = kPages ? pages_->side(false) : LastPage();
   uint64_t instructions = 0;
   uint64_t loads = 0;
   uint64_t stores = 0;
@@ -219,10 +229,12 @@ void ChunkEncoder::put(std::span<const uint32_t> numbers, std::span<const uint64
       const PageRef fetch = fetches_[number];
       refs_[refs] = fetch;
       all(ref_place, static_cast<uint32_t>(refs + 1));
-      if (fetch.crosses()) [[unlikely]]
-        refs = place_crossing(entry, refs, ref_place);
-      else
+      if (fetch.crosses()) [[unlikely]] {
+        refs = place_crossing(entry, refs, ref_place, fetched);
+      } else {
+        spared_[refs] = static_cast<uint8_t>(fetched.spare(fetch.page().value(), 0, 0));
         refs += 1 + entry.mem_ops;
+      }
       ref_place += entry.mem_ops;
     }
     instructions += entry.instructions;
@@ -238,7 +250,10 @@ void ChunkEncoder::put(std::span<const uint32_t> numbers, std::span<const uint64
   totals_.modifies += addresses.size() - loads - stores;
 
   put_addresses<kPages>(addresses);
-  if constexpr (kPages) pages_->take(std::span(refs_).first(refs));
+  if constexpr (kPages) {
+    pages_->side(false) = fetched;
+    pages_->take(std::span(refs_).first(refs), spared_.data());
+  }
 }
 
 // Three steps, so that one access waits for as little as possible of what comes of the one before:
@@ -252,6 +267,8 @@ void ChunkEncoder::put_addresses(std::span<const uint64_t> addresses) {
   const uint32_t* const ref_places = ref_places_.data();
   const MemOp* const ops = ops_.data();
   PageRef* const row = refs_.data();
+  uint8_t* const spared = spared_.data();
+  LastPage used = kPages ? pages_->side(true) : LastPage();
   uint64_t* const last = last_address_.data();
   Moved* const moved = moved_.data();
   size_t count = 0;
@@ -262,11 +279,14 @@ void ChunkEncoder::put_addresses(std::span<const uint64_t> addresses) {
     if constexpr (kPages) {
       const MemOp op = ops[places[i]];
       const bool crosses = (address & kBlockPage.offset_mask()) + op.bytes > kBlockPage.bytes();
-      row[ref_places[i]] = PageRef(VirtAddr(address), op.kind, crosses);
+      const PageRef ref(VirtAddr(address), op.kind, crosses);
+      row[ref_places[i]] = ref;
+      spared[ref_places[i]] = static_cast<uint8_t>(used.spare(ref));
     }
     moved[count] = {difference, i};
     count += difference != 0 ? 1 : 0;
   }
+  if constexpr (kPages) pages_->side(true) = used;
   widths_.reserve(addresses.size());
   std::memset(widths_.end(), 0, addresses.size());
   put_differences(std::span(moved, count), widths_.end());

@@ -83,7 +83,7 @@ class ChunkEncoder {
   template <bool kPages>
   void put_addresses(std::span<const uint64_t> addresses);
   void put_differences(std::span<Moved> moved, uint8_t* widths);
-  size_t place_crossing(const Counts& block, size_t begin, uint32_t* accesses);
+  size_t place_crossing(const Counts& block, size_t begin, uint32_t* accesses, LastPage& fetched);
   uint32_t number_of(const StaticBlock& block, uint64_t hash, const uint64_t* addresses);
   uint32_t add(const StaticBlock& block, uint64_t hash, const uint64_t* addresses);
   bool same(const Entry& entry, const StaticBlock& block) const;
@@ -102,6 +102,7 @@ class ChunkEncoder {
   std::unique_ptr<PageStreamMaker> pages_;  // null: there are none
   std::vector<PageRef> fetches_;            // by number: that of the block's begin, or what crosses
   std::vector<PageRef> refs_;               // of the blocks being written, in order
+  std::vector<uint8_t> spared_;             // of these, by their sides
   std::vector<uint32_t> ref_places_;        // in refs_, of their accesses
   Totals run_begin_;                        // totals_ when the run of blocks began
 

@@ -25,52 +25,10 @@ constexpr uint8_t kCrossing = 4;
 
 // An access that crosses uses two pages, or, where pages are larger, one; whichever is used last
 // of its set then is not told.
-void PageSieve::cross(PageRef ref) {
-  const size_t side = ref.is_data() ? 1 : 0;
-  last_[side] = {};
-  cross_slots(ref);
-}
-
 void PageSieve::cross_slots(PageRef ref) {
   const size_t side = ref.is_data() ? 1 : 0;
   slots_[side][set_of(ref)] = {};
   slots_[side][(set_of(ref) + 1) & (kPageSets - 1)] = {};
-}
-
-// What is known of a side is kept in two parts, so that one reference waits for as little as
-// possible of what comes of the one before: its page, and whether that was written.
-size_t PageSieve::needed_by_any(std::span<const PageRef> refs, PageRef* needed) {
-  struct Side {
-    uint64_t page = SeenPage::kNone;
-    uint64_t written = 0;
-  };
-  const auto side_of = [](Known known) {
-    return (known & kSeenBits) == 0 ? Side{} : Side{known & ~kSeenBits, known >> 1 & 1};
-  };
-  const auto known_of = [](Side side) {
-    return side.page == SeenPage::kNone ? Known{} : side.page | SeenPage::kUsed | side.written << 1;
-  };
-  static_assert(SeenPage::kWritten == 2);
-  Side fetched = side_of(last_[0]);
-  Side data = side_of(last_[1]);
-  size_t count = 0;
-  for (const PageRef ref : refs) {
-    const uint64_t page = ref.page().value();
-    const uint64_t writes = needs(ref);
-    const uint64_t is_data = ref.is_data() ? 1 : 0;
-    const uint64_t stays = ref.crosses() ? 0 : 1;
-    // Both sides are looked at, so that there is no branch.
-    const uint64_t same_data = is_data & (page == data.page ? 1 : 0);
-    const uint64_t same_fetched = (is_data ^ 1) & (page == fetched.page ? 1 : 0);
-    const uint64_t written = (same_data & data.written) | (same_fetched & fetched.written);
-    needed[count] = ref;
-    count += 1 ^ (stays & (same_data | same_fetched) & (written | (writes ^ 1)));
-    const uint64_t now = stays != 0 ? page : SeenPage::kNone;
-    data = is_data != 0 ? Side{now, written | writes} : data;
-    fetched = is_data != 0 ? fetched : Side{now, written | writes};
-  }
-  last_ = {known_of(fetched), known_of(data)};
-  return count;
 }
 
 // Of the page a slot knows nothing more is kept than a first write, so what is known is the page of
@@ -78,25 +36,25 @@ size_t PageSieve::needed_by_any(std::span<const PageRef> refs, PageRef* needed) 
 void PageSieve::learn(std::span<const PageRef> kept, bool sets) {
   if (!sets) {
     for (const size_t side : {size_t{0}, size_t{1}})
-      last_[side] = last_of(kept, side != 0, last_[side]);
+      learn_last(kept, side != 0, last_[side]);
     return;
   }
   for (const PageRef ref : kept) {
     if (ref.crosses()) [[unlikely]]
-      cross(ref);
+      cross_slots(ref);
     else
       slots_[ref.is_data() ? 1 : 0][set_of(ref)] = used(ref);
   }
 }
 
-// What is known of one side behind references kept for any, in order, if `before` was in front of
-// them.
-PageSieve::Known PageSieve::last_of(std::span<const PageRef> kept, bool data, Known before) {
+// Of references kept for any, the last of the side.
+void PageSieve::learn_last(std::span<const PageRef> kept, bool data, LastPage& side) {
   for (size_t i = kept.size(); i-- > 0;) {
-    const PageRef ref = kept[i];
-    if (ref.is_data() == data) return ref.crosses() ? Known{} : used(ref);
+    if (kept[i].is_data() != data) continue;
+    side.forget();
+    side.spare(kept[i]);
+    return;
   }
-  return before;
 }
 
 void PageStreamMaker::rehash(size_t slots) {
@@ -136,16 +94,23 @@ void PageStreamMaker::begin() {
 
 // Which references are kept cannot be foreseen, so all are written, and the next one takes the
 // place of one that is not kept.
-void PageStreamMaker::take(std::span<const PageRef> refs) {
+void PageStreamMaker::take(std::span<const PageRef> refs, const uint8_t* spared_by_side) {
   if (too_large_) return;
-  for (const PageRef ref : refs)
-    all_ += digest_of(ref);
   if (needed_.size() < refs.size()) needed_.resize(refs.size());
-  const std::span needed(needed_.data(), sieve_.needed_by_any(refs, needed_.data()));
+  PageRef* const row = needed_.data();
+  uint64_t all = 0;
+  size_t count = 0;
+  for (size_t i = 0; i < refs.size(); ++i) {
+    all += digest_of(refs[i]);
+    row[count] = refs[i];
+    count += 1u ^ spared_by_side[i];
+  }
+  const std::span needed(row, count);
   kept_.reserve(needed.size() * sizeof(PageRef));
   returns_.reserve(needed.size());
   uint8_t* at = returns_.end();
   auto* kept = reinterpret_cast<PageRef*>(kept_.end());
+  all_ += all;
   uint64_t for_any = 0;
   for (const PageRef ref : needed) {
     uint64_t spared = 0;
@@ -230,7 +195,11 @@ void PageStreamMaker::make(ChunkDecoder& columns, PageStreams& out) {
     each_reference(batch, [this](PageRef ref, uint32_t /*block*/, unsigned /*op*/) {
       of_batch_.push_back(ref);
     });
-    take(of_batch_);
+    if (spared_.size() < of_batch_.size()) spared_.resize(of_batch_.size());
+    std::transform(of_batch_.begin(), of_batch_.end(), spared_.begin(), [this](PageRef ref) {
+      return static_cast<uint8_t>(side(ref.is_data()).spare(ref));
+    });
+    take(of_batch_, spared_.data());
     if (batch.goes_on) continue;
     end_run(run);
     run = {};

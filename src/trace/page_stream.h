@@ -40,6 +40,35 @@ struct SeenPage {
   uint8_t seen = 0;
 };
 
+// What is known of one side by the page it referenced last: that page, and whether it was written
+// since. Kept apart, so that one reference waits for as little as possible of what comes of the one
+// before.
+class LastPage {
+ public:
+  // Whether the next reference of the side is needed by nobody, 0 or 1, as all arguments but the
+  // page's address are. Without branches, since which references are kept cannot be foreseen.
+  [[gnu::always_inline]] uint64_t spare(uint64_t page, uint64_t writes, uint64_t crosses) {
+    const uint64_t same = page == page_ ? 1 : 0;
+    const uint64_t written = same & written_;
+    page_ = crosses != 0 ? SeenPage::kNone : page;
+    written_ = written | writes;
+    return same & (written | (writes ^ 1)) & (crosses ^ 1);
+  }
+  [[gnu::always_inline]] uint64_t spare(PageRef ref) {
+    return spare(ref.page().value(), ref.writes() ? 1 : 0, ref.crosses() ? 1 : 0);
+  }
+  void forget() { page_ = SeenPage::kNone; }
+  [[nodiscard]] SeenPage seen() const {
+    if (page_ == SeenPage::kNone) return {};
+    const unsigned seen = SeenPage::kUsed | (written_ != 0 ? SeenPage::kWritten : 0u);
+    return {page_ >> kBlockPage.log2(), static_cast<uint8_t>(seen)};
+  }
+
+ private:
+  uint64_t page_ = SeenPage::kNone;  // its address
+  uint64_t written_ = 0;             // 0 or 1
+};
+
 // In the numbering of references within a block: its first fetch, and that of an instruction that
 // crosses into another page, which is the block's last. All else are its accesses.
 inline constexpr unsigned kFetchOp = kMaxMemOps;
@@ -81,41 +110,26 @@ class PageSieve {
     slots_ = {};
   }
 
-  // Whether the next reference, which does not cross, is needed by nobody, and whether it is not
-  // needed by sets: 0 or 1. Without branches, since which references are kept cannot be foreseen:
-  // what is known is written whether it changes or not. Of a page that its side used last, its slot
-  // knows as much.
-  struct Spared {
-    uint64_t by_any;
-    uint64_t by_sets;
-  };
-  [[gnu::always_inline]] Spared spare(PageRef ref) {
-    Known& last = last_[ref.is_data() ? 1 : 0];
-    const uint64_t seen = seen_of(last, ref.page().value());
-    last = used(ref) | seen;
-    return {seen >> needs(ref) & 1, spare_by_slot(ref)};
-  }
-  // The same in two steps, for many at once, which is faster: those that are needed by somebody go
-  // to `needed`, in order, which has room for all. How many these are. Each of them is then to be
-  // given to one of the two below.
-  size_t needed_by_any(std::span<const PageRef> refs, PageRef* needed);
+  [[nodiscard]] LastPage& side(bool data) { return last_[data ? 1 : 0]; }
+  // Whether the next reference, which does not cross, is not needed by sets: 0 or 1; what is known
+  // is written whether it changes or not. Of a page that its side used last, its slot knows as
+  // much: it need be asked of those only that side() does not spare.
   [[gnu::always_inline]] uint64_t spare_by_slot(PageRef ref) {
     Known& slot = slots_[ref.is_data() ? 1 : 0][set_of(ref)];
     const uint64_t seen = seen_of(slot, ref.page().value());
     slot = used(ref) | seen;
     return seen >> needs(ref) & 1;
   }
+  // One that crosses, which is kept; side() is told besides.
   void cross_slots(PageRef ref);
-  // One that crosses, which is kept.
-  void cross(PageRef ref);
 
   [[gnu::always_inline]] Needed take(PageRef ref) {
+    const uint64_t by_any = side(ref.is_data()).spare(ref);
     if (ref.crosses()) [[unlikely]] {
-      cross(ref);
+      cross_slots(ref);
       return Needed::BySets;
     }
-    const Spared spared = spare(ref);
-    return static_cast<Needed>(2 - spared.by_any - spared.by_sets);
+    return static_cast<Needed>(2 - by_any - spare_by_slot(ref));
   }
 
   // visit(PageRef, Needed, block, op) for each, as each_reference() has them.
@@ -130,7 +144,7 @@ class PageSieve {
   void learn(std::span<const PageRef> kept, bool sets);
 
   // What is known behind what was sifted or learnt.
-  [[nodiscard]] SeenPage last(bool data) const { return seen_page(last_[data ? 1 : 0]); }
+  [[nodiscard]] SeenPage last(bool data) const { return last_[data ? 1 : 0].seen(); }
   [[nodiscard]] std::array<SeenPage, kPageSets> slots(bool data) const {
     std::array<SeenPage, kPageSets> all;
     for (size_t i = 0; i < kPageSets; ++i)
@@ -159,9 +173,9 @@ class PageSieve {
   }
   // The number of the bit that is to be seen.
   static constexpr uint64_t needs(PageRef ref) { return static_cast<uint64_t>(ref.kind()) >> 1; }
-  static Known last_of(std::span<const PageRef> kept, bool data, Known before);
+  static void learn_last(std::span<const PageRef> kept, bool data, LastPage& side);
 
-  std::array<Known, 2> last_{};
+  std::array<LastPage, 2> last_;
   std::array<std::array<Known, kPageSets>, 2> slots_{};
 };
 
@@ -178,8 +192,10 @@ class PageStreamMaker {
  public:
   // A chunk begins.
   void begin();
-  // References of a run of blocks, in order, as each_reference() has them.
-  void take(std::span<const PageRef> refs);
+  // References of a run of blocks, in order, as each_reference() has them, and of each, 0 or 1,
+  // whether its side, which whoever gives them has asked, spares it.
+  [[nodiscard]] LastPage& side(bool data) { return sieve_.side(data); }
+  void take(std::span<const PageRef> refs, const uint8_t* spared);
   // The run ends, of which these are the totals. It had blocks.
   void end_run(const Totals& run);
   // The chunk ends, behind a run's end.
@@ -210,6 +226,7 @@ class PageStreamMaker {
   std::vector<uint32_t> slots_;    // number + 1, or 0; open addressing, a power of two of them
   std::vector<uint32_t> numbers_;  // of what is kept for sets
   std::vector<PageRef> of_batch_;  // make()'s
+  std::vector<uint8_t> spared_;    // of these
 };
 
 // Reads them back: batches of PageRefs, and events.
