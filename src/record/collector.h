@@ -52,7 +52,6 @@ class Collector {
   // Processes that are recorded now.
   [[nodiscard]] size_t running() const { return processes_.size(); }
   [[nodiscard]] std::vector<uint32_t> processes() const;
-  [[nodiscard]] size_t rings_in_use() const { return streams_.size() + definition_rings_; }
   [[nodiscard]] const Counts& counts() const { return counts_; }
 
  private:
@@ -118,7 +117,6 @@ class Collector {
   std::vector<bool> known_rings_;
   uint32_t registrations_ = 0;
   bool look_again_ = true;
-  size_t definition_rings_ = 0;
   uint64_t consumed_ = 0;  // words, in all
   Shape passing_;          // of blocks with too many shapes
   AgainBlocks again_;

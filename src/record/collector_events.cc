@@ -158,7 +158,6 @@ void Collector::start(Stream& stream, WordReader& words) {
     owner.definitions.keep(first_block);
     owner.definition_words.clear();
     known_rings_[definitions] = true;
-    ++definition_rings_;
   }
 }
 
@@ -359,7 +358,6 @@ void Collector::bury(Process& process) {
 void Collector::free_definitions(Process& process) {
   if (process.definitions_ring == kNoRing) return;
   free_ring(process.definitions_ring);
-  --definition_rings_;
   process.definitions_ring = kNoRing;
 }
 

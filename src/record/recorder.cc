@@ -350,7 +350,7 @@ void Recording::kill_all() {
 void Recording::cut_short(const std::string& why) {
   if (!cut_short_.empty()) return;
   cut_short_ = why;
-  memory_->stop();
+  memory_->stop(true);
 }
 
 // The first is the program's to answer; the second ends it.
@@ -367,8 +367,8 @@ void Recording::answer_signals() {
 }
 
 void Recording::watch_limits() {
-  const bool starving = memory_->share().starved.load() != 0 &&
-                        collector_->rings_in_use() + 1 >= memory_->share().rings;
+  // Processes that wait for their second ring are none of the collector's yet.
+  const bool starving = memory_->share().starved.load() != 0 && memory_->full();
   if (!starving) {
     starving_ = false;
     return;

@@ -137,6 +137,12 @@ constexpr uint32_t process_of(uint64_t word) {
 inline constexpr uint64_t kShareMagic = 0x6d6d7573696d5232;  // with the layout's version at the end
 inline constexpr size_t kTextBytes = 16384;
 
+// Bits of what has ended before the programs have.
+enum Stop : uint32_t {
+  kStopRecording = 1,  // nothing is recorded any more
+  kStopPrograms = 2,   // who wants a ring, as every child of fork does, ends
+};
+
 struct Share {
   uint64_t magic = kShareMagic;
   uint32_t rings = 0;
@@ -154,7 +160,7 @@ struct Share {
   std::atomic<uint64_t> unseen{0};         // accesses whose address could not be told
   std::atomic<uint64_t> unplaced{0};       // exceptions of which it could not
   std::atomic<uint32_t> unwatched{0};      // a QEMU does not tell of exceptions
-  std::atomic<uint32_t> stop{0};           // nothing is recorded any more
+  std::atomic<uint32_t> stop{0};           // Stops
 
   // Texts, each ended by a 0: how a plug-in starts QEMU for a program that is executed.
   char memory_path[256];   // this memory, as a file

@@ -1,8 +1,10 @@
 #include "record/share_memory.h"
 
+#include <algorithm>
 #include <cerrno>
 #include <cstring>
 #include <new>
+#include <span>
 #include <sys/mman.h>
 #include <unistd.h>
 
@@ -78,8 +80,15 @@ void ShareMemory::set_texts(const std::string& plugin, const std::string& qemu_f
   share_->qemu_arguments[at] = 0;
 }
 
-void ShareMemory::stop() {
-  share_->stop.store(1);
+void ShareMemory::stop(bool programs) {
+  share_->stop.fetch_or(kStopRecording | (programs ? kStopPrograms : 0u));
+}
+
+bool ShareMemory::full() const {
+  const std::span heads(heads_of(*share_), share_->rings);
+  return std::none_of(heads.begin(), heads.end(), [](const RingHead& head) {
+    return state_of(head.state.load(std::memory_order_relaxed)) == RingState::Free;
+  });
 }
 
 }  // namespace mmusim::record

@@ -22,8 +22,10 @@ class ShareMemory {
   // Errors: Error if one is too long.
   void set_texts(const std::string& plugin, const std::string& qemu_folder,
                  const std::vector<std::string>& qemu_arguments);
-  // Nothing is recorded from now on, and nobody waits.
-  void stop();
+  // Nothing is recorded from now on, and nobody waits. `programs`: those that would, end.
+  void stop(bool programs = false);
+  // Whether all rings are taken.
+  [[nodiscard]] bool full() const;
 
  private:
   int file_ = -1;

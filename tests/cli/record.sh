@@ -215,6 +215,13 @@ record 137 --most-threads 8 -o many.mmt -- \
 [[ $said == *"more than 8 processes and threads"* ]] || fail "the limit is not told: $said"
 sound many.mmt
 
+# Programs that fork without end: each takes a ring, and none gets its second.
+bomb="bomb() { bomb | bomb & wait; }; : $PWD; bomb"
+record 137 --most-threads 4 -o bomb.mmt -- sh -c "$bomb"
+[[ $said == *"more than 4 processes and threads"* ]] || fail "the limit is not told: $said"
+pgrep -f -- "[b]omb & wait; }; : $PWD" >/dev/null && fail "processes of a bomb are left"
+sound bomb.mmt
+
 # What cannot be recorded: one line, and no file.
 refused() {  # refused STATUS TEXT ARGUMENTS...
   local status=$1 text=$2

@@ -36,7 +36,7 @@ bool collector_gone() {
   const int result = pthread_mutex_trylock(&shared->alive);
   if (result == EBUSY) return false;
   if (result == 0 || result == EOWNERDEAD) {
-    shared->stop.store(1);
+    shared->stop.fetch_or(kStopRecording);
     if (result == EOWNERDEAD) pthread_mutex_consistent(&shared->alive);
     pthread_mutex_unlock(&shared->alive);
   }
@@ -54,6 +54,7 @@ uint32_t take_ring(RingState state) {
   RingHead* const all = heads_of(*shared);
   bool told = false;
   for (;;) {
+    if ((shared->stop.load() & kStopPrograms) != 0) kill(getpid(), SIGKILL);
     if (stopped()) return kNoRing;
     // Each begins to look at another place, so that they do not meet.
     const uint32_t begin = process % shared->rings;
