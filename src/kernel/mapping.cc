@@ -214,13 +214,12 @@ int64_t protect_range(FaultContext context, VirtRange range, uint32_t prot, bool
     vma.flags = flags;
     reprotect(core, mm, vma, part, batch);
     merge_ends(mm, part);
-    changed.push_back(part);
+    if (core.policy != nullptr) changed.push_back(part);
   }
   batch.finish();
   core.accounts.note_vmas(mm);
-  if (core.policy != nullptr)
-    for (const VirtRange& part : changed)
-      core.policy->reprotected(mm, *mm.vmas.find(part.begin), part);
+  for (const VirtRange& part : changed)
+    core.policy->reprotected(mm, *mm.vmas.find(part.begin), part);
   for (const VirtRange& part : fault_in)
     static_cast<void>(populate(context, part));
   return result;
