@@ -3,7 +3,6 @@
 #include <cstddef>
 #include <cstdint>
 #include <fmt/format.h>
-#include <iterator>
 
 namespace mmusim {
 namespace {
@@ -57,7 +56,7 @@ std::string escaped(std::string_view text, bool keep_lines) {
       out += "\\t";
     } else {
       for (const char c : text.substr(0, bytes))
-        fmt::format_to(std::back_inserter(out), "\\x{:02x}", static_cast<unsigned char>(c));
+        out += fmt::format("\\x{:02x}", static_cast<unsigned char>(c));
     }
     text.remove_prefix(bytes);
   }

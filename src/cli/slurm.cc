@@ -21,6 +21,7 @@
 #include "base/units.h"
 #include "cli/output.h"
 #include "report/text_writer.h"
+#include "stats/json.h"
 
 namespace mmusim::cli {
 namespace {
@@ -173,12 +174,10 @@ void submit_to_slurm(const Arguments& arguments, const Words& words, const std::
                 "nothing was handed over");
   jobs.push_back(job);
   write_file((fs::path(folder) / kSubmitted).string(),
-             nlohmann::ordered_json{{"schema", kSchema},
-                                    {"folder", fs::current_path().string()},
-                                    {"words", kept},
-                                    {"jobs", jobs}}
-                     .dump(2, ' ', false, nlohmann::json::error_handler_t::replace) +
-                 "\n");
+             stats::document_text(stats::Json{{"schema", kSchema},
+                                              {"folder", fs::current_path().string()},
+                                              {"words", kept},
+                                              {"jobs", jobs}}));
   report::Facts facts{.id = "sweep"};
   facts.add("job", "job", fmt::format("{}, of {} tasks", job, tasks));
   facts.add("missing", "missing", fmt::format("{} runs", format_count(missing)));
@@ -192,13 +191,13 @@ std::optional<Submitted> submitted_from(const std::string& folder) {
   const std::string path = (fs::path(folder) / kSubmitted).string();
   std::error_code error;
   if (!fs::exists(path, error)) return std::nullopt;
-  const nlohmann::json document = nlohmann::json::parse(read_file(path), nullptr, false);
   try {
+    const stats::Json document = stats::parse_json(read_file(path));
     if (document.at("schema").get<uint64_t>() == kSchema)
       return Submitted{.folder = document.at("folder").get<std::string>(),
                        .words = document.at("words").get<Words>(),
                        .jobs = document.at("jobs").get<Words>()};
-  } catch (const nlohmann::json::exception&) {
+  } catch (const stats::Json::exception&) {
     // said below
   }
   throw Error(path, "is not what mmusim sweep --slurm writes",

@@ -2,11 +2,11 @@
 #include <algorithm>
 #include <cstdint>
 #include <fmt/format.h>
-#include <iterator>
 #include <limits>
 #include <optional>
 #include <string_view>
 
+#include "base/append_format.h"
 #include "base/error.h"
 #include "base/interrupt.h"
 #include "base/output_file.h"
@@ -92,18 +92,17 @@ trace::DumpOptions options_of(const Arguments& arguments) {
 
 // A record a row; of events all but the kind in one field.
 void append_csv(fmt::memory_buffer& out, const trace::DumpRecord& record) {
-  fmt::format_to(std::back_inserter(out), "{},{},{},", record.number, record.thread.pid.value(),
-                 record.thread.tid.value());
+  append_format(out, "{},{},{},", record.number, record.thread.pid.value(),
+                record.thread.tid.value());
   if (record.event == nullptr) {
-    fmt::format_to(std::back_inserter(out), "{},{:#x},{},", name_of(record.kind),
-                   record.address.value(), record.bytes);
+    append_format(out, "{},{:#x},{},", name_of(record.kind), record.address.value(), record.bytes);
     return;
   }
   fmt::memory_buffer fields;
   trace::write_fields(fields, *record.event);
   const std::string_view text(fields.data(), fields.size());
-  fmt::format_to(std::back_inserter(out), "{},,,{}", trace::name_of(*record.event),
-                 stats::csv_field(text.substr(std::min<size_t>(1, text.size()))));
+  append_format(out, "{},,,{}", trace::name_of(*record.event),
+                stats::csv_field(text.substr(std::min<size_t>(1, text.size()))));
 }
 
 // Where records go line by line, so that a trace of any length may be written: the file an option

@@ -15,11 +15,12 @@
 #include "report/prices.h"
 #include "report/rates.h"
 #include "report/text_writer.h"
+#include "stats/json.h"
 
 namespace mmusim::report {
 namespace {
 
-using Json = nlohmann::ordered_json;
+using stats::Json;
 
 using stats::Counter;
 using stats::Report;
@@ -368,7 +369,7 @@ std::string comparison_json(const Comparison& comparison) {
     entry["result"] = stats::results_document(run.provenance, run.config, run.report);
     list.push_back(std::move(entry));
   }
-  return document.dump(2, ' ', false, Json::error_handler_t::replace) + "\n";
+  return stats::document_text(document);
 }
 
 std::string comparison_csv(const Comparison& comparison) {

@@ -8,11 +8,12 @@
 #include "base/units.h"
 #include "report/data_writers.h"
 #include "report/text_writer.h"
+#include "stats/json.h"
 
 namespace mmusim::report {
 namespace {
 
-using Json = nlohmann::ordered_json;
+using stats::Json;
 
 using pt::conformance::Failure;
 using pt::conformance::Verdict;
@@ -155,7 +156,7 @@ std::string conformance_json(const ConformanceHeading& heading, const Verdict& v
                          {"complete", verdict.end == Verdict::End::Complete},
                          {"watched", verdict.watched},
                          {"failures", rows_json(failures_of(verdict))}};
-  return document.dump(2, ' ', false, Json::error_handler_t::replace) + "\n";
+  return stats::document_text(document);
 }
 
 }  // namespace mmusim::report

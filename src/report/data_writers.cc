@@ -4,23 +4,25 @@
 #include <nlohmann/json.hpp>
 #include <utility>
 
+#include "stats/json.h"
+
 namespace mmusim::report {
 namespace {
 
-using OrderedJson = nlohmann::ordered_json;
+using stats::Json;
 
 struct CellJson {
-  OrderedJson operator()(std::monostate /*nothing*/) const { return nullptr; }
-  OrderedJson operator()(Unknown /*value*/) const { return nullptr; }
-  OrderedJson operator()(Bytes value) const { return value.count; }
-  OrderedJson operator()(Change value) const { return value.by; }
-  OrderedJson operator()(const Ratio& value) const {
+  Json operator()(std::monostate /*nothing*/) const { return nullptr; }
+  Json operator()(Unknown /*value*/) const { return nullptr; }
+  Json operator()(Bytes value) const { return value.count; }
+  Json operator()(Change value) const { return value.by; }
+  Json operator()(const Ratio& value) const {
     const auto number = value.value();
-    return number ? OrderedJson(*number) : OrderedJson(nullptr);
+    return number ? Json(*number) : Json(nullptr);
   }
-  OrderedJson operator()(const Lines& value) const { return lines_of(value); }
+  Json operator()(const Lines& value) const { return lines_of(value); }
   template <class Plain>
-  OrderedJson operator()(const Plain& value) const {
+  Json operator()(const Plain& value) const {
     return value;
   }
 };
@@ -43,10 +45,10 @@ struct PlainCell {
 };
 
 // `all`: with null where a column does not concern the row.
-OrderedJson rows_of(const Table& table, bool all) {
-  OrderedJson rows = OrderedJson::array();
+Json rows_of(const Table& table, bool all) {
+  Json rows = Json::array();
   for (const Row& row : table.rows) {
-    OrderedJson entry = OrderedJson::object();
+    Json entry = Json::object();
     for (size_t i = 0; i < row.cells.size(); ++i) {
       const bool concerns = !std::holds_alternative<std::monostate>(row.cells[i]);
       if (table.columns[i].readers != Column::For::People && (all || concerns))
@@ -57,9 +59,9 @@ OrderedJson rows_of(const Table& table, bool all) {
   return rows;
 }
 
-OrderedJson table_json(const Table& table) {
-  OrderedJson result = {{"id", table.id}, {"title", table.title}};
-  OrderedJson& columns = result["columns"] = OrderedJson::array();
+Json table_json(const Table& table) {
+  Json result = {{"id", table.id}, {"title", table.title}};
+  Json& columns = result["columns"] = Json::array();
   for (const Column& column : table.columns)
     if (column.readers != Column::For::People)
       columns.push_back({{"key", column.key},
@@ -73,11 +75,11 @@ OrderedJson table_json(const Table& table) {
   return result;
 }
 
-std::string document_json(const Document& document, OrderedJson head) {
+std::string document_json(const Document& document, Json head) {
   head["document"] = document.kind;
   head["source"] = document.source;
-  OrderedJson facts = OrderedJson::object();
-  OrderedJson tables = OrderedJson::array();
+  Json facts = Json::object();
+  Json tables = Json::array();
   for (const auto& block : document.blocks) {
     if (const auto* const table = std::get_if<Table>(&block)) tables.push_back(table_json(*table));
     if (const auto* const list = std::get_if<Facts>(&block))
@@ -86,7 +88,7 @@ std::string document_json(const Document& document, OrderedJson head) {
   }
   head["facts"] = std::move(facts);
   head["tables"] = std::move(tables);
-  return head.dump(2, ' ', false, OrderedJson::error_handler_t::replace) + "\n";
+  return stats::document_text(head);
 }
 
 }  // namespace
@@ -100,7 +102,7 @@ std::string json_of(const Document& document, const stats::Provenance& provenanc
   return document_json(document, stats::document_head(provenance, config));
 }
 
-nlohmann::ordered_json rows_json(const Table& table) {
+Json rows_json(const Table& table) {
   return rows_of(table, /*all=*/false);
 }
 

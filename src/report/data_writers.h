@@ -2,11 +2,11 @@
 #ifndef MMUSIM_REPORT_DATA_WRITERS_H_
 #define MMUSIM_REPORT_DATA_WRITERS_H_
 
-#include <nlohmann/json_fwd.hpp>
 #include <string>
 
 #include "config/schema.h"
 #include "report/table.h"
+#include "stats/json.h"
 #include "stats/results.h"
 
 namespace mmusim::report {
@@ -19,7 +19,7 @@ std::string json_of(const Document& document, const stats::Provenance& provenanc
 
 // One table's rows, an object each by the columns' keys, without what does not concern a row: for
 // documents with a shape of their own.
-nlohmann::ordered_json rows_json(const Table& table);
+stats::Json rows_json(const Table& table);
 
 // A cell for programs: a number without separators or unit; "" where there is nothing.
 std::string plain_text_of(const Value& value);

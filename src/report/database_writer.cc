@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "base/error.h"
+#include "stats/json.h"
 
 namespace mmusim::report {
 namespace {
@@ -104,9 +105,7 @@ class Database {
   }
   void one(const Lines& value) { one(in_one_line(value)); }
   void one(const std::string& value) {
-    const std::string json =
-        nlohmann::json(value).dump(-1, ' ', false, nlohmann::json::error_handler_t::replace);
-    text(nlohmann::json::parse(json).get<std::string>());
+    text(stats::parse_json(stats::compact_text(value)).get<std::string>());
   }
   void integer(int64_t value) {
     require(sqlite3_bind_int64(statement_.get(), place_, value) == SQLITE_OK);

@@ -11,11 +11,12 @@
 #include "base/error.h"
 #include "base/units.h"
 #include "report/run_names.h"
+#include "stats/json.h"
 
 namespace mmusim::report {
 namespace {
 
-using Json = nlohmann::ordered_json;
+using stats::Json;
 
 constexpr const char* kMpki = "misses_per_1000_instructions";
 
@@ -93,9 +94,9 @@ Value value_of(const Json& json) {
   Lines lines;
   if (json.is_array())
     for (const Json& line : json)
-      lines.text += (line.is_string() ? line.get<std::string>() : line.dump()) + "\n";
+      lines.text += (line.is_string() ? line.get<std::string>() : stats::compact_text(line)) + "\n";
   else
-    lines.text = json.dump();
+    lines.text = stats::compact_text(json);
   return lines;
 }
 

@@ -10,11 +10,12 @@
 #include "report/data_writers.h"
 #include "report/table.h"
 #include "report/text_writer.h"
+#include "stats/json.h"
 
 namespace mmusim::report {
 namespace {
 
-using Json = nlohmann::ordered_json;
+using stats::Json;
 
 using sim::Told;
 
@@ -253,7 +254,7 @@ std::string explanation_json(const ExplanationHeading& heading, const sim::Expla
     document["outcome"]["page_bytes"] = t.size.bytes();
     document["outcome"]["rights"] = format_rights(t.rights);
   }
-  return document.dump(2, ' ', false, Json::error_handler_t::replace) + "\n";
+  return stats::document_text(document);
 }
 
 }  // namespace mmusim::report

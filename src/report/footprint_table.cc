@@ -8,12 +8,13 @@
 #include "base/units.h"
 #include "report/data_writers.h"
 #include "report/text_writer.h"
+#include "stats/json.h"
 
 namespace mmusim::report {
 
 namespace {
 
-using Json = nlohmann::ordered_json;
+using stats::Json;
 
 // What is told of each page table.
 Table footprints_of(const std::vector<NamedFootprint>& all) {
@@ -231,7 +232,7 @@ std::string footprint_json(const FootprintHeading& heading,
       list[i]["pages_by_words"][std::to_string(words)] = pages;
     list[i]["tables"] = rows_json(classes_of(footprints[i]));
   }
-  return document.dump(2, ' ', false, Json::error_handler_t::replace) + "\n";
+  return stats::document_text(document);
 }
 
 }  // namespace mmusim::report

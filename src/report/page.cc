@@ -18,11 +18,12 @@
 #include "report/run_figures.h"
 #include "report/run_names.h"
 #include "report/text_writer.h"
+#include "stats/json.h"
 
 namespace mmusim::report {
 namespace {
 
-using Json = nlohmann::ordered_json;
+using stats::Json;
 
 // Headings with what stands below them; those with nothing are left out.
 class Sections {
@@ -60,7 +61,7 @@ std::string counted(size_t count, const char* one, const char* many) {
 std::string text_at(const Json& json, const char* key) {
   const auto found = json.find(key);
   if (found == json.end() || found->is_null()) return "";
-  return found->is_string() ? found->get<std::string>() : found->dump();
+  return found->is_string() ? found->get<std::string>() : stats::compact_text(*found);
 }
 
 // Every provenance of the results, runs' and documents'.
@@ -235,7 +236,7 @@ std::string provenance_of(const ReadResults& results) {
       programs.push_back(std::move(program));
     if (!provenance->contains("trace")) continue;
     const Json& trace = provenance->at("trace");
-    if (!told.insert(trace.dump(-1, ' ', false, Json::error_handler_t::replace)).second) continue;
+    if (!told.insert(stats::compact_text(trace)).second) continue;
     std::string remark;
     if (trace.value("torn", false)) remark = "torn: replayed up to its last whole chunk";
     if (trace.value("stopped", false))

@@ -4,15 +4,16 @@
 
 #include "base/error.h"
 #include "report/rates.h"
+#include "stats/json.h"
 #include "stats/results.h"
 
 namespace mmusim::report {
 namespace {
 
-using Json = nlohmann::ordered_json;
+using stats::Json;
 
 std::string text_of_json(const Json& value) {
-  return value.is_string() ? value.get<std::string>() : value.dump();
+  return value.is_string() ? value.get<std::string>() : stats::compact_text(value);
 }
 
 // What the page asks of a provenance is there, and of its kind.
@@ -81,7 +82,7 @@ std::string ReadRun::value(const std::string& key) const {
 void read_results(const std::string& text, const std::string& file, ReadResults& results) {
   constexpr const char* kWhatToDo = "it takes what --json of mmusim's commands writes";
   try {
-    read_document(Json::parse(text), file, results);
+    read_document(stats::parse_json(text), file, results);
   } catch (const Json::parse_error& error) {
     throw Error(file, fmt::format("is no JSON (byte {} of {})", error.byte, text.size()),
                 kWhatToDo);

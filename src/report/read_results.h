@@ -12,6 +12,7 @@
 #include <vector>
 
 #include "report/comparison_table.h"
+#include "stats/json.h"
 #include "stats/report.h"
 
 namespace mmusim::report {
@@ -21,7 +22,7 @@ struct ReadRun {
   std::string file;  // that it was read from
   // Each key with its value as text, in the document's order.
   std::vector<std::pair<std::string, std::string>> config;
-  nlohmann::ordered_json provenance;
+  stats::Json provenance;
   stats::Report report;
   // What rates relate to: its own work, or where traces of several ISAs were compared, the base's.
   std::string work_unit;
@@ -37,7 +38,7 @@ struct ReadRun {
 // A document that is no run.
 struct ReadDocument {
   std::string file;  // "": of the command that makes the page
-  nlohmann::ordered_json json;
+  stats::Json json;
 };
 
 struct ReadResults {

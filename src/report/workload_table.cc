@@ -10,12 +10,13 @@
 
 #include "report/data_writers.h"
 #include "report/text_writer.h"
+#include "stats/json.h"
 
 namespace mmusim::report {
 
 namespace {
 
-using Json = nlohmann::ordered_json;
+using stats::Json;
 
 using sim::workload::Counted;
 using sim::workload::Failure;
@@ -304,7 +305,7 @@ std::string workload_json(const Plan& plan, const Outcome& outcome,
   if (plan.anywhere != 0) document["places"] = rows_json(places_of(plan, outcome));
   document["failed"] = outcome.failed;
   document["failures"] = rows_json(results_of(plan, outcome));
-  return document.dump(2, ' ', false, Json::error_handler_t::replace) + "\n";
+  return stats::document_text(document);
 }
 
 std::vector<Facts> workload_host(const sim::workload::Imitation& imitation,

@@ -10,8 +10,6 @@
 namespace mmusim::stats {
 namespace {
 
-using Json = nlohmann::ordered_json;
-
 Json json_of(const config::Config& config) {
   Json values = Json::object();
   for (const config::Key& key : config.schema().keys()) {
@@ -144,10 +142,7 @@ Json results_document(const Provenance& provenance, const config::Config& config
 
 std::string results_json(const Provenance& provenance, const config::Config& config,
                          const Report& report) {
-  // Names out of a trace may be any bytes; JSON takes UTF-8 only.
-  return results_document(provenance, config, report)
-             .dump(2, ' ', false, Json::error_handler_t::replace) +
-         "\n";
+  return document_text(results_document(provenance, config, report));
 }
 
 void read_counters(const Json& document, Report& report) {

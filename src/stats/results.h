@@ -6,12 +6,12 @@
 #define MMUSIM_STATS_RESULTS_H_
 
 #include <cstdint>
-#include <nlohmann/json_fwd.hpp>
 #include <string>
 #include <string_view>
 #include <vector>
 
 #include "config/schema.h"
+#include "stats/json.h"
 #include "stats/report.h"
 
 namespace mmusim::stats {
@@ -58,17 +58,17 @@ struct Ratio {
 std::vector<Ratio> ratios(const Report& report);
 
 // How every result document begins: "schema" and "provenance", with the whole configuration.
-nlohmann::ordered_json document_head(const Provenance& provenance, const config::Config& config);
+Json document_head(const Provenance& provenance, const config::Config& config);
 
 // The whole document, for who adds to it, and as text with a line end.
-nlohmann::ordered_json results_document(const Provenance& provenance, const config::Config& config,
-                                        const Report& report);
+Json results_document(const Provenance& provenance, const config::Config& config,
+                      const Report& report);
 std::string results_json(const Provenance& provenance, const config::Config& config,
                          const Report& report);
 
 // The counters of such a document, read again, into an empty report. Errors: Error for another
 // schema, or a counter that is there twice; nlohmann's exceptions where it is no such document.
-void read_counters(const nlohmann::ordered_json& document, Report& report);
+void read_counters(const Json& document, Report& report);
 
 // A text as one field of a CSV line (RFC 4180).
 std::string csv_field(std::string_view text);

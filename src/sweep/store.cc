@@ -17,13 +17,14 @@
 #include "base/error.h"
 #include "base/input_file.h"
 #include "base/output_file.h"
+#include "stats/json.h"
 #include "trace/reader.h"
 
 namespace mmusim::sweep {
 namespace {
 
 namespace fs = std::filesystem;
-using Json = nlohmann::ordered_json;
+using stats::Json;
 
 constexpr unsigned kStoreSchema = 1;
 constexpr const char* kStore = "store.json";
@@ -59,7 +60,7 @@ std::string hash_of_trace(const std::string& path) {
 // Why the text is no result; "": it is one.
 std::string problem_of(const std::string& text, stats::Report& report) {
   try {
-    stats::read_counters(Json::parse(text), report);
+    stats::read_counters(stats::parse_json(text), report);
     return "";
   } catch (const Json::exception& error) {
     return error.what();
@@ -95,7 +96,8 @@ Store::Store(std::string folder, const std::string& program, Access access)
   lock(access);
   check_what_is_there(program);  // another sweep may have begun it by now
   if (fs::exists(path_of(kStore), error)) return;
-  write_file(path_of(kStore), Json{{"schema", kStoreSchema}, {"program", program}}.dump(2) + "\n");
+  write_file(path_of(kStore),
+             stats::document_text(Json{{"schema", kStoreSchema}, {"program", program}}));
 }
 
 Store::~Store() {
@@ -119,7 +121,7 @@ void Store::check_what_is_there(const std::string& program) const {
   std::string writer;
   unsigned schema = 0;
   try {
-    const Json store = Json::parse(read_file(path));
+    const Json store = stats::parse_json(read_file(path));
     schema = store.at("schema").get<unsigned>();
     writer = store.at("program").get<std::string>();
   } catch (const Json::exception& why) {

@@ -2,19 +2,14 @@
 
 #include <algorithm>
 #include <fmt/format.h>
-#include <iterator>
 
+#include "base/append_format.h"
 #include "trace/event_text.h"
 
 namespace mmusim::trace {
 namespace {
 
 using Line = fmt::memory_buffer;
-
-template <class... Arguments>
-void add(Line& line, fmt::format_string<Arguments...> format, Arguments&&... arguments) {
-  fmt::format_to(std::back_inserter(line), format, std::forward<Arguments>(arguments)...);
-}
 
 // Whether a call's range, or what it returned, is in the span.
 struct Concerns {
@@ -136,7 +131,7 @@ class Selector {
 
 std::string describe(const Event& event) {
   Line line;
-  add(line, "{:<6}", name_of(event));
+  append_format(line, "{:<6}", name_of(event));
   write_fields(line, event);
   return fmt::to_string(line);
 }
@@ -176,15 +171,15 @@ uint64_t select_records(Reader& reader, const DumpOptions& options,
 }
 
 void append_json(fmt::memory_buffer& out, const DumpRecord& record) {
-  add(out, R"({{"instruction":{},"pid":{},"tid":{},"kind":"{}",)", record.number,
-      record.thread.pid.value(), record.thread.tid.value(),
-      record.event != nullptr ? name_of(*record.event) : name_of(record.kind));
+  append_format(out, R"({{"instruction":{},"pid":{},"tid":{},"kind":"{}",)", record.number,
+                record.thread.pid.value(), record.thread.tid.value(),
+                record.event != nullptr ? name_of(*record.event) : name_of(record.kind));
   if (record.event != nullptr) {
-    add(out, R"("event":{{)");
+    append_format(out, R"("event":{{)");
     write_json_fields(out, *record.event);
-    add(out, "}}}}");
+    append_format(out, "}}}}");
   } else {
-    add(out, R"("address":"{:#x}","bytes":{}}})", record.address.value(), record.bytes);
+    append_format(out, R"("address":"{:#x}","bytes":{}}})", record.address.value(), record.bytes);
   }
 }
 
@@ -196,12 +191,13 @@ uint64_t dump(Reader& reader, const DumpOptions& options,
       reader, options,
       [&](const DumpRecord& record) {
         text.clear();
-        if (options.numbered) add(text, "{} ", record.number);
-        add(text, "[{}/{}] ", record.thread.pid.value(), record.thread.tid.value());
+        if (options.numbered) append_format(text, "{} ", record.number);
+        append_format(text, "[{}/{}] ", record.thread.pid.value(), record.thread.tid.value());
         if (record.event != nullptr)
-          add(text, "{}", describe(*record.event));
+          append_format(text, "{}", describe(*record.event));
         else
-          add(text, "{:<6} {:#x} {}", name_of(record.kind), record.address.value(), record.bytes);
+          append_format(text, "{:<6} {:#x} {}", name_of(record.kind), record.address.value(),
+                        record.bytes);
         return line(std::string_view(text.data(), text.size()));
       },
       turn);

@@ -8,11 +8,11 @@
 #include <cstdint>
 #include <fmt/format.h>
 #include <initializer_list>
-#include <iterator>
 #include <string>
 #include <string_view>
 #include <vector>
 
+#include "base/append_format.h"
 #include "trace/record.h"
 #include "trace/text_fields.h"
 
@@ -60,7 +60,7 @@ class JsonFieldWriter {
   }
   template <class... Arguments>
   void add(fmt::format_string<Arguments...> format, Arguments&&... arguments) {
-    fmt::format_to(std::back_inserter(out_), format, std::forward<Arguments>(arguments)...);
+    append_format(out_, format, std::forward<Arguments>(arguments)...);
   }
   fmt::memory_buffer& out_;
   bool first_ = true;

@@ -10,12 +10,12 @@
 #include <cstdint>
 #include <fmt/format.h>
 #include <initializer_list>
-#include <iterator>
 #include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
 
+#include "base/append_format.h"
 #include "trace/record.h"
 
 namespace mmusim::trace {
@@ -76,7 +76,7 @@ class FieldWriter {
  private:
   template <class... Arguments>
   void add(fmt::format_string<Arguments...> format, Arguments&&... arguments) {
-    fmt::format_to(std::back_inserter(out_), format, std::forward<Arguments>(arguments)...);
+    append_format(out_, format, std::forward<Arguments>(arguments)...);
   }
   fmt::memory_buffer& out_;
 };

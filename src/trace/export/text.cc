@@ -4,9 +4,9 @@
 #include <array>
 #include <charconv>
 #include <fmt/format.h>
-#include <iterator>
 #include <string>
 
+#include "base/append_format.h"
 #include "trace/event_text.h"
 #include "trace/export/batch_walk.h"
 #include "trace/export/buffered_file.h"
@@ -53,13 +53,13 @@ class Lines {
   }
   void event(const Event& event) {
     fmt::memory_buffer line;
-    fmt::format_to(std::back_inserter(line), "{}{}", prefix_, name_of(event));
+    append_format(line, "{}{}", prefix_, name_of(event));
     write_fields(line, event);
     write(line);
   }
   void header(const Header& header) {
     fmt::memory_buffer line;
-    fmt::format_to(std::back_inserter(line), "trace");
+    append_format(line, "trace");
     FieldWriter fields(line);
     fields.plain("isa", header.isa);
     fields.number("page", header.page.bytes());
