@@ -124,6 +124,18 @@ function(mmusim_test_header name optimized)
     <functional> <map> <memory> <string> <vector>)
 endfunction()
 
+# mmusim_test_models(<name> SOURCES ... DEPS <mmusim libraries> [LIBS ...]): second implementations that tests run a lot,
+# optimised where the tests themselves are not: compiling those with -O1 and a sanitizer takes longer than they run.
+function(mmusim_test_models name)
+  cmake_parse_arguments(ARG "" "" "SOURCES;DEPS;LIBS" ${ARGN})
+  add_library(${name} STATIC ${ARG_SOURCES})
+  mmusim_test_settings(${name} TRUE)
+  foreach(dep ${ARG_DEPS})
+    target_link_libraries(${name} PUBLIC mmusim_${dep})
+  endforeach()
+  target_link_libraries(${name} PRIVATE ${ARG_LIBS})
+endfunction()
+
 # mmusim_test(<name> SOURCES ... DEPS <mmusim libraries> [OPTIMIZED] [SHARDS <n>] [LIBS ...] [LABELS ...]): a GoogleTest
 # program, which ctest runs as a whole, since one process for each of two thousand cases would take longer than the
 # cases; a long one as so many tests (<name>.0, ...) that can run side by side.
