@@ -200,6 +200,21 @@ TEST_F(RealKernelWithHugePages, RandomScriptsOfSharedMemory) {
   random_scripts(with, 40);
 }
 
+// All there is in one script: files on disk too, places the kernel chooses, and far ones.
+TEST_F(RealKernelWithHugePages, RandomScriptsOfAllKinds) {
+  if (!has_huge_pages()) return;
+  differential::Abilities with = abilities();
+  with.huge = true;
+  with.collapse = true;
+  with.huge_files = true;
+  with.change_files = true;
+  with.disk = features().folio_order_known && features().readahead != 0;
+  with.anywhere = true;
+  with.far = true;
+  with.most_pages = 11;
+  random_scripts(with, 20);
+}
+
 TEST_F(RealKernelWithHugePages, ScriptFiles) {
   if (has_huge_pages()) script_files(MMUSIM_CALIBRATION_THP);
 }
