@@ -53,6 +53,7 @@ void trace_export(const Words& words) {
   if (!arguments.has("format"))
     throw UsageError("", "no format is named", "give --format; --help lists them");
   const std::string& output = output_of(arguments, "FILE");
+  refuse_output_over({arguments.text("TRACE")}, output);
 
   const trace::Exporter& exporter =
       format_named(trace::exporters(), arguments.text("format"), "--format");

@@ -2,8 +2,11 @@
 #ifndef MMUSIM_CLI_TRACE_FILES_H_
 #define MMUSIM_CLI_TRACE_FILES_H_
 
+#include <filesystem>
 #include <fmt/format.h>
 #include <string>
+#include <system_error>
+#include <vector>
 
 #include "base/error.h"
 #include "cli/arguments.h"
@@ -23,6 +26,17 @@ inline const std::string& output_of(const Arguments& arguments, const char* like
   if (!arguments.has("output"))
     throw UsageError("", "no output is named", fmt::format("give -o {}", like));
   return arguments.text("output");
+}
+
+// For an output of another kind than what it is made of. Errors: UsageError where it is one of
+// these files, which would be lost.
+inline void refuse_output_over(const std::vector<std::string>& inputs, const std::string& output) {
+  std::error_code ignored;  // what is not there is nobody's
+  for (const std::string& input : inputs)
+    if (std::filesystem::is_regular_file(output, ignored) &&
+        std::filesystem::equivalent(output, input, ignored))
+      throw UsageError("--output", fmt::format("'{}' is what it would be made of", output),
+                       "name another file");
 }
 
 }  // namespace mmusim::cli

@@ -104,6 +104,7 @@ void trace_import(const Words& words) {
     return;
   }
   const std::string& output = output_of(arguments);
+  refuse_output_over(arguments.texts("FILE"), output);
   trace::WriterOptions writer;
   writer.zstd_level = static_cast<int>(
       arguments.number("level", static_cast<uint64_t>(writer.zstd_level), 1, kMostLevel));

@@ -259,6 +259,10 @@ class Recording {
       : options_(options), progress_(progress) {
     Program program;
     const std::string file = find_program(options.command.front());
+    std::error_code ignored;
+    if (fs::equivalent(options.output, file, ignored))
+      throw UsageError("--output", fmt::format("'{}' is the program itself", options.output),
+                       "name another file");
     refuse(resolve(file, options.command, program));
     isa_ = program.isa;
     if (!options.isa.empty() && options.isa != isa_->name) {

@@ -232,6 +232,10 @@ refused() {  # refused STATUS TEXT ARGUMENTS...
   true
 }
 refused 127 "no such program" -- there-is-no-such-program
+cp counted own
+record 2 -o own -- ./own
+[[ $said == *"'own' is the program itself"* ]] || fail "a recording over its program: $said"
+cmp counted own || fail "a program was recorded over"
 refused 127 "No such file" -- ./missing
 echo "not a program" >text
 mkdir bad
