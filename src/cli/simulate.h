@@ -38,6 +38,7 @@ auto with_progress(const std::string& title, bool quiet, Work work) {
       title, "references",
       quiet ? report::Progress::Style::None : report::Progress::style_for_stderr());
   sim::ReplayOptions options;
+  options.read_ahead = sim::host_cores() > 1;
   options.progress = [&](const sim::ReplayProgress& p) {
     progress.update(p.bytes_done, p.bytes_total, p.references);
   };

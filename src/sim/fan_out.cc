@@ -17,7 +17,7 @@ namespace mmusim::sim {
 namespace {
 
 void through(MachineRuns& runs, const TraceRoute& route, const ReplayOptions& options) {
-  TraceSource source(route);
+  TraceSource source(route, options.read_ahead);
   TracePass pass(runs, source, route, options);
   if (options.profiler != nullptr) options.profiler->follow(source);
   Looks looks(route.warmup, route.interval);

@@ -99,6 +99,7 @@ class AllReplays {
     for (const size_t i : pass)
       configs.push_back(configs_[i]);
     ReplayOptions options;
+    options.read_ahead = passes_.size() < std::min(options_.jobs, host_cores());
     options.progress = [&](const ReplayProgress& p) { note_progress(number, p); };
     std::vector<ReplayOutcome> outcomes = replay_together(configs, options);
     const std::scoped_lock lock(mutex_);

@@ -36,6 +36,8 @@ struct ReplayOptions {
   // Of a replay on one machine: who is told where what it counts comes from (profile/profiler.h).
   // Null: nobody. Must outlive the replay.
   Profiler* profiler = nullptr;
+  // A core is free to read ahead in the trace (trace::ReaderOptions). Results do not depend on it.
+  bool read_ahead = false;
 };
 
 // From how many chunks of a trace's came what was replayed, by trace::References, and how often a

@@ -68,8 +68,10 @@ void widen(const uint8_t* from, uint32_t* to, size_t count) {
 
 }  // namespace
 
-ChunkDecoder::ChunkDecoder()
-    : blocks_(kBatchBlocks),
+ChunkDecoder::ChunkDecoder(uint64_t number, uint64_t of)
+    : decoders_(of),
+      table_serial_(number),
+      blocks_(kBatchBlocks),
       op_numbers_(kBatchAddresses + kMaxMemOps + kSlack),
       addresses_(kBatchAddresses + kMaxMemOps + kSlack) {}
 
@@ -79,7 +81,7 @@ void ChunkDecoder::open(const ChunkHeader& header, const RawStreams& raw, const 
   raw_ = raw;
   done_ = Totals{};
   read_dictionary();
-  ++table_serial_;
+  table_serial_ += decoders_;
   check_streams();
   control_.open(raw_[Stream::Control], place_);
 }

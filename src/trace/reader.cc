@@ -4,11 +4,15 @@
 #include <bit>
 #include <cerrno>
 #include <fcntl.h>
+#include <future>
 #include <sys/stat.h>
+#include <system_error>
+#include <tuple>
 #include <unistd.h>
 #include <utility>
 #include <zstd.h>
 
+#include "trace/batches_ahead.h"
 #include "trace/chunk_decoder.h"
 #include "trace/format.h"
 #include "trace/page_stream.h"
@@ -83,13 +87,100 @@ class Scratch {
   size_t capacity_ = 0;
 };
 
+// Takes compressed streams of chunks out of a file, with memory of its own to do it in.
+class StreamInput {
+ public:
+  // `file` must outlive it.
+  explicit StreamInput(const InputFile& file) : file_(file), context_(ZSTD_createDCtx()) {
+    MMUSIM_ASSERT(context_ != nullptr);
+  }
+
+  // Lives until the next call.
+  std::span<const uint8_t> read(uint64_t at, uint64_t bytes) {
+    const auto into = compressed_.get(bytes);
+    file_.read(at, into);
+    return into;
+  }
+  // One stream of the chunk at `place`. Version 1 has a checksum for all together only.
+  std::span<const uint8_t> read_stream(uint64_t at, const StreamSizes& sizes, const Place& place) {
+    const auto bytes = read(at, sizes.compressed);
+    check(bytes, sizes, place);
+    return bytes;
+  }
+  static void check(std::span<const uint8_t> compressed, const StreamSizes& sizes,
+                    const Place& place) {
+    if (hash_bytes(compressed) != sizes.hash)
+      damaged(place, "the checksum of the chunk does not match");
+  }
+  // `into` has room for the padding, too.
+  std::span<const uint8_t> decompress(std::span<const uint8_t> from, const StreamSizes& sizes,
+                                      std::span<uint8_t> into, const char* name,
+                                      const Place& place) {
+    const size_t got =
+        ZSTD_decompressDCtx(context_.get(), into.data(), sizes.raw, from.data(), from.size());
+    if (ZSTD_isError(got) != 0 || got != sizes.raw) {
+      damaged(place, fmt::format("the {} cannot be decompressed: {}", name,
+                                 ZSTD_isError(got) != 0 ? ZSTD_getErrorName(got) : "too short"));
+    }
+    std::fill_n(into.data() + got, RawStreams::kPadding, uint8_t{0});
+    return into.first(got);
+  }
+
+ private:
+  const InputFile& file_;
+  std::unique_ptr<ZSTD_DCtx, FreeDecompressor> context_;
+  Scratch compressed_;
+};
+
+// The columns of a chunk: uncompressed, and a decoder for them.
+class Columns {
+ public:
+  // `number`, `of`: as ChunkDecoder's. `file` must outlive it.
+  Columns(const InputFile& file, uint64_t number, uint64_t of)
+      : input_(file), decoder_(number, of) {}
+
+  // Errors: those of a damaged chunk.
+  void read(const ChunkHeader& chunk, uint64_t payload_at, uint32_t version, const Place& place) {
+    const auto payload = input_.read(payload_at, chunk.columns_bytes());
+    if (version == 1 && hash_bytes(payload) != chunk.payload_hash)
+      damaged(place, "the checksum of the chunk does not match");
+    const auto raw = raw_.get(chunk.raw_bytes() + kStreams * RawStreams::kPadding);
+    size_t from = 0;
+    size_t to = 0;
+    for (size_t i = 0; i < kStreams; ++i) {
+      const StreamSizes& sizes = chunk.streams[i];
+      const auto source = payload.subspan(from, sizes.compressed);
+      if (version != 1) StreamInput::check(source, sizes, place);
+      streams_.streams[i] =
+          input_.decompress(source, sizes, raw.subspan(to), name_of(static_cast<Stream>(i)), place);
+      from += sizes.compressed;
+      to += sizes.raw + RawStreams::kPadding;
+    }
+    if (hash_of_streams(streams_.streams, chunk.coding) != chunk.raw_hash)
+      damaged(place, "the checksum of the chunk's content does not match");
+  }
+  // Begins them, or begins them again. REQUIRES: read() of the same chunk.
+  void open(const ChunkHeader& chunk, const Place& place) { decoder_.open(chunk, streams_, place); }
+
+  [[nodiscard]] const RawStreams& streams() const { return streams_; }
+  [[nodiscard]] ChunkDecoder& decoder() { return decoder_; }
+
+ private:
+  StreamInput input_;
+  Scratch raw_;
+  RawStreams streams_;
+  ChunkDecoder decoder_;
+};
+
 }  // namespace
 
 class Reader::Impl {
  public:
   Impl(std::string path, const ReaderOptions& options)
-      : file_(std::move(path)), context_(ZSTD_createDCtx()) {
-    MMUSIM_ASSERT(context_ != nullptr);
+      : file_(std::move(path)),
+        input_(file_),
+        columns_{{{file_, 0, 2}, {file_, 1, 2}}},
+        may_read_ahead_(options.read_ahead) {
     read_header();
     if (!read_index()) {
       if (!options.accept_torn) {
@@ -101,6 +192,7 @@ class Reader::Impl {
   }
 
   bool next(Batch& batch) {
+    in_a_row_ = true;
     for (;;) {
       if (in_chunk_ && next_of_chunk(batch)) return true;
       if (!next_chunk()) {
@@ -112,6 +204,7 @@ class Reader::Impl {
   }
 
   bool next_chunk() {
+    ahead_of_chunk_.stop();
     in_chunk_ = false;
     return open_chunk();
   }
@@ -121,13 +214,17 @@ class Reader::Impl {
   }
   [[nodiscard]] const Totals& chunk_totals() const { return chunk_.totals; }
   void begin(References which) {
+    ahead_of_chunk_.stop();
     given_ = offers(which);
     read_chunk();
+    if (given_ == References::All) decode_ahead();
     if (!in_chunk_) pass_chunk();
     in_chunk_ = true;
   }
   bool next_of_chunk(Batch& batch) {
-    return given_ == References::All ? decoder_.next(batch) : pages_.next(batch);
+    if (given_ != References::All) return pages_.next(batch);
+    return ahead_of_chunk_.started() ? ahead_of_chunk_.next(batch)
+                                     : columns().decoder().next(batch);
   }
 
   [[nodiscard]] uint64_t chunks_read() const { return next_chunk_; }
@@ -136,7 +233,7 @@ class Reader::Impl {
   bool next_columns(Batch& batch) {
     MMUSIM_ASSERT(in_chunk_ && given_ != References::All);
     if (!columns_begun_) open_columns();
-    while (decoder_.next(batch))
+    while (columns().decoder().next(batch))
       if (batch.event == nullptr) return true;
     return false;
   }
@@ -144,11 +241,10 @@ class Reader::Impl {
   bool next_stored(StoredChunk& chunk) {
     if (!open_chunk()) return false;
     open_columns();
-    chunk = {.place = place_, .header = chunk_, .payload = {}, .raw = streams_, .pages = {}};
+    chunk = {
+        .place = place_, .header = chunk_, .payload = {}, .raw = columns().streams(), .pages = {}};
     read_page_streams(chunk.pages, true);
-    const auto payload = compressed_.get(chunk_.payload_bytes());
-    file_.read(payload_at_, payload);
-    chunk.payload = payload;
+    chunk.payload = input_.read(payload_at_, chunk_.payload_bytes());
     pass_chunk();
     return true;
   }
@@ -187,21 +283,22 @@ class Reader::Impl {
   bool read_index();
   bool open_chunk();
   void pass_chunk();
+  [[nodiscard]] std::pair<ChunkHeader, Place> read_chunk_header(uint64_t at) const;
   void read_chunk();
-  void read_columns();
+  [[nodiscard]] Columns& columns() { return columns_[at_]; }
   void open_columns();
+  bool take_ahead();
+  void read_ahead();
+  void decode_ahead();
   using PageSpans = std::array<std::span<const uint8_t>, kPageStreams>;
   void read_page_streams(PageSpans& streams, bool returns);
-  std::span<const uint8_t> read_compressed(uint64_t at, const StreamSizes& sizes);
-  std::span<const uint8_t> decompress(std::span<const uint8_t> from, const StreamSizes& sizes,
-                                      std::span<uint8_t> into, const char* name);
   void add_chunk(const IndexEntry& entry) {
     entries_.push_back(entry);
     chunks_.push_back({entry.offset, entry.bytes, entry.raw_bytes, entry.totals});
   }
 
   InputFile file_;
-  std::unique_ptr<ZSTD_DCtx, FreeDecompressor> context_;
+  StreamInput input_;  // of page streams
   Header header_;
   uint32_t version_ = 0;
   uint64_t header_hash_ = 0;
@@ -220,13 +317,19 @@ class Reader::Impl {
   Place place_;
   ChunkHeader chunk_;
   uint64_t payload_at_ = 0;
-  RawStreams streams_;
-  Scratch compressed_;
-  Scratch raw_;
   Scratch raw_pages_;
   std::vector<uint8_t> control_;
-  ChunkDecoder decoder_;
   PageDecoder pages_;
+  // Of this chunk in columns_[at_]. In the other ones those of the next chunk may be made ready by
+  // another thread meanwhile: of the chunk that begins at ahead_of_, once ahead_ is there.
+  std::array<Columns, 2> columns_;
+  size_t at_ = 0;
+  bool may_read_ahead_;
+  bool in_a_row_ = false;     // all chunks' columns will be
+  uint64_t columns_end_ = 0;  // of the chunk whose columns were the last begun
+  uint64_t ahead_of_ = 0;
+  std::future<void> ahead_;      // it is waited for before what it uses goes
+  BatchesAhead ahead_of_chunk_;  // likewise: batches of this one
 };
 
 void Reader::Impl::read_header() {
@@ -273,6 +376,14 @@ bool Reader::Impl::read_index() {
   return true;
 }
 
+std::pair<ChunkHeader, Place> Reader::Impl::read_chunk_header(uint64_t at) const {
+  std::array<uint8_t, std::max(chunk_header_bytes(1), ChunkHeader::kBytes)> bytes;
+  const auto used = std::span(bytes).first(chunk_header_bytes(version_));
+  file_.read(at, used);
+  const Place place{file_.path(), at};
+  return {decode_chunk_header(used, version_, place), place};
+}
+
 // Reads the next chunk's header; false at the end of the trace, or of what is left of it.
 bool Reader::Impl::open_chunk() {
   if (!torn_ && next_chunk_ == entries_.size()) {
@@ -280,21 +391,16 @@ bool Reader::Impl::open_chunk() {
     return false;
   }
   columns_read_ = columns_begun_ = false;
-  place_ = {file_.path(), position_};
   const uint64_t left = file_.bytes() - position_;
   const size_t size = chunk_header_bytes(version_);
-  std::array<uint8_t, std::max(chunk_header_bytes(1), ChunkHeader::kBytes)> bytes;
   if (torn_) {
     // A chunk, or the index that a torn trailer should follow.
-    uint32_t magic = 0;
-    if (left >= sizeof magic) {
-      file_.read(position_, std::span(bytes).first(sizeof magic));
-      std::memcpy(&magic, bytes.data(), sizeof magic);
-    }
+    std::array<uint8_t, sizeof(uint32_t)> bytes{};
+    if (left >= bytes.size()) file_.read(position_, bytes);
+    const auto magic = std::bit_cast<uint32_t>(bytes);
     if (left < size || magic == kIndexMagic) return false;
   }
-  file_.read(position_, std::span(bytes).first(size));
-  chunk_ = decode_chunk_header(std::span(bytes).first(size), version_, place_);
+  std::tie(chunk_, place_) = read_chunk_header(position_);
   payload_at_ = position_ + size;
   IndexEntry entry;
   entry.offset = position_;
@@ -327,33 +433,12 @@ void Reader::Impl::read_chunk() {
   read_page_streams(pages, given_ == References::Any);
   // The control stream stands behind the dictionary.
   const StreamSizes& sizes = chunk_.streams[static_cast<size_t>(Stream::Control)];
-  const auto from = read_compressed(
-      payload_at_ + chunk_.streams[static_cast<size_t>(Stream::Dictionary)].compressed, sizes);
+  const auto from = input_.read_stream(
+      payload_at_ + chunk_.streams[static_cast<size_t>(Stream::Dictionary)].compressed, sizes,
+      place_);
   control_.resize(sizes.raw + RawStreams::kPadding);
-  const auto control = decompress(from, sizes, control_, name_of(Stream::Control));
+  const auto control = input_.decompress(from, sizes, control_, name_of(Stream::Control), place_);
   pages_.open(chunk_, control, pages, given_ == References::Any, place_);
-}
-
-// One stream of the chunk. Version 1 has a checksum for all together only.
-std::span<const uint8_t> Reader::Impl::read_compressed(uint64_t at, const StreamSizes& sizes) {
-  const auto bytes = compressed_.get(sizes.compressed);
-  file_.read(at, bytes);
-  if (hash_bytes(bytes) != sizes.hash) damaged(place_, "the checksum of the chunk does not match");
-  return bytes;
-}
-
-// `into` has room for the padding, too.
-std::span<const uint8_t> Reader::Impl::decompress(std::span<const uint8_t> from,
-                                                  const StreamSizes& sizes, std::span<uint8_t> into,
-                                                  const char* name) {
-  const size_t got =
-      ZSTD_decompressDCtx(context_.get(), into.data(), sizes.raw, from.data(), from.size());
-  if (ZSTD_isError(got) != 0 || got != sizes.raw) {
-    damaged(place_, fmt::format("the {} cannot be decompressed: {}", name,
-                                ZSTD_isError(got) != 0 ? ZSTD_getErrorName(got) : "too short"));
-  }
-  std::fill_n(into.data() + got, RawStreams::kPadding, uint8_t{0});
-  return into.first(got);
 }
 
 // Those the chunk has; what stands for returns only if they are wanted.
@@ -366,40 +451,61 @@ void Reader::Impl::read_page_streams(PageSpans& streams, bool returns) {
   for (size_t i = 0; i < kPageStreams; ++i) {
     const StreamSizes& sizes = chunk_.page_streams[i];
     if (sizes.compressed == 0 || (i == static_cast<size_t>(PageStream::Returns) && !returns)) break;
-    streams[i] =
-        decompress(read_compressed(at, sizes), sizes, into, name_of(static_cast<PageStream>(i)));
+    streams[i] = input_.decompress(input_.read_stream(at, sizes, place_), sizes, into,
+                                   name_of(static_cast<PageStream>(i)), place_);
     at += sizes.compressed;
     into = into.subspan(sizes.raw + RawStreams::kPadding);
   }
 }
 
 void Reader::Impl::open_columns() {
-  if (!columns_read_) read_columns();
-  columns_read_ = true;
-  decoder_.open(chunk_, streams_, place_);
-  columns_begun_ = true;
+  const bool in_a_row = in_a_row_ || place_.offset == columns_end_;
+  if (columns_read_ || !take_ahead()) {
+    if (!columns_read_) columns().read(chunk_, payload_at_, version_, place_);
+    columns().open(chunk_, place_);
+  }
+  columns_read_ = columns_begun_ = true;
+  columns_end_ = payload_at_ + chunk_.payload_bytes();
+  if (in_a_row) read_ahead();
 }
 
-void Reader::Impl::read_columns() {
-  const auto payload = compressed_.get(chunk_.columns_bytes());
-  file_.read(payload_at_, payload);
-  if (version_ == 1 && hash_bytes(payload) != chunk_.payload_hash)
-    damaged(place_, "the checksum of the chunk does not match");
-  const auto raw = raw_.get(chunk_.raw_bytes() + kStreams * RawStreams::kPadding);
-  size_t from = 0;
-  size_t to = 0;
-  for (size_t i = 0; i < kStreams; ++i) {
-    const StreamSizes& sizes = chunk_.streams[i];
-    const auto source = payload.subspan(from, sizes.compressed);
-    if (version_ != 1 && hash_bytes(source) != sizes.hash)
-      damaged(place_, "the checksum of the chunk does not match");
-    const auto into = decompress(source, sizes, raw.subspan(to), name_of(static_cast<Stream>(i)));
-    streams_.streams[i] = into;
-    from += sizes.compressed;
-    to += sizes.raw + RawStreams::kPadding;
+// Whether this chunk's columns are ready, and opened. Errors: what was wrong with them.
+bool Reader::Impl::take_ahead() {
+  if (!ahead_.valid() || ahead_of_ != place_.offset) return false;
+  ahead_.get();
+  at_ = 1 - at_;
+  return true;
+}
+
+// Who reads columns of one chunk after the other will want the next one's. What is wrong with them
+// is said where they are taken, if they are.
+void Reader::Impl::read_ahead() {
+  if (!may_read_ahead_ || torn_) return;
+  const uint64_t at = columns_end_;
+  const bool there = std::any_of(entries_.begin(), entries_.end(),
+                                 [at](const IndexEntry& entry) { return entry.offset == at; });
+  if (!there || (ahead_.valid() && ahead_of_ == at)) return;
+  if (ahead_.valid()) ahead_.wait();
+  ahead_of_ = at;
+  try {
+    ahead_ = std::async(std::launch::async, [this, at, &into = columns_[1 - at_]] {
+      const auto [chunk, place] = read_chunk_header(at);
+      into.read(chunk, at + chunk_header_bytes(version_), version_, place);
+      into.open(chunk, place);
+    });
+  } catch (const std::system_error&) {  // the host has no thread to give
+    may_read_ahead_ = false;
   }
-  if (hash_of_streams(streams_.streams, chunk_.coding) != chunk_.raw_hash) {
-    damaged(place_, "the checksum of the chunk's content does not match");
+}
+
+// For short chunks it does not pay.
+void Reader::Impl::decode_ahead() {
+  constexpr uint64_t kShort = 64 * ChunkDecoder::kBatchBlocks;
+  if (!may_read_ahead_ || chunk_.totals.blocks < kShort) return;
+  try {
+    ahead_of_chunk_.start(columns().decoder());
+  } catch (const std::system_error&) {
+    may_read_ahead_ = false;
   }
 }
 

@@ -21,6 +21,10 @@ struct ReaderOptions {
   // Accept a file without index and trailer (a torn recording): read up to its last whole chunk.
   // Without it such a file is an Error that says so.
   bool accept_torn = false;
+  // Batches of columns may be decoded, and the next chunk's columns be decompressed, by threads of
+  // the reader's own, while earlier ones are used. Memory: another chunk's, and some batches'.
+  // Batches and errors are the same.
+  bool read_ahead = false;
 };
 
 // Which of a chunk's streams batches come from.

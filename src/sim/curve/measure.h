@@ -83,7 +83,7 @@ Curves curves_on(const config::Config& config, const CurveOptions& curve,
   CurveRun<Arch>& run = *owned;
   Machine<OfEverySize<Arch>>& machine = run.machine();
   const TraceRoute route = TraceRoute::of(config, Arch::kName, machine.layout(), machine.huge());
-  TraceSource source(route);
+  TraceSource source(route, options.read_ahead);
   MachineRuns runs(std::move(owned));
   TracePass pass(runs, source, route, options);
   Looks whole(0, 0);

@@ -23,8 +23,8 @@ VirtAddr source_top(const trace::Header& header) {
   return VirtAddr(header.isa == "ia64" ? uint64_t{5} << 61 : uint64_t{1} << 63);
 }
 
-trace::Reader open_trace(const TraceRoute& route) {
-  return trace::Reader(route.trace, trace::ReaderOptions{route.accept_torn});
+trace::Reader open_trace(const TraceRoute& route, bool read_ahead = false) {
+  return trace::Reader(route.trace, {.accept_torn = route.accept_torn, .read_ahead = read_ahead});
 }
 
 // Nothing may be accessed between the machine's user addresses and the end of the recording's,
@@ -93,7 +93,8 @@ void TraceSource::require_named(const config::Config& config) {
                      "give one on the command line, or run.trace in the config");
 }
 
-TraceSource::TraceSource(const TraceRoute& route) : reader_(open_trace(route)) {
+TraceSource::TraceSource(const TraceRoute& route, bool read_ahead)
+    : reader_(open_trace(route, read_ahead)) {
   if (route.quantum != 0)
     slices_ = std::make_unique<TimeSlices>(route.quantum,
                                            [this](trace::Batch& batch) { return recorded(batch); });

@@ -64,7 +64,8 @@ class TraceSource {
   // Errors: UsageError when run.trace is empty.
   static void require_named(const config::Config& config);
 
-  explicit TraceSource(const TraceRoute& route);
+  // `read_ahead`: as trace::ReaderOptions.
+  explicit TraceSource(const TraceRoute& route, bool read_ahead = false);
   TraceSource(const TraceSource&) = delete;
   TraceSource& operator=(const TraceSource&) = delete;
 
