@@ -39,11 +39,19 @@ void PageSieve::learn(std::span<const PageRef> kept, bool sets) {
       learn_last(kept, side != 0, last_[side]);
     return;
   }
-  for (const PageRef ref : kept) {
+  // From the last on, until each slot has been met, which is soon.
+  auto unmet = static_cast<uint32_t>((uint64_t{1} << 2 * kPageSets) - 1);
+  const auto meet = [&](PageRef ref, uint64_t set, Known known) {
+    const size_t side = ref.is_data() ? 1 : 0;
+    const uint32_t bit = uint32_t{1} << (side * kPageSets + set);
+    if ((unmet & bit) != 0) slots_[side][set] = known;
+    unmet &= ~bit;
+  };
+  for (size_t i = kept.size(); i-- > 0 && unmet != 0;) {
+    const PageRef ref = kept[i];
+    meet(ref, set_of(ref), ref.crosses() ? Known{} : used(ref));
     if (ref.crosses()) [[unlikely]]
-      cross_slots(ref);
-    else
-      slots_[ref.is_data() ? 1 : 0][set_of(ref)] = used(ref);
+      meet(ref, (set_of(ref) + 1) & (kPageSets - 1), Known{});
   }
 }
 
