@@ -36,7 +36,8 @@ Htab::Htab(uint64_t bytes, bool tera_segments, mem::FrameMemory& frames, mem::Re
       page_(frames.page()),
       mask_(bytes_ / hpte::kGroupBytes - 1),
       frames_(&frames),
-      sink_(&sink) {
+      sink_(&sink),
+      hints_(frames.page()) {
   const auto base = frames.reserve(bytes_, mem::FrameUse::SoftTlb);
   if (!base)
     throw Error("", "out of simulated memory for the hashed page table",
@@ -152,8 +153,8 @@ unsigned Htab::insert(const Page& page, const Found& made, mmu::MissPath& path) 
       if (!place) continue;
       const unsigned hint = *place | (group == Group::Secondary ? 8u : 0u);
       if (group == Group::Secondary) ++counters_.secondary_inserts;
-      hints_[{page.context, page.base}] = static_cast<uint8_t>(hint);
-      counters_.used_peak = std::max<uint64_t>(counters_.used_peak, used_.size());
+      hints_.set(page.context, page.base, hint);
+      counters_.used_peak = std::max<uint64_t>(counters_.used_peak, used_);
       return hint;
     }
     evict(page, path);
@@ -176,7 +177,7 @@ std::optional<unsigned> Htab::take_place(const Page& page, Group group, const Fo
     path.load(entry, handler(words::kFirst));  // once more, now that nobody else may change it
     path.store(entry + kSecond, made.second, handler(words::kSecond));
     path.store(entry, first_of(page, group) | hpte_large(made.actual), handler(words::kFirst));
-    used_[first_slot + i] = {.context = page.context, .page = page.base};
+    ++used_;
     return i;
   }
   return std::nullopt;
@@ -200,7 +201,7 @@ void Htab::evict(const Page& page, mmu::MissPath& path) {
     path.store(at(slot), old | hpte::Lock::kMask, handler(words::kFirst));
     path.load(at(slot), handler(words::kFirst));  // as at an insertion
     path.store(at(slot), 0, handler(words::kFirst));
-    used_.erase(slot);
+    --used_;
     ++counters_.evictions;
     return;
   }
@@ -208,10 +209,10 @@ void Htab::evict(const Page& page, mmu::MissPath& path) {
 
 bool Htab::update(const Page& page, uint64_t second, mmu::MissPath& path) {
   path.step(kUpdatePp);
-  const auto hint = hints_.find({page.context, page.base});
-  MMUSIM_ASSERT(hint != hints_.end());
-  if ((hint->second & 8) != 0) path.more_instructions(kUpdatePp, more::kSecondary);
-  const PhysAddr entry = at(slot_of(page, hint->second));
+  const auto hint = hints_.find(page.context, page.base);
+  MMUSIM_ASSERT(hint.has_value());
+  if ((*hint & 8) != 0) path.more_instructions(kUpdatePp, more::kSecondary);
+  const PhysAddr entry = at(slot_of(page, *hint));
   const uint64_t first = word(entry);
   path.store(entry, first | hpte::Lock::kMask, handler(words::kFirst));
   path.load(entry, handler(words::kFirst));
@@ -232,10 +233,10 @@ bool Htab::update(const Page& page, uint64_t second, mmu::MissPath& path) {
 }
 
 void Htab::invalidate(const Page& page, const std::function<void(PhysAddr)>& before) {
-  const auto hint = hints_.find({page.context, page.base});
-  MMUSIM_ASSERT(hint != hints_.end());
-  const uint64_t slot = slot_of(page, hint->second);
-  hints_.erase(hint);
+  const auto hint = hints_.find(page.context, page.base);
+  MMUSIM_ASSERT(hint.has_value());
+  const uint64_t slot = slot_of(page, *hint);
+  hints_.erase(page.context, page.base);
   const PhysAddr entry = at(slot);
   const auto reference = [&](bool write) {
     before(entry);
@@ -252,27 +253,21 @@ void Htab::invalidate(const Page& page, const std::function<void(PhysAddr)>& bef
     return;
   }
   word(entry) = 0;
-  used_.erase(slot);
+  --used_;
   ++counters_.invalidated;
-}
-
-std::vector<VirtAddr> Htab::hinted_pages(Context context, VirtRange range) const {
-  std::vector<VirtAddr> pages;
-  for (auto at_hint = hints_.lower_bound({context, range.begin});
-       at_hint != hints_.end() && at_hint->first.first == context &&
-       at_hint->first.second < range.end;
-       ++at_hint)
-    pages.push_back(at_hint->first.second);
-  return pages;
 }
 
 void Htab::for_each(
     const std::function<void(Context context, VirtAddr page, const Found& entry)>& visit) const {
-  for (const auto& [slot, owner] : used_) {
-    const uint64_t* const words = frames_->words(at(slot));
+  hints_.for_each([&](Context context, VirtAddr va, unsigned hint) {
+    const Page page{context, va, user_segment(va, context, tera_segments_)};
+    const uint64_t* const words = frames_->words(at(slot_of(page, hint)));
+    if (hpte::Valid::get(words[0]) == 0 ||
+        (words[0] & hpte::kCompared) != compared_of(va, page.segment, page_))
+      return;  // evicted, and perhaps another's
     const uint64_t second = words[kSecond / sizeof(uint64_t)];
-    visit(owner.context, owner.page, {second, *actual_page(words[0], second, page_)});
-  }
+    visit(context, va, {second, *actual_page(words[0], second, page_)});
+  });
 }
 
 }  // namespace mmusim::ppc64

@@ -23,13 +23,11 @@
 
 #include <cstdint>
 #include <functional>
-#include <map>
 #include <optional>
-#include <string>
-#include <utility>
 #include <vector>
 
 #include "arch/ppc64/formats.h"
+#include "arch/ppc64/hints.h"
 #include "base/types.h"
 #include "mem/frames.h"
 #include "mem/sink.h"
@@ -99,13 +97,11 @@ class Htab {
   };
   // The hardware's search. Sets R, and C for a store the entry allows.
   std::optional<Found> search(const Page& page, bool write, mmu::MissPath& path);
-  // Such a search is to come: asks the host for the page's primary group. Nothing simulated
-  // changes.
+  // Such a search is to come: asks the host for the first half of the page's primary group, which
+  // is where most entries are. Nothing simulated changes.
   void expect(const Page& page) const {
     const mem::FrameMemory& frames = *frames_;
-    const uint64_t* const words = frames.words(at(group_of(page, Group::Primary) * hpte::kGroup));
-    __builtin_prefetch(words);
-    __builtin_prefetch(words + hpte::kGroup);  // the other half of its 128 bytes
+    __builtin_prefetch(frames.words(at(group_of(page, Group::Primary) * hpte::kGroup)));
   }
   // ... for an address of the linear map: its entry, which is always there, in the primary group.
   // Not in the counters.
@@ -119,30 +115,28 @@ class Htab {
   void invalidate(const Page& page, const std::function<void(PhysAddr)>& before);
 
   [[nodiscard]] bool hinted(const Page& page) const {
-    return hints_.count({page.context, page.base}) != 0;
+    return hints_.find(page.context, page.base).has_value();
   }
   // Pages of [begin, end) with a hint, ascending.
-  [[nodiscard]] std::vector<VirtAddr> hinted_pages(Context context, VirtRange range) const;
+  [[nodiscard]] std::vector<VirtAddr> hinted_pages(Context context, VirtRange range) const {
+    return hints_.pages(context, range);
+  }
 
-  // Entries in use that are not bolted.
+  // Entries in use that are not bolted, by address space and address: those a hint leads to.
   void for_each(
       const std::function<void(Context context, VirtAddr page, const Found& entry)>& visit) const;
 
   [[nodiscard]] PhysAddr base() const { return base_; }
   [[nodiscard]] uint64_t bytes() const { return bytes_; }
-  [[nodiscard]] uint64_t used() const { return used_.size(); }
+  [[nodiscard]] uint64_t used() const { return used_; }
   [[nodiscard]] HtabCounts counters() const {
     HtabCounts now = counters_;
-    now.used = used_.size();
+    now.used = used_;
     now.bytes = bytes_;
     return now;
   }
 
  private:
-  struct Owner {
-    Context context = 0;
-    VirtAddr page;
-  };
   enum class Group : uint8_t { Primary, Secondary };
 
   // The first doubleword of the page's entry, if it is valid, but for L.
@@ -181,8 +175,8 @@ class Htab {
   mem::FrameMemory* frames_;
   mem::ReferenceSink* sink_;
   PhysAddr base_;
-  std::map<uint64_t, Owner> used_;  // slots that are in use and not bolted
-  std::map<std::pair<Context, VirtAddr>, uint8_t> hints_;
+  uint64_t used_ = 0;  // entries, but for bolted ones
+  Hints hints_;
   uint64_t time_ = 0;
   HtabCounts counters_;
 };
