@@ -17,16 +17,13 @@ class LoopRun : public MachineRun {
   bool take_pages(const trace::Batch& batch, bool sets) final {
     return loop_.run_pages(batch, sets);
   }
-  bool take_columns(const PageColumns& columns, const trace::Batch& batch, bool sets) final {
+  bool take_columns(PageColumns& columns, const trace::Batch& batch, bool sets) final {
     return loop_.run_columns(columns, batch, sets);
   }
   [[nodiscard]] const ColumnsWanted& wanted() const final { return loop_.wanted(); }
   [[nodiscard]] uint64_t waits() const final { return loop_.waits(); }
-  void survey(bool on) final {
-    surveys_ = on;
-    loop_.begin_survey();
-  }
-  [[nodiscard]] bool surveys() const final { return surveys_; }
+  void survey(bool on) final { loop_.survey(on); }
+  [[nodiscard]] bool surveys() const final { return loop_.surveys(); }
   [[nodiscard]] uint64_t columns_needed() const final { return loop_.columns_needed(); }
   void shut_down() final { machine_.shut_down(); }
 
@@ -38,9 +35,6 @@ class LoopRun : public MachineRun {
 
   Machine<Arch> machine_;
   PageLoop<Tlbs> loop_;
-
- private:
-  bool surveys_ = false;
 };
 
 }  // namespace mmusim::sim

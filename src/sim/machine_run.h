@@ -35,13 +35,13 @@ class MachineRun {
   // given them, one batch after the other, and nothing else until take_columns() is true; that also
   // takes what is left of `batch`, the one it waits in, or was to take next.
   virtual bool take_pages(const trace::Batch& batch, bool sets) = 0;
-  virtual bool take_columns(const PageColumns& columns, const trace::Batch& batch, bool sets) = 0;
+  virtual bool take_columns(PageColumns& columns, const trace::Batch& batch, bool sets) = 0;
   [[nodiscard]] virtual const ColumnsWanted& wanted() const = 0;
   // How often it began to wait.
   [[nodiscard]] virtual uint64_t waits() const = 0;
-  // Whether it seldom has to. Of another it can be found out, by giving it batches to come sifted,
-  // whoever else is in the pass: how many instructions there are, from survey() on, to the end of
-  // the last that needed more than what is kept.
+  // Whether it seldom has to. Of another it can be seen while it is given all references: how many
+  // instructions there are, from survey() on, to the end of the last batch of which it would have
+  // needed more than what any first level needs. It is the same whoever else is in the pass.
   [[nodiscard]] virtual bool seldom_waits() const = 0;
   virtual void survey(bool on) = 0;
   [[nodiscard]] virtual bool surveys() const = 0;

@@ -19,7 +19,8 @@ void PageColumns::enter_chunk(trace::References given) {
   batch_ = {};
   number_ = 0;
   sifter_.forget();
-  kept_ = 0;
+  sifted_it_ = false;
+  kept_ = kept_before_ = 0;
   blocks_ = 0;
 }
 
@@ -27,14 +28,23 @@ void PageColumns::next() {
   if (!reader_.next_columns(batch_)) at_odds(reader_);
   ++number_;
   blocks_ += batch_.blocks.size();
-  sifter_.sift(batch_, sifted_);
-  kept_ += here().refs.size();
+  before_ = sifter_;
+  sifted_it_ = false;
+  kept_before_ = kept_;
+  kept_ += sifter_.count(batch_, sets_);
 }
 
-Sifted::At PageColumns::find(const ColumnsWanted& wanted) const {
-  const size_t number = wanted.number - (kept_ - here().refs.size());
-  if (!(here().refs[number] == wanted.ref)) at_odds(reader_);
-  return here().at[number];
+// Most batches are only gone through, on the way to one in which somebody waits.
+Sifted::At PageColumns::find(const ColumnsWanted& wanted) {
+  if (!sifted_it_) {
+    Sifter again = before_;
+    again.sift(batch_, sifted_);
+    sifted_it_ = true;
+  }
+  const Sifted::Kept& here = sifted_.kept(sets_);
+  const size_t number = wanted.number - kept_before_;
+  if (!(here.refs[number] == wanted.ref)) at_odds(reader_);
+  return here.at[number];
 }
 
 }  // namespace mmusim::sim

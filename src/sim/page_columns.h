@@ -42,10 +42,10 @@ class PageColumns {
   // Whether the batch is, or has, what is wanted.
   [[nodiscard]] bool have(const ColumnsWanted& wanted) const {
     if (wanted.from == ColumnsFrom::Batch) return number_ == wanted.number;
-    return kept_ - here().refs.size() <= wanted.number && wanted.number < kept_;
+    return kept_before_ <= wanted.number && wanted.number < kept_;
   }
   // Where a reference is. REQUIRES: have(wanted), which is behind a reference.
-  [[nodiscard]] Sifted::At find(const ColumnsWanted& wanted) const;
+  [[nodiscard]] Sifted::At find(const ColumnsWanted& wanted);
 
   // The batch, and its number in the chunk, from 1; 0: there is none yet.
   [[nodiscard]] const trace::Batch& batch() const { return batch_; }
@@ -54,18 +54,19 @@ class PageColumns {
   // is known behind it.
   [[nodiscard]] uint64_t kept() const { return kept_; }
   [[nodiscard]] uint64_t blocks() const { return blocks_; }
-  [[nodiscard]] const trace::PageSieve& sieve() const { return sifted_.behind; }
+  [[nodiscard]] const trace::PageSieve& sieve() const { return sifter_.sieve(); }
 
  private:
-  [[nodiscard]] const Sifted::Kept& here() const { return sifted_.kept(sets_); }
-
   trace::Reader& reader_;
   bool sets_ = false;  // what the stream keeps is for sets
   trace::Batch batch_;
   uint64_t number_ = 0;
   Sifter sifter_;
-  Sifted sifted_;
+  Sifter before_;  // in front of the batch
+  Sifted sifted_;  // of the batch, once something in it was to be found
+  bool sifted_it_ = false;
   uint64_t kept_ = 0;
+  uint64_t kept_before_ = 0;  // the batch
   uint64_t blocks_ = 0;
 };
 

@@ -56,7 +56,6 @@ class PageLoop : public ReplayLoop<Tlbs> {
   // A batch of blocks, with what is kept of it. The same counts as run<Fast>(). REQUIRES: as
   // run_pages(), with `sets` the same in all of a run of blocks; what it asks for was wanted.
   void run_sifted(const trace::Batch& batch, const Sifted& sifted, bool sets) {
-    bool all = true;  // what is kept was enough
     Base::run_by(batch, [&] {
       const Sifted::Kept& kept = sifted.kept(sets);
       if (sifted.run_begins) {
@@ -65,27 +64,17 @@ class PageLoop : public ReplayLoop<Tlbs> {
         unsettled_ = false;
       }
       if (unsettled_ || needs_columns(sets)) {
-        all = false;
         Base::fast_blocks(batch, 0, batch.addresses);
       } else {
         done_to_ = kept.first;
-        all = pages({kept.refs, kept.first, &sifted.before}, sets);
-        if (all) return;
+        if (pages({kept.refs, kept.first, &sifted.before}, sets)) return;
         rest_of_blocks(batch, kept.at[wanted_.number - kept.first]);
       }
       known_ = sifted.behind;
       known_to_ = kept.first + kept.refs.size();
       unsettled_ = needs_columns(sets) || !settled({}, sets);
     });
-    if (!all) columns_needed_ = Base::counters_.fetches - survey_begins_;
   }
-  // From here on it is noted to where batches that are sifted need more than what is kept of them:
-  // how many instructions there are to the end of the last of these.
-  void begin_survey() {
-    survey_begins_ = Base::counters_.fetches;
-    columns_needed_ = 0;
-  }
-  [[nodiscard]] uint64_t columns_needed() const { return columns_needed_; }
   // Whether page streams are of no more use, or of none for sets.
   [[nodiscard]] bool needs_columns(bool sets) const {
     return keeps_time_ || kernel_.tracks_stores() || (sets && mixed_sizes_);
@@ -97,7 +86,7 @@ class PageLoop : public ReplayLoop<Tlbs> {
   [[nodiscard]] uint64_t waits() const { return waits_; }
   // The columns' batch, from where it waits, and then of `batch`, which it waits in or was to do
   // next, what has not been done. As run_pages(). REQUIRES: columns.have(wanted()).
-  bool run_columns(const PageColumns& columns, const trace::Batch& batch, bool sets) {
+  bool run_columns(PageColumns& columns, const trace::Batch& batch, bool sets) {
     const trace::Batch& blocks = columns.batch();
     if (wanted_.from == ColumnsFrom::BehindReference)
       rest_of_batch(blocks, columns.find(wanted_));
@@ -280,9 +269,7 @@ class PageLoop : public ReplayLoop<Tlbs> {
   trace::PageSieve known_;  // what the stream takes to be known in front of number known_to_
   uint64_t known_to_ = 0;
 
-  uint64_t survey_begins_ = 0;   // instructions
-  uint64_t columns_needed_ = 0;  // likewise
-  bool unsettled_ = false;       // behind the last batch that was sifted, what is taken to be known
+  bool unsettled_ = false;  // behind the last batch that was sifted, what is taken to be known
 };
 
 }  // namespace mmusim::sim

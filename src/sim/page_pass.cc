@@ -20,25 +20,27 @@ bool PagePass::pays(size_t i) {
   State& state = states_[i];
   const MachineRun& run = *runs_[i];
   if (state.had_pages) {
-    if (state.late) state.columns_left = kPause;
+    if (state.late) state.wanted = kBehindLate;
+    state.in_a_row = 0;
     return !state.late;
   }
-  if (state.columns_left != 0) --state.columns_left;
-  if (state.columns_left != 0) return false;
-  if (run.seldom_waits()) return true;
-  const bool few = run.surveys() && run.columns_needed() <= state.instructions / kFew;
-  if (run.surveys() && !few) state.columns_left = kPause;
-  return few;
+  if (state.had_columns) {
+    const bool few = !run.surveys() || run.columns_needed() <= state.instructions / kFew;
+    state.in_a_row = few ? state.in_a_row + 1 : 0;
+  } else {
+    state.wanted = run.seldom_waits() ? 0 : 1;
+  }
+  return state.in_a_row >= state.wanted;
 }
 
 void PagePass::give(size_t i, trace::References given) {
   State& state = states_[i];
   MachineRun& run = *runs_[i];
   state.had_pages = given != trace::References::All;
+  state.had_columns = !state.had_pages;
   state.instructions = reader_.chunk_totals().instructions;
   state.late = false;
-  // Not in all chunks, since to sift them takes longer; nor of a trace without page streams.
-  run.survey(!state.had_pages && state.columns_left <= 1 && !run.seldom_waits() &&
+  run.survey(state.had_columns && !run.seldom_waits() &&
              reader_.offers(run.needs()) != trace::References::All);
 }
 

@@ -36,8 +36,8 @@ class PagePass {
 
   // Whether page streams are likely to pay for the machine in the chunk that comes: if of the one
   // before few of the columns had to be read. Who seldom goes back begins with page streams. Any
-  // other has columns first, and behind that chunk it is known how far they would have had to be
-  // read. Behind one where that was too far it has columns for seven, and is surveyed again. To be
+  // other has columns first, and is surveyed with them: behind a chunk of which few would have had
+  // to be read it has page streams, and once these have not paid, behind seven such in a row. To be
   // asked once a chunk, and then told what the machine is given.
   [[nodiscard]] bool pays(size_t i);
   void give(size_t i, trace::References given);
@@ -47,12 +47,14 @@ class PagePass {
     bool waits = false;
     size_t part = 0;            // of the stretch, that it is in
     bool had_pages = false;     // of the last chunk
+    bool had_columns = false;   // ... these; neither: there was none yet
     uint64_t instructions = 0;  // ... that it has
     bool late = false;          // ... more than a few columns were read for it
-    unsigned columns_left = 0;  // chunks
+    unsigned in_a_row = 0;      // chunks of columns of which few would have had to be read
+    unsigned wanted = 0;        // so many of them, for page streams to be likely to pay
   };
-  static constexpr uint64_t kFew = 4;    // one part in so many
-  static constexpr unsigned kPause = 7;  // chunks
+  static constexpr uint64_t kFew = 4;         // one part in so many
+  static constexpr unsigned kBehindLate = 7;  // chunks
 
   // From where it is to the stretch's end, or to where it waits.
   void go_on(size_t i, const Stretch& stretch);

@@ -124,6 +124,19 @@ class ReplayLoop {
     if (keeps_time_) kernel_.ran(id_, 1);
   }
 
+  // A survey begins, or there is none from here on: whether a page stream would do is seen in what
+  // accesses that are more than a plain hit do beside. They are the same ones, and do the same,
+  // whatever way a batch is taken through, page streams apart, which cannot be surveyed.
+  void survey(bool on) requires PagedTlbs<Tlbs> {
+    surveys_ = on;
+    survey_begins_ = counters_.fetches;
+    columns_needed_ = 0;
+  }
+  [[nodiscard]] bool surveys() const { return surveys_; }
+  // How many instructions there are from the survey's begin to the end of the last batch in which a
+  // page stream for any first level would not have done.
+  [[nodiscard]] uint64_t columns_needed() const { return columns_needed_; }
+
   [[nodiscard]] const LoopCounters& counters() const { return counters_; }
   // Null, as at first: nobody. Must outlive its use. It may end the replay by throwing.
   void watch(AccessWatcher* watcher) { watcher_ = watcher; }
@@ -214,16 +227,12 @@ class ReplayLoop {
       const VirtAddr va(addresses[i]);
       const trace::MemOp op = ops[i];
       const bool hit = hits.data(va, op.kind != AccessKind::Load, ++time);
-      if (hit && !straddles(va, op)) [[likely]]
+      if (hit && !op.crosses(va, page_)) [[likely]]
         continue;
       const bool done = slow_data(block, addresses, i, time);
       hits = cpu_->hits();
       if (done) break;
     }
-  }
-
-  [[nodiscard]] bool straddles(VirtAddr va, const trace::MemOp& op) const {
-    return (va.value() & page_.offset_mask()) + op.bytes > page_.bytes();
   }
 
   // The block's first fetch was not a plain hit, or the block straddles pages. True: the whole
@@ -254,7 +263,7 @@ class ReplayLoop {
     const trace::MemOp op = block.ops[i];
     const VirtAddr va(addresses[i]);
     goes_to(block, op.instruction);
-    if (straddles(va, op))
+    if (op.crosses(va, page_))
       data_access<ReplayMode::Fast>(op, va);
     else
       miss<ReplayMode::Fast>(va, op.kind, op.bytes);
@@ -343,9 +352,37 @@ class ReplayLoop {
     return kind == AccessKind::Load ? cpu_->load_hits(va) : cpu_->store_hits(va);
   }
 
-  // The whole path, with faults.
+  // What is more than a plain hit.
   template <ReplayMode kMode>
-  void miss(VirtAddr va, AccessKind kind, [[maybe_unused]] unsigned bytes) {
+  void miss(VirtAddr va, AccessKind kind, unsigned bytes) {
+    if constexpr (PagedTlbs<Tlbs>) {
+      if (surveys_) [[unlikely]] {
+        surveyed_miss<kMode>(va, kind, bytes);
+        return;
+      }
+    }
+    whole_path<kMode>(va, kind, bytes);
+  }
+
+  // Its own page has to be the one its side used last, and what the other side used last to be as
+  // it was: then all that a page stream for any first level takes to be known still is.
+  template <ReplayMode kMode>
+  [[gnu::noinline]] void surveyed_miss(VirtAddr va, AccessKind kind, unsigned bytes) {
+    const bool data = kind != AccessKind::Fetch;
+    const uint64_t generation = cpu_->generation();
+    const uint64_t other = cpu_->time_of(!data);
+    whole_path<kMode>(va, kind, bytes);
+    const VirtAddr page = align_down(va, trace::kBlockPage);
+    const bool own = cpu_->used_at(page, data, writes(kind), cpu_->time_of(data)) ||
+                     cpu_->settled(page, data, writes(kind));
+    const bool untouched = cpu_->time_of(!data) == other && cpu_->generation() == generation;
+    if (!own || (!untouched && !cpu_->still_settled(!data, other)))
+      columns_needed_ = counters_.fetches - survey_begins_;
+  }
+
+  // All of the way, with faults.
+  template <ReplayMode kMode>
+  void whole_path(VirtAddr va, AccessKind kind, [[maybe_unused]] unsigned bytes) {
     if (watcher_ != nullptr) [[unlikely]]
       watcher_->before({.cpu = id_,
                         .thread = thread_,
@@ -445,6 +482,9 @@ class ReplayLoop {
   bool counts_misses_;
   LoopCounters counters_;
   bool mixed_sizes_ = false;  // a page larger than the base page was accessed
+  bool surveys_ = false;
+  uint64_t survey_begins_ = 0;   // instructions
+  uint64_t columns_needed_ = 0;  // likewise
 };
 
 }  // namespace mmusim::sim

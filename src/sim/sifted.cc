@@ -2,13 +2,28 @@
 
 namespace mmusim::sim {
 
-void Sifter::sift(const trace::Batch& batch, Sifted& out) {
-  out.run_begins = !goes_on_;
-  if (out.run_begins) {
+void Sifter::enter(const trace::Batch& batch) {
+  if (!goes_on_) {
     sieve_.forget();
     kept_ = {};
   }
   goes_on_ = batch.goes_on;
+}
+
+uint64_t Sifter::count(const trace::Batch& batch, bool sets) {
+  enter(batch);
+  uint64_t kept = 0;
+  const auto least = static_cast<unsigned>(sets ? trace::Needed::BySets : trace::Needed::ByAny);
+  sieve_.sift(batch, [&](trace::PageRef, trace::Needed needed, uint32_t, unsigned) {
+    kept += static_cast<unsigned>(needed) >= least ? 1 : 0;
+  });
+  kept_[sets ? 1 : 0] += kept;
+  return kept;
+}
+
+void Sifter::sift(const trace::Batch& batch, Sifted& out) {
+  out.run_begins = !goes_on_;
+  enter(batch);
   out.before = sieve_;
   for (const bool sets : {false, true}) {
     Sifted::Kept& kept = out.kept(sets);

@@ -40,15 +40,22 @@ struct Sifted {
   std::array<Kept, 2> kept_;
 };
 
-// Sifts batch after batch of a trace.
+// Sifts batch after batch of a trace: each once, by one of the two.
 class Sifter {
  public:
   // Nothing is known, as at a chunk's begin.
   void forget() { goes_on_ = false; }
   // What `out` has of earlier batches goes, but for what is wanted. REQUIRES: batch.event is null.
   void sift(const trace::Batch& batch, Sifted& out);
+  // How many are kept, which takes less.
+  [[nodiscard]] uint64_t count(const trace::Batch& batch, bool sets);
+
+  // What is known behind the batch.
+  [[nodiscard]] const trace::PageSieve& sieve() const { return sieve_; }
 
  private:
+  void enter(const trace::Batch& batch);
+
   trace::PageSieve sieve_;
   std::array<uint64_t, 2> kept_{};  // in this run of blocks
   bool goes_on_ = false;

@@ -62,7 +62,7 @@ void TracePass::by_chunks(Way& way) {
     for (const size_t i : all_) {
       if (runs_[i] == nullptr) continue;
       runs_.attempt(i, [&] {
-        const auto kind = static_cast<size_t>(cut ? trace::References::All : chosen(pages, i));
+        const auto kind = static_cast<size_t>(chosen(pages, i, cut));
         groups[kind].push_back(i);
         ++chunks_[i][kind];
       });
@@ -96,10 +96,10 @@ bool TracePass::is_cut(const Way& way) const {
          way.limit.left() < chunk.instructions + chunk.events;
 }
 
-// What the machine is given of the chunk.
-trace::References TracePass::chosen(PagePass& pages, size_t i) const {
+// What the machine is given of the chunk, which is cut or is not.
+trace::References TracePass::chosen(PagePass& pages, size_t i, bool cut) const {
   const trace::Reader& reader = source_.reader();
-  const trace::References needed = runs_[i]->needs();
+  const trace::References needed = cut ? trace::References::All : runs_[i]->needs();
   trace::References offered = reader.offers(needed);
   if (route_.stream == StreamChoice::Auto) {
     if (!pages.pays(i)) offered = trace::References::All;
@@ -164,21 +164,18 @@ void TracePass::passed(const Group& group, const Stretch& stretch, Way& way) {
 }
 
 // By machine, what of the batches to come it is given. Looking through them for what matters takes
-// as long as all references take two machines; and it tells of one that is surveyed how much of it
-// it needs.
+// as long as all references take two machines.
 void TracePass::choose_sifted(const Group& group, Stretch& stretch) {
   constexpr size_t kPays = 3;
   std::array<size_t, kKinds> wanted{};
-  bool surveyed = false;
   for (const size_t i : group) {
     if (runs_[i] == nullptr) continue;
     sifted_[i] = runs_[i]->sifts();
-    surveyed = surveyed || runs_[i]->surveys();
     ++wanted[static_cast<size_t>(sifted_[i])];
   }
   size_t any = wanted[static_cast<size_t>(trace::References::Any)];
   size_t sets = wanted[static_cast<size_t>(trace::References::Sets)];
-  if (any + sets < kPays && !surveyed && options_.mode != ReplayMode::Sifted) {
+  if (any + sets < kPays && options_.mode != ReplayMode::Sifted) {
     any = sets = 0;
     for (const size_t i : group)
       sifted_[i] = trace::References::All;

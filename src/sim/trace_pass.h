@@ -63,7 +63,7 @@ class TracePass {
 
   bool may_give_pages();
   void by_chunks(Way& way);
-  [[nodiscard]] trace::References chosen(PagePass& pages, size_t i) const;
+  [[nodiscard]] trace::References chosen(PagePass& pages, size_t i, bool cut) const;
   [[nodiscard]] bool is_cut(const Way& way) const;
   void batches(const Group& group, const BatchCut::Source& source, Way& way);
   void chunk_of_pages(const Group& group, trace::References which, PagePass& pages, Way& way);

@@ -30,6 +30,7 @@
 #include <cstdint>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <vector>
 
 #include "base/bits.h"
@@ -104,6 +105,9 @@ class Level {
   [[nodiscard]] const HitFilter& filter() const { return *filter_; }
   // Whether an entry, as the filter numbers it, is the one of its set used last.
   [[nodiscard]] bool is_latest(uint32_t entry) const;
+  // Of the entries whose last use was not after `time`, the one used last, locked ones included;
+  // nothing where that is gone, or is no longer the one of its set used last.
+  [[nodiscard]] std::optional<uint32_t> used_by(uint64_t time) const;
   // Whether base pages whose numbers differ modulo `sets` are never in one set.
   [[nodiscard]] bool tells_apart(uint64_t sets) const;
   // The filter forgets everything: for who has more address spaces than keys can tell apart.

@@ -278,8 +278,8 @@ void ChunkEncoder::put_addresses(std::span<const uint64_t> addresses) {
     last[places[i]] = address;
     if constexpr (kPages) {
       const MemOp op = ops[places[i]];
-      const bool crosses = (address & kBlockPage.offset_mask()) + op.bytes > kBlockPage.bytes();
-      const PageRef ref(VirtAddr(address), op.kind, crosses);
+      const VirtAddr va(address);
+      const PageRef ref(va, op.kind, op.crosses(va, kBlockPage));
       row[ref_places[i]] = ref;
       spared[ref_places[i]] = static_cast<uint8_t>(used.spare(ref));
     }

@@ -81,9 +81,8 @@ template <class Visit>
 void each_reference(const Batch& batch, Visit visit) {
   const uint64_t* addresses = batch.addresses;
   const auto data = [&](const StaticBlock& block, uint32_t index, unsigned op) {
-    const uint64_t va = addresses[op];
-    const bool crosses = (va & kBlockPage.offset_mask()) + block.ops[op].bytes > kBlockPage.bytes();
-    visit(PageRef(VirtAddr(va), block.ops[op].kind, crosses), index, op);
+    const VirtAddr va(addresses[op]);
+    visit(PageRef(va, block.ops[op].kind, block.ops[op].crosses(va, kBlockPage)), index, op);
   };
   for (uint32_t i = 0; i < batch.blocks.size(); ++i) {
     const StaticBlock& block = batch.table[batch.blocks[i]];

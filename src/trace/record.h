@@ -33,6 +33,10 @@ struct MemOp {
   uint8_t instruction;  // index of the one that makes it; non-decreasing within a block
   AccessKind kind;      // Load, Store or Modify
   uint16_t bytes;       // 1 .. kMaxAccessBytes
+  // Whether it goes on in the next page of that size where it is made at `va`.
+  [[nodiscard]] constexpr bool crosses(VirtAddr va, PageShift page) const {
+    return (va.value() & page.offset_mask()) + bytes > page.bytes();
+  }
   bool operator==(const MemOp&) const = default;
 };
 

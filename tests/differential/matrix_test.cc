@@ -333,6 +333,46 @@ TEST_F(Replays, TakesPageStreamsWhereTheyPay) {
   EXPECT_GT(chunks["alpha-21164"][all], 5u);
 }
 
+// ... and it does so whoever else is in the pass, where batches of blocks may be sifted.
+TEST_F(Replays, TakesPageStreamsAsAlone) {
+  const fs::path path =
+      fs::temp_directory_path() / ("mmusim_pays_together_" + std::to_string(getpid()) + ".mmt");
+  std::map<std::string, std::vector<config::Config>> by_architecture;
+  for (const Target& target : targets()) {
+    config::Config config = config_of(schema_, target, "mlpt");
+    config.set("run.trace", path.string(), "test");
+    by_architecture[config.choice("machine.arch")].push_back(std::move(config));
+  }
+  std::array<uint64_t, 3> chunks{};
+  for (const auto& [name, configs] : by_architecture) {
+    const Architecture& architecture = architecture_of(configs.front());
+    differential::RandomHistory(
+        35, differential::places_of(architecture.name, architecture.layout(configs.front())))
+        .write(path, kSteps);
+    std::vector<const config::Config*> each;
+    for (const config::Config& config : configs)
+      each.push_back(&config);
+    AllOptions options;
+    std::vector<ReplayOutcome> outcomes(configs.size());
+    options.done = [&](size_t i, ReplayOutcome&& outcome) { outcomes[i] = std::move(outcome); };
+    replay_all(each, options);
+    for (size_t i = 0; i < configs.size(); ++i) {
+      SCOPED_TRACE(testing::Message()
+                   << name << " " << i << " " << configs[i].text("machine.name"));
+      ASSERT_TRUE(outcomes[i].result);
+      const ReplayResult alone = replay(configs[i], {});
+      EXPECT_EQ(counters_of(alone.report), counters_of(outcomes[i].result->report));
+      EXPECT_EQ(alone.streams.chunks, outcomes[i].result->streams.chunks);
+      EXPECT_EQ(alone.streams.fallbacks, outcomes[i].result->streams.fallbacks);
+      for (size_t kind = 0; kind < chunks.size(); ++kind)
+        chunks[kind] += alone.streams.chunks[kind];
+    }
+  }
+  fs::remove(path);
+  for (const uint64_t some : chunks)
+    EXPECT_GT(some, 0u);
+}
+
 // Every workload script on one machine of each architecture.
 class ScriptMatrix : public Replays,
                      public testing::WithParamInterface<std::tuple<Target, std::string>> {
