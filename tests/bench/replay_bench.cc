@@ -12,7 +12,8 @@
 //
 // At the end the best of all repetitions are put side by side: the rate against the bare loop's,
 // what a miss of the last TLB level takes where there are many (all of the replay over their
-// number; and the same without what decoding alone takes), and the ratio that recorded.txt has;
+// number; and the same without what decoding alone takes), the time of a replay from page streams
+// beside that of all references, which it should not be above, and the ratio that recorded.txt has;
 // where that was better by more than 5 %, it is said. The same lines are what recorded.txt is made
 // of.
 #include <algorithm>
@@ -185,13 +186,19 @@ std::map<std::string, double> recorded() {
   return ratios;
 }
 
+// What a replay from page streams is put beside; nothing for others.
+std::string of_all_references(const std::string& what) {
+  const std::string pages = "pages/";
+  return what.starts_with(pages) ? "replay/" + what.substr(pages.size()) : "";
+}
+
 void conclude(const std::map<std::string, Bests>& traces) {
   constexpr double kTolerance = 0.05;
   constexpr double kMissBound = 0.01;  // of references, for misses to be what takes the time
   const std::map<std::string, double> before = recorded();
   fmt::print(
       "\n# of the bare loop, in the same run; ns for a miss of the last level, and without "
-      "decoding; recorded\n");
+      "decoding; time beside all references'; recorded\n");
   for (const auto& [trace, bests] : traces) {
     const auto bare = bests.find("bare_loop");
     if (bare == bests.end() || bare->second.seconds == 0) continue;
@@ -205,6 +212,12 @@ void conclude(const std::map<std::string, Bests>& traces) {
         fmt::print("  {:6.0f} ns", 1e9 * best.seconds / best.misses);
         if (decoded != bests.end() && decoded->second.seconds != 0)
           fmt::print(" {:6.0f}", 1e9 * (best.seconds - decoded->second.seconds) / best.misses);
+      }
+      if (const auto full = bests.find(of_all_references(what));
+          full != bests.end() && full->second.seconds != 0) {
+        const double beside = best.seconds / full->second.seconds;
+        fmt::print("  {:.2f} of {}{}", beside, full->first,
+                   beside > 1 + kTolerance ? " SLOWER THAN ALL REFERENCES" : "");
       }
       const auto known = before.find(name);
       if (known == before.end())
