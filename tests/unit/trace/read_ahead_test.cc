@@ -17,7 +17,7 @@ using testing::TemporaryFile;
 constexpr ReaderOptions kAhead{.accept_torn = false, .read_ahead = true};
 
 uint64_t sum_of(const Batch& batch) {
-  uint64_t sum = batch.thread.pid.value() * 31 + batch.totals.instructions;
+  uint64_t sum = uint64_t{batch.thread.pid.value()} * 31 + batch.totals.instructions;
   if (batch.event != nullptr) return sum * 31 + batch.event->index();
   for (const PageRef ref : batch.pages)
     sum = sum * 31 + ref.word();
