@@ -382,7 +382,7 @@ TEST(ReservationsByAge, TheOldestWithRoomGoesFirst) {
   EXPECT_EQ(all.of_frame(Pfn(67), whose)->range().begin, at(0));
   EXPECT_EQ(whose, mm);
   EXPECT_EQ(all.of_frame(Pfn(68), whose), nullptr);
-  for (const uint64_t page : {0, 2, 3})
+  for (const uint64_t page : {0u, 2u, 3u})
     static_cast<void>(oldest.take(at(0) + page * kPage));
   all.renew(mm, oldest);
   EXPECT_TRUE(oldest.is_full());
