@@ -11,6 +11,7 @@ namespace mmusim::pt::gpt {
 Resizer::Draft::~Draft() {
   if (committed_) return;
   take_apart([this] {
+    if (!told_) touch_given_up();
     for (const Made& one : made_)
       tables_.discard(one.table, one.shape, place_.shared);
   });
@@ -57,9 +58,13 @@ uint64_t Resizer::Draft::touch_all() const {
     touch(one.table, one.shape, true);
     written += uint64_t{1} << one.shape.log2;
   }
+  touch_given_up();
+  return written;
+}
+
+void Resizer::Draft::touch_given_up() const {
   for (const GuardedEntry& e : gone_)
     touch(tables_.below(e), tables_.shape_of(e), false);
-  return written;
 }
 
 bool Resizer::Draft::saves_memory() const {
@@ -81,6 +86,7 @@ void Resizer::Draft::commit() {
 }
 
 void Resizer::Draft::waste() {
+  told_ = true;
   tables_.restructured(touch_all());
 }
 
@@ -152,9 +158,9 @@ std::optional<GuardedEntry> Resizer::table_of(std::span<const GuardedEntry> entr
   Draft draft(*tables_, place);
   const auto table = draft.allocate(Shape::entries(width));
   if (!table) return std::nullopt;
+  if (instead_of != nullptr) draft.give_up(*instead_of);
   for (const GuardedEntry& e : entries)
     if (!spread(e, {*table, length, width}, draft)) return std::nullopt;
-  if (instead_of != nullptr) draft.give_up(*instead_of);
   const GuardedEntry made = tables_->entry_of(*table, width, entries[0].prefix(), length);
   draft.commit();
   return made;
@@ -171,6 +177,7 @@ std::optional<GuardedEntry> Resizer::extended(const GuardedEntry& e,
   Draft draft(*tables_, place);
   const auto table = draft.allocate(Shape::entries(width));
   if (!table) return std::nullopt;
+  draft.give_up(e);
   const uint64_t first = bits_of(e.prefix(), length, 1) << e.width();
   for (uint64_t i = 0; i < e.slots(); ++i)
     table->set(first + i, tables_->below(e).get(i));
@@ -181,7 +188,6 @@ std::optional<GuardedEntry> Resizer::extended(const GuardedEntry& e,
       return std::nullopt;
     table->set(slot, one);
   }
-  draft.give_up(e);
   const GuardedEntry made = tables_->entry_of(*table, width, e.prefix(), length);
   draft.commit();
   return made;
@@ -197,6 +203,7 @@ std::optional<GuardedEntry> Resizer::table_of_array(const GuardedEntry& array, u
   Draft draft(*tables_, place);
   const auto table = draft.allocate(Shape::entries(width));
   if (!table) return std::nullopt;
+  draft.give_up(array);
   for (uint64_t i = 0; i < uint64_t{1} << width; ++i) {
     const uint64_t first = i << rest;
     const uint64_t used = old.leaves(first, uint64_t{1} << rest);
@@ -211,7 +218,6 @@ std::optional<GuardedEntry> Resizer::table_of_array(const GuardedEntry& array, u
     std::copy_n(old.words + first, uint64_t{1} << rest, part->words);
     table->set(i, GuardedEntry::array(prefix, length, part->address, used));
   }
-  draft.give_up(array);
   const GuardedEntry made = tables_->entry_of(*table, width, array.prefix(), array.length());
   draft.commit();
   return made;
@@ -265,6 +271,7 @@ bool Resizer::spread(const GuardedEntry& child, const Slots& slots, Draft& draft
     return true;
   }
   if (!child.is(Kind::Internal)) return false;
+  draft.give_up(child);
   const Table below = tables_->below(child);
   const unsigned width = child.width();
   if (width <= left) {
@@ -277,7 +284,6 @@ bool Resizer::spread(const GuardedEntry& child, const Slots& slots, Draft& draft
       slots.table.set(first + i, *e);
     }
   }
-  draft.give_up(child);
   return true;
 }
 
@@ -297,9 +303,9 @@ std::optional<GuardedEntry> Resizer::wider(const GuardedEntry& e, unsigned bits,
   const unsigned width = e.width() + bits;
   const auto fresh = draft.allocate(Shape::entries(width));
   if (!fresh) return std::nullopt;
+  draft.give_up(e);
   for (uint64_t i = 0; i < e.slots(); ++i)
     if (!spread(old.get(i), {*fresh, e.length(), width}, draft)) return std::nullopt;
-  draft.give_up(e);
   return tables_->entry_of(*fresh, width, e.prefix(), e.length());
 }
 
@@ -317,11 +323,7 @@ bool Resizer::grow(GuardedEntry& e, const Place& place) {
   {
     Draft draft(*tables_, place);
     const auto twice = wider(e, bits, draft);
-    if (!twice) {  // what was read for nothing
-      tables_->touch_slots(tables_->below(e), 0, e.slots(), false,
-                           tables_->level_of(kKeyBits - end));
-      return false;
-    }
+    if (!twice) return false;
     const Weight weight = Tables::counted(*twice);
     if (!wants_doubling(e.length(), twice->width(), weight)) {
       draft.commit();
@@ -350,17 +352,13 @@ bool Resizer::fold(GuardedEntry& e, const Place& place, unsigned width, bool to_
   Draft draft(*tables_, place);
   const auto fresh = draft.allocate(Shape::entries(width));
   if (!fresh) return false;
+  draft.give_up(e);
   for (uint64_t i = 0; i < uint64_t{1} << width; ++i) {
     const auto child = entry_for(old, i << rest, rest, e.length() + width, draft);
     if (!child) return false;
     fresh->set(i, *child);
   }
-  draft.give_up(e);
-  if (to_save && !draft.saves_memory()) {
-    tables_->touch_slots(old, 0, e.slots(), false,
-                         tables_->level_of(kKeyBits - e.length() - e.width()));
-    return false;
-  }
+  if (to_save && !draft.saves_memory()) return false;
   e = tables_->entry_of(*fresh, width, e.prefix(), e.length());
   draft.commit();
   return true;
@@ -371,9 +369,9 @@ bool Resizer::shrink(GuardedEntry& e, const Place& place) {
     const Table old = tables_->below(e);
     const std::vector<GuardedEntry> entries = different(old, 0, e.width());
     Draft draft(*tables_, place);
+    draft.give_up(e);
     const auto line = line_of(entries, draft);
     if (!line) return false;
-    draft.give_up(e);
     draft.commit();
     e = *line;
     return true;

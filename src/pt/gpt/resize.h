@@ -55,7 +55,9 @@ class Resizer {
   bool fold(GuardedEntry& e, const Place& place, unsigned width, bool to_save = false);
 
  private:
-  // Tables made and given up by one change, which happens whole or not at all.
+  // Tables made and given up by one change, which happens whole or not at all. What is to be given
+  // up is read, and reported, also where nothing comes of the change: it is named before it is
+  // read.
   class Draft {
    public:
     Draft(Tables& tables, const Place& place) : tables_(tables), place_(place) {}
@@ -84,8 +86,10 @@ class Resizer {
     std::vector<Made> made_;
     std::vector<GuardedEntry> gone_;
     bool committed_ = false;
+    bool told_ = false;  // what was read and written
 
     uint64_t touch_all() const;
+    void touch_given_up() const;
     void touch(const Table& table, Shape shape, bool write) const;
   };
   // The slots of a table: what it covers begins with so many bits, and so many follow.
