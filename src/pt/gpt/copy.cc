@@ -210,6 +210,8 @@ Status Gpt::copy_leaves(const Table& from, const Table& to, uint64_t slot, uint6
   Run run = run_of(from, slot, leaves, e, place);
   Run twin = copying.to.run_of(to, slot, leaves, to.get(slot), target);
   const Status status = copy_run(run, twin, copying);
+  // Where the copier has not looked, nobody else says what was read.
+  if (status == Status::Stopped) tables_.touch_slots(from, slot, end - slot, false, place.level);
   // Slots that were given nothing are not kept.
   for (uint64_t i = slot; i < end; ++i)
     if (to.words[2 * i + 1] == kNone) to.set(i, {});
