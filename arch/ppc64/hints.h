@@ -5,7 +5,6 @@
 #ifndef MMUSIM_ARCH_PPC64_HINTS_H_
 #define MMUSIM_ARCH_PPC64_HINTS_H_
 
-#include <algorithm>
 #include <array>
 #include <cstdint>
 #include <map>

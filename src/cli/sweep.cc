@@ -192,8 +192,7 @@ Found run_points(const Arguments& arguments, const std::vector<sweep::Point>& po
                  const Words& counters, unsigned jobs, sweep::Store& store) {
   interruption_says(
       "runs that were at their end are kept, those that share a pass end together; the same "
-      "command "
-      "goes on from there");
+      "command goes on from there");
   report::Progress progress("sweeping", "references", progress_style(arguments));
   sweep::SweepOptions options;
   options.jobs = jobs;

@@ -94,7 +94,7 @@ Value value_of(const Json& json) {
   Lines lines;
   if (json.is_array())
     for (const Json& line : json)
-      lines.text += (line.is_string() ? line.get<std::string>() : stats::compact_text(line)) + "\n";
+      lines.text += stats::value_text(line) + "\n";
   else
     lines.text = stats::compact_text(json);
   return lines;

@@ -61,7 +61,7 @@ std::string counted(size_t count, const char* one, const char* many) {
 std::string text_at(const Json& json, const char* key) {
   const auto found = json.find(key);
   if (found == json.end() || found->is_null()) return "";
-  return found->is_string() ? found->get<std::string>() : stats::compact_text(*found);
+  return stats::value_text(*found);
 }
 
 // Every provenance of the results, runs' and documents'.

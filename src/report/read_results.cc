@@ -12,10 +12,6 @@ namespace {
 
 using stats::Json;
 
-std::string text_of_json(const Json& value) {
-  return value.is_string() ? value.get<std::string>() : stats::compact_text(value);
-}
-
 // What the page asks of a provenance is there, and of its kind.
 void check_provenance(const Json& provenance) {
   const Json& trace = provenance.at("trace");
@@ -30,7 +26,7 @@ ReadRun run_of(const Json& document, const std::string& name, const std::string&
   run.provenance = document.at("provenance");
   check_provenance(run.provenance);
   for (const auto& [key, value] : run.provenance.at("config").items())
-    run.config.emplace_back(key, text_of_json(value));
+    run.config.emplace_back(key, stats::value_text(value));
   run.provenance.erase("config");
   stats::read_counters(document, run.report);
   const Work work = work_of(run.report);

@@ -12,6 +12,10 @@ std::string compact_text(const Json& json) {
   return json.dump(-1, ' ', false, Json::error_handler_t::replace);
 }
 
+std::string value_text(const Json& json) {
+  return json.is_string() ? json.get<std::string>() : compact_text(json);
+}
+
 Json parse_json(std::string_view text) {
   return Json::parse(text);
 }

@@ -17,6 +17,8 @@ using Json = nlohmann::ordered_json;  // members stay as they were put in
 std::string document_text(const Json& document);
 // In one line, without blanks.
 std::string compact_text(const Json& json);
+// A string without its quotes; all else so.
+std::string value_text(const Json& json);
 
 // Errors: nlohmann's parse_error.
 Json parse_json(std::string_view text);

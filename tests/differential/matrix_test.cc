@@ -254,54 +254,73 @@ TEST_F(Replays, UsePageStreamsWhereTheyCan) {
   EXPECT_GT(fallbacks, 0u);
 }
 
-// Machines of one architecture in a pass, which share what is decoded of page streams and columns,
-// and each of which goes back to these when it has to, are as alone: counters, which streams they
-// took, and how often they went back.
-TEST_F(Replays, TogetherFromPageStreamsAreAsAlone) {
-  const fs::path path =
-      fs::temp_directory_path() / ("mmusim_together_" + std::to_string(getpid()) + ".mmt");
-  std::map<std::string, std::vector<config::Config>> by_architecture;
-  for (const Target& target : targets()) {
-    config::Config config = config_of(schema_, target, "mlpt");
-    config.set("run.trace", path.string(), "test");
-    by_architecture[config.choice("machine.arch")].push_back(std::move(config));
-  }
-  std::array<uint64_t, 3> chunks{};
-  uint64_t fallbacks = 0;
-  for (auto& [name, configs] : by_architecture) {
-    const Architecture& architecture = architecture_of(configs.front());
-    differential::RandomHistory(
-        33, differential::places_of(architecture.name, architecture.layout(configs.front())))
-        .write(path, kSteps);
-    std::vector<const config::Config*> each;
-    std::vector<ReplayResult> one_by_one;
-    for (size_t i = 0; i < configs.size(); ++i) {
-      one_by_one.push_back(from_pages(configs[i]));
-      each.push_back(&configs[i]);
+// Machines of one architecture in a pass over a random history, each of which is to be as alone:
+// counters, which streams it took, and how often it went back to the columns. `alone` replays one
+// by itself, and may set its keys before. Adds what all took to `sum`.
+class Together : public Replays {
+ protected:
+  template <class Alone>
+  void expect_as_alone(uint64_t seed, Alone alone, StreamUse& sum) {
+    const fs::path path = fs::temp_directory_path() / ("mmusim_together_" + std::to_string(seed) +
+                                                       "_" + std::to_string(getpid()) + ".mmt");
+    std::map<std::string, std::vector<config::Config>> by_architecture;
+    for (const Target& target : targets()) {
+      config::Config config = config_of(schema_, target, "mlpt");
+      config.set("run.trace", path.string(), "test");
+      by_architecture[config.choice("machine.arch")].push_back(std::move(config));
     }
-    AllOptions options;
-    std::vector<ReplayOutcome> outcomes(configs.size());
-    options.done = [&](size_t i, ReplayOutcome&& outcome) { outcomes[i] = std::move(outcome); };
-    replay_all(each, options);
-    for (size_t i = 0; i < configs.size(); ++i) {
-      SCOPED_TRACE(testing::Message()
-                   << name << " " << i << " " << configs[i].text("machine.name"));
-      ASSERT_TRUE(outcomes[i].result);
-      const ReplayResult& alone = one_by_one[i];
-      EXPECT_EQ(counters_of(alone.report), counters_of(outcomes[i].result->report));
-      EXPECT_EQ(alone.streams.chunks, outcomes[i].result->streams.chunks);
-      EXPECT_EQ(alone.streams.fallbacks, outcomes[i].result->streams.fallbacks);
-      EXPECT_EQ(alone.totals, outcomes[i].result->totals);
-      for (size_t kind = 0; kind < chunks.size(); ++kind)
-        chunks[kind] += alone.streams.chunks[kind];
-      fallbacks += alone.streams.fallbacks;
+    for (auto& [name, configs] : by_architecture) {
+      const Architecture& architecture = architecture_of(configs.front());
+      differential::RandomHistory(
+          seed, differential::places_of(architecture.name, architecture.layout(configs.front())))
+          .write(path, kSteps);
+      std::vector<const config::Config*> each;
+      std::vector<ReplayResult> one_by_one;
+      for (config::Config& config : configs) {
+        one_by_one.push_back(alone(config));
+        each.push_back(&config);
+      }
+      AllOptions options;
+      std::vector<ReplayOutcome> outcomes(configs.size());
+      options.done = [&](size_t i, ReplayOutcome&& outcome) { outcomes[i] = std::move(outcome); };
+      replay_all(each, options);
+      for (size_t i = 0; i < configs.size(); ++i) {
+        SCOPED_TRACE(testing::Message()
+                     << name << " " << i << " " << configs[i].text("machine.name"));
+        ASSERT_TRUE(outcomes[i].result);
+        const ReplayResult& by_itself = one_by_one[i];
+        EXPECT_EQ(counters_of(by_itself.report), counters_of(outcomes[i].result->report));
+        EXPECT_EQ(by_itself.streams.chunks, outcomes[i].result->streams.chunks);
+        EXPECT_EQ(by_itself.streams.fallbacks, outcomes[i].result->streams.fallbacks);
+        EXPECT_EQ(by_itself.totals, outcomes[i].result->totals);
+        for (size_t kind = 0; kind < sum.chunks.size(); ++kind)
+          sum.chunks[kind] += by_itself.streams.chunks[kind];
+        sum.fallbacks += by_itself.streams.fallbacks;
+      }
     }
+    fs::remove(path);
   }
-  fs::remove(path);
+};
+
+// Those given page streams share what is decoded of them and of the columns, and each goes back to
+// these when it has to.
+TEST_F(Together, FromPageStreams) {
+  StreamUse sum;
+  expect_as_alone(33, from_pages, sum);
   // What this is worth.
-  for (const uint64_t some : chunks)
+  for (const uint64_t some : sum.chunks)
     EXPECT_GT(some, 0u);
-  EXPECT_GT(fallbacks, 100u);
+  EXPECT_GT(sum.fallbacks, 100u);
+}
+
+// Left to itself a machine takes page streams where that pays, whoever else is in the pass, where
+// batches of blocks may be sifted.
+TEST_F(Together, AsItPays) {
+  StreamUse sum;
+  expect_as_alone(
+      35, [](config::Config& config) { return replay(config, {}); }, sum);
+  for (const uint64_t some : sum.chunks)
+    EXPECT_GT(some, 0u);
 }
 
 // Left to itself a replay takes page streams where that pays: who seldom goes back to the columns
@@ -331,46 +350,6 @@ TEST_F(Replays, TakesPageStreamsWhereTheyPay) {
   EXPECT_GT(chunks["itanium2-madison"][static_cast<size_t>(trace::References::Any)], 5u);
   // Its handler loads through the same TLB.
   EXPECT_GT(chunks["alpha-21164"][all], 5u);
-}
-
-// ... and it does so whoever else is in the pass, where batches of blocks may be sifted.
-TEST_F(Replays, TakesPageStreamsAsAlone) {
-  const fs::path path =
-      fs::temp_directory_path() / ("mmusim_pays_together_" + std::to_string(getpid()) + ".mmt");
-  std::map<std::string, std::vector<config::Config>> by_architecture;
-  for (const Target& target : targets()) {
-    config::Config config = config_of(schema_, target, "mlpt");
-    config.set("run.trace", path.string(), "test");
-    by_architecture[config.choice("machine.arch")].push_back(std::move(config));
-  }
-  std::array<uint64_t, 3> chunks{};
-  for (const auto& [name, configs] : by_architecture) {
-    const Architecture& architecture = architecture_of(configs.front());
-    differential::RandomHistory(
-        35, differential::places_of(architecture.name, architecture.layout(configs.front())))
-        .write(path, kSteps);
-    std::vector<const config::Config*> each;
-    for (const config::Config& config : configs)
-      each.push_back(&config);
-    AllOptions options;
-    std::vector<ReplayOutcome> outcomes(configs.size());
-    options.done = [&](size_t i, ReplayOutcome&& outcome) { outcomes[i] = std::move(outcome); };
-    replay_all(each, options);
-    for (size_t i = 0; i < configs.size(); ++i) {
-      SCOPED_TRACE(testing::Message()
-                   << name << " " << i << " " << configs[i].text("machine.name"));
-      ASSERT_TRUE(outcomes[i].result);
-      const ReplayResult alone = replay(configs[i], {});
-      EXPECT_EQ(counters_of(alone.report), counters_of(outcomes[i].result->report));
-      EXPECT_EQ(alone.streams.chunks, outcomes[i].result->streams.chunks);
-      EXPECT_EQ(alone.streams.fallbacks, outcomes[i].result->streams.fallbacks);
-      for (size_t kind = 0; kind < chunks.size(); ++kind)
-        chunks[kind] += alone.streams.chunks[kind];
-    }
-  }
-  fs::remove(path);
-  for (const uint64_t some : chunks)
-    EXPECT_GT(some, 0u);
 }
 
 // Every workload script on one machine of each architecture.

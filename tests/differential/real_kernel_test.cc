@@ -177,41 +177,36 @@ class RealKernelWithHugePages : public RealKernel {
   static bool has_huge_pages() {
     return features().huge_pages == "madvise" || features().huge_pages == "always";
   }
+  // `shared`: in shared memory, which madvise(COLLAPSE) makes huge, too.
+  static differential::Abilities huge_abilities(bool shared) {
+    differential::Abilities with = abilities();
+    with.huge = true;
+    with.collapse = true;
+    with.huge_files = shared;
+    with.change_files = shared;
+    with.most_pages = 11;
+    return with;
+  }
 };
 
 TEST_F(RealKernelWithHugePages, RandomScripts) {
   if (!has_huge_pages()) return;
-  differential::Abilities with = abilities();
-  with.huge = true;
-  with.collapse = true;
-  with.most_pages = 11;
-  random_scripts(with, 100);
+  random_scripts(huge_abilities(false), 100);
 }
 
 // Shared memory that madvise(COLLAPSE) makes huge, and what becomes of it.
 TEST_F(RealKernelWithHugePages, RandomScriptsOfSharedMemory) {
   if (!has_huge_pages()) return;
-  differential::Abilities with = abilities();
-  with.huge = true;
-  with.collapse = true;
-  with.huge_files = true;
-  with.change_files = true;
-  with.most_pages = 11;
-  random_scripts(with, 40);
+  random_scripts(huge_abilities(true), 40);
 }
 
 // All there is in one script: files on disk too, places the kernel chooses, and far ones.
 TEST_F(RealKernelWithHugePages, RandomScriptsOfAllKinds) {
   if (!has_huge_pages()) return;
-  differential::Abilities with = abilities();
-  with.huge = true;
-  with.collapse = true;
-  with.huge_files = true;
-  with.change_files = true;
+  differential::Abilities with = huge_abilities(true);
   with.disk = features().folio_order_known && features().readahead != 0;
   with.anywhere = true;
   with.far = true;
-  with.most_pages = 11;
   random_scripts(with, 20);
 }
 
