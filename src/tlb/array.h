@@ -59,7 +59,7 @@ class TlbArray {
         sets_(geometry.sets()),
         stride_((geometry.ways + kLanes - 1) / kLanes * kLanes),
         padding_(stride_ - ways_),
-        groups_((geometry.ways + kGroup - 1) / kGroup),
+        way_bits_(std::bit_width(geometry.ways - 1)),
         full_(geometry.entries),
         per_way_(((uint64_t{1} << kReciprocal) + ways_ - 1) / ways_),
         replacement_(geometry.replacement),
@@ -70,7 +70,7 @@ class TlbArray {
         digests_(size_t{stride_} * sets_, kPadding),
         entries_(geometry.entries),
         stamps_(moves_on_use_ ? 0 : geometry.entries, 0),
-        bounds_(ring_ ? 0 : size_t{groups_} * sets_, 0),
+        tree_(least_by_tree() ? size_t{2} * geometry.entries : 0),
         links_(ring_ ? geometry.entries : 0),
         oldest_(ring_ ? geometry.sets() : 0),
         cleared_(geometry.replacement == Replacement::Used ? geometry.sets() : 0, 0) {
@@ -83,6 +83,7 @@ class TlbArray {
     }
     for (uint32_t index = 0; index < geometry.entries; ++index)
       digests_[digest_at(index)] = kEmpty;
+    if (least_by_tree()) make_trees();
   }
 
   [[nodiscard]] uint32_t entries() const { return static_cast<uint32_t>(entries_.size()); }
@@ -137,6 +138,7 @@ class TlbArray {
       if (index % ways_ >= ways && index % ways_ < open_ways_) take_from_ring(index);
     open_ways_ = ways;
     full_ = sets_ * ways;
+    if (least_by_tree()) make_trees();
   }
   [[nodiscard]] uint32_t open_ways() const { return open_ways_; }
 
@@ -193,8 +195,9 @@ class TlbArray {
     uint32_t older;
     uint32_t newer;
   };
-  static constexpr uint32_t kGroup = 16;       // ways
   static constexpr unsigned kReciprocal = 43;  // exact for 2^20 entries, the most there are
+  static constexpr unsigned kComparedBits = 4;
+  static constexpr uint32_t kMostCompared = 1 << kComparedBits;  // ways whose stamps are all read
 
   // Digests of tags are odd. An empty way's, and those behind the last way of a set, are not.
   static constexpr uint16_t kPadding = 0;
@@ -286,43 +289,54 @@ class TlbArray {
     return first;
   }
 
-  // The first of the least of `count` numbers. Its place stands below the number, so that the least
-  // of these says both and no branch depends on which it is; in two strands, since one would wait
-  // for each compare. Of 16 numbers 60 bits are compared, of the most there are 48.
-  static uint32_t least(const uint64_t* numbers, uint32_t count) {
-    const unsigned bits = count <= kGroup ? 4 : 16;
-    uint64_t even = numbers[0] << bits;
-    uint64_t odd = ~uint64_t{0};
-    uint32_t at = 1;
-    for (; at + 2 <= count; at += 2) {
-      odd = std::min(odd, numbers[at] << bits | at);
-      even = std::min(even, numbers[at + 1] << bits | (at + 1));
-    }
-    if (at < count) odd = std::min(odd, numbers[at] << bits | at);
-    return static_cast<uint32_t>(std::min(even, odd) & ((uint64_t{1} << bits) - 1));
+  [[nodiscard]] uint32_t longest_unused(uint32_t set) {
+    return set * ways_ + (least_by_tree() ? least_of_tree(set) : least(&stamps_[set * ways_]));
   }
 
-  [[nodiscard]] uint32_t longest_unused(uint32_t set) {
-    const uint32_t first = set * ways_;
-    const uint64_t* const stamps = &stamps_[first];
-    if (open_ways_ <= kGroup) return first + least(stamps, open_ways_);
-    return first + least_of_groups(set, stamps);
+  // The open way with the least stamp. A key is a time and, below it, whose it is: the least of
+  // them says both, and no branch depends on which it is. In two strands, since one would wait for
+  // each compare.
+  [[nodiscard]] uint32_t least(const uint64_t* stamps) const {
+    const auto key_of = [&](uint32_t way) { return stamps[way] << kComparedBits | way; };
+    uint64_t even = key_of(0);
+    uint64_t odd = ~uint64_t{0};
+    uint32_t way = 1;
+    for (; way + 2 <= open_ways_; way += 2) {
+      odd = std::min(odd, key_of(way));
+      even = std::min(even, key_of(way + 1));
+    }
+    if (way < open_ways_) odd = std::min(odd, key_of(way));
+    return static_cast<uint32_t>(std::min(even, odd) % kMostCompared);
   }
-  // A set of many ways is looked through by groups: of each the least stamp is remembered that was
-  // seen in it. Stamps only grow, so none in the group is less; the group with the least of these
-  // bounds is looked through again, until that does not raise it above another's.
-  [[nodiscard, gnu::noinline]] uint32_t least_of_groups(uint32_t set, const uint64_t* stamps) {
-    uint64_t* const bounds = &bounds_[size_t{set} * groups_];
-    uint32_t known = kNone;  // the group that has just been looked through
-    uint32_t way = 0;        // and its way with the least
+
+  // A set of many ways has a tree of keys: that of a node n is the least of those at 2n and 2n + 1,
+  // and the last ones are those of ways, of the times that were known last. Times only grow, so
+  // none is less: once that of the least is up to date, it is the least. A million ways leave a
+  // time 44 bits.
+  [[nodiscard]] bool least_by_tree() const {
+    return replacement_ == Replacement::Lru && !ring_ && ways_ > kMostCompared;
+  }
+  [[nodiscard, gnu::noinline]] uint32_t least_of_tree(uint32_t set) {
+    uint64_t* const tree = &tree_[size_t{2} * set * ways_];
+    const uint64_t* const stamps = &stamps_[set * ways_];
     for (;;) {
-      const uint32_t group = least(bounds, (open_ways_ + kGroup - 1) / kGroup);
-      if (group == known) return way;
-      const uint32_t begin = group * kGroup;
-      way = begin + least(stamps + begin, std::min(kGroup, open_ways_ - begin));
-      if (stamps[way] == bounds[group]) return way;
-      bounds[group] = stamps[way];
-      known = group;
+      const uint32_t way = static_cast<uint32_t>(tree[1]) & ((uint32_t{1} << way_bits_) - 1);
+      uint64_t key = stamps[way] << way_bits_ | way;
+      if (key == tree[1]) return way;
+      uint32_t node = ways_ + way;
+      tree[node] = key;
+      for (; node > 1; node /= 2)
+        tree[node / 2] = key = std::min(key, tree[node ^ 1]);
+    }
+  }
+  void make_trees() {
+    for (uint32_t set = 0; set < sets_; ++set) {
+      uint64_t* const tree = &tree_[size_t{2} * set * ways_];
+      for (uint32_t way = 0; way < ways_; ++way)
+        tree[ways_ + way] =
+            way < open_ways_ ? stamps_[set * ways_ + way] << way_bits_ | way : ~uint64_t{0};
+      for (uint32_t node = ways_ - 1; node > 0; --node)
+        tree[node] = std::min(tree[2 * node], tree[2 * node + 1]);
     }
   }
 
@@ -382,7 +396,7 @@ class TlbArray {
   uint32_t sets_;
   uint32_t stride_;   // digests of a set
   uint32_t padding_;  // ... of which so many are behind those of its ways
-  uint32_t groups_;   // of a set
+  int way_bits_;      // that say which of a set's ways
   uint32_t full_;     // so many entries fill the open ways
   uint32_t valid_ = 0;
   uint64_t fills_of_empty_ = 0;
@@ -394,7 +408,7 @@ class TlbArray {
   std::vector<uint16_t> digests_;  // of the tags, set by set, each padded to whole Lanes
   std::vector<Entry> entries_;
   std::vector<uint64_t> stamps_;   // unless uses move entries in the ring
-  std::vector<uint64_t> bounds_;   // of groups; without a ring
+  std::vector<uint64_t> tree_;     // of keys, set by set, twice the ways; least_by_tree() only
   std::vector<Links> links_;       // with a ring
   std::vector<uint32_t> oldest_;   // by set, of its open ways; with a ring
   std::vector<uint64_t> cleared_;  // by set, when its used bits were; Used only
