@@ -18,6 +18,7 @@
 #include "config/schema.h"
 #include "mem/frames.h"
 #include "mem/sink.h"
+#include "mmu/miss_path.h"
 #include "mmu/mmu.h"
 #include "pt/page_table.h"
 #include "pt/table_allocator.h"

@@ -23,7 +23,7 @@ TEST(Sparc64Mmu, FirstAccessWalksAndFillsTheTsb) {
   // dtlb_miss 10 (1 read: tag and TTE), tsb_miss 18 (1: the huge TSB's register), walk 34 with its
   // 4 words (1 write, 1 read: the root), tsb_insert 13 (1 read, 3 writes), tlb_reload 3,
   // dtlb_load 2.
-  EXPECT_EQ(cost, (Cost{10 + 18 + 34 + 13 + 3 + 2, 1, 8, 4}));
+  EXPECT_EQ(cost, (Cost{10 + 18 + 34 + 13 + 3 + 2, 1, 0, 8, 4}));
   const PhysAddr entry = world.tlbs().base_tsb(MmId(0))->entry_of(kVa);
   EXPECT_EQ(*world.frames().words(entry), 0x1000'0000u >> 22);
   EXPECT_EQ(*world.frames().words(entry + 8), 1ull << 63 | 0x100ull << 13 | 0xfb2);
@@ -39,10 +39,10 @@ TEST(Sparc64Mmu, TsbHits) {
   ASSERT_TRUE(world.access(kVa, AccessKind::Load).ok());
   world.mmu().demap_page(kVa, world.tlbs().context(MmId(0)));
   EXPECT_EQ(cost_of(world, [&] { ASSERT_TRUE(world.access(kVa, AccessKind::Load).ok()); }),
-            (Cost{12, 1, 1, 0}));
+            (Cost{12, 1, 0, 1, 0}));
   // The other side: exec_check 4 besides.
   EXPECT_EQ(cost_of(world, [&] { ASSERT_TRUE(world.access(kVa, AccessKind::Fetch).ok()); }),
-            (Cost{16, 1, 1, 0}));
+            (Cost{16, 1, 0, 1, 0}));
   EXPECT_EQ(world.counter("tsb.lookups"), 3u);
   EXPECT_EQ(world.counter("tsb.hits"), 2u);
   EXPECT_EQ(world.counter("tsb.walks"), 1u);
@@ -54,11 +54,11 @@ TEST(Sparc64Mmu, WithoutATsbEveryMissWalks) {
   for (unsigned i = 0; i < 2; ++i) {
     // dtlb_walk 18 and, for a PTE, 6 (1 read: the root) and 4 words of 5, dtlb_load 2.
     EXPECT_EQ(cost_of(world, [&] { ASSERT_TRUE(world.access(kVa, AccessKind::Load).ok()); }),
-              (Cost{46, 1, 5, 0}));
+              (Cost{46, 1, 0, 5, 0}));
     world.mmu().demap_page(kVa, world.tlbs().context(MmId(0)));
   }
   EXPECT_EQ(cost_of(world, [&] { ASSERT_TRUE(world.access(kVa, AccessKind::Fetch).ok()); }),
-            (Cost{50, 1, 5, 0}));
+            (Cost{50, 1, 0, 5, 0}));
   EXPECT_EQ(world.tlbs().base_tsb(MmId(0)), nullptr);
 }
 
@@ -68,13 +68,13 @@ TEST(Sparc64Mmu, Faults) {
   // Not there, but its table is: the walk reads 4 words in 29 instructions, then dtlb_fault 19.
   mmu::Translation t;
   EXPECT_EQ(cost_of(world, [&] { t = world.access(kVa + 0x2000, AccessKind::Load); }),
-            (Cost{10 + 18 + 29 + 19 + kEtrap, 1, 7, 1}));
+            (Cost{10 + 18 + 29 + 19 + kEtrap, 1, 0, 7, 1}));
   EXPECT_EQ(t.fault, mmu::FaultReason::NotPresent);
   // Nor is there a table of the 8M around it, nor of the 8G: an empty PMD, 18, and PUD, 13.
   EXPECT_EQ(cost_of(world, [&] { t = world.access(kVa + 0x80'0000, AccessKind::Load); }),
-            (Cost{10 + 18 + 18 + 19 + kEtrap, 1, 6, 1}));
+            (Cost{10 + 18 + 18 + 19 + kEtrap, 1, 0, 6, 1}));
   EXPECT_EQ(cost_of(world, [&] { t = world.access(kVa + 0x2'0000'0000, AccessKind::Load); }),
-            (Cost{10 + 18 + 13 + 19 + kEtrap, 1, 5, 1}));
+            (Cost{10 + 18 + 13 + 19 + kEtrap, 1, 0, 5, 1}));
   EXPECT_EQ(t.fault, mmu::FaultReason::NotPresent);
   // Old, that is not valid.
   world.map(kVa + 0x4000, 0x102, kRW, /*used=*/false);
@@ -82,10 +82,10 @@ TEST(Sparc64Mmu, Faults) {
   // Not executable: found, put into the TSB, then refused (exec_check 4, itlb_fault 14); the second
   // time by what the TSB says.
   EXPECT_EQ(cost_of(world, [&] { t = world.access(kVa, AccessKind::Fetch); }),
-            (Cost{10 + 18 + 34 + 13 + 3 + 4 + 14 + kEtrap, 1, 8, 4}));
+            (Cost{10 + 18 + 34 + 13 + 3 + 4 + 14 + kEtrap, 1, 0, 8, 4}));
   EXPECT_EQ(t.fault, mmu::FaultReason::Protection);
   EXPECT_EQ(cost_of(world, [&] { t = world.access(kVa, AccessKind::Fetch); }),
-            (Cost{10 + 4 + 14 + kEtrap, 1, 1, 0}));
+            (Cost{10 + 4 + 14 + kEtrap, 1, 0, 1, 0}));
   // In the hole, either end.
   for (const uint64_t va : {uint64_t{0x800'0000'0000}, uint64_t{0xffff'f7ff'ffff'e000}})
     EXPECT_EQ(world.access(VirtAddr(va), AccessKind::Load).fault, mmu::FaultReason::NonCanonical);
@@ -113,7 +113,7 @@ TEST(Sparc64Mmu, FirstStoreToACleanPageIsAProtectionTrap) {
   EXPECT_FALSE(world.mmu().store_hits(kVa));
   mmu::Translation t;
   EXPECT_EQ(cost_of(world, [&] { t = world.access(kVa, AccessKind::Store); }),
-            (Cost{19 + kEtrap, 1, 0, 0}));
+            (Cost{19 + kEtrap, 1, 0, 0, 0}));
   EXPECT_EQ(t.fault, mmu::FaultReason::Protection);
   // The kernel sets dirty and flushes the page; the retry finds it in the TSB.
   install(true);
@@ -125,7 +125,7 @@ TEST(Sparc64Mmu, FirstStoreToACleanPageIsAProtectionTrap) {
   // ktlb_tte 20 (1 read, 3 writes), dtlb_load 2. update_mmu_cache 48 (1 read, 3 writes). Then
   // dtlb_miss 10 (1 read), dtlb_load 2.
   EXPECT_EQ(cost_of(world, [&] { ASSERT_TRUE(world.access(kVa, AccessKind::Store, true).ok()); }),
-            (Cost{42 + 48 + 12, 2, 4, 6}));
+            (Cost{42 + 48 + 12, 2, 0, 4, 6}));
   EXPECT_EQ(world.counter("linear.lookups"), 2u);
   EXPECT_EQ(world.counter("linear.misses"), 1u);
   EXPECT_TRUE(world.mmu().store_hits(kVa));
@@ -148,7 +148,7 @@ TEST(Sparc64Mmu, HugePagesHaveATsbOfTheirOwn) {
   // kernel, which makes the TSB and loads both: tsb_switch 31 and 1, tsb_map 10 and 8. Again: the
   // same with tsb_huge 14 (1 read), tsb_huge_miss 9; then tsb_insert 13, tlb_reload 3, dtlb_load 2.
   const uint64_t once = 10 + 18 + 32 + 12;
-  EXPECT_EQ(cost, (Cost{once + 8 + 32 + 18 + once + 14 + 9 + 13 + 3 + 2, 2, 7 + 9, 1 + 4}));
+  EXPECT_EQ(cost, (Cost{once + 8 + 32 + 18 + once + 14 + 9 + 13 + 3 + 2, 2, 0, 7 + 9, 1 + 4}));
   const Tsb* const huge = world.tlbs().huge_tsb(MmId(0));
   ASSERT_NE(huge, nullptr);
   const PhysAddr entry = huge->entry_of(second_half);
@@ -157,7 +157,7 @@ TEST(Sparc64Mmu, HugePagesHaveATsbOfTheirOwn) {
             1ull << 63 | 3ull << 61 | 1ull << 56 | ((0x400ull << 13) + 0x40'0000) | 0xfb2);
   world.mmu().demap_context(world.tlbs().context(MmId(0)));
   EXPECT_EQ(cost_of(world, [&] { ASSERT_TRUE(world.access(second_half, AccessKind::Load).ok()); }),
-            (Cost{10 + 18 + 14 + 3 + 2, 1, 3, 0}));
+            (Cost{10 + 18 + 14 + 3 + 2, 1, 0, 3, 0}));
   // Only the half that was loaded is flushed.
   world.unmap(va);
   world.tlbs().flush_range(MmId(0), {va, va + kHugePage.bytes()}, kHugePage, false);
