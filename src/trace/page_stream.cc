@@ -193,21 +193,23 @@ void PageStreamMaker::finish(PageStreams& out) {
   out.too_large = size > kMaxPageStreamBytes;
 }
 
-void PageStreamMaker::make(ChunkDecoder& columns, PageStreams& out) {
+void PageStreamMaker::make(const BatchSource& columns, PageStreams& out) {
   begin();
   Totals run;
-  for (Batch batch; columns.next(batch);) {
+  for (Batch batch; columns(batch);) {
     if (batch.event != nullptr) continue;
     run += batch.totals;
-    of_batch_.clear();
-    each_reference(batch, [this](PageRef ref, uint32_t /*block*/, unsigned /*op*/) {
-      of_batch_.push_back(ref);
+    const size_t most = 2 * batch.blocks.size() + batch.totals.data_accesses();
+    if (of_batch_.size() < most) {
+      of_batch_.resize(most);
+      spared_.resize(most);
+    }
+    size_t count = 0;
+    each_reference(batch, [&](PageRef ref, uint32_t /*block*/, unsigned /*op*/) {
+      of_batch_[count] = ref;
+      spared_[count++] = static_cast<uint8_t>(side(ref.is_data()).spare(ref));
     });
-    if (spared_.size() < of_batch_.size()) spared_.resize(of_batch_.size());
-    std::transform(of_batch_.begin(), of_batch_.end(), spared_.begin(), [this](PageRef ref) {
-      return static_cast<uint8_t>(side(ref.is_data()).spare(ref));
-    });
-    take(of_batch_, spared_.data());
+    take(std::span(of_batch_).first(count), spared_.data());
     if (batch.goes_on) continue;
     end_run(run);
     run = {};

@@ -14,10 +14,10 @@
 
 #include <array>
 #include <cstdint>
+#include <functional>
 #include <vector>
 
 #include "trace/bytes.h"
-#include "trace/chunk_decoder.h"
 #include "trace/control_reader.h"
 #include "trace/format.h"
 #include "trace/record.h"
@@ -200,8 +200,9 @@ class PageStreamMaker {
   // The chunk ends, behind a run's end.
   void finish(PageStreams& out);
 
-  // All of this, of an opened chunk.
-  void make(ChunkDecoder& columns, PageStreams& out);
+  // All of this, of a chunk's columns: the source gives its next batch, or false at its end.
+  using BatchSource = std::function<bool(Batch&)>;
+  void make(const BatchSource& columns, PageStreams& out);
 
  private:
   [[nodiscard]] std::span<const PageRef> kept() const {

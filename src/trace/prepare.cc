@@ -4,6 +4,7 @@
 #include <vector>
 
 #include "base/output_file.h"
+#include "trace/compared_chunks.h"
 #include "trace/page_packer.h"
 #include "trace/stored_chunk.h"
 
@@ -47,7 +48,7 @@ PrepareResult prepare(const std::string& path, const std::string& output, unsign
     copy_columns(chunk, header, payload);
     if (percent != 0 && header.totals.blocks != 0) {
       columns.open(header, chunk.raw, chunk.place);
-      maker.make(columns, made);
+      maker.make([&](Batch& batch) { return columns.next(batch); }, made);
       pages.add(made, header, payload);
     }
     allowance.trim(header, payload);
@@ -70,30 +71,16 @@ PrepareResult prepare(const std::string& path, const std::string& output, unsign
   file.write(out.data(), out.size());
   result.bytes_before = reader.file_bytes();
   result.bytes_after = file.bytes_written();
-  file.commit();
+  commit_compared(file, result.for_sets != 0 ? index.size() : 0);
   return result;
 }
 
 void check_page_streams(const std::string& path, const ReaderOptions& options,
                         const std::function<void(uint64_t, uint64_t)>& progress) {
   Reader reader(path, options);
-  ChunkDecoder columns;
-  PageStreamMaker maker;
-  PageStreams made;
-  for (StoredChunk chunk; reader.next_stored(chunk);) {
+  while (reader.next_chunk()) {
+    reader.compare_page_streams();
     if (progress) progress(reader.position(), reader.file_bytes());
-    if (!chunk.header.has_pages()) continue;
-    columns.open(chunk.header, chunk.raw, chunk.place);
-    maker.make(columns, made);
-    const size_t streams = chunk.header.has_returns() ? kPageStreams : kPageStreams - 1;
-    bool same = !made.too_large && made.digests == chunk.header.digests;
-    for (size_t i = 0; same && i < streams; ++i) {
-      const auto bytes = made.streams[i].bytes();
-      same = std::equal(bytes.begin(), bytes.end(), chunk.pages[i].begin(), chunk.pages[i].end());
-    }
-    if (!same)
-      damaged(chunk.place, "the page streams are at odds with the columns",
-              "trace prepare makes them anew");
   }
 }
 

@@ -14,6 +14,7 @@
 
 #include "trace/batches_ahead.h"
 #include "trace/chunk_decoder.h"
+#include "trace/compared_chunks.h"
 #include "trace/format.h"
 #include "trace/page_stream.h"
 #include "trace/stored_chunk.h"
@@ -57,6 +58,7 @@ class InputFile {
     }
   }
   [[nodiscard]] uint64_t bytes() const { return bytes_; }
+  [[nodiscard]] int descriptor() const { return fd_; }
   [[nodiscard]] const std::string& path() const { return path_; }
 
  private:
@@ -179,6 +181,7 @@ class Reader::Impl {
   Impl(std::string path, const ReaderOptions& options)
       : file_(std::move(path)),
         input_(file_),
+        compared_(FileIdentity::of(file_.descriptor())),
         columns_{{{file_, 0, 2}, {file_, 1, 2}}},
         may_read_ahead_(options.read_ahead) {
     read_header();
@@ -216,15 +219,14 @@ class Reader::Impl {
   void begin(References which) {
     ahead_of_chunk_.stop();
     given_ = offers(which);
+    if (given_ != References::All) believe_page_streams();
     read_chunk();
     if (given_ == References::All) decode_ahead();
     if (!in_chunk_) pass_chunk();
     in_chunk_ = true;
   }
   bool next_of_chunk(Batch& batch) {
-    if (given_ != References::All) return pages_.next(batch);
-    return ahead_of_chunk_.started() ? ahead_of_chunk_.next(batch)
-                                     : columns().decoder().next(batch);
+    return given_ == References::All ? next_of_columns(batch) : pages_.next(batch);
   }
 
   [[nodiscard]] uint64_t chunks_read() const { return next_chunk_; }
@@ -236,6 +238,11 @@ class Reader::Impl {
     while (columns().decoder().next(batch))
       if (batch.event == nullptr) return true;
     return false;
+  }
+
+  void compare_page_streams() {
+    if (chunk_.has_pages()) compare_with_columns();
+    pass_chunk();
   }
 
   bool next_stored(StoredChunk& chunk) {
@@ -286,12 +293,18 @@ class Reader::Impl {
   [[nodiscard]] std::pair<ChunkHeader, Place> read_chunk_header(uint64_t at) const;
   void read_chunk();
   [[nodiscard]] Columns& columns() { return columns_[at_]; }
+  bool next_of_columns(Batch& batch) {
+    return ahead_of_chunk_.started() ? ahead_of_chunk_.next(batch)
+                                     : columns().decoder().next(batch);
+  }
   void open_columns();
   bool take_ahead();
   void read_ahead();
   void decode_ahead();
   using PageSpans = std::array<std::span<const uint8_t>, kPageStreams>;
   void read_page_streams(PageSpans& streams, bool returns);
+  void believe_page_streams();
+  void compare_with_columns();
   void add_chunk(const IndexEntry& entry) {
     entries_.push_back(entry);
     chunks_.push_back({entry.offset, entry.bytes, entry.raw_bytes, entry.totals});
@@ -299,6 +312,7 @@ class Reader::Impl {
 
   InputFile file_;
   StreamInput input_;  // of page streams
+  ComparedChunks compared_;
   Header header_;
   uint32_t version_ = 0;
   uint64_t header_hash_ = 0;
@@ -312,6 +326,8 @@ class Reader::Impl {
   References given_ = References::All;
 
   // The chunk being read.
+  size_t number_ = 0;
+  bool believed_ = false;       // its page streams say what its columns say
   bool columns_read_ = false;   // its columns are uncompressed, and whole
   bool columns_begun_ = false;  // ... and being decoded
   Place place_;
@@ -320,6 +336,8 @@ class Reader::Impl {
   Scratch raw_pages_;
   std::vector<uint8_t> control_;
   PageDecoder pages_;
+  PageStreamMaker maker_;
+  PageStreams made_;
   // Of this chunk in columns_[at_]. In the other ones those of the next chunk may be made ready by
   // another thread meanwhile: of the chunk that begins at ahead_of_, once ahead_ is there.
   std::array<Columns, 2> columns_;
@@ -388,9 +406,11 @@ std::pair<ChunkHeader, Place> Reader::Impl::read_chunk_header(uint64_t at) const
 bool Reader::Impl::open_chunk() {
   if (!torn_ && next_chunk_ == entries_.size()) {
     position_ = file_.bytes();
+    compared_.keep();
     return false;
   }
-  columns_read_ = columns_begun_ = false;
+  number_ = next_chunk_;
+  believed_ = columns_read_ = columns_begun_ = false;
   const uint64_t left = file_.bytes() - position_;
   const size_t size = chunk_header_bytes(version_);
   if (torn_) {
@@ -456,6 +476,31 @@ void Reader::Impl::read_page_streams(PageSpans& streams, bool returns) {
     at += sizes.compressed;
     into = into.subspan(sizes.raw + RawStreams::kPadding);
   }
+}
+
+// Digests and checksums are no more than what the file says of itself.
+void Reader::Impl::believe_page_streams() {
+  if (!believed_ && !compared_.has(number_)) compare_with_columns();
+  believed_ = true;
+}
+
+void Reader::Impl::compare_with_columns() {
+  open_columns();
+  decode_ahead();
+  maker_.make([this](Batch& batch) { return next_of_columns(batch); }, made_);
+  ahead_of_chunk_.stop();
+  PageSpans there;
+  read_page_streams(there, true);
+  const size_t streams = chunk_.has_returns() ? kPageStreams : kPageStreams - 1;
+  bool same = !made_.too_large && made_.digests == chunk_.digests;
+  for (size_t i = 0; same && i < streams; ++i) {
+    const auto bytes = made_.streams[i].bytes();
+    same = std::equal(bytes.begin(), bytes.end(), there[i].begin(), there[i].end());
+  }
+  if (!same)
+    damaged(place_, "the page streams are at odds with the columns",
+            "trace prepare makes them anew; run.stream = full does without");
+  compared_.add(number_);
 }
 
 void Reader::Impl::open_columns() {
@@ -532,6 +577,9 @@ const Totals& Reader::chunk_totals() const {
 }
 void Reader::begin(References which) {
   impl_->begin(which);
+}
+void Reader::compare_page_streams() {
+  impl_->compare_page_streams();
 }
 bool Reader::next_of_chunk(Batch& batch) {
   return impl_->next_of_chunk(batch);

@@ -66,7 +66,9 @@ class Reader {
   // totals.
   [[nodiscard]] References offers(References which) const;
   [[nodiscard]] const Totals& chunk_totals() const;
-  // Begins the chunk, or begins it again.
+  // Begins the chunk, or begins it again. Page streams that are not known to say what the columns
+  // say (compared_chunks.h) are compared with them first. Errors: those of a damaged chunk, and
+  // Error where they are at odds.
   void begin(References which);
   // Its next batch; false at its end.
   bool next_of_chunk(Batch& batch);
@@ -77,6 +79,9 @@ class Reader {
   // beginning, batch by batch; events are passed over. False at its end. Such a batch lives until
   // the next call; next_of_chunk() may be called between. REQUIRES: it was begun, of page streams.
   bool next_columns(Batch& batch);
+  // Instead of begin(): compares the chunk's page streams with its columns, if it has any, and
+  // passes it. Errors: as begin().
+  void compare_page_streams();
   // Instead of next(): the next chunk, whole. It lives until the next call.
   bool next_stored(StoredChunk& chunk);
 

@@ -6,6 +6,7 @@
 #include "base/output_file.h"
 #include "trace/chunk_encoder.h"
 #include "trace/chunk_packer.h"
+#include "trace/compared_chunks.h"
 #include "trace/format.h"
 #include "trace/page_packer.h"
 
@@ -139,7 +140,7 @@ class Writer::Impl {
     ByteBuffer out;
     encode_index(out, file_.bytes_written(), header_hash_, index_);
     file_.write(out.data(), out.size());
-    file_.commit();
+    commit_compared(file_, has_pages_ ? index_.size() : 0);
   }
 
   void abandon() { file_.abandon(); }
@@ -201,6 +202,7 @@ class Writer::Impl {
   PageAllowance allowance_;
   uint64_t header_hash_ = 0;
   std::vector<IndexEntry> index_;
+  bool has_pages_ = false;  // some chunk
   std::unique_ptr<ChunkEncoder> encoder_;
   uint64_t chunk_ = 1;  // the number of the chunk being made
   Totals written_;      // in the chunks before
@@ -269,6 +271,7 @@ void Writer::Impl::write_chunk() {
 
 void Writer::Impl::append(PackedChunk& chunk) {
   allowance_.trim(chunk.header, chunk.payload);
+  has_pages_ = has_pages_ || chunk.header.has_pages();
   IndexEntry entry;
   entry.offset = file_.bytes_written();
   entry.bytes = ChunkHeader::kBytes + chunk.payload.size();

@@ -43,7 +43,7 @@ class Made {
       raw.streams.at(i) = encoder_.stream(static_cast<Stream>(i));
     ChunkDecoder columns;
     columns.open(header_, raw, {"FILE", 0});
-    PageStreamMaker().make(columns, made_);
+    PageStreamMaker().make([&](Batch& batch) { return columns.next(batch); }, made_);
     PageStreams as_encoded;
     ASSERT_TRUE(encoder_.page_streams(as_encoded));
     EXPECT_EQ(as_encoded.digests, made_.digests);

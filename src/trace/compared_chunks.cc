@@ -1,0 +1,199 @@
+#include "trace/compared_chunks.h"
+
+#include <algorithm>
+#include <chrono>
+#include <cstdlib>
+#include <ctime>
+#include <exception>
+#include <fcntl.h>
+#include <filesystem>
+#include <fmt/format.h>
+#include <map>
+#include <mutex>
+#include <string_view>
+#include <sys/stat.h>
+#include <thread>
+#include <unistd.h>
+#include <utility>
+
+#include "trace/format.h"
+
+namespace mmusim::trace {
+namespace {
+
+namespace fs = std::filesystem;
+
+constexpr int64_t kSecond = 1'000'000'000;  // nanoseconds
+// Times of files go by the ticks of the system's clock, of which there are 100 a second at least.
+constexpr int64_t kTick = kSecond / 100;
+// Smaller files are compared in less than it takes to look.
+constexpr uint64_t kWorthKeeping = uint64_t{1} << 20;
+constexpr unsigned kTries = 4;  // to see it settled
+constexpr unsigned kSlots = 1024;
+constexpr char kCompared = '1';
+constexpr char kUnknown = '0';
+constexpr std::string_view kMarks = "01";
+constexpr size_t kMostChunks = size_t{1} << 22;
+
+int64_t nanoseconds(const timespec& time) {
+  return int64_t{time.tv_sec} * kSecond + time.tv_nsec;
+}
+
+std::optional<FileIdentity> identity_of(const struct stat& status) {
+  if (!S_ISREG(status.st_mode)) return std::nullopt;
+  timespec now{};
+  clock_gettime(CLOCK_REALTIME, &now);
+  const int64_t changed = nanoseconds(status.st_ctim);
+  return FileIdentity{.device = status.st_dev,
+                      .inode = status.st_ino,
+                      .bytes = static_cast<uint64_t>(status.st_size),
+                      .modified = nanoseconds(status.st_mtim),
+                      .changed = changed,
+                      .settled = nanoseconds(now) - changed > 2 * kTick};
+}
+
+// A mark for each chunk, by the file's identity.
+class KnownFiles {
+ public:
+  static KnownFiles& of_process() {
+    static KnownFiles all;
+    return all;
+  }
+
+  [[nodiscard]] bool has(const std::string& file, size_t chunk) {
+    const std::lock_guard lock(mutex_);
+    const std::string& marks = marks_[file];
+    return chunk < marks.size() && marks[chunk] == kCompared;
+  }
+  void add(const std::string& file, const std::string& more) {
+    const std::lock_guard lock(mutex_);
+    std::string& marks = marks_[file];
+    if (marks.size() < more.size()) marks.resize(more.size(), kUnknown);
+    for (size_t i = 0; i < more.size(); ++i)
+      if (more[i] == kCompared) marks[i] = kCompared;
+  }
+  [[nodiscard]] std::string marks(const std::string& file) {
+    const std::lock_guard lock(mutex_);
+    return marks_[file];
+  }
+
+ private:
+  std::mutex mutex_;
+  std::map<std::string, std::string> marks_;
+};
+
+// The folder they are kept in; empty: there is none.
+fs::path kept_in() {
+  for (const auto& [variable, below] : {std::pair{"XDG_CACHE_HOME", ""}, {"HOME", ".cache"}}) {
+    const char* const folder = std::getenv(variable);
+    if (folder != nullptr && fs::path(folder).is_absolute())
+      return fs::path(folder) / below / "mmusim" / "page-streams";
+  }
+  return {};
+}
+
+// Nobody else can have written there.
+bool is_own(const struct stat& status) {
+  return status.st_uid == geteuid() && (status.st_mode & (S_IWGRP | S_IWOTH)) == 0;
+}
+bool is_own_folder(const fs::path& folder) {
+  struct stat status {};
+  return lstat(folder.c_str(), &status) == 0 && S_ISDIR(status.st_mode) && is_own(status);
+}
+
+fs::path slot_of(const std::string& file) {
+  const auto* const bytes = reinterpret_cast<const uint8_t*>(file.data());
+  return kept_in() / fmt::format("{:03x}", hash_bytes({bytes, file.size()}) % kSlots);
+}
+
+// The marks kept of the file; none where its slot is another's, or damaged.
+std::string kept_marks(const std::string& file) {
+  const fs::path slot = slot_of(file);
+  if (!is_own_folder(slot.parent_path())) return {};
+  const int in = open(slot.c_str(), O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
+  if (in < 0) return {};
+  struct stat status {};
+  std::string text;
+  if (fstat(in, &status) == 0 && S_ISREG(status.st_mode) && is_own(status))
+    text.resize(std::min<size_t>(static_cast<size_t>(status.st_size), file.size() + kMostChunks));
+  const ssize_t got = read(in, text.data(), text.size());
+  close(in);
+  if (got != static_cast<ssize_t>(text.size()) || !text.starts_with(file)) return {};
+  std::string marks = text.substr(file.size());
+  if (marks.find_first_not_of(kMarks) != std::string::npos) return {};
+  return marks;
+}
+
+void keep_marks(const std::string& file, const std::string& marks) {
+  const fs::path slot = slot_of(file);
+  if (!slot.is_absolute() || marks.size() > kMostChunks) return;
+  fs::create_directories(slot.parent_path());
+  if (!is_own_folder(slot.parent_path())) return;
+  write_file(slot.string(), file + marks);
+}
+
+}  // namespace
+
+std::optional<FileIdentity> FileIdentity::of(int file) {
+  struct stat status {};
+  return fstat(file, &status) == 0 ? identity_of(status) : std::nullopt;
+}
+
+std::optional<FileIdentity> FileIdentity::of(const std::string& path) {
+  struct stat status {};
+  return stat(path.c_str(), &status) == 0 ? identity_of(status) : std::nullopt;
+}
+
+std::string FileIdentity::text() const {
+  return fmt::format("device {} inode {} bytes {} modified {} changed {}\n", device, inode, bytes,
+                     modified, changed);
+}
+
+ComparedChunks::ComparedChunks(const std::optional<FileIdentity>& file) {
+  if (!file || !file->settled) return;
+  file_ = file->text();
+  lasts_ = file->bytes >= kWorthKeeping;
+  if (lasts_) KnownFiles::of_process().add(file_, kept_marks(file_));
+}
+
+bool ComparedChunks::has(size_t chunk) const {
+  return !file_.empty() && KnownFiles::of_process().has(file_, chunk);
+}
+
+void ComparedChunks::add(size_t chunk) {
+  if (file_.empty() || chunk >= kMostChunks) return;
+  KnownFiles::of_process().add(file_, std::string(chunk, kUnknown) + kCompared);
+  added_ = true;
+}
+
+// What another process has kept meanwhile stays.
+void ComparedChunks::keep() noexcept {
+  if (!added_ || !lasts_) return;
+  added_ = false;
+  try {
+    KnownFiles& known = KnownFiles::of_process();
+    known.add(file_, kept_marks(file_));
+    keep_marks(file_, known.marks(file_));
+  } catch (const std::exception&) {  // a folder that cannot be written to: compared again, then
+  }
+}
+
+void commit_compared(OutputFile& file, size_t chunks) {
+  file.flush();
+  const auto made = FileIdentity::of(file.temporary_path());
+  file.commit();
+  if (chunks == 0 || !made || made->bytes < kWorthKeeping) return;
+  auto there = FileIdentity::of(file.path());
+  for (unsigned tries = 0; there && !there->settled && tries < kTries; ++tries) {
+    std::this_thread::sleep_for(std::chrono::nanoseconds(kTick));
+    there = FileIdentity::of(file.path());
+  }
+  const bool same = there && there->device == made->device && there->inode == made->inode &&
+                    there->bytes == made->bytes && there->modified == made->modified;
+  if (!same) return;  // somebody else has replaced it
+  ComparedChunks compared(there);
+  for (size_t chunk = 0; chunk < chunks; ++chunk)
+    compared.add(chunk);
+}
+
+}  // namespace mmusim::trace
