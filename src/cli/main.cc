@@ -8,6 +8,7 @@
 #include "base/error.h"
 #include "base/interrupt.h"
 #include "base/output_file.h"
+#include "base/program_file.h"
 #include "cli/command.h"
 #include "cli/log.h"
 #include "cli/output.h"
@@ -72,6 +73,7 @@ int guarded(const Words& words) {
 int main(int argc, char** argv) {
   mmusim::cli::prepare_streams();
   mmusim::catch_interrupts();
+  mmusim::program_file();  // before a command goes to another folder
   mmusim::OutputFile::on_leftover([](const std::string& path) {
     mmusim::cli::note("removed " + path + ", which an earlier run that was killed had left");
   });

@@ -9,6 +9,7 @@
 #include <system_error>
 
 #include "base/error.h"
+#include "base/program_file.h"
 #include "cli/embedded.h"
 #include "config/nearest.h"
 
@@ -23,9 +24,8 @@ std::string added_folder;
 std::vector<fs::path> data_folders() {
   std::vector<fs::path> folders;
   if (!added_folder.empty()) folders.emplace_back(added_folder);
-  std::error_code error;
-  const fs::path program = fs::read_symlink("/proc/self/exe", error);
-  if (!error) folders.push_back(program.parent_path().parent_path() / "share" / "mmusim");
+  if (const fs::path program = program_file(); !program.empty())
+    folders.push_back(program.parent_path().parent_path() / "share" / "mmusim");
   folders.emplace_back(MMUSIM_SOURCE_DIR);
   return folders;
 }

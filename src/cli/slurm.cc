@@ -18,6 +18,7 @@
 #include "base/error.h"
 #include "base/input_file.h"
 #include "base/output_file.h"
+#include "base/program_file.h"
 #include "base/units.h"
 #include "cli/output.h"
 #include "report/text_writer.h"
@@ -99,9 +100,8 @@ Words without_slurm(const Words& words) {
 }
 
 std::string script_of(const Arguments& arguments, const Words& words, size_t tasks) {
-  std::error_code error;
-  const std::string program = fs::read_symlink("/proc/self/exe", error).string();
-  if (error) throw Error("/proc/self/exe", error.message());
+  const std::string program = program_file().string();
+  if (program.empty()) throw Error("mmusim", "where this program's file is is not known");
   std::string command = fmt::format("exec {} sweep", shell_quoted(program));
   for (const std::string& word : words)
     command += " " + shell_quoted(word);

@@ -16,6 +16,7 @@
 #include <unistd.h>
 
 #include "base/error.h"
+#include "base/program_file.h"
 #include "record/futex.h"
 #include "record/program.h"
 #include "record/qemu_file.h"
@@ -72,16 +73,11 @@ void handle_signals() {
 
 // --- Files
 
-std::string folder_of_this_program() {
-  std::error_code error;
-  const fs::path program = fs::read_symlink("/proc/self/exe", error);
-  return error ? std::string() : program.parent_path().string();
-}
-
 std::string find_plugin() {
   if (const char* path = std::getenv(kPluginVariable); path != nullptr && *path != 0) return path;
-  const fs::path here = folder_of_this_program();
+  const fs::path here = program_file().parent_path();
   for (const char* place : {MMUSIM_PLUGIN_INSTALLED, MMUSIM_PLUGIN_BUILT}) {
+    if (here.empty()) break;
     std::error_code error;
     const fs::path path = fs::weakly_canonical(here / place / kPluginName, error);
     if (!error && access(path.c_str(), R_OK) == 0) return path.string();

@@ -19,6 +19,14 @@ program=$tmp/prefix/bin/mmusim
 "$program" --version
 "$program" list machines | grep -q '^skylake-sp '
 [[ -f $tmp/prefix/share/mmusim/configs/machines/skylake-sp.cfg ]]
+# Where /proc is not mounted too, by whatever name it is started.
+if unshare -rm true 2>/dev/null; then
+  ln -s "$program" link
+  for start in "$program" "PATH=$tmp/prefix/bin:$PATH; mmusim" ../prefix/bin/mmusim ./link; do
+    unshare -rm sh -c "mount -t tmpfs none /proc && $start replay pipeline --limit 1000 -q" >replay.txt
+    grep -qF "trace     $tmp/prefix/share/mmusim/workloads/traces/pipeline.mmt" replay.txt
+  done
+fi
 "$program" trace import "$source/tests/cli/data/tiny.log" -o t.mmt
 "$program" replay t.mmt --machine zen2 --check >/dev/null
 
