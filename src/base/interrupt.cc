@@ -20,6 +20,8 @@ constexpr int kInterrupted = 128;  // exit status, with the signal's number adde
 std::atomic<int> signal_seen{0};
 std::atomic<bool> told{false};
 std::atomic<const char*> what_is_said{"nothing was written"};
+std::atomic<bool> patient{false};
+std::atomic<int64_t> end_asked_at{0};  // of the monotonic clock, in ns; 0: not
 timer_t deadline{};
 bool has_deadline = false;
 
@@ -41,7 +43,27 @@ extern "C" void on_deadline(int /*number*/) {
   _exit(kInterrupted + signal_seen.load());
 }
 
+int64_t now_in_ns() {
+  timespec now{};
+  clock_gettime(CLOCK_MONOTONIC, &now);
+  return int64_t{now.tv_sec} * 1'000'000'000 + now.tv_nsec;
+}
+
+// Whether that is all there is to do: it only asks for an end, or is the same Ctrl-C again.
+bool only_asks(int number) {
+  constexpr int64_t kSame = 1'000'000'000;
+  if (number != SIGINT || !patient.load()) return false;
+  const int64_t now = now_in_ns();
+  int64_t asked_at = 0;
+  return end_asked_at.compare_exchange_strong(asked_at, now) || now - asked_at < kSame;
+}
+
+[[noreturn]] void throw_interrupted(int signal) {
+  throw Error("", "interrupted", what_is_said.load(), kInterrupted + signal);
+}
+
 extern "C" void on_signal(int number) {
+  if (only_asks(number)) return;
   // A wrapper that passes signals on (timeout, a shell script) makes one Ctrl-C arrive twice.
   int none = 0;
   if (!signal_seen.compare_exchange_strong(none, number)) return;
@@ -74,7 +96,24 @@ void end_interruption() {
 
 void check_interrupt() {
   const int signal = signal_seen.load(std::memory_order_relaxed);
-  if (signal != 0) throw Error("", "interrupted", what_is_said.load(), kInterrupted + signal);
+  if (signal != 0) throw_interrupted(signal);
+}
+
+PatientInterrupts::PatientInterrupts() {
+  end_asked_at.store(0);
+  patient.store(true);
+}
+
+PatientInterrupts::~PatientInterrupts() {
+  patient.store(false);
+}
+
+bool end_is_asked_for() {
+  return end_asked_at.load(std::memory_order_relaxed) != 0;
+}
+
+void end_if_asked_for() {
+  if (end_is_asked_for()) throw_interrupted(SIGINT);
 }
 
 bool is_interruption(const Error& error) {

@@ -33,6 +33,21 @@ void check_interrupt();
 // Whether that is what was thrown.
 [[nodiscard]] bool is_interruption(const Error& error);
 
+// While one lives, a first SIGINT only asks for an end (end_is_asked_for()), for work of which some
+// would be lost by ending at once: it may go on to a place where less is. One more (but not of the
+// same second: a wrapper that passes signals on makes two of one Ctrl-C) and any other signal is an
+// interruption as ever. REQUIRES: one at a time.
+class PatientInterrupts {
+ public:
+  PatientInterrupts();
+  ~PatientInterrupts();
+  PatientInterrupts(const PatientInterrupts&) = delete;
+  PatientInterrupts& operator=(const PatientInterrupts&) = delete;
+};
+[[nodiscard]] bool end_is_asked_for();
+// Throws as check_interrupt() does if an end has been asked for: at such a place.
+void end_if_asked_for();
+
 // What is said of an interrupted program's work from now on; at first "nothing was written".
 // REQUIRES: the text lives until the end.
 void interruption_says(const char* what);

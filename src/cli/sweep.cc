@@ -193,6 +193,7 @@ Found run_points(const Arguments& arguments, const std::vector<sweep::Point>& po
   interruption_says(
       "runs that were at their end are kept, those that share a pass end together; the same "
       "command goes on from there");
+  const PatientInterrupts patient;
   report::Progress progress("sweeping", "references", progress_style(arguments));
   sweep::SweepOptions options;
   options.jobs = jobs;
@@ -202,8 +203,18 @@ Found run_points(const Arguments& arguments, const std::vector<sweep::Point>& po
   };
   options.warn = warn;
   size_t told = SIZE_MAX;
+  bool said_end = false;
   options.progress = [&](const sweep::SweepProgress& now) {
     progress.update(now.replays.bytes_done, now.replays.bytes_total, now.replays.references);
+    if (end_is_asked_for() && !said_end) {
+      said_end = true;
+      const double done = static_cast<double>(now.replays.open_bytes_done) /
+                          static_cast<double>(std::max<uint64_t>(now.replays.open_bytes_total, 1));
+      note(
+          fmt::format("ending when the passes under way, {:.0f} % of which are done, have come to "
+                      "their end; Ctrl-C again ends at once, without them",
+                      100 * done));
+    }
     if (now.done == told) return;
     told = now.done;
     progress.beside(fmt::format("{} of {} runs{}", now.done, now.runs,

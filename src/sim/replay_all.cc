@@ -49,6 +49,7 @@ class AllReplays {
     for (std::thread& thread : others)
       thread.join();
     if (failure_ != nullptr) std::rethrow_exception(failure_);
+    if (next_ < passes_.size()) end_if_asked_for();
   }
 
  private:
@@ -78,7 +79,7 @@ class AllReplays {
 
   // A thread's part: passes, as long as there are any.
   void work() {
-    while (true) {
+    while (!end_is_asked_for()) {
       const size_t number = next_++;
       if (number >= passes_.size() || stop_) return;
       try {
@@ -103,6 +104,7 @@ class AllReplays {
     options.progress = [&](const ReplayProgress& p) { note_progress(number, p); };
     std::vector<ReplayOutcome> outcomes = replay_together(configs, options);
     const std::scoped_lock lock(mutex_);
+    so_far_[number].bytes_done = so_far_[number].bytes_total;
     try {
       for (size_t i = 0; i < pass.size() && !stop_; ++i)
         options_.done(pass[i], std::move(outcomes[i]));
@@ -130,6 +132,9 @@ class AllReplays {
       // Not begun: as long as this one.
       all.bytes_total +=
           machines * (so_far_[i].bytes_total != 0 ? so_far_[i].bytes_total : now.bytes_total);
+      if (so_far_[i].bytes_done == so_far_[i].bytes_total) continue;  // not begun, or at its end
+      all.open_bytes_done += machines * so_far_[i].bytes_done;
+      all.open_bytes_total += machines * so_far_[i].bytes_total;
     }
     options_.progress(all);
   }

@@ -18,6 +18,9 @@ struct AllProgress {
   uint64_t references = 0;  // replayed so far, by all machines
   uint64_t bytes_done = 0;  // of the traces, each as often as machines replay it
   uint64_t bytes_total = 0;
+  // The same of the passes that are under way.
+  uint64_t open_bytes_done = 0;
+  uint64_t open_bytes_total = 0;
 };
 
 struct AllOptions {
@@ -36,7 +39,8 @@ inline constexpr size_t kMostTogether = 64;
 unsigned host_cores();
 
 // Errors: Error when interrupted; what `done` throws. The outcomes of passes that were not at their
-// end are lost then.
+// end are lost then, unless an end is only asked for (PatientInterrupts): no pass is begun any
+// more, and those that have begun go on to their end.
 void replay_all(std::span<const config::Config* const> configs, const AllOptions& options);
 
 }  // namespace mmusim::sim
