@@ -15,7 +15,7 @@ namespace {
 void PageColumns::enter_chunk(trace::References given) {
   sets_ = given == trace::References::Sets;
   for (const bool sets : {false, true})
-    sifted_.kept(sets) = {.wanted = sets == sets_, .refs = {}, .at = {}};
+    sifted_.kept(sets) = {.wanted = sets == sets_, .refs = {}, .at = {}, .known = {}};
   batch_ = {};
   number_ = 0;
   sifter_.forget();

@@ -42,8 +42,7 @@ class PageLoop : public ReplayLoop<Tlbs> {
     if (batch.run_begins) {
       Base::take_turn(batch.thread);
       Base::count(batch.totals);
-      known_.forget();
-      known_to_ = done_to_ = batch.first_page;
+      done_to_ = batch.first_page;
       // Every store has to be noted, or pages differ in size: none is left out.
       if (needs_columns(sets)) {
         wanted_ = {ColumnsFrom::Reference, batch.first_page, {}};
@@ -59,20 +58,17 @@ class PageLoop : public ReplayLoop<Tlbs> {
     Base::run_by(batch, [&] {
       const Sifted::Kept& kept = sifted.kept(sets);
       if (sifted.run_begins) {
-        known_.forget();
-        known_to_ = done_to_ = 0;
+        done_to_ = 0;
         unsettled_ = false;
       }
       if (unsettled_ || needs_columns(sets)) {
         Base::fast_blocks(batch, 0, batch.addresses);
       } else {
         done_to_ = kept.first;
-        if (pages({kept.refs, kept.first, &sifted.before}, sets)) return;
+        if (pages({kept.refs, kept.first, &kept.known}, sets)) return;
         rest_of_blocks(batch, kept.at[wanted_.number - kept.first]);
       }
-      known_ = sifted.behind;
-      known_to_ = kept.first + kept.refs.size();
-      unsettled_ = needs_columns(sets) || !settled({}, sets);
+      unsettled_ = needs_columns(sets) || !settled(sifted.behind, {}, sets);
     });
   }
   // Whether page streams are of no more use, or of none for sets.
@@ -92,9 +88,8 @@ class PageLoop : public ReplayLoop<Tlbs> {
       rest_of_batch(blocks, columns.find(wanted_));
     else
       column_blocks(blocks);
-    known_to_ = done_to_ = columns.kept();
-    known_ = columns.sieve();
-    if (blocks.goes_on && (needs_columns(sets) || !settled({}, sets))) {
+    done_to_ = columns.kept();
+    if (blocks.goes_on && (needs_columns(sets) || !settled(columns.sieve(), {}, sets))) {
       wanted_ = {ColumnsFrom::Batch, columns.number() + 1, {}};
       return false;
     }
@@ -116,8 +111,8 @@ class PageLoop : public ReplayLoop<Tlbs> {
   // What is kept of some of a run of blocks.
   struct Pages {
     std::span<const trace::PageRef> refs;
-    uint64_t first;                 // its number, from the run's or the chunk's begin
-    const trace::PageSieve* known;  // in front of that
+    uint64_t first;                  // its number, from the run's or the chunk's begin
+    const trace::KnownPages* known;  // along them
   };
 
   // What of them has not been done. False: more than these is to be done behind the reference that
@@ -138,8 +133,8 @@ class PageLoop : public ReplayLoop<Tlbs> {
       hits = cpu_->hits();
       if (!doubts.fetched && !doubts.data) [[likely]]
         continue;
-      learn(some, i, sets);
-      if (!needs_columns(sets) && settled(doubts, sets)) continue;
+      if (!needs_columns(sets) && settled(some.known->behind(refs, i, sets), doubts, sets))
+        continue;
       cpu_->set_time(time);
       wanted_ = {ColumnsFrom::BehindReference, some.first + i - 1, ref};
       return false;
@@ -201,27 +196,16 @@ class PageLoop : public ReplayLoop<Tlbs> {
       if (ref.is_data() && !hits.knows_data(ref.page())) cpu_->expect(ref.page());
   }
 
-  // What is taken to be known in front of the `to`th of them.
-  void learn(const Pages& some, size_t to, bool sets) {
-    if (known_to_ < some.first) {
-      known_ = *some.known;
-      known_to_ = some.first;
-    }
-    const size_t from = known_to_ - some.first;
-    known_.learn(some.refs.subspan(from, to - from), sets);
-    known_to_ = some.first + to;
-  }
-
-  // Whether what is in doubt of that would change nothing now.
-  [[nodiscard]] bool settled(const Doubts& doubts, bool sets) const {
+  // Whether what is in doubt of what is taken to be known would change nothing now.
+  [[nodiscard]] bool settled(const trace::PageSieve& known, const Doubts& doubts, bool sets) const {
     const auto side = [&](bool data) {
       const auto would = [this, data](const trace::SeenPage& seen) {
         return seen.page == trace::SeenPage::kNone ||
                cpu_->settled(VirtAddr(seen.page << trace::kBlockPage.log2()), data,
                              (seen.seen & trace::SeenPage::kWritten) != 0);
       };
-      if (!sets) return would(known_.last(data));
-      const auto slots = known_.slots(data);
+      if (!sets) return would(known.last(data));
+      const auto slots = known.slots(data);
       return std::all_of(slots.begin(), slots.end(), would);
     };
     return (!doubts.data || side(true)) && (!doubts.fetched || side(false));
@@ -265,9 +249,7 @@ class PageLoop : public ReplayLoop<Tlbs> {
   unsigned expects_ = 0;  // so many more that are no plain hits are to look for the next ones
 
   // Of the run of blocks a page stream is of.
-  uint64_t done_to_ = 0;    // references of the stream, as they are numbered in a chunk
-  trace::PageSieve known_;  // what the stream takes to be known in front of number known_to_
-  uint64_t known_to_ = 0;
+  uint64_t done_to_ = 0;  // references of the stream, as they are numbered in a chunk
 
   bool unsettled_ = false;  // behind the last batch that was sifted, what is taken to be known
 };

@@ -24,12 +24,12 @@ uint64_t Sifter::count(const trace::Batch& batch, bool sets) {
 void Sifter::sift(const trace::Batch& batch, Sifted& out) {
   out.run_begins = !goes_on_;
   enter(batch);
-  out.before = sieve_;
   for (const bool sets : {false, true}) {
     Sifted::Kept& kept = out.kept(sets);
     kept.refs.clear();
     kept.at.clear();
     kept.first = kept_[sets ? 1 : 0];
+    kept.known.begin(sieve_);
   }
   Sifted::Kept& any = out.kept(false);
   Sifted::Kept& by_sets = out.kept(true);

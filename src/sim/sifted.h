@@ -28,13 +28,13 @@ struct Sifted {
     std::vector<trace::PageRef> refs;
     std::vector<At> at;  // of each
     uint64_t first = 0;  // how many were kept in the run of blocks before
+    trace::KnownPages known;
   };
   [[nodiscard]] const Kept& kept(bool sets) const { return kept_[sets ? 1 : 0]; }
   [[nodiscard]] Kept& kept(bool sets) { return kept_[sets ? 1 : 0]; }
 
   bool run_begins = false;  // with this batch
-  trace::PageSieve before;  // what is known in front of it
-  trace::PageSieve behind;  // ... and behind
+  trace::PageSieve behind;  // what is known behind it
 
  private:
   std::array<Kept, 2> kept_;

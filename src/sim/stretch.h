@@ -69,7 +69,7 @@ class Stretch {
     std::vector<uint32_t> blocks;
     std::vector<uint64_t> addresses;
     std::vector<trace::PageRef> pages;
-    trace::PageSieve known;
+    trace::KnownPages known;
     Sifted sifted;
   };
   void begin();

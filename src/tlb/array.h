@@ -187,7 +187,11 @@ class TlbArray {
   static_assert(std::has_unique_object_representations_v<Tag> &&
                 sizeof(Tag) % sizeof(uint64_t) == 0);
 
-  struct Entry {
+  // Where its size allows, none lies in two of the host's cache lines.
+  static constexpr size_t kEntryBytes = sizeof(Tag) + sizeof(Payload);
+  static constexpr size_t kEntryAlignment =
+      std::has_single_bit(kEntryBytes) && kEntryBytes <= 64 ? kEntryBytes : alignof(Tag);
+  struct alignas(kEntryAlignment) Entry {
     Tag tag;
     Payload payload;
   };
@@ -234,38 +238,41 @@ class TlbArray {
     const Lanes wanted = Lanes{} + digest;
     uint32_t way = 0;
     for (; way + 2 * kLanes <= stride_; way += 2 * kLanes) {
-      const Words found = equal(digests + way, wanted) | equal(digests + way + kLanes, wanted);
-      if ((found[0] | found[1]) != 0) [[unlikely]]
-        return pick(set, way, digest, tag);
+      const Words low = equal(digests + way, wanted);
+      const Words high = equal(digests + way + kLanes, wanted);
+      const Words any = low | high;
+      if ((any[0] | any[1]) == 0) [[likely]]
+        continue;
+      const uint32_t index = pick(set * ways_ + way, low, high, tag);
+      if (index != kNone) return index;
     }
     if (way == stride_) return kNone;
-    const Words found = equal(digests + way, wanted);
-    if ((found[0] | found[1]) == 0) [[likely]]
+    const Words low = equal(digests + way, wanted);
+    if ((low[0] | low[1]) == 0) [[likely]]
       return kNone;
-    return pick(set, way, digest, tag);
+    return pick(set * ways_ + way, low, Words{}, tag);
   }
   static Words equal(const uint16_t* digests, Lanes wanted) {
     Lanes found;
     std::memcpy(&found, digests, sizeof found);
     return reinterpret_cast<Words>(found == wanted);
   }
-  // The lowest of the ways from `way` on, a multiple of kLanes. Out of line, so that search() has
-  // the registers.
-  [[nodiscard, gnu::noinline]] uint32_t pick(uint32_t set, uint32_t way, uint16_t digest,
-                                             Tag tag) const {
-    constexpr uint32_t kInWord = kLanes / 2;
-    const uint16_t* const digests = &digests_[size_t{set} * stride_];
-    for (; way < stride_; way += kLanes) {
-      const Words found = equal(digests + way, Lanes{} + digest);
-      for (const uint32_t word : {0u, 1u})
-        for (uint64_t lanes = found[word]; lanes != 0;) {
-          const uint32_t lane = static_cast<uint32_t>(std::countr_zero(lanes)) / kLaneBits;
-          const uint32_t index = set * ways_ + way + word * kInWord + lane;
-          if (entries_[index].tag == tag) return index;
-          lanes &= ~(uint64_t{0xffff} << lane * kLaneBits);
-        }
+  // The lowest with this tag of the entries from `first` on whose lanes, all ones, say that their
+  // digests are alike.
+  [[nodiscard, gnu::always_inline]] uint32_t pick(uint32_t first, const Words& low,
+                                                  const Words& high, const Tag& tag) const {
+    // A bit a lane: four words become one, in which lanes that were side by side are four bits
+    // apart, and those of the next word beside each other.
+    constexpr uint64_t kBit = 0x0001000100010001;
+    uint64_t alike =
+        (low[0] & kBit) | (low[1] & kBit << 1) | (high[0] & kBit << 2) | (high[1] & kBit << 3);
+    uint32_t lowest = kNone;
+    for (; alike != 0; alike &= alike - 1) {
+      const auto bit = static_cast<uint32_t>(std::countr_zero(alike));
+      const uint32_t index = first + bit % kLaneBits * (kLanes / 2) + bit / kLaneBits;
+      if (entries_[index].tag == tag) lowest = std::min(lowest, index);
     }
-    return kNone;
+    return lowest;
   }
 
   // What is seldom asked for stays out of line, so that who asks has the registers.

@@ -1,6 +1,7 @@
 #include "trace/page_stream.h"
 
 #include <algorithm>
+#include <iterator>
 
 namespace mmusim::trace {
 namespace {
@@ -53,6 +54,28 @@ void PageSieve::learn(std::span<const PageRef> kept, bool sets) {
     if (ref.crosses()) [[unlikely]]
       meet(ref, (set_of(ref) + 1) & (kPageSets - 1), Known{});
   }
+}
+
+const PageSieve& KnownPages::behind(std::span<const PageRef> refs, size_t count, bool sets) const {
+  const auto place =
+      std::lower_bound(asked_.begin(), asked_.end(), count,
+                       [](const At& at, size_t wanted) { return at.count < wanted; });
+  if (place != asked_.end() && place->count == count) return place->known;
+  size_t from = 0;
+  const PageSieve* known = &front_;
+  if (place != asked_.begin()) {
+    from = std::prev(place)->count;
+    known = &std::prev(place)->known;
+  }
+  if (last_.count > from && last_.count <= count) {
+    from = last_.count;
+    known = &last_.known;
+  }
+  At found{count, *known};
+  found.known.learn(refs.subspan(from, count - from), sets);
+  if (asked_.size() < kMost) return asked_.insert(place, found)->known;
+  last_ = found;
+  return last_.known;
 }
 
 // Of references kept for any, the last of the side.
@@ -326,7 +349,8 @@ bool PageDecoder::next(Batch& batch) {
   left_ -= count;
   batch.of_pages = true;
   batch.pages = given_ = std::span(batch_).first(count);
-  batch.known = &known_;
+  along_.begin(known_);
+  batch.known = &along_;
   batch.first_page = kept_;
   batch.run_begins = run_begins_;
   batch.goes_on = left_ != 0;

@@ -178,6 +178,33 @@ class PageSieve {
   std::array<std::array<Known, kPageSets>, 2> slots_{};
 };
 
+// What is known in front of some references that are kept of a run of blocks, and behind any of
+// them: worked out where it is asked for and then remembered, since machines that are given the
+// same references tend to ask at the same places, where all of them have a page fault. Not
+// thread-safe, asking neither.
+class KnownPages {
+ public:
+  void begin(const PageSieve& front) {
+    front_ = front;
+    asked_.clear();
+    last_ = {};
+  }
+  // Behind the first `count` of `refs`, which are what is kept, for sets or not; valid until the
+  // next call. REQUIRES: the same `refs` and `sets` each time.
+  [[nodiscard]] const PageSieve& behind(std::span<const PageRef> refs, size_t count,
+                                        bool sets) const;
+
+ private:
+  static constexpr size_t kMost = 64;  // remembered
+  struct At {
+    size_t count = 0;
+    PageSieve known;
+  };
+  PageSieve front_;
+  mutable std::vector<At> asked_;  // in order
+  mutable At last_;                // worked out when there were so many; 0: none
+};
+
 // The page streams of a chunk, uncompressed.
 struct PageStreams {
   std::array<ByteBuffer, kPageStreams> streams;
@@ -278,6 +305,7 @@ class PageDecoder {
   std::vector<PageRef> batch_ = std::vector<PageRef>(kBatchRefs);
   std::span<const PageRef> given_;  // what the last batch had of it
   PageSieve known_;                 // in front of that
+  KnownPages along_;                // the last batch
 };
 
 // What a reference is in a digest: sums of these tell streams apart.

@@ -286,7 +286,7 @@ static_assert(static_cast<unsigned>(AccessKind::Fetch) == 0 &&
 // By so many numbers page streams for sets tell pages apart: their numbers' lowest bits.
 inline constexpr uint64_t kPageSets = 16;
 
-class PageSieve;
+class KnownPages;
 
 // What a reader hands out: either a run of block records of one thread, or one event. Valid until
 // the next call.
@@ -308,9 +308,9 @@ struct Batch {
   // run of blocks, in the first batch of it.
   bool of_pages = false;
   std::span<const PageRef> pages;
-  bool run_begins = false;           // with this batch
-  uint64_t first_page = 0;           // how many were kept in the chunk before
-  const PageSieve* known = nullptr;  // what the stream takes to be known in front of the first
+  bool run_begins = false;            // with this batch
+  uint64_t first_page = 0;            // how many were kept in the chunk before
+  const KnownPages* known = nullptr;  // what the stream takes to be known along them
 };
 
 }  // namespace mmusim::trace
