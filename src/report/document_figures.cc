@@ -1,6 +1,7 @@
 #include "report/document_figures.h"
 
 #include <algorithm>
+#include <array>
 #include <cmath>
 #include <fmt/format.h>
 #include <map>
@@ -219,6 +220,59 @@ std::vector<Table> tables_of(const ReadDocument& document) {
     tables.push_back(std::move(table));
   }
   return tables;
+}
+
+bool is_profile(const ReadDocument& document) {
+  return document.json.value("document", "") == "profile";
+}
+
+std::vector<Table> profile_tables(const ReadDocument& document) {
+  // Behind what a row is of.
+  static constexpr std::array<const char*, 11> kShown{
+      "share", "miss_cycles", "misses",       "fetch_misses", "data_misses", "walks",
+      "traps", "references",  "minor_faults", "major_faults", "refused"};
+  std::vector<Table> shown;
+  for (Table& of : tables_of(document)) {
+    Table table{.id = of.id, .title = of.title, .left_out = of.left_out, .notes = of.notes};
+    table.rows.resize(of.rows.size());
+    const auto take = [&](size_t i, auto change) {
+      table.columns.push_back(of.columns[i]);
+      for (size_t row = 0; row < of.rows.size(); ++row)
+        table.rows[row].cells.push_back(change(of.rows[row].cells[i]));
+    };
+    const auto column_of = [&of](const std::string& key) {
+      const auto at = std::find_if(of.columns.begin(), of.columns.end(),
+                                   [&key](const Column& column) { return column.key == key; });
+      return static_cast<size_t>(at - of.columns.begin());
+    };
+    const size_t share = column_of(kShown.front());
+    for (size_t i = 0; i < share; ++i)
+      take(i, [](const Value& value) {
+        const auto* const pid = std::get_if<uint64_t>(&value);  // a name, not an amount
+        return pid != nullptr ? Value(fmt::format("{}", *pid)) : value;
+      });
+    for (const char* const key : kShown) {
+      const size_t i = column_of(key);
+      if (i == of.columns.size()) continue;
+      const bool any = std::any_of(of.rows.begin(), of.rows.end(), [i](const Row& row) {
+        const auto* const count = std::get_if<uint64_t>(&row.cells[i]);
+        return count == nullptr || *count != 0;
+      });
+      if (i != share && any) take(i, [](const Value& value) { return value; });
+      if (i != share) continue;
+      take(i, [](const Value& value) {
+        constexpr double kPercent = 100;
+        const auto* const part = std::get_if<double>(&value);
+        const auto* const whole = std::get_if<uint64_t>(&value);
+        return part != nullptr    ? Value(kPercent * *part)
+               : whole != nullptr ? Value(kPercent * static_cast<double>(*whole))
+                                  : value;
+      });
+      table.columns.back().unit = "%";
+    }
+    shown.push_back(std::move(table));
+  }
+  return shown;
 }
 
 std::vector<Facts> facts_of(const ReadDocument& document) {

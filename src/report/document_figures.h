@@ -23,6 +23,10 @@ Table footprint_rows(const ReadDocument& document);
 
 // The tables of a document as they are, and its facts.
 std::vector<Table> tables_of(const ReadDocument& document);
+// ... of a profile as a person wants them: what was asked for first, in percent, and of all that is
+// counted what a page has room for and is not 0 throughout.
+bool is_profile(const ReadDocument& document);
+std::vector<Table> profile_tables(const ReadDocument& document);
 std::vector<Facts> facts_of(const ReadDocument& document);
 
 }  // namespace mmusim::report

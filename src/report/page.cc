@@ -269,7 +269,7 @@ std::string document_of(const ReadDocument& document) {
   std::string html;
   for (const Facts& facts : facts_of(document))
     html += html_of(facts);
-  for (Table& table : tables_of(document)) {
+  for (Table& table : is_profile(document) ? profile_tables(document) : tables_of(document)) {
     if (table.rows.size() > kMostRows) {
       table.left_out += table.rows.size() - kMostRows;
       table.rows.resize(kMostRows);
