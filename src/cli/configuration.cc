@@ -179,14 +179,18 @@ std::vector<TableChoice> table_choices(const Arguments& arguments) {
   return choices;
 }
 
+bool is_script(const std::string& path) {
+  return path.ends_with(".workload");
+}
+
 config::Config simulation_config(const Arguments& arguments, const config::Schema& schema,
                                  const std::vector<Setting>& settings, std::string config_file) {
   if (arguments.has("CONFIG")) config_file = arguments.text("CONFIG");
   std::string trace;
   if (arguments.has("TRACE")) trace = arguments.text("TRACE");
-  if (arguments.has(kTraceOrConfig)) {
-    const std::string& path = arguments.text(kTraceOrConfig);
-    (path.ends_with(".cfg") ? config_file : trace) = path;
+  if (arguments.has(kRunnable)) {
+    const std::string& path = arguments.text(kRunnable);
+    if (!is_script(path)) (path.ends_with(".cfg") ? config_file : trace) = path;
   }
   const auto layers = [&](config::Config& config) {
     if (!config_file.empty()) config.load(config_file);

@@ -41,14 +41,17 @@ struct TableChoice {
 // UsageError for a --pair that cannot be read.
 std::vector<TableChoice> table_choices(const Arguments& arguments);
 
-// An argument that is either.
-inline constexpr const char* kTraceOrConfig = "TRACE|CONFIG";
+// Whether a file that could be a trace (.mmt) or a workload script (.workload) is the latter.
+bool is_script(const std::string& path);
+
+// An argument that is one of them.
+inline constexpr const char* kRunnable = "TRACE|SCRIPT|CONFIG";
 
 // The configuration: defaults, under the machine file, under `config_file` or else the argument
 // CONFIG (if there is one), under the argument TRACE (run.trace), under `settings`, under the
-// command line. kTraceOrConfig is a CONFIG if its ending is .cfg. A plug-in's path in a file is
-// replaced by where the plug-in was found. Errors: UsageError, also for a key given twice (--check
-// and
+// command line. kRunnable is a CONFIG if its ending is .cfg, and no part of it if it is a script. A
+// plug-in's path in a file is replaced by where the plug-in was found. Errors: UsageError, also for
+// a key given twice (--check and
 // --run.check), and for a plug-in a file names without --allow-plugins.
 config::Config simulation_config(const Arguments& arguments, const config::Schema& schema,
                                  const std::vector<Setting>& settings = {},

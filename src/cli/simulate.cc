@@ -178,10 +178,6 @@ stats::Provenance provenance_of(const config::Config& config, const sim::Replaye
   return p;
 }
 
-bool is_script(const std::string& path) {
-  return path.ends_with(".workload");
-}
-
 sim::workload::Plan load_plan(const std::string& path) {
   return sim::workload::unroll(sim::workload::load(path));
 }

@@ -26,8 +26,6 @@ stats::Provenance provenance_of(const config::Config& config, const Words& page_
 // ... and with what is known of the trace.
 stats::Provenance provenance_of(const config::Config& config, const sim::Replayed& replayed);
 
-// Whether a file that could be a trace (.mmt) or a workload script (.workload) is the latter.
-bool is_script(const std::string& path);
 // The script as steps. Errors: UsageError naming line and column; Error when it cannot be read.
 sim::workload::Plan load_plan(const std::string& path);
 

@@ -38,7 +38,8 @@ unsigned intervals_of(const Arguments& arguments, const Documents& documents) {
 
 // Which table --csv writes.
 std::string table_of(const Arguments& arguments) {
-  static const Words kTables{"trace", "events", "sizes", "footprint", "processes", "intervals"};
+  static const Words kTables{"trace",     "events",    "files",    "sizes",
+                             "footprint", "processes", "intervals"};
   if (!arguments.has("table")) return kTables.front();
   const std::string& name = arguments.text("table");
   if (!arguments.has("csv"))
@@ -61,8 +62,9 @@ void trace_info(const Words& words) {
       "Prints where a trace comes from and how much it holds. With --scan all records are read: "
       "the "
       "mix of accesses and their sizes, pages touched by page size (each once for each address "
-      "space), processes (pid, parent, what they ran and from which instruction to which), events "
-      "by kind, and references and working set over time.\n\n"
+      "space), processes (pid, parent, what they ran and from which instruction to which), which "
+      "builds of files were mapped as code, events by kind, and references and working set over "
+      "time.\n\n"
       "Memory with --scan: 1.5 bytes for each page touched where they lie together, at most 130 "
       "where each lies alone; 150 for each process.");
   arguments.positional("TRACE", 1);
@@ -73,7 +75,7 @@ void trace_info(const Words& words) {
                   trace::kMostIntervals, kPlotWidth)
           .c_str())("table", text_option("NAME"),
                     "The table that --csv writes: trace (a row of all numbers, if not given), "
-                    "events, sizes, footprint, processes or intervals.")(
+                    "events, files, sizes, footprint, processes or intervals.")(
       "accept-torn", "Read a torn trace up to its last whole chunk.")("quiet,q",
                                                                       "No progress on stderr.");
   Documents::declare(arguments, "all of it", "one table of it");

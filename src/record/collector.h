@@ -14,6 +14,7 @@
 
 #include "record/blocks.h"
 #include "record/events.h"
+#include "record/mapped_files.h"
 #include "record/ring.h"
 #include "trace/writer.h"
 
@@ -105,6 +106,8 @@ class Collector {
   void wake_parent(Process& process);
   void free_ended();
   void give_back();
+  // Of a thread, and what is to be told of files it maps.
+  void tell(const Stream& stream, const trace::Event& event);
   void note(const std::string& text);
 
   trace::Writer& writer_;
@@ -120,6 +123,7 @@ class Collector {
   uint64_t consumed_ = 0;  // words, in all
   Shape passing_;          // of blocks with too many shapes
   AgainBlocks again_;
+  MappedFiles mapped_files_;
   Counts counts_;
 };
 

@@ -51,8 +51,7 @@ void Collector::event(Stream& stream) {
   if (stream.process == nullptr || stream.ended) return;
   switch (stream.kind) {
     case EventKind::Image: {
-      writer_.thread(stream.id);
-      writer_.event(image_event(words));
+      tell(stream, image_event(words));
       Process& process = *stream.process;
       wake_parent(process);
       break;
@@ -202,11 +201,15 @@ void Collector::call(Stream& stream, WordReader& words) {
       wait(stream, static_cast<uint32_t>(a[0]), static_cast<int32_t>(a[1]), a[2] != 0);
       break;
     default:
-      if (const auto event = memory_event(isa_, made); event) {
-        writer_.thread(stream.id);
-        writer_.event(*event);
-      }
+      if (const auto event = memory_event(isa_, made); event) tell(stream, *event);
   }
+}
+
+void Collector::tell(const Stream& stream, const trace::Event& event) {
+  writer_.thread(stream.id);
+  writer_.event(event);
+  for (const trace::MarkerEvent& marker : mapped_files_.told_behind(event))
+    writer_.event(marker);
 }
 
 void Collector::wait(Stream& stream, uint32_t child, int32_t status, bool known) {

@@ -154,14 +154,18 @@ Table told(const Profile& profile, const ProfileTable& of, const ProfileView& vi
 }
 
 std::vector<Column> measure_columns() {
-  std::vector<Column> columns{{.key = "share", .meaning = "Of the measure asked for (--by)."},
-                              {.key = "misses",
-                               .unit = "accesses",
-                               .meaning = "Accesses no TLB level knew: fetch_misses and "
-                                          "data_misses."}};
+  std::vector<Column> columns{
+      {.key = "share", .title = "share", .meaning = "Of the measure asked for (--by)."},
+      {.key = "misses",
+       .title = "misses",
+       .unit = "accesses",
+       .meaning = "Accesses no TLB level knew: fetch_misses and "
+                  "data_misses."}};
   for (const ProfileCount one : kAllCounts)
-    columns.push_back(
-        {.key = about(one).name, .unit = about(one).unit, .meaning = about(one).meaning});
+    columns.push_back({.key = about(one).name,
+                       .title = about(one).title,
+                       .unit = about(one).unit,
+                       .meaning = about(one).meaning});
   return columns;
 }
 void add_measures(std::vector<Value>& cells, const ProfileCounts& counts, const Profile& profile,
@@ -177,7 +181,8 @@ void add_measures(std::vector<Value>& cells, const ProfileCounts& counts, const 
 void add_columns(Table& table, unsigned by) {
   const auto name = [&table](const char* key, const char* meaning,
                              Column::Align align = Column::Align::Left) {
-    table.columns.push_back({.key = key, .meaning = meaning, .align = align, .names = true});
+    table.columns.push_back(
+        {.key = key, .title = key, .meaning = meaning, .align = align, .names = true});
   };
   if ((by & sim::kByProcess) != 0) {
     name("pid", "The process, by the trace's number.", Column::Align::Right);
@@ -260,11 +265,17 @@ Facts heading_of(const ProfileHeading& h, const Profile& profile, const ProfileV
   Facts facts{.id = "heading"};
   facts.add("machine", "machine",
             fmt::format("{} ({}), page table {}", h.machine, h.arch, h.page_table));
-  facts.add("trace", "trace", fmt::format("{} ({})", h.trace, h.isa));
+  if (h.script) {
+    facts.add("script", "script", h.trace);
+    facts.add("replayed", "run", fmt::format("{} touches", format_count(h.touches)));
+  } else {
+    facts.add("trace", "trace", fmt::format("{} ({})", h.trace, h.isa));
+  }
   if (!h.program.empty())
     facts.list.push_back(
         {.key = "program", .label = "program", .text = h.program, .shortened = true});
-  facts.add("replayed", "replayed", fmt::format("{} instructions", format_count(h.instructions)));
+  if (!h.script)
+    facts.add("replayed", "replayed", fmt::format("{} instructions", format_count(h.instructions)));
   if (h.warmup != 0)
     facts.add("warmup", "warm-up",
               fmt::format("{} instructions before, not counted", format_count(h.warmup)));

@@ -40,11 +40,13 @@ struct ProfileHeading {
   std::string isa;
   std::string program;
   uint64_t instructions = 0;
-  uint64_t warmup = 0;  // of instructions that are not counted
+  bool script = false;   // not a trace, and these do not run
+  uint64_t touches = 0;  // that it makes in their place
+  uint64_t warmup = 0;   // of instructions that are not counted
   bool stopped = false;
   bool torn = false;
   // Of each file whose functions have no names, why; and what else there is to say of symbols.
-  std::vector<std::string> symbols;
+  std::vector<std::string> symbols = {};
 };
 
 // For people `view.top` rows of each table, and what others come to.

@@ -150,6 +150,24 @@ Table process_table(const trace::Survey& survey) {
   return table;
 }
 
+Table file_table(const trace::FileIdentities& files) {
+  Table table{
+      .id = "files",
+      .title = "Mapped as code",
+      .columns = {{.key = "identity",
+                   .title = "mapped as code",
+                   .meaning = "Which build: its build id, or a hash of its code.",
+                   .align = Column::Align::Left},
+                  {.key = "replaced",
+                   .title = "replaced",
+                   .meaning = "It was another one before, in the same recording.",
+                   .readers = Column::For::Programs},
+                  {.key = "file", .title = "file", .align = Column::Align::Left, .names = true}}};
+  for (const auto& [file, known] : files.all())
+    table.row({known.identity, known.replaced, file});
+  return table;
+}
+
 // For people: those with most instructions, in order of appearance.
 Table busiest(const trace::Survey& survey) {
   constexpr size_t kShown = 20;
@@ -291,6 +309,7 @@ std::string trace_text(const std::string& path, const trace::Info& info) {
   document.blocks.emplace_back(size_table(survey));
   document.blocks.emplace_back(footprint_table(survey));
   document.blocks.emplace_back(busiest(survey));
+  if (!info.files.all().empty()) document.blocks.emplace_back(file_table(info.files));
   return text_of(document, {.styles = {{"trace", {.width = 16}}}}) + plots_text(survey);
 }
 
@@ -304,6 +323,7 @@ Document trace_document(const std::string& path, const trace::Info& info) {
   for (size_t kind = 0; kind < info.event_counts.size(); ++kind)
     events.row({std::string(trace::event_kind_name(kind)), info.event_counts[kind]});
   document.blocks.emplace_back(std::move(events));
+  document.blocks.emplace_back(file_table(info.files));
   if (!info.survey) return document;
   document.blocks.emplace_back(size_table(*info.survey));
   document.blocks.emplace_back(footprint_table(*info.survey));

@@ -43,7 +43,7 @@ struct Architecture {
   Explanation (*explain_miss)(const config::Config&, const workload::Plan*, const MissQuestion&,
                               const ReplayOptions&, Moment&);
   Curves (*curves)(const config::Config&, const CurveOptions&, const ReplayOptions&);
-  workload::Simulated (*simulate)(const config::Config&, const workload::Plan&);
+  workload::Simulated (*simulate)(const config::Config&, const workload::Plan&, Profiler*);
 };
 
 // Each in src/sim/architectures/.

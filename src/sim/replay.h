@@ -38,6 +38,14 @@ class MeterOf final : public ProfileMeter {
   const LoopCounters& loop_;
 };
 
+// Begins a profile of what `machine` counts, as `meter` reads it.
+template <SimulatedArchitecture Arch>
+void follow(Profiler& profiler, const MeterOf<Arch>& meter, Machine<Arch>& machine) {
+  const kernel::Kernel& kernel = machine.kernel();
+  profiler.begin(meter, kernel.keeps_time() || kernel.counts_misses() || kernel.tracks_stores(),
+                 machine.page());
+}
+
 template <SimulatedArchitecture Arch>
 requires PagedTlbs<typename Arch::Tlbs>
 class MachineRunOf final : public LoopRun<Arch> {
@@ -56,10 +64,7 @@ class MachineRunOf final : public LoopRun<Arch> {
     if (options.profiler == nullptr) return;
     profiler_ = options.profiler;
     meter_ = std::make_unique<MeterOf<Arch>>(machine_, loop_.counters());
-    const kernel::Kernel& kernel = machine_.kernel();
-    profiler_->begin(*meter_,
-                     kernel.keeps_time() || kernel.counts_misses() || kernel.tracks_stores(),
-                     machine_.page());
+    follow(*profiler_, *meter_, machine_);
     loop_.watch(profiler_);
   }
 

@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "base/error.h"
+#include "symbols/identity.h"
 
 namespace mmusim::symbols {
 namespace {
@@ -63,6 +64,22 @@ Symbols::Found& Symbols::file_of(const Mapped& mapped) {
                                : files_.emplace(mapped.path, find(mapped)).first->second;
 }
 
+std::string Symbols::other_than(const Mapped& recorded, const std::string& place,
+                                const ElfFile& elf) const {
+  constexpr const char* kAdvice = "; --symbols may say where its own is";
+  if (!fits(elf))
+    return fmt::format("is for another machine than the trace's, {}{}", isa_, kAdvice);
+  if (!recorded.identity.empty()) {
+    const std::string here = identity_of(place).value_or("none");
+    if (here != recorded.identity)
+      return fmt::format("is another file than the recorded one: {}, recorded {}", here,
+                         recorded.identity);
+  }
+  if (!elf.maps_as_code(recorded.begin, recorded.end, recorded.page))
+    return "is another file than the recorded one: its code lies elsewhere in it";
+  return "";
+}
+
 Symbols::Found Symbols::find(const Mapped& of) const {
   const fs::path mapped(of.path);
   std::vector<fs::path> places;
@@ -76,43 +93,55 @@ Symbols::Found Symbols::find(const Mapped& of) const {
     places.push_back(place / mapped.filename());
   }
   if (mapped.is_absolute()) places.push_back(mapped);
-  std::string why = "is not there; --symbols may say where";
+  Found none{.elf = {}, .at = {}, .remark = "is not there; --symbols may say where"};
+  if (of.replaced) {
+    none.remark = "was replaced while it was recorded: which of its files had what is not known";
+    none.other = true;
+    return none;
+  }
   for (const fs::path& place : places) {
     if (!is_file(place)) continue;
     Found found{.elf = {}, .at = place.string(), .remark = {}};
+    none.other = true;
     try {
       found.elf = std::make_unique<ElfFile>(found.at);
     } catch (const Error&) {
-      why = "is no ELF file, or not all of one";
+      none.remark = "is no ELF file, or not all of one";
       continue;
     }
-    if (!fits(*found.elf)) {
-      why = fmt::format(
-          "is for another machine than the trace's, {}; --symbols may say where its "
-          "own is",
-          isa_);
+    if (const std::string why = other_than(of, found.at, *found.elf); !why.empty()) {
+      none.remark = why;
       continue;
     }
-    if (!found.elf->maps_as_code(of.begin, of.end, of.page)) {
-      why = "is another file than the recorded one: its code lies elsewhere in it";
-      continue;
-    }
-    if (!found.elf->has_symbols())
+    if (!found.elf->has_symbols()) {
       found.remark = "is stripped, and there is no separate debug file";
-    else if (is_newer(found.at, trace_))
-      found.remark = "is newer than the trace: names may be those of another program";
+    } else if (of.identity.empty()) {
+      found.by_path_alone = true;
+      found.other = is_newer(found.at, trace_);
+      if (found.other)
+        found.remark = "is newer than the trace: names may be those of another program";
+    }
     return found;
   }
-  return {.elf = {}, .at = {}, .remark = why};
+  return none;
 }
 
-std::vector<std::string> Symbols::remarks() const {
-  std::vector<std::string> said;
+std::vector<Symbols::Remark> Symbols::remarks() const {
+  std::vector<Remark> said;
+  size_t by_path_alone = 0;
   for (const auto& [path, found] : files_) {
     const std::string name =
         found.at.empty() || found.at == path ? path : fmt::format("{} ({})", path, found.at);
-    if (!found.remark.empty()) said.push_back(fmt::format("{} {}", name, found.remark));
+    if (!found.remark.empty())
+      said.push_back({fmt::format("{} {}", name, found.remark), found.other});
+    if (found.by_path_alone) ++by_path_alone;
   }
+  if (by_path_alone != 0)
+    said.push_back(
+        {fmt::format("{} found by path alone: the trace does not say which build was "
+                     "recorded",
+                     by_path_alone == 1 ? "1 file is" : fmt::format("{} files are", by_path_alone)),
+         false});
   return said;
 }
 

@@ -84,6 +84,8 @@ class StateWriter {
     for (const auto& [name, length] : now_.file_lengths()) {
       if (mapped_.contains(name) && speaker_) say(*speaker_, TruncateEvent{-1, length, 0, name});
     }
+    for (const auto& [name, known] : now_.file_identities().all())
+      if (mapped_.contains(name) && speaker_) say(*speaker_, marker_of({name, known.identity}));
     for (const auto& [pid, process] : now_.all()) {
       for (const auto& [tid, thread] : process.threads)
         if (thread.cpu) say({pid, tid}, SwitchEvent{*thread.cpu});

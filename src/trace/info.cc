@@ -41,6 +41,7 @@ void InfoScan::add(const Batch& batch) {
   if (batch.event == nullptr) return;
   ++info_.totals.events;
   ++info_.event_counts[batch.event->index()];
+  if (const auto* marker = std::get_if<MarkerEvent>(batch.event)) info_.files.marker(*marker);
   if (const auto* fork = std::get_if<ForkEvent>(batch.event)) ids_.add(fork->child);
 }
 

@@ -8,6 +8,7 @@
 #include <string>
 #include <vector>
 
+#include "trace/file_identity.h"
 #include "trace/reader.h"
 #include "trace/record.h"
 #include "trace/survey.h"
@@ -29,7 +30,8 @@ struct Info {
   uint64_t threads = 0;         // distinct (process, thread) ids, likewise
   uint64_t thread_changes = 0;  // times the trace goes on with another thread
   std::array<uint64_t, std::variant_size_v<Event>> event_counts{};  // by kind, as in Event
-  std::optional<Survey> survey{};                                   // where it was asked for
+  FileIdentities files{};          // mapped as code, where the recorder says which they were
+  std::optional<Survey> survey{};  // where it was asked for
 
   [[nodiscard]] double bytes_per_instruction() const {
     return totals.instructions == 0

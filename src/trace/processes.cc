@@ -105,7 +105,7 @@ class EventEffect {
     if (failed(e.result) || target == all_.processes_.end() || target->second.zombie) return;
     advise(*target->second.space, e.start, e.length, e.advice);
   }
-  void operator()(const MarkerEvent&) {}
+  void operator()(const MarkerEvent& e) { all_.file_identities_.marker(e); }
   void operator()(const MsyncEvent&) {}
   void operator()(const OtherCallEvent&) {}
 

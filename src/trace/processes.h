@@ -19,6 +19,7 @@
 #include <vector>
 
 #include "trace/areas.h"
+#include "trace/file_identity.h"
 #include "trace/record.h"
 
 namespace mmusim::trace {
@@ -107,6 +108,8 @@ class Processes {
   [[nodiscard]] const std::map<std::string, uint64_t>& file_lengths() const {
     return file_lengths_;
   }
+  // Which files mapped ones were.
+  [[nodiscard]] const FileIdentities& file_identities() const { return file_identities_; }
   // The number of the last Area::object so far.
   [[nodiscard]] uint64_t objects() const { return objects_; }
   [[nodiscard]] PageShift page() const { return page_; }
@@ -128,6 +131,7 @@ class Processes {
                                                         const std::shared_ptr<const std::string>&)>
       names_{[](const auto& a, const auto& b) { return *a < *b; }};
   std::map<std::string, uint64_t> file_lengths_;
+  FileIdentities file_identities_;
   size_t name_bytes_ = 0;
   size_t most_name_bytes_ = kMostNameBytes;  // before those nobody uses are looked for
   uint64_t objects_ = 0;

@@ -373,7 +373,8 @@ TEST_P(ScriptMatrix, EveryScriptPassesTheChecks) {
     const workload::Plan plan = workload::unroll(workload::load(script));
     const config::Config as_script = workload::script_config(config, plan);
     try {
-      const workload::Simulated simulated = architecture_of(config).simulate(as_script, plan);
+      const workload::Simulated simulated =
+          architecture_of(config).simulate(as_script, plan, nullptr);
       EXPECT_EQ(simulated.outcome.measures.size(), plan.measures.size());
     } catch (const UsageError& error) {
       // Not every processor has huge pages.
@@ -418,7 +419,7 @@ TEST_P(ScriptMatrix, SharedTablesPassTheChecks) {
     config.set("kernel.shared_tables", shared ? std::to_string(leaf_span(config)) : "0", "test");
     const workload::Plan plan = workload::unroll(workload::load(kScripts / "database.workload"));
     const workload::Simulated simulated =
-        architecture_of(config).simulate(workload::script_config(config, plan), plan);
+        architecture_of(config).simulate(workload::script_config(config, plan), plan, nullptr);
     faults[shared ? 1 : 0] = counters_of(simulated.report).at("kernel.faults.minor");
   }
   EXPECT_LT(faults[1], faults[0]);
@@ -486,7 +487,7 @@ TEST(SharedCopies, PassTheChecksAndAreSmaller) {
       one.set("sched.quantum", "0", "test");  // of some variants; a script has no instructions
       one.set("kernel.shared_tables", shared ? std::to_string(leaf_span(one)) : "0", "test");
       const workload::Simulated simulated =
-          architecture_of(one).simulate(workload::script_config(one, plan), plan);
+          architecture_of(one).simulate(workload::script_config(one, plan), plan, nullptr);
       counters[shared ? 1 : 0] = counters_of(simulated.report);
     }
     EXPECT_EQ(counters[0].at(copies + "joined"), 0u);
@@ -517,7 +518,7 @@ TEST(NativeWalks, OfSharedTablesPassTheChecks) {
       if (config.number("paging.levels") == 3)
         config.set("pt.mlpt.levels", "12:13:leaf,25:7", "test");
       const workload::Simulated simulated =
-          architecture_of(config).simulate(workload::script_config(config, plan), plan);
+          architecture_of(config).simulate(workload::script_config(config, plan), plan, nullptr);
       const Counters counters = counters_of(simulated.report);
       if (*top == '0') {
         EXPECT_GT(counters.at("walker.table_cache_hits"), 100u);

@@ -95,6 +95,8 @@ const char* name_of(ProfiledMapping::Kind kind) {
       return "shared";
     case ProfiledMapping::Kind::UnnamedFile:
       return "unnamed file";
+    case ProfiledMapping::Kind::Segment:
+      return "segment";
     case ProfiledMapping::Kind::Special:
       return "special";
     case ProfiledMapping::Kind::Unknown:

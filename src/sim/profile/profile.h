@@ -102,6 +102,7 @@ struct ProfiledMapping {
     Anonymous,
     Shared,
     UnnamedFile,
+    Segment,  // of a workload script, that it gave a name
     Special,  // [vdso] and the like
     Unknown,  // no event says what is there
     Call,     // a system call, not an access
@@ -113,6 +114,9 @@ struct ProfiledMapping {
   // Of Text: what of the file was mapped so, when it was first met, in bytes; whole pages.
   uint64_t begin = 0;
   uint64_t end = 0;
+  // Likewise which file it was (trace/file_identity.h); "": the trace does not say.
+  std::string identity = {};
+  bool replaced = false;  // by another one, in the course of the recording
 };
 const char* name_of(ProfiledMapping::Kind kind);
 

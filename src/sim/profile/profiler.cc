@@ -67,6 +67,13 @@ void Profiler::end() {
   profile_.page = page_;
   profile_.recorded_page = processes_->page();
   profile_.moved = source_ != nullptr && source_->moves();
+  for (ProfiledMapping& mapping : profile_.mappings) {
+    if (mapping.kind != Kind::Text) continue;
+    const auto* const known = processes_->file_identities().find(mapping.file);
+    if (known == nullptr) continue;
+    mapping.identity = known->identity;
+    mapping.replaced = known->replaced;
+  }
   for (Table& table : tables_)
     profile_.tables.push_back({table.by, {table.rows.begin(), table.rows.end()}, table.beyond});
   meter_ = nullptr;
@@ -121,7 +128,7 @@ void Profiler::after(const mmu::Translation& /*translation*/) {
   key.process = process_of(pid);
   trace::Space& space = *processes_->of(access_.thread).space;
   if ((by_ & (kByMapping | kByPage)) != 0) {
-    const auto va = source_->recorded_at(pid, access_.va);
+    const auto va = recorded_at(pid, access_.va);
     if (!va) ++profile_.unplaced;
     const VirtAddr at = va.value_or(access_.va);
     key.mapping = place_of(space, at).mapping;
@@ -129,7 +136,7 @@ void Profiler::after(const mmu::Translation& /*translation*/) {
   }
   if ((by_ & (kByPc | kByFunction)) != 0 && access_.block != nullptr) {
     const VirtAddr pc = access_.pc();
-    const VirtAddr at = source_->recorded_at(pid, pc).value_or(pc);
+    const VirtAddr at = recorded_at(pid, pc).value_or(pc);
     const Place place = place_of(space, at);
     key.pc = at.value();
     key.code = place.mapping;
@@ -229,6 +236,7 @@ uint32_t Profiler::mapping_of(const MappingId& id) {
       mapping.name = "[unknown]";
       break;
     case Kind::Stack:
+    case Kind::Segment:
     case Kind::Special:
     case Kind::Call:
     case Kind::Other:
@@ -264,7 +272,10 @@ Profiler::Place Profiler::place_of(trace::Space& space, VirtAddr va) {
 Profiler::MappingId Profiler::id_of(const trace::Space& space, const trace::Area& area) const {
   static const auto kStack = std::make_shared<const std::string>("[stack]");
   if (area.name != nullptr && area.name->front() == '[')
-    return {area.name->starts_with("[stack") ? Kind::Stack : Kind::Special, area.name, 0};
+    return {area.name->starts_with("[stack")      ? Kind::Stack
+            : area.name->starts_with("[segment ") ? Kind::Segment
+                                                  : Kind::Special,
+            area.name, 0};
   if (area.name != nullptr) {
     const Kind kind = (area.prot & abi::kProtExec) != 0    ? Kind::Text
                       : (area.prot & abi::kProtWrite) != 0 ? Kind::Data

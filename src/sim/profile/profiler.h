@@ -49,6 +49,8 @@ class Profiler final : public AccessWatcher, public RecordedEvents {
   // system calls. `page`: its base page.
   void begin(const ProfileMeter& meter, bool between, PageShift page);
   void follow(TraceSource& source);
+  // ... of no trace: who calls tells recorded() of all that happens. `page`: as begin() has it.
+  void follow(PageShift page) { processes_.emplace(page); }
   // What was counted so far is left out.
   void forget();
   // Behind it, before the machine shuts down; then the result may be had.
@@ -95,6 +97,10 @@ class Profiler final : public AccessWatcher, public RecordedEvents {
   void add(const ProfileKey& whole, const ProfileCounts& counts);
   [[nodiscard]] uint32_t process_of(Pid pid);
   [[nodiscard]] uint32_t mapping_of(const MappingId& id);
+  // Nothing: it is not known any more.
+  [[nodiscard]] std::optional<VirtAddr> recorded_at(Pid pid, VirtAddr va) const {
+    return source_ == nullptr ? va : source_->recorded_at(pid, va);
+  }
   [[nodiscard]] Place place_of(trace::Space& space, VirtAddr va);
   [[nodiscard]] MappingId id_of(const trace::Space& space, const trace::Area& area) const;
 

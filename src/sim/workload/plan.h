@@ -58,6 +58,7 @@ struct Step {
   uint32_t flags = 0;     // map: kMap*; remap: kRemap*; sync: kMs*; lock all: kMcl*;
                           // thp: kThpDisable*
   uint32_t advice = 0;    // advise
+  unsigned segment = 0;   // map: index of Plan::segments
   unsigned file = 0;      // map, truncate, hole: index of Plan::files + 1; 0: anonymous
   uint64_t offset = 0;    // map, hole: in the file; truncate: the new length
   uint64_t bytes = 0;     // hole
@@ -86,7 +87,8 @@ struct Plan {
   Script script;
   std::vector<Measure> measures;  // each time one is run
   std::vector<File> files;
-  unsigned processes = 1;  // at most at once; process 0 is the first
+  std::vector<std::string> segments;  // names, each once
+  unsigned processes = 1;             // at most at once; process 0 is the first
   uint64_t steps = 0;
   unsigned vforks = 0;  // at most within each other: parents that wait for exec or exit
   // Of the kernel's pool of huge pages: what the script says it needs; what it maps is not added

@@ -6,10 +6,15 @@
 #include "sim/workload/outcome.h"
 #include "sim/workload/plan.h"
 
+namespace mmusim::sim {
+class Profiler;
+}
+
 namespace mmusim::sim::workload {
 
+// `profiler`: splits what is counted by where it comes from; null: nobody asks. Must outlive it.
 // Errors: Error, UsageError (configuration), as sim::replay.
-Simulated simulate(const config::Config& config, const Plan& plan);
+Simulated simulate(const config::Config& config, const Plan& plan, Profiler* profiler = nullptr);
 
 }  // namespace mmusim::sim::workload
 

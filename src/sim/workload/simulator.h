@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <memory>
+#include <optional>
 #include <vector>
 
 #include "base/error.h"
@@ -17,20 +18,66 @@
 #include "sim/workload/outcome.h"
 #include "sim/workload/placement.h"
 #include "sim/workload/places.h"
+#include "sim/workload/step_events.h"
 #include "sim/workload/touch.h"
 
 namespace mmusim::sim::workload {
 
+// Tells a profiler, if there is one, what a machine's accesses and system calls are of.
+template <SimulatedArchitecture Arch>
+class StepProfile {
+ public:
+  // All must outlive it. `profiler` may be null.
+  StepProfile(Profiler* profiler, Machine<Arch>& machine, ReplayLoop<typename Arch::Tlbs>& loop)
+      : profiler_(profiler), meter_(machine, loop.counters()) {
+    if (profiler == nullptr) return;
+    follow(*profiler, meter_, machine);
+    profiler->follow(machine.page());
+    loop.watch(profiler);
+  }
+
+  void before(const Step& step) {
+    if (profiler_ != nullptr && is_call(step)) profiler_->before_event();
+  }
+  void behind(const Plan& plan, const Step& placed, VirtAddr heap, int64_t returned) {
+    if (profiler_ == nullptr || !is_call(placed)) return;
+    const trace::ThreadId thread = thread_of(placed.process);
+    const std::optional<trace::Event> event =
+        placed.kind == Step::Kind::Exec ? exec_of(plan, heap) : event_of(plan, placed, returned);
+    if (!event) return;
+    profiler_->recorded(thread, *event);
+    profiler_->after_event(thread, *event);
+  }
+  // Known without having been a step.
+  void happened(trace::ThreadId thread, const trace::Event& event) {
+    if (profiler_ != nullptr) profiler_->recorded(thread, event);
+  }
+  void end() {
+    if (profiler_ != nullptr) profiler_->end();
+  }
+
+ private:
+  static bool is_call(const Step& step) {
+    return step.kind != Step::Kind::Touch && step.kind != Step::Kind::Begin &&
+           step.kind != Step::Kind::End;
+  }
+
+  Profiler* profiler_;
+  MeterOf<Arch> meter_;
+};
+
 template <SimulatedArchitecture Arch>
 class Simulator {
  public:
-  Simulator(const config::Config& config, const Plan& plan)
+  // `profiler` may be null.
+  Simulator(const config::Config& config, const Plan& plan, Profiler* profiler = nullptr)
       : plan_(plan),
         machine_(config),
         placement_(machine_.layout()),
         loop_(machine_.tlbs(), machine_.kernel(), machine_.sink(), machine_.checker(),
               machine_.page()),
-        mode_(mode_of(machine_.checker() != nullptr, machine_.sink().has_caches())) {
+        mode_(mode_of(machine_.checker() != nullptr, machine_.sink().has_caches())),
+        profile_(profiler, machine_, loop_) {
     for (const Plan::File& file : plan.files)
       files_.push_back(machine_.kernel().syscalls().open(
           file.name, file.bytes,
@@ -43,6 +90,7 @@ class Simulator {
     loop_.take_turn(thread_of(0));
     machine_.kernel().syscalls().place_break(thread_of(0), placement_.heap());
     furnish(0);
+    profile_.happened(thread_of(0), exec_of(plan_, placement_.heap()));
   }
 
   // Runs the script until `stop(steps done)`, asked after each step, says so, or to its end.
@@ -64,6 +112,7 @@ class Simulator {
     report_totals(totals_, result_.report);
     loop_.counters().report(result_.report);
     machine_.report(result_.report);
+    profile_.end();
     machine_.shut_down();
     return std::move(result_);
   }
@@ -73,15 +122,14 @@ class Simulator {
   [[nodiscard]] const Placement& placement() const { return placement_; }
 
  private:
-  static trace::ThreadId thread_of(unsigned process) {
-    return {Pid(process + 1), Tid(process + 1)};
-  }
-
   void take(const Step& step, uint64_t number) {
     machine_.kernel().syscalls().on(loop_.take_turn(thread_of(step.process)));
-    const int64_t result = step.anywhere
-                               ? map_anywhere(step, number)
-                               : perform(places_[step.process]->placed(placement_.placed(step)));
+    profile_.before(step);
+    const Step placed =
+        step.anywhere ? step : places_[step.process]->placed(placement_.placed(step));
+    returned_ = 0;
+    const int64_t result = step.anywhere ? map_anywhere(step, number) : perform(placed);
+    profile_.behind(plan_, placed, placement_.heap(), returned_ != 0 ? returned_ : result);
     if (result != 0) result_.outcome.add({number, step.kind, step.at, result});
     if (machine_.checker() != nullptr) machine_.checker()->check_after_event();
   }
@@ -93,7 +141,10 @@ class Simulator {
     const VirtAddr start = step.range.begin;
     const uint64_t bytes = step.range.bytes();
     // An address may have its highest bit set.
-    const auto failure = [](int64_t result) { return abi::failed(result) ? result : 0; };
+    const auto failure = [this](int64_t result) {
+      returned_ = result;
+      return abi::failed(result) ? result : 0;
+    };
     switch (step.kind) {
       case Step::Kind::Map:
         return failure(map(step, start));
@@ -130,7 +181,8 @@ class Simulator {
             sys.mremap(thread, start, bytes, step.target.bytes(), step.flags, step.target.begin));
       case Step::Kind::Break: {
         const auto wanted = static_cast<int64_t>(step.range.end.value());
-        return sys.brk(thread, step.range.end) == wanted ? 0 : -abi::kENOMEM;
+        returned_ = sys.brk(thread, step.range.end);
+        return returned_ == wanted ? 0 : -abi::kENOMEM;
       }
       case Step::Kind::Fork:
       case Step::Kind::Vfork:
@@ -204,6 +256,7 @@ class Simulator {
 
   int64_t map_anywhere(const Step& step, uint64_t number) {
     const int64_t result = map(step, VirtAddr(0));
+    returned_ = result;
     if (abi::failed(result)) return result;
     const VirtAddr start(static_cast<uint64_t>(result));
     places_[step.process]->put(step.range, start);
@@ -262,6 +315,8 @@ class Simulator {
   Placement placement_;
   ReplayLoop<typename Arch::Tlbs> loop_;
   ReplayMode mode_;
+  StepProfile<Arch> profile_;
+  int64_t returned_ = 0;  // by the last system call, where that says more than success
   std::vector<kernel::FileId> files_;
   // By process: faults that only a stale TLB entry made. A measure leaves them out, since they tell
   // of the processor's TLB and not of the kernel.
@@ -273,8 +328,8 @@ class Simulator {
 };
 
 template <SimulatedArchitecture Arch>
-Simulated simulate_on(const config::Config& config, const Plan& plan) {
-  return Simulator<Arch>(config, plan).run();
+Simulated simulate_on(const config::Config& config, const Plan& plan, Profiler* profiler) {
+  return Simulator<Arch>(config, plan, profiler).run();
 }
 
 }  // namespace mmusim::sim::workload

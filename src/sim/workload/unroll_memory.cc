@@ -93,6 +93,10 @@ void Unroller::map(const Statement& s, unsigned process) {
   if (s.alignment && start % alignment != 0)
     fail(s.alignment->at(), "the place is not aligned like that");
   step.range = range_of(start, bytes);
+  const auto [number_of_name, fresh] =
+      segment_numbers_.try_emplace(name, static_cast<unsigned>(plan_.segments.size()));
+  if (fresh) plan_.segments.push_back(name);
+  step.segment = number_of_name->second;
   step.prot = s.prot;
   step.flags = s.flags;
   if (!s.anywhere) step.flags |= s.over ? uint32_t{kMapFixed} : uint32_t{kMapFixedNoReplace};

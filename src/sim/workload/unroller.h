@@ -81,6 +81,7 @@ class Unroller : private Names {
   // soon.
   uint64_t run_ = 0;
   std::map<std::string, const Statement*> blocks_;
+  std::map<std::string, unsigned> segment_numbers_;  // in Plan::segments
   std::set<std::string> declared_files_;
   std::set<std::string> used_files_;
 };

@@ -8,6 +8,7 @@
 #include "base/error.h"
 #include "base/linux_abi.h"
 #include "config/keys.h"
+#include "trace/file_identity.h"
 #include "trace/import/dinero.h"
 #include "trace/import/line_reader.h"
 #include "trace/import/perf_calls.h"
@@ -50,7 +51,7 @@ What becomes of perf script's lines:
     event's name does, if "load", "ldlat" or "store" is in it. All others, as page faults, are taken
     for loads, or for fetches where address and ip are the same; they are counted.
   - Mappings (with -d also those of data) are mmaps at their addresses, comm events of an exec are
-    execs, and tasks are forks and exits.
+    execs, and tasks are forks and exits. Build ids (perf record --buildid-mmap) are kept.
   - System calls (raw_syscalls) that change memory are events with their arguments and results; a
     mapping that one makes is told once. They give forks their flags and exits their status, and
     wait4 is a wait. Numbers of calls are those of --perf.isa: x86_64, i386, aarch64 or arm.
@@ -228,6 +229,7 @@ class PerfImport {
     // "//anon", "[heap]", "[stack]"; "[vdso]" is no file either.
     const bool anonymous = found->name.starts_with("//anon") || found->name.starts_with('[');
     if (calls_.tells_mapping(found->thread, anonymous ? "" : found->name)) {
+      tell_build(*found);
       ++of_calls_;
       return nullptr;
     }
@@ -243,7 +245,16 @@ class PerfImport {
     if (!anonymous) event.file = found->name;
     stream_.thread(found->thread);
     stream_.event(event);
+    tell_build(*found);
     return nullptr;
+  }
+
+  void tell_build(const perf::Mapping& mapping) {
+    const MarkerEvent marker =
+        marker_of({std::string(mapping.name), fmt::format("build-id:{}", mapping.build_id)});
+    if (!file_identity_of(marker)) return;  // there is none
+    stream_.thread(mapping.thread);
+    stream_.event(marker);
   }
 
   // "PERF_RECORD_COMM exec: NAME:PID/TID", or without "exec" a change of a name.

@@ -96,8 +96,8 @@ std::optional<Sample> parse_sample(const Line& line, std::optional<AccessKind> b
   return sample;
 }
 
-// "9663/9663: [0x7f00(0x1000) @ 0x1000 fe:00 12 0]: rw-p NAME"; an older form has no rights but "x"
-// or "r" before the name.
+// "9663/9663: [0x7f00(0x1000) @ 0x1000 fe:00 12 0]: rw-p NAME", or "@ 0x1000 <BUILD-ID>]:"; an
+// older form has no rights but "x" or "r" before the name.
 std::optional<Mapping> parse_mapping(std::string_view rest) {
   Mapping mapping;
   std::string_view thread = next_word(rest);
@@ -126,6 +126,8 @@ std::optional<Mapping> parse_mapping(std::string_view rest) {
   for (std::string_view word; !alone && !word.ends_with("]:");) {
     word = next_word(rest);
     if (word.empty()) return std::nullopt;
+    if (word.starts_with('<') && word.ends_with(">]:"))
+      mapping.build_id = word.substr(1, word.size() - 4);
   }
   const std::string_view rights = next_word(rest);
   mapping.prot = (rights.find('r') != std::string_view::npos ? 1u : 0) |

@@ -45,6 +45,7 @@ struct Mapping {
   uint32_t prot = 0;
   bool shared = false;
   std::string_view name;
+  std::string_view build_id;  // where it is recorded (perf record --buildid-mmap): hexadecimal
 };
 std::optional<Mapping> parse_mapping(std::string_view rest);
 

@@ -12,6 +12,9 @@
 #include "base/error.h"
 #include "sim/profile/profiler.h"
 #include "sim/simulation.h"
+#include "sim/workload/plan.h"
+#include "sim/workload/script.h"
+#include "sim/workload/simulate.h"
 #include "tests/machine_files.h"
 #include "tests/unit/sim/trace_by_hand.h"
 #include "trace/writer.h"
@@ -274,6 +277,22 @@ uint64_t sum_of(const stats::Report& report, const std::array<const char*, 2>& n
   return sum;
 }
 
+// Of `plain`, the same run without a profile.
+void expect_sums(const Profile& profile, const stats::Report& plain) {
+  for (const ProfileTable& table : profile.tables) {
+    ProfileCounts sum = table.beyond;
+    for (const auto& [key, counts] : table.rows)
+      sum += counts;
+    EXPECT_TRUE(sum == profile.total);
+  }
+  for (size_t i = 0; i < kProfileCounts; ++i) {
+    const auto count = static_cast<ProfileCount>(i);
+    const ProfileCountInfo& info = about(count);
+    EXPECT_EQ(profile.total[count], sum_of(plain, info.counters) - sum_of(plain, info.less))
+        << info.name;
+  }
+}
+
 // On every machine, moved or not: the run counts what it counts without a profile, and the rows of
 // each table add up to that.
 TEST(Profiles, RowsAddUpToTheCountersOfTheSameRun) {
@@ -294,23 +313,49 @@ TEST(Profiles, RowsAddUpToTheCountersOfTheSameRun) {
     ASSERT_EQ(report.counters().size(), plain.counters().size());
     for (const stats::Counter& counter : plain.counters())
       EXPECT_EQ(report.value(counter.name), counter.value) << counter.name;
-    for (const ProfileTable& table : profile.tables) {
-      ProfileCounts sum = table.beyond;
-      for (const auto& [key, counts] : table.rows)
-        sum += counts;
-      EXPECT_TRUE(sum == profile.total);
-    }
-    for (size_t i = 0; i < kProfileCounts; ++i) {
-      const auto count = static_cast<ProfileCount>(i);
-      const ProfileCountInfo& info = about(count);
-      EXPECT_EQ(profile.total[count], sum_of(plain, info.counters) - sum_of(plain, info.less))
-          << info.name;
-    }
+    expect_sums(profile, plain);
     // As time goes by the kernel works on page tables; nobody misses.
     for (const auto& [key, counts] : profile.tables[1].rows)
       if (profile.mappings.at(key.mapping).kind == ProfiledMapping::Kind::Other) {
         EXPECT_EQ(counted(counts), Counted{});
       }
+  }
+}
+
+constexpr const char* kScript =
+    "file f 64K\n"
+    "map a 64K\n"
+    "map b 64K anywhere\n"
+    "map g 64K shared file f\n"
+    "touch a write\ntouch b write\ntouch g read\n"
+    "brk 64K\ntouch heap write\n"
+    "fork {\ntouch a write\nmap c 16K\ntouch c write\nunmap a\n}\n"
+    "move b to 1T\ntouch b write\n"
+    "unmap a\n";
+
+// Of a workload script too; and what it maps has the names it has in the script.
+TEST(Profiles, OfScriptsAddUpAndNameSegments) {
+  const workload::Plan plan = workload::unroll(workload::parse(kScript, "script"));
+  config::Schema schema;
+  declare(schema);
+  for (const tests::MachineFiles& machine : tests::machine_files_by_effort()) {
+    SCOPED_TRACE(machine.name);
+    config::Config config(schema);
+    for (const auto& file : machine.configs)
+      config.load(file);
+    const stats::Report plain = workload::simulate(config, plan).report;
+    Profiler profiler({kByProcess, kByMapping, kByPage});
+    const stats::Report report = workload::simulate(config, plan, &profiler).report;
+    const Profile profile = profiler.take();
+    for (const stats::Counter& counter : plain.counters())
+      EXPECT_EQ(report.value(counter.name), counter.value) << counter.name;
+    expect_sums(profile, plain);
+    EXPECT_EQ(profile.processes.size(), 2U);
+    std::vector<std::string> names;
+    for (const auto& [key, counts] : profile.tables[1].rows)
+      if (counted(counts).faults != 0) names.push_back(profile.mappings.at(key.mapping).name);
+    EXPECT_THAT(names, testing::UnorderedElementsAre("[segment a]", "[segment b]", "[segment c]",
+                                                     "[heap]", "f data"));
   }
 }
 

@@ -71,6 +71,16 @@ constexpr const char* kPerf =
     " 9664/9665   3629.29: PERF_RECORD_EXIT(9664:9665):(9664:9664)\n"
     " 9664/9664   3629.29: PERF_RECORD_EXIT(9664:9664):(9663:9663)\n";
 
+// As perf 6.1 prints what --buildid-mmap recorded.
+TEST(Perf, KeepsBuildIds) {
+  const SmallImport got =
+      import_small("perf",
+                   "7/7 1.1: PERF_RECORD_MMAP2 7/7: [0x5000(0x1000) @ 0x1000 <0f3ab2>]: r-xp /b q\n"
+                   "7/7 1.2: page-faults:  5008  5008\n");
+  EXPECT_THAT(got.records, HasSubstr("result=0x5000 file=\"/b q\"\n"
+                                     "7/7 marker text=\"mapped file build-id:0f3ab2 /b q\"\n"));
+}
+
 TEST(Perf, SamplesMappingsAndTasks) {
   const SmallImport got = import_small("perf", kPerf);
   const std::string p = "9663/9663 ";
