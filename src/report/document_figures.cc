@@ -247,10 +247,11 @@ std::vector<Table> profile_tables(const ReadDocument& document) {
     };
     const size_t share = column_of(kShown.front());
     for (size_t i = 0; i < share; ++i)
-      take(i, [](const Value& value) {
-        const auto* const pid = std::get_if<uint64_t>(&value);  // a name, not an amount
-        return pid != nullptr ? Value(fmt::format("{}", *pid)) : value;
-      });
+      if (of.columns[i].key != "kind")  // a mapping's name says it
+        take(i, [](const Value& value) {
+          const auto* const pid = std::get_if<uint64_t>(&value);  // a name, not an amount
+          return pid != nullptr ? Value(fmt::format("{}", *pid)) : value;
+        });
     for (const char* const key : kShown) {
       const size_t i = column_of(key);
       if (i == of.columns.size()) continue;

@@ -47,6 +47,23 @@ expect stores "$(counter run.stores)" 100100
 expect "read and written back" "$(counter run.modifies)" 100000
 expect "implied pages" "$(counter kernel.implied.pages)" 0
 
+# Which files were mapped: by build id, or by their code, which stripping leaves as it is; and a profile sees another.
+identity() { "$program" trace dump --events "$1" | sed -n "s#.*mapped file \\([^ ]*\\) $PWD/$2\"#\\1#p"; }
+echo 'int main(void) { return 0; }' >small.c
+gcc -o small small.c
+record 0 -o small.mmt -- ./small
+expect "build id" "$(identity small.mmt small)" "build-id:$(readelf -n small | sed -n 's/.*Build ID: //p')"
+code=$(identity counted.mmt counted)
+[[ $code == code:* ]] || fail "counted is known by '$code'"
+strip counted
+record 7 -o stripped.mmt -- ./counted
+expect "stripped code" "$(identity stripped.mmt counted)" "$code"
+"$program" profile small.mmt -q --sort function >profile.txt 2>said.txt
+expect warnings "$(grep -c small said.txt)" 0
+gcc -O1 -Wl,--build-id=0x12345678 -o small small.c
+"$program" profile small.mmt -q --sort function >profile.txt 2>said.txt
+grep -qF "$PWD/small is another file than the recorded one: build-id:12345678" said.txt || fail "not told: $(cat said.txt)"
+
 # The program's descriptors are its own: nothing of the recorder's is open in it.
 record 0 -o descriptors.mmt -- ls /proc/self/fd
 ls /proc/self/fd </dev/null >own.txt 2>/dev/null

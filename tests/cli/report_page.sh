@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# A report in a real browser: it loads without network or a word on the console, draws every figure, sorts, saves, and
-# nothing that a stranger named becomes markup.
+# A report in a real browser: it loads without network or a word on the console, draws every figure, sorts, saves, can be
+# read in the dark, fits on paper, and nothing that a stranger named becomes markup.
 #
 #   report_page.sh MMUSIM SOURCE_DIR CHROMIUM
 set -eu
@@ -19,7 +19,8 @@ cp t.mmt '<img src=x onerror=boom>.mmt'
 "$mmusim" sweep t.mmt -m tiny -p mlpt,gpt -v tlb.l2.entries=8,16,64 -v cost.walk=1,10 --tlb.l2.ways=4 --run.interval=2 -q -o sweep >/dev/null
 "$mmusim" curve t.mmt -q --json curve.json >/dev/null
 "$mmusim" page-table footprint dense:1M -p mlpt,gpt --json footprint.json >/dev/null
-"$mmusim" report compare.json sweep curve.json footprint.json -o page.html >/dev/null
+"$mmusim" profile t.mmt -q --json profile.json >/dev/null
+"$mmusim" report compare.json sweep curve.json footprint.json profile.json -o page.html >/dev/null
 
 # What a person would look at and do, in words.
 cat >look.js <<'JS'
@@ -44,6 +45,29 @@ cat >look.js <<'JS'
   document.querySelector(".theme").click();
   const dark = paper();
   say(`dark ${light !== dark && figures[0].querySelector("svg.marks").style.backgroundColor === dark}`);
+  // Of text, against what it stands on: WCAG's contrast, of which 4.5 is asked.
+  const channels = (colour) => (colour.match(/[\d.]+/g) ?? []).map(Number);
+  const light_of = ([r, g, b]) => [r, g, b].map((c) => (c /= 255) <= 0.04045 ? c / 12.92 : ((c + 0.055) / 1.055) ** 2.4).reduce((sum, c, i) => sum + c * [0.2126, 0.7152, 0.0722][i], 0);
+  const contrast = (a, b) => { const [x, y] = [light_of(a), light_of(b)].sort((p, q) => q - p); return (x + 0.05) / (y + 0.05); };
+  const ground = (element) => {
+    for (; element; element = element.parentElement) {
+      const colour = channels(getComputedStyle(element).backgroundColor);
+      if (colour.length === 3 || colour[3] === 1) return colour;
+    }
+    return [255, 255, 255];
+  };
+  const pale = () => {
+    const found = new Set();
+    for (const element of document.querySelectorAll("body *:not(script, style, option)")) {
+      const drawn = element instanceof SVGTextElement;
+      if (![...element.childNodes].some((node) => node.nodeType === 3 && node.data.trim()) || element.closest(".role-mark")) continue;
+      if (element instanceof SVGElement && !drawn) continue;
+      const style = getComputedStyle(element);
+      if (contrast(channels(drawn ? style.fill : style.color), ground(element.closest("svg") ?? element)) < 4.5) found.add(element.tagName + "." + element.className);
+    }
+    return [...found].join(" ") || "none";
+  };
+  say(`pale in the dark ${pale()}`);
   const table = document.querySelector("#rates");
   const column = [...table.tHead.rows[1].cells].findIndex((head) => head.dataset.key === "cycles");
   const values = () => [...table.tBodies[0].rows].map((row) => Number(row.cells[column].dataset.value ?? row.cells[column].textContent));
@@ -75,6 +99,23 @@ cat >look.js <<'JS'
       }
     }
     say(`cut off ${[...cut].join(" ") || "none"}`);
+    // On paper: the rules for it are those for the screen now, on sheets of A4.
+    dispatchEvent(new Event("beforeprint"));
+    for (const rule of document.styleSheets[0].cssRules)
+      if (rule instanceof CSSMediaRule && rule.media.mediaText === "print") rule.media.mediaText = "all";
+    const sheet = (width) => {
+      document.querySelector("main").style.maxWidth = `${width}px`;
+      return new Promise((done) => setTimeout(done, 200));
+    };
+    const shown = (element) => element.getClientRects().length !== 0;
+    const wider = (what, room) => [...document.querySelectorAll(what)].filter((table) => shown(table) && table.scrollWidth > room + 1).map((table) => table.id || table.caption.textContent);
+    await sheet(718);
+    say(`figures on paper ${figures.filter((figure) => { const box = figure.querySelector("svg.marks").getBoundingClientRect(); return box.width > 400 && box.right <= 719 + box.left; }).length}`);
+    say(`paper ${paper()} pale ${pale()}`);
+    say(`wider than a sheet ${wider(".table:not(.wide) table", 718).join(" ") || "none"}`);
+    await sheet(1047);
+    say(`wider than its side ${wider(".wide table", 1047).join(" ") || "none"}`);
+    say(`in the way ${[...document.querySelectorAll("nav, .tools, .bar, .theme")].filter(shown).length}`);
     document.title = "said";
     const box = document.createElement("pre");
     box.id = "said";
@@ -97,10 +138,16 @@ not to be seen none
 strange elements 0
 without a name 0
 dark true
+pale in the dark none
 sorts true descending
 svg true
 csv true
 cut off none
+figures on paper 14
+paper rgb(255, 255, 255) pale none
+wider than a sheet none
+wider than its side none
+in the way 0
 EOF
 # Names of the picture as a person reads them.
 grep -q '&lt;/script&gt;&lt;script&gt;boom()//' page.html || fail "the strange name is not there"

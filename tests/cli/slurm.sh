@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # A sweep on a cluster: Slurm's own daemons, brought up for this test on this host with two nodes of a CPU
-# each, and ended with it. 24 points are handed over; in the midst of them a task is killed, and its requeued
+# each, and ended with it. Where the user may, each node has a host name and a /tmp of its own, and shares
+# with the others nothing but the test's folder, as hosts of a cluster do. 24 points are handed over; in the midst of them a task is killed, and its requeued
 # or missing runs are done by `sweep resume`; all results are byte for byte those of the local sweep. Nothing
 # of the system's own Slurm is touched: state, sockets, keys and ports are the test's.
 #
@@ -35,6 +36,25 @@ mkdir -m 755 munge state spool
 munged --force --foreground --key-file="$work/munge.key" --socket="$work/munge/socket" \
   --pid-file="$work/munge/pid" --seed-file="$work/munge/seed" --num-threads=2 >munged.log 2>&1 &
 started
+# as_node NAME COMMAND...: on the host of that name.
+as_node() {
+  local name=$1
+  shift
+  [[ $own_hosts ]] || exec "$@"
+  # shellcheck disable=SC2016
+  exec unshare --mount --uts --propagation private sh -ec '
+    hostname "$1"
+    mount --bind "$2" /mnt
+    mount -t tmpfs none /tmp
+    mkdir -p "$2"
+    mount --move /mnt "$2"
+    shift 2
+    exec "$@"' as_node "$name" "$work" "$@"
+}
+own_hosts=yes
+(as_node n1 "$program" --version) >/dev/null 2>&1 || own_hosts=
+hosts=$(hostname)
+[[ ! $own_hosts ]] || hosts=n[1-2]
 cat >slurm.conf <<END
 ClusterName=mmusim
 SlurmctldHost=$(hostname)(127.0.0.1)
@@ -56,7 +76,7 @@ SchedulerParameters=batch_sched_delay=0,sched_interval=1
 JobAcctGatherType=jobacct_gather/none
 MpiDefault=none
 SwitchType=switch/none
-NodeName=n[1-2] NodeHostname=$(hostname) NodeAddr=127.0.0.1 Port=[$((port + 1))-$((port + 2))] CPUs=1
+NodeName=n[1-2] NodeHostname=$hosts NodeAddr=127.0.0.1 Port=[$((port + 1))-$((port + 2))] CPUs=1
 PartitionName=all Nodes=n[1-2] Default=YES MaxTime=INFINITE State=UP
 END
 export SLURM_CONF=$work/slurm.conf
@@ -75,11 +95,18 @@ waited "munged does not come up" test -S munge/socket
 slurmctld -D -i -c >slurmctld.log 2>&1 &
 started
 for node in n1 n2; do
-  slurmd -D -N "$node" >"$node.log" 2>&1 &
+  (as_node "$node" slurmd -D -N "$node") >"$node.log" 2>&1 &
   started
 done
 both_idle() { [[ $(sinfo -h -N -t idle -o %N | sort -u | wc -l) -eq 2 ]]; }
 waited "the nodes do not come up" both_idle
+
+# Each on a host of its own: what a task writes to /tmp is not here.
+if [[ $own_hosts ]]; then
+  sbatch -Q -W -w n2 -o of_host.txt --wrap 'hostname; ls -A /tmp' >/dev/null
+  grep -qx n2 of_host.txt || fail "not on a host of its own: $(cat of_host.txt)"
+  [[ $(tail -n +2 of_host.txt) == "$(basename "$work")" ]] || fail "shares /tmp: $(cat of_host.txt)"
+fi
 
 # 24 points, of which each takes some seconds with --check at a limit, so that there is a midst.
 cat >points.sweep <<'END'

@@ -204,8 +204,18 @@
   root.dataset.theme = theme();
   toggle.textContent = "Auto";
   system.addEventListener("change", apply);
+  // On paper nothing scrolls: letters are as small as it takes for all columns to be there.
+  function fitTables() {
+    const sheet = 1030;  // of the longer side of A4, less its margins
+    for (const table of document.querySelectorAll(".wide table")) {
+      table.classList.add("measured");
+      table.style.setProperty("--fit", Math.min(1, sheet / table.offsetWidth).toFixed(3));
+      table.classList.remove("measured");
+    }
+  }
   addEventListener("beforeprint", () => {
     printing = true;
+    fitTables();
     apply();
   });
   addEventListener("afterprint", () => {
