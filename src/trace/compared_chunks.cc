@@ -12,9 +12,9 @@
 #include <mutex>
 #include <string_view>
 #include <sys/stat.h>
+#include <system_error>
 #include <thread>
 #include <unistd.h>
-#include <utility>
 
 #include "trace/format.h"
 
@@ -82,14 +82,17 @@ class KnownFiles {
   std::map<std::string, std::string> marks_;
 };
 
-// The folder they are kept in; empty: there is none.
+// The folder they are kept in; empty: there is none. A home that is not there is not made.
 fs::path kept_in() {
-  for (const auto& [variable, below] : {std::pair{"XDG_CACHE_HOME", ""}, {"HOME", ".cache"}}) {
+  const auto told = [](const char* variable) {
     const char* const folder = std::getenv(variable);
-    if (folder != nullptr && fs::path(folder).is_absolute())
-      return fs::path(folder) / below / "mmusim" / "page-streams";
-  }
-  return {};
+    return folder == nullptr ? fs::path() : fs::path(folder);
+  };
+  const fs::path own = told("XDG_CACHE_HOME");
+  const fs::path home = own.is_absolute() ? own.parent_path() : told("HOME");
+  std::error_code none;
+  if (!home.is_absolute() || !fs::is_directory(home, none)) return {};
+  return (own.is_absolute() ? own : home / ".cache") / "mmusim" / "page-streams";
 }
 
 // Nobody else can have written there.
@@ -127,7 +130,8 @@ std::string kept_marks(const std::string& file) {
 void keep_marks(const std::string& file, const std::string& marks) {
   const fs::path slot = slot_of(file);
   if (!slot.is_absolute() || marks.size() > kMostChunks) return;
-  fs::create_directories(slot.parent_path());
+  if (fs::create_directories(slot.parent_path()))
+    fs::permissions(slot.parent_path(), fs::perms::owner_all);
   if (!is_own_folder(slot.parent_path())) return;
   write_file(slot.string(), file + marks);
 }

@@ -165,8 +165,9 @@ class KeptChunks : public ::testing::Test {
     waitpid(child, &status, 0);
     ASSERT_EQ(status, 0);
   }
+  [[nodiscard]] std::string cache() const { return place_.directory(); }
   [[nodiscard]] std::filesystem::path folder() const {
-    return std::filesystem::path(place_.directory()) / "mmusim" / "page-streams";
+    return std::filesystem::path(cache()) / "mmusim" / "page-streams";
   }
   [[nodiscard]] std::filesystem::path only_slot() const {
     return std::filesystem::directory_iterator(folder())->path();
@@ -209,6 +210,24 @@ TEST_F(KeptChunks, AreNotBelievedOfAFolderOthersMayWriteTo) {
   EXPECT_FALSE(ComparedChunks(file).has(0));
   std::filesystem::permissions(folder(), std::filesystem::perms::owner_all);
   EXPECT_TRUE(ComparedChunks(file).has(0));
+}
+
+// A user without a home, as many a service: none is made.
+TEST_F(KeptChunks, AreNotKeptWhereThereIsNoHome) {
+  const std::string no_home = (std::filesystem::path(cache()) / "none").string();
+  setenv("XDG_CACHE_HOME", (no_home + "/cache").c_str(), 1);
+  compare_elsewhere(some_file(), {0});
+  unsetenv("XDG_CACHE_HOME");
+  const std::string home = std::getenv("HOME") != nullptr ? std::getenv("HOME") : "";
+  setenv("HOME", no_home.c_str(), 1);
+  compare_elsewhere(some_file(), {0});
+  EXPECT_FALSE(std::filesystem::exists(no_home));
+  std::filesystem::create_directory(no_home);
+  const FileIdentity file = some_file();
+  compare_elsewhere(file, {0});
+  EXPECT_TRUE(ComparedChunks(file).has(0));
+  EXPECT_TRUE(std::filesystem::exists(no_home + "/.cache/mmusim/page-streams"));
+  setenv("HOME", home.c_str(), 1);
 }
 
 TEST_F(KeptChunks, AreNotBelievedOfADamagedSlot) {
