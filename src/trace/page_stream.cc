@@ -337,10 +337,11 @@ bool PageDecoder::next(Batch& batch) {
     return true;
   }
   batch.thread = control_.thread();
-  if (run_begins_)
-    known_.forget();
+  if (run_begins_) behind_.forget();
+  if (run_begins_ || !any_)
+    known_ = behind_;
   else
-    known_.learn(given_, !any_);
+    known_.learn(given_, false);
   const size_t count = std::min<uint64_t>(left_, kBatchRefs);
   if (any_)
     decode_returns(count);
@@ -371,6 +372,7 @@ void PageDecoder::decode(size_t count) {
     for (size_t i = 0; i < count; ++i) {
       std::memcpy(&number, from + i * sizeof number, sizeof number);
       to[i] = refs[number];
+      behind_.learn_next(to[i]);
       sum += digests[number];
     }
   };

@@ -141,6 +141,13 @@ class PageSieve {
   // The same for references of which is known that they are kept, and of what: what is known behind
   // them. Where it is for sets, slots() are right from then on, and else last().
   void learn(std::span<const PageRef> kept, bool sets);
+  // ... of one kept for sets, by who goes through all of them anyway.
+  [[gnu::always_inline]] void learn_next(PageRef ref) {
+    if (ref.crosses()) [[unlikely]]
+      cross_slots(ref);
+    else
+      slots_[ref.is_data() ? 1 : 0][set_of(ref)] = used(ref);
+  }
 
   // What is known behind what was sifted or learnt.
   [[nodiscard]] SeenPage last(bool data) const { return last_[data ? 1 : 0].seen(); }
@@ -305,6 +312,7 @@ class PageDecoder {
   std::vector<PageRef> batch_ = std::vector<PageRef>(kBatchRefs);
   std::span<const PageRef> given_;  // what the last batch had of it
   PageSieve known_;                 // in front of that
+  PageSieve behind_;                // and, of what is kept for sets, behind it
   KnownPages along_;                // the last batch
 };
 
