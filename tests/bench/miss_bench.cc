@@ -7,9 +7,14 @@
 // beforehand. It is replayed from a trace container, as traces are; and from memory, undecoded, so
 // that the loop and the miss path are all there is.
 //
+// Traces of $MMUSIM_BENCH_TRACE, between colons, are replayed likewise, if there are any: by a
+// machine as it is made, page faults and all, at addresses of its own where the trace is of another
+// one; and through the TLBs alone, behind a kernel that has no page to give.
+//
 // Counters: `exact` and `tlb_only`, references per second of processor time out of the container,
 // and `speed`, their ratio; `loop_...`, the same out of memory; `misses`, of the TLB-only Cpu's
-// last level, in per cent of references.
+// last level, in per cent of references; and of traces `ns_a_miss`, what the exact one takes longer
+// for each of these.
 #include <algorithm>
 #include <benchmark/benchmark.h>
 #include <cstdint>
@@ -30,8 +35,10 @@
 #include "arch/x86/architecture.h"
 #include "base/random.h"
 #include "config/schema.h"
+#include "listed.h"
 #include "oracle_mmu.h"
 #include "sim/machine.h"
+#include "sim/relocation/trace_source.h"
 #include "sim/replay_loop.h"
 #include "sim/simulation.h"
 #include "trace/reader.h"
@@ -217,12 +224,17 @@ struct Times {
   }
 };
 
+config::Config config_of(const config::Schema& schema, const char* name) {
+  config::Config config(schema);
+  config.load(std::string(MMUSIM_SOURCE_DIR "/configs/machines/") + name + ".cfg");
+  return config;
+}
+
 template <class Arch>
 void misses(benchmark::State& state, const char* name) {
   config::Schema schema;
   sim::declare(schema);
-  config::Config config(schema);
-  config.load(std::string(MMUSIM_SOURCE_DIR "/configs/machines/") + name + ".cfg");
+  const config::Config config = config_of(schema, name);
   sim::Machine<Arch> machine(config);
   const PageShift page = machine.page();
   OracleMmu oracle(levels_of(Arch::read_options(config)), page);
@@ -255,29 +267,73 @@ void misses(benchmark::State& state, const char* name) {
       100 * static_cast<double>(last_misses() - misses_before) / (2 * references);
 }
 
-void skylake_sp(benchmark::State& state) {
-  misses<x86::Architecture>(state, "skylake-sp");
-}
-void itanium2_madison(benchmark::State& state) {
-  misses<ia64::Architecture>(state, "itanium2-madison");
-}
-void ppc970(benchmark::State& state) {
-  misses<ppc64::Architecture>(state, "ppc970");
-}
-void ultrasparc_iii(benchmark::State& state) {
-  misses<sparc64::Architecture>(state, "ultrasparc-iii");
-}
-void alpha_21264(benchmark::State& state) {
-  misses<alpha::Architecture>(state, "alpha-21264");
+// All of a recorded trace; how many references it has.
+template <class Arch, class Loop>
+uint64_t replay_recorded(const config::Config& config, const sim::Machine<Arch>& machine,
+                         Loop& loop) {
+  sim::TraceSource source(
+      sim::TraceRoute::of(config, Arch::kName, machine.layout(), machine.huge()));
+  trace::Batch batch;
+  uint64_t references = 0;
+  while (source.next(batch)) {
+    loop.template run<sim::ReplayMode::Fast>(batch);
+    references += batch.totals.references();
+  }
+  return references;
 }
 
-BENCHMARK(skylake_sp)->Arg(4096)->Arg(32768)->Unit(benchmark::kMillisecond);
-BENCHMARK(itanium2_madison)->Arg(4096)->Arg(32768)->Unit(benchmark::kMillisecond);
-BENCHMARK(ppc970)->Arg(4096)->Arg(32768)->Unit(benchmark::kMillisecond);
-BENCHMARK(ultrasparc_iii)->Arg(4096)->Arg(32768)->Unit(benchmark::kMillisecond);
-BENCHMARK(alpha_21264)->Arg(4096)->Arg(32768)->Unit(benchmark::kMillisecond);
+template <class Arch>
+void recorded(benchmark::State& state, const char* name, const std::string& trace) {
+  config::Schema schema;
+  sim::declare(schema);
+  config::Config config = config_of(schema, name);
+  config.set("run.trace", trace, "bench");
+  Times times;
+  double references = 0;
+  double misses = 0;
+  for (auto _ : state) {
+    sim::Machine<Arch> exact(config);
+    sim::Machine<Arch> idle(config);
+    const PageShift page = exact.page();
+    OracleMmu oracle(levels_of(Arch::read_options(config)), page);
+    sim::ReplayLoop<typename Arch::Tlbs> by_exact(exact.tlbs(), exact.kernel(), exact.sink(),
+                                                  nullptr, page);
+    sim::ReplayLoop<OracleMmu> by_oracle(oracle, idle.kernel(), idle.sink(), nullptr, page);
+    times.measure(
+        [&] { references += static_cast<double>(replay_recorded(config, exact, by_exact)); },
+        [&] { replay_recorded(config, idle, by_oracle); });
+    misses += static_cast<double>(oracle.last_misses(AccessKind::Fetch) +
+                                  oracle.last_misses(AccessKind::Load));
+  }
+  times.report(state, "", references);
+  state.counters["misses"] = 100 * misses / references;
+  state.counters["ns_a_miss"] = 1e9 * (times.exact - times.tlb_only) / misses;
+}
+
+template <class Arch>
+void add(const char* name) {
+  benchmark::RegisterBenchmark(name, [name](benchmark::State& state) { misses<Arch>(state, name); })
+      ->Arg(4096)
+      ->Arg(32768)
+      ->Unit(benchmark::kMillisecond);
+  for (const std::string& trace : listed("MMUSIM_BENCH_TRACE", ':', ""))
+    benchmark::RegisterBenchmark(
+        fmt::format("{}/{}", name, std::filesystem::path(trace).stem().string()).c_str(),
+        [name, trace](benchmark::State& state) { recorded<Arch>(state, name, trace); })
+        ->Unit(benchmark::kMillisecond);
+}
 
 }  // namespace
 }  // namespace mmusim::bench
 
-BENCHMARK_MAIN();
+int main(int argc, char** argv) {
+  using namespace mmusim;
+  bench::add<x86::Architecture>("skylake-sp");
+  bench::add<ia64::Architecture>("itanium2-madison");
+  bench::add<ppc64::Architecture>("ppc970");
+  bench::add<sparc64::Architecture>("ultrasparc-iii");
+  bench::add<alpha::Architecture>("alpha-21264");
+  benchmark::Initialize(&argc, argv);
+  if (benchmark::ReportUnrecognizedArguments(argc, argv)) return 1;
+  benchmark::RunSpecifiedBenchmarks();
+}

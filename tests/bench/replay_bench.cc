@@ -31,21 +31,13 @@
 
 #include "bare_tlb.h"
 #include "config/schema.h"
+#include "listed.h"
 #include "sim/simulation.h"
 #include "trace/prepare.h"
 #include "trace/reader.h"
 
 namespace mmusim::bench {
 namespace {
-
-std::vector<std::string> listed(const char* variable, char between, const char* otherwise) {
-  const char* list = std::getenv(variable);
-  std::stringstream text(list != nullptr ? list : otherwise);
-  std::vector<std::string> items;
-  for (std::string item; std::getline(text, item, between);)
-    items.push_back(item);
-  return items;
-}
 
 uint64_t record_limit() {
   const char* limit = std::getenv("MMUSIM_BENCH_RECORDS");
