@@ -1,5 +1,6 @@
 #include "base/program_file.h"
 
+#include <bit>
 #include <sys/auxv.h>
 #include <system_error>
 
@@ -15,7 +16,7 @@ fs::path look_it_up() {
   if (!error) return program;
   const unsigned long started_by = getauxval(AT_EXECFN);
   if (started_by == 0) return {};
-  program = fs::canonical(reinterpret_cast<const char*>(started_by), error);
+  program = fs::canonical(std::bit_cast<const char*>(started_by), error);
   return error ? fs::path() : program;
 }
 

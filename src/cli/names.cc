@@ -24,7 +24,7 @@ std::string added_folder;
 std::vector<fs::path> data_folders() {
   std::vector<fs::path> folders;
   if (!added_folder.empty()) folders.emplace_back(added_folder);
-  if (const fs::path program = program_file(); !program.empty())
+  if (const fs::path& program = program_file(); !program.empty())
     folders.push_back(program.parent_path().parent_path() / "share" / "mmusim");
   folders.emplace_back(MMUSIM_SOURCE_DIR);
   return folders;

@@ -59,6 +59,7 @@ std::vector<unsigned> tables_of(const Arguments& arguments, bool script) {
     return {sim::kByProcess, sim::kByMapping, sim::kByFunction, sim::kByPage};
   }
   std::vector<std::pair<const char*, sim::ProfileBy>> entries;
+  entries.reserve(sim::kProfileBys.size());
   for (const auto& [by, name] : sim::kProfileBys)
     entries.emplace_back(name, by);
   std::vector<unsigned> tables;

@@ -182,6 +182,7 @@ Table busiest(const trace::Survey& survey) {
   shown.resize(kShown);
   std::sort(shown.begin(), shown.end());
   std::vector<Row> rows;
+  rows.reserve(shown.size());
   for (const size_t i : shown)
     rows.push_back(std::move(table.rows[i]));
   const uint64_t others = std::exchange(table.left_out, 0) + table.rows.size() - rows.size();
