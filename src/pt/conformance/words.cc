@@ -142,9 +142,15 @@ namespace {
 
 constexpr unsigned kLevelBits = 9;
 
-// log2 of what a slot serves.
+// log2 of what a slot serves. Where each slot is for any part, only the table's author knows of
+// what size he takes it to be: at most half of what the table serves ...
 unsigned slot_log2(const TableNode& node) {
+  if (!node.indexed) return node.slots > 1 ? node.covers - 1 : node.covers;
   return node.covers - static_cast<unsigned>(std::bit_width(uint64_t{node.slots}) - 1);
+}
+// ... and no less than what it leads to.
+unsigned slot_log2(const TableNode& node, const TableNode& below) {
+  return node.indexed ? slot_log2(node) : below.covers;
 }
 
 }  // namespace
@@ -178,7 +184,7 @@ void check_tables_walked(const Machine& machine, const PageTable& table, VirtAdd
         found.entry == kNone ? log2_floor(found.empty.bytes()) : found.size.log2();
     const unsigned least = &step == &steps.back() ? covers : machine.page.log2() + 1;
     const unsigned below = std::max(slot_log2(*node), least);
-    const bool within_one = before != nullptr && slot_log2(*before) < below + kLevelBits;
+    const bool within_one = before != nullptr && slot_log2(*before, *node) < below + kLevelBits;
     const bool told_apart = before == nullptr || before->level == node->level ||
                             (within_one && level != 0) || level != step.level ||
                             level == mem::kMaxLevels - 1;

@@ -147,9 +147,10 @@ class Tables {
         std::min((std::max(log2, page) - page + 8) / 9, mem::kMaxLevels - 1));
   }
 
-  // As if of a table, which would part its entries in two bits.
+  // As if each of its entries were for a half of what it is for, the most that one can be for: so a
+  // table of 512 slots below it is of a lower level, wherever it hangs.
   [[nodiscard]] uint8_t level_of_line(const GuardedEntry& e) const {
-    return std::max<uint8_t>(level_of(kKeyBits - e.length() - 2), 1);
+    return std::max<uint8_t>(level_of(kKeyBits - e.length() - 1), 1);
   }
   // Of a word that says this: 0 only where it is the entry of a page, or of a slot for one.
   [[nodiscard]] uint8_t level_of(const Place& place, const GuardedEntry& e) const {

@@ -243,6 +243,24 @@ TEST_F(GptWithoutTop, LinesBecomeTables) {
     EXPECT_EQ(at(*table, kBase | uint64_t{1} << bit), leaf(bit));
 }
 
+class GptOfNarrowTables : public GptTest {
+ protected:
+  GptOfNarrowTables() : GptTest("[pt.gpt]\ntop = 0\nwidest = 9\n") {}
+};
+
+// Leaves of 8 KiB in two tables of 512 slots, and a line that leads to each with an entry for its
+// half: as far apart as two levels of a radix tree.
+TEST_F(GptOfNarrowTables, ALineIsAboveTheTablesOfItsHalves) {
+  for (uint64_t i = 0; i < 1024; ++i)
+    ASSERT_EQ(map(*table_, kBase + i * 2 * kPage, leaf(2 * i, 13), 13), Status::Ok);
+  EXPECT_EQ(table_->table_bytes(), 2 * 512 * 16 + 32u);
+  WalkPath path;
+  EXPECT_EQ(table_->walk(VirtAddr(kBase), path).entry, leaf(0, 13));
+  ASSERT_EQ(path.count(), 2u);
+  EXPECT_EQ(path.steps()[0].level, 2);
+  EXPECT_EQ(path.steps()[1].level, 1);
+}
+
 class GptWithoutLines : public GptWorld {
  protected:
   GptWithoutLines() : GptWorld("[pt.gpt]\nlines = false\n") {}
