@@ -8,6 +8,7 @@
 #include <array>
 #include <cstdint>
 #include <map>
+#include <memory>
 #include <optional>
 #include <utility>
 #include <vector>
@@ -32,7 +33,7 @@ class Hints {
     const Key key = key_of(context, va);
     Block* block = find_block(key);
     if (block == nullptr) {
-      block = &blocks_[key];
+      block = (blocks_[key] = std::make_unique<Block>()).get();
       latest_ = {key, block};
     }
     uint8_t& known = block->hints[place_of(va)];
@@ -84,7 +85,7 @@ class Hints {
     unsigned count = 0;  // that are not kNone
   };
   using Key = std::pair<Context, uint64_t>;  // and the address above a block's pages
-  using Blocks = std::map<Key, Block>;
+  using Blocks = std::map<Key, std::unique_ptr<Block>>;
   struct Latest {
     Key key{};
     Block* block = nullptr;
@@ -96,30 +97,25 @@ class Hints {
   [[nodiscard]] size_t place_of(VirtAddr va) const {
     return va.value() >> page_.log2() & (kBlock - 1);
   }
-  [[nodiscard]] const Block* find_block(const Key& key) const {
-    if (latest_.block != nullptr && latest_.key == key) return latest_.block;
-    const auto found = blocks_.find(key);
-    return found == blocks_.end() ? nullptr : &found->second;
-  }
-  [[nodiscard]] Block* find_block(const Key& key) {
+  [[nodiscard]] Block* find_block(const Key& key) const {
     if (latest_.block != nullptr && latest_.key == key) return latest_.block;
     const auto found = blocks_.find(key);
     if (found == blocks_.end()) return nullptr;
-    latest_ = {key, &found->second};
+    latest_ = {key, found->second.get()};
     return latest_.block;
   }
   // From one place to another.
   template <class Visit>
   void each_of(const Blocks::value_type& block, size_t first, size_t last, Visit visit) const {
     for (size_t i = first; i <= last; ++i)
-      if (block.second.hints[i] != kNone)
+      if (block.second->hints[i] != kNone)
         visit(VirtAddr((block.first.second << kBlockBits | i) << page_.log2()),
-              block.second.hints[i]);
+              block.second->hints[i]);
   }
 
   PageShift page_;
   Blocks blocks_;
-  Latest latest_;  // the block used last; null: not known
+  mutable Latest latest_;  // the block used last; null: not known
 };
 
 }  // namespace mmusim::ppc64

@@ -527,9 +527,8 @@ bool Reader::Impl::take_ahead() {
 void Reader::Impl::read_ahead() {
   if (!may_read_ahead_ || torn_) return;
   const uint64_t at = columns_end_;
-  const bool there = std::any_of(entries_.begin(), entries_.end(),
-                                 [at](const IndexEntry& entry) { return entry.offset == at; });
-  if (!there || (ahead_.valid() && ahead_of_ == at)) return;
+  const size_t next = in_chunk_ ? next_chunk_ : next_chunk_ + 1;
+  if (next == entries_.size() || (ahead_.valid() && ahead_of_ == at)) return;
   if (ahead_.valid()) ahead_.wait();
   ahead_of_ = at;
   try {
