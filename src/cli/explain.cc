@@ -21,7 +21,7 @@
 namespace mmusim::cli {
 namespace {
 
-constexpr const char* kSource = "TRACE|SCRIPT";
+constexpr const char* kExplainSource = "TRACE|SCRIPT";
 constexpr const char* kExplainText =
     "Shows what one translation does: which TLBs are looked up, each step of the miss path with "
     "its instructions, each reference with its address and what was read, and the cycles a run "
@@ -87,7 +87,7 @@ sim::Explanation explain_miss(const Arguments& arguments, const config::Config& 
 void explain(const Words& words) {
   Arguments arguments("explain TRACE|SCRIPT --va ADDRESS [--access ACCESS] [options]",
                       kExplainText);
-  arguments.positional(kSource, 1);
+  arguments.positional(kExplainSource, 1);
   arguments.options()                                                                        //
       ("va", text_option("ADDRESS"), "The virtual address.")                                 //
       ("access", text_option("ACCESS"), "fetch, load, store or modify; load if not given.")  //
@@ -117,7 +117,7 @@ void explain(const Words& words) {
     heading.question = {address_of(arguments.text("va")),
                         kind_of(arguments.has("access") ? arguments.text("access") : "load"),
                         arguments.has("placed")};
-  heading.source = arguments.text(kSource);
+  heading.source = arguments.text(kExplainSource);
   const bool scripted = is_script(heading.source);
   std::vector<Setting> settings;
   if (!scripted) settings.push_back({"run.trace", heading.source, "the command line"});

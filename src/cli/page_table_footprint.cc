@@ -24,7 +24,7 @@
 namespace mmusim::cli {
 namespace {
 
-constexpr const char* kSource = "TRACE|SCRIPT|SET";
+constexpr const char* kFootprintSource = "TRACE|SCRIPT|SET";
 constexpr const char* kFootprintText =
     "Prints what the page table of a process weighs, for each kind of page table: bytes, words "
     "and\n"
@@ -67,7 +67,7 @@ sim::Choice choice_of(const Arguments& arguments, const std::string* pid) {
 class Source {
  public:
   Source(const Arguments& arguments, const std::string* pid)
-      : text_(arguments.text(kSource)), quiet_(arguments.has("quiet")) {
+      : text_(arguments.text(kFootprintSource)), quiet_(arguments.has("quiet")) {
     if (sim::is_page_set(text_)) {
       set_ = sim::parse_page_set(text_, arguments.number("seed", 1));
     } else {
@@ -114,7 +114,7 @@ class Source {
 void page_table_footprint(const Words& words) {
   Arguments arguments("page-table footprint TRACE|SCRIPT|SET [--page-tables KIND,...] [options]",
                       kFootprintText);
-  arguments.positional(kSource, 1);
+  arguments.positional(kFootprintSource, 1);
   arguments.options()                                  //
       ("page-tables,p", text_option("KIND|FILE,..."),  //
        "The kinds of page table to compare, or paths of plug-ins; all of 'mmusim list page-tables' "
@@ -138,7 +138,7 @@ void page_table_footprint(const Words& words) {
   arguments.keys(schema);
   if (!arguments.parse(words)) return;
 
-  const std::string& source_text = arguments.text(kSource);
+  const std::string& source_text = arguments.text(kFootprintSource);
   const bool is_set = sim::is_page_set(source_text);
   if (is_set && (arguments.has("pid") || arguments.has("at")))
     throw UsageError("--pid, --at", "a set of pages has no processes and no instructions");

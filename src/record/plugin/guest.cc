@@ -13,7 +13,6 @@
 namespace mmusim::record::plugin {
 namespace {
 
-constexpr uint64_t kPage = 4096;          // the least there is; where reading may fail
 constexpr unsigned long kWalkRights = 7;  // read, write, execute, as PROT_*
 // May be written to; QEMU only sees to it that it is told, since there is code that it has
 // translated.

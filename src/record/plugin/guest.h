@@ -12,6 +12,8 @@
 
 namespace mmusim::record::plugin {
 
+inline constexpr uint64_t kPage = 4096;  // the least there is; where reading may fail
+
 struct Region {
   uint64_t begin = 0;
   uint64_t end = 0;

@@ -10,7 +10,6 @@
 namespace mmusim::record::plugin {
 namespace {
 
-constexpr uint64_t kPage = 4096;
 constexpr uint64_t kStackExpansion = uint64_t{128} << 10;  // as Linux maps it below the arguments
 constexpr size_t kMostArguments = 60000;
 constexpr size_t kMostArgumentBytes = size_t{1} << 20;

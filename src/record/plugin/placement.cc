@@ -9,7 +9,6 @@
 namespace mmusim::record::plugin {
 namespace {
 
-constexpr uint64_t kPage = 4096;
 constexpr uint64_t kHugePage = uint64_t{2} << 20;
 // What QEMU 7.2 adds to a position-independent program, for its heap; and what it takes for the
 // code it makes, once the plug-in is there.

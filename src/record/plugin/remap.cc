@@ -33,13 +33,13 @@ bool remaps(uintptr_t old, size_t old_bytes, size_t bytes) {
 // which may be just what it grows into.
 bool remap_in_place(uintptr_t old, size_t old_bytes, size_t bytes, uintptr_t place) {
   const uintptr_t end = place + bytes;
-  const uintptr_t shared = place > old && place < old + bytes ? old + bytes - place : 0;
-  if (shared != 0) munmap(at(place), shared);
+  const uintptr_t overlap = place > old && place < old + bytes ? old + bytes - place : 0;
+  if (overlap != 0) munmap(at(place), overlap);
   if (remaps(old, old_bytes, bytes)) {
-    munmap(at(place + shared), end - place - shared);
+    munmap(at(place + overlap), end - place - overlap);
     return true;
   }
-  if (shared != 0) reserve(place, shared);
+  if (overlap != 0) reserve(place, overlap);
   return false;
 }
 
