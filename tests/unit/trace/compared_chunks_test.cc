@@ -218,7 +218,8 @@ TEST_F(KeptChunks, AreNotKeptWhereThereIsNoHome) {
   setenv("XDG_CACHE_HOME", (no_home + "/cache").c_str(), 1);
   compare_elsewhere(some_file(), {0});
   unsetenv("XDG_CACHE_HOME");
-  const std::string home = std::getenv("HOME") != nullptr ? std::getenv("HOME") : "";
+  const char* const before = std::getenv("HOME");
+  const std::string home = before == nullptr ? "" : before;
   setenv("HOME", no_home.c_str(), 1);
   compare_elsewhere(some_file(), {0});
   EXPECT_FALSE(std::filesystem::exists(no_home));
