@@ -59,7 +59,7 @@ class TlbArray {
         sets_(geometry.sets()),
         stride_((geometry.ways + kLanes - 1) / kLanes * kLanes),
         padding_(stride_ - ways_),
-        way_bits_(std::bit_width(geometry.ways - 1)),
+        way_bits_(static_cast<int>(std::bit_width(geometry.ways - 1))),
         full_(geometry.entries),
         per_way_(((uint64_t{1} << kReciprocal) + ways_ - 1) / ways_),
         replacement_(geometry.replacement),
