@@ -59,7 +59,7 @@ class TlbArray {
         sets_(geometry.sets()),
         stride_((geometry.ways + kLanes - 1) / kLanes * kLanes),
         padding_(stride_ - ways_),
-        way_bits_(static_cast<int>(std::bit_width(geometry.ways - 1))),
+        way_bits_(static_cast<unsigned>(std::bit_width(geometry.ways - 1))),
         full_(geometry.entries),
         per_way_(((uint64_t{1} << kReciprocal) + ways_ - 1) / ways_),
         replacement_(geometry.replacement),
@@ -297,7 +297,9 @@ class TlbArray {
   }
 
   [[nodiscard]] uint32_t longest_unused(uint32_t set) {
-    return set * ways_ + (least_by_tree() ? least_of_tree(set) : least(&stamps_[set * ways_]));
+    const uint32_t first = set * ways_;
+    const uint64_t* const stamps = &stamps_[first];
+    return first + (least_by_tree() ? least_of_tree(set, stamps) : least(stamps));
   }
 
   // The open way with the least stamp. A key is a time and, below it, whose it is: the least of
@@ -323,9 +325,8 @@ class TlbArray {
   [[nodiscard]] bool least_by_tree() const {
     return replacement_ == Replacement::Lru && !ring_ && ways_ > kMostCompared;
   }
-  [[nodiscard, gnu::noinline]] uint32_t least_of_tree(uint32_t set) {
+  [[nodiscard, gnu::noinline]] uint32_t least_of_tree(uint32_t set, const uint64_t* stamps) {
     uint64_t* const tree = &tree_[size_t{2} * set * ways_];
-    const uint64_t* const stamps = &stamps_[set * ways_];
     for (;;) {
       const uint32_t way = static_cast<uint32_t>(tree[1]) & ((uint32_t{1} << way_bits_) - 1);
       uint64_t key = stamps[way] << way_bits_ | way;
@@ -339,10 +340,10 @@ class TlbArray {
   void make_trees() {
     for (uint32_t set = 0; set < sets_; ++set) {
       uint64_t* const tree = &tree_[size_t{2} * set * ways_];
+      const uint64_t* const stamps = &stamps_[size_t{set} * ways_];
       for (uint32_t way = 0; way < ways_; ++way)
-        tree[ways_ + way] =
-            way < open_ways_ ? stamps_[set * ways_ + way] << way_bits_ | way : ~uint64_t{0};
-      for (uint32_t node = ways_ - 1; node > 0; --node)
+        tree[ways_ + way] = way < open_ways_ ? stamps[way] << way_bits_ | way : ~uint64_t{0};
+      for (size_t node = ways_ - 1; node > 0; --node)
         tree[node] = std::min(tree[2 * node], tree[2 * node + 1]);
     }
   }
@@ -401,10 +402,10 @@ class TlbArray {
   uint32_t ways_;
   uint32_t open_ways_ = ways_;
   uint32_t sets_;
-  uint32_t stride_;   // digests of a set
-  uint32_t padding_;  // ... of which so many are behind those of its ways
-  int way_bits_;      // that say which of a set's ways
-  uint32_t full_;     // so many entries fill the open ways
+  uint32_t stride_;    // digests of a set
+  uint32_t padding_;   // ... of which so many are behind those of its ways
+  unsigned way_bits_;  // that say which of a set's ways
+  uint32_t full_;      // so many entries fill the open ways
   uint32_t valid_ = 0;
   uint64_t fills_of_empty_ = 0;
   uint64_t per_way_;  // 2^kReciprocal / ways_, rounded up

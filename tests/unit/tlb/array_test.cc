@@ -226,7 +226,7 @@ TEST_P(TlbArrayUses, SetsAgreeWithASearchWayByWay) {
       uint64_t tag = 0;
       uint64_t time = 0;
     };
-    std::vector<Way> model(ways * kSets);
+    std::vector<Way> model(size_t{ways} * kSets);
     Random random(ways);
     uint64_t hits = 0;
     uint32_t open = ways;
@@ -242,10 +242,10 @@ TEST_P(TlbArrayUses, SetsAgreeWithASearchWayByWay) {
         array.set_open_ways(open);
       }
       const auto set = static_cast<uint32_t>(random.below(kSets));
-      const auto begin = model.begin() + set * ways;
+      const auto begin = model.begin() + ptrdiff_t{set} * ways;
       // Half of them recent, half from a range that digests cannot tell apart.
       const uint64_t tag =
-          1 + (random.below(2) == 0 ? random.below(2 * ways) : random.below(1 << 24));
+          1 + (random.below(2) == 0 ? random.below(uint64_t{2} * ways) : random.below(1 << 24));
       const auto there =
           std::find_if(begin, begin + ways, [tag](const Way& way) { return way.tag == tag; });
       const uint32_t found = array.find(set, tag);
