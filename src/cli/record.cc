@@ -19,7 +19,6 @@ namespace {
 
 constexpr uint64_t kMostLevel = 22;  // zstd's
 constexpr uint64_t kMostCompressors = 64;
-constexpr uint64_t kMostPagePercent = 1000;
 constexpr uint64_t kMostThreads = 100'000;
 
 const char* const kHelp =
@@ -69,8 +68,7 @@ record::RecordOptions options_of(const Arguments& arguments, Words command) {
   const uint64_t cores = std::max(2u, std::thread::hardware_concurrency());
   options.writer.compressors = static_cast<unsigned>(
       arguments.number("compressors", std::min<uint64_t>(cores, 4), 0, kMostCompressors));
-  options.writer.page_percent = static_cast<unsigned>(
-      arguments.number("pages", options.writer.page_percent, 0, kMostPagePercent));
+  choose_pages(arguments, options.writer);
   if (arguments.has("chunk")) {
     const std::optional<uint64_t> bytes = parse_size(arguments.text("chunk"));
     if (!bytes || *bytes == 0)
@@ -126,16 +124,14 @@ void record(const Words& given) {
       "isa", text_option("NAME"), "Refuse a program that is for another instruction set.")(
       "placement", text_option("NAME"),
       "Where mappings go: linux (top down, holes used again; the default) or qemu (QEMU's own).")(
-      "level", text_option("N"), "zstd's level, 1 (fast) to 22 (small); 5 if not given.")(
+      "level", text_option("N"),
+      "zstd's level, 1 (fast) to 22 (small); 4 if not given, which is 5 where that gains much and "
+      "3 "
+      "elsewhere.")(
       "compressors", text_option("N"),
       "Threads that compress; as many as there are cores, at most 4, if not given. The file is the "
-      "same.")(
-      "pages", text_option("PERCENT"),
-      "What page streams may take of the rest of the file (40), with which it is replayed "
-      "in half the time; 0: none. Making them takes a third of the recorder's time; 'trace "
-      "prepare' adds them later.")(
-      "most-threads", text_option("N"),
-      "Processes and threads that may live at one time (1024); more end the recording.")(
+      "same.")("most-threads", text_option("N"),
+               "Processes and threads that may live at one time (1024); more end the recording.")(
       "qemu-arg", boost::program_options::value<Words>()->composing()->value_name("ARG"),
       "An argument for the program's QEMU (-cpu, ...); may be given several times. ISA:ARG is for "
       "the QEMU of programs of another instruction set that it executes.")(
@@ -143,6 +139,8 @@ void record(const Words& given) {
       "Bytes of a chunk before it is compressed (16M). What a recorder that is killed has not "
       "written is at most the chunks being compressed and the last one.")(
       "quiet,q", "No progress and no summary on stderr.");
+  declare_pages(arguments,
+                "none, as making them takes up to half as long again as recording without");
   if (!arguments.parse(words)) return;
   const record::RecordOptions options = options_of(arguments, std::move(command));
   record::RecordResult result;

@@ -13,6 +13,7 @@
 #include "base/error.h"
 #include "base/interrupt.h"
 #include "base/output_file.h"
+#include "base/units.h"
 #include "cli/documents.h"
 #include "cli/log.h"
 #include "cli/names.h"
@@ -175,6 +176,7 @@ stats::Provenance provenance_of(const config::Config& config, const sim::Replaye
   p.chunks_pages = replayed.streams.chunks[static_cast<size_t>(trace::References::Any)];
   p.chunks_sets = replayed.streams.chunks[static_cast<size_t>(trace::References::Sets)];
   p.page_fallbacks = replayed.streams.fallbacks;
+  p.chunks_lacking = replayed.streams.lacking;
   return p;
 }
 
@@ -195,6 +197,18 @@ void warn_of_torn(const config::Config& config, const sim::ReplayResult& result)
   if (result.torn)
     warn(fmt::format("{}: the trace is torn; replayed up to its last whole chunk",
                      config.text(kTraceKey)));
+}
+
+// Of a trace that takes a while.
+void tell_of_prepare(const config::Config& config, const sim::ReplayResult& result) {
+  constexpr uint64_t kAWhile = 100'000'000;  // references
+  if (result.streams.lacking == 0 || result.totals.references() < kAWhile) return;
+  note(fmt::format(
+      "{}: of {} chunks {} lack the page streams that this machine could do with; "
+      "'mmusim trace prepare' adds them where they take little room",
+      config.text(kTraceKey),
+      format_count(result.streams.chunks[0] + result.streams.chunks[1] + result.streams.chunks[2]),
+      format_count(result.streams.lacking)));
 }
 
 }  // namespace
@@ -251,6 +265,7 @@ void simulate(const Arguments& arguments, const config::Config& config) {
   ResultFiles files(arguments);
   const sim::ReplayResult result = replay_with_progress(
       config, fmt::format("replaying {}", config.text("run.trace")), arguments.has("quiet"));
+  if (!arguments.has("quiet")) tell_of_prepare(config, result);
   files.write(report::replay_table(heading_of(config, result), result.report), config.effective(),
               stats::results_json(provenance_of(config, result), config, result.report),
               result.report);

@@ -2,6 +2,7 @@
 #include <fmt/format.h>
 
 #include "base/error.h"
+#include "base/output_over.h"
 #include "base/units.h"
 #include "cli/arguments.h"
 #include "cli/formats.h"

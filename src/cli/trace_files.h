@@ -1,16 +1,14 @@
-// What commands that read and write traces take: --accept-torn and --output.
+// What commands that read and write traces take: --accept-torn, --output and --pages.
 #ifndef MMUSIM_CLI_TRACE_FILES_H_
 #define MMUSIM_CLI_TRACE_FILES_H_
 
-#include <filesystem>
 #include <fmt/format.h>
 #include <string>
-#include <system_error>
-#include <vector>
 
 #include "base/error.h"
 #include "cli/arguments.h"
 #include "trace/reader.h"
+#include "trace/writer.h"
 
 namespace mmusim::cli {
 
@@ -28,16 +26,10 @@ inline const std::string& output_of(const Arguments& arguments, const char* like
   return arguments.text("output");
 }
 
-// For an output of another kind than what it is made of. Errors: UsageError where it is one of
-// these files, which would be lost.
-inline void refuse_output_over(const std::vector<std::string>& inputs, const std::string& output) {
-  std::error_code ignored;  // what is not there is nobody's
-  for (const std::string& input : inputs)
-    if (std::filesystem::is_regular_file(output, ignored) &&
-        std::filesystem::equivalent(output, input, ignored))
-      throw UsageError("--output", fmt::format("'{}' is what it would be made of", output),
-                       "name another file");
-}
+// --pages, of commands that make traces of something else; `otherwise`: what is done without it.
+void declare_pages(Arguments& arguments, const char* otherwise);
+// Errors: UsageError for a choice that there is not.
+void choose_pages(const Arguments& arguments, trace::WriterOptions& writer);
 
 }  // namespace mmusim::cli
 

@@ -4,6 +4,7 @@
 #include <fmt/format.h>
 
 #include "base/error.h"
+#include "base/output_over.h"
 #include "base/units.h"
 #include "cli/arguments.h"
 #include "cli/formats.h"
@@ -93,6 +94,10 @@ void trace_import(const Words& words) {
       "lenient", "Skip records that cannot be understood, and count them, instead of stopping.")(
       "level", text_option("N"), "zstd's level, 1 (fast) to 22 (small).")("quiet,q",
                                                                           "No progress on stderr.");
+  declare_pages(
+      arguments,
+      "what a shipped machine of the instruction set needs at least: sets for x86_64, any for "
+      "others that have machines");
   config::Schema schema;
   for (const trace::Importer& importer : trace::importers())
     importer.declare(schema);
@@ -108,6 +113,7 @@ void trace_import(const Words& words) {
   trace::WriterOptions writer;
   writer.zstd_level = static_cast<int>(
       arguments.number("level", static_cast<uint64_t>(writer.zstd_level), 1, kMostLevel));
+  choose_pages(arguments, writer);
 
   const trace::Importer& importer =
       arguments.has("format")

@@ -19,9 +19,10 @@ void trace_prepare(const Words& words) {
           "matter to a first-level TLB. Where they do, a replay reads them instead "
           "(run.stream), with the same counters, in a fraction of the time.\n\n"
           "The trace stays the same trace, with the same hash. Without -o the file is replaced. "
-          "What is recorded, imported, cut or merged has page streams already. Together they take "
-          "at "
-          "most {} % of the rest: chunks for which there is no room are left as they are, or get "
+          "What is imported, cut or merged has those that a shipped machine of its instruction set "
+          "needs; what is recorded has none unless 'record --pages' asked for them. Together they "
+          "take at most {} % of the rest: chunks for which there is no room are left as they are, "
+          "or get "
           "those for TLBs with sets only. Files so made are of format version 3, which older "
           "programs refuse.",
           trace::kPagePercent));

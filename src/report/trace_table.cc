@@ -59,6 +59,9 @@ Table trace_row(const std::string& path, const trace::Info& info) {
   add("content_hash", info.content_hash);
   add("file_bytes", info.file_bytes, "bytes");
   add("chunks", info.chunks, "chunks");
+  add("for_sets", info.page_streams.for_sets, "chunks",
+      "With page streams for first-level TLBs with sets.");
+  add("for_any", info.page_streams.for_any, "chunks", "With page streams for any first-level TLB.");
   add("torn", info.torn, "", "The file ends within a chunk.");
   add("raw_bytes", info.raw_bytes, "bytes", "Of the records, uncompressed.");
   add("instructions", totals.instructions, "instructions");
@@ -280,6 +283,12 @@ std::string trace_text(const std::string& path, const trace::Info& info) {
   line("content hash", info.content_hash);
   line("file", fmt::format("{} bytes in {} chunks{}", format_count(info.file_bytes),
                            format_count(info.chunks), info.torn ? ", torn" : ""));
+  const trace::PageStreamChunks& pages = info.page_streams;
+  line("page streams",
+       pages.for_sets == 0
+           ? std::string("none (trace prepare adds some)")
+           : fmt::format("in {} chunks for first levels with sets, in {} for any",
+                         format_count(pages.for_sets), format_count(pages.for_any)));
   line("uncompressed", fmt::format("{} bytes", format_count(info.raw_bytes)));
   line("instructions", fmt::format("{} in {} blocks", format_count(totals.instructions),
                                    format_count(totals.blocks)));

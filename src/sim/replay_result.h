@@ -44,6 +44,7 @@ struct ReplayOptions {
 // machine that was given page streams went back to the columns.
 struct StreamUse {
   std::array<uint64_t, 3> chunks{};
+  uint64_t lacking = 0;  // chunks without the page streams that it could have been given
   uint64_t fallbacks = 0;
 };
 

@@ -16,7 +16,7 @@ TracePass::TracePass(MachineRuns& runs, TraceSource& source, const TraceRoute& r
       route_(route),
       options_(options),
       all_(runs.size()),
-      chunks_(runs.size()),
+      uses_(runs.size()),
       sifted_(runs.size(), trace::References::All) {
   std::iota(all_.begin(), all_.end(), size_t{0});
 }
@@ -29,8 +29,8 @@ void TracePass::run(Looks& looks, const Look& look) {
   }
   batches(
       all_, [this](trace::Batch& batch) { return source_.next(batch); }, way);
-  for (auto& chunks : chunks_)
-    chunks[static_cast<size_t>(trace::References::All)] = source_.reader().chunks_read();
+  for (StreamUse& use : uses_)
+    use.chunks[static_cast<size_t>(trace::References::All)] = source_.reader().chunks_read();
 }
 
 // Page streams are for machines that see a trace as it was recorded. Those that are to have them
@@ -64,7 +64,7 @@ void TracePass::by_chunks(Way& way) {
       runs_.attempt(i, [&] {
         const auto kind = static_cast<size_t>(chosen(pages, i, cut));
         groups[kind].push_back(i);
-        ++chunks_[i][kind];
+        ++uses_[i].chunks[kind];
       });
     }
     const trace::Totals before = totals_;
@@ -97,10 +97,11 @@ bool TracePass::is_cut(const Way& way) const {
 }
 
 // What the machine is given of the chunk, which is cut or is not.
-trace::References TracePass::chosen(PagePass& pages, size_t i, bool cut) const {
+trace::References TracePass::chosen(PagePass& pages, size_t i, bool cut) {
   const trace::Reader& reader = source_.reader();
   const trace::References needed = cut ? trace::References::All : runs_[i]->needs();
   trace::References offered = reader.offers(needed);
+  if (offered != needed && reader.chunk_totals().blocks != 0) ++uses_[i].lacking;
   if (route_.stream == StreamChoice::Auto) {
     if (!pages.pays(i)) offered = trace::References::All;
     pages.give(i, offered);

@@ -46,7 +46,11 @@ class TracePass {
   [[nodiscard]] bool stopped() const { return stopped_; }
   // What a machine was given, and how often it went back to the columns. REQUIRES: it has not
   // ended.
-  [[nodiscard]] StreamUse streams_of(size_t i) const { return {chunks_[i], runs_[i]->waits()}; }
+  [[nodiscard]] StreamUse streams_of(size_t i) const {
+    StreamUse use = uses_[i];
+    use.fallbacks = runs_[i]->waits();
+    return use;
+  }
 
  private:
   static constexpr size_t kTogether = 16;        // batches of blocks
@@ -63,7 +67,7 @@ class TracePass {
 
   bool may_give_pages();
   void by_chunks(Way& way);
-  [[nodiscard]] trace::References chosen(PagePass& pages, size_t i, bool cut) const;
+  [[nodiscard]] trace::References chosen(PagePass& pages, size_t i, bool cut);
   [[nodiscard]] bool is_cut(const Way& way) const;
   void batches(const Group& group, const BatchCut::Source& source, Way& way);
   void chunk_of_pages(const Group& group, trace::References which, PagePass& pages, Way& way);
@@ -77,8 +81,8 @@ class TracePass {
   TraceSource& source_;
   const TraceRoute& route_;
   const ReplayOptions& options_;
-  std::vector<size_t> all_;                           // the numbers of all machines
-  std::vector<std::array<uint64_t, kKinds>> chunks_;  // by machine, what it was given
+  std::vector<size_t> all_;                // the numbers of all machines
+  std::vector<StreamUse> uses_;            // by machine, what it was given
   std::vector<trace::References> sifted_;  // by machine, what of batches of blocks it is given
   trace::Totals totals_;
   bool stopped_ = false;

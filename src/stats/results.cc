@@ -108,7 +108,8 @@ Json document_head(const Provenance& provenance, const config::Config& config) {
          {{"whole", provenance.chunks_whole},
           {"pages", provenance.chunks_pages},
           {"sets", provenance.chunks_sets},
-          {"fallbacks", provenance.page_fallbacks}}}}},
+          {"fallbacks", provenance.page_fallbacks},
+          {"lacking", provenance.chunks_lacking}}}}},
   };
   Json& plugins = document["provenance"]["plugins"] = Json::array();
   for (const Provenance::Plugin& plugin : provenance.plugins)

@@ -38,6 +38,7 @@ struct Provenance {
   uint64_t chunks_pages = 0;
   uint64_t chunks_sets = 0;
   uint64_t page_fallbacks = 0;
+  uint64_t chunks_lacking = 0;  // that have not the page streams with which it could have been done
 
   struct Plugin {
     std::string path;  // as machine.page_table has it

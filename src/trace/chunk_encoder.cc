@@ -35,8 +35,9 @@ Totals since(const Totals& begin, const Totals& end) {
 
 }  // namespace
 
-ChunkEncoder::ChunkEncoder(bool pages)
-    : slots_(kFirstSlots), pages_(pages ? std::make_unique<PageStreamMaker>() : nullptr) {}
+ChunkEncoder::ChunkEncoder(PageChoice pages)
+    : slots_(kFirstSlots),
+      pages_(pages != PageChoice::None ? std::make_unique<PageStreamMaker>(pages) : nullptr) {}
 
 std::span<const uint8_t> ChunkEncoder::stream(Stream which) const {
   return streams_[static_cast<size_t>(which)].bytes();
@@ -121,7 +122,12 @@ uint32_t ChunkEncoder::add(const StaticBlock& block, uint64_t hash, const uint64
               block.instructions,
               block.mem_ops,
               block.bytes};
-  Counts counts{entry.first_op, block.mem_ops, block.instructions, 0, 0};
+  Counts counts{entry.first_op,
+                block.mem_ops,
+                block.instructions,
+                0,
+                0,
+                PageRef(block.start, AccessKind::Fetch, block.crosses_page)};
   ByteBuffer& out = streams_[static_cast<size_t>(Stream::Dictionary)];
   out.signed_varint(static_cast<int64_t>(entry.start - previous_end_));
   previous_end_ = entry.start + block.bytes;
@@ -139,7 +145,7 @@ uint32_t ChunkEncoder::add(const StaticBlock& block, uint64_t hash, const uint64
     out.byte(static_cast<uint8_t>(base));
     out.varint(zigzag(addresses[i] - first_addresses_.base(base)));
     first_addresses_.told(base, addresses[i]);
-    last_address_.push_back(addresses[i]);
+    last_.push_back({addresses[i], op});
     if (op.kind == AccessKind::Load) ++counts.loads;
     if (op.kind == AccessKind::Store) ++counts.stores;
   }
@@ -147,7 +153,6 @@ uint32_t ChunkEncoder::add(const StaticBlock& block, uint64_t hash, const uint64
   ops_.insert(ops_.end(), block.ops, block.ops + block.mem_ops);
   table_.push_back(entry);
   counts_.push_back(counts);
-  if (pages_ != nullptr) fetches_.emplace_back(block.start, AccessKind::Fetch, block.crosses_page);
   if (table_.size() * 2 > slots_.size()) rehash(slots_.size() * 2);
   return static_cast<uint32_t>(table_.size() - 1);
 }
@@ -163,26 +168,24 @@ bool ChunkEncoder::has_room(uint64_t chunk_bytes, size_t blocks, size_t accesses
   return raw_bytes() + most < chunk_bytes && totals_.blocks + blocks < kMaxBlocksPerChunk;
 }
 
-// A block whose last instruction crosses, and the places of its references from `begin` on, where
-// its fetch is. Where the next block's are.
-size_t ChunkEncoder::place_crossing(const Counts& block, size_t begin, uint32_t* accesses,
-                                    LastPage& fetched) {
-  if (block.instructions == 1) {
-    spared_[begin] = static_cast<uint8_t>(fetched.spare(refs_[begin]));
-    return begin + 1 + block.mem_ops;
-  }
+// The fetches of a block whose last instruction crosses, whose first access is at `place`: those
+// that are not spared. Returns where the next is to be written.
+PlacedRef* ChunkEncoder::fetch_crossing(const Counts& block, uint32_t place, LastPage& fetched,
+                                        PlacedRef* to, uint64_t& digests) const {
+  const auto put = [&](PageRef ref, uint32_t at) {
+    digests += digest_of(ref);
+    *to = {ref, at};
+    to += 1 - fetched.spare(ref);
+  };
   const MemOp* const ops = ops_.data() + block.first_op;
-  size_t before = 0;  // of the accesses, those in front of the second fetch
-  while (before < block.mem_ops && ops[before].instruction + 1u < block.instructions)
-    ++before;
-  const PageRef second = refs_[begin];
-  refs_[begin] = PageRef(second.page(), AccessKind::Fetch, false);
-  refs_[begin + 1 + before] = second;
-  for (const size_t at : {begin, begin + 1 + before})
-    spared_[at] = static_cast<uint8_t>(fetched.spare(refs_[at]));
-  for (size_t i = before; i < block.mem_ops; ++i)
-    ++accesses[i];
-  return begin + 2 + block.mem_ops;
+  uint32_t before = 0;  // of the accesses, those in front of the second fetch
+  if (block.instructions > 1) {
+    put(PageRef(block.fetch.page(), AccessKind::Fetch, false), place);
+    while (before < block.mem_ops && ops[before].instruction + 1u < block.instructions)
+      ++before;
+  }
+  put(block.fetch, place + before);
+  return to;
 }
 
 void ChunkEncoder::again(std::span<const uint32_t> numbers, std::span<const uint64_t> addresses) {
@@ -196,47 +199,46 @@ void ChunkEncoder::again(std::span<const uint32_t> numbers, std::span<const uint
 // first all their places, then all accesses as if there were no blocks.
 template <bool kPages>
 void ChunkEncoder::put(std::span<const uint32_t> numbers, std::span<const uint64_t> addresses) {
+  constexpr size_t kAheadBlocks = 8;
   constexpr size_t kAtOnce = 4;  // that many whether there are or not; few blocks have more
   numbers_.insert(numbers_.end(), numbers.begin(), numbers.end());
   if (places_.size() < addresses.size() + kAtOnce) places_.resize(addresses.size() + kAtOnce);
   uint32_t* place = places_.data();
+  PlacedRef* fetch = nullptr;
+  LastPage fetched;
+  uint64_t digests = 0;
   if constexpr (kPages) {
-    const size_t most = 2 * numbers.size() + addresses.size();
-    if (refs_.size() < most) {
-      refs_.resize(most);
-      spared_.resize(most);
-    }
-    if (ref_places_.size() < addresses.size() + kAtOnce)
-      ref_places_.resize(addresses.size() + kAtOnce);
+    if (needed_[0].size() < 2 * numbers.size()) needed_[0].resize(2 * numbers.size());
+    if (needed_[1].size() < addresses.size()) needed_[1].resize(addresses.size());
+    fetch = needed_[0].data();
+    fetched = pages_->side(false);
   }
-  uint32_t* ref_place = ref_places_.data();
-  size_t refs = 0;
-  LastPage fetched = kPages ? pages_->side(false) : LastPage();
   uint64_t instructions = 0;
   uint64_t loads = 0;
   uint64_t stores = 0;
-  for (const uint32_t number : numbers) {
-    const Counts entry = counts_[number];
-    const auto all = [&entry](uint32_t* to, uint32_t first) {
-      for (unsigned i = 0; i < kAtOnce; ++i)
-        to[i] = first + i;
-      for (unsigned i = kAtOnce; i < entry.mem_ops; ++i)
-        to[i] = first + i;
-    };
-    all(place, entry.first_op);
-    place += entry.mem_ops;
+  for (size_t i = 0; i < numbers.size(); ++i) {
+    __builtin_prefetch(&counts_[numbers[std::min(i + kAheadBlocks, numbers.size() - 1)]]);
+    const Counts entry = counts_[numbers[i]];
     if constexpr (kPages) {
-      const PageRef fetch = fetches_[number];
-      refs_[refs] = fetch;
-      all(ref_place, static_cast<uint32_t>(refs + 1));
-      if (fetch.crosses()) [[unlikely]] {
-        refs = place_crossing(entry, refs, ref_place, fetched);
+      const auto at = static_cast<uint32_t>(place - places_.data());
+      if (entry.fetch.crosses()) [[unlikely]] {
+        // Copies, so that the others stay in registers.
+        LastPage last = fetched;
+        uint64_t sum = 0;
+        fetch = fetch_crossing(entry, at, last, fetch, sum);
+        fetched = last;
+        digests += sum;
       } else {
-        spared_[refs] = static_cast<uint8_t>(fetched.spare(fetch.page().value(), 0, 0));
-        refs += 1 + entry.mem_ops;
+        digests += digest_of(entry.fetch);
+        *fetch = {entry.fetch, at};
+        fetch += 1 - fetched.spare(entry.fetch.page().value(), 0, 0);
       }
-      ref_place += entry.mem_ops;
     }
+    for (unsigned op = 0; op < kAtOnce; ++op)
+      place[op] = entry.first_op + op;
+    for (unsigned op = kAtOnce; op < entry.mem_ops; ++op)
+      place[op] = entry.first_op + op;
+    place += entry.mem_ops;
     instructions += entry.instructions;
     loads += entry.loads;
     stores += entry.stores;
@@ -249,48 +251,57 @@ void ChunkEncoder::put(std::span<const uint32_t> numbers, std::span<const uint64
   totals_.stores += stores;
   totals_.modifies += addresses.size() - loads - stores;
 
-  put_addresses<kPages>(addresses);
+  uint64_t of_data = 0;
+  const size_t data = put_addresses<kPages>(addresses, of_data);
   if constexpr (kPages) {
     pages_->side(false) = fetched;
-    pages_->take(std::span(refs_).first(refs), spared_.data());
+    PlacedRef* const fetches = needed_[0].data();
+    pages_->take({fetches, fetch}, std::span(needed_[1]).first(data), digests + of_data);
   }
 }
 
 // Three steps, so that one access waits for as little as possible of what comes of the one before:
-// most differences are 0, and of the others most are repeated.
+// most differences are 0, and of the others most are repeated. How many references their side does
+// not spare is returned.
 template <bool kPages>
-void ChunkEncoder::put_addresses(std::span<const uint64_t> addresses) {
-  if (addresses.empty()) return;
+size_t ChunkEncoder::put_addresses(std::span<const uint64_t> addresses, uint64_t& digests) {
+  constexpr size_t kAhead = 16;
+  if (addresses.empty()) return 0;
   if (moved_.size() < addresses.size()) moved_.resize(addresses.size());
   // In registers: a byte written might be any of these, for all a compiler knows.
   const uint32_t* const places = places_.data();
-  const uint32_t* const ref_places = ref_places_.data();
-  const MemOp* const ops = ops_.data();
-  PageRef* const row = refs_.data();
-  uint8_t* const spared = spared_.data();
+  PlacedRef* const needed = needed_[1].data();
+  size_t needs = 0;
+  uint64_t sum = 0;
   LastPage used = kPages ? pages_->side(true) : LastPage();
-  uint64_t* const last = last_address_.data();
+  LastAccess* const all = last_.data();
   Moved* const moved = moved_.data();
   size_t count = 0;
   for (size_t i = 0; i < addresses.size(); ++i) {
+    // Those of large programs are seldom in the nearest cache.
+    __builtin_prefetch(&all[places[std::min(i + kAhead, addresses.size() - 1)]], 1);
     const uint64_t address = addresses[i];
-    const uint64_t difference = address - last[places[i]];
-    last[places[i]] = address;
+    LastAccess& last = all[places[i]];
+    const uint64_t difference = address - last.address;
+    last.address = address;
     if constexpr (kPages) {
-      const MemOp op = ops[places[i]];
+      const MemOp op = last.op;
       const VirtAddr va(address);
       const PageRef ref(va, op.kind, op.crosses(va, kBlockPage));
-      row[ref_places[i]] = ref;
-      spared[ref_places[i]] = static_cast<uint8_t>(used.spare(ref));
+      sum += digest_of(ref);
+      needed[needs] = {ref, static_cast<uint32_t>(i)};
+      needs += 1 - used.spare(ref);
     }
     moved[count] = {difference, i};
     count += difference != 0 ? 1 : 0;
   }
   if constexpr (kPages) pages_->side(true) = used;
+  digests += sum;
   widths_.reserve(addresses.size());
   std::memset(widths_.end(), 0, addresses.size());
   put_differences(std::span(moved, count), widths_.end());
   widths_.set_end(widths_.end() + addresses.size());
+  return needs;
 }
 
 // Of none that is 0. Those that are to be stored take the place of others.
@@ -302,14 +313,15 @@ void ChunkEncoder::put_differences(std::span<Moved> moved, uint8_t* widths) {
     const unsigned same = (difference == first ? 1u : 0u) | (difference == second ? 2u : 0u) |
                           (difference == third ? 4u : 0u) | (difference == fourth ? 8u : 0u);
     const auto code = kRepeatCode + static_cast<unsigned>(std::countr_zero(same | 16u));
-    const bool stored = same == 0;
-    widths[access] = static_cast<uint8_t>(stored ? width : code);
+    // Whether it is stored cannot be foreseen: all ones if it is, so that compilers make no branch.
+    const uint64_t stored = 0 - static_cast<uint64_t>(same == 0 ? 1 : 0);
+    widths[access] = static_cast<uint8_t>(code ^ ((code ^ width) & stored));
     moved[count] = {difference, width};
-    count += stored ? 1 : 0;
-    fourth = stored ? third : fourth;
-    third = stored ? second : third;
-    second = stored ? first : second;
-    first = stored ? difference : first;
+    count -= stored;
+    fourth ^= (fourth ^ third) & stored;
+    third ^= (third ^ second) & stored;
+    second ^= (second ^ first) & stored;
+    first ^= (first ^ difference) & stored;
   }
   stored_ = {first, second, third, fourth};
 
@@ -365,13 +377,12 @@ bool ChunkEncoder::page_streams(PageStreams& out) {
 void ChunkEncoder::clear() {
   table_.clear();
   counts_.clear();
-  fetches_.clear();
   if (pages_ != nullptr) pages_->begin();
   run_begin_ = Totals{};
   slots_.assign(kFirstSlots, 0);
   lengths_.clear();
   ops_.clear();
-  last_address_.clear();
+  last_.clear();
   numbers_.clear();
   widths_.clear();
   stored_ = {};

@@ -10,6 +10,7 @@
 
 #include "trace/bytes.h"
 #include "trace/format.h"
+#include "trace/page_choice.h"
 #include "trace/page_stream.h"
 #include "trace/record.h"
 
@@ -17,8 +18,8 @@ namespace mmusim::trace {
 
 class ChunkEncoder {
  public:
-  // `pages`: makes page streams besides, of the references as they come.
-  explicit ChunkEncoder(bool pages = false);
+  // `pages`: which page streams it makes besides, of the references as they come.
+  explicit ChunkEncoder(PageChoice pages = PageChoice::None);
 
   // The thread of what follows. Cheap when it does not change.
   void thread(ThreadId thread);
@@ -61,14 +62,14 @@ class ChunkEncoder {
     uint8_t mem_ops;
     uint32_t bytes;
   };
-  // What executing a block again needs: eight bytes, so that those of large programs stay in a
-  // cache.
+  // What executing a block again needs: little, so that those of large programs stay in a cache.
   struct Counts {
     uint32_t first_op;
     uint8_t mem_ops;
     uint8_t instructions;
     uint8_t loads;
     uint8_t stores;
+    PageRef fetch;  // of the block's begin, or what crosses
   };
 
   // An access that does not go where it went the last time: how far from there, and which of those
@@ -81,9 +82,10 @@ class ChunkEncoder {
   template <bool kPages>
   void put(std::span<const uint32_t> numbers, std::span<const uint64_t> addresses);
   template <bool kPages>
-  void put_addresses(std::span<const uint64_t> addresses);
+  size_t put_addresses(std::span<const uint64_t> addresses, uint64_t& digests);
   void put_differences(std::span<Moved> moved, uint8_t* widths);
-  size_t place_crossing(const Counts& block, size_t begin, uint32_t* accesses, LastPage& fetched);
+  PlacedRef* fetch_crossing(const Counts& block, uint32_t place, LastPage& fetched, PlacedRef* to,
+                            uint64_t& digests) const;
   uint32_t number_of(const StaticBlock& block, uint64_t hash, const uint64_t* addresses);
   uint32_t add(const StaticBlock& block, uint64_t hash, const uint64_t* addresses);
   bool same(const Entry& entry, const StaticBlock& block) const;
@@ -95,16 +97,18 @@ class ChunkEncoder {
   std::vector<uint32_t> slots_;  // number + 1, or 0; open addressing, a power of two of them
   std::vector<uint8_t> lengths_;
   std::vector<MemOp> ops_;
-  std::vector<uint64_t> last_address_;  // per static op
-  std::vector<uint32_t> places_;        // in last_address_, of the accesses being written
-  std::vector<Moved> moved_;            // of these
+  struct LastAccess {
+    uint64_t address;
+    MemOp op;
+  };
+  std::vector<LastAccess> last_;  // per static op, as ops_
+  std::vector<uint32_t> places_;  // in last_, of the accesses being written
+  std::vector<Moved> moved_;      // of these
 
   std::unique_ptr<PageStreamMaker> pages_;  // null: there are none
-  std::vector<PageRef> fetches_;            // by number: that of the block's begin, or what crosses
-  std::vector<PageRef> refs_;               // of the blocks being written, in order
-  std::vector<uint8_t> spared_;             // of these, by their sides
-  std::vector<uint32_t> ref_places_;        // in refs_, of their accesses
-  Totals run_begin_;                        // totals_ when the run of blocks began
+  // Of the blocks being written what their sides do not spare, by side.
+  std::array<std::vector<PlacedRef>, 2> needed_;
+  Totals run_begin_;  // totals_ when the run of blocks began
 
   ThreadId thread_{};
   bool has_thread_ = false;

@@ -92,7 +92,7 @@ bool ChunkPacker::full() const {
 }
 
 std::unique_ptr<ChunkEncoder> ChunkPacker::make_encoder() const {
-  return std::make_unique<ChunkEncoder>(options_.page_percent != 0);
+  return std::make_unique<ChunkEncoder>(options_.pages);
 }
 
 void ChunkPacker::give(std::unique_ptr<ChunkEncoder>& encoder) {

@@ -25,6 +25,7 @@ struct PackedChunk {
 
 struct PackOptions {
   int zstd_level = 0;
+  PageChoice pages = PageChoice::None;
   unsigned page_percent = 0;  // as PagePacker's
 };
 

@@ -2,8 +2,9 @@
 //
 // zstd's levels do not know what they are given: block numbers repeat in long runs, widths in runs
 // of half bytes, differences in short ones. At its levels that search (5 to 12), matches are looked
-// for anywhere in a stream, and are at least as long as is worth while in its kind (README.md, "Why
-// it looks like this", has what that gains).
+// for anywhere in a stream, and are at least as long as is worth while in its kind. Level 4 is a
+// mix: block numbers and page streams gain much by searching, the others little (README.md, "Why it
+// looks like this", has what all of that gains).
 #ifndef MMUSIM_TRACE_COMPRESSOR_H_
 #define MMUSIM_TRACE_COMPRESSOR_H_
 
@@ -13,6 +14,7 @@
 #include "base/error.h"
 #include "trace/bytes.h"
 #include "trace/format.h"
+#include "trace/writer.h"
 
 namespace mmusim::trace {
 
@@ -37,6 +39,15 @@ constexpr Repeats repeats_of(PageStream stream) {
   return stream == PageStream::Runs ? Repeats{} : Repeats{.shortest = 6};
 }
 
+// zstd's level for a kind of stream.
+constexpr int level_for(Stream stream, int level) {
+  if (level != kMixedLevel) return level;
+  return stream == Stream::Blocks ? level + 1 : level - 1;
+}
+constexpr int level_for(PageStream /*stream*/, int level) {
+  return level == kMixedLevel ? level + 1 : level;
+}
+
 class Compressor {
  public:
   Compressor() : context_(ZSTD_createCCtx()) { MMUSIM_ASSERT(context_ != nullptr); }
@@ -51,6 +62,7 @@ class Compressor {
     const size_t room = ZSTD_compressBound(raw.size());
     out.reserve(room);
     ZSTD_CCtx_reset(context_, ZSTD_reset_session_and_parameters);
+    level = level_for(kind, level);
     set(ZSTD_c_compressionLevel, level);
     if (level >= kFirstSearching && level <= kLastSearching) {
       const Repeats repeats = repeats_of(kind);

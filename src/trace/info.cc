@@ -60,6 +60,7 @@ void InfoScan::describe_file(const Reader& reader) {
   info_.chunks = reader.chunks().size();
   for (const ChunkInfo& chunk : reader.chunks())
     info_.raw_bytes += chunk.raw_bytes;
+  info_.page_streams = reader.page_stream_chunks();
   info_.content_hash = reader.content_hash();
 }
 

@@ -20,7 +20,8 @@ struct Info {
   std::string content_hash;
   uint64_t file_bytes = 0;
   uint64_t chunks = 0;
-  uint64_t raw_bytes = 0;  // of all chunks, uncompressed
+  uint64_t raw_bytes = 0;         // of all chunks, uncompressed
+  PageStreamChunks page_streams;  // how many have some
   bool torn = false;
   Totals totals;
 

@@ -16,7 +16,7 @@ void PagePacker::add(const PageStreams& streams, ChunkHeader& header, ByteBuffer
   const size_t begin = payload.size();
   size_t good = begin;  // up to here it is within that
   std::array<StreamSizes, kPageStreams> sizes{};
-  for (size_t i = 0; i < kPageStreams; ++i) {
+  for (size_t i = 0; i < (streams.returns ? kPageStreams : kPageStreams - 1); ++i) {
     sizes[i] = compressor_->append(streams.streams[i].bytes(), static_cast<PageStream>(i), level_,
                                    payload);
     if (payload.size() - begin > most) break;

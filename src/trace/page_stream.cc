@@ -119,45 +119,64 @@ void PageStreamMaker::begin() {
   all_ = 0;
   for_any_ = 0;
   run_kept_ = 0;
-  run_returns_ = 0;
+  run_needed_ = 0;
   sieve_.forget();
 }
 
-// Which references are kept cannot be foreseen, so all are written, and the next one takes the
-// place of one that is not kept.
-void PageStreamMaker::take(std::span<const PageRef> refs, const uint8_t* spared_by_side) {
-  if (too_large_) return;
-  if (needed_.size() < refs.size()) needed_.resize(refs.size());
-  PageRef* const row = needed_.data();
-  uint64_t all = 0;
+// What its slots say of each: that it is spared, or, where nobody else needs to know, that it is
+// not among those returned. Which ones these are cannot be foreseen, so all are written, and the
+// next takes the place of one that does not stay.
+std::span<PlacedRef> PageStreamMaker::sift(std::span<PlacedRef> refs) {
+  uint64_t digests = 0;
   size_t count = 0;
-  for (size_t i = 0; i < refs.size(); ++i) {
-    all += digest_of(refs[i]);
-    row[count] = refs[i];
-    count += 1u ^ spared_by_side[i];
-  }
-  const std::span needed(row, count);
-  kept_.reserve(needed.size() * sizeof(PageRef));
-  returns_.reserve(needed.size());
-  uint8_t* at = returns_.end();
-  auto* kept = reinterpret_cast<PageRef*>(kept_.end());
-  all_ += all;
-  uint64_t for_any = 0;
-  for (const PageRef ref : needed) {
+  for (const PlacedRef placed : refs) {
     uint64_t spared = 0;
-    if (ref.crosses()) [[unlikely]]
-      sieve_.cross_slots(ref);
+    if (placed.ref.crosses()) [[unlikely]]
+      sieve_.cross_slots(placed.ref);
     else
-      spared = sieve_.spare_by_slot(ref);
-    for_any += digest_of(ref);
-    const uint64_t back = static_cast<uint64_t>(ref.kind()) << kSetBits | set_of(ref.number());
-    // kNext, or back: without a branch.
-    *at++ = static_cast<uint8_t>(kNext ^ ((kNext ^ back) & (0 - spared)));
-    *kept = ref;
-    kept += 1 - spared;
+      spared = sieve_.spare_by_slot(placed.ref);
+    digests += digest_of(placed.ref);
+    refs[count] = {placed.ref, placed.place, static_cast<uint32_t>(spared)};
+    count += returns_too_ ? 1 : 1 - spared;
   }
-  for_any_ += for_any;
-  returns_.set_end(at);
+  for_any_ += digests;
+  run_needed_ += refs.size();
+  return refs.first(count);
+}
+
+void PageStreamMaker::take(std::span<PlacedRef> fetches, std::span<PlacedRef> data,
+                           uint64_t digests) {
+  if (too_large_) return;
+  all_ += digests;
+  fetches = sift(fetches);
+  data = sift(data);
+  const size_t most = fetches.size() + data.size();
+  kept_.reserve(most * sizeof(PageRef));
+  returns_.reserve(most);
+  auto* kept = reinterpret_cast<PageRef*>(kept_.end());
+  uint8_t* back = returns_.end();
+  const auto put = [&](const PlacedRef& placed) {
+    if (returns_too_) {
+      const uint64_t way =
+          static_cast<uint64_t>(placed.ref.kind()) << kSetBits | set_of(placed.ref.number());
+      *back++ = static_cast<uint8_t>(placed.spared != 0 ? way : kNext);
+    }
+    *kept = placed.ref;
+    kept += 1 - placed.spared;
+  };
+  const PlacedRef* fetch = fetches.data();
+  const PlacedRef* other = data.data();
+  const PlacedRef* const fetches_end = fetch + fetches.size();
+  const PlacedRef* const data_end = other + data.size();
+  while (fetch != fetches_end && other != data_end) {
+    const bool first = fetch->place <= other->place;
+    put(first ? *fetch : *other);
+    fetch += first ? 1 : 0;
+    other += first ? 0 : 1;
+  }
+  std::for_each(fetch, fetches_end, put);
+  std::for_each(other, data_end, put);
+  returns_.set_end(back);
   kept_.set_end(reinterpret_cast<const uint8_t*>(kept));
   too_large_ = this->kept().size() * sizeof(uint32_t) + returns_.size() > kMaxPageStreamBytes;
 }
@@ -168,9 +187,9 @@ void PageStreamMaker::end_run(const Totals& run) {
   runs_.varint(run.stores);
   runs_.varint(run.modifies);
   runs_.varint(kept().size() - run_kept_);
-  runs_.varint(returns_.size() - run_returns_);
+  runs_.varint(run_needed_);
   run_kept_ = kept().size();
-  run_returns_ = returns_.size();
+  run_needed_ = 0;
   sieve_.forget();
 }
 
@@ -178,6 +197,7 @@ void PageStreamMaker::finish(PageStreams& out) {
   for (ByteBuffer& stream : out.streams)
     stream.clear();
   out.digests = {};
+  out.returns = returns_too_;
   out.too_large = too_large_;
   if (too_large_) return;
   refs_.clear();
@@ -222,17 +242,20 @@ void PageStreamMaker::make(const BatchSource& columns, PageStreams& out) {
   for (Batch batch; columns(batch);) {
     if (batch.event != nullptr) continue;
     run += batch.totals;
-    const size_t most = 2 * batch.blocks.size() + batch.totals.data_accesses();
-    if (of_batch_.size() < most) {
-      of_batch_.resize(most);
-      spared_.resize(most);
-    }
-    size_t count = 0;
+    // The place of one that is spared is the next one's.
+    if (of_batch_[0].size() < 2 * batch.blocks.size()) of_batch_[0].resize(2 * batch.blocks.size());
+    if (of_batch_[1].size() <= batch.totals.data_accesses())
+      of_batch_[1].resize(batch.totals.data_accesses() + 1);
+    std::array<PlacedRef*, 2> at = {of_batch_[0].data(), of_batch_[1].data()};
+    uint64_t digests = 0;
+    uint32_t place = 0;
     each_reference(batch, [&](PageRef ref, uint32_t /*block*/, unsigned /*op*/) {
-      of_batch_[count] = ref;
-      spared_[count++] = static_cast<uint8_t>(side(ref.is_data()).spare(ref));
+      const size_t which = ref.is_data() ? 1 : 0;
+      digests += digest_of(ref);
+      *at[which] = {ref, place++};
+      at[which] += 1 - side(ref.is_data()).spare(ref);
     });
-    take(std::span(of_batch_).first(count), spared_.data());
+    take({of_batch_[0].data(), at[0]}, {of_batch_[1].data(), at[1]}, digests);
     if (batch.goes_on) continue;
     end_run(run);
     run = {};

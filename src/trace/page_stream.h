@@ -20,6 +20,7 @@
 #include "trace/bytes.h"
 #include "trace/control_reader.h"
 #include "trace/format.h"
+#include "trace/page_choice.h"
 #include "trace/record.h"
 
 namespace mmusim::trace {
@@ -215,20 +216,33 @@ class KnownPages {
 // The page streams of a chunk, uncompressed.
 struct PageStreams {
   std::array<ByteBuffer, kPageStreams> streams;
+  bool returns = false;  // the last of them is there, perhaps empty
   PageDigests digests;
   bool too_large = false;  // more than the format's limit: nothing else is said
+};
+
+// A reference that its side does not spare, and where it stands among those of the other side: with
+// equal places the fetch is first.
+struct PlacedRef {
+  PageRef ref;
+  uint32_t place = 0;
+  uint32_t spared = 0;  // by its slot; the maker's
 };
 
 // Makes them of a chunk's references, as they come or of a chunk that is there. Keeps its tables
 // from chunk to chunk.
 class PageStreamMaker {
  public:
+  // REQUIRES: `choice` is not None.
+  explicit PageStreamMaker(PageChoice choice) : returns_too_(choice == PageChoice::Any) {}
+
   // A chunk begins.
   void begin();
-  // References of a run of blocks, in order, as each_reference() has them, and of each, 0 or 1,
-  // whether its side, which whoever gives them has asked, spares it.
+  // Of references of a run of blocks those that their sides, which whoever gives them has asked, do
+  // not spare: the fetches, and all others, each in order, as each_reference() has them. `digests`
+  // is the sum of digest_of() of all of them. Both rows are changed.
   [[nodiscard]] LastPage& side(bool data) { return sieve_.side(data); }
-  void take(std::span<const PageRef> refs, const uint8_t* spared);
+  void take(std::span<PlacedRef> fetches, std::span<PlacedRef> data, uint64_t digests);
   // The run ends, of which these are the totals. It had blocks.
   void end_run(const Totals& run);
   // The chunk ends, behind a run's end.
@@ -242,9 +256,11 @@ class PageStreamMaker {
   [[nodiscard]] std::span<const PageRef> kept() const {
     return {reinterpret_cast<const PageRef*>(kept_.data()), kept_.size() / sizeof(PageRef)};
   }
+  std::span<PlacedRef> sift(std::span<PlacedRef> refs);
   uint32_t number_of(PageRef ref);
   void rehash(size_t slots);
 
+  bool returns_too_;
   PageSieve sieve_;
   ByteBuffer runs_;
   ByteBuffer returns_;
@@ -252,15 +268,13 @@ class PageStreamMaker {
   bool too_large_ = false;
   uint64_t all_ = 0;  // digests
   uint64_t for_any_ = 0;
-  size_t run_kept_ = 0;  // kept() when the run began
-  size_t run_returns_ = 0;
+  uint64_t run_needed_ = 0;  // by any, of the run so far
+  size_t run_kept_ = 0;      // kept() when it began
 
-  std::vector<PageRef> needed_;    // by any, of those being taken
   std::vector<PageRef> refs_;      // by number, in the order of their first use
   std::vector<uint32_t> slots_;    // number + 1, or 0; open addressing, a power of two of them
   std::vector<uint32_t> numbers_;  // of what is kept for sets
-  std::vector<PageRef> of_batch_;  // make()'s
-  std::vector<uint8_t> spared_;    // of these
+  std::array<std::vector<PlacedRef>, 2> of_batch_;  // make()'s, by side
 };
 
 // Reads them back: batches of PageRefs, and events.

@@ -34,7 +34,7 @@ PrepareResult prepare(const std::string& path, const std::string& output, unsign
   PagePacker pages(percent, kLevel);
   PageAllowance allowance(percent);
   ChunkDecoder columns;
-  PageStreamMaker maker;
+  PageStreamMaker maker(PageChoice::Any);
   PageStreams made;
   PrepareResult result;
   std::vector<IndexEntry> index;

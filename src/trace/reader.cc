@@ -278,6 +278,15 @@ class Reader::Impl {
     return all;
   }
   [[nodiscard]] const std::vector<ChunkInfo>& chunks() const { return chunks_; }
+  [[nodiscard]] PageStreamChunks page_stream_chunks() const {
+    PageStreamChunks count;
+    for (const ChunkInfo& info : chunks_) {
+      const ChunkHeader chunk = read_chunk_header(info.offset).first;
+      count.for_sets += chunk.has_pages() ? 1 : 0;
+      count.for_any += chunk.has_returns() ? 1 : 0;
+    }
+    return count;
+  }
   [[nodiscard]] bool torn() const { return torn_; }
   [[nodiscard]] uint64_t position() const { return position_; }
   [[nodiscard]] uint64_t file_bytes() const { return file_.bytes(); }
@@ -336,7 +345,7 @@ class Reader::Impl {
   Scratch raw_pages_;
   std::vector<uint8_t> control_;
   PageDecoder pages_;
-  PageStreamMaker maker_;
+  PageStreamMaker maker_{PageChoice::Any};
   PageStreams made_;
   // Of this chunk in columns_[at_]. In the other ones those of the next chunk may be made ready by
   // another thread meanwhile: of the chunk that begins at ahead_of_, once ahead_ is there.
@@ -606,6 +615,9 @@ const std::vector<ChunkInfo>& Reader::chunks() const {
 }
 bool Reader::torn() const {
   return impl_->torn();
+}
+PageStreamChunks Reader::page_stream_chunks() const {
+  return impl_->page_stream_chunks();
 }
 uint64_t Reader::position() const {
   return impl_->position();

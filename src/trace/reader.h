@@ -44,6 +44,12 @@ struct ChunkInfo {
   Totals totals;
 };
 
+// How many chunks have page streams: for first levels with sets at least, and for any.
+struct PageStreamChunks {
+  uint64_t for_sets = 0;
+  uint64_t for_any = 0;
+};
+
 class Reader {
  public:
   // Opens and checks magic, version, header and (unless torn) index. Errors: Error naming path and
@@ -96,6 +102,8 @@ class Reader {
   [[nodiscard]] const std::vector<ChunkInfo>& chunks()
       const;  // found so far; all of them if the index is there
   [[nodiscard]] bool torn() const;
+  // Of chunks(): looks at the header of each.
+  [[nodiscard]] PageStreamChunks page_stream_chunks() const;
 
   // For progress: bytes of the file consumed so far, and its size.
   [[nodiscard]] uint64_t position() const;

@@ -62,7 +62,9 @@ class Writer::Impl {
       : options_(options),
         file_(std::move(path), options.keep_partial ? OutputFile::Unfinished::Kept
                                                     : OutputFile::Unfinished::Removed),
-        packer_({options.zstd_level, options.page_percent}, options.compressors),
+        packer_({options.zstd_level, options.pages.value_or(page_choice_of(header.isa)),
+                 options.page_percent},
+                options.compressors),
         allowance_(options.page_percent),
         encoder_(packer_.make_encoder()) {
     options_.chunk_bytes = std::clamp(options_.chunk_bytes, kSmallestChunk, kLargestChunk);

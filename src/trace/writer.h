@@ -9,14 +9,18 @@
 #define MMUSIM_TRACE_WRITER_H_
 
 #include <memory>
+#include <optional>
 #include <span>
 #include <string>
 
+#include "trace/page_choice.h"
 #include "trace/record.h"
 
 namespace mmusim::trace {
 
-inline constexpr unsigned kPagePercent = 40;
+inline constexpr unsigned kPagePercent = 30;
+// Of zstd's levels this one is 5 where that gains much, and 3 elsewhere (compressor.h).
+inline constexpr int kMixedLevel = 4;
 
 struct WriterOptions {
   int zstd_level = 5;
@@ -25,7 +29,9 @@ struct WriterOptions {
   // Threads that compress; 0: the caller's. The file is the same, whatever their number.
   unsigned compressors = 0;
   bool keep_partial = false;
-  // Page streams are made where they take at most so many percent of the rest; 0: none.
+  // Which page streams are made; not said: page_choice_of() the header's ISA.
+  std::optional<PageChoice> pages{};
+  // They are left out where they would take more than so many percent of the rest.
   unsigned page_percent = kPagePercent;
 };
 

@@ -219,7 +219,7 @@ TEST_P(Matrix, TheShippedTraceCountsTheSameEitherWay) {
   const fs::path path =
       fs::temp_directory_path() / ("mmusim_matrix_cut_" + std::to_string(getpid()) + ".mmt");
   trace::cut(kTrace, {0, std::max<uint64_t>(3000 * kSteps, 300'000)}, path, {},
-             {.page_percent = 100'000});
+             {.pages = trace::PageChoice::Any, .page_percent = 100'000});
   expect_same_all_ways(path);
   expect_misses_above(kSteps / 2u);
   fs::remove(path);
@@ -248,6 +248,11 @@ TEST_F(Replays, UsePageStreamsWhereTheyCan) {
     const StreamUse use = run_pages(target, "mlpt", path).streams;
     EXPECT_GT(use.chunks.at(static_cast<size_t>(kind->second)), 0u) << target.name;
     fallbacks += use.fallbacks;
+    // They serve who they are written for by the instruction set.
+    EXPECT_EQ(trace::page_choice_of(architecture.name), kind->second == trace::References::Sets
+                                                            ? trace::PageChoice::Sets
+                                                            : trace::PageChoice::Any)
+        << target.name;
   }
   fs::remove(path);
   EXPECT_EQ(found, expected.size());
@@ -328,7 +333,8 @@ TEST_F(Together, AsItPays) {
 TEST_F(Replays, TakesPageStreamsWhereTheyPay) {
   const fs::path path =
       fs::temp_directory_path() / ("mmusim_pays_" + std::to_string(getpid()) + ".mmt");
-  trace::cut(kTrace, {0, 600'000}, path, {}, {.chunk_bytes = 32 << 10, .page_percent = 100'000});
+  trace::cut(kTrace, {0, 600'000}, path, {},
+             {.chunk_bytes = 32 << 10, .pages = trace::PageChoice::Any, .page_percent = 100'000});
   std::map<std::string, std::array<uint64_t, 3>> chunks;
   for (const Target& target : targets()) {
     if (target.name != "skylake-sp" && target.name != "itanium2-madison" &&

@@ -38,6 +38,7 @@ class RandomHistory {
     header.page = places_.page;
     header.program = "random history";
     trace::WriterOptions options;
+    options.pages = trace::PageChoice::Any;
     options.page_percent = 100'000;  // whatever their size
     options.chunk_bytes = 1 << 16;
     trace::Writer writer(path, header, options);

@@ -37,7 +37,7 @@ std::vector<uint8_t> container(const trace::Header& header, const Chunk& chunk) 
     trace::ChunkDecoder columns;
     trace::PageStreams made;
     columns.open(head, raw, {});
-    trace::PageStreamMaker().make(columns, made);
+    trace::PageStreamMaker(trace::PageChoice::Any).make(columns, made);
     trace::PagePacker(kPercent, kLevel).add(made, head, payload);
   } catch (const Error&) {
   }

@@ -153,7 +153,7 @@ void fuzz_pages(std::span<const uint8_t> bytes) {
   Chunk chunk = good;
   RawStreams raw = padded(chunk);
   static ChunkDecoder columns;
-  static PageStreamMaker maker;
+  static PageStreamMaker maker(PageChoice::Any);
   static PageStreams made;
   static PageDecoder decoder;
   columns.open(chunk.header, raw, {"fuzz", 0});

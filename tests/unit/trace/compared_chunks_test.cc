@@ -82,7 +82,8 @@ class ForgedPages : public ::testing::Test {
  protected:
   ForgedPages() {
     History history = testing::random_history({.seed = 3, .happenings = 4000, .threads = 1});
-    const WriterOptions options{.chunk_bytes = 4096, .page_percent = 1000};
+    const WriterOptions options{
+        .chunk_bytes = 4096, .pages = PageChoice::Any, .page_percent = 1000};
     testing::write_history(honest_.path(), history, options);
     // One load goes to another page of the same set.
     for (auto at = history.rbegin(); at != history.rend(); ++at) {
@@ -250,8 +251,9 @@ TEST_F(KeptChunks, AreThoseOfATraceJustWritten) {
   const TemporaryFile trace;
   const TemporaryFile prepared;
   {
-    Writer writer(trace.path(), testing::test_header(),
-                  {.zstd_level = 1, .chunk_bytes = 1 << 18, .page_percent = 1000});
+    Writer writer(
+        trace.path(), testing::test_header(),
+        {.zstd_level = 1, .chunk_bytes = 1 << 18, .pages = PageChoice::Any, .page_percent = 1000});
     writer.thread({Pid(1), Tid(1)});
     uint64_t random = 1;
     while (writer.bytes_written() < uint64_t{9} << 17) {

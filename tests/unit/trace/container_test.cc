@@ -52,7 +52,10 @@ TEST_P(RoundTrip, GivesTheSameHistory) {
     const History history = testing::random_history(shape);
     const TemporaryFile file;
     testing::write_history(file.path(), history,
-                           {.zstd_level = 1, .chunk_bytes = c.chunk_bytes, .page_percent = 10'000});
+                           {.zstd_level = 1,
+                            .chunk_bytes = c.chunk_bytes,
+                            .pages = PageChoice::Any,
+                            .page_percent = 10'000});
     const History back = without_repeats(testing::read_history(file.path()));
     ASSERT_EQ(difference(history, back), "");
     const testing::SecondReading second =

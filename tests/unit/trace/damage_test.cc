@@ -26,8 +26,9 @@ class DamageTest : public ::testing::Test {
   DamageTest() {
     history_ = testing::random_history(
         {.seed = 5, .happenings = 300, .threads = 2, .code_blocks = 6, .events_per_mille = 15});
-    testing::write_history(file_.path(), history_,
-                           {.zstd_level = 3, .chunk_bytes = 256, .page_percent = 1000});
+    testing::write_history(
+        file_.path(), history_,
+        {.zstd_level = 3, .chunk_bytes = 256, .pages = PageChoice::Any, .page_percent = 1000});
     good_ = testing::file_content(file_.path());
     Reader reader(file_.path());
     chunks_ = reader.chunks();

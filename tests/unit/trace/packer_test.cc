@@ -6,6 +6,7 @@
 
 #include "base/error.h"
 #include "history.h"
+#include "trace/prepare.h"
 
 namespace mmusim::trace {
 namespace packer_test {
@@ -36,6 +37,45 @@ TEST(Packer, FileDoesNotDependOnThreads) {
     }
     EXPECT_TRUE(written == expected) << threads << " threads";
   }
+}
+
+// Page streams that were not written are the same when they are added.
+TEST(Packer, PreparedIsTheSameWhateverWasThere) {
+  testing::HistoryShape shape;
+  shape.happenings = 60'000;
+  const testing::History history = testing::random_history(shape);
+  const TemporaryFile file;
+  const TemporaryFile prepared("prepared.mmt");
+  constexpr unsigned kMost = 10'000;
+  WriterOptions options{.chunk_bytes = 4096, .page_percent = kMost};
+  const auto written = [&](std::optional<PageChoice> pages) {
+    options.pages = pages;
+    testing::write_history(file.path(), history, options);
+    check_page_streams(file.path(), {});
+    const Reader reader(file.path());
+    const PageStreamChunks with = reader.page_stream_chunks();
+    return std::array{with.for_sets, with.for_any, uint64_t{reader.chunks().size()}};
+  };
+  std::string expected;
+  uint64_t last_bytes = 0;
+  for (const auto pages : {PageChoice::None, PageChoice::Sets, PageChoice::Any}) {
+    const auto [for_sets, for_any, chunks] = written(pages);
+    EXPECT_EQ(for_sets, pages == PageChoice::None ? 0 : chunks);
+    EXPECT_EQ(for_any, pages == PageChoice::Any ? chunks : 0);
+    EXPECT_EQ(testing::difference(history, testing::read_history(file.path())), "");
+    const uint64_t bytes = Reader(file.path()).file_bytes();
+    EXPECT_LT(last_bytes, bytes);
+    last_bytes = bytes;
+    const PrepareResult result = prepare(file.path(), prepared.path(), kMost);
+    EXPECT_EQ(result.for_any, chunks);
+    if (pages == PageChoice::None) expected = content(prepared.path());
+    EXPECT_TRUE(content(prepared.path()) == expected);
+  }
+  // Where nothing is said, it is the header's ISA that chooses.
+  ASSERT_EQ(page_choice_of(testing::test_header().isa), PageChoice::Sets);
+  const auto [for_sets, for_any, chunks] = written({});
+  EXPECT_EQ(for_sets, chunks);
+  EXPECT_EQ(for_any, 0u);
 }
 
 TEST(Packer, UnfinishedIsGoneWithItsThreads) {

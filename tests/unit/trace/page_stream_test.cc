@@ -16,7 +16,10 @@ using ::testing::ElementsAreArray;
 // A chunk being made, and its page streams.
 class Made {
  public:
-  Made() { encoder_.thread({Pid(1), Tid(1)}); }
+  Made() {
+    encoder_.thread({Pid(1), Tid(1)});
+    for_sets_.thread({Pid(1), Tid(1)});
+  }
 
   // A block of two instructions of `length` bytes together, or one.
   void block(uint64_t start, const std::vector<MemOp>& ops, const std::vector<uint64_t>& addresses,
@@ -31,8 +34,12 @@ class Made {
                             lengths.data(),
                             ops.data()};
     encoder_.block(block, start, addresses.data());
+    for_sets_.block(block, start, addresses.data());
   }
-  void event() { encoder_.event(MarkerEvent{"m"}); }
+  void event() {
+    encoder_.event(MarkerEvent{"m"});
+    for_sets_.event(MarkerEvent{"m"});
+  }
 
   void finish() {
     encoder_.close();
@@ -43,13 +50,23 @@ class Made {
       raw.streams.at(i) = encoder_.stream(static_cast<Stream>(i));
     ChunkDecoder columns;
     columns.open(header_, raw, {"FILE", 0});
-    PageStreamMaker().make([&](Batch& batch) { return columns.next(batch); }, made_);
+    PageStreamMaker(PageChoice::Any).make([&](Batch& batch) { return columns.next(batch); }, made_);
     PageStreams as_encoded;
     ASSERT_TRUE(encoder_.page_streams(as_encoded));
     EXPECT_EQ(as_encoded.digests, made_.digests);
     for (size_t i = 0; i < kPageStreams; ++i)
       EXPECT_THAT(as_encoded.streams.at(i).bytes(), ElementsAreArray(made_.streams.at(i).bytes()))
           << i;
+    // Those for sets do not depend on whether the rest is made.
+    for_sets_.close();
+    ASSERT_TRUE(for_sets_.page_streams(as_encoded));
+    EXPECT_FALSE(as_encoded.returns);
+    EXPECT_EQ(as_encoded.digests, made_.digests);
+    for (const PageStream which : {PageStream::Runs, PageStream::Pages}) {
+      const auto i = static_cast<size_t>(which);
+      EXPECT_THAT(as_encoded.streams.at(i).bytes(), ElementsAreArray(made_.streams.at(i).bytes()))
+          << i;
+    }
     header_.digests = made_.digests;
     for (size_t i = 0; i < kPageStreams; ++i)
       streams[i].assign(made_.streams[i].bytes().begin(), made_.streams[i].bytes().end());
@@ -77,7 +94,8 @@ class Made {
   std::array<std::vector<uint8_t>, kPageStreams> streams;
 
  private:
-  ChunkEncoder encoder_{true};
+  ChunkEncoder encoder_{PageChoice::Any};
+  ChunkEncoder for_sets_{PageChoice::Sets};
   ChunkHeader header_;
   PageStreams made_;
 };

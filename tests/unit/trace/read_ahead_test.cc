@@ -47,8 +47,9 @@ class ReadAhead : public ::testing::Test {
   ReadAhead() {
     const testing::History history =
         testing::random_history({.seed = 8, .happenings = 3000, .threads = 2});
-    testing::write_history(file_.path(), history,
-                           {.zstd_level = 3, .chunk_bytes = 512, .page_percent = 1000});
+    testing::write_history(
+        file_.path(), history,
+        {.zstd_level = 3, .chunk_bytes = 512, .pages = PageChoice::Any, .page_percent = 1000});
     content_ = testing::file_content(file_.path());
     chunks_ = Reader(file_.path()).chunks();
   }
