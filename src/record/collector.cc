@@ -3,8 +3,9 @@
 #include <algorithm>
 #include <array>
 #include <cerrno>
-#include <csignal>
 #include <fcntl.h>
+#include <poll.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 #include <utility>
 
@@ -16,6 +17,16 @@ namespace mmusim::record {
 namespace {
 
 constexpr uint64_t kWorthPunching = 8192;  // words; below, a ring's memory is kept for the next
+
+// Ended, whether or not its parent has waited for it.
+bool is_gone(uint32_t process) {
+  const auto handle = static_cast<int>(syscall(SYS_pidfd_open, process, 0));
+  if (handle < 0) return errno == ESRCH;
+  pollfd ended{handle, POLLIN, 0};
+  const bool gone = poll(&ended, 1, 0) > 0;
+  close(handle);
+  return gone;
+}
 
 // What is before `consumed` can be written anew.
 void give_room(RingHead& ring, uint64_t consumed) {
@@ -66,7 +77,7 @@ bool Collector::find_rings() {
     switch (state_of(state)) {
       case RingState::Claimed:
         // Killed in between, or soon to be a thread's.
-        if (kill(static_cast<pid_t>(process_of(state)), 0) != 0 && errno == ESRCH)
+        if (is_gone(process_of(state)))
           free_ring(ring);
         else
           look_again_ = true;
@@ -88,6 +99,26 @@ bool Collector::find_rings() {
   return !look_again_;
 }
 
+// Rings of definitions whose processes were killed before they had said that they are there. They
+// are few, and looked for only where rings are wanting.
+void Collector::free_orphans() {
+  if (share_.starved.load() == 0) return;
+  const auto is_of = [](uint64_t state, uint32_t process) {
+    return process_of(state) == process && state_of(state) != RingState::Free;
+  };
+  for (uint32_t ring = 0; ring < share_.rings; ++ring) {
+    const uint64_t state = head(ring).state.load();
+    if (state_of(state) != RingState::Definitions || !is_gone(process_of(state))) continue;
+    // It takes no more of them now. What a thread of it has written refers to its definitions.
+    bool needed = std::any_of(processes_.begin(), processes_.end(), [ring](const auto& known) {
+      return known.second->definitions_ring == ring;
+    });
+    for (uint32_t other = 0; other < share_.rings; ++other)
+      needed = needed || (other != ring && is_of(head(other).state.load(), process_of(state)));
+    if (!needed) free_ring(ring);
+  }
+}
+
 uint64_t Collector::collect() {
   const uint64_t before = consumed_;
   uint64_t certain = share_.sequence.load();
@@ -100,8 +131,10 @@ uint64_t Collector::collect() {
     if (claim != 0 && !stream->complete) certain = std::min(certain, claim);
     stream->there = ring.written.load();
   }
-  for (size_t i = 0; i < streams_.size(); ++i)
+  for (size_t i = 0; i < streams_.size(); ++i) {
     parse(*streams_[i]);
+    leave_impossible(*streams_[i]);
+  }
   for (;;) {
     Stream* next = nullptr;
     for (const auto& stream : streams_)
@@ -110,18 +143,28 @@ uint64_t Collector::collect() {
         next = stream.get();
     if (next == nullptr || next->number >= certain || !at_its_turn(*next)) break;
     parse(*next);
+    give_back_early(*next);
   }
   give_back();
   free_ended();
   return consumed_ - before;
 }
 
+// While more of the ring is to be read its producer can go on, and is woken for half of it: not for
+// less, since to wake somebody takes a while.
+void Collector::give_back_early(const Stream& stream) {
+  RingHead& ring = head(stream.ring);
+  consumed_ += stream.read - ring.consumed.load(std::memory_order_relaxed);
+  if (stream.there - stream.read <= kRingWords / 2)
+    give_room(ring, stream.read);
+  else
+    ring.consumed.store(stream.read);
+}
+
 void Collector::give_back() {
   for (const auto& stream : streams_) {
     RingHead& ring = head(stream->ring);
-    const uint64_t consumed = ring.consumed.load(std::memory_order_relaxed);
-    if (consumed == stream->read) continue;
-    consumed_ += stream->read - consumed;
+    consumed_ += stream->read - ring.consumed.load(std::memory_order_relaxed);
     give_room(ring, stream->read);
   }
   for (const auto& [id, process] : processes_)
@@ -129,6 +172,15 @@ void Collector::give_back() {
 }
 
 // --- The words of a thread
+
+// A number that was never given, in what a process left that has ended: nobody's turn comes then.
+void Collector::leave_impossible(Stream& stream) {
+  if (!stream.complete || !stream.at_number || stream.number < share_.sequence.load()) return;
+  stream.at_number = false;
+  stream.event.clear();
+  ++counts_.lost_words;
+  parse(stream);
+}
 
 void Collector::parse(Stream& stream) {
   if (stream.at_number && stream.is_event) fill_event(stream);

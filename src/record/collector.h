@@ -67,6 +67,7 @@ class Collector {
   bool find_rings();
   void release(Stream& stream);
   void parse(Stream& stream);
+  void leave_impossible(Stream& stream);
   void one_word(Stream& stream, uint64_t word);
   void fill_event(Stream& stream);
   void begin_block(Stream& stream, uint64_t number);
@@ -105,7 +106,9 @@ class Collector {
   void free_definitions(Process& process);
   void wake_parent(Process& process);
   void free_ended();
+  void free_orphans();
   void give_back();
+  void give_back_early(const Stream& stream);
   // Of a thread, and what is to be told of files it maps.
   void tell(const Stream& stream, const trace::Event& event);
   void note(const std::string& text);

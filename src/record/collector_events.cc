@@ -268,6 +268,7 @@ void Collector::finish(Process& process, std::optional<int32_t> status) {
 // --- Ends
 
 void Collector::look_for_ends() {
+  free_orphans();
   std::vector<pollfd> handles;
   std::vector<Process*> owners;
   for (auto& [id, process] : processes_) {

@@ -16,6 +16,7 @@
 #include <unistd.h>
 
 #include "base/error.h"
+#include "base/output_over.h"
 #include "base/program_file.h"
 #include "record/futex.h"
 #include "record/program.h"
@@ -255,10 +256,7 @@ class Recording {
       : options_(options), progress_(progress) {
     Program program;
     const std::string file = find_program(options.command.front());
-    std::error_code ignored;
-    if (fs::equivalent(options.output, file, ignored))
-      throw UsageError("--output", fmt::format("'{}' is the program itself", options.output),
-                       "name another file");
+    refuse_output_over({file}, options.output);
     refuse(resolve(file, options.command, program));
     isa_ = program.isa;
     if (!options.isa.empty() && options.isa != isa_->name) {

@@ -9,8 +9,13 @@
 #include <vector>
 
 #include "record/collector.h"
+#include "trace/level.h"
 
 namespace mmusim::record {
+
+// The program that is recorded waits for what is written: fast compression, and page streams later.
+inline constexpr trace::WriterOptions kWhileItRuns{.zstd_level = trace::kMixedLevel,
+                                                   .pages = trace::PageChoice::None};
 
 struct RecordOptions {
   std::string output;
@@ -20,7 +25,7 @@ struct RecordOptions {
   // Further arguments for QEMU: ISA:ARGUMENT for that ISA's, ARGUMENT for the one of the program.
   std::vector<std::string> qemu_arguments;
   uint32_t most_threads = 1024;  // with processes: that live at one time
-  trace::WriterOptions writer;
+  trace::WriterOptions writer = kWhileItRuns;
   std::string version;  // of mmusim, for the trace's header
 };
 

@@ -105,12 +105,12 @@ constexpr uint64_t definition_words(uint64_t instructions) {
 
 // --- The memory
 
-inline constexpr uint64_t kRingWords = uint64_t{1} << 16;
+inline constexpr uint64_t kRingWords = uint64_t{1} << 18;
 inline constexpr uint64_t kRingMask = kRingWords - 1;
 inline constexpr uint32_t kNoRing = UINT32_MAX;
 // After so many words a thread takes a number, so that threads that make no system calls are woven
 // into each other at least that finely.
-inline constexpr uint64_t kHeadEvery = kRingWords / 4;
+inline constexpr uint64_t kHeadEvery = uint64_t{1} << 14;
 
 enum class RingState : uint32_t { Free, Claimed, Thread, Definitions, Ended };
 

@@ -14,7 +14,7 @@
 #include "base/error.h"
 #include "trace/bytes.h"
 #include "trace/format.h"
-#include "trace/writer.h"
+#include "trace/level.h"
 
 namespace mmusim::trace {
 

@@ -19,8 +19,6 @@
 namespace mmusim::trace {
 
 inline constexpr unsigned kPagePercent = 30;
-// Of zstd's levels this one is 5 where that gains much, and 3 elsewhere (compressor.h).
-inline constexpr int kMixedLevel = 4;
 
 struct WriterOptions {
   int zstd_level = 5;

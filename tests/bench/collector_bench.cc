@@ -7,7 +7,7 @@
 //
 //   read      a bare loop that adds them up: what any reader of the ring must do
 //   columns   the container at zstd's level 1, without page streams: nearly all of it is collecting
-//   recorded  as `mmusim record` writes it, without page streams, and with
+//   recorded  as `mmusim record` writes it: without page streams, and with (--pages sets, any)
 //
 // The trace is $MMUSIM_BENCH_TRACE, or the shipped one; at most $MMUSIM_BENCH_RECORDS words are
 // taken from its beginning (default 16 M). A trace in which one thread does little makes no
@@ -24,6 +24,7 @@
 #include <vector>
 
 #include "record/collector.h"
+#include "record/recorder.h"
 #include "record/share_memory.h"
 #include "trace/reader.h"
 
@@ -228,20 +229,20 @@ void collect(benchmark::State& state, const trace::WriterOptions& options) {
       static_cast<double>(bytes) / static_cast<double>(words().instructions);
 }
 
-trace::WriterOptions with(int level, unsigned page_percent) {
-  trace::WriterOptions options;
-  options.zstd_level = level;
-  options.page_percent = page_percent;
+constexpr trace::WriterOptions kFast{.zstd_level = 1, .pages = trace::PageChoice::None};
+trace::WriterOptions with(trace::PageChoice pages) {
+  trace::WriterOptions options = kWhileItRuns;
+  options.pages = pages;
   return options;
 }
 
 BENCHMARK(read)->UseManualTime()->Unit(benchmark::kMillisecond);
-BENCHMARK_CAPTURE(collect, columns, with(1, 0))->UseManualTime()->Unit(benchmark::kMillisecond);
-BENCHMARK_CAPTURE(collect, recorded_without_page_streams,
-                  with(trace::WriterOptions().zstd_level, 0))
+BENCHMARK_CAPTURE(collect, columns, kFast)->UseManualTime()->Unit(benchmark::kMillisecond);
+BENCHMARK_CAPTURE(collect, recorded, kWhileItRuns)->UseManualTime()->Unit(benchmark::kMillisecond);
+BENCHMARK_CAPTURE(collect, recorded_for_sets, with(trace::PageChoice::Sets))
     ->UseManualTime()
     ->Unit(benchmark::kMillisecond);
-BENCHMARK_CAPTURE(collect, recorded, trace::WriterOptions())
+BENCHMARK_CAPTURE(collect, recorded_for_any, with(trace::PageChoice::Any))
     ->UseManualTime()
     ->Unit(benchmark::kMillisecond);
 

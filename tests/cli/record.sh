@@ -120,12 +120,20 @@ for compressors in 0 1 3; do
   "$program" trace dump c$compressors.mmt | sed -E 's/^\[[0-9]+\/[0-9]+\]//' | md5sum >c$compressors.txt
 done
 cmp -s c0.txt c1.txt && cmp -s c0.txt c3.txt || fail "the traces differ by compressors"
-# Page streams are left out where they are not wanted, and can be added.
-record 7 -q --chunk 64K --pages 0 -o bare.mmt -- ./counted
-bare=$(stat -c %s bare.mmt)
-[ "$bare" -lt "$(stat -c %s c0.mmt)" ] || fail "page streams that are not wanted"
-"$program" trace prepare -q bare.mmt >/dev/null
-[ "$bare" -lt "$(stat -c %s bare.mmt)" ] || fail "no page streams could be added"
+# Page streams are those asked for, and can be added.
+streams() { "$program" trace info "$1" | sed -n 's/^page streams *//p'; }
+for pages in none sets any; do
+  record 7 -q --pages $pages -o $pages.mmt -- ./counted
+done
+expect "without page streams" "$(streams none.mmt)" "none (trace prepare adds some)"
+expect "page streams for sets" "$(streams sets.mmt)" "in 1 chunks for first levels with sets, in 0 for any"
+expect "page streams for any" "$(streams any.mmt)" "in 1 chunks for first levels with sets, in 1 for any"
+expect "page streams if not asked for" "$(streams c0.mmt)" "$(streams none.mmt)"
+for trace in none sets; do
+  "$program" trace prepare -q $trace.mmt >/dev/null
+  expect "page streams added" "$(streams $trace.mmt)" "$(streams any.mmt)"
+done
+record 2 --pages 40 -o any.mmt -- ./counted
 
 # A script: fork, exec, pipes, exit statuses, and what signals end. Its output is its own.
 cat >script <<'END'
@@ -251,7 +259,7 @@ refused() {  # refused STATUS TEXT ARGUMENTS...
 refused 127 "no such program" -- there-is-no-such-program
 cp counted own
 record 2 -o own -- ./own
-[[ $said == *"'own' is the program itself"* ]] || fail "a recording over its program: $said"
+[[ $said == *"'own' is what it would be made of"* ]] || fail "a recording over its program: $said"
 cmp counted own || fail "a program was recorded over"
 refused 127 "No such file" -- ./missing
 echo "not a program" >text

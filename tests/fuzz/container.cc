@@ -37,7 +37,8 @@ std::vector<uint8_t> container(const trace::Header& header, const Chunk& chunk) 
     trace::ChunkDecoder columns;
     trace::PageStreams made;
     columns.open(head, raw, {});
-    trace::PageStreamMaker(trace::PageChoice::Any).make(columns, made);
+    trace::PageStreamMaker(trace::PageChoice::Any)
+        .make([&](trace::Batch& batch) { return columns.next(batch); }, made);
     trace::PagePacker(kPercent, kLevel).add(made, head, payload);
   } catch (const Error&) {
   }

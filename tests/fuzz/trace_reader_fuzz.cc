@@ -157,7 +157,7 @@ void fuzz_pages(std::span<const uint8_t> bytes) {
   static PageStreams made;
   static PageDecoder decoder;
   columns.open(chunk.header, raw, {"fuzz", 0});
-  maker.make(columns, made);
+  maker.make([&](Batch& batch) { return columns.next(batch); }, made);
   chunk.header.digests = made.digests;
   std::array<std::vector<uint8_t>, kPageStreams> streams;
   for (size_t i = 0; i < kPageStreams; ++i)

@@ -287,12 +287,18 @@ void on_thread_end(qemu_plugin_id_t /*id*/, unsigned vcpu) {
 }
 
 void before_fork() {
+  forking = true;
   parent_process = static_cast<uint32_t>(getpid());
   parent_thread = static_cast<uint32_t>(syscall(SYS_gettid));
 }
 
+void after_fork_of_parent() {
+  forking = false;
+}
+
 // In the child, which has a copy of all rings' positions and one thread.
 void after_fork() {
+  forking = false;
   if (own_cpu == nullptr) return;
   Cpu& cpu = *own_cpu;
   uint64_t flags = 0;

@@ -20,6 +20,7 @@ void on_thread_end(qemu_plugin_id_t id, unsigned vcpu);
 
 // For pthread_atfork.
 void before_fork();
+void after_fork_of_parent();
 void after_fork();
 
 }  // namespace mmusim::record::plugin

@@ -46,6 +46,8 @@ extern uint32_t next_block;
 extern Cpu cpus[kMostCpus];
 extern std::atomic<unsigned> cpus_used;
 extern thread_local Cpu* own_cpu;  // of this thread; null: it has not written anything yet
+// In the midst of a fork: the child has no rings of its own yet, and its parent's positions.
+extern thread_local bool forking;
 
 // A thread that has not written anything yet gets a ring.
 void first_word(Cpu& cpu);

@@ -26,7 +26,8 @@ bool waits_for_window(const Cpu& cpu, uint64_t pc) {
 }
 
 void write_exception() {
-  if (own_cpu == nullptr || stopped()) return;
+  // A child of fork may get no further than QEMU's own preparations, if it may not have a thread.
+  if (own_cpu == nullptr || forking || stopped()) return;
   Cpu& cpu = *own_cpu;
   const std::optional<uint64_t> pc = cpu.program_counter.read(guest.isa());
   if (!pc) {

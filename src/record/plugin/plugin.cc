@@ -37,6 +37,7 @@ uint32_t next_block = 0;
 Cpu cpus[kMostCpus];
 std::atomic<unsigned> cpus_used{1};
 thread_local Cpu* own_cpu = nullptr;
+thread_local bool forking = false;
 
 namespace {
 
@@ -426,7 +427,7 @@ int start(qemu_plugin_id_t id, const qemu_info_t& info, int count, char** argume
     take_mremap();
   }
   if (!watch_exceptions()) share()->unwatched.store(1);
-  pthread_atfork(before_fork, nullptr, after_fork);
+  pthread_atfork(before_fork, after_fork_of_parent, after_fork);
   qemu_plugin_register_vcpu_tb_trans_cb(id, on_translation);
   qemu_plugin_register_vcpu_syscall_cb(id, on_call);
   qemu_plugin_register_vcpu_syscall_ret_cb(id, on_return);
