@@ -1,6 +1,7 @@
 #include "tests/fuzz/container.h"
 
 #include "base/error.h"
+#include "trace/chunk_decoder.h"
 #include "trace/compressor.h"
 #include "trace/page_packer.h"
 
