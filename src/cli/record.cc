@@ -126,8 +126,7 @@ void record(const Words& given) {
       "Where mappings go: linux (top down, holes used again; the default) or qemu (QEMU's own).")(
       "level", text_option("N"),
       "zstd's level, 1 (fast) to 22 (small); 4 if not given, which is 5 where that gains much and "
-      "3 "
-      "elsewhere.")(
+      "3 elsewhere.")(
       "compressors", text_option("N"),
       "Threads that compress; as many as there are cores, at most 4, if not given. The file is the "
       "same.")("most-threads", text_option("N"),

@@ -1,8 +1,8 @@
 #include "record/mapped_files.h"
 
-#include <sys/stat.h>
 #include <variant>
 
+#include "base/file_state.h"
 #include "base/linux_abi.h"
 #include "symbols/identity.h"
 
@@ -32,17 +32,11 @@ std::vector<trace::MarkerEvent> MappedFiles::told_behind(const trace::Event& eve
 }
 
 std::optional<trace::MarkerEvent> MappedFiles::news_of(const std::string& path) {
-  struct stat status {};
-  if (stat(path.c_str(), &status) != 0) return std::nullopt;
-  const State state{.device = status.st_dev,
-                    .inode = status.st_ino,
-                    .bytes = static_cast<uint64_t>(status.st_size),
-                    .seconds = status.st_mtim.tv_sec,
-                    .nanoseconds = status.st_mtim.tv_nsec};
-  const auto [place, fresh] = files_.try_emplace(path);
-  Known& known = place->second;
-  if (!fresh && known.state == state) return std::nullopt;
-  known.state = state;
+  const auto file = FileState::of(path);
+  if (!file) return std::nullopt;
+  Known& known = files_[path];
+  if (known.state == file->text()) return std::nullopt;
+  known.state = file->text();
   const auto identity = symbols::identity_of(path);
   if (!identity || *identity == known.identity) return std::nullopt;
   known.identity = *identity;

@@ -6,8 +6,6 @@
 #ifndef MMUSIM_RECORD_MAPPED_FILES_H_
 #define MMUSIM_RECORD_MAPPED_FILES_H_
 
-#include <compare>
-#include <cstdint>
 #include <map>
 #include <optional>
 #include <string>
@@ -24,17 +22,8 @@ class MappedFiles {
   [[nodiscard]] std::vector<trace::MarkerEvent> told_behind(const trace::Event& event);
 
  private:
-  // What changes with the file.
-  struct State {
-    uint64_t device = 0;
-    uint64_t inode = 0;
-    uint64_t bytes = 0;
-    int64_t seconds = 0;
-    int64_t nanoseconds = 0;
-    auto operator<=>(const State&) const = default;
-  };
   struct Known {
-    State state;
+    std::string state;     // FileState::text() when it was looked at last
     std::string identity;  // as told last; "": never
   };
 

@@ -3,7 +3,6 @@
 #include <algorithm>
 #include <chrono>
 #include <cstdlib>
-#include <ctime>
 #include <exception>
 #include <fcntl.h>
 #include <filesystem>
@@ -23,9 +22,6 @@ namespace {
 
 namespace fs = std::filesystem;
 
-constexpr int64_t kSecond = 1'000'000'000;  // nanoseconds
-// Times of files go by the ticks of the system's clock, of which there are 100 a second at least.
-constexpr int64_t kTick = kSecond / 100;
 // Smaller files are compared in less than it takes to look.
 constexpr uint64_t kWorthKeeping = uint64_t{1} << 20;
 constexpr unsigned kTries = 4;  // to see it settled
@@ -35,24 +31,7 @@ constexpr char kUnknown = '0';
 constexpr std::string_view kMarks = "01";
 constexpr size_t kMostChunks = size_t{1} << 22;
 
-int64_t nanoseconds(const timespec& time) {
-  return int64_t{time.tv_sec} * kSecond + time.tv_nsec;
-}
-
-std::optional<FileIdentity> identity_of(const struct stat& status) {
-  if (!S_ISREG(status.st_mode)) return std::nullopt;
-  timespec now{};
-  clock_gettime(CLOCK_REALTIME, &now);
-  const int64_t changed = nanoseconds(status.st_ctim);
-  return FileIdentity{.device = status.st_dev,
-                      .inode = status.st_ino,
-                      .bytes = static_cast<uint64_t>(status.st_size),
-                      .modified = nanoseconds(status.st_mtim),
-                      .changed = changed,
-                      .settled = nanoseconds(now) - changed > 2 * kTick};
-}
-
-// A mark for each chunk, by the file's identity.
+// A mark for each chunk, by the file's state.
 class KnownFiles {
  public:
   static KnownFiles& of_process() {
@@ -138,22 +117,7 @@ void keep_marks(const std::string& file, const std::string& marks) {
 
 }  // namespace
 
-std::optional<FileIdentity> FileIdentity::of(int file) {
-  struct stat status {};
-  return fstat(file, &status) == 0 ? identity_of(status) : std::nullopt;
-}
-
-std::optional<FileIdentity> FileIdentity::of(const std::string& path) {
-  struct stat status {};
-  return stat(path.c_str(), &status) == 0 ? identity_of(status) : std::nullopt;
-}
-
-std::string FileIdentity::text() const {
-  return fmt::format("device {} inode {} bytes {} modified {} changed {}\n", device, inode, bytes,
-                     modified, changed);
-}
-
-ComparedChunks::ComparedChunks(const std::optional<FileIdentity>& file) {
+ComparedChunks::ComparedChunks(const std::optional<FileState>& file) {
   if (!file || !file->settled) return;
   file_ = file->text();
   lasts_ = file->bytes >= kWorthKeeping;
@@ -184,13 +148,13 @@ void ComparedChunks::keep() noexcept {
 
 void commit_compared(OutputFile& file, size_t chunks) {
   file.flush();
-  const auto made = FileIdentity::of(file.temporary_path());
+  const auto made = FileState::of(file.temporary_path());
   file.commit();
   if (chunks == 0 || !made || made->bytes < kWorthKeeping) return;
-  auto there = FileIdentity::of(file.path());
+  auto there = FileState::of(file.path());
   for (unsigned tries = 0; there && !there->settled && tries < kTries; ++tries) {
-    std::this_thread::sleep_for(std::chrono::nanoseconds(kTick));
-    there = FileIdentity::of(file.path());
+    std::this_thread::sleep_for(std::chrono::nanoseconds(FileState::kTick));
+    there = FileState::of(file.path());
   }
   const bool same = there && there->device == made->device && there->inode == made->inode &&
                     there->bytes == made->bytes && there->modified == made->modified;

@@ -2,7 +2,7 @@
 // those that were compared, or made of the columns, by this user on this computer. So a file from
 // elsewhere is believed in nothing, and one that is replayed often is compared once.
 //
-// A file is known by where it is and when it was last changed (FileIdentity): whoever writes to it,
+// A file is known by where it is and when it was last changed (FileState): whoever writes to it,
 // replaces it or copies it makes another one, which is to be compared anew. What is known is shared
 // by all readers of a process. Of files that take long to compare it is kept for other processes,
 // too, in a folder of the user's, $XDG_CACHE_HOME/mmusim/page-streams or
@@ -15,35 +15,18 @@
 #define MMUSIM_TRACE_COMPARED_CHUNKS_H_
 
 #include <cstddef>
-#include <cstdint>
 #include <optional>
 #include <string>
 
+#include "base/file_state.h"
 #include "base/output_file.h"
 
 namespace mmusim::trace {
 
-// A file as it is at some moment.
-struct FileIdentity {
-  uint64_t device = 0;
-  uint64_t inode = 0;
-  uint64_t bytes = 0;
-  int64_t modified = 0;  // nanoseconds since 1970
-  int64_t changed = 0;   // ... its content or anything said of it, which nobody can set
-  bool settled = false;  // long enough ago for each later change to have a later time
-
-  // Nothing where there is no such file, or it is none to read again.
-  static std::optional<FileIdentity> of(int file);
-  static std::optional<FileIdentity> of(const std::string& path);
-
-  // By which it is known.
-  [[nodiscard]] std::string text() const;
-};
-
 class ComparedChunks {
  public:
   // Of the file as it was when it was opened.
-  explicit ComparedChunks(const std::optional<FileIdentity>& file);
+  explicit ComparedChunks(const std::optional<FileState>& file);
   ~ComparedChunks() { keep(); }
   ComparedChunks(const ComparedChunks&) = delete;
   ComparedChunks& operator=(const ComparedChunks&) = delete;
@@ -62,7 +45,7 @@ class ComparedChunks {
 
 // Commits a trace of so many chunks whose page streams were made of their columns; 0: there are
 // none to speak of. Takes up to some hundredths of a second longer for one that is worth keeping
-// (FileIdentity::settled).
+// (FileState::settled).
 void commit_compared(OutputFile& file, size_t chunks);
 
 }  // namespace mmusim::trace

@@ -181,7 +181,7 @@ class Reader::Impl {
   Impl(std::string path, const ReaderOptions& options)
       : file_(std::move(path)),
         input_(file_),
-        compared_(FileIdentity::of(file_.descriptor())),
+        compared_(FileState::of(file_.descriptor())),
         columns_{{{file_, 0, 2}, {file_, 1, 2}}},
         may_read_ahead_(options.read_ahead) {
     read_header();
@@ -248,9 +248,9 @@ class Reader::Impl {
   bool next_stored(StoredChunk& chunk) {
     if (!open_chunk()) return false;
     open_columns();
-    chunk = {
-        .place = place_, .header = chunk_, .payload = {}, .raw = columns().streams(), .pages = {}};
-    read_page_streams(chunk.pages, true);
+    chunk = {.place = place_, .header = chunk_, .payload = {}, .raw = columns().streams()};
+    PageSpans sound;
+    read_page_streams(sound, true);
     chunk.payload = input_.read(payload_at_, chunk_.payload_bytes());
     pass_chunk();
     return true;

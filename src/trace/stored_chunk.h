@@ -1,8 +1,7 @@
-// A chunk as it stands in a file, for who copies chunks or compares what is in them.
+// A chunk as it stands in a file, for who copies chunks.
 #ifndef MMUSIM_TRACE_STORED_CHUNK_H_
 #define MMUSIM_TRACE_STORED_CHUNK_H_
 
-#include <array>
 #include <cstdint>
 #include <span>
 
@@ -18,7 +17,6 @@ struct StoredChunk {
   ChunkHeader header;
   std::span<const uint8_t> payload;  // compressed, page streams included
   RawStreams raw;
-  std::array<std::span<const uint8_t>, kPageStreams> pages;  // uncompressed; empty: not there
 };
 
 }  // namespace mmusim::trace

@@ -119,7 +119,7 @@ TEST_F(ForgedPages, AreFoundByVerify) {
 TEST_F(ForgedPages, AreBelievedWhereTheFileIsKnownAndNotWhereItIsAnother) {
   let_settle();
   {
-    ComparedChunks known(FileIdentity::of(forged_.path()));
+    ComparedChunks known(FileState::of(forged_.path()));
     for (size_t chunk = 0; chunk < Reader(forged_.path()).chunks().size(); ++chunk)
       known.add(chunk);
   }
@@ -147,12 +147,12 @@ class KeptChunks : public ::testing::Test {
   }
 
   // Another file for each test.
-  static FileIdentity some_file(uint64_t bytes = uint64_t{1} << 20) {
+  static FileState some_file(uint64_t bytes = uint64_t{1} << 20) {
     static uint64_t inode = 0;
     return {.device = 1, .inode = ++inode, .bytes = bytes, .settled = true};
   }
   // What one process has compared.
-  static void compare_elsewhere(const FileIdentity& file, std::initializer_list<size_t> chunks) {
+  static void compare_elsewhere(const FileState& file, std::initializer_list<size_t> chunks) {
     const pid_t child = fork();
     if (child == 0) {
       {
@@ -180,32 +180,32 @@ class KeptChunks : public ::testing::Test {
 };
 
 TEST_F(KeptChunks, AreKnownToOtherProcesses) {
-  const FileIdentity file = some_file();
+  const FileState file = some_file();
   compare_elsewhere(file, {0, 5});
   compare_elsewhere(file, {2});
   const ComparedChunks known(file);
   for (size_t chunk = 0; chunk < 8; ++chunk)
     EXPECT_EQ(known.has(chunk), chunk == 0 || chunk == 2 || chunk == 5) << chunk;
-  FileIdentity changed = file;
+  FileState changed = file;
   ++changed.changed;
   EXPECT_FALSE(ComparedChunks(changed).has(0));
 }
 
 TEST_F(KeptChunks, AreOfFilesWorthItThatHaveSettled) {
   compare_elsewhere(some_file(1000), {0});
-  FileIdentity young = some_file();
+  FileState young = some_file();
   young.settled = false;
   compare_elsewhere(young, {0});
   EXPECT_FALSE(std::filesystem::exists(folder()));
   ComparedChunks known(young);
   known.add(0);
   EXPECT_FALSE(known.has(0));
-  EXPECT_FALSE(FileIdentity::of("/dev/null"));
-  EXPECT_FALSE(FileIdentity::of("/there/is/no/such/file"));
+  EXPECT_FALSE(FileState::of("/dev/null"));
+  EXPECT_FALSE(FileState::of("/there/is/no/such/file"));
 }
 
 TEST_F(KeptChunks, AreNotBelievedOfAFolderOthersMayWriteTo) {
-  const FileIdentity file = some_file();
+  const FileState file = some_file();
   compare_elsewhere(file, {0});
   std::filesystem::permissions(folder(), std::filesystem::perms::all);
   EXPECT_FALSE(ComparedChunks(file).has(0));
@@ -225,7 +225,7 @@ TEST_F(KeptChunks, AreNotKeptWhereThereIsNoHome) {
   compare_elsewhere(some_file(), {0});
   EXPECT_FALSE(std::filesystem::exists(no_home));
   std::filesystem::create_directory(no_home);
-  const FileIdentity file = some_file();
+  const FileState file = some_file();
   compare_elsewhere(file, {0});
   EXPECT_TRUE(ComparedChunks(file).has(0));
   EXPECT_TRUE(std::filesystem::exists(no_home + "/.cache/mmusim/page-streams"));
@@ -234,13 +234,13 @@ TEST_F(KeptChunks, AreNotKeptWhereThereIsNoHome) {
 
 TEST_F(KeptChunks, AreNotBelievedOfADamagedSlot) {
   for (const char* damage : {"", "nonsense", "\x31\x31\x31"}) {
-    const FileIdentity file = some_file();
+    const FileState file = some_file();
     compare_elsewhere(file, {0});
     testing::write_file(only_slot().string(), damage);
     EXPECT_FALSE(ComparedChunks(file).has(0));
     std::filesystem::remove_all(folder());
   }
-  const FileIdentity file = some_file();
+  const FileState file = some_file();
   compare_elsewhere(file, {0});
   testing::write_file(only_slot().string(), testing::file_content(only_slot().string()) + "x");
   EXPECT_FALSE(ComparedChunks(file).has(0));
@@ -265,11 +265,11 @@ TEST_F(KeptChunks, AreThoseOfATraceJustWritten) {
     }
     writer.finish();
   }
-  EXPECT_TRUE(ComparedChunks(FileIdentity::of(trace.path())).has(0));
+  EXPECT_TRUE(ComparedChunks(FileState::of(trace.path())).has(0));
   prepare(trace.path(), prepared.path(), 1000);
-  EXPECT_TRUE(ComparedChunks(FileIdentity::of(prepared.path())).has(0));
+  EXPECT_TRUE(ComparedChunks(FileState::of(prepared.path())).has(0));
   prepare(trace.path(), prepared.path(), 0);
-  EXPECT_FALSE(ComparedChunks(FileIdentity::of(prepared.path())).has(0)) << "has none";
+  EXPECT_FALSE(ComparedChunks(FileState::of(prepared.path())).has(0)) << "has none";
 }
 
 }  // namespace compared_chunks_test
