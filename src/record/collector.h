@@ -95,9 +95,11 @@ class Collector {
   void call(Stream& stream, WordReader& words);
   void wait(Stream& stream, uint32_t child, int32_t status, bool known);
   void exit(Stream& stream, int32_t status, bool whole);
-  Process& announce(Process& parent, uint32_t parent_thread, uint32_t child, uint64_t flags);
+  void announce(Process& parent, uint32_t parent_thread, uint32_t child, uint64_t flags);
   void announce_thread(Process& process, uint32_t maker, uint32_t thread, uint64_t flags);
   Process& process(uint32_t id);
+  Stream* stream_of(const Process& process, uint32_t thread);  // null: it has none any more
+  void bury_namesake(uint32_t id, const Stream* except);
   void read_definitions(Process& process);
   void drop_image(Process& process, const Stream* except);
   void finish(Process& process, std::optional<int32_t> status);

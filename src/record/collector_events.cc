@@ -85,23 +85,34 @@ Collector::Process& Collector::process(uint32_t id) {
   return *entry;
 }
 
+Collector::Stream* Collector::stream_of(const Process& process, uint32_t thread) {
+  const auto found = std::find_if(streams_.begin(), streams_.end(), [&](const auto& stream) {
+    return stream->process == &process && stream->id.tid == Tid(thread);
+  });
+  return found == streams_.end() ? nullptr : found->get();
+}
+
+// A new process of this number is there: one that has a ring already, or has ended, is an older
+// one.
+void Collector::bury_namesake(uint32_t id, const Stream* except) {
+  const auto found = processes_.find(id);
+  if (found == processes_.end() || !(found->second->started || found->second->exited)) return;
+  drop_image(*found->second, except);
+  bury(*found->second);
+}
+
 // A child is known from now on: by what its parent was told, or by itself, whichever is first.
-Collector::Process& Collector::announce(Process& parent, uint32_t parent_thread, uint32_t child,
-                                        uint64_t flags) {
+void Collector::announce(Process& parent, uint32_t parent_thread, uint32_t child, uint64_t flags) {
   read_definitions(parent);
   Process& born = process(child);
   born.definitions = parent.definitions.copy();
-  const trace::ThreadId maker{Pid(parent.id), Tid(parent_thread)};
-  writer_.thread(maker);
+  writer_.thread({Pid(parent.id), Tid(parent_thread)});
   writer_.event(trace::ForkEvent{{Pid(child), Tid(child)}, flags, (flags & abi::kCloneVm) != 0});
-  if ((flags & abi::kCloneVfork) != 0) {
-    for (const auto& stream : streams_) {
-      if (stream->id != maker) continue;
-      stream->sleeps = true;
-      born.sleeping_parent = parent_thread;
-    }
+  if ((flags & abi::kCloneVfork) == 0) return;
+  if (Stream* const maker = stream_of(parent, parent_thread); maker != nullptr) {
+    maker->sleeps = true;
+    born.sleeping_parent = parent_thread;
   }
-  return born;
 }
 
 // The same of a thread.
@@ -122,25 +133,22 @@ void Collector::start(Stream& stream, WordReader& words) {
   const auto definitions = static_cast<uint32_t>(words.word());
   const uint64_t first_block = words.word();
   stream.id = {Pid(id), Tid(thread)};
-  const auto existing = processes_.find(id);
-  const bool known = existing != processes_.end();
   if (kind == StartKind::Fork) {
-    // One of that number that has a ring already, or has ended, is not this one.
-    if (known && (existing->second->started || existing->second->exited)) {
-      drop_image(*existing->second, &stream);
-      bury(*existing->second);
-    }
+    bury_namesake(id, &stream);
     if (processes_.count(id) == 0) {
       const auto parent = processes_.find(parent_id);
       if (parent != processes_.end()) {
         announce(*parent->second, parent_thread, id, flags);
+        Stream* const maker = stream_of(*parent->second, parent_thread);
+        if (maker != nullptr) maker->child_ahead = id;
       } else {
         process(id).definitions = graves_[parent_id].copy();
       }
     }
   } else if (kind == StartKind::Image) {
     ++counts_.programs;
-    if (known) drop_image(*existing->second, &stream);
+    if (const auto before = processes_.find(id); before != processes_.end())
+      drop_image(*before->second, &stream);
   } else {
     ++counts_.threads;
   }
@@ -188,10 +196,13 @@ void Collector::call(Stream& stream, WordReader& words) {
     case Call::Clone: {
       const auto child = static_cast<uint32_t>(made.result);
       const uint64_t flags = a[0];
+      const bool told = std::exchange(stream.child_ahead, 0) == child;
       if ((flags & abi::kCloneThread) != 0) {
         announce_thread(*stream.process, stream.id.tid.value(), child, flags);
-      } else if (const auto found = processes_.find(child); found == processes_.end()) {
-        announce(*stream.process, stream.id.tid.value(), child, flags);
+      } else if (!told) {
+        bury_namesake(child, &stream);
+        if (processes_.count(child) == 0)
+          announce(*stream.process, stream.id.tid.value(), child, flags);
       }
       break;
     }
@@ -336,11 +347,13 @@ void Collector::free_ended() {
   }
   for (auto& [id, process] : processes_) {
     if (!process->dead) continue;
-    Process* const own = process.get();
+    // One of which not even the start is read is nobody's yet, but says whose it is.
+    const Process* const own = process.get();
     const bool has_streams = std::any_of(streams_.begin(), streams_.end(), [&](const auto& stream) {
-      return stream->process == own;
+      return stream->process == nullptr ? stream->id.pid.value() == own->id
+                                        : stream->process == own;
     });
-    if (!has_streams) gone.push_back(own);
+    if (!has_streams) gone.push_back(process.get());
   }
   for (Process* process : gone) {
     bury(*process);

@@ -31,6 +31,9 @@ struct Collector::Stream {
   bool complete = false;  // nothing more will come
   bool ended = false;     // what still comes is not the program's any more
   bool sleeps = false;    // in vfork
+  // A child it is making, which said so itself before this thread had returned from the call; it
+  // may have ended by then.
+  uint32_t child_ahead = 0;
 
   // A number was met: nothing is read until its turn.
   bool at_number = false;

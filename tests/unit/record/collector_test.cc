@@ -1,11 +1,10 @@
 // Rings of processes that are killed, as the collector finds them.
 #include "record/collector.h"
 
-#include <algorithm>
-#include <array>
 #include <filesystem>
 #include <fmt/format.h>
 #include <gtest/gtest.h>
+#include <initializer_list>
 #include <string>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -34,6 +33,30 @@ class CollectorRings : public ::testing::Test {
   void take(uint32_t ring, uint32_t process, RingState state) {
     heads_of(memory_.share())[ring].state.store(ring_state(process, state));
     memory_.share().registrations.fetch_add(1);
+  }
+  // Writes words behind what the ring has.
+  void put(uint32_t ring, std::initializer_list<uint64_t> words) {
+    RingHead& head = heads_of(memory_.share())[ring];
+    uint64_t at = head.written.load();
+    for (const uint64_t word : words)
+      words_of(memory_.share(), ring)[at++] = word;
+    head.written.store(at);
+  }
+  void put_event(uint32_t ring, EventKind kind, std::initializer_list<uint64_t> words) {
+    put(ring,
+        {kEventTag | static_cast<uint64_t>(kind) << kIndexShift | words.size() << kAddressShift,
+         memory_.share().sequence.fetch_add(1)});
+    put(ring, words);
+  }
+  // A thread's first event, of a process without definitions; `maker` is a process's first thread.
+  void put_start(uint32_t ring, StartKind kind, uint32_t process, uint32_t maker = 0) {
+    put_event(ring, EventKind::Start,
+              {static_cast<uint64_t>(kind), process, process, maker, maker, 17, kNoRing, 0});
+    take(ring, process, RingState::Thread);
+  }
+  void put_fork(uint32_t ring, uint32_t child) {
+    put_event(ring, EventKind::Call,
+              {static_cast<uint64_t>(Call::Fork), child, 17, 0, 0, 0, 0, 0, 0});
   }
   RingState state(uint32_t ring) { return state_of(heads_of(memory_.share())[ring].state.load()); }
   void look() {
@@ -86,24 +109,9 @@ TEST_F(CollectorRings, OfOneKilledAsItTookThemAreFreed) {
 TEST_F(CollectorRings, WithANumberThatWasNeverGivenAreReadToTheirEnd) {
   constexpr uint64_t kNever = 1'000'000;
   const uint32_t process = ended_process(true);
-  const std::array<uint64_t, 12> words = {
-      kEventTag | static_cast<uint64_t>(EventKind::Start) << kIndexShift |
-          uint64_t{8} << kAddressShift,
-      memory_.share().sequence.fetch_add(1),
-      static_cast<uint64_t>(StartKind::Image),
-      process,
-      process,
-      0,
-      0,
-      0,
-      0,
-      0,
-      kHeadTag | kNever << kTagBits,
-      kHeadTag | (kNever + 1) << kTagBits};
-  std::copy(words.begin(), words.end(), words_of(memory_.share(), 1));
-  heads_of(memory_.share())[1].written.store(words.size());
   take(0, process, RingState::Definitions);
-  take(1, process, RingState::Thread);
+  put_start(1, StartKind::Image, process);
+  put(1, {kHeadTag | kNever << kTagBits, kHeadTag | (kNever + 1) << kTagBits});
   collector_.collect();
   EXPECT_EQ(collector_.running(), 1u);
   for (int i = 0; i < 4; ++i)
@@ -111,6 +119,45 @@ TEST_F(CollectorRings, WithANumberThatWasNeverGivenAreReadToTheirEnd) {
   EXPECT_EQ(collector_.running(), 0u);
   EXPECT_EQ(collector_.counts().lost_words, 2u);
   EXPECT_EQ(state(1), RingState::Free);
+}
+
+// A child that says so itself, and has ended and is forgotten before its maker has returned from
+// the call, is one child.
+TEST_F(CollectorRings, OfAChildThatEndsBeforeTheCallReturnsTellOfOne) {
+  const auto maker = static_cast<uint32_t>(getpid());
+  const uint32_t child = ended_process(false);
+  put_start(0, StartKind::Image, maker);
+  put_start(1, StartKind::Fork, child, maker);
+  for (int i = 0; i < 3; ++i)
+    look();
+  ASSERT_EQ(collector_.running(), 1u);
+  put_fork(0, child);
+  collector_.collect();
+  EXPECT_EQ(collector_.counts().processes, 2u);
+  EXPECT_EQ(collector_.running(), 1u);
+  // The next of that number is another.
+  put_fork(0, child);
+  collector_.collect();
+  EXPECT_EQ(collector_.counts().processes, 3u);
+}
+
+// The same if the call returned first, and the child is dead before its own words have their turn.
+TEST_F(CollectorRings, OfAChildThatEndsBeforeItsTurnTellOfOne) {
+  const auto maker = static_cast<uint32_t>(getpid());
+  const uint32_t child = ended_process(false);
+  put_start(0, StartKind::Image, maker);
+  put_fork(0, child);
+  collector_.collect();
+  collector_.look_for_ends();
+  take(2, maker, RingState::Claimed);  // no number is certain
+  put_start(1, StartKind::Fork, child, maker);
+  look();
+  EXPECT_EQ(collector_.running(), 2u);
+  take(2, 0, RingState::Free);
+  for (int i = 0; i < 3; ++i)
+    look();
+  EXPECT_EQ(collector_.counts().processes, 2u);
+  EXPECT_EQ(collector_.running(), 1u);
 }
 
 }  // namespace collector_test
