@@ -132,10 +132,19 @@ void Model::check_address(uint64_t va) {
   compare(table_->find(VirtAddr(va), mem::Origin::Kernel), promise::kFind);
 }
 
+// Slots, empty ones too: whoever is given them may put a leaf there.
+void Model::check_size(const Run& run, const char* promise) const {
+  expect(
+      std::find(sizes_.begin(), sizes_.end(), run.size) != sizes_.end(), promise,
+      [&] { return at_text("slots of a size that is offered", run.start.value()); },
+      [&] { return text_of(run.size); });
+}
+
 void Model::check_leaves(PageTable& table, const Oracle& oracle, VirtRange range) {
   std::vector<OracleLeaf> seen;
   const auto cursor = table.cursor(range);
   each_run(*cursor, [&](Run& run) {
+    check_size(run, promise::kCursor);
     const uint64_t last = run.address(run.count - 1).value();
     expect(
         last < range.end.value() &&

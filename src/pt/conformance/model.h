@@ -73,6 +73,7 @@ class Model {
 
   void check_address(uint64_t va);
   void check_account();
+  void check_size(const Run& run, const char* promise) const;
   void check_leaves(PageTable& table, const Oracle& oracle, VirtRange range);
   // Afterwards no leaf lies across `va`.
   void cut(uint64_t va);

@@ -60,6 +60,7 @@ void Model::build(const Operation& operation) {
   const auto cursor = table_->cursor(range, CursorMode::Build);
   uint64_t next_va = range.begin.value();
   each_run(*cursor, [&](Run& run) {
+    check_size(run, promise::kBuild);
     expect(
         run.start.value() <= next_va, promise::kBuild,
         [&] { return fmt::format("a run that begins at {:#x} or before", next_va); },
@@ -165,6 +166,7 @@ void Model::copy(const Operation& operation) {
     uint64_t runs = 0;
     const auto chosen = [&](uint64_t va) { return Random(va ^ salt).below(8) != 0; };
     const auto copier = [&](Run& from, Run& to) {
+      check_size(from, promise::kCopy);
       expect_same(to.start, from.start, promise::kCopy, "the start of the twin");
       expect_same(to.size, from.size, promise::kCopy, "the size of the twin");
       expect_same(uint64_t{to.count}, uint64_t{from.count}, promise::kCopy, "the twin's slots");

@@ -61,7 +61,7 @@ Status Gpt::copy_run(Run& run, Run& twin, Copying& copying) {
 // Copies what `from` leads to, as far as it is wanted, into the Invalid entry `to`.
 Status Gpt::copy_entry(const Place& from, const Place& to, Copying& copying) {
   const GuardedEntry e = tables_.read(from);
-  if (e.is(Kind::Invalid)) return Status::Ok;
+  if (e.is(Kind::Invalid) || stands_for_nothing(e)) return Status::Ok;
   const uint64_t base = from.base_of(e);
   if (!copying.wants(base, last_of(base, kKeyBits - e.length()))) return Status::Ok;
 
@@ -176,8 +176,11 @@ Status Gpt::copy_table(const Place& from, const GuardedEntry& e, const Place& to
         next += replicas;
       while (next < e.slots() && wanted(next) && source.get(next).is(Kind::Leaf) &&
              source.get(next).length() == child.length());
-      status = copy_leaves(source, *table, first, next,
-                           tables_.slot_of(from, e, key_of_slot(first)), copying);
+      if (stands_for_nothing(child))
+        tables_.touch_slots(source, first, next - first, false, from.level);
+      else
+        status = copy_leaves(source, *table, first, next,
+                             tables_.slot_of(from, e, key_of_slot(first)), copying);
       i = next;
       continue;
     }

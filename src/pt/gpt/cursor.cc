@@ -160,6 +160,11 @@ bool GptCursor::next(Run& run) {
     const bool agrees = !e.is(Kind::Invalid) && e.matches(place.local(position_));
     if (e.is(Kind::Leaf) && agrees) {
       const unsigned log2 = kKeyBits - e.length();
+      if (!build && gpt_.stands_for_nothing(e)) {
+        static_cast<void>(gpt_.tables_.read(place));
+        over_void(log2);
+        continue;
+      }
       if (!build || !e.is_empty_leaf() || log2 == gpt_.page_.log2()) {
         take_run(place, e, run);
         return true;

@@ -132,6 +132,11 @@ class Gpt final : public PageTable {
   [[nodiscard]] bool size_offered(PageShift size) const {
     return size >= page_ && size <= rules_->largest;
   }
+  // An empty leaf of a size that nobody is offered keeps a block apart that is to be shared: it is
+  // no slot.
+  [[nodiscard]] bool stands_for_nothing(const GuardedEntry& e) const {
+    return e.is_empty_leaf() && !size_offered(PageShift(kKeyBits - e.length()));
+  }
   // Leaves of one size in slots side by side, the first at `place`, which `leaf` stands in; pages
   // of the array that `array` at `place` leads to, from number `first` on.
   [[nodiscard]] Run run_of(const Table& table, uint64_t slot, uint32_t count,
