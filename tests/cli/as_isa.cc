@@ -1,5 +1,6 @@
-// A trace again, as if recorded on another ISA: as_isa IN OUT ISA PAGE. PAGE is a power of two.
-// For tests that need traces of several ISAs; records stay as they are.
+// A trace again, as if recorded on another ISA: as_isa IN OUT ISA PAGE [CHUNK]. PAGE is a power of
+// two, CHUNK bytes of a chunk. For tests that need traces of several ISAs, or of several chunks;
+// records stay as they are.
 #include <cstdio>
 #include <exception>
 #include <string>
@@ -25,13 +26,14 @@ void replay_blocks(const trace::Batch& batch, trace::Writer& writer) {
   }
 }
 
-void rewrite(const std::string& in, const std::string& out, const std::string& isa, unsigned page) {
+void rewrite(const std::string& in, const std::string& out, const std::string& isa, unsigned page,
+             const trace::WriterOptions& options) {
   trace::Reader reader(in);
   trace::Header header = reader.header();
   header.isa = isa;
   header.big_endian = isa == "ppc64" || isa == "sparc64";
   header.page = PageShift(page);
-  trace::Writer writer(out, header);
+  trace::Writer writer(out, header, options);
   trace::Batch batch;
   while (reader.next(batch)) {
     writer.thread(batch.thread);
@@ -48,8 +50,11 @@ void rewrite(const std::string& in, const std::string& out, const std::string& i
 
 int main(int argc, char** argv) {
   try {
-    if (argc != 5) throw std::invalid_argument("usage: as_isa IN OUT ISA PAGE");
-    mmusim::rewrite(argv[1], argv[2], argv[3], static_cast<unsigned>(std::stoul(argv[4])));
+    if (argc != 5 && argc != 6)
+      throw std::invalid_argument("usage: as_isa IN OUT ISA PAGE [CHUNK]");
+    mmusim::trace::WriterOptions options;
+    if (argc == 6) options.chunk_bytes = std::stoul(argv[5]);
+    mmusim::rewrite(argv[1], argv[2], argv[3], static_cast<unsigned>(std::stoul(argv[4])), options);
     return 0;
   } catch (const std::exception& error) {
     std::fprintf(stderr, "as_isa: %s\n", error.what());
