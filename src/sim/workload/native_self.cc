@@ -131,6 +131,10 @@ void Worker::furnish() {
   };
   // A page in the middle makes two areas more, the last one makes one. The vsyscall page is none.
   int64_t missing = static_cast<int64_t>(kNativeAreas) - count_all().areas + vsyscall_lines();
+  if (missing < 0) {
+    errno = ENOMEM;
+    fatal("make do with the areas set aside for its own (kNativeAreas)");
+  }
   if (missing > 0 && missing % 2 != 0) set_apart(kFurniture - 1);
   for (int64_t page = 1; missing >= 2 && page < kFurniture - 2; page += 2, missing -= 2)
     set_apart(page);
