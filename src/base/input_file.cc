@@ -8,10 +8,11 @@
 #include <memory>
 
 #include "base/error.h"
+#include "base/units.h"
 
 namespace mmusim {
 
-std::string read_file(const std::string& path) {
+std::string read_file(const std::string& path, uint64_t most) {
   struct Close {
     void operator()(std::FILE* file) const { std::fclose(file); }
   };
@@ -23,7 +24,8 @@ std::string read_file(const std::string& path) {
   std::string text;
   std::array<char, 1 << 16> buffer;
   while (const size_t bytes = std::fread(buffer.data(), 1, buffer.size(), file.get()))
-    text.append(buffer.data(), bytes);
+    if (text.append(buffer.data(), bytes).size() > most)
+      throw Error(path, fmt::format("longer than the {} that are read", format_size(most)));
   if (std::ferror(file.get()) != 0) throw cannot();
   return text;
 }

@@ -64,6 +64,7 @@ void OutputFile::on_leftover(std::function<void(const std::string& path)> hook) 
 
 OutputFile::OutputFile(std::string path, Unfinished unfinished)
     : path_(std::move(path)), unfinished_(unfinished) {
+  if (path_.empty()) throw UsageError("", "a file to be written has no name");
   struct stat existing {};
   const bool direct = stat(path_.c_str(), &existing) == 0 && !S_ISREG(existing.st_mode);
   if (direct) {

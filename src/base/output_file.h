@@ -26,7 +26,7 @@ class OutputFile {
  public:
   enum class Unfinished : bool { Removed, Kept };
 
-  // Errors: Error naming `path` when it cannot be created.
+  // Errors: Error naming `path` when it cannot be created; UsageError when it is empty.
   explicit OutputFile(std::string path, Unfinished unfinished = Unfinished::Removed);
   ~OutputFile();
   OutputFile(const OutputFile&) = delete;

@@ -77,6 +77,25 @@ bool asks_for_keys(const Words& words, size_t i, std::string& section) {
   return true;
 }
 
+// Boost takes no "--name=" with nothing behind it, where a key may well be empty: in two words it
+// does.
+Words with_empty_values_apart(const Words& words, const po::options_description& all) {
+  Words apart;
+  for (const std::string& word : words) {
+    const bool empty =
+        word.size() > 3 && word.starts_with("--") && word.find('=') == word.size() - 1;
+    const std::string name = empty ? word.substr(2, word.size() - 3) : "";
+    const po::option_description* const option =
+        empty ? all.find_nothrow(name, /*approx=*/false) : nullptr;
+    if (option == nullptr || option->semantic()->min_tokens() == 0) {
+      apart.push_back(word);
+    } else {
+      apart.insert(apart.end(), {"--" + name, ""});
+    }
+  }
+  return apart;
+}
+
 }  // namespace
 
 void Arguments::positional(const std::string& name, int most) {
@@ -100,14 +119,18 @@ bool Arguments::read(const Words& words) {
   po::options_description all;
   all.add(options_).add(keys_).add(hidden_);
   try {
-    parsed_ =
-        po::command_line_parser(words).options(all).positional(positional_).style(kStyle).run();
+    parsed_ = po::command_line_parser(with_empty_values_apart(words, all))
+                  .options(all)
+                  .positional(positional_)
+                  .style(kStyle)
+                  .run();
     // Help is given whatever else is there.
     for (const po::option& option : parsed_.options) {
       if (option.string_key != "help") continue;
       asked_ = help();
       return false;
     }
+    refuse_empty();
     po::variables_map values;
     po::store(parsed_, values);
     values_ = values;
@@ -120,6 +143,19 @@ bool Arguments::read(const Words& words) {
     throw UsageError("", error.what(), fmt::format("usage: mmusim {}", usage_));
   }
   return true;
+}
+
+// What a shell makes of "$NAME" where nothing was ever put into it names no file, machine or
+// number, and is no wish for what stands for none. Keys may be empty, and judge for themselves.
+void Arguments::refuse_empty() const {
+  for (const po::option& option : parsed_.options) {
+    const bool is_key = keys_.find_nothrow(option.string_key, /*approx=*/false) != nullptr;
+    if (is_key || std::find(option.value.begin(), option.value.end(), "") == option.value.end())
+      continue;
+    const bool positional = option.position_key >= 0;
+    throw UsageError((positional ? "" : "--") + option.string_key, "is empty",
+                     fmt::format("usage: mmusim {}", usage_));
+  }
 }
 
 bool Arguments::parse(const Words& words) {

@@ -50,7 +50,8 @@ class Arguments {
   // Every key of `schema`, which must outlive this, as an option.
   void keys(const config::Schema& schema);
 
-  // False if the help was asked for, and has been printed. Errors: UsageError.
+  // False if the help was asked for, and has been printed. Errors: UsageError, also for an
+  // argument, or an option's value, that is empty; of keys only where the key cannot be.
   [[nodiscard]] bool parse(const Words& words);
   // A first look, before all keys are known: those the schema passes over may be there, and nothing
   // is missed. Errors: UsageError.
@@ -72,6 +73,7 @@ class Arguments {
  private:
   // False if the help was asked for; then nothing else is kept.
   [[nodiscard]] bool read(const Words& words);
+  void refuse_empty() const;
   void find_positional();
   [[nodiscard]] CommandHelp described() const;
   [[nodiscard]] Words sections() const;  // of keys, in order

@@ -1,13 +1,11 @@
 // From text to statements.
 #include <algorithm>
 #include <cctype>
-#include <filesystem>
 #include <fmt/format.h>
-#include <fstream>
-#include <sstream>
 #include <utility>
 
 #include "base/error.h"
+#include "base/input_file.h"
 #include "base/linux_abi.h"
 #include "config/nearest.h"
 #include "sim/workload/lexer.h"
@@ -21,6 +19,7 @@ namespace {
 
 using namespace abi;
 
+constexpr uint64_t kMostScriptBytes = uint64_t{64} << 20;
 constexpr unsigned kMostBlocks = 64;
 
 class Parser {
@@ -405,13 +404,7 @@ Script parse(std::string_view text, const std::string& name) {
 }
 
 Script load(const std::string& path) {
-  std::ifstream file(path, std::ios::binary);
-  if (!file || std::filesystem::is_directory(path))
-    throw UsageError(path, "cannot read the script");
-  std::ostringstream text;
-  text << file.rdbuf();
-  if (file.bad() || text.bad()) throw UsageError(path, "cannot read the script");
-  return parse(text.str(), path);
+  return parse(read_file(path, kMostScriptBytes), path);
 }
 
 }  // namespace mmusim::sim::workload

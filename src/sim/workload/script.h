@@ -102,7 +102,7 @@ struct Script {
 
 // Errors: UsageError naming script, line and column, what was expected, and what was found.
 Script parse(std::string_view text, const std::string& name);
-// The same from a file. Errors: also UsageError when it cannot be read.
+// The same from a file. Errors: also Error when it cannot be read, or is longer than 64 MiB.
 Script load(const std::string& path);
 
 }  // namespace mmusim::sim::workload
