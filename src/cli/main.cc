@@ -1,4 +1,5 @@
 // mmusim: the command line. Everything that can go wrong ends here, as one line and a status.
+#include <cstdlib>
 #include <exception>
 #include <fmt/format.h>
 #include <ios>
@@ -63,8 +64,20 @@ int guarded(const Words& words) {
     error(fmt::format("input or output failed: {}", e.what()));
   } catch (const std::exception& e) {
     error(fmt::format("unexpected: {}; please report this", e.what()));
+  } catch (...) {  // a plug-in may throw anything
+    error("unexpected: an exception of a type that is not known; is it a plug-in's?");
   }
   return Error::kFailure;
+}
+
+bool at_end = false;
+
+// The program comes to its end in main(): whoever calls exit() before, as a plug-in may, must not
+// make it look as if all had been done.
+void look_at_end() {
+  if (at_end) return;
+  error("something called exit(); a plug-in? Nothing more was done");
+  std::_Exit(Error::kFailure);
 }
 
 }  // namespace
@@ -77,5 +90,9 @@ int main(int argc, char** argv) {
   mmusim::OutputFile::on_leftover([](const std::string& path) {
     mmusim::cli::note("removed " + path + ", which an earlier run that was killed had left");
   });
-  return mmusim::cli::guarded(mmusim::cli::Words(argv + (argc > 0 ? 1 : 0), argv + argc));
+  std::atexit(mmusim::cli::look_at_end);
+  const int status =
+      mmusim::cli::guarded(mmusim::cli::Words(argv + (argc > 0 ? 1 : 0), argv + argc));
+  mmusim::cli::at_end = true;
+  return status;
 }

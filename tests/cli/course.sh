@@ -59,4 +59,17 @@ planted() {
 planted unnamed_word 's|path.add\(address, kWord, level, level != top_\);|if (level != 1) path.add(address, kWord, level, level != top_);|' 4
 planted wrong_unlink 's|table.parent \+ table.slot \* kWord|table.parent + (table.slot ^ 1) * kWord|' 3
 planted crashes 's|  bool unlink\(const Table& table\) override \{|&\n    __builtin_trap();|' 2 3 4
+# What ends the process, with whatever status, has not kept its promises.
+planted exits 's|^#include "pt/simple_table.h"|#include <cstdlib>\n&|; s|  bool unlink\(const Table& table\) override \{|&\n    std::exit(0);|' 2 3 4
+! "$program" replay pipeline -p ./exits.so --limit 3M -q >/dev/null 2>exits.err || fail "exit() of a plug-in went unnoticed"
+grep -q '^mmusim: error: something called exit' exits.err
+# What it prints is not among the points, and what goes wrong with programs only (the first page of
+# pipeline) costs the last stage.
+sed -E 's|^#include "pt/simple_table.h"|#include <cstdio>\n&|
+  s|  std::optional<PhysAddr> make_word\(.*|&\n    if (std::puts("here") < 0 \|\| std::fflush(stdout) != 0) return std::nullopt;\n    if (va.value() >> 12 == 0x401a) __builtin_trap();|' \
+  "$course/solution/my_table.cc" >late.cc
+built late late.cc
+"$program" page-table grade ./late.so --ops 1000 -q --csv - >late.csv
+[[ $(wc -l <late.csv) -eq 9 && $(tail -n 1 late.csv) == all,9* ]] || { cat late.csv; fail "a crash in a program"; }
+"$program" page-table grade ./late.so --ops 1000 -q | grep -q 'signal .*: here' || fail "what was printed before is not told"
 echo good

@@ -1,5 +1,6 @@
 #include "pt/conformance/isolate.h"
 
+#include <algorithm>
 #include <array>
 #include <cerrno>
 #include <csignal>
@@ -8,6 +9,7 @@
 #include <ctime>
 #include <exception>
 #include <fcntl.h>
+#include <iterator>
 #include <poll.h>
 #include <string>
 #include <sys/mman.h>
@@ -140,9 +142,13 @@ class Patience {
   std::chrono::nanoseconds used_{};
 };
 
+// What a child that came to its end says first; one that says nothing did not.
+constexpr char kKept = 'k';
+constexpr char kBroken = 'b';
+
 // Three texts with a zero byte behind each.
 std::string pack(const Broken& broken) {
-  std::string text;
+  std::string text(1, kBroken);
   for (const std::string* const part : {&broken.promise, &broken.expected, &broken.came}) {
     text += *part;
     text += '\0';
@@ -151,7 +157,7 @@ std::string pack(const Broken& broken) {
 }
 Broken unpack(const std::string& text) {
   Broken broken;
-  size_t begin = 0;
+  size_t begin = 1;
   for (std::string* const part : {&broken.promise, &broken.expected, &broken.came}) {
     const size_t end = text.find('\0', begin);
     *part = text.substr(begin, end - begin);
@@ -170,6 +176,7 @@ Broken unpack(const std::string& text) {
     std::signal(signal, SIG_DFL);
   const rlimit none{0, 0};
   ::setrlimit(RLIMIT_CORE, &none);
+  ::dup2(errors, STDOUT_FILENO);
   ::dup2(errors, STDERR_FILENO);
   std::optional<Broken> broken;
   try {
@@ -184,8 +191,8 @@ Broken unpack(const std::string& text) {
   // What a destructor met came before what it left behind.
   if (std::string kept = kept_failure(); !kept.empty())
     broken = {promise::kAlive, "no exception", std::move(kept)};
-  if (broken) write_all(out, pack(*broken));
-  ::_exit(broken ? 1 : 0);
+  write_all(out, broken ? pack(*broken) : std::string(1, kKept));
+  ::_exit(0);
 }
 
 // The last line a dying process wrote, which is where an assertion says what was wrong.
@@ -234,6 +241,7 @@ Outcome isolated(const Limits& limits, Reached& reached,
   reached.seed = shared.get().seed;
   reached.step = shared.get().step;
   reached.operations = shared.get().operations;
+  std::copy(std::begin(shared.get().answer), std::end(shared.get().answer), reached.answer);
   reached.journal = shared.get().journal;
 
   if (outcome.out_of_time) return outcome;
@@ -245,17 +253,17 @@ Outcome isolated(const Limits& limits, Reached& reached,
     return outcome;
   }
   if (!said.empty()) {
-    outcome.broken = unpack(said);
+    if (said.front() == kBroken) outcome.broken = unpack(said);
     return outcome;
   }
-  if (WIFEXITED(status) && WEXITSTATUS(status) == 0) return outcome;
   ::lseek(errors.get(), 0, SEEK_SET);
   const std::string message = last_line(read_all(errors.get()));
   std::string came = WIFSIGNALED(status) ? fmt::format("signal {} ({})", WTERMSIG(status),
                                                        ::strsignal(WTERMSIG(status)))
                                          : fmt::format("exit with status {}", WEXITSTATUS(status));
   if (!message.empty()) came += ": " + message;
-  outcome.broken = Broken{promise::kAlive, "no crash", came};
+  outcome.broken =
+      Broken{promise::kAlive, WIFSIGNALED(status) ? "no crash" : "that calls come back", came};
   return outcome;
 }
 

@@ -18,7 +18,8 @@ struct Reached {
   volatile uint64_t seed = 0;
   volatile uint64_t step = 0;
   volatile uint64_t operations = 0;
-  volatile uint64_t progress = 0;  // goes up whenever the next piece of work begins
+  volatile uint64_t progress = 0;    // goes up whenever the next piece of work begins
+  volatile uint64_t answer[2] = {};  // what the work found out, if that is what it is for
   Journal journal;
 };
 
@@ -32,12 +33,14 @@ struct Limits {
 };
 
 struct Outcome {
-  // What `work` threw (Broken; any other exception, a signal and a time-out become one).
+  // What `work` threw (Broken; any other exception, a signal, an exit, whatever its status, and a
+  // time-out become one).
   std::optional<Broken> broken;
   bool out_of_time = false;  // the deadline came first
 };
 
-// `reached` is where the child wrote it, also when it died. Errors: Error when no process can be
+// `reached` is where the child wrote it, also when it died. What `work` prints goes nowhere; the
+// last line is told where it dies. Errors: Error when no process can be
 // made, or when the user interrupts.
 Outcome isolated(const Limits& limits, Reached& reached, const std::function<void(Reached&)>& work);
 
