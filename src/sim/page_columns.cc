@@ -1,12 +1,13 @@
 #include "sim/page_columns.h"
 
 #include "base/error.h"
+#include "sim/relocation/trace_source.h"
 
 namespace mmusim::sim {
 namespace {
 
-[[noreturn]] void at_odds(const trace::Reader& reader) {
-  throw Error(reader.path(), "its page streams are at odds with its columns",
+[[noreturn]] void at_odds(const TraceSource& source) {
+  throw Error(source.reader().path(), "its page streams are at odds with its columns",
               "mmusim trace prepare makes them anew; run.stream = full does without");
 }
 
@@ -16,7 +17,8 @@ void PageColumns::enter_chunk(trace::References given) {
   sets_ = given == trace::References::Sets;
   for (const bool sets : {false, true})
     sifted_.kept(sets) = {.wanted = sets == sets_, .refs = {}, .at = {}, .known = {}};
-  batch_ = {};
+  recorded_ = batch_ = {};
+  used_ = false;
   number_ = 0;
   sifter_.forget();
   sifted_it_ = false;
@@ -25,25 +27,38 @@ void PageColumns::enter_chunk(trace::References given) {
 }
 
 void PageColumns::next() {
-  if (!reader_.next_columns(batch_)) at_odds(reader_);
+  if (!source_.next_columns(recorded_)) at_odds(source_);
   ++number_;
-  blocks_ += batch_.blocks.size();
+  blocks_ += recorded_.blocks.size();
+  batch_ = recorded_;
+  used_ = false;
   before_ = sifter_;
   sifted_it_ = false;
   kept_before_ = kept_;
-  kept_ += sifter_.count(batch_, sets_);
+  kept_ += sifter_.count(recorded_, sets_);
+}
+
+void PageColumns::use() {
+  if (used_) return;
+  used_ = true;
+  batch_ = source_.moved(recorded_);
+  behind_ = sifter_.sieve();
+  behind_.move_last([&](VirtAddr page) { return source_.moved(recorded_.thread.pid, page); });
 }
 
 // Most batches are only gone through, on the way to one in which somebody waits.
 Sifted::At PageColumns::find(const ColumnsWanted& wanted) {
   if (!sifted_it_) {
     Sifter again = before_;
-    again.sift(batch_, sifted_);
+    again.sift(recorded_, sifted_);
     sifted_it_ = true;
   }
   const Sifted::Kept& here = sifted_.kept(sets_);
   const size_t number = wanted.number - kept_before_;
-  if (!(here.refs[number] == wanted.ref)) at_odds(reader_);
+  const trace::PageRef ref = here.refs[number];
+  const trace::PageRef moved(source_.moved(recorded_.thread.pid, ref.page()), ref.kind(),
+                             ref.crosses());
+  if (!(moved == wanted.ref)) at_odds(source_);
   return here.at[number];
 }
 

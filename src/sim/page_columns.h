@@ -1,7 +1,9 @@
 // The columns beside a page stream that is being replayed, for machines that need at some point
 // what the stream leaves out: batches of blocks, and what the stream keeps of them. One for all
 // machines of a pass: columns are decompressed only if asked for, and read forward only, so who
-// goes on has asked all that wait whether they still want the batch.
+// goes on has asked all that wait whether they still want the batch. Where the trace is moved, what
+// a page stream keeps is counted as recorded, and batches that are wanted are brought to the
+// machine's addresses.
 //
 // Not thread-safe. Errors: those of the reader; Error where columns and page stream are at odds.
 #ifndef MMUSIM_SIM_PAGE_COLUMNS_H_
@@ -15,6 +17,8 @@
 #include "trace/record.h"
 
 namespace mmusim::sim {
+
+class TraceSource;
 
 // From where a machine needs the columns.
 enum class ColumnsFrom : uint8_t {
@@ -30,8 +34,8 @@ struct ColumnsWanted {
 
 class PageColumns {
  public:
-  // `reader` must outlive this.
-  explicit PageColumns(trace::Reader& reader) : reader_(reader) {}
+  // `source` must outlive this.
+  explicit PageColumns(TraceSource& source) : source_(source) {}
 
   // The reader has begun a chunk of which it gives page streams, of these.
   void enter_chunk(trace::References given);
@@ -44,26 +48,33 @@ class PageColumns {
     if (wanted.from == ColumnsFrom::Batch) return number_ == wanted.number;
     return kept_before_ <= wanted.number && wanted.number < kept_;
   }
-  // Where a reference is. REQUIRES: have(wanted), which is behind a reference.
+  // The batch is to be used: brings it to the machine's addresses. REQUIRES: its run of blocks is
+  // that which the page stream is at.
+  void use();
+  // Where a reference is. REQUIRES: have(wanted), which is behind a reference; use().
   [[nodiscard]] Sifted::At find(const ColumnsWanted& wanted);
 
-  // The batch, and its number in the chunk, from 1; 0: there is none yet.
+  // The batch. REQUIRES, but of what it goes on with: use().
   [[nodiscard]] const trace::Batch& batch() const { return batch_; }
+  // Its number in the chunk, from 1; 0: there is none yet.
   [[nodiscard]] uint64_t number() const { return number_; }
   // How many references the page stream keeps, and how many blocks there are, up to its end; what
-  // is known behind it.
+  // is known behind it (REQUIRES: use()).
   [[nodiscard]] uint64_t kept() const { return kept_; }
   [[nodiscard]] uint64_t blocks() const { return blocks_; }
-  [[nodiscard]] const trace::PageSieve& sieve() const { return sifter_.sieve(); }
+  [[nodiscard]] const trace::PageSieve& sieve() const { return behind_; }
 
  private:
-  trace::Reader& reader_;
+  TraceSource& source_;
   bool sets_ = false;  // what the stream keeps is for sets
-  trace::Batch batch_;
+  trace::Batch recorded_;
+  trace::Batch batch_;       // ... at the machine's addresses, once used_
+  trace::PageSieve behind_;  // likewise
+  bool used_ = false;
   uint64_t number_ = 0;
   Sifter sifter_;
   Sifter before_;  // in front of the batch
-  Sifted sifted_;  // of the batch, once something in it was to be found
+  Sifted sifted_;  // of the batch as recorded, once something in it was to be found
   bool sifted_it_ = false;
   uint64_t kept_ = 0;
   uint64_t kept_before_ = 0;  // the batch

@@ -33,15 +33,14 @@ bool PagePass::pays(size_t i) {
   return state.in_a_row >= state.wanted;
 }
 
-void PagePass::give(size_t i, trace::References given) {
+void PagePass::give(size_t i, trace::References given, bool could) {
   State& state = states_[i];
   MachineRun& run = *runs_[i];
   state.had_pages = given != trace::References::All;
   state.had_columns = !state.had_pages;
   state.instructions = reader_.chunk_totals().instructions;
   state.late = false;
-  run.survey(state.had_columns && !run.seldom_waits() &&
-             reader_.offers(run.needs()) != trace::References::All);
+  run.survey(state.had_columns && !run.seldom_waits() && could);
 }
 
 void PagePass::take(const Stretch& stretch) {
@@ -94,6 +93,7 @@ void PagePass::go_on(size_t i, const Stretch& stretch) {
 void PagePass::give_columns(size_t i, const Stretch& stretch) {
   State& state = states_[i];
   if (runs_[i] == nullptr || !state.waits || !columns_.have(runs_[i]->wanted())) return;
+  columns_.use();
   if (columns_.blocks() > reader_.chunk_totals().blocks / kFew) state.late = true;
   runs_.attempt(i, [&] {
     state.waits = !runs_[i]->take_columns(columns_, stretch.parts()[state.part].batch, sets_);

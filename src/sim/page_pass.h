@@ -18,6 +18,7 @@
 
 #include "sim/machine_runs.h"
 #include "sim/page_columns.h"
+#include "sim/relocation/trace_source.h"
 #include "sim/stretch.h"
 #include "trace/reader.h"
 
@@ -26,8 +27,8 @@ namespace mmusim::sim {
 class PagePass {
  public:
   // Both must outlive it.
-  PagePass(MachineRuns& runs, trace::Reader& reader)
-      : runs_(runs), columns_(reader), reader_(reader), states_(runs.size()) {}
+  PagePass(MachineRuns& runs, TraceSource& source)
+      : runs_(runs), columns_(source), reader_(source.reader()), states_(runs.size()) {}
 
   // The reader has begun a chunk of page streams, of these, for machines `group`.
   void enter_chunk(std::span<const size_t> group, trace::References given);
@@ -38,9 +39,10 @@ class PagePass {
   // before few of the columns had to be read. Who seldom goes back begins with page streams. Any
   // other has columns first, and is surveyed with them: behind a chunk of which few would have had
   // to be read it has page streams, and once these have not paid, behind seven such in a row. To be
-  // asked once a chunk, and then told what the machine is given.
+  // asked once a chunk, and then told what the machine is given, and whether it could have been
+  // given page streams.
   [[nodiscard]] bool pays(size_t i);
-  void give(size_t i, trace::References given);
+  void give(size_t i, trace::References given, bool could);
 
  private:
   struct State {  // of a machine

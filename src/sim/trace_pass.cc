@@ -33,15 +33,18 @@ void TracePass::run(Looks& looks, const Look& look) {
     use.chunks[static_cast<size_t>(trace::References::All)] = source_.reader().chunks_read();
 }
 
-// Page streams are for machines that see a trace as it was recorded. Those that are to have them
-// and cannot end here.
+// Page streams are for machines that see the turns of threads as they were recorded. Those that are
+// to have them and cannot end here.
 bool TracePass::may_give_pages() {
   if (route_.stream == StreamChoice::Full) return false;
-  const bool as_recorded = !route_.moved && route_.quantum == 0 && options_.profiler == nullptr;
-  if (route_.stream == StreamChoice::Auto) return as_recorded;
-  const bool whole = as_recorded && route_.limit == 0 && route_.warmup == 0 && route_.interval == 0;
+  // Of a moved trace nobody knows how many events will come in front of run.limit.
+  const bool by_chunks =
+      route_.quantum == 0 && options_.profiler == nullptr &&
+      (!route_.moved || (route_.moved->target.page >= trace::kBlockPage && route_.limit == 0));
+  if (route_.stream == StreamChoice::Auto) return by_chunks;
+  const bool whole = by_chunks && route_.limit == 0 && route_.warmup == 0 && route_.interval == 0;
   for (const size_t i : all_) {
-    if (runs_[i] == nullptr || (whole && runs_[i]->needs() != trace::References::All)) continue;
+    if (runs_[i] == nullptr || (whole && needed_by(i) != trace::References::All)) continue;
     runs_.attempt(i, [] {
       throw UsageError("run.stream",
                        "this run needs every reference of the trace, not only those of its page "
@@ -54,9 +57,8 @@ bool TracePass::may_give_pages() {
 
 // Each chunk for those who need the same of it, one kind after the other, from the same place on.
 void TracePass::by_chunks(Way& way) {
-  trace::Reader& reader = source_.reader();
-  PagePass pages(runs_, reader);
-  while (runs_.any() && !stopped_ && reader.next_chunk()) {
+  PagePass pages(runs_, source_);
+  while (runs_.any() && !stopped_ && source_.next_chunk()) {
     std::array<Group, kKinds> groups;
     const bool cut = is_cut(way);
     for (const size_t i : all_) {
@@ -70,18 +72,22 @@ void TracePass::by_chunks(Way& way) {
     const trace::Totals before = totals_;
     const Looks looks = way.looks;
     const RunLimit limit = way.limit;
+    const auto several = std::count_if(groups.begin(), groups.end(),
+                                       [](const Group& group) { return !group.empty(); }) > 1;
+    const auto mark = several ? source_.mark() : nullptr;
     told_ = true;
     for (size_t kind = 0; kind < kKinds; ++kind) {
       if (groups[kind].empty()) continue;
+      if (!told_) source_.go_back(mark);
       totals_ = before;
       way.looks = looks;
       way.limit = limit;
       stopped_ = false;
       const auto which = static_cast<trace::References>(kind);
-      reader.begin(which);
+      source_.begin(which);
       if (which == trace::References::All)
         batches(
-            groups[kind], [&](trace::Batch& batch) { return reader.next_of_chunk(batch); }, way);
+            groups[kind], [&](trace::Batch& batch) { return source_.next_of_chunk(batch); }, way);
       else
         chunk_of_pages(groups[kind], which, pages, way);
       told_ = false;
@@ -96,15 +102,22 @@ bool TracePass::is_cut(const Way& way) const {
          way.limit.left() < chunk.instructions + chunk.events;
 }
 
+// Where pages are moved, those that differ in the recording's sets may share one here.
+trace::References TracePass::needed_by(size_t i) const {
+  const trace::References needed = runs_[i]->needs();
+  return route_.moved && needed == trace::References::Sets ? trace::References::Any : needed;
+}
+
 // What the machine is given of the chunk, which is cut or is not.
 trace::References TracePass::chosen(PagePass& pages, size_t i, bool cut) {
   const trace::Reader& reader = source_.reader();
-  const trace::References needed = cut ? trace::References::All : runs_[i]->needs();
+  const trace::References needed = cut ? trace::References::All : needed_by(i);
   trace::References offered = reader.offers(needed);
   if (offered != needed && reader.chunk_totals().blocks != 0) ++uses_[i].lacking;
   if (route_.stream == StreamChoice::Auto) {
+    const bool could = reader.offers(needed_by(i)) != trace::References::All;
     if (!pages.pays(i)) offered = trace::References::All;
-    pages.give(i, offered);
+    pages.give(i, offered, could);
     return offered;
   }
   if (route_.stream == StreamChoice::Pages && offered != needed &&
@@ -134,11 +147,10 @@ void TracePass::batches(const Group& group, const BatchCut::Source& source, Way&
 
 void TracePass::chunk_of_pages(const Group& group, trace::References which, PagePass& pages,
                                Way& way) {
-  trace::Reader& reader = source_.reader();
   Stretch stretch(group.size() > 1 ? kPagesTogether : 1);
   pages.enter_chunk(group, which);
   const auto next = [&](trace::Batch& batch, uint64_t /*most*/) {
-    return reader.next_of_chunk(batch);
+    return source_.next_of_chunk(batch);
   };
   while (runs_.any() && stretch.next(next, way.limit, way.looks, totals_.instructions)) {
     pages.take(stretch);

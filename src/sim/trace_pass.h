@@ -67,6 +67,8 @@ class TracePass {
 
   bool may_give_pages();
   void by_chunks(Way& way);
+  // What it needs of a chunk that is not cut.
+  [[nodiscard]] trace::References needed_by(size_t i) const;
   [[nodiscard]] trace::References chosen(PagePass& pages, size_t i, bool cut);
   [[nodiscard]] bool is_cut(const Way& way) const;
   void batches(const Group& group, const BatchCut::Source& source, Way& way);

@@ -14,7 +14,7 @@ enum class PageChoice : uint8_t {
 };
 
 // What is worth making while a trace of programs for `isa` is written: the least that serves a
-// machine that replays them at their own addresses, since moved ones have no use for page streams.
+// machine that replays them at their own addresses; moved ones need Any.
 // x86-64 has machines with such sets; those of the other instruction sets that have machines need
 // the rest too.
 PageChoice page_choice_of(std::string_view isa);

@@ -59,6 +59,10 @@ class LastPage {
     return spare(ref.page().value(), ref.writes() ? 1 : 0, ref.crosses() ? 1 : 0);
   }
   void forget() { page_ = SeenPage::kNone; }
+  template <class To>
+  void move(To to) {
+    if (page_ != SeenPage::kNone) page_ = to(VirtAddr(page_)).value();
+  }
   [[nodiscard]] SeenPage seen() const {
     if (page_ == SeenPage::kNone) return {};
     const unsigned seen = SeenPage::kUsed | (written_ != 0 ? SeenPage::kWritten : 0u);
@@ -148,6 +152,13 @@ class PageSieve {
       cross_slots(ref);
     else
       slots_[ref.is_data() ? 1 : 0][set_of(ref)] = used(ref);
+  }
+
+  // The pages of last() are elsewhere: to(VirtAddr).
+  template <class To>
+  void move_last(To to) {
+    for (LastPage& side : last_)
+      side.move(to);
   }
 
   // What is known behind what was sifted or learnt.

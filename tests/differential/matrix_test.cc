@@ -97,8 +97,10 @@ class Replays : public testing::Test {
   Replays() { declare(schema_); }
 
   [[nodiscard]] Counters run(const Target& target, const std::string& backend,
-                             const std::string& trace, ReplayMode mode) const {
+                             const std::string& trace, ReplayMode mode,
+                             const char* relocate = "auto") const {
     config::Config config = config_of(schema_, target, backend);
+    config.set("run.relocate", relocate, "test");
     config.set("run.trace", trace, "test");
     config.set("run.check", mode == ReplayMode::Full ? "true" : "false", "test");
     config.set("run.stream", "full", "test");
@@ -121,8 +123,10 @@ class Replays : public testing::Test {
     return replay(config, {});
   }
   [[nodiscard]] ReplayResult run_pages(const Target& target, const std::string& backend,
-                                       const std::string& trace) const {
+                                       const std::string& trace,
+                                       const char* relocate = "auto") const {
     config::Config config = config_of(schema_, target, backend);
+    config.set("run.relocate", relocate, "test");
     config.set("run.trace", trace, "test");
     return from_pages(config);
   }
@@ -215,6 +219,22 @@ TEST_P(Matrix, RandomHistoriesCountTheSameEitherWay) {
   fs::remove(path);
 }
 
+// At addresses of another machine, most of which no event tells of.
+TEST_P(Matrix, MovedHistoriesCountTheSameEitherWay) {
+  const fs::path path =
+      fs::temp_directory_path() / ("mmusim_moved_" + std::to_string(getpid()) + ".mmt");
+  for (uint64_t seed = 41; seed <= 43 && !HasFailure(); ++seed) {
+    SCOPED_TRACE(testing::Message() << "seed " << seed);
+    differential::RandomHistory(seed, differential::places_elsewhere()).write(path, kSteps);
+    const std::string& backend = GetParam().backends.at(seed % GetParam().backends.size());
+    const Counters fast = run(target(), backend, path, ReplayMode::Fast, "force");
+    EXPECT_GT(fast.at("relocation.areas"), kSteps / 2u);
+    EXPECT_EQ(fast, run(target(), backend, path, ReplayMode::Exact, "force"));
+    EXPECT_EQ(fast, counters_of(run_pages(target(), backend, path, "force").report));
+  }
+  fs::remove(path);
+}
+
 TEST_P(Matrix, TheShippedTraceCountsTheSameEitherWay) {
   const fs::path path =
       fs::temp_directory_path() / ("mmusim_matrix_cut_" + std::to_string(getpid()) + ".mmt");
@@ -248,6 +268,11 @@ TEST_F(Replays, UsePageStreamsWhereTheyCan) {
     const StreamUse use = run_pages(target, "mlpt", path).streams;
     EXPECT_GT(use.chunks.at(static_cast<size_t>(kind->second)), 0u) << target.name;
     fallbacks += use.fallbacks;
+    // Moved, each has those for any.
+    differential::RandomHistory(31, differential::places_elsewhere()).write(path, kSteps);
+    const auto moved = run_pages(target, "mlpt", path, "force").streams.chunks;
+    EXPECT_GT(moved.at(static_cast<size_t>(trace::References::Any)), 0u) << target.name;
+    EXPECT_EQ(moved.at(static_cast<size_t>(trace::References::Sets)), 0u) << target.name;
     // They serve who they are written for by the instruction set.
     EXPECT_EQ(trace::page_choice_of(architecture.name), kind->second == trace::References::Sets
                                                             ? trace::PageChoice::Sets
@@ -261,23 +286,26 @@ TEST_F(Replays, UsePageStreamsWhereTheyCan) {
 
 // Machines of one architecture in a pass over a random history, each of which is to be as alone:
 // counters, which streams it took, and how often it went back to the columns. `alone` replays one
-// by itself, and may set its keys before. Adds what all took to `sum`.
+// by itself, and may set its keys before. Adds what all took to `sum`. `moved`: the history is of
+// another machine.
 class Together : public Replays {
  protected:
   template <class Alone>
-  void expect_as_alone(uint64_t seed, Alone alone, StreamUse& sum) {
+  void expect_as_alone(uint64_t seed, Alone alone, StreamUse& sum, bool moved = false) {
     const fs::path path = fs::temp_directory_path() / ("mmusim_together_" + std::to_string(seed) +
                                                        "_" + std::to_string(getpid()) + ".mmt");
     std::map<std::string, std::vector<config::Config>> by_architecture;
     for (const Target& target : targets()) {
       config::Config config = config_of(schema_, target, "mlpt");
       config.set("run.trace", path.string(), "test");
+      if (moved) config.set("run.relocate", "force", "test");
       by_architecture[config.choice("machine.arch")].push_back(std::move(config));
     }
     for (auto& [name, configs] : by_architecture) {
       const Architecture& architecture = architecture_of(configs.front());
-      differential::RandomHistory(
-          seed, differential::places_of(architecture.name, architecture.layout(configs.front())))
+      const auto own =
+          differential::places_of(architecture.name, architecture.layout(configs.front()));
+      differential::RandomHistory(seed, moved ? differential::places_elsewhere() : own)
           .write(path, kSteps);
       std::vector<const config::Config*> each;
       std::vector<ReplayResult> one_by_one;
@@ -316,6 +344,19 @@ TEST_F(Together, FromPageStreams) {
   for (const uint64_t some : sum.chunks)
     EXPECT_GT(some, 0u);
   EXPECT_GT(sum.fallbacks, 100u);
+}
+
+// Each chunk is moved once for those that are given all references, and once for the others.
+TEST_F(Together, FromMovedPageStreams) {
+  StreamUse sum;
+  expect_as_alone(36, from_pages, sum, true);
+  EXPECT_GT(sum.chunks[static_cast<size_t>(trace::References::All)], 0u);
+  EXPECT_GT(sum.chunks[static_cast<size_t>(trace::References::Any)], 0u);
+  EXPECT_GT(sum.fallbacks, 100u);
+  StreamUse as_it_pays;
+  expect_as_alone(
+      37, [](config::Config& config) { return replay(config, {}); }, as_it_pays, true);
+  EXPECT_GT(as_it_pays.chunks[static_cast<size_t>(trace::References::Any)], 0u);
 }
 
 // Left to itself a machine takes page streams where that pays, whoever else is in the pass, where

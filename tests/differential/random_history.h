@@ -28,6 +28,7 @@ class RandomHistory {
     uint64_t stack = 0x7fff00000000;
     uint64_t top = uint64_t{1} << 47;  // of what may be mapped
     mmu::HugeRegion pool = {};         // of pages of a pool, where there is such a region
+    bool window_ends = false;  // of what no event tells of, half is at the ends of blocks of 64 KiB
   };
   explicit RandomHistory(uint64_t seed) : RandomHistory(seed, Places()) {}
   RandomHistory(uint64_t seed, const Places& places) : random_(seed), places_(places) {}
@@ -183,6 +184,9 @@ class RandomHistory {
       address = area.start + page * page_bytes() + random_.below(page_bytes());
     } else if (random_.below(64) == 0) {
       address = random_.below(places_.top);
+      constexpr uint64_t kWindow = 0x10000;
+      if (places_.window_ends && random_.below(2) == 0)
+        address = (address / kWindow + 1) * kWindow - 1 - random_.below(bytes);
     }
     writer.access(kind, VirtAddr(address), bytes);
   }
@@ -194,6 +198,13 @@ class RandomHistory {
   std::vector<Process> processes_;
   uint32_t next_pid_ = 2;
 };
+
+// Of another machine, for a relocation, which places what no event tells of in such blocks.
+inline RandomHistory::Places places_elsewhere() {
+  RandomHistory::Places places;
+  places.window_ends = true;
+  return places;
+}
 
 // Where programs are on a machine of that layout. Areas take up 2^16 pages and a few.
 inline RandomHistory::Places places_of(const char* isa, const mmu::AddressLayout& layout) {

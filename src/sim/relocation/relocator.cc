@@ -15,8 +15,22 @@ AddressMap Relocator::empty_map() {
   return AddressMap(layout, sides_.huge, sides_.specials);
 }
 
+Relocator::Relocator(const Relocator& other)
+    : sides_(other.sides_),
+      places_(other.places_),
+      counters_(other.counters_),
+      rewriter_(sides_, counters_) {
+  std::map<const Space*, std::shared_ptr<Space>> copies;  // some processes share theirs
+  for (const auto& [pid, space] : other.spaces_) {
+    std::shared_ptr<Space>& copy = copies[space.get()];
+    if (copy == nullptr) copy = std::make_shared<Space>(space->here);
+    spaces_.emplace(pid, copy);
+  }
+}
+
+// The end of the page in front may be open then.
 void Relocator::forget(Space& space, VirtRange range) const {
-  const uint64_t first = page_of(range.begin);
+  const uint64_t first = page_of(range.begin) - 1;
   const uint64_t end = page_of(range.end);
   for (Known& known : space.known)
     if (known.page >= first && known.page < end) known = {};
@@ -25,6 +39,7 @@ void Relocator::forget(Space& space, VirtRange range) const {
   if (code == space.code.end() || *code >= end) return;
   space.code.clear();
   space.blocks.clear();
+  space.open_ended.clear();
 }
 
 Relocator::Space& Relocator::space_of(Pid pid) {
@@ -39,17 +54,30 @@ const RelocatedSpace* Relocator::space(Pid pid) const {
 }
 
 VirtAddr Relocator::translate(Pid pid, VirtAddr va, AccessKind kind) {
-  return find_or_place(pid, space_of(pid), va, kind);
+  Space& space = space_of(pid);
+  place(pid, space, {va, kind, false});
+  bool open_end = false;
+  return va + look_up(space, va, open_end).distance;
 }
 
-VirtAddr Relocator::find_or_place(Pid pid, Space& space, VirtAddr va, AccessKind kind) {
-  if (!sides_.is_user(va)) return RelocationSides::outside(va);
+VirtAddr Relocator::placed(Pid pid, VirtAddr page) const {
+  if (!sides_.is_user(page)) return RelocationSides::outside(page);
+  return page + spaces_.at(pid)->here.map.distance(page).value();
+}
+
+bool Relocator::at_open_end(const Space& space, VirtAddr va) const {
+  const VirtAddr next = align_down(va, AddressMap::kWindow) + AddressMap::kWindow.bytes();
+  return page_of(va) == page_of(next - 1) && sides_.is_user(next) && !space.here.map.distance(next);
+}
+
+void Relocator::place(Pid pid, Space& space, trace::PageRef ref) {
+  const VirtAddr va = ref.page();
+  if (!sides_.is_user(va)) return;
   RelocatedSpace& here = space.here;
-  auto distance = here.map.distance(va);
-  if (!distance) {
-    Zone zone = kind == AccessKind::Fetch ? Zone::Program : Zone::Mappings;
+  if (!here.map.distance(va)) {
+    Zone zone = ref.is_data() ? Zone::Mappings : Zone::Program;
     // Programs begin by calling something, or by saving registers.
-    if (writes(kind) && !here.has_stack && here.first_fetch && va > *here.first_fetch) {
+    if (ref.writes() && !here.has_stack && here.first_fetch && va > *here.first_fetch) {
       zone = Zone::Stack;
       here.has_stack = true;
     } else if (const auto near = here.map.zone_near(va)) {
@@ -57,20 +85,34 @@ VirtAddr Relocator::find_or_place(Pid pid, Space& space, VirtAddr va, AccessKind
     }
     const VirtAddr begin = align_down(va, AddressMap::kWindow);
     rewriter_.place(pid, here, {begin, begin + AddressMap::kWindow.bytes()}, zone);
-    distance = here.map.distance(va);
   }
-  if (kind == AccessKind::Fetch && !here.first_fetch) here.first_fetch = va;
-  // What begins at the end of a window may go on in the next one, which then must follow here too.
-  const VirtAddr next = align_down(va, AddressMap::kWindow) + AddressMap::kWindow.bytes();
-  if (next - va <= (kind == AccessKind::Fetch ? trace::kBlockPage.bytes() : kTail) &&
-      sides_.is_user(next) && !here.map.distance(next)) {
+  // What goes on in the next window does so here too, if that can follow.
+  const VirtAddr next = va + trace::kBlockPage.bytes();
+  if (ref.crosses() && is_aligned(next, AddressMap::kWindow) && !is_placed(space, next))
     here.map.place_beside({next, next + AddressMap::kWindow.bytes()});
-  }
-  space.known[slot_of(page_of(va))] = {page_of(va), *distance};
-  const auto run = here.map.run_of(va);
-  if (run && sides_.is_user(run->source.begin) && sides_.is_user(run->source.end - 1))
-    space.run = *run;
-  return va + *distance;
+}
+
+void Relocator::place_all(Space& space, const trace::Batch& batch) {
+  trace::each_reference(batch, [&](trace::PageRef ref, uint32_t, unsigned) {
+    const uint64_t page = page_of(ref.page());
+    if (space.known[slot_of(page)].page != page) place(batch.thread.pid, space, ref);
+  });
+}
+
+Relocator::Known Relocator::look_up(Space& space, VirtAddr va, bool& open_end) const {
+  const uint64_t page = page_of(va);
+  open_end = false;
+  if (!sides_.is_user(va)) return {page, RelocationSides::outside(va) - va};
+  auto run = space.here.map.run_of(va);
+  MMUSIM_ASSERT(run.has_value());
+  const Known found{page, run->target - run->source.begin};
+  open_end = at_open_end(space, va);
+  if (open_end) return found;
+  space.known[slot_of(page)] = found;
+  if (at_open_end(space, run->source.end - 1))
+    run->source.end = run->source.end - sides_.target.page.bytes();
+  if (sides_.is_user(run->source.begin) && sides_.is_user(run->source.end - 1)) space.run = *run;
+  return found;
 }
 
 std::optional<VirtAddr> Relocator::recorded_at(Pid pid, VirtAddr target) const {
@@ -84,65 +126,98 @@ std::optional<VirtAddr> Relocator::recorded_at(Pid pid, VirtAddr target) const {
   return source;
 }
 
-void Relocator::move_blocks(Space& space, const trace::Batch& batch) {
+trace::Batch Relocator::references(const trace::Batch& batch) {
+  Space& space = space_of(batch.thread.pid);
   if (space.serial != batch.table_serial || space.blocks.size() < batch.table.size()) {
-    if (space.serial != batch.table_serial) space.blocks.clear();
+    if (space.serial != batch.table_serial) {
+      space.blocks.clear();
+      space.open_ended.clear();
+    }
     space.blocks.resize(batch.table.size());
     space.serial = batch.table_serial;
   }
+  for (const uint32_t number : space.open_ended)
+    space.blocks[number] = {};
+  space.open_ended.clear();
+
+  bool all_placed = false;
+  bool open_end = false;
+  const auto find = [&](VirtAddr va, bool goes_on) {
+    if (!all_placed && (!is_placed(space, va) || (goes_on && at_open_end(space, va)))) {
+      place_all(space, batch);
+      all_placed = true;
+    }
+    return look_up(space, va, open_end);
+  };
   for (const uint32_t number : batch.blocks) {
     trace::StaticBlock& moved = space.blocks[number];
     if (moved.instructions != 0) [[likely]]
       continue;
-    moved = batch.table[number];
-    space.code.insert(page_of(moved.start));
-    moved.start = find_or_place(batch.thread.pid, space, moved.start, AccessKind::Fetch);
+    const trace::StaticBlock& block = batch.table[number];
+    note_first_fetch(space, block.start);
+    const Known found = find(block.start, block.crosses_page);
+    moved = block;
+    moved.start = block.start + found.distance;
+    space.code.insert(found.page);
+    if (open_end && block.crosses_page) space.open_ended.push_back(number);
   }
-}
 
-// Data access `index` of the batch, whose kind is looked for only now.
-VirtAddr Relocator::find_or_place_data(Space& space, const trace::Batch& batch, uint64_t index) {
-  uint64_t first = 0;
-  AccessKind kind = AccessKind::Load;
-  const VirtAddr va(batch.addresses[index]);
-  if (sides_.is_user(va) && !space.here.map.distance(va)) {
-    for (const uint32_t number : batch.blocks) {
-      const trace::StaticBlock& block = batch.table[number];
-      if (index < first + block.mem_ops) {
-        kind = block.ops[index - first].kind;
-        break;
-      }
-      first += block.mem_ops;
-    }
-  }
-  return find_or_place(batch.thread.pid, space, va, kind);
-}
-
-trace::Batch Relocator::references(const trace::Batch& batch) {
-  Space& space = space_of(batch.thread.pid);
-  move_blocks(space, batch);
   const uint64_t count = batch.totals.data_accesses();
   if (addresses_.size() < count) addresses_.resize(count);
   const unsigned shift = sides_.target.page.log2();
-  constexpr uint64_t kOffset = AddressMap::kWindow.offset_mask();
   const uint64_t* const from = batch.addresses;
   uint64_t* const to = addresses_.data();
+  Known last_open;  // once all are placed
   for (uint64_t i = 0; i < count; ++i) {
     const uint64_t page = from[i] >> shift;
     Known& known = space.known[slot_of(page)];
-    if ((from[i] & kOffset) < kOffset + 1 - kTail) [[likely]] {
-      if (known.page != page && space.run.source.contains(VirtAddr(from[i])))
-        known = {page, space.run.target - space.run.source.begin};
-      if (known.page == page) [[likely]] {
-        to[i] = from[i] + known.distance;
-        continue;
-      }
+    if (known.page != page && space.run.source.contains(VirtAddr(from[i])))
+      known = {page, space.run.target - space.run.source.begin};
+    if (known.page == page) [[likely]] {
+      to[i] = from[i] + known.distance;
+      continue;
     }
-    to[i] = find_or_place_data(space, batch, i).value();
+    if (last_open.page != page) {
+      const Known found = find(VirtAddr(from[i]), true);
+      to[i] = from[i] + found.distance;
+      if (open_end) last_open = found;
+      continue;
+    }
+    to[i] = from[i] + last_open.distance;
   }
   trace::Batch moved = batch;
   moved.table = space.blocks;
   moved.addresses = to;
+  return moved;
+}
+
+trace::Batch Relocator::pages(const trace::Batch& batch) {
+  Space& space = space_of(batch.thread.pid);
+  if (batch.run_begins)
+    known_.forget();
+  else
+    known_.learn(pages_, false);
+  note_first_fetch(space, batch.pages.front().page());
+  pages_.resize(batch.pages.size());
+  for (size_t i = 0; i < pages_.size(); ++i) {
+    const trace::PageRef ref = batch.pages[i];
+    const VirtAddr va = ref.page();
+    const uint64_t page = page_of(va);
+    Known& known = space.known[slot_of(page)];
+    if (known.page != page && space.run.source.contains(va))
+      known = {page, space.run.target - space.run.source.begin};
+    uint64_t distance = known.distance;
+    if (known.page != page) [[unlikely]] {
+      bool open_end = false;
+      place(batch.thread.pid, space, ref);
+      distance = look_up(space, va, open_end).distance;
+    }
+    pages_[i] = {va + distance, ref.kind(), ref.crosses()};
+  }
+  trace::Batch moved = batch;
+  moved.pages = pages_;
+  along_.begin(known_);
+  moved.known = &along_;
   return moved;
 }
 

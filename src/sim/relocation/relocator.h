@@ -8,9 +8,12 @@
 // first store of a program is to its stack, what lies near something belongs to it, what is fetched
 // is program, the rest mappings. With kernel.aslr each program's mappings begin elsewhere.
 //
+// Where something is placed hangs on the first reference to each page behind an event, on its kind,
+// and on those that cross into another page, in program order, and on nothing else: these a page
+// stream for any first level has too, so that it places what all references place.
+//
 // Cost: a compare and an add per data access whose page, or the run it lies in, was met not long
-// ago; a look-up per block. Not thread-safe. Deterministic:
-// the same trace gives the same places.
+// ago; a look-up per block. Not thread-safe. Deterministic: the same trace gives the same places.
 #ifndef MMUSIM_SIM_RELOCATION_RELOCATOR_H_
 #define MMUSIM_SIM_RELOCATION_RELOCATOR_H_
 
@@ -27,6 +30,7 @@
 #include "sim/relocation/rewrite.h"
 #include "sim/relocation/space.h"
 #include "stats/report.h"
+#include "trace/page_stream.h"
 #include "trace/record.h"
 
 namespace mmusim::sim {
@@ -34,12 +38,20 @@ namespace mmusim::sim {
 class Relocator {
  public:
   explicit Relocator(const RelocationSides& sides);
-  Relocator(const Relocator&) = delete;
+  // As far as that one is: another way through the same records begins there.
+  Relocator(const Relocator& other);
   Relocator& operator=(const Relocator&) = delete;
+  ~Relocator() = default;
 
   // A run of blocks, at its new addresses; it lives until the next call. REQUIRES: batch.event is
   // null. Errors: Error naming what does not fit.
   [[nodiscard]] trace::Batch references(const trace::Batch& batch);
+  // What a page stream keeps of one for any first level, likewise. REQUIRES: the target's pages
+  // have kBlockPage's size at least.
+  [[nodiscard]] trace::Batch pages(const trace::Batch& batch);
+  // Where a page lies that is known to have been referenced. REQUIRES: it has been, since the last
+  // event.
+  [[nodiscard]] VirtAddr placed(Pid pid, VirtAddr page) const;
   // Appends to `out` what an event becomes. Errors: as above.
   void event(trace::ThreadId thread, const trace::Event& event, std::vector<trace::Event>& out);
 
@@ -60,14 +72,12 @@ class Relocator {
   };
   static constexpr unsigned kKnownBits = 11;
   static constexpr size_t kKnown = size_t{1} << kKnownBits;
-  // Accesses of up to so many bytes go on behind the end of a window.
-  static constexpr uint64_t kTail = 512;
-
   struct Space {
     explicit Space(AddressMap empty) : here(std::move(empty)) {}
     explicit Space(const RelocatedSpace& parent) : here(parent) {}
 
     RelocatedSpace here;
+    // No pages with an open end (at_open_end()), nor has the run.
     std::array<Known, kKnown> known;
     // The run an address was looked for in last, of user addresses; where many pages are in use,
     // most are in one or two.
@@ -75,7 +85,8 @@ class Relocator {
     // Blocks of the table `serial` names, moved; one that was not met yet has no instructions.
     uint64_t serial = 0;
     std::vector<trace::StaticBlock> blocks;
-    std::set<uint64_t> code;  // pages, as in Known, that moved blocks lie in
+    std::set<uint64_t> code;           // pages, as in Known, that moved blocks lie in
+    std::vector<uint32_t> open_ended;  // moved blocks that cross an open end
     // What recorded_at() has found since the last event: distances, by pages of the target.
     mutable std::unordered_map<uint64_t, uint64_t> looked_back;
   };
@@ -92,10 +103,22 @@ class Relocator {
   [[nodiscard]] AddressMap empty_map();
   // Those addresses may lie elsewhere from now on.
   void forget(Space& space, VirtRange range) const;
-  [[gnu::noinline]] VirtAddr find_or_place(Pid pid, Space& space, VirtAddr va, AccessKind kind);
-  [[gnu::noinline]] VirtAddr find_or_place_data(Space& space, const trace::Batch& batch,
-                                                uint64_t index);
-  void move_blocks(Space& space, const trace::Batch& batch);
+  [[nodiscard]] bool is_placed(const Space& space, VirtAddr va) const {
+    return !sides_.is_user(va) || space.here.map.distance(va);
+  }
+  // Whether it is in the last page of a window of which the next one has no place yet: what crosses
+  // into that places it.
+  [[nodiscard]] bool at_open_end(const Space& space, VirtAddr va) const;
+  // Places what the reference needs.
+  void place(Pid pid, Space& space, trace::PageRef ref);
+  // What all references of the batch need, in program order.
+  [[gnu::noinline]] void place_all(Space& space, const trace::Batch& batch);
+  // Where an address lies that has a place. `open_end`: ... in a page that is not to be known.
+  [[gnu::noinline]] Known look_up(Space& space, VirtAddr va, bool& open_end) const;
+  // The page a program's first fetch is from.
+  static void note_first_fetch(Space& space, VirtAddr va) {
+    if (!space.here.first_fetch) space.here.first_fetch = align_down(va, trace::kBlockPage);
+  }
 
   RelocationSides sides_;
   Random places_;
@@ -103,6 +126,11 @@ class Relocator {
   EventRewriter rewriter_;
   std::map<Pid, std::shared_ptr<Space>> spaces_;
   std::vector<uint64_t> addresses_;
+  // Of the run of blocks a page stream is of: its last batch, what is known in front of that, and
+  // along it.
+  std::vector<trace::PageRef> pages_;
+  trace::PageSieve known_;
+  trace::KnownPages along_;
 };
 
 // The counters of a relocation; all 0 when there is none.

@@ -115,11 +115,11 @@ void TraceSource::tell_kept() {
   kept_.clear();
 }
 
-bool TraceSource::next_relocated(trace::Batch& batch) {
+bool TraceSource::next_relocated(trace::Batch& batch, NextOfReader step) {
   while (next_event_ == events_.size()) {
-    if (!reader_.next(batch)) return false;
+    if (!(reader_.*step)(batch)) return false;
     if (batch.event == nullptr) {
-      batch = relocator_->references(batch);
+      batch = batch.of_pages ? relocator_->pages(batch) : relocator_->references(batch);
       return true;
     }
     events_.clear();
@@ -132,6 +132,10 @@ bool TraceSource::next_relocated(trace::Batch& batch) {
   batch.thread = thread_;
   batch.event = &events_[next_event_++];
   return true;
+}
+
+trace::Batch TraceSource::moved(const trace::Batch& columns) {
+  return relocator_ == nullptr ? columns : relocator_->references(columns);
 }
 
 void TraceSource::report(stats::Report& report) const {

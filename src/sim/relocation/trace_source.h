@@ -75,6 +75,28 @@ class TraceSource {
     if (batch.event != nullptr) tell_kept();
     return true;
   }
+  // Chunk by chunk, as of the reader and in place of next(), of which this takes no time slices.
+  bool next_chunk() { return reader_.next_chunk(); }
+  void begin(trace::References which) { reader_.begin(which); }
+  bool next_of_chunk(trace::Batch& batch) {
+    return next_at_its_place(batch, &trace::Reader::next_of_chunk);
+  }
+  // Of a chunk whose page streams are being read: the columns beside them, as recorded, for moved()
+  // to be called of those that are wanted. REQUIRES: as Reader::next_columns().
+  bool next_columns(trace::Batch& batch) { return reader_.next_columns(batch); }
+  // A batch of them at the machine's addresses, and a page of it; as it is where nothing is moved.
+  // REQUIRES: nothing has happened since the batch but what is in its run of blocks.
+  [[nodiscard]] trace::Batch moved(const trace::Batch& columns);
+  [[nodiscard]] VirtAddr moved(Pid pid, VirtAddr page) const {
+    return relocator_ == nullptr ? page : relocator_->placed(pid, page);
+  }
+  // What is behind the chunks so far, for the same chunk to be gone through again: for go_back().
+  [[nodiscard]] std::unique_ptr<Relocator> mark() const {
+    return relocator_ == nullptr ? nullptr : std::make_unique<Relocator>(*relocator_);
+  }
+  void go_back(const std::unique_ptr<Relocator>& mark) {
+    if (mark != nullptr) relocator_ = std::make_unique<Relocator>(*mark);
+  }
   // Null, as at first: nobody. Must outlive its use.
   void tell(RecordedEvents* listener) { listener_ = listener; }
   // Whether addresses are not the recording's; what the recording had where a process has an
@@ -96,13 +118,15 @@ class TraceSource {
 
  private:
   // In the order of the recording.
-  bool recorded(trace::Batch& batch) {
+  bool recorded(trace::Batch& batch) { return next_at_its_place(batch, &trace::Reader::next); }
+  using NextOfReader = bool (trace::Reader::*)(trace::Batch&);
+  bool next_at_its_place(trace::Batch& batch, NextOfReader step) {
     if (relocator_ == nullptr) [[likely]] {
-      if (!reader_.next(batch)) return false;
+      if (!(reader_.*step)(batch)) return false;
       if (batch.event != nullptr) hear(batch);
       return true;
     }
-    return next_relocated(batch);
+    return next_relocated(batch, step);
   }
   void hear(const trace::Batch& batch) {
     if (listener_ != nullptr) [[unlikely]]
@@ -110,7 +134,7 @@ class TraceSource {
   }
   void hear_it(const trace::Batch& batch);
   void tell_kept();
-  bool next_relocated(trace::Batch& batch);
+  bool next_relocated(trace::Batch& batch, NextOfReader step);
 
   trace::Reader reader_;
   std::unique_ptr<Relocator> relocator_;  // null: addresses as recorded
