@@ -1,5 +1,6 @@
 #include "arch/x86/mmu.h"
 
+#include <algorithm>
 #include <fmt/format.h>
 
 #include "arch/x86/entry_bits.h"
@@ -40,12 +41,14 @@ Mmu::Mmu(const Options& options, mem::FrameMemory& frames, mem::ReferenceSink& s
   unload();
 }
 
+template <bool kPlain>
 [[gnu::always_inline]] inline mmu::FaultReason Mmu::refill(const SideLevels& side, VirtAddr va,
                                                            AccessKind kind, Hit& hit) {
   path_.step(kWalkStep);
-  const mmu::WalkResult walk = this->walk(va, kind);
+  const mmu::WalkResult walk =
+      kPlain ? walker_.walk_plain(root_, va, pcid_, kind) : this->walk(va, kind);
   if (walk.fault != mmu::FaultReason::None) return walk.fault;
-  ++counters_.leaves[paging_.level_of_size(walk.leaf.size)];
+  ++counters_.leaves[walk.leaf.size == k4K ? 0 : paging_.level_of_size(walk.leaf.size)];
   hit = fill(side, va, pcid_, walk.leaf);
   return mmu::FaultReason::None;
 }
@@ -69,8 +72,9 @@ Mmu::Mmu(const Options& options, mem::FrameMemory& frames, mem::ReferenceSink& s
 }
 
 mmu::Translation Mmu::access(VirtAddr va, AccessKind kind, bool retry) {
-  const mmu::Translation t =
-      shadow_ == nullptr && !retry ? attempt(va, kind, false) : translate(va, kind, retry);
+  const mmu::Translation t = plain(va) && shadow_ == nullptr && !retry && !path_.narrated()
+                                 ? attempt<true>(va, kind, false)
+                                 : translate(va, kind, retry);
   // Where a copy has no room its own page fault goes on into the kernel.
   if (!t.ok() && t.fault != mmu::FaultReason::NoMemory) path_.step(kPageFaultStep);
   return t;
@@ -80,7 +84,7 @@ mmu::Translation Mmu::translate(VirtAddr va, AccessKind kind, bool retry) {
   if (retry && direct_map_ != nullptr && table_ != nullptr) note_kernel_work(va);
   if (retry && shadow_ != nullptr) shadow_->fill(va, kind, /*preload=*/true, path_);
   for (bool filled = false;; filled = true) {
-    const mmu::Translation t = attempt(va, kind, retry || filled);
+    const mmu::Translation t = attempt<false>(va, kind, retry || filled);
     if (filled || shadow_ == nullptr ||
         (t.fault != mmu::FaultReason::NotPresent && t.fault != mmu::FaultReason::Protection))
       return t;
@@ -88,7 +92,7 @@ mmu::Translation Mmu::translate(VirtAddr va, AccessKind kind, bool retry) {
       case mmu::Shadow::Fill::Done:
         break;
       case mmu::Shadow::Fill::NoRoom:
-        return {.fault = mmu::FaultReason::NoMemory, .pfn = {}, .size = {}, .rights = {}};
+        return {.fault = mmu::FaultReason::NoMemory, .size = {}, .rights = {}, .pfn = {}};
       case mmu::Shadow::Fill::Refused:
         return t;
       case mmu::Shadow::Fill::Forbidden: {
@@ -102,23 +106,27 @@ mmu::Translation Mmu::translate(VirtAddr va, AccessKind kind, bool retry) {
   }
 }
 
+template <bool kPlain>
 [[gnu::always_inline]] inline mmu::Translation Mmu::attempt(VirtAddr va, AccessKind kind,
                                                             bool retry) {
   const SideLevels& side = this->side(kind);
   if (retry) ++side.counters->retry_lookups;
-  if (!paging_.has_address(va)) {
-    count_outside(side, retry);
-    return count_fault(mmu::FaultReason::NonCanonical);
+  if constexpr (!kPlain) {
+    if (!paging_.has_address(va)) {
+      count_outside(side, retry);
+      return count_fault(mmu::FaultReason::NonCanonical);
+    }
+    if (!loaded_) {
+      miss_first(side, retry);
+      miss_second(side, retry);
+      return refuse(va, mmu::FaultReason::NotPresent);
+    }
   }
-  if (!loaded_) {
-    miss_first(side, retry);
-    miss_second(side, retry);
-    return refuse(va, mmu::FaultReason::NotPresent);
-  }
-  Hit first = look_up(side, va, pcid_, retry);
-  const Hit hit = first ? first : look_up_second(side, va, pcid_, retry);
+  constexpr bool kTold = !kPlain;
+  Hit first = look_up<kTold>(side, va, pcid_, retry);
+  const Hit hit = first ? first : look_up_second<kTold>(side, va, pcid_, retry);
   if (!hit) {
-    const mmu::FaultReason fault = refill(side, va, kind, first);
+    const mmu::FaultReason fault = refill<kPlain>(side, va, kind, first);
     if (fault != mmu::FaultReason::None) return refuse(va, fault);
   } else {
     if (!user_may(hit.payload->rights, kind)) return refuse(va, mmu::FaultReason::Protection);
@@ -232,8 +240,17 @@ void Mmu::load(pt::RootToken root, Pcid pcid, mmu::Shadow* shadow, pt::PageTable
   root_ = root.address;
   pcid_ = pcid;
   loaded_ = true;
+  find_plain();
   if (!native_) walker_.load_pdptes(root_);
   change_space(uint64_t{pcid} << kKeyPageBits);
+}
+
+// The lower half of the addresses, or what of it lies below the gate.
+void Mmu::find_plain() {
+  plain_end_ = 0;
+  if (!loaded_ || native_ || paging_.is_pae()) return;
+  plain_end_ = uint64_t{1} << (paging_.is_long() ? paging_.shift(paging_.levels) - 1 : 32);
+  if (gate_.begin < gate_.end) plain_end_ = std::min(plain_end_, gate_.begin.value());
 }
 
 void Mmu::reload() {
@@ -245,6 +262,7 @@ void Mmu::unload() {
   loaded_ = false;
   shadow_ = nullptr;
   table_ = nullptr;
+  find_plain();
   change_space(uint64_t{kNoPcid} << kKeyPageBits);
 }
 

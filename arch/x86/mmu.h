@@ -105,7 +105,7 @@ class Mmu final : public mmu::Cpu<k4K.log2(), MmuCounts> {
   };
 
   void expect(VirtAddr va) {
-    if (!native_ && loaded_ && paging_.has_address(va)) walker_.expect(root_, va);
+    if (plain(va)) walker_.expect(root_, va);
   }
   mmu::Translation access(VirtAddr va, AccessKind kind, bool retry);
 
@@ -120,6 +120,7 @@ class Mmu final : public mmu::Cpu<k4K.log2(), MmuCounts> {
   void set_gate(VirtRange range, PhysAddr root) {
     gate_ = range;
     gate_root_ = root;
+    find_plain();
   }
   // No address space: every access faults as not present.
   void unload();
@@ -157,8 +158,11 @@ class Mmu final : public mmu::Cpu<k4K.log2(), MmuCounts> {
  private:
   // access(), but for what a page fault's entry takes: after a fault, or over a copy.
   [[gnu::noinline]] mmu::Translation translate(VirtAddr va, AccessKind kind, bool retry);
+  // kPlain: of a plain() address.
+  template <bool kPlain>
   inline mmu::Translation attempt(VirtAddr va, AccessKind kind, bool retry);
   // Walks, and fills the levels: `hit` is the first one's entry.
+  template <bool kPlain>
   inline mmu::FaultReason refill(const SideLevels& side, VirtAddr va, AccessKind kind, Hit& hit);
   mmu::Translation dirty_assist(const SideLevels& side, VirtAddr va, AccessKind kind,
                                 tlb::Payload before);
@@ -171,6 +175,10 @@ class Mmu final : public mmu::Cpu<k4K.log2(), MmuCounts> {
   inline mmu::Translation finish(const SideLevels& side, VirtAddr va, const Hit& hit);
   // Not into the kernel yet: see access().
   mmu::Translation refuse(VirtAddr va, mmu::FaultReason reason);
+  // Whether it is an address of the program's, that is walked from root_ in x86's format, with no
+  // more ado: nearly all are.
+  [[nodiscard]] bool plain(VirtAddr va) const { return va.value() < plain_end_; }
+  void find_plain();
   void mark_dirty(tlb::Level& level, VirtAddr va) const;
   [[nodiscard]] std::string lookup_text(VirtAddr va, const Hit& hit) const override;
 
@@ -180,6 +188,7 @@ class Mmu final : public mmu::Cpu<k4K.log2(), MmuCounts> {
   Pcid pcid_ = 0;
   bool loaded_ = false;
   PhysAddr root_;
+  uint64_t plain_end_ = 0;
   VirtRange gate_{};
   PhysAddr gate_root_;
   mmu::Shadow* shadow_ = nullptr;

@@ -39,19 +39,24 @@ class Walker {
   // last PDPTE register leads to, whatever is loaded.
   mmu::WalkResult walk(PhysAddr root, VirtAddr va, Pcid pcid, AccessKind kind,
                        Walks walks = Walks::Program) {
+    const mmu::Privilege who =
+        walks == Walks::Kernel ? mmu::Privilege::Kernel : mmu::Privilege::User;
+    if (!pae_ || walks != Walks::Program) return radix_.walk(root, va, pcid, kind, who);
     mmu::WalkStart start = radix_.begin(root, va, pcid);
-    if (pae_ && walks == Walks::Program && radix_.from_root(start)) {
+    if (radix_.from_root(start)) {
       const mmu::FaultReason fault = pass_pdpte(va, start);
       if (fault != mmu::FaultReason::None) return {.fault = fault, .leaf = {}};
     }
-    return radix_.go_on(start, va, pcid, kind,
-                        walks == Walks::Kernel ? mmu::Privilege::Kernel : mmu::Privilege::User);
+    return radix_.go_on(start, va, pcid, kind, who);
   }
 
-  // A walk of the program's is to come (RadixWalker::expect()). With PAE the root is of no use.
-  void expect(PhysAddr root, VirtAddr va) {
-    if (!pae_) radix_.expect(root, va);
+  // The same of the program's own tables, without PAE.
+  mmu::WalkResult walk_plain(PhysAddr root, VirtAddr va, Pcid pcid, AccessKind kind) {
+    return radix_.walk(root, va, pcid, kind);
   }
+
+  // Such a walk is to come (RadixWalker::expect()).
+  void expect(PhysAddr root, VirtAddr va) { radix_.expect(root, va); }
 
   // With PAE, to be called for each MOV CR3; nothing otherwise. Errors: Error when `root` is not
   // where CR3 could say, below 4 GiB.

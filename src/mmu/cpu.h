@@ -136,10 +136,11 @@ class CpuBase {
     return *sides_[data ? kData : kFetches].first;
   }
 
-  // A look-up in the side's first level.
+  // A look-up in the side's first level. kTold: somebody may listen.
+  template <bool kTold = true>
   Hit look_up(const SideLevels& side, VirtAddr va, tlb::Space space, bool retry) {
     const Hit hit = side.first->find(va, space);
-    if (path_.narrated()) [[unlikely]]
+    if (kTold && path_.narrated()) [[unlikely]]
       remark_lookup(side.shown_first, va, hit);
     if (hit)
       side.first->touch(hit);
@@ -148,10 +149,11 @@ class CpuBase {
     return hit;
   }
   // ... in the second, if there is one.
+  template <bool kTold = true>
   Hit look_up_second(const SideLevels& side, VirtAddr va, tlb::Space space, bool retry) {
     if (side.second == nullptr) return {};
     const Hit hit = side.second->find(va, space);
-    if (path_.narrated()) [[unlikely]]
+    if (kTold && path_.narrated()) [[unlikely]]
       remark_lookup(side.shown_second, va, hit);
     if (hit)
       side.second->touch(hit);
@@ -229,7 +231,7 @@ class CpuBase {
   }
   Translation count_fault(FaultReason reason) {
     ++common_.faults[static_cast<unsigned>(reason)];
-    return {.fault = reason, .pfn = {}, .size = {}, .rights = {}};
+    return {.fault = reason, .size = {}, .rights = {}, .pfn = {}};
   }
 
   // Takes translations away.
@@ -352,9 +354,9 @@ class Cpu : public CpuBase {
                                side.data && readable && rights.has(Rights::kWrite) && entry.dirty);
     const uint64_t into_entry = va.value() & entry.size.offset_mask();
     return {.fault = FaultReason::None,
-            .pfn = entry.pfn + (into_entry >> page_.log2()),
             .size = entry.leaf,
-            .rights = entry.rights};
+            .rights = entry.rights,
+            .pfn = entry.pfn + (into_entry >> page_.log2())};
   }
   Translation finish(const SideLevels& side, VirtAddr va, const Hit& hit) {
     return finish(side, va, hit, hit.payload->rights);

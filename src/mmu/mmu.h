@@ -30,9 +30,9 @@ const char* name_of(FaultReason reason);
 
 struct Translation {
   FaultReason fault = FaultReason::None;
-  Pfn pfn;         // of the base page accessed; valid without fault
-  PageShift size;  // of the leaf
+  PageShift size;  // of the leaf; valid without fault, as what follows
   Rights rights;
+  Pfn pfn;  // of the base page accessed
   [[nodiscard]] bool ok() const { return fault == FaultReason::None; }
 };
 

@@ -96,8 +96,19 @@ void RadixWalker::remark_known(const WalkStart& start) {
                             format_.levels[start.level + 1].kind->name));
 }
 
+WalkResult RadixWalker::walk(PhysAddr root, VirtAddr va, tlb::Space space, AccessKind kind,
+                             Privilege who) {
+  return descend(begin(root, va, space), va, space, kind, who);
+}
+
 WalkResult RadixWalker::go_on(const WalkStart& start, VirtAddr va, tlb::Space space,
                               AccessKind kind, Privilege who) {
+  return descend(start, va, space, kind, who);
+}
+
+[[gnu::always_inline]] inline WalkResult RadixWalker::descend(const WalkStart& start, VirtAddr va,
+                                                              tlb::Space space, AccessKind kind,
+                                                              Privilege who) {
   const unsigned first = start.level;
   Rights rights = start.rights;
   PhysAddr table = start.table;

@@ -53,9 +53,7 @@ class RadixWalker {
               MissPath& path);
 
   WalkResult walk(PhysAddr root, VirtAddr va, tlb::Space space, AccessKind kind,
-                  Privilege who = Privilege::User) {
-    return go_on(begin(root, va, space), va, space, kind, who);
-  }
+                  Privilege who = Privilege::User);
   // The same in two steps, for who does not begin where `root` says: begin() counts the walk, and
   // with from_root() its start may be changed before it goes on.
   WalkStart begin(PhysAddr root, VirtAddr va, tlb::Space space) {
@@ -105,6 +103,9 @@ class RadixWalker {
     [[nodiscard]] uint64_t of(VirtAddr va) const { return va.value() >> shift & mask; }
   };
   [[nodiscard]] Place place_of(unsigned level) const;
+  // go_on(), inline in both who walk.
+  inline WalkResult descend(const WalkStart& start, VirtAddr va, tlb::Space space, AccessKind kind,
+                            Privilege who);
   // A walk that began at level `first` has come to a leaf, well-formed: what is to be said of it,
   // and what follows where the access is allowed.
   WalkResult judge(PhysAddr address, unsigned level, unsigned first, VirtAddr va, tlb::Space space,

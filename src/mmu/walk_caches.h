@@ -65,12 +65,9 @@ class WalkCaches {
     for (auto cache = caches_.rbegin(); cache != caches_.rend(); ++cache) {
       if (cache->level > first) continue;
       if (cache->level <= leaf) return;
-      const uint64_t tag = cache->tag_of(va, space);
-      const uint32_t index = cache->array.victim(0);
-      Payload& payload = cache->array.fill(0, index, tag, ++clock_);
+      Payload& payload = cache->make(cache->tag_of(va, space), ++clock_);
       payload.table = passed[cache->level].table;
       payload.rights = passed[cache->level].rights;
-      cache->used(tag, index);
     }
   }
 
@@ -106,6 +103,13 @@ class WalkCaches {
     void used(uint64_t tag, uint32_t index) {
       latest = tag;
       latest_index = index;
+    }
+    Payload& make(uint64_t tag, uint64_t now) {
+      const uint32_t known = array.known_victim(0);
+      const uint32_t index = known != Array::kNone ? known : array.victim(0);
+      used(tag, index);
+      return known != Array::kNone ? array.fill_known(0, index, tag, now)
+                                   : array.fill(0, index, tag, now);
     }
     void invalidate(uint32_t index) {
       array.invalidate(index);

@@ -88,7 +88,9 @@ class ReplayLoop {
         page_(page),
         keeps_time_(kernel.keeps_time()),
         watches_reach_(tlbs.watches_reach()),
-        counts_misses_(watches_reach_ || kernel.counts_misses()) {}
+        counts_misses_(watches_reach_ || kernel.counts_misses()) {
+    choose_way();
+  }
 
   template <ReplayMode kMode>
   void run(const trace::Batch& batch) {
@@ -129,6 +131,7 @@ class ReplayLoop {
   // whatever way a batch is taken through, page streams apart, which cannot be surveyed.
   void survey(bool on) requires PagedTlbs<Tlbs> {
     surveys_ = on;
+    choose_way();
     survey_begins_ = counters_.fetches;
     columns_needed_ = 0;
   }
@@ -139,7 +142,10 @@ class ReplayLoop {
 
   [[nodiscard]] const LoopCounters& counters() const { return counters_; }
   // Null, as at first: nobody. Must outlive its use. It may end the replay by throwing.
-  void watch(AccessWatcher* watcher) { watcher_ = watcher; }
+  void watch(AccessWatcher* watcher) {
+    watcher_ = watcher;
+    choose_way();
+  }
 
  protected:
   // A batch: its event, or its turn and counts, and its blocks by `blocks()`.
@@ -284,9 +290,9 @@ class ReplayLoop {
   void expect_misses(const uint64_t* at) {
     const typename Cpu::Hits hits = cpu_->hits();
     const uint64_t* const end = at + std::min<ptrdiff_t>(kExpected + 1, addresses_end_ - at);
+    const uint64_t in_page = page_.offset_mask();
     for (at = std::max(at + 1, expected_); at < end; ++at)
-      if ((at[-1] ^ *at) > page_.offset_mask() && !hits.knows_data(VirtAddr(*at)))
-        cpu_->expect(VirtAddr(*at));
+      if ((at[-1] ^ *at) > in_page && !hits.knows_data(VirtAddr(*at))) cpu_->expect(VirtAddr(*at));
     expected_ = at;
   }
 
@@ -354,15 +360,24 @@ class ReplayLoop {
 
   // What is more than a plain hit.
   template <ReplayMode kMode>
-  void miss(VirtAddr va, AccessKind kind, unsigned bytes) {
+  [[gnu::always_inline]] void miss(VirtAddr va, AccessKind kind, unsigned bytes) {
+    if (alone_) [[likely]]
+      whole_path<kMode, false>(va, kind, bytes);
+    else
+      attended_miss<kMode>(va, kind, bytes);
+  }
+  template <ReplayMode kMode>
+  [[gnu::noinline]] void attended_miss(VirtAddr va, AccessKind kind, unsigned bytes) {
     if constexpr (PagedTlbs<Tlbs>) {
-      if (surveys_) [[unlikely]] {
+      if (surveys_) {
         surveyed_miss<kMode>(va, kind, bytes);
         return;
       }
     }
-    whole_path<kMode>(va, kind, bytes);
+    whole_path<kMode, true>(va, kind, bytes);
   }
+  // Whether nobody wants to know of what is more than a plain hit.
+  void choose_way() { alone_ = watcher_ == nullptr && !counts_misses_ && !surveys_; }
 
   // Its own page has to be the one its side used last, and what the other side used last to be as
   // it was: then all that a page stream for any first level takes to be known still is.
@@ -371,7 +386,7 @@ class ReplayLoop {
     const bool data = kind != AccessKind::Fetch;
     const uint64_t generation = cpu_->generation();
     const uint64_t other = cpu_->time_of(!data);
-    whole_path<kMode>(va, kind, bytes);
+    whole_path<kMode, true>(va, kind, bytes);
     const VirtAddr page = align_down(va, trace::kBlockPage);
     const bool own = cpu_->used_at(page, data, writes(kind), cpu_->time_of(data)) ||
                      cpu_->settled(page, data, writes(kind));
@@ -380,21 +395,22 @@ class ReplayLoop {
       columns_needed_ = counters_.fetches - survey_begins_;
   }
 
-  // All of the way, with faults.
-  template <ReplayMode kMode>
-  void whole_path(VirtAddr va, AccessKind kind, [[maybe_unused]] unsigned bytes) {
-    if (watcher_ != nullptr) [[unlikely]]
+  // All of the way, with faults. kAttended: somebody may want to know.
+  template <ReplayMode kMode, bool kAttended>
+  [[gnu::always_inline]] void whole_path(VirtAddr va, AccessKind kind,
+                                         [[maybe_unused]] unsigned bytes) {
+    if (kAttended && watcher_ != nullptr) [[unlikely]]
       watcher_->before({.cpu = id_,
                         .thread = thread_,
                         .va = va,
                         .kind = kind,
                         .block = block_,
                         .instruction = instruction_});
-    const uint64_t misses = counts_misses_ ? cpu_->last_misses(kind) : 0;
+    const uint64_t misses = kAttended && counts_misses_ ? cpu_->last_misses(kind) : 0;
     mmu::Translation t = cpu_->access(va, kind, /*retry=*/false);
     if (!t.ok()) [[unlikely]]
       t = after_fault(va, kind, t);
-    if (watcher_ != nullptr) [[unlikely]]
+    if (kAttended && watcher_ != nullptr) [[unlikely]]
       watcher_->after(t);
     if (!t.ok()) [[unlikely]]
       return;
@@ -404,7 +420,7 @@ class ReplayLoop {
       if (checker_ != nullptr) checker_->check_translation(id_, va, kind, t);
       if (sink_.has_caches()) touch_caches(va, kind, bytes, t);
     }
-    if (counts_misses_) [[unlikely]]
+    if (kAttended && counts_misses_) [[unlikely]]
       if (cpu_->last_misses(kind) != misses) missed(va);
   }
 
@@ -480,6 +496,7 @@ class ReplayLoop {
   bool keeps_time_;
   bool watches_reach_;
   bool counts_misses_;
+  bool alone_ = true;
   LoopCounters counters_;
   bool mixed_sizes_ = false;  // a page larger than the base page was accessed
   bool surveys_ = false;

@@ -40,6 +40,10 @@
 #include <type_traits>
 #include <vector>
 
+#ifdef __SSE2__
+#include <emmintrin.h>
+#endif
+
 #include "base/random.h"
 #include "tlb/geometry.h"
 
@@ -91,8 +95,17 @@ class TlbArray {
   [[nodiscard]] uint32_t sets() const { return sets_; }
 
   // The entry of `set` with this tag, which is not Tag{}; or kNone. Changes nothing.
-  [[nodiscard]] uint32_t find(uint32_t set, const Tag& tag) const {
-    return search(set, digest(tag), tag);
+  [[nodiscard, gnu::always_inline]] uint32_t find(uint32_t set, const Tag& tag) const {
+    return none_like(set, tag) ? kNone : search(set, digest(tag), tag);
+  }
+  // Whether it is seen without a look at tags that there is none.
+  [[nodiscard, gnu::always_inline]] bool none_like(uint32_t set, const Tag& tag) const {
+    const uint16_t* const digests = &digests_[size_t{set} * stride_];
+    const Wanted wanted(digest(tag));
+    uint32_t way = 0;
+    for (; way + 2 * kLanes <= stride_; way += 2 * kLanes)
+      if (wanted.in_two(digests + way) != 0) return false;
+    return way == stride_ || wanted.in_one(digests + way) == 0;
   }
 
   // A fill of `set` is likely to come: asks the host for the entry that will give way, where that
@@ -154,6 +167,15 @@ class TlbArray {
     return victim_by_policy(set);
   }
 
+  // The same where it is known without a look at more than times, as it mostly is; else kNone.
+  [[nodiscard, gnu::always_inline]] uint32_t known_victim(uint32_t set) const {
+    if (valid_ != full_) [[unlikely]]
+      return kNone;
+    if (ring_) return oldest_[set];
+    if (!least_by_times_) return kNone;
+    return set * ways_ + least(&stamps_[size_t{set} * ways_]);
+  }
+
   // Makes the entry `index`, of `set`. A fill is a use. The payload is for who calls to set, after
   // all else, so that what it is made of goes there and nowhere on the way.
   Payload& fill(uint32_t set, uint32_t index, const Tag& tag, uint64_t now) {
@@ -176,11 +198,23 @@ class TlbArray {
     return entry.payload;
   }
 
+  // The same of what known_victim() gave just now.
+  [[gnu::always_inline]] Payload& fill_known(uint32_t set, uint32_t index, const Tag& tag,
+                                             uint64_t now) {
+    digests_[index + set * padding_] = digest(tag);
+    if (ring_) oldest_[set] = links_[index].newer;  // the ring turns by one
+    if (!moves_on_use_) stamps_[index] = now;
+    Entry& entry = entries_[index];
+    entry.tag = tag;
+    return entry.payload;
+  }
+
   void invalidate(uint32_t index) {
     uint16_t& known = digests_[digest_at(index)];
     if (known != kEmpty) --valid_;
     known = kEmpty;
     entries_[index].tag = Tag{};
+    none_below_ = std::min(none_below_, index);
   }
 
  private:
@@ -207,9 +241,48 @@ class TlbArray {
   static constexpr uint16_t kPadding = 0;
   static constexpr uint16_t kEmpty = 2;
   static constexpr uint32_t kLanes = 8;  // digests that are compared at once
-  static constexpr uint32_t kLaneBits = 16;
-  using Words __attribute__((vector_size(16))) = uint64_t;
-  using Lanes __attribute__((vector_size(16))) = uint16_t;
+  // A digest looked for among those side by side: a bit for each that is the same, the lowest
+  // first.
+  class Wanted {
+   public:
+#ifdef __SSE2__
+    explicit Wanted(uint16_t digest) : lanes_(_mm_set1_epi16(static_cast<int16_t>(digest))) {}
+    [[nodiscard]] uint32_t in_one(const uint16_t* digests) const {
+      return bits_of(_mm_packs_epi16(same(digests), _mm_setzero_si128()));
+    }
+    [[nodiscard]] uint32_t in_two(const uint16_t* digests) const {
+      return bits_of(_mm_packs_epi16(same(digests), same(digests + kLanes)));
+    }
+
+   private:
+    [[nodiscard]] __m128i same(const uint16_t* digests) const {
+      __m128i there;
+      std::memcpy(&there, digests, sizeof there);
+      return _mm_cmpeq_epi16(there, lanes_);
+    }
+    static uint32_t bits_of(__m128i bytes) {
+      return static_cast<uint32_t>(_mm_movemask_epi8(bytes));
+    }
+    __m128i lanes_;
+#else
+    explicit Wanted(uint16_t digest) : digest_(digest) {}
+    [[nodiscard]] uint32_t in_one(const uint16_t* digests) const {
+      return in(digests, kLanes);
+    }
+    [[nodiscard]] uint32_t in_two(const uint16_t* digests) const {
+      return in(digests, 2 * kLanes);
+    }
+
+   private:
+    [[nodiscard]] uint32_t in(const uint16_t* digests, uint32_t count) const {
+      uint32_t bits = 0;
+      for (uint32_t i = 0; i < count; ++i)
+        bits |= uint32_t{digests[i] == digest_} << i;
+      return bits;
+    }
+    uint16_t digest_;
+#endif
+  };
 
   static uint16_t digest(const Tag& tag) {
     constexpr size_t kBytes = sizeof(Tag);
@@ -233,51 +306,30 @@ class TlbArray {
   }
 
   // The lowest way of `set` with this digest and tag.
-  [[nodiscard]] uint32_t search(uint32_t set, uint16_t digest, Tag tag) const {
+  [[nodiscard, gnu::noinline]] uint32_t search(uint32_t set, uint16_t digest, Tag tag) const {
     const uint16_t* const digests = &digests_[size_t{set} * stride_];
-    const Lanes wanted = Lanes{} + digest;
-    uint32_t way = 0;
-    for (; way + 2 * kLanes <= stride_; way += 2 * kLanes) {
-      const Words low = equal(digests + way, wanted);
-      const Words high = equal(digests + way + kLanes, wanted);
-      const Words any = low | high;
-      if ((any[0] | any[1]) == 0) [[likely]]
-        continue;
-      const uint32_t index = pick(set * ways_ + way, low, high, tag);
-      if (index != kNone) return index;
+    const Wanted wanted(digest);
+    for (uint32_t way = 0; way < stride_; way += 2 * kLanes) {
+      uint32_t alike =
+          way + kLanes == stride_ ? wanted.in_one(digests + way) : wanted.in_two(digests + way);
+      for (; alike != 0; alike &= alike - 1) {
+        const uint32_t index = set * ways_ + way + static_cast<uint32_t>(std::countr_zero(alike));
+        if (entries_[index].tag == tag) return index;
+      }
     }
-    if (way == stride_) return kNone;
-    const Words low = equal(digests + way, wanted);
-    if ((low[0] | low[1]) == 0) [[likely]]
-      return kNone;
-    return pick(set * ways_ + way, low, Words{}, tag);
-  }
-  static Words equal(const uint16_t* digests, Lanes wanted) {
-    Lanes found;
-    std::memcpy(&found, digests, sizeof found);
-    return reinterpret_cast<Words>(found == wanted);
-  }
-  // The lowest with this tag of the entries from `first` on whose lanes, all ones, say that their
-  // digests are alike.
-  [[nodiscard, gnu::always_inline]] uint32_t pick(uint32_t first, const Words& low,
-                                                  const Words& high, const Tag& tag) const {
-    // A bit a lane: four words become one, in which lanes that were side by side are four bits
-    // apart, and those of the next word beside each other.
-    constexpr uint64_t kBit = 0x0001000100010001;
-    uint64_t alike =
-        (low[0] & kBit) | (low[1] & kBit << 1) | (high[0] & kBit << 2) | (high[1] & kBit << 3);
-    uint32_t lowest = kNone;
-    for (; alike != 0; alike &= alike - 1) {
-      const auto bit = static_cast<uint32_t>(std::countr_zero(alike));
-      const uint32_t index = first + bit % kLaneBits * (kLanes / 2) + bit / kLaneBits;
-      if (entries_[index].tag == tag) lowest = std::min(lowest, index);
-    }
-    return lowest;
+    return kNone;
   }
 
   // What is seldom asked for stays out of line, so that who asks has the registers.
-  [[nodiscard, gnu::noinline]] uint32_t first_empty(uint32_t set) const {
-    const uint32_t empty = search(set, kEmpty, Tag{});
+  [[nodiscard, gnu::noinline]] uint32_t first_empty(uint32_t set) {
+    uint32_t empty = kNone;
+    if (sets_ == 1) {
+      while (none_below_ < open_ways_ && valid(none_below_))
+        ++none_below_;
+      empty = none_below_;
+    } else {
+      empty = search(set, kEmpty, Tag{});
+    }
     return empty != kNone && empty - set * ways_ < open_ways_ ? empty : kNone;
   }
   [[nodiscard, gnu::noinline]] uint32_t victim_by_policy(uint32_t set) {
@@ -303,18 +355,23 @@ class TlbArray {
   }
 
   // The open way with the least stamp. A key is a time and, below it, whose it is: the least of
-  // them says both, and no branch depends on which it is. In two strands, since one would wait for
-  // each compare.
-  [[nodiscard]] uint32_t least(const uint64_t* stamps) const {
+  // them says both, and no branch depends on which it is. Of four ways, as most sets have, it is
+  // the less of two pairs; else found in two strands, since one would wait for each compare.
+  [[nodiscard, gnu::always_inline]] uint32_t least(const uint64_t* stamps) const {
     const auto key_of = [&](uint32_t way) { return stamps[way] << kComparedBits | way; };
     uint64_t even = key_of(0);
     uint64_t odd = ~uint64_t{0};
-    uint32_t way = 1;
-    for (; way + 2 <= open_ways_; way += 2) {
-      odd = std::min(odd, key_of(way));
-      even = std::min(even, key_of(way + 1));
+    if (open_ways_ == 4) {
+      even = std::min(even, key_of(1));
+      odd = std::min(key_of(2), key_of(3));
+    } else {
+      uint32_t way = 1;
+      for (; way + 2 <= open_ways_; way += 2) {
+        odd = std::min(odd, key_of(way));
+        even = std::min(even, key_of(way + 1));
+      }
+      if (way < open_ways_) odd = std::min(odd, key_of(way));
     }
-    if (way < open_ways_) odd = std::min(odd, key_of(way));
     return static_cast<uint32_t>(std::min(even, odd) % kMostCompared);
   }
 
@@ -408,10 +465,12 @@ class TlbArray {
   uint32_t full_;      // so many entries fill the open ways
   uint32_t valid_ = 0;
   uint64_t fills_of_empty_ = 0;
-  uint64_t per_way_;  // 2^kReciprocal / ways_, rounded up
+  uint32_t none_below_ = 0;  // no way below it is empty, of the only set
+  uint64_t per_way_;         // 2^kReciprocal / ways_, rounded up
   Replacement replacement_;
   bool ring_;
   bool moves_on_use_;
+  bool least_by_times_ = replacement_ == Replacement::Lru && !ring_ && ways_ <= kMostCompared;
   Random random_;
   std::vector<uint16_t> digests_;  // of the tags, set by set, each padded to whole Lanes
   std::vector<Entry> entries_;

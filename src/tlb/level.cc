@@ -48,24 +48,49 @@ Level::Size& Level::size_in(uint32_t bank, PageShift size) {
   for (; at != sizes_.end() && at->bank_number <= bank; ++at)
     if (at->bank_number == bank && at->size == size) return *at;
   const auto added = sizes_.emplace(at, size, banks_[bank], bank);  // a locked entry may have any
+  alone_ = {};
   place_leaves();
   return *added;
 }
 
-Level::Hit Level::find(VirtAddr va, Space space) {
+Level::Hit Level::find_in(const Size& size, VirtAddr va, Space space) {
+  auto& array = size.bank->array;
+  const uint32_t set = size.set_of(va);
+  uint32_t index = array.find(set, size.tag(va, space));
+  if (size.globals && index == array.kNone) [[unlikely]]
+    index = array.find(set, size.tag(va, kEverySpace));
+  if (index == array.kNone) {
+    array.expect_fill(set);
+    return {};
+  }
+  return {size.bank_number, index, &array.payload(index)};
+}
+
+Level::Hit Level::find_any(VirtAddr va, Space space) {
+  const Size* only = nullptr;
+  unsigned count = 0;
   for (const Size& size : sizes_) {
     if (!size.may_have(va)) continue;
-    auto& array = size.bank->array;
-    const uint32_t set = size.set_of(va);
-    uint32_t index = array.kNone;
-    if (size.own) index = array.find(set, size.tag(va, space));
-    if (size.globals && index == array.kNone) [[unlikely]]
-      index = array.find(set, size.tag(va, kEverySpace));
-    if (index != array.kNone) [[unlikely]]
-      return {size.bank_number, index, &array.payload(index)};
-    array.expect_fill(set);
+    if (const Hit hit = find_in(size, va, space)) return hit;
+    only = &size;
+    ++count;
   }
+  if (count == 1) alone_ = around(va, *only);
   return {};
+}
+
+Level::Alone Level::around(VirtAddr va, const Size& size) const {
+  uint64_t low = 0;
+  uint64_t end = ~uint64_t{0};
+  for (const Size& other : sizes_) {
+    if (&other == &size) continue;
+    const Extent& extent = other.extent;
+    if (extent.low > va.value())
+      end = std::min(end, extent.low);
+    else
+      low = std::max(low, extent.low + extent.span + 1);
+  }
+  return {low, end - low, &size};
 }
 
 void Level::Extent::widen(uint64_t first, uint64_t last) {
@@ -79,47 +104,64 @@ void Level::note_empty(uint32_t bank) {
   banks_[bank].fragments = {};
   for (Size& size : sizes_) {
     if (size.bank_number != bank) continue;
-    size.own = size.globals = false;
+    size.globals = false;
     size.extent = {};
   }
 }
 
-[[gnu::always_inline]] inline Level::Hit Level::put(Size& size, uint32_t set, uint32_t index,
-                                                    VirtAddr va, Space space, const Leaf& leaf) {
-  Bank& bank = *size.bank;
-  const Tag tag = size.tag(va, leaf.global ? kEverySpace : space);
-  size.add(tag.base, leaf.global);
-  uint64_t into_leaf = 0;  // in frames
-  if (size.size != leaf.size) [[unlikely]] {
-    const uint64_t mask = leaf.size.offset_mask();
-    bank.fragments.add(tag.base & ~mask, tag.base | mask);
-    into_leaf = (tag.base & mask) >> page_.log2();
-  }
-  uint64_t now = 0;
-  if (filter_) {
-    filter_->drop(bank.first_entry + index);
-    now = filter_->tick();
-  } else {
-    now = ++clock_;
-  }
-  Payload& payload = bank.array.fill(set, index, tag, now);
+[[gnu::always_inline]] inline uint64_t Level::begin_fill(Size& size, uint32_t index) {
+  ++size.fills;
+  if (!filter_) return ++clock_;
+  filter_->drop(size.bank->first_entry + index);
+  return filter_->tick();
+}
+
+[[gnu::always_inline]] inline Level::Hit Level::end_fill(const Size& size, uint32_t index,
+                                                         Payload& payload, const Leaf& leaf,
+                                                         uint64_t into_leaf) {
   payload.pfn = leaf.pfn + into_leaf;
-  payload.size = size.size;
   payload.leaf = leaf.size;
   payload.rights = leaf.rights;
   payload.dirty = leaf.dirty;
   payload.global = leaf.global;
   payload.extra = leaf.extra;
+  payload.size = size.size;
   return {size.bank_number, index, &payload};
 }
 
+Level::Hit Level::put(Size& size, uint32_t set, uint32_t index, VirtAddr va, Space space,
+                      const Leaf& leaf) {
+  const Tag tag = size.tag(va, leaf.global ? kEverySpace : space);
+  if (size.note(tag.base, leaf.global) && &size != alone_.size) alone_ = {};
+  uint64_t into_leaf = 0;  // in frames
+  if (size.size != leaf.size) {
+    const uint64_t mask = leaf.size.offset_mask();
+    size.bank->fragments.add(tag.base & ~mask, tag.base | mask);
+    into_leaf = (tag.base & mask) >> page_.log2();
+  }
+  const uint64_t now = begin_fill(size, index);
+  return end_fill(size, index, size.bank->array.fill(set, index, tag, now), leaf, into_leaf);
+}
+
+Level::Hit Level::fill_any(Size& size, VirtAddr va, Space space, const Leaf& leaf) {
+  const uint32_t set = size.set_of(va);
+  return put(size, set, size.bank->array.victim(set), va, space, leaf);
+}
+
+// Most fills are of whole leaves, where the array has been filled before; these call no other
+// function.
 Level::Hit Level::fill(VirtAddr va, Space space, const Leaf& leaf) {
   const Place place = places_[leaf.size.log2()];
   MMUSIM_ASSERT(place != kNowhere);
   Size& size = sizes_[place];
-  Bank& bank = *size.bank;
+  const Tag tag = size.tag(va, space);
+  if (size.size != leaf.size || leaf.global || !size.may_have(VirtAddr(tag.base))) [[unlikely]]
+    return fill_any(size, va, space, leaf);
   const uint32_t set = size.set_of(va);
-  return put(size, set, bank.array.victim(set), va, space, leaf);
+  const uint32_t index = size.bank->array.known_victim(set);
+  if (index == TlbArray<Tag, Payload>::kNone) return fill_any(size, va, space, leaf);
+  const uint64_t now = begin_fill(size, index);
+  return end_fill(size, index, size.bank->array.fill_known(set, index, tag, now), leaf, 0);
 }
 
 void Level::filter_clear() {

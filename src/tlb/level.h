@@ -53,15 +53,16 @@ struct Leaf {
   uint8_t extra = 0;    // the architecture's own
 };
 
-// What an entry gives.
+// What an entry gives. What it has of its leaf is in the leaf's order, so that it is copied at
+// once.
 struct Payload {
   Pfn pfn;         // first frame of the entry
-  PageShift size;  // of the entry
   PageShift leaf;  // of the leaf it is made from
   Rights rights;
   bool dirty = false;
-  uint8_t extra = 0;
   bool global = false;
+  uint8_t extra = 0;
+  PageShift size;  // of the entry
 };
 
 struct EntryView {  // for checks
@@ -84,8 +85,18 @@ class Level {
     explicit operator bool() const { return payload != nullptr; }
   };
 
-  // Changes nothing.
-  [[nodiscard]] Hit find(VirtAddr va, Space space);
+  // Changes nothing. Inline is what most misses take; it calls no other function.
+  [[nodiscard]] Hit find(VirtAddr va, Space space) {
+    if (!alone_.has(va.value())) [[unlikely]]
+      return find_any(va, space);
+    const Size& size = *alone_.size;
+    const auto& array = size.bank->array;
+    const uint32_t set = size.set_of(va);
+    if (!array.none_like(set, size.tag(va, space)) || size.globals) [[unlikely]]
+      return find_in(size, va, space);
+    array.expect_fill(set);
+    return {};
+  }
   // The hit is a use.
   void touch(const Hit& hit) { banks_[hit.bank].array.touch(hit.index, tick()); }
   // Whether some array can hold a leaf of this size, whole or in fragments.
@@ -217,8 +228,7 @@ class Level {
     uint8_t log2;
     uint8_t fold;  // the page number is XORed with itself shifted by so many bits
     PageShift size;
-    bool own = false;      // there may be entries of one address space
-    bool globals = false;  // ... and global ones
+    bool globals = false;  // there may be global entries
     uint64_t page;         // masks the address of the page
     uint64_t in_tag;       // the size, as tags have it
     uint64_t fills = 0;
@@ -231,13 +241,23 @@ class Level {
       return static_cast<uint32_t>(number ^ number >> fold) & sets;
     }
     [[nodiscard]] bool may_have(VirtAddr va) const { return extent.has(va.value()); }
-    // An entry is made.
-    void add(uint64_t base, bool global) {
-      ++fills;
-      if (!extent.has(base)) [[unlikely]]  // it has a page whole, or not at all
-        extent.widen(base, base | ~page);
-      (global ? globals : own) = true;
+    // There is an entry. Whether there may be some now where there were none.
+    bool note(uint64_t base, bool global) {
+      globals |= global;
+      if (extent.has(base)) [[likely]]  // it has a page whole, or not at all
+        return false;
+      extent.widen(base, base | ~page);
+      return true;
     }
+  };
+  // Addresses at which entries of one size alone may be, of which most look-ups are. It is found by
+  // one that goes through all sizes, and gone when another size may have an entry it had not.
+  struct Alone {
+    uint64_t low = 0;
+    uint64_t bytes = 0;  // none: there are no such addresses
+    const Size* size = nullptr;
+
+    [[nodiscard]] bool has(uint64_t va) const { return va - low < bytes; }
   };
   // Where leaves of a size go: sizes_[place], of an array; kNowhere: nowhere.
   using Place = uint8_t;
@@ -247,10 +267,22 @@ class Level {
   [[nodiscard]] uint32_t entry_number(const Hit& hit) const {
     return banks_[hit.bank].first_entry + hit.index;
   }
+  // The entry of that size; else the one that gives way to it is expected to.
+  static Hit find_in(const Size& size, VirtAddr va, Space space);
+  // find(), through all sizes.
+  [[gnu::noinline]] Hit find_any(VirtAddr va, Space space);
+  // Addresses around `va` at which there is no size but `size`, which may have it and no other.
+  [[nodiscard]] Alone around(VirtAddr va, const Size& size) const;
   void place_leaves();
+  // fill() of any leaf, into any way.
+  [[gnu::noinline]] Hit fill_any(Size& size, VirtAddr va, Space space, const Leaf& leaf);
   // Makes the entry `index`, of `set`, of the array that holds `size`; where there was one it goes.
-  inline Hit put(Size& size, uint32_t set, uint32_t index, VirtAddr va, Space space,
-                 const Leaf& leaf);
+  Hit put(Size& size, uint32_t set, uint32_t index, VirtAddr va, Space space, const Leaf& leaf);
+  // Before the entry is made, and after: the time of the fill, and what it says, of the leaf's part
+  // `into_leaf` frames into it.
+  inline uint64_t begin_fill(Size& size, uint32_t index);
+  static inline Hit end_fill(const Size& size, uint32_t index, Payload& payload, const Leaf& leaf,
+                             uint64_t into_leaf);
   Size& size_in(uint32_t bank, PageShift size);
   // The bank is empty.
   void note_empty(uint32_t bank);
@@ -261,6 +293,7 @@ class Level {
   PageShift page_;
   std::vector<Bank> banks_;         // never more than there was room for at first
   std::vector<Size> sizes_;         // of all banks, in the order they are probed in
+  Alone alone_;                     // of sizes_
   std::array<Place, 64> places_{};  // by log2 of the leaf's size
   std::unique_ptr<HitFilter> filter_;
   uint64_t clock_ = 0;  // used where there is no filter

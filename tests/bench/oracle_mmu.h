@@ -86,9 +86,9 @@ class OracleMmu {
     }
     first.filter_install(hit, va.value() >> 12, true, data);
     return {.fault = mmu::FaultReason::None,
-            .pfn = hit.payload->pfn,
             .size = page_,
-            .rights = hit.payload->rights};
+            .rights = hit.payload->rights,
+            .pfn = hit.payload->pfn};
   }
 
   void expect(VirtAddr /*va*/) {}

@@ -171,16 +171,16 @@ mmu::Translation EverySize::translation_of(VirtAddr va, AccessKind kind) {
 
 mmu::Translation EverySize::look_in_table(VirtAddr va) const {
   mmu::Translation none{
-      .fault = mmu::FaultReason::NotPresent, .pfn = {}, .size = page_, .rights = {}};
+      .fault = mmu::FaultReason::NotPresent, .size = page_, .rights = {}, .pfn = {}};
   const pt::PageTable* const table = gate_.contains(va) ? gate_table_ : table_;
   if (table == nullptr || (table == table_ && va >= top_)) return none;
   const pt::Lookup found = table->peek(va);
   if (found.entry == pt::kNone || !format_.is_present(found.entry)) return none;
   const pt::LeafFields fields = format_.parse_leaf(found.entry, found.size);
   return {.fault = mmu::FaultReason::None,
-          .pfn = fields.pfn + ((va - found.base) >> page_.log2()),
           .size = found.size,
-          .rights = fields.rights};
+          .rights = fields.rights,
+          .pfn = fields.pfn + ((va - found.base) >> page_.log2())};
 }
 
 void EverySize::forget_known() {
