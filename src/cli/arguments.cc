@@ -1,11 +1,15 @@
 #include "cli/arguments.h"
 
 #include <algorithm>
+#include <filesystem>
 #include <fmt/format.h>
+#include <iterator>
 #include <sstream>
+#include <system_error>
 #include <utility>
 
 #include "base/error.h"
+#include "base/output_over.h"
 #include "base/text.h"
 #include "base/units.h"
 #include "cli/names.h"
@@ -96,6 +100,14 @@ Words with_empty_values_apart(const Words& words, const po::options_description&
   return apart;
 }
 
+// /dev/null may be written twice.
+bool may_be_regular(const std::string& path) {
+  std::error_code ignored;
+  const auto what = std::filesystem::status(path, ignored).type();
+  return what == std::filesystem::file_type::not_found ||
+         what == std::filesystem::file_type::regular;
+}
+
 }  // namespace
 
 void Arguments::positional(const std::string& name, int most) {
@@ -158,6 +170,51 @@ void Arguments::refuse_empty() const {
   }
 }
 
+std::vector<std::pair<std::string, std::string>> Arguments::outputs() const {
+  std::vector<std::pair<std::string, std::string>> files;
+  for (const po::option& option : parsed_.options) {
+    const po::option_description* const known =
+        options_.find_nothrow(option.string_key, /*approx=*/false);
+    if (known == nullptr || known->semantic()->name() != "FILE") continue;
+    for (const std::string& value : option.value)
+      if (value != "-") files.emplace_back("--" + option.string_key, value);
+  }
+  return files;
+}
+
+void Arguments::refuse_outputs_over(const Words& inputs) const {
+  for (const auto& [option, file] : outputs())
+    if (option != "--" + replacing_) refuse_output_over(inputs, file, option);
+}
+
+// Whatever is named that is no file to be made may be one to be read, also in a list, or behind a
+// machine's name.
+void Arguments::refuse_overlaps() const {
+  const auto files = outputs();
+  for (auto one = files.begin(); one != files.end(); ++one)
+    for (auto other = std::next(one); other != files.end(); ++other)
+      if (one->second == other->second && may_be_regular(one->second))
+        throw UsageError(other->first,
+                         fmt::format("'{}' is what {} makes, too", other->second, one->first),
+                         "name another file");
+  if (files.empty()) return;
+  Words inputs = found_;
+  for (const po::option& option : parsed_.options) {
+    if (std::any_of(files.begin(), files.end(),
+                    [&](const auto& file) { return file.first == "--" + option.string_key; }))
+      continue;
+    for (const std::string& value : option.value) {
+      inputs.push_back(value);
+      for (size_t begin = 0; begin <= value.size();) {
+        const size_t end = std::min(value.find_first_of(",=", begin), value.size());
+        inputs.push_back(value.substr(begin, end - begin));
+        begin = end + 1;
+      }
+    }
+  }
+  refuse_outputs_over(inputs);
+}
+
 bool Arguments::parse(const Words& words) {
   if (!read(words)) {
     if (wanted_help != nullptr) {
@@ -171,6 +228,7 @@ bool Arguments::parse(const Words& words) {
     throw UsageError("", fmt::format("{} is missing", required_),
                      fmt::format("usage: mmusim {}", usage_));
   }
+  refuse_overlaps();
   return true;
 }
 

@@ -8,6 +8,7 @@
 
 #include <boost/program_options.hpp>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "cli/command.h"
@@ -47,12 +48,19 @@ class Arguments {
   void positional(const std::string& name, int most);
   // Where this option is given, there need be none.
   void without_positional(const std::string& option) { alone_ = option; }
+  // The file this option makes may take the place of what it is made of, being of the same kind;
+  // that of any other option whose value is a FILE may not.
+  void may_replace(const std::string& option) { replacing_ = option; }
   // Every key of `schema`, which must outlive this, as an option.
   void keys(const config::Schema& schema);
 
   // False if the help was asked for, and has been printed. Errors: UsageError, also for an
-  // argument, or an option's value, that is empty; of keys only where the key cannot be.
+  // argument, or an option's value, that is empty (of keys only where the key cannot be), and for a
+  // file to be made (FILE) that is named elsewhere among the words, too.
   [[nodiscard]] bool parse(const Words& words);
+  // Where what is read is found later, as in a config file. Errors: UsageError where one of these
+  // files is to be made.
+  void refuse_outputs_over(const Words& inputs) const;
   // A first look, before all keys are known: those the schema passes over may be there, and nothing
   // is missed. Errors: UsageError.
   void look(const Words& words);
@@ -74,6 +82,9 @@ class Arguments {
   // False if the help was asked for; then nothing else is kept.
   [[nodiscard]] bool read(const Words& words);
   void refuse_empty() const;
+  // --NAME VALUE of each file that is to be made.
+  [[nodiscard]] std::vector<std::pair<std::string, std::string>> outputs() const;
+  void refuse_overlaps() const;
   void find_positional();
   [[nodiscard]] CommandHelp described() const;
   [[nodiscard]] Words sections() const;  // of keys, in order
@@ -91,6 +102,7 @@ class Arguments {
   boost::program_options::options_description hidden_;
   boost::program_options::positional_options_description positional_;
   std::string required_;
+  std::string replacing_;
   std::string alone_;  // the option that needs no required_
   const config::Schema* schema_ = nullptr;
   boost::program_options::parsed_options parsed_;

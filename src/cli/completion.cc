@@ -19,7 +19,7 @@ std::string lists(const char* line) {
 }
 
 // In single quotes, for either shell.
-std::string quoted(const std::string& text) {
+std::string in_quotes(const std::string& text) {
   std::string out = "'";
   for (const char c : text)
     out += c == '\'' ? std::string("'\\''") : std::string(1, c);
@@ -158,7 +158,7 @@ std::string zsh_described(const std::vector<DescribedCommand>& commands, const s
     if (!command.name.starts_with(group)) continue;
     const std::string name = command.name.substr(group.size());
     if (name.find(' ') == std::string::npos)
-      out += fmt::format("{}{}\n", indent, quoted(name + ":" + command.summary));
+      out += fmt::format("{}{}\n", indent, in_quotes(name + ":" + command.summary));
   }
   return out;
 }
@@ -174,9 +174,9 @@ std::string zsh_option(const CommandHelp::Option& option) {
   const std::string text = fmt::format("[{}]{}", for_zsh(option.text), value);
   const char* const equals = option.value.empty() ? "" : "=";
   std::string out =
-      fmt::format("      {}", quoted(fmt::format("*--{}{}{}", option.name, equals, text)));
+      fmt::format("      {}", in_quotes(fmt::format("*--{}{}{}", option.name, equals, text)));
   if (!option.letter.empty())
-    out += fmt::format(" \\\n      {}", quoted(fmt::format("*-{}{}", option.letter, text)));
+    out += fmt::format(" \\\n      {}", in_quotes(fmt::format("*-{}{}", option.letter, text)));
   return out + " \\\n";
 }
 
@@ -188,16 +188,17 @@ std::string bash_completion(const std::vector<DescribedCommand>& commands) {
     if (command.group) text += fmt::format("      ' {0}') command={0} ;;\n", command.name);
   for (const DescribedCommand& command : commands)
     if (!command.group)
-      text += fmt::format("      {}) command={} ;;\n",
-                          command.name.find(' ') == std::string::npos ? quoted(" " + command.name)
-                                                                      : quoted(command.name),
-                          quoted(command.name));
+      text +=
+          fmt::format("      {}) command={} ;;\n",
+                      command.name.find(' ') == std::string::npos ? in_quotes(" " + command.name)
+                                                                  : in_quotes(command.name),
+                      in_quotes(command.name));
   text += fmt::format("    esac\n  done\n  case $command in\n    '') below={} ;;\n",
-                      quoted(names_below(commands, "")));
+                      in_quotes(names_below(commands, "")));
   for (const DescribedCommand& command : commands) {
     if (command.group) {
-      text += fmt::format("    {}) below={} ;;\n", quoted(command.name),
-                          quoted(names_below(commands, command.name + " ")));
+      text += fmt::format("    {}) below={} ;;\n", in_quotes(command.name),
+                          in_quotes(names_below(commands, command.name + " ")));
       continue;
     }
     std::string options;
@@ -209,9 +210,10 @@ std::string bash_completion(const std::vector<DescribedCommand>& commands) {
       if (!option.letter.empty()) values += fmt::format(" -{}={}", option.letter, option.value);
     }
     if (!command.help.sections.empty()) options += " --help-keys";
-    text += fmt::format(
-        "    {})\n      options={}\n      values={}\n      positional={}\n      ;;\n",
-        quoted(command.name), quoted(options), quoted(values), quoted(command.help.positional));
+    text +=
+        fmt::format("    {})\n      options={}\n      values={}\n      positional={}\n      ;;\n",
+                    in_quotes(command.name), in_quotes(options), in_quotes(values),
+                    in_quotes(command.help.positional));
   }
   return text + kBashEnd;
 }
@@ -231,14 +233,14 @@ std::string zsh_completion(const std::vector<DescribedCommand>& commands) {
   text += "  esac\n  shift words\n  ((CURRENT--))\n  case $command in\n";
   for (const DescribedCommand& command : commands) {
     if (command.group) continue;
-    text += fmt::format("    {})\n", quoted(command.name));
+    text += fmt::format("    {})\n", in_quotes(command.name));
     if (!command.help.sections.empty()) text += "      _mmusim_key && return\n";
     text += "      _arguments \\\n";
     for (const CommandHelp::Option& option : command.help.options)
       text += zsh_option(option);
     const std::string& positional = command.help.positional;
     text += fmt::format("      {}\n      ;;\n",
-                        positional.empty() ? "&& return" : quoted("*" + zsh_value(positional)));
+                        positional.empty() ? "&& return" : in_quotes("*" + zsh_value(positional)));
   }
   return text + "  esac\n}\n\n_mmusim \"$@\"\n";
 }

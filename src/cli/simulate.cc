@@ -262,6 +262,7 @@ void simulate(const Arguments& arguments, const config::Config& config) {
   refuse_unread_keys({&config});
   if (arguments.has("csv-intervals") && config.count("run.interval") == 0)
     throw UsageError("--csv-intervals", "there are no intervals", "run.interval=N makes some");
+  arguments.refuse_outputs_over({file_named_by(config, kTraceKey)});
   ResultFiles files(arguments);
   const sim::ReplayResult result = replay_with_progress(
       config, fmt::format("replaying {}", config.text("run.trace")), arguments.has("quiet"));

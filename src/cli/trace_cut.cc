@@ -30,6 +30,7 @@ void trace_cut(const Words& words) {
   declare_instruction_range(arguments);
   arguments.options()("accept-torn", "Read a torn trace up to its last whole chunk.")(
       "quiet,q", "No progress on stderr.");
+  arguments.may_replace("output");
   Documents::declare(arguments, "what was written", "the same, in a row");
   if (!arguments.parse(words)) return;
   const std::string& output = output_of(arguments);

@@ -2,7 +2,6 @@
 #include <fmt/format.h>
 
 #include "base/error.h"
-#include "base/output_over.h"
 #include "base/units.h"
 #include "cli/arguments.h"
 #include "cli/formats.h"
@@ -54,7 +53,6 @@ void trace_export(const Words& words) {
   if (!arguments.has("format"))
     throw UsageError("", "no format is named", "give --format; --help lists them");
   const std::string& output = output_of(arguments, "FILE");
-  refuse_output_over({arguments.text("TRACE")}, output);
 
   const trace::Exporter& exporter =
       format_named(trace::exporters(), arguments.text("format"), "--format");

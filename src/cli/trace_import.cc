@@ -4,7 +4,6 @@
 #include <fmt/format.h>
 
 #include "base/error.h"
-#include "base/output_over.h"
 #include "base/units.h"
 #include "cli/arguments.h"
 #include "cli/formats.h"
@@ -109,7 +108,6 @@ void trace_import(const Words& words) {
     return;
   }
   const std::string& output = output_of(arguments);
-  refuse_output_over(arguments.texts("FILE"), output);
   trace::WriterOptions writer;
   writer.zstd_level = static_cast<int>(
       arguments.number("level", static_cast<uint64_t>(writer.zstd_level), 1, kMostLevel));

@@ -31,6 +31,7 @@ void trace_merge(const Words& words) {
       fmt::format("Instructions of a turn; {} if not given.", format_count(options.quantum))
           .c_str())("accept-torn", "Read torn traces up to their last whole chunk.")(
       "quiet,q", "No progress on stderr.");
+  arguments.may_replace("output");
   Documents::declare(arguments, "what was written", "a row for each trace");
   if (!arguments.parse(words)) return;
   const std::string& output = output_of(arguments);

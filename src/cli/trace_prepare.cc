@@ -32,6 +32,7 @@ void trace_prepare(const Words& words) {
       fmt::format("What page streams may take of the rest; {} if not given; 0: there are none.",
                   trace::kPagePercent)
           .c_str())("quiet,q", "No progress on stderr.");
+  arguments.may_replace("output");
   Documents::declare(arguments, "what was written", "the same, in a row");
   if (!arguments.parse(words)) return;
   const std::string& path = arguments.text("FILE");
