@@ -358,7 +358,7 @@ std::string Arguments::help() const {
   out << report::wrapped("usage: mmusim " + usage_, kWidth) << "\n\n"
       << report::wrapped(text_, kWidth) << "\n\n"
       << options_;
-  if (schema_ == nullptr) return out.str();
+  if (schema_ == nullptr || sections().empty()) return out.str();
   out << "\n"
       << report::wrapped(
              fmt::format(

@@ -31,7 +31,9 @@ constexpr const char* kCheckText =
     "operations that\n"
     "matter. When the time is up, or at Ctrl-C, the verdict is what was found by then. The exit "
     "status\n"
-    "is 0 if no broken promise was found.";
+    "is 0 if no broken promise was found. A page table's keys are options ('mmusim page-table "
+    "check "
+    "KIND --help').";
 
 void declare_options(Arguments& arguments) {
   arguments.positional("KIND|FILE", 1);
