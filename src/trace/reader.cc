@@ -16,6 +16,7 @@
 #include "trace/chunk_decoder.h"
 #include "trace/compared_chunks.h"
 #include "trace/format.h"
+#include "trace/page_comparer.h"
 #include "trace/page_stream.h"
 #include "trace/stored_chunk.h"
 
@@ -241,7 +242,7 @@ class Reader::Impl {
   }
 
   void compare_page_streams() {
-    if (chunk_.has_pages()) compare_with_columns();
+    if (chunk_.has_pages()) compare_with_columns(true);
     pass_chunk();
   }
 
@@ -313,7 +314,7 @@ class Reader::Impl {
   using PageSpans = std::array<std::span<const uint8_t>, kPageStreams>;
   void read_page_streams(PageSpans& streams, bool returns);
   void believe_page_streams();
-  void compare_with_columns();
+  void compare_with_columns(bool sums);
   void add_chunk(const IndexEntry& entry) {
     entries_.push_back(entry);
     chunks_.push_back({entry.offset, entry.bytes, entry.raw_bytes, entry.totals});
@@ -345,8 +346,7 @@ class Reader::Impl {
   Scratch raw_pages_;
   std::vector<uint8_t> control_;
   PageDecoder pages_;
-  PageStreamMaker maker_{PageChoice::Any};
-  PageStreams made_;
+  PageComparer comparer_;
   // Of this chunk in columns_[at_]. In the other ones those of the next chunk may be made ready by
   // another thread meanwhile: of the chunk that begins at ahead_of_, once ahead_ is there.
   std::array<Columns, 2> columns_;
@@ -489,24 +489,22 @@ void Reader::Impl::read_page_streams(PageSpans& streams, bool returns) {
 
 // Digests and checksums are no more than what the file says of itself.
 void Reader::Impl::believe_page_streams() {
-  if (!believed_ && !compared_.has(number_)) compare_with_columns();
+  if (!believed_ && !compared_.has(number_)) compare_with_columns(false);
   believed_ = true;
 }
 
-void Reader::Impl::compare_with_columns() {
+void Reader::Impl::compare_with_columns(bool sums) {
   open_columns();
   decode_ahead();
-  maker_.make([this](Batch& batch) { return next_of_columns(batch); }, made_);
-  ahead_of_chunk_.stop();
   PageSpans there;
   read_page_streams(there, true);
-  const size_t streams = chunk_.has_returns() ? kPageStreams : kPageStreams - 1;
-  bool same = !made_.too_large && made_.digests == chunk_.digests;
-  for (size_t i = 0; same && i < streams; ++i) {
-    const auto bytes = made_.streams[i].bytes();
-    same = std::equal(bytes.begin(), bytes.end(), there[i].begin(), there[i].end());
-  }
-  if (!same)
+  const auto control = columns().streams().streams[static_cast<size_t>(Stream::Control)];
+  comparer_.open(chunk_, control, there, sums, place_);
+  bool same = true;
+  for (Batch batch; same && next_of_columns(batch);)
+    same = comparer_.take(batch);
+  ahead_of_chunk_.stop();
+  if (!same || !comparer_.finish())
     damaged(place_, "the page streams are at odds with the columns",
             "trace prepare makes them anew; run.stream = full does without");
   compared_.add(number_);
