@@ -36,7 +36,8 @@ Table beside(const Curve& curve, uint64_t instructions) {
       if (sets == 0 || log2 >= LruFamily::kSetCounts)
         cells.emplace_back();
       else
-        cells.emplace_back(Ratio{curve.misses(log2, ways), instructions, Ratio::As::PerThousand});
+        cells.emplace_back(
+            Ratio{curve.misses.of(log2, ways), instructions, Ratio::As::PerThousand});
     }
     table.row(std::move(cells));
   }
@@ -90,7 +91,7 @@ Table curve_table(const sim::Curves& curves) {
     for (unsigned log2 = 0; log2 < LruFamily::kSetCounts; ++log2)
       for (unsigned ways = 1;
            ways <= LruFamily::kMostWays && uint64_t{ways} << log2 <= kMostCurveEntries; ++ways) {
-        const uint64_t misses = curve.misses(log2, ways);
+        const uint64_t misses = curve.misses.of(log2, ways);
         table.row({std::string(sim::name_of(curve.side)), curve.page.bytes(), uint64_t{1} << log2,
                    uint64_t{ways}, uint64_t{ways} << log2, curve.lookups, misses,
                    Ratio{misses, curve.lookups, Ratio::As::PerOne},

@@ -4,42 +4,85 @@
 #include <bit>
 #include <cstddef>
 #include <cstring>
-
-#include "base/error.h"
+#include <utility>
 
 namespace mmusim::tlb {
 namespace {
 
+using Page = LruFamily::Page;
+using Four __attribute__((vector_size(16))) = Page;
+using Sharers __attribute__((vector_size(16))) = uint8_t;
+using Words __attribute__((vector_size(16))) = uint64_t;
+constexpr size_t kLanes = sizeof(Four) / sizeof(Page);
+
+// --- Four pages at a time. Of lanes that are asked for something, some are all ones and others 0.
+
+Four equal(Four some, Four others) {
+  return reinterpret_cast<Four>(some == others);
+}
+bool any(Four lanes) {
+  const auto words = reinterpret_cast<Words>(lanes);
+  return (words[0] | words[1]) != 0;
+}
+// Each goes one down, and the first is 0.
+Four down(Four pages) {
+  return __builtin_shufflevector(Four{}, pages, 0, 4, 5, 6);
+}
+// Those behind the first.
+Four behind(Four lanes) {
+  const Four one_or_two = down(lanes | down(lanes));
+  return one_or_two | __builtin_shufflevector(Four{}, one_or_two, 0, 1, 4, 5);
+}
+Four choose(Four lanes, Four where_set, Four elsewhere) {
+  return (where_set & lanes) | (elsewhere & ~lanes);
+}
+// Each goes one down, and this one comes before them.
+Four moved_down(Four pages, Page before) {
+  return down(pages) | Four{before};
+}
+
+// --- Whose sets a page shares
+
+// Log2 of the most sets of which the page shares one with each of four; of those in `not_above`
+// kNone.
+constexpr unsigned kNone = 15;
+std::array<unsigned, kLanes> shared(Page page, Four pages, Four not_above) {
+  constexpr Page kMost = Page{1} << LruFamily::kLog2MostSets;
+  const Four differ = choose(not_above, Four{} + (Page{1} << kNone), (pages ^ page) | kMost);
+  const auto words = reinterpret_cast<Words>(differ);
+  // None is 0, of which countr_zero() would think.
+  const auto log2 = [](uint64_t word) {
+    return static_cast<unsigned>(__builtin_ctz(static_cast<uint32_t>(word)));
+  };
+  return {log2(words[0]), log2(words[0] >> 32), log2(words[1]), log2(words[1] >> 32)};
+}
+
 // By log2 of the most sets two pages share one of: 1 for each number of sets that they do.
 constexpr auto kShares = [] {
-  std::array<std::array<uint8_t, 16>, LruFamily::kSetCounts> shares{};
-  for (unsigned log2 = 0; log2 < shares.size(); ++log2)
+  std::array<std::array<uint8_t, sizeof(Sharers)>, kNone + 1> shares{};
+  for (unsigned log2 = 0; log2 < LruFamily::kSetCounts; ++log2)
     for (unsigned k = 0; k <= log2; ++k)
       shares[log2][k] = 1;
   return shares;
 }();
 
-// Of some page, for 2^k sets, by k: how many others share its set.
-using Sharers __attribute__((vector_size(16))) = uint8_t;
-static_assert(sizeof(Sharers) == sizeof(kShares[0]));
-
-void add(Sharers& sum, unsigned log2) {
+Sharers shares_of_log2(unsigned log2) {
   Sharers shares;
   std::memcpy(&shares, kShares[log2].data(), sizeof shares);
-  sum += shares;
+  return shares;
+}
+// 1 for each number of sets of which the two share one.
+Sharers shares_of(Page page, Page other) {
+  return shares_of_log2(shared(page, Four{} + other, Four{})[0]);
+}
+void add(Sharers& sum, Page page, Four pages, Four not_above = Four{}) {
+  for (const unsigned log2 : shared(page, pages, not_above))
+    sum += shares_of_log2(log2);
 }
 
-// visit(k, how many) for each k, up to the first with none, of which it is told too: fewer sets are
-// shared by as many at least. By words, since to ask a vector for one element is to store it all.
-template <class Visit>
-void each(const Sharers& sharers, Visit visit) {
-  unsigned k = 0;
-  for (uint64_t word : std::bit_cast<std::array<uint64_t, 2>>(sharers))
-    for (unsigned i = 0; i < sizeof word && k < LruFamily::kSetCounts; ++i, ++k, word >>= 8) {
-      const auto many = static_cast<unsigned>(word & 0xff);
-      visit(k, many);
-      if (many == 0) return;
-    }
+// Of Sharers as words, since to ask a vector for one of its elements is to store all of it.
+unsigned byte(Words words, unsigned k) {
+  return static_cast<unsigned>(words[k / 8] >> k % 8 * 8 & 0xff);
 }
 
 }  // namespace
@@ -49,74 +92,167 @@ LruFamily::LruFamily() {
     stacks_[k].pages.assign(size_t{kMostWays} << k, kNoPage);
     stacks_[k].lengths.assign(size_t{1} << k, 0);
   }
-  recent_.fill(kNoPage);
+  recent_.fill(Four{} + kNoPage);
 }
 
-void LruFamily::use_other(Page page, bool counted) {
-  // Those above it in the list move down, all of them if it is not there.
+void LruFamily::access(std::span<const Page> pages) {
+  counted_ += pages.size();
+  Four first = recent_[0];
+  for (const Page page : pages) {
+    const Four here = equal(first, Four{} + page);
+    const Four next = moved_down(first, page);
+    if (any(here)) [[likely]] {
+      const Four below = behind(here);
+      const auto log2 = shared(page, first, below | here);
+      ++found_in_four_[log2[0] | log2[1] << 4 | log2[2] << 8];
+      first = choose(below, first, next);
+      continue;
+    }
+    use_other(page, first, true);
+    first = next;
+  }
+  recent_[0] = first;
+}
+
+void LruFamily::use(Page page) {
+  const Four first = recent_[0];
+  const Four here = equal(first, Four{} + page);
+  const Four next = moved_down(first, page);
+  if (any(here)) {
+    recent_[0] = choose(behind(here), first, next);
+  } else {
+    use_other(page, first, false);
+    recent_[0] = next;
+  }
+}
+
+void LruFamily::use_other(Page page, Four first_four, bool counted) {
   Sharers above{};
-  Page moved = page;
-  for (unsigned place = 0; place < recents_; ++place) {
-    const Page here = std::exchange(recent_[place], moved);
-    if (here == page) {
-      if (counted)
-        each(above,
-             [this](unsigned k, unsigned many) { ++(many == 0 ? first_[k] : found_[k][many]); });
+  add(above, page, first_four);
+  Page moved = first_four[kLanes - 1];
+  for (size_t i = 1; i < recent_.size(); ++i) {
+    const Four pages = recent_[i];
+    const Four here = equal(pages, Four{} + page);
+    const Four next = moved_down(pages, moved);
+    if (any(here)) {
+      const Four below = behind(here);
+      recent_[i] = choose(below, pages, next);
+      add(above, page, pages, below | here);
+      if (counted) count_place(above);
       return;
     }
-    moved = here;
-    add(above, shared(page, here));
+    recent_[i] = next;
+    moved = pages[kLanes - 1];
+    add(above, page, pages);
   }
-  if (recents_ < kMostRecent)
-    recent_[recents_++] = moved;
-  else
-    leave(moved, std::span(recent_).subspan(1));
-  for (unsigned k = 0; k < kSetCounts; ++k) {
-    const unsigned place = use(k, page);
+  unsigned from = 0;  // the stacks of fewer sets need no change
+  if (recents_ < kMostRecent) {
+    above -= static_cast<uint8_t>(kMostRecent - recents_) * shares_of(page, kNoPage);
+    ++recents_;
+  } else {
+    Sharers others{};
+    add(others, moved, first_four, Four{0, 0, 0, ~Page{0}});
+    for (size_t i = 1; i < recent_.size(); ++i)
+      add(others, moved, recent_[i]);
+    leave(moved, others, kListed);
+    above -= shares_of(page, moved);
+    from = kListed;
+  }
+  const auto recents = reinterpret_cast<Words>(above);
+  for (unsigned k = from; k < kSetCounts; ++k) {
+    const unsigned place = use_in_stack(k, page, byte(recents, k));
     if (place == 0) {
-      if (counted) ++first_[k];
+      for (; counted && k < kSetCounts; ++k)
+        ++found_[k][0];
       return;
     }
     if (counted && place < kMostWays) ++found_[k][place];
   }
 }
 
-// Of the recent pages of its set it becomes the last.
-void LruFamily::leave(Page page, std::span<const Page> others) {
-  Sharers sharers{};
-  for (const Page other : others)
-    add(sharers, shared(page, other));
-  each(sharers, [&](unsigned k, unsigned many) {
-    Page* place = stacks_[k].of(page & ((size_t{1} << k) - 1)) + many;
-    // Those behind it, among the recent pages of the set, move up.
-    for (Page moved = page;; --place) {
-      const Page here = std::exchange(*place, moved);
-      if (here == page) return;
-      moved = here;
-    }
-  });
+void LruFamily::count_place(const Sharers& above) {
+  const auto words = reinterpret_cast<Words>(above);
+  for (unsigned k = 0; k < kSetCounts; ++k)
+    ++found_[k][byte(words, k)];
 }
 
-void LruFamily::settle() {
-  while (recents_ > 0) {
-    const Page page = std::exchange(recent_[--recents_], kNoPage);
-    leave(page, std::span(recent_).first(recents_));
+// Of a page in the list, those above it there.
+LruFamily::Sharers LruFamily::sharers_above(size_t place) const {
+  const Page page = recent(place);
+  Sharers above{};
+  for (size_t i = 0; i < place / kLanes; ++i)
+    add(above, page, recent_[i]);
+  constexpr Four kPlaces = {0, 1, 2, 3};
+  const Four not_above = reinterpret_cast<Four>(kPlaces >= static_cast<Page>(place % kLanes));
+  add(above, page, recent_[place / kLanes], not_above);
+  return above;
+}
+
+size_t LruFamily::place_in_list(Page page) const {
+  size_t place = 0;
+  while (place < recents_ && recent(place) != page)
+    ++place;
+  return place;
+}
+
+// Of the recent pages of its set it becomes the last, in sets of 2^from and more.
+void LruFamily::leave(Page page, const Sharers& others, unsigned from) {
+  const auto counts = reinterpret_cast<Words>(others);
+  for (unsigned k = from; k < kSetCounts; ++k) {
+    const unsigned many = byte(counts, k);
+    if (many == 0) return;
+    Page* const places = stacks_[k].of(set_of(k, page));
+    unsigned first = 0;
+    Four pages;
+    do {
+      std::memcpy(&pages, places + first, sizeof pages);
+      first += kLanes;
+    } while (!any(equal(pages, Four{} + page)));
+    first -= kLanes;
+    while (places[first] != page)
+      ++first;
+    std::swap(places[first], places[many]);
   }
 }
 
-unsigned LruFamily::use(unsigned k, Page page) {
+void LruFamily::settle() {
+  unsigned from = 0;
+  if (recents_ == kMostRecent) {
+    std::memcpy(stacks_[0].of(0), recent_.data(), sizeof recent_);
+    stacks_[0].lengths[0] = kMostRecent;
+    from = kListed;
+  }
+  while (recents_ > 0) {
+    const size_t last = --recents_;
+    leave(recent(last), sharers_above(last), from);
+    recent_[last / kLanes][last % kLanes] = kNoPage;
+  }
+}
+
+// It comes in front of `recents` recent pages of the set, and of the others those above it move
+// down: into its own place, into a hole, or over the end.
+unsigned LruFamily::use_in_stack(unsigned k, Page page, unsigned recents) {
   Stacks& stacks = stacks_[k];
-  const size_t set = page & ((size_t{1} << k) - 1);
+  const size_t set = set_of(k, page);
   Page* const places = stacks.of(set);
   if (places[0] == page) return 0;
   uint8_t& length = stacks.lengths[set];
-  // Those above it move down: into its own place, into a hole, or over the end.
   Page moved = page;
-  for (unsigned place = 0; place < length; ++place) {
+  // In what order recent pages are does not matter.
+  if (recents != 0) moved = std::exchange(places[0], page);
+  unsigned place = recents;
+  for (; place + kLanes <= length; place += kLanes) {
+    Four pages;
+    std::memcpy(&pages, places + place, sizeof pages);
+    if (any(equal(pages, Four{} + page) | equal(pages, Four{} + kNoPage))) break;
+    const Four next = moved_down(pages, moved);
+    std::memcpy(places + place, &next, sizeof next);
+    moved = pages[kLanes - 1];
+  }
+  for (; place < length; ++place) {
     const Page here = std::exchange(places[place], moved);
     if (here == page) return place;
-    if (here == kNoPage) [[unlikely]]
-      return leave_hole(places, place + 1, length, page);
+    if (here == kNoPage) return leave_hole(places, place + 1, length, page);
     moved = here;
   }
   if (length < kMostWays) places[length++] = moved;
@@ -133,44 +269,41 @@ unsigned LruFamily::leave_hole(Page* places, unsigned from, unsigned length, Pag
 }
 
 void LruFamily::count(Page page) {
-  settle();
   ++counted_;
-  for (unsigned k = 0; k < kSetCounts; ++k) {
-    const Stacks& stacks = stacks_[k];
-    const size_t set = page & ((size_t{1} << k) - 1);
-    const Page* const places = stacks.of(set);
-    const auto place =
-        static_cast<size_t>(std::find(places, places + stacks.lengths[set], page) - places);
-    if (place == stacks.lengths[set]) continue;
-    if (place == 0) {
-      ++first_[k];
-      return;
-    }
-    ++found_[k][place];
+  if (const size_t place = place_in_list(page); place < recents_) {
+    count_place(sharers_above(place));
+    return;
+  }
+  for (unsigned k = recents_ == kMostRecent ? kListed : 0; k < kSetCounts; ++k) {
+    const std::span<const Page> places = stacks_[k].used(set_of(k, page));
+    const auto found = std::find(places.begin(), places.end(), page);
+    if (found != places.end()) ++found_[k][static_cast<size_t>(found - places.begin())];
   }
 }
 
 void LruFamily::flush(Page page) {
-  settle();
+  if (place_in_list(page) < recents_) settle();
   for (unsigned k = 0; k < kSetCounts; ++k) {
-    Stacks& stacks = stacks_[k];
-    const size_t set = page & ((size_t{1} << k) - 1);
-    Page* const places = stacks.of(set);
-    std::replace(places, places + stacks.lengths[set], page, kNoPage);
+    const std::span<Page> places = stacks_[k].used(set_of(k, page));
+    std::replace(places.begin(), places.end(), page, kNoPage);
   }
 }
 
-uint64_t LruFamily::misses(unsigned log2_sets, unsigned ways) const {
-  MMUSIM_ASSERT(log2_sets < kSetCounts && ways > 0 && ways <= kMostWays);
-  uint64_t hits = 0;
-  for (unsigned k = 0; k <= log2_sets; ++k)
-    hits += first_[k];
-  // Up to 2^k sets second, in more first.
-  for (unsigned k = 0; k < kSetCounts; ++k)
-    if (ways > 1 || k < log2_sets) hits += second_[k];
-  for (unsigned place = 1; place < ways; ++place)
-    hits += found_[log2_sets][place];
-  return counted_ - hits;
+LruMisses LruFamily::misses() const {
+  LruMisses misses;
+  for (unsigned k = 0; k < kSetCounts; ++k) {
+    std::array<uint64_t, kMostWays> found = found_[k];
+    for (size_t code = 0; code < found_in_four_.size(); ++code) {
+      unsigned place = 0;
+      for (const size_t log2 : {code & 15, code >> 4 & 15, code >> 8})
+        if (log2 != kNone && log2 >= k) ++place;
+      found[place] += found_in_four_[code];
+    }
+    uint64_t left = counted_;
+    for (size_t place = 0; place < kMostWays; ++place)
+      misses.by_size_[k][place] = left -= found[place];
+  }
+  return misses;
 }
 
 }  // namespace mmusim::tlb

@@ -10,16 +10,19 @@
 #include <cstdint>
 #include <vector>
 
+#include "tlb/lru_family.h"
+
 namespace mmusim::tlb {
 
 class LruSets {
  public:
-  // As LruFamily has them: the low bits are the page number's.
-  using Page = uint64_t;
-  static constexpr Page kNoPage = ~uint64_t{0};
+  using Page = LruFamily::Page;
+  static constexpr Page kNoPage = LruFamily::kNoPage;
 
-  // REQUIRES: `sets` is a power of two; `ways` is not 0.
-  LruSets(size_t sets, size_t ways) : ways_(ways), mask_(sets - 1), pages_(sets * ways, kNoPage) {}
+  // REQUIRES: `sets` is a power of two, no more than the low bits of pages tell apart; `ways` is
+  // not 0.
+  LruSets(size_t sets, size_t ways)
+      : ways_(ways), mask_(static_cast<Page>(sets - 1)), pages_(sets * ways, kNoPage) {}
 
   // Looks the page up and makes it the last used of its set. Whether it was there.
   bool use(Page page) {
@@ -45,11 +48,11 @@ class LruSets {
     Page* const set = &pages_[(page & mask_) * ways_];
     std::replace(set, set + ways_, page, kNoPage);
   }
-  // All for which gone(page).
-  template <class Gone>
-  void flush_if(Gone gone) {
+  // As LruFamily's.
+  template <class Action>
+  void each_page(Action action) {
     for (Page& page : pages_)
-      if (page != kNoPage && gone(page)) page = kNoPage;
+      if (page != kNoPage) action(page);
   }
 
  private:

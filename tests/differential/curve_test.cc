@@ -58,7 +58,7 @@ class CurveReplay : public testing::Test {
       EXPECT_EQ(pages.curves[i].lookups, full.curves[i].lookups);
       for (unsigned log2 = 0; log2 < tlb::LruFamily::kSetCounts; ++log2)
         for (unsigned ways = 1; ways <= tlb::LruFamily::kMostWays; ++ways)
-          EXPECT_EQ(pages.curves[i].misses(log2, ways), full.curves[i].misses(log2, ways))
+          EXPECT_EQ(pages.curves[i].misses.of(log2, ways), full.curves[i].misses.of(log2, ways))
               << i << ": " << (1U << log2) << " sets of " << ways;
     }
     return pages.streams.chunks[static_cast<size_t>(trace::References::Any)];
@@ -82,8 +82,8 @@ class CurveReplay : public testing::Test {
           std::to_string(1U << log2) + " sets of " + std::to_string(ways) + ", " + trace;
       EXPECT_EQ(curves.curves[0].lookups, report.value("tlb.l1i.lookups")) << what;
       EXPECT_EQ(curves.curves[1].lookups, report.value("tlb.l1d.lookups")) << what;
-      EXPECT_EQ(curves.curves[0].misses(log2, ways), report.value("tlb.l1i.misses")) << what;
-      EXPECT_EQ(curves.curves[1].misses(log2, ways), report.value("tlb.l1d.misses")) << what;
+      EXPECT_EQ(curves.curves[0].misses.of(log2, ways), report.value("tlb.l1i.misses")) << what;
+      EXPECT_EQ(curves.curves[1].misses.of(log2, ways), report.value("tlb.l1d.misses")) << what;
     }
   }
 
@@ -118,7 +118,7 @@ TEST_F(CurveReplay, BehindFirstLevels) {
       const Curve& curve = curves.curves[static_cast<size_t>(side)];
       ASSERT_EQ(curve.side, side);
       EXPECT_EQ(curve.lookups, report.value("tlb." + level + ".lookups")) << level << ", " << what;
-      EXPECT_EQ(curve.misses(log2, ways), report.value("tlb." + level + ".misses"))
+      EXPECT_EQ(curve.misses.of(log2, ways), report.value("tlb." + level + ".misses"))
           << level << ", " << what;
     };
     set("l2", 1U << log2, ways);
@@ -220,11 +220,11 @@ TEST_F(CurveReplay, BothSidesInOneTlb) {
   EXPECT_EQ(curves.curves[2].lookups, lookups);
   for (size_t i = 0; i < plain.size(); ++i) {
     const auto& [log2_sets, ways] = geometries[i];
-    EXPECT_EQ(curves.curves[2].misses(log2_sets, ways), plain[i].misses)
+    EXPECT_EQ(curves.curves[2].misses.of(log2_sets, ways), plain[i].misses)
         << (1U << log2_sets) << " sets of " << ways;
     for (const size_t side : {0U, 1U})
-      EXPECT_EQ(curves.curves[side].misses(log2_sets, ways),
-                apart.curves[side].misses(log2_sets, ways));
+      EXPECT_EQ(curves.curves[side].misses.of(log2_sets, ways),
+                apart.curves[side].misses.of(log2_sets, ways));
   }
 }
 
@@ -237,8 +237,8 @@ TEST_F(CurveReplay, LargerPagesMissLess) {
   for (const size_t side : {0U, 1U})
     for (const size_t size : {2U, 4U}) {
       EXPECT_EQ(curves.curves[size + side].lookups, curves.curves[side].lookups);
-      EXPECT_LT(curves.curves[size + side].misses(0, 64),
-                curves.curves[size - 2 + side].misses(0, 64));
+      EXPECT_LT(curves.curves[size + side].misses.of(0, 64),
+                curves.curves[size - 2 + side].misses.of(0, 64));
     }
 }
 

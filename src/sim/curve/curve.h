@@ -13,7 +13,6 @@
 
 #include <array>
 #include <cstdint>
-#include <memory>
 #include <optional>
 #include <string>
 #include <vector>
@@ -50,11 +49,7 @@ struct Curve {
   CurveSide side = CurveSide::Fetches;
   PageShift page;
   uint64_t lookups = 0;  // as a replay counts them: behind a first level, its misses
-  std::unique_ptr<tlb::LruFamily> family;
-
-  [[nodiscard]] uint64_t misses(unsigned log2_sets, unsigned ways) const {
-    return family->misses(log2_sets, ways);
-  }
+  tlb::LruMisses misses;
 };
 
 struct Curves : Replayed {

@@ -14,6 +14,7 @@
 #include <cstdint>
 #include <memory>
 #include <set>
+#include <span>
 #include <utility>
 #include <vector>
 
@@ -29,38 +30,47 @@
 
 namespace mmusim::sim {
 
+// Look-ups that are told together: pages' addresses and, in the lowest bit, whether it is of data.
+class ToldLookups {
+ public:
+  static constexpr size_t kMost = 1024;
+
+  [[nodiscard]] bool full() const { return count_ == kMost; }
+  void add(VirtAddr page, bool data) { of_[count_++] = page.value() | (data ? 1 : 0); }
+  void clear() { count_ = 0; }
+  // tell(address in the page, whether it is of data), in order.
+  template <class Tell>
+  void each(Tell tell) const {
+    for (const uint64_t lookup : std::span(of_.data(), count_))
+      tell(VirtAddr(lookup), (lookup & 1) != 0);
+  }
+
+ private:
+  std::array<uint64_t, kMost> of_;
+  size_t count_ = 0;
+};
+
 // All TLBs of pages of one size: those of every size, and the first levels they stand behind.
 class PageTlbs {
  public:
   PageTlbs(PageShift page, const CurveOptions& options);
 
-  // A look-up of the page; a retry makes an entry and is not counted.
-  void access(PageNumbers& numbers, MmId mm, VirtAddr va, AccessKind kind, bool retry) {
-    const uint64_t page = numbers.of(mm, va, page_);
-    const bool data = is_data(kind);
-    if (!first_.empty()) {
-      if (first_[data ? 1 : 0].use(page)) return;
-      if (!retry) ++first_misses_[data ? 1 : 0];
-    }
-    for (const Stacks& stacks : stacks_) {
-      if (!stacks.take(data)) continue;
-      if (retry)
-        stacks.family->use(page);
-      else
-        stacks.family->access(page);
-    }
-  }
-  // A look-up that faults.
-  void fault(PageNumbers& numbers, MmId mm, VirtAddr va, AccessKind kind, bool retry);
+  // Look-ups of an address space's pages.
+  void access(MmId mm, const ToldLookups& lookups);
+  // One that makes an entry and is not counted.
+  void retry(MmId mm, VirtAddr va, bool data);
+  // One that faults.
+  void fault(MmId mm, VirtAddr va, bool data, bool retry);
   // Whether another look-up would change nothing: the page is first wherever it is looked up first.
-  [[nodiscard]] bool is_last(PageNumbers& numbers, MmId mm, VirtAddr va, AccessKind kind) const;
-  void flush_range(PageNumbers& numbers, MmId mm, VirtRange range);
-  void flush_space(const PageNumbers& numbers, MmId mm);
+  [[nodiscard]] bool is_last(MmId mm, VirtAddr va, bool data) const;
+  void flush_range(MmId mm, VirtRange range);
+  void flush_space(MmId mm);
 
   // Once all is done. `lookups`: of the program, by fetches and data.
   void take(const std::array<uint64_t, 2>& lookups, std::vector<Curve>& curves);
 
  private:
+  using Page = tlb::LruFamily::Page;
   struct Stacks {
     CurveSide side;
     std::unique_ptr<tlb::LruFamily> family;
@@ -69,38 +79,46 @@ class PageTlbs {
       return side == CurveSide::Unified || (side == CurveSide::Data) == data;
     }
   };
-  static constexpr bool is_data(AccessKind kind) { return kind != AccessKind::Fetch; }
 
-  void flush(uint64_t page);
+  void make_room(size_t pages);
+  void flush(Page page);
+  template <class Action>
+  void each_page(Action action);
   template <class Gone>
   void flush_if(Gone gone);
 
   PageShift page_;
+  PageNumbers numbers_;
   std::vector<tlb::LruSets> first_;  // of fetches and of data, or none
   std::array<uint64_t, 2> first_misses_{};
   std::vector<Stacks> stacks_;
 };
 
-// The last page of each side, and what it may be used for again without telling anybody.
-struct LastPages {
-  static constexpr uint64_t kNone = ~uint64_t{0};
-
-  [[nodiscard]] uint64_t page(VirtAddr va) const { return va.value() >> log2; }
-  // Whether an access is known to change nothing. Where both sides share the TLB looked up first,
-  // the other must not have come between.
-  [[nodiscard]] bool known(VirtAddr va, AccessKind kind) const {
-    const uint64_t mine = kind == AccessKind::Fetch ? fetched : data;
-    return page(va) == mine && (!unified || last == mine) &&
-           (kind == AccessKind::Fetch || (kind == AccessKind::Load ? loaded : stored));
+// The last page of each side, and what it may be used for again without telling anybody: by
+// addresses. Where both sides share the TLB looked up first, the other must not come between.
+class LastPages {
+ public:
+  [[nodiscard]] bool may_fetch(uint64_t page) const { return page == fetched_; }
+  [[nodiscard]] bool may_use(uint64_t page, bool write) const {
+    return page == (write ? stored_ : loaded_);
+  }
+  void forget() { fetched_ = loaded_ = stored_ = kNone; }
+  void forget_fetched() { fetched_ = kNone; }
+  void forget_data() { loaded_ = stored_ = kNone; }
+  void note_fetched(uint64_t page) { fetched_ = page; }
+  // It has been loaded from or stored to, and has these rights.
+  void note_data(uint64_t page, bool stored, Rights rights) {
+    if (loaded_ != page) loaded_ = kNone;
+    if (stored_ != page) stored_ = kNone;
+    if (rights.allows(AccessKind::Load)) loaded_ = page;
+    if (stored) stored_ = page;
   }
 
-  unsigned log2 = 12;
-  bool unified = false;
-  uint64_t fetched = kNone;
-  uint64_t data = kNone;
-  uint64_t last = kNone;  // of the two
-  bool loaded = false;    // `data` may be loaded from again
-  bool stored = false;    // ... stored to
+ private:
+  static constexpr uint64_t kNone = ~uint64_t{0};  // no page begins there
+  uint64_t fetched_ = kNone;
+  uint64_t loaded_ = kNone;  // of the last page of data
+  uint64_t stored_ = kNone;  // likewise
 };
 
 class EverySize : public mmu::TlbMaintenance {
@@ -117,9 +135,11 @@ class EverySize : public mmu::TlbMaintenance {
   // --- Of a Cpu (contracts.h)
   class Hits {
    public:
-    bool fetch(VirtAddr va, uint64_t /*time*/) const { return all_->hit(va, AccessKind::Fetch); }
+    bool fetch(VirtAddr va, uint64_t /*time*/) const {
+      return all_->last_.may_fetch(all_->page(va)) || all_->tell_fetch(va);
+    }
     bool data(VirtAddr va, bool write, uint64_t /*time*/) const {
-      return all_->hit(va, write ? AccessKind::Store : AccessKind::Load);
+      return all_->last_.may_use(all_->page(va), write) || all_->tell_data(va, write);
     }
     // Nothing has to be expected of those that are not.
     [[nodiscard]] bool knows_data(VirtAddr /*va*/) const { return true; }
@@ -143,16 +163,15 @@ class EverySize : public mmu::TlbMaintenance {
   void set_time(uint64_t time) { time_ = time; }
   void count(AccessKind kind, uint64_t n) { lookups_[kind == AccessKind::Fetch ? 0 : 1] += n; }
   [[nodiscard]] uint64_t generation() const { return generation_; }
-  [[nodiscard]] bool has_first_level_each() const { return !pages_.unified; }
+  [[nodiscard]] bool has_first_level_each() const { return !shared_; }
   // Sets of one are among those it has.
   [[nodiscard]] bool tells_apart(PageShift /*page*/, uint64_t /*sets*/) const { return false; }
   // Whether the page is first in all its stacks, and accesses to it are allowed.
   [[nodiscard]] bool settled(VirtAddr va, bool data, bool write) {
-    const AccessKind kind = !data   ? AccessKind::Fetch
-                            : write ? AccessKind::Store
-                                    : AccessKind::Load;
-    return (pages_.known(va, kind) && (!write || pages_.loaded)) ||
-           would_change_nothing(va, data, write);
+    const bool known =
+        data ? last_.may_use(page(va), false) && (!write || last_.may_use(page(va), true))
+             : last_.may_fetch(page(va));
+    return known || would_change_nothing(va, data, write);
   }
   [[nodiscard]] bool used_at(VirtAddr va, bool data, bool write, uint64_t /*time*/) {
     return settled(va, data, write);
@@ -185,33 +204,58 @@ class EverySize : public mmu::TlbMaintenance {
   void report(stats::Report& /*report*/) const override {}
 
  private:
-  // What the page table says of a page of an address space.
+  // What the page table has said of a page of an address space that is there.
   struct Leaf {
-    uint64_t page = LastPages::kNone;
+    uint64_t page = ~uint64_t{0};  // its address
     MmId mm{};
-    mmu::Translation found;
+    Rights rights;
   };
   static constexpr size_t kLeaves = 4096;
 
-  // An access of which is remembered that it is allowed; false, and nothing done: it is not.
-  bool hit(VirtAddr va, AccessKind kind) {
-    if (pages_.known(va, kind)) return true;
-    const Leaf& leaf = leaves_[pages_.page(va) % kLeaves];
-    if (leaf.page != pages_.page(va) || leaf.mm != mm_ || !leaf.found.ok() ||
-        !leaf.found.rights.allows(kind))
-      return false;
-    for (PageTlbs& size : sizes_)
-      size.access(numbers_, mm_, va, kind, false);
-    note_page(va, kind, leaf.found.rights);
+  [[nodiscard]] uint64_t page(VirtAddr va) const { return va.value() & ~page_.offset_mask(); }
+  [[nodiscard]] Leaf& leaf_at(uint64_t page) { return leaves_[(page >> page_.log2()) % kLeaves]; }
+  // The leaf of an address, if it is remembered.
+  [[nodiscard]] const Leaf* known_leaf(uint64_t page) {
+    const Leaf& leaf = leaf_at(page);
+    return leaf.page == page && leaf.mm == mm_ ? &leaf : nullptr;
+  }
+  // A look-up that may change something, of which is remembered that it is allowed; false, and
+  // nothing done: it is not.
+  [[gnu::noinline]] bool tell_fetch(VirtAddr va) {
+    const Leaf* const leaf = known_leaf(page(va));
+    if (leaf == nullptr || !leaf->rights.allows(AccessKind::Fetch)) return false;
+    add(leaf->page, false);
+    note_fetched(leaf->page);
     return true;
   }
-  [[nodiscard]] mmu::Translation translation_of(VirtAddr va, AccessKind kind);
+  [[gnu::noinline]] bool tell_data(VirtAddr va, bool write) {
+    const Leaf* const leaf = known_leaf(page(va));
+    if (leaf == nullptr || !leaf->rights.has(write ? Rights::kWrite : Rights::kRead)) return false;
+    add(leaf->page, true);
+    note_data(leaf->page, write, leaf->rights);
+    return true;
+  }
+  void add(uint64_t page, bool data) {
+    if (told_.full()) [[unlikely]]
+      tell_all();
+    told_.add(VirtAddr(page), data);
+  }
+  // What has been remembered of look-ups goes to those it is for: before anything else does.
+  [[gnu::noinline]] void tell_all();
   [[nodiscard]] mmu::Translation look_in_table(VirtAddr va) const;
   [[nodiscard]] bool would_change_nothing(VirtAddr va, bool data, bool write);
   [[nodiscard]] bool waits(MmId mm);
   // Nothing that was learnt before need hold any longer.
   void forget_known();
-  void note_page(VirtAddr va, AccessKind kind, Rights rights);
+  // The next access like it is known to change nothing.
+  void note_fetched(uint64_t page) {
+    last_.note_fetched(page);
+    if (shared_) last_.forget_data();
+  }
+  void note_data(uint64_t page, bool write, Rights rights) {
+    last_.note_data(page, write, rights);
+    if (shared_) last_.forget_fetched();
+  }
 
   const pt::EntryFormat& format_;
   PageShift page_;
@@ -220,13 +264,14 @@ class EverySize : public mmu::TlbMaintenance {
   pt::PageTable* gate_table_ = nullptr;
   MmId mm_{};
   pt::PageTable* table_ = nullptr;
-  LastPages pages_;
+  bool shared_ = false;  // the TLB looked up first serves both sides
+  LastPages last_;
+  ToldLookups told_;
   std::vector<Leaf> leaves_ = std::vector<Leaf>(kLeaves);  // by the low bits of page numbers
   std::set<MmId> stale_;  // not loaded, and flushed since they were
   uint64_t generation_ = 0;
   uint64_t time_ = 0;
   std::array<uint64_t, 2> lookups_{};  // of fetches, of data
-  PageNumbers numbers_;
   std::vector<PageTlbs> sizes_;
 };
 

@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <cstdint>
 #include <gtest/gtest.h>
+#include <span>
 #include <string>
 #include <utility>
 #include <vector>
@@ -33,9 +34,11 @@ class PlainTlb {
     set.insert(set.begin(), page);
     if (set.size() > ways_) set.pop_back();
   }
-  void access(Page page) {
-    if (!has(page)) ++misses_;
-    use(page);
+  void access(std::span<const Page> pages) {
+    for (const Page page : pages) {
+      if (!has(page)) ++misses_;
+      use(page);
+    }
   }
   void flush(Page page) {
     std::vector<Page>& set = sets_[page & mask_];
@@ -74,15 +77,18 @@ class Both {
       step(tlb);
   }
   void flush_odd() {
-    family_.flush_if([](Page page) { return page % 2 != 0; });
+    family_.each_page([](Page& page) {
+      if (page % 2 != 0) page = LruFamily::kNoPage;
+    });
     for (PlainTlb& tlb : plain_)
       for (Page page = 1; page < kMostPages; page += 2)
         tlb.flush(page);
   }
   void expect_same(const std::string& what) const {
+    const LruMisses misses = family_.misses();
     for (size_t i = 0; i < plain_.size(); ++i) {
       const auto& [log2, ways] = geometries()[i];
-      ASSERT_EQ(family_.misses(log2, ways), plain_[i].misses())
+      ASSERT_EQ(misses.of(log2, ways), plain_[i].misses())
           << what << ": " << (1U << log2) << " sets of " << ways;
     }
   }
@@ -96,28 +102,29 @@ class Both {
 TEST(LruFamily, ByHand) {
   LruFamily family;
   for (const Page page : {0U, 1U, 0U, 2U, 1U, 0U})
-    family.access(page);
+    family.access({&page, 1});
   // One set: places -, -, 1, -, 2, 2.
-  EXPECT_EQ(family.misses(0, 1), 6U);
-  EXPECT_EQ(family.misses(0, 2), 5U);
-  EXPECT_EQ(family.misses(0, 3), 3U);
+  EXPECT_EQ(family.misses().of(0, 1), 6U);
+  EXPECT_EQ(family.misses().of(0, 2), 5U);
+  EXPECT_EQ(family.misses().of(0, 3), 3U);
   // Two sets: 0 and 2 share one (-, 0, -, 1), 1 has its own (-, 0).
-  EXPECT_EQ(family.misses(1, 1), 4U);
-  EXPECT_EQ(family.misses(1, 2), 3U);
+  EXPECT_EQ(family.misses().of(1, 1), 4U);
+  EXPECT_EQ(family.misses().of(1, 2), 3U);
   // Four sets: each its own.
-  EXPECT_EQ(family.misses(2, 1), 3U);
+  EXPECT_EQ(family.misses().of(2, 1), 3U);
 }
 
 TEST(LruFamily, AFlushedPageLeavesAnEmptyWay) {
   LruFamily family;
+  const auto access = [&](Page page) { family.access({&page, 1}); };
   for (const Page page : {1U, 2U, 3U})
-    family.access(page);
-  family.flush(3);   // places: hole, 2, 1
-  family.access(1);  // hits with three ways; with two, 1 takes the empty one
-  family.access(2);  // hits with two: it was not pushed out
-  EXPECT_EQ(family.misses(0, 1), 5U);
-  EXPECT_EQ(family.misses(0, 2), 4U);
-  EXPECT_EQ(family.misses(0, 3), 3U);
+    access(page);
+  family.flush(3);  // places: hole, 2, 1
+  access(1);        // hits with three ways; with two, 1 takes the empty one
+  access(2);        // hits with two: it was not pushed out
+  EXPECT_EQ(family.misses().of(0, 1), 5U);
+  EXPECT_EQ(family.misses().of(0, 2), 4U);
+  EXPECT_EQ(family.misses().of(0, 3), 3U);
 }
 
 TEST(LruFamily, RandomUsesAndFlushes) {
@@ -126,7 +133,7 @@ TEST(LruFamily, RandomUsesAndFlushes) {
     Both both;
     const uint64_t pages = seed % 2 == 0 ? kMostPages : 100;
     for (unsigned i = 0; i < 5000; ++i) {
-      const Page page = random.below(1 + random.below(pages));
+      const auto page = static_cast<Page>(random.below(1 + random.below(pages)));
       switch (random.below(40)) {
         case 0:
           both.each([&](auto& tlb) { tlb.flush(page); });
@@ -141,24 +148,25 @@ TEST(LruFamily, RandomUsesAndFlushes) {
           if (random.below(30) == 0) both.flush_odd();
           break;
         default:
-          both.each([&](auto& tlb) { tlb.access(page); });
+          both.each([&](auto& tlb) { tlb.access({&page, 1}); });
       }
     }
     both.expect_same("seed " + std::to_string(seed));
   }
 }
 
-// Look-ups of a few pages, most of them recent, in which it changes which pages these are; with
-// flushes that leave holes below and between them.
+// Look-ups of a few pages, most of them recent, in which it changes which pages these are, some of
+// them more than are kept apart; with flushes that leave holes below and between them.
 TEST(LruFamily, RecentPages) {
-  for (uint64_t seed = 11; seed <= 14; ++seed) {
+  constexpr uint64_t kNear[] = {4, 50, 130};
+  for (uint64_t seed = 11; seed <= 16; ++seed) {
     Random random(seed);
     Both both;
-    Page around = 0;
+    uint64_t around = 0;
     for (unsigned i = 0; i < 8000; ++i) {
-      if (random.below(200) == 0) around = random.below(kMostPages - 64);
-      const Page near = around + random.below(1 + random.below(random.below(2) == 0 ? 4 : 50));
-      const Page page = random.below(30) == 0 ? random.below(kMostPages) : near;
+      if (random.below(200) == 0) around = random.below(kMostPages - 130);
+      const uint64_t near = around + random.below(1 + random.below(kNear[random.below(3)]));
+      const auto page = static_cast<Page>(random.below(30) == 0 ? random.below(kMostPages) : near);
       if (const uint64_t what = random.below(300); what == 0)
         both.each([&](auto& tlb) { tlb.flush(page); });
       else if (what == 1)
@@ -166,10 +174,41 @@ TEST(LruFamily, RecentPages) {
       else if (what < 8)
         both.each([&](auto& tlb) { tlb.use(page); });
       else
-        both.each([&](auto& tlb) { tlb.access(page); });
+        both.each([&](auto& tlb) { tlb.access({&page, 1}); });
     }
     both.expect_same("seed " + std::to_string(seed));
   }
+}
+
+// Pages that get other numbers on the way are the same pages.
+TEST(LruFamily, OtherNumbers) {
+  Random random(17);
+  LruFamily kept;
+  LruFamily renamed;
+  Page name = 0;
+  for (unsigned i = 0; i < 6000; ++i) {
+    const auto page = static_cast<Page>(random.below(1 + random.below(300)));
+    const Page other = page ^ name;
+    switch (random.below(50)) {
+      case 0:
+        kept.flush(page);
+        renamed.flush(other);
+        break;
+      case 1:
+        if (random.below(5) != 0) break;
+        renamed.each_page([](Page& known) { known ^= Page{1} << 20; });
+        name ^= Page{1} << 20;
+        break;
+      default:
+        kept.access({&page, 1});
+        renamed.access({&other, 1});
+    }
+  }
+  const LruMisses misses = renamed.misses();
+  const LruMisses expected = kept.misses();
+  for (unsigned log2 = 0; log2 < LruFamily::kSetCounts; ++log2)
+    for (unsigned ways = 1; ways <= LruFamily::kMostWays; ++ways)
+      ASSERT_EQ(misses.of(log2, ways), expected.of(log2, ways));
 }
 
 }  // namespace lru_family_test
