@@ -33,7 +33,9 @@ constexpr const char* kProfileText =
     "sums are the counters of the same run by 'replay', and what a system call makes by itself "
     "is a row [call: ...]. Addresses are the recording's, wherever the machine has them.\n\n"
     "Names of functions are those of the files that were recorded, as far as their build ids say: "
-    "a file that is another one now has none, and that is said.\n\n"
+    "a file that is another one now has none, and that is said. Recordings have build ids, and "
+    "imports of perf script's and those that were told where the files are (trace import --files); "
+    "of others a file goes by its path, and that is said too. drmemtrace names no files.\n\n"
     "A workload script is run as by 'workload simulate': its mappings are the segments it names, "
     "addresses the machine's, and there are no instructions to tell apart.";
 

@@ -2,6 +2,10 @@
 #include <algorithm>
 #include <filesystem>
 #include <fmt/format.h>
+#include <functional>
+#include <optional>
+#include <string>
+#include <utility>
 
 #include "base/error.h"
 #include "base/units.h"
@@ -10,6 +14,7 @@
 #include "cli/output.h"
 #include "cli/progress.h"
 #include "cli/trace_files.h"
+#include "record/imported_files.h"
 #include "report/trace_tools_table.h"
 #include "report/wrap.h"
 #include "trace/format.h"
@@ -78,6 +83,16 @@ std::string help_of(const trace::Importer& importer) {
                         fmt::format("{}\n{}", importer.record, importer.help), schema);
 }
 
+// --files.
+std::optional<std::string> files_of(const Arguments& arguments) {
+  if (!arguments.has("files")) return std::nullopt;
+  const std::string& root = arguments.text("files");
+  std::error_code ignored;
+  if (!std::filesystem::is_directory(root, ignored))
+    throw UsageError("--files", fmt::format("{} is no folder", root));
+  return root;
+}
+
 }  // namespace
 
 void trace_import(const Words& words) {
@@ -90,6 +105,9 @@ void trace_import(const Words& words) {
       "output,o", text_option("FILE"), "The trace to write.")(
       "format,f", text_option("FORMAT"),
       "What the logs are ('mmusim list formats'); told by their content if not given.")(
+      "files", text_option("DIR"),
+      "Where the files are that the logs name, as they were recorded: a folder, / for here. The "
+      "trace says which builds they are, for 'profile'.")(
       "lenient", "Skip records that cannot be understood, and count them, instead of stopping.")(
       "level", text_option("N"), "zstd's level, 1 (fast) to 22 (small).")("quiet,q",
                                                                           "No progress on stderr.");
@@ -121,11 +139,21 @@ void trace_import(const Words& words) {
   arguments.apply_keys(keys);
   refuse_foreign_keys(keys, importer.name, "import");
 
-  const trace::ImportResult result =
+  record::ImportedFiles files(files_of(arguments), arguments.texts("FILE"));
+  const std::function told_behind = [&files](const trace::Event& event) {
+    return files.told_behind(event);
+  };
+  writer.told_behind = &told_behind;
+  trace::ImportResult result =
       with_bytes_progress(arguments, "importing", [&](const auto& progress) {
         return importer.import(arguments.texts("FILE"), output, writer,
                                {.strict = !arguments.has("lenient"), .progress = progress}, keys);
       });
+  for (std::string& warning : files.warnings())
+    result.warnings.push_back(std::move(warning));
+  result.remarks.push_back(
+      {.text = "files mapped as code known by their path alone, of any build (--files)",
+       .count = files.known_by_path()});
   show_remarks(result.warnings, result.remarks);
   constexpr size_t kIndent = 4;
   print(report::beside(fmt::format("{}:", output),

@@ -15,19 +15,22 @@ bool is_code(uint32_t prot, const std::string& name) {
 
 }  // namespace
 
-std::vector<trace::MarkerEvent> MappedFiles::told_behind(const trace::Event& event) {
-  std::vector<trace::MarkerEvent> told;
-  const auto look = [&](uint32_t prot, const std::string& name) {
-    if (!is_code(prot, name)) return;
-    if (auto news = news_of(name)) told.push_back(std::move(*news));
-  };
+std::vector<std::string> code_files_of(const trace::Event& event) {
+  std::vector<std::string> files;
   if (const auto* exec = std::get_if<trace::ExecEvent>(&event)) {
     for (const trace::ImageArea& area : exec->image)
-      look(area.prot, area.name);
+      if (is_code(area.prot, area.name)) files.push_back(area.name);
   } else if (const auto* mmap = std::get_if<trace::MmapEvent>(&event);
              mmap != nullptr && !trace::failed(mmap->result)) {
-    look(mmap->prot, mmap->file);
+    if (is_code(mmap->prot, mmap->file)) files.push_back(mmap->file);
   }
+  return files;
+}
+
+std::vector<trace::MarkerEvent> MappedFiles::told_behind(const trace::Event& event) {
+  std::vector<trace::MarkerEvent> told;
+  for (const std::string& file : code_files_of(event))
+    if (auto news = news_of(file)) told.push_back(std::move(*news));
   return told;
 }
 

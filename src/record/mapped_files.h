@@ -16,6 +16,9 @@
 
 namespace mmusim::record {
 
+// Files, by path, that the event maps as code.
+std::vector<std::string> code_files_of(const trace::Event& event);
+
 class MappedFiles {
  public:
   // What is to be told behind the event, which has happened.

@@ -75,6 +75,11 @@ class Writer::Impl {
     if (options_.keep_partial) file_.flush();
   }
 
+  [[nodiscard]] std::vector<MarkerEvent> told_behind(const Event& event) const {
+    if (options_.told_behind == nullptr) return {};
+    return (*options_.told_behind)(event);
+  }
+
   void thread(ThreadId thread) {
     if (has_thread_ && thread == thread_) return;
     end_block();
@@ -315,6 +320,8 @@ bool Writer::again(std::span<const uint32_t> numbers, std::span<const uint64_t> 
 }
 void Writer::event(const Event& event) {
   impl_->event(event);
+  for (const MarkerEvent& marker : impl_->told_behind(event))
+    impl_->event(marker);
 }
 void Writer::finish() {
   impl_->finish();

@@ -8,10 +8,12 @@
 #ifndef MMUSIM_TRACE_WRITER_H_
 #define MMUSIM_TRACE_WRITER_H_
 
+#include <functional>
 #include <memory>
 #include <optional>
 #include <span>
 #include <string>
+#include <vector>
 
 #include "trace/page_choice.h"
 #include "trace/record.h"
@@ -31,6 +33,9 @@ struct WriterOptions {
   std::optional<PageChoice> pages{};
   // They are left out where they would take more than so many percent of the rest.
   unsigned page_percent = kPagePercent;
+  // Asked of each event that is given, what is to be told behind it, by the same thread. May be
+  // null; must outlive the writer.
+  const std::function<std::vector<MarkerEvent>(const Event&)>* told_behind = nullptr;
 };
 
 // A block that is given again and again, kept by who gives it. REQUIRES: `block` keeps the limits

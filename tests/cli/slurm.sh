@@ -1,8 +1,9 @@
 #!/usr/bin/env bash
 # A sweep on a cluster: Slurm's own daemons, brought up for this test on this host with two nodes of a CPU
 # each, and ended with it. Where the user may, each node has a host name and a /tmp of its own, and shares
-# with the others nothing but the test's folder, as hosts of a cluster do. 24 points are handed over; in the midst of them a task is killed, and its requeued
-# or missing runs are done by `sweep resume`; all results are byte for byte those of the local sweep. Nothing
+# with the others nothing but the test's folder, as hosts of a cluster do. 24 points are handed over; in the midst of them a worker is killed, and
+# then a node is lost, its daemon, steps and workers together; `sweep status` says what is missing, and `sweep resume`
+# has it done by the node that is left. All results are byte for byte those of the local sweep. Nothing
 # of the system's own Slurm is touched: state, sockets, keys and ports are the test's.
 #
 #   slurm.sh MMUSIM SOURCE_DIR
@@ -98,6 +99,7 @@ for node in n1 n2; do
   (as_node "$node" slurmd -D -N "$node") >"$node.log" 2>&1 &
   started
 done
+daemon_of_n2=$!
 both_idle() { [[ $(sinfo -h -N -t idle -o %N | sort -u | wc -l) -eq 2 ]]; }
 waited "the nodes do not come up" both_idle
 
@@ -136,14 +138,41 @@ kill -KILL "$worker"
 mmusim sweep status cluster >status.txt
 grep -qE '24 for 24 points: [0-9]+ are there' status.txt
 grep -qE "slurm +job $job: " status.txt
+# at_work_on NODE: the tasks there, and the steps that watch over them, of which the tasks are children.
+at_work_on() {
+  local process parent
+  for process in $(pgrep -f "^$program sweep points.sweep -o cluster .*--share"); do
+    tr '\0' '\n' 2>/dev/null <"/proc/$process/environ" | grep -qx "SLURMD_NODENAME=$1" || continue
+    while [[ $process -gt 1 ]]; do
+      echo "$process"
+      [[ $(cat "/proc/$process/comm" 2>/dev/null) != slurmstepd* ]] || break
+      process=$(sed -n 's/^PPid:\t//p' "/proc/$process/status" 2>/dev/null) || break
+    done
+  done
+}
+# A node is lost: all at once, so that nothing there can tell anybody. (Slurm itself finds out after
+# SlurmdTimeout, and begins its tasks anew elsewhere; here it is told.)
+works_on_n2() { [[ -n $(at_work_on n2) ]]; }
+waited "n2 does nothing" works_on_n2
+lost=$(at_work_on n2)
+[[ $(wc -l <<<"$lost") -ge 2 ]] || fail "no step watches over n2's task: $lost"
+# shellcheck disable=SC2086
+kill -KILL "$daemon_of_n2" $lost
+scontrol update NodeName=n2 State=DOWN Reason=lost
 scancel --state=PENDING "$job"
 # Beside a task nobody else writes the folder's table.
 ! flock --shared cluster/lock "$program" sweep points.sweep -o cluster -q 2>err.txt || fail "two sweeps in one folder"
 grep -q 'another sweep is at work' err.txt
 no_job() { [[ -z $(squeue -h -j "$job" 2>/dev/null) ]]; }
-waited "the job does not end" no_job
+# The lost node's task waits again by now.
+cancelled() {
+  scancel --state=PENDING "$job" || true
+  no_job
+}
+waited "the job does not end" cancelled
+[[ $(sinfo -h -N -n n2 -o %t) == down* ]] || fail "n2 is not lost: $(sinfo)"
 there=$(find cluster/runs -name '*.json' | wc -l)
-[[ $there -lt 24 ]] || fail "all was done before the worker was killed"
+[[ $there -lt 24 ]] || fail "all was done before worker and node were lost"
 mmusim sweep status cluster | grep -q "$there are there, $((24 - there)) missing"
 
 # What is missing is handed over again, and the table written when all is there.

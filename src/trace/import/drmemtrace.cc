@@ -53,7 +53,9 @@ put into the trace; encodings of instructions, targets of branches, physical add
 that a mask or condition left undone; calls of functions. Signals show as what their handlers do.
 
 What the format does not tell:
-  - Initial areas of a process, its stack, the files behind mappings.
+  - Initial areas of a process, its stack, the files behind mappings: 'profile' has no functions.
+    (raw/modules.log, which some recordings still have, says what was loaded where at the end, and
+    neither when nor which builds; it is not read.)
   - The ISA in the oldest traces and in regdeps traces, for which x86-64 (of 8-byte records: i386) is
     assumed; --drmemtrace.isa says it. Page size, in older ones: 4 KiB is assumed.
   - Filtered traces (-L0_filter) lack most references. An access whose instruction was filtered out
