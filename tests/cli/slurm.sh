@@ -176,7 +176,7 @@ there=$(find cluster/runs -name '*.json' | wc -l)
 mmusim sweep status cluster | grep -q "$there are there, $((24 - there)) missing"
 
 # What is missing is handed over again, and the table written when all is there.
-mmusim sweep resume cluster --slurm="--time=10" >again.txt
+mmusim sweep resume cluster --slurm="--time=10" --tasks 2 >again.txt
 grep -q "$((24 - there)) runs" again.txt
 all_done() { [[ $(find cluster/runs -name '*.json' | wc -l) -eq 24 ]]; }
 waited "the second job does not end" all_done
