@@ -207,7 +207,7 @@ void tell_of_prepare(const config::Config& config, const sim::ReplayResult& resu
       "{}: of {} chunks {} lack the page streams that this machine could do with; "
       "'mmusim trace prepare' adds them where they take little room",
       config.text(kTraceKey),
-      format_count(result.streams.chunks[0] + result.streams.chunks[1] + result.streams.chunks[2]),
+      format_count(result.streams.all_chunks()),
       format_count(result.streams.lacking)));
 }
 

@@ -46,6 +46,8 @@ struct StreamUse {
   std::array<uint64_t, 3> chunks{};
   uint64_t lacking = 0;  // chunks without the page streams that it could have been given
   uint64_t fallbacks = 0;
+
+  [[nodiscard]] uint64_t all_chunks() const { return chunks[0] + chunks[1] + chunks[2]; }
 };
 
 // Which trace, and what of it.

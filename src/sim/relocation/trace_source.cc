@@ -1,10 +1,8 @@
 #include "sim/relocation/trace_source.h"
 
 #include "base/error.h"
-#include "base/interrupt.h"
 #include "config/keys.h"
 #include "kernel/settings.h"
-#include "sim/run_limit.h"
 #include "sim/run_options.h"
 
 namespace mmusim::sim {
@@ -25,31 +23,6 @@ VirtAddr source_top(const trace::Header& header) {
 
 trace::Reader open_trace(const TraceRoute& route, bool read_ahead = false) {
   return trace::Reader(route.trace, {.accept_torn = route.accept_torn, .read_ahead = read_ahead});
-}
-
-// Nothing may be accessed between the machine's user addresses and the end of the recording's,
-// where addresses stay as recorded. Errors: Error naming the address.
-void require_reach(const TraceRoute& route) {
-  trace::Reader reader = open_trace(route);
-  trace::Batch batch;
-  RunLimit limit(route.limit);
-  const auto check = [&narrow = *route.narrow, &route](VirtAddr va) {
-    if (va < narrow.top || va >= narrow.source_top) [[likely]]
-      return;
-    throw Error(route.trace,
-                fmt::format("goes to {:#x}, but the user addresses of {} end at {:#x}", va.value(),
-                            narrow.arch, narrow.top.value()),
-                "move it to where it fits with run.relocate = force");
-  };
-  while (!limit.reached() && reader.next(batch)) {
-    check_interrupt();
-    limit.add(batch.totals.instructions, batch.event != nullptr ? 1 : 0);
-    if (batch.event != nullptr) continue;
-    for (const uint32_t number : batch.blocks)
-      check(batch.table[number].start);
-    for (uint64_t i = 0; i < batch.totals.data_accesses(); ++i)
-      check(VirtAddr(batch.addresses[i]));
-  }
 }
 
 }  // namespace
@@ -94,12 +67,28 @@ void TraceSource::require_named(const config::Config& config) {
 }
 
 TraceSource::TraceSource(const TraceRoute& route, bool read_ahead)
-    : reader_(open_trace(route, read_ahead)) {
+    : reader_(open_trace(route, read_ahead)), narrow_(route.narrow) {
   if (route.quantum != 0)
     slices_ = std::make_unique<TimeSlices>(route.quantum,
                                            [this](trace::Batch& batch) { return recorded(batch); });
-  if (route.narrow) require_reach(route);
   if (route.moved) relocator_ = std::make_unique<Relocator>(*route.moved);
+}
+
+void TraceSource::require_reach(const trace::Batch& batch) const {
+  const auto check = [&](VirtAddr va) {
+    if (va < narrow_->top || va >= narrow_->source_top) [[likely]]
+      return;
+    throw Error(reader_.path(),
+                fmt::format("goes to {:#x}, but the user addresses of {} end at {:#x}", va.value(),
+                            narrow_->arch, narrow_->top.value()),
+                "move it to where it fits with run.relocate = force");
+  };
+  for (const trace::PageRef ref : batch.pages)
+    check(ref.page());
+  for (const uint32_t number : batch.blocks)
+    check(batch.table[number].start);
+  for (uint64_t i = 0; i < batch.totals.data_accesses() && !batch.of_pages; ++i)
+    check(VirtAddr(batch.addresses[i]));
 }
 
 void TraceSource::hear_it(const trace::Batch& batch) {

@@ -1,11 +1,10 @@
 // A trace as the simulated machine is to see it: the reader, and between it and the replay loop,
 // where source and target differ, a relocation, and where turns are to be shorter, time slices.
 //
-// Without one next() is the reader's, batch for batch. Errors in the constructor: those of the
-// reader; and when the machine's address space is smaller than the recording's and addresses stay
-// as recorded, Error if one is where the machine's programs have none: the trace is read once for
-// that before anything runs. Of next(): those of the reader and of the relocation, at the first
-// place that does not fit.
+// Without one next() is the reader's, batch for batch. Errors: those of the reader; of next() those
+// of the relocation, too, at the first place that does not fit; and, where the machine's address
+// space is smaller than the recording's and addresses stay as recorded, Error of a batch that goes
+// where the machine's programs have none.
 #ifndef MMUSIM_SIM_RELOCATION_TRACE_SOURCE_H_
 #define MMUSIM_SIM_RELOCATION_TRACE_SOURCE_H_
 
@@ -123,7 +122,10 @@ class TraceSource {
   bool next_at_its_place(trace::Batch& batch, NextOfReader step) {
     if (relocator_ == nullptr) [[likely]] {
       if (!(reader_.*step)(batch)) return false;
-      if (batch.event != nullptr) hear(batch);
+      if (batch.event != nullptr)
+        hear(batch);
+      else if (narrow_) [[unlikely]]
+        require_reach(batch);
       return true;
     }
     return next_relocated(batch, step);
@@ -132,11 +134,13 @@ class TraceSource {
     if (listener_ != nullptr) [[unlikely]]
       hear_it(batch);
   }
+  void require_reach(const trace::Batch& batch) const;
   void hear_it(const trace::Batch& batch);
   void tell_kept();
   bool next_relocated(trace::Batch& batch, NextOfReader step);
 
   trace::Reader reader_;
+  std::optional<TraceRoute::Narrow> narrow_;
   std::unique_ptr<Relocator> relocator_;  // null: addresses as recorded
   std::unique_ptr<TimeSlices> slices_;    // null: turns as recorded
   std::vector<trace::Event> events_;      // made of one recorded event; from next_event_ on to do

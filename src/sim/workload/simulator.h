@@ -127,27 +127,32 @@ class Simulator {
     profile_.before(step);
     const Step placed =
         step.anywhere ? step : places_[step.process]->placed(placement_.placed(step));
-    returned_ = 0;
-    const int64_t result = step.anywhere ? map_anywhere(step, number) : perform(placed);
-    profile_.behind(plan_, placed, placement_.heap(), returned_ != 0 ? returned_ : result);
-    if (result != 0) result_.outcome.add({number, step.kind, step.at, result});
+    const Came came = step.anywhere ? map_anywhere(step, number) : perform(placed);
+    profile_.behind(plan_, placed, placement_.heap(), came.returned);
+    if (came.wrong != 0) result_.outcome.add({number, step.kind, step.at, came.wrong});
     if (machine_.checker() != nullptr) machine_.checker()->check_after_event();
   }
 
-  // 0, or what went wrong.
-  int64_t perform(const Step& step) {
+  // What came of a step: 0, or what went wrong; and what its system call returned, which is the
+  // same where a call says no more than that.
+  struct Came {
+    Came(int64_t result) : wrong(result), returned(result) {}
+    Came(int64_t what, int64_t call) : wrong(what), returned(call) {}
+    // Of a call that returns more. An address may have its highest bit set.
+    static Came of(int64_t result) { return {abi::failed(result) ? result : 0, result}; }
+
+    int64_t wrong;
+    int64_t returned;
+  };
+
+  Came perform(const Step& step) {
     kernel::Syscalls& sys = machine_.kernel().syscalls();
     const trace::ThreadId thread = thread_of(step.process);
     const VirtAddr start = step.range.begin;
     const uint64_t bytes = step.range.bytes();
-    // An address may have its highest bit set.
-    const auto failure = [this](int64_t result) {
-      returned_ = result;
-      return abi::failed(result) ? result : 0;
-    };
     switch (step.kind) {
       case Step::Kind::Map:
-        return failure(map(step, start));
+        return Came::of(map(step, start));
       case Step::Kind::Unmap:
         return sys.munmap(thread, start, bytes);
       case Step::Kind::Touch:
@@ -174,15 +179,15 @@ class Simulator {
       case Step::Kind::Thp:
         return sys.disable_thp(thread, step.off ? 1 : 0, step.flags);
       case Step::Kind::AdviseOther:
-        return failure(
+        return Came::of(
             sys.process_madvise(thread, thread_of(step.other).pid, start, bytes, step.advice));
       case Step::Kind::Remap:
-        return failure(
+        return Came::of(
             sys.mremap(thread, start, bytes, step.target.bytes(), step.flags, step.target.begin));
       case Step::Kind::Break: {
         const auto wanted = static_cast<int64_t>(step.range.end.value());
-        returned_ = sys.brk(thread, step.range.end);
-        return returned_ == wanted ? 0 : -abi::kENOMEM;
+        const int64_t end = sys.brk(thread, step.range.end);
+        return {end == wanted ? 0 : -abi::kENOMEM, end};
       }
       case Step::Kind::Fork:
       case Step::Kind::Vfork:
@@ -198,7 +203,7 @@ class Simulator {
         places_[step.other] = step.kind == Step::Kind::Fork
                                   ? std::make_shared<Places>(*places_[step.process])
                                   : places_[step.process];
-        return failure(result);
+        return Came::of(result);
       }
       case Step::Kind::Exec: {
         // The script maps what the new program has.
@@ -254,15 +259,14 @@ class Simulator {
                                              step.prot, step.flags, file, step.offset);
   }
 
-  int64_t map_anywhere(const Step& step, uint64_t number) {
+  Came map_anywhere(const Step& step, uint64_t number) {
     const int64_t result = map(step, VirtAddr(0));
-    returned_ = result;
     if (abi::failed(result)) return result;
     const VirtAddr start(static_cast<uint64_t>(result));
     places_[step.process]->put(step.range, start);
     result_.outcome.places.push_back(
         {number, step.at, static_cast<int64_t>(start.value() - mmap_base(step.process).value())});
-    return 0;
+    return Came::of(result);
   }
 
   int64_t touch(const Step& step) {
@@ -316,7 +320,6 @@ class Simulator {
   ReplayLoop<typename Arch::Tlbs> loop_;
   ReplayMode mode_;
   StepProfile<Arch> profile_;
-  int64_t returned_ = 0;  // by the last system call, where that says more than success
   std::vector<kernel::FileId> files_;
   // By process: faults that only a stale TLB entry made. A measure leaves them out, since they tell
   // of the processor's TLB and not of the kernel.
