@@ -21,6 +21,9 @@ void through(MachineRuns& runs, const TraceRoute& route, const ReplayOptions& op
   TracePass pass(runs, source, route, options);
   if (options.profiler != nullptr) options.profiler->follow(source);
   Looks looks(route.warmup, route.interval);
+  if (const auto all = source.reader().totals())
+    looks.require_few_intervals(route.limit == 0 ? all->instructions
+                                                 : std::min(route.limit, all->instructions));
   std::vector<CountersOverTime> over_time(runs.size(), CountersOverTime(looks));
   const auto report = [&](size_t i) {
     stats::Report now;

@@ -19,6 +19,17 @@ void Looks::made(uint64_t instructions) {
   next_ = *left_out_ + (counted / interval_ + 1) * interval_;
 }
 
+void Looks::require_few_intervals(uint64_t instructions) const {
+  if (interval_ == 0 || instructions <= warmup_ ||
+      (instructions - warmup_) / interval_ <= kMostIntervals)
+    return;
+  throw UsageError("run.interval",
+                   fmt::format("{} instructions in intervals of {} make more than {} of them",
+                               format_count(instructions - warmup_), format_count(interval_),
+                               format_count(kMostIntervals)),
+                   "take longer intervals, or less of the trace (run.limit)");
+}
+
 void CountersOverTime::look(stats::Report now, uint64_t instructions) {
   if (!counting_ && looks_.warmup() != 0)
     first_ = now;
@@ -53,6 +64,7 @@ stats::Report CountersOverTime::result(stats::Report end, uint64_t instructions)
 }
 
 void CountersOverTime::add_interval(const stats::Report& now, uint64_t instructions) {
+  looks_.require_few_intervals(instructions);
   const size_t before = intervals_.instructions.size();
   intervals_.instructions.push_back(instructions - *looks_.left_out());
   const stats::Report part = now.since(last_);

@@ -38,6 +38,11 @@ class Looks {
   // Instructions not counted; nothing: there is more to leave out.
   [[nodiscard]] std::optional<uint64_t> left_out() const { return left_out_; }
 
+  // Each interval takes some KiB of the host's memory, and some time: there may be so many.
+  static constexpr uint64_t kMostIntervals = 100'000;
+  // Errors: UsageError where so many instructions are more intervals than there may be.
+  void require_few_intervals(uint64_t instructions) const;
+
   [[nodiscard]] uint64_t warmup() const { return warmup_; }
   [[nodiscard]] uint64_t interval() const { return interval_; }
 
@@ -54,7 +59,8 @@ class CountersOverTime {
   explicit CountersOverTime(const Looks& looks) : looks_(looks) {}
 
   // At a look, or at the end: `now` is all that was counted since the run began. REQUIRES: what is
-  // left out is over, or is by this look.
+  // left out is over, or is by this look. Errors: those of require_few_intervals(), of a trace that
+  // does not say beforehand how long it is.
   void look(stats::Report now, uint64_t instructions);
   // The result: what `end` has more than was left out, with the intervals. Errors: Error where the
   // run ended before there was anything to count.

@@ -22,7 +22,7 @@ const config::Keys<RunOptions>& RunOptions::keys() {
           .count(
               "run.interval", &RunOptions::interval,
               "Tell counters for every so many instructions too, in --json as intervals, and with "
-              "--csv-intervals, a row each; 0: of the whole only.")
+              "--csv-intervals, a row each, at most 100,000; 0: of the whole only.")
           .flag("run.accept_torn", &RunOptions::accept_torn,
                 "Replay a torn trace up to its last whole chunk instead of refusing it.")
           .number("sched.quantum", &RunOptions::quantum,
