@@ -72,9 +72,9 @@ template <bool kPlain>
 }
 
 mmu::Translation Mmu::access(VirtAddr va, AccessKind kind, bool retry) {
-  const mmu::Translation t = plain(va) && shadow_ == nullptr && !retry && !path_.narrated()
-                                 ? attempt<true>(va, kind, false)
-                                 : translate(va, kind, retry);
+  const bool quick = plain(va) && shadow_ == nullptr && !retry && !path_.narrated();
+  const mmu::Translation t =
+      quick ? attempt<true>(va, kind, /*retry=*/false) : translate(va, kind, retry);
   // Where a copy has no room its own page fault goes on into the kernel.
   if (!t.ok() && t.fault != mmu::FaultReason::NoMemory) path_.step(kPageFaultStep);
   return t;

@@ -160,10 +160,11 @@ class Mmu final : public mmu::Cpu<k4K.log2(), MmuCounts> {
   [[gnu::noinline]] mmu::Translation translate(VirtAddr va, AccessKind kind, bool retry);
   // kPlain: of a plain() address.
   template <bool kPlain>
-  inline mmu::Translation attempt(VirtAddr va, AccessKind kind, bool retry);
+  [[gnu::always_inline]] inline mmu::Translation attempt(VirtAddr va, AccessKind kind, bool retry);
   // Walks, and fills the levels: `hit` is the first one's entry.
   template <bool kPlain>
-  inline mmu::FaultReason refill(const SideLevels& side, VirtAddr va, AccessKind kind, Hit& hit);
+  [[gnu::always_inline]] inline mmu::FaultReason refill(const SideLevels& side, VirtAddr va,
+                                                        AccessKind kind, Hit& hit);
   mmu::Translation dirty_assist(const SideLevels& side, VirtAddr va, AccessKind kind,
                                 tlb::Payload before);
   inline mmu::WalkResult walk(VirtAddr va, AccessKind kind);

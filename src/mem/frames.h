@@ -221,7 +221,7 @@ class FrameMemory {
     const uint64_t pfn = address.value() >> page_.log2();
     if (pfn >= total_) return nullptr;
     uint64_t* base = words_[pfn];
-    return base == nullptr ? nullptr : base + ((address.value() & page_.offset_mask()) >> 3);
+    return base == nullptr ? nullptr : base + ((address.value() & in_page_) >> 3);
   }
   Chunk& materialise(uint64_t number);
   struct Zone {
@@ -245,6 +245,7 @@ class FrameMemory {
   void drop_contents(Pfn first, unsigned order);
 
   PageShift page_;
+  uint64_t in_page_ = page_.offset_mask();
   uint64_t total_ = 0;
   uint64_t free_ = 0;
   std::array<uint64_t, kFrameUses> in_{};

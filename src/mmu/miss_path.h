@@ -149,6 +149,11 @@ class MissPath {
       report_word(address, bytes, write, value, access);
   }
 
+  // touch(), for who makes many references of one kind: whether one is more than counted; else its
+  // count, of a read not beside another one nor the kernel's.
+  [[nodiscard]] bool watched() const { return watched_; }
+  void count_load(mem::Origin origin, unsigned level) { sink_->count_plain(origin, level, false); }
+
   // The kernel's page table, walked by a handler: every word the backend reads is a load of the
   // handler's, with the instructions the backend says a word takes, counted for step `number`. The
   // words are in `path` then; a Narrator hears what the page table says they mean.

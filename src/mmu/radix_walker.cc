@@ -36,7 +36,8 @@ RadixWalker::RadixWalker(const RadixFormat& format, std::span<const uint32_t> ca
 RadixWalker::Place RadixWalker::place_of(unsigned level) const {
   const RadixLevel& at = format_.levels[level];
   const unsigned log2_bytes = log2_floor(format_.entry_bytes);
-  Place place{.shift = at.shift - log2_bytes,
+  Place place{.covers = at.shift,
+              .shift = at.shift - log2_bytes,
               .mask = ((uint64_t{1} << at.index_bits) - 1) << log2_bytes,
               .table = {},
               .leaf = {}};
@@ -77,6 +78,14 @@ void RadixWalker::write(PhysAddr address, unsigned level, pt::Entry next) {
                 .what = format_.levels[level].kind});
 }
 
+void RadixWalker::tell_load(PhysAddr address, unsigned level, pt::Entry entry, bool dependent) {
+  path_->touch(address, format_.entry_bytes, false, entry,
+               {.origin = mem::Origin::Walker,
+                .level = static_cast<uint8_t>(level),
+                .dependent = dependent,
+                .what = format_.levels[level].kind});
+}
+
 const std::byte* RadixWalker::leaf_table(PhysAddr root, VirtAddr va) const {
   PhysAddr table = root;
   for (unsigned level = format_.count - 1; level > 0; --level) {
@@ -91,9 +100,9 @@ const std::byte* RadixWalker::leaf_table(PhysAddr root, VirtAddr va) const {
   return reinterpret_cast<const std::byte*>(frames_->find_words(table));
 }
 
-void RadixWalker::remark_known(const WalkStart& start) {
+void RadixWalker::remark_known(unsigned level) {
   path_->remark(fmt::format("{} know the {}: the walk begins below it", format_.caches,
-                            format_.levels[start.level + 1].kind->name));
+                            format_.levels[level + 1].kind->name));
 }
 
 WalkResult RadixWalker::walk(PhysAddr root, VirtAddr va, tlb::Space space, AccessKind kind,
@@ -112,20 +121,20 @@ WalkResult RadixWalker::go_on(const WalkStart& start, VirtAddr va, tlb::Space sp
   const unsigned first = start.level;
   Rights rights = start.rights;
   PhysAddr table = start.table;
+  const Place* at_level = &places_[first];
+  WalkStart* passed = &passed_[first];
   for (unsigned level = first;; --level) {
-    const Place& place = places_[level];
+    const Place& place = *at_level--;
     const PhysAddr address = table + place.of(va);
     const uint64_t* const word = word_at(address);
     if (word == nullptr) [[unlikely]]
       return {.fault = FaultReason::Malformed, .leaf = {}};
     const pt::Entry entry = entry_in(word, address);
     ++counters_.loads[level];
-    const RadixLevel& at = format_.levels[level];
-    path_->touch(address, format_.entry_bytes, false, entry,
-                 {.origin = mem::Origin::Walker,
-                  .level = static_cast<uint8_t>(level),
-                  .dependent = level != first,
-                  .what = at.kind});
+    if (path_->watched()) [[unlikely]]
+      tell_load(address, level, entry, level != first);
+    else
+      path_->count_load(mem::Origin::Walker, level);
 
     if (!place.table.is(entry)) {
       if (place.leaf.is(entry)) [[likely]] {
@@ -134,8 +143,9 @@ WalkResult RadixWalker::go_on(const WalkStart& start, VirtAddr va, tlb::Space sp
         const bool allowed =
             all.allows(kind) && (who == Privilege::Kernel || all.has(Rights::kUser));
         if (allowed && (dirty || !writes(kind))) [[likely]]
-          return arrive(level, first, va, space, entry, all, dirty);
+          return arrive(place, level, first, va, space, entry, all, dirty);
       }
+      const RadixLevel& at = format_.levels[level];
       if (!format_.is_present(entry)) return {.fault = FaultReason::NotPresent, .leaf = {}};
       const bool leaf = at.is_leaf(entry);
       if ((entry & (format_.reserved | (leaf ? at.reserved_in_leaf : at.reserved_in_table))) != 0)
@@ -148,7 +158,7 @@ WalkResult RadixWalker::go_on(const WalkStart& start, VirtAddr va, tlb::Space sp
     }
     rights = Rights(rights.bits() & table_rights_.of(entry).bits());
     table = format_.table(entry);
-    passed_[level] = {table, level - 1, rights};
+    *passed-- = {table, level - 1, rights};
   }
 }
 
@@ -160,16 +170,16 @@ WalkResult RadixWalker::judge(PhysAddr address, unsigned level, unsigned first, 
   if (judged.sets_accessed) ++counters_.accessed_set[level];
   if (judged.sets_dirty) ++counters_.dirty_set;
   if (judged.after != entry) write(address, level, judged.after);
-  return arrive(level, first, va, space, entry, judged.rights, judged.dirty);
+  return arrive(places_[level], level, first, va, space, entry, judged.rights, judged.dirty);
 }
 
-[[gnu::always_inline]] inline WalkResult RadixWalker::arrive(unsigned level, unsigned first,
-                                                             VirtAddr va, tlb::Space space,
-                                                             pt::Entry entry, Rights rights,
-                                                             bool dirty) {
+[[gnu::always_inline]] inline WalkResult RadixWalker::arrive(const Place& place, unsigned level,
+                                                             unsigned first, VirtAddr va,
+                                                             tlb::Space space, pt::Entry entry,
+                                                             Rights rights, bool dirty) {
   if (level != first) caches_.fill(va, space, first, level, passed_);
   const unsigned beside = format_.contiguous == nullptr ? 0 : format_.contiguous(entry, level);
-  return format_.result(entry, PageShift(format_.levels[level].shift + beside), rights, dirty);
+  return format_.result(entry, PageShift(place.covers + beside), rights, dirty);
 }
 
 }  // namespace mmusim::mmu

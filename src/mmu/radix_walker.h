@@ -13,9 +13,8 @@
 //     leaf gets its bit even when the walk then faults; the leaf's bits are left alone by an access
 //     that is refused. Where the kernel sets them (RadixFormat::sets_accessed) the access is
 //     refused.
-//   - The walk caches are filled with the entries this walk read above the leaf, root first, when
-//   it
-//     ends in a translation (4.10.3); a walk that faults fills nothing.
+//   - The walk caches are filled with the entries this walk read above the leaf when it ends in a
+//     translation (4.10.3); a walk that faults fills nothing.
 //   - Translations are found for one access at a time: no speculative walks, no prefetching.
 //
 // Not thread-safe.
@@ -61,7 +60,7 @@ class RadixWalker {
     const bool known = caches_.find(va, space, start);
     ++counters_.started[start.level];
     if (known && path_->narrated()) [[unlikely]]
-      remark_known(start);
+      remark_known(start.level);
     return start;
   }
   [[nodiscard]] bool from_root(const WalkStart& start) const {
@@ -88,6 +87,7 @@ class RadixWalker {
  private:
   // Of a level's entries.
   struct Place {
+    unsigned covers = 0;  // log2 of what an entry does
     unsigned shift = 0;
     uint64_t mask = 0;
     // What nearly all entries are, as (entry & mask) == value.
@@ -110,9 +110,10 @@ class RadixWalker {
   // and what follows where the access is allowed.
   WalkResult judge(PhysAddr address, unsigned level, unsigned first, VirtAddr va, tlb::Space space,
                    pt::Entry entry, Rights above, AccessKind kind, Privilege who);
-  WalkResult arrive(unsigned level, unsigned first, VirtAddr va, tlb::Space space, pt::Entry entry,
-                    Rights rights, bool dirty);
-  void remark_known(const WalkStart& start);
+  WalkResult arrive(const Place& place, unsigned level, unsigned first, VirtAddr va,
+                    tlb::Space space, pt::Entry entry, Rights rights, bool dirty);
+  [[gnu::cold]] void tell_load(PhysAddr address, unsigned level, pt::Entry entry, bool dependent);
+  void remark_known(unsigned level);
   // The word that has the entry at `address`; null outside table memory.
   [[nodiscard]] const uint64_t* word_at(PhysAddr address) const {
     return frames_->find_words(PhysAddr(address.value() & ~uint64_t{7}));

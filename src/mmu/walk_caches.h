@@ -8,7 +8,7 @@
 // off.
 //
 // A lookup takes the deepest match, which is the only one used. Entries are made by a walk that
-// ended well, for the entries it read in memory, root first (see radix_walker.h). The entry of a
+// ended well, for the entries it read in memory (see radix_walker.h). The entry of a
 // cache that was used last is known by its tag: most walks, of the upper levels nearly all, begin
 // at that one again, which is then not looked for, nor does the use change anything. Not
 // thread-safe.
@@ -62,12 +62,12 @@ class WalkCaches {
   // which the find() before the walk has shown.
   void fill(VirtAddr va, tlb::Space space, unsigned first, unsigned leaf,
             std::span<const WalkStart> passed) {
-    for (auto cache = caches_.rbegin(); cache != caches_.rend(); ++cache) {
-      if (cache->level > first) continue;
-      if (cache->level <= leaf) return;
-      Payload& payload = cache->make(cache->tag_of(va, space), ++clock_);
-      payload.table = passed[cache->level].table;
-      payload.rights = passed[cache->level].rights;
+    for (Cache& cache : caches_) {
+      if (cache.level <= leaf) continue;
+      if (cache.level > first) return;
+      Payload& payload = cache.make(cache.tag_of(va, space), ++clock_);
+      payload.table = passed[cache.level].table;
+      payload.rights = passed[cache.level].rights;
     }
   }
 
@@ -105,7 +105,7 @@ class WalkCaches {
       latest_index = index;
     }
     Payload& make(uint64_t tag, uint64_t now) {
-      const uint32_t known = array.known_victim(0);
+      const uint32_t known = array.victim_of_full(0);
       const uint32_t index = known != Array::kNone ? known : array.victim(0);
       used(tag, index);
       return known != Array::kNone ? array.fill_known(0, index, tag, now)

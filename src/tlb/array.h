@@ -96,16 +96,21 @@ class TlbArray {
 
   // The entry of `set` with this tag, which is not Tag{}; or kNone. Changes nothing.
   [[nodiscard, gnu::always_inline]] uint32_t find(uint32_t set, const Tag& tag) const {
-    return none_like(set, tag) ? kNone : search(set, digest(tag), tag);
+    const uint32_t from = first_like(set, tag);
+    return from == kNone ? kNone : find_from(set, tag, from);
   }
-  // Whether it is seen without a look at tags that there is none.
-  [[nodiscard, gnu::always_inline]] bool none_like(uint32_t set, const Tag& tag) const {
+  // The same in two steps. A way from which on it may be; kNone: it is seen without a look at tags
+  // that there is none.
+  [[nodiscard, gnu::always_inline]] uint32_t first_like(uint32_t set, const Tag& tag) const {
     const uint16_t* const digests = &digests_[size_t{set} * stride_];
     const Wanted wanted(digest(tag));
     uint32_t way = 0;
     for (; way + 2 * kLanes <= stride_; way += 2 * kLanes)
-      if (wanted.in_two(digests + way) != 0) return false;
-    return way == stride_ || wanted.in_one(digests + way) == 0;
+      if (wanted.in_two(digests + way) != 0) return way;
+    return way == stride_ || wanted.in_one(digests + way) == 0 ? kNone : way;
+  }
+  [[nodiscard]] uint32_t find_from(uint32_t set, const Tag& tag, uint32_t from) const {
+    return search(set, digest(tag), tag, from);
   }
 
   // A fill of `set` is likely to come: asks the host for the entry that will give way, where that
@@ -162,18 +167,12 @@ class TlbArray {
       const uint32_t empty = first_empty(set);
       if (empty != kNone) return empty;
     }
-    if (ring_) return oldest_[set];
-    if (replacement_ == Replacement::Lru) return longest_unused(set);
-    return victim_by_policy(set);
+    return victim_of_full_set(set);
   }
 
-  // The same where it is known without a look at more than times, as it mostly is; else kNone.
-  [[nodiscard, gnu::always_inline]] uint32_t known_victim(uint32_t set) const {
-    if (valid_ != full_) [[unlikely]]
-      return kNone;
-    if (ring_) return oldest_[set];
-    if (!least_by_times_) return kNone;
-    return set * ways_ + least(&stamps_[size_t{set} * ways_]);
+  // The same where the array is full, as it mostly is; else kNone, and nothing has been drawn.
+  [[nodiscard, gnu::always_inline]] uint32_t victim_of_full(uint32_t set) {
+    return valid_ == full_ ? victim_of_full_set(set) : kNone;
   }
 
   // Makes the entry `index`, of `set`. A fill is a use. The payload is for who calls to set, after
@@ -198,7 +197,7 @@ class TlbArray {
     return entry.payload;
   }
 
-  // The same of what known_victim() gave just now.
+  // The same of what victim_of_full() gave just now.
   [[gnu::always_inline]] Payload& fill_known(uint32_t set, uint32_t index, const Tag& tag,
                                              uint64_t now) {
     digests_[index + set * padding_] = digest(tag);
@@ -305,11 +304,12 @@ class TlbArray {
     return static_cast<uint32_t>(index * per_way_ >> kReciprocal);
   }
 
-  // The lowest way of `set` with this digest and tag.
-  [[nodiscard, gnu::noinline]] uint32_t search(uint32_t set, uint16_t digest, Tag tag) const {
+  // The lowest way of `set` with this digest and tag, from `from` on, a multiple of two lanes.
+  [[nodiscard, gnu::noinline]] uint32_t search(uint32_t set, uint16_t digest, Tag tag,
+                                               uint32_t from = 0) const {
     const uint16_t* const digests = &digests_[size_t{set} * stride_];
     const Wanted wanted(digest);
-    for (uint32_t way = 0; way < stride_; way += 2 * kLanes) {
+    for (uint32_t way = from; way < stride_; way += 2 * kLanes) {
       uint32_t alike =
           way + kLanes == stride_ ? wanted.in_one(digests + way) : wanted.in_two(digests + way);
       for (; alike != 0; alike &= alike - 1) {
@@ -318,6 +318,13 @@ class TlbArray {
       }
     }
     return kNone;
+  }
+
+  [[nodiscard, gnu::always_inline]] uint32_t victim_of_full_set(uint32_t set) {
+    if (ring_) return oldest_[set];
+    if (least_by_times_) return set * ways_ + least(&stamps_[size_t{set} * ways_]);
+    return least_by_tree() ? set * ways_ + least_of_tree(set, &stamps_[size_t{set} * ways_])
+                           : victim_by_policy(set);
   }
 
   // What is seldom asked for stays out of line, so that who asks has the registers.
@@ -346,12 +353,6 @@ class TlbArray {
         return first_unused(set);
     }
     return first;
-  }
-
-  [[nodiscard]] uint32_t longest_unused(uint32_t set) {
-    const uint32_t first = set * ways_;
-    const uint64_t* const stamps = &stamps_[first];
-    return first + (least_by_tree() ? least_of_tree(set, stamps) : least(stamps));
   }
 
   // The open way with the least stamp. A key is a time and, below it, whose it is: the least of

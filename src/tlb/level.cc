@@ -53,10 +53,11 @@ Level::Size& Level::size_in(uint32_t bank, PageShift size) {
   return *added;
 }
 
-Level::Hit Level::find_in(const Size& size, VirtAddr va, Space space) {
+Level::Hit Level::find_in(const Size& size, VirtAddr va, Space space, uint32_t from) {
   auto& array = size.bank->array;
   const uint32_t set = size.set_of(va);
-  uint32_t index = array.find(set, size.tag(va, space));
+  uint32_t index = array.kNone;
+  if (from != array.kNone) index = array.find_from(set, size.tag(va, space), from);
   if (size.globals && index == array.kNone) [[unlikely]]
     index = array.find(set, size.tag(va, kEverySpace));
   if (index == array.kNone) {
@@ -137,6 +138,7 @@ Level::Hit Level::put(Size& size, uint32_t set, uint32_t index, VirtAddr va, Spa
   if (size.size != leaf.size) {
     const uint64_t mask = leaf.size.offset_mask();
     size.bank->fragments.add(tag.base & ~mask, tag.base | mask);
+    fragments_ = true;
     into_leaf = (tag.base & mask) >> page_.log2();
   }
   const uint64_t now = begin_fill(size, index);
@@ -158,7 +160,7 @@ Level::Hit Level::fill(VirtAddr va, Space space, const Leaf& leaf) {
   if (size.size != leaf.size || leaf.global || !size.may_have(VirtAddr(tag.base))) [[unlikely]]
     return fill_any(size, va, space, leaf);
   const uint32_t set = size.set_of(va);
-  const uint32_t index = size.bank->array.known_victim(set);
+  const uint32_t index = size.bank->array.victim_of_full(set);
   if (index == TlbArray<Tag, Payload>::kNone) return fill_any(size, va, space, leaf);
   const uint64_t now = begin_fill(size, index);
   return end_fill(size, index, size.bank->array.fill_known(set, index, tag, now), leaf, 0);
@@ -200,6 +202,10 @@ void Level::remove(uint32_t bank, uint32_t index) {
 }
 
 void Level::invalidate_page(VirtAddr va, Space space) {
+  if (alone_.has(va.value()) && !fragments_) [[likely]] {
+    invalidate_in(*alone_.size, va, space);
+    return;
+  }
   const bool fragments = std::any_of(banks_.begin(), banks_.end(), [va](const Bank& bank) {
     return bank.fragments.has(va.value());
   });
@@ -210,17 +216,20 @@ void Level::invalidate_page(VirtAddr va, Space space) {
     });
     return;
   }
-  for (const Size& size : sizes_) {
-    Bank& bank = *size.bank;
-    if (bank.locked || !size.may_have(va)) continue;
-    const uint32_t set = size.set_of(va);
-    for (const Space owner : {space, kEverySpace}) {
-      if (owner == kEverySpace && !size.globals) continue;
-      const uint32_t index = bank.array.find(set, size.tag(va, owner));
-      if (index == bank.array.kNone) continue;
-      remove(size.bank_number, index);
-      ++invalidated_;
-    }
+  for (const Size& size : sizes_)
+    if (size.may_have(va)) invalidate_in(size, va, space);
+}
+
+void Level::invalidate_in(const Size& size, VirtAddr va, Space space) {
+  const Bank& bank = *size.bank;
+  if (bank.locked) return;
+  const uint32_t set = size.set_of(va);
+  for (const Space owner : {space, kEverySpace}) {
+    if (owner == kEverySpace && !size.globals) continue;
+    const uint32_t index = bank.array.find(set, size.tag(va, owner));
+    if (index == bank.array.kNone) continue;
+    remove(size.bank_number, index);
+    ++invalidated_;
   }
 }
 

@@ -92,8 +92,9 @@ class Level {
     const Size& size = *alone_.size;
     const auto& array = size.bank->array;
     const uint32_t set = size.set_of(va);
-    if (!array.none_like(set, size.tag(va, space)) || size.globals) [[unlikely]]
-      return find_in(size, va, space);
+    const uint32_t from = array.first_like(set, size.tag(va, space));
+    if (from != array.kNone || size.globals) [[unlikely]]
+      return find_in(size, va, space, from);
     array.expect_fill(set);
     return {};
   }
@@ -267,8 +268,9 @@ class Level {
   [[nodiscard]] uint32_t entry_number(const Hit& hit) const {
     return banks_[hit.bank].first_entry + hit.index;
   }
-  // The entry of that size; else the one that gives way to it is expected to.
-  static Hit find_in(const Size& size, VirtAddr va, Space space);
+  // The entry of that size, from way `from` on (TlbArray::first_like()); else the one that gives
+  // way to it is expected to.
+  static Hit find_in(const Size& size, VirtAddr va, Space space, uint32_t from = 0);
   // find(), through all sizes.
   [[gnu::noinline]] Hit find_any(VirtAddr va, Space space);
   // Addresses around `va` at which there is no size but `size`, which may have it and no other.
@@ -284,6 +286,8 @@ class Level {
   static inline Hit end_fill(const Size& size, uint32_t index, Payload& payload, const Leaf& leaf,
                              uint64_t into_leaf);
   Size& size_in(uint32_t bank, PageShift size);
+  // The entry of that size, and a global one.
+  void invalidate_in(const Size& size, VirtAddr va, Space space);
   // The bank is empty.
   void note_empty(uint32_t bank);
   void remove(uint32_t bank, uint32_t index);
@@ -295,6 +299,7 @@ class Level {
   std::vector<Size> sizes_;         // of all banks, in the order they are probed in
   Alone alone_;                     // of sizes_
   std::array<Place, 64> places_{};  // by log2 of the leaf's size
+  bool fragments_ = false;          // some bank has had some
   std::unique_ptr<HitFilter> filter_;
   uint64_t clock_ = 0;  // used where there is no filter
   uint64_t taken_out_ = 0;
