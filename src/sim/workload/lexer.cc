@@ -1,10 +1,14 @@
 #include "sim/workload/lexer.h"
 
 #include <cctype>
+#include <fmt/format.h>
 
 namespace mmusim::sim::workload {
 
 namespace {
+
+// So that what errors quote is no more than a screen. Longer than any path.
+constexpr size_t kMostWord = 4096;
 
 bool is_word(char c) {
   return static_cast<unsigned char>(c) > ' ' && c != '{' && c != '}' && c != '#' && c != '"';
@@ -44,6 +48,8 @@ std::vector<Token> tokens_of(std::string_view text, const std::string& script) {
         ++end;
       tokens.push_back({std::string(text.substr(i, end - i)), at, false});
     }
+    if (end - i > kMostWord)
+      fail_at(script, at, fmt::format("a word of more than {} characters", kMostWord));
     at.column += static_cast<unsigned>(end - i);
     i = end;
   }
