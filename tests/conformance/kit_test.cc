@@ -87,7 +87,10 @@ TEST(Kit, HangIsAVerdict) {
                [&](Reached& shared) { (void)run_sequence(backend, plan, "", shared); });
   ASSERT_TRUE(outcome.broken);
   EXPECT_EQ(outcome.broken->promise, promise::kAlive);
-  EXPECT_NE(outcome.broken->came.find("within 1 seconds"), std::string::npos);
+  // Of processor time; or, where much else runs, of the clock.
+  const std::string& came = outcome.broken->came;
+  EXPECT_TRUE(came == "none within 1 seconds of processor time" || came == "none within 10 seconds")
+      << came;
 }
 
 // Only a promise made for it finds this one.

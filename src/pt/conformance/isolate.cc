@@ -118,27 +118,40 @@ class Child {
   int status_ = 0;
 };
 
-// Whether one piece of work takes longer than it may.
+// Whether one piece of work takes longer than it may: of processor time, or, where it waits for
+// something, of time in which this process was awake, too, as both may be stopped together.
 class Patience {
  public:
+  static constexpr std::chrono::milliseconds kLook{20};  // between looks, at least
+
   Patience(const Limits& limits, const Child& child, const Reached& reached)
       : limits_(limits), child_(child), reached_(reached) {}
-  bool lost() {
+  // To be asked at each look. What it has waited for, if that was too long.
+  std::optional<std::string> lost() {
     const uint64_t now = reached_.progress + reached_.journal.progress;
-    if (now != progress_ || since_ == Clock::time_point()) {
+    if (now != progress_ || looks_ == 0) {
       progress_ = now;
-      since_ = Clock::now();
+      looks_ = 0;
       used_ = child_.used();
     }
-    return child_.used() - used_ > limits_.piece || Clock::now() - since_ > 10 * limits_.piece;
+    ++looks_;
+    if (child_.used() - used_ > limits_.piece) return text_of(limits_.piece) + " of processor time";
+    const auto longest = 10 * limits_.piece;
+    if (looks_ * kLook > longest) return text_of(longest);
+    return std::nullopt;
   }
 
  private:
+  static std::string text_of(std::chrono::nanoseconds time) {
+    return fmt::format("{} seconds",
+                       std::chrono::duration_cast<std::chrono::seconds>(time).count());
+  }
+
   const Limits& limits_;
   const Child& child_;
   const Reached& reached_;
   uint64_t progress_ = 0;
-  Clock::time_point since_;
+  int64_t looks_ = 0;  // since the last progress
   std::chrono::nanoseconds used_{};
 };
 
@@ -224,14 +237,13 @@ Outcome isolated(const Limits& limits, Reached& reached,
   Child process(pid);
   Patience patience(limits, process, shared.get());
   Outcome outcome;
-  bool lost = false;
+  std::optional<std::string> lost;
   // The pipe speaks, or is closed, when there is an end.
-  constexpr int kMilliseconds = 20;
   pollfd waiting{.fd = in.get(), .events = POLLIN, .revents = 0};
-  while (::poll(&waiting, 1, kMilliseconds) <= 0) {
+  while (::poll(&waiting, 1, static_cast<int>(Patience::kLook.count())) <= 0) {
     check_interrupt();
     outcome.out_of_time = Clock::now() >= limits.deadline;
-    lost = !outcome.out_of_time && patience.lost();
+    if (!outcome.out_of_time) lost = patience.lost();
     if (!lost && !outcome.out_of_time) continue;
     process.kill();
     break;
@@ -246,10 +258,7 @@ Outcome isolated(const Limits& limits, Reached& reached,
 
   if (outcome.out_of_time) return outcome;
   if (lost) {
-    outcome.broken =
-        Broken{promise::kAlive, "an end",
-               fmt::format("none within {} seconds of processor time",
-                           std::chrono::duration_cast<std::chrono::seconds>(limits.piece).count())};
+    outcome.broken = Broken{promise::kAlive, "an end", "none within " + *lost};
     return outcome;
   }
   if (!said.empty()) {

@@ -27,7 +27,7 @@ using Clock = std::chrono::steady_clock;
 
 struct Limits {
   // Of processor time, from one piece of work to the next; where that does not pass, ten times as
-  // much of the clock.
+  // much of time in which the parent is awake.
   std::chrono::milliseconds piece{2000};
   Clock::time_point deadline = Clock::time_point::max();  // of all
 };
