@@ -27,7 +27,7 @@ class MachineRun {
   // Whether it can do with what a Sifter keeps of batches of blocks, and if so with what any first
   // level needs or with what is for sets. Then take_sifted() is take().
   [[nodiscard]] virtual trace::References sifts() const = 0;
-  virtual void take_sifted(const trace::Batch& batch, const Sifted& sifted, bool sets) = 0;
+  virtual void take_sifted(const SiftedBatch& some, bool sets) = 0;
   // Which references it needs of the chunks to come.
   [[nodiscard]] virtual trace::References needs() const = 0;
   // Where these are of page streams: take_pages() of what a chunk's keeps is take() of its blocks;

@@ -15,8 +15,7 @@ namespace {
 
 void PageColumns::enter_chunk(trace::References given) {
   sets_ = given == trace::References::Sets;
-  for (const bool sets : {false, true})
-    sifted_.kept(sets) = {.wanted = sets == sets_, .refs = {}, .at = {}, .known = {}};
+  sifted_.sets_wanted = sets_;
   recorded_ = batch_ = {};
   used_ = false;
   number_ = 0;

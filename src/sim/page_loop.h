@@ -54,22 +54,28 @@ class PageLoop : public ReplayLoop<Tlbs> {
   }
   // A batch of blocks, with what is kept of it. The same counts as run<Fast>(). REQUIRES: as
   // run_pages(), with `sets` the same in all of a run of blocks; what it asks for was wanted.
-  void run_sifted(const trace::Batch& batch, const Sifted& sifted, bool sets) {
-    Base::run_by(batch, [&] {
-      const Sifted::Kept& kept = sifted.kept(sets);
-      if (sifted.run_begins) {
-        done_to_ = 0;
-        unsettled_ = false;
+  void run_sifted(const SiftedBatch& some, bool sets) {
+    Base::take_turn(some.batch.thread);
+    Base::count(some.batch.totals);
+    const Sifted::Kept& kept = some.sifted.kept(sets);
+    if (some.sifted.run_begins) {
+      done_to_ = 0;
+      unsettled_ = false;
+    }
+    if (unsettled_ || needs_columns(sets)) {
+      column_blocks(some.columns());
+      unsettled_ = needs_columns(sets) || !settled(some.sifted.behind, {}, sets);
+    } else {
+      done_to_ = kept.first;
+      if (!pages({kept.refs, kept.first, &kept.known}, sets)) {
+        rest_of_batch(some.columns(), kept.at[wanted_.number - kept.first]);
+        unsettled_ = needs_columns(sets) || !settled(some.sifted.behind, {}, sets);
+      } else if (kernel_.tracks_stores()) [[unlikely]] {
+        Base::note_stores(some.columns());
       }
-      if (unsettled_ || needs_columns(sets)) {
-        Base::fast_blocks(batch, 0, batch.addresses);
-      } else {
-        done_to_ = kept.first;
-        if (pages({kept.refs, kept.first, &kept.known}, sets)) return;
-        rest_of_blocks(batch, kept.at[wanted_.number - kept.first]);
-      }
-      unsettled_ = needs_columns(sets) || !settled(sifted.behind, {}, sets);
-    });
+    }
+    if (keeps_time_) [[unlikely]]
+      kernel_.ran(Base::id_, some.batch.totals.instructions);
   }
   // Whether page streams are of no more use, or of none for sets.
   [[nodiscard]] bool needs_columns(bool sets) const {

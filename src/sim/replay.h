@@ -79,9 +79,7 @@ class MachineRunOf final : public LoopRun<Arch> {
     return tells_apart_ && !loop_.needs_columns(true) ? trace::References::Sets
                                                       : trace::References::Any;
   }
-  void take_sifted(const trace::Batch& batch, const Sifted& sifted, bool sets) override {
-    loop_.run_sifted(batch, sifted, sets);
-  }
+  void take_sifted(const SiftedBatch& some, bool sets) override { loop_.run_sifted(some, sets); }
   [[nodiscard]] trace::References needs() const override {
     // A profile tells of instructions, and page streams do not.
     const bool may = mode_ == ReplayMode::Fast && profiler_ == nullptr;

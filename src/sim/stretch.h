@@ -29,14 +29,12 @@ class Stretch {
 
   // At most so many batches at a time. REQUIRES: most > 0.
   explicit Stretch(size_t most) : slots_(most) {}
-  // From a run of blocks' begin on: batches of blocks are sifted for what any first level needs,
-  // for sets, or both; at first for neither.
-  void want_sifted(bool any, bool sets) {
-    sifts_ = any || sets;
-    for (Slot& slot : slots_) {
-      slot.sifted.kept(false).wanted = any;
-      slot.sifted.kept(true).wanted = sets;
-    }
+  // From a run of blocks' begin on: whether batches of blocks are sifted, at first not, and for
+  // sets too.
+  void want_sifted(bool sifted, bool sets) {
+    sifts_ = sifted;
+    for (Slot& slot : slots_)
+      slot.sifted.sets_wanted = sets;
   }
 
   // The next ones of those next(trace::Batch&, most instructions) gives, as long as it is true, up

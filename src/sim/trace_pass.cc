@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <numeric>
+#include <utility>
 
 #include "base/error.h"
 #include "base/interrupt.h"
@@ -9,16 +10,56 @@
 
 namespace mmusim::sim {
 
-TracePass::TracePass(MachineRuns& runs, TraceSource& source, const TraceRoute& route,
+TracePass::TracePass(MachineRuns& runs, std::span<const TraceRoute> routes,
                      const ReplayOptions& options)
     : runs_(runs),
-      source_(source),
-      route_(route),
+      route_(moves_late(routes.front()) && options.profiler == nullptr
+                 ? routes.front().as_recorded()
+                 : routes.front()),
       options_(options),
+      source_(route_, options.read_ahead),
       all_(runs.size()),
       uses_(runs.size()),
       sifted_(runs.size(), trace::References::All) {
   std::iota(all_.begin(), all_.end(), size_t{0});
+  std::vector<const TraceRoute*> seen;
+  for (const size_t i : all_) {
+    const auto same = std::find_if(seen.begin(), seen.end(),
+                                   [&](const TraceRoute* route) { return *route == routes[i]; });
+    view_of_.push_back(static_cast<size_t>(same - seen.begin()));
+    if (same == seen.end()) {
+      seen.push_back(&routes[i]);
+      View& view = views_.emplace_back();
+      if (routes[i].moved && !route_.moved) {
+        view.relocator = std::make_unique<Relocator>(*routes[i].moved);
+        view.page = routes[i].moved->target.page;
+      }
+    }
+  }
+}
+
+bool TracePass::can_share(const TraceRoute& a, const TraceRoute& b) {
+  return a == b || (moves_late(a) && a.as_recorded() == b.as_recorded());
+}
+
+// Of a moved trace nobody knows how many events will come in front of run.limit, and a profile asks
+// the source for where the recording had what a machine accesses.
+bool TracePass::moves_late(const TraceRoute& route) {
+  return route.limit == 0 && route.quantum == 0;
+}
+
+trace::Totals TracePass::totals(size_t i) const {
+  trace::Totals totals = totals_;
+  totals.events = view_of(i).events;
+  return totals;
+}
+
+void TracePass::report_relocation(size_t i, stats::Report& report) const {
+  const View& view = view_of(i);
+  if (view.relocator != nullptr)
+    sim::report_relocation(true, view.relocator->counters(), report);
+  else
+    source_.report(report);
 }
 
 void TracePass::run(Looks& looks, const Look& look) {
@@ -37,10 +78,7 @@ void TracePass::run(Looks& looks, const Look& look) {
 // to have them and cannot end here.
 bool TracePass::may_give_pages() {
   if (route_.stream == StreamChoice::Full) return false;
-  // Of a moved trace nobody knows how many events will come in front of run.limit.
-  const bool by_chunks =
-      route_.quantum == 0 && options_.profiler == nullptr &&
-      (!route_.moved || (route_.moved->target.page >= trace::kBlockPage && route_.limit == 0));
+  const bool by_chunks = route_.quantum == 0 && options_.profiler == nullptr && !route_.moved;
   if (route_.stream == StreamChoice::Auto) return by_chunks;
   const bool whole = by_chunks && route_.limit == 0 && route_.warmup == 0 && route_.interval == 0;
   for (const size_t i : all_) {
@@ -55,41 +93,89 @@ bool TracePass::may_give_pages() {
   return whole;
 }
 
-// Each chunk for those who need the same of it, one kind after the other, from the same place on.
+// Views as they are at a chunk's begin, for those that several legs take through it.
+class TracePass::Marks {
+ public:
+  Marks(std::span<const View> views, bool several) {
+    for (const View& view : views) {
+      Mark& mark = marks_.emplace_back();
+      mark.events = view.events;
+      if (several && view.relocator != nullptr)
+        mark.relocator = std::make_unique<Relocator>(*view.relocator);
+    }
+    first_ = views.data();
+  }
+  // It is at the begin then.
+  void enter(View& view) {
+    Mark& mark = marks_[static_cast<size_t>(&view - first_)];
+    if (std::exchange(mark.entered, true)) {
+      view.events = mark.events;
+      if (mark.relocator != nullptr) view.relocator = std::make_unique<Relocator>(*mark.relocator);
+    }
+  }
+
+ private:
+  struct Mark {
+    std::unique_ptr<Relocator> relocator;
+    uint64_t events = 0;
+    bool entered = false;
+  };
+  std::vector<Mark> marks_;
+  const View* first_ = nullptr;
+};
+
+bool TracePass::has_any(const Group& group, const View& view) const {
+  return std::any_of(group.begin(), group.end(),
+                     [&](size_t i) { return runs_[i] != nullptr && &view_of(i) == &view; });
+}
+
+// What of a chunk is gone through, and for whom: all of it for all that need that; a page stream
+// for those of one view.
+std::vector<TracePass::Leg> TracePass::legs_of_chunk(PagePass& pages, bool cut) {
+  std::vector<Leg> legs;
+  for (const size_t i : all_) {
+    if (runs_[i] == nullptr) continue;
+    runs_.attempt(i, [&] {
+      const trace::References which = chosen(pages, i, cut);
+      ++uses_[i].chunks[static_cast<size_t>(which)];
+      View* const view = which == trace::References::All ? nullptr : &views_[view_of_[i]];
+      const auto same = std::find_if(legs.begin(), legs.end(), [&](const Leg& leg) {
+        return leg.which == which && leg.view == view;
+      });
+      Leg& leg = same != legs.end() ? *same : legs.emplace_back(Leg{which, view, {}});
+      leg.machines.push_back(i);
+    });
+  }
+  return legs;
+}
+
+// One leg after the other, from the same place on.
 void TracePass::by_chunks(Way& way) {
   PagePass pages(runs_, source_);
   while (runs_.any() && !stopped_ && source_.next_chunk()) {
-    std::array<Group, kKinds> groups;
-    const bool cut = is_cut(way);
-    for (const size_t i : all_) {
-      if (runs_[i] == nullptr) continue;
-      runs_.attempt(i, [&] {
-        const auto kind = static_cast<size_t>(chosen(pages, i, cut));
-        groups[kind].push_back(i);
-        ++uses_[i].chunks[kind];
-      });
-    }
+    const std::vector<Leg> legs = legs_of_chunk(pages, is_cut(way));
     const trace::Totals before = totals_;
     const Looks looks = way.looks;
     const RunLimit limit = way.limit;
-    const auto several = std::count_if(groups.begin(), groups.end(),
-                                       [](const Group& group) { return !group.empty(); }) > 1;
-    const auto mark = several ? source_.mark() : nullptr;
+    Marks marks(views_, legs.size() > 1);
     told_ = true;
-    for (size_t kind = 0; kind < kKinds; ++kind) {
-      if (groups[kind].empty()) continue;
-      if (!told_) source_.go_back(mark);
+    for (const Leg& leg : legs) {
       totals_ = before;
       way.looks = looks;
       way.limit = limit;
       stopped_ = false;
-      const auto which = static_cast<trace::References>(kind);
-      source_.begin(which);
-      if (which == trace::References::All)
+      source_.begin(leg.which);
+      if (leg.view == nullptr) {
+        for (View& view : views_)
+          if (has_any(leg.machines, view)) marks.enter(view);
         batches(
-            groups[kind], [&](trace::Batch& batch) { return source_.next_of_chunk(batch); }, way);
-      else
-        chunk_of_pages(groups[kind], which, pages, way);
+            leg.machines, [&](trace::Batch& batch) { return source_.next_of_chunk(batch); }, way);
+      } else {
+        marks.enter(*leg.view);
+        source_.move_by(leg.view->relocator.get());
+        chunk_of_pages(leg, pages, way);
+        source_.move_by(nullptr);
+      }
       told_ = false;
     }
   }
@@ -105,7 +191,10 @@ bool TracePass::is_cut(const Way& way) const {
 // Where pages are moved, those that differ in the recording's sets may share one here.
 trace::References TracePass::needed_by(size_t i) const {
   const trace::References needed = runs_[i]->needs();
-  return route_.moved && needed == trace::References::Sets ? trace::References::Any : needed;
+  const View& view = view_of(i);
+  if (view.relocator == nullptr) return needed;
+  if (view.page < trace::kBlockPage) return trace::References::All;
+  return needed == trace::References::Sets ? trace::References::Any : needed;
 }
 
 // What the machine is given of the chunk, which is cut or is not.
@@ -145,16 +234,16 @@ void TracePass::batches(const Group& group, const BatchCut::Source& source, Way&
   }
 }
 
-void TracePass::chunk_of_pages(const Group& group, trace::References which, PagePass& pages,
-                               Way& way) {
-  Stretch stretch(group.size() > 1 ? kPagesTogether : 1);
-  pages.enter_chunk(group, which);
+void TracePass::chunk_of_pages(const Leg& leg, PagePass& pages, Way& way) {
+  Stretch stretch(leg.machines.size() > 1 ? kPagesTogether : 1);
+  pages.enter_chunk(leg.machines, leg.which);
   const auto next = [&](trace::Batch& batch, uint64_t /*most*/) {
     return source_.next_of_chunk(batch);
   };
   while (runs_.any() && stretch.next(next, way.limit, way.looks, totals_.instructions)) {
     pages.take(stretch);
-    passed(group, stretch, way);
+    leg.view->events += stretch.totals().events;
+    passed(leg.machines, stretch, way);
   }
 }
 
@@ -180,37 +269,103 @@ void TracePass::passed(const Group& group, const Stretch& stretch, Way& way) {
 // as long as all references take two machines.
 void TracePass::choose_sifted(const Group& group, Stretch& stretch) {
   constexpr size_t kPays = 3;
-  std::array<size_t, kKinds> wanted{};
+  size_t some = 0;
+  bool sets = false;
   for (const size_t i : group) {
     if (runs_[i] == nullptr) continue;
     sifted_[i] = runs_[i]->sifts();
-    ++wanted[static_cast<size_t>(sifted_[i])];
+    if (sifted_[i] == trace::References::All) continue;
+    ++some;
+    sets = sets || (sifted_[i] == trace::References::Sets && view_of(i).relocator == nullptr);
   }
-  size_t any = wanted[static_cast<size_t>(trace::References::Any)];
-  size_t sets = wanted[static_cast<size_t>(trace::References::Sets)];
-  if (any + sets < kPays && options_.mode != ReplayMode::Sifted) {
-    any = sets = 0;
+  if (some < kPays && options_.mode != ReplayMode::Sifted) {
+    some = 0;
     for (const size_t i : group)
       sifted_[i] = trace::References::All;
   }
-  stretch.want_sifted(any != 0, sets != 0);
+  stretch.want_sifted(some != 0, sets);
+}
+
+void TracePass::take(const Group& group, const Stretch& stretch) {
+  for (View& view : views_) {
+    if (!has_any(group, view)) continue;
+    if (view.relocator != nullptr)
+      take_moved(group, view, stretch);
+    else
+      take_here(group, view, stretch);
+  }
 }
 
 // All of the stretch by one machine, then by the next, so that what a machine is made of is in the
 // host's caches for some time.
-void TracePass::take(const Group& group, const Stretch& stretch) {
+void TracePass::take_here(const Group& group, View& view, const Stretch& stretch) {
+  view.events += stretch.totals().events;
   for (const size_t i : group) {
+    if (&view_of(i) != &view) continue;
     for (const Stretch::Part& part : stretch.parts()) {
       if (runs_[i] == nullptr) break;
       runs_.attempt(i, [&] {
         if (part.sifted != nullptr && sifted_[i] != trace::References::All)
-          runs_[i]->take_sifted(part.batch, *part.sifted, sifted_[i] == trace::References::Sets);
+          runs_[i]->take_sifted({part.batch, *part.sifted}, sifted_[i] == trace::References::Sets);
         else
           runs_[i]->take(part.batch);
       });
     }
     check_interrupt();
   }
+}
+
+// The same, moved. What cannot be is the end of all these machines.
+void TracePass::take_moved(const Group& group, View& view, const Stretch& stretch) {
+  const auto mine = [&](auto wanted) {
+    return [&, wanted](size_t i) {
+      return &view_of(i) == &view && runs_[i] != nullptr && wanted(sifted_[i]);
+    };
+  };
+  const auto any = mine([](trace::References) { return true; });
+  const auto whole = mine([](trace::References which) { return which == trace::References::All; });
+  const auto some = mine([](trace::References which) { return which != trace::References::All; });
+  const auto by_sets =
+      mine([](trace::References which) { return which == trace::References::Sets; });
+  const auto are = [&](auto wanted) { return std::any_of(group.begin(), group.end(), wanted); };
+  const auto for_each = [&](auto wanted, auto work) {
+    for (const size_t i : group)
+      if (wanted(i)) runs_.attempt(i, [&] { work(i); });
+  };
+  const auto parts = stretch.parts();
+  try {
+    const bool sets = are(by_sets);
+    moved_.resize(std::max(moved_.size(), parts.size()));
+    for (size_t n = 0; n < parts.size(); ++n) {
+      const trace::Batch& batch = parts[n].batch;
+      if (batch.event != nullptr) {
+        std::vector<trace::Event> events;
+        view.relocator->event(batch.thread, *batch.event, events);
+        view.events += events.size();
+        for (const trace::Event& event : events) {
+          trace::Batch moved;
+          moved.thread = batch.thread;
+          moved.event = &event;
+          for_each(any, [&](size_t i) { runs_[i]->take(moved); });
+        }
+        continue;
+      }
+      if (are(some)) view.sifter.move(batch, *parts[n].sifted, *view.relocator, sets, moved_[n]);
+      if (!are(whole)) continue;
+      const trace::Batch columns = view.relocator->references(batch);
+      for_each(whole, [&](size_t i) { runs_[i]->take(columns); });
+    }
+    for_each(some, [&](size_t i) {
+      for (size_t n = 0; n < parts.size(); ++n)
+        if (parts[n].batch.event == nullptr)
+          runs_[i]->take_sifted({parts[n].batch, moved_[n], view.relocator.get()},
+                                sifted_[i] == trace::References::Sets);
+    });
+  } catch (const Error& error) {
+    if (is_interruption(error)) throw;
+    for_each(any, [](size_t) { throw; });
+  }
+  check_interrupt();
 }
 
 }  // namespace mmusim::sim

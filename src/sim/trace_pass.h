@@ -1,10 +1,15 @@
 // One pass of some machines over a trace, from its begin to its end or to run.limit.
 //
-// Where a trace is replayed as it was recorded, a chunk is gone through once for those who need all
-// of its references, and once for each kind of page stream that is enough for others. One in the
-// midst of which counters are looked at, or the replay ends, is for all of them replayed from the
-// columns: a page stream does not say where in it an instruction is, and to find that is to read
-// the columns. Not thread-safe.
+// They may see it at different addresses. Batches of blocks are sifted once for all, where they
+// were recorded, and what is kept is moved for those of each relocation; who needs more than that
+// of a batch has all of it moved then. Where run.limit counts the events that moving adds, or time
+// slices divide what was moved, the source moves it, to where all machines have it.
+//
+// Each chunk is gone through once for those who need all of its references, and, for those of each
+// relocation, once for each kind of page stream that is enough for some. One in the midst of which
+// counters are looked at, or the replay ends, is for all of them replayed from the columns: a page
+// stream does not say where in it an instruction is, and to find that is to read the columns. Not
+// thread-safe.
 #ifndef MMUSIM_SIM_TRACE_PASS_H_
 #define MMUSIM_SIM_TRACE_PASS_H_
 
@@ -12,6 +17,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <functional>
+#include <memory>
 #include <span>
 #include <vector>
 
@@ -19,9 +25,11 @@
 #include "sim/looks.h"
 #include "sim/machine_runs.h"
 #include "sim/page_pass.h"
+#include "sim/relocation/relocator.h"
 #include "sim/relocation/trace_source.h"
 #include "sim/replay_result.h"
 #include "sim/run_limit.h"
+#include "sim/sifted.h"
 #include "sim/stretch.h"
 #include "trace/reader.h"
 
@@ -29,9 +37,11 @@ namespace mmusim::sim {
 
 class TracePass {
  public:
-  // All must outlive it.
-  TracePass(MachineRuns& runs, TraceSource& source, const TraceRoute& route,
-            const ReplayOptions& options);
+  // Whether machines that see a trace so can share a pass.
+  [[nodiscard]] static bool can_share(const TraceRoute& a, const TraceRoute& b);
+  // `runs` and `options` must outlive it. REQUIRES: as many routes as machines, which can share a
+  // pass. Errors: as TraceSource.
+  TracePass(MachineRuns& runs, std::span<const TraceRoute> routes, const ReplayOptions& options);
 
   // Called where counters are looked at, for machines of these numbers; `looks` and totals() are at
   // that place then, and may go back behind it, to where others go on from.
@@ -40,8 +50,10 @@ class TracePass {
   // what options.progress throws.
   void run(Looks& looks, const Look& look);
 
-  // Of what was replayed.
-  [[nodiscard]] const trace::Totals& totals() const { return totals_; }
+  [[nodiscard]] TraceSource& source() { return source_; }
+  // Of what a machine has replayed.
+  [[nodiscard]] trace::Totals totals(size_t i) const;
+  void report_relocation(size_t i, stats::Report& report) const;
   // Whether run.limit ended it.
   [[nodiscard]] bool stopped() const { return stopped_; }
   // What a machine was given, and how often it went back to the columns. REQUIRES: it has not
@@ -53,9 +65,8 @@ class TracePass {
   }
 
  private:
-  static constexpr size_t kTogether = 16;        // batches of blocks
+  static constexpr size_t kTogether = 64;        // batches of blocks
   static constexpr size_t kPagesTogether = 256;  // ... of page streams
-  static constexpr size_t kKinds = 3;            // of References
 
   // Up to where, and who looks on the way.
   struct Way {
@@ -64,6 +75,22 @@ class TracePass {
     RunLimit limit;
   };
   using Group = std::vector<size_t>;  // numbers of machines
+  // How those see the trace who see it at the same addresses.
+  struct View {
+    std::unique_ptr<Relocator> relocator;  // null: as the source has it
+    PageShift page{0};                     // of the relocation's target
+    uint64_t events = 0;                   // there
+    MovedSifter sifter;
+  };
+  class Marks;
+  // One way through a chunk: all of it, in all views (null), or its page streams in one.
+  struct Leg {
+    trace::References which;
+    View* view;
+    Group machines;
+  };
+
+  static bool moves_late(const TraceRoute& route);
 
   bool may_give_pages();
   void by_chunks(Way& way);
@@ -72,17 +99,25 @@ class TracePass {
   [[nodiscard]] trace::References chosen(PagePass& pages, size_t i, bool cut);
   [[nodiscard]] bool is_cut(const Way& way) const;
   void batches(const Group& group, const BatchCut::Source& source, Way& way);
-  void chunk_of_pages(const Group& group, trace::References which, PagePass& pages, Way& way);
+  std::vector<Leg> legs_of_chunk(PagePass& pages, bool cut);
+  void chunk_of_pages(const Leg& leg, PagePass& pages, Way& way);
   // What is to be done behind a stretch.
   void passed(const Group& group, const Stretch& stretch, Way& way);
 
   void choose_sifted(const Group& group, Stretch& stretch);
   void take(const Group& group, const Stretch& stretch);
+  void take_here(const Group& group, View& view, const Stretch& stretch);
+  void take_moved(const Group& group, View& view, const Stretch& stretch);
+  [[nodiscard]] const View& view_of(size_t i) const { return views_[view_of_[i]]; }
+  [[nodiscard]] bool has_any(const Group& group, const View& view) const;
 
   MachineRuns& runs_;
-  TraceSource& source_;
-  const TraceRoute& route_;
+  TraceRoute route_;  // of all, but for where it is moved, unless the source moves it
   const ReplayOptions& options_;
+  TraceSource source_;
+  std::vector<View> views_;
+  std::vector<size_t> view_of_;            // by machine, its number
+  std::vector<Sifted> moved_;              // of a stretch's batches, for one view
   std::vector<size_t> all_;                // the numbers of all machines
   std::vector<StreamUse> uses_;            // by machine, what it was given
   std::vector<trace::References> sifted_;  // by machine, what of batches of blocks it is given

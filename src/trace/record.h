@@ -273,6 +273,12 @@ class PageRef {
   [[nodiscard]] constexpr bool writes() const { return (word_ & 2) != 0; }
   [[nodiscard]] constexpr bool crosses() const { return (word_ & kCrosses) != 0; }
   [[nodiscard]] constexpr uint64_t word() const { return word_; }
+  // The same so many bytes further on, modulo 2^64. REQUIRES: whole pages.
+  [[nodiscard]] constexpr PageRef moved(uint64_t distance) const {
+    PageRef there;
+    there.word_ = word_ + distance;
+    return there;
+  }
   bool operator==(const PageRef&) const = default;
 
  private:

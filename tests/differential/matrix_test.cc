@@ -230,6 +230,7 @@ TEST_P(Matrix, MovedHistoriesCountTheSameEitherWay) {
     const Counters fast = run(target(), backend, path, ReplayMode::Fast, "force");
     EXPECT_GT(fast.at("relocation.areas"), kSteps / 2u);
     EXPECT_EQ(fast, run(target(), backend, path, ReplayMode::Exact, "force"));
+    EXPECT_EQ(fast, run(target(), backend, path, ReplayMode::Sifted, "force"));
     EXPECT_EQ(fast, counters_of(run_pages(target(), backend, path, "force").report));
   }
   fs::remove(path);
@@ -287,7 +288,7 @@ TEST_F(Replays, UsePageStreamsWhereTheyCan) {
 // Machines of one architecture in a pass over a random history, each of which is to be as alone:
 // counters, which streams it took, and how often it went back to the columns. `alone` replays one
 // by itself, and may set its keys before. Adds what all took to `sum`. `moved`: the history is of
-// another machine.
+// another machine, and those of all architectures are in the pass.
 class Together : public Replays {
  protected:
   template <class Alone>
@@ -299,7 +300,7 @@ class Together : public Replays {
       config::Config config = config_of(schema_, target, "mlpt");
       config.set("run.trace", path.string(), "test");
       if (moved) config.set("run.relocate", "force", "test");
-      by_architecture[config.choice("machine.arch")].push_back(std::move(config));
+      by_architecture[moved ? "all" : config.choice("machine.arch")].push_back(std::move(config));
     }
     for (auto& [name, configs] : by_architecture) {
       const Architecture& architecture = architecture_of(configs.front());

@@ -52,9 +52,7 @@ class CurveRun final : public LoopRun<OfEverySize<Arch>, EverySize> {
       loop_.template run<ReplayMode::Fast>(batch);
   }
   [[nodiscard]] trace::References sifts() const override { return trace::References::All; }
-  void take_sifted(const trace::Batch& batch, const Sifted& /*sifted*/, bool /*sets*/) override {
-    take(batch);
-  }
+  void take_sifted(const SiftedBatch& some, bool /*sets*/) override { take(some.columns()); }
   [[nodiscard]] trace::References needs() const override {
     return shared_ || loop_.needs_columns(false) ? trace::References::All : trace::References::Any;
   }
@@ -83,20 +81,19 @@ Curves curves_on(const config::Config& config, const CurveOptions& curve,
   CurveRun<Arch>& run = *owned;
   Machine<OfEverySize<Arch>>& machine = run.machine();
   const TraceRoute route = TraceRoute::of(config, Arch::kName, machine.layout(), machine.huge());
-  TraceSource source(route, options.read_ahead);
   MachineRuns runs(std::move(owned));
-  TracePass pass(runs, source, route, options);
+  TracePass pass(runs, {&route, 1}, options);
   Looks whole(0, 0);
   pass.run(whole, [](std::span<const size_t>) {});
   runs.throw_failure(0);
   Curves result;
-  result.totals = pass.totals();
+  result.totals = pass.totals(0);
   result.stopped = pass.stopped();
   result.streams = pass.streams_of(0);
   run.shut_down();  // flushes, which count nothing
   result.curves = machine.tlbs().take();
   result.behind = curve.behind;
-  source.identify(result);
+  pass.source().identify(result);
   return result;
 }
 

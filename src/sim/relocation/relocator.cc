@@ -191,16 +191,13 @@ trace::Batch Relocator::references(const trace::Batch& batch) {
   return moved;
 }
 
-trace::Batch Relocator::pages(const trace::Batch& batch) {
-  Space& space = space_of(batch.thread.pid);
-  if (batch.run_begins)
-    known_.forget();
-  else
-    known_.learn(pages_, false);
-  note_first_fetch(space, batch.pages.front().page());
-  pages_.resize(batch.pages.size());
-  for (size_t i = 0; i < pages_.size(); ++i) {
-    const trace::PageRef ref = batch.pages[i];
+void Relocator::move(Pid pid, std::span<const trace::PageRef> refs,
+                     std::span<trace::PageRef> moved) {
+  if (refs.empty()) return;
+  Space& space = space_of(pid);
+  note_first_fetch(space, refs.front().page());
+  for (size_t i = 0; i < refs.size(); ++i) {
+    const trace::PageRef ref = refs[i];
     const VirtAddr va = ref.page();
     const uint64_t page = page_of(va);
     Known& known = space.known[slot_of(page)];
@@ -209,11 +206,20 @@ trace::Batch Relocator::pages(const trace::Batch& batch) {
     uint64_t distance = known.distance;
     if (known.page != page) [[unlikely]] {
       bool open_end = false;
-      place(batch.thread.pid, space, ref);
+      place(pid, space, ref);
       distance = look_up(space, va, open_end).distance;
     }
-    pages_[i] = {va + distance, ref.kind(), ref.crosses()};
+    moved[i] = ref.moved(distance);
   }
+}
+
+trace::Batch Relocator::pages(const trace::Batch& batch) {
+  if (batch.run_begins)
+    known_.forget();
+  else
+    known_.learn(pages_, false);
+  pages_.resize(batch.pages.size());
+  move(batch.thread.pid, batch.pages, pages_);
   trace::Batch moved = batch;
   moved.pages = pages_;
   along_.begin(known_);

@@ -23,6 +23,7 @@
 #include <memory>
 #include <optional>
 #include <set>
+#include <span>
 #include <unordered_map>
 #include <vector>
 
@@ -49,6 +50,8 @@ class Relocator {
   // What a page stream keeps of one for any first level, likewise. REQUIRES: the target's pages
   // have kBlockPage's size at least.
   [[nodiscard]] trace::Batch pages(const trace::Batch& batch);
+  // Such references alone, in order, one for one into `moved`.
+  void move(Pid pid, std::span<const trace::PageRef> refs, std::span<trace::PageRef> moved);
   // Where a page lies that is known to have been referenced. REQUIRES: it has been, since the last
   // event.
   [[nodiscard]] VirtAddr placed(Pid pid, VirtAddr page) const;
@@ -70,7 +73,7 @@ class Relocator {
     uint64_t page = ~uint64_t{0};
     uint64_t distance = 0;
   };
-  static constexpr unsigned kKnownBits = 11;
+  static constexpr unsigned kKnownBits = 12;
   static constexpr size_t kKnown = size_t{1} << kKnownBits;
   struct Space {
     explicit Space(AddressMap empty) : here(std::move(empty)) {}

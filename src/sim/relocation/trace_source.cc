@@ -71,7 +71,9 @@ TraceSource::TraceSource(const TraceRoute& route, bool read_ahead)
   if (route.quantum != 0)
     slices_ = std::make_unique<TimeSlices>(route.quantum,
                                            [this](trace::Batch& batch) { return recorded(batch); });
-  if (route.moved) relocator_ = std::make_unique<Relocator>(*route.moved);
+  if (!route.moved) return;
+  own_ = std::make_unique<Relocator>(*route.moved);
+  relocator_ = own_.get();
 }
 
 void TraceSource::require_reach(const trace::Batch& batch) const {

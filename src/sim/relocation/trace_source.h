@@ -49,6 +49,13 @@ struct TraceRoute {
   };
   std::optional<Narrow> narrow;
   bool operator==(const TraceRoute&) const = default;
+
+  // The same trace where it was recorded.
+  [[nodiscard]] TraceRoute as_recorded() const {
+    TraceRoute route = *this;
+    route.moved.reset();
+    return route;
+  }
 };
 
 // Hears the events of a recording, as recorded, before what they become for the machine.
@@ -89,13 +96,9 @@ class TraceSource {
   [[nodiscard]] VirtAddr moved(Pid pid, VirtAddr page) const {
     return relocator_ == nullptr ? page : relocator_->placed(pid, page);
   }
-  // What is behind the chunks so far, for the same chunk to be gone through again: for go_back().
-  [[nodiscard]] std::unique_ptr<Relocator> mark() const {
-    return relocator_ == nullptr ? nullptr : std::make_unique<Relocator>(*relocator_);
-  }
-  void go_back(const std::unique_ptr<Relocator>& mark) {
-    if (mark != nullptr) relocator_ = std::make_unique<Relocator>(*mark);
-  }
+  // From here on it is moved by this one; null: as it was recorded. Must outlive its use. REQUIRES:
+  // its route does not move it; a chunk begins.
+  void move_by(Relocator* relocator) { relocator_ = relocator; }
   // Null, as at first: nobody. Must outlive its use.
   void tell(RecordedEvents* listener) { listener_ = listener; }
   // Whether addresses are not the recording's; what the recording had where a process has an
@@ -141,9 +144,10 @@ class TraceSource {
 
   trace::Reader reader_;
   std::optional<TraceRoute::Narrow> narrow_;
-  std::unique_ptr<Relocator> relocator_;  // null: addresses as recorded
-  std::unique_ptr<TimeSlices> slices_;    // null: turns as recorded
-  std::vector<trace::Event> events_;      // made of one recorded event; from next_event_ on to do
+  std::unique_ptr<Relocator> own_;      // of the route
+  Relocator* relocator_ = nullptr;      // null: addresses as recorded
+  std::unique_ptr<TimeSlices> slices_;  // null: turns as recorded
+  std::vector<trace::Event> events_;    // made of one recorded event; from next_event_ on to do
   size_t next_event_ = 0;
   trace::ThreadId thread_;  // whose they are
   RecordedEvents* listener_ = nullptr;

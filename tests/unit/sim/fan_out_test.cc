@@ -1,16 +1,19 @@
 // Several machines in a pass, against each by itself.
 #include "sim/fan_out.h"
 
+#include <filesystem>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 #include <map>
 #include <string>
+#include <unistd.h>
 #include <vector>
 
 #include "base/error.h"
 #include "sim/replay_all.h"
 #include "sim/simulation.h"
 #include "tests/effort.h"
+#include "trace/cut.h"
 
 namespace mmusim::sim {
 namespace fan_out_test {
@@ -31,8 +34,16 @@ config::Config configured(const config::Schema& schema, const std::string& machi
   config::Config config(schema);
   config.load(MMUSIM_SOURCE_DIR "/configs/machines/" + machine + ".cfg");
   config.set("run.trace", kPipeline, "test");
-  config.set("run.limit", std::to_string(tests::effort(1'500'000)), "test");
   return config;
+}
+
+// The begin of the trace, with page streams or without.
+std::string begin_of_pipeline(trace::PageChoice pages) {
+  std::string path = testing::TempDir() + "fan_out_" + std::to_string(getpid()) +
+                     (pages == trace::PageChoice::None ? ".mmt" : "_pages.mmt");
+  trace::cut(kPipeline, {0, tests::effort(1'500'000)}, path, {},
+             {.pages = pages, .page_percent = 100'000});
+  return path;
 }
 
 // All machines, some twice with other keys, and two that come to nothing, in any number of threads.
@@ -56,9 +67,15 @@ TEST(FanOut, EachIsAsAlone) {
   for (const config::Config& config : configs)
     each.push_back(&config);
   std::vector<Counters> alone;
+  const auto begin = begin_of_pipeline(trace::PageChoice::None);
+  const auto with_pages = begin_of_pipeline(trace::PageChoice::Any);
+  for (size_t i = 0; i + 1 < configs.size(); ++i)
+    configs[i].set("run.trace", begin, "test");
   for (size_t i = 0; i + 2 < configs.size(); ++i)
     alone.push_back(counters_of(replay(configs[i], {})));
   for (const unsigned jobs : {1U, 3U}) {
+    for (size_t i = 0; jobs != 1 && i + 1 < configs.size(); ++i)
+      configs[i].set("run.trace", with_pages, "test");
     std::vector<ReplayOutcome> outcomes(configs.size());
     unsigned done = 0;
     AllOptions options;
@@ -80,6 +97,8 @@ TEST(FanOut, EachIsAsAlone) {
       }
     }
   }
+  std::filesystem::remove(begin);
+  std::filesystem::remove(with_pages);
 }
 
 TEST(FanOut, WhoSharesAPass) {
@@ -98,14 +117,20 @@ TEST(FanOut, WhoSharesAPass) {
   add("zen2", "sched.quantum", "1000");
   add("zen2", "run.relocate", "force");
   add("skylake-sp", "tlb.l2.entries", "768");
-  EXPECT_THAT(groups_of(routes), ElementsAre(ElementsAre(0, 2, 6), ElementsAre(1), ElementsAre(3),
-                                             ElementsAre(4), ElementsAre(5)));
+  add("power8", "machine.page_table", "gpt");  // elsewhere, but whole
+  add("alpha-21264", "machine.page_table", "mlpt");
+  add("ppc970", "machine.page_table", "mlpt");  // where power8 has it
+  add("power8", "run.limit", "7");
+  add("power8", "run.stream", "full");
+  EXPECT_THAT(groups_of(routes), ElementsAre(ElementsAre(0, 2, 6, 5, 7, 9, 8), ElementsAre(1, 10),
+                                             ElementsAre(3), ElementsAre(4), ElementsAre(11)));
 }
 
 TEST(FanOut, WhatIsThrownEndsAll) {
   config::Schema schema;
   declare(schema);
-  const config::Config config = configured(schema, "tiny");
+  config::Config config = configured(schema, "tiny");
+  config.set("run.limit", std::to_string(tests::effort(1'500'000)), "test");
   const std::vector<const config::Config*> each(4, &config);
   for (const unsigned jobs : {1U, 2U}) {
     unsigned calls = 0;
