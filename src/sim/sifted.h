@@ -1,7 +1,7 @@
 // What of a batch of blocks can matter to first-level TLBs: what page streams would keep of it
 // (trace/page_stream.h), and where in the batch that is. For machines that share a pass over a
-// trace of whose batches there are no page streams, or that are moved or cut into turns: one looks
-// through all references, and all machines do what is left.
+// trace of whose batches there are no page streams, or that are cut into turns: one looks through
+// all references, and all machines do what is left.
 //
 // Not thread-safe.
 #ifndef MMUSIM_SIM_SIFTED_H_
