@@ -62,8 +62,10 @@ std::string problem_of(const std::string& text, stats::Report& report) {
   try {
     stats::read_counters(stats::parse_json(text), report);
     return "";
-  } catch (const Json::exception& error) {
-    return error.what();
+  } catch (const Json::parse_error& error) {
+    return fmt::format("no JSON from byte {} of {} on", error.byte, text.size());
+  } catch (const Json::exception&) {
+    return "of another form";
   } catch (const Error& error) {
     return error.what();
   }
