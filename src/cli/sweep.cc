@@ -357,11 +357,14 @@ Words again(const Words& words) {
   const std::string& what = words.front();
   if (words.size() < 2 || words[1].starts_with('-'))
     throw UsageError("", "no folder is named", fmt::format("as in: mmusim sweep {} DIR", what));
+  std::error_code error;
+  if (!std::filesystem::is_directory(words[1], error))
+    throw UsageError(words[1],
+                     std::filesystem::exists(words[1], error) ? "is no folder" : "is not there");
   const auto submitted = submitted_from(words[1]);
   if (!submitted)
     throw UsageError(words[1], "holds no sweep that was handed to Slurm",
                      "one that was not goes on with its own command");
-  std::error_code error;
   std::filesystem::current_path(submitted->folder, error);
   if (error)
     throw Error(submitted->folder,

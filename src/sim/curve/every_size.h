@@ -125,7 +125,7 @@ class EverySize : public mmu::TlbMaintenance {
  public:
   // `format` must outlive it.
   EverySize(const pt::EntryFormat& format, PageShift page, VirtAddr top)
-      : format_(format), page_(page), top_(top) {}
+      : format_(format), page_(page), in_pages_(~page.offset_mask()), top_(top) {}
 
   // Before the first access. Errors: UsageError for a page size no curve can have.
   void measure(const CurveOptions& options);
@@ -212,7 +212,7 @@ class EverySize : public mmu::TlbMaintenance {
   };
   static constexpr size_t kLeaves = 4096;
 
-  [[nodiscard]] uint64_t page(VirtAddr va) const { return va.value() & ~page_.offset_mask(); }
+  [[nodiscard]] uint64_t page(VirtAddr va) const { return va.value() & in_pages_; }
   [[nodiscard]] Leaf& leaf_at(uint64_t page) { return leaves_[(page >> page_.log2()) % kLeaves]; }
   // The leaf of an address, if it is remembered.
   [[nodiscard]] const Leaf* known_leaf(uint64_t page) {
@@ -259,6 +259,7 @@ class EverySize : public mmu::TlbMaintenance {
 
   const pt::EntryFormat& format_;
   PageShift page_;
+  uint64_t in_pages_;  // the bits of an address that say which page it is in
   VirtAddr top_;
   VirtRange gate_{};
   pt::PageTable* gate_table_ = nullptr;
