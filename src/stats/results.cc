@@ -123,19 +123,22 @@ Json results_document(const Provenance& provenance, const config::Config& config
                       const Report& report) {
   Json document = document_head(provenance, config);
   Json& counters = document["counters"] = Json::array();
+  // Member by member: nlohmann makes an array of each pair in braces, and then copies it.
   for (const Counter& counter : report.counters()) {
-    counters.push_back({{"name", counter.name},
-                        {"value", counter.value},
-                        {"unit", counter.unit},
-                        {"meaning", counter.meaning},
-                        {"denominator", counter.denominator},
-                        {"kind", name_of(counter.kind)}});
+    Json& one = counters.emplace_back(Json::object());
+    one["name"] = counter.name;
+    one["value"] = counter.value;
+    one["unit"] = counter.unit;
+    one["meaning"] = counter.meaning;
+    one["denominator"] = counter.denominator;
+    one["kind"] = name_of(counter.kind);
   }
   Json& derived = document["ratios"] = Json::array();
   for (const Ratio& ratio : ratios(report)) {
-    derived.push_back({{"numerator", ratio.numerator},
-                       {"denominator", ratio.denominator},
-                       {"value", ratio.value}});
+    Json& one = derived.emplace_back(Json::object());
+    one["numerator"] = ratio.numerator;
+    one["denominator"] = ratio.denominator;
+    one["value"] = ratio.value;
   }
   if (const auto& intervals = report.intervals()) document["intervals"] = json_of(*intervals);
   return document;
