@@ -27,6 +27,12 @@ Leaf leaf(uint64_t pfn, PageShift size, bool global = false) {
   return {.pfn = Pfn(pfn), .size = size, .rights = Rights(Rights::kRead), .global = global};
 }
 
+// Of the entry found; 0: none is.
+uint64_t frame_at(Level& level, VirtAddr va, Space space) {
+  const Level::Hit hit = level.find(va, space);
+  return hit ? hit.payload->pfn.value() : 0;
+}
+
 TEST(Level, SpacesAreApartAndGlobalEntriesAreNot) {
   Level level({array(8, 8, {k4K, k64K})}, k4K, false);
   level.fill(VirtAddr(0x1000), 5, leaf(1, k4K));
@@ -93,6 +99,53 @@ TEST(Level, FindsWhatIsThereAndNothingElse) {
     }
   }
   EXPECT_GT(found, 4000u);
+}
+
+// Most look-ups and flushes are where entries of one size alone may be, and ask for that one: until
+// another has come there, or a fragment has.
+TEST(Level, OneSizeIsAloneUntilAnotherComes) {
+  constexpr VirtAddr kThere(0x20000);
+  Level level({array(8, 8, {k4K, k64K})}, k4K, false, /*locked=*/1);
+  const auto one_alone = [&] {
+    level.unlock(0);
+    level.invalidate_all();
+    level.fill(VirtAddr(0x10000), 1, leaf(1, k4K));
+    level.fill(VirtAddr(0x40000), 1, leaf(2, k4K));
+    for (unsigned i = 0; i < 3; ++i)
+      EXPECT_FALSE(level.find(kThere, 1));
+  };
+  one_alone();
+  level.fill(kThere, 1, leaf(16, k64K));
+  EXPECT_EQ(frame_at(level, kThere + 0x1000, 1), 16u);
+  level.invalidate_page(kThere + 0x2000, 1);
+  EXPECT_FALSE(level.find(kThere, 1));
+  one_alone();
+  level.fill(kThere, 2, leaf(16, k64K, true));
+  EXPECT_TRUE(level.find(kThere, 1));
+  one_alone();
+  level.fill(kThere, 2, leaf(16, k4K, true));
+  EXPECT_TRUE(level.find(kThere, 1));
+  level.invalidate_page(kThere, 1);
+  EXPECT_FALSE(level.find(kThere, 2));
+  one_alone();
+  level.lock(0, kThere, 1, leaf(4096, k16M));
+  EXPECT_TRUE(level.find(kThere, 1));
+  EXPECT_EQ(frame_at(level, VirtAddr(0x10000), 1), 4096u);
+
+  // Large pages on both sides.
+  one_alone();
+  level.fill(VirtAddr(0x0), 1, leaf(0, k64K));
+  level.fill(VirtAddr(0x30000), 1, leaf(48, k64K));
+  EXPECT_FALSE(level.find(kThere, 1));
+  EXPECT_EQ(frame_at(level, VirtAddr(0x3f000), 1), 48u);
+
+  Level small({array(8, 8, {k4K})}, k4K, false);
+  small.fill(VirtAddr(0x10000), 1, leaf(1, k4K));
+  EXPECT_FALSE(small.find(kThere, 1));
+  small.fill(kThere, 1, leaf(16, k64K));
+  EXPECT_TRUE(small.find(kThere, 1));
+  small.invalidate_page(kThere + 0x5000, 1);
+  EXPECT_FALSE(small.find(kThere, 1));
 }
 
 TEST(Level, ALeafGoesWhereTheLargestFittingSizeIsHeld) {
