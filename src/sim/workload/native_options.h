@@ -10,9 +10,9 @@
 namespace mmusim::sim::workload {
 
 // Areas that a process of a script has of its own, whatever this program has, so that the script's
-// may be as many as the kernel allows less these. Of a program with more (each of its libraries has
-// five) no process begins.
-inline constexpr uint64_t kNativeAreas = 256;
+// may be as many as the kernel allows less these. Of a program with more no process begins (each
+// library has five, and AddressSanitizer's build some 250 in all).
+inline constexpr uint64_t kNativeAreas = 512;
 // Below it the kernel places what a script leaves to it (map ... anywhere): as far below a multiple
 // of 1T as an x86-64 program's mmap_base without randomisation, so that upper tables lie alike.
 inline constexpr uint64_t kNativeMmapBase =

@@ -118,7 +118,7 @@ class Worker {
   void for_each_area(Visit visit);
   uint64_t end_of_area_below(uint64_t start);
   int64_t vsyscall_lines();
-  static constexpr int64_t kFurniture = 256;  // areas that furnish() can make, at most
+  static constexpr int64_t kFurniture = 512;  // areas that furnish() can make, at most
   void fault_in_own_memory();
   void* forgotten_ = nullptr;  // kForgottenBytes of its own
   static Faults faults();
