@@ -103,14 +103,12 @@ class AllReplays {
     options.read_ahead = passes_.size() < std::min(options_.jobs, host_cores());
     options.progress = [&](const ReplayProgress& p) { note_progress(number, p); };
     std::vector<ReplayOutcome> outcomes = replay_together(configs, options);
-    const std::scoped_lock lock(mutex_);
-    so_far_[number].bytes_done = so_far_[number].bytes_total;
-    try {
-      for (size_t i = 0; i < pass.size() && !stop_; ++i)
-        options_.done(pass[i], std::move(outcomes[i]));
-    } catch (...) {  // before another thread has something to tell
-      end_by_failure();
+    {
+      const std::scoped_lock lock(mutex_);
+      so_far_[number].bytes_done = so_far_[number].bytes_total;
     }
+    for (size_t i = 0; i < pass.size() && !stop_; ++i)
+      options_.done(pass[i], std::move(outcomes[i]));
   }
 
   // Ends all by what is being caught. REQUIRES: mutex_ is held.

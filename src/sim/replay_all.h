@@ -25,8 +25,8 @@ struct AllProgress {
 
 struct AllOptions {
   unsigned jobs = 1;  // threads
-  // Called once for each configuration, by its number, as soon as there is an outcome; never by two
-  // threads at once. What it throws ends all.
+  // Called once for each configuration, by its number, as soon as there is an outcome; threads do
+  // not wait for each other in it. What it throws ends all.
   std::function<void(size_t, ReplayOutcome&&)> done;
   // Called now and then; never by two threads at once. May be empty.
   std::function<void(const AllProgress&)> progress;

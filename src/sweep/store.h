@@ -53,7 +53,7 @@ class Store {
   // name, told to `warn`, and counts as missing.
   using Warn = std::function<void(const std::string&)>;
   bool find(const std::string& id, stats::Report& report, const Warn& warn);
-  // Errors: as OutputFile.
+  // Several threads may keep different ones at once. Errors: as OutputFile.
   void keep(const std::string& id, const std::string& result) const;
 
   [[nodiscard]] std::string path_of(const std::string& name) const { return folder_ + "/" + name; }

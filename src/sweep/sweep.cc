@@ -2,6 +2,7 @@
 
 #include <exception>
 #include <map>
+#include <mutex>
 
 #include "base/error.h"
 
@@ -49,6 +50,7 @@ class Missing {
     all.jobs = options_.jobs;
     all.done = [this](size_t i, sim::ReplayOutcome&& outcome) { end(numbers_[i], outcome); };
     all.progress = [this](const sim::AllProgress& progress) {
+      const std::scoped_lock lock(mutex_);
       so_far_.replays = progress;
       tell();
     };
@@ -56,23 +58,26 @@ class Missing {
   }
 
  private:
+  // To write a result takes long enough that threads, which come here at the same time, had better
+  // not do so one after the other.
   void end(size_t number, sim::ReplayOutcome& replayed) {
     const Point& point = points_[number];
     Outcome& outcome = outcomes_[number];
     if (replayed.failure != nullptr) {
       outcome.is = Outcome::Is::Failed;
       outcome.why = words_of(replayed.failure);
-      ++so_far_.failed;
     } else {
       const stats::Provenance provenance = options_.provenance(point.config, *replayed.result);
       store_.keep(point.id, stats::results_json(provenance, point.config, replayed.result->report));
       outcome.is = Outcome::Is::Done;
       outcome.report = only(options_.counters, replayed.result->report);
     }
+    const std::scoped_lock lock(mutex_);
+    if (outcome.is == Outcome::Is::Failed) ++so_far_.failed;
     ++so_far_.done;
     tell();
   }
-  void tell() {
+  void tell() {  // REQUIRES: mutex_ is held
     if (options_.progress) options_.progress(so_far_);
   }
 
@@ -82,6 +87,7 @@ class Missing {
   const SweepOptions& options_;
   std::vector<Outcome>& outcomes_;
   std::vector<config::Config> replayed_;
+  std::mutex mutex_;  // of what follows, and of who is told
   SweepProgress so_far_;
 };
 

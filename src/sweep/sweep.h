@@ -45,7 +45,7 @@ struct SweepProgress {
 struct SweepOptions {
   unsigned jobs = 1;
   std::vector<std::string> counters;  // what outcomes are to say, where a run has it
-  // Of a run's result.
+  // Of a run's result; called by several threads at once.
   std::function<stats::Provenance(const config::Config&, const sim::ReplayResult&)> provenance;
   std::function<void(const std::string&)> warn;
   // Never by two threads at once. May be empty.

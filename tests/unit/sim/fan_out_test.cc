@@ -1,6 +1,7 @@
 // Several machines in a pass, against each by itself.
 #include "sim/fan_out.h"
 
+#include <atomic>
 #include <filesystem>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
@@ -77,7 +78,7 @@ TEST(FanOut, EachIsAsAlone) {
     for (size_t i = 0; jobs != 1 && i + 1 < configs.size(); ++i)
       configs[i].set("run.trace", with_pages, "test");
     std::vector<ReplayOutcome> outcomes(configs.size());
-    unsigned done = 0;
+    std::atomic<unsigned> done = 0;
     AllOptions options;
     options.jobs = jobs;
     options.done = [&](size_t i, ReplayOutcome&& outcome) {
@@ -133,7 +134,7 @@ TEST(FanOut, WhatIsThrownEndsAll) {
   config.set("run.limit", std::to_string(tests::effort(1'500'000)), "test");
   const std::vector<const config::Config*> each(4, &config);
   for (const unsigned jobs : {1U, 2U}) {
-    unsigned calls = 0;
+    std::atomic<unsigned> calls = 0;
     AllOptions options;
     options.jobs = jobs;
     options.done = [&](size_t, ReplayOutcome&&) {
@@ -141,7 +142,8 @@ TEST(FanOut, WhatIsThrownEndsAll) {
       throw Error("x", "the disk is full");
     };
     EXPECT_THROW(replay_all(each, options), Error);
-    EXPECT_EQ(calls, 1U);
+    EXPECT_GE(calls, 1U);
+    EXPECT_LE(calls, jobs);
   }
 }
 
