@@ -47,7 +47,10 @@ template <bool kPlain>
   path_.step(kWalkStep);
   const mmu::WalkResult walk =
       kPlain ? walker_.walk_plain(root_, va, pcid_, kind) : this->walk(va, kind);
-  if (walk.fault != mmu::FaultReason::None) return walk.fault;
+  if (walk.fault != mmu::FaultReason::None) {
+    ++counters_.refused;
+    return walk.fault;
+  }
   ++counters_.leaves[walk.leaf.size == k4K ? 0 : paging_.level_of_size(walk.leaf.size)];
   hit = fill(side, va, pcid_, walk.leaf);
   return mmu::FaultReason::None;
@@ -144,7 +147,10 @@ mmu::Translation Mmu::dirty_assist(const SideLevels& side, VirtAddr va, AccessKi
   ++counters_.dirty_assists;
   path_.step(kAssistStep);
   const mmu::WalkResult walk = this->walk(va, kind);
-  if (walk.fault != mmu::FaultReason::None) return refuse(va, walk.fault);
+  if (walk.fault != mmu::FaultReason::None) {
+    ++counters_.refused;
+    return refuse(va, walk.fault);
+  }
   const tlb::Leaf known = leaf_of(before, va);
   if (known.size == walk.leaf.size && known.pfn == walk.leaf.pfn &&
       known.rights == walk.leaf.rights && known.global == walk.leaf.global) {

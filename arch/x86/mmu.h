@@ -68,6 +68,7 @@ struct WalkCounts {
   // Reported by who knows the way of paging (report.h).
   stats::Count dirty_assists;
   std::array<stats::Count, 3> leaves;  // found by walks after a miss, by level: 4K, 2M or 4M, 1G
+  stats::Count refused;                // walks that ended in a page fault
   stats::Count pdpte_reloads;          // CR3 loaded again because a PDPTE had changed
 };
 // Of the kernel's accesses.

@@ -355,10 +355,11 @@ bool Tlbs::walk_caches_reach(PhysAddr address, uint64_t bytes) const {
 mmu::Summary Tlbs::summary() const {
   const mmu::ShadowCounters shadows = maker_ ? maker_->counters() : mmu::ShadowCounters{};
   mmu::Summary summary = summary_of(options_.levels(), options_.tlb, steps(options_));
-  summary.hardware_walks = walks_of(counters());
+  const Mmu::Counters sum = counters();
+  summary.hardware_walks = walks_of(sum);
   if (shadows.copies.peak_bytes != 0) {
     summary.soft_lookups = summary.hardware_walks;
-    summary.soft_hits = summary.hardware_walks - shadows.lookups;
+    summary.soft_hits = summary.hardware_walks - sum.refused;
   }
   summary.soft_bytes = shadows.copies.peak_bytes;
   summary.flushes = counters_.page_flushes + counters_.full_flushes;

@@ -115,6 +115,9 @@ TEST_F(ShadowTest, AccessedAndDirtyGoToTheKernelsTable) {
   ASSERT_TRUE(access(kVa, AccessKind::Store).ok());
   EXPECT_EQ(counter("shadow.lookups"), 2u);
   EXPECT_EQ(counter("walker.updates"), 0u);  // A and D are set from the start
+  // The first of four walks found nothing; the second fault was a TLB entry's.
+  EXPECT_EQ(counter("mmu.soft.lookups"), 4u);
+  EXPECT_EQ(counter("mmu.soft.hits"), 3u);
 }
 
 TEST_F(ShadowTest, WhatTheKernelDoesNotAllowIsItsFault) {
