@@ -203,12 +203,11 @@ void warn_of_torn(const config::Config& config, const sim::ReplayResult& result)
 void tell_of_prepare(const config::Config& config, const sim::ReplayResult& result) {
   constexpr uint64_t kAWhile = 100'000'000;  // references
   if (result.streams.lacking == 0 || result.totals.references() < kAWhile) return;
-  note(fmt::format(
-      "{}: of {} chunks {} lack the page streams that this machine could do with; "
-      "'mmusim trace prepare' adds them where they take little room",
-      config.text(kTraceKey),
-      format_count(result.streams.all_chunks()),
-      format_count(result.streams.lacking)));
+  note(
+      fmt::format("{}: of {} chunks {} lack the page streams that this machine could do with; "
+                  "'mmusim trace prepare' adds them where they take little room",
+                  config.text(kTraceKey), format_count(result.streams.all_chunks()),
+                  format_count(result.streams.lacking)));
 }
 
 }  // namespace
