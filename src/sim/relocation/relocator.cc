@@ -1,6 +1,7 @@
 #include "sim/relocation/relocator.h"
 
 #include <algorithm>
+#include <utility>
 
 #include "mmu/random_base.h"
 
@@ -136,9 +137,12 @@ trace::Batch Relocator::references(const trace::Batch& batch) {
     space.blocks.resize(batch.table.size());
     space.serial = batch.table_serial;
   }
-  for (const uint32_t number : space.open_ended)
-    space.blocks[number] = {};
-  space.open_ended.clear();
+  // Those are looked at again, but stay as they are: earlier batches are made of them.
+  std::vector<uint32_t> again = std::exchange(space.open_ended, {});
+  const auto is_to_be_moved = [&](uint32_t number, const trace::StaticBlock& moved) {
+    if (moved.instructions == 0) return true;
+    return moved.crosses_page && std::erase(again, number) != 0;
+  };
 
   bool all_placed = false;
   bool open_end = false;
@@ -151,7 +155,7 @@ trace::Batch Relocator::references(const trace::Batch& batch) {
   };
   for (const uint32_t number : batch.blocks) {
     trace::StaticBlock& moved = space.blocks[number];
-    if (moved.instructions != 0) [[likely]]
+    if (!is_to_be_moved(number, moved)) [[likely]]
       continue;
     const trace::StaticBlock& block = batch.table[number];
     note_first_fetch(space, block.start);
@@ -161,6 +165,7 @@ trace::Batch Relocator::references(const trace::Batch& batch) {
     space.code.insert(found.page);
     if (open_end && block.crosses_page) space.open_ended.push_back(number);
   }
+  space.open_ended.insert(space.open_ended.end(), again.begin(), again.end());
 
   const uint64_t count = batch.totals.data_accesses();
   if (addresses_.size() < count) addresses_.resize(count);
