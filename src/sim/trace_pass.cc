@@ -1,6 +1,7 @@
 #include "sim/trace_pass.h"
 
 #include <algorithm>
+#include <map>
 #include <numeric>
 #include <utility>
 
@@ -93,25 +94,22 @@ bool TracePass::may_give_pages() {
   return whole;
 }
 
-// Views as they are at a chunk's begin, for those that several legs take through it.
+// Views as they are at a chunk's begin: of those only that several legs take through it, as to keep
+// one is to copy all of its address spaces.
 class TracePass::Marks {
  public:
-  Marks(std::span<const View> views, bool several) {
-    for (const View& view : views) {
-      Mark& mark = marks_.emplace_back();
-      mark.events = view.events;
-      if (several && view.relocator != nullptr)
-        mark.relocator = std::make_unique<Relocator>(*view.relocator);
-    }
-    first_ = views.data();
+  void keep(const View& view) {
+    Mark& mark = marks_[&view];
+    mark.events = view.events;
+    if (view.relocator != nullptr) mark.relocator = std::make_unique<Relocator>(*view.relocator);
   }
-  // It is at the begin then.
+  // A leg begins: it is at the chunk's begin then.
   void enter(View& view) {
-    Mark& mark = marks_[static_cast<size_t>(&view - first_)];
-    if (std::exchange(mark.entered, true)) {
-      view.events = mark.events;
-      if (mark.relocator != nullptr) view.relocator = std::make_unique<Relocator>(*mark.relocator);
-    }
+    const auto kept = marks_.find(&view);
+    if (kept == marks_.end() || !std::exchange(kept->second.entered, true)) return;
+    const Mark& mark = kept->second;
+    view.events = mark.events;
+    if (mark.relocator != nullptr) view.relocator = std::make_unique<Relocator>(*mark.relocator);
   }
 
  private:
@@ -120,8 +118,7 @@ class TracePass::Marks {
     uint64_t events = 0;
     bool entered = false;
   };
-  std::vector<Mark> marks_;
-  const View* first_ = nullptr;
+  std::map<const View*, Mark> marks_;
 };
 
 bool TracePass::has_any(const Group& group, const View& view) const {
@@ -157,7 +154,14 @@ void TracePass::by_chunks(Way& way) {
     const trace::Totals before = totals_;
     const Looks looks = way.looks;
     const RunLimit limit = way.limit;
-    Marks marks(views_, legs.size() > 1);
+    const auto takes = [this](const Leg& leg, const View& view) {
+      return leg.view == nullptr ? has_any(leg.machines, view) : leg.view == &view;
+    };
+    Marks marks;
+    for (const View& view : views_)
+      if (std::count_if(legs.begin(), legs.end(),
+                        [&](const Leg& leg) { return takes(leg, view); }) > 1)
+        marks.keep(view);
     told_ = true;
     for (const Leg& leg : legs) {
       totals_ = before;
@@ -165,13 +169,12 @@ void TracePass::by_chunks(Way& way) {
       way.limit = limit;
       stopped_ = false;
       source_.begin(leg.which);
+      for (View& view : views_)
+        if (takes(leg, view)) marks.enter(view);
       if (leg.view == nullptr) {
-        for (View& view : views_)
-          if (has_any(leg.machines, view)) marks.enter(view);
         batches(
             leg.machines, [&](trace::Batch& batch) { return source_.next_of_chunk(batch); }, way);
       } else {
-        marks.enter(*leg.view);
         source_.move_by(leg.view->relocator.get());
         chunk_of_pages(leg, pages, way);
         source_.move_by(nullptr);
@@ -317,24 +320,20 @@ void TracePass::take_here(const Group& group, View& view, const Stretch& stretch
 
 // The same, moved. What cannot be is the end of all these machines.
 void TracePass::take_moved(const Group& group, View& view, const Stretch& stretch) {
-  const auto mine = [&](auto wanted) {
-    return [&, wanted](size_t i) {
-      return &view_of(i) == &view && runs_[i] != nullptr && wanted(sifted_[i]);
-    };
-  };
-  const auto any = mine([](trace::References) { return true; });
-  const auto whole = mine([](trace::References which) { return which == trace::References::All; });
-  const auto some = mine([](trace::References which) { return which != trace::References::All; });
-  const auto by_sets =
-      mine([](trace::References which) { return which == trace::References::Sets; });
-  const auto are = [&](auto wanted) { return std::any_of(group.begin(), group.end(), wanted); };
-  const auto for_each = [&](auto wanted, auto work) {
-    for (const size_t i : group)
-      if (wanted(i)) runs_.attempt(i, [&] { work(i); });
+  Group whole;
+  Group some;
+  bool sets = false;
+  for (const size_t i : group) {
+    if (&view_of(i) != &view || runs_[i] == nullptr) continue;
+    (sifted_[i] == trace::References::All ? whole : some).push_back(i);
+    sets = sets || sifted_[i] == trace::References::Sets;
+  }
+  const auto each_of = [this](const Group& machines, auto work) {
+    for (const size_t i : machines)
+      if (runs_[i] != nullptr) runs_.attempt(i, [&] { work(i); });
   };
   const auto parts = stretch.parts();
   try {
-    const bool sets = are(by_sets);
     moved_.resize(std::max(moved_.size(), parts.size()));
     for (size_t n = 0; n < parts.size(); ++n) {
       const trace::Batch& batch = parts[n].batch;
@@ -346,16 +345,18 @@ void TracePass::take_moved(const Group& group, View& view, const Stretch& stretc
           trace::Batch moved;
           moved.thread = batch.thread;
           moved.event = &event;
-          for_each(any, [&](size_t i) { runs_[i]->take(moved); });
+          for (const Group* machines : {&whole, &some})
+            each_of(*machines, [&](size_t i) { runs_[i]->take(moved); });
         }
         continue;
       }
-      if (are(some)) view.sifter.move(batch, *parts[n].sifted, *view.relocator, sets, moved_[n]);
-      if (!are(whole)) continue;
+      if (!some.empty())
+        view.sifter.move(batch, *parts[n].sifted, *view.relocator, sets, moved_[n]);
+      if (whole.empty()) continue;
       const trace::Batch columns = view.relocator->references(batch);
-      for_each(whole, [&](size_t i) { runs_[i]->take(columns); });
+      each_of(whole, [&](size_t i) { runs_[i]->take(columns); });
     }
-    for_each(some, [&](size_t i) {
+    each_of(some, [&](size_t i) {
       for (size_t n = 0; n < parts.size(); ++n)
         if (parts[n].batch.event == nullptr)
           runs_[i]->take_sifted({parts[n].batch, moved_[n], view.relocator.get()},
@@ -363,7 +364,8 @@ void TracePass::take_moved(const Group& group, View& view, const Stretch& stretc
     });
   } catch (const Error& error) {
     if (is_interruption(error)) throw;
-    for_each(any, [](size_t) { throw; });
+    for (const Group* machines : {&whole, &some})
+      each_of(*machines, [](size_t) { throw; });
   }
   check_interrupt();
 }
