@@ -358,6 +358,14 @@ TEST_F(Together, FromMovedPageStreams) {
   expect_as_alone(
       37, [](config::Config& config) { return replay(config, {}); }, as_it_pays, true);
   EXPECT_GT(as_it_pays.chunks[static_cast<size_t>(trace::References::Any)], 0u);
+  // With a limit, which none reaches, the source moves what several batches in a row are made of.
+  const auto limited = [](config::Config& config) {
+    config.set("run.limit", "1000000000", "test");
+    return replay(config, {});
+  };
+  StreamUse from_columns;
+  for (const uint64_t seed : {36, 37, 38})
+    expect_as_alone(seed, limited, from_columns, true);
 }
 
 // Left to itself a machine takes page streams where that pays, whoever else is in the pass, where
