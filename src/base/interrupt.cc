@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "base/error.h"
+#include "base/presses.h"
 
 namespace mmusim {
 namespace {
@@ -21,7 +22,8 @@ std::atomic<int> signal_seen{0};
 std::atomic<bool> told{false};
 std::atomic<const char*> what_is_said{"nothing was written"};
 std::atomic<bool> patient{false};
-std::atomic<int64_t> end_asked_at{0};  // of the monotonic clock, in ns; 0: not
+std::atomic<bool> end_asked{false};
+Presses presses;
 timer_t deadline{};
 bool has_deadline = false;
 
@@ -43,34 +45,34 @@ extern "C" void on_deadline(int /*number*/) {
   _exit(kInterrupted + signal_seen.load());
 }
 
-int64_t now_in_ns() {
-  timespec now{};
-  clock_gettime(CLOCK_MONOTONIC, &now);
-  return int64_t{now.tv_sec} * 1'000'000'000 + now.tv_nsec;
-}
-
 // Whether that is all there is to do: it only asks for an end, or is the same Ctrl-C again.
-bool only_asks(int number) {
-  constexpr int64_t kSame = 1'000'000'000;
+bool only_asks(int number, const siginfo_t* info) {
   if (number != SIGINT || !patient.load()) return false;
-  const int64_t now = now_in_ns();
-  int64_t asked_at = 0;
-  return end_asked_at.compare_exchange_strong(asked_at, now) || now - asked_at < kSame;
+  return !presses.is_new(number, info) || !end_asked.exchange(true);
 }
 
 [[noreturn]] void throw_interrupted(int signal) {
   throw Error("", "interrupted", what_is_said.load(), kInterrupted + signal);
 }
 
-extern "C" void on_signal(int number) {
-  if (only_asks(number)) return;
-  // A wrapper that passes signals on (timeout, a shell script) makes one Ctrl-C arrive twice.
+extern "C" void on_signal(int number, siginfo_t* info, void* /*context*/) {
+  if (only_asks(number, info)) return;
   int none = 0;
   if (!signal_seen.compare_exchange_strong(none, number)) return;
   constexpr long kNanoseconds =
       std::chrono::duration_cast<std::chrono::nanoseconds>(kPatience).count();
   const itimerspec patience{{0, 0}, {0, kNanoseconds}};
   if (has_deadline) timer_settime(deadline, 0, &patience, nullptr);
+}
+
+void handle(int number, bool unless_ignored) {
+  struct sigaction before {};
+  sigaction(number, nullptr, &before);
+  if (unless_ignored && before.sa_handler == SIG_IGN) return;
+  struct sigaction action {};
+  action.sa_sigaction = on_signal;
+  action.sa_flags = SA_SIGINFO | SA_RESTART;
+  sigaction(number, &action, nullptr);
 }
 
 }  // namespace
@@ -81,9 +83,8 @@ void catch_interrupts() {
   event.sigev_signo = SIGRTMIN;  // SIGALRM may have other uses
   std::signal(SIGRTMIN, on_deadline);
   has_deadline = timer_create(CLOCK_MONOTONIC, &event, &deadline) == 0;
-  std::signal(SIGINT, on_signal);
-  std::signal(SIGTERM, on_signal);
-  if (std::signal(SIGHUP, on_signal) == SIG_IGN) std::signal(SIGHUP, SIG_IGN);
+  for (const int number : {SIGINT, SIGTERM, SIGHUP})
+    handle(number, number == SIGHUP);
 }
 
 void interrupt() {
@@ -100,7 +101,8 @@ void check_interrupt() {
 }
 
 PatientInterrupts::PatientInterrupts() {
-  end_asked_at.store(0);
+  end_asked.store(false);
+  presses.forget();
   patient.store(true);
 }
 
@@ -109,7 +111,7 @@ PatientInterrupts::~PatientInterrupts() {
 }
 
 bool end_is_asked_for() {
-  return end_asked_at.load(std::memory_order_relaxed) != 0;
+  return end_asked.load(std::memory_order_relaxed);
 }
 
 void end_if_asked_for() {

@@ -34,8 +34,8 @@ void check_interrupt();
 [[nodiscard]] bool is_interruption(const Error& error);
 
 // While one lives, a first SIGINT only asks for an end (end_is_asked_for()), for work of which some
-// would be lost by ending at once: it may go on to a place where less is. One more (but not of the
-// same second: a wrapper that passes signals on makes two of one Ctrl-C) and any other signal is an
+// would be lost by ending at once: it may go on to a place where less is. One more press
+// (presses.h: a wrapper that passes signals on makes two signals of one) and any other signal is an
 // interruption as ever. REQUIRES: one at a time.
 class PatientInterrupts {
  public:

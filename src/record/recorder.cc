@@ -17,6 +17,7 @@
 
 #include "base/error.h"
 #include "base/output_over.h"
+#include "base/presses.h"
 #include "base/program_file.h"
 #include "record/futex.h"
 #include "record/program.h"
@@ -44,14 +45,18 @@ constexpr std::chrono::seconds kStarvation{2};  // so long a thread may find no 
 
 // --- Signals: the program gets them too, or is sent them; what counts here is how often.
 
-std::atomic<int> signals_seen{0};
-std::atomic<int> last_signal{0};
-std::atomic<bool> from_terminal{false};
+Presses presses;
+std::atomic<int> pressed{0};
+std::atomic<int> first_signal{0};
+std::atomic<bool> program_has_it{false};
 
 extern "C" void on_record_signal(int number, siginfo_t* info, void* /*context*/) {
-  last_signal.store(number);
-  from_terminal.store(info != nullptr && info->si_code == SI_KERNEL);
-  signals_seen.fetch_add(1);
+  if (!presses.is_new(number, info)) return;
+  if (pressed.load() == 0) {
+    first_signal.store(number);
+    program_has_it.store(from_terminal(info));
+  }
+  pressed.fetch_add(1);
 }
 std::atomic<bool> child_ended{false};
 extern "C" void on_child_signal(int /*number*/) {
@@ -319,7 +324,7 @@ class Recording {
   pid_t first_ = 0;
   bool first_ended_ = false;
   int first_status_ = 0;
-  int signals_answered_ = 0;
+  int answered_ = 0;
   Clock::time_point told_;
   Clock::time_point starving_since_;
   bool starving_ = false;
@@ -353,15 +358,12 @@ void Recording::cut_short(const std::string& why) {
 
 // The first is the program's to answer; the second ends it.
 void Recording::answer_signals() {
-  const int seen = signals_seen.load();
-  if (seen == signals_answered_) return;
-  const bool first = signals_answered_ == 0;
-  signals_answered_ = seen;
-  if (!first) {
-    cut_short("it was interrupted twice, and the programs were killed");
-    return;
-  }
-  if (!from_terminal.load() && !first_ended_) kill(first_, last_signal.load());
+  const int seen = pressed.load();
+  if (seen == answered_) return;
+  const bool first = answered_ == 0;
+  answered_ = seen;
+  if (first && !program_has_it.load() && !first_ended_) kill(first_, first_signal.load());
+  if (seen > 1) cut_short("it was interrupted twice, and the programs were killed");
 }
 
 void Recording::watch_limits() {

@@ -204,11 +204,12 @@ record 137 -o killed.mmt -- sh -c 'kill -KILL $$'
 sound killed.mmt
 expect exits "$(events killed.mmt exit)" 1
 
-# Ctrl-C ends the program, and the trace is whole.
+# Ctrl-C ends the program, and the trace is whole. That timeout passes it on twice makes no second.
 status=0
 timeout --preserve-status -s INT 2 "$program" record -q -o interrupted.mmt -- \
-  sh -c 'while :; do :; done' || status=$?
+  sh -c 'while :; do :; done' 2>said.txt || status=$?
 expect status $status 130
+grep "interrupted twice" said.txt && fail "one signal is taken for two"
 sound interrupted.mmt
 
 # The recorder is killed: the program goes on, and what there is can be read.
