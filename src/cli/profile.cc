@@ -35,7 +35,8 @@ constexpr const char* kProfileText =
     "Names of functions are those of the files that were recorded, as far as their build ids say: "
     "a file that is another one now has none, and that is said. Recordings have build ids, and "
     "imports of perf script's and those that were told where the files are (trace import --files); "
-    "of others a file goes by its path, and that is said too. drmemtrace names no files.\n\n"
+    "of others a file goes by its path, and that is said too. drmemtrace names files where it has "
+    "left its modules.log.\n\n"
     "A workload script is run as by 'workload simulate': its mappings are the segments it names, "
     "addresses the machine's, and there are no instructions to tell apart.";
 

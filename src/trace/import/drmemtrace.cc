@@ -53,9 +53,11 @@ put into the trace; encodings of instructions, targets of branches, physical add
 that a mask or condition left undone; calls of functions. Signals show as what their handlers do.
 
 What the format does not tell:
-  - Initial areas of a process, its stack, the files behind mappings: 'profile' has no functions.
-    (raw/modules.log, which some recordings still have, says what was loaded where at the end, and
-    neither when nor which builds; it is not read.)
+  - Initial areas of a process, its stack, the files behind mappings. modules.log, which DynamoRIO
+    leaves in the folder "raw", says which file's segments were loaded where: where it is there, a
+    segment is mapped when first executed in, unless a recorded mmap did so, and recorded mappings
+    have their files. It has no times, so what overlaps is left out; no rights (read and execute are
+    assumed); and, on Linux, nothing to tell a build by, for which --files DIR is.
   - The ISA in the oldest traces and in regdeps traces, for which x86-64 (of 8-byte records: i386) is
     assumed; --drmemtrace.isa says it. Page size, in older ones: 4 KiB is assumed.
   - Filtered traces (-L0_filter) lack most references. An access whose instruction was filtered out
@@ -64,8 +66,6 @@ What the format does not tell:
   - Exit codes, unless exit's argument was recorded: 0.
 Files before post-processing (raw) are refused.
 )";
-
-constexpr uint64_t kAssumedPage = 4096;
 
 // The ISA of the recording, and a warning where it is a guess.
 drmemtrace::Isa isa_for(const drmemtrace::Recording& recording, const std::string& wanted,
@@ -97,11 +97,7 @@ ImportResult import_drmemtrace(std::span<const std::string> paths, const std::st
   if (warnings[0].empty()) warnings.clear();
   Header header;
   header.isa = drmemtrace::name_of(isa);
-  const uint64_t page = recording.page_bytes == 0 ? kAssumedPage : recording.page_bytes;
-  constexpr unsigned kLeastPage = 9;
-  constexpr unsigned kMostPage = 40;
-  if (!is_power_of_two(page) || page < uint64_t{1} << kLeastPage || page > uint64_t{1} << kMostPage)
-    throw Error(recording.inputs.front().path, fmt::format("has pages of {} bytes", page));
+  const uint64_t page = recording.page_bytes == 0 ? drmemtrace::kAssumedPage : recording.page_bytes;
   header.page = PageShift(static_cast<uint8_t>(std::countr_zero(page)));
   if (recording.page_bytes == 0)
     warnings.emplace_back("The recording does not say its page size; 4 KiB was assumed.");
@@ -205,6 +201,12 @@ const char* text_of(Note note) {
       return "records of idle or waiting cores, left out";
     case Note::OtherMarkers:
       return "other marks, not needed";
+    case Note::SegmentsPlaced:
+      return "segments of files mapped where modules.log has them, when first executed in";
+    case Note::MappingsNamed:
+      return "recorded mappings whose file is known by modules.log";
+    case Note::SegmentsLeftOut:
+      return "segments in modules.log that overlap, left out";
     case Note::FilesLeftOut:
       return "files that are no traces, left out";
     case Note::Count:

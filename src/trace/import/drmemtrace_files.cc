@@ -8,7 +8,9 @@
 #include <string_view>
 #include <tuple>
 
+#include "base/bits.h"
 #include "base/error.h"
+#include "base/input_file.h"
 #include "base/interrupt.h"
 #include "trace/import/drmemtrace_format.h"
 #include "trace/import/words.h"
@@ -22,8 +24,8 @@ constexpr size_t kMostDepth = 6;        // of folders in folders
 constexpr size_t kMostFiles = 100'000;  // of one import
 constexpr size_t kKeptOpen = 16;        // files that stay open from looking at their heads on
 
-constexpr const char* kTraceFolder = "trace";
-constexpr std::array kOtherFolders = {"raw", "aux", "kernel.raw"};
+constexpr std::array kOtherFolders = {kRawFolder, "aux", "kernel.raw"};
+constexpr uint64_t kMostModulesLog = uint64_t{1} << 26;  // bytes
 constexpr std::array kSuffixes = {"trace", "memtrace", "zip", "gz", "lz4", "sz", "zst", "xz"};
 
 std::vector<std::string> parts_of(std::string_view name) {
@@ -155,6 +157,28 @@ Head read_head(const RecordBuffer& records) {
   return head;
 }
 
+void check_page(const Recording& recording) {
+  constexpr unsigned kLeastPage = 9;
+  constexpr unsigned kMostPage = 40;
+  const uint64_t page = recording.page_bytes;
+  if (page != 0 && (!is_power_of_two(page) || page < uint64_t{1} << kLeastPage ||
+                    page > uint64_t{1} << kMostPage))
+    throw Error(recording.inputs.front().path, fmt::format("has pages of {} bytes", page));
+}
+
+Modules modules_of(const fs::path& image, Recording& recording) {
+  const std::string path = modules_log_in(image.string());
+  if (path.empty()) return {};
+  try {
+    return {path, read_file(path, kMostModulesLog),
+            recording.page_bytes == 0 ? kAssumedPage : recording.page_bytes};
+  } catch (const Error& error) {
+    recording.warnings.push_back(
+        fmt::format("{}; which files code is of is not known.", error.what()));
+    return {};
+  }
+}
+
 Input open_input(const std::string& path) {
   Input input;
   input.path = path;
@@ -201,7 +225,7 @@ Recording open_recording(std::span<const std::string> paths) {
     search.directory(path, 0);
     if (search.found().empty()) {
       throw Error(path, "holds no drmemtrace trace",
-                  fs::is_directory(fs::path(path) / "raw", ignored)
+                  fs::is_directory(fs::path(path) / kRawFolder, ignored)
                       ? "let DynamoRIO post-process it first: drrun -t drmemtrace -indir DIRECTORY"
                       : "");
     }
@@ -227,6 +251,10 @@ Recording open_recording(std::span<const std::string> paths) {
       input.records.reset();
     recording.inputs.push_back(std::move(input));
   }
+  check_page(recording);
+  recording.modules.resize(images.size());
+  for (const auto& [folder, image] : images)
+    recording.modules[image] = modules_of(folder, recording);
   std::stable_sort(recording.inputs.begin(), recording.inputs.end(),
                    [](const Input& a, const Input& b) {
                      const auto key = [](const Head& head) {

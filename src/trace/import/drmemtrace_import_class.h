@@ -60,6 +60,9 @@ enum class Note : uint8_t {
   PhysicalAddresses,
   Idle,
   OtherMarkers,
+  SegmentsPlaced,
+  MappingsNamed,
+  SegmentsLeftOut,
   FilesLeftOut,
   Count
 };
@@ -116,6 +119,7 @@ class Import {
     uint64_t live = 0;     // threads
     uint64_t waiting = 0;  // files that have not begun
     int32_t status = 0;
+    std::vector<bool> mapped;  // segments of the image's files, by what the sink was told
   };
   struct Stream {
     Input input;
@@ -184,6 +188,12 @@ class Import {
   void finish_call(Thread& thread, int64_t result);
   void finish_memory_call(Thread& thread, int64_t result);
 
+  // Files (drmemtrace_threads_impl.h).
+  void enter(uint64_t address);
+  void forget_range() { range_begin_ = range_bytes_ = 0; }
+  void inherit(const Process& parent, Process& child);
+  void note_mapping(Process& process, Event& event);
+
   void refuse(const Stream& stream, const char* at, const std::string& what);
   void note(Note what, uint64_t count = 1) { notes_[static_cast<size_t>(what)] += count; }
   void warn(const std::string& text) {
@@ -192,6 +202,7 @@ class Import {
 
   std::deque<Stream> streams_;
   std::vector<std::string> programs_;
+  std::vector<Modules> modules_;  // by image
   Isa isa_;
   Sink& sink_;
   const Options& options_;
@@ -214,6 +225,9 @@ class Import {
   Thread* told_ = nullptr;         // whom the sink was told last
   bool ready_ = false;             // the sink knows the thread, and takes its instructions
   bool have_instruction_ = false;  // ... and its accesses
+  // Where instructions of the process it was told last need no look at their file.
+  uint64_t range_begin_ = 0;
+  uint64_t range_bytes_ = 0;
 
   std::array<uint64_t, kTypes + 1> records_{};
   std::array<uint64_t, static_cast<size_t>(Note::Count)> notes_{};

@@ -22,7 +22,12 @@ Import<Sink>::Import(Recording recording, Isa isa, Sink& sink, const Options& op
 template <class Sink>
 void Import<Sink>::plan(Recording& recording) {
   programs_ = std::move(recording.programs);
+  modules_ = std::move(recording.modules);
   note(Note::FilesLeftOut, recording.files_left_out);
+  for (const Modules& modules : modules_)
+    note(Note::SegmentsLeftOut, modules.overlapping());
+  for (const std::string& warning : recording.warnings)
+    warn(warning);
   const bool several = recording.inputs.size() > 1;
   for (Input& input : recording.inputs) {
     Head& head = input.head;
@@ -209,6 +214,8 @@ template <class Sink>
 inline void Import<Sink>::fetch(const Stream& stream, const Record& record, const char* at) {
   if (!ready_ && !make_ready(stream, at)) [[unlikely]]
     return;
+  if (record.value - range_begin_ >= range_bytes_) [[unlikely]]
+    enter(record.value);
   sink_.instruction(VirtAddr(record.value), record.size);
   thread_->pc = record.value;
   thread_->length = record.size;
@@ -275,6 +282,7 @@ bool Import<Sink>::state_instruction(const Stream& stream, const char* at) {
   note(assumed ? Note::AssumedFetches : Note::RepeatedFetches);
   // One of an assumed length is taken to end where the address space does, at most.
   if (assumed && thread_->pc + (least_length_ - 1) < thread_->pc) thread_->pc -= least_length_;
+  if (thread_->pc - range_begin_ >= range_bytes_) enter(thread_->pc);
   sink_.instruction(VirtAddr(thread_->pc), assumed ? least_length_ : thread_->length);
   have_instruction_ = true;
   return true;

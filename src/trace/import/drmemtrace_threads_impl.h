@@ -90,6 +90,7 @@ void Import<Sink>::become(Thread& thread) {
   sink_.thread(thread.id);
   told_ = &thread;
   have_instruction_ = false;
+  forget_range();
 }
 
 template <class Sink>
@@ -132,6 +133,8 @@ template <class Sink>
 void Import<Sink>::begin_program(Thread& thread, Process& process) {
   process.ended = false;
   process.image = thread.image;
+  process.mapped.assign(modules_[thread.image].size(), false);
+  forget_range();
   ExecEvent exec;
   exec.program = programs_[thread.image];
   exec.arguments.push_back(exec.program);
@@ -169,6 +172,7 @@ bool Import<Sink>::begin_by_maker(Thread& thread, bool new_process) {
                                    : kThreadFlags;
   fork.shares_memory = (fork.clone_flags & abi::kCloneVm) != 0;
   const ThreadId parent = maker->thread->id;
+  if (new_process) inherit(processes_[parent.pid], processes_[thread.id.pid]);
   makers_.erase(maker);
   this->fork(parent, fork);
   return true;
@@ -327,11 +331,76 @@ void Import<Sink>::finish_memory_call(Thread& thread, int64_t result) {
     }
     result = 0;
   }
-  if (const std::optional<Event> event = memory_event(thread.call, result)) {
+  if (std::optional<Event> event = memory_event(thread.call, result)) {
+    become(thread);  // which may begin a program
+    if (result >= 0) note_mapping(processes_[thread.id.pid], *event);
     emit(thread, *event);
   } else if (result >= 0) {
     give_up_call(thread);
   }
+}
+
+// --- Files
+
+// The current thread executes something at the address, in another range than it was in.
+template <class Sink>
+void Import<Sink>::enter(uint64_t address) {
+  Process& process = processes_[thread_->id.pid];
+  const Modules& modules = modules_[process.image];
+  const Modules::Found found = modules.find(VirtAddr(address));
+  range_begin_ = found.within.begin.value();
+  range_bytes_ = found.within.bytes();
+  if (found.segment == Modules::kNone || process.mapped[found.segment]) return;
+  process.mapped[found.segment] = true;
+  note(Note::SegmentsPlaced);
+  const Segment& segment = modules[found.segment];
+  sink_.event(MmapEvent{.hint = segment.range.begin,
+                        .length = segment.range.bytes(),
+                        .prot = abi::kProtRead | abi::kProtExec,
+                        .flags = abi::kMapPrivate | abi::kMapFixed,
+                        .fd = -1,
+                        .offset = segment.offset,
+                        .result = static_cast<int64_t>(segment.range.begin.value()),
+                        .file = *segment.path});
+  have_instruction_ = false;
+}
+
+// The child of a fork has its parent's mappings, and a modules.log of its own.
+template <class Sink>
+void Import<Sink>::inherit(const Process& parent, Process& child) {
+  const Modules& old = modules_[parent.image];
+  const Modules& own = modules_[child.image];
+  child.mapped.assign(own.size(), false);
+  for (size_t i = 0; i < own.size(); ++i) {
+    const size_t same = old.find(own[i].range.begin).segment;
+    child.mapped[i] = same != Modules::kNone && same < parent.mapped.size() && parent.mapped[same];
+  }
+}
+
+// A recorded call that changes mappings, which the sink is about to be told: what is mapped and
+// unmapped by it, and the file, where its place and offset are a segment's.
+template <class Sink>
+void Import<Sink>::note_mapping(Process& process, Event& event) {
+  const Modules& modules = modules_[process.image];
+  if (modules.size() == 0) return;
+  auto* const mmap = std::get_if<MmapEvent>(&event);
+  const auto* const munmap = std::get_if<MunmapEvent>(&event);
+  if (mmap == nullptr && munmap == nullptr) return;
+  const VirtAddr begin =
+      mmap != nullptr ? VirtAddr(static_cast<uint64_t>(mmap->result)) : munmap->start;
+  const uint64_t length = mmap != nullptr ? mmap->length : munmap->length;
+  const VirtAddr end = begin + std::min(length, UINT64_MAX - begin.value());
+  for (size_t i = modules.first_behind(begin); i < modules.size() && modules[i].range.begin < end;
+       ++i)
+    process.mapped[i] = mmap != nullptr;
+  forget_range();
+  if (mmap == nullptr || (mmap->flags & abi::kMapAnonymous) != 0) return;
+  const size_t here = modules.find(begin).segment;
+  if (here == Modules::kNone) return;
+  const Segment& segment = modules[here];
+  if (segment.offset + (begin - segment.range.begin) != mmap->offset) return;
+  note(Note::MappingsNamed);
+  mmap->file = *segment.path;
 }
 
 }  // namespace mmusim::trace::drmemtrace

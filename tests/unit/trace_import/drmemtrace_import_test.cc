@@ -433,6 +433,150 @@ TEST(Drmemtrace, Bundles) {
                           "7/7 I 1007,5", "7/7 L 10,8", "7/7 exit 0"));
 }
 
+// --- modules.log
+
+// A table as DynamoRIO writes it: each line's id, segment and file.
+std::string modules_log(const std::vector<std::string>& lines) {
+  std::string text =
+      fmt::format("Module Table: version 5, count {}\n", lines.size()) +
+      "Columns: id, containing_id, start, end, entry, offset, preferred_base, (custom fields), "
+      "path\n";
+  for (size_t i = 0; i < lines.size(); ++i)
+    text += fmt::format("{:3}, {:3}, {}\n", i, 0, lines[i]);
+  return text;
+}
+
+std::string module_line(uint64_t start, uint64_t end, uint64_t offset, const std::string& path) {
+  return fmt::format("0x{:016x}, 0x{:016x}, 0x{:016x}, {:016x}, 0x{:016x}, v#1,0,  {}", start, end,
+                     start + 8, offset, start, path);
+}
+
+drmemtrace::Modules modules_of(const std::string& text, uint64_t page = 4096) {
+  return {"m.log", text, page};
+}
+
+std::string modules_failure(const std::string& text) {
+  try {
+    modules_of(text);
+  } catch (const Error& error) {
+    return error.what();
+  }
+  return "no error";
+}
+
+TEST(DrmemtraceModules, SegmentsAreWholePagesOfFiles) {
+  // With the vdso's contents in the middle, which have ends of lines and commas in them.
+  const drmemtrace::Modules modules = modules_of(
+      modules_log({module_line(0x401000, 0x403000, 0x1000, "/bin/x"),
+                   module_line(0x404010, 0x404f00, 0x2e10, "/bin/x y, z"),
+                   "0x0000000000000000, 0x0000000000001000, 0x0000000000000000, 0000000000000000, "
+                   "0x0000000000000000, v#1,12,a\n1, 2, 0x\n\n  [vdso]",
+                   module_line(0x500000, 0x501000, 0, "<unknown>")}));
+  ASSERT_EQ(modules.size(), 2u);
+  EXPECT_EQ(*modules[0].path, "/bin/x");
+  EXPECT_EQ(modules[0].offset, 0x1000u);
+  EXPECT_EQ(modules[1].range, (VirtRange{VirtAddr(0x404000), VirtAddr(0x405000)}));
+  EXPECT_EQ(modules[1].offset, 0x2000u);
+  EXPECT_EQ(*modules[1].path, "/bin/x y, z");
+  EXPECT_EQ(modules.find(VirtAddr(0x402fff)).segment, 0u);
+  const auto between = modules.find(VirtAddr(0x403000));
+  EXPECT_EQ(between.segment, drmemtrace::Modules::kNone);
+  EXPECT_EQ(between.within, (VirtRange{VirtAddr(0x403000), VirtAddr(0x404000)}));
+  EXPECT_EQ(modules.find(VirtAddr(0)).within.end, VirtAddr(0x401000));
+  EXPECT_EQ(modules.find(VirtAddr(0x600000)).within.begin, VirtAddr(0x405000));
+}
+
+// Version 4, as older traces have it, and a table without what the recorder adds.
+TEST(DrmemtraceModules, ColumnsGoByTheirNames) {
+  const drmemtrace::Modules modules = modules_of(
+      "Module Table: version 4, count 1\r\n"
+      "Columns: id, containing_id, start, end, entry, offset, path\r\n"
+      "  0,   0, 0x1000, 0x2000, 0x0, 3000,  /a\r\n");
+  ASSERT_EQ(modules.size(), 1u);
+  EXPECT_EQ(*modules[0].path, "/a");
+  EXPECT_EQ(modules[0].offset, 0x3000u);
+}
+
+TEST(DrmemtraceModules, WhatOverlapsIsLeftOut) {
+  const drmemtrace::Modules modules = modules_of(
+      modules_log({module_line(0x1000, 0x9000, 0, "/a"), module_line(0x2000, 0x3000, 0, "/b"),
+                   module_line(0x4000, 0x5000, 0, "/c"), module_line(0x9000, 0xa000, 0, "/d"),
+                   module_line(0xb000, 0xc000, 0, "/e"), module_line(0xb000, 0xc000, 0, "/e")}));
+  EXPECT_EQ(modules.overlapping(), 3u);
+  ASSERT_EQ(modules.size(), 2u);
+  EXPECT_EQ(*modules[0].path, "/d");
+  EXPECT_EQ(*modules[1].path, "/e");
+}
+
+TEST(DrmemtraceModules, WhatCannotBeUnderstoodIsNamedWithItsLine) {
+  const std::string head = modules_log({});
+  EXPECT_EQ(modules_failure("Module Table: 3\n"), "m.log:2: is no table of modules");
+  EXPECT_EQ(modules_failure(""), "m.log:2: is no table of modules");
+  EXPECT_THAT(modules_failure("Module Table: version 2, count 1\nColumns: id, start, end, path\n"),
+              HasSubstr("no column 'offset'"));
+  EXPECT_THAT(modules_failure(head + "0, 0, 0x1\n"), HasSubstr("m.log:3: fewer fields"));
+  EXPECT_THAT(modules_failure(head + "0, 0, ten, 1, 0, 0, 0, v#1,0, /a\n"),
+              HasSubstr("'ten' in place of a number"));
+  EXPECT_THAT(modules_failure(head + "0, 0, 1, 2, 0, 0, 0, v#1,99, /a\n"), HasSubstr("cut off"));
+  EXPECT_THAT(modules_failure(head + "0, 0, 1, 2, 0, 0, 0, mine,9, /a\n"), HasSubstr("custom"));
+  EXPECT_THAT(modules_failure(head + "0, 0, 2, 1, 0, 0, 0, v#1,0, /a\n"), HasSubstr("ends before"));
+  EXPECT_THAT(modules_failure(head + "0, 0, 1, 2, 0, 0, 0, v#1,0, \n"), HasSubstr("no file"));
+}
+
+// A program, its loader, and a library that a recorded call maps; the child has a table of its own.
+TEST(DrmemtraceModules, SegmentsAreMappedWhenFirstExecutedIn) {
+  const TemporaryDirectory directory;
+  namespace fs = std::filesystem;
+  const std::string parent = "drmemtrace.sh.7.1.dir";
+  const std::string child = "drmemtrace.sh.9.1.dir";
+  for (const std::string& image : {parent, child})
+    for (const char* const folder : {"trace", "raw"})
+      fs::create_directories(directory.path(image + "/" + folder));
+  const std::vector<std::string> lines = {module_line(0x1000, 0x3000, 0x1000, "/bin/sh"),
+                                          module_line(0x8000, 0x9000, 0, "/lib/ld.so"),
+                                          module_line(0x20000, 0x28000, 0, "/lib/c.so")};
+  put(directory, parent + "/raw/modules.log", modules_log(lines));
+  put(directory, child + "/raw/modules.log",
+      modules_log({module_line(0x500, 0x900, 0, "/mine"), lines[2], lines[1], lines[0]}));
+  File a = File::of(7, 7);
+  a.time(10).instr(0x8000, 1).instr(0x5000, 1);
+  a.call(9, {0, 0x8000, 5, 2, 3, 0}, 0x20000).time(11);
+  a.call(9, {0x24000, 0x1000, 3, 0x12, 3, 0x5000}, 0x24000).time(12);  // not what the table has
+  a.instr(0x1000, 1).instr(0x8001, 1).instr(0x20000, 1).instr(0x1002, 1);
+  a.begin_call(57, {}).end_call(57, 9).time(20);
+  a.call(11, {0x20000, 0x8000}, 0).time(21).instr(0x20004, 1).exit(7).footer();
+  File b = File::of(9, 9);
+  b.time(15).instr(0x1000, 1).instr(0x600, 1).instr(0x8000, 1).exit(9).footer();
+  put(directory, parent + "/trace/drmemtrace.sh.7.1.trace", a.text);
+  put(directory, child + "/trace/drmemtrace.sh.9.1.trace", b.text);
+  const Imported imported = import({directory.path(parent), directory.path(child)});
+  EXPECT_THAT(
+      imported.records,
+      ElementsAre("7/7 exec sh [sh]",
+                  "7/7 mmap 8000 4096 prot 5 flags 18 fd -1 at 0 = 8000 /lib/ld.so", "7/7 I 8000,1",
+                  "7/7 I 5000,1", "7/7 mmap 0 32768 prot 5 flags 2 fd 3 at 0 = 20000 /lib/c.so",
+                  "7/7 mmap 24000 4096 prot 3 flags 18 fd 3 at 20480 = 24000",
+                  "7/7 mmap 1000 8192 prot 5 flags 18 fd -1 at 4096 = 1000 /bin/sh", "7/7 I 1000,1",
+                  "7/7 I 8001,1", "7/7 I 20000,1", "7/7 I 1002,1", "7/7 fork 9/9 flags 11",
+                  "9/9 I 1000,1", "9/9 mmap 0 4096 prot 5 flags 18 fd -1 at 0 = 0 /mine",
+                  "9/9 I 600,1", "9/9 I 8000,1", "9/9 exit 0", "7/7 munmap 20000 32768 = 0",
+                  "7/7 mmap 20000 32768 prot 5 flags 18 fd -1 at 0 = 20000 /lib/c.so",
+                  "7/7 I 20004,1", "7/7 exit 0"));
+  EXPECT_EQ(imported.count(Note::SegmentsPlaced), 4u);
+  EXPECT_EQ(imported.count(Note::MappingsNamed), 1u);
+}
+
+TEST(DrmemtraceModules, WhatCannotBeUnderstoodIsAWarning) {
+  const TemporaryDirectory directory;
+  File file = File::of(7, 7);
+  file.time(10).instr(0x1000, 1).exit(7).footer();
+  put(directory, "app.trace", file.text);
+  put(directory, "modules.log", "nonsense\n");
+  const Imported imported = import({directory.path("app.trace")});
+  EXPECT_THAT(imported.records, ElementsAre("7/7 exec app [app]", "7/7 I 1000,1", "7/7 exit 0"));
+  EXPECT_THAT(imported.result.warnings, ElementsAre(HasSubstr("modules.log:2: is no table")));
+}
+
 TEST(Drmemtrace, TheNameOfTheProgram) {
   EXPECT_EQ(drmemtrace::program_of("/x/drmemtrace.my.app.12.3456.trace.zip"), "my.app");
   EXPECT_EQ(drmemtrace::program_of("/x/drmemtrace.ls.12.3.dir/trace/drmemtrace.ls.12.3.trace.gz"),
