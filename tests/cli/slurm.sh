@@ -2,8 +2,9 @@
 # A sweep on a cluster: Slurm's own daemons, brought up for this test on this host with two nodes of a CPU
 # each, and ended with it. Where the user may, each node has a host name and a /tmp of its own, and shares
 # with the others nothing but the test's folder, as hosts of a cluster do. 24 points are handed over; in the midst of them a worker is killed, and
-# then a node is lost, its daemon, steps and workers together; `sweep status` says what is missing, and `sweep resume`
-# has it done by the node that is left. All results are byte for byte those of the local sweep. Nothing
+# then a node is lost, its daemon, steps and workers together, which Slurm has to find out for itself, and begins the
+# node's task anew on the other. `sweep status` says what is missing then, the killed worker's, and `sweep resume`
+# has it done. All results are byte for byte those of the local sweep. Nothing
 # of the system's own Slurm is touched: state, sockets, keys and ports are the test's.
 #
 #   slurm.sh MMUSIM SOURCE_DIR
@@ -63,7 +64,7 @@ SlurmctldPort=$port
 SlurmUser=$user
 SlurmdUser=$user
 AuthType=auth/munge
-AuthInfo=socket=$work/munge/socket
+AuthInfo=socket=$work/munge/socket,cred_expire=5
 CredType=cred/munge
 StateSaveLocation=$work/state
 SlurmdSpoolDir=$work/spool/%n
@@ -81,6 +82,9 @@ NodeName=n[1-2] NodeHostname=$hosts NodeAddr=127.0.0.1 Port=[$((port + 1))-$((po
 PartitionName=all Nodes=n[1-2] Default=YES MaxTime=INFINITE State=UP
 END
 export SLURM_CONF=$work/slurm.conf
+# The daemons soon miss a node that is lost: each look at it takes them MessageTimeout. (It begins its
+# tasks anew once credentials for the lost one have expired.)
+{ cat slurm.conf && printf 'SlurmdTimeout=6\nMessageTimeout=3\nReturnToService=2\n'; } >daemons.conf
 # waited WHAT COMMAND...: until it is so.
 waited() {
   local what=$1 i
@@ -93,10 +97,10 @@ waited() {
   fail "$what"
 }
 waited "munged does not come up" test -S munge/socket
-slurmctld -D -i -c >slurmctld.log 2>&1 &
+slurmctld -D -i -c -f "$work/daemons.conf" >slurmctld.log 2>&1 &
 started
 for node in n1 n2; do
-  (as_node "$node" slurmd -D -N "$node") >"$node.log" 2>&1 &
+  (as_node "$node" slurmd -D -N "$node" -f "$work/daemons.conf") >"$node.log" 2>&1 &
   started
 done
 daemon_of_n2=$!
@@ -130,12 +134,12 @@ grep -q '24 runs' submitted.txt
 done_some() { [[ $(find cluster/runs -name '*.json' | wc -l) -ge 2 ]]; }
 waited "no task does anything" done_some
 
-# A worker is killed, and the tasks that wait are cancelled, as when a cluster goes down.
+# A worker is killed.
 job=$(sed -n 's/^job *\([0-9]*\),.*/\1/p' submitted.txt)
 # It may come to its end before the signal does: then another one is.
 a_worker_is_killed() {
   local worker
-  worker=$(pgrep -f "^$program sweep points.sweep -o cluster .*--share" | head -n 1)
+  worker=$(pgrep -n -f "^$program sweep points.sweep -o cluster .*--share")
   [[ -n $worker ]] && kill -KILL "$worker" 2>/dev/null
 }
 waited "no task is at work" a_worker_is_killed
@@ -154,31 +158,35 @@ at_work_on() {
     done
   done
 }
-# A node is lost: all at once, so that nothing there can tell anybody. (Slurm itself finds out after
-# SlurmdTimeout, and begins its tasks anew elsewhere; here it is told.)
+# A node is lost: all at once, so that nothing there can tell anybody.
+# They are stopped first, lest the task come to its end meanwhile.
 works_on_n2() {
+  local process
   lost=$(at_work_on n2)
-  [[ $(wc -l <<<"$lost") -ge 2 ]]
+  [[ $(wc -l <<<"$lost") -ge 2 ]] || return 1
+  # shellcheck disable=SC2086
+  kill -STOP $lost || return 1
+  for process in $lost; do
+    grep -q '^State:.Z' "/proc/$process/status" || continue
+    # shellcheck disable=SC2086
+    kill -CONT $lost
+    return 1
+  done
 }
 waited "n2 does nothing that a step watches over" works_on_n2
-# A task that has come to its end by now is not there to be killed.
 # shellcheck disable=SC2086
-kill -KILL "$daemon_of_n2" $lost 2>/dev/null || true
-scontrol update NodeName=n2 State=DOWN Reason=lost
-scancel --state=PENDING "$job"
+kill -KILL "$daemon_of_n2" $lost
 # Beside a task nobody else writes the folder's table.
 ! flock --shared cluster/lock "$program" sweep points.sweep -o cluster -q 2>err.txt || fail "two sweeps in one folder"
 grep -q 'another sweep is at work' err.txt
 no_job() { [[ -z $(squeue -h -j "$job" 2>/dev/null) ]]; }
-# The lost node's task waits again by now.
-cancelled() {
-  scancel --state=PENDING "$job" || true
-  no_job
-}
-waited "the job does not end" cancelled
-[[ $(sinfo -h -N -n n2 -o %t) == down* ]] || fail "n2 is not lost: $(sinfo)"
+is_down() { [[ $(sinfo -h -N -n n2 -o %t) == down* ]]; }
+waited "the loss of n2 is not noticed" is_down
+# ... and its task begun anew.
+waited "the job does not end" no_job
+grep -q 'requeue job .* due to failure of node n2' slurmctld.log || fail "no task of n2 was begun anew"
 there=$(find cluster/runs -name '*.json' | wc -l)
-[[ $there -lt 24 ]] || fail "all was done before worker and node were lost"
+[[ $there -lt 24 ]] || fail "all is done, the killed worker's runs too"
 mmusim sweep status cluster | grep -q "$there are there, $((24 - there)) missing"
 
 # What is missing is handed over again, and the table written when all is there.

@@ -40,6 +40,10 @@ std::string beginning(uint64_t thread, uint64_t file_type) {
   return text;
 }
 
+const std::string kModulesHead =
+    "Module Table: version 5, count 9\n"
+    "Columns: id, start, end, offset, (custom fields), path\n";
+
 std::string file_of(uint8_t mode, uint64_t thread, std::string content) {
   if ((mode & 2) == 0) return content;
   const bool wide = (mode & 4) != 0;
@@ -59,11 +63,13 @@ std::string file_of(uint8_t mode, uint64_t thread, std::string content) {
 }  // namespace
 
 // The first byte chooses the mode: 1 strict, 2 with a good beginning and end, 4 of 64 bits, 8
-// aarch64, 16 a view of a whole system, 32 two files.
+// aarch64, 16 a view of a whole system, 32 two files, 64 lines of a modules.log behind.
 extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   if (size == 0) return 0;
   const uint8_t mode = data[0];
-  const std::string rest(reinterpret_cast<const char*>(data) + 1, size - 1);
+  const std::string all(reinterpret_cast<const char*>(data) + 1, size - 1);
+  const size_t records = (mode & 64) != 0 ? all.size() / 24 * 12 : all.size();
+  const std::string rest = all.substr(0, records);
   const size_t cut = (mode & 32) != 0 ? rest.size() / 24 * 12 : rest.size();
   const MemoryFile first(file_of(mode, 7, rest.substr(0, cut)));
   const MemoryFile second(file_of(mode, 8, rest.substr(cut)));
@@ -77,13 +83,16 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
     const drmemtrace::Isa isa =
         drmemtrace::isa_of(recording.file_types)
             .value_or(wide ? drmemtrace::Isa::X86_64 : drmemtrace::Isa::I386);
+    if ((mode & 64) != 0)
+      recording.modules.assign(recording.modules.size(),
+                               {"modules.log", kModulesHead + all.substr(records), 4096});
     CheckingSink sink;
     drmemtrace::Import<CheckingSink> import(std::move(recording), isa, sink, options);
     const mmusim::trace::ImportResult result = import.run();
-    uint64_t records = 0;
+    uint64_t taken = 0;
     for (const uint64_t count : import.records())
-      records += count;
-    mmusim::fuzz::require(records == result.input_records);
+      taken += count;
+    mmusim::fuzz::require(taken == result.input_records);
   } catch (const Error&) {
   }
   return 0;
