@@ -74,19 +74,6 @@ BatchCut::Piece BatchCut::part_of(const Piece& piece, unsigned first, unsigned e
   return part;
 }
 
-trace::Totals BatchCut::totals_of(const trace::StaticBlock& block) {
-  trace::Totals totals;
-  totals.blocks = 1;
-  totals.instructions = block.instructions;
-  for (unsigned i = 0; i < block.mem_ops; ++i) {
-    const AccessKind kind = block.ops[i].kind;
-    ++(kind == AccessKind::Load    ? totals.loads
-       : kind == AccessKind::Store ? totals.stores
-                                   : totals.modifies);
-  }
-  return totals;
-}
-
 void BatchCut::give_piece(Piece piece, trace::Batch& batch) {
   static constexpr uint32_t kOnly = 0;
   given_ = std::move(piece);
@@ -96,7 +83,7 @@ void BatchCut::give_piece(Piece piece, trace::Batch& batch) {
   batch.table_serial = ++serial_;
   batch.blocks = {&kOnly, 1};
   batch.addresses = given_.addresses;
-  batch.totals = totals_of(given_.block);
+  batch.totals = trace::totals_of(given_.block);
   batch.totals.blocks = given_.begins ? 1 : 0;
   end(batch);
 }
@@ -107,7 +94,7 @@ void BatchCut::give_blocks(size_t count, trace::Batch& batch) {
   batch.totals = {};
   for (const uint32_t number : batch.blocks) {
     const trace::StaticBlock& block = rest_.table[number];
-    batch.totals += totals_of(block);
+    batch.totals += trace::totals_of(block);
     rest_.addresses += block.mem_ops;
   }
   rest_.blocks = rest_.blocks.subspan(count);

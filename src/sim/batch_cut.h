@@ -33,7 +33,6 @@ class BatchCut {
   };
   // What `piece` has from instruction `first` up to `end`. REQUIRES: some.
   static Piece part_of(const Piece& piece, unsigned first, unsigned end);
-  static trace::Totals totals_of(const trace::StaticBlock& block);  // as one
   // Batches made here; the last one of a recorded batch ends as that does.
   void give_piece(Piece piece, trace::Batch& batch);
   void give_blocks(size_t count, trace::Batch& batch);

@@ -15,7 +15,6 @@ namespace {
 
 void PageColumns::enter_chunk(trace::References given) {
   sets_ = given == trace::References::Sets;
-  sifted_.sets_wanted = sets_;
   recorded_ = batch_ = {};
   used_ = false;
   number_ = 0;
@@ -48,8 +47,8 @@ void PageColumns::use() {
 // Most batches are only gone through, on the way to one in which somebody waits.
 Sifted::At PageColumns::find(const ColumnsWanted& wanted) {
   if (!sifted_it_) {
-    Sifter again = before_;
-    again.sift(recorded_, sifted_);
+    before_.want({.any = !sets_, .sets = sets_});
+    before_.sift(recorded_, sifted_);
     sifted_it_ = true;
   }
   const Sifted::Kept& here = sifted_.kept(sets_);
@@ -58,7 +57,7 @@ Sifted::At PageColumns::find(const ColumnsWanted& wanted) {
   const trace::PageRef moved(source_.moved(recorded_.thread.pid, ref.page()), ref.kind(),
                              ref.crosses());
   if (!(moved == wanted.ref)) at_odds(source_);
-  return here.at[number];
+  return sifted_.at(here.places[number]);
 }
 
 }  // namespace mmusim::sim

@@ -73,8 +73,8 @@ class PageColumns {
   bool used_ = false;
   uint64_t number_ = 0;
   Sifter sifter_;
-  Sifter before_;  // in front of the batch
-  Sifted sifted_;  // of the batch as recorded, once something in it was to be found
+  Sifter before_;  // in front of the batch; behind it, once something in that was to be found
+  Sifted sifted_;  // of the batch as recorded, then
   bool sifted_it_ = false;
   uint64_t kept_ = 0;
   uint64_t kept_before_ = 0;  // the batch

@@ -5,10 +5,11 @@
 // What is left out would change nothing as long as the pages it takes to be known are known to
 // hit, each as the entry of its set that was used last. That is asked after every reference that
 // was more than a plain hit: of its own page, and of all others if it touched anything else. Where
-// it is not so, all references are done from there, until it is, at the end of a batch. Of a page
-// stream they are in the columns (page_columns.h). The loop does not fetch these by itself: several
-// machines may want some, and columns are read once, forward. So it stops, says what it waits for,
-// and is given them.
+// it is not so, all references are done from there until it is. Of a batch of blocks that is asked
+// behind each block, and later behind each two, four and so on. Of a page stream all references are
+// in the columns (page_columns.h), and that is asked at the end of a batch of these. The loop does
+// not fetch them by itself: several machines may want some, and columns are read once, forward. So
+// it stops, says what it waits for, and is given them.
 #ifndef MMUSIM_SIM_PAGE_LOOP_H_
 #define MMUSIM_SIM_PAGE_LOOP_H_
 
@@ -58,22 +59,22 @@ class PageLoop : public ReplayLoop<Tlbs> {
     Base::take_turn(some.batch.thread);
     Base::count(some.batch.totals);
     const Sifted::Kept& kept = some.sifted.kept(sets);
-    if (some.sifted.run_begins) {
-      done_to_ = 0;
-      unsettled_ = false;
+    if (some.sifted.run_begins) unsettled_ = false;
+    done_to_ = kept.first;
+    uint32_t block = 0;  // the next one to be done whole
+    bool whole = unsettled_ || needs_columns(sets);
+    while (true) {
+      if (whole) block = blocks_until_settled(some, block, sets);
+      if (unsettled_ || pages({kept.refs, kept.first, &kept.known}, sets)) break;
+      const Sifted::At at = some.sifted.at(kept.places[wanted_.number - kept.first]);
+      const trace::Batch columns = some.columns(at.block, 1);
+      Base::enter_addresses(columns);
+      rest_of_block(columns.table[columns.blocks[0]], columns.addresses, at.op);
+      block = at.block + 1;
+      whole = true;
     }
-    if (unsettled_ || needs_columns(sets)) {
-      column_blocks(some.columns());
-      unsettled_ = needs_columns(sets) || !settled(some.sifted.behind, {}, sets);
-    } else {
-      done_to_ = kept.first;
-      if (!pages({kept.refs, kept.first, &kept.known}, sets)) {
-        rest_of_batch(some.columns(), kept.at[wanted_.number - kept.first]);
-        unsettled_ = needs_columns(sets) || !settled(some.sifted.behind, {}, sets);
-      } else if (kernel_.tracks_stores()) [[unlikely]] {
-        Base::note_stores(some.columns());
-      }
-    }
+    if (kernel_.tracks_stores()) [[unlikely]]
+      Base::note_stores(some.columns());
     if (keeps_time_) [[unlikely]]
       kernel_.ran(Base::id_, some.batch.totals.instructions);
   }
@@ -223,29 +224,55 @@ class PageLoop : public ReplayLoop<Tlbs> {
     if (kernel_.tracks_stores()) Base::note_stores(batch);
   }
 
+  // Of a batch of blocks all from one on, until what is taken to be known there is settled, or to
+  // its end; more and more at a time, as it is mostly soon that it is, but may be late. Which block
+  // is next.
+  [[gnu::noinline]] uint32_t blocks_until_settled(const SiftedBatch& some, uint32_t block,
+                                                  bool sets) {
+    const Sifted::Kept& kept = some.sifted.kept(sets);
+    const auto end = static_cast<uint32_t>(some.batch.blocks.size());
+    for (uint32_t more = 1;; more *= 2) {
+      if (!needs_columns(sets)) {
+        const size_t done = some.sifted.in_front_of(kept, block);
+        unsettled_ = !settled(kept.known.behind(kept.refs, done, sets), {}, sets);
+        done_to_ = kept.first + done;
+      } else {
+        unsettled_ = true;
+        more = end;
+      }
+      if (!unsettled_ || block == end) return block;
+      const uint32_t count = std::min(more, end - block);
+      const trace::Batch columns = some.columns(block, count);
+      Base::enter_addresses(columns);
+      Base::fast_blocks(columns, 0, columns.addresses);
+      block += count;
+    }
+  }
+
   void rest_of_batch(const trace::Batch& batch, const Sifted::At& at) {
     Base::enter_addresses(batch);
-    rest_of_blocks(batch, at);
-    if (kernel_.tracks_stores()) Base::note_stores(batch);
-  }
-  // What is behind a reference.
-  [[gnu::noinline]] void rest_of_blocks(const trace::Batch& batch, const Sifted::At& at) {
-    const trace::StaticBlock& block = batch.table[batch.blocks[at.block]];
     const uint64_t* addresses = batch.addresses;
     for (const uint32_t number : batch.blocks.first(at.block))
       addresses += batch.table[number].mem_ops;
+    const trace::StaticBlock& block = batch.table[batch.blocks[at.block]];
+    rest_of_block(block, addresses, at.op);
+    Base::fast_blocks(batch, at.block + 1, addresses + block.mem_ops);
+    if (kernel_.tracks_stores()) Base::note_stores(batch);
+  }
+  // What is behind a reference, as PageSieve has it.
+  [[gnu::noinline]] void rest_of_block(const trace::StaticBlock& block, const uint64_t* addresses,
+                                       unsigned reference) {
     unsigned instruction = 1;  // the next one
     unsigned op = 0;           // likewise
-    if (at.op == trace::kLastFetchOp) {
+    if (reference == trace::kLastFetchOp) {
       instruction = block.instructions;
       while (op < block.mem_ops && block.ops[op].instruction + 1u < block.instructions)
         ++op;
-    } else if (at.op != trace::kFetchOp) {
-      instruction = block.ops[at.op].instruction + 1u;
-      op = at.op + 1;
+    } else if (reference != trace::kFetchOp) {
+      instruction = block.ops[reference].instruction + 1u;
+      op = reference + 1;
     }
     Base::template exact_block<ReplayMode::Fast>(block, addresses, instruction, op);
-    Base::fast_blocks(batch, at.block + 1, addresses + block.mem_ops);
   }
 
   static constexpr unsigned kExpectsFor = 8;

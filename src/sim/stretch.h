@@ -29,12 +29,10 @@ class Stretch {
 
   // At most so many batches at a time. REQUIRES: most > 0.
   explicit Stretch(size_t most) : slots_(most) {}
-  // From a run of blocks' begin on: whether batches of blocks are sifted, at first not, and for
-  // sets too.
-  void want_sifted(bool sifted, bool sets) {
-    sifts_ = sifted;
-    for (Slot& slot : slots_)
-      slot.sifted.sets_wanted = sets;
+  // From a run of blocks' begin on: what is sifted of batches of blocks, at first nothing.
+  void want_sifted(Sifter::Wanted wanted) {
+    sifts_ = wanted.any || wanted.sets;
+    sifter_.want(wanted);
   }
 
   // The next ones of those next(trace::Batch&, most instructions) gives, as long as it is true, up

@@ -269,24 +269,29 @@ void TracePass::passed(const Group& group, const Stretch& stretch, Way& way) {
 }
 
 // By machine, what of the batches to come it is given. Looking through them for what matters takes
-// as long as all references take two machines.
+// as long as all references take two machines, and to tell what sets need from the rest as long as
+// that rest takes two.
 void TracePass::choose_sifted(const Group& group, Stretch& stretch) {
-  constexpr size_t kPays = 3;
+  const size_t pays = options_.mode == ReplayMode::Sifted ? 1 : 3;
   size_t some = 0;
-  bool sets = false;
+  std::vector<size_t> with_sets(views_.size());
   for (const size_t i : group) {
-    if (runs_[i] == nullptr) continue;
-    sifted_[i] = runs_[i]->sifts();
-    if (sifted_[i] == trace::References::All) continue;
-    ++some;
-    sets = sets || (sifted_[i] == trace::References::Sets && view_of(i).relocator == nullptr);
+    sifted_[i] = runs_[i] == nullptr ? trace::References::All : runs_[i]->sifts();
+    if (sifted_[i] != trace::References::All) ++some;
+    if (sifted_[i] == trace::References::Sets) ++with_sets[view_of_[i]];
   }
-  if (some < kPays && options_.mode != ReplayMode::Sifted) {
-    some = 0;
-    for (const size_t i : group)
+  Sifter::Wanted wanted{.any = false, .sets = false};
+  for (const size_t i : group) {
+    if (some < pays)
       sifted_[i] = trace::References::All;
+    else if (sifted_[i] == trace::References::Sets && with_sets[view_of_[i]] < pays)
+      sifted_[i] = trace::References::Any;
+    if (sifted_[i] == trace::References::All) continue;
+    // Where they are moved, pages have other numbers, so that what sets need is told there.
+    const bool sets = sifted_[i] == trace::References::Sets && view_of(i).relocator == nullptr;
+    (sets ? wanted.sets : wanted.any) = true;
   }
-  stretch.want_sifted(some != 0, sets);
+  stretch.want_sifted(wanted);
 }
 
 void TracePass::take(const Group& group, const Stretch& stretch) {

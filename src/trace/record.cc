@@ -36,4 +36,17 @@ Totals& Totals::operator+=(const Totals& o) {
   return *this;
 }
 
+Totals totals_of(const StaticBlock& block) {
+  Totals totals;
+  totals.blocks = 1;
+  totals.instructions = block.instructions;
+  for (unsigned i = 0; i < block.mem_ops; ++i) {
+    const AccessKind kind = block.ops[i].kind;
+    ++(kind == AccessKind::Load    ? totals.loads
+       : kind == AccessKind::Store ? totals.stores
+                                   : totals.modifies);
+  }
+  return totals;
+}
+
 }  // namespace mmusim::trace

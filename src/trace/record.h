@@ -255,6 +255,9 @@ struct Totals {
   Totals& operator+=(const Totals& o);
 };
 
+// Of a block, executed once.
+Totals totals_of(const StaticBlock& block);
+
 // A reference as page streams have it: its 4 KiB page and what it is, in a word.
 class PageRef {
  public:
