@@ -16,11 +16,11 @@
 
 #include <cstdint>
 #include <functional>
-#include <map>
 #include <optional>
 
 #include "arch/sparc64/entry_format.h"
 #include "arch/sparc64/formats.h"
+#include "arch/sparc64/loaded_pages.h"
 #include "arch/sparc64/options.h"
 #include "arch/sparc64/steps.h"
 #include "arch/sparc64/tsb.h"
@@ -57,10 +57,6 @@ struct HandlerCounts {
 };
 
 struct MmuCounts : LinearCounts, HandlerCounts {};
-
-// The TTEs handlers have loaded for an address space since their pages were flushed last, by the
-// page's base: nothing else can be in a TLB or a TSB.
-using LoadedPages = std::map<VirtAddr, uint64_t>;
 
 class Mmu final : public mmu::Cpu<kPage.log2(), MmuCounts> {
  public:
@@ -125,7 +121,9 @@ class Mmu final : public mmu::Cpu<kPage.log2(), MmuCounts> {
   [[nodiscard]] bool huge_wanted(uint64_t tte) const {
     return options_->tsb == TsbMode::Two && size_of(tte) == kLargePage;
   }
-  void remember(VirtAddr va, uint64_t tte) { (*space_.loaded)[align_down(va, size_of(tte))] = tte; }
+  void remember(VirtAddr va, uint64_t tte) {
+    space_.loaded->set(align_down(va, size_of(tte)), tte);
+  }
 
   const Options* options_;
   EntryFormat format_;

@@ -211,11 +211,10 @@ std::vector<Tlbs::Page> Tlbs::changed_pages(const Space& space, VirtRange range)
   constexpr uint64_t kWhereAndWhat = tte::Frame::kMask | tte::Size::kMask;
   constexpr uint64_t kMore = tte::Writable::kMask | tte::Exec::kMask;
   std::vector<Page> pages;
-  const auto look_at = [&](const Page& page) {
-    const auto& [base, loaded] = page;
+  const auto look_at = [&](VirtAddr base, uint64_t loaded) {
     const std::optional<uint64_t> now = tte_of(format_, space.table->peek(base), base);
     if (!now || ((*now ^ loaded) & kWhereAndWhat) != 0 || (loaded & ~*now & kMore) != 0)
-      pages.push_back(page);
+      pages.emplace_back(base, loaded);
   };
   // Those that begin before the range, the largest first.
   VirtAddr before = range.begin;
@@ -223,13 +222,10 @@ std::vector<Tlbs::Page> Tlbs::changed_pages(const Space& space, VirtRange range)
     const VirtAddr base = align_down(range.begin, kSizes[i]);
     if (base == before || base == range.begin) continue;
     before = base;
-    const auto page = space.loaded.find(base);
-    if (page != space.loaded.end() && base + size_of(page->second).bytes() > range.begin)
-      look_at(*page);
+    const uint64_t loaded = space.loaded.find(base);
+    if (loaded != 0 && base + size_of(loaded).bytes() > range.begin) look_at(base, loaded);
   }
-  for (auto page = space.loaded.lower_bound(range.begin);
-       page != space.loaded.end() && page->first < range.end; ++page)
-    look_at(*page);
+  space.loaded.for_each(range, look_at);
   return pages;
 }
 
@@ -280,9 +276,8 @@ void Tlbs::flush_mm(MmId mm) {
   Space* const space = find_space(mm);
   if (space == nullptr || space->loaded.empty()) return;
   const std::vector<Page> pages = changed_pages(*space, {VirtAddr(0), kTaskEnd});
-  const bool nothing_left = std::all_of(
-      space->loaded.begin(), space->loaded.end(),
-      [&](const auto& page) { return space->table->peek(page.first).entry == pt::kNone; });
+  const bool nothing_left = space->loaded.all_of(
+      [space](VirtAddr base) { return space->table->peek(base).entry == pt::kNone; });
   if (nothing_left)
     end(*space);
   else
@@ -306,13 +301,14 @@ void Tlbs::flush_local_page(CpuId id, MmId mm, VirtAddr va, bool /*code*/) {
   Space* const space = find_space(mm);
   if (space == nullptr) return;
   for (const PageShift size : {kPage, kSizes[1], kSizes[2], kLargePage}) {
-    const auto page = space->loaded.find(align_down(va, size));
-    if (page == space->loaded.end() || size_of(page->second) < size) continue;
-    tsb_counters_.flushed += flush_tsbs(*space, *page);
+    const VirtAddr base = align_down(va, size);
+    const uint64_t loaded = space->loaded.find(base);
+    if (loaded == 0 || size_of(loaded) < size) continue;
+    tsb_counters_.flushed += flush_tsbs(*space, {base, loaded});
     ++counters_.pages;
     if (!is_valid(*space) || (space->ran_on & bit_of(id.value())) == 0) return;
     ++counters_.demaps;
-    cpu(id).mmu->demap_page(page->first, space->context);
+    cpu(id).mmu->demap_page(base, space->context);
     return;
   }
 }
