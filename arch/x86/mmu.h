@@ -105,9 +105,6 @@ class Mmu final : public mmu::Cpu<k4K.log2(), MmuCounts> {
     void add(const Counters& more);
   };
 
-  void expect(VirtAddr va) {
-    if (plain(va)) walker_.expect(root_, va);
-  }
   mmu::Translation access(VirtAddr va, AccessKind kind, bool retry);
 
   // --- What the kernel does to this CPU (SDM 4.10.4.1). None of these counts anything.

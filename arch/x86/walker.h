@@ -47,16 +47,14 @@ class Walker {
       const mmu::FaultReason fault = pass_pdpte(va, start);
       if (fault != mmu::FaultReason::None) return {.fault = fault, .leaf = {}};
     }
-    return radix_.go_on(start, va, pcid, kind, who);
+    return radix_.go_on(start, va, kind, who);
   }
 
   // The same of the program's own tables, without PAE.
-  mmu::WalkResult walk_plain(PhysAddr root, VirtAddr va, Pcid pcid, AccessKind kind) {
-    return radix_.walk(root, va, pcid, kind);
+  [[gnu::always_inline]] mmu::WalkResult walk_plain(PhysAddr root, VirtAddr va, Pcid pcid,
+                                                    AccessKind kind) {
+    return radix_.walk_inline(root, va, pcid, kind);
   }
-
-  // Such a walk is to come (RadixWalker::expect()).
-  void expect(PhysAddr root, VirtAddr va) { radix_.expect(root, va); }
 
   // With PAE, to be called for each MOV CR3; nothing otherwise. Errors: Error when `root` is not
   // where CR3 could say, below 4 GiB.

@@ -74,12 +74,6 @@ class CpuBase {
                                   : c.misses + c.retry_misses;
   }
 
-  // Data at `va` will be accessed soon, and is not what the filter answers for: what the miss path
-  // will read may be brought into the host's caches. Nothing simulated changes. (Who only asks for
-  // it, __builtin_prefetch, is always inline: a function that does nothing else has no effect in
-  // the compiler's eyes, which leaves out calls of it.)
-  void expect(VirtAddr /*va*/) {}
-
   // Everything access() does from now on is told; null: no longer.
   void narrate(Narrator* narrator) { path_.narrate(narrator); }
   [[nodiscard]] const MissPath& path() const { return path_; }

@@ -53,7 +53,12 @@ class RadixWalker {
 
   WalkResult walk(PhysAddr root, VirtAddr va, tlb::Space space, AccessKind kind,
                   Privilege who = Privilege::User);
-  // The same in two steps, for who does not begin where `root` says: begin() counts the walk, and
+  // The same, for who walks at most misses: part of its caller.
+  [[gnu::always_inline]] WalkResult walk_inline(PhysAddr root, VirtAddr va, tlb::Space space,
+                                                AccessKind kind, Privilege who = Privilege::User) {
+    return descend(begin(root, va, space), va, kind, who);
+  }
+  // In two steps, for who does not begin where `root` says: begin() counts the walk, and
   // with from_root() its start may be changed before it goes on.
   WalkStart begin(PhysAddr root, VirtAddr va, tlb::Space space) {
     WalkStart start{.table = root, .level = format_.count - 1};
@@ -66,18 +71,7 @@ class RadixWalker {
   [[nodiscard]] bool from_root(const WalkStart& start) const {
     return start.level == format_.count - 1;
   }
-  WalkResult go_on(const WalkStart& start, VirtAddr va, tlb::Space space, AccessKind kind,
-                   Privilege who);
-
-  // A walk of `va` is to come: asks the host for the entry it will end at. Nothing simulated
-  // changes.
-  void expect(PhysAddr root, VirtAddr va) {
-    const uint64_t region = va.value() >> format_.levels[1].shift;
-    Expected& known = expected_[region % kExpected];
-    if (known.region != region || known.root != root || known.words == nullptr) [[unlikely]]
-      known = {region, root, leaf_table(root, va)};
-    if (known.words != nullptr) __builtin_prefetch(known.words + places_[0].of(va));
-  }
+  WalkResult go_on(const WalkStart& start, VirtAddr va, AccessKind kind, Privilege who);
 
   [[nodiscard]] const RadixFormat& format() const { return format_; }
   [[nodiscard]] WalkCaches& caches() { return caches_; }
@@ -104,14 +98,13 @@ class RadixWalker {
   };
   [[nodiscard]] Place place_of(unsigned level) const;
   // go_on(), inline in both who walk.
-  inline WalkResult descend(const WalkStart& start, VirtAddr va, tlb::Space space, AccessKind kind,
-                            Privilege who);
+  inline WalkResult descend(const WalkStart& start, VirtAddr va, AccessKind kind, Privilege who);
   // A walk that began at level `first` has come to a leaf, well-formed: what is to be said of it,
   // and what follows where the access is allowed.
-  WalkResult judge(PhysAddr address, unsigned level, unsigned first, VirtAddr va, tlb::Space space,
-                   pt::Entry entry, Rights above, AccessKind kind, Privilege who);
-  WalkResult arrive(const Place& place, unsigned level, unsigned first, VirtAddr va,
-                    tlb::Space space, pt::Entry entry, Rights rights, bool dirty);
+  WalkResult judge(PhysAddr address, unsigned level, unsigned first, pt::Entry entry, Rights above,
+                   AccessKind kind, Privilege who);
+  WalkResult arrive(const Place& place, unsigned level, unsigned first, pt::Entry entry,
+                    Rights rights, bool dirty);
   [[gnu::cold]] void tell_load(PhysAddr address, unsigned level, pt::Entry entry, bool dependent);
   void remark_known(unsigned level);
   // The word that has the entry at `address`; null outside table memory.
@@ -120,16 +113,6 @@ class RadixWalker {
   }
   [[nodiscard]] pt::Entry entry_in(const uint64_t* word, PhysAddr address) const;
   void write(PhysAddr address, unsigned level, pt::Entry next);
-
-  // Where the leaf tables are on the host that walks were expected in. May be out of date: it is
-  // good for a hint and no more.
-  struct Expected {
-    uint64_t region = ~uint64_t{0};
-    PhysAddr root;
-    const std::byte* words = nullptr;
-  };
-  static constexpr uint64_t kExpected = 256;
-  [[nodiscard]] const std::byte* leaf_table(PhysAddr root, VirtAddr va) const;
 
   RadixFormat format_;
   std::array<Place, kMostRadixLevels> places_;  // by level
@@ -140,8 +123,71 @@ class RadixWalker {
   std::array<WalkStart, kMostRadixLevels> passed_;  // [level]: what its entry leads to, in a walk
   WalkCaches caches_;
   RadixWalkCounters counters_;
-  std::array<Expected, kExpected> expected_;
 };
+
+// The entry at `address`, which is aligned to its size, in `word`.
+inline pt::Entry RadixWalker::entry_in(const uint64_t* word, PhysAddr address) const {
+  if (format_.entry_bytes == sizeof(uint64_t)) [[likely]]
+    return *word;
+  uint32_t entry = 0;
+  std::memcpy(&entry, reinterpret_cast<const std::byte*>(word) + (address.value() & 7),
+              sizeof entry);
+  return entry;
+}
+
+[[gnu::always_inline]] inline WalkResult RadixWalker::arrive(const Place& place, unsigned level,
+                                                             unsigned first, pt::Entry entry,
+                                                             Rights rights, bool dirty) {
+  if (level != first) caches_.fill(first, level, passed_);
+  const unsigned beside = format_.contiguous == nullptr ? 0 : format_.contiguous(entry, level);
+  return format_.result(entry, PageShift(place.covers + beside), rights, dirty);
+}
+
+[[gnu::always_inline]] inline WalkResult RadixWalker::descend(const WalkStart& start, VirtAddr va,
+                                                              AccessKind kind, Privilege who) {
+  const unsigned first = start.level;
+  Rights rights = start.rights;
+  PhysAddr table = start.table;
+  const Place* at_level = &places_[first];
+  WalkStart* passed = &passed_[first];
+  for (unsigned level = first;; --level) {
+    const Place& place = *at_level--;
+    const PhysAddr address = table + place.of(va);
+    const uint64_t* const word = word_at(address);
+    if (word == nullptr) [[unlikely]]
+      return {.fault = FaultReason::Malformed, .leaf = {}};
+    const pt::Entry entry = entry_in(word, address);
+    ++counters_.loads[level];
+    if (path_->watched()) [[unlikely]]
+      tell_load(address, level, entry, level != first);
+    else
+      path_->count_load(mem::Origin::Walker, level);
+
+    if (!place.table.is(entry)) {
+      if (place.leaf.is(entry)) [[likely]] {
+        const bool dirty = (entry & format_.dirty) == format_.dirty;
+        const Rights all(rights.bits() & leaf_rights_.of(entry).bits());
+        const bool allowed =
+            all.allows(kind) && (who == Privilege::Kernel || all.has(Rights::kUser));
+        if (allowed && (dirty || !writes(kind))) [[likely]]
+          return arrive(place, level, first, entry, all, dirty);
+      }
+      const RadixLevel& at = format_.levels[level];
+      if (!format_.is_present(entry)) return {.fault = FaultReason::NotPresent, .leaf = {}};
+      const bool leaf = at.is_leaf(entry);
+      if ((entry & (format_.reserved | (leaf ? at.reserved_in_leaf : at.reserved_in_table))) != 0)
+        return {.fault = FaultReason::Malformed, .leaf = {}};
+      if (leaf) return judge(address, level, first, entry, rights, kind, who);
+      if (const pt::Entry unset = ~entry & format_.table_accessed; unset != 0) {
+        ++counters_.accessed_set[level];
+        write(address, level, entry | unset);
+      }
+    }
+    rights = Rights(rights.bits() & table_rights_.of(entry).bits());
+    table = format_.table(entry);
+    *passed-- = {table, level - 1, rights};
+  }
+}
 
 }  // namespace mmusim::mmu
 

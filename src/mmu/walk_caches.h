@@ -44,7 +44,9 @@ class WalkCaches {
     for (Cache& cache : caches_) {
       const uint64_t tag = cache.tag_of(va, space);
       if (tag != cache.latest) {
-        const uint32_t index = cache.array.find(0, tag);
+        cache.sought = tag;
+        cache.probe = Array::probe(0, tag);
+        const uint32_t index = cache.array.find(cache.probe, tag);
         if (index == Array::kNone) continue;
         cache.array.touch(index, ++clock_);
         cache.used(tag, index);
@@ -57,15 +59,14 @@ class WalkCaches {
     }
     return false;
   }
-  // A walk read the entries of level `first` and of those below, down to a leaf at level `leaf`:
-  // what each of them led to is in `passed`, by level. REQUIRES: their caches have none for it yet,
-  // which the find() before the walk has shown.
-  void fill(VirtAddr va, tlb::Space space, unsigned first, unsigned leaf,
-            std::span<const WalkStart> passed) {
+  // The walk of what find() was last asked for read the entries of level `first` and of those
+  // below, down to a leaf at level `leaf`: what each of them led to is in `passed`, by level.
+  // REQUIRES: that find() has shown that their caches have none for it yet.
+  void fill(unsigned first, unsigned leaf, std::span<const WalkStart> passed) {
     for (Cache& cache : caches_) {
       if (cache.level <= leaf) continue;
       if (cache.level > first) return;
-      Payload& payload = cache.make(cache.tag_of(va, space), ++clock_);
+      Payload& payload = cache.make(++clock_);
       payload.table = passed[cache.level].table;
       payload.rights = passed[cache.level].rights;
     }
@@ -94,6 +95,8 @@ class WalkCaches {
     unsigned shift;       // log2 of what an entry reaches
     uint64_t latest = 0;  // tag of the entry used last; 0: not known
     uint32_t latest_index = 0;
+    Array::Probe probe;   // of ...
+    uint64_t sought = 0;  // ... what was looked for last, where that was not `latest`
     Array array;
 
     [[nodiscard]] uint64_t tag_of(VirtAddr va, tlb::Space space) const {
@@ -104,12 +107,12 @@ class WalkCaches {
       latest = tag;
       latest_index = index;
     }
-    Payload& make(uint64_t tag, uint64_t now) {
+    Payload& make(uint64_t now) {
       const uint32_t known = array.victim_of_full(0);
       const uint32_t index = known != Array::kNone ? known : array.victim(0);
-      used(tag, index);
-      return known != Array::kNone ? array.fill_known(0, index, tag, now)
-                                   : array.fill(0, index, tag, now);
+      used(sought, index);
+      return known != Array::kNone ? array.fill_known(probe, index, sought, now)
+                                   : array.fill(0, index, sought, now);
     }
     void invalidate(uint32_t index) {
       array.invalidate(index);

@@ -155,23 +155,27 @@ class PageLoop : public ReplayLoop<Tlbs> {
     bool data = true;
   };
   // A reference of a page stream that is more than a plain hit.
-  [[gnu::noinline]] Doubts slow_page(trace::PageRef ref, std::span<const trace::PageRef> next,
+  [[gnu::noinline]] Doubts slow_page(trace::PageRef ref,
+                                     [[maybe_unused]] std::span<const trace::PageRef> next,
                                      uint64_t& time, bool sets) {
     cpu_->set_time(time);
-    if (expects_ != 0) {
-      --expects_;
-      expect_misses(next);
+    if constexpr (ExpectingCpu<Cpu>) {
+      if (expects_ != 0) {
+        --expects_;
+        expect_misses(next);
+      }
     }
     const uint64_t generation = cpu_->generation();
     const bool data = ref.is_data();
-    const uint64_t misses = cpu_->last_misses(ref.kind());
+    [[maybe_unused]] const uint64_t misses = cpu_->last_misses(ref.kind());
     Base::block_ = nullptr;
     if (ref.crosses())
       Base::template reference<ReplayMode::Fast>(ref.page() + trace::kBlockPage.offset_mask(),
                                                  ref.kind(), 2);
     else
       Base::template miss<ReplayMode::Fast>(ref.page(), ref.kind(), 1);
-    if (cpu_->last_misses(ref.kind()) != misses) expects_ = kExpectsFor;
+    if constexpr (ExpectingCpu<Cpu>)
+      if (cpu_->last_misses(ref.kind()) != misses) expects_ = kExpectsFor;
     const bool kept = cpu_->generation() == generation && !needs_columns(sets);
     const bool own = kept && used_its_own(ref, time, sets);
     const bool other = kept && cpu_->time_of(!data) == time;
@@ -196,7 +200,7 @@ class PageLoop : public ReplayLoop<Tlbs> {
 
   // As ReplayLoop's: where data will be that misses. Asked behind one that missed all levels: where
   // the next level answers, looking ahead gains nothing, and took a tenth of a pass of 64 machines.
-  void expect_misses(std::span<const trace::PageRef> next) {
+  void expect_misses(std::span<const trace::PageRef> next) requires ExpectingCpu<Cpu> {
     const typename Cpu::Hits hits = cpu_->hits();
     const size_t count = std::min<size_t>(Base::kExpected, next.size());
     for (const trace::PageRef ref : next.first(count))

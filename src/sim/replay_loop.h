@@ -264,7 +264,7 @@ class ReplayLoop {
   [[gnu::noinline]] bool slow_data(const trace::StaticBlock& block, const uint64_t* addresses,
                                    unsigned i, uint64_t& time) {
     cpu_->set_time(time);
-    expect_misses(addresses + i);
+    if constexpr (ExpectingCpu<Cpu>) expect_misses(addresses + i);
     const uint64_t generation = cpu_->generation();
     const trace::MemOp op = block.ops[i];
     const VirtAddr va(addresses[i]);
@@ -287,7 +287,7 @@ class ReplayLoop {
 
   // Where one access missed the next ones may: while this one's miss is simulated, the host can
   // fetch what theirs will read. Each is looked at once; accesses to one page often come together.
-  void expect_misses(const uint64_t* at) {
+  void expect_misses(const uint64_t* at) requires ExpectingCpu<Cpu> {
     const typename Cpu::Hits hits = cpu_->hits();
     const uint64_t* const end = at + std::min<ptrdiff_t>(kExpected + 1, addresses_end_ - at);
     const uint64_t in_page = page_.offset_mask();

@@ -94,23 +94,33 @@ class TlbArray {
   [[nodiscard]] uint32_t ways() const { return ways_; }
   [[nodiscard]] uint32_t sets() const { return sets_; }
 
+  // Where a tag is looked for, and by what: worked out once for a look-up and the fill behind it.
+  struct Probe {
+    uint32_t set = 0;
+    uint16_t digest = 0;
+  };
+  [[nodiscard]] static Probe probe(uint32_t set, const Tag& tag) { return {set, digest(tag)}; }
+
   // The entry of `set` with this tag, which is not Tag{}; or kNone. Changes nothing.
   [[nodiscard, gnu::always_inline]] uint32_t find(uint32_t set, const Tag& tag) const {
-    const uint32_t from = first_like(set, tag);
-    return from == kNone ? kNone : find_from(set, tag, from);
+    return find(probe(set, tag), tag);
+  }
+  [[nodiscard, gnu::always_inline]] uint32_t find(const Probe& probe, const Tag& tag) const {
+    const uint32_t from = first_like(probe);
+    return from == kNone ? kNone : find_from(probe, tag, from);
   }
   // The same in two steps. A way from which on it may be; kNone: it is seen without a look at tags
   // that there is none.
-  [[nodiscard, gnu::always_inline]] uint32_t first_like(uint32_t set, const Tag& tag) const {
-    const uint16_t* const digests = &digests_[size_t{set} * stride_];
-    const Wanted wanted(digest(tag));
+  [[nodiscard, gnu::always_inline]] uint32_t first_like(const Probe& probe) const {
+    const uint16_t* const digests = &digests_[size_t{probe.set} * stride_];
+    const Wanted wanted(probe.digest);
     uint32_t way = 0;
     for (; way + 2 * kLanes <= stride_; way += 2 * kLanes)
       if (wanted.in_two(digests + way) != 0) return way;
     return way == stride_ || wanted.in_one(digests + way) == 0 ? kNone : way;
   }
-  [[nodiscard]] uint32_t find_from(uint32_t set, const Tag& tag, uint32_t from) const {
-    return search(set, digest(tag), tag, from);
+  [[nodiscard]] uint32_t find_from(const Probe& probe, const Tag& tag, uint32_t from) const {
+    return search(probe.set, probe.digest, tag, from);
   }
 
   // A fill of `set` is likely to come: asks the host for the entry that will give way, where that
@@ -198,10 +208,10 @@ class TlbArray {
   }
 
   // The same of what victim_of_full() gave just now.
-  [[gnu::always_inline]] Payload& fill_known(uint32_t set, uint32_t index, const Tag& tag,
+  [[gnu::always_inline]] Payload& fill_known(const Probe& probe, uint32_t index, const Tag& tag,
                                              uint64_t now) {
-    digests_[index + set * padding_] = digest(tag);
-    if (ring_) oldest_[set] = links_[index].newer;  // the ring turns by one
+    digests_[index + probe.set * padding_] = probe.digest;
+    if (ring_) oldest_[probe.set] = links_[index].newer;  // the ring turns by one
     if (!moves_on_use_) stamps_[index] = now;
     Entry& entry = entries_[index];
     entry.tag = tag;

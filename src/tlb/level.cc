@@ -41,6 +41,8 @@ void Level::place_leaves() {
       Place& place = places_[leaf];
       if (place == kNowhere || sizes_[place].size < size.size) place = static_cast<Place>(i);
     }
+  for (size_t i = 0; i < sizes_.size(); ++i)
+    sizes_[i].takes = places_[sizes_[i].size.log2()] == i;
 }
 
 Level::Size& Level::size_in(uint32_t bank, PageShift size) {
@@ -48,16 +50,15 @@ Level::Size& Level::size_in(uint32_t bank, PageShift size) {
   for (; at != sizes_.end() && at->bank_number <= bank; ++at)
     if (at->bank_number == bank && at->size == size) return *at;
   const auto added = sizes_.emplace(at, size, banks_[bank], bank);  // a locked entry may have any
-  alone_ = {};
+  set_none_alone();
   place_leaves();
   return *added;
 }
 
-Level::Hit Level::find_in(const Size& size, VirtAddr va, Space space, uint32_t from) {
+Level::Hit Level::find_in(const Size& size, VirtAddr va, Space space) {
   auto& array = size.bank->array;
   const uint32_t set = size.set_of(va);
-  uint32_t index = array.kNone;
-  if (from != array.kNone) index = array.find_from(set, size.tag(va, space), from);
+  uint32_t index = array.find(set, size.tag(va, space));
   if (size.globals && index == array.kNone) [[unlikely]]
     index = array.find(set, size.tag(va, kEverySpace));
   if (index == array.kNone) {
@@ -67,31 +68,46 @@ Level::Hit Level::find_in(const Size& size, VirtAddr va, Space space, uint32_t f
   return {size.bank_number, index, &array.payload(index)};
 }
 
+Level::Hit Level::find_sought(VirtAddr va, uint32_t from) const {
+  const Size& size = *alone_.size;
+  auto& array = size.bank->array;
+  uint32_t index = array.kNone;
+  if (from != array.kNone) index = array.find_from(sought_.probe, sought_.tag, from);
+  if (size.globals && index == array.kNone) [[unlikely]]
+    index = array.find(sought_.probe.set, size.tag(va, kEverySpace));
+  if (index == array.kNone) {
+    array.expect_fill(sought_.probe.set);
+    return {};
+  }
+  return {size.bank_number, index, &array.payload(index)};
+}
+
 Level::Hit Level::find_any(VirtAddr va, Space space) {
-  const Size* only = nullptr;
+  Size* only = nullptr;
   unsigned count = 0;
-  for (const Size& size : sizes_) {
+  for (Size& size : sizes_) {
     if (!size.may_have(va)) continue;
     if (const Hit hit = find_in(size, va, space)) return hit;
     only = &size;
     ++count;
   }
-  if (count == 1) alone_ = around(va, *only);
+  if (count == 1) set_alone(va, *only);
   return {};
 }
 
-Level::Alone Level::around(VirtAddr va, const Size& size) const {
-  uint64_t low = 0;
-  uint64_t end = ~uint64_t{0};
+void Level::set_alone(VirtAddr va, Size& size) {
+  uint64_t low = size.extent.low;
+  uint64_t last = low + size.extent.span;
   for (const Size& other : sizes_) {
     if (&other == &size) continue;
     const Extent& extent = other.extent;
     if (extent.low > va.value())
-      end = std::min(end, extent.low);
+      last = std::min(last, extent.low - 1);
     else
       low = std::max(low, extent.low + extent.span + 1);
   }
-  return {low, end - low, &size};
+  set_none_alone();
+  alone_ = {low, last - low + 1, &size};
 }
 
 void Level::Extent::widen(uint64_t first, uint64_t last) {
@@ -103,6 +119,7 @@ void Level::Extent::widen(uint64_t first, uint64_t last) {
 
 void Level::note_empty(uint32_t bank) {
   banks_[bank].fragments = {};
+  set_none_alone();
   for (Size& size : sizes_) {
     if (size.bank_number != bank) continue;
     size.globals = false;
@@ -110,30 +127,10 @@ void Level::note_empty(uint32_t bank) {
   }
 }
 
-[[gnu::always_inline]] inline uint64_t Level::begin_fill(Size& size, uint32_t index) {
-  ++size.fills;
-  if (!filter_) return ++clock_;
-  filter_->drop(size.bank->first_entry + index);
-  return filter_->tick();
-}
-
-[[gnu::always_inline]] inline Level::Hit Level::end_fill(const Size& size, uint32_t index,
-                                                         Payload& payload, const Leaf& leaf,
-                                                         uint64_t into_leaf) {
-  payload.pfn = leaf.pfn + into_leaf;
-  payload.leaf = leaf.size;
-  payload.rights = leaf.rights;
-  payload.dirty = leaf.dirty;
-  payload.global = leaf.global;
-  payload.extra = leaf.extra;
-  payload.size = size.size;
-  return {size.bank_number, index, &payload};
-}
-
 Level::Hit Level::put(Size& size, uint32_t set, uint32_t index, VirtAddr va, Space space,
                       const Leaf& leaf) {
   const Tag tag = size.tag(va, leaf.global ? kEverySpace : space);
-  if (size.note(tag.base, leaf.global) && &size != alone_.size) alone_ = {};
+  if (size.note(tag.base, leaf.global) && &size != alone_.size) set_none_alone();
   uint64_t into_leaf = 0;  // in frames
   if (size.size != leaf.size) {
     const uint64_t mask = leaf.size.offset_mask();
@@ -150,20 +147,10 @@ Level::Hit Level::fill_any(Size& size, VirtAddr va, Space space, const Leaf& lea
   return put(size, set, size.bank->array.victim(set), va, space, leaf);
 }
 
-// Most fills are of whole leaves, where the array has been filled before; these call no other
-// function.
-Level::Hit Level::fill(VirtAddr va, Space space, const Leaf& leaf) {
+Level::Hit Level::fill_place(VirtAddr va, Space space, const Leaf& leaf) {
   const Place place = places_[leaf.size.log2()];
   MMUSIM_ASSERT(place != kNowhere);
-  Size& size = sizes_[place];
-  const Tag tag = size.tag(va, space);
-  if (size.size != leaf.size || leaf.global || !size.may_have(VirtAddr(tag.base))) [[unlikely]]
-    return fill_any(size, va, space, leaf);
-  const uint32_t set = size.set_of(va);
-  const uint32_t index = size.bank->array.victim_of_full(set);
-  if (index == TlbArray<Tag, Payload>::kNone) return fill_any(size, va, space, leaf);
-  const uint64_t now = begin_fill(size, index);
-  return end_fill(size, index, size.bank->array.fill_known(set, index, tag, now), leaf, 0);
+  return fill_any(sizes_[place], va, space, leaf);
 }
 
 void Level::filter_clear() {

@@ -86,16 +86,17 @@ class Level {
   };
 
   // Changes nothing. Inline is what most misses take; it calls no other function.
-  [[nodiscard]] Hit find(VirtAddr va, Space space) {
+  [[nodiscard, gnu::always_inline]] Hit find(VirtAddr va, Space space) {
     if (!alone_.has(va.value())) [[unlikely]]
       return find_any(va, space);
     const Size& size = *alone_.size;
     const auto& array = size.bank->array;
-    const uint32_t set = size.set_of(va);
-    const uint32_t from = array.first_like(set, size.tag(va, space));
+    sought_.tag = size.tag(va, space);
+    sought_.probe = array.probe(size.set_of(va), sought_.tag);
+    const uint32_t from = array.first_like(sought_.probe);
     if (from != array.kNone || size.globals) [[unlikely]]
-      return find_in(size, va, space, from);
-    array.expect_fill(set);
+      return find_sought(va, from);
+    array.expect_fill(sought_.probe.set);
     return {};
   }
   // The hit is a use.
@@ -230,6 +231,7 @@ class Level {
     uint8_t fold;  // the page number is XORed with itself shifted by so many bits
     PageShift size;
     bool globals = false;  // there may be global entries
+    bool takes = false;    // leaves of this size, whole
     uint64_t page;         // masks the address of the page
     uint64_t in_tag;       // the size, as tags have it
     uint64_t fills = 0;
@@ -256,9 +258,15 @@ class Level {
   struct Alone {
     uint64_t low = 0;
     uint64_t bytes = 0;  // none: there are no such addresses
-    const Size* size = nullptr;
+    Size* size = nullptr;
 
     [[nodiscard]] bool has(uint64_t va) const { return va - low < bytes; }
+  };
+  // What find() looked for last, where Alone says where. It says the same whatever has happened
+  // since, so that the fill that follows need not work it out again.
+  struct Sought {
+    Tag tag;
+    TlbArray<Tag, Payload>::Probe probe;
   };
   // Where leaves of a size go: sizes_[place], of an array; kNowhere: nowhere.
   using Place = uint8_t;
@@ -268,15 +276,21 @@ class Level {
   [[nodiscard]] uint32_t entry_number(const Hit& hit) const {
     return banks_[hit.bank].first_entry + hit.index;
   }
-  // The entry of that size, from way `from` on (TlbArray::first_like()); else the one that gives
-  // way to it is expected to.
-  static Hit find_in(const Size& size, VirtAddr va, Space space, uint32_t from = 0);
-  // find(), through all sizes.
+  // The entry of that size; else the one that gives way to it is expected to.
+  static Hit find_in(const Size& size, VirtAddr va, Space space);
+  // find(), through all sizes; and the rest of it, in one, from way `from` on
+  // (TlbArray::first_like()).
   [[gnu::noinline]] Hit find_any(VirtAddr va, Space space);
-  // Addresses around `va` at which there is no size but `size`, which may have it and no other.
-  [[nodiscard]] Alone around(VirtAddr va, const Size& size) const;
+  [[gnu::noinline]] Hit find_sought(VirtAddr va, uint32_t from) const;
+  // From now on: addresses around `va` where `size` may have entries, and no other.
+  void set_alone(VirtAddr va, Size& size);
+  void set_none_alone() {
+    alone_ = {};
+    sought_ = {};
+  }
   void place_leaves();
-  // fill() of any leaf, into any way.
+  // fill() of what was not just looked for; of any leaf, into any way.
+  [[gnu::noinline]] Hit fill_place(VirtAddr va, Space space, const Leaf& leaf);
   [[gnu::noinline]] Hit fill_any(Size& size, VirtAddr va, Space space, const Leaf& leaf);
   // Makes the entry `index`, of `set`, of the array that holds `size`; where there was one it goes.
   Hit put(Size& size, uint32_t set, uint32_t index, VirtAddr va, Space space, const Leaf& leaf);
@@ -298,6 +312,7 @@ class Level {
   std::vector<Bank> banks_;         // never more than there was room for at first
   std::vector<Size> sizes_;         // of all banks, in the order they are probed in
   Alone alone_;                     // of sizes_
+  Sought sought_;                   // of alone_.size; else what no entry is
   std::array<Place, 64> places_{};  // by log2 of the leaf's size
   bool fragments_ = false;          // some bank has had some
   std::unique_ptr<HitFilter> filter_;
@@ -305,6 +320,45 @@ class Level {
   uint64_t taken_out_ = 0;
   uint64_t invalidated_ = 0;
 };
+
+[[gnu::always_inline]] inline uint64_t Level::begin_fill(Size& size, uint32_t index) {
+  ++size.fills;
+  if (!filter_) return ++clock_;
+  filter_->drop(size.bank->first_entry + index);
+  return filter_->tick();
+}
+
+[[gnu::always_inline]] inline Level::Hit Level::end_fill(const Size& size, uint32_t index,
+                                                         Payload& payload, const Leaf& leaf,
+                                                         uint64_t into_leaf) {
+  payload.pfn = leaf.pfn + into_leaf;
+  payload.leaf = leaf.size;
+  payload.rights = leaf.rights;
+  payload.dirty = leaf.dirty;
+  payload.global = leaf.global;
+  payload.extra = leaf.extra;
+  payload.size = size.size;
+  return {size.bank_number, index, &payload};
+}
+
+// Most fills are of whole leaves that have just been looked for, where the array has been filled
+// before; these call no other function.
+[[gnu::always_inline]] inline Level::Hit Level::fill(VirtAddr va, Space space, const Leaf& leaf) {
+  if (alone_.has(va.value()) && alone_.size->size == leaf.size && alone_.size->takes &&
+      !leaf.global) [[likely]] {
+    Size& size = *alone_.size;
+    auto& array = size.bank->array;
+    if (sought_.tag == size.tag(va, space)) [[likely]] {
+      const uint32_t index = array.victim_of_full(sought_.probe.set);
+      if (index != array.kNone) [[likely]] {
+        const uint64_t now = begin_fill(size, index);
+        Payload& payload = array.fill_known(sought_.probe, index, sought_.tag, now);
+        return end_fill(size, index, payload, leaf, 0);
+      }
+    }
+  }
+  return fill_place(va, space, leaf);
+}
 
 template <class Predicate>
 void Level::remove_if(Predicate predicate) {

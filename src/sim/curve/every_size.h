@@ -141,8 +141,6 @@ class EverySize : public mmu::TlbMaintenance {
     bool data(VirtAddr va, bool write, uint64_t /*time*/) const {
       return all_->last_.may_use(all_->page(va), write) || all_->tell_data(va, write);
     }
-    // Nothing has to be expected of those that are not.
-    [[nodiscard]] bool knows_data(VirtAddr /*va*/) const { return true; }
     bool one(bool of_data, bool write, VirtAddr va, uint64_t time) const {
       return of_data ? data(va, write, time) : fetch(va, time);
     }
@@ -182,7 +180,6 @@ class EverySize : public mmu::TlbMaintenance {
     return 0;
   }  // each size has its own
   void narrate(mmu::Narrator* /*narrator*/) {}
-  void expect(VirtAddr /*va*/) {}
   mmu::Translation access(VirtAddr va, AccessKind kind, bool retry);
 
   // --- Of TlbMaintenance

@@ -227,21 +227,6 @@ TEST_F(ByFault, SixteenLeavesAreOneToATlb) {
   EXPECT_EQ(walk(kVa).leaf.pfn, Pfn(0x454));
 }
 
-// Neither where there is nothing, nor where there was a table that is gone now.
-TEST_F(ByFault, ExpectingAWalkChangesNothing) {
-  word(lowest, 4) = leaf_at(0x123, kR | kU);
-  for (const VirtAddr va : {kVa, VirtAddr(0), VirtAddr(0x4080'0000)})
-    walker.expect(root, va);
-  word(middle, 3) = 0;
-  frames.free(frames.frame_of(lowest), 0);
-  walker.expect(root, kVa);
-  EXPECT_EQ(sink.total(mem::Origin::Walker), 0u);
-  for (const uint64_t started : walker.counters().started)
-    EXPECT_EQ(started, 0u);
-  walker.caches().for_each([](tlb::Space, PhysAddr) { ADD_FAILURE() << "filled"; });
-  EXPECT_EQ(fault(kVa), FaultReason::NotPresent);
-}
-
 TEST_F(ByFault, WalkCachesKeepNoRightsWhereTablesHaveNone) {
   word(lowest, 4) = leaf_at(0x123, kR | kU | kA);
   word(lowest, 5) = leaf_at(0x124, kR | kW | kX | kU | kA | kD);

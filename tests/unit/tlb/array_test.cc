@@ -274,7 +274,7 @@ TEST_P(TlbArrayUses, SetsAgreeWithASearchWayByWay) {
       const uint32_t known = random.below(2) == 0 ? array.victim_of_full(set) : Array::kNone;
       const uint32_t way = known != Array::kNone ? known : array.victim(set);
       ASSERT_EQ(way, victim - model.begin());
-      (known != Array::kNone ? array.fill_known(set, way, tag, time)
+      (known != Array::kNone ? array.fill_known(Array::probe(set, tag), way, tag, time)
                              : array.fill(set, way, tag, time)) = 'x';
       *victim = {tag, time};
     }

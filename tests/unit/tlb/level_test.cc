@@ -58,7 +58,8 @@ TEST(Level, TagsAreWhole) {
   EXPECT_FALSE(level.find(VirtAddr(0xf000000000001000), 3));
 }
 
-// Against a list of what was filled and not removed, with entries at both ends of all addresses.
+// Against a list of what was filled and not removed, in the order of use, with entries at both ends
+// of all addresses; of levels that are seldom full, and that mostly are.
 TEST(Level, FindsWhatIsThereAndNothingElse) {
   struct Entry {
     VirtAddr base;
@@ -66,39 +67,57 @@ TEST(Level, FindsWhatIsThereAndNothingElse) {
     Space space = 0;
     bool global = false;
   };
-  Level level({array(64, 64, {k4K, k64K, k16M})}, k4K, false);
-  std::vector<Entry> entries;
-  Random random(7);
-  const auto address = [&] {
-    const uint64_t low = random.below(4) << 24 | random.below(3) << 16 | random.below(3) << 12;
-    return VirtAddr(random.below(2) == 0 ? low : ~low);
-  };
-  const auto matches = [](const Entry& e, VirtAddr va, Space space) {
-    return e.base == align_down(va, e.size) && (e.global || e.space == space);
-  };
-  unsigned found = 0;
-  for (unsigned step = 0; step < 20000; ++step) {
-    const VirtAddr va = address();
-    const Space space = random.below(3);
-    const bool expected = std::any_of(entries.begin(), entries.end(),
-                                      [&](const Entry& e) { return matches(e, va, space); });
-    ASSERT_EQ(static_cast<bool>(level.find(va, space)), expected) << "step " << step;
-    found += expected ? 1 : 0;
-    if (random.below(2) == 0) {
-      level.invalidate_page(va, space);
-      std::erase_if(entries, [&](const Entry& e) { return matches(e, va, space); });
-    } else if (!expected && entries.size() < 64) {
-      const PageShift size = std::array{k4K, k64K, k16M}[random.below(3)];
-      const bool global = random.below(4) == 0;
-      level.fill(va, space, leaf(va.value() >> 12, size, global));
-      entries.push_back({align_down(va, size), size, space, global});
+  for (const unsigned room : {64u, 8u}) {
+    Level level({array(room, room, {k4K, k64K, k16M})}, k4K, false);
+    std::vector<Entry> entries;
+    Random random(7);
+    const auto address = [&] {
+      const uint64_t low = random.below(4) << 24 | random.below(3) << 16 | random.below(3) << 12;
+      return VirtAddr(random.below(2) == 0 ? low : ~low);
+    };
+    const auto matches = [](const Entry& e, VirtAddr va, Space space) {
+      return e.base == align_down(va, e.size) && (e.global || e.space == space);
+    };
+    unsigned found = 0;
+    for (unsigned step = 0; step < 20000; ++step) {
+      SCOPED_TRACE(step);
+      const VirtAddr va = address();
+      const Space space = random.below(3);
+      // The one that is probed first: of the least size, own before global.
+      auto there = entries.end();
+      for (auto e = entries.begin(); e != entries.end(); ++e)
+        if (matches(*e, va, space) &&
+            (there == entries.end() ||
+             std::pair(e->size, e->global) < std::pair(there->size, there->global)))
+          there = e;
+      const bool expected = there != entries.end();
+      const Level::Hit hit = level.find(va, space);
+      ASSERT_EQ(static_cast<bool>(hit), expected) << "of " << room;
+      if (expected) {
+        ++found;
+        level.touch(hit);
+        std::rotate(there, there + 1, entries.end());
+      }
+      if (random.below(2) == 0) {
+        level.invalidate_page(va, space);
+        std::erase_if(entries, [&](const Entry& e) { return matches(e, va, space); });
+      } else if (!expected) {
+        const PageShift size = std::array{k4K, k64K, k16M}[random.below(3)];
+        const bool global = random.below(4) == 0;
+        level.fill(va, space, leaf(va.value() >> 12, size, global));
+        if (entries.size() == room) entries.erase(entries.begin());
+        entries.push_back({align_down(va, size), size, space, global});
+      }
+      if (random.below(300) == 0) {
+        level.invalidate_all();
+        entries.clear();
+      } else if (random.below(1000) == 0) {
+        level.invalidate_non_global();
+        std::erase_if(entries, [](const Entry& e) { return !e.global; });
+      }
     }
-    if (step % 1000 == 999) {
-      level.invalidate_non_global();
-      std::erase_if(entries, [](const Entry& e) { return !e.global; });
-    }
+    EXPECT_GT(found, 2000u);
   }
-  EXPECT_GT(found, 4000u);
 }
 
 // Most look-ups and flushes are where entries of one size alone may be, and ask for that one: until
@@ -146,6 +165,22 @@ TEST(Level, OneSizeIsAloneUntilAnotherComes) {
   EXPECT_TRUE(small.find(kThere, 1));
   small.invalidate_page(kThere + 0x5000, 1);
   EXPECT_FALSE(small.find(kThere, 1));
+}
+
+// Nor is it alone where it was before the array was empty: an entry made there must be found when
+// all sizes are asked again.
+TEST(Level, NoSizeIsAloneInAnEmptyArray) {
+  Level level({array(2, 2, {k4K, k64K})}, k4K, false);
+  level.fill(VirtAddr(0x10000), 1, leaf(1, k4K));
+  level.fill(VirtAddr(0x40000), 1, leaf(2, k4K));
+  EXPECT_FALSE(level.find(VirtAddr(0x20000), 1));
+  level.invalidate_all();
+  level.fill(VirtAddr(0x30000), 1, leaf(3, k4K));
+  level.fill(VirtAddr(0x31000), 1, leaf(4, k4K));
+  EXPECT_FALSE(level.find(VirtAddr(0x20000), 1));
+  level.fill(VirtAddr(0x20000), 1, leaf(5, k4K));
+  level.fill(VirtAddr(0x100000), 1, leaf(16, k64K));
+  EXPECT_EQ(frame_at(level, VirtAddr(0x20000), 1), 5u);
 }
 
 TEST(Level, ALeafGoesWhereTheLargestFittingSizeIsHeld) {
