@@ -2,24 +2,11 @@
 
 #include "kernel/entries.h"
 #include "kernel/huge.h"
+#include "kernel/leaf_table.h"
 
 namespace mmusim::kernel {
 
 namespace {
-
-// Whether the page table shows nothing in the block, by what it said of a page in it and, where
-// that is less, by looking.
-bool is_empty(FaultContext& c, const pt::Lookup& found, VirtRange block) {
-  if (found.empty.begin <= block.begin && block.end <= found.empty.end) return true;
-  const auto cursor = c.mm.table->cursor(block);
-  pt::Run run;
-  bool empty = true;
-  while (empty && cursor->next(run)) {
-    run.for_each([&](uint32_t, const pt::Entry& e) { empty = empty && e == pt::kNone; });
-    run.report(*c.core.platform.sink, mem::Origin::Kernel, run.count, 0);
-  }
-  return empty;
-}
 
 void finish_block(FaultContext& c, const Vma& vma, VirtAddr base, PageShift size, Pfn first) {
   account_huge(c.core, c.mm, vma, base, size, first);
@@ -97,7 +84,7 @@ std::optional<FaultOutcome> map_block(FaultContext& c, Vma& vma, VirtAddr page, 
     const VirtAddr base = align_down(page, block->size);
     if (!found) found = c.mm.table->find(page);
     if (found->entry != pt::kNone) return std::nullopt;
-    if (!is_empty(c, *found, {base, base + block->size.bytes()})) continue;
+    if (!shows_nothing(c.core, c.mm, *found, {base, base + block->size.bytes()})) continue;
     prepare_anon(c.core, c.mm, vma);
     if (const auto outcome = map_one(c, vma, base, *block)) return outcome;
   }

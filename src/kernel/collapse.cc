@@ -9,6 +9,7 @@
 #include "kernel/huge.h"
 #include "kernel/huge_file.h"
 #include "kernel/huge_split.h"
+#include "kernel/leaf_table.h"
 #include "kernel/promotion.h"
 
 namespace mmusim::kernel {
@@ -52,11 +53,12 @@ Collapse collapse_block(FaultContext& c, Vma& vma, VirtAddr base) {
   const bool empty = there.entry == pt::kNone && there.empty.begin <= base &&
                      there.empty.end - base >= size.bytes();
   if (empty) return there.empty.bytes() > size.bytes() ? Collapse::Missing : Collapse::Failed;
+  const VirtRange block{base, base + size.bytes()};
+  if (there.has_slot && !is_leaf_table(c.core, c.mm, there, block)) return Collapse::Failed;
   if (!c.mm.table->capabilities().promotes) {
     ++c.core.counters.huge_impossible;
     return Collapse::Failed;
   }
-  const VirtRange block{base, base + size.bytes()};
   // A leaf table that holds nothing is something, where there are such.
   if (!there.has_slot && !has_entry(c, block, [](pt::Entry e) { return e != pt::kNone; }))
     return Collapse::Failed;

@@ -12,6 +12,7 @@
 #include "kernel/huge_file.h"
 #include "kernel/hugetlb_fault.h"
 #include "kernel/implied.h"
+#include "kernel/leaf_table.h"
 #include "kernel/reclaim.h"
 #include "kernel/share.h"
 #include "kernel/swap_fault.h"
@@ -94,7 +95,7 @@ FaultOutcome try_fault(FaultContext& c, Vma& vma, VirtAddr va, AccessKind kind, 
       joined = join_tables(c.core, c.mm, vma, page) || joined;
   }
   const bool huge_wanted = !thp_disabled(c.mm, vma) && huge_allowed(c.core, vma, page);
-  if (huge_wanted && !c.mm.table->find(page).has_slot) {
+  if (huge_wanted && !has_leaf_table(c.core, c.mm, page, *c.core.huge())) {
     if (const auto outcome = map_huge(c, vma, page, kind)) return *outcome;
   }
   if (!c.core.sizes.blocks.empty() && vma.is_anonymous() && !thp_disabled(c.mm, vma)) {

@@ -2,6 +2,7 @@
 
 #include "kernel/entries.h"
 #include "kernel/file_areas.h"
+#include "kernel/leaf_table.h"
 #include "kernel/zap.h"
 
 namespace mmusim::kernel {
@@ -59,7 +60,8 @@ std::optional<FaultOutcome> map_huge_folio(FaultContext& c, Vma& vma, VirtAddr p
   // A private write makes a copy of one page.
   if (writes(kind) && !vma.is_shared()) return std::nullopt;
   if (!c.core.cache.file(vma.file).is_huge(index_of(c.core, vma, page))) return std::nullopt;
-  if (!may_map(c.core, c.mm, vma, page) || c.mm.table->find(page).has_slot) return std::nullopt;
+  if (!may_map(c.core, c.mm, vma, page) || has_leaf_table(c.core, c.mm, page, *c.core.huge()))
+    return std::nullopt;
   if (!map_leaf(c, vma, align_down(page, *c.core.huge()), writes(kind))) return std::nullopt;
   if (vma.has(kVmImplied)) c.core.counters.implied_pages += c.core.huge_pages();
   c.core.counters.around += c.core.huge_pages() - 1;

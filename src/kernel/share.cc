@@ -6,6 +6,7 @@
 #include "base/bits.h"
 #include "base/error.h"
 #include "base/units.h"
+#include "kernel/leaf_table.h"
 
 namespace mmusim::kernel {
 
@@ -88,7 +89,7 @@ bool join_tables(Core& core, AddressSpace& mm, const Vma& vma, VirtAddr page) {
   const PageShift size = block_size(core);
   const VirtAddr block = align_down(page, size);
   if (block < vma.start || vma.end < block || vma.end - block < size.bytes()) return false;
-  if (mm.table->find(page).has_slot) return false;
+  if (has_leaf_table(core, mm, page, size)) return false;
   bool joined = false;
   core.rmap->each_area(vma.file, [&](AddressSpace& other, const Vma& area) {
     joined = join_block(core, mm, vma, block, other, area);

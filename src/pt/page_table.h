@@ -103,6 +103,9 @@ struct Lookup {
   PageShift size;         // likewise
   Handle handle;          // valid when there is a slot (entry != kNone, or has_slot)
   bool has_slot = false;  // there is a slot for a base page, or entry != kNone
+  // When there is one and entry == kNone: how much the table serves that it is in. Said where that
+  // may be more than a superpage; else one page.
+  PageShift table_size = {};
   VirtRange empty;  // when entry == kNone: a range around the address that holds no entry; at least
                     // the page
   bool shared =

@@ -20,7 +20,7 @@ namespace mmusim::pt {
 
 // Goes up whenever a plug-in must be built anew: a change of page_table.h, or of anything it
 // includes, that a compiler would lay out or name differently.
-inline constexpr uint32_t kPluginVersion = 11;
+inline constexpr uint32_t kPluginVersion = 12;
 inline constexpr uint64_t kPluginMagic = 0x5450'4d49'5355'4d4d;  // "MMUSIMPT" in memory
 
 // What both sides must have compiled alike, as far as a compiler can be asked: the C++ library and

@@ -93,6 +93,8 @@ Lookup Gpt::lookup_of(VirtAddr va, const Found& found) const {
       result.size = handle.size;
       return result;
     }
+    if (found.entry.is(Kind::Array))
+      result.table_size = PageShift(page_.log2() + tables_.pages_log2(found.entry));
   }
   const unsigned log2 = std::min(found.empty_log2, std::min(rules_->address_bits, kMostVoid));
   const uint64_t begin = leading(va.value(), kKeyBits - log2);

@@ -66,6 +66,23 @@ TEST_P(ShareTest, WhatOneFaultsInAllHave) {
   m.expect_accounts_agree();
 }
 
+// What a process has beside the block, in a table that may reach into it (gpt: an array of 32 MiB),
+// is not in the way.
+TEST_P(ShareTest, BesideManyOtherPages) {
+  map(kP1, kBase);
+  each_page(kBase, AccessKind::Store, kP1);
+  for (uint64_t i = 6; i < 16; i += 2) {
+    map(kP2, kBase + i * kBlock, kRw, kPrivate);
+    each_page(kBase + i * kBlock, AccessKind::Store, kP2);
+  }
+  const uint64_t before = faults(2);
+  map(kP2, kBase);
+  each_page(kBase, AccessKind::Load, kP2);
+  EXPECT_EQ(faults(2) - before, 2u);
+  EXPECT_EQ(m.counters().tables_joined, 2u);
+  m.expect_accounts_agree();
+}
+
 TEST_P(ShareTest, APageFaultedInLaterIsThereForAll) {
   map(kP1, kBase);
   m.store(kP1, kBase);

@@ -1,0 +1,44 @@
+// Huge pages of private memory do not hang on how large the tables are that a page table makes.
+#include "kernel/script.h"
+
+namespace mmusim::kernel::testing {
+namespace huge_test {
+
+class Huge : public ::testing::TestWithParam<const char*> {
+ protected:
+  Huge() {
+    s.map(kBase, 18 * kM);
+    s.advise(kBase, 18 * kM, kAdviceNoHugePage);
+    s.write(kBase, 18 * kM / kPage);
+  }
+  void TearDown() override { s.end(); }
+  Script s{"", GetParam()};
+};
+INSTANTIATE_TEST_SUITE_P(Backends, Huge, ::testing::Values("mlpt", "gpt", "hashed", "clustered"));
+
+// Behind a gap, where a table of more than 2 MiB may reach (gpt: an array of 32).
+TEST_P(Huge, BesideManyBasePages) {
+  s.map_huge(kBase + 24 * kM, 4 * kM);
+  s.step("write", [&] { s.write(kBase + 24 * kM, 512); }, {.faults = 1, .anon = 2048, .tables = 4});
+  s.step("read", [&] { s.read(kBase + 26 * kM, 512); }, {.faults = 1, .tables = 4});
+}
+
+// A block that has a page gets no more than pages by faults.
+TEST_P(Huge, NotWhereAPageIs) {
+  s.map(kBase + 24 * kM, 4 * kM);
+  s.write(kBase + 24 * kM + kM, 1);
+  s.advise(kBase + 24 * kM, 4 * kM, kAdviceHugePage);
+  s.step("page", [&] { s.write(kBase + 24 * kM, 2); }, {.faults = 2, .anon = 8});
+  s.step("huge", [&] { s.write(kBase + 26 * kM, 2); }, {.faults = 1, .anon = 2048, .tables = 4});
+}
+
+// Nothing is made one of what nobody touched (Linux: SCAN_PMD_NONE, which ends the call).
+TEST_P(Huge, CollapsesWhatIsThere) {
+  s.map(kBase + 24 * kM, 4 * kM);
+  s.write(kBase + 26 * kM, 1);
+  s.step("nothing", [&] { s.advise(kBase + 24 * kM, 4 * kM, kAdviceCollapse, -kEINVAL); }, {});
+  s.step("a page", [&] { s.advise(kBase + 26 * kM, 2 * kM, kAdviceCollapse); }, {.anon = 2044});
+}
+
+}  // namespace huge_test
+}  // namespace mmusim::kernel::testing
