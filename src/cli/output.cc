@@ -31,6 +31,9 @@ CapturedOutput::~CapturedOutput() {
 
 void prepare_streams() {
   std::signal(SIGPIPE, SIG_IGN);
+  // A limit of file sizes is an error of the call that meets it. Not ignored: a program that is
+  // recorded would be born with that.
+  std::signal(SIGXFSZ, [](int) {});
   for (int descriptor = STDIN_FILENO; descriptor <= STDERR_FILENO; ++descriptor) {
     if (fcntl(descriptor, F_GETFD) != -1) continue;
     // The lowest free number is this one. Read-only, so that output to it fails as it should.

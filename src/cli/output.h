@@ -11,8 +11,9 @@ namespace mmusim::cli {
 // Thrown when the reader of standard output has gone away. Not an Error: nothing is wrong.
 struct ClosedOutput {};
 
-// Makes a write to a pipe without reader fail instead of killing the program, and makes sure that
-// descriptors 0 to 2 are open, so that no file opened later becomes standard output. Call first.
+// Makes a write to a pipe without reader, or beyond the limit of file sizes, fail instead of
+// killing the program, and makes sure that descriptors 0 to 2 are open, so that no file opened
+// later becomes standard output. Call first.
 void prepare_streams();
 
 // Control characters but newlines and tabs, which only a stranger's text can have, are escaped
