@@ -1,8 +1,10 @@
-// Batches of a chunk's columns, decoded by a thread of its own while earlier ones are used: a ring
-// of them, each with memory of its own. They, and the error that may end them, come in order.
+// Batches of a chunk's columns, decoded by a thread of its own while earlier ones are used. They,
+// and the error that may end them, come in order.
 //
-// Who waits does so until half the ring is full, or empty, so that the two threads do not wake each
-// other for every batch. One thread starts, takes and stops.
+// They are handed over in packs, a ring of them with memory of their own: a batch of many blocks is
+// one, small ones and events come together, so that a trace of many events does not make the two
+// threads wait for each other at each. Who waits does so until half the ring is full, or empty, so
+// that they do not wake each other for every pack. One thread starts, takes and stops.
 #ifndef MMUSIM_TRACE_BATCHES_AHEAD_H_
 #define MMUSIM_TRACE_BATCHES_AHEAD_H_
 
@@ -39,23 +41,35 @@ class BatchesAhead {
   void stop();
 
  private:
-  struct Slot {
-    Batch batch;
+  // Batches, and what they have, in their order.
+  struct Pack {
+    std::vector<Batch> batches;
+    std::vector<Event> events;
     std::vector<uint32_t> blocks;
     std::vector<uint64_t> addresses;
-    Event event;
+
+    void clear();
+    void add(const Batch& batch);
+    // There will be no more: batches have what is theirs here.
+    void close();
   };
-  static constexpr size_t kSlots = 16;
+  static constexpr size_t kPacks = 16;
+  static constexpr size_t kBatches = 64;  // in a pack, at most
+  static constexpr size_t kEnough = 512;  // blocks in a pack, after which there will be no more
 
   void decode(ChunkDecoder& decoder);
-  static bool fill(Slot& slot, ChunkDecoder& decoder);
+  // False: the decoder has no more, or has failed, which is in `error`.
+  static bool fill(Pack& pack, ChunkDecoder& decoder, std::exception_ptr& error);
+  // Gives back the pack there is; whether there is another one.
+  bool next_pack();
 
-  std::array<Slot, kSlots> slots_;
+  std::array<Pack, kPacks> packs_;
   std::thread worker_;
-  bool holds_ = false;  // the batch that was given last is in use
-  std::mutex mutex_;    // of what follows
+  const Pack* pack_ = nullptr;  // in use; null: none
+  size_t given_ = 0;            // batches of it
+  std::mutex mutex_;            // of what follows
   std::condition_variable changed_;
-  uint64_t filled_ = 0;  // batches, ever
+  uint64_t filled_ = 0;  // packs, ever
   uint64_t used_ = 0;    // ... that are no longer in use
   bool ended_ = false;   // there will be no more
   bool stop_ = false;
