@@ -144,10 +144,15 @@ void trace_import(const Words& words) {
     return files.told_behind(event);
   };
   writer.told_behind = &told_behind;
+  std::function<std::optional<symbols::Image>(const std::string&)> image_of;
+  if (arguments.has("files"))
+    image_of = [&files](const std::string& path) { return files.image_of(path); };
   trace::ImportResult result =
       with_bytes_progress(arguments, "importing", [&](const auto& progress) {
-        return importer.import(arguments.texts("FILE"), output, writer,
-                               {.strict = !arguments.has("lenient"), .progress = progress}, keys);
+        return importer.import(
+            arguments.texts("FILE"), output, writer,
+            {.strict = !arguments.has("lenient"), .progress = progress, .image_of = image_of},
+            keys);
       });
   for (std::string& warning : files.warnings())
     result.warnings.push_back(std::move(warning));

@@ -52,20 +52,33 @@ std::vector<trace::MarkerEvent> ImportedFiles::told_behind(const trace::Event& e
       not_told_.insert(path);
       continue;
     }
-    if (missing_.contains(path) || changed_.contains(path)) continue;
-    const std::string place = *root_ + path;
-    const auto file = FileState::of(place);
-    const auto identity = file ? symbols::identity_of(place) : std::nullopt;
-    if (!identity) {
-      missing_.insert(path);
-    } else if (written_ && (here_ ? file->changed : file->modified) > *written_) {
-      changed_.insert(path);
-    } else {
+    if (const auto identity = identity_of(path); identity) {
       told_.insert(path);
       told.push_back(trace::marker_of({path, *identity}));
     }
   }
   return told;
+}
+
+std::optional<std::string> ImportedFiles::identity_of(const std::string& path) {
+  if (missing_.contains(path) || changed_.contains(path)) return std::nullopt;
+  const std::string place = *root_ + path;
+  const auto file = FileState::of(place);
+  auto identity = file ? symbols::identity_of(place) : std::nullopt;
+  if (!identity) {
+    missing_.insert(path);
+  } else if (written_ && (here_ ? file->changed : file->modified) > *written_) {
+    changed_.insert(path);
+    return std::nullopt;
+  }
+  return identity;
+}
+
+std::optional<symbols::Image> ImportedFiles::image_of(const std::string& path) {
+  if (!root_ || !path.starts_with('/') || !identity_of(path)) return std::nullopt;
+  auto image = symbols::image_of(*root_ + path);
+  if (!image) missing_.insert(path);
+  return image;
 }
 
 std::vector<std::string> ImportedFiles::warnings() const {

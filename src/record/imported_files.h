@@ -13,6 +13,7 @@
 #include <string>
 #include <vector>
 
+#include "symbols/image.h"
 #include "trace/record.h"
 
 namespace mmusim::record {
@@ -26,12 +27,18 @@ class ImportedFiles {
   // What is to be told behind the event; see WriterOptions.
   [[nodiscard]] std::vector<trace::MarkerEvent> told_behind(const trace::Event& event);
 
+  // What of it is mapped, by a path; nothing if nobody says, or it is none of the recorded files.
+  [[nodiscard]] std::optional<symbols::Image> image_of(const std::string& path);
+
   // Of how many nobody says which builds they were.
   [[nodiscard]] uint64_t known_by_path() const { return not_told_.size(); }
   // Why those of `root` are not told, in sentences.
   [[nodiscard]] std::vector<std::string> warnings() const;
 
  private:
+  // Of what stands at the path, if it may be what was recorded; else it is noted why not.
+  std::optional<std::string> identity_of(const std::string& path);
+
   std::optional<std::string> root_;
   bool here_;                       // the root is this system's
   std::optional<int64_t> written_;  // the last of the logs; nothing: one is no file

@@ -1,47 +1,20 @@
-// Reads, and does not map: a mapped file that somebody makes shorter ends who looks at it.
 #include "symbols/identity.h"
 
 #include <algorithm>
 #include <cstdint>
 #include <elfutils/libdwelf.h>
-#include <fcntl.h>
 #include <fmt/format.h>
-#include <gelf.h>
 #include <memory>
 #include <span>
-#include <sys/stat.h>
 #include <unistd.h>
 #include <vector>
 #include <xxhash.h>
 
+#include "symbols/opened_elf.h"
+
 namespace mmusim::symbols {
 namespace {
 
-class File {
- public:
-  // Without waiting for somebody to write to it, where it is a pipe.
-  explicit File(const std::string& path)
-      : number_(open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK)) {
-    struct stat status {};
-    regular_ = number_ >= 0 && fstat(number_, &status) == 0 && S_ISREG(status.st_mode);
-  }
-  ~File() {
-    if (number_ >= 0) close(number_);
-  }
-  File(const File&) = delete;
-  File& operator=(const File&) = delete;
-
-  [[nodiscard]] bool regular() const { return regular_; }
-  [[nodiscard]] int number() const { return number_; }
-
- private:
-  int number_;
-  bool regular_ = false;
-};
-
-struct EndElf {
-  void operator()(Elf* elf) const { elf_end(elf); }
-};
 struct FreeHash {
   void operator()(XXH3_state_t* state) const { XXH3_freeState(state); }
 };
@@ -89,15 +62,13 @@ std::optional<std::string> code_of(int file, Elf* elf) {
 }  // namespace
 
 std::optional<std::string> identity_of(const std::string& path) {
-  const File file(path);
-  if (!file.regular() || elf_version(EV_CURRENT) == EV_NONE) return std::nullopt;
-  const std::unique_ptr<Elf, EndElf> elf(elf_begin(file.number(), ELF_C_READ, nullptr));
-  if (elf == nullptr || elf_kind(elf.get()) != ELF_K_ELF) return std::nullopt;
+  const OpenedElf opened(path);
+  if (opened.elf() == nullptr) return std::nullopt;
   const void* id = nullptr;
-  const ssize_t bytes = dwelf_elf_gnu_build_id(elf.get(), &id);
+  const ssize_t bytes = dwelf_elf_gnu_build_id(opened.elf(), &id);
   if (bytes > 0)
     return "build-id:" + hexadecimal({static_cast<const uint8_t*>(id), static_cast<size_t>(bytes)});
-  return code_of(file.number(), elf.get());
+  return code_of(opened.file(), opened.elf());
 }
 
 }  // namespace mmusim::symbols

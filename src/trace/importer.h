@@ -4,11 +4,13 @@
 #define MMUSIM_TRACE_IMPORTER_H_
 
 #include <functional>
+#include <optional>
 #include <span>
 #include <string>
 #include <vector>
 
 #include "config/schema.h"
+#include "symbols/image.h"
 #include "trace/remark.h"
 #include "trace/writer.h"
 
@@ -30,6 +32,9 @@ struct ImportOptions {
       true;  // a record that cannot be understood is an Error; otherwise it is counted as skipped
   std::function<void(uint64_t bytes_done, uint64_t bytes_total)>
       progress;  // compressed bytes; may be empty
+  // The program or loader that stood at a path when it was recorded; nothing: not known. Empty:
+  // nobody has the files.
+  std::function<std::optional<symbols::Image>(const std::string& path)> image_of;
 };
 
 struct Importer {

@@ -42,10 +42,11 @@ What lackey does not tell:
     Kernel thread ids are those of clone's results, matched in order of creation.
   - The initial image: where program, stack and vdso lie. Valgrind loads them elsewhere than the
     kernel would (a position-independent program at 0x108000 and up, its loader at 0x4000000, the
-    stack below 0x1fff001000), and adds its preload library. The trace has no areas for them.
-  - Which build a file was: of libraries the logs have the paths, and of the program and its loader
-    not where they lie, so that 'profile' has no functions of these. --files / on the computer that
-    recorded, soon after, puts the libraries' build ids into the trace.
+    stack below 0x1fff001000), and adds its preload library. The trace has no areas for them, but
+    for program and loader where --files has them, COMMAND was a full path, and the first
+    instruction is where these files begin.
+  - Which build a file was: the logs have the paths of libraries. --files / on the computer that
+    recorded, soon after, puts build ids into the trace, and so 'profile' has functions.
   - What exec's arguments were: the command line is Valgrind's print of it, where control characters
     have become underscores. That execve succeeded shows only by the next log; a program that was
     not traced has none.

@@ -30,6 +30,7 @@
 #include "config/keys.h"
 #include "trace/import/lackey_line.h"
 #include "trace/import/lackey_log.h"
+#include "trace/import/lackey_placement.h"
 #include "trace/import/lackey_process.h"
 #include "trace/importer.h"
 
@@ -84,6 +85,7 @@ class Import {
   bool start_something();
   void turn(Pid pid);
   bool open_next_log(Task& task);
+  void place_program(const Log& log);
   void decide(Pid pid, Task& task);
   bool references(Task& task, uint64_t& budget);
   bool other_line(Pid pid, Task& task, std::string_view text);
@@ -116,6 +118,8 @@ class Import {
   std::vector<Effect> effects_;
   std::string joined_;  // a line put together of two parts
   ImportResult result_;
+  uint64_t placed_ = 0;      // programs
+  uint64_t not_placed_ = 0;  // ... though there are files
   uint64_t stored_total_ = 0;
   uint64_t stored_done_ = 0;
 };

@@ -18,6 +18,12 @@ ImportResult Import<Sink>::run() {
     check_interrupt();
     if (options_.progress) options_.progress(stored_done_, stored_total_);
   }
+  result_.remarks.push_back(
+      {"programs mapped, with their loaders, where Valgrind puts them (assumed, and their first "
+       "instructions agree)",
+       placed_});
+  result_.remarks.push_back(
+      {"programs not mapped: their files are not below --files, or begin elsewhere", not_placed_});
   return std::move(result_);
 }
 
@@ -308,9 +314,22 @@ bool Import<Sink>::open_next_log(Task& task) {
     task.process->exec(log.command, effects_);
     for (const Effect& effect : effects_)
       emit(effect);
+    place_program(log);
     if (task.wake_at_exec) wake(*std::exchange(task.wake_at_exec, std::nullopt), State::InVfork);
   }
   return true;
+}
+
+// What Valgrind has mapped of the program that was just told, where its files are known.
+template <class Sink>
+void Import<Sink>::place_program(const Log& log) {
+  if (!options_.image_of) return;
+  const Effect exec = effects_.back();
+  const auto mappings =
+      place(std::get<ExecEvent>(exec.event).program, log.first, options_.image_of);
+  for (const MmapEvent& mapping : mappings)
+    emit({.thread = exec.thread, .event = mapping, .child = {}});
+  ++(mappings.empty() ? not_placed_ : placed_);
 }
 
 template <class Sink>

@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "base/error.h"
+#include "trace/import/lackey_line.h"
 #include "trace/import/words.h"
 
 namespace mmusim::trace::lackey {
@@ -35,6 +36,10 @@ Log open_log(const std::string& path) {
     const auto header = header_line(line);
     if (!header) {
       log.forked = line.starts_with(" --> ");
+      ReferenceLine reference;
+      if (whole && parse_reference(line.data(), reference) != nullptr &&
+          reference.kind == AccessKind::Fetch)
+        log.first = reference.address;
       break;
     }
     log.pid = Pid(header->first);

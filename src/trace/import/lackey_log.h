@@ -26,6 +26,7 @@ struct Log {
   Pid parent;
   std::string version;  // "Valgrind-3.19.0"
   std::string command;  // as the log has it
+  uint64_t first = 0;   // address of the instruction it begins with; 0: it does not
   bool forked = false;  // goes on where a fork was; else begins a new program
   uint64_t stored_bytes = 0;
   // Only for what cannot be opened twice (a pipe): its lines behind the header, and how many that

@@ -1,6 +1,7 @@
 // What an import says of the files its logs name.
 #include "record/imported_files.h"
 
+#include <algorithm>
 #include <filesystem>
 #include <fstream>
 #include <gtest/gtest.h>
@@ -95,6 +96,52 @@ TEST_F(Imported, WhereNobodySaysItIsSaidUnlessTheLogTells) {
   EXPECT_EQ(files.known_by_path(), 1u);
   EXPECT_TRUE(files.told_behind(trace::marker_of({"/bin/program", "build-id:12"})).empty());
   EXPECT_EQ(files.known_by_path(), 0u);
+}
+
+// What is mapped of this program, of which a function is where its code is.
+TEST_F(Imported, TheirImages) {
+  ImportedFiles files(root_.string(), {log()});
+  const auto image = files.image_of("/bin/program");
+  ASSERT_TRUE(image);
+  EXPECT_FALSE(image->interpreter.empty());
+  const auto code = std::find_if(image->segments.begin(), image->segments.end(),
+                                 [](const auto& segment) { return (segment.prot & 4) != 0; });
+  ASSERT_NE(code, image->segments.end());
+  EXPECT_GE(image->entry, code->address);
+  EXPECT_LT(image->entry, code->address + code->bytes);
+  EXPECT_FALSE(files.image_of("bin/program"));
+  EXPECT_FALSE(files.image_of("/bin/none"));
+  EXPECT_FALSE(files.image_of("/log"));
+  EXPECT_EQ(files.warnings().size(), 1u);  // of two that are missing
+  // Another one by now.
+  set_time(root_ / "bin/program", 1);
+  ImportedFiles later(root_.string(), {log()});
+  EXPECT_FALSE(later.image_of("/bin/program"));
+  EXPECT_FALSE(ImportedFiles(std::nullopt, {log()}).image_of("/bin/program"));
+}
+
+// Programs that are cut off anywhere, or whose headers say what cannot be.
+TEST_F(Imported, ImagesOfDamagedFiles) {
+  std::ifstream in("/proc/self/exe", std::ios::binary);
+  std::string head(2048, '\0');
+  in.read(head.data(), static_cast<std::streamsize>(head.size()));
+  const fs::path file = root_ / "damaged";
+  const auto look = [&](const std::string& content) {
+    std::ofstream(file, std::ios::binary) << content;
+    return symbols::image_of(file.string());
+  };
+  ASSERT_TRUE(look(head));
+  for (size_t bytes = 0; bytes < 1024; bytes += 24)
+    static_cast<void>(look(head.substr(0, bytes)));
+  for (size_t at = 4; at < 1024; at += 3) {
+    std::string damaged = head;
+    damaged[at] = static_cast<char>(~damaged[at]);
+    if (const auto image = look(damaged); image)
+      for (const auto& segment : image->segments) {
+        EXPECT_LE(segment.file_bytes, segment.bytes);
+        EXPECT_GE(segment.address + segment.bytes, segment.address);
+      }
+  }
 }
 
 }  // namespace imported_files_test
