@@ -9,6 +9,7 @@
 
 #include "base/error.h"
 #include "config/nearest.h"
+#include "python/text.h"
 #include "trace/event_fields.h"
 #include "trace/event_text.h"
 
@@ -19,12 +20,6 @@ namespace {
 using trace::Field;
 using trace::ImageArea;
 using trace::ThreadId;
-
-// A name of a file is bytes, of any kind; Python's way with such is surrogate escapes.
-py::str text_of(const std::string& bytes) {
-  return py::reinterpret_steal<py::str>(
-      PyUnicode_DecodeUTF8(bytes.data(), static_cast<Py_ssize_t>(bytes.size()), "surrogateescape"));
-}
 
 class DictWriter {
  public:
@@ -64,7 +59,7 @@ class DictWriter {
     }
   }
   void text(const char* name, const std::string& value, Field = {}) {
-    dict_[name] = text_of(value);
+    dict_[name] = kept_text(value);
   }
   void plain(const char* name, const std::string& value, Field = {}) { text(name, value); }
   void text_if_any(const char* name, const std::string& value) {
@@ -73,7 +68,7 @@ class DictWriter {
   void texts(const char* name, const std::vector<std::string>& values) {
     py::list list;
     for (const std::string& value : values)
-      list.append(text_of(value));
+      list.append(kept_text(value));
     dict_[name] = list;
   }
   void areas(const char* name, const std::vector<ImageArea>& values) {
@@ -85,7 +80,7 @@ class DictWriter {
       one["prot"] = trace::prot_text(area.prot);
       one["flags"] = area.flags;
       one["offset"] = area.file_offset;
-      one["name"] = text_of(area.name);
+      one["name"] = kept_text(area.name);
       list.append(one);
     }
     dict_[name] = list;

@@ -13,6 +13,7 @@
 #include "cli/version.h"
 #include "python/records.h"
 #include "python/running.h"
+#include "python/text.h"
 
 namespace mmusim::python {
 namespace py = pybind11;
@@ -28,17 +29,11 @@ Exceptions& exceptions() {
   return *kAll;
 }
 
-// What a trace's texts bring need not be UTF-8.
-py::str text_of(const std::string& printed) {
-  return py::reinterpret_steal<py::str>(
-      PyUnicode_DecodeUTF8(printed.data(), static_cast<Py_ssize_t>(printed.size()), "replace"));
-}
-
 // Besides, what was said of parts of a run, and printed of the others.
 void set_error(const py::object& kind, const char* text, const cli::Said& said) {
-  const py::object error = kind(text);
-  error.attr("details") = py::cast(said.errors);
-  error.attr("printed") = text_of(said.printed);
+  const py::object error = kind(readable_text(text));
+  error.attr("details") = readable_texts(said.errors);
+  error.attr("printed") = text_of(said.printed, "replace");
   PyErr_SetObject(kind.ptr(), error.ptr());
 }
 
@@ -73,7 +68,8 @@ py::tuple run_command(const std::vector<std::string>& words) {
     if (PyErr_Occurred() != nullptr) throw py::error_already_set();
     std::rethrow_exception(outcome.failure);  // of the library's kinds, which pybind11 knows
   }
-  return py::make_tuple(text_of(outcome.said.printed), outcome.said.warnings, outcome.said.errors);
+  return py::make_tuple(text_of(outcome.said.printed, "replace"),
+                        readable_texts(outcome.said.warnings), readable_texts(outcome.said.errors));
 }
 
 // Page tables that are plug-ins call what this module holds, so its symbols are made everybody's;
@@ -116,7 +112,7 @@ PYBIND11_MODULE(_mmusim, module) {
   module.def(
       "find",
       [](const std::string& kind, const std::string& word) {
-        return mmusim::cli::find_named(kind, word, kind);
+        return py::bytes(mmusim::cli::find_named(kind, word, kind));
       },
       "kind"_a, "name"_a, "The path of the file that a name means.");
   module.def("version", [] {

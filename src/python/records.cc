@@ -7,6 +7,7 @@
 #include "cli/names.h"
 #include "config/nearest.h"
 #include "python/event_dict.h"
+#include "python/text.h"
 
 namespace mmusim::python {
 namespace py = pybind11;
@@ -105,12 +106,12 @@ py::list TraceReader::read(size_t most) {
 py::dict TraceReader::about() const {
   const trace::Header& header = reader_.header();
   py::dict about;
-  about["isa"] = header.isa;
+  about["isa"] = kept_text(header.isa);
   about["big_endian"] = header.big_endian;
   about["page"] = uint64_t{1} << header.page.log2();
-  about["program"] = header.program;
-  about["recorder"] = header.recorder;
-  about["notes"] = header.notes;
+  about["program"] = kept_text(header.program);
+  about["recorder"] = kept_text(header.recorder);
+  about["notes"] = kept_text(header.notes);
   about["torn"] = reader_.torn();
   about["hash"] = reader_.torn() ? py::object(py::none()) : py::str(reader_.content_hash());
   const auto totals = reader_.totals();
@@ -164,7 +165,12 @@ void TraceWriter::event(uint32_t pid, uint32_t tid, const std::string& kind,
 void TraceWriter::finish() {
   at_work();
   open_ = false;
-  writer_.finish();
+  try {
+    writer_.finish();
+  } catch (...) {  // the error may keep this alive
+    writer_.abandon();
+    throw;
+  }
 }
 
 void TraceWriter::abandon() {

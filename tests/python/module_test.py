@@ -168,6 +168,72 @@ class Errors(unittest.TestCase):
         self.assertIn("python3-pandas", said.stderr.splitlines()[-1])
 
 
+class Path:
+    """An os.PathLike of either kind."""
+
+    def __init__(self, path):
+        self.path = path
+
+    def __fspath__(self):
+        return self.path
+
+
+class Paths(unittest.TestCase):
+    """What os.fspath() takes, also where it is no UTF-8, in each argument that is a path."""
+
+    NAME = b"caf\xe9 \xff"
+
+    def setUp(self):
+        os.makedirs(self.NAME, exist_ok=True)
+        self.trace = self.NAME + b"/t.mmt"
+        program("trace", "cut", "pipeline", "--to=20K", "-o", os.fsdecode(self.trace), "-q")
+        self.machine = self.NAME + b"/m.cfg"
+        with open(f"{SOURCE}/configs/machines/tiny.cfg") as shipped, open(self.machine, "w") as mine:
+            mine.write(shipped.read())
+
+    def ways(self, path):
+        text = os.fsdecode(path)
+        return path, text, Path(path), Path(text)
+
+    def test_everywhere(self):
+        for trace, machine in zip(self.ways(self.trace), self.ways(self.machine)):
+            result = mmusim.replay(trace, machine=machine)
+            self.assertEqual(result.counters["run.instructions"], 20_000)
+            self.assertEqual(mmusim.replay(trace, keys={"run.machine": machine}).counters,
+                             result.counters)
+            self.assertEqual(len(mmusim.compare([trace], machines=[machine, "zen2"])["runs"]), 2)
+            self.assertEqual(len(mmusim.compare(trace, machines=machine)["runs"]), 1)
+            self.assertGreater(len(mmusim.curve(trace, machine=machine).rows), 0)
+            self.assertGreater(mmusim.profile(trace, machine=machine).total["misses"], 0)
+            self.assertEqual(mmusim.Trace(trace).about["instructions"], 20_000)
+            self.assertEqual(next(iter(mmusim.Trace(trace).events())).kind, "exec")
+        folders = self.ways(self.NAME + b"/sweep")
+        for i, folder in enumerate(folders):
+            sweep = mmusim.sweep(self.ways(self.trace)[i], output=folder, machines=[machine])
+            self.assertEqual(os.fsencode(sweep.folder), self.NAME + b"/sweep")
+            self.assertEqual(sweep.result(0).counters["run.instructions"], 20_000)
+            self.assertEqual(mmusim.Sweep(folder).rows, sweep.rows)
+        for path in self.ways(self.NAME + b"/written.mmt"):
+            with mmusim.TraceWriter(path, program=os.fsdecode(self.NAME)) as out:
+                out.instruction(1, 1, 0x1000, 4)
+            self.assertEqual(mmusim.Trace(path).about["program"], os.fsdecode(self.NAME))
+
+    def test_errors(self):
+        """The words have the path, in a form that can be printed."""
+        for path in self.ways(self.NAME + b"/none.mmt"):
+            for call in (mmusim.replay, mmusim.Trace, mmusim.profile):
+                with self.assertRaises(mmusim.Error) as caught:
+                    call(path)
+                str(caught.exception).encode()
+                self.assertIn("none.mmt", str(caught.exception))
+        for wrong in ("a\0b", b"a\0b"):
+            for call in (mmusim.replay, mmusim.Trace, mmusim.TraceWriter):
+                self.assertRaisesRegex(ValueError, "null", call, wrong)
+        for wrong in (5, None, ["t.mmt"]):
+            for call in (mmusim.replay, mmusim.Trace, mmusim.TraceWriter, mmusim.Sweep):
+                self.assertRaises(TypeError, call, wrong)
+
+
 class Running(unittest.TestCase):
     def test_interrupt(self):
         """Ctrl-C ends a run soon, as KeyboardInterrupt, and the interpreter goes on."""
@@ -310,6 +376,23 @@ class Traces(unittest.TestCase):
                 1 / 0
         del out
         self.assertFalse([name for name in os.listdir() if re.match("(bad|half|x)", name)])
+
+
+    def test_failed_finish(self):
+        """On a full disk nothing is left, whatever keeps the writer."""
+        script = ("import mmusim, os, resource, signal\n"
+                  "signal.signal(signal.SIGXFSZ, signal.SIG_IGN)\n"
+                  "out = mmusim.TraceWriter('full.mmt')\n"
+                  "out.instruction(1, 1, 0x1000, 4)\n"
+                  "resource.setrlimit(resource.RLIMIT_FSIZE, (100, 100))\n"
+                  "try:\n    out.finish()\n"
+                  "except mmusim.Error as error:\n    print(error)\n"
+                  "print([name for name in os.listdir() if name.startswith('full')])\n")
+        said = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True)
+        self.assertEqual(said.stderr, "")
+        words, left = said.stdout.splitlines()
+        self.assertIn("cannot write", words)
+        self.assertEqual(left, "[]")
 
 
 class Example(unittest.TestCase):

@@ -9,6 +9,8 @@ same results, byte for byte: a result is a dictionary, the document that ``--jso
 frame() is a pandas DataFrame (where pandas is installed). Traces are read and written with Trace
 and TraceWriter.
 
+A path is what open() takes: str, bytes or an os.PathLike, UTF-8 or not.
+
 What is wrong is raised as Error, or UsageError where an argument, key or file name is; the words
 are the program's. Runs let other Python threads go on, wait for each other, and Ctrl-C ends them
 with KeyboardInterrupt, with nothing half written. What the program warns of is a MmusimWarning.
@@ -40,7 +42,7 @@ __all__ = [
 
 __version__ = _mmusim.version()[0]
 
-Path = Union[str, "os.PathLike[str]"]
+Path = Union[str, bytes, "os.PathLike[str]", "os.PathLike[bytes]"]
 Keys = Mapping[str, object]
 
 
@@ -56,23 +58,34 @@ def _pandas() -> Any:
     return pandas
 
 
+def _is_path(value: object) -> bool:
+    return isinstance(value, (str, bytes, os.PathLike))
+
+
 def _value(value: object) -> str:
     """A key's value as a config has it."""
     if isinstance(value, bool):
         return "true" if value else "false"
-    return str(value)
+    return os.fsdecode(value) if _is_path(value) else str(value)  # type: ignore[arg-type]
 
 
-def _argument(word: object) -> str:
+def _argument(path: Path) -> str:
     """An argument that is no option, whatever it begins with."""
-    text = os.fspath(word) if isinstance(word, os.PathLike) else str(word)
+    text = os.fsdecode(path)
     return "./" + text if text.startswith("-") else text
 
 
-def _names(names: str | Path | Iterable[Path]) -> str:
-    if isinstance(names, (str, os.PathLike)):
-        return os.fspath(names)
-    return ",".join(os.fspath(name) for name in names)
+def _names(names: Path | Iterable[Path]) -> str:
+    if _is_path(names):
+        return os.fsdecode(names)  # type: ignore[arg-type]
+    return ",".join(map(os.fsdecode, names))  # type: ignore[arg-type]
+
+
+def _bytes(word: str) -> bytes:
+    """As the program has it: what of a path is no UTF-8 goes there and comes back as it is."""
+    if "\0" in word:
+        raise UsageError(f"{word!r} has a null character in it")
+    return os.fsencode(word)
 
 
 class _Words(list):  # type: ignore[type-arg]
@@ -82,7 +95,7 @@ class _Words(list):  # type: ignore[type-arg]
         if value is not None:
             self.append(f"--{name}={_value(value)}")
 
-    def names(self, name: str, value: str | Path | Iterable[Path] | None) -> None:
+    def names(self, name: str, value: Path | Iterable[Path] | None) -> None:
         if value is not None:
             self.append(f"--{name}={_names(value)}")
 
@@ -95,7 +108,7 @@ class _Words(list):  # type: ignore[type-arg]
             self.option(key, value)
 
     def run(self) -> str:
-        printed, warned, _ = _mmusim.run([*self, "--quiet"])
+        printed, warned, _ = _mmusim.run([*map(_bytes, self), b"--quiet"])
         for text in warned:
             warnings.warn(text, MmusimWarning, stacklevel=3)
         return printed
@@ -193,7 +206,7 @@ class Sweep:
     """The folder of a sweep, as sweep() or ``mmusim sweep -o`` left it."""
 
     def __init__(self, folder: Path) -> None:
-        self.folder = os.fspath(folder)
+        self.folder: str = os.fsdecode(folder)
         path = os.path.join(self.folder, "results.csv")
         try:
             with open(path, newline="", encoding="utf-8", errors="surrogateescape") as file:
@@ -260,8 +273,8 @@ def replay(
 def compare(
     traces: Path | Sequence[Path],
     *,
-    machines: str | Sequence[Path] | None = None,
-    page_tables: str | Sequence[Path] | None = None,
+    machines: Path | Sequence[Path] | None = None,
+    page_tables: Path | Sequence[Path] | None = None,
     pairs: Sequence[str] = (),
     base: str | None = None,
     keys: Keys | None = None,
@@ -277,7 +290,7 @@ def compare(
     others are related to. Where runs fail, an Error is raised, whose details say which and why; its
     result is the Comparison of the others, if there are any, else None.
     """
-    sources = [traces] if isinstance(traces, (str, os.PathLike)) else list(traces)
+    sources = [traces] if _is_path(traces) else list(traces)
     words = _Words(["compare", *map(_argument, sources), "--json=-"])
     words.names("machines", machines)
     words.names("page-tables", page_tables)
@@ -370,8 +383,8 @@ def sweep(
     output: Path | None = None,
     vary: Mapping[str, object] | None = None,
     zipped: Sequence[Mapping[str, object]] = (),
-    machines: str | Sequence[Path] | None = None,
-    page_tables: str | Sequence[Path] | None = None,
+    machines: Path | Sequence[Path] | None = None,
+    page_tables: Path | Sequence[Path] | None = None,
     pairs: Sequence[str] = (),
     counters: str | Sequence[str] | None = None,
     keys: Keys | None = None,
@@ -387,7 +400,7 @@ def sweep(
     each takes, as {"tlb.l2.entries": [512, 1024], "tlb.l2.ways": "4..16 x2"}. zipped: keys that go
     on together. Raises Error where runs failed; Sweep(output) has the others.
     """
-    folder = tempfile.mkdtemp(prefix="mmusim-sweep-") if output is None else os.fspath(output)
+    folder = tempfile.mkdtemp(prefix="mmusim-sweep-") if output is None else os.fsdecode(output)
     words = _Words(["sweep", *map(_argument, what), f"--output={folder}"])
     for key, values in (vary or {}).items():
         words.option("vary", _axis(key, values))
@@ -416,7 +429,7 @@ def sweep(
 
 
 def _listed(what: str) -> list[str]:
-    printed, _, _ = _mmusim.run(["list", what])
+    printed, _, _ = _mmusim.run([b"list", what.encode()])
     return [line.split()[0] for line in printed.splitlines() if line and not line.startswith(" ")]
 
 
@@ -459,14 +472,14 @@ class Trace:
     def __init__(
         self, path: Path, *, kinds: Iterable[str] = (), accept_torn: bool = False
     ) -> None:
-        self.path = _mmusim.find("TRACE", os.fspath(path))
+        self.path = os.fsdecode(_mmusim.find("TRACE", _bytes(os.fsdecode(path))))
         self.kinds = list(kinds)
         self.accept_torn = accept_torn
         #: what it is: isa, page, program, recorder, hash, and how many instructions, loads, ...
         self.about: dict[str, Any] = self._reader().about()
 
     def _reader(self) -> _mmusim.TraceReader:
-        return _mmusim.TraceReader(self.path, self.accept_torn, self.kinds)
+        return _mmusim.TraceReader(_bytes(self.path), self.accept_torn, self.kinds)
 
     def __iter__(self) -> Iterator[Record]:
         reader = self._reader()
@@ -502,7 +515,9 @@ class TraceWriter:
         page: int = 4096,
         big_endian: bool = False,
     ) -> None:
-        self._writer = _mmusim.TraceWriter(os.fspath(path), isa, program, page, big_endian)
+        self._writer = _mmusim.TraceWriter(
+            _bytes(os.fsdecode(path)), isa, program.encode(errors="surrogateescape"), page, big_endian
+        )
 
     def instruction(self, pid: int, tid: int, address: int, bytes: int) -> None:
         """One instruction of a thread, with its length."""
