@@ -325,10 +325,16 @@ void Arguments::apply_keys(config::Config& config) const {
 }
 
 CommandHelp Arguments::described() const {
+  const auto offered = [this](const std::string& name) {
+    const auto found = offered_.find(name);
+    return found == offered_.end() ? Words() : found->second;
+  };
   CommandHelp help{.usage = usage_,
                    .text = text_,
                    .positional = required_,
+                   .offered = offered(required_),
                    .options = {},
+                   .keys = {},
                    .sections = sections()};
   for (const auto& option : options_.options()) {
     const std::string letter =
@@ -337,8 +343,13 @@ CommandHelp Arguments::described() const {
         {.name = option->long_name(),
          .letter = letter.starts_with("--") || !letter.starts_with('-') ? "" : letter.substr(1),
          .value = option->semantic()->max_tokens() == 0 ? "" : option->semantic()->name(),
-         .text = option->description()});
+         .text = option->description(),
+         .offered = offered(option->long_name())});
   }
+  if (schema_ == nullptr) return help;
+  for (const config::Key& key : schema_->keys())
+    help.keys.push_back(
+        {key.name, key.type == config::Type::Flag ? Words{"true", "false"} : key.choices});
   return help;
 }
 

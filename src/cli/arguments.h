@@ -2,11 +2,13 @@
 // by --help, and, as there are many, for the configuration keys by --help-keys [SECTION]; and so
 // are the manual's pages and what a shell completes (manual.h, completion.h). What stands for an
 // argument or a value in the usage says what it may be: names of files, of one kind or several
-// (names.h), KIND (of page table), FORMAT, FILE, DIR; anything else is text.
+// (names.h), KIND (of page table), COUNTER, KEY, FILE, DIR; anything else is text, or one of the
+// words that are offered for it (offer()). LIST, and what ends in ",...", takes several.
 #ifndef MMUSIM_CLI_ARGUMENTS_H_
 #define MMUSIM_CLI_ARGUMENTS_H_
 
 #include <boost/program_options.hpp>
+#include <map>
 #include <string>
 #include <utility>
 #include <vector>
@@ -23,11 +25,18 @@ struct CommandHelp {
     std::string letter;  // "": it has no short form
     std::string value;   // what stands for it; "": it takes none
     std::string text;
+    Words offered = {};  // values it may have; none: not to be said beforehand
+  };
+  struct KeyOption {
+    std::string name;
+    Words offered;  // as above
   };
   std::string usage;  // without "mmusim "
   std::string text;
   std::string positional;  // what stands for its arguments; "": it takes none
+  Words offered;           // arguments it may have, as above
   std::vector<Option> options;
+  std::vector<KeyOption> keys;        // of configurations, which are options too
   std::vector<std::string> sections;  // of configuration keys that are options too
 };
 // What --help would say. Runs the command no further than there.
@@ -46,6 +55,9 @@ class Arguments {
   // must be there. It is what stands for them in the usage: of kinds of files that have names
   // ("TRACE|SCRIPT", see names.h), each is the path of the file.
   void positional(const std::string& name, int most);
+  // What the value of an option, or the argument that a name stands for, may be: for shells to
+  // complete. Others are not refused here.
+  void offer(const std::string& name, Words values) { offered_[name] = std::move(values); }
   // Where this option is given, there need be none.
   void without_positional(const std::string& option) { alone_ = option; }
   // The file this option makes may take the place of what it is made of, being of the same kind;
@@ -102,12 +114,16 @@ class Arguments {
   boost::program_options::options_description hidden_;
   boost::program_options::positional_options_description positional_;
   std::string required_;
+  std::map<std::string, Words> offered_;
   std::string replacing_;
   std::string alone_;  // the option that needs no required_
   const config::Schema* schema_ = nullptr;
   boost::program_options::parsed_options parsed_;
   boost::program_options::variables_map values_;
 };
+
+// Page sizes, of any of which these take powers of two.
+inline const Words kUsualPages{"4K", "8K", "16K", "64K", "2M", "1G"};
 
 // For declaring options: takes a text; may be given once.
 inline boost::program_options::typed_value<std::string>* text_option(const char* shown_as) {

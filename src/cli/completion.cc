@@ -15,8 +15,50 @@ std::string lists(const char* line) {
   for (const Kind& kind : kinds())
     text += fmt::format(fmt::runtime(line), kind.placeholder, kind.list);
   return text + fmt::format(fmt::runtime(line), "KIND", "page-tables") +
-         fmt::format(fmt::runtime(line), "FORMAT", "formats");
+         fmt::format(fmt::runtime(line), "COUNTER", "counters");
 }
+
+// What stands for a value in the scripts: its placeholder, or the values themselves, each behind a
+// colon; of several values with ",..." at the end. "": nothing is known, as of what has blanks in
+// it.
+std::string expectation(const std::string& placeholder, const Words& offered) {
+  // What may follow it (MACHINE[/KIND]) is not completed.
+  if (offered.empty())
+    return placeholder.find(' ') != std::string::npos
+               ? ""
+               : placeholder.substr(0, placeholder.find('['));
+  const bool several = placeholder == "LIST" || placeholder.ends_with(",...");
+  return fmt::format(":{}{}", fmt::join(offered, ":"), several ? ",..." : "");
+}
+
+// The keys of commands, as options with what their values may be. Most commands have the same, so
+// each list is there once, and goes by a number.
+class KeyLists {
+ public:
+  explicit KeyLists(const std::vector<DescribedCommand>& commands) {
+    for (const DescribedCommand& command : commands)
+      if (!command.help.keys.empty() && number_of(command) == lists_.size())
+        lists_.push_back(text_of(command));
+  }
+
+  // The size where it has none.
+  [[nodiscard]] size_t number_of(const DescribedCommand& command) const {
+    return static_cast<size_t>(std::find(lists_.begin(), lists_.end(), text_of(command)) -
+                               lists_.begin());
+  }
+  [[nodiscard]] const Words& lists() const { return lists_; }
+
+ private:
+  static std::string text_of(const DescribedCommand& command) {
+    std::string text;
+    for (const CommandHelp::KeyOption& key : command.help.keys)
+      text +=
+          fmt::format("{}--{}={}", text.empty() ? "" : " ", key.name, expectation("", key.offered));
+    return text;
+  }
+
+  Words lists_;
+};
 
 // In single quotes, for either shell.
 std::string in_quotes(const std::string& text) {
@@ -42,12 +84,16 @@ constexpr const char* kBashBegin =
 
 # The first words of what 'mmusim list WHAT' prints at the beginning of lines.
 _mmusim_list() {
-  "$1" list "$2" 2>/dev/null </dev/null | sed -n '/:$/d; s/^\([^ ][^ ]*\).*/\1/p'
+  "$1" list "$2" 2>/dev/null </dev/null | sed -n 's/^\([^ ][^ ]*\).*/\1/p'
 }
 
 # _mmusim_names PROGRAM PLACEHOLDER: what may stand there, if it has names.
 _mmusim_names() {
   local kind
+  if [[ $2 == :* ]]; then
+    printf '%s\n' ${2//:/ }
+    return
+  fi
   for kind in ${2//|/ }; do
     case $kind in
 )sh";
@@ -58,13 +104,15 @@ constexpr const char* kBashMiddle = R"sh(    esac
 _mmusim() {
   local current=${COMP_WORDS[COMP_CWORD]} previous=${COMP_WORDS[COMP_CWORD - 1]}
   local program=${COMP_WORDS[0]}
-  # bash takes the = of --option=value for a word of its own.
+  # bash takes the = of --option=value, and of -t MACHINE=TRACE, for a word of its own.
+  local owner=
   if [[ $current == = ]]; then
     current=
   elif [[ $previous == = ]]; then
     previous=${COMP_WORDS[COMP_CWORD - 2]}
+    [[ $previous == -* ]] || owner=${COMP_WORDS[COMP_CWORD - 3]}
   fi
-  local command= below= options= values= positional= i
+  local command= below= options= values= positional= keys= i
   for ((i = 1; i < COMP_CWORD && i <= 2; ++i)); do
     case "$command ${COMP_WORDS[i]}" in
 )sh";
@@ -74,16 +122,30 @@ constexpr const char* kBashEnd = R"sh(  esac
     return
   fi
   local expected=$positional value
-  for value in $values; do
+  for value in $values $keys; do
     [[ $previous != "${value%%=*}" ]] || expected=${value#*=}
+    [[ $owner != "${value%%=*}" ]] || expected=${value##*=}
   done
-  if [[ $current == --*.* ]]; then
-    [[ $(type -t compopt) != builtin ]] || compopt -o nospace 2>/dev/null
-    COMPREPLY=($(compgen -W "$("$program" list keys 2>/dev/null </dev/null |
-      sed -n 's/^\([^ ]*\) = .*/--\1=/p')" -- "$current"))
-    return
-  elif [[ $current == -* ]]; then
+  if [[ -n $owner ]]; then  # of --vary: a key's values
+    for value in $keys; do
+      [[ --$previous != "${value%%=*}" ]] || expected=${value#*=},...
+    done
+  fi
+  # Keys are many: they are there where no option is meant.
+  if [[ $current == -* ]]; then
     COMPREPLY=($(compgen -W "$options" -- "$current"))
+    [[ ${#COMPREPLY[@]} -eq 0 ]] || return
+  fi
+  if [[ $current == -* || $expected == KEY=* ]]; then
+    local names=($keys)
+    names=("${names[@]%%=*}")
+    [[ $expected != KEY=* ]] || names=("${names[@]#--}")
+    [[ $(type -t compopt) != builtin ]] || compopt -o nospace 2>/dev/null
+    COMPREPLY=($(compgen -S = -W "${names[*]}" -- "$current"))
+    return
+  elif [[ $expected == [A-Z]*=* ]]; then
+    [[ $(type -t compopt) != builtin ]] || compopt -o nospace 2>/dev/null
+    COMPREPLY=($(compgen -S = -W "$(_mmusim_names "$program" "${expected%%=*}")" -- "$current"))
     return
   fi
   # Of a list, what stands behind the last comma.
@@ -96,7 +158,9 @@ constexpr const char* kBashEnd = R"sh(  esac
     -- "${current#"$before"}"))
   case "|$expected|" in
     *'|DIR|'*) COMPREPLY+=($(compgen -d -- "$current")) ;;
-    *'|FILE|'* | *'|TRACE|'* | *'|SCRIPT|'* | *'|CONFIG|'* | *'|SWEEP|'*)
+  esac
+  case "|$expected|" in
+    *'|FILE|'* | *'|JSON|'* | *'|TRACE|'* | *'|SCRIPT|'* | *'|CONFIG|'* | *'|SWEEP|'*)
       COMPREPLY+=($(compgen -f -- "$current"))
       ;;
   esac
@@ -107,36 +171,62 @@ complete -o filenames -F _mmusim mmusim
 constexpr const char* kZshBegin = R"sh(#compdef mmusim
 # zsh completion of mmusim, made by 'mmusim completion zsh'
 
-# _mmusim_value PLACEHOLDER: what may stand there.
+# _mmusim_value PLACEHOLDER EXPECTED: what may stand there.
 _mmusim_value() {
   local kind list
   local -a names
-  for kind in ${(s:|:)1%,...}; do
+  [[ $2 == *,... && $2 != KEY=* ]] && compset -P '*,'
+  if [[ $2 == :* ]]; then
+    names=(${(s.:.)${2%,...}})
+    compadd -X $1 -a names
+    return
+  fi
+  if [[ $2 == [A-Z]*=* && $2 != KEY=* && $PREFIX == *=* ]]; then
+    compset -P '*='
+    _mmusim_value $1 ${2#*=}
+    return
+  fi
+  for kind in ${(s:|:)2%,...}; do
     list=
     case $kind in
 )sh";
-constexpr const char* kZshMiddle = R"sh(      FILE) _files; continue ;;
+constexpr const char* kZshMiddle = R"sh(      KEY=*) _mmusim_vary; continue ;;
+      MACHINE=*) list=machines ;;
+      FILE | JSON) _files; continue ;;
       DIR) _files -/; continue ;;
       *) continue ;;
     esac
-    names=(${(f)"$(_call_program names $service list $list | sed -n '/:$/d; s/^\([^ ][^ ]*\).*/\1/p')"})
-    [[ $1 == *,... ]] && compset -P '*,'
+    names=(${(f)"$(_call_program names $service list $list | sed -n 's/^\([^ ][^ ]*\).*/\1/p')"})
+    [[ $kind == *=* ]] && compadd -S = -X $kind -a names && continue
     compadd -X $kind -a names
     [[ $kind == (TRACE|SCRIPT|CONFIG|SWEEP) ]] && _files
   done
 }
 
-# Keys of configurations, as options.
+# _mmusim_key PREFIX: a key of a configuration, of $keys, behind PREFIX, or what it may be.
 _mmusim_key() {
-  [[ $PREFIX == --*.* && $PREFIX != *=* ]] || return 1
-  local -a keys
-  keys=(${(f)"$(_call_program keys $service list keys | sed -n 's/^\([^ ]*\) = .*/--\1=/p')"})
-  compadd -S '' -a keys
+  local name one
+  local -a names
+  if [[ $PREFIX != *=* ]]; then
+    names=(${${keys%%=*}#--})
+    compadd -P "$1" -S = -a names
+    return
+  fi
+  name=--${${PREFIX#--}%%=*}
+  compset -P '*='
+  for one in $keys; do
+    [[ ${one%%=*} != $name ]] || _mmusim_value ${name#--} ${one#*=}$2
+  done
+}
+
+# Behind --vary: KEY=A,B
+_mmusim_vary() {
+  _mmusim_key '' ,...
 }
 
 _mmusim() {
   local command=$words[2]
-  local -a below
+  local -a below keys
   if ((CURRENT == 2)); then
     below=(
 )sh";
@@ -163,14 +253,16 @@ std::string zsh_described(const std::vector<DescribedCommand>& commands, const s
   return out;
 }
 
-// What comes behind an option or stands as an argument; of what has blanks in it nothing is known.
-std::string zsh_value(const std::string& placeholder) {
-  if (placeholder.find(' ') != std::string::npos) return ":" + for_zsh(placeholder) + ": ";
-  return fmt::format(":{0}:{{_mmusim_value \"{0}\"}}", for_zsh(placeholder));
+// What comes behind an option or stands as an argument.
+std::string zsh_value(const std::string& placeholder, const Words& offered) {
+  const std::string expected = expectation(placeholder, offered);
+  if (expected.empty()) return ":" + for_zsh(placeholder) + ": ";
+  return fmt::format(":{0}:{{_mmusim_value \"{0}\" \"{1}\"}}", for_zsh(placeholder),
+                     for_zsh(expected));
 }
 
 std::string zsh_option(const CommandHelp::Option& option) {
-  const std::string value = option.value.empty() ? "" : zsh_value(option.value);
+  const std::string value = option.value.empty() ? "" : zsh_value(option.value, option.offered);
   const std::string text = fmt::format("[{}]{}", for_zsh(option.text), value);
   const char* const equals = option.value.empty() ? "" : "=";
   std::string out =
@@ -183,6 +275,7 @@ std::string zsh_option(const CommandHelp::Option& option) {
 }  // namespace
 
 std::string bash_completion(const std::vector<DescribedCommand>& commands) {
+  const KeyLists keys(commands);
   std::string text = kBashBegin + lists("      {}) _mmusim_list \"$1\" {} ;;\n") + kBashMiddle;
   for (const DescribedCommand& command : commands)
     if (command.group) text += fmt::format("      ' {0}') command={0} ;;\n", command.name);
@@ -205,20 +298,30 @@ std::string bash_completion(const std::vector<DescribedCommand>& commands) {
     std::string values;
     for (const CommandHelp::Option& option : command.help.options) {
       options += fmt::format("{}--{}", options.empty() ? "" : " ", option.name);
-      if (option.value.empty() || option.value.find(' ') != std::string::npos) continue;
-      values += fmt::format("{}--{}={}", values.empty() ? "" : " ", option.name, option.value);
-      if (!option.letter.empty()) values += fmt::format(" -{}={}", option.letter, option.value);
+      const std::string expected = expectation(option.value, option.offered);
+      if (option.value.empty() || expected.empty()) continue;
+      values += fmt::format("{}--{}={}", values.empty() ? "" : " ", option.name, expected);
+      if (!option.letter.empty()) values += fmt::format(" -{}={}", option.letter, expected);
     }
-    if (!command.help.sections.empty()) options += " --help-keys";
-    text +=
-        fmt::format("    {})\n      options={}\n      values={}\n      positional={}\n      ;;\n",
-                    in_quotes(command.name), in_quotes(options), in_quotes(values),
-                    in_quotes(command.help.positional));
+    if (!command.help.sections.empty()) {
+      options += " --help-keys";
+      values += fmt::format(" --help-keys={}", expectation("SECTION", command.help.sections));
+    }
+    text += fmt::format("    {})\n      options={}\n      values={}\n      positional={}\n",
+                        in_quotes(command.name), in_quotes(options), in_quotes(values),
+                        in_quotes(expectation(command.help.positional, command.help.offered)));
+    if (!command.help.keys.empty())
+      text += fmt::format("      keys=$_mmusim_keys_{}\n", keys.number_of(command));
+    text += "      ;;\n";
   }
-  return text + kBashEnd;
+  text += kBashEnd;
+  for (size_t i = 0; i < keys.lists().size(); ++i)
+    text += fmt::format("_mmusim_keys_{}={}\n", i, in_quotes(keys.lists()[i]));
+  return text;
 }
 
 std::string zsh_completion(const std::vector<DescribedCommand>& commands) {
+  const KeyLists keys(commands);
   std::string text = kZshBegin + lists("      {}) list={} ;;\n") + kZshMiddle +
                      zsh_described(commands, "", "      ") +
                      "    )\n    _describe command below\n    return\n  fi\n  case $command in\n";
@@ -234,15 +337,27 @@ std::string zsh_completion(const std::vector<DescribedCommand>& commands) {
   for (const DescribedCommand& command : commands) {
     if (command.group) continue;
     text += fmt::format("    {})\n", in_quotes(command.name));
-    if (!command.help.sections.empty()) text += "      _mmusim_key && return\n";
+    if (!command.help.keys.empty())
+      text += fmt::format(
+          "      keys=(${{=_mmusim_keys_{}}})\n      if [[ $PREFIX == --*.* ]]; then\n        "
+          "_mmusim_key --\n        return\n      fi\n",
+          keys.number_of(command));
     text += "      _arguments \\\n";
     for (const CommandHelp::Option& option : command.help.options)
       text += zsh_option(option);
+    if (!command.help.sections.empty())
+      text += fmt::format("      {} \\\n", in_quotes("*--help-keys[Show the keys of a section.]" +
+                                                     zsh_value("SECTION", command.help.sections)));
     const std::string& positional = command.help.positional;
-    text += fmt::format("      {}\n      ;;\n",
-                        positional.empty() ? "&& return" : in_quotes("*" + zsh_value(positional)));
+    text += fmt::format(
+        "      {} && return\n{}      ;;\n",
+        positional.empty() ? "" : in_quotes("*" + zsh_value(positional, command.help.offered)),
+        command.help.keys.empty() ? "" : "      [[ $PREFIX != --* ]] || _mmusim_key --\n");
   }
-  return text + "  esac\n}\n\n_mmusim \"$@\"\n";
+  text += "  esac\n}\n\n";
+  for (size_t i = 0; i < keys.lists().size(); ++i)
+    text += fmt::format("_mmusim_keys_{}={}\n", i, in_quotes(keys.lists()[i]));
+  return text + "\n_mmusim \"$@\"\n";
 }
 
 }  // namespace mmusim::cli

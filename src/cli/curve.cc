@@ -93,6 +93,7 @@ void curve(const Words& words) {
        "Stop after N instructions and events; sets run.limit.")                      //
       ("accept-torn", "Read a torn trace as far as it goes; sets run.accept_torn.")  //
       ("quiet,q", "No progress on stderr.");
+  arguments.offer("pages", kUsualPages);
   Documents::declare(arguments, "every count", "every count, a row each");
   Documents::declare_page(arguments);
   Documents::declare_plot(arguments);

@@ -47,9 +47,11 @@ VirtAddr address_of(const std::string& text) {
   return VirtAddr(value);
 }
 
+constexpr AccessKind kAccessKinds[] = {AccessKind::Fetch, AccessKind::Load, AccessKind::Store,
+                                       AccessKind::Modify};
+
 AccessKind kind_of(const std::string& text) {
-  for (const AccessKind kind :
-       {AccessKind::Fetch, AccessKind::Load, AccessKind::Store, AccessKind::Modify})
+  for (const AccessKind kind : kAccessKinds)
     if (text == name_of(kind)) return kind;
   throw UsageError("--access", fmt::format("'{}' is no kind of access", text.substr(0, 100)),
                    "it is fetch, load, store or modify");
@@ -101,6 +103,10 @@ void explain(const Words& words) {
       ("at", text_option("N"), "Look after about N instructions, or N steps of a script.")  //
       ("accept-torn", "Replay a torn trace as far as it goes; sets run.accept_torn.")       //
       ("quiet,q", "No progress on stderr.");
+  Words kinds;
+  for (const AccessKind kind : kAccessKinds)
+    kinds.emplace_back(name_of(kind));
+  arguments.offer("access", kinds);
   Documents::declare(arguments, "it", "what happened, a row each");
   declare_machine_options(arguments);
   const config::Schema schema = simulation_schema(arguments, words);

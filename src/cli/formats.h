@@ -17,16 +17,21 @@
 
 namespace mmusim::cli {
 
+template <class Format>
+Words names_of(std::span<const Format> all) {
+  Words names;
+  for (const Format& format : all)
+    names.emplace_back(format.name);
+  return names;
+}
+
 // Errors: UsageError for a name that is none, which `option` gave.
 template <class Format>
 const Format& format_named(std::span<const Format> all, const std::string& name,
                            const std::string& option) {
-  Words names;
-  for (const Format& format : all) {
+  for (const Format& format : all)
     if (name == format.name) return format;
-    names.emplace_back(format.name);
-  }
-  const std::string hint = config::suggestion(name, names);
+  const std::string hint = config::suggestion(name, names_of(all));
   throw UsageError(option, fmt::format("unknown format '{}'", name),
                    hint.empty() ? "'mmusim list formats' shows what there is" : hint);
 }

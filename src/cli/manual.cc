@@ -196,6 +196,7 @@ void completion(const Words& words) {
       "names. An installation has it already; else, in bash:\n\n    source <(mmusim completion "
       "bash)\n\nand for zsh, as a file _mmusim in a folder of its fpath.");
   arguments.positional("SHELL", 1);
+  arguments.offer("SHELL", {"bash", "zsh"});
   if (!arguments.parse(words)) return;
   const std::string& shell = arguments.text("SHELL");
   if (shell == "bash") {

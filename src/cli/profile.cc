@@ -218,6 +218,14 @@ void profile(const Words& words) {
        "Stop after N instructions and events; sets run.limit.")                        //
       ("accept-torn", "Replay a torn trace as far as it goes; sets run.accept_torn.")  //
       ("quiet,q", "No progress on stderr.");
+  Words measures;
+  for (const auto& [name, measure] : report::kProfileMeasures)
+    measures.emplace_back(name);
+  arguments.offer("by", measures);
+  Words bys;
+  for (const auto& [by, name] : sim::kProfileBys)
+    bys.emplace_back(name);
+  arguments.offer("sort", bys);
   Documents::declare(arguments, "all rows of all tables", "the same, a row each");
   Documents::declare_page(arguments);
   const config::Schema schema = simulation_schema(arguments, words);

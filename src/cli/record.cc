@@ -138,6 +138,11 @@ void record(const Words& given) {
       "Bytes of a chunk before it is compressed (16M). What a recorder that is killed has not "
       "written is at most the chunks being compressed and the last one.")(
       "quiet,q", "No progress and no summary on stderr.");
+  Words isas;
+  for (const record::Isa& isa : record::isas())
+    isas.emplace_back(isa.name);
+  arguments.offer("isa", isas);
+  arguments.offer("placement", {"linux", "qemu"});
   declare_pages(arguments,
                 "none, as making them takes up to half as long again as recording without");
   if (!arguments.parse(words)) return;

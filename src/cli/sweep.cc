@@ -258,7 +258,7 @@ void do_sweep(const Words& words) {
   arguments.options()("output,o", text_option("DIR"),
                       "The folder of the sweep; made if it is not there.")     //
       ("jobs,j", text_option("N"), "Threads; the host's cores if not given.")  //
-      ("counters", text_option("NAME,..."),
+      ("counters", text_option("COUNTER,..."),
        "Counters that are columns of the table (mmu.* means all that begin so); those of compare "
        "if not given. DIR/runs has all.")  //
       ("html", text_option("FILE"),

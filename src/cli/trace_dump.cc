@@ -186,6 +186,10 @@ void trace_dump(const Words& words) {
       "addresses", text_option("FIRST-LAST"),
       "Accesses that touch a byte of these addresses (both included), and events that are about "
       "such memory.");
+  Words kinds{"events"};
+  for (const std::string_view kind : trace::kind_names())
+    kinds.emplace_back(kind);
+  arguments.offer("kinds", kinds);
   declare_instruction_range(arguments);
   arguments.options()("numbers", "Begin each line with the number of its instruction.")(
       "skip", text_option("N"), "Leave out the first N lines.")("limit", text_option("N"),

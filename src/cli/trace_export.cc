@@ -34,6 +34,8 @@ void trace_export(const Words& words) {
   Arguments arguments("trace export --format FORMAT TRACE -o FILE", help_of_exporters());
   arguments.positional("TRACE", 1);
   arguments.without_positional(kFormatHelp);
+  for (const char* const option : {"format", kFormatHelp})
+    arguments.offer(option, names_of(trace::exporters()));
   arguments.options()(kFormatHelp, text_option("FORMAT"),
                       "What becomes of a trace in a format, and what that cannot say.")(
       "output,o", text_option("FILE"), "The file to write.")("format,f", text_option("FORMAT"),

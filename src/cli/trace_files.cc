@@ -24,6 +24,10 @@ void declare_pages(Arguments& arguments, const char* otherwise) {
       "later.",
       otherwise, trace::kPagePercent);
   arguments.options()("pages", text_option("sets|any|none"), help.c_str());
+  Words choices;
+  for (const auto& [name, choice] : kChoices)
+    choices.emplace_back(name);
+  arguments.offer("pages", choices);
 }
 
 void choose_pages(const Arguments& arguments, trace::WriterOptions& writer) {

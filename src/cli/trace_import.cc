@@ -99,6 +99,8 @@ void trace_import(const Words& words) {
   Arguments arguments("trace import [--format FORMAT] FILE... -o FILE.mmt", help_of_formats());
   arguments.positional("FILE", -1);
   arguments.without_positional(kFormatHelp);
+  for (const char* const option : {"format", kFormatHelp})
+    arguments.offer(option, names_of(trace::importers()));
   arguments.options()(
       kFormatHelp, text_option("FORMAT"),
       "How to record logs of a format, what becomes of them, and what they do not tell.")(

@@ -37,19 +37,23 @@ unsigned intervals_of(const Arguments& arguments, const Documents& documents) {
 }
 
 // Which table --csv writes.
-std::string table_of(const Arguments& arguments) {
+const Words& tables() {
   static const Words kTables{"trace",     "events",    "files",    "sizes",
                              "footprint", "processes", "intervals"};
-  if (!arguments.has("table")) return kTables.front();
+  return kTables;
+}
+
+std::string table_of(const Arguments& arguments) {
+  if (!arguments.has("table")) return tables().front();
   const std::string& name = arguments.text("table");
   if (!arguments.has("csv"))
     throw UsageError("--table", "there is no --csv that it could be for", "give both");
-  if (std::find(kTables.begin(), kTables.end(), name) == kTables.end()) {
-    const std::string hint = config::suggestion(name, kTables);
+  if (std::find(tables().begin(), tables().end(), name) == tables().end()) {
+    const std::string hint = config::suggestion(name, tables());
     throw UsageError("--table", fmt::format("unknown table '{}'", name),
-                     hint.empty() ? fmt::format("there are {}", fmt::join(kTables, ", ")) : hint);
+                     hint.empty() ? fmt::format("there are {}", fmt::join(tables(), ", ")) : hint);
   }
-  if (name != kTables.front() && !arguments.has("scan"))
+  if (name != tables().front() && !arguments.has("scan"))
     throw UsageError("--table", fmt::format("'{}' needs all records read", name), "give --scan");
   return name;
 }
@@ -78,6 +82,7 @@ void trace_info(const Words& words) {
                     "events, files, sizes, footprint, processes or intervals.")(
       "accept-torn", "Read a torn trace up to its last whole chunk.")("quiet,q",
                                                                       "No progress on stderr.");
+  arguments.offer("table", tables());
   Documents::declare(arguments, "all of it", "one table of it");
   if (!arguments.parse(words)) return;
   const trace::ReaderOptions options = reader_options(arguments);

@@ -49,7 +49,7 @@ std::vector<uint64_t> parse_entries(const Words& numbers) {
 
 void trace_stats(const Words& words) {
   Arguments arguments(
-      "trace stats TRACE [--pages LIST] [--entries LIST]",
+      "trace stats TRACE [--pages LIST] [--entries N,...]",
       "Counts for each look-up of a page how many other pages were looked up since it was last "
       "(its "
       "LRU stack distance), for fetches, for data accesses, and for both together. From that "
@@ -61,10 +61,11 @@ void trace_stats(const Words& words) {
   arguments.options()("pages", text_option("LIST"),
                       "Page sizes, with commas between them (4K,64K,2M); the recording's if not "
                       "given.")(
-      "entries", text_option("LIST"),
+      "entries", text_option("N,..."),
       "Numbers of TLB entries; 16 to 4096 by powers of two if not given.")(
       "accept-torn", "Read a torn trace up to its last whole chunk.")("quiet,q",
                                                                       "No progress on stderr.");
+  arguments.offer("pages", kUsualPages);
   Documents::declare(arguments, "all of it", "the distances");
   if (!arguments.parse(words)) return;
   trace::StatsOptions options;
