@@ -5,6 +5,7 @@
 #include <cstdio>
 #include <cstring>
 #include <fcntl.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
 #include "base/error.h"
@@ -13,9 +14,12 @@
 namespace mmusim::cli {
 namespace {
 
+bool closed = false;  // standard output, when the program was started
+
 [[noreturn]] void fail() {
   if (errno == EPIPE) throw ClosedOutput{};
-  throw Error("standard output", fmt::format("cannot write: {}", std::strerror(errno)));
+  throw Error("standard output",
+              fmt::format("cannot write: {}", closed ? "it is closed" : std::strerror(errno)));
 }
 
 std::string* captured = nullptr;
@@ -36,9 +40,12 @@ void prepare_streams() {
   std::signal(SIGXFSZ, [](int) {});
   for (int descriptor = STDIN_FILENO; descriptor <= STDERR_FILENO; ++descriptor) {
     if (fcntl(descriptor, F_GETFD) != -1) continue;
-    // The lowest free number is this one. Read-only, so that output to it fails as it should.
-    const int opened = open("/dev/null", descriptor == STDERR_FILENO ? O_WRONLY : O_RDONLY);
+    // The lowest free number is this one. Output to a socket that is not connected fails as it
+    // should, and such a one cannot be opened by name (/dev/stdout) either.
+    const int opened =
+        descriptor == STDIN_FILENO ? open("/dev/null", O_RDONLY) : socket(AF_UNIX, SOCK_DGRAM, 0);
     if (opened != descriptor) std::_Exit(Error::kFailure);
+    closed = closed || descriptor == STDOUT_FILENO;
   }
 }
 
