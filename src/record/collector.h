@@ -101,10 +101,12 @@ class Collector {
   Stream* stream_of(const Process& process, uint32_t thread);  // null: it has none any more
   void bury_namesake(uint32_t id, const Stream* except);
   void read_definitions(Process& process);
-  void drop_image(Process& process, const Stream* except);
+  void end_streams(Process& process, const Stream* except);
   void finish(Process& process, std::optional<int32_t> status);
   void forget(Process& process);
-  void bury(Process& process);  // both
+  // It is gone: its streams, but `except`, are read to their end, and what is known of its blocks
+  // is kept for children that have not begun.
+  void bury(Process& process, const Stream* except);
   void free_definitions(Process& process);
   void wake_parent(Process& process);
   void free_ended();

@@ -97,8 +97,7 @@ Collector::Stream* Collector::stream_of(const Process& process, uint32_t thread)
 void Collector::bury_namesake(uint32_t id, const Stream* except) {
   const auto found = processes_.find(id);
   if (found == processes_.end() || !(found->second->started || found->second->exited)) return;
-  drop_image(*found->second, except);
-  bury(*found->second);
+  bury(*found->second, except);
 }
 
 // A child is known from now on: by what its parent was told, or by itself, whichever is first.
@@ -147,8 +146,11 @@ void Collector::start(Stream& stream, WordReader& words) {
     }
   } else if (kind == StartKind::Image) {
     ++counts_.programs;
-    if (const auto before = processes_.find(id); before != processes_.end())
-      drop_image(*before->second, &stream);
+    if (const auto before = processes_.find(id); before != processes_.end()) {
+      end_streams(*before->second, &stream);
+      free_definitions(*before->second);
+      before->second->definitions = Definitions();
+    }
   } else {
     ++counts_.threads;
   }
@@ -169,7 +171,7 @@ void Collector::start(Stream& stream, WordReader& words) {
 }
 
 // The process has replaced its program, or is gone: what its threads had said is all there is.
-void Collector::drop_image(Process& process, const Stream* except) {
+void Collector::end_streams(Process& process, const Stream* except) {
   for (size_t i = 0; i < streams_.size();) {
     Stream& stream = *streams_[i];
     if (stream.process != &process || &stream == except) {
@@ -183,8 +185,6 @@ void Collector::drop_image(Process& process, const Stream* except) {
   }
   process.threads = 0;
   process.announced.clear();
-  free_definitions(process);
-  process.definitions = Definitions();
 }
 
 void Collector::call(Stream& stream, WordReader& words) {
@@ -229,9 +229,7 @@ void Collector::wait(Stream& stream, uint32_t child, int32_t status, bool known)
     Process& ended = *found->second;
     if (!known && ended.status) status = *ended.status;
     if (known) ended.status = status;
-    ended.dead = true;
-    drop_image(ended, &stream);
-    bury(ended);
+    bury(ended, &stream);
   }
   writer_.thread(stream.id);
   writer_.event(trace::WaitEvent{Pid(child), status});
@@ -355,9 +353,8 @@ void Collector::free_ended() {
     });
     if (!has_streams) gone.push_back(process.get());
   }
-  for (Process* process : gone) {
-    bury(*process);
-  }
+  for (Process* process : gone)
+    bury(*process, nullptr);
 }
 
 void Collector::release(Stream& stream) {
@@ -367,7 +364,8 @@ void Collector::release(Stream& stream) {
   free_ring(stream.ring);
 }
 
-void Collector::bury(Process& process) {
+void Collector::bury(Process& process, const Stream* except) {
+  end_streams(process, except);
   finish(process, process.status);
   forget(process);
 }
@@ -381,6 +379,7 @@ void Collector::free_definitions(Process& process) {
 void Collector::forget(Process& process) {
   constexpr size_t kMostGraves = 64;
   if (process.handle >= 0) close(process.handle);
+  read_definitions(process);
   free_definitions(process);
   if (graves_.size() >= kMostGraves) graves_.clear();
   graves_[process.id] = std::move(process.definitions);

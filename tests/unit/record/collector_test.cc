@@ -160,5 +160,28 @@ TEST_F(CollectorRings, OfAChildThatEndsBeforeItsTurnTellOfOne) {
   EXPECT_EQ(collector_.running(), 1u);
 }
 
+// A process that is killed between a fork and telling of it: its child begins when it has been
+// waited for, and executes blocks that it knew.
+TEST_F(CollectorRings, OfAChildAreReadByWhatItsBuriedParentKnew) {
+  const auto first = static_cast<uint32_t>(getpid());
+  const uint32_t parent = ended_process(false);
+  const uint32_t child = ended_process(false);
+  put_start(0, StartKind::Image, first);
+  put(2, {uint64_t{1} << 48, 0x401000, 4});  // block 0: one instruction of 4 bytes
+  put_event(1, EventKind::Start,
+            {static_cast<uint64_t>(StartKind::Fork), parent, parent, first, first, 17, 2, 0});
+  take(1, parent, RingState::Thread);
+  put_event(0, EventKind::Call,
+            {static_cast<uint64_t>(Call::Wait4), parent, parent, 9, 1, 0, 0, 0, 0});
+  put_event(3, EventKind::Start,
+            {static_cast<uint64_t>(StartKind::Fork), child, child, parent, parent, 17, kNoRing, 1});
+  put(3, {kBlockTag});
+  take(3, child, RingState::Thread);
+  for (int i = 0; i < 3; ++i)
+    look();
+  EXPECT_EQ(collector_.counts().lost_words, 0u);
+  EXPECT_EQ(writer_.totals().instructions, 1u);
+}
+
 }  // namespace collector_test
 }  // namespace mmusim::record
