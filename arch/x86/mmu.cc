@@ -44,7 +44,10 @@ Mmu::Mmu(const Options& options, mem::FrameMemory& frames, mem::ReferenceSink& s
 template <bool kPlain>
 [[gnu::always_inline]] inline mmu::FaultReason Mmu::refill(const SideLevels& side, VirtAddr va,
                                                            AccessKind kind, Hit& hit) {
-  path_.step(kWalkStep);
+  if constexpr (kPlain)
+    path_.count_step(kWalkStep);
+  else
+    path_.step(kWalkStep);
   const mmu::WalkResult walk =
       kPlain ? walker_.walk_plain(root_, va, pcid_, kind) : this->walk(va, kind);
   if (walk.fault != mmu::FaultReason::None) {
@@ -52,7 +55,7 @@ template <bool kPlain>
     return walk.fault;
   }
   ++counters_.leaves[walk.leaf.size == k4K ? 0 : paging_.level_of_size(walk.leaf.size)];
-  hit = fill(side, va, pcid_, walk.leaf);
+  hit = fill_missed(side, va, pcid_, walk.leaf);
   return mmu::FaultReason::None;
 }
 
@@ -69,15 +72,21 @@ template <bool kPlain>
 }
 
 [[gnu::always_inline]] inline mmu::Translation Mmu::finish(const SideLevels& side, VirtAddr va,
-                                                           const Hit& hit) {
+                                                           AccessKind kind, const Hit& hit) {
   const Rights rights = hit.payload->rights;
-  return Cpu::finish(side, va, hit, rights.has(Rights::kUser) ? rights : Rights());
+  return Cpu::finish(side, mmu::side_of(kind) == mmu::kData, va, hit,
+                     rights.has(Rights::kUser) ? rights : Rights());
 }
 
 mmu::Translation Mmu::access(VirtAddr va, AccessKind kind, bool retry) {
-  const bool quick = plain(va) && shadow_ == nullptr && !retry && !path_.narrated();
-  const mmu::Translation t =
-      quick ? attempt<true>(va, kind, /*retry=*/false) : translate(va, kind, retry);
+  const bool quick = plain(va) && shadow_ == nullptr && !retry && !path_.watched();
+  mmu::Translation t;
+  if (!quick)
+    t = translate(va, kind, retry);
+  else if (kind == AccessKind::Fetch)
+    t = attempt<true>(va, AccessKind::Fetch, /*retry=*/false);
+  else
+    t = attempt<true>(va, kind, /*retry=*/false);
   // Where a copy has no room its own page fault goes on into the kernel.
   if (!t.ok() && t.fault != mmu::FaultReason::NoMemory) path_.step(kPageFaultStep);
   return t;
@@ -136,7 +145,7 @@ template <bool kPlain>
     if (writes(kind) && !hit.payload->dirty) return dirty_assist(side, va, kind, *hit.payload);
     if (!first) first = fill_first(side, va, pcid_, hit);
   }
-  return finish(side, va, first);
+  return finish(side, va, kind, first);
 }
 
 // A store found an entry with D = 0: the processor walks again to set D in memory, then in the
@@ -162,7 +171,7 @@ mmu::Translation Mmu::dirty_assist(const SideLevels& side, VirtAddr va, AccessKi
   }
   Hit hit = side.first->find(va, pcid_);
   if (!hit) hit = side.first->fill(va, pcid_, walk.leaf);
-  return finish(side, va, hit);
+  return finish(side, va, kind, hit);
 }
 
 void Mmu::note_kernel_work(VirtAddr va) {
@@ -220,7 +229,7 @@ void Mmu::look_up_as_kernel(VirtAddr va) {
   const mmu::WalkResult walk =
       walker_.walk(direct_map_->root(), va, pcid_, AccessKind::Load, Walks::Kernel);
   MMUSIM_ASSERT(walk.fault == mmu::FaultReason::None);
-  fill(side, va, pcid_, walk.leaf);
+  fill_missed(side, va, pcid_, walk.leaf);
 }
 
 std::string Mmu::lookup_text(VirtAddr /*va*/, const Hit& hit) const {

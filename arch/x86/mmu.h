@@ -171,7 +171,8 @@ class Mmu final : public mmu::Cpu<k4K.log2(), MmuCounts> {
   void touch_as_kernel(PhysAddr address);
   void look_up_as_kernel(VirtAddr va);
   void set_kmap(const DirectMap::Slot& slot, std::optional<PhysAddr> there);
-  inline mmu::Translation finish(const SideLevels& side, VirtAddr va, const Hit& hit);
+  inline mmu::Translation finish(const SideLevels& side, VirtAddr va, AccessKind kind,
+                                 const Hit& hit);
   // Not into the kernel yet: see access().
   mmu::Translation refuse(VirtAddr va, mmu::FaultReason reason);
   // Whether it is an address of the program's, that is walked from root_ in x86's format, with no

@@ -50,10 +50,10 @@ class Walker {
     return radix_.go_on(start, va, kind, who);
   }
 
-  // The same of the program's own tables, without PAE.
+  // The same of the program's own tables, without PAE, where the path is not watched.
   [[gnu::always_inline]] mmu::WalkResult walk_plain(PhysAddr root, VirtAddr va, Pcid pcid,
                                                     AccessKind kind) {
-    return radix_.walk_inline(root, va, pcid, kind);
+    return radix_.walk_unwatched(root, va, pcid, kind);
   }
 
   // With PAE, to be called for each MOV CR3; nothing otherwise. Errors: Error when `root` is not

@@ -9,6 +9,7 @@
 #include "kernel/huge_split.h"
 #include "kernel/populate.h"
 #include "kernel/share.h"
+#include "kernel/superpage_policy.h"
 #include "kernel/zap.h"
 
 namespace mmusim::kernel {

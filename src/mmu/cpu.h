@@ -132,7 +132,8 @@ class CpuBase {
 
   // A look-up in the side's first level. kTold: somebody may listen.
   template <bool kTold = true>
-  Hit look_up(const SideLevels& side, VirtAddr va, tlb::Space space, bool retry) {
+  [[gnu::always_inline]] Hit look_up(const SideLevels& side, VirtAddr va, tlb::Space space,
+                                     bool retry) {
     const Hit hit = side.first->find(va, space);
     if (kTold && path_.narrated()) [[unlikely]]
       remark_lookup(side.shown_first, va, hit);
@@ -144,7 +145,8 @@ class CpuBase {
   }
   // ... in the second, if there is one.
   template <bool kTold = true>
-  Hit look_up_second(const SideLevels& side, VirtAddr va, tlb::Space space, bool retry) {
+  [[gnu::always_inline]] Hit look_up_second(const SideLevels& side, VirtAddr va, tlb::Space space,
+                                            bool retry) {
     if (side.second == nullptr) return {};
     const Hit hit = side.second->find(va, space);
     if (kTold && path_.narrated()) [[unlikely]]
@@ -162,13 +164,19 @@ class CpuBase {
     if (side.second != nullptr)
       ++(retry ? side.counters->retry_second_misses : side.counters->second_misses);
   }
-  // What the second level knows goes into the first.
+  // What the second level knows goes into the first, which was last asked for it in vain.
   Hit fill_first(const SideLevels& side, VirtAddr va, tlb::Space space, const Hit& second) {
-    return side.first->fill(va, space, leaf_of(*second.payload, va));
+    return side.first->fill_missed(va, space, leaf_of(*second.payload, va));
   }
   static Hit fill(const SideLevels& side, VirtAddr va, tlb::Space space, const tlb::Leaf& leaf) {
     if (side.second != nullptr) side.second->fill(va, space, leaf);
     return side.first->fill(va, space, leaf);
+  }
+  // ... where both have just been asked for it in vain.
+  [[gnu::always_inline]] static Hit fill_missed(const SideLevels& side, VirtAddr va,
+                                                tlb::Space space, const tlb::Leaf& leaf) {
+    if (side.second != nullptr) side.second->fill_missed(va, space, leaf);
+    return side.first->fill_missed(va, space, leaf);
   }
   // A use of the level's entry, if it has one, that is in no count of look-ups.
   static bool use(tlb::Level& level, VirtAddr va, tlb::Space space) {
@@ -341,11 +349,16 @@ class Cpu : public CpuBase {
   // The access is allowed what `rights` say: the next ones like it hit the filter.
   [[gnu::always_inline]] Translation finish(const SideLevels& side, VirtAddr va, const Hit& hit,
                                             Rights rights) {
+    return finish(side, side.data, va, hit, rights);
+  }
+  // `data`: as the side has it, for who knows.
+  [[gnu::always_inline]] Translation finish(const SideLevels& side, bool data, VirtAddr va,
+                                            const Hit& hit, Rights rights) {
     const tlb::Payload& entry = *hit.payload;
     // Who may write may read: page streams leave out reads behind writes.
-    const bool readable = rights.has(side.data ? Rights::kRead : Rights::kExec);
+    const bool readable = rights.has(data ? Rights::kRead : Rights::kExec);
     side.first->filter_install(hit, va.value() >> kKeyShift | key_tag_, readable,
-                               side.data && readable && rights.has(Rights::kWrite) && entry.dirty);
+                               data && readable && rights.has(Rights::kWrite) && entry.dirty);
     const uint64_t into_entry = va.value() & entry.size.offset_mask();
     return {.fault = FaultReason::None,
             .size = entry.leaf,

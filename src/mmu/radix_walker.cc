@@ -83,11 +83,11 @@ void RadixWalker::remark_known(unsigned level) {
 
 WalkResult RadixWalker::walk(PhysAddr root, VirtAddr va, tlb::Space space, AccessKind kind,
                              Privilege who) {
-  return walk_inline(root, va, space, kind, who);
+  return descend<true>(begin(root, va, space), va, kind, who);
 }
 
 WalkResult RadixWalker::go_on(const WalkStart& start, VirtAddr va, AccessKind kind, Privilege who) {
-  return descend(start, va, kind, who);
+  return descend<true>(start, va, kind, who);
 }
 
 WalkResult RadixWalker::judge(PhysAddr address, unsigned level, unsigned first, pt::Entry entry,

@@ -53,18 +53,20 @@ class RadixWalker {
 
   WalkResult walk(PhysAddr root, VirtAddr va, tlb::Space space, AccessKind kind,
                   Privilege who = Privilege::User);
-  // The same, for who walks at most misses: part of its caller.
-  [[gnu::always_inline]] WalkResult walk_inline(PhysAddr root, VirtAddr va, tlb::Space space,
-                                                AccessKind kind, Privilege who = Privilege::User) {
-    return descend(begin(root, va, space), va, kind, who);
+  // The same of an access of the program's, for who walks at most misses, part of its caller.
+  // REQUIRES: the path is not watched.
+  [[gnu::always_inline]] WalkResult walk_unwatched(PhysAddr root, VirtAddr va, tlb::Space space,
+                                                   AccessKind kind) {
+    return descend<false>(begin<false>(root, va, space), va, kind, Privilege::User);
   }
   // In two steps, for who does not begin where `root` says: begin() counts the walk, and
   // with from_root() its start may be changed before it goes on.
-  WalkStart begin(PhysAddr root, VirtAddr va, tlb::Space space) {
+  template <bool kWatched = true>
+  [[gnu::always_inline]] WalkStart begin(PhysAddr root, VirtAddr va, tlb::Space space) {
     WalkStart start{.table = root, .level = format_.count - 1};
     const bool known = caches_.find(va, space, start);
     ++counters_.started[start.level];
-    if (known && path_->narrated()) [[unlikely]]
+    if (kWatched && known && path_->narrated()) [[unlikely]]
       remark_known(start.level);
     return start;
   }
@@ -97,8 +99,10 @@ class RadixWalker {
     [[nodiscard]] uint64_t of(VirtAddr va) const { return va.value() >> shift & mask; }
   };
   [[nodiscard]] Place place_of(unsigned level) const;
-  // go_on(), inline in both who walk.
-  inline WalkResult descend(const WalkStart& start, VirtAddr va, AccessKind kind, Privilege who);
+  // go_on(), inline in all who walk. kWatched: the path may be.
+  template <bool kWatched>
+  [[gnu::always_inline]] inline WalkResult descend(const WalkStart& start, VirtAddr va,
+                                                   AccessKind kind, Privilege who);
   // A walk that began at level `first` has come to a leaf, well-formed: what is to be said of it,
   // and what follows where the access is allowed.
   WalkResult judge(PhysAddr address, unsigned level, unsigned first, pt::Entry entry, Rights above,
@@ -143,6 +147,7 @@ inline pt::Entry RadixWalker::entry_in(const uint64_t* word, PhysAddr address) c
   return format_.result(entry, PageShift(place.covers + beside), rights, dirty);
 }
 
+template <bool kWatched>
 [[gnu::always_inline]] inline WalkResult RadixWalker::descend(const WalkStart& start, VirtAddr va,
                                                               AccessKind kind, Privilege who) {
   const unsigned first = start.level;
@@ -158,7 +163,7 @@ inline pt::Entry RadixWalker::entry_in(const uint64_t* word, PhysAddr address) c
       return {.fault = FaultReason::Malformed, .leaf = {}};
     const pt::Entry entry = entry_in(word, address);
     ++counters_.loads[level];
-    if (path_->watched()) [[unlikely]]
+    if (kWatched && path_->watched()) [[unlikely]]
       tell_load(address, level, entry, level != first);
     else
       path_->count_load(mem::Origin::Walker, level);

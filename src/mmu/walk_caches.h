@@ -40,7 +40,7 @@ class WalkCaches {
 
   // Whether a start is known for `va`; then `start` is the deepest, and that entry used. `space`
   // has 16 bits, here and below.
-  bool find(VirtAddr va, tlb::Space space, WalkStart& start) {
+  [[gnu::always_inline]] bool find(VirtAddr va, tlb::Space space, WalkStart& start) {
     for (Cache& cache : caches_) {
       const uint64_t tag = cache.tag_of(va, space);
       if (tag != cache.latest) {
@@ -62,7 +62,8 @@ class WalkCaches {
   // The walk of what find() was last asked for read the entries of level `first` and of those
   // below, down to a leaf at level `leaf`: what each of them led to is in `passed`, by level.
   // REQUIRES: that find() has shown that their caches have none for it yet.
-  void fill(unsigned first, unsigned leaf, std::span<const WalkStart> passed) {
+  [[gnu::always_inline]] void fill(unsigned first, unsigned leaf,
+                                   std::span<const WalkStart> passed) {
     for (Cache& cache : caches_) {
       if (cache.level <= leaf) continue;
       if (cache.level > first) return;
@@ -107,7 +108,7 @@ class WalkCaches {
       latest = tag;
       latest_index = index;
     }
-    Payload& make(uint64_t now) {
+    [[gnu::always_inline]] Payload& make(uint64_t now) {
       const uint32_t known = array.victim_of_full(0);
       const uint32_t index = known != Array::kNone ? known : array.victim(0);
       used(sought, index);

@@ -369,7 +369,9 @@ class TlbArray {
   // them says both, and no branch depends on which it is. Of four ways, as most sets have, it is
   // the less of two pairs; else found in two strands, since one would wait for each compare.
   [[nodiscard, gnu::always_inline]] uint32_t least(const uint64_t* stamps) const {
-    const auto key_of = [&](uint32_t way) { return stamps[way] << kComparedBits | way; };
+    const auto key_of = [&](uint32_t way) __attribute__((always_inline)) {
+      return stamps[way] << kComparedBits | way;
+    };
     uint64_t even = key_of(0);
     uint64_t odd = ~uint64_t{0};
     if (open_ways_ == 4) {

@@ -76,7 +76,8 @@ class HitFilter {
   void set_time(uint64_t time) { clock_ = time; }
 
   // From now on `key` hits `entry`, whose stamp is at `stamp`.
-  void install(uint64_t key, uint32_t entry, uint64_t* stamp, bool readable, bool writable) {
+  [[gnu::always_inline]] void install(uint64_t key, uint32_t entry, uint64_t* stamp, bool readable,
+                                      bool writable) {
     const auto index = static_cast<uint32_t>(key & (kSlots - 1));
     Slot& slot = slots_[index];
     if (slot.stamp != stamp) {
@@ -112,7 +113,7 @@ class HitFilter {
   }
 
   // `entry` is about to be emptied or changed.
-  void drop(uint32_t entry) {
+  [[gnu::always_inline]] void drop(uint32_t entry) {
     uint32_t index = first_slot_[entry];
     first_slot_[entry] = kNoSlot;
     while (index != kNoSlot) {

@@ -41,8 +41,6 @@ void Level::place_leaves() {
       Place& place = places_[leaf];
       if (place == kNowhere || sizes_[place].size < size.size) place = static_cast<Place>(i);
     }
-  for (size_t i = 0; i < sizes_.size(); ++i)
-    sizes_[i].takes = places_[sizes_[i].size.log2()] == i;
 }
 
 Level::Size& Level::size_in(uint32_t bank, PageShift size) {
@@ -83,6 +81,7 @@ Level::Hit Level::find_sought(VirtAddr va, uint32_t from) const {
 }
 
 Level::Hit Level::find_any(VirtAddr va, Space space) {
+  sought_ = {};
   Size* only = nullptr;
   unsigned count = 0;
   for (Size& size : sizes_) {
@@ -106,8 +105,9 @@ void Level::set_alone(VirtAddr va, Size& size) {
     else
       low = std::max(low, extent.low + extent.span + 1);
   }
-  set_none_alone();
-  alone_ = {low, last - low + 1, &size};
+  const Place place = places_[size.log2];
+  const bool takes = place != kNowhere && &sizes_[place] == &size;
+  alone_ = {low, last - low + 1, &size, takes ? &size : nullptr};
 }
 
 void Level::Extent::widen(uint64_t first, uint64_t last) {
@@ -147,10 +147,19 @@ Level::Hit Level::fill_any(Size& size, VirtAddr va, Space space, const Leaf& lea
   return put(size, set, size.bank->array.victim(set), va, space, leaf);
 }
 
-Level::Hit Level::fill_place(VirtAddr va, Space space, const Leaf& leaf) {
+// As fill_missed(), where what was sought cannot be taken for granted.
+Level::Hit Level::fill(VirtAddr va, Space space, const Leaf& leaf) {
   const Place place = places_[leaf.size.log2()];
   MMUSIM_ASSERT(place != kNowhere);
-  return fill_any(sizes_[place], va, space, leaf);
+  Size& size = sizes_[place];
+  const Tag tag = size.tag(va, space);
+  if (size.size != leaf.size || leaf.global || !size.may_have(VirtAddr(tag.base))) [[unlikely]]
+    return fill_any(size, va, space, leaf);
+  const auto probe = TlbArray<Tag, Payload>::probe(size.set_of(va), tag);
+  const uint32_t index = size.bank->array.victim_of_full(probe.set);
+  if (index == TlbArray<Tag, Payload>::kNone) return fill_any(size, va, space, leaf);
+  const uint64_t now = begin_fill(size, index);
+  return end_fill(size, index, size.bank->array.fill_known(probe, index, tag, now), leaf, 0);
 }
 
 void Level::filter_clear() {

@@ -91,6 +91,7 @@ class Level {
       return find_any(va, space);
     const Size& size = *alone_.size;
     const auto& array = size.bank->array;
+    sought_.size = alone_.takes;
     sought_.tag = size.tag(va, space);
     sought_.probe = array.probe(size.set_of(va), sought_.tag);
     const uint32_t from = array.first_like(sought_.probe);
@@ -105,12 +106,16 @@ class Level {
   [[nodiscard]] bool holds(PageShift leaf) const { return places_[leaf.log2()] != kNowhere; }
   // Makes an entry for the leaf's part at `va`; a use. REQUIRES: holds(leaf.size).
   Hit fill(VirtAddr va, Space space, const Leaf& leaf);
+  // The same where the level was last asked for that page, and had nothing: which has shown where
+  // most entries go. REQUIRES: as fill(); find(va, space) was the last look-up, and found nothing.
+  Hit fill_missed(VirtAddr va, Space space, const Leaf& leaf);
   // Changed in place (dirty set, rights raised): what the filter knew is dropped.
   void changed(const Hit& hit) {
     if (filter_) filter_->drop(entry_number(hit));
   }
   // Lets the filter answer for `key` from now on.
-  void filter_install(const Hit& hit, uint64_t key, bool readable, bool writable) {
+  [[gnu::always_inline]] void filter_install(const Hit& hit, uint64_t key, bool readable,
+                                             bool writable) {
     filter_->install(key, entry_number(hit), banks_[hit.bank].array.stamp(hit.index), readable,
                      writable);
   }
@@ -231,7 +236,6 @@ class Level {
     uint8_t fold;  // the page number is XORed with itself shifted by so many bits
     PageShift size;
     bool globals = false;  // there may be global entries
-    bool takes = false;    // leaves of this size, whole
     uint64_t page;         // masks the address of the page
     uint64_t in_tag;       // the size, as tags have it
     uint64_t fills = 0;
@@ -258,13 +262,15 @@ class Level {
   struct Alone {
     uint64_t low = 0;
     uint64_t bytes = 0;  // none: there are no such addresses
-    Size* size = nullptr;
+    const Size* size = nullptr;
+    Size* takes = nullptr;  // the same, if leaves of that size go there whole
 
     [[nodiscard]] bool has(uint64_t va) const { return va - low < bytes; }
   };
-  // What find() looked for last, where Alone says where. It says the same whatever has happened
-  // since, so that the fill that follows need not work it out again.
+  // What find() looked for last, where Alone said where. It hangs on the address alone, so that the
+  // fill that follows need not work it out again.
   struct Sought {
+    Size* size = nullptr;  // null: leaves may go elsewhere
     Tag tag;
     TlbArray<Tag, Payload>::Probe probe;
   };
@@ -286,11 +292,10 @@ class Level {
   void set_alone(VirtAddr va, Size& size);
   void set_none_alone() {
     alone_ = {};
-    sought_ = {};
+    sought_ = {};  // whose size may move
   }
   void place_leaves();
-  // fill() of what was not just looked for; of any leaf, into any way.
-  [[gnu::noinline]] Hit fill_place(VirtAddr va, Space space, const Leaf& leaf);
+  // fill() of any leaf, into any way.
   [[gnu::noinline]] Hit fill_any(Size& size, VirtAddr va, Space space, const Leaf& leaf);
   // Makes the entry `index`, of `set`, of the array that holds `size`; where there was one it goes.
   Hit put(Size& size, uint32_t set, uint32_t index, VirtAddr va, Space space, const Leaf& leaf);
@@ -309,10 +314,10 @@ class Level {
   void remove_if(Predicate predicate);
 
   PageShift page_;
-  std::vector<Bank> banks_;         // never more than there was room for at first
-  std::vector<Size> sizes_;         // of all banks, in the order they are probed in
-  Alone alone_;                     // of sizes_
-  Sought sought_;                   // of alone_.size; else what no entry is
+  std::vector<Bank> banks_;  // never more than there was room for at first
+  std::vector<Size> sizes_;  // of all banks, in the order they are probed in
+  Alone alone_;              // of sizes_
+  Sought sought_;
   std::array<Place, 64> places_{};  // by log2 of the leaf's size
   bool fragments_ = false;          // some bank has had some
   std::unique_ptr<HitFilter> filter_;
@@ -341,23 +346,20 @@ class Level {
   return {size.bank_number, index, &payload};
 }
 
-// Most fills are of whole leaves that have just been looked for, where the array has been filled
-// before; these call no other function.
-[[gnu::always_inline]] inline Level::Hit Level::fill(VirtAddr va, Space space, const Leaf& leaf) {
-  if (alone_.has(va.value()) && alone_.size->size == leaf.size && alone_.size->takes &&
-      !leaf.global) [[likely]] {
-    Size& size = *alone_.size;
+// Most are of whole leaves, where the array has been filled before; these call no other function.
+[[gnu::always_inline]] inline Level::Hit Level::fill_missed(VirtAddr va, Space space,
+                                                            const Leaf& leaf) {
+  if (sought_.size != nullptr && sought_.size->size == leaf.size && !leaf.global) [[likely]] {
+    Size& size = *sought_.size;
     auto& array = size.bank->array;
-    if (sought_.tag == size.tag(va, space)) [[likely]] {
-      const uint32_t index = array.victim_of_full(sought_.probe.set);
-      if (index != array.kNone) [[likely]] {
-        const uint64_t now = begin_fill(size, index);
-        Payload& payload = array.fill_known(sought_.probe, index, sought_.tag, now);
-        return end_fill(size, index, payload, leaf, 0);
-      }
+    const uint32_t index = array.victim_of_full(sought_.probe.set);
+    if (index != array.kNone) [[likely]] {
+      const uint64_t now = begin_fill(size, index);
+      Payload& payload = array.fill_known(sought_.probe, index, sought_.tag, now);
+      return end_fill(size, index, payload, leaf, 0);
     }
   }
-  return fill_place(va, space, leaf);
+  return fill(va, space, leaf);
 }
 
 template <class Predicate>

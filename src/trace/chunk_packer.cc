@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "base/error.h"
+#include "trace/chunk_decoder.h"
 #include "trace/compressor.h"
 #include "trace/page_packer.h"
 
