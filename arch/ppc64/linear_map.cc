@@ -60,7 +60,7 @@ void LinearMap::refill(tlb::Level& erat, VirtAddr va) {
     return;
   }
   ++counters_.tlb_misses;
-  parts_.path.step(kLinearWalk);
+  parts_.path.hardware_step(kLinearWalk);
   const uint64_t second = parts_.htab.search_linear(va, parts_.path);
   const unsigned exec = hpte::NoExecute::get(second) != 0 ? 0 : Rights::kExec;
   const tlb::Leaf leaf = leaf_of(hpte_frame(second, kLargePage, parts_.page),

@@ -105,7 +105,7 @@ Mmu::Hit Mmu::translate(const SideLevels& side, VirtAddr va, AccessKind kind, bo
   }
   if (first && missed && !hit) miss_second(side, retry);
 
-  path_.step(kWalk);
+  path_.hardware_step(kWalk);
   const std::optional<Htab::Found> found = htab_->search(page_of(va), write, path_);
   if (!found) return {};
   // An entry that has no C yet goes.

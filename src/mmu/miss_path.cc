@@ -29,8 +29,8 @@ MissPath::MissPath(std::span<const Step> steps, mem::FrameMemory& frames, mem::R
       sink_(&sink),
       taken_(steps.size(), 0),
       extra_(steps.size(), 0),
-      layout_(code),
-      watched_(sink.has_caches()) {
+      layout_(code) {
+  watch();
   PhysAddr at = code.base;
   for (const Step& step : steps) {
     const uint64_t instructions = std::max(step.instructions, step.code);

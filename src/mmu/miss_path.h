@@ -101,6 +101,12 @@ class MissPath {
 
   void step(unsigned number) {
     ++taken_[number];
+    if (handlers_watched_) [[unlikely]]
+      show_step(number);
+  }
+  // The same of a step of hardware, which has no code.
+  void hardware_step(unsigned number) {
+    ++taken_[number];
     if (watched_) [[unlikely]]
       show_step(number);
   }
@@ -109,7 +115,7 @@ class MissPath {
   // `times` more instructions of the step, for loops within it.
   void more_instructions(unsigned number, uint64_t instructions) {
     extra_[number] += instructions;
-    if (watched_) [[unlikely]]
+    if (handlers_watched_) [[unlikely]]
       show_more(number, instructions);
   }
 
@@ -134,8 +140,8 @@ class MissPath {
   }
   // Reports a reference made by other means, within a line, to one word or more. Inline, and what
   // it is handed over by value, so that it need not be put together where it is only counted:
-  // nobody listens or views, there are no caches, it is not made beside another one, and not the
-  // kernel's, for whom others may act.
+  // nobody listens, there are no caches, nobody views a handler's, it is not made beside another
+  // one, and not the kernel's, for whom others may act.
   [[gnu::always_inline]] void touch(PhysAddr address, unsigned bytes, bool write,
                                     std::span<const uint64_t> words, Access access) {
     if (only_counts(access)) [[likely]]
@@ -151,8 +157,8 @@ class MissPath {
       report_word(address, bytes, write, value, access);
   }
 
-  // touch(), for who makes many references of one kind: whether one is more than counted; else its
-  // count, of a read not beside another one nor the kernel's.
+  // touch(), for hardware that makes many references of one kind: whether one is more than counted;
+  // else its count, of a read not beside another one.
   [[nodiscard]] bool watched() const { return watched_; }
   void count_load(mem::Origin origin, unsigned level) { sink_->count_plain(origin, level, false); }
 
@@ -187,7 +193,8 @@ class MissPath {
   void narrate(Narrator* narrator);
   // Null, as at first: handlers run by physical addresses. Must outlive its use.
   void view_by(HandlerView* view);
-  // The step taken last, where somebody views; what to resume() when steps within it are done.
+  // The handlers' step taken last, where somebody views; what to resume() when steps within it are
+  // done.
   [[nodiscard]] unsigned last() const { return last_; }
   void resume(unsigned number) {
     last_ = number;
@@ -201,7 +208,8 @@ class MissPath {
 
  private:
   [[nodiscard]] bool only_counts(const Access& access) const {
-    return !watched_ && !access.beside && access.origin != mem::Origin::Kernel;
+    const bool watched = access.origin == mem::Origin::Handler ? handlers_watched_ : watched_;
+    return !watched && !access.beside && access.origin != mem::Origin::Kernel;
   }
   [[gnu::cold]] void report(PhysAddr address, unsigned bytes, bool write,
                             std::span<const uint64_t> words, Access access);
@@ -213,7 +221,10 @@ class MissPath {
   void show_more(unsigned number, uint64_t instructions);
   void fetch(unsigned number, uint64_t instructions);
   [[nodiscard]] std::array<uint64_t, 2> words_of(const pt::WalkStep& step) const;
-  void watch() { watched_ = narrator_ != nullptr || view_ != nullptr || sink_->has_caches(); }
+  void watch() {
+    watched_ = narrator_ != nullptr || sink_->has_caches();
+    handlers_watched_ = watched_ || view_ != nullptr;
+  }
   void show(PhysAddr address, unsigned bytes, bool write, std::span<const uint64_t> words,
             const Access& access, std::optional<mem::Place> served);
   void show(PhysAddr address, unsigned bytes, bool write, std::span<const uint64_t> words,
@@ -235,7 +246,8 @@ class MissPath {
   Narrator* narrator_ = nullptr;
   HandlerView* view_ = nullptr;
   unsigned last_ = 0;
-  bool watched_ = false;  // code fetches must be reported, or somebody listens or views
+  bool watched_ = false;           // there are caches, or somebody listens
+  bool handlers_watched_ = false;  // ... or views
 };
 
 // Adds up the paths of all CPUs: path.<step>, path.instructions, path.traps.
