@@ -20,27 +20,35 @@ void LinearMap::fetch(unsigned step, PhysAddr code, uint64_t bytes) {
   for (VirtAddr va = kLinearMap + code.value(); va < end;
        va = align_down(va, parts_.page) + parts_.page.bytes()) {
     ++counters_.fetch_lookups;
-    if (!look_up(parts_.ierat, "instruction ERAT", va)) ++counters_.fetch_misses;
+    if (!look_up(instructions_, va)) ++counters_.fetch_misses;
   }
 }
 
 VirtAddr LinearMap::reach(PhysAddr address) {
   const VirtAddr va = kLinearMap + address.value();
   ++counters_.lookups;
-  if (!look_up(parts_.derat, "data ERAT", va)) ++counters_.misses;
+  if (!look_up(data_, va)) ++counters_.misses;
   return va;
 }
 
-bool LinearMap::look_up(tlb::Level& erat, const char* name, VirtAddr va) {
-  if (const tlb::Level::Hit hit = erat.find(va, kLinearSpace)) {
-    erat.touch(hit);
+bool LinearMap::look_up(Erat& erat, VirtAddr va) {
+  tlb::Level& level = erat.level;
+  const tlb::Level::Hit& known = erat.found_of(va);
+  if (known && level.still_has(known, va, kLinearSpace)) {
+    level.touch(known);
+    return true;
+  }
+  if (const tlb::Level::Hit hit = level.find(va, kLinearSpace)) {
+    erat.size = hit.payload->size;
+    erat.found_of(va) = hit;
+    level.touch(hit);
     return true;
   }
   if (parts_.path.narrated())
-    parts_.path.remark(fmt::format("{}: miss at {:#x}, in the kernel", name, va.value()));
+    parts_.path.remark(fmt::format("{}: miss at {:#x}, in the kernel", erat.name, va.value()));
   const unsigned interrupted = parts_.path.last();
   const uint64_t before = counters_.slb_misses + counters_.tlb_misses;
-  refill(erat, va);
+  refill(level, va);
   if (counters_.slb_misses + counters_.tlb_misses != before) parts_.path.resume(interrupted);
   return false;
 }

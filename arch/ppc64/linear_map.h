@@ -18,6 +18,7 @@
 #ifndef MMUSIM_ARCH_PPC64_LINEAR_MAP_H_
 #define MMUSIM_ARCH_PPC64_LINEAR_MAP_H_
 
+#include <array>
 #include <cstdint>
 
 #include "arch/ppc64/formats.h"
@@ -75,11 +76,25 @@ class LinearMap final : public mmu::HandlerView {
   [[nodiscard]] const LinearCounts& counters() const { return counters_; }
 
  private:
+  // An ERAT, and entries found in it lately: the kernel goes to few pages, and often to each.
+  struct Erat {
+    tlb::Level& level;
+    const char* name;
+    PageShift size{kLargePage};  // of the entry found last
+    std::array<tlb::Level::Hit, 16> found{};
+
+    // By the address, if it is of a page of that size.
+    [[nodiscard]] tlb::Level::Hit& found_of(VirtAddr va) {
+      return found[va.value() >> size.log2() & (found.size() - 1)];
+    }
+  };
   // True: a hit.
-  bool look_up(tlb::Level& erat, const char* name, VirtAddr va);
+  bool look_up(Erat& erat, VirtAddr va);
   void refill(tlb::Level& erat, VirtAddr va);
 
   Parts parts_;
+  Erat instructions_{parts_.ierat, "instruction ERAT"};
+  Erat data_{parts_.derat, "data ERAT"};
   LinearCounts counters_;
 };
 

@@ -102,6 +102,12 @@ class Level {
   }
   // The hit is a use.
   void touch(const Hit& hit) { banks_[hit.bank].array.touch(hit.index, tick()); }
+  // Whether the entry that was found is still there, and is for `va`; whatever has happened since.
+  [[nodiscard]] bool still_has(const Hit& hit, VirtAddr va, Space space) const {
+    const Tag& tag = banks_[hit.bank].array.tag(hit.index);
+    const PageShift size = hit.payload->size;
+    return tag == Tag{align_down(va, size).value(), space | uint64_t{size.log2()} << kSpaceBits};
+  }
   // Whether some array can hold a leaf of this size, whole or in fragments.
   [[nodiscard]] bool holds(PageShift leaf) const { return places_[leaf.log2()] != kNowhere; }
   // Makes an entry for the leaf's part at `va`; a use. REQUIRES: holds(leaf.size).
