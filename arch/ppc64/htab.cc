@@ -88,47 +88,54 @@ uint64_t Htab::timebase() {
 std::optional<Htab::Found> Htab::search(const Page& page, bool write, mmu::MissPath& path) {
   ++counters_.lookups;
   for (const Group group : {Group::Primary, Group::Secondary}) {
-    const auto found = search_group(group_of(page, group), group, first_of(page, group), page_,
-                                    counters_.words.value, path);
-    if (!found) continue;
+    const Place found = search_group(group_of(page, group), group, first_of(page, group), page_,
+                                     counters_.words.value, path);
+    if (found.entry == nullptr) [[unlikely]]
+      continue;
     ++(group == Group::Primary ? counters_.primary_hits : counters_.secondary_hits);
     ++counters_.words;
-    const uint64_t old = word(found->second);
+    const uint64_t old = found.entry[1];
     uint64_t second = old | hpte::Referenced::kMask;
     if (write && rights_of(old).has(Rights::kWrite)) second |= hpte::Changed::kMask;
     if (second != old) {
       counters_.referenced_set += hpte::Referenced::get(old ^ second);
       counters_.changed_set += hpte::Changed::get(old ^ second);
-      path.store(found->second, second,
+      path.store(found.address + kSecond, second,
                  by(mem::Origin::Walker, words::kSecond, static_cast<uint8_t>(group), true));
     }
-    return Found{second, found->actual};
+    return Found{second, found.actual};
   }
   return std::nullopt;
 }
 
-std::optional<Htab::Place> Htab::search_group(uint64_t number, Group group, uint64_t wanted,
-                                              PageShift base, uint64_t& compared,
-                                              mmu::MissPath& path) {
+[[gnu::always_inline]] inline Htab::Place Htab::search_group(uint64_t number, Group group,
+                                                             uint64_t wanted, PageShift base,
+                                                             uint64_t& compared,
+                                                             mmu::MissPath& path) {
   constexpr uint64_t kMatched = hpte::kCompared | hpte::Hash::kMask | hpte::Valid::kMask;
-  const uint64_t first_slot = number * hpte::kGroup;
-  const uint64_t* const words = frames_->words(at(first_slot));  // the group is in one frame
-  path.touch(at(first_slot), hpte::kGroupBytes, false, words[0],
+  const PhysAddr begin = at(number * hpte::kGroup);
+  uint64_t* const words = frames_->words(begin);  // the group is in one frame
+  path.touch(begin, hpte::kGroupBytes, false, words[0],
              by(mem::Origin::Walker, words::kGroup, static_cast<uint8_t>(group), false));
   for (uint64_t i = 0; i < hpte::kGroup; ++i) {
-    const uint64_t first = words[2 * i];
-    const auto actual =
-        (first & kMatched) == wanted ? actual_page(first, words[2 * i + 1], base) : std::nullopt;
-    ++compared;
-    if (path.narrated()) {
-      path.remark(fmt::format("place {}: {}", i, fields_text(words::kFirstFields, first)));
-      if (actual)
-        path.remark(fmt::format("  it is the page's: {}",
-                                fields_text(words::kSecondFields, words[2 * i + 1])));
-    }
-    if (actual) return Place{at(first_slot + i) + kSecond, *actual};
+    uint64_t* const entry = words + 2 * i;
+    std::optional<PageShift> actual;
+    if ((entry[0] & kMatched) == wanted) actual = actual_page(entry[0], entry[1], base);
+    if (path.narrated()) [[unlikely]]
+      remark_place(i, entry, actual.has_value(), path);
+    if (!actual) continue;
+    compared += i + 1;
+    return {entry, begin + i * hpte::kBytes, *actual};
   }
-  return std::nullopt;
+  compared += hpte::kGroup;
+  return {};
+}
+
+[[gnu::cold]] void Htab::remark_place(uint64_t number, const uint64_t* entry, bool found,
+                                      mmu::MissPath& path) {
+  path.remark(fmt::format("place {}: {}", number, fields_text(words::kFirstFields, entry[0])));
+  if (found)
+    path.remark(fmt::format("  it is the page's: {}", fields_text(words::kSecondFields, entry[1])));
 }
 
 // R and C are set, so that nothing is written.
@@ -136,10 +143,10 @@ uint64_t Htab::search_linear(VirtAddr va, mmu::MissPath& path) {
   const Segment segment = linear_segment(va, tera_segments_);
   const uint64_t wanted = compared_of(va, segment, kLargePage) | hpte::Valid::kMask;
   uint64_t compared = 0;
-  const auto found = search_group(hash_of(va, segment, kLargePage) & mask_, Group::Primary, wanted,
-                                  kLargePage, compared, path);
-  MMUSIM_ASSERT(found.has_value());
-  return word(found->second);
+  const Place found = search_group(hash_of(va, segment, kLargePage) & mask_, Group::Primary, wanted,
+                                   kLargePage, compared, path);
+  MMUSIM_ASSERT(found.entry != nullptr);
+  return found.entry[1];
 }
 
 unsigned Htab::insert(const Page& page, const Found& made, mmu::MissPath& path) {

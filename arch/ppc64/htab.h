@@ -156,13 +156,15 @@ class Htab {
   [[nodiscard]] uint64_t& word(PhysAddr address) { return *frames_->words(address); }
   [[nodiscard]] uint64_t timebase();
   struct Place {
-    PhysAddr second;  // of the entry's second doubleword
+    uint64_t* entry = nullptr;  // its two doublewords; null: none
+    PhysAddr address;
     PageShift actual;
   };
   // The hardware's search of one group for an entry with that first doubleword, but for L, of a
   // segment of that base page. Adds to `compared` how many it looked at.
-  std::optional<Place> search_group(uint64_t number, Group group, uint64_t wanted, PageShift base,
-                                    uint64_t& compared, mmu::MissPath& path);
+  Place search_group(uint64_t number, Group group, uint64_t wanted, PageShift base,
+                     uint64_t& compared, mmu::MissPath& path);
+  static void remark_place(uint64_t number, const uint64_t* entry, bool found, mmu::MissPath& path);
   std::optional<unsigned> take_place(const Page& page, Group group, const Found& made,
                                      mmu::MissPath& path);
   void evict(const Page& page, mmu::MissPath& path);

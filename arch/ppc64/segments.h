@@ -9,6 +9,7 @@
 #ifndef MMUSIM_ARCH_PPC64_SEGMENTS_H_
 #define MMUSIM_ARCH_PPC64_SEGMENTS_H_
 
+#include <cstddef>
 #include <cstdint>
 #include <vector>
 
@@ -48,10 +49,13 @@ class Slb {
   }
 
   [[nodiscard]] bool has(VirtAddr va) const {
-    for (const Entry& entry : entries_)
-      if (slb::Valid::get(entry.esid_word) != 0 &&
-          (entry.esid_word ^ va.value()) >> shift_of(entry) == 0)
-        return true;
+    if (matches(entries_[found_], va)) [[likely]]
+      return true;
+    for (size_t i = 0; i < entries_.size(); ++i) {
+      if (!matches(entries_[i], va)) continue;
+      found_ = i;
+      return true;
+    }
     return false;
   }
   // slbmte of the segment of user space that `va` is in, into the next slot. Instructions Linux
@@ -104,6 +108,10 @@ class Slb {
     entry.vsid_word = slb::SegmentSize::set(0, segment.tera ? 1 : 0) |
                       segment.vsid << (segment.tera ? 24 : 12) | bits;
   }
+  static bool matches(const Entry& entry, VirtAddr va) {
+    return slb::Valid::get(entry.esid_word) != 0 &&
+           (entry.esid_word ^ va.value()) >> shift_of(entry) == 0;
+  }
   static unsigned shift_of(const Entry& entry) {
     return slb::SegmentSize::get(entry.vsid_word) != 0 ? 40 : 28;
   }
@@ -111,8 +119,9 @@ class Slb {
   std::vector<Entry> entries_;
   bool tera_;
   uint64_t page_bits_;
-  unsigned last_ = kBolted;  // slot written last
-  unsigned filled_ = 0;      // since it was emptied
+  unsigned last_ = kBolted;   // slot written last
+  unsigned filled_ = 0;       // since it was emptied
+  mutable size_t found_ = 0;  // slot that has() found last
 };
 
 }  // namespace mmusim::ppc64
