@@ -152,6 +152,13 @@ size_t for_sets(std::span<const trace::PageRef> any, trace::PageSieve& sieve, Pu
   return count;
 }
 
+// Spans of its own, so that where they are stays in registers.
+void move_all(std::span<const trace::PageRef> refs, std::span<const uint32_t> pages,
+              std::span<const uint64_t> distances, std::span<trace::PageRef> moved) {
+  for (size_t i = 0; i < refs.size(); ++i)
+    moved[i] = refs[i].moved(distances[pages[i]]);
+}
+
 }  // namespace
 
 size_t Sifter::keep_for_sets(size_t count) {
@@ -179,7 +186,13 @@ void MovedSifter::move(const trace::Batch& batch, const Sifted& recorded, Reloca
   Sifted::Kept& by_sets = out.kept(true);
   by_sets.first = kept_for_sets_;
   by_sets.known.begin(sieve_);
-  relocator.move(batch.thread.pid, source.refs, any.own_refs);
+  const NumberedPages& pages = recorded.pages;
+  if (pages.anew) distances_.clear();
+  for (const uint32_t i : pages.notable) {
+    const uint64_t distance = relocator.distance(batch.thread.pid, source.refs[i]);
+    if (pages.numbers[i] == distances_.size()) distances_.push_back(distance);
+  }
+  move_all(source.refs, pages.numbers, distances_, any.own_refs);
   sieve_.learn(any.refs, false);
   if (!sets) return;
   by_sets.own_refs.resize(any.refs.size());

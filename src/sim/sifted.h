@@ -13,6 +13,7 @@
 #include <span>
 #include <vector>
 
+#include "sim/page_numberer.h"
 #include "sim/relocation/relocator.h"
 #include "trace/page_stream.h"
 #include "trace/record.h"
@@ -70,6 +71,7 @@ class Sifted {
   [[nodiscard]] size_t in_front_of(const Kept& kept, uint32_t block) const;
 
   bool run_begins = false;  // with this batch
+  NumberedPages pages;      // of what any first level needs, where that is to be moved
   // How many data accesses of the batch are in front of each block, and how many there are.
   std::span<const uint32_t> accesses;
   std::vector<uint32_t> own_accesses;  // what these may lie in
@@ -125,7 +127,8 @@ class MovedSifter {
 
  private:
   trace::PageSieve sieve_;
-  uint64_t kept_for_sets_ = 0;  // in this run of blocks
+  uint64_t kept_for_sets_ = 0;       // in this run of blocks
+  std::vector<uint64_t> distances_;  // by page number: how much further it lies
 };
 
 // A batch of blocks of which something was kept.

@@ -9,10 +9,12 @@
 #include <algorithm>
 #include <cstddef>
 #include <cstdint>
+#include <deque>
 #include <span>
 #include <vector>
 
 #include "sim/looks.h"
+#include "sim/page_numberer.h"
 #include "sim/run_limit.h"
 #include "sim/sifted.h"
 #include "trace/page_stream.h"
@@ -27,11 +29,25 @@ class Stretch {
     const Sifted* sifted = nullptr;  // of a batch of blocks, where that is wanted
   };
 
-  // At most so many batches at a time. REQUIRES: most > 0.
-  explicit Stretch(size_t most) : slots_(most) {}
-  // From a run of blocks' begin on: what is sifted of batches of blocks, at first nothing.
-  void want_sifted(Sifter::Wanted wanted) {
-    sifts_ = wanted.any || wanted.sets;
+  // How long one is at most: in batches, and, but for the last of these, in references that a
+  // machine is given of them.
+  struct Most {
+    size_t batches = 1;
+    size_t references = ~size_t{0};
+  };
+
+  // Batches come from elsewhere from now on, of which nothing is to be sifted yet. REQUIRES: most
+  // is not 0.
+  void enter(Most most) {
+    most_ = most;
+    wanted_ = {.any = false, .sets = false};
+    sifter_.forget();
+  }
+  // From a run of blocks' begin on: what is sifted of batches of blocks, and whether what any first
+  // level needs of them is to be moved.
+  void want_sifted(Sifter::Wanted wanted, bool moved) {
+    wanted_ = wanted;
+    numbers_ = moved;
     sifter_.want(wanted);
   }
 
@@ -42,12 +58,12 @@ class Stretch {
   template <class Next>
   bool next(Next next, RunLimit& limit, const Looks& looks, uint64_t before) {
     begin();
-    for (Slot& slot : slots_) {
+    while (parts_.size() < most_.batches && references_ < most_.references) {
       trace::Batch batch;
       const uint64_t most = std::min(limit.left(), looks.left(before + totals_.instructions));
       if (!next(batch, most)) break;
       const bool goes_on = batch.goes_on;
-      add(slot, batch);
+      add(batch);
       limit.add(batch.totals.instructions, batch.event != nullptr ? 1 : 0);
       if (!goes_on || limit.reached() || looks.due(before + totals_.instructions)) break;
     }
@@ -69,14 +85,19 @@ class Stretch {
     Sifted sifted;
   };
   void begin();
-  void add(Slot& slot, trace::Batch& batch);
+  void add(trace::Batch& batch);
+  [[nodiscard]] size_t references_of(const Part& part) const;
   static void keep(Slot& slot, trace::Batch& batch);
 
-  std::vector<Slot> slots_;
-  bool sifts_ = false;
+  Most most_;
+  std::deque<Slot> slots_;  // as many as there were parts at a time
+  Sifter::Wanted wanted_{.any = false, .sets = false};
+  bool numbers_ = false;
   Sifter sifter_;
+  PageNumberer numberer_;
   std::vector<Part> parts_;
   trace::Totals totals_;
+  size_t references_ = 0;  // that a machine is given
 };
 
 }  // namespace mmusim::sim

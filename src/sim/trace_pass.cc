@@ -222,7 +222,8 @@ trace::References TracePass::chosen(PagePass& pages, size_t i, bool cut) {
 
 // Batches as they come, cut where counters are looked at and where the replay ends.
 void TracePass::batches(const Group& group, const BatchCut::Source& source, Way& way) {
-  Stretch stretch(group.size() > 1 ? kTogether : 1);
+  Stretch& stretch = blocks_;
+  stretch.enter(group.size() > 1 ? kTogether : Stretch::Most{});
   BatchCut cut;
   const auto next = [&](trace::Batch& batch, uint64_t most) {
     return cut.next(source, batch, most);
@@ -238,7 +239,8 @@ void TracePass::batches(const Group& group, const BatchCut::Source& source, Way&
 }
 
 void TracePass::chunk_of_pages(const Leg& leg, PagePass& pages, Way& way) {
-  Stretch stretch(leg.machines.size() > 1 ? kPagesTogether : 1);
+  Stretch& stretch = pages_;
+  stretch.enter(leg.machines.size() > 1 ? kPagesTogether : Stretch::Most{});
   pages.enter_chunk(leg.machines, leg.which);
   const auto next = [&](trace::Batch& batch, uint64_t /*most*/) {
     return source_.next_of_chunk(batch);
@@ -281,6 +283,7 @@ void TracePass::choose_sifted(const Group& group, Stretch& stretch) {
     if (sifted_[i] == trace::References::Sets) ++with_sets[view_of_[i]];
   }
   Sifter::Wanted wanted{.any = false, .sets = false};
+  bool moved = false;
   for (const size_t i : group) {
     if (some < pays)
       sifted_[i] = trace::References::All;
@@ -290,8 +293,9 @@ void TracePass::choose_sifted(const Group& group, Stretch& stretch) {
     // Where they are moved, pages have other numbers, so that what sets need is told there.
     const bool sets = sifted_[i] == trace::References::Sets && view_of(i).relocator == nullptr;
     (sets ? wanted.sets : wanted.any) = true;
+    moved = moved || view_of(i).relocator != nullptr;
   }
-  stretch.want_sifted(wanted);
+  stretch.want_sifted(wanted, moved);
 }
 
 void TracePass::take(const Group& group, const Stretch& stretch) {
@@ -337,24 +341,23 @@ void TracePass::take_moved(const Group& group, View& view, const Stretch& stretc
     for (const size_t i : machines)
       if (runs_[i] != nullptr) runs_.attempt(i, [&] { work(i); });
   };
-  const auto parts = stretch.parts();
-  try {
-    moved_.resize(std::max(moved_.size(), parts.size()));
+  const auto moved_event = [&](const trace::Batch& batch) {
+    std::vector<trace::Event> events;
+    view.relocator->event(batch.thread, *batch.event, events);
+    view.events += events.size();
+    for (const trace::Event& event : events) {
+      trace::Batch moved;
+      moved.thread = batch.thread;
+      moved.event = &event;
+      for (const Group* machines : {&whole, &some})
+        each_of(*machines, [&](size_t i) { runs_[i]->take(moved); });
+    }
+  };
+  // As many batches at a time as there are machines: few enough for what is moved to stay in the
+  // host's caches until all have taken it, and enough for what a machine is made of.
+  const auto moved_blocks = [&](std::span<const Stretch::Part> parts) {
     for (size_t n = 0; n < parts.size(); ++n) {
       const trace::Batch& batch = parts[n].batch;
-      if (batch.event != nullptr) {
-        std::vector<trace::Event> events;
-        view.relocator->event(batch.thread, *batch.event, events);
-        view.events += events.size();
-        for (const trace::Event& event : events) {
-          trace::Batch moved;
-          moved.thread = batch.thread;
-          moved.event = &event;
-          for (const Group* machines : {&whole, &some})
-            each_of(*machines, [&](size_t i) { runs_[i]->take(moved); });
-        }
-        continue;
-      }
       if (!some.empty())
         view.sifter.move(batch, *parts[n].sifted, *view.relocator, sets, moved_[n]);
       if (whole.empty()) continue;
@@ -363,10 +366,22 @@ void TracePass::take_moved(const Group& group, View& view, const Stretch& stretc
     }
     each_of(some, [&](size_t i) {
       for (size_t n = 0; n < parts.size(); ++n)
-        if (parts[n].batch.event == nullptr)
-          runs_[i]->take_sifted({parts[n].batch, moved_[n], view.relocator.get()},
-                                sifted_[i] == trace::References::Sets);
+        runs_[i]->take_sifted({parts[n].batch, moved_[n], view.relocator.get()},
+                              sifted_[i] == trace::References::Sets);
     });
+  };
+  try {
+    std::span<const Stretch::Part> parts = stretch.parts();
+    const size_t together = std::max<size_t>(some.size(), 1);
+    moved_.resize(std::max(moved_.size(), together));
+    while (!parts.empty()) {
+      const size_t count = std::min(together, parts.size());
+      if (parts.front().batch.event != nullptr)
+        moved_event(parts.front().batch);
+      else
+        moved_blocks(parts.first(count));
+      parts = parts.subspan(count);
+    }
   } catch (const Error& error) {
     if (is_interruption(error)) throw;
     for (const Group* machines : {&whole, &some})

@@ -65,8 +65,10 @@ class TracePass {
   }
 
  private:
-  static constexpr size_t kTogether = 64;        // batches of blocks
-  static constexpr size_t kPagesTogether = 256;  // ... of page streams
+  // As long as pays: what machines are made of is in the host's caches meanwhile. Of batches of
+  // blocks all is kept for those machines that need it.
+  static constexpr Stretch::Most kTogether{.batches = 256, .references = size_t{1} << 18};
+  static constexpr Stretch::Most kPagesTogether{.batches = 256};
 
   // Up to where, and who looks on the way.
   struct Way {
@@ -115,6 +117,8 @@ class TracePass {
   TraceRoute route_;  // of all, but for where it is moved, unless the source moves it
   const ReplayOptions& options_;
   TraceSource source_;
+  Stretch blocks_;
+  Stretch pages_;
   std::vector<View> views_;
   std::vector<size_t> view_of_;            // by machine, its number
   std::vector<Sifted> moved_;              // of a stretch's batches, for one view

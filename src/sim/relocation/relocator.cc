@@ -196,26 +196,23 @@ trace::Batch Relocator::references(const trace::Batch& batch) {
   return moved;
 }
 
-void Relocator::move(Pid pid, std::span<const trace::PageRef> refs,
-                     std::span<trace::PageRef> moved) {
-  if (refs.empty()) return;
+inline uint64_t Relocator::distance_in(Pid pid, Space& space, trace::PageRef ref) {
+  const VirtAddr va = ref.page();
+  const uint64_t page = page_of(va);
+  Known& known = space.known[slot_of(page)];
+  if (known.page != page && space.run.source.contains(va))
+    known = {page, space.run.target - space.run.source.begin};
+  if (known.page == page) [[likely]]
+    return known.distance;
+  bool open_end = false;
+  place(pid, space, ref);
+  return look_up(space, va, open_end).distance;
+}
+
+uint64_t Relocator::distance(Pid pid, trace::PageRef ref) {
   Space& space = space_of(pid);
-  note_first_fetch(space, refs.front().page());
-  for (size_t i = 0; i < refs.size(); ++i) {
-    const trace::PageRef ref = refs[i];
-    const VirtAddr va = ref.page();
-    const uint64_t page = page_of(va);
-    Known& known = space.known[slot_of(page)];
-    if (known.page != page && space.run.source.contains(va))
-      known = {page, space.run.target - space.run.source.begin};
-    uint64_t distance = known.distance;
-    if (known.page != page) [[unlikely]] {
-      bool open_end = false;
-      place(pid, space, ref);
-      distance = look_up(space, va, open_end).distance;
-    }
-    moved[i] = ref.moved(distance);
-  }
+  if (!ref.is_data()) note_first_fetch(space, ref.page());
+  return distance_in(pid, space, ref);
 }
 
 trace::Batch Relocator::pages(const trace::Batch& batch) {
@@ -224,7 +221,10 @@ trace::Batch Relocator::pages(const trace::Batch& batch) {
   else
     known_.learn(pages_, false);
   pages_.resize(batch.pages.size());
-  move(batch.thread.pid, batch.pages, pages_);
+  Space& space = space_of(batch.thread.pid);
+  if (!batch.pages.empty()) note_first_fetch(space, batch.pages.front().page());
+  for (size_t i = 0; i < pages_.size(); ++i)
+    pages_[i] = batch.pages[i].moved(distance_in(batch.thread.pid, space, batch.pages[i]));
   trace::Batch moved = batch;
   moved.pages = pages_;
   along_.begin(known_);

@@ -50,8 +50,10 @@ class Relocator {
   // What a page stream keeps of one for any first level, likewise. REQUIRES: the target's pages
   // have kBlockPage's size at least.
   [[nodiscard]] trace::Batch pages(const trace::Batch& batch);
-  // Such references alone, in order, one for one into `moved`.
-  void move(Pid pid, std::span<const trace::PageRef> refs, std::span<trace::PageRef> moved);
+  // How much further the page of such a reference lies, modulo 2^64; it does until the next event.
+  // REQUIRES: of each page the first behind an event, and those that cross into another, have been
+  // asked for in order.
+  [[nodiscard]] uint64_t distance(Pid pid, trace::PageRef ref);
   // Where a page lies that is known to have been referenced. REQUIRES: it has been, since the last
   // event.
   [[nodiscard]] VirtAddr placed(Pid pid, VirtAddr page) const;
@@ -112,6 +114,8 @@ class Relocator {
   // Whether it is in the last page of a window of which the next one has no place yet: what crosses
   // into that places it.
   [[nodiscard]] bool at_open_end(const Space& space, VirtAddr va) const;
+  // As distance().
+  uint64_t distance_in(Pid pid, Space& space, trace::PageRef ref);
   // Places what the reference needs.
   void place(Pid pid, Space& space, trace::PageRef ref);
   // What all references of the batch need, in program order.
