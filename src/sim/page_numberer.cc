@@ -14,19 +14,15 @@ void PageNumberer::number(std::span<const trace::PageRef> refs, NumberedPages& o
   out.anew = anew_;
   anew_ = false;
   out.numbers.resize(refs.size());
-  out.notable.clear();
+  out.firsts.clear();
   for (size_t i = 0; i < refs.size(); ++i) {
-    const uint64_t page = refs[i].page().value();
-    const size_t place = slot_of(page);
+    const trace::PageRef ref = refs[i];
+    const size_t place = slot_of(ref.page().value());
     Slot& slot = slots_[place];
-    const bool crosses = refs[i].crosses() && !slot.crossed;
-    if (slot.page != page || crosses) [[unlikely]] {
-      if (slot.page != page) {
-        slot = {page, static_cast<uint32_t>(used_.size()), false};
-        used_.push_back(static_cast<uint16_t>(place));
-      }
-      slot.crossed = refs[i].crosses();
-      out.notable.push_back(static_cast<uint32_t>(i));
+    if (slot.page != ref.page().value() || (ref.crosses() && !slot.crossed)) [[unlikely]] {
+      slot = {ref.page().value(), static_cast<uint32_t>(used_.size()), ref.crosses()};
+      used_.push_back(static_cast<uint16_t>(place));
+      out.firsts.push_back(ref);
     }
     out.numbers[i] = slot.number;
   }

@@ -2,7 +2,8 @@
 // another machine, works that out once for each number, and then has it in a row.
 //
 // A page is looked for in a slot that it shares with others: one that has lost it meanwhile gets
-// another number. So a page may have several. Not thread-safe.
+// another number. So does the first reference that crosses into the next page, as it has to do with
+// that too. So a page may have several. Not thread-safe.
 #ifndef MMUSIM_SIM_PAGE_NUMBERER_H_
 #define MMUSIM_SIM_PAGE_NUMBERER_H_
 
@@ -20,9 +21,7 @@ namespace mmusim::sim {
 struct NumberedPages {
   bool anew = false;  // they begin with these, at 0; else they go on
   std::vector<uint32_t> numbers;
-  // Which of the references are the first of a number, the next one each time, or the first with it
-  // that crosses into another page, in order.
-  std::vector<uint32_t> notable;
+  std::vector<trace::PageRef> firsts;  // with the numbers that are new
 };
 
 class PageNumberer {
@@ -47,7 +46,7 @@ class PageNumberer {
   }
 
   std::array<Slot, size_t{1} << kLog2Slots> slots_;
-  std::vector<uint16_t> used_;  // slots, by number
+  std::vector<uint16_t> used_;  // slots, by number of who came
   bool anew_ = true;
 };
 

@@ -188,10 +188,7 @@ void MovedSifter::move(const trace::Batch& batch, const Sifted& recorded, Reloca
   by_sets.known.begin(sieve_);
   const NumberedPages& pages = recorded.pages;
   if (pages.anew) distances_.clear();
-  for (const uint32_t i : pages.notable) {
-    const uint64_t distance = relocator.distance(batch.thread.pid, source.refs[i]);
-    if (pages.numbers[i] == distances_.size()) distances_.push_back(distance);
-  }
+  relocator.distances(batch.thread.pid, pages.firsts, distances_);
   move_all(source.refs, pages.numbers, distances_, any.own_refs);
   sieve_.learn(any.refs, false);
   if (!sets) return;

@@ -209,10 +209,13 @@ inline uint64_t Relocator::distance_in(Pid pid, Space& space, trace::PageRef ref
   return look_up(space, va, open_end).distance;
 }
 
-uint64_t Relocator::distance(Pid pid, trace::PageRef ref) {
+void Relocator::distances(Pid pid, std::span<const trace::PageRef> refs,
+                          std::vector<uint64_t>& out) {
+  if (refs.empty()) return;
   Space& space = space_of(pid);
-  if (!ref.is_data()) note_first_fetch(space, ref.page());
-  return distance_in(pid, space, ref);
+  if (!refs.front().is_data()) note_first_fetch(space, refs.front().page());
+  for (const trace::PageRef ref : refs)
+    out.push_back(distance_in(pid, space, ref));
 }
 
 trace::Batch Relocator::pages(const trace::Batch& batch) {

@@ -50,10 +50,10 @@ class Relocator {
   // What a page stream keeps of one for any first level, likewise. REQUIRES: the target's pages
   // have kBlockPage's size at least.
   [[nodiscard]] trace::Batch pages(const trace::Batch& batch);
-  // How much further the page of such a reference lies, modulo 2^64; it does until the next event.
-  // REQUIRES: of each page the first behind an event, and those that cross into another, have been
-  // asked for in order.
-  [[nodiscard]] uint64_t distance(Pid pid, trace::PageRef ref);
+  // How much further the pages of such references lie, modulo 2^64, appended to `out`; they do
+  // until the next event. REQUIRES: those that are left out since then are to pages asked for
+  // before, and cross into another only where one that does was.
+  void distances(Pid pid, std::span<const trace::PageRef> refs, std::vector<uint64_t>& out);
   // Where a page lies that is known to have been referenced. REQUIRES: it has been, since the last
   // event.
   [[nodiscard]] VirtAddr placed(Pid pid, VirtAddr page) const;
@@ -114,7 +114,7 @@ class Relocator {
   // Whether it is in the last page of a window of which the next one has no place yet: what crosses
   // into that places it.
   [[nodiscard]] bool at_open_end(const Space& space, VirtAddr va) const;
-  // As distance().
+  // As distances().
   uint64_t distance_in(Pid pid, Space& space, trace::PageRef ref);
   // Places what the reference needs.
   void place(Pid pid, Space& space, trace::PageRef ref);
