@@ -81,6 +81,8 @@ void OutputFile::open_temporary() {
   remove_leftovers(path_);
   temporary_ = fmt::format("{}{}{}", path_, kMark, getpid());
   file_ = std::fopen(temporary_.c_str(), "wbxe");
+  if (file_ == nullptr && errno == EEXIST)  // nobody else has this process's number
+    throw Error(path_, "is being written already, as something else", "name another file");
   if (file_ == nullptr) return;
   doomed_.emplace(temporary_);
   static_cast<void>(flock(fileno(file_), LOCK_EX | LOCK_NB));  // not all file systems have locks

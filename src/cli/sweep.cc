@@ -188,6 +188,17 @@ struct Found {
   size_t failed = 0;
 };
 
+// A page that would be in the place of what the sweep keeps.
+void refuse_page_in(const std::string& folder, const std::string& page) {
+  namespace fs = std::filesystem;
+  std::error_code ignored;
+  const fs::path place = fs::weakly_canonical(page, ignored);
+  const fs::path store = fs::weakly_canonical(folder, ignored);
+  const bool own = place.parent_path() == store && sweep::Store::keeps(place.filename().string());
+  if (own || place.parent_path() == store / "runs")
+    throw UsageError("--html", fmt::format("'{}' is the sweep's own", page), "name another file");
+}
+
 Found run_points(const Arguments& arguments, const std::vector<sweep::Point>& points,
                  const Words& counters, unsigned jobs, sweep::Store& store) {
   interruption_says(
@@ -291,9 +302,8 @@ void do_sweep(const Words& words) {
     return;
   }
 
-  std::optional<OutputFile> page;
-  if (arguments.has("html")) page.emplace(arguments.text("html"));
   const std::string& folder = arguments.text("output");
+  if (arguments.has("html")) refuse_page_in(folder, arguments.text("html"));
   if (arguments.has("status")) {
     say_status(points, folder);
     return;
@@ -311,6 +321,8 @@ void do_sweep(const Words& words) {
   if (share) points = points_of_share(points, *share);
   sweep::Store store(folder, program,
                      share ? sweep::Store::Access::Shared : sweep::Store::Access::Alone);
+  std::optional<OutputFile> page;  // which may be in the folder
+  if (arguments.has("html") && !share) page.emplace(arguments.text("html"));
   Words asked = counters;
   for (const auto& more : {sweep::counters_shown(), Refusals::counters()})
     for (const std::string& name : more)
@@ -335,13 +347,14 @@ void do_sweep(const Words& words) {
   const report::Table table = sweep::results_table(points, found.outcomes, counters);
   write_file(store.path_of("results.csv"), report::csv_of(table));
   write_file(store.path_of("results.db"), report::database_of({&table, 1}));
+  const auto said_by_report = [](const std::string&) {};  // of other sweeps' results
   if (page) {
-    page->write(report::page_of(sweep::read_folder(folder, warn)));
+    page->write(report::page_of(sweep::read_folder(folder, said_by_report)));
     page->commit();
   }
   const std::vector<size_t> runs = sweep::distinct(points);
   show(folder, table, runs.size(), found);
-  if (arguments.has("plot")) print(report::plots_of(sweep::read_folder(folder, warn)));
+  if (arguments.has("plot")) print(report::plots_of(sweep::read_folder(folder, said_by_report)));
   Refusals refusals(Refusals::Of::Trace);
   bool checked = false;
   for (const size_t i : runs) {

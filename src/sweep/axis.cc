@@ -36,7 +36,8 @@ class Range {
     while (true) {
       values.push_back(fmt::format("{}", value));
       if (value == last_) return;
-      if (values.size() > kMostPoints) wrong("it has too many values", "");
+      if (values.size() > kMostPoints)
+        wrong(fmt::format("it has more than {} values", kMostPoints), "");
       if (times_ ? value > last_ / by_ : last_ - value < by_)
         wrong(fmt::format("it does not reach its end: the last is {}", value),
               "end it there, or choose another step");

@@ -66,8 +66,19 @@ class Entry {
   const Fields& fields_;
 };
 
-void read_listed(const std::string& folder, const std::string& table,
-                 report::ReadResults& results) {
+// Files of results, by their paths in the folder.
+std::set<std::string> results_in(const std::string& folder) {
+  std::set<std::string> files;
+  std::error_code error;
+  for (const auto& entry : fs::directory_iterator(folder + "/runs", error))
+    if (entry.path().extension() == ".json")
+      files.insert("runs/" + entry.path().filename().string());
+  return files;
+}
+
+// The results that the table has.
+std::set<std::string> read_listed(const std::string& folder, const std::string& table,
+                                  report::ReadResults& results) {
   const std::vector<Fields> lines = lines_of_csv(read_file(table));
   std::set<std::string> seen;
   try {
@@ -89,6 +100,7 @@ void read_listed(const std::string& folder, const std::string& table,
   } catch (const Error& error) {
     throw Error(table, error.what(), "the same sweep writes it again");
   }
+  return seen;
 }
 
 }  // namespace
@@ -103,15 +115,21 @@ report::ReadResults read_folder(const std::string& folder,
   report::ReadResults results;
   const std::string table = folder + "/results.csv";
   std::error_code error;
+  std::set<std::string> files = results_in(folder);
   if (fs::exists(table, error)) {
-    read_listed(folder, table, results);
+    for (const std::string& listed : read_listed(folder, table, results))
+      files.erase(listed);
+    if (!files.empty())
+      warn(
+          fmt::format("{}: of the results there, {} are not in results.csv: they are of other "
+                      "points, or of a sweep that has not ended",
+                      folder, files.size()));
     return results;
   }
-  std::set<std::string> files;
-  for (const auto& entry : fs::directory_iterator(folder + "/runs", error))
-    if (entry.path().extension() == ".json") files.insert(entry.path().string());
-  for (const std::string& file : files)
+  for (const std::string& name : files) {
+    const std::string file = folder + "/" + name;
     report::read_results(read_file(file), file, results);
+  }
   warn(fmt::format("{} has no results.csv, as its sweep has not ended: {} results are there",
                    folder, results.runs.size()));
   return results;

@@ -14,7 +14,8 @@ namespace mmusim::sweep {
 bool is_sweep(const std::string& folder);
 
 // Where there is no results.csv, as of a sweep that has not ended, all results there are; `warn` is
-// told. Errors: Error where a file cannot be read or is none of a sweep's.
+// told, and of results that it does not list. Errors: Error where a file cannot be read or is none
+// of a sweep's.
 report::ReadResults read_folder(const std::string& folder,
                                 const std::function<void(const std::string&)>& warn);
 

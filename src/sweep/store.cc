@@ -1,5 +1,6 @@
 #include "sweep/store.h"
 
+#include <algorithm>
 #include <array>
 #include <cerrno>
 #include <cstring>
@@ -7,6 +8,7 @@
 #include <filesystem>
 #include <fmt/format.h>
 #include <fstream>
+#include <iterator>
 #include <nlohmann/json.hpp>
 #include <sys/file.h>
 #include <system_error>
@@ -57,13 +59,17 @@ std::string hash_of_trace(const std::string& path) {
   return reader.torn() ? hash_of_file(path) : reader.content_hash();
 }
 
+std::string no_json(const Json::parse_error& error, const std::string& text) {
+  return fmt::format("no JSON from byte {} of {} on", error.byte, text.size());
+}
+
 // Why the text is no result; "": it is one.
 std::string problem_of(const std::string& text, stats::Report& report) {
   try {
     stats::read_counters(stats::parse_json(text), report);
     return "";
   } catch (const Json::parse_error& error) {
-    return fmt::format("no JSON from byte {} of {} on", error.byte, text.size());
+    return no_json(error, text);
   } catch (const Json::exception&) {
     return "of another form";
   } catch (const Error& error) {
@@ -120,15 +126,18 @@ void Store::check_what_is_there(const std::string& program) const {
     }
     return;
   }
+  constexpr const char* kUntouched = "the results beside it are untouched; name another folder";
   std::string writer;
   unsigned schema = 0;
+  const std::string text = read_file(path);
   try {
-    const Json store = stats::parse_json(read_file(path));
+    const Json store = stats::parse_json(text);
     schema = store.at("schema").get<unsigned>();
     writer = store.at("program").get<std::string>();
-  } catch (const Json::exception& why) {
-    throw Error(path, fmt::format("cannot be read: {}", why.what()),
-                "the results beside it are untouched; name another folder");
+  } catch (const Json::parse_error& why) {
+    throw Error(path, no_json(why, text), kUntouched);
+  } catch (const Json::exception&) {
+    throw Error(path, "is not what a sweep writes", kUntouched);
   }
   if (schema != kStoreSchema)
     throw Error(folder_,
@@ -150,6 +159,11 @@ void Store::lock(Access access) {
   close(std::exchange(lock_, -1));
   throw Error(folder_, "another sweep is at work in it",
               "wait for its end, or name another folder");
+}
+
+bool Store::keeps(const std::string& name) {
+  constexpr const char* kNames[] = {kStore, kLock, kRuns, "results.csv", "results.db"};
+  return std::find(std::begin(kNames), std::end(kNames), name) != std::end(kNames);
 }
 
 bool Store::find(const std::string& id, stats::Report& report, const Warn& warn) {

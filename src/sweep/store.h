@@ -57,6 +57,8 @@ class Store {
   void keep(const std::string& id, const std::string& result) const;
 
   [[nodiscard]] std::string path_of(const std::string& name) const { return folder_ + "/" + name; }
+  // Whether a sweep has a file or folder of this name in its folder.
+  static bool keeps(const std::string& name);
   // Relative to the folder.
   static std::string name_of(const std::string& id) { return "runs/" + id + ".json"; }
 

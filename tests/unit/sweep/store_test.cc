@@ -83,7 +83,11 @@ TEST_F(StoreTest, AnotherProgramOrSchemaOrFolder) {
   write("store.json", R"({"schema": 9, "program": "1"})");
   EXPECT_THAT(problem("1"), HasSubstr("schema 9"));
   write("store.json", "{");
-  EXPECT_THAT(problem("1"), HasSubstr("store.json"));
+  EXPECT_THAT(problem("1"), HasSubstr("store.json: no JSON from byte 2 of 1 on"));
+  write("store.json", R"({"schema": "one"})");
+  EXPECT_THAT(problem("1"), HasSubstr("store.json: is not what a sweep writes"));
+  write("store.json", "{");
+  EXPECT_THAT(problem("1"), HasSubstr("name another folder"));
   EXPECT_EQ(read("store.json"), "{");
   fs::remove(file("store.json"));
   EXPECT_EQ(problem("1"), "");  // killed before it wrote that
