@@ -47,7 +47,10 @@ stats::Report CountersOverTime::result(stats::Report end, uint64_t instructions)
                 fmt::format("nothing is left to count: {} instructions were replayed, and {} are "
                             "to be left out",
                             format_count(instructions), format_count(looks_.warmup())));
-  if (looks_.interval() != 0 && instructions != last_instructions_) add_interval(end, instructions);
+  if (looks_.interval() != 0 && instructions != last_instructions_)
+    add_interval(end, instructions);
+  else if (!intervals_.instructions.empty())
+    add_to_last(end);
   stats::Report result = end.since(first_);
   if (looks_.warmup() != 0)
     result.state("run.warmup.instructions", *looks_.left_out(), "instructions",
@@ -65,14 +68,22 @@ stats::Report CountersOverTime::result(stats::Report end, uint64_t instructions)
 
 void CountersOverTime::add_interval(const stats::Report& now, uint64_t instructions) {
   looks_.require_few_intervals(instructions);
-  const size_t before = intervals_.instructions.size();
   intervals_.instructions.push_back(instructions - *looks_.left_out());
+  for (stats::Intervals::Series& series : intervals_.series)
+    series.values.push_back(0);
+  add_to_last(now);
+}
+
+void CountersOverTime::add_to_last(const stats::Report& now) {
   const stats::Report part = now.since(last_);
   for (const stats::Counter& counter : part.counters()) {
     const auto [place, fresh] = places_.try_emplace(counter.name, intervals_.series.size());
     // One that was not there before has been 0.
-    if (fresh) intervals_.series.push_back({counter.name, std::vector<uint64_t>(before, 0)});
-    intervals_.series[place->second].values.push_back(counter.value);
+    if (fresh)
+      intervals_.series.push_back(
+          {counter.name, std::vector<uint64_t>(intervals_.instructions.size(), 0)});
+    uint64_t& value = intervals_.series[place->second].values.back();
+    value = counter.value + (counter.kind == stats::CounterKind::Sum ? value : 0);
   }
 }
 

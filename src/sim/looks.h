@@ -68,6 +68,9 @@ class CountersOverTime {
 
  private:
   void add_interval(const stats::Report& now, uint64_t instructions);
+  // What was counted since the last look. Events behind the last instruction of the run may be all
+  // there is: they are the last interval's.
+  void add_to_last(const stats::Report& now);
 
   const Looks& looks_;
   bool counting_ = false;  // what is not to be counted is over

@@ -18,6 +18,7 @@
 #include "tests/machine_files.h"
 #include "trace/cut.h"
 #include "trace/reader.h"
+#include "trace/writer.h"
 
 namespace mmusim::sim {
 namespace looks_test {
@@ -124,6 +125,50 @@ TEST(Looks, WhatIsLeftOutAndTheRestAreTheWhole) {
     const uint64_t before = counter.kind == stats::CounterKind::Sum ? first.value(counter.name) : 0;
     EXPECT_EQ(rest.value(counter.name) + before, counter.value) << counter.name;
   }
+}
+
+// Events behind the last instruction are in the last interval, also where it is a whole one.
+TEST(Looks, WhatIsBehindTheLastInstructionIsInTheLastInterval) {
+  config::Schema schema;
+  declare(schema);
+  const tests::MachineFiles tiny{"tiny", {MMUSIM_SOURCE_DIR "/configs/machines/tiny.cfg"}};
+  const std::filesystem::path path =
+      std::filesystem::temp_directory_path() / fmt::format("mmusim_looks_end_{}.mmt", getpid());
+  trace::Header header;
+  header.isa = "x86_64";
+  trace::Writer writer(path, header);
+  writer.thread({Pid(1), Tid(1)});
+  constexpr uint64_t kBase = 0x10000000, kBytes = 40 << 12;
+  trace::MmapEvent event;
+  event.length = kBytes;
+  event.prot = 3;
+  event.flags = 0x32;
+  event.hint = VirtAddr(kBase);
+  event.result = kBase;
+  writer.event(event);
+  for (uint64_t i = 0; i < 100; ++i) {
+    writer.instruction(VirtAddr(0x400000 + 4 * i), 4);
+    writer.access(AccessKind::Store, VirtAddr(kBase + i * 100), 8);
+  }
+  writer.event(trace::MunmapEvent{VirtAddr(kBase), kBytes, 0});
+  writer.event(trace::ExitEvent{});
+  writer.finish();
+  for (const uint64_t interval : {25U, 30U, 100U, 1000U}) {
+    SCOPED_TRACE(interval);
+    config::Config config = configured(schema, tiny, 0, interval, 0);
+    config.set("run.trace", path.string(), "test");
+    const stats::Report report = replay(config, {}).report;
+    const auto series = series_of(report);
+    EXPECT_EQ(report.intervals()->instructions.size(), (100 + interval - 1) / interval);
+    EXPECT_EQ(report.value("run.events"), 3u);
+    for (const stats::Counter& counter : report.counters()) {
+      const auto found = series.find(counter.name);
+      const std::vector<uint64_t> none(report.intervals()->instructions.size(), 0);
+      const auto& values = found == series.end() ? none : found->second;
+      EXPECT_EQ(up_to(counter, values, values.size() - 1), counter.value) << counter.name;
+    }
+  }
+  std::filesystem::remove(path);
 }
 
 // In the middle of a block or not, the counters at a look are those of a trace that ends there.
