@@ -247,7 +247,7 @@ int64_t change_flags(Core& core, AddressSpace& mm, VirtRange range, uint32_t set
 void extend_area(Core& core, AddressSpace& mm, VirtAddr end, VirtAddr new_end) {
   Vma* vma = mm.vmas.find_before(end);
   MMUSIM_ASSERT(vma != nullptr && vma->end == end && !mm.vmas.overlaps({end, new_end}));
-  vma->end = new_end;
+  mm.vmas.set_end(*vma, new_end);
   core.files.area_added(*vma, core.pages(new_end - end));
   mm.vmas.merge(new_end);
   core.accounts.note_vmas(mm);

@@ -6,6 +6,13 @@
 
 namespace mmusim::kernel {
 
+namespace {
+
+// Areas that are gone through, in search of room, before gaps are looked up in an index.
+constexpr unsigned kOneByOne = 32;
+
+}  // namespace
+
 Vma* VmaSet::find(VirtAddr va) {
   if (last_ != nullptr && last_->range().contains(va)) return last_;
   Vma* vma = find_from(va);
@@ -71,9 +78,26 @@ bool VmaSet::covers(VirtRange range) {
 
 Vma& VmaSet::insert(const Vma& vma) {
   MMUSIM_ASSERT(vma.start < vma.end && !overlaps(vma.range()));
-  Vma& made = areas_.emplace(vma.start, vma).first->second;
-  note_added(made);
-  return made;
+  const auto made = areas_.emplace(vma.start, vma).first;
+  note_gap(made);
+  note_gap(std::next(made));
+  note_added(made->second);
+  return made->second;
+}
+
+void VmaSet::note_gap(Map::const_iterator area) const {
+  if (!gaps_ || area == areas_.end()) return;
+  const VirtAddr begin = area == areas_.begin() ? VirtAddr(0) : std::prev(area)->second.end;
+  gaps_->set(area->first, area->first - begin);
+}
+
+const GapIndex& VmaSet::gaps() const {
+  if (!gaps_) {
+    gaps_.emplace();
+    for (auto area = areas_.begin(); area != areas_.end(); ++area)
+      note_gap(area);
+  }
+  return *gaps_;
 }
 
 void VmaSet::note_added(const Vma& vma) {
@@ -104,7 +128,8 @@ void VmaSet::erase(VirtAddr start) {
   MMUSIM_ASSERT(it != areas_.end());
   if (last_ == &it->second) last_ = nullptr;
   note_removed(it->second);
-  areas_.erase(it);
+  if (gaps_) gaps_->set(start, 0);
+  note_gap(areas_.erase(it));
 }
 
 bool VmaSet::split(VirtAddr at) {
@@ -158,6 +183,7 @@ Vma& VmaSet::set_start(Vma& vma, VirtAddr start) {
   MMUSIM_ASSERT(start < vma.end);
   last_ = nullptr;
   note_removed(vma);
+  if (gaps_) gaps_->set(vma.start, 0);
   auto node = areas_.extract(vma.start);
   Vma& moved = node.mapped();
   const uint64_t shift = page_.log2();
@@ -165,7 +191,16 @@ Vma& VmaSet::set_start(Vma& vma, VirtAddr start) {
   moved.start = start;
   node.key() = start;
   note_added(moved);
-  return areas_.insert(std::move(node)).position->second;
+  const auto area = areas_.insert(std::move(node)).position;
+  note_gap(area);
+  return area->second;
+}
+
+void VmaSet::set_end(Vma& vma, VirtAddr end) {
+  const auto above = areas_.upper_bound(vma.start);
+  MMUSIM_ASSERT(end >= vma.end && (above == areas_.end() || end <= above->first));
+  vma.end = end;
+  note_gap(above);
 }
 
 std::optional<VirtAddr> VmaSet::highest_gap(uint64_t bytes, VirtAddr low, VirtAddr high,
@@ -175,7 +210,7 @@ std::optional<VirtAddr> VmaSet::highest_gap(uint64_t bytes, VirtAddr low, VirtAd
   // other areas is in nobody's way (unmapped_area_topdown).
   VirtAddr limit = high;
   auto it = areas_.lower_bound(limit);
-  for (;;) {
+  for (unsigned looked_at = 0;; ++looked_at) {
     const VirtAddr begin = it == areas_.begin() ? low : std::max(low, std::prev(it)->second.end);
     const VirtAddr end = it == areas_.end() ? limit : std::min(limit, it->second.start);
     if (begin <= end && end - begin >= bytes) {
@@ -191,6 +226,10 @@ std::optional<VirtAddr> VmaSet::highest_gap(uint64_t bytes, VirtAddr low, VirtAd
     if (it == areas_.begin()) return std::nullopt;
     --it;
     if (it->second.end <= low) return std::nullopt;
+    if (looked_at < kOneByOne) continue;
+    const auto next = gaps().highest(it->first, bytes);
+    if (!next) return std::nullopt;
+    it = areas_.find(*next);
   }
 }
 
@@ -198,7 +237,12 @@ std::optional<VirtAddr> VmaSet::lowest_gap(uint64_t bytes, VirtAddr low, VirtAdd
                                            uint64_t guard) const {
   auto it = areas_.lower_bound(low);
   VirtAddr gap_begin = it == areas_.begin() ? low : std::max(low, std::prev(it)->second.end);
-  for (;; ++it) {
+  for (unsigned looked_at = 0;; ++it, ++looked_at) {
+    if (looked_at > kOneByOne && it != areas_.end()) {
+      const auto next = gaps().lowest(it->first, bytes);
+      it = next ? areas_.find(*next) : areas_.end();
+      gap_begin = std::max(gap_begin, std::prev(it)->second.end);
+    }
     VirtAddr gap_end = high;
     if (it != areas_.end()) {
       uint64_t start = it->second.start.value();

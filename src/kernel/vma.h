@@ -13,6 +13,7 @@
 #include <optional>
 
 #include "base/types.h"
+#include "kernel/gap_index.h"
 
 namespace mmusim::kernel {
 
@@ -123,6 +124,8 @@ class VmaSet {
   // Moves the start of the area (stack growth, or a cut from below). REQUIRES: no overlap; start
   // before end.
   Vma& set_start(Vma& vma, VirtAddr start);
+  // Moves its end up. REQUIRES: no overlap.
+  void set_end(Vma& vma, VirtAddr end);
 
   // Whether `b`, which follows `a` directly, may become one area with it.
   [[nodiscard]] bool can_merge(const Vma& a, const Vma& b) const;
@@ -150,11 +153,16 @@ class VmaSet {
   Map::iterator at_or_after(VirtAddr va);
   void note_added(const Vma& vma);
   void note_removed(const Vma& vma);
+  // What gaps_, if there, says of the gap below the area, which may be none.
+  void note_gap(Map::const_iterator area) const;
+  // Of all gaps; made when it is first asked for.
+  const GapIndex& gaps() const;
 
   PageShift page_;
   Map areas_;
-  AreaWatcher* watcher_ = nullptr;  // null: nobody asks
-  mutable Vma* last_ = nullptr;     // what find() gave last: faults come in clusters
+  mutable std::optional<GapIndex> gaps_;  // nothing: nobody had to look far
+  AreaWatcher* watcher_ = nullptr;        // null: nobody asks
+  mutable Vma* last_ = nullptr;           // what find() gave last: faults come in clusters
 };
 
 }  // namespace mmusim::kernel

@@ -1,9 +1,11 @@
 // VmaSet against the dumbest model there is: one record per page.
 #include "kernel/vma.h"
 
+#include <algorithm>
 #include <array>
 #include <gtest/gtest.h>
 #include <optional>
+#include <utility>
 
 #include "base/random.h"
 
@@ -232,6 +234,63 @@ TEST(VmaSet, RandomEditsMatchAPagewiseModel) {
       ASSERT_NO_FATAL_FAILURE(compare(set, oracle));
     }
   }
+}
+
+// The highest or lowest place for so many pages that is free of areas, tried page by page.
+std::optional<VirtAddr> place(const VmaSet& set, uint64_t pages, uint64_t low, uint64_t high,
+                              bool up) {
+  for (uint64_t i = low; i + pages <= high; ++i) {
+    const uint64_t first = up ? i : high - pages - (i - low);
+    const Vma* const there = set.find_from(at(first));
+    if (there == nullptr || there->start >= at(first + pages)) return at(first);
+  }
+  return std::nullopt;
+}
+
+// More areas than are gone through one by one, with gaps of few sizes between them, which come, go,
+// grow and are divided.
+TEST(VmaSet, FindsRoomAmongManyAreas) {
+  constexpr uint64_t kLow = 5;
+  constexpr uint64_t kHigh = 1000;
+  Random random(11);
+  VmaSet set(k4K);
+  unsigned found = 0;
+  for (int step = 0; step < 4000; ++step) {
+    const uint64_t page = random.below(kHigh + 20);
+    const Vma* const there = std::as_const(set).find(at(page));
+    switch (random.below(6)) {
+      case 0:
+        if (there != nullptr) set.erase(there->start);
+        break;
+      case 1:
+        set.split(at(page));
+        break;
+      case 2:
+        if (there != nullptr) set.set_start(*set.find(at(page)), at(page));
+        break;
+      case 3: {
+        Vma* const before = set.find_before(at(page));
+        if (before != nullptr && before->end < at(page) && !set.overlaps({before->end, at(page)}) &&
+            page - (before->end.value() >> 12) < 5)
+          set.set_end(*before, at(page));
+        break;
+      }
+      default: {
+        const Vma made = area(page, page + 1 + random.below(4), kVmRead, 0);
+        if (!set.overlaps(made.range())) set.insert_and_merge(made);
+      }
+    }
+    if (step % 4 != 0) continue;
+    const uint64_t pages = 1 + random.below(12);
+    const auto highest = set.highest_gap(pages << 12, at(kLow), at(kHigh), 0);
+    ASSERT_EQ(highest, place(set, pages, kLow, kHigh, /*up=*/false)) << step << ' ' << pages;
+    ASSERT_EQ(set.lowest_gap(pages << 12, at(kLow), at(kHigh), 0),
+              place(set, pages, kLow, kHigh, /*up=*/true))
+        << step << ' ' << pages;
+    found += highest.has_value() ? 1 : 0;
+  }
+  EXPECT_GT(set.size(), 100u);
+  EXPECT_GT(found, 500u);
 }
 
 }  // namespace vma_test
