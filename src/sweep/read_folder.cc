@@ -127,7 +127,7 @@ report::ReadResults read_folder(const std::string& folder,
     return results;
   }
   for (const std::string& name : files) {
-    const std::string file = folder + "/" + name;
+    const std::string file = fmt::format("{}/{}", folder, name);
     report::read_results(read_file(file), file, results);
   }
   warn(fmt::format("{} has no results.csv, as its sweep has not ended: {} results are there",
