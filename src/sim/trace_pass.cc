@@ -271,10 +271,12 @@ void TracePass::passed(const Group& group, const Stretch& stretch, Way& way) {
 }
 
 // By machine, what of the batches to come it is given. Looking through them for what matters takes
-// as long as all references take two machines, and to tell what sets need from the rest as long as
-// that rest takes two.
+// as long as it saves one machine, and to tell what sets need from the rest as long as that rest
+// takes two.
 void TracePass::choose_sifted(const Group& group, Stretch& stretch) {
-  const size_t pays = options_.mode == ReplayMode::Sifted ? 1 : 3;
+  const bool always = options_.mode == ReplayMode::Sifted;
+  const size_t pays = always ? 1 : 2;
+  const size_t sets_pay = always ? 1 : 3;
   size_t some = 0;
   std::vector<size_t> with_sets(views_.size());
   for (const size_t i : group) {
@@ -287,7 +289,7 @@ void TracePass::choose_sifted(const Group& group, Stretch& stretch) {
   for (const size_t i : group) {
     if (some < pays)
       sifted_[i] = trace::References::All;
-    else if (sifted_[i] == trace::References::Sets && with_sets[view_of_[i]] < pays)
+    else if (sifted_[i] == trace::References::Sets && with_sets[view_of_[i]] < sets_pay)
       sifted_[i] = trace::References::Any;
     if (sifted_[i] == trace::References::All) continue;
     // Where they are moved, pages have other numbers, so that what sets need is told there.
