@@ -44,10 +44,7 @@ Mmu::Mmu(const Options& options, mem::FrameMemory& frames, mem::ReferenceSink& s
 template <bool kPlain>
 [[gnu::always_inline]] inline mmu::FaultReason Mmu::refill(const SideLevels& side, VirtAddr va,
                                                            AccessKind kind, Hit& hit) {
-  if constexpr (kPlain)
-    path_.count_step(kWalkStep);
-  else
-    path_.step(kWalkStep);
+  path_.hardware_step(kWalkStep);
   const mmu::WalkResult walk =
       kPlain ? walker_.walk_plain(root_, va, pcid_, kind) : this->walk(va, kind);
   if (walk.fault != mmu::FaultReason::None) {
@@ -81,6 +78,7 @@ template <bool kPlain>
 mmu::Translation Mmu::access(VirtAddr va, AccessKind kind, bool retry) {
   const bool quick = plain(va) && shadow_ == nullptr && !retry && !path_.watched();
   mmu::Translation t;
+  // Fetches and data apart, so that the compiler knows the side.
   if (!quick)
     t = translate(va, kind, retry);
   else if (kind == AccessKind::Fetch)

@@ -110,8 +110,6 @@ class MissPath {
     if (watched_) [[unlikely]]
       show_step(number);
   }
-  // The same for who knows that it is not watched().
-  void count_step(unsigned number) { ++taken_[number]; }
   // `times` more instructions of the step, for loops within it.
   void more_instructions(unsigned number, uint64_t instructions) {
     extra_[number] += instructions;

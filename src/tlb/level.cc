@@ -53,28 +53,14 @@ Level::Size& Level::size_in(uint32_t bank, PageShift size) {
   return *added;
 }
 
-Level::Hit Level::find_in(const Size& size, VirtAddr va, Space space) {
-  auto& array = size.bank->array;
-  const uint32_t set = size.set_of(va);
-  uint32_t index = array.find(set, size.tag(va, space));
-  if (size.globals && index == array.kNone) [[unlikely]]
-    index = array.find(set, size.tag(va, kEverySpace));
-  if (index == array.kNone) {
-    array.expect_fill(set);
-    return {};
-  }
-  return {size.bank_number, index, &array.payload(index)};
-}
-
-Level::Hit Level::find_sought(VirtAddr va, uint32_t from) const {
-  const Size& size = *alone_.size;
+Level::Hit Level::find_in(const Size& size, VirtAddr va, const Sought& sought, uint32_t from) {
   auto& array = size.bank->array;
   uint32_t index = array.kNone;
-  if (from != array.kNone) index = array.find_from(sought_.probe, sought_.tag, from);
+  if (from != array.kNone) index = array.find_from(sought.probe, sought.tag, from);
   if (size.globals && index == array.kNone) [[unlikely]]
-    index = array.find(sought_.probe.set, size.tag(va, kEverySpace));
+    index = array.find(sought.probe.set, size.tag(va, kEverySpace));
   if (index == array.kNone) {
-    array.expect_fill(sought_.probe.set);
+    array.expect_fill(sought.probe.set);
     return {};
   }
   return {size.bank_number, index, &array.payload(index)};
@@ -86,7 +72,10 @@ Level::Hit Level::find_any(VirtAddr va, Space space) {
   unsigned count = 0;
   for (Size& size : sizes_) {
     if (!size.may_have(va)) continue;
-    if (const Hit hit = find_in(size, va, space)) return hit;
+    Sought sought;
+    size.seek(va, space, sought);
+    const uint32_t from = size.bank->array.first_like(sought.probe);
+    if (const Hit hit = find_in(size, va, sought, from)) return hit;
     only = &size;
     ++count;
   }
@@ -152,14 +141,13 @@ Level::Hit Level::fill(VirtAddr va, Space space, const Leaf& leaf) {
   const Place place = places_[leaf.size.log2()];
   MMUSIM_ASSERT(place != kNowhere);
   Size& size = sizes_[place];
-  const Tag tag = size.tag(va, space);
-  if (size.size != leaf.size || leaf.global || !size.may_have(VirtAddr(tag.base))) [[unlikely]]
-    return fill_any(size, va, space, leaf);
-  const auto probe = TlbArray<Tag, Payload>::probe(size.set_of(va), tag);
-  const uint32_t index = size.bank->array.victim_of_full(probe.set);
-  if (index == TlbArray<Tag, Payload>::kNone) return fill_any(size, va, space, leaf);
-  const uint64_t now = begin_fill(size, index);
-  return end_fill(size, index, size.bank->array.fill_known(probe, index, tag, now), leaf, 0);
+  if (size.size == leaf.size && !leaf.global && size.may_have(va)) [[likely]] {
+    Sought sought;
+    size.seek(va, space, sought);
+    if (const Hit made = fill_full(size, sought, leaf)) [[likely]]
+      return made;
+  }
+  return fill_any(size, va, space, leaf);
 }
 
 void Level::filter_clear() {

@@ -92,11 +92,10 @@ class Level {
     const Size& size = *alone_.size;
     const auto& array = size.bank->array;
     sought_.size = alone_.takes;
-    sought_.tag = size.tag(va, space);
-    sought_.probe = array.probe(size.set_of(va), sought_.tag);
+    size.seek(va, space, sought_);
     const uint32_t from = array.first_like(sought_.probe);
     if (from != array.kNone || size.globals) [[unlikely]]
-      return find_sought(va, from);
+      return find_in(size, va, sought_, from);
     array.expect_fill(sought_.probe.set);
     return {};
   }
@@ -217,6 +216,14 @@ class Level {
     bool locked = false;
     Extent fragments;  // of leaves that are not whole
   };
+  struct Size;
+  // What a look-up goes by, of one size. It hangs on the address alone, so that the fill that
+  // follows need not work it out again.
+  struct Sought {
+    Size* size = nullptr;  // that takes leaves whole; null: they may go elsewhere
+    Tag tag;
+    TlbArray<Tag, Payload>::Probe probe;
+  };
   // A page size an array holds. Of where entries of it are it may say too much, never too little,
   // so that most addresses need no look at the array: entries of an unusual size tend to lie
   // together (a kernel's large pages, a program's huge ones).
@@ -253,6 +260,12 @@ class Level {
       const uint64_t number = va.value() >> log2;
       return static_cast<uint32_t>(number ^ number >> fold) & sets;
     }
+    // Word by word to where it stays: a copy of what was just written comes late from the host's
+    // store buffer.
+    [[gnu::always_inline]] void seek(VirtAddr va, Space space, Sought& sought) const {
+      sought.tag = tag(va, space);
+      sought.probe = bank->array.probe(set_of(va), sought.tag);
+    }
     [[nodiscard]] bool may_have(VirtAddr va) const { return extent.has(va.value()); }
     // There is an entry. Whether there may be some now where there were none.
     bool note(uint64_t base, bool global) {
@@ -273,13 +286,6 @@ class Level {
 
     [[nodiscard]] bool has(uint64_t va) const { return va - low < bytes; }
   };
-  // What find() looked for last, where Alone said where. It hangs on the address alone, so that the
-  // fill that follows need not work it out again.
-  struct Sought {
-    Size* size = nullptr;  // null: leaves may go elsewhere
-    Tag tag;
-    TlbArray<Tag, Payload>::Probe probe;
-  };
   // Where leaves of a size go: sizes_[place], of an array; kNowhere: nowhere.
   using Place = uint8_t;
   static constexpr Place kNowhere = 0xff;
@@ -288,12 +294,12 @@ class Level {
   [[nodiscard]] uint32_t entry_number(const Hit& hit) const {
     return banks_[hit.bank].first_entry + hit.index;
   }
-  // The entry of that size; else the one that gives way to it is expected to.
-  static Hit find_in(const Size& size, VirtAddr va, Space space);
-  // find(), through all sizes; and the rest of it, in one, from way `from` on
-  // (TlbArray::first_like()).
+  // The entry of that size, from way `from` on (TlbArray::first_like()); else the one that gives
+  // way to it is expected to.
+  [[gnu::noinline]] static Hit find_in(const Size& size, VirtAddr va, const Sought& sought,
+                                       uint32_t from);
+  // find(), through all sizes.
   [[gnu::noinline]] Hit find_any(VirtAddr va, Space space);
-  [[gnu::noinline]] Hit find_sought(VirtAddr va, uint32_t from) const;
   // From now on: addresses around `va` where `size` may have entries, and no other.
   void set_alone(VirtAddr va, Size& size);
   void set_none_alone() {
@@ -305,6 +311,9 @@ class Level {
   [[gnu::noinline]] Hit fill_any(Size& size, VirtAddr va, Space space, const Leaf& leaf);
   // Makes the entry `index`, of `set`, of the array that holds `size`; where there was one it goes.
   Hit put(Size& size, uint32_t set, uint32_t index, VirtAddr va, Space space, const Leaf& leaf);
+  // fill() of a leaf of that size, whole and not global, where there may be some; nothing where the
+  // array has not been filled before.
+  inline Hit fill_full(Size& size, const Sought& sought, const Leaf& leaf);
   // Before the entry is made, and after: the time of the fill, and what it says, of the leaf's part
   // `into_leaf` frames into it.
   inline uint64_t begin_fill(Size& size, uint32_t index);
@@ -320,10 +329,10 @@ class Level {
   void remove_if(Predicate predicate);
 
   PageShift page_;
-  std::vector<Bank> banks_;  // never more than there was room for at first
-  std::vector<Size> sizes_;  // of all banks, in the order they are probed in
-  Alone alone_;              // of sizes_
-  Sought sought_;
+  std::vector<Bank> banks_;         // never more than there was room for at first
+  std::vector<Size> sizes_;         // of all banks, in the order they are probed in
+  Alone alone_;                     // of sizes_
+  Sought sought_;                   // what find() looked for last, of alone_.size
   std::array<Place, 64> places_{};  // by log2 of the leaf's size
   bool fragments_ = false;          // some bank has had some
   std::unique_ptr<HitFilter> filter_;
@@ -352,18 +361,23 @@ class Level {
   return {size.bank_number, index, &payload};
 }
 
+[[gnu::always_inline]] inline Level::Hit Level::fill_full(Size& size, const Sought& sought,
+                                                          const Leaf& leaf) {
+  auto& array = size.bank->array;
+  const uint32_t index = array.victim_of_full(sought.probe.set);
+  if (index == array.kNone) [[unlikely]]
+    return {};
+  const uint64_t now = begin_fill(size, index);
+  Payload& payload = array.fill_known(sought.probe, index, sought.tag, now);
+  return end_fill(size, index, payload, leaf, 0);
+}
+
 // Most are of whole leaves, where the array has been filled before; these call no other function.
 [[gnu::always_inline]] inline Level::Hit Level::fill_missed(VirtAddr va, Space space,
                                                             const Leaf& leaf) {
   if (sought_.size != nullptr && sought_.size->size == leaf.size && !leaf.global) [[likely]] {
-    Size& size = *sought_.size;
-    auto& array = size.bank->array;
-    const uint32_t index = array.victim_of_full(sought_.probe.set);
-    if (index != array.kNone) [[likely]] {
-      const uint64_t now = begin_fill(size, index);
-      Payload& payload = array.fill_known(sought_.probe, index, sought_.tag, now);
-      return end_fill(size, index, payload, leaf, 0);
-    }
+    if (const Hit made = fill_full(*sought_.size, sought_, leaf)) [[likely]]
+      return made;
   }
   return fill(va, space, leaf);
 }
