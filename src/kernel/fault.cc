@@ -105,7 +105,8 @@ FaultOutcome try_fault(FaultContext& c, Vma& vma, VirtAddr va, AccessKind kind, 
     if (const auto outcome = map_huge_folio(c, vma, page, kind)) return *outcome;
   }
   // For files it matters whether there is a leaf table before one is made.
-  const bool had_table = !vma.is_anonymous() && c.mm.table->peek(page).has_slot;
+  pt::Lookup before;
+  if (!vma.is_anonymous()) before = c.mm.table->peek(page);
   pt::Slot slot = c.mm.table->ensure_in(vma.range(), page, c.core.page());
   if (slot.status == pt::Status::Overlap) {
     if (const auto outcome = fix_huge(c, vma, page, slot, kind)) return *outcome;
@@ -124,7 +125,7 @@ FaultOutcome try_fault(FaultContext& c, Vma& vma, VirtAddr va, AccessKind kind, 
   }
   if (slot.entry != pt::kNone) return fix_present(c, vma, page, slot, kind, joined);
   if (vma.is_anonymous()) return map_anonymous(c, vma, slot, kind);
-  return map_file(c, vma, page, slot, kind, had_table);
+  return map_file(c, vma, page, slot, kind, before);
 }
 
 }  // namespace

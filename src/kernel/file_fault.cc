@@ -8,6 +8,7 @@
 #include "kernel/anon_fault.h"
 #include "kernel/entries.h"
 #include "kernel/huge_file.h"
+#include "kernel/leaf_table.h"
 #include "kernel/read_ahead.h"
 #include "kernel/share.h"
 #include "kernel/writeback.h"
@@ -29,16 +30,22 @@ VirtAddr address_of(const FaultContext& c, const Vma& vma, uint64_t index) {
   return vma.start + ((index - vma.pgoff) << c.core.page().log2());
 }
 
+// What a leaf table would serve that has the page.
+VirtRange table_of(const FaultContext& c, VirtAddr page) {
+  const VirtAddr begin(page.value() & ~(c.core.table_span() - 1));
+  return {begin, begin + c.core.table_span()};
+}
+
 // The pages a read fault looks at (Linux: do_fault_around): kernel.fault_around of them, from an
 // aligned place in the table or the start of the area, whichever is later, to the end of that
 // window, of the table, the area or the file. Empty: it begins behind the end of the file.
 Window around(const FaultContext& c, const Vma& vma, VirtAddr page, const File& file) {
-  const uint64_t span = c.core.table_span();
-  const uint64_t bytes = std::min(
-      block_of_pages(c.core.settings.fault_around, c.core.page()) << c.core.page().log2(), span);
-  const VirtAddr table(page.value() & ~(span - 1));
+  const VirtRange table = table_of(c, page);
+  const uint64_t bytes =
+      std::min(block_of_pages(c.core.settings.fault_around, c.core.page()) << c.core.page().log2(),
+               table.bytes());
   Window w{std::max(VirtAddr(page.value() & ~(bytes - 1)), vma.start), VirtAddr(0)};
-  w.end = std::min({w.begin + bytes, table + span, vma.end});
+  w.end = std::min({w.begin + bytes, table.end, vma.end});
   const uint64_t first = index_of(c, vma, w.begin);
   const uint64_t left = first < file.pages ? file.pages - first : 0;
   if (c.core.pages(w.end - w.begin) > left) w.end = w.begin + (left << c.core.page().log2());
@@ -50,8 +57,7 @@ std::optional<Window> whole(const FaultContext& c, const Vma& vma, const Folio& 
   if (folio.first < vma.pgoff || folio.end > vma.pgoff + c.core.pages(vma.range().bytes()))
     return std::nullopt;
   const Window w{address_of(c, vma, folio.first), address_of(c, vma, folio.end)};
-  const uint64_t table = ~(c.core.table_span() - 1);
-  if ((w.begin.value() & table) != ((w.end.value() - 1) & table)) return std::nullopt;
+  if (w.end > table_of(c, w.begin).end) return std::nullopt;
   return w;
 }
 
@@ -176,8 +182,9 @@ class Mapper {
 // Two rules follow from how Linux 6.18 keeps pages behind the end of a file out of tables: its last
 // folio is not mapped whole (file_end in filemap_map_pages is the last page, not the one behind
 // it), and where the first folio of the window is that one no leaf table is made either, so that
-// without one nothing is mapped.
-uint64_t map_around(FaultContext& c, const Vma& vma, VirtAddr page, bool had_table) {
+// without one nothing is mapped. `had_table`: whether there was one, asked where it matters.
+template <class HadTable>
+uint64_t map_around(FaultContext& c, const Vma& vma, VirtAddr page, const HadTable& had_table) {
   const File& file = c.core.cache.file(vma.file);
   const bool regular = file.kind == FileKind::Regular;
   Window window = around(c, vma, page, file);
@@ -188,7 +195,7 @@ uint64_t map_around(FaultContext& c, const Vma& vma, VirtAddr page, bool had_tab
     ++first;
   if (first == end) return 0;
   const auto is_last = [&](const Folio& folio) { return regular && folio.end >= file.pages; };
-  if (is_last(file.folio_of(first)) && !had_table) return 0;
+  if (is_last(file.folio_of(first)) && !had_table()) return 0;
   if (file.order_pages > 1 || !file.folios.empty()) {
     const auto extend = [&](uint64_t index) {
       if (!file.in_memory(index) || is_marked(file, index)) return;
@@ -221,7 +228,7 @@ bool is_mapped(const FaultContext& c, VirtAddr page) {
 }  // namespace
 
 FaultOutcome map_file(FaultContext& c, Vma& vma, VirtAddr page, const pt::Slot& slot,
-                      AccessKind kind, bool had_table) {
+                      AccessKind kind, const pt::Lookup& before) {
   const uint64_t index = index_of(c, vma, page);
   const File& file = c.core.cache.file(vma.file);
   Reading reading;
@@ -239,6 +246,9 @@ FaultOutcome map_file(FaultContext& c, Vma& vma, VirtAddr page, const pt::Slot& 
     finish_fault(c, cause, reading.major);
     return FaultOutcome::Fixed;
   };
+  const auto had_table = [&] {
+    return mapped != 0 || had_leaf_table(c.core, c.mm, before, table_of(c, page));
+  };
   const bool looks_around = !writes(kind) && maps_around(c, file);
   if (looks_around) {
     // The page asked for gets its frame before those around it.
@@ -255,7 +265,7 @@ FaultOutcome map_file(FaultContext& c, Vma& vma, VirtAddr page, const pt::Slot& 
   if (writes(kind) && !vma.is_shared()) return install_private_copy(c, vma, slot, reading.major);
   // After a wait for read-ahead the fault is made again, and then sees what was read around it.
   if (looks_around && reading.again) {
-    mapped += map_around(c, vma, page, had_table || mapped != 0);
+    mapped += map_around(c, vma, page, had_table);
     if (is_mapped(c, page)) return done(FaultCause::FileMap);
   }
   const Folio folio = file.folio_of(index);
@@ -282,7 +292,9 @@ FaultOutcome fault_behind_file(FaultContext& c, Vma& vma, VirtAddr page, AccessK
     if (window.begin < window.end) {
       if (const auto outcome = map_huge_folio(c, vma, page, kind)) return *outcome;
     }
-    const bool had_table = c.mm.table->peek(page).has_slot;
+    const auto had_table = [&] {
+      return had_leaf_table(c.core, c.mm, c.mm.table->peek(page), table_of(c, page));
+    };
     if (const uint64_t mapped = map_around(c, vma, page, had_table); mapped != 0) {
       c.core.counters.around += mapped;
       if (is_mapped(c, page)) {

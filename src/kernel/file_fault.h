@@ -8,10 +8,10 @@
 
 namespace mmusim::kernel {
 
-// An untouched page of an area with a file behind it. `had_table`: its leaf table was there before
-// the fault.
+// An untouched page of an area with a file behind it. `before`: what the page table showed there
+// before the fault made the slot.
 FaultOutcome map_file(FaultContext& c, Vma& vma, VirtAddr page, const pt::Slot& slot,
-                      AccessKind kind, bool had_table);
+                      AccessKind kind, const pt::Lookup& before);
 
 // Behind the end of the file: SIGBUS, after Linux has done what it does before it knows.
 FaultOutcome fault_behind_file(FaultContext& c, Vma& vma, VirtAddr page, AccessKind kind);

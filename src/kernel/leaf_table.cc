@@ -15,8 +15,12 @@ bool shows_nothing(Core& core, AddressSpace& mm, const pt::Lookup& found, VirtRa
 }
 
 bool is_leaf_table(Core& core, AddressSpace& mm, const pt::Lookup& found, VirtRange block) {
-  if (!found.has_slot) return false;
-  if (found.entry != pt::kNone || found.table_size.bytes() <= block.bytes()) return true;
+  return found.has_slot && had_leaf_table(core, mm, found, block);
+}
+
+bool had_leaf_table(Core& core, AddressSpace& mm, const pt::Lookup& found, VirtRange block) {
+  if (found.entry != pt::kNone) return true;
+  if (found.has_slot && found.table_size.bytes() <= block.bytes()) return true;
   return !shows_nothing(core, mm, found, block);
 }
 

@@ -19,6 +19,9 @@ bool shows_nothing(Core& core, AddressSpace& mm, const pt::Lookup& found, VirtRa
 bool is_leaf_table(Core& core, AddressSpace& mm, const pt::Lookup& found, VirtRange block);
 // Whether there is one at `page`, of the aligned block of that size.
 bool has_leaf_table(Core& core, AddressSpace& mm, VirtAddr page, PageShift size);
+// Whether there was one when that was `found`, also where none shows at the page itself: a page
+// table without leaf tables, or with small ones, shows no more than what else is in the block.
+bool had_leaf_table(Core& core, AddressSpace& mm, const pt::Lookup& found, VirtRange block);
 
 }  // namespace mmusim::kernel
 

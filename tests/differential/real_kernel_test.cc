@@ -9,7 +9,6 @@
 #include <string>
 #include <vector>
 
-#include "pt/page_table.h"
 #include "report/workload_table.h"
 #include "sim/simulation.h"
 #include "sim/workload/native.h"
@@ -225,28 +224,6 @@ TEST_F(RealKernel, WithTheKernelsOwnPages) {
     config_->set("kernel.special_pages", "false", "test");
     EXPECT_EQ(with.measures, without.measures) << path;
     EXPECT_EQ(with.failures, without.failures) << path;
-  }
-}
-
-// The library on every page table: nothing fails, nothing stale is used (run.check), nothing is
-// left over, and the kernel counts the same whatever its tables are.
-TEST(WorkloadLibrary, OnEveryPageTable) {
-  config::Schema schema;
-  declare(schema);
-  for (const std::string& path : scripts_in(MMUSIM_SCRIPTS)) {
-    const Plan plan = unroll(load(path));
-    std::vector<Counted> first;
-    for (const pt::Backend& backend : pt::backends()) {
-      config::Config config(schema);
-      config.set("run.check", "true", "test");
-      config.set("machine.page_table", backend.name, "test");
-      Outcome outcome = simulate(config, plan).outcome;
-      EXPECT_EQ(outcome.failed, 0u) << path << " on " << backend.name;
-      for (Counted& counted : outcome.measures)
-        counted.tables = 0;
-      if (first.empty()) first = outcome.measures;
-      EXPECT_EQ(outcome.measures, first) << path << " on " << backend.name;
-    }
   }
 }
 

@@ -1,4 +1,5 @@
-// A file on disk, mapped by one process, and which pages of it are mapped.
+// A file on disk, mapped by one process, and which pages of it are mapped: the same whatever page
+// table the kernel has.
 #ifndef MMUSIM_TESTS_UNIT_KERNEL_DISK_FILE_H_
 #define MMUSIM_TESTS_UNIT_KERNEL_DISK_FILE_H_
 
@@ -12,11 +13,14 @@ namespace mmusim::kernel::testing {
 
 using Spans = std::vector<std::pair<uint64_t, uint64_t>>;
 
-class DiskFileTest : public ::testing::Test {
+inline const auto kBackends = ::testing::Values("mlpt", "gpt", "hashed", "clustered");
+
+class DiskFileTest : public ::testing::TestWithParam<const char*> {
  protected:
   static std::string settings(const char* more = "") {
     return std::string("[kernel]\nimply = false\nfolio_order = 8\nreadahead = 8M\n") + more;
   }
+  [[nodiscard]] static bool is_radix() { return GetParam() == std::string("mlpt"); }
   // A file of so many pages, the whole of it mapped at kBase.
   void make(Machine& m, uint64_t pages, uint32_t type = kMapShared) {
     m_ = &m;

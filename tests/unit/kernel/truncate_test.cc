@@ -7,7 +7,7 @@ namespace truncate_test {
 
 class Truncate : public DiskFileTest {
  protected:
-  Truncate() : m(settings()) { make(m, 1024); }
+  Truncate() : m(settings(), GetParam()) { make(m, 1024); }
   // A page of each of the four folios.
   void touch_all(bool dirty) {
     for (uint64_t page = 0; page < 1024; page += 256)
@@ -33,9 +33,10 @@ class Truncate : public DiskFileTest {
   }
   Machine m;
 };
+INSTANTIATE_TEST_SUITE_P(Backends, Truncate, kBackends);
 
 // A clean folio is divided at the new end, all of it unmapped; what grows again is read again.
-TEST_F(Truncate, CleanFoliosAreDivided) {
+TEST_P(Truncate, CleanFoliosAreDivided) {
   touch_all(false);
   EXPECT_EQ(mapped(), (Spans{{0, 784}}));
   truncate(300);
@@ -54,7 +55,7 @@ TEST_F(Truncate, CleanFoliosAreDivided) {
 
 // A dirty one stays as it is, across the end: its pages are seen through windows, and are in memory
 // when the file grows again.
-TEST_F(Truncate, DirtyFoliosStay) {
+TEST_P(Truncate, DirtyFoliosStay) {
   touch_all(true);
   EXPECT_EQ(mapped(), (Spans{{0, 1024}}));
   truncate(300);
@@ -67,7 +68,7 @@ TEST_F(Truncate, DirtyFoliosStay) {
   expect_fault(600, false, 0, 1, {{0, 512}, {592, 608}});
 }
 
-TEST_F(Truncate, HolesInCleanFolios) {
+TEST_P(Truncate, HolesInCleanFolios) {
   touch_all(false);
   punch(300, 400);
   EXPECT_EQ(mapped(), (Spans{{0, 256}, {512, 784}}));
@@ -82,7 +83,7 @@ TEST_F(Truncate, HolesInCleanFolios) {
   expect_fault(490, true, 0, 1, {{0, 300}, {490, 491}, {512, 784}});
 }
 
-TEST_F(Truncate, HolesInDirtyFolios) {
+TEST_P(Truncate, HolesInDirtyFolios) {
   touch_all(true);
   punch(300, 400);
   EXPECT_EQ(mapped(), (Spans{{0, 256}, {512, 1024}}));
@@ -94,7 +95,7 @@ TEST_F(Truncate, HolesInDirtyFolios) {
 }
 
 // Truncation takes private copies along, a hole does not; both reach every process.
-TEST_F(Truncate, PrivateCopies) {
+TEST_P(Truncate, PrivateCopies) {
   unmap();
   map(1024, kMapPrivate);
   for (uint64_t page = 290; page < 310; ++page)
@@ -111,7 +112,7 @@ TEST_F(Truncate, PrivateCopies) {
 }
 
 // madvise(REMOVE) is a hole, where memory is shared, not locked, and of a file or hidden one.
-TEST_F(Truncate, MadviseRemove) {
+TEST_P(Truncate, MadviseRemove) {
   const uint64_t at = kBase + kG;
   ASSERT_EQ(m.sys().mmap(kP1, VirtAddr(at), 4 * kPage, kRw, kMapShared | kMapAnonymous | kMapFixed),
             static_cast<int64_t>(at));
@@ -136,7 +137,7 @@ TEST_F(Truncate, MadviseRemove) {
 
 // What msync wrote is write-protected in every process that shares it: one fault more for each
 // page written again, none for what was not.
-TEST_F(Truncate, MsyncWriteProtects) {
+TEST_P(Truncate, MsyncWriteProtects) {
   write(0);
   ASSERT_EQ(m.sys().fork(kP1, kP2), 2);
   ASSERT_EQ(m.store(kP2, kBase), Result::Ok);
@@ -160,7 +161,7 @@ TEST_F(Truncate, MsyncWriteProtects) {
 }
 
 // PAGEOUT drops what is clean: after msync also what was written before.
-TEST_F(Truncate, PageOutAfterMsync) {
+TEST_P(Truncate, PageOutAfterMsync) {
   write(0);
   ASSERT_EQ(m.sys().madvise(kP1, VirtAddr(kBase), 256 * kPage, kAdvicePageOut), 0);
   EXPECT_EQ(mapped(), Spans{});
@@ -176,7 +177,7 @@ TEST_F(Truncate, PageOutAfterMsync) {
 }
 
 // From a recording: by name, or by the descriptor it was mapped with; what nobody maps is nothing.
-TEST_F(Truncate, Recorded) {
+TEST_P(Truncate, Recorded) {
   touch_all(false);
   const auto apply = [&](const trace::Event& event) { m.kernel->apply(CpuId(0), kP1, event); };
   apply(trace::TruncateEvent{-1, 300 * kPage, 0, "/f"});
@@ -230,7 +231,7 @@ TEST(RecordedTruncation, WhatIsMappedLaterWasWritten) {
   EXPECT_EQ(m.load(kP1, kBase + 8 * kPage), Result::Refused);
 }
 
-TEST_F(Truncate, RecordedLocksAndAdvice) {
+TEST_P(Truncate, RecordedLocksAndAdvice) {
   const auto apply = [&](const trace::Event& event) { m.kernel->apply(CpuId(0), kP1, event); };
   using trace::LockEvent;
   apply(LockEvent{LockEvent::Lock, VirtAddr(kBase + 1), 1, 0, 0});
