@@ -297,6 +297,12 @@ class Cpu : public CpuBase {
     }
     // Whether a load would hit. Nothing is done.
     [[nodiscard]] bool knows_data(VirtAddr va) const { return data_.knows(key(va)); }
+    // The same as a question, to be asked as long as hits() are equal to these.
+    using Question = tlb::HitFilter::Question;
+    [[nodiscard]] Question question(bool data, bool write, VirtAddr va) const {
+      return (data ? data_ : fetch_).question(key(va), write);
+    }
+    bool operator==(const Hits&) const = default;
     // Either, without a branch for which: of data, or a fetch (then `write` is false).
     bool one(bool data, bool write, VirtAddr va, uint64_t time) const {
       return (data ? data_ : fetch_).hits(key(va), write, time);

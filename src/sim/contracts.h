@@ -2,6 +2,7 @@
 // which requirement that is, and not where a template deep in the replay loop fails.
 //
 //   HitPath              the first-level look-ups, for a loop to keep in registers
+//   StampedHits          ... and, for what is asked again and again, in two steps
 //   ReplayedCpu          what the replay loop asks of the MMU of one CPU
 //   ExpectingCpu         ... and what it may, for the host's sake
 //   ReplayedTlbs         ... and of those of all CPUs
@@ -38,6 +39,18 @@ concept HitPath = std::copyable<Hits> &&
   { hits.fetch(va, time) } -> std::same_as<bool>;
   { hits.data(va, write, time) } -> std::same_as<bool>;
   { hits.one(write, write, va, time) } -> std::same_as<bool>;  // either: of data, a store
+};
+
+// Where a hit does nothing but note the time of its use, and accesses that come again and again are
+// questions that are made once; equal Hits have the same ones.
+template <class Hits>
+concept StampedHits = HitPath<Hits> && std::equality_comparable<Hits> &&
+    requires(const Hits& hits, VirtAddr va, bool which, uint64_t time,
+             const typename Hits::Question& question) {
+  requires std::default_initializable<typename Hits::Question>;  // the answer is no
+  { hits.question(which, which, va) } -> std::same_as<typename Hits::Question>;
+  { question.hits(time) } -> std::same_as<bool>;
+  { question.stamp() } -> std::same_as<uint64_t*>;  // where the time is noted; null: not known
 };
 
 template <class Cpu>

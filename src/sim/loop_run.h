@@ -3,6 +3,8 @@
 #ifndef MMUSIM_SIM_LOOP_RUN_H_
 #define MMUSIM_SIM_LOOP_RUN_H_
 
+#include <optional>
+
 #include "sim/machine.h"
 #include "sim/machine_run.h"
 #include "sim/page_loop.h"
@@ -14,11 +16,12 @@ namespace mmusim::sim {
 template <SimulatedArchitecture Arch, class Tlbs = typename Arch::Tlbs>
 class LoopRun : public MachineRun {
  public:
-  bool take_pages(const trace::Batch& batch, bool sets) final {
-    return loop_.run_pages(batch, sets);
+  bool take_pages(const trace::Batch& batch, const std::optional<KeptRefs>& kept, bool sets) final {
+    return loop_.run_pages(batch, kept, sets);
   }
-  bool take_columns(PageColumns& columns, const trace::Batch& batch, bool sets) final {
-    return loop_.run_columns(columns, batch, sets);
+  bool take_columns(const PageColumns::Moved& columns, const trace::Batch& batch,
+                    const std::optional<KeptRefs>& kept, bool sets) final {
+    return loop_.run_columns(columns, batch, kept, sets);
   }
   [[nodiscard]] const ColumnsWanted& wanted() const final { return loop_.wanted(); }
   [[nodiscard]] uint64_t waits() const final { return loop_.waits(); }

@@ -6,6 +6,7 @@
 #define MMUSIM_SIM_MACHINE_RUN_H_
 
 #include <cstdint>
+#include <optional>
 
 #include "sim/page_columns.h"
 #include "sim/sifted.h"
@@ -31,11 +32,14 @@ class MachineRun {
   // Which references it needs of the chunks to come.
   [[nodiscard]] virtual trace::References needs() const = 0;
   // Where these are of page streams: take_pages() of what a chunk's keeps is take() of its blocks;
-  // `sets`: it is what it keeps for sets. False: it waits for columns, those wanted(), and is to be
-  // given them, one batch after the other, and nothing else until take_columns() is true; that also
-  // takes what is left of `batch`, the one it waits in, or was to take next.
-  virtual bool take_pages(const trace::Batch& batch, bool sets) = 0;
-  virtual bool take_columns(PageColumns& columns, const trace::Batch& batch, bool sets) = 0;
+  // `sets`: it is what it keeps for sets. Where that was numbered it is `kept`, and else the
+  // batch has it. False: it waits for columns, those wanted(), and is to be given them, one
+  // batch after the other, and nothing else until take_columns() is true; that also takes what is
+  // left of `batch`, the one it waits in, or was to take next.
+  virtual bool take_pages(const trace::Batch& batch, const std::optional<KeptRefs>& kept,
+                          bool sets) = 0;
+  virtual bool take_columns(const PageColumns::Moved& columns, const trace::Batch& batch,
+                            const std::optional<KeptRefs>& kept, bool sets) = 0;
   [[nodiscard]] virtual const ColumnsWanted& wanted() const = 0;
   // How often it began to wait.
   [[nodiscard]] virtual uint64_t waits() const = 0;

@@ -15,8 +15,8 @@ namespace {
 
 void PageColumns::enter_chunk(trace::References given) {
   sets_ = given == trace::References::Sets;
-  recorded_ = batch_ = {};
-  used_ = false;
+  recorded_ = {};
+  moved_.clear();
   number_ = 0;
   sifter_.forget();
   sifted_it_ = false;
@@ -28,35 +28,43 @@ void PageColumns::next() {
   if (!source_.next_columns(recorded_)) at_odds(source_);
   ++number_;
   blocks_ += recorded_.blocks.size();
-  batch_ = recorded_;
-  used_ = false;
+  moved_.clear();
   before_ = sifter_;
   sifted_it_ = false;
   kept_before_ = kept_;
   kept_ += sifter_.count(recorded_, sets_);
 }
 
-void PageColumns::use() {
-  if (used_) return;
-  used_ = true;
-  batch_ = source_.moved(recorded_);
-  behind_ = sifter_.sieve();
-  behind_.move_last([&](VirtAddr page) { return source_.moved(recorded_.thread.pid, page); });
+PageColumns::Moved::Moved(PageColumns& columns, Relocator* relocator)
+    : columns_(columns),
+      relocator_(relocator),
+      batch_(relocator == nullptr ? columns.recorded_ : relocator->references(columns.recorded_)),
+      behind_(columns.sifter_.sieve()) {
+  behind_.move_last(
+      [&](VirtAddr page) { return PageColumns::moved(batch_.thread.pid, page, relocator); });
+}
+
+const PageColumns::Moved& PageColumns::moved(Relocator* relocator) {
+  for (const Moved& moved : moved_)
+    if (moved.relocator_ == relocator) return moved;
+  moved_.push_back(Moved(*this, relocator));
+  return moved_.back();
 }
 
 // Most batches are only gone through, on the way to one in which somebody waits.
-Sifted::At PageColumns::find(const ColumnsWanted& wanted) {
+Sifted::At PageColumns::find(const ColumnsWanted& wanted, const Relocator* relocator) {
   if (!sifted_it_) {
     before_.want({.any = !sets_, .sets = sets_});
-    before_.sift(recorded_, sifted_);
+    numberer_.begin();
+    before_.sift(recorded_, numberer_, sifted_);
     sifted_it_ = true;
   }
-  const Sifted::Kept& here = sifted_.kept(sets_);
+  const KeptRow& here = sifted_.kept(sets_);
   const size_t number = wanted.number - kept_before_;
-  const trace::PageRef ref = here.refs[number];
-  const trace::PageRef moved(source_.moved(recorded_.thread.pid, ref.page()), ref.kind(),
+  const trace::PageRef ref = numberer_.refs()[here.numbers[number]];
+  const trace::PageRef there(moved(recorded_.thread.pid, ref.page(), relocator), ref.kind(),
                              ref.crosses());
-  if (!(moved == wanted.ref)) at_odds(source_);
+  if (!(there == wanted.ref)) at_odds(source_);
   return sifted_.at(here.places[number]);
 }
 

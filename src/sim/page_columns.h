@@ -10,7 +10,10 @@
 #define MMUSIM_SIM_PAGE_COLUMNS_H_
 
 #include <cstdint>
+#include <deque>
 
+#include "sim/ref_numberer.h"
+#include "sim/relocation/relocator.h"
 #include "sim/sifted.h"
 #include "trace/page_stream.h"
 #include "trace/reader.h"
@@ -48,33 +51,55 @@ class PageColumns {
     if (wanted.from == ColumnsFrom::Batch) return number_ == wanted.number;
     return kept_before_ <= wanted.number && wanted.number < kept_;
   }
-  // The batch is to be used: brings it to the machine's addresses. REQUIRES: its run of blocks is
-  // that which the page stream is at.
-  void use();
-  // Where a reference is. REQUIRES: have(wanted), which is behind a reference; use().
-  [[nodiscard]] Sifted::At find(const ColumnsWanted& wanted);
+  // The batch as one relocation has it; null: as it was recorded.
+  class Moved {
+   public:
+    [[nodiscard]] const trace::Batch& batch() const { return batch_; }
+    // What is known behind it.
+    [[nodiscard]] const trace::PageSieve& sieve() const { return behind_; }
+    // As the columns have it.
+    [[nodiscard]] uint64_t number() const { return columns_.number(); }
+    [[nodiscard]] uint64_t kept() const { return columns_.kept(); }
+    // Where a reference is. REQUIRES: have(wanted), which is behind a reference.
+    [[nodiscard]] Sifted::At find(const ColumnsWanted& wanted) const {
+      return columns_.find(wanted, relocator_);
+    }
 
-  // The batch. REQUIRES, but of what it goes on with: use().
-  [[nodiscard]] const trace::Batch& batch() const { return batch_; }
+   private:
+    friend class PageColumns;
+    Moved(PageColumns& columns, Relocator* relocator);
+    PageColumns& columns_;
+    Relocator* relocator_;
+    trace::Batch batch_;
+    trace::PageSieve behind_;
+  };
+  // For whoever needs it; it lives until next(). REQUIRES: its run of blocks is that which the page
+  // stream is at, and nothing has happened since to the relocation but that.
+  [[nodiscard]] const Moved& moved(Relocator* relocator);
+
+  // The batch, as it was recorded.
+  [[nodiscard]] const trace::Batch& recorded() const { return recorded_; }
   // Its number in the chunk, from 1; 0: there is none yet.
   [[nodiscard]] uint64_t number() const { return number_; }
-  // How many references the page stream keeps, and how many blocks there are, up to its end; what
-  // is known behind it (REQUIRES: use()).
+  // How many references the page stream keeps, and how many blocks there are, up to its end.
   [[nodiscard]] uint64_t kept() const { return kept_; }
   [[nodiscard]] uint64_t blocks() const { return blocks_; }
-  [[nodiscard]] const trace::PageSieve& sieve() const { return behind_; }
 
  private:
+  static VirtAddr moved(Pid pid, VirtAddr page, const Relocator* relocator) {
+    return relocator == nullptr ? page : relocator->placed(pid, page);
+  }
+  [[nodiscard]] Sifted::At find(const ColumnsWanted& wanted, const Relocator* relocator);
+
   TraceSource& source_;
   bool sets_ = false;  // what the stream keeps is for sets
   trace::Batch recorded_;
-  trace::Batch batch_;       // ... at the machine's addresses, once used_
-  trace::PageSieve behind_;  // likewise
-  bool used_ = false;
+  std::deque<Moved> moved_;  // that was asked for
   uint64_t number_ = 0;
   Sifter sifter_;
   Sifter before_;  // in front of the batch; behind it, once something in that was to be found
   Sifted sifted_;  // of the batch as recorded, then
+  RefNumberer numberer_;
   bool sifted_it_ = false;
   uint64_t kept_ = 0;
   uint64_t kept_before_ = 0;  // the batch

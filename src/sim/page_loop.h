@@ -17,11 +17,14 @@
 #include <array>
 #include <cstddef>
 #include <cstdint>
+#include <optional>
 #include <span>
 
 #include "sim/contracts.h"
 #include "sim/page_columns.h"
+#include "sim/questions.h"
 #include "sim/replay_loop.h"
+#include "sim/segments.h"
 #include "sim/sifted.h"
 #include "trace/page_stream.h"
 #include "trace/record.h"
@@ -36,10 +39,11 @@ class PageLoop : public ReplayLoop<Tlbs> {
  public:
   using Base::Base;
 
-  // What a page stream keeps of a run of blocks; `sets`: for sets. The same counts as run<Fast>()
-  // of the blocks. False: it waits for columns, and all that is behind does with it. REQUIRES: a
-  // first level for each side, and with `sets` such as tells_apart(); it does not wait.
-  bool run_pages(const trace::Batch& batch, bool sets) {
+  // What a page stream keeps of a run of blocks; `sets`: for sets; `kept`: where that is numbered.
+  // The same counts as run<Fast>() of the blocks. False: it waits for columns, and all that is
+  // behind does with it. REQUIRES: a first level for each side, and with `sets` such as
+  // tells_apart(); it does not wait.
+  bool run_pages(const trace::Batch& batch, const std::optional<KeptRefs>& kept, bool sets) {
     if (batch.run_begins) {
       Base::take_turn(batch.thread);
       Base::count(batch.totals);
@@ -51,21 +55,21 @@ class PageLoop : public ReplayLoop<Tlbs> {
         return false;
       }
     }
-    return pages_of(batch, sets);
+    return pages_of(batch, kept, sets);
   }
   // A batch of blocks, with what is kept of it. The same counts as run<Fast>(). REQUIRES: as
   // run_pages(), with `sets` the same in all of a run of blocks; what it asks for was wanted.
   void run_sifted(const SiftedBatch& some, bool sets) {
     Base::take_turn(some.batch.thread);
     Base::count(some.batch.totals);
-    const Sifted::Kept& kept = some.sifted.kept(sets);
+    const KeptRefs& kept = some.kept;
     if (some.sifted.run_begins) unsettled_ = false;
     done_to_ = kept.first;
     uint32_t block = 0;  // the next one to be done whole
     bool whole = unsettled_ || needs_columns(sets);
     while (true) {
       if (whole) block = blocks_until_settled(some, block, sets);
-      if (unsettled_ || pages({kept.refs, kept.first, &kept.known}, sets)) break;
+      if (unsettled_ || kept_pages(kept, sets)) break;
       const Sifted::At at = some.sifted.at(kept.places[wanted_.number - kept.first]);
       const trace::Batch columns = some.columns(at.block, 1);
       Base::enter_addresses(columns);
@@ -89,7 +93,8 @@ class PageLoop : public ReplayLoop<Tlbs> {
   [[nodiscard]] uint64_t waits() const { return waits_; }
   // The columns' batch, from where it waits, and then of `batch`, which it waits in or was to do
   // next, what has not been done. As run_pages(). REQUIRES: columns.have(wanted()).
-  bool run_columns(PageColumns& columns, const trace::Batch& batch, bool sets) {
+  bool run_columns(const PageColumns::Moved& columns, const trace::Batch& batch,
+                   const std::optional<KeptRefs>& kept, bool sets) {
     const trace::Batch& blocks = columns.batch();
     if (wanted_.from == ColumnsFrom::BehindReference)
       rest_of_batch(blocks, columns.find(wanted_));
@@ -100,7 +105,7 @@ class PageLoop : public ReplayLoop<Tlbs> {
       wanted_ = {ColumnsFrom::Batch, columns.number() + 1, {}};
       return false;
     }
-    return pages_of(batch, sets);
+    return pages_of(batch, kept, sets);
   }
 
  private:
@@ -109,45 +114,98 @@ class PageLoop : public ReplayLoop<Tlbs> {
   using Base::kernel_;
   using Base::mixed_sizes_;
 
-  bool pages_of(const trace::Batch& batch, bool sets) {
-    if (pages({batch.pages, batch.first_page, batch.known}, sets)) return true;
-    ++waits_;
-    return false;
+  bool pages_of(const trace::Batch& batch, const std::optional<KeptRefs>& kept, bool sets) {
+    const bool done =
+        kept ? kept_pages(*kept, sets) : pages(batch.pages, batch.first_page, *batch.known, sets);
+    if (!done) ++waits_;
+    return done;
   }
 
-  // What is kept of some of a run of blocks.
-  struct Pages {
-    std::span<const trace::PageRef> refs;
-    uint64_t first;                  // its number, from the run's or the chunk's begin
-    const trace::KnownPages* known;  // along them
-  };
-
-  // What of them has not been done. False: more than these is to be done behind the reference that
-  // is wanted_.
-  bool pages(const Pages& some, bool sets) {
-    const std::span<const trace::PageRef> refs = some.refs;
+  // What is kept of some of a run of blocks, `first` of it in front of these, and has not been
+  // done. False: more than these is to be done behind the reference that is wanted_.
+  template <class Refs>
+  bool pages(const Refs& refs, uint64_t first, const trace::KnownPages& known, bool sets) {
     typename Cpu::Hits hits = cpu_->hits();
     uint64_t time = cpu_->time();
-    size_t i = std::min<uint64_t>(done_to_ - std::min(done_to_, some.first), refs.size());
-    while (i < refs.size()) {
+    for (size_t i = done_of(refs.size(), first); i < refs.size();) {
       const trace::PageRef ref = refs[i++];
       const bool hit = hits.one(ref.is_data(), ref.writes(), ref.page(), ++time);
       if (hit && !ref.crosses()) [[likely]]
         continue;
-      uint64_t now = time;  // so that the other one stays in a register
-      const Doubts doubts = slow_page(ref, refs.subspan(i), now, sets);
-      time = now;
+      if (!missed_page(refs, i, first, known, time, sets)) return false;
       hits = cpu_->hits();
-      if (!doubts.fetched && !doubts.data) [[likely]]
-        continue;
-      if (!needs_columns(sets) && settled(some.known->behind(refs, i, sets), doubts, sets))
-        continue;
-      cpu_->set_time(time);
-      wanted_ = {ColumnsFrom::BehindReference, some.first + i - 1, ref};
-      return false;
     }
     cpu_->set_time(time);
     return true;
+  }
+  // The same of what is numbered.
+  bool kept_pages(const KeptRefs& kept, bool sets) {
+    return pages(kept.refs, kept.first, *kept.known, sets);
+  }
+  bool kept_pages(const KeptRefs& kept, bool sets) requires StampedHits<typename Cpu::Hits> {
+    const std::span<const uint32_t> numbers = kept.refs.numbers();
+    const auto* questions = questions_.of(kept.table, cpu_->hits());
+    uint64_t time = cpu_->time();
+    for (size_t i = done_of(numbers.size(), kept.first); i < numbers.size();) {
+      const size_t segment = i / Segments::kRefs;
+      const size_t end = std::min(numbers.size(), (segment + 1) * Segments::kRefs);
+      if (i == segment * Segments::kRefs && all_hit(questions, kept.segments->of(segment), time)) {
+        i = end;
+        continue;
+      }
+      while (i < end) {
+        if (questions[numbers[i++]].hits(++time)) [[likely]]
+          continue;
+        if (!missed_page(kept.refs, i, kept.first, *kept.known, time, sets)) return false;
+        if (!questions_.are_of(cpu_->hits())) [[unlikely]]
+          questions = questions_.of(kept.table, cpu_->hits());
+      }
+    }
+    cpu_->set_time(time);
+    return true;
+  }
+
+  // How many of so many have been done.
+  [[nodiscard]] size_t done_of(size_t count, uint64_t first) const {
+    return std::min<uint64_t>(done_to_ - std::min(done_to_, first), count);
+  }
+
+  // Whether all of a segment hits; then it is done.
+  template <class Question>
+  static bool all_hit(const Question* questions, std::span<const uint32_t> numbers,
+                      uint64_t& time) {
+    std::array<uint64_t*, Segments::kRefs> stamps;
+    size_t count = 0;
+    for (const uint32_t number : numbers) {
+      stamps[count] = questions[number].stamp();
+      if (stamps[count++] == nullptr) return false;
+    }
+    while (count != 0)
+      *stamps[--count] = ++time;
+    return true;
+  }
+
+  // The last of the first `count` is more than a plain hit. False: as pages().
+  template <class Refs>
+  [[gnu::always_inline]] bool missed_page(const Refs& refs, size_t count, uint64_t first,
+                                          const trace::KnownPages& known, uint64_t& time,
+                                          bool sets) {
+    if constexpr (ExpectingCpu<Cpu>) {
+      if (expects_ != 0) {
+        --expects_;
+        expect_misses(refs, count);
+      }
+    }
+    const trace::PageRef ref = refs[count - 1];
+    uint64_t now = time;  // so that the other one stays in a register
+    const Doubts doubts = slow_page(ref, now, sets);
+    time = now;
+    if (!doubts.fetched && !doubts.data) [[likely]]
+      return true;
+    if (!needs_columns(sets) && settled(known.behind(refs, count, sets), doubts, sets)) return true;
+    cpu_->set_time(time);
+    wanted_ = {ColumnsFrom::BehindReference, first + count - 1, ref};
+    return false;
   }
 
   struct Doubts {  // on which sides what is taken to be known may not be settled
@@ -155,16 +213,8 @@ class PageLoop : public ReplayLoop<Tlbs> {
     bool data = true;
   };
   // A reference of a page stream that is more than a plain hit.
-  [[gnu::noinline]] Doubts slow_page(trace::PageRef ref,
-                                     [[maybe_unused]] std::span<const trace::PageRef> next,
-                                     uint64_t& time, bool sets) {
+  [[gnu::noinline]] Doubts slow_page(trace::PageRef ref, uint64_t& time, bool sets) {
     cpu_->set_time(time);
-    if constexpr (ExpectingCpu<Cpu>) {
-      if (expects_ != 0) {
-        --expects_;
-        expect_misses(next);
-      }
-    }
     const uint64_t generation = cpu_->generation();
     const bool data = ref.is_data();
     [[maybe_unused]] const uint64_t misses = cpu_->last_misses(ref.kind());
@@ -200,11 +250,12 @@ class PageLoop : public ReplayLoop<Tlbs> {
 
   // As ReplayLoop's: where data will be that misses. Asked behind one that missed all levels: where
   // the next level answers, looking ahead gains nothing, and took a tenth of a pass of 64 machines.
-  void expect_misses(std::span<const trace::PageRef> next) requires ExpectingCpu<Cpu> {
+  template <class Refs>
+  void expect_misses(const Refs& refs, size_t from) {
     const typename Cpu::Hits hits = cpu_->hits();
-    const size_t count = std::min<size_t>(Base::kExpected, next.size());
-    for (const trace::PageRef ref : next.first(count))
-      if (ref.is_data() && !hits.knows_data(ref.page())) cpu_->expect(ref.page());
+    const size_t end = std::min<size_t>(from + Base::kExpected, refs.size());
+    for (size_t i = from; i < end; ++i)
+      if (refs[i].is_data() && !hits.knows_data(refs[i].page())) cpu_->expect(refs[i].page());
   }
 
   // Whether what is in doubt of what is taken to be known would change nothing now.
@@ -233,12 +284,12 @@ class PageLoop : public ReplayLoop<Tlbs> {
   // is next.
   [[gnu::noinline]] uint32_t blocks_until_settled(const SiftedBatch& some, uint32_t block,
                                                   bool sets) {
-    const Sifted::Kept& kept = some.sifted.kept(sets);
+    const KeptRefs& kept = some.kept;
     const auto end = static_cast<uint32_t>(some.batch.blocks.size());
     for (uint32_t more = 1;; more *= 2) {
       if (!needs_columns(sets)) {
-        const size_t done = some.sifted.in_front_of(kept, block);
-        unsettled_ = !settled(kept.known.behind(kept.refs, done, sets), {}, sets);
+        const size_t done = some.sifted.in_front_of(kept.places, block);
+        unsettled_ = !settled(kept.known->behind(kept.refs, done, sets), {}, sets);
         done_to_ = kept.first + done;
       } else {
         unsettled_ = true;
@@ -280,6 +331,17 @@ class PageLoop : public ReplayLoop<Tlbs> {
   }
 
   static constexpr unsigned kExpectsFor = 8;
+
+  struct None {};
+  template <class Hits>
+  struct QuestionsOf {
+    using type = None;
+  };
+  template <StampedHits Hits>
+  struct QuestionsOf<Hits> {
+    using type = Questions<Hits>;
+  };
+  [[no_unique_address]] typename QuestionsOf<typename Cpu::Hits>::type questions_;
 
   ColumnsWanted wanted_;
   uint64_t waits_ = 0;

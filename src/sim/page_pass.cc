@@ -44,6 +44,11 @@ void PagePass::give(size_t i, trace::References given, bool could) {
 }
 
 void PagePass::take(const Stretch& stretch) {
+  for (TraceView& view : views_.all()) {
+    if (!views_.has_any(group_, view)) continue;
+    views_.attempt(group_, view, [&] { view.pages.enter(stretch, view.relocator.get(), false); });
+    view.events += view.pages.events().size();
+  }
   for (const size_t i : group_) {
     states_[i].part = 0;
     if (!states_[i].waits) go_on(i, stretch);
@@ -78,25 +83,31 @@ void PagePass::go_on(size_t i, const Stretch& stretch) {
   State& state = states_[i];
   for (; state.part < stretch.parts().size() && !state.waits; ++state.part) {
     if (runs_[i] == nullptr) return;
-    const trace::Batch& batch = stretch.parts()[state.part].batch;
-    runs_.attempt(i, [&] {
-      if (batch.of_pages)
-        state.waits = !runs_[i]->take_pages(batch, sets_);
-      else
-        runs_[i]->take(batch);
-    });
+    runs_.attempt(i, [&] { take_part(i, stretch); });
     if (state.waits) return;
   }
+}
+
+void PagePass::take_part(size_t i, const Stretch& stretch) {
+  State& state = states_[i];
+  const StretchView& view = views_.of(i).pages;
+  const trace::Batch& batch = stretch.parts()[state.part].batch;
+  if (batch.of_pages)
+    state.waits = !runs_[i]->take_pages(batch, view.kept(state.part, sets_), sets_);
+  else
+    view.give_events(*runs_[i]);
 }
 
 // The batch that is there, if the machine waits for it.
 void PagePass::give_columns(size_t i, const Stretch& stretch) {
   State& state = states_[i];
   if (runs_[i] == nullptr || !state.waits || !columns_.have(runs_[i]->wanted())) return;
-  columns_.use();
   if (columns_.blocks() > reader_.chunk_totals().blocks / kFew) state.late = true;
+  const TraceView& view = views_.of(i);
   runs_.attempt(i, [&] {
-    state.waits = !runs_[i]->take_columns(columns_, stretch.parts()[state.part].batch, sets_);
+    state.waits = !runs_[i]->take_columns(columns_.moved(view.relocator.get()),
+                                          stretch.parts()[state.part].batch,
+                                          view.pages.kept(state.part, sets_), sets_);
   });
   if (runs_[i] == nullptr || state.waits) return;
   ++state.part;
@@ -107,7 +118,7 @@ void PagePass::give_columns(size_t i, const Stretch& stretch) {
 bool PagePass::columns_reach_end(const Stretch& stretch) const {
   const trace::Batch& last = stretch.parts().back().batch;
   if (columns_.kept() < last.first_page + last.pages.size()) return false;
-  return last.goes_on || !columns_.batch().goes_on;
+  return last.goes_on || !columns_.recorded().goes_on;
 }
 
 }  // namespace mmusim::sim

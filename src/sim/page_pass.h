@@ -20,15 +20,20 @@
 #include "sim/page_columns.h"
 #include "sim/relocation/trace_source.h"
 #include "sim/stretch.h"
+#include "sim/trace_view.h"
 #include "trace/reader.h"
 
 namespace mmusim::sim {
 
 class PagePass {
  public:
-  // Both must outlive it.
-  PagePass(MachineRuns& runs, TraceSource& source)
-      : runs_(runs), columns_(source), reader_(source.reader()), states_(runs.size()) {}
+  // All must outlive it.
+  PagePass(MachineRuns& runs, TraceSource& source, TraceViews& views)
+      : runs_(runs),
+        views_(views),
+        columns_(source),
+        reader_(source.reader()),
+        states_(runs.size()) {}
 
   // The reader has begun a chunk of page streams, of these, for machines `group`.
   void enter_chunk(std::span<const size_t> group, trace::References given);
@@ -60,6 +65,7 @@ class PagePass {
 
   // From where it is to the stretch's end, or to where it waits.
   void go_on(size_t i, const Stretch& stretch);
+  void take_part(size_t i, const Stretch& stretch);
   void give_columns(size_t i, const Stretch& stretch);
   // To their next batch. Where they are damaged, that is the end of those that wait.
   void next_columns();
@@ -67,6 +73,7 @@ class PagePass {
   [[nodiscard]] bool columns_reach_end(const Stretch& stretch) const;
 
   MachineRuns& runs_;
+  TraceViews& views_;
   PageColumns columns_;
   trace::Reader& reader_;
   std::vector<State> states_;

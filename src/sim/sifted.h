@@ -1,7 +1,8 @@
-// What of a batch of blocks can matter to first-level TLBs: what page streams would keep of it
-// (trace/page_stream.h), and where in the batch that is. For machines that share a pass over a
-// trace of whose batches there are no page streams, or that are cut into turns: one looks through
-// all references, and all machines do what is left.
+// What of a batch can matter to first-level TLBs, for machines that share a pass: what a page
+// stream keeps of it (trace/page_stream.h), or would, and where in a batch of blocks that is. One
+// looks through all references, and all machines do what is left.
+//
+// What is kept is numbers of a table (ref_numberer.h), so that a relocation moves the table.
 //
 // Not thread-safe.
 #ifndef MMUSIM_SIM_SIFTED_H_
@@ -13,8 +14,10 @@
 #include <span>
 #include <vector>
 
-#include "sim/page_numberer.h"
+#include "sim/ref_numberer.h"
 #include "sim/relocation/relocator.h"
+#include "sim/segments.h"
+#include "trace/numbered_refs.h"
 #include "trace/page_stream.h"
 #include "trace/record.h"
 
@@ -45,40 +48,76 @@ class PlaceInBatch {
   uint32_t word_ = 0;
 };
 
+// Kept of one batch.
+struct KeptRow {
+  std::vector<uint32_t> numbers;
+  Segments segments;
+  std::vector<PlaceInBatch> places;  // of each, in a batch of blocks
+  uint64_t first = 0;                // how many were kept in the run of blocks before
+};
+
+// ... as machines see it that see the trace at the same addresses.
+struct KeptRefs {
+  trace::NumberedRefs refs;
+  RefTable table;  // of these
+  const Segments* segments = nullptr;
+  std::span<const PlaceInBatch> places;
+  uint64_t first = 0;
+  const trace::KnownPages* known = nullptr;  // what is taken to be known along them
+
+  KeptRefs(const KeptRow& row, const RefTable& of, const trace::KnownPages& along)
+      : refs(row.numbers, of.refs.data()),
+        table(of),
+        segments(&row.segments),
+        places(row.places),
+        first(row.first),
+        known(&along) {}
+};
+
 // Of one batch. What is for sets is told apart from what any first level needs.
 class Sifted {
  public:
-  struct Kept {
-    std::span<const trace::PageRef> refs;
-    std::span<const PlaceInBatch> places;  // of each
-    uint64_t first = 0;                    // how many were kept in the run of blocks before
-    trace::KnownPages known;
-
-    void keep(std::span<const trace::PageRef> some, std::span<const PlaceInBatch> where);
-    // What they may lie in.
-    std::vector<trace::PageRef> own_refs;
-    std::vector<PlaceInBatch> own_places;
-  };
-  [[nodiscard]] const Kept& kept(bool sets) const { return kept_[sets ? 1 : 0]; }
-  [[nodiscard]] Kept& kept(bool sets) { return kept_[sets ? 1 : 0]; }
+  [[nodiscard]] const KeptRow& kept(bool sets) const { return kept_[sets ? 1 : 0]; }
+  [[nodiscard]] KeptRow& kept(bool sets) { return kept_[sets ? 1 : 0]; }
+  // What is known along that, where it was recorded.
+  [[nodiscard]] const trace::KnownPages& known(bool sets) const { return known_[sets ? 1 : 0]; }
+  [[nodiscard]] trace::KnownPages& known(bool sets) { return known_[sets ? 1 : 0]; }
 
   struct At {
     uint32_t block = 0;  // index into the batch's blocks
     unsigned op = 0;     // as PageSieve has it
   };
   [[nodiscard]] At at(PlaceInBatch place) const;
-  // How many of those kept are in front of a block.
-  [[nodiscard]] size_t in_front_of(const Kept& kept, uint32_t block) const;
+  // How many of those kept at `places` are in front of a block.
+  [[nodiscard]] size_t in_front_of(std::span<const PlaceInBatch> places, uint32_t block) const;
 
   bool run_begins = false;  // with this batch
-  NumberedPages pages;      // of what any first level needs, where that is to be moved
-  // How many data accesses of the batch are in front of each block, and how many there are.
-  std::span<const uint32_t> accesses;
-  std::vector<uint32_t> own_accesses;  // what these may lie in
+  // How many data accesses of a batch of blocks are in front of each block, and how many there are.
+  std::vector<uint32_t> accesses;
 
  private:
-  std::array<Kept, 2> kept_;
+  std::array<KeptRow, 2> kept_;
+  std::array<trace::KnownPages, 2> known_;
 };
+
+// Of what is kept for any first level, so much, what is kept for sets, told to put(i, count):
+// number `i` is number `count` of those if it stays. Which ones do cannot be foreseen, so all are
+// put. How many stay.
+template <class Refs, class Put>
+size_t for_sets(const Refs& any, size_t most, trace::PageSieve& sieve, Put put) {
+  size_t count = 0;
+  for (size_t i = 0; i < most; ++i) {
+    const trace::PageRef ref = any[i];
+    put(i, count);
+    if (ref.crosses()) [[unlikely]] {
+      sieve.cross_slots(ref);
+      ++count;
+    } else {
+      count += 1 - sieve.spare_by_slot(ref);
+    }
+  }
+  return count;
+}
 
 // Sifts batch after batch of a trace: each once, by one of the two.
 class Sifter {
@@ -91,8 +130,11 @@ class Sifter {
   void want(Wanted wanted) { wanted_ = wanted; }
   // Nothing is known, as at a chunk's begin.
   void forget() { goes_on_ = false; }
-  // What `out` has of earlier batches goes. REQUIRES: batch.event is null.
-  void sift(const trace::Batch& batch, Sifted& out);
+  // Whether a run of blocks begins with the next batch.
+  [[nodiscard]] bool at_begin() const { return !goes_on_; }
+  // What `out` has of earlier batches goes; its numbers are the numberer's. REQUIRES: batch.event
+  // is null.
+  void sift(const trace::Batch& batch, RefNumberer& numberer, Sifted& out);
   // How many are kept, which takes less.
   [[nodiscard]] uint64_t count(const trace::Batch& batch, bool sets);
 
@@ -105,7 +147,7 @@ class Sifter {
   // these are.
   size_t keep_for_any(const trace::Batch& batch, Sifted& out);
   size_t keep_for_sets(size_t count);
-  void give(size_t count, bool sets, Sifted& out);
+  void give(size_t count, bool sets, RefNumberer& numberer, Sifted& out);
 
   Wanted wanted_;
   trace::PageSieve sieve_;
@@ -115,27 +157,12 @@ class Sifter {
   std::vector<PlaceInBatch> places_;
 };
 
-// What a Sifter has kept of the recording, as it is where a relocation takes it: one for each
-// relocation. Pages stay apart and whole there, but have other numbers, so that for sets it is
-// sifted again. Not thread-safe.
-class MovedSifter {
- public:
-  // Of the next batch; `out` lives no longer than `recorded`. `sets`: for these too. Errors: the
-  // relocator's.
-  void move(const trace::Batch& batch, const Sifted& recorded, Relocator& relocator, bool sets,
-            Sifted& out);
-
- private:
-  trace::PageSieve sieve_;
-  uint64_t kept_for_sets_ = 0;       // in this run of blocks
-  std::vector<uint64_t> distances_;  // by page number: how much further it lies
-};
-
 // A batch of blocks of which something was kept.
 struct SiftedBatch {
   const trace::Batch& batch;
   const Sifted& sifted;
-  Relocator* relocator = nullptr;  // what was kept is where this one takes it; null: where it was
+  KeptRefs kept;
+  Relocator* relocator = nullptr;  // that is where this one takes it; null: where it was
 
   // All of it, or some of its blocks, at the same addresses; it lives until the next call for any
   // batch. Errors: the relocator's.

@@ -2,7 +2,10 @@
 //
 // A batch of a reader's lives until the next one; these are copied, but for their tables of static
 // blocks, which stay as long as batches go on from one another (trace::Batch::goes_on). With each
-// can be what is to be Sifted of it. Not thread-safe.
+// can be what is kept of it: what is to be Sifted of a batch of blocks, or, of a page stream's,
+// what that has, which then is in place of it. All of them are of one run of blocks, or one event.
+//
+// Not thread-safe.
 #ifndef MMUSIM_SIM_STRETCH_H_
 #define MMUSIM_SIM_STRETCH_H_
 
@@ -14,7 +17,7 @@
 #include <vector>
 
 #include "sim/looks.h"
-#include "sim/page_numberer.h"
+#include "sim/ref_numberer.h"
 #include "sim/run_limit.h"
 #include "sim/sifted.h"
 #include "trace/page_stream.h"
@@ -26,7 +29,7 @@ class Stretch {
  public:
   struct Part {
     trace::Batch batch;
-    const Sifted* sifted = nullptr;  // of a batch of blocks, where that is wanted
+    const Sifted* sifted = nullptr;  // what is kept of it, where that is wanted
   };
 
   // How long one is at most: in batches, and, but for the last of these, in references that a
@@ -42,12 +45,12 @@ class Stretch {
     most_ = most;
     wanted_ = {.any = false, .sets = false};
     sifter_.forget();
+    numberer_.begin();
   }
-  // From a run of blocks' begin on: what is sifted of batches of blocks, and whether what any first
-  // level needs of them is to be moved.
-  void want_sifted(Sifter::Wanted wanted, bool moved) {
+  // From a run of blocks' begin on: what is sifted of batches of blocks; or, of page streams, which
+  // are for sets or not, that what they have is to be numbered.
+  void want_sifted(Sifter::Wanted wanted) {
     wanted_ = wanted;
-    numbers_ = moved;
     sifter_.want(wanted);
   }
 
@@ -73,6 +76,10 @@ class Stretch {
   [[nodiscard]] std::span<const Part> parts() const { return parts_; }
   // Whether the next will begin within a run of blocks.
   [[nodiscard]] bool goes_on() const { return parts_.back().batch.goes_on; }
+  // What numbers of what is kept stand for, where it was recorded.
+  [[nodiscard]] const RefNumberer& numbers() const { return numberer_; }
+  // Whether any is.
+  [[nodiscard]] bool is_sifted() const { return parts_.front().sifted != nullptr; }
   // Of all of them, events included.
   [[nodiscard]] const trace::Totals& totals() const { return totals_; }
 
@@ -80,21 +87,21 @@ class Stretch {
   struct Slot {
     std::vector<uint32_t> blocks;
     std::vector<uint64_t> addresses;
-    std::vector<trace::PageRef> pages;
-    trace::KnownPages known;
     Sifted sifted;
   };
   void begin();
   void add(trace::Batch& batch);
+  void sift(const trace::Batch& batch, Sifted& out);
+  void number(const trace::Batch& batch, Sifted& out);
   [[nodiscard]] size_t references_of(const Part& part) const;
   static void keep(Slot& slot, trace::Batch& batch);
 
   Most most_;
   std::deque<Slot> slots_;  // as many as there were parts at a time
   Sifter::Wanted wanted_{.any = false, .sets = false};
-  bool numbers_ = false;
   Sifter sifter_;
-  PageNumberer numberer_;
+  RefNumberer numberer_;
+  SegmentMaker segments_;
   std::vector<Part> parts_;
   trace::Totals totals_;
   size_t references_ = 0;  // that a machine is given

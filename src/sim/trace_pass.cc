@@ -19,6 +19,7 @@ TracePass::TracePass(MachineRuns& runs, std::span<const TraceRoute> routes,
                  : routes.front()),
       options_(options),
       source_(route_, options.read_ahead),
+      views_(runs),
       all_(runs.size()),
       uses_(runs.size()),
       sifted_(runs.size(), trace::References::All) {
@@ -27,10 +28,10 @@ TracePass::TracePass(MachineRuns& runs, std::span<const TraceRoute> routes,
   for (const size_t i : all_) {
     const auto same = std::find_if(seen.begin(), seen.end(),
                                    [&](const TraceRoute* route) { return *route == routes[i]; });
-    view_of_.push_back(static_cast<size_t>(same - seen.begin()));
+    views_.add(static_cast<size_t>(same - seen.begin()));
     if (same == seen.end()) {
       seen.push_back(&routes[i]);
-      View& view = views_.emplace_back();
+      TraceView& view = views_.of(i);
       if (routes[i].moved && !route_.moved) {
         view.relocator = std::make_unique<Relocator>(*routes[i].moved);
         view.page = routes[i].moved->target.page;
@@ -51,12 +52,12 @@ bool TracePass::moves_late(const TraceRoute& route) {
 
 trace::Totals TracePass::totals(size_t i) const {
   trace::Totals totals = totals_;
-  totals.events = view_of(i).events;
+  totals.events = views_.of(i).events;
   return totals;
 }
 
 void TracePass::report_relocation(size_t i, stats::Report& report) const {
-  const View& view = view_of(i);
+  const TraceView& view = views_.of(i);
   if (view.relocator != nullptr)
     sim::report_relocation(true, view.relocator->counters(), report);
   else
@@ -98,13 +99,13 @@ bool TracePass::may_give_pages() {
 // one is to copy all of its address spaces.
 class TracePass::Marks {
  public:
-  void keep(const View& view) {
+  void keep(const TraceView& view) {
     Mark& mark = marks_[&view];
     mark.events = view.events;
     if (view.relocator != nullptr) mark.relocator = std::make_unique<Relocator>(*view.relocator);
   }
   // A leg begins: it is at the chunk's begin then.
-  void enter(View& view) {
+  void enter(TraceView& view) {
     const auto kept = marks_.find(&view);
     if (kept == marks_.end() || !std::exchange(kept->second.entered, true)) return;
     const Mark& mark = kept->second;
@@ -118,16 +119,10 @@ class TracePass::Marks {
     uint64_t events = 0;
     bool entered = false;
   };
-  std::map<const View*, Mark> marks_;
+  std::map<const TraceView*, Mark> marks_;
 };
 
-bool TracePass::has_any(const Group& group, const View& view) const {
-  return std::any_of(group.begin(), group.end(),
-                     [&](size_t i) { return runs_[i] != nullptr && &view_of(i) == &view; });
-}
-
-// What of a chunk is gone through, and for whom: all of it for all that need that; a page stream
-// for those of one view.
+// What of a chunk is gone through, and for whom.
 std::vector<TracePass::Leg> TracePass::legs_of_chunk(PagePass& pages, bool cut) {
   std::vector<Leg> legs;
   for (const size_t i : all_) {
@@ -135,11 +130,9 @@ std::vector<TracePass::Leg> TracePass::legs_of_chunk(PagePass& pages, bool cut) 
     runs_.attempt(i, [&] {
       const trace::References which = chosen(pages, i, cut);
       ++uses_[i].chunks[static_cast<size_t>(which)];
-      View* const view = which == trace::References::All ? nullptr : &views_[view_of_[i]];
-      const auto same = std::find_if(legs.begin(), legs.end(), [&](const Leg& leg) {
-        return leg.which == which && leg.view == view;
-      });
-      Leg& leg = same != legs.end() ? *same : legs.emplace_back(Leg{which, view, {}});
+      const auto same = std::find_if(legs.begin(), legs.end(),
+                                     [&](const Leg& leg) { return leg.which == which; });
+      Leg& leg = same != legs.end() ? *same : legs.emplace_back(Leg{which, {}});
       leg.machines.push_back(i);
     });
   }
@@ -148,19 +141,16 @@ std::vector<TracePass::Leg> TracePass::legs_of_chunk(PagePass& pages, bool cut) 
 
 // One leg after the other, from the same place on.
 void TracePass::by_chunks(Way& way) {
-  PagePass pages(runs_, source_);
+  PagePass pages(runs_, source_, views_);
   while (runs_.any() && !stopped_ && source_.next_chunk()) {
     const std::vector<Leg> legs = legs_of_chunk(pages, is_cut(way));
     const trace::Totals before = totals_;
     const Looks looks = way.looks;
     const RunLimit limit = way.limit;
-    const auto takes = [this](const Leg& leg, const View& view) {
-      return leg.view == nullptr ? has_any(leg.machines, view) : leg.view == &view;
-    };
     Marks marks;
-    for (const View& view : views_)
+    for (const TraceView& view : views_.all())
       if (std::count_if(legs.begin(), legs.end(),
-                        [&](const Leg& leg) { return takes(leg, view); }) > 1)
+                        [&](const Leg& leg) { return views_.has_any(leg.machines, view); }) > 1)
         marks.keep(view);
     told_ = true;
     for (const Leg& leg : legs) {
@@ -169,16 +159,13 @@ void TracePass::by_chunks(Way& way) {
       way.limit = limit;
       stopped_ = false;
       source_.begin(leg.which);
-      for (View& view : views_)
-        if (takes(leg, view)) marks.enter(view);
-      if (leg.view == nullptr) {
+      for (TraceView& view : views_.all())
+        if (views_.has_any(leg.machines, view)) marks.enter(view);
+      if (leg.which == trace::References::All)
         batches(
             leg.machines, [&](trace::Batch& batch) { return source_.next_of_chunk(batch); }, way);
-      } else {
-        source_.move_by(leg.view->relocator.get());
+      else
         chunk_of_pages(leg, pages, way);
-        source_.move_by(nullptr);
-      }
       told_ = false;
     }
   }
@@ -194,7 +181,7 @@ bool TracePass::is_cut(const Way& way) const {
 // Where pages are moved, those that differ in the recording's sets may share one here.
 trace::References TracePass::needed_by(size_t i) const {
   const trace::References needed = runs_[i]->needs();
-  const View& view = view_of(i);
+  const TraceView& view = views_.of(i);
   if (view.relocator == nullptr) return needed;
   if (view.page < trace::kBlockPage) return trace::References::All;
   return needed == trace::References::Sets ? trace::References::Any : needed;
@@ -240,14 +227,18 @@ void TracePass::batches(const Group& group, const BatchCut::Source& source, Way&
 
 void TracePass::chunk_of_pages(const Leg& leg, PagePass& pages, Way& way) {
   Stretch& stretch = pages_;
-  stretch.enter(leg.machines.size() > 1 ? kPagesTogether : Stretch::Most{});
+  const bool moved = views_.of(leg.machines.front()).relocator != nullptr;
+  const bool shared = leg.machines.size() > 1;
+  const bool sets = leg.which == trace::References::Sets;
+  stretch.enter(shared ? kPagesTogether : Stretch::Most{});
+  // One machine alone can do with what the page stream says as it is.
+  if (shared || moved) stretch.want_sifted({.any = !sets, .sets = sets});
   pages.enter_chunk(leg.machines, leg.which);
   const auto next = [&](trace::Batch& batch, uint64_t /*most*/) {
     return source_.next_of_chunk(batch);
   };
   while (runs_.any() && stretch.next(next, way.limit, way.looks, totals_.instructions)) {
     pages.take(stretch);
-    leg.view->events += stretch.totals().events;
     passed(leg.machines, stretch, way);
   }
 }
@@ -278,116 +269,82 @@ void TracePass::choose_sifted(const Group& group, Stretch& stretch) {
   const size_t pays = always ? 1 : 2;
   const size_t sets_pay = always ? 1 : 3;
   size_t some = 0;
-  std::vector<size_t> with_sets(views_.size());
+  std::map<const TraceView*, size_t> with_sets;
   for (const size_t i : group) {
     sifted_[i] = runs_[i] == nullptr ? trace::References::All : runs_[i]->sifts();
     if (sifted_[i] != trace::References::All) ++some;
-    if (sifted_[i] == trace::References::Sets) ++with_sets[view_of_[i]];
+    if (sifted_[i] == trace::References::Sets) ++with_sets[&views_.of(i)];
   }
   Sifter::Wanted wanted{.any = false, .sets = false};
-  bool moved = false;
   for (const size_t i : group) {
     if (some < pays)
       sifted_[i] = trace::References::All;
-    else if (sifted_[i] == trace::References::Sets && with_sets[view_of_[i]] < sets_pay)
+    else if (sifted_[i] == trace::References::Sets && with_sets[&views_.of(i)] < sets_pay)
       sifted_[i] = trace::References::Any;
     if (sifted_[i] == trace::References::All) continue;
     // Where they are moved, pages have other numbers, so that what sets need is told there.
-    const bool sets = sifted_[i] == trace::References::Sets && view_of(i).relocator == nullptr;
+    const bool sets = sifted_[i] == trace::References::Sets && views_.of(i).relocator == nullptr;
     (sets ? wanted.sets : wanted.any) = true;
-    moved = moved || view_of(i).relocator != nullptr;
   }
-  stretch.want_sifted(wanted, moved);
+  stretch.want_sifted(wanted);
 }
 
 void TracePass::take(const Group& group, const Stretch& stretch) {
-  for (View& view : views_) {
-    if (!has_any(group, view)) continue;
-    if (view.relocator != nullptr)
-      take_moved(group, view, stretch);
-    else
-      take_here(group, view, stretch);
-  }
+  for (TraceView& view : views_.all())
+    if (views_.has_any(group, view))
+      views_.attempt(group, view, [&] { take(group, view, stretch); });
 }
 
 // All of the stretch by one machine, then by the next, so that what a machine is made of is in the
 // host's caches for some time.
-void TracePass::take_here(const Group& group, View& view, const Stretch& stretch) {
-  view.events += stretch.totals().events;
-  for (const size_t i : group) {
-    if (&view_of(i) != &view) continue;
-    for (const Stretch::Part& part : stretch.parts()) {
-      if (runs_[i] == nullptr) break;
-      runs_.attempt(i, [&] {
-        if (part.sifted != nullptr && sifted_[i] != trace::References::All)
-          runs_[i]->take_sifted({part.batch, *part.sifted}, sifted_[i] == trace::References::Sets);
-        else
-          runs_[i]->take(part.batch);
-      });
-    }
-    check_interrupt();
-  }
-}
-
-// The same, moved. What cannot be is the end of all these machines.
-void TracePass::take_moved(const Group& group, View& view, const Stretch& stretch) {
+void TracePass::take(const Group& group, TraceView& view, const Stretch& stretch) {
   Group whole;
   Group some;
   bool sets = false;
   for (const size_t i : group) {
-    if (&view_of(i) != &view || runs_[i] == nullptr) continue;
+    if (&views_.of(i) != &view || runs_[i] == nullptr) continue;
     (sifted_[i] == trace::References::All ? whole : some).push_back(i);
     sets = sets || sifted_[i] == trace::References::Sets;
   }
-  const auto each_of = [this](const Group& machines, auto work) {
-    for (const size_t i : machines)
-      if (runs_[i] != nullptr) runs_.attempt(i, [&] { work(i); });
-  };
-  const auto moved_event = [&](const trace::Batch& batch) {
-    std::vector<trace::Event> events;
-    view.relocator->event(batch.thread, *batch.event, events);
-    view.events += events.size();
-    for (const trace::Event& event : events) {
-      trace::Batch moved;
-      moved.thread = batch.thread;
-      moved.event = &event;
-      for (const Group* machines : {&whole, &some})
-        each_of(*machines, [&](size_t i) { runs_[i]->take(moved); });
-    }
-  };
-  // As many batches at a time as there are machines: few enough for what is moved to stay in the
-  // host's caches until all have taken it, and enough for what a machine is made of.
-  const auto moved_blocks = [&](std::span<const Stretch::Part> parts) {
-    for (size_t n = 0; n < parts.size(); ++n) {
-      const trace::Batch& batch = parts[n].batch;
-      if (!some.empty())
-        view.sifter.move(batch, *parts[n].sifted, *view.relocator, sets, moved_[n]);
-      if (whole.empty()) continue;
-      const trace::Batch columns = view.relocator->references(batch);
-      each_of(whole, [&](size_t i) { runs_[i]->take(columns); });
-    }
-    each_of(some, [&](size_t i) {
-      for (size_t n = 0; n < parts.size(); ++n)
-        runs_[i]->take_sifted({parts[n].batch, moved_[n], view.relocator.get()},
-                              sifted_[i] == trace::References::Sets);
-    });
-  };
-  try {
-    std::span<const Stretch::Part> parts = stretch.parts();
-    const size_t together = std::max<size_t>(some.size(), 1);
-    moved_.resize(std::max(moved_.size(), together));
-    while (!parts.empty()) {
-      const size_t count = std::min(together, parts.size());
-      if (parts.front().batch.event != nullptr)
-        moved_event(parts.front().batch);
-      else
-        moved_blocks(parts.first(count));
-      parts = parts.subspan(count);
-    }
-  } catch (const Error& error) {
-    if (is_interruption(error)) throw;
+  StretchView& here = view.blocks;
+  here.enter(stretch, view.relocator.get(), sets);
+  view.events += here.events().size();
+  const std::span<const Stretch::Part> parts = stretch.parts();
+  if (parts.front().batch.event != nullptr) {
     for (const Group* machines : {&whole, &some})
-      each_of(*machines, [](size_t) { throw; });
+      for (const size_t i : *machines)
+        runs_.attempt(i, [&] { here.give_events(*runs_[i]); });
+    return;
+  }
+  take_whole(whole, view, stretch);
+  for (const size_t i : some) {
+    const bool by_sets = sifted_[i] == trace::References::Sets;
+    runs_.attempt(i, [&] {
+      for (size_t n = 0; n < parts.size(); ++n)
+        runs_[i]->take_sifted(
+            {parts[n].batch, *parts[n].sifted, *here.kept(n, by_sets), view.relocator.get()},
+            by_sets);
+    });
+    check_interrupt();
+  }
+}
+
+// Where all of a batch is moved it is there until the next one is.
+void TracePass::take_whole(const Group& whole, const TraceView& view, const Stretch& stretch) {
+  const auto take = [&](size_t i, const trace::Batch& batch) {
+    if (runs_[i] != nullptr) runs_.attempt(i, [&] { runs_[i]->take(batch); });
+  };
+  const std::span<const Stretch::Part> parts = stretch.parts();
+  if (view.relocator == nullptr) {
+    for (const size_t i : whole)
+      for (const Stretch::Part& part : parts)
+        take(i, part.batch);
+  } else if (!whole.empty()) {
+    for (const Stretch::Part& part : parts) {
+      const trace::Batch columns = view.relocator->references(part.batch);
+      for (const size_t i : whole)
+        take(i, columns);
+    }
   }
   check_interrupt();
 }

@@ -5,8 +5,8 @@
 // of a batch has all of it moved then. Where run.limit counts the events that moving adds, or time
 // slices divide what was moved, the source moves it, to where all machines have it.
 //
-// Each chunk is gone through once for those who need all of its references, and, for those of each
-// relocation, once for each kind of page stream that is enough for some. One in the midst of which
+// Each chunk is gone through once for those who need all of its references, and once for each kind
+// of page stream that is enough for some. One in the midst of which
 // counters are looked at, or the replay ends, is for all of them replayed from the columns: a page
 // stream does not say where in it an instruction is, and to find that is to read the columns. Not
 // thread-safe.
@@ -25,12 +25,11 @@
 #include "sim/looks.h"
 #include "sim/machine_runs.h"
 #include "sim/page_pass.h"
-#include "sim/relocation/relocator.h"
 #include "sim/relocation/trace_source.h"
 #include "sim/replay_result.h"
 #include "sim/run_limit.h"
-#include "sim/sifted.h"
 #include "sim/stretch.h"
+#include "sim/trace_view.h"
 #include "trace/reader.h"
 
 namespace mmusim::sim {
@@ -77,18 +76,10 @@ class TracePass {
     RunLimit limit;
   };
   using Group = std::vector<size_t>;  // numbers of machines
-  // How those see the trace who see it at the same addresses.
-  struct View {
-    std::unique_ptr<Relocator> relocator;  // null: as the source has it
-    PageShift page{0};                     // of the relocation's target
-    uint64_t events = 0;                   // there
-    MovedSifter sifter;
-  };
   class Marks;
-  // One way through a chunk: all of it, in all views (null), or its page streams in one.
+  // One way through a chunk: all of it, or its page streams.
   struct Leg {
     trace::References which;
-    View* view;
     Group machines;
   };
 
@@ -108,10 +99,8 @@ class TracePass {
 
   void choose_sifted(const Group& group, Stretch& stretch);
   void take(const Group& group, const Stretch& stretch);
-  void take_here(const Group& group, View& view, const Stretch& stretch);
-  void take_moved(const Group& group, View& view, const Stretch& stretch);
-  [[nodiscard]] const View& view_of(size_t i) const { return views_[view_of_[i]]; }
-  [[nodiscard]] bool has_any(const Group& group, const View& view) const;
+  void take(const Group& group, TraceView& view, const Stretch& stretch);
+  void take_whole(const Group& whole, const TraceView& view, const Stretch& stretch);
 
   MachineRuns& runs_;
   TraceRoute route_;  // of all, but for where it is moved, unless the source moves it
@@ -119,9 +108,7 @@ class TracePass {
   TraceSource source_;
   Stretch blocks_;
   Stretch pages_;
-  std::vector<View> views_;
-  std::vector<size_t> view_of_;            // by machine, its number
-  std::vector<Sifted> moved_;              // of a stretch's batches, for one view
+  TraceViews views_;
   std::vector<size_t> all_;                // the numbers of all machines
   std::vector<StreamUse> uses_;            // by machine, what it was given
   std::vector<trace::References> sifted_;  // by machine, what of batches of blocks it is given

@@ -46,6 +46,30 @@ class HitFilter {
       slots_[i].keys.fill(empty_key(i));
   }
 
+  // An access of which is asked many times, with all worked out that does not change; valid as long
+  // as the filter.
+  class Question {
+   public:
+    Question() = default;  // the answer is always no
+    // As View::hits().
+    bool hits(uint64_t time) const {
+      if (*known_ != key_) return false;
+      **stamp_ = time;
+      return true;
+    }
+    // Where the time is noted then; null: not known. Nothing is done.
+    [[nodiscard]] uint64_t* stamp() const { return *known_ == key_ ? *stamp_ : nullptr; }
+
+   private:
+    friend class HitFilter;
+    Question(const uint64_t& known, uint64_t key, uint64_t* const& stamp)
+        : known_(&known), key_(key), stamp_(&stamp) {}
+    static constexpr uint64_t kNone = 0;
+    const uint64_t* known_ = &kNone;
+    uint64_t key_ = ~kNone;
+    uint64_t* const* stamp_ = nullptr;
+  };
+
   // What a loop keeps in registers to ask the filter; valid as long as the filter.
   class View {
    public:
@@ -58,6 +82,11 @@ class HitFilter {
       return true;
     }
 
+    [[nodiscard]] Question question(uint64_t key, bool write) const {
+      const Slot& slot = slots_[key & (kSlots - 1)];
+      return Question(slot.keys[write ? 1 : 0], key, slot.stamp);
+    }
+    bool operator==(const View&) const = default;
     // Whether a read would. Nothing is done.
     [[nodiscard]] bool knows(uint64_t key) const {
       return slots_[key & (kSlots - 1)].keys[0] == key;

@@ -32,9 +32,21 @@ void PageSieve::cross_slots(PageRef ref) {
   slots_[side][(set_of(ref) + 1) & (kPageSets - 1)] = {};
 }
 
+// Of references kept for any, the last of the side.
+template <class Refs>
+void PageSieve::learn_last(const Refs& kept, bool data, LastPage& side) {
+  for (size_t i = kept.size(); i-- > 0;) {
+    if (kept[i].is_data() != data) continue;
+    side.forget();
+    side.spare(kept[i]);
+    return;
+  }
+}
+
 // Of the page a slot knows nothing more is kept than a first write, so what is known is the page of
 // the last reference, and that it was written if this one writes.
-void PageSieve::learn(std::span<const PageRef> kept, bool sets) {
+template <class Refs>
+void PageSieve::learn(const Refs& kept, bool sets) {
   if (!sets) {
     for (const size_t side : {size_t{0}, size_t{1}})
       learn_last(kept, side != 0, last_[side]);
@@ -56,7 +68,8 @@ void PageSieve::learn(std::span<const PageRef> kept, bool sets) {
   }
 }
 
-const PageSieve& KnownPages::behind(std::span<const PageRef> refs, size_t count, bool sets) const {
+template <class Refs>
+const PageSieve& KnownPages::behind(const Refs& refs, size_t count, bool sets) const {
   const auto place =
       std::lower_bound(asked_.begin(), asked_.end(), count,
                        [](const At& at, size_t wanted) { return at.count < wanted; });
@@ -78,15 +91,11 @@ const PageSieve& KnownPages::behind(std::span<const PageRef> refs, size_t count,
   return last_.known;
 }
 
-// Of references kept for any, the last of the side.
-void PageSieve::learn_last(std::span<const PageRef> kept, bool data, LastPage& side) {
-  for (size_t i = kept.size(); i-- > 0;) {
-    if (kept[i].is_data() != data) continue;
-    side.forget();
-    side.spare(kept[i]);
-    return;
-  }
-}
+using PlainRefs = std::span<const PageRef>;
+template void PageSieve::learn(const PlainRefs&, bool);
+template void PageSieve::learn(const NumberedRefs&, bool);
+template const PageSieve& KnownPages::behind(const PlainRefs&, size_t, bool) const;
+template const PageSieve& KnownPages::behind(const NumberedRefs&, size_t, bool) const;
 
 void PageStreamMaker::rehash(size_t slots) {
   slots_.assign(slots, 0);

@@ -20,6 +20,7 @@
 #include "trace/bytes.h"
 #include "trace/control_reader.h"
 #include "trace/format.h"
+#include "trace/numbered_refs.h"
 #include "trace/page_choice.h"
 #include "trace/record.h"
 
@@ -144,8 +145,10 @@ class PageSieve {
   }
 
   // The same for references of which is known that they are kept, and of what: what is known behind
-  // them. Where it is for sets, slots() are right from then on, and else last().
-  void learn(std::span<const PageRef> kept, bool sets);
+  // them. Where it is for sets, slots() are right from then on, and else last(). `Refs`: a span of
+  // PageRefs, or NumberedRefs.
+  template <class Refs>
+  void learn(const Refs& kept, bool sets);
   // ... of one kept for sets, by who goes through all of them anyway.
   [[gnu::always_inline]] void learn_next(PageRef ref) {
     if (ref.crosses()) [[unlikely]]
@@ -191,7 +194,8 @@ class PageSieve {
   }
   // The number of the bit that is to be seen.
   static constexpr uint64_t needs(PageRef ref) { return static_cast<uint64_t>(ref.kind()) >> 1; }
-  static void learn_last(std::span<const PageRef> kept, bool data, LastPage& side);
+  template <class Refs>
+  static void learn_last(const Refs& kept, bool data, LastPage& side);
 
   std::array<LastPage, 2> last_;
   std::array<std::array<Known, kPageSets>, 2> slots_{};
@@ -209,9 +213,9 @@ class KnownPages {
     last_ = {};
   }
   // Behind the first `count` of `refs`, which are what is kept, for sets or not; valid until the
-  // next call. REQUIRES: the same `refs` and `sets` each time.
-  [[nodiscard]] const PageSieve& behind(std::span<const PageRef> refs, size_t count,
-                                        bool sets) const;
+  // next call. REQUIRES: the same `refs` and `sets` each time. `Refs`: as in PageSieve::learn().
+  template <class Refs>
+  [[nodiscard]] const PageSieve& behind(const Refs& refs, size_t count, bool sets) const;
 
  private:
   static constexpr size_t kMost = 64;  // remembered

@@ -209,30 +209,13 @@ inline uint64_t Relocator::distance_in(Pid pid, Space& space, trace::PageRef ref
   return look_up(space, va, open_end).distance;
 }
 
-void Relocator::distances(Pid pid, std::span<const trace::PageRef> refs,
-                          std::vector<uint64_t>& out) {
+void Relocator::pages(Pid pid, std::span<const trace::PageRef> refs,
+                      std::vector<trace::PageRef>& out) {
   if (refs.empty()) return;
   Space& space = space_of(pid);
   if (!refs.front().is_data()) note_first_fetch(space, refs.front().page());
   for (const trace::PageRef ref : refs)
-    out.push_back(distance_in(pid, space, ref));
-}
-
-trace::Batch Relocator::pages(const trace::Batch& batch) {
-  if (batch.run_begins)
-    known_.forget();
-  else
-    known_.learn(pages_, false);
-  pages_.resize(batch.pages.size());
-  Space& space = space_of(batch.thread.pid);
-  if (!batch.pages.empty()) note_first_fetch(space, batch.pages.front().page());
-  for (size_t i = 0; i < pages_.size(); ++i)
-    pages_[i] = batch.pages[i].moved(distance_in(batch.thread.pid, space, batch.pages[i]));
-  trace::Batch moved = batch;
-  moved.pages = pages_;
-  along_.begin(known_);
-  moved.known = &along_;
-  return moved;
+    out.push_back(ref.moved(distance_in(pid, space, ref)));
 }
 
 void Relocator::event(trace::ThreadId thread, const trace::Event& event,

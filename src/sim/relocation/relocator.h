@@ -47,13 +47,10 @@ class Relocator {
   // A run of blocks, at its new addresses; it lives until the next call. REQUIRES: batch.event is
   // null. Errors: Error naming what does not fit.
   [[nodiscard]] trace::Batch references(const trace::Batch& batch);
-  // What a page stream keeps of one for any first level, likewise. REQUIRES: the target's pages
-  // have kBlockPage's size at least.
-  [[nodiscard]] trace::Batch pages(const trace::Batch& batch);
-  // How much further the pages of such references lie, modulo 2^64, appended to `out`; they do
-  // until the next event. REQUIRES: those that are left out since then are to pages asked for
-  // before, and cross into another only where one that does was.
-  void distances(Pid pid, std::span<const trace::PageRef> refs, std::vector<uint64_t>& out);
+  // References of one, in program order and each once, where they lie until the next event;
+  // appended to `out`. REQUIRES: the target's pages have kBlockPage's size at least; those left out
+  // since then are to pages asked for before, and cross into another only where one that does was.
+  void pages(Pid pid, std::span<const trace::PageRef> refs, std::vector<trace::PageRef>& out);
   // Where a page lies that is known to have been referenced. REQUIRES: it has been, since the last
   // event.
   [[nodiscard]] VirtAddr placed(Pid pid, VirtAddr page) const;
@@ -114,7 +111,7 @@ class Relocator {
   // Whether it is in the last page of a window of which the next one has no place yet: what crosses
   // into that places it.
   [[nodiscard]] bool at_open_end(const Space& space, VirtAddr va) const;
-  // As distances().
+  // How much further the page of a reference lies, modulo 2^64, as of pages().
   uint64_t distance_in(Pid pid, Space& space, trace::PageRef ref);
   // Places what the reference needs.
   void place(Pid pid, Space& space, trace::PageRef ref);
@@ -133,11 +130,6 @@ class Relocator {
   EventRewriter rewriter_;
   std::map<Pid, std::shared_ptr<Space>> spaces_;
   std::vector<uint64_t> addresses_;
-  // Of the run of blocks a page stream is of: its last batch, what is known in front of that, and
-  // along it.
-  std::vector<trace::PageRef> pages_;
-  trace::PageSieve known_;
-  trace::KnownPages along_;
 };
 
 // The counters of a relocation; all 0 when there is none.

@@ -71,9 +71,7 @@ TraceSource::TraceSource(const TraceRoute& route, bool read_ahead)
   if (route.quantum != 0)
     slices_ = std::make_unique<TimeSlices>(route.quantum,
                                            [this](trace::Batch& batch) { return recorded(batch); });
-  if (!route.moved) return;
-  own_ = std::make_unique<Relocator>(*route.moved);
-  relocator_ = own_.get();
+  if (route.moved) relocator_ = std::make_unique<Relocator>(*route.moved);
 }
 
 void TraceSource::require_reach(const trace::Batch& batch) const {
@@ -110,7 +108,7 @@ bool TraceSource::next_relocated(trace::Batch& batch, NextOfReader step) {
   while (next_event_ == events_.size()) {
     if (!(reader_.*step)(batch)) return false;
     if (batch.event == nullptr) {
-      batch = batch.of_pages ? relocator_->pages(batch) : relocator_->references(batch);
+      batch = relocator_->references(batch);
       return true;
     }
     events_.clear();
@@ -123,10 +121,6 @@ bool TraceSource::next_relocated(trace::Batch& batch, NextOfReader step) {
   batch.thread = thread_;
   batch.event = &events_[next_event_++];
   return true;
-}
-
-trace::Batch TraceSource::moved(const trace::Batch& columns) {
-  return relocator_ == nullptr ? columns : relocator_->references(columns);
 }
 
 void TraceSource::report(stats::Report& report) const {

@@ -87,18 +87,9 @@ class TraceSource {
   bool next_of_chunk(trace::Batch& batch) {
     return next_at_its_place(batch, &trace::Reader::next_of_chunk);
   }
-  // Of a chunk whose page streams are being read: the columns beside them, as recorded, for moved()
-  // to be called of those that are wanted. REQUIRES: as Reader::next_columns().
+  // Of a chunk whose page streams are being read: the columns beside them, as recorded. REQUIRES:
+  // as Reader::next_columns().
   bool next_columns(trace::Batch& batch) { return reader_.next_columns(batch); }
-  // A batch of them at the machine's addresses, and a page of it; as it is where nothing is moved.
-  // REQUIRES: nothing has happened since the batch but what is in its run of blocks.
-  [[nodiscard]] trace::Batch moved(const trace::Batch& columns);
-  [[nodiscard]] VirtAddr moved(Pid pid, VirtAddr page) const {
-    return relocator_ == nullptr ? page : relocator_->placed(pid, page);
-  }
-  // From here on it is moved by this one; null: as it was recorded. Must outlive its use. REQUIRES:
-  // its route does not move it; a chunk begins.
-  void move_by(Relocator* relocator) { relocator_ = relocator; }
   // Null, as at first: nobody. Must outlive its use.
   void tell(RecordedEvents* listener) { listener_ = listener; }
   // Whether addresses are not the recording's; what the recording had where a process has an
@@ -144,10 +135,9 @@ class TraceSource {
 
   trace::Reader reader_;
   std::optional<TraceRoute::Narrow> narrow_;
-  std::unique_ptr<Relocator> own_;      // of the route
-  Relocator* relocator_ = nullptr;      // null: addresses as recorded
-  std::unique_ptr<TimeSlices> slices_;  // null: turns as recorded
-  std::vector<trace::Event> events_;    // made of one recorded event; from next_event_ on to do
+  std::unique_ptr<Relocator> relocator_;  // of the route; null: addresses as recorded
+  std::unique_ptr<TimeSlices> slices_;    // null: turns as recorded
+  std::vector<trace::Event> events_;      // made of one recorded event; from next_event_ on to do
   size_t next_event_ = 0;
   trace::ThreadId thread_;  // whose they are
   RecordedEvents* listener_ = nullptr;

@@ -102,6 +102,37 @@ TEST(FanOut, EachIsAsAlone) {
   std::filesystem::remove(with_pages);
 }
 
+// All that a replay of page streams tells, wherever machines have them in the same pass.
+TEST(FanOut, PageStreamsAreAsAlone) {
+  config::Schema schema;
+  declare(schema);
+  const auto with_pages = begin_of_pipeline(trace::PageChoice::Any);
+  std::vector<config::Config> configs;
+  for (const char* const machine : {"skylake-sp", "zen2", "core2", "pentium4", "power8", "ppc970",
+                                    "alpha-21164", "ultrasparc-i", "itanium2-madison", "zen2"}) {
+    configs.push_back(configured(schema, machine));
+    configs.back().set("run.trace", with_pages, "test");
+    configs.back().set("run.stream", "pages", "test");
+  }
+  configs.back().set("tlb.l1d.replacement", "random", "test");
+  std::vector<const config::Config*> each;
+  for (const config::Config& config : configs)
+    each.push_back(&config);
+  const std::vector<ReplayOutcome> outcomes = replay_together(each, {});
+  for (size_t i = 0; i < configs.size(); ++i) {
+    const std::string& name = configs[i].text("machine.name");
+    ASSERT_TRUE(outcomes[i].result) << name;
+    const ReplayResult& together = *outcomes[i].result;
+    const ReplayResult alone = replay(configs[i], {});
+    EXPECT_EQ(counters_of(together), counters_of(alone)) << name;
+    EXPECT_EQ(together.streams.chunks, alone.streams.chunks) << name;
+    EXPECT_EQ(together.streams.fallbacks, alone.streams.fallbacks) << name;
+    configs[i].set("run.stream", "full", "test");
+    EXPECT_EQ(counters_of(together), counters_of(replay(configs[i], {}))) << name;
+  }
+  std::filesystem::remove(with_pages);
+}
+
 TEST(FanOut, WhoSharesAPass) {
   config::Schema schema;
   declare(schema);
