@@ -326,15 +326,14 @@ class Cpu : public CpuBase {
     const tlb::HitFilter& filter = data ? *data_filter_ : *fetch_filter_;
     return filter.used_at(va.value() >> kKeyShift | key_tag_, write, time);
   }
-  // Whether they are known to hit the entry of their set that was used last, so that one more
-  // changes nothing.
+  // Whether they are known to hit, and one more changes nothing.
   [[nodiscard]] bool settled(VirtAddr va, bool data, bool write) const {
     const tlb::Level& first = first_of(data);
     const auto entry = first.filter().entry_of(va.value() >> kKeyShift | key_tag_, write);
-    return entry && first.is_latest(*entry);
+    return entry && first.is_settled(*entry);
   }
   // Whether what that side's first level used last, as of `time`, is still so: an entry that is
-  // known to hit, and the one of its set that was used last.
+  // known to hit, of which one more use changes nothing.
   [[nodiscard]] bool still_settled(bool data, uint64_t time) const {
     const tlb::Level& first = first_of(data);
     const auto entry = first.used_by(time);

@@ -25,9 +25,8 @@ class LoopRun : public MachineRun {
   }
   [[nodiscard]] const ColumnsWanted& wanted() const final { return loop_.wanted(); }
   [[nodiscard]] uint64_t waits() const final { return loop_.waits(); }
-  void survey(bool on) final { loop_.survey(on); }
-  [[nodiscard]] bool surveys() const final { return loop_.surveys(); }
-  [[nodiscard]] uint64_t columns_needed() const final { return loop_.columns_needed(); }
+  void survey(std::optional<uint64_t> behind) final { loop_.survey(behind); }
+  [[nodiscard]] bool needs_all() const final { return loop_.needs_all(); }
   void shut_down() final { machine_.shut_down(); }
 
  protected:

@@ -43,13 +43,12 @@ class MachineRun {
   [[nodiscard]] virtual const ColumnsWanted& wanted() const = 0;
   // How often it began to wait.
   [[nodiscard]] virtual uint64_t waits() const = 0;
-  // Whether it seldom has to. Of another it can be seen while it is given all references: how many
-  // instructions there are, from survey() on, to the end of the last batch of which it would have
-  // needed more than what any first level needs. It is the same whoever else is in the pass.
+  // Whether it seldom has to. Of another it can be seen while it is given all references: from
+  // survey() on, behind the batches of so many instructions (nothing: not at all), whether it needs
+  // more than what any first level needs. It is the same whoever else is in the pass.
   [[nodiscard]] virtual bool seldom_waits() const = 0;
-  virtual void survey(bool on) = 0;
-  [[nodiscard]] virtual bool surveys() const = 0;
-  [[nodiscard]] virtual uint64_t columns_needed() const = 0;
+  virtual void survey(std::optional<uint64_t> behind) = 0;
+  [[nodiscard]] virtual bool needs_all() const = 0;
   // What it has counted so far.
   virtual void report(stats::Report& report) const = 0;
   // Ends all processes. Errors: as Machine::shut_down().

@@ -1,6 +1,7 @@
 #include "sim/page_pass.h"
 
 #include <algorithm>
+#include <optional>
 
 #include "base/error.h"
 #include "base/interrupt.h"
@@ -25,8 +26,7 @@ bool PagePass::pays(size_t i) {
     return !state.late;
   }
   if (state.had_columns) {
-    const bool few = !run.surveys() || run.columns_needed() <= state.instructions / kFew;
-    state.in_a_row = few ? state.in_a_row + 1 : 0;
+    state.in_a_row = run.needs_all() ? 0 : state.in_a_row + 1;
   } else {
     state.wanted = run.seldom_waits() ? 0 : 1;
   }
@@ -38,9 +38,10 @@ void PagePass::give(size_t i, trace::References given, bool could) {
   MachineRun& run = *runs_[i];
   state.had_pages = given != trace::References::All;
   state.had_columns = !state.had_pages;
-  state.instructions = reader_.chunk_totals().instructions;
   state.late = false;
-  run.survey(state.had_columns && !run.seldom_waits() && could);
+  // All that is asked is whether few of the columns would do.
+  const uint64_t few = reader_.chunk_totals().instructions / kFew;
+  run.survey(state.had_columns && !run.seldom_waits() && could ? std::optional(few) : std::nullopt);
 }
 
 void PagePass::take(const Stretch& stretch) {

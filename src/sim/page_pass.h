@@ -52,13 +52,12 @@ class PagePass {
  private:
   struct State {  // of a machine
     bool waits = false;
-    size_t part = 0;            // of the stretch, that it is in
-    bool had_pages = false;     // of the last chunk
-    bool had_columns = false;   // ... these; neither: there was none yet
-    uint64_t instructions = 0;  // ... that it has
-    bool late = false;          // ... more than a few columns were read for it
-    unsigned in_a_row = 0;      // chunks of columns of which few would have had to be read
-    unsigned wanted = 0;        // so many of them, for page streams to be likely to pay
+    size_t part = 0;           // of the stretch, that it is in
+    bool had_pages = false;    // of the last chunk
+    bool had_columns = false;  // ... these; neither: there was none yet
+    bool late = false;         // ... more than a few columns were read for it
+    unsigned in_a_row = 0;     // chunks of columns of which few would have had to be read
+    unsigned wanted = 0;       // so many of them, for page streams to be likely to pay
   };
   static constexpr uint64_t kFew = 4;         // one part in so many
   static constexpr unsigned kBehindLate = 7;  // chunks

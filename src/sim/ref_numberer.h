@@ -43,7 +43,7 @@ class RefNumberer {
 
  private:
   static constexpr size_t kLog2Slots = 12;
-  static constexpr size_t kMost = size_t{1} << 15;
+  static constexpr size_t kMost = size_t{1} << 13;
   struct Slot {
     trace::PageRef ref;
     uint32_t number = kNone;

@@ -19,6 +19,7 @@
 #include <array>
 #include <cstddef>
 #include <cstdint>
+#include <optional>
 #include <span>
 #include <type_traits>
 #include <utility>
@@ -126,19 +127,18 @@ class ReplayLoop {
     if (keeps_time_) kernel_.ran(id_, 1);
   }
 
-  // A survey begins, or there is none from here on: whether a page stream would do is seen in what
-  // accesses that are more than a plain hit do beside. They are the same ones, and do the same,
-  // whatever way a batch is taken through, page streams apart, which cannot be surveyed.
-  void survey(bool on) requires PagedTlbs<Tlbs> {
-    surveys_ = on;
+  // A survey begins, behind the batches to come with so many instructions, or there is none from
+  // here on: whether a page stream would do is seen in what accesses that are more than a plain hit
+  // do beside. They are the same ones, and do the same, whatever way a batch is taken through, page
+  // streams apart, which cannot be surveyed. It takes time, and ends where one would not.
+  void survey(std::optional<uint64_t> behind) requires PagedTlbs<Tlbs> {
+    surveys_ = false;
     choose_way();
-    survey_begins_ = counters_.fetches;
-    columns_needed_ = 0;
+    survey_begins_ = behind ? counters_.fetches + *behind : kNever;
+    needs_all_ = false;
   }
-  [[nodiscard]] bool surveys() const { return surveys_; }
-  // How many instructions there are from the survey's begin to the end of the last batch in which a
-  // page stream for any first level would not have done.
-  [[nodiscard]] uint64_t columns_needed() const { return columns_needed_; }
+  // Whether a page stream for any first level would not have done.
+  [[nodiscard]] bool needs_all() const { return needs_all_; }
 
   [[nodiscard]] const LoopCounters& counters() const { return counters_; }
   // Null, as at first: nobody. Must outlive its use. It may end the replay by throwing.
@@ -173,6 +173,11 @@ class ReplayLoop {
   void count(const trace::Totals& totals) {
     counters_.fetches += totals.instructions;
     counters_.data_accesses += totals.data_accesses();
+    if (counters_.fetches > survey_begins_) [[unlikely]] {
+      surveys_ = true;
+      survey_begins_ = kNever;
+      choose_way();
+    }
     cpu_->count(AccessKind::Fetch, totals.instructions);
     if (id_.value() >= counters_.instructions.size())
       counters_.instructions.resize(id_.value() + 1);
@@ -391,8 +396,10 @@ class ReplayLoop {
     const bool own = cpu_->used_at(page, data, writes(kind), cpu_->time_of(data)) ||
                      cpu_->settled(page, data, writes(kind));
     const bool untouched = cpu_->time_of(!data) == other && cpu_->generation() == generation;
-    if (!own || (!untouched && !cpu_->still_settled(!data, other)))
-      columns_needed_ = counters_.fetches - survey_begins_;
+    if (own && (untouched || cpu_->still_settled(!data, other))) return;
+    needs_all_ = true;
+    surveys_ = false;
+    choose_way();
   }
 
   // All of the way, with faults. kAttended: somebody may want to know.
@@ -500,8 +507,9 @@ class ReplayLoop {
   LoopCounters counters_;
   bool mixed_sizes_ = false;  // a page larger than the base page was accessed
   bool surveys_ = false;
-  uint64_t survey_begins_ = 0;   // instructions
-  uint64_t columns_needed_ = 0;  // likewise
+  static constexpr uint64_t kNever = ~uint64_t{0};
+  uint64_t survey_begins_ = kNever;  // instructions
+  bool needs_all_ = false;
 };
 
 }  // namespace mmusim::sim

@@ -149,8 +149,19 @@ class TlbArray {
       stamps_[index] = now;
   }
 
-  // Whether the way at `index` is that of its set used last: using it again changes nothing.
-  [[nodiscard]] bool is_latest(uint32_t index) const {
+  // Whether using the way at `index` once more changes nothing: where victims hang on the order of
+  // uses, it is that of its set used last. REQUIRES: the uses are stamped.
+  [[nodiscard]] bool is_settled(uint32_t index) const {
+    switch (replacement_) {
+      case Replacement::Fifo:
+      case Replacement::Random:
+        return true;
+      case Replacement::Used:
+        return stamps_[index] > cleared_[set_of(index)];
+      case Replacement::Lru:
+      case Replacement::Plru:
+        break;
+    }
     return stamps_[index] == last_use(set_of(index) * ways_, ways_);
   }
 

@@ -252,10 +252,10 @@ void Level::for_each(const std::function<void(const EntryView&)>& visit) const {
       }
 }
 
-bool Level::is_latest(uint32_t entry) const {
+bool Level::is_settled(uint32_t entry) const {
   for (const Bank& bank : banks_)
     if (entry - bank.first_entry < bank.array.entries())
-      return bank.array.is_latest(entry - bank.first_entry);
+      return bank.array.is_settled(entry - bank.first_entry);
   return false;
 }
 
@@ -271,7 +271,7 @@ std::optional<uint32_t> Level::used_by(uint64_t time) const {
       bank = &one;
       index = i;
     }
-  if (bank == nullptr || !bank->array.valid(index) || !bank->array.is_latest(index))
+  if (bank == nullptr || !bank->array.valid(index) || !bank->array.is_settled(index))
     return std::nullopt;
   return bank->first_entry + index;
 }

@@ -126,10 +126,10 @@ class Level {
   }
   [[nodiscard]] HitFilter& filter() { return *filter_; }
   [[nodiscard]] const HitFilter& filter() const { return *filter_; }
-  // Whether an entry, as the filter numbers it, is the one of its set used last.
-  [[nodiscard]] bool is_latest(uint32_t entry) const;
+  // Whether one more use of an entry, as the filter numbers it, changes nothing.
+  [[nodiscard]] bool is_settled(uint32_t entry) const;
   // Of the entries whose last use was not after `time`, the one used last, locked ones included;
-  // nothing where that is gone, or is no longer the one of its set used last.
+  // nothing where that is gone, or one more use of it would change something.
   [[nodiscard]] std::optional<uint32_t> used_by(uint64_t time) const;
   // Whether base pages whose numbers differ modulo `sets` are never in one set.
   [[nodiscard]] bool tells_apart(uint64_t sets) const;

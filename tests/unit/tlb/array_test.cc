@@ -44,6 +44,8 @@ class OneSet {
     }
     return result;
   }
+  [[nodiscard]] bool is_settled(uint32_t way) const { return array_.is_settled(way); }
+  void use(uint32_t way) { array_.touch(way, ++time_); }
   void remove(char letter) { array_.invalidate(array_.find(0, tag(letter))); }
   std::string contents() const {
     std::string all;
@@ -279,6 +281,35 @@ TEST_P(TlbArrayUses, SetsAgreeWithASearchWayByWay) {
       *victim = {tag, time};
     }
     EXPECT_GT(hits, tests::effort(250));
+  }
+}
+
+// What page streams leave out: hits and victims to come are the same with it and without.
+TEST(TlbArray, OneMoreUseOfWhatIsSettledChangesNothing) {
+  for (const Replacement replacement : {Replacement::Lru, Replacement::Plru, Replacement::Fifo,
+                                        Replacement::Random, Replacement::Used}) {
+    Random random(5);
+    const auto letters = [&](size_t count) {
+      std::string some;
+      for (size_t i = 0; i < count; ++i)
+        some += static_cast<char>('a' + random.below(7));
+      return some;
+    };
+    OneSet set(geometry(4, 4, replacement));
+    uint64_t settled = 0;
+    for (uint64_t step = 0; step < tests::effort(500); ++step) {
+      set.run(letters(1));
+      for (uint32_t way = 0; way < 4; ++way) {
+        if (!set.is_settled(way)) continue;
+        ++settled;
+        OneSet without = set;
+        OneSet with = set;
+        with.use(way);
+        const std::string next = letters(20);
+        ASSERT_EQ(with.run(next), without.run(next)) << name_of(replacement);
+      }
+    }
+    EXPECT_GE(settled, tests::effort(500)) << name_of(replacement);
   }
 }
 
