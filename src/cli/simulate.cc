@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "base/error.h"
+#include "base/host_heap.h"
 #include "base/interrupt.h"
 #include "base/output_file.h"
 #include "base/units.h"
@@ -236,6 +237,7 @@ std::vector<sim::ReplayOutcome> replay_all_with_progress(
   options.progress = [&](const sim::AllProgress& now) {
     progress.update(now.bytes_done, now.bytes_total, now.references);
   };
+  prefer_huge_heap();
   sim::replay_all(each, options);
   for (size_t i = 0; i < configs.size(); ++i)
     if (outcomes[i].result) warn_of_torn(*configs[i], *outcomes[i].result);

@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "base/error.h"
+#include "base/host_heap.h"
 #include "base/interrupt.h"
 #include "base/output_file.h"
 #include "base/units.h"
@@ -205,6 +206,7 @@ Found run_points(const Arguments& arguments, const std::vector<sweep::Point>& po
       "runs that were at their end are kept, those that share a pass end together; the same "
       "command goes on from there");
   const PatientInterrupts patient;
+  prefer_huge_heap();
   report::Progress progress("sweeping", "references", progress_style(arguments));
   sweep::SweepOptions options;
   options.jobs = jobs;
