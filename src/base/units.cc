@@ -85,6 +85,12 @@ std::string format_count(uint64_t count) {
   return digits;
 }
 
+std::string format_counted(uint64_t count, std::string_view one, std::string_view many) {
+  const std::string number = format_count(count);
+  if (count == 1 || many.empty()) return fmt::format("{} {}{}", number, one, count == 1 ? "" : "s");
+  return fmt::format("{} {}", number, many);
+}
+
 std::string format_rights(Rights rights) {
   return {rights.has(Rights::kRead) ? 'r' : '-', rights.has(Rights::kWrite) ? 'w' : '-',
           rights.has(Rights::kExec) ? 'x' : '-'};

@@ -26,6 +26,9 @@ std::string format_size(uint64_t bytes);
 // With thousands separators: 1234567 -> "1,234,567".
 std::string format_count(uint64_t count);
 
+// The same with what is counted: "1 chunk", "2,000 chunks". `many`: if it is not `one` and an "s".
+std::string format_counted(uint64_t count, std::string_view one, std::string_view many = {});
+
 // "rwx", with '-' for what there is no right to.
 std::string format_rights(Rights rights);
 

@@ -105,13 +105,13 @@ void say_result(const record::RecordOptions& options, const record::RecordResult
       "exceptions whose places QEMU does not show, behind which blocks were not cut");
   add(counts.unknown_ends, "processes whose end was not told, taken as killed");
   add(counts.lost_words, "words lost of processes that were killed");
-  note(fmt::format(
-      "{}: {} instructions, {} data accesses of {} processes, {} programs and {} further threads; "
-      "{} bytes{}",
-      options.output, format_count(result.totals.instructions),
-      format_count(result.totals.data_accesses()), format_count(counts.processes),
-      format_count(counts.programs), format_count(counts.threads), format_count(result.file_bytes),
-      extra));
+  note(fmt::format("{}: {}, {} of {}, {} and {}; {} bytes{}", options.output,
+                   format_counted(result.totals.instructions, "instruction"),
+                   format_counted(result.totals.data_accesses(), "data access", "data accesses"),
+                   format_counted(counts.processes, "process", "processes"),
+                   format_counted(counts.programs, "program"),
+                   format_counted(counts.threads, "further thread"),
+                   format_count(result.file_bytes), extra));
 }
 
 }  // namespace
@@ -153,8 +153,8 @@ void record(const Words& given) {
                               progress_style(arguments));
     result = record::record(options, [&](uint64_t instructions, size_t processes) {
       progress.update(0, 0, instructions);
-      progress.beside(fmt::format("{} so far, {} {}", format_count(instructions), processes,
-                                  processes == 1 ? "process" : "processes"));
+      progress.beside(fmt::format("{} so far, {}", format_count(instructions),
+                                  format_counted(processes, "process", "processes")));
     });
   }
   say_what_is_missing(result);

@@ -17,6 +17,10 @@ uint64_t value_of(const stats::Report& report, const char* name) {
   return counter == nullptr ? 0 : counter->value;
 }
 
+std::string refused(uint64_t count) {
+  return format_counted(count, "reference was", "references were") + " refused";
+}
+
 }  // namespace
 
 std::vector<std::string> Refusals::counters() {
@@ -28,22 +32,21 @@ void Refusals::look(const std::string& name, const stats::Report& report) {
   const uint64_t no_page = of_ == Of::Script ? 0 : value_of(report, kNoHugePage);
   if (no_place != 0)
     warn(
-        fmt::format("{}: {} references were refused that the program has a right to: its page "
+        fmt::format("{}: {} that the program has a right to: its page "
                     "table has no place for their addresses",
-                    name, format_count(no_place)));
+                    name, refused(no_place)));
   if (no_page != 0)
     warn(
-        fmt::format("{}: {} references were refused because the pool of huge pages was empty; "
+        fmt::format("{}: {} because the pool of huge pages was empty; "
                     "kernel.hugetlb_pages makes it larger",
-                    name, format_count(no_page)));
+                    name, refused(no_page)));
   if (first_.empty() && no_place + no_page != 0) first_ = name;
   count_ += no_place + no_page;
 }
 
 void Refusals::answer(bool checked) const {
   if (checked && count_ != 0)
-    throw Error(first_, fmt::format("{} references were refused that the program has a right to",
-                                    format_count(count_)));
+    throw Error(first_, refused(count_) + " that the program has a right to");
 }
 
 }  // namespace mmusim::cli

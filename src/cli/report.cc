@@ -79,9 +79,9 @@ void report(const Words& words) {
   const size_t documents = results.documents.size() + results.footprints.size();
   file.write(report::page_of(std::move(results)));
   file.commit();
-  print(fmt::format("{}: {} run{}{}{}\n", file.path(), format_count(runs), runs == 1 ? "" : "s",
+  print(fmt::format("{}: {}{}{}\n", file.path(), format_counted(runs, "run"),
                     failed == 0 ? "" : fmt::format(", {} failed", format_count(failed)),
-                    documents == 0 ? "" : fmt::format(", {} further documents", documents)));
+                    documents == 0 ? "" : ", " + format_counted(documents, "further document")));
 }
 
 }  // namespace mmusim::cli

@@ -205,9 +205,9 @@ void tell_of_prepare(const config::Config& config, const sim::ReplayResult& resu
   constexpr uint64_t kAWhile = 100'000'000;  // references
   if (result.streams.lacking == 0 || result.totals.references() < kAWhile) return;
   note(
-      fmt::format("{}: of {} chunks {} lack the page streams that this machine could do with; "
+      fmt::format("{}: of {} {} lack the page streams that this machine could do with; "
                   "'mmusim trace prepare' adds them where they take little room",
-                  config.text(kTraceKey), format_count(result.streams.all_chunks()),
+                  config.text(kTraceKey), format_counted(result.streams.all_chunks(), "chunk"),
                   format_count(result.streams.lacking)));
 }
 

@@ -179,8 +179,8 @@ void submit_to_slurm(const Arguments& arguments, const Words& words, const std::
                                               {"words", kept},
                                               {"jobs", jobs}}));
   report::Facts facts{.id = "sweep"};
-  facts.add("job", "job", fmt::format("{}, of {} tasks", job, tasks));
-  facts.add("missing", "missing", fmt::format("{} runs", format_count(missing)));
+  facts.add("job", "job", fmt::format("{}, of {}", job, format_counted(tasks, "task")));
+  facts.add("missing", "missing", format_counted(missing, "run"));
   facts.add("status", "status", fmt::format("mmusim sweep status {}", folder));
   facts.add("resume", "the table", fmt::format("mmusim sweep resume {}", folder));
   print(report::text_of({.kind = "sweep", .blocks = {facts}},

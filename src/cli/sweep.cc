@@ -77,8 +77,8 @@ std::set<std::string> check_points(const SweepPoints& made) {
                       names.size() == 1 ? "" : fmt::format(" and {} more", names.size() - 1), why));
   if (impossible != 0)
     throw UsageError("",
-                     fmt::format("{} of {} points are impossible", impossible,
-                                 made.points.size() + made.impossible),
+                     fmt::format("{} of {} are impossible", impossible,
+                                 format_counted(made.points.size() + made.impossible, "point")),
                      "nothing was run");
   return counters;
 }
@@ -142,8 +142,9 @@ void dry_run(const Arguments& arguments, const std::vector<sweep::Point>& points
                         format_count(runs.size() - missing.size())));
   facts.add("time", "time",
             estimate.seconds
-                ? fmt::format("about {} with {} jobs, by a probe of {} points, each run alone",
-                              report::format_duration(*estimate.seconds), jobs, estimate.probed)
+                ? fmt::format("about {} with {}, by a probe of {}, each run alone",
+                              report::format_duration(*estimate.seconds),
+                              format_counted(jobs, "job"), format_counted(estimate.probed, "point"))
                 : std::string("unknown: no probe came through, or a trace is torn"));
   facts.add("memory", "memory",
             fmt::format("at least {} MiB at a time, by the same", (estimate.bytes >> 20) + 1));
@@ -164,8 +165,8 @@ void say_status(const std::vector<sweep::Point>& points, const std::string& fold
   const size_t missing = missing_runs(points, folder).size();
   report::Facts facts{.id = "sweep"};
   facts.add("runs", "runs",
-            fmt::format("{} for {} points: {} are there, {} missing", format_count(runs),
-                        format_count(points.size()), format_count(runs - missing),
+            fmt::format("{} for {}: {} are there, {} missing", format_count(runs),
+                        format_counted(points.size(), "point"), format_count(runs - missing),
                         format_count(missing)));
   if (const auto submitted = submitted_from(folder))
     for (const std::string& job : submitted->jobs)
@@ -230,7 +231,7 @@ Found run_points(const Arguments& arguments, const std::vector<sweep::Point>& po
     }
     if (now.done == told) return;
     told = now.done;
-    progress.beside(fmt::format("{} of {} runs{}", now.done, now.runs,
+    progress.beside(fmt::format("{} of {}{}", now.done, format_counted(now.runs, "run"),
                                 now.failed == 0 ? "" : fmt::format(", {} failed", now.failed)));
   };
   Found found;
@@ -250,11 +251,11 @@ Found run_points(const Arguments& arguments, const std::vector<sweep::Point>& po
 
 void show(const std::string& folder, const report::Table& table, size_t runs, const Found& found) {
   report::Facts facts{.id = "sweep"};
-  facts.add(
-      "runs", "runs",
-      fmt::format("{} for {} points: {} done now, {} found, {} failed", format_count(runs),
-                  format_count(table.rows.size()), format_count(runs - found.kept - found.failed),
-                  format_count(found.kept), format_count(found.failed)));
+  facts.add("runs", "runs",
+            fmt::format("{} for {}: {} done now, {} found, {} failed", format_count(runs),
+                        format_counted(table.rows.size(), "point"),
+                        format_count(runs - found.kept - found.failed), format_count(found.kept),
+                        format_count(found.failed)));
   facts.add("results", "results", fmt::format("{0}/results.csv, {0}/results.db", folder));
   facts.add("shown", "shown",
             "misses of the first and the last level of TLBs, and cycles of translation, per 1000 "
@@ -332,16 +333,16 @@ void do_sweep(const Words& words) {
   const Found found = run_points(arguments, points, asked, jobs, store);
   const auto refuse_failed = [&](size_t runs) {
     if (found.failed != 0)
-      throw Error("", fmt::format("{} of {} runs failed", found.failed, runs),
+      throw Error("", fmt::format("{} of {} failed", found.failed, format_counted(runs, "run")),
                   "results.csv says why; the same command tries them again");
   };
   if (share) {
     for (size_t i = 0; i < points.size(); ++i)
       if (found.outcomes[i].is == sweep::Outcome::Is::Failed)
         error(fmt::format("{}: {}", points[i].name, found.outcomes[i].why));
-    print(fmt::format("share {} of {}: {} runs done now, {} found, {} failed\n", share->number,
-                      share->of, points.size() - found.kept - found.failed, found.kept,
-                      found.failed));
+    print(fmt::format("share {} of {}: {} done now, {} found, {} failed\n", share->number,
+                      share->of, format_counted(points.size() - found.kept - found.failed, "run"),
+                      found.kept, found.failed));
     refuse_failed(points.size());
     return;
   }

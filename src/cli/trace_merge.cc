@@ -37,8 +37,7 @@ void trace_merge(const Words& words) {
   const std::string& output = output_of(arguments);
   const Words& paths = arguments.texts("TRACE");
   if (paths.size() < 2 || paths.size() > trace::kMostMerged)
-    throw UsageError("",
-                     fmt::format("{} trace{} given", paths.size(), paths.size() == 1 ? "" : "s"),
+    throw UsageError("", format_counted(paths.size(), "trace") + " given",
                      fmt::format("merge takes 2 to {}", trace::kMostMerged));
   options.quantum = arguments.number("quantum", options.quantum);
   if (options.quantum == 0) throw UsageError("--quantum", "a turn has at least 1 instruction");

@@ -30,8 +30,7 @@ std::string box(const std::string& part, const TableNode& node, bool root) {
   label += fmt::format("{:#x}", node.base.value());
   if (node.covers < 64) label += fmt::format(" + {}", format_size(uint64_t{1} << node.covers));
   label += fmt::format("\\n{} slots, {}", node.slots, format_size(node.bytes));
-  if (node.leaves != 0)
-    label += fmt::format("\\n{} {}", node.leaves, node.leaves == 1 ? "leaf" : "leaves");
+  if (node.leaves != 0) label += "\\n" + format_counted(node.leaves, "leaf", "leaves");
   return fmt::format("  {} [label=\"{}\"{}];\n", name_of(part, node.address), label,
                      node.tables == 0 && node.leaves != 0 ? ", fillcolor=\"#dcebdc\"" : "");
 }
@@ -111,10 +110,10 @@ class Picture {
     }
     if (rest.tables == 0) return;
     text_ += fmt::format(
-        "  more_{0} [label=\"{1} more table{2}\\n{3}, {4} lea{5}\", style=dashed];\n"
+        "  more_{0} [label=\"{1}\\n{2}, {3}\", style=dashed];\n"
         "  {0} -> more_{0};\n",
-        name_of(part_, table), rest.tables, rest.tables == 1 ? "" : "s", format_size(rest.bytes),
-        rest.leaves, rest.leaves == 1 ? "f" : "ves");
+        name_of(part_, table), format_counted(rest.tables, "more table"), format_size(rest.bytes),
+        format_counted(rest.leaves, "leaf", "leaves"));
   }
 
   const Tree& tree_;
@@ -136,9 +135,9 @@ std::string levels_box(const std::string& part, const Tree& tree) {
   std::string label = "all of it:\\l";
   for (auto level = levels.rbegin(); level != levels.rend(); ++level) {
     const LeftOut& all = level->second;
-    label += fmt::format("level {}: {} table{}, {}", level->first, format_count(all.tables),
-                         all.tables == 1 ? "" : "s", format_size(all.bytes));
-    if (all.leaves != 0) label += fmt::format(", {} leaves", format_count(all.leaves));
+    label += fmt::format("level {}: {}, {}", level->first, format_counted(all.tables, "table"),
+                         format_size(all.bytes));
+    if (all.leaves != 0) label += ", " + format_counted(all.leaves, "leaf", "leaves");
     label += "\\l";
   }
   return fmt::format("  {}levels [label=\"{}\", shape=note];\n", part, label);

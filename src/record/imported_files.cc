@@ -7,6 +7,7 @@
 #include <variant>
 
 #include "base/file_state.h"
+#include "base/units.h"
 #include "record/mapped_files.h"
 #include "symbols/identity.h"
 #include "trace/file_identity.h"
@@ -14,9 +15,6 @@
 namespace mmusim::record {
 namespace {
 
-std::string some(size_t files) {
-  return files == 1 ? "1 file" : fmt::format("{} files", files);
-}
 // The first of them, and that there are more.
 std::string named(const std::set<std::string>& files) {
   return fmt::format("{}{}", *files.begin(), files.size() == 1 ? "" : ", ...");
@@ -85,8 +83,8 @@ std::vector<std::string> ImportedFiles::warnings() const {
   std::vector<std::string> said;
   const auto say = [&](const std::set<std::string>& files, const char* why) {
     if (!files.empty())
-      said.push_back(
-          fmt::format("{} mapped as code {} ({}).", some(files.size()), why, named(files)));
+      said.push_back(fmt::format("{} mapped as code {} ({}).", format_counted(files.size(), "file"),
+                                 why, named(files)));
   };
   say(missing_,
       "are not below --files, or no ELF files: the trace does not say which builds they were");

@@ -301,9 +301,9 @@ Document comparison_document(const Comparison& comparison) {
                   work.unit, has_traces(comparison) ? " of the base" : ""));
   for (const ComparedRun& run : comparison.runs)
     if (const uint64_t left_out = value_or_0(run.report, "run.warmup.instructions"); left_out != 0)
-      heading.add(
-          fmt::format("warmup.{}", run.name), "warm-up",
-          fmt::format("{}: {} instructions before, not counted", run.name, format_count(left_out)));
+      heading.add(fmt::format("warmup.{}", run.name), "warm-up",
+                  fmt::format("{}: {} before, not counted", run.name,
+                              format_counted(left_out, "instruction")));
   heading.add("base", "relative", fmt::format("to {}", comparison.runs[comparison.base].name));
   for (const FailedRun& run : comparison.failed)
     heading.add(fmt::format("failed.{}", run.name), "failed",

@@ -23,7 +23,7 @@ Table beside(const Curve& curve, uint64_t instructions) {
                            .names = true}}};
   for (const unsigned ways : kWays)
     table.columns.push_back({.key = fmt::format("ways_{}", ways),
-                             .title = fmt::format("{} way{}", ways, ways == 1 ? "" : "s"),
+                             .title = format_counted(ways, "way"),
                              .unit = "misses per 1000 instructions"});
   constexpr uint64_t kFewest = 16;
   for (uint64_t entries = kFewest; entries <= kMostCurveEntries; entries *= 2) {
@@ -51,8 +51,8 @@ Facts heading_of(const std::string& trace, const std::string& machine, const sim
   heading.add("machine", "machine", fmt::format("{}, whose own TLBs play no part", machine));
   if (curves.behind) {
     const auto text = [](const sim::FirstLevel& level) {
-      return fmt::format("{} entries in {} way{}", level.sets * level.ways, level.ways,
-                         level.ways == 1 ? "" : "s");
+      return fmt::format("{} in {}", format_counted(level.sets * level.ways, "entry", "entries"),
+                         format_counted(level.ways, "way"));
     };
     heading.add("behind", "behind",
                 fmt::format("first levels (LRU) of {} for fetches and {} for data, whose misses "

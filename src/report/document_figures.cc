@@ -58,9 +58,8 @@ Figure figure_of(const OneCurve& curve, bool second) {
                             curve.side, format_size(curve.page));
   table.columns = {{.key = "entries", .title = "entries", .names = true}};
   for (const uint64_t ways : kWays)
-    table.columns.push_back({.key = fmt::format("ways_{}", ways),
-                             .title = fmt::format("{} way{}", ways, ways == 1 ? "" : "s"),
-                             .unit = unit});
+    table.columns.push_back(
+        {.key = fmt::format("ways_{}", ways), .title = format_counted(ways, "way"), .unit = unit});
   table.columns.push_back({.key = "one_set", .title = "fully associative", .unit = unit});
   for (const auto& [entries, by_ways] : curve.misses) {
     if (!is_power_of_two(entries)) continue;
@@ -139,7 +138,7 @@ std::vector<Figure> footprint_figures(const ReadDocument& document) {
       counts.insert(count_of(count));
   for (const uint64_t count : counts)
     words.table.columns.push_back({.key = fmt::format("words_{}", count),
-                                   .title = fmt::format("{} word{}", count, count == 1 ? "" : "s"),
+                                   .title = format_counted(count, "word"),
                                    .unit = "pages"});
   for (const Json& one : footprints) {
     double used = 0;

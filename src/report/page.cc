@@ -54,10 +54,6 @@ std::string folded(const std::string& summary, const std::string& html) {
   return fmt::format("<details><summary>{}</summary>\n{}</details>\n", html_escaped(summary), html);
 }
 
-std::string counted(size_t count, const char* one, const char* many) {
-  return fmt::format("{} {}", format_count(count), count == 1 ? one : many);
-}
-
 std::string text_at(const Json& json, const char* key) {
   const auto found = json.find(key);
   if (found == json.end() || found->is_null()) return "";
@@ -88,7 +84,7 @@ std::string programs_of(const ReadResults& results) {
   }
   constexpr size_t kMost = 3;
   if (programs.empty()) return "mmusim";
-  if (programs.size() > kMost) return counted(programs.size(), "program", "programs");
+  if (programs.size() > kMost) return format_counted(programs.size(), "program");
   return fmt::format("{}", fmt::join(programs, ", "));
 }
 
@@ -130,9 +126,8 @@ std::string tiles_of(const ReadResults& results) {
   } else {
     html += tile(
         "runs", format_count(runs.size()),
-        fmt::format(
-            "{}, {}", counted(values_of(runs, "machine.name").size(), "machine", "machines"),
-            counted(values_of(runs, "machine.page_table").size(), "page table", "page tables")));
+        fmt::format("{}, {}", format_counted(values_of(runs, "machine.name").size(), "machine"),
+                    format_counted(values_of(runs, "machine.page_table").size(), "page table")));
     const auto most = std::max_element(runs.begin(), runs.end(), [](const auto& a, const auto& b) {
       return rate_of(a, "mmu.cycles") < rate_of(b, "mmu.cycles");
     });
@@ -195,9 +190,9 @@ std::string configuration_of(const std::vector<ReadRun>& runs) {
   std::string html = varied.empty() ? "" : html_of(table);
   const std::vector<std::string> others = other_keys(runs, varied);
   if (!others.empty())
-    html += folded(
-        fmt::format("{} in which the machines differ", counted(others.size(), "key", "keys")),
-        html_of(machines_table(runs, others)));
+    html +=
+        folded(fmt::format("{} in which the machines differ", format_counted(others.size(), "key")),
+               html_of(machines_table(runs, others)));
   if (html.empty()) html = "<p>The configurations are the same.</p>\n";
   return html;
 }

@@ -145,9 +145,7 @@ Table told(const Profile& profile, const ProfileTable& of, const ProfileView& vi
   const Sorted rows = sorted(profile, of, view);
   for (const auto& [what, counts] : rows.rows)
     row(counts, where_of(of.by, what));
-  if (rows.left_out != 0)
-    row(rows.others, fmt::format("others: {} row{}", format_count(rows.left_out),
-                                 rows.left_out == 1 ? "" : "s"));
+  if (rows.left_out != 0) row(rows.others, "others: " + format_counted(rows.left_out, "row"));
   if (of.beyond.any()) row(of.beyond, "too many to tell apart");
   row(profile.total, "all", true);
   return table;
@@ -267,7 +265,7 @@ Facts heading_of(const ProfileHeading& h, const Profile& profile, const ProfileV
             fmt::format("{} ({}), page table {}", h.machine, h.arch, h.page_table));
   if (h.script) {
     facts.add("script", "script", h.trace);
-    facts.add("replayed", "run", fmt::format("{} touches", format_count(h.touches)));
+    facts.add("replayed", "run", format_counted(h.touches, "touch", "touches"));
   } else {
     facts.add("trace", "trace", fmt::format("{} ({})", h.trace, h.isa));
   }
@@ -278,7 +276,7 @@ Facts heading_of(const ProfileHeading& h, const Profile& profile, const ProfileV
     facts.add("replayed", "replayed", fmt::format("{} instructions", format_count(h.instructions)));
   if (h.warmup != 0)
     facts.add("warmup", "warm-up",
-              fmt::format("{} instructions before, not counted", format_count(h.warmup)));
+              fmt::format("{} before, not counted", format_counted(h.warmup, "instruction")));
   const auto* const measure =
       std::find_if(std::begin(kProfileMeasures), std::end(kProfileMeasures),
                    [&](const auto& one) { return one.second == view.measure; });

@@ -43,7 +43,7 @@ Facts heading_of(const Heading& heading, const Report& report) {
   }
   if (const uint64_t left_out = value_or(report, "run.warmup.instructions"); left_out != 0)
     facts.add("warmup", "warm-up",
-              fmt::format("{} instructions before, not counted", format_count(left_out)));
+              fmt::format("{} before, not counted", format_counted(left_out, "instruction")));
   if (value_or(report, "vhpt.crowded") != 0)
     facts.add(
         "warning", "warning",
@@ -52,13 +52,16 @@ Facts heading_of(const Heading& heading, const Report& report) {
                     format_count(value_or(report, "vhpt.slots.reached")),
                     format_count(value_or(report, "vhpt.slots"))));
   if (report.find("kernel.forks") != nullptr) {
-    facts.add("processes", "processes",
-              fmt::format("{} forks, {} programs started, {} exits, {} thread switches",
-                          format_count(value_or(report, "kernel.forks") +
-                                       value_or(report, "kernel.forks.shared")),
-                          format_count(value_or(report, "kernel.execs")),
-                          format_count(value_or(report, "kernel.exits")),
-                          format_count(value_or(report, "kernel.switches"))));
+    facts.add(
+        "processes", "processes",
+        fmt::format(
+            "{}, {}, {}, {}",
+            format_counted(
+                value_or(report, "kernel.forks") + value_or(report, "kernel.forks.shared"), "fork"),
+            format_counted(value_or(report, "kernel.execs"), "program started", "programs started"),
+            format_counted(value_or(report, "kernel.exits"), "exit"),
+            format_counted(value_or(report, "kernel.switches"), "thread switch",
+                           "thread switches")));
   }
   facts.add("note", "note", heading.note);
   return facts;

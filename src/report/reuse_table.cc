@@ -172,10 +172,11 @@ std::string reuse_text(const std::string& path, const trace::Stats& stats) {
   TextLayout layout;
   Facts facts{.id = "trace"};
   facts.add("trace", "trace", path);
-  facts.add("references", "references",
-            fmt::format("{} instructions, {} data accesses, {} address spaces",
-                        format_count(stats.totals.instructions),
-                        format_count(stats.totals.data_accesses()), format_count(stats.spaces)));
+  facts.add(
+      "references", "references",
+      fmt::format("{}, {}, {}", format_counted(stats.totals.instructions, "instruction"),
+                  format_counted(stats.totals.data_accesses(), "data access", "data accesses"),
+                  format_counted(stats.spaces, "address space")));
   for (const trace::Reuse& reuse : stats.pages)
     facts.add(fmt::format("pages {}", reuse.page().log2()),
               fmt::format("{} pages", format_size(reuse.page().bytes())),

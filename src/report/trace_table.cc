@@ -281,28 +281,29 @@ std::string trace_text(const std::string& path, const trace::Info& info) {
   line("recorder", info.header.recorder);
   line("notes", info.header.notes);
   line("content hash", info.content_hash);
-  line("file", fmt::format("{} bytes in {} chunks{}", format_count(info.file_bytes),
-                           format_count(info.chunks), info.torn ? ", torn" : ""));
+  line("file", fmt::format("{} bytes in {}{}", format_count(info.file_bytes),
+                           format_counted(info.chunks, "chunk"), info.torn ? ", torn" : ""));
   const trace::PageStreamChunks& pages = info.page_streams;
   line("page streams",
        pages.for_sets == 0
            ? std::string("none (trace prepare adds some)")
-           : fmt::format("in {} chunks for first levels with sets, in {} for any",
-                         format_count(pages.for_sets), format_count(pages.for_any)));
+           : fmt::format("in {} for first levels with sets, in {} for any",
+                         format_counted(pages.for_sets, "chunk"), format_count(pages.for_any)));
   line("uncompressed", fmt::format("{} bytes", format_count(info.raw_bytes)));
-  line("instructions", fmt::format("{} in {} blocks", format_count(totals.instructions),
-                                   format_count(totals.blocks)));
+  line("instructions", fmt::format("{} in {}", format_count(totals.instructions),
+                                   format_counted(totals.blocks, "block")));
   line("data accesses",
-       fmt::format("{} ({} loads, {} stores, {} modifies)", format_count(totals.data_accesses()),
-                   format_count(totals.loads), format_count(totals.stores),
-                   format_count(totals.modifies)));
+       fmt::format("{} ({}, {}, {})", format_count(totals.data_accesses()),
+                   format_counted(totals.loads, "load"), format_counted(totals.stores, "store"),
+                   format_counted(totals.modifies, "modify", "modifies")));
   if (totals.instructions != 0)
     line("size", fmt::format("{:.3f} bytes per instruction", info.bytes_per_instruction()));
   std::string events = format_count(totals.events);
   if (info.scanned) {
     line("processes",
-         fmt::format("{} with {} threads, {} changes of thread", format_count(info.processes),
-                     format_count(info.threads), format_count(info.thread_changes)));
+         fmt::format("{} with {}, {}", format_count(info.processes),
+                     format_counted(info.threads, "thread"),
+                     format_counted(info.thread_changes, "change of thread", "changes of thread")));
     const char* separator = ": ";
     for (size_t kind = 0; kind < info.event_counts.size(); ++kind) {
       if (info.event_counts[kind] == 0) continue;

@@ -21,9 +21,9 @@ std::vector<Column> totals_columns() {
 }  // namespace
 
 std::string totals_text(const trace::Totals& totals) {
-  return fmt::format("{} instructions, {} data accesses, {} events",
-                     format_count(totals.instructions), format_count(totals.data_accesses()),
-                     format_count(totals.events));
+  return fmt::format("{}, {}, {}", format_counted(totals.instructions, "instruction"),
+                     format_counted(totals.data_accesses(), "data access", "data accesses"),
+                     format_counted(totals.events, "event"));
 }
 
 Table remark_table(const trace::VerifyReport& report) {
@@ -65,25 +65,23 @@ std::string verify_text(const std::string& path, const trace::VerifyReport& repo
   for (const trace::OddityRemark& remark : report.remarks)
     text +=
         beside("remark:",
-               fmt::format(
-                   "{} {}, first at instruction {}: {}", trace::sentence_of(remark.oddity),
-                   remark.count == 1 ? "Once" : fmt::format("{} times", format_count(remark.count)),
-                   format_count(remark.first), remark.example),
+               fmt::format("{} {}, first at instruction {}: {}", trace::sentence_of(remark.oddity),
+                           remark.count == 1 ? "Once" : format_count(remark.count) + " times",
+                           format_count(remark.first), remark.example),
                kToolIndent);
   const trace::Info& info = report.info;
   const uint64_t all = info.totals.references();
   return text +
-         beside(
-             fmt::format("{}:", path),
-             fmt::format("{}: {} in {} chunks; {} references looked up in recorded areas; hash {}",
-                         info.torn ? "torn, and sound as far as it goes" : "sound",
-                         totals_text(info.totals), format_count(info.chunks),
-                         report.references_checked == all && all != 0
-                             ? "all"
-                             : fmt::format("{} of {}", format_count(report.references_checked),
-                                           format_count(all)),
-                         info.content_hash),
-             kToolIndent);
+         beside(fmt::format("{}:", path),
+                fmt::format("{}: {} in {}; {} references looked up in recorded areas; hash {}",
+                            info.torn ? "torn, and sound as far as it goes" : "sound",
+                            totals_text(info.totals), format_counted(info.chunks, "chunk"),
+                            report.references_checked == all && all != 0
+                                ? "all"
+                                : fmt::format("{} of {}", format_count(report.references_checked),
+                                              format_count(all)),
+                            info.content_hash),
+                kToolIndent);
 }
 
 Table cut_table(const std::string& output, const trace::CutResult& result) {
@@ -125,14 +123,14 @@ Document cut_document(const std::string& path, const std::string& output,
 }
 
 std::string cut_text(const std::string& output, const trace::CutResult& result) {
-  std::string text = beside(
-      fmt::format("{}:", output),
-      fmt::format("{}; {} of the events set up {} processes ({} ended and not waited for) with {} "
-                  "areas",
-                  totals_text(result.totals), format_count(result.state_events),
-                  format_count(result.processes + result.zombies), format_count(result.zombies),
-                  format_count(result.areas)),
-      kToolIndent);
+  std::string text =
+      beside(fmt::format("{}:", output),
+             fmt::format("{}; {} of the events set up {} ({} ended and not waited for) with {} "
+                         "areas",
+                         totals_text(result.totals), format_count(result.state_events),
+                         format_counted(result.processes + result.zombies, "process", "processes"),
+                         format_count(result.zombies), format_count(result.areas)),
+             kToolIndent);
   if (result.areas_not_set_up != 0)
     text += beside("note:",
                    fmt::format("{} bytes of areas could not be set up as they were",
@@ -201,14 +199,13 @@ Document prepare_document(const std::string& path, const std::string& output,
 }
 
 std::string prepare_text(const std::string& output, const trace::PrepareResult& result) {
-  return beside(
-      fmt::format("{}:", output),
-      fmt::format("{} bytes, {} before; of {} chunks {} have page streams, {} of them for any "
-                  "first-level TLB",
-                  format_count(result.bytes_after), format_count(result.bytes_before),
-                  format_count(result.chunks), format_count(result.for_sets),
-                  format_count(result.for_any)),
-      kToolIndent);
+  return beside(fmt::format("{}:", output),
+                fmt::format("{} bytes, {} before; of {} {} have page streams, {} of them for any "
+                            "first-level TLB",
+                            format_count(result.bytes_after), format_count(result.bytes_before),
+                            format_counted(result.chunks, "chunk"), format_count(result.for_sets),
+                            format_count(result.for_any)),
+                kToolIndent);
 }
 
 }  // namespace mmusim::report

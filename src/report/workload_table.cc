@@ -8,6 +8,7 @@
 #include <utility>
 #include <vector>
 
+#include "base/units.h"
 #include "report/data_writers.h"
 #include "report/text_writer.h"
 #include "stats/json.h"
@@ -353,16 +354,13 @@ std::string workload_check_csv(const Plan& plan, const Outcome& simulated, const
 
 std::string workload_verdict(const Plan& plan, const Outcome& simulated, const Outcome& native,
                              const std::string& kernel) {
-  const auto many = [](uint64_t count, const char* what) {
-    return fmt::format("{} {}{}", count, what, count == 1 ? "" : "s");
-  };
   const uint64_t differences = workload_differences(simulated, native);
   if (differences == 0)
-    return fmt::format("{} and {} agree with {}", many(plan.measures.size(), "measure"),
-                       many(plan.steps - 2 * plan.measures.size(), "result"), kernel);
+    return fmt::format("{} and {} agree with {}", format_counted(plan.measures.size(), "measure"),
+                       format_counted(plan.steps - 2 * plan.measures.size(), "result"), kernel);
   return fmt::format("{} of {} and {} DIFFER from {}", differences,
-                     many(plan.measures.size(), "measure"),
-                     many(plan.steps - 2 * plan.measures.size(), "result"), kernel);
+                     format_counted(plan.measures.size(), "measure"),
+                     format_counted(plan.steps - 2 * plan.measures.size(), "result"), kernel);
 }
 
 uint64_t workload_differences(const Outcome& simulated, const Outcome& native) {

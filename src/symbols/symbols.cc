@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "base/error.h"
+#include "base/units.h"
 #include "symbols/identity.h"
 
 namespace mmusim::symbols {
@@ -137,11 +138,10 @@ std::vector<Symbols::Remark> Symbols::remarks() const {
     if (found.by_path_alone) ++by_path_alone;
   }
   if (by_path_alone != 0)
-    said.push_back(
-        {fmt::format("{} found by path alone: the trace does not say which build was "
-                     "recorded",
-                     by_path_alone == 1 ? "1 file is" : fmt::format("{} files are", by_path_alone)),
-         false});
+    said.push_back({fmt::format("{} found by path alone: the trace does not say which build was "
+                                "recorded",
+                                format_counted(by_path_alone, "file is", "files are")),
+                    false});
   return said;
 }
 

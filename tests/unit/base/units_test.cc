@@ -71,6 +71,14 @@ TEST(Units, SeparatesThousands) {
   EXPECT_EQ(format_count(~uint64_t{0}), "18,446,744,073,709,551,615");
 }
 
+TEST(Units, CountsThings) {
+  EXPECT_EQ(format_counted(0, "chunk"), "0 chunks");
+  EXPECT_EQ(format_counted(1, "chunk"), "1 chunk");
+  EXPECT_EQ(format_counted(2000, "chunk"), "2,000 chunks");
+  EXPECT_EQ(format_counted(1, "leaf", "leaves"), "1 leaf");
+  EXPECT_EQ(format_counted(0, "leaf", "leaves"), "0 leaves");
+}
+
 TEST(Units, WritesRights) {
   EXPECT_EQ(format_rights(Rights()), "---");
   EXPECT_EQ(format_rights(Rights(Rights::kRead | Rights::kExec | Rights::kUser)), "r-x");
