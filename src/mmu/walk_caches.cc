@@ -9,39 +9,29 @@ WalkCaches::WalkCaches(std::span<const uint32_t> entries, const RadixFormat& for
     if (entries[level] == 0) continue;
     // So that no bit of an address is lost in a tag.
     MMUSIM_ASSERT(format.levels[level].shift > kSpaceBits);
-    tlb::Geometry geometry;
-    geometry.entries = geometry.ways = entries[level];
-    caches_.emplace_back(level, format.levels[level].shift, geometry);
+    caches_.emplace_back(level, format.levels[level].shift, entries[level]);
   }
-}
-
-template <class Predicate>
-void WalkCaches::remove_if(Predicate predicate) {
-  for (Cache& cache : caches_)
-    for (uint32_t index = 0; index < cache.array.entries(); ++index)
-      if (cache.array.valid(index) && predicate(cache.array.tag(index))) cache.invalidate(index);
 }
 
 void WalkCaches::invalidate_address(VirtAddr va, tlb::Space space) {
-  for (Cache& cache : caches_) {
-    const uint32_t index = cache.array.find(0, cache.tag_of(va, space));
-    if (index != Array::kNone) cache.invalidate(index);
-  }
+  for (Cache& cache : caches_)
+    cache.entries.remove(cache.tag_of(va, space));
 }
 
 void WalkCaches::invalidate_space(tlb::Space space) {
-  remove_if([space](uint64_t tag) { return Cache::space_of(tag) == space; });
+  for (Cache& cache : caches_)
+    cache.entries.remove_if([space](uint64_t tag) { return Cache::space_of(tag) == space; });
 }
 
 void WalkCaches::invalidate_all() {
-  remove_if([](uint64_t) { return true; });
+  for (Cache& cache : caches_)
+    cache.entries.remove_if([](uint64_t) { return true; });
 }
 
 void WalkCaches::for_each(const std::function<void(tlb::Space, PhysAddr)>& visit) const {
   for (const Cache& cache : caches_)
-    for (uint32_t index = 0; index < cache.array.entries(); ++index)
-      if (cache.array.valid(index))
-        visit(Cache::space_of(cache.array.tag(index)), cache.array.payload(index).table);
+    cache.entries.for_each(
+        [&](uint64_t tag, const Payload& payload) { visit(Cache::space_of(tag), payload.table); });
 }
 
 }  // namespace mmusim::mmu

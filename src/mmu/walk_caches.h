@@ -8,10 +8,7 @@
 // off.
 //
 // A lookup takes the deepest match, which is the only one used. Entries are made by a walk that
-// ended well, for the entries it read in memory (see radix_walker.h). The entry of a
-// cache that was used last is known by its tag: most walks, of the upper levels nearly all, begin
-// at that one again, which is then not looked for, nor does the use change anything. Not
-// thread-safe.
+// ended well, for the entries it read in memory (see radix_walker.h). Not thread-safe.
 #ifndef MMUSIM_MMU_WALK_CACHES_H_
 #define MMUSIM_MMU_WALK_CACHES_H_
 
@@ -22,8 +19,8 @@
 
 #include "base/types.h"
 #include "mmu/radix_format.h"
-#include "tlb/array.h"
 #include "tlb/level.h"
+#include "tlb/lru_table.h"
 
 namespace mmusim::mmu {
 
@@ -42,19 +39,12 @@ class WalkCaches {
   // has 16 bits, here and below.
   [[gnu::always_inline]] bool find(VirtAddr va, tlb::Space space, WalkStart& start) {
     for (Cache& cache : caches_) {
-      const uint64_t tag = cache.tag_of(va, space);
-      if (tag != cache.latest) {
-        cache.sought = tag;
-        cache.probe = Array::probe(0, tag);
-        const uint32_t index = cache.array.find(cache.probe, tag);
-        if (index == Array::kNone) continue;
-        cache.array.touch(index, ++clock_);
-        cache.used(tag, index);
-      }
-      const Payload& payload = cache.array.payload(cache.latest_index);
+      cache.sought = cache.tag_of(va, space);
+      const Payload* const known = cache.entries.use(cache.sought);
+      if (known == nullptr) continue;
       start.level = cache.level - 1;
-      start.table = payload.table;
-      start.rights = payload.rights;
+      start.table = known->table;
+      start.rights = known->rights;
       return true;
     }
     return false;
@@ -67,7 +57,7 @@ class WalkCaches {
     for (Cache& cache : caches_) {
       if (cache.level <= leaf) continue;
       if (cache.level > first) return;
-      Payload& payload = cache.make(++clock_);
+      Payload& payload = cache.entries.make(cache.sought);
       payload.table = passed[cache.level].table;
       payload.rights = passed[cache.level].rights;
     }
@@ -84,49 +74,26 @@ class WalkCaches {
     PhysAddr table;
     Rights rights;
   };
-  using Array = tlb::TlbArray<uint64_t, Payload>;
 
   // Of the entries at one level. Tags: the address bits from the entry's reach up, the space, and a
   // bit that no empty way has.
   struct Cache {
-    Cache(unsigned at_level, unsigned reach, const tlb::Geometry& geometry)
-        : level(at_level), shift(reach), array(geometry, tlb::Uses::Told) {}
+    Cache(unsigned at_level, unsigned reach, uint32_t count)
+        : level(at_level), shift(reach), entries(count) {}
 
     unsigned level;
     unsigned shift;       // log2 of what an entry reaches
-    uint64_t latest = 0;  // tag of the entry used last; 0: not known
-    uint32_t latest_index = 0;
-    Array::Probe probe;   // of ...
-    uint64_t sought = 0;  // ... what was looked for last, where that was not `latest`
-    Array array;
+    uint64_t sought = 0;  // tag of what was looked for last
+    tlb::LruTable<Payload> entries;
 
     [[nodiscard]] uint64_t tag_of(VirtAddr va, tlb::Space space) const {
       return va.value() >> shift << (kSpaceBits + 1) | space << 1 | 1;
     }
     [[nodiscard]] static uint16_t space_of(uint64_t tag) { return static_cast<uint16_t>(tag >> 1); }
-    void used(uint64_t tag, uint32_t index) {
-      latest = tag;
-      latest_index = index;
-    }
-    [[gnu::always_inline]] Payload& make(uint64_t now) {
-      const uint32_t known = array.victim_of_full(0);
-      const uint32_t index = known != Array::kNone ? known : array.victim(0);
-      used(sought, index);
-      return known != Array::kNone ? array.fill_known(probe, index, sought, now)
-                                   : array.fill(0, index, sought, now);
-    }
-    void invalidate(uint32_t index) {
-      array.invalidate(index);
-      latest = 0;
-    }
   };
   static constexpr unsigned kSpaceBits = 16;
 
-  template <class Predicate>
-  void remove_if(Predicate predicate);
-
   std::vector<Cache> caches_;  // those there are, the deepest first
-  uint64_t clock_ = 0;
 };
 
 }  // namespace mmusim::mmu
