@@ -99,11 +99,15 @@ class TlbArray {
     uint32_t set = 0;
     uint16_t digest = 0;
   };
-  [[nodiscard]] static Probe probe(uint32_t set, const Tag& tag) { return {set, digest(tag)}; }
+  // Word by word to where it stays: a copy would wait for what was just written.
+  static void aim(Probe& probe, uint32_t set, const Tag& tag) {
+    probe.set = set;
+    probe.digest = digest(tag);
+  }
 
   // The entry of `set` with this tag, which is not Tag{}; or kNone. Changes nothing.
   [[nodiscard, gnu::always_inline]] uint32_t find(uint32_t set, const Tag& tag) const {
-    return find(probe(set, tag), tag);
+    return find(Probe{set, digest(tag)}, tag);
   }
   [[nodiscard, gnu::always_inline]] uint32_t find(const Probe& probe, const Tag& tag) const {
     const uint32_t from = first_like(probe);
@@ -115,9 +119,11 @@ class TlbArray {
     const uint16_t* const digests = &digests_[size_t{probe.set} * stride_];
     const Wanted wanted(probe.digest);
     uint32_t way = 0;
-    for (; way + 2 * kLanes <= stride_; way += 2 * kLanes)
-      if (wanted.in_two(digests + way) != 0) return way;
-    return way == stride_ || wanted.in_one(digests + way) == 0 ? kNone : way;
+    do {
+      if (wanted.is_in(digests + way)) return way & ~(2 * kLanes - 1);
+      way += kLanes;
+    } while (way != stride_);
+    return kNone;
   }
   [[nodiscard]] uint32_t find_from(const Probe& probe, const Tag& tag, uint32_t from) const {
     return search(probe.set, probe.digest, tag, from);
@@ -267,6 +273,9 @@ class TlbArray {
    public:
 #ifdef __SSE2__
     explicit Wanted(uint16_t digest) : lanes_(_mm_set1_epi16(static_cast<int16_t>(digest))) {}
+    [[nodiscard]] bool is_in(const uint16_t* digests) const {
+      return bits_of(same(digests)) != 0;
+    }
     [[nodiscard]] uint32_t in_one(const uint16_t* digests) const {
       return bits_of(_mm_packs_epi16(same(digests), _mm_setzero_si128()));
     }
@@ -286,6 +295,9 @@ class TlbArray {
     __m128i lanes_;
 #else
     explicit Wanted(uint16_t digest) : digest_(digest) {}
+    [[nodiscard]] bool is_in(const uint16_t* digests) const {
+      return in(digests, kLanes) != 0;
+    }
     [[nodiscard]] uint32_t in_one(const uint16_t* digests) const {
       return in(digests, kLanes);
     }
@@ -307,14 +319,10 @@ class TlbArray {
   static uint16_t digest(const Tag& tag) {
     constexpr size_t kBytes = sizeof(Tag);
     const auto words = std::bit_cast<std::array<uint64_t, kBytes / sizeof(uint64_t)>>(tag);
-    // An odd factor for each word, so that the products need not wait for each other.
-    uint64_t mixed = 0;
-    uint64_t factor = 0x9e3779b97f4a7c15;
-    for (const uint64_t word : words) {
-      mixed += word * factor;
-      factor *= 0xd1342543de82ef95;
-    }
-    return static_cast<uint16_t>(mixed >> 48) | 1;
+    uint64_t sum = 0;
+    for (const uint64_t word : words)
+      sum += word;
+    return static_cast<uint16_t>(sum * 0x9e3779b97f4a7c15 >> 48) | 1;
   }
   // Where an entry's digest is.
   [[nodiscard]] size_t digest_at(uint32_t index) const {

@@ -264,7 +264,7 @@ class Level {
     // store buffer.
     [[gnu::always_inline]] void seek(VirtAddr va, Space space, Sought& sought) const {
       sought.tag = tag(va, space);
-      sought.probe = bank->array.probe(set_of(va), sought.tag);
+      bank->array.aim(sought.probe, set_of(va), sought.tag);
     }
     [[nodiscard]] bool may_have(VirtAddr va) const { return extent.has(va.value()); }
     // There is an entry. Whether there may be some now where there were none.

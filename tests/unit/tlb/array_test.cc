@@ -276,7 +276,9 @@ TEST_P(TlbArrayUses, SetsAgreeWithASearchWayByWay) {
       const uint32_t known = random.below(2) == 0 ? array.victim_of_full(set) : Array::kNone;
       const uint32_t way = known != Array::kNone ? known : array.victim(set);
       ASSERT_EQ(way, victim - model.begin());
-      (known != Array::kNone ? array.fill_known(Array::probe(set, tag), way, tag, time)
+      Array::Probe probe;
+      Array::aim(probe, set, tag);
+      (known != Array::kNone ? array.fill_known(probe, way, tag, time)
                              : array.fill(set, way, tag, time)) = 'x';
       *victim = {tag, time};
     }
