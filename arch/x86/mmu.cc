@@ -45,8 +45,16 @@ template <bool kPlain>
 [[gnu::always_inline]] inline mmu::FaultReason Mmu::refill(const SideLevels& side, VirtAddr va,
                                                            AccessKind kind, Hit& hit) {
   path_.hardware_step(kWalkStep);
-  const mmu::WalkResult walk =
-      kPlain ? walker_.walk_plain(root_, va, pcid_, kind) : this->walk(va, kind);
+  if constexpr (!kPlain) return take(side, va, walk(va, kind), hit);
+  if (walker_.is_pae()) follow_pdptes();
+  return take(side, va,
+              walker_.is_pae() ? walker_.walk_plain_pae(root_, va, pcid_, kind)
+                               : walker_.walk_plain(root_, va, pcid_, kind),
+              hit);
+}
+
+[[gnu::always_inline]] inline mmu::FaultReason Mmu::take(const SideLevels& side, VirtAddr va,
+                                                         const mmu::WalkResult& walk, Hit& hit) {
   if (walk.fault != mmu::FaultReason::None) {
     ++counters_.refused;
     return walk.fault;
@@ -60,19 +68,21 @@ template <bool kPlain>
   if (gate_.contains(va)) [[unlikely]]
     return walker_.walk(gate_root_, va, pcid_, kind, Walks::Gate);
   if (native_) return native_->walk(*table_, va, pcid_, kind);
-  if (pdptes_stale()) {
-    path_.remark("a PDPTE has been changed: the kernel loads CR3 again");
-    ++counters_.pdpte_reloads;
-    reload();
-  }
+  follow_pdptes();
   return walker_.walk(root_, va, pcid_, kind);
 }
 
+void Mmu::follow_pdptes() {
+  if (!walker_.pdptes_stale(root_)) return;
+  path_.remark("a PDPTE has been changed: the kernel loads CR3 again");
+  ++counters_.pdpte_reloads;
+  reload();
+}
+
+// Of an entry that lets the program through.
 [[gnu::always_inline]] inline mmu::Translation Mmu::finish(const SideLevels& side, VirtAddr va,
                                                            AccessKind kind, const Hit& hit) {
-  const Rights rights = hit.payload->rights;
-  return Cpu::finish(side, mmu::side_of(kind) == mmu::kData, va, hit,
-                     rights.has(Rights::kUser) ? rights : Rights());
+  return Cpu::finish(side, mmu::side_of(kind) == mmu::kData, va, hit, hit.payload->rights);
 }
 
 mmu::Translation Mmu::access(VirtAddr va, AccessKind kind, bool retry) {
@@ -261,7 +271,7 @@ void Mmu::load(pt::RootToken root, Pcid pcid, mmu::Shadow* shadow, pt::PageTable
 // The lower half of the addresses, or what of it lies below the gate.
 void Mmu::find_plain() {
   plain_end_ = 0;
-  if (!loaded_ || native_ || paging_.is_pae()) return;
+  if (!loaded_ || native_) return;
   plain_end_ = uint64_t{1} << (paging_.is_long() ? paging_.shift(paging_.levels) - 1 : 32);
   if (gate_.begin < gate_.end) plain_end_ = std::min(plain_end_, gate_.begin.value());
 }

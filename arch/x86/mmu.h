@@ -163,9 +163,14 @@ class Mmu final : public mmu::Cpu<k4K.log2(), MmuCounts> {
   template <bool kPlain>
   [[gnu::always_inline]] inline mmu::FaultReason refill(const SideLevels& side, VirtAddr va,
                                                         AccessKind kind, Hit& hit);
+  // ... what the walk has found.
+  [[gnu::always_inline]] inline mmu::FaultReason take(const SideLevels& side, VirtAddr va,
+                                                      const mmu::WalkResult& walk, Hit& hit);
   mmu::Translation dirty_assist(const SideLevels& side, VirtAddr va, AccessKind kind,
                                 tlb::Payload before);
   inline mmu::WalkResult walk(VirtAddr va, AccessKind kind);
+  // The kernel loads CR3 again where a walk from root_ would meet a PDPTE that has changed.
+  void follow_pdptes();
   // What the kernel touches to fix a fault at `va`: the entry, and the page.
   void note_kernel_work(VirtAddr va);
   void touch_as_kernel(PhysAddr address);

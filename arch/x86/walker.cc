@@ -1,5 +1,6 @@
 #include "arch/x86/walker.h"
 
+#include <algorithm>
 #include <fmt/format.h>
 
 #include "arch/x86/entry_bits.h"
@@ -84,17 +85,26 @@ void Walker::load_pdptes(PhysAddr root) {
   }
 }
 
+// They are aligned to what they take together, so that the words lie side by side.
 bool Walker::pdptes_differ(PhysAddr root) const {
-  for (unsigned i = 0; i < kPdptes; ++i) {
-    const uint64_t* word = frames_->find_words(root + i * kPdpteBytes);
-    if (pdptes_[i] != (word == nullptr ? 0 : *word)) return true;
-  }
-  return false;
+  const uint64_t* const words = frames_->find_words(root);
+  if (words != nullptr) return !std::equal(pdptes_.begin(), pdptes_.end(), words);
+  return std::any_of(pdptes_.begin(), pdptes_.end(), [](uint64_t pdpte) { return pdpte != 0; });
 }
 
 void Walker::for_each_pdpte(const std::function<void(PhysAddr)>& visit) const {
   for (const uint64_t entry : pdptes_)
     if (PresentBit::get(entry) != 0) visit(PhysAddr(entry & AddressBits::kMask));
+}
+
+const mmu::WalkResult& Walker::walk_plain_pae(PhysAddr root, VirtAddr va, Pcid pcid,
+                                              AccessKind kind) {
+  mmu::WalkStart start = radix_.begin<false>(root, va, pcid);
+  if (radix_.from_root(start)) {
+    const mmu::FaultReason fault = pass_pdpte(va, start);
+    if (fault != mmu::FaultReason::None) return radix_.refuse(fault);
+  }
+  return radix_.go_on_unwatched(start, va, kind);
 }
 
 // The walk begins where the register says that the address has its page directory.

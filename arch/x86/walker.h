@@ -37,24 +37,27 @@ class Walker {
 
   // REQUIRES: paging.has_address(va). With PAE the kernel's `root` is the page directory that the
   // last PDPTE register leads to, whatever is loaded.
-  mmu::WalkResult walk(PhysAddr root, VirtAddr va, Pcid pcid, AccessKind kind,
-                       Walks walks = Walks::Program) {
+  const mmu::WalkResult& walk(PhysAddr root, VirtAddr va, Pcid pcid, AccessKind kind,
+                              Walks walks = Walks::Program) {
     const mmu::Privilege who =
         walks == Walks::Kernel ? mmu::Privilege::Kernel : mmu::Privilege::User;
     if (!pae_ || walks != Walks::Program) return radix_.walk(root, va, pcid, kind, who);
     mmu::WalkStart start = radix_.begin(root, va, pcid);
     if (radix_.from_root(start)) {
       const mmu::FaultReason fault = pass_pdpte(va, start);
-      if (fault != mmu::FaultReason::None) return {.fault = fault, .leaf = {}};
+      if (fault != mmu::FaultReason::None) return radix_.refuse(fault);
     }
     return radix_.go_on(start, va, kind, who);
   }
 
-  // The same of the program's own tables, without PAE, where the path is not watched.
-  [[gnu::always_inline]] mmu::WalkResult walk_plain(PhysAddr root, VirtAddr va, Pcid pcid,
-                                                    AccessKind kind) {
-    return radix_.walk_unwatched(root, va, pcid, kind);
+  // The same of the program's own tables, where the path is not watched: with PAE, and without.
+  [[gnu::noinline]] const mmu::WalkResult& walk_plain_pae(PhysAddr root, VirtAddr va, Pcid pcid,
+                                                          AccessKind kind);
+  [[gnu::always_inline]] const mmu::WalkResult& walk_plain(PhysAddr root, VirtAddr va, Pcid pcid,
+                                                           AccessKind kind) {
+    return radix_.go_on_unwatched(radix_.begin<false>(root, va, pcid), va, kind);
   }
+  [[nodiscard]] bool is_pae() const { return pae_; }
 
   // With PAE, to be called for each MOV CR3; nothing otherwise. Errors: Error when `root` is not
   // where CR3 could say, below 4 GiB.

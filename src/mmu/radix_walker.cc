@@ -26,6 +26,7 @@ RadixWalker::RadixWalker(const RadixFormat& format, std::span<const uint32_t> ca
       table_rights_(format.table_rights),
       frames_(&frames),
       path_(&path),
+      said_mask_(~format.frame_mask | format.reserved),
       caches_(cached, format) {
   MMUSIM_ASSERT(format.count > 0 && format.count <= kMostRadixLevels);
   MMUSIM_ASSERT(format.levels[0].reserved_in_table == ~pt::Entry{0});
@@ -40,7 +41,8 @@ RadixWalker::Place RadixWalker::place_of(unsigned level) const {
               .shift = at.shift - log2_bytes,
               .mask = ((uint64_t{1} << at.index_bits) - 1) << log2_bytes,
               .table = {},
-              .leaf = {}};
+              .leaf = {},
+              .alike = format_.contiguous == nullptr && at.shift == format_.page.log2()};
   const pt::Entry pointer = format_.present | at.table_value | format_.table_accessed;
   const pt::Entry not_in_table = format_.reserved | at.reserved_in_table;
   if (!at.is_leaf(pointer) && (pointer & not_in_table) == 0)
@@ -81,19 +83,21 @@ void RadixWalker::remark_known(unsigned level) {
                             format_.levels[level + 1].kind->name));
 }
 
-WalkResult RadixWalker::walk(PhysAddr root, VirtAddr va, tlb::Space space, AccessKind kind,
-                             Privilege who) {
+const WalkResult& RadixWalker::walk(PhysAddr root, VirtAddr va, tlb::Space space, AccessKind kind,
+                                    Privilege who) {
   return descend<true>(begin(root, va, space), va, kind, who);
 }
 
-WalkResult RadixWalker::go_on(const WalkStart& start, VirtAddr va, AccessKind kind, Privilege who) {
+const WalkResult& RadixWalker::go_on(const WalkStart& start, VirtAddr va, AccessKind kind,
+                                     Privilege who) {
   return descend<true>(start, va, kind, who);
 }
 
-WalkResult RadixWalker::judge(PhysAddr address, unsigned level, unsigned first, pt::Entry entry,
-                              Rights above, AccessKind kind, Privilege who) {
+const WalkResult& RadixWalker::judge(PhysAddr address, unsigned level, unsigned first,
+                                     pt::Entry entry, Rights above, AccessKind kind,
+                                     Privilege who) {
   const RadixFormat::Judged judged = format_.judge(entry, leaf_rights_.of(entry), above, kind, who);
-  if (!judged.allowed) return {.fault = FaultReason::Protection, .leaf = {}};
+  if (!judged.allowed) return end({.fault = FaultReason::Protection, .leaf = {}});
   if (judged.sets_accessed) ++counters_.accessed_set[level];
   if (judged.sets_dirty) ++counters_.dirty_set;
   if (judged.after != entry) write(address, level, judged.after);

@@ -51,14 +51,9 @@ class RadixWalker {
   RadixWalker(const RadixFormat& format, std::span<const uint32_t> cached, mem::FrameMemory& frames,
               MissPath& path);
 
-  WalkResult walk(PhysAddr root, VirtAddr va, tlb::Space space, AccessKind kind,
-                  Privilege who = Privilege::User);
-  // The same of an access of the program's, for who walks at most misses, part of its caller.
-  // REQUIRES: the path is not watched.
-  [[gnu::always_inline]] WalkResult walk_unwatched(PhysAddr root, VirtAddr va, tlb::Space space,
-                                                   AccessKind kind) {
-    return descend<false>(begin<false>(root, va, space), va, kind, Privilege::User);
-  }
+  // The result stays as it is until the next walk.
+  const WalkResult& walk(PhysAddr root, VirtAddr va, tlb::Space space, AccessKind kind,
+                         Privilege who = Privilege::User);
   // In two steps, for who does not begin where `root` says: begin() counts the walk, and
   // with from_root() its start may be changed before it goes on.
   template <bool kWatched = true>
@@ -73,7 +68,15 @@ class RadixWalker {
   [[nodiscard]] bool from_root(const WalkStart& start) const {
     return start.level == format_.count - 1;
   }
-  WalkResult go_on(const WalkStart& start, VirtAddr va, AccessKind kind, Privilege who);
+  const WalkResult& go_on(const WalkStart& start, VirtAddr va, AccessKind kind, Privilege who);
+  // The same of an access of the program's, for who walks at most misses, part of its caller.
+  // REQUIRES: the path is not watched.
+  [[gnu::always_inline]] const WalkResult& go_on_unwatched(const WalkStart& start, VirtAddr va,
+                                                           AccessKind kind) {
+    return descend<false>(start, va, kind, Privilege::User);
+  }
+  // ... or does not go on.
+  const WalkResult& refuse(FaultReason fault) { return end({.fault = fault, .leaf = {}}); }
 
   [[nodiscard]] const RadixFormat& format() const { return format_; }
   [[nodiscard]] WalkCaches& caches() { return caches_; }
@@ -92,8 +95,9 @@ class RadixWalker {
       pt::Entry value = 1;  // with this mask: none
       [[nodiscard]] bool is(pt::Entry entry) const { return (entry & mask) == value; }
     };
-    Usual table;  // a pointer to a table, well-formed and with its accessed bit
-    Usual leaf;   // a leaf, well-formed and with its accessed bit
+    Usual table;         // a pointer to a table, well-formed and with its accessed bit
+    Usual leaf;          // a leaf, well-formed and with its accessed bit
+    bool alike = false;  // leaves stand for themselves, of one frame
 
     // Where in its table the entry for `va` is, in bytes.
     [[nodiscard]] uint64_t of(VirtAddr va) const { return va.value() >> shift & mask; }
@@ -101,14 +105,23 @@ class RadixWalker {
   [[nodiscard]] Place place_of(unsigned level) const;
   // go_on(), inline in all who walk. kWatched: the path may be.
   template <bool kWatched>
-  [[gnu::always_inline]] inline WalkResult descend(const WalkStart& start, VirtAddr va,
-                                                   AccessKind kind, Privilege who);
+  [[gnu::always_inline]] inline const WalkResult& descend(const WalkStart& start, VirtAddr va,
+                                                          AccessKind kind, Privilege who);
   // A walk that began at level `first` has come to a leaf, well-formed: what is to be said of it,
   // and what follows where the access is allowed.
-  WalkResult judge(PhysAddr address, unsigned level, unsigned first, pt::Entry entry, Rights above,
-                   AccessKind kind, Privilege who);
-  WalkResult arrive(const Place& place, unsigned level, unsigned first, pt::Entry entry,
-                    Rights rights, bool dirty);
+  const WalkResult& judge(PhysAddr address, unsigned level, unsigned first, pt::Entry entry,
+                          Rights above, AccessKind kind, Privilege who);
+  const WalkResult& arrive(const Place& place, unsigned level, unsigned first, pt::Entry entry,
+                           Rights rights, bool dirty);
+  const WalkResult& end(const WalkResult& result) {
+    result_of_ = {};
+    return result_ = result;
+  }
+  // Whether the walk ends as the last one did, but for the frame: most leaves of the lowest level
+  // say the same, under tables that leave the same rights.
+  [[nodiscard]] bool ends_alike(pt::Entry entry, Rights above) const {
+    return (entry & said_mask_) == result_of_.said && above == result_of_.above;
+  }
   [[gnu::cold]] void tell_load(PhysAddr address, unsigned level, pt::Entry entry, bool dependent);
   void remark_known(unsigned level);
   // The word that has the entry at `address`; null outside table memory.
@@ -124,6 +137,14 @@ class RadixWalker {
   pt::RightsReader table_rights_;
   mem::FrameMemory* frames_;
   MissPath* path_;
+  WalkResult result_;
+  // A leaf of the lowest level that it is of, which was as leaves mostly are.
+  struct Of {
+    pt::Entry said = ~pt::Entry{0};  // all but its frame, of which some bits are reserved; or none
+    Rights above;                    // what the tables left
+  };
+  Of result_of_;
+  pt::Entry said_mask_;
   std::array<WalkStart, kMostRadixLevels> passed_;  // [level]: what its entry leads to, in a walk
   WalkCaches caches_;
   RadixWalkCounters counters_;
@@ -139,17 +160,19 @@ inline pt::Entry RadixWalker::entry_in(const uint64_t* word, PhysAddr address) c
   return entry;
 }
 
-[[gnu::always_inline]] inline WalkResult RadixWalker::arrive(const Place& place, unsigned level,
-                                                             unsigned first, pt::Entry entry,
-                                                             Rights rights, bool dirty) {
+[[gnu::always_inline]] inline const WalkResult& RadixWalker::arrive(const Place& place,
+                                                                    unsigned level, unsigned first,
+                                                                    pt::Entry entry, Rights rights,
+                                                                    bool dirty) {
   if (level != first) caches_.fill(first, level, passed_);
   const unsigned beside = format_.contiguous == nullptr ? 0 : format_.contiguous(entry, level);
-  return format_.result(entry, PageShift(place.covers + beside), rights, dirty);
+  return end(format_.result(entry, PageShift(place.covers + beside), rights, dirty));
 }
 
 template <bool kWatched>
-[[gnu::always_inline]] inline WalkResult RadixWalker::descend(const WalkStart& start, VirtAddr va,
-                                                              AccessKind kind, Privilege who) {
+[[gnu::always_inline]] inline const WalkResult& RadixWalker::descend(const WalkStart& start,
+                                                                     VirtAddr va, AccessKind kind,
+                                                                     Privilege who) {
   const unsigned first = start.level;
   Rights rights = start.rights;
   PhysAddr table = start.table;
@@ -160,7 +183,7 @@ template <bool kWatched>
     const PhysAddr address = table + place.of(va);
     const uint64_t* const word = word_at(address);
     if (word == nullptr) [[unlikely]]
-      return {.fault = FaultReason::Malformed, .leaf = {}};
+      return end({.fault = FaultReason::Malformed, .leaf = {}});
     const pt::Entry entry = entry_in(word, address);
     ++counters_.loads[level];
     if (kWatched && path_->watched()) [[unlikely]]
@@ -168,20 +191,33 @@ template <bool kWatched>
     else
       path_->count_load(mem::Origin::Walker, level);
 
+    if (level == 0 && ends_alike(entry, rights)) [[likely]] {
+      tlb::Leaf& leaf = result_.leaf;
+      const bool allowed =
+          leaf.rights.allows(kind) && (who == Privilege::Kernel || leaf.rights.has(Rights::kUser));
+      if (allowed && (leaf.dirty || !writes(kind))) [[likely]] {
+        if (first != 0) caches_.fill(first, 0, passed_);
+        leaf.pfn = Pfn(format_.frame(entry));
+        return result_;
+      }
+    }
     if (!place.table.is(entry)) {
-      if (place.leaf.is(entry)) [[likely]] {
+      if (place.leaf.is(entry)) {
         const bool dirty = (entry & format_.dirty) == format_.dirty;
         const Rights all(rights.bits() & leaf_rights_.of(entry).bits());
         const bool allowed =
             all.allows(kind) && (who == Privilege::Kernel || all.has(Rights::kUser));
-        if (allowed && (dirty || !writes(kind))) [[likely]]
-          return arrive(place, level, first, entry, all, dirty);
+        if (allowed && (dirty || !writes(kind))) {
+          arrive(place, level, first, entry, all, dirty);
+          if (level == 0 && place.alike) result_of_ = {entry & said_mask_, rights};
+          return result_;
+        }
       }
       const RadixLevel& at = format_.levels[level];
-      if (!format_.is_present(entry)) return {.fault = FaultReason::NotPresent, .leaf = {}};
+      if (!format_.is_present(entry)) return end({.fault = FaultReason::NotPresent, .leaf = {}});
       const bool leaf = at.is_leaf(entry);
       if ((entry & (format_.reserved | (leaf ? at.reserved_in_leaf : at.reserved_in_table))) != 0)
-        return {.fault = FaultReason::Malformed, .leaf = {}};
+        return end({.fault = FaultReason::Malformed, .leaf = {}});
       if (leaf) return judge(address, level, first, entry, rights, kind, who);
       if (const pt::Entry unset = ~entry & format_.table_accessed; unset != 0) {
         ++counters_.accessed_set[level];

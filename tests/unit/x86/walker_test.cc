@@ -213,5 +213,36 @@ TEST_F(WalkerTest, ReservedBitsAreMalformed) {
       << "a table outside table memory";
 }
 
+// Walks go by the leaf before, where the next one says the same.
+TEST_F(WalkerTest, LeavesAlikeAreJudgedAllTheSame) {
+  Machine machine("");
+  Walker walker(machine.options(), machine.frames(), machine.path());
+  const PhysAddr root = machine.new_table();
+  const auto walk = [&](uint64_t leaf, AccessKind kind = AccessKind::Load) {
+    machine.entry(root, kVa, 0) = leaf;
+    return walker.walk(root, VirtAddr(kVa), 1, kind);
+  };
+  const uint64_t leaf = kP | kU | kA;
+  EXPECT_EQ(walk(0x5000 | leaf).leaf.pfn, Pfn(5));
+  EXPECT_EQ(walk(0x6000 | leaf).leaf.pfn, Pfn(6));
+  EXPECT_EQ(walk(uint64_t{1} << 46 | leaf).fault, FaultReason::Malformed);
+  EXPECT_EQ(walk(0x7000 | leaf).leaf.pfn, Pfn(7));
+  EXPECT_EQ(walk(0x8000 | leaf).fault, FaultReason::None);
+  EXPECT_EQ(walk(0x8000 | leaf, AccessKind::Store).fault, FaultReason::Protection);
+
+  const uint64_t clean = leaf | kW;
+  EXPECT_FALSE(walk(0x5000 | clean).leaf.dirty);
+  EXPECT_FALSE(walk(0x6000 | clean).leaf.dirty);
+  EXPECT_TRUE(walk(0x6000 | clean, AccessKind::Store).leaf.dirty);
+  EXPECT_EQ(machine.entry(root, kVa, 0), 0x6000 | clean | kD);
+
+  const uint64_t dirty = clean | kD;
+  EXPECT_TRUE(walk(0x5000 | dirty, AccessKind::Store).leaf.rights.has(Rights::kWrite));
+  machine.entry(root, kVa, 1) &= ~uint64_t{kW};
+  walker.caches().invalidate_all();
+  EXPECT_EQ(walk(0x5000 | dirty, AccessKind::Store).fault, FaultReason::Protection);
+  EXPECT_FALSE(walk(0x5000 | dirty).leaf.rights.has(Rights::kWrite));
+}
+
 }  // namespace walker_test
 }  // namespace mmusim::x86::testing
