@@ -33,7 +33,8 @@ constexpr uint64_t kLargestMemory = uint64_t{1} << 44;  // 16 TiB
 
 // Contents of so many bytes are mapped: zero already, and without host memory until touched, since
 // a hash table may be a large part of the simulated memory and all but empty. In pages of the
-// host's that are small: a huge one would come for each word of a table whose words lie far apart.
+// host's that are small, until densely_used(): a huge one would come for each word of a table whose
+// words lie far apart.
 constexpr size_t kMapped = size_t{1} << 20;
 
 void* new_contents(size_t bytes) {
@@ -253,7 +254,7 @@ std::optional<PhysAddr> FrameMemory::reserve(uint64_t bytes, FrameUse use) {
   std::optional<Pfn> found;
   size_t run = 0;  // of the last ones taken, adjacent from an aligned one on
   while (!found) {
-    const auto chunk = allocate(kMaxOrder, use, 0);
+    const auto chunk = allocate_bare(kMaxOrder, use, 0);
     if (!chunk) break;
     const bool follows = run != 0 && *chunk == taken.back() + kChunkFrames;
     if (follows)
@@ -266,6 +267,7 @@ std::optional<PhysAddr> FrameMemory::reserve(uint64_t bytes, FrameUse use) {
   for (const Pfn chunk : taken)
     if (!found || chunk < *found) free(chunk, kMaxOrder);
   if (!found) return std::nullopt;
+  if (has_contents(use)) give_contents(*found, frames);
   return address_of(*found);
 }
 
@@ -316,9 +318,13 @@ void FrameMemory::break_up(Pfn first, unsigned order) {
 }
 
 void FrameMemory::give_contents(Pfn first) {
+  give_contents(first, uint64_t{1} << frame(first).order);
+}
+
+// Of a block, or of several that lie side by side, which go one by one.
+void FrameMemory::give_contents(Pfn first, uint64_t frames) {
   MMUSIM_ASSERT(words_[first.value()] == nullptr);
-  const unsigned order = frame(first).order;
-  const size_t bytes = page_.bytes() << order;
+  const size_t bytes = page_.bytes() * frames;
   WordArena* const arena = WordArena::current();
   void* memory = arena != nullptr ? arena->take(bytes) : nullptr;
   if (memory != nullptr)
@@ -326,9 +332,18 @@ void FrameMemory::give_contents(Pfn first) {
   else
     memory = new_contents(bytes);
   auto* base = static_cast<uint64_t*>(memory);
-  for (uint64_t i = 0; i < (uint64_t{1} << order); ++i)
+  for (uint64_t i = 0; i < frames; ++i)
     words_[first.value() + i] = base + i * (page_.bytes() / sizeof(uint64_t));
 }  // NOLINT: the memory belongs to words_[first] now, and goes in drop_contents()
+
+void FrameMemory::densely_used(PhysAddr address) {
+  constexpr uint64_t kHuge = uint64_t{2} << 20;
+  constexpr int kCollapse = 25;  // MADV_COLLAPSE, of Linux 6.1; the C library may not have it
+  uint64_t* const begin = words(PhysAddr(address.value() & ~(kHuge - 1)));
+  if (reinterpret_cast<uintptr_t>(begin) % kHuge != 0) return;
+  if (madvise(begin, kHuge, MADV_HUGEPAGE) == 0)
+    static_cast<void>(madvise(begin, kHuge, kCollapse));  // it may say no
+}
 
 void FrameMemory::drop_contents(Pfn first, unsigned order) {
   const size_t bytes = page_.bytes() << order;

@@ -110,7 +110,7 @@ class FrameMemory {
   // exhausted. REQUIRES: order <= kMaxOrder; use is not Free.
   std::optional<Pfn> allocate(unsigned order, FrameUse use, uint64_t owner) {
     const auto first = allocate_bare(order, use, owner);
-    if (first && (use == FrameUse::Table || use == FrameUse::SoftTlb)) give_contents(*first);
+    if (first && has_contents(use)) give_contents(*first);
     return first;
   }
   // The same, without contents: of a table, give_contents() before its words are asked for.
@@ -120,9 +120,8 @@ class FrameMemory {
   // REQUIRES: `first` was allocated with this order and is not free. Drops contents.
   void free(Pfn first, unsigned order);
   // What a machine sets aside when it starts (a hash table): `bytes` of contiguous memory, aligned
-  // to `bytes`, of any size, for good. Nothing when there is none left so large. On the host only
-  // words of one top-order block are contiguous. REQUIRES: bytes is a power of two, at least a
-  // page.
+  // to `bytes`, of any size, for good. Nothing when there is none left so large. Its words are
+  // contiguous on the host. REQUIRES: bytes is a power of two, at least a page.
   std::optional<PhysAddr> reserve(uint64_t bytes, FrameUse use);
 
   // The frame is used for something else from now on. REQUIRES: it has no contents, before as
@@ -183,6 +182,12 @@ class FrameMemory {
     return (address.value() & 7) == 0 ? locate(address) : nullptr;
   }
 
+  // Much of the 2 MiB around `address` is in use: asks the host to keep them in one page of its
+  // own, so that its TLBs have one entry for what they had 512 for. Nothing simulated changes; a
+  // host that cannot leaves them as they are. REQUIRES: they are in one block, or were reserved at
+  // once, and have contents.
+  void densely_used(PhysAddr address);
+
   [[nodiscard]] PageShift page() const { return page_; }
   [[nodiscard]] PhysAddr address_of(Pfn pfn) const { return PhysAddr(pfn.value() << page_.log2()); }
   [[nodiscard]] Pfn frame_of(PhysAddr address) const {
@@ -217,6 +222,9 @@ class FrameMemory {
     [[nodiscard]] uint64_t lowest(unsigned order) const;
   };
 
+  static bool has_contents(FrameUse use) {
+    return use == FrameUse::Table || use == FrameUse::SoftTlb;
+  }
   [[nodiscard]] uint64_t* locate(PhysAddr address) const {
     const uint64_t pfn = address.value() >> page_.log2();
     if (pfn >= total_) return nullptr;
@@ -242,6 +250,7 @@ class FrameMemory {
     Zone& zone = zone_of(chunk);
     zone.orders.set(chunk - zone.first_chunk, orders);
   }
+  void give_contents(Pfn first, uint64_t frames);
   void drop_contents(Pfn first, unsigned order);
 
   PageShift page_;

@@ -404,5 +404,19 @@ TEST(Frames, ContentsTakeHostMemoryWhereTheyAreWritten) {
   EXPECT_LT(resident_bytes() - before, by_host + 4 * kMiB);
 }
 
+// Whether the host does it or not.
+TEST(Frames, DenselyUsedContentsStayWhatTheyAre) {
+  FrameMemory memory(uint64_t{64} << 20, kPage);
+  const PhysAddr table = *memory.reserve(8 * kMiB, FrameUse::SoftTlb);
+  for (uint64_t at = 0; at < 8 * kMiB; at += 4096)
+    *memory.words(table + at) = at + 1;
+  const uint64_t* const before = memory.words(table + 3 * kMiB);
+  memory.densely_used(table + 3 * kMiB + 8);
+  memory.densely_used(table + 3 * kMiB + 8);
+  EXPECT_EQ(memory.words(table + 3 * kMiB), before);
+  for (uint64_t at = 0; at < 8 * kMiB; at += 4096)
+    ASSERT_EQ(*memory.words(table + at), at + 1);
+}
+
 }  // namespace frames_test
 }  // namespace mmusim::mem
