@@ -15,8 +15,8 @@ namespace {
 
 // From the first instruction to the end of the last one's unit.
 uint64_t bytes_of(const HandlerCode& code, uint64_t instructions) {
-  const uint64_t units =
-      (instructions + code.instructions_per_unit - 1) / code.instructions_per_unit;
+  const unsigned unit = code.instructions_per_unit;
+  const uint64_t units = unit == 1 ? instructions : (instructions + unit - 1) / unit;
   return units * code.bytes_per_instruction;
 }
 
