@@ -229,10 +229,10 @@ constexpr uint64_t hpte_large(PageShift actual) {
 }
 
 // What user code may do by an HPTE (Kp = 1, and PP has bit 0 of its three clear).
+inline constexpr unsigned kMay[] = {0, Rights::kRead | Rights::kUser,  // by PP
+                                    Rights::kRead | Rights::kWrite | Rights::kUser,
+                                    Rights::kRead | Rights::kUser};
 constexpr Rights rights_of(uint64_t second) {
-  constexpr unsigned kMay[] = {0, Rights::kRead | Rights::kUser,
-                               Rights::kRead | Rights::kWrite | Rights::kUser,
-                               Rights::kRead | Rights::kUser};
   const unsigned bits = kMay[hpte::Protection::get(second)];
   if (bits == 0 || hpte::NoExecute::get(second) != 0) return Rights(bits);
   return Rights(bits | Rights::kExec);

@@ -13,7 +13,8 @@ namespace mmusim::ppc64 {
 namespace {
 
 constexpr unsigned kMostAttempts = 64;
-constexpr uint64_t kSecond = 8;  // offset of an HPTE's second doubleword
+constexpr uint64_t kSecond = 8;     // offset of an HPTE's second doubleword
+constexpr unsigned kPartBits = 21;  // of the table, of whose entries account is kept
 
 mmu::MissPath::Access by(mem::Origin origin, const WordKind& what, uint8_t group, bool dependent) {
   return {.origin = origin, .level = group, .dependent = dependent, .what = &what};
@@ -43,6 +44,8 @@ Htab::Htab(uint64_t bytes, bool tera_segments, mem::FrameMemory& frames, mem::Re
     throw Error("", "out of simulated memory for the hashed page table",
                 "give the machine more with mem.bytes, or the table less with ppc64.htab.bytes");
   base_ = *base;
+  words_ = frames.words(base_);
+  made_in_.resize(bytes_ >> kPartBits);
   bolt_linear_map();
 }
 
@@ -87,41 +90,59 @@ uint64_t Htab::timebase() {
 
 std::optional<Htab::Found> Htab::search(const Page& page, bool write, mmu::MissPath& path) {
   ++counters_.lookups;
-  for (const Group group : {Group::Primary, Group::Secondary}) {
-    const Place found = search_group(group_of(page, group), group, first_of(page, group), page_,
-                                     counters_.words.value, path);
-    if (found.entry == nullptr) [[unlikely]]
-      continue;
-    ++(group == Group::Primary ? counters_.primary_hits : counters_.secondary_hits);
-    ++counters_.words;
-    const uint64_t old = found.entry[1];
-    uint64_t second = old | hpte::Referenced::kMask;
-    if (write && rights_of(old).has(Rights::kWrite)) second |= hpte::Changed::kMask;
-    if (second != old) {
-      counters_.referenced_set += hpte::Referenced::get(old ^ second);
-      counters_.changed_set += hpte::Changed::get(old ^ second);
-      path.store(found.address + kSecond, second,
-                 by(mem::Origin::Walker, words::kSecond, static_cast<uint8_t>(group), true));
-    }
-    return Found{second, found.actual};
-  }
-  return std::nullopt;
+  return path.watched() ? search_groups<true>(page, write, path)
+                        : search_groups<false>(page, write, path);
 }
 
+template <bool kWatched>
+[[gnu::always_inline]] inline std::optional<Htab::Found> Htab::search_groups(const Page& page,
+                                                                             bool write,
+                                                                             mmu::MissPath& path) {
+  const auto look = [&](Group group) __attribute__((always_inline)) {
+    return search_group<kWatched>(group_of(page, group), group, first_of(page, group), page_,
+                                  counters_.words.value, path);
+  };
+  Group group = Group::Primary;
+  Place found = look(Group::Primary);
+  if (found.entry != nullptr) [[likely]] {
+    ++counters_.primary_hits;
+  } else {
+    group = Group::Secondary;
+    found = look(Group::Secondary);
+    if (found.entry == nullptr) return std::nullopt;
+    ++counters_.secondary_hits;
+  }
+  ++counters_.words;
+  const uint64_t old = found.entry[1];
+  uint64_t second = old | hpte::Referenced::kMask;
+  if (write && rights_of(old).has(Rights::kWrite)) second |= hpte::Changed::kMask;
+  if (second != old) [[unlikely]] {
+    counters_.referenced_set += hpte::Referenced::get(old ^ second);
+    counters_.changed_set += hpte::Changed::get(old ^ second);
+    path.store(found.address + kSecond, second,
+               by(mem::Origin::Walker, words::kSecond, static_cast<uint8_t>(group), true));
+  }
+  return Found{second, found.actual};
+}
+
+template <bool kWatched>
 [[gnu::always_inline]] inline Htab::Place Htab::search_group(uint64_t number, Group group,
                                                              uint64_t wanted, PageShift base,
                                                              uint64_t& compared,
                                                              mmu::MissPath& path) {
   constexpr uint64_t kMatched = hpte::kCompared | hpte::Hash::kMask | hpte::Valid::kMask;
   const PhysAddr begin = at(number * hpte::kGroup);
-  uint64_t* const words = frames_->words(begin);  // the group is in one frame
-  path.touch(begin, hpte::kGroupBytes, false, words[0],
-             by(mem::Origin::Walker, words::kGroup, static_cast<uint8_t>(group), false));
+  uint64_t* const words = group_words(number);
+  if constexpr (kWatched)
+    path.touch(begin, hpte::kGroupBytes, false, words[0],
+               by(mem::Origin::Walker, words::kGroup, static_cast<uint8_t>(group), false));
+  else
+    path.count_load(mem::Origin::Walker, static_cast<unsigned>(group));
   for (uint64_t i = 0; i < hpte::kGroup; ++i) {
     uint64_t* const entry = words + 2 * i;
     std::optional<PageShift> actual;
     if ((entry[0] & kMatched) == wanted) actual = actual_page(entry[0], entry[1], base);
-    if (path.narrated()) [[unlikely]]
+    if (kWatched && path.narrated()) [[unlikely]]
       remark_place(i, entry, actual.has_value(), path);
     if (!actual) continue;
     compared += i + 1;
@@ -143,8 +164,8 @@ uint64_t Htab::search_linear(VirtAddr va, mmu::MissPath& path) {
   const Segment segment = linear_segment(va, tera_segments_);
   const uint64_t wanted = compared_of(va, segment, kLargePage) | hpte::Valid::kMask;
   uint64_t compared = 0;
-  const Place found = search_group(hash_of(va, segment, kLargePage) & mask_, Group::Primary, wanted,
-                                   kLargePage, compared, path);
+  const Place found = search_group<true>(hash_of(va, segment, kLargePage) & mask_, Group::Primary,
+                                         wanted, kLargePage, compared, path);
   MMUSIM_ASSERT(found.entry != nullptr);
   return found.entry[1];
 }
@@ -185,9 +206,16 @@ std::optional<unsigned> Htab::take_place(const Page& page, Group group, const Fo
     path.store(entry + kSecond, made.second, handler(words::kSecond));
     path.store(entry, first_of(page, group) | hpte_large(made.actual), handler(words::kFirst));
     ++used_;
+    note_entry(entry);
     return i;
   }
   return std::nullopt;
+}
+
+void Htab::note_entry(PhysAddr entry) {
+  constexpr uint32_t kMany = 2048;  // of 16,384 groups
+  if (made_in_.empty()) return;
+  if (++made_in_[(entry - base_) >> kPartBits] == kMany) frames_->densely_used(entry);
 }
 
 // native_hpte_remove, of one of the page's groups; no tlbie. A group of bolted entries only has
@@ -268,7 +296,7 @@ void Htab::for_each(
     const std::function<void(Context context, VirtAddr page, const Found& entry)>& visit) const {
   hints_.for_each([&](Context context, VirtAddr va, unsigned hint) {
     const Page page{context, va, user_segment(va, context, tera_segments_)};
-    const uint64_t* const words = frames_->words(at(slot_of(page, hint)));
+    const uint64_t* const words = words_ + slot_of(page, hint) * (hpte::kBytes / sizeof(uint64_t));
     if (hpte::Valid::get(words[0]) == 0 ||
         (words[0] & hpte::kCompared) != compared_of(va, page.segment, page_))
       return;  // evicted, and perhaps another's

@@ -98,10 +98,10 @@ class Htab {
   // The hardware's search. Sets R, and C for a store the entry allows.
   std::optional<Found> search(const Page& page, bool write, mmu::MissPath& path);
   // Such a search is to come: asks the host for the first half of the page's primary group, which
-  // is where most entries are. Nothing simulated changes.
-  void expect(const Page& page) const {
-    const mem::FrameMemory& frames = *frames_;
-    __builtin_prefetch(frames.words(at(group_of(page, Group::Primary) * hpte::kGroup)));
+  // is where most entries are. Nothing simulated changes. Always inline: a function that does
+  // nothing else has no effect in the compiler's eyes, which leaves out calls of it.
+  [[gnu::always_inline]] void expect(const Page& page) const {
+    __builtin_prefetch(group_words(group_of(page, Group::Primary)));
   }
   // ... for an address of the linear map: its entry, which is always there, in the primary group.
   // Not in the counters.
@@ -153,18 +153,30 @@ class Htab {
     return group_of(page, group) * hpte::kGroup + (hint & 7);
   }
   [[nodiscard]] PhysAddr at(uint64_t slot) const { return base_ + slot * hpte::kBytes; }
-  [[nodiscard]] uint64_t& word(PhysAddr address) { return *frames_->words(address); }
+  [[nodiscard]] uint64_t& word(PhysAddr address) {
+    return words_[(address - base_) / sizeof(uint64_t)];
+  }
+  [[nodiscard]] uint64_t* group_words(uint64_t number) const {
+    return words_ + number * (hpte::kGroupBytes / sizeof(uint64_t));
+  }
   [[nodiscard]] uint64_t timebase();
+  template <bool kWatched>
+  std::optional<Found> search_groups(const Page& page, bool write, mmu::MissPath& path);
   struct Place {
     uint64_t* entry = nullptr;  // its two doublewords; null: none
     PhysAddr address;
     PageShift actual;
   };
   // The hardware's search of one group for an entry with that first doubleword, but for L, of a
-  // segment of that base page. Adds to `compared` how many it looked at.
+  // segment of that base page. Adds to `compared` how many it looked at. kWatched: a reference may
+  // be more than counted.
+  template <bool kWatched>
   Place search_group(uint64_t number, Group group, uint64_t wanted, PageShift base,
                      uint64_t& compared, mmu::MissPath& path);
   static void remark_place(uint64_t number, const uint64_t* entry, bool found, mmu::MissPath& path);
+  // Entries are made all over the table, and most where programs have many pages: tells the memory
+  // where there are that many.
+  void note_entry(PhysAddr entry);
   std::optional<unsigned> take_place(const Page& page, Group group, const Found& made,
                                      mmu::MissPath& path);
   void evict(const Page& page, mmu::MissPath& path);
@@ -177,7 +189,9 @@ class Htab {
   mem::FrameMemory* frames_;
   mem::ReferenceSink* sink_;
   PhysAddr base_;
-  uint64_t used_ = 0;  // entries, but for bolted ones
+  uint64_t* words_ = nullptr;      // all of it
+  uint64_t used_ = 0;              // entries, but for bolted ones
+  std::vector<uint32_t> made_in_;  // entries made so far, for each whole 2 MiB of the table
   Hints hints_;
   uint64_t time_ = 0;
   HtabCounts counters_;

@@ -31,13 +31,8 @@ VirtAddr LinearMap::reach(PhysAddr address) {
   return va;
 }
 
-bool LinearMap::look_up(Erat& erat, VirtAddr va) {
+[[gnu::noinline]] bool LinearMap::look_up_all(Erat& erat, VirtAddr va) {
   tlb::Level& level = erat.level;
-  const tlb::Level::Hit& known = erat.found_of(va);
-  if (known && level.still_has(known, va, kLinearSpace)) {
-    level.touch(known);
-    return true;
-  }
   if (const tlb::Level::Hit hit = level.find(va, kLinearSpace)) {
     erat.size = hit.payload->size;
     erat.found_of(va) = hit;

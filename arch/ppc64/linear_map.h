@@ -88,8 +88,15 @@ class LinearMap final : public mmu::HandlerView {
       return found[va.value() >> size.log2() & (found.size() - 1)];
     }
   };
-  // True: a hit.
-  bool look_up(Erat& erat, VirtAddr va);
+  // True: a hit. Most are of what was found lately, so that all else is in a function of its own.
+  bool look_up(Erat& erat, VirtAddr va) {
+    const tlb::Level::Hit& known = erat.found_of(va);
+    if (!known || !erat.level.still_has(known, va, kLinearSpace)) [[unlikely]]
+      return look_up_all(erat, va);
+    erat.level.touch(known);
+    return true;
+  }
+  bool look_up_all(Erat& erat, VirtAddr va);
   void refill(tlb::Level& erat, VirtAddr va);
 
   Parts parts_;

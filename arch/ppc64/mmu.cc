@@ -44,38 +44,51 @@ Mmu::Mmu(const Options& options, Htab& htab, mem::FrameMemory& frames, mem::Refe
 mmu::Translation Mmu::access(VirtAddr va, AccessKind kind, bool retry) {
   const SideLevels& side = this->side(kind);
   if (retry) ++side.counters->retry_lookups;
-  if (!is_user(va)) {
+  if (!is_user(va)) [[unlikely]] {
     // No segment: Linux's handler has no VSID for it.
     count_outside(side, retry);
     path_.step(side.data ? kDataSegment : kInstructionSegment);
     return fault(mmu::FaultReason::NonCanonical);
   }
-  if (table_ == nullptr) return nothing_loaded(side, retry);
+  if (table_ == nullptr) [[unlikely]]
+    return nothing_loaded(side, retry);
   if (retry) {
     if (linear_) note_kernel_work(va);
     preload(va, kind);
   }
-  // A hash fault, and perhaps another because the entry was there without the right.
+  const Hit hit = retry || path_.watched() ? translate<false>(side, va, kind, true, retry)
+                                           : translate<true>(side, va, kind, true, false);
+  if (hit && hit.payload->rights.allows(kind)) [[likely]]
+    return finish(side, va, hit);
+  return hash_fault(side, va, kind, retry);
+}
+
+mmu::Translation Mmu::hash_fault(const SideLevels& side, VirtAddr va, AccessKind kind, bool retry) {
+  // Perhaps there is another because the entry was there without the right.
   constexpr unsigned kMostTries = 4;
   for (unsigned attempt = 0; attempt < kMostTries; ++attempt) {
-    const Hit hit = translate(side, va, kind, attempt == 0, retry);
-    if (hit && hit.payload->rights.allows(kind)) return finish(side, va, hit);
     ++counters_.hash_faults;
     path_.step(side.data ? kDataStorage : kInstructionStorage);
     const mmu::FaultReason reason = hash_page(va, kind, kHashPage);
     if (reason != mmu::FaultReason::None) return fault(reason);
     path_.step(kRetry);
     ++counters_.hash_faults_fixed;
+    const Hit hit = translate<false>(side, va, kind, false, retry);
+    if (hit && hit.payload->rights.allows(kind)) return finish(side, va, hit);
   }
   MMUSIM_ASSERT(false);
   return fault(mmu::FaultReason::Malformed);
 }
 
+template <bool kPlain>
 Mmu::Hit Mmu::translate(const SideLevels& side, VirtAddr va, AccessKind kind, bool first,
                         bool retry) {
+  const auto remark = [&](const char* what, bool found) {
+    if constexpr (!kPlain) remark_found(what, found);
+  };
   const bool write = writes(kind);
   Hit hit = side.first->find(va, context_);
-  remark_found(side.shown_first, static_cast<bool>(hit));
+  remark(side.shown_first, static_cast<bool>(hit));
   // A store by an entry that has no C yet is the hardware's to search for again.
   const auto usable = [&](const Hit& found) {
     return found && (!write || found.payload->dirty || !found.payload->rights.allows(kind));
@@ -88,8 +101,8 @@ Mmu::Hit Mmu::translate(const SideLevels& side, VirtAddr va, AccessKind kind, bo
 
   ++slb_.counters.lookups;
   const bool segment = slb_.has(va);
-  remark_found("SLB", segment);
-  if (!segment) {
+  remark("SLB", segment);
+  if (!segment) [[unlikely]] {
     ++slb_.counters.misses;
     make_segment(va, side.data ? kDataSegment : kInstructionSegment);
   }
@@ -97,7 +110,7 @@ Mmu::Hit Mmu::translate(const SideLevels& side, VirtAddr va, AccessKind kind, bo
   const bool missed = !hit;
   tlb::Level& tlb = *side.second;
   hit = tlb.find(va, context_);
-  if (missed) remark_found(side.shown_second, static_cast<bool>(hit));
+  if (missed) remark(side.shown_second, static_cast<bool>(hit));
   if (usable(hit)) {
     tlb.touch(hit);
     if (!missed) side.first->invalidate_page(va, context_);
@@ -108,10 +121,14 @@ Mmu::Hit Mmu::translate(const SideLevels& side, VirtAddr va, AccessKind kind, bo
   path_.hardware_step(kWalk);
   const std::optional<Htab::Found> found = htab_->search(page_of(va), write, path_);
   if (!found) return {};
+  const tlb::Leaf leaf = hpte_leaf(*found, options_->page);
+  // Segments are made in real mode, so that nothing has been looked up since.
+  if (missed && !hit) [[likely]]
+    return fill_missed(side, va, context_, leaf);
   // An entry that has no C yet goes.
   if (!missed) side.first->invalidate_page(va, context_);
   if (hit) tlb.invalidate_page(va, context_);
-  return fill(side, va, context_, hpte_leaf(*found, options_->page));
+  return fill(side, va, context_, leaf);
 }
 
 void Mmu::make_segment(VirtAddr va, unsigned step) {

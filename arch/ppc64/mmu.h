@@ -66,7 +66,7 @@ class Mmu final : public mmu::Cpu<k4K.log2(), MmuCounts> {
   Mmu(const Options& options, Htab& htab, mem::FrameMemory& frames, mem::ReferenceSink& sink,
       PhysAddr code, Invalidate invalidate);
 
-  void expect(VirtAddr va) {
+  [[gnu::always_inline]] void expect(VirtAddr va) {
     if (table_ != nullptr && is_user(va)) htab_->expect(page_of(va));
   }
   mmu::Translation access(VirtAddr va, AccessKind kind, bool retry);
@@ -99,8 +99,11 @@ class Mmu final : public mmu::Cpu<k4K.log2(), MmuCounts> {
     return {context_, align_down(va, options_->page),
             user_segment(va, context_, options_->tera_segments)};
   }
-  // A null hit: nothing in the hash table.
+  // A null hit: nothing in the hash table. kPlain: nobody listens.
+  template <bool kPlain>
   Hit translate(const SideLevels& side, VirtAddr va, AccessKind kind, bool first, bool retry);
+  // Ends an access for which translate() has not done.
+  mmu::Translation hash_fault(const SideLevels& side, VirtAddr va, AccessKind kind, bool retry);
   // What the kernel finds in its own page table and hashes; None: done.
   mmu::FaultReason hash_page(VirtAddr va, AccessKind kind, unsigned step);
   // The size of the HPTE's page for what was found.

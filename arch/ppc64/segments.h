@@ -9,6 +9,7 @@
 #ifndef MMUSIM_ARCH_PPC64_SEGMENTS_H_
 #define MMUSIM_ARCH_PPC64_SEGMENTS_H_
 
+#include <array>
 #include <cstddef>
 #include <cstdint>
 #include <vector>
@@ -49,11 +50,12 @@ class Slb {
   }
 
   [[nodiscard]] bool has(VirtAddr va) const {
-    if (matches(entries_[found_], va)) [[likely]]
+    uint16_t& found = found_[va.value() >> 28 & (found_.size() - 1)];
+    if (matches(entries_[found], va)) [[likely]]
       return true;
     for (size_t i = 0; i < entries_.size(); ++i) {
       if (!matches(entries_[i], va)) continue;
-      found_ = i;
+      found = static_cast<uint16_t>(i);
       return true;
     }
     return false;
@@ -119,9 +121,9 @@ class Slb {
   std::vector<Entry> entries_;
   bool tera_;
   uint64_t page_bits_;
-  unsigned last_ = kBolted;   // slot written last
-  unsigned filled_ = 0;       // since it was emptied
-  mutable size_t found_ = 0;  // slot that has() found last
+  unsigned last_ = kBolted;                   // slot written last
+  unsigned filled_ = 0;                       // since it was emptied
+  mutable std::array<uint16_t, 16> found_{};  // slots has() found last, by low bits of segments
 };
 
 }  // namespace mmusim::ppc64
