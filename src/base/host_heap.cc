@@ -10,8 +10,8 @@
 namespace mmusim {
 
 // glibc.malloc.hugetlb does the same, but only from the environment. The heap is what lies below
-// the program break: it is made to grow by so much at a time, which is address space alone until it
-// is touched, and the kernel is told of all of it.
+// the program break: it is made to grow once by so much, which is address space alone until it is
+// touched, and the kernel is told of all of it.
 void prefer_huge_heap() {
 #ifdef __GLIBC__
   static const bool done = [] {
@@ -26,6 +26,8 @@ void prefer_huge_heap() {
     // So that it grows now. The compiler would leave out what nobody looks at.
     void* volatile some = std::malloc(kSmall);
     std::free(some);
+    // What grows later, where address space may be limited, grows by what is needed.
+    mallopt(M_TOP_PAD, int{128} << 10);
     const uintptr_t begin = (before + kHugePage - 1) & ~uintptr_t{kHugePage - 1};
     const uintptr_t end = end_of_heap();
     if (end > begin && end - begin >= kHugePage)
