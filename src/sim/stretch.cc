@@ -20,7 +20,8 @@ void Stretch::add(trace::Batch& batch) {
     else
       sift(batch, slot.sifted);
   }
-  if (!batch.of_pages && batch.goes_on && most_.batches > 1) keep(slot, part.batch);
+  const bool numbered = batch.of_pages && part.sifted != nullptr;
+  if (batch.goes_on && most_.batches > 1 && !numbered) keep(slot, part.batch);
   totals_ += batch.totals;
   if (batch.event != nullptr) ++totals_.events;
   references_ += references_of(part);
@@ -39,11 +40,10 @@ void Stretch::sift(const trace::Batch& batch, Sifted& out) {
 void Stretch::number(const trace::Batch& batch, Sifted& out) {
   if (batch.run_begins) numberer_.begin();
   out.run_begins = batch.run_begins;
-  const bool sets = wanted_.sets;
-  KeptRow& kept = out.kept(sets);
+  KeptRow& kept = out.kept(false);
   numberer_.number(batch.pages, kept.numbers);
   kept.first = batch.first_page;
-  out.known(sets) = *batch.known;
+  out.known(false) = *batch.known;
   segments_.make(kept.numbers, numberer_.refs().size(), kept.segments);
 }
 
@@ -54,6 +54,13 @@ size_t Stretch::references_of(const Part& part) const {
 }
 
 void Stretch::keep(Slot& slot, trace::Batch& batch) {
+  if (batch.of_pages) {
+    slot.pages.assign(batch.pages.begin(), batch.pages.end());
+    batch.pages = slot.pages;
+    slot.known = *batch.known;
+    batch.known = &slot.known;
+    return;
+  }
   slot.blocks.assign(batch.blocks.begin(), batch.blocks.end());
   slot.addresses.assign(batch.addresses, batch.addresses + batch.totals.data_accesses());
   batch.blocks = slot.blocks;

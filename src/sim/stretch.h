@@ -47,8 +47,8 @@ class Stretch {
     sifter_.forget();
     numberer_.begin();
   }
-  // From a run of blocks' begin on: what is sifted of batches of blocks; or, of page streams, which
-  // are for sets or not, that what they have is to be numbered.
+  // From a run of blocks' begin on: what is sifted of batches of blocks; or, of page streams for
+  // any first level, that what they have is to be numbered.
   void want_sifted(Sifter::Wanted wanted) {
     wanted_ = wanted;
     sifter_.want(wanted);
@@ -87,6 +87,8 @@ class Stretch {
   struct Slot {
     std::vector<uint32_t> blocks;
     std::vector<uint64_t> addresses;
+    std::vector<trace::PageRef> pages;
+    trace::KnownPages known;
     Sifted sifted;
   };
   void begin();
