@@ -140,14 +140,15 @@ void dry_run(const Arguments& arguments, const std::vector<sweep::Point>& points
   facts.add("runs", "runs",
             fmt::format("{}, of which {} are there already", format_count(runs.size()),
                         format_count(runs.size() - missing.size())));
-  facts.add("time", "time",
-            estimate.seconds
-                ? fmt::format("about {} with {}, by a probe of {}, each run alone",
-                              report::format_duration(*estimate.seconds),
-                              format_counted(jobs, "job"), format_counted(estimate.probed, "point"))
-                : std::string("unknown: no probe came through, or a trace is torn"));
-  facts.add("memory", "memory",
-            fmt::format("at least {} MiB at a time, by the same", (estimate.bytes >> 20) + 1));
+  facts.add(
+      "time", "time",
+      estimate.seconds
+          ? fmt::format("about {} with {}: {} of it was run to know",
+                        report::format_duration(*estimate.seconds), format_counted(jobs, "job"),
+                        estimate.share < 1 ? fmt::format("{:.2g} %", 100 * estimate.share)
+                                           : std::string("all"))
+          : std::string("unknown: none could be run, or a trace is torn"));
+  facts.add("memory", "memory", fmt::format("{} MiB by then", (estimate.bytes >> 20) + 1));
   print(
       report::text_of({.kind = "sweep", .blocks = {facts}}, {.styles = {{"sweep", {.width = 8}}}}));
 }

@@ -1,10 +1,11 @@
 #include "sweep/estimate.h"
 
 #include <algorithm>
+#include <atomic>
 #include <chrono>
+#include <deque>
 #include <fstream>
 #include <map>
-#include <set>
 #include <string>
 #include <unistd.h>
 
@@ -15,6 +16,9 @@
 namespace mmusim::sweep {
 namespace {
 
+// Ends the probe: enough was seen.
+struct Enough {};
+
 // Of this process, now.
 uint64_t resident_bytes() {
   std::ifstream file("/proc/self/statm");
@@ -24,77 +28,80 @@ uint64_t resident_bytes() {
   return resident * static_cast<uint64_t>(sysconf(_SC_PAGESIZE));
 }
 
-// Instructions a point replays; nothing for a torn trace.
-std::optional<uint64_t> length_of(const Point& point, std::map<std::string, uint64_t>& known) {
-  if (known.count(point.trace) == 0) {
-    const auto totals = trace::Reader(point.trace, {.accept_torn = true}).totals();
-    known[point.trace] = totals ? totals->instructions : 0;
-  }
-  const uint64_t all = known[point.trace];
-  if (all == 0) return std::nullopt;
+// How much of its trace a point replays; nothing where that is not known.
+std::optional<double> replayed_share(const Point& point, std::map<std::string, uint64_t>& lengths) {
   const uint64_t limit = point.config.count("run.limit");
-  return limit == 0 ? all : std::min(all, limit);
+  if (limit == 0) return 1;
+  if (lengths.count(point.trace) == 0) {
+    const auto totals = trace::Reader(point.trace, {.accept_torn = true}).totals();
+    lengths[point.trace] = totals ? totals->instructions : 0;
+  }
+  const uint64_t length = lengths[point.trace];
+  if (length == 0) return std::nullopt;
+  return std::min(1.0, static_cast<double>(limit) / static_cast<double>(length));
 }
 
-struct Probe {
-  double seconds_per_instruction = 0;
-  uint64_t bytes = 0;
-};
-
-std::optional<Probe> probe(const Point& point) {
-  using Clock = std::chrono::steady_clock;
-  config::Config config = point.config;
-  config.set("run.trace", point.trace, "the sweep");
-  const uint64_t limit = config.count("run.limit");
-  if (limit == 0 || limit > kProbe) config.set("run.limit", std::to_string(kProbe), "the probe");
-  const config::Config* const only = &config;
-  sim::ReplayOptions options;
-  const uint64_t before = resident_bytes();
-  uint64_t most = before;
-  unsigned calls = 0;
-  options.progress = [&](const sim::ReplayProgress&) {
-    if (++calls % 256 == 1) most = std::max(most, resident_bytes());
-  };
-  const Clock::time_point start = Clock::now();
-  const auto outcome = std::move(sim::replay_together({&only, 1}, options).front());
-  const double seconds = std::chrono::duration<double>(Clock::now() - start).count();
-  if (!outcome.result || outcome.result->totals.instructions == 0) return std::nullopt;
-  return Probe{
-      .seconds_per_instruction = seconds / static_cast<double>(outcome.result->totals.instructions),
-      .bytes = most - before};
+// Of all points together, as if their traces were of one length.
+std::optional<double> replayed_share(const std::vector<Point>& points,
+                                     const std::vector<size_t>& numbers) {
+  std::map<std::string, uint64_t> lengths;
+  double sum = 0;
+  for (const size_t i : numbers) {
+    const auto share = replayed_share(points[i], lengths);
+    if (!share) return std::nullopt;
+    sum += *share;
+  }
+  return sum / static_cast<double>(numbers.size());
 }
 
 }  // namespace
 
 Estimate estimate(const std::vector<Point>& points, const std::vector<size_t>& numbers,
-                  unsigned jobs) {
-  constexpr size_t kMostProbes = 3;
-  Estimate result;
-  if (numbers.empty()) return {.probed = 0, .seconds = 0, .bytes = resident_bytes()};
-  std::set<size_t> chosen;
-  for (size_t i = 0; i < kMostProbes; ++i)
-    chosen.insert(numbers[(numbers.size() - 1) * i / (kMostProbes - 1)]);
-  double rate = 0;
-  uint64_t bytes = 0;
-  for (const size_t i : chosen) {
-    const auto told = probe(points[i]);
-    if (!told) continue;
-    ++result.probed;
-    rate += told->seconds_per_instruction;
-    bytes = std::max(bytes, told->bytes);
-  }
-  const size_t at_once = std::min(numbers.size(), std::max<size_t>(1, jobs) * sim::kMostTogether);
-  result.bytes = resident_bytes() + bytes * at_once;
-  if (result.probed == 0) return result;
-  std::map<std::string, uint64_t> known;
-  double instructions = 0;
+                  unsigned jobs, double moment) {
+  using Clock = std::chrono::steady_clock;
+  Estimate result{.share = 1, .seconds = 0, .bytes = resident_bytes()};
+  if (numbers.empty()) return result;
+  std::deque<config::Config> each;
+  std::vector<const config::Config*> configs;
   for (const size_t i : numbers) {
-    const auto length = length_of(points[i], known);
-    if (!length) return result;
-    instructions += static_cast<double>(*length);
+    each.push_back(points[i].config);
+    each.back().set("run.trace", points[i].trace, "the sweep");
+    configs.push_back(&each.back());
   }
-  const auto threads = static_cast<double>(std::min<size_t>(std::max(1U, jobs), numbers.size()));
-  result.seconds = instructions * rate / static_cast<double>(result.probed) / threads;
+  const Clock::time_point start = Clock::now();
+  const auto seconds = [&] { return std::chrono::duration<double>(Clock::now() - start).count(); };
+  double done = 0;
+  double looked = 0;
+  std::atomic<bool> any{false};
+  sim::AllOptions options;
+  options.jobs = jobs;
+  options.done = [&](size_t, sim::ReplayOutcome&& outcome) {
+    if (outcome.result) any = true;
+  };
+  options.progress = [&](const sim::AllProgress& now) {
+    if (now.bytes_total == 0) return;
+    done = static_cast<double>(now.bytes_done) / static_cast<double>(now.bytes_total);
+    const double passed = seconds();
+    constexpr double kBetweenLooks = 0.02;
+    if (passed < looked + kBetweenLooks && passed < moment) return;
+    looked = passed;
+    result.bytes = std::max(result.bytes, resident_bytes());
+    if (passed >= moment && done > 0) throw Enough();
+  };
+  bool to_the_end = true;
+  try {
+    sim::replay_all(configs, options);
+  } catch (const Enough&) {
+    to_the_end = false;
+  }
+  result.bytes = std::max(result.bytes, resident_bytes());
+  if (to_the_end) {
+    result.seconds = any ? std::optional(seconds()) : std::nullopt;
+    return result;
+  }
+  const auto of_traces = replayed_share(points, numbers);
+  result.share = of_traces ? std::min(1.0, done / *of_traces) : done;
+  result.seconds = of_traces ? std::optional(seconds() / result.share) : std::nullopt;
   return result;
 }
 

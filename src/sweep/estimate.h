@@ -1,4 +1,4 @@
-// What a sweep would cost, found by running some of its points for a moment.
+// What a sweep would cost, found by running it for a moment.
 #ifndef MMUSIM_SWEEP_ESTIMATE_H_
 #define MMUSIM_SWEEP_ESTIMATE_H_
 
@@ -12,16 +12,18 @@
 namespace mmusim::sweep {
 
 struct Estimate {
-  size_t probed = 0;              // points that were run for it
-  std::optional<double> seconds;  // nothing where the length of a trace is not known (torn)
-  uint64_t bytes = 0;             // of memory, at most at a time
+  double share = 0;               // of all there is to replay, run for it; 1: all
+  std::optional<double> seconds;  // for all; nothing where none could be run, or its length is not
+                                  // known (a torn trace up to run.limit)
+  uint64_t bytes = 0;             // of memory held by then; more may come
 };
 
-// Of the points numbered so, all of which are to run on `jobs` threads. Each probe stops after
-// about kProbe instructions; one that fails tells nothing. Errors: Error when interrupted.
-inline constexpr uint64_t kProbe = 4'000'000;
+// Of the points numbered so, which are run as a sweep with `jobs` threads would run them, in
+// passes, for as long as `moment`, in seconds; results are thrown away. A pass that was not begun
+// by then is taken to be like those that were. Errors: Error when interrupted.
+inline constexpr double kMoment = 2;
 Estimate estimate(const std::vector<Point>& points, const std::vector<size_t>& numbers,
-                  unsigned jobs);
+                  unsigned jobs, double moment = kMoment);
 
 }  // namespace mmusim::sweep
 

@@ -126,8 +126,8 @@ for pages in none sets any; do
   record 7 -q --pages $pages -o $pages.mmt -- ./counted
 done
 expect "without page streams" "$(streams none.mmt)" "none (trace prepare adds some)"
-expect "page streams for sets" "$(streams sets.mmt)" "in 1 chunks for first levels with sets, in 0 for any"
-expect "page streams for any" "$(streams any.mmt)" "in 1 chunks for first levels with sets, in 1 for any"
+expect "page streams for sets" "$(streams sets.mmt)" "in 1 chunk for first levels with sets, in 0 for any"
+expect "page streams for any" "$(streams any.mmt)" "in 1 chunk for first levels with sets, in 1 for any"
 expect "page streams if not asked for" "$(streams c0.mmt)" "$(streams none.mmt)"
 for trace in none sets; do
   "$program" trace prepare -q $trace.mmt >/dev/null

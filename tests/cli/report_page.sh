@@ -128,7 +128,7 @@ JS
 sed '/<\/body>/e cat look.js' page.html >looked.html
 # No host is found, should the page ask for one.
 "$chromium" --headless --no-sandbox --disable-gpu --disable-dev-shm-usage --user-data-dir="$tmp/profile" --window-size=1000,900 \
-  --host-resolver-rules='MAP * ~NOTFOUND' --enable-logging=stderr --virtual-time-budget=10000 \
+  --host-resolver-rules='MAP * ~NOTFOUND' --enable-logging=stderr --virtual-time-budget=60000 \
   --dump-dom "file://$tmp/looked.html" >dom.html 2>log || fail "chromium: $(tail -n 5 log)"
 ! grep ':CONSOLE' log || fail "the page complains"
 sed -n '/<pre id="said">/,/<\/pre>/p' dom.html | sed 's/<[^>]*>//g; /^$/d' >said
