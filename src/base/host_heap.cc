@@ -18,8 +18,8 @@ void prefer_huge_heap() {
     constexpr size_t kReserve = size_t{256} << 20;
     constexpr size_t kHugePage = size_t{2} << 20;
     constexpr size_t kSmall = size_t{1} << 20;  // less than mmap_threshold
-    const auto end_of_heap = [] { return reinterpret_cast<uintptr_t>(sbrk(0)); };
-    const uintptr_t before = end_of_heap();
+    const auto end_of_heap = [] { return static_cast<std::byte*>(sbrk(0)); };
+    std::byte* const before = end_of_heap();
     mallopt(M_MMAP_THRESHOLD, int{16} << 20);
     mallopt(M_TRIM_THRESHOLD, static_cast<int>(2 * kReserve));
     mallopt(M_TOP_PAD, static_cast<int>(kReserve));
@@ -28,11 +28,11 @@ void prefer_huge_heap() {
     std::free(some);
     // What grows later, where address space may be limited, grows by what is needed.
     mallopt(M_TOP_PAD, int{128} << 10);
-    const uintptr_t begin = (before + kHugePage - 1) & ~uintptr_t{kHugePage - 1};
-    const uintptr_t end = end_of_heap();
-    if (end > begin && end - begin >= kHugePage)
+    std::byte* const begin = before + (-reinterpret_cast<uintptr_t>(before) & (kHugePage - 1));
+    const std::ptrdiff_t bytes = end_of_heap() - begin;
+    if (bytes >= static_cast<std::ptrdiff_t>(kHugePage))
       static_cast<void>(
-          madvise(reinterpret_cast<void*>(begin), end - begin, MADV_HUGEPAGE));  // it may say no
+          madvise(begin, static_cast<size_t>(bytes), MADV_HUGEPAGE));  // it may say no
     return true;
   }();
   static_cast<void>(done);
