@@ -51,7 +51,8 @@ Facts heading_of(const std::string& trace, const std::string& machine, const sim
   heading.add("machine", "machine", fmt::format("{}, whose own TLBs play no part", machine));
   if (curves.behind) {
     const auto text = [](const sim::FirstLevel& level) {
-      return fmt::format("{} in {}", format_counted(level.sets * level.ways, "entry", "entries"),
+      return fmt::format("{} in {}",
+                         format_counted(uint64_t{level.sets} * level.ways, "entry", "entries"),
                          format_counted(level.ways, "way"));
     };
     heading.add("behind", "behind",
