@@ -186,21 +186,21 @@ void Mmu::note_kernel_work(VirtAddr va) {
   pt::WalkPath words;
   const pt::Lookup found = table_->walk(va, words);
   if (words.steps().empty() || found.entry == pt::kNone) return;
-  touch_as_kernel(words.steps().back().address);
+  touch_as_kernel(words.steps().back().address, known_table_);
   const uint64_t frame = AddressBits::get(found.entry) & ~(found.size.offset_mask() >> 12);
-  touch_as_kernel(PhysAddr((frame + ((va - found.base) >> 12)) << 12));
+  touch_as_kernel(PhysAddr((frame + ((va - found.base) >> 12)) << 12), known_page_);
 }
 
-void Mmu::touch_as_kernel(PhysAddr address) {
+void Mmu::touch_as_kernel(PhysAddr address, Hit& known) {
   if (direct_map_->maps(address)) {
-    look_up_as_kernel(direct_map_->of(address));
+    look_up_as_kernel(direct_map_->of(address), known);
     return;
   }
   const DirectMap::Slot& slot = direct_map_->slot(id_);
   ++counters_.kmaps;
   path_.step(kKmapStep);
   set_kmap(slot, address);
-  look_up_as_kernel(slot.page + (address.value() & k4K.offset_mask()));
+  look_up_as_kernel(slot.page + (address.value() & k4K.offset_mask()), known);
   path_.step(kKunmapStep);
   set_kmap(slot, std::nullopt);
   invlpg(slot.page);
@@ -208,7 +208,7 @@ void Mmu::touch_as_kernel(PhysAddr address) {
 
 void Mmu::set_kmap(const DirectMap::Slot& slot, std::optional<PhysAddr> there) {
   const VirtAddr through = direct_map_->of(slot.entry);
-  look_up_as_kernel(through);
+  look_up_as_kernel(through, known_table_);
   const uint64_t entry = direct_map_->put(slot, there);
   path_.touch(slot.entry, paging_.entry_bytes(), true, entry,
               {.origin = mem::Origin::Kernel,
@@ -218,17 +218,26 @@ void Mmu::set_kmap(const DirectMap::Slot& slot, std::optional<PhysAddr> there) {
                .what = &entry_kind(0)});
 }
 
-void Mmu::look_up_as_kernel(VirtAddr va) {
-  const SideLevels& side = this->side(mmu::kData);
+void Mmu::look_up_as_kernel(VirtAddr va, Hit& known) {
   ++counters_.direct_lookups;
-  if (const Hit hit = side.first->find(va, pcid_)) {
-    side.first->touch(hit);
+  tlb::Level& first = *side(mmu::kData).first;
+  if (known && first.still_has(known, va, pcid_)) [[likely]]
+    first.touch(known);
+  else
+    find_as_kernel(va, known);
+}
+
+void Mmu::find_as_kernel(VirtAddr va, Hit& known) {
+  const SideLevels& side = this->side(mmu::kData);
+  known = side.first->find(va, pcid_);
+  if (known) {
+    side.first->touch(known);
     return;
   }
   if (side.second != nullptr) {
     if (const Hit hit = side.second->find(va, pcid_)) {
       side.second->touch(hit);
-      fill_first(side, va, pcid_, hit);
+      known = fill_first(side, va, pcid_, hit);
       return;
     }
   }
@@ -237,7 +246,7 @@ void Mmu::look_up_as_kernel(VirtAddr va) {
   const mmu::WalkResult walk =
       walker_.walk(direct_map_->root(), va, pcid_, AccessKind::Load, Walks::Kernel);
   MMUSIM_ASSERT(walk.fault == mmu::FaultReason::None);
-  fill_missed(side, va, pcid_, walk.leaf);
+  known = fill_missed(side, va, pcid_, walk.leaf);
 }
 
 std::string Mmu::lookup_text(VirtAddr /*va*/, const Hit& hit) const {

@@ -173,8 +173,10 @@ class Mmu final : public mmu::Cpu<k4K.log2(), MmuCounts> {
   void follow_pdptes();
   // What the kernel touches to fix a fault at `va`: the entry, and the page.
   void note_kernel_work(VirtAddr va);
-  void touch_as_kernel(PhysAddr address);
-  void look_up_as_kernel(VirtAddr va);
+  void touch_as_kernel(PhysAddr address, Hit& known);
+  // `known`: where the kernel found an entry of that kind last.
+  void look_up_as_kernel(VirtAddr va, Hit& known);
+  void find_as_kernel(VirtAddr va, Hit& known);
   void set_kmap(const DirectMap::Slot& slot, std::optional<PhysAddr> there);
   inline mmu::Translation finish(const SideLevels& side, VirtAddr va, AccessKind kind,
                                  const Hit& hit);
@@ -199,6 +201,9 @@ class Mmu final : public mmu::Cpu<k4K.log2(), MmuCounts> {
   mmu::Shadow* shadow_ = nullptr;
   DirectMap* direct_map_;
   CpuId id_;
+  // Of the direct map in the first level: pages, and page tables.
+  Hit known_page_;
+  Hit known_table_;
   pt::PageTable* table_ = nullptr;
 };
 

@@ -105,7 +105,8 @@ class Level {
   [[nodiscard]] bool still_has(const Hit& hit, VirtAddr va, Space space) const {
     const Tag& tag = banks_[hit.bank].array.tag(hit.index);
     const PageShift size = hit.payload->size;
-    return tag == Tag{align_down(va, size).value(), space | uint64_t{size.log2()} << kSpaceBits};
+    const Space owner = hit.payload->global ? kEverySpace : space;
+    return tag == Tag{align_down(va, size).value(), owner | uint64_t{size.log2()} << kSpaceBits};
   }
   // Whether some array can hold a leaf of this size, whole or in fragments.
   [[nodiscard]] bool holds(PageShift leaf) const { return places_[leaf.log2()] != kNowhere; }

@@ -63,8 +63,12 @@ class LruTable {
   }
   template <class Predicate>  // (tag) -> bool
   void remove_if(Predicate predicate) {
-    for (size_t i = 0; i < entries_.size(); ++i)
-      if (entries_[i].tag != 0 && predicate(entries_[i].tag)) empty(static_cast<Index>(i));
+    Index at = newest_;
+    for (size_t i = 0; i < entries_.size() && entries_[at].tag != 0; ++i) {
+      const Index older = entries_[at].older;
+      if (predicate(entries_[at].tag)) empty(at);
+      at = older;
+    }
   }
 
   template <class Visit>  // (tag, payload)
