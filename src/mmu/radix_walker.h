@@ -117,6 +117,11 @@ class RadixWalker {
     result_of_ = {};
     return result_ = result;
   }
+  // Whether such a leaf lets an access through that need not change it.
+  [[nodiscard]] static bool lets(Rights rights, bool dirty, AccessKind kind, Privilege who) {
+    return rights.allows(kind) && (who == Privilege::Kernel || rights.has(Rights::kUser)) &&
+           (dirty || !writes(kind));
+  }
   // Whether the walk ends as the last one did, but for the frame: most leaves of the lowest level
   // say the same, under tables that leave the same rights.
   [[nodiscard]] bool ends_alike(pt::Entry entry, Rights above) const {
@@ -193,9 +198,7 @@ template <bool kWatched>
 
     if (level == 0 && ends_alike(entry, rights)) [[likely]] {
       tlb::Leaf& leaf = result_.leaf;
-      const bool allowed =
-          leaf.rights.allows(kind) && (who == Privilege::Kernel || leaf.rights.has(Rights::kUser));
-      if (allowed && (leaf.dirty || !writes(kind))) [[likely]] {
+      if (lets(leaf.rights, leaf.dirty, kind, who)) [[likely]] {
         if (first != 0) caches_.fill(first, 0, passed_);
         leaf.pfn = Pfn(format_.frame(entry));
         return result_;
@@ -205,9 +208,7 @@ template <bool kWatched>
       if (place.leaf.is(entry)) {
         const bool dirty = (entry & format_.dirty) == format_.dirty;
         const Rights all(rights.bits() & leaf_rights_.of(entry).bits());
-        const bool allowed =
-            all.allows(kind) && (who == Privilege::Kernel || all.has(Rights::kUser));
-        if (allowed && (dirty || !writes(kind))) {
+        if (lets(all, dirty, kind, who)) {
           arrive(place, level, first, entry, all, dirty);
           if (level == 0 && place.alike) result_of_ = {entry & said_mask_, rights};
           return result_;
