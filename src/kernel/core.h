@@ -81,6 +81,11 @@ class Core {
   [[nodiscard]] uint64_t table_span() const {
     return page().bytes() * (page().bytes() / platform.format->entry_bytes);
   }
+  // ... and that of them which has `va`.
+  [[nodiscard]] VirtRange table_of(VirtAddr va) const {
+    const VirtAddr begin(va.value() & ~(table_span() - 1));
+    return {begin, begin + table_span()};
+  }
   // Of the hugetlb pool that mmap takes if no size is said; nothing: there is none.
   [[nodiscard]] std::optional<PageShift> default_pool() const {
     if (sizes.huge || pools.all().empty()) return sizes.huge;

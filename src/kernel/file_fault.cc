@@ -30,17 +30,11 @@ VirtAddr address_of(const FaultContext& c, const Vma& vma, uint64_t index) {
   return vma.start + ((index - vma.pgoff) << c.core.page().log2());
 }
 
-// What a leaf table would serve that has the page.
-VirtRange table_of(const FaultContext& c, VirtAddr page) {
-  const VirtAddr begin(page.value() & ~(c.core.table_span() - 1));
-  return {begin, begin + c.core.table_span()};
-}
-
 // The pages a read fault looks at (Linux: do_fault_around): kernel.fault_around of them, from an
 // aligned place in the table or the start of the area, whichever is later, to the end of that
 // window, of the table, the area or the file. Empty: it begins behind the end of the file.
 Window around(const FaultContext& c, const Vma& vma, VirtAddr page, const File& file) {
-  const VirtRange table = table_of(c, page);
+  const VirtRange table = c.core.table_of(page);
   const uint64_t bytes =
       std::min(block_of_pages(c.core.settings.fault_around, c.core.page()) << c.core.page().log2(),
                table.bytes());
@@ -57,7 +51,7 @@ std::optional<Window> whole(const FaultContext& c, const Vma& vma, const Folio& 
   if (folio.first < vma.pgoff || folio.end > vma.pgoff + c.core.pages(vma.range().bytes()))
     return std::nullopt;
   const Window w{address_of(c, vma, folio.first), address_of(c, vma, folio.end)};
-  if (w.end > table_of(c, w.begin).end) return std::nullopt;
+  if (w.end > c.core.table_of(w.begin).end) return std::nullopt;
   return w;
 }
 
@@ -247,7 +241,7 @@ FaultOutcome map_file(FaultContext& c, Vma& vma, VirtAddr page, const pt::Slot& 
     return FaultOutcome::Fixed;
   };
   const auto had_table = [&] {
-    return mapped != 0 || had_leaf_table(c.core, c.mm, before, table_of(c, page));
+    return mapped != 0 || had_leaf_table(c.core, c.mm, before, c.core.table_of(page));
   };
   const bool looks_around = !writes(kind) && maps_around(c, file);
   if (looks_around) {
@@ -293,7 +287,7 @@ FaultOutcome fault_behind_file(FaultContext& c, Vma& vma, VirtAddr page, AccessK
       if (const auto outcome = map_huge_folio(c, vma, page, kind)) return *outcome;
     }
     const auto had_table = [&] {
-      return had_leaf_table(c.core, c.mm, c.mm.table->peek(page), table_of(c, page));
+      return had_leaf_table(c.core, c.mm, c.mm.table->peek(page), c.core.table_of(page));
     };
     if (const uint64_t mapped = map_around(c, vma, page, had_table); mapped != 0) {
       c.core.counters.around += mapped;

@@ -77,9 +77,9 @@ class Adviser {
 
   // Whether all of it is shown, in one leaf table.
   [[nodiscard]] bool is_whole(const Covered& folio) const {
-    const uint64_t span = core_.table_span();
     const uint64_t bytes = folio.pages << core_.page().log2();
-    return folio.shown == folio.pages && (folio.first.at.value() & (span - 1)) + bytes <= span;
+    return folio.shown == folio.pages &&
+           folio.first.at + bytes <= core_.table_of(folio.first.at).end;
   }
 
   void split_covered_in_part(VirtRange range) {

@@ -18,7 +18,7 @@ void ZapBatch::trim_areas(std::span<const Vma> dead, VirtAddr floor, VirtAddr ce
 }
 
 void ZapBatch::went_through(VirtAddr va) {
-  const VirtAddr first(va.value() & ~(core_->table_span() - 1));
+  const VirtAddr first = core_->table_of(va).begin;
   if (spans_.empty() || spans_.back() != first) spans_.push_back(first);
 }
 
