@@ -13,8 +13,6 @@ namespace mmusim::kernel::testing {
 
 using Spans = std::vector<std::pair<uint64_t, uint64_t>>;
 
-inline const auto kBackends = ::testing::Values("mlpt", "gpt", "hashed", "clustered");
-
 class DiskFileTest : public ::testing::TestWithParam<const char*> {
  protected:
   static std::string settings(const char* more = "") {

@@ -6,7 +6,7 @@ namespace mmusim::kernel::testing {
 namespace disk_file_test {
 
 using DiskFile = DiskFileTest;
-INSTANTIATE_TEST_SUITE_P(Backends, DiskFile, kBackends);
+INSTANTIATE_TEST_SUITE_P(Backends, DiskFile, ::testing::ValuesIn(backend_names()));
 
 // 700 pages are folios of 256, 256, 128, 32, 16, 8 and 4.
 TEST_P(DiskFile, TailsHaveSmallerFolios) {

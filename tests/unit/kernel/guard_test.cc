@@ -168,8 +168,7 @@ TEST_P(GuardTest, RecordedAdvice) {
   s.end();
 }
 
-INSTANTIATE_TEST_SUITE_P(PageTables, GuardTest,
-                         ::testing::Values("mlpt", "gpt", "hashed", "clustered"),
+INSTANTIATE_TEST_SUITE_P(PageTables, GuardTest, ::testing::ValuesIn(backend_names()),
                          [](const auto& backend) { return std::string(backend.param); });
 
 // Where a huge page is or could be.

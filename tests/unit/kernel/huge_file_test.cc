@@ -26,8 +26,7 @@ class HugeFile : public ::testing::TestWithParam<const char*> {
   Script s{"", GetParam()};
   FileId file = memory_file(s, 4 * kM);
 };
-INSTANTIATE_TEST_SUITE_P(Backends, HugeFile,
-                         ::testing::Values("mlpt", "gpt", "hashed", "clustered"));
+INSTANTIATE_TEST_SUITE_P(Backends, HugeFile, ::testing::ValuesIn(backend_names()));
 
 TEST_P(HugeFile, CollapsedMappedAndTakenAway) {
   map_file(kBase, 4 * kM);

@@ -14,7 +14,7 @@ class Huge : public ::testing::TestWithParam<const char*> {
   void TearDown() override { s.end(); }
   Script s{"", GetParam()};
 };
-INSTANTIATE_TEST_SUITE_P(Backends, Huge, ::testing::Values("mlpt", "gpt", "hashed", "clustered"));
+INSTANTIATE_TEST_SUITE_P(Backends, Huge, ::testing::ValuesIn(backend_names()));
 
 // Behind a gap, where a table of more than 2 MiB may reach (gpt: an array of 32).
 TEST_P(Huge, BesideManyBasePages) {

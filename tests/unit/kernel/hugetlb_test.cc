@@ -236,8 +236,7 @@ TEST_P(PoolsOfSizes, GiveWhatTheFlagsSay) {
 }
 
 // On the multi-level one by 16 entries of base pages, and by 8 leaves of 2M.
-INSTANTIATE_TEST_SUITE_P(Backends, PoolsOfSizes,
-                         ::testing::Values("mlpt", "gpt", "hashed", "clustered"),
+INSTANTIATE_TEST_SUITE_P(Backends, PoolsOfSizes, ::testing::ValuesIn(backend_names()),
                          [](const auto& which) { return std::string(which.param); });
 
 TEST(PoolsAskedFor, ThatCannotBeHadAreRefusedByName) {

@@ -10,6 +10,7 @@
 #include <memory>
 #include <set>
 #include <string>
+#include <vector>
 
 #include "base/linux_abi.h"
 #include "kernel/entries.h"
@@ -22,6 +23,14 @@
 namespace mmusim::kernel::testing {
 
 enum class Result { Ok, Refused, NoMemory, Gate };
+
+// Every page table there is, by name.
+inline std::vector<const char*> backend_names() {
+  std::vector<const char*> names;
+  for (const pt::Backend& backend : pt::backends())
+    names.push_back(backend.name);
+  return names;
+}
 
 class Machine : public Hardware {
  public:

@@ -14,8 +14,7 @@ class SpecialPages : public ::testing::TestWithParam<const char*> {
   Script s{"[kernel]\nspecial_pages = true\nimply = false\n", GetParam()};
   [[nodiscard]] uint64_t copied() const { return s.m.counters().fork_entries; }
 };
-INSTANTIATE_TEST_SUITE_P(Backends, SpecialPages,
-                         ::testing::Values("mlpt", "gpt", "hashed", "clustered"));
+INSTANTIATE_TEST_SUITE_P(Backends, SpecialPages, ::testing::ValuesIn(backend_names()));
 
 TEST_P(SpecialPages, LieWhereLinuxPutsThem) {
   const auto expect = [&](uint64_t from, uint64_t pages, uint32_t rights) {

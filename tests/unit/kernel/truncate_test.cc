@@ -33,7 +33,7 @@ class Truncate : public DiskFileTest {
   }
   Machine m;
 };
-INSTANTIATE_TEST_SUITE_P(Backends, Truncate, kBackends);
+INSTANTIATE_TEST_SUITE_P(Backends, Truncate, ::testing::ValuesIn(backend_names()));
 
 // A clean folio is divided at the new end, all of it unmapped; what grows again is read again.
 TEST_P(Truncate, CleanFoliosAreDivided) {
