@@ -52,15 +52,19 @@ mmu::Translation Mmu::access(VirtAddr va, AccessKind kind, bool retry) {
   }
   if (table_ == nullptr) [[unlikely]]
     return nothing_loaded(side, retry);
-  if (retry) {
-    if (linear_) note_kernel_work(va);
-    preload(va, kind);
-  }
+  if (retry) finish_fault(va, kind);
   const Hit hit = retry || path_.watched() ? translate<false>(side, va, kind, true, retry)
                                            : translate<true>(side, va, kind, true, false);
   if (hit && hit.payload->rights.allows(kind)) [[likely]]
     return finish(side, va, hit);
   return hash_fault(side, va, kind, retry);
+}
+
+// What the kernel touched and what it hashes is by one walk: nothing changes the table in between.
+void Mmu::finish_fault(VirtAddr va, AccessKind kind) {
+  const Walked walked(*table_, va);
+  if (linear_) note_kernel_work(va, walked);
+  preload(va, kind, walked);
 }
 
 mmu::Translation Mmu::hash_fault(const SideLevels& side, VirtAddr va, AccessKind kind, bool retry) {
@@ -69,7 +73,8 @@ mmu::Translation Mmu::hash_fault(const SideLevels& side, VirtAddr va, AccessKind
   for (unsigned attempt = 0; attempt < kMostTries; ++attempt) {
     ++counters_.hash_faults;
     path_.step(side.data ? kDataStorage : kInstructionStorage);
-    const mmu::FaultReason reason = hash_page(va, kind, kHashPage);
+    const Walked walked(*table_, va);
+    const mmu::FaultReason reason = hash_page(va, kind, kHashPage, walked);
     if (reason != mmu::FaultReason::None) return fault(reason);
     path_.step(kRetry);
     ++counters_.hash_faults_fixed;
@@ -146,11 +151,11 @@ PageShift Mmu::actual_of(const pt::Lookup& found) const {
 }
 
 // do_hash_page's C part. A larger leaf is hashed piece by piece as its base pages are touched.
-mmu::FaultReason Mmu::hash_page(VirtAddr va, AccessKind kind, unsigned step) {
+mmu::FaultReason Mmu::hash_page(VirtAddr va, AccessKind kind, unsigned step, const Walked& walked) {
   path_.step(step);
   path_.more_instructions(step, more::segment_of(va, options_->tera_segments));
-  pt::WalkPath words;
-  const pt::Lookup found = path_.walk(*table_, va, step, words);
+  const pt::Lookup& found = walked.found;
+  path_.report_walk(*table_, va, step, walked.words);
   const bool preloading = step == kHashPreload;
   const auto took = [&](unsigned instructions) {
     if (!preloading) path_.more_instructions(step, instructions);
@@ -168,7 +173,7 @@ mmu::FaultReason Mmu::hash_page(VirtAddr va, AccessKind kind, unsigned step) {
   took(more::kAllowed + (form_->page == k64K ? more::kAllowed64K : 0));
   pt::Entry marked = found.entry | pte::Accessed::kMask;
   if (writes(kind) && !preloading) marked |= pte::Dirty::kMask;
-  hash_entry(va, found, marked, words.steps().back());
+  hash_entry(va, found, marked, walked.words.steps().back());
   return mmu::FaultReason::None;
 }
 
@@ -214,20 +219,19 @@ void Mmu::hash_entry(VirtAddr va, const pt::Lookup& found, pt::Entry marked,
 
 // update_mmu_cache: only pages the fault has marked accessed. A huge page is left to the first hash
 // fault (update_mmu_cache_pmd).
-void Mmu::preload(VirtAddr va, AccessKind kind) {
-  const pt::Lookup found = table_->peek(va);
+void Mmu::preload(VirtAddr va, AccessKind kind, const Walked& walked) {
+  const pt::Lookup& found = walked.found;
   if (found.entry == pt::kNone || !format_.is_present(found.entry) ||
       !format_.is_accessed(found.entry))
     return;
   if (found.size != form_->page && actual_of(found) != form_->page) return;
-  if (hash_page(va, kind, kHashPreload) == mmu::FaultReason::None) ++counters_.preloads;
+  if (hash_page(va, kind, kHashPreload, walked) == mmu::FaultReason::None) ++counters_.preloads;
 }
 
-void Mmu::note_kernel_work(VirtAddr va) {
-  pt::WalkPath words;
-  const pt::Lookup found = table_->walk(va, words);
-  if (words.steps().empty() || found.entry == pt::kNone) return;
-  kernel_access(words.steps().back().address);
+void Mmu::note_kernel_work(VirtAddr va, const Walked& walked) {
+  const pt::Lookup& found = walked.found;
+  if (walked.words.steps().empty() || found.entry == pt::kNone) return;
+  kernel_access(walked.words.steps().back().address);
   if (!format_.is_present(found.entry)) return;
   const Pfn first = format_.parse_leaf(found.entry, found.size).pfn;
   kernel_access(frames_->address_of(first + ((va - found.base) >> options_->page.log2())));

@@ -104,16 +104,24 @@ class Mmu final : public mmu::Cpu<k4K.log2(), MmuCounts> {
   Hit translate(const SideLevels& side, VirtAddr va, AccessKind kind, bool first, bool retry);
   // Ends an access for which translate() has not done.
   mmu::Translation hash_fault(const SideLevels& side, VirtAddr va, AccessKind kind, bool retry);
-  // What the kernel finds in its own page table and hashes; None: done.
-  mmu::FaultReason hash_page(VirtAddr va, AccessKind kind, unsigned step);
+  // What the kernel finds in its own page table.
+  struct Walked {
+    Walked(const pt::PageTable& table, VirtAddr va) : found(table.walk(va, words)) {}
+    pt::WalkPath words;  // before what is found by them
+    pt::Lookup found;
+  };
+  // It hashes that; None: done.
+  mmu::FaultReason hash_page(VirtAddr va, AccessKind kind, unsigned step, const Walked& walked);
   // The size of the HPTE's page for what was found.
   [[nodiscard]] PageShift actual_of(const pt::Lookup& found) const;
   // An HPTE for what was found, and the entry written: __hash_page_4K or __hash_page_64K.
   void hash_entry(VirtAddr va, const pt::Lookup& found, pt::Entry marked, const pt::WalkStep& word);
   void make_segment(VirtAddr va, unsigned step);
-  void preload(VirtAddr va, AccessKind kind);
-  // What the kernel touches to fix a fault at `va`: the entry, and the page.
-  void note_kernel_work(VirtAddr va);
+  // What the kernel does at the end of a fault it has fixed.
+  void finish_fault(VirtAddr va, AccessKind kind);
+  void preload(VirtAddr va, AccessKind kind, const Walked& walked);
+  // What the kernel touched to fix a fault at `va`: the entry, and the page.
+  void note_kernel_work(VirtAddr va, const Walked& walked);
   void empty_slb();
 
   const Options* options_;

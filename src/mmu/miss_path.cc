@@ -34,19 +34,32 @@ MissPath::MissPath(std::span<const Step> steps, mem::FrameMemory& frames, mem::R
   PhysAddr at = code.base;
   for (const Step& step : steps) {
     const uint64_t instructions = std::max(step.instructions, step.code);
-    code_.push_back({.begin = at, .instructions = instructions});
-    at += bytes_of(code, instructions);
+    const uint64_t bytes = bytes_of(code, instructions);
+    const uint64_t into_page = at.value() & frames.page().offset_mask();
+    code_.push_back({.begin = at,
+                     .instructions = instructions,
+                     .first = bytes_of(code, step.instructions),
+                     .in_one_page = into_page + bytes <= frames.page().bytes()});
+    at += bytes;
   }
 }
 
+// Who views only need be told of the page a step's code is in, if that is one.
 void MissPath::show_step(unsigned number) {
   last_ = number;
+  Code& code = code_[number];
+  if (!watched_ && code.in_one_page) [[likely]] {
+    if (code.first != 0) view_->fetch(number, code.begin, code.first);
+    return;
+  }
   if (narrator_ != nullptr) narrator_->step(steps_[number]);
-  code_[number].fetched = 0;
+  code.fetched = 0;
   fetch(number, steps_[number].instructions);
 }
 
 void MissPath::show_more(unsigned number, uint64_t instructions) {
+  if (!watched_ && code_[number].in_one_page) [[likely]]
+    return;
   if (narrator_ != nullptr) narrator_->more_instructions(instructions);
   fetch(number, instructions);
 }
@@ -113,16 +126,21 @@ void MissPath::report(PhysAddr address, unsigned bytes, bool write, std::span<co
 pt::Lookup MissPath::walk(const pt::PageTable& table, VirtAddr va, unsigned number,
                           pt::WalkPath& path) {
   const pt::Lookup found = table.walk(va, path);
+  report_walk(table, va, number, path);
+  return found;
+}
+
+void MissPath::report_walk(const pt::PageTable& table, VirtAddr va, unsigned number,
+                           const pt::WalkPath& path) {
   for (const pt::WalkStep& step : path.steps()) {
     const Access access{
         .origin = mem::Origin::Handler, .level = step.level, .dependent = step.dependent};
     if (only_counts(access)) [[likely]]
-      sink_->count_plain(access.origin, access.level, false);
+      count(step.address, false, access);
     else
       read(table, va, step, access);
   }
   more_instructions(number, path.instructions());
-  return found;
 }
 
 void MissPath::read(const pt::PageTable& table, VirtAddr va, const pt::WalkStep& step,

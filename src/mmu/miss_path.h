@@ -137,20 +137,20 @@ class MissPath {
     touch(address, sizeof value, true, value, access);
   }
   // Reports a reference made by other means, within a line, to one word or more. Inline, and what
-  // it is handed over by value, so that it need not be put together where it is only counted:
-  // nobody listens, there are no caches, nobody views a handler's, it is not made beside another
-  // one, and not the kernel's, for whom others may act.
+  // it is handed over by value, so that it need not be put together where it is only counted, and
+  // a handler's viewed: nobody listens, there are no caches, it is not made beside another one, and
+  // not the kernel's, for whom others may act.
   [[gnu::always_inline]] void touch(PhysAddr address, unsigned bytes, bool write,
                                     std::span<const uint64_t> words, Access access) {
     if (only_counts(access)) [[likely]]
-      sink_->count_plain(access.origin, access.level, write);
+      count(address, write, access);
     else
       report(address, bytes, write, words, access);
   }
   [[gnu::always_inline]] void touch(PhysAddr address, unsigned bytes, bool write, uint64_t value,
                                     Access access) {
     if (only_counts(access)) [[likely]]
-      sink_->count_plain(access.origin, access.level, write);
+      count(address, write, access);
     else
       report_word(address, bytes, write, value, access);
   }
@@ -164,6 +164,9 @@ class MissPath {
   // handler's, with the instructions the backend says a word takes, counted for step `number`. The
   // words are in `path` then; a Narrator hears what the page table says they mean.
   pt::Lookup walk(const pt::PageTable& table, VirtAddr va, unsigned number, pt::WalkPath& path);
+  // The same of a walk that has just been made, without reports.
+  void report_walk(const pt::PageTable& table, VirtAddr va, unsigned number,
+                   const pt::WalkPath& path);
   pt::Lookup walk(const pt::PageTable& table, VirtAddr va, unsigned number) {
     pt::WalkPath path;
     return walk(table, va, number, path);
@@ -206,8 +209,12 @@ class MissPath {
 
  private:
   [[nodiscard]] bool only_counts(const Access& access) const {
-    const bool watched = access.origin == mem::Origin::Handler ? handlers_watched_ : watched_;
-    return !watched && !access.beside && access.origin != mem::Origin::Kernel;
+    return !watched_ && !access.beside && access.origin != mem::Origin::Kernel;
+  }
+  [[gnu::always_inline]] void count(PhysAddr address, bool write, const Access& access) {
+    if (access.origin == mem::Origin::Handler && view_ != nullptr)
+      static_cast<void>(view_->reach(address));
+    sink_->count_plain(access.origin, access.level, write);
   }
   [[gnu::cold]] void report(PhysAddr address, unsigned bytes, bool write,
                             std::span<const uint64_t> words, Access access);
@@ -237,7 +244,9 @@ class MissPath {
   struct Code {
     PhysAddr begin;
     uint64_t instructions = 0;
-    uint64_t fetched = 0;  // of them, since the step was taken
+    uint64_t fetched = 0;  // of them, since the step was taken, where it is followed
+    uint64_t first = 0;    // bytes of its shortest path
+    bool in_one_page = false;
   };
   HandlerCode layout_;
   std::vector<Code> code_;
