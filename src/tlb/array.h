@@ -119,11 +119,9 @@ class TlbArray {
     const uint16_t* const digests = &digests_[size_t{probe.set} * stride_];
     const Wanted wanted(probe.digest);
     uint32_t way = 0;
-    do {
-      if (wanted.is_in(digests + way)) return way & ~(2 * kLanes - 1);
-      way += kLanes;
-    } while (way != stride_);
-    return kNone;
+    for (; way + kLanes < stride_; way += 2 * kLanes)
+      if (wanted.is_in_two(digests + way)) return way;
+    return way != stride_ && wanted.is_in(digests + way) ? way : kNone;
   }
   [[nodiscard]] uint32_t find_from(const Probe& probe, const Tag& tag, uint32_t from) const {
     return search(probe.set, probe.digest, tag, from);
@@ -276,6 +274,9 @@ class TlbArray {
     [[nodiscard]] bool is_in(const uint16_t* digests) const {
       return bits_of(same(digests)) != 0;
     }
+    [[nodiscard]] bool is_in_two(const uint16_t* digests) const {
+      return bits_of(_mm_or_si128(same(digests), same(digests + kLanes))) != 0;
+    }
     [[nodiscard]] uint32_t in_one(const uint16_t* digests) const {
       return bits_of(_mm_packs_epi16(same(digests), _mm_setzero_si128()));
     }
@@ -297,6 +298,9 @@ class TlbArray {
     explicit Wanted(uint16_t digest) : digest_(digest) {}
     [[nodiscard]] bool is_in(const uint16_t* digests) const {
       return in(digests, kLanes) != 0;
+    }
+    [[nodiscard]] bool is_in_two(const uint16_t* digests) const {
+      return in(digests, 2 * kLanes) != 0;
     }
     [[nodiscard]] uint32_t in_one(const uint16_t* digests) const {
       return in(digests, kLanes);

@@ -1,6 +1,7 @@
 #include "tlb/level.h"
 
 #include <algorithm>
+#include <utility>
 
 #include "base/error.h"
 
@@ -67,6 +68,10 @@ Level::Hit Level::find_in(const Size& size, VirtAddr va, const Sought& sought, u
 }
 
 Level::Hit Level::find_any(VirtAddr va, Space space) {
+  if (elsewhere_.has(va.value())) {
+    std::swap(alone_, elsewhere_);
+    return find(va, space);
+  }
   sought_ = {};
   Size* only = nullptr;
   unsigned count = 0;
@@ -96,6 +101,7 @@ void Level::set_alone(VirtAddr va, Size& size) {
   }
   const Place place = places_[size.log2];
   const bool takes = place != kNowhere && &sizes_[place] == &size;
+  elsewhere_ = alone_;
   alone_ = {low, last - low + 1, &size, takes ? &size : nullptr};
 }
 
@@ -119,7 +125,7 @@ void Level::note_empty(uint32_t bank) {
 Level::Hit Level::put(Size& size, uint32_t set, uint32_t index, VirtAddr va, Space space,
                       const Leaf& leaf) {
   const Tag tag = size.tag(va, leaf.global ? kEverySpace : space);
-  if (size.note(tag.base, leaf.global) && &size != alone_.size) set_none_alone();
+  if (size.note(tag.base, leaf.global)) widened(size);
   uint64_t into_leaf = 0;  // in frames
   if (size.size != leaf.size) {
     const uint64_t mask = leaf.size.offset_mask();
@@ -186,13 +192,13 @@ void Level::remove(uint32_t bank, uint32_t index) {
 }
 
 void Level::invalidate_page(VirtAddr va, Space space) {
-  if (alone_.has(va.value()) && !fragments_) [[likely]] {
+  const bool fragments =
+      fragments_ && std::any_of(banks_.begin(), banks_.end(),
+                                [va](const Bank& bank) { return bank.fragments.has(va.value()); });
+  if (alone_.has(va.value()) && !fragments) [[likely]] {
     invalidate_in(*alone_.size, va, space);
     return;
   }
-  const bool fragments = std::any_of(banks_.begin(), banks_.end(), [va](const Bank& bank) {
-    return bank.fragments.has(va.value());
-  });
   if (fragments) {
     remove_if([&](const Tag& tag, const Payload& payload) {
       return (payload.global || space_of(tag) == space) &&

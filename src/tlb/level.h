@@ -278,7 +278,7 @@ class Level {
     }
   };
   // Addresses at which entries of one size alone may be, of which most look-ups are. It is found by
-  // one that goes through all sizes, and gone when another size may have an entry it had not.
+  // one that goes through all sizes, and gone when another size may have an entry there.
   struct Alone {
     uint64_t low = 0;
     uint64_t bytes = 0;  // none: there are no such addresses
@@ -286,6 +286,9 @@ class Level {
     Size* takes = nullptr;  // the same, if leaves of that size go there whole
 
     [[nodiscard]] bool has(uint64_t va) const { return va - low < bytes; }
+    [[nodiscard]] bool meets(const Extent& extent) const {
+      return has(extent.low) || extent.has(low);
+    }
   };
   // Where leaves of a size go: sizes_[place], of an array; kNowhere: nowhere.
   using Place = uint8_t;
@@ -304,8 +307,14 @@ class Level {
   // From now on: addresses around `va` where `size` may have entries, and no other.
   void set_alone(VirtAddr va, Size& size);
   void set_none_alone() {
-    alone_ = {};
+    alone_ = elsewhere_ = {};
     sought_ = {};  // whose size may move
+  }
+  // `size` may have entries where it had none.
+  void widened(const Size& size) {
+    for (Alone* alone : {&alone_, &elsewhere_})
+      if (alone->size != &size && alone->meets(size.extent)) *alone = {};
+    sought_ = {};
   }
   void place_leaves();
   // fill() of any leaf, into any way.
@@ -333,6 +342,7 @@ class Level {
   std::vector<Bank> banks_;         // never more than there was room for at first
   std::vector<Size> sizes_;         // of all banks, in the order they are probed in
   Alone alone_;                     // of sizes_
+  Alone elsewhere_;                 // ... those before, as a kernel's among a program's
   Sought sought_;                   // what find() looked for last, of alone_.size
   std::array<Place, 64> places_{};  // by log2 of the leaf's size
   bool fragments_ = false;          // some bank has had some
