@@ -13,14 +13,13 @@ namespace mmusim::ppc64 {
 namespace {
 
 constexpr unsigned kMostAttempts = 64;
-constexpr uint64_t kSecond = 8;     // offset of an HPTE's second doubleword
-constexpr unsigned kPartBits = 21;  // of the table, of whose entries account is kept
+constexpr uint64_t kSecond = 8;  // offset of an HPTE's second doubleword
 
-mmu::MissPath::Access by(mem::Origin origin, const WordKind& what, uint8_t group, bool dependent) {
-  return {.origin = origin, .level = group, .dependent = dependent, .what = &what};
-}
+// A part of the table that the host can have in one page of its own.
+constexpr uint64_t kPart = uint64_t{2} << 20;
+
 mmu::MissPath::Access handler(const WordKind& what) {
-  return by(mem::Origin::Handler, what, 0, false);
+  return {.origin = mem::Origin::Handler, .level = 0, .dependent = false, .what = &what};
 }
 
 }  // namespace
@@ -45,7 +44,7 @@ Htab::Htab(uint64_t bytes, bool tera_segments, mem::FrameMemory& frames, mem::Re
                 "give the machine more with mem.bytes, or the table less with ppc64.htab.bytes");
   base_ = *base;
   words_ = frames.words(base_);
-  made_in_.resize(bytes_ >> kPartBits);
+  made_in_.resize(bytes_ / (kHostPage * kPagesPerWord) + 1);
   bolt_linear_map();
 }
 
@@ -70,6 +69,7 @@ void Htab::bolt_linear_map() {
       word(at(slot) + kSecond) = at_memory | hpte::Referenced::kMask | hpte::Changed::kMask |
                                  hpte::Coherent::kMask |
                                  (at_memory == 0 ? 0 : hpte::NoExecute::kMask);
+      note_entry(at(slot));
       ++counters_.bolted;
       break;
     }
@@ -88,68 +88,33 @@ uint64_t Htab::timebase() {
   return time_ >> 32;
 }
 
-std::optional<Htab::Found> Htab::search(const Page& page, bool write, mmu::MissPath& path) {
-  ++counters_.lookups;
-  return path.watched() ? search_groups<true>(page, write, path)
-                        : search_groups<false>(page, write, path);
-}
-
+// A page that is nowhere is looked for in a group that may have nothing around it, and of which the
+// host need not have the words, which are zeros.
 template <bool kWatched>
-[[gnu::always_inline]] inline std::optional<Htab::Found> Htab::search_groups(const Page& page,
-                                                                             bool write,
-                                                                             mmu::MissPath& path) {
-  const auto look = [&](Group group) __attribute__((always_inline)) {
-    return search_group<kWatched>(group_of(page, group), group, first_of(page, group), page_,
-                                  counters_.words.value, path);
-  };
-  Group group = Group::Primary;
-  Place found = look(Group::Primary);
-  if (found.entry != nullptr) [[likely]] {
-    ++counters_.primary_hits;
-  } else {
-    group = Group::Secondary;
-    found = look(Group::Secondary);
-    if (found.entry == nullptr) return std::nullopt;
-    ++counters_.secondary_hits;
+std::optional<Htab::Found> Htab::search_secondary(const Page& page, bool write,
+                                                  mmu::MissPath& path) {
+  const uint64_t number = group_of(page, Group::Secondary);
+  if (!kWatched && !made_near(number)) {
+    path.count_load(mem::Origin::Walker, static_cast<unsigned>(Group::Secondary));
+    counters_.words += hpte::kGroup;
+    return std::nullopt;
   }
-  ++counters_.words;
+  const Place found =
+      search_group<kWatched>(number, Group::Secondary, first_of(page, Group::Secondary), page_,
+                             counters_.words.value, path);
+  if (found.entry == nullptr) return std::nullopt;
+  ++counters_.secondary_hits;
+  return take(found, Group::Secondary, write, path);
+}
+template std::optional<Htab::Found> Htab::search_secondary<true>(const Page&, bool, mmu::MissPath&);
+template std::optional<Htab::Found> Htab::search_secondary<false>(const Page&, bool,
+                                                                  mmu::MissPath&);
+
+void Htab::set_bits(const Place& found, Group group, uint64_t second, mmu::MissPath& path) {
   const uint64_t old = found.entry[1];
-  uint64_t second = old | hpte::Referenced::kMask;
-  if (write && rights_of(old).has(Rights::kWrite)) second |= hpte::Changed::kMask;
-  if (second != old) [[unlikely]] {
-    counters_.referenced_set += hpte::Referenced::get(old ^ second);
-    counters_.changed_set += hpte::Changed::get(old ^ second);
-    path.store(found.address + kSecond, second,
-               by(mem::Origin::Walker, words::kSecond, static_cast<uint8_t>(group), true));
-  }
-  return Found{second, found.actual};
-}
-
-template <bool kWatched>
-[[gnu::always_inline]] inline Htab::Place Htab::search_group(uint64_t number, Group group,
-                                                             uint64_t wanted, PageShift base,
-                                                             uint64_t& compared,
-                                                             mmu::MissPath& path) {
-  constexpr uint64_t kMatched = hpte::kCompared | hpte::Hash::kMask | hpte::Valid::kMask;
-  const PhysAddr begin = at(number * hpte::kGroup);
-  uint64_t* const words = group_words(number);
-  if constexpr (kWatched)
-    path.touch(begin, hpte::kGroupBytes, false, words[0],
-               by(mem::Origin::Walker, words::kGroup, static_cast<uint8_t>(group), false));
-  else
-    path.count_load(mem::Origin::Walker, static_cast<unsigned>(group));
-  for (uint64_t i = 0; i < hpte::kGroup; ++i) {
-    uint64_t* const entry = words + 2 * i;
-    std::optional<PageShift> actual;
-    if ((entry[0] & kMatched) == wanted) actual = actual_page(entry[0], entry[1], base);
-    if (kWatched && path.narrated()) [[unlikely]]
-      remark_place(i, entry, actual.has_value(), path);
-    if (!actual) continue;
-    compared += i + 1;
-    return {entry, begin + i * hpte::kBytes, *actual};
-  }
-  compared += hpte::kGroup;
-  return {};
+  counters_.referenced_set += hpte::Referenced::get(old ^ second);
+  counters_.changed_set += hpte::Changed::get(old ^ second);
+  path.store(found.address + kSecond, second, walker(words::kSecond, group, /*dependent=*/true));
 }
 
 [[gnu::cold]] void Htab::remark_place(uint64_t number, const uint64_t* entry, bool found,
@@ -212,10 +177,21 @@ std::optional<unsigned> Htab::take_place(const Page& page, Group group, const Fo
   return std::nullopt;
 }
 
+// An eighth of a part's pages, so that the host has at most eight times the memory for it.
 void Htab::note_entry(PhysAddr entry) {
-  constexpr uint32_t kMany = 2048;  // of 16,384 groups
-  if (made_in_.empty()) return;
-  if (++made_in_[(entry - base_) >> kPartBits] == kMany) frames_->densely_used(entry);
+  const uint64_t page = (entry - base_) / kHostPage;
+  uint64_t& made = made_in_[page / kPagesPerWord];
+  const uint64_t bit = uint64_t{1} << page % kPagesPerWord;
+  if ((made & bit) != 0) [[likely]]
+    return;
+  made |= bit;
+  if (bytes_ < kPart) return;
+  constexpr uint64_t kPages = kPart / kHostPage;
+  const uint64_t first = page / kPages * kPages / kPagesPerWord;
+  int pages = 0;
+  for (uint64_t i = first; i < first + kPages / kPagesPerWord; ++i)
+    pages += std::popcount(made_in_[i]);
+  if (pages == kPages / 8) frames_->densely_used(entry);
 }
 
 // native_hpte_remove, of one of the page's groups; no tlbie. A group of bolted entries only has

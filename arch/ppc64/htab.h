@@ -28,6 +28,7 @@
 
 #include "arch/ppc64/formats.h"
 #include "arch/ppc64/hints.h"
+#include "arch/ppc64/words.h"
 #include "base/types.h"
 #include "mem/frames.h"
 #include "mem/sink.h"
@@ -95,8 +96,11 @@ class Htab {
     uint64_t second = 0;
     PageShift actual;
   };
-  // The hardware's search. Sets R, and C for a store the entry allows.
-  std::optional<Found> search(const Page& page, bool write, mmu::MissPath& path);
+  // The hardware's search. Sets R, and C for a store the entry allows. kWatched: a reference may be
+  // more than counted. Inline is what most searches take.
+  template <bool kWatched>
+  [[gnu::always_inline]] std::optional<Found> search(const Page& page, bool write,
+                                                     mmu::MissPath& path);
   // Such a search is to come: asks the host for the first half of the page's primary group, which
   // is where most entries are. Nothing simulated changes. Always inline: a function that does
   // nothing else has no effect in the compiler's eyes, which leaves out calls of it.
@@ -160,23 +164,40 @@ class Htab {
     return words_ + number * (hpte::kGroupBytes / sizeof(uint64_t));
   }
   [[nodiscard]] uint64_t timebase();
-  template <bool kWatched>
-  std::optional<Found> search_groups(const Page& page, bool write, mmu::MissPath& path);
   struct Place {
     uint64_t* entry = nullptr;  // its two doublewords; null: none
     PhysAddr address;
     PageShift actual;
   };
   // The hardware's search of one group for an entry with that first doubleword, but for L, of a
-  // segment of that base page. Adds to `compared` how many it looked at. kWatched: a reference may
-  // be more than counted.
+  // segment of that base page. Adds to `compared` how many it looked at.
   template <bool kWatched>
-  Place search_group(uint64_t number, Group group, uint64_t wanted, PageShift base,
-                     uint64_t& compared, mmu::MissPath& path);
+  [[gnu::always_inline]] Place search_group(uint64_t number, Group group, uint64_t wanted,
+                                            PageShift base, uint64_t& compared,
+                                            mmu::MissPath& path);
+  template <bool kWatched>
+  [[gnu::noinline]] std::optional<Found> search_secondary(const Page& page, bool write,
+                                                          mmu::MissPath& path);
+  // What the entry found says, with its bits set.
+  [[gnu::always_inline]] Found take(const Place& found, Group group, bool write,
+                                    mmu::MissPath& path);
+  [[gnu::noinline]] void set_bits(const Place& found, Group group, uint64_t second,
+                                  mmu::MissPath& path);
+  static mmu::MissPath::Access walker(const WordKind& what, Group group, bool dependent) {
+    return {.origin = mem::Origin::Walker,
+            .level = static_cast<uint8_t>(group),
+            .dependent = dependent,
+            .what = &what};
+  }
   static void remark_place(uint64_t number, const uint64_t* entry, bool found, mmu::MissPath& path);
   // Entries are made all over the table, and most where programs have many pages: tells the memory
-  // where there are that many.
+  // where they are in many of the host's pages.
   void note_entry(PhysAddr entry);
+  // Whether an entry was ever made in the host's page that the group is in.
+  [[nodiscard]] bool made_near(uint64_t number) const {
+    const uint64_t page = number * hpte::kGroupBytes / kHostPage;
+    return (made_in_[page / kPagesPerWord] >> page % kPagesPerWord & 1) != 0;
+  }
   std::optional<unsigned> take_place(const Page& page, Group group, const Found& made,
                                      mmu::MissPath& path);
   void evict(const Page& page, mmu::MissPath& path);
@@ -189,13 +210,62 @@ class Htab {
   mem::FrameMemory* frames_;
   mem::ReferenceSink* sink_;
   PhysAddr base_;
-  uint64_t* words_ = nullptr;      // all of it
-  uint64_t used_ = 0;              // entries, but for bolted ones
-  std::vector<uint32_t> made_in_;  // entries made so far, for each whole 2 MiB of the table
+  uint64_t* words_ = nullptr;  // all of it
+  uint64_t used_ = 0;          // entries, but for bolted ones
+  static constexpr uint64_t kHostPage = uint64_t{4} << 10;
+  static constexpr unsigned kPagesPerWord = 64;
+  std::vector<uint64_t> made_in_;  // a bit for each of the host's pages: see made_near()
   Hints hints_;
   uint64_t time_ = 0;
   HtabCounts counters_;
 };
+
+template <bool kWatched>
+inline std::optional<Htab::Found> Htab::search(const Page& page, bool write, mmu::MissPath& path) {
+  ++counters_.lookups;
+  const Place found =
+      search_group<kWatched>(group_of(page, Group::Primary), Group::Primary,
+                             first_of(page, Group::Primary), page_, counters_.words.value, path);
+  if (found.entry == nullptr) [[unlikely]]
+    return search_secondary<kWatched>(page, write, path);
+  ++counters_.primary_hits;
+  return take(found, Group::Primary, write, path);
+}
+
+template <bool kWatched>
+inline Htab::Place Htab::search_group(uint64_t number, Group group, uint64_t wanted, PageShift base,
+                                      uint64_t& compared, mmu::MissPath& path) {
+  constexpr uint64_t kMatched = hpte::kCompared | hpte::Hash::kMask | hpte::Valid::kMask;
+  const PhysAddr begin = at(number * hpte::kGroup);
+  uint64_t* const words = group_words(number);
+  if constexpr (kWatched)
+    path.touch(begin, hpte::kGroupBytes, false, words[0],
+               walker(words::kGroup, group, /*dependent=*/false));
+  else
+    path.count_load(mem::Origin::Walker, static_cast<unsigned>(group));
+  for (uint64_t i = 0; i < hpte::kGroup; ++i) {
+    uint64_t* const entry = words + 2 * i;
+    std::optional<PageShift> actual;
+    if ((entry[0] & kMatched) == wanted) actual = actual_page(entry[0], entry[1], base);
+    if (kWatched && path.narrated()) [[unlikely]]
+      remark_place(i, entry, actual.has_value(), path);
+    if (!actual) continue;
+    compared += i + 1;
+    return {entry, begin + i * hpte::kBytes, *actual};
+  }
+  compared += hpte::kGroup;
+  return {};
+}
+
+inline Htab::Found Htab::take(const Place& found, Group group, bool write, mmu::MissPath& path) {
+  ++counters_.words;
+  const uint64_t old = found.entry[1];
+  uint64_t second = old | hpte::Referenced::kMask;
+  if (write && rights_of(old).has(Rights::kWrite)) second |= hpte::Changed::kMask;
+  if (second != old) [[unlikely]]
+    set_bits(found, group, second, path);
+  return {second, found.actual};
+}
 
 }  // namespace mmusim::ppc64
 

@@ -53,7 +53,7 @@ mmu::Translation Mmu::access(VirtAddr va, AccessKind kind, bool retry) {
   if (table_ == nullptr) [[unlikely]]
     return nothing_loaded(side, retry);
   if (retry) finish_fault(va, kind);
-  const Hit hit = retry || path_.watched() ? translate<false>(side, va, kind, true, retry)
+  const Hit hit = retry || path_.watched() ? translate_told(side, va, kind, true, retry)
                                            : translate<true>(side, va, kind, true, false);
   if (hit && hit.payload->rights.allows(kind)) [[likely]]
     return finish(side, va, hit);
@@ -78,16 +78,21 @@ mmu::Translation Mmu::hash_fault(const SideLevels& side, VirtAddr va, AccessKind
     if (reason != mmu::FaultReason::None) return fault(reason);
     path_.step(kRetry);
     ++counters_.hash_faults_fixed;
-    const Hit hit = translate<false>(side, va, kind, false, retry);
+    const Hit hit = translate_told(side, va, kind, false, retry);
     if (hit && hit.payload->rights.allows(kind)) return finish(side, va, hit);
   }
   MMUSIM_ASSERT(false);
   return fault(mmu::FaultReason::Malformed);
 }
 
+Mmu::Hit Mmu::translate_told(const SideLevels& side, VirtAddr va, AccessKind kind, bool first,
+                             bool retry) {
+  return translate<false>(side, va, kind, first, retry);
+}
+
 template <bool kPlain>
-Mmu::Hit Mmu::translate(const SideLevels& side, VirtAddr va, AccessKind kind, bool first,
-                        bool retry) {
+inline Mmu::Hit Mmu::translate(const SideLevels& side, VirtAddr va, AccessKind kind, bool first,
+                               bool retry) {
   const auto remark = [&](const char* what, bool found) {
     if constexpr (!kPlain) remark_found(what, found);
   };
@@ -105,11 +110,12 @@ Mmu::Hit Mmu::translate(const SideLevels& side, VirtAddr va, AccessKind kind, bo
   if (first && !hit) miss_first(side, retry);
 
   ++slb_.counters.lookups;
-  const bool segment = slb_.has(va);
-  remark("SLB", segment);
-  if (!segment) [[unlikely]] {
+  const Slb::Entry* segment = slb_.find(va);
+  remark("SLB", segment != nullptr);
+  if (segment == nullptr) [[unlikely]] {
     ++slb_.counters.misses;
     make_segment(va, side.data ? kDataSegment : kInstructionSegment);
+    segment = slb_.find(va);
   }
 
   const bool missed = !hit;
@@ -124,7 +130,8 @@ Mmu::Hit Mmu::translate(const SideLevels& side, VirtAddr va, AccessKind kind, bo
   if (first && missed && !hit) miss_second(side, retry);
 
   path_.hardware_step(kWalk);
-  const std::optional<Htab::Found> found = htab_->search(page_of(va), write, path_);
+  const std::optional<Htab::Found> found =
+      htab_->search<!kPlain>(page_of(va, Slb::segment_of(*segment)), write, path_);
   if (!found) return {};
   const tlb::Leaf leaf = hpte_leaf(*found, options_->page);
   // Segments are made in real mode, so that nothing has been looked up since.

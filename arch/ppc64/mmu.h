@@ -67,7 +67,8 @@ class Mmu final : public mmu::Cpu<k4K.log2(), MmuCounts> {
       PhysAddr code, Invalidate invalidate);
 
   [[gnu::always_inline]] void expect(VirtAddr va) {
-    if (table_ != nullptr && is_user(va)) htab_->expect(page_of(va));
+    if (const Slb::Entry* const segment = slb_.find_again(va))
+      htab_->expect(page_of(va, Slb::segment_of(*segment)));
   }
   mmu::Translation access(VirtAddr va, AccessKind kind, bool retry);
 
@@ -95,13 +96,18 @@ class Mmu final : public mmu::Cpu<k4K.log2(), MmuCounts> {
   [[nodiscard]] Counters counters() const;
 
  private:
+  [[nodiscard]] Htab::Page page_of(VirtAddr va, const Segment& segment) const {
+    return {context_, align_down(va, page_), segment};
+  }
   [[nodiscard]] Htab::Page page_of(VirtAddr va) const {
-    return {context_, align_down(va, options_->page),
-            user_segment(va, context_, options_->tera_segments)};
+    return page_of(va, user_segment(va, context_, options_->tera_segments));
   }
   // A null hit: nothing in the hash table. kPlain: nobody listens.
   template <bool kPlain>
-  Hit translate(const SideLevels& side, VirtAddr va, AccessKind kind, bool first, bool retry);
+  [[gnu::always_inline]] Hit translate(const SideLevels& side, VirtAddr va, AccessKind kind,
+                                       bool first, bool retry);
+  [[gnu::noinline]] Hit translate_told(const SideLevels& side, VirtAddr va, AccessKind kind,
+                                       bool first, bool retry);
   // Ends an access for which translate() has not done.
   mmu::Translation hash_fault(const SideLevels& side, VirtAddr va, AccessKind kind, bool retry);
   // What the kernel finds in its own page table.

@@ -49,16 +49,20 @@ class Slb {
     put(entries_[0], 0, kLinearMap, linear_segment(kLinearMap, tera_), kLinearBits);
   }
 
-  [[nodiscard]] bool has(VirtAddr va) const {
-    uint16_t& found = found_[va.value() >> 28 & (found_.size() - 1)];
-    if (matches(entries_[found], va)) [[likely]]
-      return true;
-    for (size_t i = 0; i < entries_.size(); ++i) {
-      if (!matches(entries_[i], va)) continue;
-      found = static_cast<uint16_t>(i);
-      return true;
-    }
-    return false;
+  // The entry of its segment; null: there is none.
+  [[nodiscard, gnu::always_inline]] const Entry* find(VirtAddr va) const {
+    const Entry* const again = find_again(va);
+    return again != nullptr ? again : search(va);
+  }
+  [[nodiscard]] bool has(VirtAddr va) const { return find(va) != nullptr; }
+  // find(), if it is where it was last; else null, although there may be one.
+  [[nodiscard, gnu::always_inline]] const Entry* find_again(VirtAddr va) const {
+    const Entry& entry = entries_[found_of(va)];
+    return matches(entry, va) ? &entry : nullptr;
+  }
+  static Segment segment_of(const Entry& entry) {
+    const bool tera = slb::SegmentSize::get(entry.vsid_word) != 0;
+    return {(entry.vsid_word & ~slb::SegmentSize::kMask) >> vsid_shift(tera), tera};
   }
   // slbmte of the segment of user space that `va` is in, into the next slot. Instructions Linux
   // takes for it beyond a step's own.
@@ -108,7 +112,21 @@ class Slb {
     entry.esid_word =
         (va.value() & ~((uint64_t{1} << segment.shift()) - 1)) | slb::Valid::kMask | slot;
     entry.vsid_word = slb::SegmentSize::set(0, segment.tera ? 1 : 0) |
-                      segment.vsid << (segment.tera ? 24 : 12) | bits;
+                      segment.vsid << vsid_shift(segment.tera) | bits;
+  }
+  [[nodiscard, gnu::noinline]] const Entry* search(VirtAddr va) const {
+    for (size_t i = 0; i < entries_.size(); ++i) {
+      if (!matches(entries_[i], va)) continue;
+      found_of(va) = static_cast<uint16_t>(i);
+      return &entries_[i];
+    }
+    return nullptr;
+  }
+  // Of a VSID in its word.
+  static constexpr unsigned vsid_shift(bool tera) { return tera ? 24 : 12; }
+  // Which entry was found last for an address like it.
+  [[nodiscard]] uint16_t& found_of(VirtAddr va) const {
+    return found_[va.value() >> 28 & (found_.size() - 1)];
   }
   static bool matches(const Entry& entry, VirtAddr va) {
     return slb::Valid::get(entry.esid_word) != 0 &&
@@ -123,7 +141,7 @@ class Slb {
   uint64_t page_bits_;
   unsigned last_ = kBolted;                   // slot written last
   unsigned filled_ = 0;                       // since it was emptied
-  mutable std::array<uint16_t, 16> found_{};  // slots has() found last, by low bits of segments
+  mutable std::array<uint16_t, 16> found_{};  // slots find() found last, by low bits of segments
 };
 
 }  // namespace mmusim::ppc64

@@ -305,7 +305,7 @@ TEST(Ppc64Htab, HardwareSetsReferencedAndChanged) {
   const Htab::Page page{1, kVa, user_segment(kVa, 1, false)};
   // R and C clear, as Linux never leaves them.
   htab.insert(page, {0x100ull << 12 | 2, k4K}, path);
-  const auto search = [&](bool write) { return htab.search(page, write, path)->second; };
+  const auto search = [&](bool write) { return htab.search<true>(page, write, path)->second; };
   EXPECT_EQ(search(false), 0x100ull << 12 | 0x102);
   EXPECT_EQ(search(true), 0x100ull << 12 | 0x182);
   EXPECT_EQ(search(true), 0x100ull << 12 | 0x182);
