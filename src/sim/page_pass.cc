@@ -45,11 +45,9 @@ void PagePass::give(size_t i, trace::References given, bool could) {
 }
 
 void PagePass::take(const Stretch& stretch) {
-  for (TraceView& view : views_.all()) {
-    if (!views_.has_any(group_, view)) continue;
-    views_.attempt(group_, view, [&] { view.pages.enter(stretch, view.relocator.get(), false); });
-    view.events += view.pages.events().size();
-  }
+  for (TraceView& view : views_.all())
+    if (views_.has_any(group_, view))
+      views_.attempt(group_, view, [&] { view.enter(view.pages, stretch, false); });
   for (const size_t i : group_) {
     states_[i].part = 0;
     if (!states_[i].waits) go_on(i, stretch);

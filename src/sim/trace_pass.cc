@@ -309,8 +309,7 @@ void TracePass::take(const Group& group, TraceView& view, const Stretch& stretch
     sets = sets || sifted_[i] == trace::References::Sets;
   }
   StretchView& here = view.blocks;
-  here.enter(stretch, view.relocator.get(), sets);
-  view.events += here.events().size();
+  view.enter(here, stretch, sets);
   const std::span<const Stretch::Part> parts = stretch.parts();
   if (parts.front().batch.event != nullptr) {
     for (const Group* machines : {&whole, &some})

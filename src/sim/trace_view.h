@@ -25,6 +25,12 @@ struct TraceView {
   uint64_t events = 0;                   // there
   StretchView blocks;
   StretchView pages;
+
+  // `here`, one of these, goes on to the next stretch, as StretchView has it, and its events count.
+  void enter(StretchView& here, const Stretch& stretch, bool sets) {
+    here.enter(stretch, relocator.get(), sets);
+    events += here.events().size();
+  }
 };
 
 class TraceViews {
