@@ -25,6 +25,8 @@ class LoopRun : public MachineRun {
   }
   [[nodiscard]] const ColumnsWanted& wanted() const final { return loop_.wanted(); }
   [[nodiscard]] uint64_t waits() const final { return loop_.waits(); }
+  void stand_for_pages(bool stands) final { loop_.stand_for_pages(stands); }
+  [[nodiscard]] bool would_have_waited() const final { return loop_.would_have_waited(); }
   void survey(std::optional<uint64_t> behind) final { loop_.survey(behind); }
   [[nodiscard]] bool needs_all() const final { return loop_.needs_all(); }
   void shut_down() final { machine_.shut_down(); }

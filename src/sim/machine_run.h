@@ -43,6 +43,11 @@ class MachineRun {
   [[nodiscard]] virtual const ColumnsWanted& wanted() const = 0;
   // How often it began to wait.
   [[nodiscard]] virtual uint64_t waits() const = 0;
+  // Whether what comes by take_sifted() from here on stands for a page stream of the same
+  // references: then waits() are what they would be with that, and it can be asked whether it would
+  // have waited for any of the columns of the last batch.
+  virtual void stand_for_pages(bool stands) = 0;
+  [[nodiscard]] virtual bool would_have_waited() const = 0;
   // Whether it seldom has to. Of another it can be seen while it is given all references: from
   // survey() on, behind the batches of so many instructions (nothing: not at all), whether it needs
   // more than what any first level needs. It is the same whoever else is in the pass.

@@ -64,12 +64,14 @@ class PageLoop : public ReplayLoop<Tlbs> {
     Base::count(some.batch.totals);
     const KeptRefs& kept = some.kept;
     if (some.sifted.run_begins) unsettled_ = false;
+    if (stands_for_pages_) begin_as_pages(some, sets);
     done_to_ = kept.first;
     uint32_t block = 0;  // the next one to be done whole
     bool whole = unsettled_ || needs_columns(sets);
     while (true) {
       if (whole) block = blocks_until_settled(some, block, sets);
       if (unsettled_ || kept_pages(kept, sets)) break;
+      if (stands_for_pages_) wait_as_pages();
       const Sifted::At at = some.sifted.at(kept.places[wanted_.number - kept.first]);
       const trace::Batch columns = some.columns(at.block, 1);
       Base::enter_addresses(columns);
@@ -81,7 +83,18 @@ class PageLoop : public ReplayLoop<Tlbs> {
       Base::note_stores(some.columns());
     if (keeps_time_) [[unlikely]]
       kernel_.ran(Base::id_, some.batch.totals.instructions);
+    if (would_wait_) [[unlikely]]
+      end_as_pages(some, sets);
   }
+  // Whether batches to come by run_sifted() stand for a page stream: then waits() counts as with
+  // that, since the machine does the same, and would wait for the rest of a batch where here it
+  // goes by blocks.
+  void stand_for_pages(bool stands) {
+    stands_for_pages_ = stands;
+    would_wait_ = waited_ = false;
+  }
+  // Whether it would have waited for the last of them, or for some of it. REQUIRES: it stands.
+  [[nodiscard]] bool would_have_waited() const { return waited_; }
   // Whether page streams are of no more use, or of none for sets.
   [[nodiscard]] bool needs_columns(bool sets) const {
     return keeps_time_ || kernel_.tracks_stores() || (sets && mixed_sizes_);
@@ -273,6 +286,23 @@ class PageLoop : public ReplayLoop<Tlbs> {
     return (!doubts.data || side(true)) && (!doubts.fetched || side(false));
   }
 
+  // What run_pages() and run_columns() would do, of a batch of blocks that stands for what a page
+  // stream keeps of it.
+  void begin_as_pages(const SiftedBatch& some, bool sets) {
+    waited_ = would_wait_;
+    if (some.sifted.run_begins && needs_columns(sets)) wait_as_pages();
+  }
+  void wait_as_pages() {
+    if (!would_wait_) ++waits_;
+    would_wait_ = waited_ = true;
+  }
+  [[gnu::noinline]] void end_as_pages(const SiftedBatch& some, bool sets) {
+    const KeptRefs& kept = some.kept;
+    would_wait_ = some.batch.goes_on &&
+                  (needs_columns(sets) ||
+                   !settled(kept.known->behind(kept.refs, kept.refs.size(), sets), {}, sets));
+  }
+
   void column_blocks(const trace::Batch& batch) {
     Base::enter_addresses(batch);
     Base::fast_blocks(batch, 0, batch.addresses);
@@ -351,6 +381,9 @@ class PageLoop : public ReplayLoop<Tlbs> {
   uint64_t done_to_ = 0;  // references of the stream, as they are numbered in a chunk
 
   bool unsettled_ = false;  // behind the last batch that was sifted, what is taken to be known
+  bool stands_for_pages_ = false;
+  bool would_wait_ = false;  // behind the last of these
+  bool waited_ = false;      // within it
 };
 
 }  // namespace mmusim::sim

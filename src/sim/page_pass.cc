@@ -101,7 +101,7 @@ void PagePass::take_part(size_t i, const Stretch& stretch) {
 void PagePass::give_columns(size_t i, const Stretch& stretch) {
   State& state = states_[i];
   if (runs_[i] == nullptr || !state.waits || !columns_.have(runs_[i]->wanted())) return;
-  if (columns_.blocks() > reader_.chunk_totals().blocks / kFew) state.late = true;
+  if (is_late(columns_.blocks())) state.late = true;
   const TraceView& view = views_.of(i);
   runs_.attempt(i, [&] {
     state.waits = !runs_[i]->take_columns(columns_.moved(view.relocator.get()),

@@ -48,6 +48,11 @@ class PagePass {
   // given page streams.
   [[nodiscard]] bool pays(size_t i);
   void give(size_t i, trace::References given, bool could);
+  // Of a machine that was given something else in place of the chunk's page stream: so many blocks
+  // of the columns would have been read for it.
+  void would_read(size_t i, uint64_t blocks) {
+    if (is_late(blocks)) states_[i].late = true;
+  }
 
  private:
   struct State {  // of a machine
@@ -62,6 +67,9 @@ class PagePass {
   static constexpr uint64_t kFew = 4;         // one part in so many
   static constexpr unsigned kBehindLate = 7;  // chunks
 
+  [[nodiscard]] bool is_late(uint64_t blocks) const {
+    return blocks > reader_.chunk_totals().blocks / kFew;
+  }
   // From where it is to the stretch's end, or to where it waits.
   void go_on(size_t i, const Stretch& stretch);
   void take_part(size_t i, const Stretch& stretch);

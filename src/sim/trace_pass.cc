@@ -22,7 +22,8 @@ TracePass::TracePass(MachineRuns& runs, std::span<const TraceRoute> routes,
       views_(runs),
       all_(runs.size()),
       uses_(runs.size()),
-      sifted_(runs.size(), trace::References::All) {
+      sifted_(runs.size(), trace::References::All),
+      joined_(runs.size()) {
   std::iota(all_.begin(), all_.end(), size_t{0});
   std::vector<const TraceRoute*> seen;
   for (const size_t i : all_) {
@@ -139,11 +140,40 @@ std::vector<TracePass::Leg> TracePass::legs_of_chunk(PagePass& pages, bool cut) 
   return legs;
 }
 
+// What a page stream keeps for any first level is what is kept of batches of blocks. Where that is
+// worked out for other machines anyway, and the columns decoded, those with page streams can have
+// it, too; each as if it had these, by what it counts.
+void TracePass::join(std::vector<Leg>& legs) {
+  for (Joined& joined : joined_)
+    joined = {};
+  const auto leg_of = [&](trace::References which) {
+    return std::find_if(legs.begin(), legs.end(),
+                        [&](const Leg& leg) { return leg.which == which; });
+  };
+  const auto whole = leg_of(trace::References::All);
+  const auto any = leg_of(trace::References::Any);
+  if (any == legs.end() || whole == legs.end()) return;
+  const bool sifts = std::any_of(whole->machines.begin(), whole->machines.end(), [&](size_t i) {
+    return runs_[i] != nullptr && runs_[i]->sifts() != trace::References::All;
+  });
+  if (!sifts) return;
+  source_.reader().believe_page_streams();
+  for (const size_t i : any->machines) {
+    if (runs_[i] == nullptr) continue;
+    joined_[i].is = true;
+    runs_[i]->stand_for_pages(true);
+    whole->machines.push_back(i);
+  }
+  std::sort(whole->machines.begin(), whole->machines.end());
+  legs.erase(any);
+}
+
 // One leg after the other, from the same place on.
 void TracePass::by_chunks(Way& way) {
   PagePass pages(runs_, source_, views_);
   while (runs_.any() && !stopped_ && source_.next_chunk()) {
-    const std::vector<Leg> legs = legs_of_chunk(pages, is_cut(way));
+    std::vector<Leg> legs = legs_of_chunk(pages, is_cut(way));
+    join(legs);
     const trace::Totals before = totals_;
     const Looks looks = way.looks;
     const RunLimit limit = way.limit;
@@ -167,6 +197,11 @@ void TracePass::by_chunks(Way& way) {
       else
         chunk_of_pages(leg, pages, way);
       told_ = false;
+    }
+    for (const size_t i : all_) {
+      if (!joined_[i].is || runs_[i] == nullptr) continue;
+      runs_[i]->stand_for_pages(false);
+      pages.would_read(i, joined_[i].read);
     }
   }
 }
@@ -274,12 +309,13 @@ void TracePass::choose_sifted(const Group& group, Stretch& stretch) {
   std::map<const TraceView*, size_t> with_sets;
   for (const size_t i : group) {
     sifted_[i] = runs_[i] == nullptr ? trace::References::All : runs_[i]->sifts();
+    if (joined_[i].is && runs_[i] != nullptr) sifted_[i] = trace::References::Any;
     if (sifted_[i] != trace::References::All) ++some;
     if (sifted_[i] == trace::References::Sets) ++with_sets[&views_.of(i)];
   }
   Sifter::Wanted wanted{.any = false, .sets = false};
   for (const size_t i : group) {
-    if (some < pays)
+    if (some < pays && !joined_[i].is)
       sifted_[i] = trace::References::All;
     else if (sifted_[i] == trace::References::Sets && with_sets[&views_.of(i)] < sets_pay)
       sifted_[i] = trace::References::Any;
@@ -321,10 +357,12 @@ void TracePass::take(const Group& group, TraceView& view, const Stretch& stretch
   for (const size_t i : some) {
     const bool by_sets = sifted_[i] == trace::References::Sets;
     runs_.attempt(i, [&] {
-      for (size_t n = 0; n < parts.size(); ++n)
+      for (size_t n = 0; n < parts.size(); ++n) {
         runs_[i]->take_sifted(
             {parts[n].batch, *parts[n].sifted, *here.kept(n, by_sets), view.relocator.get()},
             by_sets);
+        if (joined_[i].is) joined_[i].took(parts[n].batch, *runs_[i]);
+      }
     });
     check_interrupt();
   }

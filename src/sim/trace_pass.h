@@ -6,9 +6,10 @@
 // slices divide what was moved, the source moves it, to where all machines have it.
 //
 // Each chunk is gone through once for those who need all of its references, and once for each kind
-// of page stream that is enough for some. One in the midst of which
-// counters are looked at, or the replay ends, is for all of them replayed from the columns: a page
-// stream does not say where in it an instruction is, and to find that is to read the columns. Not
+// of page stream that is enough for some; but where what any first level needs is sifted of the
+// columns anyway, those who can do with that have it from there. One in the midst of which counters
+// are looked at, or the replay ends, is for all of them replayed from the columns: a page stream
+// does not say where in it an instruction is, and to find that is to read the columns. Not
 // thread-safe.
 #ifndef MMUSIM_SIM_TRACE_PASS_H_
 #define MMUSIM_SIM_TRACE_PASS_H_
@@ -83,6 +84,18 @@ class TracePass {
     Group machines;
   };
 
+  // A machine that is given what is kept of a chunk's batches of blocks in place of its page
+  // stream.
+  struct Joined {
+    void took(const trace::Batch& batch, const MachineRun& run) {
+      blocks += batch.blocks.size();
+      if (run.would_have_waited()) read = blocks;
+    }
+    bool is = false;
+    uint64_t blocks = 0;  // of the chunk, so far
+    uint64_t read = 0;    // so many of them with a page stream
+  };
+
   static bool moves_late(const TraceRoute& route);
 
   bool may_give_pages();
@@ -93,6 +106,7 @@ class TracePass {
   [[nodiscard]] bool is_cut(const Way& way) const;
   void batches(const Group& group, const BatchCut::Source& source, Way& way);
   std::vector<Leg> legs_of_chunk(PagePass& pages, bool cut);
+  void join(std::vector<Leg>& legs);
   void chunk_of_pages(const Leg& leg, PagePass& pages, Way& way);
   // What is to be done behind a stretch.
   void passed(const Group& group, const Stretch& stretch, Way& way);
@@ -112,6 +126,7 @@ class TracePass {
   std::vector<size_t> all_;                // the numbers of all machines
   std::vector<StreamUse> uses_;            // by machine, what it was given
   std::vector<trace::References> sifted_;  // by machine, what of batches of blocks it is given
+  std::vector<Joined> joined_;             // by machine
   trace::Totals totals_;
   bool stopped_ = false;
   bool told_ = true;  // options.progress is, of this way through a chunk

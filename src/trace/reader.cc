@@ -217,6 +217,11 @@ class Reader::Impl {
     return has ? which : References::All;
   }
   [[nodiscard]] const Totals& chunk_totals() const { return chunk_.totals; }
+  // Digests and checksums are no more than what the file says of itself.
+  void believe_page_streams() {
+    if (!believed_ && !compared_.has(number_)) compare_with_columns(false);
+    believed_ = true;
+  }
   void begin(References which) {
     ahead_of_chunk_.stop();
     given_ = offers(which);
@@ -313,7 +318,6 @@ class Reader::Impl {
   void decode_ahead();
   using PageSpans = std::array<std::span<const uint8_t>, kPageStreams>;
   void read_page_streams(PageSpans& streams, bool returns);
-  void believe_page_streams();
   void compare_with_columns(bool sums);
   void add_chunk(const IndexEntry& entry) {
     entries_.push_back(entry);
@@ -487,12 +491,6 @@ void Reader::Impl::read_page_streams(PageSpans& streams, bool returns) {
   }
 }
 
-// Digests and checksums are no more than what the file says of itself.
-void Reader::Impl::believe_page_streams() {
-  if (!believed_ && !compared_.has(number_)) compare_with_columns(false);
-  believed_ = true;
-}
-
 void Reader::Impl::compare_with_columns(bool sums) {
   open_columns();
   decode_ahead();
@@ -583,6 +581,9 @@ const Totals& Reader::chunk_totals() const {
 }
 void Reader::begin(References which) {
   impl_->begin(which);
+}
+void Reader::believe_page_streams() {
+  impl_->believe_page_streams();
 }
 void Reader::compare_page_streams() {
   impl_->compare_page_streams();

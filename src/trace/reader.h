@@ -76,6 +76,9 @@ class Reader {
   // say (compared_chunks.h) are compared with them first. Errors: those of a damaged chunk, and
   // Error where they are at odds.
   void begin(References which);
+  // Of a chunk that is not begun: that comparing alone, for who has what its page streams say from
+  // elsewhere. Errors: as begin().
+  void believe_page_streams();
   // Its next batch; false at its end.
   bool next_of_chunk(Batch& batch);
   // How many chunks were begun.
