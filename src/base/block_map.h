@@ -56,15 +56,13 @@ class BlockMap {
   template <class Predicate>
   [[nodiscard]] bool all_of(uint64_t first, uint64_t last, Predicate predicate) const {
     if (first > last) return true;
-    const auto end = blocks_.upper_bound(last / kBlock);
-    for (auto at = blocks_.lower_bound(first / kBlock); at != end; ++at) {
-      const uint64_t begin = at->first * kBlock;
-      const size_t from = first > begin ? first - begin : 0;
-      const size_t to = last - begin < kBlock ? last - begin : kBlock - 1;
-      for (size_t i = from; i <= to; ++i)
-        if (at->second->values[i] != kNone && !predicate(begin + i, at->second->values[i]))
-          return false;
+    if (first / kBlock == last / kBlock) {
+      const Block* const block = find_block(first / kBlock);
+      return block == nullptr || all_of_block(first / kBlock, *block, first, last, predicate);
     }
+    const auto end = blocks_.upper_bound(last / kBlock);
+    for (auto at = blocks_.lower_bound(first / kBlock); at != end; ++at)
+      if (!all_of_block(at->first, *at->second, first, last, predicate)) return false;
     return true;
   }
   // visit(number, value) for all from `first` to `last`, ascending.
@@ -90,6 +88,17 @@ class BlockMap {
     Block* block = nullptr;  // null: of none
   };
 
+  // all_of() of one block's.
+  template <class Predicate>
+  static bool all_of_block(uint64_t number, const Block& block, uint64_t first, uint64_t last,
+                           Predicate& predicate) {
+    const uint64_t begin = number * kBlock;
+    const size_t from = first > begin ? first - begin : 0;
+    const size_t to = last - begin < kBlock ? last - begin : kBlock - 1;
+    for (size_t i = from; i <= to; ++i)
+      if (block.values[i] != kNone && !predicate(begin + i, block.values[i])) return false;
+    return true;
+  }
   // Numbers that lie together come to lie apart, and evenly (Fibonacci hashing).
   [[nodiscard]] Place& place_of(uint64_t number) const {
     constexpr uint64_t kGolden = 0x9e3779b97f4a7c15;
