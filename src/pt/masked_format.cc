@@ -55,7 +55,7 @@ Entry MaskedFormat::with_rights(Entry e, Rights next) const {
   return completed(is_global(e) && has_global(changed) ? changed | global_mask : changed);
 }
 
-Entry MaskedFormat::part_of(const Lookup& found, VirtAddr va, PageShift part) const {
+Entry MaskedFormat::part_of_larger(const Lookup& found, VirtAddr va, PageShift part) const {
   const LeafFields leaf = parse_leaf(found.entry, found.size);
   const Rights kept(leaf.rights.bits() & found.mask.bits());
   const Entry e = kept == leaf.rights ? found.entry : with_rights(found.entry, kept);

@@ -50,7 +50,11 @@ class MaskedFormat : public EntryFormat {
   // What a miss handler makes of a leaf it has found: the entry of the part around `va`, of size
   // `part`, without the rights a shared sub-tree keeps back. REQUIRES: present; the part is not
   // larger than the leaf, or than the superpage it hints.
-  [[nodiscard]] Entry part_of(const Lookup& found, VirtAddr va, PageShift part) const;
+  [[nodiscard]] Entry part_of(const Lookup& found, VirtAddr va, PageShift part) const {
+    if (found.size == page && part == page && found.mask == Rights::all()) [[likely]]
+      return found.entry;
+    return part_of_larger(found, va, part);
+  }
 
  protected:
   // By default what `rights` says; but the user's alone where `granted` is not set.
@@ -69,6 +73,8 @@ class MaskedFormat : public EntryFormat {
     return (global_mask & refused) == 0 || (e & granted) == granted;
   }
   [[nodiscard]] Entry bits_of(Rights given) const;
+  // part_of() of any leaf.
+  [[nodiscard]] Entry part_of_larger(const Lookup& found, VirtAddr va, PageShift part) const;
 };
 
 }  // namespace mmusim::pt
