@@ -31,6 +31,18 @@ VirtAddr LinearMap::reach(PhysAddr address) {
   return va;
 }
 
+[[gnu::noinline]] bool LinearMap::look_up_another(Erat& erat, VirtAddr va) {
+  const tlb::Level::Hit& known = erat.found_of(va);
+  bool hit = true;
+  if (known && erat.level.still_has(known, va, kLinearSpace)) [[likely]]
+    erat.level.touch(known);
+  else
+    hit = look_up_all(erat, va);
+  erat.last = hit ? va.value() >> erat.size.log2() : Erat::kNone;
+  erat.time = erat.level.time();
+  return hit;
+}
+
 [[gnu::noinline]] bool LinearMap::look_up_all(Erat& erat, VirtAddr va) {
   tlb::Level& level = erat.level;
   if (const tlb::Level::Hit hit = level.find(va, kLinearSpace)) {

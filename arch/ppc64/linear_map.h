@@ -73,6 +73,9 @@ class LinearMap final : public mmu::HandlerView {
   void fetch(unsigned step, PhysAddr code, uint64_t bytes) override;
   VirtAddr reach(PhysAddr address) override;
 
+  // ERATs have lost entries.
+  void emptied() { instructions_.last = data_.last = Erat::kNone; }
+
   [[nodiscard]] const LinearCounts& counters() const { return counters_; }
 
  private:
@@ -81,21 +84,25 @@ class LinearMap final : public mmu::HandlerView {
     tlb::Level& level;
     const char* name;
     PageShift size{kLargePage};  // of the entry found last
-    std::array<tlb::Level::Hit, 16> found{};
+    std::array<tlb::Level::Hit, 64> found{};
+    // The page of that size that was hit last, if by the last look-up; and the level's time then.
+    uint64_t last = kNone;
+    uint64_t time = 0;
+    static constexpr uint64_t kNone = ~uint64_t{0};
 
     // By the address, if it is of a page of that size.
     [[nodiscard]] tlb::Level::Hit& found_of(VirtAddr va) {
       return found[va.value() >> size.log2() & (found.size() - 1)];
     }
   };
-  // True: a hit. Most are of what was found lately, so that all else is in a function of its own.
+  // True: a hit. Where nothing has been used since, the page hit last is still there, and one more
+  // use of it changes nothing. Most others are of what was found lately. Each has a function of its
+  // own, so that those before take little.
   bool look_up(Erat& erat, VirtAddr va) {
-    const tlb::Level::Hit& known = erat.found_of(va);
-    if (!known || !erat.level.still_has(known, va, kLinearSpace)) [[unlikely]]
-      return look_up_all(erat, va);
-    erat.level.touch(known);
-    return true;
+    const uint64_t page = va.value() >> erat.size.log2();
+    return (page == erat.last && erat.level.time() == erat.time) || look_up_another(erat, va);
   }
+  bool look_up_another(Erat& erat, VirtAddr va);
   bool look_up_all(Erat& erat, VirtAddr va);
   void refill(tlb::Level& erat, VirtAddr va);
 

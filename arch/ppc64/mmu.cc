@@ -62,7 +62,7 @@ mmu::Translation Mmu::access(VirtAddr va, AccessKind kind, bool retry) {
 
 // What the kernel touched and what it hashes is by one walk: nothing changes the table in between.
 void Mmu::finish_fault(VirtAddr va, AccessKind kind) {
-  const Walked walked(*table_, va);
+  const Walked walked(*table_, format_, va);
   if (linear_) note_kernel_work(va, walked);
   preload(va, kind, walked);
 }
@@ -73,7 +73,7 @@ mmu::Translation Mmu::hash_fault(const SideLevels& side, VirtAddr va, AccessKind
   for (unsigned attempt = 0; attempt < kMostTries; ++attempt) {
     ++counters_.hash_faults;
     path_.step(side.data ? kDataStorage : kInstructionStorage);
-    const Walked walked(*table_, va);
+    const Walked walked(*table_, format_, va);
     const mmu::FaultReason reason = hash_page(va, kind, kHashPage, walked);
     if (reason != mmu::FaultReason::None) return fault(reason);
     path_.step(kRetry);
@@ -148,9 +148,8 @@ void Mmu::make_segment(VirtAddr va, unsigned step) {
   path_.more_instructions(step, slb_.fill(va, context_));
 }
 
-PageShift Mmu::actual_of(const pt::Lookup& found) const {
-  if (actual_pages_.size() == 1) return form_->page;
-  const PageShift most = format_.parse_leaf(found.entry, found.size).hint.value_or(found.size);
+PageShift Mmu::actual_of(const pt::LeafFields& leaf) const {
+  const PageShift most = leaf.hint.value_or(leaf.size);
   PageShift actual = form_->page;
   for (const PageShift size : actual_pages_)
     if (size <= most) actual = size;
@@ -167,12 +166,11 @@ mmu::FaultReason Mmu::hash_page(VirtAddr va, AccessKind kind, unsigned step, con
   const auto took = [&](unsigned instructions) {
     if (!preloading) path_.more_instructions(step, instructions);
   };
-  if (found.entry == pt::kNone || !format_.is_present(found.entry)) {
+  if (!walked.present) {
     if (found.has_slot || found.entry != pt::kNone) took(more::kEmptyEntry);
     return mmu::FaultReason::NotPresent;
   }
-  const pt::LeafFields leaf = format_.parse_leaf(found.entry, found.size);
-  const Rights rights(leaf.rights.bits() & found.mask.bits());
+  const Rights rights(walked.leaf.rights.bits() & found.mask.bits());
   if (preloading ? (rights.bits() & Rights::kRead) == 0 : !rights.allows(kind)) {
     took(more::kNoRight);
     return mmu::FaultReason::Protection;
@@ -180,12 +178,13 @@ mmu::FaultReason Mmu::hash_page(VirtAddr va, AccessKind kind, unsigned step, con
   took(more::kAllowed + (form_->page == k64K ? more::kAllowed64K : 0));
   pt::Entry marked = found.entry | pte::Accessed::kMask;
   if (writes(kind) && !preloading) marked |= pte::Dirty::kMask;
-  hash_entry(va, found, marked, walked.words.steps().back());
+  hash_entry(va, walked, marked);
   return mmu::FaultReason::None;
 }
 
-void Mmu::hash_entry(VirtAddr va, const pt::Lookup& found, pt::Entry marked,
-                     const pt::WalkStep& word) {
+void Mmu::hash_entry(VirtAddr va, const Walked& walked, pt::Entry marked) {
+  const pt::Lookup& found = walked.found;
+  const pt::WalkStep& word = walked.words.steps().back();
   const Htab::Page page = page_of(va);
   path_.step(kHashEntry);
   path_.more_instructions(kHashEntry, (page.segment.tera ? more::kTeraHash : 0) +
@@ -197,7 +196,7 @@ void Mmu::hash_entry(VirtAddr va, const pt::Lookup& found, pt::Entry marked,
               {.level = word.level, .dependent = false, .what = &words::kBusyEntry});
   pt::Lookup hashed = found;
   hashed.entry = marked;
-  const PageShift actual = actual_of(hashed);
+  const PageShift actual = actual_of(walked.leaf);
   const uint64_t second = hpte_second(format_.part_of(hashed, va, actual), *form_, actual);
   if (actual != form_->page) ++counters_.pieces;
 
@@ -228,10 +227,8 @@ void Mmu::hash_entry(VirtAddr va, const pt::Lookup& found, pt::Entry marked,
 // fault (update_mmu_cache_pmd).
 void Mmu::preload(VirtAddr va, AccessKind kind, const Walked& walked) {
   const pt::Lookup& found = walked.found;
-  if (found.entry == pt::kNone || !format_.is_present(found.entry) ||
-      !format_.is_accessed(found.entry))
-    return;
-  if (found.size != form_->page && actual_of(found) != form_->page) return;
+  if (!walked.present || !format_.is_accessed(found.entry)) return;
+  if (found.size != form_->page && actual_of(walked.leaf) != form_->page) return;
   if (hash_page(va, kind, kHashPreload, walked) == mmu::FaultReason::None) ++counters_.preloads;
 }
 
@@ -239,9 +236,9 @@ void Mmu::note_kernel_work(VirtAddr va, const Walked& walked) {
   const pt::Lookup& found = walked.found;
   if (walked.words.steps().empty() || found.entry == pt::kNone) return;
   kernel_access(walked.words.steps().back().address);
-  if (!format_.is_present(found.entry)) return;
-  const Pfn first = format_.parse_leaf(found.entry, found.size).pfn;
-  kernel_access(frames_->address_of(first + ((va - found.base) >> options_->page.log2())));
+  if (!walked.present) return;
+  kernel_access(
+      frames_->address_of(walked.leaf.pfn + ((va - found.base) >> options_->page.log2())));
 }
 
 void Mmu::load(Context context, pt::PageTable& table) {
@@ -266,6 +263,7 @@ void Mmu::empty_slb() {
   for (const Level erat : {kIerat, kDerat})
     level(erat).invalidate_if(
         [all](const tlb::EntryView& e) { return all || e.space != kLinearSpace; });
+  if (linear_) linear_->emptied();
   changed();
 }
 

@@ -112,16 +112,22 @@ class Mmu final : public mmu::Cpu<k4K.log2(), MmuCounts> {
   mmu::Translation hash_fault(const SideLevels& side, VirtAddr va, AccessKind kind, bool retry);
   // What the kernel finds in its own page table.
   struct Walked {
-    Walked(const pt::PageTable& table, VirtAddr va) : found(table.walk(va, words)) {}
+    Walked(const pt::PageTable& table, const EntryFormat& format, VirtAddr va)
+        : found(table.walk(va, words)),
+          present(found.entry != pt::kNone && format.is_present(found.entry)) {
+      if (present) leaf = format.parse_leaf(found.entry, found.size);
+    }
     pt::WalkPath words;  // before what is found by them
     pt::Lookup found;
+    bool present;
+    pt::LeafFields leaf{};  // if it is present
   };
   // It hashes that; None: done.
   mmu::FaultReason hash_page(VirtAddr va, AccessKind kind, unsigned step, const Walked& walked);
-  // The size of the HPTE's page for what was found.
-  [[nodiscard]] PageShift actual_of(const pt::Lookup& found) const;
+  // The size of the HPTE's page for that. REQUIRES: present.
+  [[nodiscard]] PageShift actual_of(const pt::LeafFields& leaf) const;
   // An HPTE for what was found, and the entry written: __hash_page_4K or __hash_page_64K.
-  void hash_entry(VirtAddr va, const pt::Lookup& found, pt::Entry marked, const pt::WalkStep& word);
+  void hash_entry(VirtAddr va, const Walked& walked, pt::Entry marked);
   void make_segment(VirtAddr va, unsigned step);
   // What the kernel does at the end of a fault it has fixed.
   void finish_fault(VirtAddr va, AccessKind kind);

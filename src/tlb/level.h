@@ -99,6 +99,8 @@ class Level {
     array.expect_fill(sought_.probe.set);
     return {};
   }
+  // The time of the latest use.
+  [[nodiscard]] uint64_t time() const { return filter_ ? filter_->time() : clock_; }
   // The hit is a use.
   void touch(const Hit& hit) { banks_[hit.bank].array.touch(hit.index, tick()); }
   // Whether the entry that was found is still there, and is for `va`; whatever has happened since.
