@@ -61,7 +61,7 @@ class TlbArray {
   TlbArray(const Geometry& geometry, Uses uses)
       : ways_(geometry.ways),
         sets_(geometry.sets()),
-        stride_((geometry.ways + kLanes - 1) / kLanes * kLanes),
+        stride_(stride_of(geometry.ways)),
         padding_(stride_ - ways_),
         way_bits_(static_cast<unsigned>(std::bit_width(geometry.ways - 1))),
         full_(geometry.entries),
@@ -118,10 +118,13 @@ class TlbArray {
   [[nodiscard, gnu::always_inline]] uint32_t first_like(const Probe& probe) const {
     const uint16_t* const digests = &digests_[size_t{probe.set} * stride_];
     const Wanted wanted(probe.digest);
+    if (stride_ == kLanes) return wanted.is_in(digests) ? 0 : kNone;
     uint32_t way = 0;
-    for (; way + kLanes < stride_; way += 2 * kLanes)
+    do {
       if (wanted.is_in_two(digests + way)) return way;
-    return way != stride_ && wanted.is_in(digests + way) ? way : kNone;
+      way += 2 * kLanes;
+    } while (way != stride_);
+    return kNone;
   }
   [[nodiscard]] uint32_t find_from(const Probe& probe, const Tag& tag, uint32_t from) const {
     return search(probe.set, probe.digest, tag, from);
@@ -265,6 +268,11 @@ class TlbArray {
   static constexpr uint16_t kPadding = 0;
   static constexpr uint16_t kEmpty = 2;
   static constexpr uint32_t kLanes = 8;  // digests that are compared at once
+  // Of few ways once, of more two at a time.
+  static constexpr uint32_t stride_of(uint32_t ways) {
+    const uint32_t step = ways <= kLanes ? kLanes : 2 * kLanes;
+    return (ways + step - 1) / step * step;
+  }
   // A digest looked for among those side by side: a bit for each that is the same, the lowest
   // first.
   class Wanted {
@@ -344,7 +352,7 @@ class TlbArray {
     const Wanted wanted(digest);
     for (uint32_t way = from; way < stride_; way += 2 * kLanes) {
       uint32_t alike =
-          way + kLanes == stride_ ? wanted.in_one(digests + way) : wanted.in_two(digests + way);
+          stride_ == kLanes ? wanted.in_one(digests + way) : wanted.in_two(digests + way);
       for (; alike != 0; alike &= alike - 1) {
         const uint32_t index = set * ways_ + way + static_cast<uint32_t>(std::countr_zero(alike));
         if (entries_[index].tag == tag) return index;
