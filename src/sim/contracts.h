@@ -45,12 +45,11 @@ concept HitPath = std::copyable<Hits> &&
 // questions that are made once; equal Hits have the same ones.
 template <class Hits>
 concept StampedHits = HitPath<Hits> && std::equality_comparable<Hits> &&
-    requires(const Hits& hits, VirtAddr va, bool which, uint64_t time,
-             const typename Hits::Question& question) {
+    requires(const Hits& hits, VirtAddr va, bool which, const typename Hits::Question& question) {
   requires std::default_initializable<typename Hits::Question>;  // the answer is no
   { hits.question(which, which, va) } -> std::same_as<typename Hits::Question>;
-  { question.hits(time) } -> std::same_as<bool>;
-  { question.stamp() } -> std::same_as<uint64_t*>;  // where the time is noted; null: not known
+  { question.would_hit() } -> std::same_as<bool>;   // nothing is done
+  { question.stamp() } -> std::same_as<uint64_t*>;  // where the time is to be noted then
 };
 
 template <class Cpu>

@@ -166,9 +166,13 @@ class PageLoop : public ReplayLoop<Tlbs> {
         i = end;
         continue;
       }
-      while (i < end) {
-        if (questions[numbers[i++]].hits(++time)) [[likely]]
-          continue;
+      while (true) {
+        const size_t hits = count_hits(questions, numbers.subspan(i, end - i), time);
+        time += hits;
+        i += hits;
+        if (i == end) break;
+        ++time;
+        ++i;
         if (!missed_page(kept.refs, i, kept.first, *kept.known, time, sets)) return false;
         if (!questions_.are_of(cpu_->hits())) [[unlikely]]
           questions = questions_.of(kept.table, cpu_->hits());
@@ -183,6 +187,22 @@ class PageLoop : public ReplayLoop<Tlbs> {
     return std::min<uint64_t>(done_to_ - std::min(done_to_, first), count);
   }
 
+  // How many of a row hit before one does not; these are done, at the times above `time`. By
+  // itself, so that all it needs stays in registers.
+  template <class Question>
+  static size_t count_hits(const Question* questions, std::span<const uint32_t> numbers,
+                           uint64_t time) {
+    const uint32_t* const row = numbers.data();
+    const size_t count = numbers.size();
+    size_t i = 0;
+    for (; i < count; ++i) {
+      const Question& question = questions[row[i]];
+      if (!question.would_hit()) [[unlikely]]
+        break;
+      *question.stamp() = time + i + 1;
+    }
+    return i;
+  }
   // Whether all of a segment hits; then it is done.
   template <class Question>
   static bool all_hit(const Question* questions, std::span<const uint32_t> numbers,
@@ -190,8 +210,9 @@ class PageLoop : public ReplayLoop<Tlbs> {
     std::array<uint64_t*, Segments::kRefs> stamps;
     size_t count = 0;
     for (const uint32_t number : numbers) {
-      stamps[count] = questions[number].stamp();
-      if (stamps[count++] == nullptr) return false;
+      const Question& question = questions[number];
+      if (!question.would_hit()) return false;
+      stamps[count++] = question.stamp();
     }
     while (count != 0)
       *stamps[--count] = ++time;

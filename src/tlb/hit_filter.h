@@ -51,14 +51,10 @@ class HitFilter {
   class Question {
    public:
     Question() = default;  // the answer is always no
-    // As View::hits().
-    bool hits(uint64_t time) const {
-      if (*known_ != key_) return false;
-      **stamp_ = time;
-      return true;
-    }
-    // Where the time is noted then; null: not known. Nothing is done.
-    [[nodiscard]] uint64_t* stamp() const { return *known_ == key_ ? *stamp_ : nullptr; }
+    // What View::hits() would say. Nothing is done.
+    [[nodiscard]] bool would_hit() const { return *known_ == key_; }
+    // Where the time of the use is to be noted then. REQUIRES: would_hit().
+    [[nodiscard]] uint64_t* stamp() const { return *stamp_; }
 
    private:
     friend class HitFilter;
