@@ -90,6 +90,11 @@ configure() {
   printf '%s\n' "$wanted" >"$dir/.configured"
 }
 
+# For compilers whose heap is malloc's (clang, the linkers): in huge pages, and not given back in between, since a quarter
+# of what they take is the first touch of their pages.
+huge_heap=glibc.malloc.hugetlb=1:glibc.malloc.top_pad=0x10000000:glibc.malloc.mmap_threshold=0x1000000
+huge_heap+=:glibc.malloc.trim_threshold=0x20000000
+
 # build PRESET [targets]: silent when there is nothing to do.
 build() {
   local dir=$root/build/$1
@@ -98,7 +103,7 @@ build() {
     return
   fi
   say "Building ${dir#"$root"/}"
-  ninja -C "$dir" "$@" </dev/null >&2
+  GLIBC_TUNABLES=$huge_heap ninja -C "$dir" "$@" </dev/null >&2
 }
 
 # tidy_one "HASH ... FILE": clang-tidy of the file; if it finds nothing, the line is added to those of
@@ -107,7 +112,7 @@ build() {
 tidy_one() {
   local left=$((deadline - $(date +%s))) status=0
   [[ $left -gt 0 ]] || return 0
-  timeout "$left" clang-tidy --quiet -p build/tidy "${1##* }" 2>/dev/null || status=$?
+  GLIBC_TUNABLES=$huge_heap timeout "$left" clang-tidy --quiet -p build/tidy "${1##* }" 2>/dev/null || status=$?
   [[ $status -ne 124 ]] || return 0
   [[ $status -eq 0 ]] || return 1
   printf '%s\n' "$1" >>"$clean"
