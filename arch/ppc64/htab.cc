@@ -95,7 +95,7 @@ std::optional<Htab::Found> Htab::search_secondary(const Page& page, bool write,
                                                   mmu::MissPath& path) {
   const uint64_t number = group_of(page, Group::Secondary);
   if (!kWatched && !made_near(number)) {
-    path.count_load(mem::Origin::Walker, static_cast<unsigned>(Group::Secondary));
+    ++path.count_of_loads(mem::Origin::Walker, static_cast<unsigned>(Group::Secondary));
     counters_.words += hpte::kGroup;
     return std::nullopt;
   }

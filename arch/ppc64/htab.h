@@ -242,7 +242,7 @@ inline Htab::Place Htab::search_group(uint64_t number, Group group, uint64_t wan
     path.touch(begin, hpte::kGroupBytes, false, words[0],
                walker(words::kGroup, group, /*dependent=*/false));
   else
-    path.count_load(mem::Origin::Walker, static_cast<unsigned>(group));
+    ++path.count_of_loads(mem::Origin::Walker, static_cast<unsigned>(group));
   for (uint64_t i = 0; i < hpte::kGroup; ++i) {
     uint64_t* const entry = words + 2 * i;
     std::optional<PageShift> actual;

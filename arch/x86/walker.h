@@ -71,7 +71,7 @@ class Walker {
 
   [[nodiscard]] mmu::WalkCaches& caches() { return radix_.caches(); }
   [[nodiscard]] const mmu::WalkCaches& caches() const { return radix_.caches(); }
-  [[nodiscard]] const mmu::RadixWalkCounters& counters() const { return radix_.counters(); }
+  [[nodiscard]] mmu::RadixWalkCounters counters() const { return radix_.counters(); }
 
  private:
   [[nodiscard]] bool pdptes_differ(PhysAddr root) const;

@@ -102,10 +102,10 @@ class ReferenceSink {
     if (caches_ == nullptr) return std::nullopt;
     return look_up(address, bytes, touch);
   }
-  // The same for who knows that there are no caches, does not act as another, and does nothing
-  // beside another reference.
-  void count_plain(Origin origin, unsigned level, bool write) {
-    ++counts_[static_cast<unsigned>(origin)][level & (kMaxLevels - 1)][write ? 1 : 0];
+  // The count to be raised instead by who knows that there are no caches, does not act as another,
+  // and does nothing beside another reference. It stays where it is.
+  [[nodiscard]] uint64_t& plain_count(Origin origin, unsigned level, bool write) {
+    return counts_[static_cast<unsigned>(origin)][level & (kMaxLevels - 1)][write ? 1 : 0];
   }
   // `count` words of 8 bytes, `stride` bytes apart: the same as that many calls of reference().
   void reference_run(PhysAddr first, uint64_t stride, uint64_t count, bool write, Touch touch);

@@ -104,10 +104,11 @@ class MissPath {
     if (handlers_watched_) [[unlikely]]
       show_step(number);
   }
-  // The same of a step of hardware, which has no code.
+  // The same of a step of hardware, which has no code. kWatched: the path may be.
+  template <bool kWatched = true>
   void hardware_step(unsigned number) {
     ++taken_[number];
-    if (watched_) [[unlikely]]
+    if (kWatched && watched_) [[unlikely]]
       show_step(number);
   }
   // `times` more instructions of the step, for loops within it.
@@ -156,9 +157,11 @@ class MissPath {
   }
 
   // touch(), for hardware that makes many references of one kind: whether one is more than counted;
-  // else its count, of a read not beside another one.
+  // else its count, of reads not beside another one.
   [[nodiscard]] bool watched() const { return watched_; }
-  void count_load(mem::Origin origin, unsigned level) { sink_->count_plain(origin, level, false); }
+  [[nodiscard]] uint64_t& count_of_loads(mem::Origin origin, unsigned level) {
+    return sink_->plain_count(origin, level, false);
+  }
 
   // The kernel's page table, walked by a handler: every word the backend reads is a load of the
   // handler's, with the instructions the backend says a word takes, counted for step `number`. The
@@ -214,7 +217,7 @@ class MissPath {
   [[gnu::always_inline]] void count(PhysAddr address, bool write, const Access& access) {
     if (access.origin == mem::Origin::Handler && view_ != nullptr)
       static_cast<void>(view_->reach(address));
-    sink_->count_plain(access.origin, access.level, write);
+    ++sink_->plain_count(access.origin, access.level, write);
   }
   [[gnu::cold]] void report(PhysAddr address, unsigned bytes, bool write,
                             std::span<const uint64_t> words, Access access);

@@ -34,15 +34,27 @@ RadixWalker::RadixWalker(const RadixFormat& format, std::span<const uint32_t> ca
     places_[level] = place_of(level);
 }
 
+RadixWalkCounters RadixWalker::counters() const {
+  RadixWalkCounters all = counters_;
+  for (const Place& place : places_) {
+    all.started[place.level] += place.started;
+    all.loads[place.level] += place.loads;
+  }
+  return all;
+}
+
 RadixWalker::Place RadixWalker::place_of(unsigned level) const {
   const RadixLevel& at = format_.levels[level];
   const unsigned log2_bytes = log2_floor(format_.entry_bytes);
-  Place place{.covers = at.shift,
+  Place place{.level = level,
+              .covers = at.shift,
               .shift = at.shift - log2_bytes,
               .mask = ((uint64_t{1} << at.index_bits) - 1) << log2_bytes,
               .table = {},
               .leaf = {},
-              .alike = format_.contiguous == nullptr && at.shift == format_.page.log2()};
+              .alike = format_.contiguous == nullptr && at.shift == format_.page.log2(),
+              .loads_of_all = &path_->count_of_loads(mem::Origin::Walker, level),
+              .leads_to = {}};
   const pt::Entry pointer = format_.present | at.table_value | format_.table_accessed;
   const pt::Entry not_in_table = format_.reserved | at.reserved_in_table;
   if (!at.is_leaf(pointer) && (pointer & not_in_table) == 0)
@@ -70,12 +82,12 @@ void RadixWalker::write(PhysAddr address, unsigned level, pt::Entry next) {
                 .what = format_.levels[level].kind});
 }
 
-void RadixWalker::tell_load(PhysAddr address, unsigned level, pt::Entry entry, bool dependent) {
+void RadixWalker::tell_load(PhysAddr address, const Place& place, pt::Entry entry, bool dependent) {
   path_->touch(address, format_.entry_bytes, false, entry,
                {.origin = mem::Origin::Walker,
-                .level = static_cast<uint8_t>(level),
+                .level = static_cast<uint8_t>(place.level),
                 .dependent = dependent,
-                .what = format_.levels[level].kind});
+                .what = format_.levels[place.level].kind});
 }
 
 void RadixWalker::remark_known(unsigned level) {
@@ -93,15 +105,14 @@ const WalkResult& RadixWalker::go_on(const WalkStart& start, VirtAddr va, Access
   return descend<true>(start, va, kind, who);
 }
 
-const WalkResult& RadixWalker::judge(PhysAddr address, unsigned level, unsigned first,
-                                     pt::Entry entry, Rights above, AccessKind kind,
-                                     Privilege who) {
+const WalkResult& RadixWalker::judge(PhysAddr address, const Place& place, pt::Entry entry,
+                                     Rights above, AccessKind kind, Privilege who) {
   const RadixFormat::Judged judged = format_.judge(entry, leaf_rights_.of(entry), above, kind, who);
   if (!judged.allowed) return end({.fault = FaultReason::Protection, .leaf = {}});
-  if (judged.sets_accessed) ++counters_.accessed_set[level];
+  if (judged.sets_accessed) ++counters_.accessed_set[place.level];
   if (judged.sets_dirty) ++counters_.dirty_set;
-  if (judged.after != entry) write(address, level, judged.after);
-  return arrive(places_[level], level, first, entry, judged.rights, judged.dirty);
+  if (judged.after != entry) write(address, place.level, judged.after);
+  return arrive(place, entry, judged.rights, judged.dirty);
 }
 
 }  // namespace mmusim::mmu

@@ -60,7 +60,7 @@ class RadixWalker {
   [[gnu::always_inline]] WalkStart begin(PhysAddr root, VirtAddr va, tlb::Space space) {
     WalkStart start{.table = root, .level = format_.count - 1};
     const bool known = caches_.find(va, space, start);
-    ++counters_.started[start.level];
+    ++places_[start.level].started;
     if (kWatched && known && path_->narrated()) [[unlikely]]
       remark_known(start.level);
     return start;
@@ -81,11 +81,13 @@ class RadixWalker {
   [[nodiscard]] const RadixFormat& format() const { return format_; }
   [[nodiscard]] WalkCaches& caches() { return caches_; }
   [[nodiscard]] const WalkCaches& caches() const { return caches_; }
-  [[nodiscard]] const RadixWalkCounters& counters() const { return counters_; }
+  [[nodiscard]] RadixWalkCounters counters() const;
 
  private:
-  // Of a level's entries.
+  // Of a level's entries: all that a walk needs of it, and does to it, so that it goes down from
+  // one to the next.
   struct Place {
+    unsigned level = 0;
     unsigned covers = 0;  // log2 of what an entry does
     unsigned shift = 0;
     uint64_t mask = 0;
@@ -99,6 +101,11 @@ class RadixWalker {
     Usual leaf;          // a leaf, well-formed and with its accessed bit
     bool alike = false;  // leaves stand for themselves, of one frame
 
+    uint64_t started = 0;  // as counters() have it
+    uint64_t loads = 0;
+    uint64_t* loads_of_all = nullptr;  // the sink's count, where they are only counted
+    WalkCaches::Known leads_to;        // what the entry read leads to, in a walk
+
     // Where in its table the entry for `va` is, in bytes.
     [[nodiscard]] uint64_t of(VirtAddr va) const { return va.value() >> shift & mask; }
   };
@@ -107,12 +114,15 @@ class RadixWalker {
   template <bool kWatched>
   [[gnu::always_inline]] inline const WalkResult& descend(const WalkStart& start, VirtAddr va,
                                                           AccessKind kind, Privilege who);
-  // A walk that began at level `first` has come to a leaf, well-formed: what is to be said of it,
-  // and what follows where the access is allowed.
-  const WalkResult& judge(PhysAddr address, unsigned level, unsigned first, pt::Entry entry,
-                          Rights above, AccessKind kind, Privilege who);
-  const WalkResult& arrive(const Place& place, unsigned level, unsigned first, pt::Entry entry,
-                           Rights rights, bool dirty);
+  // A walk has come to a leaf, well-formed: what is to be said of it, and what follows where the
+  // access is allowed.
+  const WalkResult& judge(PhysAddr address, const Place& place, pt::Entry entry, Rights above,
+                          AccessKind kind, Privilege who);
+  const WalkResult& arrive(const Place& place, pt::Entry entry, Rights rights, bool dirty);
+  // The walk has come to a leaf at that level: the walk caches have the way to it.
+  [[gnu::always_inline]] void know_way(unsigned level) {
+    caches_.fill(level, [this](unsigned at) { return places_[at].leads_to; });
+  }
   const WalkResult& end(const WalkResult& result) {
     result_of_ = {};
     return result_ = result;
@@ -127,7 +137,8 @@ class RadixWalker {
   [[nodiscard]] bool ends_alike(pt::Entry entry, Rights above) const {
     return (entry & said_mask_) == result_of_.said && above == result_of_.above;
   }
-  [[gnu::cold]] void tell_load(PhysAddr address, unsigned level, pt::Entry entry, bool dependent);
+  [[gnu::cold]] void tell_load(PhysAddr address, const Place& place, pt::Entry entry,
+                               bool dependent);
   void remark_known(unsigned level);
   // The word that has the entry at `address`; null outside table memory.
   [[nodiscard]] const uint64_t* word_at(PhysAddr address) const {
@@ -150,9 +161,8 @@ class RadixWalker {
   };
   Of result_of_;
   pt::Entry said_mask_;
-  std::array<WalkStart, kMostRadixLevels> passed_;  // [level]: what its entry leads to, in a walk
   WalkCaches caches_;
-  RadixWalkCounters counters_;
+  RadixWalkCounters counters_;  // but for what places have
 };
 
 // The entry at `address`, which is aligned to its size, in `word`.
@@ -166,11 +176,11 @@ inline pt::Entry RadixWalker::entry_in(const uint64_t* word, PhysAddr address) c
 }
 
 [[gnu::always_inline]] inline const WalkResult& RadixWalker::arrive(const Place& place,
-                                                                    unsigned level, unsigned first,
                                                                     pt::Entry entry, Rights rights,
                                                                     bool dirty) {
-  if (level != first) caches_.fill(first, level, passed_);
-  const unsigned beside = format_.contiguous == nullptr ? 0 : format_.contiguous(entry, level);
+  know_way(place.level);
+  const unsigned beside =
+      format_.contiguous == nullptr ? 0 : format_.contiguous(entry, place.level);
   return end(format_.result(entry, PageShift(place.covers + beside), rights, dirty));
 }
 
@@ -178,28 +188,25 @@ template <bool kWatched>
 [[gnu::always_inline]] inline const WalkResult& RadixWalker::descend(const WalkStart& start,
                                                                      VirtAddr va, AccessKind kind,
                                                                      Privilege who) {
-  const unsigned first = start.level;
   Rights rights = start.rights;
   PhysAddr table = start.table;
-  const Place* at_level = &places_[first];
-  WalkStart* passed = &passed_[first];
-  for (unsigned level = first;; --level) {
-    const Place& place = *at_level--;
+  for (Place* at = &places_[start.level];; --at) {
+    Place& place = *at;
     const PhysAddr address = table + place.of(va);
     const uint64_t* const word = word_at(address);
     if (word == nullptr) [[unlikely]]
       return end({.fault = FaultReason::Malformed, .leaf = {}});
     const pt::Entry entry = entry_in(word, address);
-    ++counters_.loads[level];
+    ++place.loads;
     if (kWatched && path_->watched()) [[unlikely]]
-      tell_load(address, level, entry, level != first);
+      tell_load(address, place, entry, place.level != start.level);
     else
-      path_->count_load(mem::Origin::Walker, level);
+      ++*place.loads_of_all;
 
-    if (level == 0 && ends_alike(entry, rights)) [[likely]] {
+    if (place.level == 0 && ends_alike(entry, rights)) [[likely]] {
       tlb::Leaf& leaf = result_.leaf;
       if (lets(leaf.rights, leaf.dirty, kind, who)) [[likely]] {
-        if (first != 0) caches_.fill(first, 0, passed_);
+        know_way(0);
         leaf.pfn = Pfn(format_.frame(entry));
         return result_;
       }
@@ -209,25 +216,26 @@ template <bool kWatched>
         const bool dirty = (entry & format_.dirty) == format_.dirty;
         const Rights all(rights.bits() & leaf_rights_.of(entry).bits());
         if (lets(all, dirty, kind, who)) {
-          arrive(place, level, first, entry, all, dirty);
-          if (level == 0 && place.alike) result_of_ = {entry & said_mask_, rights};
+          arrive(place, entry, all, dirty);
+          if (place.level == 0 && place.alike) result_of_ = {entry & said_mask_, rights};
           return result_;
         }
       }
-      const RadixLevel& at = format_.levels[level];
+      const RadixLevel& level = format_.levels[place.level];
       if (!format_.is_present(entry)) return end({.fault = FaultReason::NotPresent, .leaf = {}});
-      const bool leaf = at.is_leaf(entry);
-      if ((entry & (format_.reserved | (leaf ? at.reserved_in_leaf : at.reserved_in_table))) != 0)
+      const bool leaf = level.is_leaf(entry);
+      if ((entry &
+           (format_.reserved | (leaf ? level.reserved_in_leaf : level.reserved_in_table))) != 0)
         return end({.fault = FaultReason::Malformed, .leaf = {}});
-      if (leaf) return judge(address, level, first, entry, rights, kind, who);
+      if (leaf) return judge(address, place, entry, rights, kind, who);
       if (const pt::Entry unset = ~entry & format_.table_accessed; unset != 0) {
-        ++counters_.accessed_set[level];
-        write(address, level, entry | unset);
+        ++counters_.accessed_set[place.level];
+        write(address, place.level, entry | unset);
       }
     }
     rights = Rights(rights.bits() & table_rights_.of(entry).bits());
     table = format_.table(entry);
-    *passed-- = {table, level - 1, rights};
+    place.leads_to = {table, rights};
   }
 }
 

@@ -31,7 +31,7 @@ void WalkCaches::invalidate_all() {
 void WalkCaches::for_each(const std::function<void(tlb::Space, PhysAddr)>& visit) const {
   for (const Cache& cache : caches_)
     cache.entries.for_each(
-        [&](uint64_t tag, const Payload& payload) { visit(Cache::space_of(tag), payload.table); });
+        [&](uint64_t tag, const Known& known) { visit(Cache::space_of(tag), known.table); });
 }
 
 }  // namespace mmusim::mmu

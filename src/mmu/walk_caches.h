@@ -40,27 +40,29 @@ class WalkCaches {
   [[gnu::always_inline]] bool find(VirtAddr va, tlb::Space space, WalkStart& start) {
     for (Cache& cache : caches_) {
       cache.sought = cache.tag_of(va, space);
-      const Payload* const known = cache.entries.use(cache.sought);
+      const Known* const known = cache.entries.use(cache.sought);
       if (known == nullptr) continue;
+      asked_in_vain_ = &cache;
       start.level = cache.level - 1;
       start.table = known->table;
       start.rights = known->rights;
       return true;
     }
+    asked_in_vain_ = caches_.data() + caches_.size();
     return false;
   }
-  // The walk of what find() was last asked for read the entries of level `first` and of those
-  // below, down to a leaf at level `leaf`: what each of them led to is in `passed`, by level.
-  // REQUIRES: that find() has shown that their caches have none for it yet.
-  [[gnu::always_inline]] void fill(unsigned first, unsigned leaf,
-                                   std::span<const WalkStart> passed) {
-    for (Cache& cache : caches_) {
-      if (cache.level <= leaf) continue;
-      if (cache.level > first) return;
-      Payload& payload = cache.entries.make(cache.sought);
-      payload.table = passed[cache.level].table;
-      payload.rights = passed[cache.level].rights;
-    }
+  // What an entry leads to.
+  struct Known {
+    PhysAddr table;
+    Rights rights;
+  };
+  // The walk of what find() was last asked for began where that said and read the entries below,
+  // down to a leaf at level `leaf`: the one of a level led to `known(level)`.
+  template <class KnownAt>
+  [[gnu::always_inline]] void fill(unsigned leaf, KnownAt known) {
+    for (Cache* cache = caches_.data(); cache != asked_in_vain_; ++cache)
+      if (leaf == 0 || cache->level > leaf)
+        cache->entries.make(cache->sought) = known(cache->level);
   }
 
   void invalidate_address(VirtAddr va, tlb::Space space);  // what a walk of `va` would use
@@ -70,11 +72,6 @@ class WalkCaches {
   void for_each(const std::function<void(tlb::Space, PhysAddr table)>& visit) const;
 
  private:
-  struct Payload {
-    PhysAddr table;
-    Rights rights;
-  };
-
   // Of the entries at one level. Tags: the address bits from the entry's reach up, the space, and a
   // bit that no empty way has.
   struct Cache {
@@ -84,16 +81,17 @@ class WalkCaches {
     unsigned level;
     unsigned shift;       // log2 of what an entry reaches
     uint64_t sought = 0;  // tag of what was looked for last
-    tlb::LruTable<Payload> entries;
+    tlb::LruTable<Known> entries;
 
     [[nodiscard]] uint64_t tag_of(VirtAddr va, tlb::Space space) const {
-      return va.value() >> shift << (kSpaceBits + 1) | space << 1 | 1;
+      return va.value() >> shift << (kSpaceBits + 1) | (space << 1 | 1);
     }
     [[nodiscard]] static uint16_t space_of(uint64_t tag) { return static_cast<uint16_t>(tag >> 1); }
   };
   static constexpr unsigned kSpaceBits = 16;
 
-  std::vector<Cache> caches_;  // those there are, the deepest first
+  std::vector<Cache> caches_;             // those there are, the deepest first
+  const Cache* asked_in_vain_ = nullptr;  // by find(), those in front of it
 };
 
 }  // namespace mmusim::mmu
