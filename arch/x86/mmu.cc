@@ -44,7 +44,7 @@ Mmu::Mmu(const Options& options, mem::FrameMemory& frames, mem::ReferenceSink& s
 template <bool kPlain>
 [[gnu::always_inline]] inline mmu::FaultReason Mmu::refill(const SideLevels& side, VirtAddr va,
                                                            AccessKind kind, Hit& hit) {
-  path_.hardware_step(kWalkStep);
+  path_.hardware_step</*kWatched=*/!kPlain>(kWalkStep);
   if constexpr (!kPlain) return take(side, va, walk(va, kind), hit);
   if (walker_.is_pae()) follow_pdptes();
   return take(side, va,
@@ -59,7 +59,11 @@ template <bool kPlain>
     ++counters_.refused;
     return walk.fault;
   }
-  ++counters_.leaves[walk.leaf.size == k4K ? 0 : paging_.level_of_size(walk.leaf.size)];
+  const PageShift size = walk.leaf.size;
+  if (size == k4K) [[likely]]
+    ++counters_.leaves[0];
+  else
+    ++counters_.leaves[paging_.level_of_size(size)];
   hit = fill_missed(side, va, pcid_, walk.leaf);
   return mmu::FaultReason::None;
 }
@@ -79,17 +83,17 @@ void Mmu::follow_pdptes() {
   reload();
 }
 
-// Of an entry that lets the program through.
+// Of an entry that lets the program through. kMade: it has just been made.
+template <bool kMade>
 [[gnu::always_inline]] inline mmu::Translation Mmu::finish(const SideLevels& side, VirtAddr va,
                                                            AccessKind kind, const Hit& hit) {
-  return Cpu::finish(side, mmu::side_of(kind) == mmu::kData, va, hit, hit.payload->rights);
+  return Cpu::finish<kMade>(side, mmu::side_of(kind) == mmu::kData, va, hit, hit.payload->rights);
 }
 
 mmu::Translation Mmu::access(VirtAddr va, AccessKind kind, bool retry) {
-  const bool quick = plain(va) && shadow_ == nullptr && !retry && !path_.watched();
   mmu::Translation t;
   // Fetches and data apart, so that the compiler knows the side.
-  if (!quick)
+  if (!plain(va) || retry)
     t = translate(va, kind, retry);
   else if (kind == AccessKind::Fetch)
     t = attempt<true>(va, AccessKind::Fetch, /*retry=*/false);
@@ -148,11 +152,11 @@ template <bool kPlain>
   if (!hit) {
     const mmu::FaultReason fault = refill<kPlain>(side, va, kind, first);
     if (fault != mmu::FaultReason::None) return refuse(va, fault);
-  } else {
-    if (!user_may(hit.payload->rights, kind)) return refuse(va, mmu::FaultReason::Protection);
-    if (writes(kind) && !hit.payload->dirty) return dirty_assist(side, va, kind, *hit.payload);
-    if (!first) first = fill_first(side, va, pcid_, hit);
+    return finish<true>(side, va, kind, first);
   }
+  if (!user_may(hit.payload->rights, kind)) return refuse(va, mmu::FaultReason::Protection);
+  if (writes(kind) && !hit.payload->dirty) return dirty_assist(side, va, kind, *hit.payload);
+  if (!first) return finish<true>(side, va, kind, fill_first(side, va, pcid_, hit));
   return finish(side, va, kind, first);
 }
 
@@ -280,7 +284,7 @@ void Mmu::load(pt::RootToken root, Pcid pcid, mmu::Shadow* shadow, pt::PageTable
 // The lower half of the addresses, or what of it lies below the gate.
 void Mmu::find_plain() {
   plain_end_ = 0;
-  if (!loaded_ || native_) return;
+  if (!loaded_ || native_ || shadow_ != nullptr || path_.watched()) return;
   plain_end_ = uint64_t{1} << (paging_.is_long() ? paging_.shift(paging_.levels) - 1 : 32);
   if (gate_.begin < gate_.end) plain_end_ = std::min(plain_end_, gate_.begin.value());
 }

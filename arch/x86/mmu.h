@@ -106,6 +106,10 @@ class Mmu final : public mmu::Cpu<k4K.log2(), MmuCounts> {
   };
 
   mmu::Translation access(VirtAddr va, AccessKind kind, bool retry);
+  void narrate(mmu::Narrator* narrator) {
+    Cpu::narrate(narrator);
+    find_plain();
+  }
 
   // --- What the kernel does to this CPU (SDM 4.10.4.1). None of these counts anything.
   // MOV CR3 with bit 63 set: no invalidation, but the PDPTEs are loaded. `shadow`: what `root` is
@@ -178,12 +182,13 @@ class Mmu final : public mmu::Cpu<k4K.log2(), MmuCounts> {
   void look_up_as_kernel(VirtAddr va, Hit& known);
   void find_as_kernel(VirtAddr va, Hit& known);
   void set_kmap(const DirectMap::Slot& slot, std::optional<PhysAddr> there);
+  template <bool kMade = false>
   inline mmu::Translation finish(const SideLevels& side, VirtAddr va, AccessKind kind,
                                  const Hit& hit);
   // Not into the kernel yet: see access().
   mmu::Translation refuse(VirtAddr va, mmu::FaultReason reason);
   // Whether it is an address of the program's, that is walked from root_ in x86's format, with no
-  // more ado: nearly all are.
+  // copy and nobody watching: nearly all are.
   [[nodiscard]] bool plain(VirtAddr va) const { return va.value() < plain_end_; }
   void find_plain();
   void mark_dirty(tlb::Level& level, VirtAddr va) const;

@@ -164,9 +164,12 @@ class CpuBase {
     if (side.second != nullptr)
       ++(retry ? side.counters->retry_second_misses : side.counters->second_misses);
   }
+  // First levels have filters, second ones none.
+  static constexpr auto kOfFirst = tlb::Uses::Stamped;
+  static constexpr auto kOfSecond = tlb::Uses::Told;
   // What the second level knows goes into the first, which was last asked for it in vain.
   Hit fill_first(const SideLevels& side, VirtAddr va, tlb::Space space, const Hit& second) {
-    return side.first->fill_missed(va, space, leaf_of(*second.payload, va));
+    return side.first->fill_missed<kOfFirst>(va, space, leaf_of(*second.payload, va));
   }
   static Hit fill(const SideLevels& side, VirtAddr va, tlb::Space space, const tlb::Leaf& leaf) {
     if (side.second != nullptr) side.second->fill(va, space, leaf);
@@ -175,8 +178,8 @@ class CpuBase {
   // ... where both have just been asked for it in vain.
   [[gnu::always_inline]] static Hit fill_missed(const SideLevels& side, VirtAddr va,
                                                 tlb::Space space, const tlb::Leaf& leaf) {
-    if (side.second != nullptr) side.second->fill_missed(va, space, leaf);
-    return side.first->fill_missed(va, space, leaf);
+    if (side.second != nullptr) side.second->fill_missed<kOfSecond>(va, space, leaf);
+    return side.first->fill_missed<kOfFirst>(va, space, leaf);
   }
   // A use of the level's entry, if it has one, that is in no count of look-ups.
   static bool use(tlb::Level& level, VirtAddr va, tlb::Space space) {
@@ -356,19 +359,20 @@ class Cpu : public CpuBase {
                                             Rights rights) {
     return finish(side, side.data, va, hit, rights);
   }
-  // `data`: as the side has it, for who knows.
+  // `data`: as the side has it, for who knows. kMade: the entry has just been made.
+  template <bool kMade = false>
   [[gnu::always_inline]] Translation finish(const SideLevels& side, bool data, VirtAddr va,
                                             const Hit& hit, Rights rights) {
     const tlb::Payload& entry = *hit.payload;
     // Who may write may read: page streams leave out reads behind writes.
     const bool readable = rights.has(data ? Rights::kRead : Rights::kExec);
-    side.first->filter_install(hit, va.value() >> kKeyShift | key_tag_, readable,
-                               data && readable && rights.has(Rights::kWrite) && entry.dirty);
-    const uint64_t into_entry = va.value() & entry.size.offset_mask();
-    return {.fault = FaultReason::None,
-            .size = entry.leaf,
-            .rights = entry.rights,
-            .pfn = entry.pfn + (into_entry >> page_.log2())};
+    side.first->filter_install<kMade>(
+        hit, va.value() >> kKeyShift | key_tag_, readable,
+        data && readable && rights.has(Rights::kWrite) && entry.dirty);
+    Pfn pfn = entry.pfn;
+    if (entry.size != page_) [[unlikely]]
+      pfn += (va.value() & entry.size.offset_mask()) >> page_.log2();
+    return {.fault = FaultReason::None, .size = entry.leaf, .rights = entry.rights, .pfn = pfn};
   }
   Translation finish(const SideLevels& side, VirtAddr va, const Hit& hit) {
     return finish(side, va, hit, hit.payload->rights);

@@ -119,11 +119,9 @@ class TlbArray {
     const uint16_t* const digests = &digests_[size_t{probe.set} * stride_];
     const Wanted wanted(probe.digest);
     if (stride_ == kLanes) return wanted.is_in(digests) ? 0 : kNone;
-    uint32_t way = 0;
-    do {
+    if (wanted.is_in_two(digests)) return 0;
+    for (uint32_t way = 2 * kLanes; way != stride_; way += 2 * kLanes)
       if (wanted.is_in_two(digests + way)) return way;
-      way += 2 * kLanes;
-    } while (way != stride_);
     return kNone;
   }
   [[nodiscard]] uint32_t find_from(const Probe& probe, const Tag& tag, uint32_t from) const {
@@ -198,10 +196,8 @@ class TlbArray {
     return victim_of_full_set(set);
   }
 
-  // The same where the array is full, as it mostly is; else kNone, and nothing has been drawn.
-  [[nodiscard, gnu::always_inline]] uint32_t victim_of_full(uint32_t set) {
-    return valid_ == full_ ? victim_of_full_set(set) : kNone;
-  }
+  // Whether all open ways have entries, as they mostly do.
+  [[nodiscard]] bool full() const { return valid_ == full_; }
 
   // Makes the entry `index`, of `set`. A fill is a use. The payload is for who calls to set, after
   // all else, so that what it is made of goes there and nowhere on the way.
@@ -225,15 +221,25 @@ class TlbArray {
     return entry.payload;
   }
 
-  // The same of what victim_of_full() gave just now.
-  [[gnu::always_inline]] Payload& fill_known(const Probe& probe, uint32_t index, const Tag& tag,
-                                             uint64_t now) {
+  // victim() and fill() at once, in a full array; which entry it is. kUses: as the array was told.
+  template <Uses kUses>
+  [[gnu::always_inline]] uint32_t replace(const Probe& probe, const Tag& tag, uint64_t now) {
+    uint32_t index;
+    if (kUses == Uses::Stamped && least_by_times_) {
+      index = least(probe.set);
+      stamps_[index] = now;
+    } else if (ring_) {
+      uint32_t& oldest = oldest_[probe.set];
+      index = oldest;
+      oldest = links_[index].newer;  // the ring turns by one
+      if (kUses == Uses::Stamped || !moves_on_use_) stamps_[index] = now;
+    } else {
+      index = victim_of_full_set(probe.set);
+      stamps_[index] = now;
+    }
     digests_[index + probe.set * padding_] = probe.digest;
-    if (ring_) oldest_[probe.set] = links_[index].newer;  // the ring turns by one
-    if (!moves_on_use_) stamps_[index] = now;
-    Entry& entry = entries_[index];
-    entry.tag = tag;
-    return entry.payload;
+    entries_[index].tag = tag;
+    return index;
   }
 
   void invalidate(uint32_t index) {
@@ -361,11 +367,10 @@ class TlbArray {
     return kNone;
   }
 
-  [[nodiscard, gnu::always_inline]] uint32_t victim_of_full_set(uint32_t set) {
+  [[nodiscard]] uint32_t victim_of_full_set(uint32_t set) {
     if (ring_) return oldest_[set];
-    if (least_by_times_) return set * ways_ + least(&stamps_[size_t{set} * ways_]);
-    return least_by_tree() ? set * ways_ + least_of_tree(set, &stamps_[size_t{set} * ways_])
-                           : victim_by_policy(set);
+    if (least_by_times_) return least(set);
+    return least_by_tree() ? least_of_tree(set) : victim_by_policy(set);
   }
 
   // What is seldom asked for stays out of line, so that who asks has the registers.
@@ -396,10 +401,12 @@ class TlbArray {
     return first;
   }
 
-  // The open way with the least stamp. A key is a time and, below it, whose it is: the least of
-  // them says both, and no branch depends on which it is. Of four ways, as most sets have, it is
-  // the less of two pairs; else found in two strands, since one would wait for each compare.
-  [[nodiscard, gnu::always_inline]] uint32_t least(const uint64_t* stamps) const {
+  // The open way of `set` with the least stamp. A key is a time and, below it, whose it is: the
+  // least of them says both, and no branch depends on which it is. Of four ways, as most sets have,
+  // it is the less of two pairs; else found in two strands, since one would wait for each compare.
+  [[nodiscard, gnu::always_inline]] uint32_t least(uint32_t set) const {
+    const uint32_t first = set * ways_;
+    const uint64_t* const stamps = &stamps_[first];
     const auto key_of = [&](uint32_t way) __attribute__((always_inline)) {
       return stamps[way] << kComparedBits | way;
     };
@@ -416,7 +423,7 @@ class TlbArray {
       }
       if (way < open_ways_) odd = std::min(odd, key_of(way));
     }
-    return static_cast<uint32_t>(std::min(even, odd) % kMostCompared);
+    return first + static_cast<uint32_t>(std::min(even, odd) % kMostCompared);
   }
 
   // A set of many ways has a tree of keys: that of a node n is the least of those at 2n and 2n + 1,
@@ -426,12 +433,14 @@ class TlbArray {
   [[nodiscard]] bool least_by_tree() const {
     return replacement_ == Replacement::Lru && !ring_ && ways_ > kMostCompared;
   }
-  [[nodiscard, gnu::noinline]] uint32_t least_of_tree(uint32_t set, const uint64_t* stamps) {
-    uint64_t* const tree = &tree_[size_t{2} * set * ways_];
+  [[nodiscard, gnu::noinline]] uint32_t least_of_tree(uint32_t set) {
+    const uint32_t first = set * ways_;
+    const uint64_t* const stamps = &stamps_[first];
+    uint64_t* const tree = &tree_[size_t{2} * first];
     for (;;) {
       const uint32_t way = static_cast<uint32_t>(tree[1]) & ((uint32_t{1} << way_bits_) - 1);
       uint64_t key = stamps[way] << way_bits_ | way;
-      if (key == tree[1]) return way;
+      if (key == tree[1]) return first + way;
       uint32_t node = ways_ + way;
       tree[node] = key;
       for (; node > 1; node /= 2)

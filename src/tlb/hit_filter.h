@@ -100,17 +100,19 @@ class HitFilter {
   [[nodiscard]] uint64_t time() const { return clock_; }
   void set_time(uint64_t time) { clock_ = time; }
 
-  // From now on `key` hits `entry`, whose stamp is at `stamp`.
+  // From now on `key` hits `entry`, whose stamp is at `stamp`. kFirst: no other key does yet, as
+  // behind drop().
+  template <bool kFirst = false>
   [[gnu::always_inline]] void install(uint64_t key, uint32_t entry, uint64_t* stamp, bool readable,
                                       bool writable) {
     const auto index = static_cast<uint32_t>(key & (kSlots - 1));
     Slot& slot = slots_[index];
-    if (slot.stamp != stamp) {
+    if (kFirst || slot.stamp != stamp) {
       if (slot.stamp != nullptr) unlink(index);
       slot.stamp = stamp;
       slot.entry = entry;
       slot.previous = kNoSlot;
-      slot.next = first_slot_[entry];
+      slot.next = kFirst ? kNoSlot : first_slot_[entry];
       if (slot.next != kNoSlot) slots_[slot.next].previous = static_cast<uint16_t>(index);
       first_slot_[entry] = static_cast<uint16_t>(index);
     }

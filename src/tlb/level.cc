@@ -64,7 +64,7 @@ Level::Hit Level::find_in(const Size& size, VirtAddr va, const Sought& sought, u
     array.expect_fill(sought.probe.set);
     return {};
   }
-  return {size.bank_number, index, &array.payload(index)};
+  return {size.bank, index, &array.payload(index)};
 }
 
 Level::Hit Level::find_any(VirtAddr va, Space space) {
@@ -133,8 +133,9 @@ Level::Hit Level::put(Size& size, uint32_t set, uint32_t index, VirtAddr va, Spa
     fragments_ = true;
     into_leaf = (tag.base & mask) >> page_.log2();
   }
-  const uint64_t now = begin_fill(size, index);
-  return end_fill(size, index, size.bank->array.fill(set, index, tag, now), leaf, into_leaf);
+  size.bank->array.fill(set, index, tag, tick());
+  return filter_ ? end_fill<Uses::Stamped>(size, index, leaf, into_leaf)
+                 : end_fill<Uses::Told>(size, index, leaf, into_leaf);
 }
 
 Level::Hit Level::fill_any(Size& size, VirtAddr va, Space space, const Leaf& leaf) {
@@ -147,11 +148,12 @@ Level::Hit Level::fill(VirtAddr va, Space space, const Leaf& leaf) {
   const Place place = places_[leaf.size.log2()];
   MMUSIM_ASSERT(place != kNowhere);
   Size& size = sizes_[place];
-  if (size.size == leaf.size && !leaf.global && size.may_have(va)) [[likely]] {
+  if (size.size == leaf.size && !leaf.global && size.may_have(va) && size.bank->array.full())
+      [[likely]] {
     Sought sought;
     size.seek(va, space, sought);
-    if (const Hit made = fill_full(size, sought, leaf)) [[likely]]
-      return made;
+    return filter_ ? fill_full<Uses::Stamped>(size, sought, leaf)
+                   : fill_full<Uses::Told>(size, sought, leaf);
   }
   return fill_any(size, va, space, leaf);
 }

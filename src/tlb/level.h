@@ -27,7 +27,9 @@
 
 #include <algorithm>
 #include <array>
+#include <cstddef>
 #include <cstdint>
+#include <cstring>
 #include <functional>
 #include <memory>
 #include <optional>
@@ -53,8 +55,7 @@ struct Leaf {
   uint8_t extra = 0;    // the architecture's own
 };
 
-// What an entry gives. What it has of its leaf is in the leaf's order, so that it is copied at
-// once.
+// What an entry gives.
 struct Payload {
   Pfn pfn;         // first frame of the entry
   PageShift leaf;  // of the leaf it is made from
@@ -63,6 +64,17 @@ struct Payload {
   bool global = false;
   uint8_t extra = 0;
   PageShift size;  // of the entry
+
+  // What the leaf says of itself but for frames, which stands in one word of either: copied at
+  // once. `size` is to be set after it.
+  void say(const Leaf& of) {
+    constexpr size_t kFrom = sizeof(Pfn);
+    static_assert(sizeof(Leaf) == kFrom + sizeof(uint64_t) && sizeof(Payload) == sizeof(Leaf));
+    static_assert(offsetof(Leaf, size) == kFrom && offsetof(Payload, leaf) == kFrom);
+    static_assert(offsetof(Leaf, extra) == offsetof(Payload, extra));
+    std::memcpy(reinterpret_cast<std::byte*>(this) + kFrom,
+                reinterpret_cast<const std::byte*>(&of) + kFrom, sizeof(uint64_t));
+  }
 };
 
 struct EntryView {  // for checks
@@ -73,13 +85,15 @@ struct EntryView {  // for checks
 };
 
 class Level {
+  struct Bank;
+
  public:
   // `page`: the machine's base page, in which Pfns count. `locked`: slots for locked entries.
   // REQUIRES: `arrays` are not empty.
   Level(const std::vector<Geometry>& arrays, PageShift page, bool with_filter, unsigned locked = 0);
 
   struct Hit {
-    uint32_t bank = 0;
+    Bank* bank = nullptr;
     uint32_t index = 0;
     Payload* payload = nullptr;  // null: no hit
     explicit operator bool() const { return payload != nullptr; }
@@ -102,10 +116,10 @@ class Level {
   // The time of the latest use.
   [[nodiscard]] uint64_t time() const { return filter_ ? filter_->time() : clock_; }
   // The hit is a use.
-  void touch(const Hit& hit) { banks_[hit.bank].array.touch(hit.index, tick()); }
+  void touch(const Hit& hit) { hit.bank->array.touch(hit.index, tick()); }
   // Whether the entry that was found is still there, and is for `va`; whatever has happened since.
   [[nodiscard]] bool still_has(const Hit& hit, VirtAddr va, Space space) const {
-    const Tag& tag = banks_[hit.bank].array.tag(hit.index);
+    const Tag& tag = hit.bank->array.tag(hit.index);
     const PageShift size = hit.payload->size;
     const Space owner = hit.payload->global ? kEverySpace : space;
     return tag == Tag{align_down(va, size).value(), owner | uint64_t{size.log2()} << kSpaceBits};
@@ -115,17 +129,20 @@ class Level {
   // Makes an entry for the leaf's part at `va`; a use. REQUIRES: holds(leaf.size).
   Hit fill(VirtAddr va, Space space, const Leaf& leaf);
   // The same where the level was last asked for that page, and had nothing: which has shown where
-  // most entries go. REQUIRES: as fill(); find(va, space) was the last look-up, and found nothing.
+  // most entries go. kUses: Stamped with a filter, Told without. REQUIRES: as fill();
+  // find(va, space) was the last look-up, and found nothing.
+  template <Uses kUses>
   Hit fill_missed(VirtAddr va, Space space, const Leaf& leaf);
   // Changed in place (dirty set, rights raised): what the filter knew is dropped.
   void changed(const Hit& hit) {
     if (filter_) filter_->drop(entry_number(hit));
   }
-  // Lets the filter answer for `key` from now on.
+  // Lets the filter answer for `key` from now on. kFirst: the entry has just been made.
+  template <bool kFirst = false>
   [[gnu::always_inline]] void filter_install(const Hit& hit, uint64_t key, bool readable,
                                              bool writable) {
-    filter_->install(key, entry_number(hit), banks_[hit.bank].array.stamp(hit.index), readable,
-                     writable);
+    filter_->install<kFirst>(key, entry_number(hit), hit.bank->array.stamp(hit.index), readable,
+                             writable);
   }
   [[nodiscard]] HitFilter& filter() { return *filter_; }
   [[nodiscard]] const HitFilter& filter() const { return *filter_; }
@@ -297,8 +314,8 @@ class Level {
   static constexpr Place kNowhere = 0xff;
 
   [[nodiscard]] uint64_t tick() { return filter_ ? filter_->tick() : ++clock_; }
-  [[nodiscard]] uint32_t entry_number(const Hit& hit) const {
-    return banks_[hit.bank].first_entry + hit.index;
+  [[nodiscard]] static uint32_t entry_number(const Hit& hit) {
+    return hit.bank->first_entry + hit.index;
   }
   // The entry of that size, from way `from` on (TlbArray::first_like()); else the one that gives
   // way to it is expected to.
@@ -323,14 +340,14 @@ class Level {
   [[gnu::noinline]] Hit fill_any(Size& size, VirtAddr va, Space space, const Leaf& leaf);
   // Makes the entry `index`, of `set`, of the array that holds `size`; where there was one it goes.
   Hit put(Size& size, uint32_t set, uint32_t index, VirtAddr va, Space space, const Leaf& leaf);
-  // fill() of a leaf of that size, whole and not global, where there may be some; nothing where the
-  // array has not been filled before.
+  // fill() of a leaf of that size, whole and not global, where there may be some. REQUIRES: the
+  // array is full.
+  template <Uses kUses>
   inline Hit fill_full(Size& size, const Sought& sought, const Leaf& leaf);
-  // Before the entry is made, and after: the time of the fill, and what it says, of the leaf's part
-  // `into_leaf` frames into it.
-  inline uint64_t begin_fill(Size& size, uint32_t index);
-  static inline Hit end_fill(const Size& size, uint32_t index, Payload& payload, const Leaf& leaf,
-                             uint64_t into_leaf);
+  // The entry made is to say this, of the leaf's part `into_leaf` frames into it; what the filter
+  // knew of the one before is dropped.
+  template <Uses kUses>
+  inline Hit end_fill(Size& size, uint32_t index, const Leaf& leaf, uint64_t into_leaf);
   Size& size_in(uint32_t bank, PageShift size);
   // The entry of that size, and a global one.
   void invalidate_in(const Size& size, VirtAddr va, Space space);
@@ -354,44 +371,34 @@ class Level {
   uint64_t invalidated_ = 0;
 };
 
-[[gnu::always_inline]] inline uint64_t Level::begin_fill(Size& size, uint32_t index) {
+template <Uses kUses>
+[[gnu::always_inline]] inline Level::Hit Level::end_fill(Size& size, uint32_t index,
+                                                         const Leaf& leaf, uint64_t into_leaf) {
   ++size.fills;
-  if (!filter_) return ++clock_;
-  filter_->drop(size.bank->first_entry + index);
-  return filter_->tick();
-}
-
-[[gnu::always_inline]] inline Level::Hit Level::end_fill(const Size& size, uint32_t index,
-                                                         Payload& payload, const Leaf& leaf,
-                                                         uint64_t into_leaf) {
+  Bank& bank = *size.bank;
+  if (kUses == Uses::Stamped) filter_->drop(bank.first_entry + index);
+  Payload& payload = bank.array.payload(index);
   payload.pfn = leaf.pfn + into_leaf;
-  payload.leaf = leaf.size;
-  payload.rights = leaf.rights;
-  payload.dirty = leaf.dirty;
-  payload.global = leaf.global;
-  payload.extra = leaf.extra;
+  payload.say(leaf);
   payload.size = size.size;
-  return {size.bank_number, index, &payload};
+  return {&bank, index, &payload};
 }
 
+template <Uses kUses>
 [[gnu::always_inline]] inline Level::Hit Level::fill_full(Size& size, const Sought& sought,
                                                           const Leaf& leaf) {
-  auto& array = size.bank->array;
-  const uint32_t index = array.victim_of_full(sought.probe.set);
-  if (index == array.kNone) [[unlikely]]
-    return {};
-  const uint64_t now = begin_fill(size, index);
-  Payload& payload = array.fill_known(sought.probe, index, sought.tag, now);
-  return end_fill(size, index, payload, leaf, 0);
+  const uint64_t now = kUses == Uses::Stamped ? filter_->tick() : ++clock_;
+  const uint32_t index = size.bank->array.replace<kUses>(sought.probe, sought.tag, now);
+  return end_fill<kUses>(size, index, leaf, 0);
 }
 
 // Most are of whole leaves, where the array has been filled before; these call no other function.
+template <Uses kUses>
 [[gnu::always_inline]] inline Level::Hit Level::fill_missed(VirtAddr va, Space space,
                                                             const Leaf& leaf) {
-  if (sought_.size != nullptr && sought_.size->size == leaf.size && !leaf.global) [[likely]] {
-    if (const Hit made = fill_full(*sought_.size, sought_, leaf)) [[likely]]
-      return made;
-  }
+  if (sought_.size != nullptr && sought_.size->size == leaf.size && !leaf.global &&
+      sought_.size->bank->array.full()) [[likely]]
+    return fill_full<kUses>(*sought_.size, sought_, leaf);
   return fill(va, space, leaf);
 }
 

@@ -273,13 +273,16 @@ TEST_P(TlbArrayUses, SetsAgreeWithASearchWayByWay) {
       if (victim == begin + open)
         victim = std::min_element(begin, begin + open,
                                   [](const Way& a, const Way& b) { return a.time < b.time; });
-      const uint32_t known = random.below(2) == 0 ? array.victim_of_full(set) : Array::kNone;
-      const uint32_t way = known != Array::kNone ? known : array.victim(set);
-      ASSERT_EQ(way, victim - model.begin());
       Array::Probe probe;
       Array::aim(probe, set, tag);
-      (known != Array::kNone ? array.fill_known(probe, way, tag, time)
-                             : array.fill(set, way, tag, time)) = 'x';
+      const bool at_once = array.full() && random.below(2) == 0;
+      const auto replace = [&] {
+        return GetParam() == Uses::Stamped ? array.replace<Uses::Stamped>(probe, tag, time)
+                                           : array.replace<Uses::Told>(probe, tag, time);
+      };
+      const uint32_t way = at_once ? replace() : array.victim(set);
+      ASSERT_EQ(way, victim - model.begin());
+      (at_once ? array.payload(way) : array.fill(set, way, tag, time)) = 'x';
       *victim = {tag, time};
     }
     EXPECT_GT(hits, tests::effort(250));
