@@ -210,26 +210,29 @@ class ReplayLoop {
   }
 
   // What the loop asks the TLBs and the clock it asks with are locals, so that they stay in
-  // registers; whatever leaves the loop goes through slow_*, which hand the clock over and back.
-  // What they do may change the address space's number (Alpha, for a flush of a range within a
-  // fault), and with it what is asked.
+  // registers; whatever leaves the loop goes through slow_*, which hand the clock over to the Mmu,
+  // from which it is taken back behind them. What they do may change the address space's number
+  // (Alpha, for a flush of a range within a fault), and with it what is asked.
   // From block `first` of the batch on.
   void fast_blocks(const trace::Batch& batch, size_t first, const uint64_t* addresses) {
     typename Cpu::Hits hits = cpu_->hits();
     uint64_t time = cpu_->time();
+    const PageShift page = page_;
     for (const uint32_t number : batch.blocks.subspan(first)) {
       const trace::StaticBlock& block = batch.table[number];
-      fast_block(hits, block, addresses, time);
+      fast_block(hits, block, addresses, page, time);
       addresses += block.mem_ops;
     }
     cpu_->set_time(time);
   }
 
   [[gnu::always_inline]] void fast_block(typename Cpu::Hits& hits, const trace::StaticBlock& block,
-                                         const uint64_t* addresses, uint64_t& time) {
+                                         const uint64_t* addresses, PageShift page,
+                                         uint64_t& time) {
     if (!hits.fetch(block.start, ++time) || block.crosses_page) [[unlikely]] {
       const bool done = slow_fetch(block, addresses, time);
       hits = cpu_->hits();
+      time = cpu_->time();
       if (done) return;
     }
     const trace::MemOp* const ops = block.ops;
@@ -238,10 +241,11 @@ class ReplayLoop {
       const VirtAddr va(addresses[i]);
       const trace::MemOp op = ops[i];
       const bool hit = hits.data(va, op.kind != AccessKind::Load, ++time);
-      if (hit && !op.crosses(va, page_)) [[likely]]
+      if (hit && !op.crosses(va, page)) [[likely]]
         continue;
       const bool done = slow_data(block, addresses, i, time);
       hits = cpu_->hits();
+      time = cpu_->time();
       if (done) break;
     }
   }
@@ -249,7 +253,7 @@ class ReplayLoop {
   // The block's first fetch was not a plain hit, or the block straddles pages. True: the whole
   // block has been done.
   [[gnu::noinline]] bool slow_fetch(const trace::StaticBlock& block, const uint64_t* addresses,
-                                    uint64_t& time) {
+                                    uint64_t time) {
     cpu_->set_time(time);
     bool done = true;
     if (block.crosses_page) {
@@ -261,17 +265,16 @@ class ReplayLoop {
       done = !cpu_->fetch_hits(block.start);
       if (done) exact_block<ReplayMode::Fast>(block, addresses, 1, 0);
     }
-    time = cpu_->time();
     return done;
   }
 
   // Data access `i` of the block was not a plain hit. True: the rest of the block has been done.
   [[gnu::noinline]] bool slow_data(const trace::StaticBlock& block, const uint64_t* addresses,
-                                   unsigned i, uint64_t& time) {
+                                   unsigned i, uint64_t time) {
     cpu_->set_time(time);
     if constexpr (ExpectingCpu<Cpu>) expect_misses(addresses + i);
     const uint64_t generation = cpu_->generation();
-    const trace::MemOp op = block.ops[i];
+    const trace::MemOp& op = block.ops[i];
     const VirtAddr va(addresses[i]);
     goes_to(block, op.instruction);
     if (op.crosses(va, page_))
@@ -280,7 +283,6 @@ class ReplayLoop {
       miss<ReplayMode::Fast>(va, op.kind, op.bytes);
     const bool done = cpu_->generation() != generation;
     if (done) exact_block<ReplayMode::Fast>(block, addresses, op.instruction + 1u, i + 1);
-    time = cpu_->time();
     return done;
   }
 
