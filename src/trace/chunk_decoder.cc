@@ -57,6 +57,11 @@ std::optional<std::array<uint64_t, kMaxDifferenceBytes + 1>> count_widths(
   return stored;
 }
 
+inline void number_four(uint32_t* to, uint32_t first) {
+  for (uint32_t i = 0; i < 4; ++i)
+    to[i] = first + i;
+}
+
 template <class Number>
 void widen(const uint8_t* from, uint32_t* to, size_t count) {
   for (size_t i = 0; i < count; ++i) {
@@ -225,16 +230,11 @@ void ChunkDecoder::decode_blocks(Batch& batch) {
   while (count < limit && addresses < kBatchAddresses) {
     const BlockShape& shape = shapes[blocks[count++]];
     counts += shape.counts;
-    uint32_t op = shape.first_op;
-    uint32_t* to = op_numbers + addresses;
+    uint32_t* const to = op_numbers + addresses;
     addresses += shape.mem_ops;
-    const uint32_t* const end = op_numbers + addresses;
-    do {
-      for (uint32_t i = 0; i < 4; ++i)
-        to[i] = op + i;
-      to += 4;
-      op += 4;
-    } while (to < end);
+    number_four(to, shape.first_op);
+    for (uint32_t i = 4; i < shape.mem_ops; i += 4)
+      number_four(to + i, shape.first_op + i);
   }
   constexpr uint64_t kCountMask = (uint64_t{1} << kCountBits) - 1;
   Totals& totals = batch.totals;
