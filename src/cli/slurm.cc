@@ -99,11 +99,24 @@ Words without_slurm(const Words& words) {
   return kept;
 }
 
+// What is of the whole sweep's end, which tasks do not see: --html, --plot.
+Words without_figures(const Words& words) {
+  Words kept;
+  for (size_t i = 0; i < words.size(); ++i) {
+    if (words[i] == "--html") {
+      ++i;
+    } else if (words[i] != "--plot" && !words[i].starts_with("--html=")) {
+      kept.push_back(words[i]);
+    }
+  }
+  return kept;
+}
+
 std::string script_of(const Arguments& arguments, const Words& words, size_t tasks) {
   const std::string program = program_file().string();
   if (program.empty()) throw Error("mmusim", "where this program's file is is not known");
   std::string command = fmt::format("exec {} sweep", shell_quoted(program));
-  for (const std::string& word : words)
+  for (const std::string& word : without_figures(words))
     command += " " + shell_quoted(word);
   if (!arguments.has("jobs")) command += " --jobs \"${SLURM_CPUS_PER_TASK:-1}\"";
   return fmt::format(
@@ -130,6 +143,14 @@ void declare_slurm_options(Arguments& arguments) {
 }
 
 std::optional<Share> share_of(const Arguments& arguments) {
+  const char* first = nullptr;
+  for (const char* one : {"status", "slurm", "share"}) {
+    if (!arguments.has(one)) continue;
+    if (first != nullptr)
+      throw UsageError(fmt::format("--{}", one), fmt::format("does not go with --{}", first),
+                       "give one of them");
+    first = one;
+  }
   if (!arguments.has("share")) return std::nullopt;
   const std::string& text = arguments.text("share");
   const size_t slash = text.find('/');
@@ -138,6 +159,11 @@ std::optional<Share> share_of(const Arguments& arguments) {
   if (!number || !of || *of == 0 || *number >= *of)
     throw UsageError("--share", fmt::format("'{}' is no share", text),
                      "as in 0/8, of 8 the first, to 7/8, the last");
+  for (const char* whole : {"html", "plot"})
+    if (arguments.has(whole))
+      throw UsageError(fmt::format("--{}", whole),
+                       "a share has no figures, which are of the whole sweep",
+                       "the same command without --share draws them when all shares are done");
   return Share{.number = *number, .of = *of};
 }
 

@@ -289,6 +289,7 @@ void do_sweep(const Words& words) {
   const unsigned jobs = jobs_of(arguments);
   if (!arguments.has("output") && !arguments.has("dry-run"))
     throw UsageError("", "--output is missing", "name the folder of the sweep with -o DIR");
+  const std::optional<Share> share = share_of(arguments);
 
   const SweepInput input = sweep_input(arguments);
   SweepPoints made = sweep_points(arguments, schema, input);
@@ -321,12 +322,11 @@ void do_sweep(const Words& words) {
     if (missing == 0) say_status(points, folder);
     return;
   }
-  const std::optional<Share> share = share_of(arguments);
   if (share) points = points_of_share(points, *share);
   sweep::Store store(folder, program,
                      share ? sweep::Store::Access::Shared : sweep::Store::Access::Alone);
   std::optional<OutputFile> page;  // which may be in the folder
-  if (arguments.has("html") && !share) page.emplace(arguments.text("html"));
+  if (arguments.has("html")) page.emplace(arguments.text("html"));
   Words asked = counters;
   for (const auto& more : {sweep::counters_shown(), Refusals::counters()})
     for (const std::string& name : more)

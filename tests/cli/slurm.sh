@@ -129,7 +129,7 @@ END
 mmusim sweep points.sweep -o local -q >/dev/null
 ! mmusim sweep status local 2>err.txt || fail "a local sweep has a status of Slurm's"
 grep -q 'handed to Slurm' err.txt
-mmusim sweep points.sweep -o cluster --slurm --tasks 8 >submitted.txt
+mmusim sweep points.sweep -o cluster --slurm --tasks 8 --html page.html --plot >submitted.txt
 grep -q '24 runs' submitted.txt
 done_some() { [[ $(find cluster/runs -name '*.json' | wc -l) -ge 2 ]]; }
 waited "no task does anything" done_some
@@ -196,7 +196,11 @@ all_done() { [[ $(find cluster/runs -name '*.json' | wc -l) -eq 24 ]]; }
 waited "the second job does not end" all_done
 job=$(sed -n 's/^job *\([0-9]*\),.*/\1/p' again.txt)
 waited "the second job does not end" no_job
-mmusim sweep resume cluster -q | grep -q '0 done now, 24 found, 0 failed'
+# Figures are for who asked for all.
+[[ ! -e page.html ]] || fail "a task wrote the page"
+mmusim sweep resume cluster -q >resumed.txt
+grep -q '0 done now, 24 found, 0 failed' resumed.txt
+grep -q '</html>' page.html
 rm -r cluster/slurm
 diff -r local cluster
 echo good
