@@ -27,6 +27,7 @@
 #include "sim/simulation.h"
 #include "sim/workload/script.h"
 #include "sim/workload/script_config.h"
+#include "tests/backends.h"
 #include "tests/effort.h"
 #include "tests/machine_files.h"
 #include "trace/cut.h"
@@ -54,13 +55,6 @@ std::vector<Target> targets() {
   for (tests::MachineFiles& machine : tests::machine_files())
     all.push_back({std::move(machine)});
   return all;
-}
-
-std::vector<std::string> backend_names() {
-  std::vector<std::string> names;
-  for (const pt::Backend& backend : pt::backends())
-    names.emplace_back(backend.name);
-  return names;
 }
 
 config::Config config_of(const config::Schema& schema, const Target& target,
@@ -644,7 +638,7 @@ std::vector<Row> rows() {
   uint64_t turn = 0;
   for (const Target& target : targets()) {
     all.push_back({target, {}});
-    for (const std::string& backend : backend_names())
+    for (const std::string& backend : tests::backend_names())
       if (tests::kWholeEffort || turn++ % 3 == 0) all.back().backends.push_back(backend);
   }
   return all;
@@ -652,7 +646,7 @@ std::vector<Row> rows() {
 INSTANTIATE_TEST_SUITE_P(Machines, Matrix, testing::ValuesIn(rows()), name_of_row);
 INSTANTIATE_TEST_SUITE_P(Architectures, ScriptMatrix,
                          testing::Combine(testing::ValuesIn(one_of_each_architecture()),
-                                          testing::ValuesIn(backend_names())),
+                                          testing::ValuesIn(tests::backend_names())),
                          name_of_cell);
 
 }  // namespace

@@ -13,12 +13,12 @@ namespace mmusim::kernel::testing {
 
 using Spans = std::vector<std::pair<uint64_t, uint64_t>>;
 
-class DiskFileTest : public ::testing::TestWithParam<const char*> {
+class DiskFileTest : public ::testing::TestWithParam<std::string> {
  protected:
   static std::string settings(const char* more = "") {
     return std::string("[kernel]\nimply = false\nfolio_order = 8\nreadahead = 8M\n") + more;
   }
-  [[nodiscard]] static bool is_radix() { return GetParam() == std::string("mlpt"); }
+  [[nodiscard]] static bool is_radix() { return GetParam() == "mlpt"; }
   // A file of so many pages, the whole of it mapped at kBase.
   void make(Machine& m, uint64_t pages, uint32_t type = kMapShared) {
     m_ = &m;

@@ -5,7 +5,7 @@
 namespace mmusim::kernel::testing {
 namespace guard_test {
 
-class GuardTest : public ::testing::TestWithParam<const char*> {
+class GuardTest : public ::testing::TestWithParam<std::string> {
  protected:
   Script s{"", GetParam()};
 
@@ -132,7 +132,7 @@ TEST_P(GuardTest, OnceGuarded) {
                              kRemapMayMove | kRemapFixed | kRemapDontUnmap, VirtAddr(there)),
             static_cast<int64_t>(there));
   s.m.sys().clone(kP1, kP2, 0);
-  if (std::string(GetParam()) == "mlpt") {
+  if (GetParam() == "mlpt") {
     EXPECT_EQ(s.m.mm(2).page_table_bytes(), s.m.mm(1).page_table_bytes());
   }
   s.m.sys().exit(kP2, 0, true);

@@ -13,7 +13,7 @@ FileId memory_file(Script& s, uint64_t bytes) {
   return s.m.sys().open("memory", bytes, FileKind::Shmem);
 }
 
-class HugeFile : public ::testing::TestWithParam<const char*> {
+class HugeFile : public ::testing::TestWithParam<std::string> {
  protected:
   void TearDown() override {
     s.m.expect_no_stale_translation();

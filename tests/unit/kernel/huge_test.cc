@@ -4,7 +4,7 @@
 namespace mmusim::kernel::testing {
 namespace huge_test {
 
-class Huge : public ::testing::TestWithParam<const char*> {
+class Huge : public ::testing::TestWithParam<std::string> {
  protected:
   Huge() {
     s.map(kBase, 18 * kM);

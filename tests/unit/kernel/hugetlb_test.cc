@@ -9,7 +9,7 @@ namespace hugetlb_test {
 constexpr uint32_t kPool = kMapPrivate | kMapAnonymous | kMapHugeTlb;
 constexpr uint32_t kSharedPool = kMapShared | kMapAnonymous | kMapHugeTlb;
 
-class HugeTlb : public ::testing::TestWithParam<const char*> {
+class HugeTlb : public ::testing::TestWithParam<std::string> {
  protected:
   Script s{"[kernel]\nhugetlb_pages = 8\n", GetParam()};
   Syscalls& sys = s.m.sys();
@@ -21,7 +21,7 @@ class HugeTlb : public ::testing::TestWithParam<const char*> {
     return sys.mmap(kP1, VirtAddr(at), length, kRw, flags | (at != 0 ? uint32_t{kMapFixed} : 0u));
   }
 };
-INSTANTIATE_TEST_SUITE_P(Backends, HugeTlb, ::testing::Values("mlpt", "gpt"));
+INSTANTIATE_TEST_SUITE_P(Backends, HugeTlb, ::testing::ValuesIn(backend_names()));
 
 TEST_P(HugeTlb, PrivateMemory) {
   s.step("mmap 8 MiB reserves", [&] { s.map(kBase, 8 * kM, kRw, kPool); }, {.areas = 1});
@@ -183,7 +183,7 @@ TEST(HugeTlbPool, RecordedMappings) {
 
 // Pools of several sizes, one of which is larger than what the allocator has in one piece (4M
 // here).
-class PoolsOfSizes : public ::testing::TestWithParam<const char*> {
+class PoolsOfSizes : public ::testing::TestWithParam<std::string> {
  protected:
   Script s{"[kernel]\nhugetlb_pages = 2\nhugetlb.pools = 64K:4,16M:2\n", GetParam()};
 
@@ -216,7 +216,7 @@ TEST_P(PoolsOfSizes, GiveWhatTheFlagsSay) {
            s.write(kBase + 16 * kM, 8192);
          },
          // A multi-level table has two upper tables, and a leaf table for the entries of 64K.
-         {.faults = 1 + 2 + 2, .tables = GetParam() == std::string("mlpt") ? 12 : 0});
+         {.faults = 1 + 2 + 2, .tables = GetParam() == "mlpt" ? 12 : 0});
   EXPECT_EQ(s.m.mm(1).hugetlb_leaves, 5u);
   EXPECT_EQ(s.m.mm(1).hugetlb_pages, 512u + 32 + 8192);
   EXPECT_EQ(pool(16 * kM).free(), 0u);

@@ -19,18 +19,13 @@
 #include "kernel/pool_page.h"
 #include "kernel/syscalls.h"
 #include "kernel/system.h"
+#include "tests/backends.h"
 
 namespace mmusim::kernel::testing {
 
 enum class Result { Ok, Refused, NoMemory, Gate };
 
-// Every page table there is, by name.
-inline std::vector<const char*> backend_names() {
-  std::vector<const char*> names;
-  for (const pt::Backend& backend : pt::backends())
-    names.push_back(backend.name);
-  return names;
-}
+using tests::backend_names;
 
 class Machine : public Hardware {
  public:

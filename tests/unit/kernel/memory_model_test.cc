@@ -185,7 +185,7 @@ TEST(MemoryModel, WithSwapOnEveryPageTable) {
   }
 }
 TEST(MemoryModel, WithBlocksOfManySizesAndSwap) {
-  for (const char* backend : backend_names()) {
+  for (const std::string& backend : backend_names()) {
     SCOPED_TRACE(backend);
     Counters total;
     run_seeds(1200, 6, {kFewFrames + "thp = always\nthp.sizes = 8K,16K,32K\n", backend, kHuge, 110},

@@ -239,7 +239,7 @@ INSTANTIATE_TEST_SUITE_P(Advice, DiskPageOut, ::testing::Values(kAdvicePageOut))
 
 // On each page table, with leaves taken one by one from tables that may go with the last of them.
 TEST(ReclaimAdvice, OnEveryPageTable) {
-  for (const char* backend : backend_names()) {
+  for (const std::string& backend : backend_names()) {
     Script s("", backend);
     s.map_huge(kBase, 4 * kM);
     s.write(kBase, 512);

@@ -9,7 +9,7 @@ constexpr uint32_t kPool = kMapPrivate | kMapAnonymous | kMapHugeTlb;
 constexpr uint32_t kMoveTo = kRemapMayMove | kRemapFixed;
 constexpr uint64_t kThere = kBase + kG;
 
-class RemapOfThePool : public ::testing::TestWithParam<const char*> {
+class RemapOfThePool : public ::testing::TestWithParam<std::string> {
  protected:
   RemapOfThePool() { s.map(kBase, 3 * kM, kRw, kPool); }  // rounded up to 4M
   void TearDown() override { s.end(); }
@@ -21,7 +21,7 @@ class RemapOfThePool : public ::testing::TestWithParam<const char*> {
 
   Script s{"[kernel]\nhugetlb_pages = 8\n", GetParam()};
 };
-INSTANTIATE_TEST_SUITE_P(Backends, RemapOfThePool, ::testing::Values("mlpt", "gpt"));
+INSTANTIATE_TEST_SUITE_P(Backends, RemapOfThePool, ::testing::ValuesIn(backend_names()));
 
 TEST_P(RemapOfThePool, LengthsAreRoundedFirst) {
   s.write(kBase, 1024);

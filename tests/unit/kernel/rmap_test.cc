@@ -121,7 +121,7 @@ TEST(Rmap, FindsWhatAScanFinds) {
 
 TEST(Rmap, FindsPartsOfHugePages) {
   const std::string huge = "[pt.mlpt]\nlevels = 12:2:leaf,14:12:leaf,26:10,36:12\n";
-  for (const char* backend : {"mlpt", "gpt"})
+  for (const std::string& backend : backend_names())
     EXPECT_GT(run_seeds(50, huge + kSmallMemory + "thp = always\n", backend, PageShift(14)),
               tests::effort(50000));
 }

@@ -9,7 +9,7 @@ namespace special_test {
 constexpr uint64_t kVvar = 0x7ffff7ff7000, kVclock = 0x7ffff7ffb000, kVdso = 0x7ffff7ffd000;
 constexpr uint64_t kGate = 0xffffffffff600000;
 
-class SpecialPages : public ::testing::TestWithParam<const char*> {
+class SpecialPages : public ::testing::TestWithParam<std::string> {
  protected:
   Script s{"[kernel]\nspecial_pages = true\nimply = false\n", GetParam()};
   [[nodiscard]] uint64_t copied() const { return s.m.counters().fork_entries; }

@@ -333,7 +333,7 @@ TEST_F(NoMemoryTest, TableMemoryRunsOutAtEachAllocation) {
 
 // The same for what is set aside with huge pages.
 TEST(NoMemoryForHugePages, TableMemoryRunsOutAtEachAllocation) {
-  for (const char* backend : {"mlpt", "gpt"}) {
+  for (const std::string& backend : backend_names()) {
     Machine m("[kernel]\nimply = false\nthp = always\n", backend);
     for (uint64_t nth = 1; nth <= 14; ++nth) {
       SCOPED_TRACE(std::string(backend) + " " + std::to_string(nth));
