@@ -189,15 +189,15 @@ TEST(TlbArray, SetsAreSeparate) {
 }
 
 // After 2^43 uses, weeks of them, the oldest is still the oldest: in sets of any width times and
-// the numbers of ways share a word.
+// the numbers of ways share a word. Were a bit of the times lost, those behind would come first.
 TEST(TlbArray, TimesMayBeLarge) {
   constexpr uint64_t kLate = uint64_t{1} << 43;
-  for (const uint32_t ways : {4u, 12u, 1u << 17}) {
+  for (const uint32_t ways : {4u, 12u, 17u, 1u << 17, 1u << 20}) {
     Array array(geometry(ways, ways, Replacement::Lru), Uses::Stamped);
     uint32_t expected = ways;
     for (uint32_t way = 0; way < ways; ++way) {
       const uint32_t after = (way * 5 + 3) % ways;
-      array.fill(0, way, 1 + way, kLate + after) = 'x';
+      array.fill(0, way, 1 + way, kLate - ways / 2 + after) = 'x';
       if (after == 0) expected = way;
     }
     EXPECT_EQ(array.victim(0), expected) << ways;
