@@ -18,6 +18,8 @@ using namespace abi;
 
 namespace {
 
+constexpr uint64_t kMostLookedAt = uint64_t{1} << 20;  // pages, in a call
+
 // Whether the page table has such an entry there: to some, a void ends at every page.
 template <class Test>
 bool has_entry(FaultContext& c, VirtRange block, Test test) {
@@ -46,14 +48,51 @@ bool read_back(FaultContext& c, Vma& vma, VirtAddr base) {
   return true;
 }
 
-Collapse collapse_block(FaultContext& c, Vma& vma, VirtAddr base) {
+// What one of Linux's tables above its leaf tables serves, around `at`.
+VirtRange served_above(const Core& core, VirtAddr at) {
+  const PageShift served(core.huge()->log2() + core.page().log2() - 3);  // entries of 8 bytes
+  const VirtAddr begin = align_down(at, served);
+  return {begin, begin + served.bytes()};
+}
+
+// Whether the page table shows nothing in all areas of the range. Looked at are no more pages than
+// `left`, and of more something is taken to be there.
+bool shows_nothing_in(const AddressSpace& mm, VirtRange range, PageShift page, uint64_t& left) {
+  for (VirtAddr at = range.begin; at < range.end;) {
+    const Vma* const vma = mm.vmas.find_from(at);
+    if (vma == nullptr || vma->start >= range.end) break;
+    const VirtAddr end = std::min(range.end, vma->end);
+    for (at = std::max(at, vma->start); at < end;) {
+      const pt::Lookup found = mm.table->peek(at);
+      if (found.entry != pt::kNone || left == 0) return false;
+      --left;
+      at = std::max(at + page.bytes(), found.empty.end);
+    }
+  }
+  return true;
+}
+
+// Why nothing is made of a block that shows nothing and has no table. Linux passes over it where
+// the table above its leaf table is not there either (SCAN_PMD_NULL), and else ends the call
+// (SCAN_PMD_NONE). Tables that are no radix trees have no such tables: then it is there where it
+// would serve something.
+Collapse nothing_in(const FaultContext& c, const pt::Lookup& there, VirtRange block,
+                    uint64_t& left) {
+  if (there.empty.begin == block.begin && there.empty.end == block.end) return Collapse::Failed;
+  const VirtRange above = served_above(c.core, block.begin);
+  const bool nothing = (there.empty.begin <= above.begin && above.end <= there.empty.end) ||
+                       shows_nothing_in(c.mm, above, c.core.page(), left);
+  return nothing ? Collapse::Missing : Collapse::Failed;
+}
+
+Collapse collapse_block(FaultContext& c, Vma& vma, VirtAddr base, uint64_t& left) {
   const PageShift size = *c.core.huge();
   const pt::Lookup there = c.mm.table->find(base);
   if (is_huge(c.core, there) && there.size == size) return Collapse::Done;
   const bool empty = there.entry == pt::kNone && there.empty.begin <= base &&
                      there.empty.end - base >= size.bytes();
-  if (empty) return there.empty.bytes() > size.bytes() ? Collapse::Missing : Collapse::Failed;
   const VirtRange block{base, base + size.bytes()};
+  if (empty) return nothing_in(c, there, block, left);
   if (there.has_slot && !is_leaf_table(c.core, c.mm, there, block)) return Collapse::Failed;
   if (!c.mm.table->capabilities().promotes) {
     ++c.core.counters.huge_impossible;
@@ -61,7 +100,7 @@ Collapse collapse_block(FaultContext& c, Vma& vma, VirtAddr base) {
   }
   // A leaf table that holds nothing is something, where there are such.
   if (!there.has_slot && !has_entry(c, block, [](pt::Entry e) { return e != pt::kNone; }))
-    return Collapse::Failed;
+    return nothing_in(c, there, block, left);
   // Linux tries to fault in what is not present, which a guard refuses.
   if (has_entry(c, block, [&](pt::Entry e) { return is_guard(*c.core.platform.format, e); }))
     return Collapse::Failed;
@@ -102,13 +141,16 @@ int64_t collapse(FaultContext c, Vma& vma, VirtRange range) {
   const VirtAddr end = align_down(range.end, size);
   int64_t result = begin <= end ? 0 : -kEINVAL;
   VirtAddr next;
+  uint64_t left = kMostLookedAt;
   for (VirtAddr at = begin; at < end; at = next) {
     const bool shared = !vma.is_anonymous();
-    const Collapse one = shared ? collapse_shared_block(c, vma, at) : collapse_block(c, vma, at);
+    const Collapse one =
+        shared ? collapse_shared_block(c, vma, at) : collapse_block(c, vma, at, left);
     if (one == Collapse::NoMemory) return -kENOMEM;
     if (one == Collapse::Failed) return -kEINVAL;
     if (one == Collapse::Missing) result = -kEINVAL;
     next = shared ? at + size.bytes() : next_block(c.mm.table->peek(at), at, size);
+    if (!shared && one == Collapse::Missing) next = std::max(next, served_above(c.core, at).end);
   }
   return result;
 }

@@ -40,5 +40,21 @@ TEST_P(Huge, CollapsesWhatIsThere) {
   s.step("a page", [&] { s.advise(kBase + 26 * kM, 2 * kM, kAdviceCollapse); }, {.anon = 2044});
 }
 
+// What Linux passes over: where the table above leaf tables is not there either (SCAN_PMD_NULL).
+// Counted on Linux 6.18. Not where only the leaf table is missing, as close to something else as
+// that it would be in a table above.
+TEST_P(Huge, CollapsesBehindWhatHasNoTableAbove) {
+  s.map(kBase + 2 * kG - k2M, 4 * kM);
+  s.write(kBase + 2 * kG, 1);
+  s.step("nothing above",
+         [&] { s.advise(kBase + 2 * kG - k2M, 4 * kM, kAdviceCollapse, -kEINVAL); },
+         {.anon = 2044});
+  s.unmap(kBase + 2 * kG - k2M, 4 * kM);
+  s.map(kBase + 4 * kG, 64 * kM);
+  s.write(kBase + 4 * kG + 62 * kM, 1);
+  s.step("no leaf table", [&] { s.advise(kBase + 4 * kG, 64 * kM, kAdviceCollapse, -kEINVAL); },
+         {});
+}
+
 }  // namespace huge_test
 }  // namespace mmusim::kernel::testing
