@@ -335,13 +335,6 @@ class Cpu : public CpuBase {
     const auto entry = first.filter().entry_of(va.value() >> kKeyShift | key_tag_, write);
     return entry && first.is_settled(*entry);
   }
-  // Whether what that side's first level used last, as of `time`, is still so: an entry that is
-  // known to hit, of which one more use changes nothing.
-  [[nodiscard]] bool still_settled(bool data, uint64_t time) const {
-    const tlb::Level& first = first_of(data);
-    const auto entry = first.used_by(time);
-    return entry && first.filter().knows_entry(*entry, key_tag_, ~uint64_t{0} << kKeyPageBits);
-  }
   // The same one by one, with the Mmu's own clock.
   bool fetch_hits(VirtAddr va) { return hits().fetch(va, fetch_filter_->tick()); }
   bool load_hits(VirtAddr va) { return hits().data(va, false, data_filter_->tick()); }

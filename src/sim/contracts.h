@@ -103,7 +103,6 @@ concept PagedTlbs = ReplayedTlbs<Tlbs> && requires(Tlbs& tlbs, CpuId cpu, VirtAd
   { tlbs.mmu(cpu).tells_apart(page, sets) } -> std::same_as<bool>;
   { tlbs.mmu(cpu).used_at(va, which, which, time) } -> std::same_as<bool>;
   { tlbs.mmu(cpu).settled(va, which, which) } -> std::same_as<bool>;
-  { tlbs.mmu(cpu).still_settled(which, time) } -> std::same_as<bool>;
   { tlbs.mmu(cpu).time_of(which) } -> std::same_as<uint64_t>;
 };
 

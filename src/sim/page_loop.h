@@ -19,6 +19,7 @@
 #include <cstdint>
 #include <optional>
 #include <span>
+#include <type_traits>
 
 #include "sim/contracts.h"
 #include "sim/page_columns.h"
@@ -73,12 +74,16 @@ class PageLoop : public ReplayLoop<Tlbs> {
       if (unsettled_ || kept_pages(kept, sets)) break;
       if (stands_for_pages_) wait_as_pages();
       const Sifted::At at = some.sifted.at(kept.places[wanted_.number - kept.first]);
+      if (may_survey()) [[unlikely]]
+        in_front_.pass(kept.refs, some.sifted.in_front_of(kept.places, at.block));
       const trace::Batch columns = some.columns(at.block, 1);
       Base::enter_addresses(columns);
       rest_of_block(columns.table[columns.blocks[0]], columns.addresses, at.op);
       block = at.block + 1;
       whole = true;
     }
+    if (may_survey()) [[unlikely]]
+      Base::leave_surveyed(some.batch, [&] { in_front_.pass(kept.refs, kept.refs.size()); });
     if (kernel_.tracks_stores()) [[unlikely]]
       Base::note_stores(some.columns());
     if (keeps_time_) [[unlikely]]
@@ -123,8 +128,10 @@ class PageLoop : public ReplayLoop<Tlbs> {
 
  private:
   using Base::cpu_;
+  using Base::in_front_;
   using Base::keeps_time_;
   using Base::kernel_;
+  using Base::may_survey;
   using Base::mixed_sizes_;
 
   bool pages_of(const trace::Batch& batch, const std::optional<KeptRefs>& kept, bool sets) {
@@ -231,6 +238,9 @@ class PageLoop : public ReplayLoop<Tlbs> {
       }
     }
     const trace::PageRef ref = refs[count - 1];
+    if constexpr (std::is_same_v<Refs, trace::NumberedRefs>)
+      if (Base::surveys_) [[unlikely]]
+        Base::kept_in_front_ = refs.subspan(0, count - 1);
     uint64_t now = time;  // so that the other one stays in a register
     const Doubts doubts = slow_page(ref, now, sets);
     time = now;
@@ -347,6 +357,8 @@ class PageLoop : public ReplayLoop<Tlbs> {
         more = end;
       }
       if (!unsettled_ || block == end) return block;
+      if (may_survey()) [[unlikely]]
+        in_front_.pass(kept.refs, some.sifted.in_front_of(kept.places, block));
       const uint32_t count = std::min(more, end - block);
       const trace::Batch columns = some.columns(block, count);
       Base::enter_addresses(columns);

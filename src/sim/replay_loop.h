@@ -33,8 +33,10 @@
 #include "mmu/mmu.h"
 #include "sim/checker.h"
 #include "sim/contracts.h"
+#include "sim/pages_in_front.h"
 #include "sim/replay_result.h"
 #include "stats/report.h"
+#include "trace/numbered_refs.h"
 #include "trace/record.h"
 
 namespace mmusim::sim {
@@ -136,6 +138,7 @@ class ReplayLoop {
     choose_way();
     survey_begins_ = behind ? counters_.fetches + *behind : kNever;
     needs_all_ = false;
+    in_front_.forget();
   }
   // Whether a page stream for any first level would not have done.
   [[nodiscard]] bool needs_all() const { return needs_all_; }
@@ -164,10 +167,20 @@ class ReplayLoop {
     count(batch.totals);
     enter_addresses(batch);
     blocks();
+    if (may_survey()) [[unlikely]]
+      leave_surveyed(batch, [&] { in_front_.leave(addresses_end_); });
     if (kernel_.tracks_stores()) [[unlikely]]
       note_stores(batch);
     if (keeps_time_) [[unlikely]]
       kernel_.ran(id_, batch.totals.instructions);
+  }
+  // Whether a survey is under way, or to come.
+  [[nodiscard]] bool may_survey() const { return surveys_ || survey_begins_ != kNever; }
+  // All of a batch of blocks has been gone through, as `leave()` tells.
+  template <class Leave>
+  void leave_surveyed(const trace::Batch& batch, Leave leave) {
+    leave();
+    if (!batch.goes_on) in_front_.forget();
   }
 
   void count(const trace::Totals& totals) {
@@ -259,7 +272,7 @@ class ReplayLoop {
     if (block.crosses_page) {
       exact_block<ReplayMode::Fast>(block, addresses, 0, 0);
     } else {
-      goes_to(block, 0);
+      goes_to(block, 0, addresses);
       miss<ReplayMode::Fast>(block.start, AccessKind::Fetch, 1);
       // Refused: so may be each fetch that follows.
       done = !cpu_->fetch_hits(block.start);
@@ -276,7 +289,7 @@ class ReplayLoop {
     const uint64_t generation = cpu_->generation();
     const trace::MemOp& op = block.ops[i];
     const VirtAddr va(addresses[i]);
-    goes_to(block, op.instruction);
+    goes_to(block, op.instruction, addresses + i);
     if (op.crosses(va, page_))
       data_access<ReplayMode::Fast>(op, va);
     else
@@ -290,6 +303,8 @@ class ReplayLoop {
   void enter_addresses(const trace::Batch& batch) {
     expected_ = batch.addresses;
     addresses_end_ = batch.addresses + batch.totals.data_accesses();
+    if (may_survey()) [[unlikely]]
+      in_front_.enter(batch);
   }
 
   // Where one access missed the next ones may: while this one's miss is simulated, the host can
@@ -309,7 +324,7 @@ class ReplayLoop {
   void exact_block(const trace::StaticBlock& block, const uint64_t* addresses,
                    unsigned first_instruction, unsigned next_op) {
     while (next_op < block.mem_ops && block.ops[next_op].instruction < first_instruction) {
-      goes_to(block, block.ops[next_op].instruction);
+      goes_to(block, block.ops[next_op].instruction, addresses + next_op);
       data_access<kMode>(block.ops[next_op], VirtAddr(addresses[next_op]));
       ++next_op;
     }
@@ -317,7 +332,7 @@ class ReplayLoop {
     for (unsigned i = 0; i < first_instruction && i < block.instructions; ++i)
       pc += block.lengths[i];
     for (unsigned i = first_instruction; i < block.instructions; ++i) {
-      goes_to(block, i);
+      goes_to(block, i, addresses + next_op);
       reference<kMode>(pc, AccessKind::Fetch, block.lengths[i]);
       for (; next_op < block.mem_ops && block.ops[next_op].instruction == i; ++next_op) {
         data_access<kMode>(block.ops[next_op], VirtAddr(addresses[next_op]));
@@ -326,10 +341,12 @@ class ReplayLoop {
     }
   }
 
-  // That instruction makes the accesses that follow: for who watches.
-  void goes_to(const trace::StaticBlock& block, unsigned instruction) {
+  // That instruction makes the accesses that follow, of which the next one of data is at `access`:
+  // for who watches, and a survey.
+  void goes_to(const trace::StaticBlock& block, unsigned instruction, const uint64_t* access) {
     block_ = &block;
     instruction_ = instruction;
+    access_ = access;
   }
 
   template <ReplayMode kMode>
@@ -386,8 +403,8 @@ class ReplayLoop {
   // Whether nobody wants to know of what is more than a plain hit.
   void choose_way() { alone_ = watcher_ == nullptr && !counts_misses_ && !surveys_; }
 
-  // Its own page has to be the one its side used last, and what the other side used last to be as
-  // it was: then all that a page stream for any first level takes to be known still is.
+  // Its own page has to be the one its side used last, and that the other side referenced last to
+  // be as it was: then all that a page stream for any first level takes to be known still is.
   template <ReplayMode kMode>
   [[gnu::noinline]] void surveyed_miss(VirtAddr va, AccessKind kind, unsigned bytes) {
     const bool data = kind != AccessKind::Fetch;
@@ -398,10 +415,19 @@ class ReplayLoop {
     const bool own = cpu_->used_at(page, data, writes(kind), cpu_->time_of(data)) ||
                      cpu_->settled(page, data, writes(kind));
     const bool untouched = cpu_->time_of(!data) == other && cpu_->generation() == generation;
-    if (own && (untouched || cpu_->still_settled(!data, other))) return;
+    if (own && (untouched || last_page_settled(!data))) return;
     needs_all_ = true;
     surveys_ = false;
     choose_way();
+  }
+  // Of the page a side referenced last in front of an access of the other's. It is not to be had
+  // from times of use: what a page stream leaves out may have been noted or not.
+  [[nodiscard]] bool last_page_settled(bool data) {
+    const PagesInFront::Page page =
+        block_ == nullptr ? in_front_.last(kept_in_front_, kept_in_front_.size(), data)
+        : data            ? in_front_.accessed(access_)
+                          : PagesInFront::fetched(*block_, instruction_);
+    return !page || cpu_->settled(*page, data, false);
   }
 
   // All of the way, with faults. kAttended: somebody may want to know.
@@ -496,6 +522,7 @@ class ReplayLoop {
   AccessWatcher* watcher_ = nullptr;
   const trace::StaticBlock* block_ = nullptr;  // as WatchedAccess has it
   unsigned instruction_ = 0;
+  const uint64_t* access_ = nullptr;         // as goes_to() has it
   const uint64_t* expected_ = nullptr;       // up to there in the batch misses have been expected
   const uint64_t* addresses_end_ = nullptr;  // of the batch
   kernel::Kernel& kernel_;
@@ -512,6 +539,8 @@ class ReplayLoop {
   static constexpr uint64_t kNever = ~uint64_t{0};
   uint64_t survey_begins_ = kNever;  // instructions
   bool needs_all_ = false;
+  PagesInFront in_front_;              // while there may be a survey
+  trace::NumberedRefs kept_in_front_;  // of the reference at hand, where there is no block_
 };
 
 }  // namespace mmusim::sim

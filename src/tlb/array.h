@@ -170,10 +170,6 @@ class TlbArray {
     return stamps_[index] == last_use(set_of(index) * ways_, ways_);
   }
 
-  // When the way at `index` was used last, whether or not it has been emptied since. REQUIRES: the
-  // uses are stamped.
-  [[nodiscard]] uint64_t time_of(uint32_t index) const { return stamps_[index]; }
-
   // How many ways of each set are left to replacement; the last ones of a set hold what must stay.
   // At first all. Who sets it has emptied those that are no longer. REQUIRES: at least 1, and no
   // more than there are.

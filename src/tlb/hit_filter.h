@@ -131,14 +131,6 @@ class HitFilter {
     return slot.entry;
   }
 
-  // Whether some access that `tag` stands above the page's number of, in the bits of `mask`, is
-  // known to hit the entry.
-  [[nodiscard]] bool knows_entry(uint32_t entry, uint64_t tag, uint64_t mask) const {
-    for (uint16_t i = first_slot_[entry]; i != kNoSlot; i = slots_[i].next)
-      if (slots_[i].keys[0] != empty_key(i) && ((slots_[i].keys[0] ^ tag) & mask) == 0) return true;
-    return false;
-  }
-
   // `entry` is about to be emptied or changed.
   [[gnu::always_inline]] void drop(uint32_t entry) {
     uint32_t index = first_slot_[entry];

@@ -267,23 +267,6 @@ bool Level::is_settled(uint32_t entry) const {
   return false;
 }
 
-std::optional<uint32_t> Level::used_by(uint64_t time) const {
-  const Bank* bank = nullptr;
-  uint32_t index = 0;
-  uint64_t latest = 0;
-  for (const Bank& one : banks_)
-    for (uint32_t i = 0; i < one.array.entries(); ++i) {
-      const uint64_t used = one.array.time_of(i);
-      if (used > time || used <= latest) continue;
-      latest = used;
-      bank = &one;
-      index = i;
-    }
-  if (bank == nullptr || !bank->array.valid(index) || !bank->array.is_settled(index))
-    return std::nullopt;
-  return bank->first_entry + index;
-}
-
 bool Level::tells_apart(uint64_t sets) const {
   const Place place = places_[page_.log2()];
   if (place == kNowhere) return false;

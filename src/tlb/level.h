@@ -32,7 +32,6 @@
 #include <cstring>
 #include <functional>
 #include <memory>
-#include <optional>
 #include <vector>
 
 #include "base/bits.h"
@@ -148,9 +147,6 @@ class Level {
   [[nodiscard]] const HitFilter& filter() const { return *filter_; }
   // Whether one more use of an entry, as the filter numbers it, changes nothing.
   [[nodiscard]] bool is_settled(uint32_t entry) const;
-  // Of the entries whose last use was not after `time`, the one used last, locked ones included;
-  // nothing where that is gone, or one more use of it would change something.
-  [[nodiscard]] std::optional<uint32_t> used_by(uint64_t time) const;
   // Whether base pages whose numbers differ modulo `sets` are never in one set.
   [[nodiscard]] bool tells_apart(uint64_t sets) const;
   // The filter forgets everything: for who has more address spaces than keys can tell apart.

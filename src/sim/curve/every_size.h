@@ -174,8 +174,6 @@ class EverySize : public mmu::TlbMaintenance {
   [[nodiscard]] bool used_at(VirtAddr va, bool data, bool write, uint64_t /*time*/) {
     return settled(va, data, write);
   }
-  // Where the sides are apart, nothing but a program's accesses is used here.
-  [[nodiscard]] bool still_settled(bool /*data*/, uint64_t /*time*/) const { return true; }
   [[nodiscard]] uint64_t last_misses(AccessKind /*kind*/) const {
     return 0;
   }  // each size has its own
