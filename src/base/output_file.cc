@@ -65,6 +65,9 @@ void OutputFile::on_leftover(std::function<void(const std::string& path)> hook) 
 OutputFile::OutputFile(std::string path, Unfinished unfinished)
     : path_(std::move(path)), unfinished_(unfinished) {
   if (path_.empty()) throw UsageError("", "a file to be written has no name");
+  if (path_ == "-")
+    throw UsageError("", "'-' is not standard output here",
+                     "/dev/stdout is, and a file of that name is ./-");
   struct stat existing {};
   const bool direct = stat(path_.c_str(), &existing) == 0 && !S_ISREG(existing.st_mode);
   if (direct) {

@@ -26,7 +26,8 @@ class OutputFile {
  public:
   enum class Unfinished : bool { Removed, Kept };
 
-  // Errors: Error naming `path` when it cannot be created; UsageError when it is empty.
+  // Errors: Error naming `path` when it cannot be created; UsageError when it is empty,
+  // or "-": commands for which that is standard output make no file of it.
   explicit OutputFile(std::string path, Unfinished unfinished = Unfinished::Removed);
   ~OutputFile();
   OutputFile(const OutputFile&) = delete;

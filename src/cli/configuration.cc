@@ -50,6 +50,8 @@ void apply_short_options(const Arguments& arguments, config::Config& config) {
   }
 }
 
+constexpr const char* kPair = "--pair";
+
 // Whether a key's value comes from a file; then that file's folder.
 std::optional<std::string> folder_of(const std::string& origin) {
   const size_t colon = origin.rfind(':');
@@ -141,7 +143,6 @@ namespace {
 
 // "KIND KEY=VALUE ...", or "NAME: KIND KEY=VALUE ...".
 TableChoice parse_pair(const std::string& text) {
-  constexpr const char* kOption = "--pair";
   std::istringstream words(text);
   TableChoice choice;
   words >> choice.kind;
@@ -155,12 +156,12 @@ TableChoice parse_pair(const std::string& text) {
   for (std::string word; words >> word;) {
     const size_t equals = word.find('=');
     if (equals == std::string::npos)
-      throw UsageError(kOption, fmt::format("'{}' is no KEY=VALUE", word),
+      throw UsageError(kPair, fmt::format("'{}' is no KEY=VALUE", word),
                        "as in \"gpt paging.walk=native\"");
-    choice.settings.push_back({word.substr(0, equals), word.substr(equals + 1), kOption});
+    choice.settings.push_back({word.substr(0, equals), word.substr(equals + 1), kPair});
   }
   if (choice.kind.empty() || choice.name.empty())
-    throw UsageError(kOption, fmt::format("'{}' names no page table", text),
+    throw UsageError(kPair, fmt::format("'{}' names no page table", text),
                      "as in \"gpt paging.walk=native\"");
   return choice;
 }
@@ -183,8 +184,36 @@ bool is_script(const std::string& path) {
   return path.ends_with(".workload");
 }
 
+bool says_key(const Arguments& arguments, const std::string& key) {
+  return arguments.has(key) ||
+         std::any_of(std::begin(kShortOptions), std::end(kShortOptions),
+                     [&](const auto& one) { return key == one.key && arguments.has(one.option); });
+}
+
+namespace {
+
+// A run is called by what its --pair says, so that nothing else may say it.
+void refuse_overridden_pairs(const Arguments& arguments, const std::vector<Setting>& settings) {
+  for (const Setting& pair : settings) {
+    if (pair.where != kPair) continue;
+    for (const Setting& other : settings)
+      if (&other != &pair && other.key == pair.key && !folder_of(other.where))
+        throw UsageError(kPair,
+                         other.where == kPair
+                             ? fmt::format("'{}' is there twice", pair.key)
+                             : fmt::format("'{}' is said by {}, too", pair.key, other.where),
+                         "leave one of the two away");
+    if (says_key(arguments, pair.key))
+      throw UsageError(kPair, fmt::format("'{}' is set for all runs, too", pair.key),
+                       "leave one of the two away");
+  }
+}
+
+}  // namespace
+
 config::Config simulation_config(const Arguments& arguments, const config::Schema& schema,
                                  const std::vector<Setting>& settings, std::string config_file) {
+  refuse_overridden_pairs(arguments, settings);
   if (arguments.has("CONFIG")) config_file = arguments.text("CONFIG");
   std::string trace;
   if (arguments.has("TRACE")) trace = arguments.text("TRACE");

@@ -41,6 +41,9 @@ struct TableChoice {
 // UsageError for a --pair that cannot be read.
 std::vector<TableChoice> table_choices(const Arguments& arguments);
 
+// Whether the command line says a key's value, by the key's own name or by another (--limit).
+bool says_key(const Arguments& arguments, const std::string& key);
+
 // Whether a file that could be a trace (.mmt) or a workload script (.workload) is the latter.
 bool is_script(const std::string& path);
 
@@ -52,7 +55,8 @@ inline constexpr const char* kRunnable = "TRACE|SCRIPT|CONFIG";
 // command line. kRunnable is a CONFIG if its ending is .cfg, and no part of it if it is a script. A
 // plug-in's path in a file is replaced by where the plug-in was found. Errors: UsageError, also for
 // a key given twice (--check and
-// --run.check), and for a plug-in a file names without --allow-plugins.
+// --run.check), or by a --pair and something else, and for a plug-in a file names without
+// --allow-plugins.
 config::Config simulation_config(const Arguments& arguments, const config::Schema& schema,
                                  const std::vector<Setting>& settings = {},
                                  std::string config_file = "");

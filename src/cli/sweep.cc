@@ -302,6 +302,8 @@ void do_sweep(const Words& words) {
     configs.push_back(&point.config);
   refuse_unread_keys(configs);
   const Words counters = chosen_counters(arguments, input, known);
+  const std::string program = sweep::program_of(provenance_of(points.front().config));
+  if (arguments.has("output")) sweep::Store::check(arguments.text("output"), program);
   if (arguments.has("dry-run")) {
     dry_run(arguments, points, jobs);
     return;
@@ -313,7 +315,6 @@ void do_sweep(const Words& words) {
     say_status(points, folder);
     return;
   }
-  const std::string program = sweep::program_of(provenance_of(points.front().config));
   if (arguments.has("slurm")) {
     // Looked at, and let go of before the first task may begin.
     { const sweep::Store mine(folder, program); }

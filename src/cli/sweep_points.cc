@@ -73,9 +73,16 @@ std::vector<sweep::Axis> axes_of(const Arguments& arguments, const config::Schem
     for (const std::string& key : axis.keys) {
       const bool set = std::any_of(input.described.set.begin(), input.described.set.end(),
                                    [&](const auto& setting) { return setting.first == key; });
-      if (arguments.has(key) || set)
+      if (says_key(arguments, key) || set)
         throw UsageError(axis.where, fmt::format("'{}' is varied, and set for all points", key),
                          "leave one of the two away");
+      if (!arguments.has("pair")) continue;
+      for (const TableChoice& table : table_choices(arguments))
+        for (const Setting& setting : table.settings)
+          if (setting.key == key)
+            throw UsageError(axis.where,
+                             fmt::format("'{}' is varied, and said by {}", key, setting.where),
+                             "leave one of the two away");
     }
   return axes;
 }

@@ -42,7 +42,7 @@ void CountersOverTime::look(stats::Report now, uint64_t instructions) {
 
 stats::Report CountersOverTime::result(stats::Report end, uint64_t instructions) {
   if (looks_.warmup() == 0 && looks_.interval() == 0) return end;
-  if (!looks_.left_out())
+  if (!looks_.left_out() || (looks_.warmup() != 0 && instructions == *looks_.left_out()))
     throw Error("run.warmup",
                 fmt::format("nothing is left to count: {} instructions were replayed, and {} are "
                             "to be left out",

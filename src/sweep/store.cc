@@ -97,12 +97,12 @@ std::string RunIds::id_of(const config::Config& config, const stats::Provenance&
 
 Store::Store(std::string folder, const std::string& program, Access access)
     : folder_(std::move(folder)) {
-  check_what_is_there(program);
+  check(folder_, program);
   std::error_code error;
   fs::create_directories(path_of(kRuns), error);
   if (error) throw Error(folder_, fmt::format("cannot make the folder: {}", error.message()));
   lock(access);
-  check_what_is_there(program);  // another sweep may have begun it by now
+  check(folder_, program);  // another sweep may have begun it by now
   if (fs::exists(path_of(kStore), error)) return;
   write_file(path_of(kStore),
              stats::document_text(Json{{"schema", kStoreSchema}, {"program", program}}));
@@ -112,16 +112,16 @@ Store::~Store() {
   if (lock_ >= 0) close(lock_);
 }
 
-void Store::check_what_is_there(const std::string& program) const {
+void Store::check(const std::string& folder, const std::string& program) {
   std::error_code error;
-  if (!fs::exists(folder_, error)) return;
-  if (!fs::is_directory(folder_, error)) throw Error(folder_, "is there, and no folder");
-  const std::string path = path_of(kStore);
+  if (!fs::exists(folder, error)) return;
+  if (!fs::is_directory(folder, error)) throw Error(folder, "is there, and no folder");
+  const std::string path = (fs::path(folder) / kStore).string();
   if (!fs::exists(path, error)) {
-    for (const auto& entry : fs::directory_iterator(folder_)) {
+    for (const auto& entry : fs::directory_iterator(folder)) {
       const std::string name = entry.path().filename().string();
       if (name != kLock && name != kRuns && !name.starts_with(kStore))
-        throw Error(folder_, fmt::format("has no {}, but other files ({})", kStore, name),
+        throw Error(folder, fmt::format("has no {}, but other files ({})", kStore, name),
                     "name a folder that is empty, new or a sweep's");
     }
     return;
@@ -140,11 +140,11 @@ void Store::check_what_is_there(const std::string& program) const {
     throw Error(path, "is not what a sweep writes", kUntouched);
   }
   if (schema != kStoreSchema)
-    throw Error(folder_,
+    throw Error(folder,
                 fmt::format("its store has schema {}, this program's {}", schema, kStoreSchema),
                 "nothing in it was changed; name another folder");
   if (writer != program)
-    throw Error(folder_,
+    throw Error(folder,
                 fmt::format("its results are of another mmusim ({}; this is {})", writer, program),
                 "nothing in it was changed; name another folder, or go on with that program");
 }

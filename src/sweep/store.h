@@ -49,6 +49,10 @@ class Store {
   Store(const Store&) = delete;
   Store& operator=(const Store&) = delete;
 
+  // Whether the constructor would go on with what is there, if anything is; another sweep may be at
+  // work in it. Errors: as the constructor.
+  static void check(const std::string& folder, const std::string& program);
+
   // The counters of a run whose result is there. One that cannot be read is set aside under another
   // name, told to `warn`, and counts as missing.
   using Warn = std::function<void(const std::string&)>;
@@ -63,7 +67,6 @@ class Store {
   static std::string name_of(const std::string& id) { return "runs/" + id + ".json"; }
 
  private:
-  void check_what_is_there(const std::string& program) const;
   void lock(Access access);
 
   std::string folder_;
