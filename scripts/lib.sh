@@ -12,7 +12,7 @@ run_packages=(
 # QEMU to record traces, and the compiler of one instruction set that is not the host's, of the other byte order.
 test_packages=(
   libgtest-dev libgmock-dev libbenchmark-dev
-  clang clang-format clang-tidy libclang-rt-14-dev llvm
+  clang clang-format clang-tidy libclang-rt-14-dev lld llvm
   chromium fonts-dejavu-core
   valgrind qemu-user gcc-sparc64-linux-gnu libc6-dev-sparc64-cross zstd xz-utils
   man-db zsh pybind11-dev python3-dev python3-pandas slurm-wlm munge
