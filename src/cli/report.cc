@@ -9,6 +9,7 @@
 #include "base/error.h"
 #include "base/input_file.h"
 #include "base/output_file.h"
+#include "base/output_over.h"
 #include "base/units.h"
 #include "cli/arguments.h"
 #include "cli/command.h"
@@ -17,6 +18,7 @@
 #include "report/page.h"
 #include "report/read_results.h"
 #include "sweep/read_folder.h"
+#include "sweep/store.h"
 
 namespace mmusim::cli {
 namespace {
@@ -42,6 +44,20 @@ void add(report::ReadResults& all, report::ReadResults&& more) {
   append(all.documents, std::move(more.documents));
 }
 
+// What 'mmusim run -o' has written.
+std::string results_of_run(const std::string& folder) {
+  return folder + "/results.json";
+}
+
+// A page in the place of what it is made of; other arguments were compared with it before.
+void refuse_page_over(const std::string& page, const std::string& folder) {
+  std::error_code error;
+  if (!std::filesystem::is_directory(folder, error)) return;
+  if (sweep::is_sweep(folder) && sweep::Store::keeps(folder, page))
+    throw UsageError("--output", fmt::format("'{}' is the sweep's own", page), "name another file");
+  refuse_output_over({results_of_run(folder)}, page);
+}
+
 void read_named(const std::string& name, report::ReadResults& results) {
   namespace fs = std::filesystem;
   std::error_code error;
@@ -53,7 +69,7 @@ void read_named(const std::string& name, report::ReadResults& results) {
     add(results, sweep::read_folder(name, warn));
     return;
   }
-  const std::string file = name + "/results.json";
+  const std::string file = results_of_run(name);
   if (!fs::exists(file, error))
     throw Error(name, "holds no results of 'mmusim sweep' or 'mmusim run -o'");
   report::read_results(read_file(file), file, results);
@@ -69,6 +85,8 @@ void report(const Words& words) {
   if (!arguments.has("output"))
     throw UsageError("", "--output is missing", "name the page with -o FILE");
 
+  for (const std::string& name : arguments.texts(kResults))
+    refuse_page_over(arguments.text("output"), name);
   OutputFile file(arguments.text("output"));
   report::ReadResults results;
   for (const std::string& name : arguments.texts(kResults))

@@ -77,8 +77,9 @@ std::set<std::string> check_points(const SweepPoints& made) {
                       names.size() == 1 ? "" : fmt::format(" and {} more", names.size() - 1), why));
   if (impossible != 0)
     throw UsageError("",
-                     fmt::format("{} of {} are impossible", impossible,
-                                 format_counted(made.points.size() + made.impossible, "point")),
+                     fmt::format("{} of {} {} impossible", impossible,
+                                 format_counted(made.points.size() + made.impossible, "point"),
+                                 impossible == 1 ? "is" : "are"),
                      "nothing was run");
   return counters;
 }
@@ -193,12 +194,7 @@ struct Found {
 
 // A page that would be in the place of what the sweep keeps.
 void refuse_page_in(const std::string& folder, const std::string& page) {
-  namespace fs = std::filesystem;
-  std::error_code ignored;
-  const fs::path place = fs::weakly_canonical(page, ignored);
-  const fs::path store = fs::weakly_canonical(folder, ignored);
-  const bool own = place.parent_path() == store && sweep::Store::keeps(place.filename().string());
-  if (own || place.parent_path() == store / "runs")
+  if (sweep::Store::keeps(folder, page))
     throw UsageError("--html", fmt::format("'{}' is the sweep's own", page), "name another file");
 }
 

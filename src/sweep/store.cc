@@ -161,9 +161,14 @@ void Store::lock(Access access) {
               "wait for its end, or name another folder");
 }
 
-bool Store::keeps(const std::string& name) {
+bool Store::keeps(const std::string& folder, const std::string& path) {
   constexpr const char* kNames[] = {kStore, kLock, kRuns, "results.csv", "results.db"};
-  return std::find(std::begin(kNames), std::end(kNames), name) != std::end(kNames);
+  std::error_code ignored;
+  const fs::path place = fs::weakly_canonical(path, ignored);
+  const fs::path store = fs::weakly_canonical(folder, ignored);
+  if (place.parent_path() == store / kRuns) return true;
+  return place.parent_path() == store &&
+         std::find(std::begin(kNames), std::end(kNames), place.filename()) != std::end(kNames);
 }
 
 bool Store::find(const std::string& id, stats::Report& report, const Warn& warn) {

@@ -61,8 +61,9 @@ class Store {
   void keep(const std::string& id, const std::string& result) const;
 
   [[nodiscard]] std::string path_of(const std::string& name) const { return folder_ + "/" + name; }
-  // Whether a sweep has a file or folder of this name in its folder.
-  static bool keeps(const std::string& name);
+  // Whether a file at `path` would be in the place of what a sweep has in that folder, or among its
+  // runs.
+  static bool keeps(const std::string& folder, const std::string& path);
   // Relative to the folder.
   static std::string name_of(const std::string& id) { return "runs/" + id + ".json"; }
 
