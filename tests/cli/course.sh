@@ -9,12 +9,8 @@ program=$(readlink -f "$1") source=$(readlink -f "$2") cxx=$3
 source "$(dirname "$(readlink -f "$0")")/begin.sh"
 course=$source/workloads/course
 
-# The header takes most of the time: compiled once.
-mkdir -p headers/pt
-"$cxx" -std=c++20 -fPIC -Wall -Wextra -Werror -I "$source/src" -x c++-header "$source/src/pt/simple_table.h" \
-  -o headers/pt/simple_table.h.gch
 built() {  # built NAME FILE
-  "$cxx" -std=c++20 -shared -fPIC -Wall -Wextra -Werror -I headers -I "$source/src" -o "$1.so" "$2" || fail "$1 does not compile"
+  "$cxx" -std=c++20 -shared -fPIC -Wall -Wextra -Werror -I "$source/src" -o "$1.so" "$2" || fail "$1 does not compile"
 }
 # points NAME: of each stage and all, "25 15 ..."
 points() {
@@ -37,14 +33,28 @@ built first "$source/tests/cli/data/course_first.cc"
 [[ $(points first) == 25\ * ]] || { cat first.txt; fail "the first translation: $(points first)"; }
 [[ $(grep -vcE '^[[:space:]]*(//.*)?$' "$source/tests/cli/data/course_first.cc") -le 60 ]]
 
-# planted NAME SED STAGES...: which stages are no longer whole; all others are, but for those that come of it
+# The solution with all faults in it, of which that with the number `planted` is there: compiled once, linked with each number.
+sed -E 's@^#include "pt/simple_table.h"@#include <cstdio>\n#include <cstdlib>\n\n&\n\nextern const int planted;@
+  s@path.add\(address, kWord, level, level != top_\);@if (planted != 1 || level != 1) &@
+  s@table.parent \+ table.slot \* kWord@table.parent + (planted == 2 ? table.slot ^ 1 : table.slot) * kWord@
+  s@  bool unlink\(const Table& table\) override \{@&\n    if (planted == 3) __builtin_trap();\n    if (planted == 4) std::exit(0);@
+  s@  std::optional<PhysAddr> make_word\(.*@&\n    if (planted == 5 \&\& (std::puts("here") < 0 || std::fflush(stdout) != 0)) return std::nullopt;\n    if (planted == 5 \&\& va.value() >> 12 == 0x401a) __builtin_trap();@' \
+  "$course/solution/my_table.cc" >planted.cc
+for number in 1 2 3 4 5; do
+  grep -q "planted [!=]= $number" planted.cc || fail "fault $number is not planted"
+done
+"$cxx" -std=c++20 -fPIC -Wall -Wextra -Werror -I "$source/src" -c -o planted.o planted.cc || fail "planted.cc does not compile"
+with_fault() {  # with_fault NAME NUMBER
+  echo "extern const int planted; const int planted = $2;" >number.cc
+  "$cxx" -shared -fPIC -o "$1.so" planted.o number.cc
+}
+
+# planted NAME NUMBER STAGES...: which stages are no longer whole; all others are, but for those that come of it
 # (5, 6 and 7, which ask for all).
 planted() {
-  local name=$1 change=$2 at=0 of earned
+  local name=$1 number=$2 at=0 of earned
   shift 2
-  sed -E "$change" "$course/solution/my_table.cc" >"$name.cc"
-  ! cmp -s "$name.cc" "$course/solution/my_table.cc" || fail "$name: nothing was changed"
-  built "$name" "$name.cc"
+  with_fault "$name" "$number"
   read -ra earned <<<"$(points "$name")"
   for of in 25 15 20 15; do
     if [[ " $* " == *" $((at + 1)) "* ]]; then
@@ -56,19 +66,16 @@ planted() {
   done
   grep -q '"hint": "[A-Z]' "$name.json" || fail "$name: no hint"
 }
-planted unnamed_word 's|path.add\(address, kWord, level, level != top_\);|if (level != 1) path.add(address, kWord, level, level != top_);|' 4
-planted wrong_unlink 's|table.parent \+ table.slot \* kWord|table.parent + (table.slot ^ 1) * kWord|' 3
-planted crashes 's|  bool unlink\(const Table& table\) override \{|&\n    __builtin_trap();|' 2 3 4
+planted unnamed_word 1 4
+planted wrong_unlink 2 3
+planted crashes 3 2 3 4
 # What ends the process, with whatever status, has not kept its promises.
-planted exits 's|^#include "pt/simple_table.h"|#include <cstdlib>\n&|; s|  bool unlink\(const Table& table\) override \{|&\n    std::exit(0);|' 2 3 4
+planted exits 4 2 3 4
 ! "$program" replay pipeline -p ./exits.so --limit 3M -q >/dev/null 2>exits.err || fail "exit() of a plug-in went unnoticed"
 grep -q '^mmusim: error: something called exit' exits.err
 # What it prints is not among the points, and what goes wrong with programs only (the first page of
 # pipeline) costs the last stage.
-sed -E 's|^#include "pt/simple_table.h"|#include <cstdio>\n&|
-  s|  std::optional<PhysAddr> make_word\(.*|&\n    if (std::puts("here") < 0 \|\| std::fflush(stdout) != 0) return std::nullopt;\n    if (va.value() >> 12 == 0x401a) __builtin_trap();|' \
-  "$course/solution/my_table.cc" >late.cc
-built late late.cc
+with_fault late 5
 "$program" page-table grade ./late.so --ops 1000 -q --csv - >late.csv
 [[ $(wc -l <late.csv) -eq 9 && $(tail -n 1 late.csv) == all,9* ]] || { cat late.csv; fail "a crash in a program"; }
 "$program" page-table grade ./late.so --ops 1000 -q | grep -q 'signal .*: here' || fail "what was printed before is not told"
