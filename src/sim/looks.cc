@@ -15,8 +15,9 @@ void Looks::made(uint64_t instructions) {
     next_ = 0;
     return;
   }
-  const uint64_t counted = instructions - *left_out_;
-  next_ = *left_out_ + (counted / interval_ + 1) * interval_;
+  const uint64_t intervals = (instructions - *left_out_) / interval_ + 1;
+  const bool comes = intervals <= (UINT64_MAX - *left_out_) / interval_;
+  next_ = comes ? *left_out_ + intervals * interval_ : 0;
 }
 
 void Looks::require_few_intervals(uint64_t instructions) const {

@@ -199,6 +199,20 @@ TEST(Looks, AreWhereATraceThatIsCutThereEnds) {
   std::filesystem::remove(path);
 }
 
+// An interval that ends behind all numbers of instructions is the last.
+TEST(Looks, AnIntervalMayBeLongerThanAnyRun) {
+  for (const uint64_t interval : {UINT64_MAX, UINT64_MAX - 99, UINT64_MAX / 2 + 1}) {
+    Looks looks(100, interval);
+    ASSERT_EQ(looks.next(), 100u);
+    looks.made(100);
+    if (interval <= UINT64_MAX - 100) {
+      ASSERT_EQ(looks.next(), 100 + interval);
+      looks.made(100 + interval);
+    }
+    EXPECT_EQ(looks.next(), std::nullopt) << interval;
+  }
+}
+
 // Of a trace with many chunks: those without a look come from page streams, the others from the
 // columns, and what is counted is what a run of all references counts; in one pass of machines that
 // are given different streams, too.
