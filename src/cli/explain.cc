@@ -134,7 +134,8 @@ void explain(const Words& words) {
   sim::Choice choice;
   std::optional<sim::workload::Plan> script;
   if (scripted) choice.script = &script.emplace(load_plan(heading.source));
-  if (arguments.has("pid")) choice.pid = Pid(static_cast<uint32_t>(arguments.number("pid", 0)));
+  if (arguments.has("pid"))
+    choice.pid = Pid(static_cast<uint32_t>(arguments.number("pid", 0, 0, UINT32_MAX)));
   if (arguments.has("at")) choice.at = arguments.number("at", 0);
   const bool quiet = arguments.has("quiet") || scripted;  // a script tells nothing of its progress
   const sim::Explanation explanation = miss

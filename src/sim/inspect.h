@@ -14,7 +14,8 @@
 
 namespace mmusim::sim {
 
-// The moment a choice means. Errors: Error when no process there has a page; and replay()'s.
+// The moment a choice means. Errors: Error when no process there has a page, or the
+// end comes before it; and replay()'s.
 Moment find_moment(const config::Config& config, const Choice& choice,
                    const ReplayOptions& options);
 
