@@ -74,7 +74,7 @@ class TlbArray {
         digests_(size_t{stride_} * sets_, kPadding),
         entries_(geometry.entries),
         stamps_(moves_on_use_ ? 0 : geometry.entries, 0),
-        tree_(least_by_tree() ? size_t{2} * geometry.entries : 0),
+        tree_(least_by_tree_ ? size_t{2} * geometry.entries : 0),
         links_(ring_ ? geometry.entries : 0),
         oldest_(ring_ ? geometry.sets() : 0),
         cleared_(geometry.replacement == Replacement::Used ? geometry.sets() : 0, 0) {
@@ -87,7 +87,7 @@ class TlbArray {
     }
     for (uint32_t index = 0; index < geometry.entries; ++index)
       digests_[digest_at(index)] = kEmpty;
-    if (least_by_tree()) make_trees();
+    if (least_by_tree_) make_trees();
   }
 
   [[nodiscard]] uint32_t entries() const { return static_cast<uint32_t>(entries_.size()); }
@@ -178,7 +178,7 @@ class TlbArray {
       if (index % ways_ >= ways && index % ways_ < open_ways_) take_from_ring(index);
     open_ways_ = ways;
     full_ = sets_ * ways;
-    if (least_by_tree()) make_trees();
+    if (least_by_tree_) make_trees();
   }
   [[nodiscard]] uint32_t open_ways() const { return open_ways_; }
 
@@ -230,7 +230,7 @@ class TlbArray {
       oldest = links_[index].newer;  // the ring turns by one
       if (kUses == Uses::Stamped || !moves_on_use_) stamps_[index] = now;
     } else {
-      index = victim_of_full_set(probe.set);
+      index = least_by_tree_ ? least_of_tree(probe.set) : victim_by_policy(probe.set);
       stamps_[index] = now;
     }
     digests_[index + probe.set * padding_] = probe.digest;
@@ -366,7 +366,7 @@ class TlbArray {
   [[nodiscard]] uint32_t victim_of_full_set(uint32_t set) {
     if (ring_) return oldest_[set];
     if (least_by_times_) return least(set);
-    return least_by_tree() ? least_of_tree(set) : victim_by_policy(set);
+    return least_by_tree_ ? least_of_tree(set) : victim_by_policy(set);
   }
 
   // What is seldom asked for stays out of line, so that who asks has the registers.
@@ -426,21 +426,23 @@ class TlbArray {
   // and the last ones are those of ways, of the times that were known last. Times only grow, so
   // none is less: once that of the least is up to date, it is the least. A million ways leave a
   // time 44 bits.
-  [[nodiscard]] bool least_by_tree() const {
-    return replacement_ == Replacement::Lru && !ring_ && ways_ > kMostCompared;
-  }
   [[nodiscard, gnu::noinline]] uint32_t least_of_tree(uint32_t set) {
     const uint32_t first = set * ways_;
     const uint64_t* const stamps = &stamps_[first];
     uint64_t* const tree = &tree_[size_t{2} * first];
-    for (;;) {
-      const uint32_t way = static_cast<uint32_t>(tree[1]) & ((uint32_t{1} << way_bits_) - 1);
+    const uint64_t way_mask = (uint64_t{1} << way_bits_) - 1;
+    for (uint64_t least = tree[1];;) {
+      const uint64_t way = least & way_mask;
       uint64_t key = stamps[way] << way_bits_ | way;
-      if (key == tree[1]) return first + way;
-      uint32_t node = ways_ + way;
+      if (key == least) return first + static_cast<uint32_t>(way);
+      uint64_t node = ways_ + way;
       tree[node] = key;
-      for (; node > 1; node /= 2)
-        tree[node / 2] = key = std::min(key, tree[node ^ 1]);
+      do {
+        key = std::min(key, tree[node ^ 1]);
+        node /= 2;
+        tree[node] = key;
+      } while (node != 1);
+      least = key;
     }
   }
   void make_trees() {
@@ -520,11 +522,12 @@ class TlbArray {
   bool ring_;
   bool moves_on_use_;
   bool least_by_times_ = replacement_ == Replacement::Lru && !ring_ && ways_ <= kMostCompared;
+  bool least_by_tree_ = replacement_ == Replacement::Lru && !ring_ && ways_ > kMostCompared;
   Random random_;
   std::vector<uint16_t> digests_;  // of the tags, set by set, each padded to whole Lanes
   std::vector<Entry> entries_;
   std::vector<uint64_t> stamps_;   // unless uses move entries in the ring
-  std::vector<uint64_t> tree_;     // of keys, set by set, twice the ways; least_by_tree() only
+  std::vector<uint64_t> tree_;     // of keys, set by set, twice the ways; least_by_tree_ only
   std::vector<Links> links_;       // with a ring
   std::vector<uint32_t> oldest_;   // by set, of its open ways; with a ring
   std::vector<uint64_t> cleared_;  // by set, when its used bits were; Used only

@@ -27,9 +27,7 @@
 
 #include <algorithm>
 #include <array>
-#include <cstddef>
 #include <cstdint>
-#include <cstring>
 #include <functional>
 #include <memory>
 #include <vector>
@@ -64,15 +62,15 @@ struct Payload {
   uint8_t extra = 0;
   PageShift size;  // of the entry
 
-  // What the leaf says of itself but for frames, which stands in one word of either: copied at
-  // once. `size` is to be set after it.
+  // What the leaf says of itself but for frames: read first and then written, in the same order, so
+  // that the compiler copies words where it is in memory.
   void say(const Leaf& of) {
-    constexpr size_t kFrom = sizeof(Pfn);
-    static_assert(sizeof(Leaf) == kFrom + sizeof(uint64_t) && sizeof(Payload) == sizeof(Leaf));
-    static_assert(offsetof(Leaf, size) == kFrom && offsetof(Payload, leaf) == kFrom);
-    static_assert(offsetof(Leaf, extra) == offsetof(Payload, extra));
-    std::memcpy(reinterpret_cast<std::byte*>(this) + kFrom,
-                reinterpret_cast<const std::byte*>(&of) + kFrom, sizeof(uint64_t));
+    const Leaf said = of;
+    leaf = said.size;
+    rights = said.rights;
+    dirty = said.dirty;
+    global = said.global;
+    extra = said.extra;
   }
 };
 
