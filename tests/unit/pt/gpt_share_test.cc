@@ -285,33 +285,39 @@ class Model {
  public:
   static constexpr unsigned kSpaces = 4;
   static constexpr uint64_t kBlocks = 4;
-  static constexpr uint64_t kPages = 64;  // per block
+  static constexpr uint64_t kPages = 64;        // per block
+  using Place = std::pair<unsigned, uint64_t>;  // a page of a space
 
   uint64_t& value(unsigned space, uint64_t page) { return values_[cell(space, page)]; }
   [[nodiscard]] uint64_t cell(unsigned space, uint64_t page) const {
     return cells_.at({space, page});
   }
   void renew(unsigned space, uint64_t page, uint64_t value) {
-    cells_[{space, page}] = next_;
+    put({space, page}, next_);
     values_[next_++] = value;
   }
   void join(unsigned space, uint64_t page, unsigned other, uint64_t other_page) {
-    cells_[{space, page}] = cell(other, other_page);
+    put({space, page}, cell(other, other_page));
   }
   Model() {
     for (unsigned space = 0; space < kSpaces; ++space)
       for (uint64_t page = 0; page < kBlocks * kPages; ++page)
         renew(space, page, kNone);
   }
-  [[nodiscard]] std::set<std::pair<unsigned, uint64_t>> users(uint64_t wanted) const {
-    std::set<std::pair<unsigned, uint64_t>> found;
-    for (const auto& [where, cell] : cells_)
-      if (cell == wanted) found.insert(where);
-    return found;
-  }
+  [[nodiscard]] const std::set<Place>& users(uint64_t cell) const { return users_.at(cell); }
 
  private:
-  std::map<std::pair<unsigned, uint64_t>, uint64_t> cells_;
+  void put(const Place& place, uint64_t cell) {
+    const auto [at, is_new] = cells_.try_emplace(place, cell);
+    if (!is_new) {
+      users_[at->second].erase(place);
+      at->second = cell;
+    }
+    users_[cell].insert(place);
+  }
+
+  std::map<Place, uint64_t> cells_;
+  std::map<uint64_t, std::set<Place>> users_;  // by cell
   std::map<uint64_t, uint64_t> values_;
   uint64_t next_ = 1;
 };
@@ -342,7 +348,7 @@ void GptShareRandom::drive(uint64_t seed, bool failing) {
     }
     const auto space = static_cast<unsigned>(random.below(Model::kSpaces));
     const uint64_t page = random.below(Model::kBlocks * Model::kPages);
-    std::set<std::pair<unsigned, uint64_t>> sharers;
+    std::set<Model::Place> sharers;
     for (const Sharer& sharer : tables[space]->sharers(VirtAddr(address(page)))) {
       // The base is of the sub-tree; the page has the same offset in each.
       uint64_t own = kNowhere;
@@ -355,7 +361,7 @@ void GptShareRandom::drive(uint64_t seed, bool failing) {
                       (sharer.base.value() + offset - kBase) / kPage});
     }
     if (sharers.empty()) sharers.insert({space, page});
-    const auto users = model.users(model.cell(space, page));
+    const auto& users = model.users(model.cell(space, page));
     ASSERT_TRUE(users.size() == 1 || sharers == users) << "seed " << seed << " step " << step;
   };
 
