@@ -142,6 +142,12 @@ class TlbArray {
   [[nodiscard]] const Tag& tag(uint32_t index) const { return entries_[index].tag; }
   [[nodiscard]] const Payload& payload(uint32_t index) const { return entries_[index].payload; }
   [[nodiscard]] Payload& payload(uint32_t index) { return entries_[index].payload; }
+  // Which entry has that payload, one of this array's.
+  [[nodiscard]] uint32_t index_of(const Payload& payload) const {
+    const auto* const bytes = reinterpret_cast<const std::byte*>(&payload);
+    const auto* const first = reinterpret_cast<const std::byte*>(&entries_.front().payload);
+    return static_cast<uint32_t>(static_cast<size_t>(bytes - first) / sizeof(Entry));
+  }
 
   // Where an entry's time of last use is kept; stays valid as long as the array. REQUIRES: the uses
   // are stamped.

@@ -64,7 +64,7 @@ Level::Hit Level::find_in(const Size& size, VirtAddr va, const Sought& sought, u
     array.expect_fill(sought.probe.set);
     return {};
   }
-  return {size.bank, index, &array.payload(index)};
+  return {size.bank, &array.payload(index)};
 }
 
 Level::Hit Level::find_any(VirtAddr va, Space space) {

@@ -91,7 +91,6 @@ class Level {
 
   struct Hit {
     Bank* bank = nullptr;
-    uint32_t index = 0;
     Payload* payload = nullptr;  // null: no hit
     explicit operator bool() const { return payload != nullptr; }
   };
@@ -113,10 +112,10 @@ class Level {
   // The time of the latest use.
   [[nodiscard]] uint64_t time() const { return filter_ ? filter_->time() : clock_; }
   // The hit is a use.
-  void touch(const Hit& hit) { hit.bank->array.touch(hit.index, tick()); }
+  void touch(const Hit& hit) { hit.bank->array.touch(index_of(hit), tick()); }
   // Whether the entry that was found is still there, and is for `va`; whatever has happened since.
   [[nodiscard]] bool still_has(const Hit& hit, VirtAddr va, Space space) const {
-    const Tag& tag = hit.bank->array.tag(hit.index);
+    const Tag& tag = hit.bank->array.tag(index_of(hit));
     const PageShift size = hit.payload->size;
     const Space owner = hit.payload->global ? kEverySpace : space;
     return tag == Tag{align_down(va, size).value(), owner | uint64_t{size.log2()} << kSpaceBits};
@@ -138,7 +137,7 @@ class Level {
   template <bool kFirst = false>
   [[gnu::always_inline]] void filter_install(const Hit& hit, uint64_t key, bool readable,
                                              bool writable) {
-    filter_->install<kFirst>(key, entry_number(hit), hit.bank->array.stamp(hit.index), readable,
+    filter_->install<kFirst>(key, entry_number(hit), hit.bank->array.stamp(index_of(hit)), readable,
                              writable);
   }
   [[nodiscard]] HitFilter& filter() { return *filter_; }
@@ -308,8 +307,12 @@ class Level {
   static constexpr Place kNowhere = 0xff;
 
   [[nodiscard]] uint64_t tick() { return filter_ ? filter_->tick() : ++clock_; }
+  // Which entry of its array. A hit does not say so itself: two words are returned in registers.
+  [[nodiscard]] static uint32_t index_of(const Hit& hit) {
+    return hit.bank->array.index_of(*hit.payload);
+  }
   [[nodiscard]] static uint32_t entry_number(const Hit& hit) {
-    return hit.bank->first_entry + hit.index;
+    return hit.bank->first_entry + index_of(hit);
   }
   // The entry of that size, from way `from` on (TlbArray::first_like()); else the one that gives
   // way to it is expected to.
@@ -375,7 +378,7 @@ template <Uses kUses>
   payload.pfn = leaf.pfn + into_leaf;
   payload.say(leaf);
   payload.size = size.size;
-  return {&bank, index, &payload};
+  return {&bank, &payload};
 }
 
 template <Uses kUses>
