@@ -20,6 +20,7 @@ void prefer_huge_heap() {
     constexpr size_t kSmall = size_t{1} << 20;  // less than mmap_threshold
     const auto end_of_heap = [] { return static_cast<std::byte*>(sbrk(0)); };
     std::byte* const before = end_of_heap();
+    mallopt(M_ARENA_MAX, 1);
     mallopt(M_MMAP_THRESHOLD, int{16} << 20);
     mallopt(M_TRIM_THRESHOLD, static_cast<int>(2 * kReserve));
     mallopt(M_TOP_PAD, static_cast<int>(kReserve));

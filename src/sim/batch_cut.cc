@@ -80,7 +80,7 @@ void BatchCut::give_piece(Piece piece, trace::Batch& batch) {
   batch = {};
   batch.thread = rest_.thread;
   batch.table = {&given_.block, 1};
-  batch.table_serial = ++serial_;
+  batch.table_serial = trace::new_table_serial();
   batch.blocks = {&kOnly, 1};
   batch.addresses = given_.addresses;
   batch.totals = trace::totals_of(given_.block);

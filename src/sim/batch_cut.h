@@ -42,7 +42,6 @@ class BatchCut {
   trace::Batch rest_;          // of the recorded batch, behind tail_
   std::optional<Piece> tail_;  // of a block that was cut
   Piece given_;                // what the last batch given out points into
-  uint64_t serial_ = uint64_t{1} << 63;
 };
 
 }  // namespace mmusim::sim

@@ -144,7 +144,7 @@ class PageLoop : public ReplayLoop<Tlbs> {
   // What is kept of some of a run of blocks, `first` of it in front of these, and has not been
   // done. False: more than these is to be done behind the reference that is wanted_.
   template <class Refs>
-  bool pages(const Refs& refs, uint64_t first, const trace::KnownPages& known, bool sets) {
+  bool pages(const Refs& refs, uint64_t first, trace::KnownPages& known, bool sets) {
     typename Cpu::Hits hits = cpu_->hits();
     uint64_t time = cpu_->time();
     for (size_t i = done_of(refs.size(), first); i < refs.size();) {
@@ -229,8 +229,7 @@ class PageLoop : public ReplayLoop<Tlbs> {
   // The last of the first `count` is more than a plain hit. False: as pages().
   template <class Refs>
   [[gnu::always_inline]] bool missed_page(const Refs& refs, size_t count, uint64_t first,
-                                          const trace::KnownPages& known, uint64_t& time,
-                                          bool sets) {
+                                          trace::KnownPages& known, uint64_t& time, bool sets) {
     if constexpr (ExpectingCpu<Cpu>) {
       if (expects_ != 0) {
         --expects_;

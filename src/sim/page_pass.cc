@@ -89,7 +89,7 @@ void PagePass::go_on(size_t i, const Stretch& stretch) {
 
 void PagePass::take_part(size_t i, const Stretch& stretch) {
   State& state = states_[i];
-  const StretchView& view = views_.of(i).pages;
+  StretchView& view = views_.of(i).pages;
   const trace::Batch& batch = stretch.parts()[state.part].batch;
   if (batch.of_pages)
     state.waits = !runs_[i]->take_pages(batch, view.kept(state.part, sets_), sets_);
@@ -102,7 +102,7 @@ void PagePass::give_columns(size_t i, const Stretch& stretch) {
   State& state = states_[i];
   if (runs_[i] == nullptr || !state.waits || !columns_.have(runs_[i]->wanted())) return;
   if (is_late(columns_.blocks())) state.late = true;
-  const TraceView& view = views_.of(i);
+  TraceView& view = views_.of(i);
   runs_.attempt(i, [&] {
     state.waits = !runs_[i]->take_columns(columns_.moved(view.relocator.get()),
                                           stretch.parts()[state.part].batch,

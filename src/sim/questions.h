@@ -22,10 +22,9 @@ class Questions {
   // By number; of one that crosses into another page the answer is no. They hold until the next
   // call.
   const Question* of(const RefTable& table, const Hits& hits) {
-    if (table.serial != serial_ || table.numberer != numberer_ || !are_of(hits)) {
+    if (!table.is_of(table_) || !are_of(hits)) {
       questions_.clear();
-      serial_ = table.serial;
-      numberer_ = table.numberer;
+      table_ = table;
       hits_ = hits;
     }
     for (size_t i = questions_.size(); i < table.refs.size(); ++i) {
@@ -40,8 +39,7 @@ class Questions {
 
  private:
   std::vector<Question> questions_;
-  const RefNumberer* numberer_ = nullptr;  // of the table
-  uint64_t serial_ = 0;                    // likewise
+  RefTable table_;  // whose numbers they go by
   std::optional<Hits> hits_;
 };
 

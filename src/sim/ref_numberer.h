@@ -2,13 +2,15 @@
 // that out once for each number, and then has it in a row.
 //
 // A reference is looked for in a slot that it shares with others: one that has lost it meanwhile
-// gets another number, so that one may have several. Not thread-safe.
+// gets another number, so that one may have several. Not thread-safe; but tables that were given
+// out stay as they are while more references are numbered, so that other threads may read them.
 #ifndef MMUSIM_SIM_REF_NUMBERER_H_
 #define MMUSIM_SIM_REF_NUMBERER_H_
 
 #include <array>
 #include <cstddef>
 #include <cstdint>
+#include <memory>
 #include <span>
 #include <vector>
 
@@ -24,6 +26,10 @@ struct RefTable {
   std::span<const trace::PageRef> refs;
   const RefNumberer* numberer = nullptr;
   uint64_t serial = 0;
+
+  [[nodiscard]] bool is_of(const RefTable& other) const {
+    return numberer == other.numberer && serial == other.serial;
+  }
 };
 
 class RefNumberer {
@@ -31,15 +37,19 @@ class RefNumberer {
   // None has a number from here on.
   void begin();
   // So many have one that it is time to begin anew, so that what is kept for each takes little.
-  [[nodiscard]] bool is_full() const { return refs_.size() >= kMost; }
+  [[nodiscard]] bool is_full() const { return refs_->size() >= kMost; }
   // Of each reference of a row; what `numbers` has of others goes.
   void number(std::span<const trace::PageRef> row, std::vector<uint32_t>& numbers);
-
-  // By number, in the order in which they came.
-  [[nodiscard]] std::span<const trace::PageRef> refs() const { return refs_; }
+  // Those that have one, in the order in which they came; until the next call.
+  [[nodiscard]] std::span<const trace::PageRef> refs() const { return *refs_; }
   // How often it was begun.
   [[nodiscard]] uint64_t serial() const { return serial_; }
-  [[nodiscard]] RefTable table() const { return {refs_, this, serial_}; }
+  // The same, as long as `owner`. REQUIRES: what is done with it comes before the owner is changed,
+  // and that before the next call.
+  [[nodiscard]] RefTable table(std::shared_ptr<const void>& owner) const {
+    owner = refs_;
+    return {refs(), this, serial_};
+  }
 
  private:
   static constexpr size_t kLog2Slots = 12;
@@ -52,9 +62,16 @@ class RefNumberer {
   static size_t slot_of(trace::PageRef ref) {
     return static_cast<size_t>((ref.word() * 0x9e3779b97f4a7c15u) >> (64 - kLog2Slots));
   }
+  [[gnu::noinline]] uint32_t add(trace::PageRef ref);
+  // Of which nothing is in use; made if there is none.
+  using Refs = std::vector<trace::PageRef>;
+  std::shared_ptr<Refs> unused();
 
   std::array<Slot, size_t{1} << kLog2Slots> slots_;
-  std::vector<trace::PageRef> refs_;
+  // By number. What others have of it is never written again: where there is no room for more, all
+  // of it is copied to where there is.
+  std::shared_ptr<Refs> refs_ = std::make_shared<Refs>();
+  std::vector<std::shared_ptr<Refs>> earlier_;  // somebody may have some of them yet
   uint64_t serial_ = 0;
 };
 

@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <atomic>
 #include <exception>
+#include <iterator>
+#include <memory>
 #include <mutex>
 #include <optional>
 #include <sched.h>
@@ -12,6 +14,8 @@
 
 #include "base/error.h"
 #include "base/interrupt.h"
+#include "sim/stretch_feed.h"
+#include "sim/trace_pass.h"
 
 namespace mmusim::sim {
 namespace {
@@ -19,18 +23,28 @@ namespace {
 // Thrown through a pass that is to end since another thread met an error.
 struct Stopped {};
 
-// One pass: numbers of configurations.
-using Pass = std::vector<size_t>;
+// One pass, of machines by the numbers of their configurations.
+struct Pass {
+  std::vector<size_t> machines;
+  StretchFeed* feed = nullptr;  // that it shares with those beside it; null: none
+  size_t seat = 0;              // there
+};
+
+// Passes that are begun one behind the other, and are under way at the same time if they share a
+// feed.
+using Crew = std::vector<Pass>;
 
 // No pass has more machines than a thread's share of them all.
-void divide(const std::vector<size_t>& group, size_t most, std::vector<Pass>& passes) {
+Crew divide(const std::vector<size_t>& group, size_t most) {
   const size_t parts = (group.size() + most - 1) / most;
+  Crew crew(parts);
   for (size_t part = 0; part < parts; ++part) {
     const auto at = [&](size_t n) {
       return group.begin() + static_cast<std::ptrdiff_t>(group.size() * n / parts);
     };
-    passes.emplace_back(at(part), at(part + 1));
+    crew[part].machines.assign(at(part), at(part + 1));
   }
+  return crew;
 }
 
 class AllReplays {
@@ -66,24 +80,46 @@ class AllReplays {
       }
     }
     const size_t share = (numbers.size() + options_.jobs - 1) / std::max(1U, options_.jobs);
+    std::vector<std::pair<Crew, TraceRoute>> crews;
     for (std::vector<size_t>& group : groups_of(routes)) {
+      const TraceRoute source = TracePass::source_of(routes[group.front()]);
       for (size_t& number : group)
         number = numbers[number];
-      divide(group, std::clamp<size_t>(share, 1, kMostTogether), passes_);
+      crews.emplace_back(divide(group, std::clamp<size_t>(share, 1, kMostTogether)), source);
     }
     // The longest first, so that none is begun last.
-    std::stable_sort(passes_.begin(), passes_.end(),
-                     [](const Pass& a, const Pass& b) { return a.size() > b.size(); });
+    std::stable_sort(crews.begin(), crews.end(), [](const auto& a, const auto& b) {
+      return a.first.front().machines.size() > b.first.front().machines.size();
+    });
+    size_t passes = 0;
+    for (const auto& [crew, source] : crews)
+      passes += crew.size();
+    reads_ahead_ = passes < std::min(options_.jobs, host_cores());
+    for (auto& [crew, source] : crews) {
+      if (TracePass::goes_by_chunks(source)) share_columns(crew, source);
+      std::move(crew.begin(), crew.end(), std::back_inserter(passes_));
+    }
     so_far_.resize(passes_.size());
+  }
+
+  // As many in a row as can be under way at the same time have a feed.
+  void share_columns(Crew& crew, const TraceRoute& source) {
+    for (size_t first = 0; first < crew.size(); first += options_.jobs) {
+      const size_t count = std::min<size_t>(crew.size() - first, options_.jobs);
+      if (count == 1) continue;
+      feeds_.push_back(std::make_unique<StretchFeed>(source, count, reads_ahead_));
+      for (size_t seat = 0; seat < count; ++seat) {
+        crew[first + seat].feed = feeds_.back().get();
+        crew[first + seat].seat = seat;
+      }
+    }
   }
 
   // A thread's part: passes, as long as there are any.
   void work() {
-    while (!end_is_asked_for()) {
-      const size_t number = next_++;
-      if (number >= passes_.size() || stop_) return;
+    while (const std::optional<size_t> number = take()) {
       try {
-        one(number);
+        one(*number);
       } catch (const Stopped&) {
         return;
       } catch (...) {
@@ -94,26 +130,43 @@ class AllReplays {
     }
   }
 
+  // The number of a pass to begin. Where an end is asked for, of those only for which others wait
+  // that have begun.
+  std::optional<size_t> take() {
+    const std::scoped_lock lock(mutex_);
+    if (stop_ || next_ == passes_.size()) return std::nullopt;
+    const Pass& pass = passes_[next_];
+    if ((pass.feed == nullptr || pass.seat == 0) && end_is_asked_for()) return std::nullopt;
+    return next_++;
+  }
+
   void one(size_t number) {
     const Pass& pass = passes_[number];
     std::vector<const config::Config*> configs;
-    for (const size_t i : pass)
+    for (const size_t i : pass.machines)
       configs.push_back(configs_[i]);
+    std::optional<FeedSeat> seat;
+    if (pass.feed != nullptr) seat.emplace(*pass.feed, pass.seat);
     ReplayOptions options;
-    options.read_ahead = passes_.size() < std::min(options_.jobs, host_cores());
+    options.seat = seat ? &*seat : nullptr;
+    options.read_ahead = pass.feed == nullptr && reads_ahead_;
     options.progress = [&](const ReplayProgress& p) { note_progress(number, p); };
     std::vector<ReplayOutcome> outcomes = replay_together(configs, options);
+    seat.reset();
     {
       const std::scoped_lock lock(mutex_);
       so_far_[number].bytes_done = so_far_[number].bytes_total;
     }
-    for (size_t i = 0; i < pass.size() && !stop_; ++i)
-      options_.done(pass[i], std::move(outcomes[i]));
+    for (size_t i = 0; i < pass.machines.size() && !stop_; ++i)
+      options_.done(pass.machines[i], std::move(outcomes[i]));
   }
 
   // Ends all by what is being caught. REQUIRES: mutex_ is held.
   void end_by_failure() {
     stop_ = true;
+    // Nobody is to wait for those that will not be begun.
+    for (; next_ < passes_.size(); ++next_)
+      if (passes_[next_].feed != nullptr) passes_[next_].feed->leave(passes_[next_].seat);
     if (failure_ == nullptr) failure_ = std::current_exception();
   }
 
@@ -124,7 +177,7 @@ class AllReplays {
     so_far_[number] = now;
     AllProgress all;
     for (size_t i = 0; i < passes_.size(); ++i) {
-      const uint64_t machines = passes_[i].size();
+      const uint64_t machines = passes_[i].machines.size();
       all.references += machines * so_far_[i].references;
       all.bytes_done += machines * so_far_[i].bytes_done;
       // Not begun: as long as this one.
@@ -139,10 +192,12 @@ class AllReplays {
 
   std::span<const config::Config* const> configs_;
   const AllOptions& options_;
+  std::vector<std::unique_ptr<StretchFeed>> feeds_;
   std::vector<Pass> passes_;
-  std::atomic<size_t> next_{0};
+  bool reads_ahead_ = false;  // there are cores to do it
   std::atomic<bool> stop_{false};
   std::mutex mutex_;                    // of what follows, and of who is told
+  size_t next_ = 0;                     // of passes_, to begin
   std::vector<ReplayProgress> so_far_;  // by pass
   std::exception_ptr failure_;
 };

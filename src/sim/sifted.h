@@ -63,9 +63,9 @@ struct KeptRefs {
   const Segments* segments = nullptr;
   std::span<const PlaceInBatch> places;
   uint64_t first = 0;
-  const trace::KnownPages* known = nullptr;  // what is taken to be known along them
+  trace::KnownPages* known = nullptr;  // what is taken to be known along them
 
-  KeptRefs(const KeptRow& row, const RefTable& of, const trace::KnownPages& along)
+  KeptRefs(const KeptRow& row, const RefTable& of, trace::KnownPages& along)
       : refs(row.numbers, of.refs.data()),
         table(of),
         segments(&row.segments),
@@ -155,6 +155,25 @@ class Sifter {
   bool goes_on_ = false;
   std::vector<trace::PageRef> refs_;
   std::vector<PlaceInBatch> places_;
+};
+
+// How many machines of a pass, or of several side by side, can do with less than all references:
+// those with sets, where they have pages as recorded; and others, for whom what sets need is told
+// where their pages are, if at all.
+struct Sifting {
+  size_t by_sets = 0;
+  size_t others = 0;
+
+  // What is worth to be sifted for them. Looking through all for what matters takes as long as it
+  // saves one machine, and to tell what sets need from the rest as long as that rest takes two.
+  // `always`: whatever it takes.
+  static constexpr size_t kPays = 2;
+  static constexpr size_t kSetsPay = 3;
+  [[nodiscard]] Sifter::Wanted wanted(bool always) const {
+    if (by_sets + others < (always ? 1 : kPays)) return {.any = false, .sets = false};
+    const bool sets = by_sets >= (always ? 1 : kSetsPay);
+    return {.any = others != 0 || !sets, .sets = sets};
+  }
 };
 
 // A batch of blocks of which something was kept.

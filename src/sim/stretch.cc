@@ -2,17 +2,16 @@
 
 namespace mmusim::sim {
 
-void Stretch::begin() {
-  parts_.clear();
-  totals_ = {};
-  references_ = 0;
+void StretchMaker::begin(Stretch& out) {
+  out.parts_.clear();
+  out.totals_ = {};
+  out.references_ = 0;
+  out.sifted_ = wanted_;
   if (numberer_.is_full()) numberer_.begin();
 }
 
-void Stretch::add(trace::Batch& batch) {
-  if (slots_.size() == parts_.size()) slots_.emplace_back();
-  Slot& slot = slots_[parts_.size()];
-  Part part{.batch = batch};
+void StretchMaker::add(trace::Batch& batch, BatchSlots::Slot& slot, Stretch& out) {
+  Stretch::Part part{.batch = batch};
   if ((wanted_.any || wanted_.sets) && batch.event == nullptr) {
     part.sifted = &slot.sifted;
     if (batch.of_pages)
@@ -21,14 +20,15 @@ void Stretch::add(trace::Batch& batch) {
       sift(batch, slot.sifted);
   }
   const bool numbered = batch.of_pages && part.sifted != nullptr;
-  if (batch.goes_on && most_.batches > 1 && !numbered) keep(slot, part.batch);
-  totals_ += batch.totals;
-  if (batch.event != nullptr) ++totals_.events;
-  references_ += references_of(part);
-  parts_.push_back(part);
+  const bool followed = batch.goes_on && most_.batches > 1;
+  if ((most_.kept || followed) && !numbered) keep(part.batch, slot);
+  out.totals_ += batch.totals;
+  if (batch.event != nullptr) ++out.totals_.events;
+  out.references_ += references_of(part);
+  out.parts_.push_back(part);
 }
 
-void Stretch::sift(const trace::Batch& batch, Sifted& out) {
+void StretchMaker::sift(const trace::Batch& batch, Sifted& out) {
   // Where what is kept lies on a machine hangs on the events in front of it.
   if (sifter_.at_begin()) numberer_.begin();
   sifter_.sift(batch, numberer_, out);
@@ -37,7 +37,7 @@ void Stretch::sift(const trace::Batch& batch, Sifted& out) {
       segments_.make(out.kept(sets).numbers, numberer_.refs().size(), out.kept(sets).segments);
 }
 
-void Stretch::number(const trace::Batch& batch, Sifted& out) {
+void StretchMaker::number(const trace::Batch& batch, Sifted& out) {
   if (batch.run_begins) numberer_.begin();
   out.run_begins = batch.run_begins;
   KeptRow& kept = out.kept(false);
@@ -47,13 +47,17 @@ void Stretch::number(const trace::Batch& batch, Sifted& out) {
   segments_.make(kept.numbers, numberer_.refs().size(), kept.segments);
 }
 
-size_t Stretch::references_of(const Part& part) const {
+size_t StretchMaker::references_of(const Stretch::Part& part) const {
   if (part.sifted != nullptr) return part.sifted->kept(!wanted_.any).numbers.size();
   if (part.batch.of_pages) return part.batch.pages.size();
   return part.batch.blocks.size() + part.batch.totals.data_accesses();
 }
 
-void Stretch::keep(Slot& slot, trace::Batch& batch) {
+void StretchMaker::keep(trace::Batch& batch, BatchSlots::Slot& slot) {
+  if (batch.event != nullptr) {
+    batch.event = &slot.event.emplace(*batch.event);
+    return;
+  }
   if (batch.of_pages) {
     slot.pages.assign(batch.pages.begin(), batch.pages.end());
     batch.pages = slot.pages;

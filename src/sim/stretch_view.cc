@@ -10,18 +10,25 @@ void StretchView::enter(const Stretch& stretch, Relocator* relocator, bool sets)
   const std::span<const Stretch::Part> parts = stretch.parts();
   const trace::Batch& front = parts.front().batch;
   events_.clear();
-  if (!moves_) return;
-  if (front.event != nullptr) relocator->event(front.thread, *front.event, events_);
+  if (moves_ && front.event != nullptr) relocator->event(front.thread, *front.event, events_);
   if (!stretch.is_sifted()) return;
-  if (serial_ != stretch.numbers().serial()) table_.clear();
-  serial_ = stretch.numbers().serial();
-  relocator->pages(front.thread.pid, stretch.numbers().refs().subspan(table_.size()), table_);
-  if (moved_.size() < parts.size()) moved_.resize(parts.size());
+  if (own_.size() < parts.size()) own_.resize(parts.size());
+  if (!moves_) {
+    for (size_t i = 0; i < parts.size(); ++i) {
+      own_[i].known = parts[i].sifted->known(false);
+      if (sets) own_[i].known_by_sets = parts[i].sifted->known(true);
+    }
+    return;
+  }
+  const RefTable& numbers = stretch.numbers();
+  if (!numbers.is_of(of_)) table_.clear();
+  of_ = numbers;
+  relocator->pages(front.thread.pid, numbers.refs.subspan(table_.size()), table_);
   for (size_t i = 0; i < parts.size(); ++i)
-    move(*parts[i].sifted, sets, moved_[i]);
+    move(*parts[i].sifted, sets, own_[i]);
 }
 
-void StretchView::move(const Sifted& recorded, bool sets, Moved& out) {
+void StretchView::move(const Sifted& recorded, bool sets, Own& out) {
   if (recorded.run_begins) {
     sieve_.forget();
     kept_for_sets_ = 0;
@@ -61,15 +68,14 @@ void StretchView::give_events(MachineRun& run) const {
   }
 }
 
-std::optional<KeptRefs> StretchView::kept(size_t part, bool sets) const {
+std::optional<KeptRefs> StretchView::kept(size_t part, bool sets) {
   const Sifted* const recorded = stretch_->parts()[part].sifted;
   if (recorded == nullptr) return std::nullopt;
-  if (!moves_)
-    return KeptRefs(recorded->kept(sets), stretch_->numbers().table(), recorded->known(sets));
-  const Moved& moved = moved_[part];
-  const RefTable table{table_, &stretch_->numbers(), serial_};
-  return sets ? KeptRefs(moved.by_sets, table, moved.known_by_sets)
-              : KeptRefs(recorded->kept(false), table, moved.known);
+  Own& own = own_[part];
+  trace::KnownPages& known = sets ? own.known_by_sets : own.known;
+  if (!moves_) return KeptRefs(recorded->kept(sets), stretch_->numbers(), known);
+  const RefTable table{table_, of_.numberer, of_.serial};
+  return KeptRefs(sets ? own.by_sets : recorded->kept(false), table, known);
 }
 
 }  // namespace mmusim::sim

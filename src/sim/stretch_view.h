@@ -31,22 +31,23 @@ class StretchView {
   [[nodiscard]] std::span<const trace::Event> events() const;
   void give_events(MachineRun& run) const;
   // What is kept of a part; nothing where it was not asked for.
-  [[nodiscard]] std::optional<KeptRefs> kept(size_t part, bool sets) const;
+  [[nodiscard]] std::optional<KeptRefs> kept(size_t part, bool sets);
 
  private:
-  struct Moved {  // what is kept of a part
+  // What is kept of a part, and is not the stretch's, which others may have, too, in other threads.
+  struct Own {
     trace::KnownPages known;
-    KeptRow by_sets;
+    KeptRow by_sets;  // where it is moved
     trace::KnownPages known_by_sets;
   };
-  void move(const Sifted& recorded, bool sets, Moved& out);
+  void move(const Sifted& recorded, bool sets, Own& out);
 
   const Stretch* stretch_ = nullptr;
   bool moves_ = false;
   std::vector<trace::Event> events_;
   std::vector<trace::PageRef> table_;  // by number
-  uint64_t serial_ = 0;                // of the numbers
-  std::vector<Moved> moved_;           // parts
+  RefTable of_;                        // whose numbers these are
+  std::vector<Own> own_;               // by part
   // Of the run of blocks, up to the stretch's end.
   trace::PageSieve sieve_;
   uint64_t kept_for_sets_ = 0;

@@ -61,7 +61,7 @@ void TimeSlices::keep(const trace::Batch& batch) {
   Run& run = of.runs.emplace_back();
   run.blocks.assign(batch.blocks.begin(), batch.blocks.end());
   run.table = std::make_unique<const Table>(batch, run.blocks);
-  run.serial = ++serial_;
+  run.serial = trace::new_table_serial();
   run.addresses.assign(batch.addresses, batch.addresses + batch.totals.data_accesses());
 }
 

@@ -63,7 +63,6 @@ class TimeSlices {
   size_t turn_ = 0;             // whose turn it is, of threads_
   uint64_t used_ = 0;           // of its quantum
   Run given_;                   // what the last batch given out points into
-  uint64_t serial_ = 0;
   std::optional<trace::Batch> event_;  // behind the window; the reader's, valid until it is asked
   bool ended_ = false;
 };

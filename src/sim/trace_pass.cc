@@ -8,15 +8,14 @@
 #include "base/error.h"
 #include "base/interrupt.h"
 #include "sim/profile/profiler.h"
+#include "sim/stretch_feed.h"
 
 namespace mmusim::sim {
 
 TracePass::TracePass(MachineRuns& runs, std::span<const TraceRoute> routes,
                      const ReplayOptions& options)
     : runs_(runs),
-      route_(moves_late(routes.front()) && options.profiler == nullptr
-                 ? routes.front().as_recorded()
-                 : routes.front()),
+      route_(options.profiler == nullptr ? source_of(routes.front()) : routes.front()),
       options_(options),
       source_(route_, options.read_ahead),
       views_(runs),
@@ -67,7 +66,8 @@ void TracePass::report_relocation(size_t i, stats::Report& report) const {
 
 void TracePass::run(Looks& looks, const Look& look) {
   Way way{looks, look, RunLimit(route_.limit)};
-  if (may_give_pages()) {
+  if (route_.stream == StreamChoice::Pages) require_pages();
+  if (goes_by_chunks(route_) && options_.profiler == nullptr) {
     by_chunks(way);
     return;
   }
@@ -77,13 +77,10 @@ void TracePass::run(Looks& looks, const Look& look) {
     use.chunks[static_cast<size_t>(trace::References::All)] = source_.reader().chunks_read();
 }
 
-// Page streams are for machines that see the turns of threads as they were recorded. Those that are
-// to have them and cannot end here.
-bool TracePass::may_give_pages() {
-  if (route_.stream == StreamChoice::Full) return false;
-  const bool by_chunks = route_.quantum == 0 && options_.profiler == nullptr && !route_.moved;
-  if (route_.stream == StreamChoice::Auto) return by_chunks;
-  const bool whole = by_chunks && route_.limit == 0 && route_.warmup == 0 && route_.interval == 0;
+// Those that are to have page streams and need more, or cannot end there, come to nothing.
+void TracePass::require_pages() {
+  const bool whole = goes_by_chunks(route_) && options_.profiler == nullptr && route_.limit == 0 &&
+                     route_.warmup == 0 && route_.interval == 0;
   for (const size_t i : all_) {
     if (runs_[i] == nullptr || (whole && needed_by(i) != trace::References::All)) continue;
     runs_.attempt(i, [] {
@@ -93,7 +90,6 @@ bool TracePass::may_give_pages() {
                        "leave run.stream at auto");
     });
   }
-  return whole;
 }
 
 // Views as they are at a chunk's begin: of those only that several legs take through it, as to keep
@@ -153,6 +149,7 @@ void TracePass::join(std::vector<Leg>& legs) {
   const auto whole = leg_of(trace::References::All);
   const auto any = leg_of(trace::References::Any);
   if (any == legs.end() || whole == legs.end()) return;
+  if (options_.seat != nullptr && !options_.seat->gives_any(chunk_)) return;
   const bool sifts = std::any_of(whole->machines.begin(), whole->machines.end(), [&](size_t i) {
     return runs_[i] != nullptr && runs_[i]->sifts() != trace::References::All;
   });
@@ -168,12 +165,25 @@ void TracePass::join(std::vector<Leg>& legs) {
   legs.erase(any);
 }
 
+// Says what it wants of the chunk of the feed's, if there is one.
+void TracePass::come(const std::vector<Leg>& legs, bool cut) {
+  if (options_.seat == nullptr) return;
+  const auto whole = std::find_if(
+      legs.begin(), legs.end(), [](const Leg& leg) { return leg.which == trace::References::All; });
+  if (cut || whole == legs.end())
+    options_.seat->pass(chunk_);
+  else
+    options_.seat->want(chunk_, sifting_of(whole->machines));
+}
+
 // One leg after the other, from the same place on.
 void TracePass::by_chunks(Way& way) {
   PagePass pages(runs_, source_, views_);
-  while (runs_.any() && !stopped_ && source_.next_chunk()) {
-    std::vector<Leg> legs = legs_of_chunk(pages, is_cut(way));
+  for (chunk_ = 0; runs_.any() && !stopped_ && source_.next_chunk(); ++chunk_) {
+    const bool cut = is_cut(way);
+    std::vector<Leg> legs = legs_of_chunk(pages, cut);
     join(legs);
+    come(legs, cut);
     const trace::Totals before = totals_;
     const Looks looks = way.looks;
     const RunLimit limit = way.limit;
@@ -188,10 +198,16 @@ void TracePass::by_chunks(Way& way) {
       way.looks = looks;
       way.limit = limit;
       stopped_ = false;
-      source_.begin(leg.which);
+      const bool of_feed = options_.seat != nullptr && !cut && leg.which == trace::References::All;
+      if (of_feed)
+        source_.reader().pass();
+      else
+        source_.begin(leg.which);
       for (TraceView& view : views_.all())
         if (views_.has_any(leg.machines, view)) marks.enter(view);
-      if (leg.which == trace::References::All)
+      if (of_feed)
+        batches_of_feed(leg.machines, way);
+      else if (leg.which == trace::References::All)
         batches(
             leg.machines, [&](trace::Batch& batch) { return source_.next_of_chunk(batch); }, way);
       else
@@ -225,7 +241,8 @@ trace::References TracePass::needed_by(size_t i) const {
 // What the machine is given of the chunk, which is cut or is not.
 trace::References TracePass::chosen(PagePass& pages, size_t i, bool cut) {
   const trace::Reader& reader = source_.reader();
-  const trace::References needed = cut ? trace::References::All : needed_by(i);
+  const bool may = route_.stream != StreamChoice::Full;
+  const trace::References needed = cut || !may ? trace::References::All : needed_by(i);
   trace::References offered = reader.offers(needed);
   if (offered != needed && reader.chunk_totals().blocks != 0) ++uses_[i].lacking;
   if (route_.stream == StreamChoice::Auto) {
@@ -244,44 +261,60 @@ trace::References TracePass::chosen(PagePass& pages, size_t i, bool cut) {
 
 // Batches as they come, cut where counters are looked at and where the replay ends.
 void TracePass::batches(const Group& group, const BatchCut::Source& source, Way& way) {
-  Stretch& stretch = blocks_;
-  stretch.enter(group.size() > 1 ? kTogether : Stretch::Most{});
+  maker_.enter(group.size() > 1 ? kTogether : StretchMaker::Most{});
   BatchCut cut;
   const auto next = [&](trace::Batch& batch, uint64_t most) {
     return cut.next(source, batch, most);
   };
   bool goes_on = false;
   while (runs_.any() && !stopped_) {
-    if (!goes_on) choose_sifted(group, stretch);
-    if (!stretch.next(next, way.limit, way.looks, totals_.instructions)) break;
-    goes_on = stretch.goes_on();
-    take(group, stretch);
-    passed(group, stretch, way);
+    if (!goes_on) maker_.want_sifted(sifting_of(group).wanted(options_.mode == ReplayMode::Sifted));
+    slots_.clear();
+    if (!maker_.make(stretch_, slots_, next, way.limit, way.looks, totals_.instructions)) break;
+    if (!goes_on) choose_sifted(group, stretch_);
+    goes_on = stretch_.goes_on();
+    take(group, stretch_);
+    passed(group, stretch_, way);
+  }
+}
+
+// The same of columns that other passes have, too.
+void TracePass::batches_of_feed(const Group& group, Way& way) {
+  bool goes_on = false;
+  while (runs_.any() && !stopped_) {
+    const Stretch* const stretch = options_.seat->next();
+    if (stretch == nullptr) break;
+    if (!goes_on) choose_sifted(group, *stretch);
+    goes_on = stretch->goes_on();
+    take(group, *stretch);
+    passed(group, *stretch, way);
   }
 }
 
 void TracePass::chunk_of_pages(const Leg& leg, PagePass& pages, Way& way) {
-  Stretch& stretch = pages_;
   const bool moved = views_.of(leg.machines.front()).relocator != nullptr;
   const bool shared = leg.machines.size() > 1;
   const bool any = leg.which == trace::References::Any;
-  stretch.enter(shared ? kPagesTogether : Stretch::Most{});
+  maker_.enter(shared ? kPagesTogether : StretchMaker::Most{});
   // One machine alone can do with what the page stream says as it is; and so can all that have what
   // is for sets, which lies nowhere else: to number that gained nothing, and took 30 MB of 64
   // machines.
-  if (any && (shared || moved)) stretch.want_sifted({.any = true, .sets = false});
+  if (any && (shared || moved)) maker_.want_sifted({.any = true, .sets = false});
   pages.enter_chunk(leg.machines, leg.which);
   const auto next = [&](trace::Batch& batch, uint64_t /*most*/) {
     return source_.next_of_chunk(batch);
   };
-  while (runs_.any() && stretch.next(next, way.limit, way.looks, totals_.instructions)) {
-    pages.take(stretch);
-    passed(leg.machines, stretch, way);
+  while (runs_.any()) {
+    slots_.clear();
+    if (!maker_.make(stretch_, slots_, next, way.limit, way.looks, totals_.instructions)) break;
+    pages.take(stretch_);
+    passed(leg.machines, stretch_, way);
   }
 }
 
 void TracePass::passed(const Group& group, const Stretch& stretch, Way& way) {
   totals_ += stretch.totals();
+  way.limit.add(stretch.totals().instructions, stretch.totals().events);
   // The totals of a page stream's batch are those of the run it begins.
   const bool there = !stretch.parts().back().batch.of_pages || !stretch.goes_on();
   if (there && way.looks.due(totals_.instructions)) {
@@ -298,33 +331,35 @@ void TracePass::passed(const Group& group, const Stretch& stretch, Way& way) {
       {totals_.references(), totals_.instructions, reader.position(), reader.file_bytes()});
 }
 
-// By machine, what of the batches to come it is given. Looking through them for what matters takes
-// as long as it saves one machine, and to tell what sets need from the rest as long as that rest
-// takes two.
-void TracePass::choose_sifted(const Group& group, Stretch& stretch) {
-  const bool always = options_.mode == ReplayMode::Sifted;
-  const size_t pays = always ? 1 : 2;
-  const size_t sets_pay = always ? 1 : 3;
-  size_t some = 0;
+// Where they are moved, pages have other numbers, so that what sets need is told there.
+Sifting TracePass::sifting_of(const Group& group) const {
+  Sifting sifting;
+  for (const size_t i : group) {
+    if (runs_[i] == nullptr || runs_[i]->sifts() == trace::References::All) continue;
+    const bool by_sets = runs_[i]->sifts() == trace::References::Sets && !joined_[i].is &&
+                         views_.of(i).relocator == nullptr;
+    ++(by_sets ? sifting.by_sets : sifting.others);
+  }
+  return sifting;
+}
+
+// By machine, what of the stretch, and of those that go on from it, it is given.
+void TracePass::choose_sifted(const Group& group, const Stretch& stretch) {
+  const Sifter::Wanted there = stretch.sifted();
+  const size_t sets_pay = options_.mode == ReplayMode::Sifted ? 1 : Sifting::kSetsPay;
   std::map<const TraceView*, size_t> with_sets;
   for (const size_t i : group) {
     sifted_[i] = runs_[i] == nullptr ? trace::References::All : runs_[i]->sifts();
     if (joined_[i].is && runs_[i] != nullptr) sifted_[i] = trace::References::Any;
-    if (sifted_[i] != trace::References::All) ++some;
     if (sifted_[i] == trace::References::Sets) ++with_sets[&views_.of(i)];
   }
-  Sifter::Wanted wanted{.any = false, .sets = false};
   for (const size_t i : group) {
-    if (some < pays && !joined_[i].is)
-      sifted_[i] = trace::References::All;
-    else if (sifted_[i] == trace::References::Sets && with_sets[&views_.of(i)] < sets_pay)
-      sifted_[i] = trace::References::Any;
     if (sifted_[i] == trace::References::All) continue;
-    // Where they are moved, pages have other numbers, so that what sets need is told there.
-    const bool sets = sifted_[i] == trace::References::Sets && views_.of(i).relocator == nullptr;
-    (sets ? wanted.sets : wanted.any) = true;
+    const bool moved = views_.of(i).relocator != nullptr;
+    const bool sets = moved ? there.any && with_sets[&views_.of(i)] >= sets_pay : there.sets;
+    if (sifted_[i] == trace::References::Sets && sets) continue;
+    sifted_[i] = there.any ? trace::References::Any : trace::References::All;
   }
-  stretch.want_sifted(wanted);
 }
 
 void TracePass::take(const Group& group, const Stretch& stretch) {

@@ -9,8 +9,10 @@
 // of page stream that is enough for some; but where what any first level needs is sifted of the
 // columns anyway, those who can do with that have it from there. One in the midst of which counters
 // are looked at, or the replay ends, is for all of them replayed from the columns: a page stream
-// does not say where in it an instruction is, and to find that is to read the columns. Not
-// thread-safe.
+// does not say where in it an instruction is, and to find that is to read the columns.
+//
+// Passes of several threads over the same trace may have its columns decoded and sifted once for
+// all of them (stretch_feed.h): those of chunks that are not cut. Not thread-safe.
 #ifndef MMUSIM_SIM_TRACE_PASS_H_
 #define MMUSIM_SIM_TRACE_PASS_H_
 
@@ -39,6 +41,14 @@ class TracePass {
  public:
   // Whether machines that see a trace so can share a pass.
   [[nodiscard]] static bool can_share(const TraceRoute& a, const TraceRoute& b);
+  // The route of the source of machines that see a trace so, which can share a pass.
+  [[nodiscard]] static TraceRoute source_of(const TraceRoute& route) {
+    return moves_late(route) ? route.as_recorded() : route;
+  }
+  // Whether such a source is gone through chunk by chunk, so that passes can share its columns.
+  [[nodiscard]] static bool goes_by_chunks(const TraceRoute& source) {
+    return source.quantum == 0 && !source.moved;
+  }
   // `runs` and `options` must outlive it. REQUIRES: as many routes as machines, which can share a
   // pass. Errors: as TraceSource.
   TracePass(MachineRuns& runs, std::span<const TraceRoute> routes, const ReplayOptions& options);
@@ -67,8 +77,8 @@ class TracePass {
  private:
   // As long as pays: what machines are made of is in the host's caches meanwhile. Of batches of
   // blocks all is kept for those machines that need it.
-  static constexpr Stretch::Most kTogether{.batches = 256, .references = size_t{1} << 18};
-  static constexpr Stretch::Most kPagesTogether{.batches = 256};
+  static constexpr StretchMaker::Most kTogether{.batches = 256, .references = size_t{1} << 18};
+  static constexpr StretchMaker::Most kPagesTogether{.batches = 256};
 
   // Up to where, and who looks on the way.
   struct Way {
@@ -98,20 +108,23 @@ class TracePass {
 
   static bool moves_late(const TraceRoute& route);
 
-  bool may_give_pages();
+  void require_pages();
   void by_chunks(Way& way);
   // What it needs of a chunk that is not cut.
   [[nodiscard]] trace::References needed_by(size_t i) const;
   [[nodiscard]] trace::References chosen(PagePass& pages, size_t i, bool cut);
   [[nodiscard]] bool is_cut(const Way& way) const;
   void batches(const Group& group, const BatchCut::Source& source, Way& way);
+  void batches_of_feed(const Group& group, Way& way);
+  void come(const std::vector<Leg>& legs, bool cut);
   std::vector<Leg> legs_of_chunk(PagePass& pages, bool cut);
   void join(std::vector<Leg>& legs);
   void chunk_of_pages(const Leg& leg, PagePass& pages, Way& way);
   // What is to be done behind a stretch.
   void passed(const Group& group, const Stretch& stretch, Way& way);
 
-  void choose_sifted(const Group& group, Stretch& stretch);
+  [[nodiscard]] Sifting sifting_of(const Group& group) const;
+  void choose_sifted(const Group& group, const Stretch& stretch);
   void take(const Group& group, const Stretch& stretch);
   void take(const Group& group, TraceView& view, const Stretch& stretch);
   void take_whole(const Group& whole, const TraceView& view, const Stretch& stretch);
@@ -120,14 +133,16 @@ class TracePass {
   TraceRoute route_;  // of all, but for where it is moved, unless the source moves it
   const ReplayOptions& options_;
   TraceSource source_;
-  Stretch blocks_;
-  Stretch pages_;
+  StretchMaker maker_;
+  Stretch stretch_;
+  BatchSlots slots_;  // of it
   TraceViews views_;
   std::vector<size_t> all_;                // the numbers of all machines
   std::vector<StreamUse> uses_;            // by machine, what it was given
   std::vector<trace::References> sifted_;  // by machine, what of batches of blocks it is given
   std::vector<Joined> joined_;             // by machine
   trace::Totals totals_;
+  uint64_t chunk_ = 0;  // that it is at, counted from 0
   bool stopped_ = false;
   bool told_ = true;  // options.progress is, of this way through a chunk
 };

@@ -73,10 +73,8 @@ void widen(const uint8_t* from, uint32_t* to, size_t count) {
 
 }  // namespace
 
-ChunkDecoder::ChunkDecoder(uint64_t number, uint64_t of)
-    : decoders_(of),
-      table_serial_(number),
-      blocks_(kBatchBlocks),
+ChunkDecoder::ChunkDecoder()
+    : blocks_(kBatchBlocks),
       op_numbers_(kBatchAddresses + kMaxMemOps + kSlack),
       addresses_(kBatchAddresses + kMaxMemOps + kSlack) {}
 
@@ -86,7 +84,7 @@ void ChunkDecoder::open(const ChunkHeader& header, const RawStreams& raw, const 
   raw_ = raw;
   done_ = Totals{};
   read_dictionary();
-  table_serial_ += decoders_;
+  table_serial_ = new_table_serial();
   check_streams();
   control_.open(raw_[Stream::Control], place_);
 }

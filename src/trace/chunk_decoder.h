@@ -33,9 +33,7 @@ class ChunkDecoder {
   static constexpr size_t kBatchBlocks = 2048;
   static constexpr size_t kBatchAddresses = 8192;
 
-  // One of `of`, by number, whose batches the same reader gives out: tables of each have serials of
-  // their own.
-  explicit ChunkDecoder(uint64_t number = 0, uint64_t of = 1);
+  ChunkDecoder();
 
   // Begins a chunk: reads its dictionary and checks its streams. `raw` must live until the chunk's
   // last batch. `place` is the chunk's.
@@ -77,8 +75,7 @@ class ChunkDecoder {
   std::vector<MemOp> ops_;
   std::vector<uint64_t> last_address_;  // by static access
 
-  uint64_t decoders_;
-  uint64_t table_serial_;
+  uint64_t table_serial_ = 0;
   Totals done_;
   // The next difference of each width; where they stand in order, of any in the first.
   std::array<const uint8_t*, 16> next_difference_{};

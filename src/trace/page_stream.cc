@@ -69,7 +69,7 @@ void PageSieve::learn(const Refs& kept, bool sets) {
 }
 
 template <class Refs>
-const PageSieve& KnownPages::behind(const Refs& refs, size_t count, bool sets) const {
+const PageSieve& KnownPages::behind(const Refs& refs, size_t count, bool sets) {
   const auto place =
       std::lower_bound(asked_.begin(), asked_.end(), count,
                        [](const At& at, size_t wanted) { return at.count < wanted; });
@@ -94,8 +94,8 @@ const PageSieve& KnownPages::behind(const Refs& refs, size_t count, bool sets) c
 using PlainRefs = std::span<const PageRef>;
 template void PageSieve::learn(const PlainRefs&, bool);
 template void PageSieve::learn(const NumberedRefs&, bool);
-template const PageSieve& KnownPages::behind(const PlainRefs&, size_t, bool) const;
-template const PageSieve& KnownPages::behind(const NumberedRefs&, size_t, bool) const;
+template const PageSieve& KnownPages::behind(const PlainRefs&, size_t, bool);
+template const PageSieve& KnownPages::behind(const NumberedRefs&, size_t, bool);
 
 void PageStreamMaker::rehash(size_t slots) {
   slots_.assign(slots, 0);

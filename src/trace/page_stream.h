@@ -215,7 +215,7 @@ class KnownPages {
   // Behind the first `count` of `refs`, which are what is kept, for sets or not; valid until the
   // next call. REQUIRES: the same `refs` and `sets` each time. `Refs`: as in PageSieve::learn().
   template <class Refs>
-  [[nodiscard]] const PageSieve& behind(const Refs& refs, size_t count, bool sets) const;
+  [[nodiscard]] const PageSieve& behind(const Refs& refs, size_t count, bool sets);
 
  private:
   static constexpr size_t kMost = 64;  // remembered
@@ -224,8 +224,8 @@ class KnownPages {
     PageSieve known;
   };
   PageSieve front_;
-  mutable std::vector<At> asked_;  // in order
-  mutable At last_;                // worked out when there were so many; 0: none
+  std::vector<At> asked_;  // in order
+  At last_;                // worked out when there were so many; 0: none
 };
 
 // The page streams of a chunk, uncompressed.

@@ -138,29 +138,38 @@ class StreamInput {
 // The columns of a chunk: uncompressed, and a decoder for them.
 class Columns {
  public:
-  // `number`, `of`: as ChunkDecoder's. `file` must outlive it.
-  Columns(const InputFile& file, uint64_t number, uint64_t of)
-      : input_(file), decoder_(number, of) {}
+  // `file` must outlive it.
+  explicit Columns(const InputFile& file) : input_(file) {}
 
   // Errors: those of a damaged chunk.
   void read(const ChunkHeader& chunk, uint64_t payload_at, uint32_t version, const Place& place) {
-    const auto payload = input_.read(payload_at, chunk.columns_bytes());
-    if (version == 1 && hash_bytes(payload) != chunk.payload_hash)
-      damaged(place, "the checksum of the chunk does not match");
-    const auto raw = raw_.get(chunk.raw_bytes() + kStreams * RawStreams::kPadding);
-    size_t from = 0;
-    size_t to = 0;
-    for (size_t i = 0; i < kStreams; ++i) {
-      const StreamSizes& sizes = chunk.streams[i];
-      const auto source = payload.subspan(from, sizes.compressed);
-      if (version != 1) StreamInput::check(source, sizes, place);
-      streams_.streams[i] =
-          input_.decompress(source, sizes, raw.subspan(to), name_of(static_cast<Stream>(i)), place);
-      from += sizes.compressed;
-      to += sizes.raw + RawStreams::kPadding;
+    start(chunk, payload_at, version, place);
+    while (step(chunk, version, place)) {
     }
-    if (hash_of_streams(streams_.streams, chunk.coding) != chunk.raw_hash)
-      damaged(place, "the checksum of the chunk's content does not match");
+  }
+  // The same in steps, of a stream each; false: it is done.
+  void start(const ChunkHeader& chunk, uint64_t payload_at, uint32_t version, const Place& place) {
+    payload_ = input_.read(payload_at, chunk.columns_bytes());
+    if (version == 1 && hash_bytes(payload_) != chunk.payload_hash)
+      damaged(place, "the checksum of the chunk does not match");
+    room_ = raw_.get(chunk.raw_bytes() + kStreams * RawStreams::kPadding);
+    done_ = 0;
+  }
+  bool step(const ChunkHeader& chunk, uint32_t version, const Place& place) {
+    if (done_ == kStreams) {
+      if (hash_of_streams(streams_.streams, chunk.coding) != chunk.raw_hash)
+        damaged(place, "the checksum of the chunk's content does not match");
+      return false;
+    }
+    const StreamSizes& sizes = chunk.streams[done_];
+    const auto source = payload_.first(sizes.compressed);
+    if (version != 1) StreamInput::check(source, sizes, place);
+    streams_.streams[done_] =
+        input_.decompress(source, sizes, room_, name_of(static_cast<Stream>(done_)), place);
+    payload_ = payload_.subspan(sizes.compressed);
+    room_ = room_.subspan(sizes.raw + RawStreams::kPadding);
+    ++done_;
+    return true;
   }
   // Begins them, or begins them again. REQUIRES: read() of the same chunk.
   void open(const ChunkHeader& chunk, const Place& place) { decoder_.open(chunk, streams_, place); }
@@ -171,6 +180,9 @@ class Columns {
  private:
   StreamInput input_;
   Scratch raw_;
+  std::span<const uint8_t> payload_;  // of streams that are to be read
+  std::span<uint8_t> room_;           // for these
+  size_t done_ = 0;                   // streams
   RawStreams streams_;
   ChunkDecoder decoder_;
 };
@@ -183,8 +195,9 @@ class Reader::Impl {
       : file_(std::move(path)),
         input_(file_),
         compared_(FileState::of(file_.descriptor())),
-        columns_{{{file_, 0, 2}, {file_, 1, 2}}},
-        may_read_ahead_(options.read_ahead) {
+        columns_{{Columns(file_), Columns(file_)}},
+        may_read_ahead_(options.read_ahead),
+        keeps_tables_(options.keeps_tables) {
     read_header();
     if (!read_index()) {
       if (!options.accept_torn) {
@@ -228,12 +241,18 @@ class Reader::Impl {
     if (given_ != References::All) believe_page_streams();
     read_chunk();
     if (given_ == References::All) decode_ahead();
-    if (!in_chunk_) pass_chunk();
+    if (!passed_) pass_chunk();
     in_chunk_ = true;
+  }
+  void pass() {
+    ahead_of_chunk_.stop();
+    if (!passed_) pass_chunk();
   }
   bool next_of_chunk(Batch& batch) {
     return given_ == References::All ? next_of_columns(batch) : pages_.next(batch);
   }
+
+  bool prepare_next();
 
   [[nodiscard]] uint64_t chunks_read() const { return next_chunk_; }
   [[nodiscard]] const std::string& path() const { return file_.path(); }
@@ -314,6 +333,7 @@ class Reader::Impl {
   }
   void open_columns();
   bool take_ahead();
+  bool take_prepared();
   void read_ahead();
   void decode_ahead();
   using PageSpans = std::array<std::span<const uint8_t>, kPageStreams>;
@@ -337,6 +357,7 @@ class Reader::Impl {
   uint64_t position_ = 0;  // of the next chunk
   size_t next_chunk_ = 0;
   bool in_chunk_ = false;
+  bool passed_ = true;  // position_ is behind the chunk being read
   References given_ = References::All;
 
   // The chunk being read.
@@ -356,6 +377,16 @@ class Reader::Impl {
   std::array<Columns, 2> columns_;
   size_t at_ = 0;
   bool may_read_ahead_;
+  bool keeps_tables_;
+  // With that, a chunk whose columns are being made ready in the other columns_.
+  struct Prepared {
+    uint64_t offset = 0;  // 0: none
+    ChunkHeader chunk;
+    Place place;
+    bool done = false;
+    std::exception_ptr failure;
+  };
+  Prepared prepared_;
   bool in_a_row_ = false;     // all chunks' columns will be
   uint64_t columns_end_ = 0;  // of the chunk whose columns were the last begun
   uint64_t ahead_of_ = 0;
@@ -423,6 +454,7 @@ bool Reader::Impl::open_chunk() {
     return false;
   }
   number_ = next_chunk_;
+  passed_ = false;
   believed_ = columns_read_ = columns_begun_ = false;
   const uint64_t left = file_.bytes() - position_;
   const size_t size = chunk_header_bytes(version_);
@@ -453,6 +485,7 @@ bool Reader::Impl::open_chunk() {
 void Reader::Impl::pass_chunk() {
   position_ = payload_at_ + chunk_.payload_bytes();
   ++next_chunk_;
+  passed_ = true;
 }
 
 // Opens the decoder that gives what was chosen of the chunk.
@@ -510,7 +543,8 @@ void Reader::Impl::compare_with_columns(bool sums) {
 
 void Reader::Impl::open_columns() {
   const bool in_a_row = in_a_row_ || place_.offset == columns_end_;
-  if (columns_read_ || !take_ahead()) {
+  if (columns_read_ || !(keeps_tables_ ? take_prepared() : take_ahead())) {
+    if (!columns_read_ && keeps_tables_) at_ = 1 - at_;
     if (!columns_read_) columns().read(chunk_, payload_at_, version_, place_);
     columns().open(chunk_, place_);
   }
@@ -527,10 +561,43 @@ bool Reader::Impl::take_ahead() {
   return true;
 }
 
+bool Reader::Impl::prepare_next() {
+  MMUSIM_ASSERT(keeps_tables_);
+  if (torn_ || next_chunk_ == entries_.size()) return false;
+  Columns& other = columns_[1 - at_];
+  try {
+    if (prepared_.offset != columns_end_) {
+      prepared_ = {.offset = columns_end_, .chunk = {}, .place = {}, .done = false, .failure = {}};
+      std::tie(prepared_.chunk, prepared_.place) = read_chunk_header(columns_end_);
+      other.start(prepared_.chunk, columns_end_ + chunk_header_bytes(version_), version_,
+                  prepared_.place);
+      return true;
+    }
+    if (prepared_.done || prepared_.failure != nullptr) return false;
+    if (other.step(prepared_.chunk, version_, prepared_.place)) return true;
+    other.open(prepared_.chunk, prepared_.place);
+    prepared_.done = true;
+  } catch (...) {
+    prepared_.failure = std::current_exception();
+  }
+  return false;
+}
+
+// As take_ahead(); what was begun of it is done to its end.
+bool Reader::Impl::take_prepared() {
+  if (prepared_.offset == 0 || prepared_.offset != place_.offset) return false;
+  while (prepare_next()) {
+  }
+  at_ = 1 - at_;
+  prepared_.offset = 0;
+  if (prepared_.failure != nullptr) std::rethrow_exception(prepared_.failure);
+  return true;
+}
+
 // Who reads columns of one chunk after the other will want the next one's. What is wrong with them
 // is said where they are taken, if they are.
 void Reader::Impl::read_ahead() {
-  if (!may_read_ahead_ || torn_) return;
+  if (!may_read_ahead_ || keeps_tables_ || torn_) return;
   const uint64_t at = columns_end_;
   const size_t next = in_chunk_ ? next_chunk_ : next_chunk_ + 1;
   if (next == entries_.size() || (ahead_.valid() && ahead_of_ == at)) return;
@@ -584,6 +651,12 @@ void Reader::begin(References which) {
 }
 void Reader::believe_page_streams() {
   impl_->believe_page_streams();
+}
+bool Reader::prepare_next() {
+  return impl_->prepare_next();
+}
+void Reader::pass() {
+  impl_->pass();
 }
 void Reader::compare_page_streams() {
   impl_->compare_page_streams();

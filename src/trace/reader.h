@@ -25,6 +25,10 @@ struct ReaderOptions {
   // the reader's own, while earlier ones are used. Memory: another chunk's, and some batches'.
   // Batches and errors are the same.
   bool read_ahead = false;
+  // Of columns, what the batches of a chunk point to as their tables lives until the second chunk
+  // behind it is begun, or prepare_next() called in the next one, for who replays some of one while
+  // the next is decoded. Memory: another chunk's. Nothing is decompressed beforehand but by that.
+  bool keeps_tables = false;
 };
 
 // Which of a chunk's streams batches come from.
@@ -79,6 +83,13 @@ class Reader {
   // Of a chunk that is not begun: that comparing alone, for who has what its page streams say from
   // elsewhere. Errors: as begin().
   void believe_page_streams();
+  // With keeps_tables: does some of what to begin the next chunk's columns will take, some
+  // milliseconds; false: there is no more to do. A thread may do so while another one takes batches
+  // of this chunk. What is wrong with the next one is said by its begin(). REQUIRES: this one was
+  // begun, of columns.
+  bool prepare_next();
+  // Instead of begin(), or where that has failed: passes the chunk, unread.
+  void pass();
   // Its next batch; false at its end.
   bool next_of_chunk(Batch& batch);
   // How many chunks were begun.

@@ -1,5 +1,6 @@
 #include "trace/record.h"
 
+#include <atomic>
 #include <fmt/format.h>
 
 #include "base/error.h"
@@ -47,6 +48,11 @@ Totals totals_of(const StaticBlock& block) {
                                    : totals.modifies);
   }
   return totals;
+}
+
+uint64_t new_table_serial() {
+  static std::atomic<uint64_t> last{0};
+  return ++last;
 }
 
 }  // namespace mmusim::trace

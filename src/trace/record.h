@@ -317,10 +317,14 @@ struct Batch {
   // run of blocks, in the first batch of it.
   bool of_pages = false;
   std::span<const PageRef> pages;
-  bool run_begins = false;            // with this batch
-  uint64_t first_page = 0;            // how many were kept in the chunk before
-  const KnownPages* known = nullptr;  // what the stream takes to be known along them
+  bool run_begins = false;      // with this batch
+  uint64_t first_page = 0;      // how many were kept in the chunk before
+  KnownPages* known = nullptr;  // what the stream takes to be known along them
 };
+
+// A serial for a table that no other in this process has, so that who is given batches of several
+// readers knows their tables apart. Thread-safe.
+uint64_t new_table_serial();
 
 }  // namespace mmusim::trace
 

@@ -21,8 +21,11 @@ VirtAddr source_top(const trace::Header& header) {
   return VirtAddr(header.isa == "ia64" ? uint64_t{5} << 61 : uint64_t{1} << 63);
 }
 
-trace::Reader open_trace(const TraceRoute& route, bool read_ahead = false) {
-  return trace::Reader(route.trace, {.accept_torn = route.accept_torn, .read_ahead = read_ahead});
+trace::Reader open_trace(const TraceRoute& route, bool read_ahead = false,
+                         bool keeps_tables = false) {
+  return trace::Reader(
+      route.trace,
+      {.accept_torn = route.accept_torn, .read_ahead = read_ahead, .keeps_tables = keeps_tables});
 }
 
 }  // namespace
@@ -66,8 +69,8 @@ void TraceSource::require_named(const config::Config& config) {
                      "give one on the command line, or run.trace in the config");
 }
 
-TraceSource::TraceSource(const TraceRoute& route, bool read_ahead)
-    : reader_(open_trace(route, read_ahead)), narrow_(route.narrow) {
+TraceSource::TraceSource(const TraceRoute& route, bool read_ahead, bool keeps_tables)
+    : reader_(open_trace(route, read_ahead, keeps_tables)), narrow_(route.narrow) {
   if (route.quantum != 0)
     slices_ = std::make_unique<TimeSlices>(route.quantum,
                                            [this](trace::Batch& batch) { return recorded(batch); });

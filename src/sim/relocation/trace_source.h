@@ -70,8 +70,8 @@ class TraceSource {
   // Errors: UsageError when run.trace is empty.
   static void require_named(const config::Config& config);
 
-  // `read_ahead`: as trace::ReaderOptions.
-  explicit TraceSource(const TraceRoute& route, bool read_ahead = false);
+  // `read_ahead`, `keeps_tables`: as trace::ReaderOptions.
+  explicit TraceSource(const TraceRoute& route, bool read_ahead = false, bool keeps_tables = false);
   TraceSource(const TraceSource&) = delete;
   TraceSource& operator=(const TraceSource&) = delete;
 

@@ -133,6 +133,52 @@ TEST(FanOut, PageStreamsAreAsAlone) {
   std::filesystem::remove(with_pages);
 }
 
+// Passes that share the columns, of which each chunk may be wanted by some of them only, or be cut:
+// all that a replay tells is as alone.
+TEST(FanOut, SharedColumnsAreAsAlone) {
+  config::Schema schema;
+  declare(schema);
+  const std::string path = testing::TempDir() + "fan_out_chunks_" + std::to_string(getpid());
+  trace::cut(kPipeline, {0, tests::effort(240'000)}, path, {},
+             {.chunk_bytes = 8'000, .pages = trace::PageChoice::Any, .page_percent = 100'000});
+  for (const char* const interval : {"0", "30000"}) {
+    std::vector<config::Config> configs;
+    for (const char* const machine :
+         {"skylake-sp", "skylake-sp", "zen2", "skylake-sp", "core2", "power8", "ppc970",
+          "alpha-21164", "ultrasparc-i", "itanium2-madison", "zen2"}) {
+      configs.push_back(configured(schema, machine));
+      configs.back().set("run.trace", path, "test");
+      configs.back().set("run.interval", interval, "test");
+    }
+    configs[1].set("tlb.l1d.replacement", "fifo", "test");
+    configs[3].set("kernel.thp", "always", "test");
+    configs.back().set("tlb.l1d.replacement", "random", "test");
+    std::vector<const config::Config*> each;
+    std::vector<ReplayResult> alone;
+    for (const config::Config& config : configs) {
+      each.push_back(&config);
+      alone.push_back(replay(config, {}));
+    }
+    for (const unsigned jobs : {2U, 5U, 64U}) {
+      std::vector<ReplayOutcome> outcomes(configs.size());
+      AllOptions options;
+      options.jobs = jobs;
+      options.done = [&](size_t i, ReplayOutcome&& outcome) { outcomes[i] = std::move(outcome); };
+      replay_all(each, options);
+      for (size_t i = 0; i < configs.size(); ++i) {
+        SCOPED_TRACE(configs[i].text("machine.name") + ", jobs " + std::to_string(jobs));
+        ASSERT_TRUE(outcomes[i].result);
+        EXPECT_EQ(counters_of(*outcomes[i].result), counters_of(alone[i]));
+        EXPECT_EQ(outcomes[i].result->streams.chunks, alone[i].streams.chunks);
+        EXPECT_EQ(outcomes[i].result->streams.fallbacks, alone[i].streams.fallbacks);
+        EXPECT_EQ(outcomes[i].result->totals, alone[i].totals);
+        EXPECT_EQ(outcomes[i].result->trace_hash, alone[i].trace_hash);
+      }
+    }
+  }
+  std::filesystem::remove(path);
+}
+
 TEST(FanOut, WhoSharesAPass) {
   config::Schema schema;
   declare(schema);
