@@ -37,8 +37,8 @@ struct ReplayOptions {
   // Of a replay on one machine: who is told where what it counts comes from (profile/profiler.h).
   // Null: nobody. Must outlive the replay.
   Profiler* profiler = nullptr;
-  // Where the columns come from, if several passes share them (stretch_feed.h); null: from the trace
-  // itself. Must outlive the replay.
+  // Where the columns come from, if several passes share them (stretch_feed.h); null: from the
+  // trace itself. Must outlive the replay.
   FeedSeat* seat = nullptr;
   // A core is free to read ahead in the trace (trace::ReaderOptions). Results do not depend on it.
   bool read_ahead = false;

@@ -59,10 +59,10 @@ class TimeSlices {
 
   uint64_t quantum_;
   std::function<bool(trace::Batch&)> recorded_;
-  std::deque<Thread> threads_;  // of the window, in the order they appear
-  size_t turn_ = 0;             // whose turn it is, of threads_
-  uint64_t used_ = 0;           // of its quantum
-  Run given_;                   // what the last batch given out points into
+  std::deque<Thread> threads_;         // of the window, in the order they appear
+  size_t turn_ = 0;                    // whose turn it is, of threads_
+  uint64_t used_ = 0;                  // of its quantum
+  Run given_;                          // what the last batch given out points into
   std::optional<trace::Batch> event_;  // behind the window; the reader's, valid until it is asked
   bool ended_ = false;
 };

@@ -71,7 +71,7 @@ class StretchFeedTest : public testing::Test {
   StretchFeedTest()
       : path_(testing::TempDir() + "stretch_feed_" + std::to_string(getpid()) + ".mmt") {
     trace::cut(kPipeline, {0, tests::effort(300'000)}, path_, {},
-               {.chunk_bytes = 8'000, .pages = trace::PageChoice::None});
+               {.chunk_bytes = 4'000, .pages = trace::PageChoice::None});
     route_.trace = path_;
   }
   ~StretchFeedTest() override { std::filesystem::remove(path_); }
@@ -134,7 +134,7 @@ TEST_F(StretchFeedTest, EachSeatHasWhatItWants) {
   const std::vector<Seen> plain = alone({.any = false, .sets = false});
   const std::vector<Seen> any = alone({.any = true, .sets = false});
   const std::vector<Seen> both = alone({.any = true, .sets = true});
-  ASSERT_GT(plain.size(), 20U);
+  ASSERT_GT(plain.size(), 12U);
   ASSERT_GT(any[3].kept, both[3].kept);
   ASSERT_GT(both[3].kept, 0U);
   for (uint64_t seed = 1; seed <= tests::effort(12); ++seed) {
