@@ -64,6 +64,7 @@ class StretchFeed {
   static constexpr size_t kStretches = 64;
   static constexpr size_t kBatches = 32;
   static constexpr size_t kReferences = size_t{1} << 15;
+
   struct Pack {
     uint64_t chunk = 0;
     size_t count = 0;

@@ -10,10 +10,11 @@ void StretchView::enter(const Stretch& stretch, Relocator* relocator, bool sets)
   const std::span<const Stretch::Part> parts = stretch.parts();
   const trace::Batch& front = parts.front().batch;
   events_.clear();
-  if (moves_ && front.event != nullptr) relocator->event(front.thread, *front.event, events_);
+  if (relocator != nullptr && front.event != nullptr)
+    relocator->event(front.thread, *front.event, events_);
   if (!stretch.is_sifted()) return;
   if (own_.size() < parts.size()) own_.resize(parts.size());
-  if (!moves_) {
+  if (relocator == nullptr) {
     for (size_t i = 0; i < parts.size(); ++i) {
       own_[i].known = parts[i].sifted->known(false);
       if (sets) own_[i].known_by_sets = parts[i].sifted->known(true);
