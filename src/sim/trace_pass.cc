@@ -64,10 +64,26 @@ void TracePass::report_relocation(size_t i, stats::Report& report) const {
     source_.report(report);
 }
 
+// Those that next(bool) gives, which is told whether a run of blocks or an event begins, up to
+// null.
+template <class Next>
+void TracePass::stretches(const Group& group, Next next, Way& way) {
+  bool goes_on = false;
+  while (runs_.any() && !stopped_) {
+    const Stretch* const stretch = next(!goes_on);
+    if (stretch == nullptr) break;
+    if (!goes_on) choose_sifted(group, *stretch);
+    goes_on = stretch->goes_on();
+    take(group, *stretch);
+    passed(group, *stretch, way);
+  }
+}
+
 void TracePass::run(Looks& looks, const Look& look) {
   Way way{looks, look, RunLimit(route_.limit)};
-  if (route_.stream == StreamChoice::Pages) require_pages();
-  if (goes_by_chunks(route_) && options_.profiler == nullptr) {
+  const bool whole_chunks = goes_by_chunks(route_) && options_.profiler == nullptr;
+  if (route_.stream == StreamChoice::Pages) require_pages(whole_chunks);
+  if (whole_chunks) {
     by_chunks(way);
     return;
   }
@@ -78,9 +94,9 @@ void TracePass::run(Looks& looks, const Look& look) {
 }
 
 // Those that are to have page streams and need more, or cannot end there, come to nothing.
-void TracePass::require_pages() {
-  const bool whole = goes_by_chunks(route_) && options_.profiler == nullptr && route_.limit == 0 &&
-                     route_.warmup == 0 && route_.interval == 0;
+void TracePass::require_pages(bool whole_chunks) {
+  const bool whole =
+      whole_chunks && route_.limit == 0 && route_.warmup == 0 && route_.interval == 0;
   for (const size_t i : all_) {
     if (runs_[i] == nullptr || (whole && needed_by(i) != trace::References::All)) continue;
     runs_.attempt(i, [] {
@@ -149,11 +165,12 @@ void TracePass::join(std::vector<Leg>& legs) {
   const auto whole = leg_of(trace::References::All);
   const auto any = leg_of(trace::References::Any);
   if (any == legs.end() || whole == legs.end()) return;
-  if (options_.seat != nullptr && !options_.seat->gives_any(chunk_)) return;
   const bool sifts = std::any_of(whole->machines.begin(), whole->machines.end(), [&](size_t i) {
     return runs_[i] != nullptr && runs_[i]->sifts() != trace::References::All;
   });
   if (!sifts) return;
+  // Asked last, as it makes the feed sift for it.
+  if (options_.seat != nullptr && !options_.seat->gives_any(chunk_)) return;
   source_.reader().believe_page_streams();
   for (const size_t i : any->machines) {
     if (runs_[i] == nullptr) continue;
@@ -206,7 +223,8 @@ void TracePass::by_chunks(Way& way) {
       for (TraceView& view : views_.all())
         if (views_.has_any(leg.machines, view)) marks.enter(view);
       if (of_feed)
-        batches_of_feed(leg.machines, way);
+        stretches(
+            leg.machines, [&](bool /*begins*/) { return options_.seat->next(); }, way);
       else if (leg.which == trace::References::All)
         batches(
             leg.machines, [&](trace::Batch& batch) { return source_.next_of_chunk(batch); }, way);
@@ -266,29 +284,14 @@ void TracePass::batches(const Group& group, const BatchCut::Source& source, Way&
   const auto next = [&](trace::Batch& batch, uint64_t most) {
     return cut.next(source, batch, most);
   };
-  bool goes_on = false;
-  while (runs_.any() && !stopped_) {
-    if (!goes_on) maker_.want_sifted(sifting_of(group).wanted(options_.mode == ReplayMode::Sifted));
+  const auto made = [&](bool begins) -> const Stretch* {
+    if (begins) maker_.want_sifted(sifting_of(group).wanted(options_.mode == ReplayMode::Sifted));
     slots_.clear();
-    if (!maker_.make(stretch_, slots_, next, way.limit, way.looks, totals_.instructions)) break;
-    if (!goes_on) choose_sifted(group, stretch_);
-    goes_on = stretch_.goes_on();
-    take(group, stretch_);
-    passed(group, stretch_, way);
-  }
-}
-
-// The same of columns that other passes have, too.
-void TracePass::batches_of_feed(const Group& group, Way& way) {
-  bool goes_on = false;
-  while (runs_.any() && !stopped_) {
-    const Stretch* const stretch = options_.seat->next();
-    if (stretch == nullptr) break;
-    if (!goes_on) choose_sifted(group, *stretch);
-    goes_on = stretch->goes_on();
-    take(group, *stretch);
-    passed(group, *stretch, way);
-  }
+    const bool some =
+        maker_.make(stretch_, slots_, next, way.limit, way.looks, totals_.instructions);
+    return some ? &stretch_ : nullptr;
+  };
+  stretches(group, made, way);
 }
 
 void TracePass::chunk_of_pages(const Leg& leg, PagePass& pages, Way& way) {

@@ -108,14 +108,15 @@ class TracePass {
 
   static bool moves_late(const TraceRoute& route);
 
-  void require_pages();
+  void require_pages(bool whole_chunks);
   void by_chunks(Way& way);
   // What it needs of a chunk that is not cut.
   [[nodiscard]] trace::References needed_by(size_t i) const;
   [[nodiscard]] trace::References chosen(PagePass& pages, size_t i, bool cut);
   [[nodiscard]] bool is_cut(const Way& way) const;
   void batches(const Group& group, const BatchCut::Source& source, Way& way);
-  void batches_of_feed(const Group& group, Way& way);
+  template <class Next>
+  void stretches(const Group& group, Next next, Way& way);
   void come(const std::vector<Leg>& legs, bool cut);
   std::vector<Leg> legs_of_chunk(PagePass& pages, bool cut);
   void join(std::vector<Leg>& legs);
